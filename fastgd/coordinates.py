@@ -1,0 +1,98 @@
+"""Coordinates in which the curvature is about 1 in every direction that a column spans by itself.
+
+Descent on raw columns is slow because of their units, not because of the problem.  A solver that chooses its own step works on
+
+    u_j = s_j w_j,    u_b = s_b (b + sum_j m_j w_j)
+
+with m the column means (without intercept 0): implicit standardisation.  X is never touched, so sparse rows stay sparse, and results are
+reported in the user's units.
+"""
+
+import numpy as np
+
+from fastgd.objective import LARGEST, SUM, SUM_OF_SQUARES
+
+
+class Coordinates:
+    """Linear change of variables v = T u, with the gradient T' g and the proximal rates that go with it.
+
+    Parameters
+    ----------
+    scales : ndarray, (d,)
+        s_j > 0.
+    centers : ndarray, (d,)
+        m_j.
+    intercept_scale : float
+        s_b.
+    n_predictions : int
+    """
+
+    def __init__(self, scales, centers, intercept_scale, n_predictions=1):
+        self.scales, self.centers = scales[:, None], centers
+        self.intercept_scale, self.n_predictions = intercept_scale, n_predictions
+
+    @classmethod
+    def standard(cls, objective):
+        """From the moments of the columns: s_j^2 = c var_j + l2, with c the curvature bound of the loss (1 without one)."""
+        moments, _ = objective.moments()
+        centers = moments[SUM] if objective.fit_intercept else np.zeros(objective.n_features)
+        square = moments[SUM_OF_SQUARES]
+        # Below 1e-12 of the mean square a variance is rounding error of the difference.
+        variance = np.maximum(square - centers**2, 1e-12 * square)
+        curvature = typical_curvature(objective.loss)
+        scales = np.sqrt(curvature * variance + objective.l2)
+        scales[scales == 0.0] = 1.0
+        return cls(scales, centers, np.sqrt(curvature), objective.n_predictions)
+
+    def to_user(self, u):
+        """Unknowns v = T u in the units of the data."""
+        table = u.reshape(-1, self.n_predictions)
+        d = self.centers.size
+        v = table.copy()
+        v[:d] /= self.scales
+        if table.shape[0] > d:
+            v[d] = table[d] / self.intercept_scale - self.centers @ v[:d]
+        return v.ravel()
+
+    def from_user(self, v):
+        """Unknowns u with v = T u."""
+        table = v.reshape(-1, self.n_predictions)
+        d = self.centers.size
+        u = table.copy()
+        u[:d] *= self.scales
+        if table.shape[0] > d:
+            u[d] = self.intercept_scale * (table[d] + self.centers @ table[:d])
+        return u.ravel()
+
+    def gradient(self, g):
+        """Gradient in u from the gradient in v."""
+        table = g.reshape(-1, self.n_predictions)
+        d = self.centers.size
+        own = table.copy()
+        if table.shape[0] > d:
+            own[:d] -= self.centers[:, None] * table[d]
+            own[d] /= self.intercept_scale
+        own[:d] /= self.scales
+        return own.ravel()
+
+    def proximal(self, objective, u, rates):
+        """`u` after a proximal step, `rates` in u: the coefficients move, the intercept of the centered columns stays."""
+        if objective.alpha == 0.0 or (objective.elastic and objective.l1 == 0.0):
+            return u
+        n_coef = self.centers.size * self.n_predictions
+        scales = np.repeat(self.scales[:, 0], self.n_predictions)
+        moved = u.copy()
+        moved[:n_coef] = objective.proximal(u[:n_coef] / scales, rates / scales**2)[:n_coef] * scales
+        return moved
+
+
+def typical_curvature(loss):
+    """The curvature bound of a loss, or 1 where there is none: a unit for steps, not a promise."""
+    bound = getattr(loss, "curvature_bound", np.inf)
+    return bound if 0.0 < bound < np.inf else 1.0
+
+
+def column_scales(objective):
+    """Greatest |x| of each column, 1 for a column of zeros: what one-sample steps divide by."""
+    largest = objective.moments()[0][LARGEST]
+    return np.where(largest > 0.0, largest, 1.0)

@@ -1,0 +1,263 @@
+"""What `GDClassifier` and `GDRegressor` share: the scikit-learn contract around a fit."""
+
+import copy
+import functools
+import warnings
+
+import numpy as np
+import scipy.sparse as sp
+import sklearn.exceptions
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastgd.blocks import count_threads
+from fastgd.descent import ending
+from fastgd.fitting import Task, advance, fit_targets
+from fastgd.losses import VectorLoss
+from fastgd.objective import find_loss, find_penalty
+from fastgd.parameters import check_parameters
+from fastgd.plan import Settings
+from fastgd.progress import printer
+from fastgd.rows import as_rows, check_structure
+from fastgd.samples import as_samples
+from fastgd.stopping import StopReason, user_rules
+from fastgd.validation import Holdout
+
+MAX_SEED = np.iinfo(np.int32).max
+
+
+class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
+    """A fit ended before its objective was proved, or judged, to be within tol."""
+
+
+def whole_or_nothing(method):
+    """Decorator: where the method raises, the estimator is left as it was."""
+
+    @functools.wraps(method)
+    def guarded(self, *args, **kwargs):
+        before = dict(vars(self))
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return guarded
+
+
+class GDEstimator(BaseEstimator):
+    """What the classifier and the regressor share."""
+
+    _doc_link_module = "fastgd"
+    _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @whole_or_nothing
+    def fit(
+        self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None, X_val=None, y_val=None,
+        sample_weight_val=None, offset=None,
+    ):  # fmt: skip
+        """Fit to data, to within `tol` of the optimum.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features)
+        y : array-like, (n_samples,)
+        sample_weight : array-like, (n_samples,), optional
+            Weight k means the row k times; only ratios matter.
+        coef_init, intercept_init : array-like, optional
+            Where to start, in the shapes of `coef_` and `intercept_`.
+        X_val, y_val, sample_weight_val : array-like, optional
+            Rows to watch for early stopping; given, they switch it on.
+        offset : array-like, (n_samples,), optional
+            Added to the predictions.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For data or parameters that are not allowed; the estimator is left as it was.
+        DivergenceError
+            Where an explicit learning rate makes the objective explode; likewise.
+        """
+        check_parameters(self.get_params(deep=False))
+        loss, penalty = self._components()
+        X, y = self._checked(X, y, reset=True)
+        targets = self._start_targets(y, loss)
+        n_samples, n_features = X.shape
+        weights = self._weights(sample_weight, y, n_samples)
+        rng = check_random_state(self.random_state)
+        holdout = Holdout.choose(self, X, y, weights, X_val, y_val, sample_weight_val, rng)
+        if holdout is not None:
+            weights = holdout.training_weights(weights, n_samples)
+        rows = as_rows(X, check_finite=False)
+        samples = [as_samples(loss, targets[0], n_samples, weights, offset)]
+        samples += [samples[0].with_targets(one) for one in targets[1:]]
+        seeds = rng.randint(MAX_SEED, size=len(samples))
+        states = self._kept_states(n_features, coef_init, intercept_init, len(samples))
+        seeds = [s.memory["seed"] if s is not None else int(seed) for s, seed in zip(states, seeds, strict=True)]
+        starts = self._starts(coef_init, intercept_init, n_features, len(samples), loss, states)
+        task = self._task(loss, penalty, rows)
+        task.stop_rules = tuple(user_rules(self.stop))
+        task.score = None if holdout is None else holdout.score
+        task.on_check = printer(int(self.verbose)) if self.verbose else None
+        runs = fit_targets(task, samples, seeds, starts, states)
+        for run, seed in zip(runs, seeds, strict=True):
+            if run.result.state is not None:
+                run.result.state.memory["seed"] = seed
+        self._set_fitted(runs)
+        self._warn(runs)
+        return self
+
+    def _components(self):
+        loss = find_loss(self.loss, epsilon=float(self.epsilon))
+        l1_ratio = 0.15 if self.l1_ratio is None else self.l1_ratio
+        if self.penalty == "elasticnet" and self.l1_ratio is None:
+            raise ValueError("penalty='elasticnet' needs l1_ratio, a number from 0 to 1, got None")
+        return loss, find_penalty(self.penalty, l1_ratio)
+
+    def _checked(self, X, y, reset):
+        check_structure(X)
+        return validate_data(
+            self, X, y, reset=reset, accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32],
+            order="C", multi_output=isinstance(self.loss, VectorLoss), **self._y_options(),
+        )  # fmt: skip
+
+    def _task(self, loss, penalty, rows):
+        settings = Settings(
+            self.solver, self.batch_size, self.learning_rate, float(self.eta0), float(self.power_t),
+            float(self.momentum), int(self.average), bool(self.shuffle), self.tol, int(self.n_iter_no_change),
+        )  # fmt: skip
+        return Task(
+            loss, penalty, rows, settings, float(self.alpha), bool(self.fit_intercept), int(self.max_iter),
+            self.max_time, n_threads=count_threads(self.n_jobs),
+        )  # fmt: skip
+
+    def _kept_states(self, n_features, coef_init, intercept_init, n_targets):
+        kept = getattr(self, "_states", None)
+        usable = self.warm_start and coef_init is None and intercept_init is None and kept is not None
+        if usable and len(kept) == n_targets and self._state_features == n_features:
+            return [copy.deepcopy(state) for state in kept]
+        return [None] * n_targets
+
+    def _starts(self, coef_init, intercept_init, n_features, n_targets, loss, states):
+        """(coef, intercept) for each target, from the arguments or, warm, from the last fit."""
+        if coef_init is None and intercept_init is None:
+            if not (self.warm_start and hasattr(self, "coef_")) or any(states):
+                return [None] * n_targets
+            coef_init, intercept_init = self.coef_, self.intercept_
+            if sp.issparse(coef_init):
+                coef_init = coef_init.toarray()
+        rows = 1 if isinstance(loss, VectorLoss) else n_targets
+        n_outputs = np.size(intercept_init) if isinstance(loss, VectorLoss) and intercept_init is not None else rows
+        coef = np.zeros((n_outputs, n_features)) if coef_init is None else np.asarray(coef_init, dtype=np.float64)
+        intercept = np.zeros(n_outputs) if intercept_init is None else np.asarray(intercept_init, dtype=np.float64)
+        if coef.size != n_outputs * n_features or intercept.size != n_outputs:
+            raise ValueError(
+                f"coef_init and intercept_init must have shapes ({n_outputs}, {n_features}) and ({n_outputs},), "
+                f"got {coef.shape} and {intercept.shape}"
+            )
+        if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+            raise ValueError("coef_init and intercept_init must be finite; leave them out to start from zeros")
+        coef, intercept = coef.reshape(n_outputs, n_features), intercept.ravel()
+        if isinstance(loss, VectorLoss):
+            return [(coef.T, intercept)]
+        return list(zip(coef, intercept, strict=True))
+
+    def _set_fitted(self, runs):
+        results = [run.result for run in runs]
+        several = len(runs) > 1
+        self.coef_, self.intercept_ = self._shaped(runs)
+        turns = [result.history["turn"][-1] for result in results]
+        self.n_iter_ = int(max(turns))
+        self.t_ = 1.0 + max(result.state.updates if result.state is not None else 0 for result in results)
+        self.objective_ = float(sum(result.objective for result in results))
+        self.suboptimality_ = float(max(result.suboptimality for result in results))
+        kinds = {result.bound.kind for result in results}
+        self.bound_kind_ = next(kind for kind in ("none", "estimate", "proof") if kind in kinds)
+        good = (StopReason.CONVERGED, StopReason.PLATEAU)
+        self.converged_ = all(result.reason in good for result in results)
+        worst = [result.reason for result in results if result.reason not in good]
+        self.stop_reason_ = (worst or [result.reason for result in results])[0]
+        self.history_ = [r.history.arrays() for r in results] if several else results[0].history.arrays()
+        self.plan_ = [run.plan for run in runs] if several else runs[0].plan
+        self._states = [result.state for result in results]
+        self._state_features = self.n_features_in_
+
+    def _warn(self, runs):
+        """One warning for a fit, about the target that is farthest from its optimum."""
+        short = [
+            r.result for r in runs if r.result.reason in (StopReason.MAX_ITER, StopReason.TIME, StopReason.INTERRUPTED)
+        ]
+        if not self.tol or not short:
+            return
+        worst = max(short, key=lambda result: result.suboptimality)
+        if worst.suboptimality <= self.tol:
+            return
+        warnings.warn(ending(worst, self.tol, self.max_iter), ConvergenceWarning, stacklevel=4)
+
+    def _advance(self, X, targets, sample_weight, loss, penalty, fresh):
+        """One epoch of each target over a chunk (`partial_fit`)."""
+        rows = as_rows(X, check_finite=False)
+        task = self._task(loss, penalty, rows)
+        n_targets = len(targets)
+        if fresh:
+            seeds = check_random_state(self.random_state).randint(MAX_SEED, size=n_targets)
+            starts = self._starts(None, None, X.shape[1], n_targets, loss, [])
+            states = [None] * n_targets
+        else:
+            states = [copy.deepcopy(state) for state in self._states]
+            seeds, starts = [state.memory["seed"] for state in states], [None] * n_targets
+        samples = as_samples(loss, targets[0], X.shape[0], sample_weight)
+        parts = []
+        for k in range(n_targets):
+            own = samples if k == 0 else samples.with_targets(targets[k])
+            parts.append(advance(task, own, int(seeds[k]), starts[k], states[k]))
+        self._states = [state for _, state, _, _ in parts]
+        for state, seed in zip(self._states, seeds, strict=True):
+            state.memory["seed"] = int(seed)
+        self._state_features = X.shape[1]
+        self.coef_ = np.array([np.ravel(coef) for _, _, coef, _ in parts])
+        self.intercept_ = np.array([float(intercept) for _, _, _, intercept in parts])
+        self.n_iter_ = self._states[0].turn
+        self.t_ = 1.0 + self._states[0].updates
+        self.plan_ = parts[0][0] if n_targets == 1 else [plan for plan, _, _, _ in parts]
+
+    def _scores(self, X, offset=None):
+        """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        check_structure(X)
+        X = validate_data(
+            self, X, reset=False, accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32]
+        )
+        coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
+        product = X @ coef.T.astype(X.dtype)
+        scores = (product.toarray() if sp.issparse(product) else product) + np.ravel(self.intercept_)
+        if offset is not None:
+            offset = np.asarray(offset, dtype=np.float64)
+            if offset.shape != (X.shape[0],) or not np.isfinite(offset).all():
+                raise ValueError(f"offset must hold {X.shape[0]} finite numbers, got shape {offset.shape}")
+            scores = scores + offset[:, None]
+        return scores
+
+    def sparsify(self):
+        """Turn `coef_` into a SciPy sparse array, which saves memory where most coefficients are 0; returns self."""
+        check_is_fitted(self)
+        self.coef_ = sp.csr_array(np.atleast_2d(self.coef_)) if not sp.issparse(self.coef_) else self.coef_
+        return self
+
+    def densify(self):
+        """Turn `coef_` back into an ndarray; returns self."""
+        check_is_fitted(self)
+        if sp.issparse(self.coef_):
+            self.coef_ = self._dense_shape(self.coef_.toarray())
+        return self

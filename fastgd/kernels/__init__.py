@@ -1,0 +1,1 @@
+"""Compiled loops, one family a file."""

@@ -1,0 +1,159 @@
+"""Passes: each reads every row of its blocks once and never sees the penalty.
+
+A pass works on blocks of rows `cuts[b]` to `cuts[b + 1]` and writes what it sums into row `b` of its outputs, so that the caller can add
+blocks in order: the same bits for any number of threads.  Inside a block it goes by chunks of rows: predictions, then derivatives, then
+the sums over the chunk, whose rows are still in the cache.  A chunk as long as the block makes it two sweeps, which is faster once
+the coefficients and the gradient together miss the L2 cache.
+"""
+
+import numpy as np
+
+from fastgd._jit import kernel
+
+
+@kernel
+def loss_and_gradient(rows, samples, loss, coef, intercept, cuts, first, last, chunk, totals, gradients):
+    """Sum over each block of weight * loss, into `totals[b]`, and its gradient in [coef, intercept], into `gradients[b]`."""
+    derivatives = np.empty(chunk)
+    for b in range(first, last):
+        gradient = gradients[b, :-1]
+        total = 0.0
+        slope = 0.0
+        for start in range(cuts[b], cuts[b + 1], chunk):
+            stop = min(start + chunk, cuts[b + 1])
+            for i in range(start, stop):
+                derivatives[i - start] = rows.dot(i, coef) + intercept + samples.offset(i)
+            for i in range(start, stop):
+                prediction, target, weight = derivatives[i - start], samples.target(i), samples.weight(i)
+                total += weight * loss.value(prediction, target)
+                derivative = weight * loss.derivative(prediction, target)
+                slope += derivative
+                derivatives[i - start] = derivative
+            for i in range(start, stop):
+                rows.add(i, derivatives[i - start], gradient)
+        totals[b] = total
+        gradients[b, -1] = slope
+
+
+@kernel
+def vector_loss_and_gradient(rows, samples, loss, coef, intercept, cuts, first, last, totals, gradients):
+    """`loss_and_gradient` for K predictions: `coef` is (d, K), `intercept` (K,), `gradients[b]` (d + 1, K)."""
+    predictions = np.empty(intercept.size)
+    derivatives = np.empty(intercept.size)
+    for b in range(first, last):
+        gradient = gradients[b]
+        total = 0.0
+        for i in range(cuts[b], cuts[b + 1]):
+            target, weight = samples.target(i), samples.weight(i)
+            for c in range(predictions.size):
+                predictions[c] = intercept[c] + samples.offset(i)
+            rows.dots(i, coef, predictions)
+            total += weight * loss.value(predictions, target)
+            loss.derivatives(predictions, target, derivatives)
+            for c in range(derivatives.size):
+                derivatives[c] *= weight
+                gradient[-1, c] += derivatives[c]
+            rows.adds(i, derivatives, gradient)
+        totals[b] = total
+
+
+@kernel
+def curvature_product(rows, samples, loss, coef, intercept, direction, direction_intercept, cuts, first, last, products):
+    """Second derivative of the summed loss times [direction, direction_intercept], block by block, into `products[b]`."""
+    for b in range(first, last):
+        product = products[b, :-1]
+        slope = 0.0
+        for i in range(cuts[b], cuts[b + 1]):
+            prediction = rows.dot(i, coef) + intercept + samples.offset(i)
+            amount = rows.dot(i, direction) + direction_intercept
+            amount *= samples.weight(i) * loss.curvature(prediction, samples.target(i))
+            slope += amount
+            rows.add(i, amount, product)
+        products[b, -1] = slope
+
+
+@kernel
+def vector_curvature_product(rows, samples, loss, coef, intercept, direction, direction_intercept, cuts, first, last, products):
+    """`curvature_product` for K predictions; all matrices are (d, K), `products[b]` is (d + 1, K)."""
+    predictions = np.empty(intercept.size)
+    steps = np.empty(intercept.size)
+    amounts = np.empty(intercept.size)
+    for b in range(first, last):
+        product = products[b]
+        for i in range(cuts[b], cuts[b + 1]):
+            for c in range(predictions.size):
+                predictions[c] = intercept[c] + samples.offset(i)
+                steps[c] = direction_intercept[c]
+            rows.dots(i, coef, predictions)
+            rows.dots(i, direction, steps)
+            loss.curvature_product(predictions, samples.target(i), steps, amounts)
+            weight = samples.weight(i)
+            for c in range(amounts.size):
+                amounts[c] *= weight
+                product[-1, c] += amounts[c]
+            rows.adds(i, amounts, product)
+
+
+@kernel
+def curvature_matrix(rows, samples, loss, coef, intercept, cuts, first, last, matrices):
+    """Lower triangle of the second derivative of the summed loss in [coef, intercept], into `matrices[b]`, (d + 1, d + 1)."""
+    for b in range(first, last):
+        matrix = matrices[b]
+        for i in range(cuts[b], cuts[b + 1]):
+            prediction = rows.dot(i, coef) + intercept + samples.offset(i)
+            curvature = samples.weight(i) * loss.curvature(prediction, samples.target(i))
+            if curvature != 0.0:
+                rows.add(i, curvature, matrix[-1, :-1])
+                matrix[-1, -1] += curvature
+                start, stop = rows.span(i)
+                for k in range(start, stop):
+                    amount = curvature * rows.entry(i, k)
+                    j = rows.column(k)
+                    for m in range(start, k):
+                        matrix[j, rows.column(m)] += amount * rows.entry(i, m)
+                    matrix[j, j] += amount * rows.entry(i, k)
+
+
+@kernel
+def column_moments(rows, samples, cuts, first, last, moments, row_norms):
+    """Weighted sum, weighted sum of squares, greatest magnitude and number of nonzeros of each column: (4, d) `moments[b]`.
+
+    Rows of weight 0 do not count. `row_norms[b]`, (3,), gets the greatest squared norm of a row, the greatest times its
+    weight, and their weighted sum.
+    """
+    for b in range(first, last):
+        sums = moments[b]
+        longest, heaviest, mean = 0.0, 0.0, 0.0
+        for i in range(cuts[b], cuts[b + 1]):
+            weight = samples.weight(i)
+            if weight > 0.0:
+                start, stop = rows.span(i)
+                for k in range(start, stop):
+                    value = rows.entry(i, k)
+                    if value != 0.0:
+                        j = rows.column(k)
+                        sums[0, j] += weight * value
+                        sums[1, j] += weight * value * value
+                        sums[2, j] = max(sums[2, j], abs(value))
+                        sums[3, j] += 1.0
+                squared_norm = rows.squared_norm(i)
+                longest = max(longest, squared_norm)
+                heaviest = max(heaviest, weight * squared_norm)
+                mean += weight * squared_norm
+        row_norms[b, 0], row_norms[b, 1], row_norms[b, 2] = longest, heaviest, mean
+
+
+@kernel
+def largest_norm(rows, samples, table, cross, corner, cuts, first, last, largest):
+    """Greatest (x_i, 1)' M (x_i, 1) over the rows of each block that have weight, into `largest[b]`.
+
+    M = [[table, cross], [cross', corner]].
+    """
+    for b in range(first, last):
+        for i in range(cuts[b], cuts[b + 1]):
+            if samples.weight(i) > 0.0:
+                norm = corner + 2.0 * rows.dot(i, cross)
+                start, stop = rows.span(i)
+                for k in range(start, stop):
+                    norm += rows.entry(i, k) * rows.dot(i, table[rows.column(k)])
+                largest[b] = max(largest[b], norm)

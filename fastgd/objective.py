@@ -1,0 +1,318 @@
+"""The objective as one object: its value, gradient and curvature at a vector of unknowns, and how many passes they took.
+
+    F(w, b) = sum_i s_i loss(y_i, z_i) / sum_i s_i + alpha * sum_j penalty(w_j),    z_i = x_i . w + b (+ offset_i)
+
+Solvers, certificates and SciPy's optimisers are all handed this object.
+"""
+
+import numpy as np
+
+from fastgd.blocks import chunk_length, count_threads, cut, map_ranges
+from fastgd.kernels import coefficients, passes
+from fastgd.losses import Loss, VectorLoss
+from fastgd.penalties import ElasticNet, NoPenalty, Penalty
+from fastgd.rows import as_rows, as_samples
+
+# Rows of the array that `Objective.moments` returns.
+SUM, SUM_OF_SQUARES, LARGEST, NONZEROS = range(4)
+
+
+class Objective:
+    """The penalised mean loss of a linear model, for any optimiser that wants a value and a gradient.
+
+    The unknowns are one vector v = [w, b] (w alone without intercept); for K predictions it is the (d + 1, K) matrix in C order.
+
+    Parameters
+    ----------
+    loss : str or Loss or VectorLoss
+        `"log_loss"`, `"squared_error"`, ... or a component, one of your own included.
+    X : array-like or sparse, (n_samples, n_features)
+        float64 or float32, dense or any SciPy sparse format.
+    y : array-like, (n_samples,) or (n_samples, n_targets) for a vector loss
+        -1 or 1 for the classification losses.
+    sample_weight, offset : array-like, (n_samples,), optional
+        Weights of the rows (only their ratios matter), and what is added to each prediction.
+    penalty : {"l2", "l1", "elasticnet", "none"}, None or Penalty
+    alpha : float
+        Strength of the penalty, at least 0.
+    l1_ratio : float
+        Share of the L1 part in `"elasticnet"`.
+    fit_intercept : bool
+        Whether b is among the unknowns.  It is never penalised.
+    n_jobs : int, optional
+        Threads of a pass; None: all that the process may use.  The bits do not depend on it.
+
+    Attributes
+    ----------
+    passes : float
+        Passes over the rows so far.
+
+    Raises
+    ------
+    ValueError
+        For data, targets, weights or parameters outside what is stated above.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.optimize
+    >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0])
+    >>> F = Objective("squared_error", X, y)
+    >>> found = scipy.optimize.minimize(F.value_and_gradient, F.start(), jac=True, method="L-BFGS-B")
+    >>> [round(float(x), 3) for x in found.x]
+    [2.0, 1.0]
+    """
+
+    def __init__(
+        self, loss, X, y, *, sample_weight=None, offset=None, penalty="l2", alpha=0.0, l1_ratio=0.15,
+        fit_intercept=True, n_jobs=None,
+    ):  # fmt: skip
+        loss = find_loss(loss)
+        rows = as_rows(X)
+        samples = as_samples(loss, y, rows.shape()[0], sample_weight, offset)
+        self._set(loss, rows, samples, find_penalty(penalty, l1_ratio), alpha, fit_intercept, count_threads(n_jobs))
+
+    @classmethod
+    def of(cls, loss, rows, samples, penalty, alpha, fit_intercept, n_threads):
+        """Objective of parts that are already checked: how the estimators, and one-vs-rest, share one X."""
+        self = cls.__new__(cls)
+        self._set(loss, rows, samples, penalty, alpha, fit_intercept, n_threads)
+        return self
+
+    def _set(self, loss, rows, samples, penalty, alpha, fit_intercept, n_threads):
+        if not (np.isscalar(alpha) and 0 <= alpha < np.inf):
+            raise ValueError(f"alpha must be a finite number of at least 0, got {alpha!r}")
+        self.loss, self.rows, self.samples, self.penalty = loss, rows, samples, penalty
+        self.alpha, self.fit_intercept, self.n_threads = float(alpha), bool(fit_intercept), n_threads
+        self.n_samples, self.n_features = rows.shape()
+        self.vector = isinstance(loss, VectorLoss)
+        self.n_predictions = loss.n_predictions(samples.targets) if self.vector else 1
+        self.size = (self.n_features + self.fit_intercept) * self.n_predictions
+        self.n_active = samples.n_active()
+        self.passes = 0.0
+        self.cuts = cut(self.n_samples, rows.stored(), self.n_features * self.n_predictions)
+        self._chunk = chunk_length(rows, self.n_features * self.n_predictions)
+        shares = (0.0, 0.0) if self.alpha == 0.0 else penalty.shares
+        self.elastic = shares is not None
+        self.l1, self.l2 = (self.alpha * share for share in shares) if shares is not None else (0.0, 0.0)
+        self._moments = None
+
+    @property
+    def smooth(self):
+        """Whether loss and penalty have continuous derivatives."""
+        return self.loss_smooth and (self.l1 == 0.0 if self.elastic else self.penalty.smooth)
+
+    @property
+    def loss_smooth(self):
+        """Whether the loss has a continuous derivative."""
+        return self.vector or self.loss.smooth
+
+    @property
+    def convex(self):
+        """Whether loss and penalty are convex."""
+        return self.loss.convex and (self.elastic or self.penalty.convex)
+
+    def start(self):
+        """Zeros: where descent starts unless told otherwise."""
+        return np.zeros(self.size)
+
+    def split(self, v):
+        """Coefficients and intercept in `v`: (d,) and a float, or (d, K) and (K,) for a vector loss."""
+        v = np.asarray(v, dtype=np.float64)
+        if v.size != self.size:
+            raise ValueError(f"the vector of unknowns must hold {self.size} numbers, got shape {v.shape}")
+        table = v.reshape(-1, self.n_predictions)
+        coef, intercept = table[: self.n_features], table[self.n_features :]
+        if self.vector:
+            return coef, intercept[0] if self.fit_intercept else np.zeros(self.n_predictions)
+        return coef[:, 0], float(intercept[0, 0]) if self.fit_intercept else 0.0
+
+    def value(self, v):
+        """F at `v`, a float."""
+        return self.loss_and_gradient(v)[0] + self.penalty_value(v)
+
+    def gradient(self, v):
+        """Gradient of F at `v`, a new array of the same length; ValueError where the penalty has corners."""
+        return self.value_and_gradient(v)[1]
+
+    def value_and_gradient(self, v):
+        """F and its gradient at `v` in one pass; ValueError where the penalty has corners (an L1 part)."""
+        if self.alpha > 0.0 and (self.l1 > 0.0 if self.elastic else not self.penalty.smooth):
+            raise ValueError(
+                f"penalty {self.penalty!r} has no gradient at 0; use value(), an estimator, or penalty='l2'"
+            )
+        value, gradient = self.smooth_and_gradient(v)
+        return value, gradient
+
+    def hessian_product(self, v, p):
+        """Second derivative of F at `v` times `p`, a new array; the curvature of the smooth part where F has corners."""
+        coef, intercept = self.split(v)
+        direction, direction_intercept = self.split(p)
+        products = np.zeros((self.cuts.size - 1, *self._shape()))
+        kernel = passes.vector_curvature_product if self.vector else passes.curvature_product
+        coef, direction = np.ascontiguousarray(coef), np.ascontiguousarray(direction)
+
+        def work(first, last):
+            kernel(
+                self.rows, self.samples, self.loss, coef, intercept, direction, direction_intercept,
+                self.cuts, first, last, products,
+            )  # fmt: skip
+
+        self._map(work)
+        product = self._trim(products.sum(axis=0) / self.n_active)
+        product[: self._n_coef] += self.l2 * np.ravel(p)[: self._n_coef]
+        if not self.elastic and self.penalty.smooth:
+            product[: self._n_coef] += self._penalty_product(np.ravel(v)[: self._n_coef], np.ravel(p)[: self._n_coef])
+        return product
+
+    def loss_and_gradient(self, v):
+        """Mean loss, without the penalty, and its gradient at `v`: one pass."""
+        coef, intercept = self.split(v)
+        coef = np.ascontiguousarray(coef)
+        totals = np.zeros(self.cuts.size - 1)
+        gradients = np.zeros((totals.size, *self._shape()))
+
+        def work(first, last):
+            data = self.rows, self.samples, self.loss, coef, intercept, self.cuts, first, last
+            if self.vector:
+                passes.vector_loss_and_gradient(*data, totals, gradients)
+            else:
+                passes.loss_and_gradient(*data, self._chunk, totals, gradients)
+
+        self._map(work)
+        return float(totals.sum()) / self.n_active, self._trim(gradients.sum(axis=0) / self.n_active)
+
+    def smooth_and_gradient(self, v):
+        """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient: one pass."""
+        value, gradient = self.loss_and_gradient(v)
+        coef = np.ravel(v)[: self._n_coef]
+        if self.elastic:
+            value += 0.5 * self.l2 * float(coef @ coef)
+            gradient[: self._n_coef] += self.l2 * coef
+        elif self.penalty.smooth:
+            derivative = np.empty((self.n_features, self.n_predictions))
+            value += self.alpha * coefficients.penalty_sum(self.penalty, self._table(coef), derivative)
+            gradient[: self._n_coef] += self.alpha * derivative.ravel()
+        return value, gradient
+
+    def rest_value(self, v):
+        """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty with corners."""
+        coef = np.ravel(v)[: self._n_coef]
+        if self.elastic:
+            return self.l1 * float(np.abs(coef).sum()) if self.l1 else 0.0
+        if self.penalty.smooth:
+            return 0.0
+        unused = np.empty((self.n_features, self.n_predictions))
+        return self.alpha * coefficients.penalty_sum(self.penalty, self._table(coef), unused)
+
+    def penalty_value(self, v):
+        """Alpha * sum of the penalty at `v`."""
+        coef = np.ravel(v)[: self._n_coef]
+        if self.elastic:
+            return 0.5 * self.l2 * float(coef @ coef) + self.rest_value(v)
+        unused = np.empty((self.n_features, self.n_predictions))
+        return self.alpha * coefficients.penalty_sum(self.penalty, self._table(coef), unused)
+
+    def proximal(self, v, rates):
+        """`v` after a proximal step on the part without a gradient, each coefficient at its own rate, (n_coef,) or a number."""
+        rates = np.broadcast_to(np.asarray(rates, dtype=np.float64), (self._n_coef,))
+        if self.elastic:
+            if self.l1 == 0.0:
+                return v
+            moved = v.copy()
+            coef = moved[: self._n_coef]
+            coef[:] = np.sign(coef) * np.maximum(np.abs(coef) - self.l1 * rates, 0.0)
+            return moved
+        if self.penalty.smooth:
+            return v
+        moved = v.copy()
+        table = self._table(moved[: self._n_coef])
+        coefficients.proximal_step(self.penalty, table, self.alpha * self._table(rates))
+        moved[: self._n_coef] = table.ravel()
+        return moved
+
+    def curvature_matrix(self, v):
+        """Second derivative of the mean loss plus L2 at `v`, (size, size): one pass that costs about d/2 of them.
+
+        For losses of one prediction; the penalty is an elastic net.
+        """
+        coef, intercept = self.split(v)
+        d = self.n_features
+        n_blocks = min(self.cuts.size - 1, max(1, 8_000_000 // (d + 1) ** 2))
+        cuts = self.cuts[(np.arange(n_blocks + 1) * (self.cuts.size - 1)) // n_blocks]
+        matrices = np.zeros((n_blocks, d + 1, d + 1))
+
+        def work(first, last):
+            passes.curvature_matrix(
+                self.rows, self.samples, self.loss, np.ascontiguousarray(coef), intercept, cuts, first, last, matrices
+            )
+
+        self._map(work, n_blocks)
+        matrix = matrices.sum(axis=0) / self.n_active
+        matrix = np.tril(matrix) + np.tril(matrix, -1).T
+        matrix[np.arange(d), np.arange(d)] += self.l2
+        return matrix[: self.size, : self.size]
+
+    def moments(self):
+        """Weighted means of x and x^2, greatest |x| and share of nonzeros of each column, (4, d), and of the rows' squared norms.
+
+        The second array holds the greatest |x_i|^2, the greatest s_i |x_i|^2 and the mean of s_i |x_i|^2.  One pass, kept.
+        """
+        if self._moments is None:
+            n_blocks = self.cuts.size - 1
+            table, norms = np.zeros((n_blocks, 4, self.n_features)), np.zeros((n_blocks, 3))
+            self._map(lambda a, b: passes.column_moments(self.rows, self.samples, self.cuts, a, b, table, norms))
+            moments = table.sum(axis=0) / self.n_active
+            moments[LARGEST] = table[:, LARGEST].max(axis=0)
+            self._moments = moments, np.r_[norms[:, :2].max(axis=0), norms[:, 2].sum() / self.n_active]
+        return self._moments
+
+    def take_moments(self, moments):
+        """Take over the moments of an objective with the same rows and weights."""
+        self._moments = moments
+
+    @property
+    def _n_coef(self):
+        return self.n_features * self.n_predictions
+
+    def _shape(self):
+        return (self.n_features + 1, self.n_predictions) if self.vector else (self.n_features + 1,)
+
+    def _table(self, coef):
+        return np.ascontiguousarray(coef).reshape(self.n_features, self.n_predictions)
+
+    def _trim(self, summed):
+        return np.ravel(summed)[: self.size].copy()
+
+    def _penalty_product(self, coef, direction):
+        step = 1e-6 * max(1.0, float(np.abs(coef).max(initial=0.0)))
+        ahead, behind = (np.empty((self.n_features, self.n_predictions)) for _ in range(2))
+        coefficients.penalty_sum(self.penalty, self._table(coef + step), ahead)
+        coefficients.penalty_sum(self.penalty, self._table(coef - step), behind)
+        return self.alpha * (ahead - behind).ravel() / (2 * step) * direction
+
+    def _map(self, work, n_blocks=None):
+        n_threads = min(self.n_threads, 1 + self.rows.stored() // 100_000)
+        map_ranges(work, self.cuts.size - 1 if n_blocks is None else n_blocks, n_threads)
+        self.passes += 1.0
+
+
+def find_loss(loss, **fields):
+    """Component of a loss given as a string or a component; `fields` are what a string's class takes of them."""
+    if isinstance(loss, Loss | VectorLoss):
+        return loss
+    if not isinstance(loss, str):
+        raise ValueError(f"loss must be a string or a Loss or VectorLoss component, got {loss!r}")
+    found = Loss.named(loss)
+    return found(**{name: value for name, value in fields.items() if name in found.__annotations__})
+
+
+def find_penalty(penalty, l1_ratio=0.15):
+    """Component of a penalty given as a string, None or a component."""
+    if isinstance(penalty, Penalty):
+        return penalty
+    if penalty is None:
+        return NoPenalty()
+    if not isinstance(penalty, str):
+        raise ValueError(f"penalty must be a string, None or a Penalty component, got {penalty!r}")
+    found = Penalty.named(penalty)
+    return found(l1_ratio) if found is ElasticNet else found()

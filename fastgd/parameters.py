@@ -1,0 +1,66 @@
+"""What the parameters of the estimators may be, and the message for anything else."""
+
+import numbers
+
+import numpy as np
+
+
+def _real(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _count(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _flag(value):
+    return isinstance(value, bool | np.bool_)
+
+
+# Name: what it may be in words, and the test.  Strings and components are checked where they are looked up.
+ALLOWED = {
+    "alpha": ("a finite number of at least 0", lambda v: _real(v) and 0 <= v < np.inf),
+    "l1_ratio": ("a number from 0 to 1", lambda v: v is None or (_real(v) and 0 <= v <= 1)),
+    "fit_intercept": ("True or False", _flag),
+    "max_iter": ("an integer of at least 1", lambda v: _count(v) and v >= 1),
+    "tol": ("None or a number of at least 0", lambda v: v is None or (_real(v) and v >= 0)),
+    "shuffle": ("True or False", _flag),
+    "verbose": ("an integer of at least 0: a line every so many checks", lambda v: _flag(v) or (_count(v) and v >= 0)),
+    "epsilon": ("a finite number of at least 0", lambda v: _real(v) and 0 <= v < np.inf),
+    "eta0": ("a positive finite number", lambda v: _real(v) and 0 < v < np.inf),
+    "power_t": ("a finite number", lambda v: _real(v) and np.isfinite(v)),
+    "early_stopping": ("True or False", _flag),
+    "validation_fraction": ("a number between 0 and 1", lambda v: _real(v) and 0 < v < 1),
+    "n_iter_no_change": ("an integer of at least 1", lambda v: _count(v) and v >= 1),
+    "warm_start": ("True or False", _flag),
+    "average": ("True, False or the update to start from", lambda v: _flag(v) or (_count(v) and v >= 0)),
+    "momentum": ("a number of at least 0 and below 1", lambda v: _real(v) and 0 <= v < 1),
+    "multi_class": ("'auto' or 'ovr'", lambda v: isinstance(v, str) and v in ("auto", "ovr")),
+    "max_time": ("None or a positive number of seconds", lambda v: v is None or (_real(v) and v > 0)),
+    "class_weight": (
+        "None, 'balanced' or a dict",
+        lambda v: v is None or isinstance(v, dict) or (isinstance(v, str) and v == "balanced"),
+    ),
+}
+
+
+def check_parameters(parameters):
+    """Raise ValueError for the first parameter that is not allowed.
+
+    Parameters
+    ----------
+    parameters : dict
+        As from `get_params(deep=False)`.
+
+    Examples
+    --------
+    >>> check_parameters({"alpha": -1.0})
+    Traceback (most recent call last):
+    ...
+    ValueError: alpha must be a finite number of at least 0, got -1.0
+    """
+    for name, value in parameters.items():
+        if name in ALLOWED:
+            words, allowed = ALLOWED[name]
+            if not allowed(value):
+                raise ValueError(f"{name} must be {words}, got {value!r}")

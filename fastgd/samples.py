@@ -1,0 +1,125 @@
+"""What belongs to each row beside its features: target, weight and offset, and everything that can be wrong with them."""
+
+import numpy as np
+
+from fastgd._component import Component, python_only, required
+
+
+class Samples(Component, family=True):
+    """Family of what belongs to each row: its target, weight and offset."""
+
+    @required
+    def size(self):
+        """Number of rows."""
+
+    @required
+    def target(self, i):
+        """Target of row `i`: a number, or the row's array of targets for a vector loss."""
+
+    @required
+    def weight(self, i):
+        """Weight of row `i`; the rows that count have mean weight 1."""
+
+    @required
+    def offset(self, i):
+        """What is added to the prediction of row `i`."""
+
+
+class WeightedSamples(Samples):
+    """Targets with weights and offsets; `weights` and `offsets` hold one number for all rows, or one for each."""
+
+    targets: np.ndarray
+    weights: np.ndarray
+    offsets: np.ndarray
+
+    def size(self):
+        return self.targets.shape[0]
+
+    def target(self, i):
+        return self.targets[i]
+
+    def weight(self, i):
+        return self.weights[i] if self.weights.size > 1 else self.weights[0]
+
+    def offset(self, i):
+        return self.offsets[i] if self.offsets.size > 1 else self.offsets[0]
+
+    @python_only
+    def n_active(self):
+        """Number of rows with a positive weight."""
+        return int(np.count_nonzero(self.weights)) if self.weights.size > 1 else self.targets.shape[0]
+
+    @python_only
+    def with_targets(self, targets):
+        """The same weights and offsets with other targets, one number for each row, that the loss is known to accept."""
+        return WeightedSamples(np.asarray(targets, dtype=np.float64), self.weights, self.offsets)
+
+    @python_only
+    def active(self):
+        """Indices of the rows with a positive weight."""
+        return np.flatnonzero(self.weights) if self.weights.size > 1 else np.arange(self.targets.shape[0])
+
+
+def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
+    """Targets, weights and offsets, checked against the loss and the number of rows.
+
+    Weights are divided by their mean over the rows that have any, so that their scale changes nothing.
+
+    Raises
+    ------
+    ValueError
+        For wrong shapes, NaN and infinity, targets outside the loss's domain, negative weights and weights that sum to 0.
+
+    Examples
+    --------
+    >>> from fastgd.losses import SquaredError
+    >>> as_samples(SquaredError(), [1.0, 2.0], 2, sample_weight=[1.0, 3.0]).weights
+    array([0.5, 1.5])
+    """
+    targets = _numbers(y, "y", n_samples)
+    domain = loss.target_domain
+    if targets.ndim != (2 if hasattr(loss, "derivatives") else 1):
+        if targets.ndim == 1:
+            targets = targets[:, None]
+        else:
+            raise ValueError(f"y must have shape ({n_samples},), got {targets.shape}; pass one target per row")
+    allowed = domain.contains(targets)
+    if not allowed.all():
+        bad = targets[~allowed].flat[0]
+        raise ValueError(f"loss {loss.name!r} takes targets that are {domain.text}, got {bad:g}")
+    weights = np.ones(1)
+    if sample_weight is not None:
+        weights = _numbers(sample_weight, "sample_weight", n_samples)
+        if weights.ndim != 1:
+            raise ValueError(f"sample_weight must have shape ({n_samples},), got {weights.shape}")
+        if (weights < 0).any():
+            raise ValueError(f"sample_weight must not be negative, got {weights.min():g}")
+        if not weights.any():
+            raise ValueError("sample_weight is 0 for every row; give some rows a positive weight")
+        weights = weights / weights.max()
+        weights = weights / weights[weights > 0].mean()
+        if (weights == weights[0]).all():
+            weights = np.ones(1)
+    offsets = np.zeros(1)
+    if offset is not None:
+        offsets = _numbers(offset, "offset", n_samples)
+        if offsets.ndim != 1:
+            raise ValueError(f"offset must have shape ({n_samples},), got {offsets.shape}")
+    return WeightedSamples(targets, weights, offsets)
+
+
+def _numbers(values, name, n_samples):
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}: {error}") from error
+    array = array.astype(np.float64)
+    if array.ndim == 0 or array.shape[0] != n_samples:
+        raise ValueError(f"{name} must have one entry for each of the {n_samples} rows of X, got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"{name} contains NaN or infinity (first in row {int(np.argwhere(~np.isfinite(array))[0][0])}); drop such rows"
+        )
+    return array

@@ -1,0 +1,93 @@
+"""Solvers: how a state moves by one turn of the loop.  One algorithm a file, one contract for all.
+
+A turn is one iteration of a full-batch solver and one epoch of a stochastic one.  A solver keeps nothing but what it was made from; what
+changes is in a `State`, which can be pickled and continued: k turns and then m turns are k + m turns, bit for bit.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class State:
+    """Where a run is.
+
+    Attributes
+    ----------
+    point : ndarray, (size,)
+        Unknowns in the user's units.
+    turn, updates : int
+        Turns of the loop, and updates of the unknowns, done so far.
+    rate : float
+        Rate of the last update.
+    batch : int
+        Rows per update.
+    value, gradient : float and ndarray or None
+        Smooth part of F and its gradient at `point`, where the solver knows them.
+    memory : dict
+        What the solver needs beside: arrays and numbers only.
+    """
+
+    point: np.ndarray
+    batch: int
+    turn: int = 0
+    updates: int = 0
+    rate: float = np.nan
+    value: float | None = None
+    gradient: np.ndarray | None = None
+    memory: dict = field(default_factory=dict)
+
+
+class Solver:
+    """Contract of all solvers.
+
+    Attributes
+    ----------
+    objective : Objective
+    exact : bool
+        Whether each turn leaves value and gradient at the point, so that a check costs no pass.
+    adapts : bool
+        Whether the solver chooses its own steps; if so the best point seen is the answer, and a diverging step backs off.
+    """
+
+    exact = True
+    adapts = True
+
+    def __init__(self, objective):
+        self.objective = objective
+
+    def start(self, point):
+        """State before the first turn."""
+        return State(np.array(point, dtype=np.float64), self.objective.n_active)
+
+    def resume(self, state):
+        """Make a state of an earlier run fit for these data: evaluate its point again."""
+        if self.exact:
+            state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
+
+    def turn(self, state):
+        """Move the state by one turn."""
+        raise NotImplementedError
+
+    def answer(self, state):
+        """Unknowns to report, for example an average of iterates."""
+        return state.point
+
+    def evaluate(self, state):
+        """(v, smooth part of F, its gradient) at the answer; free after a turn of an exact solver, else one pass."""
+        if self.exact:
+            return state.point, state.value, state.gradient
+        v = self.answer(state)
+        return (v, *self.objective.smooth_and_gradient(v))
+
+    def finished(self, state):
+        """Whether the solver itself has nothing left to do."""
+        return bool(state.memory.get("exhausted", False))
+
+    def review(self, state, objective, best_point, reference):
+        """Look at a checked objective; a solver that chooses its steps may back off to the best point."""
+
+    def back_off(self, state, safe_point):
+        """Take smaller steps from `safe_point` on; whether that is possible."""
+        return False

@@ -1,0 +1,44 @@
+"""What the full-batch solvers that choose their own steps share: they work in standard coordinates."""
+
+import numpy as np
+
+from fastgd.coordinates import Coordinates
+from fastgd.solvers import Solver
+
+
+class ScaledSolver(Solver):
+    """Full-batch solver on u with v = T u (see `fastgd.coordinates`); `memory["u"]` is the point."""
+
+    def __init__(self, objective):
+        super().__init__(objective)
+        self.coordinates = Coordinates.standard(objective)
+
+    def resume(self, state):
+        """Keep what is remembered if the coordinates are those of the earlier run, else start from its point."""
+        super().resume(state)
+        mark = np.r_[self.coordinates.scales[:, 0], self.coordinates.centers]
+        if not np.array_equal(state.memory.get("mark", np.empty(0)), mark):
+            state.memory = {"mark": mark, "u": self.coordinates.from_user(state.point)}
+
+    def own_gradient(self, state):
+        """Gradient of the smooth part of F in u."""
+        return self.coordinates.gradient(state.gradient)
+
+    def proximal(self, u, rates):
+        """Proximal step in u."""
+        return self.coordinates.proximal(self.objective, u, rates)
+
+    def evaluate_at(self, u):
+        """(v, F, smooth part of F, its gradient in v) at `u`: one pass."""
+        v = self.coordinates.to_user(u)
+        smooth, gradient = self.objective.smooth_and_gradient(v)
+        return v, smooth + self.objective.rest_value(v), smooth, gradient
+
+    def move(self, state, u, v, smooth, gradient):
+        """Make `u` the point of the state."""
+        state.point, state.value, state.gradient = v, smooth, gradient
+        state.memory["u"] = u
+
+    def total(self, state):
+        """F at the point of the state."""
+        return state.value + self.objective.rest_value(state.point)

@@ -1,0 +1,173 @@
+"""Stopping: why a fit ends, and the rules that say so.  Plain Python, looked at once per check."""
+
+import enum
+
+import numpy as np
+
+
+class StopReason(enum.Enum):
+    """Why a fit ended; the value is the sentence for people."""
+
+    CONVERGED = "the objective is within tol of the optimum"
+    PLATEAU = "the objective no longer falls by more than tol"
+    VALIDATION = "the score on the validation rows no longer improves"
+    MAX_ITER = "max_iter was reached"
+    TIME = "max_time was reached"
+    CALLBACK = "a callback asked to stop"
+    RULE = "the rule given as stop was met"
+    INTERRUPTED = "the fit was interrupted from the keyboard"
+
+
+class History:
+    """What was measured at each check, as equally long lists; `arrays` is what users see."""
+
+    KEYS = ("passes", "seconds", "objective", "bound", "rate", "batch")
+
+    def __init__(self):
+        self.rows = {key: [] for key in (*self.KEYS, "turn", "suboptimality", "score", "loss")}
+
+    def append(self, **measured):
+        """Add one check; `score` and `loss` may be missing."""
+        for key, column in self.rows.items():
+            column.append(measured.get(key, np.nan))
+
+    def __getitem__(self, key):
+        return self.rows[key]
+
+    def __len__(self):
+        return len(self.rows["turn"])
+
+    def arrays(self):
+        """The public columns as a dict of arrays."""
+        return {key: np.array(self.rows[key], dtype=float) for key in self.KEYS}
+
+
+class StoppingRule:
+    """Base of stopping rules: `needs` names what has to be measured, `check` looks at the history and gives a reason or None.
+
+    `needs` may hold "every_turn" (a check after every turn, which costs stochastic solvers a pass each), "score" and "loss".
+    """
+
+    needs: frozenset = frozenset()
+
+    def check(self, history):
+        """Return a StopReason, or None to go on."""
+        raise NotImplementedError
+
+
+class Tolerance(StoppingRule):
+    """Certified relative suboptimality of at most `tol`."""
+
+    def __init__(self, tol):
+        self.tol = tol
+
+    def check(self, history):
+        """CONVERGED once the last suboptimality is small enough."""
+        return StopReason.CONVERGED if history["suboptimality"][-1] <= self.tol else None
+
+
+class Extrapolated(StoppingRule):
+    """What is left to fall, judged from the falls while the number of turns doubled, is at most tol F / 2.
+
+    With f1 and f2 the last two of these falls and q = f2 / f1, a geometric series leaves f2 q / (1 - q), which is f2 where errors fall
+    as 1 / turns; the larger of that and f2 is compared.
+    """
+
+    # Falls are noisy: a series that seems not to converge counts as 19 more of its last term.
+    GREATEST_RATIO = 0.95
+
+    def __init__(self, tol):
+        self.tol = tol
+
+    def check(self, history):
+        """PLATEAU when checks at e, e / 2 and e / 4 turns say so."""
+        objective = dict(zip(history["turn"], history["objective"], strict=True))
+        turn = history["turn"][-1]
+        if turn % 4 or turn // 2 not in objective or turn // 4 not in objective:
+            return None
+        earlier = objective[turn // 4] - objective[turn // 2]
+        fall = abs(objective[turn // 2] - objective[turn])
+        ratio = min(fall / earlier, self.GREATEST_RATIO) if earlier > 0.0 else self.GREATEST_RATIO
+        left = fall * max(1.0, ratio / (1.0 - ratio))
+        return StopReason.PLATEAU if left <= 0.5 * self.tol * abs(objective[turn]) else None
+
+
+class NoMistakes(StoppingRule):
+    """A mean loss of 0: no row is on the wrong side."""
+
+    needs = frozenset({"every_turn", "loss"})
+
+    def check(self, history):
+        """PLATEAU when the last epoch left no mistake."""
+        return StopReason.PLATEAU if history["loss"][-1] == 0.0 else None
+
+
+class Plateau(StoppingRule):
+    """No improvement of the best objective by more than tol F in `n_iter_no_change` checks in a row."""
+
+    def __init__(self, tol, n_iter_no_change):
+        self.tol, self.n_iter_no_change = tol, n_iter_no_change
+
+    def check(self, history):
+        """PLATEAU when the last checks brought nothing."""
+        objective = history["objective"]
+        if len(objective) <= self.n_iter_no_change:
+            return None
+        before = min(objective[: -self.n_iter_no_change])
+        return (
+            StopReason.PLATEAU if before - min(objective[-self.n_iter_no_change :]) <= self.tol * abs(before) else None
+        )
+
+
+class Validation(StoppingRule):
+    """No improvement of the best validation score by more than `tol` in `n_iter_no_change` checks in a row."""
+
+    needs = frozenset({"every_turn", "score"})
+
+    def __init__(self, tol, n_iter_no_change):
+        self.tol, self.n_iter_no_change = tol, n_iter_no_change
+
+    def check(self, history):
+        """VALIDATION when the last scores brought nothing."""
+        score = history["score"]
+        if len(score) <= self.n_iter_no_change:
+            return None
+        recent = max(score[-self.n_iter_no_change :])
+        return StopReason.VALIDATION if recent <= max(score[: -self.n_iter_no_change]) + self.tol else None
+
+
+class TimeLimit(StoppingRule):
+    """At most `seconds` of wall clock: the only rule that looks at it."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def check(self, history):
+        """TIME once the last check came later."""
+        return StopReason.TIME if history["seconds"][-1] >= self.seconds else None
+
+
+class UserRule(StoppingRule):
+    """A function of the history arrays that says whether to stop."""
+
+    needs = frozenset({"every_turn"})
+
+    def __init__(self, function):
+        self.function = function
+
+    def check(self, history):
+        """RULE when the user's function returns something true."""
+        return StopReason.RULE if self.function(history.arrays()) else None
+
+
+def user_rules(stop):
+    """Turn the `stop` argument (None, a function, a rule, or several) into a list of rules."""
+    rules = []
+    for one in stop if isinstance(stop, list | tuple) else [] if stop is None else [stop]:
+        if isinstance(one, StoppingRule):
+            rules.append(one)
+        elif callable(one):
+            rules.append(UserRule(one))
+        else:
+            raise ValueError(f"stop must be a StoppingRule, a function of the history, or a list of them, got {one!r}")
+    return rules

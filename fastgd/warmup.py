@@ -1,0 +1,38 @@
+"""Compiling ahead: fills the cache folder, for images and services."""
+
+import warnings
+
+import numpy as np
+import scipy.sparse as sp
+
+
+def warmup(losses=("log_loss", "squared_error"), formats=("dense", "csr"), dtypes=("float64",)):
+    """Compile what a first fit with default settings needs, into the cache folder.
+
+    Parameters
+    ----------
+    losses : sequence of str
+    formats : sequence of {"dense", "csr"}
+    dtypes : sequence of {"float64", "float32"}
+
+    Examples
+    --------
+    >>> warmup(losses=("log_loss",), formats=("dense",))
+    """
+    from fastgd.estimators import GDClassifier, GDRegressor
+    from fastgd.losses import Loss
+
+    X = np.random.default_rng(0).standard_normal((60, 3))
+    y = np.where(X[:, 0] > 0, 1, -1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for loss in losses:
+            estimator = GDClassifier if Loss.named(loss).classification else GDRegressor
+            for form in formats:
+                for dtype in dtypes:
+                    data = X.astype(dtype)
+                    estimator(loss, tol=1e-6, max_iter=50).fit(sp.csr_array(data) if form == "csr" else data, y)
+
+
+if __name__ == "__main__":
+    warmup()

@@ -1,0 +1,38 @@
+"""What every test may rely on: a headless backend, markers that follow the JIT, and the real data where they are."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import numba
+import pytest
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+DATA = Path(os.environ.get("FASTGD_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+def pytest_collection_modifyitems(items):
+    if numba.config.DISABLE_JIT:
+        skip = pytest.mark.skip(reason="needs the JIT")
+        for item in items:
+            if item.get_closest_marker("jit") or "real_data" in getattr(item, "fixturenames", ()):
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """A function name -> (X, y, n_train, extra) that reads a data set once; skips where the folder is absent."""
+    if not (DATA / "load.py").is_file():
+        pytest.skip(f"no real data: {DATA} has no load.py (set FASTGD_DATA)")
+    spec = importlib.util.spec_from_file_location("real_data_loader", DATA / "load.py")
+    loader = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loader)
+    kept = {}
+
+    def load(name):
+        if name not in kept:
+            kept[name] = loader.load(name)
+        return kept[name]
+
+    return load

@@ -1,0 +1,74 @@
+"""Small components that only tests use."""
+
+import numpy as np
+
+from fastgd.losses import Interval, VectorLoss
+from fastgd.penalties import Penalty
+
+
+class ToySoftmax(VectorLoss):
+    """Multinomial: log(sum_k exp(p_k)) - p_c, c = target[0] the class as a float; K scores for K classes."""
+
+    curvature_bound = 0.5
+    self_concordance = 2.0
+    target_domain = Interval(low=0.0, low_closed=True)
+
+    def value(self, predictions, target):
+        largest = np.max(predictions)
+        total = 0.0
+        for k in range(predictions.size):
+            total += np.exp(predictions[k] - largest)
+        return np.log(total) + largest - predictions[int(target[0])]
+
+    def derivatives(self, predictions, target, out):
+        largest = np.max(predictions)
+        total = 0.0
+        for k in range(predictions.size):
+            out[k] = np.exp(predictions[k] - largest)
+            total += out[k]
+        for k in range(predictions.size):
+            out[k] /= total
+        out[int(target[0])] -= 1.0
+
+    def curvature_product(self, predictions, target, direction, out):
+        largest = np.max(predictions)
+        total, mean = 0.0, 0.0
+        for k in range(predictions.size):
+            out[k] = np.exp(predictions[k] - largest)
+            total += out[k]
+            mean += out[k] * direction[k]
+        for k in range(predictions.size):
+            out[k] *= (direction[k] - mean / total) / total
+
+    def n_predictions(self, targets):
+        return int(np.max(targets)) + 1
+
+
+class ToyMultiSquared(VectorLoss):
+    """Half the squared distance of K predictions from K targets; its curvature_product is the family's."""
+
+    curvature_bound = 1.0
+    self_concordance = 0.0
+
+    def value(self, predictions, target):
+        total = 0.0
+        for k in range(predictions.size):
+            residual = predictions[k] - target[k]
+            total += 0.5 * residual * residual
+        return total
+
+    def derivatives(self, predictions, target, out):
+        for k in range(predictions.size):
+            out[k] = predictions[k] - target[k]
+
+
+class ToyWeightedL1(Penalty):
+    """A weight for each feature times abs(w); its prox is the family's."""
+
+    weights: np.ndarray
+
+    def value(self, coefficient, j):
+        return self.weights[j] * abs(coefficient)
+
+    def derivative(self, coefficient, j):
+        return self.weights[j] * (1.0 if coefficient > 0.0 else (-1.0 if coefficient < 0.0 else 0.0))
