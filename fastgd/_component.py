@@ -92,9 +92,9 @@ class Component:
             return
         # Where cloudpickle brings a script's class to a worker, it is made empty and filled later: checked when used.
         empty = not vars(cls).keys() - {"__module__", "__doc__"}
+        if not hasattr(cls, "_family") and empty:
+            return
         if not hasattr(cls, "_family"):
-            if empty:
-                return
             raise TypeError(f"{cls.__name__} must derive from a family such as Loss, or be one (family=True)")
         if not abstract and not empty:
             _check_methods(cls)  # type: ignore[arg-type]
@@ -103,9 +103,8 @@ class Component:
         dataclasses.dataclass(frozen=True, eq=False)(cls)
         if "name" not in vars(cls):
             cls.name = snake_case(cls.__name__)
-        taken = cls._members.get(cls.name)
         # A user's class may be called Huber, but the string "huber" goes on meaning the one that is shipped.
-        if not abstract and not (taken and _is_ours(taken) and not _is_ours(cls)):
+        if not abstract and (_is_ours(cls) or not _is_ours(cls._members.get(cls.name, cls))):
             cls._members[cls.name] = cls
 
     def __post_init__(self) -> None:

@@ -87,11 +87,16 @@ class Certifier:
     Parameters
     ----------
     objective : Objective
+    factor : ndarray, optional
+        T with T T' about the inverse of the curvature matrix, for judging whether a proof would succeed.
     """
 
-    def __init__(self, objective):
+    # Half the decrement with a factor from elsewhere in space is taken this many times, for curvature falls on the way.
+    CAUTION = 4.0
+
+    def __init__(self, objective, factor=None):
         self.objective = objective
-        self._factor = None
+        self._factor, self._rough = factor, True
         self._tried_at = 0.0
 
     @property
@@ -139,8 +144,9 @@ class Certifier:
         spent = self.objective.passes - self._tried_at
         if self._factor is None:
             return spent >= 2.0 * self.matrix_passes
-        likely = relative(self.estimate(gradient), value, constant_value) <= 0.7 * tol
-        return (likely and spent >= 0.25 * self.matrix_passes) or spent >= 20.0 * self.matrix_passes
+        gap = self.estimate(gradient) * (self.CAUTION if self._rough else 1.0 / 0.7)
+        likely = relative(gap, value, constant_value) <= tol
+        return (likely and (self._rough or spent >= 0.25 * self.matrix_passes)) or spent >= 20.0 * self.matrix_passes
 
     def prove(self, v, gradient):
         """Bound from the Newton decrement with the curvature at `v`, inf where it does not hold.  Two passes at most."""
@@ -150,7 +156,7 @@ class Certifier:
         scale[np.diag(matrix) <= 0.0] = 0.0
         values, vectors = scipy.linalg.eigh(matrix * scale[:, None] * scale)
         keep = values > values[-1] * len(values) * 1e-14
-        self._factor = scale[:, None] * vectors[:, keep] / np.sqrt(values[keep])
+        self._factor, self._rough = scale[:, None] * vectors[:, keep] / np.sqrt(values[keep]), False
         self._tried_at = F.passes
         left_out = vectors[:, ~keep].T @ (scale * gradient)
         if np.abs(left_out).max(initial=0.0) > 1e-9 * np.abs(scale * gradient).max(initial=0.0):

@@ -4,17 +4,26 @@ Descent on raw columns is slow because of their units, not because of the proble
 
     u_j = s_j w_j,    u_b = s_b (b + sum_j m_j w_j)
 
-with m the column means (without intercept 0): implicit standardisation.  X is never touched, so sparse rows stay sparse, and results are
-reported in the user's units.
+with m the column means (without intercept 0): implicit standardisation.  Where there are few columns, u = H^(1/2) v with H the curvature of
+the objective, which takes correlations away as well.  X is never touched, so sparse rows stay sparse, and results are reported in the
+user's units.
 """
 
 import numpy as np
+import scipy.linalg
 
+from fastgd.losses import SquaredError
 from fastgd.objective import LARGEST, SUM, SUM_OF_SQUARES
+
+
+# A curvature matrix takes about as many passes' worth of arithmetic as a row has values, and each turn d^2 operations on top.
+LONGEST_ROW, MOST_COLUMNS = 128, 512
 
 
 class Coordinates:
     """Linear change of variables v = T u, with the gradient T' g and the proximal rates that go with it.
+
+    `mark` tells two of them apart; `inverse_root` is T where T T' is about the inverse of the curvature, else None.
 
     Parameters
     ----------
@@ -30,6 +39,8 @@ class Coordinates:
     def __init__(self, scales, centers, intercept_scale, n_predictions=1):
         self.scales, self.centers = scales[:, None], centers
         self.intercept_scale, self.n_predictions = intercept_scale, n_predictions
+        self.mark = np.r_[scales, centers]
+        self.inverse_root = None
 
     @classmethod
     def standard(cls, objective):
@@ -84,6 +95,56 @@ class Coordinates:
         moved = u.copy()
         moved[:n_coef] = objective.proximal(u[:n_coef] / scales, rates / scales**2)[:n_coef] * scales
         return moved
+
+
+class CurvatureCoordinates:
+    """Coordinates u = H^(1/2) v: in them the curvature H is the identity.
+
+    Parameters
+    ----------
+    matrix : ndarray, (size, size)
+        H, positive semidefinite; directions without curvature keep a unit of their own.
+    """
+
+    def __init__(self, matrix):
+        diagonal = np.sqrt(np.diag(matrix))
+        diagonal[diagonal == 0.0] = 1.0
+        # Columns on wild scales would drown small eigenvalues in rounding: take the scales out first.
+        values, vectors = scipy.linalg.eigh(matrix / np.outer(diagonal, diagonal))
+        # Beyond rounding, 1e-12 of the largest, a direction has no curvature that could be trusted.
+        roots = np.sqrt(np.maximum(values, 1e-12 * values[-1]))
+        self._to_user = vectors / diagonal[:, None] / roots
+        self._from_user = (vectors * diagonal[:, None] * roots).T
+        self.mark = self._to_user.ravel()
+        self.inverse_root = self._to_user
+
+    def to_user(self, u):
+        """Unknowns v = T u in the units of the data."""
+        return self._to_user @ u
+
+    def from_user(self, v):
+        """Unknowns u with v = T u."""
+        return self._from_user @ v
+
+    def gradient(self, g):
+        """Gradient in u from the gradient in v."""
+        return self._to_user.T @ g
+
+    def proximal(self, objective, u, rates):
+        """Nothing: these coordinates are for objectives with a gradient everywhere."""
+        return u
+
+
+def choose_coordinates(objective):
+    """Curvature coordinates where F has a gradient and rows are short enough to afford them, else standardised ones."""
+    F = objective
+    few = F.n_features <= MOST_COLUMNS and F.rows.stored() <= LONGEST_ROW * F.n_samples
+    if F.vector or not (few and F.elastic and F.l1 == 0.0 and F.loss.convex):
+        return Coordinates.standard(F)
+    start = F.start()
+    own = F.loss.curvature(0.0, 1.0) == F.loss.curvature_bound
+    matrix = F.curvature_matrix(start) if own else F.curvature_matrix(start, SquaredError(), typical_curvature(F.loss))
+    return CurvatureCoordinates(matrix)
 
 
 def typical_curvature(loss):

@@ -94,7 +94,7 @@ class Descent:
         self.solver, self.rules, self.max_iter, self.tol = solver, list(rules), max_iter, tol or None
         self.score, self.on_check = score, on_check
         self.objective = solver.objective
-        self.certifier = Certifier(self.objective)
+        self.certifier = Certifier(self.objective, solver.inverse_root())
         self.constant, self.constant_value = best_constant(self.objective)
         if self.tol is not None:
             self.rules.insert(0, Tolerance(self.tol))

@@ -230,11 +230,12 @@ class Objective:
         moved[: self._n_coef] = table.ravel()
         return moved
 
-    def curvature_matrix(self, v):
+    def curvature_matrix(self, v, loss=None, factor=1.0):
         """Second derivative of the mean loss plus L2 at `v`, (size, size): one pass that costs about d/2 of them.
 
-        For losses of one prediction; the penalty is an elastic net.
+        For losses of one prediction; the penalty is an elastic net. `loss` stands in for the objective's own, times `factor`.
         """
+        loss = self.loss if loss is None else loss
         coef, intercept = self.split(v)
         d = self.n_features
         n_blocks = min(self.cuts.size - 1, max(1, 8_000_000 // (d + 1) ** 2))
@@ -243,11 +244,11 @@ class Objective:
 
         def work(first, last):
             passes.curvature_matrix(
-                self.rows, self.samples, self.loss, np.ascontiguousarray(coef), intercept, cuts, first, last, matrices
+                self.rows, self.samples, loss, np.ascontiguousarray(coef), intercept, cuts, first, last, matrices
             )
 
         self._map(work, n_blocks)
-        matrix = matrices.sum(axis=0) / self.n_active
+        matrix = factor * matrices.sum(axis=0) / self.n_active
         matrix = np.tril(matrix) + np.tril(matrix, -1).T
         matrix[np.arange(d), np.arange(d)] += self.l2
         return matrix[: self.size, : self.size]

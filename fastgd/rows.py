@@ -10,96 +10,11 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 
+from fastgd import _row_loops
 from fastgd._component import Component, python_only, required
-from fastgd._jit import kernel
-from fastgd._prefetch import prefetch
 from fastgd.samples import Samples, WeightedSamples, as_samples
 
 __all__ = ["CSRRows", "DenseRows", "Rows", "Samples", "WeightedSamples", "as_rows", "as_samples", "check_structure"]
-
-# Lines of 64 bytes that `prefetch` asks for: the processor itself fetches what follows (8 lines of one CSR row were no
-# faster than 4 on w8a and news20_binary; 2 of 7 lines of a dense row took 1.5 times as long on covtype_binary).
-CSR_LINES, DENSE_LINES = 4, 8
-
-
-# The loops are kernels of their own, compiled once per storage, not methods inlined into each kernel.
-
-
-@kernel(relaxed=True)
-def _dense_dot(values, i, coef):
-    total = 0.0
-    for j in range(coef.shape[0]):
-        total += values[i, j] * coef[j]
-    return total
-
-
-@kernel
-def _dense_add(values, i, amount, vector):
-    for j in range(vector.shape[0]):
-        vector[j] += amount * values[i, j]
-
-
-@kernel(relaxed=True)
-def _dense_squared_norm(values, i):
-    total = 0.0
-    for j in range(values.shape[1]):
-        total += values[i, j] * values[i, j]
-    return total
-
-
-@kernel
-def _dense_prefetch(values, i):
-    width = values.shape[1]
-    for line in range(min((width + 7) // 8, DENSE_LINES)):
-        prefetch(values, i * width + 8 * line)
-
-
-@kernel
-def _csr_dot(values, columns, start, stop, coef):
-    total = 0.0
-    for k in range(start, stop):
-        total += values[k] * coef[columns[k]]
-    return total
-
-
-@kernel
-def _csr_add(values, columns, start, stop, amount, vector):
-    for k in range(start, stop):
-        vector[columns[k]] += amount * values[k]
-
-
-@kernel
-def _csr_squared_norm(values, start, stop):
-    total = 0.0
-    for k in range(start, stop):
-        total += values[k] * values[k]
-    return total
-
-
-@kernel
-def _csr_prefetch(values, columns, start):
-    for line in range(CSR_LINES):
-        prefetch(values, start + np.uint64(8 * line))
-        if line % 2 == 0:  # an index is half as long as a value
-            prefetch(columns, start + np.uint64(8 * line))
-
-
-@kernel
-def _dots(rows, i, coef, out):
-    start, stop = rows.span(i)
-    for k in range(start, stop):
-        value, j = rows.entry(i, k), rows.column(k)
-        for c in range(out.shape[0]):
-            out[c] += value * coef[j, c]
-
-
-@kernel
-def _adds(rows, i, amounts, matrix):
-    start, stop = rows.span(i)
-    for k in range(start, stop):
-        value, j = rows.entry(i, k), rows.column(k)
-        for c in range(amounts.shape[0]):
-            matrix[j, c] += value * amounts[c]
 
 
 class Rows(Component, family=True):
@@ -115,13 +30,17 @@ class Rows(Component, family=True):
     def add(self, i, amount, vector):
         """Add `amount` times row `i` to `vector`."""
 
+    @required
+    def add_rows(self, first, stop, amounts, vector):
+        """Add rows `first` to `stop` - 1, times `amounts[0]`, `amounts[1]`, ..., to `vector`."""
+
     def dots(self, i, coef, out):
         """Add row `i` times each column of `coef`, (d, K), to `out`, (K,)."""
-        _dots(self, i, coef, out)
+        _row_loops.dots(self, i, coef, out)
 
     def adds(self, i, amounts, matrix):
         """Add row `i` times `amounts`, (K,), to `matrix`, (d, K)."""
-        _adds(self, i, amounts, matrix)
+        _row_loops.adds(self, i, amounts, matrix)
 
     @required
     def squared_norm(self, i):
@@ -149,16 +68,19 @@ class DenseRows(Rows):
     values: np.ndarray
 
     def dot(self, i, coef):
-        return _dense_dot(self.values, i, coef)
+        return _row_loops.dense_dot(self.values, i, coef)
 
     def add(self, i, amount, vector):
-        _dense_add(self.values, i, amount, vector)
+        _row_loops.dense_add(self.values, i, amount, vector)
+
+    def add_rows(self, first, stop, amounts, vector):
+        _row_loops.dense_add_rows(self.values, first, stop, amounts, vector)
 
     def squared_norm(self, i):
-        return _dense_squared_norm(self.values, i)
+        return _row_loops.dense_squared_norm(self.values, i)
 
     def prefetch(self, i):
-        _dense_prefetch(self.values, i)
+        _row_loops.dense_prefetch(self.values, i)
 
     def span(self, i):
         return 0, self.values.shape[1]
@@ -208,16 +130,19 @@ class CSRRows(Rows):
     sparse: ClassVar[bool] = True
 
     def dot(self, i, coef):
-        return _csr_dot(self.values, self.columns, self.starts[i], self.starts[i + 1], coef)
+        return _row_loops.csr_dot(self.values, self.columns, self.starts[i], self.starts[i + 1], coef)
 
     def add(self, i, amount, vector):
-        _csr_add(self.values, self.columns, self.starts[i], self.starts[i + 1], amount, vector)
+        _row_loops.csr_add(self.values, self.columns, self.starts[i], self.starts[i + 1], amount, vector)
+
+    def add_rows(self, first, stop, amounts, vector):
+        _row_loops.csr_add_rows(self.values, self.columns, self.starts, first, stop, amounts, vector)
 
     def squared_norm(self, i):
-        return _csr_squared_norm(self.values, self.starts[i], self.starts[i + 1])
+        return _row_loops.csr_squared_norm(self.values, self.starts[i], self.starts[i + 1])
 
     def prefetch(self, i):
-        _csr_prefetch(self.values, self.columns, self.starts[i])
+        _row_loops.csr_prefetch(self.values, self.columns, self.starts[i])
 
     def span(self, i):
         return self.starts[i], self.starts[i + 1]
@@ -264,7 +189,7 @@ def as_rows(X, *, name="X", check_finite=True):
     Parameters
     ----------
     X : array-like or SciPy sparse matrix or array, (n_samples, n_features)
-        float64 and float32 are kept, every other real dtype becomes float64.
+        float64 and float32 are kept, every other real dtype becomes float64. Sparse indices may be unsorted and repeated.
     name : str
         What messages call it.
     check_finite : bool
@@ -278,7 +203,10 @@ def as_rows(X, *, name="X", check_finite=True):
     Raises
     ------
     ValueError
-        For anything but a non-empty two-dimensional table of finite real numbers, and for a sparse structure that points out of bounds.
+        For anything but a non-empty two-dimensional table of finite real numbers, and for a sparse structure that points
+        out of bounds.
+    TypeError
+        For an object in the table that no number can be made of.
 
     Examples
     --------
@@ -293,62 +221,70 @@ def as_rows(X, *, name="X", check_finite=True):
 
 
 def check_structure(X, name="X"):
-    """Raise ValueError where a sparse X would make compiled code, SciPy's or ours, read out of bounds; dense input passes."""
+    """Raise ValueError where a sparse X would make compiled code, SciPy's or ours, read out of bounds; others pass."""
     if not sp.issparse(X):
         return
     if X.ndim != 2:
-        raise ValueError(f"{name} must be two-dimensional, got shape {X.shape}; reshape it to (n_samples, n_features)")
+        raise ValueError(_wrong_shape(X.shape, name))
     if X.format in ("csr", "csc", "bsr"):
-        block = X.blocksize if X.format == "bsr" else (1, 1)
-        major, minor = X.shape if X.format != "csc" else X.shape[::-1]
-        _check_compressed(X, name, major // block[0], minor // block[1])
+        _check_compressed(X, name)
     elif X.format == "coo":
         for axis, index in enumerate(X.coords):
-            if index.size and (index.min() < 0 or index.max() >= X.shape[axis]):
-                raise ValueError(
-                    f"{name} has a {('row', 'column')[axis]} index outside 0 to {X.shape[axis] - 1}: from {index.min()} to {index.max()}"
-                )
+            if index.shape != X.data.shape:
+                raise ValueError(f"{name}.coords[{axis}] must be as long as {name}.data: {index.shape}, {X.data.shape}")
+            _check_indices(index, X.shape[axis], f"{name}.coords[{axis}]")
+    elif X.format == "dia" and X.data.shape[:1] != X.offsets.shape:
+        raise ValueError(f"{name}.data must have one row for each of the {X.offsets.size} offsets, got {X.data.shape}")
 
 
-def _check_compressed(X, name, major, minor):
-    starts, indices = X.indptr, X.indices
-    if starts.ndim != 1 or starts.size != major + 1:
-        raise ValueError(f"{name}.indptr must hold {major + 1} numbers for shape {X.shape}, got {starts.size}")
+def _check_compressed(X, name):
+    height, width = X.blocksize if X.format == "bsr" else (1, 1)
+    n_major, n_minor = X.shape[0] // height, X.shape[1] // width
+    if X.format == "csc":
+        n_major, n_minor = n_minor, n_major
+    starts, n_stored = X.indptr, min(X.indices.shape[0], X.data.shape[0])
+    if starts.shape != (n_major + 1,):
+        raise ValueError(f"{name}.indptr must hold {n_major + 1} numbers for shape {X.shape}, got {starts.shape}")
     if starts[0] != 0 or (starts[1:] < starts[:-1]).any():
+        raise ValueError(f"{name}.indptr must start at 0 and never decrease; build the matrix again")
+    if starts[-1] > n_stored:
         raise ValueError(
-            f"{name}.indptr must start at 0 and never decrease; build the matrix again, for example with scipy.sparse.csr_array"
+            f"{name}.indptr ends at {starts[-1]}, past the {n_stored} stored values; build the matrix again"
         )
-    if starts[-1] > min(indices.size, X.data.shape[0]):
-        raise ValueError(
-            f"{name}.indptr ends at {starts[-1]}, past the {min(indices.size, X.data.shape[0])} stored values; build the matrix again"
-        )
-    stored = indices[: starts[-1]]
-    if stored.size and (stored.min() < 0 or stored.max() >= minor):
-        raise ValueError(f"{name} has indices from {stored.min()} to {stored.max()}, allowed are 0 to {minor - 1}")
+    _check_indices(X.indices[: starts[-1]], n_minor, f"{name}.indices")
+
+
+def _check_indices(indices, stop, name):
+    if indices.ndim != 1 or indices.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be a one-dimensional array of integers, got {indices.dtype} {indices.shape}")
+    if indices.size and (indices.min() < 0 or indices.max() >= stop):
+        raise ValueError(f"{name} has indices from {indices.min()} to {indices.max()}, allowed are 0 to {stop - 1}")
 
 
 def _dense_values(X, name):
     values = np.asarray(X)
-    if values.dtype.kind == "c":
-        raise ValueError(f"{name} holds complex numbers; complex data not supported, pass real columns")
-    if values.dtype not in (np.float64, np.float32):
-        try:
-            values = values.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} must hold numbers, got dtype {values.dtype}: {error}") from error
+    _check_dtype(values.dtype, name, "fiubO")
     if values.ndim != 2:
-        raise ValueError(
-            f"{name} must be two-dimensional, got shape {values.shape}; reshape it to (n_samples, n_features)"
-        )
+        raise ValueError(_wrong_shape(values.shape, name))
     _refuse_empty(values.shape, name)
-    return _read_only(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("=")))
+    if values.dtype.kind == "O" and any(isinstance(value, str | bytes | complex) for value in values.flat):
+        raise ValueError(f"{name} holds strings or complex numbers; encode them as real numbers first")
+    try:
+        values = np.ascontiguousarray(values, dtype=_kept(values.dtype))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} must hold numbers, got dtype {values.dtype}: {error}") from error
+    return _read_only(values)
 
 
 def _csr_rows(X, name):
-    if X.dtype.kind not in "fiub":
-        raise ValueError(f"{name} must hold real numbers, got a sparse matrix of dtype {X.dtype}")
+    _check_dtype(X.dtype, name, "fiub")
     check_structure(X, name)
     _refuse_empty(X.shape, name)
+    if not X.dtype.isnative:
+        X = X.astype(X.dtype.newbyteorder("="))  # SciPy's compiled code refuses it
+    if X.format not in ("csr", "csc", "bsr", "coo"):
+        X = X.tocoo()
+        check_structure(X, name)  # only now can the keys of a dok and the lists of a lil be seen
     csr = X.tocsr()
     end = int(csr.indptr[-1])
     if not _canonical(csr, end):
@@ -357,30 +293,45 @@ def _csr_rows(X, name):
         csr.sum_duplicates()
         csr.eliminate_zeros()
         end = int(csr.indptr[-1])
-    values = csr.data[:end]
-    if values.dtype not in (np.float64, np.float32):
-        values = values.astype(np.float64)
     narrow = csr.shape[1] <= np.iinfo(np.int32).max
     columns = np.ascontiguousarray(csr.indices[:end], dtype=np.int32 if narrow else np.int64)
     return CSRRows(
-        _read_only(np.ascontiguousarray(values)),
+        _read_only(np.ascontiguousarray(csr.data[:end], dtype=_kept(csr.dtype))),
         _read_only(columns.view(np.uint32 if narrow else np.uint64)),
         _read_only(np.ascontiguousarray(csr.indptr, dtype=np.int64).view(np.uint64)),
         float(csr.shape[1]),
     )
 
 
-def _canonical(csr, end, chunk=1 << 20):
+def _canonical(csr, end, chunk=1 << 18):
     """Whether the indices rise within each row and no stored value is 0; SciPy's own flags can be out of date."""
-    row_starts = csr.indptr
     for first in range(0, end, chunk):
         last = min(first + chunk, end)
         if np.count_nonzero(csr.data[first:last]) < last - first:
             return False
-        falls = np.flatnonzero(np.diff(csr.indices[first : last + 1 if last < end else last]) <= 0) + first + 1
-        if falls.size and not np.isin(falls, row_starts).all():
+        indices = csr.indices[first : last + 1][: end - first]
+        falls = indices[1:] <= indices[:-1]
+        begin, stop = np.searchsorted(csr.indptr, [first + 1, first + indices.size])
+        falls[csr.indptr[begin:stop] - first - 1] = False  # a new row may begin anywhere
+        if falls.any():
             return False
     return True
+
+
+def _kept(dtype):
+    native = dtype.newbyteorder("=")
+    return native if native in (np.float64, np.float32) else np.dtype(np.float64)
+
+
+def _check_dtype(dtype, name, kinds):
+    if dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {name} has dtype {dtype}; pass real numbers")
+    if dtype.kind not in kinds:
+        raise ValueError(f"{name} must hold real numbers, got dtype {dtype}; encode the columns as numbers first")
+
+
+def _wrong_shape(shape, name):
+    return f"{name} must be two-dimensional, got shape {shape}. Reshape your data to (n_samples, n_features)."
 
 
 def _refuse_empty(shape, name):
@@ -390,12 +341,12 @@ def _refuse_empty(shape, name):
         raise ValueError(f"{name} has 0 feature(s) (shape={shape}) while a minimum of 1 is required.")
 
 
-def _refuse_non_finite(rows, name):
+def _refuse_non_finite(rows, name, chunk=1 << 18):
     values = rows.values.reshape(-1)
-    for first in range(0, values.size, 1 << 20):
-        bad = np.flatnonzero(~np.isfinite(values[first : first + (1 << 20)]))
-        if bad.size:
-            k = first + int(bad[0])
+    for first in range(0, values.size, chunk):
+        finite = np.isfinite(values[first : first + chunk])
+        if not finite.all():
+            k = first + int(np.argmin(finite))
             i = int(np.searchsorted(rows.starts, k, side="right") - 1) if rows.sparse else k // rows.values.shape[1]
             j = int(rows.columns[k]) if rows.sparse else k % rows.values.shape[1]
             raise ValueError(

@@ -223,9 +223,7 @@ def support_epoch(
     return point, total, updates, averaged
 
 
-def vector_epoch(
-    X, Y, weights, offsets, loss, order, batch, point, rate, l2, intercept_rate, average_from, updates=0
-):
+def vector_epoch(X, Y, weights, offsets, loss, order, batch, point, rate, l2, intercept_rate, average_from, updates=0):
     """Stochastic gradient descent on K predictions; `point` is (d + 1, K)."""
     w, b = point[:-1].copy(), point[-1].copy()
     total, averaged = np.zeros(point.shape), 0

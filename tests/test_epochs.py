@@ -180,9 +180,7 @@ SUPPORT = [
 
 @pytest.mark.boundscheck
 @STORAGE
-@pytest.mark.parametrize(
-    ("rule", "penalty"), with_jit([SUPPORT[1]], SUPPORT), ids=lambda part: part.name
-)
+@pytest.mark.parametrize(("rule", "penalty"), with_jit([SUPPORT[1]], SUPPORT), ids=lambda part: part.name)
 @BATCH
 @pytest.mark.parametrize("average_from", [1, 3])
 def test_support_mode_moves_what_rows_touch(storage, rule, penalty, batch, average_from):
@@ -221,7 +219,9 @@ def test_two_epochs_of_a_rule_are_one_over_both_orders(exact):
 
 @pytest.mark.boundscheck
 @pytest.mark.parametrize("storage", with_jit(["csr"], ["dense", "csr"]))
-@pytest.mark.parametrize("loss", with_jit([ToySoftmax()], [ToySoftmax(), ToyMultiSquared()]), ids=lambda loss: loss.name)
+@pytest.mark.parametrize(
+    "loss", with_jit([ToySoftmax()], [ToySoftmax(), ToyMultiSquared()]), ids=lambda loss: loss.name
+)
 @BATCH
 @pytest.mark.parametrize("l2", [0.0, 0.1, 3.9999999, 8.0])
 @pytest.mark.parametrize("average_from", [1, 3, np.inf])
@@ -235,7 +235,9 @@ def test_vector_epoch_is_the_textbook_loop(storage, loss, batch, l2, average_fro
         X, Y, weights, offsets, loss, order, batch, point, schedule(*rate), l2, 0.5, average_from
     )
     numbers = options(*rate, l2=l2, intercept_rate=0.5, average_from=average_from)
-    epochs.vector_epoch(stored(X, storage), samples(Y, weights, offsets), loss, order, batch, point, total, book, numbers)
+    epochs.vector_epoch(
+        stored(X, storage), samples(Y, weights, offsets), loss, order, batch, point, total, book, numbers
+    )
     check((point, total, book), expected)
 
 

@@ -31,9 +31,7 @@ def blocks(*cuts):
 
 def loss_and_gradient(rows, labels, loss, point, cuts, chunk=4):
     totals, gradients = np.zeros(cuts.size - 1), np.zeros((cuts.size - 1, point.size))
-    passes.loss_and_gradient(
-        rows, labels, loss, point[:-1], point[-1], cuts, 0, totals.size, chunk, totals, gradients
-    )
+    passes.loss_and_gradient(rows, labels, loss, point[:-1], point[-1], cuts, 0, totals.size, chunk, totals, gradients)
     return totals, gradients
 
 
@@ -101,9 +99,7 @@ def test_a_range_of_blocks_leaves_the_others_alone():
     whole = loss_and_gradient(rows, labels, loss, point, cuts)
     totals, gradients = np.zeros(3), np.zeros((3, 7))
     for first, last in ((2, 3), (0, 2)):  # as two threads would
-        passes.loss_and_gradient(
-            rows, labels, loss, point[:-1], point[-1], cuts, first, last, 4, totals, gradients
-        )
+        passes.loss_and_gradient(rows, labels, loss, point[:-1], point[-1], cuts, first, last, 4, totals, gradients)
     np.testing.assert_array_equal(totals, whole[0])
     np.testing.assert_array_equal(gradients, whole[1])
 
@@ -141,9 +137,7 @@ def test_curvature_product_is_the_difference_of_gradients():
     rng = np.random.default_rng(6)
     point, direction, step = rng.standard_normal(7), rng.standard_normal(7), 1e-5
     data = stored(X, "csr"), samples(y, weights, offsets), loss
-    after, before = (
-        loss_and_gradient(*data, point + sign * step * direction, blocks(0, 23))[1][0] for sign in (1, -1)
-    )
+    after, before = (loss_and_gradient(*data, point + sign * step * direction, blocks(0, 23))[1][0] for sign in (1, -1))
     product = curvature_product(*data, point, direction, blocks(0, 23))
     np.testing.assert_allclose(product, (after - before) / (2 * step), rtol=1e-7, atol=1e-8)
 
@@ -165,9 +159,7 @@ def test_vector_passes(loss, storage):
     np.testing.assert_allclose(gradients.sum(axis=0), gradient, rtol=1e-12, atol=1e-13)
 
     products = np.zeros((2, 7, 3))
-    passes.vector_curvature_product(
-        *data, point[:-1], point[-1], direction[:-1], direction[-1], cuts, 0, 2, products
-    )
+    passes.vector_curvature_product(*data, point[:-1], point[-1], direction[:-1], direction[-1], cuts, 0, 2, products)
     after, before = (
         vector_gradient_sum(X, Y, weights, offsets, loss, point + sign * 1e-5 * direction) for sign in (1, -1)
     )
@@ -188,9 +180,7 @@ def test_column_moments_are_numpys(storage, weighted):
     sums = moments.sum(axis=0)
     np.testing.assert_allclose(sums[[0, 1, 3]], expected_moments[[0, 1, 3]], rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(moments[:, 2].max(axis=0), expected_moments[2])
-    np.testing.assert_allclose(
-        [norms[:, 0].max(), norms[:, 1].max(), norms[:, 2].sum()], expected_norms, rtol=1e-13
-    )
+    np.testing.assert_allclose([norms[:, 0].max(), norms[:, 1].max(), norms[:, 2].sum()], expected_norms, rtol=1e-13)
 
 
 @pytest.mark.jit

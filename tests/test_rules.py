@@ -38,7 +38,9 @@ def test_one_coefficient_moves_as_the_whole_array(rule):
 def test_a_zero_gradient_moves_nothing_on_a_fresh_state(rule):
     state = np.zeros((rule.slots, 2))
     for step in range(1, 4):
-        np.testing.assert_array_equal(rule.step(state, slice(None), np.zeros(2), np.zeros(2), 0.5, rule.begin(step)), 0.0)
+        np.testing.assert_array_equal(
+            rule.step(state, slice(None), np.zeros(2), np.zeros(2), 0.5, rule.begin(step)), 0.0
+        )
     np.testing.assert_array_equal(state, 0.0)
 
 

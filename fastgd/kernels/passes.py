@@ -24,13 +24,13 @@ def loss_and_gradient(rows, samples, loss, coef, intercept, cuts, first, last, c
             for i in range(start, stop):
                 derivatives[i - start] = rows.dot(i, coef) + intercept + samples.offset(i)
             for i in range(start, stop):
+                rows.prefetch(min(i + chunk, cuts[b + 1] - 1))
                 prediction, target, weight = derivatives[i - start], samples.target(i), samples.weight(i)
                 total += weight * loss.value(prediction, target)
                 derivative = weight * loss.derivative(prediction, target)
                 slope += derivative
                 derivatives[i - start] = derivative
-            for i in range(start, stop):
-                rows.add(i, derivatives[i - start], gradient)
+            rows.add_rows(start, stop, derivatives, gradient)
         totals[b] = total
         gradients[b, -1] = slope
 
@@ -58,7 +58,9 @@ def vector_loss_and_gradient(rows, samples, loss, coef, intercept, cuts, first, 
 
 
 @kernel
-def curvature_product(rows, samples, loss, coef, intercept, direction, direction_intercept, cuts, first, last, products):
+def curvature_product(
+    rows, samples, loss, coef, intercept, direction, direction_intercept, cuts, first, last, products
+):
     """Second derivative of the summed loss times [direction, direction_intercept], block by block, into `products[b]`."""
     for b in range(first, last):
         product = products[b, :-1]
@@ -73,7 +75,9 @@ def curvature_product(rows, samples, loss, coef, intercept, direction, direction
 
 
 @kernel
-def vector_curvature_product(rows, samples, loss, coef, intercept, direction, direction_intercept, cuts, first, last, products):
+def vector_curvature_product(
+    rows, samples, loss, coef, intercept, direction, direction_intercept, cuts, first, last, products
+):
     """`curvature_product` for K predictions; all matrices are (d, K), `products[b]` is (d + 1, K)."""
     predictions = np.empty(intercept.size)
     steps = np.empty(intercept.size)

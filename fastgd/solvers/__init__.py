@@ -81,6 +81,10 @@ class Solver:
         v = self.answer(state)
         return (v, *self.objective.smooth_and_gradient(v))
 
+    def inverse_root(self):
+        """T with T T' about the inverse of the curvature, where the solver has one: tells a certifier when to try."""
+        return None
+
     def finished(self, state):
         """Whether the solver itself has nothing left to do."""
         return bool(state.memory.get("exhausted", False))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgd.coordinates import Coordinates
+from fastgd.coordinates import choose_coordinates
 from fastgd.solvers import Solver
 
 
@@ -11,14 +11,19 @@ class ScaledSolver(Solver):
 
     def __init__(self, objective):
         super().__init__(objective)
-        self.coordinates = Coordinates.standard(objective)
+        self.coordinates = choose_coordinates(objective)
 
     def resume(self, state):
         """Keep what is remembered if the coordinates are those of the earlier run, else start from its point."""
         super().resume(state)
-        mark = np.r_[self.coordinates.scales[:, 0], self.coordinates.centers]
-        if not np.array_equal(state.memory.get("mark", np.empty(0)), mark):
-            state.memory = {"mark": mark, "u": self.coordinates.from_user(state.point)}
+        mark, memory = self.coordinates.mark, state.memory
+        if not np.array_equal(memory.get("mark", np.empty(0)), mark):
+            kept = {key: memory[key] for key in ("plan", "seed") if key in memory}
+            state.memory = {**kept, "mark": mark, "u": self.coordinates.from_user(state.point)}
+
+    def inverse_root(self):
+        """The change of variables, where it was made from a curvature matrix."""
+        return self.coordinates.inverse_root
 
     def own_gradient(self, state):
         """Gradient of the smooth part of F in u."""
