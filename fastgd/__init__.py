@@ -1,4 +1,4 @@
-"""Linear models fitted by gradient descent in compiled loops, for dense and sparse data, behind scikit-learn estimators.
+"""Linear models fitted by gradient descent in compiled loops, on dense and sparse data, as scikit-learn estimators.
 
 Importing the package compiles nothing; the public names are loaded when they are first used.
 """
@@ -29,31 +29,41 @@ _HOMES = {
 
 __all__ = ["__version__", *sorted(_HOMES)]
 
-if TYPE_CHECKING:
-    from fastgd.check_loss import check_loss
-    from fastgd.descent import DivergenceError
-    from fastgd.estimators import GDClassifier, GDRegressor
-    from fastgd.gd_estimator import ConvergenceWarning
-    from fastgd.losses import (
-        EpsilonInsensitive,
-        Hinge,
-        Huber,
-        LogLoss,
-        Loss,
-        ModifiedHuber,
-        Perceptron,
-        Quantile,
-        SquaredEpsilonInsensitive,
-        SquaredError,
-        SquaredHinge,
-        VectorLoss,
-    )
-    from fastgd.objective import Objective
-    from fastgd.penalties import L1, L2, ElasticNet, NoPenalty, Penalty
-    from fastgd.rules import Adagrad, Adam, Gd, Momentum, Nesterov, Rmsprop, Rule
-    from fastgd.scipy_method import gradient_descent
-    from fastgd.stopping import StoppingRule, StopReason
-    from fastgd.warmup import warmup
+if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
+    from fastgd.check_loss import check_loss as check_loss
+    from fastgd.descent import DivergenceError as DivergenceError
+    from fastgd.estimators import GDClassifier as GDClassifier
+    from fastgd.estimators import GDRegressor as GDRegressor
+    from fastgd.gd_estimator import ConvergenceWarning as ConvergenceWarning
+    from fastgd.losses import EpsilonInsensitive as EpsilonInsensitive
+    from fastgd.losses import Hinge as Hinge
+    from fastgd.losses import Huber as Huber
+    from fastgd.losses import LogLoss as LogLoss
+    from fastgd.losses import Loss as Loss
+    from fastgd.losses import ModifiedHuber as ModifiedHuber
+    from fastgd.losses import Perceptron as Perceptron
+    from fastgd.losses import Quantile as Quantile
+    from fastgd.losses import SquaredEpsilonInsensitive as SquaredEpsilonInsensitive
+    from fastgd.losses import SquaredError as SquaredError
+    from fastgd.losses import SquaredHinge as SquaredHinge
+    from fastgd.losses import VectorLoss as VectorLoss
+    from fastgd.objective import Objective as Objective
+    from fastgd.penalties import L1 as L1
+    from fastgd.penalties import L2 as L2
+    from fastgd.penalties import ElasticNet as ElasticNet
+    from fastgd.penalties import NoPenalty as NoPenalty
+    from fastgd.penalties import Penalty as Penalty
+    from fastgd.rules import Adagrad as Adagrad
+    from fastgd.rules import Adam as Adam
+    from fastgd.rules import Gd as Gd
+    from fastgd.rules import Momentum as Momentum
+    from fastgd.rules import Nesterov as Nesterov
+    from fastgd.rules import Rmsprop as Rmsprop
+    from fastgd.rules import Rule as Rule
+    from fastgd.scipy_method import gradient_descent as gradient_descent
+    from fastgd.stopping import StoppingRule as StoppingRule
+    from fastgd.stopping import StopReason as StopReason
+    from fastgd.warmup import warmup as warmup
 
 
 def __getattr__(name):

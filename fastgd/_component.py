@@ -10,14 +10,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
-import dis
-import enum
 import functools
-import hashlib
 import inspect
 import re
-import types as python
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from types import FunctionType
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import numpy as np
@@ -25,6 +22,8 @@ from numba import extending, typeof, types
 from numba.core import cgutils, imputils
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.typing.templates import AttributeTemplate
+
+from fastgd._fingerprint import callable_methods, class_constants, current_stamp, is_ours
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -74,6 +73,7 @@ class Component:
     """
 
     name: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     _family: ClassVar[type[Component]]
     _members: ClassVar[dict[str, type[Component]]]
     _protocol: ClassVar[dict[str, list[str]]]
@@ -92,9 +92,9 @@ class Component:
             return
         # Where cloudpickle brings a script's class to a worker, it is made empty and filled later: checked when used.
         empty = not vars(cls).keys() - {"__module__", "__doc__"}
-        if not hasattr(cls, "_family") and empty:
-            return
         if not hasattr(cls, "_family"):
+            if empty:
+                return
             raise TypeError(f"{cls.__name__} must derive from a family such as Loss, or be one (family=True)")
         if not abstract and not empty:
             _check_methods(cls)  # type: ignore[arg-type]
@@ -104,17 +104,17 @@ class Component:
         if "name" not in vars(cls):
             cls.name = snake_case(cls.__name__)
         # A user's class may be called Huber, but the string "huber" goes on meaning the one that is shipped.
-        if not abstract and (_is_ours(cls) or not _is_ours(cls._members.get(cls.name, cls))):
+        if not abstract and (is_ours(cls) or not is_ours(cls._members.get(cls.name, cls))):
             cls._members[cls.name] = cls
 
     def __post_init__(self) -> None:
         _check_methods(type(self))  # type: ignore[arg-type]
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+        for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _coerce(self, field, getattr(self, field.name)))
 
     def __getstate__(self) -> dict[str, Any]:
         # The fields alone: a pickle that held the Numba type would not survive an upgrade of Numba.
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -123,8 +123,8 @@ class Component:
     @functools.cached_property
     def _numba_type_(self) -> ComponentType:
         # Numba's dispatcher reads this name in C: a call with three components takes 2.8 us, by typeof_impl 7.6 us.
-        fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        return _type_class(type(self))(tuple((field.name, typeof(getattr(self, field.name))) for field in fields))
+        fields = ((field.name, typeof(getattr(self, field.name))) for field in dataclasses.fields(self))
+        return _type_class(type(self))(tuple(fields))
 
     @classmethod
     def members(cls) -> dict[str, type[Any]]:
@@ -144,10 +144,6 @@ class Component:
 def snake_case(name: str) -> str:
     """Class name as the string that users write: `SquaredHinge` is "squared_hinge", `L2` is "l2"."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
-def _is_ours(cls: type) -> bool:
-    return cls.__module__.partition(".")[0] == __package__
 
 
 @functools.cache
@@ -201,114 +197,6 @@ def _coerce_array(value: Any) -> np.ndarray:
     return array
 
 
-_KNOWN_BY_NAME = {"numpy", "numba", "math", "cmath", "builtins", "operator"}  # Numba brings its own code for these
-
-
-def fingerprint(value: Any) -> str:
-    """Hash of code as it is in memory: bytecode, constants, and all globals and closures it reads, functions followed.
-
-    Not of a file, which may be edited after its import, or not exist, and does not show constants from elsewhere.
-    """
-    text = "\0".join(_describe(value, frozenset(), {}))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _describe(value: Any, names: frozenset[str], seen: dict[Any, int]) -> Iterator[str]:
-    """Strings that tell apart any two values (of a module: its attributes `names`) that compile differently."""
-    yield type(value).__qualname__
-    origin = getattr(value, "__module__", None)
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes | enum.Enum):
-        yield repr(value)
-    elif isinstance(value, np.ndarray | np.generic):
-        yield f"{value.dtype!r} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
-    elif isinstance(origin, str) and origin.partition(".")[0] in _KNOWN_BY_NAME and not _compiled_from(value):
-        yield f"{origin}.{getattr(value, '__qualname__', '')}{_repr(value)}"
-    elif (key := (id(value), names if inspect.ismodule(value) else None)) in seen:
-        yield str(seen[key])
-    else:
-        if not isinstance(value, tuple | list | dict | set | frozenset):  # these may be gone, and their id another's
-            seen[key] = len(seen)
-        names = _names(value) if inspect.isfunction(value) else names
-        for part in _parts(value, names):
-            yield from _describe(part, names, seen)
-
-
-def _parts(value: Any, names: frozenset[str]) -> Iterable[Any]:
-    if inspect.isfunction(value):
-        return value.__code__, value.__defaults__, *_read_by(value)
-    if inspect.iscode(value):
-        return value.co_code, value.co_argcount, value.co_names, value.co_varnames, value.co_consts
-    if _compiled_from(value):
-        return getattr(value, "targetoptions", None), _compiled_from(value)
-    if inspect.ismodule(value):
-        known = value.__name__.partition(".")[0] in _KNOWN_BY_NAME
-        return value.__name__, *(() if known else ((name, vars(value).get(name)) for name in sorted(names)))
-    if isinstance(value, type):
-        members = (_methods(value), _constants(value)) if issubclass(value, Component) else ()
-        return value.__module__, value.__qualname__, *(value if issubclass(value, enum.Enum) else members)
-    if isinstance(value, set | frozenset):
-        return sorted(map(repr, value))
-    return value if isinstance(value, tuple | list) else value.items() if isinstance(value, dict) else [_repr(value)]
-
-
-def _compiled_from(value: Any) -> Any:
-    return getattr(value, "py_func", None) or getattr(value, "_defn", None)  # of an intrinsic
-
-
-def _repr(value: Any) -> str:
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
-
-
-def _nested(code: python.CodeType) -> Iterator[python.CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if inspect.iscode(constant):
-            yield from _nested(constant)
-
-
-def _names(function: python.FunctionType) -> frozenset[str]:
-    return frozenset(name for code in _nested(function.__code__) for name in code.co_names)
-
-
-def _global_names(code: python.CodeType) -> Iterator[str]:
-    """Names that the code looks up outside itself; `co_names` has attributes too, and `self.weight` is no global."""
-    argument = 0
-    for operation, low in zip(code.co_code[::2], code.co_code[1::2], strict=True):
-        argument = argument << 8 | low
-        if operation == dis.opmap["LOAD_GLOBAL"]:
-            yield code.co_names[argument >> 1]
-        if operation != dis.EXTENDED_ARG:
-            argument = 0
-
-
-def _read_by(function: python.FunctionType) -> Iterator[tuple[str, Any]]:
-    names = {name for code in _nested(function.__code__) for name in _global_names(code)}
-    for name in sorted(names & function.__globals__.keys()):
-        yield name, function.__globals__[name]
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        if name != "__class__":  # is there when a method says super(), which kernels cannot run
-            yield name, cell.cell_contents
-
-
-def _methods(cls: type[Component]) -> dict[str, python.FunctionType]:
-    """Methods that kernels may call: those of the family, and what these call in turn."""
-    found: dict[str, python.FunctionType] = {}
-    names = list(cls._protocol)
-    for name in names:
-        method = inspect.getattr_static(cls, name, None)
-        hidden = name.startswith("__") or any(hasattr(vars(base).get(name), "python_only") for base in cls.__mro__)
-        if inspect.isfunction(method) and name not in found and not hidden:
-            found[name] = method
-            names.extend(_names(method))
-    return dict(sorted(found.items()))
-
-
-def _constants(cls: type[Component]) -> dict[str, float]:
-    """Numbers in the body of the class and its bases, which methods may read from `self`."""
-    values = {name: getattr(cls, name) for name in dir(cls) if name[:2] != "__"}
-    return {name: value for name, value in values.items() if isinstance(value, bool | int | float)}
-
-
 class ComponentType(types.Type):
     """Numba type of the components of one class whose fields have the same types."""
 
@@ -326,16 +214,10 @@ class ComponentType(types.Type):
 
 
 _type_classes: dict[tuple[str, str, str], type[ComponentType]] = {}
-_own_fingerprint = functools.cache(fingerprint)
 
 
 def _revive(key: tuple[str, str, str], fields: tuple[tuple[str, types.Type], ...]) -> ComponentType:
     return _type_classes.get(key, ComponentType)(fields)
-
-
-def current_stamp(cls: type[Component]) -> str:
-    """Fingerprint of a component class; taken anew each time for a user's class, whose globals may change."""
-    return _own_fingerprint(cls) if _is_ours(cls) else fingerprint(cls)  # type: ignore[arg-type]
 
 
 def _type_class(cls: type[Component]) -> type[ComponentType]:
@@ -346,15 +228,15 @@ def _type_class(cls: type[Component]) -> type[ComponentType]:
             body = {"__module__": key[0], "__qualname__": key[1], "stamp": key[2], "python_class": cls}
             made = type(cls.__name__, (cls._family_type,), body)
             extending.register_model(made)(_model)
-            for name, method in _methods(cls).items():
+            for name, method in callable_methods(cls).items():
                 _publish(made, name, method)
             _type_classes.setdefault(key, made)
     return _type_classes[key]
 
 
-def _publish(numba_type: type[ComponentType], name: str, method: python.FunctionType) -> None:
+def _publish(numba_type: type[ComponentType], name: str, method: FunctionType) -> None:
     @functools.wraps(method)  # for its signature, and so that Numba's messages name it
-    def resolve(*_: types.Type) -> python.FunctionType:
+    def resolve(*_: types.Type) -> FunctionType:
         return method
 
     # Without inline="always" LLVM inlines the body after its loop vectoriser has run: 57.6 against 20.4 ns a sample.
@@ -387,7 +269,7 @@ class _Attributes(AttributeTemplate):
     key = ComponentType
 
     def generic_resolve(self, typ: ComponentType, name: str) -> types.Type | None:
-        constants = _constants(typ.python_class)
+        constants = class_constants(typ.python_class)
         return dict(typ.fields).get(name) or (typeof(constants[name]) if name in constants else None)
 
 
@@ -396,5 +278,5 @@ def _get_attribute(context: Any, builder: Any, typ: ComponentType, value: Any, n
     for position, (field_name, field_type) in enumerate(typ.fields):
         if field_name == name:
             return imputils.impl_ret_borrowed(context, builder, field_type, builder.extract_value(value, position))
-    constant = _constants(typ.python_class)[name]
+    constant = class_constants(typ.python_class)[name]
     return context.get_constant(typeof(constant), constant)

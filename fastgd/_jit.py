@@ -21,6 +21,7 @@ import re
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -28,11 +29,15 @@ from typing import Any, TypeVar, overload
 import llvmlite
 import numba
 import numpy as np
+from llvmlite.binding import address_of_symbol
 from numba import config, njit, types
-from numba.core.compiler import CompileResult
+from numba.core.compiler import Compiler, CompileResult
+from numba.core.errors import NumbaIRAssumptionWarning
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
-from ._component import ComponentType, current_stamp, fingerprint
+from fastgd._component import ComponentType
+from fastgd._fingerprint import current_stamp, fingerprint
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -84,9 +89,24 @@ def kernel(function: Any = None, *, relaxed: bool = False) -> Any:
         return function
     fastmath = set(RELAXED if relaxed else STRICT)
     # The C wrapper, for calls through function pointers, is a twelfth of the compile time.
-    dispatcher = njit(nogil=True, error_model="numpy", fastmath=fastmath, no_cfunc_wrapper=True)(function)
+    options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath, "no_cfunc_wrapper": True}
+    dispatcher = njit(pipeline_class=_Compiler, **options)(function)
     dispatcher._cache = _Cache(dispatcher)
     return dispatcher
+
+
+class _Compiler(Compiler):
+    """Numba's compiler, without its warning about methods that are inlined twice into one kernel.
+
+    In the second copy Numba 0.68 keeps one name for all assignments to a variable, instead of one for each, and warns
+    that the variable "is not in scope". Either is right; only, a variable must not change its type.
+    """
+
+    def compile_extra(self, func: Any) -> Any:
+        """Compile a kernel, with what it inlines."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NumbaIRAssumptionWarning)
+            return super().compile_extra(func)
 
 
 class _Cache:
@@ -104,16 +124,12 @@ class _Cache:
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """Compiled kernel for the types of the arguments, or None."""
-        target.refresh()
         key = self._keys[str(signature)] = self._key(signature, target.codegen())
         path = self._path(key)
         if path is not None:
             _touch(path.parent)
             try:
-                data = path.read_bytes()
-                if hashlib.sha256(data[32:]).digest() != data[:32]:
-                    raise EOFError("it is not what was written")
-                return CompileResult._rebuild(target, *pickle.loads(data[32:]))
+                return _read(path, target)
             except OSError:
                 pass  # not there, or not for us to read
             except Exception as error:  # whatever a damaged file leads to, it must cost a compile and no more
@@ -130,14 +146,9 @@ class _Cache:
         path = self._path(key)
         if path is None or compiled.lifted or compiled.library.has_dynamic_globals:
             return
-        data = dumps(compiled._reduce())
-        temporary = path.with_suffix(f".{os.urandom(8).hex()}.tmp")
         try:
-            _prepare(path.parent)
-            temporary.write_bytes(hashlib.sha256(data).digest() + data)
-            os.replace(temporary, path)
+            _write(path, compiled)
         except OSError as error:
-            _unlink(temporary)
             _warn_once(f"{path.parent} cannot be written ({error.strerror})")
 
     def flush(self) -> None:
@@ -163,13 +174,43 @@ class _Cache:
         return re.sub(r"\W", "_", self._dispatcher.py_func.__qualname__)
 
 
+def _read(path: Path, target: Any) -> CompileResult:
+    """Compiled kernel that `_write` left in a file, ready to be called."""
+    data = path.read_bytes()
+    if hashlib.sha256(data[32:]).digest() != data[:32]:
+        raise EOFError("it is not what was written")
+    symbols, parts = pickle.loads(data[32:])
+    rtsys.initialize(target)
+    # Registering all that Numba can compile is half of a first fit from the cache, 0.12 s; done only where the code
+    # calls what is not there otherwise, as LLVM ends the process that links it.
+    if not all(address_of_symbol(name) for name in symbols):
+        target.refresh()
+    return CompileResult._rebuild(target, *parts)
+
+
+def _write(path: Path, compiled: Any) -> None:
+    """Keep a compiled kernel with the names of the symbols it is linked to; a reader sees all of the file or none."""
+    module = compiled.library._final_module
+    outside = [part.name for part in (*module.functions, *module.global_variables) if part.is_declaration]
+    symbols = [name for name in outside if not name.startswith("llvm.")]  # those are the compiler's own
+    data = dumps((symbols, compiled._reduce()))
+    temporary = path.with_suffix(f".{os.urandom(8).hex()}.tmp")
+    try:
+        _prepare(path.parent)
+        temporary.write_bytes(hashlib.sha256(data).digest() + data)
+        os.replace(temporary, path)
+    except OSError:
+        _unlink(temporary)
+        raise
+
+
 def _components(kind: Any) -> Iterator[ComponentType]:
     """Component types among the types of arguments, in tuples and in fields too."""
     if isinstance(kind, ComponentType):
         yield kind
-    parts = dict(kind.fields).values() if isinstance(kind, ComponentType) else getattr(kind, "types", kind)
-    if isinstance(kind, ComponentType | types.BaseTuple | tuple):
-        for part in parts:
+        kind = tuple(field_type for _, field_type in kind.fields)
+    if isinstance(kind, types.BaseTuple | tuple):
+        for part in kind:
             yield from _components(part)
 
 

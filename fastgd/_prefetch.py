@@ -1,8 +1,8 @@
 """`prefetch`: asks the processor to bring an element of an array into the cache before it is needed.
 
-Stochastic descent reads rows in random order, and a row that comes from main memory costs more than all arithmetic on it.
-Measured, an epoch of one-sample steps with the row four steps ahead prefetched, against the same loop without: 0.55 on
-`w8a`, 0.45 on `covtype_binary`, 0.75 on `news20_binary`.
+Stochastic descent reads rows in random order, and a row that comes from main memory costs more than all arithmetic on
+it. Measured, an epoch of one-sample steps with the row four steps ahead prefetched, against the same loop without:
+0.55 on `w8a`, 0.45 on `covtype_binary`, 0.75 on `news20_binary`.
 """
 
 from numba import config, types

@@ -29,14 +29,45 @@ def dense_add(values, i, amount, vector):
 
 
 @kernel
+def dense_dot_rows(values, first, stop, coef, out):
+    # Each sum goes from left to right, as a compressed row's does, so that a full-batch run takes the same path, bit
+    # for bit, over dense and CSR rows; eight rows at a time hide the latency of the additions.
+    whole = stop - (stop - first) % 8
+    for i in range(first, whole, 8):
+        a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for j in range(coef.shape[0]):
+            w = coef[j]
+            a += values[i, j] * w
+            b += values[i + 1, j] * w
+            c += values[i + 2, j] * w
+            d += values[i + 3, j] * w
+            e += values[i + 4, j] * w
+            f += values[i + 5, j] * w
+            g += values[i + 6, j] * w
+            h += values[i + 7, j] * w
+        m = i - first
+        out[m], out[m + 1], out[m + 2], out[m + 3] = a, b, c, d
+        out[m + 4], out[m + 5], out[m + 6], out[m + 7] = e, f, g, h
+    for i in range(whole, stop):
+        total = 0.0
+        for j in range(coef.shape[0]):
+            total += values[i, j] * coef[j]
+        out[i - first] = total
+
+
+@kernel
 def dense_add_rows(values, first, stop, amounts, vector):
     # Four rows at once read and write the vector a quarter as often: 0.6 of the time of a pass over covtype_binary.
+    # They are added one after the other, as compressed rows are.
     whole = stop - (stop - first) % 4
     for i in range(first, whole, 4):
         m = i - first
         a, b, c, d = amounts[m], amounts[m + 1], amounts[m + 2], amounts[m + 3]
         for j in range(vector.shape[0]):
-            vector[j] += (a * values[i, j] + b * values[i + 1, j]) + (c * values[i + 2, j] + d * values[i + 3, j])
+            total = vector[j] + a * values[i, j]
+            total = total + b * values[i + 1, j]
+            total = total + c * values[i + 2, j]
+            vector[j] = total + d * values[i + 3, j]
     for i in range(whole, stop):
         dense_add(values, i, amounts[i - first], vector)
 
@@ -62,6 +93,12 @@ def csr_dot(values, columns, start, stop, coef):
     for k in range(start, stop):
         total += values[k] * coef[columns[k]]
     return total
+
+
+@kernel
+def csr_dot_rows(values, columns, starts, first, stop, coef, out):
+    for i in range(first, stop):
+        out[i - first] = csr_dot(values, columns, starts[i], starts[i + 1], coef)
 
 
 @kernel

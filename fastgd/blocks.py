@@ -1,8 +1,10 @@
 """Blocks of rows: a pass is a map over blocks whose results are added in order.
 
-How the rows are cut depends on the data alone, never on the number of threads, so that every thread count gives the same bits.
+How the rows are cut depends on the data alone, never on the number of threads, so that every thread count gives the
+same bits.
 """
 
+import itertools
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -83,7 +85,7 @@ def map_ranges(function, n_items, n_threads):
         return
     bounds = [n_items * t // n_threads for t in range(n_threads + 1)]
     pool = _pool(n_threads - 1)
-    waiting = [pool.submit(function, a, b) for a, b in zip(bounds[1:-1], bounds[2:], strict=True)]
+    waiting = [pool.submit(function, a, b) for a, b in itertools.pairwise(bounds[1:])]
     try:
         function(bounds[0], bounds[1])
     finally:

@@ -1,12 +1,15 @@
 """Certificates: how far F can be from its minimum, proved from quantities that a fit has at hand.
 
-Three bounds, of which the smallest is reported (DESIGN of the objective: every loss has infimum 0):
+Of these bounds the smallest that applies is reported:
 
-- F itself.
-- The duality gap at the dual point -loss'(z), whose conjugate is never written out: loss*(loss'(z)) = z loss'(z) - loss(z).  It needs
-  sum_i s_i loss'(z_i) = 0 where there is an intercept; with an L2 penalty alone it is |grad_w F|^2 / (2 l2).
-- For losses with |loss'''| <= M loss'' (self-concordant in the sense of Bach, 2010), the Newton decrement lambda^2 = g' H^-1 g:
-  with r = M max_i |(x_i, 1)|_{H^-1} and r lambda < 1,  F - F* <= [(1 - r lambda) ln(1 - r lambda) + r lambda] / r^2.
+- F itself less the infimum of the loss.
+- The duality gap at the dual point -loss'(z), whose conjugate is never written out:
+  loss*(loss'(z)) = z loss'(z) - loss(z).  It needs sum_i s_i loss'(z_i) = 0 where there is an intercept; with an L2
+  penalty alone it is |grad_w F|^2 / (2 l2).
+- For losses with |loss'''| <= M loss'' (self-concordant in the sense of Bach, 2010), the Newton decrement
+  lambda^2 = g' H^-1 g: with r = M max_i |(x_i, 1)|_{H^-1} and r lambda < 1,
+  F - F* <= [(1 - r lambda) ln(1 - r lambda) + r lambda] / r^2.
+  With few columns H is formed, else both numbers are bounded from products with it.
 """
 
 from typing import NamedTuple
@@ -18,9 +21,11 @@ from fastgd.blocks import map_ranges
 from fastgd.coordinates import typical_curvature
 from fastgd.kernels import coefficients, passes
 from fastgd.losses import Perceptron
+from fastgd.objective import LARGEST, SUM, SUM_OF_SQUARES
 
 # A curvature matrix takes about d/2 passes' worth of arithmetic; beyond this many it is never worth a certificate.
 WIDEST_MATRIX = 1500
+EPS = float(np.finfo(float).eps)
 
 
 class Bound(NamedTuple):
@@ -30,8 +35,17 @@ class Bound(NamedTuple):
     kind: str
 
 
+NO_BOUND = Bound(np.inf, "none")
+
+
 def relative(bound, value, constant_value):
-    """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the best constant model."""
+    """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the best constant model.
+
+    Examples
+    --------
+    >>> relative(0.5, 1.5, 2.0)
+    0.5
+    """
     floor = max(value - bound, 1e-4 * constant_value)
     if bound <= 0.0:
         return 0.0
@@ -44,34 +58,41 @@ def best_constant(objective):
         start = objective.start()
         return np.zeros(objective.n_predictions), objective.loss_and_gradient(start)[0]
     samples = objective.samples
-    value, derivative, _ = coefficients.shifted_sums(samples, objective.loss, np.zeros(1) + samples.offsets, 0.0)
-    shift = 0.0
-    if objective.fit_intercept and derivative != 0.0:
-        shift, value = _lowest_shift(samples, objective.loss, np.zeros(1) + samples.offsets)
+    predictions = np.zeros(1) + samples.offsets
+    if objective.fit_intercept:
+        shift, value = _lowest_shift(samples, objective.loss, predictions)
+    else:
+        shift, value = 0.0, coefficients.shifted_sums(samples, objective.loss, predictions, 0.0)[0]
     return shift, value / objective.n_active
 
 
 def _lowest_shift(samples, loss, predictions):
-    """Shift of all predictions with the least summed loss, and that sum: Newton kept inside a bracket of the sign change."""
+    """Shift of all predictions with the least summed loss, and that sum: Newton inside a bracket of the sign change.
+
+    Among sums that are equal up to rounding the one with the least slope is taken, which is a thousand times as exact.
+    """
     value, slope, curvature = coefficients.shifted_sums(samples, loss, predictions, 0.0)
-    best, shift, low, high, reach = (value, 0.0), 0.0, -np.inf, np.inf, 1.0
+    best, shift, low, high, reach = (value, abs(slope), 0.0), 0.0, -np.inf, np.inf, 1.0
+    # Where every target is the same class the sum falls for ever: 1e-14 of it is far enough.
+    enough = 1e-14 * value
     for _ in range(200):
-        low, high = (low, shift) if slope > 0 else (shift, high)
+        if slope == 0.0 or not np.isfinite(value) or best[0] <= enough:
+            break
+        low, high = (low, shift) if slope > 0.0 else (shift, high)
         newton = shift - slope / curvature if curvature > 0.0 else np.nan
         if np.isinf(low) or np.isinf(high):
-            towards = shift - np.sign(slope) * reach
+            trusted = abs(newton - shift) < 4.0 * reach
+            shift = newton if trusted else shift - np.sign(slope) * reach
             reach *= 4.0
-            shift = newton if abs(newton - shift) < 4 * reach else towards
         else:
             shift = newton if low < newton < high else 0.5 * (low + high)
-        if shift in (low, high) or not np.isfinite(shift) or abs(shift) > 1e150:
+        if shift in (low, high) or not abs(shift) < 1e150:
             break
         value, slope, curvature = coefficients.shifted_sums(samples, loss, predictions, shift)
-        if value < best[0] or (value == best[0] and slope == 0.0):
-            best = (value, shift)
-        if slope == 0.0 or not np.isfinite(value):
-            break
-    return best[1], best[0]
+        tied = abs(value - best[0]) <= 1e-14 * abs(best[0])
+        if abs(slope) < best[1] if tied else value < best[0]:
+            best = (value, abs(slope), shift)
+    return best[2], best[0]
 
 
 def provable(objective):
@@ -91,31 +112,32 @@ class Certifier:
         T with T T' about the inverse of the curvature matrix, for judging whether a proof would succeed.
     """
 
-    # Half the decrement with a factor from elsewhere in space is taken this many times, for curvature falls on the way.
+    # Half the decrement with a factor from elsewhere in space is taken this many times: curvature falls on the way.
     CAUTION = 4.0
+    # A proof by products: the share of r^2 or lambda^2 that may be slack, and the most products it may take.
+    SLACK, MOST_PRODUCTS = 0.1, 200
 
     def __init__(self, objective, factor=None):
         self.objective = objective
         self._factor, self._rough = factor, True
-        self._tried_at = 0.0
+        self._tried_at, self._products = 0.0, 10.0
 
     @property
     def decrement_applies(self):
-        """Whether the Newton-decrement bound holds for this loss and penalty, and the matrix is affordable."""
+        """Whether the Newton-decrement bound holds for this loss and penalty, and is affordable."""
         F = self.objective
-        return (
-            not F.vector
-            and F.elastic
-            and F.l1 == 0.0
-            and F.loss.convex
-            and F.loss.self_concordance is not None
-            and F.n_features <= WIDEST_MATRIX
-        )
+        holds = not F.vector and F.elastic and F.l1 == 0.0 and F.loss.convex and F.loss.self_concordance is not None
+        return holds and (not self.wide or F.l2 > 0.0)
 
     @property
-    def matrix_passes(self):
-        """What a curvature matrix and the rows' norms cost, in passes."""
-        return 2.0 + self.objective.rows.stored() / self.objective.n_samples
+    def wide(self):
+        """Whether there are too many columns to form a curvature matrix."""
+        return self.objective.n_features > WIDEST_MATRIX
+
+    @property
+    def proof_passes(self):
+        """What `prove` costs, in passes' worth of time."""
+        return self._products if self.wide else 2.0 + self.objective.n_nonzeros / self.objective.n_samples
 
     def cheap(self, v, smooth_value, gradient, balanced=False):
         """Bound from the smooth part of F and its gradient alone: no pass.
@@ -123,13 +145,14 @@ class Certifier:
         `balanced` takes the best intercept for granted, which tells whether finding it is worth two passes.
         """
         F = self.objective
-        value = smooth_value + F.rest_value(v)
-        if not F.convex or F.loss.infimum < 0.0 or isinstance(F.loss, Perceptron):
-            return Bound(np.inf, "none")
-        gap = np.inf
-        if F.elastic and F.l1 + F.l2 > 0.0 and (balanced or self._balanced(smooth_value, gradient)):
-            gap = self._dual_gap(v, smooth_value, gradient)
-        return Bound(min(gap, value), "proof")
+        if not F.convex or not F.elastic or isinstance(F.loss, Perceptron):
+            return NO_BOUND
+        bound = smooth_value + F.rest_value(v) - F.loss.infimum
+        if F.l1 + F.l2 > 0.0:
+            unbalanced = 0.0 if balanced else self._unbalanced(smooth_value, gradient)
+            if unbalanced < np.inf:
+                bound = min(bound, self._dual_gap(v, smooth_value, gradient) + self._price(v, unbalanced))
+        return Bound(bound, "proof") if bound < np.inf else NO_BOUND
 
     def estimate(self, gradient):
         """Half the squared Newton decrement with the last curvature matrix, or inf: worth a proof or not."""
@@ -138,41 +161,26 @@ class Certifier:
         return 0.5 * float(gradient @ self._solve(gradient))
 
     def worth_proving(self, value, gradient, tol, constant_value):
-        """Whether the decrement bound should be tried now: it would likely succeed, or enough passes went by since the last try."""
+        """Whether to try the decrement bound now: it would likely do, or enough passes went by since the last try."""
         if not self.decrement_applies:
             return False
         spent = self.objective.passes - self._tried_at
+        if self.wide:
+            likely = relative(self._diagonal_estimate(gradient), value, constant_value) <= tol
+            return likely and spent >= 2.0 * self._products
         if self._factor is None:
-            return spent >= 2.0 * self.matrix_passes
+            return spent >= 2.0 * self.proof_passes
         gap = self.estimate(gradient) * (self.CAUTION if self._rough else 1.0 / 0.7)
         likely = relative(gap, value, constant_value) <= tol
-        return (likely and (self._rough or spent >= 0.25 * self.matrix_passes)) or spent >= 20.0 * self.matrix_passes
+        return (likely and (self._rough or spent >= 0.25 * self.proof_passes)) or spent >= 20.0 * self.proof_passes
 
-    def prove(self, v, gradient):
-        """Bound from the Newton decrement with the curvature at `v`, inf where it does not hold.  Two passes at most."""
-        F = self.objective
-        matrix = F.curvature_matrix(v)
-        scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
-        scale[np.diag(matrix) <= 0.0] = 0.0
-        values, vectors = scipy.linalg.eigh(matrix * scale[:, None] * scale)
-        keep = values > values[-1] * len(values) * 1e-14
-        self._factor, self._rough = scale[:, None] * vectors[:, keep] / np.sqrt(values[keep]), False
-        self._tried_at = F.passes
-        left_out = vectors[:, ~keep].T @ (scale * gradient)
-        if np.abs(left_out).max(initial=0.0) > 1e-9 * np.abs(scale * gradient).max(initial=0.0):
-            return Bound(np.inf, "none")
-        decrement = np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))
-        concordance = F.loss.self_concordance
-        if concordance == 0.0:
-            return Bound(0.5 * decrement**2, "proof")
-        if not keep.all():
-            return Bound(np.inf, "none")
-        reach = concordance * np.sqrt(F.moments()[1][0] / F.l2) if F.l2 > 0.0 and not F.fit_intercept else np.inf
-        if reach * decrement > 0.5:
-            reach = concordance * self._longest_row()
-        if not reach * decrement < 1.0:
-            return Bound(np.inf, "none")
-        return Bound(decrement_bound(decrement, reach), "proof")
+    def prove(self, v, gradient, enough=0.0):
+        """Bound from the Newton decrement at `v`, or none; `enough` is a bound that need not be improved on."""
+        before = self.objective.passes
+        bound = self._product_proof(v, gradient, enough) if self.wide else self._curvature_proof(v, gradient)
+        self._tried_at = self.objective.passes
+        self._products = max(self._tried_at - before, 1.0)
+        return bound
 
     def centered(self, v):
         """`v` with the best intercept for its coefficients, which the duality gap needs.  One pass."""
@@ -187,20 +195,30 @@ class Certifier:
 
     @property
     def centering_helps(self):
-        """Whether `centered` makes the duality gap apply: an intercept, a differentiable loss of one prediction, a penalty."""
+        """Whether `centered` makes the duality gap apply: an intercept, a smooth loss of one prediction, a penalty."""
         F = self.objective
         return F.fit_intercept and not F.vector and F.loss.smooth and F.convex and F.elastic and F.l1 + F.l2 > 0.0
 
-    def _balanced(self, smooth_value, gradient):
-        """Whether the derivatives sum to 0 up to rounding, as the dual of an unpenalised intercept demands.
+    def _unbalanced(self, smooth_value, gradient):
+        """Size of the mean derivative, which has to be 0 for an unpenalised intercept; inf where it is not rounding.
 
         Mean |loss'| is at most sqrt(2 c F) for a loss with curvature bound c and infimum 0: the unit of that rounding.
         """
         F = self.objective
         if not F.fit_intercept:
-            return True
+            return 0.0
         unit = np.sqrt(2.0 * typical_curvature(F.loss) * max(smooth_value, 0.0))
-        return bool(np.abs(gradient[F.size - F.n_predictions :]).max() <= 1e-12 * unit)
+        mean = float(np.abs(gradient[F.size - F.n_predictions :]).max())
+        return mean if mean <= 1e-12 * unit else np.inf
+
+    def _price(self, v, unbalanced):
+        """What it costs the gap to scale the heavier sign of the derivatives down until they sum to 0 exactly."""
+        if unbalanced == 0.0:
+            return 0.0
+        F = self.objective
+        table = np.abs(v).reshape(-1, F.n_predictions)
+        predictions = float((F.moments()[0][LARGEST] @ table[:-1] + table[-1]).max())
+        return 4.0 * unbalanced * (1.0 + predictions + float(np.abs(F.samples.targets).max()))
 
     def _dual_gap(self, v, smooth_value, gradient):
         """Duality gap for an elastic net: F + mean loss*(loss') + penalty*(-gradient of the mean loss)."""
@@ -208,35 +226,77 @@ class Certifier:
         n_coef = F.n_features * F.n_predictions
         coef = v[:n_coef]
         slope = gradient[:n_coef] - F.l2 * coef
-        loss_value = smooth_value - 0.5 * F.l2 * float(coef @ coef)
-        if F.samples.offsets.any():
-            return np.inf if F.l1 > 0.0 and F.l2 == 0.0 else self._gap_with_l2(coef, slope)
-        conjugate = float(coef @ slope) - loss_value
         if F.l2 > 0.0:
             return self._gap_with_l2(coef, slope)
+        # A dual point scaled by c <= 1 has loss*(c a) <= c loss*(a) - (1 - c) inf loss.
+        conjugate = float(coef @ slope) - smooth_value
         largest = float(np.abs(slope).max(initial=0.0))
         share = min(1.0, F.l1 / largest) if largest > 0.0 else 1.0
-        return loss_value + share * conjugate + F.l1 * float(np.abs(coef).sum())
+        if share < 1.0 and F.loss.infimum == -np.inf:
+            return np.inf
+        rest = (1.0 - share) * F.loss.infimum if share < 1.0 else 0.0
+        return smooth_value + share * conjugate - rest + F.l1 * float(np.abs(coef).sum())
 
     def _gap_with_l2(self, coef, slope):
-        """w.g + penalty(w) + penalty*(-g), written as a sum of terms that are never negative, one for each coefficient."""
+        """w.g + penalty(w) + penalty*(-g) as a sum of terms that are never negative, one for each coefficient."""
         F = self.objective
-        excess = np.maximum(np.abs(slope) - F.l1, 0.0)
-        conjugate = excess**2 / (2.0 * F.l2)
-        terms = coef * slope + F.l1 * np.abs(coef) + 0.5 * F.l2 * coef**2 + conjugate
         if F.l1 == 0.0:
             terms = (slope + F.l2 * coef) ** 2 / (2.0 * F.l2)
-        return float(np.maximum(terms, 0.0).sum())
+        else:
+            conjugate = np.maximum(np.abs(slope) - F.l1, 0.0) ** 2 / (2.0 * F.l2)
+            terms = np.maximum(coef * slope + F.l1 * np.abs(coef) + 0.5 * F.l2 * coef**2 + conjugate, 0.0)
+        return float(terms.sum())
 
-    def _solve(self, gradient):
-        return self._factor @ (self._factor.T @ gradient)
+    def _curvature_proof(self, v, gradient):
+        """Bound from the exact curvature matrix; two passes, and two more for each direction without curvature."""
+        F = self.objective
+        matrix = F.curvature_matrix(v)
+        diagonal = np.diag(matrix)
+        scale = np.where(diagonal > 0.0, 1.0 / np.sqrt(np.maximum(diagonal, np.finfo(float).tiny)), 0.0)
+        values, vectors = scipy.linalg.eigh(matrix * scale[:, None] * scale)
+        rounding = EPS * values.size * values[-1]
+        keep = values > 10.0 * rounding
+        vectors *= scale[:, None]
+        self._factor, self._rough = vectors[:, keep] / np.sqrt(values[keep] - rounding), False
+        if not keep.all() and not self._unseen(v, vectors[:, ~keep], diagonal):
+            return NO_BOUND
+        decrement = np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))
+        concordance = F.loss.self_concordance
+        if concordance == 0.0 or decrement == 0.0:
+            return Bound(0.5 * decrement**2, "proof")
+        reach = concordance * np.sqrt(F.moments()[1][0] / F.l2) if F.l2 > 0.0 and not F.fit_intercept else np.inf
+        if reach * decrement > 0.5:
+            reach = concordance * self._longest_row()
+        return Bound(decrement_bound(decrement, reach), "proof") if reach * decrement < 1.0 else NO_BOUND
+
+    def _unseen(self, v, directions, diagonal):
+        """Whether F does not change along any of these columns, which have no curvature beyond rounding.
+
+        Each is first freed from what rounding mixed into it.  Then no row that counts may see it.
+        """
+        F = self.objective
+        largest = F.moments()[0][LARGEST]
+        blind = diagonal[: F.n_features] <= 0.0
+        if F.l2 > 0.0 or largest[blind].any() or directions.shape[1] > 64:
+            return False
+        active = F.samples.active()
+        for direction in directions.T:
+            if direction.any():
+                clean = direction - self._solve(F.hessian_product(v, direction))
+                coef, intercept = F.split(clean)
+                seen = np.abs(F.rows.predictions(coef)[active] + intercept).max()
+                F.passes += 1.0
+                if not seen <= 1e-13 * (np.abs(coef) @ largest + abs(intercept)):
+                    return False
+        return True
 
     def _longest_row(self):
+        """Greatest |(x_i, 1)| in the norm of the inverse curvature.  One pass."""
         F = self.objective
         d = F.n_features
         inverse = self._factor @ self._factor.T
         cross = inverse[:d, d] if F.fit_intercept else np.zeros(d)
-        corner = inverse[d, d] if F.fit_intercept else 0.0
+        corner = float(inverse[d, d]) if F.fit_intercept else 0.0
         largest = np.zeros(F.cuts.size - 1)
         table = np.ascontiguousarray(inverse[:d, :d])
 
@@ -245,7 +305,67 @@ class Certifier:
 
         map_ranges(work, largest.size, F.n_threads)
         F.passes += 1.0
-        return float(np.sqrt(largest.max()))
+        # The terms of a row's norm cancel where columns are far from 0: their rounding counts.
+        terms = float(F.moments()[0][LARGEST] @ np.sqrt(np.diag(table))) + np.sqrt(corner)
+        return float(np.sqrt(largest.max() + 4.0 * EPS * terms**2))
+
+    def _product_proof(self, v, gradient, enough):
+        """Bound from products with the curvature: both r and lambda from above, the latter by conjugate gradients.
+
+        With H >= l2, any p and e = g - H p:  lambda^2 <= 2 g.p - p.H p + |e|^2 / l2.  An intercept is eliminated
+        first, H_b = H e_b being one product: the Schur complement S of H_bb is >= l2 as well, and
+        r^2 <= M^2 (1 / H_bb + max_i |x_i - h / H_bb|^2 / l2).
+        """
+        F = self.objective
+        moments, norms = F.moments()
+        d, longest = F.n_features, np.sqrt(norms[0])
+        target, known, corner, centers = gradient[:d], 0.0, 0.0, np.zeros(d)
+        curvature = typical_curvature(F.loss)
+        if F.fit_intercept:
+            column = F.hessian_product(v, np.r_[np.zeros(d), 1.0])
+            corner = curvature = float(column[d])
+            if not corner > 0.0:
+                return NO_BOUND
+            centers = column[:d] / corner
+            target = target - centers * gradient[d]
+            known, longest = gradient[d] ** 2 / corner, longest + float(np.linalg.norm(centers))
+        squared_reach = longest**2 / F.l2 + (1.0 / corner if corner > 0.0 else 0.0)
+        reach = F.loss.self_concordance * np.sqrt(squared_reach)
+        variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
+        shrink = 1.0 / (curvature * variance + F.l2)
+        move, rest = np.zeros(d), target.copy()
+        direction = shrink * rest
+        height, best = float(rest @ direction), NO_BOUND
+        for _ in range(self.MOST_PRODUCTS):
+            proved = known + float(move @ (target + rest))
+            slack = float(rest @ rest) / F.l2
+            decrement = np.sqrt(proved + slack)
+            if reach * decrement < 1.0:
+                best = min(best, Bound(decrement_bound(decrement, reach), "proof"))
+            hopeless = reach**2 * proved >= 1.0 or (enough > 0.0 and 0.5 * proved > enough)
+            if best.value <= enough or hopeless or slack <= self.SLACK * proved or height <= 0.0:
+                break
+            product = F.hessian_product(v, np.r_[direction, 0.0] if F.fit_intercept else direction)
+            curved = product[:d] - centers * product[d] if F.fit_intercept else product
+            step = height / float(direction @ curved)
+            move += step * direction
+            rest -= step * curved
+            scaled = shrink * rest
+            before, height = height, float(rest @ scaled)
+            direction = scaled + (height / before) * direction
+        return best
+
+    def _diagonal_estimate(self, gradient):
+        """Half the squared decrement if the columns were uncorrelated: a hint, no bound."""
+        F = self.objective
+        moments = F.moments()[0]
+        variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
+        slope = gradient[: F.n_features]
+        return 0.5 * float(slope @ (slope / (typical_curvature(F.loss) * variance + F.l2)))
+
+    def _solve(self, gradient):
+        assert self._factor is not None
+        return self._factor @ (self._factor.T @ gradient)
 
 
 def decrement_bound(decrement, reach):

@@ -1,4 +1,4 @@
-"""The loop: start, gradient, update, stop?  The only place that runs solvers, and where a run gets its history and its ending.
+"""The loop: start, gradient, update, stop?  The only place that runs solvers; here a run gets its history and ending.
 
 state = solver.start(point)
 until a stopping rule holds:
@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.certificate import Bound, Certifier, best_constant, relative
+from fastgd.certificate import NO_BOUND, Bound, Certifier, best_constant, relative
 from fastgd.solvers import State
 from fastgd.stopping import History, StopReason, TimeLimit, Tolerance
 
 # An explicit schedule is never altered: this many times the constant model's objective is called divergence.
 DIVERGED = 1e10
+# A certificate that no tolerance asks for may take this share of the run's passes, or so many operations (20 ms).
+UNASKED_SHARE, UNASKED_WORK = 0.1, 2e7
 
 
 class DivergenceError(ValueError, FloatingPointError):
@@ -64,13 +66,15 @@ class Result:
 
 @dataclass
 class _Check:
-    """A point that was evaluated."""
+    """A point that was evaluated; `smooth` is the part of F that has the gradient."""
 
     point: np.ndarray
     objective: float
-    bound: Bound
-    suboptimality: float
-    score: float
+    smooth: float
+    gradient: np.ndarray
+    bound: Bound = NO_BOUND
+    suboptimality: float = np.inf
+    score: float = np.nan
 
 
 class Descent:
@@ -110,35 +114,34 @@ class Descent:
         DivergenceError
             Where an explicit schedule makes the objective explode.
         """
-        self._clock, self._passes = time.perf_counter(), self.objective.passes
+        self._clock, self._hoped = time.perf_counter(), np.inf
         self.history, self.best, self.best_scored, self.last = History(), None, None, None
         start_point = state.point.copy()
         reason = StopReason.MAX_ITER
         try:
             for turn in range(1, self.max_iter + 1):
                 self.solver.turn(state)
-                final = turn == self.max_iter
                 timed_out = time.perf_counter() - self._clock >= self.time_limit
-                if not self._due(state, final or timed_out):
-                    self._watch(state, start_point)
-                    continue
-                reason = self._look(state, start_point)
-                if reason is not None:
-                    break
-                reason = StopReason.MAX_ITER
+                if self._due(state, turn == self.max_iter or timed_out):
+                    found = self._look(state, start_point)
+                    if found is not None:
+                        reason = found
+                        break
+                elif not np.isfinite(state.point).all():
+                    self._diverged(state, np.nan, start_point)
         except KeyboardInterrupt:
             if self.last is None:
                 raise
-            return self._result(None, StopReason.INTERRUPTED)
-        return self._result(state, reason)
+            return self._result(None, StopReason.INTERRUPTED, start_point)
+        return self._result(state, reason, start_point)
 
     def _due(self, state, final):
-        return final or self.every_turn or state.turn & (state.turn - 1) == 0
+        finished = self.tol is not None and self.solver.finished(state)
+        return final or finished or self._regular(state)
 
-    def _watch(self, state, start_point):
-        """Between checks: see to it that the point is finite."""
-        if not np.isfinite(state.point).all():
-            self._diverged(state, np.nan, start_point)
+    def _regular(self, state):
+        """Whether a check is due at this turn however long the run is."""
+        return self.every_turn or state.turn & (state.turn - 1) == 0
 
     def _look(self, state, start_point):
         """One check: evaluate the answer, bound it, note it, ask the rules."""
@@ -146,12 +149,12 @@ class Descent:
         with np.errstate(all="ignore"):
             v, smooth, gradient = self.solver.evaluate(state)
             value = smooth + F.rest_value(v)
-        reference = self.constant_value if self.constant_value > 0.0 else 1.0
-        if not np.isfinite(value) or value > DIVERGED * reference:
-            self._note(state, value, Bound(np.inf, "none"), np.inf, np.nan)
+        if self._exploded(value, start_point):
+            self._note(state, value, NO_BOUND, np.inf, np.nan)
             self._diverged(state, value, start_point)
-            return None
-        check = self._certified(v, value, smooth, gradient, final=False)
+            late = (rule.check(self.history) for rule in self.rules if isinstance(rule, TimeLimit))
+            return next((reason for reason in late if reason is not None), None)
+        check = self._certified(_Check(v, value, smooth, gradient), final=False)
         check.score = self.score(check.point) if self.score is not None else np.nan
         loss = value - F.penalty_value(v) if self.wants_loss else np.nan
         self._note(state, check.objective, check.bound, check.suboptimality, check.score, loss)
@@ -164,38 +167,83 @@ class Descent:
             reason = rule.check(self.history)
             if reason is not None:
                 return reason
-        if self.solver.finished(state):
+        if self.tol is not None and self.solver.finished(state):
             return StopReason.PLATEAU
         if self.on_check is not None and self.on_check(self.history):
             return StopReason.CALLBACK
-        self.solver.review(state, check.objective, self.best.point, reference)
+        if self._regular(state):  # else k turns and m more would not be k + m turns
+            self.solver.review(state, check.objective, self._constant_point(), self._reference)
         return None
 
-    def _certified(self, v, value, smooth, gradient, final):
-        """The check with the best bound that is worth its passes; at the end, one more is affordable."""
+    @property
+    def _reference(self):
+        return self.constant_value if self.constant_value > 0.0 else 1.0
+
+    def _safe_point(self, start_point):
+        """Where to go back to: the best point, unless even that is worse than the constant model."""
+        return start_point if self.best is None or self.best.objective > self._reference else self.best.point
+
+    def _exploded(self, value, start_point):
+        """Whether F is beyond all reason; far from the start it may have been beyond before the first turn."""
+        if value <= DIVERGED * self._reference:
+            return False
+        if np.isfinite(value):
+            with np.errstate(all="ignore"):
+                return not value <= DIVERGED * self.objective.value(start_point)
+        return True
+
+    def _certified(self, check, final):
+        """The check with the best bound that is worth its passes; its point may get a better intercept on the way."""
         F, certifier = self.objective, self.certifier
-        bound = certifier.cheap(v, smooth, gradient)
-        close = relative(bound.value, value, self.constant_value)
-        wanted = self.tol is not None and close > self.tol
-        prove = wanted and certifier.worth_proving(value, gradient, self.tol, self.constant_value)
-        if final and certifier.decrement_applies and close > 0.0:
-            spent = F.passes - self._passes
-            prove = wanted or certifier.matrix_passes <= max(0.5 * spent, 4.0) or F.rows.stored() < 1_000_000
-        if prove and (self.solver.exact or final or certifier.matrix_passes <= 0.2 * (F.passes - self._passes)):
-            proof = certifier.prove(v, gradient)
-            bound = proof if proof.value < bound.value else bound
-        elif wanted and not certifier.decrement_applies and certifier.centering_helps:
-            hope = certifier.cheap(v, smooth, gradient, balanced=True)
-            if final or relative(hope.value, value, self.constant_value) <= self.tol:
-                v = certifier.centered(v)
-                smooth, gradient = F.smooth_and_gradient(v)
-                value = smooth + F.rest_value(v)
-                bound = certifier.cheap(v, smooth, gradient)
-        return _Check(v, value, bound, relative(bound.value, value, self.constant_value), np.nan)
+        self._bound(check, certifier.cheap(check.point, check.smooth, check.gradient))
+        if check.suboptimality > (self.tol or 0.0) and self._centering_pays(check, final):
+            v = certifier.centered(check.point)
+            smooth, gradient = F.smooth_and_gradient(v)
+            check = _Check(v, smooth + F.rest_value(v), smooth, gradient)
+            self._bound(check, certifier.cheap(v, smooth, gradient))
+        if check.suboptimality > (self.tol or 0.0) and self._proof_pays(check, final):
+            tol = self.tol or 0.0
+            enough = tol * max(check.objective / (1.0 + tol), 1e-4 * self.constant_value)
+            self._bound(check, certifier.prove(check.point, check.gradient, enough))
+        return check
+
+    def _bound(self, check, bound):
+        if bound.value < check.bound.value:
+            check.bound = bound
+            check.suboptimality = relative(bound.value, check.objective, self.constant_value)
+
+    def _centering_pays(self, check, final):
+        """Whether two passes for the best intercept would likely bring the gap below tol, or bring a gap at the end."""
+        certifier = self.certifier
+        if not certifier.centering_helps or (self.tol is None and not final):
+            return False
+        hope = certifier.cheap(check.point, check.smooth, check.gradient, balanced=True).value
+        likely = self.tol is not None and relative(hope, check.objective, self.constant_value) <= self.tol
+        if final:
+            return likely or (hope < 0.5 * check.bound.value and not certifier.decrement_applies)
+        # Where it did not do, it is tried again once the gap has halved.
+        if likely and hope <= 0.5 * self._hoped:
+            self._hoped = hope
+            return True
+        return False
+
+    def _proof_pays(self, check, final):
+        """Whether the Newton decrement is worth its passes: the run goes on until it is proved, or ends here."""
+        F, certifier = self.objective, self.certifier
+        if not certifier.decrement_applies or (self.tol is None and not final):
+            return False
+        spent, cost = F.passes - self.solver.passes_before, certifier.proof_passes
+        if final:
+            if self.tol is None and certifier.wide:
+                return False
+            share = UNASKED_SHARE if self.tol is None else 1.0
+            return cost <= max(share * spent, 2.0) or cost * F.n_nonzeros <= UNASKED_WORK
+        worth = certifier.worth_proving(check.objective, check.gradient, self.tol, self.constant_value)
+        return worth and (self.solver.exact or cost <= 0.2 * spent)
 
     def _note(self, state, value, bound, suboptimality, score, loss=np.nan):
         self.history.append(
-            passes=self.objective.passes - self._passes,
+            passes=self.objective.passes - self.solver.passes_before,
             seconds=time.perf_counter() - self._clock,
             objective=value,
             bound=bound.value,
@@ -209,52 +257,69 @@ class Descent:
 
     def _diverged(self, state, value, start_point):
         """Back off where the solver chooses its steps, else raise."""
-        if self.solver.adapts and self.solver.back_off(state, start_point if self.best is None else self.best.point):
+        if self.solver.adapts and self.solver.back_off(state, self._safe_point(start_point)):
             return
         what = f"the objective reached {value:.3g}" if np.isfinite(value) else "the coefficients became infinite"
         F = self.objective
         largest = float(F.moments()[0][2].max())
         raise DivergenceError(
-            f"{what} in turn {state.turn} (rate {state.rate:.3g}; the best constant model has {self.constant_value:.3g}). "
-            f"The largest |x| is {largest:.3g}: lower eta0, scale X, for example with StandardScaler, "
-            "or leave the step to learning_rate='auto'.",
+            f"{what} in turn {state.turn} (rate {state.rate:.3g}; the best constant model has "
+            f"{self.constant_value:.3g}). The largest |x| is {largest:.3g}: lower eta0, scale X, for example with "
+            "StandardScaler, or leave the step to learning_rate='auto'.",
             self.history.arrays(),
         )
 
-    def _result(self, state, reason):
-        chosen = self.last
-        if reason is StopReason.VALIDATION:
-            chosen = self.best_scored
-        elif self.solver.adapts and reason is not StopReason.CONVERGED and self.best.objective < chosen.objective:
-            chosen = self.best
+    def _result(self, state, reason, start_point):
+        chosen = self.best_scored if reason is StopReason.VALIDATION else self.last
+        if chosen is None:
+            chosen = self._evaluated(start_point)
+        if self.solver.adapts and reason not in (StopReason.CONVERGED, StopReason.VALIDATION):
+            others = [] if self.best is None else [self.best]
+            if not min(chosen.objective, *(check.objective for check in others), np.inf) <= self.constant_value:
+                others.append(self._evaluated(self._constant_point()))
+            chosen = min([chosen, *others], key=lambda check: check.objective)
         if reason is not StopReason.CONVERGED:
-            smooth, gradient = self._evaluated(state, chosen)
             score = chosen.score
-            chosen = self._certified(chosen.point, chosen.objective, smooth, gradient, final=True)
+            chosen = self._certified(chosen, final=True)
             chosen.score = score
+            self._amend(chosen)
         return Result(chosen.point, chosen.objective, chosen.bound, chosen.suboptimality, reason, self.history, state)
 
-    def _evaluated(self, state, check):
-        if state is not None and self.solver.exact and state.point is check.point:
-            return state.value, state.gradient
-        return self.objective.smooth_and_gradient(check.point)
+    def _evaluated(self, v):
+        smooth, gradient = self.objective.smooth_and_gradient(v)
+        return _Check(v, smooth + self.objective.rest_value(v), smooth, gradient)
+
+    def _constant_point(self):
+        table = self.objective.start().reshape(-1, self.objective.n_predictions)
+        if self.objective.fit_intercept:
+            table[-1] = self.constant
+        return table.ravel()
+
+    def _amend(self, chosen):
+        """Let the last line of the history tell what the certificate at the end took and found."""
+        if len(self.history):
+            self.history["passes"][-1] = self.objective.passes - self.solver.passes_before
+            self.history["seconds"][-1] = time.perf_counter() - self._clock
+            if chosen.objective == self.history["objective"][-1]:
+                self.history["bound"][-1] = chosen.bound.value
+                self.history["suboptimality"][-1] = chosen.suboptimality
 
 
 def ending(result, tol, max_iter):
     """How far a run that did not converge got, how fast it was closing in, and what to change: one sentence each."""
-    history = result.history
-    how_far = (
-        f"the objective {result.objective:.6g} is proved to be within {result.suboptimality:.2g} (relative) of the optimum, tol is {tol:g}"
-        if np.isfinite(result.suboptimality)
-        else f"the objective is {result.objective:.6g}; no bound on its distance to the optimum applies, tol is {tol:g}"
-    )
+    history, value = result.history, f"the objective {result.objective:.6g}"
+    # A bound of more than F itself says no more than that losses are not negative.
+    if result.suboptimality < 1.0:
+        how_far = f"{value} is proved to be within {result.suboptimality:.2g} (relative) of the optimum, tol is {tol:g}"
+    else:
+        how_far = f"{value} has no useful bound on its distance to the optimum, tol is {tol:g}"
     half, fall = len(history) // 2, ""
     if half >= 1:
         before, after = history["objective"][half - 1], history["objective"][-1]
-        fall = f"; over the last half of the run it fell by {max(before - after, 0.0) / max(abs(after), 1e-300):.2g} (relative)"
+        share = max(before - after, 0.0) / max(abs(after), 1e-300)
+        fall = f"; over the last half of the checks it fell by {share:.2g} (relative)"
     change = {
-        StopReason.MAX_ITER: f"raise max_iter (it was {max_iter}) or tol, or scale the columns of X",
         StopReason.TIME: "raise max_time or tol",
         StopReason.INTERRUPTED: "fit again to go on",
-    }[result.reason]
+    }.get(result.reason, f"raise max_iter (it was {max_iter}) or tol, or scale the columns of X")
     return f"Stopped because {result.reason.value}: {how_far}{fall}. To get further, {change}."

@@ -23,14 +23,15 @@ def _gives_probabilities(estimator):
 class GDClassifier(ClassifierMixin, GDEstimator):
     """Linear classifier fitted by gradient descent, to a proved accuracy and without a number to tune.
 
-    Minimises F(w, b) = sum_i s_i loss(y_i, x_i . w + b) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2), one model
-    for two classes and one for each class against the rest for more.
+    Minimises
+    F(w, b) = sum_i s_i loss(y_i, x_i . w + b) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2),
+    one model for two classes and one for each class against the rest for more.
 
     Parameters
     ----------
     loss : str or Loss, default="log_loss"
-        `"log_loss"`, `"hinge"`, `"squared_hinge"`, `"modified_huber"`, `"perceptron"`, a regression loss on the signs -1 and 1, or a
-        component of your own.
+        `"log_loss"`, `"hinge"`, `"squared_hinge"`, `"modified_huber"`, `"perceptron"`, a regression loss on the signs
+        -1 and 1, or a component of your own.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
     alpha : float, default=1e-4
         Strength of the penalty; it multiplies a mean loss, so that C = 1 / (alpha * n_samples).
@@ -53,12 +54,13 @@ class GDClassifier(ClassifierMixin, GDEstimator):
     random_state : int, RandomState or None
         Seeds the order of the rows.
     learning_rate : str, default="auto"
-        `"auto"`, `"constant"`, `"invscaling"`, `"optimal"`, `"adaptive"`, `"pa1"`, `"pa2"` or `"line_search"` (full batch).
+        `"auto"`, `"constant"`, `"invscaling"`, `"optimal"`, `"adaptive"`, `"pa1"`, `"pa2"` or, full batch,
+        `"line_search"`.
     eta0, power_t : float, default=0.01, 0.5
         Of the explicit learning rates.
     early_stopping : bool, default=False
-        Whether to hold out `validation_fraction` of the rows and stop when the score on them has not improved by `tol` for
-        `n_iter_no_change` turns; the best model on them is kept.
+        Whether to hold out `validation_fraction` of the rows and stop when the score on them has not improved by `tol`
+        for `n_iter_no_change` turns; the best model on them is kept.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=5
     class_weight : dict, "balanced" or None
@@ -91,7 +93,8 @@ class GDClassifier(ClassifierMixin, GDEstimator):
     objective_ : float
         F at the model; the sum over the classes of one-vs-rest.
     suboptimality_ : float
-        bound / max(F - bound, 1e-4 F0), with F0 the objective of the best constant model; the greatest over the classes.
+        bound / max(F - bound, 1e-4 F0), with F0 the objective of the best constant model; the greatest over the
+        classes.
     bound_kind_ : {"proof", "estimate", "none"}
     converged_ : bool
     stop_reason_ : StopReason
@@ -172,7 +175,6 @@ class GDClassifier(ClassifierMixin, GDEstimator):
         check_parameters(self.get_params(deep=False))
         self._refuse_in_partial_fit()
         loss, penalty = self._components()
-        fresh = not hasattr(self, "_states") or any(state is None for state in self._states)
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         if not hasattr(self, "classes_"):
             if classes is None:
@@ -185,7 +187,7 @@ class GDClassifier(ClassifierMixin, GDEstimator):
                 f"classes={np.unique(classes)} is not what the first call to partial_fit got: {self.classes_}"
             )
         targets = self._targets(y)
-        self._advance(X, targets, self._weights(sample_weight, y, X.shape[0]), loss, penalty, fresh)
+        self._advance(X, targets, self._weights(sample_weight, y, X.shape[0]), loss, penalty)
         return self
 
     def decision_function(self, X, offset=None):
@@ -243,15 +245,23 @@ class GDClassifier(ClassifierMixin, GDEstimator):
 
     def _weights(self, sample_weight, y, n_samples):
         """Sample weights times class weights, or None."""
-        if sample_weight is not None:
-            sample_weight = np.asarray(sample_weight, dtype=np.float64)
-            if sample_weight.ndim == 0:
-                sample_weight = np.full(n_samples, float(sample_weight))
+        weights = super()._weights(sample_weight, y, n_samples)
         if self.class_weight is None:
-            return sample_weight
-        by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight)
-        own = by_class[np.searchsorted(self.classes_, y)]
-        return own if sample_weight is None else own * sample_weight
+            return weights
+        index = np.searchsorted(self.classes_, y)
+        if self.class_weight == "balanced":
+            total = np.bincount(index, weights=weights, minlength=self.classes_.size)
+            by_class = 1.0 / np.where(total > 0.0, total, 1.0)
+        else:
+            by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        return by_class[index] if weights is None else by_class[index] * weights
+
+    def _check_rows(self, y, weights):
+        if weights is not None and np.unique(y[weights > 0.0]).size == 1:
+            raise ValueError(
+                "a classifier needs at least 2 classes, got 1 class with a positive weight; check sample_weight and "
+                "class_weight"
+            )
 
     def _refuse_in_partial_fit(self):
         if self.early_stopping:
@@ -275,23 +285,30 @@ class GDClassifier(ClassifierMixin, GDEstimator):
 class GDRegressor(RegressorMixin, GDEstimator):
     """Linear regression fitted by gradient descent, to a proved accuracy and without a number to tune.
 
-    Minimises F(w, b) = sum_i s_i loss(y_i, x_i . w + b) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2).
+    Minimises
+    F(w, b) = sum_i s_i loss(y_i, x_i . w + b) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2).
 
     Parameters
     ----------
     loss : str or Loss, default="squared_error"
-        `"squared_error"`, `"huber"`, `"epsilon_insensitive"`, `"squared_epsilon_insensitive"`, `"quantile"`, or a component, for example
-        `Quantile(0.9)` or one of your own.
-    penalty, alpha, l1_ratio, fit_intercept, max_iter, tol, shuffle, verbose, epsilon, n_jobs, random_state, learning_rate, eta0, power_t
+        `"squared_error"`, `"huber"`, `"epsilon_insensitive"`, `"squared_epsilon_insensitive"`, `"quantile"`, or a
+        component, for example `Quantile(0.9)` or one of your own.
+    penalty, alpha, l1_ratio, fit_intercept, max_iter, tol, shuffle, verbose, epsilon, n_jobs, random_state
+        As in `GDClassifier`.
+    learning_rate, eta0, power_t
         As in `GDClassifier`; `power_t` is 0.25 by default.
-    early_stopping, validation_fraction, n_iter_no_change, warm_start, average, solver, batch_size, momentum, max_time, stop
+    early_stopping, validation_fraction, n_iter_no_change, warm_start, average, solver, batch_size
+        As in `GDClassifier`.
+    momentum, max_time, stop
         As in `GDClassifier`.
 
     Attributes
     ----------
     coef_ : ndarray, (n_features,)
     intercept_ : ndarray, (1,)
-    n_features_in_, feature_names_in_, n_iter_, t_, objective_, suboptimality_, bound_kind_, converged_, stop_reason_, history_, plan_
+    n_features_in_, feature_names_in_, n_iter_, t_, objective_, suboptimality_, bound_kind_, converged_
+        As in `GDClassifier`.
+    stop_reason_, history_, plan_
         As in `GDClassifier`.
 
     Examples
@@ -344,9 +361,8 @@ class GDRegressor(RegressorMixin, GDEstimator):
         if isinstance(self.loss, VectorLoss):
             raise ValueError("partial_fit needs a loss of one prediction")
         loss, penalty = self._components()
-        fresh = not hasattr(self, "_states") or any(state is None for state in self._states)
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
-        self._advance(X, self._targets(y), self._weights(sample_weight, y, X.shape[0]), loss, penalty, fresh)
+        self._advance(X, self._targets(y), self._weights(sample_weight, y, X.shape[0]), loss, penalty)
         self.coef_ = self.coef_.ravel()
         return self
 
@@ -363,12 +379,6 @@ class GDRegressor(RegressorMixin, GDEstimator):
 
     def _targets(self, y):
         return [np.asarray(y, dtype=np.float64)]
-
-    def _weights(self, sample_weight, y, n_samples):
-        if sample_weight is None:
-            return None
-        sample_weight = np.asarray(sample_weight, dtype=np.float64)
-        return np.full(n_samples, float(sample_weight)) if sample_weight.ndim == 0 else sample_weight
 
     def _shaped(self, runs):
         if isinstance(self.loss, VectorLoss):

@@ -13,14 +13,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgd.blocks import count_threads
 from fastgd.descent import ending
-from fastgd.fitting import Task, advance, fit_targets
+from fastgd.fitting import Task, advance_targets, fit_targets
 from fastgd.losses import VectorLoss
 from fastgd.objective import find_loss, find_penalty
 from fastgd.parameters import check_parameters
 from fastgd.plan import Settings
 from fastgd.progress import printer
 from fastgd.rows import as_rows, check_structure
-from fastgd.samples import as_samples
+from fastgd.samples import as_samples, as_weights
 from fastgd.stopping import StopReason, user_rules
 from fastgd.validation import Holdout
 
@@ -99,21 +99,20 @@ class GDEstimator(BaseEstimator):
         holdout = Holdout.choose(self, X, y, weights, X_val, y_val, sample_weight_val, rng)
         if holdout is not None:
             weights = holdout.training_weights(weights, n_samples)
+        self._check_rows(y, weights)
         rows = as_rows(X, check_finite=False)
         samples = [as_samples(loss, targets[0], n_samples, weights, offset)]
         samples += [samples[0].with_targets(one) for one in targets[1:]]
-        seeds = rng.randint(MAX_SEED, size=len(samples))
-        states = self._kept_states(n_features, coef_init, intercept_init, len(samples))
-        seeds = [s.memory["seed"] if s is not None else int(seed) for s, seed in zip(states, seeds, strict=True)]
-        starts = self._starts(coef_init, intercept_init, n_features, len(samples), loss, states)
+        states = (
+            self._kept_states(len(samples)) if coef_init is None and intercept_init is None else [None] * len(samples)
+        )
+        seeds = self._seeds(rng, states)
+        starts = self._starts(coef_init, intercept_init, n_features, len(samples), loss)
         task = self._task(loss, penalty, rows)
         task.stop_rules = tuple(user_rules(self.stop))
         task.score = None if holdout is None else holdout.score
         task.on_check = printer(int(self.verbose)) if self.verbose else None
         runs = fit_targets(task, samples, seeds, starts, states)
-        for run, seed in zip(runs, seeds, strict=True):
-            if run.result.state is not None:
-                run.result.state.memory["seed"] = seed
         self._set_fitted(runs)
         self._warn(runs)
         return self
@@ -132,6 +131,13 @@ class GDEstimator(BaseEstimator):
             order="C", multi_output=isinstance(self.loss, VectorLoss), **self._y_options(),
         )  # fmt: skip
 
+    def _weights(self, sample_weight, y, n_samples):
+        """Checked sample weights, or None."""
+        return None if sample_weight is None else as_weights(sample_weight, n_samples)
+
+    def _check_rows(self, y, weights):
+        """Raise ValueError where the rows that have a weight cannot be fitted."""
+
     def _task(self, loss, penalty, rows):
         settings = Settings(
             self.solver, self.batch_size, self.learning_rate, float(self.eta0), float(self.power_t),
@@ -142,21 +148,22 @@ class GDEstimator(BaseEstimator):
             self.max_time, n_threads=count_threads(self.n_jobs),
         )  # fmt: skip
 
-    def _kept_states(self, n_features, coef_init, intercept_init, n_targets):
-        kept = getattr(self, "_states", None)
-        usable = self.warm_start and coef_init is None and intercept_init is None and kept is not None
-        if usable and len(kept) == n_targets and self._state_features == n_features:
-            return [copy.deepcopy(state) for state in kept]
-        return [None] * n_targets
+    def _kept_states(self, n_targets):
+        """State of each target's last run, to be continued where plan and data allow it; None where there is none."""
+        kept = getattr(self, "_states", None) if self.warm_start else None
+        return copy.deepcopy(kept) if kept is not None and len(kept) == n_targets else [None] * n_targets
 
-    def _starts(self, coef_init, intercept_init, n_features, n_targets, loss, states):
+    def _seeds(self, rng, states):
+        """Seed of each target: of the run to be continued, else drawn."""
+        drawn = rng.randint(MAX_SEED, size=len(states))
+        return [int(seed) if state is None else state.memory["seed"] for state, seed in zip(states, drawn, strict=True)]
+
+    def _starts(self, coef_init, intercept_init, n_features, n_targets, loss):
         """(coef, intercept) for each target, from the arguments or, warm, from the last fit."""
         if coef_init is None and intercept_init is None:
-            if not (self.warm_start and hasattr(self, "coef_")) or any(states):
+            if not (self.warm_start and hasattr(self, "coef_")):
                 return [None] * n_targets
-            coef_init, intercept_init = self.coef_, self.intercept_
-            if sp.issparse(coef_init):
-                coef_init = coef_init.toarray()
+            return self._last_models(n_features, n_targets, loss)
         rows = 1 if isinstance(loss, VectorLoss) else n_targets
         n_outputs = np.size(intercept_init) if isinstance(loss, VectorLoss) and intercept_init is not None else rows
         coef = np.zeros((n_outputs, n_features)) if coef_init is None else np.asarray(coef_init, dtype=np.float64)
@@ -172,6 +179,18 @@ class GDEstimator(BaseEstimator):
         if isinstance(loss, VectorLoss):
             return [(coef.T, intercept)]
         return list(zip(coef, intercept, strict=True))
+
+    def _last_models(self, n_features, n_targets, loss):
+        """(coef, intercept) of the fitted model for each target."""
+        coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
+        intercept = np.ravel(self.intercept_)
+        vector = isinstance(loss, VectorLoss)
+        if coef.shape[1] != n_features or (not vector and coef.shape[0] != n_targets):
+            raise ValueError(
+                f"the model to go on from has coef_ of shape {coef.shape}, these data need "
+                f"({n_targets}, {n_features}); set warm_start=False, or fit a clone, to start anew"
+            )
+        return [(coef.T, intercept)] if vector else list(zip(coef, intercept, strict=True))
 
     def _set_fitted(self, runs):
         results = [run.result for run in runs]
@@ -191,7 +210,6 @@ class GDEstimator(BaseEstimator):
         self.history_ = [r.history.arrays() for r in results] if several else results[0].history.arrays()
         self.plan_ = [run.plan for run in runs] if several else runs[0].plan
         self._states = [result.state for result in results]
-        self._state_features = self.n_features_in_
 
     def _warn(self, runs):
         """One warning for a fit, about the target that is farthest from its optimum."""
@@ -205,32 +223,26 @@ class GDEstimator(BaseEstimator):
             return
         warnings.warn(ending(worst, self.tol, self.max_iter), ConvergenceWarning, stacklevel=4)
 
-    def _advance(self, X, targets, sample_weight, loss, penalty, fresh):
+    def _advance(self, X, targets, sample_weight, loss, penalty):
         """One epoch of each target over a chunk (`partial_fit`)."""
         rows = as_rows(X, check_finite=False)
         task = self._task(loss, penalty, rows)
         n_targets = len(targets)
-        if fresh:
-            seeds = check_random_state(self.random_state).randint(MAX_SEED, size=n_targets)
-            starts = self._starts(None, None, X.shape[1], n_targets, loss, [])
-            states = [None] * n_targets
-        else:
-            states = [copy.deepcopy(state) for state in self._states]
-            seeds, starts = [state.memory["seed"] for state in states], [None] * n_targets
-        samples = as_samples(loss, targets[0], X.shape[0], sample_weight)
-        parts = []
-        for k in range(n_targets):
-            own = samples if k == 0 else samples.with_targets(targets[k])
-            parts.append(advance(task, own, int(seeds[k]), starts[k], states[k]))
-        self._states = [state for _, state, _, _ in parts]
-        for state, seed in zip(self._states, seeds, strict=True):
-            state.memory["seed"] = int(seed)
-        self._state_features = X.shape[1]
-        self.coef_ = np.array([np.ravel(coef) for _, _, coef, _ in parts])
-        self.intercept_ = np.array([float(intercept) for _, _, _, intercept in parts])
-        self.n_iter_ = self._states[0].turn
-        self.t_ = 1.0 + self._states[0].updates
-        self.plan_ = parts[0][0] if n_targets == 1 else [plan for plan, _, _, _ in parts]
+        kept = getattr(self, "_states", None)
+        states = copy.deepcopy(kept) if kept is not None and len(kept) == n_targets else [None] * n_targets
+        starts = self._last_models(X.shape[1], n_targets, loss) if hasattr(self, "coef_") else [None] * n_targets
+        samples = [as_samples(loss, targets[0], X.shape[0], sample_weight)]
+        samples += [samples[0].with_targets(one) for one in targets[1:]]
+        seeds = self._seeds(check_random_state(self.random_state), states)
+        parts = advance_targets(task, samples, seeds, starts, states)
+        self._states = [part.state for part in parts]
+        self.coef_ = np.array([part.coef for part in parts])
+        self.intercept_ = np.array([float(part.intercept) for part in parts])
+        self.n_iter_ = max(state.turn for state in self._states)
+        self.t_ = 1.0 + max(state.updates for state in self._states)
+        self.plan_ = parts[0].plan if n_targets == 1 else [part.plan for part in parts]
+        for name in ("objective_", "suboptimality_", "bound_kind_", "converged_", "stop_reason_", "history_"):
+            self.__dict__.pop(name, None)  # of an earlier fit: nothing is known about the rows of all chunks
 
     def _scores(self, X, offset=None):
         """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""

@@ -1,9 +1,11 @@
-"""The objective as one object: its value, gradient and curvature at a vector of unknowns, and how many passes they took.
+"""The objective as one object: its value, gradient and curvature at a vector of unknowns, and how many passes it took.
 
     F(w, b) = sum_i s_i loss(y_i, z_i) / sum_i s_i + alpha * sum_j penalty(w_j),    z_i = x_i . w + b (+ offset_i)
 
 Solvers, certificates and SciPy's optimisers are all handed this object.
 """
+
+import numbers
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from fastgd.losses import Loss, VectorLoss
 from fastgd.penalties import ElasticNet, NoPenalty, Penalty
 from fastgd.rows import as_rows, as_samples
 
+# Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
+NARROW = 128
 # Rows of the array that `Objective.moments` returns.
 SUM, SUM_OF_SQUARES, LARGEST, NONZEROS = range(4)
 
@@ -20,7 +24,8 @@ SUM, SUM_OF_SQUARES, LARGEST, NONZEROS = range(4)
 class Objective:
     """The penalised mean loss of a linear model, for any optimiser that wants a value and a gradient.
 
-    The unknowns are one vector v = [w, b] (w alone without intercept); for K predictions it is the (d + 1, K) matrix in C order.
+    The unknowns are one vector v = [w, b] (w alone without intercept); for K predictions it is the (d + 1, K) matrix in
+    C order.
 
     Parameters
     ----------
@@ -79,7 +84,7 @@ class Objective:
         return self
 
     def _set(self, loss, rows, samples, penalty, alpha, fit_intercept, n_threads):
-        if not (np.isscalar(alpha) and 0 <= alpha < np.inf):
+        if not (isinstance(alpha, numbers.Real) and 0.0 <= float(alpha) < np.inf):
             raise ValueError(f"alpha must be a finite number of at least 0, got {alpha!r}")
         self.loss, self.rows, self.samples, self.penalty = loss, rows, samples, penalty
         self.alpha, self.fit_intercept, self.n_threads = float(alpha), bool(fit_intercept), n_threads
@@ -89,7 +94,10 @@ class Objective:
         self.size = (self.n_features + self.fit_intercept) * self.n_predictions
         self.n_active = samples.n_active()
         self.passes = 0.0
-        self.cuts = cut(self.n_samples, rows.stored(), self.n_features * self.n_predictions)
+        # What follows from the size of the data must not tell dense from CSR rows.
+        narrow = self.n_features <= NARROW
+        self.n_nonzeros = self.n_samples * self.n_features if narrow else rows.nonzeros()
+        self.cuts = cut(self.n_samples, self.n_nonzeros, self.n_features * self.n_predictions)
         self._chunk = chunk_length(rows, self.n_features * self.n_predictions)
         shares = (0.0, 0.0) if self.alpha == 0.0 else penalty.shares
         self.elastic = shares is not None
@@ -144,7 +152,8 @@ class Objective:
         return value, gradient
 
     def hessian_product(self, v, p):
-        """Second derivative of F at `v` times `p`, a new array; the curvature of the smooth part where F has corners."""
+        """Second derivative of F at `v` times `p`, a new array; of the smooth part where F has corners.  One pass."""
+        v, p = _vector(v), _vector(p)
         coef, intercept = self.split(v)
         direction, direction_intercept = self.split(p)
         products = np.zeros((self.cuts.size - 1, *self._shape()))
@@ -159,9 +168,10 @@ class Objective:
 
         self._map(work)
         product = self._trim(products.sum(axis=0) / self.n_active)
-        product[: self._n_coef] += self.l2 * np.ravel(p)[: self._n_coef]
+        n_coef = self._n_coef
+        product[:n_coef] += self.l2 * p[:n_coef]
         if not self.elastic and self.penalty.smooth:
-            product[: self._n_coef] += self._penalty_product(np.ravel(v)[: self._n_coef], np.ravel(p)[: self._n_coef])
+            product[:n_coef] += self._penalty_product(v[:n_coef], p[:n_coef])
         return product
 
     def loss_and_gradient(self, v):
@@ -184,43 +194,54 @@ class Objective:
     def smooth_and_gradient(self, v):
         """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient: one pass."""
         value, gradient = self.loss_and_gradient(v)
-        coef = np.ravel(v)[: self._n_coef]
+        coef = _vector(v)[: self._n_coef]
         if self.elastic:
             value += 0.5 * self.l2 * float(coef @ coef)
             gradient[: self._n_coef] += self.l2 * coef
         elif self.penalty.smooth:
-            derivative = np.empty((self.n_features, self.n_predictions))
-            value += self.alpha * coefficients.penalty_sum(self.penalty, self._table(coef), derivative)
-            gradient[: self._n_coef] += self.alpha * derivative.ravel()
+            total, derivative = self._penalty_sum(coef)
+            value += total
+            gradient[: self._n_coef] += derivative
         return value, gradient
 
     def rest_value(self, v):
         """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty with corners."""
-        coef = np.ravel(v)[: self._n_coef]
+        coef = _vector(v)[: self._n_coef]
         if self.elastic:
             return self.l1 * float(np.abs(coef).sum()) if self.l1 else 0.0
-        if self.penalty.smooth:
-            return 0.0
-        unused = np.empty((self.n_features, self.n_predictions))
-        return self.alpha * coefficients.penalty_sum(self.penalty, self._table(coef), unused)
+        return 0.0 if self.penalty.smooth else self._penalty_sum(coef)[0]
 
     def penalty_value(self, v):
         """Alpha * sum of the penalty at `v`."""
-        coef = np.ravel(v)[: self._n_coef]
+        coef = _vector(v)[: self._n_coef]
         if self.elastic:
             return 0.5 * self.l2 * float(coef @ coef) + self.rest_value(v)
-        unused = np.empty((self.n_features, self.n_predictions))
-        return self.alpha * coefficients.penalty_sum(self.penalty, self._table(coef), unused)
+        return self._penalty_sum(coef)[0]
 
-    def proximal(self, v, rates):
-        """`v` after a proximal step on the part without a gradient, each coefficient at its own rate, (n_coef,) or a number."""
+    def penalty_gradient(self, v):
+        """Gradient of the smooth part of the penalty at `v`, 0 for the intercept: what rules call the decay."""
+        v = _vector(v)
+        decay, n_coef = np.zeros(self.size), self._n_coef
+        if self.elastic:
+            decay[:n_coef] = self.l2 * v[:n_coef]
+        elif self.penalty.smooth:
+            decay[:n_coef] = self._penalty_sum(v[:n_coef])[1]
+        return decay
+
+    def proximal(self, v, rates, whole=False):
+        """`v` after a proximal step on the part without a gradient; `rates` is a number or one for each coefficient.
+
+        With `whole`, a step on all of an elastic net, its L2 part included.
+        """
         rates = np.broadcast_to(np.asarray(rates, dtype=np.float64), (self._n_coef,))
         if self.elastic:
-            if self.l1 == 0.0:
+            if self.l1 == 0.0 and not whole:
                 return v
             moved = v.copy()
             coef = moved[: self._n_coef]
             coef[:] = np.sign(coef) * np.maximum(np.abs(coef) - self.l1 * rates, 0.0)
+            if whole:
+                coef /= 1.0 + self.l2 * rates
             return moved
         if self.penalty.smooth:
             return v
@@ -233,7 +254,8 @@ class Objective:
     def curvature_matrix(self, v, loss=None, factor=1.0):
         """Second derivative of the mean loss plus L2 at `v`, (size, size): one pass that costs about d/2 of them.
 
-        For losses of one prediction; the penalty is an elastic net. `loss` stands in for the objective's own, times `factor`.
+        For losses of one prediction; the penalty is an elastic net. `loss` stands in for the objective's own, times
+        `factor`.
         """
         loss = self.loss if loss is None else loss
         coef, intercept = self.split(v)
@@ -254,9 +276,10 @@ class Objective:
         return matrix[: self.size, : self.size]
 
     def moments(self):
-        """Weighted means of x and x^2, greatest |x| and share of nonzeros of each column, (4, d), and of the rows' squared norms.
+        """Weighted means of x and x^2, greatest |x| and share of nonzeros of each column, (4, d), and three norms.
 
-        The second array holds the greatest |x_i|^2, the greatest s_i |x_i|^2 and the mean of s_i |x_i|^2.  One pass, kept.
+        The norms are of rows: the greatest |x_i|^2, the greatest s_i |x_i|^2 and the mean of s_i |x_i|^2.  One pass,
+        kept.
         """
         if self._moments is None:
             n_blocks = self.cuts.size - 1
@@ -284,17 +307,26 @@ class Objective:
     def _trim(self, summed):
         return np.ravel(summed)[: self.size].copy()
 
+    def _penalty_sum(self, coef):
+        """Alpha * sum of the penalty, and its derivative in each coefficient."""
+        derivative = np.empty((self.n_features, self.n_predictions))
+        total = coefficients.penalty_sum(self.penalty, self._table(coef), derivative)
+        return self.alpha * total, self.alpha * derivative.ravel()
+
     def _penalty_product(self, coef, direction):
-        step = 1e-6 * max(1.0, float(np.abs(coef).max(initial=0.0)))
-        ahead, behind = (np.empty((self.n_features, self.n_predictions)) for _ in range(2))
-        coefficients.penalty_sum(self.penalty, self._table(coef + step), ahead)
-        coefficients.penalty_sum(self.penalty, self._table(coef - step), behind)
-        return self.alpha * (ahead - behind).ravel() / (2 * step) * direction
+        """Second derivative of the penalty, which is diagonal, by central differences, times `direction`."""
+        step = 1e-6 * np.maximum(1.0, np.abs(coef))
+        ahead, behind = self._penalty_sum(coef + step)[1], self._penalty_sum(coef - step)[1]
+        return (ahead - behind) / (2.0 * step) * direction
 
     def _map(self, work, n_blocks=None):
         n_threads = min(self.n_threads, 1 + self.rows.stored() // 100_000)
         map_ranges(work, self.cuts.size - 1 if n_blocks is None else n_blocks, n_threads)
         self.passes += 1.0
+
+
+def _vector(v):
+    return np.ravel(np.asarray(v, dtype=np.float64))
 
 
 def find_loss(loss, **fields):

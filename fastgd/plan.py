@@ -1,7 +1,7 @@
 """The plan: which solver, which batch, which steps and which end, with the reasons in words.
 
-`auto` looks at the loss for now: accelerated descent on all rows where the loss has a derivative, averaged one-row descent where it has
-corners, and the perceptron's own rule.
+`auto` looks at the loss for now: accelerated descent on all rows where the loss has a derivative, averaged one-row
+descent where it has corners, and the perceptron's own rule.
 """
 
 from dataclasses import dataclass, field
@@ -93,14 +93,15 @@ def make_plan(settings, objective, streaming=False):
         rate = "constant" if rate == "auto" else rate
     elif solver == "auto" and (streaming or one_row_rate):
         solver, reasons = "gd", ["rows come in chunks" if streaming else f"{rate} is a one-row step"]
-        batch = 1 if batch == "auto" else batch
+        if batch == "auto":
+            batch = "full" if rate == "line_search" else 1
     elif solver == "auto" and batch == "auto":
         full = objective.loss_smooth or rate == "line_search"
         solver, batch = ("nesterov", "full") if full else ("gd", 1)
         reasons = [
             "the loss has a derivative everywhere, so that every step can use all rows and the end can be proved"
             if full
-            else "the loss has corners, where averages of one-row steps get further per pass than subgradients of all rows"
+            else "the loss has corners, where averages of one-row steps get further than subgradients of all rows"
         ]
     elif solver == "auto":
         solver, reasons = ("nesterov" if batch == "full" else "gd"), [f"batch_size={settings.batch_size!r} was given"]
@@ -129,7 +130,7 @@ def make_solver(plan, rule, settings, objective, seed):
     if plan.learning_rate == "auto":
         return SelfTuned(
             objective, rule, plan.batch_size, seed, shuffle=settings.shuffle,
-            average_from=average_from if settings.average else None,
+            average_from=average_from if settings.average else None, tol=settings.tol or 0.0,
         )  # fmt: skip
     pace = {"pa1": Pa1(), "pa2": Pa2()}.get(plan.learning_rate, Scheduled())
     return Stochastic(

@@ -1,11 +1,12 @@
 """Update rules: how much a gradient takes from a coefficient, and what happens to coefficients that no row touches.
 
-A rule turns the gradient of the loss and the derivative of the penalty (the decay) into the number that is *subtracted* from a
-coefficient.  Its memory is `state`, `(slots, n_features)`.  `j` is one index inside a kernel and `slice(None)` in the full-batch
-solvers, which run the same methods on whole arrays as plain NumPy: one definition of each rule serves every batch strategy.
+A rule turns the gradient of the loss and the derivative of the penalty (the decay) into the number that is
+*subtracted* from a coefficient. Its memory is `state`, `(slots, n_features)`. `j` is one index inside a kernel and
+`slice(None)` in the full-batch solvers, which run the same methods on whole arrays as plain NumPy: one definition of
+each rule serves every batch strategy.
 
-Sparse rows touch few coefficients.  Where `coasts` is True, `coast` says in closed form what `count` steps with a zero loss gradient and
-an L2 penalty at a constant rate do, so that sparse data gets the dense result at sparse cost.
+Sparse rows touch few coefficients. Where `coasts` is True, `coast` says in closed form what `count` steps with a
+zero loss gradient and an L2 penalty at a constant rate do, so that sparse data gets the dense result at sparse cost.
 """
 
 from typing import ClassVar
@@ -53,18 +54,19 @@ class Rule(Component, family=True):
     coasts: ClassVar[bool] = False
 
     def begin(self, step):
-        """Number or numbers that all coefficients share in update number `step` (1, 2, ...), for example a bias correction."""
+        """Number or numbers that all coefficients share in update `step` (1, 2, ...), for example a bias correction."""
         return 1.0
 
     @required
     def step(self, state, j, gradient, decay, rate, scale):
         """Return what to subtract from coefficient `j`; updates `state[:, j]`.
 
-        `gradient` is the derivative of the loss in coefficient `j`, `decay` that of the penalty, `scale` what `begin` returned.
+        `gradient` is the derivative of the loss in coefficient `j`, `decay` that of the penalty, `scale` what `begin`
+        returned.
         """
 
     def reach(self, state, j, rate, scale):
-        """How far a gradient of 1, kept up for ever, moves coefficient `j` per step: the rate a proximal step has to use."""
+        """How far a lasting gradient of 1 moves coefficient `j` per step: the rate that a proximal step has to use."""
         return rate
 
     def decay(self, state, j, coefficient, alpha, rate):
@@ -119,7 +121,8 @@ class Momentum(Rule):
 class Nesterov(Rule):
     """Look-ahead momentum: v <- momentum * v + g; w <- w - rate * (g + momentum * v), g = gradient + decay.
 
-    The coefficients are those of the look-ahead point, as in Sutskever et al. (2013), section 2, so that a row is read at one point only.
+    The coefficients are those of the look-ahead point, as in Sutskever et al. (2013), section 2, so that a row is
+    read at one point only.
     """
 
     momentum: float = 0.9
@@ -183,7 +186,10 @@ class Adagrad(Rule):
 
 
 class Rmsprop(Rule):
-    """E <- rho * E + (1 - rho) * g^2; w <- w - rate * g / (sqrt(E) + epsilon), g = gradient + decay (Tieleman and Hinton, 2012)."""
+    """E <- rho * E + (1 - rho) * g^2; w <- w - rate * g / (sqrt(E) + epsilon), g = gradient + decay.
+
+    Tieleman and Hinton (2012), "Lecture 6.5: rmsprop".
+    """
 
     rho: float = 0.9
     epsilon: float = 1e-8
@@ -203,7 +209,10 @@ class Rmsprop(Rule):
 
 
 class Adam(Rule):
-    """Bias-corrected moments m, v of g = gradient + decay: w <- w - rate * m / (sqrt(v) + epsilon) (Kingma and Ba, 2015, algorithm 1)."""
+    """Bias-corrected moments m, v of g = gradient + decay: w <- w - rate * m / (sqrt(v) + epsilon).
+
+    Kingma and Ba (2015), "Adam: a method for stochastic optimization", algorithm 1.
+    """
 
     beta1: float = 0.9
     beta2: float = 0.999
@@ -235,7 +244,7 @@ class Pace(Component, family=True):
     """
 
     def amount(self, rate, value, derivative, squared_norm):
-        """Multiple of the row to subtract, from the scheduled rate, the row's loss, its derivative and its squared norm."""
+        """Multiple of the row to subtract: from the scheduled rate, the row's loss and derivative, its squared norm."""
         return rate * derivative
 
     def uses_row(self):
@@ -248,10 +257,10 @@ class Scheduled(Pace):
 
 
 class Capped(Pace):
-    """The scheduled rate, but never beyond the point where the row's own loss would vanish: value / (derivative^2 |x|^2).
+    """The scheduled rate, but never beyond where the row's own loss would vanish: value / (derivative^2 |x|^2).
 
-    A Polyak step (Loizou et al., 2021, equation 5 with c = 1 and infimum 0): no rate, however large, makes one row explode.
-    `intercept_rate` is what the intercept adds to the squared norm.
+    A Polyak step (Loizou et al., 2021, equation 5 with c = 1 and infimum 0): no rate, however large, makes one row
+    explode. `intercept_rate` is what the intercept adds to the squared norm.
     """
 
     intercept_rate: float = 0.0
@@ -267,7 +276,10 @@ class Capped(Pace):
 
 
 class Pa1(Pace):
-    """Passive-aggressive I: min(rate, value / |x|^2) against the derivative's sign (Crammer et al., 2006, equation 14)."""
+    """Passive-aggressive I: min(rate, value / |x|^2) against the derivative's sign.
+
+    Crammer et al. (2006), "Online passive-aggressive algorithms", equation 14.
+    """
 
     def amount(self, rate, value, derivative, squared_norm):
         length = min(rate, value / max(squared_norm, 1e-300))
@@ -278,7 +290,10 @@ class Pa1(Pace):
 
 
 class Pa2(Pace):
-    """Passive-aggressive II: value / (|x|^2 + 1 / (2 rate)) against the derivative's sign (Crammer et al., 2006, equation 15)."""
+    """Passive-aggressive II: value / (|x|^2 + 1 / (2 rate)) against the derivative's sign.
+
+    Crammer et al. (2006), "Online passive-aggressive algorithms", equation 15.
+    """
 
     def amount(self, rate, value, derivative, squared_norm):
         return value / (squared_norm + 0.5 / rate) * np.sign(derivative)

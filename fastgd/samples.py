@@ -1,4 +1,6 @@
-"""What belongs to each row beside its features: target, weight and offset, and everything that can be wrong with them."""
+"""What belongs to each row beside its features: target, weight and offset, and all that can be wrong with them."""
+
+import numbers
 
 import numpy as np
 
@@ -51,7 +53,7 @@ class WeightedSamples(Samples):
 
     @python_only
     def with_targets(self, targets):
-        """The same weights and offsets with other targets, one number for each row, that the loss is known to accept."""
+        """The same weights and offsets with other targets, one number for each row, that the loss accepts."""
         return WeightedSamples(np.asarray(targets, dtype=np.float64), self.weights, self.offsets)
 
     @python_only
@@ -68,7 +70,8 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
     Raises
     ------
     ValueError
-        For wrong shapes, NaN and infinity, targets outside the loss's domain, negative weights and weights that sum to 0.
+        For wrong shapes, NaN and infinity, targets outside the loss's domain, negative weights and weights that sum
+        to 0.
 
     Examples
     --------
@@ -89,13 +92,7 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
         raise ValueError(f"loss {loss.name!r} takes targets that are {domain.text}, got {bad:g}")
     weights = np.ones(1)
     if sample_weight is not None:
-        weights = _numbers(sample_weight, "sample_weight", n_samples)
-        if weights.ndim != 1:
-            raise ValueError(f"sample_weight must have shape ({n_samples},), got {weights.shape}")
-        if (weights < 0).any():
-            raise ValueError(f"sample_weight must not be negative, got {weights.min():g}")
-        if not weights.any():
-            raise ValueError("sample_weight is 0 for every row; give some rows a positive weight")
+        weights = as_weights(sample_weight, n_samples)
         weights = weights / weights.max()
         weights = weights / weights[weights > 0].mean()
         if (weights == weights[0]).all():
@@ -108,18 +105,41 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
     return WeightedSamples(targets, weights, offsets)
 
 
+def as_weights(sample_weight, n_samples, name="sample_weight"):
+    """Weights as given, (n_samples,) float64, one number repeated; checked: finite, none negative, not all zero.
+
+    Examples
+    --------
+    >>> as_weights(2, 3)
+    array([2., 2., 2.])
+    """
+    if isinstance(sample_weight, numbers.Real):
+        sample_weight = np.full(n_samples, float(sample_weight))
+    weights = _numbers(sample_weight, name, n_samples)
+    if weights.ndim != 1:
+        raise ValueError(f"{name} must have shape ({n_samples},), got {weights.shape}")
+    if (weights < 0).any():
+        raise ValueError(f"{name} must not be negative, got {weights.min():g}")
+    if not weights.any():
+        raise ValueError(f"{name} is zero for every row; give some rows a positive weight")
+    return weights
+
+
 def _numbers(values, name, n_samples):
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        try:
-            array = array.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}: {error}") from error
-    array = array.astype(np.float64)
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiubO":
+            raise TypeError("neither floating point nor integer")
+        array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold one real number for each row of X, got {_kind(values)}: {error}") from error
     if array.ndim == 0 or array.shape[0] != n_samples:
         raise ValueError(f"{name} must have one entry for each of the {n_samples} rows of X, got shape {array.shape}")
     if not np.isfinite(array).all():
-        raise ValueError(
-            f"{name} contains NaN or infinity (first in row {int(np.argwhere(~np.isfinite(array))[0][0])}); drop such rows"
-        )
+        i = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise ValueError(f"{name} contains NaN or infinity (first in row {i}); drop such rows")
     return array
+
+
+def _kind(values):
+    return f"dtype {values.dtype}" if hasattr(values, "dtype") else f"a {type(values).__name__}"

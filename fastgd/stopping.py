@@ -24,7 +24,7 @@ class History:
     KEYS = ("passes", "seconds", "objective", "bound", "rate", "batch")
 
     def __init__(self):
-        self.rows = {key: [] for key in (*self.KEYS, "turn", "suboptimality", "score", "loss")}
+        self.rows: dict[str, list[float]] = {key: [] for key in (*self.KEYS, "turn", "suboptimality", "score", "loss")}
 
     def append(self, **measured):
         """Add one check; `score` and `loss` may be missing."""
@@ -43,9 +43,10 @@ class History:
 
 
 class StoppingRule:
-    """Base of stopping rules: `needs` names what has to be measured, `check` looks at the history and gives a reason or None.
+    """Base of stopping rules: `needs` names what to measure, `check` looks at the history and gives a reason or None.
 
-    `needs` may hold "every_turn" (a check after every turn, which costs stochastic solvers a pass each), "score" and "loss".
+    `needs` may hold "every_turn" (a check after every turn, which costs stochastic solvers a pass each), "score" and
+    "loss".
     """
 
     needs: frozenset = frozenset()
@@ -69,8 +70,8 @@ class Tolerance(StoppingRule):
 class Extrapolated(StoppingRule):
     """What is left to fall, judged from the falls while the number of turns doubled, is at most tol F / 2.
 
-    With f1 and f2 the last two of these falls and q = f2 / f1, a geometric series leaves f2 q / (1 - q), which is f2 where errors fall
-    as 1 / turns; the larger of that and f2 is compared.
+    With f1 and f2 the last two of these falls and q = f2 / f1, a geometric series leaves f2 q / (1 - q), which is f2
+    where errors fall as 1 / turns; the larger of that and f2 is compared.
     """
 
     # Falls are noisy: a series that seems not to converge counts as 19 more of its last term.
@@ -82,8 +83,12 @@ class Extrapolated(StoppingRule):
     def check(self, history):
         """PLATEAU when checks at e, e / 2 and e / 4 turns say so."""
         objective = dict(zip(history["turn"], history["objective"], strict=True))
+        rate = dict(zip(history["turn"], history["rate"], strict=True))
         turn = history["turn"][-1]
         if turn % 4 or turn // 2 not in objective or turn // 4 not in objective:
+            return None
+        # Falls at rates that differ by more than a schedule's sqrt(2) per doubling cannot be compared.
+        if not 0.5 <= rate[turn] / rate[turn // 2] <= 2.0:
             return None
         earlier = objective[turn // 4] - objective[turn // 2]
         fall = abs(objective[turn // 2] - objective[turn])

@@ -7,6 +7,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
 from fastgd.rows import check_structure
+from fastgd.samples import as_weights
 
 
 class Holdout:
@@ -29,7 +30,7 @@ class Holdout:
 
     @classmethod
     def choose(cls, estimator, X, y, weights, X_val, y_val, sample_weight_val, rng):
-        """Holdout from the rows given, or, for `early_stopping=True`, a random (stratified) fraction of the training rows; or None."""
+        """Holdout from the rows given, or, with `early_stopping`, a random (stratified) part of the rows; or None."""
         if X_val is not None or y_val is not None:
             return cls._given(estimator, X, X_val, y_val, sample_weight_val)
         if sample_weight_val is not None:
@@ -44,8 +45,8 @@ class Holdout:
             train, chosen = next(splitter.split(np.zeros((active.size, 1)), y[active]))
         except ValueError as error:
             raise ValueError(
-                f"early_stopping=True cannot hold out validation_fraction={estimator.validation_fraction} of {active.size} rows: "
-                f"{error} Give more rows, another fraction, or X_val and y_val."
+                f"early_stopping=True cannot hold out validation_fraction={estimator.validation_fraction} of "
+                f"{active.size} rows: {error} Give more rows, another fraction, or X_val and y_val."
             ) from error
         if train.size == 0 or chosen.size == 0:
             raise ValueError("early_stopping=True leaves no row to train or to validate on; give X_val and y_val")
@@ -65,14 +66,7 @@ class Holdout:
         check_consistent_length(X_val, y_val)
         weights = np.ones(X_val.shape[0])
         if sample_weight_val is not None:
-            weights = np.asarray(sample_weight_val, dtype=np.float64)
-            if (
-                weights.shape != (X_val.shape[0],)
-                or not np.isfinite(weights).all()
-                or (weights < 0).any()
-                or not weights.any()
-            ):
-                raise ValueError("sample_weight_val must hold one finite number >= 0 for each row of X_val, not all 0")
+            weights = as_weights(sample_weight_val, X_val.shape[0], "sample_weight_val")
         classification = estimator.__sklearn_tags__().estimator_type == "classifier"
         return cls(X_val, estimator._targets(y_val), weights, classification)
 

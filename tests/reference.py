@@ -8,7 +8,8 @@ import numba
 import numpy as np
 import scipy.sparse as sp
 
-from fastgd.rows import WeightedSamples, as_rows
+from fastgd.rows import as_rows
+from fastgd.samples import WeightedSamples
 
 
 def members(family):

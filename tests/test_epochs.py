@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-import reference
-from reference import members, samples, sparse_problem, stored, with_jit
-from toys import ToyMultiSquared, ToySoftmax, ToyWeightedL1
 
+import reference
 from fastgd.kernels import epochs
 from fastgd.losses import Huber, LogLoss, Loss, SquaredError
-from fastgd.penalties import ElasticNet, L1, L2
+from fastgd.penalties import L1, L2, ElasticNet
 from fastgd.rules import Adagrad, Adam, Capped, Gd, Momentum, Nesterov, Pa1, Pa2, Rmsprop, Rule, Scheduled
+from reference import members, samples, sparse_problem, stored, with_jit
+from toys import ToyMultiSquared, ToySoftmax, ToyWeightedL1
 
 STORAGE = pytest.mark.parametrize("storage", ["dense", "csr"])
 BATCH = pytest.mark.parametrize("batch", [1, 4])

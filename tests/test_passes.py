@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+
+from fastgd.kernels import passes
+from fastgd.losses import Huber, LogLoss, Loss
 from reference import (
     column_moments,
     curvature_sum,
@@ -16,9 +19,6 @@ from reference import (
     with_jit,
 )
 from toys import ToyMultiSquared, ToySoftmax
-
-from fastgd.kernels import passes
-from fastgd.losses import Huber, LogLoss, Loss
 
 SMOOTH = [loss for loss in members(Loss) if loss.smooth]
 LOSSES = pytest.mark.parametrize("loss", with_jit([LogLoss(), Huber(0.7)], members(Loss)), ids=lambda loss: loss.name)

@@ -262,7 +262,7 @@ def test_keys_and_lists_that_point_out_of_bounds_are_refused():
     lists = sp.lil_matrix(X)
     lists.rows[2][1] = 99
     for matrix in (keys, lists):
-        with pytest.raises(ValueError, match="allowed are 0 to|exceeds matrix dimension"):
+        with pytest.raises(ValueError, match=r"allowed are 0 to|exceeds matrix dimension"):
             as_rows(matrix)
 
 
@@ -273,7 +273,7 @@ def test_check_structure_leaves_dense_tables_alone():
 
 @pytest.mark.parametrize("table", [X[0], X[:, :, None], np.float64(3.0), [1.0, 2.0], sp.coo_array(X[0])])
 def test_only_two_dimensions(table):
-    with pytest.raises(ValueError, match="must be two-dimensional, got shape .* Reshape your data"):
+    with pytest.raises(ValueError, match=r"must be two-dimensional, got shape .* Reshape your data"):
         as_rows(table)
 
 
@@ -330,6 +330,6 @@ def test_an_object_that_is_no_number():
     table = X.astype(object)
     table[0, 0] = {}
     with pytest.raises(
-        TypeError, match="X must hold numbers, got dtype object: .*argument must be a string or a real number"
+        TypeError, match=r"X must hold numbers, got dtype object: .*argument must be a string or a real number"
     ):
         as_rows(table)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from reference import members, twin_of_pace, twin_of_rule
 
 from fastgd.rules import Adagrad, Adam, Gd, Momentum, Nesterov, Pace, Rmsprop, Rule, coast_linear
+from reference import members, twin_of_pace, twin_of_rule
 
 RULES = pytest.mark.parametrize("rule", members(Rule), ids=lambda rule: rule.name)
 COASTING = pytest.mark.parametrize("rule", [r for r in members(Rule) if r.coasts], ids=lambda rule: rule.name)

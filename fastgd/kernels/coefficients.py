@@ -24,7 +24,7 @@ def proximal_step(penalty, coef, rates):
 
 @kernel
 def shifted_sums(samples, loss, predictions, shift):
-    """Sums of weight * (loss, derivative, curvature) at `predictions` + `shift`; `predictions` holds one number or one per row."""
+    """Sums of weight * (loss, derivative, curvature) at `predictions`, one number or one for each row, + `shift`."""
     value, derivative, curvature = 0.0, 0.0, 0.0
     for i in range(samples.size()):
         prediction = (predictions[i] if predictions.size > 1 else predictions[0]) + shift

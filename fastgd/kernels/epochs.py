@@ -21,8 +21,9 @@ from fastgd._jit import kernel
 UPDATES, AVERAGED = 0, 1
 OPTIONS = ("c", "t0", "p", "l1", "l2", "intercept_rate", "average_from", "exact", "alpha", "smooth")
 
-# Below this the common factor of the coefficients is folded into them. Far from underflow: the sums of iterates lose the
-# digits that it has lost (at 1e-9, where scikit-learn folds, they are right to 7 digits), and folding is rare either way.
+# Below this the common factor of the coefficients is folded into them. Far from underflow: the sums of iterates lose
+# the digits that it has lost (at 1e-9, where scikit-learn folds, they are right to 7 digits), and folding is rare
+# either way.
 SMALLEST_SCALE = 1e-3
 
 # How many rows ahead of its use a row is prefetched; 2 to 8 are equally good.
@@ -95,7 +96,8 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, book, option
     """One epoch of plain gradient descent with an L2, L1 or elastic-net penalty, exact on the nonzeros of a row alone.
 
     The coefficients are scale * point: an L2 step changes the scale only (Bottou, 2012, section 5.1). L1 steps are
-    caught up with when a row touches the coefficient (Lipton and Elkan, 2015). The iterates sum to mass * point + total.
+    caught up with when a row touches the coefficient (Lipton and Elkan, 2015). The iterates sum to mass * point +
+    total.
     """
     l1, l2, intercept_rate, average_from = options[3], options[4], options[5], options[6]
     coef, d, n = point[:-1], point.size - 1, order.size
@@ -168,14 +170,14 @@ def rule_epoch(rows, samples, loss, rule, penalty, order, batch, point, state, t
     """One epoch of any update rule with any penalty, touching what the rows of a batch touch.
 
     `columns[0]` multiplies the rate of each coefficient, `columns[1]` is how much rarer than once per update a row
-    touches it. With options["exact"] an L2 penalty acts on every coefficient at every update, in closed form between the
-    rows that touch it; otherwise a penalty acts on touched coefficients only, `columns[1]` times as hard (Pedregosa,
-    Leblond and Lacoste-Julien, 2017).
+    touches it. With options["exact"] an L2 penalty acts on every coefficient at every update, in closed form between
+    the rows that touch it; otherwise a penalty acts on touched coefficients only, `columns[1]` times as hard
+    (Pedregosa, Leblond and Lacoste-Julien, 2017).
     """
     l2, intercept_rate, exact, alpha, smooth = options[4], options[5], options[7] > 0.0, options[8], options[9] > 0.0
     average_from = np.int64(min(options[6], 2.0**62))
     coef, d, n = point[:-1], point.size - 1, order.size
-    update = np.int64(book[UPDATES])
+    update = int(book[UPDATES])
     gradient = np.zeros(d)
     seen, touched = np.zeros(d, np.int64), np.zeros(d, np.int64)
     for j in range(d):
@@ -191,16 +193,17 @@ def rule_epoch(rows, samples, loss, rule, penalty, order, batch, point, state, t
             rows.prefetch(order[min(m + AHEAD, n - 1)])
             start, end = rows.span(i)
             for k in range(start, end):
-                j = np.int64(rows.column(k))
-                if seen[j] != update and rows.entry(i, k) != 0.0:
-                    if exact:
-                        _coast(rule, state, coef, total, j, seen[j], update - 1, l2, rate * columns[0, j], average_from)
-                    else:
-                        total[j] += coef[j] * max(0, update - max(seen[j] + 1, average_from))
-                    seen[j] = update
-                    gradient[j] = 0.0
-                    touched[n_touched] = j
+                column = np.int64(rows.column(k))
+                if seen[column] != update and rows.entry(i, k) != 0.0:
+                    touched[n_touched] = column
                     n_touched += 1
+                    last, seen[column] = seen[column], update
+                    gradient[column] = 0.0
+                    if exact:
+                        own_rate = rate * columns[0, column]
+                        _coast(rule, state, coef, total, column, last, update - 1, l2, own_rate, average_from)
+                    else:
+                        total[column] += coef[column] * max(0, update - max(last + 1, average_from))
         slope = 0.0
         for m in range(first, stop):
             i = order[m]

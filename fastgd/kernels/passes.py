@@ -1,9 +1,10 @@
 """Passes: each reads every row of its blocks once and never sees the penalty.
 
-A pass works on blocks of rows `cuts[b]` to `cuts[b + 1]` and writes what it sums into row `b` of its outputs, so that the caller can add
-blocks in order: the same bits for any number of threads.  Inside a block it goes by chunks of rows: predictions, then derivatives, then
-the sums over the chunk, whose rows are still in the cache.  A chunk as long as the block makes it two sweeps, which is faster once
-the coefficients and the gradient together miss the L2 cache.
+A pass works on blocks of rows `cuts[b]` to `cuts[b + 1]` and writes what it sums into row `b` of its outputs, so that
+the caller can add blocks in order: the same bits for any number of threads. Inside a block it goes by chunks of rows:
+predictions, then derivatives, while the rows of the next chunk are fetched, then the sums over the chunk, whose rows
+are still in the cache. A chunk as long as the block makes it two sweeps, which is faster once the coefficients and the
+gradient together miss the L2 cache.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from fastgd._jit import kernel
 
 @kernel
 def loss_and_gradient(rows, samples, loss, coef, intercept, cuts, first, last, chunk, totals, gradients):
-    """Sum over each block of weight * loss, into `totals[b]`, and its gradient in [coef, intercept], into `gradients[b]`."""
+    """Sum of weight * loss over each block, into `totals[b]`, and its gradient, into `gradients[b]`, (d + 1,)."""
     derivatives = np.empty(chunk)
     for b in range(first, last):
         gradient = gradients[b, :-1]
@@ -21,11 +22,11 @@ def loss_and_gradient(rows, samples, loss, coef, intercept, cuts, first, last, c
         slope = 0.0
         for start in range(cuts[b], cuts[b + 1], chunk):
             stop = min(start + chunk, cuts[b + 1])
-            for i in range(start, stop):
-                derivatives[i - start] = rows.dot(i, coef) + intercept + samples.offset(i)
+            rows.dot_rows(start, stop, coef, derivatives)
             for i in range(start, stop):
                 rows.prefetch(min(i + chunk, cuts[b + 1] - 1))
-                prediction, target, weight = derivatives[i - start], samples.target(i), samples.weight(i)
+                prediction = derivatives[i - start] + intercept + samples.offset(i)
+                target, weight = samples.target(i), samples.weight(i)
                 total += weight * loss.value(prediction, target)
                 derivative = weight * loss.derivative(prediction, target)
                 slope += derivative
@@ -61,7 +62,7 @@ def vector_loss_and_gradient(rows, samples, loss, coef, intercept, cuts, first, 
 def curvature_product(
     rows, samples, loss, coef, intercept, direction, direction_intercept, cuts, first, last, products
 ):
-    """Second derivative of the summed loss times [direction, direction_intercept], block by block, into `products[b]`."""
+    """Second derivative of each block's loss times [direction, direction_intercept], into `products[b]`, (d + 1,)."""
     for b in range(first, last):
         product = products[b, :-1]
         slope = 0.0
@@ -100,7 +101,7 @@ def vector_curvature_product(
 
 @kernel
 def curvature_matrix(rows, samples, loss, coef, intercept, cuts, first, last, matrices):
-    """Lower triangle of the second derivative of the summed loss in [coef, intercept], into `matrices[b]`, (d + 1, d + 1)."""
+    """Lower triangle of the second derivative of each block's loss, into `matrices[b]`, (d + 1, d + 1)."""
     for b in range(first, last):
         matrix = matrices[b]
         for i in range(cuts[b], cuts[b + 1]):
@@ -120,7 +121,7 @@ def curvature_matrix(rows, samples, loss, coef, intercept, cuts, first, last, ma
 
 @kernel
 def column_moments(rows, samples, cuts, first, last, moments, row_norms):
-    """Weighted sum, weighted sum of squares, greatest magnitude and number of nonzeros of each column: (4, d) `moments[b]`.
+    """Weighted sum and sum of squares, greatest magnitude, number of nonzeros of each column: `moments[b]`, (4, d).
 
     Rows of weight 0 do not count. `row_norms[b]`, (3,), gets the greatest squared norm of a row, the greatest times its
     weight, and their weighted sum.

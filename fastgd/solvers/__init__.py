@@ -1,7 +1,8 @@
 """Solvers: how a state moves by one turn of the loop.  One algorithm a file, one contract for all.
 
-A turn is one iteration of a full-batch solver and one epoch of a stochastic one.  A solver keeps nothing but what it was made from; what
-changes is in a `State`, which can be pickled and continued: k turns and then m turns are k + m turns, bit for bit.
+A turn is one iteration of a full-batch solver and one epoch of a stochastic one.  A solver keeps nothing but what it
+was made from; what changes is in a `State`, which can be pickled and continued: k turns and then m turns are k + m
+turns, bit for bit.
 """
 
 from dataclasses import dataclass, field
@@ -48,7 +49,10 @@ class Solver:
     exact : bool
         Whether each turn leaves value and gradient at the point, so that a check costs no pass.
     adapts : bool
-        Whether the solver chooses its own steps; if so the best point seen is the answer, and a diverging step backs off.
+        Whether the solver chooses its own steps; if so the best point seen is the answer, and a diverging step backs
+        off.
+    passes_before : float
+        The objective's passes when the solver was made: what it measures counts as part of its run.
     """
 
     exact = True
@@ -56,6 +60,7 @@ class Solver:
 
     def __init__(self, objective):
         self.objective = objective
+        self.passes_before = objective.passes
 
     def start(self, point):
         """State before the first turn."""
@@ -89,8 +94,8 @@ class Solver:
         """Whether the solver itself has nothing left to do."""
         return bool(state.memory.get("exhausted", False))
 
-    def review(self, state, objective, best_point, reference):
-        """Look at a checked objective; a solver that chooses its steps may back off to the best point."""
+    def review(self, state, objective, constant_point, reference):
+        """Look at a checked objective; a solver that chooses its steps may go back to the best constant model."""
 
     def back_off(self, state, safe_point):
         """Take smaller steps from `safe_point` on; whether that is possible."""

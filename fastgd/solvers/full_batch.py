@@ -1,4 +1,4 @@
-"""Any update rule on all rows: with a schedule as taught, with a line search, or with rates that back off by themselves."""
+"""Any update rule on all rows: with a schedule as taught, with a line search, or with rates that back off."""
 
 import numpy as np
 
@@ -6,18 +6,17 @@ from fastgd.solvers import Solver
 from fastgd.solvers.scaled import ScaledSolver
 
 SUFFICIENT = 1e-4
+# A step shorter than this share of the first one tried is no step.
+LEAST_SHARE = 1e-12
 # A rate that works grows by a little, one that fails is halved.
 GROWTH, CUT = 1.1, 0.5
 LOOK_BACK = 5
 
 
-def decay_of(objective, v, gradient):
-    """Derivative of the smooth part of the penalty at `v`, and the gradient of the loss alone."""
-    decay = np.zeros_like(gradient)
+def proximal(objective, v, reach, whole=False):
+    """`v` after a proximal step at the rates `reach`, one number or one for each unknown."""
     n_coef = objective.n_features * objective.n_predictions
-    if objective.elastic:
-        decay[:n_coef] = objective.l2 * v[:n_coef]
-    return gradient - decay, decay
+    return objective.proximal(v, reach[:n_coef] if np.ndim(reach) else reach, whole)
 
 
 class ScheduledFullBatch(Solver):
@@ -51,20 +50,23 @@ class ScheduledFullBatch(Solver):
         update = state.updates + 1
         rate = self.schedule.rate(update) / memory["divisor"]
         scale = self.rule.begin(update)
-        gradient, decay = decay_of(F, state.point, state.gradient)
+        everything, slots = slice(None), memory["slots"]
         with np.errstate(all="ignore"):
-            point = state.point - self.rule.step(memory["slots"], slice(None), gradient, decay, rate, scale)
-            reach = self.rule.reach(memory["slots"], slice(None), rate, scale)
-            n_coef = F.n_features * F.n_predictions
-            state.point = F.proximal(point, reach[:n_coef] if np.ndim(reach) else reach)
-        state.value, state.gradient = F.smooth_and_gradient(state.point)
+            decay = F.penalty_gradient(state.point)
+            gradient = state.gradient - decay
+            # As in an epoch: rules with memory meet the whole of an elastic net by its proximal step.
+            whole = F.l1 > 0.0 and self.rule.slots > 0
+            move = self.rule.step(slots, everything, gradient, 0.0 if whole else decay, rate, scale)
+            reach = self.rule.reach(slots, everything, rate, scale)
+            state.point = proximal(F, state.point - move, reach, whole)
+            state.value, state.gradient = F.smooth_and_gradient(state.point)
         state.rate, state.updates, state.turn = rate, update, state.turn + 1
         if self.patience is not None:
             self.patience.look(memory, state.value + F.rest_value(state.point))
 
 
 class Patience:
-    """`learning_rate="adaptive"`: the rate is divided by 5 after `n_iter_no_change` turns without an improvement by tol F.
+    """`learning_rate="adaptive"`: the rate is divided by 5 after `n_iter_no_change` turns that brought less than tol F.
 
     As in scikit-learn's SGDClassifier, `exhausted` says that the rate has become too small to go on.
     """
@@ -102,34 +104,46 @@ class LineSearch(Solver):
     def turn(self, state):
         """One update; each trial is one pass."""
         F, memory = self.objective, state.memory
-        gradient, decay = decay_of(F, state.point, state.gradient)
+        decay, slots = F.penalty_gradient(state.point), memory["slots"]
         scale = self.rule.begin(state.updates + 1)
-        direction = self.rule.step(memory["slots"], slice(None), gradient, decay, 1.0, scale)
-        if float(direction @ state.gradient) <= 0.0:
-            memory["slots"][:] = 0.0
-            direction = state.gradient.copy()
-        total = state.value + F.rest_value(state.point)
-        rate = 2.0 * memory.get("rate", 0.5)
-        while True:
-            point = F.proximal(state.point - rate * direction, rate)
-            value, new_gradient = F.smooth_and_gradient(point)
-            step = state.point - point
-            fall = SUFFICIENT * min(float(step @ state.gradient), float(step @ step) / rate)
-            if value + F.rest_value(point) <= total - max(fall, 0.0) + 1e-15 * abs(total):
-                break
-            rate *= CUT
-            if rate < 1e-300 or not step.any():
-                point, value, new_gradient, rate = state.point, state.value, state.gradient, 1.0
-                memory["slots"][:] = 0.0
-                break
-        state.point, state.value, state.gradient = point, value, new_gradient
-        state.rate = memory["rate"] = rate
+        direction = self.rule.step(slots, slice(None), state.gradient - decay, decay, 1.0, scale)
+        reach = self.rule.reach(slots, slice(None), 1.0, scale)
+        first = 2.0 * memory.get("rate", 0.5)
+        found = None
+        if float(direction @ state.gradient) > 0.0:
+            found = self._search(state, direction, reach, first)
+        if found is None:
+            # The rule's memory points uphill: it starts anew.
+            slots[:] = 0.0
+            found = self._search(state, state.gradient, 1.0, first)
+        if found is None:
+            memory["exhausted"], found = True, (state.point, state.value, state.gradient, first)
+        state.point, state.value, state.gradient, state.rate = found
+        memory["rate"] = state.rate
         state.turn += 1
         state.updates += 1
 
+    def _search(self, state, direction, reach, rate):
+        """(point, value, gradient, rate) of the first of the rates, halved again and again, with enough of a fall."""
+        F = self.objective
+        total, least = state.value + F.rest_value(state.point), LEAST_SHARE * rate
+        while rate > least:
+            with np.errstate(all="ignore"):
+                point = proximal(F, state.point - rate * direction, rate * reach)
+                value, gradient = F.smooth_and_gradient(point)
+                step = state.point - point
+                fall = SUFFICIENT * min(float(step @ state.gradient), float(step @ step) / rate)
+                enough = value + F.rest_value(point) <= total - max(fall, 0.0) + 1e-15 * abs(total)
+            if not step.any():
+                return None
+            if enough:
+                return point, value, gradient, rate
+            rate *= CUT
+        return None
+
 
 class BackingOff(ScaledSolver):
-    """A rule in standard coordinates whose rate grows while F falls and is halved, the rule's memory cleared, when F rises."""
+    """A rule in the solver's coordinates: the rate grows while F falls, and is halved, the memory cleared, when not."""
 
     def __init__(self, objective, rule):
         super().__init__(objective)
@@ -146,18 +160,16 @@ class BackingOff(ScaledSolver):
             kept = slots.copy()
             scale = self.rule.begin(memory["since"] + 1)
             trial = u - self.rule.step(slots, slice(None), g, 0.0, rate, scale)
-            reach = self.rule.reach(slots, slice(None), rate, scale)
-            trial = self.proximal(
-                trial, reach[: trial.size - self.objective.fit_intercept] if np.ndim(reach) else reach
-            )
+            trial = self.proximal(trial, self.rule.reach(slots, slice(None), rate, scale))
             v, total, smooth, gradient = self.evaluate_at(trial)
             if total <= max(values) + 1e-15 * abs(values[-1]):
                 break
             slots[:] = kept if memory["since"] == 0 else 0.0
             memory["since"] = 0
             rate *= CUT
-            if rate < 1e-300:
+            if rate < 1e-300 or not (trial - u).any():
                 trial, v, smooth, gradient, total = u, state.point, state.value, state.gradient, values[-1]
+                memory["exhausted"] = True
                 break
         self.move(state, trial, v, smooth, gradient)
         memory["values"] = [*values, total][-LOOK_BACK:]
@@ -183,8 +195,8 @@ class BackingOff(ScaledSolver):
 class Subgradient(ScaledSolver):
     """A rule on a loss with corners: rates from the distance covered over the gradients seen, r / sqrt(sum |p|^2).
 
-    Ivgi, Hinder and Carmon (2023, DoG, equation 2) for gradient descent, with p the step that the rule takes at rate 1; the answer is
-    the best point seen.
+    Ivgi, Hinder and Carmon (2023, DoG, equation 2) for gradient descent, with p the step that the rule takes at rate 1;
+    the answer is the best point seen.
     """
 
     def __init__(self, objective, rule):
@@ -197,12 +209,13 @@ class Subgradient(ScaledSolver):
         slots = memory.setdefault("slots", np.zeros((max(self.rule.slots, 1), u.size)))
         origin = memory.setdefault("origin", u.copy())
         state.updates += 1
-        direction = self.rule.step(slots, slice(None), g, 0.0, 1.0, self.rule.begin(state.updates))
+        scale = self.rule.begin(state.updates)
+        direction = self.rule.step(slots, slice(None), g, 0.0, 1.0, scale)
         memory["seen"] = memory.get("seen", 0.0) + float(direction @ direction)
         reach = max(memory.get("reach", 1e-3 * (1.0 + float(np.linalg.norm(u)))), float(np.linalg.norm(u - origin)))
         memory["reach"] = reach
         rate = reach / np.sqrt(memory["seen"] + 1e-300)
-        trial = self.proximal(u - rate * direction, rate)
+        trial = self.proximal(u - rate * direction, self.rule.reach(slots, slice(None), rate, scale))
         v, _, smooth, gradient = self.evaluate_at(trial)
         self.move(state, trial, v, smooth, gradient)
         state.rate = rate

@@ -1,4 +1,4 @@
-"""What the full-batch solvers that choose their own steps share: they work in standard coordinates."""
+"""What the full-batch solvers that choose their own steps share: they work in coordinates of their own."""
 
 import numpy as np
 
@@ -14,10 +14,11 @@ class ScaledSolver(Solver):
         self.coordinates = choose_coordinates(objective)
 
     def resume(self, state):
-        """Keep what is remembered if the coordinates are those of the earlier run, else start from its point."""
+        """Keep what is remembered if coordinates and value are those of the earlier run, else start from its point."""
+        value = state.value
         super().resume(state)
         mark, memory = self.coordinates.mark, state.memory
-        if not np.array_equal(memory.get("mark", np.empty(0)), mark):
+        if value != state.value or not np.array_equal(memory.get("mark", np.empty(0)), mark):
             kept = {key: memory[key] for key in ("plan", "seed") if key in memory}
             state.memory = {**kept, "mark": mark, "u": self.coordinates.from_user(state.point)}
 
@@ -31,7 +32,8 @@ class ScaledSolver(Solver):
 
     def proximal(self, u, rates):
         """Proximal step in u."""
-        return self.coordinates.proximal(self.objective, u, rates)
+        n_coef = self.objective.n_features * self.objective.n_predictions
+        return self.coordinates.proximal(self.objective, u, rates[:n_coef] if np.ndim(rates) else rates)
 
     def evaluate_at(self, u):
         """(v, F, smooth part of F, its gradient in v) at `u`: one pass."""

@@ -1,15 +1,18 @@
 """Stochastic descent without a number to set: rates from measured constants, averages over the last half of the run.
 
-With L the curvature of the mean loss, L_max that of the longest row, and b rows per update, the curvature that a batch sees is
+With L the curvature of the mean loss, L_max that of the longest row, and b rows per update, the curvature that a batch
+sees is
 
     L(b) = L_max (n - b) / (b (n - 1)) + L n (b - 1) / (b (n - 1))
 
-(Gower et al., 2019, expected smoothness).  Plain descent and momentum use min(1.5 / L(b), b r / sqrt(1 + 2 e)) in epoch e, r = 1 / (2 L_max): the
-first keeps it stable, the second makes the noise, which is proportional to rate / b, fall.  Rules that normalise the gradient use a share of
-the scale of the targets, per unit of each column.  The answer is the mean of the iterates since the last epoch that is a power of two.
+(Gower et al., 2019, expected smoothness). Plain descent and momentum use min(1.5 / L(b), b r / sqrt(1 + 2 e)) in epoch
+e, r = 1 / (2 L_max): the first keeps it stable, the second makes the noise, which is proportional to rate / b, fall.
+Rules that normalise the gradient use a share of the scale of the targets, per unit of each column. The answer is the
+mean of the iterates since the last epoch that is a power of two.
 
-Measured on `a9a` (log loss, alpha = 1/n, relative error of the objective after 16 epochs, 1 and 64 rows per update): gd 4e-4 and 9e-4,
-momentum 3e-4 and 1e-3, Adagrad 4e-4 and 5e-4, Adam 2e-4 and 3e-4.
+Measured on `a9a` (log loss, alpha = 1/n, tol=1e-3), epochs and relative error of the objective at the end, for 1 and 64
+rows per update: gd 32, 2e-4 and 64, 1e-4; momentum 16, 4e-4 and 64, 1e-4; Adagrad 8, 5e-4 and 8, 7e-4; RMSprop 8, 5e-4
+and 8, 7e-4; Adam 8, 4e-4 and 8, 4e-4.
 """
 
 import numpy as np
@@ -25,6 +28,7 @@ from fastgd.solvers.stochastic import Stochastic
 ALIKE = 4.0
 # The largest row counts at most this many times the mean one; longer ones are held by the cap on a row's own step.
 LONGEST_ROW = 4.0
+BOOST = 3.0
 SAMPLE_ROWS, POWER_STEPS = 1000, 20
 
 
@@ -39,17 +43,19 @@ class SelfTuned(Stochastic):
         As for `Stochastic`.
     average_from : float, optional
         First update of the average; None: the mean since the last epoch that is a power of two.
+    tol : float
+        Relative differences of the objective that do not matter.
     """
 
     adapts = True
 
-    def __init__(self, objective, rule, batch, seed, *, shuffle=True, average_from=None):
+    def __init__(self, objective, rule, batch, seed, *, shuffle=True, average_from=None, tol=0.0):
         super().__init__(
             objective, rule, Schedule(1.0), batch, seed, shuffle=shuffle,
             average_from=1.0 if average_from is None else average_from,
         )  # fmt: skip
         self.restarts_average = average_from is None
-        self.own_rule = rule
+        self.own_rule, self.tol = rule, tol
 
     def resume(self, state):
         """Measure the data once; a continued run keeps what the first one measured."""
@@ -78,18 +84,39 @@ class SelfTuned(Stochastic):
         if self.restarts_average and epoch & (epoch - 1) == 0:
             memory["total"][:] = 0.0
             memory["book"][AVERAGED] = 0.0
-        self.schedule = Schedule(self._rate(memory["tuning"], epoch))
+        self.schedule = Schedule(memory.get("boost", 1.0) * self._rate(memory["tuning"], epoch))
         if isinstance(self.own_rule, Rmsprop):
-            # A short memory of squared gradients is correlated with the gradient and biases the fixed point; Mukkamala and Hein
-            # (2017), theorem 4, need rho_t -> 1 as 1 - 1/t.
+            # A short memory of squared gradients is correlated with the gradient and biases the fixed point; Mukkamala
+            # and Hein (2017), theorem 4, need rho_t -> 1 as 1 - 1/t.
             updates = max(self.rows.size / self.batch, 1.0) * max(epoch, 1)
             self.rule = Rmsprop(max(self.own_rule.rho, 1.0 - 1.0 / max(updates, 2.0)), self.own_rule.epsilon)
         super().turn(state)
+        if self.restarts_average and state.turn >= 2 and state.turn & (state.turn - 1) == 0:
+            self._adjust(state)
 
     def review(self, state, objective, best_point, reference):
         """Back off from a point that is worse than the best constant model."""
         if objective > reference:
             self.back_off(state, best_point)
+
+    def _adjust(self, state):
+        """At epochs that are powers of two: larger steps while the run is slow rather than noisy. Two passes.
+
+        Where the last iterate is better than the average of the last half of the run, the average lags behind a run
+        that is still on its way: larger steps. Where it is worse by more than the average fell since the last look, the
+        noise of the steps is what is left: back to smaller ones. Differences below tol F / 2 do not count. Measured on
+        raw breast cancer columns, log loss, objective after 1000 epochs without and with this (optimum 0.0758): gd,
+        1 row 0.120 and 0.080; adam, 32 rows 0.167 and 0.077.
+        """
+        memory, boost = state.memory, state.memory.get("boost", 1.0)
+        with np.errstate(all="ignore"):
+            objective, last = self.objective.value(self.answer(state)), self.objective.value(state.point)
+        noise, fall = last - objective, memory.get("reviewed", np.inf) - objective
+        if fall < 0.0 or (noise > fall and noise > 0.5 * self.tol * objective):
+            memory["boost"] = max(boost / BOOST, 1.0)
+        elif noise < -0.5 * self.tol * objective:
+            memory["boost"] = boost * BOOST
+        memory["reviewed"] = objective
 
     def back_off(self, state, safe_point):
         """Halve the rate and go on from a point that is known to be good."""
@@ -143,7 +170,7 @@ class SelfTuned(Stochastic):
         }
 
     def _largest_eigenvalue(self, scales, unit):
-        """Of the mean of x x' over a sample of rows, scaled columns and the intercept's column included, by the power method."""
+        """Of the mean of x x' over a sample of rows, columns scaled, the intercept's included, by the power method."""
         F = self.objective
         rng = np.random.Generator(np.random.PCG64([self.seed, 2**31]))
         chosen = np.sort(rng.permutation(self.rows)[:SAMPLE_ROWS])

@@ -1,0 +1,1 @@
+"""Fair comparisons of gradient methods for linear models: `python -m bench --help`."""

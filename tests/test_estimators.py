@@ -1,0 +1,67 @@
+"""scikit-learn's own checks of what an estimator has to be, in every batch strategy."""
+
+import numba
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fastgd import GDClassifier, GDRegressor
+
+# The first set runs compiled; the others add rules, batches and schedules, which differ in Python as they do compiled.
+COMPILED = [
+    {},
+    {"solver": "gd", "batch_size": "full"},
+    {"learning_rate": "line_search"},
+    {"solver": "gd", "batch_size": 1},
+    {"solver": "adam", "batch_size": 32},
+]
+WIDE = [
+    {},
+    {"solver": "gd", "batch_size": "full"},
+    {"solver": "momentum", "batch_size": "full"},
+    # Rules that divide by the size of past gradients follow rounding where a gradient vanishes: 1e-7 after 50 turns.
+    {"solver": "adam", "batch_size": "full", "max_iter": 20},
+    {"solver": "rmsprop", "batch_size": 1.0, "max_iter": 40},
+    {"solver": "adagrad", "batch_size": "full", "learning_rate": "constant", "eta0": 0.5, "max_iter": 50},
+    {"solver": "nesterov", "batch_size": "full", "learning_rate": "line_search", "max_iter": 50},
+    {"solver": "gd", "batch_size": 1, "max_iter": 8},
+    {"solver": "gd", "batch_size": 32, "max_iter": 8},
+    {"solver": "nesterov", "batch_size": 0.5, "max_iter": 20},
+    {"solver": "adam", "batch_size": 32, "max_iter": 20},
+    {"solver": "adagrad", "batch_size": 1, "max_iter": 8},
+    {"penalty": "elasticnet", "batch_size": "full", "max_iter": 40},
+]
+CLASSIFIERS_ONLY = [
+    {"solver": "gd", "batch_size": 1, "learning_rate": "optimal", "max_iter": 8},
+    {"loss": "hinge", "learning_rate": "pa1", "eta0": 1.0, "max_iter": 8},
+    {"loss": "modified_huber", "max_iter": 20},
+]
+REGRESSORS_ONLY = [{"loss": "huber", "max_iter": 30}, {"loss": "epsilon_insensitive", "max_iter": 8}]
+
+SETS = WIDE if numba.config.DISABLE_JIT else COMPILED
+SPECIAL = (CLASSIFIERS_ONLY, REGRESSORS_ONLY) if numba.config.DISABLE_JIT else ([], [])
+ESTIMATORS = [GDClassifier(**chosen) for chosen in SETS + SPECIAL[0]]
+ESTIMATORS += [GDRegressor(**chosen) for chosen in SETS + SPECIAL[1]]
+
+
+def stochastic(estimator):
+    """Whether updates see some of the rows, in an order that depends on how many rows there are."""
+    if estimator.batch_size == "auto":
+        return estimator.loss in ("hinge", "epsilon_insensitive")
+    return estimator.batch_size != "full" and not (isinstance(estimator.batch_size, float) and estimator.batch_size == 1)
+
+
+def expected_failures(estimator):
+    if not stochastic(estimator):
+        return {}
+    why = "a repeated row is visited more often than a weighted one"
+    return dict.fromkeys(
+        ("check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"), why
+    )
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
+# Checks run few turns, of raw columns: the warning that more would help is right.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+def test_scikit_learn_check(estimator, check):
+    check(estimator)

@@ -1,0 +1,139 @@
+"""Stopping rules on histories made by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fastgd.stopping import (
+    Extrapolated,
+    History,
+    NoMistakes,
+    Plateau,
+    StoppingRule,
+    StopReason,
+    TimeLimit,
+    Tolerance,
+    UserRule,
+    Validation,
+    user_rules,
+)
+
+
+def history_of(**columns):
+    """A history whose checks come at turns 1, 2, 3, ... unless told otherwise."""
+    history = History()
+    length = len(next(iter(columns.values())))
+    columns = {"turn": range(1, length + 1), "rate": [1.0] * length, **columns}
+    for k in range(length):
+        history.append(**{name: column[k] for name, column in columns.items()})
+    return history
+
+
+def first_stop(rule, **columns):
+    """Number of checks after which the rule first gives a reason, and the reason; None if it never does."""
+    length = len(next(iter(columns.values())))
+    for k in range(1, length + 1):
+        reason = rule.check(history_of(**{name: column[:k] for name, column in columns.items()}))
+        if reason is not None:
+            return k, reason
+    return None
+
+
+def test_tolerance_stops_at_the_first_suboptimality_that_is_small_enough():
+    assert first_stop(Tolerance(1e-3), suboptimality=[np.inf, 1e-2, 1e-3, 1e-4]) == (3, StopReason.CONVERGED)
+    assert first_stop(Tolerance(1e-3), suboptimality=[np.inf, np.nan, 2e-3]) is None
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("tol", [1e-2, 1e-4])
+def test_extrapolated_knows_what_is_left_of_a_power_law(power, tol):
+    turns = [2**k for k in range(60)]
+    objective = [1.0 + turn**-power for turn in turns]
+    stop, reason = first_stop(Extrapolated(tol), turn=turns, objective=objective)
+    assert reason is StopReason.PLATEAU
+    assert objective[stop - 1] - 1.0 <= tol
+    assert objective[stop - 2] - 1.0 > 0.01 * tol  # and not long after it was true
+
+
+def test_extrapolated_waits_for_falls_that_can_be_compared():
+    turns = [1, 2, 4, 8, 16, 32]
+    flat = [1.0] * 6
+    rule = Extrapolated(1e-3)
+    assert first_stop(rule, turn=turns, objective=flat) == (3, StopReason.PLATEAU)
+    assert first_stop(rule, turn=[3, 6, 12, 24], objective=[1.0] * 4) == (3, StopReason.PLATEAU)
+    assert first_stop(rule, turn=[1, 2, 3, 5, 6, 7], objective=flat) is None
+    # A warm start: checks before turn 8 belong to another run.
+    assert first_stop(rule, turn=[9, 16, 32], objective=[1.0] * 3) is None
+    # A run whose rate was cut between the checks stands still for another reason.
+    assert first_stop(rule, turn=turns, objective=flat, rate=[1, 1, 0.1, 0.1, 0.1, 0.1]) == (4, StopReason.PLATEAU)
+    # Rising objectives are no convergence.
+    assert first_stop(rule, turn=turns, objective=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5]) is None
+
+
+def test_no_mistakes_means_a_loss_of_0():
+    assert first_stop(NoMistakes(), loss=[0.3, 1e-300, 0.0]) == (3, StopReason.PLATEAU)
+    assert {"every_turn", "loss"} <= NoMistakes.needs
+
+
+def test_plateau_counts_checks_without_enough_of_a_fall():
+    rule = Plateau(1e-2, 3)
+    falling = [2.0**-k for k in range(20)]
+    assert first_stop(rule, objective=falling) is None
+    assert first_stop(rule, objective=[1.0, 0.5, 0.5, 0.5, 0.5]) == (5, StopReason.PLATEAU)
+    assert first_stop(rule, objective=[1.0, 0.5, 0.499, 0.498, 0.497, 0.1]) == (5, StopReason.PLATEAU)
+    assert first_stop(rule, objective=[1.0, 0.5, 0.6, 0.6, 0.4, 0.6, 0.6, 0.6]) == (8, StopReason.PLATEAU)
+
+
+def test_validation_counts_checks_without_a_better_score():
+    rule = Validation(0.01, 2)
+    assert first_stop(rule, score=[0.5, 0.6, 0.7, 0.8]) is None
+    assert first_stop(rule, score=[0.5, 0.6, 0.6, 0.605]) == (4, StopReason.VALIDATION)
+    assert first_stop(rule, score=[0.5, 0.6, 0.59, 0.62, 0.61, 0.6]) == (6, StopReason.VALIDATION)
+    assert {"every_turn", "score"} <= Validation.needs
+
+
+def test_time_limit_looks_at_the_clock():
+    assert first_stop(TimeLimit(2.0), seconds=[0.5, 1.9, 2.0, 3.0]) == (3, StopReason.TIME)
+
+
+def test_a_users_function_sees_the_public_columns():
+    seen = []
+
+    def enough(history):
+        seen.append(history)
+        return history["objective"][-1] < 0.5
+
+    assert first_stop(UserRule(enough), objective=[1.0, 0.6, 0.4]) == (3, StopReason.RULE)
+    assert sorted(seen[-1]) == sorted(["passes", "seconds", "objective", "bound", "rate", "batch"])
+    assert all(isinstance(column, np.ndarray) and column.shape == (3,) for column in seen[-1].values())
+
+
+def test_what_may_be_given_as_stop():
+    class Mine(StoppingRule):
+        def check(self, history):
+            return StopReason.RULE
+
+    rule, function = Mine(), lambda history: True
+    assert user_rules(None) == []
+    assert user_rules(rule) == [rule]
+    assert user_rules([rule, rule]) == [rule, rule]
+    assert [type(one) for one in user_rules((rule, function))] == [Mine, UserRule]
+    with pytest.raises(ValueError, match="stop must be a StoppingRule, a function of the history, or a list"):
+        user_rules([3])
+    with pytest.raises(NotImplementedError):
+        StoppingRule().check(None)
+
+
+def test_columns_are_equally_long_and_missing_numbers_are_nan():
+    history = history_of(objective=[1.0, 2.0], bound=[np.inf, 1.0])
+    arrays = history.arrays()
+    assert {column.shape for column in arrays.values()} == {(2,)}
+    assert math.isnan(arrays["seconds"][0])
+    assert len(history) == 2
+
+
+def test_every_reason_is_a_clause():
+    for reason in StopReason:
+        assert reason.value == reason.value.strip().rstrip(".")
+        assert len(reason.value.split()) >= 3
