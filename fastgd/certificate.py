@@ -9,7 +9,8 @@ Of these bounds the smallest that applies is reported:
 - For losses with |loss'''| <= M loss'' (self-concordant in the sense of Bach, 2010), the Newton decrement
   lambda^2 = g' H^-1 g: with r = M max_i |(x_i, 1)|_{H^-1} and r lambda < 1,
   F - F* <= [(1 - r lambda) ln(1 - r lambda) + r lambda] / r^2.
-  With few columns H is formed, else both numbers are bounded from products with it.
+  With few columns H is formed, else both numbers are bounded from products with it.  Where r lambda >= 1, Newton steps
+  lead to a point p for which it holds: F - F* = F - F(p) + (F(p) - F*).
 """
 
 from typing import NamedTuple
@@ -18,8 +19,9 @@ import numpy as np
 import scipy.linalg
 
 from fastgd.blocks import map_ranges
+from fastgd.constant_model import lowest_shift
 from fastgd.coordinates import typical_curvature
-from fastgd.kernels import coefficients, passes
+from fastgd.kernels import passes
 from fastgd.losses import Perceptron
 from fastgd.objective import LARGEST, SUM, SUM_OF_SQUARES
 
@@ -52,49 +54,6 @@ def relative(bound, value, constant_value):
     return bound / floor if floor > 0.0 else np.inf
 
 
-def best_constant(objective):
-    """Intercept and objective of the best model without columns: (b, F0), b = 0 where there is no intercept."""
-    if objective.vector:
-        start = objective.start()
-        return np.zeros(objective.n_predictions), objective.loss_and_gradient(start)[0]
-    samples = objective.samples
-    predictions = np.zeros(1) + samples.offsets
-    if objective.fit_intercept:
-        shift, value = _lowest_shift(samples, objective.loss, predictions)
-    else:
-        shift, value = 0.0, coefficients.shifted_sums(samples, objective.loss, predictions, 0.0)[0]
-    return shift, value / objective.n_active
-
-
-def _lowest_shift(samples, loss, predictions):
-    """Shift of all predictions with the least summed loss, and that sum: Newton inside a bracket of the sign change.
-
-    Among sums that are equal up to rounding the one with the least slope is taken, which is a thousand times as exact.
-    """
-    value, slope, curvature = coefficients.shifted_sums(samples, loss, predictions, 0.0)
-    best, shift, low, high, reach = (value, abs(slope), 0.0), 0.0, -np.inf, np.inf, 1.0
-    # Where every target is the same class the sum falls for ever: 1e-14 of it is far enough.
-    enough = 1e-14 * value
-    for _ in range(200):
-        if slope == 0.0 or not np.isfinite(value) or best[0] <= enough:
-            break
-        low, high = (low, shift) if slope > 0.0 else (shift, high)
-        newton = shift - slope / curvature if curvature > 0.0 else np.nan
-        if np.isinf(low) or np.isinf(high):
-            trusted = abs(newton - shift) < 4.0 * reach
-            shift = newton if trusted else shift - np.sign(slope) * reach
-            reach *= 4.0
-        else:
-            shift = newton if low < newton < high else 0.5 * (low + high)
-        if shift in (low, high) or not abs(shift) < 1e150:
-            break
-        value, slope, curvature = coefficients.shifted_sums(samples, loss, predictions, shift)
-        tied = abs(value - best[0]) <= 1e-14 * abs(best[0])
-        if abs(slope) < best[1] if tied else value < best[0]:
-            best = (value, abs(slope), shift)
-    return best[2], best[0]
-
-
 def provable(objective):
     """Whether some bound goes to 0 as the gradient does, so that a run can go on until it is proved to be close."""
     F, certifier = objective, Certifier(objective)
@@ -116,6 +75,7 @@ class Certifier:
     CAUTION = 4.0
     # A proof by products: the share of r^2 or lambda^2 that may be slack, and the most products it may take.
     SLACK, MOST_PRODUCTS = 0.1, 200
+    NEWTON_STEPS = 4
 
     def __init__(self, objective, factor=None):
         self.objective = objective
@@ -174,10 +134,13 @@ class Certifier:
         likely = relative(gap, value, constant_value) <= tol
         return (likely and (self._rough or spent >= 0.25 * self.proof_passes)) or spent >= 20.0 * self.proof_passes
 
-    def prove(self, v, gradient, enough=0.0):
+    def prove(self, v, value, gradient, enough=0.0):
         """Bound from the Newton decrement at `v`, or none; `enough` is a bound that need not be improved on."""
         before = self.objective.passes
-        bound = self._product_proof(v, gradient, enough) if self.wide else self._curvature_proof(v, gradient)
+        if self.wide:
+            bound = self._product_proof(v, gradient, enough)
+        else:
+            bound = self._curvature_proof(v, value, gradient, enough)
         self._tried_at = self.objective.passes
         self._products = max(self._tried_at - before, 1.0)
         return bound
@@ -188,7 +151,7 @@ class Certifier:
         coef, intercept = F.split(v)
         predictions = F.rows.predictions(coef) + F.samples.offsets
         F.passes += 1.0
-        shift, _ = _lowest_shift(F.samples, F.loss, predictions + intercept)
+        shift, _ = lowest_shift(F.samples, F.loss, predictions + intercept)
         moved = v.copy()
         moved[-1] += shift
         return moved
@@ -247,7 +210,7 @@ class Certifier:
             terms = np.maximum(coef * slope + F.l1 * np.abs(coef) + 0.5 * F.l2 * coef**2 + conjugate, 0.0)
         return float(terms.sum())
 
-    def _curvature_proof(self, v, gradient):
+    def _curvature_proof(self, v, value, gradient, enough):
         """Bound from the exact curvature matrix; two passes, and two more for each direction without curvature."""
         F = self.objective
         matrix = F.curvature_matrix(v)
@@ -267,7 +230,40 @@ class Certifier:
         reach = concordance * np.sqrt(F.moments()[1][0] / F.l2) if F.l2 > 0.0 and not F.fit_intercept else np.inf
         if reach * decrement > 0.5:
             reach = concordance * self._longest_row()
-        return Bound(decrement_bound(decrement, reach), "proof") if reach * decrement < 1.0 else NO_BOUND
+        if reach * decrement < 1.0:
+            bound = Bound(decrement_bound(decrement, reach), "proof")
+            return (
+                bound
+                if bound.value <= max(enough, 0.6 * decrement**2)
+                else min(bound, self._proof_from_elsewhere(v, value, gradient, reach, enough))
+            )
+        if 0.0 < enough < 0.25 * decrement**2:
+            return NO_BOUND
+        return self._proof_from_elsewhere(v, value, gradient, reach, enough)
+
+    def _proof_from_elsewhere(self, v, value, gradient, reach, enough):
+        """Bound at `v` by way of a point p that Newton steps with its curvature lead to; two passes for each step.
+
+        On the way s = p - v each row's curvature falls by a factor of at most exp(-c), c = M max_i |x_i . s|: norms in
+        the inverse curvature at p are at most exp(c / 2) times those at v.  `reach` is M max_i |x_i| in the latter.
+        """
+        F, point, best = self.objective, v, NO_BOUND
+        active = F.samples.active()
+        for _ in range(self.NEWTON_STEPS):
+            point = point - self._solve(gradient)
+            lower, gradient = F.smooth_and_gradient(point)
+            coef, intercept = F.split(point - v)
+            moved = np.abs(F.rows.predictions(np.ascontiguousarray(coef))[active] + intercept).max()
+            F.passes += 1.0
+            stretch = np.exp(min(0.5 * F.loss.self_concordance * float(moved), 50.0))
+            decrement = stretch * np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))
+            if not stretch * reach * decrement < 1.0:
+                continue
+            rest = decrement_bound(decrement, stretch * reach)
+            best = min(best, Bound(value - lower + rest, "proof"))
+            if best.value <= enough or rest <= 0.05 * best.value:
+                break
+        return best
 
     def _unseen(self, v, directions, diagonal):
         """Whether F does not change along any of these columns, which have no curvature beyond rounding.
@@ -297,17 +293,18 @@ class Certifier:
         inverse = self._factor @ self._factor.T
         cross = inverse[:d, d] if F.fit_intercept else np.zeros(d)
         corner = float(inverse[d, d]) if F.fit_intercept else 0.0
-        largest = np.zeros(F.cuts.size - 1)
+        largest = np.zeros((F.cuts.size - 1, 2))
         table = np.ascontiguousarray(inverse[:d, :d])
+        roots = np.sqrt(np.diag(table))
 
         def work(first, last):
-            passes.largest_norm(F.rows, F.samples, table, cross, corner, F.cuts, first, last, largest)
+            passes.largest_norm(F.rows, F.samples, table, cross, corner, roots, F.cuts, first, last, largest)
 
-        map_ranges(work, largest.size, F.n_threads)
+        map_ranges(work, F.cuts.size - 1, F.n_threads)
         F.passes += 1.0
         # The terms of a row's norm cancel where columns are far from 0: their rounding counts.
-        terms = float(F.moments()[0][LARGEST] @ np.sqrt(np.diag(table))) + np.sqrt(corner)
-        return float(np.sqrt(largest.max() + 4.0 * EPS * terms**2))
+        norm, terms = largest.max(axis=0)
+        return float(np.sqrt(norm + 4.0 * EPS * (terms + np.sqrt(corner)) ** 2))
 
     def _product_proof(self, v, gradient, enough):
         """Bound from products with the curvature: both r and lambda from above, the latter by conjugate gradients.
@@ -379,4 +376,4 @@ def decrement_bound(decrement, reach):
     x = reach * decrement
     if x < 1e-4:
         return 0.5 * decrement**2 * (1.0 + x / 3.0 + x * x)
-    return ((1.0 - x) * np.log1p(-x) + x) / reach**2
+    return float(((1.0 - x) * np.log1p(-x) + x) / reach**2)

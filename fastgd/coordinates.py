@@ -165,8 +165,10 @@ def choose_coordinates(objective):
     if F.vector or not (few and F.elastic and F.l1 == 0.0 and F.loss.convex):
         return Coordinates.standard(F)
     start = F.start()
-    # At 0 the curvature of log_loss is its bound, which saves compiling a second kernel; offsets are another start.
-    own = F.loss.curvature(0.0, 1.0) == F.loss.curvature_bound and not F.samples.offsets.any()
+    # Where the loss has its greatest curvature at 0 for every row, its own kernel does and no second one is compiled.
+    targets = (-1.0, 1.0) if F.loss.classification else ()
+    own = F.loss.self_concordance == 0.0 or (targets and not F.samples.offsets.any())
+    own = own and all(F.loss.curvature(0.0, target) == F.loss.curvature_bound for target in targets)
     matrix = F.curvature_matrix(start) if own else F.curvature_matrix(start, SquaredError(), typical_curvature(F.loss))
     return CurvatureCoordinates(matrix, F.n_features, F.l2)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.certificate import NO_BOUND, Bound, Certifier, best_constant, relative
+from fastgd.certificate import NO_BOUND, Bound, Certifier, relative
+from fastgd.constant_model import best_constant
 from fastgd.solvers import State
 from fastgd.stopping import History, StopReason, TimeLimit, Tolerance
 
@@ -115,7 +116,7 @@ class Descent:
             Where an explicit schedule makes the objective explode.
         """
         self._clock, self._hoped = time.perf_counter(), np.inf
-        self.history, self.best, self.best_scored, self.last = History(), None, None, None
+        self.history, self.best, self.best_scored, self.last = History(), self._remembered(state), None, None
         start_point = state.point.copy()
         reason = StopReason.MAX_ITER
         try:
@@ -134,6 +135,14 @@ class Descent:
                 raise
             return self._result(None, StopReason.INTERRUPTED, start_point)
         return self._result(state, reason, start_point)
+
+    def _remembered(self, state):
+        """Best point of the run that is continued, if it was one of the same objective."""
+        value, point = state.memory.get("best", (None, None))
+        if value is None or not self.solver.adapts:
+            return None
+        check = self._evaluated(point)
+        return check if check.objective == value else None
 
     def _due(self, state, final):
         finished = self.tol is not None and self.solver.finished(state)
@@ -159,8 +168,10 @@ class Descent:
         loss = value - F.penalty_value(v) if self.wants_loss else np.nan
         self._note(state, check.objective, check.bound, check.suboptimality, check.score, loss)
         self.last = check
-        if self.best is None or check.objective < self.best.objective:
+        # A check that is only due because this part of a run ends must not decide what the whole run answers.
+        if self._regular(state) and (self.best is None or check.objective < self.best.objective):
             self.best = check
+            state.memory["best"] = check.objective, check.point
         if self.best_scored is None or check.score > self.best_scored.score:
             self.best_scored = check
         for rule in self.rules:
@@ -199,12 +210,17 @@ class Descent:
         if check.suboptimality > (self.tol or 0.0) and self._centering_pays(check, final):
             v = certifier.centered(check.point)
             smooth, gradient = F.smooth_and_gradient(v)
-            check = _Check(v, smooth + F.rest_value(v), smooth, gradient)
-            self._bound(check, certifier.cheap(v, smooth, gradient))
+            centered = _Check(v, smooth + F.rest_value(v), smooth, gradient)
+            self._bound(centered, certifier.cheap(v, smooth, gradient))
+            if self.solver.adapts:
+                check = centered
+            else:  # what the rule and the schedule give is never altered; how far it is follows from the better point
+                above = check.objective - centered.objective + centered.bound.value
+                self._bound(check, Bound(above, centered.bound.kind))
         if check.suboptimality > (self.tol or 0.0) and self._proof_pays(check, final):
             tol = self.tol or 0.0
             enough = tol * max(check.objective / (1.0 + tol), 1e-4 * self.constant_value)
-            self._bound(check, certifier.prove(check.point, check.gradient, enough))
+            self._bound(check, certifier.prove(check.point, check.objective, check.gradient, enough))
         return check
 
     def _bound(self, check, bound):

@@ -1,8 +1,9 @@
 """`GDClassifier` and `GDRegressor`: the public estimators."""
 
+import numbers
+
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -253,8 +254,18 @@ class GDClassifier(ClassifierMixin, GDEstimator):
             total = np.bincount(index, weights=weights, minlength=self.classes_.size)
             by_class = 1.0 / np.where(total > 0.0, total, 1.0)
         else:
-            by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            by_class = self._weights_of_classes()
         return by_class[index] if weights is None else by_class[index] * weights
+
+    def _weights_of_classes(self):
+        """Weight of each class from the dict `class_weight`, 1 for a class that is not named."""
+        given = self.class_weight
+        unknown = [label for label in given if label not in self.classes_.tolist()]
+        if unknown:
+            raise ValueError(f"class_weight names {unknown}, which is not among the classes {self.classes_}")
+        if not all(isinstance(weight, numbers.Real) and 0 <= weight < np.inf for weight in given.values()):
+            raise ValueError(f"class_weight must hold finite numbers that are not negative, got {given}")
+        return np.array([float(given.get(label, 1.0)) for label in self.classes_.tolist()])
 
     def _check_rows(self, y, weights):
         if weights is not None and np.unique(y[weights > 0.0]).size == 1:

@@ -7,7 +7,8 @@ import numpy as np
 import threadpoolctl
 
 from fastgd.blocks import map_ranges
-from fastgd.certificate import best_constant, provable
+from fastgd.certificate import provable
+from fastgd.constant_model import best_constant
 from fastgd.descent import DIVERGED, Descent, DivergenceError
 from fastgd.kernels.coefficients import shifted_sums
 from fastgd.objective import Objective
@@ -60,10 +61,11 @@ class Task:
 
 @dataclass
 class Run:
-    """One target's part of a fit: its plan, its result and the unknowns split into coefficients and intercept."""
+    """One target's part of a fit: its plan, its result, updates so far, and the unknowns as coefficients and intercept."""
 
     plan: object
     result: object
+    updates: int
     coef: np.ndarray
     intercept: object
 
@@ -162,8 +164,14 @@ def _fit_one(task, objective, seed, start, state, k, interrupted):
         raise
     if result.reason is StopReason.INTERRUPTED:
         interrupted.set()
+    elif result.reason is StopReason.CALLBACK and interrupted.is_set():
+        result.reason = StopReason.INTERRUPTED
+    if result.state is not None:
+        updates = result.state.updates
+    else:  # a turn that was cut short leaves no state; the history knows the turns before it
+        updates = int(result.history["turn"][-1]) * -(-objective.n_active // int(result.history["batch"][-1]))
     coef, intercept = objective.split(result.point)
-    return Run(plan, result, np.array(coef), intercept)
+    return Run(plan, result, updates, np.array(coef), intercept)
 
 
 def _advance_one(task, objective, seed, start, state):

@@ -20,7 +20,7 @@ from fastgd.parameters import check_parameters
 from fastgd.plan import Settings
 from fastgd.progress import printer
 from fastgd.rows import as_rows, check_structure
-from fastgd.samples import as_samples, as_weights
+from fastgd.samples import as_offset, as_samples, as_weights
 from fastgd.stopping import StopReason, user_rules
 from fastgd.validation import Holdout
 
@@ -29,6 +29,10 @@ MAX_SEED = np.iinfo(np.int32).max
 
 class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
     """A fit ended before its objective was proved, or judged, to be within tol."""
+
+
+class NotNumbersError(ValueError, TypeError):
+    """Data of a type that is no number: a ValueError like all that can be wrong with data, a TypeError for scikit-learn."""
 
 
 def whole_or_nothing(method):
@@ -96,7 +100,8 @@ class GDEstimator(BaseEstimator):
         n_samples, n_features = X.shape
         weights = self._weights(sample_weight, y, n_samples)
         rng = check_random_state(self.random_state)
-        holdout = Holdout.choose(self, X, y, weights, X_val, y_val, sample_weight_val, rng)
+        offset = None if offset is None else as_offset(offset, n_samples)
+        holdout = Holdout.choose(self, X, y, weights, offset, X_val, y_val, sample_weight_val, rng)
         if holdout is not None:
             weights = holdout.training_weights(weights, n_samples)
         self._check_rows(y, weights)
@@ -125,11 +130,20 @@ class GDEstimator(BaseEstimator):
         return loss, find_penalty(self.penalty, l1_ratio)
 
     def _checked(self, X, y, reset):
+        return self._validated(
+            X, y, reset=reset, order="C", multi_output=isinstance(self.loss, VectorLoss), **self._y_options()
+        )
+
+    def _validated(self, X, *y, **options):
+        """X, and y if there is one, as float arrays or CSR; ValueError for whatever compiled code must not see."""
         check_structure(X)
-        return validate_data(
-            self, X, y, reset=reset, accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32],
-            order="C", multi_output=isinstance(self.loss, VectorLoss), **self._y_options(),
-        )  # fmt: skip
+        if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
+            raise ValueError(f"X holds dates or durations ({X.dtype}); turn them into numbers, for example days")
+        options.update(accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32])
+        try:
+            return validate_data(self, X, *y, **options)
+        except TypeError as error:
+            raise NotNumbersError(f"X and y must hold numbers (y of a classifier: labels): {error}") from error
 
     def _weights(self, sample_weight, y, n_samples):
         """Checked sample weights, or None."""
@@ -164,21 +178,22 @@ class GDEstimator(BaseEstimator):
             if not (self.warm_start and hasattr(self, "coef_")):
                 return [None] * n_targets
             return self._last_models(n_features, n_targets, loss)
-        rows = 1 if isinstance(loss, VectorLoss) else n_targets
-        n_outputs = np.size(intercept_init) if isinstance(loss, VectorLoss) and intercept_init is not None else rows
-        coef = np.zeros((n_outputs, n_features)) if coef_init is None else np.asarray(coef_init, dtype=np.float64)
-        intercept = np.zeros(n_outputs) if intercept_init is None else np.asarray(intercept_init, dtype=np.float64)
+        vector = isinstance(loss, VectorLoss)
+        n_outputs = np.size(intercept_init) if vector and intercept_init is not None else n_targets
+        shapes = f"of shapes ({n_outputs}, {n_features}) and ({n_outputs},)"
+        try:
+            coef = _reals(np.zeros((n_outputs, n_features)) if coef_init is None else coef_init)
+            intercept = _reals(np.zeros(n_outputs) if intercept_init is None else intercept_init)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"coef_init and intercept_init must be arrays of numbers {shapes}: {error}") from error
         if coef.size != n_outputs * n_features or intercept.size != n_outputs:
             raise ValueError(
-                f"coef_init and intercept_init must have shapes ({n_outputs}, {n_features}) and ({n_outputs},), "
-                f"got {coef.shape} and {intercept.shape}"
+                f"coef_init and intercept_init must be {shapes}, got {np.shape(coef_init)} and {np.shape(intercept_init)}"
             )
         if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
             raise ValueError("coef_init and intercept_init must be finite; leave them out to start from zeros")
         coef, intercept = coef.reshape(n_outputs, n_features), intercept.ravel()
-        if isinstance(loss, VectorLoss):
-            return [(coef.T, intercept)]
-        return list(zip(coef, intercept, strict=True))
+        return [(coef.T, intercept)] if vector else list(zip(coef, intercept, strict=True))
 
     def _last_models(self, n_features, n_targets, loss):
         """(coef, intercept) of the fitted model for each target."""
@@ -198,7 +213,7 @@ class GDEstimator(BaseEstimator):
         self.coef_, self.intercept_ = self._shaped(runs)
         turns = [result.history["turn"][-1] for result in results]
         self.n_iter_ = int(max(turns))
-        self.t_ = 1.0 + max(result.state.updates if result.state is not None else 0 for result in results)
+        self.t_ = 1.0 + max(run.updates for run in runs)
         self.objective_ = float(sum(result.objective for result in results))
         self.suboptimality_ = float(max(result.suboptimality for result in results))
         kinds = {result.bound.kind for result in results}
@@ -216,12 +231,12 @@ class GDEstimator(BaseEstimator):
         short = [
             r.result for r in runs if r.result.reason in (StopReason.MAX_ITER, StopReason.TIME, StopReason.INTERRUPTED)
         ]
-        if not self.tol or not short:
+        interrupted = any(result.reason is StopReason.INTERRUPTED for result in short)
+        if not short or not (self.tol or interrupted):
             return
         worst = max(short, key=lambda result: result.suboptimality)
-        if worst.suboptimality <= self.tol:
-            return
-        warnings.warn(ending(worst, self.tol, self.max_iter), ConvergenceWarning, stacklevel=4)
+        if interrupted or worst.suboptimality > self.tol:
+            warnings.warn(ending(worst, self.tol or 0.0, self.max_iter), ConvergenceWarning, stacklevel=4)
 
     def _advance(self, X, targets, sample_weight, loss, penalty):
         """One epoch of each target over a chunk (`partial_fit`)."""
@@ -247,17 +262,12 @@ class GDEstimator(BaseEstimator):
     def _scores(self, X, offset=None):
         """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""
         check_is_fitted(self)
-        check_structure(X)
-        X = validate_data(
-            self, X, reset=False, accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32]
-        )
+        X = self._validated(X, reset=False)
         coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
         product = X @ coef.T.astype(X.dtype)
         scores = (product.toarray() if sp.issparse(product) else product) + np.ravel(self.intercept_)
         if offset is not None:
-            offset = np.asarray(offset, dtype=np.float64)
-            if offset.shape != (X.shape[0],) or not np.isfinite(offset).all():
-                raise ValueError(f"offset must hold {X.shape[0]} finite numbers, got shape {offset.shape}")
+            offset = as_offset(offset, X.shape[0])
             scores = scores + offset[:, None]
         return scores
 
@@ -273,3 +283,10 @@ class GDEstimator(BaseEstimator):
         if sp.issparse(self.coef_):
             self.coef_ = self._dense_shape(self.coef_.toarray())
         return self
+
+
+def _reals(values):
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"got dtype {array.dtype}")
+    return array.astype(np.float64)

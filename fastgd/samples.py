@@ -79,7 +79,7 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
     >>> as_samples(SquaredError(), [1.0, 2.0], 2, sample_weight=[1.0, 3.0]).weights
     array([0.5, 1.5])
     """
-    targets = _numbers(y, "y", n_samples)
+    targets = as_numbers(y, "y", n_samples)
     domain = loss.target_domain
     if targets.ndim != (2 if hasattr(loss, "derivatives") else 1):
         if targets.ndim == 1:
@@ -99,9 +99,7 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
             weights = np.ones(1)
     offsets = np.zeros(1)
     if offset is not None:
-        offsets = _numbers(offset, "offset", n_samples)
-        if offsets.ndim != 1:
-            raise ValueError(f"offset must have shape ({n_samples},), got {offsets.shape}")
+        offsets = as_offset(offset, n_samples)
     return WeightedSamples(targets, weights, offsets)
 
 
@@ -115,7 +113,7 @@ def as_weights(sample_weight, n_samples, name="sample_weight"):
     """
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(n_samples, float(sample_weight))
-    weights = _numbers(sample_weight, name, n_samples)
+    weights = as_numbers(sample_weight, name, n_samples)
     if weights.ndim != 1:
         raise ValueError(f"{name} must have shape ({n_samples},), got {weights.shape}")
     if (weights < 0).any():
@@ -125,7 +123,16 @@ def as_weights(sample_weight, n_samples, name="sample_weight"):
     return weights
 
 
-def _numbers(values, name, n_samples):
+def as_offset(offset, n_samples):
+    """Offsets as float64, (n_samples,), all finite; ValueError else."""
+    offsets = as_numbers(offset, "offset", n_samples)
+    if offsets.ndim != 1:
+        raise ValueError(f"offset must have shape ({n_samples},), got {offsets.shape}")
+    return offsets
+
+
+def as_numbers(values, name, n_samples):
+    """`values` as float64, (n_samples, ...), all finite; ValueError else."""
     try:
         array = np.asarray(values)
         if array.dtype.kind not in "fiubO":

@@ -7,7 +7,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length
 
 from fastgd.rows import check_structure
-from fastgd.samples import as_weights
+from fastgd.samples import as_numbers, as_weights
 
 
 class Holdout:
@@ -22,14 +22,16 @@ class Holdout:
     classification : bool
     rows : ndarray or None
         Which training rows these are, if they are.
+    offset : ndarray, (n_rows,), or float
+        Added to their predictions.
     """
 
-    def __init__(self, X, targets, weights, classification, rows=None):
+    def __init__(self, X, targets, weights, classification, rows=None, offset=0.0):
         self.X, self.targets, self.weights = X, targets, weights
-        self.classification, self.rows = classification, rows
+        self.classification, self.rows, self.offset = classification, rows, offset
 
     @classmethod
-    def choose(cls, estimator, X, y, weights, X_val, y_val, sample_weight_val, rng):
+    def choose(cls, estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng):
         """Holdout from the rows given, or, with `early_stopping`, a random (stratified) part of the rows; or None."""
         if X_val is not None or y_val is not None:
             return cls._given(estimator, X, X_val, y_val, sample_weight_val)
@@ -52,7 +54,9 @@ class Holdout:
             raise ValueError("early_stopping=True leaves no row to train or to validate on; give X_val and y_val")
         rows = active[np.sort(chosen)]
         targets = [target[rows] for target in estimator._targets(y)]
-        return cls(X[rows], targets, np.ones(rows.size) if weights is None else weights[rows], classification, rows)
+        own_weights = np.ones(rows.size) if weights is None else weights[rows]
+        own_offset = 0.0 if offset is None else offset[rows]
+        return cls(X[rows], targets, own_weights, classification, rows, own_offset)
 
     @classmethod
     def _given(cls, estimator, X, X_val, y_val, sample_weight_val):
@@ -62,12 +66,12 @@ class Holdout:
         X_val = check_array(X_val, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X_val")
         if X_val.shape[1] != X.shape[1]:
             raise ValueError(f"X_val has {X_val.shape[1]} features, X has {X.shape[1]}")
-        y_val = np.asarray(y_val)
+        classification = estimator.__sklearn_tags__().estimator_type == "classifier"
         check_consistent_length(X_val, y_val)
+        y_val = np.asarray(y_val) if classification else as_numbers(y_val, "y_val", X_val.shape[0])
         weights = np.ones(X_val.shape[0])
         if sample_weight_val is not None:
             weights = as_weights(sample_weight_val, X_val.shape[0], "sample_weight_val")
-        classification = estimator.__sklearn_tags__().estimator_type == "classifier"
         return cls(X_val, estimator._targets(y_val), weights, classification)
 
     def training_weights(self, weights, n_samples):
@@ -83,12 +87,15 @@ class Holdout:
         coef, intercept = objective.split(v)
         product = self.X @ coef
         predictions = (product.toarray() if sp.issparse(product) else product) + intercept
+        predictions = (predictions.T + self.offset).T
         target = self.targets[k]
         if self.classification and predictions.ndim == 1:
             right = np.where(predictions > 0.0, 1.0, -1.0) == target
             return float(np.average(right, weights=self.weights))
         if self.classification:
             return float(np.average(predictions.argmax(axis=1) == np.ravel(target), weights=self.weights))
-        residual = np.average((target - predictions) ** 2, weights=self.weights)
-        spread = np.average((target - np.average(target, weights=self.weights)) ** 2, weights=self.weights)
-        return float(1.0 - residual / spread) if spread > 0.0 else -float(residual)
+        target = target.reshape(predictions.shape)
+        residual = (target - predictions) ** 2
+        spread = (target - np.average(target, axis=0, weights=self.weights)) ** 2
+        residual, spread = (float(np.average(part, axis=0, weights=self.weights).sum()) for part in (residual, spread))
+        return 1.0 - residual / spread if spread > 0.0 else -residual

@@ -6,7 +6,8 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from fastgd import certificate
-from fastgd.certificate import Bound, Certifier, best_constant, decrement_bound, provable, relative
+from fastgd.certificate import Bound, Certifier, decrement_bound, provable, relative
+from fastgd.constant_model import best_constant
 from fastgd.losses import (
     EpsilonInsensitive,
     Hinge,
@@ -95,11 +96,11 @@ def bounds_at(F, v, monkeypatch):
     certifier = Certifier(F)
     yield "cheap", certifier.cheap(v, smooth, gradient), v
     if certifier.decrement_applies:
-        yield "curvature", certifier.prove(v, gradient), v
+        yield "curvature", certifier.prove(v, smooth, gradient), v
     if certifier.decrement_applies and F.l2 > 0.0:
         with monkeypatch.context() as patch:
             patch.setattr(certificate, "WIDEST_MATRIX", 0)
-            yield "products", Certifier(F).prove(v, gradient), v
+            yield "products", Certifier(F).prove(v, smooth, gradient), v
     if certifier.centering_helps:
         moved = certifier.centered(v)
         yield "centered", certifier.cheap(moved, *F.smooth_and_gradient(moved)), moved
@@ -179,7 +180,7 @@ def test_exactly_collinear_columns_are_no_obstacle():
         for extra, provable_there in ((groups, True), (x[:, :1], True), (np.zeros((60, 1)), True), (hardly, False)):
             F = Objective(loss, np.hstack([x, extra]), y, n_jobs=1)
             v = descend(F, with_jit(300, 60))[-1]
-            bound = Certifier(F).prove(v, F.gradient(v))
+            bound = Certifier(F).prove(v, F.value(v), F.gradient(v))
             assert bound.value == (pytest.approx(0.0, abs=1e-12) if provable_there else np.inf), (loss, extra.shape)
 
 
@@ -187,7 +188,7 @@ def test_a_column_seen_only_where_the_loss_is_flat_is_an_obstacle():
     X = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.5, 0.0]])
     F = Objective("log_loss", X, [1.0, -1.0, 1.0, -1.0], fit_intercept=False)
     v = np.array([0.1, 800.0])  # exp(-800) is 0: the curvature matrix has a zero where F has none
-    assert Certifier(F).prove(v, F.gradient(v)) == Bound(np.inf, "none")
+    assert Certifier(F).prove(v, F.value(v), F.gradient(v)) == Bound(np.inf, "none")
 
 
 def test_products_prove_what_the_matrix_proves_on_wide_data(monkeypatch):
@@ -204,17 +205,20 @@ def test_products_prove_what_the_matrix_proves_on_wide_data(monkeypatch):
         exact = Bound(np.inf, "none")
         while exact.value > 1e-3:
             solver.turn(state)
-            exact = Certifier(F).prove(state.point, state.gradient)
+            exact = Certifier(F).prove(state.point, state.value, state.gradient)
         monkeypatch.setattr(certificate, "WIDEST_MATRIX", 100)
         before, certifier = F.passes, Certifier(F)
-        proof = certifier.prove(state.point, state.gradient)
+        proof = certifier.prove(state.point, state.value, state.gradient)
         assert exact.value <= proof.value <= 1.3 * exact.value
         assert F.passes - before <= 30
         assert certifier.proof_passes == F.passes - before
         # Where a coarse bound is enough, and where the best of bounds would not do, it takes fewer.
         before = F.passes
-        assert Certifier(F).prove(state.point, state.gradient, enough=100 * exact.value).value <= 100 * exact.value
-        Certifier(F).prove(state.point, state.gradient, enough=0.01 * exact.value)
+        assert (
+            Certifier(F).prove(state.point, state.value, state.gradient, enough=100 * exact.value).value
+            <= 100 * exact.value
+        )
+        Certifier(F).prove(state.point, state.value, state.gradient, enough=0.01 * exact.value)
         assert F.passes - before <= 20
         monkeypatch.undo()
 

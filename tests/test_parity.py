@@ -127,6 +127,7 @@ def test_weights_are_divided_by_their_mean():
 def test_starting_point():
     X, _, y = data()
     kw = {"learning_rate": "constant", "eta0": 0.02}
-    start = {"coef_init": np.arange(5.0), "intercept_init": np.array([0.5])}
-    theirs = fitted(SGDRegressor(**kw, **COMMON), X, y, **start)
-    assert_parity(theirs, GDRegressor(**kw, **COMMON, **OURS).fit(X, y, **start))
+    coef, intercept = np.arange(5.0), np.array([0.5])
+    ours = GDRegressor(**kw, **COMMON, **OURS).fit(X, y, coef_init=coef, intercept_init=intercept)
+    np.testing.assert_array_equal(coef, np.arange(5.0))  # scikit-learn writes into it
+    assert_parity(fitted(SGDRegressor(**kw, **COMMON), X, y, coef_init=coef, intercept_init=intercept), ours)

@@ -121,7 +121,7 @@ def test_a_scheduled_rule_is_its_textbook_twin(rule, penalty, fit_intercept):
 @pytest.mark.parametrize("penalty", with_jit(["l2"], [None, "l2", "l1", "elasticnet", Quartic()]), ids=str)
 @RULES
 def test_a_mini_batch_of_all_rows_is_the_full_batch(rule, penalty, storage):
-    F = objective(LogLoss(), penalty, storage=storage)
+    F = objective(LogLoss(), penalty, alpha=1e-4, storage=storage)
     for schedule in (Schedule(0.2), Schedule(0.2, 1.0, 0.5)):
         full = turns(ScheduledFullBatch(F, rule, schedule), 10)
         mini = turns(Stochastic(F, rule, schedule, F.n_active, seed=0), 10)
@@ -226,7 +226,7 @@ def test_no_convexity_no_break():
 def test_momentum_starts_anew_and_makes_the_rate_linear():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 6)) @ rng.standard_normal((6, 6))
-    X[:, 0] = X[:, 1] + 0.02 * X[:, 0]
+    X[:, 0] = X[:, 1] + 0.2 * X[:, 0]
     F = Objective("log_loss", X, np.where(rng.random(60) < 0.5, 1.0, -1.0), penalty="l1", alpha=1e-4)
     solver = Accelerated(F)
     state, ages, values = started(solver), [], []

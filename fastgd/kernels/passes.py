@@ -149,16 +149,20 @@ def column_moments(rows, samples, cuts, first, last, moments, row_norms):
 
 
 @kernel
-def largest_norm(rows, samples, table, cross, corner, cuts, first, last, largest):
-    """Greatest (x_i, 1)' M (x_i, 1) over the rows of each block that have weight, into `largest[b]`.
+def largest_norm(rows, samples, table, cross, corner, roots, cuts, first, last, largest):
+    """Greatest (x_i, 1)' M (x_i, 1) over the rows of each block that have weight, into `largest[b, 0]`.
 
-    M = [[table, cross], [cross', corner]].
+    M = [[table, cross], [cross', corner]]. `largest[b, 1]` gets the greatest |x_i| . roots.
     """
     for b in range(first, last):
         for i in range(cuts[b], cuts[b + 1]):
             if samples.weight(i) > 0.0:
                 norm = corner + 2.0 * rows.dot(i, cross)
+                terms = 0.0
                 start, stop = rows.span(i)
                 for k in range(start, stop):
-                    norm += rows.entry(i, k) * rows.dot(i, table[rows.column(k)])
-                largest[b] = max(largest[b], norm)
+                    j = rows.column(k)
+                    norm += rows.entry(i, k) * rows.dot(i, table[j])
+                    terms += abs(rows.entry(i, k)) * roots[j]
+                largest[b, 0] = max(largest[b, 0], norm)
+                largest[b, 1] = max(largest[b, 1], terms)

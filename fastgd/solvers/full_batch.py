@@ -153,14 +153,18 @@ class BackingOff(ScaledSolver):
         """One accepted update; each trial is one pass."""
         memory, u, g = state.memory, state.memory["u"], self.own_gradient(state)
         values = memory.setdefault("values", [self.total(state)])
-        slots = memory.setdefault("slots", np.zeros((max(self.rule.slots, 1), u.size)))
+        # The last of the gradients is always 1: what it moves tells how far the rule's memory has filled.
+        g = np.append(g, 1.0)
+        slots = memory.setdefault("slots", np.zeros((max(self.rule.slots, 1), g.size)))
         memory.setdefault("since", 0)
         rate = memory["rate"] if "rate" in memory else self._first_rate(state, u, g)
         while True:
             kept = slots.copy()
             scale = self.rule.begin(memory["since"] + 1)
-            trial = u - self.rule.step(slots, slice(None), g, 0.0, rate, scale)
-            trial = self.proximal(trial, self.rule.reach(slots, slice(None), rate, scale))
+            step = self.rule.step(slots, slice(None), g, 0.0, rate, scale)
+            reach = self.rule.reach(slots, slice(None), rate, scale)
+            # A velocity that has just begun is matched by less of a threshold: 300 turns were lost to it with L1.
+            trial = self.proximal(u - step[:-1], step[-1] / np.ravel(reach)[-1] * reach)
             v, total, smooth, gradient = self.evaluate_at(trial)
             if total <= max(values) + 1e-15 * abs(values[-1]):
                 break
@@ -182,6 +186,7 @@ class BackingOff(ScaledSolver):
         slots = np.zeros_like(state.memory["slots"])
         direction = self.rule.step(slots, slice(None), g, 0.0, 1.0, self.rule.begin(1))
         best, rate, factor = self.total(state), 1.0, 4.0
+        direction = direction[:-1]
         if self.evaluate_at(u - direction)[1] > best:
             factor = 0.25
         for _ in range(60):

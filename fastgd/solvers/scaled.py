@@ -37,9 +37,10 @@ class ScaledSolver(Solver):
 
     def evaluate_at(self, u):
         """(v, F, smooth part of F, its gradient in v) at `u`: one pass."""
-        v = self.coordinates.to_user(u)
-        smooth, gradient = self.objective.smooth_and_gradient(v)
-        return v, smooth + self.objective.rest_value(v), smooth, gradient
+        with np.errstate(all="ignore"):  # a step too long overflows, which the solver sees in F
+            v = self.coordinates.to_user(u)
+            smooth, gradient = self.objective.smooth_and_gradient(v)
+            return v, smooth + self.objective.rest_value(v), smooth, gradient
 
     def move(self, state, u, v, smooth, gradient):
         """Make `u` the point of the state."""

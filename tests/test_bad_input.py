@@ -1,0 +1,306 @@
+"""Whatever is wrong with the data: a clear ValueError, never a crash, and the estimator left as it was."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from fastgd import GDClassifier, GDRegressor
+
+N, D = 12, 4
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((N, D))
+Y = np.tile([0, 1], N // 2)
+T = RNG.standard_normal(N)
+
+
+def changed(array, index, value, dtype=None):
+    array = np.array(array, dtype=dtype)
+    array[index] = value
+    return array
+
+
+def broken(format="csr", array=sp.csr_array, **parts):
+    """Sparse matrix whose parts are set without a check, as pickles, memmaps and foreign libraries can."""
+    matrix = array(X).asformat(format)
+    for part, value in parts.items():
+        setattr(matrix, part, value)
+    return matrix
+
+
+def csr(part, index, value, format="csr", array=sp.csr_array):
+    matrix = array(X).asformat(format)
+    return broken(format, array, **{part: changed(getattr(matrix, part), index, value)})
+
+
+def coo(axis, value):
+    matrix = sp.coo_array(X)
+    coords = [np.array(index) for index in matrix.coords]
+    coords[axis][3] = value
+    matrix.coords = tuple(coords)
+    return matrix
+
+
+BAD_X = {
+    "one dimension": (X[:, 0], "Expected 2D array, got 1D|two-dimensional"),
+    "three dimensions": (X.reshape(N, 2, 2), "dim 3|two-dimensional"),
+    "no rows": (X[:0], "0 sample"),
+    "no columns": (X[:, :0], r"0 feature"),
+    "nan": (changed(X, (2, 3), np.nan), "NaN"),
+    "infinity": (changed(X, (2, 3), np.inf), "infinity"),
+    "nan in float32": (changed(X, (2, 3), np.nan, np.float32), "NaN"),
+    "too large for float64": ([[1e308 * 10] * D] * N, "infinity"),
+    "complex": (X + 1j, "Complex data not supported"),
+    "strings": (np.full((N, D), "a"), "could not convert|dtype|numeric"),
+    "objects": (np.full((N, D), object()), "float|numeric"),
+    "dicts": ([{"a": 1}] * N, "dict|dimension|2D"),
+    "scalar": (3.0, "Expected 2D array|scalar"),
+    "ragged": ([[1.0] * D] * (N - 1) + [[1.0]], "inhomogeneous|sequence"),
+    "dates": (np.full((N, D), np.datetime64("2020-01-01")), "dtype|datetime|float"),
+    "text column": (pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "d": ["x"] * N}), "could not convert|string"),
+    "sparse nan": (csr("data", 3, np.nan), "NaN"),
+    "sparse complex": (sp.csr_array(X + 1j), "Complex data not supported|real numbers"),
+    "sparse no rows": (sp.csr_array((0, D)), "0 sample"),
+    "index beyond": (csr("indices", 3, D), r"indices from 0 to 4, allowed are 0 to 3"),
+    "index far beyond": (csr("indices", 3, 2**31 - 1), "allowed are 0 to 3"),
+    "index negative": (csr("indices", 0, -1), "allowed are 0 to 3"),
+    "int64 index beyond": (broken(indices=changed(sp.csr_array(X).indices, 5, 10**12, np.int64)), "allowed are 0 to 3"),
+    "indptr decreases": (csr("indptr", 3, 1), "never decrease"),
+    "indptr from 1": (csr("indptr", 0, 1), "must start at 0"),
+    "indptr negative": (csr("indptr", 1, -4), "never decrease"),
+    "indptr past the end": (csr("indptr", -1, N * D + 5), "past the 48 stored values"),
+    "indptr short": (broken(indptr=sp.csr_array(X).indptr[:-2]), "indptr must hold 13 numbers"),
+    "indptr long": (broken(indptr=np.r_[sp.csr_array(X).indptr, N * D]), "indptr must hold 13 numbers"),
+    "indices short": (broken(indices=sp.csr_array(X).indices[:7]), "past the 7 stored values"),
+    "data short": (broken(data=np.ones(7)), "past the 7 stored values"),
+    "matrix index beyond": (csr("indices", 3, D, array=sp.csr_matrix), "allowed are 0 to 3"),
+    "csc index beyond": (csr("indices", 3, N + 7, "csc"), "allowed are 0 to 11"),
+    "csc indptr decreases": (csr("indptr", 2, 0, "csc"), "never decrease"),
+    "csc indptr past the end": (csr("indptr", -1, 400, "csc", sp.csc_matrix), "past the 48 stored values"),
+    "bsr index beyond": (csr("indices", 0, D, "bsr"), "allowed are 0 to"),
+    "bsr indptr past the end": (csr("indptr", -1, 400, "bsr"), "past the"),
+    "coo row beyond": (coo(0, N), "allowed are 0 to 11"),
+    "coo column negative": (coo(1, -3), "allowed are 0 to 3"),
+}
+
+BAD_Y = {
+    "short": (slice(None, -1), "inconsistent|one entry"),
+    "two columns": ([[1, 2]] * N, "1d array|shape|multi"),
+    "none": (None, "requires y|NoneType"),
+    "scalar": (1, "1d array|shape|Singleton|array"),
+}
+BAD_TARGETS = {
+    "nan": (changed(T, 3, np.nan), "NaN"),
+    "infinity": (changed(T, 3, -np.inf), "infinity"),
+    "strings": (np.array(["a", "b"] * (N // 2)), "could not convert|numeric|string"),
+    "complex": (T + 1j, "Complex data not supported|real"),
+    "objects": (np.array([object()] * N), "float|numeric"),
+}
+BAD_LABELS = {
+    "one class": (np.zeros(N), "1 class"),
+    "continuous": (T, "Unknown label type"),
+    "nan": (changed(Y, 3, np.nan, float), "NaN"),
+    "mixed": (np.array([0, "a"] * (N // 2), dtype=object), "label|type|str"),
+    "multilabel": (np.eye(N)[:, :3].astype(int), "1d array|shape|multi|label"),
+}
+BAD_WEIGHTS = {
+    "negative": (changed(np.ones(N), 2, -1.0), "must not be negative, got -1"),
+    "all zero": (np.zeros(N), "zero for every row"),
+    "short": (np.ones(N - 1), r"12 rows of X, got shape \(11,\)"),
+    "two columns": (np.ones((N, 2)), r"shape \(12,\), got \(12, 2\)"),
+    "nan": (changed(np.ones(N), 2, np.nan), "NaN or infinity"),
+    "infinity": (changed(np.ones(N), 2, np.inf), "NaN or infinity"),
+    "strings": (["1"] * N, "real number for each row"),
+    "complex": (np.ones(N) + 1j, "real number for each row"),
+    "ragged": ([[1.0], [1.0, 2.0]] + [1.0] * (N - 2), "real number for each row"),
+    "negative number": (-2.0, "negative"),
+}
+
+
+def models():
+    return [GDClassifier(max_iter=3, tol=None), GDRegressor(max_iter=3, tol=None)]
+
+
+def right(model):
+    return Y if isinstance(model, GDClassifier) else T
+
+
+def states(model):
+    """A fresh and a fitted one, each with a copy to compare with."""
+    fitted = copy.deepcopy(model).fit(X, right(model))
+    return [(model, copy.deepcopy(vars(model))), (fitted, copy.deepcopy(vars(fitted)))]
+
+
+def assert_refused(model, before, message, method, *args, error=ValueError, **kwargs):
+    with pytest.raises(error, match=message):
+        getattr(model, method)(*args, **kwargs)
+    assert vars(model).keys() == before.keys()
+    for name, value in before.items():
+        now = vars(model)[name]
+        if isinstance(value, np.ndarray):
+            np.testing.assert_array_equal(now, value, err_msg=name)
+        elif name not in ("_states", "history_", "plan_"):
+            assert now == value, name
+    if "_states" in before:
+        np.testing.assert_array_equal(vars(model)["_states"][0].point, before["_states"][0].point)
+
+
+@pytest.mark.parametrize("what", BAD_X)
+@pytest.mark.filterwarnings("ignore:X has feature names")
+def test_x(what):
+    bad, message = BAD_X[what]
+    for model in models():
+        for state, before in states(model):
+            assert_refused(state, before, message, "fit", bad, right(model))
+            first = {"classes": [0, 1]} if isinstance(model, GDClassifier) else {}
+            assert_refused(state, before, message, "partial_fit", bad, right(model), **first)
+            if "coef_" in before:
+                assert_refused(state, before, message, "predict", bad)
+                if isinstance(model, GDClassifier):
+                    assert_refused(state, before, message, "decision_function", bad)
+                    assert_refused(state, before, message, "predict_proba", bad)
+
+
+@pytest.mark.parametrize("what", ["index beyond", "indptr past the end", "nan", "one dimension", "no rows"])
+def test_validation_rows(what):
+    bad, _ = BAD_X[what]
+    for model in models():
+        for state, before in states(model):
+            assert_refused(state, before, None, "fit", X, right(model), X_val=bad, y_val=right(model))
+
+
+@pytest.mark.parametrize("what", BAD_Y)
+def test_y(what):
+    bad, message = BAD_Y[what]
+    for model in models():
+        y = right(model)[bad] if isinstance(bad, slice) else bad
+        for state, before in states(model):
+            assert_refused(state, before, message, "fit", X, y)
+            first = {"classes": [0, 1, 2]} if isinstance(model, GDClassifier) and "coef_" not in before else {}
+            assert_refused(state, before, message, "partial_fit", X, y, **first)
+
+
+@pytest.mark.parametrize("what", BAD_TARGETS)
+def test_targets(what):
+    bad, message = BAD_TARGETS[what]
+    for state, before in states(models()[1]):
+        assert_refused(state, before, message, "fit", X, bad)
+        assert_refused(state, before, message, "partial_fit", X, bad)
+
+
+@pytest.mark.parametrize("what", BAD_LABELS)
+def test_labels(what):
+    bad, message = BAD_LABELS[what]
+    for state, before in states(models()[0]):
+        assert_refused(state, before, message, "fit", X, bad)
+
+
+@pytest.mark.parametrize("what", BAD_WEIGHTS)
+def test_sample_weight(what):
+    bad, message = BAD_WEIGHTS[what]
+    for model in models():
+        for state, before in states(model):
+            assert_refused(state, before, message, "fit", X, right(model), sample_weight=bad)
+            first = {"classes": [0, 1]} if isinstance(model, GDClassifier) else {}
+            assert_refused(state, before, message, "partial_fit", X, right(model), sample_weight=bad, **first)
+            assert_refused(
+                state, before, message, "fit", X, right(model), X_val=X, y_val=right(model), sample_weight_val=bad
+            )
+
+
+def test_weights_that_leave_one_class():
+    for state, before in states(models()[0]):
+        assert_refused(state, before, "1 class with a positive weight", "fit", X, Y, sample_weight=Y)
+    model = GDClassifier(class_weight={0: 0.0})
+    assert_refused(model, vars(model).copy(), "1 class with a positive weight", "fit", X, Y)
+    model = GDClassifier(class_weight={0: -1.0})
+    assert_refused(model, vars(model).copy(), "negative", "fit", X, Y)
+
+
+@pytest.mark.parametrize(
+    ("offset", "message"),
+    [
+        (np.ones(N - 1), r"got shape \(11,\)"),
+        (changed(np.ones(N), 2, np.nan), "NaN|finite"),
+        (np.ones((N, 2)), "shape"),
+        (["a"] * N, "number"),
+        (np.ones(N) * 1j, "number"),
+    ],
+)
+def test_offset(offset, message):
+    for model in models():
+        for state, before in states(model):
+            assert_refused(state, before, message, "fit", X, right(model), offset=offset)
+            if "coef_" in before:
+                assert_refused(state, before, message, "predict", X, offset=offset)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        {"coef_init": np.ones(D + 1)},
+        {"coef_init": np.ones((2, D))},
+        {"coef_init": changed(np.ones(D), 1, np.nan)},
+        {"coef_init": ["a"] * D},
+        {"coef_init": np.ones(D) * 1j},
+        {"intercept_init": np.ones(2)},
+        {"intercept_init": np.inf},
+        {"coef_init": np.ones(D), "intercept_init": "a"},
+    ],
+)
+def test_starting_point(start):
+    for model in models():
+        for state, before in states(model):
+            assert_refused(state, before, "coef_init and intercept_init must", "fit", X, right(model), **start)
+
+
+def test_validation_data_that_do_not_fit():
+    for model in models():
+        y = right(model)
+        for state, before in states(model):
+            assert_refused(state, before, "given together", "fit", X, y, X_val=X)
+            assert_refused(state, before, "given together", "fit", X, y, y_val=y)
+            assert_refused(state, before, "sample_weight_val needs X_val", "fit", X, y, sample_weight_val=np.ones(N))
+            assert_refused(state, before, "X_val has 2 features, X has 4", "fit", X, y, X_val=X[:, :2], y_val=y)
+            assert_refused(state, before, "inconsistent", "fit", X, y, X_val=X[:5], y_val=y)
+            bad = np.full(N, 7) if isinstance(model, GDClassifier) else np.full(N, np.nan)
+            assert_refused(state, before, "labels|NaN", "fit", X, y, X_val=X, y_val=bad)
+            state.set_params(early_stopping=True)
+            few = [0, 1, 3] if isinstance(model, GDClassifier) else [0]
+            assert_refused(state, vars(state).copy(), "validation_fraction=0.1 of", "fit", X[few], y[few])
+
+
+def test_columns_that_differ_from_those_fitted():
+    for model in models():
+        _, (state, before) = states(model)
+        for method in ("predict", "score", "partial_fit"):
+            args = (X[:, :2],) if method == "predict" else (X[:, :2], right(model))
+            assert_refused(state, before, "2 features, but .* is expecting 4", method, *args)
+
+
+def test_labels_of_partial_fit():
+    model = GDClassifier()
+    assert_refused(model, vars(model).copy(), "classes must be passed on the first call", "partial_fit", X, Y)
+    assert_refused(model, vars(model).copy(), "at least 2 labels", "partial_fit", X, Y, classes=[0])
+    assert_refused(model, vars(model).copy(), "not among the classes.*1", "partial_fit", X, Y, classes=[0, 2])
+    model.partial_fit(X, Y, classes=[0, 1])
+    before = copy.deepcopy(vars(model))
+    assert_refused(model, before, r"not among the classes \[0 1\]: \[2\]", "partial_fit", X, Y * 2)
+    assert_refused(model, before, "is not what the first call", "partial_fit", X, Y, classes=[0, 1, 2])
+    assert_refused(model, before, "not among the classes", "partial_fit", X, np.array(["a", "b"] * (N // 2)))
+
+
+def test_not_fitted():
+    for model in models():
+        for method, args in (("predict", (X,)), ("score", (X, right(model))), ("sparsify", ()), ("densify", ())):
+            assert_refused(model, vars(model).copy(), "not fitted", method, *args)
+
+
+def test_an_index_array_that_changes_after_fit():
+    matrix = sp.csr_array(X)
+    model = GDRegressor(max_iter=3, tol=None).fit(matrix, T)
+    matrix.indices[-1] = 10_000_000
+    for method, args in (("predict", (matrix,)), ("fit", (matrix, T)), ("partial_fit", (matrix, T))):
+        assert_refused(model, copy.deepcopy(vars(model)), "allowed are 0 to 3", method, *args)

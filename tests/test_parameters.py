@@ -1,0 +1,183 @@
+"""What parameters may be, which go together, and what happens to numbers that do not suit the data."""
+
+import copy
+import itertools
+import warnings
+
+import numba
+import numpy as np
+import pytest
+
+from fastgd import ConvergenceWarning, DivergenceError, GDClassifier, GDRegressor, Momentum, Quantile
+
+X = np.random.default_rng(0).standard_normal((40, 3))
+Y = (X[:, 0] > 0).astype(int)
+T = X @ [1.0, 2.0, 3.0]
+
+WRONG = [
+    ({"alpha": -1.0}, "alpha must be a finite number of at least 0, got -1.0"),
+    ({"alpha": np.inf}, "alpha must be"),
+    ({"alpha": "1"}, "alpha must be a finite number of at least 0, got '1'"),
+    ({"alpha": True}, "alpha must be"),
+    ({"l1_ratio": 1.5}, "l1_ratio must be a number from 0 to 1"),
+    ({"penalty": "elasticnet", "l1_ratio": None}, "needs l1_ratio"),
+    ({"fit_intercept": "yes"}, "fit_intercept must be True or False"),
+    ({"max_iter": 0}, "max_iter must be an integer of at least 1, got 0"),
+    ({"max_iter": 10.0}, "max_iter must be"),
+    ({"max_iter": None}, "max_iter must be"),
+    ({"tol": -1e-3}, "tol must be None or a number of at least 0"),
+    ({"tol": np.nan}, "tol must be"),
+    ({"shuffle": "yes"}, "shuffle must be True or False"),
+    ({"verbose": -1}, "verbose must be"),
+    ({"epsilon": -0.1}, "epsilon must be"),
+    ({"n_jobs": 0}, "n_jobs must be"),
+    ({"n_jobs": 1.5}, "n_jobs must be"),
+    ({"random_state": "seed"}, "seed"),
+    ({"learning_rate": "fast"}, "learning_rate must be one of 'auto', 'constant'.*'line_search', got 'fast'"),
+    ({"learning_rate": 0.1}, "learning_rate must be one of"),
+    ({"learning_rate": ["auto"]}, "learning_rate must be one of"),
+    ({"eta0": 0.0}, "eta0 must be a positive finite number, got 0.0"),
+    ({"eta0": np.nan}, "eta0 must be"),
+    ({"power_t": np.inf}, "power_t must be"),
+    ({"early_stopping": 1}, "early_stopping must be True or False"),
+    ({"validation_fraction": 1.0}, "validation_fraction must be a number between 0 and 1"),
+    ({"n_iter_no_change": 0}, "n_iter_no_change must be"),
+    ({"warm_start": None}, "warm_start must be True or False"),
+    ({"average": -1}, "average must be"),
+    ({"average": 0.5}, "average must be"),
+    ({"solver": "lbgfs"}, "unknown solver 'lbgfs'.*adagrad, adam, gd, momentum, nesterov, rmsprop"),
+    ({"solver": 3}, "solver must be a string or a Rule.*adagrad, adam"),
+    ({"batch_size": 0}, "batch_size must be 'auto', 'full', an integer of at least 1 or a fraction"),
+    ({"batch_size": 1.5}, "batch_size must be"),
+    ({"batch_size": "half"}, "batch_size must be"),
+    ({"batch_size": True}, "batch_size must be"),
+    ({"momentum": 1.0}, "momentum must be a number of at least 0 and below 1"),
+    ({"max_time": 0}, "max_time must be None or a positive number of seconds"),
+    ({"stop": 3}, "stop must be a StoppingRule, a function"),
+    ({"loss": "log"}, "unknown loss 'log'.*log_loss"),
+    ({"loss": None}, "loss must be a string or a Loss"),
+    ({"penalty": "l3"}, "unknown penalty 'l3'"),
+    ({"penalty": 2}, "penalty must be a string, None or a Penalty"),
+]
+WRONG_CLASSIFIER = [
+    ({"multi_class": "multinomial"}, "multi_class must be 'auto' or 'ovr'"),
+    ({"class_weight": "even"}, "class_weight must be None, 'balanced' or a dict"),
+    ({"class_weight": {7: 1.0}}, r"class_weight names \[7\], which is not among the classes \[0 1\]"),
+    ({"class_weight": {0: "a"}}, "class_weight must hold"),
+    ({"class_weight": {0: np.nan}}, "class_weight must hold"),
+]
+PAIRS = [
+    ({"learning_rate": "line_search", "batch_size": 1}, "line_search' needs batch_size='full', got 1"),
+    ({"learning_rate": "pa1", "batch_size": "full"}, "pa1' needs solver='gd' and batch_size=1"),
+    ({"learning_rate": "pa2", "solver": "adam"}, "pa2' needs solver='gd' and batch_size=1"),
+    ({"learning_rate": "pa1", "loss": "squared_error"}, "needs loss 'hinge' or 'epsilon_insensitive'"),
+    ({"learning_rate": "optimal", "alpha": 0.0}, "divides by alpha, which is 0"),
+]
+
+
+def assert_refused(model, y, message, error=ValueError, fit=("fit", "partial_fit")):
+    for fitted in (False, True):
+        state = copy.deepcopy(model)
+        if fitted:
+            state = type(model)(max_iter=2, tol=None).fit(X, y)
+            state.set_params(**model.get_params())
+        for method in fit:
+            before = dict(vars(state))
+            first = {"classes": [0, 1]} if method == "partial_fit" and isinstance(model, GDClassifier) else {}
+            with pytest.raises(error, match=message):
+                getattr(state, method)(X, y, **first)
+            assert vars(state) == before or all(vars(state)[key] is before[key] for key in before)
+            assert vars(state).keys() == before.keys()
+
+
+@pytest.mark.parametrize(("wrong", "message"), WRONG + PAIRS, ids=lambda value: str(value)[:30])
+def test_regressor(wrong, message):
+    late = {"stop", "max_iter"} & wrong.keys() and wrong.get("max_iter", 1) != 0
+    assert_refused(GDRegressor(**wrong), T, message, fit=("fit",) if "stop" in wrong or late else ("fit", "partial_fit"))
+
+
+@pytest.mark.parametrize(("wrong", "message"), WRONG + WRONG_CLASSIFIER + PAIRS, ids=lambda value: str(value)[:30])
+def test_classifier(wrong, message):
+    assert_refused(GDClassifier(**wrong), Y, message, fit=("fit",))
+
+
+def test_partial_fit_says_what_it_cannot_do():
+    for wrong, message in (({"early_stopping": True}, "early_stopping must be False with partial_fit"),):
+        assert_refused(GDRegressor(**wrong), T, message, fit=("partial_fit",))
+        assert_refused(GDClassifier(**wrong), Y, message, fit=("partial_fit",))
+    assert_refused(GDClassifier(class_weight="balanced"), Y, "balanced' needs all rows", fit=("partial_fit",))
+
+
+def test_components_and_strings_are_the_same():
+    a = GDRegressor(solver="momentum", momentum=0.5, batch_size=4, loss="quantile", random_state=0, max_iter=3, tol=None)
+    b = GDRegressor(
+        solver=Momentum(0.5), batch_size=4, loss=Quantile(0.5), random_state=0, max_iter=3, tol=None, penalty="l2"
+    )
+    np.testing.assert_array_equal(a.fit(X, T).coef_, b.fit(X, T).coef_)
+    assert GDRegressor(penalty=None).fit(X, T).objective_ == GDRegressor(penalty="none").fit(X, T).objective_
+
+
+@pytest.mark.parametrize("batch", ["full", 1, 8])
+@pytest.mark.parametrize("solver", ["gd", "momentum", "adam"])
+def test_an_explicit_rate_that_explodes_raises(solver, batch):
+    big = 1e4 * X
+    y = big @ [1.0, 2.0, 3.0] + 1e4 * np.random.default_rng(1).standard_normal(40)
+    rate = 1e300 if solver == "adam" else 10.0
+    model = GDRegressor(solver=solver, batch_size=batch, learning_rate="constant", eta0=rate)
+    fitted = copy.deepcopy(model).set_params(learning_rate="auto", max_iter=2, tol=None).fit(big, y)
+    fitted.set_params(**model.get_params())
+    for state in (model, fitted):
+        before = dict(vars(state))
+        for method in ("fit", "partial_fit"):
+            with pytest.raises(DivergenceError, match=r"eta0.*StandardScaler.*learning_rate='auto'") as caught:
+                getattr(state, method)(big, y)
+            assert isinstance(caught.value, ValueError)
+            assert isinstance(caught.value, FloatingPointError)
+            assert set(caught.value.history) == {"passes", "seconds", "objective", "bound", "rate", "batch"}
+            assert vars(state).keys() == before.keys()
+            assert all(vars(state)[key] is before[key] for key in before)
+
+
+def test_one_class_that_explodes_leaves_all_classes_as_they_were():
+    y = np.arange(40) % 3
+    model = GDClassifier(loss="squared_error", batch_size="full", solver="gd", learning_rate="constant", eta0=1e6)
+    with pytest.raises(DivergenceError):
+        model.fit(X, y)
+    assert not hasattr(model, "classes_")
+
+
+RULES = ("gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
+STRATEGIES = list(itertools.product(RULES, ("full", 32, 1)))
+if numba.config.DISABLE_JIT:
+    STRATEGIES = [("nesterov", "full"), ("gd", "full"), ("gd", 32)]
+
+
+@pytest.mark.parametrize(("solver", "batch"), STRATEGIES)
+def test_automatic_steps_on_raw_columns(solver, batch):
+    rng = np.random.default_rng(1)
+    raw = rng.standard_normal((300, 5)) * np.geomspace(1.0, 1e4, 5) + 10.0 * np.geomspace(1e-2, 1e4, 5)
+    target = raw @ (rng.standard_normal(5) / np.geomspace(1.0, 1e4, 5)) + 3.0
+    labels = np.where(target > np.median(target), "yes", "no")
+    for model, y in ((GDRegressor(), target), (GDRegressor(loss="huber"), target), (GDClassifier(), labels)):
+        model.set_params(solver=solver, batch_size=batch, random_state=0, max_iter=200)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(raw, y)
+        constant = GDRegressor(loss=model.loss) if model is not None and y is target else GDClassifier()
+        alone = constant.set_params(alpha=1e-4).fit(np.zeros((300, 1)), y)
+        assert np.isfinite(model.coef_).all()
+        assert model.objective_ <= alone.objective_ * (1 + 1e-12)
+        if batch == "full":
+            assert model.score(raw, y) > 0.99
+        elif y is target:
+            assert model.score(raw, y) > 0.5
+
+
+@pytest.mark.parametrize("extreme", [1e-150, 1e-8, 1e8, 1e150])
+def test_extreme_units(extreme):
+    for model, y in ((GDRegressor(), T), (GDClassifier(), Y)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(extreme * X, y)
+        assert np.isfinite(model.coef_).all()
+        assert np.isfinite(model.objective_)
