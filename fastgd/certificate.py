@@ -80,7 +80,7 @@ class Certifier:
     def __init__(self, objective, factor=None):
         self.objective = objective
         self._factor, self._rough = factor, True
-        self._tried_at, self._products = 0.0, 10.0
+        self._tried_at, self._products, self._wait = 0.0, 10.0, 0.0
 
     @property
     def decrement_applies(self):
@@ -97,7 +97,7 @@ class Certifier:
     @property
     def proof_passes(self):
         """What `prove` costs, in passes' worth of time."""
-        return self._products if self.wide else 2.0 + self.objective.n_nonzeros / self.objective.n_samples
+        return self._products if self.wide else 2.0 + self.objective.row_length
 
     def cheap(self, v, smooth_value, gradient, balanced=False):
         """Bound from the smooth part of F and its gradient alone: no pass.
@@ -127,15 +127,19 @@ class Certifier:
         spent = self.objective.passes - self._tried_at
         if self.wide:
             likely = relative(self._diagonal_estimate(gradient), value, constant_value) <= tol
-            return likely and spent >= 2.0 * self._products
+            return likely and spent >= max(self._wait, 2.0 * self._products)
         if self._factor is None:
             return spent >= 2.0 * self.proof_passes
         gap = self.estimate(gradient) * (self.CAUTION if self._rough else 1.0 / 0.7)
         likely = relative(gap, value, constant_value) <= tol
-        return (likely and (self._rough or spent >= 0.25 * self.proof_passes)) or spent >= 20.0 * self.proof_passes
+        due = self._rough or spent >= max(self._wait, 0.25 * self.proof_passes)
+        return (likely and due) or spent >= 20.0 * self.proof_passes
 
     def prove(self, v, value, gradient, enough=0.0):
-        """Bound from the Newton decrement at `v`, or none; `enough` is a bound that need not be improved on."""
+        """Bound from the Newton decrement at `v`, or none; `enough` is a bound that need not be improved on.
+
+        With enough = inf the first bound is taken, for two passes.
+        """
         before = self.objective.passes
         if self.wide:
             bound = self._product_proof(v, gradient, enough)
@@ -143,6 +147,8 @@ class Certifier:
             bound = self._curvature_proof(v, value, gradient, enough)
         self._tried_at = self.objective.passes
         self._products = max(self._tried_at - before, 1.0)
+        # A try that failed is not repeated before twice its passes went by, the next one not before four times.
+        self._wait = 2.0 * max(self._wait, self._products) if bound.value > enough else 0.0
         return bound
 
     def centered(self, v):
@@ -210,7 +216,7 @@ class Certifier:
             terms = np.maximum(coef * slope + F.l1 * np.abs(coef) + 0.5 * F.l2 * coef**2 + conjugate, 0.0)
         return float(terms.sum())
 
-    def _curvature_proof(self, v, value, gradient, enough):
+    def _curvature_proof(self, v, value, gradient, enough, matrices=2):
         """Bound from the exact curvature matrix; two passes, and two more for each direction without curvature."""
         F = self.objective
         matrix = F.curvature_matrix(v)
@@ -230,22 +236,18 @@ class Certifier:
         reach = concordance * np.sqrt(F.moments()[1][0] / F.l2) if F.l2 > 0.0 and not F.fit_intercept else np.inf
         if reach * decrement > 0.5:
             reach = concordance * self._longest_row()
-        if reach * decrement < 1.0:
-            bound = Bound(decrement_bound(decrement, reach), "proof")
-            return (
-                bound
-                if bound.value <= max(enough, 0.6 * decrement**2)
-                else min(bound, self._proof_from_elsewhere(v, value, gradient, reach, enough))
-            )
-        if 0.0 < enough < 0.25 * decrement**2:
-            return NO_BOUND
-        return self._proof_from_elsewhere(v, value, gradient, reach, enough)
+        bound = Bound(decrement_bound(decrement, reach), "proof") if reach * decrement < 1.0 else NO_BOUND
+        hopeless = 0.0 < enough < 0.25 * decrement**2
+        if hopeless or enough == np.inf or bound.value <= max(enough, 0.6 * decrement**2):
+            return bound
+        return min(bound, self._proof_from_elsewhere(v, value, gradient, reach, enough, matrices))
 
-    def _proof_from_elsewhere(self, v, value, gradient, reach, enough):
+    def _proof_from_elsewhere(self, v, value, gradient, reach, enough, matrices):
         """Bound at `v` by way of a point p that Newton steps with its curvature lead to; two passes for each step.
 
         On the way s = p - v each row's curvature falls by a factor of at most exp(-c), c = M max_i |x_i . s|: norms in
         the inverse curvature at p are at most exp(c / 2) times those at v.  `reach` is M max_i |x_i| in the latter.
+        Where c is too large, p gets a matrix of its own, if `matrices` more are allowed.
         """
         F, point, best = self.objective, v, NO_BOUND
         active = F.samples.active()
@@ -256,13 +258,15 @@ class Certifier:
             moved = np.abs(F.rows.predictions(np.ascontiguousarray(coef))[active] + intercept).max()
             F.passes += 1.0
             stretch = np.exp(min(0.5 * F.loss.self_concordance * float(moved), 50.0))
-            decrement = stretch * np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))
-            if not stretch * reach * decrement < 1.0:
-                continue
-            rest = decrement_bound(decrement, stretch * reach)
-            best = min(best, Bound(value - lower + rest, "proof"))
-            if best.value <= enough or rest <= 0.05 * best.value:
-                break
+            decrement = np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))
+            if stretch**2 * reach * decrement < 1.0:
+                rest = decrement_bound(stretch * decrement, stretch * reach)
+                best = min(best, Bound(value - lower + rest, "proof"))
+                if best.value <= enough or rest <= 0.05 * best.value:
+                    return best
+        if matrices > 0 and reach * decrement < 2.0 and value - lower < max(enough, best.value):
+            onward = self._curvature_proof(point, lower, gradient, max(enough - value + lower, 0.0), matrices - 1)
+            best = min(best, Bound(value - lower + onward.value, onward.kind))
         return best
 
     def _unseen(self, v, directions, diagonal):

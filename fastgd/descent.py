@@ -183,7 +183,9 @@ class Descent:
         if self.on_check is not None and self.on_check(self.history):
             return StopReason.CALLBACK
         if self._regular(state):  # else k turns and m more would not be k + m turns
-            self.solver.review(state, check.objective, self._constant_point(), self._reference)
+            # The constant model may be the optimum: what noise adds to it is no reason to step back.
+            limit = self._reference * (1.0 + 0.5 * (self.tol or 0.0))
+            self.solver.review(state, check.objective, self._constant_point(), limit)
         return None
 
     @property
@@ -218,8 +220,9 @@ class Descent:
                 above = check.objective - centered.objective + centered.bound.value
                 self._bound(check, Bound(above, centered.bound.kind))
         if check.suboptimality > (self.tol or 0.0) and self._proof_pays(check, final):
-            tol = self.tol or 0.0
-            enough = tol * max(check.objective / (1.0 + tol), 1e-4 * self.constant_value)
+            enough = np.inf
+            if self.tol is not None:
+                enough = self.tol * max(check.objective / (1.0 + self.tol), 1e-4 * self.constant_value)
             self._bound(check, certifier.prove(check.point, check.objective, check.gradient, enough))
         return check
 
@@ -253,7 +256,7 @@ class Descent:
             if self.tol is None and certifier.wide:
                 return False
             share = UNASKED_SHARE if self.tol is None else 1.0
-            return cost <= max(share * spent, 2.0) or cost * F.n_nonzeros <= UNASKED_WORK
+            return cost <= max(share * spent, 2.0) or cost * F.row_length * F.n_samples <= UNASKED_WORK
         worth = certifier.worth_proving(check.objective, check.gradient, self.tol, self.constant_value)
         return worth and (self.solver.exact or cost <= 0.2 * spent)
 

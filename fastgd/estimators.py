@@ -1,13 +1,12 @@
 """`GDClassifier` and `GDRegressor`: the public estimators."""
 
-import numbers
-
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from fastgd.gd_estimator import GDEstimator, whole_or_nothing
+from fastgd.labels import targets_of, with_class_weight
 from fastgd.losses import VectorLoss
 from fastgd.parameters import check_parameters
 
@@ -68,7 +67,8 @@ class GDClassifier(ClassifierMixin, GDEstimator):
     warm_start : bool, default=False
         Whether `fit` goes on where the last one ended: k turns and then m are k + m turns, bit for bit.
     average : bool or int, default=False
-        Report the mean of the iterates, from that update on.
+        Report the mean of the iterates, from that update on; full-batch steps that end at the optimum by themselves
+        (`"auto"`, `"line_search"`) are not averaged.
     solver : str or Rule, default="auto"
         `"gd"`, `"momentum"`, `"nesterov"`, `"adagrad"`, `"rmsprop"`, `"adam"`, or a rule with parameters of its own.
     batch_size : {"auto", "full"}, int or float, default="auto"
@@ -233,39 +233,11 @@ class GDClassifier(ClassifierMixin, GDEstimator):
         return self._targets(y)
 
     def _targets(self, y):
-        """Signs for each one-vs-rest model, or class indices for a vector loss."""
-        y = np.ravel(y)
-        unseen = np.setdiff1d(y, self.classes_)
-        if unseen.size:
-            raise ValueError(f"y holds labels that are not among the classes {self.classes_}: {unseen[:5]}")
-        index = np.searchsorted(self.classes_, y)
-        if isinstance(self.loss, VectorLoss):
-            return [index.astype(np.float64)[:, None]]
-        chosen = [1] if self.classes_.size == 2 else range(self.classes_.size)
-        return [np.where(index == k, 1.0, -1.0) for k in chosen]
+        return targets_of(y, self.classes_, isinstance(self.loss, VectorLoss))
 
     def _weights(self, sample_weight, y, n_samples):
         """Sample weights times class weights, or None."""
-        weights = super()._weights(sample_weight, y, n_samples)
-        if self.class_weight is None:
-            return weights
-        index = np.searchsorted(self.classes_, y)
-        if self.class_weight == "balanced":
-            total = np.bincount(index, weights=weights, minlength=self.classes_.size)
-            by_class = 1.0 / np.where(total > 0.0, total, 1.0)
-        else:
-            by_class = self._weights_of_classes()
-        return by_class[index] if weights is None else by_class[index] * weights
-
-    def _weights_of_classes(self):
-        """Weight of each class from the dict `class_weight`, 1 for a class that is not named."""
-        given = self.class_weight
-        unknown = [label for label in given if label not in self.classes_.tolist()]
-        if unknown:
-            raise ValueError(f"class_weight names {unknown}, which is not among the classes {self.classes_}")
-        if not all(isinstance(weight, numbers.Real) and 0 <= weight < np.inf for weight in given.values()):
-            raise ValueError(f"class_weight must hold finite numbers that are not negative, got {given}")
-        return np.array([float(given.get(label, 1.0)) for label in self.classes_.tolist()])
+        return with_class_weight(self.class_weight, self.classes_, y, super()._weights(sample_weight, y, n_samples))
 
     def _check_rows(self, y, weights):
         if weights is not None and np.unique(y[weights > 0.0]).size == 1:

@@ -61,7 +61,7 @@ class Task:
 
 @dataclass
 class Run:
-    """One target's part of a fit: its plan, its result, updates so far, and the unknowns as coefficients and intercept."""
+    """One target's part of a fit: plan, result, updates so far, and the unknowns as coefficients and intercept."""
 
     plan: object
     result: object

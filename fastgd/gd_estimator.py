@@ -32,7 +32,7 @@ class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
 
 
 class NotNumbersError(ValueError, TypeError):
-    """Data of a type that is no number: a ValueError like all that can be wrong with data, a TypeError for scikit-learn."""
+    """Data of a type that is no number: a ValueError, like all that can be wrong with data, and a TypeError."""
 
 
 def whole_or_nothing(method):
@@ -187,9 +187,7 @@ class GDEstimator(BaseEstimator):
         except (TypeError, ValueError) as error:
             raise ValueError(f"coef_init and intercept_init must be arrays of numbers {shapes}: {error}") from error
         if coef.size != n_outputs * n_features or intercept.size != n_outputs:
-            raise ValueError(
-                f"coef_init and intercept_init must be {shapes}, got {np.shape(coef_init)} and {np.shape(intercept_init)}"
-            )
+            raise ValueError(f"coef_init and intercept_init must be {shapes}, got {coef.shape} and {intercept.shape}")
         if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
             raise ValueError("coef_init and intercept_init must be finite; leave them out to start from zeros")
         coef, intercept = coef.reshape(n_outputs, n_features), intercept.ravel()

@@ -290,6 +290,13 @@ class Objective:
             self._moments = moments, np.r_[norms[:, :2].max(axis=0), norms[:, 2].sum() / self.n_active]
         return self._moments
 
+    @property
+    def row_length(self):
+        """Mean number of nonzeros of a row: exact once there are moments, else what the size of the data says."""
+        if self._moments is None:
+            return self.n_nonzeros / self.n_samples
+        return float(self._moments[0][NONZEROS].sum())
+
     def take_moments(self, moments):
         """Take over the moments of an objective with the same rows and weights."""
         self._moments = moments

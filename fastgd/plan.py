@@ -12,7 +12,14 @@ from fastgd.rules import Gd, Pa1, Pa2, Rule, Scheduled
 from fastgd.schedules import LEARNING_RATES, make_schedule
 from fastgd.solvers.accelerated import Accelerated
 from fastgd.solvers.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.full_batch import BackingOff, LineSearch, Patience, ScheduledFullBatch, Subgradient
+from fastgd.solvers.full_batch import (
+    AveragedFullBatch,
+    BackingOff,
+    LineSearch,
+    Patience,
+    ScheduledFullBatch,
+    Subgradient,
+)
 from fastgd.solvers.self_tuned import SelfTuned
 from fastgd.solvers.stochastic import Stochastic
 
@@ -110,6 +117,8 @@ def make_plan(settings, objective, streaming=False):
         reasons.append(
             f"{'all rows' if batch == 'full' else 'one row'} per update suits the loss and the learning rate"
         )
+    if settings.average and batch == "full" and rate in ("auto", "line_search"):
+        reasons.append("nothing is averaged, for these steps end at the optimum by themselves")
     rule = _rule(solver, settings.momentum)
     _check_pair(rule, batch, rate, objective)
     return Plan(rule.name, batch, rate, tuple(reasons)), rule
@@ -125,7 +134,10 @@ def make_solver(plan, rule, settings, objective, seed):
             return LineSearch(objective, rule)
         if plan.learning_rate == "auto":
             return _automatic_full_batch(rule, objective)
-        return ScheduledFullBatch(objective, rule, _schedule(plan, settings, objective), patience)
+        schedule = _schedule(plan, settings, objective)
+        if settings.average:
+            return AveragedFullBatch(objective, rule, schedule, patience, float(settings.average))
+        return ScheduledFullBatch(objective, rule, schedule, patience)
     average_from = float(settings.average) if settings.average else float("inf")
     if plan.learning_rate == "auto":
         return SelfTuned(

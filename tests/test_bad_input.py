@@ -59,7 +59,10 @@ BAD_X = {
     "scalar": (3.0, "Expected 2D array|scalar"),
     "ragged": ([[1.0] * D] * (N - 1) + [[1.0]], "inhomogeneous|sequence"),
     "dates": (np.full((N, D), np.datetime64("2020-01-01")), "dtype|datetime|float"),
-    "text column": (pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "d": ["x"] * N}), "could not convert|string"),
+    "text column": (
+        pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "d": ["x"] * N}),
+        "could not convert|string",
+    ),
     "sparse nan": (csr("data", 3, np.nan), "NaN"),
     "sparse complex": (sp.csr_array(X + 1j), "Complex data not supported|real numbers"),
     "sparse no rows": (sp.csr_array((0, D)), "0 sample"),

@@ -47,7 +47,9 @@ def stochastic(estimator):
     """Whether updates see some of the rows, in an order that depends on how many rows there are."""
     if estimator.batch_size == "auto":
         return estimator.loss in ("hinge", "epsilon_insensitive")
-    return estimator.batch_size != "full" and not (isinstance(estimator.batch_size, float) and estimator.batch_size == 1)
+    return estimator.batch_size != "full" and not (
+        isinstance(estimator.batch_size, float) and estimator.batch_size == 1
+    )
 
 
 def expected_failures(estimator):

@@ -93,7 +93,9 @@ def assert_refused(model, y, message, error=ValueError, fit=("fit", "partial_fit
 @pytest.mark.parametrize(("wrong", "message"), WRONG + PAIRS, ids=lambda value: str(value)[:30])
 def test_regressor(wrong, message):
     late = {"stop", "max_iter"} & wrong.keys() and wrong.get("max_iter", 1) != 0
-    assert_refused(GDRegressor(**wrong), T, message, fit=("fit",) if "stop" in wrong or late else ("fit", "partial_fit"))
+    assert_refused(
+        GDRegressor(**wrong), T, message, fit=("fit",) if "stop" in wrong or late else ("fit", "partial_fit")
+    )
 
 
 @pytest.mark.parametrize(("wrong", "message"), WRONG + WRONG_CLASSIFIER + PAIRS, ids=lambda value: str(value)[:30])
@@ -109,7 +111,9 @@ def test_partial_fit_says_what_it_cannot_do():
 
 
 def test_components_and_strings_are_the_same():
-    a = GDRegressor(solver="momentum", momentum=0.5, batch_size=4, loss="quantile", random_state=0, max_iter=3, tol=None)
+    a = GDRegressor(
+        solver="momentum", momentum=0.5, batch_size=4, loss="quantile", random_state=0, max_iter=3, tol=None
+    )
     b = GDRegressor(
         solver=Momentum(0.5), batch_size=4, loss=Quantile(0.5), random_state=0, max_iter=3, tol=None, penalty="l2"
     )
@@ -124,7 +128,7 @@ def test_an_explicit_rate_that_explodes_raises(solver, batch):
     y = big @ [1.0, 2.0, 3.0] + 1e4 * np.random.default_rng(1).standard_normal(40)
     rate = 1e300 if solver == "adam" else 10.0
     model = GDRegressor(solver=solver, batch_size=batch, learning_rate="constant", eta0=rate)
-    fitted = copy.deepcopy(model).set_params(learning_rate="auto", max_iter=2, tol=None).fit(big, y)
+    fitted = copy.deepcopy(model).set_params(learning_rate="auto", max_iter=2, tol=None).fit(big, -y)
     fitted.set_params(**model.get_params())
     for state in (model, fitted):
         before = dict(vars(state))

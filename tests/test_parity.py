@@ -41,7 +41,14 @@ def fitted(estimator, X, y, **fit):
 @pytest.mark.parametrize("loss", CLASSIFICATION)
 def test_classifier(loss, penalty, average):
     X, y, _ = data()
-    kw = {"loss": loss, "penalty": penalty, "alpha": 1e-2, "learning_rate": "constant", "eta0": 0.02, "average": average}
+    kw = {
+        "loss": loss,
+        "penalty": penalty,
+        "alpha": 1e-2,
+        "learning_rate": "constant",
+        "eta0": 0.02,
+        "average": average,
+    }
     assert_parity(fitted(SGDClassifier(**kw, **COMMON), X, y), GDClassifier(**kw, **COMMON, **OURS).fit(X, y))
 
 
@@ -50,7 +57,14 @@ def test_classifier(loss, penalty, average):
 @pytest.mark.parametrize("loss", REGRESSION)
 def test_regressor(loss, penalty, average):
     X, _, y = data()
-    kw = {"loss": loss, "penalty": penalty, "alpha": 1e-2, "learning_rate": "constant", "eta0": 0.02, "average": average}
+    kw = {
+        "loss": loss,
+        "penalty": penalty,
+        "alpha": 1e-2,
+        "learning_rate": "constant",
+        "eta0": 0.02,
+        "average": average,
+    }
     assert_parity(fitted(SGDRegressor(**kw, **COMMON), X, y), GDRegressor(**kw, **COMMON, **OURS).fit(X, y))
 
 
@@ -91,7 +105,9 @@ def test_passive_aggressive(rate):
 def test_one_vs_rest(average):
     X, y, _ = data(n_classes=4)
     kw = {"learning_rate": "constant", "eta0": 0.05, "average": average, "fit_intercept": average is not False}
-    assert_parity(fitted(SGDClassifier(loss="log_loss", **kw, **COMMON), X, y), GDClassifier(**kw, **COMMON, **OURS).fit(X, y))
+    assert_parity(
+        fitted(SGDClassifier(loss="log_loss", **kw, **COMMON), X, y), GDClassifier(**kw, **COMMON, **OURS).fit(X, y)
+    )
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

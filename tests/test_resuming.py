@@ -24,6 +24,7 @@ MORE = [
     {"learning_rate": "line_search"},
     {"solver": "adam", "batch_size": "full", "learning_rate": "line_search"},
     {"solver": "gd", "batch_size": 1, "average": True},
+    {"solver": "adam", "batch_size": "full", "average": 3, "learning_rate": "constant"},
     {"solver": "gd", "batch_size": 32, "average": 5, "learning_rate": "constant"},
     {"solver": "adam", "batch_size": 1, "average": 100, "learning_rate": "constant"},
     {"solver": "gd", "batch_size": 1, "learning_rate": "optimal"},
@@ -104,7 +105,7 @@ def test_several_classes_and_regression(data):
         whole = clone(model).set_params(max_iter=6).fit(sp.csr_array(X), y)
         warm = clone(model).set_params(max_iter=2, warm_start=True)
         parts = clone(model)
-        for k in range(3):
+        for _ in range(3):
             warm.fit(sp.csr_array(X), y)
         for k in range(6):
             parts.partial_fit(sp.csr_array(X), y, **(first if k == 0 else {}))

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from fastgd import GDClassifier, GDRegressor
 
 FULL = {"batch_size": "full"}
-# Named solver, batch and steps.  A smooth map forgets rounding; `auto` follows it where curvature is measured on the way.
+# Named solver and batch.  Few turns: steps that follow the data in jumps let rounding grow from turn to turn.
 NAMED = [
     {"solver": "gd", "learning_rate": "constant", "eta0": 0.05, **FULL},
     {"solver": "gd", "learning_rate": "line_search", **FULL},
@@ -183,7 +183,7 @@ def test_weights(cls, loss, solver):
         np.testing.assert_allclose(model.intercept_, intercept, rtol=off, atol=10 * off, err_msg=what)
 
 
-@pytest.mark.parametrize("parameters", NAMED[3:] or NAMED, ids=name)
+@pytest.mark.parametrize("parameters", NAMED[-4:], ids=name)
 def test_scale_of_weights_and_rows_without_any(parameters):
     X, labels, _ = data()
     weights = np.random.default_rng(1).uniform(0.1, 3.0, labels.size)

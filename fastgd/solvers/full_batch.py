@@ -65,6 +65,38 @@ class ScheduledFullBatch(Solver):
             self.patience.look(memory, state.value + F.rest_value(state.point))
 
 
+class AveragedFullBatch(ScheduledFullBatch):
+    """The mean of the iterates since update `average_from` as the answer (Polyak and Juditsky, 1992)."""
+
+    exact = False
+
+    def __init__(self, objective, rule, schedule, patience=None, average_from=1.0):
+        super().__init__(objective, rule, schedule, patience)
+        self.average_from = average_from
+
+    def start(self, point):
+        """State with an empty average."""
+        state = super().start(point)
+        state.memory.update(total=np.zeros_like(state.point), averaged=0)
+        return state
+
+    def resume(self, state):
+        """The gradient at the iterate, which a turn needs; the answer is another point."""
+        state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
+
+    def turn(self, state):
+        """One update and its share of the average."""
+        super().turn(state)
+        if state.updates >= self.average_from:
+            state.memory["total"] = state.memory["total"] + state.point
+            state.memory["averaged"] += 1
+
+    def answer(self, state):
+        """The average once there is one, else the iterate."""
+        averaged = state.memory["averaged"]
+        return state.memory["total"] / averaged if averaged else state.point
+
+
 class Patience:
     """`learning_rate="adaptive"`: the rate is divided by 5 after `n_iter_no_change` turns that brought less than tol F.
 

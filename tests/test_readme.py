@@ -1,0 +1,29 @@
+"""What README promises: its code runs, and its table of files is the package."""
+
+import re
+from pathlib import Path
+
+import numba
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="the same in plain Python, slowly")
+def test_the_code_blocks_run_one_after_the_other(tmp_path, capsys):
+    script = tmp_path / "readme.py"
+    script.write_text("\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL)), encoding="utf-8")
+    exec(compile(script.read_text(encoding="utf-8"), script, "exec"), {"__name__": "readme"})
+    printed = capsys.readouterr().out
+    assert "proof" in printed
+    assert "all 9 checks passed" in printed
+
+
+def test_the_table_of_files_is_the_package():
+    table = README[README.index("| file, from the ground up") :].split("\n\n")[0]
+    named = set(re.findall(r"`([a-z_]+\.py|[a-z]+/)`", table)) | {"__init__.py"}
+    package = ROOT / "fastgd"
+    files = {path.name for path in package.glob("*.py")}
+    folders = {f"{path.name}/" for path in package.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert named == files | folders
