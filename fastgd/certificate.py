@@ -237,7 +237,8 @@ class Certifier:
         if reach * decrement > 0.5:
             reach = concordance * self._longest_row()
         bound = Bound(decrement_bound(decrement, reach), "proof") if reach * decrement < 1.0 else NO_BOUND
-        hopeless = 0.0 < enough < 0.25 * decrement**2
+        # Not enough yet, but not far: what is proved about the minimum serves the points to come.
+        hopeless = 0.0 < enough < 0.02 * decrement**2
         if hopeless or enough == np.inf or bound.value <= max(enough, 0.6 * decrement**2):
             return bound
         return min(bound, self._proof_from_elsewhere(v, value, gradient, reach, enough, matrices))
@@ -262,7 +263,7 @@ class Certifier:
             if stretch**2 * reach * decrement < 1.0:
                 rest = decrement_bound(stretch * decrement, stretch * reach)
                 best = min(best, Bound(value - lower + rest, "proof"))
-                if best.value <= enough or rest <= 0.05 * best.value:
+                if best.value <= enough or rest <= max(0.05 * best.value, 0.3 * enough):
                     return best
         if matrices > 0 and reach * decrement < 2.0 and value - lower < max(enough, best.value):
             onward = self._curvature_proof(point, lower, gradient, max(enough - value + lower, 0.0), matrices - 1)

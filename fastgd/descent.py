@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.certificate import NO_BOUND, Bound, Certifier, relative
+from fastgd.certificate import EPS, NO_BOUND, Bound, Certifier, relative
 from fastgd.constant_model import best_constant
 from fastgd.solvers import State
 from fastgd.stopping import History, StopReason, TimeLimit, Tolerance
@@ -115,7 +115,7 @@ class Descent:
         DivergenceError
             Where an explicit schedule makes the objective explode.
         """
-        self._clock, self._hoped = time.perf_counter(), np.inf
+        self._clock, self._hoped, self._floor = time.perf_counter(), np.inf, -np.inf
         self.history, self.best, self.best_scored, self.last = History(), self._remembered(state), None, None
         start_point = state.point.copy()
         reason = StopReason.MAX_ITER
@@ -209,6 +209,8 @@ class Descent:
         """The check with the best bound that is worth its passes; its point may get a better intercept on the way."""
         F, certifier = self.objective, self.certifier
         self._bound(check, certifier.cheap(check.point, check.smooth, check.gradient))
+        # What was proved at an earlier point holds for all: F* >= F - bound there.
+        self._bound(check, Bound(max(check.objective - self._floor, EPS * abs(check.objective)), "proof"))
         if check.suboptimality > (self.tol or 0.0) and self._centering_pays(check, final):
             v = certifier.centered(check.point)
             smooth, gradient = F.smooth_and_gradient(v)
@@ -230,6 +232,7 @@ class Descent:
         if bound.value < check.bound.value:
             check.bound = bound
             check.suboptimality = relative(bound.value, check.objective, self.constant_value)
+            self._floor = max(self._floor, check.objective - bound.value)
 
     def _centering_pays(self, check, final):
         """Whether two passes for the best intercept would likely bring the gap below tol, or bring a gap at the end."""

@@ -106,7 +106,11 @@ def fit_targets(task, samples, seeds, starts, states):
             runs[k] = _fit_one(task, objectives[k], seeds[k], starts[k], states[k], k, interrupted)
 
     with one_blas_thread():
-        map_ranges(work, len(samples), task.n_threads if len(samples) > 1 else 1)
+        try:
+            map_ranges(work, len(samples), task.n_threads if len(samples) > 1 else 1)
+        except BaseException:
+            interrupted.set()  # no thread goes on working on a fit that has failed
+            raise
     return runs
 
 

@@ -191,6 +191,36 @@ def test_a_column_seen_only_where_the_loss_is_flat_is_an_obstacle():
     assert Certifier(F).prove(v, F.value(v), F.gradient(v)) == Bound(np.inf, "none")
 
 
+def rare_features(n=300):
+    """Rows that nothing resembles are far from all others in the norm of the inverse curvature."""
+    rng = np.random.default_rng(5)
+    X = np.hstack([rng.standard_normal((n, 2)), np.eye(n)[:, :6], (rng.random((n, 3)) < 0.02)])
+    y = np.where(X[:, 0] + X[:, 2:] @ rng.standard_normal(9) + rng.standard_normal(n) > 0, 1.0, -1.0)
+    return Objective("log_loss", X, y, alpha=1.0 / n, n_jobs=1)
+
+
+def test_far_rows_are_met_by_way_of_a_better_point(monkeypatch):
+    F = rare_features(with_jit(300, 60))
+    points = descend(F, 60)
+    optimum = min(total(F, v) for v in points)
+    proofs = {}
+    for steps in (0, 4):
+        monkeypatch.setattr(Certifier, "NEWTON_STEPS", steps)
+        proofs[steps] = [Certifier(F).prove(v, F.value(v), F.gradient(v)).value for v in points]
+    for v, near, far in zip(points, proofs[0], proofs[4], strict=True):
+        distance = total(F, v) - optimum
+        assert far >= distance - 1e-14
+        if 1e-12 < distance < 1e-2:
+            assert far <= 1.2 * distance
+        assert far <= near
+    assert any(np.isinf(near) and far < 1e-2 for near, far in zip(proofs[0], proofs[4], strict=True))
+    # For two passes, if no more is asked for.
+    before = F.passes
+    v = points[8]
+    Certifier(F).prove(v, F.value(v), F.gradient(v), enough=np.inf)
+    assert F.passes - before <= 2 + 2
+
+
 def test_products_prove_what_the_matrix_proves_on_wide_data(monkeypatch):
     rng = np.random.default_rng(1)
     X = sp.random_array((200, 400), density=0.05, rng=rng, format="csr")

@@ -148,6 +148,17 @@ def test_runs_are_certified_with_a_matrix_with_products_and_with_the_gap(loss, f
         assert result.history["passes"][-1] <= 2 * turns + 25
 
 
+def test_what_was_proved_at_one_point_holds_for_all():
+    F = parabola(alpha=1e-12)
+    monitored = [[3.0], [1.001], [2.0], [1.5]]
+    result, _ = run(Scripted(F, monitored, adapts=False), tol=1e-9, max_iter=4)
+    bounds, objectives = result.history["bound"], result.history["objective"]
+    floor = max(value - bound for value, bound in zip(objectives[:2], bounds[:2], strict=True))
+    assert bounds[2] <= objectives[2] - floor + 1e-15
+    assert bounds[3] <= objectives[3] - floor + 1e-15
+    assert all(bound >= value - 0.5 - 1e-11 for value, bound in zip(objectives, bounds, strict=True))
+
+
 def test_tries_that_fail_do_not_go_on_for_ever():
     F = hard(alpha=1e-7, loss=Huber(0.7))
     result, state = run(ScheduledFullBatch(F, Gd(), Schedule(1e-3)), tol=1e-6, max_iter=200)

@@ -4,7 +4,6 @@ import copy
 import pickle
 import warnings
 
-import numba
 import numpy as np
 import pandas as pd
 import pytest
@@ -326,7 +325,3 @@ def test_keyboard_interrupt(y, tol):
     coef = model.coef_.copy()
     model.set_params(warm_start=True, max_iter=1, tol=None).fit(X, y)
     assert np.abs(model.coef_ - coef).max() < 1.0
-
-
-if numba.config.DISABLE_JIT:
-    STRATEGIES[:] = STRATEGIES[:2]

@@ -4,7 +4,6 @@ import copy
 import itertools
 import pickle
 
-import numba
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -205,7 +204,3 @@ def test_copies_do_not_share_state(data):
     first = twin.fit(X, y).coef_.copy()
     np.testing.assert_array_equal(model.coef_, coef)
     np.testing.assert_array_equal(model.fit(X, y).coef_, first)
-
-
-if numba.config.DISABLE_JIT:  # epochs in Python are slow
-    EVERY[:] = EVERY[:4] + EVERY[20:22]

@@ -27,6 +27,8 @@ NAMED = [
     {"solver": "adam", "batch_size": 1},
     {"solver": "adagrad", "batch_size": 16},
 ]
+# Each float32 storage compiles kernels of its own.
+NARROW = NAMED[:1] + NAMED[3:4]
 if numba.config.DISABLE_JIT:
     NAMED = NAMED[:2] + NAMED[8:9]
 
@@ -97,6 +99,8 @@ def test_storage(parameters, tmp_path):
         expected = model.fit(X, y)
         coef, intercept, scores = expected.coef_.copy(), expected.intercept_.copy(), expected.predict(X)
         for storage, make in {**STORAGES, "memmap": lambda X: memmap(X, tmp_path)}.items():
+            if "float32" in storage and parameters not in NARROW:
+                continue
             stored = make(X)
             tolerance = 1e-4 if "float32" in storage else 1e-10
             model.fit(stored, y)

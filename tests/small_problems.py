@@ -1,0 +1,61 @@
+"""Problems of a few rows, and short ways to run a solver on them."""
+
+import numpy as np
+
+from fastgd.descent import Descent
+from fastgd.objective import Objective
+from fastgd.penalties import Penalty
+from fastgd.plan import Settings, make_plan, make_solver
+
+
+class Quartic(Penalty):
+    """A user's smooth penalty: w^2 / 2 + w^4 / 4."""
+
+    smooth = True
+
+    def value(self, coefficient, j):
+        return 0.5 * coefficient**2 + 0.25 * coefficient**4
+
+    def derivative(self, coefficient, j):
+        return coefficient + coefficient**3
+
+
+def dense_problem(loss, n=23, d=4, seed=0):
+    """Columns without zeros, weights, offsets."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d))
+    z = X @ rng.standard_normal(d) + rng.standard_normal(n)
+    y = np.where(z > 0, 1.0, -1.0) if loss.classification else z
+    return X, y, rng.uniform(0.5, 1.5, n) * (rng.random(n) < 0.9), 0.1 * rng.standard_normal(n)
+
+
+def objective(loss, penalty="l2", alpha=0.1, storage=np.asarray, fit_intercept=True, **shape):
+    X, y, weights, offsets = dense_problem(loss, **shape)
+    return Objective(
+        loss, storage(X), y, sample_weight=weights, offset=offsets, penalty=penalty, alpha=alpha, l1_ratio=0.4,
+        fit_intercept=fit_intercept, n_jobs=1,
+    )  # fmt: skip
+
+
+def started(solver, point=None):
+    state = solver.start(solver.objective.start() if point is None else point)
+    solver.resume(state)
+    return state
+
+
+def turns(solver, count, state=None):
+    state = started(solver) if state is None else state
+    for _ in range(count):
+        solver.turn(state)
+    return state
+
+
+def proved(solver, tol=1e-6, max_iter=4000):
+    state = started(solver)
+    return Descent(solver, [], max_iter=max_iter, tol=tol).run(state)
+
+
+def build(F, rule, batch, rate, seed=3):
+    settings = Settings(rule, batch, rate, eta0=0.05, tol=1e-3, n_iter_no_change=1)
+    plan, component = make_plan(settings, F)
+    return make_solver(plan, component, settings, F, seed)
