@@ -14,7 +14,7 @@ import numpy as np
 from fastgd.certificate import EPS, NO_BOUND, Bound, Certifier, relative
 from fastgd.constant_model import best_constant
 from fastgd.solvers import State
-from fastgd.stopping import History, StopReason, TimeLimit, Tolerance
+from fastgd.stopping import Extrapolated, History, StopReason, TimeLimit, Tolerance
 
 # An explicit schedule is never altered: this many times the constant model's objective is called divergence.
 DIVERGED = 1e10
@@ -176,6 +176,8 @@ class Descent:
             self.best_scored = check
         for rule in self.rules:
             reason = rule.check(self.history)
+            if reason is not None and isinstance(rule, Extrapolated) and self.solver.adapts:
+                reason = self._second_opinion(check, reason)
             if reason is not None:
                 return reason
         if self.tol is not None and self.solver.finished(state):
@@ -222,11 +224,23 @@ class Descent:
                 above = check.objective - centered.objective + centered.bound.value
                 self._bound(check, Bound(above, centered.bound.kind))
         if check.suboptimality > (self.tol or 0.0) and self._proof_pays(check, final):
-            enough = np.inf
-            if self.tol is not None:
-                enough = self.tol * max(check.objective / (1.0 + self.tol), 1e-4 * self.constant_value)
-            self._bound(check, certifier.prove(check.point, check.objective, check.gradient, enough))
+            self._prove(check)
         return check
+
+    def _second_opinion(self, check, reason):
+        """What a proof says where an estimate would end the run: converged, not yet (go on, knowing how far), or nothing."""
+        if self._proof_pays(check, final=True):
+            self._prove(check)
+            self._amend(check)
+        if check.suboptimality <= self.tol:
+            return StopReason.CONVERGED
+        return reason if check.suboptimality >= 1.0 else None
+
+    def _prove(self, check):
+        enough = np.inf
+        if self.tol is not None:
+            enough = self.tol * max(check.objective / (1.0 + self.tol), 1e-4 * self.constant_value)
+        self._bound(check, self.certifier.prove(check.point, check.objective, check.gradient, enough))
 
     def _bound(self, check, bound):
         if bound.value < check.bound.value:

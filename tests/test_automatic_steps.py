@@ -171,16 +171,15 @@ def test_self_tuned_runs_stay_finite_on_raw_columns(rule, batch):
     assert result.objective < descent.constant_value
 
 
-@pytest.mark.parametrize(
-    "loss", with_jit([Quantile(0.3)], [Quantile(0.3), Huber(0.1), EpsilonInsensitive(0.1)]), ids=str
-)
+@pytest.mark.parametrize("loss", [Quantile(0.3), *with_jit([], [Huber(0.1), EpsilonInsensitive(0.1)])], ids=str)
 def test_losses_that_are_linear_far_away_are_no_slower(loss):
     """Steps of 1 / curvature would take for ever where targets are 1e5 and derivatives at most 1."""
     X, y, _, _ = dense_problem(SquaredError(), n=60)
     F = Objective(loss, X, 1e5 * y, penalty=None)
     constant = best_constant(F)
     point = np.append(np.zeros(4), constant[0])
-    result = Descent(build(F, "gd", 1, "auto"), [], max_iter=64).run(started(build(F, "gd", 1, "auto"), point))
+    solver = build(F, "gd", 1, "auto")
+    result = Descent(solver, [], max_iter=64).run(started(solver, point))
     assert result.objective < 0.8 * constant[1]
     full = Descent(BarzilaiBorwein(F) if loss.smooth else Subgradient(F, Gd()), [], max_iter=500)
     assert result.objective <= 1.1 * full.run(started(full.solver, point)).objective
