@@ -17,7 +17,7 @@ _HOMES = {
     "StopReason": "stopping",
     "StoppingRule": "stopping",
     "gradient_descent": "scipy_method",
-    "check_loss": "check_loss",
+    "check_loss": "loss_report",
     "warmup": "warmup",
     **dict.fromkeys(
         ("Loss", "VectorLoss", "LogLoss", "Hinge", "SquaredHinge", "ModifiedHuber", "Perceptron"), "losses"
@@ -30,11 +30,11 @@ _HOMES = {
 __all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
-    from fastgd.check_loss import check_loss as check_loss
     from fastgd.descent import DivergenceError as DivergenceError
     from fastgd.estimators import GDClassifier as GDClassifier
     from fastgd.estimators import GDRegressor as GDRegressor
     from fastgd.gd_estimator import ConvergenceWarning as ConvergenceWarning
+    from fastgd.loss_report import check_loss as check_loss
     from fastgd.losses import EpsilonInsensitive as EpsilonInsensitive
     from fastgd.losses import Hinge as Hinge
     from fastgd.losses import Huber as Huber

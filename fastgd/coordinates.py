@@ -136,7 +136,7 @@ class CurvatureCoordinates:
         """
         part = self._to_user[:n_coef]
         shares, axes = scipy.linalg.eigh(l2 * part.T @ part)
-        kept = axes[:, shares < 1.0 - 1e-9]
+        kept = axes[:, shares < 1.0 - 1e-12]
         if kept.shape[1] < shares.size:
             self._to_user = self._to_user @ kept @ kept.T
             self._from_user = kept @ kept.T @ self._from_user

@@ -18,8 +18,9 @@ from fastgd.stopping import Extrapolated, History, StopReason, TimeLimit, Tolera
 
 # An explicit schedule is never altered: this many times the constant model's objective is called divergence.
 DIVERGED = 1e10
-# A certificate that no tolerance asks for may take this share of the run's passes, or so many operations (20 ms).
-UNASKED_SHARE, UNASKED_WORK = 0.1, 2e7
+# A certificate at the end may take this share of the run's passes, less if no tolerance asks for it, or so many
+# operations (20 ms).
+ASKED_SHARE, UNASKED_SHARE, UNASKED_WORK = 2.0, 0.1, 2e7
 
 
 class DivergenceError(ValueError, FloatingPointError):
@@ -228,7 +229,7 @@ class Descent:
         return check
 
     def _second_opinion(self, check, reason):
-        """What a proof says where an estimate would end the run: converged, not yet (go on, knowing how far), or nothing."""
+        """What a proof says where an estimate would end the run: converged, not yet (None), or nothing (the reason)."""
         if self._proof_pays(check, final=True):
             self._prove(check)
             self._amend(check)
@@ -272,7 +273,7 @@ class Descent:
         if final:
             if self.tol is None and certifier.wide:
                 return False
-            share = UNASKED_SHARE if self.tol is None else 1.0
+            share = UNASKED_SHARE if self.tol is None else ASKED_SHARE
             return cost <= max(share * spent, 2.0) or cost * F.row_length * F.n_samples <= UNASKED_WORK
         worth = certifier.worth_proving(check.objective, check.gradient, self.tol, self.constant_value)
         return worth and (self.solver.exact or cost <= 0.2 * spent)

@@ -15,7 +15,7 @@ from fastgd.solvers import Solver
 from fastgd.solvers.barzilai_borwein import BarzilaiBorwein
 from fastgd.solvers.full_batch import ScheduledFullBatch
 from fastgd.solvers.stochastic import Stochastic
-from fastgd.stopping import NoMistakes, Plateau, StopReason, TimeLimit, UserRule, Validation
+from fastgd.stopping import Extrapolated, NoMistakes, Plateau, StopReason, TimeLimit, UserRule, Validation
 from reference import sparse_problem, with_jit
 
 
@@ -233,6 +233,17 @@ def test_the_best_point_is_kept_or_the_last_one():
     result, _ = run(Scripted(parabola(), points), rules, score=lambda v: score[v[0]])
     assert result.reason is StopReason.VALIDATION
     np.testing.assert_array_equal(result.point, [0.0])
+
+
+def test_where_an_estimate_would_end_a_run_a_proof_has_the_last_word():
+    def stopped(points, **options):
+        solver = Scripted(parabola(alpha=1e-12), points, exact=False, **options)
+        result, state = run(solver, [Extrapolated(1e-3)], tol=1e-3, max_iter=100)
+        return result.reason, state.turn
+
+    assert stopped([[1.5]]) == (StopReason.MAX_ITER, 100)  # a quarter too high, and proved to be
+    assert stopped([[1.5]] * 20 + [[1.01]]) == (StopReason.CONVERGED, 32)
+    assert stopped([[1.5]], adapts=False) == (StopReason.PLATEAU, 4)
 
 
 @pytest.mark.parametrize("exact", [True, False])
