@@ -13,7 +13,8 @@ from fastgd.blocks import chunk_length, count_threads, cut, map_ranges
 from fastgd.kernels import coefficients, passes
 from fastgd.losses import Loss, VectorLoss
 from fastgd.penalties import ElasticNet, NoPenalty, Penalty
-from fastgd.rows import as_rows, as_samples
+from fastgd.rows import as_rows
+from fastgd.samples import as_samples
 
 # Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
 NARROW = 128

@@ -12,9 +12,6 @@ import scipy.sparse as sp
 
 from fastgd import _row_loops
 from fastgd._component import Component, python_only, required
-from fastgd.samples import Samples, WeightedSamples, as_samples
-
-__all__ = ["CSRRows", "DenseRows", "Rows", "Samples", "WeightedSamples", "as_rows", "as_samples", "check_structure"]
 
 
 class Rows(Component, family=True):
