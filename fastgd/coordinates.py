@@ -20,6 +20,7 @@ from fastgd.objective import LARGEST, SUM, SUM_OF_SQUARES
 
 # A curvature matrix costs about as many passes as a row has values, and each turn d^2 operations on top.
 LONGEST_ROW, MOST_COLUMNS = 128, 512
+EPS = np.finfo(float).eps
 
 
 class Coordinates:
@@ -124,11 +125,12 @@ class CurvatureCoordinates:
         self._to_user = (vectors / roots) @ vectors.T / diagonal[:, None]
         self._from_user = (vectors * roots) @ vectors.T * diagonal
         if l2 > 0.0:
-            self._leave_out_pure_penalty(n_coef, l2)
+            rounding = 8.0 * EPS * values.size * (roots[-1] / roots[0]) ** 2
+            self._leave_out_pure_penalty(n_coef, l2, max(rounding, 1e-12))
         self.mark = _mark(self._to_user)
         self.inverse_root = self._to_user
 
-    def _leave_out_pure_penalty(self, n_coef, l2):
+    def _leave_out_pure_penalty(self, n_coef, l2, rounding):
         """Keep 0 the directions in which the penalty is all the curvature there is: their minimum, whatever the loss.
 
         Elsewhere the loss can flatten and steps become long, which would let rounding grow here: with 15 rows and 30
@@ -136,7 +138,7 @@ class CurvatureCoordinates:
         """
         part = self._to_user[:n_coef]
         shares, axes = scipy.linalg.eigh(l2 * part.T @ part)
-        kept = axes[:, shares < 1.0 - 1e-12]
+        kept = axes[:, shares < 1.0 - rounding]
         if kept.shape[1] < shares.size:
             self._to_user = self._to_user @ kept @ kept.T
             self._from_user = kept @ kept.T @ self._from_user
