@@ -5,36 +5,13 @@ of their own for stopping are switched off, or set so tight that the budget alon
 over all rows, of the value with its gradient or of a curvature product; where a solver does not tell, passes are None.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-
 import numpy as np
 import scipy.optimize
-import scipy.sparse as sp
 from sklearn import linear_model, svm
 
-import fastgd
-
 from .problems import EPSILON, PlainObjective
-
-
-@dataclass(frozen=True)
-class Answer:
-    coef: np.ndarray
-    intercept: float
-    passes: float | None = None
-
-
-@dataclass(frozen=True)
-class Rival:
-    """A way to minimise F: `run(problem, budget, threads)`; `why_not(problem)` says why it is skipped, or nothing."""
-
-    name: str
-    run: Callable
-    why_not: Callable = lambda problem: None
-    budget: str = "turns"  # or "tol", or "none" for a direct solver
-
+from .rivals import Answer, Rival, choose_from, fitted, needs
+from .third_party import MOST_FOR_MATRIX, third_party_rivals
 
 # --- scipy.optimize.minimize
 
@@ -54,10 +31,6 @@ METHODS = {
 
 def _scipy_rivals():
     for method, (options, counter, curvature, most) in METHODS.items():
-
-        def why_not(problem, method=method, most=most):
-            return f"{method} costs d^2 and more: at most {most} features" if problem.shape[1] > most else None
-
         for form in ("numpy", "Objective"):
 
             def run(
@@ -71,11 +44,13 @@ def _scipy_rivals():
                 coef, intercept = F.split(found.x)
                 return Answer(coef, float(intercept), F.passes)
 
-            yield Rival(f"scipy/{method}/{form}", run, why_not)
+            yield Rival(f"scipy/{method}/{form}", run, needs(features=most))
 
 
 def _objective(problem, threads):
     """The gift: fastgd's compiled objective. The same F: mean loss + alpha / 2 |w|^2, the intercept free."""
+    import fastgd
+
     loss = {"huber": fastgd.Huber, "squared_epsilon_insensitive": fastgd.SquaredEpsilonInsensitive}.get(problem.loss)
     return fastgd.Objective(
         problem.loss if loss is None else loss(EPSILON), problem.X, problem.y, alpha=problem.alpha,
@@ -86,68 +61,56 @@ def _objective(problem, threads):
 # --- scikit-learn
 
 
-def _fitted(estimator, problem, passes=None):
-    estimator.fit(problem.X, problem.y)
-    intercept = np.ravel(estimator.intercept_)[0] if problem.fit_intercept else 0.0
-    return Answer(np.ravel(estimator.coef_), float(intercept), passes(estimator) if passes else None)
-
-
 def _epochs(estimator):
     return float(np.max(estimator.n_iter_))
 
 
-def _only(*losses):
-    return lambda problem: None if problem.loss in losses else f"has no loss {problem.loss}"
-
-
-def _free_intercept_needed(loss):
-    def why_not(problem):
-        if problem.loss != loss:
-            return f"has no loss {problem.loss}"
-        return (
-            "penalises the intercept, another objective: compare with --no-intercept" if problem.fit_intercept else None
-        )
-
-    return why_not
-
-
-def _logistic(solver):
-    """C sum(loss) + |w|^2 / 2, which is F n C for C = 1 / (alpha n)."""
+def _logistic(solver, **options):
+    """C (sum of losses) + penalty, which is F n C for C = 1 / (alpha n); turns are max_iter, tol is out of the way."""
 
     def run(problem, budget, threads):
         C = 1.0 / (problem.alpha * problem.shape[0]) if problem.alpha else np.inf
         estimator = linear_model.LogisticRegression(
-            solver=solver, C=C, tol=1e-14, max_iter=budget, fit_intercept=problem.fit_intercept, random_state=0
-        )
-        return _fitted(estimator, problem, _epochs if solver.startswith("sag") else None)
+            solver=solver, C=C, l1_ratio=problem.l1_ratio, tol=1e-14, max_iter=budget, random_state=0,
+            fit_intercept=problem.fit_intercept, **options,
+        )  # fmt: skip
+        return fitted(estimator, problem, _epochs if solver.startswith("sag") else None)
 
     return run
 
 
 def _ridge(solver):
-    """|y - z|^2 + a |w|^2, which is 2 n F for a = alpha n."""
+    """|y - z|^2 + a |w|^2, which is 2 n F for a = alpha n; turns are max_iter, tol is out of the way."""
 
     def run(problem, budget, threads):
         estimator = linear_model.Ridge(
             alpha=problem.alpha * problem.shape[0], solver=solver, tol=1e-14, max_iter=budget,
             fit_intercept=problem.fit_intercept, random_state=0,
         )  # fmt: skip
-        return _fitted(estimator, problem, _epochs if solver.startswith("sag") else None)
+        return fitted(estimator, problem, _epochs if solver.startswith("sag") else None)
 
-    def why_not(problem):
-        if problem.loss != "squared_error":
-            return f"has no loss {problem.loss}"
-        dense_only = solver == "svd" or (solver in ("cholesky", "saga", "lsqr") and problem.fit_intercept)
-        return "needs dense X" if sp.issparse(problem.X) and dense_only else None
-
-    return run, why_not
+    return run
 
 
-def _linear_svc(problem, budget, threads):
-    """C sum(loss) + |w|^2 / 2: C = 1 / (alpha n)."""
-    C = 1.0 / (problem.alpha * problem.shape[0])
-    estimator = svm.LinearSVC(loss="squared_hinge", C=C, dual=False, tol=1e-14, max_iter=budget, fit_intercept=False)
-    return _fitted(estimator, problem)
+def _elastic_net(problem, budget, threads):
+    """The same F, the same alpha; turns are max_iter, tol is out of the way."""
+    estimator = linear_model.ElasticNet(
+        alpha=problem.alpha, l1_ratio=problem.l1_ratio, tol=1e-14, max_iter=budget, fit_intercept=problem.fit_intercept
+    )
+    return fitted(estimator, problem)
+
+
+def _linear_svc(dual):
+    """C (sum of losses) + |w|^2 / 2: C = 1 / (alpha n); the intercept would be penalised."""
+
+    def run(problem, budget, threads):
+        C = 1.0 / (problem.alpha * problem.shape[0])
+        estimator = svm.LinearSVC(
+            loss="squared_hinge", C=C, dual=dual, tol=1e-14, max_iter=budget, fit_intercept=False, random_state=0
+        )
+        return fitted(estimator, problem)
+
+    return run
 
 
 def _sgd(average):
@@ -157,66 +120,78 @@ def _sgd(average):
         kind = linear_model.SGDClassifier if problem.classification else linear_model.SGDRegressor
         estimator = kind(
             loss=problem.loss, alpha=problem.alpha, epsilon=EPSILON, tol=None, max_iter=budget, average=average,
-            fit_intercept=problem.fit_intercept, random_state=0,
+            penalty="elasticnet", l1_ratio=problem.l1_ratio, fit_intercept=problem.fit_intercept, random_state=0,
         )  # fmt: skip
-        return _fitted(estimator, problem, _epochs)
+        return fitted(estimator, problem, _epochs)
 
     return run
 
 
 def _sklearn_rivals():
     for solver in ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"):
-        yield Rival(f"sklearn/LogisticRegression/{solver}", _logistic(solver), _only("log_loss"))
-    liblinear = _free_intercept_needed("log_loss")
-    yield Rival("sklearn/LogisticRegression/liblinear", _logistic("liblinear"), liblinear)
-    yield Rival("sklearn/LinearSVC", _linear_svc, _free_intercept_needed("squared_hinge"))
-    for solver in ("cholesky", "svd"):
-        yield Rival(f"sklearn/Ridge/{solver}", *_ridge(solver), "none")
-    for solver in ("lsqr", "sparse_cg", "sag", "saga"):
-        yield Rival(f"sklearn/Ridge/{solver}", *_ridge(solver))
+        # newton-cholesky keeps a d x d matrix.
+        needed = needs("log_loss", l1=solver == "saga", elastic_net=solver == "saga",
+                       features=MOST_FOR_MATRIX if solver == "newton-cholesky" else np.inf)  # fmt: skip
+        yield Rival(f"sklearn/LogisticRegression/{solver}", _logistic(solver), needed)
+    for dual in (False, True):
+        needed = needs("log_loss", l1=not dual, intercept="penalised")
+        name = "liblinear-dual" if dual else "liblinear"
+        yield Rival(f"sklearn/LogisticRegression/{name}", _logistic("liblinear", dual=dual), needed)
+    for dual in (False, True):
+        needed = needs("squared_hinge", intercept="penalised")
+        yield Rival(f"sklearn/LinearSVC/{'dual' if dual else 'primal'}", _linear_svc(dual), needed)
+    for solver in ("cholesky", "svd", "lsqr", "sparse_cg", "sag", "saga"):
+        # These centre X, if they take sparse X at all; Cholesky forms a matrix of size d.
+        direct = solver in ("cholesky", "svd")
+        dense = "always" if solver == "svd" else "with intercept" if solver in ("cholesky", "saga", "lsqr") else ""
+        needed = needs("squared_error", dense=dense, features=MOST_FOR_MATRIX if direct else np.inf)
+        yield Rival(f"sklearn/Ridge/{solver}", _ridge(solver), needed, "none" if direct else "turns")
+    yield Rival("sklearn/ElasticNet", _elastic_net, needs("squared_error", l2=False, l1=True, elastic_net=True))
     other = "its scale is fitted too, and its losses are scaled by it: another objective"
-    yield Rival("sklearn/HuberRegressor", None, lambda problem: other if problem.loss == "huber" else _only()(problem))
-    yield Rival("sklearn/SGD", _sgd(False))
-    yield Rival("sklearn/SGD/average", _sgd(True))
+    yield Rival("sklearn/HuberRegressor", None, lambda problem: needs("huber")(problem) or other)
+    yield Rival("sklearn/SGD", _sgd(False), needs(l1=True, elastic_net=True))
+    yield Rival("sklearn/SGD/average", _sgd(True), needs(l1=True, elastic_net=True))
 
 
 # --- fastgd
 
 
 def _estimator(**options):
-    """F is what the estimators minimise, with the same alpha."""
+    """F is what the estimators minimise, with the same alpha; `tol` varies, or turns where a solver is named."""
 
     def run(problem, budget, threads):
+        import fastgd
+        from fastgd.blocks import count_threads
+
         kind = fastgd.GDClassifier if problem.classification else fastgd.GDRegressor
-        tol, max_iter = (budget, 100_000) if isinstance(budget, float) else (None, budget)
-        estimator = kind(
-            problem.loss, alpha=problem.alpha, fit_intercept=problem.fit_intercept, n_jobs=threads, random_state=0,
-            tol=tol, max_iter=max_iter, **options,
-        )  # fmt: skip
-        return _fitted(estimator, problem, lambda fitted: float(fitted.history_["passes"][-1]))
+        settings = {"alpha": problem.alpha, "fit_intercept": problem.fit_intercept, **options}
+        if problem.l1_ratio:
+            settings |= {"penalty": "elasticnet", "l1_ratio": problem.l1_ratio}
+        if problem.l1_ratio == 1.0:
+            settings = {**settings, "penalty": "l1"}
+        if options:
+            settings |= {"tol": None, "max_iter": budget, "n_jobs": threads, "random_state": 0}
+        else:
+            settings |= {"tol": budget} | ({"n_jobs": threads} if threads != count_threads(None) else {})
+        estimator = kind(problem.loss, **settings)
+        return fitted(estimator, problem, lambda fitted: float(fitted.history_["passes"][-1]))
 
     return run
 
 
 def _fastgd_rivals():
-    yield Rival("fastgd/default", _estimator(), budget="tol")
+    every = needs(l1=True, elastic_net=True)
+    yield Rival("fastgd/default", _estimator(), every, "tol")
     for solver, batch_size in (
         ("nesterov", "full"), ("gd", "full"), ("gd", 1), ("gd", 64), ("adam", 64), ("adagrad", 1),
     ):  # fmt: skip
-        yield Rival(f"fastgd/{solver}/{batch_size}", _estimator(solver=solver, batch_size=batch_size))
+        run = _estimator(solver=solver, batch_size=batch_size)
+        yield Rival(f"fastgd/{solver}/{batch_size}", run, every)
 
 
-RIVALS = {rival.name: rival for rival in (*_fastgd_rivals(), *_scipy_rivals(), *_sklearn_rivals())}
+_FAMILIES = _fastgd_rivals, _scipy_rivals, _sklearn_rivals, third_party_rivals
+RIVALS = {rival.name: rival for family in _FAMILIES for rival in family()}
 
 
 def choose(patterns):
-    """Rivals that match one of the patterns: `fastgd`, `scipy/L-BFGS-B`, `*/Objective`; all for None."""
-    if patterns is None:
-        return list(RIVALS.values())
-    chosen = {}
-    for pattern in patterns:
-        found = {name: r for name, r in RIVALS.items() if fnmatchcase(name, pattern) or name.startswith(f"{pattern}/")}
-        if not found:
-            raise SystemExit(f"--solvers: nothing matches {pattern!r}; known: {', '.join(RIVALS)}")
-        chosen |= found
-    return list(chosen.values())
+    return choose_from(RIVALS, patterns)

@@ -106,7 +106,7 @@ def measure(problem, rivals, accuracies, threads=1, seconds=3.0, say=lambda text
             return False
         v = np.append(answer.coef, answer.intercept) if problem.fit_intercept else np.array(answer.coef)
         with np.errstate(all="ignore"):
-            value = float(F.value_and_gradient(v)[0])
+            value = float(F.value(v))
         curve.points.append(Point(budget, value if np.isfinite(value) else np.inf, answer.passes, [taken]))
         problem.optimum = min(problem.optimum, value) if np.isfinite(value) else problem.optimum
         stuck = len(curve.points) >= 4 and len({point.objective for point in curve.points[-4:]}) == 1

@@ -1,22 +1,21 @@
-"""Problems: data by name, the objective in plain NumPy, and its optimum.
+"""Problems: data by name, and the objective in plain NumPy; `optimum.py` solves them.
 
-    F(w, b) = mean of loss(y_i, x_i . w + b) + alpha / 2 |w|^2
+    F(w, b) = mean of loss(y_i, x_i . w + b) + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|^2)
 
 The bench evaluates every answer itself, in float64, with the formulas of this file: no solver is asked how good it is.
 """
 
 import importlib.util
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.optimize
 import scipy.sparse as sp
 
 DATA = Path(os.environ.get("FASTGD_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 EPSILON = 0.1  # of huber and squared_epsilon_insensitive: the estimators' default
-MOST_FOR_NEWTON = 2000  # beyond so many features the Hessian is not formed
 
 
 def _log_loss(y, z):
@@ -74,7 +73,7 @@ CLASSIFICATION = ("log_loss", "squared_hinge", "modified_huber")
 
 @dataclass
 class Problem:
-    """Data, loss and penalty; `optimum` and `constant` (F of the best constant model) once `solve` was called."""
+    """Data, loss and penalty; `optimum` and `constant` (F of the best constant model) once it was solved."""
 
     name: str
     loss: str
@@ -82,9 +81,11 @@ class Problem:
     y: np.ndarray
     alpha: float
     fit_intercept: bool = True
+    l1_ratio: float = 0.0
     optimum: float = np.inf
     constant: float = np.inf
     reference: str = ""
+    deadline: float = np.inf  # of time.perf_counter, for solvers that can be told
 
     @property
     def shape(self):
@@ -94,14 +95,26 @@ class Problem:
     def classification(self):
         return self.loss in CLASSIFICATION
 
+    @property
+    def l1(self):
+        return self.alpha * self.l1_ratio
+
+    @property
+    def l2(self):
+        return self.alpha * (1.0 - self.l1_ratio)
+
     def suboptimality(self, value):
         """(F - F*) / max(F*, 1e-4 F0): relative, with a floor where the optimum is next to nothing."""
         return (value - self.optimum) / max(self.optimum, 1e-4 * self.constant)
 
+    def seconds_left(self):
+        return self.deadline - time.perf_counter()
+
     def describe(self):
         stored = self.X.nnz if sp.issparse(self.X) else self.X.size
         return {
-            "data": self.name, "loss": self.loss, "alpha": self.alpha, "fit_intercept": self.fit_intercept,
+            "data": self.name, "loss": self.loss, "alpha": self.alpha, "l1_ratio": self.l1_ratio,
+            "fit_intercept": self.fit_intercept,
             "n_samples": self.shape[0], "n_features": self.shape[1], "stored": int(stored),
             "storage": "csr" if sp.issparse(self.X) else "dense",
             "optimum": self.optimum, "constant": self.constant, "reference": self.reference,
@@ -109,7 +122,10 @@ class Problem:
 
 
 class PlainObjective:
-    """F in NumPy and SciPy, as one would write it for `scipy.optimize.minimize`; the unknowns are [w, b]."""
+    """F in NumPy and SciPy, as one would write it for `scipy.optimize.minimize`; the unknowns are [w, b].
+
+    `value` is the whole F; the rest is its smooth part, without the L1 norm.
+    """
 
     def __init__(self, problem):
         self.problem, self.passes, self._at = problem, 0, None
@@ -122,29 +138,39 @@ class PlainObjective:
         d = self.problem.shape[1]
         return v[:d], v[d] if self.problem.fit_intercept else 0.0
 
+    def value(self, v):
+        smooth, _ = self.value_and_gradient(v)
+        return smooth + self.problem.l1 * np.abs(self.split(v)[0]).sum()
+
     def value_and_gradient(self, v):
         p = self.problem
+        self._check_deadline()
         coef, intercept = self.split(v)
         z = p.X @ coef + intercept
         value, derivative = self.loss(p.y, z)
         self._at = v.copy(), z, None
         derivative /= p.y.size
         gradient = np.empty_like(v)
-        gradient[: coef.size] = p.X.T @ derivative + p.alpha * coef
+        gradient[: coef.size] = p.X.T @ derivative + p.l2 * coef
         gradient[coef.size :] = derivative.sum()
         self.passes += 1
-        return value.mean() + 0.5 * p.alpha * (coef @ coef), gradient
+        return value.mean() + 0.5 * p.l2 * (coef @ coef), gradient
 
     def hessian_product(self, v, direction):
         p = self.problem
+        self._check_deadline()
         curvature = self._curvature(v)
         coef, intercept = self.split(direction)
         change = curvature * (p.X @ coef + intercept)
         product = np.empty_like(direction)
-        product[: coef.size] = p.X.T @ change + p.alpha * coef
+        product[: coef.size] = p.X.T @ change + p.l2 * coef
         product[coef.size :] = change.sum()
         self.passes += 1
         return product
+
+    def _check_deadline(self):
+        if self.problem.seconds_left() < 0.0:
+            raise TimeoutError("interrupted")
 
     def hessian(self, v):
         p, curvature = self.problem, self._curvature(v)
@@ -153,7 +179,7 @@ class PlainObjective:
         inner = p.X.T @ weighted
         H = np.empty((d + 1, d + 1))
         H[:d, :d] = inner.toarray() if sp.issparse(inner) else inner
-        H[np.arange(d), np.arange(d)] += p.alpha
+        H[np.arange(d), np.arange(d)] += p.l2
         H[d, :d] = H[:d, d] = weighted.sum(axis=0)
         H[d, d] = curvature.sum()
         return H[: v.size, : v.size]
@@ -167,48 +193,6 @@ class PlainObjective:
         if curvature is None:
             self._at = at, z, CURVATURES[p.loss](p.y, z) / p.y.size
         return self._at[2]
-
-
-def solve(problem):
-    """Fill in `constant` and `optimum`: Newton with a line search, or L-BFGS and then Newton-CG where d is large."""
-    F = PlainObjective(problem)
-    of_constant = scipy.optimize.minimize_scalar(lambda b: F.loss(problem.y, np.full(problem.y.size, b))[0].mean())
-    problem.constant = float(of_constant.fun if problem.fit_intercept else F.value_and_gradient(F.start())[0])
-    if problem.shape[1] <= MOST_FOR_NEWTON:
-        v, problem.reference = _newton(F, F.start()), "Newton"
-    else:
-        options = {"maxiter": 3000, "maxfun": 6000, "ftol": 0.0, "gtol": 1e-12}
-        v = scipy.optimize.minimize(F.value_and_gradient, F.start(), jac=True, method="L-BFGS-B", options=options).x
-        polish = {"maxiter": 30, "xtol": 1e-14}
-        v = scipy.optimize.minimize(
-            F.value_and_gradient, v, jac=True, hessp=F.hessian_product, method="Newton-CG", options=polish
-        ).x
-        problem.reference = "L-BFGS, then Newton-CG"
-    problem.optimum, gradient = F.value_and_gradient(v)
-    if problem.alpha > 0.0:
-        gap = gradient @ gradient / (2.0 * problem.alpha)
-        problem.reference += (
-            f", proved to {problem.suboptimality(problem.optimum + gap):.0e} by |gradient|^2 / (2 alpha)"
-        )
-
-
-def _newton(F, v, most=200):
-    value, gradient = F.value_and_gradient(v)
-    for _ in range(most):
-        H = F.hessian(v)
-        # Columns of very different scales: to unit diagonal first.
-        scale = 1.0 / np.sqrt(np.maximum(H.diagonal(), 1e-300))
-        step = scale * np.linalg.lstsq(scale[:, None] * H * scale, scale * gradient)[0]
-        length = 1.0
-        while length > 1e-8:
-            new_value, new_gradient = F.value_and_gradient(v - length * step)
-            if new_value <= value - 1e-4 * length * (gradient @ step):
-                break
-            length *= 0.5
-        if not new_value < value:
-            return v
-        v, value, gradient = v - length * step, new_value, new_gradient
-    return v
 
 
 def make_problem(data, loss, alpha=None, fit_intercept=True, scale=False, rows=None):
@@ -244,8 +228,8 @@ def signs(y):
     return np.where(y == chosen, 1.0, -1.0)
 
 
-def load(data):
-    """X and y of `sklearn:NAME`, of a name in the data folder, or of a .npz or svmlight file."""
+def load(data, **options):
+    """X and y of `sklearn:NAME`, of a name in the data folder (with options), or of a .npz or svmlight file."""
     if data.startswith("sklearn:"):
         import sklearn.datasets
 
@@ -262,7 +246,7 @@ def load(data):
     if loader is None:
         raise SystemExit(f"no file {data!r}, and no load.py in the data folder (set FASTGD_DATA, or use sklearn:NAME)")
     try:
-        return loader(data)[:2]
+        return loader(data, **options)[:2]
     except KeyError as error:
         raise SystemExit(str(error.args[0])) from error
 

@@ -12,6 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 PACKAGES = ("fastgd", "numba", "numpy", "scipy", "scikit-learn")
+RIVALS = ("celer", "cyanure", "glum", "liblinear-official", "scikit-learn-intelex", "skglm", "snapml")
 
 
 def progress(text):
@@ -31,6 +32,7 @@ def machine():
         "processor": kinds[0] if kinds else platform.processor() or platform.machine(), "cores": cores,
         "system": platform.system(), "python": platform.python_version(), "blas": sorted(blas),
         **{name: _version(name) for name in PACKAGES},
+        **{name: version for name in RIVALS if (version := _version(name))},
     }  # fmt: skip
 
 
@@ -38,7 +40,7 @@ def _version(package):
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return __import__(package).__version__  # run from a checkout
+        return __import__(package).__version__ if package == "fastgd" else None  # run from a checkout
 
 
 def columns(rows, header):

@@ -18,15 +18,16 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from fastgd.blocks import map_ranges
 from fastgd.constant_model import lowest_shift
 from fastgd.coordinates import typical_curvature
-from fastgd.kernels import passes
+from fastgd.decrement import decrement_bound, longest_row, product_bound, stretched_bound
 from fastgd.losses import Perceptron
 from fastgd.objective import LARGEST, SUM, SUM_OF_SQUARES
 
 # A curvature matrix takes about d/2 passes' worth of arithmetic; beyond this many it is never worth a certificate.
 WIDEST_MATRIX = 1500
+# A rough r that is too large by less than this is mended by the next Newton step, which brings the decrement down more.
+HOPELESS = 100.0
 EPS = float(np.finfo(float).eps)
 
 
@@ -73,14 +74,13 @@ class Certifier:
 
     # Half the decrement with a factor from elsewhere in space is taken this many times: curvature falls on the way.
     CAUTION = 4.0
-    # A proof by products: the share of r^2 or lambda^2 that may be slack, and the most products it may take.
-    SLACK, MOST_PRODUCTS = 0.1, 200
     NEWTON_STEPS = 4
 
     def __init__(self, objective, factor=None):
         self.objective = objective
         self._factor, self._rough = factor, True
         self._tried_at, self._products, self._wait = 0.0, 10.0, 0.0
+        self._known, self._known_reach = None, np.inf
 
     @property
     def decrement_applies(self):
@@ -142,7 +142,8 @@ class Certifier:
         """
         before = self.objective.passes
         if self.wide:
-            bound = self._product_proof(v, gradient, enough)
+            found = product_bound(self.objective, v, gradient, enough)
+            bound = Bound(found, "proof") if found < np.inf else NO_BOUND
         else:
             bound = self._curvature_proof(v, value, gradient, enough)
         self._tried_at = self.objective.passes
@@ -150,6 +151,40 @@ class Certifier:
         # A try that failed is not repeated before twice its passes went by, the next one not before four times.
         self._wait = 2.0 * max(self._wait, self._products) if bound.value > enough else 0.0
         return bound
+
+    def from_known(self, known, v, gradient, enough):
+        """Bound from `known`, a curvature matrix and the point nearby, the anchor, where it is exact.
+
+        On the way s = v - anchor each row's curvature falls by a factor of at most exp(-c), c = M max_i |x_i . s|
+        <= r |s|_H: norms in the inverse curvature at v are at most exp(c / 2) times those at the anchor.  r is bounded
+        by the longest row and the penalty; where that is hopeless, it is computed, for one pass.
+        """
+        factor, anchor = known
+        F, decrement = self.objective, factor.norm_of(gradient)
+        if not (self.decrement_applies and factor.full):
+            return NO_BOUND
+        if F.loss.self_concordance == 0.0 or decrement == 0.0:
+            return Bound(0.5 * decrement**2, "proof")
+        if self._known is not factor:
+            self._known, self._known_reach = factor, self._rough_reach(factor)
+        moved = 0.0 if v is anchor else factor.norm(v - anchor)
+        bound = stretched_bound(decrement, self._known_reach, moved)
+        likely = np.exp(min(moved, 50.0)) * 0.6 * decrement**2 <= enough
+        if bound > enough and likely and self._known_reach * max(decrement, moved) > HOPELESS:
+            self._known_reach = F.loss.self_concordance * longest_row(F, factor.root())
+            bound = stretched_bound(decrement, self._known_reach, moved)
+        return Bound(bound, "proof") if bound < np.inf else NO_BOUND
+
+    def _rough_reach(self, factor):
+        """M max_i |(x_i, 1)|_{H^-1} from the longest row and H >= l2, the intercept eliminated."""
+        F = self.objective
+        if F.l2 == 0.0:
+            return np.inf
+        longest, corner = np.sqrt(F.moments()[1][0]), 0.0
+        if F.fit_intercept:
+            corner = 1.0 / factor.border[-1]
+            longest += float(np.linalg.norm(factor.border[:-1])) * corner
+        return F.loss.self_concordance * np.sqrt(longest**2 / F.l2 + corner)
 
     def centered(self, v):
         """`v` with the best intercept for its coefficients, which the duality gap needs.  One pass."""
@@ -194,12 +229,12 @@ class Certifier:
         F = self.objective
         n_coef = F.n_features * F.n_predictions
         coef = v[:n_coef]
-        slope = gradient[:n_coef] - F.l2 * coef
+        slope = gradient[:n_coef] if F.l2 == 0.0 else gradient[:n_coef] - F.l2 * coef
         if F.l2 > 0.0:
             return self._gap_with_l2(coef, slope)
         # A dual point scaled by c <= 1 has loss*(c a) <= c loss*(a) - (1 - c) inf loss.
         conjugate = float(coef @ slope) - smooth_value
-        largest = float(np.abs(slope).max(initial=0.0))
+        largest = max(float(slope.max(initial=0.0)), -float(slope.min(initial=0.0)))
         share = min(1.0, F.l1 / largest) if largest > 0.0 else 1.0
         if share < 1.0 and F.loss.infimum == -np.inf:
             return np.inf
@@ -235,7 +270,7 @@ class Certifier:
             return Bound(0.5 * decrement**2, "proof")
         reach = concordance * np.sqrt(F.moments()[1][0] / F.l2) if F.l2 > 0.0 and not F.fit_intercept else np.inf
         if reach * decrement > 0.5:
-            reach = concordance * self._longest_row()
+            reach = concordance * longest_row(F, self._factor)
         bound = Bound(decrement_bound(decrement, reach), "proof") if reach * decrement < 1.0 else NO_BOUND
         # Not enough yet, but not far: what is proved about the minimum serves the points to come.
         hopeless = 0.0 < enough < 0.02 * decrement**2
@@ -291,72 +326,6 @@ class Certifier:
                     return False
         return True
 
-    def _longest_row(self):
-        """Greatest |(x_i, 1)| in the norm of the inverse curvature.  One pass."""
-        F = self.objective
-        d = F.n_features
-        inverse = self._factor @ self._factor.T
-        cross = inverse[:d, d] if F.fit_intercept else np.zeros(d)
-        corner = float(inverse[d, d]) if F.fit_intercept else 0.0
-        largest = np.zeros((F.cuts.size - 1, 2))
-        table = np.ascontiguousarray(inverse[:d, :d])
-        roots = np.sqrt(np.diag(table))
-
-        def work(first, last):
-            passes.largest_norm(F.rows, F.samples, table, cross, corner, roots, F.cuts, first, last, largest)
-
-        map_ranges(work, F.cuts.size - 1, F.n_threads)
-        F.passes += 1.0
-        # The terms of a row's norm cancel where columns are far from 0: their rounding counts.
-        norm, terms = largest.max(axis=0)
-        return float(np.sqrt(norm + 4.0 * EPS * (terms + np.sqrt(corner)) ** 2))
-
-    def _product_proof(self, v, gradient, enough):
-        """Bound from products with the curvature: both r and lambda from above, the latter by conjugate gradients.
-
-        With H >= l2, any p and e = g - H p:  lambda^2 <= 2 g.p - p.H p + |e|^2 / l2.  An intercept is eliminated
-        first, H_b = H e_b being one product: the Schur complement S of H_bb is >= l2 as well, and
-        r^2 <= M^2 (1 / H_bb + max_i |x_i - h / H_bb|^2 / l2).
-        """
-        F = self.objective
-        moments, norms = F.moments()
-        d, longest = F.n_features, np.sqrt(norms[0])
-        target, known, corner, centers = gradient[:d], 0.0, 0.0, np.zeros(d)
-        curvature = typical_curvature(F.loss)
-        if F.fit_intercept:
-            column = F.hessian_product(v, np.r_[np.zeros(d), 1.0])
-            corner = curvature = float(column[d])
-            if not corner > 0.0:
-                return NO_BOUND
-            centers = column[:d] / corner
-            target = target - centers * gradient[d]
-            known, longest = gradient[d] ** 2 / corner, longest + float(np.linalg.norm(centers))
-        squared_reach = longest**2 / F.l2 + (1.0 / corner if corner > 0.0 else 0.0)
-        reach = F.loss.self_concordance * np.sqrt(squared_reach)
-        variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
-        shrink = 1.0 / (curvature * variance + F.l2)
-        move, rest = np.zeros(d), target.copy()
-        direction = shrink * rest
-        height, best = float(rest @ direction), NO_BOUND
-        for _ in range(self.MOST_PRODUCTS):
-            proved = known + float(move @ (target + rest))
-            slack = float(rest @ rest) / F.l2
-            decrement = np.sqrt(proved + slack)
-            if reach * decrement < 1.0:
-                best = min(best, Bound(decrement_bound(decrement, reach), "proof"))
-            hopeless = reach**2 * proved >= 1.0 or (enough > 0.0 and 0.5 * proved > enough)
-            if best.value <= enough or hopeless or slack <= self.SLACK * proved or height <= 0.0:
-                break
-            product = F.hessian_product(v, np.r_[direction, 0.0] if F.fit_intercept else direction)
-            curved = product[:d] - centers * product[d] if F.fit_intercept else product
-            step = height / float(direction @ curved)
-            move += step * direction
-            rest -= step * curved
-            scaled = shrink * rest
-            before, height = height, float(rest @ scaled)
-            direction = scaled + (height / before) * direction
-        return best
-
     def _diagonal_estimate(self, gradient):
         """Half the squared decrement if the columns were uncorrelated: a hint, no bound."""
         F = self.objective
@@ -368,17 +337,3 @@ class Certifier:
     def _solve(self, gradient):
         assert self._factor is not None
         return self._factor @ (self._factor.T @ gradient)
-
-
-def decrement_bound(decrement, reach):
-    """[(1 - x) ln(1 - x) + x] / reach^2 with x = reach * decrement < 1; decrement^2 / 2 as x goes to 0.
-
-    Examples
-    --------
-    >>> round(decrement_bound(0.1, 1e-9), 6), round(decrement_bound(0.1, 5.0), 6)
-    (0.005, 0.006137)
-    """
-    x = reach * decrement
-    if x < 1e-4:
-        return 0.5 * decrement**2 * (1.0 + x / 3.0 + x * x)
-    return float(((1.0 - x) * np.log1p(-x) + x) / reach**2)

@@ -21,6 +21,8 @@ DIVERGED = 1e10
 # A certificate at the end may take this share of the run's passes, less if no tolerance asks for it, or so many
 # operations (20 ms).
 ASKED_SHARE, UNASKED_SHARE, UNASKED_WORK = 2.0, 0.1, 2e7
+# A solver that keeps a bound of its own tells when it is nearly done: until then checks begin at this turn.
+FIRST_LOOK = 8
 
 
 class DivergenceError(ValueError, FloatingPointError):
@@ -104,8 +106,11 @@ class Descent:
         self.constant, self.constant_value = best_constant(self.objective)
         if self.tol is not None:
             self.rules.insert(0, Tolerance(self.tol))
-        self.every_turn = solver.exact or any("every_turn" in rule.needs for rule in self.rules)
+        self.watched = any("every_turn" in rule.needs for rule in self.rules)
+        self.every_turn = solver.exact or self.watched
         self.wants_loss = any("loss" in rule.needs for rule in self.rules)
+        others = [rule for rule in self.rules if not isinstance(rule, Tolerance | TimeLimit)]
+        self.asks_for_points = bool(others) or score is not None
         self.time_limit = min((rule.seconds for rule in self.rules if isinstance(rule, TimeLimit)), default=np.inf)
 
     def run(self, state):
@@ -116,7 +121,7 @@ class Descent:
         DivergenceError
             Where an explicit schedule makes the objective explode.
         """
-        self._clock, self._hoped, self._floor = time.perf_counter(), np.inf, -np.inf
+        self._clock, self._hoped, self._floor, self.known = time.perf_counter(), np.inf, -np.inf, None
         self.history, self.best, self.best_scored, self.last = History(), self._remembered(state), None, None
         start_point = state.point.copy()
         reason = StopReason.MAX_ITER
@@ -124,7 +129,13 @@ class Descent:
             for turn in range(1, self.max_iter + 1):
                 self.solver.turn(state)
                 timed_out = time.perf_counter() - self._clock >= self.time_limit
-                if self._due(state, turn == self.max_iter or timed_out):
+                final = turn == self.max_iter or timed_out
+                if not (self.solver.settled(state) or final or self.watched):
+                    # The objective of the sample that the batch is at: a pass over all rows would cost more than it.
+                    self._note(state, state.value, NO_BOUND, np.inf, np.nan)
+                elif not final and self._goes_on(state):
+                    pass
+                elif self._due(state, final):
                     found = self._look(state, start_point)
                     if found is not None:
                         reason = found
@@ -147,11 +158,32 @@ class Descent:
 
     def _due(self, state, final):
         finished = self.tol is not None and self.solver.finished(state)
-        return final or finished or self._regular(state)
+        nearly = self.tol is not None and self.solver.nearly_done(state, self.tol)
+        return final or finished or nearly or self._regular(state)
+
+    def _goes_on(self, state):
+        """Whether value and bound alone tell that no rule ends the run; then the check is noted without the point.
+
+        A solver may take half a pass to compute its point (`Solver.preview`), which most turns can do without.
+        """
+        preview = None if self.asks_for_points else self.solver.preview(state)
+        if preview is None:
+            return False
+        value, bound = preview
+        if bound.kind == "proof":
+            self._floor = max(self._floor, value - bound.value)
+        suboptimality = relative(bound.value, value, self.constant_value)
+        if self.tol is not None and (suboptimality <= self.tol or self.solver.finished(state)):
+            return False
+        if self.on_check is not None and self.on_check(self.history):
+            return False
+        self._note(state, value, bound, suboptimality, np.nan)
+        return True
 
     def _regular(self, state):
         """Whether a check is due at this turn however long the run is."""
-        return self.every_turn or state.turn & (state.turn - 1) == 0
+        first = FIRST_LOOK if self.solver.proves and self.tol is not None else 1
+        return self.every_turn or (state.turn >= first and state.turn & (state.turn - 1) == 0)
 
     def _look(self, state, start_point):
         """One check: evaluate the answer, bound it, note it, ask the rules."""
@@ -164,6 +196,8 @@ class Descent:
             self._diverged(state, value, start_point)
             late = (rule.check(self.history) for rule in self.rules if isinstance(rule, TimeLimit))
             return next((reason for reason in late if reason is not None), None)
+        self.known = self.solver.known_curvature(state)
+        self._floor = max(self._floor, self.solver.lower_bound(state))
         check = self._certified(_Check(v, value, smooth, gradient), final=False)
         check.score = self.score(check.point) if self.score is not None else np.nan
         loss = value - F.penalty_value(v) if self.wants_loss else np.nan
@@ -185,7 +219,7 @@ class Descent:
             return StopReason.PLATEAU
         if self.on_check is not None and self.on_check(self.history):
             return StopReason.CALLBACK
-        if self._regular(state):  # else k turns and m more would not be k + m turns
+        if self._regular(state) and self.solver.settled(state):  # else k turns and m more would not be k + m turns
             # The constant model may be the optimum: what noise adds to it is no reason to step back.
             limit = self._reference * (1.0 + 0.5 * (self.tol or 0.0))
             self.solver.review(state, check.objective, self._constant_point(), limit)
@@ -214,6 +248,8 @@ class Descent:
         self._bound(check, certifier.cheap(check.point, check.smooth, check.gradient))
         # What was proved at an earlier point holds for all: F* >= F - bound there.
         self._bound(check, Bound(max(check.objective - self._floor, EPS * abs(check.objective)), "proof"))
+        if self.known is not None and check.suboptimality > (self.tol or 0.0):
+            self._bound(check, certifier.from_known(self.known, check.point, check.gradient, self._enough(check)))
         if check.suboptimality > (self.tol or 0.0) and self._centering_pays(check, final):
             v = certifier.centered(check.point)
             smooth, gradient = F.smooth_and_gradient(v)
@@ -238,10 +274,13 @@ class Descent:
         return reason if check.suboptimality >= 1.0 else None
 
     def _prove(self, check):
-        enough = np.inf
-        if self.tol is not None:
-            enough = self.tol * max(check.objective / (1.0 + self.tol), 1e-4 * self.constant_value)
-        self._bound(check, self.certifier.prove(check.point, check.objective, check.gradient, enough))
+        self._bound(check, self.certifier.prove(check.point, check.objective, check.gradient, self._enough(check)))
+
+    def _enough(self, check):
+        """The bound that tol asks for; without one the first bound there is."""
+        if self.tol is None:
+            return np.inf
+        return self.tol * max(check.objective / (1.0 + self.tol), 1e-4 * self.constant_value)
 
     def _bound(self, check, bound):
         if bound.value < check.bound.value:
@@ -275,6 +314,8 @@ class Descent:
                 return False
             share = UNASKED_SHARE if self.tol is None else ASKED_SHARE
             return cost <= max(share * spent, 2.0) or cost * F.row_length * F.n_samples <= UNASKED_WORK
+        if self.solver.keeps_curvature:
+            return False
         worth = certifier.worth_proving(check.objective, check.gradient, self.tol, self.constant_value)
         return worth and (self.solver.exact or cost <= 0.2 * spent)
 
@@ -340,23 +381,3 @@ class Descent:
             if chosen.objective == self.history["objective"][-1]:
                 self.history["bound"][-1] = chosen.bound.value
                 self.history["suboptimality"][-1] = chosen.suboptimality
-
-
-def ending(result, tol, max_iter):
-    """How far a run that did not converge got, how fast it was closing in, and what to change: one sentence each."""
-    history, value = result.history, f"the objective {result.objective:.6g}"
-    # A bound of more than F itself says no more than that losses are not negative.
-    if result.suboptimality < 1.0:
-        how_far = f"{value} is proved to be within {result.suboptimality:.2g} (relative) of the optimum, tol is {tol:g}"
-    else:
-        how_far = f"{value} has no useful bound on its distance to the optimum, tol is {tol:g}"
-    half, fall = len(history) // 2, ""
-    if half >= 1:
-        before, after = history["objective"][half - 1], history["objective"][-1]
-        share = max(before - after, 0.0) / max(abs(after), 1e-300)
-        fall = f"; over the last half of the checks it fell by {share:.2g} (relative)"
-    change = {
-        StopReason.TIME: "raise max_time or tol",
-        StopReason.INTERRUPTED: "fit again to go on",
-    }.get(result.reason, f"raise max_iter (it was {max_iter}) or tol, or scale the columns of X")
-    return f"Stopped because {result.reason.value}: {how_far}{fall}. To get further, {change}."

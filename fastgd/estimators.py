@@ -9,6 +9,7 @@ from fastgd.gd_estimator import GDEstimator, whole_or_nothing
 from fastgd.labels import targets_of, with_class_weight
 from fastgd.losses import VectorLoss
 from fastgd.parameters import check_parameters
+from fastgd.plan import takes_chunks
 
 
 def _gives_probabilities(estimator):
@@ -152,6 +153,7 @@ class GDClassifier(ClassifierMixin, GDEstimator):
         self.max_time = max_time
         self.stop = stop
 
+    @available_if(takes_chunks)
     @whole_or_nothing
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """One epoch over these rows, from the model as it is.
@@ -335,6 +337,7 @@ class GDRegressor(RegressorMixin, GDEstimator):
         self.max_time = max_time
         self.stop = stop
 
+    @available_if(takes_chunks)
     @whole_or_nothing
     def partial_fit(self, X, y, sample_weight=None):
         """One epoch over these rows, from the model as it is; parameters and errors as in `fit`."""

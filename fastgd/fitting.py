@@ -7,12 +7,13 @@ import numpy as np
 import threadpoolctl
 
 from fastgd.blocks import map_ranges
+from fastgd.builder import make_solver
 from fastgd.certificate import provable
 from fastgd.constant_model import best_constant
 from fastgd.descent import DIVERGED, Descent, DivergenceError
 from fastgd.kernels.coefficients import shifted_sums
 from fastgd.objective import Objective
-from fastgd.plan import make_plan, make_solver
+from fastgd.plan import make_plan
 from fastgd.samples import WeightedSamples
 from fastgd.stopping import Extrapolated, History, NoMistakes, Plateau, StopReason, TimeLimit, Validation
 
@@ -263,7 +264,7 @@ def _rules(task, plan, solver):
     elif tol is not None and task.loss.name == "perceptron" and settings.learning_rate == "auto":
         rules.append(NoMistakes())
     elif tol is not None:
-        if not (solver.exact and provable(solver.objective)):
+        if not (solver.proves or (solver.exact and provable(solver.objective))):
             rules.append(Extrapolated(tol))
         if not solver.adapts and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))

@@ -12,16 +12,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgd.blocks import count_threads
-from fastgd.descent import ending
 from fastgd.fitting import Task, advance_targets, fit_targets
 from fastgd.losses import VectorLoss
-from fastgd.objective import find_loss, find_penalty
+from fastgd.named import find_loss, find_penalty
 from fastgd.parameters import check_parameters
 from fastgd.plan import Settings
 from fastgd.progress import printer
 from fastgd.rows import as_rows, check_structure
 from fastgd.samples import as_offset, as_samples, as_weights
-from fastgd.stopping import StopReason, user_rules
+from fastgd.stopping import StopReason, ending, user_rules
 from fastgd.validation import Holdout
 
 MAX_SEED = np.iinfo(np.int32).max

@@ -5,19 +5,26 @@
 Solvers, certificates and SciPy's optimisers are all handed this object.
 """
 
+import copy
 import numbers
 
 import numpy as np
 
 from fastgd.blocks import chunk_length, count_threads, cut, map_ranges
+from fastgd.gram import add_gram
 from fastgd.kernels import coefficients, passes
-from fastgd.losses import Loss, VectorLoss
-from fastgd.penalties import ElasticNet, NoPenalty, Penalty
+from fastgd.losses import VectorLoss
+from fastgd.named import find_loss, find_penalty
 from fastgd.rows import as_rows
 from fastgd.samples import as_samples
 
 # Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
 NARROW = 128
+# Rows that are sampled together: a dense kernel reads eight at once, and one row alone would waste most of a page.
+GROUP = 8
+NOTHING = np.empty(0)
+# A block of a curvature matrix is worth its start where it holds so many values.
+LEAST_PER_BLOCK = 20_000
 # Rows of the array that `Objective.moments` returns.
 SUM, SUM_OF_SQUARES, LARGEST, NONZEROS = range(4)
 
@@ -99,11 +106,16 @@ class Objective:
         narrow = self.n_features <= NARROW
         self.n_nonzeros = self.n_samples * self.n_features if narrow else rows.nonzeros()
         self.cuts = cut(self.n_samples, self.n_nonzeros, self.n_features * self.n_predictions)
+        self.ranges = np.stack([self.cuts[:-1], self.cuts[1:]], axis=1)
+        self.range_cuts, self.share, self.whole = np.arange(self.cuts.size), 1.0, None
         self._chunk = chunk_length(rows, self.n_features * self.n_predictions)
-        shares = (0.0, 0.0) if self.alpha == 0.0 else penalty.shares
+        self._set_shares()
+        self._moments = None
+
+    def _set_shares(self):
+        shares = (0.0, 0.0) if self.alpha == 0.0 else self.penalty.shares
         self.elastic = shares is not None
         self.l1, self.l2 = (self.alpha * share for share in shares) if shares is not None else (0.0, 0.0)
-        self._moments = None
 
     @property
     def smooth(self):
@@ -172,29 +184,34 @@ class Objective:
         n_coef = self._n_coef
         product[:n_coef] += self.l2 * p[:n_coef]
         if not self.elastic and self.penalty.smooth:
-            product[:n_coef] += self._penalty_product(v[:n_coef], p[:n_coef])
+            product[:n_coef] += self.penalty_curvature(v) * p[:n_coef]
         return product
 
-    def loss_and_gradient(self, v):
+    def loss_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
         """Mean loss, without the penalty, and its gradient at `v`: one pass."""
         coef, intercept = self.split(v)
         coef = np.ascontiguousarray(coef)
-        totals = np.zeros(self.cuts.size - 1)
+        totals = np.zeros(self.range_cuts.size - 1)
         gradients = np.zeros((totals.size, *self._shape()))
 
         def work(first, last):
-            data = self.rows, self.samples, self.loss, coef, intercept, self.cuts, first, last
+            data = self.rows, self.samples, self.loss, coef, intercept
             if self.vector:
-                passes.vector_loss_and_gradient(*data, totals, gradients)
+                passes.vector_loss_and_gradient(*data, self.cuts, first, last, totals, gradients)
             else:
-                passes.loss_and_gradient(*data, self._chunk, totals, gradients)
+                where = self.ranges, self.range_cuts, first, last, self._chunk
+                passes.loss_and_gradient(*data, *where, totals, gradients, curvatures, floor)
 
         self._map(work)
         return float(totals.sum()) / self.n_active, self._trim(gradients.sum(axis=0) / self.n_active)
 
-    def smooth_and_gradient(self, v):
-        """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient: one pass."""
-        value, gradient = self.loss_and_gradient(v)
+    def smooth_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
+        """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient: one pass.
+
+        `curvatures`, (n_samples,), is filled with weight * curvature of each row's loss, at least
+        min(derivative^2 / value, `floor`).
+        """
+        value, gradient = self.loss_and_gradient(v, curvatures, floor)
         coef = _vector(v)[: self._n_coef]
         if self.elastic:
             value += 0.5 * self.l2 * float(coef @ coef)
@@ -276,6 +293,45 @@ class Objective:
         matrix[np.arange(d), np.arange(d)] += self.l2
         return matrix[: self.size, : self.size]
 
+    def gram(self, curvatures):
+        """Mean of curvatures[i] (x_i, 1)(x_i, 1)' plus L2, (size, size): the curvature of F.  One pass.
+
+        What `smooth_and_gradient` filled at a point gives the second derivative there.  It costs about
+        `row_length` / 2 passes' worth of arithmetic, a tenth of that where X is dense.
+        """
+        d = self.n_features
+        most = min(4_000_000 // (d + 1) ** 2, int(self.share * self.rows.stored()) // LEAST_PER_BLOCK)
+        n_blocks = min(self.range_cuts.size - 1, max(1, most))
+        cuts = self.range_cuts[(np.arange(n_blocks + 1) * (self.range_cuts.size - 1)) // n_blocks]
+        matrices, length = np.zeros((n_blocks, d + 1, d + 1)), self.row_length
+
+        self._map(lambda a, b: add_gram(self.rows, curvatures, self.ranges, cuts, a, b, matrices, length), n_blocks)
+        matrix = matrices.sum(axis=0) / self.n_active
+        matrix = np.tril(matrix) + np.tril(matrix, -1).T
+        matrix[np.arange(d), np.arange(d)] += self.l2
+        return matrix[: self.size, : self.size]
+
+    def part(self, chosen, alpha):
+        """The objective on some of the groups of `GROUP` rows in a row, with an `alpha` of its own.
+
+        Its passes count as shares of a pass of this one.
+
+        Parameters
+        ----------
+        chosen : ndarray of int
+            Numbers of the groups, in increasing order.
+        alpha : float
+        """
+        part = copy.copy(self)
+        part.whole, part.alpha = self, float(alpha)
+        part.ranges = np.stack([GROUP * chosen, np.minimum(GROUP * (chosen + 1), self.n_samples)], axis=1)
+        n_rows = int((part.ranges[:, 1] - part.ranges[:, 0]).sum())
+        part.share, part.passes = n_rows / self.n_samples, 0.0
+        part.range_cuts = cut(chosen.size, int(self.n_nonzeros * part.share), self.n_features * self.n_predictions)
+        part.n_active = self.samples.total_weight(part.ranges)
+        part._set_shares()
+        return part
+
     def moments(self):
         """Weighted means of x and x^2, greatest |x| and share of nonzeros of each column, (4, d), and three norms.
 
@@ -290,6 +346,11 @@ class Objective:
             moments[LARGEST] = table[:, LARGEST].max(axis=0)
             self._moments = moments, np.r_[norms[:, :2].max(axis=0), norms[:, 2].sum() / self.n_active]
         return self._moments
+
+    @property
+    def has_moments(self):
+        """Whether the moments have been computed."""
+        return self._moments is not None
 
     @property
     def row_length(self):
@@ -321,39 +382,20 @@ class Objective:
         total = coefficients.penalty_sum(self.penalty, self._table(coef), derivative)
         return self.alpha * total, self.alpha * derivative.ravel()
 
-    def _penalty_product(self, coef, direction):
-        """Second derivative of the penalty, which is diagonal, by central differences, times `direction`."""
+    def penalty_curvature(self, v):
+        """Second derivative of a smooth penalty, which is diagonal, by central differences."""
+        coef = _vector(v)[: self._n_coef]
         step = 1e-6 * np.maximum(1.0, np.abs(coef))
         ahead, behind = self._penalty_sum(coef + step)[1], self._penalty_sum(coef - step)[1]
-        return (ahead - behind) / (2.0 * step) * direction
+        return (ahead - behind) / (2.0 * step)
 
     def _map(self, work, n_blocks=None):
         n_threads = min(self.n_threads, 1 + self.rows.stored() // 100_000)
-        map_ranges(work, self.cuts.size - 1 if n_blocks is None else n_blocks, n_threads)
-        self.passes += 1.0
+        map_ranges(work, self.range_cuts.size - 1 if n_blocks is None else n_blocks, n_threads)
+        self.passes += self.share
+        if self.whole is not None:
+            self.whole.passes += self.share
 
 
 def _vector(v):
     return np.ravel(np.asarray(v, dtype=np.float64))
-
-
-def find_loss(loss, **fields):
-    """Component of a loss given as a string or a component; `fields` are what a string's class takes of them."""
-    if isinstance(loss, Loss | VectorLoss):
-        return loss
-    if not isinstance(loss, str):
-        raise ValueError(f"loss must be a string or a Loss or VectorLoss component, got {loss!r}")
-    found = Loss.named(loss)
-    return found(**{name: value for name, value in fields.items() if name in found.__annotations__})
-
-
-def find_penalty(penalty, l1_ratio=0.15):
-    """Component of a penalty given as a string, None or a component."""
-    if isinstance(penalty, Penalty):
-        return penalty
-    if penalty is None:
-        return NoPenalty()
-    if not isinstance(penalty, str):
-        raise ValueError(f"penalty must be a string, None or a Penalty component, got {penalty!r}")
-    found = Penalty.named(penalty)
-    return found(l1_ratio) if found is ElasticNet else found()

@@ -1,29 +1,25 @@
 """The plan: which solver, which batch, which steps and which end, with the reasons in words.
 
-`auto` looks at the loss for now: accelerated descent on all rows where the loss has a derivative, averaged one-row
-descent where it has corners, and the perceptron's own rule.
+`auto` follows measured constants: rows n, columns d, nonzeros of a row, what loss and penalty are like, and what a
+pass, a curvature matrix and an update cost in terms of each other.  It never looks at a clock.
 """
 
 from dataclasses import dataclass, field
 
 from fastgd.batches import rows_per_update
+from fastgd.costs import curvature_cost, growth_pays, newton_pays
 from fastgd.losses import Perceptron
-from fastgd.rules import Gd, Pa1, Pa2, Rule, Scheduled
-from fastgd.schedules import LEARNING_RATES, make_schedule
-from fastgd.solvers.accelerated import Accelerated
-from fastgd.solvers.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.full_batch import (
-    AveragedFullBatch,
-    BackingOff,
-    LineSearch,
-    Patience,
-    ScheduledFullBatch,
-    Subgradient,
-)
-from fastgd.solvers.self_tuned import SelfTuned
-from fastgd.solvers.stochastic import Stochastic
+from fastgd.rules import Gd, Rule
+from fastgd.schedules import LEARNING_RATES
 
-LEGAL = "solver 'auto' or one of {rules} (or a Rule) with batch_size 'full', a number of rows, a fraction or 'auto'"
+# What each solver that finds its own steps takes as batch_size, the first where none is given.
+BATCHES = {
+    "lbfgs": ("full", "growing"),
+    "newton": ("full", "growing"),
+    "saga": ("auto", "growing"),
+    "svrg": ("auto", "growing"),
+    "sdca": (1,),
+}
 
 
 @dataclass(frozen=True)
@@ -42,8 +38,8 @@ class Plan:
     reasons: tuple[str, ...] = field(default=())
 
     def __str__(self):
-        rows = (
-            "all rows" if self.batch_size == "full" else f"{self.batch_size} row{'s' if self.batch_size != 1 else ''}"
+        rows = {"full": "all rows", "growing": "a growing number of rows", "auto": "a few rows", 1: "1 row"}.get(
+            self.batch_size, f"{self.batch_size} rows"
         )
         text = f"{self.solver} on {rows} per update, learning rate {self.learning_rate}"
         return f"{text}: {'; '.join(self.reasons)}." if self.reasons else f"{text}."
@@ -66,7 +62,7 @@ class Settings:
 
 
 def make_plan(settings, objective, streaming=False):
-    """Plan and rule for these settings and data.
+    """Plan and rule for these settings and data; the rule is None for solvers that are not one.
 
     Parameters
     ----------
@@ -78,93 +74,131 @@ def make_plan(settings, objective, streaming=False):
     Returns
     -------
     plan : Plan
-    rule : Rule
+    rule : Rule or None
 
     Raises
     ------
     ValueError
         For pairs that are not legal; the message lists those that are.
     """
-    batch = rows_per_update(settings.batch_size, objective.n_active)
-    rate = settings.learning_rate
+    rate, solver = settings.learning_rate, settings.solver
     if rate not in LEARNING_RATES:
         raise ValueError(f"learning_rate must be one of {', '.join(map(repr, LEARNING_RATES))}, got {rate!r}")
-    solver, reasons = settings.solver, []
-    one_row_rate = rate in ("pa1", "pa2")
-    if isinstance(objective.loss, Perceptron) and solver == "auto":
-        solver, reasons = (
-            "gd",
-            ["the perceptron is an online rule: one row at a time, until an epoch brings no mistake"],
-        )
-        batch = 1 if batch == "auto" else batch
-        rate = "constant" if rate == "auto" else rate
-    elif solver == "auto" and (streaming or one_row_rate):
-        solver, reasons = "gd", ["rows come in chunks" if streaming else f"{rate} is a one-row step"]
-        if batch == "auto":
-            batch = "full" if rate == "line_search" else 1
-    elif solver == "auto" and batch == "auto":
-        full = objective.loss_smooth or rate == "line_search"
-        solver, batch = ("nesterov", "full") if full else ("gd", 1)
-        reasons = [
-            "the loss has a derivative everywhere, so that every step can use all rows and the end can be proved"
-            if full
-            else "the loss has corners, where averages of one-row steps get further than subgradients of all rows"
-        ]
-    elif solver == "auto":
-        solver, reasons = ("nesterov" if batch == "full" else "gd"), [f"batch_size={settings.batch_size!r} was given"]
+    if isinstance(solver, str) and solver not in ("auto", *BATCHES, *Rule.members()):
+        raise ValueError(f"unknown solver {solver!r}; legal: {_legal()}")
+    growing = isinstance(settings.batch_size, str) and settings.batch_size == "growing"
+    batch = "growing" if growing else rows_per_update(settings.batch_size, objective.n_active)
+    reasons: list[str] = []
+    if solver == "auto":
+        solver, batch, rate = _choose(objective, batch, rate, streaming, reasons)
+    if settings.average and rate in ("auto", "line_search") and (batch in ("full", "growing") or solver in BATCHES):
+        reasons.append("nothing is averaged, for these steps end at the optimum by themselves")
+    if isinstance(solver, str) and solver in BATCHES:
+        return _own_steps(solver, batch, rate, objective, reasons), None
     if batch == "auto":
         batch = "full" if rate == "line_search" or (rate == "auto" and objective.loss_smooth and not streaming) else 1
         reasons.append(
             f"{'all rows' if batch == 'full' else 'one row'} per update suits the loss and the learning rate"
         )
-    if settings.average and batch == "full" and rate in ("auto", "line_search"):
-        reasons.append("nothing is averaged, for these steps end at the optimum by themselves")
     rule = _rule(solver, settings.momentum)
     _check_pair(rule, batch, rate, objective)
     return Plan(rule.name, batch, rate, tuple(reasons)), rule
 
 
-def make_solver(plan, rule, settings, objective, seed):
-    """Solver that carries out a plan."""
-    patience = None
-    if plan.learning_rate == "adaptive":
-        patience = Patience(settings.eta0, settings.tol, settings.n_iter_no_change)
-    if plan.batch_size == "full":
-        if plan.learning_rate == "line_search":
-            return LineSearch(objective, rule)
-        if plan.learning_rate == "auto":
-            return _automatic_full_batch(rule, objective)
-        schedule = _schedule(plan, settings, objective)
-        if settings.average:
-            return AveragedFullBatch(objective, rule, schedule, patience, float(settings.average))
-        return ScheduledFullBatch(objective, rule, schedule, patience)
-    average_from = float(settings.average) if settings.average else float("inf")
-    if plan.learning_rate == "auto":
-        return SelfTuned(
-            objective, rule, plan.batch_size, seed, shuffle=settings.shuffle,
-            average_from=average_from if settings.average else None, tol=settings.tol or 0.0,
-        )  # fmt: skip
-    pace = {"pa1": Pa1(), "pa2": Pa2()}.get(plan.learning_rate, Scheduled())
-    return Stochastic(
-        objective, rule, _schedule(plan, settings, objective), plan.batch_size, seed, shuffle=settings.shuffle,
-        pace=pace, average_from=average_from, patience=patience,
-    )  # fmt: skip
+def _choose(F, batch, rate, streaming, reasons):
+    """Solver, batch and rate where the solver is left open; what they rest on is added to `reasons`."""
+    if isinstance(F.loss, Perceptron):
+        reasons.append("the perceptron is an online rule: one row at a time, until an epoch brings no mistake")
+        return "gd", 1 if batch == "auto" else batch, "constant" if rate == "auto" else rate
+    if streaming or rate in ("pa1", "pa2"):
+        reasons.append("rows come in chunks" if streaming else f"{rate} is a one-row step")
+        return "gd", 1 if batch == "auto" and rate != "line_search" else batch, rate
+    if batch == "growing":
+        reasons.append("batch_size='growing' was given")
+        return ("newton" if newton_applies(F) and newton_pays(F) else "lbfgs"), batch, rate
+    if batch == "full" and not F.loss_smooth:
+        reasons.append("batch_size='full' was given")
+        return "nesterov", "full", rate
+    if batch not in ("auto", "full") or rate != "auto":
+        full = batch == "full" or (batch == "auto" and (F.loss_smooth or rate == "line_search"))
+        given = f"learning_rate={rate!r}" if rate != "auto" else f"batch_size={batch!r}"
+        reasons.append(f"{given} was given")
+        return ("nesterov", "full", rate) if full else ("gd", 1 if batch == "auto" else batch, rate)
+    solver, batch = _cheapest(F, batch, reasons)
+    return solver, batch, rate
 
 
-def _schedule(plan, settings, objective):
-    if isinstance(objective.loss, Perceptron) and settings.learning_rate == "auto":
-        return make_schedule("constant", 1.0, 0.0, 0.0, None)
-    return make_schedule(plan.learning_rate, settings.eta0, settings.power_t, objective.alpha, objective.loss)
+def _cheapest(F, batch, reasons):
+    """The solver and batch that operation counts favour for this objective."""
+    values = F.rows.stored() / F.n_samples
+    size = f"{F.n_active:,} rows, {F.n_features:,} columns, {values:.0f} values in a row"
+    if not F.loss_smooth:
+        if batch == "auto" and dual_applies(F):
+            reasons.append(f"{size}: the loss has corners, which a step on each row's dual variable meets exactly")
+            return "sdca", 1
+        reasons.append("the loss has corners: averages of one-row steps get further than subgradients of all rows")
+        return "gd", 1
+    if not F.convex or not (F.elastic or F.penalty.smooth) or (F.vector and F.l1 > 0.0):
+        what = "the loss or the penalty is not convex" if not F.convex else "the penalty has corners of its own"
+        reasons.append(f"{what}: accelerated descent with restarts finds a low point of either kind")
+        return "nesterov", "full"
+    if F.l1 > 0.0:
+        reasons.append("with an l1 part most coefficients are 0: Newton's method on the columns that are not")
+        return "newton", "full"
+    if F.vector or not F.elastic:
+        reasons.append(f"{size}: pairs of past steps stand in for a curvature matrix")
+        return "lbfgs", "full"
+    if newton_pays(F):
+        reasons.append(f"{size}: a curvature matrix costs about {curvature_cost(F):.2g} passes and saves many more")
+        if batch == "full" or not growth_pays(F):
+            return "newton", "full"
+        reasons.append("most of the way can be gone on a sample of the rows, so the batch grows")
+        return "newton", "growing"
+    if batch == "auto" and dual_applies(F) and F.loss.self_concordance is None and F.n_features > F.n_samples:
+        reasons.append(f"{size}: many columns and a curvature that jumps, where the dual variables of rows move freely")
+        return "sdca", 1
+    reasons.append(f"{size}: too many columns for a curvature matrix, so Newton steps are taken among past gradients")
+    return "newton", "full"
 
 
-def _automatic_full_batch(rule, objective):
-    if not objective.loss_smooth:
-        return Subgradient(objective, rule)
-    if isinstance(rule, Gd):
-        return BarzilaiBorwein(objective)
-    if rule.name == "nesterov":
-        return Accelerated(objective)
-    return BackingOff(objective, rule)
+def dual_applies(F):
+    """Whether dual ascent is defined here: a convex loss of one prediction, an L2 part, nothing but an elastic net."""
+    return not F.vector and F.loss.convex and not isinstance(F.loss, Perceptron) and F.elastic and F.l2 > 0.0
+
+
+def newton_applies(F):
+    """Whether Newton's method is defined here: one prediction, a derivative, an elastic net or a smooth penalty."""
+    return not F.vector and F.loss_smooth and (F.elastic or F.penalty.smooth)
+
+
+def _own_steps(solver, batch, rate, F, reasons):
+    """Plan for a solver that finds its own steps."""
+    allowed = BATCHES[solver]
+    if batch == "auto":
+        batch = allowed[0]
+        if solver == "newton" and newton_applies(F) and growth_pays(F):
+            batch = "growing"
+    legal = batch in allowed or (allowed[0] == "auto" and isinstance(batch, int))
+    if not legal:
+        raise ValueError(f"solver={solver!r} does not go with batch_size={batch!r}; legal: {_legal()}")
+    if rate != "auto":
+        raise ValueError(f"solver={solver!r} finds its own steps: learning_rate must be 'auto', got {rate!r}")
+    return Plan(solver, batch, rate, tuple(reasons))
+
+
+def takes_chunks(estimator):
+    """Whether rows may come in chunks (`partial_fit`): an update rule does not need to see them again.
+
+    Raises
+    ------
+    AttributeError
+        If not, saying what does.
+    """
+    if isinstance(estimator.solver, str) and estimator.solver in BATCHES:
+        raise AttributeError(
+            f"partial_fit takes a solver that sees each row once: {_rules()} or 'auto', got {estimator.solver!r}"
+        )
+    return True
 
 
 def _rule(solver, momentum):
@@ -172,17 +206,24 @@ def _rule(solver, momentum):
         return solver
     if not isinstance(solver, str):
         raise ValueError(f"solver must be a string or a Rule component, got {solver!r}; legal: {_legal()}")
-    if solver not in Rule.members():
-        raise ValueError(f"unknown solver {solver!r}; legal: {_legal()}")
     found = Rule.named(solver)
     return found(momentum) if "momentum" in found.__annotations__ else found()
 
 
+def _rules():
+    return ", ".join(sorted(Rule.members()))
+
+
 def _legal():
-    return LEGAL.format(rules=", ".join(sorted(Rule.members())))
+    return (
+        f"solver 'auto' or one of {_rules()} (or a Rule) with batch_size 'full', a number of rows, a fraction, 'auto'; "
+        "lbfgs, newton with 'full' or 'growing'; saga, svrg with a number of rows or 'growing'; sdca with 1"
+    )
 
 
 def _check_pair(rule, batch, rate, objective):
+    if batch == "growing":
+        raise ValueError(f"solver={rule.name!r} does not go with batch_size='growing'; legal: {_legal()}")
     if rate == "line_search" and batch != "full":
         raise ValueError(f"learning_rate='line_search' needs batch_size='full', got {batch!r}")
     if rate in ("pa1", "pa2"):
@@ -195,11 +236,8 @@ def _check_pair(rule, batch, rate, objective):
                 f"learning_rate={rate!r} needs loss 'hinge' or 'epsilon_insensitive' and an elastic-net penalty, "
                 f"got {objective.loss.name!r} and {objective.penalty!r}"
             )
-    if (
-        objective.vector
-        and batch != "full"
-        and not (isinstance(rule, Gd) and objective.elastic and objective.l1 == 0.0)
-    ):
+    simple = isinstance(rule, Gd) and objective.elastic and objective.l1 == 0.0
+    if objective.vector and batch != "full" and not simple:
         raise ValueError(
             f"a loss of several predictions runs with batch_size='full', or with solver='gd' and an L2 penalty; "
             f"got {rule.name!r} with batch_size={batch!r}"

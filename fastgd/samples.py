@@ -52,6 +52,14 @@ class WeightedSamples(Samples):
         return int(np.count_nonzero(self.weights)) if self.weights.size > 1 else self.targets.shape[0]
 
     @python_only
+    def total_weight(self, ranges):
+        """Sum of the weights of the rows in `ranges`, each from its first row to one past its last."""
+        if self.weights.size == 1:
+            return float((ranges[:, 1] - ranges[:, 0]).sum())
+        running = np.concatenate([[0.0], np.cumsum(self.weights)])
+        return float((running[ranges[:, 1]] - running[ranges[:, 0]]).sum())
+
+    @python_only
     def with_targets(self, targets):
         """The same weights and offsets with other targets, one number for each row, that the loss accepts."""
         return WeightedSamples(np.asarray(targets, dtype=np.float64), self.weights, self.offsets)

@@ -176,3 +176,23 @@ def user_rules(stop):
         else:
             raise ValueError(f"stop must be a StoppingRule, a function of the history, or a list of them, got {one!r}")
     return rules
+
+
+def ending(result, tol, max_iter):
+    """How far a run that did not converge got, how fast it was closing in, and what to change: one sentence each."""
+    history, value = result.history, f"the objective {result.objective:.6g}"
+    # A bound of more than F itself says no more than that losses are not negative.
+    if result.suboptimality < 1.0:
+        how_far = f"{value} is proved to be within {result.suboptimality:.2g} (relative) of the optimum, tol is {tol:g}"
+    else:
+        how_far = f"{value} has no useful bound on its distance to the optimum, tol is {tol:g}"
+    half, fall = len(history) // 2, ""
+    if half >= 1:
+        before, after = history["objective"][half - 1], history["objective"][-1]
+        share = max(before - after, 0.0) / max(abs(after), 1e-300)
+        fall = f"; over the last half of the checks it fell by {share:.2g} (relative)"
+    change = {
+        StopReason.TIME: "raise max_time or tol",
+        StopReason.INTERRUPTED: "fit again to go on",
+    }.get(result.reason, f"raise max_iter (it was {max_iter}) or tol, or scale the columns of X")
+    return f"Stopped because {result.reason.value}: {how_far}{fall}. To get further, {change}."

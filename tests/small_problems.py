@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from fastgd.builder import make_solver
 from fastgd.descent import Descent
 from fastgd.objective import Objective
 from fastgd.penalties import Penalty
-from fastgd.plan import Settings, make_plan, make_solver
+from fastgd.plan import Settings, make_plan
 
 
 class Quartic(Penalty):

@@ -15,7 +15,8 @@ import scipy.sparse as sp
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import adapters, cold, curves, kernels, problems, report  # noqa: E402
+from bench import adapters, cases, cold, curves, kernels, optimum, problems, race, report, rivals, suite  # noqa: E402
+from bench.__main__ import parse  # noqa: E402
 
 # Budgets with which a rival is there. Stochastic ones only get near, and so do sag and saga on sparse rows, where the
 # intercept of scikit-learn takes a hundredth of the step.
@@ -34,7 +35,7 @@ ROUGH = (
 def problem(request):
     loss, storage = request.param
     found = problems.make_problem("sklearn:breast_cancer", loss, alpha=0.05, scale=True, rows=60)
-    problems.solve(found)
+    optimum.solve(found)
     if storage == "csr":
         found.X = sp.csr_array(found.X)
     return found
@@ -56,6 +57,33 @@ def test_rival_minimises_the_same_objective(problem, name):
     assert problem.suboptimality(value) < (0.3 if name.startswith(ROUGH) else 1e-5)
 
 
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_rivals_with_an_l1_norm(l1_ratio):
+    problem = problems.make_problem("sklearn:breast_cancer", "log_loss", 0.02, fit_intercept=False, scale=True, rows=99)
+    problem.l1_ratio = l1_ratio
+    optimum.solve(problem)
+    assert optimum.proof(problem, np.zeros(30)) > 0.1 > 1e-8 > float(problem.reference.split()[-1])
+    # Of those that are always there, saga; skglm compiles for ten seconds.
+    names = ("sklearn/LogisticRegression/saga", "sklearn/LogisticRegression/liblinear", "celer", "glum/irls-cd",
+             "cyanure/auto", "liblinear/primal")  # fmt: skip
+    able = [adapters.RIVALS[name] for name in names if adapters.RIVALS[name].why_not(problem) is None]
+    assert able[0].name.endswith("saga")
+    for rival in able:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            answer = rival.run(problem, TURNS[rival.budget], 1)
+        assert problem.suboptimality(problems.PlainObjective(problem).value(answer.coef)) < 1e-4, rival.name
+
+
+def test_optimum_is_kept(tmp_path):
+    problem, again = (problems.make_problem("sklearn:breast_cancer", "squared_hinge", rows=50) for _ in range(2))
+    optimum.solve(problem, tmp_path / "optima.json")
+    again.X = None  # not looked at, but for its description
+    again.describe = problem.describe
+    optimum.solve(again, tmp_path / "optima.json")
+    assert again.optimum == problem.optimum
+
+
 @pytest.mark.parametrize("loss", problems.LOSSES)
 def test_plain_derivatives(loss):
     problem = problems.make_problem("sklearn:breast_cancer", loss, scale=True, rows=50)
@@ -71,9 +99,9 @@ def test_plain_derivatives(loss):
 
 def test_optimum_of_newton_and_of_the_way_for_many_features(monkeypatch):
     problem, other = (problems.make_problem("sklearn:breast_cancer", "log_loss", scale=True) for _ in range(2))
-    problems.solve(problem)
-    monkeypatch.setattr(problems, "MOST_FOR_NEWTON", 10)
-    problems.solve(other)
+    optimum.solve(problem)
+    monkeypatch.setattr(optimum, "MOST_FOR_NEWTON", 10)
+    optimum.solve(other)
     assert other.optimum == pytest.approx(problem.optimum, rel=1e-9)
     assert problem.optimum < problem.constant
 
@@ -91,11 +119,38 @@ def test_rivals_that_skip_and_fail_are_rows():
         raise ValueError("not today")
 
     problem = problems.make_problem("sklearn:breast_cancer", "log_loss", rows=40)
-    problems.solve(problem)
-    rivals = [adapters.Rival("broken", breaks), adapters.Rival("absent", None, lambda problem: "it is absent")]
-    text = report.table(curves.measure(problem, rivals, [1e-2]), [1e-2])
+    optimum.solve(problem)
+    some = [rivals.Rival("broken", breaks), rivals.Rival("absent", None, lambda problem: "it is absent")]
+    text = report.table(curves.measure(problem, some, [1e-2]), [1e-2])
     assert "broken: failed, ValueError: not today" in text
     assert "absent: skipped, it is absent" in text
+
+
+def test_race_finds_the_budgets_and_runs_in_turn():
+    problem = problems.make_problem("sklearn:breast_cancer", "squared_error", alpha=1.0, scale=True, rows=30)
+    optimum.solve(problem)
+    best, calls = optimum.newton(problems.PlainObjective(problem), np.zeros(31)), []
+
+    def rival(name):
+        def run(problem, budget, threads):
+            calls.append((name, budget))
+            v = best * (1.0 - 0.7**budget)
+            return rivals.Answer(v[:30], v[30])
+
+        return rivals.Rival(name, run)
+
+    started = race.Race(problem, [1e-2, 1e-4], threads=1)
+    two = [rival("A"), rival("B")]
+    for one in two:
+        record = started.alone(one, seconds=10.0)
+        errors = {run.budget: run.suboptimality for run in record.runs}
+        first = min(budget for budget, error in errors.items() if error <= 1e-4)
+        assert {1, 2, 4, 8} < set(errors)
+        assert first <= 1.3 * max(budget for budget, error in errors.items() if error > 1e-4) + 1
+    calls.clear()
+    run = started.records["A"].runs[-1]
+    started.in_turn([(one, run) for one in two], rounds=4, seconds=10.0)
+    assert [name for name, _ in calls[:8]] == ["A", "B"] * 4
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -119,6 +174,33 @@ def test_unknown_names():
             problems.make_problem(*arguments)
     with pytest.raises(SystemExit, match="known: fastgd/default"):
         adapters.choose(["nothing"])
+
+
+def test_cases_skip_by_name_without_data(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(problems, "DATA", tmp_path)
+    cases._loaded.cache_clear()
+    options = parse(["suite", "--cases", "a9a", "--out", str(tmp_path)])
+    assert suite.run(options) == []
+    assert "a9a, log, 1/n: skipped, no file 'a9a'" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="known: protein"):
+        suite.chosen_cases(["nothing"])
+
+
+@pytest.mark.jit
+def test_suite_and_its_reuse(tmp_path, capsys):
+    shared = ["suite", "--smoke", "--threads", "1", "--seconds", "1", "--rounds", "2", "--out", str(tmp_path)]
+    shared += ["--solvers", "scipy/L-BFGS-B/numpy,sklearn/LogisticRegression/newton-cholesky,sklearn/LinearSVC"]
+    (row,) = suite.run(parse(shared))
+    assert row["case"].startswith("breast_cancer")
+    assert not row["broken"]
+    assert "has no loss log_loss (every case)" in capsys.readouterr().out
+    assert (tmp_path / "suite.md").read_text().startswith("| case |")
+    (tmp_path / "suite.json").rename(tmp_path / "earlier.json")
+    suite.run(parse([*shared, "--reuse", str(tmp_path / "earlier.json")]))
+    earlier, again = (json.loads((tmp_path / f"{name}.json").read_text())["cases"] for name in ("earlier", "suite"))
+    theirs, ours = (next(iter(found.values()))["records"] for found in (earlier, again))
+    name = "scipy/L-BFGS-B/numpy"
+    assert [run["objective"] for run in ours[name]["runs"]] == [run["objective"] for run in theirs[name]["runs"]]
 
 
 def test_kernels_skip_by_name_without_data(monkeypatch, tmp_path, capsys):
@@ -145,4 +227,5 @@ def test_smoke(tmp_path):
     assert content["machine"]["numpy"] == np.__version__
     assert {point["passes"] is None for curve in content["curves"] for point in curve["points"]} == {False, True}
     assert (tmp_path / "kernels.json").exists()
+    assert json.loads((tmp_path / "suite.json").read_text())["cases"]
     assert list(tmp_path.glob("*.png"))

@@ -6,8 +6,9 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from fastgd import certificate
-from fastgd.certificate import Bound, Certifier, decrement_bound, provable, relative
+from fastgd.certificate import Bound, Certifier, provable, relative
 from fastgd.constant_model import best_constant
+from fastgd.decrement import decrement_bound
 from fastgd.losses import (
     EpsilonInsensitive,
     Hinge,

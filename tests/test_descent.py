@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastgd import certificate
-from fastgd.descent import Descent, DivergenceError, ending
+from fastgd.descent import Descent, DivergenceError
 from fastgd.losses import Huber, LogLoss, Perceptron
 from fastgd.objective import Objective
 from fastgd.rules import Gd
@@ -15,7 +15,7 @@ from fastgd.solvers import Solver
 from fastgd.solvers.barzilai_borwein import BarzilaiBorwein
 from fastgd.solvers.full_batch import ScheduledFullBatch
 from fastgd.solvers.stochastic import Stochastic
-from fastgd.stopping import Extrapolated, NoMistakes, Plateau, StopReason, TimeLimit, UserRule, Validation
+from fastgd.stopping import Extrapolated, NoMistakes, Plateau, StopReason, TimeLimit, UserRule, Validation, ending
 from reference import sparse_problem, with_jit
 
 

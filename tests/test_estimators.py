@@ -13,6 +13,8 @@ COMPILED = [
     {"learning_rate": "line_search"},
     {"solver": "gd", "batch_size": 1},
     {"solver": "adam", "batch_size": 32},
+    {"solver": "lbfgs"},
+    {"solver": "saga", "batch_size": 1},
 ]
 WIDE = [
     {},
@@ -27,12 +29,19 @@ WIDE = [
     {"solver": "nesterov", "batch_size": 0.5, "max_iter": 20},
     {"solver": "adam", "batch_size": 32, "max_iter": 20},
     {"solver": "adagrad", "batch_size": 1, "max_iter": 8},
+    {"solver": "newton", "batch_size": "growing"},
+    {"solver": "lbfgs", "batch_size": "growing"},
+    {"solver": "sdca", "max_iter": 8},
+    {"solver": "saga", "max_iter": 8},
+    {"solver": "svrg", "batch_size": 4, "max_iter": 8},
+    {"solver": "newton", "penalty": "l1", "tol": 1e-10},
     # With twice as many columns as rows and l1, momentum's restarts let rounding grow to 1e-5 in a thousand turns.
     {"penalty": "elasticnet", "batch_size": "full", "max_iter": 40},
 ]
 CLASSIFIERS_ONLY = [
     {"solver": "gd", "batch_size": 1, "learning_rate": "optimal", "max_iter": 8},
     {"loss": "hinge", "learning_rate": "pa1", "eta0": 1.0, "max_iter": 8},
+    {"loss": "hinge", "max_iter": 8},
     {"loss": "modified_huber", "max_iter": 20},
 ]
 REGRESSORS_ONLY = [{"loss": "huber", "max_iter": 30}, {"loss": "epsilon_insensitive", "max_iter": 8}]
@@ -45,8 +54,12 @@ ESTIMATORS += [GDRegressor(**chosen) for chosen in SETS + SPECIAL[1]]
 
 def stochastic(estimator):
     """Whether updates see some of the rows, in an order that depends on how many rows there are."""
+    if estimator.solver in ("sdca", "saga", "svrg"):
+        return True
     if estimator.batch_size == "auto":
         return estimator.loss in ("hinge", "epsilon_insensitive")
+    if estimator.batch_size == "growing":
+        return False  # these few rows leave nothing to grow
     return estimator.batch_size != "full" and not (
         isinstance(estimator.batch_size, float) and estimator.batch_size == 1
     )

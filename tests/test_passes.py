@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from fastgd.gram import add_gram
 from fastgd.kernels import passes
 from fastgd.losses import Huber, LogLoss, Loss
+from fastgd.objective import NOTHING
 from reference import (
     column_moments,
     curvature_sum,
@@ -29,9 +31,15 @@ def blocks(*cuts):
     return np.array(cuts, dtype=np.int64)
 
 
-def loss_and_gradient(rows, labels, loss, point, cuts, chunk=4):
+def whole(cuts):
+    """Blocks as ranges of rows, one for each block."""
+    return np.stack([cuts[:-1], cuts[1:]], axis=1), np.arange(cuts.size)
+
+
+def loss_and_gradient(rows, labels, loss, point, cuts, chunk=4, curvatures=NOTHING):
     totals, gradients = np.zeros(cuts.size - 1), np.zeros((cuts.size - 1, point.size))
-    passes.loss_and_gradient(rows, labels, loss, point[:-1], point[-1], cuts, 0, totals.size, chunk, totals, gradients)
+    where = *whole(cuts), 0, totals.size, chunk
+    passes.loss_and_gradient(rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, curvatures, 0.0)
     return totals, gradients
 
 
@@ -96,12 +104,35 @@ def test_a_range_of_blocks_leaves_the_others_alone():
     loss = LogLoss()
     X, y, _, _ = sparse_problem(loss)
     rows, labels, point, cuts = stored(X, "csr"), samples(y), np.ones(7), blocks(0, 5, 10, 23)
-    whole = loss_and_gradient(rows, labels, loss, point, cuts)
+    expected = loss_and_gradient(rows, labels, loss, point, cuts)
     totals, gradients = np.zeros(3), np.zeros((3, 7))
     for first, last in ((2, 3), (0, 2)):  # as two threads would
-        passes.loss_and_gradient(rows, labels, loss, point[:-1], point[-1], cuts, first, last, 4, totals, gradients)
-    np.testing.assert_array_equal(totals, whole[0])
-    np.testing.assert_array_equal(gradients, whole[1])
+        where = *whole(cuts), first, last, 4
+        passes.loss_and_gradient(rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, NOTHING, 0.0)
+    np.testing.assert_array_equal(totals, expected[0])
+    np.testing.assert_array_equal(gradients, expected[1])
+
+
+@pytest.mark.boundscheck
+@STORAGE
+def test_a_sample_of_the_rows_is_those_rows_alone(storage):
+    """Value, gradient and each row's curvature, and the curvature matrix made of these."""
+    loss = LogLoss()
+    X, y, weights, offsets = sparse_problem(loss)
+    point = np.random.default_rng(5).standard_normal(7)
+    ranges, cuts = np.array([[0, 3], [5, 6], [9, 23]]), np.array([0, 2, 3])
+    chosen = np.r_[0:3, 5:6, 9:23]
+    rows, labels = stored(X, storage), samples(y, weights, offsets)
+    totals, gradients, curvatures = np.zeros(2), np.zeros((2, 7)), np.zeros(23)
+    where = ranges, cuts, 0, 2, 4
+    passes.loss_and_gradient(rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, curvatures, 0.0)
+    few = X[chosen], y[chosen], weights[chosen], offsets[chosen], loss, point
+    assert totals.sum() == pytest.approx(loss_sum(*few), rel=1e-13)
+    np.testing.assert_allclose(gradients.sum(axis=0), gradient_sum(*few), rtol=1e-12, atol=1e-13)
+    matrices = np.zeros((2, 7, 7))
+    add_gram(rows, curvatures, ranges, cuts, 0, 2, matrices)
+    lower = np.tril(matrices.sum(axis=0))
+    np.testing.assert_allclose(lower + np.tril(lower, -1).T, curvature_sum(*few), rtol=1e-12, atol=1e-13)
 
 
 @STORAGE
@@ -189,13 +220,14 @@ def test_compiled_passes_are_the_python_they_were_written_in():
     X, y, weights, offsets = sparse_problem(loss)
     point = np.random.default_rng(8).standard_normal(7)
     for storage in ("dense", "csr"):
-        data = stored(X, storage), samples(y, weights, offsets), loss, point[:-1], point[-1], cuts, 0, 2
+        data = stored(X, storage), samples(y, weights, offsets), loss, point[:-1], point[-1]
         for kernel, extra, shapes in (
-            (passes.loss_and_gradient, (4,), [(2,), (2, 7)]),
-            (passes.curvature_matrix, (), [(2, 7, 7)]),
+            (passes.loss_and_gradient, (*whole(cuts), 0, 2, 4), [(2,), (2, 7), (23,)]),
+            (passes.curvature_matrix, (cuts, 0, 2), [(2, 7, 7)]),
         ):
             compiled, plain = ([np.zeros(shape) for shape in shapes] for _ in range(2))
-            kernel(*data, *extra, *compiled)
-            kernel.py_func(*data, *extra, *plain)
+            floor = (1.0,) if kernel is passes.loss_and_gradient else ()
+            kernel(*data, *extra, *compiled, *floor)
+            kernel.py_func(*data, *extra, *plain, *floor)
             for a, b in zip(compiled, plain, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)

@@ -7,7 +7,7 @@ import pytest
 
 from fastgd import ConvergenceWarning, GDClassifier, GDRegressor, Objective
 from fastgd.constant_model import best_constant
-from fastgd.objective import find_loss
+from fastgd.named import find_loss
 from fastgd.rules import Rule
 from fastgd.stopping import StopReason
 from reference import members

@@ -1,7 +1,10 @@
 """Passes: each reads every row of its blocks once and never sees the penalty.
 
 A pass works on blocks of rows `cuts[b]` to `cuts[b + 1]` and writes what it sums into row `b` of its outputs, so that
-the caller can add blocks in order: the same bits for any number of threads. Inside a block it goes by chunks of rows:
+the caller can add blocks in order: the same bits for any number of threads. Where a sample of the rows may be read, a
+block is `ranges[cuts[b]]` to `ranges[cuts[b + 1]] - 1`, each from its first row to one past its last.
+
+Inside a range a pass goes by chunks of rows:
 predictions, then derivatives, while the rows of the next chunk are fetched, then the sums over the chunk, whose rows
 are still in the cache. A chunk as long as the block makes it two sweeps, which is faster once the coefficients and the
 gradient together miss the L2 cache.
@@ -13,25 +16,40 @@ from fastgd._jit import kernel
 
 
 @kernel
-def loss_and_gradient(rows, samples, loss, coef, intercept, cuts, first, last, chunk, totals, gradients):
-    """Sum of weight * loss over each block, into `totals[b]`, and its gradient, into `gradients[b]`, (d + 1,)."""
+def loss_and_gradient(
+    rows, samples, loss, coef, intercept, ranges, cuts, first, last, chunk, totals, gradients, curvatures, floor
+):
+    """Sum of weight * loss over each block, into `totals[b]`, and its gradient, into `gradients[b]`, (d + 1,).
+
+    `curvatures`, where it is not empty, gets weight * curvature of each row, at least min(derivative^2 / value,
+    `floor`): a Newton step for the row alone then goes no further than to where its tangent is 0.
+    """
     derivatives = np.empty(chunk)
+    curved = curvatures.size > 0
     for b in range(first, last):
         gradient = gradients[b, :-1]
         total = 0.0
         slope = 0.0
-        for start in range(cuts[b], cuts[b + 1], chunk):
-            stop = min(start + chunk, cuts[b + 1])
-            rows.dot_rows(start, stop, coef, derivatives)
-            for i in range(start, stop):
-                rows.prefetch(min(i + chunk, cuts[b + 1] - 1))
-                prediction = derivatives[i - start] + intercept + samples.offset(i)
-                target, weight = samples.target(i), samples.weight(i)
-                total += weight * loss.value(prediction, target)
-                derivative = weight * loss.derivative(prediction, target)
-                slope += derivative
-                derivatives[i - start] = derivative
-            rows.add_rows(start, stop, derivatives, gradient)
+        for r in range(cuts[b], cuts[b + 1]):
+            end = ranges[r, 1]
+            for start in range(ranges[r, 0], end, chunk):
+                stop = min(start + chunk, end)
+                rows.dot_rows(start, stop, coef, derivatives)
+                for i in range(start, stop):
+                    rows.prefetch(min(i + chunk, end - 1))
+                    prediction = derivatives[i - start] + intercept + samples.offset(i)
+                    target, weight = samples.target(i), samples.weight(i)
+                    value, derivative = loss.value(prediction, target), loss.derivative(prediction, target)
+                    total += weight * value
+                    if curved:
+                        curvature = loss.curvature(prediction, target)
+                        if floor > 0.0:
+                            curvature = max(curvature, min(derivative * derivative / (value + 1e-300), floor))
+                        curvatures[i] = weight * curvature
+                    derivative *= weight
+                    slope += derivative
+                    derivatives[i - start] = derivative
+                rows.add_rows(start, stop, derivatives, gradient)
         totals[b] = total
         gradients[b, -1] = slope
 
@@ -117,6 +135,35 @@ def curvature_matrix(rows, samples, loss, coef, intercept, cuts, first, last, ma
                     for m in range(start, k):
                         matrix[j, rows.column(m)] += amount * rows.entry(i, m)
                     matrix[j, j] += amount * rows.entry(i, k)
+
+
+@kernel
+def gram(rows, curvatures, ranges, cuts, first, last, matrices):
+    """Lower triangle of the sum of curvatures[i] (x_i, 1)(x_i, 1)' over each block, into `matrices[b]`."""
+    d = matrices.shape[1] - 1
+    columns = np.empty(d + 1, np.uint64)
+    values = np.empty(d + 1)
+    for b in range(first, last):
+        matrix = matrices[b]
+        for r in range(cuts[b], cuts[b + 1]):
+            for i in range(ranges[r, 0], ranges[r, 1]):
+                curvature = curvatures[i]
+                if curvature != 0.0:
+                    n_values = 0
+                    start, stop = rows.span(i)
+                    for k in range(start, stop):
+                        value = rows.entry(i, k)
+                        if value != 0.0:
+                            values[n_values] = value
+                            columns[n_values] = rows.column(k)
+                            n_values += 1
+                    values[n_values] = 1.0
+                    columns[n_values] = d
+                    for k in range(n_values + 1):
+                        own = matrix[columns[k]]
+                        amount = curvature * values[k]
+                        for m in range(k + 1):
+                            own[columns[m]] += amount * values[m]
 
 
 @kernel

@@ -51,12 +51,18 @@ class Solver:
     adapts : bool
         Whether the solver chooses its own steps; if so the best point seen is the answer, and a diverging step backs
         off.
+    keeps_curvature : bool
+        Whether `known_curvature` has something most of the time, so that a certificate needs no matrix of its own.
+    proves : bool
+        Whether `lower_bound` goes to F* as F does.
     passes_before : float
         The objective's passes when the solver was made: what it measures counts as part of its run.
     """
 
     exact = True
     adapts = True
+    keeps_curvature = False
+    proves = False
 
     def __init__(self, objective):
         self.objective = objective
@@ -85,6 +91,30 @@ class Solver:
             return state.point, state.value, state.gradient
         v = self.answer(state)
         return (v, *self.objective.smooth_and_gradient(v))
+
+    def preview(self, state):
+        """(F, bound on F - F*) where the solver knows them without having computed its point, else None."""
+        return None
+
+    def lower_bound(self, state):
+        """A number that F is nowhere below, proved by what the solver keeps, or -inf: no pass."""
+        return -np.inf
+
+    def nearly_done(self, state, tol):
+        """Whether a check is worth its pass although the turns have not doubled since the last one."""
+        return False
+
+    def hand_over(self, memory):
+        """What a solver of more rows, from the same point on, can use of this one's memory."""
+        return {}
+
+    def settled(self, state):
+        """Whether the state belongs to the whole objective; a batch that grows is not there yet."""
+        return True
+
+    def known_curvature(self, state):
+        """(Factor of a curvature matrix of F, the point where it is exact), or None: what a certificate can use."""
+        return None
 
     def inverse_root(self):
         """T with T T' about the inverse of the curvature, where the solver has one: tells a certifier when to try."""

@@ -1,0 +1,104 @@
+"""The cases of the suite: data, preparation, loss, penalty and intercept; every one on real data of the data folder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.preprocessing import StandardScaler
+
+from .problems import CLASSIFICATION, LOSSES, Problem, load, signs
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table; alpha is `times / n`, or `share` of the least alpha at which all coefficients are zero."""
+
+    name: str
+    data: str
+    loss: str
+    times: float = 1.0
+    share: float | None = None
+    l1_ratio: float = 0.0
+    fit_intercept: bool = False
+    prepare: Callable = lambda X, y: (X, y)
+    rows: int | None = None
+
+    def problem(self):
+        """X in float64, C-contiguous or CSR."""
+        X, y = _loaded(self.data, self.rows)
+        X, y = self.prepare(X, y)
+        if self.loss in CLASSIFICATION:
+            y = signs(y)
+        X = sp.csr_array(X, dtype=np.float64) if sp.issparse(X) else np.ascontiguousarray(X, dtype=np.float64)
+        y = np.asarray(y, dtype=np.float64)
+        alpha = self.times / y.size
+        if self.share is not None:
+            derivative = LOSSES[self.loss](y, np.zeros(y.size))[1] / y.size
+            alpha = self.share * np.abs(X.T @ derivative).max() / self.l1_ratio
+        return Problem(self.name, self.loss, X, y, float(alpha), self.fit_intercept, self.l1_ratio)
+
+    @property
+    def sklearn_default(self):
+        """The rival that is scikit-learn's default estimator for this problem, with an L1 norm the nearest to one."""
+        if self.loss == "squared_hinge":
+            return "sklearn/LinearSVC/dual" if self.data == "news20_binary" else "sklearn/LinearSVC/primal"
+        if self.loss == "squared_error":
+            return "sklearn/Ridge/sparse_cg" if self.data == "flights" else "sklearn/Ridge/cholesky"
+        solvers = {0.0: "lbfgs", 1.0: "liblinear"}
+        return f"sklearn/LogisticRegression/{solvers.get(self.l1_ratio, 'saga')}"
+
+
+@lru_cache(maxsize=1)
+def _loaded(data, rows):
+    options = {"n": rows} if data == "flights" else {}
+    return load(data, **options)
+
+
+def _standardised(X, y):
+    return StandardScaler().fit_transform(X), y
+
+
+def _standardised_and_centred(X, y):
+    return StandardScaler().fit_transform(X), y - y.mean()
+
+
+def _odd_against_even(X, y):
+    return X, np.where(y % 2 == 1, 1.0, -1.0)
+
+
+def _without_outliers(X, y):
+    return X, np.clip(y, -60.0, 180.0)
+
+
+def _scaled(X, y):
+    return X / np.abs(X).max(axis=0), y
+
+
+def _sparse_cases(data):
+    for l1_ratio, norm in ((1.0, "l1"), (0.5, "elastic net")):
+        for share in (0.1, 0.01):
+            yield Case(f"{data} log {norm} {share:g} alpha_max", data, "log_loss", share=share, l1_ratio=l1_ratio)
+
+
+# In the order of the data sets, so that each is loaded once.
+CASES = [
+    Case("protein standardised squared 1/n", "protein", "squared_error", prepare=_standardised_and_centred),
+    Case("a9a log 1/n", "a9a", "log_loss"),
+    Case("a9a log 1/n intercept", "a9a", "log_loss", fit_intercept=True),
+    Case("w8a log 1/n", "w8a", "log_loss"),
+    Case("news20_binary log 1/n", "news20_binary", "log_loss"),
+    Case("news20_binary log 0.01/n", "news20_binary", "log_loss", times=0.01),
+    Case("news20_binary squared hinge 1/n", "news20_binary", "squared_hinge"),
+    *_sparse_cases("news20_binary"),
+    Case("census log 1/n", "census", "log_loss"),
+    Case("census log 1/n intercept", "census", "log_loss", fit_intercept=True),
+    *_sparse_cases("census"),
+    Case("covtype_binary raw log 1/n", "covtype_binary", "log_loss"),
+    Case("covtype_binary raw log 1/n intercept", "covtype_binary", "log_loss", fit_intercept=True),
+    Case("covtype_binary standardised log 1/n", "covtype_binary", "log_loss", prepare=_standardised),
+    Case("mnist odd or even log 1/n", "mnist", "log_loss", prepare=_odd_against_even),
+    Case("flights squared 1/n", "flights", "squared_error", prepare=_without_outliers, rows=1_000_000),
+]
+SMOKE = [Case("breast_cancer log 1/n", "sklearn:breast_cancer", "log_loss", prepare=_scaled)]

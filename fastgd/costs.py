@@ -1,0 +1,56 @@
+"""What things cost in terms of a pass, counted in operations: the constants that plans rest on.
+
+They were measured once, on two machines' worth of AMD EPYC cores, and are shipped: a plan depends on the data and never
+on a clock, so that the same fit takes the same path everywhere.
+"""
+
+from fastgd.gram import loops
+
+# A curvature matrix takes this many passes' worth of time for each column (by BLAS) or for each nonzero of a row (by a
+# loop): 2 passes with 54 dense columns, 21 with 784; 4 with 14 nonzeros a row, 11 with 35.
+DENSE_COST, LOOP_COST = 0.03, 0.3
+# A row that one pass reads takes about 1 ns for each stored value; solving with d columns takes d^3 / 3 multiplications
+# at 10 of them a ns.
+MULTIPLICATIONS_PER_VALUE = 10.0
+# Newton's method takes about this many matrices of all rows, fewer where a batch grows; descent by gradients takes this
+# many passes (a9a 20 in curvature coordinates, census 130, mnist 280), often ten times as many.
+MATRICES, MATRICES_AFTER_GROWTH, GRADIENT_PASSES = 8.0, 3.0, 100.0
+# The first sample of a growing batch holds so many rows for each column, at least so many in all; each next one is four
+# times as large.
+ROWS_PER_COLUMN, LEAST_ROWS, GROWTH = 20, 1000, 4
+
+
+def curvature_cost(objective):
+    """A curvature matrix in passes' worth of time."""
+    F = objective
+    stored = max(F.rows.stored() / F.n_samples, 1.0)
+    # Where X is dense the zeros are known once there are moments.
+    nonzeros = F.row_length if F.has_moments else stored
+    if loops(F.rows, nonzeros):
+        return LOOP_COST * nonzeros**2 / stored
+    return DENSE_COST * F.n_features
+
+
+def newton_pays(objective):
+    """Whether forming and solving with curvature matrices takes less than the passes that gradients would."""
+    F = objective
+    solving = F.n_features**3 / 3.0 / MULTIPLICATIONS_PER_VALUE / F.rows.stored()
+    memory = F.n_features**2 <= max(0.5 * F.rows.stored(), 4e6)
+    matrices = MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
+    return memory and MATRICES * (1.0 + solving) + matrices * curvature_cost(F) <= GRADIENT_PASSES
+
+
+def first_sample(objective):
+    """Rows of the first sample of a growing batch."""
+    return max(ROWS_PER_COLUMN * objective.n_features, LEAST_ROWS)
+
+
+def growth_pays(objective):
+    """Whether a sample of the rows can bring a solver close: there are several times more than it needs.
+
+    A loss of constant curvature needs one matrix, of all rows.
+    """
+    F = objective
+    small = F.n_samples * F.n_features < 1_000_000
+    constant = not F.vector and F.loss.self_concordance == 0.0
+    return not constant and not small and F.n_samples >= GROWTH * first_sample(F)

@@ -1,0 +1,71 @@
+"""A curvature matrix made ready to be solved with: Cholesky where it is positive definite, else its range alone."""
+
+import numpy as np
+import scipy.linalg
+from scipy.linalg import lapack
+
+EPS = float(np.finfo(float).eps)
+
+
+class Factor:
+    """H as (D L)(D L)' with D the roots of its diagonal, so that columns on wild scales do not drown each other.
+
+    Parameters
+    ----------
+    matrix : ndarray, (size, size)
+        H, symmetric, positive semidefinite up to rounding.
+
+    Examples
+    --------
+    >>> Factor(np.array([[4.0, 0.0], [0.0, 1e-12]])).solve(np.array([2.0, 1e-12]))
+    array([0.5, 1. ])
+    """
+
+    def __init__(self, matrix):
+        diagonal = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+        self.scale = np.where(diagonal > 0.0, diagonal, 1.0)
+        self.border = matrix[:, -1].copy()
+        scaled = matrix / self.scale[:, None] / self.scale
+        # LAPACK itself: scipy.linalg's checks take longer than a small factorisation.
+        lower, failed = lapack.dpotrf(scaled, lower=1)
+        # A pivot this small is rounding: the direction that it stands for has no curvature to go by.
+        if failed == 0 and np.diag(lower).min() > 1e-7:
+            self._lower = lower
+        else:
+            self._lower = None
+            values, vectors = scipy.linalg.eigh(scaled, check_finite=False)
+            kept = values > 10.0 * EPS * values.size * max(values[-1], 0.0)
+            self._root = vectors[:, kept] / np.sqrt(values[kept])
+            self._values, self._vectors = values[kept], vectors[:, kept]
+
+    @property
+    def full(self):
+        """Whether H is positive definite beyond rounding, so that its inverse bounds what F can still fall."""
+        return self._lower is not None
+
+    def solve(self, gradient):
+        """H^-1 times `gradient`; of the range of H where it has a kernel."""
+        scaled = gradient / self.scale
+        if self._lower is not None:
+            return lapack.dpotrs(self._lower, scaled, lower=1)[0] / self.scale
+        return self._root @ (self._root.T @ scaled) / self.scale
+
+    def norm(self, step):
+        """sqrt(step' H step)."""
+        scaled = step * self.scale
+        if self._lower is not None:
+            return float(np.linalg.norm(self._lower.T @ scaled))
+        return float(np.linalg.norm(np.sqrt(self._values) * (self._vectors.T @ scaled)))
+
+    def norm_of(self, gradient):
+        """sqrt(gradient' H^-1 gradient)."""
+        scaled = gradient / self.scale
+        solved = lapack.dtrtrs(self._lower, scaled, lower=1)[0] if self.full else self._root.T @ scaled
+        return float(np.linalg.norm(solved))
+
+    def root(self):
+        """T with T T' = H^-1, (size, size); of the range of H where it has a kernel."""
+        if self._lower is None:
+            return self._root / self.scale[:, None]
+        upper = lapack.dtrtrs(self._lower, np.eye(self.scale.size), lower=1, trans=1)[0]
+        return upper / self.scale[:, None]

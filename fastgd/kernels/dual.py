@@ -1,0 +1,160 @@
+"""Epochs of dual coordinate ascent: each row in turn gets its best dual variable while all others stay.
+
+With u_i in minus the subdifferential of row i's loss, v = sum_i s_i u_i x_i / (l2 n) and w = soft(v, l1 / l2), the dual
+
+    D(u) = sum_i s_i t_i / n - l2 |w|^2 / 2,    t_i = -loss*(-u_i) - u_i offset_i
+
+is at most F(w). With q = s_i |x_i|^2 / (l2 n), a step on row i moves its prediction from z to z + q (u_new - u_old), so
+that the best u_new = -loss'(z_new) belongs to the proximal point of q * loss at z - q u_old (Shalev-Shwartz and Zhang,
+2013, section 5, and 2016). It is found from values and derivatives of the loss alone, and t_i as well, because
+loss*(loss'(z)) = z loss'(z) - loss(z).
+"""
+
+from fastgd._jit import kernel
+from fastgd._prefetch import prefetch
+from fastgd.kernels.epochs import AHEAD
+
+OPTIONS = ("factor", "threshold", "intercept_factor")
+
+# A step ends where it misses this share of its length: of what the dual can gain, the square of it is left.
+SHARE = 0.05
+MOST_STEPS = 50
+ROUNDING = 1e-14
+
+
+@kernel
+def smooth_step(loss, prediction, target, dual, rate):
+    """(-loss'(z), z, loss(z)) for z about the root of z + rate loss'(z) = prediction - rate dual, by Newton's method.
+
+    The excess of the left side grows by at least 1, so that the root lies between the prediction and the prediction
+    less its excess. Where a Newton step leaves what is known of that bracket, or gains too little, the bracket is
+    halved. Exact after as many steps as there are pieces for a piecewise quadratic loss.
+    """
+    z, slope, curvature = prediction, loss.derivative(prediction, target), loss.curvature(prediction, target)
+    excess = rate * (dual + slope)
+    low, high = min(z, z - excess), max(z, z - excess)
+    slow = False
+    for _ in range(MOST_STEPS):
+        rounding = ROUNDING * (abs(z) + abs(prediction) + rate * (abs(dual) + abs(slope)))
+        if abs(excess) <= max(SHARE * abs(rate * (dual + slope)), rounding):
+            break
+        z -= excess / (1.0 + rate * curvature)
+        if slow or not low <= z <= high:
+            z = 0.5 * (low + high)
+        slope, curvature = loss.derivative(z, target), loss.curvature(z, target)  # side by side they share their exp
+        before, excess = abs(excess), (z - prediction) + rate * (dual + slope)
+        if excess > 0.0:
+            high = z
+        else:
+            low = z
+        slow = not abs(excess) <= 0.25 * before
+    return -slope, z, loss.value(z, target)
+
+
+@kernel
+def corner_step(loss, prediction, target, dual, rate):
+    """`smooth_step` for a loss with corners, by tangents at `a` and `b`, on either side of the root.
+
+    The larger of the two tangents has its proximal point on one of them or where they cross, in closed form; while the
+    loss is larger there, its tangent there replaces one of them. Exact for piecewise linear losses, and since tangents
+    are never above the loss, the value returned makes a proved bound for every convex one.
+    """
+    slope_a, value_a = loss.derivative(prediction, target), loss.value(prediction, target)
+    a, b = prediction, prediction - rate * (dual + slope_a)
+    slope_b, value_b = loss.derivative(b, target), loss.value(b, target)
+    z, slope, value = b, slope_b, value_b
+    for _ in range(MOST_STEPS):
+        if slope_a == slope_b:
+            break
+        root_a, root_b = prediction - rate * (dual + slope_a), prediction - rate * (dual + slope_b)
+        crossing = a + ((value_b - value_a) - slope_b * (b - a)) / (slope_a - slope_b)
+        z = min(max(crossing, min(root_a, root_b)), max(root_a, root_b))
+        slope = (prediction - z) / rate - dual
+        if z == root_a:
+            slope = slope_a
+        elif z == root_b:
+            slope = slope_b
+        slope = min(max(slope, min(slope_a, slope_b)), max(slope_a, slope_b))
+        value = max(value_a + slope_a * (z - a), value_b + slope_b * (z - b))
+        loss_z, slope_z = loss.value(z, target), loss.derivative(z, target)
+        if loss_z - value <= ROUNDING * (abs(value_a) + abs(value_b) + abs(slope * (b - a))):
+            break
+        if ((z - prediction) + rate * (dual + slope_z) > 0.0) == (b > a):
+            b, slope_b, value_b = z, slope_z, loss_z
+        else:
+            a, slope_a, value_a = z, slope_z, loss_z
+    return -slope, z, value
+
+
+@kernel
+def _shrunk_dot(rows, i, coef, threshold):
+    """Row `i` times the soft-thresholded `coef`."""
+    total = 0.0
+    start, stop = rows.span(i)
+    for k in range(start, stop):
+        value = coef[rows.column(k)]
+        total += rows.entry(i, k) * (max(value - threshold, 0.0) + min(value + threshold, 0.0))
+    return total
+
+
+@kernel
+def dual_epoch(rows, samples, loss, corners, order, norms, point, duals, terms, moves, options):
+    """One visit to each row of `order`; returns the sum of the `moves` made, (s_i |u_new - u_old| |x_i|)^2.
+
+    `corners` is None for a smooth loss, else True: so Numba compiles one of the two steps only.
+    `point`, (d + 1,), holds v and the intercept, `duals` u, `terms` t and `norms` |x_i|^2. `options`: 1 / (l2 n),
+    l1 / l2, and what a dual variable adds to the intercept.
+    """
+    factor, threshold, intercept_factor = options[0], options[1], options[2]
+    coef, d, n = point[:-1], point.size - 1, order.size
+    intercept, total = point[d], 0.0
+    for m in range(n):
+        i = order[m]
+        ahead = order[min(m + AHEAD, n - 1)]
+        rows.prefetch(ahead)
+        for numbers in (duals, terms, moves, norms):
+            prefetch(numbers, ahead)
+        target, offset, weight, dual = samples.target(i), samples.offset(i), samples.weight(i), duals[i]
+        prediction = (_shrunk_dot(rows, i, coef, threshold) if threshold > 0.0 else rows.dot(i, coef)) + intercept
+        rate = weight * (factor * norms[i] + intercept_factor)
+        if corners is None:
+            new, z, value = smooth_step(loss, prediction + offset, target, dual, rate)
+        else:
+            new, z, value = corner_step(loss, prediction + offset, target, dual, rate)
+        duals[i] = new
+        terms[i] = value + new * (z - offset)
+        amount = weight * (new - dual)
+        moves[i] = amount * amount * norms[i]
+        total += moves[i]
+        if amount != 0.0:
+            rows.add(i, factor * amount, coef)
+            intercept += intercept_factor * amount
+    point[d] = intercept
+    return total
+
+
+@kernel
+def duals_at(rows, samples, loss, point, duals, terms):
+    """Dual variables u_i = -loss' at `point`, (d + 1,), and their terms t_i."""
+    for i in range(duals.size):
+        prediction, target = rows.dot(i, point[:-1]) + point[-1], samples.target(i)
+        slope = loss.derivative(prediction + samples.offset(i), target)
+        duals[i] = -slope
+        terms[i] = loss.value(prediction + samples.offset(i), target) - slope * prediction
+
+
+@kernel
+def weighted_sums(rows, samples, duals, cuts, first, last, sums):
+    """Sum of s_i u_i x_i over each block, into `sums[b]`, (d,)."""
+    for b in range(first, last):
+        for i in range(cuts[b], cuts[b + 1]):
+            amount = samples.weight(i) * duals[i]
+            if amount != 0.0:
+                rows.add(i, amount, sums[b])
+
+
+@kernel
+def squared_norms(rows, cuts, first, last, norms):
+    """|x_i|^2 of each row, into `norms`."""
+    for i in range(cuts[first], cuts[last]):
+        norms[i] = rows.squared_norm(i)

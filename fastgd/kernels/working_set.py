@@ -1,0 +1,195 @@
+"""Loops of the working-set solver: rows with predictions that are kept, gathered columns, coordinate descent.
+
+Block by block as in `passes`, for the same bits with any number of threads. Sums over a row or a column go in the order
+of `passes` too: a prediction from gathered columns, in ascending order, has the bits of one from the whole row, whose
+other coefficients are 0.
+"""
+
+import numpy as np
+
+from fastgd._jit import kernel
+
+VALUE, SLOPE, CURVATURE = range(3)
+# Entries of a row that are looked at together; unsigned, as positions in compressed rows are.
+PIECE = np.uint64(256)
+
+
+@kernel
+def evaluate_rows(samples, loss, products, intercept, cuts, first, last, sums, derivatives, curvatures):
+    """Weighted derivative and curvature of each row's loss at product + intercept + offset.
+
+    `sums[b]`, (3,), gets the sums over a block of weighted loss, derivative and curvature.
+    """
+    for b in range(first, last):
+        total, slope, bend = 0.0, 0.0, 0.0
+        for i in range(cuts[b], cuts[b + 1]):
+            prediction = products[i] + intercept + samples.offset(i)
+            target, weight = samples.target(i), samples.weight(i)
+            total += weight * loss.value(prediction, target)
+            derivative = weight * loss.derivative(prediction, target)
+            slope += derivative
+            derivatives[i] = derivative
+            # Differences of derivatives, which stand in for a curvature that is not given, may fall below 0.
+            curvature = weight * max(loss.curvature(prediction, target), 0.0)
+            bend += curvature
+            curvatures[i] = curvature
+        sums[b, 0], sums[b, 1], sums[b, 2] = total, slope, bend
+
+
+@kernel
+def row_products(rows, coef, cuts, first, last, products):
+    """Each row times `coef`, into `products`."""
+    for b in range(first, last):
+        rows.dot_rows(cuts[b], cuts[b + 1], coef, products[cuts[b] : cuts[b + 1]])
+
+
+@kernel
+def row_sums(rows, amounts, cuts, first, last, sums):
+    """Sum of `amounts[i]` * row i over each block, into `sums[b]`, (d,)."""
+    for b in range(first, last):
+        rows.add_rows(cuts[b], cuts[b + 1], amounts[cuts[b] : cuts[b + 1]], sums[b])
+
+
+@kernel
+def find_violators(gradient, coef, threshold, found):
+    """Ascending indices j of nonzero coefficients and of |gradient| > threshold, into `found`; their number."""
+    count = 0
+    for j in range(coef.shape[0]):
+        if coef[j] != 0.0 or abs(gradient[j]) > threshold:
+            found[count] = j
+            count += 1
+    return count
+
+
+@kernel
+def gather_entries(rows, member, slots, cuts, room, first, last, values, columns, ends, counts):
+    """Entries of the rows of each block whose column is a `member`, at `slots[column]`, from `room[b]` on.
+
+    `ends[i + 1]` gets how many there are of row i; `counts[b]` how many in the block. Those for which there is no room
+    are counted only.
+    """
+    # Which entries are wanted is noted first, a piece of a row at a time, without a branch that could be mispredicted.
+    wanted = np.empty(PIECE, np.uint64)
+    for b in range(first, last):
+        position, end, count = room[b], room[b + 1], 0
+        for i in range(cuts[b], cuts[b + 1]):
+            begin = count
+            start, stop = rows.span(i)
+            for low in range(start, stop, PIECE):
+                n_wanted = 0
+                for k in range(low, min(low + PIECE, stop)):
+                    wanted[n_wanted] = k
+                    n_wanted += 1 if member[rows.column(k)] else 0
+                count += n_wanted
+                if position + n_wanted <= end:
+                    for p in range(n_wanted):
+                        values[position] = rows.entry(i, wanted[p])
+                        columns[position] = slots[rows.column(wanted[p])]
+                        position += 1
+                else:
+                    position = end
+            ends[i + 1] = count - begin
+        counts[b] = count
+
+
+@kernel
+def set_curvature(rows, slots, width, order, curvatures, cuts, first, last, matrices):
+    """Lower triangle of the sum of curvature * (x, 1) (x, 1)' over each block, into `matrices[b]`.
+
+    x are the entries of a row whose column has a slot >= 0, at that slot; the last one, `width`, is the constant's.
+    Rows are taken in `order`, all of them where it is empty.
+    """
+    found, entries = np.empty(width + 1, np.int64), np.empty(width + 1)
+    for b in range(first, last):
+        matrix = matrices[b]
+        for m in range(cuts[b], cuts[b + 1]):
+            i = order[m] if order.size > 0 else m
+            curvature = curvatures[i]
+            if curvature > 0.0:
+                count = 0
+                start, stop = rows.span(i)
+                for k in range(start, stop):
+                    slot = slots[rows.column(k)]
+                    if slot >= 0:
+                        found[count] = slot
+                        entries[count] = rows.entry(i, k)
+                        count += 1
+                found[count] = width
+                entries[count] = 1.0
+                for p in range(count + 1):
+                    amount = curvature * entries[p]
+                    line = matrix[found[p]]
+                    for q in range(p + 1):
+                        line[found[q]] += amount * entries[q]
+
+
+@kernel
+def matrix_descent(matrix, slope, coef, l1, n_penalised, tolerance, most):
+    """Coordinate descent on the model slope'e + e' matrix e / 2 + l1 |coef + e|_1, over e; the number of epochs.
+
+    `matrix` comes with its lower triangle alone, and may be larger. `slope`, the model's gradient, and `coef` move
+    along. Ends once no coordinate's step is worth a slope of more than `tolerance`, or after `most` epochs, which count
+    as one more.
+    """
+    size = coef.shape[0]
+    for j in range(size):
+        for k in range(j):
+            matrix[k, j] = matrix[j, k]
+    for epoch in range(most):
+        largest = 0.0
+        for j in range(size):
+            curvature = matrix[j, j]
+            if curvature > 0.0:
+                old = coef[j]
+                new = old - slope[j] / curvature
+                if j < n_penalised:
+                    threshold = l1 / curvature
+                    new -= min(max(new, -threshold), threshold)
+                step = new - old
+                if step != 0.0:
+                    coef[j] = new
+                    line = matrix[j]
+                    for k in range(size):
+                        slope[k] += step * line[k]
+                    largest = max(largest, abs(step) * curvature)
+        if largest <= tolerance:
+            return epoch + 1
+    return most + 1
+
+
+@kernel
+def column_descent(values, rows, starts, curvatures, amounts, coef, l1, l2, n_active, n_penalised, tolerance, most):
+    """`matrix_descent` on columns: j is `values` at `rows` between `starts[j]` and `starts[j + 1]`.
+
+    `amounts[i]`, the derivative of row i's loss + curvature * change of its prediction, and `coef` move along.
+    """
+    size = coef.shape[0]
+    diagonal = np.empty(size)
+    for j in range(size):
+        total = 0.0
+        for k in range(starts[j], starts[j + 1]):
+            total += values[k] * values[k] * curvatures[rows[k]]
+        diagonal[j] = total / n_active + (l2 if j < n_penalised else 0.0)
+    for epoch in range(most):
+        largest = 0.0
+        for j in range(size):
+            curvature = diagonal[j]
+            if curvature > 0.0:
+                slope = 0.0
+                for k in range(starts[j], starts[j + 1]):
+                    slope += values[k] * amounts[rows[k]]
+                old = coef[j]
+                slope = slope / n_active + (l2 * old if j < n_penalised else 0.0)
+                new = old - slope / curvature
+                if j < n_penalised:
+                    threshold = l1 / curvature
+                    new -= min(max(new, -threshold), threshold)
+                step = new - old
+                if step != 0.0:
+                    coef[j] = new
+                    for k in range(starts[j], starts[j + 1]):
+                        amounts[rows[k]] += step * values[k] * curvatures[rows[k]]
+                    largest = max(largest, abs(step) * curvature)
+        if largest <= tolerance:
+            return epoch + 1
+    return most + 1

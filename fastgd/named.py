@@ -1,0 +1,26 @@
+"""Components from what a user gives: a string, a component, or None."""
+
+from fastgd.losses import Loss, VectorLoss
+from fastgd.penalties import ElasticNet, NoPenalty, Penalty
+
+
+def find_loss(loss, **fields):
+    """Component of a loss given as a string or a component; `fields` are what a string's class takes of them."""
+    if isinstance(loss, Loss | VectorLoss):
+        return loss
+    if not isinstance(loss, str):
+        raise ValueError(f"loss must be a string or a Loss or VectorLoss component, got {loss!r}")
+    found = Loss.named(loss)
+    return found(**{name: value for name, value in fields.items() if name in found.__annotations__})
+
+
+def find_penalty(penalty, l1_ratio=0.15):
+    """Component of a penalty given as a string, None or a component."""
+    if isinstance(penalty, Penalty):
+        return penalty
+    if penalty is None:
+        return NoPenalty()
+    if not isinstance(penalty, str):
+        raise ValueError(f"penalty must be a string, None or a Penalty component, got {penalty!r}")
+    found = Penalty.named(penalty)
+    return found(l1_ratio) if found is ElasticNet else found()

@@ -1,0 +1,183 @@
+"""Newton's method for few columns: exact curvature, Cholesky, and as few passes as the answer takes.
+
+    step = -B^-1 g,    v+ = v + t step,    t = 1 or what a line search finds
+
+B is the curvature at the point or, while steps from an earlier one still gain enough, that one corrected by the pairs
+(s, y) of the steps since, as in L-BFGS (Nocedal, 1980, with H_0 = B^-1).
+"""
+
+import numpy as np
+
+from fastgd.costs import curvature_cost
+from fastgd.factor import EPS, Factor
+from fastgd.gram import sum_of_squares
+from fastgd.objective import SUM_OF_SQUARES
+from fastgd.solvers import Solver
+
+SUFFICIENT = 1e-4
+LEAST_RATE = 1e-10
+MOST_PAIRS = 10
+# A new matrix is taken once the steps that the old one still needs cost as much as it and this many steps.
+NEW_STEPS = 1.5
+# Rows whose curvature changed by more than this factor since the matrix was taken make it doubtful; steps that cost
+# this share of a new one are risked all the same.
+BENT, CHORD = 2.7, 0.5
+SEEN = 0.1
+# Far from the optimum, where a step promises more than this share of F, rows that are far out get more curvature than
+# they have: without it a row that is wrong by 10 promises a step of 20,000 under the log loss.
+FAR = 1e-2
+
+
+class Newton(Solver):
+    """`solver="newton"` for few columns: a loss of one prediction, a penalty that has a gradient.
+
+    Parameters
+    ----------
+    objective : Objective
+    tol : float
+        Relative suboptimality that the run is for: tells how much work lies ahead.
+    """
+
+    keeps_curvature = True
+
+    def __init__(self, objective, tol=0.0):
+        super().__init__(objective)
+        self.tol = tol
+        F = objective
+        self.matrix_cost = curvature_cost(F)
+        self._held = None
+        self._curvatures, self._spare = np.empty(F.n_samples), np.empty(F.n_samples)
+
+    def resume(self, state):
+        """Evaluate the point; what was remembered of the curvature holds for the same objective only."""
+        known = state.value
+        floor = state.memory.get("floor", self.objective.loss.curvature_bound)
+        state.value, state.gradient = self.objective.smooth_and_gradient(state.point, self._curvatures, floor)
+        if known is None or known != state.value:
+            kept = {key: state.memory[key] for key in ("plan", "seed") if key in state.memory}
+            state.memory = {**kept, "pairs": [], "floor": floor, **state.memory.get("handed", {})}
+
+    def turn(self, state):
+        """One step, for one pass; one more where the curvature is taken anew, and for each halving."""
+        F, memory, g = self.objective, state.memory, state.gradient
+        if self._refresh_pays(state):
+            self._take_curvature(state)
+        step = -self._direction(memory, g)
+        slope = float(g @ step)
+        total = state.value + F.rest_value(state.point)
+        slack = 4.0 * EPS * abs(total) * np.sqrt(step.size + 10.0)
+        if not slope < 0.0 or not np.isfinite(slope):
+            step, slope = -g, -float(g @ g)
+        memory["floor"] = F.loss.curvature_bound if -slope > 2.0 * FAR * total else 0.0
+        rate, found = self._search(state, step, slope, total, slack)
+        if found is None:
+            # Nothing falls along the step from a matrix of this very point: rounding is what is left.
+            memory["exhausted"] = memory["anchor"] is state.point
+            memory.update(factor=None, pairs=[])
+        else:
+            point, value, gradient = found
+            self._remember(memory, rate, point - state.point, gradient - g, -slope)
+            state.point, state.value, state.gradient = point, value, gradient
+        state.rate, state.turn, state.updates = rate, state.turn + 1, state.updates + 1
+
+    def hand_over(self, memory):
+        """What a solver of more rows, from the same point on, can use of this one's memory."""
+        kept = {key: memory[key] for key in ("factor", "curved", "gain", "decrement") if key in memory}
+        return {**kept, "anchor": None, "exact": False, "pairs": [], "steps": 0}
+
+    def known_curvature(self, state):
+        """(Factor of a curvature matrix of F, the point where it is exact), or None."""
+        memory = state.memory
+        return (memory["factor"], memory["anchor"]) if memory.get("factor") is not None and memory["exact"] else None
+
+    def _refresh_pays(self, state):
+        """Whether a new curvature matrix costs less than the steps that the old one would still take."""
+        memory = state.memory
+        if memory.get("factor") is None:
+            return True
+        if self.objective.loss.self_concordance == 0.0 or memory["anchor"] is state.point:
+            return False
+        total = abs(state.value + self.objective.rest_value(state.point))
+        target = max(self.tol, 4.0 * EPS) * total + 1e-300
+        ahead = np.log(max(memory["factor"].norm_of(state.gradient) ** 2 / target, 1.0))
+        # Close enough, as far as the old matrix can tell: steps from it may still bring the proof.
+        risked = CHORD * self.matrix_cost if ahead > 0.0 else self.matrix_cost
+        gain = memory.get("gain", 0.0)
+        if gain <= 0.0 or (memory["steps"] >= risked and self._bent(memory["curved"])):
+            return True
+        return ahead / gain > 1.0 + self.matrix_cost + NEW_STEPS
+
+    def _bent(self, before):
+        """Whether some row's curvature is another than where the matrix was taken, by more than a factor of `BENT`.
+
+        Rare columns show in few rows only: the decrement looks small in the old matrix when all they have is there.
+        """
+        now = self._curvatures
+        seen = (before > 0.0) & (now > 0.0)
+        now, before = now[seen], before[seen]
+        return not ((now <= BENT * before).all() and (before <= BENT * now).all())
+
+    def _take_curvature(self, state):
+        F, memory = self.objective, state.memory
+        matrix = F.gram(self._curvatures if F.convex else np.maximum(self._curvatures, 0.0))
+        if not F.elastic:
+            n = F.n_features
+            matrix[np.arange(n), np.arange(n)] += np.maximum(F.penalty_curvature(state.point), 0.0)
+        if F.whole is not None:
+            self._hold_unseen(matrix)
+        exact = memory["floor"] == 0.0 or F.loss.self_concordance == 0.0
+        memory.update(factor=Factor(matrix), anchor=state.point, exact=exact, pairs=[], steps=0)
+        memory["curved"] = self._curvatures.copy()
+
+    def _hold_unseen(self, matrix):
+        """Let columns that a sample of the rows hardly shows stay where they are.
+
+        A rare indicator, standardised, is a constant next to 0 in a sample without its rows, and would be used as one:
+        one such column was left with predictions of -789 for the rows that it is about.
+        """
+        F = self.objective
+        if self._held is None:
+            seen = sum_of_squares(F.rows, F.samples.weights, F.ranges) / F.n_active
+            self._held = np.flatnonzero(seen < SEEN * F.moments()[0][SUM_OF_SQUARES])
+        held = self._held
+        matrix[held] = matrix[:, held] = 0.0
+        # Next to no step, whatever the gradient.
+        matrix[held, held] = 1e20 * np.diag(matrix).max()
+
+    def _direction(self, memory, gradient):
+        """B^-1 g by the two-loop recursion, from the factor and the pairs since."""
+        q, shares = gradient, []
+        for s, y in reversed(memory["pairs"]):
+            shares.append(float(s @ q) / float(s @ y))
+            q = q - shares[-1] * y
+        r = memory["factor"].solve(q)
+        for (s, y), share in zip(memory["pairs"], reversed(shares), strict=True):
+            r = r + (share - float(y @ r) / float(s @ y)) * s
+        return r
+
+    def _search(self, state, step, slope, total, slack):
+        """(rate, (point, value, gradient)) with F low enough, or None where no rate is."""
+        F, rate = self.objective, 1.0
+        while rate > LEAST_RATE:
+            point = state.point + rate * step
+            with np.errstate(all="ignore"):
+                value, gradient = F.smooth_and_gradient(point, self._spare, state.memory["floor"])
+                reached = value + F.rest_value(point)
+            if reached <= total + SUFFICIENT * rate * slope + slack:
+                self._curvatures, self._spare = self._spare, self._curvatures
+                return rate, (point, value, gradient)
+            # A whole step that fails means rows far out, whose own curvature promises too much.
+            state.memory["floor"] = F.loss.curvature_bound
+            # The parabola through F, its slope and the trial has its lowest point here.
+            bend = reached - total - rate * slope
+            lowest = -0.5 * slope * rate * rate / bend if np.isfinite(bend) and bend > 0.0 else 0.0
+            rate = float(np.clip(lowest, 0.1 * rate, 0.5 * rate))
+        return rate, None
+
+    def _remember(self, memory, rate, s, y, decrement):
+        """The pair of a step, and how much of the decrement it took."""
+        if memory["anchor"] is not None and float(s @ y) > 1e-10 * float(np.linalg.norm(s) * np.linalg.norm(y)):
+            memory["pairs"] = [*memory["pairs"], (s, y)][-MOST_PAIRS:]
+        memory["steps"] += 1
+        before, memory["decrement"] = memory.get("decrement"), decrement
+        memory["gain"] = float(np.log(before / decrement)) if rate == 1.0 and before and decrement > 0.0 else 0.0

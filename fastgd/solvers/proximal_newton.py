@@ -1,0 +1,313 @@
+"""Proximal Newton steps on a few columns, with predictions that are kept.
+
+Where the losses of the rows have derivatives d_i and curvatures c_i, the model of F around the coefficients u of the
+columns X_S is
+
+    q(e) = g'e + e'(X_S' C X_S / n + l2) e / 2 + l1 |u + e|_1,    g = X_S' d / n + l2 u
+
+an intercept being one more column, of ones, that is not penalised.  Coordinate descent minimises it with exact steps
+(Friedman, Hastie and Tibshirani, 2010, section 2), on the matrix of the model or, where there are too many columns for
+that, on the columns.  The step is halved until F falls by a share of what the model promises (Lee, Sun and Saunders,
+2014, equation 2.20), which takes no pass: products x_i . w are linear in w.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+
+from fastgd.kernels import working_set as kernels
+from fastgd.kernels.working_set import CURVATURE, SLOPE, VALUE
+
+SUFFICIENT, HALVINGS = 0.1, 30
+# Units in the last place by which F may seem to rise.
+ROUNDING = 32.0
+EPS = float(np.finfo(float).eps)
+# Coordinate descent finds out in a few epochs which coefficients are nonzero; then a linear system has their values,
+# which would take it thousands of epochs where columns are alike.  On columns there is no such system.
+EPOCHS, ROUNDS, COLUMN_EPOCHS = 10, 20, 50
+# More columns than this have no matrix: 18 MB, and more to read for each coordinate than its column holds.
+WIDEST_MATRIX = 1500
+# Each block of rows has a matrix of its own: two blocks where it may be large.  Dense rows go to BLAS by chunks.
+MATRIX_BLOCKS, CHUNK = 4, 1024
+NO_ROWS = np.empty(0, dtype=np.int64)
+
+
+@dataclass
+class Kept:
+    """Rows at some coefficients: products x_i . w, and the weighted derivatives and curvatures of their losses.
+
+    `loss`, `slope` and `bend` are the means of loss, derivative and curvature.
+    """
+
+    products: np.ndarray
+    derivatives: np.ndarray
+    curvatures: np.ndarray
+    intercept: float
+    loss: float = np.nan
+    slope: float = np.nan
+    bend: float = np.nan
+
+    @classmethod
+    def at(cls, objective, products, intercept):
+        """Evaluated at these products and this intercept."""
+        kept = cls(products, np.empty(products.size), np.empty(products.size), intercept)
+        kept.evaluate(objective)
+        return kept
+
+    def evaluate(self, objective):
+        """Look at the losses where products and intercept are now: not a pass, for X is not read."""
+        F, sums = objective, np.zeros((objective.cuts.size - 1, 3))
+
+        def work(first, last):
+            kernels.evaluate_rows(
+                F.samples, F.loss, self.products, self.intercept, F.cuts, first, last, sums,
+                self.derivatives, self.curvatures,
+            )  # fmt: skip
+
+        over_rows(F, work, sums.shape[0], 0.0)
+        total = sums.sum(axis=0) / F.n_active
+        self.loss, self.slope, self.bend = float(total[VALUE]), float(total[SLOPE]), float(total[CURVATURE])
+
+    def centre(self, objective, most=4):
+        """Move the intercept to where the derivatives sum to 0, which the duality gap needs: Newton steps, no pass."""
+        for _ in range(most):
+            if not (objective.fit_intercept and self.bend > 0.0 and abs(self.slope) > 4.0 * EPS * self.bend):
+                return
+            before, slope, loss = self.intercept, self.slope, self.loss
+            self.intercept -= slope / self.bend
+            self.evaluate(objective)
+            if not (abs(self.slope) < abs(slope) and self.loss <= loss * (1.0 + 4.0 * EPS)):
+                self.intercept = before
+                self.evaluate(objective)
+                return
+
+
+def over_rows(objective, work, n_blocks, passes):
+    """Map `work(first, last)` over blocks and count it as so many passes."""
+    before = objective.passes
+    objective._map(work, n_blocks)
+    objective.passes = before + passes
+
+
+class Columns:
+    """Columns that a step may change: rows over them alone, or X itself.
+
+    Parameters
+    ----------
+    objective : Objective
+    rows : Rows
+    index : ndarray or None
+        Which columns of X the columns of `rows` are; None for X itself, each sweep of which is a pass.
+    """
+
+    def __init__(self, objective, rows, index=None):
+        self.objective, self.rows, self.index = objective, rows, index
+        self.width, self.whole = rows.shape()[1], index is None
+        self._slots, self._known = None, None
+
+    def products(self, coef):
+        """Products x_i . w, (n_samples,)."""
+        F = self.objective
+        out = np.empty(F.n_samples)
+        work = lambda first, last: kernels.row_products(self.rows, coef, F.cuts, first, last, out)  # noqa: E731
+        over_rows(F, work, F.cuts.size - 1, 1.0 * self.whole)
+        return out
+
+    def gradient(self, kept, coef):
+        """Gradient of the smooth part of F in these coefficients."""
+        F = self.objective
+        sums = np.zeros((F.cuts.size - 1, self.width))
+        work = lambda first, last: kernels.row_sums(self.rows, kept.derivatives, F.cuts, first, last, sums)  # noqa: E731
+        over_rows(F, work, F.cuts.size - 1, 1.0 * self.whole)
+        # In place: with a million columns each temporary costs as much as a tenth of the sweep.
+        total = sums[0] if sums.shape[0] == 1 else sums.sum(axis=0)
+        total /= F.n_active
+        if F.l2 > 0.0:
+            total += F.l2 * coef
+        return total
+
+    def curvature(self, chosen, curvatures, order=NO_ROWS):
+        """Curvature matrix of the mean loss in the chosen coefficients and, last, the intercept: its lower triangle.
+
+        The rows in `order` stand for all, where there are any.
+        """
+        F, size = self.objective, chosen.size
+        n_rows = order.size or F.n_samples
+        n_blocks = min(MATRIX_BLOCKS if self.width <= WIDEST_MATRIX else 2, n_rows)
+        cuts = np.arange(n_blocks + 1) * n_rows // n_blocks
+        matrices = np.zeros((n_blocks, size + 1, size + 1))
+        if self.rows.sparse:
+            slots = self.slots(chosen)
+
+            def work(first, last):
+                kernels.set_curvature(self.rows, slots, size, order, curvatures, cuts, first, last, matrices)
+        else:
+
+            def work(first, last):
+                self._dense_curvature(chosen, order, curvatures, cuts, first, last, matrices)
+
+        over_rows(F, work, n_blocks, n_rows / F.n_samples * self.whole)
+        for block in matrices[1:]:
+            matrices[0] += block
+        matrices[0] *= F.n_samples / n_rows / F.n_active
+        return matrices[0]
+
+    def constant_curvature(self, chosen, wished, curvatures):
+        """`curvature` where it never changes: computed once for all that are `wished`, the chosen among them."""
+        if self._known is None or not np.array_equal(self._known[0], wished):
+            self._known = wished, self.curvature(wished, curvatures)
+        known, matrix = self._known
+        if known.size == chosen.size:
+            return matrix
+        part = np.append(np.searchsorted(known, chosen), known.size)
+        return np.ascontiguousarray(matrix[np.ix_(part, part)])
+
+    def slots(self, chosen):
+        """Table of the place of each column among the chosen, -1 for the others; valid until the next call."""
+        if self._slots is None:
+            self._slots = np.full(self.width, -1, dtype=np.int32), chosen
+        table, before = self._slots
+        table[before] = -1
+        table[chosen] = np.arange(chosen.size)
+        self._slots = table, chosen
+        return table
+
+    def by_column(self, chosen):
+        """The chosen columns and a column of ones: values, row numbers and starts."""
+        n, rows = self.objective.n_samples, self.rows
+        part = sp.csc_array(rows.matrix()[:, chosen] if rows.sparse else rows.values[:, chosen])
+        part.sort_indices()
+        starts = np.append(part.indptr, part.indptr[-1] + n).astype(np.int64)
+        return np.append(part.data, np.ones(n)), np.append(part.indices, np.arange(n)).astype(np.int64), starts
+
+    def _dense_curvature(self, chosen, order, curvatures, cuts, first, last, matrices):
+        values = self.rows.values
+        for b in range(first, last):
+            for start in range(cuts[b], cuts[b + 1], CHUNK):
+                stop = min(start + CHUNK, cuts[b + 1])
+                rows = order[start:stop] if order.size else slice(start, stop)
+                part = values[rows] if chosen.size == self.width else values[rows][:, chosen]
+                part = np.column_stack([part, np.ones(stop - start)])
+                matrices[b] += part.T @ (part * curvatures[rows, None])
+
+
+class Model(NamedTuple):
+    """How the model of a step is made.
+
+    Attributes
+    ----------
+    chosen : ndarray
+        Which of the columns move.
+    damping : float
+        Added to the curvature of each row.
+    tolerance : float
+        Slope at which coordinate descent ends.
+    order : ndarray
+        Rows that stand for all in its matrix; all where empty.
+    wished : ndarray or None
+        Columns whose curvature is wanted too, the chosen among them, where it is the same everywhere.
+    """
+
+    chosen: np.ndarray
+    damping: float
+    tolerance: float
+    order: np.ndarray = NO_ROWS
+    wished: np.ndarray | None = None
+
+
+def newton_step(columns, coef, gradient, kept, model):
+    """One step: (coefficients of the columns, `Kept` there, share of the step that was taken; 0 where none was)."""
+    F, size = columns.objective, model.chosen.size
+    target = _minimum(columns, coef, gradient, kept, model)
+    trial = coef.copy()
+    trial[model.chosen] = target[:size]
+    shift = target[size] - kept.intercept if F.fit_intercept else 0.0
+    move = target[:size] - coef[model.chosen]
+    weight, weight_before = _penalty(F, trial[model.chosen]), _penalty(F, coef[model.chosen])
+    # Term by term, for near the optimum the sums would be rounding alone.
+    terms = gradient[model.chosen] * move + F.l1 * (np.abs(trial[model.chosen]) - np.abs(coef[model.chosen]))
+    promised = float(terms.sum()) + kept.slope * shift
+    if not promised < 0.0:
+        return coef, kept, 0.0
+    products, share = columns.products(trial), 1.0
+    found = Kept.at(F, products, kept.intercept + shift)
+    slack = ROUNDING * EPS * abs(kept.loss + weight_before)
+    for _ in range(HALVINGS):
+        change = found.loss - kept.loss + weight - weight_before
+        if change <= SUFFICIENT * share * promised + slack:
+            break
+        share *= 0.5
+        trial[model.chosen] = coef[model.chosen] + share * move
+        weight = _penalty(F, trial[model.chosen])
+        found = Kept.at(F, 0.5 * (found.products + kept.products), kept.intercept + share * shift)
+    else:
+        return coef, kept, 0.0
+    if share < 1.0:  # the products that a run continued from here would find
+        found = Kept.at(F, columns.products(trial), found.intercept)
+    found.centre(F)
+    return trial, found, share
+
+
+def _penalty(F, coef):
+    return F.l1 * float(np.abs(coef).sum()) + 0.5 * F.l2 * float(coef @ coef)
+
+
+def _minimum(columns, coef, gradient, kept, model):
+    """The chosen coefficients, and the intercept if there is one, at which the model is least."""
+    F, chosen, size = columns.objective, model.chosen, model.chosen.size
+    n_unknowns = size + F.fit_intercept
+    curvatures = kept.curvatures + model.damping if model.damping > 0.0 else kept.curvatures
+    unknowns = np.append(coef[chosen], kept.intercept)[:n_unknowns]
+    if size <= WIDEST_MATRIX:
+        if model.wished is None:
+            matrix = columns.curvature(chosen, curvatures, model.order)
+        else:
+            matrix = columns.constant_curvature(chosen, model.wished, curvatures)
+            matrix = matrix.copy()
+        matrix[np.arange(size), np.arange(size)] += F.l2
+        slope = np.append(gradient[chosen], kept.slope)[:n_unknowns]
+        for _ in range(ROUNDS):
+            if kernels.matrix_descent(matrix, slope, unknowns, F.l1, size, model.tolerance, EPOCHS) <= EPOCHS:
+                break
+            solve_support(matrix[:n_unknowns, :n_unknowns], slope, unknowns, F.l1, size)
+    else:
+        values, rows, starts = columns.by_column(chosen)
+        amounts = kept.derivatives.copy()
+        kernels.column_descent(
+            values, rows, starts, curvatures, amounts, unknowns, F.l1, F.l2, F.n_active, size, model.tolerance,
+            COLUMN_EPOCHS,
+        )  # fmt: skip
+    return unknowns
+
+
+def solve_support(matrix, slope, unknowns, l1, n_penalised):
+    """Move the nonzero unknowns, and those without penalty, to the minimum of the model for their present signs.
+
+    Those that would change sign become 0; if that makes the model larger, the way ends where the first of them is 0.
+    `slope` and `unknowns` move along; where the matrix is singular they stay.
+    """
+    free = np.arange(unknowns.size) >= n_penalised
+    support = np.flatnonzero((unknowns != 0.0) | free)
+    old, sign = unknowns[support], np.where(free, 0.0, np.sign(unknowns))[support]
+    try:
+        part = matrix[np.ix_(support, support)]
+        factor = scipy.linalg.cho_factor(part, lower=True, overwrite_a=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        return
+    way = scipy.linalg.cho_solve(factor, -(slope[support] + l1 * sign), check_finite=False)
+    crossing = (old + way) * sign < 0.0
+    for stop in (1.0, float(np.min(-old[crossing] / way[crossing], initial=1.0))):
+        new = old + stop * way
+        new[new * sign < 0.0] = 0.0
+        move = new - old
+        everywhere = np.zeros(unknowns.size)
+        everywhere[support] = move
+        change = matrix @ everywhere
+        rise = float(move @ (slope[support] + 0.5 * change[support] + l1 * sign))
+        if rise <= 0.0:
+            unknowns[support] = new
+            slope += change
+            return

@@ -1,0 +1,248 @@
+"""Dual coordinate ascent: the one-row step and the epoch against slow twins, the optimum proved, the bound tested."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastgd.kernels import dual
+from fastgd.losses import Loss, Perceptron
+from fastgd.objective import Objective
+from fastgd.penalties import ElasticNet
+from fastgd.solvers.sdca import Sdca
+from reference import members, samples, sparse_problem, stored, with_jit
+from small_problems import Quartic, objective, started, turns
+from toys import ToySoftmax
+
+
+class Cornered(Loss):
+    """A user's loss with a corner and curvature on both sides of it: abs(r) + r^2, r = prediction - target."""
+
+    smooth = False
+
+    def value(self, prediction, target):
+        residual = prediction - target
+        return abs(residual) + residual * residual
+
+    def derivative(self, prediction, target):
+        residual = prediction - target
+        return 2.0 * residual + (1.0 if residual > 0.0 else -1.0)
+
+
+class Steep(Loss):
+    """A user's smooth loss without a curvature bound or a curvature: exp(r) - r - 1, r = prediction - target."""
+
+    def value(self, prediction, target):
+        residual = prediction - target
+        return np.exp(min(residual, 700.0)) - residual - 1.0
+
+    def derivative(self, prediction, target):
+        return np.exp(min(prediction - target, 700.0)) - 1.0
+
+
+class Bumpy(Loss):
+    """A user's loss that is not convex."""
+
+    convex = False
+
+    def value(self, prediction, target):
+        return 1.0 - np.exp(-((prediction - target) ** 2))
+
+    def derivative(self, prediction, target):
+        return 2.0 * (prediction - target) * np.exp(-((prediction - target) ** 2))
+
+
+ALL = [loss for loss in members(Loss) if not isinstance(loss, Perceptron)] + [Cornered(), Steep()]
+FEW = [loss for loss in ALL if loss.name in ("log_loss", "hinge")]
+LOSSES = pytest.mark.parametrize("loss", with_jit(FEW, ALL), ids=lambda loss: loss.name)
+EVERY_LOSS = pytest.mark.parametrize("loss", ALL, ids=lambda loss: loss.name)
+STORAGES = pytest.mark.parametrize("storage", with_jit(["csr"], ["dense", "csr"]))
+
+
+def lowest(function, low, high):
+    """The minimum of a convex function of one number, by ever finer grids."""
+    for _ in range(40):
+        grid = np.linspace(low, high, 21)
+        k = int(np.argmin([function(z) for z in grid]))
+        low, high = grid[max(k - 1, 0)], grid[min(k + 1, 20)]
+    return function(0.5 * (low + high))
+
+
+@EVERY_LOSS
+def test_the_step_of_one_row_is_the_best_one(loss):
+    rng = np.random.default_rng(5)
+    step = dual.smooth_step if loss.smooth else dual.corner_step
+    # One number compiles quickly, but sixteen losses do not: the bodies are the same without the JIT.
+    step = getattr(step, "py_func", step)
+    for rate in (1e-4, 0.1, 1.0, 30.0, 1e4):
+        for _ in range(6):
+            target = rng.choice([-1.0, 1.0]) if loss.classification else rng.standard_normal()
+            at, z0 = 2.0 * rng.standard_normal(2)
+            u0 = -loss.derivative(at, target)
+
+            def dual_value(u, conjugate, z0=z0, u0=u0, rate=rate):  # less the squared length of w, as u moves it
+                return conjugate - (u - u0) * z0 - 0.5 * rate * (u - u0) ** 2
+
+            u, z, value = step(loss, z0, target, u0, rate)
+            before, after = dual_value(u0, loss.value(at, target) + u0 * at), dual_value(u, value + u * z)
+            reach = 1.0 + abs(rate * (u0 + loss.derivative(z0, target)))
+            best = lowest(
+                lambda z, t=target, u0=u0, z0=z0, q=rate: loss.value(z, t) + u0 * z + (z - z0) ** 2 / (2.0 * q),
+                z0 - reach, z0 + reach,
+            )  # fmt: skip
+            slack = 1e-9 * (1.0 + abs(best) + abs(u0 * z0))
+            assert after <= best + slack
+            assert after >= best - 0.01 * (best - before) - slack
+            # Minus u is a slope of the loss at z: the loss is above that line, which makes the bound a proof.
+            line = [value - u * (p - z) - loss.value(p, target) for p in z + rng.standard_normal(20)]
+            assert max(line) <= 1e-9 * (1.0 + abs(value) + abs(u))
+
+
+@STORAGES
+@pytest.mark.parametrize("l1", [0.0, 0.02])
+@LOSSES
+def test_an_epoch_is_its_twin(loss, l1, storage):
+    X, y, weights, offsets = sparse_problem(loss)
+    n, d, l2, b_factor = 23, 6, 0.05, 0.3
+    order = np.random.default_rng(1).permutation(np.flatnonzero(weights))
+    point, duals, terms, moves = np.zeros(d + 1), np.zeros(n), np.zeros(n), np.zeros(n)
+    options, corners = np.array([1.0 / (l2 * n), l1 / l2, b_factor]), None if loss.smooth else True
+    args = stored(X, storage), samples(y, weights, offsets), loss, corners, order, (X**2).sum(1)
+    step = dual.smooth_step if loss.smooth else dual.corner_step
+    u, t = np.zeros(n), np.zeros(n)
+    for _ in range(3):
+        total = dual.dual_epoch(*args, point, duals, terms, moves, options)
+        moved = 0.0
+        for i in order:
+            v = X.T @ (weights * u) / (l2 * n)
+            w, b = np.sign(v) * np.maximum(np.abs(v) - l1 / l2, 0.0), b_factor * (weights @ u)
+            z = X[i] @ w + b + offsets[i]
+            new, at, value = step(loss, z, y[i], u[i], weights[i] * (X[i] @ X[i] / (l2 * n) + b_factor))
+            moved += (weights[i] * (new - u[i])) ** 2 * (X[i] @ X[i])
+            u[i], t[i] = new, value + new * (at - offsets[i])
+        # Tangents stop where the value is right to rounding, the place to its root.
+        near = {"rtol": 1e-6, "atol": 1e-7} if loss.name == "cornered" else {"rtol": 1e-9, "atol": 1e-11}
+        np.testing.assert_allclose(duals, u, **near)
+        np.testing.assert_allclose(terms, t, **near)
+        np.testing.assert_allclose(point, [*X.T @ (weights * u) / (l2 * n), b_factor * (weights @ u)], **near)
+        assert total == pytest.approx(moved, rel=10.0 * near["rtol"])
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
+@pytest.mark.parametrize("penalty", ["l2", ElasticNet(0.4)], ids=["l2", "elastic net"])
+@LOSSES
+def test_the_optimum_is_proved_by_its_own_bound(loss, penalty, fit_intercept):
+    for seed, alpha in enumerate((0.3, 0.03)):
+        F = objective(loss, penalty, alpha, fit_intercept=fit_intercept, seed=seed)
+        solver = Sdca(F, seed=2)
+        state, best = started(solver), -np.inf
+        for _ in range(600):
+            solver.turn(state)
+            best = max(best, solver.lower_bound(state))
+            gap = F.value(state.point) - best
+            assert gap >= -1e-13
+            if gap <= 1e-7 * best:
+                break
+        assert gap <= 1e-7 * best
+
+
+@LOSSES
+def test_the_bound_is_never_above_the_optimum(loss):
+    for seed in range(with_jit(200, 8)):
+        rng = np.random.default_rng(seed)
+        alpha, fit_intercept = 10.0 ** rng.uniform(-4, 1), bool(rng.integers(2))
+        F = objective(loss, ElasticNet(rng.choice([0.0, 0.5])), alpha, fit_intercept=fit_intercept, seed=seed, n=15)
+        solver = Sdca(F, seed=seed)
+        state = started(solver)
+        found = [solver.lower_bound(state)]
+        for _ in range(25):
+            solver.turn(state)
+            found.append(solver.lower_bound(state))
+        assert np.isfinite(found).all()
+        assert max(found) <= F.value(state.point) * (1.0 + 1e-13)  # which is at least the optimum
+
+
+def test_bound_of_unbalanced_duals():
+    rng = np.random.default_rng(3)
+    F = objective(FEW[0], "l2", 0.05, seed=1)
+    solver = Sdca(F, seed=2)
+    state = turns(solver, 60)
+    lowest_value = F.value(state.point)
+    assert lowest_value - solver.lower_bound(state) <= 1e-9
+    for _ in range(50):  # whatever the duals: between 0 and target for this loss
+        u = rng.random(F.n_samples) * F.samples.targets
+        p = np.abs(u)
+        state.memory["duals"] = u
+        state.memory["terms"] = -(p * np.log(p) + (1 - p) * np.log1p(-p)) - u * F.samples.offsets
+        solver._put(state, solver._primal(u))
+        assert solver.lower_bound(state) <= lowest_value
+
+
+@pytest.mark.parametrize("penalty", ["l2", ElasticNet(0.4)], ids=["l2", "elastic net"])
+def test_dense_is_csr_and_runs_can_be_cut(penalty):
+    whole = turns(Sdca(objective(FEW[0], penalty, 0.02), seed=7), 9)
+    csr = turns(Sdca(objective(FEW[0], penalty, 0.02, sp.csr_array), seed=7), 9)
+    np.testing.assert_allclose(csr.point, whole.point, rtol=1e-10, atol=1e-13)
+    part = pickle.loads(pickle.dumps(turns(Sdca(objective(FEW[0], penalty, 0.02), seed=7), 4)))
+    solver = Sdca(objective(FEW[0], penalty, 0.02), seed=7)
+    solver.resume(part)
+    turns(solver, 5, part)
+    np.testing.assert_array_equal(part.point, whole.point)
+    assert (part.turn, part.updates) == (9, whole.updates)
+
+
+def test_weights_are_repetitions():
+    X, y, _, offsets = sparse_problem(FEW[0])
+    weights = np.random.default_rng(0).integers(0, 4, 23).astype(float)
+    repeat = np.repeat(np.arange(23), weights.astype(int))
+    weighted = Objective("hinge", X, y, sample_weight=weights, offset=offsets, alpha=0.1)
+    repeated = Objective("hinge", X[repeat], y[repeat], offset=offsets[repeat], alpha=0.1)
+    one, other = (turns(Sdca(F, seed=1), 150) for F in (weighted, repeated))
+    np.testing.assert_allclose(one.point[:-1], other.point[:-1], rtol=1e-5, atol=1e-6)
+    assert weighted.value(one.point) == pytest.approx(repeated.value(other.point), rel=1e-7)
+
+
+def test_a_start_or_another_strength_is_built_on():
+    F = objective(FEW[0], "l2", 0.05)
+    near = turns(Sdca(F, seed=1), 40)
+    solver = Sdca(F, seed=5)
+    state = started(solver, near.point + 1e-4)
+    assert 0.0 <= F.value(near.point) - solver.lower_bound(state) <= 1e-3
+    far = started(solver, near.point + 100.0)
+    assert -0.01 <= solver.lower_bound(far) <= F.value(near.point)  # the start alone: below -1e4
+    turns(solver, 40, state)
+    np.testing.assert_allclose(state.point, near.point, rtol=1e-6, atol=1e-8)
+    weaker = objective(FEW[0], "l2", 0.04)
+    solver = Sdca(weaker, seed=1)
+    solver.resume(near)
+    assert solver.lower_bound(near) == -np.inf  # until a turn has looked at all rows
+    turns(solver, 40, near)
+    assert weaker.value(near.point) - solver.lower_bound(near) <= 1e-9
+    larger = objective(FEW[0], "l2", 0.04, n=31)
+    solver = Sdca(larger, seed=1)
+    solver.resume(near)
+    turns(solver, 40, near)
+    assert 0.0 <= larger.value(near.point) - solver.lower_bound(near) <= 1e-9
+
+
+@pytest.mark.parametrize(
+    ("loss", "penalty", "alpha", "message"),
+    [
+        (Perceptron(), "l2", 0.1, "convex loss of one prediction"),
+        (Bumpy(), "l2", 0.1, "convex loss of one prediction"),
+        (FEW[0], "l1", 0.1, "an L2 part"),
+        (FEW[0], "l2", 0.0, "alpha > 0"),
+        (FEW[0], Quartic(), 0.1, "an L2 part"),
+    ],
+    ids=["perceptron", "not convex", "l1", "alpha 0", "user's penalty"],
+)
+def test_what_it_cannot_do_is_refused(loss, penalty, alpha, message):
+    with pytest.raises(ValueError, match=message):
+        Sdca(objective(loss, penalty, alpha), seed=0)
+
+
+def test_a_vector_loss_is_refused():
+    F = Objective(ToySoftmax(), np.eye(3), np.array([[0.0], [1.0], [2.0]]), alpha=0.1)
+    with pytest.raises(ValueError, match="convex loss of one prediction"):
+        Sdca(F, seed=0)
