@@ -41,14 +41,15 @@ def row(case, problem, records, contenders, asked, accuracies):
 
 def passes_to(problem, record, accuracy):
     """Fewest passes over all runs after which the objective was, and was proved to be, within the accuracy."""
-    true, proved = [], []
+    true, proved = [run.passes for run in record.runs if run.passes and run.suboptimality <= accuracy], []
     for run in record.runs:
         history = {name: np.array(values) for name, values in run.about.get("history", {}).items()}
         if not history:
             continue
-        lower = history["objective"] - history["bound"]
-        gap = history["bound"] / np.maximum(lower, 1e-4 * problem.constant)
-        error = problem.suboptimality(history["objective"])
+        lower = np.maximum(history["objective"] - history["bound"], 1e-4 * problem.constant)
+        gap = history["bound"] / lower
+        # A check without a bound may be of a sample of the rows.
+        error = np.where(np.isfinite(gap), problem.suboptimality(history["objective"]), np.inf)
         for passes, there in ((true, error <= accuracy), (proved, gap <= accuracy)):
             if there.any():
                 passes.append(float(history["passes"][there.argmax()]))
@@ -57,7 +58,7 @@ def passes_to(problem, record, accuracy):
 
 def short_plan(plan):
     """The first words of a plan."""
-    first = plan.split(":")[0].split("\n")[0].rstrip(".")
+    first = plan.split(":")[0].split(" per update")[0].rstrip(".")
     return first if len(first) <= 60 else first[:57] + "..."
 
 

@@ -7,7 +7,7 @@ until a stopping rule holds:
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -381,3 +381,11 @@ class Descent:
             if chosen.objective == self.history["objective"][-1]:
                 self.history["bound"][-1] = chosen.bound.value
                 self.history["suboptimality"][-1] = chosen.suboptimality
+
+
+def continued(before, after):
+    """One result for a run and the one that went on from its point by another plan; the better of the two points."""
+    passes = before.history["passes"][-1]
+    before.history.extend(after.history, passes)
+    better = after if after.objective <= before.objective else before
+    return replace(better, reason=after.reason, history=before.history, state=after.state)

@@ -10,12 +10,12 @@ from fastgd.blocks import map_ranges
 from fastgd.builder import make_solver
 from fastgd.certificate import provable
 from fastgd.constant_model import best_constant
-from fastgd.descent import DIVERGED, Descent, DivergenceError
+from fastgd.descent import DIVERGED, Descent, DivergenceError, continued
 from fastgd.kernels.coefficients import shifted_sums
 from fastgd.objective import Objective
-from fastgd.plan import make_plan
+from fastgd.plan import make_plan, next_plan
 from fastgd.samples import WeightedSamples
-from fastgd.stopping import Extrapolated, History, NoMistakes, Plateau, StopReason, TimeLimit, Validation
+from fastgd.stopping import Extrapolated, History, NoMistakes, Plateau, Stalled, StopReason, TimeLimit, Validation
 
 _lock = threading.Lock()
 _controllers: list = []
@@ -158,12 +158,23 @@ def _fit_one(task, objective, seed, start, state, k, interrupted):
         # A key pressed during the fit of one target ends those of the others.
         return interrupted.is_set() or (task.on_check is not None and task.on_check(history))
 
-    descent = Descent(
-        solver, _rules(task, plan, solver), max_iter=task.max_iter, tol=settings.tol, score=score, on_check=on_check
-    )
-    state = _ready(solver, plan, objective, start, state, seed, lambda: descent.constant)
+    def go(plan, solver, start, state, max_iter):
+        descent = Descent(
+            solver, _rules(task, plan, solver), max_iter=max_iter, tol=settings.tol, score=score, on_check=on_check
+        )
+        return descent.run(_ready(solver, plan, objective, start, state, seed, lambda: descent.constant))
+
     try:
-        result = descent.run(state)
+        result = go(plan, solver, start, state, task.max_iter)
+        while settings.solver == "auto" and _stuck(result, settings.tol):
+            turns = int(result.history["turn"][-1])
+            changed = next_plan(plan, objective, turns)
+            if changed is None or turns >= task.max_iter:
+                break
+            (plan, rule), before = changed, result
+            solver = make_solver(plan, rule, settings, objective, seed)
+            result = go(plan, solver, objective.split(before.point), None, task.max_iter - turns)
+            result = continued(before, result)
     except KeyboardInterrupt:
         interrupted.set()
         raise
@@ -177,6 +188,11 @@ def _fit_one(task, objective, seed, start, state, k, interrupted):
         updates = int(result.history["turn"][-1]) * -(-objective.n_active // int(result.history["batch"][-1]))
     coef, intercept = objective.split(result.point)
     return Run(plan, result, updates, np.array(coef), intercept)
+
+
+def _stuck(result, tol):
+    """Whether a run ended because nothing fell any more, although it is not proved to be where it should."""
+    return tol and result.reason is StopReason.PLATEAU and not result.suboptimality <= tol
 
 
 def _advance_one(task, objective, seed, start, state):
@@ -268,4 +284,6 @@ def _rules(task, plan, solver):
             rules.append(Extrapolated(tol))
         if not solver.adapts and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
+        if settings.solver == "auto" and plan.solver in ("newton", "lbfgs"):
+            rules.append(Stalled(tol))
     return [*rules, *task.stop_rules]

@@ -16,7 +16,7 @@ from fastgd.fitting import Task, advance_targets, fit_targets
 from fastgd.losses import VectorLoss
 from fastgd.named import find_loss, find_penalty
 from fastgd.parameters import check_parameters
-from fastgd.plan import Settings
+from fastgd.plan import BATCHES, Settings
 from fastgd.progress import printer
 from fastgd.rows import as_rows, check_structure
 from fastgd.samples import as_offset, as_samples, as_weights
@@ -221,7 +221,8 @@ class GDEstimator(BaseEstimator):
         self.stop_reason_ = (worst or [result.reason for result in results])[0]
         self.history_ = [r.history.arrays() for r in results] if several else results[0].history.arrays()
         self.plan_ = [run.plan for run in runs] if several else runs[0].plan
-        self._states = [result.state for result in results]
+        # Solvers that find their own steps keep vectors as long as there are rows: only for whoever asked to go on.
+        self._states = [r.result.state if self.warm_start or r.plan.solver not in BATCHES else None for r in runs]
 
     def _warn(self, runs):
         """One warning for a fit, about the target that is farthest from its optimum."""
@@ -250,8 +251,8 @@ class GDEstimator(BaseEstimator):
         self._states = [part.state for part in parts]
         self.coef_ = np.array([part.coef for part in parts])
         self.intercept_ = np.array([float(part.intercept) for part in parts])
-        self.n_iter_ = max(state.turn for state in self._states)
-        self.t_ = 1.0 + max(state.updates for state in self._states)
+        self.n_iter_ = max(part.state.turn for part in parts)
+        self.t_ = 1.0 + max(part.state.updates for part in parts)
         self.plan_ = parts[0].plan if n_targets == 1 else [part.plan for part in parts]
         for name in ("objective_", "suboptimality_", "bound_kind_", "converged_", "stop_reason_", "history_"):
             self.__dict__.pop(name, None)  # of an earlier fit: nothing is known about the rows of all chunks

@@ -23,8 +23,8 @@ NARROW = 128
 # Rows that are sampled together: a dense kernel reads eight at once, and one row alone would waste most of a page.
 GROUP = 8
 NOTHING = np.empty(0)
-# A block of a curvature matrix is worth its start where it holds so many values.
-LEAST_PER_BLOCK = 20_000
+# Each block of a curvature matrix has a matrix of its own to clear and to add: worth it for so many values.
+LEAST_PER_BLOCK, MOST_MATRICES = 20_000, 8
 # Rows of the array that `Objective.moments` returns.
 SUM, SUM_OF_SQUARES, LARGEST, NONZEROS = range(4)
 
@@ -300,8 +300,8 @@ class Objective:
         `row_length` / 2 passes' worth of arithmetic, a tenth of that where X is dense.
         """
         d = self.n_features
-        most = min(4_000_000 // (d + 1) ** 2, int(self.share * self.rows.stored()) // LEAST_PER_BLOCK)
-        n_blocks = min(self.range_cuts.size - 1, max(1, most))
+        most = int(np.clip(self.share * self.rows.stored() / LEAST_PER_BLOCK, 1, MOST_MATRICES))
+        n_blocks = min(self.range_cuts.size - 1, most)
         cuts = self.range_cuts[(np.arange(n_blocks + 1) * (self.range_cuts.size - 1)) // n_blocks]
         matrices, length = np.zeros((n_blocks, d + 1, d + 1)), self.row_length
 
@@ -349,7 +349,7 @@ class Objective:
 
     @property
     def has_moments(self):
-        """Whether the moments have been computed."""
+        """Whether the moments are there."""
         return self._moments is not None
 
     @property

@@ -166,6 +166,16 @@ def dual_applies(F):
     return not F.vector and F.loss.convex and not isinstance(F.loss, Perceptron) and F.elastic and F.l2 > 0.0
 
 
+def next_plan(plan, F, turns):
+    """Plan and rule to go on with where `plan` turned out wrong after so many turns; None where there is no other."""
+    other = "lbfgs" if plan.solver == "newton" and F.l1 == 0.0 and F.smooth else "nesterov"
+    if plan.solver not in ("newton", "lbfgs") or not F.loss_smooth:
+        return None
+    reason = f"after {turns} turns {plan.solver} brought no more, so {other} went on from there"
+    rule = None if other in BATCHES else Rule.named(other)()
+    return Plan(other, "full", "auto", (*plan.reasons, reason)), rule
+
+
 def newton_applies(F):
     """Whether Newton's method is defined here: one prediction, a derivative, an elastic net or a smooth penalty."""
     return not F.vector and F.loss_smooth and (F.elastic or F.penalty.smooth)
@@ -181,6 +191,15 @@ def _own_steps(solver, batch, rate, F, reasons):
     legal = batch in allowed or (allowed[0] == "auto" and isinstance(batch, int))
     if not legal:
         raise ValueError(f"solver={solver!r} does not go with batch_size={batch!r}; legal: {_legal()}")
+    smooth = F.loss_smooth and (F.elastic or F.penalty.smooth)
+    if solver in ("newton", "lbfgs") and not smooth:
+        raise ValueError(
+            f"solver={solver!r} needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}; "
+            "use solver='auto', or 'sdca' for a loss with corners"
+        )
+    if (solver == "newton" and F.vector) or (solver == "lbfgs" and F.l1 > 0.0):
+        what = "a loss of several predictions" if F.vector else "an l1 part"
+        raise ValueError(f"solver={solver!r} does not go with {what}; use solver='auto'")
     if rate != "auto":
         raise ValueError(f"solver={solver!r} finds its own steps: learning_rate must be 'auto', got {rate!r}")
     return Plan(solver, batch, rate, tuple(reasons))

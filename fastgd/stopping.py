@@ -37,6 +37,13 @@ class History:
     def __len__(self):
         return len(self.rows["turn"])
 
+    def extend(self, later, passes):
+        """Add the checks of a run that went on from here, after so many `passes`."""
+        seconds, turn = self["seconds"][-1], self["turn"][-1]
+        for key, column in self.rows.items():
+            ahead = {"passes": passes, "seconds": seconds, "turn": turn}.get(key, 0)
+            column.extend(value + ahead for value in later[key])
+
     def arrays(self):
         """The public columns as a dict of arrays."""
         return {key: np.array(self.rows[key], dtype=float) for key in self.KEYS}
@@ -122,6 +129,24 @@ class Plateau(StoppingRule):
         return (
             StopReason.PLATEAU if before - min(objective[-self.n_iter_no_change :]) <= self.tol * abs(before) else None
         )
+
+
+class Stalled(StoppingRule):
+    """Neither the objective nor its bound has come closer in a dozen checks, though tol is not proved: a wrong plan."""
+
+    CHECKS = 12
+
+    def __init__(self, tol):
+        self.tol = tol
+
+    def check(self, history):
+        """PLATEAU where a dozen checks brought less than a tenth of tol, and the bound has not even halved."""
+        objective, left = history["objective"], history["suboptimality"]
+        if len(objective) <= self.CHECKS or not np.isfinite(left[-self.CHECKS - 1]):
+            return None
+        fall = objective[-self.CHECKS - 1] - objective[-1]
+        closer = left[-1] <= 0.5 * left[-self.CHECKS - 1]
+        return None if closer or fall > 0.1 * self.tol * abs(objective[-1]) else StopReason.PLATEAU
 
 
 class Validation(StoppingRule):

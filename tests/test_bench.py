@@ -181,7 +181,7 @@ def test_cases_skip_by_name_without_data(monkeypatch, tmp_path, capsys):
     cases._loaded.cache_clear()
     options = parse(["suite", "--cases", "a9a", "--out", str(tmp_path)])
     assert suite.run(options) == []
-    assert "a9a, log, 1/n: skipped, no file 'a9a'" in capsys.readouterr().out
+    assert "a9a log 1/n: skipped, no file 'a9a'" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="known: protein"):
         suite.chosen_cases(["nothing"])
 

@@ -2,8 +2,8 @@
 
 A stage works on one sample of the rows, nested in the next: most of the way is gone on few rows, and the passes over
 all rows only have to bring what the sample could not know (Daneshmand, Lucchi and Hofmann, 2016; Mokhtari, Daneshmand,
-Lucchi, Hofmann and Ribeiro, 2016).  A stage of m rows ends when what is left to gain is below what m rows can tell,
-d_eff / (2 m), with d_eff = min(d, m / 20) or so; it uses alpha_m = max(alpha, 1 / m).
+Lucchi, Hofmann and Ribeiro, 2016).  A stage of m rows ends when what is left to gain is 0.1 d / m of F, a fifth of what
+m rows can tell; it uses alpha_m = max(alpha, 1 / m).
 """
 
 import numpy as np
@@ -12,7 +12,9 @@ from fastgd.costs import GROWTH, first_sample
 from fastgd.objective import GROUP
 from fastgd.solvers import Solver, State
 
-MOST_TURNS = 8
+# A stage ends at this many times d / m, relative to F, and after so many turns at the latest.  With 0.5 for 0.1
+# standardised `covtype_binary` took 8.5 to 14.7 passes to 1e-6 instead of 8.3 to 9.2: rare columns show late.
+STRICT, MOST_TURNS = 0.1, 8
 
 
 class Growing(Solver):
@@ -98,7 +100,7 @@ class Growing(Solver):
         """Whether what is left of the sample's objective is less than what the sample can tell."""
         part = solver.objective
         n_rows = part.share * part.n_samples
-        left = min(0.5 * part.size / n_rows, 0.1) * (inner.value + part.rest_value(inner.point))
+        left = min(STRICT * part.size / n_rows, 0.1) * (inner.value + part.rest_value(inner.point))
         return inner.memory.get("decrement", np.inf) <= left
 
     def _next_stage(self, state):

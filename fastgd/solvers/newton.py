@@ -22,6 +22,7 @@ NEW_STEPS = 1.5
 # Rows whose curvature changed by more than this factor since the matrix was taken make it doubtful; steps that cost
 # this share of a new one are risked all the same.
 BENT, CHORD = 2.7, 0.5
+# A sample shows a column where its mean square is at least this share of that over all rows.
 SEEN = 0.1
 # Far from the optimum, where a step promises more than this share of F, rows that are far out get more curvature than
 # they have: without it a row that is wrong by 10 promises a step of 20,000 under the log loss.
@@ -82,8 +83,8 @@ class Newton(Solver):
 
     def hand_over(self, memory):
         """What a solver of more rows, from the same point on, can use of this one's memory."""
-        kept = {key: memory[key] for key in ("factor", "curved", "gain", "decrement") if key in memory}
-        return {**kept, "anchor": None, "exact": False, "pairs": [], "steps": 0}
+        kept = {key: memory[key] for key in ("factor", "gain", "decrement") if key in memory}
+        return {**kept, "anchor": None, "curved": None, "exact": False, "pairs": [], "steps": 0}
 
     def known_curvature(self, state):
         """(Factor of a curvature matrix of F, the point where it is exact), or None."""
@@ -112,6 +113,8 @@ class Newton(Solver):
 
         Rare columns show in few rows only: the decrement looks small in the old matrix when all they have is there.
         """
+        if before is None:
+            return True
         now = self._curvatures
         seen = (before > 0.0) & (now > 0.0)
         now, before = now[seen], before[seen]

@@ -1,0 +1,161 @@
+"""Plans: what is chosen for which problem, that it is carried out, and that every choice ends at the same optimum."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastgd import GDClassifier, GDRegressor, Objective
+from fastgd.builder import make_solver
+from fastgd.costs import curvature_cost, growth_pays, newton_pays
+from fastgd.plan import BATCHES, Settings, make_plan
+from fastgd.solvers.column_span import ColumnSpan
+from fastgd.solvers.growing import Growing
+from fastgd.solvers.lbfgs import LBFGS
+from fastgd.solvers.newton import Newton
+from fastgd.solvers.row_span import RowSpan
+from fastgd.solvers.sdca import Sdca
+from fastgd.solvers.working_set import WorkingSet
+from toys import ToySoftmax
+
+
+def classes(n, d, density=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    if density < 1.0:
+        X = sp.random_array((n, d), density=density, rng=rng, format="csr")
+    else:
+        X = rng.standard_normal((n, d))
+    z = X @ rng.standard_normal(d)
+    return X, np.where(z + 0.5 * z.std() * rng.standard_normal(n) > 0.0, 1.0, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "loss", "given", "solver", "batch", "kind"),
+    [
+        ((200, 5), "log_loss", {}, "newton", "full", Newton),
+        ((60_000, 20), "log_loss", {}, "newton", "growing", Growing),
+        ((60_000, 20), "squared_error", {}, "newton", "full", Newton),
+        ((300, 5000, 0.005), "log_loss", {}, "newton", "full", RowSpan),
+        ((6000, 4000, 0.002), "log_loss", {}, "newton", "full", ColumnSpan),
+        ((300, 5000, 0.005), "squared_hinge", {}, "sdca", 1, Sdca),
+        ((200, 5), "hinge", {}, "sdca", 1, Sdca),
+        ((200, 5), "log_loss", {"penalty": "l1"}, "newton", "full", WorkingSet),
+        ((200, 5), ToySoftmax(), {}, "lbfgs", "full", LBFGS),
+    ],
+)
+def test_what_is_chosen(shape, loss, given, solver, batch, kind):
+    X, y = classes(*shape)
+    F = Objective(loss, X, (y > 0).astype(float) if isinstance(loss, ToySoftmax) else y, alpha=1e-3, **given)
+    plan, rule = make_plan(Settings(), F)
+    assert (plan.solver, plan.batch_size, rule) == (solver, batch, None)
+    assert plan.reasons
+    assert isinstance(make_solver(plan, rule, Settings(), F, 0), kind)
+
+
+def test_a_matrix_costs_more_the_more_columns_there_are():
+    few, many = (Objective("log_loss", *classes(100, d), alpha=0.1) for d in (5, 50))
+    assert curvature_cost(few) < curvature_cost(many)
+    assert newton_pays(few)
+    assert not newton_pays(Objective("log_loss", *classes(200, 6000), alpha=0.1))
+    assert not growth_pays(few)
+
+
+@pytest.mark.parametrize("solver", [*BATCHES, "auto"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_every_solver_ends_at_the_same_optimum(solver, fit_intercept):
+    X, y = classes(300, 6)
+    given = {"alpha": 1e-2, "tol": 1e-8, "fit_intercept": fit_intercept, "random_state": 0}
+    reference = GDClassifier(solver="newton", **given).fit(X, y)
+    found = GDClassifier(solver=solver, **given).fit(X, y)
+    assert found.converged_
+    assert found.objective_ <= reference.objective_ * (1.0 + 2e-8)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge"])
+def test_storages_agree_within_tol(loss):
+    X, y = classes(300, 40, density=0.2)
+    objectives = [
+        GDClassifier(loss, alpha=1e-2, tol=1e-6).fit(stored, y).objective_ for stored in (X, X.toarray(), X.tocsc())
+    ]
+    np.testing.assert_allclose(objectives, objectives[0], rtol=1e-6)
+
+
+def test_small_smooth_problems_end_at_rounding():
+    X, y = classes(200, 6)
+    model = GDClassifier(alpha=1e-2, tol=1e-12).fit(X, y)
+    assert model.plan_.solver == "newton"
+    assert model.suboptimality_ <= 1e-12
+    line = GDRegressor(alpha=0.0, tol=1e-12).fit(X, X @ np.arange(6.0))
+    np.testing.assert_allclose(line.coef_, np.arange(6.0), atol=1e-10)
+
+
+def test_history_tells_how_the_batch_grows():
+    X, y = classes(60_000, 20)
+    model = GDClassifier(alpha=1e-4, random_state=0).fit(X, y)
+    batch = model.history_["batch"]
+    assert batch[0] < batch[-1] == y.size
+    assert (np.diff(batch) >= 0).all()
+    assert np.isinf(model.history_["bound"][batch < y.size]).all()
+    assert model.suboptimality_ <= 1e-4
+    assert "grows" in str(model.plan_)
+
+
+def test_rows_in_chunks_need_a_rule():
+    X, y = classes(50, 3)
+    for solver in BATCHES:
+        assert not hasattr(GDClassifier(solver=solver), "partial_fit")
+        with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
+            GDClassifier(solver=solver).partial_fit(X, y)
+    GDClassifier().partial_fit(X, y, classes=[-1, 1])
+
+
+def test_a_model_keeps_vectors_as_long_as_the_rows_only_to_go_on():
+    X, y = classes(2000, 3)
+    small = len(pickle.dumps(GDClassifier("hinge", max_iter=2, tol=None).fit(X, y)))
+    assert small < 16_000
+    warm = GDClassifier("hinge", max_iter=2, tol=None, warm_start=True).fit(X, y)
+    assert len(pickle.dumps(warm)) > 16_000
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_a_plan_that_turns_out_wrong_is_changed(monkeypatch, penalty):
+    X, y = classes(300, 6)
+    given = {"penalty": penalty, "alpha": 1e-2, "tol": 1e-6}
+    right = GDClassifier(**given).fit(X, y)
+    kind = Newton if penalty == "l2" else WorkingSet
+    turn = kind.turn
+
+    def stuck(self, state):
+        if state.turn == 0:
+            turn(self, state)
+        else:
+            state.turn += 1
+            state.memory["exhausted"] = True
+
+    monkeypatch.setattr(kind, "turn", stuck)
+    model = GDClassifier(**given).fit(X, y)
+    assert model.plan_.solver == ("lbfgs" if penalty == "l2" else "nesterov")
+    assert "newton brought no more" in str(model.plan_)
+    assert model.converged_
+    assert model.suboptimality_ <= 1e-6
+    assert model.objective_ <= right.objective_ * (1.0 + 2e-6)
+    passes = model.history_["passes"]
+    assert (np.diff(passes) >= 0.0).all()
+    assert passes.size > model.n_iter_ - 2
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"loss": "hinge", "solver": "newton"}, "derivatives"),
+        ({"loss": "hinge", "solver": "lbfgs"}, "derivatives"),
+        ({"solver": "lbfgs", "penalty": "l1"}, "an l1 part"),
+        ({"solver": "saga", "loss": "hinge"}, "saga"),
+        ({"solver": "sdca", "penalty": "l1"}, "L2 part"),
+    ],
+)
+def test_what_a_solver_is_not_for_is_refused(given, words):
+    X, y = classes(50, 3)
+    with pytest.raises(ValueError, match=words):
+        GDClassifier(**given).fit(X, y)
