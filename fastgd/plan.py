@@ -7,7 +7,7 @@ pass, a curvature matrix and an update cost in terms of each other.  It never lo
 from dataclasses import dataclass, field
 
 from fastgd.batches import rows_per_update
-from fastgd.costs import curvature_cost, growth_pays, newton_pays
+from fastgd.costs import curvature_cost, dual_pays, growth_pays, newton_pays
 from fastgd.losses import Perceptron
 from fastgd.rules import Gd, Rule
 from fastgd.schedules import LEARNING_RATES
@@ -133,7 +133,7 @@ def _cheapest(F, batch, reasons):
     values = F.rows.stored() / F.n_samples
     size = f"{F.n_active:,} rows, {F.n_features:,} columns, {values:.0f} values in a row"
     if not F.loss_smooth:
-        if batch == "auto" and dual_applies(F):
+        if batch == "auto" and dual_applies(F) and dual_pays(F):
             reasons.append(f"{size}: the loss has corners, which a step on each row's dual variable meets exactly")
             return "sdca", 1
         reasons.append("the loss has corners: averages of one-row steps get further than subgradients of all rows")
@@ -154,7 +154,8 @@ def _cheapest(F, batch, reasons):
             return "newton", "full"
         reasons.append("most of the way can be gone on a sample of the rows, so the batch grows")
         return "newton", "growing"
-    if batch == "auto" and dual_applies(F) and F.loss.self_concordance is None and F.n_features > F.n_samples:
+    jumps = F.loss.self_concordance is None and F.n_features > F.n_samples
+    if batch == "auto" and jumps and dual_applies(F) and dual_pays(F):
         reasons.append(f"{size}: many columns and a curvature that jumps, where the dual variables of rows move freely")
         return "sdca", 1
     reasons.append(f"{size}: too many columns for a curvature matrix, so Newton steps are taken among past gradients")
