@@ -11,7 +11,7 @@ import numbers
 import numpy as np
 
 from fastgd.blocks import chunk_length, count_threads, cut, map_ranges
-from fastgd.gram import add_gram
+from fastgd.gram import add_gram, loops
 from fastgd.kernels import coefficients, passes
 from fastgd.losses import VectorLoss
 from fastgd.named import find_loss, find_penalty
@@ -224,9 +224,9 @@ class Objective:
 
     def rest_value(self, v):
         """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty with corners."""
-        coef = _vector(v)[: self._n_coef]
         if self.elastic:
-            return self.l1 * float(np.abs(coef).sum()) if self.l1 else 0.0
+            return self.l1 * float(np.abs(_vector(v)[: self._n_coef]).sum()) if self.l1 else 0.0
+        coef = _vector(v)[: self._n_coef]
         return 0.0 if self.penalty.smooth else self._penalty_sum(coef)[0]
 
     def penalty_value(self, v):
@@ -296,8 +296,7 @@ class Objective:
     def gram(self, curvatures):
         """Mean of curvatures[i] (x_i, 1)(x_i, 1)' plus L2, (size, size): the curvature of F.  One pass.
 
-        What `smooth_and_gradient` filled at a point gives the second derivative there.  It costs about
-        `row_length` / 2 passes' worth of arithmetic, a tenth of that where X is dense.
+        What `smooth_and_gradient` filled at a point gives the second derivative there.
         """
         d = self.n_features
         most = int(np.clip(self.share * self.rows.stored() / LEAST_PER_BLOCK, 1, MOST_MATRICES))
@@ -307,7 +306,8 @@ class Objective:
 
         self._map(lambda a, b: add_gram(self.rows, curvatures, self.ranges, cuts, a, b, matrices, length), n_blocks)
         matrix = matrices.sum(axis=0) / self.n_active
-        matrix = np.tril(matrix) + np.tril(matrix, -1).T
+        if loops(self.rows, length):
+            matrix = np.tril(matrix) + np.tril(matrix, -1).T
         matrix[np.arange(d), np.arange(d)] += self.l2
         return matrix[: self.size, : self.size]
 
@@ -325,8 +325,8 @@ class Objective:
         part = copy.copy(self)
         part.whole, part.alpha = self, float(alpha)
         part.ranges = np.stack([GROUP * chosen, np.minimum(GROUP * (chosen + 1), self.n_samples)], axis=1)
-        n_rows = int((part.ranges[:, 1] - part.ranges[:, 0]).sum())
-        part.share, part.passes = n_rows / self.n_samples, 0.0
+        part.share = float((part.ranges[:, 1] - part.ranges[:, 0]).sum()) / self.n_samples
+        part.passes = 0.0
         part.range_cuts = cut(chosen.size, int(self.n_nonzeros * part.share), self.n_features * self.n_predictions)
         part.n_active = self.samples.total_weight(part.ranges)
         part._set_shares()

@@ -179,7 +179,7 @@ class Newton(Solver):
 
     def _remember(self, memory, rate, s, y, decrement):
         """The pair of a step, and how much of the decrement it took."""
-        if memory["anchor"] is not None and float(s @ y) > 1e-10 * float(np.linalg.norm(s) * np.linalg.norm(y)):
+        if memory["anchor"] is not None and float(s @ y) > 1e-10 * np.sqrt(float(s @ s) * float(y @ y)):
             memory["pairs"] = [*memory["pairs"], (s, y)][-MOST_PAIRS:]
         memory["steps"] += 1
         before, memory["decrement"] = memory.get("decrement"), decrement
