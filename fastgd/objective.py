@@ -325,8 +325,7 @@ class Objective:
         part = copy.copy(self)
         part.whole, part.alpha = self, float(alpha)
         part.ranges = np.stack([GROUP * chosen, np.minimum(GROUP * (chosen + 1), self.n_samples)], axis=1)
-        part.share = float((part.ranges[:, 1] - part.ranges[:, 0]).sum()) / self.n_samples
-        part.passes = 0.0
+        part.share, part.passes = float(np.diff(part.ranges).sum()) / self.n_samples, 0.0
         part.range_cuts = cut(chosen.size, int(self.n_nonzeros * part.share), self.n_features * self.n_predictions)
         part.n_active = self.samples.total_weight(part.ranges)
         part._set_shares()
