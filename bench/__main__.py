@@ -26,7 +26,7 @@ def parse(arguments):
     parser.add_argument("--solvers", type=_texts, help="names or patterns: fastgd,scipy/L-BFGS-B,'*/Objective'")
     parser.add_argument("--accuracy", type=_numbers, default=[1e-2, 1e-4, 1e-6], help="default: 1e-2,1e-4,1e-6")
     parser.add_argument("--threads", type=int, help="of every rival; default: 1, suite: what the process may use")
-    parser.add_argument("--seconds", type=float, help="for each rival altogether; default: 3, suite: 12 for each case")
+    parser.add_argument("--seconds", type=float, help="for each rival altogether; default: 3, suite: 10 for each case")
     parser.add_argument("--rounds", type=int, default=5, help="of suite, kernels and cold; default: 5")
     parser.add_argument("--cases", type=_texts, help="suite: parts of names or patterns; default: all")
     parser.add_argument("--reuse", type=Path, help="suite: JSON of a run whose rivals count; the best run again")
@@ -73,7 +73,7 @@ def main(arguments=None):
 def suite(options):
     """All cases of the suite, with the same number of threads for everybody."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    options.threads, options.seconds = options.threads or cores, options.seconds or 12.0
+    options.threads, options.seconds = options.threads or cores, options.seconds or 10.0
     for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):  # before any of them is loaded
         os.environ.setdefault(f"{name}_NUM_THREADS", str(options.threads))
     from . import suite

@@ -20,7 +20,7 @@ RIVALS = (
     "scipy/Newton-CG/numpy", "scipy/trust-ncg/numpy", "sklearn",
 )  # fmt: skip
 CONTENDERS = 3  # rivals for each accuracy that run in turn with fastgd
-TIMES_BEST, LEAST = 5.0, 1.0  # a rival is given up after so many times the seconds of the best, but not before LEAST
+TIMES_BEST, LEAST = 4.0, 1.0  # a rival is given up after so many times the seconds of the best, but not before LEAST
 
 
 def run(options):
@@ -94,7 +94,7 @@ def one_case(case, problem, rivals, earlier, options):
         contenders |= {id(run): (name, run) for name, run in few}
     contenders = list(contenders.values())
     in_turn = [(by_name.get(name, ours), run) for name, run in contenders]
-    race.in_turn(in_turn, options.rounds, 2.0 * options.seconds, warm=bool(earlier))
+    race.in_turn(in_turn, options.rounds, options.seconds, warm=bool(earlier))
     row = standings.row(case, problem, race.records, contenders, asked, options.accuracy)
     records = {name: record.as_dict() for name, record in race.records.items()}
     return {"problem": problem.describe(), "records": records, "row": row}

@@ -19,6 +19,7 @@ from fastgd.solvers.growing import Growing
 from fastgd.solvers.lbfgs import LBFGS
 from fastgd.solvers.newton import Newton
 from fastgd.solvers.newton_cg import NewtonCG
+from fastgd.solvers.rounded import Rounded
 from fastgd.solvers.row_span import fits
 from fastgd.solvers.saga import Saga
 from fastgd.solvers.sdca import Sdca
@@ -78,6 +79,8 @@ def _own_steps(plan, settings, objective, seed):
     tol, rows = settings.tol or 0.0, plan.batch_size
     if plan.solver == "sdca":
         return Sdca(objective, seed, shuffle=settings.shuffle)
+    if plan.solver == "newton" and not objective.loss_smooth:
+        return Rounded(objective, lambda F: _newton(F, tol, seed)(F), tol)
     if plan.solver in ("saga", "svrg"):
         kind = Saga if plan.solver == "saga" else Svrg
         batch = "auto" if rows == "growing" else rows

@@ -11,6 +11,7 @@ from fastgd.costs import curvature_cost, dual_pays, growth_pays, newton_pays
 from fastgd.losses import Perceptron
 from fastgd.rules import Gd, Rule
 from fastgd.schedules import LEARNING_RATES
+from fastgd.smoothing import smoothed
 
 # What each solver that finds its own steps takes as batch_size, the first where none is given.
 BATCHES = {
@@ -116,7 +117,7 @@ def _choose(F, batch, rate, streaming, reasons):
     if batch == "growing":
         reasons.append("batch_size='growing' was given")
         return ("newton" if newton_applies(F) and newton_pays(F) else "lbfgs"), batch, rate
-    if batch == "full" and not F.loss_smooth:
+    if batch == "full" and not (F.loss_smooth or rounds(F)):
         reasons.append("batch_size='full' was given")
         return "nesterov", "full", rate
     if batch not in ("auto", "full") or rate != "auto":
@@ -133,6 +134,9 @@ def _cheapest(F, batch, reasons):
     values = F.rows.stored() / F.n_samples
     size = f"{F.n_active:,} rows, {F.n_features:,} columns, {values:.0f} values in a row"
     if not F.loss_smooth:
+        if rounds(F) and newton_pays(F):
+            reasons.append(f"{size}: the loss has corners, which are rounded less and less as Newton steps get closer")
+            return "newton", "full"
         if batch == "auto" and dual_applies(F) and dual_pays(F):
             reasons.append(f"{size}: the loss has corners, which a step on each row's dual variable meets exactly")
             return "sdca", 1
@@ -162,6 +166,11 @@ def _cheapest(F, batch, reasons):
     return "newton", "full"
 
 
+def rounds(F):
+    """Whether the corners of the loss can be rounded, with a penalty that bounds what is left."""
+    return not F.vector and smoothed(F.loss, 1.0) is not None and F.elastic and F.l1 + F.l2 > 0.0
+
+
 def dual_applies(F):
     """Whether dual ascent is defined here: a convex loss of one prediction, an L2 part, nothing but an elastic net."""
     return not F.vector and F.loss.convex and not isinstance(F.loss, Perceptron) and F.elastic and F.l2 > 0.0
@@ -187,12 +196,12 @@ def _own_steps(solver, batch, rate, F, reasons):
     allowed = BATCHES[solver]
     if batch == "auto":
         batch = allowed[0]
-        if solver == "newton" and newton_applies(F) and growth_pays(F):
+        if solver == "newton" and newton_applies(F) and F.l1 == 0.0 and newton_pays(F) and growth_pays(F):
             batch = "growing"
     legal = batch in allowed or (allowed[0] == "auto" and isinstance(batch, int))
     if not legal:
         raise ValueError(f"solver={solver!r} does not go with batch_size={batch!r}; legal: {_legal()}")
-    smooth = F.loss_smooth and (F.elastic or F.penalty.smooth)
+    smooth = (F.loss_smooth or (solver == "newton" and rounds(F))) and (F.elastic or F.penalty.smooth)
     if solver in ("newton", "lbfgs") and not smooth:
         raise ValueError(
             f"solver={solver!r} needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}; "
@@ -201,6 +210,10 @@ def _own_steps(solver, batch, rate, F, reasons):
     if (solver == "newton" and F.vector) or (solver == "lbfgs" and F.l1 > 0.0):
         what = "a loss of several predictions" if F.vector else "an l1 part"
         raise ValueError(f"solver={solver!r} does not go with {what}; use solver='auto'")
+    if batch == "growing" and (not F.loss_smooth or F.l1 > 0.0):
+        raise ValueError(
+            f"solver={solver!r} grows its batch for smooth losses and penalties only; use batch_size='full'"
+        )
     if rate != "auto":
         raise ValueError(f"solver={solver!r} finds its own steps: learning_rate must be 'auto', got {rate!r}")
     return Plan(solver, batch, rate, tuple(reasons))

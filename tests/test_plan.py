@@ -14,6 +14,7 @@ from fastgd.solvers.column_span import ColumnSpan
 from fastgd.solvers.growing import Growing
 from fastgd.solvers.lbfgs import LBFGS
 from fastgd.solvers.newton import Newton
+from fastgd.solvers.rounded import Rounded
 from fastgd.solvers.row_span import RowSpan
 from fastgd.solvers.sdca import Sdca
 from fastgd.solvers.working_set import WorkingSet
@@ -39,7 +40,8 @@ def classes(n, d, density=1.0, seed=0):
         ((300, 5000, 0.005), "log_loss", {}, "newton", "full", RowSpan),
         ((6000, 4000, 0.002), "log_loss", {}, "newton", "full", ColumnSpan),
         ((300, 5000, 0.005), "squared_hinge", {}, "sdca", 1, Sdca),
-        ((200, 5), "hinge", {}, "sdca", 1, Sdca),
+        ((200, 5), "hinge", {}, "newton", "full", Rounded),
+        ((300, 5000, 0.005), "hinge", {}, "sdca", 1, Sdca),
         ((200, 5), "log_loss", {"penalty": "l1"}, "newton", "full", WorkingSet),
         ((200, 5), ToySoftmax(), {}, "lbfgs", "full", LBFGS),
     ],
@@ -148,7 +150,8 @@ def test_a_plan_that_turns_out_wrong_is_changed(monkeypatch, penalty):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"loss": "hinge", "solver": "newton"}, "derivatives"),
+        ({"loss": "hinge", "solver": "newton", "penalty": None}, "derivatives"),
+        ({"loss": "hinge", "solver": "newton", "batch_size": "growing"}, "smooth losses"),
         ({"loss": "hinge", "solver": "lbfgs"}, "derivatives"),
         ({"solver": "lbfgs", "penalty": "l1"}, "an l1 part"),
         ({"solver": "saga", "loss": "hinge"}, "saga"),

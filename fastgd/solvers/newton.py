@@ -126,7 +126,7 @@ class Newton(Solver):
         if not F.elastic:
             n = F.n_features
             matrix[np.arange(n), np.arange(n)] += np.maximum(F.penalty_curvature(state.point), 0.0)
-        if F.whole is not None:
+        if F.share < 1.0:
             self._hold_unseen(matrix)
         exact = memory["floor"] == 0.0 or F.loss.self_concordance == 0.0
         memory.update(factor=Factor(matrix), anchor=state.point, exact=exact, pairs=[], steps=0)
