@@ -57,7 +57,7 @@ def stochastic(estimator):
     if estimator.solver in ("sdca", "saga", "svrg"):
         return True
     if estimator.batch_size == "auto":
-        return estimator.loss in ("hinge", "epsilon_insensitive")
+        return estimator.learning_rate in ("pa1", "pa2", "optimal")
     if estimator.batch_size == "growing":
         return False  # these few rows leave nothing to grow
     return estimator.batch_size != "full" and not (
