@@ -14,7 +14,7 @@ import numpy as np
 from fastgd.certificate import EPS, NO_BOUND, Bound, Certifier, relative
 from fastgd.constant_model import best_constant
 from fastgd.solvers import State
-from fastgd.stopping import Extrapolated, History, StopReason, TimeLimit, Tolerance
+from fastgd.stopping import Extrapolated, History, Stalled, StopReason, TimeLimit, Tolerance
 
 # An explicit schedule is never altered: this many times the constant model's objective is called divergence.
 DIVERGED = 1e10
@@ -109,7 +109,7 @@ class Descent:
         self.watched = any("every_turn" in rule.needs for rule in self.rules)
         self.every_turn = solver.exact or self.watched
         self.wants_loss = any("loss" in rule.needs for rule in self.rules)
-        others = [rule for rule in self.rules if not isinstance(rule, Tolerance | TimeLimit)]
+        others = [rule for rule in self.rules if not isinstance(rule, Tolerance | TimeLimit | Stalled)]
         self.asks_for_points = bool(others) or score is not None
         self.time_limit = min((rule.seconds for rule in self.rules if isinstance(rule, TimeLimit)), default=np.inf)
 
