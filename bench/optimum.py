@@ -59,6 +59,8 @@ def newton(F, v, linear=0.0, most=200):
     value, gradient = with_linear(v)
     for _ in range(most):
         step = _dense_step(F, v, gradient) if v.size <= MOST_FOR_NEWTON else _iterative_step(F, v, gradient)
+        if gradient @ step <= 1e-15 * abs(value):
+            return v - step if with_linear(v - step)[0] <= value else v
         length = 1.0
         while length > 1e-8:
             new_value, new_gradient = with_linear(v - length * step)

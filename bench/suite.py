@@ -69,7 +69,7 @@ def one_case(case, problem, rivals, earlier, options):
         lambda text: report.progress(f"{case.name}: {text}"),
     )
     ours = adapters.RIVALS[OURS]
-    mine = race.alone(ours, options.seconds, twice=True)
+    mine = race.alone(ours, 3.0 * options.seconds, twice=True)
     if not any(run.budget <= options.accuracy[-1] for run in mine.runs) and not mine.ended:
         race.once(ours, mine, options.accuracy[-1])  # what a user who asks for it gets, with its proof
     by_name = {rival.name: rival for rival in rivals}
