@@ -12,6 +12,8 @@ from fastgd.kernels import passes
 BUFFER, LEAST_ROWS, CHUNK = 1 << 16, 64, 1024
 # A step of the loop takes as long as this many of BLAS's.
 LOOP_STEP = 11.0
+# Slots for each column at its own place.
+ALL = np.empty(0, dtype=np.int32)
 
 
 def loops(rows, row_length):
@@ -19,23 +21,28 @@ def loops(rows, row_length):
     return rows.sparse or LOOP_STEP * row_length**2 < rows.shape()[1] ** 2
 
 
-def add_gram(rows, curvatures, ranges, cuts, first, last, matrices, row_length=np.inf):
+def add_gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, row_length=np.inf):
     """Sum of curvatures[i] (x_i, 1)(x_i, 1)' over the blocks `first` to `last` - 1, into `matrices`, (n, d + 1, d + 1).
 
     Block b is `ranges[cuts[b]]` to `ranges[cuts[b + 1]] - 1`, each from its first row to one past its last. The lower
-    triangles are filled, at least. `row_length` is the mean number of nonzeros.
+    triangles are filled, at least. `row_length` is the mean number of nonzeros. Where `slots` is not empty, d is the
+    number of columns j with slots[j] >= 0, which is the place of column j.
     """
     if loops(rows, row_length):
-        passes.gram(rows, curvatures, ranges, cuts, first, last, matrices)
+        passes.gram(rows, slots, curvatures, ranges, cuts, first, last, matrices)
         return
+    columns = np.argsort(slots)[np.count_nonzero(slots < 0) :]
+    if np.array_equal(columns, np.arange(slots.size)):
+        columns = None
     for b in range(first, last):
-        _add_dense(rows.values, curvatures, _merged(ranges[cuts[b] : cuts[b + 1]]), matrices[b])
+        _add_dense(rows.values, columns, curvatures, _merged(ranges[cuts[b] : cuts[b + 1]]), matrices[b])
 
 
-def _add_dense(values, curvatures, ranges, matrix):
-    d = values.shape[1]
+def _add_dense(values, columns, curvatures, ranges, matrix):
+    d = matrix.shape[0] - 1
     first, stop = ranges[0]
-    if len(ranges) == 1 and values.dtype == np.float64 and (curvatures[first:stop] == curvatures[first]).all():
+    alike = columns is None and len(ranges) == 1 and values.dtype == np.float64
+    if alike and (curvatures[first:stop] == curvatures[first]).all():
         _add_alike(values[first:stop], curvatures[first], matrix)
         return
     length = max(LEAST_ROWS, BUFFER // (d + 1))
@@ -43,7 +50,8 @@ def _add_dense(values, curvatures, ranges, matrix):
     for chosen in _chunks(ranges, length):
         roots = np.sqrt(curvatures[chosen])
         part = buffer[: roots.size]
-        np.multiply(values[chosen], roots[:, None], out=part[:, :d])
+        own = values[chosen] if columns is None else values[chosen][:, columns]
+        np.multiply(own, roots[:, None], out=part[:, :d])
         part[:, d] = roots
         matrix += part.T @ part
 

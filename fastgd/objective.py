@@ -11,7 +11,7 @@ import numbers
 import numpy as np
 
 from fastgd.blocks import chunk_length, count_threads, cut, map_ranges
-from fastgd.gram import add_gram, loops
+from fastgd.gram import ALL, add_gram, loops
 from fastgd.kernels import coefficients, passes
 from fastgd.losses import VectorLoss
 from fastgd.named import find_loss, find_penalty
@@ -208,7 +208,7 @@ class Objective:
     def smooth_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
         """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient: one pass.
 
-        `curvatures`, (n_samples,), is filled with weight * curvature of each row's loss, at least
+        `curvatures`, (n_samples,), is filled with weight * curvature of each row's loss, at least 0 and at least
         min(derivative^2 / value, `floor`).
         """
         value, gradient = self.loss_and_gradient(v, curvatures, floor)
@@ -284,7 +284,7 @@ class Objective:
 
         def work(first, last):
             passes.curvature_matrix(
-                self.rows, self.samples, loss, np.ascontiguousarray(coef), intercept, cuts, first, last, matrices
+                self.rows, self.samples, loss, np.ascontiguousarray(coef), intercept, ALL, cuts, first, last, matrices
             )
 
         self._map(work, n_blocks)
@@ -303,8 +303,8 @@ class Objective:
         n_blocks = min(self.range_cuts.size - 1, most)
         cuts = self.range_cuts[(np.arange(n_blocks + 1) * (self.range_cuts.size - 1)) // n_blocks]
         matrices, length = np.zeros((n_blocks, d + 1, d + 1)), self.row_length
-
-        self._map(lambda a, b: add_gram(self.rows, curvatures, self.ranges, cuts, a, b, matrices, length), n_blocks)
+        data = self.rows, ALL, curvatures, self.ranges, cuts
+        self._map(lambda a, b: add_gram(*data, a, b, matrices, length), n_blocks)
         matrix = matrices.sum(axis=0) / self.n_active
         if loops(self.rows, length):
             matrix = np.tril(matrix) + np.tril(matrix, -1).T

@@ -13,7 +13,22 @@ from typing import ClassVar
 from fastgd.losses import SIGNS, EpsilonInsensitive, Hinge, Interval, Loss, Quantile
 
 
-class SmoothedHinge(Loss):
+class SmoothedLoss(Loss, abstract=True):
+    """A loss whose corners are rounded over `width`."""
+
+    width: float = 1.0
+
+    def __post_init__(self):
+        if not self.width > 0.0:
+            raise ValueError(f"{type(self).__name__} width must be positive, got {self.width}")
+
+    @property
+    def curvature_bound(self):  # type: ignore[override]
+        """1 / width."""
+        return 1.0 / self.width
+
+
+class SmoothedHinge(SmoothedLoss):
     """Hinge with its corner rounded over a `width` below margin 1: x = 1 - margin, 0 <= s <= 1.
 
     Shalev-Shwartz and Zhang (2013), "Stochastic dual coordinate ascent methods", section 5.
@@ -26,16 +41,6 @@ class SmoothedHinge(Loss):
 
     classification: ClassVar[bool] = True
     target_domain: ClassVar[Interval] = SIGNS
-
-    width: float = 1.0
-
-    def __post_init__(self):
-        _require_width(self)
-
-    @property
-    def curvature_bound(self):  # type: ignore[override]
-        """1 / width."""
-        return 1.0 / self.width
 
     def value(self, prediction, target):
         slack = max(1.0 - target * prediction, 0.0)
@@ -50,26 +55,17 @@ class SmoothedHinge(Loss):
         return 1.0 / self.width if 0.0 < slack < self.width else 0.0
 
 
-class SmoothedEpsilonInsensitive(Loss):
+class SmoothedEpsilonInsensitive(SmoothedLoss):
     """Epsilon-insensitive loss with its corners rounded outwards: x = abs(prediction - target) - epsilon, 0 <= s <= 1.
 
     Parameters
     ----------
-    epsilon : float, default=0.1
     width : float, default=1.0
         Positive; the loss is at most width / 2 below the one with corners.
+    epsilon : float, default=0.1
     """
 
     epsilon: float = 0.1
-    width: float = 1.0
-
-    def __post_init__(self):
-        _require_width(self)
-
-    @property
-    def curvature_bound(self):  # type: ignore[override]
-        """1 / width."""
-        return 1.0 / self.width
 
     def value(self, prediction, target):
         excess = max(abs(prediction - target) - self.epsilon, 0.0)
@@ -86,26 +82,17 @@ class SmoothedEpsilonInsensitive(Loss):
         return 1.0 / self.width if 0.0 < excess < self.width else 0.0
 
 
-class SmoothedQuantile(Loss):
+class SmoothedQuantile(SmoothedLoss):
     """Quantile loss with its corner rounded: x = target - prediction, quantile - 1 <= s <= quantile.
 
     Parameters
     ----------
-    quantile : float, default=0.5
     width : float, default=1.0
         Positive; the loss is at most width / 2 below the one with the corner.
+    quantile : float, default=0.5
     """
 
     quantile: float = 0.5
-    width: float = 1.0
-
-    def __post_init__(self):
-        _require_width(self)
-
-    @property
-    def curvature_bound(self):  # type: ignore[override]
-        """1 / width."""
-        return 1.0 / self.width
 
     def value(self, prediction, target):
         residual = target - prediction
@@ -131,12 +118,7 @@ def smoothed(loss, width):
     if type(loss) is Hinge:
         return SmoothedHinge(width)
     if type(loss) is EpsilonInsensitive:
-        return SmoothedEpsilonInsensitive(loss.epsilon, width)
+        return SmoothedEpsilonInsensitive(width, loss.epsilon)
     if type(loss) is Quantile:
-        return SmoothedQuantile(loss.quantile, width)
+        return SmoothedQuantile(width, loss.quantile)
     return None
-
-
-def _require_width(loss):
-    if not loss.width > 0.0:
-        raise ValueError(f"{type(loss).__name__} width must be positive, got {loss.width}")

@@ -81,6 +81,29 @@ def test_dense_and_csr_take_the_same_way():
     np.testing.assert_allclose(points[2], points[0], rtol=0, atol=1e-12)
 
 
+class Cone(Loss):
+    """Smooth, convex and nearly straight far out, where differences of its derivative are rounding of either sign."""
+
+    def value(self, prediction, target):
+        return np.sqrt(1.0 + (prediction - target) ** 2) - 1.0
+
+    def derivative(self, prediction, target):
+        return (prediction - target) / np.sqrt(1.0 + (prediction - target) ** 2)
+
+
+def test_a_curvature_by_differences_is_not_negative():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    y = X @ [1.0, 2.0, 3.0] + np.where(np.arange(200) % 5 == 0, 1e5 * rng.standard_normal(200), 0.0)
+    F = Objective(Cone(), X, y, alpha=1e-4)
+    curvatures = np.empty(200)
+    F.smooth_and_gradient(F.start(), curvatures, 0.0)
+    assert curvatures.min() == 0.0, "no row of this problem shows what is tested"
+    assert np.isfinite(F.gram(curvatures)).all()
+    point = run(Newton(F), 40).point
+    assert np.abs(F.gradient(point)).max() < 1e-9
+
+
 def test_columns_without_values_and_twins_of_columns_do_no_harm():
     X, y, _, _ = sparse_problem(LogLoss(), n=60, d=5)
     X = np.c_[X, X[:, 0], np.zeros(60), 1e-9 * X[:, 1], 1e9 * X[:, 2]]
@@ -141,6 +164,18 @@ def test_a_part_counts_shares_of_passes_and_weights():
     np.testing.assert_allclose(part.value_and_gradient(v)[1], alone.value_and_gradient(v)[1], rtol=1e-12)
     assert part.value(v) == pytest.approx(alone.value(v), rel=1e-13)
     assert F.passes == pytest.approx(2 * 12 / 100)
+
+
+def test_rows_outside_a_sample_have_no_curvature(monkeypatch):
+    def dirty(shape, dtype=np.float64, **kwargs):
+        return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else 0, dtype, **kwargs)
+
+    monkeypatch.setattr(np, "empty", dirty)
+    X, y = rows_of_a_sorted_classifier(80)
+    F = Objective("log_loss", X, y, alpha=1e-4).part(np.arange(5), 1e-3)
+    state = run(Newton(F), 4)
+    assert not state.memory["curved"][40:].any()
+    assert (state.memory["curved"][:40] > 0.0).all()
 
 
 def test_columns_that_a_sample_does_not_show_stay():

@@ -13,8 +13,9 @@ from fastgd.losses import Huber, LogLoss, Loss, SquaredError, SquaredHinge
 from fastgd.objective import Objective
 from fastgd.solvers.column_span import ColumnSpan, choose_span
 from fastgd.solvers.newton_cg import Curved, NewtonCG
-from fastgd.solvers.row_span import RowSpan, Sweeps
+from fastgd.solvers.row_span import RowSpan
 from fastgd.stopping import StopReason
+from fastgd.sweeps import Sweeps
 from reference import members, sparse_problem, with_jit
 from small_problems import Quartic, objective, started, turns
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastgd.gram import add_gram
+from fastgd.gram import ALL, add_gram
 from fastgd.kernels import passes
 from fastgd.losses import Huber, LogLoss, Loss
 from fastgd.objective import NOTHING
@@ -53,7 +53,7 @@ def curvature_product(rows, labels, loss, point, direction, cuts):
 
 def curvature_matrix(rows, labels, loss, point, cuts):
     matrices = np.zeros((cuts.size - 1, point.size, point.size))
-    passes.curvature_matrix(rows, labels, loss, point[:-1], point[-1], cuts, 0, cuts.size - 1, matrices)
+    passes.curvature_matrix(rows, labels, loss, point[:-1], point[-1], ALL, cuts, 0, cuts.size - 1, matrices)
     lower = np.tril(matrices.sum(axis=0))
     return lower + np.tril(lower, -1).T
 
@@ -130,7 +130,7 @@ def test_a_sample_of_the_rows_is_those_rows_alone(storage):
     assert totals.sum() == pytest.approx(loss_sum(*few), rel=1e-13)
     np.testing.assert_allclose(gradients.sum(axis=0), gradient_sum(*few), rtol=1e-12, atol=1e-13)
     matrices = np.zeros((2, 7, 7))
-    add_gram(rows, curvatures, ranges, cuts, 0, 2, matrices)
+    add_gram(rows, ALL, curvatures, ranges, cuts, 0, 2, matrices)
     lower = np.tril(matrices.sum(axis=0))
     np.testing.assert_allclose(lower + np.tril(lower, -1).T, curvature_sum(*few), rtol=1e-12, atol=1e-13)
 
@@ -223,7 +223,7 @@ def test_compiled_passes_are_the_python_they_were_written_in():
         data = stored(X, storage), samples(y, weights, offsets), loss, point[:-1], point[-1]
         for kernel, extra, shapes in (
             (passes.loss_and_gradient, (*whole(cuts), 0, 2, 4), [(2,), (2, 7), (23,)]),
-            (passes.curvature_matrix, (cuts, 0, 2), [(2, 7, 7)]),
+            (passes.curvature_matrix, (ALL, cuts, 0, 2), [(2, 7, 7)]),
         ):
             compiled, plain = ([np.zeros(shape) for shape in shapes] for _ in range(2))
             floor = (1.0,) if kernel is passes.loss_and_gradient else ()
@@ -231,3 +231,19 @@ def test_compiled_passes_are_the_python_they_were_written_in():
             kernel.py_func(*data, *extra, *plain, *floor)
             for a, b in zip(compiled, plain, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.boundscheck
+@STORAGE
+@pytest.mark.parametrize("chosen", [[1, 3, 4], [0, 1, 2, 3, 4, 5]])
+def test_curvature_of_some_columns_is_a_part_of_the_whole(storage, chosen):
+    X, _, weights, _ = sparse_problem(LogLoss())
+    slots, size = np.full(6, -1, dtype=np.int32), len(chosen)
+    slots[chosen] = np.arange(size)
+    ranges, cuts = np.array([[0, 9], [9, 23]]), np.array([0, 1, 2])
+    matrices = np.zeros((2, size + 1, size + 1))
+    add_gram(stored(X, storage), slots, weights, ranges, cuts, 0, 2, matrices)
+    columns = np.column_stack([X[:, chosen], np.ones(23)])
+    np.testing.assert_allclose(
+        np.tril(matrices.sum(axis=0)), np.tril(columns.T @ (weights[:, None] * columns)), rtol=1e-12
+    )

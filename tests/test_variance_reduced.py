@@ -15,9 +15,10 @@ from fastgd.objective import Objective
 from fastgd.penalties import L1, L2, ElasticNet, NoPenalty
 from fastgd.solvers import expected_smoothness as formulas
 from fastgd.solvers.accelerated import Accelerated
-from fastgd.solvers.row_metric import column_rates, combination, largest_eigenvalue, row_curvatures, touches
+from fastgd.solvers.row_metric import column_rates, largest_eigenvalue, row_curvatures, touches
 from fastgd.solvers.saga import Saga
 from fastgd.solvers.svrg import Svrg
+from fastgd.sweeps import Sweeps
 from reference import members, samples, sparse_problem, stored, with_jit
 from small_problems import Quartic, started, turns
 from toys import ToySoftmax, ToyWeightedL1
@@ -336,7 +337,7 @@ def test_curvatures_touches_and_combinations_are_sums_over_rows(storage):
     copies = rng.integers(1, 4, N)
     np.testing.assert_allclose(touches(F, copies), copies @ (X != 0))
     amounts = rng.standard_normal(N)
-    np.testing.assert_allclose(combination(F, amounts), amounts @ X, atol=1e-12)
+    np.testing.assert_allclose(Sweeps(F).combination(amounts), amounts @ X, atol=1e-12)
     full = np.hstack([X * np.sqrt(rates), np.full((N, 1), np.sqrt(0.5))])
     greatest = np.linalg.eigvalsh(full.T @ (weights[:, None] * full) / F.n_active)[-1]
     found = largest_eigenvalue(F, F.samples.active(), rates, 0.5, 0)

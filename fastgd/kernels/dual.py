@@ -144,16 +144,6 @@ def duals_at(rows, samples, loss, point, duals, terms):
 
 
 @kernel
-def weighted_sums(rows, samples, duals, cuts, first, last, sums):
-    """Sum of s_i u_i x_i over each block, into `sums[b]`, (d,)."""
-    for b in range(first, last):
-        for i in range(cuts[b], cuts[b + 1]):
-            amount = samples.weight(i) * duals[i]
-            if amount != 0.0:
-                rows.add(i, amount, sums[b])
-
-
-@kernel
 def squared_norms(rows, cuts, first, last, norms):
     """|x_i|^2 of each row, into `norms`."""
     for i in range(cuts[first], cuts[last]):

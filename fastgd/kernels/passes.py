@@ -16,13 +16,22 @@ from fastgd._jit import kernel
 
 
 @kernel
+def raised_curvature(loss, prediction, target, value, derivative, floor):
+    """Curvature of one row's loss, at least min(derivative^2 / value, `floor`), and at least 0.
+
+    A Newton step for the row alone then goes no further than to where its tangent is 0. Differences of derivatives,
+    which stand in for a curvature that is not given, may fall below 0.
+    """
+    return max(loss.curvature(prediction, target), min(derivative * derivative / (value + 1e-300), floor), 0.0)
+
+
+@kernel
 def loss_and_gradient(
     rows, samples, loss, coef, intercept, ranges, cuts, first, last, chunk, totals, gradients, curvatures, floor
 ):
     """Sum of weight * loss over each block, into `totals[b]`, and its gradient, into `gradients[b]`, (d + 1,).
 
-    `curvatures`, where it is not empty, gets weight * curvature of each row, at least min(derivative^2 / value,
-    `floor`): a Newton step for the row alone then goes no further than to where its tangent is 0.
+    `curvatures`, where it is not empty, gets weight * `raised_curvature` of each row.
     """
     derivatives = np.empty(chunk)
     curved = curvatures.size > 0
@@ -42,10 +51,7 @@ def loss_and_gradient(
                     value, derivative = loss.value(prediction, target), loss.derivative(prediction, target)
                     total += weight * value
                     if curved:
-                        curvature = loss.curvature(prediction, target)
-                        if floor > 0.0:
-                            curvature = max(curvature, min(derivative * derivative / (value + 1e-300), floor))
-                        curvatures[i] = weight * curvature
+                        curvatures[i] = weight * raised_curvature(loss, prediction, target, value, derivative, floor)
                     derivative *= weight
                     slope += derivative
                     derivatives[i - start] = derivative
@@ -118,52 +124,54 @@ def vector_curvature_product(
 
 
 @kernel
-def curvature_matrix(rows, samples, loss, coef, intercept, cuts, first, last, matrices):
+def add_outer(rows, i, slots, curvature, columns, values, matrix):
+    """Add the lower triangle of curvature (x_i, 1)(x_i, 1)' to `matrix`; `columns` and `values` are room for a row.
+
+    Column j is at `slots[j]`, or left out where that is negative; at j where `slots` is empty.
+    """
+    n_values, picked = 0, slots.size > 0
+    start, stop = rows.span(i)
+    for k in range(start, stop):
+        value = rows.entry(i, k)
+        if value != 0.0:
+            j = rows.column(k)
+            slot = slots[j] if picked else np.int64(j)
+            if slot >= 0:
+                values[n_values] = value
+                columns[n_values] = slot
+                n_values += 1
+    values[n_values] = 1.0
+    columns[n_values] = matrix.shape[0] - 1
+    for k in range(n_values + 1):
+        own = matrix[columns[k]]
+        amount = curvature * values[k]
+        for m in range(k + 1):
+            own[columns[m]] += amount * values[m]
+
+
+@kernel
+def curvature_matrix(rows, samples, loss, coef, intercept, slots, cuts, first, last, matrices):
     """Lower triangle of the second derivative of each block's loss, into `matrices[b]`, (d + 1, d + 1)."""
+    columns = np.empty(matrices.shape[1], np.uint64)
+    values = np.empty(matrices.shape[1])
     for b in range(first, last):
-        matrix = matrices[b]
         for i in range(cuts[b], cuts[b + 1]):
             prediction = rows.dot(i, coef) + intercept + samples.offset(i)
             curvature = samples.weight(i) * loss.curvature(prediction, samples.target(i))
             if curvature != 0.0:
-                rows.add(i, curvature, matrix[-1, :-1])
-                matrix[-1, -1] += curvature
-                start, stop = rows.span(i)
-                for k in range(start, stop):
-                    amount = curvature * rows.entry(i, k)
-                    j = rows.column(k)
-                    for m in range(start, k):
-                        matrix[j, rows.column(m)] += amount * rows.entry(i, m)
-                    matrix[j, j] += amount * rows.entry(i, k)
+                add_outer(rows, i, slots, curvature, columns, values, matrices[b])
 
 
 @kernel
-def gram(rows, curvatures, ranges, cuts, first, last, matrices):
+def gram(rows, slots, curvatures, ranges, cuts, first, last, matrices):
     """Lower triangle of the sum of curvatures[i] (x_i, 1)(x_i, 1)' over each block, into `matrices[b]`."""
-    d = matrices.shape[1] - 1
-    columns = np.empty(d + 1, np.uint64)
-    values = np.empty(d + 1)
+    columns = np.empty(matrices.shape[1], np.uint64)
+    values = np.empty(matrices.shape[1])
     for b in range(first, last):
-        matrix = matrices[b]
         for r in range(cuts[b], cuts[b + 1]):
             for i in range(ranges[r, 0], ranges[r, 1]):
-                curvature = curvatures[i]
-                if curvature != 0.0:
-                    n_values = 0
-                    start, stop = rows.span(i)
-                    for k in range(start, stop):
-                        value = rows.entry(i, k)
-                        if value != 0.0:
-                            values[n_values] = value
-                            columns[n_values] = rows.column(k)
-                            n_values += 1
-                    values[n_values] = 1.0
-                    columns[n_values] = d
-                    for k in range(n_values + 1):
-                        own = matrix[columns[k]]
-                        amount = curvature * values[k]
-                        for m in range(k + 1):
-                            own[columns[m]] += amount * values[m]
+                if curvatures[i] != 0.0:
+                    add_outer(rows, i, slots, curvatures[i], columns, values, matrices[b])
 
 
 @kernel

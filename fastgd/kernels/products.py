@@ -7,6 +7,7 @@ Block b is `ranges[cuts[b]]` to `ranges[cuts[b + 1]] - 1`, each from its first r
 """
 
 from fastgd._jit import kernel
+from fastgd.kernels.passes import raised_curvature
 
 
 @kernel
@@ -32,8 +33,7 @@ def combinations(rows, amounts, ranges, cuts, first, last, sums):
 def derivatives(samples, loss, predictions, intercept, floor, ranges, cuts, first, last, totals, amounts, curvatures):
     """Sum of weight * loss over each block, into `totals[b]`, and of each row weight * derivative and * curvature.
 
-    Predictions are without `intercept` and offsets.  A curvature is at least `floor` times derivative^2 / (2 value):
-    with less, a parabola through the row's loss would fall below 0, where no loss is (floor 1).
+    Predictions are without `intercept` and offsets; curvatures are raised as in `passes`.
     """
     for b in range(first, last):
         total = 0.0
@@ -42,10 +42,7 @@ def derivatives(samples, loss, predictions, intercept, floor, ranges, cuts, firs
                 prediction = predictions[i] + intercept + samples.offset(i)
                 target, weight = samples.target(i), samples.weight(i)
                 value, derivative = loss.value(prediction, target), loss.derivative(prediction, target)
-                curvature = loss.curvature(prediction, target)
-                if floor > 0.0:
-                    curvature = max(curvature, floor * derivative * derivative / (2.0 * value + 1e-300))
                 total += weight * value
                 amounts[i] = weight * derivative
-                curvatures[i] = weight * curvature
+                curvatures[i] = weight * raised_curvature(loss, prediction, target, value, derivative, floor)
         totals[b] = total

@@ -9,45 +9,8 @@ import numpy as np
 
 from fastgd._jit import kernel
 
-VALUE, SLOPE, CURVATURE = range(3)
 # Entries of a row that are looked at together; unsigned, as positions in compressed rows are.
 PIECE = np.uint64(256)
-
-
-@kernel
-def evaluate_rows(samples, loss, products, intercept, cuts, first, last, sums, derivatives, curvatures):
-    """Weighted derivative and curvature of each row's loss at product + intercept + offset.
-
-    `sums[b]`, (3,), gets the sums over a block of weighted loss, derivative and curvature.
-    """
-    for b in range(first, last):
-        total, slope, bend = 0.0, 0.0, 0.0
-        for i in range(cuts[b], cuts[b + 1]):
-            prediction = products[i] + intercept + samples.offset(i)
-            target, weight = samples.target(i), samples.weight(i)
-            total += weight * loss.value(prediction, target)
-            derivative = weight * loss.derivative(prediction, target)
-            slope += derivative
-            derivatives[i] = derivative
-            # Differences of derivatives, which stand in for a curvature that is not given, may fall below 0.
-            curvature = weight * max(loss.curvature(prediction, target), 0.0)
-            bend += curvature
-            curvatures[i] = curvature
-        sums[b, 0], sums[b, 1], sums[b, 2] = total, slope, bend
-
-
-@kernel
-def row_products(rows, coef, cuts, first, last, products):
-    """Each row times `coef`, into `products`."""
-    for b in range(first, last):
-        rows.dot_rows(cuts[b], cuts[b + 1], coef, products[cuts[b] : cuts[b + 1]])
-
-
-@kernel
-def row_sums(rows, amounts, cuts, first, last, sums):
-    """Sum of `amounts[i]` * row i over each block, into `sums[b]`, (d,)."""
-    for b in range(first, last):
-        rows.add_rows(cuts[b], cuts[b + 1], amounts[cuts[b] : cuts[b + 1]], sums[b])
 
 
 @kernel
@@ -93,34 +56,10 @@ def gather_entries(rows, member, slots, cuts, room, first, last, values, columns
 
 
 @kernel
-def set_curvature(rows, slots, width, order, curvatures, cuts, first, last, matrices):
-    """Lower triangle of the sum of curvature * (x, 1) (x, 1)' over each block, into `matrices[b]`.
-
-    x are the entries of a row whose column has a slot >= 0, at that slot; the last one, `width`, is the constant's.
-    Rows are taken in `order`, all of them where it is empty.
-    """
-    found, entries = np.empty(width + 1, np.int64), np.empty(width + 1)
-    for b in range(first, last):
-        matrix = matrices[b]
-        for m in range(cuts[b], cuts[b + 1]):
-            i = order[m] if order.size > 0 else m
-            curvature = curvatures[i]
-            if curvature > 0.0:
-                count = 0
-                start, stop = rows.span(i)
-                for k in range(start, stop):
-                    slot = slots[rows.column(k)]
-                    if slot >= 0:
-                        found[count] = slot
-                        entries[count] = rows.entry(i, k)
-                        count += 1
-                found[count] = width
-                entries[count] = 1.0
-                for p in range(count + 1):
-                    amount = curvature * entries[p]
-                    line = matrix[found[p]]
-                    for q in range(p + 1):
-                        line[found[q]] += amount * entries[q]
+def coordinate_minimum(coefficient, slope, curvature, l1):
+    """Where slope e + curvature e^2 / 2 + l1 |coefficient + e| is least, as coefficient + e."""
+    new, threshold = coefficient - slope / curvature, l1 / curvature
+    return new - min(max(new, -threshold), threshold)
 
 
 @kernel
@@ -141,10 +80,7 @@ def matrix_descent(matrix, slope, coef, l1, n_penalised, tolerance, most):
             curvature = matrix[j, j]
             if curvature > 0.0:
                 old = coef[j]
-                new = old - slope[j] / curvature
-                if j < n_penalised:
-                    threshold = l1 / curvature
-                    new -= min(max(new, -threshold), threshold)
+                new = coordinate_minimum(old, slope[j], curvature, l1 if j < n_penalised else 0.0)
                 step = new - old
                 if step != 0.0:
                     coef[j] = new
@@ -180,10 +116,7 @@ def column_descent(values, rows, starts, curvatures, amounts, coef, l1, l2, n_ac
                     slope += values[k] * amounts[rows[k]]
                 old = coef[j]
                 slope = slope / n_active + (l2 * old if j < n_penalised else 0.0)
-                new = old - slope / curvature
-                if j < n_penalised:
-                    threshold = l1 / curvature
-                    new -= min(max(new, -threshold), threshold)
+                new = coordinate_minimum(old, slope, curvature, l1 if j < n_penalised else 0.0)
                 step = new - old
                 if step != 0.0:
                     coef[j] = new

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+OF_THE_RUN = ("plan", "seed", "stage")
+
 
 @dataclass
 class State:
@@ -27,7 +29,7 @@ class State:
     value, gradient : float and ndarray or None
         Smooth part of F and its gradient at `point`, where the solver knows them.
     memory : dict
-        What the solver needs beside: arrays and numbers only.
+        What the solver needs beside: what can be pickled.
     """
 
     point: np.ndarray
@@ -38,6 +40,10 @@ class State:
     value: float | None = None
     gradient: np.ndarray | None = None
     memory: dict = field(default_factory=dict)
+
+    def forget(self):
+        """Keep of the memory only whose run this is; the rest held for other data or another objective."""
+        self.memory = {key: self.memory[key] for key in OF_THE_RUN if key in self.memory}
 
 
 class Solver:

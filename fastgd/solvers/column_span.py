@@ -14,7 +14,7 @@ text that `RowSpan` tells of the preconditioner does harm: 10 turns for 7, 38 fo
 import numpy as np
 
 from fastgd.coordinates import Coordinates
-from fastgd.solvers.row_span import AFFORDABLE, FEWEST, MOST, RowSpan, SpanState
+from fastgd.solvers.row_span import AFFORDABLE, FEWEST, MOST, RowSpan
 
 # Greatest squared length of a row over the mean beyond which `RowSpan` is not tried, judged by so many rows. At 11.6,
 # 20.6 and 35.6 it was behind once and ahead twice; at 87 it did not arrive in 400 passes (one problem). Lengths do not
@@ -55,37 +55,22 @@ class ColumnSpan(RowSpan):
         inner = moves @ moves.T
         return inner, np.where(np.diag(inner) > 0.0, 1.0, 0.0)
 
-    def _begin(self, state):
-        F, memory = self.objective, state.memory
-        coef, intercept = F.split(state.point)
+    def _room(self, coef, memory):
+        F = self.objective
         moves, images = np.zeros((self.kept, F.n_features)), np.zeros((self.kept, F.n_samples + 1))
         if coef.any():
-            moves[0] = coef
-            images[0] = self._image(moves[0], memory)
-        memory.update(moves=moves, images=images, intercept=float(intercept), done=0)
-        point = state.point
-        self._evaluate(state)
-        state.point = point
+            moves[0], images[0] = coef, self._image(coef, memory)
+        return moves, images
 
     def _image(self, coef, memory):
         return np.r_[self.sweeps.images(coef), 0.0]
 
-    def _evaluate(self, state):
-        """Value and gradient at the point: half a pass."""
-        F, memory = self.objective, state.memory
-        coef = memory["moves"][0]
-        loss, amounts, _ = self.sweeps.derivatives(memory["images"][0, :-1], memory["intercept"])
-        state.value = loss + 0.5 * F.l2 * float(coef @ coef)
-        gradient = np.empty(F.size)
-        self.sweeps.combination(amounts, gradient[: F.n_features])
-        gradient[: F.n_features] += F.l2 * coef
-        if F.fit_intercept:
-            gradient[-1] = amounts.sum()
-        state.gradient = gradient
-        if isinstance(state, SpanState):
-            state.__dict__.pop("point", None)
-        else:
-            state.point = self.located(state)
+    def _squared_length(self, memory):
+        return float(memory["moves"][0] @ memory["moves"][0])
+
+    def _gradient(self, amounts, memory, out):
+        self.sweeps.combination(amounts, out)
+        out += self.objective.l2 * memory["moves"][0]
 
 
 def choose_span(objective):

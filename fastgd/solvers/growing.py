@@ -27,6 +27,8 @@ class Growing(Solver):
         Solver for an objective.
     seed : int
         Of the permutation that the samples are taken from.
+    first : int, optional
+        Rows of the first sample; None: `fastgd.costs.first_sample`.
     """
 
     def __init__(self, objective, make_inner, seed, first=None):
@@ -52,7 +54,6 @@ class Growing(Solver):
         stage = state.memory["stage"]
         if self.settled(state):
             self.inner.resume(state)
-            state.memory["stage"] = stage
         else:
             self._stage_solver(stage).resume(self._inner_state(state))
 
@@ -109,11 +110,8 @@ class Growing(Solver):
         memory["stage"] += 1
         self._part = None
         if self.settled(state):
-            memory["stage"] = len(self.sizes) - 1
-            stage, plan = memory["stage"], {key: memory[key] for key in ("plan", "seed") if key in memory}
             state.value, memory["handed"] = None, handed
             self.inner.resume(state)
-            state.memory.update(plan, stage=stage)
             state.batch = self.objective.n_active
         else:
             inner = self._inner_state(state)

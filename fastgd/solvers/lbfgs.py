@@ -117,8 +117,8 @@ def notice_rounding(memory, before, value, gradient):
         memory["exhausted"] = True
 
 
-def two_loops(pairs, gradient):
-    """-H g for the pairs (s, y), the oldest first.
+def two_loops(pairs, gradient, solve=None):
+    """-H g for the pairs (s, y), the oldest first; `solve` applies the H that they correct, (s'y / y'y) I without one.
 
     Examples
     --------
@@ -131,7 +131,9 @@ def two_loops(pairs, gradient):
         share = float(s @ direction) / float(s @ y)
         direction = direction - share * y
         shares.append(share)
-    if pairs:
+    if solve is not None:
+        direction = solve(direction)
+    elif pairs:
         s, y = pairs[-1]
         direction = direction * (float(s @ y) / float(y @ y))
     for (s, y), share in zip(pairs, reversed(shares), strict=True):

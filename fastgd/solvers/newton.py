@@ -13,6 +13,7 @@ from fastgd.factor import EPS, Factor
 from fastgd.gram import sum_of_squares
 from fastgd.objective import SUM_OF_SQUARES
 from fastgd.solvers import Solver
+from fastgd.solvers.lbfgs import two_loops
 
 SUFFICIENT = 1e-4
 LEAST_RATE = 1e-10
@@ -47,7 +48,8 @@ class Newton(Solver):
         F = objective
         self.matrix_cost = curvature_cost(F)
         self._held = None
-        self._curvatures, self._spare = np.empty(F.n_samples), np.empty(F.n_samples)
+        # Of a sample the other rows are never written: what memory held before must not count as curvature.
+        self._curvatures, self._spare = np.zeros(F.n_samples), np.zeros(F.n_samples)
 
     def resume(self, state):
         """Evaluate the point; what was remembered of the curvature holds for the same objective only."""
@@ -55,15 +57,16 @@ class Newton(Solver):
         floor = state.memory.get("floor", self.objective.loss.curvature_bound)
         state.value, state.gradient = self.objective.smooth_and_gradient(state.point, self._curvatures, floor)
         if known is None or known != state.value:
-            kept = {key: state.memory[key] for key in ("plan", "seed") if key in state.memory}
-            state.memory = {**kept, "pairs": [], "floor": floor, **state.memory.get("handed", {})}
+            handed = state.memory.get("handed", {})
+            state.forget()
+            state.memory.update(pairs=[], floor=floor, **handed)
 
     def turn(self, state):
         """One step, for one pass; one more where the curvature is taken anew, and for each halving."""
         F, memory, g = self.objective, state.memory, state.gradient
         if self._refresh_pays(state):
             self._take_curvature(state)
-        step = -self._direction(memory, g)
+        step = two_loops(memory["pairs"], g, memory["factor"].solve)
         slope = float(g @ step)
         total = state.value + F.rest_value(state.point)
         slack = 4.0 * EPS * abs(total) * np.sqrt(step.size + 10.0)
@@ -84,7 +87,7 @@ class Newton(Solver):
     def hand_over(self, memory):
         """What a solver of more rows, from the same point on, can use of this one's memory."""
         kept = {key: memory[key] for key in ("factor", "gain", "decrement") if key in memory}
-        return {**kept, "anchor": None, "curved": None, "exact": False, "pairs": [], "steps": 0}
+        return {**kept, "anchor": None, "curved": None, "exact": False, "steps": 0}
 
     def known_curvature(self, state):
         """(Factor of a curvature matrix of F, the point where it is exact), or None."""
@@ -122,7 +125,7 @@ class Newton(Solver):
 
     def _take_curvature(self, state):
         F, memory = self.objective, state.memory
-        matrix = F.gram(self._curvatures if F.convex else np.maximum(self._curvatures, 0.0))
+        matrix = F.gram(self._curvatures)
         if not F.elastic:
             n = F.n_features
             matrix[np.arange(n), np.arange(n)] += np.maximum(F.penalty_curvature(state.point), 0.0)
@@ -146,17 +149,6 @@ class Newton(Solver):
         matrix[held] = matrix[:, held] = 0.0
         # Next to no step, whatever the gradient.
         matrix[held, held] = 1e20 * np.diag(matrix).max()
-
-    def _direction(self, memory, gradient):
-        """B^-1 g by the two-loop recursion, from the factor and the pairs since."""
-        q, shares = gradient, []
-        for s, y in reversed(memory["pairs"]):
-            shares.append(float(s @ q) / float(s @ y))
-            q = q - shares[-1] * y
-        r = memory["factor"].solve(q)
-        for (s, y), share in zip(memory["pairs"], reversed(shares), strict=True):
-            r = r + (share - float(y @ r) / float(s @ y)) * s
-        return r
 
     def _search(self, state, step, slope, total, slack):
         """(rate, (point, value, gradient)) with F low enough, or None where no rate is."""

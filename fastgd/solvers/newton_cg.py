@@ -16,8 +16,8 @@ import numpy as np
 
 from fastgd.coordinates import Coordinates
 from fastgd.solvers.lbfgs import check_smooth, notice_rounding
-from fastgd.solvers.row_span import Sweeps
 from fastgd.solvers.scaled import ScaledSolver
+from fastgd.sweeps import Sweeps
 
 LOOSEST, TIGHTEST = 0.5, 1e-8
 MOST_PRODUCTS = 200

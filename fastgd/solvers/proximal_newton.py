@@ -18,8 +18,9 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
+from fastgd.gram import add_gram
 from fastgd.kernels import working_set as kernels
-from fastgd.kernels.working_set import CURVATURE, SLOPE, VALUE
+from fastgd.kernels.products import combinations, derivatives, images
 
 SUFFICIENT, HALVINGS = 0.1, 30
 # Units in the last place by which F may seem to rise.
@@ -30,8 +31,8 @@ EPS = float(np.finfo(float).eps)
 EPOCHS, ROUNDS, COLUMN_EPOCHS = 10, 20, 50
 # More columns than this have no matrix: 18 MB, and more to read for each coordinate than its column holds.
 WIDEST_MATRIX = 1500
-# Each block of rows has a matrix of its own: two blocks where it may be large.  Dense rows go to BLAS by chunks.
-MATRIX_BLOCKS, CHUNK = 4, 1024
+# Each block of rows has a matrix of its own: two blocks where it may be large.
+MATRIX_BLOCKS = 4
 NO_ROWS = np.empty(0, dtype=np.int64)
 
 
@@ -59,17 +60,16 @@ class Kept:
 
     def evaluate(self, objective):
         """Look at the losses where products and intercept are now: not a pass, for X is not read."""
-        F, sums = objective, np.zeros((objective.cuts.size - 1, 3))
+        F, totals = objective, np.zeros(objective.range_cuts.size - 1)
+        where = F.ranges, F.range_cuts
 
         def work(first, last):
-            kernels.evaluate_rows(
-                F.samples, F.loss, self.products, self.intercept, F.cuts, first, last, sums,
-                self.derivatives, self.curvatures,
-            )  # fmt: skip
+            data = F.samples, F.loss, self.products, self.intercept, 0.0
+            derivatives(*data, *where, first, last, totals, self.derivatives, self.curvatures)
 
-        over_rows(F, work, sums.shape[0], 0.0)
-        total = sums.sum(axis=0) / F.n_active
-        self.loss, self.slope, self.bend = float(total[VALUE]), float(total[SLOPE]), float(total[CURVATURE])
+        over_rows(F, work, totals.size, 0.0)
+        self.loss = float(totals.sum()) / F.n_active
+        self.slope, self.bend = (float(part.sum()) / F.n_active for part in (self.derivatives, self.curvatures))
 
     def centre(self, objective, most=4):
         """Move the intercept to where the derivatives sum to 0, which the duality gap needs: Newton steps, no pass."""
@@ -112,7 +112,11 @@ class Columns:
         """Products x_i . w, (n_samples,)."""
         F = self.objective
         out = np.empty(F.n_samples)
-        work = lambda first, last: kernels.row_products(self.rows, coef, F.cuts, first, last, out)  # noqa: E731
+        where = F.ranges, F.range_cuts
+
+        def work(first, last):
+            images(self.rows, coef, *where, first, last, out)
+
         over_rows(F, work, F.cuts.size - 1, 1.0 * self.whole)
         return out
 
@@ -120,7 +124,11 @@ class Columns:
         """Gradient of the smooth part of F in these coefficients."""
         F = self.objective
         sums = np.zeros((F.cuts.size - 1, self.width))
-        work = lambda first, last: kernels.row_sums(self.rows, kept.derivatives, F.cuts, first, last, sums)  # noqa: E731
+        where = F.ranges, F.range_cuts
+
+        def work(first, last):
+            combinations(self.rows, kept.derivatives, *where, first, last, sums)
+
         over_rows(F, work, F.cuts.size - 1, 1.0 * self.whole)
         # In place: with a million columns each temporary costs as much as a tenth of the sweep.
         total = sums[0] if sums.shape[0] == 1 else sums.sum(axis=0)
@@ -138,16 +146,13 @@ class Columns:
         n_rows = order.size or F.n_samples
         n_blocks = min(MATRIX_BLOCKS if self.width <= WIDEST_MATRIX else 2, n_rows)
         cuts = np.arange(n_blocks + 1) * n_rows // n_blocks
-        matrices = np.zeros((n_blocks, size + 1, size + 1))
-        if self.rows.sparse:
-            slots = self.slots(chosen)
+        ranges = np.stack([order, order + 1], axis=1)
+        if not order.size:
+            ranges, cuts = np.stack([cuts[:-1], cuts[1:]], axis=1), np.arange(n_blocks + 1)
+        matrices, slots = np.zeros((n_blocks, size + 1, size + 1)), self.slots(chosen)
 
-            def work(first, last):
-                kernels.set_curvature(self.rows, slots, size, order, curvatures, cuts, first, last, matrices)
-        else:
-
-            def work(first, last):
-                self._dense_curvature(chosen, order, curvatures, cuts, first, last, matrices)
+        def work(first, last):
+            add_gram(self.rows, slots, curvatures, ranges, cuts, first, last, matrices)
 
         over_rows(F, work, n_blocks, n_rows / F.n_samples * self.whole)
         for block in matrices[1:]:
@@ -182,16 +187,6 @@ class Columns:
         part.sort_indices()
         starts = np.append(part.indptr, part.indptr[-1] + n).astype(np.int64)
         return np.append(part.data, np.ones(n)), np.append(part.indices, np.arange(n)).astype(np.int64), starts
-
-    def _dense_curvature(self, chosen, order, curvatures, cuts, first, last, matrices):
-        values = self.rows.values
-        for b in range(first, last):
-            for start in range(cuts[b], cuts[b + 1], CHUNK):
-                stop = min(start + CHUNK, cuts[b + 1])
-                rows = order[start:stop] if order.size else slice(start, stop)
-                part = values[rows] if chosen.size == self.width else values[rows][:, chosen]
-                part = np.column_stack([part, np.ones(stop - start)])
-                matrices[b] += part.T @ (part * curvatures[rows, None])
 
 
 class Model(NamedTuple):

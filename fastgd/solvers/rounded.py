@@ -48,8 +48,8 @@ class Rounded(Solver):
     def resume(self, state):
         """Evaluate the point with the corners that the run is at."""
         if "width" not in state.memory:
-            kept = {key: state.memory[key] for key in ("plan", "seed") if key in state.memory}
-            state.memory = {**kept, **self.start(state.point).memory}
+            state.forget()
+            state.memory.update(self.start(state.point).memory)
         state.memory["bound"] = -np.inf
         if state.memory["inner"] is None:
             state.memory["inner"] = State(state.point.copy(), state.batch)

@@ -58,15 +58,6 @@ def touches(objective, copies):
     return total
 
 
-def combination(objective, amounts):
-    """Sum of amounts_i x_i over all rows: one pass."""
-    total = np.zeros(objective.n_features)
-    for first, part in _chunks(objective.rows):
-        total += part.T @ amounts[first : first + part.shape[0]]
-    count_passes(objective, 1.0 / objective.share)
-    return total
-
-
 def largest_eigenvalue(objective, active, rates, intercept_rate, seed):
     """Of the mean of s_i x_i x_i' in the metric of the rates, intercept included, over a sample of `active`."""
     F = objective

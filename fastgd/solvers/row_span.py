@@ -22,12 +22,11 @@ trusted further.
 import numpy as np
 import scipy.linalg
 
-from fastgd.blocks import LEAST_PER_THREAD, MOST_BLOCKS, cut, map_ranges
 from fastgd.certificate import NO_BOUND, Bound
 from fastgd.constant_model import lowest_shift
-from fastgd.kernels import products
 from fastgd.solvers import Solver, State
 from fastgd.solvers.lbfgs import notice_rounding
+from fastgd.sweeps import Sweeps
 
 # Directions kept: their Newton step, as many operations a row as its square, is about a tenth of a pass, or 1 ms.
 FEWEST, MOST, AFFORDABLE = 10, 24, 5e6
@@ -40,81 +39,6 @@ SUFFICIENT, TRIALS, STEPS = 1e-4, 60, 4
 # Images are moved along with the points: every so many turns they are computed anew.
 REFRESH = 32
 EPS = np.finfo(float).eps
-
-
-class Sweeps:
-    """X p, X' a and derivatives at predictions, for the rows of an objective, on its threads.
-
-    The first two count half a pass each.
-
-    Parameters
-    ----------
-    objective : Objective
-        Of all rows, or `Objective.part` of another.
-    """
-
-    def __init__(self, objective):
-        F = self.objective = objective
-        if F.whole is None:
-            # Each block of X' a costs d numbers to clear and to add, twice as fast as a stored value each.
-            self._sums = _blocks(cut(F.n_samples, 4 * F.n_nonzeros, F.n_features))
-            self._rows = _blocks(cut(F.n_samples, 8 * MOST_BLOCKS * F.n_samples, F.n_samples))
-        else:
-            self._sums = self._rows = F.ranges, F.range_cuts
-        self.n_threads = min(F.n_threads, 1 + F.rows.stored() // LEAST_PER_THREAD)
-        # A derivative and a curvature take as long as some ten stored values.
-        self._few_threads = min(F.n_threads, 1 + 10 * F.n_samples // LEAST_PER_THREAD)
-
-    def images(self, coef):
-        """X @ coef, (n_samples,); 0 for rows that are not in the part."""
-        rows, out = self.objective.rows, np.zeros(self.objective.n_samples)
-        self._map(self._rows, lambda r, c, first, last: products.images(rows, coef, r, c, first, last, out))
-        self._spend()
-        return out
-
-    def combination(self, amounts, out=None):
-        """X' @ amounts, (n_features,); into `out` where it is given."""
-        rows, sums = self.objective.rows, np.zeros((self._sums[1].size - 1, self.objective.n_features))
-        self._map(self._sums, lambda r, c, first, last: products.combinations(rows, amounts, r, c, first, last, sums))
-        self._spend()
-        if out is None:
-            out = np.empty(self.objective.n_features)
-        np.add(sums[0], sums[1] if len(sums) > 1 else 0.0, out=out)
-        for more in sums[2:]:
-            out += more
-        return out
-
-    def derivatives(self, predictions, intercept, floor=0.0):
-        """Mean loss, and of each row weight * derivative / n and weight * curvature / n."""
-        F = self.objective
-        totals = np.zeros(self._rows[1].size - 1)
-        amounts, curvatures = np.zeros((2, predictions.size))
-
-        def work(ranges, cuts, first, last):
-            where = ranges, cuts, first, last
-            products.derivatives(
-                F.samples, F.loss, predictions, intercept, floor, *where, totals, amounts, curvatures
-            )  # fmt: skip
-
-        self._map(self._rows, work, self._few_threads)
-        amounts /= F.n_active
-        curvatures /= F.n_active
-        return float(totals.sum()) / F.n_active, amounts, curvatures
-
-    def _map(self, blocks, work, n_threads=None):
-        ranges, cuts = blocks
-        n_threads = self.n_threads if n_threads is None else n_threads
-        map_ranges(lambda first, last: work(ranges, cuts, first, last), cuts.size - 1, n_threads)
-
-    def _spend(self):
-        F = self.objective
-        F.passes += 0.5 * F.share
-        if F.whole is not None:
-            F.whole.passes += 0.5 * F.share
-
-
-def _blocks(cuts):
-    return np.stack([cuts[:-1], cuts[1:]], axis=1), np.arange(cuts.size)
 
 
 class SpanState(State):
@@ -168,7 +92,7 @@ class RowSpan(Solver):
         if "moves" in memory and self._is_ours(state):
             state.solver = self
             return
-        state.memory = {key: memory[key] for key in ("plan", "seed") if key in memory}
+        state.forget()
         state.solver = self
         self._begin(state)
 
@@ -236,17 +160,21 @@ class RowSpan(Solver):
         return state.value, Bound(float(slope @ slope) / (2.0 * F.l2), "estimate" if F.fit_intercept else "proof")
 
     def _begin(self, state):
-        F, memory = self.objective, state.memory
-        coef, intercept = F.split(state.point)
-        memory["origin"] = np.array(coef) if coef.any() else np.empty(0)
-        moves, images = np.zeros((2, self.kept, F.n_samples + 1))
-        if coef.any():
-            moves[0, -1] = 1.0
-            images[0] = self._image(memory["origin"], memory)
-        memory.update(moves=moves, images=images, intercept=float(intercept), done=0)
+        coef, intercept = self.objective.split(state.point)
+        moves, images = self._room(np.ascontiguousarray(coef), state.memory)
+        state.memory.update(moves=moves, images=images, intercept=float(intercept), done=0)
         point = state.point
         self._evaluate(state)
         state.point = point
+
+    def _room(self, coef, memory):
+        """Room for directions and images, with the point as the first direction."""
+        memory["origin"] = np.array(coef) if coef.any() else np.empty(0)
+        moves, images = np.zeros((2, self.kept, self.objective.n_samples + 1))
+        if coef.any():
+            moves[0, -1] = 1.0
+            images[0] = self._image(coef, memory)
+        return moves, images
 
     def _is_ours(self, state):
         """Whether the point has the images and the value that are remembered.  Half a pass."""
@@ -274,12 +202,10 @@ class RowSpan(Solver):
     def _evaluate(self, state):
         """Value and gradient at the point: half a pass."""
         F, memory = self.objective, state.memory
-        moves, images = memory["moves"], memory["images"]
-        loss, amounts, _ = self.sweeps.derivatives(images[0, :-1], memory["intercept"])
-        state.value = loss + 0.5 * F.l2 * float(moves[0] @ images[0])
-        memory["slope"] = np.r_[amounts, 0.0] + F.l2 * moves[0]
+        loss, amounts, _ = self.sweeps.derivatives(memory["images"][0, :-1], memory["intercept"])
+        state.value = loss + 0.5 * F.l2 * self._squared_length(memory)
         gradient = np.empty(F.size)
-        self._combine(memory["slope"], memory["origin"], gradient[: F.n_features])
+        self._gradient(amounts, memory, gradient[: F.n_features])
         if F.fit_intercept:
             gradient[-1] = amounts.sum()
         state.gradient = gradient
@@ -287,6 +213,15 @@ class RowSpan(Solver):
             state.__dict__.pop("point", None)
         else:
             state.point = self.located(state)
+
+    def _squared_length(self, memory):
+        """|w|^2 at the point."""
+        return float(memory["moves"][0] @ memory["images"][0])
+
+    def _gradient(self, amounts, memory, out):
+        """Gradient in the coefficients: half a pass; here in the form of the moves as well."""
+        memory["slope"] = np.r_[amounts, 0.0] + self.objective.l2 * memory["moves"][0]
+        self._combine(memory["slope"], memory["origin"], out)
 
     def _balance(self, memory):
         """Move the intercept to its best: the gap holds there, and each turn's Newton step is on a smaller problem."""
@@ -322,7 +257,7 @@ class RowSpan(Solver):
             shift += share * step[-1] if F.fit_intercept else 0.0
             if share == 1.0:
                 break
-            floor = 1.0
+            floor = F.loss.curvature_bound
         return point - start, shift
 
     def _line(self, predictions, columns, inner, point, step, intercept, slope, value):

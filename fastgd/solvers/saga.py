@@ -10,8 +10,8 @@ import numpy as np
 
 from fastgd.kernels import variance_reduced as kernels
 from fastgd.solvers import expected_smoothness as formulas
-from fastgd.solvers.row_metric import combination
 from fastgd.solvers.variance_reduced import VarianceReduced
+from fastgd.sweeps import Sweeps
 
 # Sums of squared differences that are this many times the least so far are those of a step too long; unless they are
 # small beside the squared derivatives: where few rows bend another way they grow for a while (7 epochs, to 1000 times,
@@ -98,7 +98,7 @@ class Saga(VarianceReduced):
         """Whether the mean gradient that was kept is that of the table, over these rows."""
         if not memory["table"].any():
             return True
-        mean = combination(self.objective, memory["table"]) / self.objective.n_active
+        mean = Sweeps(self.objective).combination(memory["table"]) / self.objective.n_active
         kept = memory["columns"][kernels.MEAN]
         largest = float(np.abs(mean).max())
         return kept.size == mean.size and bool(np.abs(kept - mean).max() <= 1e-8 * largest)

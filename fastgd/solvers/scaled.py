@@ -19,8 +19,8 @@ class ScaledSolver(Solver):
         super().resume(state)
         mark, memory = self.coordinates.mark, state.memory
         if value != state.value or not np.array_equal(memory.get("mark", np.empty(0)), mark):
-            kept = {key: memory[key] for key in ("plan", "seed") if key in memory}
-            state.memory = {**kept, "mark": mark, "u": self.coordinates.from_user(state.point)}
+            state.forget()
+            state.memory.update(mark=mark, u=self.coordinates.from_user(state.point))
 
     def inverse_root(self):
         """The change of variables, where it was made from a curvature matrix."""

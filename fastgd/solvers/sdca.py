@@ -16,6 +16,7 @@ from fastgd.coordinates import typical_curvature
 from fastgd.kernels import dual
 from fastgd.losses import Perceptron
 from fastgd.solvers import Solver, State
+from fastgd.sweeps import Sweeps
 
 # Between, only rows are visited whose squared move of w is above this many times the mean. Passes to a certified 1e-6
 # with 0.05, 0.2, 1 and without such visits (one seed, log loss): 34, 23, 13 and 96 on `news20_binary` at
@@ -70,7 +71,7 @@ class Sdca(Solver):
         self.seed, self.shuffle = seed, shuffle
         F = objective
         self.rows = F.samples.active()
-        self.norms = np.zeros(F.n_samples)
+        self.norms, self.sweeps = np.zeros(F.n_samples), Sweeps(F)
         map_ranges(lambda a, b: dual.squared_norms(F.rows, F.cuts, a, b, self.norms), F.cuts.size - 1, F.n_threads)
         F.passes += 1.0
         self.weights = np.broadcast_to(F.samples.weights, (F.n_samples,))
@@ -109,8 +110,10 @@ class Sdca(Solver):
         if state.turn == 0:
             return
         if memory["duals"].size != F.n_samples:
-            fresh, kept = self.start(state.point), {key: memory[key] for key in ("plan", "seed") if key in memory}
-            state.point, state.memory = fresh.point, {**fresh.memory, **kept, "rebuilt": state.updates}
+            fresh = self.start(state.point)
+            state.forget()
+            state.point = fresh.point
+            state.memory.update(fresh.memory, rebuilt=state.updates)
             return
         memory["terms"][:] = -np.inf
         v = self._primal(memory["duals"])
@@ -216,14 +219,9 @@ class Sdca(Solver):
     def _primal(self, duals):
         """V = sum s u x / (l2 n), (d,)."""
         F = self.objective
-        sums = np.zeros((F.cuts.size - 1, F.n_features))
-        if duals.any():
-            map_ranges(
-                lambda a, b: dual.weighted_sums(F.rows, F.samples, duals, F.cuts, a, b, sums),
-                F.cuts.size - 1, F.n_threads,
-            )  # fmt: skip
-            F.passes += 1.0
-        return sums.sum(axis=0) / (F.l2 * F.n_active)
+        if not duals.any():
+            return np.zeros(F.n_features)
+        return self.sweeps.combination(self.weights * duals) / (F.l2 * F.n_active)
 
     def _imbalance(self, duals):
         """Mean of s u, which an unpenalised intercept makes 0."""

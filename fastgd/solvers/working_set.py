@@ -90,7 +90,7 @@ class WorkingSet(Solver):
             return  # the first turn moves away without a look at all rows
         self._look(state)
         if known != state.value:
-            state.memory = {key: state.memory[key] for key in ("plan", "seed") if key in state.memory}
+            state.forget()
 
     def turn(self, state):
         """Steps on the working set, then the gradient of all columns: two passes, one or two more on X itself."""

@@ -1,0 +1,81 @@
+"""Sweeps over the rows of an objective: the two halves of a pass, and the losses between them, on its threads."""
+
+import numpy as np
+
+from fastgd.blocks import LEAST_PER_THREAD, MOST_BLOCKS, cut, map_ranges
+from fastgd.kernels import products
+
+
+class Sweeps:
+    """X p, X' a and derivatives at predictions, for the rows of an objective, on its threads.
+
+    The first two count half a pass each.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of all rows, or `Objective.part` of another.
+    """
+
+    def __init__(self, objective):
+        F = self.objective = objective
+        if F.whole is None:
+            # Each block of X' a costs d numbers to clear and to add, twice as fast as a stored value each.
+            self._sums = _blocks(cut(F.n_samples, 4 * F.n_nonzeros, F.n_features))
+            self._rows = _blocks(cut(F.n_samples, 8 * MOST_BLOCKS * F.n_samples, F.n_samples))
+        else:
+            self._sums = self._rows = F.ranges, F.range_cuts
+        self.n_threads = min(F.n_threads, 1 + F.rows.stored() // LEAST_PER_THREAD)
+        # A derivative and a curvature take as long as some ten stored values.
+        self._few_threads = min(F.n_threads, 1 + 10 * F.n_samples // LEAST_PER_THREAD)
+
+    def images(self, coef):
+        """X @ coef, (n_samples,); 0 for rows that are not in the part."""
+        rows, out = self.objective.rows, np.zeros(self.objective.n_samples)
+        self._map(self._rows, lambda r, c, first, last: products.images(rows, coef, r, c, first, last, out))
+        self._spend()
+        return out
+
+    def combination(self, amounts, out=None):
+        """X' @ amounts, (n_features,); into `out` where it is given."""
+        rows, sums = self.objective.rows, np.zeros((self._sums[1].size - 1, self.objective.n_features))
+        self._map(self._sums, lambda r, c, first, last: products.combinations(rows, amounts, r, c, first, last, sums))
+        self._spend()
+        if out is None:
+            out = np.empty(self.objective.n_features)
+        np.add(sums[0], sums[1] if len(sums) > 1 else 0.0, out=out)
+        for more in sums[2:]:
+            out += more
+        return out
+
+    def derivatives(self, predictions, intercept, floor=0.0):
+        """Mean loss, and of each row weight * derivative / n and weight * curvature / n."""
+        F = self.objective
+        totals = np.zeros(self._rows[1].size - 1)
+        amounts, curvatures = np.zeros((2, predictions.size))
+
+        def work(ranges, cuts, first, last):
+            where = ranges, cuts, first, last
+            products.derivatives(
+                F.samples, F.loss, predictions, intercept, floor, *where, totals, amounts, curvatures
+            )  # fmt: skip
+
+        self._map(self._rows, work, self._few_threads)
+        amounts /= F.n_active
+        curvatures /= F.n_active
+        return float(totals.sum()) / F.n_active, amounts, curvatures
+
+    def _map(self, blocks, work, n_threads=None):
+        ranges, cuts = blocks
+        n_threads = self.n_threads if n_threads is None else n_threads
+        map_ranges(lambda first, last: work(ranges, cuts, first, last), cuts.size - 1, n_threads)
+
+    def _spend(self):
+        F = self.objective
+        F.passes += 0.5 * F.share
+        if F.whole is not None:
+            F.whole.passes += 0.5 * F.share
+
+
+def _blocks(cuts):
+    return np.stack([cuts[:-1], cuts[1:]], axis=1), np.arange(cuts.size)
