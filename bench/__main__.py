@@ -1,38 +1,57 @@
-"""The command line: `python -m bench suite`, `... --data sklearn:breast_cancer`, `... kernels` and `... cold`."""
+"""The command line: `python -m bench --data sklearn:breast_cancer --loss log_loss`, and the words below."""
 
 import argparse
 import os
-import re
 import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
+WORDS = {
+    "race": "all solvers on one problem (the default)",
+    "suite": "the automatic solver against everything that can be installed, on real data",
+    "scaling": "time against rows, columns and nonzeros",
+    "cold": "imports, first fits and steady state",
+    "memory": "peak beyond the input",
+    "kernels": "the cost of an epoch and of a pass",
+    "compare": "two saved runs: compare OLD.json NEW.json",
+}
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    what = parser.add_argument("what", nargs="?", default="compare", choices=("compare", "suite", "kernels", "cold"))
-    what.help = (
-        "compare solvers on one problem (default); all cases against everything that can be installed; the cost of an "
-        "epoch and of a pass; the cost of the first call"
+    lines = "\n".join(f"  {word:9}{text}" for word, text in WORDS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", epilog=lines, formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__
     )
-    parser.add_argument("--data", help="sklearn:NAME, a name in the data folder, or a .npz or svmlight file")
+    parser.add_argument("what", nargs="?", default="race", choices=WORDS, metavar="WHAT", help="a word from below")
+    parser.add_argument("files", nargs="*", type=Path, help="of compare: the old JSON and the new one")
+    parser.add_argument("--data", help="sklearn:NAME, a name in the data folder (FASTGD_DATA), a file: .csv or "
+                        ".parquet with --target, .npz, svmlight; of memory, kernels: names with commas")  # fmt: skip
+    parser.add_argument("--target", help="the column to predict, of a .csv or .parquet file")
     parser.add_argument("--loss", default="log_loss")
-    parser.add_argument("--alpha", type=float, help="strength of the L2 penalty; 1 / n by default")
-    parser.add_argument(
-        "--scale", action="store_true", help="divide columns by their greatest magnitude; default: as they come"
-    )
+    parser.add_argument("--alpha", type=float, help="strength of the penalty; default: 1 / n")
+    parser.add_argument("--l1-ratio", type=float, default=0.0, help="share of the L1 norm in it; default: 0")
     parser.add_argument("--no-intercept", action="store_true")
-    parser.add_argument("--solvers", type=_texts, help="names or patterns: fastgd,scipy/L-BFGS-B,'*/Objective'")
-    parser.add_argument("--accuracy", type=_numbers, default=[1e-2, 1e-4, 1e-6], help="default: 1e-2,1e-4,1e-6")
-    parser.add_argument("--threads", type=int, help="of every rival; default: 1, suite: what the process may use")
-    parser.add_argument("--seconds", type=float, help="for each rival altogether; default: 3, suite: 10 for each case")
-    parser.add_argument("--rounds", type=int, default=5, help="of suite, kernels and cold; default: 5")
-    parser.add_argument("--cases", type=_texts, help="suite: parts of names or patterns; default: all")
+    parser.add_argument("--scale", action="store_true", help="divide columns by their greatest magnitude first")
+    parser.add_argument("--solvers", type=_texts, help="names or patterns: fastgd,fastgd/newton/full,'*/Objective'")
+    parser.add_argument("--accuracy", type=_numbers, help="default: 1e-2,1e-4,1e-6,1e-8; suite: 1e-4,1e-6")
+    parser.add_argument("--threads", type=int, help="of everybody; default: 1; suite: what the process may use")
+    parser.add_argument("--seconds", type=float, help="for each solver; default: 1, or 100 passes where they take "
+                        "longer; suite: for a case on average, default: 55")  # fmt: skip
+    parser.add_argument("--rounds", type=int, default=5, help="of repeated measurements; default: 5")
+    parser.add_argument("--cases", type=_texts, help="of suite: parts of names or patterns; default: all")
     parser.add_argument("--reuse", type=Path, help="suite: JSON of a run whose rivals count; the best run again")
+    parser.add_argument("--markdown", action="store_true", help="of suite: print the table as Markdown")
+    parser.add_argument("--against", type=Path, help="JSON of an earlier run, to be compared with this one")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of JSON and PNG")
     parser.add_argument("--smoke", action="store_true", help="a tiny form of everything, to see that it runs")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    suite = options.what == "suite"
+    options.accuracy = options.accuracy or ([1e-4, 1e-6] if suite else [1e-2, 1e-4, 1e-6, 1e-8])
+    if (len(options.files) == 2) != (options.what == "compare") or (options.files and len(options.files) != 2):
+        parser.error("compare takes two files, OLD.json NEW.json; nothing else takes files")
+    if not 0.0 <= options.l1_ratio <= 1.0:
+        parser.error(f"--l1-ratio must be from 0 to 1, got {options.l1_ratio:g}")
+    return options
 
 
 def _texts(text):
@@ -47,94 +66,95 @@ def main(arguments=None):
     options = parse(arguments)
     if options.smoke:
         return smoke(options)
-    if options.what == "kernels":
-        from . import kernels
+    if options.what == "compare":
+        from . import against
 
-        figures = kernels.run(options.data and options.data.split(","), options.rounds)
-    elif options.what == "cold":
-        from . import cold
+        return 1 if against.compare(*options.files) else 0
+    path = measure(options)
+    if options.against and path:
+        from . import against
 
-        figures = cold.run(options.rounds)
-    else:
-        # Kernels are compiled here, whatever an earlier process left behind, so that first calls are honest.
-        os.environ["FASTGD_CACHE"] = "0"
-        if options.what == "suite":
-            suite(options)
-            return 0
-        if not options.data:
-            raise SystemExit("--data is needed, for example --data sklearn:breast_cancer")
-        options.threads, options.seconds = options.threads or 1, options.seconds or 3.0
-        compare(options)
-        return 0
-    save_and_tell(options.out, options.what, figures)
+        print()
+        against.compare(options.against, path)
     return 0
 
 
-def suite(options):
+def measure(options):
+    """Measure what the options ask for; returns the path of the JSON."""
+    if options.what in ("race", "suite"):
+        # Kernels are compiled here, whatever an earlier process left behind, so that first calls are honest.
+        os.environ["FASTGD_CACHE"] = "0"
+    if options.what == "race":
+        from . import single
+
+        if not options.data:
+            raise SystemExit("--data is needed, for example --data sklearn:breast_cancer")
+        options.threads = options.threads or 1
+        return single.run(options)
+    if options.what == "suite":
+        return _suite(options)
+    names = options.data and options.data.split(",")
+    if options.what == "kernels":
+        from . import kernels as measured
+
+        figures = measured.run(names, options.rounds)
+    elif options.what == "memory":
+        from . import memory as measured
+
+        figures = measured.run(names, options.threads)
+    elif options.what == "scaling":
+        from . import scaling as measured
+
+        figures = measured.run(options.rounds, out=options.out)
+    else:
+        from . import cold as measured
+
+        figures = measured.run(options.rounds)
+    from . import report
+
+    path = report.save(options.out, options.what, figures, measured.samples(figures))
+    print(f"\n{path.name} written to", os.path.relpath(options.out))
+    return path
+
+
+def _suite(options):
     """All cases of the suite, with the same number of threads for everybody."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    options.threads, options.seconds = options.threads or cores, options.seconds or 10.0
-    for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):  # before any of them is loaded
+    from . import report
+
+    options.threads, options.seconds = options.threads or report.cores(), options.seconds or 55.0
+    for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):  # before the packages that look at them are loaded
         os.environ.setdefault(f"{name}_NUM_THREADS", str(options.threads))
     from . import suite
 
-    suite.run(options)
-
-
-def compare(options, rows=None):
-    """Table, JSON and picture of a comparison."""
-    from . import adapters, curves, optimum, problems, report
-
-    rivals = adapters.choose(options.solvers)
-    problem = problems.make_problem(
-        options.data, options.loss, options.alpha, not options.no_intercept, options.scale, rows
-    )
-    report.progress("the optimum")
-    optimum.solve(problem)
-    found = curves.measure(problem, rivals, options.accuracy, options.threads, options.seconds, report.progress)
-    report.progress("")
-    about = problem.describe()
-    print(
-        f"{about['data']}: {about['n_samples']} x {about['n_features']} {about['storage']}, {about['loss']}, "
-        f"alpha {about['alpha']:.3g}, {options.threads} thread(s)\n"
-        f"optimum {about['optimum']:.12g}: {about['reference']}\n"
-        "Suboptimality is (F - F*) / F*. Seconds are medians without compiling, which has a column of its own;\n"
-        "kernels that a solver shares with one that ran before it are not compiled again. A dash: not reached within\n"
-        f"{options.seconds:g} seconds for all runs of a solver together (--seconds), or passes that it does not tell.\n"
-    )
-    print(report.table(found, options.accuracy))
-    name = re.sub(r"\W+", "_", f"{Path(problem.name).name} {problem.loss}").strip("_")
-    content = {"problem": about, "threads": options.threads, "curves": [curve.as_dict() for curve in found]}
-    path = report.save(options.out, name, content)
-    drawn = report.picture(path.with_suffix(".png"), problem, found)
-    print("\n" + " and ".join(p.name for p in (path, drawn) if p), "written to", os.path.relpath(options.out))
-
-
-def save_and_tell(folder, name, figures):
-    from . import report
-
-    path = report.save(folder, name, figures)
-    print(f"\n{path.name} written to", os.path.relpath(folder))
+    return suite.run(options)
 
 
 def smoke(options):
-    """A few solvers, both kernel figures and the suite on a corner of a small data set."""
-    if options.what != "suite":
-        from . import kernels
+    """A tiny form of everything: a few solvers on a corner of a small data set, small sizes, one round."""
+    from . import against, cold, kernels, memory, report, scaling, single
 
-        options.threads, options.data, options.scale, options.seconds = 1, "sklearn:breast_cancer", True, 0.3
-        options.solvers = [
-            "fastgd/default",
-            "fastgd/gd/1",
-            "scipy/L-BFGS-B",
-            "scipy/trust-ncg",
-            "sklearn/*/newton-cholesky",
-        ]
-        compare(options, rows=120)
-        save_and_tell(options.out, "kernels", kernels.run(["sklearn:breast_cancer"], rounds=1, rows=120))
-    options.seconds, options.rounds = 1.0, 3
+    given, options.data, options.scale, options.threads = options.seconds, "sklearn:breast_cancer", True, 1
+    options.solvers = [
+        "fastgd/default",
+        "fastgd/gd/1",
+        "scipy/L-BFGS-B",
+        "scipy/trust-ncg",
+        "sklearn/*/newton-cholesky",
+    ]
+    options.seconds = 0.2
+    path = single.run(options, rows=120)
+    for name, module, figures in (
+        ("kernels", kernels, kernels.run([options.data], rounds=1, rows=120)),
+        ("scaling", scaling, scaling.run(1, most=1e4, out=options.out)),
+        ("memory", memory, memory.run(["small"], 1)),
+        ("cold", cold, cold.run(1, storages=())),
+    ):
+        report.save(options.out, name, figures, module.samples(figures))
+    options.seconds = given or 2.0
     options.solvers = ["liblinear", "scipy/L-BFGS-B/numpy", "sklearn/LogisticRegression/lbfgs", "sklearn/LinearSVC"]
-    suite(options)
+    options.accuracy = [1e-4, 1e-6]
+    _suite(options)
+    against.compare(path, path)
     return 0
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.optimize
 from sklearn import linear_model, svm
 
-from .problems import EPSILON, PlainObjective
+from .problems import CLASSIFICATION, CORNERED, EPSILON, PlainObjective
 from .rivals import Answer, Rival, choose_from, fitted, needs
 from .third_party import MOST_FOR_MATRIX, third_party_rivals
 
@@ -44,7 +44,7 @@ def _scipy_rivals():
                 coef, intercept = F.split(found.x)
                 return Answer(coef, float(intercept), F.passes)
 
-            yield Rival(f"scipy/{method}/{form}", run, needs(features=most))
+            yield Rival(f"scipy/{method}/{form}", run, needs(features=most, corners=False))
 
 
 def _objective(problem, threads):
@@ -100,14 +100,16 @@ def _elastic_net(problem, budget, threads):
     return fitted(estimator, problem)
 
 
-def _linear_svc(dual):
+def _linear_svm(dual):
     """C (sum of losses) + |w|^2 / 2: C = 1 / (alpha n); the intercept would be penalised."""
 
     def run(problem, budget, threads):
         C = 1.0 / (problem.alpha * problem.shape[0])
-        estimator = svm.LinearSVC(
-            loss="squared_hinge", C=C, dual=dual, tol=1e-14, max_iter=budget, fit_intercept=False, random_state=0
-        )
+        kind = svm.LinearSVC if problem.classification else svm.LinearSVR
+        estimator = kind(
+            loss=problem.loss, C=C, dual=dual, tol=1e-14, max_iter=budget, fit_intercept=False, random_state=0,
+            **({} if problem.classification else {"epsilon": EPSILON}),
+        )  # fmt: skip
         return fitted(estimator, problem)
 
     return run
@@ -138,8 +140,12 @@ def _sklearn_rivals():
         name = "liblinear-dual" if dual else "liblinear"
         yield Rival(f"sklearn/LogisticRegression/{name}", _logistic("liblinear", dual=dual), needed)
     for dual in (False, True):
-        needed = needs("squared_hinge", intercept="penalised")
-        yield Rival(f"sklearn/LinearSVC/{'dual' if dual else 'primal'}", _linear_svc(dual), needed)
+        form, cornered = ("dual", CORNERED) if dual else ("primal", ())
+        needed = needs("squared_hinge", *(loss for loss in cornered if loss in CLASSIFICATION), intercept="penalised")
+        yield Rival(f"sklearn/LinearSVC/{form}", _linear_svm(dual), needed)
+        needed = needs("squared_epsilon_insensitive", *(loss for loss in cornered if loss not in CLASSIFICATION),
+                       intercept="penalised")  # fmt: skip
+        yield Rival(f"sklearn/LinearSVR/{form}", _linear_svm(dual), needed)
     for solver in ("cholesky", "svd", "lsqr", "sparse_cg", "sag", "saga"):
         # These centre X, if they take sparse X at all; Cholesky forms a matrix of size d.
         direct = solver in ("cholesky", "svd")
@@ -179,14 +185,20 @@ def _estimator(**options):
     return run
 
 
+# Strategies that the table shows anyway; every other one has a name too, as in --solvers fastgd/newton/growing.
+STRATEGIES = "lbfgs/full", "nesterov/full", "gd/full", "saga/auto", "gd/1", "gd/64", "adam/64"
+
+
 def _fastgd_rivals():
-    every = needs(l1=True, elastic_net=True)
-    yield Rival("fastgd/default", _estimator(), every, "tol")
-    for solver, batch_size in (
-        ("nesterov", "full"), ("gd", "full"), ("gd", 1), ("gd", 64), ("adam", 64), ("adagrad", 1),
-    ):  # fmt: skip
-        run = _estimator(solver=solver, batch_size=batch_size)
-        yield Rival(f"fastgd/{solver}/{batch_size}", run, every)
+    yield Rival("fastgd/default", _estimator(), needs(l1=True, elastic_net=True), "tol")
+    yield from map(_strategy, STRATEGIES)
+
+
+def _strategy(name):
+    """The rival `SOLVER/BATCH_SIZE`; a pair that fastgd does not know fails with a message that lists those it does."""
+    solver, _, batch_size = name.partition("/")
+    size = float(batch_size) if "." in batch_size else int(batch_size) if batch_size.isdigit() else batch_size or "auto"
+    return Rival(f"fastgd/{name}", _estimator(solver=solver, batch_size=size), needs(l1=True, elastic_net=True))
 
 
 _FAMILIES = _fastgd_rivals, _scipy_rivals, _sklearn_rivals, third_party_rivals
@@ -194,4 +206,7 @@ RIVALS = {rival.name: rival for family in _FAMILIES for rival in family()}
 
 
 def choose(patterns):
-    return choose_from(RIVALS, patterns)
+    """Rivals that match one of the patterns, or all for None; any `fastgd/SOLVER/BATCH_SIZE` is made when asked for."""
+    own = [p.removeprefix("fastgd/") for p in patterns or () if p.startswith("fastgd/") and "*" not in p]
+    asked = {rival.name: rival for rival in map(_strategy, own) if rival.name not in RIVALS}
+    return choose_from(RIVALS | asked, patterns)

@@ -8,7 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.preprocessing import StandardScaler
 
-from .problems import CLASSIFICATION, LOSSES, Problem, load, signs
+from .data import load, signs
+from .problems import CLASSIFICATION, LOSSES, Problem
 
 
 @dataclass(frozen=True)

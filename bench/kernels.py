@@ -17,7 +17,8 @@ from threadpoolctl import threadpool_limits
 
 from fastgd import GDClassifier, Objective
 
-from .problems import PlainObjective, folder_loader, make_problem
+from .data import folder_loader
+from .problems import PlainObjective, make_problem
 from .report import columns, number, progress
 
 EPOCH_TARGETS = {"w8a": 1.0, "covtype_binary": 1.0, "news20_binary": 1.1}
@@ -114,3 +115,11 @@ def _text(figures, title, rival):
         whole = ", ".join(f"{what}: {ratio:.2f}" for what, ratio in f.get("whole", {}).items())
         rows.append([f["data"], f.get("rate", "-"), *times, number(f["ratio"]), number(f["cpu ratio"]), target, whole])
     return f"\n{title}\n{columns(rows, header)}"
+
+
+def samples(figures):
+    """Seconds of fastgd."""
+    return {
+        f"kernels fastgd {kind} {f['data']} {f.get('rate', '')}, s": [f["ours"]]
+        for kind in ("epochs", "passes") for f in figures[kind]
+    }  # fmt: skip

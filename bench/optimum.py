@@ -2,7 +2,8 @@
 
 Without an L1 norm: Newton with a line search, the steps by a dense solve for few features and by conjugate gradients
 for many. With one: a working set of columns, on which L-BFGS-B (w = p - m, both nonnegative) finds the signs and Newton
-the coefficients. The proofs are |gradient|^2 / (2 alpha), and Fenchel's gap for the log loss with an L1 norm.
+the coefficients. A loss with a corner: Newton on the loss with its corner rounded less and less. The proofs are
+|gradient|^2 / (2 alpha), and Fenchel's gap for the log loss with an L1 norm.
 """
 
 import json
@@ -13,7 +14,7 @@ import scipy.optimize
 import scipy.sparse as sp
 import scipy.sparse.linalg
 
-from .problems import PlainObjective
+from .problems import CORNERED, PlainObjective, rounded
 
 MOST_FOR_NEWTON = 2000  # beyond so many features the Hessian is not formed
 CACHED = "optimum", "constant", "reference"
@@ -39,6 +40,11 @@ def _solve(problem):
     F = PlainObjective(problem)
     of_constant = scipy.optimize.minimize_scalar(lambda b: F.loss(problem.y, np.full(problem.y.size, b))[0].mean())
     problem.constant = float(of_constant.fun if problem.fit_intercept else F.value(F.start()))
+    if problem.loss in CORNERED:
+        problem.optimum, gap = _cornered(problem)
+        proved = problem.suboptimality(problem.optimum + gap)
+        problem.reference = f"Newton on a corner rounded less and less, proved to {proved:.0e}"
+        return
     if problem.l1 > 0.0:
         v, problem.reference = _sparse(problem), "working sets of L-BFGS-B and Newton"
     else:
@@ -47,6 +53,21 @@ def _solve(problem):
     gap = proof(problem, v)
     if gap is not None:
         problem.reference += f", proved to {problem.suboptimality(problem.optimum + gap):.0e}"
+
+
+def _cornered(problem):
+    """F at the optimum and the proof; what is rounded is below F, and so is its optimum."""
+    if problem.l1 or not problem.alpha:
+        raise SystemExit(f"the reference for {problem.loss} is for an L2 penalty alone, with alpha above 0")
+    F, G = PlainObjective(problem), PlainObjective(problem)
+    v, best, lower = F.start(), np.inf, 0.0
+    widest = 2.0 * max(F.loss(problem.y, np.zeros(problem.y.size))[0].max(), 1.0)  # all rows are in it
+    for width in np.geomspace(widest, 1e-9, 45):
+        G.loss, G.curvature = rounded(problem.loss, width)
+        v = newton(G, v)
+        value, gradient = G.value_and_gradient(v)
+        best, lower = min(best, F.value(v)), max(lower, value - gradient @ gradient / (2.0 * problem.alpha))
+    return best, best - lower
 
 
 def newton(F, v, linear=0.0, most=200):
@@ -87,17 +108,16 @@ def _iterative_step(F, v, gradient):
 
 
 def _sparse(problem, most=50):
-    """Coefficients of a problem with an L1 norm (no intercept)."""
-    if problem.fit_intercept:
-        raise NotImplementedError("the reference with an L1 norm has no intercept")
-    F = PlainObjective(problem)
+    """Coefficients (and intercept) of a problem with an L1 norm."""
+    F, d = PlainObjective(problem), problem.shape[1]
     v, tight, columns = F.start(), 0.7, sp.csc_array(problem.X) if sp.issparse(problem.X) else problem.X
     for _ in range(most):
         _, gradient = F.value_and_gradient(v)
-        chosen = np.flatnonzero((v != 0.0) | (np.abs(gradient) >= tight * problem.l1))
+        chosen = np.flatnonzero((v[:d] != 0.0) | (np.abs(gradient[:d]) >= tight * problem.l1))
         part = replace(problem, X=sp.csr_array(columns[:, chosen]) if sp.issparse(columns) else columns[:, chosen])
+        of_part = np.append(chosen, np.arange(d, v.size))  # with the intercept
         new = np.zeros_like(v)
-        new[chosen] = _on_working_set(PlainObjective(part), v[chosen])
+        new[of_part] = _on_working_set(PlainObjective(part), v[of_part])
         if F.value(new) >= F.value(v) and tight > 0.9:
             break
         v, tight = new, 1.0 - 0.1 * (1.0 - tight)
@@ -105,32 +125,37 @@ def _sparse(problem, most=50):
 
 
 def _on_working_set(F, v):
-    l1, d = F.problem.l1, v.size
+    l1, d = F.problem.l1, F.problem.shape[1]
+
+    def joined(u):
+        return np.append(u[:d] - u[d : 2 * d], u[2 * d :])
 
     def split(u):
-        value, gradient = F.value_and_gradient(u[:d] - u[d:])
-        return value + l1 * u.sum(), np.concatenate([gradient + l1, l1 - gradient])
+        value, gradient = F.value_and_gradient(joined(u))
+        return value + l1 * u[: 2 * d].sum(), np.concatenate([gradient[:d] + l1, l1 - gradient[:d], gradient[d:]])
 
+    bounds = [(0, None)] * 2 * d + [(None, None)] * (v.size - d)
     for rounds in (200, 1000, 5000):
         options = {"maxiter": rounds, "maxfun": 2 * rounds, "ftol": 0.0, "gtol": 1e-3 * l1, "maxcor": 30}
-        start = np.concatenate([np.maximum(v, 0.0), np.maximum(-v, 0.0)])
-        u = scipy.optimize.minimize(split, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * 2 * d,
-                                    options=options).x  # fmt: skip
-        v = u[:d] - u[d:]
+        start = np.concatenate([np.maximum(v[:d], 0.0), np.maximum(-v[:d], 0.0), v[d:]])
+        v = joined(scipy.optimize.minimize(split, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x)
         for _ in range(20):  # Newton for the signs there are; a coefficient that crosses zero stays there
-            support = np.flatnonzero(v)
+            support = np.flatnonzero(v[:d])
             part = F.problem.X[:, support]
             G = PlainObjective(replace(F.problem, X=sp.csr_array(part) if sp.issparse(part) else part))
-            found = newton(G, v[support], l1 * np.sign(v[support]))
-            crossed = found * v[support] < 0.0
-            new = np.zeros(d)
-            new[support] = np.where(crossed, 0.0, found)
+            of_part = np.append(support, np.arange(d, v.size))
+            linear = l1 * np.sign(v[of_part])
+            linear[support.size :] = 0.0
+            new = np.zeros_like(v)
+            new[of_part] = newton(G, v[of_part], linear)
+            crossed = new[:d] * v[:d] < 0.0
+            new[:d][crossed] = 0.0
             if F.value(new) < F.value(v):
                 v = new
             if not crossed.any():
                 break
         _, gradient = F.value_and_gradient(v)
-        if np.all(np.abs(gradient[v == 0.0]) <= l1 * (1.0 + 1e-6)):
+        if np.all(np.abs(gradient[:d][v[:d] == 0.0]) <= l1 * (1.0 + 1e-6)):
             break
     return v
 

@@ -1,12 +1,10 @@
-"""Problems: data by name, and the objective in plain NumPy; `optimum.py` solves them.
+"""Problems: the data with a loss and a penalty, and the objective in plain NumPy; `optimum.py` solves them.
 
     F(w, b) = mean of loss(y_i, x_i . w + b) + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|^2)
 
 The bench evaluates every answer itself, in float64, with the formulas of this file: no solver is asked how good it is.
 """
 
-import importlib.util
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-DATA = Path(os.environ.get("FASTGD_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+from .data import load, scaled, signs
+
 EPSILON = 0.1  # of huber and squared_epsilon_insensitive: the estimators' default
 
 
@@ -50,8 +49,34 @@ def _squared_epsilon_insensitive(y, z):
     return beyond**2, 2.0 * np.sign(z - y) * beyond
 
 
-# Value and derivative of each row; all have a derivative everywhere, which SciPy's methods need.
+# Losses with a corner: max(t, 0), where t and its derivative are
+CORNERED = {
+    "hinge": lambda y, z: (1.0 - y * z, -y),
+    "epsilon_insensitive": lambda y, z: (np.abs(z - y) - EPSILON, np.sign(z - y)),
+}
+
+
+def rounded(loss, width=0.0):
+    """The loss with its corner replaced by a parabola of this width, at most width / 2 below it, and its curvature."""
+
+    def value_and_derivative(y, z):
+        t, slope = CORNERED[loss](y, z)
+        inside, above = (t > 0.0) & (t < width), np.maximum(t, 0.0)
+        share = above[inside] / width if width else 0.0
+        value, derivative = np.maximum(above - 0.5 * width, 0.0), slope * (t > 0.0)
+        value[inside], derivative[inside] = 0.5 * share * above[inside], slope[inside] * share
+        return value, derivative
+
+    def curvature(y, z):
+        t, _ = CORNERED[loss](y, z)
+        return ((t > 0.0) & (t < width)) / width
+
+    return value_and_derivative, curvature
+
+
+# Value and derivative of each row (at a corner: of one of its sides).
 LOSSES = {
+    **{name: rounded(name)[0] for name in CORNERED},
     "log_loss": _log_loss,
     "squared_hinge": _squared_hinge,
     "modified_huber": _modified_huber,
@@ -59,7 +84,7 @@ LOSSES = {
     "huber": _huber,
     "squared_epsilon_insensitive": _squared_epsilon_insensitive,
 }
-# Curvature of each row.
+# Curvature of each row, of the losses that have a derivative everywhere, which SciPy's methods need.
 CURVATURES = {
     "log_loss": lambda y, z: np.exp(-np.abs(z)) / (1.0 + np.exp(-np.abs(z))) ** 2,
     "squared_hinge": lambda y, z: 2.0 * (y * z < 1.0),
@@ -68,7 +93,7 @@ CURVATURES = {
     "huber": lambda y, z: 1.0 * (np.abs(z - y) <= EPSILON),
     "squared_epsilon_insensitive": lambda y, z: 2.0 * (np.abs(z - y) > EPSILON),
 }
-CLASSIFICATION = ("log_loss", "squared_hinge", "modified_huber")
+CLASSIFICATION = ("log_loss", "hinge", "squared_hinge", "modified_huber")
 
 
 @dataclass
@@ -129,7 +154,7 @@ class PlainObjective:
 
     def __init__(self, problem):
         self.problem, self.passes, self._at = problem, 0, None
-        self.loss = LOSSES[problem.loss]
+        self.loss, self.curvature = LOSSES[problem.loss], CURVATURES.get(problem.loss)
 
     def start(self):
         return np.zeros(self.problem.shape[1] + self.problem.fit_intercept)
@@ -191,85 +216,23 @@ class PlainObjective:
             self.value_and_gradient(v)
         at, z, curvature = self._at
         if curvature is None:
-            self._at = at, z, CURVATURES[p.loss](p.y, z) / p.y.size
+            self._at = at, z, self.curvature(p.y, z) / p.y.size
         return self._at[2]
 
 
-def make_problem(data, loss, alpha=None, fit_intercept=True, scale=False, rows=None):
+def make_problem(data, loss, alpha=None, l1_ratio=0.0, fit_intercept=True, scale=False, rows=None, target=None):
     """Problem on the first `rows` rows; `alpha` is 1 / n by default; `scale` divides columns by their greatest |x|."""
     if loss not in LOSSES:
-        raise SystemExit(f"--loss must be one of {', '.join(LOSSES)} (smooth ones), got {loss!r}")
-    X, y = load(data)
+        raise SystemExit(f"--loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+    X, y = load(data, target)
     X, y = X[:rows], y[:rows]
-    if loss in CLASSIFICATION:
-        y = signs(y)
     X = sp.csr_array(X, dtype=np.float64) if sp.issparse(X) else np.ascontiguousarray(X, dtype=np.float64)
+    try:
+        y = signs(y) if loss in CLASSIFICATION else np.asarray(y, dtype=np.float64)
+    except ValueError as error:
+        raise SystemExit(f"{loss} takes numbers as targets: {error}; for classes, see --loss log_loss") from error
     if scale:
         X = scaled(X)
-    name = str(data) + " scaled" * scale + f"[:{rows}]" * (rows is not None)
+    name = Path(data).name + " scaled" * scale + f"[:{rows}]" * (rows is not None)
     alpha = 1.0 / y.size if alpha is None else alpha
-    return Problem(name, loss, X, np.asarray(y, dtype=np.float64), alpha, fit_intercept)
-
-
-def scaled(X):
-    """X with each column divided by its greatest magnitude."""
-    largest = abs(X).max(axis=0)
-    largest = largest.toarray().ravel() if sp.issparse(X) else largest
-    largest = np.where(largest > 0.0, largest, 1.0)
-    if not sp.issparse(X):
-        return X / largest
-    return sp.csr_array((X.data / largest[X.indices], X.indices, X.indptr), shape=X.shape)
-
-
-def signs(y):
-    """-1 and 1: two classes as they are, more as the most frequent (of several, the last) against the rest."""
-    labels, counts = np.unique(y, return_counts=True)
-    chosen = labels[1] if labels.size == 2 else labels[counts == counts.max()][-1]
-    return np.where(y == chosen, 1.0, -1.0)
-
-
-def load(data, **options):
-    """X and y of `sklearn:NAME`, of a name in the data folder (with options), or of a .npz or svmlight file."""
-    if data.startswith("sklearn:"):
-        import sklearn.datasets
-
-        loader = getattr(sklearn.datasets, f"load_{data.removeprefix('sklearn:')}", None)
-        if loader is None:
-            raise SystemExit(f"scikit-learn has no load_{data.removeprefix('sklearn:')}; try sklearn:breast_cancer")
-        X, y = loader(return_X_y=True)
-        if np.ndim(y) != 1:
-            raise SystemExit(f"{data} has several targets; take one with a single one")
-        return X, y
-    if Path(data).is_file():
-        return _from_file(Path(data))
-    loader = folder_loader()
-    if loader is None:
-        raise SystemExit(f"no file {data!r}, and no load.py in the data folder (set FASTGD_DATA, or use sklearn:NAME)")
-    try:
-        return loader(data, **options)[:2]
-    except KeyError as error:
-        raise SystemExit(str(error.args[0])) from error
-
-
-def folder_loader():
-    """The function `load` of the data folder's load.py, or None where there is none."""
-    if not (DATA / "load.py").is_file():
-        return None
-    spec = importlib.util.spec_from_file_location("data_folder", DATA / "load.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.load
-
-
-def _from_file(path):
-    if path.suffix != ".npz":
-        from sklearn.datasets import load_svmlight_file
-
-        return load_svmlight_file(str(path))
-    with np.load(path) as arrays:
-        if "y" not in arrays or ("X" not in arrays and "indptr" not in arrays):
-            raise SystemExit(f"{path} must hold y, and X or CSR's data, indices, indptr and shape; it has {[*arrays]}")
-        if "X" in arrays:
-            return arrays["X"], arrays["y"]
-        parts = arrays["data"], arrays["indices"], arrays["indptr"]
-        return sp.csr_array(parts, shape=tuple(arrays["shape"])), arrays["y"]
+    return Problem(name, loss, X, y, alpha, fit_intercept, l1_ratio)

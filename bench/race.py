@@ -1,8 +1,8 @@
-"""The race of one case: every rival alone until its budgets are known, then the best few in turn with fastgd.
+"""The race on one problem: every rival alone until its budgets are known, then runs of all of them in turn.
 
 Alone, a rival doubles its turns (or divides its tolerance by ten) until the finest accuracy is reached, and then looks
-between the last run that missed an accuracy and the first that reached it. In turn, the runs that reach an accuracy
-quickest are repeated A, B, C, A, B, C, so that a machine that slows down slows all of them; medians count.
+between the last run that missed an accuracy and the first that reached it. In turn, runs are repeated A, B, C, A, B, C,
+so that a machine that slows down slows all of them; medians count.
 """
 
 import time
@@ -18,6 +18,7 @@ from .problems import PlainObjective
 LOOKS = 2  # between two budgets, for each accuracy
 GIVEN_UP = "not there when its seconds were over"
 SHORT = 1.0  # seconds in which more rounds than asked for are run
+FIRST = 100.0  # seconds of a first call, compiling included, after which the same is not run again
 CLOSE = 1.15  # turns of this ratio are not told apart
 
 
@@ -112,14 +113,14 @@ class Race:
             for run in record.runs:
                 run.suboptimality = max(self.problem.suboptimality(run.objective), 0.0)
 
-    def in_turn(self, contenders, rounds, seconds, warm=False):
+    def in_turn(self, contenders, rounds, seconds, least=3, warm=False):
         """Repeat runs, given as (rival, run), in rounds until `seconds` are over; `warm` for a lost first call."""
         for rival, run in contenders if warm else ():
             self._run(rival, run.budget)
         begin = time.perf_counter()
         for turn in range(10 * rounds):
             taken = time.perf_counter() - begin
-            if (turn >= rounds and taken > SHORT) or (turn >= 3 and taken > seconds):
+            if (turn >= rounds and taken > SHORT) or (turn >= least and taken > seconds):
                 break
             for rival, run in contenders:
                 self.say(f"{rival.name}: {run.budget:g}, round {turn + 1}")
@@ -138,7 +139,9 @@ class Race:
             values = [r.objective for r in record.runs]
             if run.suboptimality <= self.accuracies[-1] or rival.budget == "none":
                 return
-            stuck = len(values) >= 5 and len(set(values[-5:])) == 1
+            # A fit that is better than its tolerance asks for may be the same for many of them.
+            same = 5 if rival.budget == "turns" else 10
+            stuck = len(values) >= same and len(set(values[-same:])) == 1
             if stuck or (rival.budget == "tol" and budget < 1e-13):
                 record.ended = "stays where it is"
                 return
@@ -168,7 +171,7 @@ class Race:
     def _try(self, rival, record, budget, twice):
         self.say(f"{rival.name}: {rival.budget} {budget:g}")
         answer, taken, cpu = self._run(rival, budget)
-        if twice and taken < self.cap:
+        if twice and taken < max(self.cap, FIRST):
             first, (answer, taken, cpu) = taken, self._run(rival, budget)
             record.compile += max(first - taken, 0.0)
         record.spent += taken
@@ -192,6 +195,18 @@ class Race:
             finally:
                 self.problem.deadline = np.inf
             return answer, time.perf_counter() - begin, time.process_time() - cpu
+
+
+def samples(case, records, accuracies):
+    """What a later run is compared with: seconds and passes of the quickest run that reaches an accuracy."""
+    found = {}
+    for record in records:
+        for accuracy in accuracies:
+            run = record.reach(accuracy)
+            if run:
+                found[f"{case}: {record.name} to {accuracy:g}, s"] = run.seconds
+                found |= {f"{case}: {record.name} to {accuracy:g}, passes": [run.passes]} if run.passes else {}
+    return found
 
 
 def _finer(tol, decades):

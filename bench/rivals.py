@@ -8,6 +8,10 @@ from importlib.util import find_spec
 import numpy as np
 import scipy.sparse as sp
 
+from .problems import CORNERED
+
+NOT_INSTALLED = "is not installed"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -35,12 +39,24 @@ class Rival:
     budget: str = "turns"  # or "tol", or "none" for a direct solver
 
 
-def needs(*losses, l2=True, l1=False, elastic_net=False, intercept="free", dense="", features=np.inf, package=None):
+def needs(
+    *losses,
+    l2=True,
+    l1=False,
+    elastic_net=False,
+    intercept="free",
+    dense="",
+    features=np.inf,
+    package=None,
+    corners=True,
+):
     """A `why_not` from what a rival can do: its losses (none: all), its penalties, and what it does to an intercept."""
 
     def why_not(problem):
         if package is not None and find_spec(package) is None:
-            return "is not installed"
+            return NOT_INSTALLED
+        if not corners and problem.loss in CORNERED:
+            return "needs a derivative everywhere"
         if losses and problem.loss not in losses:
             return f"has no loss {problem.loss}"
         kind, can = ("l2", l2) if not problem.l1_ratio else ("elastic net", elastic_net)

@@ -1,10 +1,14 @@
 """What the suite says at the end: a row for each case, the geometric means, and who was skipped and why."""
 
 from math import exp, log
+from textwrap import fill
 
 import numpy as np
 
-from .report import columns, machine, number
+from .race import GIVEN_UP
+from .report import about, columns, number
+from .report import markdown as table_of_markdown
+from .rivals import NOT_INSTALLED
 
 OURS = "fastgd/default"
 
@@ -112,22 +116,22 @@ def means(rows):
 
 
 def _closing(rows, content):
-    lines = [
-        f"{key}: best rival / fastgd {mean:.2f} (geometric mean), at least {least:.2f}, {count} of {len(rows)} rows"
-        for key, (mean, count, least) in means(rows).items()
+    return [
+        *(
+            f"{key}: best rival / fastgd {mean:.2f} (geometric mean), at least {least:.2f}, {count} of {len(rows)} rows"
+            for key, (mean, count, least) in means(rows).items()
+        ),
+        f"{content['threads']} thread(s), {content['seconds']:.0f} s for the suite; {about(content)}",
     ]
-    about = machine()
-    versions = ", ".join(f"{name} {value}" for name, value in about.items() if name not in ("blas", "cores") and value)
-    lines += [f"{content['threads']} thread(s), {content['seconds']:.0f} s for the suite; {versions}"]
-    return lines
 
 
 def left_out(content):
-    """Who was skipped, failed or given up, by reason."""
+    """Who was skipped, failed or given up, by reason; of many problems, not what a rival lacks or who was too slow."""
     reasons = {}
     for name, case in content["cases"].items():
         for record in case["records"].values():
-            if record["skipped"] or record["ended"]:
+            plain = record["skipped"] not in ("", NOT_INSTALLED) or record["ended"] == GIVEN_UP
+            if (record["skipped"] or record["ended"]) and not (plain and len(content["cases"]) > 1):
                 reason = f"skipped, {record['skipped']}" if record["skipped"] else f"ended, {record['ended']}"
                 reasons.setdefault((record["name"], reason), []).append(name)
     together = {}
@@ -135,9 +139,10 @@ def left_out(content):
         together.setdefault((reason, tuple(cases)), []).append(rival)
     every = len(content["cases"])
     return [
-        f"{', '.join(rivals)}: {reason} ({'every case' if len(cases) == every else '; '.join(cases)})"
+        fill(f"{', '.join(rivals)}: {reason}" + (f" ({'; '.join(cases)})" if len(cases) < every else ""), 118,
+             subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
         for (reason, cases), rivals in together.items()
-    ]
+    ]  # fmt: skip
 
 
 def text(rows, content):
@@ -147,11 +152,11 @@ def text(rows, content):
         "the bench, is there; without first calls, which have a column of their own (imports and compiling).\n"
     )
     table = columns([cells(row) for row in rows], HEADER)
-    return "\n".join([about, table, "", *_closing(rows, content), "", *left_out(content)])
+    note = "Who lacks a loss, a penalty or a storage, and who was given up after their seconds: see the JSON."
+    return "\n".join([about, table, "", *_closing(rows, content), "", *left_out(content), note])
 
 
 def markdown(rows, content):
     """The table for the README."""
-    lines = ["| " + " | ".join(HEADER) + " |", "|---" * len(HEADER) + "|"]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
-    return "\n".join([*lines, "", *(f"- {text}" for text in _closing(rows, content))]) + "\n"
+    table = table_of_markdown([cells(row) for row in rows], HEADER)
+    return "\n".join([table, "", *(f"- {text}" for text in _closing(rows, content))]) + "\n"

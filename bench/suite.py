@@ -9,46 +9,64 @@ import os
 import time
 from fnmatch import fnmatchcase
 
-from . import adapters, optimum, report, standings
+from . import adapters, optimum, race, report, standings
 from .cases import CASES, SMOKE
-from .race import Race, Record
 
 OURS = "fastgd/default"
-# The promising first: what the others may take follows from the best so far.
+# The promising first: what the others may take follows from the best so far, and what a case may take ends.
 RIVALS = (
-    "glum", "liblinear", "snapml", "cyanure", "skglm", "celer", "sklearnex", "scipy/L-BFGS-B/numpy",
-    "scipy/Newton-CG/numpy", "scipy/trust-ncg/numpy", "sklearn",
+    "sklearn/LogisticRegression/newton-cholesky", "sklearn/Ridge/cholesky", "sklearnex/Ridge", "skglm/sparse", "celer",
+    "sklearn/LogisticRegression/liblinear-dual", "sklearn/LinearSVC", "scipy/Newton-CG/numpy", "glum", "cyanure/auto",
+    "snapml", "liblinear", "cyanure/qning-miso", "scipy/trust-ncg/numpy", "sklearnex", "scipy/L-BFGS-B/numpy", "skglm",
+    "cyanure", "sklearn",
 )  # fmt: skip
-CONTENDERS = 3  # rivals for each accuracy that run in turn with fastgd
-TIMES_BEST, LEAST = 4.0, 1.0  # a rival is given up after so many times the seconds of the best, but not before LEAST
+ALWAYS = 5  # rivals that are able to are tried, whatever the clock says
+CONTENDERS = 2  # rivals for each accuracy that run in turn with fastgd
+SHARE = 0.2  # of a case's seconds, for one rival
+MOST = 2.0  # times the seconds of a case, where others left some over
+# A rival is given up after so many times the seconds of the best, of fastgd where no rival is there yet; not before
+# LEAST seconds.
+TIMES_BEST, TIMES_OURS, LEAST = 4.0, 40.0, 1.0
+TOO_LATE = "not begun when the seconds of the case were over"
 
 
 def run(options):
-    """Run the cases that were chosen, print the table, and write JSON and Markdown; returns the rows."""
+    """Run the cases that were chosen, print the table, and write JSON and Markdown; returns the path of the JSON."""
     cases = SMOKE if options.smoke else chosen_cases(options.cases)
     rivals = [rival for rival in adapters.choose(options.solvers or RIVALS) if rival.name != OURS]
     earlier = json.loads(options.reuse.read_text())["cases"] if options.reuse else {}
     content, begin = {"threads": options.threads, "accuracies": options.accuracy, "cases": {}}, time.perf_counter()
-    for case in cases:
+    samples, path, seconds = {}, None, options.seconds
+    for k, case in enumerate(cases):
         try:
             problem = case.problem()
         except (SystemExit, OSError) as error:
             print(f"{case.name}: skipped, {error}")
             continue
-        report.progress(f"{case.name}: the optimum")
+
+        def say(text, case=case, done=k):
+            report.progress(f"{case.name}: {text}", done / len(cases))
+
+        say("the optimum")
         optimum.solve(problem, options.out / "optima.json")
-        content["cases"][case.name] = found = one_case(case, problem, rivals, earlier.get(case.name), options)
+        # What quick cases leave over is for the slow ones; the sum stays.
+        left = seconds * (k + 1) - (time.perf_counter() - begin)
+        options.seconds = min(max(left, 0.5 * seconds), MOST * seconds)
+        content["cases"][case.name] = found = one_case(case, problem, rivals, earlier.get(case.name), options, say)
         report.progress("")
         print(standings.line(found["row"]), flush=True)
         content["seconds"] = time.perf_counter() - begin
-        path = report.save(options.out, "suite", content)
-    if not content["cases"]:
-        return []
+        samples |= found.pop("samples")
+        path = report.save(options.out, "suite", content, samples)
+    if path is None:
+        return None
+    content = json.loads(path.read_text())
     rows = [found["row"] for found in content["cases"].values()]
-    print("\n" + standings.text(rows, content))
-    path.with_suffix(".md").write_text(standings.markdown(rows, content))
+    table = standings.markdown(rows, content)
+    path.with_suffix(".md").write_text(table)
+    print("\n" + (table if options.markdown else standings.text(rows, content)))
     print(f"\n{path.name} and {path.stem}.md written to", os.path.relpath(options.out))
-    return rows
+    return path
 
 
 def chosen_cases(patterns):
@@ -59,42 +77,56 @@ def chosen_cases(patterns):
     return chosen
 
 
-def one_case(case, problem, rivals, earlier, options):
+def one_case(case, problem, rivals, earlier, options, say=lambda text: None):
     """Everything about a case: problem, records of all rivals, and the row of the table."""
-    race = Race(
-        problem,
-        options.accuracy,
-        options.threads,
-        options.seconds,
-        lambda text: report.progress(f"{case.name}: {text}"),
-    )
+    each, finest = SHARE * options.seconds, options.accuracy[-1]
+    started = race.Race(problem, options.accuracy, options.threads, each, say)
     ours = adapters.RIVALS[OURS]
-    mine = race.alone(ours, 3.0 * options.seconds, twice=True)
-    if not any(run.budget <= options.accuracy[-1] for run in mine.runs) and not mine.ended:
-        race.once(ours, mine, options.accuracy[-1])  # what a user who asks for it gets, with its proof
+    mine = started.alone(ours, 2.0 * each, twice=True)
+    if not any(run.budget <= finest for run in mine.runs) and not mine.ended:
+        started.once(ours, mine, finest)  # what a user who asks for it gets, with its proof
     by_name = {rival.name: rival for rival in rivals}
     if earlier:
-        race.take(Record.from_dict(record) for name, record in earlier["records"].items() if name in by_name)
-    best = float("inf")
-    for rival in rivals:
-        if rival.name in race.records:
-            continue
-        default = rival.name == case.sklearn_default
-        limit = options.seconds if default else min(options.seconds, max(LEAST, TIMES_BEST * best))
-        there = race.alone(rival, limit).reach(options.accuracy[-1])
-        best = min(best, there.time if there else best)
-    race.judge()  # the optimum may have become lower since the first runs
-    asked = next((run for run in mine.runs if run.budget == options.accuracy[-1]), None)
+        started.take(race.Record.from_dict(record) for name, record in earlier["records"].items() if name in by_name)
+    search(case, started, rivals, time.perf_counter() + 0.6 * options.seconds, each, mine.reach(finest))
+    started.judge()  # the optimum may have become lower since the first runs
+    asked = next((run for run in mine.runs if run.budget == finest), None)
     contenders = {id(asked): (OURS, asked)} if asked else {}
     for accuracy in options.accuracy:
-        reached = [(name, record.reach(accuracy)) for name, record in race.records.items()]
+        reached = [(name, record.reach(accuracy)) for name, record in started.records.items()]
         quickest = sorted(((name, run) for name, run in reached if run), key=lambda entry: entry[1].time)
         few = [q for q in quickest if q[0] in by_name][: 1 if earlier else CONTENDERS]
         few += [q for q in quickest if q[0] == OURS or (q[0] == case.sklearn_default and q[1].time < LEAST)]
         contenders |= {id(run): (name, run) for name, run in few}
     contenders = list(contenders.values())
     in_turn = [(by_name.get(name, ours), run) for name, run in contenders]
-    race.in_turn(in_turn, options.rounds, options.seconds, warm=bool(earlier))
-    row = standings.row(case, problem, race.records, contenders, asked, options.accuracy)
-    records = {name: record.as_dict() for name, record in race.records.items()}
-    return {"problem": problem.describe(), "records": records, "row": row}
+    started.in_turn(in_turn, options.rounds, 0.25 * options.seconds, warm=bool(earlier))
+    row = standings.row(case, problem, started.records, contenders, asked, options.accuracy)
+    ran = [record for name, record in started.records.items() if name in {name for name, _ in contenders}]
+    return {
+        "problem": problem.describe(), "records": {name: r.as_dict() for name, r in started.records.items()},
+        "row": row, "samples": race.samples(case.name, ran, options.accuracy),
+    }  # fmt: skip
+
+
+def search(case, started, rivals, end, each, ours):
+    """Find the budgets of the rivals until the clock says `end`; where none gets there, once more with all seconds."""
+    finest, best = started.accuracies[-1], float("inf")
+    least = max(LEAST, TIMES_OURS * ours.time) if ours else each
+    able = [rival for rival in rivals if not rival.why_not(started.problem)]
+    for rival in rivals:
+        default = rival.name == case.sklearn_default  # it has a column of its own
+        if rival.name in started.records:
+            continue
+        if time.perf_counter() > end and rival in able[ALWAYS:] and not default:
+            started.records[rival.name] = race.Record(rival.name, ended=TOO_LATE)
+            continue
+        limit = each if default else max(LEAST, TIMES_BEST * best)
+        there = started.alone(rival, min(each, limit if default or best < float("inf") else least)).reach(finest)
+        best = min(best, there.time if there else best)
+    for rival in sorted(rivals, key=lambda rival: started.records[rival.name].best):
+        if best < float("inf") or time.perf_counter() > end:
+            return
+        if started.records[rival.name].ended == race.GIVEN_UP:
+            there = started.alone(rival, each).reach(finest)
+            best = there.time if there else best

@@ -34,7 +34,7 @@ def _matrix(problem):
 # Losses, the number of the solver with an L2 norm and with an L1 norm.
 LIBLINEAR = {
     "primal": ({"log_loss": 0, "squared_hinge": 2, "squared_error": 11}, {"log_loss": 6, "squared_hinge": 5}),
-    "dual": ({"log_loss": 7, "squared_hinge": 1, "squared_error": 12}, {}),
+    "dual": ({"log_loss": 7, "squared_hinge": 1, "hinge": 3, "squared_error": 12}, {}),
 }
 
 
@@ -51,7 +51,7 @@ def _liblinear_rivals():
             C = 1.0 / (problem.alpha * problem.shape[0]) * (0.5 if problem.loss == "squared_error" else 1.0)
             number = (l1 if problem.l1_ratio else l2)[problem.loss]
             # Violations of the dual are in units of its gradient: at 0.1, its default, the accuracy may be 1e-6.
-            eps = 10.0 * budget if number in (1, 7) else budget
+            eps = 10.0 * budget if number in (1, 3, 7) else budget
             options = f"-s {number} -c {C:.17g} -e {eps:.3g} -q" + " -p 0" * (number > 10)
             if problem.fit_intercept:
                 options += " -B 1 -R"
@@ -145,6 +145,7 @@ def _snapml_rivals():
             kinds = {
                 "log_loss": (snapml.LogisticRegression, {"dual": form == "dual"}),
                 "squared_error": (snapml.LinearRegression, {"dual": form == "dual"}),
+                "hinge": (snapml.SupportVectorMachine, {"loss": "hinge"}),
                 "squared_hinge": (snapml.SupportVectorMachine, {"loss": "squared_hinge"}),
             }
             kind, options = kinds[problem.loss]
@@ -157,8 +158,8 @@ def _snapml_rivals():
             estimator.fit(_matrix(problem), problem.y)
             return Answer(np.ravel(estimator.coef_).astype(float), 0.0)
 
-        losses = ("log_loss", "squared_error", "squared_hinge") if form == "dual" else ("log_loss", "squared_error")
-        needed = needs(*losses, l1=form == "primal", intercept="penalised", package="snapml")
+        svm = ("hinge", "squared_hinge") if form == "dual" else ()
+        needed = needs("log_loss", "squared_error", *svm, l1=form == "primal", intercept="penalised", package="snapml")
         yield Rival(f"snapml/{form}", run, needed)
 
 

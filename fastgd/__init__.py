@@ -11,6 +11,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "GDClassifier": "estimators",
     "GDRegressor": "estimators",
+    "GDClassifierCV": "search",
+    "GDRegressorCV": "search",
+    "ConvergenceDisplay": "display",
     "ConvergenceWarning": "gd_estimator",
     "DivergenceError": "descent",
     "Objective": "objective",
@@ -31,6 +34,7 @@ __all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.descent import DivergenceError as DivergenceError
+    from fastgd.display import ConvergenceDisplay as ConvergenceDisplay
     from fastgd.estimators import GDClassifier as GDClassifier
     from fastgd.estimators import GDRegressor as GDRegressor
     from fastgd.gd_estimator import ConvergenceWarning as ConvergenceWarning
@@ -61,6 +65,8 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.rules import Rmsprop as Rmsprop
     from fastgd.rules import Rule as Rule
     from fastgd.scipy_method import gradient_descent as gradient_descent
+    from fastgd.search import GDClassifierCV as GDClassifierCV
+    from fastgd.search import GDRegressorCV as GDRegressorCV
     from fastgd.stopping import StoppingRule as StoppingRule
     from fastgd.stopping import StopReason as StopReason
     from fastgd.warmup import warmup as warmup

@@ -123,8 +123,11 @@ class Component:
     @functools.cached_property
     def _numba_type_(self) -> ComponentType:
         # Numba's dispatcher reads this name in C: a call with three components takes 2.8 us, by typeof_impl 7.6 us.
-        fields = ((field.name, typeof(getattr(self, field.name))) for field in dataclasses.fields(self))
-        return _type_class(type(self))(tuple(fields))
+        # Samples and rows are new objects for each chunk of `partial_fit`, of few types: 5 us instead of 30.
+        values = [getattr(self, name) for name in type(self).__dataclass_fields__]
+        kinds = tuple((v.dtype, v.ndim) if isinstance(v, np.ndarray) else typeof(v) for v in values)
+        made: Any = _type_class(type(self))
+        return _type_of(made, tuple(type(self).__dataclass_fields__), kinds)
 
     @classmethod
     def members(cls) -> dict[str, type[Any]]:
@@ -211,6 +214,19 @@ class ComponentType(types.Type):
     def __reduce__(self) -> Any:
         # By strings: reading a cache file must not import the module of a class that is gone.
         return _revive, ((type(self).__module__, type(self).__qualname__, self.stamp), self.fields)
+
+
+@functools.cache
+def _type_of(numba_class: Any, names: tuple[str, ...], kinds: tuple[Any, ...]) -> ComponentType:
+    """Numba type of a component whose fields are of these kinds; arrays are C-contiguous and read-only (`_coerce`)."""
+    found = [typeof(_read_only_array(*kind)) if isinstance(kind, tuple) else kind for kind in kinds]
+    return numba_class(tuple(zip(names, found, strict=True)))
+
+
+def _read_only_array(dtype: np.dtype[Any], ndim: int) -> np.ndarray:
+    array = np.empty((1,) * ndim, dtype=dtype)
+    array.flags.writeable = False
+    return array
 
 
 _type_classes: dict[tuple[str, str, str], type[ComponentType]] = {}

@@ -4,8 +4,11 @@ How the rows are cut depends on the data alone, never on the number of threads, 
 same bits.
 """
 
+import functools
 import itertools
+import numbers
 import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -48,19 +51,39 @@ def chunk_length(rows, n_unknowns):
 def count_threads(n_jobs):
     """Threads to use: `n_jobs` counts them, -1 is all, None is all the process may use and one inside a worker.
 
+    What a process may use is bounded by its affinity, the quota of its container and `LOKY_MAX_CPU_COUNT`.  Workers are
+    those of joblib (processes and threads), multiprocessing, Dask and pytest-xdist.
+
     Raises
     ------
     ValueError
         If `n_jobs` is 0 or not an integer.
+
+    Examples
+    --------
+    >>> count_threads(3)
+    3
     """
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     if n_jobs is None:
-        return 1 if _inside_worker() else available
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
+        return 1 if _inside_worker() else _available()
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, numbers.Integral) or n_jobs == 0:
         raise ValueError(
             f"n_jobs must be a positive number of threads, a negative one (-1: all) or None, got {n_jobs!r}"
         )
-    return int(n_jobs) if n_jobs > 0 else max(available + 1 + int(n_jobs), 1)
+    count = int(n_jobs)
+    return count if count > 0 else max(_available() + 1 + count, 1)
+
+
+def _available():
+    return _with_quota(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0)
+
+
+@functools.cache
+def _with_quota(n_affinity):
+    """What joblib counts, which reads the quota from files: 100 us, so once for each affinity."""
+    import joblib
+
+    return joblib.cpu_count()
 
 
 def _inside_worker():
@@ -69,6 +92,9 @@ def _inside_worker():
     import joblib
 
     if multiprocessing.parent_process() is not None or "PYTEST_XDIST_WORKER" in os.environ:
+        return True
+    # Dask's tasks run on threads that nothing public marks; a fit of one's own on another thread is the rarer case.
+    if "dask" in sys.modules and threading.current_thread() is not threading.main_thread():
         return True
     backend = joblib.parallel.get_active_backend()[0]
     return (getattr(backend, "nesting_level", 0) or 0) > 0

@@ -2,10 +2,12 @@
 
 from fastgd.costs import newton_pays
 from fastgd.losses import Perceptron
+from fastgd.plan import CENTRAL_PATH
 from fastgd.rules import Gd, Pa1, Pa2, Scheduled
 from fastgd.schedules import make_schedule
 from fastgd.solvers.accelerated import Accelerated
 from fastgd.solvers.barzilai_borwein import BarzilaiBorwein
+from fastgd.solvers.central_path import CentralPath
 from fastgd.solvers.column_span import choose_span
 from fastgd.solvers.full_batch import (
     AveragedFullBatch,
@@ -19,7 +21,6 @@ from fastgd.solvers.growing import Growing
 from fastgd.solvers.lbfgs import LBFGS
 from fastgd.solvers.newton import Newton
 from fastgd.solvers.newton_cg import NewtonCG
-from fastgd.solvers.rounded import Rounded
 from fastgd.solvers.row_span import fits
 from fastgd.solvers.saga import Saga
 from fastgd.solvers.sdca import Sdca
@@ -79,8 +80,8 @@ def _own_steps(plan, settings, objective, seed):
     tol, rows = settings.tol or 0.0, plan.batch_size
     if plan.solver == "sdca":
         return Sdca(objective, seed, shuffle=settings.shuffle)
-    if plan.solver == "newton" and not objective.loss_smooth:
-        return Rounded(objective, lambda F: _newton(F, tol, seed)(F), tol)
+    if plan.form == CENTRAL_PATH:
+        return CentralPath(objective)
     if plan.solver in ("saga", "svrg"):
         kind = Saga if plan.solver == "saga" else Svrg
         batch = "auto" if rows == "growing" else rows

@@ -13,6 +13,7 @@ Of these bounds the smallest that applies is reported:
   lead to a point p for which it holds: F - F* = F - F(p) + (F(p) - F*).
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,15 @@ import scipy.linalg
 
 from fastgd.constant_model import lowest_shift
 from fastgd.coordinates import typical_curvature
-from fastgd.decrement import decrement_bound, longest_row, product_bound, stretched_bound
+from fastgd.decrement import (
+    column_sizes,
+    decrement_bound,
+    longest_row,
+    product_bound,
+    slope_rounding,
+    stretched_bound,
+    sum_rounding,
+)
 from fastgd.losses import Perceptron
 from fastgd.objective import LARGEST, SUM, SUM_OF_SQUARES
 
@@ -142,7 +151,7 @@ class Certifier:
         """
         before = self.objective.passes
         if self.wide:
-            found = product_bound(self.objective, v, gradient, enough)
+            found = product_bound(self.objective, v, value, gradient, enough)
             bound = Bound(found, "proof") if found < np.inf else NO_BOUND
         else:
             bound = self._curvature_proof(v, value, gradient, enough)
@@ -152,28 +161,46 @@ class Certifier:
         self._wait = 2.0 * max(self._wait, self._products) if bound.value > enough else 0.0
         return bound
 
-    def from_known(self, known, v, gradient, enough):
+    def from_known(self, known, v, gradient, enough, value=0.0):
         """Bound from `known`, a curvature matrix and the point nearby, the anchor, where it is exact.
 
         On the way s = v - anchor each row's curvature falls by a factor of at most exp(-c), c = M max_i |x_i . s|
         <= r |s|_H: norms in the inverse curvature at v are at most exp(c / 2) times those at the anchor.  r is bounded
-        by the longest row and the penalty; where that is hopeless, it is computed, for one pass.
+        by the longest row and the penalty; where that is hopeless, it is computed, for one pass.  `value` is F at `v`,
+        for what is rounded.
         """
         factor, anchor = known
-        F, decrement = self.objective, factor.norm_of(gradient)
+        F = self.objective
         if not (self.decrement_applies and factor.full):
             return NO_BOUND
+        doubt = sum_rounding(F) * factor.inverse_norm() ** 2
+        if doubt >= 1.0:
+            return NO_BOUND
+        wider, least = 1.0 / math.sqrt(1.0 - doubt), EPS * abs(value)
+        decrement = wider * (factor.norm_of(gradient) + self._unsure(v, value, factor.scale, factor.inverse_norm()))
         if F.loss.self_concordance == 0.0 or decrement == 0.0:
-            return Bound(0.5 * decrement**2, "proof")
+            return Bound(0.5 * decrement**2 + least, "proof")
         if self._known is not factor:
-            self._known, self._known_reach = factor, self._rough_reach(factor)
-        moved = 0.0 if v is anchor else factor.norm(v - anchor)
+            self._known, self._known_reach = factor, self._rough_reach(factor) * wider
+        moved = 0.0 if v is anchor else factor.norm(v - anchor) * wider
         bound = stretched_bound(decrement, self._known_reach, moved)
         likely = np.exp(min(moved, 50.0)) * 0.6 * decrement**2 <= enough
         if bound > enough and likely and self._known_reach * max(decrement, moved) > HOPELESS:
-            self._known_reach = F.loss.self_concordance * longest_row(F, factor.root())
+            self._known_reach = F.loss.self_concordance * longest_row(F, factor.root()) * wider
             bound = stretched_bound(decrement, self._known_reach, moved)
-        return Bound(bound, "proof") if bound < np.inf else NO_BOUND
+        return Bound(bound + least, "proof") if bound < np.inf else NO_BOUND
+
+    def _unsure(self, v, value, scale, inverse_norm):
+        """What rounding of the gradient at `v`, where F is `value`, may have taken from the decrement.
+
+        `scale` holds the roots of the diagonal of H, `inverse_norm` is |L^-1| for H so scaled.
+        """
+        F, stretch = self.objective, 1.0
+        if F.loss.self_concordance != 0.0:
+            sizes = math.sqrt(typical_curvature(F.loss)) * column_sizes(F)
+            stretch = float((sizes[scale > 0.0] / scale[scale > 0.0]).max(initial=0.0))
+        rounded = slope_rounding(F, value) / math.sqrt(typical_curvature(F.loss))
+        return rounded * stretch * inverse_norm + 2.0 * EPS * float(scale @ np.abs(v))
 
     def _rough_reach(self, factor):
         """M max_i |(x_i, 1)|_{H^-1} from the longest row and H >= l2, the intercept eliminated."""
@@ -211,8 +238,9 @@ class Certifier:
         F = self.objective
         if not F.fit_intercept:
             return 0.0
-        unit = np.sqrt(2.0 * typical_curvature(F.loss) * max(smooth_value, 0.0))
-        mean = float(np.abs(gradient[F.size - F.n_predictions :]).max())
+        unit = math.sqrt(2.0 * typical_curvature(F.loss) * max(smooth_value, 0.0))
+        slopes = gradient[F.size - F.n_predictions :]
+        mean = float(np.abs(slopes).max()) if F.vector else abs(float(slopes[0]))
         return mean if mean <= 1e-12 * unit else np.inf
 
     def _price(self, v, unbalanced):
@@ -228,6 +256,8 @@ class Certifier:
         """Duality gap for an elastic net: F + mean loss*(loss') + penalty*(-gradient of the mean loss)."""
         F = self.objective
         n_coef = F.n_features * F.n_predictions
+        if F.l1 == 0.0:
+            return float(gradient[:n_coef] @ gradient[:n_coef]) / (2.0 * F.l2)
         coef = v[:n_coef]
         slope = gradient[:n_coef] if F.l2 == 0.0 else gradient[:n_coef] - F.l2 * coef
         if F.l2 > 0.0:
@@ -244,11 +274,8 @@ class Certifier:
     def _gap_with_l2(self, coef, slope):
         """w.g + penalty(w) + penalty*(-g) as a sum of terms that are never negative, one for each coefficient."""
         F = self.objective
-        if F.l1 == 0.0:
-            terms = (slope + F.l2 * coef) ** 2 / (2.0 * F.l2)
-        else:
-            conjugate = np.maximum(np.abs(slope) - F.l1, 0.0) ** 2 / (2.0 * F.l2)
-            terms = np.maximum(coef * slope + F.l1 * np.abs(coef) + 0.5 * F.l2 * coef**2 + conjugate, 0.0)
+        conjugate = np.maximum(np.abs(slope) - F.l1, 0.0) ** 2 / (2.0 * F.l2)
+        terms = np.maximum(coef * slope + F.l1 * np.abs(coef) + 0.5 * F.l2 * coef**2 + conjugate, 0.0)
         return float(terms.sum())
 
     def _curvature_proof(self, v, value, gradient, enough, matrices=2):
@@ -258,32 +285,38 @@ class Certifier:
         diagonal = np.diag(matrix)
         scale = np.where(diagonal > 0.0, 1.0 / np.sqrt(np.maximum(diagonal, np.finfo(float).tiny)), 0.0)
         values, vectors = scipy.linalg.eigh(matrix * scale[:, None] * scale)
-        rounding = EPS * values.size * values[-1]
+        rounding = EPS * values.size * values[-1] + sum_rounding(F) * math.sqrt(values.size)
         keep = values > 10.0 * rounding
         vectors *= scale[:, None]
         self._factor, self._rough = vectors[:, keep] / np.sqrt(values[keep] - rounding), False
         if not keep.all() and not self._unseen(v, vectors[:, ~keep], diagonal):
             return NO_BOUND
-        decrement = np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))
+        inverse_norm = math.sqrt(float((1.0 / (values[keep] - rounding)).sum()))
+
+        def unsure(point, value):
+            return self._unsure(point, value, np.sqrt(np.maximum(diagonal, 0.0)), inverse_norm)
+
+        decrement, least = self._decrement(gradient) + unsure(v, value), EPS * abs(value)
         concordance = F.loss.self_concordance
         if concordance == 0.0 or decrement == 0.0:
-            return Bound(0.5 * decrement**2, "proof")
+            return Bound(0.5 * decrement**2 + least, "proof")
         reach = concordance * np.sqrt(F.moments()[1][0] / F.l2) if F.l2 > 0.0 and not F.fit_intercept else np.inf
         if reach * decrement > 0.5:
             reach = concordance * longest_row(F, self._factor)
-        bound = Bound(decrement_bound(decrement, reach), "proof") if reach * decrement < 1.0 else NO_BOUND
+        bound = Bound(decrement_bound(decrement, reach) + least, "proof") if reach * decrement < 1.0 else NO_BOUND
         # Not enough yet, but not far: what is proved about the minimum serves the points to come.
         hopeless = 0.0 < enough < 0.02 * decrement**2
         if hopeless or enough == np.inf or bound.value <= max(enough, 0.6 * decrement**2):
             return bound
-        return min(bound, self._proof_from_elsewhere(v, value, gradient, reach, enough, matrices))
+        return min(bound, self._proof_from_elsewhere(v, value, gradient, reach, enough, matrices, unsure))
 
-    def _proof_from_elsewhere(self, v, value, gradient, reach, enough, matrices):
+    def _proof_from_elsewhere(self, v, value, gradient, reach, enough, matrices, unsure):
         """Bound at `v` by way of a point p that Newton steps with its curvature lead to; two passes for each step.
 
         On the way s = p - v each row's curvature falls by a factor of at most exp(-c), c = M max_i |x_i . s|: norms in
         the inverse curvature at p are at most exp(c / 2) times those at v.  `reach` is M max_i |x_i| in the latter.
-        Where c is too large, p gets a matrix of its own, if `matrices` more are allowed.
+        Where c is too large, p gets a matrix of its own, if `matrices` more are allowed.  `unsure` tells what rounding
+        took from a decrement.
         """
         F, point, best = self.objective, v, NO_BOUND
         active = F.samples.active()
@@ -294,10 +327,10 @@ class Certifier:
             moved = np.abs(F.rows.predictions(np.ascontiguousarray(coef))[active] + intercept).max()
             F.passes += 1.0
             stretch = np.exp(min(0.5 * F.loss.self_concordance * float(moved), 50.0))
-            decrement = np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))
+            decrement = self._decrement(gradient) + unsure(point, lower)
             if stretch**2 * reach * decrement < 1.0:
                 rest = decrement_bound(stretch * decrement, stretch * reach)
-                best = min(best, Bound(value - lower + rest, "proof"))
+                best = min(best, Bound(value - lower + rest + sum_rounding(F) * abs(value), "proof"))
                 if best.value <= enough or rest <= max(0.05 * best.value, 0.3 * enough):
                     return best
         if matrices > 0 and reach * decrement < 2.0 and value - lower < max(enough, best.value):
@@ -333,6 +366,9 @@ class Certifier:
         variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
         slope = gradient[: F.n_features]
         return 0.5 * float(slope @ (slope / (typical_curvature(F.loss) * variance + F.l2)))
+
+    def _decrement(self, gradient):
+        return np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))
 
     def _solve(self, gradient):
         assert self._factor is not None

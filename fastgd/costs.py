@@ -7,6 +7,7 @@ on a clock, so that the same fit takes the same path everywhere.
 import numpy as np
 
 from fastgd.gram import loops
+from fastgd.pieces import known
 
 # A curvature matrix takes this many passes' worth of time for each column (by BLAS) or for each nonzero of a row (by a
 # loop): 2 passes with 54 dense columns, 21 with 784; 4 with 14 nonzeros a row, 11 with 35.
@@ -17,6 +18,10 @@ MULTIPLICATIONS_PER_VALUE = 10.0
 # Newton's method takes about this many matrices of all rows, fewer where a batch grows; descent by gradients takes this
 # many passes (a9a 20 in curvature coordinates, census 130, mnist 280), often ten times as many.
 MATRICES, MATRICES_AFTER_GROWTH, GRADIENT_PASSES = 8.0, 3.0, 100.0
+# Turns on the central path, sweeps of one beside its matrix in passes, and how large the matrix may be: 32 MB.
+PATH_TURNS, PATH_SWEEPS, WIDEST_PATH = 20.0, 3.0, 2000
+# A pass of dual ascent, row by row, takes as long as so many others; where it is chosen it takes some hundred.
+DUAL_PASSES = 1000.0
 # Dual ascent is chosen up to this share of the other rows in a row's prediction.
 MOST_SAY = 1000.0
 # The first sample of a growing batch holds so many rows for each column, at least so many in all; each next one is four
@@ -69,3 +74,19 @@ def growth_pays(objective):
     small = F.n_samples * F.n_features < 1_000_000
     constant = not F.vector and F.loss.self_concordance == 0.0
     return not constant and not small and F.n_samples >= GROWTH * first_sample(F)
+
+
+def central_path_applies(objective):
+    """Whether Newton steps on the central path are defined here, and their matrix is affordable."""
+    F = objective
+    fewest = min(F.n_features, F.n_active) if F.l1 + F.l2 > 0.0 else F.n_features
+    return not F.vector and F.elastic and known(F.loss) and fewest <= WIDEST_PATH
+
+
+def central_path_cost(objective):
+    """What a run on the central path takes, in passes' worth of time; `central_path_applies`."""
+    F = objective
+    fewest = min(F.n_features, F.n_active)
+    solving = fewest**3 / 3.0 / MULTIPLICATIONS_PER_VALUE / F.rows.stored()
+    matrix = DENSE_COST * fewest if fewest < F.n_features else curvature_cost(F)
+    return PATH_TURNS * (PATH_SWEEPS + matrix + solving)

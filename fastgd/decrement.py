@@ -2,6 +2,14 @@
 
 For losses with |loss'''| <= M loss'' (Bach, 2010), lambda^2 = g' H^-1 g and r = M max_i |(x_i, 1)|_{H^-1}:
 if r lambda < 1 then F - F* <= [(1 - r lambda) ln(1 - r lambda) + r lambda] / r^2.
+
+Both g and H are sums over rows, rounded.  With D_j^2 = H_jj, u = `sum_rounding` and c the greatest curvature, by Cauchy
+and Schwarz:
+
+- H is wrong by u D_i D_j, and H = D L L' D: squared norms in its inverse may be 1 / (1 - u |L^-1|^2) times as large.
+- g is wrong by u sqrt(2 c F) |x_j| as a sum, x_j being column j's root mean square: |(D L)^-1| times that in lambda.
+- Predictions are wrong by u' (sum_j |x_j v_j|), u' without the number of rows; as the slopes that this brings are those
+  of rows, lambda changes by no more than that: H^-1/2 X' is as small as H is large.
 """
 
 import numpy as np
@@ -15,6 +23,22 @@ from fastgd.objective import SUM, SUM_OF_SQUARES
 EPS = float(np.finfo(float).eps)
 # A proof by products: the share of r^2 or lambda^2 that may be slack, and the most products it may take.
 SLACK, MOST_PRODUCTS = 0.1, 200
+
+
+def sum_rounding(F):
+    """What a sum over the rows is wrong by, relative to its terms: roundings go either way."""
+    return EPS * float(np.sqrt(F.n_samples + F.size))
+
+
+def slope_rounding(F, value):
+    """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`: terms and sum."""
+    return 2.0 * sum_rounding(F) * float(np.sqrt(2.0 * typical_curvature(F.loss) * max(value - F.loss.infimum, 0.0)))
+
+
+def column_sizes(F):
+    """Root mean square of each column, the intercept's 1 included."""
+    sizes = np.sqrt(F.moments()[0][SUM_OF_SQUARES])
+    return np.append(sizes, 1.0) if F.fit_intercept else sizes
 
 
 def decrement_bound(decrement, reach):
@@ -66,7 +90,7 @@ def longest_row(F, root):
     return float(np.sqrt(norm + 4.0 * EPS * (terms + corner) ** 2))
 
 
-def product_bound(F, v, gradient, enough):
+def product_bound(F, v, value, gradient, enough):
     """Bound from products with the curvature: both r and lambda from above, the latter by conjugate gradients.
 
     With H >= l2, any p and e = g - H p:  lambda^2 <= 2 g.p - p.H p + |e|^2 / l2.  An intercept is eliminated
@@ -77,6 +101,10 @@ def product_bound(F, v, gradient, enough):
     d, longest = F.n_features, np.sqrt(norms[0])
     target, known, corner, centers = gradient[:d], 0.0, 0.0, np.zeros(d)
     curvature = typical_curvature(F.loss)
+    # Rounding of the gradient and, through predictions that are wrong by a few units, of the derivatives in it.
+    sizes = column_sizes(F)
+    unsure = slope_rounding(F, value) + EPS * curvature * float(sizes @ np.abs(v))
+    unsure *= float(np.linalg.norm(sizes))
     if F.fit_intercept:
         column = F.hessian_product(v, np.r_[np.zeros(d), 1.0])
         corner = curvature = float(column[d])
@@ -95,9 +123,9 @@ def product_bound(F, v, gradient, enough):
     for _ in range(MOST_PRODUCTS):
         proved = known + float(move @ (target + rest))
         slack = float(rest @ rest) / F.l2
-        decrement = np.sqrt(proved + slack)
+        decrement = np.sqrt(proved + slack) + unsure / np.sqrt(F.l2)
         if reach * decrement < 1.0:
-            best = min(best, decrement_bound(decrement, reach))
+            best = min(best, decrement_bound(decrement, reach) + EPS * abs(value))
         hopeless = reach**2 * proved >= 1.0 or (enough > 0.0 and 0.5 * proved > enough)
         if best <= enough or hopeless or slack <= SLACK * proved or height <= 0.0:
             break

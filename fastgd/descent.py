@@ -13,6 +13,7 @@ import numpy as np
 
 from fastgd.certificate import EPS, NO_BOUND, Bound, Certifier, relative
 from fastgd.constant_model import best_constant
+from fastgd.progress import Watch
 from fastgd.solvers import State
 from fastgd.stopping import Extrapolated, History, Stalled, StopReason, TimeLimit, Tolerance
 
@@ -94,13 +95,13 @@ class Descent:
         Relative suboptimality to certify; None or 0 runs max_iter.
     score : callable, optional
         Of the unknowns, for rules that need a score.
-    on_check : callable, optional
-        Called with the history after each check; something true ends the run.
+    watch : Watch, optional
+        Told about turns and checks; it may end the run.
     """
 
-    def __init__(self, solver, rules, *, max_iter, tol=None, score=None, on_check=None):
+    def __init__(self, solver, rules, *, max_iter, tol=None, score=None, watch=None):
         self.solver, self.rules, self.max_iter, self.tol = solver, list(rules), max_iter, tol or None
-        self.score, self.on_check = score, on_check
+        self.score, self.watch = score, watch or Watch()
         self.objective = solver.objective
         self.certifier = Certifier(self.objective, solver.inverse_root())
         self.constant, self.constant_value = best_constant(self.objective)
@@ -125,11 +126,17 @@ class Descent:
         self.history, self.best, self.best_scored, self.last = History(), self._remembered(state), None, None
         start_point = state.point.copy()
         reason = StopReason.MAX_ITER
+
+        def model():
+            return self.objective.split(self.solver.answer(state))
+
         try:
             for turn in range(1, self.max_iter + 1):
+                self.watch.turn_begins(model)
                 self.solver.turn(state)
+                asked = self.watch.turn_ends(model)
                 timed_out = time.perf_counter() - self._clock >= self.time_limit
-                final = turn == self.max_iter or timed_out
+                final = turn == self.max_iter or timed_out or asked
                 if not (self.solver.settled(state) or final or self.watched):
                     # The objective of the sample that the batch is at: a pass over all rows would cost more than it.
                     self._note(state, state.value, NO_BOUND, np.inf, np.nan)
@@ -137,8 +144,8 @@ class Descent:
                     pass
                 elif self._due(state, final):
                     found = self._look(state, start_point)
-                    if found is not None:
-                        reason = found
+                    if found is not None or asked:
+                        reason = found or StopReason.CALLBACK
                         break
                 elif not np.isfinite(state.point).all():
                     self._diverged(state, np.nan, start_point)
@@ -174,8 +181,6 @@ class Descent:
             self._floor = max(self._floor, value - bound.value)
         suboptimality = relative(bound.value, value, self.constant_value)
         if self.tol is not None and (suboptimality <= self.tol or self.solver.finished(state)):
-            return False
-        if self.on_check is not None and self.on_check(self.history):
             return False
         self._note(state, value, bound, suboptimality, np.nan)
         return True
@@ -217,8 +222,6 @@ class Descent:
                 return reason
         if self.tol is not None and self.solver.finished(state):
             return StopReason.PLATEAU
-        if self.on_check is not None and self.on_check(self.history):
-            return StopReason.CALLBACK
         if self._regular(state) and self.solver.settled(state):  # else k turns and m more would not be k + m turns
             # The constant model may be the optimum: what noise adds to it is no reason to step back.
             limit = self._reference * (1.0 + 0.5 * (self.tol or 0.0))
@@ -245,7 +248,11 @@ class Descent:
     def _certified(self, check, final):
         """The check with the best bound that is worth its passes; its point may get a better intercept on the way."""
         F, certifier = self.objective, self.certifier
-        self._bound(check, certifier.cheap(check.point, check.smooth, check.gradient))
+        if self.known is not None and F.loss.self_concordance == 0.0:  # exact, but for rounding, and for no pass
+            exact = certifier.from_known(self.known, check.point, check.gradient, self._enough(check))
+            self._bound(check, Bound(max(exact.value, EPS * abs(check.objective)), exact.kind))
+        if check.suboptimality > (self.tol or 0.0):
+            self._bound(check, certifier.cheap(check.point, check.smooth, check.gradient))
         # What was proved at an earlier point holds for all: F* >= F - bound there.
         self._bound(check, Bound(max(check.objective - self._floor, EPS * abs(check.objective)), "proof"))
         if self.known is not None and check.suboptimality > (self.tol or 0.0):
@@ -332,6 +339,7 @@ class Descent:
             score=score,
             loss=loss,
         )
+        self.watch.checked(self.history)
 
     def _diverged(self, state, value, start_point):
         """Back off where the solver chooses its steps, else raise."""

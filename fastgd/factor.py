@@ -27,7 +27,7 @@ class Factor:
         self.border = matrix[:, -1].copy()
         scaled = matrix / self.scale[:, None] / self.scale
         # LAPACK itself: scipy.linalg's checks take longer than a small factorisation.
-        lower, failed = lapack.dpotrf(scaled, lower=1)
+        lower, failed = lapack.dpotrf(scaled, lower=1, clean=1)
         # A pivot this small is rounding: the direction that it stands for has no curvature to go by.
         if failed == 0 and np.diag(lower).min() > 1e-7:
             self._lower = lower
@@ -37,6 +37,7 @@ class Factor:
             kept = values > 10.0 * EPS * values.size * max(values[-1], 0.0)
             self._root = vectors[:, kept] / np.sqrt(values[kept])
             self._values, self._vectors = values[kept], vectors[:, kept]
+        self._inverse_norm = None
 
     @property
     def full(self):
@@ -62,6 +63,16 @@ class Factor:
         scaled = gradient / self.scale
         solved = lapack.dtrtrs(self._lower, scaled, lower=1)[0] if self.full else self._root.T @ scaled
         return float(np.linalg.norm(solved))
+
+    def product(self, step):
+        """H times `step`, where H is positive definite."""
+        return self.scale * (self._lower @ (self._lower.T @ (step * self.scale)))
+
+    def inverse_norm(self):
+        """At least the norm of (D L)^-1 D, which turns what is wrong with a scaled gradient into a decrement."""
+        if self._inverse_norm is None:
+            self._inverse_norm = float(np.linalg.norm(lapack.dtrtri(self._lower, lower=1)[0]))
+        return self._inverse_norm
 
     def root(self):
         """T with T T' = H^-1, (size, size); of the range of H where it has a kernel."""

@@ -1,33 +1,31 @@
 """From checked data and parameters to results: one run for each target, targets on threads."""
 
+import copy
 import threading
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-import threadpoolctl
 
+from fastgd.blas import one_blas_thread
 from fastgd.blocks import map_ranges
 from fastgd.builder import make_solver
 from fastgd.certificate import provable
 from fastgd.constant_model import best_constant
+from fastgd.costs import central_path_applies
 from fastgd.descent import DIVERGED, Descent, DivergenceError, continued
 from fastgd.kernels.coefficients import shifted_sums
 from fastgd.objective import Objective
-from fastgd.plan import make_plan, next_plan
+from fastgd.plan import CENTRAL_PATH, make_plan, next_plan
+from fastgd.progress import Ended, Together, Watch
 from fastgd.samples import WeightedSamples
 from fastgd.stopping import Extrapolated, History, NoMistakes, Plateau, Stalled, StopReason, TimeLimit, Validation
 
-_lock = threading.Lock()
-_controllers: list = []
-
-
-def one_blas_thread():
-    """Context in which BLAS runs on one thread: its bits depend on how many it has, and blocks have threads already."""
-    with _lock:
-        if not _controllers:
-            # Looking for the libraries takes 2 ms, limiting them 20 us.
-            _controllers.append(threadpoolctl.ThreadpoolController())
-    return _controllers[0].limit(limits=1, user_api="blas")
+# A turn takes about 0.1 ms of Python, and about 2 ns for each stored value.
+LEAST_FOR_THREADS = 50_000
+# Newton's method is there within a dozen turns or two; where the central path is open, it is taken after these checks.
+NEWTON_CHECKS = 50
 
 
 @dataclass
@@ -42,8 +40,10 @@ class Task:
         As the estimators' parameters; `stop_rules` the user's.
     score : callable or None
         `score(objective, v, k)` on validation rows, for early stopping.
-    on_check : callable or None
-        Of a history.
+    watch : callable or None
+        `watch(k)` is the Watch of target `k`.
+    note : str
+        What else plans are to tell.
     """
 
     loss: object
@@ -56,8 +56,9 @@ class Task:
     max_time: float | None = None
     stop_rules: tuple = ()
     score: object = None
-    on_check: object = None
+    watch: Callable[[int], Watch] | None = None
     n_threads: int = 1
+    note: str = ""
 
 
 @dataclass
@@ -73,12 +74,13 @@ class Run:
 
 @dataclass
 class Part:
-    """One target's part of a `partial_fit`."""
+    """One target's part of a `partial_fit`; the objective is that of the chunk after its epoch."""
 
     plan: object
     state: object
     coef: np.ndarray
     intercept: object
+    objective: float
 
 
 def fit_targets(task, samples, seeds, starts, states):
@@ -108,15 +110,15 @@ def fit_targets(task, samples, seeds, starts, states):
 
     with one_blas_thread():
         try:
-            map_ranges(work, len(samples), task.n_threads if len(samples) > 1 else 1)
+            map_ranges(work, len(samples), _threads(task, len(samples)))
         except BaseException:
             interrupted.set()  # no thread goes on working on a fit that has failed
             raise
     return runs
 
 
-def advance_targets(task, samples, seeds, starts, states):
-    """One epoch of each target over a chunk of rows (`partial_fit`); parameters as for `fit_targets`.
+def advance_targets(task, samples, seeds, starts, states, X):
+    """One epoch of each target over a chunk of rows (`partial_fit`); parameters as for `fit_targets`, and the matrix.
 
     Returns
     -------
@@ -127,11 +129,16 @@ def advance_targets(task, samples, seeds, starts, states):
 
     def work(first, last):
         for k in range(first, last):
-            parts[k] = _advance_one(task, objectives[k], seeds[k], starts[k], states[k])
+            parts[k] = _advance_one(task, objectives[k], seeds[k], starts[k], states[k], X)
 
     with one_blas_thread():
-        map_ranges(work, len(samples), task.n_threads if len(samples) > 1 else 1)
+        map_ranges(work, len(samples), _threads(task, len(samples)))
     return parts
+
+
+def _threads(task, n_targets):
+    """Threads for the targets: one where turns are mostly Python, which runs on one thread at a time."""
+    return task.n_threads if n_targets > 1 and task.rows.stored() >= LEAST_FOR_THREADS else 1
 
 
 def _objectives(task, samples):
@@ -149,32 +156,19 @@ def _objectives(task, samples):
 
 
 def _fit_one(task, objective, seed, start, state, k, interrupted):
-    settings = task.settings
-    plan, rule = make_plan(settings, objective)
-    solver = make_solver(plan, rule, settings, objective, seed)
+    """Run of target `k`; `start` and `state` as in `fit_targets`, and `interrupted` ends it like a key pressed."""
     score = None if task.score is None else lambda v: task.score(objective, v, k)
+    # A key pressed during the fit of one target ends those of the others.
+    watch = Ended(interrupted) if task.watch is None else Together(Ended(interrupted), task.watch(k))
 
-    def on_check(history):
-        # A key pressed during the fit of one target ends those of the others.
-        return interrupted.is_set() or (task.on_check is not None and task.on_check(history))
-
-    def go(plan, solver, start, state, max_iter):
-        descent = Descent(
-            solver, _rules(task, plan, solver), max_iter=max_iter, tol=settings.tol, score=score, on_check=on_check
-        )
+    def go(plan, rule, start, state, max_iter, max_time):
+        solver = make_solver(plan, rule, task.settings, objective, seed)
+        rules = _rules(task, plan, solver, max_time)
+        descent = Descent(solver, rules, max_iter=max_iter, tol=task.settings.tol, score=score, watch=watch)
         return descent.run(_ready(solver, plan, objective, start, state, seed, lambda: descent.constant))
 
     try:
-        result = go(plan, solver, start, state, task.max_iter)
-        while settings.solver == "auto" and _stuck(result, settings.tol):
-            turns = int(result.history["turn"][-1])
-            changed = next_plan(plan, objective, turns)
-            if changed is None or turns >= task.max_iter:
-                break
-            (plan, rule), before = changed, result
-            solver = make_solver(plan, rule, settings, objective, seed)
-            result = go(plan, solver, objective.split(before.point), None, task.max_iter - turns)
-            result = continued(before, result)
+        plan, result, updates = _by_plans(task, objective, go, start, state)
     except KeyboardInterrupt:
         interrupted.set()
         raise
@@ -182,12 +176,45 @@ def _fit_one(task, objective, seed, start, state, k, interrupted):
         interrupted.set()
     elif result.reason is StopReason.CALLBACK and interrupted.is_set():
         result.reason = StopReason.INTERRUPTED
-    if result.state is not None:
-        updates = result.state.updates
-    else:  # a turn that was cut short leaves no state; the history knows the turns before it
-        updates = int(result.history["turn"][-1]) * -(-objective.n_active // int(result.history["batch"][-1]))
     coef, intercept = objective.split(result.point)
+    watch.run_ends(lambda: (coef, intercept))
     return Run(plan, result, updates, np.array(coef), intercept)
+
+
+def _by_plans(task, objective, go, start, state):
+    """(plan, result, updates) of a run that goes on by another plan where the first turns out wrong.
+
+    `go(plan, rule, start, state, max_iter, max_time)` gives the result of one plan; all have to share turns and time.
+    """
+    begin, settings = time.perf_counter(), task.settings
+    plan, rule = make_plan(settings, objective)
+    if task.note:
+        plan = replace(plan, reasons=(*plan.reasons, task.note))
+    result = go(plan, rule, start, state, task.max_iter, task.max_time)
+    updates = _updates(objective, result)
+    while settings.solver == "auto" and _stuck(result, settings.tol):
+        turns = int(result.history["turn"][-1])
+        changed = next_plan(plan, objective, turns)
+        if changed is None or turns >= task.max_iter:
+            break
+        left = None if task.max_time is None else task.max_time - (time.perf_counter() - begin)
+        if left is not None and left <= 0.0:
+            result.reason = StopReason.TIME
+            break
+        plan, rule = changed
+        after = go(plan, rule, objective.split(result.point), None, task.max_iter - turns, left)
+        updates += _updates(objective, after)
+        result = continued(result, after)
+    return plan, result, updates
+
+
+def _updates(objective, result):
+    """Updates that led to a result."""
+    if result.state is not None:
+        return result.state.updates
+    # A turn that was cut short leaves no state; the history knows the turns before it.
+    turns, batch = int(result.history["turn"][-1]), int(result.history["batch"][-1])
+    return turns * -(-objective.n_active // batch)
 
 
 def _stuck(result, tol):
@@ -195,21 +222,38 @@ def _stuck(result, tol):
     return tol and result.reason is StopReason.PLATEAU and not result.suboptimality <= tol
 
 
-def _advance_one(task, objective, seed, start, state):
-    plan, rule = make_plan(task.settings, objective, streaming=True)
+def _advance_one(task, objective, seed, start, state, X):
+    fresh = start is None if state is None else state.memory["plan"][0] == "adagrad"
+    plan, rule = make_plan(task.settings, objective, streaming=True, fresh=fresh)
     solver = make_solver(plan, rule, task.settings, objective, seed)
+    if state is not None:
+        state = _copied(state)
     state = _ready(solver, plan, objective, start, state, seed, lambda: _constant_of_chunk(objective))
     before = state.point.copy()
     solver.turn(state)
-    what = _exploded(objective, solver.answer(state))
+    v = solver.answer(state)
+    value, what = _value_of_chunk(objective, v, X, state.memory)
     if what and not (solver.adapts and solver.back_off(state, before)):
         raise DivergenceError(
             f"{what} in epoch {state.turn} of partial_fit (rate {state.rate:.3g}): lower eta0, scale X, for example "
             "with StandardScaler, or leave the step to learning_rate='auto'.",
             History().arrays(),
         )
-    coef, intercept = objective.split(solver.answer(state))
-    return Part(plan, state, np.array(coef), intercept)
+    coef, intercept = objective.split(solver.answer(state) if what else v)
+    return Part(plan, state, np.array(coef), intercept, value)
+
+
+def _copied(state):
+    """A state that can be moved while this one stays: a deep copy, at a fifth of the time of `copy.deepcopy`."""
+    made = copy.copy(state)
+    made.memory = dict(state.memory)
+    for named in (vars(made), made.memory):
+        for key, one in named.items():
+            if isinstance(one, np.ndarray):
+                named[key] = one.copy()
+            elif key != "memory" and not isinstance(one, int | float | tuple):
+                named[key] = copy.deepcopy(one)
+    return made
 
 
 def _constant_of_chunk(objective):
@@ -220,22 +264,24 @@ def _constant_of_chunk(objective):
     return best_constant(objective)[0]
 
 
-def _exploded(objective, v):
-    """What is wrong with the unknowns after an epoch, in words, or "": by its predictions, at a fraction of a pass."""
+def _value_of_chunk(objective, v, X, memory):
+    """F of the chunk after its epoch, and what is wrong with it in words, or "": at a fraction of a pass."""
     if not np.isfinite(v).all():
-        return "the coefficients became infinite"
+        return np.inf, "the coefficients became infinite"
     if objective.vector:
-        return ""
+        return objective.value(v), ""
     coef, intercept = objective.split(v)
-    samples, loss = objective.samples, objective.loss
+    samples, loss, n_active = objective.samples, objective.loss, objective.n_active
     with np.errstate(all="ignore"):
-        predictions = objective.rows.predictions(np.ascontiguousarray(coef)) + samples.offsets
-        total = shifted_sums(samples, loss, predictions, intercept)[0]
-        reference = shifted_sums(samples, loss, np.zeros(1) + samples.offsets, 0.0)[0] or float(objective.n_active)
-    if np.isfinite(total) and total <= DIVERGED * reference:
-        return ""
-    reached, start = total / objective.n_active, reference / objective.n_active
-    return f"the mean loss reached {reached:.3g} (with zero coefficients it is {start:.3g})"
+        mean = shifted_sums(samples, loss, X @ coef + samples.offsets, intercept)[0] / n_active
+        value = mean + objective.penalty_value(v)
+        if mean <= DIVERGED * memory.get("reference", 0.0):  # of an earlier chunk: this one's need not be computed
+            return value, ""
+        reference = shifted_sums(samples, loss, np.zeros(1) + samples.offsets, 0.0)[0] / n_active or 1.0
+    if np.isfinite(mean) and mean <= DIVERGED * reference:
+        memory["reference"] = reference
+        return value, ""
+    return value, f"the mean loss reached {mean:.3g} (with zero coefficients it is {reference:.3g})"
 
 
 def _ready(solver, plan, objective, start, state, seed, constant):
@@ -248,7 +294,7 @@ def _ready(solver, plan, objective, start, state, seed, constant):
         if not solver.exact or known == state.value:
             return state
     state = solver.start(_first_point(objective, solver, start, constant))
-    state.memory["plan"] = (plan.solver, plan.batch_size, plan.learning_rate)
+    state.memory["plan"] = (plan.solver, plan.batch_size, plan.learning_rate, plan.form)
     state.memory["seed"] = seed
     solver.resume(state)
     return state
@@ -256,7 +302,7 @@ def _ready(solver, plan, objective, start, state, seed, constant):
 
 def _continues(state, plan, objective):
     """Whether a kept state belongs to the same plan and to unknowns of the same shape."""
-    same = state.memory.get("plan") == (plan.solver, plan.batch_size, plan.learning_rate)
+    same = state.memory.get("plan") == (plan.solver, plan.batch_size, plan.learning_rate, plan.form)
     return same and state.point.size == objective.size
 
 
@@ -272,9 +318,9 @@ def _first_point(objective, solver, start, constant):
     return point.ravel()
 
 
-def _rules(task, plan, solver):
+def _rules(task, plan, solver, max_time):
     settings, tol = task.settings, task.settings.tol or None
-    rules: list = [] if task.max_time is None else [TimeLimit(task.max_time)]
+    rules: list = [] if max_time is None else [TimeLimit(max_time)]
     if task.score is not None:
         rules.append(Validation(tol or 0.0, settings.n_iter_no_change))
     elif tol is not None and task.loss.name == "perceptron" and settings.learning_rate == "auto":
@@ -285,5 +331,6 @@ def _rules(task, plan, solver):
         if not solver.adapts and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if settings.solver == "auto" and plan.solver in ("newton", "lbfgs"):
-            rules.append(Stalled(tol))
+            patient = plan.form == CENTRAL_PATH or not central_path_applies(solver.objective)
+            rules.append(Stalled(tol) if patient else Stalled(tol, NEWTON_CHECKS))
     return [*rules, *task.stop_rules]

@@ -7,11 +7,14 @@ With 784 columns a row takes BLAS 19 us and the loop 8 where a fifth are nonzero
 import numpy as np
 
 from fastgd.kernels import passes
+from fastgd.losses import SquaredError
 
 # Values in a buffer of rows that BLAS multiplies by itself, and the fewest rows in one.
 BUFFER, LEAST_ROWS, CHUNK = 1 << 16, 64, 1024
 # A step of the loop takes as long as this many of BLAS's.
 LOOP_STEP = 11.0
+# Each block of a curvature matrix has a matrix of its own to clear and to add: worth it for so many values.
+LEAST_PER_BLOCK, MOST_MATRICES = 20_000, 8
 # Slots for each column at its own place.
 ALL = np.empty(0, dtype=np.int32)
 
@@ -31,22 +34,28 @@ def add_gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, row_l
     if loops(rows, row_length):
         passes.gram(rows, slots, curvatures, ranges, cuts, first, last, matrices)
         return
-    columns = np.argsort(slots)[np.count_nonzero(slots < 0) :]
-    if np.array_equal(columns, np.arange(slots.size)):
-        columns = None
+    columns = _columns_of(slots)
     for b in range(first, last):
         _add_dense(rows.values, columns, curvatures, _merged(ranges[cuts[b] : cuts[b + 1]]), matrices[b])
+
+
+def _columns_of(slots):
+    """Columns in the order of their slots, or None for all of them as they are."""
+    if slots.size == 0:
+        return None
+    order = np.argsort(slots)[np.count_nonzero(slots < 0) :]
+    return None if np.array_equal(order, np.arange(slots.size)) else order
 
 
 def _add_dense(values, columns, curvatures, ranges, matrix):
     d = matrix.shape[0] - 1
     first, stop = ranges[0]
     alike = columns is None and len(ranges) == 1 and values.dtype == np.float64
-    if alike and (curvatures[first:stop] == curvatures[first]).all():
+    if alike and curvatures[first] == curvatures[stop - 1] and (curvatures[first:stop] == curvatures[first]).all():
         _add_alike(values[first:stop], curvatures[first], matrix)
         return
     length = max(LEAST_ROWS, BUFFER // (d + 1))
-    buffer = np.empty((length, d + 1))
+    buffer = np.empty((min(length, stop - first) if len(ranges) == 1 else length, d + 1))
     for chosen in _chunks(ranges, length):
         roots = np.sqrt(curvatures[chosen])
         part = buffer[: roots.size]
@@ -63,10 +72,80 @@ def _add_alike(values, curvature, matrix):
     for start in range(0, len(values), length):
         part = values[start : start + length]
         matrix[:d, :d] += curvature * (part.T @ part)
-        sums = np.full(len(part), curvature) @ part
-        matrix[d, :d] += sums
-        matrix[:d, d] += sums
-        matrix[d, d] += curvature * len(part)
+        if len(matrix) > d:
+            sums = np.full(len(part), curvature) @ part
+            matrix[d, :d] += sums
+            matrix[:d, d] += sums
+            matrix[d, d] += curvature * len(part)
+
+
+def matrix_cuts(F):
+    """Cuts of an objective's `range_cuts` into the blocks that have a matrix of their own, kept with it."""
+    if F.matrix_cuts is None:
+        n_ranges = F.range_cuts.size - 1
+        n_blocks = min(max(int(F.share * F.rows.stored() / LEAST_PER_BLOCK), 1), MOST_MATRICES, n_ranges)
+        F.matrix_cuts = F.range_cuts[(np.arange(n_blocks + 1) * n_ranges) // n_blocks]
+    return F.matrix_cuts
+
+
+def assemble(F, matrices, lower=False):
+    """Sum of the blocks' matrices, of which the `lower` triangle may be all there is, as the curvature of F."""
+    matrix = (matrices.sum(axis=0) if len(matrices) > 1 else matrices[0]) / F.n_active
+    if lower:
+        matrix = np.tril(matrix) + np.tril(matrix, -1).T
+    matrix.ravel()[: F.n_features * (len(matrix) + 1) : len(matrix) + 1] += F.l2
+    return matrix[: F.size, : F.size]
+
+
+def quadratic(F, v):
+    """(smooth part of F, its gradient, its curvature) at `v`, for a loss of constant curvature.
+
+    One pass for squares of float64 rows, where BLAS does it all, else two.
+    """
+    rows, samples = F.rows, F.samples
+    plain = type(F.loss) is SquaredError and samples.weights.size == 1 and F.whole is None and not rows.sparse
+    if not plain or rows.values.dtype != np.float64:
+        curvatures = np.empty(F.n_samples)
+        value, gradient = F.smooth_and_gradient(v, curvatures)
+        return value, gradient, F.gram(curvatures)
+    coef, intercept = F.split(v)
+    cuts, size = F.cuts[matrix_cuts(F)], F.size
+    totals, gradients = np.zeros(cuts.size - 1), np.zeros((cuts.size - 1, size))
+    matrices = np.zeros((cuts.size - 1, size, size))
+
+    def work(first, last):
+        for b in range(first, last):
+            where = cuts[b], cuts[b + 1]
+            totals[b] = _add_squares(rows.values, samples, coef, intercept, *where, gradients[b], matrices[b])
+
+    # Steps of Python between calls of BLAS keep threads waiting for each other, until the calls take long.
+    F._map(work, cuts.size - 1, rows.stored() * (size + 10) // 200)
+    value = float(totals.sum()) / F.n_active + 0.5 * F.l2 * float(coef @ coef)
+    gradient = gradients.sum(axis=0) / F.n_active
+    gradient[: coef.size] += F.l2 * coef
+    return value, gradient, assemble(F, matrices)
+
+
+def _add_squares(values, samples, coef, intercept, first, stop, gradient, matrix):
+    """Sum of 1/2 (z_i - y_i)^2 over the rows `first` to `stop` - 1; its gradient and curvature are added to.
+
+    These are of size d or, with the intercept, d + 1.
+    """
+    total, d = 0.0, values.shape[1]
+    length, moved = max(LEAST_ROWS, BUFFER // (d + 1)), coef.any()
+    for start in range(first, stop, length):
+        own = slice(start, min(start + length, stop))
+        part = values[own]
+        residuals = intercept - samples.targets[own]
+        if samples.offsets.size > 1:
+            residuals += samples.offsets[own]
+        if moved:
+            residuals += part @ coef
+        total += 0.5 * float(residuals @ residuals)
+        gradient[:d] += residuals @ part
+        gradient[d:] += residuals.sum()
+        _add_alike(part, 1.0, matrix)
+    return total
 
 
 def largest_norm(values, weights, factor, roots, first, stop, out):
@@ -103,12 +182,18 @@ def sum_of_squares(rows, weights, ranges):
 
 def _merged(ranges):
     """One range where each begins with the end of the one before."""
+    if len(ranges) == 1:
+        return ranges
     adjacent = (ranges[1:, 0] == ranges[:-1, 1]).all()
     return np.array([[ranges[0, 0], ranges[-1, 1]]]) if adjacent else ranges
 
 
 def _chunks(ranges, length):
     """Slices or arrays of rows, at most `length` long, that cover the ranges."""
+    if len(ranges) == 1:
+        first, stop = ranges.tolist()[0]
+        yield from (slice(start, min(start + length, stop)) for start in range(first, stop, length))
+        return
     lengths = ranges[:, 1] - ranges[:, 0]
     if lengths.sum() >= length * lengths.size:
         for first, stop in ranges:

@@ -32,18 +32,30 @@ def targets_of(y, classes, vector=False):
     >>> targets_of(["b", "a"], np.array(["a", "b"]))
     [array([ 1., -1.])]
     """
-    y = np.ravel(y)
-    unseen = np.setdiff1d(y, classes)
-    if unseen.size:
-        raise ValueError(f"y holds labels that are not among the classes {classes}: {unseen[:5]}")
-    index = np.searchsorted(classes, y)
+    index = indices_of(y, classes)
     if vector:
         return [index.astype(np.float64)[:, None]]
     chosen = [1] if classes.size == 2 else range(classes.size)
     return [np.where(index == k, 1.0, -1.0) for k in chosen]
 
 
-def with_class_weight(class_weight, classes, y, weights):
+def indices_of(y, classes):
+    """Index of each label among the sorted `classes`; ValueError for a label that is not there."""
+    y = np.ravel(y)
+    index = np.minimum(np.searchsorted(classes, y), classes.size - 1)
+    known = classes[index] == y
+    if not np.all(known):
+        unseen = np.unique(y[~known])
+        raise ValueError(f"y holds labels that are not among the classes {classes}: {unseen[:5]}; pass all in classes")
+    return index
+
+
+def class_totals(classes, y, weights):
+    """Total weight of the rows of each class, (n_classes,); the number of rows where `weights` is None."""
+    return np.bincount(np.searchsorted(classes, y), weights=weights, minlength=classes.size).astype(np.float64)
+
+
+def with_class_weight(class_weight, classes, y, weights, totals=None):
     """Weights of the rows times those of their classes.
 
     Parameters
@@ -53,6 +65,8 @@ def with_class_weight(class_weight, classes, y, weights):
     classes : ndarray, (n_classes,)
     y : ndarray, (n_samples,)
     weights : ndarray, (n_samples,), or None
+    totals : ndarray, (n_classes,), optional
+        For balanced: the classes' total weights, if more is known about them than these rows tell.
 
     Raises
     ------
@@ -68,8 +82,9 @@ def with_class_weight(class_weight, classes, y, weights):
         return weights
     index = np.searchsorted(classes, y)
     if isinstance(class_weight, str):
-        total = np.bincount(index, weights=weights, minlength=classes.size)
-        by_class = 1.0 / np.where(total > 0.0, total, 1.0)
+        totals = class_totals(classes, y, weights) if totals is None else totals
+        seen = totals > 0.0
+        by_class = totals.sum() / np.count_nonzero(seen) / np.where(seen, totals, 1.0)
     else:
         by_class = _from_dict(class_weight, classes)
     return by_class[index] if weights is None else by_class[index] * weights

@@ -11,7 +11,7 @@ import numbers
 import numpy as np
 
 from fastgd.blocks import chunk_length, count_threads, cut, map_ranges
-from fastgd.gram import ALL, add_gram, loops
+from fastgd.gram import ALL, add_gram, assemble, loops, matrix_cuts
 from fastgd.kernels import coefficients, passes
 from fastgd.losses import VectorLoss
 from fastgd.named import find_loss, find_penalty
@@ -23,8 +23,6 @@ NARROW = 128
 # Rows that are sampled together: a dense kernel reads eight at once, and one row alone would waste most of a page.
 GROUP = 8
 NOTHING = np.empty(0)
-# Each block of a curvature matrix has a matrix of its own to clear and to add: worth it for so many values.
-LEAST_PER_BLOCK, MOST_MATRICES = 20_000, 8
 # Rows of the array that `Objective.moments` returns.
 SUM, SUM_OF_SQUARES, LARGEST, NONZEROS = range(4)
 
@@ -110,7 +108,7 @@ class Objective:
         self.range_cuts, self.share, self.whole = np.arange(self.cuts.size), 1.0, None
         self._chunk = chunk_length(rows, self.n_features * self.n_predictions)
         self._set_shares()
-        self._moments = None
+        self._moments = self.matrix_cuts = None
 
     def _set_shares(self):
         shares = (0.0, 0.0) if self.alpha == 0.0 else self.penalty.shares
@@ -203,7 +201,7 @@ class Objective:
                 passes.loss_and_gradient(*data, *where, totals, gradients, curvatures, floor)
 
         self._map(work)
-        return float(totals.sum()) / self.n_active, self._trim(gradients.sum(axis=0) / self.n_active)
+        return float(_added(totals)) / self.n_active, self._trim(_added(gradients) / self.n_active)
 
     def smooth_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
         """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient: one pass.
@@ -298,18 +296,11 @@ class Objective:
 
         What `smooth_and_gradient` filled at a point gives the second derivative there.
         """
-        d = self.n_features
-        most = int(np.clip(self.share * self.rows.stored() / LEAST_PER_BLOCK, 1, MOST_MATRICES))
-        n_blocks = min(self.range_cuts.size - 1, most)
-        cuts = self.range_cuts[(np.arange(n_blocks + 1) * (self.range_cuts.size - 1)) // n_blocks]
-        matrices, length = np.zeros((n_blocks, d + 1, d + 1)), self.row_length
+        cuts, length = matrix_cuts(self), self.row_length
+        matrices = np.zeros((cuts.size - 1, self.n_features + 1, self.n_features + 1))
         data = self.rows, ALL, curvatures, self.ranges, cuts
-        self._map(lambda a, b: add_gram(*data, a, b, matrices, length), n_blocks)
-        matrix = matrices.sum(axis=0) / self.n_active
-        if loops(self.rows, length):
-            matrix = np.tril(matrix) + np.tril(matrix, -1).T
-        matrix[np.arange(d), np.arange(d)] += self.l2
-        return matrix[: self.size, : self.size]
+        self._map(lambda a, b: add_gram(*data, a, b, matrices, length), len(matrices))
+        return assemble(self, matrices, loops(self.rows, length))
 
     def part(self, chosen, alpha):
         """The objective on some of the groups of `GROUP` rows in a row, with an `alpha` of its own.
@@ -329,6 +320,7 @@ class Objective:
         part.range_cuts = cut(chosen.size, int(self.n_nonzeros * part.share), self.n_features * self.n_predictions)
         part.n_active = self.samples.total_weight(part.ranges)
         part._set_shares()
+        part.matrix_cuts = None
         return part
 
     def moments(self):
@@ -373,7 +365,7 @@ class Objective:
         return np.ascontiguousarray(coef).reshape(self.n_features, self.n_predictions)
 
     def _trim(self, summed):
-        return np.ravel(summed)[: self.size].copy()
+        return summed.reshape(-1)[: self.size]
 
     def _penalty_sum(self, coef):
         """Alpha * sum of the penalty, and its derivative in each coefficient."""
@@ -388,12 +380,19 @@ class Objective:
         ahead, behind = self._penalty_sum(coef + step)[1], self._penalty_sum(coef - step)[1]
         return (ahead - behind) / (2.0 * step)
 
-    def _map(self, work, n_blocks=None):
-        n_threads = min(self.n_threads, 1 + self.rows.stored() // 100_000)
+    def _map(self, work, n_blocks=None, n_values=None):
+        """Call `work(first, last)` over the blocks, on threads: a pass that takes as long as reading `n_values`."""
+        n_values = self.rows.stored() if n_values is None else n_values
+        n_threads = min(self.n_threads, 1 + n_values // 100_000)
         map_ranges(work, self.range_cuts.size - 1 if n_blocks is None else n_blocks, n_threads)
         self.passes += self.share
         if self.whole is not None:
             self.whole.passes += self.share
+
+
+def _added(blocks):
+    """Sum of what the blocks found, in order."""
+    return blocks.sum(axis=0) if len(blocks) > 1 else blocks[0]
 
 
 def _vector(v):

@@ -6,11 +6,11 @@ import numpy as np
 
 
 def _real(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return type(value) in (float, int) or (isinstance(value, numbers.Real) and not isinstance(value, bool))
 
 
 def _count(value):
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return type(value) is int or (isinstance(value, numbers.Integral) and not isinstance(value, bool))
 
 
 def _flag(value):
@@ -33,6 +33,10 @@ ALLOWED = {
     "validation_fraction": ("a number between 0 and 1", lambda v: _real(v) and 0 < v < 1),
     "n_iter_no_change": ("an integer of at least 1", lambda v: _count(v) and v >= 1),
     "warm_start": ("True or False", _flag),
+    "n_jobs": (
+        "a positive number of threads, a negative one (-1: all) or None",
+        lambda v: v is None or (_count(v) and v != 0),
+    ),
     "average": ("True, False or the update to start from", lambda v: _flag(v) or (_count(v) and v >= 0)),
     "momentum": ("a number of at least 0 and below 1", lambda v: _real(v) and 0 <= v < 1),
     "multi_class": ("'auto' or 'ovr'", lambda v: isinstance(v, str) and v in ("auto", "ovr")),
@@ -50,7 +54,7 @@ def check_parameters(parameters):
     Parameters
     ----------
     parameters : dict
-        As from `get_params(deep=False)`.
+        Names and values, others among them.
 
     Examples
     --------
@@ -59,8 +63,6 @@ def check_parameters(parameters):
     ...
     ValueError: alpha must be a finite number of at least 0, got -1.0
     """
-    for name, value in parameters.items():
-        if name in ALLOWED:
-            words, allowed = ALLOWED[name]
-            if not allowed(value):
-                raise ValueError(f"{name} must be {words}, got {value!r}")
+    for name, (words, allowed) in ALLOWED.items():
+        if name in parameters and not allowed(parameters[name]):
+            raise ValueError(f"{name} must be {words}, got {parameters[name]!r}")

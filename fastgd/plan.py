@@ -7,11 +7,18 @@ pass, a curvature matrix and an update cost in terms of each other.  It never lo
 from dataclasses import dataclass, field
 
 from fastgd.batches import rows_per_update
-from fastgd.costs import curvature_cost, dual_pays, growth_pays, newton_pays
+from fastgd.costs import (
+    DUAL_PASSES,
+    central_path_applies,
+    central_path_cost,
+    curvature_cost,
+    dual_pays,
+    growth_pays,
+    newton_pays,
+)
 from fastgd.losses import Perceptron
 from fastgd.rules import Gd, Rule
 from fastgd.schedules import LEARNING_RATES
-from fastgd.smoothing import smoothed
 
 # What each solver that finds its own steps takes as batch_size, the first where none is given.
 BATCHES = {
@@ -21,6 +28,8 @@ BATCHES = {
     "svrg": ("auto", "growing"),
     "sdca": (1,),
 }
+# Form of Newton's method that no other has to be left for.
+CENTRAL_PATH = "on the central path"
 
 
 @dataclass(frozen=True)
@@ -37,12 +46,14 @@ class Plan:
     batch_size: int | str
     learning_rate: str
     reasons: tuple[str, ...] = field(default=())
+    form: str = ""
 
     def __str__(self):
         rows = {"full": "all rows", "growing": "a growing number of rows", "auto": "a few rows", 1: "1 row"}.get(
             self.batch_size, f"{self.batch_size} rows"
         )
-        text = f"{self.solver} on {rows} per update, learning rate {self.learning_rate}"
+        solver = f"{self.solver} {self.form}" if self.form else self.solver
+        text = f"{solver} on {rows} per update, learning rate {self.learning_rate}"
         return f"{text}: {'; '.join(self.reasons)}." if self.reasons else f"{text}."
 
 
@@ -62,7 +73,7 @@ class Settings:
     n_iter_no_change: int = 5
 
 
-def make_plan(settings, objective, streaming=False):
+def make_plan(settings, objective, streaming=False, fresh=True):
     """Plan and rule for these settings and data; the rule is None for solvers that are not one.
 
     Parameters
@@ -70,7 +81,9 @@ def make_plan(settings, objective, streaming=False):
     settings : Settings
     objective : Objective
     streaming : bool
-        Whether rows come in chunks (`partial_fit`): then `auto` is plain descent, one row at a time.
+        Whether rows come in chunks (`partial_fit`): then `auto` takes one row at a time.
+    fresh : bool
+        Whether chunks are all that the model comes from: one that was fitted to all rows is moved with care.
 
     Returns
     -------
@@ -91,7 +104,7 @@ def make_plan(settings, objective, streaming=False):
     batch = "growing" if growing else rows_per_update(settings.batch_size, objective.n_active)
     reasons: list[str] = []
     if solver == "auto":
-        solver, batch, rate = _choose(objective, batch, rate, streaming, reasons)
+        solver, batch, rate = _choose(objective, batch, rate, streaming, fresh, reasons)
     if settings.average and rate in ("auto", "line_search") and (batch in ("full", "growing") or solver in BATCHES):
         reasons.append("nothing is averaged, for these steps end at the optimum by themselves")
     if isinstance(solver, str) and solver in BATCHES:
@@ -106,22 +119,27 @@ def make_plan(settings, objective, streaming=False):
     return Plan(rule.name, batch, rate, tuple(reasons)), rule
 
 
-def _choose(F, batch, rate, streaming, reasons):
+def _choose(F, batch, rate, streaming, fresh, reasons):
     """Solver, batch and rate where the solver is left open; what they rest on is added to `reasons`."""
     if isinstance(F.loss, Perceptron):
         reasons.append("the perceptron is an online rule: one row at a time, until an epoch brings no mistake")
         return "gd", 1 if batch == "auto" else batch, "constant" if rate == "auto" else rate
     if streaming or rate in ("pa1", "pa2"):
         reasons.append("rows come in chunks" if streaming else f"{rate} is a one-row step")
-        return "gd", 1 if batch == "auto" and rate != "line_search" else batch, rate
+        # One look at the rows, chunk by chunk: Adagrad's rates for each column got at least as far as plain descent's
+        # on nine of eleven streams (17 chunks of 1,000 rows: accuracy 0.91 for 0.78 on news text), 0.003 less on two.
+        # Its first steps are as long as its last, though: after a fit, 60 more rows took accuracy from 0.95 to 0.80.
+        rule = "adagrad" if rate == "auto" and fresh else "gd"
+        return rule, 1 if batch == "auto" and rate != "line_search" else batch, rate
     if batch == "growing":
         reasons.append("batch_size='growing' was given")
         return ("newton" if newton_applies(F) and newton_pays(F) else "lbfgs"), batch, rate
-    if batch == "full" and not (F.loss_smooth or rounds(F)):
+    if batch == "full" and not (F.loss_smooth or central_path_applies(F)):
         reasons.append("batch_size='full' was given")
         return "nesterov", "full", rate
     if batch not in ("auto", "full") or rate != "auto":
-        full = batch == "full" or (batch == "auto" and (F.loss_smooth or rate == "line_search"))
+        # Explicit schedules are those of scikit-learn's SGD: one row at a time, as there, unless a batch is given.
+        full = batch == "full" or (batch == "auto" and rate == "line_search")
         given = f"learning_rate={rate!r}" if rate != "auto" else f"batch_size={batch!r}"
         reasons.append(f"{given} was given")
         return ("nesterov", "full", rate) if full else ("gd", 1 if batch == "auto" else batch, rate)
@@ -134,10 +152,11 @@ def _cheapest(F, batch, reasons):
     values = F.rows.stored() / F.n_samples
     size = f"{F.n_active:,} rows, {F.n_features:,} columns, {values:.0f} values in a row"
     if not F.loss_smooth:
-        if rounds(F) and newton_pays(F):
-            reasons.append(f"{size}: the loss has corners, which are rounded less and less as Newton steps get closer")
+        dual = batch == "auto" and dual_applies(F) and dual_pays(F)
+        if central_path_applies(F) and not (dual and central_path_cost(F) > DUAL_PASSES):
+            reasons.append(f"{size}: the loss has corners, which Newton steps on the central path go round")
             return "newton", "full"
-        if batch == "auto" and dual_applies(F) and dual_pays(F):
+        if dual:
             reasons.append(f"{size}: the loss has corners, which a step on each row's dual variable meets exactly")
             return "sdca", 1
         reasons.append("the loss has corners: averages of one-row steps get further than subgradients of all rows")
@@ -166,11 +185,6 @@ def _cheapest(F, batch, reasons):
     return "newton", "full"
 
 
-def rounds(F):
-    """Whether the corners of the loss can be rounded, with a penalty that bounds what is left."""
-    return not F.vector and smoothed(F.loss, 1.0) is not None and F.elastic and F.l1 + F.l2 > 0.0
-
-
 def dual_applies(F):
     """Whether dual ascent is defined here: a convex loss of one prediction, an L2 part, nothing but an elastic net."""
     return not F.vector and F.loss.convex and not isinstance(F.loss, Perceptron) and F.elastic and F.l2 > 0.0
@@ -178,9 +192,12 @@ def dual_applies(F):
 
 def next_plan(plan, F, turns):
     """Plan and rule to go on with where `plan` turned out wrong after so many turns; None where there is no other."""
-    other = "lbfgs" if plan.solver == "newton" and F.l1 == 0.0 and F.smooth else "nesterov"
-    if plan.solver not in ("newton", "lbfgs") or not F.loss_smooth:
+    if plan.solver not in ("newton", "lbfgs") or not F.loss_smooth or plan.form:
         return None
+    if plan.solver == "newton" and central_path_applies(F):
+        reason = f"after {turns} turns {plan.solver} was not there, so it went on along the central path"
+        return Plan("newton", "full", "auto", (*plan.reasons, reason), CENTRAL_PATH), None
+    other = "lbfgs" if plan.solver == "newton" and F.l1 == 0.0 and F.smooth else "nesterov"
     reason = f"after {turns} turns {plan.solver} brought no more, so {other} went on from there"
     rule = None if other in BATCHES else Rule.named(other)()
     return Plan(other, "full", "auto", (*plan.reasons, reason)), rule
@@ -201,7 +218,7 @@ def _own_steps(solver, batch, rate, F, reasons):
     legal = batch in allowed or (allowed[0] == "auto" and isinstance(batch, int))
     if not legal:
         raise ValueError(f"solver={solver!r} does not go with batch_size={batch!r}; legal: {_legal()}")
-    smooth = (F.loss_smooth or (solver == "newton" and rounds(F))) and (F.elastic or F.penalty.smooth)
+    smooth = (F.loss_smooth or (solver == "newton" and central_path_applies(F))) and (F.elastic or F.penalty.smooth)
     if solver in ("newton", "lbfgs") and not smooth:
         raise ValueError(
             f"solver={solver!r} needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}; "
@@ -216,7 +233,8 @@ def _own_steps(solver, batch, rate, F, reasons):
         )
     if rate != "auto":
         raise ValueError(f"solver={solver!r} finds its own steps: learning_rate must be 'auto', got {rate!r}")
-    return Plan(solver, batch, rate, tuple(reasons))
+    form = CENTRAL_PATH if solver == "newton" and not F.loss_smooth else ""
+    return Plan(solver, batch, rate, tuple(reasons), form)
 
 
 def takes_chunks(estimator):

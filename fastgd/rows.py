@@ -211,7 +211,8 @@ def as_rows(X, *, name="X", check_finite=True):
     name : str
         What messages call it.
     check_finite : bool
-        Whether NaN and infinity are looked for.
+        Whether NaN and infinity are looked for, and for CSR whether indices point out of bounds; False where the caller
+        has (`check_structure`).
 
     Returns
     -------
@@ -232,7 +233,7 @@ def as_rows(X, *, name="X", check_finite=True):
     >>> as_rows(np.eye(2)).shape()
     (2, 2)
     """
-    rows = _csr_rows(X, name) if sp.issparse(X) else DenseRows(_dense_values(X, name))
+    rows = _csr_rows(X, name, check_finite) if sp.issparse(X) else DenseRows(_dense_values(X, name))
     if check_finite:
         _refuse_non_finite(rows, name)
     return rows
@@ -294,9 +295,10 @@ def _dense_values(X, name):
     return _read_only(values)
 
 
-def _csr_rows(X, name):
+def _csr_rows(X, name, check=True):
     _check_dtype(X.dtype, name, "fiub")
-    check_structure(X, name)
+    if check or X.format != "csr":
+        check_structure(X, name)
     _refuse_empty(X.shape, name)
     if not X.dtype.isnative:
         X = X.astype(X.dtype.newbyteorder("="))  # SciPy's compiled code refuses it
@@ -325,7 +327,7 @@ def _canonical(csr, end, chunk=1 << 18):
     """Whether the indices rise within each row and no stored value is 0; SciPy's own flags can be out of date."""
     for first in range(0, end, chunk):
         last = min(first + chunk, end)
-        if np.count_nonzero(csr.data[first:last]) < last - first:
+        if np.count_nonzero(csr.data[first:last] != 0.0) < last - first:
             return False
         indices = csr.indices[first : last + 1][: end - first]
         falls = indices[1:] <= indices[:-1]

@@ -5,6 +5,7 @@ import numbers
 import numpy as np
 
 from fastgd._component import Component, python_only, required
+from fastgd.losses import REALS
 
 
 class Samples(Component, family=True):
@@ -94,10 +95,11 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
             targets = targets[:, None]
         else:
             raise ValueError(f"y must have shape ({n_samples},), got {targets.shape}; pass one target per row")
-    allowed = domain.contains(targets)
-    if not allowed.all():
-        bad = targets[~allowed].flat[0]
-        raise ValueError(f"loss {loss.name!r} takes targets that are {domain.text}, got {bad:g}")
+    if domain != REALS:
+        allowed = domain.contains(targets)
+        if not allowed.all():
+            bad = targets[~allowed].flat[0]
+            raise ValueError(f"loss {loss.name!r} takes targets that are {domain.text}, got {bad:g}")
     weights = np.ones(1)
     if sample_weight is not None:
         weights = as_weights(sample_weight, n_samples)
@@ -145,7 +147,7 @@ def as_numbers(values, name, n_samples):
         array = np.asarray(values)
         if array.dtype.kind not in "fiubO":
             raise TypeError("neither floating point nor integer")
-        array = array.astype(np.float64)
+        array = array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold one real number for each row of X, got {_kind(values)}: {error}") from error
     if array.ndim == 0 or array.shape[0] != n_samples:

@@ -132,16 +132,21 @@ class Plateau(StoppingRule):
 
 
 class Stalled(StoppingRule):
-    """Neither the objective nor its bound has come closer in a dozen checks, though tol is not proved: a wrong plan."""
+    """Neither the objective nor its bound has come closer in a dozen checks, though tol is not proved: a wrong plan.
+
+    So are more than `most` checks, where there is another plan that needs fewer.
+    """
 
     CHECKS = 12
 
-    def __init__(self, tol):
-        self.tol = tol
+    def __init__(self, tol, most=np.inf):
+        self.tol, self.most = tol, most
 
     def check(self, history):
         """PLATEAU where a dozen checks brought less than a tenth of tol, and the bound has not even halved."""
         objective, left = history["objective"], history["suboptimality"]
+        if len(objective) >= self.most:
+            return StopReason.PLATEAU
         if len(objective) <= self.CHECKS or not np.isfinite(left[-self.CHECKS - 1]):
             return None
         fall = objective[-self.CHECKS - 1] - objective[-1]

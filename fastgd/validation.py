@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 from fastgd.rows import check_structure
 from fastgd.samples import as_numbers, as_weights
@@ -63,9 +63,11 @@ class Holdout:
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together")
         check_structure(X_val, "X_val")
+        given = X_val
         X_val = check_array(X_val, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X_val")
         if X_val.shape[1] != X.shape[1]:
             raise ValueError(f"X_val has {X_val.shape[1]} features, X has {X.shape[1]}")
+        validate_data(estimator, given, reset=False, skip_check_array=True)  # the names of its columns
         classification = estimator.__sklearn_tags__().estimator_type == "classifier"
         check_consistent_length(X_val, y_val)
         y_val = np.asarray(y_val) if classification else as_numbers(y_val, "y_val", X_val.shape[0])

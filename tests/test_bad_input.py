@@ -144,7 +144,7 @@ def assert_refused(model, before, message, method, *args, error=ValueError, **kw
         now = vars(model)[name]
         if isinstance(value, np.ndarray):
             np.testing.assert_array_equal(now, value, err_msg=name)
-        elif name not in ("_states", "history_", "plan_"):
+        elif name not in ("_states", "_chunks", "_last_task", "history_", "plan_"):
             assert now == value, name
     if before.get("_states", [None])[0] is not None:
         np.testing.assert_array_equal(vars(model)["_states"][0].point, before["_states"][0].point)

@@ -15,20 +15,29 @@ import scipy.sparse as sp
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import adapters, cases, cold, curves, kernels, optimum, problems, race, report, rivals, suite  # noqa: E402
-from bench.__main__ import parse  # noqa: E402
+from bench import (  # noqa: E402
+    adapters,
+    against,
+    cases,
+    data,
+    kernels,
+    memory,
+    optimum,
+    picture,
+    problems,
+    race,
+    report,
+    rivals,
+    scaling,
+    standings,
+    suite,
+)
+from bench.__main__ import main, parse  # noqa: E402
 
 # Budgets with which a rival is there. Stochastic ones only get near, and so do sag and saga on sparse rows, where the
 # intercept of scikit-learn takes a hundredth of the step.
 TURNS = {"none": 1, "tol": 1e-8, "turns": 300}
-ROUGH = (
-    "sklearn/SGD",
-    "sklearn/LogisticRegression/sag",
-    "fastgd/gd/1",
-    "fastgd/gd/64",
-    "fastgd/adam",
-    "fastgd/adagrad",
-)
+ROUGH = "sklearn/SGD", "sklearn/LogisticRegression/sag", "fastgd/gd/1", "fastgd/gd/64", "fastgd/adam"
 
 
 @pytest.fixture(scope="module", params=[("log_loss", "csr"), ("squared_error", "dense")], ids="-".join)
@@ -47,7 +56,7 @@ def test_rival_minimises_the_same_objective(problem, name):
     rival = adapters.RIVALS[name]
     if rival.why_not(problem):
         pytest.skip(rival.why_not(problem))
-    if problem.loss != "log_loss" and name.startswith(("fastgd/gd/1", "fastgd/gd/64", "fastgd/ad")):
+    if problem.loss != "log_loss" and name.startswith(("fastgd/gd/1", "fastgd/gd/64", "fastgd/ad", "fastgd/saga")):
         pytest.skip("scaled by the same function as for log_loss, and a kernel more to compile")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -84,7 +93,7 @@ def test_optimum_is_kept(tmp_path):
     assert again.optimum == problem.optimum
 
 
-@pytest.mark.parametrize("loss", problems.LOSSES)
+@pytest.mark.parametrize("loss", problems.CURVATURES)
 def test_plain_derivatives(loss):
     problem = problems.make_problem("sklearn:breast_cancer", loss, scale=True, rows=50)
     F = problems.PlainObjective(problem)
@@ -106,24 +115,52 @@ def test_optimum_of_newton_and_of_the_way_for_many_features(monkeypatch):
     assert problem.optimum < problem.constant
 
 
-def test_reach_is_between_the_rungs():
-    points = [curves.Point(1, 0.0, 2.0, [1.0, 9.0, 1.0], 1e-2), curves.Point(2, 0.0, 4.0, [3.0], 1e-4)]
-    curve = curves.Curve("a rival", points)
-    assert curve.reach(1e-2) == (1.0, 2.0)
-    assert curve.reach(1e-3) == pytest.approx((2.0, 3.0))
-    assert curve.reach(1e-5) is None
+@pytest.mark.parametrize("loss", problems.CORNERED)
+def test_optimum_of_a_loss_with_a_corner(loss):
+    problem = problems.make_problem("sklearn:iris", loss, alpha=0.05, rows=80)
+    optimum.solve(problem)
+    assert float(problem.reference.split()[-1]) < 1e-6
+    y, z = np.random.default_rng(0).standard_normal((2, 200))
+    (exact, _), (rounded, derivative) = problems.LOSSES[loss](y, z), problems.rounded(loss, 0.1)[0](y, z)
+    assert np.all((exact - 0.05 <= rounded + 1e-12) & (rounded <= exact))
+    slope = (problems.rounded(loss, 0.1)[0](y, z + 1e-7)[0] - rounded) / 1e-7
+    np.testing.assert_allclose(derivative, slope, atol=1e-5)
+    with pytest.raises(SystemExit, match="L2 penalty alone"):
+        optimum.solve(problems.make_problem("sklearn:iris", loss, l1_ratio=0.5))
 
 
-def test_rivals_that_skip_and_fail_are_rows():
+def test_optimum_with_an_l1_norm_and_an_intercept():
+    problem = problems.make_problem("sklearn:breast_cancer", "log_loss", 0.02, l1_ratio=0.5, scale=True, rows=99)
+    optimum.solve(problem)
+    F, d = problems.PlainObjective(problem), 30
+
+    def split(u):  # w = p - m, both nonnegative, in which F has a gradient
+        value, gradient = F.value_and_gradient(np.append(u[:d] - u[d : 2 * d], u[-1]))
+        l1 = problem.l1
+        return value + l1 * u[: 2 * d].sum(), np.concatenate([gradient[:d] + l1, l1 - gradient[:d], gradient[d:]])
+
+    bounds = [(0, None)] * 2 * d + [(None, None)]
+    found = scipy.optimize.minimize(split, np.zeros(2 * d + 1), jac=True, bounds=bounds, options={"ftol": 0.0})
+    assert problem.optimum <= found.fun <= problem.optimum * (1.0 + 1e-6)
+
+
+def test_rivals_that_skip_and_fail_are_named():
     def breaks(problem, budget, threads):
         raise ValueError("not today")
 
     problem = problems.make_problem("sklearn:breast_cancer", "log_loss", rows=40)
     optimum.solve(problem)
-    some = [rivals.Rival("broken", breaks), rivals.Rival("absent", None, lambda problem: "it is absent")]
-    text = report.table(curves.measure(problem, some, [1e-2]), [1e-2])
-    assert "broken: failed, ValueError: not today" in text
-    assert "absent: skipped, it is absent" in text
+    started = race.Race(problem, [1e-2], threads=1)
+    for rival in (rivals.Rival("broken", breaks), rivals.Rival("absent", None, lambda problem: "it is absent")):
+        started.alone(rival, seconds=1.0)
+    text = standings.left_out({"cases": {"one": {"records": {n: r.as_dict() for n, r in started.records.items()}}}})
+    assert text == ["broken: ended, ValueError: not today", "absent: skipped, it is absent"]
+
+
+def test_strategies_by_name():
+    chosen = [rival.name for rival in adapters.choose(["fastgd/newton/growing", "fastgd/gd", "scipy/TNC"])]
+    assert chosen == ["fastgd/newton/growing", "fastgd/gd/full", "fastgd/gd/1", "fastgd/gd/64", "fastgd/gd",
+                      "scipy/TNC/numpy", "scipy/TNC/Objective"]  # fmt: skip
 
 
 def test_race_finds_the_budgets_and_runs_in_turn():
@@ -168,8 +205,36 @@ def test_users_files(tmp_path, sparse):
     assert problems.make_problem(str(tmp_path / "own.svm"), "squared_error").shape == (2, 2)
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_users_tables(tmp_path, kind):
+    pandas = pytest.importorskip("pandas")
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / f"own.{kind}"
+    table = pandas.DataFrame({"size": [1.0, 2.0, 3.0], "colour": ["red", "blue", "red"], "sold": ["no", "yes", "no"]})
+    write = (lambda t: t.to_csv(path, index=False)) if kind == "csv" else (lambda t: t.to_parquet(path))
+    write(table)
+    problem = problems.make_problem(str(path), "log_loss", target="sold")
+    np.testing.assert_array_equal(problem.X, [[1, 0, 1], [2, 1, 0], [3, 0, 1]])
+    np.testing.assert_array_equal(problem.y, [-1, 1, -1])
+    with pytest.raises(SystemExit, match="has the columns size, colour, sold"):
+        problems.make_problem(str(path), "log_loss")
+    with pytest.raises(SystemExit, match="squared_error takes numbers as targets"):
+        problems.make_problem(str(path), "squared_error", target="sold")
+    write(table.assign(size=[1.0, None, 2.0]))
+    with pytest.raises(SystemExit, match="missing values in size"):
+        problems.make_problem(str(path), "log_loss", target="sold")
+
+
+def test_tables_without_pandas(tmp_path, monkeypatch):
+    (tmp_path / "own.csv").write_text("a,b\n1,2\n")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(SystemExit, match="pip install pandas pyarrow"):
+        data.load(str(tmp_path / "own.csv"), "b")
+
+
 def test_unknown_names():
-    for arguments in (("sklearn:nothing", "log_loss"), ("sklearn:linnerud", "log_loss"), ("sklearn:iris", "hinge")):
+    for arguments in (("sklearn:nothing", "log_loss"), ("sklearn:linnerud", "log_loss"), ("sklearn:iris", "nothing")):
         with pytest.raises(SystemExit):
             problems.make_problem(*arguments)
     with pytest.raises(SystemExit, match="known: fastgd/default"):
@@ -177,10 +242,10 @@ def test_unknown_names():
 
 
 def test_cases_skip_by_name_without_data(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(problems, "DATA", tmp_path)
+    monkeypatch.setattr(data, "FOLDER", tmp_path)
     cases._loaded.cache_clear()
     options = parse(["suite", "--cases", "a9a", "--out", str(tmp_path)])
-    assert suite.run(options) == []
+    assert suite.run(options) is None
     assert "a9a log 1/n: skipped, no file 'a9a'" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="known: protein"):
         suite.chosen_cases(["nothing"])
@@ -190,11 +255,12 @@ def test_cases_skip_by_name_without_data(monkeypatch, tmp_path, capsys):
 def test_suite_and_its_reuse(tmp_path, capsys):
     shared = ["suite", "--smoke", "--threads", "1", "--seconds", "1", "--rounds", "2", "--out", str(tmp_path)]
     shared += ["--solvers", "scipy/L-BFGS-B/numpy,sklearn/LogisticRegression/newton-cholesky,sklearn/LinearSVC"]
-    (row,) = suite.run(parse(shared))
+    path = suite.run(parse([*shared, "--markdown"]))
+    (case,) = json.loads(path.read_text())["cases"].values()
+    row = case["row"]
     assert row["case"].startswith("breast_cancer")
     assert not row["broken"]
-    assert "has no loss log_loss (every case)" in capsys.readouterr().out
-    assert (tmp_path / "suite.md").read_text().startswith("| case |")
+    assert (tmp_path / "suite.md").read_text() in capsys.readouterr().out
     (tmp_path / "suite.json").rename(tmp_path / "earlier.json")
     suite.run(parse([*shared, "--reuse", str(tmp_path / "earlier.json")]))
     earlier, again = (json.loads((tmp_path / f"{name}.json").read_text())["cases"] for name in ("earlier", "suite"))
@@ -204,17 +270,54 @@ def test_suite_and_its_reuse(tmp_path, capsys):
 
 
 def test_kernels_skip_by_name_without_data(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(problems, "DATA", tmp_path)
+    monkeypatch.setattr(data, "FOLDER", tmp_path)
     assert kernels.run(["w8a"]) == {"epochs": [], "passes": []}
     assert "w8a: skipped" in capsys.readouterr().out
 
 
+def test_scaling_finds_the_slope():
+    assert scaling.slope([10, 100, 1000], [1.0, 10.0, 100.0]) == pytest.approx(1.0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc of Linux")
+def test_memory(capsys, monkeypatch):
+    found = {"peaks": [290.0], "X": 200.0, "shape": (10_000, 50), "plan": "rows are copied once", "solver": "newton"}
+    monkeypatch.setattr(memory, "_child", lambda case, threads: dict(found))
+    figures = memory.run(["own", "own F"], 1)
+    first, second = figures["cases"].values()
+    assert (first["met"], second["met"], second["named"]) == (False, False, True)
+    assert memory.samples(figures) == {"memory own fastgd, MB": [290.0], "memory own F fastgd, MB": [290.0]}
+    assert "own F: a copy of X, named in plan_" in capsys.readouterr().out
+
+
+def test_what_is_slower_by_more_than_noise():
+    assert against.slower([1.0, 1.1, 1.2], [1.5, 1.6, 1.7], "s")
+    assert not against.slower([1.0, 1.1, 1.9], [1.0, 1.5, 1.7], "s")  # the middle halves overlap
+    assert not against.slower([1.0, 1.1, 1.2], [1.15, 1.16, 1.17], "s")  # by less than a tenth
+    assert not against.slower([1.0], [1.4], "s")
+    assert against.slower([10.0], [11.0], "passes")
+
+
+def test_two_runs_are_compared(tmp_path, capsys):
+    old = {"case: fastgd/default to 1e-06, s": [1.0, 1.0, 1.1], "case: other to 1e-06, s": [2.0], "gone, s": [1.0]}
+    new = {"case: fastgd/default to 1e-06, s": [2.0, 2.0, 2.1], "case: other to 1e-06, s": [2.0]}
+    with pytest.raises(SystemExit):
+        parse(["compare", "old.json"])
+    paths = [report.save(tmp_path, name, {}, samples) for name, samples in (("old", old), ("new", new))]
+    assert main(["compare", *map(str, paths)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split()[-2:] == ["2.00", "SLOWER"]
+    assert "Not compared: 1 figures of the old run" in lines[-2]
+    assert lines[-1] == "1 of 2 got slower or larger by more than noise"
+    assert main(["compare", str(paths[0]), str(paths[0])]) == 0
+
+
+def test_picture_without_answers(tmp_path):
+    problem = problems.make_problem("sklearn:breast_cancer", "log_loss", rows=40)
+    assert picture.draw(tmp_path / "none.png", problem, [], 1).exists()
+
+
 @pytest.mark.jit
-def test_cold():
-    found = cold.run(rounds=1, storages=())
-    assert set(found["imports"]) == {"sklearn", "fastgd", "GDClassifier"}
-
-
 def test_smoke(tmp_path):
     command = [sys.executable, "-m", "bench", "--smoke", "--out", str(tmp_path)]
     done = subprocess.run(
@@ -225,7 +328,8 @@ def test_smoke(tmp_path):
     assert "one gradient with its value" in done.stdout
     content = json.loads(next(tmp_path.glob("sklearn*.json")).read_text())
     assert content["machine"]["numpy"] == np.__version__
-    assert {point["passes"] is None for curve in content["curves"] for point in curve["points"]} == {False, True}
-    assert (tmp_path / "kernels.json").exists()
+    runs = [run for case in content["cases"].values() for record in case["records"].values() for run in record["runs"]]
+    assert {run["passes"] is None for run in runs} == {False, True}
+    assert {path.stem for path in tmp_path.glob("*.json")} >= {"cold", "kernels", "memory", "scaling", "suite"}
     assert json.loads((tmp_path / "suite.json").read_text())["cases"]
     assert list(tmp_path.glob("*.png"))

@@ -5,7 +5,7 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 
-from fastgd import certificate
+from fastgd import certificate, constant_model
 from fastgd.certificate import Bound, Certifier, provable, relative
 from fastgd.constant_model import best_constant
 from fastgd.decrement import decrement_bound
@@ -348,6 +348,21 @@ def test_the_best_constant_is_the_best(loss, center, spread, weighted):
         assert value <= min(F.value([0.0, b]) for b in tried) * (1 + 1e-12) + 1e-15 * spread
         F = Objective(loss, np.zeros((30, 1)), y, sample_weight=weights, offset=offset, fit_intercept=False)
         assert best_constant(F) == (0.0, pytest.approx(F.value([0.0]), rel=1e-14))
+
+
+def test_a_shift_below_rounding_is_not_looked_for(monkeypatch):
+    rng, calls, sums = np.random.default_rng(6), [], constant_model._shifted_sums
+    monkeypatch.setattr(constant_model, "_shifted_sums", lambda *given: calls.append(given[-1]) or sums(*given))
+    for loss in with_jit([LogLoss(), Huber(0.7)], SMOOTH):
+        z = 10.0 * rng.standard_normal(300)
+        y = np.where(rng.random(300) < 0.8, 1.0, -1.0) if loss.classification else np.abs(z + rng.standard_normal(300))
+        samples = Objective(loss, np.zeros((300, 1)), y).samples
+        shift, _ = constant_model.lowest_shift(samples, loss, z)
+        calls.clear()
+        again, value = constant_model.lowest_shift(samples, loss, z + shift)
+        assert len(calls) <= 6
+        _, slope, curvature = sums(samples, loss, z + shift, again)
+        assert abs(slope) <= 1e-13 * (curvature * np.abs(z).max() + np.sqrt(300 * value))
 
 
 def test_the_best_constants_that_have_names():

@@ -9,6 +9,7 @@ from fastgd import certificate
 from fastgd.descent import Descent, DivergenceError
 from fastgd.losses import Huber, LogLoss, Perceptron
 from fastgd.objective import Objective
+from fastgd.progress import Watch
 from fastgd.rules import Gd
 from fastgd.schedules import Schedule
 from fastgd.solvers import Solver
@@ -261,12 +262,18 @@ def test_time_ends_a_run_between_checks_too(exact):
 def test_callbacks_and_rules_end_a_run():
     seen = []
 
-    def on_check(history):
-        seen.append(len(history))
-        return len(history) == 3
+    class Third(Watch):
+        def turn_begins(self, model):
+            seen.append("turn")
 
-    result, state = run(Scripted(parabola(), [[0.0]]), on_check=on_check)
-    assert (result.reason, state.turn, seen) == (StopReason.CALLBACK, 3, [1, 2, 3])
+        def turn_ends(self, model):
+            return len(seen) == 5
+
+        def checked(self, history):
+            seen.append(len(history))
+
+    result, state = run(Scripted(parabola(), [[0.0]]), watch=Third())
+    assert (result.reason, state.turn, seen) == (StopReason.CALLBACK, 3, ["turn", 1, "turn", 2, "turn", 3])
     result, state = run(Scripted(parabola(), [[0.0]]), [UserRule(lambda history: len(history["passes"]) == 4)])
     assert (result.reason, state.turn) == (StopReason.RULE, 4)
     result, state = run(Scripted(parabola(), [[0.0]]), [Plateau(1e-3, 5)])

@@ -31,7 +31,6 @@ from fastgd.losses import (
     SquaredError,
     SquaredHinge,
 )
-from fastgd.smoothing import SmoothedEpsilonInsensitive, SmoothedHinge, SmoothedQuantile
 
 # Every loss of the package by its registry: a new one is tested from the day it is written.
 MEMBERS = {name: cls for name, cls in Loss.members().items() if cls.__module__.startswith("fastgd.")}
@@ -144,11 +143,6 @@ HAND = [  # prediction, target: value, derivative, curvature
     (Hinge(), 0.5, -1.0, 1.5, 1.0, 0.0),
     (Hinge(), 1.0, 1.0, 0.0, -1.0, 0.0),
     (Hinge(), 1.5, 1.0, 0.0, 0.0, 0.0),
-    (SmoothedHinge(0.5), 0.8, 1.0, 0.04, -0.4, 2.0),
-    (SmoothedHinge(0.5), 0.0, -1.0, 0.75, 1.0, 0.0),
-    (SmoothedEpsilonInsensitive(0.5, 0.1), 1.3, 1.0, 0.04, 0.4, 2.0),
-    (SmoothedQuantile(0.5, 0.7), 0.9, 1.0, 0.01, -0.2, 2.0),
-    (SmoothedQuantile(0.5, 0.7), 2.0, 1.0, 0.2775, 0.3, 0.0),
     (SquaredHinge(), -1.0, 1.0, 4.0, -4.0, 2.0),
     (SquaredHinge(), 2.0, 1.0, 0.0, 0.0, 0.0),
     (ModifiedHuber(), 0.5, 1.0, 0.25, -1.0, 2.0),

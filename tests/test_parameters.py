@@ -1,12 +1,14 @@
 """What parameters may be, which go together, and what happens to numbers that do not suit the data."""
 
 import copy
+import inspect
 import itertools
 import warnings
 
 import numba
 import numpy as np
 import pytest
+from sklearn.linear_model import SGDClassifier, SGDRegressor
 
 from fastgd import ConvergenceWarning, DivergenceError, GDClassifier, GDRegressor, Momentum, Quantile
 
@@ -104,10 +106,9 @@ def test_classifier(wrong, message):
 
 
 def test_partial_fit_says_what_it_cannot_do():
-    for wrong, message in (({"early_stopping": True}, "early_stopping must be False with partial_fit"),):
-        assert_refused(GDRegressor(**wrong), T, message, fit=("partial_fit",))
-        assert_refused(GDClassifier(**wrong), Y, message, fit=("partial_fit",))
-    assert_refused(GDClassifier(class_weight="balanced"), Y, "balanced' needs all rows", fit=("partial_fit",))
+    for model, y in ((GDRegressor(early_stopping=True), T), (GDClassifier(early_stopping=True), Y)):
+        message = "early_stopping must be False with partial_fit.*give X_val and y_val"
+        assert_refused(model, y, message, fit=("partial_fit",))
 
 
 def test_components_and_strings_are_the_same():
@@ -185,3 +186,76 @@ def test_extreme_units(extreme):
             model.fit(extreme * X, y)
         assert np.isfinite(model.coef_).all()
         assert np.isfinite(model.objective_)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(GDClassifier, SGDClassifier), (GDRegressor, SGDRegressor)])
+def test_every_parameter_of_sgd_is_there(ours, theirs):
+    mine, names = inspect.signature(ours).parameters, inspect.signature(theirs).parameters
+    assert set(names) <= set(mine)
+    assert {name: kind.kind for name, kind in names.items()} == {name: mine[name].kind for name in names}
+    differ = {name for name, one in names.items() if mine[name].default != one.default}
+    assert differ <= {"loss", "tol", "learning_rate", "eta0"}  # eta0 since 1.8
+    for method in ("fit", "partial_fit"):
+        there, here = (inspect.signature(getattr(kind, method)).parameters for kind in (theirs, ours))
+        assert set(there) <= set(here)
+    assert list(inspect.signature(theirs.partial_fit).parameters) == list(here)[: len(there)]
+
+
+VALUES = {
+    "penalty": ["l2", "l1", "elasticnet", None],
+    "alpha": [0.0, 1e-3, 1],
+    "l1_ratio": [0, 0.3, 1.0, None],
+    "fit_intercept": [True, False, np.True_],
+    "max_iter": [1, np.int64(3)],
+    "tol": [None, 0.0, 1e-3],
+    "shuffle": [True, False],
+    "verbose": [0, 2, True],
+    "epsilon": [0.0, 0.5],
+    "random_state": [None, 0, np.random.RandomState(0)],
+    "learning_rate": [
+        "constant",
+        "invscaling",
+        "adaptive",
+    ],  # and "optimal", which makes squares explode, as eta0 of 1 does
+    "eta0": [1e-3, 0.05],
+    "power_t": [0.5, -0.1, 0.0],
+    "early_stopping": [True, False],
+    "validation_fraction": [0.05, 0.5],
+    "n_iter_no_change": [1, 10],
+    "warm_start": [True, False],
+    "average": [True, False, 1, 10],
+}
+OF_A_CLASSIFIER = {
+    "loss": [
+        "hinge", "log_loss", "modified_huber", "squared_hinge", "perceptron", "squared_error", "huber",
+        "epsilon_insensitive", "squared_epsilon_insensitive",
+    ],
+    "class_weight": [None, "balanced", {0: 1.0, 1: 2.0}, {1: 3}],
+    "n_jobs": [None, 1, -1, 2, -2],
+    "learning_rate": ["constant", "optimal", "invscaling", "adaptive"],
+    "eta0": [1e-3, 1],
+}  # fmt: skip
+OF_A_REGRESSOR = {"loss": ["squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive"]}
+
+
+def assert_both_take(ours, theirs, y, values):
+    assert set(values) == set(inspect.signature(theirs).parameters)
+    for name, allowed in values.items():
+        for value in allowed:
+            settings = {"learning_rate": "constant", "max_iter": 3, "eta0": 1e-3, name: value}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                for kind in (ours, theirs):
+                    kind(**copy.deepcopy(settings)).fit(X, y)
+
+
+def test_every_value_of_sgd_is_accepted(capsys):
+    assert_both_take(GDClassifier, SGDClassifier, Y, VALUES | OF_A_CLASSIFIER)
+    assert_both_take(GDRegressor, SGDRegressor, T, VALUES | OF_A_REGRESSOR)
+
+
+@pytest.mark.parametrize("rate", ["pa1", "pa2"])
+def test_passive_aggressive_rates(rate):
+    for model, y in ((GDClassifier(loss="hinge"), Y), (GDRegressor(loss="epsilon_insensitive"), T)):
+        model.set_params(learning_rate=rate, eta0=0.5, max_iter=3, tol=None).fit(X, y)
+        assert model.score(X, y) > 0.5

@@ -10,11 +10,11 @@ from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.builder import make_solver
 from fastgd.costs import curvature_cost, growth_pays, newton_pays
 from fastgd.plan import BATCHES, Settings, make_plan
+from fastgd.solvers.central_path import CentralPath
 from fastgd.solvers.column_span import ColumnSpan
 from fastgd.solvers.growing import Growing
 from fastgd.solvers.lbfgs import LBFGS
 from fastgd.solvers.newton import Newton
-from fastgd.solvers.rounded import Rounded
 from fastgd.solvers.row_span import RowSpan
 from fastgd.solvers.sdca import Sdca
 from fastgd.solvers.working_set import WorkingSet
@@ -40,7 +40,7 @@ def classes(n, d, density=1.0, seed=0):
         ((300, 5000, 0.005), "log_loss", {}, "newton", "full", RowSpan),
         ((6000, 4000, 0.002), "log_loss", {}, "newton", "full", ColumnSpan),
         ((300, 5000, 0.005), "squared_hinge", {}, "sdca", 1, Sdca),
-        ((200, 5), "hinge", {}, "newton", "full", Rounded),
+        ((200, 5), "hinge", {}, "newton", "full", CentralPath),
         ((300, 5000, 0.005), "hinge", {}, "sdca", 1, Sdca),
         ((200, 5), "log_loss", {"penalty": "l1"}, "newton", "full", WorkingSet),
         ((200, 5), ToySoftmax(), {}, "lbfgs", "full", LBFGS),
@@ -150,7 +150,7 @@ def test_a_plan_that_turns_out_wrong_is_changed(monkeypatch, penalty):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"loss": "hinge", "solver": "newton", "penalty": None}, "derivatives"),
+        ({"loss": "perceptron", "solver": "newton"}, "derivatives"),
         ({"loss": "hinge", "solver": "newton", "batch_size": "growing"}, "smooth losses"),
         ({"loss": "hinge", "solver": "lbfgs"}, "derivatives"),
         ({"solver": "lbfgs", "penalty": "l1"}, "an l1 part"),
@@ -162,3 +162,11 @@ def test_what_a_solver_is_not_for_is_refused(given, words):
     X, y = classes(50, 3)
     with pytest.raises(ValueError, match=words):
         GDClassifier(**given).fit(X, y)
+
+
+def test_a_copy_of_x_is_named():
+    X, y = classes(50, 3)
+    for given in (np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2], X.astype(int)):
+        assert "copied once" in str(GDClassifier().fit(given, y).plan_)
+    for given in (X, X.astype(np.float32), X[10:], sp.csr_array(X)):
+        assert "copied" not in str(GDClassifier().fit(given, y[-given.shape[0] :]).plan_)

@@ -112,11 +112,11 @@ def test_several_classes_and_regression(data):
         assert_same(whole, parts)
 
 
-def test_automatic_partial_fit_is_plain_descent_one_row_at_a_time(data):
+def test_automatic_partial_fit_is_adagrad_one_row_at_a_time(data):
     X, labels, _ = data
     model = GDClassifier(random_state=0).partial_fit(X, labels, classes=[0, 1, 2])
-    assert {(plan.solver, plan.batch_size) for plan in model.plan_} == {("gd", 1)}
-    named = GDClassifier(solver="gd", batch_size=1, random_state=0).partial_fit(X, labels, classes=[0, 1, 2])
+    assert {(plan.solver, plan.batch_size) for plan in model.plan_} == {("adagrad", 1)}
+    named = GDClassifier(solver="adagrad", batch_size=1, random_state=0).partial_fit(X, labels, classes=[0, 1, 2])
     assert_same(model, named)
 
 
@@ -130,7 +130,8 @@ def test_partial_fit_after_a_fit_starts_from_its_model(data):
     assert np.abs(model.coef_ - coef).max() < 0.3 * np.abs(coef).max()
     assert model.score(X, y) > score - 0.1
     # What the fit proved no longer holds.
-    assert not {"objective_", "suboptimality_", "converged_", "history_"} & set(vars(model))
+    assert not {"objective_", "suboptimality_", "converged_"} & set(vars(model))
+    assert model.history_["objective"].size == 1
 
 
 def test_zero_weights_move_neither_rows_nor_the_clock(data):

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.batches import row_order, rows_per_update
-from fastgd.blocks import MOST_BLOCKS, chunk_length, count_threads, cut, map_ranges
+from fastgd.blocks import MOST_BLOCKS, chunk_length, cut, map_ranges
 from fastgd.builder import make_solver
 from fastgd.coordinates import Coordinates, CurvatureCoordinates, choose_coordinates, column_scales, typical_curvature
 from fastgd.losses import Huber, LogLoss, Loss, SquaredError
@@ -108,18 +108,6 @@ def test_chunks_fit_the_cache():
         F = Objective("squared_error", X, np.ones(X.shape[0]))
         length = chunk_length(as_rows(X), F.n_features)
         assert 1 <= length <= min(1024, X.shape[0])
-
-
-def test_threads_are_counted_as_joblib_does(monkeypatch):
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(6)), raising=False)
-    assert count_threads(3) == 3
-    assert count_threads(-1) == 6
-    assert count_threads(-2) == 5
-    assert count_threads(-100) == 1
-    assert count_threads(np.int32(2)) == 2
-    for wrong in (0, 1.0, True, "2"):
-        with pytest.raises(ValueError, match="n_jobs must be a positive number of threads"):
-            count_threads(wrong)
 
 
 def test_ranges_cover_every_item_once_and_errors_come_out():
@@ -252,7 +240,7 @@ def test_what_auto_means(settings, loss, expected):
 def test_rows_in_chunks_are_met_one_by_one():
     for loss in ("log_loss", "hinge"):
         plan, _ = make_plan(Settings(), small(loss), streaming=True)
-        assert (plan.solver, plan.batch_size) == ("gd", 1)
+        assert (plan.solver, plan.batch_size) == ("adagrad", 1)
 
 
 def test_the_momentum_parameter_goes_to_rules_that_have_one():

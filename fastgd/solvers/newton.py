@@ -6,11 +6,13 @@ B is the curvature at the point or, while steps from an earlier one still gain e
 (s, y) of the steps since, as in L-BFGS (Nocedal, 1980, with H_0 = B^-1).
 """
 
+import math
+
 import numpy as np
 
 from fastgd.costs import curvature_cost
 from fastgd.factor import EPS, Factor
-from fastgd.gram import sum_of_squares
+from fastgd.gram import quadratic, sum_of_squares
 from fastgd.objective import SUM_OF_SQUARES
 from fastgd.solvers import Solver
 from fastgd.solvers.lbfgs import two_loops
@@ -48,18 +50,36 @@ class Newton(Solver):
         F = objective
         self.matrix_cost = curvature_cost(F)
         self._held = None
+        # Only where a tolerance ends the run: a run of so many turns is to reach rounding.
+        self.foresees = tol > 0.0 and F.loss.self_concordance == 0.0 and F.elastic and F.whole is None
         # Of a sample the other rows are never written: what memory held before must not count as curvature.
         self._curvatures, self._spare = np.zeros(F.n_samples), np.zeros(F.n_samples)
 
     def resume(self, state):
         """Evaluate the point; what was remembered of the curvature holds for the same objective only."""
-        known = state.value
-        floor = state.memory.get("floor", self.objective.loss.curvature_bound)
+        known, memory = state.value, state.memory
+        if self.foresees and "handed" not in memory and (known is None or "foreseen" in memory):
+            self._resume_quadratic(state)
+            return
+        floor = memory.get("floor", self.objective.loss.curvature_bound)
         state.value, state.gradient = self.objective.smooth_and_gradient(state.point, self._curvatures, floor)
         if known is None or known != state.value:
             handed = state.memory.get("handed", {})
             state.forget()
             state.memory.update(pairs=[], floor=floor, **handed)
+
+    def _resume_quadratic(self, state):
+        """What every point's value follows from: value, gradient and curvature at one."""
+        F, memory, foreseen = self.objective, state.memory, state.memory.get("foreseen")
+        value, gradient, matrix = quadratic(F, state.point if foreseen is None else memory["anchor"])
+        if value == foreseen:
+            return
+        if foreseen is not None:
+            value, gradient, matrix = quadratic(F, state.point)
+        state.value, state.gradient = value, gradient
+        state.forget()
+        state.memory.update(pairs=[], floor=0.0, factor=Factor(matrix), anchor=state.point, steps=0)
+        state.memory.update(curved=None, exact=True)
 
     def turn(self, state):
         """One step, for one pass; one more where the curvature is taken anew, and for each halving."""
@@ -69,8 +89,8 @@ class Newton(Solver):
         step = two_loops(memory["pairs"], g, memory["factor"].solve)
         slope = float(g @ step)
         total = state.value + F.rest_value(state.point)
-        slack = 4.0 * EPS * abs(total) * np.sqrt(step.size + 10.0)
-        if not slope < 0.0 or not np.isfinite(slope):
+        slack = 4.0 * EPS * abs(total) * math.sqrt(step.size + 10.0)
+        if not slope < 0.0 or not math.isfinite(slope):
             step, slope = -g, -float(g @ g)
         memory["floor"] = F.loss.curvature_bound if -slope > 2.0 * FAR * total else 0.0
         rate, found = self._search(state, step, slope, total, slack)
@@ -103,13 +123,13 @@ class Newton(Solver):
             return False
         total = abs(state.value + self.objective.rest_value(state.point))
         target = max(self.tol, 4.0 * EPS) * total + 1e-300
-        ahead = np.log(max(memory["factor"].norm_of(state.gradient) ** 2 / target, 1.0))
+        ahead = math.log(max(memory["factor"].norm_of(state.gradient) ** 2 / target, 1.0))
         # Close enough, as far as the old matrix can tell: steps from it may still bring the proof.
         risked = CHORD * self.matrix_cost if ahead > 0.0 else self.matrix_cost
         gain = memory.get("gain", 0.0)
-        if gain <= 0.0 or (memory["steps"] >= risked and self._bent(memory["curved"])):
+        if gain <= 0.0 or ahead / gain > 1.0 + self.matrix_cost + NEW_STEPS:
             return True
-        return ahead / gain > 1.0 + self.matrix_cost + NEW_STEPS
+        return memory["steps"] >= risked and self._bent(memory["curved"])
 
     def _bent(self, before):
         """Whether some row's curvature is another than where the matrix was taken, by more than a factor of `BENT`.
@@ -153,6 +173,11 @@ class Newton(Solver):
     def _search(self, state, step, slope, total, slack):
         """(rate, (point, value, gradient)) with F low enough, or None where no rate is."""
         F, rate = self.objective, 1.0
+        if self.foresees and state.memory["anchor"] is state.point:
+            found = self._foreseen(state, step, slope)
+            if found is not None:
+                return rate, found
+        state.memory.pop("foreseen", None)
         while rate > LEAST_RATE:
             point = state.point + rate * step
             with np.errstate(all="ignore"):
@@ -169,10 +194,27 @@ class Newton(Solver):
             rate = float(np.clip(lowest, 0.1 * rate, 0.5 * rate))
         return rate, None
 
+    def _foreseen(self, state, step, slope):
+        """(point, value, gradient) after a whole step by the parabola that F is, or None where rounding would show.
+
+        With u the rounding of a sum over n rows, each entry of the gradient is wrong by at most
+        u sqrt(H_jj) (sqrt(2 F) + sum_k sqrt(H_kk) |s_k|), by Cauchy and Schwarz.
+        """
+        factor, before = state.memory["factor"], state.value
+        value = before + slope + 0.5 * factor.norm(step) ** 2 if factor.full else 0.0
+        if not value > 1e-3 * before:
+            return None
+        size = np.sqrt(2.0 * before) + float(factor.scale @ np.abs(step))
+        wrong = 2.0 * EPS * self.objective.n_samples * np.sqrt(step.size) * size * factor.inverse_norm()
+        if 0.5 * wrong**2 > EPS * value:
+            return None
+        state.memory["foreseen"] = before
+        return state.point + step, value, state.gradient + factor.product(step)
+
     def _remember(self, memory, rate, s, y, decrement):
         """The pair of a step, and how much of the decrement it took."""
-        if memory["anchor"] is not None and float(s @ y) > 1e-10 * np.sqrt(float(s @ s) * float(y @ y)):
+        if memory["anchor"] is not None and float(s @ y) > 1e-10 * math.sqrt(float(s @ s) * float(y @ y)):
             memory["pairs"] = [*memory["pairs"], (s, y)][-MOST_PAIRS:]
         memory["steps"] += 1
         before, memory["decrement"] = memory.get("decrement"), decrement
-        memory["gain"] = float(np.log(before / decrement)) if rate == 1.0 and before and decrement > 0.0 else 0.0
+        memory["gain"] = math.log(before / decrement) if rate == 1.0 and before and decrement > 0.0 else 0.0

@@ -1,0 +1,103 @@
+"""Data by name: scikit-learn's data sets, those of the data folder, and the user's files."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+
+FOLDER = Path(os.environ.get("FASTGD_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+def load(data, target=None, **options):
+    """X and y of `sklearn:NAME`, of a name in the data folder (with options), or of a file.
+
+    Files are .npz (y, and X or the parts of a CSR matrix), .csv, .parquet (both with the name of the target column;
+    text becomes a column of 0 and 1 for each value), and svmlight for all other names.
+    """
+    if data.startswith("sklearn:"):
+        return _of_sklearn(data.removeprefix("sklearn:"))
+    if Path(data).is_file():
+        return _from_file(Path(data), target)
+    loader = folder_loader()
+    if loader is None:
+        raise SystemExit(f"no file {data!r}, and no load.py in the data folder (set FASTGD_DATA, or use sklearn:NAME)")
+    try:
+        return loader(data, **options)[:2]
+    except KeyError as error:
+        raise SystemExit(str(error.args[0])) from error
+
+
+def folder_loader():
+    """The function `load` of the data folder's load.py, or None where there is none."""
+    if not (FOLDER / "load.py").is_file():
+        return None
+    spec = importlib.util.spec_from_file_location("data_folder", FOLDER / "load.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.load
+
+
+def scaled(X):
+    """X with each column divided by its greatest magnitude."""
+    largest = abs(X).max(axis=0)
+    largest = largest.toarray().ravel() if sp.issparse(X) else largest
+    largest = np.where(largest > 0.0, largest, 1.0)
+    if not sp.issparse(X):
+        return X / largest
+    return sp.csr_array((X.data / largest[X.indices], X.indices, X.indptr), shape=X.shape)
+
+
+def signs(y):
+    """-1 and 1: two classes as they are, more as the most frequent (of several, the last) against the rest."""
+    labels, counts = np.unique(y, return_counts=True)
+    chosen = labels[1] if labels.size == 2 else labels[counts == counts.max()][-1]
+    return np.where(y == chosen, 1.0, -1.0)
+
+
+def _of_sklearn(name):
+    import sklearn.datasets
+
+    loader = getattr(sklearn.datasets, f"load_{name}", None)
+    if loader is None:
+        raise SystemExit(f"scikit-learn has no load_{name}; try sklearn:breast_cancer")
+    X, y = loader(return_X_y=True)
+    if np.ndim(y) != 1:
+        raise SystemExit(f"sklearn:{name} has several targets; take one with a single one")
+    return X, y
+
+
+def _from_file(path, target):
+    if {".csv", ".parquet"} & set(path.suffixes):
+        return _from_table(path, target)
+    if path.suffix != ".npz":
+        from sklearn.datasets import load_svmlight_file
+
+        return load_svmlight_file(str(path))
+    with np.load(path) as arrays:
+        if "y" not in arrays or ("X" not in arrays and "indptr" not in arrays):
+            raise SystemExit(f"{path} must hold y, and X or CSR's data, indices, indptr and shape; it has {[*arrays]}")
+        if "X" in arrays:
+            return arrays["X"], arrays["y"]
+        parts = arrays["data"], arrays["indices"], arrays["indptr"]
+        return sp.csr_array(parts, shape=tuple(arrays["shape"])), arrays["y"]
+
+
+def _from_table(path, target):
+    """Columns of a .csv (also compressed) or .parquet file; both are optional imports."""
+    try:
+        import pandas
+
+        table = pandas.read_csv(path) if ".csv" in path.suffixes else pandas.read_parquet(path)
+    except ImportError as error:
+        raise SystemExit(f"reading {path.name} takes pandas, and pyarrow for Parquet: pip install pandas pyarrow "
+                         f"({str(error).splitlines()[0]})") from error  # fmt: skip
+    if target not in table.columns:
+        raise SystemExit(f"--target must name the column to predict, got {target!r}; {path.name} has the columns "
+                         f"{', '.join(map(str, table.columns))}")  # fmt: skip
+    empty = [str(name) for name in table.columns[table.isna().any()]]
+    if empty:
+        raise SystemExit(f"{path.name} has missing values in {', '.join(empty)}: fill them or drop the rows first")
+    X = pandas.get_dummies(table.drop(columns=target))
+    return X.to_numpy(dtype=np.float64), table[target].to_numpy()

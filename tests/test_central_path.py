@@ -1,0 +1,196 @@
+"""Newton steps on the central path: pieces against losses, steps against the whole linear system, bounds against F."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse as sp
+
+from fastgd import GDClassifier, GDRegressor, Objective
+from fastgd.losses import EpsilonInsensitive, Hinge, Loss, Quantile, SquaredError
+from fastgd.pieces import known, pieces
+from fastgd.row_system import RowSystem, row_products
+from fastgd.solvers.central_path import CentralPath
+from reference import members, sparse_problem, with_jit
+
+KNOWN = [loss for loss in members(Loss) if known(loss)]
+CORNERED = [Hinge(), EpsilonInsensitive(0.2), Quantile(0.7)]
+LOSSES = pytest.mark.parametrize("loss", with_jit(CORNERED, KNOWN), ids=lambda loss: loss.name)
+PENALTIES = pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+
+
+def problem(loss, n=60, d=5, **given):
+    X, y, weights, offsets = sparse_problem(loss, n=n, d=d)
+    return Objective(loss, X, y, **{"alpha": 0.02, "sample_weight": weights, "offset": offsets, **given})
+
+
+def run(F, most=60, tol=1e-9):
+    solver = CentralPath(F)
+    state = solver.start(F.start())
+    solver.resume(state)
+    for _ in range(most):
+        solver.turn(state)
+        if solver.nearly_done(state, tol) or solver.finished(state):
+            break
+    return solver, state
+
+
+def value(F, v):
+    return F.loss_and_gradient(v)[0] + F.penalty_value(v)
+
+
+@pytest.mark.parametrize("loss", KNOWN, ids=lambda loss: loss.name)
+def test_pieces_are_the_loss(loss):
+    for target in (-1.0, 1.0):
+        predictions = np.linspace(-4.0, 4.0, 81)
+        made = pieces(loss, np.full(81, target))
+        u = made.center + made.sign * predictions
+        expected = [loss.value(prediction, target) for prediction in predictions]
+        np.testing.assert_allclose(made.value(u), expected, atol=1e-14)
+        s = made.dual(u)
+        assert ((s >= made.low) & (s <= made.high)).all()
+        if loss.smooth:
+            slopes = [loss.derivative(prediction, target) for prediction in predictions]
+            np.testing.assert_allclose((made.sign * s).sum(axis=0), slopes, atol=1e-14)
+
+
+@LOSSES
+@PENALTIES
+def test_a_step_solves_the_whole_linear_system(loss, penalty):
+    """All equations at once, the twin of eliminating what belongs to one row."""
+    F = problem(loss, n=20, penalty=penalty)
+    solver, state = run(F, most=2)
+    box, net, memory, mu = solver.box, solver.net, state.memory, 0.07
+    box.look(solver._u(memory["images"], state), memory["duals"])
+    if net is not None:
+        net.look(state.point[:5], memory["net"])
+    step, moved, duals, net_step = solver._step(state, solver._factor(memory), mu, None)
+    X = np.column_stack([F.rows.values[solver.active], np.ones(solver.active.size)])
+    np.testing.assert_allclose(moved, X[:, :5] @ step[:5], atol=1e-9)
+    gradient = X.T @ (solver.weights * (solver.pieces.sign * (memory["duals"][0] + duals[0])).sum(axis=0))
+    gradient[:5] += F.l2 * (state.point + step)[:5]
+    boxes = [(box, memory["duals"], duals, box.u + solver.pieces.sign * (X @ step))]
+    if net is not None:
+        gradient[:5] += memory["net"][0] + net_step[0]
+        boxes.append((net, memory["net"], net_step, net.u + step[:5]))
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-9)
+    for one, (s, a, b), (ds, da, db), u in boxes:
+        np.testing.assert_allclose(u - one.bend * (s + ds) + a + da - b - db, 0.0, atol=1e-8)
+        if np.isfinite(one.low):
+            np.testing.assert_allclose(a * (s - one.low) + a * ds + (s - one.low) * da, mu, atol=1e-9)
+        if np.isfinite(one.high):
+            np.testing.assert_allclose(b * (one.high - s) - b * ds + (one.high - s) * db, mu, atol=1e-9)
+
+
+@LOSSES
+@PENALTIES
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_what_the_dual_variables_prove_holds_everywhere(loss, penalty, fit_intercept):
+    F = problem(loss, penalty=penalty, fit_intercept=fit_intercept)
+    solver, rng = CentralPath(F), np.random.default_rng(0)
+    optimum = value(F, solver.answer(run(F)[1]))
+    low, high = max(solver.pieces.low, -3.0), min(solver.pieces.high, 3.0)
+    for _ in range(30):
+        bound = solver._dual_value(rng.uniform(low, high, solver.center.shape))
+        assert bound <= optimum * (1.0 + 1e-8)
+
+
+@LOSSES
+@PENALTIES
+def test_the_end_is_proved(loss, penalty):
+    F = problem(loss, penalty=penalty)
+    solver, state = run(F)
+    found = value(F, solver.answer(state))
+    assert 0.0 <= found - solver.lower_bound(state) <= 2e-8 * found
+    assert state.turn <= 40
+    if F.l1 > 0.0:
+        assert (solver.answer(state)[:5] == 0.0).any()  # one column is empty
+
+
+def test_quantiles_without_a_penalty_are_a_linear_program():
+    X, y, _, _ = sparse_problem(Quantile(), n=40, d=3)
+    F = Objective(Quantile(0.3), X, y)
+    n, ones = 40, np.ones(40)
+    program = scipy.optimize.linprog(
+        np.r_[np.zeros(4), 0.3 * ones / n, 0.7 * ones / n],
+        A_eq=np.column_stack([X, ones, np.eye(n), -np.eye(n)]), b_eq=y,
+        bounds=[(None, None)] * 4 + [(0.0, None)] * (2 * n),
+    )  # fmt: skip
+    assert value(F, run(F, most=40)[1].point) == pytest.approx(program.fun, rel=1e-9)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_system_by_way_of_the_rows_is_the_one_of_the_columns(fit_intercept):
+    rng = np.random.default_rng(0)
+    X, metric, curvatures = rng.standard_normal((7, 12)), rng.uniform(0.5, 2.0, 12), rng.uniform(0.1, 3.0, 7)
+    wide = np.column_stack([X, np.ones(7)]) if fit_intercept else X
+    matrix = wide.T @ (curvatures[:, None] * wide) + np.diag(np.r_[metric, [0.0] * fit_intercept])
+    gradient = rng.standard_normal(len(matrix))
+    for stored in (X, sp.csr_array(X)):
+        system = RowSystem(stored, row_products(stored, metric), metric, curvatures, fit_intercept)
+        np.testing.assert_allclose(system.solve(gradient), np.linalg.solve(matrix, gradient), rtol=1e-10)
+
+
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
+def test_more_columns_than_rows(penalty):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 80))
+    y = np.where(X[:, 0] + rng.standard_normal(30) > 0.0, 1.0, -1.0)
+    F = Objective("hinge", X, y, alpha=1e-3, penalty=penalty)
+    solver, state = run(F)
+    assert solver.by_rows
+    assert state.memory["gap"] <= 1e-8 * state.memory["total"]
+    solver.by_rows = False
+    state = solver.start(F.start())
+    solver.resume(state)
+    for _ in range(25):
+        solver.turn(state)
+    assert state.memory["total"] == pytest.approx(value(F, solver.answer(state)), rel=1e-7)
+
+
+def test_dense_and_csr_and_weights_and_repeats_agree():
+    rng = np.random.default_rng(0)
+    X, y, times = rng.standard_normal((50, 4)), rng.choice([-1.0, 1.0], 50), np.arange(50) % 3
+    kw = {"alpha": 1e-2, "tol": 1e-8}
+    weighted = GDClassifier("hinge", **kw).fit(X, y, times)
+    repeated = GDClassifier("hinge", **kw).fit(np.repeat(X, times, axis=0), np.repeat(y, times))
+    np.testing.assert_allclose(weighted.coef_, repeated.coef_, atol=1e-6)
+    sparse = GDClassifier("hinge", **kw).fit(sp.csr_array(X), y, times)
+    np.testing.assert_allclose(sparse.coef_, weighted.coef_, atol=1e-9)
+
+
+def test_turns_in_two_parts_are_the_same_turns():
+    F = problem(Hinge(), penalty="elasticnet")
+    points = []
+    for parts in ((9,), (4, 5)):
+        state = CentralPath(F).start(F.start())
+        for turns in parts:
+            solver = CentralPath(F)
+            solver.resume(state)
+            for _ in range(turns):
+                solver.turn(state)
+        points.append(state.point)
+    np.testing.assert_array_equal(*points)
+
+
+@pytest.mark.parametrize("loss", CORNERED, ids=lambda loss: loss.name)
+def test_defaults_prove_their_answer_and_agree_with_dual_ascent(loss):
+    X, y, weights, offsets = sparse_problem(loss, n=60, d=5)
+    kind = GDClassifier if loss.classification else GDRegressor
+    given = {"alpha": 0.05, "tol": 1e-6, "random_state": 0}
+    found = kind(loss, **given).fit(X, y, weights, offset=offsets)
+    assert found.plan_.solver == "newton"
+    assert found.bound_kind_ == "proof"
+    assert found.suboptimality_ <= 1e-6
+    other = kind(loss, solver="sdca", max_iter=5000, **given).fit(X, y, weights, offset=offsets)
+    assert found.objective_ == pytest.approx(other.objective_, rel=3e-6)
+
+
+def test_a_newton_run_that_does_not_arrive_goes_on_along_the_central_path():
+    """Fewer rows than columns and next to no penalty: which rows are on the bend changes with every step."""
+    rng = np.random.default_rng(0)
+    X = np.repeat(rng.standard_normal((50, 40)), 5, axis=1) + 0.1 * rng.standard_normal((50, 200))
+    y = rng.standard_normal(50) * 100.0
+    model = GDRegressor(penalty="l1", alpha=1e-4).fit(X, y)
+    assert model.suboptimality_ <= 1e-4
+    assert model.n_iter_ < 150
+    assert known(SquaredError())

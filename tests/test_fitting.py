@@ -1,0 +1,86 @@
+"""From data to results: plans that are changed share turns, time and updates."""
+
+import re
+import time
+
+import numpy as np
+import pytest
+
+from fastgd import GDClassifier, fitting
+from fastgd.certificate import NO_BOUND
+from fastgd.descent import Result
+from fastgd.fitting import Task
+from fastgd.objective import Objective
+from fastgd.plan import Settings
+from fastgd.solvers import State
+from fastgd.solvers.newton import Newton
+from fastgd.stopping import History, StopReason
+
+
+def classes(n, d):
+    """A logistic problem with noise."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d))
+    return X, np.where(X @ rng.standard_normal(d) + rng.standard_normal(n) > 0, 1, -1)
+
+
+@pytest.fixture
+def stuck(monkeypatch):
+    """Newton's method makes one step, and then waits for 20 ms and has nothing left to do."""
+    turn = Newton.turn
+
+    def stuck(self, state):
+        if state.turn == 0:
+            turn(self, state)
+        else:
+            time.sleep(0.02)
+            state.turn += 1
+            state.memory["exhausted"] = True
+
+    monkeypatch.setattr(Newton, "turn", stuck)
+
+
+def test_updates_of_all_plans_count(stuck):
+    X, y = classes(300, 6)
+    model = GDClassifier(alpha=1e-2, tol=1e-6).fit(X, y)
+    assert model.plan_.solver == "lbfgs"
+    turns = int(re.search(r"after (\d+) turns newton", str(model.plan_)).group(1))
+    steps_of_newton, steps_of_lbfgs = 1, model.n_iter_ - turns
+    assert model.t_ == 1 + steps_of_newton + steps_of_lbfgs
+    assert steps_of_lbfgs > 1
+
+
+def test_a_changed_plan_has_the_time_that_is_left(stuck, monkeypatch):
+    given, limit = [], fitting.TimeLimit
+
+    def noted(seconds):
+        given.append(seconds)
+        return limit(seconds)
+
+    monkeypatch.setattr(fitting, "TimeLimit", noted)
+    X, y = classes(300, 6)
+    model = GDClassifier(alpha=1e-2, tol=1e-6, max_time=100.0).fit(X, y)
+    assert model.converged_
+    assert given[0] == 100.0
+    assert 90.0 < given[1] <= 100.0 - 0.02
+
+
+@pytest.mark.parametrize(("max_time", "reason"), [(0.01, StopReason.TIME), (None, StopReason.MAX_ITER)])
+def test_no_plan_is_begun_when_the_time_is_up(max_time, reason):
+    F = Objective("log_loss", np.eye(2), [1.0, -1.0], alpha=0.1)
+    task = Task(F.loss, F.penalty, F.rows, Settings(), 0.1, True, max_iter=5, max_time=max_time)
+    asked = []
+
+    def go(plan, rule, start, state, max_iter, max_time):
+        asked.append((plan.solver, max_iter, max_time))
+        time.sleep(0.02)
+        history = History()
+        history.append(passes=1.0, seconds=0.02, turn=3, objective=1.0, batch=2)
+        ending = StopReason.PLATEAU if len(asked) == 1 else StopReason.MAX_ITER
+        state = State(F.start(), 2, turn=3, updates=3)
+        return Result(F.start(), 1.0, NO_BOUND, np.inf, ending, history, state)
+
+    _, result, updates = fitting._by_plans(task, F, go, None, None)
+    assert result.reason is reason
+    assert updates == 3 * len(asked)
+    assert asked == [("newton", 5, 0.01)] if max_time else [("newton", 5, None), ("lbfgs", 2, None)]

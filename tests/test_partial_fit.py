@@ -1,0 +1,214 @@
+"""Rows that come in chunks: balanced classes, validation rows, mini-batches, wide indices, history."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.linear_model import SGDClassifier
+
+from fastgd import GDClassifier, GDRegressor, StopReason
+
+RNG = np.random.default_rng(0)
+N, D = 300, 4
+X = RNG.standard_normal((N, D))
+SCORE = X @ [2.0, -1.0, 0.5, 0.0] + 0.5 * RNG.standard_normal(N)
+Y = (SCORE > 0).astype(int)
+Y3 = np.digitize(SCORE, [-1.0, 1.0])
+PLAIN = {"solver": "gd", "batch_size": 1, "learning_rate": "constant", "eta0": 0.01, "random_state": 0}
+
+
+def chunks(y, size=50, start=0):
+    return [(X[i : i + size], y[i : i + size]) for i in range(start, N, size)]
+
+
+def streamed(model, y, **first):
+    for one in chunks(y):
+        model.partial_fit(*one, **first)
+    return model
+
+
+@pytest.mark.parametrize("weights", [None, RNG.uniform(0.5, 2.0, N)], ids=["plain", "weighted"])
+def test_balanced_is_what_running_class_counts_say(weights):
+    y = np.where(SCORE > 1.5, "rare", "often")
+    model, by_hand, seen = GDClassifier(class_weight="balanced", **PLAIN), GDClassifier(**PLAIN), np.zeros(2)
+    for i in range(0, N, 50):
+        here = slice(i, i + 50)
+        own = np.ones(50) if weights is None else weights[here]
+        model.partial_fit(X[here], y[here], ["often", "rare"], None if weights is None else own)
+        rare = y[here] == "rare"
+        seen += [own[~rare].sum(), own[rare].sum()]
+        by_hand.partial_fit(X[here], y[here], ["often", "rare"], own * np.where(rare, *(seen.sum() / 2 / seen)[::-1]))
+        np.testing.assert_allclose(model.class_count_, seen, rtol=1e-12)
+    np.testing.assert_allclose(model.coef_, by_hand.coef_, rtol=1e-9)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).class_count_, model.class_count_)
+    unbalanced = streamed(GDClassifier(**PLAIN), y, classes=["often", "rare"])
+    assert np.mean(model.predict(X) == "rare") > np.mean(unbalanced.predict(X) == "rare")
+
+
+def test_balanced_counts_classes_in_chunks_of_one_class_and_several_classes():
+    order = np.argsort(Y3, kind="stable")
+    model = GDClassifier(class_weight="balanced", random_state=0)
+    for _ in range(3):
+        for part in np.array_split(order, 6):
+            model.partial_fit(X[part], Y3[part], classes=[0, 1, 2])
+    np.testing.assert_array_equal(model.class_count_, 3 * np.bincount(Y3))
+    assert np.isfinite(model.coef_).all()
+    model.fit(X, Y3)
+    assert not hasattr(model, "class_count_")
+    assert model.score(X, Y3) > 0.7
+
+
+def test_weights_count_between_chunks_too():
+    # As in SGDClassifier, but divided by the mean of all weights so far.
+    ours = GDClassifier(shuffle=False, loss="hinge", **PLAIN)
+    theirs = SGDClassifier(shuffle=False, learning_rate="constant", eta0=0.01)
+    total = 0.0
+    for k, (x, y) in enumerate(chunks(Y), start=1):
+        total += k
+        ours.partial_fit(x, y, [0, 1], np.full(50, float(k)))
+        theirs.partial_fit(x, y, [0, 1], np.full(50, k / (total / k)))
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-9)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-9)
+
+
+def test_validation_rows():
+    train, val = chunks(Y, start=100), {"X_val": X[:100], "y_val": Y[:100]}
+    model, alone = GDClassifier(tol=1e-3, n_iter_no_change=4, **PLAIN), GDClassifier(**PLAIN)
+    best = []
+    for call in range(100):
+        x, y = train[call % len(train)]
+        model.partial_fit(x, y, classes=[0, 1], **val)
+        alone.partial_fit(x, y, classes=[0, 1])
+        best.append((alone.score(X[:100], Y[:100]), alone.coef_))
+        # The next call goes on from the latest model, the best one predicts.
+        first = max(best, key=lambda pair: pair[0])
+        assert model.best_validation_score_ == first[0] == model.score(X[:100], Y[:100])
+        np.testing.assert_array_equal(model.coef_, first[1])
+        if model.stop_reason_ is not None:
+            break
+    scores = model.history_["score"]
+    assert model.stop_reason_ is StopReason.VALIDATION
+    np.testing.assert_array_equal(scores, [score for score, _ in best])
+    assert scores[-4:].max() <= scores[:-4].max() + 1e-3
+    assert all(scores[k - 4 : k].max() > scores[: k - 4].max() + 1e-3 for k in range(5, scores.size))
+    again = pickle.loads(pickle.dumps(model)).partial_fit(*train[0], **val)
+    assert again.history_["score"].size == scores.size + 1
+    model.partial_fit(*train[0])
+    assert not hasattr(model, "stop_reason_")
+    assert np.isnan(model.history_["score"][-1])
+
+
+def test_validation_rows_of_a_regressor_and_what_is_refused():
+    model = GDRegressor()
+    for x, y in chunks(SCORE, start=100):
+        model.partial_fit(x, y, X_val=X[:100], y_val=SCORE[:100], sample_weight_val=np.ones(100))
+    assert model.best_validation_score_ > 0.8
+    assert (model.coef_.shape, model.intercept_.shape) == ((D,), (1,))
+    before = dict(vars(model))
+    for wrong, message in [
+        ({"X_val": X}, "must be given together"),
+        ({"sample_weight_val": [1.0]}, "needs X_val and y_val"),
+        ({"X_val": X[:, :2], "y_val": SCORE}, "X_val has 2 features, X has 4"),
+        ({"X_val": X * np.nan, "y_val": SCORE}, "NaN"),
+        ({"X_val": X, "y_val": SCORE, "sample_weight_val": -np.ones(N)}, "must not be negative"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            model.partial_fit(X, SCORE, **wrong)
+        assert vars(model) == before
+    with pytest.raises(ValueError, match="not among the classes"):
+        GDClassifier().partial_fit(X, Y, classes=[0, 1], X_val=X, y_val=Y + 1)
+
+
+@pytest.mark.parametrize("solver", ["gd", "momentum", "adam"])
+@pytest.mark.parametrize("rate", ["auto", "constant"])
+def test_mini_batches(solver, rate):
+    parameters = {
+        "solver": solver,
+        "batch_size": 16,
+        "learning_rate": rate,
+        "random_state": 0,
+        "max_iter": 1,
+        "tol": None,
+    }
+    model = streamed(GDClassifier(**parameters), Y, classes=[0, 1])
+    assert model.t_ == 1 + 6 * 4  # the last batch of a chunk of 50 has two rows
+    assert (model.n_iter_, model.plan_.batch_size) == (6, 16)
+    assert model.score(X, Y) > 0.8
+    if rate == "constant":
+        once = GDClassifier(**parameters).partial_fit(X, Y, classes=[0, 1])
+        np.testing.assert_array_equal(once.coef_, GDClassifier(**parameters).fit(X, Y).coef_)
+
+
+@pytest.mark.parametrize("make", [sp.csr_array, sp.csr_matrix, sp.csc_array])
+def test_sparse_chunks_with_wide_indices_are_dense_ones(make):
+    thin = np.where(np.abs(X) > 0.5, X, 0.0)
+    models = [GDClassifier(**PLAIN), GDClassifier(**PLAIN), GDClassifier(class_weight="balanced", **PLAIN)]
+    for i in range(0, N, 50):
+        wide = make(thin[i : i + 50])
+        wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+        assert wide.indices.dtype == np.int64
+        models[0].partial_fit(wide, Y[i : i + 50], classes=[0, 1])
+        models[1].partial_fit(thin[i : i + 50], Y[i : i + 50], classes=[0, 1])
+        models[2].partial_fit(wide, Y[i : i + 50], classes=[0, 1])
+    np.testing.assert_allclose(models[0].coef_, models[1].coef_, rtol=1e-12)
+    np.testing.assert_allclose(models[0].predict_proba(wide), models[1].predict_proba(thin[-50:]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("y", [Y, Y3, SCORE], ids=["two", "three", "numbers"])
+def test_history(y):
+    model = GDRegressor(**PLAIN) if y is SCORE else GDClassifier(**PLAIN)
+    first = {} if y is SCORE else {"classes": np.unique(y)}
+    copies = []
+    for call, one in enumerate(chunks(y), start=1):
+        model.partial_fit(*one, **first)
+        history = model.history_
+        assert {key: column.size for key, column in history.items()} == dict.fromkeys(history, call)
+        # F of the chunk, seen from outside: a fit that does not move.
+        still = type(model)(
+            loss=model.loss, max_iter=1, tol=None, solver="gd", batch_size=1, learning_rate="constant", eta0=1e-300
+        )
+        here = one
+        if y is not SCORE and np.unique(one[1]).size == np.unique(y).size:
+            still.fit(*here, coef_init=model.coef_, intercept_init=model.intercept_)
+            np.testing.assert_allclose(history["objective"][-1], still.objective_, rtol=1e-9)
+        copies.append(pickle.loads(pickle.dumps(model)))
+    assert list(history) == ["passes", "seconds", "objective", "bound", "rate", "batch", "score"]
+    np.testing.assert_array_equal(history["passes"], np.arange(1, 7))
+    assert (np.diff(history["seconds"]) > 0).all()
+    assert history["objective"][-1] < history["objective"][0]
+    assert (history["batch"] == 1).all()
+    np.testing.assert_array_equal(history["rate"], np.full(6, 0.01))
+    earlier = copies[2]
+    assert earlier.history_["objective"].size == 3
+    for one in chunks(y)[3:]:
+        earlier.partial_fit(*one)
+    np.testing.assert_array_equal(earlier.coef_, model.coef_)
+    np.testing.assert_array_equal(earlier.history_["objective"], history["objective"])
+
+
+def test_histories_of_copies_go_their_own_ways():
+    import copy
+
+    model = streamed(GDRegressor(**PLAIN), SCORE)
+    other = copy.copy(model)
+    model.partial_fit(X[:50], SCORE[:50])
+    other.partial_fit(X[50:60], -SCORE[50:60])
+    a, b = (one.history_["objective"] for one in (model, other))
+    assert a.size == b.size == 7
+    np.testing.assert_array_equal(a[:6], b[:6])
+    assert a[6] != b[6]
+    for _ in range(40):
+        model.partial_fit(X[:50], SCORE[:50])
+    np.testing.assert_array_equal(model.history_["objective"][:7], a)
+
+
+def test_unseen_labels_and_zero_weights():
+    model = GDClassifier(**PLAIN).partial_fit(X, Y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"not among the classes \[0 1\]: \[7\]; pass all in classes"):
+        model.partial_fit(X[:2], [0, 7])
+    with pytest.raises(ValueError, match="zero for every row"):
+        model.partial_fit(X[:2], [0, 1], sample_weight=[0.0, 0.0])
+    assert model.t_ == 1 + N
+    model.partial_fit(X[:4], Y[:4], sample_weight=[0.0, 1.0, 0.0, 1.0])
+    assert model.t_ == 1 + N + 2

@@ -1,0 +1,399 @@
+"""Paths of alphas and the searches along them: the same as fitting and scoring one by one."""
+
+import copy
+import pickle
+import threading
+
+import numba
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import sklearn
+from sklearn.base import clone
+from sklearn.metrics import get_scorer, make_scorer, max_error
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit, StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fastgd import (
+    L1,
+    ConvergenceWarning,
+    GDClassifier,
+    GDClassifierCV,
+    GDRegressor,
+    GDRegressorCV,
+    LogLoss,
+)
+from fastgd.cross_validation import choose
+from fastgd.path import alpha_grid, fit_path
+
+SMALL = [GDClassifierCV(alphas=2, cv=2), GDRegressorCV(alphas=[1.0, 0.1], cv=2)]
+
+
+@parametrize_with_checks(SMALL)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+def table(n=90, d=6, seed=0, classes=2):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d)) * np.logspace(0, 1, d)
+    z = X @ rng.standard_normal(d) / 5.0 + rng.standard_normal(n)
+    return X, (z if classes == 0 else np.digitize(z, np.quantile(z, np.arange(1, classes) / classes)))
+
+
+CASES = [
+    (GDClassifier(), 2),
+    (GDClassifier(), 3),
+    (GDClassifier(penalty="elasticnet", l1_ratio=0.5), 2),
+    (GDRegressor(loss="huber", epsilon=1.0), 0),
+]
+WIDE = [
+    (GDClassifier(loss="squared_hinge"), 2),
+    (GDClassifier(loss="hinge"), 2),
+    (GDClassifier(fit_intercept=False), 2),
+    (GDClassifier(solver="lbfgs"), 2),
+    (GDRegressor(), 0),
+    (GDRegressor(penalty="l1"), 0),
+]
+
+
+@pytest.mark.parametrize(("estimator", "classes"), CASES + WIDE * bool(numba.config.DISABLE_JIT))
+def test_a_path_equals_independent_cold_fits(estimator, classes):
+    X, y = table(classes=classes)
+    tol = 1e-3 if estimator.loss == "hinge" else 1e-6
+    estimator = clone(estimator).set_params(tol=tol, random_state=0)
+    alphas = alpha_grid(estimator, X, y, 6)
+    for alpha, model in zip(alphas, fit_path(estimator, X, y, alphas), strict=True):
+        cold = clone(estimator).set_params(alpha=alpha).fit(X, y)
+        assert model.alpha == alpha
+        assert model.converged_
+        assert model.suboptimality_ <= tol
+        np.testing.assert_allclose(model.objective_, cold.objective_, rtol=2.0 * tol)
+        scale = np.abs(cold.coef_).max() + 1e-3
+        np.testing.assert_allclose(model.coef_, cold.coef_, atol=20.0 * np.sqrt(tol) * scale)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", *["squared_hinge"] * bool(numba.config.DISABLE_JIT)])
+def test_what_a_path_tells_is_no_less_than_the_truth(loss):
+    X, y = table(n=150, d=8)
+    for tol in (1e-2, 1e-4):
+        estimator = GDClassifier(loss, tol=tol)
+        for model in fit_path(estimator, X, y, alpha_grid(estimator, X, y, 12)):
+            exact = GDClassifier(loss, alpha=model.alpha, tol=1e-9).fit(X, y)
+            told = model.suboptimality_ * exact.objective_
+            assert model.objective_ - exact.objective_ <= 1.001 * told + 1e-9 * exact.objective_
+            assert model.bound_kind_ in ("proof", "estimate")
+
+
+def test_a_path_takes_fewer_passes_than_cold_fits():
+    X, y = table(n=150, d=8)
+    estimator = GDClassifier(tol=1e-6)
+    alphas = alpha_grid(estimator, X, y, 20)
+    warm = sum(model.history_["passes"][-1] for model in fit_path(estimator, X, y, alphas))
+    cold = sum(GDClassifier(alpha=alpha, tol=1e-6).fit(X, y).history_["passes"][-1] for alpha in alphas)
+    assert warm < 0.5 * cold
+
+
+def test_dense_and_sparse_rows_and_threads_give_one_path():
+    X, y = table(classes=3)
+    X[np.abs(X) < 0.3] = 0.0
+    estimator = GDClassifier(tol=1e-9)
+    alphas = alpha_grid(estimator, X, y, 3)
+    np.testing.assert_array_equal(alphas, alpha_grid(estimator, sp.csr_array(X), y, 3, n_threads=2))
+    paths = [
+        list(fit_path(estimator, rows, y, alphas, n_threads=n_threads))
+        for rows, n_threads in ((X, 1), (X, 3), (sp.csr_array(X), 1))
+    ]
+    for one, three, sparse in zip(*paths, strict=True):
+        np.testing.assert_array_equal(one.coef_, three.coef_)
+        np.testing.assert_allclose(one.coef_, sparse.coef_, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "classes"), [(GDClassifier, 3), (GDRegressor, 0)])
+def test_the_largest_alpha_is_the_smallest_without_a_nonzero_coefficient(kind, classes):
+    X, y = table(classes=classes)
+    estimator = kind(penalty="elasticnet", l1_ratio=0.3, tol=1e-8)
+    largest = alpha_grid(estimator, X, y, 2)[0]
+    assert not clone(estimator).set_params(alpha=1.0001 * largest).fit(X, y).coef_.any()
+    assert clone(estimator).set_params(alpha=0.99 * largest).fit(X, y).coef_.any()
+
+
+def test_the_largest_alpha_of_l2_leaves_at_most_one_percent_to_gain():
+    X, y = table()
+    estimator = GDClassifier(tol=1e-8)
+    alphas = alpha_grid(estimator, X, y, 30)
+    np.testing.assert_allclose(alphas[[0, -1]] / alphas[0], [1.0, 1e-6])
+    constant = GDClassifier(alpha=1e9, tol=1e-8).fit(X, y).objective_
+    best = clone(estimator).set_params(alpha=alphas[0]).fit(X, y).objective_
+    assert 0.99 * constant <= best < 0.9999 * constant
+
+
+def test_a_target_that_is_constant_still_has_a_grid():
+    X, _ = table()
+    assert np.isfinite(GDRegressorCV(alphas=3, cv=2).fit(X, np.ones(len(X))).alphas_).all()
+
+
+@pytest.mark.parametrize(
+    ("search", "cv", "scoring"),
+    [
+        (GDClassifierCV(), StratifiedKFold(3), None),
+        (GDClassifierCV(penalty="l1"), ShuffleSplit(2, random_state=0), "neg_log_loss"),
+        (GDRegressorCV(), 3, "neg_mean_squared_error"),
+    ],
+)
+def test_scores_are_those_of_cross_val_score(search, cv, scoring):
+    X, y = table(classes=2 if isinstance(search, GDClassifier) else 0)
+    search = clone(search).set_params(alphas=4, cv=cv, scoring=scoring, tol=1e-9).fit(X, y)
+    assert search.alphas_.shape == (4,)
+    for alpha, scores in zip(search.alphas_, search.scores_, strict=True):
+        one = clone(search.best_estimator_).set_params(alpha=alpha)
+        np.testing.assert_allclose(scores, cross_val_score(one, X, y, cv=cv, scoring=scoring), atol=1e-4)
+    assert search.alpha_ == search.alphas_[search.scores_.mean(axis=1).argmax()]
+    assert search.score(X, y) == get_scorer(scoring or "accuracy")(search.best_estimator_, X, y)
+
+
+def test_the_refitted_model_is_that_of_the_chosen_alpha():
+    X, y = table(classes=3)
+    search = GDClassifierCV(alphas=4, cv=3).fit(X, y)
+    model = GDClassifier(alpha=search.alpha_).fit(X, y)
+    np.testing.assert_array_equal(search.coef_, model.coef_)
+    np.testing.assert_array_equal(search.best_estimator_.coef_, model.coef_)
+    for method in ("predict", "decision_function", "predict_proba", "predict_log_proba"):
+        np.testing.assert_array_equal(getattr(search, method)(X), getattr(model, method)(X))
+    assert search.n_iter_ == model.n_iter_
+    assert search.bound_kind_ == "proof"
+    assert not hasattr(GDClassifierCV(loss="hinge"), "predict_proba")
+
+
+def test_without_refit_there_are_scores_and_no_model():
+    X, y = table()
+    search = GDClassifierCV(alphas=3, cv=2).fit(X, y)
+    search.set_params(refit=False).fit(X, y)
+    assert search.scores_.shape == (3, 2)
+    for name in ("coef_", "best_estimator_", "n_iter_"):
+        assert not hasattr(search, name)
+    with pytest.raises(AttributeError, match="refit=False"):
+        search.predict(X)
+
+
+def test_shares_of_the_l1_part():
+    X, y = table()
+    shape = {"alphas": 3, "cv": 2, "penalty": "elasticnet"}
+    search = GDClassifierCV(l1_ratios=[0.2, 0.9], **shape).fit(X, y)
+    assert search.scores_.shape == (2, 3, 2)
+    assert search.alphas_.shape == (2, 3)
+    for scores, alphas, ratio in zip(search.scores_, search.alphas_, (0.2, 0.9), strict=True):
+        alone = GDClassifierCV(l1_ratio=ratio, **shape).fit(X, y)
+        assert alone.l1_ratio_ == ratio
+        np.testing.assert_array_equal(alone.alphas_, alphas)
+        np.testing.assert_allclose(alone.scores_, scores)
+    p, k = np.unravel_index(search.scores_.mean(axis=2).argmax(), (2, 3))
+    assert (search.l1_ratio_, search.alpha_) == ((0.2, 0.9)[p], search.alphas_[p, k])
+    assert search.best_estimator_.l1_ratio == search.l1_ratio_
+    assert GDClassifierCV(alphas=2, cv=2).fit(X, y).l1_ratio_ == 0.0
+    assert GDClassifierCV(alphas=2, cv=2, penalty=L1()).fit(X, y).l1_ratio_ == 1.0
+
+
+def test_one_standard_error_is_the_largest_alpha_near_the_best():
+    scores = np.array([[[0.1, 0.3], [0.6, 0.7], [0.6, 0.9], [0.5, 0.6]]])
+    assert choose(scores, False) == (0, 2)
+    assert choose(scores, True) == (0, 1)
+    assert choose(np.array([[[0.5], [0.5]], [[0.2], [np.nan]]]), False) == (0, 0)
+    with pytest.raises(ValueError, match="finite mean score"):
+        choose(np.full((1, 2, 2), np.nan), False)
+    X, y = table(seed=3)
+    loose, best = (GDClassifierCV(one_standard_error=se, alphas=10).fit(X, y) for se in (True, False))
+    assert loose.alpha_ >= best.alpha_
+    np.testing.assert_array_equal(loose.scores_, best.scores_)
+
+
+@pytest.mark.parametrize(("kind", "classes"), [(GDClassifierCV, 2), (GDRegressorCV, 0)])
+def test_weights_are_repeats_in_fits_and_scores(kind, classes):
+    X, y = table(n=80, classes=classes)
+    counts = np.random.default_rng(1).integers(0, 4, len(y))
+    first = np.arange(len(y)) < 40
+    again = np.repeat(np.arange(len(y)), counts)
+
+    def splits(half):
+        index = np.arange(len(half))
+        return [(index[half], index[~half]), (index[~half], index[half])]
+
+    shape = {"alphas": 4, "tol": 1e-9}
+    weighted = kind(cv=splits(first), **shape).fit(X, y, sample_weight=counts)
+    repeated = kind(cv=splits(first[again]), **shape).fit(X[again], y[again])
+    np.testing.assert_allclose(weighted.alphas_, repeated.alphas_)
+    np.testing.assert_allclose(weighted.scores_, repeated.scores_, atol=1e-5)
+    np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-3, atol=1e-5)
+    assert weighted.score(X, y, counts) == pytest.approx(repeated.score(X[again], y[again]), abs=1e-5)
+
+
+def test_a_fold_that_draws_rows_twice_counts_them_twice():
+    X, y = table()
+    train = np.r_[np.arange(50), np.arange(30)]
+    test = np.arange(50, 90)
+    search = GDClassifierCV(alphas=[0.1], cv=[(train, test)], tol=1e-9).fit(X, y)
+    model = GDClassifier(alpha=0.1, tol=1e-9).fit(X[train], y[train])
+    assert search.scores_[0, 0] == pytest.approx(model.score(X[test], y[test]))
+
+
+def test_groups_and_masks_make_folds():
+    X, y = table()
+    groups = np.arange(len(y)) % 4
+    search = GDClassifierCV(alphas=2, cv=GroupKFold(4)).fit(X, y, groups=groups)
+    assert search.scores_.shape == (2, 4)
+    masks = [(groups != g, groups == g) for g in range(4)]
+    by_masks = GDClassifierCV(alphas=2, cv=masks).fit(X, y)
+    assert sorted(by_masks.scores_[0]) == pytest.approx(sorted(search.scores_[0]))
+
+
+def test_labels_that_a_fold_does_not_see():
+    X, y = table(classes=3)
+    order = np.argsort(y, kind="stable")
+    search = GDClassifierCV(alphas=2, cv=KFold(3)).fit(X[order], y[order])
+    assert (search.scores_ == 0.0).all()
+    assert search.coef_.shape[0] == 3
+    X, y = table(classes=2)
+    order = np.argsort(y, kind="stable")
+    with pytest.raises(ValueError, match=r"fold . .* cannot be fitted.*1 class"):
+        GDClassifierCV(alphas=[0.1], cv=KFold(2)).fit(X[order], y[order])
+
+
+def test_threads_change_nothing_and_are_no_more_than_asked():
+    X, y = table(classes=3)
+    seen = set()
+
+    def score(model, X, y):
+        seen.add(threading.get_ident())
+        return model.score(X, y)
+
+    one, two, three = (GDClassifierCV(alphas=3, cv=4, scoring=score, n_jobs=n).fit(X, y) for n in (1, 1, 3))
+    assert len(seen) <= 3
+    np.testing.assert_array_equal(one.scores_, three.scores_)
+    np.testing.assert_array_equal(one.coef_, three.coef_)
+    np.testing.assert_array_equal(one.coef_, two.coef_)
+
+
+def test_metadata_routing():
+    X, y = table()
+    weights = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
+    plain = GDClassifierCV(alphas=3, cv=3).fit(X, y, weights)
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = GDClassifierCV(alphas=3, cv=3, n_jobs=2).fit(X, y, sample_weight=weights)
+        np.testing.assert_array_equal(routed.scores_, plain.scores_)
+        without = get_scorer("accuracy").set_score_request(sample_weight=False)
+        unweighted = GDClassifierCV(alphas=3, cv=3, scoring=without).fit(X, y, sample_weight=weights)
+        assert (unweighted.scores_ != plain.scores_).any()
+        groups = np.arange(len(y)) % 3
+        grouped = GDClassifierCV(alphas=3, cv=GroupKFold(3)).fit(X, y, groups=groups)
+        assert grouped.scores_.shape == (3, 3)
+        asks = GDClassifierCV(alphas=2, cv=2).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        outer = GridSearchCV(asks, {"loss": ["log_loss", "squared_hinge"]}, cv=2).fit(X, y, sample_weight=weights)
+        assert outer.best_estimator_.alpha_ > 0.0
+    with pytest.raises(ValueError, match="metadata routing"):
+        GDClassifierCV().fit(X, y, colour="red")
+
+
+def test_pipelines_pickles_clones_and_frames():
+    pd = pytest.importorskip("pandas")
+    X, y = table()
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    search = GDClassifierCV(alphas=3, cv=2, random_state=0)
+    assert clone(search).get_params() == search.get_params()
+    assert "alpha" not in search.get_params()
+    fitted = clone(search).fit(frame, y)
+    assert list(fitted.feature_names_in_) == list("abcdef")
+    again = pickle.loads(pickle.dumps(fitted))
+    for one in (fitted, again, fitted.best_estimator_):
+        np.testing.assert_array_equal(one.predict(frame), fitted.predict(frame))
+    pipeline = make_pipeline(StandardScaler(), search).fit(frame, y)
+    assert pipeline.score(frame, y) > 0.6
+    assert "GDClassifierCV" in search._repr_html_()
+    assert not hasattr(search, "partial_fit")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"alphas": 0}, "alphas must be"),
+        ({"alphas": True}, "alphas must be"),
+        ({"alphas": 0.1}, "alphas must be"),
+        ({"alphas": []}, "alphas must be"),
+        ({"alphas": [0.1, -1.0]}, "alphas must be"),
+        ({"alphas": [[0.1]]}, "alphas must be"),
+        ({"alphas": "many"}, "alphas must be"),
+        ({"l1_ratios": [0.5]}, "l1_ratios needs penalty='elasticnet'"),
+        ({"l1_ratios": [1.5], "penalty": "elasticnet"}, "l1_ratios must be"),
+        ({"l1_ratios": [], "penalty": "elasticnet"}, "l1_ratios must be"),
+        ({"penalty": None}, "pass an array of alphas"),
+        ({"refit": 3}, "refit must be"),
+        ({"one_standard_error": None}, "one_standard_error must be"),
+        ({"one_standard_error": True, "cv": ShuffleSplit(1)}, "at least 2 folds"),
+        ({"scoring": ["accuracy"]}, "scoring must be"),
+        ({"scoring": "accuracies"}, "accuracies"),
+        ({"scoring": lambda model, X, y: "good"}, "must give a number"),
+        ({"scoring": lambda model, X, y: np.nan}, "finite mean score"),
+        ({"cv": []}, "at least one fold"),
+        ({"cv": [(np.arange(5), [])]}, "fold 0 of cv has 5 rows"),
+        ({"cv": "five"}, "cv"),
+        ({"tol": -1.0}, "tol must be"),
+        ({"solver": "newtonian"}, "unknown solver"),
+    ],
+)
+def test_bad_parameters_are_refused_and_nothing_changes(given, message):
+    X, y = table()
+    search = GDClassifierCV(alphas=2, cv=2).fit(X, y)
+    search.set_params(**given)
+    before = copy.copy(vars(search))
+    with pytest.raises(ValueError, match=message):
+        search.fit(X[:, :3], y)
+    assert vars(search).keys() == before.keys()
+    assert all(vars(search)[name] is before[name] for name in before)
+
+
+def test_a_score_without_weights_is_refused_where_there_are_some():
+    X, y = table(classes=0)
+    search = GDRegressorCV(alphas=2, cv=2, scoring="neg_max_error").fit(X, y)
+    assert search.scores_.max() < 0.0
+    with pytest.raises(ValueError, match="takes no sample_weight"):
+        search.fit(X, y, np.ones(len(y)))
+    search.set_params(scoring=lambda model, X, y: -max_error(y, model.predict(X))).fit(X, y, np.ones(len(y)))
+    assert search.set_params(scoring=make_scorer(max_error, greater_is_better=False)).fit(X, y).scores_.max() < 0.0
+
+
+def test_one_warning_for_all_fits_that_end_too_early():
+    X, y = table()
+    with pytest.warns(ConvergenceWarning) as caught:
+        GDClassifierCV(alphas=3, cv=2, solver="gd", max_iter=1, refit=False, tol=1e-10).fit(X, y)
+    assert len(caught) == 1
+    assert "of 6 fits along the paths" in str(caught[0].message)
+
+
+def test_a_key_pressed_leaves_the_search_as_it_was():
+    X, y = table()
+
+    def score(model, X, y):
+        raise KeyboardInterrupt
+
+    search = GDClassifierCV(alphas=2, cv=4, scoring=score, n_jobs=2)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X, y)
+    assert not hasattr(search, "alphas_")
+
+
+def test_early_stopping_and_validation_rows_within_folds():
+    X, y = table(n=200)
+    search = GDClassifierCV(alphas=2, cv=2, early_stopping=True, random_state=0, loss=LogLoss()).fit(X, y)
+    assert search.scores_.min() > 0.5
+
+
+def test_callbacks_look_on_while_the_chosen_model_is_fitted():
+    callback = pytest.importorskip("sklearn.callback")
+    X, y = table()
+    search = GDClassifierCV(alphas=2, cv=2)
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    search.set_callbacks(monitor).fit(X, y)
+    assert len(monitor.get_logs().data) >= 1
