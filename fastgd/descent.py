@@ -7,7 +7,7 @@ until a stopping rule holds:
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -111,6 +111,7 @@ class Descent:
         self.every_turn = solver.exact or self.watched
         self.wants_loss = any("loss" in rule.needs for rule in self.rules)
         others = [rule for rule in self.rules if not isinstance(rule, Tolerance | TimeLimit | Stalled)]
+        self.stalled = [rule for rule in self.rules if isinstance(rule, Stalled)]
         self.asks_for_points = bool(others) or score is not None
         self.time_limit = min((rule.seconds for rule in self.rules if isinstance(rule, TimeLimit)), default=np.inf)
 
@@ -174,7 +175,7 @@ class Descent:
         A solver may take half a pass to compute its point (`Solver.preview`), which most turns can do without.
         """
         preview = None if self.asks_for_points else self.solver.preview(state)
-        if preview is None:
+        if preview is None or any(rule.check(self.history) for rule in self.stalled):
             return False
         value, bound = preview
         if bound.kind == "proof":
@@ -249,14 +250,14 @@ class Descent:
         """The check with the best bound that is worth its passes; its point may get a better intercept on the way."""
         F, certifier = self.objective, self.certifier
         if self.known is not None and F.loss.self_concordance == 0.0:  # exact, but for rounding, and for no pass
-            exact = certifier.from_known(self.known, check.point, check.gradient, self._enough(check))
+            exact = self._known_bound(check)
             self._bound(check, Bound(max(exact.value, EPS * abs(check.objective)), exact.kind))
         if check.suboptimality > (self.tol or 0.0):
             self._bound(check, certifier.cheap(check.point, check.smooth, check.gradient))
         # What was proved at an earlier point holds for all: F* >= F - bound there.
         self._bound(check, Bound(max(check.objective - self._floor, EPS * abs(check.objective)), "proof"))
         if self.known is not None and check.suboptimality > (self.tol or 0.0):
-            self._bound(check, certifier.from_known(self.known, check.point, check.gradient, self._enough(check)))
+            self._bound(check, self._known_bound(check))
         if check.suboptimality > (self.tol or 0.0) and self._centering_pays(check, final):
             v = certifier.centered(check.point)
             smooth, gradient = F.smooth_and_gradient(v)
@@ -270,6 +271,10 @@ class Descent:
         if check.suboptimality > (self.tol or 0.0) and self._proof_pays(check, final):
             self._prove(check)
         return check
+
+    def _known_bound(self, check):
+        enough = self._enough(check)
+        return self.certifier.from_known(self.known, check.point, check.gradient, enough, check.objective)
 
     def _second_opinion(self, check, reason):
         """What a proof says where an estimate would end the run: converged, not yet (None), or nothing (the reason)."""
@@ -389,11 +394,3 @@ class Descent:
             if chosen.objective == self.history["objective"][-1]:
                 self.history["bound"][-1] = chosen.bound.value
                 self.history["suboptimality"][-1] = chosen.suboptimality
-
-
-def continued(before, after):
-    """One result for a run and the one that went on from its point by another plan; the better of the two points."""
-    passes = before.history["passes"][-1]
-    before.history.extend(after.history, passes)
-    better = after if after.objective <= before.objective else before
-    return replace(better, reason=after.reason, history=before.history, state=after.state)

@@ -139,14 +139,14 @@ class PathCertifier(Certifier):
         """Never: the next step brings more than the best intercept."""
         return False
 
-    def from_known(self, known, v, gradient, enough):
+    def from_known(self, known, v, gradient, enough, value=0.0):
         """As `Certifier.from_known` without a pass; else, with caution, half the squared decrement as an estimate."""
         factor, anchor = known
         F, decrement = self.objective, factor.norm_of(gradient)
         if not (F.convex and factor.full):
             return NO_BOUND
         if F.loss.self_concordance == 0.0:
-            return Bound(0.5 * decrement**2, "proof")
+            return super().from_known(known, v, gradient, enough, value)
         if anchor is not None and self.decrement_applies:
             moved = 0.0 if v is anchor else factor.norm(v - anchor)
             proved = stretched_bound(decrement, self._rough_reach(factor), moved)

@@ -194,3 +194,15 @@ def test_a_newton_run_that_does_not_arrive_goes_on_along_the_central_path():
     assert model.suboptimality_ <= 1e-4
     assert model.n_iter_ < 150
     assert known(SquaredError())
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "modified_huber"])
+@PENALTIES
+def test_separable_classes_with_next_to_no_penalty(loss, penalty):
+    """F is next to nothing, and which rows are at the margin changes with every step: 1,000 turns without this path."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 60))
+    y = np.where(rng.random(40) < 0.5, -1, 1)
+    model = GDClassifier(loss, penalty=penalty, alpha=1e-5, random_state=0).fit(X, y)
+    assert model.suboptimality_ <= 1e-4
+    assert model.n_iter_ < 150

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fastgd import GDClassifier, fitting
-from fastgd.certificate import NO_BOUND
+from fastgd.certificate import NO_BOUND, Bound
 from fastgd.descent import Result
-from fastgd.fitting import Task
+from fastgd.fitting import Task, continued
 from fastgd.objective import Objective
 from fastgd.plan import Settings
 from fastgd.solvers import State
@@ -84,3 +84,15 @@ def test_no_plan_is_begun_when_the_time_is_up(max_time, reason):
     assert result.reason is reason
     assert updates == 3 * len(asked)
     assert asked == [("newton", 5, 0.01)] if max_time else [("newton", 5, None), ("lbfgs", 2, None)]
+
+
+def test_what_the_second_plan_proves_holds_for_the_lower_point_of_the_first():
+    histories = History(), History()
+    for history in histories:
+        history.append(passes=1.0, seconds=0.0, turn=1)
+    before = Result(np.zeros(1), 1.0, Bound(0.5, "proof"), 1.0, StopReason.PLATEAU, histories[0], None)
+    after = Result(np.ones(1), 1.1, Bound(0.11, "proof"), 0.11 / 0.99, StopReason.CONVERGED, histories[1], None)
+    found = continued(before, after)
+    assert found.point is before.point
+    assert found.bound.value == pytest.approx(0.01)
+    assert found.suboptimality == pytest.approx(0.01 / 0.99)

@@ -25,8 +25,8 @@ from fastgd.sweeps import Sweeps
 TO_THE_END = 0.995
 # What is left between a variable and its end when rounding has taken it away.
 TINY = 1e-30
-# So many turns without a smaller gap are the last.
-MOST_IDLE = 10
+# So many turns without a smaller gap or mu, down to a share of F, are the last.
+MOST_IDLE, ROUNDING = 10, 1e-14
 EPS = float(np.finfo(float).eps)
 
 
@@ -165,7 +165,7 @@ class CentralPath(Solver):
             state.memory.update(images=images, duals=self.box.start(self._u(images, state), self.weights), net=None)
             if self.net is not None:
                 state.memory["net"] = self.net.start(coef, np.full(coef.size, 1.0 / coef.size))
-        state.memory.update(bound=-np.inf, least=np.inf, idle=0)
+        state.memory.update(bound=-np.inf, least=np.inf, mu=np.inf, idle=0)
         self._tell(state)
 
     def turn(self, state):
@@ -189,8 +189,10 @@ class CentralPath(Solver):
             memory["net"] = memory["net"] + share * net
         state.rate, state.turn, state.updates = share, state.turn + 1, state.updates + 1
         self._tell(state)
-        closer = memory["gap"] < memory["least"]
-        memory["least"] = min(memory["gap"], memory["least"])
+        # From a point beside the path F rises at first, while mu falls.
+        there = ROUNDING * abs(memory["total"])
+        closer = memory["gap"] < memory["least"] or there < mu < 0.9 * memory["mu"]
+        memory.update(least=min(memory["gap"], memory["least"]), mu=min(mu, memory["mu"]))
         memory["idle"] = 0 if closer else memory["idle"] + 1
         memory["exhausted"] = memory["idle"] >= MOST_IDLE or memory["gap"] <= 4.0 * EPS * abs(memory["total"])
 

@@ -1,0 +1,196 @@
+"""Proofs hold where rounding is all that is left: columns on wild scales, nearly collinear, next to no noise.
+
+The twin solves in extended precision: least squares by Householder reflections, Newton steps on top of it.
+"""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastgd import GDClassifier, GDRegressor, Objective
+from fastgd.certificate import EPS, Certifier
+from fastgd.decrement import decrement_bound, longest_row, sum_rounding
+from fastgd.factor import Factor
+from fastgd.solvers.newton import Newton
+
+LONG = np.longdouble
+extended = pytest.mark.skipif(np.finfo(LONG).eps > 1e-18, reason="long double is no longer than double here")
+
+
+def least_squares(A, b):
+    """argmin |A w - b|, in extended precision; no column is 0."""
+    scale = np.sqrt((A * A).sum(axis=0))
+    A, b = A / scale, b.astype(LONG)
+    d = A.shape[1]
+    for k in range(d):
+        x = A[k:, k].copy()
+        x[0] += np.copysign(np.sqrt((x * x).sum()), x[0])
+        x /= np.sqrt((x * x).sum())
+        A[k:, k:] -= 2 * np.outer(x, x @ A[k:, k:])
+        b[k:] -= 2 * x * (x @ b[k:])
+    w = np.zeros(d, LONG)
+    for k in range(d - 1, -1, -1):
+        w[k] = (b[k] - A[k, k + 1 :] @ w[k + 1 :]) / A[k, k]
+    return w / scale
+
+
+def with_penalty(X, alpha, fit_intercept):
+    """Rows with the intercept's 1, and those that stand for the penalty, (d, size)."""
+    n, d = X.shape
+    rows = np.c_[X.astype(LONG), np.ones((n, int(fit_intercept)), LONG)]
+    return rows, np.sqrt(LONG(alpha)) * np.eye(d, d + fit_intercept, dtype=LONG)
+
+
+def above_the_minimum(X, y, alpha, fit_intercept, v):
+    """(F - F* at `v`, F*) for squares, the first as the square that it is."""
+    rows, penalty = with_penalty(X, alpha, fit_intercept)
+    if alpha == 0.0:
+        penalty = penalty[:0]
+    A = np.r_[rows / np.sqrt(LONG(len(y))), penalty]
+    b = np.r_[y / np.sqrt(LONG(len(y))), np.zeros(len(penalty))]
+    best = least_squares(A, b)
+    away, rest = A @ (v - best), A @ best - b
+    return float(away @ away) / 2, float(rest @ rest) / 2
+
+
+def logistic_minimum(X, y, alpha, fit_intercept, v):
+    """(F at `v`, F*) for the log loss, by Newton steps from `v`, each a problem of least squares."""
+    rows, penalty = with_penalty(X, alpha, fit_intercept)
+    signed, n = rows * y[:, None], LONG(len(y))
+
+    def value(w):
+        z = signed @ w
+        return (np.log1p(np.exp(-np.abs(z))) + np.maximum(-z, 0)).mean() + ((penalty @ w) ** 2).sum() / 2
+
+    w, first = v.astype(LONG), value(v)
+    for _ in range(30):
+        p = 1 / (1 + np.exp(signed @ w))
+        roots = np.sqrt(p * (1 - p) / n)
+        A = np.r_[signed * roots[:, None], penalty]
+        step, rate = least_squares(A, np.r_[roots / (1 - p), -penalty @ w]), LONG(1)
+        while value(w + rate * step) > value(w) and rate > 1e-6:
+            rate /= 2
+        w = w + rate * step
+        if ((A @ step) ** 2).sum() < 1e-28:
+            break
+    return float(first - value(w)), float(value(w))
+
+
+def problem(seed):
+    rng = np.random.default_rng(seed)
+    n, d = int(rng.choice([60, 200])), int(rng.integers(2, 10))
+    X = rng.standard_normal((n, d))
+    if rng.random() < 0.4:
+        X += 10.0 ** rng.uniform(0, 6, d) * rng.choice([0, 1], d)
+    for j in range(0, d - 1, 2):
+        X[:, j + 1] = X[:, j] * (1 + 10.0 ** rng.uniform(-8, -5) * rng.standard_normal(n))
+    unit = X / np.abs(X).max(axis=0)
+    X *= 10.0 ** rng.uniform(-6, 6, d)
+    w = rng.standard_normal(d)
+    kind = seed % 3
+    if kind == 0:
+        y = X @ w + 1e-3 * rng.standard_normal(n)
+    elif kind == 1:
+        y = unit @ w + 10.0 ** rng.uniform(-6, 0) * rng.standard_normal(n)
+    else:  # what tells y is how nearly equal columns differ
+        y = np.diff(unit, axis=1)[:, ::2] @ 10.0 ** rng.uniform(0, 9, d // 2) + 1e-3 * rng.standard_normal(n)
+    return X, y, float(rng.choice([0.0, 0.0, 10.0 ** rng.uniform(-14, -2)])), rng
+
+
+def unknowns(model):
+    return np.r_[model.coef_.ravel(), np.ravel(model.intercept_)[: model.fit_intercept]].astype(LONG)
+
+
+def constant_model(y, fit_intercept):
+    return float(np.square(y - fit_intercept * y.mean()).mean()) / 2
+
+
+@extended
+def test_a_proof_for_squares_is_never_below_the_truth():
+    proved = 0
+    for seed in range(80):
+        X, y, alpha, rng = problem(seed)
+        fit_intercept, rows = bool(rng.random() < 0.5), sp.csr_array(X) if rng.random() < 0.2 else X
+        model = GDRegressor(alpha=alpha, fit_intercept=fit_intercept, tol=float(10.0 ** rng.uniform(-10, -2)))
+        model.fit(rows, y)
+        above, least = above_the_minimum(X, y, alpha, fit_intercept, unknowns(model))
+        truth = above / max(least, 1e-4 * constant_model(y, fit_intercept))
+        if model.bound_kind_ == "proof":
+            assert truth <= 1.1 * model.suboptimality_ + 4.0 * EPS, seed
+            proved += model.converged_
+    assert proved >= 30
+
+
+@extended
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_proof_for_the_log_loss_is_never_below_the_truth():
+    proved = 0
+    for seed in range(20):
+        X, y, alpha, rng = problem(seed)
+        alpha, fit_intercept = max(alpha, 1e-10), bool(rng.random() < 0.5)
+        z = y / np.abs(y).mean() + rng.standard_normal(len(y))
+        labels = np.where(z > np.median(z), 1.0, -1.0)
+        model = GDClassifier(alpha=alpha, fit_intercept=fit_intercept, tol=float(10.0 ** rng.uniform(-10, -2)))
+        model.fit(X, labels)
+        above, least = logistic_minimum(X, labels, alpha, fit_intercept, unknowns(model))
+        if model.bound_kind_ == "proof":
+            assert above / least <= 1.1 * model.suboptimality_ + 16.0 * EPS, seed
+            proved += model.converged_
+    assert proved >= 15
+
+
+@extended
+def test_the_bound_from_a_matrix_counts_what_the_matrix_is_wrong_by():
+    """At the start the bound is all of F - F*, of which rounding of the matrix takes a visible share."""
+    visible = 0
+    for seed in range(60):
+        X, y, alpha, _ = problem(seed)
+        F = Objective("squared_error", X, y, alpha=alpha, fit_intercept=False, n_jobs=1)
+        newton = Newton(F)
+        state = newton.start(F.start())
+        newton.resume(state)
+        factor = Factor(F.curvature_matrix(state.point))
+        for _ in range(3):
+            above, _ = above_the_minimum(X, y, alpha, False, state.point.astype(LONG))
+            value, gradient = F.smooth_and_gradient(state.point)
+            bound = Certifier(F).from_known((factor, state.point), state.point, gradient, 0.0, value)
+            if bound.kind == "proof":
+                assert above <= bound.value * (1.0 + 1e-12) + 2.0 * EPS * value
+                visible += 0.5 * factor.norm_of(gradient) ** 2 < above - 2.0 * EPS * value
+            newton.turn(state)
+    assert visible >= 5  # what the bound would be without rounding is too little
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+def test_ordinary_problems_keep_their_bounds(loss):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((500, 6)) * 10.0 ** rng.uniform(-3, 3, 6)
+    y = rng.standard_normal(500) if loss == "squared_error" else rng.choice([-1.0, 1.0], 500)
+    F = Objective(loss, X, y, alpha=1e-6, n_jobs=1)
+    newton = Newton(F)
+    state = newton.start(F.start())
+    newton.resume(state)
+    for _ in range(4):
+        v, value, gradient = state.point, state.value, state.gradient
+        factor = Factor(F.curvature_matrix(v))
+        decrement = factor.norm_of(gradient)
+        reach = longest_row(F, factor.root()) * F.loss.self_concordance
+        plain = decrement_bound(decrement, reach) if reach * decrement < 1.0 else np.inf
+        bound = Certifier(F).from_known((factor, v), v, gradient, 0.9 * plain, value).value
+        most = plain * (1.0 + 1e-9 if loss == "squared_error" else 1.5) + 2.0 * EPS * value
+        assert plain <= bound <= most or reach * decrement > 1e-3
+        newton.turn(state)
+    assert reach * decrement < 1e-3
+
+
+def test_a_matrix_that_is_all_rounding_proves_nothing():
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((100_000, 2))
+    X[:, 1] = X[:, 0] * (1.0 + 3e-7 * rng.standard_normal(100_000))
+    F = Objective("squared_error", X, X[:, 0], alpha=0.0, fit_intercept=False, n_jobs=1)
+    v = F.start()
+    factor = Factor(F.curvature_matrix(v))
+    assert factor.full
+    assert sum_rounding(F) * factor.inverse_norm() ** 2 > 0.1
+    certifier, (value, gradient) = Certifier(F), F.value_and_gradient(v)
+    assert certifier.from_known((factor, v), v, gradient, 0.0, value).value > 0.55 * factor.norm_of(gradient) ** 2
