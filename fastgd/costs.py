@@ -43,7 +43,7 @@ def curvature_cost(objective):
 def newton_pays(objective):
     """Whether forming and solving with curvature matrices takes less than the passes that gradients would."""
     F = objective
-    solving = F.n_features**3 / 3.0 / MULTIPLICATIONS_PER_VALUE / F.rows.stored()
+    solving = F.n_features**3 / 3.0 / MULTIPLICATIONS_PER_VALUE / max(F.rows.stored(), 1)
     memory = F.n_features**2 <= max(0.5 * F.rows.stored(), 4e6)
     matrices = MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
     return memory and MATRICES * (1.0 + solving) + matrices * curvature_cost(F) <= GRADIENT_PASSES
@@ -86,7 +86,7 @@ def central_path_applies(objective):
 def central_path_cost(objective):
     """What a run on the central path takes, in passes' worth of time; `central_path_applies`."""
     F = objective
-    fewest = min(F.n_features, F.n_active)
-    solving = fewest**3 / 3.0 / MULTIPLICATIONS_PER_VALUE / F.rows.stored()
-    matrix = DENSE_COST * fewest if fewest < F.n_features else curvature_cost(F)
+    size = F.n_features if F.n_features <= WIDEST_PATH else F.n_active
+    solving = size**3 / 3.0 / MULTIPLICATIONS_PER_VALUE / max(F.rows.stored(), 1)
+    matrix = DENSE_COST * size if size < F.n_features else curvature_cost(F)
     return PATH_TURNS * (PATH_SWEEPS + matrix + solving)

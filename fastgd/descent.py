@@ -239,7 +239,8 @@ class Descent:
 
     def _exploded(self, value, start_point):
         """Whether F is beyond all reason; far from the start it may have been beyond before the first turn."""
-        if value <= DIVERGED * self._reference:
+        # A dual solver's F may rise on the way, and 1e10 times a constant model's is little where that is rounding.
+        if value <= DIVERGED * self._reference or (self.solver.proves and np.isfinite(value)):
             return False
         if np.isfinite(value):
             with np.errstate(all="ignore"):

@@ -26,6 +26,8 @@ from fastgd.stopping import Extrapolated, History, NoMistakes, Plateau, Stalled,
 LEAST_FOR_THREADS = 50_000
 # Newton's method is there within a dozen turns or two; where the central path is open, it is taken after these checks.
 NEWTON_CHECKS, WORKING_SET_CHECKS = 50, 20
+# A run on the central path that ends farther off than this was lost in rounding; else rounding is just its end.
+LOST = 0.1
 
 
 @dataclass
@@ -192,10 +194,13 @@ def _by_plans(task, objective, go, start, state):
         plan = replace(plan, reasons=(*plan.reasons, task.note))
     result = go(plan, rule, start, state, task.max_iter, task.max_time)
     updates = _updates(objective, result)
-    while settings.solver == "auto" and _stuck(result, settings.tol):
+    # On the central path it is still Newton's method: open to whoever asked for that, too.
+    may_change = settings.solver == "auto" or (plan.solver == "newton" and central_path_applies(objective))
+    while may_change and _stuck(result, settings.tol):
         turns = int(result.history["turn"][-1])
         changed = next_plan(plan, objective, turns)
-        if changed is None or turns >= task.max_iter:
+        lost = plan.form != CENTRAL_PATH or (objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST)
+        if changed is None or turns >= task.max_iter or not lost:
             break
         left = None if task.max_time is None else task.max_time - (time.perf_counter() - begin)
         if left is not None and left <= 0.0:

@@ -192,9 +192,12 @@ def dual_applies(F):
 
 def next_plan(plan, F, turns):
     """Plan and rule to go on with where `plan` turned out wrong after so many turns; None where there is no other."""
-    if plan.solver not in ("newton", "lbfgs") or not F.loss_smooth or plan.form:
+    if plan.form and not F.loss_smooth:
+        reason = f"after {turns} turns the central path was lost in rounding, so one-row steps went on from there"
+        return Plan("gd", 1, "auto", (*plan.reasons, reason)), Gd()
+    if plan.solver not in ("newton", "lbfgs") or not F.loss_smooth:
         return None
-    if plan.solver == "newton" and central_path_applies(F):
+    if plan.solver == "newton" and not plan.form and central_path_applies(F):
         reason = f"after {turns} turns {plan.solver} was not there, so it went on along the central path"
         return Plan("newton", "full", "auto", (*plan.reasons, reason), CENTRAL_PATH), None
     other = "lbfgs" if plan.solver == "newton" and F.l1 == 0.0 and F.smooth else "nesterov"

@@ -1,17 +1,17 @@
 """A curvature matrix solved with by way of the rows: for more columns than rows.
 
-(M + sum_i c_i (x_i, 1)(x_i, 1)') (w, b) = g with a diagonal M, which leaves b alone, is, with t_i = c_i (x_i . w + b),
+(M + sum_i c_i (x_i, 1)(x_i, 1)') (w, b) = (X' a + g, sum a) with a diagonal M, which leaves b alone, is, with
+r_i = a_i - c_i (x_i . w + b),
 
-    (X M^-1 X' + C^-1) t = X M^-1 g_w + b,    sum t = g_b,    w = M^-1 (g_w - X' t)
+    (X M^-1 X' + C^-1) r = C^-1 a - X M^-1 g - b,    sum r = 0,    w = M^-1 (g + X' r)
 
-(Woodbury, 1950): a matrix as large as there are rows.
+(Woodbury, 1950): a matrix as large as there are rows. Amounts a of the rows are kept apart from g, for in X' a - X' t
+no digit would be left where |x|^2 c / M is 1e16.
 """
 
 import numpy as np
 
 from fastgd.factor import Factor
-
-REFINEMENTS = 2
 
 
 class RowSystem:
@@ -31,7 +31,7 @@ class RowSystem:
     Examples
     --------
     >>> X = np.array([[1.0, 2.0, 0.0]])
-    >>> RowSystem(X, X @ X.T, np.ones(3), np.ones(1), False).solve(np.array([6.0, 0.0, 1.0]))
+    >>> RowSystem(X, X @ X.T, np.ones(3), np.ones(1), False).solve(np.array([6.0]), np.array([0.0, -12.0, 1.0]))
     array([ 5., -2.,  1.])
     """
 
@@ -42,26 +42,13 @@ class RowSystem:
         self._factor = Factor(matrix)
         self._ones = self._factor.solve(np.ones(curvatures.size))
 
-    def solve(self, gradient):
-        """(w, b) for g = `gradient`, refined: differences g_w - X' t lose digits where M is small."""
-        found = self._once(gradient)
-        for _ in range(REFINEMENTS):
-            found = found + self._once(gradient - self._times(found))
-        return found
-
-    def _times(self, v):
-        d = self.metric.size
-        t = self.curvatures * (self.X @ v[:d] + v[d:].sum())
-        return np.r_[self.metric * v[:d] + self.X.T @ t, [t.sum()] * self.fit_intercept]
-
-    def _once(self, gradient):
-        d = self.metric.size
-        own = gradient[:d] / self.metric
-        t, end = self._factor.solve(self.X @ own), []
+    def solve(self, amounts, rest):
+        """(w, b) for a = `amounts`, (n,), and g = `rest`, (d,)."""
+        r, end = self._factor.solve(amounts / self.curvatures - self.X @ (rest / self.metric)), []
         if self.fit_intercept:
-            shift = (gradient[d] - t.sum()) / self._ones.sum()
-            t, end = t + shift * self._ones, [shift]
-        return np.r_[own - (self.X.T @ t) / self.metric, end]
+            shift = r.sum() / self._ones.sum()
+            r, end = r - shift * self._ones, [shift]
+        return np.r_[(rest + self.X.T @ r) / self.metric, end]
 
 
 def row_products(X, metric):
