@@ -220,6 +220,7 @@ def test_defaults_prove_their_answer_and_agree_with_dual_ascent(loss):
     assert found.objective_ == pytest.approx(other.objective_, rel=3e-6)
 
 
+@pytest.mark.jit  # half a minute in plain Python
 def test_a_newton_run_that_does_not_arrive_goes_on_along_the_central_path():
     """Fewer rows than columns and next to no penalty: which rows are on the bend changes with every step."""
     rng = np.random.default_rng(0)
