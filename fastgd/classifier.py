@@ -72,9 +72,11 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Report the mean of the iterates, from that update on; full-batch steps that end at the optimum by themselves
         (`"auto"`, `"line_search"`) are not averaged.
     solver : str or Rule, default="auto"
-        `"gd"`, `"momentum"`, `"nesterov"`, `"adagrad"`, `"rmsprop"`, `"adam"`, or a rule with parameters of its own.
-    batch_size : {"auto", "full"}, int or float, default="auto"
-        Rows per step: all (batch descent), 1 (stochastic), k or a fraction (mini-batch).
+        `"gd"`, `"momentum"`, `"nesterov"`, `"adagrad"`, `"rmsprop"`, `"adam"`, or a rule with parameters of its own;
+        `"newton"`, `"lbfgs"`, `"saga"`, `"svrg"`, `"sdca"` find their own steps.
+    batch_size : {"auto", "full", "growing"}, int or float, default="auto"
+        Rows per step: all (batch descent), 1 (stochastic), k or a fraction (mini-batch), few at first and all at the
+        end (growing).
     momentum : float, default=0.9
     multi_class : {"auto", "ovr"}, default="auto"
     max_time : float, optional
