@@ -1,23 +1,29 @@
-"""What things cost in terms of a pass, counted in operations: the constants that plans rest on.
+"""What things cost, counted in operations and told in ns or in passes: the constants that plans rest on.
 
 They were measured once, on two machines' worth of AMD EPYC cores, and are shipped: a plan depends on the data and never
 on a clock, so that the same fit takes the same path everywhere.
 """
 
+import math
+
 import numpy as np
 
+from fastgd.coordinates import typical_curvature
 from fastgd.gram import loops
 from fastgd.pieces import known
 
-# A curvature matrix takes this many passes' worth of time for each column (by BLAS) or for each nonzero of a row (by a
-# loop): 2 passes with 54 dense columns, 21 with 784; 4 with 14 nonzeros a row, 11 with 35.
-DENSE_COST, LOOP_COST = 0.03, 0.3
-# A row that one pass reads takes about 1 ns for each stored value; solving with d columns takes d^3 / 3 multiplications
-# at 10 of them a ns.
-MULTIPLICATIONS_PER_VALUE = 10.0
-# Newton's method takes about this many matrices of all rows, fewer where a batch grows; descent by gradients takes this
-# many passes (a9a 20 in curvature coordinates, census 130, mnist 280), often ten times as many.
-MATRICES, MATRICES_AFTER_GROWTH, GRADIENT_PASSES = 8.0, 3.0, 100.0
+# A pass takes about 1 ns for each stored value and this many for each row: 27 ns a row with 54 dense columns, 30 to 45
+# with 12 or 14 nonzeros, 48 with 35.
+ROW = 25.0
+# A curvature matrix takes so many ns for each pair of a value and a column (by BLAS) or of two nonzeros of a row (by a
+# loop), and solving with d columns d^3 / 3 multiplications at so many of them a ns.
+DENSE_COST, LOOP_COST, MULTIPLICATIONS = 0.03, 0.3, 15.0
+# Newton's method takes about so many turns and matrices of all rows, fewer matrices where a batch grows.
+TURNS, MATRICES, MATRICES_AFTER_GROWTH = 8.0, 6.0, 3.0
+# A turn among past gradients takes so many ns for each row beside its pass, and there are about 5 + 15 sqrt(r) of them,
+# at most 100, where r is the loss's curvature times the say of other rows. Turns to 1e-4: news text 5 (r = 0.25), w8a
+# 24 (2.9), census 43 to 106 (9), mnist 74 to 92 (25); with alpha 100 times as large 2, 5, 7 to 19, 13 to 24.
+COMBINATIONS, FEWEST_TURNS, TURNS_PER_ROOT, MOST_TURNS = 120.0, 5.0, 15.0, 100.0
 # Turns on the central path, sweeps of one beside its matrix in passes, and how large the matrix may be: 32 MB.
 PATH_TURNS, PATH_SWEEPS, WIDEST_PATH = 20.0, 3.0, 2000
 # A pass of dual ascent, row by row, takes as long as so many others; where it is chosen it takes some hundred.
@@ -25,39 +31,61 @@ DUAL_PASSES = 1000.0
 # Dual ascent is chosen up to this share of the other rows in a row's prediction.
 MOST_SAY = 1000.0
 # The first sample of a growing batch holds so many rows for each column, at least so many in all; each next one is four
-# times as large.
-ROWS_PER_COLUMN, LEAST_ROWS, GROWTH = 20, 1000, 4
+# times as large. With 20 rows for each column instead of 5 census took 1.3 times as long.
+ROWS_PER_COLUMN, LEAST_ROWS, GROWTH = 5, 1000, 4
+
+
+def pass_cost(objective):
+    """Time of a pass in ns."""
+    return objective.rows.stored() + ROW * objective.n_samples
 
 
 def curvature_cost(objective):
     """A curvature matrix in passes' worth of time."""
     F = objective
-    stored = max(F.rows.stored() / F.n_samples, 1.0)
-    # Where X is dense the zeros are known once there are moments.
-    nonzeros = F.row_length if F.has_moments else stored
-    if loops(F.rows, nonzeros):
-        return LOOP_COST * nonzeros**2 / stored
-    return DENSE_COST * F.n_features
+    stored = max(F.rows.stored(), F.n_samples)
+    nonzeros = min(F.row_length, stored / F.n_samples)
+    time = LOOP_COST * nonzeros**2 * F.n_samples if loops(F.rows, nonzeros) else DENSE_COST * stored * F.n_features
+    return time / pass_cost(F)
+
+
+def solving_cost(objective, size):
+    """A Cholesky factorisation of a matrix of so many columns in passes' worth of time."""
+    return size**3 / 3.0 / MULTIPLICATIONS / pass_cost(objective)
 
 
 def newton_pays(objective):
-    """Whether forming and solving with curvature matrices takes less than the passes that gradients would."""
+    """Whether forming and solving with curvature matrices takes less than the turns that past gradients would."""
     F = objective
-    solving = F.n_features**3 / 3.0 / MULTIPLICATIONS_PER_VALUE / max(F.rows.stored(), 1)
     memory = F.n_features**2 <= max(0.5 * F.rows.stored(), 4e6)
     matrices = MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
-    return memory and MATRICES * (1.0 + solving) + matrices * curvature_cost(F) <= GRADIENT_PASSES
+    time = TURNS * (1.0 + solving_cost(F, F.n_features)) + matrices * curvature_cost(F)
+    turns = min(FEWEST_TURNS + TURNS_PER_ROOT * math.sqrt(typical_curvature(F.loss) * say(F)), MOST_TURNS)
+    return memory and time <= turns * (1.0 + COMBINATIONS * F.n_samples / pass_cost(F))
+
+
+def say(objective):
+    """Mean |x|^2 / (l2 n): how much all other rows have a say in a row's prediction.
+
+    1 to 100 on text and scaled columns, 1e5 on raw ones.
+    """
+    F = objective
+    if F.l2 == 0.0:
+        return np.inf
+    if F.has_moments:
+        mean_square = float(F.moments()[1][2])
+    else:
+        values = F.rows.values.ravel()
+        mean_square = float(np.vdot(values, values)) / F.n_samples
+    return mean_square / (F.l2 * F.n_active)
 
 
 def dual_pays(objective):
     """Whether dual ascent gets on: a step on one row's dual variable is not undone by those on the others.
 
-    mean |x|^2 / (l2 n) is how much all other rows have a say in a row's prediction: 1 to 100 on text and scaled
-    columns, 1e5 on raw ones, where a one-row descent with a rate for each column is ahead.
+    Where it is, a one-row descent with a rate for each column is ahead.
     """
-    F = objective
-    values = F.rows.values.ravel()
-    return float(np.vdot(values, values)) / F.n_samples <= MOST_SAY * F.l2 * F.n_active
+    return say(objective) <= MOST_SAY
 
 
 def first_sample(objective):
@@ -87,6 +115,5 @@ def central_path_cost(objective):
     """What a run on the central path takes, in passes' worth of time; `central_path_applies`."""
     F = objective
     size = F.n_features if F.n_features <= WIDEST_PATH else F.n_active
-    solving = size**3 / 3.0 / MULTIPLICATIONS_PER_VALUE / max(F.rows.stored(), 1)
     matrix = DENSE_COST * size if size < F.n_features else curvature_cost(F)
-    return PATH_TURNS * (PATH_SWEEPS + matrix + solving)
+    return PATH_TURNS * (PATH_SWEEPS + matrix + solving_cost(F, size))

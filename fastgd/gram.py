@@ -168,7 +168,8 @@ def largest_norm(values, weights, factor, roots, first, stop, out):
 def sum_of_squares(rows, weights, ranges):
     """Weighted sum of x^2 of each column over the rows in `ranges`, (d,); `weights` is one number or one for each."""
     total, matrix = np.zeros(rows.shape()[1]), rows.matrix() if rows.sparse else None
-    for chosen in _chunks(ranges, CHUNK):
+    # With 1024 rows for a chunk a fifth of the rows of `w8a` took 2.5 ms instead of 1.2.
+    for chosen in _chunks(ranges, max(LEAST_ROWS, BUFFER * rows.shape()[0] // max(rows.stored(), 1))):
         weight = weights[chosen] if weights.size > 1 else weights
         if matrix is None:
             part = np.square(rows.values[chosen], dtype=np.float64)

@@ -63,6 +63,13 @@ def test_a_matrix_costs_more_the_more_columns_there_are():
     assert not growth_pays(few)
 
 
+def test_past_gradients_do_where_the_penalty_is_strong():
+    X, y = classes(4000, 300)
+    weak, strong = (Objective("log_loss", X, y, alpha=alpha, fit_intercept=False) for alpha in (1e-5, 1.0))
+    assert newton_pays(weak)
+    assert not newton_pays(strong)
+
+
 @pytest.mark.parametrize("solver", [*BATCHES, "auto"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_every_solver_ends_at_the_same_optimum(solver, fit_intercept):

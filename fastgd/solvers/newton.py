@@ -25,6 +25,10 @@ NEW_STEPS = 1.5
 # Rows whose curvature changed by more than this factor since the matrix was taken make it doubtful; steps that cost
 # this share of a new one are risked all the same.
 BENT, CHORD = 2.7, 0.5
+# Rows whose curvature is below this share of the mean are left out of a matrix: nine tenths of the products on `w8a`,
+# a third on `census`. The matrix is below the curvature by so little, and a decrement from it is no smaller than the
+# true one, so that a proof stays one. With 1e-2 `census` took 21 passes to 1e-4 instead of 11.
+NEGLIGIBLE = 1e-3
 # A sample shows a column where its mean square is at least this share of that over all rows.
 SEEN = 0.1
 # Far from the optimum, where a step promises more than this share of F, rows that are far out get more curvature than
@@ -138,22 +142,28 @@ class Newton(Solver):
         """
         if before is None:
             return True
-        now = self._curvatures
-        seen = (before > 0.0) & (now > 0.0)
-        now, before = now[seen], before[seen]
+        least = self._least()
+        now, before = np.maximum(self._curvatures, least), np.maximum(before, least)
         return not ((now <= BENT * before).all() and (before <= BENT * now).all())
+
+    def _least(self):
+        """The smallest curvature of a row that counts; 0 where the matrix is to be all that there is to know."""
+        F = self.objective
+        if F.loss.self_concordance == 0.0:
+            return 0.0
+        return NEGLIGIBLE * float(self._curvatures.sum()) / (F.share * F.n_samples)
 
     def _take_curvature(self, state):
         F, memory = self.objective, state.memory
-        matrix = F.gram(self._curvatures)
+        curved = np.where(self._curvatures >= self._least(), self._curvatures, 0.0)
+        matrix = F.gram(curved)
         if not F.elastic:
             n = F.n_features
             matrix[np.arange(n), np.arange(n)] += np.maximum(F.penalty_curvature(state.point), 0.0)
         if F.share < 1.0:
             self._hold_unseen(matrix)
         exact = memory["floor"] == 0.0 or F.loss.self_concordance == 0.0
-        memory.update(factor=Factor(matrix), anchor=state.point, exact=exact, pairs=[], steps=0)
-        memory["curved"] = self._curvatures.copy()
+        memory.update(factor=Factor(matrix), anchor=state.point, curved=curved, exact=exact, pairs=[], steps=0)
 
     def _hold_unseen(self, matrix):
         """Let columns that a sample of the rows hardly shows stay where they are.
