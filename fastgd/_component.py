@@ -139,7 +139,8 @@ class Component:
         """Class of the component called `name`; a ValueError that lists the known ones if there is none."""
         if isinstance(name, str) and name in cls._members:
             return cls._members[name]
-        close = [f"; did you mean {near!r}?" for near in difflib.get_close_matches(str(name), cls._members, n=1)]
+        near = difflib.get_close_matches(str(name).lower(), cls._members, n=1)
+        close = [f"; did you mean {one!r}?" for one in near]
         kind = snake_case(cls._family.__name__).replace("_", " ")
         raise ValueError(f"unknown {kind} {name!r}{(*close, '.')[0]} Known: {', '.join(sorted(cls._members))}")
 
@@ -173,6 +174,8 @@ def _after_coercion(validate: Callable[[Any], None]) -> Callable[[Any], None]:
 
 def _coerce(owner: Component, field: dataclasses.Field[Any], value: Any) -> Any:
     """Value of a field in the one form that kernels see, so that `Huber(1)` does not compile a second kernel."""
+    if type(value) is np.ndarray and field.type is np.ndarray and _is_ready(value):
+        return _read_only(value)  # samples and rows are new objects for each chunk of `partial_fit`
     kind = field.type.__name__ if isinstance(field.type, type) else str(field.type)
     if isinstance(value, Component):
         return value
@@ -191,13 +194,28 @@ def _coerce(owner: Component, field: dataclasses.Field[Any], value: Any) -> Any:
         raise ValueError(f"{type(owner).__name__} {field.name} must be {wanted}, got {value!r}") from None
 
 
+def _is_ready(array: np.ndarray) -> bool:
+    """Whether kernels can read an array as it is."""
+    return bool(
+        array.ndim
+        and array.flags.c_contiguous
+        and array.flags.aligned
+        and array.dtype.isnative
+        and array.dtype.kind in "biuf"
+    )
+
+
 def _coerce_array(value: Any) -> np.ndarray:
     array = np.asarray(value, dtype=None if isinstance(value, np.ndarray) else float)
     if array.ndim == 0 or array.dtype.kind not in "biuf":
         raise TypeError
-    array = np.require(array, dtype=array.dtype.newbyteorder("="), requirements=("C", "A")).view()
-    array.flags.writeable = False
-    return array
+    return _read_only(np.require(array, dtype=array.dtype.newbyteorder("="), requirements=("C", "A")))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 class ComponentType(types.Type):

@@ -35,8 +35,20 @@ def cut(n_rows, n_stored, n_unknowns):
     >>> cut(10, 100, 4)
     array([ 0,  3,  6, 10])
     """
-    n_blocks = int(min(max(n_stored // (8 * n_unknowns), 1), MOST_BLOCKS, n_rows))
+    n_blocks = int(min(max(n_stored // max(8 * n_unknowns, 1), 1), MOST_BLOCKS, n_rows))
     return (np.arange(n_blocks + 1) * n_rows // n_blocks).astype(np.int64)
+
+
+def coarser(cuts, most):
+    """Cuts of which neighbouring blocks are put together until there are `most` at the most.
+
+    Examples
+    --------
+    >>> coarser(np.array([0, 3, 6, 10]), 2)
+    array([ 0,  3, 10])
+    """
+    n_blocks = min(cuts.size - 1, int(most))
+    return cuts[np.arange(n_blocks + 1) * (cuts.size - 1) // n_blocks]
 
 
 def chunk_length(rows, n_unknowns):
@@ -45,7 +57,7 @@ def chunk_length(rows, n_unknowns):
     if rows.sparse and 16 * n_unknowns > L2_BYTES:
         return n
     bytes_per_row = 12 * stored / n
-    return int(min(max(CHUNK_BYTES / max(bytes_per_row, 1.0), 16), 1024, n))
+    return int(min(max(CHUNK_BYTES / max(bytes_per_row, 1.0), rows.least_chunk()), 1024, n))
 
 
 def count_threads(n_jobs):

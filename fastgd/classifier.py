@@ -52,7 +52,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Of the Huber and the insensitive losses.
     n_jobs : int, optional
         Threads; None: what the process may use, one inside a worker.  The result does not depend on it.
-    random_state : int, RandomState or None
+    random_state : int, RandomState or None, default=None
         Seeds the order of the rows.
     learning_rate : str, default="auto"
         `"auto"`, `"constant"`, `"invscaling"`, `"optimal"`, `"adaptive"`, `"pa1"`, `"pa2"` or, full batch,
@@ -251,7 +251,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         if self.classes_.size < 2:
-            raise ValueError(f"a classifier needs at least 2 classes in y, got 1 class: {self.classes_[0]!r}")
+            raise ValueError(f"a classifier needs at least 2 classes in y, got 1 class: {self.classes_.tolist()[0]!r}")
         return self._targets(y)
 
     def _targets(self, y):

@@ -15,7 +15,6 @@ import hashlib
 import numpy as np
 import scipy.linalg
 
-from fastgd.losses import SquaredError
 from fastgd.objective import LARGEST, SUM, SUM_OF_SQUARES
 
 # A curvature matrix costs about as many passes as a row has values, and each turn d^2 operations on top.
@@ -166,12 +165,9 @@ def choose_coordinates(objective):
     few = F.n_features <= MOST_COLUMNS and F.n_nonzeros <= LONGEST_ROW * F.n_samples
     if F.vector or not (few and F.elastic and F.l1 == 0.0 and F.loss.convex):
         return Coordinates.standard(F)
-    start = F.start()
-    # Where the loss has its greatest curvature at 0 for every row, its own kernel does and no second one is compiled.
-    targets = (-1.0, 1.0) if F.loss.classification else ()
-    own = F.loss.self_concordance == 0.0 or (targets and not F.samples.offsets.any())
-    own = own and all(F.loss.curvature(0.0, target) == F.loss.curvature_bound for target in targets)
-    matrix = F.curvature_matrix(start) if own else F.curvature_matrix(start, SquaredError(), typical_curvature(F.loss))
+    # What the curvature is where each row's loss has its greatest.
+    curvatures = typical_curvature(F.loss) * np.broadcast_to(F.samples.weights, F.n_samples)
+    matrix = F.gram(np.ascontiguousarray(curvatures), alike=True)
     return CurvatureCoordinates(matrix, F.n_features, F.l2)
 
 

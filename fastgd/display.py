@@ -140,10 +140,15 @@ class ConvergenceDisplay:
         for given, allowed, parameter in ((what, VALUES, "what"), (against, AXES, "against")):
             if given not in allowed:
                 raise ValueError(f"{parameter} must be one of {', '.join(map(repr, allowed))}, got {given!r}")
+        if ax is not None and not hasattr(ax, "plot"):
+            raise ValueError(f"ax must be matplotlib Axes or None, got {ax!r}")
         curves = self._curves(what, against, best)
         if not curves:
-            other = "bound" if what == "objective" else "objective"
-            raise ValueError(f"no check has a positive {VALUES[what]}: fit with a smaller tol, or use what={other!r}")
+            remedies = {
+                "objective": "take more turns or a smaller tol, give best, or use what='bound'",
+                "bound": "fit anew with a tol, or use what='objective'",
+            }
+            raise ValueError(f"no check has a positive {VALUES[what]}: {remedies[what]}")
         self.ax_ = _new_axes() if ax is None else ax
         self.figure_ = self.ax_.figure
         self.lines_, line_kw = [], _spelled_out(line_kw)
@@ -181,7 +186,7 @@ class ConvergenceDisplay:
         return np.array([min(run["objective"].min() for j, run in runs if j == k) for k in range(count)])
 
 
-_NO_HISTORY = "This %(name)s has no history_ to draw: call fit, or give X and y"
+_NO_HISTORY = "This %(name)s has no history_ to draw: call fit (of a search with refit=True), or give X and y"
 
 
 def _fitted(estimator):

@@ -64,6 +64,11 @@ class Factor:
         solved = lapack.dtrtrs(self._lower, scaled, lower=1)[0] if self.full else self._root.T @ scaled
         return float(np.linalg.norm(solved))
 
+    def matrix(self):
+        """H itself, multiplied out again, where it is positive definite."""
+        root = self.scale[:, None] * np.tril(self._lower)
+        return root @ root.T
+
     def product(self, step):
         """H times `step`, where H is positive definite."""
         return self.scale * (self._lower @ (self._lower.T @ (step * self.scale)))

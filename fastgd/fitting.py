@@ -1,5 +1,6 @@
 """From checked data and parameters to results: one run for each target, targets on threads."""
 
+import contextlib
 import copy
 import threading
 import time
@@ -21,6 +22,7 @@ from fastgd.plan import CENTRAL_PATH, make_plan, next_plan
 from fastgd.progress import Ended, Together, Watch
 from fastgd.samples import WeightedSamples
 from fastgd.stopping import Extrapolated, History, NoMistakes, Plateau, Stalled, StopReason, TimeLimit, Validation
+from fastgd.storages import StridedRows
 
 # A turn takes about 0.1 ms of Python, and about 2 ns for each stored value.
 LEAST_FOR_THREADS = 50_000
@@ -28,6 +30,8 @@ LEAST_FOR_THREADS = 50_000
 NEWTON_CHECKS, WORKING_SET_CHECKS = 50, 20
 # A run on the central path that ends farther off than this was lost in rounding; else rounding is just its end.
 LOST = 0.1
+
+_copying = threading.Lock()
 
 
 @dataclass
@@ -133,7 +137,8 @@ def advance_targets(task, samples, seeds, starts, states, X):
         for k in range(first, last):
             parts[k] = _advance_one(task, objectives[k], seeds[k], starts[k], states[k], X)
 
-    with one_blas_thread():
+    # Sparse products do not call BLAS.
+    with contextlib.nullcontext() if task.rows.sparse else one_blas_thread():
         map_ranges(work, len(samples), _threads(task, len(samples)))
     return parts
 
@@ -192,6 +197,7 @@ def _by_plans(task, objective, go, start, state):
     plan, rule = make_plan(settings, objective)
     if task.note:
         plan = replace(plan, reasons=(*plan.reasons, task.note))
+    plan = _with_rows_in_order(task, objective, plan)
     result = go(plan, rule, start, state, task.max_iter, task.max_time)
     updates = _updates(objective, result)
     # On the central path it is still Newton's method: open to whoever asked for that, too.
@@ -206,11 +212,22 @@ def _by_plans(task, objective, go, start, state):
         if left is not None and left <= 0.0:
             result.reason = StopReason.TIME
             break
-        plan, rule = changed
+        plan, rule = _with_rows_in_order(task, objective, changed[0]), changed[1]
         after = go(plan, rule, objective.split(result.point), None, task.max_iter - turns, left)
         updates += _updates(objective, after)
         result = continued(result, after)
     return plan, result, updates
+
+
+def _with_rows_in_order(task, objective, plan):
+    """The plan; where it is one of single rows, an array in Fortran order or with steps is copied, once for all."""
+    if plan.batch_size in ("full", "growing") or not isinstance(objective.rows, StridedRows):
+        return plan
+    with _copying:
+        if isinstance(task.rows, StridedRows):
+            task.rows = task.rows.in_c_order()
+    objective.use_rows(task.rows)
+    return replace(plan, reasons=(*plan.reasons, "X was copied once, into C order, for single rows of it are read"))
 
 
 def continued(before, after):

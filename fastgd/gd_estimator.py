@@ -83,7 +83,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         check_parameters(vars(self))
         loss, penalty = self._components()
         given = X
-        X, y = self._checked(X, y, reset=True)
+        X, y = self._checked(X, y, reset=True, order=None)
         targets = self._start_targets(y, loss)
         n_samples, n_features = X.shape
         weights = self._weights(sample_weight, y, n_samples)
@@ -93,7 +93,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         if holdout is not None:
             weights = holdout.training_weights(weights, n_samples)
         self._check_rows(y, weights)
-        rows = as_rows(X, check_finite=False)
+        rows = as_rows(X, check_finite=False, in_place=True)
         samples = [as_samples(loss, targets[0], n_samples, weights, offset)]
         samples += [samples[0].with_targets(one) for one in targets[1:]]
         states = (
@@ -106,8 +106,8 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         task.score = None if holdout is None else holdout.score
         callbacks = fit_callbacks(self, given, y, sample_weight, len(samples))
         task.watch = self._watch(callbacks, len(samples))
-        if isinstance(given, np.ndarray) and not np.may_share_memory(given, X):
-            task.note = "X was copied once, for it was not rows of floats in C order"
+        if isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
+            task.note = "X was copied once, as floats in C order"
         runs = fit_targets(task, samples, seeds, starts, states)
         self._set_fitted(runs)
         if callbacks is not None:
@@ -137,9 +137,9 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
             raise ValueError("penalty='elasticnet' needs l1_ratio, a number from 0 to 1, got None")
         return loss, find_penalty(self.penalty, l1_ratio)
 
-    def _checked(self, X, y, reset):
+    def _checked(self, X, y, reset, order="C"):
         return self._validated(
-            X, y, reset=reset, order="C", multi_output=isinstance(self.loss, VectorLoss), **self._y_options()
+            X, y, reset=reset, order=order, multi_output=isinstance(self.loss, VectorLoss), **self._y_options()
         )
 
     def _validated(self, X, *y, **options):
@@ -148,11 +148,16 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         if not options["reset"] and self._is_plain(X) and all(map(_are_plain, y)):
             check_consistent_length(X, *y)
             return (X, *y) if y else X
-        if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
-            raise ValueError(f"X holds dates or durations ({X.dtype}); turn them into numbers, for example days")
+        dates = sorted({str(one) for one in np.ravel(getattr(X, "dtypes", getattr(X, "dtype", ""))) if _is_time(one)})
+        if dates:
+            raise ValueError(f"X holds dates or durations ({dates[0]}); turn them into numbers, for example days")
         options.update(accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32])
         try:
             return validate_data(self, X, *y, **options)
+        except ValueError as error:
+            if str(error).startswith("could not convert string to float"):
+                raise ValueError(f"{error}: encode text as numbers first, for example with OneHotEncoder") from error
+            raise
         except TypeError as error:
             raise NotNumbersError(f"X and y must hold numbers (y of a classifier: labels): {error}") from error
 
@@ -178,6 +183,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         settings = Settings(
             self.solver, self.batch_size, self.learning_rate, float(self.eta0), float(self.power_t),
             float(self.momentum), int(self.average), bool(self.shuffle), self.tol, int(self.n_iter_no_change),
+            np.inf if self.warm_start else int(self.max_iter),
         )  # fmt: skip
         return Task(
             loss, penalty, rows, settings, float(self.alpha), bool(self.fit_intercept), int(self.max_iter),
@@ -316,3 +322,8 @@ def _reals(values):
     if array.dtype.kind not in "fiub":
         raise TypeError(f"got dtype {array.dtype}")
     return array.astype(np.float64)
+
+
+def _is_time(dtype):
+    """Whether a column type of NumPy, pandas, Arrow or Polars is one of dates, times or durations."""
+    return str(dtype).lower().startswith(("date", "time", "duration"))

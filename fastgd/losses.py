@@ -21,6 +21,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from fastgd._component import Component, python_only, required
+from fastgd.elementary import exp_of_minus, log_1_plus
 
 
 class Interval(NamedTuple):
@@ -177,15 +178,15 @@ class LogLoss(Loss):
 
     def value(self, prediction, target):
         margin = target * prediction
-        return max(-margin, 0.0) + np.log1p(np.exp(-abs(margin)))
+        return max(-margin, 0.0) + log_1_plus(exp_of_minus(abs(margin)))
 
     def derivative(self, prediction, target):
         margin = target * prediction
-        decay = np.exp(-abs(margin))
+        decay = exp_of_minus(abs(margin))
         return -target * (decay if margin > 0.0 else 1.0) / (1.0 + decay)
 
     def curvature(self, prediction, target):
-        decay = np.exp(-abs(target * prediction))
+        decay = exp_of_minus(abs(target * prediction))
         return decay / ((1.0 + decay) * (1.0 + decay))
 
 

@@ -9,7 +9,7 @@ def find_loss(loss, **fields):
     if isinstance(loss, Loss | VectorLoss):
         return loss
     if not isinstance(loss, str):
-        raise ValueError(f"loss must be a string or a Loss or VectorLoss component, got {loss!r}")
+        raise ValueError(f"loss must be a string or a Loss or VectorLoss component, got {_shown(loss)}")
     found = Loss.named(loss)
     return found(**{name: value for name, value in fields.items() if name in found.__annotations__})
 
@@ -21,6 +21,11 @@ def find_penalty(penalty, l1_ratio=0.15):
     if penalty is None:
         return NoPenalty()
     if not isinstance(penalty, str):
-        raise ValueError(f"penalty must be a string, None or a Penalty component, got {penalty!r}")
+        raise ValueError(f"penalty must be a string, None or a Penalty component, got {_shown(penalty)}")
     found = Penalty.named(penalty)
     return found(l1_ratio) if found is ElasticNet else found()
+
+
+def _shown(given):
+    """What was given, in words; of a class, that an object of it is wanted."""
+    return f"the class {given.__name__}: make it {given.__name__}(...)" if isinstance(given, type) else repr(given)

@@ -96,7 +96,8 @@ class NewtonPath:
         state.value += 0.5 * float(state.point @ (added * state.point))
         state.gradient = state.gradient + added * state.point
         state.turn = state.updates = 0
-        memory.pop("best", None)
+        for of_the_last_alpha in ("best", "lower"):
+            memory.pop(of_the_last_alpha, None)
         memory["pairs"] = [(s, y + added * s) for s, y in memory["pairs"]]
         factor = memory.get("factor")
         if factor is None or not factor.full or F.loss.self_concordance is None:
@@ -104,7 +105,7 @@ class NewtonPath:
             memory.update(factor=None, pairs=[])
             return
         if self._matrix is None or self._matrix[0] is not factor:
-            self._matrix = factor, _matrix_of(factor)
+            self._matrix = factor, factor.matrix()
         matrix = self._matrix[1]
         matrix[np.diag_indices_from(matrix)] += added
         followed = Factor(matrix.copy())
@@ -123,12 +124,6 @@ class PathNewton(Newton):
         memory = state.memory
         factor = memory.get("factor")
         return None if factor is None else (factor, memory["anchor"] if memory["exact"] else None)
-
-
-def _matrix_of(factor):
-    """The matrix that was factored."""
-    root = factor.scale[:, None] * np.tril(factor._lower)
-    return root @ root.T
 
 
 class PathCertifier(Certifier):

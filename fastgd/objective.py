@@ -10,7 +10,7 @@ import numbers
 
 import numpy as np
 
-from fastgd.blocks import chunk_length, count_threads, cut, map_ranges
+from fastgd.blocks import chunk_length, coarser, count_threads, cut, map_ranges
 from fastgd.gram import ALL, add_gram, assemble, loops, matrix_cuts
 from fastgd.kernels import coefficients, passes
 from fastgd.losses import VectorLoss
@@ -23,6 +23,8 @@ NARROW = 128
 # Rows that are sampled together: a dense kernel reads eight at once, and one row alone would waste most of a page.
 GROUP = 8
 NOTHING = np.empty(0)
+# Values in the blocks' matrices where they may not depend on the storage: 8 MB.
+ALIKE_VALUES = 1_000_000
 # Rows of the array that `Objective.moments` returns.
 SUM, SUM_OF_SQUARES, LARGEST, NONZEROS = range(4)
 
@@ -78,7 +80,7 @@ class Objective:
         fit_intercept=True, n_jobs=None,
     ):  # fmt: skip
         loss = find_loss(loss)
-        rows = as_rows(X)
+        rows = as_rows(X, in_place=True)
         samples = as_samples(loss, y, rows.shape()[0], sample_weight, offset)
         self._set(loss, rows, samples, find_penalty(penalty, l1_ratio), alpha, fit_intercept, count_threads(n_jobs))
 
@@ -106,7 +108,7 @@ class Objective:
         self.cuts = cut(self.n_samples, self.n_nonzeros, self.n_features * self.n_predictions)
         self.ranges = np.stack([self.cuts[:-1], self.cuts[1:]], axis=1)
         self.range_cuts, self.share, self.whole = np.arange(self.cuts.size), 1.0, None
-        self._chunk = chunk_length(rows, self.n_features * self.n_predictions)
+        self.use_rows(rows)
         self._set_shares()
         self._moments = self.matrix_cuts = None
 
@@ -178,7 +180,7 @@ class Objective:
             )  # fmt: skip
 
         self._map(work)
-        product = self._trim(products.sum(axis=0) / self.n_active)
+        product = self._mean(products)
         n_coef = self._n_coef
         product[:n_coef] += self.l2 * p[:n_coef]
         if not self.elastic and self.penalty.smooth:
@@ -201,7 +203,7 @@ class Objective:
                 passes.loss_and_gradient(*data, *where, totals, gradients, curvatures, floor)
 
         self._map(work)
-        return float(_added(totals)) / self.n_active, self._trim(_added(gradients) / self.n_active)
+        return float(_added(totals)) / self.n_active, self._mean(gradients)
 
     def smooth_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
         """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient: one pass.
@@ -267,36 +269,24 @@ class Objective:
         moved[: self._n_coef] = table.ravel()
         return moved
 
-    def curvature_matrix(self, v, loss=None, factor=1.0):
-        """Second derivative of the mean loss plus L2 at `v`, (size, size): one pass that costs about d/2 of them.
+    def curvature_matrix(self, v):
+        """Second derivative of the mean loss plus L2 at `v`, (size, size): two passes and the arithmetic of about d/2.
 
-        For losses of one prediction; the penalty is an elastic net. `loss` stands in for the objective's own, times
-        `factor`.
+        For losses of one prediction; the penalty is an elastic net.
         """
-        loss = self.loss if loss is None else loss
-        coef, intercept = self.split(v)
-        d = self.n_features
-        n_blocks = min(self.cuts.size - 1, max(1, 8_000_000 // (d + 1) ** 2))
-        cuts = self.cuts[(np.arange(n_blocks + 1) * (self.cuts.size - 1)) // n_blocks]
-        matrices = np.zeros((n_blocks, d + 1, d + 1))
+        curvatures = np.zeros(self.n_samples)
+        self.loss_and_gradient(v, curvatures)
+        return self.gram(curvatures)
 
-        def work(first, last):
-            passes.curvature_matrix(
-                self.rows, self.samples, loss, np.ascontiguousarray(coef), intercept, ALL, cuts, first, last, matrices
-            )
-
-        self._map(work, n_blocks)
-        matrix = factor * matrices.sum(axis=0) / self.n_active
-        matrix = np.tril(matrix) + np.tril(matrix, -1).T
-        matrix[np.arange(d), np.arange(d)] += self.l2
-        return matrix[: self.size, : self.size]
-
-    def gram(self, curvatures):
+    def gram(self, curvatures, alike=False):
         """Mean of curvatures[i] (x_i, 1)(x_i, 1)' plus L2, (size, size): the curvature of F.  One pass.
 
-        What `smooth_and_gradient` filled at a point gives the second derivative there.
+        What `smooth_and_gradient` filled at a point gives the second derivative there. With `alike` dense and CSR rows
+        give the same bits, by the loop over nonzeros.
         """
         cuts, length = matrix_cuts(self), self.row_length
+        if alike:
+            cuts, length = coarser(self.range_cuts, max(ALIKE_VALUES // (self.n_features + 1) ** 2, 1)), 0.0
         matrices = np.zeros((cuts.size - 1, self.n_features + 1, self.n_features + 1))
         data = self.rows, ALL, curvatures, self.ranges, cuts
         self._map(lambda a, b: add_gram(*data, a, b, matrices, length), len(matrices))
@@ -330,11 +320,14 @@ class Objective:
         kept.
         """
         if self._moments is None:
-            n_blocks = self.cuts.size - 1
+            # Tables of the blocks take a tenth of X, or two of them are all there is.
+            cuts = coarser(self.cuts, max(2, self.n_nonzeros // (40 * self.n_features)))
+            n_blocks = cuts.size - 1
             table, norms = np.zeros((n_blocks, 4, self.n_features)), np.zeros((n_blocks, 3))
-            self._map(lambda a, b: passes.column_moments(self.rows, self.samples, self.cuts, a, b, table, norms))
-            moments = table.sum(axis=0) / self.n_active
-            moments[LARGEST] = table[:, LARGEST].max(axis=0)
+            self._map(lambda a, b: passes.column_moments(self.rows, self.samples, cuts, a, b, table, norms), n_blocks)
+            largest, moments = table[:, LARGEST].max(axis=0), _added(table)
+            moments /= self.n_active
+            moments[LARGEST] = largest
             self._moments = moments, np.r_[norms[:, :2].max(axis=0), norms[:, 2].sum() / self.n_active]
         return self._moments
 
@@ -350,6 +343,10 @@ class Objective:
             return self.n_nonzeros / self.n_samples
         return float(self._moments[0][NONZEROS].sum())
 
+    def use_rows(self, rows):
+        """Read the same rows from another place from now on."""
+        self.rows, self._chunk = rows, chunk_length(rows, self.n_features * self.n_predictions)
+
     def take_moments(self, moments):
         """Take over the moments of an objective with the same rows and weights."""
         self._moments = moments
@@ -364,8 +361,11 @@ class Objective:
     def _table(self, coef):
         return np.ascontiguousarray(coef).reshape(self.n_features, self.n_predictions)
 
-    def _trim(self, summed):
-        return summed.reshape(-1)[: self.size]
+    def _mean(self, blocks):
+        """Sum of what the blocks found, which is written over, by the number of rows, cut to what is unknown."""
+        total = _added(blocks)
+        total /= self.n_active
+        return total.reshape(-1)[: self.size]
 
     def _penalty_sum(self, coef):
         """Alpha * sum of the penalty, and its derivative in each coefficient."""

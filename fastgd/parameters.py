@@ -41,6 +41,10 @@ ALLOWED = {
     "momentum": ("a number of at least 0 and below 1", lambda v: _real(v) and 0 <= v < 1),
     "multi_class": ("'auto' or 'ovr'", lambda v: isinstance(v, str) and v in ("auto", "ovr")),
     "max_time": ("None or a positive number of seconds", lambda v: v is None or (_real(v) and v > 0)),
+    "random_state": (
+        "None, an integer from 0 to 2**32 - 1 or a numpy.random.RandomState",
+        lambda v: v is None or v is np.random or isinstance(v, np.random.RandomState) or (_count(v) and 0 <= v < 2**32),
+    ),
     "class_weight": (
         "None, 'balanced' or a dict",
         lambda v: v is None or isinstance(v, dict) or (isinstance(v, str) and v == "balanced"),

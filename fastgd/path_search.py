@@ -226,6 +226,11 @@ def _score(scorer, model, X, y, params):
         if "sample_weight" in params and "sample_weight" in str(error):
             raise ValueError(f"the score {scorer!r} takes no sample_weight; choose one that does") from error
         raise
+    except AttributeError as error:
+        if "predict_proba" not in str(error):
+            raise
+        what = f"scoring with {scorer!r} needs what loss={model.loss!r} does not give"
+        raise ValueError(f"{what}: {error} Probabilities come with loss='log_loss' or 'modified_huber'") from error
     if not isinstance(found, numbers.Real):
         raise ValueError(f"scoring must give a number, got {found!r}")
     return float(found)

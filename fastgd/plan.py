@@ -6,6 +6,8 @@ pass, a curvature matrix and an update cost in terms of each other.  It never lo
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from fastgd.batches import rows_per_update
 from fastgd.costs import (
     DUAL_PASSES,
@@ -28,6 +30,9 @@ BATCHES = {
     "svrg": ("auto", "growing"),
     "sdca": (1,),
 }
+# With no more turns than these a look at each row brings more than Newton's method: on the central path, and elsewhere
+# from so many rows on.
+FEW_ON_PATH, FEW, ENOUGH_ROWS = 5, 3, 1000
 # Form of Newton's method that no other has to be left for.
 CENTRAL_PATH = "on the central path"
 
@@ -59,7 +64,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Settings:
-    """The parameters of an estimator that decide how it descends."""
+    """The parameters of an estimator that decide how it descends.
+
+    `most_turns` is `max_iter`, or infinite where a warm start may go on after it.
+    """
 
     solver: object = "auto"
     batch_size: object = "auto"
@@ -71,6 +79,7 @@ class Settings:
     shuffle: bool = True
     tol: float | None = 1e-4
     n_iter_no_change: int = 5
+    most_turns: float = np.inf
 
 
 def make_plan(settings, objective, streaming=False, fresh=True):
@@ -104,7 +113,7 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     batch = "growing" if growing else rows_per_update(settings.batch_size, objective.n_active)
     reasons: list[str] = []
     if solver == "auto":
-        solver, batch, rate = _choose(objective, batch, rate, streaming, fresh, reasons)
+        solver, batch, rate = _choose(objective, batch, rate, streaming, fresh, settings.most_turns, reasons)
     if settings.average and rate in ("auto", "line_search") and (batch in ("full", "growing") or solver in BATCHES):
         reasons.append("nothing is averaged, for these steps end at the optimum by themselves")
     if isinstance(solver, str) and solver in BATCHES:
@@ -119,7 +128,7 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     return Plan(rule.name, batch, rate, tuple(reasons)), rule
 
 
-def _choose(F, batch, rate, streaming, fresh, reasons):
+def _choose(F, batch, rate, streaming, fresh, most_turns, reasons):
     """Solver, batch and rate where the solver is left open; what they rest on is added to `reasons`."""
     if isinstance(F.loss, Perceptron):
         reasons.append("the perceptron is an online rule: one row at a time, until an epoch brings no mistake")
@@ -143,8 +152,23 @@ def _choose(F, batch, rate, streaming, fresh, reasons):
         given = f"learning_rate={rate!r}" if rate != "auto" else f"batch_size={batch!r}"
         reasons.append(f"{given} was given")
         return ("nesterov", "full", rate) if full else ("gd", 1 if batch == "auto" else batch, rate)
-    solver, batch = _cheapest(F, batch, reasons)
-    return solver, batch, rate
+    solver, rows = _cheapest(F, batch, reasons)
+    if batch == "auto" and (solver, rows) == ("newton", "full") and _too_few(F, most_turns):
+        reasons.append(f"max_iter={most_turns} would end that early, so each row is a step instead")
+        return "adagrad", 1, rate
+    return solver, rows, rate
+
+
+def _too_few(F, most_turns):
+    """Whether Newton's method would be cut off where epochs of one-row steps are known to be ahead.
+
+    Accuracy on held-out rows after 1, 2, 3, 5 turns: hinge, on the central path, 0.506, 0.636, 0.865, 0.900 on `mnist`
+    (odd or even) and 0.758, 0.783, 0.819, 0.840 on `a9a`; Adagrad 0.900, 0.904, 0.905, 0.903 and 0.845 throughout.  Log
+    loss on `mnist` 0.804, 0.862, 0.874, 0.894; Adagrad 0.899, 0.903, 0.902, 0.901.  A squared loss needs one turn.
+    """
+    if not F.loss_smooth:
+        return most_turns <= FEW_ON_PATH
+    return most_turns <= FEW and F.n_active >= ENOUGH_ROWS and F.loss.self_concordance != 0.0
 
 
 def _cheapest(F, batch, reasons):

@@ -21,14 +21,48 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     loss : str or Loss, default="squared_error"
         `"squared_error"`, `"huber"`, `"epsilon_insensitive"`, `"squared_epsilon_insensitive"`, `"quantile"`, or a
         component, for example `Quantile(0.9)` or one of your own.
-    penalty, alpha, l1_ratio, fit_intercept, max_iter, tol, shuffle, verbose, epsilon, n_jobs, random_state
+    penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
+    alpha : float, default=1e-4
+        Strength of the penalty; it multiplies a mean loss.
+    l1_ratio : float, default=0.15
+        Share of the L1 part for `"elasticnet"`.
+    fit_intercept : bool, default=True
+        The intercept is never penalised.
+    max_iter : int, default=1000
+        Most turns of the loop: steps of a full-batch solver, epochs of a stochastic one.
+    tol : float or None, default=1e-4
+        Relative suboptimality to reach; None or 0 runs `max_iter` turns.
+    shuffle : bool, default=True
+        Whether stochastic epochs visit the rows in a new random order.
+    verbose : int, default=0
+        Print a line every so many checks.
+    epsilon : float, default=0.1
+        Of the Huber and the insensitive losses.
+    n_jobs : int, optional
+        Threads; None: what the process may use, one inside a worker.  The result does not depend on it.
+    random_state : int, RandomState or None, default=None
+        Seeds the order of the rows.
+    learning_rate : str, default="auto"
         As in `GDClassifier`.
-    learning_rate, eta0, power_t
-        As in `GDClassifier`; `power_t` is 0.25 by default.
-    early_stopping, validation_fraction, n_iter_no_change, warm_start, average, solver, batch_size
-        As in `GDClassifier`.
-    momentum, max_time, stop
-        As in `GDClassifier`.
+    eta0, power_t : float, default=0.01, 0.25
+        Of the explicit learning rates.
+    early_stopping : bool, default=False
+        As in `GDClassifier`; the score is R^2.
+    validation_fraction : float, default=0.1
+    n_iter_no_change : int, default=5
+    warm_start : bool, default=False
+        Whether `fit` goes on where the last one ended.
+    average : bool or int, default=False
+        Report the mean of the iterates, from that update on.
+    solver : str or Rule, default="auto"
+        As in `GDClassifier`, and so is `batch_size`.
+    batch_size : {"auto", "full", "growing"}, int or float, default="auto"
+        Rows per step.
+    momentum : float, default=0.9
+    max_time : float, optional
+        Seconds after which the best model so far is kept.
+    stop : callable, StoppingRule or list of them, optional
+        Your own reason to stop: a function of `history_`.
 
     Attributes
     ----------

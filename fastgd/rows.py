@@ -1,206 +1,18 @@
-"""Rows of data as kernels read them: dense or CSR behind the same methods, and everything that can be wrong with an X.
+"""Rows of data as kernels read them, and everything that can be wrong with an X.
 
-`as_rows` is the only place that casts, copies or refuses a matrix. It hands out C-contiguous read-only views in few
-dtypes, so that few kernels are compiled, and it checks whatever could make a kernel read out of bounds: kernels trust
-their input.
+`as_rows` is the only place that casts, copies or refuses a matrix. It hands out read-only views in few dtypes, so that
+few kernels are compiled, and it checks whatever could make a kernel read out of bounds: kernels trust their input.
 """
-
-from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 
-from fastgd import _row_loops
-from fastgd._component import Component, python_only, required
+from fastgd.storages import CSRRows, DenseRows, Rows, StridedRows
+
+__all__ = ["CSRRows", "DenseRows", "Rows", "StridedRows", "as_rows", "check_structure"]
 
 
-class Rows(Component, family=True):
-    """Family of storages: row `i` as a whole by `dot` and `add`, position by position by `span`, `column`, `entry`."""
-
-    sparse: ClassVar[bool] = False
-
-    @required
-    def dot(self, i, coef):
-        """Row `i` times `coef`."""
-
-    @required
-    def add(self, i, amount, vector):
-        """Add `amount` times row `i` to `vector`."""
-
-    @required
-    def dot_rows(self, first, stop, coef, out):
-        """Rows `first` to `stop` - 1 times `coef`, into `out`; left to right, so that dense and CSR agree exactly."""
-
-    @required
-    def add_rows(self, first, stop, amounts, vector):
-        """Add rows `first` to `stop` - 1, times `amounts[0]`, `amounts[1]`, ..., to `vector`."""
-
-    def dots(self, i, coef, out):
-        """Add row `i` times each column of `coef`, (d, K), to `out`, (K,)."""
-        _row_loops.dots(self, i, coef, out)
-
-    def adds(self, i, amounts, matrix):
-        """Add row `i` times `amounts`, (K,), to `matrix`, (d, K)."""
-        _row_loops.adds(self, i, amounts, matrix)
-
-    @required
-    def squared_norm(self, i):
-        """Sum of the squares of row `i`."""
-
-    def prefetch(self, i):
-        """Ask for row `i` to be in the cache by the time it is read."""
-
-    @required
-    def span(self, i):
-        """First and one-past-last storage position of row `i`."""
-
-    @required
-    def column(self, k):
-        """Column of storage position `k`."""
-
-    @required
-    def entry(self, i, k):
-        """Value at storage position `k` of row `i`."""
-
-
-class DenseRows(Rows):
-    """A C-contiguous `(n_samples, n_features)` array of float64 or float32."""
-
-    values: np.ndarray
-
-    def dot(self, i, coef):
-        return _row_loops.dense_dot(self.values, i, coef)
-
-    def add(self, i, amount, vector):
-        _row_loops.dense_add(self.values, i, amount, vector)
-
-    def dot_rows(self, first, stop, coef, out):
-        _row_loops.dense_dot_rows(self.values, first, stop, coef, out)
-
-    def add_rows(self, first, stop, amounts, vector):
-        _row_loops.dense_add_rows(self.values, first, stop, amounts, vector)
-
-    def squared_norm(self, i):
-        return _row_loops.dense_squared_norm(self.values, i)
-
-    def prefetch(self, i):
-        _row_loops.dense_prefetch(self.values, i)
-
-    def span(self, i):
-        return 0, self.values.shape[1]
-
-    def column(self, k):
-        return k
-
-    def entry(self, i, k):
-        return self.values[i, k]
-
-    @python_only
-    def shape(self):
-        """Number of rows and of columns."""
-        return self.values.shape
-
-    @python_only
-    def stored(self):
-        """Number of stored values."""
-        return self.values.size
-
-    @python_only
-    def nonzeros(self):
-        """Number of values that are not 0."""
-        return sum(int(np.count_nonzero(self.values[i : i + 8192])) for i in range(0, self.values.shape[0], 8192))
-
-    @python_only
-    def take(self, chosen):
-        """These rows as a float64 array of their own."""
-        return self.values[chosen].astype(np.float64)
-
-    @python_only
-    def predictions(self, coef):
-        """X @ coef in float64, (n_samples,)."""
-        if self.values.dtype == np.float64:
-            return self.values @ coef
-        n = self.values.shape[0]
-        return np.concatenate([self.values[a : a + 8192].astype(np.float64) @ coef for a in range(0, n, 8192)])
-
-
-class CSRRows(Rows):
-    """Compressed rows: `values` and `columns` between `starts[i]` and `starts[i + 1]` are row `i`.
-
-    Both index arrays are unsigned, which spares a kernel the test for negative indices (measured, X @ w: 0.34 of the
-    time with signed ones on a text of 1.3 million columns, 0.65 on a census); the sums are not reordered, because
-    gathers do not vectorise anyway.
-    """
-
-    values: np.ndarray
-    columns: np.ndarray
-    starts: np.ndarray
-    width: float
-    sparse: ClassVar[bool] = True
-
-    def dot(self, i, coef):
-        return _row_loops.csr_dot(self.values, self.columns, self.starts[i], self.starts[i + 1], coef)
-
-    def add(self, i, amount, vector):
-        _row_loops.csr_add(self.values, self.columns, self.starts[i], self.starts[i + 1], amount, vector)
-
-    def dot_rows(self, first, stop, coef, out):
-        _row_loops.csr_dot_rows(self.values, self.columns, self.starts, first, stop, coef, out)
-
-    def add_rows(self, first, stop, amounts, vector):
-        _row_loops.csr_add_rows(self.values, self.columns, self.starts, first, stop, amounts, vector)
-
-    def squared_norm(self, i):
-        return _row_loops.csr_squared_norm(self.values, self.starts[i], self.starts[i + 1])
-
-    def prefetch(self, i):
-        _row_loops.csr_prefetch(self.values, self.columns, self.starts[i])
-
-    def span(self, i):
-        return self.starts[i], self.starts[i + 1]
-
-    def column(self, k):
-        return self.columns[k]
-
-    def entry(self, i, k):
-        return self.values[k]
-
-    @python_only
-    def shape(self):
-        """Number of rows and of columns."""
-        return self.starts.size - 1, int(self.width)
-
-    @python_only
-    def stored(self):
-        """Number of stored values."""
-        return self.values.size
-
-    @python_only
-    def nonzeros(self):
-        """Number of values that are not 0: `as_rows` stores no others."""
-        return self.values.size
-
-    @python_only
-    def matrix(self):
-        """The same rows as a SciPy array, without a copy of the values."""
-        signed = np.int32 if self.columns.dtype == np.uint32 else np.int64
-        starts = self.starts.view(np.int64)
-        if signed == np.int32 and self.values.size <= np.iinfo(np.int32).max:
-            starts = starts.astype(np.int32)
-        return sp.csr_array((self.values, self.columns.view(signed), starts), shape=self.shape())
-
-    @python_only
-    def take(self, chosen):
-        """These rows as a float64 SciPy array of their own."""
-        return self.matrix()[chosen].astype(np.float64)
-
-    @python_only
-    def predictions(self, coef):
-        """X @ coef in float64, (n_samples,)."""
-        return self.matrix() @ coef
-
-
-def as_rows(X, *, name="X", check_finite=True):
+def as_rows(X, *, name="X", check_finite=True, in_place=False):
     """Turn a matrix into `Rows`, copying only what has to be copied.
 
     Parameters
@@ -213,11 +25,13 @@ def as_rows(X, *, name="X", check_finite=True):
     check_finite : bool
         Whether NaN and infinity are looked for, and for CSR whether indices point out of bounds; False where the caller
         has (`check_structure`).
+    in_place : bool
+        Whether an array in Fortran order, or with steps, is left where it is, for those who read all rows.
 
     Returns
     -------
     Rows
-        `DenseRows` or `CSRRows` over read-only, C-contiguous arrays.
+        `DenseRows` or `CSRRows` over read-only, C-contiguous arrays; `StridedRows` over what stays where it is.
 
     Raises
     ------
@@ -233,7 +47,7 @@ def as_rows(X, *, name="X", check_finite=True):
     >>> as_rows(np.eye(2)).shape()
     (2, 2)
     """
-    rows = _csr_rows(X, name, check_finite) if sp.issparse(X) else DenseRows(_dense_values(X, name))
+    rows = _csr_rows(X, name, check_finite) if sp.issparse(X) else _dense_rows(X, name, in_place)
     if check_finite:
         _refuse_non_finite(rows, name)
     return rows
@@ -280,7 +94,7 @@ def _check_indices(indices, stop, name):
         raise ValueError(f"{name} has indices from {indices.min()} to {indices.max()}, allowed are 0 to {stop - 1}")
 
 
-def _dense_values(X, name):
+def _dense_rows(X, name, in_place):
     values = np.asarray(X)
     _check_dtype(values.dtype, name, "fiubO")
     if values.ndim != 2:
@@ -288,11 +102,17 @@ def _dense_values(X, name):
     _refuse_empty(values.shape, name)
     if values.dtype.kind == "O" and any(isinstance(value, str | bytes | complex) for value in values.flat):
         raise ValueError(f"{name} holds strings or complex numbers; encode them as real numbers first")
+    if in_place and values.dtype == _kept(values.dtype) and values.flags.aligned and not values.flags.c_contiguous:
+        steps, odd = np.divmod(values.strides, values.itemsize)
+        if steps.min() >= 0 and not odd.any():
+            last = int((np.subtract(values.shape, 1) * steps).sum())
+            memory = np.lib.stride_tricks.as_strided(values, (last + 1,), (values.itemsize,), writeable=False)
+            return StridedRows(memory, *values.shape, *steps.tolist())
     try:
         values = np.ascontiguousarray(values, dtype=_kept(values.dtype))
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name} must hold numbers, got dtype {values.dtype}: {error}") from error
-    return _read_only(values)
+    return DenseRows(_read_only(values))
 
 
 def _csr_rows(X, name, check=True):
@@ -362,15 +182,17 @@ def _refuse_empty(shape, name):
 
 
 def _refuse_non_finite(rows, name, chunk=1 << 18):
-    values = rows.values.reshape(-1)
-    for first in range(0, values.size, chunk):
-        finite = np.isfinite(values[first : first + chunk])
+    values, length = rows.values, chunk if rows.sparse else max(chunk // rows.shape()[1], 1)
+    for first in range(0, len(values), length):
+        finite = np.isfinite(values[first : first + length])
         if not finite.all():
-            k = first + int(np.argmin(finite))
-            i = int(np.searchsorted(rows.starts, k, side="right") - 1) if rows.sparse else k // rows.values.shape[1]
-            j = int(rows.columns[k]) if rows.sparse else k % rows.values.shape[1]
+            k = np.unravel_index(int(np.argmin(finite)), finite.shape)
+            i, j = first + int(k[0]), int(k[-1])
+            value = values[i] if rows.sparse else values[i, j]
+            if rows.sparse:
+                i, j = int(np.searchsorted(rows.starts, i, side="right") - 1), int(rows.columns[i])
             raise ValueError(
-                f"{name} contains NaN or infinity (first in row {i}, column {j}): {values[k]}; impute or drop it"
+                f"{name} contains NaN or infinity (first in row {i}, column {j}): {value}; impute or drop it"
             )
 
 

@@ -20,6 +20,10 @@ class Samples(Component, family=True):
         """Target of row `i`: a number, or the row's array of targets for a vector loss."""
 
     @required
+    def targets_of(self, first, stop):
+        """Targets of the rows `first` to `stop` - 1, an array."""
+
+    @required
     def weight(self, i):
         """Weight of row `i`; the rows that count have mean weight 1."""
 
@@ -40,6 +44,9 @@ class WeightedSamples(Samples):
 
     def target(self, i):
         return self.targets[i]
+
+    def targets_of(self, first, stop):
+        return self.targets[first:stop]
 
     def weight(self, i):
         return self.weights[i] if self.weights.size > 1 else self.weights[0]
@@ -99,7 +106,8 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
         allowed = domain.contains(targets)
         if not allowed.all():
             bad = targets[~allowed].flat[0]
-            raise ValueError(f"loss {loss.name!r} takes targets that are {domain.text}, got {bad:g}")
+            hint = "; GDClassifier takes labels of any kind" if getattr(loss, "classification", False) else ""
+            raise ValueError(f"loss {loss.name!r} takes targets that are {domain.text}, got {bad:g}{hint}")
     weights = np.ones(1)
     if sample_weight is not None:
         weights = as_weights(sample_weight, n_samples)

@@ -5,6 +5,8 @@ import numpy as np
 from fastgd.blocks import LEAST_PER_THREAD, MOST_BLOCKS, cut, map_ranges
 from fastgd.kernels import products
 
+NOTHING = np.empty(0)
+
 
 class Sweeps:
     """X p, X' a and derivatives at predictions, for the rows of an objective, on its threads.
@@ -20,8 +22,9 @@ class Sweeps:
     def __init__(self, objective):
         F = self.objective = objective
         if F.whole is None:
-            # Each block of X' a costs d numbers to clear and to add, twice as fast as a stored value each.
-            self._sums = _blocks(cut(F.n_samples, 4 * F.n_nonzeros, F.n_features))
+            # Each block of X' a has d sums of its own: a tenth of X together, or two blocks, for the threads.
+            shared = max(F.n_nonzeros, min(4 * F.n_nonzeros, 16 * F.n_features))
+            self._sums = _blocks(cut(F.n_samples, shared, F.n_features))
             self._rows = _blocks(cut(F.n_samples, 8 * MOST_BLOCKS * F.n_samples, F.n_samples))
         else:
             self._sums = self._rows = F.ranges, F.range_cuts
@@ -29,9 +32,9 @@ class Sweeps:
         # A derivative and a curvature take as long as some ten stored values.
         self._few_threads = min(F.n_threads, 1 + 10 * F.n_samples // LEAST_PER_THREAD)
 
-    def images(self, coef):
-        """X @ coef, (n_samples,); 0 for rows that are not in the part."""
-        rows, out = self.objective.rows, np.zeros(self.objective.n_samples)
+    def images(self, coef, out=None):
+        """X @ coef, (n_samples,), into `out` where it is given; else 0 for rows that are not in the part."""
+        rows, out = self.objective.rows, np.zeros(self.objective.n_samples) if out is None else out
         self._map(self._rows, lambda r, c, first, last: products.images(rows, coef, r, c, first, last, out))
         self._spend()
         return out
@@ -50,20 +53,41 @@ class Sweeps:
 
     def derivatives(self, predictions, intercept, floor=0.0):
         """Mean loss, and of each row weight * derivative / n and weight * curvature / n."""
-        F = self.objective
-        totals = np.zeros(self._rows[1].size - 1)
         amounts, curvatures = np.zeros((2, predictions.size))
+        loss = self._losses(predictions, intercept, floor, amounts, curvatures)
+        amounts /= self.objective.n_active
+        curvatures /= self.objective.n_active
+        return loss, amounts, curvatures
+
+    def loss(self, predictions, intercept):
+        """Mean loss alone."""
+        return self._losses(predictions, intercept, 0.0, NOTHING, NOTHING)
+
+    def conjugates(self, predictions, moves, intercept, shift):
+        """Mean of loss less gap after a step, of each row weight * dual variable / n, mean curvature before.
+
+        See `fastgd.corrected_dual`.
+        """
+        F, n_blocks = self.objective, self._rows[1].size - 1
+        totals, bends, amounts = np.zeros(n_blocks), np.zeros(n_blocks), np.zeros(predictions.size)
 
         def work(ranges, cuts, first, last):
-            where = ranges, cuts, first, last
-            products.derivatives(
-                F.samples, F.loss, predictions, intercept, floor, *where, totals, amounts, curvatures
-            )  # fmt: skip
+            data = F.samples, F.loss, predictions, moves, intercept, shift
+            products.conjugates(*data, ranges, cuts, first, last, totals, bends, amounts)
 
         self._map(self._rows, work, self._few_threads)
         amounts /= F.n_active
-        curvatures /= F.n_active
-        return float(totals.sum()) / F.n_active, amounts, curvatures
+        return float(totals.sum()) / F.n_active, amounts, float(bends.sum()) / F.n_active
+
+    def _losses(self, predictions, intercept, floor, amounts, curvatures):
+        F, totals = self.objective, np.zeros(self._rows[1].size - 1)
+
+        def work(ranges, cuts, first, last):
+            data = F.samples, F.loss, predictions, intercept, floor
+            products.derivatives(*data, ranges, cuts, first, last, totals, amounts, curvatures)
+
+        self._map(self._rows, work, self._few_threads)
+        return float(totals.sum()) / F.n_active
 
     def _map(self, blocks, work, n_threads=None):
         ranges, cuts = blocks

@@ -5,9 +5,9 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 
-from fastgd import certificate, constant_model
+from fastgd import certificate
 from fastgd.certificate import Bound, Certifier, provable, relative
-from fastgd.constant_model import best_constant
+from fastgd.constant_model import best_constant, lowest, shifted_sums
 from fastgd.decrement import decrement_bound
 from fastgd.losses import (
     EpsilonInsensitive,
@@ -214,11 +214,11 @@ def test_far_rows_are_met_by_way_of_a_better_point(monkeypatch):
             assert far <= 1.2 * distance
         assert far <= near
     assert any(np.isinf(near) and far < 1e-2 for near, far in zip(direct, by_way, strict=True))
-    # For two passes, if no more is asked for.
+    # For three passes, if no more is asked for.
     before = F.passes
     v = points[8]
     Certifier(F).prove(v, F.value(v), F.gradient(v), enough=np.inf)
-    assert F.passes - before <= 2 + 2
+    assert F.passes - before <= 2 + 3
 
 
 def test_products_prove_what_the_matrix_proves_on_wide_data(monkeypatch):
@@ -350,19 +350,33 @@ def test_the_best_constant_is_the_best(loss, center, spread, weighted):
         assert best_constant(F) == (0.0, pytest.approx(F.value([0.0]), rel=1e-14))
 
 
-def test_a_shift_below_rounding_is_not_looked_for(monkeypatch):
-    rng, calls, sums = np.random.default_rng(6), [], constant_model._shifted_sums
-    monkeypatch.setattr(constant_model, "_shifted_sums", lambda *given: calls.append(given[-1]) or sums(*given))
+def test_a_shift_below_rounding_is_not_looked_for():
+    rng = np.random.default_rng(6)
     for loss in with_jit([LogLoss(), Huber(0.7)], SMOOTH):
         z = 10.0 * rng.standard_normal(300)
         y = np.where(rng.random(300) < 0.8, 1.0, -1.0) if loss.classification else np.abs(z + rng.standard_normal(300))
-        samples = Objective(loss, np.zeros((300, 1)), y).samples
-        shift, _ = constant_model.lowest_shift(samples, loss, z)
-        calls.clear()
-        again, value = constant_model.lowest_shift(samples, loss, z + shift)
-        assert len(calls) <= 6
-        _, slope, curvature = sums(samples, loss, z + shift, again)
-        assert abs(slope) <= 1e-13 * (curvature * np.abs(z).max() + np.sqrt(300 * value))
+        F, size, tried = Objective(loss, np.zeros((300, 1)), y), float(np.abs(z).max()), []
+        shift, _ = lowest(shifted_sums(F, z), size)
+        sums = shifted_sums(F, z + shift)
+        again, value = lowest(lambda b, sums=sums, tried=tried: tried.append(b) or sums(b), size)
+        assert len(tried) <= 6
+        _, slope, curvature = sums(again)
+        assert abs(slope) <= 1e-13 * (curvature * size + np.sqrt(value))
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+def test_the_losses_at_shifted_predictions_are_their_sums(storage):
+    rng = np.random.default_rng(7)
+    y, z, weights = rng.standard_normal(23), rng.standard_normal(23), rng.uniform(0, 2, 23) * (np.arange(23) % 5 > 0)
+    X = np.zeros((23, 3)) if storage == "dense" else sp.csr_array((23, 3))
+    for loss in with_jit([Huber(0.7)], SMOOTH):
+        t = np.where(y > 0, 1.0, -1.0) if loss.classification else np.abs(y)
+        F = Objective(loss, X, t, sample_weight=weights)
+        kinds = loss.value, loss.derivative, loss.curvature
+        expected = [
+            np.average([kind(p + 0.3, one) for p, one in zip(z, t, strict=True)], weights=weights) for kind in kinds
+        ]
+        np.testing.assert_allclose(shifted_sums(F, z)(0.3), expected, rtol=1e-12, atol=1e-14)
 
 
 def test_the_best_constants_that_have_names():

@@ -107,7 +107,7 @@ def test_passes_are_counted_and_few():
     result, _ = run(Stochastic(F, Gd(), Schedule(0.01), 1, seed=0), max_iter=turns)
     checks = len(result.history)
     assert checks == 6
-    at_the_end = 3  # for data this small: the curvature matrix, the longest row, the moments
+    at_the_end = 4  # for data this small: the curvatures, their matrix, the longest row, the moments
     assert F.passes <= turns + checks + at_the_end
     assert result.history["passes"][-1] == F.passes
     F = hard()
@@ -130,7 +130,7 @@ def test_a_certificate_that_nobody_asked_for_is_left_out_where_it_is_dear(monkey
     assert result.bound.value == result.objective
     result, _ = run(ScheduledFullBatch(F, Gd(), Schedule(4.0)), max_iter=100)
     assert result.bound.value < 0.5 * result.objective
-    assert F.passes <= 11 + 101 + 3
+    assert F.passes <= 11 + 101 + 4
 
 
 @pytest.mark.parametrize("loss", [LogLoss(), Huber(0.7)], ids=lambda loss: loss.name)

@@ -201,6 +201,54 @@ def test_support_mode_moves_what_rows_touch(storage, rule, penalty, batch, avera
     check((point, total, book), expected)
 
 
+def twin_by_blocks(X, y, weights, offsets, loss, rule, penalty, order, block, point, rate, scales, alpha, average_from):
+    """Steps of the loss on all coefficients, row by row; after each block one proximal step for all of its rows."""
+    point, total, averaged, update = point.copy(), np.zeros(D + 1), 0, 0
+    state = np.zeros((rule.slots, D + 1))
+    for rows in reference.batches(order, block):
+        for i in rows:
+            update += 1
+            derivative = loss.derivative(X[i] @ point[:-1] + point[-1] + offsets[i], y[i]) * weights[i]
+            gradient = derivative * np.append(X[i], 1.0)
+            point -= rule.step(state, slice(None), gradient, 0.0, rate * np.append(scales, 0.5), 1.0)
+        reach = rule.reach(state, slice(None), rate, 1.0)[:-1] * scales
+        point[:-1] = [penalty.prox(point[j], j, alpha * len(rows) * reach[j]) for j in range(D)]
+        if update >= average_from:
+            total, averaged = total + point, averaged + 1
+    return point, total, update, averaged
+
+
+@pytest.mark.boundscheck
+@STORAGE
+@pytest.mark.parametrize("penalty", with_jit([ElasticNet(0.5)], [L2(), L1(), ElasticNet(0.5)]), ids=lambda p: p.name)
+@pytest.mark.parametrize("block", [1, 4, 100])
+@pytest.mark.parametrize("average_from", [1, 10, np.inf])
+def test_rows_with_the_penalty_after_blocks_are_the_slow_loop(storage, penalty, block, average_from):
+    loss, rule, scales = LogLoss(), Adagrad(), np.random.default_rng(3).uniform(0.5, 2.0, D)
+    X, y, weights, offsets, order, data = problem(loss, storage)
+    point, total, book = start()
+    expected = twin_by_blocks(
+        X, y, weights, offsets, loss, rule, penalty, order, block, point, 0.3, scales, 0.2, average_from
+    )
+    numbers = options(0.3, intercept_rate=0.5, average_from=average_from, alpha=0.2)
+    epochs.row_epoch(*data, rule, penalty, order, block, point, np.zeros((1, D + 1)), total, scales, book, numbers)
+    check((point, total, book), expected)
+
+
+def test_short_blocks_end_near_a_penalty_at_every_update():
+    rng, loss, rule, scales = np.random.default_rng(0), LogLoss(), Adagrad(), np.ones(D)
+    X, order, weights, zeros = rng.standard_normal((2000, D)), np.arange(2000), np.ones(2000), np.zeros(2000)
+    y = np.where(X @ np.arange(D) + rng.standard_normal(2000) > 0.0, 1.0, -1.0)
+    exact = reference.rule_epoch(
+        X, y, weights, zeros, loss, rule, order, 1, np.zeros(D + 1), schedule(0.3), scales, 0.01, 1.0, 1
+    )
+    point, total, book = np.zeros(D + 1), np.zeros(D + 1), np.zeros(2)
+    data = stored(X, "csr"), samples(y, weights, zeros), loss
+    numbers = options(0.3, alpha=0.01, average_from=1)
+    epochs.row_epoch(*data, rule, ElasticNet(0.0), order, 16, point, np.zeros((1, D + 1)), total, scales, book, numbers)
+    np.testing.assert_allclose(total / book[1], exact[1] / exact[3], atol=0.02)
+
+
 @pytest.mark.parametrize("exact", [0.0, 1.0])
 def test_two_epochs_of_a_rule_are_one_over_both_orders(exact):
     _, _, _, _, order, data = problem(LogLoss(), "csr")
@@ -260,8 +308,14 @@ def test_compiled_epochs_are_the_python_they_were_written_in():
         state, columns = np.zeros((1, D + 1)), np.ones((2, D + 1))
         kernel(*data, Nesterov(), L2(), order, 4, point, state, total, columns, book, numbers)
         results.append(np.concatenate([point, total, book]))
-    np.testing.assert_allclose(results[0], results[1], rtol=1e-12)
-    np.testing.assert_allclose(results[2], results[3], rtol=1e-12)
+    for kernel in (epochs.row_epoch, epochs.row_epoch.py_func):
+        point, total, book = start()
+        kernel(
+            *data, Adagrad(), ElasticNet(0.5), order, 4, point, np.zeros((1, D + 1)), total, np.ones(D), book, numbers
+        )
+        results.append(np.concatenate([point, total, book]))
+    for k in (0, 2, 4):
+        np.testing.assert_allclose(results[k], results[k + 1], rtol=1e-12)
 
 
 def test_float32_rows_are_read_as_they_are():

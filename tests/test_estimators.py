@@ -6,19 +6,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastgd import GDClassifier, GDRegressor
 
-# The first set runs compiled; the others add rules, batches and schedules, which differ in Python as they do compiled.
-COMPILED = [
+SETS = [
     {},
     {"solver": "gd", "batch_size": "full"},
     {"learning_rate": "line_search"},
-    {"solver": "gd", "batch_size": 1},
-    {"solver": "adam", "batch_size": 32},
-    {"solver": "lbfgs"},
-    {"solver": "saga", "batch_size": 1},
-]
-WIDE = [
-    {},
-    {"solver": "gd", "batch_size": "full"},
     {"solver": "momentum", "batch_size": "full"},
     {"solver": "adam", "batch_size": "full"},
     {"solver": "rmsprop", "batch_size": 1.0},
@@ -29,9 +20,11 @@ WIDE = [
     {"solver": "nesterov", "batch_size": 0.5, "max_iter": 20},
     {"solver": "adam", "batch_size": 32, "max_iter": 20},
     {"solver": "adagrad", "batch_size": 1, "max_iter": 8},
-    {"solver": "newton", "batch_size": "growing"},
+    {"solver": "lbfgs"},
     {"solver": "lbfgs", "batch_size": "growing"},
+    {"solver": "newton", "batch_size": "growing"},
     {"solver": "sdca", "max_iter": 8},
+    {"solver": "saga", "batch_size": 1},
     {"solver": "saga", "max_iter": 8},
     {"solver": "svrg", "batch_size": 4, "max_iter": 8},
     {"solver": "newton", "penalty": "l1", "tol": 1e-10},
@@ -45,11 +38,15 @@ CLASSIFIERS_ONLY = [
     {"loss": "modified_huber", "max_iter": 20},
 ]
 REGRESSORS_ONLY = [{"loss": "huber", "max_iter": 30}, {"loss": "epsilon_insensitive", "max_iter": 8}]
+# Every set runs compiled.  The Python around them is the same for all: of each kind of solver one runs without the JIT.
+PLAIN = [{}, {"solver": "gd", "batch_size": 1, "max_iter": 8}, {"solver": "adam", "batch_size": 32, "max_iter": 20}]
 
-SETS = WIDE if numba.config.DISABLE_JIT else COMPILED
-SPECIAL = (CLASSIFIERS_ONLY, REGRESSORS_ONLY) if numba.config.DISABLE_JIT else ([], [])
-ESTIMATORS = [GDClassifier(**chosen) for chosen in SETS + SPECIAL[0]]
-ESTIMATORS += [GDRegressor(**chosen) for chosen in SETS + SPECIAL[1]]
+if numba.config.DISABLE_JIT:
+    FOR_CLASSIFIERS = FOR_REGRESSORS = PLAIN
+else:
+    FOR_CLASSIFIERS, FOR_REGRESSORS = SETS + CLASSIFIERS_ONLY, SETS + REGRESSORS_ONLY
+ESTIMATORS = [GDClassifier(**chosen) for chosen in FOR_CLASSIFIERS]
+ESTIMATORS += [GDRegressor(**chosen) for chosen in FOR_REGRESSORS]
 
 
 def stochastic(estimator):

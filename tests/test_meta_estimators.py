@@ -78,7 +78,7 @@ CLASSIFIERS = {
     "sequential": make_pipeline(SequentialFeatureSelector(SOFT, n_features_to_select=2, cv=2), SOFT),
     "stacking": StackingClassifier([("a", SOFT), ("b", CUT)], GDClassifier(), cv=2),
     "passthrough": StackingClassifier([("a", SOFT)], GDClassifier(), cv=2, passthrough=True),
-    "soft voting": VotingClassifier([("a", SOFT), ("b", LogisticRegression())], voting="soft"),
+    "soft voting": VotingClassifier([("a", SOFT), ("b", LogisticRegression(solver="newton-cholesky"))], voting="soft"),
     "hard voting": VotingClassifier([("a", SOFT), ("b", CUT)]),
     "one against rest": OneVsRestClassifier(CUT),
     "one against one": OneVsOneClassifier(CUT),

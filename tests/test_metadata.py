@@ -89,3 +89,10 @@ def test_tags_names_and_links():
             name = type(model).__name__
             assert f"https://pypi.org/project/fastgd/#{name}" in fitted._repr_html_()
             assert not hasattr(clone(fitted), "coef_")
+
+
+@pytest.mark.parametrize("kind", [GDClassifier, GDRegressor])
+def test_each_parameter_is_documented(kind):
+    lines = kind.__doc__.split("Attributes\n")[0].splitlines()
+    named = [name for line in lines if " : " in line for name in line.strip().split(" : ")[0].split(", ")]
+    assert sorted(named) == sorted(kind().get_params())

@@ -121,6 +121,8 @@ def test_support_vector_regression():
     assert_same(theirs, GDRegressor(loss="epsilon_insensitive", epsilon=0.2, alpha=1 / (C * N)), T, tol=1e-3)
 
 
+# Of its options for SciPy, with scikit-learn before 1.8.
+@pytest.mark.filterwarnings("ignore:scipy.optimize:DeprecationWarning")
 def test_huber_regressor():
     """It fits a scale too; with that scale the rest is the same."""
     y = np.where(np.arange(N) % 10, T, 30.0)

@@ -7,6 +7,7 @@ from fastgd.gram import ALL, add_gram
 from fastgd.kernels import passes
 from fastgd.losses import Huber, LogLoss, Loss
 from fastgd.objective import NOTHING
+from fastgd.rows import as_rows
 from reference import (
     column_moments,
     curvature_sum,
@@ -52,8 +53,9 @@ def curvature_product(rows, labels, loss, point, direction, cuts):
 
 
 def curvature_matrix(rows, labels, loss, point, cuts):
-    matrices = np.zeros((cuts.size - 1, point.size, point.size))
-    passes.curvature_matrix(rows, labels, loss, point[:-1], point[-1], ALL, cuts, 0, cuts.size - 1, matrices)
+    matrices, curvatures = np.zeros((cuts.size - 1, point.size, point.size)), np.zeros(labels.size())
+    loss_and_gradient(rows, labels, loss, point, cuts, curvatures=curvatures)
+    passes.gram(rows, ALL, curvatures, *whole(cuts), 0, cuts.size - 1, matrices)
     lower = np.tril(matrices.sum(axis=0))
     return lower + np.tril(lower, -1).T
 
@@ -162,6 +164,23 @@ def test_curvature_matrix_and_product_agree_with_each_other_and_with_the_sum(los
     np.testing.assert_allclose(product, matrix @ direction, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.boundscheck
+@pytest.mark.parametrize("lie", [np.asfortranarray, lambda X: np.column_stack([X, X])[:, :6]], ids=["fortran", "wider"])
+def test_passes_over_an_array_as_it_lies(lie):
+    loss, cuts = LogLoss(), blocks(0, 9, 23)
+    X, y, weights, offsets = sparse_problem(loss)
+    point, found = np.random.default_rng(5).standard_normal(7), []
+    for rows in (as_rows(X), as_rows(lie(X), in_place=True)):
+        curvatures, moments, norms = np.zeros(23), np.zeros((2, 4, 6)), np.zeros((2, 3))
+        data = rows, samples(y, weights, offsets), loss, point
+        passes.column_moments(*data[:2], cuts, 0, 2, moments, norms)
+        sums = loss_and_gradient(*data, cuts, curvatures=curvatures)
+        product = curvature_product(*data, point[::-1].copy(), cuts)
+        found.append((*sums, curvatures, curvature_matrix(*data, cuts), product, moments, norms))
+    for there, here in zip(*found, strict=True):
+        np.testing.assert_allclose(here, there, rtol=1e-14, atol=1e-14)
+
+
 def test_curvature_product_is_the_difference_of_gradients():
     loss = LogLoss()
     X, y, weights, offsets = sparse_problem(loss)
@@ -221,16 +240,14 @@ def test_compiled_passes_are_the_python_they_were_written_in():
     point = np.random.default_rng(8).standard_normal(7)
     for storage in ("dense", "csr"):
         data = stored(X, storage), samples(y, weights, offsets), loss, point[:-1], point[-1]
-        for kernel, extra, shapes in (
-            (passes.loss_and_gradient, (*whole(cuts), 0, 2, 4), [(2,), (2, 7), (23,)]),
-            (passes.curvature_matrix, (ALL, cuts, 0, 2), [(2, 7, 7)]),
-        ):
-            compiled, plain = ([np.zeros(shape) for shape in shapes] for _ in range(2))
-            floor = (1.0,) if kernel is passes.loss_and_gradient else ()
-            kernel(*data, *extra, *compiled, *floor)
-            kernel.py_func(*data, *extra, *plain, *floor)
-            for a, b in zip(compiled, plain, strict=True):
-                np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
+        rows, where = data[0], (*whole(cuts), 0, 2)
+        compiled, plain = ([np.zeros(2), np.zeros((2, 7)), np.zeros(23), np.zeros((2, 7, 7))] for _ in range(2))
+        passes.loss_and_gradient(*data, *where, 4, *compiled[:3], 1.0)
+        passes.loss_and_gradient.py_func(*data, *where, 4, *plain[:3], 1.0)
+        passes.gram(rows, ALL, plain[2], *where, compiled[3])
+        passes.gram.py_func(rows, ALL, plain[2], *where, plain[3])
+        for a, b in zip(compiled, plain, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
 
 
 @pytest.mark.boundscheck

@@ -5,10 +5,11 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.builder import make_solver
-from fastgd.costs import curvature_cost, growth_pays, newton_pays
+from fastgd.costs import curvature_cost, growth_pays, newton_pays, spread
 from fastgd.plan import BATCHES, Settings, make_plan
 from fastgd.solvers.central_path import CentralPath
 from fastgd.solvers.column_span import ColumnSpan
@@ -63,11 +64,21 @@ def test_a_matrix_costs_more_the_more_columns_there_are():
     assert not growth_pays(few)
 
 
-def test_past_gradients_do_where_the_penalty_is_strong():
+def test_past_gradients_do_where_the_penalty_is_strong_or_no_direction_stands_out():
     X, y = classes(4000, 300)
-    weak, strong = (Objective("log_loss", X, y, alpha=alpha, fit_intercept=False) for alpha in (1e-5, 1.0))
+    X[:, 1:] += 3.0 * X[:, :1]
+    weak, strong = (Objective("log_loss", X, y, alpha=alpha, fit_intercept=False) for alpha in (1e-5, 10.0))
     assert newton_pays(weak)
     assert not newton_pays(strong)
+    even = Objective("log_loss", np.random.default_rng(0).standard_normal((4000, 300)), y, alpha=1e-5)
+    assert spread(even) < 3.0 < 100.0 < spread(weak)
+    assert not newton_pays(even)
+
+
+def test_columns_of_zeros_have_no_spread():
+    y = np.tile([-1.0, 1.0], 15)
+    for X in (np.zeros((30, 4)), sp.csr_array((30, 4))):
+        assert spread(Objective("log_loss", X, y, alpha=0.1)) == 1.0
 
 
 @pytest.mark.parametrize("solver", [*BATCHES, "auto"])
@@ -173,7 +184,13 @@ def test_what_a_solver_is_not_for_is_refused(given, words):
 
 def test_a_copy_of_x_is_named():
     X, y = classes(50, 3)
-    for given in (np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2], X.astype(int)):
+    lying = np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2]
+    for given in (X[::-1], X.astype(int)):
         assert "copied once" in str(GDClassifier().fit(given, y).plan_)
-    for given in (X, X.astype(np.float32), X[10:], sp.csr_array(X)):
+    for given in (X, X.astype(np.float32), X[10:], sp.csr_array(X), *lying):
         assert "copied" not in str(GDClassifier().fit(given, y[-given.shape[0] :]).plan_)
+    for given in lying:  # passes over all rows read them where they are, steps on single rows do not
+        model = GDClassifier(solver="gd", batch_size=1, learning_rate="constant", tol=None, max_iter=3, random_state=0)
+        coef = clone(model).fit(X, y).coef_
+        assert "copied once" in str(model.fit(given, y).plan_)
+        np.testing.assert_array_equal(model.coef_, coef)

@@ -128,6 +128,20 @@ def test_early_stopping(parameters):
     classifiers(score, 0.03, 3)
 
 
+@pytest.mark.parametrize("loss", ["hinge", "log_loss"])
+@pytest.mark.parametrize("max_iter", [1, 2, 3, 5])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_few_epochs(loss, max_iter):
+    X, y = digits()
+    X_train, X_test, y_train, y_test = train_test_split(X, y > 4, test_size=0.3, random_state=0)
+
+    def score(Classifier):
+        models = [Classifier(loss=loss, max_iter=max_iter, tol=None, random_state=k) for k in range(3)]
+        return np.mean([model.fit(X_train, y_train).score(X_test, y_test) for model in models])
+
+    classifiers(score, 0.01)
+
+
 def test_one_vs_rest_on_iris():
     X, y = load_iris(return_X_y=True)
     X = StandardScaler().fit_transform(X[:, :2])

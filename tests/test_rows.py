@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from fastgd.rows import CSRRows, DenseRows, as_rows, check_structure
+from fastgd.rows import CSRRows, DenseRows, StridedRows, as_rows, check_structure
 
 X = np.array([[1.0, 0.0, -2.0, 0.5], [0.0, 0.0, 0.0, 0.0], [0.0, 3.0, 0.0, -4.0]])
 FORMATS = ["csr", "csc", "coo", "bsr", "lil", "dok", "dia"]
@@ -87,6 +87,66 @@ def test_what_needs_no_copy_is_not_copied(tmp_path):
     assert np.shares_memory(rows.columns, matrix.indices)
 
 
+WIDER = np.concatenate([np.full((3, 2), np.nan), X, np.full((3, 1), np.nan)], axis=1)
+IN_PLACE = {
+    "fortran": np.asfortranarray(X),
+    "every second": np.repeat(np.repeat(X, 2, axis=0), 2, axis=1)[::2, ::2],
+    "some columns": WIDER[:, 2:6],
+    "last columns": np.ascontiguousarray(WIDER[:, 1:6])[:, 1:],
+    "some of fortran": np.asfortranarray(WIDER)[:, 2:6],
+    "every second of them": np.asfortranarray(np.repeat(WIDER, 2, axis=0))[1::2, 2:6],
+    "float32": np.asfortranarray(X, dtype=np.float32),
+    "repeated": np.broadcast_to(X[1], (3, 4)),
+    "windows": np.lib.stride_tricks.sliding_window_view(np.arange(6.0), 4),
+}
+
+
+@pytest.mark.boundscheck
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_what_is_read_in_place(name):
+    table = IN_PLACE[name]
+    rows = as_rows(table, in_place=True)
+    assert isinstance(rows, StridedRows)
+    assert np.shares_memory(rows.values, table)
+    assert not rows.values.flags.writeable
+    assert rows.values.dtype == table.dtype
+    assert (rows.shape(), rows.stored()) == ((3, 4), 12)
+    assert rows.nonzeros() == np.count_nonzero(table)
+    assert rows.sum_of_squares() == pytest.approx(np.square(table, dtype=float).sum())
+    np.testing.assert_array_equal(dense(rows), table)
+    np.testing.assert_array_equal(rows.in_c_order().values, table)
+    np.testing.assert_array_equal(rows.take([2, 0]), table[[2, 0]])
+    np.testing.assert_allclose(rows.predictions(np.arange(4.0)), table @ np.arange(4.0))
+    products, vector = np.zeros(3), np.zeros(4)
+    rows.dot_rows(0, 3, np.arange(4.0), products)
+    rows.add_rows(0, 3, np.arange(3.0), vector, 0)
+    np.testing.assert_allclose(products, table @ np.arange(4.0))
+    np.testing.assert_allclose(vector, np.arange(3.0) @ table)
+    assert rows.without_columns().shape() == (3, 0)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda X: X[::-1], lambda X: X.T.astype(">f8").T, lambda X: np.asfortranarray(X, int)]
+)
+def test_what_kernels_cannot_read_in_place_is_copied(make):
+    rows = as_rows(make(X), in_place=True)
+    assert isinstance(rows, DenseRows)
+    np.testing.assert_array_equal(dense(rows), make(X))
+
+
+def test_steps_that_are_no_whole_values_are_copied():
+    records = np.zeros(3, dtype=[("label", "i1"), ("x", "f8", (4,))])
+    records["x"] = X
+    assert isinstance(as_rows(records["x"], in_place=True), DenseRows)
+
+
+def test_nan_is_found_in_place():
+    table = np.asfortranarray(X).copy(order="F")
+    table[2, 1] = np.nan
+    with pytest.raises(ValueError, match="row 2, column 1"):
+        as_rows(table, in_place=True)
+
+
 # Sparse
 
 
@@ -112,16 +172,20 @@ def test_index_and_value_types(kind, index, dtype):
     check_rows(as_rows(matrix), table)
 
 
-def test_methods_of_dense_and_csr_rows_agree():
+@pytest.mark.boundscheck
+@pytest.mark.parametrize("d", [5, 13])
+def test_methods_of_all_rows_agree(d):
     rng = np.random.default_rng(0)
-    matrix = rng.standard_normal((6, 5)) * (rng.random((6, 5)) < 0.6)
-    coef, table = rng.standard_normal(5), rng.standard_normal((5, 3))
-    for rows in (as_rows(matrix), as_rows(sp.csr_array(matrix))):
-        for i in range(6):
+    matrix = rng.standard_normal((11, d)) * (rng.random((11, d)) < 0.6)
+    coef, table = rng.standard_normal(d), rng.standard_normal((d, 3))
+    wide = np.repeat(matrix, 2, axis=1)
+    lying = [np.asfortranarray(matrix), wide[:, ::2], np.column_stack([wide, matrix])[:, 2 * d :]]
+    for rows in (as_rows(sp.csr_array(matrix)), *(as_rows(one, in_place=True) for one in (matrix, *lying))):
+        for i in range(11):
             rows.prefetch(i)
             assert rows.dot(i, coef) == pytest.approx(matrix[i] @ coef)
             assert rows.squared_norm(i) == pytest.approx(matrix[i] @ matrix[i])
-            vector, out, sums = np.ones(5), np.ones(3), np.ones((5, 3))
+            vector, out, sums = np.ones(d), np.ones(3), np.ones((d, 3))
             rows.add(i, -2.0, vector)
             np.testing.assert_allclose(vector, 1 - 2 * matrix[i])
             rows.dots(i, table, out)
@@ -133,10 +197,12 @@ def test_methods_of_dense_and_csr_rows_agree():
             assert {j: value for j, value in entries.items() if value} == {
                 int(j): float(matrix[i, j]) for j in np.flatnonzero(matrix[i])
             }
-        for first, stop in ((0, 6), (1, 6), (2, 4), (3, 3)):
-            vector, amounts = np.ones(5), rng.standard_normal(6)
-            rows.add_rows(first, stop, amounts, vector)
+        for first, stop in ((0, 11), (1, 11), (2, 4), (3, 3), (10, 11)):
+            vector, amounts, out = np.ones(d), rng.standard_normal(11), np.full(11, 7.0)
+            rows.add_rows(first, stop, amounts, vector, 0)
             np.testing.assert_allclose(vector, 1 + amounts[: stop - first] @ matrix[first:stop])
+            rows.dot_rows(first, stop, coef, out)
+            np.testing.assert_allclose(out, [*(matrix[first:stop] @ coef), *np.full(11 - stop + first, 7.0)])
 
 
 @pytest.mark.parametrize("flag", [None, True, False])

@@ -1,5 +1,6 @@
 """How many threads a fit uses: what the process may use, one inside a worker, never more than asked, BLAS included."""
 
+import importlib.util
 import multiprocessing
 import os
 import subprocess
@@ -70,12 +71,6 @@ def test_one_inside_other_workers(monkeypatch):
     assert count_threads(None) == joblib.cpu_count()
 
 
-def test_one_inside_dask():
-    dask = pytest.importorskip("dask")
-    task = dask.delayed(count_threads)(None)
-    assert task.compute(scheduler="threads") == 1
-
-
 ASK = "from fastgd.blocks import count_threads; print(count_threads(None), count_threads(-1))"
 
 
@@ -90,6 +85,22 @@ def test_what_the_process_may_use():
     if hasattr(os, "sched_setaffinity"):
         one = f"import os; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}}); "
         assert ask(one + ASK) == ["1", "1"]
+
+
+ASK_DASK = """
+import dask, distributed
+from fastgd.blocks import count_threads
+print(dask.delayed(count_threads)(None).compute(scheduler="threads"))
+with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+    with distributed.Client(cluster) as client:
+        print(*client.gather([client.submit(count_threads, n_jobs) for n_jobs in (None, 3)]))
+print(count_threads(None))
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs dask and distributed")
+def test_one_inside_dask():
+    assert ask(ASK_DASK, PYTHONWARNINGS="error") == ["1", "1", "3", str(joblib.cpu_count())]
 
 
 @pytest.mark.parametrize("n_jobs", [1, 3])

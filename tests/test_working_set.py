@@ -193,7 +193,7 @@ def test_sweeps_are_their_twins(storage, thin):
         np.tril(columns.curvature(chosen, kept.curvatures, order)), np.tril(expected), rtol=1e-11
     )
     np.testing.assert_allclose(
-        np.tril(columns.constant_curvature(chosen[:2], chosen, kept.curvatures)),
+        np.tril(columns.lasting_curvature(chosen[:2], chosen, kept.curvatures)),
         np.tril(columns.curvature(chosen[:2], kept.curvatures)), rtol=1e-12,
     )  # fmt: skip
 

@@ -237,6 +237,66 @@ def rule_epoch(rows, samples, loss, rule, penalty, order, batch, point, state, t
     book[UPDATES] = np.float64(update)
 
 
+@kernel(relaxed=True)
+def _row_dot(rows, i, coef):
+    """Row `i` times `coef`, added up in any order: 0.85 of the time of `row_epoch` on census."""
+    start, stop = rows.span(i)
+    total = 0.0
+    for k in range(start, stop):
+        total += rows.entry(i, k) * coef[rows.column(k)]
+    return total
+
+
+@kernel
+def row_epoch(rows, samples, loss, rule, penalty, order, block, point, state, total, rates, book, options):
+    """One epoch, row by row, of a rule that does nothing where the gradient is 0; the penalty after every `block` rows.
+
+    After k rows comes a proximal step k times as long as one row's: no row has to catch up with what its columns
+    missed. The sums are of the points after these steps, where loss and penalty are in balance; in between, what rare
+    columns have just learnt stands undamped. The rate is constant, and steps are proportional to it: `rates` multiplies
+    those of each coefficient.
+
+    The memory of a row's columns is gathered, and square roots and divisions vectorise. Time of a row of `census` (35
+    values): 0.11 us, 0.16 without the gathering, 0.60 in `rule_epoch`.
+    """
+    rate, intercept_rate, average_from, alpha = options[0], options[5], options[6], options[8]
+    coef, d, n = point[:-1], point.size - 1, order.size
+    held, steps = np.empty((state.shape[0], d)), np.empty(d)
+    update = book[UPDATES]
+    for first in range(0, n, block):
+        stop = min(first + block, n)
+        for number in range(first, stop):
+            i = order[number]
+            rows.prefetch(order[min(number + AHEAD, n - 1)])
+            update += 1.0
+            prediction = _row_dot(rows, i, coef) + point[d] + samples.offset(i)
+            derivative = loss.derivative(prediction, samples.target(i)) * samples.weight(i)
+            if derivative != 0.0:
+                scale = rule.begin(int(update))
+                left, right = rows.span(i)
+                for s in range(state.shape[0]):
+                    for k in range(left, right):
+                        held[s, k - left] = state[s, rows.column(k)]
+                for k in range(left, right):
+                    steps[k - left] = rule.step(held, k - left, derivative * rows.entry(i, k), 0.0, rate, scale)
+                for s in range(state.shape[0]):
+                    for k in range(left, right):
+                        state[s, rows.column(k)] = held[s, k - left]
+                for k in range(left, right):
+                    j = rows.column(k)
+                    coef[j] -= rates[j] * steps[k - left]
+                if intercept_rate > 0.0:
+                    point[d] -= rule.step(state, d, derivative, 0.0, rate * intercept_rate, scale)
+        counts = 1.0 if update >= average_from else 0.0
+        scale, strength = rule.begin(int(update)), alpha * rate * (stop - first)
+        for j in range(d):
+            coef[j] = penalty.prox(coef[j], j, strength * rates[j] * rule.reach(state, j, 1.0, scale))
+            total[j] += counts * coef[j]
+        total[d] += counts * point[d]
+        book[AVERAGED] += counts
+    book[UPDATES] = update
+
+
 @kernel
 def vector_epoch(rows, samples, loss, order, batch, point, total, book, options):
     """`gd_epoch` for K predictions and an L2 penalty: `point` and `total` are (d + 1, K)."""

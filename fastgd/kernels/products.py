@@ -26,23 +26,59 @@ def combinations(rows, amounts, ranges, cuts, first, last, sums):
         total = sums[b]
         for r in range(cuts[b], cuts[b + 1]):
             start, stop = ranges[r, 0], ranges[r, 1]
-            rows.add_rows(start, stop, amounts[start:stop], total)
+            rows.add_rows(start, stop, amounts[start:stop], total, 0)
 
 
 @kernel
 def derivatives(samples, loss, predictions, intercept, floor, ranges, cuts, first, last, totals, amounts, curvatures):
     """Sum of weight * loss over each block, into `totals[b]`, and of each row weight * derivative and * curvature.
 
-    Predictions are without `intercept` and offsets; curvatures are raised as in `passes`.
+    Predictions are without `intercept` and offsets; curvatures are raised as in `passes`. Where `amounts` is empty, the
+    loss is all that is asked for.
     """
+    kept = amounts.size > 0
     for b in range(first, last):
         total = 0.0
         for r in range(cuts[b], cuts[b + 1]):
             for i in range(ranges[r, 0], ranges[r, 1]):
                 prediction = predictions[i] + intercept + samples.offset(i)
                 target, weight = samples.target(i), samples.weight(i)
-                value, derivative = loss.value(prediction, target), loss.derivative(prediction, target)
+                value = loss.value(prediction, target)
                 total += weight * value
-                amounts[i] = weight * derivative
-                curvatures[i] = weight * raised_curvature(loss, prediction, target, value, derivative, floor)
+                if kept:
+                    derivative = loss.derivative(prediction, target)
+                    amounts[i] = weight * derivative
+                    curvatures[i] = weight * raised_curvature(loss, prediction, target, value, derivative, floor)
         totals[b] = total
+
+
+@kernel
+def conjugates(samples, loss, predictions, moves, intercept, shift, ranges, cuts, first, last, totals, bends, amounts):
+    """Dual variables that the step `moves` corrects, weight * a_i into `amounts`, as `fastgd.corrected_dual` has them.
+
+    `totals[b]` gets the sum of weight * (loss - gap) after the step, `bends[b]` that of weight * curvature before it.
+    Where no derivative beyond reaches what the step asks for, the last one that is known stands in.
+    """
+    for b in range(first, last):
+        total, bend = 0.0, 0.0
+        for r in range(cuts[b], cuts[b + 1]):
+            for i in range(ranges[r, 0], ranges[r, 1]):
+                before, target = predictions[i] + intercept + samples.offset(i), samples.target(i)
+                move, weight = moves[i] + shift, samples.weight(i)
+                there = before + move
+                curvature = loss.curvature(before, target)
+                value, slope = loss.value(there, target), loss.derivative(there, target)
+                asked = loss.derivative(before, target) + curvature * move - slope
+                dual, gap = slope, 0.0
+                own = loss.curvature(there, target)
+                if asked != 0.0 and own > 0.0:
+                    beyond = there + 2.0 * asked / own
+                    far = loss.derivative(beyond, target)
+                    if far != slope:
+                        share = min(max(asked / (far - slope), 0.0), 1.0)
+                        dual = slope + share * (far - slope)
+                        gap = share * max(value - loss.value(beyond, target) + far * (beyond - there), 0.0)
+                total += weight * (value - gap)
+                bend += weight * curvature
+                amounts[i] = weight * dual
+        totals[b], bends[b] = total, bend

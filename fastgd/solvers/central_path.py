@@ -5,115 +5,33 @@ s between -l1 and l1.  With multipliers a, b >= 0 for the two ends the condition
 
     mean of s_i sign x_i + l2 w + p = 0,   u - bend s + a - b = 0,   a (s - low) = b (high - s) = mu
 
-at mu = 0.  A Newton step on all of them at once costs one curvature matrix, of row curvatures 1 / (bend + a / (s - low)
-+ b / (high - s)), and where it is aimed at is chosen by a first step with mu = 0 (Mehrotra, 1992, "On the
-implementation of a primal-dual interior point method").  That takes 10 to 30 steps, however little penalty there is and
-however many corners the optimum sits on, where Newton's method on rounded corners took hundreds.
+at mu = 0, where mu is n times as large for rows as for coefficients: so all ends count alike in the gap.  (With one mu
+for both the path went in circles where columns were many.)  A Newton step on all of them at once costs one curvature
+matrix, of row curvatures 1 / (bend + a / (s - low) + b / (high - s)), and where it is aimed at is chosen by a first
+step with mu = 0 (Mehrotra, 1992, "On the implementation of a primal-dual interior point method").  That takes 10 to 30
+steps, however little penalty there is and however many corners the optimum sits on, where Newton's method on rounded
+corners took hundreds.
 """
 
 import numpy as np
 
-from fastgd.costs import WIDEST_PATH
+from fastgd.box import TO_THE_END, Box
 from fastgd.factor import Factor
 from fastgd.pieces import pieces
-from fastgd.row_system import RowSystem, row_products
+from fastgd.row_system import RowSystem
 from fastgd.solvers import Solver
 from fastgd.solvers.row_metric import count_passes
 from fastgd.sweeps import Sweeps
 
-# Share of the way to the nearest end that a step may go.
-TO_THE_END = 0.995
-# What is left between a variable and its end when rounding has taken it away.
-TINY = 1e-30
 # So many turns without a smaller gap or mu, down to a share of F, are the last.
 MOST_IDLE, ROUNDING = 10, 1e-14
 EPS = float(np.finfo(float).eps)
 
 
-class Box:
-    """Dual variables between two ends: their part of a Newton step.
-
-    Parameters
-    ----------
-    low, high : float
-        May be infinite.
-    bend : float
-    """
-
-    def __init__(self, low, high, bend):
-        self.low, self.high, self.bend = low, high, bend
-
-    def start(self, u, weights):
-        """(s, a, b) well inside, with u - bend s + a - b = 0 where both ends are there; `weights` sum to 1."""
-        if np.isfinite(self.low) and np.isfinite(self.high):
-            s = np.full(u.shape, 0.5 * (self.low + self.high))
-        elif np.isfinite(self.low):
-            s = self.low + np.maximum(u / self.bend - self.low, 0.0) + _size(u, weights) / self.bend
-        else:
-            s = u / self.bend
-        left = u - self.bend * s
-        room = _size(left, weights)
-        none = np.zeros_like(u)
-        a = np.maximum(-left, 0.0) + room if np.isfinite(self.low) else none
-        b = np.maximum(left, 0.0) + room if np.isfinite(self.high) else none
-        return np.stack([s, a, b])
-
-    def look(self, u, duals):
-        """Note where the variables are; `direction` and what follows belong there."""
-        self.u, (self.s, self.a, self.b) = u, duals
-        # An end that is infinitely far needs no multiplier.
-        self.to_low = np.maximum(self.s - self.low, TINY) if np.isfinite(self.low) else np.ones(1)
-        self.to_high = np.maximum(self.high - self.s, TINY) if np.isfinite(self.high) else np.ones(1)
-        self.curvature = 1.0 / (self.bend + self.a / self.to_low + self.b / self.to_high)
-
-    def products(self, duals=None):
-        """What should be mu: a (s - low) and b (high - s), (2, ...); empty where an end is infinite."""
-        s, a, b = (self.s, self.a, self.b) if duals is None else duals
-        ends = [a * (s - self.low)] if np.isfinite(self.low) else []
-        ends += [b * (self.high - s)] if np.isfinite(self.high) else []
-        return np.stack(ends) if ends else np.zeros((0, *s.shape))
-
-    def aim(self, mu, last=None):
-        """What s is to be at unchanged u by at unchanged u; `last` is a step whose products are taken into account."""
-        below, above = (0.0, 0.0) if last is None else (last[0] * last[1], last[0] * last[2])
-        self._below = (mu - below) / self.to_low if np.isfinite(self.low) else 0.0
-        self._above = (mu + above) / self.to_high if np.isfinite(self.high) else 0.0
-        self._pull = self.u - self.bend * self.s + self._below - self._above
-        return self.s + self.curvature * self._pull
-
-    def step(self, change):
-        """Steps of (s, a, b) where u changes by `change`."""
-        s = self.curvature * (change + self._pull)
-        return np.stack([
-            s,
-            self._below - self.a * (1.0 + s / self.to_low) if np.isfinite(self.low) else np.zeros_like(s),
-            self._above - self.b * (1.0 - s / self.to_high) if np.isfinite(self.high) else np.zeros_like(s),
-        ])  # fmt: skip
-
-    def longest(self, step):
-        """Share of a step at which the first variable reaches its end, at most 1."""
-        share, (s, a, b) = 1.0, step
-        pairs = [(self.to_low, s), (self.a, a)] if np.isfinite(self.low) else []
-        pairs += [(self.to_high, -s), (self.b, b)] if np.isfinite(self.high) else []
-        for room, change in pairs:
-            falls = change < 0.0
-            if falls.any():
-                share = min(share, float(np.min(np.broadcast_to(room, change.shape)[falls] / -change[falls])))
-        return share
-
-
-def _size(u, weights):
-    return float((np.abs(u) @ weights).mean()) or 1.0
-
-
 def by_rows(objective):
-    """Whether steps are solved for by way of the rows: there are too many columns, and a penalty holds them all.
-
-    The metric of the columns may span all magnitudes, and products of rows too: with one column times 1e3 the gap ended
-    at 0.09 where a matrix of the columns brought 8e-6.  Last resort.
-    """
+    """Whether steps are solved for by way of the rows: there are more columns, and a penalty holds them all."""
     F = objective
-    return F.n_features > WIDEST_PATH and F.n_active < F.n_features and F.l1 + F.l2 > 0.0
+    return F.n_active < F.n_features and F.l1 + F.l2 > 0.0
 
 
 class CentralPath(Solver):
@@ -148,10 +66,12 @@ class CentralPath(Solver):
         self.pieces = pieces(F.loss, F.samples.targets[self._rows])
         self.weights = np.broadcast_to(F.samples.weights, (F.n_samples,))[self._rows] / F.n_active
         offsets = np.broadcast_to(F.samples.offsets, (F.n_samples,))[self._rows]
+        # All ends are alike on the path: a row's product counts for its share of the mean, a column's for all of it.
+        self.row_scale = float(F.n_active) if F.l1 > 0.0 else 1.0
         self.center = self.pieces.center + self.pieces.sign * offsets
         self.box = Box(self.pieces.low, self.pieces.high, self.pieces.bend)
         self.net = Box(-F.l1, F.l1, 0.0) if F.l1 > 0.0 else None
-        self.by_rows, self._products = by_rows(F), None
+        self.by_rows, self._system = by_rows(F), None
 
     @np.errstate(all="ignore")  # values of 1e150 overflow in passing
     def resume(self, state):
@@ -220,11 +140,13 @@ class CentralPath(Solver):
         return self.center + self.pieces.sign * (images + intercept)
 
     def _mean(self, duals, net):
-        """Mean of what should be mu: over the rows, by their weight, and over the columns."""
-        means = [self.box.products(duals) @ self.weights]
+        """Mean of what should be mu over all ends of rows and columns, a row's times its share of the mean loss."""
+        ends = self.box.products(duals) @ self.weights
+        total, number = float(ends.sum()), ends.size * self.row_scale
         if self.net is not None:
-            means.append(self.net.products(net).mean(axis=-1))
-        return float(np.mean(np.concatenate([mean.ravel() for mean in means]))) if sum(m.size for m in means) else 0.0
+            columns = self.net.products(net)
+            total, number = total + float(columns.sum()), number + columns.size
+        return total / number if number else 0.0
 
     def _longest(self, step):
         share = self.box.longest(step[2])
@@ -244,15 +166,15 @@ class CentralPath(Solver):
         return Factor(matrix)
 
     def _row_system(self, memory, curvatures):
-        F, X = self.objective, self._matrix()
+        F = self.objective
+        if self._system is None:
+            self._system = RowSystem(self._matrix(), F.fit_intercept)
         metric = np.full(F.n_features, F.l2)
         if self.net is not None:
-            memory["pinned"] = self._pinned(self.net, F.l2 + (X * X).T @ curvatures)
+            memory["pinned"] = self._pinned(self.net, F.l2 + self._system.squares(curvatures))
             metric += self.net.curvature
-        if self._products is None or self.net is not None:
-            self._products = row_products(X, metric)
-            count_passes(F, 1.0)
-        return RowSystem(X, self._products, metric, curvatures, F.fit_intercept)
+        count_passes(F, 1.0 * self._system.look(metric, curvatures))
+        return self._system
 
     def _matrix(self):
         rows = self.objective.rows
@@ -267,19 +189,20 @@ class CentralPath(Solver):
     def _step(self, state, factor, mu, first):
         """Steps of the unknowns, of the images with the intercept's taken out, and of the dual variables."""
         F = self.objective
-        derivatives = (self.pieces.sign * self.box.aim(mu, None if first is None else first[2])).sum(axis=0)
+        derivatives = self.box.aim(self.row_scale * mu, None if first is None else first[2])
+        derivatives = (self.pieces.sign * derivatives).sum(axis=0)
         rest = F.l2 * state.point[: F.n_features]
         if self.net is not None:
             rest = rest + self.net.aim(mu, None if first is None else first[3])
         if self.by_rows:
-            step = -factor.solve(self.weights * derivatives, rest)
+            step, change = (-part for part in factor.solve(self.weights * derivatives, rest))
         else:
             gradient = self._gradient(derivatives)
             gradient[: F.n_features] += rest
-            step = -factor.solve(gradient)
+            step, change = -factor.solve(gradient), None
         coef, intercept = F.split(step)
         moved = self.sweeps.images(np.ascontiguousarray(coef))[self._rows]
-        duals = self.box.step(self.pieces.sign * (moved + intercept))
+        duals = self.box.step(self.pieces.sign * (moved + intercept if change is None else change))
         return step, moved, duals, None if self.net is None else self.net.step(coef)
 
     def _gradient(self, derivatives):

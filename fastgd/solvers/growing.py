@@ -71,6 +71,10 @@ class Growing(Solver):
         """What the solver knows once all rows are in."""
         return self.inner.known_curvature(state) if self.settled(state) else None
 
+    def lower_bound(self, state):
+        """What the solver has proved once all rows are in."""
+        return self.inner.lower_bound(state) if self.settled(state) else -np.inf
+
     def finished(self, state):
         """Whether the solver has nothing left to do on all rows."""
         return self.settled(state) and self.inner.finished(state)
@@ -94,7 +98,9 @@ class Growing(Solver):
         state.point, state.rate, state.batch = inner.point, inner.rate, self.sizes[state.memory["stage"]]
         state.value = inner.value + solver.objective.rest_value(inner.point)
         state.turn, state.updates = state.turn + 1, state.updates + 1
-        if solver.finished(inner) or inner.turn >= MOST_TURNS or self._enough(solver, inner):
+        ended = solver.finished(inner) or inner.turn >= MOST_TURNS or self._enough(solver, inner)
+        del solver, inner
+        if ended:
             self._next_stage(state)
 
     def _enough(self, solver, inner):
@@ -107,8 +113,8 @@ class Growing(Solver):
     def _next_stage(self, state):
         memory = state.memory
         handed = self._stage_solver(memory["stage"]).hand_over(memory.pop("inner").memory)
+        self._part = None  # before the next one makes room for what it keeps of each row
         memory["stage"] += 1
-        self._part = None
         if self.settled(state):
             state.value, memory["handed"] = None, handed
             self.inner.resume(state)

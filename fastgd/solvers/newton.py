@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from fastgd import corrected_dual
 from fastgd.costs import curvature_cost
 from fastgd.factor import EPS, Factor
 from fastgd.gram import quadratic, sum_of_squares
@@ -25,6 +26,8 @@ NEW_STEPS = 1.5
 # Rows whose curvature changed by more than this factor since the matrix was taken make it doubtful; steps that cost
 # this share of a new one are risked all the same.
 BENT, CHORD = 2.7, 0.5
+# Rows that are compared at once: all of them would take four more vectors as long as there are rows.
+CHUNK = 1 << 14
 # Rows whose curvature is below this share of the mean are left out of a matrix: nine tenths of the products on `w8a`,
 # a third on `census`. The matrix is below the curvature by so little, and a decrement from it is no smaller than the
 # true one, so that a proof stays one. With 1e-2 `census` took 21 passes to 1e-4 instead of 11.
@@ -56,12 +59,14 @@ class Newton(Solver):
         self._held = None
         # Only where a tolerance ends the run: a run of so many turns is to reach rounding.
         self.foresees = tol > 0.0 and F.loss.self_concordance == 0.0 and F.elastic and F.whole is None
-        # Of a sample the other rows are never written: what memory held before must not count as curvature.
-        self._curvatures, self._spare = np.zeros(F.n_samples), np.zeros(F.n_samples)
+        self._curvatures = self._spare = np.empty(0)
 
     def resume(self, state):
         """Evaluate the point; what was remembered of the curvature holds for the same objective only."""
         known, memory = state.value, state.memory
+        if self._spare.size == 0:  # a solver that waits for samples to be done takes no room for all rows
+            # Of a sample the other rows are never written: what memory held before must not count as curvature.
+            self._curvatures, self._spare = (np.zeros(self.objective.n_samples) for _ in range(2))
         if self.foresees and "handed" not in memory and (known is None or "foreseen" in memory):
             self._resume_quadratic(state)
             return
@@ -88,8 +93,12 @@ class Newton(Solver):
     def turn(self, state):
         """One step, for one pass; one more where the curvature is taken anew, and for each halving."""
         F, memory, g = self.objective, state.memory, state.gradient
+        close = self._close(state)
         if self._refresh_pays(state):
             self._take_curvature(state)
+            if close and self._close(state) and self._proved(state):
+                state.turn += 1
+                return
         step = two_loops(memory["pairs"], g, memory["factor"].solve)
         slope = float(g @ step)
         total = state.value + F.rest_value(state.point)
@@ -108,6 +117,10 @@ class Newton(Solver):
             state.point, state.value, state.gradient = point, value, gradient
         state.rate, state.turn, state.updates = rate, state.turn + 1, state.updates + 1
 
+    def lower_bound(self, state):
+        """What `_proved` has shown."""
+        return state.memory.get("lower", -np.inf)
+
     def hand_over(self, memory):
         """What a solver of more rows, from the same point on, can use of this one's memory."""
         kept = {key: memory[key] for key in ("factor", "gain", "decrement") if key in memory}
@@ -117,6 +130,32 @@ class Newton(Solver):
         """(Factor of a curvature matrix of F, the point where it is exact), or None."""
         memory = state.memory
         return (memory["factor"], memory["anchor"]) if memory.get("factor") is not None and memory["exact"] else None
+
+    def _close(self, state):
+        """Whether less than tol is left to gain as far as the last curvature matrix can tell.
+
+        Where a turn begins like this, the run goes on because the decrement has not proved it.
+        """
+        factor = state.memory.get("factor")
+        return (
+            factor is not None and self.tol > 0.0 and 0.5 * factor.norm_of(state.gradient) ** 2 <= self._target(state)
+        )
+
+    def _target(self, state):
+        return self.tol * abs(state.value + self.objective.rest_value(state.point))
+
+    def _proved(self, state):
+        """Whether the dual point of a step from a new matrix shows that less than tol is left, for 1.5 passes.
+
+        The rows that move most decide the decrement bound; they are next to nothing in this one. Standardised
+        `covtype_binary`, rare columns: certified 1e-6 after 13.5 to 14.7 passes instead of 17 to 21.
+        """
+        F, memory = self.objective, state.memory
+        if not corrected_dual.applies(F) or F.whole is not None:
+            return False
+        floor = corrected_dual.lower_bound(F, state.point, -memory["factor"].solve(state.gradient), self._spare)
+        memory["lower"] = max(floor, memory.get("lower", -np.inf))
+        return state.value + F.rest_value(state.point) - floor <= self._target(state)
 
     def _refresh_pays(self, state):
         """Whether a new curvature matrix costs less than the steps that the old one would still take."""
@@ -143,8 +182,12 @@ class Newton(Solver):
         if before is None:
             return True
         least = self._least()
-        now, before = np.maximum(self._curvatures, least), np.maximum(before, least)
-        return not ((now <= BENT * before).all() and (before <= BENT * now).all())
+        for start in range(0, before.size, CHUNK):
+            here = slice(start, start + CHUNK)
+            now, then = np.maximum(self._curvatures[here], least), np.maximum(before[here], least)
+            if not ((now <= BENT * then).all() and (then <= BENT * now).all()):
+                return True
+        return False
 
     def _least(self):
         """The smallest curvature of a row that counts; 0 where the matrix is to be all that there is to know."""
@@ -155,6 +198,7 @@ class Newton(Solver):
 
     def _take_curvature(self, state):
         F, memory = self.objective, state.memory
+        memory["curved"] = None  # before there are others
         curved = np.where(self._curvatures >= self._least(), self._curvatures, 0.0)
         matrix = F.gram(curved)
         if not F.elastic:

@@ -21,14 +21,16 @@ import scipy.sparse as sp
 from fastgd.gram import add_gram
 from fastgd.kernels import working_set as kernels
 from fastgd.kernels.products import combinations, derivatives, images
+from fastgd.solvers.model_path import follow_path
 
 SUFFICIENT, HALVINGS = 0.1, 30
 # Units in the last place by which F may seem to rise.
 ROUNDING = 32.0
 EPS = float(np.finfo(float).eps)
 # Coordinate descent finds out in a few epochs which coefficients are nonzero; then a linear system has their values,
-# which would take it thousands of epochs where columns are alike.  On columns there is no such system.
-EPOCHS, ROUNDS, COLUMN_EPOCHS = 10, 20, 50
+# which would take it thousands of epochs where columns are alike.  After so many rounds the path of the model is
+# followed, which costs about as much as 15 of them.  On columns there is no such system.
+EPOCHS, ROUNDS, COLUMN_EPOCHS = 10, 8, 50
 # More columns than this have no matrix: 18 MB, and more to read for each coordinate than its column holds.
 WIDEST_MATRIX = 1500
 # Each block of rows has a matrix of its own: two blocks where it may be large.
@@ -160,8 +162,8 @@ class Columns:
         matrices[0] *= F.n_samples / n_rows / F.n_active
         return matrices[0]
 
-    def constant_curvature(self, chosen, wished, curvatures):
-        """`curvature` where it never changes: computed once for all that are `wished`, the chosen among them."""
+    def lasting_curvature(self, chosen, wished, curvatures):
+        """`curvature` that is kept until it is forgotten: computed once for all `wished`, the chosen among them."""
         if self._known is None or not np.array_equal(self._known[0], wished):
             self._known = wished, self.curvature(wished, curvatures)
         known, matrix = self._known
@@ -169,6 +171,10 @@ class Columns:
             return matrix
         part = np.append(np.searchsorted(known, chosen), known.size)
         return np.ascontiguousarray(matrix[np.ix_(part, part)])
+
+    def forget_curvature(self):
+        """Compute it anew the next time."""
+        self._known = None
 
     def slots(self, chosen):
         """Table of the place of each column among the chosen, -1 for the others; valid until the next call."""
@@ -203,7 +209,7 @@ class Model(NamedTuple):
     order : ndarray
         Rows that stand for all in its matrix; all where empty.
     wished : ndarray or None
-        Columns whose curvature is wanted too, the chosen among them, where it is the same everywhere.
+        Columns whose curvature is kept, the chosen among them, where it changes little or not at all.
     """
 
     chosen: np.ndarray
@@ -213,10 +219,31 @@ class Model(NamedTuple):
     wished: np.ndarray | None = None
 
 
+class Step(NamedTuple):
+    """A step that was made.
+
+    Attributes
+    ----------
+    coef : ndarray
+        Of the columns.
+    kept : Kept
+        The rows there.
+    share : float
+        Of the way to the model's minimum, 0 where F fell nowhere.
+    easy : bool
+        Whether coordinate descent found that minimum; it does not where columns are alike, or many as rows.
+    """
+
+    coef: np.ndarray
+    kept: Kept
+    share: float
+    easy: bool
+
+
 def newton_step(columns, coef, gradient, kept, model):
-    """One step: (coefficients of the columns, `Kept` there, share of the step that was taken; 0 where none was)."""
+    """One step from these coefficients of the columns, a `Step`."""
     F, size = columns.objective, model.chosen.size
-    target = _minimum(columns, coef, gradient, kept, model)
+    target, easy = _minimum(columns, coef, gradient, kept, model)
     trial = coef.copy()
     trial[model.chosen] = target[:size]
     shift = target[size] - kept.intercept if F.fit_intercept else 0.0
@@ -226,7 +253,7 @@ def newton_step(columns, coef, gradient, kept, model):
     terms = gradient[model.chosen] * move + F.l1 * (np.abs(trial[model.chosen]) - np.abs(coef[model.chosen]))
     promised = float(terms.sum()) + kept.slope * shift
     if not promised < 0.0:
-        return coef, kept, 0.0
+        return Step(coef, kept, 0.0, easy)
     products, share = columns.products(trial), 1.0
     found = Kept.at(F, products, kept.intercept + shift)
     slack = ROUNDING * EPS * abs(kept.loss + weight_before)
@@ -239,11 +266,11 @@ def newton_step(columns, coef, gradient, kept, model):
         weight = _penalty(F, trial[model.chosen])
         found = Kept.at(F, 0.5 * (found.products + kept.products), kept.intercept + share * shift)
     else:
-        return coef, kept, 0.0
+        return Step(coef, kept, 0.0, easy)
     if share < 1.0:  # the products that a run continued from here would find
         found = Kept.at(F, columns.products(trial), found.intercept)
     found.centre(F)
-    return trial, found, share
+    return Step(trial, found, share, easy)
 
 
 def _penalty(F, coef):
@@ -251,31 +278,42 @@ def _penalty(F, coef):
 
 
 def _minimum(columns, coef, gradient, kept, model):
-    """The chosen coefficients, and the intercept if there is one, at which the model is least."""
+    """Where the model is least: the chosen coefficients, and the intercept if there is one; whether that was easy."""
     F, chosen, size = columns.objective, model.chosen, model.chosen.size
     n_unknowns = size + F.fit_intercept
     curvatures = kept.curvatures + model.damping if model.damping > 0.0 else kept.curvatures
     unknowns = np.append(coef[chosen], kept.intercept)[:n_unknowns]
-    if size <= WIDEST_MATRIX:
-        if model.wished is None:
-            matrix = columns.curvature(chosen, curvatures, model.order)
-        else:
-            matrix = columns.constant_curvature(chosen, model.wished, curvatures)
-            matrix = matrix.copy()
-        matrix[np.arange(size), np.arange(size)] += F.l2
-        slope = np.append(gradient[chosen], kept.slope)[:n_unknowns]
-        for _ in range(ROUNDS):
-            if kernels.matrix_descent(matrix, slope, unknowns, F.l1, size, model.tolerance, EPOCHS) <= EPOCHS:
-                break
-            solve_support(matrix[:n_unknowns, :n_unknowns], slope, unknowns, F.l1, size)
-    else:
+    if size > WIDEST_MATRIX:
         values, rows, starts = columns.by_column(chosen)
         amounts = kept.derivatives.copy()
         kernels.column_descent(
             values, rows, starts, curvatures, amounts, unknowns, F.l1, F.l2, F.n_active, size, model.tolerance,
             COLUMN_EPOCHS,
         )  # fmt: skip
-    return unknowns
+        return unknowns, True
+    if model.wished is None:
+        matrix = columns.curvature(chosen, curvatures, model.order)
+    else:
+        matrix = columns.lasting_curvature(chosen, model.wished, curvatures)
+        matrix = matrix.copy()
+    matrix[np.arange(size), np.arange(size)] += F.l2
+    slope = np.append(gradient[chosen], kept.slope)[:n_unknowns]
+    least = matrix, slope, unknowns, F.l1, size
+    if _descend(*least, model.tolerance):
+        return unknowns, True
+    follow_path(matrix[:n_unknowns, :n_unknowns], *least[1:])
+    _descend(*least, model.tolerance)
+    return unknowns, False
+
+
+def _descend(matrix, slope, unknowns, l1, size, tolerance):
+    """Coordinate descent and signs that are settled in turn, for some rounds; whether it reached the tolerance."""
+    n_unknowns = unknowns.size
+    for _ in range(ROUNDS):
+        if kernels.matrix_descent(matrix, slope, unknowns, l1, size, tolerance, EPOCHS) <= EPOCHS:
+            return True
+        solve_support(matrix[:n_unknowns, :n_unknowns], slope, unknowns, l1, size)
+    return False
 
 
 def solve_support(matrix, slope, unknowns, l1, n_penalised):

@@ -23,7 +23,7 @@ import numpy as np
 import scipy.linalg
 
 from fastgd.certificate import NO_BOUND, Bound
-from fastgd.constant_model import lowest_shift
+from fastgd.constant_model import lowest
 from fastgd.solvers import Solver, State
 from fastgd.solvers.lbfgs import notice_rounding
 from fastgd.sweeps import Sweeps
@@ -38,6 +38,7 @@ UNSEEN = 1e-10
 SUFFICIENT, TRIALS, STEPS = 1e-4, 60, 4
 # Images are moved along with the points: every so many turns they are computed anew.
 REFRESH = 32
+CHUNK = 4096
 EPS = np.finfo(float).eps
 
 
@@ -122,7 +123,8 @@ class RowSpan(Solver):
             return
         inner = 0.5 * (inner + inner.T)[np.ix_(seen, seen)]
         step, rounding = np.zeros(used), max(ROUNDING, 10.0 * EPS / shares[seen].min())
-        step[seen], shift = self._newton(memory, images[seen], inner, seen[0], value, rounding)
+        shown = images if seen.all() else images[seen]
+        step[seen], shift = self._newton(memory, shown, inner, seen[0], value, rounding)
         moves[slot], images[slot] = step @ moves, step @ images
         moves[0] += moves[slot]
         images[0] += images[slot]
@@ -227,8 +229,13 @@ class RowSpan(Solver):
         """Move the intercept to its best: the gap holds there, and each turn's Newton step is on a smaller problem."""
         F = self.objective
         if F.fit_intercept and F.loss.convex:
-            predictions = memory["images"][0, :-1] + memory["intercept"] + F.samples.offsets
-            memory["intercept"] += float(lowest_shift(F.samples, F.loss, predictions)[0])
+            predictions = memory["images"][0, :-1]
+
+            def sums(shift):
+                loss, amounts, curvatures = self.sweeps.derivatives(predictions, memory["intercept"] + shift)
+                return loss, float(amounts.sum()), float(curvatures.sum())
+
+            memory["intercept"] += lowest(sums, abs(memory["intercept"]) + np.abs(predictions).max())[0]
 
     def _newton(self, memory, images, inner, has_point, value, rounding):
         """Combination of the moves, and shift of the intercept, that a Newton step with a line search takes.
@@ -242,18 +249,19 @@ class RowSpan(Solver):
         point, shift, predictions, floor = start, 0.0, start @ columns, 0.0
         for _ in range(STEPS):
             _, amounts, curvatures = sweeps.derivatives(predictions, intercept + shift, floor)
-            weighted = columns * curvatures
             slope = columns @ amounts + F.l2 * (inner @ point)
-            matrix = weighted @ columns.T + F.l2 * inner
+            matrix = _weighted_products(columns, curvatures) + F.l2 * inner
             if F.fit_intercept:
-                matrix = np.block([[matrix, weighted.sum(1)[:, None]], [weighted.sum(1), curvatures.sum()]])
+                cross = columns @ curvatures
+                matrix = np.block([[matrix, cross[:, None]], [cross, curvatures.sum()]])
                 slope = np.r_[slope, amounts.sum()]
             step = -_solve(matrix, slope, rounding)
             share, value = self._line(predictions, columns, inner, point, step, intercept + shift, slope, value)
             if share == 0.0 and floor > 0.0:
                 break
             point = point + share * step[: point.size]
-            predictions = predictions + share * (step[: point.size] @ columns)
+            del amounts, curvatures
+            predictions += share * (step[: point.size] @ columns)
             shift += share * step[-1] if F.fit_intercept else 0.0
             if share == 1.0:
                 break
@@ -271,7 +279,7 @@ class RowSpan(Solver):
         for _ in range(TRIALS):
             there = point + share * bend
             with np.errstate(all="ignore"):
-                loss = self.sweeps.derivatives(predictions + share * along, intercept + share * extra)[0]
+                loss = self.sweeps.loss(predictions + share * along, intercept + share * extra)
                 trial = loss + 0.5 * F.l2 * float(there @ inner @ there)
             if trial <= value + SUFFICIENT * share * rate + 2.0 * EPS * abs(value):
                 return share, trial
@@ -283,6 +291,15 @@ def fits(objective):
     """Whether an objective can be minimised in the span of the rows: its gradients are X' c + l2 w."""
     F = objective
     return not F.vector and F.elastic and F.l1 == 0.0 and F.loss.smooth
+
+
+def _weighted_products(columns, weights):
+    """Sum of weights[i] columns[:, i] columns[:, i]', a few rows of X at a time: images times weights are as large."""
+    matrix = np.zeros((len(columns), len(columns)))
+    for start in range(0, weights.size, CHUNK):
+        part = columns[:, start : start + CHUNK]
+        matrix += (part * weights[start : start + CHUNK]) @ part.T
+    return matrix
 
 
 def _solve(matrix, slope, rounding):

@@ -15,11 +15,13 @@ rows per update: gd 32, 2e-4 and 64, 1e-4; momentum 16, 4e-4 and 64, 1e-4; Adagr
 and 8, 7e-4; Adam 8, 4e-4 and 8, 4e-4.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgd.constant_model import best_constant
 from fastgd.coordinates import column_scales, typical_curvature
-from fastgd.kernels.epochs import AVERAGED
+from fastgd.kernels.epochs import AVERAGED, row_epoch
 from fastgd.objective import SUM_OF_SQUARES
 from fastgd.rules import Adagrad, Adam, Capped, Gd, Momentum, Nesterov, Rmsprop
 from fastgd.schedules import Schedule
@@ -31,6 +33,31 @@ ALIKE = 4.0
 LONGEST_ROW = 4.0
 BOOST = 3.0
 SAMPLE_ROWS, POWER_STEPS = 1000, 20
+# In `row_epoch` the penalty acts once in so many rows, or in an eighth as many as there are columns: a twentieth of the
+# work on census. With many columns that is too seldom: accuracy 0.86 for 0.92 over 17 chunks of news text.
+SHORTEST_BLOCK, NARROW = 16, 1024
+
+
+class Tuning(NamedTuple):
+    """What automatic rates know of the data: measured once and never changed, so that copies of a state share it.
+
+    Attributes
+    ----------
+    scales : ndarray, (d,), or None
+        Greatest |x| of each column; None where they are all alike.
+    unit : float
+        The largest scale.
+    row_rate, batch_curvature : float
+        1 / (2 L_max) and L(b).
+    spread : float
+        Scale of the targets, per unit of the columns where these are alike.
+    """
+
+    scales: np.ndarray | None
+    unit: float
+    row_rate: float
+    batch_curvature: float
+    spread: float
 
 
 class SelfTuned(Stochastic):
@@ -64,18 +91,17 @@ class SelfTuned(Stochastic):
         if "tuning" not in memory:
             memory["tuning"] = self._measure()
         tuning = memory["tuning"]
-        scales = tuning["scales"]
-        alike = scales is None
+        alike = tuning.scales is None
         self.plain = self.plain and alike
         if "slots" not in memory and not self.plain and not self.objective.vector:
             memory["slots"] = np.zeros((max(self.rule.slots, 1), self.objective.n_features + 1))
         self.normalised = isinstance(self.rule, Adagrad | Rmsprop | Adam)
         power = 1.0 if self.normalised else 2.0
         if alike:
-            self.intercept_rate = tuning["unit"] ** power
+            self.intercept_rate = tuning.unit**power
             self.rates = np.ones(self.objective.n_features)
         else:
-            self.rates = 1.0 / scales**power
+            self.rates = 1.0 / tuning.scales**power
         if isinstance(self.rule, Gd) and self.plain and self.batch == 1:
             self.pace = Capped(self.intercept_rate * self.objective.fit_intercept)
 
@@ -94,6 +120,18 @@ class SelfTuned(Stochastic):
         super().turn(state)
         if self.restarts_average and state.turn >= 2 and state.turn & (state.turn - 1) == 0:
             self._adjust(state)
+
+    def _epoch(self, order, point, memory, options):
+        """Where no formula is asked for, Adagrad on one row of few columns takes the faster kernel."""
+        F = self.objective
+        if not isinstance(self.rule, Adagrad) or self.batch > 1 or F.vector or F.n_features > NARROW:
+            super()._epoch(order, point, memory, options)
+            return
+        block = max(F.n_features // 8, SHORTEST_BLOCK)
+        row_epoch(
+            F.rows, F.samples, F.loss, self.rule, F.penalty, order, block, point, memory["slots"], memory["total"],
+            self.rates, memory["book"], options,
+        )  # fmt: skip
 
     def review(self, state, objective, best_point, reference):
         """Back off from a point that is worse than the best constant model."""
@@ -134,10 +172,10 @@ class SelfTuned(Stochastic):
     def _rate(self, tuning, epoch):
         falling = 1.0 / np.sqrt(1.0 + 2.0 * epoch)
         if isinstance(self.rule, Adagrad):
-            return 0.5 * tuning["spread"]
+            return 0.5 * tuning.spread
         if self.normalised:
-            return 0.01 * self.batch**0.25 * tuning["spread"] * falling
-        rate = min(1.5 / tuning["batch_curvature"], self.batch * tuning["row_rate"] * falling)
+            return 0.01 * self.batch**0.25 * tuning.spread * falling
+        rate = min(1.5 / tuning.batch_curvature, self.batch * tuning.row_rate * falling)
         return rate * (1.0 - self.rule.momentum) if isinstance(self.rule, Momentum | Nesterov) else rate
 
     def _measure(self):
@@ -162,13 +200,13 @@ class SelfTuned(Stochastic):
         seen = row * (n - batch) / (batch * others) + whole * n * (batch - 1) / (batch * others)
         targets = F.samples.targets
         spread = 1.0 if F.loss.classification or F.vector else float(np.std(targets)) or 1.0
-        return {
-            "scales": None if alike else scales,
-            "unit": unit,
-            "row_rate": 0.5 / row,
-            "batch_curvature": max(seen, 1e-3 * row),
-            "spread": spread / (unit if alike else 1.0),
-        }
+        return Tuning(
+            scales=None if alike else scales,
+            unit=unit,
+            row_rate=0.5 / row,
+            batch_curvature=max(seen, 1e-3 * row),
+            spread=spread / (unit if alike else 1.0),
+        )
 
     def _curvature(self):
         """Curvature of the loss as seen from the best constant model: 2 F0 / var(y), no more than its bound.

@@ -64,19 +64,8 @@ class Stochastic(Solver):
         F, memory = self.objective, state.memory
         order = row_order(self.rows, self.seed, state.turn, self.shuffle)
         point = self._padded(state.point)
-        options = self._options(memory)
-        data = F.rows, F.samples, F.loss
         with np.errstate(all="ignore"):
-            if F.vector:
-                vector_epoch(*data, order, self.batch, point, memory["total"], memory["book"], options)
-            elif self.plain:
-                gd_epoch(*data, self.pace, order, self.batch, point, memory["total"], memory["book"], options)
-            else:
-                penalty = ElasticNet(0.0) if self.lazily_exact else F.penalty
-                rule_epoch(
-                    *data, self.rule, penalty, order, self.batch, point, memory["slots"], memory["total"],
-                    self._columns(), memory["book"], options,
-                )  # fmt: skip
+            self._epoch(order, point, memory, self._options(memory))
         state.point = point.ravel()[: F.size].copy()
         F.passes += order.size / F.n_active
         state.updates = int(memory["book"][UPDATES])
@@ -85,6 +74,21 @@ class Stochastic(Solver):
         if self.patience is not None:
             v = self.answer(state)
             self.patience.look(memory, F.value(v))
+
+    def _epoch(self, order, point, memory, options):
+        """Move `point` and what is in `memory` by the kernel for this rule."""
+        F, total, book = self.objective, memory["total"], memory["book"]
+        data = F.rows, F.samples, F.loss
+        if F.vector:
+            vector_epoch(*data, order, self.batch, point, total, book, options)
+        elif self.plain:
+            gd_epoch(*data, self.pace, order, self.batch, point, total, book, options)
+        else:
+            penalty = ElasticNet(0.0) if self.lazily_exact else F.penalty
+            rule_epoch(
+                *data, self.rule, penalty, order, self.batch, point, memory["slots"], total, self._columns(), book,
+                options,
+            )  # fmt: skip
 
     def answer(self, state):
         """The average of the iterates once there is one, else the point."""
@@ -120,6 +124,6 @@ class Stochastic(Solver):
 
     def _padded(self, v):
         """The point with an intercept of 0 where the objective has none, in the shape of the kernels."""
-        padded = np.zeros(np.prod(self._shape()))
-        padded[: v.size] = v
-        return padded.reshape(self._shape())
+        padded = np.zeros(self._shape())
+        padded.reshape(-1)[: v.size] = v
+        return padded
