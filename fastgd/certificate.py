@@ -352,8 +352,10 @@ class Certifier:
         if F.l2 > 0.0 or largest[blind].any() or directions.shape[1] > 64:
             return False
         active = F.samples.active()
+        sizes = np.sqrt(np.maximum(diagonal, 0.0))
         for direction in directions.T:
-            if direction.any():
+            # Of length 1 times `sizes`, but for columns of zeros: of their own directions rounding is all that is left.
+            if np.abs(sizes * direction).max() > 1e-8:
                 clean = direction - self._solve(F.hessian_product(v, direction))
                 coef, intercept = F.split(clean)
                 seen = np.abs(F.rows.predictions(coef)[active] + intercept).max()

@@ -178,7 +178,11 @@ def test_exactly_collinear_columns_are_no_obstacle():
     y = np.where(x[:, 0] + rng.standard_normal(60) > 0, 1.0, -1.0)
     for loss in (LogLoss(), SquaredError()):
         hardly = x[:, :1] + 1e-9 * rng.standard_normal((60, 1))
-        for extra, provable_there in ((groups, True), (x[:, :1], True), (np.zeros((60, 1)), True), (hardly, False)):
+        nothing = np.zeros((60, 1))
+        twins = np.hstack([nothing, x, nothing])
+        for extra, provable_there in (
+            (groups, True), (x[:, :1], True), (nothing, True), (twins, True), (hardly, False)
+        ):  # fmt: skip
             F = Objective(loss, np.hstack([x, extra]), y, n_jobs=1)
             v = descend(F, with_jit(300, 60))[-1]
             bound = Certifier(F).prove(v, F.value(v), F.gradient(v))
