@@ -10,8 +10,7 @@ corner: the value on one of its sides). Every loss here has the infimum 0, and w
 SGDRegressor has the loss too, the scaling and the choice of a subgradient at a corner are the same.
 
 Bodies run compiled and as plain Python. They use np.exp, never math.exp, divide by nothing that can be 0, and prefer
-min and max to branches: such bodies vectorise, and they pass a NaN prediction on, so that divergence is seen in the
-objective (a comparison sends NaN down one branch, where it can come out as 0).
+min and max to branches: such bodies vectorise, and pass a NaN on, so that divergence is seen (a comparison may not).
 """
 
 from __future__ import annotations

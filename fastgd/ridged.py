@@ -9,6 +9,8 @@ from scipy.linalg import lapack
 
 # Added to a diagonal of ones for each unknown, and a hundred times as much as often as that is not enough.
 RIDGE = 1e-15
+# Where this is not enough the matrix is not one of finite numbers, and no ridge will do.
+LARGEST_RIDGE = 1e3
 
 
 class Ridged:
@@ -32,13 +34,15 @@ class Ridged:
         diagonal[: added.size] += added
         self._scale = np.where(diagonal > 0.0, np.sqrt(diagonal), 1.0)
         ridge, failed = RIDGE * diagonal.size, 1
-        while failed:
+        while failed and ridge < LARGEST_RIDGE:
             scaled = matrix / self._scale[:, None]
             scaled /= self._scale
             scaled[np.diag_indices_from(scaled)] = 1.0 + ridge
             # Transposed it is in the order of LAPACK, which needs no copy of it then.
             self._upper, failed = lapack.dpotrf(scaled.T, lower=0, clean=0, overwrite_a=1)
             ridge *= 100.0
+        if failed:
+            self._upper[:] = np.nan  # so is what is solved with it, and whoever asks stops there
 
     def solve(self, right):
         """The unknowns for `right`, (size,) or (size, k)."""

@@ -3,7 +3,7 @@
 What comes in here is trusted: `fastgd.rows.as_rows` makes them from whatever is given.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -54,6 +54,11 @@ class Rows(Component, family=True):
 
     def prefetch(self, i):
         """Ask for row `i` to be in the cache by the time it is read."""
+
+    @python_only
+    def sum_of_squares(self: Any):
+        """Of all values, in their precision."""
+        return float(np.vdot(self.values, self.values))
 
     @python_only
     def least_chunk(self):
@@ -124,11 +129,6 @@ class DenseRows(Rows):
     def take(self, chosen):
         """These rows as a float64 array of their own."""
         return self.values[chosen].astype(np.float64)
-
-    @python_only
-    def sum_of_squares(self):
-        """Of all values, in their precision."""
-        return float(np.vdot(self.values, self.values))
 
     @python_only
     def without_columns(self):
@@ -303,11 +303,6 @@ class CSRRows(Rows):
     def take(self, chosen):
         """These rows as a float64 SciPy array of their own."""
         return self.matrix()[chosen].astype(np.float64)
-
-    @python_only
-    def sum_of_squares(self):
-        """Of all values, in their precision."""
-        return float(np.vdot(self.values, self.values))
 
     @python_only
     def without_columns(self):

@@ -37,6 +37,14 @@ def test_conditions_of_the_minimum(kind, shape, free):
     assert off.max() <= 0.1 * l1
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_ridged_factor_of_what_is_not_finite_ends_and_says_so(bad):
+    matrix = np.eye(3)
+    matrix[0, 1] = matrix[1, 0] = bad
+    with np.errstate(all="ignore"):
+        assert not np.isfinite(Ridged(matrix, np.zeros(3)).solve(np.ones(3))).all()
+
+
 def test_a_ridged_factor_solves_and_takes_what_is_singular():
     rng = np.random.default_rng(0)
     root = rng.standard_normal((6, 6)) * 10.0 ** np.arange(6.0)
