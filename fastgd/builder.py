@@ -9,6 +9,7 @@ from fastgd.solvers.accelerated import Accelerated
 from fastgd.solvers.barzilai_borwein import BarzilaiBorwein
 from fastgd.solvers.central_path import CentralPath
 from fastgd.solvers.column_span import choose_span
+from fastgd.solvers.falling_rates import FallingRates
 from fastgd.solvers.full_batch import (
     AveragedFullBatch,
     BackingOff,
@@ -52,6 +53,8 @@ def make_solver(plan, rule, settings, objective, seed):
             objective, rule, plan.batch_size, seed, shuffle=settings.shuffle,
             average_from=average_from if settings.average else None, tol=settings.tol or 0.0,
         )  # fmt: skip
+    if plan.learning_rate == "optimal" and settings.learning_rate == "auto":
+        return FallingRates(objective, seed, shuffle=settings.shuffle, average_from=average_from)
     pace = {"pa1": Pa1(), "pa2": Pa2()}.get(plan.learning_rate, Scheduled())
     return Stochastic(
         objective, rule, _schedule(plan, settings, objective), plan.batch_size, seed, shuffle=settings.shuffle,

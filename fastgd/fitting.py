@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +19,9 @@ from fastgd.costs import central_path_applies
 from fastgd.descent import DIVERGED, Descent, DivergenceError
 from fastgd.kernels.coefficients import shifted_sums
 from fastgd.objective import Objective
-from fastgd.plan import CENTRAL_PATH, make_plan, next_plan
+from fastgd.plan import CENTRAL_PATH, Plan, Settings, make_plan, next_plan
 from fastgd.progress import Ended, Together, Watch
+from fastgd.rules import Rule
 from fastgd.samples import WeightedSamples
 from fastgd.stopping import Extrapolated, History, NoMistakes, Plateau, Stalled, StopReason, TimeLimit, Validation
 from fastgd.storages import StridedRows
@@ -259,12 +261,13 @@ def _stuck(result, tol):
 
 
 def _advance_one(task, objective, seed, start, state, X):
-    fresh = start is None if state is None else state.memory["plan"][0] == "adagrad"
-    plan, rule = make_plan(task.settings, objective, streaming=True, fresh=fresh)
-    solver = make_solver(plan, rule, task.settings, objective, seed)
+    stream = _stream(task.settings, objective, start, None if state is None else state.memory.get("stream"))
+    plan = stream.plan
+    solver = make_solver(plan, stream.rule, task.settings, objective, seed)
     if state is not None:
         state = _copied(state)
     state = _ready(solver, plan, objective, start, state, seed, lambda: _constant_of_chunk(objective))
+    state.memory["stream"] = stream
     before = state.point.copy()
     solver.turn(state)
     v = solver.answer(state)
@@ -277,6 +280,24 @@ def _advance_one(task, objective, seed, start, state, X):
         )
     coef, intercept = objective.split(solver.answer(state) if what else v)
     return Part(plan, state, np.array(coef), intercept, value)
+
+
+class Stream(NamedTuple):
+    """How chunks are taken: by the same plan as long as the settings are the same object."""
+
+    settings: Settings
+    plan: Plan
+    rule: Rule | None
+    fresh: bool  # whether chunks are all that the model comes from
+
+
+def _stream(settings, objective, start, stream):
+    """The stream so far where it goes on as it is, else one with a plan made for this chunk."""
+    if stream is not None and stream.settings is settings:
+        return stream
+    fresh = start is None if stream is None else stream.fresh
+    plan, rule = make_plan(settings, objective, streaming=True, fresh=fresh)
+    return Stream(settings, plan, rule, fresh)
 
 
 def _copied(state):

@@ -157,18 +157,6 @@ class SelfTuned(Stochastic):
             memory["boost"] = boost * BOOST
         memory["reviewed"] = objective
 
-    def back_off(self, state, safe_point):
-        """Halve the rate and go on from a point that is known to be good."""
-        if state.memory["divisor"] > 1e100:
-            return False
-        state.memory["divisor"] *= 2.0
-        state.memory["total"][:] = 0.0
-        state.memory["book"][AVERAGED] = 0.0
-        if "slots" in state.memory:
-            state.memory["slots"][:] = 0.0
-        state.point = safe_point.copy()
-        return True
-
     def _rate(self, tuning, epoch):
         falling = 1.0 / np.sqrt(1.0 + 2.0 * epoch)
         if isinstance(self.rule, Adagrad):

@@ -90,6 +90,18 @@ class Stochastic(Solver):
                 options,
             )  # fmt: skip
 
+    def back_off(self, state, safe_point):
+        """Halve the rate and go on from a point that is known to be good."""
+        if state.memory["divisor"] > 1e100:
+            return False
+        state.memory["divisor"] *= 2.0
+        state.memory["total"][:] = 0.0
+        state.memory["book"][AVERAGED] = 0.0
+        if "slots" in state.memory:
+            state.memory["slots"][:] = 0.0
+        state.point = safe_point.copy()
+        return True
+
     def answer(self, state):
         """The average of the iterates once there is one, else the point."""
         averaged = state.memory["book"][AVERAGED]
