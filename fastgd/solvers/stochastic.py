@@ -43,8 +43,7 @@ class Stochastic(Solver):
         self.plain = isinstance(rule, Gd) and closed and not objective.vector
         steady = schedule.p == 0.0
         self.lazily_exact = rule.coasts and steady and closed and objective.l1 == 0.0
-        self.rates = np.ones(objective.n_features)
-        self.intercept_rate = 1.0
+        self.rates, self.intercept_rate = 1.0, 1.0
 
     def start(self, point):
         """State with an empty average and empty slots of the rule."""
@@ -66,7 +65,7 @@ class Stochastic(Solver):
         point = self._padded(state.point)
         with np.errstate(all="ignore"):
             self._epoch(order, point, memory, self._options(memory))
-        state.point = point.ravel()[: F.size].copy()
+        state.point = point.ravel()[: F.size]
         F.passes += order.size / F.n_active
         state.updates = int(memory["book"][UPDATES])
         state.rate = self.schedule.rate(state.updates) / memory["divisor"]
