@@ -92,7 +92,7 @@ class Descent:
     max_iter : int
         Most turns of this run.
     tol : float or None
-        Relative suboptimality to certify; None or 0 runs max_iter.
+        Relative suboptimality to certify; None runs max_iter.
     score : callable, optional
         Of the unknowns, for rules that need a score.
     watch : Watch, optional

@@ -23,9 +23,9 @@ class Factor:
 
     def __init__(self, matrix):
         diagonal = np.sqrt(np.maximum(np.diag(matrix), 0.0))
-        self.scale = np.where(diagonal > 0.0, diagonal, 1.0)
+        self.scale = scale = np.where(diagonal > 0.0, diagonal, 1.0)
         self.border = matrix[:, -1].copy()
-        scaled = matrix / self.scale[:, None] / self.scale
+        scaled = matrix / scale[:, None] / scale
         # LAPACK itself: scipy.linalg's checks take longer than a small factorisation.
         lower, failed = lapack.dpotrf(scaled, lower=1, clean=1)
         # A pivot this small is rounding: the direction that it stands for has no curvature to go by.
@@ -33,7 +33,9 @@ class Factor:
             self._lower = lower
         else:
             self._lower = None
-            values, vectors = scipy.linalg.eigh(scaled, check_finite=False)
+            # LAPACK never comes back from NaN; a matrix that is not finite has no direction to go by.
+            finite = bool(np.isfinite(scaled).all())
+            values, vectors = scipy.linalg.eigh(scaled) if finite else (np.zeros(scale.size), np.eye(scale.size))
             kept = values > 10.0 * EPS * values.size * max(values[-1], 0.0)
             self._root = vectors[:, kept] / np.sqrt(values[kept])
             self._values, self._vectors = values[kept], vectors[:, kept]

@@ -25,6 +25,7 @@ from fastgd.stopping import StopReason, ending, user_rules
 from fastgd.validation import Holdout
 from fastgd.whole_or_nothing import whole_or_nothing
 
+LEAST_TOL = 1e-14  # what rounding leaves to be proved: tol=0 asks for it
 MAX_SEED = np.iinfo(np.int32).max
 ROWS_AT_ONCE = 8192  # of a prediction: cut by the number of rows alone
 
@@ -93,7 +94,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         if holdout is not None:
             weights = holdout.training_weights(weights, n_samples)
         self._check_rows(y, weights)
-        rows = as_rows(X, check_finite=False, in_place=True)
+        rows = as_rows(X, checked=True, in_place=True)
         samples = [as_samples(loss, targets[0], n_samples, weights, offset)]
         samples += [samples[0].with_targets(one) for one in targets[1:]]
         states = (
@@ -138,14 +139,17 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         return loss, find_penalty(self.penalty, l1_ratio)
 
     def _checked(self, X, y, reset, order="C"):
+        """X and y, but for what `as_rows` says about the values of X."""
         return self._validated(
-            X, y, reset=reset, order=order, multi_output=isinstance(self.loss, VectorLoss), **self._y_options()
-        )
+            X, y, reset=reset, order=order, multi_output=isinstance(self.loss, VectorLoss), ensure_all_finite=False,
+            **self._y_options(),
+        )  # fmt: skip
 
     def _validated(self, X, *y, **options):
         """X, and y if there is one, as float arrays or CSR; ValueError for whatever compiled code must not see."""
         check_structure(X)
-        if not options["reset"] and self._is_plain(X) and all(map(_are_plain, y)):
+        finite = options.get("ensure_all_finite", True)
+        if not options["reset"] and self._is_plain(X, finite) and all(map(_are_plain, y)):
             check_consistent_length(X, *y)
             return (X, *y) if y else X
         dates = sorted({str(one) for one in np.ravel(getattr(X, "dtypes", getattr(X, "dtype", ""))) if _is_time(one)})
@@ -161,16 +165,18 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         except TypeError as error:
             raise NotNumbersError(f"X and y must hold numbers (y of a classifier: labels): {error}") from error
 
-    def _is_plain(self, X):
+    def _is_plain(self, X, finite):
         """Whether X is a float array or CSR of the columns that were fitted: nothing that `validate_data` would change.
 
-        It looks at the same things, at 100 us more: a fifth of what `partial_fit` may take for a chunk.
+        It looks at the same things (at the values where they have to be `finite`), at 100 us more: a fifth of what
+        `partial_fit` may take for a chunk.
         """
         dense = type(X) is np.ndarray and X.ndim == 2
         if not (dense or (sp.issparse(X) and X.format == "csr")) or hasattr(self, "feature_names_in_"):
             return False
         same = X.shape[0] > 0 and X.shape[1] == getattr(self, "n_features_in_", -1)
-        return same and X.dtype in (np.float64, np.float32) and _finite(X if dense else X.data)
+        floats = same and X.dtype in (np.float64, np.float32)
+        return floats and (not finite or _finite(X if dense else X.data))
 
     def _weights(self, sample_weight, y, n_samples):
         """Checked sample weights, or None."""
@@ -180,9 +186,10 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         """Raise ValueError where the rows that have a weight cannot be fitted."""
 
     def _task(self, loss, penalty, rows, n_threads):
+        tol = None if self.tol is None else max(self.tol, LEAST_TOL)
         settings = Settings(
             self.solver, self.batch_size, self.learning_rate, float(self.eta0), float(self.power_t),
-            float(self.momentum), int(self.average), bool(self.shuffle), self.tol, int(self.n_iter_no_change),
+            float(self.momentum), int(self.average), bool(self.shuffle), tol, int(self.n_iter_no_change),
             np.inf if self.warm_start else int(self.max_iter),
         )  # fmt: skip
         return Task(
@@ -259,7 +266,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
             r.result for r in runs if r.result.reason in (StopReason.MAX_ITER, StopReason.TIME, StopReason.INTERRUPTED)
         ]
         interrupted = any(result.reason is StopReason.INTERRUPTED for result in short)
-        if not short or not (self.tol or interrupted):
+        if not short or not (self.tol is not None or interrupted):
             return
         worst = max(short, key=lambda result: result.suboptimality)
         if interrupted or worst.suboptimality > self.tol:

@@ -95,7 +95,7 @@ class ChunkEstimator(GDEstimator):
     def _advance(self, task, X, targets, weights, validation):
         """One epoch of each target over a chunk."""
         began, loss, n_targets = time.perf_counter(), task.loss, len(targets)
-        task.rows = as_rows(X, check_finite=False)
+        task.rows = as_rows(X, checked=True)
         task.n_threads = count_threads(self.n_jobs) if n_targets > 1 else 1
         states = getattr(self, "_states", None)
         states = states if states is not None and len(states) == n_targets else [None] * n_targets

@@ -122,7 +122,7 @@ class PathFits:
         self.estimator, self.n_threads = copy.copy(estimator), n_threads
         estimator = self.estimator
         self.stop = threading.Event() if stop is None else stop
-        rows = as_rows(X, check_finite=False) if rows is None else rows
+        rows = as_rows(X, checked=True) if rows is None else rows
         estimator.n_features_in_ = X.shape[1]
         loss, penalty = estimator._components()
         targets = estimator._start_targets(y, loss)

@@ -68,7 +68,7 @@ class PathSearch(GDEstimator):
         weights = None if sample_weight is None else as_weights(sample_weight, X.shape[0])
         for_splits, for_scores = self._routed(scorer, weights, params)
         splits = self._splits(X, y, for_splits)
-        table = Table(X, as_rows(X, check_finite=False), y, weights)
+        table = Table(X, as_rows(X, checked=True), y, weights)
         bases = [base if ratio is None else self._base(l1_ratio=ratio) for ratio in l1_ratios]
         if isinstance(alphas, int):
             paths = [alpha_grid(one, X, y, alphas, weights, n_threads, rows=table.rows) for one in bases]

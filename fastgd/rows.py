@@ -12,7 +12,7 @@ from fastgd.storages import CSRRows, DenseRows, Rows, StridedRows
 __all__ = ["CSRRows", "DenseRows", "Rows", "StridedRows", "as_rows", "check_structure"]
 
 
-def as_rows(X, *, name="X", check_finite=True, in_place=False):
+def as_rows(X, *, name="X", checked=False, in_place=False):
     """Turn a matrix into `Rows`, copying only what has to be copied.
 
     Parameters
@@ -22,9 +22,8 @@ def as_rows(X, *, name="X", check_finite=True, in_place=False):
         repeated.
     name : str
         What messages call it.
-    check_finite : bool
-        Whether NaN and infinity are looked for, and for CSR whether indices point out of bounds; False where the caller
-        has (`check_structure`).
+    checked : bool
+        Whether the caller has seen to it that no sparse index points out of bounds (`check_structure`).
     in_place : bool
         Whether an array in Fortran order, or with steps, is left where it is, for those who read all rows.
 
@@ -36,8 +35,8 @@ def as_rows(X, *, name="X", check_finite=True, in_place=False):
     Raises
     ------
     ValueError
-        For anything but a non-empty two-dimensional table of finite real numbers, and for a sparse structure that
-        points out of bounds.
+        For anything but a non-empty two-dimensional table of finite real numbers whose squares have a finite sum, and
+        for a sparse structure that points out of bounds.
     TypeError
         For an object in the table that no number can be made of.
 
@@ -47,9 +46,10 @@ def as_rows(X, *, name="X", check_finite=True, in_place=False):
     >>> as_rows(np.eye(2)).shape()
     (2, 2)
     """
-    rows = _csr_rows(X, name, check_finite) if sp.issparse(X) else _dense_rows(X, name, in_place)
-    if check_finite:
-        _refuse_non_finite(rows, name)
+    rows = _csr_rows(X, name, not checked) if sp.issparse(X) else _dense_rows(X, name, in_place)
+    with np.errstate(all="ignore"):
+        if not np.isfinite(rows.sum_of_squares()):
+            _refuse_values(rows, name)
     return rows
 
 
@@ -115,7 +115,7 @@ def _dense_rows(X, name, in_place):
     return DenseRows(_read_only(values))
 
 
-def _csr_rows(X, name, check=True):
+def _csr_rows(X, name, check):
     _check_dtype(X.dtype, name, "fiub")
     if check or X.format != "csr":
         check_structure(X, name)
@@ -181,10 +181,13 @@ def _refuse_empty(shape, name):
         raise ValueError(f"{name} has 0 feature(s) (shape={shape}) while a minimum of 1 is required.")
 
 
-def _refuse_non_finite(rows, name, chunk=1 << 18):
+def _refuse_values(rows, name, chunk=1 << 18):
+    """Raise ValueError for NaN, infinity and squares that overflow in double precision; else there are none."""
     values, length = rows.values, chunk if rows.sparse else max(chunk // rows.shape()[1], 1)
+    total = 0.0
     for first in range(0, len(values), length):
-        finite = np.isfinite(values[first : first + length])
+        part = values[first : first + length].astype(np.float64)
+        finite = np.isfinite(part)
         if not finite.all():
             k = np.unravel_index(int(np.argmin(finite)), finite.shape)
             i, j = first + int(k[0]), int(k[-1])
@@ -193,6 +196,12 @@ def _refuse_non_finite(rows, name, chunk=1 << 18):
                 i, j = int(np.searchsorted(rows.starts, i, side="right") - 1), int(rows.columns[i])
             raise ValueError(
                 f"{name} contains NaN or infinity (first in row {i}, column {j}): {value}; impute or drop it"
+            )
+        total += float(np.square(part).sum())
+        if not np.isfinite(total):
+            raise ValueError(
+                f"{name} holds values of up to {np.abs(part).max():.3g}, whose squares overflow; give its columns "
+                "other units, for example with MaxAbsScaler"
             )
 
 

@@ -108,6 +108,9 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
             bad = targets[~allowed].flat[0]
             hint = "; GDClassifier takes labels of any kind" if getattr(loss, "classification", False) else ""
             raise ValueError(f"loss {loss.name!r} takes targets that are {domain.text}, got {bad:g}{hint}")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.vdot(targets, targets)):
+            raise ValueError(f"y holds values of up to {np.abs(targets).max():.3g}, whose squares overflow; scale it")
     weights = np.ones(1)
     if sample_weight is not None:
         weights = as_weights(sample_weight, n_samples)

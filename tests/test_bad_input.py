@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from fastgd import GDClassifier, GDRegressor
+from fastgd import GDClassifier, GDRegressor, Objective
+from fastgd.factor import Factor
 
 N, D = 12, 4
 RNG = np.random.default_rng(0)
@@ -307,3 +308,28 @@ def test_an_index_array_that_changes_after_fit():
     matrix.indices[-1] = 10_000_000
     for method, args in (("predict", (matrix,)), ("fit", (matrix, T)), ("partial_fit", (matrix, T))):
         assert_refused(model, copy.deepcopy(vars(model)), "allowed are 0 to 3", method, *args)
+
+
+HUGE = np.random.default_rng(0).standard_normal((30, 3)) * [1.0, 1.0, 1e300]
+
+
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, sp.csr_array, lambda X: X[::2]])
+@pytest.mark.parametrize("kind", [GDClassifier, GDRegressor])
+def test_squares_that_overflow_are_refused(kind, storage):
+    X = storage(HUGE)
+    y = (np.arange(X.shape[0]) % 2).astype(float)
+    for call in (kind().fit, lambda X, y: Objective("squared_error", X, y)):
+        with pytest.raises(ValueError, match="squares overflow; give its columns other units"):
+            call(X, y)
+
+
+def test_huge_targets_are_refused_and_large_floats_are_not():
+    with pytest.raises(ValueError, match="y holds values of up to"):
+        GDRegressor().fit(HUGE[:, :2], HUGE[:, 2])
+    X = HUGE[:, :2].astype(np.float32) * np.float32(1e30)  # squares overflow in float32 alone
+    assert np.isfinite(GDRegressor().fit(X, HUGE[:, 0]).coef_).all()
+
+
+def test_a_matrix_that_is_not_finite_has_no_direction():
+    with np.errstate(all="ignore"):
+        assert not Factor(np.full((3, 3), np.nan)).solve(np.ones(3)).any()

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_breast_cancer
 
 from fastgd import GDClassifier, fitting
 from fastgd.certificate import NO_BOUND, Bound
@@ -96,3 +97,11 @@ def test_what_the_second_plan_proves_holds_for_the_lower_point_of_the_first():
     assert found.point is before.point
     assert found.bound.value == pytest.approx(0.01)
     assert found.suboptimality == pytest.approx(0.01 / 0.99)
+
+
+def test_tol_0_ends_at_rounding_and_none_runs_every_turn():
+    X, y = load_breast_cancer(return_X_y=True)
+    exact = GDClassifier(tol=0).fit(X, y)
+    assert exact.stop_reason_ is StopReason.CONVERGED
+    assert exact.suboptimality_ <= 1e-14
+    assert GDClassifier(tol=None, max_iter=exact.n_iter_ + 3).fit(X, y).n_iter_ == exact.n_iter_ + 3

@@ -43,7 +43,8 @@ class Stochastic(Solver):
         self.plain = isinstance(rule, Gd) and closed and not objective.vector
         steady = schedule.p == 0.0
         self.lazily_exact = rule.coasts and steady and closed and objective.l1 == 0.0
-        self.rates, self.intercept_rate = 1.0, 1.0
+        self.rates: float | np.ndarray = 1.0
+        self.intercept_rate = 1.0
 
     def start(self, point):
         """State with an empty average and empty slots of the rule."""

@@ -320,7 +320,7 @@ def _part_of(F, chosen):
     offsets = samples.offsets[chosen] if samples.offsets.size > 1 else samples.offsets
     part = WeightedSamples(samples.targets[chosen], weights / weights[weights > 0.0].mean(), offsets)
     table = rows.matrix()[chosen] if rows.sparse else rows.values[chosen]
-    table = as_rows(table, check_finite=False)
+    table = as_rows(table, checked=True)
     return Objective.of(F.loss, table, part, F.penalty, F.alpha, F.fit_intercept, F.n_threads)
 
 
