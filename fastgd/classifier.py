@@ -102,6 +102,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         classes.
     bound_kind_ : {"proof", "estimate", "none"}
     converged_ : bool
+        Whether `tol` is met or, where `stop_reason_` is a plateau, nothing fell any more.
     stop_reason_ : StopReason
     history_ : dict of ndarray, or a list of them
         Equally long arrays `passes seconds objective bound rate batch`, one entry for each check; from `partial_fit`
