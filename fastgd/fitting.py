@@ -114,7 +114,7 @@ def fit_targets(task, samples, seeds, starts, states):
 
     def work(first, last):
         for k in range(first, last):
-            runs[k] = _fit_one(task, objectives[k], seeds[k], starts[k], states[k], k, interrupted)
+            runs[k] = fit_target(task, objectives[k], seeds[k], starts[k], states[k], k, interrupted)
 
     with one_blas_thread():
         try:
@@ -164,7 +164,7 @@ def _objectives(task, samples):
     return objectives
 
 
-def _fit_one(task, objective, seed, start, state, k, interrupted):
+def fit_target(task, objective, seed, start, state, k, interrupted):
     """Run of target `k`; `start` and `state` as in `fit_targets`, and `interrupted` ends it like a key pressed."""
     score = None if task.score is None else lambda v: task.score(objective, v, k)
     # A key pressed during the fit of one target ends those of the others.

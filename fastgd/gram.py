@@ -133,7 +133,7 @@ def quadratic(F, v):
             totals[b] = _add_squares(rows.values, samples, coef, intercept, *where, gradients[b], matrices[b])
 
     # Steps of Python between calls of BLAS keep threads waiting for each other, until the calls take long.
-    F._map(work, cuts.size - 1, rows.stored() * (size + 10) // 200)
+    F.map_blocks(work, cuts.size - 1, rows.stored() * (size + 10) // 200)
     value = float(totals.sum()) / F.n_active + 0.5 * F.l2 * float(coef @ coef)
     gradient = gradients.sum(axis=0) / F.n_active
     gradient[: coef.size] += F.l2 * coef

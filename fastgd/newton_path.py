@@ -89,8 +89,7 @@ class NewtonPath:
     def _follow(self, alpha):
         """Make what is remembered that of the objective with this alpha: no pass."""
         F, state, memory, before = self.objective, self.state, self.state.memory, self.objective.l2
-        F.alpha = alpha
-        F._set_shares()
+        F.set_alpha(alpha)
         added = np.zeros(F.size)
         added[: F.n_features] = F.l2 - before
         state.value += 0.5 * float(state.point @ (added * state.point))

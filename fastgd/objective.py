@@ -95,7 +95,7 @@ class Objective:
         if not (isinstance(alpha, numbers.Real) and 0.0 <= float(alpha) < np.inf):
             raise ValueError(f"alpha must be a finite number of at least 0, got {alpha!r}")
         self.loss, self.rows, self.samples, self.penalty = loss, rows, samples, penalty
-        self.alpha, self.fit_intercept, self.n_threads = float(alpha), bool(fit_intercept), n_threads
+        self.fit_intercept, self.n_threads = bool(fit_intercept), n_threads
         self.n_samples, self.n_features = rows.shape()
         self.vector = isinstance(loss, VectorLoss)
         self.n_predictions = loss.n_predictions(samples.targets) if self.vector else 1
@@ -109,10 +109,12 @@ class Objective:
         self.ranges = np.stack([self.cuts[:-1], self.cuts[1:]], axis=1)
         self.range_cuts, self.share, self.whole = np.arange(self.cuts.size), 1.0, None
         self.use_rows(rows)
-        self._set_shares()
+        self.set_alpha(alpha)
         self._moments = self.matrix_cuts = None
 
-    def _set_shares(self):
+    def set_alpha(self, alpha):
+        """Change the strength of the penalty."""
+        self.alpha = float(alpha)
         shares = (0.0, 0.0) if self.alpha == 0.0 else self.penalty.shares
         self.elastic = shares is not None
         self.l1, self.l2 = (self.alpha * share for share in shares) if shares is not None else (0.0, 0.0)
@@ -179,7 +181,7 @@ class Objective:
                 self.cuts, first, last, products,
             )  # fmt: skip
 
-        self._map(work)
+        self.map_blocks(work)
         product = self._mean(products)
         n_coef = self._n_coef
         product[:n_coef] += self.l2 * p[:n_coef]
@@ -202,7 +204,7 @@ class Objective:
                 where = self.ranges, self.range_cuts, first, last, self._chunk
                 passes.loss_and_gradient(*data, *where, totals, gradients, curvatures, floor)
 
-        self._map(work)
+        self.map_blocks(work)
         return float(_added(totals)) / self.n_active, self._mean(gradients)
 
     def smooth_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
@@ -289,7 +291,7 @@ class Objective:
             cuts, length = coarser(self.range_cuts, max(ALIKE_VALUES // (self.n_features + 1) ** 2, 1)), 0.0
         matrices = np.zeros((cuts.size - 1, self.n_features + 1, self.n_features + 1))
         data = self.rows, ALL, curvatures, self.ranges, cuts
-        self._map(lambda a, b: add_gram(*data, a, b, matrices, length), len(matrices))
+        self.map_blocks(lambda a, b: add_gram(*data, a, b, matrices, length), len(matrices))
         return assemble(self, matrices, loops(self.rows, length))
 
     def part(self, chosen, alpha):
@@ -304,12 +306,12 @@ class Objective:
         alpha : float
         """
         part = copy.copy(self)
-        part.whole, part.alpha = self, float(alpha)
+        part.whole = self
         part.ranges = np.stack([GROUP * chosen, np.minimum(GROUP * (chosen + 1), self.n_samples)], axis=1)
         part.share, part.passes = float(np.diff(part.ranges).sum()) / self.n_samples, 0.0
         part.range_cuts = cut(chosen.size, int(self.n_nonzeros * part.share), self.n_features * self.n_predictions)
         part.n_active = self.samples.total_weight(part.ranges)
-        part._set_shares()
+        part.set_alpha(alpha)
         part.matrix_cuts = None
         return part
 
@@ -324,7 +326,8 @@ class Objective:
             cuts = coarser(self.cuts, max(2, self.n_nonzeros // (40 * self.n_features)))
             n_blocks = cuts.size - 1
             table, norms = np.zeros((n_blocks, 4, self.n_features)), np.zeros((n_blocks, 3))
-            self._map(lambda a, b: passes.column_moments(self.rows, self.samples, cuts, a, b, table, norms), n_blocks)
+            data = self.rows, self.samples, cuts
+            self.map_blocks(lambda a, b: passes.column_moments(*data, a, b, table, norms), n_blocks)
             largest, moments = table[:, LARGEST].max(axis=0), _added(table)
             moments /= self.n_active
             moments[LARGEST] = largest
@@ -380,7 +383,7 @@ class Objective:
         ahead, behind = self._penalty_sum(coef + step)[1], self._penalty_sum(coef - step)[1]
         return (ahead - behind) / (2.0 * step)
 
-    def _map(self, work, n_blocks=None, n_values=None):
+    def map_blocks(self, work, n_blocks=None, n_values=None):
         """Call `work(first, last)` over the blocks, on threads: a pass that takes as long as reading `n_values`."""
         n_values = self.rows.stored() if n_values is None else n_values
         n_threads = min(self.n_threads, 1 + n_values // 100_000)

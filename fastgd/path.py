@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from fastgd.blas import one_blas_thread
 from fastgd.blocks import map_ranges
 from fastgd.constant_model import best_constant
-from fastgd.fitting import _fit_one
+from fastgd.fitting import fit_target
 from fastgd.newton_path import NewtonPath
 from fastgd.objective import LARGEST, Objective
 from fastgd.rows import as_rows
@@ -188,7 +188,7 @@ class PathFits:
             # From a good start on, a sample of the rows has nothing to tell.
             task.settings = replace(task.settings, batch_size="full")
         objective = self.objective(self.samples[k], alpha)
-        run = _fit_one(task, objective, self.seeds[k], start, None, k, self.stop)
+        run = fit_target(task, objective, self.seeds[k], start, None, k, self.stop)
         self._newton[k] = NewtonPath.after(run, task, objective, k, self.stop)
         run.result.state = None  # what belongs to the rows is not kept with each model
         if self._moments is None and objective.has_moments:

@@ -90,7 +90,7 @@ class Kept:
 def over_rows(objective, work, n_blocks, passes):
     """Map `work(first, last)` over blocks and count it as so many passes."""
     before = objective.passes
-    objective._map(work, n_blocks)
+    objective.map_blocks(work, n_blocks)
     objective.passes = before + passes
 
 
