@@ -5,7 +5,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from fastgd.labels import class_totals, targets_of, with_class_weight
+from fastgd.labels import class_totals, distinct, targets_of, with_class_weight
 from fastgd.losses import VectorLoss
 from fastgd.partial_fit import ChunkEstimator, validation_rows
 from fastgd.plan import takes_chunks
@@ -197,13 +197,11 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         if not hasattr(self, "classes_"):
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit: all labels there will be")
-            self.classes_ = np.unique(classes)
+            self.classes_ = distinct(classes, "classes")
             if self.classes_.size < 2:
                 raise ValueError(f"classes must hold at least 2 labels, got {self.classes_.size} class")
-        elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
-            raise ValueError(
-                f"classes={np.unique(classes)} is not what the first call to partial_fit got: {self.classes_}"
-            )
+        elif classes is not None and not np.array_equal(self.classes_, distinct(classes, "classes")):
+            raise ValueError(f"classes={classes} is not what the first call to partial_fit got: {self.classes_}")
         targets = self._targets(y)
         weights = super()._weights(sample_weight, y, X.shape[0])
         if self.class_weight == "balanced":
@@ -249,8 +247,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return {}
 
     def _start_targets(self, y, loss):
+        self.classes_ = distinct(y)
         check_classification_targets(y)
-        self.classes_ = np.unique(y)
         if self.classes_.size < 2:
             raise ValueError(f"a classifier needs at least 2 classes in y, got 1 class: {self.classes_.tolist()[0]!r}")
         return self._targets(y)

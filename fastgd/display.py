@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from fastgd.samples import as_floats
+
 AXES = {"passes": "passes over the rows", "seconds": "seconds"}
 VALUES = {"objective": "F - best known F", "bound": "bound on F - F*"}
 # Told apart in grey by the dashes and the markers; the colours are those of the user's matplotlib style.
@@ -138,7 +140,7 @@ class ConvergenceDisplay:
             For another `what` or `against`, or where no check has a value to show.
         """
         for given, allowed, parameter in ((what, VALUES, "what"), (against, AXES, "against")):
-            if given not in allowed:
+            if not isinstance(given, str) or given not in allowed:
                 raise ValueError(f"{parameter} must be one of {', '.join(map(repr, allowed))}, got {given!r}")
         if ax is not None and not hasattr(ax, "plot"):
             raise ValueError(f"ax must be matplotlib Axes or None, got {ax!r}")
@@ -162,7 +164,9 @@ class ConvergenceDisplay:
     def _curves(self, what, against, best):
         """(style, label, x, y) of each line; `x` and `y` without what a logarithmic axis cannot show."""
         alone, curves, style = len(self.histories) == 1, [], -1
-        lowest = self._lowest() if best is None else np.atleast_1d(np.asarray(best, dtype=float))
+        lowest = self._lowest() if best is None else np.atleast_1d(as_floats(best, "best"))
+        if not lowest.size:
+            raise ValueError(f"best must be a number, or one for each class, got {best!r}")
         for name, runs in self.histories.items():
             style, labels = style + (not alone), self.classes.get(name, ())
             shown = False

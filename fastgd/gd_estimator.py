@@ -20,7 +20,7 @@ from fastgd.parameters import check_parameters
 from fastgd.plan import BATCHES, Settings
 from fastgd.progress import Lines, Together
 from fastgd.rows import as_rows, check_structure
-from fastgd.samples import as_offset, as_samples, as_weights
+from fastgd.samples import as_floats, as_offset, as_samples, as_weights, refuse_masked
 from fastgd.stopping import StopReason, ending, user_rules
 from fastgd.validation import Holdout
 from fastgd.whole_or_nothing import whole_or_nothing
@@ -134,7 +134,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
     def _components(self):
         loss = find_loss(self.loss, epsilon=float(self.epsilon))
         l1_ratio = 0.15 if self.l1_ratio is None else self.l1_ratio
-        if self.penalty == "elasticnet" and self.l1_ratio is None:
+        if isinstance(self.penalty, str) and self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("penalty='elasticnet' needs l1_ratio, a number from 0 to 1, got None")
         return loss, find_penalty(self.penalty, l1_ratio)
 
@@ -152,6 +152,8 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         if not options["reset"] and self._is_plain(X, finite) and all(map(_are_plain, y)):
             check_consistent_length(X, *y)
             return (X, *y) if y else X
+        for name, values in zip(("X", "y"), (X, *y), strict=False):
+            refuse_masked(values, name)
         dates = sorted({str(one) for one in np.ravel(getattr(X, "dtypes", getattr(X, "dtype", ""))) if _is_time(one)})
         if dates:
             raise ValueError(f"X holds dates or durations ({dates[0]}); turn them into numbers, for example days")
@@ -216,11 +218,8 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         vector = isinstance(loss, VectorLoss)
         n_outputs = np.size(intercept_init) if vector and intercept_init is not None else n_targets
         shapes = f"of shapes ({n_outputs}, {n_features}) and ({n_outputs},)"
-        try:
-            coef = _reals(np.zeros((n_outputs, n_features)) if coef_init is None else coef_init)
-            intercept = _reals(np.zeros(n_outputs) if intercept_init is None else intercept_init)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"coef_init and intercept_init must be arrays of numbers {shapes}: {error}") from error
+        coef = np.zeros((n_outputs, n_features)) if coef_init is None else as_floats(coef_init, "coef_init")
+        intercept = np.zeros(n_outputs) if intercept_init is None else as_floats(intercept_init, "intercept_init")
         if coef.size != n_outputs * n_features or intercept.size != n_outputs:
             raise ValueError(f"coef_init and intercept_init must be {shapes}, got {coef.shape} and {intercept.shape}")
         if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
@@ -322,13 +321,6 @@ def _are_plain(y):
 def _finite(values):
     with np.errstate(all="ignore"):
         return bool(np.isfinite(values.sum(dtype=np.float64)))
-
-
-def _reals(values):
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"got dtype {array.dtype}")
-    return array.astype(np.float64)
 
 
 def _is_time(dtype):

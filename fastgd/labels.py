@@ -39,13 +39,24 @@ def targets_of(y, classes, vector=False):
     return [np.where(index == k, 1.0, -1.0) for k in chosen]
 
 
+def distinct(y, name="y"):
+    """The labels that there are, sorted; ValueError for kinds that have no order among each other."""
+    try:
+        return np.unique(y)
+    except TypeError as error:
+        raise ValueError(f"{name} mixes labels that cannot be ordered; make all of one type: {error}") from error
+
+
 def indices_of(y, classes):
     """Index of each label among the sorted `classes`; ValueError for a label that is not there."""
     y = np.ravel(y)
-    index = np.minimum(np.searchsorted(classes, y), classes.size - 1)
+    try:
+        index = np.minimum(np.searchsorted(classes, y), classes.size - 1)
+    except TypeError as error:
+        raise ValueError(f"y holds labels of another type than the classes {classes}: {error}") from error
     known = classes[index] == y
     if not np.all(known):
-        unseen = np.unique(y[~known])
+        unseen = distinct(y[~known])
         raise ValueError(f"y holds labels that are not among the classes {classes}: {unseen[:5]}; pass all in classes")
     return index
 

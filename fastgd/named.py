@@ -2,6 +2,7 @@
 
 from fastgd.losses import Loss, VectorLoss
 from fastgd.penalties import ElasticNet, NoPenalty, Penalty
+from fastgd.rules import Rule
 
 
 def find_loss(loss, **fields):
@@ -9,7 +10,7 @@ def find_loss(loss, **fields):
     if isinstance(loss, Loss | VectorLoss):
         return loss
     if not isinstance(loss, str):
-        raise ValueError(f"loss must be a string or a Loss or VectorLoss component, got {_shown(loss)}")
+        raise ValueError(f"loss must be a string or a Loss or VectorLoss component, got {shown(loss)}")
     found = Loss.named(loss)
     return found(**{name: value for name, value in fields.items() if name in found.__annotations__})
 
@@ -21,11 +22,21 @@ def find_penalty(penalty, l1_ratio=0.15):
     if penalty is None:
         return NoPenalty()
     if not isinstance(penalty, str):
-        raise ValueError(f"penalty must be a string, None or a Penalty component, got {_shown(penalty)}")
+        raise ValueError(f"penalty must be a string, None or a Penalty component, got {shown(penalty)}")
     found = Penalty.named(penalty)
     return found(l1_ratio) if found is ElasticNet else found()
 
 
-def _shown(given):
+def find_rule(rule, momentum):
+    """Component of an update rule given as a string or a component; `momentum` is for the rules that take one."""
+    if isinstance(rule, Rule):
+        return rule
+    if not isinstance(rule, str):
+        raise ValueError(f"rule must be a string or a Rule component, got {shown(rule)}")
+    found = Rule.named(rule)
+    return found(momentum) if "momentum" in found.__annotations__ else found()
+
+
+def shown(given):
     """What was given, in words; of a class, that an object of it is wanted."""
     return f"the class {given.__name__}: make it {given.__name__}(...)" if isinstance(given, type) else repr(given)

@@ -6,7 +6,6 @@ Solvers, certificates and SciPy's optimisers are all handed this object.
 """
 
 import copy
-import numbers
 
 import numpy as np
 
@@ -15,8 +14,9 @@ from fastgd.gram import ALL, add_gram, assemble, loops, matrix_cuts
 from fastgd.kernels import coefficients, passes
 from fastgd.losses import VectorLoss
 from fastgd.named import find_loss, find_penalty
+from fastgd.parameters import check_parameters
 from fastgd.rows import as_rows
-from fastgd.samples import as_samples
+from fastgd.samples import as_floats, as_samples
 
 # Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
 NARROW = 128
@@ -79,6 +79,7 @@ class Objective:
         self, loss, X, y, *, sample_weight=None, offset=None, penalty="l2", alpha=0.0, l1_ratio=0.15,
         fit_intercept=True, n_jobs=None,
     ):  # fmt: skip
+        check_parameters({"alpha": alpha, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept, "n_jobs": n_jobs})
         loss = find_loss(loss)
         rows = as_rows(X, in_place=True)
         samples = as_samples(loss, y, rows.shape()[0], sample_weight, offset)
@@ -92,8 +93,6 @@ class Objective:
         return self
 
     def _set(self, loss, rows, samples, penalty, alpha, fit_intercept, n_threads):
-        if not (isinstance(alpha, numbers.Real) and 0.0 <= float(alpha) < np.inf):
-            raise ValueError(f"alpha must be a finite number of at least 0, got {alpha!r}")
         self.loss, self.rows, self.samples, self.penalty = loss, rows, samples, penalty
         self.fit_intercept, self.n_threads = bool(fit_intercept), n_threads
         self.n_samples, self.n_features = rows.shape()
@@ -140,7 +139,7 @@ class Objective:
 
     def split(self, v):
         """Coefficients and intercept in `v`: (d,) and a float, or (d, K) and (K,) for a vector loss."""
-        v = np.asarray(v, dtype=np.float64)
+        v = as_floats(v, "the vector of unknowns")
         if v.size != self.size:
             raise ValueError(f"the vector of unknowns must hold {self.size} numbers, got shape {v.shape}")
         table = v.reshape(-1, self.n_predictions)
@@ -399,4 +398,4 @@ def _added(blocks):
 
 
 def _vector(v):
-    return np.ravel(np.asarray(v, dtype=np.float64))
+    return np.ravel(as_floats(v, "the vector of unknowns"))

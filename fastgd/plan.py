@@ -19,6 +19,7 @@ from fastgd.costs import (
     newton_pays,
 )
 from fastgd.losses import Perceptron
+from fastgd.named import find_rule, shown
 from fastgd.rules import Gd, Rule
 from fastgd.schedules import LEARNING_RATES
 
@@ -107,8 +108,10 @@ def make_plan(settings, objective, streaming=False, fresh=True):
         For pairs that are not legal; the message lists those that are.
     """
     rate, solver = settings.learning_rate, settings.solver
-    if rate not in LEARNING_RATES:
+    if not isinstance(rate, str) or rate not in LEARNING_RATES:
         raise ValueError(f"learning_rate must be one of {', '.join(map(repr, LEARNING_RATES))}, got {rate!r}")
+    if not isinstance(solver, str | Rule):
+        raise ValueError(f"solver must be a string or a Rule component, got {shown(solver)}; legal: {_legal()}")
     if isinstance(solver, str) and solver not in ("auto", *BATCHES, *Rule.members()):
         raise ValueError(f"unknown solver {solver!r}; legal: {_legal()}")
     growing = isinstance(settings.batch_size, str) and settings.batch_size == "growing"
@@ -125,7 +128,7 @@ def make_plan(settings, objective, streaming=False, fresh=True):
         reasons.append(
             f"{'all rows' if batch == 'full' else 'one row'} per update suits the loss and the learning rate"
         )
-    rule = _rule(solver, settings.momentum)
+    rule = find_rule(solver, settings.momentum)
     _check_pair(rule, batch, rate, objective)
     return Plan(rule.name, batch, rate, tuple(reasons)), rule
 
@@ -298,15 +301,6 @@ def takes_chunks(estimator):
             f"partial_fit takes a solver that sees each row once: {_rules()} or 'auto', got {estimator.solver!r}"
         )
     return True
-
-
-def _rule(solver, momentum):
-    if isinstance(solver, Rule):
-        return solver
-    if not isinstance(solver, str):
-        raise ValueError(f"solver must be a string or a Rule component, got {solver!r}; legal: {_legal()}")
-    found = Rule.named(solver)
-    return found(momentum) if "momentum" in found.__annotations__ else found()
 
 
 def _rules():

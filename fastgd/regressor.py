@@ -136,7 +136,10 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         return self._targets(y)
 
     def _targets(self, y):
-        return [np.asarray(y, dtype=np.float64)]
+        y = np.asarray(y)
+        if y.dtype.kind not in "fiub":
+            raise ValueError(f"y must hold real numbers, got dtype {y.dtype}; encode it as numbers first")
+        return [y.astype(np.float64, copy=False)]
 
     def _shaped(self, runs):
         if isinstance(self.loss, VectorLoss):

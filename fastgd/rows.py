@@ -4,12 +4,22 @@
 few kernels are compiled, and it checks whatever could make a kernel read out of bounds: kernels trust their input.
 """
 
+import itertools
+
 import numpy as np
 import scipy.sparse as sp
 
+from fastgd.samples import refuse_masked
 from fastgd.storages import CSRRows, DenseRows, Rows, StridedRows
 
 __all__ = ["CSRRows", "DenseRows", "Rows", "StridedRows", "as_rows", "check_structure"]
+
+# What has to be an array in a sparse matrix of each format.
+COMPRESSED = ("data", "indices", "indptr")
+PARTS = {
+    "csr": COMPRESSED, "csc": COMPRESSED, "bsr": COMPRESSED, "coo": ("data",), "dia": ("data", "offsets"),
+    "lil": ("rows", "data"), "dok": (),  # SciPy itself looks at the keys of a dok
+}  # fmt: skip
 
 
 def as_rows(X, *, name="X", checked=False, in_place=False):
@@ -59,6 +69,10 @@ def check_structure(X, name="X"):
         return
     if X.ndim != 2:
         raise ValueError(_wrong_shape(X.shape, name))
+    for part in PARTS[X.format]:
+        given = getattr(X, part)
+        if not isinstance(given, np.ndarray):
+            raise ValueError(f"{name}.{part} must be an array, got a {type(given).__name__}; build the matrix again")
     if X.format in ("csr", "csc", "bsr"):
         _check_compressed(X, name)
     elif X.format == "coo":
@@ -66,8 +80,21 @@ def check_structure(X, name="X"):
             if index.shape != X.data.shape:
                 raise ValueError(f"{name}.coords[{axis}] must be as long as {name}.data: {index.shape}, {X.data.shape}")
             _check_indices(index, X.shape[axis], f"{name}.coords[{axis}]")
-    elif X.format == "dia" and X.data.shape[:1] != X.offsets.shape:
+    elif X.format == "dia" and (X.data.ndim != 2 or X.data.shape[:1] != X.offsets.shape):
         raise ValueError(f"{name}.data must have one row for each of the {X.offsets.size} offsets, got {X.data.shape}")
+    elif X.format == "lil":
+        _check_lists(X, name)
+
+
+def _check_lists(X, name):
+    if X.rows.shape != X.shape[:1] or X.data.shape != X.shape[:1]:
+        shapes = f"{X.rows.shape} and {X.data.shape}"
+        raise ValueError(f"{name}.rows and {name}.data must hold {X.shape[0]} lists each, got shapes {shapes}")
+    for i, (columns, values) in enumerate(zip(X.rows, X.data, strict=True)):
+        if len(columns) != len(values):
+            raise ValueError(f"{name}.rows[{i}] has {len(columns)} columns for the {len(values)} values of data[{i}]")
+    columns = list(itertools.chain.from_iterable(X.rows))
+    _check_indices(np.asarray(columns or [0]), X.shape[1], f"{name}.rows")
 
 
 def _check_compressed(X, name):
@@ -76,8 +103,12 @@ def _check_compressed(X, name):
     if X.format == "csc":
         n_major, n_minor = n_minor, n_major
     starts, n_stored = X.indptr, min(X.indices.shape[0], X.data.shape[0])
-    if starts.shape != (n_major + 1,):
-        raise ValueError(f"{name}.indptr must hold {n_major + 1} numbers for shape {X.shape}, got {starts.shape}")
+    if starts.shape != (n_major + 1,) or not _are_indices(starts):
+        raise ValueError(
+            f"{name}.indptr must hold {n_major + 1} integers for shape {X.shape}, got {starts.dtype} {starts.shape}"
+        )
+    if X.data.ndim != (3 if X.format == "bsr" else 1):
+        raise ValueError(f"{name}.data of format {X.format} cannot have shape {X.data.shape}; build the matrix again")
     if starts[0] != 0 or (starts[1:] < starts[:-1]).any():
         raise ValueError(f"{name}.indptr must start at 0 and never decrease; build the matrix again")
     if starts[-1] > n_stored:
@@ -88,13 +119,19 @@ def _check_compressed(X, name):
 
 
 def _check_indices(indices, stop, name):
-    if indices.ndim != 1 or indices.dtype.kind not in "iu":
+    if indices.ndim != 1 or not _are_indices(indices):
         raise ValueError(f"{name} must be a one-dimensional array of integers, got {indices.dtype} {indices.shape}")
     if indices.size and (indices.min() < 0 or indices.max() >= stop):
         raise ValueError(f"{name} has indices from {indices.min()} to {indices.max()}, allowed are 0 to {stop - 1}")
 
 
+def _are_indices(array):
+    """Whether SciPy's compiled code takes these integers: it refuses uint64, in words that name no array."""
+    return array.dtype.kind in "iu" and np.can_cast(array.dtype, np.int64)
+
+
 def _dense_rows(X, name, in_place):
+    refuse_masked(X, name)
     values = np.asarray(X)
     _check_dtype(values.dtype, name, "fiubO")
     if values.ndim != 2:
@@ -116,15 +153,12 @@ def _dense_rows(X, name, in_place):
 
 
 def _csr_rows(X, name, check):
-    _check_dtype(X.dtype, name, "fiub")
     if check or X.format != "csr":
         check_structure(X, name)
+    _check_dtype(X.dtype, name, "fiub")
     _refuse_empty(X.shape, name)
     if not X.dtype.isnative:
         X = X.astype(X.dtype.newbyteorder("="))  # SciPy's compiled code refuses it
-    if X.format not in ("csr", "csc", "bsr", "coo"):
-        X = X.tocoo()
-        check_structure(X, name)  # only now can the keys of a dok and the lists of a lil be seen
     csr = X.tocsr()
     end = int(csr.indptr[-1])
     if not _canonical(csr, end):

@@ -7,12 +7,14 @@ around them (start, gradient, update, stop), and the step lengths that need no n
 import warnings
 from collections import deque
 from inspect import signature
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import OptimizeResult, OptimizeWarning
 
-from fastgd.rules import Rule
+from fastgd.named import find_rule
+from fastgd.parameters import check_parameters, is_count, is_real
+from fastgd.samples import as_floats
 
 # Of a central difference: the truncation h^2 f'''/6 and the rounding eps f/h are equal where h is about eps^(1/3).
 _NUDGE = np.finfo(float).eps ** (1.0 / 3.0)
@@ -121,15 +123,20 @@ def gradient_descent(
     if unused := [*unknown, *(name for name, given in (("hess", hess), ("hessp", hessp)) if given is not None)]:
         known = "rule, learning_rate, eta0, power_t, momentum, gtol, maxiter"
         warnings.warn(f"not used: {', '.join(unused)}; known options: {known}", OptimizeWarning, stacklevel=2)
-    compass = _Compass(_as_rule(rule, momentum))
-    rates = _as_rates(learning_rate, compass.rule, eta0, power_t)
-    gtol = next((float(number) for number in (gtol, tol) if number is not None), 1e-5)
-    if not gtol >= 0.0:  # also NaN
-        raise ValueError(f"gtol must be at least 0, got {gtol}")
-    if not (isinstance(maxiter, int | np.integer) and maxiter >= 0):
+    check_parameters({"eta0": eta0, "momentum": momentum})
+    if not (is_real(power_t) and 0.0 <= power_t < np.inf):
+        raise ValueError(f"power_t must be at least 0 and finite, got {power_t!r}")
+    gtol = next((given for given in (gtol, tol) if given is not None), 1e-5)
+    if not (is_real(gtol) and gtol >= 0.0):
+        raise ValueError(f"gtol (or tol) must be a number of at least 0, got {gtol!r}")
+    if not (is_count(maxiter) and maxiter >= 0):
         raise ValueError(f"maxiter must be an integer of at least 0, got {maxiter!r}")
+    if not (callback is None or callable(callback)):
+        raise ValueError(f"callback must be a callable or None, got {callback!r}")
+    compass = _Compass(find_rule(rule, momentum))
+    rates = _as_rates(learning_rate, compass.rule, eta0, power_t)
     problem = _Problem(fun, jac, args if isinstance(args, tuple) else (args,))
-    x = np.array(x0, dtype=float).ravel()
+    x = as_floats(x0, "x0").flatten()
     if x.size == 0 or not np.isfinite(x).all():
         raise ValueError(f"x0 must hold at least one number, all finite; got {x0!r}")
     # A run away from the minimum is judged by its values; a warning would be an error where warnings are.
@@ -184,6 +191,8 @@ class _Problem:
     """The objective and its gradient, counting the calls, safe from functions that keep or change their arrays."""
 
     def __init__(self, fun, jac, args):
+        if not callable(fun):
+            raise ValueError(f"fun must be a callable, got {fun!r}")
         if not (callable(jac) or jac is None or isinstance(jac, bool)):
             raise ValueError(f"jac must be a callable, True, or None for differences; got {jac!r}")
         self.fun, self.jac, self.args = fun, jac, args
@@ -194,10 +203,13 @@ class _Problem:
         """Return the objective; infinity where it is too large for a Python float."""
         self.nfev += 1
         if self.jac is True:
-            found, self.paired = self._call(self.fun, x, too_large=(np.inf, None))
+            pair = self._call(self.fun, x, too_large=(np.inf, None))
+            if not (isinstance(pair, tuple | list) and len(pair) == 2):
+                raise ValueError(f"with jac=True, fun must return the objective and its gradient, got {pair!r}")
+            found, self.paired = pair
         else:
             found = self._call(self.fun, x, too_large=np.inf)
-        found = np.asarray(found)
+        found = as_floats(found, "the objective")
         if found.size != 1:
             raise ValueError(f"the objective must be one number, got an array of shape {found.shape}")
         return float(found.item())
@@ -208,7 +220,7 @@ class _Problem:
         if not self.jac:
             return self._differences(x)
         found = self.paired if self.jac is True else self._call(self.jac, x, too_large=np.full_like(x, np.inf))
-        found = np.array(found, dtype=float).ravel()
+        found = as_floats(found, "the gradient").flatten()
         if found.size != x.size:
             raise ValueError(f"the gradient must have the {x.size} components of x, got {found.size}")
         return found
@@ -353,26 +365,15 @@ class _BarzilaiBorwein(_SearchedRates):
         return rate if 0.0 < rate < np.inf else super().trial(here, direction)
 
 
-def _as_rule(rule, momentum):
-    if isinstance(rule, Rule):
-        return rule
-    kind: Any = Rule.named(str(rule))
-    return kind(momentum=momentum) if rule in ("momentum", "nesterov") else kind()
-
-
 def _as_rates(learning_rate, rule, eta0, power_t):
-    if not 0.0 < eta0 < np.inf:
-        raise ValueError(f"eta0 must be positive and finite, got {eta0!r}")
-    if not 0.0 <= power_t < np.inf:
-        raise ValueError(f"power_t must be at least 0 and finite, got {power_t!r}")
+    known = ("auto", "constant", "invscaling", "line_search")
+    if not isinstance(learning_rate, str) or learning_rate not in known:
+        raise ValueError(f"learning_rate must be one of {', '.join(map(repr, known))}; got {learning_rate!r}")
     if learning_rate in ("constant", "invscaling"):
         return _FixedRates(eta0, power_t if learning_rate == "invscaling" else 0.0)
     if learning_rate == "line_search":
         return _SearchedRates(eta0, 1)
-    if learning_rate == "auto":
-        return _BarzilaiBorwein() if rule.name == "gd" else _SearchedRates(None, 1)
-    known = "'auto', 'constant', 'invscaling', 'line_search'"
-    raise ValueError(f"learning_rate must be one of {known}; got {learning_rate!r}")
+    return _BarzilaiBorwein() if rule.name == "gd" else _SearchedRates(None, 1)
 
 
 def _as_listener(callback):

@@ -201,7 +201,7 @@ def user_rules(stop):
     for one in stop if isinstance(stop, list | tuple) else [] if stop is None else [stop]:
         if isinstance(one, StoppingRule):
             rules.append(one)
-        elif callable(one):
+        elif callable(one) and not isinstance(one, type):
             rules.append(UserRule(one))
         else:
             raise ValueError(f"stop must be a StoppingRule, a function of the history, or a list of them, got {one!r}")

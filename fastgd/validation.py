@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import validate_data
 
 from fastgd.rows import check_structure
 from fastgd.samples import as_numbers, as_weights
@@ -34,7 +34,7 @@ class Holdout:
     def choose(cls, estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng):
         """Holdout from the rows given, or, with `early_stopping`, a random (stratified) part of the rows; or None."""
         if X_val is not None or y_val is not None:
-            return cls._given(estimator, X, X_val, y_val, sample_weight_val)
+            return cls._given(estimator, X, y, X_val, y_val, sample_weight_val)
         if sample_weight_val is not None:
             raise ValueError("sample_weight_val needs X_val and y_val")
         if not estimator.early_stopping:
@@ -59,7 +59,7 @@ class Holdout:
         return cls(X[rows], targets, own_weights, classification, rows, own_offset)
 
     @classmethod
-    def _given(cls, estimator, X, X_val, y_val, sample_weight_val):
+    def _given(cls, estimator, X, y, X_val, y_val, sample_weight_val):
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together")
         check_structure(X_val, "X_val")
@@ -69,11 +69,14 @@ class Holdout:
             raise ValueError(f"X_val has {X_val.shape[1]} features, X has {X.shape[1]}")
         validate_data(estimator, given, reset=False, skip_check_array=True)  # the names of its columns
         classification = estimator.__sklearn_tags__().estimator_type == "classifier"
-        check_consistent_length(X_val, y_val)
-        y_val = np.asarray(y_val) if classification else as_numbers(y_val, "y_val", X_val.shape[0])
-        weights = np.ones(X_val.shape[0])
+        n_samples = X_val.shape[0]
+        y_val = np.asarray(y_val) if classification else as_numbers(y_val, "y_val", n_samples, "X_val")
+        wanted = (n_samples, *np.shape(y)[1:])
+        if y_val.shape != wanted and y_val.shape != (n_samples, 1):
+            raise ValueError(f"y_val must have shape {wanted}, as X_val and y say, got {y_val.shape}")
+        weights = np.ones(n_samples)
         if sample_weight_val is not None:
-            weights = as_weights(sample_weight_val, X_val.shape[0], "sample_weight_val")
+            weights = as_weights(sample_weight_val, n_samples, "sample_weight_val", "X_val")
         return cls(X_val, estimator._targets(y_val), weights, classification)
 
     def training_weights(self, weights, n_samples):

@@ -5,8 +5,10 @@ import warnings
 import numpy as np
 import scipy.sparse as sp
 
+FORMATS, DTYPES = ("dense", "csr"), ("float64", "float32")
 
-def warmup(losses=("log_loss", "squared_error"), formats=("dense", "csr"), dtypes=("float64",)):
+
+def warmup(losses=("log_loss", "squared_error"), formats=FORMATS, dtypes=("float64",)):
     """Compile what a first fit with default settings needs, into the cache folder.
 
     Parameters
@@ -15,6 +17,11 @@ def warmup(losses=("log_loss", "squared_error"), formats=("dense", "csr"), dtype
     formats : sequence of {"dense", "csr"}
     dtypes : sequence of {"float64", "float32"}
 
+    Raises
+    ------
+    ValueError
+        For anything else.
+
     Examples
     --------
     >>> warmup(losses=("log_loss",), formats=("dense",))
@@ -22,6 +29,10 @@ def warmup(losses=("log_loss", "squared_error"), formats=("dense", "csr"), dtype
     from fastgd.estimators import GDClassifier, GDRegressor
     from fastgd.losses import Loss
 
+    allowed = {"losses": (losses, Loss.members()), "formats": (formats, FORMATS), "dtypes": (dtypes, DTYPES)}
+    for name, (given, known) in allowed.items():
+        if isinstance(given, str) or not set(given) <= set(known):
+            raise ValueError(f"{name} must be a sequence of {', '.join(known)}, got {given!r}")
     X = np.random.default_rng(0).standard_normal((60, 3))
     y = np.where(X[:, 0] > 0, 1, -1)
     with warnings.catch_warnings():

@@ -36,6 +36,19 @@ def csr(part, index, value, format="csr", array=sp.csr_array):
     return broken(format, array, **{part: changed(getattr(matrix, part), index, value)})
 
 
+def keys(i, j):
+    matrix = sp.dok_array(X)
+    matrix._dict[i, j] = 1.0
+    return matrix
+
+
+def lists(**parts):
+    matrix = sp.lil_array(X)
+    for part, value in parts.items():
+        getattr(matrix, part)[3] = value
+    return matrix
+
+
 def coo(axis, value):
     matrix = sp.coo_array(X)
     coords = [np.array(index) for index in matrix.coords]
@@ -75,8 +88,8 @@ BAD_X = {
     "indptr from 1": (csr("indptr", 0, 1), "must start at 0"),
     "indptr negative": (csr("indptr", 1, -4), "never decrease"),
     "indptr past the end": (csr("indptr", -1, N * D + 5), "past the 48 stored values"),
-    "indptr short": (broken(indptr=sp.csr_array(X).indptr[:-2]), "indptr must hold 13 numbers"),
-    "indptr long": (broken(indptr=np.r_[sp.csr_array(X).indptr, N * D]), "indptr must hold 13 numbers"),
+    "indptr short": (broken(indptr=sp.csr_array(X).indptr[:-2]), "indptr must hold 13 integers"),
+    "indptr long": (broken(indptr=np.r_[sp.csr_array(X).indptr, N * D]), "indptr must hold 13 integers"),
     "indices short": (broken(indices=sp.csr_array(X).indices[:7]), "past the 7 stored values"),
     "data short": (broken(data=np.ones(7)), "past the 7 stored values"),
     "matrix index beyond": (csr("indices", 3, D, array=sp.csr_matrix), "allowed are 0 to 3"),
@@ -85,6 +98,19 @@ BAD_X = {
     "csc indptr past the end": (csr("indptr", -1, 400, "csc", sp.csc_matrix), "past the 48 stored values"),
     "bsr index beyond": (csr("indices", 0, D, "bsr"), "allowed are 0 to"),
     "bsr indptr past the end": (csr("indptr", -1, 400, "bsr"), "past the"),
+    "indices of floats": (broken(indices=sp.csr_array(X).indices.astype(float)), "array of integers, got float64"),
+    "indices uint64": (broken(indices=sp.csr_array(X).indices.astype(np.uint64)), "array of integers, got uint64"),
+    "indptr of floats": (broken(indptr=sp.csr_array(X).indptr.astype(float)), "13 integers .*, got float64"),
+    "indptr a list": (broken(indptr=sp.csr_array(X).indptr.tolist()), "indptr must be an array, got a list"),
+    "indices none": (broken(indices=None), "indices must be an array, got a NoneType"),
+    "data a list": (broken(data=[1.0] * N * D), "data must be an array, got a list"),
+    "data of two dimensions": (broken(data=np.ones((N * D, 1))), r"cannot have shape \(48, 1\)"),
+    "dia data of one dimension": (broken("dia", data=np.ones(15)), "one row for each of the 15 offsets"),
+    "dok key beyond": (keys(99, 0), "index 99 exceeds matrix dimension 12"),
+    "lil column beyond": (lists(rows=[0, 1, 2, 9]), "allowed are 0 to 3"),
+    "lil lists of two lengths": (lists(rows=[0, 1]), r"rows\[3\] has 2 columns for the 4 values"),
+    "lil rows short": (broken("lil", rows=sp.lil_array(X).rows[:-1]), r"must hold 12 lists each, got shapes \(11,\)"),
+    "masked": (np.ma.masked_array(X, X > 1.0), "X has masked values"),
     "coo row beyond": (coo(0, N), "allowed are 0 to 11"),
     "coo column negative": (coo(1, -3), "allowed are 0 to 3"),
 }
@@ -92,27 +118,31 @@ BAD_X = {
 BAD_Y = {
     "short": (slice(None, -1), "inconsistent|one entry"),
     "two columns": ([[1, 2]] * N, "1d array|shape|multi"),
+    "masked": (np.ma.masked_array(Y, Y == 1), "y has masked values"),
     "none": (None, "requires y|NoneType"),
     "scalar": (1, "1d array|shape|Singleton|array"),
 }
 BAD_TARGETS = {
     "nan": (changed(T, 3, np.nan), "NaN"),
     "infinity": (changed(T, 3, -np.inf), "infinity"),
-    "strings": (np.array(["a", "b"] * (N // 2)), "could not convert|numeric|string"),
+    "strings": (np.array(["a", "b"] * (N // 2)), "must hold real numbers, got dtype <U1"),
     "complex": (T + 1j, "Complex data not supported|real"),
     "objects": (np.array([object()] * N), "float|numeric"),
+    "texts of numbers": (T.astype(str), "y must hold real numbers, got dtype <U"),
+    "dates": (Y.astype("M8[s]"), "y must hold real numbers, got dtype datetime64"),
 }
 BAD_LABELS = {
     "one class": (np.zeros(N), "1 class"),
     "continuous": (T, "Unknown label type"),
     "nan": (changed(Y, 3, np.nan, float), "NaN"),
     "mixed": (np.array([0, "a"] * (N // 2), dtype=object), "label|type|str"),
+    "text and none": (np.array(["a", None] * (N // 2), dtype=object), "y mixes labels that cannot be ordered"),
     "multilabel": (np.eye(N)[:, :3].astype(int), "1d array|shape|multi|label"),
 }
 BAD_WEIGHTS = {
     "negative": (changed(np.ones(N), 2, -1.0), "must not be negative, got -1"),
     "all zero": (np.zeros(N), "zero for every row"),
-    "short": (np.ones(N - 1), r"12 rows of X, got shape \(11,\)"),
+    "short": (np.ones(N - 1), r"12 rows of X(_val)?, got shape \(11,\)"),
     "two columns": (np.ones((N, 2)), r"shape \(12,\), got \(12, 2\)"),
     "nan": (changed(np.ones(N), 2, np.nan), "NaN or infinity"),
     "infinity": (changed(np.ones(N), 2, np.inf), "NaN or infinity"),
@@ -120,6 +150,8 @@ BAD_WEIGHTS = {
     "complex": (np.ones(N) + 1j, "real number for each row"),
     "ragged": ([[1.0], [1.0, 2.0]] + [1.0] * (N - 2), "real number for each row"),
     "negative number": (-2.0, "negative"),
+    "masked": (np.ma.masked_array(np.ones(N), Y == 1), "has masked values"),
+    "sum overflows": (np.full(N, 1e308), "adds up to more than a float can hold; divide it by 1e"),
 }
 
 
@@ -257,7 +289,7 @@ def test_offset(offset, message):
 def test_starting_point(start):
     for model in models():
         for state, before in states(model):
-            assert_refused(state, before, "coef_init and intercept_init must", "fit", X, right(model), **start)
+            assert_refused(state, before, "(coef_init|intercept_init) must", "fit", X, right(model), **start)
 
 
 def test_validation_data_that_do_not_fit():
@@ -268,7 +300,13 @@ def test_validation_data_that_do_not_fit():
             assert_refused(state, before, "given together", "fit", X, y, y_val=y)
             assert_refused(state, before, "sample_weight_val needs X_val", "fit", X, y, sample_weight_val=np.ones(N))
             assert_refused(state, before, "X_val has 2 features, X has 4", "fit", X, y, X_val=X[:, :2], y_val=y)
-            assert_refused(state, before, "inconsistent", "fit", X, y, X_val=X[:5], y_val=y)
+            wrong = r"y_val must have (shape \(5,\)|one entry for each of the 5 rows of X_val)"
+            assert_refused(state, before, wrong, "fit", X, y, X_val=X[:5], y_val=y)
+            wrong = r"y_val must have shape \(12,\), as X_val and y say, got \(12, 2\)"
+            assert_refused(state, before, wrong, "fit", X, y, X_val=X, y_val=np.c_[y, y])
+            wrong = "sample_weight_val must have one entry for each of the 5 rows of X_val"
+            few = {"X_val": X[:5], "y_val": y[:5], "sample_weight_val": np.ones(N)}
+            assert_refused(state, before, wrong, "fit", X, y, **few)
             bad = np.full(N, 7) if isinstance(model, GDClassifier) else np.full(N, np.nan)
             assert_refused(state, before, "labels|NaN", "fit", X, y, X_val=X, y_val=bad)
             state.set_params(early_stopping=True)
@@ -294,6 +332,16 @@ def test_labels_of_partial_fit():
     assert_refused(model, before, r"not among the classes \[0 1\]: \[2\]", "partial_fit", X, Y * 2)
     assert_refused(model, before, "is not what the first call", "partial_fit", X, Y, classes=[0, 1, 2])
     assert_refused(model, before, "not among the classes", "partial_fit", X, np.array(["a", "b"] * (N // 2)))
+
+
+def test_classes_that_have_no_order():
+    model = GDClassifier()
+    for classes in ([0, "a"], [None, "a"]):
+        classes = np.array(classes, dtype=object)
+        assert_refused(model, vars(model).copy(), "classes mixes labels", "partial_fit", X, Y, classes=classes)
+    model.partial_fit(X, Y, classes=[0, 1])
+    mixed = np.array(["a", 1] * (N // 2), dtype=object)
+    assert_refused(model, copy.deepcopy(vars(model)), "another type than the classes", "partial_fit", X, mixed)
 
 
 def test_not_fitted():
