@@ -7,11 +7,14 @@ over all rows, of the value with its gradient or of a curvature product; where a
 
 import numpy as np
 import scipy.optimize
+import sklearn
 from sklearn import linear_model, svm
 
 from .problems import CLASSIFICATION, CORNERED, EPSILON, PlainObjective
 from .rivals import Answer, Rival, choose_from, fitted, needs
 from .third_party import MOST_FOR_MATRIX, third_party_rivals
+
+SAID_BY_L1_RATIO = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 8)
 
 # --- scipy.optimize.minimize
 
@@ -65,14 +68,23 @@ def _epochs(estimator):
     return float(np.max(estimator.n_iter_))
 
 
+def _penalty(l1_ratio):
+    """Of a LogisticRegression; before scikit-learn 1.8 l1_ratio alone says nothing."""
+    if SAID_BY_L1_RATIO:
+        return {"l1_ratio": l1_ratio}
+    if l1_ratio in (0.0, 1.0):
+        return {"penalty": "l1" if l1_ratio else "l2"}
+    return {"penalty": "elasticnet", "l1_ratio": l1_ratio}
+
+
 def _logistic(solver, **options):
     """C (sum of losses) + penalty, which is F n C for C = 1 / (alpha n); turns are max_iter, tol is out of the way."""
 
     def run(problem, budget, threads):
         C = 1.0 / (problem.alpha * problem.shape[0]) if problem.alpha else np.inf
         estimator = linear_model.LogisticRegression(
-            solver=solver, C=C, l1_ratio=problem.l1_ratio, tol=1e-14, max_iter=budget, random_state=0,
-            fit_intercept=problem.fit_intercept, **options,
+            solver=solver, C=C, tol=1e-14, max_iter=budget, random_state=0, fit_intercept=problem.fit_intercept,
+            **_penalty(problem.l1_ratio), **options,
         )  # fmt: skip
         return fitted(estimator, problem, _epochs if solver.startswith("sag") else None)
 
