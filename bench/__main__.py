@@ -1,6 +1,7 @@
 """The command line: `python -m bench --data sklearn:breast_cancer --loss log_loss`, and the words below."""
 
 import argparse
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ WORDS = {
     "cold": "imports, first fits and steady state",
     "memory": "peak beyond the input",
     "kernels": "the cost of an epoch and of a pass",
+    "search": "a path of alphas against one fit, and a grid search",
     "compare": "two saved runs: compare OLD.json NEW.json",
 }
 
@@ -24,8 +26,8 @@ def parse(arguments):
     )
     parser.add_argument("what", nargs="?", default="race", choices=WORDS, metavar="WHAT", help="a word from below")
     parser.add_argument("files", nargs="*", type=Path, help="of compare: the old JSON and the new one")
-    parser.add_argument("--data", help="sklearn:NAME, a name in the data folder (FASTGD_DATA), a file: .csv or "
-                        ".parquet with --target, .npz, svmlight; of memory, kernels: names with commas")  # fmt: skip
+    parser.add_argument("--data", help="sklearn:NAME, a name in the data folder (FASTGD_DATA; of memory, kernels: "
+                        "names with commas), a file: .csv or .parquet with --target, .npz, svmlight")  # fmt: skip
     parser.add_argument("--target", help="the column to predict, of a .csv or .parquet file")
     parser.add_argument("--loss", default="log_loss")
     parser.add_argument("--alpha", type=float, help="strength of the penalty; default: 1 / n")
@@ -49,6 +51,9 @@ def parse(arguments):
     options.accuracy = options.accuracy or ([1e-4, 1e-6] if suite else [1e-2, 1e-4, 1e-6, 1e-8])
     if (len(options.files) == 2) != (options.what == "compare") or (options.files and len(options.files) != 2):
         parser.error("compare takes two files, OLD.json NEW.json; nothing else takes files")
+    for path in (*options.files, options.against, options.reuse):
+        if path is not None and not path.is_file():
+            parser.error(f"there is no file {path}")
     if not 0.0 <= options.l1_ratio <= 1.0:
         parser.error(f"--l1-ratio must be from 0 to 1, got {options.l1_ratio:g}")
     return options
@@ -94,22 +99,15 @@ def measure(options):
     if options.what == "suite":
         return _suite(options)
     names = options.data and options.data.split(",")
-    if options.what == "kernels":
-        from . import kernels as measured
-
-        figures = measured.run(names, options.rounds)
-    elif options.what == "memory":
-        from . import memory as measured
-
-        figures = measured.run(names, options.threads)
-    elif options.what == "scaling":
-        from . import scaling as measured
-
-        figures = measured.run(options.rounds, out=options.out)
-    else:
-        from . import cold as measured
-
-        figures = measured.run(options.rounds)
+    arguments = {
+        "kernels": {"names": names, "rounds": options.rounds},
+        "memory": {"names": names, "threads": options.threads},
+        "scaling": {"rounds": options.rounds, "out": options.out},
+        "cold": {"rounds": options.rounds},
+        "search": {"data": options.data or "a9a", "rounds": options.rounds},
+    }
+    measured = importlib.import_module(f"bench.{options.what}")
+    figures = measured.run(**arguments[options.what])
     from . import report
 
     path = report.save(options.out, options.what, figures, measured.samples(figures))
@@ -131,7 +129,7 @@ def _suite(options):
 
 def smoke(options):
     """A tiny form of everything: a few solvers on a corner of a small data set, small sizes, one round."""
-    from . import against, cold, kernels, memory, report, scaling, single
+    from . import against, cold, kernels, memory, report, scaling, search, single
 
     given, options.data, options.scale, options.threads = options.seconds, "sklearn:breast_cancer", True, 1
     options.solvers = [
@@ -148,6 +146,7 @@ def smoke(options):
         ("scaling", scaling, scaling.run(1, most=1e4, out=options.out)),
         ("memory", memory, memory.run(["small"], 1)),
         ("cold", cold, cold.run(1, storages=())),
+        ("search", search, search.run(options.data, 1, of=())),
     ):
         report.save(options.out, name, figures, module.samples(figures))
     options.seconds = given or 2.0

@@ -31,9 +31,6 @@ def compare(old, new):
     for path, content in ((old, before), (new, after)):
         if "samples" not in content:
             raise SystemExit(f"{path} has no samples: it must be a JSON that this bench has written")
-    for path, content in ((old, before), (new, after)):
-        if "samples" not in content:
-            raise SystemExit(f"{path} has no samples: it must be a JSON that this bench has written")
     rows, marked, of_rivals = [], [], []
     both = [name for name, values in before["samples"].items() if values and after["samples"].get(name)]
     pairs = {name: (np.array(before["samples"][name]), np.array(after["samples"][name])) for name in both}

@@ -1,7 +1,5 @@
 """What a search costs: a path of alphas against one fit, and scikit-learn's grid search against SGDClassifier's.
 
-`python -m bench.search`, with a name in the data folder or `sklearn:NAME` as `--data`, prints both:
-
 - the path: seconds of `fit_path` over 30 alphas, and of one `GDClassifier` fit from zero at the smallest of them, in
   the same warm process, in turns; one and two threads.
 - the grid: seconds of `GridSearchCV` over 20 settings with `n_jobs=2`, in a process of its own, from its start to the
@@ -10,7 +8,6 @@
   (more than `n_jobs` would be more threads than were asked for).
 """
 
-import argparse
 import json
 import resource
 import subprocess
@@ -28,9 +25,9 @@ GRID = {"alpha": np.logspace(-6, -2, 10).tolist(), "loss": ["log_loss", "squared
 NAMES = "fastgd", "sklearn"
 
 
-def run(data="a9a", rounds=5):
-    """Print both tables and return the figures."""
-    figures = {"path": path(*load(data), rounds), "grid": grid(data, max(rounds // 2, 1))}
+def run(data="a9a", rounds=5, of=NAMES):
+    """Print both tables, the grid searches `of` these estimators, and return the figures."""
+    figures = {"path": path(*load(data), rounds), "grid": grid(data, max(rounds // 2, 1), of)}
     for threads, seen in figures["path"].items():
         print(
             f"path of {ALPHAS} alphas, {threads} threads: {seen['path']:.3f} s; a fit at the smallest "
@@ -68,18 +65,19 @@ def path(X, y, rounds=5):
             "path": median(paths),
             "ratio": median(ratios),
             "ratios": ratios,
+            "paths": list(paths),
         }
     return figures
 
 
-def grid(data="a9a", rounds=2):
+def grid(data, rounds=2, of=NAMES):
     """Figures of the grid searches, each in a process of its own; the median of a few rounds, in turns."""
-    seen = {name: [] for name in NAMES}
+    seen = {name: [] for name in of}
     for _ in range(rounds):
-        for name in NAMES:
+        for name in of:
             before, begin = _spent(), time.perf_counter()
-            command = [sys.executable, "-m", "bench.search", "--data", data, "--alone", name]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            command = [sys.executable, "-c", "import sys; from bench.search import alone; alone(*sys.argv[1:])"]
+            output = subprocess.run([*command, name, data], check=True, capture_output=True, text=True).stdout
             seconds = time.perf_counter() - begin
             found = json.loads(output.splitlines()[-1])
             use = (_spent() - before) / seconds
@@ -113,18 +111,7 @@ def alone(name, data):
     print(json.dumps({"score": float(search.best_score_), "best": search.best_params_, "loading": loading}))
 
 
-def main(arguments=None):
-    """Read the command line and run."""
-    parser = argparse.ArgumentParser(prog="python -m bench.search", description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="a9a")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--alone", choices=NAMES, help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
-    if options.alone:
-        alone(options.alone, options.data)
-    else:
-        run(options.data, options.rounds)
-
-
-if __name__ == "__main__":
-    main()
+def samples(figures):
+    """Seconds of paths and of grid searches."""
+    found = {f"search path fastgd, {threads} threads, s": seen["paths"] for threads, seen in figures["path"].items()}
+    return found | {f"search grid {name}, s": [seen["seconds"]] for name, seen in figures["grid"].items()}

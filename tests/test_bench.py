@@ -303,6 +303,8 @@ def test_two_runs_are_compared(tmp_path, capsys):
     new = {"case: fastgd/default to 1e-06, s": [2.0, 2.0, 2.1], "case: other to 1e-06, s": [2.0]}
     with pytest.raises(SystemExit):
         parse(["compare", "old.json"])
+    with pytest.raises(SystemExit):
+        parse(["compare", "old.json", "new.json"])
     paths = [report.save(tmp_path, name, {}, samples) for name, samples in (("old", old), ("new", new))]
     assert main(["compare", *map(str, paths)]) == 1
     lines = capsys.readouterr().out.splitlines()
@@ -330,6 +332,13 @@ def test_smoke(tmp_path):
     assert content["machine"]["numpy"] == np.__version__
     runs = [run for case in content["cases"].values() for record in case["records"].values() for run in record["runs"]]
     assert {run["passes"] is None for run in runs} == {False, True}
-    assert {path.stem for path in tmp_path.glob("*.json")} >= {"cold", "kernels", "memory", "scaling", "suite"}
+    assert {path.stem for path in tmp_path.glob("*.json")} >= {
+        "cold",
+        "kernels",
+        "memory",
+        "scaling",
+        "search",
+        "suite",
+    }
     assert json.loads((tmp_path / "suite.json").read_text())["cases"]
     assert list(tmp_path.glob("*.png"))
