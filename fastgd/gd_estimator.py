@@ -82,31 +82,19 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
             Where an explicit learning rate makes the objective explode; likewise.
         """
         check_parameters(vars(self))
-        loss, penalty = self._components()
         given = X
         X, y = self._checked(X, y, reset=True, order=None)
-        targets = self._start_targets(y, loss)
-        n_samples, n_features = X.shape
-        weights = self._weights(sample_weight, y, n_samples)
-        rng = check_random_state(self.random_state)
-        offset = None if offset is None else as_offset(offset, n_samples)
-        holdout = Holdout.choose(self, X, y, weights, offset, X_val, y_val, sample_weight_val, rng)
-        if holdout is not None:
-            weights = holdout.training_weights(weights, n_samples)
-        self._check_rows(y, weights)
         rows = as_rows(X, checked=True, in_place=True)
-        samples = [as_samples(loss, targets[0], n_samples, weights, offset)]
-        samples += [samples[0].with_targets(one) for one in targets[1:]]
-        states = (
-            self._kept_states(len(samples)) if coef_init is None and intercept_init is None else [None] * len(samples)
-        )
-        seeds = self._seeds(rng, states)
-        starts = self._starts(coef_init, intercept_init, n_features, len(samples), loss)
-        task = self._task(loss, penalty, rows, count_threads(self.n_jobs))
-        task.stop_rules = tuple(user_rules(self.stop))
-        task.score = None if holdout is None else holdout.score
-        callbacks = fit_callbacks(self, given, y, sample_weight, len(samples))
-        task.watch = self._watch(callbacks, len(samples))
+        validation = X_val, y_val, sample_weight_val
+        task, samples, seeds = prepare(self, X, y, sample_weight, offset, validation, rows, count_threads(self.n_jobs))
+        n_targets = len(samples)
+        states = [None] * n_targets
+        if coef_init is None and intercept_init is None:
+            states = self._kept_states(n_targets)
+            seeds = [one if state is None else state.memory["seed"] for one, state in zip(seeds, states, strict=True)]
+        starts = self._starts(coef_init, intercept_init, X.shape[1], n_targets, task.loss)
+        callbacks = fit_callbacks(self, given, y, sample_weight, n_targets)
+        task.watch = self._watch(callbacks, n_targets)
         if isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
             task.note = "X was copied once, as floats in C order"
         runs = fit_targets(task, samples, seeds, starts, states)
@@ -311,6 +299,38 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         if sp.issparse(self.coef_):
             self.coef_ = self._dense_shape(self.coef_.toarray())
         return self
+
+
+def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads):
+    """What a fit to checked data needs: the `Task`, the samples of each target, and their seeds.
+
+    `validation` is X_val, y_val, sample_weight_val, each of which may be None.
+    """
+    loss, penalty = estimator._components()
+    targets = estimator._start_targets(y, loss)
+    n_samples = X.shape[0]
+    weights = estimator._weights(sample_weight, y, n_samples)
+    rng = check_random_state(estimator.random_state)
+    offset = None if offset is None else as_offset(offset, n_samples)
+    X_val, y_val, sample_weight_val = validation
+    holdout = Holdout.choose(estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng)
+    if holdout is not None:
+        weights = holdout.training_weights(weights, n_samples)
+    estimator._check_rows(y, weights)
+    first = as_samples(loss, targets[0], n_samples, weights, offset)
+    samples = [first, *(first.with_targets(one) for one in targets[1:])]
+    task = estimator._task(loss, penalty, rows, n_threads)
+    task.stop_rules = tuple(user_rules(estimator.stop))
+    task.score = None if holdout is None else holdout.score
+    return task, samples, estimator._seeds(rng, [None] * len(samples))
+
+
+def fitted_copy(estimator, runs, alpha):
+    """A copy of the estimator that these runs, one for each target, have fitted with this alpha."""
+    fitted = copy.copy(estimator)
+    fitted.alpha = alpha
+    fitted._set_fitted(runs)
+    return fitted
 
 
 def _are_plain(y):

@@ -5,18 +5,16 @@ import threading
 from dataclasses import replace
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from fastgd.blas import one_blas_thread
 from fastgd.blocks import map_ranges
 from fastgd.constant_model import best_constant
 from fastgd.fitting import fit_target
+from fastgd.gd_estimator import fitted_copy, prepare
 from fastgd.newton_path import NewtonPath
 from fastgd.objective import LARGEST, Objective
 from fastgd.rows import as_rows
-from fastgd.samples import as_samples
-from fastgd.stopping import StopReason, user_rules
-from fastgd.validation import Holdout
+from fastgd.stopping import StopReason
 
 # With the largest alpha and no L1 part, the best model is proved to gain no more than this share of F0.
 GAIN = 0.01
@@ -120,27 +118,15 @@ class PathFits:
 
     def __init__(self, estimator, X, y, weights=None, n_threads=1, *, rows=None, stop=None):
         self.estimator, self.n_threads = copy.copy(estimator), n_threads
-        estimator = self.estimator
+        self.estimator.n_features_in_, self.estimator.alpha = X.shape[1], 1.0
         self.stop = threading.Event() if stop is None else stop
         rows = as_rows(X, checked=True) if rows is None else rows
-        estimator.n_features_in_ = X.shape[1]
-        loss, penalty = estimator._components()
-        targets = estimator._start_targets(y, loss)
-        weights = estimator._weights(weights, y, X.shape[0])
-        rng = check_random_state(estimator.random_state)
-        holdout = Holdout.choose(estimator, X, y, weights, None, None, None, None, rng)
-        if holdout is not None:
-            weights = holdout.training_weights(weights, X.shape[0])
-        estimator._check_rows(y, weights)
-        first = as_samples(loss, targets[0], X.shape[0], weights)
-        self.samples = [first, *(first.with_targets(one) for one in targets[1:])]
-        self.seeds = estimator._seeds(rng, [None] * len(targets))
-        estimator.alpha = 1.0
-        self.task = estimator._task(loss, penalty, rows, n_threads)
-        self.task.stop_rules = tuple(user_rules(estimator.stop))
-        self.task.score = None if holdout is None else holdout.score
-        self._runs: list = [None] * len(targets)
-        self._newton: list = [None] * len(targets)
+        no_validation = None, None, None
+        self.task, self.samples, self.seeds = prepare(
+            self.estimator, X, y, weights, None, no_validation, rows, n_threads
+        )
+        self._runs: list = [None] * len(self.samples)
+        self._newton: list = [None] * len(self.samples)
         self._moments = None
 
     def objective(self, samples, alpha):
@@ -168,10 +154,7 @@ class PathFits:
             raise
         if any(run.result.reason is StopReason.INTERRUPTED for run in self._runs):
             raise KeyboardInterrupt
-        fitted = copy.copy(self.estimator)
-        fitted.alpha = alpha
-        fitted._set_fitted(self._runs)
-        return fitted
+        return fitted_copy(self.estimator, self._runs, alpha)
 
     def _run(self, k, alpha):
         """Fit target `k` with this alpha, from where it is."""
