@@ -45,12 +45,12 @@ class Objective:
         -1 or 1 for the classification losses.
     sample_weight, offset : array-like, (n_samples,), optional
         Weights of the rows (only their ratios matter), and what is added to each prediction.
-    penalty : {"l2", "l1", "elasticnet", "none"}, None or Penalty
-    alpha : float
+    penalty : {"l2", "l1", "elasticnet", "none"}, None or Penalty, default="l2"
+    alpha : float, default=0.0
         Strength of the penalty, at least 0.
-    l1_ratio : float
+    l1_ratio : float, default=0.15
         Share of the L1 part in `"elasticnet"`.
-    fit_intercept : bool
+    fit_intercept : bool, default=True
         Whether b is among the unknowns.  It is never penalised.
     n_jobs : int, optional
         Threads of a pass; None: all that the process may use.  The bits do not depend on it.
@@ -323,10 +323,9 @@ class Objective:
         if self._moments is None:
             # Tables of the blocks take a tenth of X, or two of them are all there is.
             cuts = coarser(self.cuts, max(2, self.n_nonzeros // (40 * self.n_features)))
-            n_blocks = cuts.size - 1
-            table, norms = np.zeros((n_blocks, 4, self.n_features)), np.zeros((n_blocks, 3))
+            table, norms = np.zeros((cuts.size - 1, 4, self.n_features)), np.zeros((cuts.size - 1, 3))
             data = self.rows, self.samples, cuts
-            self.map_blocks(lambda a, b: passes.column_moments(*data, a, b, table, norms), n_blocks)
+            self.map_blocks(lambda a, b: passes.column_moments(*data, a, b, table, norms), len(table))
             largest, moments = table[:, LARGEST].max(axis=0), _added(table)
             moments /= self.n_active
             moments[LARGEST] = largest

@@ -73,18 +73,18 @@ def gradient_descent(
     callback : callable
         Called after each turn with a copy of x, or as `callback(intermediate_result=OptimizeResult(x, fun))` if that
         is its one argument's name.  Raising StopIteration or returning True ends the run at that x.
-    rule : str or fastgd.rules.Rule
+    rule : str or fastgd.rules.Rule, default="gd"
         A name from the table, or a component such as `Adam(0.9, 0.99)`.
-    learning_rate : {"auto", "constant", "invscaling", "line_search"}
+    learning_rate : {"auto", "constant", "invscaling", "line_search"}, default="auto"
         "constant": `eta0`.  "invscaling": `eta0 / t**power_t`.  "line_search": halved until f falls by 1e-4 of what the
         slope promises (Armijo, 1966), from twice the rate before; `eta0` is the first trial.  "auto": no number needed;
         the rates of Barzilai and Borwein with a safeguard for "gd", the line search for the other rules.  Where a
         search is on and a rule's memory points uphill, the memory is cleared.
-    eta0, power_t, momentum : float
+    eta0, power_t, momentum : float, default=0.01, 0.5, 0.9
         Numbers of the above; `momentum` is that of "momentum" and "nesterov".
     gtol, tol : float
         The run has converged when no component of the gradient is larger; `gtol` comes first, 1e-5 if neither is given.
-    maxiter : int
+    maxiter : int, default=10000
         The most turns to take; 0 evaluates the start.
     **unknown
         Other options: OptimizeWarning.

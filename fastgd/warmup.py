@@ -13,9 +13,9 @@ def warmup(losses=("log_loss", "squared_error"), formats=FORMATS, dtypes=("float
 
     Parameters
     ----------
-    losses : sequence of str
-    formats : sequence of {"dense", "csr"}
-    dtypes : sequence of {"float64", "float32"}
+    losses : sequence of str, default=("log_loss", "squared_error")
+    formats : sequence of {"dense", "csr"}, default=("dense", "csr")
+    dtypes : sequence of {"float64", "float32"}, default=("float64",)
 
     Raises
     ------
