@@ -259,12 +259,12 @@ class Certifier:
         n_coef = F.n_features * F.n_predictions
         if F.l1 == 0.0:
             return float(gradient[:n_coef] @ gradient[:n_coef]) / (2.0 * F.l2)
-        coef, slope = v[:n_coef], gradient[:n_coef]
+        coef, coef_gradient = v[:n_coef], gradient[:n_coef]
         if F.l2 > 0.0:
-            return self._gap_with_l2(coef, slope)
+            return self._gap_with_l2(coef, coef_gradient)
         # A dual point scaled by c <= 1 has loss*(c a) <= c loss*(a) - (1 - c) inf loss.
-        conjugate = float(coef @ slope) - smooth_value
-        largest = max(float(slope.max(initial=0.0)), -float(slope.min(initial=0.0)))
+        conjugate = float(coef @ coef_gradient) - smooth_value
+        largest = max(float(coef_gradient.max(initial=0.0)), -float(coef_gradient.min(initial=0.0)))
         share = min(1.0, F.l1 / largest) if largest > 0.0 else 1.0
         if share < 1.0 and F.loss.infimum == -np.inf:
             return np.inf
@@ -276,9 +276,9 @@ class Certifier:
         F = self.objective
         moving = np.flatnonzero((coef != 0.0) | (np.abs(gradient) > F.l1))
         coef = coef[moving]
-        slope = gradient[moving] - F.l2 * coef
-        conjugate = np.maximum(np.abs(slope) - F.l1, 0.0) ** 2 / (2.0 * F.l2)
-        terms = np.maximum(coef * slope + F.l1 * np.abs(coef) + 0.5 * F.l2 * coef**2 + conjugate, 0.0)
+        loss_gradient = gradient[moving] - F.l2 * coef
+        conjugate = np.maximum(np.abs(loss_gradient) - F.l1, 0.0) ** 2 / (2.0 * F.l2)
+        terms = np.maximum(coef * loss_gradient + F.l1 * np.abs(coef) + 0.5 * F.l2 * coef**2 + conjugate, 0.0)
         return float(terms.sum())
 
     def _curvature_proof(self, v, value, gradient, enough, matrices=2):
@@ -369,8 +369,8 @@ class Certifier:
         F = self.objective
         moments = F.moments()[0]
         variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
-        slope = gradient[: F.n_features]
-        return 0.5 * float(slope @ (slope / (typical_curvature(F.loss) * variance + F.l2)))
+        coef_gradient = gradient[: F.n_features]
+        return 0.5 * float(coef_gradient @ (coef_gradient / (typical_curvature(F.loss) * variance + F.l2)))
 
     def _decrement(self, gradient):
         return np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))

@@ -107,10 +107,10 @@ def _largest(objective, l1, l2):
     table = F.start().reshape(-1, F.n_predictions)
     if F.fit_intercept:
         table[-1] = constant
-    slope = F.loss_and_gradient(table.ravel())[1][: F.n_features * F.n_predictions]
+    gradient = F.loss_and_gradient(table.ravel())[1][: F.n_features * F.n_predictions]
     if l1 > 0.0:
-        return float(np.abs(slope).max()) / l1
-    return float(slope @ slope) / (2.0 * GAIN * value * l2) if value > 0.0 else 0.0
+        return float(np.abs(gradient).max()) / l1
+    return float(gradient @ gradient) / (2.0 * GAIN * value * l2) if value > 0.0 else 0.0
 
 
 class PathFits:

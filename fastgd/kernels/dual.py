@@ -30,25 +30,26 @@ def smooth_step(loss, prediction, target, dual, rate):
     less its excess. Where a Newton step leaves what is known of that bracket, or gains too little, the bracket is
     halved. Exact after as many steps as there are pieces for a piecewise quadratic loss.
     """
-    z, slope, curvature = prediction, loss.derivative(prediction, target), loss.curvature(prediction, target)
-    excess = rate * (dual + slope)
+    z, derivative, curvature = prediction, loss.derivative(prediction, target), loss.curvature(prediction, target)
+    excess = rate * (dual + derivative)
     low, high = min(z, z - excess), max(z, z - excess)
     slow = False
     for _ in range(MOST_STEPS):
-        rounding = ROUNDING * (abs(z) + abs(prediction) + rate * (abs(dual) + abs(slope)))
-        if abs(excess) <= max(SHARE * abs(rate * (dual + slope)), rounding):
+        rounding = ROUNDING * (abs(z) + abs(prediction) + rate * (abs(dual) + abs(derivative)))
+        if abs(excess) <= max(SHARE * abs(rate * (dual + derivative)), rounding):
             break
         z -= excess / (1.0 + rate * curvature)
         if slow or not low <= z <= high:
             z = 0.5 * (low + high)
-        slope, curvature = loss.derivative(z, target), loss.curvature(z, target)  # side by side they share their exp
-        before, excess = abs(excess), (z - prediction) + rate * (dual + slope)
+        # Side by side they share their exp.
+        derivative, curvature = loss.derivative(z, target), loss.curvature(z, target)
+        before, excess = abs(excess), (z - prediction) + rate * (dual + derivative)
         if excess > 0.0:
             high = z
         else:
             low = z
         slow = not abs(excess) <= 0.25 * before
-    return -slope, z, loss.value(z, target)
+    return -derivative, z, loss.value(z, target)
 
 
 @kernel
@@ -59,31 +60,31 @@ def corner_step(loss, prediction, target, dual, rate):
     loss is larger there, its tangent there replaces one of them. Exact for piecewise linear losses, and since tangents
     are never above the loss, the value returned makes a proved bound for every convex one.
     """
-    slope_a, value_a = loss.derivative(prediction, target), loss.value(prediction, target)
-    a, b = prediction, prediction - rate * (dual + slope_a)
-    slope_b, value_b = loss.derivative(b, target), loss.value(b, target)
-    z, slope, value = b, slope_b, value_b
+    derivative_a, value_a = loss.derivative(prediction, target), loss.value(prediction, target)
+    a, b = prediction, prediction - rate * (dual + derivative_a)
+    derivative_b, value_b = loss.derivative(b, target), loss.value(b, target)
+    z, derivative, value = b, derivative_b, value_b
     for _ in range(MOST_STEPS):
-        if slope_a == slope_b:
+        if derivative_a == derivative_b:
             break
-        root_a, root_b = prediction - rate * (dual + slope_a), prediction - rate * (dual + slope_b)
-        crossing = a + ((value_b - value_a) - slope_b * (b - a)) / (slope_a - slope_b)
+        root_a, root_b = prediction - rate * (dual + derivative_a), prediction - rate * (dual + derivative_b)
+        crossing = a + ((value_b - value_a) - derivative_b * (b - a)) / (derivative_a - derivative_b)
         z = min(max(crossing, min(root_a, root_b)), max(root_a, root_b))
-        slope = (prediction - z) / rate - dual
+        derivative = (prediction - z) / rate - dual
         if z == root_a:
-            slope = slope_a
+            derivative = derivative_a
         elif z == root_b:
-            slope = slope_b
-        slope = min(max(slope, min(slope_a, slope_b)), max(slope_a, slope_b))
-        value = max(value_a + slope_a * (z - a), value_b + slope_b * (z - b))
-        loss_z, slope_z = loss.value(z, target), loss.derivative(z, target)
-        if loss_z - value <= ROUNDING * (abs(value_a) + abs(value_b) + abs(slope * (b - a))):
+            derivative = derivative_b
+        derivative = min(max(derivative, min(derivative_a, derivative_b)), max(derivative_a, derivative_b))
+        value = max(value_a + derivative_a * (z - a), value_b + derivative_b * (z - b))
+        loss_z, derivative_z = loss.value(z, target), loss.derivative(z, target)
+        if loss_z - value <= ROUNDING * (abs(value_a) + abs(value_b) + abs(derivative * (b - a))):
             break
-        if ((z - prediction) + rate * (dual + slope_z) > 0.0) == (b > a):
-            b, slope_b, value_b = z, slope_z, loss_z
+        if ((z - prediction) + rate * (dual + derivative_z) > 0.0) == (b > a):
+            b, derivative_b, value_b = z, derivative_z, loss_z
         else:
-            a, slope_a, value_a = z, slope_z, loss_z
-    return -slope, z, value
+            a, derivative_a, value_a = z, derivative_z, loss_z
+    return -derivative, z, value
 
 
 @kernel
@@ -138,9 +139,9 @@ def duals_at(rows, samples, loss, point, duals, terms):
     """Dual variables u_i = -loss' at `point`, (d + 1,), and their terms t_i."""
     for i in range(duals.size):
         prediction, target = rows.dot(i, point[:-1]) + point[-1], samples.target(i)
-        slope = loss.derivative(prediction + samples.offset(i), target)
-        duals[i] = -slope
-        terms[i] = loss.value(prediction + samples.offset(i), target) - slope * prediction
+        derivative = loss.derivative(prediction + samples.offset(i), target)
+        duals[i] = -derivative
+        terms[i] = loss.value(prediction + samples.offset(i), target) - derivative * prediction
 
 
 @kernel

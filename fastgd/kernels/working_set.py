@@ -56,18 +56,18 @@ def gather_entries(rows, member, slots, cuts, room, first, last, values, columns
 
 
 @kernel
-def coordinate_minimum(coefficient, slope, curvature, l1):
-    """Where slope e + curvature e^2 / 2 + l1 |coefficient + e| is least, as coefficient + e."""
-    new, threshold = coefficient - slope / curvature, l1 / curvature
+def coordinate_minimum(coefficient, derivative, curvature, l1):
+    """Where derivative e + curvature e^2 / 2 + l1 |coefficient + e| is least, as coefficient + e."""
+    new, threshold = coefficient - derivative / curvature, l1 / curvature
     return new - min(max(new, -threshold), threshold)
 
 
 @kernel
-def matrix_descent(matrix, slope, coef, l1, n_penalised, tolerance, most):
-    """Coordinate descent on the model slope'e + e' matrix e / 2 + l1 |coef + e|_1, over e; the number of epochs.
+def matrix_descent(matrix, gradient, coef, l1, n_penalised, tolerance, most):
+    """Coordinate descent on the model gradient'e + e' matrix e / 2 + l1 |coef + e|_1, over e; the number of epochs.
 
-    `matrix` comes with its lower triangle alone, and may be larger. `slope`, the model's gradient, and `coef` move
-    along. Ends once no coordinate's step is worth a slope of more than `tolerance`, or after `most` epochs, which count
+    `matrix` comes with its lower triangle alone, and may be larger. `gradient`, the model's, and `coef` move along.
+    Ends once no coordinate's step changes its derivative by more than `tolerance`, or after `most` epochs, which count
     as one more.
     """
     size = coef.shape[0]
@@ -80,13 +80,13 @@ def matrix_descent(matrix, slope, coef, l1, n_penalised, tolerance, most):
             curvature = matrix[j, j]
             if curvature > 0.0:
                 old = coef[j]
-                new = coordinate_minimum(old, slope[j], curvature, l1 if j < n_penalised else 0.0)
+                new = coordinate_minimum(old, gradient[j], curvature, l1 if j < n_penalised else 0.0)
                 step = new - old
                 if step != 0.0:
                     coef[j] = new
                     line = matrix[j]
                     for k in range(size):
-                        slope[k] += step * line[k]
+                        gradient[k] += step * line[k]
                     largest = max(largest, abs(step) * curvature)
         if largest <= tolerance:
             return epoch + 1
@@ -111,12 +111,12 @@ def column_descent(values, rows, starts, curvatures, amounts, coef, l1, l2, n_ac
         for j in range(size):
             curvature = diagonal[j]
             if curvature > 0.0:
-                slope = 0.0
+                derivative = 0.0
                 for k in range(starts[j], starts[j + 1]):
-                    slope += values[k] * amounts[rows[k]]
+                    derivative += values[k] * amounts[rows[k]]
                 old = coef[j]
-                slope = slope / n_active + (l2 * old if j < n_penalised else 0.0)
-                new = coordinate_minimum(old, slope, curvature, l1 if j < n_penalised else 0.0)
+                derivative = derivative / n_active + (l2 * old if j < n_penalised else 0.0)
+                new = coordinate_minimum(old, derivative, curvature, l1 if j < n_penalised else 0.0)
                 step = new - old
                 if step != 0.0:
                     coef[j] = new

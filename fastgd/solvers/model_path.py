@@ -1,6 +1,6 @@
 """The minimum of a quadratic with an l1 part, by Newton steps on its central path.
 
-    q(e) = slope'e + e' H e / 2 + l1 |u + e|_1
+    q(e) = gradient'e + e' H e / 2 + l1 |u + e|_1
 
 Coordinate descent, and signs that are settled one after the other, take thousands of rounds where columns are alike or
 as many as rows are nonzero.  With dual variables -l1 <= p <= l1 of the l1 part (`fastgd.box`) it takes 5 to 15
@@ -19,14 +19,14 @@ WHOLE = 0.9
 
 
 @np.errstate(all="ignore")  # values of 1e150 overflow in passing
-def follow_path(matrix, slope, unknowns, l1, n_penalised):
-    """Move `unknowns` to the minimum, and `slope`, the gradient of the quadratic there, along.
+def follow_path(matrix, gradient, unknowns, l1, n_penalised):
+    """Move `unknowns` to the minimum, and `gradient`, the gradient of the quadratic there, along.
 
     Parameters
     ----------
     matrix : ndarray, (size, size)
         H, symmetric.
-    slope, unknowns : ndarray, (size,)
+    gradient, unknowns : ndarray, (size,)
     l1 : float
         Positive.
     n_penalised : int
@@ -34,8 +34,8 @@ def follow_path(matrix, slope, unknowns, l1, n_penalised):
 
     Examples
     --------
-    >>> slope, unknowns = np.array([-3.0, 0.5]), np.zeros(2)
-    >>> follow_path(np.diag([1.0, 2.0]), slope, unknowns, 1.0, 2)
+    >>> gradient, unknowns = np.array([-3.0, 0.5]), np.zeros(2)
+    >>> follow_path(np.diag([1.0, 2.0]), gradient, unknowns, 1.0, 2)
     >>> unknowns.round(6)
     array([2., 0.])
     """
@@ -45,16 +45,16 @@ def follow_path(matrix, slope, unknowns, l1, n_penalised):
         net.look(unknowns[sharp], duals)
         mu = float(net.products().mean())
         factor = Ridged(matrix, net.curvature)
-        _, ahead = _step(factor, slope, net, 0.0)
+        _, ahead = _step(factor, gradient, net, 0.0)
         reached = max(float(net.products(duals + net.longest(ahead) * ahead).mean()), 0.0)
-        step, ahead = _step(factor, slope, net, mu * (reached / mu) ** 3, ahead)
+        step, ahead = _step(factor, gradient, net, mu * (reached / mu) ** 3, ahead)
         share = min(1.0, TO_THE_END * net.longest(ahead))
         if not np.isfinite(step).all():
             break
         change = matrix @ (share * step)
-        fallen -= share * float(step @ (slope + 0.5 * change))
+        fallen -= share * float(step @ (gradient + 0.5 * change))
         unknowns += share * step
-        slope += change
+        gradient += change
         duals = duals + share * ahead
         if share >= WHOLE and float(net.products(duals).sum()) <= EXACT * abs(fallen):
             break
@@ -62,13 +62,13 @@ def follow_path(matrix, slope, unknowns, l1, n_penalised):
     held = np.flatnonzero(net.curvature > np.diag(matrix)[sharp])
     move = np.zeros(unknowns.size)
     move[held] = -unknowns[held]
-    slope += matrix @ move
+    gradient += matrix @ move
     unknowns[held] = 0.0
 
 
-def _step(factor, slope, net, mu, last=None):
+def _step(factor, gradient, net, mu, last=None):
     """Steps of the unknowns and of the dual variables."""
-    pull = slope.copy()
+    pull = gradient.copy()
     pull[: net.u.size] += net.aim(mu, last)
     step = -factor.solve(pull)
     return step, net.step(step[: net.u.size])

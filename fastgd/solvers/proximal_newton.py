@@ -297,8 +297,8 @@ def _minimum(columns, coef, gradient, kept, model):
         matrix = columns.lasting_curvature(chosen, model.wished, curvatures)
         matrix = matrix.copy()
     matrix[np.arange(size), np.arange(size)] += F.l2
-    slope = np.append(gradient[chosen], kept.slope)[:n_unknowns]
-    least = matrix, slope, unknowns, F.l1, size
+    model_gradient = np.append(gradient[chosen], kept.slope)[:n_unknowns]
+    least = matrix, model_gradient, unknowns, F.l1, size
     if _descend(*least, model.tolerance):
         return unknowns, True
     follow_path(matrix[:n_unknowns, :n_unknowns], *least[1:])
@@ -306,21 +306,21 @@ def _minimum(columns, coef, gradient, kept, model):
     return unknowns, False
 
 
-def _descend(matrix, slope, unknowns, l1, size, tolerance):
+def _descend(matrix, gradient, unknowns, l1, size, tolerance):
     """Coordinate descent and signs that are settled in turn, for some rounds; whether it reached the tolerance."""
     n_unknowns = unknowns.size
     for _ in range(ROUNDS):
-        if kernels.matrix_descent(matrix, slope, unknowns, l1, size, tolerance, EPOCHS) <= EPOCHS:
+        if kernels.matrix_descent(matrix, gradient, unknowns, l1, size, tolerance, EPOCHS) <= EPOCHS:
             return True
-        solve_support(matrix[:n_unknowns, :n_unknowns], slope, unknowns, l1, size)
+        solve_support(matrix[:n_unknowns, :n_unknowns], gradient, unknowns, l1, size)
     return False
 
 
-def solve_support(matrix, slope, unknowns, l1, n_penalised):
+def solve_support(matrix, gradient, unknowns, l1, n_penalised):
     """Move the nonzero unknowns, and those without penalty, to the minimum of the model for their present signs.
 
     Those that would change sign become 0; if that makes the model larger, the way ends where the first of them is 0.
-    `slope` and `unknowns` move along; where the matrix is singular they stay.
+    `gradient` and `unknowns` move along; where the matrix is singular they stay.
     """
     free = np.arange(unknowns.size) >= n_penalised
     support = np.flatnonzero((unknowns != 0.0) | free)
@@ -330,7 +330,7 @@ def solve_support(matrix, slope, unknowns, l1, n_penalised):
         factor = scipy.linalg.cho_factor(part, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
         return
-    way = scipy.linalg.cho_solve(factor, -(slope[support] + l1 * sign), check_finite=False)
+    way = scipy.linalg.cho_solve(factor, -(gradient[support] + l1 * sign), check_finite=False)
     crossing = (old + way) * sign < 0.0
     for stop in (1.0, float(np.min(-old[crossing] / way[crossing], initial=1.0))):
         new = old + stop * way
@@ -339,8 +339,8 @@ def solve_support(matrix, slope, unknowns, l1, n_penalised):
         everywhere = np.zeros(unknowns.size)
         everywhere[support] = move
         change = matrix @ everywhere
-        rise = float(move @ (slope[support] + 0.5 * change[support] + l1 * sign))
+        rise = float(move @ (gradient[support] + 0.5 * change[support] + l1 * sign))
         if rise <= 0.0:
             unknowns[support] = new
-            slope += change
+            gradient += change
             return

@@ -133,7 +133,7 @@ class RowSpan(Solver):
     def _direction(self, state):
         """The gradient and its image."""
         memory = state.memory
-        return memory["slope"], self._image(state.gradient[: self.objective.n_features], memory)
+        return memory["gradient"], self._image(state.gradient[: self.objective.n_features], memory)
 
     def _products(self, moves, images):
         """Inner products of the coefficients, and what share of its digits each direction's own has kept."""
@@ -158,8 +158,8 @@ class RowSpan(Solver):
         F = self.objective
         if not F.convex or F.l2 == 0.0:
             return state.value, NO_BOUND
-        slope = state.gradient[: F.n_features]
-        return state.value, Bound(float(slope @ slope) / (2.0 * F.l2), "estimate" if F.fit_intercept else "proof")
+        gradient = state.gradient[: F.n_features]
+        return state.value, Bound(float(gradient @ gradient) / (2.0 * F.l2), "estimate" if F.fit_intercept else "proof")
 
     def _begin(self, state):
         coef, intercept = self.objective.split(state.point)
@@ -222,8 +222,8 @@ class RowSpan(Solver):
 
     def _gradient(self, amounts, memory, out):
         """Gradient in the coefficients: half a pass; here in the form of the moves as well."""
-        memory["slope"] = np.r_[amounts, 0.0] + self.objective.l2 * memory["moves"][0]
-        self._combine(memory["slope"], memory["origin"], out)
+        memory["gradient"] = np.r_[amounts, 0.0] + self.objective.l2 * memory["moves"][0]
+        self._combine(memory["gradient"], memory["origin"], out)
 
     def _balance(self, memory):
         """Move the intercept to its best: the gap holds there, and each turn's Newton step is on a smaller problem."""
@@ -249,14 +249,14 @@ class RowSpan(Solver):
         point, shift, predictions, floor = start, 0.0, start @ columns, 0.0
         for _ in range(STEPS):
             _, amounts, curvatures = sweeps.derivatives(predictions, intercept + shift, floor)
-            slope = columns @ amounts + F.l2 * (inner @ point)
+            gradient = columns @ amounts + F.l2 * (inner @ point)
             matrix = _weighted_products(columns, curvatures) + F.l2 * inner
             if F.fit_intercept:
                 cross = columns @ curvatures
                 matrix = np.block([[matrix, cross[:, None]], [cross, curvatures.sum()]])
-                slope = np.r_[slope, amounts.sum()]
-            step = -_solve(matrix, slope, rounding)
-            share, value = self._line(predictions, columns, inner, point, step, intercept + shift, slope, value)
+                gradient = np.r_[gradient, amounts.sum()]
+            step = -_solve(matrix, gradient, rounding)
+            share, value = self._line(predictions, columns, inner, point, step, intercept + shift, gradient, value)
             if share == 0.0 and floor > 0.0:
                 break
             point = point + share * step[: point.size]
@@ -268,12 +268,12 @@ class RowSpan(Solver):
             floor = F.loss.curvature_bound
         return point - start, shift
 
-    def _line(self, predictions, columns, inner, point, step, intercept, slope, value):
+    def _line(self, predictions, columns, inner, point, step, intercept, gradient, value):
         """Share of the step that lowers F enough, 0 if none does, and F there."""
         F = self.objective
         along, bend = step[: point.size] @ columns, step[: point.size]
         extra = float(step[-1]) if F.fit_intercept else 0.0
-        rate, share = float(slope @ step), 1.0
+        rate, share = float(gradient @ step), 1.0
         if not rate < 0.0:
             return 0.0, value
         for _ in range(TRIALS):
@@ -302,12 +302,12 @@ def _weighted_products(columns, weights):
     return matrix
 
 
-def _solve(matrix, slope, rounding):
+def _solve(matrix, gradient, rounding):
     """Newton step of a small problem, with scales taken out and directions of no curvature left out."""
     scales = np.sqrt(np.abs(np.diag(matrix)))
     scales[scales == 0.0] = 1.0
     values, vectors = scipy.linalg.eigh(matrix / np.outer(scales, scales))
     sizes = np.abs(values)  # where F is not convex, a direction of negative curvature is gone down as well
     keep = sizes > rounding * sizes.max(initial=0.0)
-    own = vectors[:, keep].T @ (slope / scales)
+    own = vectors[:, keep].T @ (gradient / scales)
     return vectors[:, keep] @ (own / sizes[keep]) / scales
