@@ -138,9 +138,9 @@ class ChunkEstimator(GDEstimator):
 
     def _validate(self, X, X_val, y_val, sample_weight_val):
         """Score on the validation rows; the best model on them so far becomes the one that predicts."""
-        Holdout.choose(self, X, None, None, None, X_val, y_val, sample_weight_val, None)
-        score = float(self.score(X_val, y_val, sample_weight_val))
-        if not score <= getattr(self, "best_validation_score_", -np.inf):
+        held = Holdout.choose(self, X, None, None, None, X_val, y_val, sample_weight_val, None)
+        score = float(self.score(X_val, y_val, None if sample_weight_val is None else held.weights))
+        if not (hasattr(self, "_best") and score <= getattr(self, "best_validation_score_", -np.inf)):
             self.best_validation_score_, self._best = score, (self.coef_, self.intercept_)
         self.coef_, self.intercept_ = (part.copy() for part in self._best)
         return score
