@@ -179,22 +179,6 @@ def largest_norm(values, weights, factor, roots, first, stop, out):
         out[1] = max(out[1], (np.abs(chosen) @ roots)[counts].max(initial=0.0))
 
 
-def sum_of_squares(rows, weights, ranges):
-    """Weighted sum of x^2 of each column over the rows in `ranges`, (d,); `weights` is one number or one for each."""
-    total, matrix = np.zeros(rows.shape()[1]), rows.matrix() if rows.sparse else None
-    # With 1024 rows for a chunk a fifth of the rows of `w8a` took 2.5 ms instead of 1.2.
-    for chosen in _chunks(ranges, max(LEAST_ROWS, BUFFER * rows.shape()[0] // max(rows.stored(), 1))):
-        weight = weights[chosen] if weights.size > 1 else weights
-        if matrix is None:
-            part = np.square(rows.values[chosen], dtype=np.float64)
-            total += (weight[:, None] * part).sum(axis=0)
-        else:
-            part = matrix[chosen]
-            weight = np.repeat(np.broadcast_to(weight, part.shape[:1]), np.diff(part.indptr))
-            total += np.bincount(part.indices, weight * np.square(part.data, dtype=np.float64), total.size)
-    return total
-
-
 def _merged(ranges):
     """One range where each begins with the end of the one before."""
     if len(ranges) == 1:

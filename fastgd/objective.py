@@ -321,16 +321,20 @@ class Objective:
         kept.
         """
         if self._moments is None:
-            # Tables of the blocks take a tenth of X, or two of them are all there is.
-            cuts = coarser(self.cuts, max(2, self.n_nonzeros // (40 * self.n_features)))
-            table, norms = np.zeros((cuts.size - 1, 4, self.n_features)), np.zeros((cuts.size - 1, 3))
-            data = self.rows, self.samples, cuts
-            self.map_blocks(lambda a, b: passes.column_moments(*data, a, b, table, norms), len(table))
-            largest, moments = table[:, LARGEST].max(axis=0), _added(table)
-            moments /= self.n_active
-            moments[LARGEST] = largest
-            self._moments = moments, np.r_[norms[:, :2].max(axis=0), norms[:, 2].sum() / self.n_active]
+            self._moments = self.own_moments()
         return self._moments
+
+    def own_moments(self):
+        """`moments` of the rows of a part by themselves, while those that it has are of all rows."""
+        # Tables of the blocks take a tenth of X, or two of them are all there is.
+        cuts = coarser(self.range_cuts, max(2, self.n_nonzeros // (40 * self.n_features)))
+        table, norms = np.zeros((cuts.size - 1, 4, self.n_features)), np.zeros((cuts.size - 1, 3))
+        data = self.rows, self.samples, self.ranges, cuts
+        self.map_blocks(lambda a, b: passes.column_moments(*data, a, b, table, norms), len(table))
+        largest, moments = table[:, LARGEST].max(axis=0), _added(table)
+        moments /= self.n_active
+        moments[LARGEST] = largest
+        return moments, np.r_[norms[:, :2].max(axis=0), norms[:, 2].sum() / self.n_active]
 
     @property
     def has_moments(self):

@@ -7,7 +7,6 @@ from fastgd import Objective
 from fastgd.certificate import Certifier
 from fastgd.decrement import longest_row
 from fastgd.factor import Factor
-from fastgd.gram import sum_of_squares
 from fastgd.losses import LogLoss, SquaredError
 from fastgd.solvers.newton import Newton
 from reference import sparse_problem, stored
@@ -55,14 +54,3 @@ def test_the_longest_row_is_that_of_a_loop(storage, fit_intercept):
     rows = np.c_[X, np.ones(len(X))][active, : F.size]
     expected = np.sqrt(max(x @ inverse @ x for x in rows))
     assert longest_row(F, factor.root()) == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize("storage", ["dense", "csr"])
-def test_squares_over_ranges(storage):
-    X, _, weights, _ = sparse_problem(LogLoss())
-    ranges = np.array([[0, 3], [5, 6], [9, 23]])
-    chosen = np.r_[0:3, 5:6, 9:23]
-    for given in (weights, np.ones(1)):
-        weight = given[chosen] if given.size > 1 else np.ones(chosen.size)
-        found = sum_of_squares(stored(X, storage), given, ranges)
-        np.testing.assert_allclose(found, weight @ X[chosen] ** 2, rtol=1e-12)

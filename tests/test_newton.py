@@ -164,6 +164,8 @@ def test_a_part_counts_shares_of_passes_and_weights():
     np.testing.assert_allclose(part.value_and_gradient(v)[1], alone.value_and_gradient(v)[1], rtol=1e-12)
     assert part.value(v) == pytest.approx(alone.value(v), rel=1e-13)
     assert F.passes == pytest.approx(2 * 12 / 100)
+    F.moments()
+    np.testing.assert_allclose(part.own_moments()[0][:3], alone.moments()[0][:3], rtol=1e-12)
 
 
 def test_rows_outside_a_sample_have_no_curvature(monkeypatch):

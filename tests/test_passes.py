@@ -173,7 +173,7 @@ def test_passes_over_an_array_as_it_lies(lie):
     for rows in (as_rows(X), as_rows(lie(X), in_place=True)):
         curvatures, moments, norms = np.zeros(23), np.zeros((2, 4, 6)), np.zeros((2, 3))
         data = rows, samples(y, weights, offsets), loss, point
-        passes.column_moments(*data[:2], cuts, 0, 2, moments, norms)
+        passes.column_moments(*data[:2], *whole(cuts), 0, 2, moments, norms)
         sums = loss_and_gradient(*data, cuts, curvatures=curvatures)
         product = curvature_product(*data, point[::-1].copy(), cuts)
         found.append((*sums, curvatures, curvature_matrix(*data, cuts), product, moments, norms))
@@ -225,7 +225,7 @@ def test_column_moments_are_numpys(storage, weighted):
     weights = weights if weighted else np.ones(23)
     rows, cuts = stored(X, storage), blocks(0, 2, 23)
     moments, norms = np.zeros((2, 4, 6)), np.zeros((2, 3))
-    passes.column_moments(rows, samples(y, weights), cuts, 0, 2, moments, norms)
+    passes.column_moments(rows, samples(y, weights), *whole(cuts), 0, 2, moments, norms)
     expected_moments, expected_norms = column_moments(X, weights)
     sums = moments.sum(axis=0)
     np.testing.assert_allclose(sums[[0, 1, 3]], expected_moments[[0, 1, 3]], rtol=1e-13, atol=1e-13)

@@ -183,7 +183,7 @@ def gram(rows, slots, curvatures, ranges, cuts, first, last, matrices):
 
 
 @kernel
-def column_moments(rows, samples, cuts, first, last, moments, row_norms):
+def column_moments(rows, samples, ranges, cuts, first, last, moments, row_norms):
     """Weighted sum and sum of squares, greatest magnitude, number of nonzeros of each column: `moments[b]`, (4, d).
 
     Rows of weight 0 do not count. `row_norms[b]`, (3,), gets the greatest squared norm of a row, the greatest times its
@@ -192,22 +192,23 @@ def column_moments(rows, samples, cuts, first, last, moments, row_norms):
     for b in range(first, last):
         sums = moments[b]
         longest, heaviest, mean = 0.0, 0.0, 0.0
-        for i in range(cuts[b], cuts[b + 1]):
-            weight = samples.weight(i)
-            if weight > 0.0:
-                start, stop = rows.span(i)
-                for k in range(start, stop):
-                    value = rows.entry(i, k)
-                    if value != 0.0:
-                        j = rows.column(k)
-                        sums[0, j] += weight * value
-                        sums[1, j] += weight * value * value
-                        sums[2, j] = max(sums[2, j], abs(value))
-                        sums[3, j] += 1.0
-                squared_norm = rows.squared_norm(i)
-                longest = max(longest, squared_norm)
-                heaviest = max(heaviest, weight * squared_norm)
-                mean += weight * squared_norm
+        for r in range(cuts[b], cuts[b + 1]):
+            for i in range(ranges[r, 0], ranges[r, 1]):
+                weight = samples.weight(i)
+                if weight > 0.0:
+                    start, stop = rows.span(i)
+                    for k in range(start, stop):
+                        value = rows.entry(i, k)
+                        if value != 0.0:
+                            j = rows.column(k)
+                            sums[0, j] += weight * value
+                            sums[1, j] += weight * value * value
+                            sums[2, j] = max(sums[2, j], abs(value))
+                            sums[3, j] += 1.0
+                    squared_norm = rows.squared_norm(i)
+                    longest = max(longest, squared_norm)
+                    heaviest = max(heaviest, weight * squared_norm)
+                    mean += weight * squared_norm
         row_norms[b, 0], row_norms[b, 1], row_norms[b, 2] = longest, heaviest, mean
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from fastgd import corrected_dual
 from fastgd.costs import curvature_cost
 from fastgd.factor import EPS, Factor
-from fastgd.gram import quadratic, sum_of_squares
+from fastgd.gram import quadratic
 from fastgd.objective import SUM_OF_SQUARES
 from fastgd.solvers import Solver
 from fastgd.solvers.lbfgs import two_loops
@@ -217,8 +217,8 @@ class Newton(Solver):
         """
         F = self.objective
         if self._held is None:
-            seen = sum_of_squares(F.rows, F.samples.weights, F.ranges) / F.n_active
-            self._held = np.flatnonzero(seen < SEEN * F.moments()[0][SUM_OF_SQUARES])
+            seen, there = (moments[SUM_OF_SQUARES] for moments, _ in (F.own_moments(), F.moments()))
+            self._held = np.flatnonzero(seen < SEEN * there)
         held = self._held
         matrix[held] = matrix[:, held] = 0.0
         # Next to no step, whatever the gradient.
