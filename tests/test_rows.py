@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
+from fastgd._row_loops import WIDE
 from fastgd.rows import CSRRows, DenseRows, StridedRows, as_rows, check_structure
 
 X = np.array([[1.0, 0.0, -2.0, 0.5], [0.0, 0.0, 0.0, 0.0], [0.0, 3.0, 0.0, -4.0]])
@@ -85,6 +86,21 @@ def test_what_needs_no_copy_is_not_copied(tmp_path):
     rows = as_rows(matrix)
     assert np.shares_memory(rows.values, matrix.data)
     assert np.shares_memory(rows.columns, matrix.indices)
+
+
+@pytest.mark.boundscheck
+@pytest.mark.parametrize("n_values", [700, 90, 0])
+def test_rows_that_meet_little_of_a_long_vector(n_values):
+    n_columns = WIDE + 3
+    rng = np.random.default_rng(0)
+    where = rng.integers(9, size=n_values), rng.integers(n_columns, size=n_values)
+    matrix = sp.csr_array((rng.standard_normal(n_values), where), shape=(9, n_columns))
+    rows, coef, amounts = as_rows(matrix), rng.standard_normal(n_columns), rng.standard_normal(7)
+    products, sums = np.zeros(7), np.zeros(n_columns)
+    rows.dot_rows(1, 8, coef, products)
+    rows.add_rows(1, 8, amounts, sums, 0)
+    np.testing.assert_allclose(products, (matrix @ coef)[1:8], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(sums, matrix[1:8].T @ amounts, rtol=1e-12, atol=1e-12)
 
 
 WIDER = np.concatenate([np.full((3, 2), np.nan), X, np.full((3, 1), np.nan)], axis=1)
