@@ -2,7 +2,7 @@
 
 import numpy as np
 import scipy.linalg
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 EPS = float(np.finfo(float).eps)
 
@@ -25,21 +25,28 @@ class Factor:
         diagonal = np.sqrt(np.maximum(np.diag(matrix), 0.0))
         self.scale = scale = np.where(diagonal > 0.0, diagonal, 1.0)
         self.border = matrix[:, -1].copy()
-        scaled = matrix / scale[:, None] / scale
-        # LAPACK itself: scipy.linalg's checks take longer than a small factorisation.
-        lower, failed = lapack.dpotrf(scaled, lower=1, clean=1)
+        scaled = self._scaled(matrix)
+        # LAPACK itself: scipy.linalg's checks take longer than a small factorisation. In place, and with what is above
+        # the diagonal left as it is: 0.35 of the time with 300 columns, 0.4 with 510.
+        lower, failed = lapack.dpotrf(scaled.T, lower=1, clean=0, overwrite_a=1)
         # A pivot this small is rounding: the direction that it stands for has no curvature to go by.
         if failed == 0 and np.diag(lower).min() > 1e-7:
             self._lower = lower
         else:
             self._lower = None
             # LAPACK never comes back from NaN; a matrix that is not finite has no direction to go by.
+            scaled = self._scaled(matrix)
             finite = bool(np.isfinite(scaled).all())
             values, vectors = scipy.linalg.eigh(scaled) if finite else (np.zeros(scale.size), np.eye(scale.size))
             kept = values > 10.0 * EPS * values.size * max(values[-1], 0.0)
             self._root = vectors[:, kept] / np.sqrt(values[kept])
             self._values, self._vectors = values[kept], vectors[:, kept]
         self._inverse_norm = None
+
+    def _scaled(self, matrix):
+        scaled = matrix / self.scale
+        scaled /= self.scale[:, None]
+        return scaled
 
     @property
     def full(self):
@@ -57,7 +64,7 @@ class Factor:
         """sqrt(step' H step)."""
         scaled = step * self.scale
         if self._lower is not None:
-            return float(np.linalg.norm(self._lower.T @ scaled))
+            return float(np.linalg.norm(blas.dtrmv(self._lower, scaled, lower=1, trans=1)))
         return float(np.linalg.norm(np.sqrt(self._values) * (self._vectors.T @ scaled)))
 
     def norm_of(self, gradient):
@@ -73,12 +80,13 @@ class Factor:
 
     def product(self, step):
         """H times `step`, where H is positive definite."""
-        return self.scale * (self._lower @ (self._lower.T @ (step * self.scale)))
+        upper = blas.dtrmv(self._lower, step * self.scale, lower=1, trans=1)
+        return self.scale * blas.dtrmv(self._lower, upper, lower=1)
 
     def inverse_norm(self):
         """At least the norm of (D L)^-1 D, which turns what is wrong with a scaled gradient into a decrement."""
         if self._inverse_norm is None:
-            self._inverse_norm = float(np.linalg.norm(lapack.dtrtri(self._lower, lower=1)[0]))
+            self._inverse_norm = float(np.linalg.norm(np.tril(lapack.dtrtri(self._lower, lower=1)[0])))
         return self._inverse_norm
 
     def root(self):
