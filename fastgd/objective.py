@@ -387,7 +387,7 @@ class Objective:
 
     def map_blocks(self, work, n_blocks=None, n_values=None):
         """Call `work(first, last)` over the blocks, on threads: a pass that takes as long as reading `n_values`."""
-        n_values = self.rows.stored() if n_values is None else n_values
+        n_values = int(self.share * self.rows.stored()) if n_values is None else n_values
         n_threads = min(self.n_threads, 1 + n_values // 100_000)
         map_ranges(work, self.range_cuts.size - 1 if n_blocks is None else n_blocks, n_threads)
         self.passes += self.share

@@ -28,9 +28,9 @@ class Sweeps:
             self._rows = _blocks(cut(F.n_samples, 8 * MOST_BLOCKS * F.n_samples, F.n_samples))
         else:
             self._sums = self._rows = F.ranges, F.range_cuts
-        self.n_threads = min(F.n_threads, 1 + F.rows.stored() // LEAST_PER_THREAD)
+        self.n_threads = min(F.n_threads, 1 + int(F.share * F.rows.stored()) // LEAST_PER_THREAD)
         # A derivative and a curvature take as long as some ten stored values.
-        self._few_threads = min(F.n_threads, 1 + 10 * F.n_samples // LEAST_PER_THREAD)
+        self._few_threads = min(F.n_threads, 1 + int(10 * F.share * F.n_samples) // LEAST_PER_THREAD)
 
     def images(self, coef, out=None):
         """X @ coef, (n_samples,), into `out` where it is given; else 0 for rows that are not in the part."""
