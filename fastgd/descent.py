@@ -76,7 +76,7 @@ class _Check:
     point: np.ndarray
     objective: float
     smooth: float
-    gradient: np.ndarray
+    gradient: np.ndarray | None
     bound: Bound = NO_BOUND
     suboptimality: float = np.inf
     score: float = np.nan
@@ -253,10 +253,12 @@ class Descent:
         if self.known is not None and F.loss.self_concordance == 0.0:  # exact, but for rounding, and for no pass
             exact = self._known_bound(check)
             self._bound(check, Bound(max(exact.value, EPS * abs(check.objective)), exact.kind))
-        if check.suboptimality > (self.tol or 0.0):
-            self._bound(check, certifier.cheap(check.point, check.smooth, check.gradient))
         # What was proved at an earlier point holds for all: F* >= F - bound there.
         self._bound(check, Bound(max(check.objective - self._floor, EPS * abs(check.objective)), "proof"))
+        if check.suboptimality > (self.tol or 0.0):
+            if check.gradient is None:
+                check.gradient = F.smooth_and_gradient(check.point)[1]
+            self._bound(check, certifier.cheap(check.point, check.smooth, check.gradient))
         if self.known is not None and check.suboptimality > (self.tol or 0.0):
             self._bound(check, self._known_bound(check))
         if check.suboptimality > (self.tol or 0.0) and self._centering_pays(check, final):

@@ -150,7 +150,7 @@ class Objective:
 
     def value(self, v):
         """F at `v`, a float."""
-        return self.loss_and_gradient(v)[0] + self.penalty_value(v)
+        return self.loss_and_gradient(v, alone=True)[0] + self.penalty_value(v)
 
     def gradient(self, v):
         """Gradient of F at `v`, a new array of the same length; ValueError where the penalty has corners."""
@@ -188,12 +188,12 @@ class Objective:
             product[:n_coef] += self.penalty_curvature(v) * p[:n_coef]
         return product
 
-    def loss_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
-        """Mean loss, without the penalty, and its gradient at `v`: one pass."""
+    def loss_and_gradient(self, v, curvatures=NOTHING, floor=0.0, alone=False):
+        """Mean loss, without the penalty, and its gradient at `v`; with `alone` there is no gradient.  One pass."""
         coef, intercept = self.split(v)
         coef = np.ascontiguousarray(coef)
         totals = np.zeros(self.range_cuts.size - 1)
-        gradients = np.zeros((totals.size, *self._shape()))
+        gradients = np.zeros((totals.size, *((1,) if alone and not self.vector else self._shape())))
 
         def work(first, last):
             data = self.rows, self.samples, self.loss, coef, intercept
@@ -204,7 +204,7 @@ class Objective:
                 passes.loss_and_gradient(*data, *where, totals, gradients, curvatures, floor)
 
         self.map_blocks(work)
-        return float(_added(totals)) / self.n_active, self._mean(gradients)
+        return float(_added(totals)) / self.n_active, None if alone else self._mean(gradients)
 
     def smooth_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
         """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient: one pass.

@@ -50,7 +50,8 @@ def loss_and_gradient(
 ):
     """Sum of weight * loss over each block, into `totals[b]`, and its gradient, into `gradients[b]`, (d + 1,).
 
-    `curvatures`, where it is not empty, gets weight * `raised_curvature` of each row.
+    `curvatures`, where it is not empty, gets weight * `raised_curvature` of each row. Where `gradients[b]` has room for
+    the intercept's only, the rest is not formed.
     """
     predictions, values, derivatives, own = np.empty(chunk), np.empty(chunk), np.empty(chunk), np.empty(chunk)
     curved = curvatures.size > 0
@@ -76,7 +77,8 @@ def loss_and_gradient(
                     derivatives[m] = derivative
                     if curved:
                         curvatures[start + m] = weight * own[m]
-                rows.add_rows(start, stop, derivatives, gradient, chunk)
+                if gradient.size > 0:
+                    rows.add_rows(start, stop, derivatives, gradient, chunk)
         totals[b] = total
         gradients[b, -1] = slope
 

@@ -92,7 +92,10 @@ class Solver:
         return state.point
 
     def evaluate(self, state):
-        """(v, smooth part of F, its gradient) at the answer; free after a turn of an exact solver, else one pass."""
+        """(v, smooth part of F, its gradient) at the answer; free after a turn of an exact solver, else one pass.
+
+        Without the gradient where `lower_bound` mostly does: who needs it takes another pass.
+        """
         if self.exact:
             return state.point, state.value, state.gradient
         v = self.answer(state)

@@ -144,6 +144,12 @@ class Sdca(Solver):
         """Whether the last turn raised the bound by so little that about tol may be left."""
         return state.memory["gain"] <= NEARLY * tol * abs(state.memory["bound"])
 
+    def evaluate(self, state):
+        """(v, smooth part of F, None): the dual variables are a proof that needs no gradient."""
+        F, v = self.objective, state.point
+        coef = v[: F.n_features]
+        return v, F.loss_and_gradient(v, alone=True)[0] + 0.5 * F.l2 * float(coef @ coef), None
+
     def lower_bound(self, state):
         """A number that F is nowhere below, from the dual variables, or -inf: no pass over X.
 
