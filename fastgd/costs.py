@@ -65,9 +65,10 @@ def newton_pays(objective):
     matrices = MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
     time = TURNS * (1.0 + solving_cost(F, F.n_features)) + matrices * curvature_cost(F)
     paid = time / (1.0 + COMBINATIONS * F.n_samples / pass_cost(F))
-    turns = min(FEWEST_TURNS + TURNS_PER_ROOT * math.sqrt(typical_curvature(F.loss) * say(F)), MOST_TURNS)
-    if paid <= FEWEST_TURNS or paid > turns:
-        return paid <= turns
+    if paid <= FEWEST_TURNS or paid > MOST_TURNS:  # what follows reads rows
+        return paid <= FEWEST_TURNS
+    if paid > FEWEST_TURNS + TURNS_PER_ROOT * math.sqrt(typical_curvature(F.loss) * say(F)):
+        return False
     return paid <= FEWEST_TURNS + TURNS_PER_SPREAD * math.sqrt(spread(F))
 
 
