@@ -162,8 +162,7 @@ class Objective:
             raise ValueError(
                 f"penalty {self.penalty!r} has no gradient at 0; use value(), an estimator, or penalty='l2'"
             )
-        value, gradient = self.smooth_and_gradient(v)
-        return value, gradient
+        return self.smooth_and_gradient(v)
 
     def hessian_product(self, v, p):
         """Second derivative of F at `v` times `p`, a new array; of the smooth part where F has corners.  One pass."""
@@ -317,17 +316,14 @@ class Objective:
     def moments(self):
         """Weighted means of x and x^2, greatest |x| and share of nonzeros of each column, (4, d), and three norms.
 
-        The norms are of rows: the greatest |x_i|^2, the greatest s_i |x_i|^2 and the mean of s_i |x_i|^2.  One pass,
-        kept.
+        The norms are of rows: the greatest |x_i|^2 and s_i |x_i|^2, and the mean of s_i |x_i|^2.  One pass, kept.
         """
-        if self._moments is None:
-            self._moments = self.own_moments()
+        self._moments = self._moments or self.own_moments()
         return self._moments
 
     def own_moments(self):
         """`moments` of the rows of a part by themselves, while those that it has are of all rows."""
-        # Tables of the blocks take a tenth of X, or two of them are all there is.
-        cuts = coarser(self.range_cuts, max(2, self.n_nonzeros // (40 * self.n_features)))
+        cuts = coarser(self.range_cuts, max(2, self.n_nonzeros // (40 * self.n_features)))  # tables: 0.1 X, or two
         table, norms = np.zeros((cuts.size - 1, 4, self.n_features)), np.zeros((cuts.size - 1, 3))
         data = self.rows, self.samples, self.ranges, cuts
         self.map_blocks(lambda a, b: passes.column_moments(*data, a, b, table, norms), len(table))
