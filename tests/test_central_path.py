@@ -9,6 +9,7 @@ from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.losses import EpsilonInsensitive, Hinge, Loss, Quantile, SquaredError
 from fastgd.pieces import known, pieces
 from fastgd.row_system import RowSystem
+from fastgd.solvers import central_path
 from fastgd.solvers.central_path import CentralPath
 from reference import members, sparse_problem, with_jit
 
@@ -59,21 +60,26 @@ def test_a_step_solves_the_whole_linear_system(loss, penalty):
     """All equations at once, the twin of eliminating what belongs to one row."""
     F = problem(loss, n=20, penalty=penalty)
     solver, state = run(F, most=2)
-    box, net, memory, mu = solver.box, solver.net, state.memory, 0.07
-    box.look(solver._u(memory["images"], state), memory["duals"])
+    net, memory, mu = solver.net, state.memory, 0.07
+    ((some, box),) = solver._boxes(state)
     if net is not None:
         net.look(state.point[:5], memory["net"])
-    step, moved, duals, net_step = solver._step(state, solver._factor(memory), mu, None)
-    X = np.column_stack([F.rows.values[solver.active], np.ones(solver.active.size)])
-    np.testing.assert_allclose(moved, X[:, :5] @ step[:5], atol=1e-9)
-    gradient = X.T @ (solver.weights * (solver.pieces.sign * (memory["duals"][0] + duals[0])).sum(axis=0))
+    room, amounts = np.zeros((2, 20))
+    amounts[some.here] = some.amounts(box.aim(solver.row_scale * mu))
+    room[some.here] = F.n_active * some.shares * box.curvature.sum(axis=0)
+    way = solver._way(state, solver._factor(memory, room), amounts, mu, None, room)
+    step, duals, variables = way.step, box.step(way.change(some)), memory["duals"][:, :, some.here]
+    X = np.column_stack([F.rows.values[some.here], np.ones(F.n_active)])
+    np.testing.assert_allclose(way.moved[some.here], X[:, :5] @ step[:5], atol=1e-9)
+    gradient = X.T @ some.amounts(variables[0] + duals[0])
     gradient[:5] += F.l2 * (state.point + step)[:5]
-    boxes = [(box, memory["duals"], duals, box.u + solver.pieces.sign * (X @ step))]
+    boxes = [(box, variables, duals, box.u + some.pieces.sign * (X @ step))]
     if net is not None:
-        gradient[:5] += memory["net"][0] + net_step[0]
-        boxes.append((net, memory["net"], net_step, net.u + step[:5]))
+        gradient[:5] += memory["net"][0] + way.net[0]
+        boxes.append((net, memory["net"], way.net, net.u + step[:5]))
     np.testing.assert_allclose(gradient, 0.0, atol=1e-9)
-    for one, (s, a, b), (ds, da, db), u in boxes:
+    for one, found, changes, u in boxes:
+        (s, a, b), (ds, da, db) = one._padded(found), one._padded(changes)
         product = mu * (solver.row_scale if one is box else 1.0)
         np.testing.assert_allclose(u - one.bend * (s + ds) + a + da - b - db, 0.0, atol=1e-8)
         if np.isfinite(one.low):
@@ -87,12 +93,26 @@ def test_a_step_solves_the_whole_linear_system(loss, penalty):
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_what_the_dual_variables_prove_holds_everywhere(loss, penalty, fit_intercept):
     F = problem(loss, penalty=penalty, fit_intercept=fit_intercept)
-    solver, rng = CentralPath(F), np.random.default_rng(0)
-    optimum = value(F, solver.answer(run(F)[1]))
-    low, high = max(solver.pieces.low, -3.0), min(solver.pieces.high, 3.0)
+    rng, (solver, state) = np.random.default_rng(0), run(F)
+    optimum = value(F, solver.answer(state))
+    low, high = max(solver.box.low, -3.0), min(solver.box.high, 3.0)
     for _ in range(30):
-        bound = solver._dual_value(rng.uniform(low, high, solver.center.shape))
+        state.memory["duals"][0] = rng.uniform(low, high, solver.shape[1:])
+        total, bound = solver._both_sides(state)
+        assert total == pytest.approx(value(F, state.point), rel=1e-12)
         assert bound <= optimum * (1.0 + 1e-8)
+
+
+def test_rows_by_chunks_are_the_rows(monkeypatch):
+    """Chunks of 7 of 60 rows, some without weight, take the path that one chunk takes."""
+    for loss in CORNERED:
+        F = problem(loss, penalty="elasticnet")
+        expected = run(F, most=6, tol=0.0)[1]
+        with monkeypatch.context() as patch:
+            patch.setattr(central_path, "CHUNK", 7)
+            found = run(F, most=6, tol=0.0)[1]
+        np.testing.assert_allclose(found.point, expected.point, rtol=1e-6, atol=1e-9)
+        assert found.memory["bound"] == pytest.approx(expected.memory["bound"], rel=1e-8)
 
 
 @LOSSES

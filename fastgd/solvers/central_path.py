@@ -13,11 +13,13 @@ steps, however little penalty there is and however many corners the optimum sits
 corners took hundreds.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from fastgd.box import TO_THE_END, Box
+from fastgd.box import TO_THE_END, Box, aimed_at
 from fastgd.factor import Factor
-from fastgd.pieces import pieces
+from fastgd.pieces import Pieces, pieces
 from fastgd.row_system import RowSystem
 from fastgd.solvers import Solver
 from fastgd.solvers.row_metric import count_passes
@@ -25,6 +27,8 @@ from fastgd.sweeps import Sweeps
 
 # So many turns without a smaller gap or mu, down to a share of F, are the last.
 MOST_IDLE, ROUNDING = 10, 1e-14
+# Rows that are looked at together.
+CHUNK = 1 << 13
 EPS = float(np.finfo(float).eps)
 
 
@@ -32,6 +36,34 @@ def by_rows(objective):
     """Whether steps are solved for by way of the rows: there are more columns, and a penalty holds them all."""
     F = objective
     return F.n_active < F.n_features and F.l1 + F.l2 > 0.0
+
+
+class SomeRows(NamedTuple):
+    """Rows that are looked at together: which, their shares of the mean loss, their pieces, and u there."""
+
+    here: slice | np.ndarray
+    shares: np.ndarray
+    pieces: Pieces
+    u: np.ndarray
+
+    def amounts(self, s):
+        """What each row adds to a gradient for each of its x, where its dual variables are `s`."""
+        return self.shares * (self.pieces.sign * s).sum(axis=0)
+
+
+class Way(NamedTuple):
+    """A step of the unknowns: images X w, intercept, the two together where rows were solved for, the net's part."""
+
+    step: np.ndarray
+    moved: np.ndarray
+    intercept: float
+    changes: np.ndarray | None
+    net: np.ndarray | None
+
+    def change(self, rows):
+        """How u changes in `rows`."""
+        here = rows.here
+        return rows.pieces.sign * (self.moved[here] + self.intercept if self.changes is None else self.changes[here])
 
 
 class CentralPath(Solver):
@@ -60,33 +92,35 @@ class CentralPath(Solver):
     def __init__(self, objective):
         super().__init__(objective)
         F = objective
-        self.sweeps, self.active = Sweeps(F), F.samples.active()
-        everything = self.active.size == F.n_samples
-        self._rows = slice(None) if everything else self.active
-        self.pieces = pieces(F.loss, F.samples.targets[self._rows])
-        self.weights = np.broadcast_to(F.samples.weights, (F.n_samples,))[self._rows] / F.n_active
-        offsets = np.broadcast_to(F.samples.offsets, (F.n_samples,))[self._rows]
+        self.sweeps = Sweeps(F)
         # All ends are alike on the path: a row's product counts for its share of the mean, a column's for all of it.
         self.row_scale = float(F.n_active) if F.l1 > 0.0 else 1.0
-        self.center = self.pieces.center + self.pieces.sign * offsets
-        self.box = Box(self.pieces.low, self.pieces.high, self.pieces.bend)
+        some = pieces(F.loss, F.samples.targets[:1])
+        self.box = Box(some.low, some.high, some.bend)
         self.net = Box(-F.l1, F.l1, 0.0) if F.l1 > 0.0 else None
-        self.by_rows, self._system = by_rows(F), None
+        # Variables of a row: s for each of its pieces, and what each has for its ends.
+        self.shape = 1 + sum(self.box.ends), some.center.shape[0], F.n_samples
+        self.n_ends = sum(self.box.ends) * some.center.shape[0] * self.row_scale + 2 * F.n_features * (F.l1 > 0.0)
+        self.by_rows, self._system, self._room = by_rows(F), None, None
 
     @np.errstate(all="ignore")  # values of 1e150 overflow in passing
     def resume(self, state):
         """Go on where data and objective are those of the earlier run, else from its point with new dual variables."""
         F, memory = self.objective, state.memory
         coef = np.ascontiguousarray(F.split(state.point)[0])
-        images = self.sweeps.images(coef)[self._rows] if coef.any() else np.zeros(self.active.size)
-        total = self._total(images, state)
-        kept = np.shape(memory.get("duals")) == (3, *self.center.shape)
-        kept = kept and (memory["net"] is None) == (self.net is None) and abs(total - memory["total"]) <= 1e-9 * total
-        if not (kept and np.allclose(images, memory["images"], rtol=0.0, atol=1e-9 * np.abs(images).max(initial=0.0))):
+        images = self.sweeps.images(coef) if coef.any() else np.zeros(F.n_samples)
+        kept = np.shape(memory.get("duals")) == self.shape and (memory["net"] is None) == (self.net is None)
+        near = 1e-9 * np.abs(images).max(initial=0.0)
+        kept = kept and np.allclose(images, memory["images"], rtol=0.0, atol=near)
+        kept = kept and abs(self._both_sides(state)[0] - memory["total"]) <= 1e-9 * memory["total"]
+        if not kept:
             state.forget()
-            state.memory.update(images=images, duals=self.box.start(self._u(images, state), self.weights), net=None)
+            state.memory.update(images=images, duals=np.zeros(self.shape), net=None)
+            looks = lambda: ((some.here, some.u, some.shares) for some in self._rows(state))  # noqa: E731
+            for here, variables in self.box.starts(looks):
+                state.memory["duals"][:, :, here] = variables
             if self.net is not None:
-                state.memory["net"] = self.net.start(coef, np.full(coef.size, 1.0 / coef.size))
+                state.memory["net"] = self.net.start(coef)
         state.memory.update(bound=-np.inf, least=np.inf, mu=np.inf, idle=0)
         self._tell(state)
 
@@ -94,22 +128,34 @@ class CentralPath(Solver):
     def turn(self, state):
         """A step that tells where to aim at, and the one that goes there: one curvature matrix and four sweeps."""
         F, memory = self.objective, state.memory
-        coef = F.split(state.point)[0]
-        self.box.look(self._u(memory["images"], state), memory["duals"])
         if self.net is not None:
-            self.net.look(coef, memory["net"])
-        factor, mu = self._factor(memory), self._mean(memory["duals"], memory["net"])
-        first = self._step(state, factor, 0.0, None)
-        share = self._longest(first)
-        ahead = memory["duals"] + share * first[2], None if self.net is None else memory["net"] + share * first[3]
-        aim = mu * (max(self._mean(*ahead), 0.0) / mu) ** 3 if mu > 0.0 else 0.0
-        step, moved, duals, net = self._step(state, factor, aim, first)
-        share = min(1.0, TO_THE_END * self._longest((step, moved, duals, net)))
-        state.point = state.point + share * step
-        memory["images"] = memory["images"] + share * moved
-        memory["duals"] = memory["duals"] + share * duals
-        if net is not None:
-            memory["net"] = memory["net"] + share * net
+            self.net.look(F.split(state.point)[0], memory["net"])
+        # All that is as long as there are rows beside the variables; the rest is computed again for some at a time.
+        room, amounts = self._rooms()
+        room[:] = amounts[:] = 0.0
+        for some, box in self._boxes(state):
+            room[some.here] = F.n_active * some.shares * box.curvature.sum(axis=0)
+            amounts[some.here] = some.amounts(box.aim(0.0))
+        factor = self._factor(memory, room)
+        first = self._way(state, factor, amounts, 0.0, None, room)
+        mu, aim = self._aim(state, first)
+        amounts[:] = 0.0
+        for some, box in self._boxes(state):
+            amounts[some.here] = some.amounts(self._aimed(some, box, first, aim))
+        second = self._way(state, factor, amounts, aim, first.net, amounts)
+        share = 1.0 if self.net is None else self.net.longest(second.net)
+        for some, box in self._boxes(state):
+            self._aimed(some, box, first, aim)
+            share = min(share, box.longest(box.step(second.change(some))))
+        share = min(1.0, TO_THE_END * share)
+        for some, box in self._boxes(state):
+            self._aimed(some, box, first, aim)
+            for variable, change in zip(memory["duals"], box.step(second.change(some)), strict=True):
+                variable[:, some.here] += np.multiply(share, change, out=change)
+        memory["images"] += np.multiply(share, second.moved, out=second.moved)
+        if self.net is not None:
+            memory["net"] = memory["net"] + share * second.net
+        state.point = state.point + share * second.step
         state.rate, state.turn, state.updates = share, state.turn + 1, state.updates + 1
         self._tell(state)
         # From a point beside the path F rises at first, while mu falls.
@@ -135,29 +181,54 @@ class CentralPath(Solver):
         v[: self.objective.n_features][state.memory.get("pinned", [])] = 0.0
         return v
 
-    def _u(self, images, state):
-        intercept = float(state.point[-1]) if self.objective.fit_intercept else 0.0
-        return self.center + self.pieces.sign * (images + intercept)
+    def _rows(self, state):
+        """The rows that count, some at a time, so that what is computed of them stays in the cache."""
+        F = self.objective
+        samples, n, images = F.samples, F.n_samples, state.memory["images"]
+        intercept = float(state.point[-1]) if F.fit_intercept else 0.0
+        shares, offsets = (np.broadcast_to(one, n) for one in (samples.weights, samples.offsets))
+        for start in range(0, n, CHUNK):
+            here = slice(start, start + CHUNK)
+            if not shares[here].all():
+                here = start + np.flatnonzero(shares[here])
+            made = pieces(F.loss, samples.targets[here])
+            center = made.center + made.sign * offsets[here]
+            u = center + made.sign * (images[here] + intercept)
+            yield SomeRows(here, shares[here] / F.n_active, made._replace(center=center), u)
 
-    def _mean(self, duals, net):
-        """Mean of what should be mu over all ends of rows and columns, a row's times its share of the mean loss."""
-        ends = self.box.products(duals) @ self.weights
-        total, number = float(ends.sum()), ends.size * self.row_scale
+    def _boxes(self, state):
+        """Some rows at a time, and their part of a step."""
+        for some in self._rows(state):
+            self.box.look(some.u, state.memory["duals"][:, :, some.here])
+            yield some, self.box
+
+    def _rooms(self):
+        """Two arrays as long as there are rows."""
+        if self._room is None:
+            self._room = np.zeros((2, self.objective.n_samples))
+        return self._room
+
+    def _aim(self, state, first):
+        """Mean of what should be mu over all ends, a row's times its share of the mean loss, and where to aim at."""
+        sums, share = np.zeros(3), 1.0
         if self.net is not None:
-            columns = self.net.products(net)
-            total, number = total + float(columns.sum()), number + columns.size
-        return total / number if number else 0.0
+            sums, share = self.net.products(first.net, np.ones(self.objective.n_features)), self.net.longest(first.net)
+        for some, box in self._boxes(state):
+            box.aim(0.0)
+            step = box.step(first.change(some))
+            sums, share = sums + box.products(step, some.shares), min(share, box.longest(step))
+        return aimed_at(sums / max(self.n_ends, 1.0), share)
 
-    def _longest(self, step):
-        share = self.box.longest(step[2])
-        return share if self.net is None else min(share, self.net.longest(step[3]))
+    def _aimed(self, some, box, first, aim):
+        """Aim at mu = `aim`, with what the products of the first step's changes add."""
+        box.aim(0.0)
+        return box.aim(self.row_scale * aim, box.step(first.change(some)))
 
-    def _factor(self, memory):
+    def _factor(self, memory, curvatures):
         """Curvature of the step, made ready to be solved with."""
-        F, curvatures = self.objective, np.zeros(self.objective.n_samples)
-        curvatures[self._rows] = self.weights * F.n_active * self.box.curvature.sum(axis=0)
+        F = self.objective
         if self.by_rows:
-            return self._row_system(memory, curvatures[self._rows] / F.n_active)
+            return self._row_system(memory, curvatures[F.samples.active()] / F.n_active)
         matrix = F.gram(curvatures)
         if self.net is not None:
             d = np.arange(F.n_features)
@@ -177,75 +248,77 @@ class CentralPath(Solver):
         return self._system
 
     def _matrix(self):
-        rows = self.objective.rows
-        X = rows.matrix() if rows.sparse else rows.values
-        return (X if self.active.size == X.shape[0] else X[self.active]).astype(np.float64, copy=False)
+        F = self.objective
+        X = F.rows.matrix() if F.rows.sparse else F.rows.values
+        return (X if F.n_active == F.n_samples else X[F.samples.active()]).astype(np.float64, copy=False)
 
     @staticmethod
     def _pinned(net, curvature):
         """Where the ends hold a coefficient more than the data do: it is 0 but for less than sqrt(mu / curvature)."""
         return np.flatnonzero(net.curvature > curvature)
 
-    def _step(self, state, factor, mu, first):
-        """Steps of the unknowns, of the images with the intercept's taken out, and of the dual variables."""
-        F = self.objective
-        derivatives = self.box.aim(self.row_scale * mu, None if first is None else first[2])
-        derivatives = (self.pieces.sign * derivatives).sum(axis=0)
+    def _way(self, state, factor, amounts, mu, first, room):
+        """The step of all that the amounts of the rows ask for; its images go into `room`.
+
+        `first` is the net's part of a step whose products are taken into account.
+        """
+        F, changes = self.objective, None
         rest = F.l2 * state.point[: F.n_features]
         if self.net is not None:
-            rest = rest + self.net.aim(mu, None if first is None else first[3])
+            rest = rest + self.net.aim(mu, first)
         if self.by_rows:
-            step, change = (-part for part in factor.solve(self.weights * derivatives, rest))
+            active, changes = F.samples.active(), np.zeros(F.n_samples)
+            step, changes[active] = (-part for part in factor.solve(amounts[active], rest))
         else:
-            gradient = self._gradient(derivatives)
+            gradient = self._gradient(amounts)
             gradient[: F.n_features] += rest
-            step, change = -factor.solve(gradient), None
+            step = -factor.solve(gradient)
         coef, intercept = F.split(step)
-        moved = self.sweeps.images(np.ascontiguousarray(coef))[self._rows]
-        duals = self.box.step(self.pieces.sign * (moved + intercept if change is None else change))
-        return step, moved, duals, None if self.net is None else self.net.step(coef)
+        moved = self.sweeps.images(np.ascontiguousarray(coef), room)
+        return Way(step, moved, intercept, changes, None if self.net is None else np.array(self.net.step(coef)))
 
-    def _gradient(self, derivatives):
-        """Mean of derivative * (x, 1): half a pass."""
-        F, amounts = self.objective, np.zeros(self.objective.n_samples)
-        amounts[self._rows] = self.weights * derivatives
+    def _gradient(self, amounts):
+        """Sum of amount * (x, 1): half a pass."""
+        F = self.objective
         gradient = np.empty(F.size)
         self.sweeps.combination(amounts, gradient[: F.n_features])
         if F.fit_intercept:
             gradient[-1] = amounts.sum()
         return gradient
 
-    def _total(self, images, state):
-        """F at the point: no pass."""
-        losses = self.pieces.value(self._u(images, state))
-        return float(self.weights @ losses) + self.objective.penalty_value(state.point)
-
     def _tell(self, state):
         """F here, the bound, and the gap between them: half a pass."""
         memory = state.memory
-        total = self._total(memory["images"], state)
-        memory["bound"] = max(memory["bound"], self._dual_value(memory["duals"][0]))
+        total, floor = self._both_sides(state)
+        memory["bound"] = max(memory["bound"], floor)
         memory.update(total=total, gap=total - memory["bound"])
 
-    def _dual_value(self, s):
-        """F is nowhere below this: the least of what the dual variables `s` leave of F, made feasible first.
+    def _both_sides(self, state):
+        """F, and what it is nowhere below: the least of what the dual variables leave of it, made feasible first.
 
-        An intercept asks for derivatives that sum to 0: those of the heavier sign are scaled down. Without an L2 part
-        no column may have a gradient beyond l1: all are scaled down.
+        An intercept asks for derivatives that sum to 0: rows that pull to the heavier side are scaled down. Without an
+        L2 part no column may have a gradient beyond l1: all rows are scaled down.
         """
-        F, pull = self.objective, self.pieces.sign * s
+        F, memory, amounts = self.objective, state.memory, self._rooms()[0]
+        amounts[:], losses, sums = 0.0, 0.0, np.zeros((2, 4))
+        for some in self._rows(state):
+            s = memory["duals"][0][:, some.here]
+            losses += float(some.shares @ some.pieces.value(some.u))
+            amounts[some.here] = pull = some.amounts(s)
+            terms = s * some.pieces.center
+            parts = [some.shares * part.sum(axis=0) for part in (terms, np.abs(terms), 0.5 * self.box.bend * s * s)]
+            sums += np.stack([pull > 0.0, pull <= 0.0]).astype(float) @ np.stack([pull, *parts]).T
+        share, pulls = np.ones(2), np.abs(sums[:, 0])
         if F.fit_intercept:
-            mass = self.weights * pull
-            up, down = mass[mass > 0.0].sum(), -mass[mass < 0.0].sum()
-            heavy = pull > 0.0 if up > down else pull < 0.0
-            s = np.where(heavy, s * (min(up, down) / max(up, down, 1e-300)), s)
-            pull = self.pieces.sign * s
-        gradient = np.abs(self._gradient(pull.sum(axis=0))[: F.n_features])
+            heavier = int(np.argmax(pulls))
+            share[heavier] = pulls.min() / max(pulls.max(), 1e-300)
+            np.multiply(amounts, share[heavier], out=amounts, where=(amounts > 0.0) == (heavier == 0))
+        linear, size, bent = share @ sums[:, 1], share @ sums[:, 2], share**2 @ sums[:, 3]
+        gradient = np.abs(self._gradient(amounts)[: F.n_features])
         beyond, scale = np.maximum(gradient - F.l1, 0.0), 1.0
         if F.l2 > 0.0:
             rest = 0.5 * float(beyond @ beyond) / F.l2
         else:
             rest, scale = 0.0, min(1.0, F.l1 / max(float(gradient.max(initial=0.0)), 1e-300))
-        own = s * self.center - 0.5 * self.pieces.bend * scale * s * s
-        value = scale * float(self.weights @ own.sum(axis=0)) - rest
-        return value - 8.0 * EPS * (float(self.weights @ np.abs(own).sum(axis=0)) + rest)
+        floor = scale * (linear - scale * bent) - rest - 8.0 * EPS * (size + bent + rest)
+        return losses + F.penalty_value(state.point), float(floor)

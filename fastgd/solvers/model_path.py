@@ -9,7 +9,7 @@ factorisations of H + a diagonal, whatever the columns are like (Mehrotra, 1992;
 
 import numpy as np
 
-from fastgd.box import TO_THE_END, Box
+from fastgd.box import TO_THE_END, Box, aimed_at
 from fastgd.ridged import Ridged
 
 # Ends once no more than this share of what the model fell by can be left, or after so many steps.
@@ -40,14 +40,13 @@ def follow_path(matrix, gradient, unknowns, l1, n_penalised):
     array([2., 0.])
     """
     sharp, net, fallen = slice(0, n_penalised), Box(-l1, l1, 0.0), 0.0
-    duals = net.start(unknowns[sharp], np.full(n_penalised, 1.0 / n_penalised))
+    duals, ones = net.start(unknowns[sharp]), np.ones(n_penalised)
     for _ in range(MOST_STEPS):
         net.look(unknowns[sharp], duals)
-        mu = float(net.products().mean())
         factor = Ridged(matrix, net.curvature)
         _, ahead = _step(factor, gradient, net, 0.0)
-        reached = max(float(net.products(duals + net.longest(ahead) * ahead).mean()), 0.0)
-        step, ahead = _step(factor, gradient, net, mu * (reached / mu) ** 3, ahead)
+        _, mu = aimed_at(net.products(ahead, ones) / (2.0 * n_penalised), net.longest(ahead))
+        step, ahead = _step(factor, gradient, net, mu, ahead)
         share = min(1.0, TO_THE_END * net.longest(ahead))
         if not np.isfinite(step).all():
             break
@@ -56,7 +55,7 @@ def follow_path(matrix, gradient, unknowns, l1, n_penalised):
         unknowns += share * step
         gradient += change
         duals = duals + share * ahead
-        if share >= WHOLE and float(net.products(duals).sum()) <= EXACT * abs(fallen):
+        if share >= WHOLE and float(net.products(ahead, ones) @ [1.0, share, share**2]) <= EXACT * abs(fallen):
             break
     net.look(unknowns[sharp], duals)
     held = np.flatnonzero(net.curvature > np.diag(matrix)[sharp])
@@ -71,4 +70,4 @@ def _step(factor, gradient, net, mu, last=None):
     pull = gradient.copy()
     pull[: net.u.size] += net.aim(mu, last)
     step = -factor.solve(pull)
-    return step, net.step(step[: net.u.size])
+    return step, np.array(net.step(step[: net.u.size]))
