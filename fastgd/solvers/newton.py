@@ -198,8 +198,10 @@ class Newton(Solver):
 
     def _take_curvature(self, state):
         F, memory = self.objective, state.memory
+        # In place: what is left out has no say in `_bent` either, and a copy would be one more vector.
+        curved, least = self._curvatures, self._least()
         memory["curved"] = None  # before there are others
-        curved = np.where(self._curvatures >= self._least(), self._curvatures, 0.0)
+        np.multiply(curved, curved >= least, out=curved)
         matrix = F.gram(curved)
         if not F.elastic:
             n = F.n_features
@@ -234,6 +236,8 @@ class Newton(Solver):
         state.memory.pop("foreseen", None)
         while rate > LEAST_RATE:
             point = state.point + rate * step
+            if self._spare is state.memory["curved"]:
+                self._spare = np.zeros(F.n_samples)
             with np.errstate(all="ignore"):
                 value, gradient = F.smooth_and_gradient(point, self._spare, state.memory["floor"])
                 reached = value + F.rest_value(point)
