@@ -60,6 +60,12 @@ class Kept:
         kept.evaluate(objective)
         return kept
 
+    def at_others(self, objective, products, intercept):
+        """Evaluated elsewhere, in the room of these derivatives and curvatures, which `evaluate` brings back."""
+        kept = Kept(products, self.derivatives, self.curvatures, intercept)
+        kept.evaluate(objective)
+        return kept
+
     def evaluate(self, objective):
         """Look at the losses where products and intercept are now: not a pass, for X is not read."""
         F, totals = objective, np.zeros(objective.range_cuts.size - 1)
@@ -241,7 +247,7 @@ class Step(NamedTuple):
 
 
 def newton_step(columns, coef, gradient, kept, model):
-    """One step from these coefficients of the columns, a `Step`."""
+    """One step from these coefficients of the columns, a `Step`; the arrays of `kept` but its products go into it."""
     F, size = columns.objective, model.chosen.size
     target, easy = _minimum(columns, coef, gradient, kept, model)
     trial = coef.copy()
@@ -253,9 +259,9 @@ def newton_step(columns, coef, gradient, kept, model):
     terms = gradient[model.chosen] * move + F.l1 * (np.abs(trial[model.chosen]) - np.abs(coef[model.chosen]))
     promised = float(terms.sum()) + kept.slope * shift
     if not promised < 0.0:
+        kept.evaluate(F)
         return Step(coef, kept, 0.0, easy)
-    products, share = columns.products(trial), 1.0
-    found = Kept.at(F, products, kept.intercept + shift)
+    found, share = kept.at_others(F, columns.products(trial), kept.intercept + shift), 1.0
     slack = ROUNDING * EPS * abs(kept.loss + weight_before)
     for _ in range(HALVINGS):
         change = found.loss - kept.loss + weight - weight_before
@@ -264,11 +270,16 @@ def newton_step(columns, coef, gradient, kept, model):
         share *= 0.5
         trial[model.chosen] = coef[model.chosen] + share * move
         weight = _penalty(F, trial[model.chosen])
-        found = Kept.at(F, 0.5 * (found.products + kept.products), kept.intercept + share * shift)
+        found.products += kept.products
+        found.products *= 0.5
+        found.intercept = kept.intercept + share * shift
+        found.evaluate(F)
     else:
+        kept.evaluate(F)
         return Step(coef, kept, 0.0, easy)
     if share < 1.0:  # the products that a run continued from here would find
-        found = Kept.at(F, columns.products(trial), found.intercept)
+        found.products = columns.products(trial)
+        found.evaluate(F)
     found.centre(F)
     return Step(trial, found, share, easy)
 
@@ -281,7 +292,9 @@ def _minimum(columns, coef, gradient, kept, model):
     """Where the model is least: the chosen coefficients, and the intercept if there is one; whether that was easy."""
     F, chosen, size = columns.objective, model.chosen, model.chosen.size
     n_unknowns = size + F.fit_intercept
-    curvatures = kept.curvatures + model.damping if model.damping > 0.0 else kept.curvatures
+    curvatures = kept.curvatures
+    if model.damping > 0.0:
+        curvatures += model.damping
     unknowns = np.append(coef[chosen], kept.intercept)[:n_unknowns]
     if size > WIDEST_MATRIX:
         values, rows, starts = columns.by_column(chosen)
