@@ -14,17 +14,6 @@ PIECE = np.uint64(256)
 
 
 @kernel
-def find_violators(gradient, coef, threshold, found):
-    """Ascending indices j of nonzero coefficients and of |gradient| > threshold, into `found`; their number."""
-    count = 0
-    for j in range(coef.shape[0]):
-        if coef[j] != 0.0 or abs(gradient[j]) > threshold:
-            found[count] = j
-            count += 1
-    return count
-
-
-@kernel
 def gather_entries(rows, member, slots, cuts, room, first, last, values, columns, ends, counts):
     """Entries of the rows of each block whose column is a `member`, at `slots[column]`, from `room[b]` on.
 

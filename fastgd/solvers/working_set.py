@@ -55,6 +55,8 @@ THIN, ROWS_PER_COLUMN, POOR = 8, 40, 0.2
 # cut; others may have none at all where they are linear.
 FIRST_DAMPING, RAISED_DAMPING, LEAST_DAMPING = 1e-2, 1e-3, 1e-10
 MOST_IDLE = 3
+# Columns that are compared at once: a million of them in half the time.
+AT_ONCE = 1 << 16
 
 
 class WorkingSet(Solver):
@@ -125,7 +127,7 @@ class WorkingSet(Solver):
     def _look(self, state):
         """Products at the point, and all that follows from them: one pass, two where there are nonzero coefficients."""
         coef, intercept = self.objective.split(state.point)
-        coef = np.ascontiguousarray(coef)
+        coef, self._kept = np.ascontiguousarray(coef), None  # before there are others
         products = self._all.products(coef) if coef.any() else np.zeros(self.objective.n_samples)
         self._settle(state, state.point, Kept.at(self.objective, products, intercept))
 
@@ -326,8 +328,11 @@ def _part_of(F, chosen):
 
 def _violators(coef, gradient, threshold):
     """Ascending indices of nonzero coefficients and of columns with |gradient| above the threshold."""
-    found = np.empty(coef.size, dtype=np.int64)
-    return found[: kernels.find_violators(gradient, coef, threshold, found)].copy()
+    parts = []
+    for first in range(0, max(coef.size, 1), AT_ONCE):
+        w, g = coef[first : first + AT_ONCE], gradient[first : first + AT_ONCE]
+        parts.append(first + np.flatnonzero((w != 0.0) | (g > threshold) | (g < -threshold)))
+    return np.concatenate(parts)
 
 
 def _ranked(F, coef, gradient):
