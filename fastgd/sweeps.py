@@ -53,7 +53,8 @@ class Sweeps:
 
     def derivatives(self, predictions, intercept, floor=0.0):
         """Mean loss, and of each row weight * derivative / n and weight * curvature / n."""
-        amounts, curvatures = np.zeros((2, predictions.size))
+        # Not one array of two rows: whoever needs one of them frees the other.
+        amounts, curvatures = np.zeros(predictions.size), np.zeros(predictions.size)
         loss = self._losses(predictions, intercept, floor, amounts, curvatures)
         amounts /= self.objective.n_active
         curvatures /= self.objective.n_active

@@ -203,8 +203,8 @@ class RowSpan(Solver):
 
     def _evaluate(self, state):
         """Value and gradient at the point: half a pass."""
-        F, memory = self.objective, state.memory
-        loss, amounts, _ = self.sweeps.derivatives(memory["images"][0, :-1], memory["intercept"])
+        F, memory, state.gradient = self.objective, state.memory, None  # before there is another
+        loss, amounts = self.sweeps.derivatives(memory["images"][0, :-1], memory["intercept"])[:2]
         state.value = loss + 0.5 * F.l2 * self._squared_length(memory)
         gradient = np.empty(F.size)
         self._gradient(amounts, memory, gradient[: F.n_features])
@@ -256,11 +256,11 @@ class RowSpan(Solver):
                 matrix = np.block([[matrix, cross[:, None]], [cross, curvatures.sum()]])
                 gradient = np.r_[gradient, amounts.sum()]
             step = -_solve(matrix, gradient, rounding)
+            del amounts, curvatures
             share, value = self._line(predictions, columns, inner, point, step, intercept + shift, gradient, value)
             if share == 0.0 and floor > 0.0:
                 break
             point = point + share * step[: point.size]
-            del amounts, curvatures
             predictions += share * (step[: point.size] @ columns)
             shift += share * step[-1] if F.fit_intercept else 0.0
             if share == 1.0:
