@@ -101,7 +101,7 @@ class CentralPath(Solver):
         # Variables of a row: s for each of its pieces, and what each has for its ends.
         self.shape = 1 + sum(self.box.ends), some.center.shape[0], F.n_samples
         self.n_ends = sum(self.box.ends) * some.center.shape[0] * self.row_scale + 2 * F.n_features * (F.l1 > 0.0)
-        self.by_rows, self._system, self._room = by_rows(F), None, None
+        self.by_rows, self._system, self._room, self._looked = by_rows(F), None, None, None
 
     @np.errstate(all="ignore")  # values of 1e150 overflow in passing
     def resume(self, state):
@@ -133,6 +133,9 @@ class CentralPath(Solver):
         # All that is as long as there are rows beside the variables; the rest is computed again for some at a time.
         room, amounts = self._rooms()
         room[:] = amounts[:] = 0.0
+        self._looked = None
+        if F.n_samples <= CHUNK:  # for so few nothing is done again
+            self._looked = list(self._boxes(state))
         for some, box in self._boxes(state):
             room[some.here] = F.n_active * some.shares * box.curvature.sum(axis=0)
             amounts[some.here] = some.amounts(box.aim(0.0))
@@ -145,13 +148,16 @@ class CentralPath(Solver):
         second = self._way(state, factor, amounts, aim, first.net, amounts)
         share = 1.0 if self.net is None else self.net.longest(second.net)
         for some, box in self._boxes(state):
-            self._aimed(some, box, first, aim)
+            if self._looked is None:
+                self._aimed(some, box, first, aim)
             share = min(share, box.longest(box.step(second.change(some))))
         share = min(1.0, TO_THE_END * share)
         for some, box in self._boxes(state):
-            self._aimed(some, box, first, aim)
+            if self._looked is None:
+                self._aimed(some, box, first, aim)
             for variable, change in zip(memory["duals"], box.step(second.change(some)), strict=True):
                 variable[:, some.here] += np.multiply(share, change, out=change)
+        self._looked = None
         memory["images"] += np.multiply(share, second.moved, out=second.moved)
         if self.net is not None:
             memory["net"] = memory["net"] + share * second.net
@@ -188,7 +194,7 @@ class CentralPath(Solver):
         intercept = float(state.point[-1]) if F.fit_intercept else 0.0
         shares, offsets = (np.broadcast_to(one, n) for one in (samples.weights, samples.offsets))
         for start in range(0, n, CHUNK):
-            here = slice(start, start + CHUNK)
+            here: slice | np.ndarray = slice(start, start + CHUNK)
             if not shares[here].all():
                 here = start + np.flatnonzero(shares[here])
             made = pieces(F.loss, samples.targets[here])
@@ -198,6 +204,9 @@ class CentralPath(Solver):
 
     def _boxes(self, state):
         """Some rows at a time, and their part of a step."""
+        if self._looked is not None:
+            yield from self._looked
+            return
         for some in self._rows(state):
             self.box.look(some.u, state.memory["duals"][:, :, some.here])
             yield some, self.box
