@@ -32,11 +32,16 @@ from fastgd.decrement import (
 )
 from fastgd.losses import Perceptron
 from fastgd.objective import LARGEST, SUM, SUM_OF_SQUARES
+from fastgd.redundant import redundant_columns
+from fastgd.samples import WeightedSamples
+from fastgd.sweeps import Sweeps
 
 # A curvature matrix takes about d/2 passes' worth of arithmetic; beyond this many it is never worth a certificate.
 WIDEST_MATRIX = 1500
 # A rough r that is too large by less than this is mended by the next Newton step, which brings the decrement down more.
 HOPELESS = 100.0
+# Rows whose slopes are together less than this share of the bound that is asked for are left out where no proof holds.
+SETTLED = 0.25
 EPS = float(np.finfo(float).eps)
 
 
@@ -149,12 +154,14 @@ class Certifier:
 
         With enough = inf the first bound is taken, for three passes.
         """
-        before = self.objective.passes
+        F, before = self.objective, self.objective.passes
         if self.wide:
-            found = product_bound(self.objective, v, value, gradient, enough)
+            found = product_bound(F, v, value, gradient, enough)
             bound = Bound(found, "proof") if found < np.inf else NO_BOUND
         else:
             bound = self._curvature_proof(v, value, gradient, enough)
+            if F.l1 + F.l2 == 0.0 and F.loss.infimum == 0.0 and enough < min(bound.value, np.inf):
+                bound = min(bound, self._proof_by_others(v, value, enough))
         self._tried_at = self.objective.passes
         self._products = max(self._tried_at - before, 1.0)
         # A try that failed is not repeated before twice its passes went by, the next one not before four times.
@@ -292,7 +299,7 @@ class Certifier:
         keep = values > 10.0 * rounding
         vectors *= scale[:, None]
         self._factor, self._rough = vectors[:, keep] / np.sqrt(values[keep] - rounding), False
-        if not keep.all() and not self._unseen(v, vectors[:, ~keep], diagonal):
+        if not keep.all() and not self._unseen(vectors[:, ~keep], diagonal):
             return NO_BOUND
         inverse_norm = math.sqrt(float((1.0 / (values[keep] - rounding)).sum()))
 
@@ -341,28 +348,41 @@ class Certifier:
             best = min(best, Bound(value - lower + onward.value, onward.kind))
         return best
 
-    def _unseen(self, v, directions, diagonal):
-        """Whether F does not change along any of these columns, which have no curvature beyond rounding.
+    def _unseen(self, directions, diagonal):
+        """Whether F changes along none of these columns, which have no curvature beyond rounding.
 
-        Each is first freed from what rounding mixed into it.  Then no row that counts may see it.
+        So it is where there are as many of them as columns of zeros and columns that others make up.
         """
         F = self.objective
-        largest = F.moments()[0][LARGEST]
         blind = diagonal[: F.n_features] <= 0.0
-        if F.l2 > 0.0 or largest[blind].any() or directions.shape[1] > 64:
+        if F.l2 > 0.0 or F.moments()[0][LARGEST][blind].any():
             return False
-        active = F.samples.active()
-        sizes = np.sqrt(np.maximum(diagonal, 0.0))
-        for direction in directions.T:
-            # Of length 1 times `sizes`, but for columns of zeros: of their own directions rounding is all that is left.
-            if np.abs(sizes * direction).max() > 1e-8:
-                clean = direction - self._solve(F.hessian_product(v, direction))
-                coef, intercept = F.split(clean)
-                seen = np.abs(F.rows.predictions(coef)[active] + intercept).max()
-                F.passes += 1.0
-                if not seen <= 1e-13 * (np.abs(coef) @ largest + abs(intercept)):
-                    return False
-        return True
+        counted = np.broadcast_to(F.samples.weights, (F.n_samples,)) > 0.0
+        others = redundant_columns(F, Sweeps(F), counted).columns.size
+        return directions.shape[1] == int(blind.sum()) + others
+
+    def _proof_by_others(self, v, value, enough):
+        """Bound without the rows whose losses are next to nothing: F is nowhere below what the others are at least.
+
+        Along columns that only such rows have F may fall for ever, and the decrement bound never holds.
+        """
+        F, weights = self.objective, np.zeros(self.objective.n_samples)
+        coef, intercept = F.split(v)
+        _, slopes, _ = Sweeps(F).derivatives(F.rows.predictions(np.ascontiguousarray(coef)), intercept)
+        F.passes += 0.5
+        order = np.argsort(np.abs(slopes))
+        matter = order[np.cumsum(np.abs(slopes)[order]) > SETTLED * enough]
+        if not 0 < matter.size < F.n_active:
+            return NO_BOUND
+        weights[matter] = np.broadcast_to(F.samples.weights, weights.shape)[matter]
+        share = float(weights.sum()) / F.n_active
+        weights *= matter.size / weights.sum()
+        samples = WeightedSamples(F.samples.targets, weights, F.samples.offsets)
+        part = F.of(F.loss, F.rows, samples, F.penalty, 0.0, F.fit_intercept, F.n_threads)
+        lower, gradient = part.smooth_and_gradient(v)
+        bound = Certifier(part)._curvature_proof(v, lower, gradient, enough / share)
+        F.passes += part.passes
+        return Bound(value - share * (lower - bound.value) + sum_rounding(F) * abs(value), bound.kind)
 
     def _diagonal_estimate(self, gradient):
         """Half the squared decrement if the columns were uncorrelated: a hint, no bound."""

@@ -22,7 +22,8 @@ class Factor:
     """
 
     def __init__(self, matrix):
-        diagonal = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+        diagonal = self.diagonal = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+        self._blind = np.flatnonzero(diagonal == 0.0)
         self.scale = scale = np.where(diagonal > 0.0, diagonal, 1.0)
         self.border = matrix[:, -1].copy()
         scaled = self._scaled(matrix)
@@ -38,6 +39,7 @@ class Factor:
             scaled = self._scaled(matrix)
             finite = bool(np.isfinite(scaled).all())
             values, vectors = scipy.linalg.eigh(scaled) if finite else (np.zeros(scale.size), np.eye(scale.size))
+            vectors[self._blind] = 0.0
             kept = values > 10.0 * EPS * values.size * max(values[-1], 0.0)
             self._root = vectors[:, kept] / np.sqrt(values[kept])
             self._values, self._vectors = values[kept], vectors[:, kept]
@@ -46,17 +48,28 @@ class Factor:
     def _scaled(self, matrix):
         scaled = matrix / self.scale
         scaled /= self.scale[:, None]
+        scaled[self._blind, self._blind] = 1.0
+        return scaled
+
+    def _right(self, gradient):
+        scaled = gradient / self.scale
+        scaled[self._blind] = 0.0
         return scaled
 
     @property
     def full(self):
         """Whether H is positive definite beyond rounding, so that its inverse bounds what F can still fall."""
+        return self.regular and self._blind.size == 0
+
+    @property
+    def regular(self):
+        """Whether H is positive definite beyond rounding but for columns of zeros, which no step moves along."""
         return self._lower is not None
 
     def solve(self, gradient):
         """H^-1 times `gradient`; of the range of H where it has a kernel."""
-        scaled = gradient / self.scale
-        if self._lower is not None:
+        scaled = self._right(gradient)
+        if self.regular:
             return lapack.dpotrs(self._lower, scaled, lower=1)[0] / self.scale
         return self._root @ (self._root.T @ scaled) / self.scale
 
@@ -69,8 +82,8 @@ class Factor:
 
     def norm_of(self, gradient):
         """sqrt(gradient' H^-1 gradient)."""
-        scaled = gradient / self.scale
-        solved = lapack.dtrtrs(self._lower, scaled, lower=1)[0] if self.full else self._root.T @ scaled
+        scaled = self._right(gradient)
+        solved = lapack.dtrtrs(self._lower, scaled, lower=1)[0] if self.regular else self._root.T @ scaled
         return float(np.linalg.norm(solved))
 
     def matrix(self):
