@@ -177,7 +177,7 @@ class CentralPath(Solver):
         state.rate, state.turn, state.updates = share, state.turn + 1, state.updates + 1
         self._tell(state)
         if self.curvature is not None:
-            self._prove(state, factor, (1.0 - share) * mu + share * aim)
+            self._prove(state, factor, (1.0 - share) * mu + share * aim, self.curvature)
         # From a point beside the path F rises at first, while mu falls.
         there = ROUNDING * abs(memory["total"])
         closer = memory["gap"] < memory["least"] - there or there < mu < 0.9 * memory["mu"]
@@ -367,23 +367,23 @@ class CentralPath(Solver):
         floor = scale * (linear - scale * bent) - rest - 8.0 * EPS * (size + bent + rest)
         return losses + F.penalty_value(state.point), float(floor)
 
-    def _prove(self, state, factor, mu):
+    def _prove(self, state, factor, mu, curvature):
         """Raise the bound to what completed dual variables prove, `factor` being that of the turn: half a pass.
 
         Where that is nothing although the gap is closing, some may have no room: a level that only rows of one class
         have leaves them nothing but 0.  Then those that the ends hold are moved there, for a matrix of the others.
         """
         F, memory, box, s = self.objective, state.memory, self.box, state.memory["duals"][0]
-        value = self._completed(state, s, self.curvature, factor, self._redundant)
+        value = self._completed(state, s, curvature, factor, self._redundant)
         closing = mu <= min(CLOSING * abs(memory["total"]), memory.get("tried", np.inf))
         if value == -np.inf and closing and self.net is None:
             memory["tried"] = 0.01 * mu
             sizes = [
                 [some.shares @ abs(one).sum(axis=0) for one in (s[:, some.here], some.u)] for some in self._rows(state)
             ]
-            free = self.curvature >= HELD * np.divide(*np.sum(sizes, axis=0))
+            free = curvature >= HELD * np.divide(*np.sum(sizes, axis=0))
             s = np.where(free, s, np.where(s - box.low < box.high - s, box.low, box.high))
-            curvature, redundant = np.where(free, self.curvature, 0.0), self._redundant
+            curvature, redundant = np.where(free, curvature, 0.0), self._redundant
             curvatures = F.samples.weights * curvature.sum(axis=0)
             factor = self._factor_of(curvatures, redundant, memory)
             if not factor.regular:
