@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastgd import GDClassifier
 from fastgd.constant_model import best_constant
 from fastgd.descent import Descent
 from fastgd.losses import EpsilonInsensitive, Huber, LogLoss, Loss, Quantile, SquaredError
@@ -201,3 +202,15 @@ def test_unpenalised_and_free_of_intercept():
     assert isinstance(objective(LogLoss(), None).penalty, NoPenalty)
     F = objective(LogLoss(), None, fit_intercept=False)
     assert proved(BarzilaiBorwein(F), tol=1e-8).reason is StopReason.CONVERGED
+
+
+@pytest.mark.jit  # hundreds of turns
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_momentum_does_not_run_away_where_the_curvature_jumps(penalty):
+    """Once a DivergenceError in turn 78: curvature seen along one step said little of the next one's."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 3000))
+    y = X[:, :20] @ rng.standard_normal(20) + rng.standard_normal(300) > 0.0
+    model = GDClassifier("squared_hinge", penalty=penalty, solver="nesterov", max_iter=300, tol=None).fit(X, y)
+    assert model.objective_ < 0.01
+    assert max(model.history_["objective"]) <= 2.0

@@ -95,7 +95,7 @@ def test_more_indicators_than_rows_can_tell_apart_are_proved(loss):
     y = X[:, :20] @ rng.standard_normal(20) + rng.standard_t(2, 250)
     model = GDRegressor(loss, penalty=None, random_state=0).fit(X, y)
     assert model.suboptimality_ <= 1e-4
-    assert model.n_iter_ < 40
+    assert model.n_iter_ < 60
 
 
 def test_a_single_predictor_at_two_levels_is_its_medians():
