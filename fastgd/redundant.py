@@ -55,6 +55,8 @@ def redundant_columns(objective, sweeps, rows):
     matrix = F.gram(weights)
     diagonal = np.sqrt(np.diag(matrix))
     seen = np.flatnonzero(diagonal > 0.0)
+    if seen.size == 0:
+        return Redundant.none(F.size)
     scale = diagonal[seen]
     scaled = matrix[np.ix_(seen, seen)] / scale[:, None] / scale
     if F.fit_intercept:  # the pivot that is taken first

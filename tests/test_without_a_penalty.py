@@ -40,6 +40,8 @@ def test_redundant_columns_are_those_that_the_others_make_up():
         assert (ways[found, np.arange(2)] == -1.0).all()
         few = redundant_columns(F, Sweeps(F), np.arange(60) < 3)  # three rows have a rank of 3
         assert few.columns.size == 6
+    F = Objective("quantile", np.zeros((60, 2)), X[:, 0], fit_intercept=False)
+    assert redundant_columns(F, Sweeps(F), np.full(60, True)).columns.size == 0
 
 
 @pytest.mark.parametrize("loss", with_jit(KNOWN[:3], KNOWN), ids=lambda loss: loss.name)
