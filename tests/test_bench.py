@@ -189,6 +189,13 @@ def test_race_finds_the_budgets_and_runs_in_turn():
     started.in_turn([(one, run) for one in two], rounds=4, seconds=10.0)
     assert [name for name, _ in calls[:8]] == ["A", "B"] * 4
 
+    def late(problem, budget, threads):
+        raise TimeoutError("interrupted")
+
+    before = list(run.seconds)
+    started.in_turn([(rivals.Rival("late", late), run)], rounds=2, seconds=10.0, warm=True)
+    assert run.seconds == before  # what was measured alone stays
+
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_users_files(tmp_path, sparse):
