@@ -109,7 +109,7 @@ class Objective:
         self.range_cuts, self.share, self.whole = np.arange(self.cuts.size), 1.0, None
         self.use_rows(rows)
         self.set_alpha(alpha)
-        self._moments = self.matrix_cuts = None
+        self._moments = self.matrix_cuts = self._matrices = None
 
     def set_alpha(self, alpha):
         """Change the strength of the penalty."""
@@ -287,8 +287,11 @@ class Objective:
         cuts, length = matrix_cuts(self), self.row_length
         if alike:
             cuts, length = coarser(self.range_cuts, max(ALIKE_VALUES // (self.n_features + 1) ** 2, 1)), 0.0
-        matrices = np.zeros((cuts.size - 1, self.n_features + 1, self.n_features + 1))
-        data = self.rows, ALL, curvatures, self.ranges, cuts
+        # In the room of the last ones: new pages took 7 of the 10 ms of a matrix of 4,680 rows and 510 columns.
+        if self._matrices is None or len(self._matrices) != cuts.size - 1:
+            self._matrices = np.empty((cuts.size - 1, self.n_features + 1, self.n_features + 1))
+        self._matrices.fill(0.0)
+        data, matrices = (self.rows, ALL, curvatures, self.ranges, cuts), self._matrices
         self.map_blocks(lambda a, b: add_gram(*data, a, b, matrices, length), len(matrices))
         return assemble(self, matrices, loops(self.rows, length))
 

@@ -255,7 +255,11 @@ class CSRRows(Rows):
         _row_loops.csr_add(self.values, self.columns, self.starts[i], self.starts[i + 1], amount, vector)
 
     def dot_rows(self, first, stop, coef, out):
-        _row_loops.csr_dot_rows(self.values, self.columns, self.starts, first, stop, coef, out)
+        # Asked here, for with both loops in one function that is no longer inlined: 0.75 of the time of rows by eights.
+        if coef.shape[0] < _row_loops.WIDE:
+            _row_loops.csr_dot_rows(self.values, self.columns, self.starts, first, stop, coef, out)
+        else:
+            _row_loops.csr_dot_wide(self.values, self.columns, self.starts, first, stop, coef, out)
 
     def add_rows(self, first, stop, amounts, vector, ahead):
         _row_loops.csr_add_rows(self.values, self.columns, self.starts, first, stop, amounts, vector, ahead)
