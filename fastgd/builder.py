@@ -1,6 +1,6 @@
 """From a plan to the solver that carries it out."""
 
-from fastgd.costs import newton_pays
+from fastgd.costs import newton_pays, takes_columns_by_need
 from fastgd.losses import Perceptron
 from fastgd.plan import CENTRAL_PATH
 from fastgd.rules import Gd, Pa1, Pa2, Scheduled
@@ -22,6 +22,7 @@ from fastgd.solvers.growing import Growing
 from fastgd.solvers.lbfgs import LBFGS
 from fastgd.solvers.newton import Newton
 from fastgd.solvers.newton_cg import NewtonCG
+from fastgd.solvers.path_on_columns import PathOnColumns
 from fastgd.solvers.row_span import fits
 from fastgd.solvers.saga import Saga
 from fastgd.solvers.sdca import Sdca
@@ -84,7 +85,7 @@ def _own_steps(plan, settings, objective, seed):
     if plan.solver == "sdca":
         return Sdca(objective, seed, shuffle=settings.shuffle)
     if plan.form == CENTRAL_PATH:
-        return CentralPath(objective)
+        return (PathOnColumns if takes_columns_by_need(objective) else CentralPath)(objective)
     if plan.solver in ("saga", "svrg"):
         kind = Saga if plan.solver == "saga" else Svrg
         batch = "auto" if rows == "growing" else rows

@@ -29,6 +29,8 @@ COMBINATIONS, FEWEST_TURNS, TURNS_PER_ROOT, MOST_TURNS = 120.0, 5.0, 15.0, 100.0
 TURNS_PER_SPREAD, SAMPLE_ROWS, POWER_STEPS = 10.0, 1000, 10
 # Turns on the central path, sweeps of one beside its matrix in passes, and how large the matrix may be: 32 MB.
 PATH_TURNS, PATH_SWEEPS, WIDEST_PATH = 20.0, 3.0, 2000
+# With an L1 part more columns than this are taken by need.
+COLUMNS_AT_ONCE = 400
 # A pass of dual ascent, row by row, takes as long as so many others; where it is chosen it takes some hundred.
 DUAL_PASSES = 1000.0
 # Dual ascent is chosen up to this share of the other rows in a row's prediction.
@@ -123,16 +125,30 @@ def growth_pays(objective):
     return not constant and not small and F.n_samples >= GROWTH * first_sample(F)
 
 
-def central_path_applies(objective):
-    """Whether Newton steps on the central path are defined here, and their matrix is affordable."""
+def path_size(objective):
+    """Size of the matrices on the central path of all columns: by way of the rows where these are fewer."""
     F = objective
-    fewest = min(F.n_features, F.n_active) if F.l1 + F.l2 > 0.0 else F.n_features
-    return not F.vector and F.elastic and known(F.loss) and fewest <= WIDEST_PATH
+    return min(F.n_features, F.n_active) if F.l1 + F.l2 > 0.0 else F.n_features
+
+
+def central_path_applies(objective):
+    """Whether Newton steps on the central path are defined here, and their matrix is affordable.
+
+    With an L1 part it is one of the columns that matter; for a smooth loss there is another way to take these.
+    """
+    F = objective
+    few = path_size(F) <= WIDEST_PATH or (F.l1 > 0.0 and not F.loss_smooth)
+    return not F.vector and F.elastic and known(F.loss) and few
+
+
+def takes_columns_by_need(objective):
+    """Whether the central path begins on some of the columns, of many that an L1 part may hold at 0."""
+    return objective.l1 > 0.0 and objective.n_features > COLUMNS_AT_ONCE
 
 
 def central_path_cost(objective):
     """What a run on the central path takes, in passes' worth of time; `central_path_applies`."""
     F = objective
-    size = min(F.n_features, F.n_active) if F.l1 + F.l2 > 0.0 else F.n_features
+    size = path_size(F)
     matrix = DENSE_COST * size if size < F.n_features else curvature_cost(F)
     return PATH_TURNS * (PATH_SWEEPS + matrix + solving_cost(F, size))

@@ -17,6 +17,7 @@ from fastgd.costs import (
     dual_pays,
     growth_pays,
     newton_pays,
+    takes_columns_by_need,
 )
 from fastgd.losses import Perceptron
 from fastgd.named import find_rule, shown
@@ -203,6 +204,8 @@ def _cheapest(F, batch, reasons):
         dual = batch == "auto" and dual_applies(F) and dual_pays(F)
         if central_path_applies(F) and not (dual and central_path_cost(F) > DUAL_PASSES):
             reasons.append(f"{size}: the loss has corners, which Newton steps on the central path go round")
+            if takes_columns_by_need(F):
+                reasons.append("with an l1 part most coefficients are 0, so columns are taken as they are needed")
             return "newton", "full"
         if dual:
             reasons.append(f"{size}: the loss has corners, which a step on each row's dual variable meets exactly")

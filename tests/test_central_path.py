@@ -98,7 +98,7 @@ def test_what_the_dual_variables_prove_holds_everywhere(loss, penalty, fit_inter
     low, high = max(solver.box.low, -3.0), min(solver.box.high, 3.0)
     for _ in range(30):
         state.memory["duals"][0] = rng.uniform(low, high, solver.shape[1:])
-        total, bound = solver._both_sides(state)
+        total, bound, _ = solver._sides(state)
         assert total == pytest.approx(value(F, state.point), rel=1e-12)
         assert bound <= optimum * (1.0 + 1e-8)
 

@@ -120,7 +120,7 @@ class CentralPath(Solver):
         kept = np.shape(memory.get("duals")) == self.shape and (memory["net"] is None) == (self.net is None)
         near = 1e-9 * np.abs(images).max(initial=0.0)
         kept = kept and np.allclose(images, memory["images"], rtol=0.0, atol=near)
-        kept = kept and abs(self._both_sides(state)[0] - memory["total"]) <= 1e-9 * memory["total"]
+        kept = kept and abs(self._sides(state)[0] - memory["total"]) <= 1e-9 * memory["total"]
         if not kept:
             state.forget()
             state.memory.update(images=images, duals=np.zeros(self.shape), net=None)
@@ -328,17 +328,18 @@ class CentralPath(Solver):
         return gradient
 
     def _tell(self, state):
-        """F here, the bound, and the gap between them: half a pass."""
+        """F here, the bound, and the gap between them; the gradient that is left, in magnitude: half a pass."""
         memory = state.memory
-        total, floor = self._both_sides(state)
+        total, floor, gradient = self._sides(state)
         memory["bound"] = max(memory["bound"], floor)
-        memory.update(total=total, gap=total - memory["bound"])
+        memory.update(total=total, floor=floor, gap=total - memory["bound"])
+        return gradient
 
-    def _both_sides(self, state):
+    def _sides(self, state):
         """F, and what it is nowhere below: the least of what the dual variables leave of it, made feasible first.
 
         An intercept asks for derivatives that sum to 0: rows that pull to the heavier side are scaled down. Without an
-        L2 part no column may have a gradient beyond l1: all rows are scaled down.
+        L2 part no column may have a gradient beyond l1: all rows are scaled down. The gradient before that comes third.
         """
         F, memory, amounts = self.objective, state.memory, self._rooms()[0]
         amounts[:], losses, sums = 0.0, 0.0, np.zeros((2, 4))
@@ -362,7 +363,7 @@ class CentralPath(Solver):
         else:
             rest, scale = 0.0, min(1.0, F.l1 / max(float(gradient.max(initial=0.0)), 1e-300))
         floor = scale * (linear - scale * bent) - rest - 8.0 * EPS * (size + bent + rest)
-        return losses + F.penalty_value(state.point), float(floor)
+        return losses + F.penalty_value(state.point), float(floor), gradient
 
     def _prove(self, state, factor, mu, curvature):
         """Raise the bound to what completed dual variables prove, `factor` being that of the turn: half a pass.
