@@ -180,8 +180,7 @@ class Objective:
             )  # fmt: skip
 
         self.map_blocks(work)
-        product = self._mean(products)
-        n_coef = self._n_coef
+        product, n_coef = self._mean(products), self._n_coef
         product[:n_coef] += self.l2 * p[:n_coef]
         if not self.elastic and self.penalty.smooth:
             product[:n_coef] += self.penalty_curvature(v) * p[:n_coef]
@@ -224,9 +223,9 @@ class Objective:
 
     def rest_value(self, v):
         """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty with corners."""
-        if self.elastic:
-            return self.l1 * float(np.abs(_vector(v)[: self._n_coef]).sum()) if self.l1 else 0.0
         coef = _vector(v)[: self._n_coef]
+        if self.elastic:
+            return self.l1 * float(np.abs(coef).sum()) if self.l1 else 0.0
         return 0.0 if self.penalty.smooth else self._penalty_sum(coef)[0]
 
     def penalty_value(self, v):
@@ -252,21 +251,16 @@ class Objective:
         With `whole`, a step on all of an elastic net, its L2 part included.
         """
         rates = np.broadcast_to(np.asarray(rates, dtype=np.float64), (self._n_coef,))
+        if (self.l1 == 0.0 and not whole) if self.elastic else self.penalty.smooth:
+            return v
+        moved = v.copy()
+        coef = moved[: self._n_coef]
         if self.elastic:
-            if self.l1 == 0.0 and not whole:
-                return v
-            moved = v.copy()
-            coef = moved[: self._n_coef]
             coef[:] = np.sign(coef) * np.maximum(np.abs(coef) - self.l1 * rates, 0.0)
             if whole:
                 coef /= 1.0 + self.l2 * rates
-            return moved
-        if self.penalty.smooth:
-            return v
-        moved = v.copy()
-        table = self._table(moved[: self._n_coef])
-        coefficients.proximal_step(self.penalty, table, self.alpha * self._table(rates))
-        moved[: self._n_coef] = table.ravel()
+        else:
+            coefficients.proximal_step(self.penalty, self._table(coef), self.alpha * self._table(rates))
         return moved
 
     def curvature_matrix(self, v):
