@@ -373,10 +373,11 @@ class Descent:
                 others.append(self._evaluated(self._constant_point()))
             chosen = min([chosen, *others], key=lambda check: check.objective)
         if reason is not StopReason.CONVERGED:
-            score = chosen.score
-            chosen = self._certified(chosen, final=True)
+            score, chosen = chosen.score, self._certified(chosen, final=True)
             chosen.score = score
             self._amend(chosen)
+            if reason is StopReason.PLATEAU and chosen.suboptimality <= (self.tol or 0.0):
+                reason = StopReason.CONVERGED
         return Result(chosen.point, chosen.objective, chosen.bound, chosen.suboptimality, reason, self.history, state)
 
     def _evaluated(self, v):

@@ -292,6 +292,22 @@ def test_a_solver_with_nothing_left_to_do_ends_the_run_where_there_is_a_tol():
         assert (result.reason, state.turn) == (StopReason.MAX_ITER, 6)
 
 
+def test_a_run_that_the_end_proves_has_converged(monkeypatch):
+    """Log loss without a penalty and a level of one class: PLATEAU, although 2.5e-5 was proved."""
+
+    class Exhausted(Scripted):
+        def finished(self, state):
+            return True
+
+    whole = Descent._certified
+    monkeypatch.setattr(Descent, "_certified", lambda run, check, final: whole(run, check, final) if final else check)
+    result, _ = run(Exhausted(parabola(), [[1.0]]), tol=1e-4)
+    assert result.suboptimality <= 1e-4
+    assert result.reason is StopReason.CONVERGED
+    result, _ = run(Exhausted(parabola(), [[0.0]]), tol=1e-4)
+    assert result.reason is StopReason.PLATEAU
+
+
 def test_a_key_ends_the_run_with_what_there_is():
     def interrupt_at(moment):
         def act(turn):
