@@ -16,6 +16,7 @@ from fastgd.solvers.column_span import ColumnSpan
 from fastgd.solvers.growing import Growing
 from fastgd.solvers.lbfgs import LBFGS
 from fastgd.solvers.newton import Newton
+from fastgd.solvers.path_on_columns import PathOnColumns
 from fastgd.solvers.row_span import RowSpan
 from fastgd.solvers.sdca import Sdca
 from fastgd.solvers.working_set import WorkingSet
@@ -42,18 +43,23 @@ def classes(n, d, density=1.0, seed=0):
         ((6000, 4000, 0.002), "log_loss", {}, "newton", "full", ColumnSpan),
         ((300, 5000, 0.005), "squared_hinge", {}, "sdca", 1, Sdca),
         ((200, 5), "hinge", {}, "newton", "full", CentralPath),
+        ((200, 5), "hinge", {"alpha": 0.1}, "sdca", 1, Sdca),
+        ((200, 5), "hinge", {"alpha": 0.1, "tol": 1e-9}, "newton", "full", CentralPath),
         ((300, 5000, 0.005), "hinge", {}, "sdca", 1, Sdca),
+        ((20, 500, 0.1), "hinge", {"penalty": "l1"}, "newton", "full", PathOnColumns),
         ((200, 5), "log_loss", {"penalty": "l1"}, "newton", "full", WorkingSet),
         ((200, 5), ToySoftmax(), {}, "lbfgs", "full", LBFGS),
     ],
 )
 def test_what_is_chosen(shape, loss, given, solver, batch, kind):
     X, y = classes(*shape)
-    F = Objective(loss, X, (y > 0).astype(float) if isinstance(loss, ToySoftmax) else y, alpha=1e-3, **given)
-    plan, rule = make_plan(Settings(), F)
+    given = {"alpha": 1e-3, **given}
+    settings = Settings(tol=given.pop("tol", 1e-4))
+    F = Objective(loss, X, (y > 0).astype(float) if isinstance(loss, ToySoftmax) else y, **given)
+    plan, rule = make_plan(settings, F)
     assert (plan.solver, plan.batch_size, rule) == (solver, batch, None)
     assert plan.reasons
-    assert isinstance(make_solver(plan, rule, Settings(), F, 0), kind)
+    assert isinstance(make_solver(plan, rule, settings, F, 0), kind)
 
 
 def test_a_matrix_costs_more_the_more_columns_there_are():
