@@ -6,8 +6,13 @@ does there is next to free, so that predictions and curvatures are kept and no t
 Block b is `ranges[cuts[b]]` to `ranges[cuts[b + 1]] - 1`, each from its first row to one past its last.
 """
 
+import numpy as np
+
 from fastgd._jit import kernel
-from fastgd.kernels.passes import raised_curvature
+from fastgd.kernels.passes import evaluate
+
+# Rows that losses are evaluated for at once: log loss with its curvature in 6 ns a row, one by one in 40.
+CHUNK = 512
 
 
 @kernel
@@ -37,18 +42,22 @@ def derivatives(samples, loss, predictions, intercept, floor, ranges, cuts, firs
     loss is all that is asked for.
     """
     kept = amounts.size > 0
+    shifted, values, slopes, own = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
     for b in range(first, last):
         total = 0.0
         for r in range(cuts[b], cuts[b + 1]):
-            for i in range(ranges[r, 0], ranges[r, 1]):
-                prediction = predictions[i] + intercept + samples.offset(i)
-                target, weight = samples.target(i), samples.weight(i)
-                value = loss.value(prediction, target)
-                total += weight * value
-                if kept:
-                    derivative = loss.derivative(prediction, target)
-                    amounts[i] = weight * derivative
-                    curvatures[i] = weight * raised_curvature(loss, prediction, target, value, derivative, floor)
+            for start in range(ranges[r, 0], ranges[r, 1], CHUNK):
+                stop = min(start + CHUNK, ranges[r, 1])
+                n = stop - start
+                for m in range(n):
+                    shifted[m] = predictions[start + m] + intercept + samples.offset(start + m)
+                evaluate(loss, shifted[:n], samples.targets_of(start, stop), values, slopes, own, kept, floor)
+                for m in range(n):
+                    weight = samples.weight(start + m)
+                    total += weight * values[m]
+                    if kept:
+                        amounts[start + m] = weight * slopes[m]
+                        curvatures[start + m] = weight * own[m]
         totals[b] = total
 
 
