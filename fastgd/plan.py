@@ -230,7 +230,7 @@ def _cheapest(F, batch, tol, reasons):
             return "newton", "full"
         reasons.append("most of the way can be gone on a sample of the rows, so the batch grows")
         return "newton", "growing"
-    jumps = F.loss.self_concordance is None and F.n_features > F.n_samples
+    jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
     if batch == "auto" and jumps and dual_applies(F) and dual_pays(F):
         reasons.append(f"{size}: many columns and a curvature that jumps, where the dual variables of rows move freely")
         return "sdca", 1

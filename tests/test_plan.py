@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.builder import make_solver
-from fastgd.costs import curvature_cost, growth_pays, newton_pays, spread
+from fastgd.costs import MOST_SAY, curvature_cost, growth_pays, newton_pays, rows_apart, say, spread
 from fastgd.plan import BATCHES, Settings, make_plan
 from fastgd.solvers.central_path import CentralPath
 from fastgd.solvers.column_span import ColumnSpan
@@ -200,3 +200,15 @@ def test_a_copy_of_x_is_named():
         coef = clone(model).fit(X, y).coef_
         assert "copied once" in str(model.fit(given, y).plan_)
         np.testing.assert_array_equal(model.coef_, coef)
+
+
+def test_dual_ascent_goes_with_rows_that_have_little_in_common():
+    X, y = classes(60, 3000)
+    alike = X + 3.0 * X[:1]
+    apart, together = (Objective("squared_hinge", rows, y, alpha=1 / 60, fit_intercept=False) for rows in (X, alike))
+    assert say(apart) > MOST_SAY  # a row's own say is next to nothing, and yet no other has one
+    assert rows_apart(apart)
+    assert not rows_apart(together)
+    assert rows_apart(Objective("squared_hinge", sp.csr_array(X), y, alpha=1 / 60, fit_intercept=False))
+    assert make_plan(Settings(), apart)[0].solver == "sdca"
+    assert make_plan(Settings(), together)[0].solver == "newton"
