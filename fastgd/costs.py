@@ -27,7 +27,7 @@ TURNS, MATRICES, MATRICES_AFTER_GROWTH = 8.0, 6.0, 3.0
 COMBINATIONS, FEWEST_TURNS, TURNS_PER_ROOT, MOST_TURNS = 120.0, 5.0, 15.0, 100.0
 # Nor are there many where no direction stands out: about 5 + 10 sqrt(s), with s the greatest curvature over the mean
 # one, 1.4 for 784 columns of normal numbers, 53 to 390 on a9a, w8a, census, mnist.
-TURNS_PER_SPREAD, SAMPLE_ROWS, POWER_STEPS = 10.0, 1000, 10
+TURNS_PER_SPREAD, FEWEST_ROWS, SAMPLE_ROWS, POWER_STEPS = 10.0, 100, 1000, 10
 # Turns on the central path, sweeps of one beside its matrix in passes, and how large the matrix may be: 32 MB.
 PATH_TURNS, PATH_SWEEPS, WIDEST_PATH = 20.0, 3.0, 2000
 # With an L1 part more columns than this are taken by need.
@@ -81,18 +81,27 @@ def newton_pays(objective):
 
 
 def spread(objective):
-    """Greatest curvature of the columns over the mean one, from a thousand rows by the power method."""
-    F = objective
-    chosen = np.unique(np.linspace(0, F.n_samples - 1, SAMPLE_ROWS).astype(int))
-    sample = F.rows.take(chosen)
+    """Greatest curvature of the columns over the mean one, from some of the rows by the power method."""
+    if "spread" not in objective.measured:
+        objective.measured["spread"] = _spread_of(_sample(objective.rows, objective.n_samples))
+    return objective.measured["spread"]
+
+
+def _sample(rows, n):
+    """A tenth of the rows, within limits."""
+    chosen = np.unique(np.linspace(0, n - 1, min(max(n // 10, FEWEST_ROWS), SAMPLE_ROWS)).astype(int))
+    return rows.take(chosen)
+
+
+def _spread_of(sample):
     total = float((sample * sample).sum())
-    direction = sample.sum(axis=0) + np.sqrt(total) / F.n_features
+    direction = sample.sum(axis=0) + np.sqrt(total) / sample.shape[1]
     for _ in range(POWER_STEPS):
         length = float(np.linalg.norm(direction))
         if length == 0.0:
             return 1.0
         direction = sample.T @ (sample @ (direction / length))
-    return float(np.linalg.norm(direction)) * min(F.n_features, chosen.size) / total
+    return float(np.linalg.norm(direction)) * min(sample.shape) / total
 
 
 def say(objective):
@@ -103,8 +112,11 @@ def say(objective):
     F = objective
     if F.l2 == 0.0:
         return np.inf
-    mean_square = float(F.moments()[1][2]) if F.has_moments else F.rows.sum_of_squares() / F.n_samples
-    return mean_square / (F.l2 * F.n_active)
+    if F.has_moments:
+        return float(F.moments()[1][2]) / (F.l2 * F.n_active)
+    if "mean_square" not in F.measured:
+        F.measured["mean_square"] = F.rows.sum_of_squares() / F.n_samples
+    return F.measured["mean_square"] / (F.l2 * F.n_active)
 
 
 def dual_pays(objective):

@@ -110,6 +110,7 @@ class Objective:
         self.use_rows(rows)
         self.set_alpha(alpha)
         self._moments = self.matrix_cuts = self._matrices = None
+        self.measured = {}  # what plans have measured of the rows, for the solver that comes after
 
     def set_alpha(self, alpha):
         """Change the strength of the penalty."""
@@ -307,7 +308,7 @@ class Objective:
         part.range_cuts = cut(chosen.size, int(self.n_nonzeros * part.share), self.n_features * self.n_predictions)
         part.n_active = self.samples.total_weight(part.ranges)
         part.set_alpha(alpha)
-        part.matrix_cuts = None
+        part.matrix_cuts, part.measured = None, {}
         return part
 
     def moments(self):
