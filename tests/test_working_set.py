@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-import fastgd.solvers.proximal_newton as steps
 import fastgd.solvers.working_set as sets
 from fastgd.descent import Descent
 from fastgd.kernels import working_set as kernels
@@ -14,7 +13,9 @@ from fastgd.losses import Huber, LogLoss, Loss, SquaredError
 from fastgd.objective import Objective
 from fastgd.penalties import ElasticNet
 from fastgd.samples import WeightedSamples
-from fastgd.solvers.proximal_newton import Columns, Kept, solve_support
+from fastgd.solvers import columns as held
+from fastgd.solvers.columns import Columns
+from fastgd.solvers.proximal_newton import Kept, solve_support
 from fastgd.solvers.working_set import WorkingSet
 from fastgd.stopping import StopReason
 from reference import members, samples, stored, with_jit, with_ones
@@ -120,23 +121,25 @@ def test_coordinate_descent_on_the_matrix_is_its_twin(epochs):
     assert kernels.matrix_descent(np.tril(matrix), slope.copy(), coef.copy(), 0.2, 6, 1e-9, 1000) < 1000
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 9])
-def test_coordinate_descent_on_columns_is_its_twin(epochs):
-    X, curvatures, derivatives, coef, matrix, _ = model()
-    X = X[:, [0, 1, 3, 4, 5, 6]]  # l2 on each column but the last
-    keep = np.array([0, 1, 3, 4, 5, 6])
-    coef, matrix = coef[keep], matrix[np.ix_(keep, keep)]
-    slope = X.T @ derivatives / 30 + np.append(np.full(5, 0.3), 0.0) * coef
-    expected, _ = model_epochs(matrix, slope, coef, 0.2, 5, epochs)
-    columns = sp.csc_array(X)
-    found, amounts = coef.copy(), derivatives.copy()
-    taken = kernels.column_descent(
-        columns.data, columns.indices.astype(np.int64), columns.indptr.astype(np.int64), curvatures, amounts, found,
-        0.2, 0.3, 30, 5, 0.0, epochs,
-    )  # fmt: skip
+@pytest.mark.parametrize("order", [np.arange(6), np.array([5, 0, 3, 1]), np.arange(5)[::-1]], ids=str)
+def test_an_epoch_on_columns_is_its_twin(order):
+    X, curvatures, derivatives, coef, _, _ = model()
+    X, coef = X[:, [0, 1, 3, 4, 5, 6]], coef[[0, 1, 3, 4, 5, 6]]  # l2 on each column but the last
+    columns, places, start, largest = sp.csc_array(X[:, [3, 0, 1, 2, 4, 5]]), np.array([1, 2, 3, 0, 4, 5]), coef, 0.0
+    expected, l1, l2 = coef.copy(), np.append(np.full(5, 0.2), 0.0), np.append(np.full(5, 0.3), 0.0)
+    bends = X.T**2 @ curvatures / 30 + l2
+    for j in order:
+        slope = X[:, j] @ (derivatives + curvatures * (X @ (expected - start))) / 30 + l2[j] * expected[j]
+        new = expected[j] - slope / bends[j]
+        new = np.sign(new) * max(abs(new) - l1[j] / bends[j], 0.0)
+        largest, expected[j] = max(largest, abs(new - expected[j]) * bends[j]), new
+    data = columns.data, columns.indices.astype(np.uint32), columns.indptr.astype(np.uint64), places
+    found, amounts, diagonal = coef.copy(), derivatives.copy(), np.zeros(6)
+    move = kernels.column_epoch(data, order, diagonal, curvatures, amounts, found, 0.2, 0.3, 30, 5)
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(amounts, derivatives + curvatures * (X @ (expected - coef)), rtol=1e-11, atol=1e-13)
-    assert taken == epochs + 1
+    np.testing.assert_allclose(diagonal[order], bends[order], rtol=1e-12)
+    assert move == pytest.approx(largest, rel=1e-11)
 
 
 def test_the_support_is_solved_for_exactly():
@@ -185,7 +188,7 @@ def test_sweeps_are_their_twins(storage, thin):
         columns.gradient(kept, coef), X.T @ kept.derivatives / F.n_active, rtol=1e-11, atol=1e-14
     )
     assert F.passes == before + 2
-    chosen, order = np.array([1, 4, 5, 9]), np.array([3, 4, 17, 30, 55]) if thin else steps.NO_ROWS
+    chosen, order = np.array([1, 4, 5, 9]), np.array([3, 4, 17, 30, 55]) if thin else sets.NO_ROWS
     rows = order if thin else np.arange(60)
     part = with_ones(X[rows][:, chosen])
     expected = part.T @ (kept.curvatures[rows, None] * part) * 60 / len(rows) / F.n_active
@@ -209,14 +212,15 @@ def test_gathered_columns_are_the_columns():
         )
         assert share <= 1.0
         assert columns.rows.shape() == (40, 5)
-    solver._entries = lambda index: np.ones(index.size)  # columns that turn out to hold more are gathered again, fewer
+    # Columns that turn out to hold more are gathered again, fewer.
+    solver._all.entries = lambda index: np.ones(index.size)
     assert 50 <= solver._gather(np.arange(600), 0).index.size < 105
     assert solver._gather(np.arange(600), 200).whole
     assert solver._gathered(np.arange(600))[0] is None
     assert solver._gathered(np.arange(600))[1] > 1.0
     tall = sp.csr_array(np.arange(1.0, 4.0) * (np.random.default_rng(1).random((8192, 3)) < [0.1, 0.5, 0.9]))
     solver = WorkingSet(Objective("squared_error", tall, np.zeros(8192), penalty="l1", alpha=0.1))
-    np.testing.assert_allclose(solver._entries(np.array([0, 2])), [819, 7373], rtol=0.2)
+    np.testing.assert_allclose(solver._all.entries(np.array([0, 2])), [819, 7373], rtol=0.2)
 
 
 def test_violators_are_found():
@@ -245,7 +249,9 @@ def test_the_optimum_of_a_reference(loss, l1_ratio, fit_intercept):
 
 @pytest.mark.parametrize("loss", with_jit([LogLoss()], SMOOTH), ids=lambda loss: loss.name)
 @STORAGES
-@pytest.mark.parametrize("room", ["columns gathered", "X itself", "matrix too wide", "X itself, matrix too wide"])
+@pytest.mark.parametrize(
+    "room", ["gathered", "X itself", "gathered, too wide", "X itself, too wide", "X itself, sparse"]
+)
 def test_every_way_to_hold_the_set_leads_to_the_optimum(loss, storage, room, monkeypatch):
     F = problem(loss, storage, 0.8, alpha=0.02, n=50, d=60)
     expected = proved(WorkingSet(F), tol=1e-8, max_iter=60).objective
@@ -253,8 +259,10 @@ def test_every_way_to_hold_the_set_leads_to_the_optimum(loss, storage, room, mon
     monkeypatch.setattr(sets, "SHARE_OF_COEF", 0.0)
     monkeypatch.setattr(sets, "FEWEST_COLUMNS", 4)
     if "wide" in room:
-        monkeypatch.setattr(steps, "WIDEST_MATRIX", 12)
+        monkeypatch.setattr(held, "WIDEST_MATRIX", 12)
         monkeypatch.setattr(sets, "WIDEST_MATRIX", 12)
+    if "sparse" in room:
+        monkeypatch.setattr(held, "NUMBERS_PER_ENTRY", 0.0)
     solver = WorkingSet(F)
     result = proved(solver, tol=1e-6, max_iter=400)
     assert solver._columns.whole is ("itself" in room)

@@ -24,17 +24,8 @@ from fastgd.objective import Objective
 from fastgd.rows import CSRRows, DenseRows, as_rows
 from fastgd.samples import WeightedSamples
 from fastgd.solvers import Solver
-from fastgd.solvers.proximal_newton import (
-    EPS,
-    NO_ROWS,
-    ROUNDING,
-    WIDEST_MATRIX,
-    Columns,
-    Kept,
-    Model,
-    newton_step,
-    over_rows,
-)
+from fastgd.solvers.columns import NO_ROWS, WIDEST_MATRIX, Columns, over_rows
+from fastgd.solvers.proximal_newton import EPS, ROUNDING, Kept, Model, newton_step
 
 # A working set holds at least so many columns, or twice the nonzero ones, with |gradient| above this share of l1.
 FEWEST_COLUMNS, GROWTH, NEAR = 200, 2.0, 0.5
@@ -43,8 +34,6 @@ FEWEST_COLUMNS, GROWTH, NEAR = 200, 2.0, 0.5
 # of `CHORD` serves for another, which is cheap enough to go on to a share of
 # `LASTING`.
 INNER, MOST_STEPS, CHORD, LASTING = 0.03, 8, 0.15, 1e-4
-# Coordinate descent ends at this share of the violation.
-EXACTNESS = 1e-3
 # Gathered columns may hold this share of the values of X, and as many more as there are coefficients.
 SHARE_OF_X, SHARE_OF_COEF, GATHER_BLOCKS = 0.1, 1.2, 8
 # The run begins on 1/16 of the rows if there are enough, and ends there with a violation of 0.1 l1; curvature is that
@@ -147,7 +136,8 @@ class WorkingSet(Solver):
         left = first
         while steps < (1 if columns.whole else MOST_STEPS) and left > 0.0:
             model = self._model(columns, u, gradient, left, memory)
-            if not columns.whole and model.wished is None and model.damping == 0.0:
+            matrix = not columns.whole and model.rng is None
+            if matrix and model.wished is None and model.damping == 0.0:
                 if lasting is None or not np.isin(model.chosen, lasting, assume_unique=True).all():
                     if left <= INNER * first:
                         break
@@ -184,7 +174,7 @@ class WorkingSet(Solver):
         chosen = _violators(u, gradient, near * F.l1)
         n_nonzero = int(np.count_nonzero(u[chosen]))
         most = max(FEWEST_COLUMNS, int(GROWTH * n_nonzero))
-        if columns.whole:
+        if columns.whole and chosen.size > WIDEST_MATRIX and not columns.are_swept(chosen):
             most = min(most, WIDEST_MATRIX)
         if chosen.size > most:
             if n_nonzero < most:
@@ -194,15 +184,19 @@ class WorkingSet(Solver):
             chosen = np.sort(chosen[np.argpartition(-off, most)[:most]])
         damping = memory.setdefault("damping", FIRST_DAMPING if F.loss.self_concordance is None else 0.0)
         damping *= typical_curvature(F.loss)
+        if columns.are_swept(chosen):
+            memory["sweeps"] = memory.get("sweeps", 0) + 1
+            rng = np.random.Generator(np.random.PCG64([self.seed, memory["sweeps"]]))
+            return Model(chosen, damping, left, rng=rng)
         if F.loss.self_concordance == 0.0 and damping == 0.0:
             wished = memory.get("wished")
             if wished is None or not np.isin(chosen, wished, assume_unique=True).all():
                 near = _violators(u, gradient, NEAR * F.l1)
                 wished = memory["wished"] = near if near.size <= WIDEST_MATRIX else chosen
-            return Model(chosen, 0.0, EXACTNESS * left, wished=wished)
+            return Model(chosen, 0.0, left, wished=wished)
         thin = self.sampling and not memory.get("exact", False)
         order = self._sampled(THIN) if thin and F.n_samples >= THIN * ROWS_PER_COLUMN * chosen.size else NO_ROWS
-        return Model(chosen, damping, EXACTNESS * left, order)
+        return Model(chosen, damping, left, order)
 
     def _learn(self, memory, step):
         """Adapt the damping to how much of a step was taken; columns that are alike take each other's place."""
@@ -235,25 +229,13 @@ class WorkingSet(Solver):
         """As many of the ranked columns as there is room for, the nonzero ones first, or X itself."""
         least = min(n_nonzero + FEWEST_COLUMNS // 4, ranked.size)
         room = SHARE_OF_X * self._all.rows.stored() + SHARE_OF_COEF * self.objective.n_features
-        fitting = int(np.searchsorted(np.cumsum(self._entries(ranked)), 0.9 * room))
+        fitting = int(np.searchsorted(np.cumsum(self._all.entries(ranked)), 0.9 * room))
         while fitting >= least:
             columns, share = self._gathered(np.sort(ranked[:fitting]))
             if columns is not None:
                 return columns
             fitting = int(0.8 * fitting / share)
         return self._all
-
-    def _entries(self, index):
-        """About how many stored values each of these columns has: counted in a sixteenth of the rows, in chunks."""
-        rows, n = self.objective.rows, self.objective.n_samples
-        if not rows.sparse:
-            return np.full(index.size, n)
-        slots, chunk = self._all.slots(index), max(n // 256, 1)
-        firsts = np.arange(0, n - chunk + 1, max(16 * chunk, 1))
-        pieces = [rows.columns[rows.starts[first] : rows.starts[first + chunk]] for first in firsts]
-        found = slots[np.concatenate(pieces)]
-        self.objective.passes += firsts.size * chunk / n
-        return n / (firsts.size * chunk) * (0.5 + np.bincount(found[found >= 0], minlength=index.size))
 
     def _gathered(self, index):
         """The columns `index`, or None where they outgrow the room there is, and the share of it that they take."""

@@ -1,0 +1,36 @@
+"""Columns that proximal Newton steps move: how they are kept, and when they have no matrix."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastgd.objective import Objective
+from fastgd.solvers.columns import Columns
+from reference import with_ones
+
+
+def objective(n, d, density, storage=sp.csr_array):
+    X = sp.random_array((n, d), density=density, rng=0, format="csr") + sp.eye_array(n, d, format="csr")
+    return X.toarray(), Objective("squared_error", storage(X), np.zeros(n), penalty="l1", alpha=0.1)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["X itself", "gathered"])
+def test_columns_are_kept_one_after_the_other(whole):
+    X, F = objective(60, 12, 0.3)
+    X, columns = with_ones(X), Columns(F, F.rows, None if whole else np.arange(12))
+    for chosen in ([1, 4, 5, 9], [4, 9], [4, 10]):
+        values, rows, starts, places = columns.by_column(np.array(chosen))
+        for place, j in zip(places, [*chosen, 12], strict=True):
+            column, part = np.zeros(60), slice(int(starts[place]), int(starts[place + 1]))
+            column[rows[part]] = values[part]
+            np.testing.assert_array_equal(column, X[:, j])
+
+
+def test_columns_of_few_entries_have_no_matrix():
+    _, F = objective(300, 200, 0.02)
+    columns = Columns(F, F.rows)
+    assert columns.are_swept(np.arange(200))  # 40,000 numbers for 1,400 entries
+    assert not columns.are_swept(np.arange(36))  # 1,296 for 250
+    assert not columns.are_swept(np.arange(30))  # fewer than there are rows
+    _, F = objective(300, 200, 0.02, lambda X: X.toarray())
+    assert not Columns(F, F.rows).are_swept(np.arange(200))
