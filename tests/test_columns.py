@@ -6,6 +6,7 @@ import scipy.sparse as sp
 
 from fastgd.objective import Objective
 from fastgd.solvers.columns import Columns
+from fastgd.solvers.proximal_newton import settle, solve_support
 from reference import with_ones
 
 
@@ -34,3 +35,26 @@ def test_columns_of_few_entries_have_no_matrix():
     assert not columns.are_swept(np.arange(30))  # fewer than there are rows
     _, F = objective(300, 200, 0.02, lambda X: X.toarray())
     assert not Columns(F, F.rows).are_swept(np.arange(200))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_support_is_settled_on_columns_as_on_the_matrix(seed):
+    rng = np.random.default_rng(seed)
+    X = with_ones(rng.standard_normal((30, 6)) * (rng.random((30, 6)) < 0.7))
+    curvatures, amounts = rng.uniform(0.1, 1.0, 30), rng.standard_normal(30)
+    coef = rng.standard_normal(7) * (np.arange(7) != 2)
+    decay = np.append(np.full(6, 0.3), 0.0)
+    matrix = X.T @ (curvatures[:, None] * X) / 30 + np.diag(decay)
+    expected, slope = coef.copy(), X.T @ amounts / 30 + decay * coef
+    solve_support(matrix, slope, expected, 0.2, 6)
+    found, support, moved = coef.copy(), np.flatnonzero(coef), amounts.copy()
+    settle(sp.csc_array(X[:, support]), support, np.diag(matrix), curvatures, moved, found, 0.2, 0.3, 30, 6)
+    np.testing.assert_allclose(found, expected, atol=0.05 * np.abs(expected - coef).max())  # 3 % of the residual
+    np.testing.assert_allclose(moved, amounts + curvatures * (X @ (found - coef)), rtol=1e-12, atol=1e-14)
+
+    def model(u):
+        e = u - coef
+        return (X.T @ amounts / 30 + decay * coef) @ e + 0.5 * e @ matrix @ e + 0.2 * np.abs(u[:6]).sum()
+
+    assert model(found) < model(coef)
+    assert (found[:6] * coef[:6] >= 0.0).all()
