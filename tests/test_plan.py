@@ -77,7 +77,7 @@ def test_past_gradients_do_where_the_penalty_is_strong_or_no_direction_stands_ou
     assert newton_pays(weak)
     assert not newton_pays(strong)
     even = Objective("log_loss", np.random.default_rng(0).standard_normal((4000, 300)), y, alpha=1e-5)
-    assert spread(even) < 3.0 < 100.0 < spread(weak)
+    assert spread(even) < 4.0 < 100.0 < spread(weak)  # in 400 rows normal numbers have (1 + sqrt(300 / 400))^2 = 3.5
     assert not newton_pays(even)
 
 
