@@ -145,7 +145,7 @@ def smoke(options):
         ("kernels", kernels, kernels.run([options.data], rounds=1, rows=120)),
         ("scaling", scaling, scaling.run(1, most=1e4, out=options.out)),
         ("memory", memory, memory.run(["small"], 1)),
-        ("cold", cold, cold.run(1, storages=())),
+        ("cold", cold, cold.run(1, cases=())),
         ("search", search, search.run(options.data, 1, of=())),
     ):
         report.save(options.out, name, figures, module.samples(figures))
