@@ -30,7 +30,7 @@ import llvmlite
 import numba
 import numpy as np
 from llvmlite.binding import address_of_symbol
-from numba import config, njit, types
+from numba import config, extending, njit, types
 from numba.core.compiler import Compiler, CompileResult
 from numba.core.errors import NumbaIRAssumptionWarning
 from numba.core.runtime import rtsys
@@ -93,6 +93,14 @@ def kernel(function: Any = None, *, relaxed: bool = False) -> Any:
     dispatcher = njit(pipeline_class=_Compiler, **options)(function)
     dispatcher._cache = _Cache(dispatcher)
     return dispatcher
+
+
+def callee(function: Function) -> Function:
+    """Function that kernels call compiled, as if it were one, and that is plain Python for everyone else.
+
+    So a number or two that Python asks for are not worth a compile of their own.
+    """
+    return extending.register_jitable(error_model="numpy", fastmath=set(STRICT))(function)
 
 
 class _Compiler(Compiler):

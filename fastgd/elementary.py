@@ -5,7 +5,7 @@ One row of log loss, derivative and curvature takes 1.9 ns so, and 10.5 ns with 
 
 import numpy as np
 
-from fastgd._jit import kernel
+from fastgd._jit import callee
 
 LOG2_E = 1.4426950408889634
 # ln 2 as a number of 32 bits, whose multiples are exact, and the rest.
@@ -15,7 +15,7 @@ TO_INTEGER = 1.5 * 2.0**52
 LAST = 708.0
 
 
-@kernel
+@callee
 def exp_of_minus(t):
     """exp(-t) for t >= 0, within 2 units in the last place; 0 from 708 on, where that is below 1e-307.
 
@@ -44,7 +44,7 @@ def exp_of_minus(t):
     return 0.0 if far else p * np.int64(bits).view(np.float64)
 
 
-@kernel
+@callee
 def log_1_plus(u):
     """log(1 + u) for 0 <= u <= 1, within 2 units in the last place: 2 artanh(s) with s = u / (2 + u)."""
     s = u / (2.0 + u)

@@ -1,11 +1,13 @@
 """The decorator of kernels: what its flags promise."""
 
+from types import FunctionType
+
 import numba
 import numpy as np
 import pytest
 
 from bridge import Huber
-from fastgd._jit import kernel
+from fastgd._jit import callee, kernel
 
 jit = pytest.mark.jit
 
@@ -13,6 +15,15 @@ jit = pytest.mark.jit
 @kernel
 def add(a, b):
     return a + b
+
+
+@callee
+def twice(x):
+    return 2.0 * x
+
+
+def twice_of(x):
+    return twice(x)
 
 
 def raised(curve, x):
@@ -35,6 +46,11 @@ def test_without_the_jit_a_kernel_is_the_function(monkeypatch):
 def test_kernels_call_each_other_and_components():
     assert kernel(raised)(Huber(2), 1.0) == 1.5
     assert kernel()(sum_of)(np.ones(3)) == 3.0
+
+
+def test_a_callee_is_plain_python_but_for_kernels():
+    assert isinstance(twice, FunctionType)
+    assert twice(1.5) == kernel(twice_of)(1.5) == 3.0
 
 
 @jit
