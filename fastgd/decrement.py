@@ -16,7 +16,7 @@ import numpy as np
 
 from fastgd.blocks import map_ranges
 from fastgd.coordinates import typical_curvature
-from fastgd.gram import largest_norm
+from fastgd.gram import ALL, largest_norm
 from fastgd.kernels import passes
 from fastgd.objective import SUM, SUM_OF_SQUARES
 
@@ -65,29 +65,37 @@ def stretched_bound(decrement, reach, moved):
 
 def longest_row(F, root):
     """Greatest |(x_i, 1)| in the norm of the inverse curvature, `root` times its transpose.  One pass."""
-    d = F.n_features
     root = np.ascontiguousarray(root)
     lengths = np.sqrt(np.square(root).sum(axis=1))
-    corner = float(lengths[d]) if F.fit_intercept else 0.0
-    largest = np.zeros((F.cuts.size - 1, 2))
-    if F.rows.sparse:
-        inverse = root @ root.T
-        table = np.ascontiguousarray(inverse[:d, :d])
-        cross = inverse[:d, d] if F.fit_intercept else np.zeros(d)
-
-    def work(first, last):
-        if F.rows.sparse:
-            passes.largest_norm(F.rows, F.samples, table, cross, corner**2, lengths[:d], F.cuts, first, last, largest)
-            return
-        for b in range(first, last):
-            where = int(F.cuts[b]), int(F.cuts[b + 1])
-            largest_norm(F.rows.values, F.samples.weights, root, lengths[:d], *where, largest[b])
-
-    map_ranges(work, F.cuts.size - 1, F.n_threads)
+    corner = float(lengths[-1]) if F.fit_intercept else 0.0
+    find = _longest_sparse if F.rows.sparse else _longest_dense
+    norm, terms = find(F, root, lengths[: F.n_features])
     F.passes += 1.0
     # The terms of a row's norm cancel where columns are far from 0: their rounding counts.
-    norm, terms = largest.max(axis=0)
     return float(np.sqrt(norm + 4.0 * EPS * (terms + corner) ** 2))
+
+
+def _longest_dense(F, root, lengths):
+    """Greatest |(x_i, 1) root|^2 and greatest |x_i| . lengths over the rows with weight."""
+    largest = np.zeros((F.cuts.size - 1, 2))
+
+    def work(first, last):
+        for b in range(first, last):
+            where = int(F.cuts[b]), int(F.cuts[b + 1])
+            largest_norm(F.rows.values, F.samples.weights, root, lengths, *where, largest[b])
+
+    map_ranges(work, F.cuts.size - 1, F.n_threads)
+    return largest.max(axis=0)
+
+
+def _longest_sparse(F, root, lengths):
+    """`_longest_dense` by the loop over nonzeros that has formed the curvature."""
+    norms, weights = np.zeros(F.n_samples), F.samples.weights + np.zeros(F.n_samples)
+    matrix, size = np.zeros((1, F.n_features + 1, F.n_features + 1)), len(root)
+    matrix[0, :size, :size] = root @ root.T
+    data = F.rows, ALL, weights, np.stack([F.cuts[:-1], F.cuts[1:]], axis=1), np.arange(F.cuts.size)
+    map_ranges(lambda first, last: passes.gram(*data, first, last, matrix, norms), F.cuts.size - 1, F.n_threads)
+    return norms.max(), (abs(F.rows.matrix()) @ lengths)[weights > 0.0].max()
 
 
 def product_bound(F, v, value, gradient, enough):

@@ -18,6 +18,7 @@ LOOP_STEP = 11.0
 LEAST_PER_BLOCK, MOST_MATRICES = 20_000, 8
 # Slots for each column at its own place.
 ALL = np.empty(0, dtype=np.int32)
+NO_NORMS = np.empty(0)
 
 
 def loops(rows, row_length):
@@ -33,11 +34,11 @@ def add_gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, row_l
     number of columns j with slots[j] >= 0, which is the place of column j.
     """
     if loops(rows, row_length):
-        passes.gram(rows, slots, curvatures, ranges, cuts, first, last, matrices)
+        passes.gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, NO_NORMS)
         return
     columns = _columns_of(slots)
     for b in range(first, last):
-        _add_dense(rows.values, columns, curvatures, _merged(ranges[cuts[b] : cuts[b + 1]]), matrices[b])
+        _add_dense(rows.values, columns, curvatures, merged(ranges[cuts[b] : cuts[b + 1]]), matrices[b])
 
 
 def _columns_of(slots):
@@ -59,7 +60,7 @@ def _add_dense(values, columns, curvatures, ranges, matrix):
     most = min(length, stop - first) if len(ranges) == 1 else length
     # In the order of the values it takes half the time.
     buffer = np.empty((most, d + 1), order="F" if values.strides[0] < values.strides[1] else "C")
-    for chosen in _chunks(ranges, length):
+    for chosen in chunks(ranges, length):
         roots = np.sqrt(curvatures[chosen])
         part = buffer[: roots.size]
         own = values[chosen] if columns is None else values[chosen][:, columns]
@@ -179,7 +180,7 @@ def largest_norm(values, weights, factor, roots, first, stop, out):
         out[1] = max(out[1], (np.abs(chosen) @ roots)[counts].max(initial=0.0))
 
 
-def _merged(ranges):
+def merged(ranges):
     """One range where each begins with the end of the one before."""
     if len(ranges) == 1:
         return ranges
@@ -187,7 +188,7 @@ def _merged(ranges):
     return np.array([[ranges[0, 0], ranges[-1, 1]]]) if adjacent else ranges
 
 
-def _chunks(ranges, length):
+def chunks(ranges, length):
     """Slices or arrays of rows, at most `length` long, that cover the ranges."""
     if len(ranges) == 1:
         first, stop = ranges.tolist()[0]

@@ -55,7 +55,7 @@ def curvature_product(rows, labels, loss, point, direction, cuts):
 def curvature_matrix(rows, labels, loss, point, cuts):
     matrices, curvatures = np.zeros((cuts.size - 1, point.size, point.size)), np.zeros(labels.size())
     loss_and_gradient(rows, labels, loss, point, cuts, curvatures=curvatures)
-    passes.gram(rows, ALL, curvatures, *whole(cuts), 0, cuts.size - 1, matrices)
+    passes.gram(rows, ALL, curvatures, *whole(cuts), 0, cuts.size - 1, matrices, NOTHING)
     lower = np.tril(matrices.sum(axis=0))
     return lower + np.tril(lower, -1).T
 
@@ -244,8 +244,8 @@ def test_compiled_passes_are_the_python_they_were_written_in():
         compiled, plain = ([np.zeros(2), np.zeros((2, 7)), np.zeros(23), np.zeros((2, 7, 7))] for _ in range(2))
         passes.loss_and_gradient(*data, *where, 4, *compiled[:3], 1.0)
         passes.loss_and_gradient.py_func(*data, *where, 4, *plain[:3], 1.0)
-        passes.gram(rows, ALL, plain[2], *where, compiled[3])
-        passes.gram.py_func(rows, ALL, plain[2], *where, plain[3])
+        passes.gram(rows, ALL, plain[2], *where, compiled[3], NOTHING)
+        passes.gram.py_func(rows, ALL, plain[2], *where, plain[3], NOTHING)
         for a, b in zip(compiled, plain, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
 

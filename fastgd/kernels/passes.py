@@ -147,8 +147,8 @@ def vector_curvature_product(
 
 
 @kernel
-def add_outer(rows, i, slots, curvature, columns, values, matrix):
-    """Add the lower triangle of curvature (x_i, 1)(x_i, 1)' to `matrix`; `columns` and `values` are room for a row.
+def gather_row(rows, i, slots, columns, values, last):
+    """Write the values of (x_i, 1) that are not 0 and their columns, `last` for the 1; return how many there are.
 
     Column j is at `slots[j]`, or left out where that is negative; at j where `slots` is empty.
     """
@@ -164,8 +164,14 @@ def add_outer(rows, i, slots, curvature, columns, values, matrix):
                 columns[n_values] = slot
                 n_values += 1
     values[n_values] = 1.0
-    columns[n_values] = matrix.shape[0] - 1
-    for k in range(n_values + 1):
+    columns[n_values] = last
+    return n_values + 1
+
+
+@kernel
+def add_outer(columns, values, n_values, curvature, matrix):
+    """Add the lower triangle of curvature x x' to `matrix`, x being `values` at `columns`."""
+    for k in range(n_values):
         own = matrix[columns[k]]
         amount = curvature * values[k]
         for m in range(k + 1):
@@ -173,15 +179,36 @@ def add_outer(rows, i, slots, curvature, columns, values, matrix):
 
 
 @kernel
-def gram(rows, slots, curvatures, ranges, cuts, first, last, matrices):
-    """Lower triangle of the sum of curvatures[i] (x_i, 1)(x_i, 1)' over each block, into `matrices[b]`."""
+def squared_norm(columns, values, n_values, matrix):
+    """Square norm x' M x, by the lower triangle of M, x being `values` at `columns`."""
+    norm = 0.0
+    for k in range(n_values):
+        own = matrix[columns[k]]
+        total = 0.5 * values[k] * own[columns[k]]
+        for m in range(k):
+            total += values[m] * own[columns[m]]
+        norm += 2.0 * values[k] * total
+    return norm
+
+
+@kernel
+def gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, norms):
+    """Lower triangle of the sum of curvatures[i] (x_i, 1)(x_i, 1)' over each block, into `matrices[b]`.
+
+    Where `norms` is not empty, the other way round: it gets (x_i, 1)' M (x_i, 1) of each row with a curvature, by the
+    lower triangle of M = `matrices[0]`.
+    """
     columns = np.empty(matrices.shape[1], np.uint64)
     values = np.empty(matrices.shape[1])
     for b in range(first, last):
         for r in range(cuts[b], cuts[b + 1]):
             for i in range(ranges[r, 0], ranges[r, 1]):
                 if curvatures[i] != 0.0:
-                    add_outer(rows, i, slots, curvatures[i], columns, values, matrices[b])
+                    n_values = gather_row(rows, i, slots, columns, values, matrices.shape[1] - 1)
+                    if norms.size > 0:
+                        norms[i] = squared_norm(columns, values, n_values, matrices[0])
+                    else:
+                        add_outer(columns, values, n_values, curvatures[i], matrices[b])
 
 
 @kernel
@@ -212,23 +239,3 @@ def column_moments(rows, samples, ranges, cuts, first, last, moments, row_norms)
                     heaviest = max(heaviest, weight * squared_norm)
                     mean += weight * squared_norm
         row_norms[b, 0], row_norms[b, 1], row_norms[b, 2] = longest, heaviest, mean
-
-
-@kernel
-def largest_norm(rows, samples, table, cross, corner, roots, cuts, first, last, largest):
-    """Greatest (x_i, 1)' M (x_i, 1) over the rows of each block that have weight, into `largest[b, 0]`.
-
-    M = [[table, cross], [cross', corner]]. `largest[b, 1]` gets the greatest |x_i| . roots.
-    """
-    for b in range(first, last):
-        for i in range(cuts[b], cuts[b + 1]):
-            if samples.weight(i) > 0.0:
-                norm = corner + 2.0 * rows.dot(i, cross)
-                terms = 0.0
-                start, stop = rows.span(i)
-                for k in range(start, stop):
-                    j = rows.column(k)
-                    norm += rows.entry(i, k) * rows.dot(i, table[j])
-                    terms += abs(rows.entry(i, k)) * roots[j]
-                largest[b, 0] = max(largest[b, 0], norm)
-                largest[b, 1] = max(largest[b, 1], terms)
