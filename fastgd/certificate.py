@@ -257,7 +257,7 @@ class Certifier:
             return 0.0
         F = self.objective
         table = np.abs(v).reshape(-1, F.n_predictions)
-        predictions = float((F.moments()[0][LARGEST] @ table[:-1] + table[-1]).max())
+        predictions = float((F.largest() @ table[:-1] + table[-1]).max())
         return 4.0 * unbalanced * (1.0 + predictions + float(np.abs(F.samples.targets).max()))
 
     def _dual_gap(self, v, smooth_value, gradient):

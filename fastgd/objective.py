@@ -109,7 +109,7 @@ class Objective:
         self.range_cuts, self.share, self.whole = np.arange(self.cuts.size), 1.0, None
         self.use_rows(rows)
         self.set_alpha(alpha)
-        self._moments = self.matrix_cuts = self._matrices = None
+        self._moments = self._norms = self.matrix_cuts = self._matrices = None
         self.measured = {}  # what plans have measured of the rows, for the solver that comes after
 
     def set_alpha(self, alpha):
@@ -173,14 +173,8 @@ class Objective:
         products = np.zeros((self.cuts.size - 1, *self._shape()))
         kernel = passes.vector_curvature_product if self.vector else passes.curvature_product
         coef, direction = np.ascontiguousarray(coef), np.ascontiguousarray(direction)
-
-        def work(first, last):
-            kernel(
-                self.rows, self.samples, self.loss, coef, intercept, direction, direction_intercept,
-                self.cuts, first, last, products,
-            )  # fmt: skip
-
-        self.map_blocks(work)
+        data = self.rows, self.samples, self.loss, coef, intercept, direction, direction_intercept, self.cuts
+        self.map_blocks(lambda first, last: kernel(*data, first, last, products))
         product, n_coef = self._mean(products), self._n_coef
         product[:n_coef] += self.l2 * p[:n_coef]
         if not self.elastic and self.penalty.smooth:
@@ -329,6 +323,13 @@ class Objective:
         moments /= self.n_active
         moments[LARGEST] = largest
         return moments, np.r_[norms[:, :2].max(axis=0), norms[:, 2].sum() / self.n_active]
+
+    def largest(self):
+        """The greatest |x| of each column where there are moments, else no less: its norm, for half a pass, kept."""
+        if self._moments is None and self._norms is None:
+            self.passes += 0.5
+            self._norms = self.rows.column_norms()
+        return self._norms if self._moments is None else self._moments[0][LARGEST]
 
     @property
     def has_moments(self):

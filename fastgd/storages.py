@@ -61,6 +61,11 @@ class Rows(Component, family=True):
         return float(np.vdot(self.values, self.values))
 
     @python_only
+    def column_norms(self: Any):
+        """Root of the sum of squares of each column."""
+        return np.sqrt(np.einsum("ij,ij->j", self.values, self.values))
+
+    @python_only
     def least_chunk(self):
         """Rows that a pass should take together at least."""
         return 16
@@ -293,6 +298,12 @@ class CSRRows(Rows):
     def nonzeros(self):
         """Number of values that are not 0: `as_rows` stores no others."""
         return self.values.size
+
+    @python_only
+    def column_norms(self):
+        """Root of the sum of squares of each column."""
+        squares = CSRRows(np.square(self.values), self.columns, self.starts, self.width)
+        return np.sqrt(squares.matrix().T @ np.ones(self.starts.size - 1))  # SciPy's power and sum take twice as long
 
     @python_only
     def matrix(self):

@@ -309,3 +309,14 @@ def test_a_vector_of_the_wrong_length_is_refused():
     for function in (F.value, F.gradient, F.split, lambda v: F.hessian_product(F.start(), v)):
         with pytest.raises(ValueError, match="must hold 7 numbers"):
             function(np.ones(6))
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr", "fortran"])
+def test_columns_are_nowhere_larger_than_told_with_moments_and_without(storage):
+    X = np.random.default_rng(0).standard_normal((30, 4)) * [1.0, 100.0, 1e-3, 0.0]
+    y = np.arange(30.0)
+    given = {"dense": X, "csr": sp.csr_array(X), "fortran": np.asfortranarray(X)}[storage]
+    F = Objective("squared_error", given, y)
+    np.testing.assert_allclose(F.largest(), np.linalg.norm(X, axis=0), rtol=1e-13)
+    F.moments()
+    np.testing.assert_array_equal(F.largest(), np.abs(X).max(axis=0))
