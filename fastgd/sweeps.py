@@ -3,9 +3,13 @@
 import numpy as np
 
 from fastgd.blocks import LEAST_PER_THREAD, MOST_BLOCKS, cut, map_ranges
+from fastgd.gram import chunks, merged
 from fastgd.kernels import products
+from fastgd.kernels.passes import evaluate
 
 NOTHING = np.empty(0)
+# Rows that NumPy looks at together, whose numbers a cache holds.
+CHUNK = 4096
 
 
 class Sweeps:
@@ -35,14 +39,15 @@ class Sweeps:
     def images(self, coef, out=None):
         """X @ coef, (n_samples,), into `out` where it is given; else 0 for rows that are not in the part."""
         rows, out = self.objective.rows, np.zeros(self.objective.n_samples) if out is None else out
-        self._map(self._rows, lambda r, c, first, last: products.images(rows, coef, r, c, first, last, out))
+        table = out.reshape(1, -1)
+        self._map(self._rows, lambda r, c, first, last: products.product(rows, False, coef, r, c, first, last, table))
         self._spend()
         return out
 
     def combination(self, amounts, out=None):
         """X' @ amounts, (n_features,); into `out` where it is given."""
         rows, sums = self.objective.rows, np.zeros((self._sums[1].size - 1, self.objective.n_features))
-        self._map(self._sums, lambda r, c, first, last: products.combinations(rows, amounts, r, c, first, last, sums))
+        self._map(self._sums, lambda r, c, first, last: products.product(rows, True, amounts, r, c, first, last, sums))
         self._spend()
         if out is None:
             out = np.empty(self.objective.n_features)
@@ -73,8 +78,13 @@ class Sweeps:
         totals, bends, amounts = np.zeros(n_blocks), np.zeros(n_blocks), np.zeros(predictions.size)
 
         def work(ranges, cuts, first, last):
-            data = F.samples, F.loss, predictions, moves, intercept, shift
-            products.conjugates(*data, ranges, cuts, first, last, totals, bends, amounts)
+            for b in range(first, last):
+                for own, targets, weights, offsets in _parts(F.samples, ranges[cuts[b] : cuts[b + 1]]):
+                    before = predictions[own] + (intercept + offsets)
+                    found = _conjugates(F.loss, targets, before, moves[own] + shift)
+                    value, amounts[own], bend = (weights * part for part in found)
+                    totals[b] += value.sum()
+                    bends[b] += bend.sum()
 
         self._map(self._rows, work, self._few_threads)
         amounts /= F.n_active
@@ -100,6 +110,39 @@ class Sweeps:
         F.passes += 0.5 * F.share
         if F.whole is not None:
             F.whole.passes += 0.5 * F.share
+
+
+def _parts(samples, ranges):
+    """A cache's worth of the rows in `ranges` at a time: which they are, their targets, weights and offsets."""
+    for own in chunks(merged(ranges), CHUNK):
+        targets = samples.targets[own]
+        targets.flags.writeable = False  # as a slice is, for which the loop is compiled
+        weights, offsets = (array[own] if array.size > 1 else array for array in (samples.weights, samples.offsets))
+        yield own, targets, weights, offsets
+
+
+def _conjugates(loss, targets, before, move):
+    """Loss less gap of rows after a step, dual variables and curvatures before it: NumPy on what compiled passes use.
+
+    Where no derivative beyond reaches what the step asks for, the last one that is known stands in.
+    """
+    start, curvature = _looked(loss, targets, before)[1:]
+    there = before + move
+    value, derivative, own = _looked(loss, targets, there)
+    asked = start + curvature * move - derivative
+    with np.errstate(all="ignore"):
+        beyond = np.where((asked != 0.0) & (own > 0.0), there + 2.0 * asked / own, there)
+        value_beyond, far, _ = _looked(loss, targets, beyond)
+        share = np.where(far != derivative, np.clip(asked / (far - derivative), 0.0, 1.0), 0.0)
+        gap = share * np.maximum(value - value_beyond + far * (beyond - there), 0.0)
+    return value - gap, derivative + share * (far - derivative), curvature
+
+
+def _looked(loss, targets, predictions):
+    """Value, derivative and curvature of each row's loss, (3, n)."""
+    values, derivatives, curvatures = found = np.empty((3, predictions.size))
+    evaluate(loss, predictions, targets, values, derivatives, curvatures, True, 0.0)
+    return found
 
 
 def _blocks(cuts):

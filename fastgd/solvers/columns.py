@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.gram import add_gram
-from fastgd.kernels.products import combinations, images
+from fastgd.kernels.products import product
 
 # More columns than this have no matrix: 18 MB, and more to read for each coordinate than its column holds.  Nor have
 # columns whose entries, so many times, are fewer than its numbers: 2500 x 20,000 with 1,700 nonzero coefficients took
@@ -41,14 +41,14 @@ class Columns:
     def products(self, coef):
         """Products x_i . w, (n_samples,)."""
         F = self.objective
-        out = np.empty(F.n_samples)
+        out = np.empty((1, F.n_samples))
         where = F.ranges, F.range_cuts
 
         def work(first, last):
-            images(self.rows, coef, *where, first, last, out)
+            product(self.rows, False, coef, *where, first, last, out)
 
         over_rows(F, work, F.cuts.size - 1, 1.0 * self.whole)
-        return out
+        return out[0]
 
     def gradient(self, kept, coef):
         """Gradient of the smooth part of F in these coefficients."""
@@ -57,7 +57,7 @@ class Columns:
         where = F.ranges, F.range_cuts
 
         def work(first, last):
-            combinations(self.rows, kept.derivatives, *where, first, last, sums)
+            product(self.rows, True, kept.derivatives, *where, first, last, sums)
 
         over_rows(F, work, F.cuts.size - 1, 1.0 * self.whole)
         # In place: with a million columns each temporary costs as much as a tenth of the sweep.
