@@ -23,7 +23,12 @@ NO_NORMS = np.empty(0)
 
 def loops(rows, row_length):
     """Whether the loop over the nonzeros, `row_length` of them in a row, is the faster way."""
-    return rows.sparse or LOOP_STEP * row_length**2 < rows.shape()[1] ** 2
+    return rows.sparse or are_few(row_length, rows.shape()[1])
+
+
+def are_few(row_length, n_features):
+    """Whether rows have so few nonzeros that the loop over them is the faster way even where zeros are stored."""
+    return LOOP_STEP * row_length**2 < n_features**2
 
 
 def add_gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, row_length=np.inf):

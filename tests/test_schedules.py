@@ -215,7 +215,7 @@ def small(loss="log_loss", penalty="l2", alpha=0.1):
         (Settings(), "log_loss", ("newton", "full", "auto")),
         (Settings(solver="newton"), "log_loss", ("newton", "full", "auto")),
         (Settings(solver="lbfgs", batch_size="growing"), "log_loss", ("lbfgs", "growing", "auto")),
-        (Settings(), "hinge", ("newton", "full", "auto")),
+        (Settings(), "hinge", ("sdca", 1, "auto")),
         (Settings(), "perceptron", ("gd", 1, "constant")),
         (Settings(solver="adam"), "log_loss", ("adam", "full", "auto")),
         (Settings(solver="adam"), "hinge", ("adam", 1, "auto")),

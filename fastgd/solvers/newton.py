@@ -13,7 +13,7 @@ import numpy as np
 from fastgd import corrected_dual
 from fastgd.costs import curvature_cost
 from fastgd.factor import EPS, Factor
-from fastgd.gram import loops, quadratic
+from fastgd.gram import are_few, quadratic
 from fastgd.objective import SUM_OF_SQUARES
 from fastgd.solvers import Solver
 from fastgd.solvers.lbfgs import two_loops
@@ -201,7 +201,7 @@ class Newton(Solver):
     def _take_curvature(self, state):
         F, memory = self.objective, state.memory
         curved, memory["curved"] = self._curvatures, None  # before there are others
-        memory.setdefault("choosy", loops(F.rows, F.row_length))
+        memory.setdefault("choosy", are_few(F.row_length, F.n_features))  # of dense and CSR rows alike
         least = self._least() if memory["choosy"] else 0.0
         if least > 0.0:
             # In place: what is left out has no say in `_bent` either, and a copy would be one more vector.
