@@ -130,7 +130,7 @@ def test_a_certificate_that_nobody_asked_for_is_left_out_where_it_is_dear(monkey
     assert result.bound.value == result.objective
     result, _ = run(ScheduledFullBatch(F, Gd(), Schedule(4.0)), max_iter=100)
     assert result.bound.value < 0.5 * result.objective
-    assert F.passes <= 11 + 101 + 4
+    assert F.passes <= 11 + 101 + 4.5  # the norms of the columns, before there are moments
 
 
 @pytest.mark.parametrize("loss", [LogLoss(), Huber(0.7)], ids=lambda loss: loss.name)
