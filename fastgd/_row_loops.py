@@ -69,11 +69,13 @@ def dense_prefetch(values, i):
 @kernel
 def dense_add_rows(values, first, stop, amounts, vector, ahead):
     # Four rows at once read and write the vector a quarter as often: 0.6 of the time of a pass over covtype_binary.
-    # They are added one after the other, as compressed rows are.
+    # They are added one after the other, as compressed rows are. Rows of more lines than are asked for come faster by
+    # themselves: 0.78 of a pass over 784 columns, and 1.4 on 19, where whole rows are asked for.
+    fetched = ahead > 0 and vector.shape[0] <= 8 * DENSE_LINES
     whole = stop - (stop - first) % 4
     for i in range(first, whole, 4):
         m = i - first
-        if ahead > 0:
+        if fetched:
             for row in range(i + ahead, min(i + ahead + 4, values.shape[0])):
                 dense_prefetch(values, row)
         a, b, c, d = amounts[m], amounts[m + 1], amounts[m + 2], amounts[m + 3]

@@ -9,7 +9,7 @@ import copy
 
 import numpy as np
 
-from fastgd.blocks import chunk_length, coarser, count_threads, cut, map_ranges
+from fastgd.blocks import GROUP, chunk_length, coarser, count_threads, cut, map_ranges
 from fastgd.gram import ALL, add_gram, assemble, loops, matrix_cuts
 from fastgd.kernels import coefficients, passes
 from fastgd.losses import VectorLoss
@@ -20,8 +20,6 @@ from fastgd.samples import as_floats, as_samples
 
 # Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
 NARROW = 128
-# Rows that are sampled together: a dense kernel reads eight at once, and one row alone would waste most of a page.
-GROUP = 8
 NOTHING = np.empty(0)
 # Values in the blocks' matrices where they may not depend on the storage: 8 MB.
 ALIKE_VALUES = 1_000_000
@@ -299,7 +297,7 @@ class Objective:
         part.whole = self
         part.ranges = np.stack([GROUP * chosen, np.minimum(GROUP * (chosen + 1), self.n_samples)], axis=1)
         part.share, part.passes = float(np.diff(part.ranges).sum()) / self.n_samples, 0.0
-        part.range_cuts = cut(chosen.size, int(self.n_nonzeros * part.share), self.n_features * self.n_predictions)
+        part.range_cuts = cut(chosen.size, int(self.n_nonzeros * part.share), self.n_features * self.n_predictions, 1)
         part.n_active = self.samples.total_weight(part.ranges)
         part.set_alpha(alpha)
         part.matrix_cuts, part.measured = None, {}

@@ -55,6 +55,8 @@ def loss_and_gradient(
     """
     predictions, values, derivatives, own = np.empty(chunk), np.empty(chunk), np.empty(chunk), np.empty(chunk)
     curved = curvatures.size > 0
+    # `evaluate` stores by masks: all false, on pages that nobody has written to, they cost the processor 20 ns a row.
+    own[:] = 0.0
     for b in range(first, last):
         gradient = gradients[b, :-1]
         total = 0.0

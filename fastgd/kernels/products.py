@@ -39,6 +39,7 @@ def derivatives(samples, loss, predictions, intercept, floor, ranges, cuts, firs
     """
     kept = amounts.size > 0
     shifted, values, slopes, own = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
+    own[:] = 0.0  # as in `passes.loss_and_gradient`
     for b in range(first, last):
         total = 0.0
         for r in range(cuts[b], cuts[b + 1]):

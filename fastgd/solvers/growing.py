@@ -8,8 +8,8 @@ m rows can tell; it uses alpha_m = max(alpha, 1 / m).
 
 import numpy as np
 
+from fastgd.blocks import GROUP
 from fastgd.costs import GROWTH, first_sample
-from fastgd.objective import GROUP
 from fastgd.solvers import Solver, State
 
 # A stage ends at this many times d / m, relative to F, and after so many turns at the latest.  With 0.5 for 0.1
