@@ -10,9 +10,10 @@ import numbers
 import os
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+
+from fastgd.workers import workers
 
 MOST_BLOCKS = 64
 # Rows that dense kernels read at once, and that samples take together: the rows that are left over, one by one, take
@@ -20,12 +21,10 @@ MOST_BLOCKS = 64
 GROUP = 8
 # Handing a range to a thread costs about 30 us; a pass reads roughly one stored value per ns.
 LEAST_PER_THREAD = 100_000
+RANGES_PER_THREAD = 4
 # A chunk of rows that fits well inside a 1 MiB L2 cache beside the coefficients and the gradient.
 CHUNK_BYTES = 1 << 18
 L2_BYTES = 1 << 20
-
-_lock = threading.Lock()
-_pools: dict[int, ThreadPoolExecutor] = {}
 
 
 def cut(n_rows, n_stored, n_unknowns, group=GROUP):
@@ -120,40 +119,16 @@ def _inside_worker():
     return (getattr(backend, "nesting_level", 0) or 0) > 0
 
 
-def map_ranges(function, n_items, n_threads):
+def map_ranges(function, n_items, n_threads, n_ranges=None):
     """Call `function(first, last)` over consecutive ranges that cover 0 to `n_items`, on up to `n_threads` threads.
 
-    The function writes its results by item, so that how the ranges are cut changes nothing.
+    The function writes its results by item, so that how the ranges are cut changes nothing. There are `n_ranges`, one
+    for each thread unless it is given: with more, a thread that comes late does fewer.
     """
     n_threads = min(n_threads, n_items)
     if n_threads <= 1:
         function(0, n_items)
         return
-    bounds = [n_items * t // n_threads for t in range(n_threads + 1)]
-    pool = _pool(n_threads - 1)
-    waiting = [pool.submit(function, a, b) for a, b in itertools.pairwise(bounds[1:])]
-    try:
-        function(bounds[0], bounds[1])
-    finally:
-        errors = [future.exception() for future in waiting]
-    for error in errors:
-        if error is not None:
-            raise error
-
-
-def _pool(size):
-    with _lock:
-        if size not in _pools:
-            _pools[size] = ThreadPoolExecutor(size, thread_name_prefix="fastgd")
-        return _pools[size]
-
-
-def _forget_pools():
-    """In a forked child the parent's threads are gone: start new pools."""
-    global _lock
-    _lock = threading.Lock()
-    _pools.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pools)
+    n_ranges = min(max(n_ranges or 0, n_threads), n_items)
+    bounds = [n_items * t // n_ranges for t in range(n_ranges + 1)]
+    workers(n_threads - 1).map(function, itertools.pairwise(bounds))

@@ -9,7 +9,16 @@ import copy
 
 import numpy as np
 
-from fastgd.blocks import GROUP, chunk_length, coarser, count_threads, cut, map_ranges
+from fastgd.blocks import (
+    GROUP,
+    LEAST_PER_THREAD,
+    RANGES_PER_THREAD,
+    chunk_length,
+    coarser,
+    count_threads,
+    cut,
+    map_ranges,
+)
 from fastgd.gram import ALL, add_gram, assemble, loops, matrix_cuts
 from fastgd.kernels import coefficients, passes
 from fastgd.losses import VectorLoss
@@ -381,8 +390,10 @@ class Objective:
     def map_blocks(self, work, n_blocks=None, n_values=None):
         """Call `work(first, last)` over the blocks, on threads: a pass that takes as long as reading `n_values`."""
         n_values = int(self.share * self.rows.stored()) if n_values is None else n_values
-        n_threads = min(self.n_threads, 1 + n_values // 100_000)
-        map_ranges(work, self.range_cuts.size - 1 if n_blocks is None else n_blocks, n_threads)
+        n_ranges = 1 + n_values // LEAST_PER_THREAD
+        n_threads = min(self.n_threads, n_ranges)
+        n_blocks = self.range_cuts.size - 1 if n_blocks is None else n_blocks
+        map_ranges(work, n_blocks, n_threads, min(RANGES_PER_THREAD * n_threads, n_ranges))
         self.passes += self.share
         if self.whole is not None:
             self.whole.passes += self.share

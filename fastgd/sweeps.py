@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgd.blocks import LEAST_PER_THREAD, MOST_BLOCKS, cut, map_ranges
+from fastgd.blocks import LEAST_PER_THREAD, MOST_BLOCKS, RANGES_PER_THREAD, cut, map_ranges
 from fastgd.gram import chunks, merged
 from fastgd.kernels import products
 from fastgd.kernels.passes import evaluate
@@ -103,7 +103,8 @@ class Sweeps:
     def _map(self, blocks, work, n_threads=None):
         ranges, cuts = blocks
         n_threads = self.n_threads if n_threads is None else n_threads
-        map_ranges(lambda first, last: work(ranges, cuts, first, last), cuts.size - 1, n_threads)
+        n_ranges = RANGES_PER_THREAD * n_threads
+        map_ranges(lambda first, last: work(ranges, cuts, first, last), cuts.size - 1, n_threads, n_ranges)
 
     def _spend(self):
         F = self.objective

@@ -108,7 +108,7 @@ def test_a_fit_uses_no_more_than_asked_for_and_leaves_blas_as_it_was(n_jobs):
     rows = 200 if numba.config.DISABLE_JIT else 20_000
     code = f"""
 import numpy as np, threadpoolctl
-from fastgd import GDClassifier, blocks
+from fastgd import GDClassifier, workers
 def blas():
     return {{one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"}}
 seen = []
@@ -123,7 +123,7 @@ for labels in (y, y == 0):
     model.predict(X)
 assert blas() == before
 assert all(one == {{1}} for one in seen)
-print(max(blocks._pools, default=0) + 1)
+print(max(workers._pools, default=0) + 1)
 """
     assert int(ask(code)[0]) == n_jobs
 
