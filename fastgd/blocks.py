@@ -119,16 +119,32 @@ def _inside_worker():
     return (getattr(backend, "nesting_level", 0) or 0) > 0
 
 
-def map_ranges(function, n_items, n_threads, n_ranges=None):
+def map_ranges(function, n_items, n_threads, n_values=None):
     """Call `function(first, last)` over consecutive ranges that cover 0 to `n_items`, on up to `n_threads` threads.
 
-    The function writes its results by item, so that how the ranges are cut changes nothing. There are `n_ranges`, one
-    for each thread unless it is given: with more, a thread that comes late does fewer.
+    The function writes its results by item, so that how the ranges are cut changes nothing. Where it is known that the
+    work takes as long as reading `n_values`, there are no more threads than that is worth, and several ranges for each:
+    a thread that comes late does fewer.
     """
-    n_threads = min(n_threads, n_items)
+    n_ranges = n_threads
+    if n_values is not None:
+        n_threads = min(n_threads, 1 + n_values // LEAST_PER_THREAD)
+        n_ranges = min(RANGES_PER_THREAD * n_threads, 1 + n_values // LEAST_PER_THREAD)
+    n_threads, n_ranges = min(n_threads, n_items), min(n_ranges, n_items)
     if n_threads <= 1:
         function(0, n_items)
         return
-    n_ranges = min(max(n_ranges or 0, n_threads), n_items)
     bounds = [n_items * t // n_ranges for t in range(n_ranges + 1)]
     workers(n_threads - 1).map(function, itertools.pairwise(bounds))
+
+
+def count_nonzeros(rows, n_threads):
+    """Number of values of `Rows` that are not 0, on up to `n_threads` threads."""
+    parts = min(n_threads, 1 + rows.stored() // LEAST_PER_THREAD)
+    counts = np.zeros(parts, np.int64)
+
+    def work(first, last):
+        counts[first:last] = [rows.nonzeros(part, parts) for part in range(first, last)]
+
+    map_ranges(work, parts, parts)
+    return int(counts.sum())

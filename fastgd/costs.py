@@ -115,7 +115,8 @@ def say(objective):
     if F.has_moments:
         return float(F.moments()[1][2]) / (F.l2 * F.n_active)
     if "mean_square" not in F.measured:
-        F.measured["mean_square"] = F.rows.sum_of_squares() / F.n_samples
+        sample = _sample(F.rows, F.n_samples)
+        F.measured["mean_square"] = float((sample * sample).sum()) / sample.shape[0]
     return F.measured["mean_square"] / (F.l2 * F.n_active)
 
 

@@ -9,16 +9,7 @@ import copy
 
 import numpy as np
 
-from fastgd.blocks import (
-    GROUP,
-    LEAST_PER_THREAD,
-    RANGES_PER_THREAD,
-    chunk_length,
-    coarser,
-    count_threads,
-    cut,
-    map_ranges,
-)
+from fastgd.blocks import GROUP, chunk_length, coarser, count_nonzeros, count_threads, cut, map_ranges
 from fastgd.gram import ALL, add_gram, assemble, loops, matrix_cuts
 from fastgd.kernels import coefficients, passes
 from fastgd.losses import VectorLoss
@@ -110,7 +101,7 @@ class Objective:
         self.passes = 0.0
         # What follows from the size of the data must not tell dense from CSR rows.
         narrow = self.n_features <= NARROW
-        self.n_nonzeros = self.n_samples * self.n_features if narrow else rows.nonzeros()
+        self.n_nonzeros = self.n_samples * self.n_features if narrow else count_nonzeros(rows, n_threads)
         self.cuts = cut(self.n_samples, self.n_nonzeros, self.n_features * self.n_predictions)
         self.ranges = np.stack([self.cuts[:-1], self.cuts[1:]], axis=1)
         self.range_cuts, self.share, self.whole = np.arange(self.cuts.size), 1.0, None
@@ -286,9 +277,13 @@ class Objective:
         # In the room of the last ones: new pages took 7 of the 10 ms of a matrix of 4,680 rows and 510 columns.
         if self._matrices is None or len(self._matrices) != cuts.size - 1:
             self._matrices = np.empty((cuts.size - 1, self.n_features + 1, self.n_features + 1))
-        self._matrices.fill(0.0)
         data, matrices = (self.rows, ALL, curvatures, self.ranges, cuts), self._matrices
-        self.map_blocks(lambda a, b: add_gram(*data, a, b, matrices, length), len(matrices))
+
+        def work(first, last):
+            matrices[first:last] = 0.0  # here, so that threads share the faults of new pages
+            add_gram(*data, first, last, matrices, length)
+
+        self.map_blocks(work, len(matrices))
         return assemble(self, matrices, loops(self.rows, length))
 
     def part(self, chosen, alpha):
@@ -390,10 +385,8 @@ class Objective:
     def map_blocks(self, work, n_blocks=None, n_values=None):
         """Call `work(first, last)` over the blocks, on threads: a pass that takes as long as reading `n_values`."""
         n_values = int(self.share * self.rows.stored()) if n_values is None else n_values
-        n_ranges = 1 + n_values // LEAST_PER_THREAD
-        n_threads = min(self.n_threads, n_ranges)
         n_blocks = self.range_cuts.size - 1 if n_blocks is None else n_blocks
-        map_ranges(work, n_blocks, n_threads, min(RANGES_PER_THREAD * n_threads, n_ranges))
+        map_ranges(work, n_blocks, self.n_threads, n_values)
         self.passes += self.share
         if self.whole is not None:
             self.whole.passes += self.share

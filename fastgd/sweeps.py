@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgd.blocks import LEAST_PER_THREAD, MOST_BLOCKS, RANGES_PER_THREAD, cut, map_ranges
+from fastgd.blocks import MOST_BLOCKS, cut, map_ranges
 from fastgd.gram import chunks, merged
 from fastgd.kernels import products
 from fastgd.kernels.passes import evaluate
@@ -32,9 +32,9 @@ class Sweeps:
             self._rows = _blocks(cut(F.n_samples, 8 * MOST_BLOCKS * F.n_samples, F.n_samples))
         else:
             self._sums = self._rows = F.ranges, F.range_cuts
-        self.n_threads = min(F.n_threads, 1 + int(F.share * F.rows.stored()) // LEAST_PER_THREAD)
+        self._n_values = int(F.share * F.rows.stored())
         # A derivative and a curvature take as long as some ten stored values.
-        self._few_threads = min(F.n_threads, 1 + int(10 * F.share * F.n_samples) // LEAST_PER_THREAD)
+        self._few_values = int(10 * F.share * F.n_samples)
 
     def images(self, coef, out=None):
         """X @ coef, (n_samples,), into `out` where it is given; else 0 for rows that are not in the part."""
@@ -86,7 +86,7 @@ class Sweeps:
                     totals[b] += value.sum()
                     bends[b] += bend.sum()
 
-        self._map(self._rows, work, self._few_threads)
+        self._map(self._rows, work, self._few_values)
         amounts /= F.n_active
         return float(totals.sum()) / F.n_active, amounts, float(bends.sum()) / F.n_active
 
@@ -97,14 +97,14 @@ class Sweeps:
             data = F.samples, F.loss, predictions, intercept, floor
             products.derivatives(*data, ranges, cuts, first, last, totals, amounts, curvatures)
 
-        self._map(self._rows, work, self._few_threads)
+        self._map(self._rows, work, self._few_values)
         return float(totals.sum()) / F.n_active
 
-    def _map(self, blocks, work, n_threads=None):
-        ranges, cuts = blocks
-        n_threads = self.n_threads if n_threads is None else n_threads
-        n_ranges = RANGES_PER_THREAD * n_threads
-        map_ranges(lambda first, last: work(ranges, cuts, first, last), cuts.size - 1, n_threads, n_ranges)
+    def _map(self, blocks, work, n_values=None):
+        (ranges, cuts), n_values = blocks, self._n_values if n_values is None else n_values
+        map_ranges(
+            lambda first, last: work(ranges, cuts, first, last), cuts.size - 1, self.objective.n_threads, n_values
+        )
 
     def _spend(self):
         F = self.objective

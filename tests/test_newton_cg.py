@@ -216,7 +216,7 @@ def test_threads_do_not_change_the_bits():
     for n_jobs in (1, 3):
         F = wide(LogLoss(), n=600, d=400, n_jobs=n_jobs)
         solver = RowSpan(F)
-        solver.sweeps.n_threads = n_jobs
+        solver.objective.n_threads = n_jobs
         points.append(turns(solver, 6).point)
     np.testing.assert_array_equal(points[1], points[0])
 

@@ -103,9 +103,9 @@ def test_nothing_of_a_job_is_kept(pool):
 
 
 def test_ranges_cover_the_items():
-    for n_items, n_threads, n_ranges in ((10, 3, None), (10, 2, 7), (3, 8, 100), (1, 4, 4), (64, 2, 8)):
+    for n_items, n_threads, n_values in ((10, 3, None), (10, 2, 10**6), (3, 8, 10**7), (1, 4, 0), (64, 2, 10**5)):
         found = []
-        map_ranges(lambda first, last, found=found: found.append((first, last)), n_items, n_threads, n_ranges)
+        map_ranges(lambda first, last, found=found: found.append((first, last)), n_items, n_threads, n_values)
         found.sort()
         assert found[0][0] == 0
         assert found[-1][1] == n_items
