@@ -89,13 +89,16 @@ def _longest_dense(F, root, lengths):
 
 
 def _longest_sparse(F, root, lengths):
-    """`_longest_dense` by the loop over nonzeros that has formed the curvature."""
+    """`_longest_dense` by the loop over nonzeros that has formed the curvature.
+
+    What only rounding is multiplied with is that of a row of the greatest |x| of all columns: |X| takes a copy of X.
+    """
     norms, weights = np.zeros(F.n_samples), F.samples.weights + np.zeros(F.n_samples)
     matrix, size = np.zeros((1, F.n_features + 1, F.n_features + 1)), len(root)
     matrix[0, :size, :size] = root @ root.T
     data = F.rows, ALL, weights, np.stack([F.cuts[:-1], F.cuts[1:]], axis=1), np.arange(F.cuts.size)
     map_ranges(lambda first, last: passes.gram(*data, first, last, matrix, norms), F.cuts.size - 1, F.n_threads)
-    return norms.max(), (abs(F.rows.matrix()) @ lengths)[weights > 0.0].max()
+    return norms.max(), float(F.largest() @ lengths)
 
 
 def product_bound(F, v, value, gradient, enough):

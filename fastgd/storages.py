@@ -302,8 +302,14 @@ class CSRRows(Rows):
     @python_only
     def column_norms(self):
         """Root of the sum of squares of each column."""
-        squares = CSRRows(np.square(self.values), self.columns, self.starts, self.width)
-        return np.sqrt(squares.matrix().T @ np.ones(self.starts.size - 1))  # SciPy's power and sum take twice as long
+        (n, width), total = self.shape(), np.zeros(int(self.width))
+        step = max(n * max(COUNTED // 4, 4 * width) // max(self.values.size, 1), 1)
+        for first in range(0, n, step):
+            starts = self.starts[first : min(first + step, n) + 1]
+            here = slice(int(starts[0]), int(starts[-1]))
+            squares = CSRRows(np.square(self.values[here]), self.columns[here], starts - starts[0], self.width)
+            total += squares.matrix().T @ np.ones(starts.size - 1)  # SciPy's power and sum take twice as long
+        return np.sqrt(total)
 
     @python_only
     def matrix(self):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd import GDClassifier, GDRegressor
+from fastgd import GDClassifier, GDRegressor, Objective
+from fastgd.decrement import longest_row
 
 # What a method may need in d: vectors, and where d is small, matrices; and buffers of 2^16 values, in bytes.
 VECTORS, MATRICES, SLACK = 12, 6, 1_500_000
@@ -87,3 +88,19 @@ def test_a_sparse_fit(shape):
     X, y = sparse(*shape)
     peak, most = peak_beyond(GDClassifier(alpha=1.0 / y.size, n_jobs=1), X, y), allowed(X)
     assert peak <= most
+
+
+@pytest.mark.parametrize("looked_at", ["moments", "norms"])
+def test_the_rows_are_not_copied_for_their_norms(looked_at):
+    X, y = sparse(60_000, 40)
+    F = Objective("log_loss", X, y, alpha=1e-4)
+    if looked_at == "moments":
+        F.moments()
+    longest_row(F.part(np.arange(8), 1e-4), np.eye(41))
+    tracemalloc.start()
+    try:
+        longest_row(F, np.eye(41))
+        assert tracemalloc.get_traced_memory()[1] < 0.1 * (X.data.nbytes + X.indices.nbytes) + 8 * 4 * y.size + SLACK
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_allclose(F.rows.column_norms(), np.sqrt(X.multiply(X).sum(axis=0)).ravel(), rtol=1e-12)
