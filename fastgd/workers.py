@@ -9,6 +9,7 @@ sleeps, may not run where the thread that it works for runs, and finds the less 
 
 import atexit
 import collections
+import contextlib
 import ctypes
 import os
 import queue
@@ -170,10 +171,12 @@ _processor = _find_processor()
 
 
 def _keep_apart(thread):
-    """Keep a thread off the processor that the calling one is on."""
-    others = os.sched_getaffinity(0) - {_processor()} if _processor is not None else ()
-    if others:
-        os.sched_setaffinity(thread, others)
+    """Keep a thread off the processor that the calling one is on, where that is allowed and there are others."""
+    if _processor is not None:
+        with contextlib.suppress(OSError):
+            others = os.sched_getaffinity(0) - {_processor()}
+            if others:
+                os.sched_setaffinity(thread, others)
 
 
 @atexit.register

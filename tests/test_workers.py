@@ -87,6 +87,24 @@ def test_calls_within_calls_are_made_on_the_same_thread(pool):
     assert sorted(found) == [(i, j, True) for i in range(6) for j in range(2)]
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinities on this platform")
+@pytest.mark.parametrize("error", [PermissionError, None])
+def test_where_threads_may_not_be_placed_they_run_all_the_same(pool, monkeypatch, error):
+    asked = []
+
+    def refuse(thread, processors):
+        asked.append(processors)
+        if error:
+            raise error
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    time.sleep(0.1)  # until they sleep
+    done = []
+    pool.map(done.append, [(i,) for i in range(9)])
+    assert sorted(done) == list(range(9))
+    assert all(processors < os.sched_getaffinity(0) for processors in asked)
+
+
 def test_nothing_of_a_job_is_kept(pool):
     class Data:
         pass
