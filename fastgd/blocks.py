@@ -126,25 +126,23 @@ def map_ranges(function, n_items, n_threads, n_values=None):
     work takes as long as reading `n_values`, there are no more threads than that is worth, and several ranges for each:
     a thread that comes late does fewer.
     """
-    n_ranges = n_threads
-    if n_values is not None:
-        n_threads = min(n_threads, 1 + n_values // LEAST_PER_THREAD)
-        n_ranges = min(RANGES_PER_THREAD * n_threads, 1 + n_values // LEAST_PER_THREAD)
-    n_threads, n_ranges = min(n_threads, n_items), min(n_ranges, n_items)
+    worth = n_threads if n_values is None else 1 + n_values // LEAST_PER_THREAD
+    n_threads = min(n_threads, worth, n_items)
     if n_threads <= 1:
         function(0, n_items)
         return
+    n_ranges = min(RANGES_PER_THREAD * n_threads, worth, n_items)
     bounds = [n_items * t // n_ranges for t in range(n_ranges + 1)]
     workers(n_threads - 1).map(function, itertools.pairwise(bounds))
 
 
 def count_nonzeros(rows, n_threads):
     """Number of values of `Rows` that are not 0, on up to `n_threads` threads."""
-    parts = min(n_threads, 1 + rows.stored() // LEAST_PER_THREAD)
-    counts = np.zeros(parts, np.int64)
+    counts = np.zeros(RANGES_PER_THREAD * n_threads, np.int64)
 
     def work(first, last):
-        counts[first:last] = [rows.nonzeros(part, parts) for part in range(first, last)]
+        for part in range(first, last):
+            counts[part] = rows.nonzeros(part, counts.size)
 
-    map_ranges(work, parts, parts)
+    map_ranges(work, counts.size, n_threads, rows.stored())
     return int(counts.sum())

@@ -82,18 +82,30 @@ def newton_pays(objective):
 
 def spread(objective):
     """Greatest curvature of the columns over the mean one, from some of the rows by the power method."""
-    if "spread" not in objective.measured:
-        objective.measured["spread"] = _spread_of(_sample(objective.rows, objective.n_samples))
-    return objective.measured["spread"]
+    return _once(objective, _spread)
 
 
-def _sample(rows, n):
+def _once(objective, measure):
+    """What `measure` finds of the rows, the first time that it is asked for."""
+    if measure.__name__ not in objective.measured:
+        objective.measured[measure.__name__] = measure(objective)
+    return objective.measured[measure.__name__]
+
+
+def _sample(objective):
     """A tenth of the rows, within limits."""
+    n = objective.n_samples
     chosen = np.unique(np.linspace(0, n - 1, min(max(n // 10, FEWEST_ROWS), SAMPLE_ROWS)).astype(int))
-    return rows.take(chosen)
+    return objective.rows.take(chosen)
 
 
-def _spread_of(sample):
+def _mean_square(objective):
+    sample = _sample(objective)
+    return float((sample * sample).sum()) / sample.shape[0]
+
+
+def _spread(objective):
+    sample = _sample(objective)
     total = float((sample * sample).sum())
     direction = sample.sum(axis=0) + np.sqrt(total) / sample.shape[1]
     for _ in range(POWER_STEPS):
@@ -114,10 +126,7 @@ def say(objective):
         return np.inf
     if F.has_moments:
         return float(F.moments()[1][2]) / (F.l2 * F.n_active)
-    if "mean_square" not in F.measured:
-        sample = _sample(F.rows, F.n_samples)
-        F.measured["mean_square"] = float((sample * sample).sum()) / sample.shape[0]
-    return F.measured["mean_square"] / (F.l2 * F.n_active)
+    return _once(F, _mean_square) / (F.l2 * F.n_active)
 
 
 def dual_pays(objective):
@@ -130,9 +139,12 @@ def dual_pays(objective):
 
 def rows_apart(objective):
     """Whether rows have so little in common that a step for one leaves the predictions for others as they are."""
+    return objective.n_features >= objective.n_active and _once(objective, _overlap) <= MOST_OVERLAP
+
+
+def _overlap(objective):
+    """Squared cosines of a row with all others, added up: the mean over some of the rows that count."""
     F = objective
-    if F.n_features < F.n_active:
-        return False
     chosen = F.samples.active()
     sample = F.rows.take(chosen[np.unique(np.linspace(0, chosen.size - 1, OVERLAP_ROWS).astype(int))])
     products = sample @ sample.T
@@ -140,7 +152,7 @@ def rows_apart(objective):
     lengths = np.sqrt(np.maximum(np.diag(products), np.finfo(float).tiny))
     cosines = products / np.outer(lengths, lengths)
     others = float(np.square(cosines).sum() - np.square(np.diag(cosines)).sum())
-    return others / max(len(cosines) * (len(cosines) - 1), 1) * F.n_active <= MOST_OVERLAP
+    return others / max(len(cosines) * (len(cosines) - 1), 1) * F.n_active
 
 
 def dual_cost(objective, tol):

@@ -68,37 +68,34 @@ def longest_row(F, root):
     root = np.ascontiguousarray(root)
     lengths = np.sqrt(np.square(root).sum(axis=1))
     corner = float(lengths[-1]) if F.fit_intercept else 0.0
-    find = _longest_sparse if F.rows.sparse else _longest_dense
-    norm, terms = find(F, root, lengths[: F.n_features])
+    norm = _longest_sparse(F, root) if F.rows.sparse else _longest_dense(F, root)
     F.passes += 1.0
-    # The terms of a row's norm cancel where columns are far from 0: their rounding counts.
-    return float(np.sqrt(norm + 4.0 * EPS * (terms + corner) ** 2))
+    # The terms of a row's norm cancel where columns are far from 0: their rounding counts, that of a row of the
+    # greatest |x| of all columns.
+    terms = float(F.largest() @ lengths[: F.n_features]) + corner
+    return float(np.sqrt(norm + 4.0 * EPS * terms**2))
 
 
-def _longest_dense(F, root, lengths):
-    """Greatest |(x_i, 1) root|^2 and greatest |x_i| . lengths over the rows with weight."""
-    largest = np.zeros((F.cuts.size - 1, 2))
+def _longest_dense(F, root):
+    """Greatest |(x_i, 1) root|^2 over the rows with weight, by BLAS."""
+    largest = np.zeros(F.cuts.size - 1)
 
     def work(first, last):
         for b in range(first, last):
-            where = int(F.cuts[b]), int(F.cuts[b + 1])
-            largest_norm(F.rows.values, F.samples.weights, root, lengths, *where, largest[b])
+            largest[b] = largest_norm(F.rows.values, F.samples.weights, root, int(F.cuts[b]), int(F.cuts[b + 1]))
 
     map_ranges(work, F.cuts.size - 1, F.n_threads)
-    return largest.max(axis=0)
+    return largest.max()
 
 
-def _longest_sparse(F, root, lengths):
-    """`_longest_dense` by the loop over nonzeros that has formed the curvature.
-
-    What only rounding is multiplied with is that of a row of the greatest |x| of all columns: |X| takes a copy of X.
-    """
+def _longest_sparse(F, root):
+    """`_longest_dense` by the loop over nonzeros that has formed the curvature."""
     norms, weights = np.zeros(F.n_samples), F.samples.weights + np.zeros(F.n_samples)
     matrix, size = np.zeros((1, F.n_features + 1, F.n_features + 1)), len(root)
     matrix[0, :size, :size] = root @ root.T
     data = F.rows, ALL, weights, np.stack([F.cuts[:-1], F.cuts[1:]], axis=1), np.arange(F.cuts.size)
     map_ranges(lambda first, last: passes.gram(*data, first, last, matrix, norms), F.cuts.size - 1, F.n_threads)
-    return norms.max(), float(F.largest() @ lengths)
+    return norms.max()
 
 
 def product_bound(F, v, value, gradient, enough):

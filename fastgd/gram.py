@@ -168,12 +168,12 @@ def _add_squares(values, samples, coef, intercept, first, stop, gradient, matrix
     return total
 
 
-def largest_norm(values, weights, factor, roots, first, stop, out):
-    """Greatest |(x_i, 1) F| over dense rows with weight, squared, into `out[0]`; greatest |x_i| . roots into `out[1]`.
+def largest_norm(values, weights, factor, first, stop):
+    """Greatest |(x_i, 1) F|^2 over the dense rows with weight from `first` to `stop` - 1.
 
     `factor` is F, (d + 1, d + 1), or (d, d) without the 1.
     """
-    d = values.shape[1]
+    d, largest = values.shape[1], 0.0
     for start in range(first, stop, CHUNK):
         chosen = values[start : min(start + CHUNK, stop)]
         product = chosen @ factor[:d]
@@ -181,8 +181,8 @@ def largest_norm(values, weights, factor, roots, first, stop, out):
             product += factor[d]
         own = weights[start : start + len(chosen)] if weights.size > 1 else weights
         counts = np.broadcast_to(own, len(chosen)) > 0.0
-        out[0] = max(out[0], np.einsum("ij,ij->i", product, product)[counts].max(initial=0.0))
-        out[1] = max(out[1], (np.abs(chosen) @ roots)[counts].max(initial=0.0))
+        largest = max(largest, float(np.einsum("ij,ij->i", product, product)[counts].max(initial=0.0)))
+    return largest
 
 
 def merged(ranges):

@@ -385,8 +385,7 @@ class Objective:
     def map_blocks(self, work, n_blocks=None, n_values=None):
         """Call `work(first, last)` over the blocks, on threads: a pass that takes as long as reading `n_values`."""
         n_values = int(self.share * self.rows.stored()) if n_values is None else n_values
-        n_blocks = self.range_cuts.size - 1 if n_blocks is None else n_blocks
-        map_ranges(work, n_blocks, self.n_threads, n_values)
+        map_ranges(work, n_blocks or self.range_cuts.size - 1, self.n_threads, n_values)
         self.passes += self.share
         if self.whole is not None:
             self.whole.passes += self.share

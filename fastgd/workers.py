@@ -19,15 +19,32 @@ import time
 import numpy as np
 from numba import config
 
-from fastgd._spin import watch
+from fastgd._jit import kernel
+from fastgd._memory import load, store
 
 # Looks at 0.6 ns: longer than most of what happens between two passes; and until who posts is inside a kernel.
 LOOKS, SETTLE = (0, 0) if config.DISABLE_JIT else (2_000_000, 50_000)
 PAUSE = 2e-4  # seconds between looks at a thread that has been watched for longer
-POSTED, BEGUN, DONE, UNUSED = 0, 8, 16, 24  # each in a line of memory of its own
+POSTED, BEGUN, DONE = 0, 8, 16  # each in a line of memory of its own
 
 _lock = threading.Lock()
 _pools: dict[int, "Workers"] = {}
+
+
+@kernel
+def watch(numbers, own, number, other, seen, n_looks, n_more):
+    """Set numbers[own], then look at numbers[other] until it is not `seen`, `n_looks` times at the most; return it.
+
+    All without the interpreter's lock, and all are int64. `n_more` looks go by after a change: whoever made it holds
+    the lock for some time yet, and a thread that asks for a lock that is held sleeps.
+    """
+    store(numbers, own, number)
+    for _ in range(n_looks):
+        if load(numbers, other) != seen:
+            for _ in range(n_more):
+                load(numbers, other)
+            break
+    return load(numbers, other)
 
 
 class Job:
@@ -57,7 +74,7 @@ class Worker:
     """A thread that works on the job posted last."""
 
     def __init__(self):
-        self._numbers = np.zeros(32, np.int64)
+        self._numbers = np.zeros(24, np.int64)
         self._posted = 0, IDLE
         self._asleep = self._ended = False
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -80,7 +97,7 @@ class Worker:
         self._posted = number, IDLE  # what the job holds on to is not kept until the next one
         done = self._numbers[DONE]
         if self._numbers[BEGUN] == number != done:
-            while watch(self._numbers, UNUSED, 0, DONE, done, LOOKS, 0) != number:
+            while watch(self._numbers, POSTED, number, DONE, done, LOOKS, 0) != number:
                 time.sleep(PAUSE)
 
     def end(self):

@@ -11,7 +11,7 @@ loss*(loss'(z)) = z loss'(z) - loss(z).
 """
 
 from fastgd._jit import kernel
-from fastgd._prefetch import prefetch
+from fastgd._memory import prefetch
 from fastgd.kernels.epochs import AHEAD
 
 OPTIONS = ("factor", "threshold", "intercept_factor")

@@ -25,7 +25,7 @@ memory_i)^2, which tells a run that settles from one that swings.
 import numpy as np
 
 from fastgd._jit import kernel
-from fastgd._prefetch import prefetch
+from fastgd._memory import prefetch
 from fastgd.kernels.epochs import AHEAD
 
 COEF, MEAN, RATE, PULL = range(4)
