@@ -89,6 +89,8 @@ class Certifier:
     # Half the decrement with a factor from elsewhere in space is taken this many times: curvature falls on the way.
     CAUTION = 4.0
     NEWTON_STEPS = 4
+    # Whether `from_known` may take a pass to find the longest row.
+    measures_rows = True
 
     def __init__(self, objective, factor=None):
         self.objective = objective
@@ -192,7 +194,8 @@ class Certifier:
         moved = 0.0 if v is anchor else factor.norm(v - anchor) * wider
         bound = stretched_bound(decrement, self._known_reach, moved)
         likely = np.exp(min(moved, 50.0)) * 0.6 * decrement**2 <= enough
-        if bound > enough and likely and self._known_reach * max(decrement, moved) > HOPELESS:
+        far = self._known_reach * max(decrement, moved) > HOPELESS
+        if bound > enough and likely and far and self.measures_rows:
             self._known_reach = F.loss.self_concordance * longest_row(F, factor.root()) * wider
             bound = stretched_bound(decrement, self._known_reach, moved)
         return Bound(bound + least, "proof") if bound < np.inf else NO_BOUND

@@ -35,6 +35,27 @@ def slope_rounding(F, value):
     return 2.0 * sum_rounding(F) * float(np.sqrt(2.0 * typical_curvature(F.loss) * max(value - F.loss.infimum, 0.0)))
 
 
+def value_rounding(F, v, value, enough):
+    """What F at `v`, which is `value`, may be wrong by: the sum over the rows, and the predictions in it.
+
+    A prediction is wrong by u |x_i| . |w|, and F by that times |loss'|, in the mean no more than the roots
+    of the mean squares multiplied (Cauchy and Schwarz).  Without moments |x_i| |w| stands for |x_i| . |w|
+    or, where that is more than `enough`, what the columns' norms tell, for half a pass.
+    """
+    loss, table = F.loss, np.abs(v).reshape(-1, F.n_predictions)
+    bound = loss.curvature_bound if loss.infimum > -np.inf else np.inf
+    slope = float(np.sqrt(2.0 * bound * max(value - loss.infimum, 0.0))) if bound < np.inf else 1.0
+    coef, intercept = table[: F.n_features], table[F.n_features :]
+    shift = float(intercept.max(initial=0.0)) + float(np.abs(F.samples.offsets).max())
+    summed = sum_rounding(F) * abs(value)
+    if not F.knows_columns:
+        length = float(np.sqrt(np.square(coef).sum(axis=0).max()))
+        rounded = summed + 2.0 * EPS * slope * (F.row_size() * length + shift)
+        if rounded <= enough:
+            return rounded
+    return summed + 2.0 * EPS * slope * (float((F.root_mean_squares() @ coef).max()) + shift)
+
+
 def column_sizes(F):
     """Root mean square of each column, the intercept's 1 included."""
     sizes = np.sqrt(F.moments()[0][SUM_OF_SQUARES])

@@ -13,6 +13,7 @@ import numpy as np
 
 from fastgd.certificate import EPS, NO_BOUND, Bound, Certifier, relative
 from fastgd.constant_model import best_constant
+from fastgd.decrement import value_rounding
 from fastgd.progress import Watch
 from fastgd.solvers import State
 from fastgd.stopping import Extrapolated, History, Stalled, StopReason, TimeLimit, Tolerance
@@ -22,6 +23,8 @@ DIVERGED = 1e10
 # A certificate at the end may take this share of the run's passes, less if no tolerance asks for it, or so many
 # operations (20 ms).
 ASKED_SHARE, UNASKED_SHARE, UNASKED_WORK = 2.0, 0.1, 2e7
+# Rounding of F that is less than this share of what tol allows is not looked at more closely.
+NEGLIGIBLE = 0.05
 # A solver that keeps a bound of its own tells when it is nearly done: until then checks begin at this turn.
 FIRST_LOOK = 8
 
@@ -71,12 +74,16 @@ class Result:
 
 @dataclass
 class _Check:
-    """A point that was evaluated; `smooth` is the part of F that has the gradient."""
+    """A point that was evaluated; `smooth` is the part of F that has the gradient.
+
+    `doubt` is what F may be wrong by, which each bound on F - F* takes in.
+    """
 
     point: np.ndarray
     objective: float
     smooth: float
     gradient: np.ndarray | None
+    doubt: float = 0.0
     bound: Bound = NO_BOUND
     suboptimality: float = np.inf
     score: float = np.nan
@@ -178,8 +185,6 @@ class Descent:
         if preview is None or any(rule.check(self.history) for rule in self.stalled):
             return False
         value, bound = preview
-        if bound.kind == "proof":
-            self._floor = max(self._floor, value - bound.value)
         suboptimality = relative(bound.value, value, self.constant_value)
         if self.tol is not None and (suboptimality <= self.tol or self.solver.finished(state)):
             return False
@@ -204,7 +209,9 @@ class Descent:
             return next((reason for reason in late if reason is not None), None)
         self.known = self.solver.known_curvature(state)
         self._floor = max(self._floor, self.solver.lower_bound(state))
-        check = self._certified(_Check(v, value, smooth, gradient), final=False)
+        doubt = self.solver.doubt(state)
+        doubt = self._rounding(v, value) if doubt is None else doubt
+        check = self._certified(_Check(v, value, smooth, gradient, doubt), final=False)
         check.score = self.score(check.point) if self.score is not None else np.nan
         loss = value - F.penalty_value(v) if self.wants_loss else np.nan
         self._note(state, check.objective, check.bound, check.suboptimality, check.score, loss)
@@ -262,9 +269,8 @@ class Descent:
         if self.known is not None and check.suboptimality > (self.tol or 0.0):
             self._bound(check, self._known_bound(check))
         if check.suboptimality > (self.tol or 0.0) and self._centering_pays(check, final):
-            v = certifier.centered(check.point)
-            smooth, gradient = F.smooth_and_gradient(v)
-            centered = _Check(v, smooth + F.rest_value(v), smooth, gradient)
+            centered = self._evaluated(certifier.centered(check.point))
+            v, smooth, gradient = centered.point, centered.smooth, centered.gradient
             self._bound(centered, certifier.cheap(v, smooth, gradient))
             if self.solver.adapts:
                 check = centered
@@ -295,9 +301,12 @@ class Descent:
         """The bound that tol asks for; without one the first bound there is."""
         if self.tol is None:
             return np.inf
-        return self.tol * max(check.objective / (1.0 + self.tol), 1e-4 * self.constant_value)
+        asked = self.tol * max(check.objective / (1.0 + self.tol), 1e-4 * self.constant_value)
+        return max(asked - check.doubt, 0.0)
 
     def _bound(self, check, bound):
+        """Let a bound on F as it was computed, less F*, be that of the check where it is the smallest."""
+        bound = Bound(bound.value + check.doubt, bound.kind)
         if bound.value < check.bound.value:
             check.bound = bound
             check.suboptimality = relative(bound.value, check.objective, self.constant_value)
@@ -373,16 +382,23 @@ class Descent:
                 others.append(self._evaluated(self._constant_point()))
             chosen = min([chosen, *others], key=lambda check: check.objective)
         if reason is not StopReason.CONVERGED:
-            score, chosen = chosen.score, self._certified(chosen, final=True)
+            last, score, chosen = chosen is self.last, chosen.score, self._certified(chosen, final=True)
             chosen.score = score
-            self._amend(chosen)
+            self._amend(chosen, last)
             if reason is StopReason.PLATEAU and chosen.suboptimality <= (self.tol or 0.0):
                 reason = StopReason.CONVERGED
         return Result(chosen.point, chosen.objective, chosen.bound, chosen.suboptimality, reason, self.history, state)
 
     def _evaluated(self, v):
         smooth, gradient = self.objective.smooth_and_gradient(v)
-        return _Check(v, smooth + self.objective.rest_value(v), smooth, gradient)
+        value = smooth + self.objective.rest_value(v)
+        return _Check(v, value, smooth, gradient, self._rounding(v, value))
+
+    def _rounding(self, v, value):
+        """What F at `v` may be wrong by; roughly where that is far below tol."""
+        enough = NEGLIGIBLE * (self.tol or 1e-4) * max(value, 1e-4 * self.constant_value)
+        with np.errstate(all="ignore"):
+            return value_rounding(self.objective, v, value, enough)
 
     def _constant_point(self):
         table = self.objective.start().reshape(-1, self.objective.n_predictions)
@@ -390,11 +406,21 @@ class Descent:
             table[-1] = self.constant
         return table.ravel()
 
-    def _amend(self, chosen):
-        """Let the last line of the history tell what the certificate at the end took and found."""
+    def _amend(self, chosen, last=True):
+        """Let the last line of the history tell of the model that is returned, and what its certificate took.
+
+        That is a line of its own unless it belongs to the `last` check.
+        """
+        if not last:
+            self.history.repeat()
         if len(self.history):
-            self.history["passes"][-1] = self.objective.passes - self.solver.passes_before
-            self.history["seconds"][-1] = time.perf_counter() - self._clock
-            if chosen.objective == self.history["objective"][-1]:
-                self.history["bound"][-1] = chosen.bound.value
-                self.history["suboptimality"][-1] = chosen.suboptimality
+            found = {
+                "passes": self.objective.passes - self.solver.passes_before,
+                "seconds": time.perf_counter() - self._clock,
+                "objective": chosen.objective,
+                "bound": chosen.bound.value,
+                "suboptimality": chosen.suboptimality,
+                "score": chosen.score,
+            }
+            for key, number in found.items():
+                self.history[key][-1] = number

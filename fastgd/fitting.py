@@ -243,6 +243,11 @@ def continued(before, after):
         if bound.value < before.bound.value:
             share = bound.value / after.bound.value if after.bound.value > 0.0 else 1.0
             better = replace(before, bound=bound, suboptimality=share * after.suboptimality)
+    if better is not after:
+        before.history.repeat()
+        before.history["objective"][-1] = better.objective
+        before.history["bound"][-1] = better.bound.value
+        before.history["suboptimality"][-1] = better.suboptimality
     return replace(better, reason=after.reason, history=before.history, state=after.state)
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 
 from fastgd.certificate import NO_BOUND, Bound, Certifier
-from fastgd.decrement import stretched_bound
 from fastgd.descent import Descent
 from fastgd.factor import Factor
 from fastgd.fitting import Run
@@ -128,6 +127,8 @@ class PathNewton(Newton):
 class PathCertifier(Certifier):
     """A certifier that is content with an estimate where a proof would cost passes of its own."""
 
+    measures_rows = False
+
     @property
     def centering_helps(self):
         """Never: the next step brings more than the best intercept."""
@@ -141,11 +142,10 @@ class PathCertifier(Certifier):
             return NO_BOUND
         if F.loss.self_concordance == 0.0:
             return super().from_known(known, v, gradient, enough, value)
-        if anchor is not None and self.decrement_applies:
-            moved = 0.0 if v is anchor else factor.norm(v - anchor)
-            proved = stretched_bound(decrement, self._rough_reach(factor), moved)
-            if proved <= enough:
-                return Bound(proved, "proof")
+        if anchor is not None:
+            proved = super().from_known(known, v, gradient, enough, value)
+            if proved.value <= enough:
+                return proved
         caution = CAUTION if F.loss.self_concordance is not None else WHERE_IT_JUMPS
         likely = 0.5 * caution * decrement**2
         return Bound(likely, "estimate") if likely <= enough else NO_BOUND

@@ -107,7 +107,7 @@ class Objective:
         self.range_cuts, self.share, self.whole = np.arange(self.cuts.size), 1.0, None
         self.use_rows(rows)
         self.set_alpha(alpha)
-        self._moments = self._norms = self.matrix_cuts = self._matrices = None
+        self._moments = self._norms = self._row_size = self.matrix_cuts = self._matrices = None
         self.measured = {}  # what plans have measured of the rows, for the solver that comes after
 
     def set_alpha(self, alpha):
@@ -332,6 +332,28 @@ class Objective:
             self.passes += 0.5
             self._norms = self.rows.column_norms()
         return self._norms if self._moments is None else self._moments[0][LARGEST]
+
+    def row_size(self):
+        """Root of the mean of s_i |x_i|^2, or more: without moments for a look at the values, kept."""
+        if self.knows_columns:
+            return float(np.linalg.norm(self.root_mean_squares()))
+        if self._row_size is None:
+            total = self.rows.sum_of_squares() if self.rows.values.dtype == np.float64 else np.inf
+            if not np.isfinite(total):
+                return float(np.linalg.norm(self.root_mean_squares()))
+            self._row_size = float(np.sqrt(total * float(self.samples.weights.max()) / self.n_active))
+        return self._row_size
+
+    def root_mean_squares(self):
+        """Root of the mean of s_i x_ij^2 of each column, or more: without moments for half a pass, kept."""
+        if self._moments is not None:
+            return np.sqrt(self._moments[0][SUM_OF_SQUARES])
+        return self.largest() * np.sqrt(float(self.samples.weights.max()) / self.n_active)
+
+    @property
+    def knows_columns(self):
+        """Whether `root_mean_squares` costs nothing."""
+        return self._moments is not None or self._norms is not None
 
     @property
     def has_moments(self):

@@ -44,6 +44,11 @@ class History:
             ahead = {"passes": passes, "seconds": seconds, "turn": turn}.get(key, 0)
             column.extend(value + ahead for value in later[key])
 
+    def repeat(self):
+        """Add the last check once more, for what is amended."""
+        for column in self.rows.values():
+            column.extend(column[-1:])
+
     def arrays(self):
         """The public columns as a dict of arrays."""
         return {key: np.array(self.rows[key], dtype=float) for key in self.KEYS}

@@ -62,8 +62,8 @@ class Rows(Component, family=True):
 
     @python_only
     def column_norms(self: Any):
-        """Root of the sum of squares of each column."""
-        return np.sqrt(np.einsum("ij,ij->j", self.values, self.values))
+        """Root of the sum of squares of each column, in float64: bounds on rounding rest on it."""
+        return np.sqrt(np.einsum("ij,ij->j", self.values, self.values, dtype=np.float64))
 
     @python_only
     def least_chunk(self):
@@ -307,7 +307,8 @@ class CSRRows(Rows):
         for first in range(0, n, step):
             starts = self.starts[first : min(first + step, n) + 1]
             here = slice(int(starts[0]), int(starts[-1]))
-            squares = CSRRows(np.square(self.values[here]), self.columns[here], starts - starts[0], self.width)
+            values = np.square(self.values[here], dtype=np.float64)
+            squares = CSRRows(values, self.columns[here], starts - starts[0], self.width)
             total += squares.matrix().T @ np.ones(starts.size - 1)  # SciPy's power and sum take twice as long
         return np.sqrt(total)
 

@@ -102,7 +102,11 @@ class Solver:
         return (v, *self.objective.smooth_and_gradient(v))
 
     def preview(self, state):
-        """(F, bound on F - F*) where the solver knows them without having computed its point, else None."""
+        """(F, estimate of F - F*) where the solver knows them without having computed its point, else None."""
+        return None
+
+    def doubt(self, state):
+        """What F at the answer may be wrong by where it does not come from a look at X, else None."""
         return None
 
     def lower_bound(self, state):

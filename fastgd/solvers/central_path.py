@@ -34,6 +34,8 @@ CHUNK = 1 << 13
 # Dual variables that change by less than this share of what they do elsewhere are held by their ends; once the gap is
 # likely below this share of F they are moved there, if that is what a proof needs.
 HELD, CLOSING = 1e-3, 1e-4
+# Images X w are computed anew where F, computed from X, is off by more than this share.
+DRIFTED = 1e-9
 EPS = float(np.finfo(float).eps)
 
 
@@ -138,6 +140,9 @@ class CentralPath(Solver):
     def turn(self, state):
         """A step that tells where to aim at, and the one that goes there: one curvature matrix and four sweeps."""
         F, memory = self.objective, state.memory
+        if memory.pop("drifted", False):
+            coef = np.ascontiguousarray(F.split(state.point)[0])
+            memory["images"] = self.sweeps.images(coef)
         if self.net is not None:
             self.net.look(F.split(state.point)[0], memory["net"])
         # All that is as long as there are rows beside the variables; the rest is computed again for some at a time.
@@ -200,6 +205,18 @@ class CentralPath(Solver):
         v = state.point.copy()
         v[: self.objective.n_features][state.memory.get("pinned", [])] = 0.0
         return v
+
+    def evaluate(self, state):
+        """(v, smooth part of F, its gradient) at the answer, from X: one pass.
+
+        Where the images that move along with the point are found to have drifted away, the next turn
+        begins with new ones.
+        """
+        v, smooth, gradient = super().evaluate(state)
+        if v is state.point:
+            total, kept = smooth + self.objective.rest_value(v), state.memory["total"]
+            state.memory["drifted"] = not abs(total - kept) <= DRIFTED * abs(total)
+        return v, smooth, gradient
 
     def _balance(self, state):
         """Scale down what pulls to the heavier side: from the middle the path of rare classes was lost at once."""

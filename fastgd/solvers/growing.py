@@ -67,6 +67,10 @@ class Growing(Solver):
             return self.inner.evaluate(state)
         return state.point, *self.objective.smooth_and_gradient(state.point)
 
+    def doubt(self, state):
+        """That of the solver once all rows are in."""
+        return self.inner.doubt(state) if self.settled(state) else None
+
     def known_curvature(self, state):
         """What the solver knows once all rows are in."""
         return self.inner.known_curvature(state) if self.settled(state) else None

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastgd import corrected_dual
 from fastgd.costs import curvature_cost
+from fastgd.decrement import sum_rounding
 from fastgd.factor import EPS, Factor
 from fastgd.gram import are_few, quadratic
 from fastgd.objective import SUM_OF_SQUARES
@@ -39,6 +40,8 @@ SEEN = 0.1
 # Far from the optimum, where a step promises more than this share of F, rows that are far out get more curvature than
 # they have: without it a row that is wrong by 10 promises a step of 20,000 under the log loss.
 FAR = 1e-2
+# A value that is foreseen is as good as one from a pass where it is off by less than this share.
+FORESEEN = 1e-10
 
 
 class Newton(Solver):
@@ -259,21 +262,27 @@ class Newton(Solver):
             rate = float(np.clip(lowest, 0.1 * rate, 0.5 * rate))
         return rate, None
 
+    def doubt(self, state):
+        """What a foreseen value may be wrong by."""
+        return state.memory["doubt"] if "foreseen" in state.memory else None
+
     def _foreseen(self, state, step, slope):
         """(point, value, gradient) after a whole step by the parabola that F is, or None where rounding would show.
 
         With u the rounding of a sum over n rows, each entry of the gradient is wrong by at most
-        u sqrt(H_jj) (sqrt(2 F) + sum_k sqrt(H_kk) |s_k|), by Cauchy and Schwarz.
+        u sqrt(H_jj) (sqrt(2 F) + sum_k sqrt(H_kk) |s_k|), by Cauchy and Schwarz, and the value by u times
+        the square of what stands in the brackets.
         """
         factor, before = state.memory["factor"], state.value
         value = before + slope + 0.5 * factor.norm(step) ** 2 if factor.full else 0.0
         if not value > 1e-3 * before:
             return None
-        size = np.sqrt(2.0 * before) + float(factor.scale @ np.abs(step))
+        size = np.sqrt(2.0 * before) + float(factor.scale @ (np.abs(step) + np.abs(state.point)))
         wrong = 2.0 * EPS * self.objective.n_samples * np.sqrt(step.size) * size * factor.inverse_norm()
-        if 0.5 * wrong**2 > EPS * value:
+        doubt = 2.0 * sum_rounding(self.objective) * size**2
+        if 0.5 * wrong**2 > EPS * value or doubt > min(0.1 * self.tol, FORESEEN) * value:
             return None
-        state.memory["foreseen"] = before
+        state.memory.update(foreseen=before, doubt=doubt)
         return state.point + step, value, state.gradient + factor.product(step)
 
     def _remember(self, memory, rate, s, y, decrement):

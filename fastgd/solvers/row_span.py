@@ -36,8 +36,10 @@ ROUNDING = 1e-9
 # An inner product a'XX'a of less than this share of |a| |XX'a| has lost its digits.
 UNSEEN = 1e-10
 SUFFICIENT, TRIALS, STEPS = 1e-4, 60, 4
-# Images are moved along with the points: every so many turns they are computed anew.
-REFRESH = 32
+# Images are moved along with the points: every so many turns they are computed anew, and wherever F
+# or its gradient at the point, computed from X, are off by more than these shares.  Beside one raw
+# column, one-hot columns took images so far away that F was 49 where 0.04 was kept.
+REFRESH, VALUE_OFF, GRADIENT_OFF = 32, 1e-9, 0.1
 CHUNK = 4096
 EPS = np.finfo(float).eps
 
@@ -99,9 +101,14 @@ class RowSpan(Solver):
 
     def turn(self, state):
         """One Newton step among the directions kept and the gradient: one pass."""
-        memory, value = state.memory, state.value
-        if memory["done"] % REFRESH == REFRESH - 1:
+        memory = state.memory
+        if memory.pop("drifted", False):
+            memory["moves"][1:] = memory["images"][1:] = 0.0  # theirs have drifted as well
             memory["images"][0] = self._image(state.point[: self.objective.n_features], memory)
+            self._evaluate(state)
+        elif memory["done"] % REFRESH == REFRESH - 1:
+            memory["images"][0] = self._image(state.point[: self.objective.n_features], memory)
+        value = state.value
         slot = 1 + memory["done"] % (self.kept - 1)
         memory["moves"][slot], memory["images"][slot] = self._direction(state)
         self._step(memory, slot, min(memory["done"] + 2, self.kept), value)
@@ -151,15 +158,39 @@ class RowSpan(Solver):
         return point
 
     def preview(self, state):
-        """F, and |grad_w F|^2 / (2 l2) as a bound on F - F*: no need to compute the point.
+        """F, and |grad_w F|^2 / (2 l2) as an estimate of F - F*: no need to compute the point.
 
-        With an intercept an estimate, because derivatives sum to 0 up to rounding only.
+        Both follow from kept images: a claim is made of what `evaluate` finds.
         """
         F = self.objective
         if not F.convex or F.l2 == 0.0:
             return state.value, NO_BOUND
         gradient = state.gradient[: F.n_features]
-        return state.value, Bound(float(gradient @ gradient) / (2.0 * F.l2), "estimate" if F.fit_intercept else "proof")
+        return state.value, Bound(float(gradient @ gradient) / (2.0 * F.l2), "estimate")
+
+    def evaluate(self, state):
+        """(v, smooth part of F, its gradient) at the point, all from X: one pass.
+
+        Where the kept images are found to have drifted away, the next turn begins with new ones.
+        """
+        F, memory, point = self.objective, state.memory, state.point
+        coef, intercept = F.split(point)
+        loss, amounts = self.sweeps.derivatives(self.sweeps.images(np.ascontiguousarray(coef)), intercept)[:2]
+        value = loss + 0.5 * F.l2 * float(coef @ coef)
+        gradient = np.empty(F.size)
+        self.sweeps.combination(amounts, gradient[: F.n_features])
+        gradient[: F.n_features] += F.l2 * coef
+        if F.fit_intercept:
+            gradient[-1] = amounts.sum()
+        off = float(np.linalg.norm(gradient - state.gradient))
+        if not (
+            abs(value - state.value) <= VALUE_OFF * abs(value) and off <= GRADIENT_OFF * float(np.linalg.norm(gradient))
+        ):
+            memory["drifted"] = True
+            if value < (1.0 - VALUE_OFF) * memory.get("lowest", np.inf):  # else rounding is what is left
+                memory["exhausted"] = False
+        memory["lowest"] = min(value, memory.get("lowest", np.inf))
+        return point, value, gradient
 
     def _begin(self, state):
         coef, intercept = self.objective.split(state.point)

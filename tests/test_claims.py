@@ -1,0 +1,147 @@
+"""What is claimed is claimed of the model that is returned: F at its coefficients, computed from X."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.datasets import load_iris
+
+from fastgd import GDClassifier, GDClassifierCV, GDRegressor, Quantile
+from fastgd.objective import Objective
+from fastgd.solvers.column_span import ColumnSpan
+from fastgd.solvers.newton import FORESEEN
+from fastgd.solvers.row_span import RowSpan
+
+
+def one_hot_beside_raw(seed, n=1500, levels=1800, largest=1e7):
+    """Levels of one category, most of them rare, beside one column of large integers."""
+    rng = np.random.default_rng(seed)
+    level, column = rng.zipf(1.2, n) % levels, np.floor(rng.uniform(0.0, largest, n))
+    y = rng.normal(size=levels)[level] + (column - column.mean()) / column.std() + 0.3 * rng.normal(size=n)
+    hot = sp.csr_array((np.ones(n), (np.arange(n), level)), shape=(n, levels))
+    return sp.hstack([hot, sp.csr_array(column[:, None])]).tocsr(), y
+
+
+def squares(model, X, y):
+    """F of a ridge regression in extended precision."""
+    X = X.toarray() if sp.issparse(X) else X
+    left = y.astype(np.longdouble) - X.astype(np.longdouble) @ model.coef_.astype(np.longdouble) - model.intercept_
+    coef = model.coef_.astype(np.longdouble)
+    return float(0.5 * np.mean(left**2) + 0.5 * model.alpha * coef @ coef)
+
+
+@pytest.mark.parametrize("alpha", [1e-5, 1e-4])
+@pytest.mark.parametrize("largest", [1e6, 3e6, 1e7])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_products_kept_along_the_way_do_not_drift_away_from_the_model(alpha, largest, seed):
+    X, y = one_hot_beside_raw(seed, largest=largest)
+    model = GDRegressor(alpha=alpha).fit(X, y)
+    other = GDRegressor(alpha=alpha, solver="lbfgs", tol=1e-6).fit(X, y)
+    F, lowest = squares(model, X, y), squares(other, X, y)
+    assert model.objective_ == pytest.approx(F, rel=1e-9)
+    assert model.converged_
+    assert (F - lowest) / lowest <= 1.01 * model.suboptimality_
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nor_without_an_intercept_where_columns_are_far_from_zero(seed):
+    rng = np.random.default_rng(seed)
+    X = 1e4 + rng.normal(size=(40, 60))
+    y = rng.normal(size=40)
+    model = GDRegressor(alpha=1e-3, fit_intercept=False, solver="newton", tol=1e-6).fit(X, y)
+    assert model.objective_ == pytest.approx(squares(model, X, y), rel=1e-9)
+    best = X.T @ np.linalg.solve(X @ X.T + 40 * 1e-3 * np.eye(40), y)
+    lowest = 0.5 * np.mean((y - X @ best) ** 2) + 0.5e-3 * best @ best
+    assert squares(model, X, y) - lowest <= 1.01 * model.suboptimality_ * model.objective_ + 1e-12
+
+
+@pytest.mark.parametrize("kind", [RowSpan, ColumnSpan])
+def test_images_that_have_drifted_are_computed_anew(kind):
+    rng = np.random.default_rng(0)
+    F = Objective("log_loss", rng.normal(size=(30, 40)), np.where(rng.random(30) < 0.5, -1.0, 1.0), alpha=1e-2)
+    solver = kind(F)
+    state = solver.start(F.start())
+    solver.resume(state)
+    for _ in range(3):
+        solver.turn(state)
+    point, value, gradient = solver.evaluate(state)
+    assert "drifted" not in state.memory
+    assert (value, list(gradient)) == (pytest.approx(state.value), pytest.approx(state.gradient, abs=1e-9))
+    state.memory["images"][0] += 0.5
+    solver._evaluate(state)
+    point, value, gradient = solver.evaluate(state)
+    assert state.memory["drifted"]
+    assert value == pytest.approx(F.value(point), rel=1e-12)
+    assert gradient == pytest.approx(F.gradient(point), abs=1e-12)
+    solver.turn(state)
+    assert state.value == pytest.approx(F.value(state.point), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"solver": "lbfgs"},
+        {"solver": "saga", "random_state": 0},
+        {"solver": "sdca", "random_state": 0},
+        {"solver": "gd", "batch_size": 1, "learning_rate": "constant", "random_state": 0, "tol": None, "max_iter": 5},
+        {"penalty": "l1", "alpha": 1e-2},
+        {"loss": "hinge"},
+        {"max_iter": 2},
+        {"early_stopping": True, "solver": "adam", "batch_size": 32, "random_state": 0, "max_iter": 40},
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_last_line_of_the_history_is_the_model_that_is_returned(options):
+    X, y = load_iris(return_X_y=True)
+    model = GDClassifier(**options).fit(X, y == 1)
+    assert model.history_["objective"][-1] == model.objective_
+    if model.bound_kind_ == "proof" and model.loss == "log_loss":
+        bound, share = model.history_["bound"][-1], np.mean(y == 1)
+        constant = -share * np.log(share) - (1.0 - share) * np.log(1.0 - share)
+        unit = max(model.objective_ - bound, 1e-4 * constant)
+        assert model.suboptimality_ == pytest.approx(bound / unit, rel=1e-6, abs=1e-300)
+
+
+def test_one_against_the_rest_adds_up_such_objectives():
+    X, y = load_iris(return_X_y=True)
+    model = GDClassifier().fit(X, y)
+    total = 0.0
+    for k, one in enumerate(model.classes_):
+        F = Objective("log_loss", X, np.where(y == one, 1.0, -1.0), alpha=model.alpha)
+        total += F.value(np.r_[model.coef_[k], model.intercept_[k]])
+    assert model.objective_ == pytest.approx(total, rel=1e-12)
+    assert model.objective_ == sum(history["objective"][-1] for history in model.history_)
+
+
+def test_a_value_that_is_foreseen_says_what_it_may_be_wrong_by():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(500, 6))
+    y = X @ rng.normal(size=6) + rng.normal(size=500)
+    model = GDRegressor(alpha=1e-3).fit(X, y)
+    assert model.history_["passes"][-1] == 1.0
+    assert (
+        abs(model.objective_ - squares(model, X, y)) <= model.history_["bound"][-1] <= FORESEEN * model.objective_ * 10
+    )
+    far = GDRegressor(alpha=1e-3).fit(X + 1e5, y)  # where rounding would show, X is looked at
+    assert far.history_["passes"][-1] > 1.0
+    assert abs(far.objective_ - squares(far, X + 1e5, y)) <= far.history_["bound"][-1]
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", Quantile(0.3)], ids=str)
+def test_single_precision_counts_as_the_numbers_it_holds(loss):
+    rng = np.random.default_rng(5)
+    X = (rng.normal(size=(300, 5)) * 10.0 ** np.arange(-2, 3)).astype(np.float32)
+    y = rng.normal(size=300)
+    single = GDRegressor(loss=loss, alpha=1e-3, tol=1e-8).fit(X, y)
+    double = GDRegressor(loss=loss, alpha=1e-3, tol=1e-8).fit(X.astype(np.float64), y)
+    assert single.objective_ == pytest.approx(double.objective_, rel=1e-8)
+    assert single.suboptimality_ <= 1e-8
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_paths_of_a_search_claim_what_is_so():
+    X, y = load_iris(return_X_y=True)
+    model = GDClassifierCV(alphas=8, cv=3).fit(X, y == 2)
+    F = Objective("log_loss", X, np.where(y == 2, 1.0, -1.0), alpha=model.alpha_)
+    assert model.objective_ == pytest.approx(F.value(np.r_[model.coef_[0], model.intercept_[0]]), rel=1e-12)
