@@ -4,6 +4,7 @@
 pass, a curvature matrix and an update cost in terms of each other.  It never looks at a clock.
 """
 
+import numbers
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,6 +33,8 @@ BATCHES = {
     "svrg": ("auto", "growing"),
     "sdca": (1,),
 }
+# Those of them whose steps look at some of the rows.
+RANDOM = ("saga", "svrg", "sdca")
 # With no more turns than these a look at each row brings more than Newton's method: on the central path, and elsewhere
 # from so many rows on.
 FEW_ON_PATH, FEW, ENOUGH_ROWS = 5, 3, 1000
@@ -125,7 +128,7 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     if isinstance(solver, str) and solver in BATCHES:
         return _own_steps(solver, batch, rate, objective, reasons), None
     if batch == "auto":
-        batch = "full" if rate == "line_search" or (rate == "auto" and objective.loss_smooth and not streaming) else 1
+        batch = "full" if _all_rows_suit(rate, objective.loss_smooth, streaming) else 1
         reasons.append(
             f"{'all rows' if batch == 'full' else 'one row'} per update suits the loss and the learning rate"
         )
@@ -291,6 +294,23 @@ def _own_steps(solver, batch, rate, F, reasons):
         raise ValueError(f"solver={solver!r} finds its own steps: learning_rate must be 'auto', got {rate!r}")
     form = CENTRAL_PATH if solver == "newton" and not F.loss_smooth else ""
     return Plan(solver, batch, rate, tuple(reasons), form)
+
+
+def _all_rows_suit(rate, smooth, streaming):
+    """Whether a rule without a batch size takes all rows, else one row."""
+    return rate == "line_search" or (rate == "auto" and smooth and not streaming)
+
+
+def random_by_name(settings, loss, streaming=False):
+    """Whether the user, not `auto`, chose steps on some of the rows: random by nature."""
+    solver, batch, rate = settings.solver, settings.batch_size, settings.learning_rate
+    if isinstance(solver, str) and solver in BATCHES:
+        return solver in RANDOM
+    if not isinstance(batch, str):
+        return isinstance(batch, numbers.Integral) or batch != 1.0
+    if batch != "auto" or (isinstance(solver, str) and solver == "auto" and rate == "auto"):
+        return False
+    return not _all_rows_suit(rate, loss.smooth, streaming)
 
 
 def takes_chunks(estimator):
