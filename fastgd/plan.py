@@ -18,6 +18,7 @@ from fastgd.costs import (
     dual_pays,
     growth_pays,
     newton_pays,
+    span_cost,
     takes_columns_by_need,
 )
 from fastgd.losses import Perceptron
@@ -40,6 +41,8 @@ RANDOM = ("saga", "svrg", "sdca")
 FEW_ON_PATH, FEW, ENOUGH_ROWS = 5, 3, 1000
 # From so many columns, and from such a share of the rows' mean square as penalty on, rates fall as 1 / (alpha t).
 MANY_COLUMNS, STRONG = 1024, 3e-5
+# What no other plan would take more passes than: dual ascent that will be there by then is not left for one-row steps.
+LAST_RESORT = 1000.0
 # Form of Newton's method that no other has to be left for.
 CENTRAL_PATH = "on the central path"
 
@@ -246,20 +249,47 @@ def dual_applies(F):
     return not F.vector and F.loss.convex and not isinstance(F.loss, Perceptron) and F.elastic and F.l2 > 0.0
 
 
-def next_plan(plan, F, turns):
-    """Plan and rule to go on with where `plan` turned out wrong after so many turns; None where there is no other."""
-    if plan.form and not F.loss_smooth:
-        reason = f"after {turns} turns the central path was lost in rounding, so one-row steps went on from there"
-        return Plan("gd", 1, "auto", (*plan.reasons, reason)), Gd()
-    if plan.solver not in ("newton", "lbfgs") or not F.loss_smooth:
+def next_plan(tried, F, ending, automatic=True):
+    """Plan and rule to go on with where the last of `tried` turned out wrong; None where all others were tried, too.
+
+    `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the central path left.
+    """
+    if tried[-1].solver not in BATCHES:
         return None
-    if plan.solver == "newton" and not plan.form and central_path_applies(F):
-        reason = f"after {turns} turns {plan.solver} was not there, so it went on along the central path"
-        return Plan("newton", "full", "auto", (*plan.reasons, reason), CENTRAL_PATH), None
-    other = "lbfgs" if plan.solver == "newton" and F.l1 == 0.0 and F.smooth else "nesterov"
-    reason = f"after {turns} turns {plan.solver} brought no more, so {other} went on from there"
-    rule = None if other in BATCHES else Rule.named(other)()
-    return Plan(other, "full", "auto", (*plan.reasons, reason)), rule
+    known = {(plan.solver, plan.form) for plan in tried}
+    for solver, form in _others(F, automatic):
+        if (solver, form) not in known:
+            rule = None if solver in BATCHES else Rule.named(solver)()
+            batch = "full" if F.loss_smooth else 1
+            batch = BATCHES[solver][0] if solver in BATCHES else batch
+            along = f"{solver} {form}" if form else solver if solver != "gd" else "one-row steps"
+            reasons = (*tried[-1].reasons, f"{ending}, so it went on with {along} from there")
+            return Plan(solver, batch, "auto", reasons, form), rule
+    return None
+
+
+def _others(F, automatic):
+    """(solver, form) of all plans that can take over from another, in this order."""
+    path = [("newton", CENTRAL_PATH)] if central_path_applies(F) else []
+    if not automatic and F.loss_smooth:
+        return path
+    if not F.loss_smooth:
+        dual = [("sdca", "")] if dual_applies(F) and dual_pays(F) else []
+        return [*path, *dual, ("gd", "")] if path or dual else []
+    newton = [("newton", "")] if F.convex and newton_applies(F) else []
+    pairs = [("lbfgs", "")] if F.smooth else []
+    return [*newton, *path, *pairs, ("nesterov", "")]
+
+
+def forecast(plan, F, tol):
+    """What a run of a plan takes in passes' worth of time; a plan without a forecast is there for the worst case."""
+    if plan.form == CENTRAL_PATH:
+        return central_path_cost(F)
+    if plan.solver == "sdca":
+        return dual_cost(F, tol)
+    if plan.solver == "newton":
+        return span_cost(F)
+    return LAST_RESORT
 
 
 def newton_applies(F):
