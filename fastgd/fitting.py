@@ -287,7 +287,7 @@ def _ending(plan, result, tol):
     turns, passes = int(result.history["turn"][-1]), result.history["passes"][-1]
     far = f"{result.suboptimality:.1g}" if result.suboptimality < 1.0 else "nothing"
     solver = f"{plan.solver} {plan.form}" if plan.form else plan.solver
-    return f"after {turns} turns, {passes:.0f} passes, {solver} had proved {far} of tol={tol:g} and brought no more"
+    return f"after {turns} turns {solver} brought no more ({passes:.0f} passes, {far} proved, tol is {tol:g})"
 
 
 def _advance_one(task, objective, seed, start, state, X):

@@ -260,11 +260,9 @@ def next_plan(tried, F, ending, automatic=True):
     for solver, form in _others(F, automatic):
         if (solver, form) not in known:
             rule = None if solver in BATCHES else Rule.named(solver)()
-            batch = "full" if F.loss_smooth else 1
-            batch = BATCHES[solver][0] if solver in BATCHES else batch
             along = f"{solver} {form}" if form else solver if solver != "gd" else "one-row steps"
-            reasons = (*tried[-1].reasons, f"{ending}, so it went on with {along} from there")
-            return Plan(solver, batch, "auto", reasons, form), rule
+            reasons = (*tried[-1].reasons, f"{ending}, so {along} went on from there")
+            return Plan(solver, 1 if solver in ("sdca", "gd") else "full", "auto", reasons, form), rule
     return None
 
 

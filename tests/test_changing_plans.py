@@ -85,7 +85,7 @@ def test_dual_ascent_that_stalls_is_left(hopeful, loss):
         model.fit(X, y)
         histories.append(model.history_)
         assert model.plan_.solver == "newton"
-        assert "passes, sdca had proved" in str(model.plan_)
+        assert "turns sdca brought no more" in str(model.plan_)
         assert model.converged_
         assert model.suboptimality_ <= 1e-4
     np.testing.assert_array_equal(histories[0]["objective"], histories[1]["objective"])
@@ -129,7 +129,7 @@ def test_every_plan_has_its_turn_once(monkeypatch):
     model = GDClassifier("squared_hinge", alpha=1e-3).fit(X, labels)
     assert model.plan_.solver == "nesterov"
     words = str(model.plan_)
-    plans = [words.index(one) for one in ("went on with newton on the central", "went on with lbfgs", "with nesterov")]
+    plans = [words.index(f"so {one} went on") for one in ("newton on the central path", "lbfgs", "nesterov")]
     assert plans == sorted(plans)
     assert words.count("went on") == 3
     assert model.suboptimality_ <= 1e-4
