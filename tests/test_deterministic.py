@@ -5,6 +5,7 @@
 import pickle
 
 import joblib
+import numba
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -41,14 +42,15 @@ def fitted(model, X, y):
     return np.r_[np.ravel(fit.coef_), np.ravel(fit.intercept_), fit.n_iter_]
 
 
+COMPILED = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="the same in plain Python, slowly")
 # A growing batch, dual ascent, one-row steps, a sampled working set, and the central path.
 CHOSEN = [
-    (GDClassifier(), (60_000, 20), "growing"),
+    pytest.param(GDClassifier(), (60_000, 20), "growing", marks=COMPILED),
     (GDClassifier("hinge", alpha=0.1), (200, 5), "sdca"),
     (GDClassifier(max_iter=1), (1500, 5), "adagrad"),
     (GDClassifier("hinge", max_iter=1, tol=None), (200, 5), "adagrad"),
     (GDClassifier("perceptron"), (200, 5), "gd"),
-    (GDClassifier(penalty="l1", alpha=1e-3), (5000, 30), "newton"),
+    pytest.param(GDClassifier(penalty="l1", alpha=1e-3), (5000, 30), "newton", marks=COMPILED),
     (GDRegressor("quantile"), (200, 5), "path"),
     (GDRegressor(solver="newton", batch_size="growing", loss="huber"), (3000, 5), "growing"),
 ]
