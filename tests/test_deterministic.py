@@ -49,7 +49,7 @@ CHOSEN = [
     (GDClassifier("hinge", alpha=0.1), (200, 5), "sdca"),
     (GDClassifier(max_iter=1), (1500, 5), "adagrad"),
     (GDClassifier("hinge", max_iter=1, tol=None), (200, 5), "adagrad"),
-    (GDClassifier("perceptron"), (200, 5), "gd"),
+    (GDClassifier("perceptron", max_iter=20), (200, 5), "gd"),
     pytest.param(GDClassifier(penalty="l1", alpha=1e-3), (5000, 30), "newton", marks=COMPILED),
     (GDRegressor("quantile"), (200, 5), "path"),
     (GDRegressor(solver="newton", batch_size="growing", loss="huber"), (3000, 5), "growing"),
