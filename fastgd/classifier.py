@@ -53,7 +53,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     n_jobs : int, optional
         Threads; None: what the process may use, one inside a worker.  The result does not depend on it.
     random_state : int, RandomState or None, default=None
-        Seeds the order of the rows.
+        Seeds samples and orders of rows.  With None whatever `auto` chooses repeats bit for bit, as with 0, and NumPy's
+        global generator is left alone; it is drawn from for steps on some of the rows that were asked for (`saga`,
+        `svrg`, `sdca`, an update rule with `batch_size` or an explicit `learning_rate`) and for `early_stopping`.
     learning_rate : str, default="auto"
         `"auto"`, `"constant"`, `"invscaling"`, `"optimal"`, `"adaptive"`, `"pa1"`, `"pa2"` or, full batch,
         `"line_search"`.

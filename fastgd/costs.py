@@ -37,10 +37,14 @@ COLUMNS_AT_ONCE = 400
 # covtype_binary), and four to five times as many to 1e-6. Where the central path takes more by count, it took 1 to 11
 # times as long by the clock. Where that is not open, dual ascent is chosen up to r = 1000.
 DUAL_PASSES, DUAL_PASSES_PER_SAY, MOST_SAY = 12.0, 9.0, 1000.0
-# It takes no more than so many where the squared cosines of a row with all others, estimated from some, add up to no
-# more than this: 300 rows of 20,000 normal numbers have r = 20,000, and take 37 ms by dual ascent and 750 on the
-# central path (squared hinge).
-DUAL_PASSES_APART, MOST_OVERLAP, OVERLAP_ROWS = 100.0, 2.0, 64
+# It takes about 25 + 220 o where o, the squared cosines of a row with all others, each times how many times as long the
+# row is, squared, if it is longer, adds up to no more than 2, estimated from some: 300 rows of 20,000 normal numbers
+# have r = 20,000, and take 37 ms by dual ascent and 750 on the central path (squared hinge). With o of 0.1, 0.24, 0.34,
+# 0.96, 1.1, 1.5 it took 45, 69, 105, 216, 72, 206 passes, and with 5 to 80 (log-normal columns, sigma 2 and 3) 204 to
+# over 1,900, while squared cosines alone were 0.3 to 1.5 (hinge, alpha = 1e-4).
+DUAL_PASSES_APART, DUAL_PASSES_PER_OVERLAP, MOST_OVERLAP, OVERLAP_ROWS = 25.0, 220.0, 2.0, 64
+# Beyond so many by the say of other rows it is worth looking whether rows are apart.
+WORTH_A_LOOK = 100.0
 # The first sample of a growing batch holds so many rows for each column, at least so many in all; each next one is four
 # times as large. With 20 rows for each column instead of 5 census took 1.3 times as long.
 ROWS_PER_COLUMN, LEAST_ROWS, GROWTH = 5, 1000, 4
@@ -78,6 +82,12 @@ def newton_pays(objective):
     if paid > FEWEST_TURNS + TURNS_PER_ROOT * math.sqrt(typical_curvature(F.loss) * say(F)):
         return False
     return paid <= FEWEST_TURNS + TURNS_PER_SPREAD * math.sqrt(spread(F))
+
+
+def span_cost(objective):
+    """What Newton's method among past gradients takes at most, in passes' worth of time."""
+    F = objective
+    return MOST_TURNS * (1.0 + COMBINATIONS * F.n_samples / pass_cost(F))
 
 
 def spread(objective):
@@ -143,23 +153,28 @@ def rows_apart(objective):
 
 
 def _overlap(objective):
-    """Squared cosines of a row with all others, added up: the mean over some of the rows that count."""
+    """How much the others' steps undo a row's, added up: the mean over some of the rows that count.
+
+    A step that moves the prediction for row j by 1 moves that for row i by cos |x_i| / |x_j|: squared cosines tell of
+    rows of one length, and of the longer row in other pairs.
+    """
     F = objective
     chosen = F.samples.active()
     sample = F.rows.take(chosen[np.unique(np.linspace(0, chosen.size - 1, OVERLAP_ROWS).astype(int))])
     products = sample @ sample.T
     products = np.asarray(products.toarray() if F.rows.sparse else products)
     lengths = np.sqrt(np.maximum(np.diag(products), np.finfo(float).tiny))
-    cosines = products / np.outer(lengths, lengths)
-    others = float(np.square(cosines).sum() - np.square(np.diag(cosines)).sum())
-    return others / max(len(cosines) * (len(cosines) - 1), 1) * F.n_active
+    with np.errstate(over="ignore"):
+        shares = np.square(products / lengths / np.minimum(lengths, lengths[:, None]))
+    np.fill_diagonal(shares, 0.0)
+    return float(shares.sum()) / max(len(shares) * (len(shares) - 1), 1) * F.n_active
 
 
 def dual_cost(objective, tol):
     """What a run of dual ascent takes, in passes' worth of time."""
     passes = DUAL_PASSES + DUAL_PASSES_PER_SAY * say(objective)
-    if passes > DUAL_PASSES_APART and rows_apart(objective):
-        passes = DUAL_PASSES_APART
+    if passes > WORTH_A_LOOK and rows_apart(objective):
+        passes = min(passes, DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * _once(objective, _overlap))
     return passes * (1e-4 / (tol or EPS)) ** (1.0 / 3.0)
 
 

@@ -61,6 +61,8 @@ class Result:
     history : History
     state : State or None
         From which the run can be continued; None after an interruption.
+    doubt : float
+        What the objective may be wrong by; the bound takes it in.
     """
 
     point: np.ndarray
@@ -70,6 +72,7 @@ class Result:
     reason: StopReason
     history: History
     state: State | None
+    doubt: float = 0.0
 
 
 @dataclass
@@ -387,7 +390,16 @@ class Descent:
             self._amend(chosen, last)
             if reason is StopReason.PLATEAU and chosen.suboptimality <= (self.tol or 0.0):
                 reason = StopReason.CONVERGED
-        return Result(chosen.point, chosen.objective, chosen.bound, chosen.suboptimality, reason, self.history, state)
+        return Result(
+            chosen.point,
+            chosen.objective,
+            chosen.bound,
+            chosen.suboptimality,
+            reason,
+            self.history,
+            state,
+            chosen.doubt,
+        )
 
     def _evaluated(self, v):
         smooth, gradient = self.objective.smooth_and_gradient(v)

@@ -19,11 +19,21 @@ from fastgd.costs import central_path_applies
 from fastgd.descent import DIVERGED, Descent, DivergenceError
 from fastgd.kernels.coefficients import shifted_sums
 from fastgd.objective import Objective
-from fastgd.plan import CENTRAL_PATH, Plan, Settings, make_plan, next_plan
+from fastgd.plan import CENTRAL_PATH, Plan, Settings, forecast, make_plan, next_plan
 from fastgd.progress import Ended, Together, Watch
 from fastgd.rules import Rule
 from fastgd.samples import WeightedSamples
-from fastgd.stopping import Extrapolated, History, NoMistakes, Plateau, Stalled, StopReason, TimeLimit, Validation
+from fastgd.stopping import (
+    Extrapolated,
+    History,
+    NoMistakes,
+    Overdue,
+    Plateau,
+    Stalled,
+    StopReason,
+    TimeLimit,
+    Validation,
+)
 from fastgd.storages import StridedRows
 
 # A turn takes about 0.1 ms of Python, and about 2 ns for each stored value.
@@ -170,9 +180,10 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     # A key pressed during the fit of one target ends those of the others.
     watch = Ended(interrupted) if task.watch is None else Together(Ended(interrupted), task.watch(k))
 
-    def go(plan, rule, start, state, max_iter, max_time):
+    def go(tried, rule, start, state, max_iter, max_time):
+        plan = tried[-1]
         solver = make_solver(plan, rule, task.settings, objective, seed)
-        rules = _rules(task, plan, solver, max_time)
+        rules = _rules(task, tried, solver, max_time)
         descent = Descent(solver, rules, max_iter=max_iter, tol=task.settings.tol, score=score, watch=watch)
         return descent.run(_ready(solver, plan, objective, start, state, seed, lambda: descent.constant))
 
@@ -193,31 +204,35 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
 def _by_plans(task, objective, go, start, state):
     """(plan, result, updates) of a run that goes on by another plan where the first turns out wrong.
 
-    `go(plan, rule, start, state, max_iter, max_time)` gives the result of one plan; all have to share turns and time.
+    `go(plans, rule, start, state, max_iter, max_time)` gives the result of the last of the plans; all have to share
+    turns and time.
     """
     begin, settings = time.perf_counter(), task.settings
     plan, rule = make_plan(settings, objective)
     if task.note:
         plan = replace(plan, reasons=(*plan.reasons, task.note))
     plan = _with_rows_in_order(task, objective, plan)
-    result = go(plan, rule, start, state, task.max_iter, task.max_time)
+    tried = [plan]
+    result = go(tried, rule, start, state, task.max_iter, task.max_time)
     updates = _updates(objective, result)
     # On the central path it is still Newton's method: open to whoever asked for that, too.
     may_change = settings.solver == "auto" or (plan.solver == "newton" and central_path_applies(objective))
-    while may_change and _stuck(result, settings.tol):
+    while may_change and _stuck(plan, objective, result, settings.tol):
         turns = int(result.history["turn"][-1])
-        changed = next_plan(plan, objective, turns)
-        lost = plan.form != CENTRAL_PATH or (objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST)
-        if changed is None or turns >= task.max_iter or not lost:
+        changed = next_plan(tried, objective, _ending(plan, result, settings.tol), settings.solver == "auto")
+        if changed is None or turns >= task.max_iter:
             break
         left = None if task.max_time is None else task.max_time - (time.perf_counter() - begin)
         if left is not None and left <= 0.0:
             result.reason = StopReason.TIME
             break
         plan, rule = _with_rows_in_order(task, objective, changed[0]), changed[1]
-        after = go(plan, rule, objective.split(result.point), None, task.max_iter - turns, left)
+        tried.append(plan)
+        after = go(tried, rule, objective.split(result.point), None, task.max_iter - turns, left)
         updates += _updates(objective, after)
         result = continued(result, after)
+        if result.reason is StopReason.PLATEAU and result.suboptimality <= settings.tol:
+            result.reason = StopReason.CONVERGED  # what one plan proved holds for the point of another
     return plan, result, updates
 
 
@@ -236,13 +251,15 @@ def continued(before, after):
     """One result for a run and the one that went on from its point by another plan; the better of the two points."""
     passes = before.history["passes"][-1]
     before.history.extend(after.history, passes)
-    better = after if after.objective <= before.objective else before
-    if better is before and np.isfinite(after.bound.value):
-        # What was proved of the optimum at the later point holds for the earlier one, which is lower.
-        bound = Bound(max(after.bound.value - (after.objective - before.objective), 0.0), after.bound.kind)
-        if bound.value < before.bound.value:
-            share = bound.value / after.bound.value if after.bound.value > 0.0 else 1.0
-            better = replace(before, bound=bound, suboptimality=share * after.suboptimality)
+    better, other = (after, before) if after.objective <= before.objective else (before, after)
+    if other.bound.kind == "proof":
+        # What was proved of the optimum at the other point holds for this one, which is lower.
+        gained = other.objective - better.objective
+        bound = Bound(max(other.bound.value - gained, 0.0) + better.doubt, other.bound.kind)
+        if bound.value < better.bound.value:
+            # Both bounds end at the same number, so each makes up the same multiple of what it is compared with.
+            share = bound.value / other.bound.value if other.bound.value > 0.0 else 1.0
+            better = replace(better, bound=bound, suboptimality=share * other.suboptimality)
     if better is not after:
         before.history.repeat()
         before.history["objective"][-1] = better.objective
@@ -260,9 +277,23 @@ def _updates(objective, result):
     return turns * -(-objective.n_active // batch)
 
 
-def _stuck(result, tol):
-    """Whether a run ended because nothing fell any more, although it is not proved to be where it should."""
-    return tol and result.reason is StopReason.PLATEAU and not result.suboptimality <= tol
+def _stuck(plan, objective, result, tol):
+    """Whether a run ended because nothing fell any more, although it is not proved to be where it should.
+
+    For the central path of a loss with corners rounding is just its end, unless it ended far off.
+    """
+    if not tol or result.reason is not StopReason.PLATEAU or result.suboptimality <= tol:
+        return False
+    lost = objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST
+    return plan.form != CENTRAL_PATH or lost or objective.loss_smooth
+
+
+def _ending(plan, result, tol):
+    """How a run ended that another plan goes on from, in words."""
+    turns, passes = int(result.history["turn"][-1]), result.history["passes"][-1]
+    far = f"{result.suboptimality:.1g}" if result.suboptimality < 1.0 else "nothing"
+    solver = f"{plan.solver} {plan.form}" if plan.form else plan.solver
+    return f"after {turns} turns {solver} brought no more ({passes:.0f} passes, {far} proved, tol is {tol:g})"
 
 
 def _advance_one(task, objective, seed, start, state, X):
@@ -377,8 +408,9 @@ def _first_point(objective, solver, start, constant):
     return point.ravel()
 
 
-def _rules(task, plan, solver, max_time):
-    settings, tol = task.settings, task.settings.tol or None
+def _rules(task, tried, solver, max_time):
+    """Stopping rules of a run by the last of the plans that were `tried`."""
+    settings, tol, plan = task.settings, task.settings.tol or None, tried[-1]
     rules: list = [] if max_time is None else [TimeLimit(max_time)]
     if task.score is not None:
         rules.append(Validation(tol or 0.0, settings.n_iter_no_change))
@@ -393,4 +425,7 @@ def _rules(task, plan, solver, max_time):
             patient = plan.form == CENTRAL_PATH or not central_path_applies(solver.objective)
             most = WORKING_SET_CHECKS if solver.objective.l1 > 0.0 else NEWTON_CHECKS
             rules.append(Stalled(tol) if patient else Stalled(tol, most))
+        other = next_plan(tried, solver.objective, "") if settings.solver == "auto" and plan.solver == "sdca" else None
+        if other is not None:
+            rules.append(Overdue(tol, *(forecast(one, solver.objective, tol) for one in (plan, other[0]))))
     return [*rules, *task.stop_rules]

@@ -17,7 +17,7 @@ from fastgd.fitting import Task, fit_targets
 from fastgd.losses import VectorLoss
 from fastgd.named import find_loss, find_penalty
 from fastgd.parameters import check_parameters
-from fastgd.plan import BATCHES, Settings
+from fastgd.plan import BATCHES, Settings, random_by_name
 from fastgd.progress import Lines, Together
 from fastgd.rows import as_rows, check_structure
 from fastgd.samples import as_floats, as_offset, as_samples, as_weights, refuse_masked
@@ -310,19 +310,28 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     targets = estimator._start_targets(y, loss)
     n_samples = X.shape[0]
     weights = estimator._weights(sample_weight, y, n_samples)
-    rng = check_random_state(estimator.random_state)
+    task = estimator._task(loss, penalty, rows, n_threads)
     offset = None if offset is None else as_offset(offset, n_samples)
     X_val, y_val, sample_weight_val = validation
+    rng = check_random_state(estimator.random_state)  # early stopping was asked for: its rows follow NumPy's convention
     holdout = Holdout.choose(estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng)
     if holdout is not None:
         weights = holdout.training_weights(weights, n_samples)
     estimator._check_rows(y, weights)
     first = as_samples(loss, targets[0], n_samples, weights, offset)
     samples = [first, *(first.with_targets(one) for one in targets[1:])]
-    task = estimator._task(loss, penalty, rows, n_threads)
     task.stop_rules = tuple(user_rules(estimator.stop))
     task.score = None if holdout is None else holdout.score
+    if estimator.random_state is None:
+        rng = generator(None, task.settings, loss)
     return task, samples, estimator._seeds(rng, [None] * len(samples))
+
+
+def generator(random_state, settings, loss, streaming=False):
+    """The generator of seeds: without a random_state NumPy's own for what the user named, else as random_state=0."""
+    if random_state is None and not random_by_name(settings, loss, streaming):
+        random_state = 0
+    return check_random_state(random_state)
 
 
 def fitted_copy(estimator, runs, alpha):

@@ -8,11 +8,10 @@ import time
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from fastgd.blocks import count_threads
 from fastgd.fitting import advance_targets
-from fastgd.gd_estimator import GDEstimator
+from fastgd.gd_estimator import GDEstimator, generator
 from fastgd.losses import VectorLoss
 from fastgd.parameters import check_parameters
 from fastgd.progress import line
@@ -106,7 +105,8 @@ class ChunkEstimator(GDEstimator):
             first = as_samples(loss, targets[0], X.shape[0], weights)
         samples = [self._chunk_samples(first, weights)]
         samples += [samples[0].with_targets(one) for one in targets[1:]]
-        seeds = self._seeds(check_random_state(self.random_state) if None in states else None, states)
+        rng = generator(self.random_state, task.settings, loss, streaming=True) if None in states else None
+        seeds = self._seeds(rng, states)
         parts = advance_targets(task, samples, seeds, starts, states, X)
         self._states = [part.state for part in parts]
         self._set_latest(np.array([part.coef for part in parts]), [part.intercept for part in parts])

@@ -14,9 +14,10 @@ from sklearn.utils.metaestimators import available_if
 
 from fastgd.blocks import count_threads
 from fastgd.cross_validation import Table, choose, score_paths
-from fastgd.gd_estimator import GDEstimator
+from fastgd.gd_estimator import MAX_SEED, GDEstimator
 from fastgd.parameters import check_parameters
 from fastgd.path import alpha_grid
+from fastgd.plan import random_by_name
 from fastgd.rows import as_rows
 from fastgd.samples import as_weights
 from fastgd.whole_or_nothing import whole_or_nothing
@@ -61,7 +62,8 @@ class PathSearch(GDEstimator):
         """
         check_parameters(vars(self))
         alphas, l1_ratios = _checked_alphas(self.alphas), self._checked_ratios()
-        scorer, base = self._scorer(), self._base()
+        scorer, seed = self._scorer(), self._seed_of_paths()
+        base = self._base(random_state=seed)
         n_threads = count_threads(self.n_jobs)
         X, y = self._checked(X, y, reset=True)
         self._start_targets(y, base._components()[0])
@@ -69,7 +71,7 @@ class PathSearch(GDEstimator):
         for_splits, for_scores = self._routed(scorer, weights, params)
         splits = self._splits(X, y, for_splits)
         table = Table(X, as_rows(X, checked=True), y, weights)
-        bases = [base if ratio is None else self._base(l1_ratio=ratio) for ratio in l1_ratios]
+        bases = [base if ratio is None else self._base(random_state=seed, l1_ratio=ratio) for ratio in l1_ratios]
         if isinstance(alphas, int):
             paths = [alpha_grid(one, X, y, alphas, weights, n_threads, rows=table.rows) for one in bases]
         else:
@@ -133,12 +135,19 @@ class PathSearch(GDEstimator):
         """The estimator that is fitted along the paths, with this search's parameters."""
         names = self._kind().get_params(deep=False)
         given = {name: value for name, value in self.get_params(deep=False).items() if name in names}
-        random_state = given["random_state"]
-        if not isinstance(random_state, numbers.Integral):
-            # The same draws for every path and fold.
-            random_state = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
         # Folds run on the threads that there are.
-        return self._kind(**{**given, "n_jobs": 1, "random_state": random_state, **chosen})
+        return self._kind(**{**given, "n_jobs": 1, **chosen})
+
+    def _seed_of_paths(self):
+        """A random_state that gives every path and fold the same draws; NumPy's generator where it is called for."""
+        random_state, base = self.random_state, self._base()
+        if isinstance(random_state, numbers.Integral):
+            return random_state
+        if random_state is None and not self.early_stopping:
+            loss, penalty = base._components()
+            if not random_by_name(base._task(loss, penalty, None, 1).settings, loss):
+                return None
+        return int(check_random_state(random_state).randint(MAX_SEED))
 
     def _refit(self, X, y, sample_weight, l1_ratio):
         """Set, or remove, what a model fitted to all rows brings along."""
@@ -147,7 +156,7 @@ class PathSearch(GDEstimator):
         if not self.refit:
             return
         ratio = {} if l1_ratio is None else {"l1_ratio": l1_ratio}
-        best = self._base(alpha=self.alpha_, n_jobs=self.n_jobs, random_state=self.random_state, **ratio)
+        best = self._base(alpha=self.alpha_, n_jobs=self.n_jobs, **ratio)
         callbacks = getattr(self, "_skl_callbacks", None)
         if callbacks:  # they look on while the chosen model is fitted
             best.set_callbacks(*callbacks)

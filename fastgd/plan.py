@@ -4,6 +4,7 @@
 pass, a curvature matrix and an update cost in terms of each other.  It never looks at a clock.
 """
 
+import numbers
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +18,7 @@ from fastgd.costs import (
     dual_pays,
     growth_pays,
     newton_pays,
+    span_cost,
     takes_columns_by_need,
 )
 from fastgd.losses import Perceptron
@@ -32,11 +34,15 @@ BATCHES = {
     "svrg": ("auto", "growing"),
     "sdca": (1,),
 }
+# Those of them whose steps look at some of the rows.
+RANDOM = ("saga", "svrg", "sdca")
 # With no more turns than these a look at each row brings more than Newton's method: on the central path, and elsewhere
 # from so many rows on.
 FEW_ON_PATH, FEW, ENOUGH_ROWS = 5, 3, 1000
 # From so many columns, and from such a share of the rows' mean square as penalty on, rates fall as 1 / (alpha t).
 MANY_COLUMNS, STRONG = 1024, 3e-5
+# What no other plan would take more passes than: dual ascent that will be there by then is not left for one-row steps.
+LAST_RESORT = 1000.0
 # Form of Newton's method that no other has to be left for.
 CENTRAL_PATH = "on the central path"
 
@@ -125,7 +131,7 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     if isinstance(solver, str) and solver in BATCHES:
         return _own_steps(solver, batch, rate, objective, reasons), None
     if batch == "auto":
-        batch = "full" if rate == "line_search" or (rate == "auto" and objective.loss_smooth and not streaming) else 1
+        batch = "full" if _all_rows_suit(rate, objective.loss_smooth, streaming) else 1
         reasons.append(
             f"{'all rows' if batch == 'full' else 'one row'} per update suits the loss and the learning rate"
         )
@@ -243,20 +249,45 @@ def dual_applies(F):
     return not F.vector and F.loss.convex and not isinstance(F.loss, Perceptron) and F.elastic and F.l2 > 0.0
 
 
-def next_plan(plan, F, turns):
-    """Plan and rule to go on with where `plan` turned out wrong after so many turns; None where there is no other."""
-    if plan.form and not F.loss_smooth:
-        reason = f"after {turns} turns the central path was lost in rounding, so one-row steps went on from there"
-        return Plan("gd", 1, "auto", (*plan.reasons, reason)), Gd()
-    if plan.solver not in ("newton", "lbfgs") or not F.loss_smooth:
+def next_plan(tried, F, ending, automatic=True):
+    """Plan and rule to go on with where the last of `tried` turned out wrong; None where all others were tried, too.
+
+    `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the central path left.
+    """
+    if tried[-1].solver not in BATCHES:
         return None
-    if plan.solver == "newton" and not plan.form and central_path_applies(F):
-        reason = f"after {turns} turns {plan.solver} was not there, so it went on along the central path"
-        return Plan("newton", "full", "auto", (*plan.reasons, reason), CENTRAL_PATH), None
-    other = "lbfgs" if plan.solver == "newton" and F.l1 == 0.0 and F.smooth else "nesterov"
-    reason = f"after {turns} turns {plan.solver} brought no more, so {other} went on from there"
-    rule = None if other in BATCHES else Rule.named(other)()
-    return Plan(other, "full", "auto", (*plan.reasons, reason)), rule
+    known = {(plan.solver, plan.form) for plan in tried}
+    for solver, form in _others(F, automatic):
+        if (solver, form) not in known:
+            rule = None if solver in BATCHES else Rule.named(solver)()
+            along = f"{solver} {form}" if form else solver if solver != "gd" else "one-row steps"
+            reasons = (*tried[-1].reasons, f"{ending}, so {along} went on from there")
+            return Plan(solver, 1 if solver in ("sdca", "gd") else "full", "auto", reasons, form), rule
+    return None
+
+
+def _others(F, automatic):
+    """(solver, form) of all plans that can take over from another, in this order."""
+    path = [("newton", CENTRAL_PATH)] if central_path_applies(F) else []
+    if not automatic and F.loss_smooth:
+        return path
+    if not F.loss_smooth:
+        dual = [("sdca", "")] if dual_applies(F) and dual_pays(F) else []
+        return [*path, *dual, ("gd", "")] if path or dual else []
+    newton = [("newton", "")] if F.convex and newton_applies(F) else []
+    pairs = [("lbfgs", "")] if F.smooth else []
+    return [*newton, *path, *pairs, ("nesterov", "")]
+
+
+def forecast(plan, F, tol):
+    """What a run of a plan takes in passes' worth of time; a plan without a forecast is there for the worst case."""
+    if plan.form == CENTRAL_PATH:
+        return central_path_cost(F)
+    if plan.solver == "sdca":
+        return dual_cost(F, tol)
+    if plan.solver == "newton":
+        return span_cost(F)
+    return LAST_RESORT
 
 
 def newton_applies(F):
@@ -291,6 +322,23 @@ def _own_steps(solver, batch, rate, F, reasons):
         raise ValueError(f"solver={solver!r} finds its own steps: learning_rate must be 'auto', got {rate!r}")
     form = CENTRAL_PATH if solver == "newton" and not F.loss_smooth else ""
     return Plan(solver, batch, rate, tuple(reasons), form)
+
+
+def _all_rows_suit(rate, smooth, streaming):
+    """Whether a rule without a batch size takes all rows, else one row."""
+    return rate == "line_search" or (rate == "auto" and smooth and not streaming)
+
+
+def random_by_name(settings, loss, streaming=False):
+    """Whether the user, not `auto`, chose steps on some of the rows: random by nature."""
+    solver, batch, rate = settings.solver, settings.batch_size, settings.learning_rate
+    if isinstance(solver, str) and solver in BATCHES:
+        return solver in RANDOM
+    if not isinstance(batch, str):
+        return isinstance(batch, numbers.Integral) or batch != 1.0
+    if batch != "auto" or (isinstance(solver, str) and solver == "auto" and rate == "auto"):
+        return False
+    return not _all_rows_suit(rate, loss.smooth, streaming)
 
 
 def takes_chunks(estimator):

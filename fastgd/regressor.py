@@ -41,7 +41,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     n_jobs : int, optional
         Threads; None: what the process may use, one inside a worker.  The result does not depend on it.
     random_state : int, RandomState or None, default=None
-        Seeds the order of the rows.
+        Seeds samples and orders of rows.  With None whatever `auto` chooses repeats bit for bit, as with 0, and NumPy's
+        global generator is left alone; it is drawn from for steps on some of the rows that were asked for (`saga`,
+        `svrg`, `sdca`, an update rule with `batch_size` or an explicit `learning_rate`) and for `early_stopping`.
     learning_rate : str, default="auto"
         As in `GDClassifier`.
     eta0, power_t : float, default=0.01, 0.25

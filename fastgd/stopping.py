@@ -159,6 +159,43 @@ class Stalled(StoppingRule):
         return None if closer or fall > 0.1 * self.tol * abs(objective[-1]) else StopReason.PLATEAU
 
 
+class Overdue(StoppingRule):
+    """More passes than were forecast, and by its own pace more are left than another plan takes: a wrong plan.
+
+    The pace is the rate at which the bound came closer, as a geometric series, since the last check with half as many
+    passes. Whatever it promises, `MOST` times what the two plans are said to take are enough.
+
+    Parameters
+    ----------
+    tol : float
+    forecast, other : float
+        Passes of this plan, and of another one.
+    """
+
+    MOST = 8.0
+
+    def __init__(self, tol, forecast, other):
+        self.tol, self.forecast, self.other = tol, forecast, other
+
+    def check(self, history):
+        """PLATEAU where the other plan is expected to be there first."""
+        spent = history["passes"][-1]
+        if spent <= min(self.forecast, self.other):
+            return None
+        if spent > self.MOST * max(self.forecast, self.other) or self.left(history) > self.other:
+            return StopReason.PLATEAU
+        return None
+
+    def left(self, history):
+        """Passes that are left at the pace of the last ones; inf where nothing came closer."""
+        passes, far = np.array(history["passes"]), np.array(history["suboptimality"])
+        before = np.flatnonzero((passes <= 0.5 * passes[-1]) & np.isfinite(far))
+        if not before.size or not 0.0 < far[-1] < far[before[-1]]:
+            return np.inf
+        pace = np.log(far[before[-1]] / far[-1]) / (passes[-1] - passes[before[-1]])
+        return float(np.log(max(far[-1] / self.tol, 1.0)) / pace)
+
+
 class Validation(StoppingRule):
     """No improvement of the best validation score by more than `tol` in `n_iter_no_change` checks in a row."""
 

@@ -1,0 +1,212 @@
+"""A plan that does not get there is left for the next one, by counts, until none remains; the best of all is kept."""
+
+import numpy as np
+import pytest
+
+from fastgd import GDClassifier, GDRegressor, Objective, Quantile, fitting, plan
+from fastgd.certificate import Bound
+from fastgd.costs import dual_cost, rows_apart
+from fastgd.descent import Result
+from fastgd.fitting import continued
+from fastgd.plan import CENTRAL_PATH, Plan, Settings, forecast, make_plan, next_plan
+from fastgd.solvers.central_path import CentralPath
+from fastgd.solvers.lbfgs import LBFGS
+from fastgd.solvers.newton import Newton
+from fastgd.solvers.sdca import Sdca
+from fastgd.stopping import History, Overdue, StopReason
+
+
+def raw(n, d, sigma=3.0, seed=0):
+    """Log-normal columns, and a score in their logarithms."""
+    rng = np.random.default_rng(seed)
+    X = np.exp(sigma * rng.normal(size=(n, d)))
+    z = np.log(X) @ rng.normal(size=d)
+    z /= z.std()
+    return X, z, z + rng.logistic(size=n) > 0.0
+
+
+def estimator(loss, **given):
+    regression = isinstance(loss, Quantile) or loss in ("epsilon_insensitive", "huber", "squared_epsilon_insensitive")
+    return (GDRegressor if regression else GDClassifier)(loss, random_state=0, **given)
+
+
+LOSSES = ["hinge", Quantile(0.5), "epsilon_insensitive", "squared_hinge", "modified_huber", "huber", "log_loss"]
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
+def test_no_other_plan_is_ahead_on_raw_wide_tables(loss, penalty):
+    for seed, (n, d, alpha) in enumerate([(50, 60, 1e-4), (60, 75, 1e-6), (30, 200, 1e-3)]):
+        X, z, labels = raw(n, d, seed=seed)
+        given = {"penalty": penalty, "alpha": alpha}
+        model = estimator(loss, **given)
+        y = labels if isinstance(model, GDClassifier) else z
+        model.fit(X, y)
+        tight = estimator(loss, tol=1e-8, **given).fit(X, y)
+        assert model.bound_kind_ == "proof"
+        assert model.suboptimality_ <= model.tol
+        assert model.objective_ <= tight.objective_ + 2.0 * model.tol * max(tight.objective_, 1e-4)
+
+
+def history(passes, far):
+    made = History()
+    for turn, (p, s) in enumerate(zip(passes, far, strict=True)):
+        made.append(passes=p, suboptimality=s, objective=1.0, turn=turn + 1)
+    return made
+
+
+def test_a_run_is_overdue_once_another_plan_is_ahead_by_count():
+    rule = Overdue(1e-4, forecast=50.0, other=100.0)
+    assert rule.check(history([49.0], [np.inf])) is None  # not before it was to be there
+    assert rule.check(history([51.0], [np.inf])) is StopReason.PLATEAU
+    assert rule.check(history([30.0, 60.0], [1.0, 1.0])) is StopReason.PLATEAU
+    assert rule.check(history([30.0, 60.0], [1.0, 0.1])) is None  # three digits at 30 passes each
+    assert rule.check(history([30.0, 60.0], [1.0, 0.11])) is None
+    assert rule.check(history([30.0, 60.0], [1.0, 0.2])) is StopReason.PLATEAU
+    assert rule.left(history([30.0, 60.0], [1.0, 0.1])) == pytest.approx(90.0)
+    # Whatever the pace promises, eight times what was forecast are enough.
+    assert rule.check(history([400.0, 801.0], [1.0, 1.1e-4])) is StopReason.PLATEAU
+
+
+@pytest.fixture
+def hopeful(monkeypatch):
+    """Dual ascent said to take next to nothing, everywhere."""
+    for name, value in (("dual_cost", 1.0), ("dual_pays", True), ("newton_pays", False)):
+        monkeypatch.setattr(plan, name, lambda *_, value=value: value)
+
+
+@pytest.mark.parametrize("loss", ["hinge", Quantile(0.5), "squared_hinge", "huber"], ids=str)
+def test_dual_ascent_that_stalls_is_left(hopeful, loss):
+    X, z, labels = raw(50, 60)
+    model = estimator(loss, alpha=1e-6)
+    y = labels if isinstance(model, GDClassifier) else z
+    histories = []
+    for _ in range(2):
+        model.fit(X, y)
+        histories.append(model.history_)
+        assert model.plan_.solver == "newton"
+        assert "turns sdca brought no more" in str(model.plan_)
+        assert model.converged_
+        assert model.suboptimality_ <= 1e-4
+    np.testing.assert_array_equal(histories[0]["objective"], histories[1]["objective"])
+    assert (np.diff(histories[0]["passes"]) >= 0.0).all()
+    assert histories[0]["passes"][-1] < 400.0
+
+
+@pytest.mark.filterwarnings("ignore:Stopped because")
+@pytest.mark.parametrize("max_iter", [1000, 9])
+def test_turns_are_shared(hopeful, max_iter):
+    X, _, labels = raw(50, 60)
+    model = estimator("hinge", alpha=1e-6, max_iter=max_iter).fit(X, labels)
+    assert model.n_iter_ <= max_iter
+    assert (model.stop_reason_ is StopReason.MAX_ITER) == (max_iter == 9)
+
+
+def test_a_named_solver_is_not_left():
+    X, _, labels = raw(50, 60)
+    with pytest.warns(match="max_iter was reached"):
+        model = estimator("hinge", alpha=1e-6, solver="sdca", max_iter=40).fit(X, labels)
+    assert model.plan_.solver == "sdca"
+    assert "went on" not in str(model.plan_)
+
+
+def stuck(monkeypatch, *kinds):
+    """Solvers that have nothing left to do after their first turn, and do nothing in it."""
+    for kind in kinds:
+        monkeypatch.setattr(kind, "turn", lambda self, state: idle(state))
+        monkeypatch.setattr(kind, "lower_bound", lambda self, state: -np.inf)
+        monkeypatch.setattr(kind, "nearly_done", lambda self, state, tol: False)
+
+
+def idle(state):
+    state.turn += 1
+    state.memory["exhausted"] = True
+
+
+def test_every_plan_has_its_turn_once(monkeypatch):
+    stuck(monkeypatch, Newton, CentralPath, LBFGS)
+    X, _, labels = raw(60, 5, sigma=0.5)
+    model = GDClassifier("squared_hinge", alpha=1e-3).fit(X, labels)
+    assert model.plan_.solver == "nesterov"
+    words = str(model.plan_)
+    plans = [words.index(f"so {one} went on") for one in ("newton on the central path", "lbfgs", "nesterov")]
+    assert plans == sorted(plans)
+    assert words.count("went on") == 3
+    assert model.suboptimality_ <= 1e-4
+
+
+@pytest.mark.filterwarnings("ignore:Stopped because")
+def test_corners_end_with_one_row_steps(monkeypatch):
+    stuck(monkeypatch, Sdca, CentralPath)
+    X, _, labels = raw(60, 5, sigma=0.5)
+    model = GDClassifier("hinge", alpha=1e-2, max_iter=100, random_state=0)
+    model.fit(X, labels)
+    words = str(model.plan_)
+    assert model.plan_.solver == "gd"
+    assert words.count("went on") == 2
+    assert "one-row steps" in words
+    assert model.objective_ < 1.0
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet", None])
+@pytest.mark.parametrize("loss", ["hinge", "huber", "log_loss", "squared_hinge"])
+def test_no_plan_comes_twice(loss, penalty):
+    X, z, labels = raw(40, 6, sigma=0.5)
+    F = Objective(loss, X, z if loss == "huber" else np.where(labels, 1.0, -1.0), penalty=penalty, alpha=1e-3)
+    tried = [make_plan(Settings(), F)[0]]
+    while (following := next_plan(tried, F, "it ended")) is not None:
+        assert forecast(following[0], F, 1e-4) > 0.0
+        tried.append(following[0])
+    assert len({(one.solver, one.form) for one in tried}) == len(tried) <= 5
+    assert tried[-1].solver in ("gd", "nesterov")
+    assert next_plan([Plan("gd", 1, "auto")], F, "") is None
+
+
+def test_a_named_newton_has_the_central_path_left():
+    X, _, labels = raw(40, 6, sigma=0.5)
+    F = Objective("squared_hinge", X, np.where(labels, 1.0, -1.0), alpha=1e-3)
+    tried = [Plan("newton", "full", "auto")]
+    tried.append(next_plan(tried, F, "", automatic=False)[0])
+    assert tried[-1].form == CENTRAL_PATH
+    assert next_plan(tried, F, "", automatic=False) is None
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_best_point_and_the_best_proof_are_kept(first):
+    """What was proved by one plan counts for the better point of the other."""
+    results = []
+    for value, bound in ((1.0, 0.3), (1.1, 0.11)) if first else ((1.1, 0.11), (1.0, 0.3)):
+        checks = history([1.0], [np.nan])
+        ending = StopReason.PLATEAU
+        results.append(Result(np.zeros(1), value, Bound(bound, "proof"), bound / (value - bound), ending, checks, None))
+    found = continued(*results)
+    assert found.objective == 1.0
+    assert found.bound.value == pytest.approx(0.01)
+    assert found.suboptimality == pytest.approx(0.01 / 0.99)
+
+
+def test_a_proof_of_two_plans_together_is_a_proof(monkeypatch):
+    X, y = raw(40, 6, sigma=0.5)[::2]
+    F = Objective("log_loss", X, np.where(y, 1.0, -1.0), alpha=0.1)
+    task = fitting.Task(F.loss, F.penalty, F.rows, Settings(), 0.1, True)
+    ends = iter([(1.1, 0.10001), (1.0, 0.5)])
+
+    def go(tried, rule, start, state, max_iter, max_time):
+        value, bound = next(ends)
+        checks = history([1.0], [bound])
+        checks["batch"][-1] = 40
+        return Result(F.start(), value, Bound(bound, "proof"), bound, StopReason.PLATEAU, checks, None)
+
+    _, result, _ = fitting._by_plans(task, F, go, None, None)
+    assert result.reason is StopReason.CONVERGED
+    assert result.suboptimality <= 1e-4
+
+
+def test_rows_of_wild_lengths_are_not_apart():
+    for seed in range(3):
+        wild, even = raw(100, 400, seed=seed)[0], np.random.default_rng(seed).normal(size=(100, 400))
+        y = np.tile([-1.0, 1.0], 50)
+        assert not rows_apart(Objective("hinge", wild, y, alpha=1e-4))
+        apart = Objective("hinge", even, y, alpha=1e-4)
+        assert rows_apart(apart)
+        assert 25.0 < dual_cost(apart, 1e-4) < 100.0  # 69 passes
