@@ -5,10 +5,10 @@ With u_i in minus the subdifferential of row i's loss, v = sum_i s_i u_i x_i / (
     D(u) = sum_i s_i t_i / n - l2 |w|^2 / 2,    t_i = -loss*(-u_i) - u_i offset_i
 
 is at most F(w).  Beside each t_i stands its size, the sum of what it is made of in magnitude: t_i is wrong by a few
-roundings of that, not of itself.  With q = s_i |x_i|^2 / (l2 n), a step on row i moves its prediction from z to z + q (u_new - u_old), so
-that the best u_new = -loss'(z_new) belongs to the proximal point of q * loss at z - q u_old (Shalev-Shwartz and Zhang,
-2013, section 5, and 2016). It is found from values and derivatives of the loss alone, and t_i as well, because
-loss*(loss'(z)) = z loss'(z) - loss(z).
+roundings of that, not of itself.  With q = s_i |x_i|^2 / (l2 n), a step on row i moves its prediction from z to
+z + q (u_new - u_old), so that the best u_new = -loss'(z_new) belongs to the proximal point of q * loss at z - q u_old
+(Shalev-Shwartz and Zhang, 2013, section 5, and 2016). It is found from values and derivatives of the loss alone, and
+t_i as well, because loss*(loss'(z)) = z loss'(z) - loss(z).
 """
 
 from fastgd._jit import kernel
@@ -27,11 +27,12 @@ ROUNDING = 1e-14
 
 @kernel
 def smooth_step(loss, prediction, target, dual, rate):
-    """(-loss'(z), z, loss(z), size) for z about the root of z + rate loss'(z) = prediction - rate dual, by Newton's method.
+    """(-loss'(z), z, loss(z), size), z about the root of z + rate loss'(z) = prediction - rate dual, by Newton steps.
 
     The excess of the left side grows by at least 1, so that the root lies between the prediction and the prediction
     less its excess. Where a Newton step leaves what is known of that bracket, or gains too little, the bracket is
-    halved. Exact after as many steps as there are pieces for a piecewise quadratic loss.  The size is |loss| + |u z|.
+    halved. Exact after as many steps as there are pieces for a piecewise quadratic loss.  The size is
+    |loss| + |u| (|z| + |target|): losses of a residual or a margin round what they are told by so much.
     """
     z, derivative, curvature = prediction, loss.derivative(prediction, target), loss.curvature(prediction, target)
     excess = rate * (dual + derivative)
@@ -53,7 +54,7 @@ def smooth_step(loss, prediction, target, dual, rate):
             low = z
         slow = not abs(excess) <= 0.25 * before
     value = loss.value(z, target)
-    return -derivative, z, value, abs(value) + abs(derivative * z)
+    return -derivative, z, value, abs(value) + abs(derivative) * (abs(z) + abs(target))
 
 
 @kernel
@@ -107,17 +108,17 @@ def corner_step(loss, prediction, target, dual, rate):
     if derivative_a == derivative_b:
         if abs(a) < abs(b):
             b, value_b = a, value_a
-        return -derivative_b, b, value_b, abs(value_b) + abs(derivative_b * b)
+        return -derivative_b, b, value_b, abs(value_b) + abs(derivative_b) * (abs(b) + abs(target))
     # Minus loss* is at least what lies between the two tangents' values at 0, at the same share as the derivative.
     derivative = min(max(derivative, min(derivative_a, derivative_b)), max(derivative_a, derivative_b))
     share = (derivative - derivative_a) / (derivative_b - derivative_a)
-    value = size = 0.0
+    value, size = 0.0, abs((derivative_b - derivative_a) * z)  # for the share, whose unit is that of 1
     if share < 1.0:
         value += (1.0 - share) * (value_a + derivative_a * (z - a))
-        size += (1.0 - share) * (abs(value_a) + abs(derivative_a) * (abs(a) + abs(z)))
+        size += (1.0 - share) * (abs(value_a) + abs(derivative_a) * (abs(a) + abs(z) + abs(target)))
     if share > 0.0:
         value += share * (value_b + derivative_b * (z - b))
-        size += share * (abs(value_b) + abs(derivative_b) * (abs(b) + abs(z)))
+        size += share * (abs(value_b) + abs(derivative_b) * (abs(b) + abs(z) + abs(target)))
     return -derivative, z, value, size
 
 
@@ -137,8 +138,8 @@ def dual_epoch(rows, samples, loss, corners, order, norms, point, duals, terms, 
     """One visit to each row of `order`; returns the sum of the `moves` made, (s_i |u_new - u_old| |x_i|)^2.
 
     `corners` is None for a smooth loss, else True: so Numba compiles one of the two steps only.
-    `point`, (d + 1,), holds v and the intercept, `duals` u, `terms` t, `sizes` those of t and `norms` |x_i|^2. `options`: 1 / (l2 n),
-    l1 / l2, and what a dual variable adds to the intercept.
+    `point`, (d + 1,), holds v and the intercept, `duals` u, `terms` t, `sizes` those of t and `norms` |x_i|^2.
+    `options`: 1 / (l2 n), l1 / l2, and what a dual variable adds to the intercept.
     """
     factor, threshold, intercept_factor = options[0], options[1], options[2]
     coef, d, n = point[:-1], point.size - 1, order.size
@@ -178,7 +179,7 @@ def duals_at(rows, samples, loss, point, duals, terms, sizes):
         duals[i] = -derivative
         value = loss.value(prediction + samples.offset(i), target)
         terms[i] = value - derivative * prediction
-        sizes[i] = abs(value) + abs(derivative) * (abs(prediction) + abs(samples.offset(i)))
+        sizes[i] = abs(value) + abs(derivative) * (abs(prediction) + abs(samples.offset(i)) + abs(target))
 
 
 @kernel
