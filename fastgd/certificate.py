@@ -2,7 +2,7 @@
 
 Of these bounds the smallest that applies is reported:
 
-- F itself less the infimum of the loss.
+- F itself less the infimum of the loss, where the loss declares one.
 - The duality gap at the dual point -loss'(z), whose conjugate is never written out:
   loss*(loss'(z)) = z loss'(z) - loss(z).  It needs sum_i s_i loss'(z_i) = 0 where there is an intercept; with an L2
   penalty alone it is |grad_w F|^2 / (2 l2).
@@ -30,6 +30,7 @@ from fastgd.decrement import (
     stretched_bound,
     sum_rounding,
 )
+from fastgd.distances import slope_size, unit
 from fastgd.losses import Perceptron
 from fastgd.objective import LARGEST, SUM, SUM_OF_SQUARES
 from fastgd.redundant import redundant_columns
@@ -55,24 +56,28 @@ class Bound(NamedTuple):
 NO_BOUND = Bound(np.inf, "none")
 
 
-def relative(bound, value, constant_value):
+def relative(bound, value, constant_value, infimum=0.0):
     """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the best constant model.
+
+    F and F0 count from the infimum of the loss; where that is unknown, bound / (F0 - F): see `fastgd.distances`.
 
     Examples
     --------
     >>> relative(0.5, 1.5, 2.0)
     0.5
     """
-    floor = max(value - bound, 1e-4 * constant_value)
     if bound <= 0.0:
         return 0.0
+    floor = unit(value, constant_value, infimum, bound)
     return bound / floor if floor > 0.0 else np.inf
 
 
 def provable(objective):
     """Whether some bound goes to 0 as the gradient does, so that a run can go on until it is proved to be close."""
     F, certifier = objective, Certifier(objective)
-    gap = F.elastic and F.l1 + F.l2 > 0.0 and (not F.fit_intercept or certifier.centering_helps)
+    # Without an L2 part derivatives are scaled down until no column is beyond l1, which needs an infimum.
+    penalised = F.l2 > 0.0 or (F.l1 > 0.0 and F.loss.infimum > -np.inf)
+    gap = F.elastic and penalised and (not F.fit_intercept or certifier.centering_helps)
     return F.loss_smooth and F.convex and (certifier.decrement_applies or gap)
 
 
@@ -138,14 +143,14 @@ class Certifier:
         """Whether to try the decrement bound now: it would likely do, or enough passes went by since the last try."""
         if not self.decrement_applies:
             return False
-        spent = self.objective.passes - self._tried_at
+        spent, infimum = self.objective.passes - self._tried_at, self.objective.loss.infimum
         if self.wide:
-            likely = relative(self._diagonal_estimate(gradient), value, constant_value) <= tol
+            likely = relative(self._diagonal_estimate(gradient), value, constant_value, infimum) <= tol
             return likely and spent >= max(self._wait, 2.0 * self._products)
         if self._factor is None:
             return spent >= 2.0 * self.proof_passes
         gap = self.estimate(gradient) * (self.CAUTION if self._rough else 1.0 / 0.7)
-        likely = relative(gap, value, constant_value) <= tol
+        likely = relative(gap, value, constant_value, infimum) <= tol
         due = self._rough or spent >= max(self._wait, 0.25 * self.proof_passes)
         return (likely and due) or spent >= 20.0 * self.proof_passes
 
@@ -227,7 +232,8 @@ class Certifier:
         predictions = F.rows.predictions(coef)
         predictions += F.samples.offsets + intercept
         F.passes += 1.0
-        shift, _ = lowest(shifted_sums(F, predictions), max(predictions.max(), -predictions.min()))
+        largest = max(predictions.max(), -predictions.min())
+        shift, _ = lowest(shifted_sums(F, predictions), largest, F.loss.infimum)
         moved = v.copy()
         moved[-1] += shift
         return moved
@@ -241,15 +247,15 @@ class Certifier:
     def _unbalanced(self, smooth_value, gradient):
         """Size of the mean derivative, which has to be 0 for an unpenalised intercept; inf where it is not rounding.
 
-        Mean |loss'| is at most sqrt(2 c F) for a loss with curvature bound c and infimum 0: the unit of that rounding.
+        The unit of that rounding is the mean |loss'|, at most `slope_size`.
         """
         F = self.objective
         if not F.fit_intercept:
             return 0.0
-        unit = math.sqrt(2.0 * typical_curvature(F.loss) * max(smooth_value, 0.0))
+        usual = slope_size(F, smooth_value, typical_curvature(F.loss))
         slopes = gradient[F.size - F.n_predictions :]
         mean = float(np.abs(slopes).max()) if F.vector else abs(float(slopes[0]))
-        return mean if mean <= 1e-12 * unit else np.inf
+        return mean if mean <= 1e-12 * usual else np.inf
 
     def _price(self, v, unbalanced):
         """What it costs the gap to scale the heavier sign of the derivatives down until they sum to 0 exactly."""

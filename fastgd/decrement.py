@@ -16,6 +16,7 @@ import numpy as np
 
 from fastgd.blocks import map_ranges
 from fastgd.coordinates import typical_curvature
+from fastgd.distances import slope_size
 from fastgd.gram import ALL, largest_norm
 from fastgd.kernels import passes
 from fastgd.objective import SUM, SUM_OF_SQUARES
@@ -32,7 +33,7 @@ def sum_rounding(F):
 
 def slope_rounding(F, value):
     """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`: terms and sum."""
-    return 2.0 * sum_rounding(F) * float(np.sqrt(2.0 * typical_curvature(F.loss) * max(value - F.loss.infimum, 0.0)))
+    return 2.0 * sum_rounding(F) * slope_size(F, value, typical_curvature(F.loss))
 
 
 def column_sizes(F):

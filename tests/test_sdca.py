@@ -20,6 +20,7 @@ from toys import ToySoftmax
 class Cornered(Loss):
     """A user's loss with a corner and curvature on both sides of it: abs(r) + r^2, r = prediction - target."""
 
+    infimum = 0.0
     smooth = False
 
     def value(self, prediction, target):
@@ -34,6 +35,8 @@ class Cornered(Loss):
 class Steep(Loss):
     """A user's smooth loss without a curvature bound or a curvature: exp(r) - r - 1, r = prediction - target."""
 
+    infimum = 0.0
+
     def value(self, prediction, target):
         residual = prediction - target
         return np.exp(min(residual, 700.0)) - residual - 1.0
@@ -45,6 +48,7 @@ class Steep(Loss):
 class Bumpy(Loss):
     """A user's loss that is not convex."""
 
+    infimum = 0.0
     convex = False
 
     def value(self, prediction, target):

@@ -19,6 +19,7 @@ import numpy as np
 
 from fastgd import completed_dual
 from fastgd.box import TO_THE_END, Box, aimed_at
+from fastgd.distances import unit_at
 from fastgd.factor import Factor
 from fastgd.pieces import Pieces, pieces
 from fastgd.redundant import Redundant, redundant_columns
@@ -191,7 +192,7 @@ class CentralPath(Solver):
 
     def nearly_done(self, state, tol):
         """Whether the gap leaves no more than tol."""
-        return state.memory["gap"] <= tol * abs(state.memory["total"])
+        return state.memory["gap"] <= tol * unit_at(self.objective, state.memory["total"])
 
     def answer(self, state):
         """The unknowns, with the coefficients that an L1 part holds at 0 there."""

@@ -13,6 +13,7 @@ import numpy as np
 from fastgd.batches import row_order
 from fastgd.blocks import map_ranges
 from fastgd.coordinates import typical_curvature
+from fastgd.distances import unit_at
 from fastgd.kernels import dual
 from fastgd.losses import Perceptron
 from fastgd.solvers import Solver, State
@@ -67,13 +68,14 @@ class Sdca(Solver):
 
     exact = False
     adapts = True
-    proves = True
 
     def __init__(self, objective, seed, *, shuffle=True):
         _require(objective)
         super().__init__(objective)
         self.seed, self.shuffle = seed, shuffle
         F = objective
+        # An intercept asks for dual variables that sum to 0, which without an infimum they cannot be made to.
+        self.proves = not F.fit_intercept or F.loss.infimum > -np.inf
         self.rows = F.samples.active()
         self.norms, self.sweeps = np.zeros(F.n_samples), Sweeps(F)
         map_ranges(lambda a, b: dual.squared_norms(F.rows, F.cuts, a, b, self.norms), F.cuts.size - 1, F.n_threads)
@@ -149,7 +151,7 @@ class Sdca(Solver):
 
     def nearly_done(self, state, tol):
         """Whether the last turn raised the bound by so little that about tol may be left."""
-        return state.memory["gain"] <= NEARLY * tol * abs(state.memory["bound"])
+        return state.memory["gain"] <= NEARLY * tol * unit_at(self.objective, state.memory["bound"])
 
     def evaluate(self, state):
         """(v, smooth part of F, None): the dual variables are a proof that needs no gradient."""
