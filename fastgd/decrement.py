@@ -42,6 +42,30 @@ def column_sizes(F):
     return np.append(sizes, 1.0) if F.fit_intercept else sizes
 
 
+def row_size(F):
+    """Root mean square of |x_i|: from the moments where they are there, else no less, for half a pass, kept."""
+    if F.has_moments:
+        return float(np.sqrt(F.moments()[1][2]))
+    if "row_size" not in F.measured:
+        F.passes += 0.5
+        F.measured["row_size"] = float(np.sqrt(F.rows.sum_of_squares() * F.samples.weights.max() / F.n_active))
+    return F.measured["row_size"]
+
+
+def prediction_rounding(F, v):
+    """Root mean square of what predictions at `v` are wrong by: EPS (|x| |w| + |b|), by Cauchy and Schwarz."""
+    n_coef = F.n_features * F.n_predictions
+    return EPS * (row_size(F) * float(np.linalg.norm(v[:n_coef])) + float(np.abs(v[n_coef:]).max(initial=0.0)))
+
+
+def gradient_rounding(F, v, value):
+    """Length of what the gradient in w is wrong by at `v`, where F is `value`.
+
+    As a sum over rows, and through predictions that are wrong by a little, which the curvature turns into slopes.
+    """
+    return row_size(F) * (slope_rounding(F, value) + typical_curvature(F.loss) * prediction_rounding(F, v))
+
+
 def decrement_bound(decrement, reach):
     """[(1 - x) ln(1 - x) + x] / reach^2 with x = reach * decrement < 1; decrement^2 / 2 as x goes to 0.
 
