@@ -26,6 +26,7 @@ from fastgd.decrement import (
     decrement_bound,
     gradient_rounding,
     longest_row,
+    prediction_size,
     product_bound,
     slope_rounding,
     stretched_bound,
@@ -124,8 +125,8 @@ class Certifier:
     def cheap(self, v, smooth_value, gradient, balanced=False):
         """Bound from the smooth part of F and its gradient alone: no pass, but for half a one at the first promising.
 
-        What rounds: the gradient, by `gradient_rounding`, which the gap takes squared and divided by 2 l2, and in each
-        w_j g_j; the sums of terms that cancel, by a few units of these.
+        What rounds: the gradient, as a sum and through the predictions, and sums whose terms cancel; `_blurred` adds
+        both to the gap where that is small enough to be of use.
 
         `balanced` takes the best intercept for granted, which tells whether finding it is worth two passes.
         """
@@ -136,7 +137,10 @@ class Certifier:
         if F.l1 + F.l2 > 0.0:
             unbalanced = 0.0 if balanced else self._unbalanced(smooth_value, gradient)
             if unbalanced < np.inf:
-                bound = min(bound, self._dual_gap(v, smooth_value, gradient) + self._price(v, unbalanced))
+                gap = self._dual_gap(v, smooth_value, gradient) + self._price(v, unbalanced)
+                if gap < PROMISING * abs(smooth_value) and not balanced:
+                    gap += self._blurred(v, smooth_value)
+                bound = min(bound, gap)
         return Bound(bound, "proof") if bound < np.inf else NO_BOUND
 
     def estimate(self, gradient):
@@ -278,17 +282,9 @@ class Certifier:
         n_coef = F.n_features * F.n_predictions
         coef, coef_gradient = v[:n_coef], gradient[:n_coef]
         if F.l2 > 0.0:
-            plain = float(coef_gradient @ coef_gradient) / (2.0 * F.l2)
             if F.l1 > 0.0:
-                plain, plain_conjugate = self._gap_with_l2(coef, coef_gradient)
-            if not plain < PROMISING * abs(smooth_value):
-                return plain
-            wrong = gradient_rounding(F, v, smooth_value)
-            if F.l1 == 0.0:
-                return (math.sqrt(2.0 * F.l2 * plain) + wrong) ** 2 / (2.0 * F.l2)
-            rest = math.sqrt(2.0 * F.l2 * plain_conjugate)
-            more = wrong * (2.0 * rest + wrong) / (2.0 * F.l2) + wrong * float(np.linalg.norm(coef))
-            return plain + more + 4.0 * EPS * F.l1 * float(np.abs(coef).sum())
+                return self._gap_with_l2(coef, coef_gradient)
+            return float(coef_gradient @ coef_gradient) / (2.0 * F.l2)
         # A dual point scaled by c <= 1 has loss*(c a) <= c loss*(a) - (1 - c) inf loss.
         conjugate = float(coef @ coef_gradient) - smooth_value
         largest = max(float(coef_gradient.max(initial=0.0)), -float(coef_gradient.min(initial=0.0)))
@@ -296,23 +292,28 @@ class Certifier:
         if share < 1.0 and F.loss.infimum == -np.inf:
             return np.inf
         rest = (1.0 - share) * F.loss.infimum if share < 1.0 else 0.0
-        norm = F.l1 * float(np.abs(coef).sum())
-        gap = smooth_value + share * conjugate - rest + norm
-        if gap < PROMISING * abs(smooth_value):
-            wrong = gradient_rounding(F, v, smooth_value)
-            gap += wrong * float(np.linalg.norm(coef)) + 4.0 * EPS * (abs(smooth_value) + abs(conjugate) + norm)
-            gap += wrong / largest * (abs(conjugate) + abs(F.loss.infimum)) if 0.0 < F.l1 < largest + wrong else 0.0
-        return gap
+        return smooth_value + share * conjugate - rest + F.l1 * float(np.abs(coef).sum())
+
+    def _blurred(self, v, smooth_value):
+        """What rounding may have taken from the gap at `v`: of w.g, and of w*.g for an optimum w* of twice w at most.
+
+        A gradient that is wrong by e_j leaves min over w of g.w + penalty(w) wrong by no more than sum_j e_j |w*_j|.
+        |e|^2 / (2 l2) would hold for any w*, and be 1e4 times too large where columns are on raw scales.
+        """
+        F = self.objective
+        size = prediction_size(F, v)
+        sums = 4.0 * EPS * F.rest_value(v) + (4.0 * EPS * abs(smooth_value) if F.l2 == 0.0 else 0.0)
+        return 3.0 * gradient_rounding(F, smooth_value, size) * size + sums
 
     def _gap_with_l2(self, coef, gradient):
-        """(w.g + penalty(w) + penalty*(-g), its last part), terms never negative; most of a million columns have 0."""
+        """w.g + penalty(w) + penalty*(-g), a sum of terms that are never negative; most of a million columns have 0."""
         F = self.objective
         moving = np.flatnonzero((coef != 0.0) | (np.abs(gradient) > F.l1))
         coef = coef[moving]
         loss_gradient = gradient[moving] - F.l2 * coef
         conjugate = np.maximum(np.abs(loss_gradient) - F.l1, 0.0) ** 2 / (2.0 * F.l2)
         terms = np.maximum(coef * loss_gradient + F.l1 * np.abs(coef) + 0.5 * F.l2 * coef**2 + conjugate, 0.0)
-        return float(terms.sum()), float(conjugate.sum())
+        return float(terms.sum())
 
     def _curvature_proof(self, v, value, gradient, enough, matrices=2):
         """Bound from the exact curvature matrix; three passes, and two more for each direction without curvature."""

@@ -42,28 +42,24 @@ def column_sizes(F):
     return np.append(sizes, 1.0) if F.fit_intercept else sizes
 
 
-def row_size(F):
-    """Root mean square of |x_i|: from the moments where they are there, else no less, for half a pass, kept."""
-    if F.has_moments:
-        return float(np.sqrt(F.moments()[1][2]))
-    if "row_size" not in F.measured:
-        F.passes += 0.5
-        F.measured["row_size"] = float(np.sqrt(F.rows.sum_of_squares() * F.samples.weights.max() / F.n_active))
-    return F.measured["row_size"]
+def prediction_size(F, v):
+    """Sum over the columns of their root mean square times |v_j|: what predictions at `v` are made of.
 
-
-def prediction_rounding(F, v):
-    """Root mean square of what predictions at `v` are wrong by: EPS (|x| |w| + |b|), by Cauchy and Schwarz."""
-    n_coef = F.n_features * F.n_predictions
-    return EPS * (row_size(F) * float(np.linalg.norm(v[:n_coef])) + float(np.abs(v[n_coef:]).max(initial=0.0)))
-
-
-def gradient_rounding(F, v, value):
-    """Length of what the gradient in w is wrong by at `v`, where F is `value`.
-
-    As a sum over rows, and through predictions that are wrong by a little, which the curvature turns into slopes.
+    Without moments the columns' norms do, for half a pass, kept.
     """
-    return row_size(F) * (slope_rounding(F, value) + typical_curvature(F.loss) * prediction_rounding(F, v))
+    table = np.abs(v).reshape(-1, F.n_predictions).sum(axis=1)
+    if F.has_moments:
+        return float(column_sizes(F) @ table)
+    sizes = F.largest() * np.sqrt(F.samples.weights.max() / F.n_active)
+    return float(sizes @ table[: F.n_features] + table[F.n_features :].sum())
+
+
+def gradient_rounding(F, value, size):
+    """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`.
+
+    As `slope_rounding` says, and through predictions of `prediction_size` `size`, by way of the curvature.
+    """
+    return slope_rounding(F, value) + EPS * typical_curvature(F.loss) * size
 
 
 def decrement_bound(decrement, reach):
