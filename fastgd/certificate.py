@@ -32,7 +32,7 @@ from fastgd.decrement import (
     stretched_bound,
     sum_rounding,
 )
-from fastgd.distances import slope_size, unit
+from fastgd.distances import slope_size, unit, unit_at
 from fastgd.losses import Perceptron
 from fastgd.objective import LARGEST, SUM, SUM_OF_SQUARES
 from fastgd.redundant import redundant_columns
@@ -45,7 +45,7 @@ WIDEST_MATRIX = 1500
 HOPELESS = 100.0
 # Rows whose slopes are together less than this share of the bound that is asked for are left out where no proof holds.
 SETTLED = 0.25
-# A gap below this share of F is worth knowing how far rounding has taken it: above, it ends no run.
+# A gap below this share of the unit of distances is worth knowing how far rounding has taken it: above, it ends no run.
 PROMISING = 0.1
 EPS = float(np.finfo(float).eps)
 
@@ -138,7 +138,7 @@ class Certifier:
             unbalanced = 0.0 if balanced else self._unbalanced(smooth_value, gradient)
             if unbalanced < np.inf:
                 gap = self._dual_gap(v, smooth_value, gradient) + self._price(v, unbalanced)
-                if gap < PROMISING * abs(smooth_value) and not balanced:
+                if gap < PROMISING * unit_at(F, smooth_value) and not balanced:
                     gap += self._blurred(v, smooth_value)
                 bound = min(bound, gap)
         return Bound(bound, "proof") if bound < np.inf else NO_BOUND
