@@ -9,6 +9,7 @@ from fastgd import GDRegressor, Loss, check_loss
 
 
 class Expectile(Loss):
+    infimum = 0.0
     level: float = 0.5
 
     def value(self, prediction, target):

@@ -8,6 +8,7 @@ from fastgd import GDRegressor, Loss, Objective
 
 
 class Cauchy(Loss):
+    infimum = 0.0
     """log(1 + r^2 / scale^2) / 2: misses far beyond the scale hardly pull, so that outliers do not count."""
 
     scale: float = 0.3

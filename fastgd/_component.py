@@ -47,6 +47,7 @@ class Component:
     Subclass a family, annotate the parameters, write the methods; no decorator and no Numba::
 
         class Cauchy(Loss):
+            infimum = 0.0
             width: float = 1.0
 
             def value(self, prediction, target):

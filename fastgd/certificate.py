@@ -2,7 +2,7 @@
 
 Of these bounds the smallest that applies is reported:
 
-- F itself less the infimum of the loss.
+- F itself less the infimum of the loss, where the loss declares one.
 - The duality gap at the dual point -loss'(z), whose conjugate is never written out:
   loss*(loss'(z)) = z loss'(z) - loss(z).  It needs sum_i s_i loss'(z_i) = 0 where there is an intercept; with an L2
   penalty alone it is |grad_w F|^2 / (2 l2).
@@ -24,12 +24,15 @@ from fastgd.coordinates import typical_curvature
 from fastgd.decrement import (
     column_sizes,
     decrement_bound,
+    gradient_rounding,
     longest_row,
+    prediction_size,
     product_bound,
     slope_rounding,
     stretched_bound,
     sum_rounding,
 )
+from fastgd.distances import slope_size, unit, unit_at
 from fastgd.losses import Perceptron
 from fastgd.objective import LARGEST, SUM, SUM_OF_SQUARES
 from fastgd.redundant import redundant_columns
@@ -42,6 +45,8 @@ WIDEST_MATRIX = 1500
 HOPELESS = 100.0
 # Rows whose slopes are together less than this share of the bound that is asked for are left out where no proof holds.
 SETTLED = 0.25
+# A gap below this share of the unit of distances is worth knowing how far rounding has taken it: above, it ends no run.
+PROMISING = 0.1
 EPS = float(np.finfo(float).eps)
 
 
@@ -55,24 +60,28 @@ class Bound(NamedTuple):
 NO_BOUND = Bound(np.inf, "none")
 
 
-def relative(bound, value, constant_value):
+def relative(bound, value, constant_value, infimum=0.0):
     """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the best constant model.
+
+    F and F0 count from the infimum of the loss; where that is unknown, bound / (F0 - F): see `fastgd.distances`.
 
     Examples
     --------
     >>> relative(0.5, 1.5, 2.0)
     0.5
     """
-    floor = max(value - bound, 1e-4 * constant_value)
     if bound <= 0.0:
         return 0.0
+    floor = unit(value, constant_value, infimum, bound)
     return bound / floor if floor > 0.0 else np.inf
 
 
 def provable(objective):
     """Whether some bound goes to 0 as the gradient does, so that a run can go on until it is proved to be close."""
     F, certifier = objective, Certifier(objective)
-    gap = F.elastic and F.l1 + F.l2 > 0.0 and (not F.fit_intercept or certifier.centering_helps)
+    # Without an L2 part derivatives are scaled down until no column is beyond l1, which needs an infimum.
+    penalised = F.l2 > 0.0 or (F.l1 > 0.0 and F.loss.infimum > -np.inf)
+    gap = F.elastic and penalised and (not F.fit_intercept or certifier.centering_helps)
     return F.loss_smooth and F.convex and (certifier.decrement_applies or gap)
 
 
@@ -116,7 +125,10 @@ class Certifier:
         return self._products if self.wide else 3.0 + self.objective.row_length
 
     def cheap(self, v, smooth_value, gradient, balanced=False):
-        """Bound from the smooth part of F and its gradient alone: no pass.
+        """Bound from the smooth part of F and its gradient alone: no pass, but for half a one at the first promising.
+
+        What rounds: the gradient, as a sum and through the predictions, and sums whose terms cancel; `_blurred` adds
+        both to the gap where that is small enough to be of use.
 
         `balanced` takes the best intercept for granted, which tells whether finding it is worth two passes.
         """
@@ -127,7 +139,10 @@ class Certifier:
         if F.l1 + F.l2 > 0.0:
             unbalanced = 0.0 if balanced else self._unbalanced(smooth_value, gradient)
             if unbalanced < np.inf:
-                bound = min(bound, self._dual_gap(v, smooth_value, gradient) + self._price(v, unbalanced))
+                gap = self._dual_gap(v, smooth_value, gradient) + self._price(v, unbalanced)
+                if gap < PROMISING * unit_at(F, smooth_value) and not balanced:
+                    gap += self._blurred(v, smooth_value)
+                bound = min(bound, gap)
         return Bound(bound, "proof") if bound < np.inf else NO_BOUND
 
     def estimate(self, gradient):
@@ -140,14 +155,14 @@ class Certifier:
         """Whether to try the decrement bound now: it would likely do, or enough passes went by since the last try."""
         if not self.decrement_applies:
             return False
-        spent = self.objective.passes - self._tried_at
+        spent, infimum = self.objective.passes - self._tried_at, self.objective.loss.infimum
         if self.wide:
-            likely = relative(self._diagonal_estimate(gradient), value, constant_value) <= tol
+            likely = relative(self._diagonal_estimate(gradient), value, constant_value, infimum) <= tol
             return likely and spent >= max(self._wait, 2.0 * self._products)
         if self._factor is None:
             return spent >= 2.0 * self.proof_passes
         gap = self.estimate(gradient) * (self.CAUTION if self._rough else 1.0 / 0.7)
-        likely = relative(gap, value, constant_value) <= tol
+        likely = relative(gap, value, constant_value, infimum) <= tol
         due = self._rough or spent >= max(self._wait, 0.25 * self.proof_passes)
         return (likely and due) or spent >= 20.0 * self.proof_passes
 
@@ -230,7 +245,8 @@ class Certifier:
         predictions = F.rows.predictions(coef)
         predictions += F.samples.offsets + intercept
         F.passes += 1.0
-        shift, _ = lowest(shifted_sums(F, predictions), max(predictions.max(), -predictions.min()))
+        largest = max(predictions.max(), -predictions.min())
+        shift, _ = lowest(shifted_sums(F, predictions), largest, F.loss.infimum)
         moved = v.copy()
         moved[-1] += shift
         return moved
@@ -244,15 +260,15 @@ class Certifier:
     def _unbalanced(self, smooth_value, gradient):
         """Size of the mean derivative, which has to be 0 for an unpenalised intercept; inf where it is not rounding.
 
-        Mean |loss'| is at most sqrt(2 c F) for a loss with curvature bound c and infimum 0: the unit of that rounding.
+        The unit of that rounding is the mean |loss'|, at most `slope_size`.
         """
         F = self.objective
         if not F.fit_intercept:
             return 0.0
-        unit = math.sqrt(2.0 * typical_curvature(F.loss) * max(smooth_value, 0.0))
+        usual = slope_size(F, smooth_value, typical_curvature(F.loss))
         slopes = gradient[F.size - F.n_predictions :]
         mean = float(np.abs(slopes).max()) if F.vector else abs(float(slopes[0]))
-        return mean if mean <= 1e-12 * unit else np.inf
+        return mean if mean <= 1e-12 * usual else np.inf
 
     def _price(self, v, unbalanced):
         """What it costs the gap to scale the heavier sign of the derivatives down until they sum to 0 exactly."""
@@ -267,11 +283,11 @@ class Certifier:
         """Duality gap for an elastic net: F + mean loss*(loss') + penalty*(-gradient of the mean loss)."""
         F = self.objective
         n_coef = F.n_features * F.n_predictions
-        if F.l1 == 0.0:
-            return float(gradient[:n_coef] @ gradient[:n_coef]) / (2.0 * F.l2)
         coef, coef_gradient = v[:n_coef], gradient[:n_coef]
         if F.l2 > 0.0:
-            return self._gap_with_l2(coef, coef_gradient)
+            if F.l1 > 0.0:
+                return self._gap_with_l2(coef, coef_gradient)
+            return float(coef_gradient @ coef_gradient) / (2.0 * F.l2)
         # A dual point scaled by c <= 1 has loss*(c a) <= c loss*(a) - (1 - c) inf loss.
         conjugate = float(coef @ coef_gradient) - smooth_value
         largest = max(float(coef_gradient.max(initial=0.0)), -float(coef_gradient.min(initial=0.0)))
@@ -280,6 +296,17 @@ class Certifier:
             return np.inf
         rest = (1.0 - share) * F.loss.infimum if share < 1.0 else 0.0
         return smooth_value + share * conjugate - rest + F.l1 * float(np.abs(coef).sum())
+
+    def _blurred(self, v, smooth_value):
+        """What rounding may have taken from the gap at `v`: of w.g, and of w*.g for an optimum w* of twice w at most.
+
+        A gradient that is wrong by e_j leaves min over w of g.w + penalty(w) wrong by no more than sum_j e_j |w*_j|.
+        |e|^2 / (2 l2) would hold for any w*, and be 1e4 times too large where columns are on raw scales.
+        """
+        F = self.objective
+        size = prediction_size(F, v)
+        sums = 4.0 * EPS * F.rest_value(v) + (4.0 * EPS * abs(smooth_value) if F.l2 == 0.0 else 0.0)
+        return 3.0 * gradient_rounding(F, smooth_value, size) * size + sums
 
     def _gap_with_l2(self, coef, gradient):
         """w.g + penalty(w) + penalty*(-g), a sum of terms that are never negative; most of a million columns have 0."""

@@ -24,7 +24,7 @@ def best_constant(objective):
     few = _few_samples(objective)
     sums = shifted_sums(objective, np.zeros(objective.n_samples) + objective.samples.offsets) if few is None else few
     if objective.fit_intercept:
-        return lowest(sums, float(np.abs(objective.samples.offsets).max()))
+        return lowest(sums, float(np.abs(objective.samples.offsets).max()), objective.loss.infimum)
     return 0.0, sums(0.0)[0]
 
 
@@ -69,7 +69,7 @@ def shifted_sums(objective, predictions):
     return sums
 
 
-def lowest(sums, size):
+def lowest(sums, size, infimum=0.0):
     """Shift of all predictions with the least loss, and that loss: Newton inside a bracket of the sign change.
 
     Among losses that are equal up to rounding the one with the least slope is taken: a thousand times as exact.
@@ -80,6 +80,8 @@ def lowest(sums, size):
         (loss, its derivative, its curvature) for a shift.
     size : float
         The greatest |prediction|.
+    infimum : float
+        What the loss is nowhere below, or -inf.
 
     Examples
     --------
@@ -89,7 +91,7 @@ def lowest(sums, size):
     value, slope, curvature = sums(0.0)
     best, shift, low, high, reach = (value, abs(slope), 0.0), 0.0, -np.inf, np.inf, 1.0
     # Where every target is the same class the loss falls for ever: 1e-14 of it is far enough.
-    enough, ties = 1e-14 * value, 0
+    enough, ties = infimum + 1e-14 * (value - infimum) if infimum > -np.inf else -np.inf, 0
     # A shift this small changes no prediction (near an optimum 1 evaluation for 56, each of them a pass over n).
     least = EPS * float(size)
     for _ in range(200):

@@ -60,7 +60,7 @@ def lower_bound(objective, v, step, room=None):
     value = below + 0.5 * F.l2 * float(there @ there)
     sizes = column_sizes(F)
     # What is left of the mean goes where its heavier sign is scaled down: no sum moves by more.
-    wrong = slope_rounding(F, max(value, 0.0)) * float(np.linalg.norm(sizes)) + tiny * float(np.sqrt(F.moments()[1][0]))
+    wrong = slope_rounding(F, value) * float(np.linalg.norm(sizes)) + tiny * float(np.sqrt(F.moments()[1][0]))
     rest = float(np.linalg.norm(sweeps.combination(amounts) + F.l2 * there)) + wrong
     largest = abs(intercept + shift) + sum(_largest(part) for part in (predictions, moves, F.samples.offsets))
     slope = float(np.linalg.norm(amounts)) * np.sqrt(F.n_samples)

@@ -16,6 +16,7 @@ import numpy as np
 
 from fastgd.blocks import map_ranges
 from fastgd.coordinates import typical_curvature
+from fastgd.distances import slope_size
 from fastgd.gram import ALL, largest_norm
 from fastgd.kernels import passes
 from fastgd.objective import SUM, SUM_OF_SQUARES
@@ -32,7 +33,7 @@ def sum_rounding(F):
 
 def slope_rounding(F, value):
     """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`: terms and sum."""
-    return 2.0 * sum_rounding(F) * float(np.sqrt(2.0 * typical_curvature(F.loss) * max(value - F.loss.infimum, 0.0)))
+    return 2.0 * sum_rounding(F) * slope_size(F, value, typical_curvature(F.loss))
 
 
 def value_rounding(F, v, value, enough):
@@ -42,9 +43,8 @@ def value_rounding(F, v, value, enough):
     of the mean squares multiplied (Cauchy and Schwarz).  Without moments |x_i| |w| stands for |x_i| . |w|
     or, where that is more than `enough`, what the columns' norms tell, for half a pass.
     """
-    loss, table = F.loss, np.abs(v).reshape(-1, F.n_predictions)
-    bound = loss.curvature_bound if loss.infimum > -np.inf else np.inf
-    slope = float(np.sqrt(2.0 * bound * max(value - loss.infimum, 0.0))) if bound < np.inf else 1.0
+    table = np.abs(v).reshape(-1, F.n_predictions)
+    slope = slope_size(F, value, typical_curvature(F.loss)) if F.loss_smooth else 1.0
     coef, intercept = table[: F.n_features], table[F.n_features :]
     shift = float(intercept.max(initial=0.0)) + float(np.abs(F.samples.offsets).max())
     summed = sum_rounding(F) * abs(value)
@@ -60,6 +60,26 @@ def column_sizes(F):
     """Root mean square of each column, the intercept's 1 included."""
     sizes = np.sqrt(F.moments()[0][SUM_OF_SQUARES])
     return np.append(sizes, 1.0) if F.fit_intercept else sizes
+
+
+def prediction_size(F, v):
+    """Sum over the columns of their root mean square times |v_j|: what predictions at `v` are made of.
+
+    Without moments the columns' norms do, for half a pass, kept.
+    """
+    table = np.abs(v).reshape(-1, F.n_predictions).sum(axis=1)
+    if F.has_moments:
+        return float(column_sizes(F) @ table)
+    sizes = F.largest() * np.sqrt(F.samples.weights.max() / F.n_active)
+    return float(sizes @ table[: F.n_features] + table[F.n_features :].sum())
+
+
+def gradient_rounding(F, value, size):
+    """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`.
+
+    As `slope_rounding` says, and through predictions of `prediction_size` `size`, by way of the curvature.
+    """
+    return slope_rounding(F, value) + EPS * typical_curvature(F.loss) * size
 
 
 def decrement_bound(decrement, reach):

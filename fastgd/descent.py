@@ -14,6 +14,8 @@ import numpy as np
 from fastgd.certificate import EPS, NO_BOUND, Bound, Certifier, relative
 from fastgd.constant_model import best_constant
 from fastgd.decrement import value_rounding
+from fastgd.distances import enough
+from fastgd.infimum import check_mean
 from fastgd.progress import Watch
 from fastgd.solvers import State
 from fastgd.stopping import Extrapolated, History, Stalled, StopReason, TimeLimit, Tolerance
@@ -115,6 +117,7 @@ class Descent:
         self.objective = solver.objective
         self.certifier = Certifier(self.objective, solver.inverse_root())
         self.constant, self.constant_value = best_constant(self.objective)
+        self.objective.constant, self.objective.constant_value = self.constant, self.constant_value
         if self.tol is not None:
             self.rules.insert(0, Tolerance(self.tol))
         self.watched = any("every_turn" in rule.needs for rule in self.rules)
@@ -188,7 +191,7 @@ class Descent:
         if preview is None or any(rule.check(self.history) for rule in self.stalled):
             return False
         value, bound = preview
-        suboptimality = relative(bound.value, value, self.constant_value)
+        suboptimality = self._relative(bound.value, value)
         if self.tol is not None and (suboptimality <= self.tol or self.solver.finished(state)):
             return False
         self._note(state, value, bound, suboptimality, np.nan)
@@ -210,6 +213,7 @@ class Descent:
             self._diverged(state, value, start_point)
             late = (rule.check(self.history) for rule in self.rules if isinstance(rule, TimeLimit))
             return next((reason for reason in late if reason is not None), None)
+        check_mean(F, v, value, self.constant_value)
         self.known = self.solver.known_curvature(state)
         self._floor = max(self._floor, self.solver.lower_bound(state))
         doubt = self.solver.doubt(state)
@@ -235,13 +239,13 @@ class Descent:
             return StopReason.PLATEAU
         if self._regular(state) and self.solver.settled(state):  # else k turns and m more would not be k + m turns
             # The constant model may be the optimum: what noise adds to it is no reason to step back.
-            limit = self._reference * (1.0 + 0.5 * (self.tol or 0.0))
+            limit = self._reference + 0.5 * (self.tol or 0.0) * abs(self._reference)
             self.solver.review(state, check.objective, self._constant_point(), limit)
         return None
 
     @property
     def _reference(self):
-        return self.constant_value if self.constant_value > 0.0 else 1.0
+        return self.constant_value or 1.0
 
     def _safe_point(self, start_point):
         """Where to go back to: the best point, unless even that is worse than the constant model."""
@@ -250,11 +254,11 @@ class Descent:
     def _exploded(self, value, start_point):
         """Whether F is beyond all reason; far from the start it may have been beyond before the first turn."""
         # A dual solver's F may rise on the way, and 1e10 times a constant model's is little where that is rounding.
-        if value <= DIVERGED * self._reference or (self.solver.proves and np.isfinite(value)):
+        if value <= DIVERGED * abs(self._reference) or (self.solver.proves and np.isfinite(value)):
             return False
         if np.isfinite(value):
             with np.errstate(all="ignore"):
-                return not value <= DIVERGED * self.objective.value(start_point)
+                return not value <= DIVERGED * abs(self.objective.value(start_point))
         return True
 
     def _certified(self, check, final):
@@ -304,15 +308,18 @@ class Descent:
         """The bound that tol asks for; without one the first bound there is."""
         if self.tol is None:
             return np.inf
-        asked = self.tol * max(check.objective / (1.0 + self.tol), 1e-4 * self.constant_value)
+        asked = enough(self.tol, check.objective, self.constant_value, self.objective.loss.infimum)
         return max(asked - check.doubt, 0.0)
+
+    def _relative(self, bound, value):
+        return relative(bound, value, self.constant_value, self.objective.loss.infimum)
 
     def _bound(self, check, bound):
         """Let a bound on F as it was computed, less F*, be that of the check where it is the smallest."""
         bound = Bound(bound.value + check.doubt, bound.kind)
         if bound.value < check.bound.value:
             check.bound = bound
-            check.suboptimality = relative(bound.value, check.objective, self.constant_value)
+            check.suboptimality = self._relative(bound.value, check.objective)
             self._floor = max(self._floor, check.objective - bound.value)
 
     def _centering_pays(self, check, final):
@@ -321,7 +328,7 @@ class Descent:
         if not certifier.centering_helps or (self.tol is None and not final):
             return False
         hope = certifier.cheap(check.point, check.smooth, check.gradient, balanced=True).value
-        likely = self.tol is not None and relative(hope, check.objective, self.constant_value) <= self.tol
+        likely = self.tol is not None and self._relative(hope, check.objective) <= self.tol
         if final:
             return likely or (hope < 0.5 * check.bound.value and not certifier.decrement_applies)
         # Where it did not do, it is tried again once the gap has halved.
@@ -408,9 +415,10 @@ class Descent:
 
     def _rounding(self, v, value):
         """What F at `v` may be wrong by; roughly where that is far below tol."""
-        enough = NEGLIGIBLE * (self.tol or 1e-4) * max(value, 1e-4 * self.constant_value)
+        F = self.objective
+        allowed = NEGLIGIBLE * enough(self.tol or 1e-4, value, self.constant_value, F.loss.infimum)
         with np.errstate(all="ignore"):
-            return value_rounding(self.objective, v, value, enough)
+            return value_rounding(F, v, value, allowed)
 
     def _constant_point(self):
         table = self.objective.start().reshape(-1, self.objective.n_predictions)

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from fastgd.certificate import Bound, provable
 from fastgd.constant_model import best_constant
 from fastgd.costs import central_path_applies
 from fastgd.descent import DIVERGED, Descent, DivergenceError
+from fastgd.distances import unit_at
+from fastgd.infimum import check_infimum
 from fastgd.kernels.coefficients import shifted_sums
 from fastgd.objective import Objective
 from fastgd.plan import CENTRAL_PATH, Plan, Settings, forecast, make_plan, next_plan
@@ -118,6 +121,8 @@ def fit_targets(task, samples, seeds, starts, states):
     -------
     list of Run
     """
+    for one in samples:
+        check_infimum(task.loss, one.targets)
     objectives = _objectives(task, samples)
     runs = [None] * len(samples)
     interrupted = threading.Event()
@@ -412,19 +417,20 @@ def _rules(task, tried, solver, max_time):
     """Stopping rules of a run by the last of the plans that were `tried`."""
     settings, tol, plan = task.settings, task.settings.tol or None, tried[-1]
     rules: list = [] if max_time is None else [TimeLimit(max_time)]
+    unit = functools.partial(unit_at, solver.objective)
     if task.score is not None:
         rules.append(Validation(tol or 0.0, settings.n_iter_no_change))
     elif tol is not None and task.loss.name == "perceptron" and settings.learning_rate == "auto":
         rules.append(NoMistakes())
     elif tol is not None:
         if not (solver.proves or (solver.exact and provable(solver.objective))):
-            rules.append(Extrapolated(tol))
+            rules.append(Extrapolated(tol, unit))
         if not solver.adapts and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if settings.solver == "auto" and plan.solver in ("newton", "lbfgs"):
             patient = plan.form == CENTRAL_PATH or not central_path_applies(solver.objective)
             most = WORKING_SET_CHECKS if solver.objective.l1 > 0.0 else NEWTON_CHECKS
-            rules.append(Stalled(tol) if patient else Stalled(tol, most))
+            rules.append(Stalled(tol, np.inf if patient else most, unit))
         other = next_plan(tried, solver.objective, "") if settings.solver == "auto" and plan.solver == "sdca" else None
         if other is not None:
             rules.append(Overdue(tol, *(forecast(one, solver.objective, tol) for one in (plan, other[0]))))

@@ -23,6 +23,8 @@ STEP = 6e-6  # of differences: near the cube root of the rounding error, which b
 ROUNDING = 64 * np.finfo(float).eps  # what a sum of a few values may lose, relative to the largest
 FAR = np.array([sign * 10.0**power for sign in (-1, 1) for power in range(1, 9)])  # where log losses reach infima
 
+UNKNOWN = "no infimum is declared: no bound uses one; declare, say, infimum = 0.0 in the class where it holds"
+
 Faults = Iterator[tuple[float, str]]  # how bad, and the text
 
 
@@ -45,11 +47,14 @@ class LossReport:
         The checks that were made ("compiled" only while the JIT is enabled).
     findings : tuple of Finding
         What is wrong: the worst example of each kind, with the number of others.
+    notes : tuple of str
+        What is not wrong but worth knowing: an infimum that is not declared.
     """
 
     loss: str
     checks: tuple[str, ...]
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -62,6 +67,7 @@ class LossReport:
         verdict = f"{failed} of {len(self.checks)} checks failed" if failed else f"all {len(self.checks)} checks passed"
         lines = [f"{self.loss}: {verdict} ({', '.join(self.checks)})"]
         lines += [f"- {finding.check}: {finding.text}" for finding in self.findings]
+        lines += [f"- note: {note}" for note in self.notes]
         return "\n".join(lines)
 
 
@@ -70,7 +76,8 @@ def check_loss(loss: Loss | VectorLoss, targets=None) -> LossReport:
 
     Checked are: finite numbers for predictions near the targets, and no NaN far away; `derivative` against one-sided
     differences of `value` (between them at a corner); `curvature` against those of `derivative`; `smooth`, `convex`,
-    `infimum`, `curvature_bound` and `self_concordance` on a grid; the compiled methods against the same in Python.
+    `infimum` where one is declared, `curvature_bound` and `self_concordance` on a grid; the compiled methods against
+    the same in Python.
 
     Parameters
     ----------
@@ -94,7 +101,7 @@ def check_loss(loss: Loss | VectorLoss, targets=None) -> LossReport:
     Examples
     --------
     >>> class LogCosh(Loss):
-    ...     curvature_bound = 1.0
+    ...     infimum, curvature_bound = 0.0, 1.0
     ...
     ...     def value(self, prediction, target):
     ...         distance = abs(prediction - target)
@@ -110,19 +117,21 @@ def check_loss(loss: Loss | VectorLoss, targets=None) -> LossReport:
         raise TypeError(f"check_loss takes a loss object such as Huber(1.35), got {loss!r}")
     lines = _lines(loss, _as_targets(loss, targets))
     findings: list[Finding] = []
+    declared = loss.infimum > -np.inf
     with np.errstate(all="ignore"):  # overflow far away is looked at as a value, not as a warning
         try:
             findings += _worst("finite", (fault for line in lines for fault in _not_finite(line)))
             for check, found in ({} if findings else _CHECKS).items():
                 findings += _worst(check, (fault for line in lines for fault in found(line)))
-            findings += _worst("infimum", [] if findings else _above_infimum(loss, lines))
+            if declared:
+                findings += _worst("infimum", [] if findings else _above_infimum(loss, lines))
         except Exception as error:  # whatever a user's method raises is the finding
             findings.append(Finding("finite", f"raises {type(error).__name__}: {error}"))
-        checks = ["finite", *_CHECKS, "infimum"]
+        checks = ["finite", *_CHECKS, *(["infimum"] if declared else [])]
         if not numba.config.DISABLE_JIT:
             checks.append("compiled")
             findings += _worst("compiled", [] if any(f.check == "finite" for f in findings) else _compiled(lines))
-    return LossReport(repr(loss), tuple(checks), tuple(findings))
+    return LossReport(repr(loss), tuple(checks), tuple(findings), () if declared else (UNKNOWN,))
 
 
 def _worst(check: str, faults: Iterable[tuple[float, str]]) -> list[Finding]:

@@ -6,8 +6,8 @@ Convention, for the whole package: the objective is
 
 with weights s, predictions z (before any link) and targets y; the intercept b is never penalised. A `derivative` is
 d loss / d prediction, so a step *subtracts* it; a `curvature` is the second derivative (where the derivative has a
-corner: the value on one of its sides). Every loss here has the infimum 0, and where scikit-learn's SGDClassifier or
-SGDRegressor has the loss too, the scaling and the choice of a subgradient at a corner are the same.
+corner: the value on one of its sides). Every loss here has the infimum 0, and declares it. Where scikit-learn's
+SGDClassifier or SGDRegressor has the loss too, the scaling and the choice of a subgradient at a corner are the same.
 
 Bodies run compiled and as plain Python. They use np.exp, never math.exp, divide by nothing that can be 0, and prefer
 min and max to branches: such bodies vectorise, and pass a NaN on, so that divergence is seen (a comparison may not).
@@ -79,7 +79,8 @@ class Loss(Component, family=True):
     self_concordance : float or None
         M with abs(third derivative) <= M * curvature everywhere; None if there is none or it is unknown.
     infimum : float
-        The largest lower bound of the value that holds for every target.
+        The largest lower bound of the value that holds for every target; -inf, as by default, where there is none or
+        it is not known.  Proofs rest on it: a fit tries what is declared on its own targets.
     classification : bool
         Whether the targets are the signs -1 and +1 of two classes.
     target_domain : Interval
@@ -90,7 +91,7 @@ class Loss(Component, family=True):
     convex: ClassVar[bool] = True
     curvature_bound: ClassVar[float] = np.inf
     self_concordance: ClassVar[float | None] = None
-    infimum: ClassVar[float] = 0.0
+    infimum: ClassVar[float] = -np.inf
     classification: ClassVar[bool] = False
     target_domain: ClassVar[Interval] = REALS
 
@@ -123,7 +124,7 @@ class VectorLoss(Component, family=True):
     convex: ClassVar[bool] = True
     curvature_bound: ClassVar[float] = np.inf
     self_concordance: ClassVar[float | None] = None
-    infimum: ClassVar[float] = 0.0
+    infimum: ClassVar[float] = -np.inf
     classification: ClassVar[bool] = False
     target_domain: ClassVar[Interval] = REALS
 
@@ -170,6 +171,7 @@ class LogLoss(Loss):
     All methods start from exp(-abs(margin)): it cannot overflow, and inlined into one loop it is computed once.
     """
 
+    infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 0.25
     self_concordance: ClassVar[float | None] = 1.0
     classification: ClassVar[bool] = True
@@ -192,6 +194,7 @@ class LogLoss(Loss):
 class Hinge(Loss):
     """Support vector machine: max(0, 1 - margin), margin = target * prediction; derivative -target at margin 1."""
 
+    infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
     classification: ClassVar[bool] = True
     target_domain: ClassVar[Interval] = SIGNS
@@ -209,6 +212,7 @@ class Hinge(Loss):
 class SquaredHinge(Loss):
     """Hinge with squared slack: max(0, 1 - margin)^2; curvature 2 below margin 1, else 0."""
 
+    infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 2.0
     classification: ClassVar[bool] = True
     target_domain: ClassVar[Interval] = SIGNS
@@ -231,6 +235,7 @@ class ModifiedHuber(Loss):
     using stochastic gradient descent algorithms", section 2.
     """
 
+    infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 2.0
     classification: ClassVar[bool] = True
     target_domain: ClassVar[Interval] = SIGNS
@@ -250,6 +255,7 @@ class ModifiedHuber(Loss):
 class Perceptron(Loss):
     """Rosenblatt's rule as a loss: max(0, -margin), margin = target * prediction; derivative -target at margin 0."""
 
+    infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
     classification: ClassVar[bool] = True
     target_domain: ClassVar[Interval] = SIGNS
@@ -267,6 +273,7 @@ class Perceptron(Loss):
 class SquaredError(Loss):
     """Least squares: (prediction - target)^2 / 2; the best constant prediction is the mean."""
 
+    infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 1.0
     self_concordance: ClassVar[float | None] = 0.0
 
@@ -293,6 +300,7 @@ class Huber(Loss):
         residuals of unit variance.
     """
 
+    infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 1.0
 
     epsilon: float = 1.35
@@ -323,6 +331,7 @@ class EpsilonInsensitive(Loss):
         Residuals up to this size cost nothing; 0 gives the absolute error.
     """
 
+    infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
 
     epsilon: float = 0.1
@@ -350,6 +359,7 @@ class SquaredEpsilonInsensitive(Loss):
         Residuals up to this size cost nothing; 0 gives twice `SquaredError`.
     """
 
+    infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 2.0
 
     epsilon: float = 0.1
@@ -381,6 +391,7 @@ class Quantile(Loss):
         Share of the targets to lie below the prediction, strictly between 0 and 1; 0.5 is half the absolute error.
     """
 
+    infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
 
     quantile: float = 0.5

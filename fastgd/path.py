@@ -110,7 +110,8 @@ def _largest(objective, l1, l2):
     gradient = F.loss_and_gradient(table.ravel())[1][: F.n_features * F.n_predictions]
     if l1 > 0.0:
         return float(np.abs(gradient).max()) / l1
-    return float(gradient @ gradient) / (2.0 * GAIN * value * l2) if value > 0.0 else 0.0
+    above = abs(value) if F.loss.infimum == -np.inf else value - F.loss.infimum
+    return float(gradient @ gradient) / (2.0 * GAIN * above * l2) if above > 0.0 else 0.0
 
 
 class PathFits:

@@ -82,6 +82,8 @@ class Tolerance(StoppingRule):
 class Extrapolated(StoppingRule):
     """What is left to fall, judged from the falls while the number of turns doubled, is at most tol F / 2.
 
+    `unit(F)` is what falls are told in: |F| itself by default.
+
     With f1 and f2 the last two of these falls and q = f2 / f1, a geometric series leaves f2 q / (1 - q), which is f2
     where errors fall as 1 / turns; the larger of that and f2 is compared.
     """
@@ -89,8 +91,8 @@ class Extrapolated(StoppingRule):
     # Falls are noisy: a series that seems not to converge counts as 19 more of its last term.
     GREATEST_RATIO = 0.95
 
-    def __init__(self, tol):
-        self.tol = tol
+    def __init__(self, tol, unit=abs):
+        self.tol, self.unit = tol, unit
 
     def check(self, history):
         """PLATEAU when checks at e, e / 2 and e / 4 turns say so."""
@@ -106,7 +108,7 @@ class Extrapolated(StoppingRule):
         fall = abs(objective[turn // 2] - objective[turn])
         ratio = min(fall / earlier, self.GREATEST_RATIO) if earlier > 0.0 else self.GREATEST_RATIO
         left = fall * max(1.0, ratio / (1.0 - ratio))
-        return StopReason.PLATEAU if left <= 0.5 * self.tol * abs(objective[turn]) else None
+        return StopReason.PLATEAU if left <= 0.5 * self.tol * self.unit(objective[turn]) else None
 
 
 class NoMistakes(StoppingRule):
@@ -144,8 +146,8 @@ class Stalled(StoppingRule):
 
     CHECKS = 12
 
-    def __init__(self, tol, most=np.inf):
-        self.tol, self.most = tol, most
+    def __init__(self, tol, most=np.inf, unit=abs):
+        self.tol, self.most, self.unit = tol, most, unit
 
     def check(self, history):
         """PLATEAU where a dozen checks brought less than a tenth of tol, and the bound has not even halved."""
@@ -156,7 +158,7 @@ class Stalled(StoppingRule):
             return None
         fall = objective[-self.CHECKS - 1] - objective[-1]
         closer = left[-1] <= 0.5 * left[-self.CHECKS - 1]
-        return None if closer or fall > 0.1 * self.tol * abs(objective[-1]) else StopReason.PLATEAU
+        return None if closer or fall > 0.1 * self.tol * self.unit(objective[-1]) else StopReason.PLATEAU
 
 
 class Overdue(StoppingRule):

@@ -26,6 +26,7 @@ CORNERS = [loss for loss in members(Loss) if not loss.smooth and loss.name != "p
 class Welsch(Loss):
     """A user's loss that is not convex: 1 - exp(-r^2 / 2)."""
 
+    infimum = 0.0
     convex = False
 
     def value(self, prediction, target):

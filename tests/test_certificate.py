@@ -262,6 +262,7 @@ def test_products_prove_what_the_matrix_proves_on_wide_data(monkeypatch):
 class Concave(Loss):
     """Not convex, and it says so: 1 - exp(-r^2 / 2)."""
 
+    infimum = 0.0
     convex = False
 
     def value(self, prediction, target):

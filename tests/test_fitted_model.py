@@ -32,6 +32,8 @@ STRATEGIES = [{}, {"solver": "gd", "batch_size": 1}, {"solver": "adam", "batch_s
 class LogCosh(Loss):
     """A user's loss: log(cosh(r))."""
 
+    infimum = 0.0
+
     curvature_bound = 1.0
 
     def value(self, prediction, target):

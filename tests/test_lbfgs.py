@@ -22,6 +22,7 @@ LOSSES = pytest.mark.parametrize("loss", with_jit([SquaredHinge()], SMOOTH), ids
 class Ramp(Loss):
     """A loss with two valleys' walls: 1 - exp(-r^2), curved downwards beyond |r| = 0.7."""
 
+    infimum = 0.0
     curvature_bound = 2.0
     convex = False
 
@@ -34,6 +35,8 @@ class Ramp(Loss):
 
 class TwoSquares(VectorLoss):
     """Half the squared error of two targets."""
+
+    infimum = 0.0
 
     def value(self, predictions, target):
         return 0.5 * ((predictions[0] - target[0]) ** 2 + (predictions[1] - target[1]) ** 2)

@@ -85,6 +85,8 @@ def test_dense_and_csr_take_the_same_way():
 class Cone(Loss):
     """Smooth, convex and nearly straight far out, where differences of its derivative are rounding of either sign."""
 
+    infimum = 0.0
+
     def value(self, prediction, target):
         return np.sqrt(1.0 + (prediction - target) ** 2) - 1.0
 

@@ -41,6 +41,8 @@ class Quartic(Penalty):
 class Cosh(Loss):
     """A user's loss with nothing but value and derivative: log(cosh(r))."""
 
+    infimum = 0.0
+
     def value(self, prediction, target):
         distance = abs(prediction - target)
         return distance + np.log1p(np.exp(-2.0 * distance)) - np.log(2.0)

@@ -203,6 +203,7 @@ SCRIPT = """
     t = X @ [1.0, -2.0, 0.5]
 
     class LogCosh(Loss):
+        infimum = 0.0
         width: float = 1.0
 
         def value(self, prediction, target):

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.certificate import EPS, Certifier
-from fastgd.decrement import decrement_bound, longest_row, sum_rounding
+from fastgd.decrement import decrement_bound, gradient_rounding, longest_row, prediction_size, sum_rounding
 from fastgd.factor import Factor
 from fastgd.solvers.newton import Newton
 
@@ -194,3 +194,30 @@ def test_a_matrix_that_is_all_rounding_proves_nothing():
     assert sum_rounding(F) * factor.inverse_norm() ** 2 > 0.1
     certifier, (value, gradient) = Certifier(F), F.value_and_gradient(v)
     assert certifier.from_known((factor, v), v, gradient, 0.0, value).value > 0.55 * factor.norm_of(gradient) ** 2
+
+
+@extended
+def test_the_gap_counts_what_the_gradient_is_wrong_by():
+    """Columns of 1e6 that make up each other: along those ways F has the curvature of a weak penalty alone."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        n, d, alpha = 60, 5, 1e-9
+        X = rng.standard_normal((n, 2)) @ rng.standard_normal((2, d)) * 10.0 ** rng.uniform(4, 7)
+        X *= 10.0 ** rng.uniform(-3, 3, d)
+        y = rng.standard_normal(n)
+        F = Objective("squared_error", X, y, alpha=alpha, fit_intercept=False, n_jobs=1)
+        values, ways = np.linalg.eigh(F.gram(np.ones(n)))
+        v = ways[:, -2:] @ ((ways[:, -2:].T @ (X.T @ y / n)) / values[-2:])
+        for _ in range(4):
+            value, gradient = F.smooth_and_gradient(v)
+            exact = X.T.astype(LONG) @ (X.astype(LONG) @ v.astype(LONG) - y) / n + LONG(alpha) * v
+            wrong, size = np.abs(exact - gradient).astype(float), prediction_size(F, v)
+            assert (
+                wrong <= gradient_rounding(F, value, size) * np.sqrt((X**2).mean(axis=0)) + EPS * alpha * abs(v)
+            ).all()
+            above, _ = above_the_minimum(X, y, alpha, False, v.astype(LONG))
+            bound = Certifier(F).cheap(v, value, gradient).value
+            assert above <= bound
+            if bound < 0.05 * value:
+                assert bound >= float(gradient @ gradient) / (2.0 * alpha) + float(wrong @ np.abs(v))
+            v = v - ways @ ((ways.T @ gradient) / np.maximum(values, alpha))

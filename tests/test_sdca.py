@@ -1,13 +1,14 @@
 """Dual coordinate ascent: the one-row step and the epoch against slow twins, the optimum proved, the bound tested."""
 
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from fastgd.kernels import dual
-from fastgd.losses import Loss, Perceptron
+from fastgd.losses import Hinge, Loss, Perceptron, Quantile
 from fastgd.objective import Objective
 from fastgd.penalties import ElasticNet
 from fastgd.solvers.sdca import Sdca
@@ -19,6 +20,7 @@ from toys import ToySoftmax
 class Cornered(Loss):
     """A user's loss with a corner and curvature on both sides of it: abs(r) + r^2, r = prediction - target."""
 
+    infimum = 0.0
     smooth = False
 
     def value(self, prediction, target):
@@ -33,6 +35,8 @@ class Cornered(Loss):
 class Steep(Loss):
     """A user's smooth loss without a curvature bound or a curvature: exp(r) - r - 1, r = prediction - target."""
 
+    infimum = 0.0
+
     def value(self, prediction, target):
         residual = prediction - target
         return np.exp(min(residual, 700.0)) - residual - 1.0
@@ -44,6 +48,7 @@ class Steep(Loss):
 class Bumpy(Loss):
     """A user's loss that is not convex."""
 
+    infimum = 0.0
     convex = False
 
     def value(self, prediction, target):
@@ -84,7 +89,7 @@ def test_the_step_of_one_row_is_the_best_one(loss):
             def dual_value(u, conjugate, z0=z0, u0=u0, rate=rate):  # less the squared length of w, as u moves it
                 return conjugate - (u - u0) * z0 - 0.5 * rate * (u - u0) ** 2
 
-            u, z, value = step(loss, z0, target, u0, rate)
+            u, z, value, _ = step(loss, z0, target, u0, rate)
             before, after = dual_value(u0, loss.value(at, target) + u0 * at), dual_value(u, value + u * z)
             reach = 1.0 + abs(rate * (u0 + loss.derivative(z0, target)))
             best = lowest(
@@ -106,19 +111,19 @@ def test_an_epoch_is_its_twin(loss, l1, storage):
     X, y, weights, offsets = sparse_problem(loss)
     n, d, l2, b_factor = 23, 6, 0.05, 0.3
     order = np.random.default_rng(1).permutation(np.flatnonzero(weights))
-    point, duals, terms, moves = np.zeros(d + 1), np.zeros(n), np.zeros(n), np.zeros(n)
+    point, duals, terms, sizes, moves = np.zeros(d + 1), *np.zeros((4, n))
     options, corners = np.array([1.0 / (l2 * n), l1 / l2, b_factor]), None if loss.smooth else True
     args = stored(X, storage), samples(y, weights, offsets), loss, corners, order, (X**2).sum(1)
     step = dual.smooth_step if loss.smooth else dual.corner_step
     u, t = np.zeros(n), np.zeros(n)
     for _ in range(3):
-        total = dual.dual_epoch(*args, point, duals, terms, moves, options)
+        total = dual.dual_epoch(*args, point, duals, terms, sizes, moves, options)
         moved = 0.0
         for i in order:
             v = X.T @ (weights * u) / (l2 * n)
             w, b = np.sign(v) * np.maximum(np.abs(v) - l1 / l2, 0.0), b_factor * (weights @ u)
             z = X[i] @ w + b + offsets[i]
-            new, at, value = step(loss, z, y[i], u[i], weights[i] * (X[i] @ X[i] / (l2 * n) + b_factor))
+            new, at, value, _ = step(loss, z, y[i], u[i], weights[i] * (X[i] @ X[i] / (l2 * n) + b_factor))
             moved += (weights[i] * (new - u[i])) ** 2 * (X[i] @ X[i])
             u[i], t[i] = new, value + new * (at - offsets[i])
         # Tangents stop where the value is right to rounding, the place to its root.
@@ -161,6 +166,59 @@ def test_the_bound_is_never_above_the_optimum(loss):
             found.append(solver.lower_bound(state))
         assert np.isfinite(found).all()
         assert max(found) <= F.value(state.point) * (1.0 + 1e-13)  # which is at least the optimum
+
+
+def heavy_tails(loss, seed):
+    """Fewer rows than columns, on scales that differ by 1e4: a row's first tangents are 1e10 apart."""
+    rng = np.random.default_rng(seed)
+    X = np.exp(3.0 * rng.standard_normal((17, 60)))
+    y = X @ (rng.standard_normal(60) * (rng.random(60) < 0.3) / X.std(axis=0))
+    y = np.where(y > np.median(y), 1.0, -1.0) if loss.classification else y / y.std()
+    return X, y
+
+
+def exact_value(loss, X, y, alpha, v):
+    """F without an intercept in extended precision, but for the losses, which are told how far they are from y."""
+    w = v.astype(np.longdouble)
+    z = X.astype(np.longdouble) @ w
+    # Each loss is one of a margin or of a residual: near y a prediction that is rounded first would lose it.
+    losses = [
+        loss.value(p * t, 1.0) if loss.classification else loss.value(p - t, 0.0) for p, t in zip(z, y, strict=True)
+    ]
+    return sum(losses) / len(y) + alpha * (w @ w) / 2
+
+
+@pytest.mark.parametrize("loss", [Quantile(0.2), Quantile(0.8), *with_jit([Hinge()], members(Loss))], ids=str)
+def test_the_bound_holds_where_rows_are_long_beside_the_penalty(loss):
+    if loss.name in ("perceptron", "log_loss"):
+        pytest.skip("no dual ascent, or no twin in extended precision")
+    for seed in range(with_jit(6, 2)):
+        X, y = heavy_tails(loss, seed)
+        F = Objective(loss, X, y, alpha=1.6e-6, fit_intercept=False, n_jobs=1)
+        solver, best, values = Sdca(F, seed=seed), -np.inf, []
+        interpolating = X.T @ np.linalg.lstsq(X @ X.T, y, rcond=None)[0]
+        state = started(solver)
+        for _ in range(with_jit(60, 12)):
+            solver.turn(state)
+            best = max(best, solver.lower_bound(state))
+            values.append(exact_value(loss, X, y, 1.6e-6, state.point))
+        least = min(*values, exact_value(loss, X, y, 1.6e-6, interpolating))
+        assert best <= least, seed
+
+
+def test_the_value_at_a_corner_is_right_however_far_the_tangents():
+    """Minus the conjugate of a quantile's loss is u y: its rounding is told by the size, which is of the order of y."""
+    rng = np.random.default_rng(0)
+    for _ in range(with_jit(2000, 300)):
+        loss, y, z, rate = Quantile(rng.uniform(0.1, 0.9)), rng.standard_normal(), 10.0 * rng.standard_normal(), 10.0
+        rate **= rng.uniform(-2, 12)
+        dual_before = rng.uniform(loss.quantile - 1.0, loss.quantile)
+        u, at, value, size = dual.corner_step(loss, z, y, dual_before, rate)
+        assert loss.quantile - 1.0 <= u <= loss.quantile
+        wrong = abs(Fraction(value) + Fraction(u) * Fraction(at) - Fraction(u) * Fraction(y))
+        assert wrong <= 2.0**-50 * size
+        if abs(dual_before) < 0.9 * min(loss.quantile, 1.0 - loss.quantile) and rate > 1e4:
+            assert size <= 4.0 * (1.0 + abs(y))
 
 
 def test_bound_of_unbalanced_duals():

@@ -9,6 +9,7 @@ from fastgd.penalties import Penalty
 class ToySoftmax(VectorLoss):
     """Multinomial: log(sum_k exp(p_k)) - p_c, c = target[0] the class as a float; K scores for K classes."""
 
+    infimum = 0.0
     curvature_bound = 0.5
     self_concordance = 2.0
     target_domain = Interval(low=0.0, low_closed=True)
@@ -47,6 +48,7 @@ class ToySoftmax(VectorLoss):
 class ToyMultiSquared(VectorLoss):
     """Half the squared distance of K predictions from K targets; its curvature_product is the family's."""
 
+    infimum = 0.0
     curvature_bound = 1.0
     self_concordance = 0.0
 

@@ -4,10 +4,11 @@ With u_i in minus the subdifferential of row i's loss, v = sum_i s_i u_i x_i / (
 
     D(u) = sum_i s_i t_i / n - l2 |w|^2 / 2,    t_i = -loss*(-u_i) - u_i offset_i
 
-is at most F(w). With q = s_i |x_i|^2 / (l2 n), a step on row i moves its prediction from z to z + q (u_new - u_old), so
-that the best u_new = -loss'(z_new) belongs to the proximal point of q * loss at z - q u_old (Shalev-Shwartz and Zhang,
-2013, section 5, and 2016). It is found from values and derivatives of the loss alone, and t_i as well, because
-loss*(loss'(z)) = z loss'(z) - loss(z).
+is at most F(w).  Beside each t_i stands its size, the sum of what it is made of in magnitude: t_i is wrong by a few
+roundings of that, not of itself.  With q = s_i |x_i|^2 / (l2 n), a step on row i moves its prediction from z to
+z + q (u_new - u_old), so that the best u_new = -loss'(z_new) belongs to the proximal point of q * loss at z - q u_old
+(Shalev-Shwartz and Zhang, 2013, section 5, and 2016). It is found from values and derivatives of the loss alone, and
+t_i as well, because loss*(loss'(z)) = z loss'(z) - loss(z).
 """
 
 from fastgd._jit import kernel
@@ -16,6 +17,8 @@ from fastgd.kernels.epochs import AHEAD
 
 OPTIONS = ("factor", "threshold", "intercept_factor")
 
+# Tangents that lie this many times farther out than the place between them are taken anew beside it.
+FAR = 64.0
 # A step ends where it misses this share of its length: of what the dual can gain, the square of it is left.
 SHARE = 0.05
 MOST_STEPS = 50
@@ -24,11 +27,12 @@ ROUNDING = 1e-14
 
 @kernel
 def smooth_step(loss, prediction, target, dual, rate):
-    """(-loss'(z), z, loss(z)) for z about the root of z + rate loss'(z) = prediction - rate dual, by Newton's method.
+    """(-loss'(z), z, loss(z), size), z about the root of z + rate loss'(z) = prediction - rate dual, by Newton steps.
 
     The excess of the left side grows by at least 1, so that the root lies between the prediction and the prediction
     less its excess. Where a Newton step leaves what is known of that bracket, or gains too little, the bracket is
-    halved. Exact after as many steps as there are pieces for a piecewise quadratic loss.
+    halved. Exact after as many steps as there are pieces for a piecewise quadratic loss.  The size is
+    |loss| + |u| (|z| + |target|): losses of a residual or a margin round what they are told by so much.
     """
     z, derivative, curvature = prediction, loss.derivative(prediction, target), loss.curvature(prediction, target)
     excess = rate * (dual + derivative)
@@ -49,7 +53,8 @@ def smooth_step(loss, prediction, target, dual, rate):
         else:
             low = z
         slow = not abs(excess) <= 0.25 * before
-    return -derivative, z, loss.value(z, target)
+    value = loss.value(z, target)
+    return -derivative, z, value, abs(value) + abs(derivative) * (abs(z) + abs(target))
 
 
 @kernel
@@ -59,11 +64,15 @@ def corner_step(loss, prediction, target, dual, rate):
     The larger of the two tangents has its proximal point on one of them or where they cross, in closed form; while the
     loss is larger there, its tangent there replaces one of them. Exact for piecewise linear losses, and since tangents
     are never above the loss, the value returned makes a proved bound for every convex one.
+
+    What rounds: a tangent's value at z, value_a + derivative_a (z - a), by its parts, whose magnitudes make the size.
+    A row that is long beside the penalty has its first b 1e10 away, where that would be 1e-6: then the tangents are
+    taken anew at both sides of z, as near as the first ones can tell where it is.
     """
     derivative_a, value_a = loss.derivative(prediction, target), loss.value(prediction, target)
     a, b = prediction, prediction - rate * (dual + derivative_a)
     derivative_b, value_b = loss.derivative(b, target), loss.value(b, target)
-    z, derivative, value = b, derivative_b, value_b
+    z, derivative, nearer = b, derivative_b, False
     for _ in range(MOST_STEPS):
         if derivative_a == derivative_b:
             break
@@ -78,13 +87,39 @@ def corner_step(loss, prediction, target, dual, rate):
         derivative = min(max(derivative, min(derivative_a, derivative_b)), max(derivative_a, derivative_b))
         value = max(value_a + derivative_a * (z - a), value_b + derivative_b * (z - b))
         loss_z, derivative_z = loss.value(z, target), loss.derivative(z, target)
-        if loss_z - value <= ROUNDING * (abs(value_a) + abs(value_b) + abs(derivative * (b - a))):
-            break
-        if ((z - prediction) + rate * (dual + derivative_z) > 0.0) == (b > a):
+        far = abs(value_a) + abs(value_b) + abs(derivative * (b - a))
+        if loss_z - value <= ROUNDING * far:
+            room = ROUNDING * far / abs(derivative_a - derivative_b)
+            if nearer or far <= FAR * (loss_z + abs(derivative * z)) or room >= 0.25 * abs(b - a):
+                break
+            nearer = True
+            side = room if b > a else -room
+            near_a, near_b = z - side, z + side
+            derivative_near, value_near = loss.derivative(near_a, target), loss.value(near_a, target)
+            if ((near_a - prediction) + rate * (dual + derivative_near) < 0.0) == (b > a):
+                a, derivative_a, value_a = near_a, derivative_near, value_near
+            derivative_near, value_near = loss.derivative(near_b, target), loss.value(near_b, target)
+            if ((near_b - prediction) + rate * (dual + derivative_near) > 0.0) == (near_b > near_a):
+                b, derivative_b, value_b = near_b, derivative_near, value_near
+        elif ((z - prediction) + rate * (dual + derivative_z) > 0.0) == (b > a):
             b, derivative_b, value_b = z, derivative_z, loss_z
         else:
             a, derivative_a, value_a = z, derivative_z, loss_z
-    return -derivative, z, value
+    if derivative_a == derivative_b:
+        if abs(a) < abs(b):
+            b, value_b = a, value_a
+        return -derivative_b, b, value_b, abs(value_b) + abs(derivative_b) * (abs(b) + abs(target))
+    # Minus loss* is at least what lies between the two tangents' values at 0, at the same share as the derivative.
+    derivative = min(max(derivative, min(derivative_a, derivative_b)), max(derivative_a, derivative_b))
+    share = (derivative - derivative_a) / (derivative_b - derivative_a)
+    value, size = 0.0, abs((derivative_b - derivative_a) * z)  # for the share, whose unit is that of 1
+    if share < 1.0:
+        value += (1.0 - share) * (value_a + derivative_a * (z - a))
+        size += (1.0 - share) * (abs(value_a) + abs(derivative_a) * (abs(a) + abs(z) + abs(target)))
+    if share > 0.0:
+        value += share * (value_b + derivative_b * (z - b))
+        size += share * (abs(value_b) + abs(derivative_b) * (abs(b) + abs(z) + abs(target)))
+    return -derivative, z, value, size
 
 
 @kernel
@@ -99,12 +134,12 @@ def _shrunk_dot(rows, i, coef, threshold):
 
 
 @kernel
-def dual_epoch(rows, samples, loss, corners, order, norms, point, duals, terms, moves, options):
+def dual_epoch(rows, samples, loss, corners, order, norms, point, duals, terms, sizes, moves, options):
     """One visit to each row of `order`; returns the sum of the `moves` made, (s_i |u_new - u_old| |x_i|)^2.
 
     `corners` is None for a smooth loss, else True: so Numba compiles one of the two steps only.
-    `point`, (d + 1,), holds v and the intercept, `duals` u, `terms` t and `norms` |x_i|^2. `options`: 1 / (l2 n),
-    l1 / l2, and what a dual variable adds to the intercept.
+    `point`, (d + 1,), holds v and the intercept, `duals` u, `terms` t, `sizes` those of t and `norms` |x_i|^2.
+    `options`: 1 / (l2 n), l1 / l2, and what a dual variable adds to the intercept.
     """
     factor, threshold, intercept_factor = options[0], options[1], options[2]
     coef, d, n = point[:-1], point.size - 1, order.size
@@ -113,17 +148,18 @@ def dual_epoch(rows, samples, loss, corners, order, norms, point, duals, terms, 
         i = order[m]
         ahead = order[min(m + AHEAD, n - 1)]
         rows.prefetch(ahead)
-        for numbers in (duals, terms, moves, norms):
+        for numbers in (duals, terms, sizes, moves, norms):
             prefetch(numbers, ahead)
         target, offset, weight, dual = samples.target(i), samples.offset(i), samples.weight(i), duals[i]
         prediction = (_shrunk_dot(rows, i, coef, threshold) if threshold > 0.0 else rows.dot(i, coef)) + intercept
         rate = weight * (factor * norms[i] + intercept_factor)
         if corners is None:
-            new, z, value = smooth_step(loss, prediction + offset, target, dual, rate)
+            new, z, value, size = smooth_step(loss, prediction + offset, target, dual, rate)
         else:
-            new, z, value = corner_step(loss, prediction + offset, target, dual, rate)
+            new, z, value, size = corner_step(loss, prediction + offset, target, dual, rate)
         duals[i] = new
         terms[i] = value + new * (z - offset)
+        sizes[i] = size + abs(new * offset)
         amount = weight * (new - dual)
         moves[i] = amount * amount * norms[i]
         total += moves[i]
@@ -135,13 +171,15 @@ def dual_epoch(rows, samples, loss, corners, order, norms, point, duals, terms, 
 
 
 @kernel
-def duals_at(rows, samples, loss, point, duals, terms):
-    """Dual variables u_i = -loss' at `point`, (d + 1,), and their terms t_i."""
+def duals_at(rows, samples, loss, point, duals, terms, sizes):
+    """Dual variables u_i = -loss' at `point`, (d + 1,), their terms t_i and the sizes of these."""
     for i in range(duals.size):
         prediction, target = rows.dot(i, point[:-1]) + point[-1], samples.target(i)
         derivative = loss.derivative(prediction + samples.offset(i), target)
         duals[i] = -derivative
-        terms[i] = loss.value(prediction + samples.offset(i), target) - derivative * prediction
+        value = loss.value(prediction + samples.offset(i), target)
+        terms[i] = value - derivative * prediction
+        sizes[i] = abs(value) + abs(derivative) * (abs(prediction) + abs(samples.offset(i)) + abs(target))
 
 
 @kernel

@@ -13,6 +13,7 @@ import numpy as np
 from fastgd import corrected_dual
 from fastgd.costs import curvature_cost
 from fastgd.decrement import sum_rounding
+from fastgd.distances import unit_at
 from fastgd.factor import EPS, Factor
 from fastgd.gram import are_few, quadratic
 from fastgd.objective import SUM_OF_SQUARES
@@ -147,7 +148,7 @@ class Newton(Solver):
         )
 
     def _target(self, state):
-        return self.tol * abs(state.value + self.objective.rest_value(state.point))
+        return self.tol * unit_at(self.objective, state.value + self.objective.rest_value(state.point))
 
     def _proved(self, state):
         """Whether the dual point of a step from a new matrix shows that less than tol is left, for 1.5 passes.
@@ -170,7 +171,7 @@ class Newton(Solver):
         if self.objective.loss.self_concordance == 0.0 or memory["anchor"] is state.point:
             return False
         total = abs(state.value + self.objective.rest_value(state.point))
-        target = max(self.tol, 4.0 * EPS) * total + 1e-300
+        target = max(self._target(state), 4.0 * EPS * total) + 1e-300
         ahead = math.log(max(memory["factor"].norm_of(state.gradient) ** 2 / target, 1.0))
         # Close enough, as far as the old matrix can tell: steps from it may still bring the proof.
         risked = CHORD * self.matrix_cost if ahead > 0.0 else self.matrix_cost

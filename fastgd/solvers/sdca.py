@@ -13,6 +13,7 @@ import numpy as np
 from fastgd.batches import row_order
 from fastgd.blocks import map_ranges
 from fastgd.coordinates import typical_curvature
+from fastgd.distances import unit_at
 from fastgd.kernels import dual
 from fastgd.losses import Perceptron
 from fastgd.solvers import Solver, State
@@ -31,16 +32,20 @@ LIVELY, BUSY, MOST_VISITS = 0.5, 0.6, 30
 RHO = 10.0
 # A turn leaves less of the gap than it took: checks begin once it took no more than this many times tol.
 NEARLY = 2.0
-# w is made anew from the duals at doubling turns from this one on: before, it has lost less than a digit to rounding.
-REBUILT = 8
+# w is made anew from the duals at doubling turns from this one on, and where what it may have lost to rounding is this
+# share of what the last turn raised the bound by.
+REBUILT, VISIBLE = 8, 0.1
 EPS = float(np.finfo(float).eps)
+# Units of rounding of a sum that NumPy makes of halves of halves, and of its terms.
+SUMMED = 8.0
 
 
 class Sdca(Solver):
     """`solver="sdca"`: any convex loss of one prediction with an L2 part in the penalty.
 
-    State: `memory["duals"]` u and `memory["terms"]`, (n_samples,), see `fastgd.kernels.dual`; `memory["moves"]`, what
-    each row moved at its last visit; with an L1 part `memory["v"]`; with an intercept `memory["center"]`.
+    State: `memory["duals"]` u, `memory["terms"]` and their `memory["sizes"]`, (n_samples,), see `fastgd.kernels.dual`;
+    `memory["moves"]`, what each row moved at its last visit; `memory["wrong"]`, how far v may be from that of u; with
+    an L1 part `memory["v"]`; with an intercept `memory["center"]`.
 
     Parameters
     ----------
@@ -63,13 +68,14 @@ class Sdca(Solver):
 
     exact = False
     adapts = True
-    proves = True
 
     def __init__(self, objective, seed, *, shuffle=True):
         _require(objective)
         super().__init__(objective)
         self.seed, self.shuffle = seed, shuffle
         F = objective
+        # An intercept asks for dual variables that sum to 0, which without an infimum they cannot be made to.
+        self.proves = not F.fit_intercept or F.loss.infimum > -np.inf
         self.rows = F.samples.active()
         self.norms, self.sweeps = np.zeros(F.n_samples), Sweeps(F)
         map_ranges(lambda a, b: dual.squared_norms(F.rows, F.cuts, a, b, self.norms), F.cuts.size - 1, F.n_threads)
@@ -81,15 +87,15 @@ class Sdca(Solver):
         """State with the dual variables that belong to `point`, times the c in [0, 1] that is best for the bound."""
         F = self.objective
         state = State(np.array(point, dtype=np.float64), 1)
-        duals, terms = np.zeros(F.n_samples), np.full(F.n_samples, F.loss.infimum)
+        duals, terms, sizes = np.zeros(F.n_samples), np.full(F.n_samples, F.loss.infimum), np.zeros(F.n_samples)
         coef, intercept = F.split(state.point)
         state.memory.update(
-            duals=duals, terms=terms, moves=np.zeros(F.n_samples), visits=0, rebuilt=0, center=intercept
+            duals=duals, terms=terms, sizes=sizes, moves=np.zeros(F.n_samples), visits=0, center=intercept
         )
         if coef.any():
-            dual.duals_at(F.rows, F.samples, F.loss, np.r_[coef, intercept], duals, terms)
+            dual.duals_at(F.rows, F.samples, F.loss, np.r_[coef, intercept], duals, terms, sizes)
             F.passes += 1.0
-        v = self._primal(duals)
+        v = self._rebuilt(state)
         self._put(state, v)
         # c t + (1 - c) inf loss is a term for c u, and |w|^2 shrinks by c^2 at least.
         squared = F.l2 * float(state.point[: F.n_features] @ state.point[: F.n_features])
@@ -97,6 +103,8 @@ class Sdca(Solver):
         if gain < squared:
             share = max(gain / squared, 0.0)
             duals *= share
+            state.memory["wrong"] *= share
+            sizes[:] = share * sizes + abs((1.0 - share) * F.loss.infimum)
             terms[:] = share * terms + (1.0 - share) * F.loss.infimum
             self._put(state, share * v)
         return state
@@ -109,26 +117,27 @@ class Sdca(Solver):
         F, memory = self.objective, state.memory
         if state.turn == 0:
             return
-        if memory["duals"].size != F.n_samples:
+        if memory["duals"].size != F.n_samples or "sizes" not in memory:
             fresh = self.start(state.point)
             state.forget()
             state.point = fresh.point
-            state.memory.update(fresh.memory, rebuilt=state.updates)
+            state.memory.update(fresh.memory)
             return
         memory["terms"][:] = -np.inf
-        v = self._primal(memory["duals"])
+        wrong = memory["wrong"]
+        v = self._rebuilt(state)
         known = memory.get("v", np.full(v.size, np.inf)) if F.l1 > 0.0 else state.point[: F.n_features]
         if np.abs(v - known).max(initial=0.0) > 1e-9 * np.abs(v).max(initial=0.0):
-            memory["rebuilt"] = state.updates
             self._put(state, v)
+        else:
+            memory["wrong"] = wrong
 
     def turn(self, state):
         """Visits to the rows that moved most, then one to all rows."""
         F, memory = self.objective, state.memory
         point = self._padded(state)
-        if state.turn & (state.turn - 1) == 0 and state.turn >= REBUILT:
-            point[:-1] = self._primal(memory["duals"])
-            memory["rebuilt"] = state.updates
+        if state.turn >= REBUILT and (state.turn & (state.turn - 1) == 0 or self._blurred(state)):
+            point[:-1] = self._rebuilt(state)
         if state.turn > 0:
             self._visit_lively(state, point)
         self._visit(state, point, self.rows)
@@ -142,7 +151,7 @@ class Sdca(Solver):
 
     def nearly_done(self, state, tol):
         """Whether the last turn raised the bound by so little that about tol may be left."""
-        return state.memory["gain"] <= NEARLY * tol * abs(state.memory["bound"])
+        return state.memory["gain"] <= NEARLY * tol * unit_at(self.objective, state.memory["bound"])
 
     def evaluate(self, state):
         """(v, smooth part of F, None): the dual variables are a proof that needs no gradient."""
@@ -155,28 +164,54 @@ class Sdca(Solver):
 
         An intercept needs sum s u = 0: the heavier sign is scaled down by c, and loss*(c a) <= c loss*(a) -
         (1 - c) inf loss. That moves v by at most (1 - c) sum s |u| |x| / (l2 n) over that sign, and w by no more.
+
+        What rounds, and where it is added:
+
+        - t, by a few units of its size, not of itself: `sizes`, in the slack.
+        - v, by `_wrong_if_rebuilt` where it was made from the duals and by `_visit` since: `wrong`, in |w|.
+        - sum s u, by a few units of sum s |u|: in the share by which the heavier sign is scaled down.
+        - F, with which the bound is compared, by a few units of mean |loss'| (|x| |w| + |b|): in the slack, where the
+          duals stand for the derivatives.
         """
         F, memory = self.objective, state.memory
         u, t, s = memory["duals"][self.rows], memory["terms"][self.rows], self.weights[self.rows]
         if not np.isfinite(t).all():
             return -np.inf
-        n, length, moved = F.n_active, float(np.linalg.norm(state.point[: F.n_features])), 0.0
-        total = float(s @ t)
-        if F.fit_intercept:
-            mass = s * u
+        n, length, moved = F.n_active, float(np.linalg.norm(state.point[: F.n_features])), memory["wrong"]
+        total, size = float((s * t).sum()), float((s * memory["sizes"][self.rows]).sum())
+        mass = s * u
+        pull = np.abs(mass)
+        if F.fit_intercept and pull.any():
+            if F.loss.infimum == -np.inf:
+                return -np.inf
             heavy = mass > 0.0 if mass.sum() > 0.0 else mass < 0.0
-            excess, most = abs(mass.sum()), np.abs(mass[heavy]).sum()
-            if excess > 0.0:
-                share = min(excess / most + 4.0 * EPS, 1.0)
-                if F.loss.infimum == -np.inf:
-                    return -np.inf
-                total -= share * float(s[heavy] @ (t[heavy] - F.loss.infimum))
-                moved = share * float(np.abs(mass[heavy]) @ np.sqrt(self.norms[self.rows][heavy])) / (F.l2 * n)
-        # Random walks of the rounding of w since it was made from the duals, and of the sums.
-        rounding = EPS * (4.0 + np.sqrt(state.updates - memory["rebuilt"] + 1.0))
-        slack = rounding * F.l2 * length * float(np.linalg.norm(memory.get("v", state.point)))
-        slack += 8.0 * EPS * float(s @ np.abs(t)) / n
+            excess, most = abs(float(mass.sum())) + SUMMED * EPS * float(pull.sum()), float(pull[heavy].sum())
+            share = min(excess / most + SUMMED * EPS, 1.0) if most > 0.0 else 1.0
+            total -= share * float(s[heavy] @ (t[heavy] - F.loss.infimum))
+            moved += share * float(pull[heavy] @ np.sqrt(self.norms[self.rows][heavy])) / (F.l2 * n)
+        slack = SUMMED * EPS * (size / n + float(pull.sum()) / n * abs(memory["center"]))
+        slack += F.l2 * length * self._wrong_if_rebuilt(memory)
         return total / n - 0.5 * F.l2 * (length + moved) ** 2 - slack
+
+    def _wrong_if_rebuilt(self, memory):
+        """What v, made from the duals, may be wrong by: a sum of s u x / (l2 n), whose terms may cancel."""
+        F = self.objective
+        lengths = float(np.abs(self.weights * memory["duals"]) @ np.sqrt(self.norms))
+        return EPS * (4.0 + np.sqrt(F.n_samples)) * lengths / (F.l2 * F.n_active)
+
+    def _rebuilt(self, state):
+        """V made from the duals, half a pass."""
+        memory = state.memory
+        memory["wrong"] = self._wrong_if_rebuilt(memory)
+        return self._primal(memory["duals"])
+
+    def _blurred(self, state):
+        """Whether rounding of v since it was made from the duals shows beside what the last turn brought."""
+        memory, coef = state.memory, state.point[: self.objective.n_features]
+        lost = self.objective.l2 * float(np.linalg.norm(coef)) * memory["wrong"]
+        return lost > VISIBLE * abs(memory.get("gain", np.inf)) and memory["wrong"] > 4.0 * self._wrong_if_rebuilt(
+            memory
+        )
 
     def _visit_lively(self, state, point):
         moves = state.memory["moves"]
@@ -196,10 +231,14 @@ class Sdca(Solver):
         n = F.n_active
         options = np.array([1.0 / (F.l2 * n), F.l1 / F.l2, 1.0 / (self.rho * n)])
         corners = None if F.loss.smooth else True
+        before = float(np.linalg.norm(point[:-1]))
         moved = dual.dual_epoch(
             F.rows, F.samples, F.loss, corners, order, self.norms, point, memory["duals"], memory["terms"],
-            memory["moves"], options,
+            memory["sizes"], memory["moves"], options,
         )  # fmt: skip
+        # Each update rounds v by a unit of what it is then, which is no longer than before and all moves since.
+        longest = before + options[0] * np.sqrt(order.size * moved)
+        memory["wrong"] = float(np.hypot(memory["wrong"], EPS * np.sqrt(4.0 * order.size) * longest))
         memory["visits"] += 1
         state.updates += order.size
         F.passes += order.size / n

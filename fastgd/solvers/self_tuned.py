@@ -21,6 +21,7 @@ import numpy as np
 
 from fastgd.constant_model import best_constant
 from fastgd.coordinates import column_scales, typical_curvature
+from fastgd.distances import unit_at
 from fastgd.kernels.epochs import AVERAGED, row_epoch
 from fastgd.objective import SUM_OF_SQUARES
 from fastgd.rules import Adagrad, Adam, Capped, Gd, Momentum, Nesterov, Rmsprop
@@ -151,9 +152,9 @@ class SelfTuned(Stochastic):
         with np.errstate(all="ignore"):
             objective, last = self.objective.value(self.answer(state)), self.objective.value(state.point)
         noise, fall = last - objective, memory.get("reviewed", np.inf) - objective
-        if fall < 0.0 or (noise > fall and noise > 0.5 * self.tol * objective):
+        if fall < 0.0 or (noise > fall and noise > 0.5 * self.tol * unit_at(self.objective, objective)):
             memory["boost"] = max(boost / BOOST, 1.0)
-        elif noise < -0.5 * self.tol * objective:
+        elif noise < -0.5 * self.tol * unit_at(self.objective, objective):
             memory["boost"] = boost * BOOST
         memory["reviewed"] = objective
 
@@ -205,10 +206,10 @@ class SelfTuned(Stochastic):
         """
         F = self.objective
         typical = typical_curvature(F.loss)
-        if F.loss.classification or F.vector:
+        if F.loss.classification or F.vector or F.loss.infimum == -np.inf:
             return typical
         variance = float(np.var(F.samples.targets[self.rows]))
-        seen = 2.0 * best_constant(F)[1] / variance if variance > 0.0 else 0.0
+        seen = 2.0 * (best_constant(F)[1] - F.loss.infimum) / variance if variance > 0.0 else 0.0
         return min(seen, F.loss.curvature_bound) if seen > 0.0 else typical
 
     def _largest_eigenvalue(self, scales, unit):

@@ -1,0 +1,81 @@
+"""In what unit a distance to the optimum is told: `suboptimality_` is a bound over it.
+
+Where the infimum of the loss is known, what is left counts beside how far F stays above it, or 1e-4 of how far the
+constant model does.  Where it is unknown, F may have any sign and any size: what is left counts beside F0 - F, what the
+columns have gained.
+"""
+
+import numpy as np
+
+# The least unit, as shares of the constant model's objective, where the infimum is known and where it is not: columns
+# that gain nothing at all leave none but rounding.
+KNOWN, UNKNOWN = 1e-4, 1e-9
+# Rows that tell how large the slopes of a loss are, where its infimum does not.
+MOST_ROWS = 1000
+
+
+def unit(value, constant_value, infimum=0.0, bound=0.0):
+    """What a bound at F = `value` is divided by, F0 being `constant_value`.
+
+    Examples
+    --------
+    >>> unit(1.5, 2.0, bound=0.5), unit(0.0, 2.0), unit(-3.0, 2.0, infimum=-np.inf)
+    (1.0, 0.0002, 5.0)
+    """
+    if infimum == -np.inf:
+        return max(constant_value - value, UNKNOWN * abs(constant_value))
+    return max(value - bound - infimum, KNOWN * (constant_value - infimum))
+
+
+def enough(tol, value, constant_value, infimum=0.0):
+    """The greatest bound at F = `value` that is no more than `tol` in its unit.
+
+    Examples
+    --------
+    >>> enough(0.25, 2.5, 2.0), enough(0.25, 0.0, 2.0), enough(0.25, -3.0, 2.0, -np.inf)
+    (0.5, 5e-05, 1.25)
+    """
+    if infimum > -np.inf:
+        return tol * max((value - infimum) / (1.0 + tol), KNOWN * (constant_value - infimum))
+    return tol * unit(value, constant_value, infimum)
+
+
+def unit_at(objective, value):
+    """`unit` for a solver, which learns from `Descent` what the constant model has; without it F itself."""
+    infimum = objective.loss.infimum
+    if objective.constant_value is None:
+        return abs(value - infimum) if infimum > -np.inf else abs(value)
+    return unit(value, objective.constant_value, infimum)
+
+
+def slope_size(objective, value, curvature):
+    """About the root mean square of loss' where F is `value` and losses curve by no more than `curvature`: no pass.
+
+    A loss of infimum 0 has loss'^2 <= 2 c loss.  Without one it is what some rows have at the constant model, and where
+    F is above that, what the difference may add.
+    """
+    F = objective
+    if F.loss.infimum > -np.inf:
+        return float(np.sqrt(2.0 * curvature * max(value - F.loss.infimum, 0.0)))
+    if "slopes" not in F.measured:
+        F.measured["slopes"] = _slopes(F)
+    more = 0.0 if F.constant_value is None else max(value - F.constant_value, 0.0)
+    return F.measured["slopes"] + float(np.sqrt(2.0 * curvature * more))
+
+
+def _slopes(objective):
+    """Root mean square of loss' at the constant model, of some of the rows, in plain Python."""
+    F, squares = objective, 0.0
+    rows = F.samples.active()
+    rows = rows[:: -(-rows.size // MOST_ROWS)]
+    constant = np.broadcast_to(0.0 if F.constant is None else F.constant, F.n_predictions)
+    offsets = np.broadcast_to(F.samples.offsets, F.n_samples)
+    with np.errstate(all="ignore"):
+        for i in rows:
+            if F.vector:
+                slopes = np.empty(F.n_predictions)
+                F.loss.derivatives(constant + offsets[i], F.samples.targets[i], slopes)
+            else:
+                slopes = np.array([F.loss.derivative(float(constant[0] + offsets[i]), float(F.samples.targets[i]))])
+            squares += float(slopes @ slopes)
+    return float(np.sqrt(squares / max(rows.size, 1)))
