@@ -119,12 +119,13 @@ def _inside_worker():
     return (getattr(backend, "nesting_level", 0) or 0) > 0
 
 
-def map_ranges(function, n_items, n_threads, n_values=None):
+def map_ranges(function, n_items, n_threads, n_values=None, end=None):
     """Call `function(first, last)` over consecutive ranges that cover 0 to `n_items`, on up to `n_threads` threads.
 
     The function writes its results by item, so that how the ranges are cut changes nothing. Where it is known that the
     work takes as long as reading `n_values`, there are no more threads than that is worth, and several ranges for each:
-    a thread that comes late does fewer.
+    a thread that comes late does fewer. `end()` is called at an error, or where a key is pressed while this thread
+    waits for the others, which it goes on to do: calls that take long should end soon then.
     """
     worth = n_threads if n_values is None else 1 + n_values // LEAST_PER_THREAD
     n_threads = min(n_threads, worth, n_items)
@@ -133,7 +134,7 @@ def map_ranges(function, n_items, n_threads, n_values=None):
         return
     n_ranges = min(RANGES_PER_THREAD * n_threads, worth, n_items)
     bounds = [n_items * t // n_ranges for t in range(n_ranges + 1)]
-    workers(n_threads - 1).map(function, itertools.pairwise(bounds))
+    workers(n_threads - 1).map(function, itertools.pairwise(bounds), end)
 
 
 def count_nonzeros(rows, n_threads):

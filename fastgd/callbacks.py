@@ -3,6 +3,7 @@
 import functools
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class FitCallbacks:
         none = np.zeros(estimator.n_features_in_), 0.0
         self.models = [none] * n_targets
         turns = {"max_subtasks": int(estimator.max_iter)}
-        self.tasks = [None] * n_targets
+        self.tasks, self.open = [None] * n_targets, {}
         if n_targets == 1:
             self.root = self.tasks[0] = estimator._init_callback_context(**turns)
             self.root.call_on_fit_task_begin(**self.data)
@@ -71,10 +72,13 @@ class FitCallbacks:
         if len(self.tasks) > 1:
             with self.lock:
                 self.tasks[k].call_on_fit_task_begin(**self.data)
-        return TurnCallbacks(self, k)
+        self.open[k] = TurnCallbacks(self, k)
+        return self.open[k]
 
     def end(self):
         """Tell that the fit has ended; the estimator is fitted."""
+        for k, watch in list(self.open.items()):  # what a key has cut short before it had a model
+            watch.run_ends(lambda k=k: (self.estimator.coef_[k], self.estimator.intercept_[k]))
         self.root.call_on_fit_task_end(**self.data, reconstruction_attributes=dict)
 
     def model(self, k, model):
@@ -95,6 +99,7 @@ class TurnCallbacks(Watch):
 
     def __init__(self, fit, k):
         self.fit, self.k = fit, k
+        self.task: Any = None  # the turn that is open
 
     def turn_begins(self, model):
         """Open a task for the turn."""
@@ -107,11 +112,15 @@ class TurnCallbacks(Watch):
         """Close it; whether a callback asks for the end of this target's turns."""
         fit = self.fit
         with fit.lock:
-            return self.task.call_on_fit_task_end(**fit.data, reconstruction_attributes=fit.model(self.k, model))
+            task, self.task = self.task, None
+            return task.call_on_fit_task_end(**fit.data, reconstruction_attributes=fit.model(self.k, model))
 
     def run_ends(self, model):
-        """Close the task of a class."""
+        """Close the task of a class, and that of a turn which a key has cut short."""
         fit = self.fit
+        fit.open.pop(self.k, None)
+        if self.task is not None:
+            self.turn_ends(model)
         if len(fit.tasks) > 1:
             with fit.lock:
                 fit.tasks[self.k].call_on_fit_task_end(**fit.data, reconstruction_attributes=fit.model(self.k, model))

@@ -103,9 +103,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         bound / max(F - bound, 1e-4 F0), with F0 the objective of the best constant model; the greatest over the
         classes.
     bound_kind_ : {"proof", "estimate", "none"}
+        What the bound is: proved, or the estimate on which the fit ended (`history_["bound"]` keeps what is proved); of
+        several classes the worst.
     converged_ : bool
-        Whether `tol` is met or, where `stop_reason_` is a plateau, nothing fell any more.
+        Whether `suboptimality_` is at most `tol` (1e-14 where that is 0), and nothing else; False without a `tol`.
     stop_reason_ : StopReason
+        Of several classes the one that tells most: what cut one short, then a plateau.
     history_ : dict of ndarray, or a list of them
         Equally long arrays `passes seconds objective bound rate batch`, one entry for each check; from `partial_fit`
         one dict, an entry for each call, the objective that of its rows after it, and `score` on the validation rows.

@@ -13,9 +13,6 @@ from fastgd.blas import one_blas_thread
 from fastgd.blocks import map_ranges
 from fastgd.gd_estimator import ConvergenceWarning
 from fastgd.path import fit_path
-from fastgd.stopping import StopReason
-
-TOO_EARLY = (StopReason.MAX_ITER, StopReason.TIME)
 
 
 @dataclass
@@ -69,7 +66,7 @@ def score_paths(estimators, alphas, table, splits, score, n_threads):
         X_test, y_test = table.X[test], table.y[test]
         for k, model in enumerate(_fold(estimators[p], alphas[p], table, train, f, inner, stop)):
             scores[p, k, f] = score(model, X_test, y_test, test)
-            if model.tol and model.stop_reason_ in TOO_EARLY and model.suboptimality_ > model.tol:
+            if model.tol and model.falls_short:
                 short.append((model.suboptimality_, model.alpha))
 
     def drain(first, last):
@@ -88,7 +85,7 @@ def score_paths(estimators, alphas, table, splits, score, n_threads):
     try:
         with one_blas_thread():
             n_threads = min(n_threads, len(work))
-            map_ranges(drain, n_threads, n_threads)
+            map_ranges(drain, n_threads, n_threads, end=stop.set)
     except BaseException:
         stop.set()
         raise

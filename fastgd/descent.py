@@ -11,17 +11,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.certificate import EPS, NO_BOUND, Bound, Certifier, relative
+from fastgd.certificate import EPS, NO_BOUND, Bound, Certifier, provable, relative
 from fastgd.constant_model import best_constant
 from fastgd.decrement import value_rounding
 from fastgd.distances import enough
 from fastgd.infimum import check_mean
 from fastgd.progress import Watch
 from fastgd.solvers import State
-from fastgd.stopping import Extrapolated, History, Stalled, StopReason, TimeLimit, Tolerance
+from fastgd.stopping import (
+    Extrapolated,
+    History,
+    Stalled,
+    StopReason,
+    TimeLimit,
+    Tolerance,
+    left_to_fall,
+)
 
 # An explicit schedule is never altered: this many times the constant model's objective is called divergence.
 DIVERGED = 1e10
+# It still grows where the last three checks have doubled it and the last turns no slower than those before: powers of
+# the number of turns, as of a run that will turn round, bring 0.5 between checks at doubling turns.
+DOUBLED, NO_SLOWER = 2.0, 0.75
+# Reasons for which a run ends by itself.
+ENDS = (StopReason.PLATEAU, StopReason.MAX_ITER, StopReason.TIME)
+# A schedule may end at so many times its lowest check: noise, not too large a rate.
+NOISE = 2.0
+# Half the squared Newton decrement estimates what is left; it may be as many times this, or, the second number, where
+# curvature jumps (see newton_path.py, which measured them).
+CAUTION, WHERE_IT_JUMPS = 3.0, 25.0
 # A certificate at the end may take this share of the run's passes, less if no tolerance asks for it, or so many
 # operations (20 ms).
 ASKED_SHARE, UNASKED_SHARE, UNASKED_WORK = 2.0, 0.1, 2e7
@@ -32,7 +50,7 @@ FIRST_LOOK = 8
 
 
 class DivergenceError(ValueError, FloatingPointError):
-    """The objective is not finite, or beyond 1e10 times that of the best constant model.
+    """The objective is not finite, beyond 1e10 times that of the best constant model, or above it and still growing.
 
     Attributes
     ----------
@@ -56,15 +74,18 @@ class Result:
     objective : float
         F at the point.
     bound : Bound
-        How far F can be above its minimum.
+        How far F can be above its minimum: a proof, or the estimate on which the run ended.
     suboptimality : float
         bound / max(F - bound, 1e-4 F0).
     reason : StopReason
     history : History
+        Its bounds are proved.
     state : State or None
         From which the run can be continued; None after an interruption.
     doubt : float
         What the objective may be wrong by; the bound takes it in.
+    advice : str
+        What whoever asked for tol has to be told in this run's own words, "" for nothing.
     """
 
     point: np.ndarray
@@ -75,6 +96,7 @@ class Result:
     history: History
     state: State | None
     doubt: float = 0.0
+    advice: str = ""
 
 
 @dataclass
@@ -138,6 +160,7 @@ class Descent:
         """
         self._clock, self._hoped, self._floor, self.known = time.perf_counter(), np.inf, -np.inf, None
         self.history, self.best, self.best_scored, self.last = History(), self._remembered(state), None, None
+        self.likely = None  # F*, where an estimate ends the run
         start_point = state.point.copy()
         reason = StopReason.MAX_ITER
 
@@ -159,15 +182,27 @@ class Descent:
                 elif self._due(state, final):
                     found = self._look(state, start_point)
                     if found is not None or asked:
-                        reason = found or StopReason.CALLBACK
+                        reason = found or (asked if isinstance(asked, StopReason) else StopReason.CALLBACK)
                         break
                 elif not np.isfinite(state.point).all():
                     self._diverged(state, np.nan, start_point)
+            if reason in ENDS and self._still_grows():
+                self._diverged(state, self.history["objective"][-1], start_point, " and still grows")
+            return self._result(state, reason, start_point)
         except KeyboardInterrupt:
+            if self.last is None:
+                self.last = self._seen_so_far(state)
             if self.last is None:
                 raise
             return self._result(None, StopReason.INTERRUPTED, start_point)
-        return self._result(state, reason, start_point)
+
+    def _seen_so_far(self, state):
+        """The model where checks so far did without the point: evaluated, wherever the turn was when a key came."""
+        if not len(self.history):
+            return None
+        with np.errstate(all="ignore"):
+            check = self._evaluated(self.solver.answer(state))
+        return check if np.isfinite(check.objective) else None
 
     def _remembered(self, state):
         """Best point of the run that is continued, if it was one of the same objective."""
@@ -194,7 +229,7 @@ class Descent:
         suboptimality = self._relative(bound.value, value)
         if self.tol is not None and (suboptimality <= self.tol or self.solver.finished(state)):
             return False
-        self._note(state, value, bound, suboptimality, np.nan)
+        self._note(state, value, bound if bound.kind == "proof" else NO_BOUND, suboptimality, np.nan)
         return True
 
     def _regular(self, state):
@@ -233,15 +268,38 @@ class Descent:
             reason = rule.check(self.history)
             if reason is not None and isinstance(rule, Extrapolated) and self.solver.adapts:
                 reason = self._second_opinion(check, reason)
+                if reason is StopReason.PLATEAU:
+                    self.likely = check.objective - rule.estimate(self.history)
             if reason is not None:
                 return reason
         if self.tol is not None and self.solver.finished(state):
+            if self.solver.adapts and not provable(F):
+                self.likely = check.objective - self._left_at_rest(check)
             return StopReason.PLATEAU
         if self._regular(state) and self.solver.settled(state):  # else k turns and m more would not be k + m turns
             # The constant model may be the optimum: what noise adds to it is no reason to step back.
             limit = self._reference + 0.5 * (self.tol or 0.0) * abs(self._reference)
             self.solver.review(state, check.objective, self._constant_point(), limit)
         return None
+
+    def _left_at_rest(self, check):
+        """An estimate of what a solver with nothing left to do has left, where no bound goes to 0: no pass."""
+        F = self.objective
+        if self.known is not None and F.convex and self.known[0].full and check.gradient is not None:
+            caution = CAUTION if F.loss.self_concordance is not None else WHERE_IT_JUMPS
+            return 0.5 * caution * self.known[0].norm_of(check.gradient) ** 2
+        falls = self.history["objective"][-5::2]
+        return left_to_fall(*falls) if len(falls) == 3 else np.inf
+
+    def _still_grows(self):
+        """Whether an explicit schedule leaves F above the best constant model and growing."""
+        if self.solver.adapts or self.objective.loss.name == "perceptron" or len(self.history) < 3:
+            return False
+        values, turns = (np.array(self.history[key][-3:]) for key in ("objective", "turn"))
+        if not self._reference < values[2] or not values[2] >= DOUBLED * values[0] > 0.0:
+            return False
+        before, after = np.diff(np.log(values)) / np.diff(turns)
+        return before > 0.0 and after >= NO_SLOWER * before
 
     @property
     def _reference(self):
@@ -320,7 +378,8 @@ class Descent:
         if bound.value < check.bound.value:
             check.bound = bound
             check.suboptimality = self._relative(bound.value, check.objective)
-            self._floor = max(self._floor, check.objective - bound.value)
+            if bound.kind == "proof":
+                self._floor = max(self._floor, check.objective - bound.value)
 
     def _centering_pays(self, check, final):
         """Whether two passes for the best intercept would likely bring the gap below tol, or bring a gap at the end."""
@@ -368,18 +427,22 @@ class Descent:
         )
         self.watch.checked(self.history)
 
-    def _diverged(self, state, value, start_point):
+    def _diverged(self, state, value, start_point, more=""):
         """Back off where the solver chooses its steps, else raise."""
         if self.solver.adapts and self.solver.back_off(state, self._safe_point(start_point)):
             return
-        what = f"the objective reached {value:.3g}" if np.isfinite(value) else "the coefficients became infinite"
-        F = self.objective
-        largest = float(F.moments()[0][2].max())
+        what = f"the objective reached {value:.3g}{more}" if np.isfinite(value) else "the coefficients became infinite"
         raise DivergenceError(
             f"{what} in turn {state.turn} (rate {state.rate:.3g}; the best constant model has "
-            f"{self.constant_value:.3g}). The largest |x| is {largest:.3g}: lower eta0, scale X, for example with "
-            "StandardScaler, or leave the step to learning_rate='auto'.",
+            f"{self.constant_value:.3g}). {self._how_to_lower()}",
             self.history.arrays(),
+        )
+
+    def _how_to_lower(self):
+        largest = float(self.objective.moments()[0][2].max())
+        return (
+            f"The largest |x| is {largest:.3g}: lower eta0, scale X, for example with StandardScaler, or leave the "
+            "step to learning_rate='auto'."
         )
 
     def _result(self, state, reason, start_point):
@@ -391,21 +454,49 @@ class Descent:
             if not min(chosen.objective, *(check.objective for check in others), np.inf) <= self.constant_value:
                 others.append(self._evaluated(self._constant_point()))
             chosen = min([chosen, *others], key=lambda check: check.objective)
-        if reason is not StopReason.CONVERGED:
-            last, score, chosen = chosen is self.last, chosen.score, self._certified(chosen, final=True)
+        last = chosen is self.last
+        if reason not in (StopReason.CONVERGED, StopReason.INTERRUPTED):
+            score, chosen = chosen.score, self._certified(chosen, final=True)
             chosen.score = score
+        if reason is not StopReason.CONVERGED:
             self._amend(chosen, last)
-            if reason is StopReason.PLATEAU and chosen.suboptimality <= (self.tol or 0.0):
-                reason = StopReason.CONVERGED
-        return Result(
-            chosen.point,
-            chosen.objective,
-            chosen.bound,
-            chosen.suboptimality,
-            reason,
-            self.history,
-            state,
-            chosen.doubt,
+        bound, suboptimality = self._claimed(chosen)
+        if reason in ENDS and self.tol is not None and suboptimality <= self.tol:
+            reason = StopReason.CONVERGED
+        advice = self._advice(chosen, reason)
+        found = chosen.objective, bound, suboptimality
+        return Result(chosen.point, *found, reason, self.history, state, chosen.doubt, advice)
+
+    def _claimed(self, check):
+        """What is told of a check: its proof, or the estimate that ended the run where that is smaller."""
+        # Above the constant model, but for rounding, a run has shown nothing that an estimate could be made of.
+        if self.likely is None or check.objective > self.constant_value + 1e-9 * abs(self.constant_value):
+            return check.bound, check.suboptimality
+        at_the_end = self.last.objective if self.last is not None else check.objective
+        # The lowest point is not closer for having been passed by.
+        left = max(at_the_end - self.likely + at_the_end - check.objective, EPS * abs(check.objective))
+        suboptimality = self._relative(left, check.objective)
+        if not suboptimality < check.suboptimality:
+            return check.bound, check.suboptimality
+        return Bound(left, "estimate"), suboptimality
+
+    def _advice(self, check, reason):
+        """What is to be told of a run that ended by itself: a rate that is too large, steps that bring no more."""
+        if reason not in ENDS or self.objective.loss.name == "perceptron":
+            return ""
+        if self.solver.adapts:
+            if reason is not StopReason.PLATEAU:
+                return ""
+            return (
+                "Its steps bring no more: what is left is rounding, or too small for them to see. To get further, "
+                "scale the columns of X, raise alpha or tol, or leave the choice to solver='auto'."
+            )
+        lowest, limit = min(self.history["objective"]), self._reference * (1.0 + (self.tol or 0.0))
+        if check.objective <= limit and check.objective <= NOISE * lowest + 1e-4 * self._reference:
+            return ""
+        return (
+            f"The rate ({self.history['rate'][-1]:.3g} at the end) is too large: the best constant model has "
+            f"{self.constant_value:.6g}, the lowest check had {lowest:.6g}. {self._how_to_lower()}"
         )
 
     def _evaluated(self, v):

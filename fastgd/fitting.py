@@ -14,10 +14,10 @@ import numpy as np
 from fastgd.blas import one_blas_thread
 from fastgd.blocks import map_ranges
 from fastgd.builder import make_solver
-from fastgd.certificate import Bound, provable
+from fastgd.certificate import NO_BOUND, Bound, provable
 from fastgd.constant_model import best_constant
 from fastgd.costs import central_path_applies
-from fastgd.descent import DIVERGED, Descent, DivergenceError
+from fastgd.descent import DIVERGED, ENDS, Descent, DivergenceError, Result
 from fastgd.distances import unit_at
 from fastgd.infimum import check_infimum
 from fastgd.kernels.coefficients import shifted_sums
@@ -27,6 +27,7 @@ from fastgd.progress import Ended, Together, Watch
 from fastgd.rules import Rule
 from fastgd.samples import WeightedSamples
 from fastgd.stopping import (
+    Cautious,
     Extrapolated,
     History,
     NoMistakes,
@@ -120,23 +121,46 @@ def fit_targets(task, samples, seeds, starts, states):
     Returns
     -------
     list of Run
+        Where a key was pressed after a check, with `StopReason.INTERRUPTED` for at least one of them.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Where a key was pressed before any check.
     """
     for one in samples:
         check_infimum(task.loss, one.targets)
     objectives = _objectives(task, samples)
-    runs = [None] * len(samples)
-    interrupted = threading.Event()
+    runs: list = [None] * len(samples)
+    ended = threading.Event()
+    keys: list[KeyboardInterrupt] = []
 
     def work(first, last):
         for k in range(first, last):
-            runs[k] = fit_target(task, objectives[k], seeds[k], starts[k], states[k], k, interrupted)
+            if ended.is_set():
+                return
+            try:
+                runs[k] = fit_target(task, objectives[k], seeds[k], starts[k], states[k], k, ended)
+            except KeyboardInterrupt as key:
+                keys.append(key)
+                ended.set()
 
     with one_blas_thread():
         try:
-            map_ranges(work, len(samples), _threads(task, len(samples)))
-        except BaseException:
-            interrupted.set()  # no thread goes on working on a fit that has failed
-            raise
+            # No thread goes on working on a fit that has failed.
+            map_ranges(work, len(samples), _threads(task, len(samples)), end=ended.set)
+        except KeyboardInterrupt as key:  # between two targets, or while the main thread waited for the others
+            keys.append(key)
+            ended.set()
+    if not ended.is_set():
+        return runs
+    begun = next((run for run in runs if run is not None), None)
+    if begun is None:
+        raise keys[0]
+    for k, run in enumerate(runs):
+        runs[k] = run or _not_begun(objectives[k], starts[k], begun.plan)
+    if all(run.result.reason is not StopReason.INTERRUPTED for run in runs):
+        runs[-1].result.reason = StopReason.INTERRUPTED
     return runs
 
 
@@ -179,6 +203,28 @@ def _objectives(task, samples):
     return objectives
 
 
+def _not_begun(objective, start, plan):
+    """What a target gets that a key came before: the constant model, or the model to start from where it is better."""
+    constant, value = best_constant(objective)
+    point = objective.start().reshape(-1, objective.n_predictions)
+    if objective.fit_intercept:
+        point[-1] = constant
+    if start is not None:
+        given = np.vstack([np.reshape(start[0], (objective.n_features, -1)), np.atleast_2d(start[1])])[: len(point)]
+        with np.errstate(all="ignore"):
+            at_start = objective.value(given.ravel())
+        if at_start < value:
+            point, value = given, at_start
+    history = History()
+    history.append(
+        passes=0.0, seconds=0.0, objective=value, bound=np.inf, batch=objective.n_active, turn=0, suboptimality=np.inf
+    )
+    result = Result(point.ravel(), value, NO_BOUND, np.inf, StopReason.INTERRUPTED, history, None)
+    coef, intercept = objective.split(result.point)
+    plan = replace(plan, reasons=("a key was pressed before it began",))
+    return Run(plan, result, 0, np.array(coef), intercept)
+
+
 def fit_target(task, objective, seed, start, state, k, interrupted):
     """Run of target `k`; `start` and `state` as in `fit_targets`, and `interrupted` ends it like a key pressed."""
     score = None if task.score is None else lambda v: task.score(objective, v, k)
@@ -197,12 +243,13 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     except KeyboardInterrupt:
         interrupted.set()
         raise
+    coef, intercept = objective.split(result.point)
+    try:
+        watch.run_ends(lambda: (coef, intercept))
+    except KeyboardInterrupt:
+        result.reason = StopReason.INTERRUPTED
     if result.reason is StopReason.INTERRUPTED:
         interrupted.set()
-    elif result.reason is StopReason.CALLBACK and interrupted.is_set():
-        result.reason = StopReason.INTERRUPTED
-    coef, intercept = objective.split(result.point)
-    watch.run_ends(lambda: (coef, intercept))
     return Run(plan, result, updates, np.array(coef), intercept)
 
 
@@ -224,20 +271,24 @@ def _by_plans(task, objective, go, start, state):
     may_change = settings.solver == "auto" or (plan.solver == "newton" and central_path_applies(objective))
     while may_change and _stuck(plan, objective, result, settings.tol):
         turns = int(result.history["turn"][-1])
-        changed = next_plan(tried, objective, _ending(plan, result, settings.tol), settings.solver == "auto")
-        if changed is None or turns >= task.max_iter:
+        try:
+            changed = next_plan(tried, objective, _ending(plan, result, settings.tol), settings.solver == "auto")
+            if changed is None or turns >= task.max_iter:
+                break
+            left = None if task.max_time is None else task.max_time - (time.perf_counter() - begin)
+            if left is not None and left <= 0.0:
+                result.reason = StopReason.TIME
+                break
+            plan, rule = _with_rows_in_order(task, objective, changed[0]), changed[1]
+            tried.append(plan)
+            after = go(tried, rule, objective.split(result.point), None, task.max_iter - turns, left)
+        except KeyboardInterrupt:  # before a check of the later plan: there is the model of the earlier one
+            result.reason = StopReason.INTERRUPTED
             break
-        left = None if task.max_time is None else task.max_time - (time.perf_counter() - begin)
-        if left is not None and left <= 0.0:
-            result.reason = StopReason.TIME
-            break
-        plan, rule = _with_rows_in_order(task, objective, changed[0]), changed[1]
-        tried.append(plan)
-        after = go(tried, rule, objective.split(result.point), None, task.max_iter - turns, left)
         updates += _updates(objective, after)
         result = continued(result, after)
-        if result.reason is StopReason.PLATEAU and result.suboptimality <= settings.tol:
-            result.reason = StopReason.CONVERGED  # what one plan proved holds for the point of another
+    if settings.tol and result.reason in ENDS and result.suboptimality <= settings.tol:
+        result.reason = StopReason.CONVERGED  # by what one plan proved of another one's point
     return plan, result, updates
 
 
@@ -268,9 +319,9 @@ def continued(before, after):
     if better is not after:
         before.history.repeat()
         before.history["objective"][-1] = better.objective
-        before.history["bound"][-1] = better.bound.value
+        before.history["bound"][-1] = better.bound.value if better.bound.kind == "proof" else np.inf
         before.history["suboptimality"][-1] = better.suboptimality
-    return replace(better, reason=after.reason, history=before.history, state=after.state)
+    return replace(better, reason=after.reason, history=before.history, state=after.state, advice=after.advice)
 
 
 def _updates(objective, result):
@@ -424,7 +475,8 @@ def _rules(task, tried, solver, max_time):
         rules.append(NoMistakes())
     elif tol is not None:
         if not (solver.proves or (solver.exact and provable(solver.objective))):
-            rules.append(Extrapolated(tol, unit))
+            cautious = solver.exact and solver.adapts
+            rules.append(Cautious(tol, solver.objective.loss_smooth, unit) if cautious else Extrapolated(tol, unit))
         if not solver.adapts and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if settings.solver == "auto" and plan.solver in ("newton", "lbfgs"):

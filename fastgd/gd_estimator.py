@@ -21,12 +21,18 @@ from fastgd.plan import BATCHES, Settings, random_by_name
 from fastgd.progress import Lines, Together
 from fastgd.rows import as_rows, check_structure
 from fastgd.samples import as_floats, as_offset, as_samples, as_weights, refuse_masked
-from fastgd.stopping import StopReason, ending, user_rules
+from fastgd.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.validation import Holdout
-from fastgd.whole_or_nothing import whole_or_nothing
+from fastgd.whole_or_nothing import interruptible, whole_or_nothing
 
 LEAST_TOL = 1e-14  # what rounding leaves to be proved: tol=0 asks for it
 MAX_SEED = np.iinfo(np.int32).max
+ROUNDING = 1e-8  # a fit that was to go on to rounding (tol=0) and is this close has done so
+# Of several models, what one of them tells for all.
+FROM_THE_WORST = (
+    StopReason.INTERRUPTED, StopReason.CALLBACK, StopReason.RULE, StopReason.TIME, StopReason.MAX_ITER,
+    StopReason.VALIDATION, StopReason.PLATEAU, StopReason.CONVERGED,
+)  # fmt: skip
 ROWS_AT_ONCE = 8192  # of a prediction: cut by the number of rows alone
 
 
@@ -49,6 +55,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
+    @interruptible
     @whole_or_nothing
     @with_callbacks
     def fit(
@@ -80,6 +87,9 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
             For data or parameters that are not allowed; the estimator is left as it was.
         DivergenceError
             Where an explicit learning rate makes the objective explode; likewise.
+        KeyboardInterrupt
+            Where a key is pressed.  Once a check was made, the best model so far is stored, with
+            `StopReason.INTERRUPTED`; before, the estimator is left as it was.
         """
         check_parameters(vars(self))
         given = X
@@ -238,10 +248,8 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         self.suboptimality_ = float(max(result.suboptimality for result in results))
         kinds = {result.bound.kind for result in results}
         self.bound_kind_ = next(kind for kind in ("none", "estimate", "proof") if kind in kinds)
-        good = (StopReason.CONVERGED, StopReason.PLATEAU)
-        self.converged_ = all(result.reason in good for result in results)
-        worst = [result.reason for result in results if result.reason not in good]
-        self.stop_reason_ = (worst or [result.reason for result in results])[0]
+        self.converged_ = self.tol is not None and self.suboptimality_ <= max(self.tol, LEAST_TOL)
+        self.stop_reason_ = min((result.reason for result in results), key=FROM_THE_WORST.index)
         self.history_ = [r.history.arrays() for r in results] if several else results[0].history.arrays()
         self.plan_ = [run.plan for run in runs] if several else runs[0].plan
         # Solvers that find their own steps keep vectors as long as there are rows: only for whoever asked to go on.
@@ -249,15 +257,19 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _warn(self, runs):
         """One warning for a fit, about the target that is farthest from its optimum."""
-        short = [
-            r.result for r in runs if r.result.reason in (StopReason.MAX_ITER, StopReason.TIME, StopReason.INTERRUPTED)
+        short = self._short_of_tol([run.result for run in runs])
+        # Whoever pressed a key knows, and a warning that is an error would keep it from them.
+        if short and self.stop_reason_ is not StopReason.INTERRUPTED:
+            worst = max(short, key=lambda result: result.suboptimality)
+            warnings.warn(ending(worst, self.tol, self.max_iter), ConvergenceWarning, stacklevel=6)
+
+    def _short_of_tol(self, results):
+        """The results that fall short of what `tol` asks for: at 0, of rounding."""
+        return [
+            result
+            for result in results
+            if falls_short(result, ROUNDING if self.tol == 0 and result.reason is StopReason.PLATEAU else self.tol)
         ]
-        interrupted = any(result.reason is StopReason.INTERRUPTED for result in short)
-        if not short or not (self.tol is not None or interrupted):
-            return
-        worst = max(short, key=lambda result: result.suboptimality)
-        if interrupted or worst.suboptimality > self.tol:
-            warnings.warn(ending(worst, self.tol or 0.0, self.max_iter), ConvergenceWarning, stacklevel=5)
 
     def _scores(self, X, offset=None):
         """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""
@@ -339,6 +351,7 @@ def fitted_copy(estimator, runs, alpha):
     fitted = copy.copy(estimator)
     fitted.alpha = alpha
     fitted._set_fitted(runs)
+    fitted.falls_short = bool(fitted._short_of_tol([run.result for run in runs]))
     return fitted
 
 

@@ -149,7 +149,7 @@ class PathFits:
 
         try:
             with one_blas_thread():
-                map_ranges(work, len(self.samples), self.n_threads)
+                map_ranges(work, len(self.samples), self.n_threads, end=self.stop.set)
         except BaseException:
             self.stop.set()
             raise

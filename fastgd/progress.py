@@ -2,6 +2,8 @@
 
 import sys
 
+from fastgd.stopping import StopReason
+
 
 class Watch:
     """Looks on while one target is fitted; this one sees nothing and stops nothing.
@@ -13,7 +15,7 @@ class Watch:
         """Hear that a turn of the loop begins."""
 
     def turn_ends(self, model):
-        """Hear that it has ended; something true ends the run, after a check."""
+        """Hear that it has ended; something true ends the run, after a check, a `StopReason` for that reason."""
         return False
 
     def checked(self, history):
@@ -37,7 +39,7 @@ class Together(Watch):
     def turn_ends(self, model):
         """Tell all; one is enough to end the run."""
         answers = [one.turn_ends(model) for one in self.watches]
-        return any(answers)
+        return next(filter(None, answers), False)
 
     def checked(self, history):
         """Tell all."""
@@ -57,8 +59,8 @@ class Ended(Watch):
         self.event = event
 
     def turn_ends(self, model):
-        """Whether the event is set."""
-        return self.event.is_set()
+        """INTERRUPTED once the event is set."""
+        return StopReason.INTERRUPTED if self.event.is_set() else False
 
 
 def line(begin, passes, objective, bound, seconds, end=""):

@@ -4,6 +4,9 @@ import enum
 
 import numpy as np
 
+# Falls are noisy: a series that seems not to converge counts as 19 more of its last term.
+GREATEST_RATIO = 0.95
+
 
 class StopReason(enum.Enum):
     """Why a fit ended; the value is the sentence for people."""
@@ -85,17 +88,31 @@ class Extrapolated(StoppingRule):
     `unit(F)` is what falls are told in: |F| itself by default.
 
     With f1 and f2 the last two of these falls and q = f2 / f1, a geometric series leaves f2 q / (1 - q), which is f2
-    where errors fall as 1 / turns; the larger of that and f2 is compared.
+    where errors fall as 1 / turns; the larger of that and f2 is compared.  What is told as left (`estimate`) is twice
+    that: in 47 runs of one-row steps the truth was 0.4 of it in the median, and 6 times as much in one of twenty.
     """
-
-    # Falls are noisy: a series that seems not to converge counts as 19 more of its last term.
-    GREATEST_RATIO = 0.95
 
     def __init__(self, tol, unit=abs):
         self.tol, self.unit = tol, unit
 
     def check(self, history):
         """PLATEAU when checks at e, e / 2 and e / 4 turns say so."""
+        left = self.left(history)
+        enough = 0.5 * self.tol / (1.0 + self.tol) * self.unit(history["objective"][-1])
+        return StopReason.PLATEAU if left <= enough else None
+
+    def estimate(self, history):
+        """F - F* as it is told."""
+        return 2.0 * self.left(history)
+
+    def left(self, history):
+        """What is left to fall after the last check, inf where checks before it tell nothing."""
+        last = self._last(history)
+        return np.inf if last is None else left_to_fall(*last)
+
+    @staticmethod
+    def _last(history):
+        """Objectives after e / 4, e / 2 and e turns, or None."""
         objective = dict(zip(history["turn"], history["objective"], strict=True))
         rate = dict(zip(history["turn"], history["rate"], strict=True))
         turn = history["turn"][-1]
@@ -104,11 +121,43 @@ class Extrapolated(StoppingRule):
         # Falls at rates that differ by more than a schedule's sqrt(2) per doubling cannot be compared.
         if not 0.5 <= rate[turn] / rate[turn // 2] <= 2.0:
             return None
-        earlier = objective[turn // 4] - objective[turn // 2]
-        fall = abs(objective[turn // 2] - objective[turn])
-        ratio = min(fall / earlier, self.GREATEST_RATIO) if earlier > 0.0 else self.GREATEST_RATIO
-        left = fall * max(1.0, ratio / (1.0 - ratio))
-        return StopReason.PLATEAU if left <= 0.5 * self.tol * self.unit(objective[turn]) else None
+        return [objective[one] for one in (turn // 4, turn // 2, turn)]
+
+
+class Cautious(Extrapolated):
+    """For full batches, whose F may stand still for long before it falls on: more is told as left.
+
+    That is 19 times the last fall, as if the series hardly converged: steps over gradients that do not go to 0 were
+    once 560 times as far from the optimum as they said (hinge).  The `patient` go on until that is at most tol F, which
+    takes steps that converge a few turns more; others would take 19 times as many, and end where `Extrapolated` does.
+    """
+
+    def __init__(self, tol, patient, unit=abs):
+        super().__init__(tol, unit)
+        self.patient = patient
+
+    def check(self, history):
+        """PLATEAU when checks at e, e / 2 and e / 4 turns say so."""
+        enough = self.tol / (1.0 + self.tol) * self.unit(history["objective"][-1])
+        return super().check(history) if not self.patient or self.estimate(history) <= enough else None
+
+    def estimate(self, history):
+        """F - F* as it is told."""
+        last = self._last(history)
+        return np.inf if last is None else GREATEST_RATIO / (1.0 - GREATEST_RATIO) * abs(last[1] - last[2])
+
+
+def left_to_fall(first, second, third):
+    """What is left to fall after three objectives that lie as far apart as one step of a series.
+
+    Examples
+    --------
+    >>> left_to_fall(1.75, 1.25, 1.125)
+    0.125
+    """
+    earlier, fall = first - second, abs(second - third)
+    ratio = min(fall / earlier, GREATEST_RATIO) if earlier > 0.0 else GREATEST_RATIO
+    return fall * max(1.0, ratio / (1.0 - ratio))
 
 
 class NoMistakes(StoppingRule):
@@ -252,12 +301,22 @@ def user_rules(stop):
     return rules
 
 
+def falls_short(result, tol):
+    """Whether a run ended where whoever asked for `tol` has to be told: neither proved, nor as a schedule may end."""
+    if tol is None or result.suboptimality <= tol:
+        return False
+    if result.reason is StopReason.PLATEAU:
+        return bool(result.advice)
+    return result.reason in (StopReason.MAX_ITER, StopReason.TIME)
+
+
 def ending(result, tol, max_iter):
     """How far a run that did not converge got, how fast it was closing in, and what to change: one sentence each."""
     history, value = result.history, f"the objective {result.objective:.6g}"
     # A bound of more than F itself says no more than that losses are not negative.
     if result.suboptimality < 1.0:
-        how_far = f"{value} is proved to be within {result.suboptimality:.2g} (relative) of the optimum, tol is {tol:g}"
+        how = "estimated" if result.bound.kind == "estimate" else "proved"
+        how_far = f"{value} is {how} to be within {result.suboptimality:.2g} (relative) of the optimum, tol is {tol:g}"
     else:
         how_far = f"{value} has no useful bound on its distance to the optimum, tol is {tol:g}"
     half, fall = len(history) // 2, ""
@@ -265,8 +324,8 @@ def ending(result, tol, max_iter):
         before, after = history["objective"][half - 1], history["objective"][-1]
         share = max(before - after, 0.0) / max(abs(after), 1e-300)
         fall = f"; over the last half of the checks it fell by {share:.2g} (relative)"
-    change = {
-        StopReason.TIME: "raise max_time or tol",
-        StopReason.INTERRUPTED: "fit again to go on",
-    }.get(result.reason, f"raise max_iter (it was {max_iter}) or tol, or scale the columns of X")
-    return f"Stopped because {result.reason.value}: {how_far}{fall}. To get further, {change}."
+    change = f"raise max_iter (it was {max_iter}) or tol, or scale the columns of X"
+    if result.reason is StopReason.TIME:
+        change = "raise max_time or tol"
+    advice = result.advice or f"To get further, {change}."
+    return f"Stopped because {result.reason.value}: {how_far}{fall}. {advice}"

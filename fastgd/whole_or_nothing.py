@@ -1,6 +1,8 @@
-"""An estimator is fitted, or it is left as it was."""
+"""An estimator is fitted, or it is left as it was; a key pressed is raised again."""
 
 import functools
+
+from fastgd.stopping import StopReason
 
 
 def whole_or_nothing(method):
@@ -12,8 +14,23 @@ def whole_or_nothing(method):
         try:
             return method(self, *args, **kwargs)
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__ = before  # at once: a second key may be pressed at any time
             raise
+
+    return guarded
+
+
+def interruptible(fit):
+    """Decorator: where a key has ended a fit that has stored its model so far, KeyboardInterrupt is raised again."""
+
+    @functools.wraps(fit)
+    def guarded(self, *args, **kwargs):
+        fitted = fit(self, *args, **kwargs)
+        if self.stop_reason_ is StopReason.INTERRUPTED:
+            onwards = "; the next fit goes on from it" if self.warm_start else ""
+            raise KeyboardInterrupt(
+                f"the best model so far is stored: objective {self.objective_:.6g} after {self.n_iter_} turns{onwards}"
+            )
+        return fitted
 
     return guarded

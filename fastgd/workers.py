@@ -50,8 +50,8 @@ def watch(numbers, own, number, other, seen, n_looks, n_more):
 class Job:
     """Calls of one function that nobody has begun, and the errors of those that were made."""
 
-    def __init__(self, function, calls):
-        self.function, self.calls, self.errors = function, collections.deque(calls), []
+    def __init__(self, function, calls, end=None):
+        self.function, self.calls, self.end, self.errors = function, collections.deque(calls), end, []
 
     def work(self, take):
         """Make the calls that `take()` takes, until there is none left or one fails."""
@@ -63,8 +63,14 @@ class Job:
             try:
                 self.function(*arguments)
             except BaseException as error:
-                self.errors.append(error)
-                self.calls.clear()
+                self.fail(error)
+
+    def fail(self, error):
+        """Have nobody begin another call, and those that are at one end early where they can."""
+        self.errors.append(error)
+        self.calls.clear()
+        if self.end is not None:
+            self.end()
 
 
 IDLE = Job(None, ())
@@ -78,6 +84,9 @@ class Worker:
         self._posted = 0, IDLE
         self._asleep = self._ended = False
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # Compiled here, not by the thread while the caller goes on: compilers set aside the process's warnings, and a
+        # warning of the caller's was lost meanwhile.
+        watch(self._numbers, POSTED, 0, DONE, 0, 0, 0)
         self._thread = threading.Thread(target=self._run, name="fastgd", daemon=True)
         self._thread.start()
 
@@ -139,13 +148,16 @@ class Workers:
         self._free = threading.Lock()
         self._workers = [Worker() for _ in range(size)]
 
-    def map(self, function, calls):
+    def map(self, function, calls, end=None):
         """Call `function(*arguments)` for the `calls`; the first error is raised when all threads are through.
+
+        So is KeyboardInterrupt where this thread waits for the others.  `end()` is called at an error, to tell threads
+        that are at long calls.
 
         Where the pool is in use, by a fit on another thread or because this is one of its own calls, it is all done on
         this thread.
         """
-        job = Job(function, calls)
+        job = Job(function, calls, end)
         if not self._free.acquire(blocking=False):
             job.work(job.calls.popleft)
         else:
@@ -155,10 +167,14 @@ class Workers:
                 job.work(job.calls.popleft)
                 for worker in self._workers:
                     worker.wait()
+            except KeyboardInterrupt as key:
+                job.fail(key)
+                for worker in self._workers:
+                    worker.wait()
             finally:
                 self._free.release()
         if job.errors:
-            raise job.errors[0]
+            raise next((error for error in job.errors if isinstance(error, KeyboardInterrupt)), job.errors[0])
 
     def end(self):
         """End the threads."""

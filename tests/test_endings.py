@@ -1,0 +1,290 @@
+"""How fits end and what they claim: one number, proved or estimated; where it is not small, a word."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes
+
+from fastgd import (
+    ConvergenceWarning,
+    DivergenceError,
+    GDClassifier,
+    GDClassifierCV,
+    GDRegressor,
+    StoppingRule,
+    StopReason,
+)
+from fastgd.certificate import Bound
+from fastgd.descent import Descent, Result
+from fastgd.objective import Objective
+from fastgd.solvers import Solver
+from fastgd.stopping import Cautious, Extrapolated, History, ending, falls_short, left_to_fall
+
+XC, YC = load_breast_cancer(return_X_y=True)
+ZC = (XC - XC.mean(axis=0)) / XC.std(axis=0)
+XD, YD = load_diabetes(return_X_y=True)
+
+
+def heard(model, X, y):
+    """What a fit warns of."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        model.fit(X, y)
+    assert all(issubclass(one.category, ConvergenceWarning) for one in seen)
+    return [str(one.message) for one in seen]
+
+
+@pytest.mark.parametrize("eta0", [0.1, 100.0])
+@pytest.mark.parametrize("loss", ["log_loss", "hinge", "squared_hinge", "modified_huber"])
+@pytest.mark.parametrize("batch_size", ["full", 1])
+def test_rates_that_are_too_large_are_told(batch_size, loss, eta0):
+    """Once a plateau, converged_ and silence, with F 1e5 times the constant model's."""
+    model = GDClassifier(
+        loss=loss, solver="gd", batch_size=batch_size, learning_rate="constant", eta0=eta0, max_iter=64, random_state=0
+    )
+    try:
+        messages = heard(model, XC, YC)
+    except DivergenceError:
+        assert not hasattr(model, "coef_")
+        return
+    assert not model.converged_
+    assert len(messages) == 1
+    assert f"The rate ({eta0:.3g} at the end) is too large" in messages[0]
+    assert "lower eta0, scale X" in messages[0]
+    assert "raise max_iter" not in messages[0]
+
+
+@pytest.mark.parametrize("solver", ["momentum", "nesterov", "adagrad", "rmsprop", "adam"])
+def test_so_are_those_of_other_rules(solver):
+    model = GDClassifier(solver=solver, batch_size="full", learning_rate="constant", eta0=1.0)
+    messages = heard(model, XC, YC)
+    assert (model.stop_reason_, model.converged_, model.bound_kind_) == (StopReason.PLATEAU, False, "proof")
+    assert len(messages) == 1
+    assert "The rate (1 at the end) is too large" in messages[0]
+
+
+def test_what_still_grows_above_the_constant_model_has_diverged():
+    curvature = np.linalg.eigvalsh(np.cov(np.c_[XD / XD.std(), np.ones(len(YD))].T, bias=True)).max()
+    model = GDRegressor(
+        solver="gd", batch_size="full", learning_rate="constant", eta0=8.0 / curvature, max_iter=6, tol=None
+    )
+    with pytest.raises(DivergenceError, match="and still grows in turn 6") as caught:
+        model.fit(XD / XD.std(), YD)
+    assert len(caught.value.history["objective"]) == 6
+    assert not hasattr(model, "coef_")
+
+
+@pytest.mark.parametrize(
+    ("turns", "objective", "grows"),
+    [
+        ([1, 2, 3], [2.0, 4.0, 8.0], True),
+        ([1, 2, 4], [2.0, 4.0, 16.0], True),
+        ([1, 2, 4], [2.0, 3.0, 4.5], False),  # a power of the number of turns
+        ([1, 2, 3], [2.0, 2.5, 3.0], False),
+        ([1, 2, 3], [4.0, 2.0, 8.0], False),
+        ([1, 2, 3], [0.1, 0.2, 0.4], False),  # below the constant model
+        ([1, 2], [2.0, 8.0], False),
+    ],
+)
+def test_growth_is_told_from_noise_and_from_beginnings(turns, objective, grows):
+    F = Objective("squared_error", np.ones((2, 1)), [0.0, 2.0], fit_intercept=True)
+    solver = Solver(F)
+    solver.adapts = False
+    descent = Descent(solver, [], max_iter=3)
+    descent.history = History()
+    for turn, value in zip(turns, objective, strict=True):
+        descent.history.append(turn=turn, objective=value)
+    assert descent.constant_value == pytest.approx(0.5)
+    assert descent._still_grows() == grows
+    solver.adapts = True
+    assert not descent._still_grows()
+
+
+@pytest.mark.parametrize("rate", ["optimal", "invscaling", "adaptive", "constant"])
+def test_sane_rates_end_without_a_word(rate):
+    model = GDClassifier(learning_rate=rate, eta0=0.01, random_state=0)
+    messages = heard(model, ZC, YC)
+    assert all("max_iter was reached" in one for one in messages)
+    assert model.converged_ == (model.suboptimality_ <= model.tol)
+    assert model.objective_ < 0.2
+
+
+def test_the_perceptron_is_left_out():
+    model = GDClassifier(loss="perceptron", penalty=None, random_state=0, max_iter=200)
+    side = ZC @ np.linspace(-1.0, 1.0, ZC.shape[1]) > 0.0
+    Z = ZC + 0.2 * np.where(side, 1.0, -1.0)[:, None] * np.linspace(-1.0, 1.0, ZC.shape[1])
+    assert heard(model, Z, side) == []
+    assert model.score(Z, side) == 1.0
+
+
+def test_an_estimate_that_ends_a_run_is_what_is_told():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 5))
+    y = X @ [1.0, -1.0, 0.5, 0.0, 2.0] + rng.standard_normal(300)
+    model = GDRegressor(loss="quantile", solver="gd", batch_size=1, random_state=0, tol=1e-2, alpha=1e-5)
+    assert heard(model, X, y) == []
+    assert (model.stop_reason_, model.bound_kind_, model.converged_) == (StopReason.CONVERGED, "estimate", True)
+    assert model.suboptimality_ <= 1e-2
+    proved = model.history_["bound"][-1]
+    assert proved > 10.0 * model.suboptimality_ * model.objective_
+    best = GDRegressor(loss="quantile", alpha=1e-5, tol=1e-8).fit(X, y)
+    assert best.bound_kind_ == "proof"
+    assert proved >= model.objective_ - best.objective_
+
+
+@pytest.mark.parametrize("loss", ["hinge", "epsilon_insensitive", "quantile"])
+@pytest.mark.parametrize("solver", ["gd", "adagrad"])
+def test_estimates_are_honest(loss, solver):
+    rng = np.random.default_rng(3)
+    truths, claims = [], []
+    for k in range(6):
+        n, d = int(rng.integers(100, 400)), int(rng.integers(2, 12))
+        X = rng.standard_normal((n, d)) * np.exp(rng.normal(0.0, 0.5, d))
+        y = X @ rng.standard_normal(d) + rng.standard_normal(n)
+        kind, y = (GDClassifier, y > 0.0) if loss == "hinge" else (GDRegressor, y)
+        kw = {"loss": loss, "alpha": 1e-3}
+        best = kind(**kw, tol=1e-9).fit(X, y)
+        model = kind(**kw, solver=solver, batch_size=1, tol=1e-2, random_state=k)
+        if heard(model, X, y) == [] and model.bound_kind_ == "estimate":
+            truths.append((model.objective_ - best.objective_) / best.objective_)
+            claims.append(model.suboptimality_)
+    assert len(truths) >= 3
+    assert (np.array(claims) <= 1e-2).all()
+    assert np.median(np.array(truths) / claims) < 3.0
+    assert np.mean(np.array(truths) < 10.0 * np.array(claims)) > 0.6
+    assert max(truths) <= 10.0 * 1e-2
+
+
+def test_no_estimate_above_the_constant_model():
+    class Above(Solver):
+        def turn(self, state):
+            state.point = np.array([3.0])
+            state.turn, state.rate = state.turn + 1, 1.0
+
+        exact = False
+
+    F = Objective("hinge", np.ones((2, 1)), [-1.0, 1.0], fit_intercept=False)
+    solver = Above(F)
+    descent = Descent(solver, [Extrapolated(1e-3)], max_iter=64, tol=1e-3)
+    result = descent.run(solver.start(np.zeros(1)))
+    assert result.objective <= descent.constant_value
+    assert result.bound.kind != "estimate"
+    assert falls_short(result, 1e-3)
+
+
+def test_steps_that_bring_no_more_are_told_where_nothing_is_proved():
+    class Stuck(Solver):
+        def turn(self, state):
+            state.point = np.array([0.5])
+            state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
+            state.turn, state.rate = state.turn + 1, 1.0
+
+        def finished(self, state):
+            return state.turn >= 3
+
+    F = Objective("squared_error", np.ones((2, 1)), [0.0, 2.0], fit_intercept=False)
+    solver = Stuck(F)
+    result = Descent(solver, [], max_iter=64, tol=1e-4).run(solver.start(np.zeros(1)))
+    assert result.reason is StopReason.PLATEAU
+    assert falls_short(result, 1e-4)
+    text = ending(result, 1e-4, 64)
+    assert "Its steps bring no more" in text
+    assert "raise max_iter" not in text
+    assert "fit again" not in text
+
+
+def test_what_converged_means():
+    model = GDClassifier(tol=None, max_iter=20).fit(ZC, YC)
+    assert (model.converged_, model.suboptimality_ < 1e-6) == (False, True)
+    model = GDClassifier(tol=0).fit(ZC, YC)
+    assert model.converged_ == (model.suboptimality_ <= 1e-14)
+    model = GDClassifier(tol=1e-6, stop=lambda history: len(history["passes"]) == 2).fit(ZC, YC)
+    assert (model.stop_reason_, model.converged_) == (StopReason.RULE, model.suboptimality_ <= 1e-6)
+    assert GDClassifier(alpha=1e-2).fit(ZC, np.digitize(ZC[:, 0], [-0.5, 0.5])).converged_
+
+
+def test_tol_0_goes_on_to_rounding_in_silence():
+    for model, X, y in (
+        (GDRegressor(loss="huber", tol=0), XD, YD),
+        (GDClassifier(loss="squared_hinge", tol=0), ZC, YC),
+        (GDClassifier(loss="hinge", tol=0, alpha=1e-2), ZC, YC),
+    ):
+        assert heard(model, X, y) == []
+        assert model.suboptimality_ <= 1e-8
+
+
+@pytest.mark.parametrize("loss", ["squared_hinge", "modified_huber"])
+@pytest.mark.parametrize("solver", ["auto", "newton", "lbfgs"])
+def test_where_no_bound_goes_to_0_an_estimate_does(loss, solver):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 5))
+    y = X @ [1.0, -1.0, 0.5, 0.0, 2.0] + 2.0 * rng.standard_normal(300) > 0
+    model = GDClassifier(loss=loss, alpha=0.0, solver=solver, tol=1e-6)
+    assert heard(model, X, y) == []
+    assert model.converged_
+    best = GDClassifier(loss=loss, alpha=0.0, tol=None, max_iter=100, solver="newton").fit(X, y)
+    assert model.objective_ - best.objective_ <= max(model.suboptimality_, 1e-9) * best.objective_
+
+
+def test_of_several_classes_the_worst_is_told():
+    class Second(StoppingRule):
+        calls = 0
+
+        def check(self, history):
+            Second.calls += 1
+            return StopReason.RULE if Second.calls == 3 else None
+
+    y = np.digitize(ZC[:, 0], [-0.5, 0.5])
+    model = GDClassifier(stop=Second(), tol=1e-10, alpha=1e-3, n_jobs=1).fit(ZC, y)
+    assert model.stop_reason_ is StopReason.RULE
+    assert not model.converged_
+
+
+def test_paths_tell_of_plateaus_too():
+    search = GDClassifierCV(
+        alphas=[1e-3, 1e-4], cv=2, solver="gd", batch_size="full", learning_rate="constant", eta0=1.0, refit=False
+    )
+    with pytest.warns(ConvergenceWarning, match="of 4 fits along the paths ended before"):
+        search.fit(XC, YC)
+
+
+def history_of(objective):
+    history = History()
+    for k, value in enumerate(objective):
+        history.append(turn=2**k, objective=value, rate=1.0)
+    return history
+
+
+def test_what_is_told_as_left():
+    history = history_of([4.0, 2.0, 1.5, 1.25])
+    assert Extrapolated(1e-3).left(history) == 0.25
+    assert Extrapolated(1e-3).estimate(history) == 0.5
+    assert Cautious(1e-3, False).estimate(history) == pytest.approx(19 * 0.25)
+    for rule in (Extrapolated(1e-3), Cautious(1e-3, True)):
+        assert rule.estimate(history_of([4.0, 2.0])) == np.inf
+        assert rule.check(history_of([4.0, 2.0])) is None
+    # A fall of 1e-4 after one of 1 may leave 19e-4.
+    falls = history_of([2.0, 1.0, 0.9999])
+    assert Cautious(1e-3, False).check(falls) is StopReason.PLATEAU
+    assert Cautious(1e-3, True).check(falls) is None
+    assert Cautious(2e-3, True).check(falls) is StopReason.PLATEAU
+    assert left_to_fall(3.0, 2.0, 2.5) == 0.5
+    assert left_to_fall(1.0, 2.0, 2.5) == pytest.approx(19 * 0.5)
+
+
+def test_who_has_to_be_told():
+    def result(reason, suboptimality=1.0, advice=""):
+        return Result(np.zeros(1), 1.0, Bound(0.5, "proof"), suboptimality, reason, history_of([1.0]), None, advice)
+
+    assert not falls_short(result(StopReason.MAX_ITER), None)
+    assert not falls_short(result(StopReason.MAX_ITER, 1e-5), 1e-4)
+    assert falls_short(result(StopReason.MAX_ITER), 1e-4)
+    assert falls_short(result(StopReason.TIME), 1e-4)
+    assert not falls_short(result(StopReason.PLATEAU), 1e-4)
+    assert falls_short(result(StopReason.PLATEAU, advice="Lower it."), 1e-4)
+    assert not any(falls_short(result(reason), 1e-4) for reason in (StopReason.RULE, StopReason.CALLBACK))
+    estimated = result(StopReason.PLATEAU, 0.5, "Lower it.")
+    estimated.bound = Bound(0.5, "estimate")
+    assert "is estimated to be within 0.5" in ending(estimated, 1e-4, 10)
+    assert ending(estimated, 1e-4, 10).endswith(". Lower it.")
