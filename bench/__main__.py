@@ -27,7 +27,8 @@ def parse(arguments):
     parser.add_argument("what", nargs="?", default="race", choices=WORDS, metavar="WHAT", help="a word from below")
     parser.add_argument("files", nargs="*", type=Path, help="of compare: the old JSON and the new one")
     parser.add_argument("--data", help="sklearn:NAME, a name in the data folder (FASTGD_DATA; of memory, kernels: "
-                        "names with commas), a file: .csv or .parquet with --target, .npz, svmlight")  # fmt: skip
+                        "names with commas), a file: .csv or .parquet with --target (text becomes a column "
+                        "of 0 and 1 for each value), .npz, svmlight")  # fmt: skip
     parser.add_argument("--target", help="the column to predict, of a .csv or .parquet file")
     parser.add_argument("--loss", default="log_loss")
     parser.add_argument("--alpha", type=float, help="strength of the penalty; default: 1 / n")

@@ -2,31 +2,40 @@
 
 Without an L1 norm: Newton with a line search, the steps by a dense solve for few features and by conjugate gradients
 for many. With one: a working set of columns, on which L-BFGS-B (w = p - m, both nonnegative) finds the signs and Newton
-the coefficients. A loss with a corner: Newton on the loss with its corner rounded less and less. The proofs are
-|gradient|^2 / (2 alpha), and Fenchel's gap for the log loss with an L1 norm.
+the coefficients. A loss with a corner: Newton on the loss with its corner rounded less and less. The proof is Fenchel's
+gap. What is not proved to 1e-9 has to be found by L-BFGS-B on its own, too; else there is no race.
 """
 
 import json
 from dataclasses import replace
 
 import numpy as np
+import scipy.linalg
 import scipy.optimize
 import scipy.sparse as sp
 import scipy.sparse.linalg
 
-from .problems import CORNERED, PlainObjective, rounded
+from .problems import CORNERED, SECANTS, PlainObjective, rounded
 
 MOST_FOR_NEWTON = 2000  # beyond so many features the Hessian is not formed
-CACHED = "optimum", "constant", "reference"
+CACHED = "optimum", "constant", "reference", "uncertainty"
+CERTAIN = 1e-9  # relative: what is proved to it, or what two methods agree to, is a reference
+SHORT = 0.25  # of a Newton step: where no more of it can be taken, its curvature is of no use there
 
 
 def solve(problem, cache=None):
-    """Fill in `constant`, `optimum` and `reference`; from the JSON file `cache` where they are there."""
+    """Fill in `constant`, `optimum`, `reference` and `uncertainty`; from the JSON file `cache` where they are there.
+
+    Raises
+    ------
+    SystemExit
+        Where the optimum is neither proved nor found twice to `CERTAIN`.
+    """
     known = json.loads(cache.read_text()) if cache is not None and cache.is_file() else {}
     key = "{data} {loss} {alpha:.12g} {l1_ratio} {fit_intercept} {n_samples} {n_features} {stored}".format(
         **problem.describe()
     )
-    if key not in known:
+    if not set(CACHED) <= known.get(key, {}).keys():
         _solve(problem)
         known[key] = {name: getattr(problem, name) for name in CACHED}
         if cache is not None:
@@ -40,23 +49,47 @@ def _solve(problem):
     F = PlainObjective(problem)
     of_constant = scipy.optimize.minimize_scalar(lambda b: F.loss(problem.y, np.full(problem.y.size, b))[0].mean())
     problem.constant = float(of_constant.fun if problem.fit_intercept else F.value(F.start()))
+    start = F.start()
+    if problem.fit_intercept:
+        start[-1] = of_constant.x
     if problem.loss in CORNERED:
         problem.optimum, gap = _cornered(problem)
-        proved = problem.suboptimality(problem.optimum + gap)
-        problem.reference = f"Newton on a corner rounded less and less, proved to {proved:.0e}"
+        _tell(problem, "Newton on a corner rounded less and less", gap)
         return
     if problem.l1 > 0.0:
-        v, problem.reference = _sparse(problem), "working sets of L-BFGS-B and Newton"
+        v, how = _sparse(problem), "working sets of L-BFGS-B and Newton"
     else:
-        v, problem.reference = newton(F, F.start()), "Newton"
+        v, how = newton(F, start), "Newton"
     problem.optimum = float(F.value(v))
     gap = proof(problem, v)
-    if gap is not None:
-        problem.reference += f", proved to {problem.suboptimality(problem.optimum + gap):.0e}"
+    if gap is None or problem.suboptimality(problem.optimum + gap) > CERTAIN:
+        w = _by_itself(F, start)
+        values = problem.optimum, float(F.value(w))
+        problem.optimum = min(values)
+        if gap is not None:  # the better of the lower bounds
+            gap = problem.optimum - max(values[0] - gap, values[1] - proof(problem, w))
+        _tell(problem, how, gap, abs(values[1] - values[0]))
+        return
+    _tell(problem, how, gap)
+
+
+def _tell(problem, how, gap, apart=np.inf):
+    """Say how the optimum was found, and how sure it is; SystemExit where it is not sure enough."""
+    proved = problem.suboptimality(problem.optimum + gap) if gap is not None else np.inf
+    twice = problem.suboptimality(problem.optimum + apart)
+    problem.uncertainty = float(max(min(proved, twice), 0.0))
+    found = f", and by L-BFGS-B alone to {twice:.0e}" if np.isfinite(apart) else ""
+    problem.reference = f"{how}{found}" + (f", proved to {proved:.0e}" if gap is not None else "")
+    if not problem.uncertainty <= CERTAIN:
+        raise SystemExit(
+            f"{problem.name}, {problem.loss}, alpha {problem.alpha:.3g}: no reference to judge by. The lowest value "
+            f"found is {problem.optimum:.12g} ({problem.reference}), and {CERTAIN:g} is needed. Divide the columns by "
+            "their greatest magnitude (--scale), raise --alpha, or look for rows and columns that are out of all scale"
+        )
 
 
 def _cornered(problem):
-    """F at the optimum and the proof; what is rounded is below F, and so is its optimum."""
+    """F at the optimum and the proof: a derivative of the rounded loss is a dual point of the loss itself."""
     if problem.l1 or not problem.alpha:
         raise SystemExit(f"the reference for {problem.loss} is for an L2 penalty alone, with alpha above 0")
     F, G = PlainObjective(problem), PlainObjective(problem)
@@ -65,9 +98,76 @@ def _cornered(problem):
     for width in np.geomspace(widest, 1e-9, 45):
         G.loss, G.curvature = rounded(problem.loss, width)
         v = newton(G, v)
-        value, gradient = G.value_and_gradient(v)
-        best, lower = min(best, F.value(v)), max(lower, value - gradient @ gradient / (2.0 * problem.alpha))
+        z = F.predictions(v)
+        values, u = G.loss(problem.y, z)
+        found = [(v, u, u * z - values), _at_corners(problem, z, u)]
+        for point, *dual in filter(None, found):
+            value = F.value(point)
+            best, lower = min(best, value), max(lower, value - _gap(problem, point, *dual))
+        if best - lower <= 1e-3 * CERTAIN * best:
+            break
     return best, best - lower
+
+
+def _at_corners(problem, z, u):
+    """Unknowns and dual point (v, u, loss*(u)) where the rows inside the rounding are at their corners exactly.
+
+    With t = c + s z, a row's loss is the supremum of share * t over shares in [0, 1]; w = -X'(s share) / (alpha n).
+    None for more such rows than a dense system should have.
+    """
+    t, s = CORNERED[problem.loss](problem.y, z)
+    c, share = t - s * z, u / s
+    corner = np.flatnonzero((share > 0.0) & (share < 1.0))
+    if not 0 < corner.size <= min(4 * problem.shape[1] + 4, MOST_FOR_NEWTON):
+        return None
+    share, n, X, s_corner = (share >= 1.0) * 1.0, problem.y.size, problem.X[corner], s[corner]
+    strength = problem.alpha * n
+    inner = (X @ X.T).toarray() if sp.issparse(X) else X @ X.T
+    K = np.zeros((corner.size + 1, corner.size + 1))
+    K[:-1, :-1] = -s_corner[:, None] * inner * s_corner / strength
+    K[-1, :-1] = K[:-1, -1] = s_corner * problem.fit_intercept
+    above = problem.X.T @ (s * share)
+    wanted = np.append(-c[corner] + s_corner * (X @ above) / strength, -(s @ share) * problem.fit_intercept)
+    scale = 1.0 / np.sqrt(np.maximum(np.abs(np.append(K.diagonal()[:-1], 1.0)), 1e-300))
+    found = scale * np.linalg.lstsq(scale[:, None] * K * scale, scale * wanted)[0]
+    share[corner] = np.clip(found[:-1], 0.0, 1.0)
+    coef = -(problem.X.T @ (s * share)) / strength
+    return np.append(coef, [found[-1]] * problem.fit_intercept), s * share, -share * c
+
+
+def _by_itself(F, start):
+    """Unknowns by L-BFGS-B from the constant model, in units in which all columns together have curvature 1."""
+    d, l1 = F.problem.shape[1], F.problem.l1
+    if start.size <= MOST_FOR_NEWTON and not l1:
+        H = F.hessian(start, np.full(F.problem.y.size, 1.0 / F.problem.y.size))
+        scale = 1.0 / np.sqrt(np.maximum(H.diagonal(), 1e-300))
+        values, vectors = scipy.linalg.eigh(scale[:, None] * H * scale)
+        root = scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1]))
+    else:
+        squares = (F.problem.X.multiply(F.problem.X) if sp.issparse(F.problem.X) else F.problem.X**2).mean(axis=0)
+        root = sp.diags_array(1.0 / np.sqrt(np.append(np.maximum(squares, 1e-300), np.ones(start.size - d))))
+
+    def value_and_gradient(u):
+        value, gradient = F.value_and_gradient(start + root @ u)
+        return value, root.T @ gradient
+
+    def split(u):
+        value, gradient = value_and_gradient(np.append(u[:d] - u[d : 2 * d], u[2 * d :]))
+        pull = l1 * root.diagonal()[:d]
+        both = np.concatenate([gradient[:d] + pull, pull - gradient[:d], gradient[d:]])
+        return value + pull @ (u[:d] + u[d : 2 * d]), both
+
+    options = {"maxiter": 10_000, "maxfun": 20_000, "ftol": 0.0, "gtol": 0.0, "maxcor": 50}
+    if not l1:
+        u = scipy.optimize.minimize(
+            value_and_gradient, np.zeros(start.size), jac=True, method="L-BFGS-B", options=options
+        ).x
+        return start + root @ u
+    bounds = [(0, None)] * 2 * d + [(None, None)] * (start.size - d)
+    u = scipy.optimize.minimize(
+        split, np.zeros(start.size + d), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+    ).x
+    return start + root @ np.append(u[:d] - u[d : 2 * d], u[2 * d :])
 
 
 def newton(F, v, linear=0.0, most=200):
@@ -77,32 +177,54 @@ def newton(F, v, linear=0.0, most=200):
         value, gradient = F.value_and_gradient(v)
         return value + np.sum(linear * v), gradient + linear
 
-    value, gradient = with_linear(v)
-    for _ in range(most):
-        step = _dense_step(F, v, gradient) if v.size <= MOST_FOR_NEWTON else _iterative_step(F, v, gradient)
-        if gradient @ step <= 1e-15 * abs(value):
-            return v - step if with_linear(v - step)[0] <= value else v
+    def searched(step, way):
+        """Point, value, gradient and length of the first of the halved steps with enough of a fall, or None."""
         length = 1.0
         while length > 1e-8:
             new_value, new_gradient = with_linear(v - length * step)
-            if new_value <= value - 1e-4 * length * (gradient @ step):
-                break
+            if new_value <= value - 1e-4 * length * way and new_value < value:
+                return v - length * step, new_value, new_gradient, length
             length *= 0.5
-        if not new_value < value:
+        return None
+
+    value, gradient = with_linear(v)
+    for _ in range(most):
+        step = _step(F, v, gradient)
+        if gradient @ step <= 1e-15 * abs(value):
+            # Far out, where a loss is linear, a step of its curvature may look as if there were no more to gain.
+            found = (v - step, *with_linear(v - step)) if with_linear(v - step)[0] <= value else (v, value, gradient)
+            secant = searched(_step(F, found[0], found[2], True), 0.0) if F.problem.loss in SECANTS else None
+            if secant is None or not secant[1] < found[1] - 1e-12 * abs(value):
+                return found[0]
+            v, value, gradient = secant[:3]
+            continue
+        found = searched(step, gradient @ step)
+        if F.problem.loss in SECANTS and (found is None or found[3] < SHORT):
+            step = _step(F, v, gradient, True)
+            other = searched(step, gradient @ step)
+            found = min((one for one in (found, other) if one is not None), key=lambda one: one[1], default=None)
+        if found is None:
             return v
-        v, value, gradient = v - length * step, new_value, new_gradient
+        v, value, gradient, _ = found
     return v
 
 
-def _dense_step(F, v, gradient):
-    H = F.hessian(v)
+def _step(F, v, gradient, secant=False):
+    """Newton's step; `secant`: of the parabola through each row's loss that is nowhere below it."""
+    weights = SECANTS[F.problem.loss](F.problem.y, F.predictions(v)) / F.problem.y.size if secant else None
+    way = _dense_step if v.size <= MOST_FOR_NEWTON else _iterative_step
+    return way(F, v, gradient, weights)
+
+
+def _dense_step(F, v, gradient, weights=None):
+    H = F.hessian(v, weights)
     # Columns of very different scales: to unit diagonal first.
     scale = 1.0 / np.sqrt(np.maximum(H.diagonal(), 1e-300))
     return scale * np.linalg.lstsq(scale[:, None] * H * scale, scale * gradient)[0]
 
 
-def _iterative_step(F, v, gradient):
-    H = scipy.sparse.linalg.LinearOperator((v.size, v.size), matvec=lambda p: F.hessian_product(v, p))
+def _iterative_step(F, v, gradient, weights=None):
+    H = scipy.sparse.linalg.LinearOperator((v.size, v.size), matvec=lambda p: F.hessian_product(v, p, weights))
     accuracy = min(0.1, np.sqrt(np.linalg.norm(gradient)))
     return scipy.sparse.linalg.cg(H, gradient, rtol=accuracy, maxiter=2000)[0]
 
@@ -161,24 +283,30 @@ def _on_working_set(F, v):
 
 
 def proof(problem, v):
-    """What F(v) can be above the optimum, or None."""
+    """What F(v) can be above the optimum, by the derivatives of the losses there; None where there is no penalty."""
     F = PlainObjective(problem)
-    _, gradient = F.value_and_gradient(v)
-    if problem.l1 == 0.0:
-        return gradient @ gradient / (2.0 * problem.alpha) if problem.alpha > 0.0 else None
-    if problem.loss != "log_loss" or problem.fit_intercept:
+    if problem.alpha == 0.0:
         return None
-    dual = -problem.y * F.loss(problem.y, problem.X @ v)[1]  # in [0, 1]
-    correlations = np.abs(problem.X.T @ (problem.y * dual)) / problem.y.size
+    z = F.predictions(v)
+    values, u = F.loss(problem.y, z)
+    return _gap(problem, v, u, u * z - values)
+
+
+def _gap(problem, v, u, conjugates):
+    """Fenchel's gap of v and a dual point, `conjugates` what loss*(u) is at most.
+
+    With an intercept u has to sum to 0: the heavier sign is scaled down, which at infimum 0 leaves no greater a share
+    of loss* than of u. With an L1 norm alone no column's correlation with u may be above it: so is all of u.
+    """
+    F, n = PlainObjective(problem), problem.y.size
+    if problem.fit_intercept:
+        above, below = u[u > 0.0].sum(), -u[u < 0.0].sum()
+        share = np.where(u > 0.0, min(1.0, below / above if above else 1.0), min(1.0, above / below if below else 1.0))
+        u, conjugates = share * u, share * conjugates
+    correlations = np.abs(problem.X.T @ u) / n
     if problem.l2 == 0.0:
-        shrunk = min(1.0, problem.l1 / correlations.max())
-        dual, correlations = shrunk * dual, shrunk * correlations
-        penalty = 0.0
+        shrunk = min(1.0, problem.l1 / max(correlations.max(), 1e-300))
+        penalty, conjugates = 0.0, shrunk * conjugates
     else:
         penalty = np.sum(np.maximum(correlations - problem.l1, 0.0) ** 2) / (2.0 * problem.l2)
-    entropy = -np.mean(_xlogx(dual) + _xlogx(1.0 - dual))
-    return F.value(v) - (entropy - penalty)
-
-
-def _xlogx(t):
-    return t * np.log(np.maximum(t, 1e-300))
+    return max(float(F.value(v) + conjugates.mean() + penalty), 0.0)

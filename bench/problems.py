@@ -93,6 +93,12 @@ CURVATURES = {
     "huber": lambda y, z: 1.0 * (np.abs(z - y) <= EPSILON),
     "squared_epsilon_insensitive": lambda y, z: 2.0 * (np.abs(z - y) > EPSILON),
 }
+# Of the losses that are linear far out, the curvature of the parabola that touches each row's loss at its prediction,
+# has its minimum where the loss has, and is nowhere below it.
+SECANTS = {
+    "huber": lambda y, z: EPSILON / np.maximum(np.abs(z - y), EPSILON),
+    "modified_huber": lambda y, z: np.where(y * z < -1.0, 4.0 / np.maximum(1.0 - y * z, 2.0), 2.0),
+}
 CLASSIFICATION = ("log_loss", "hinge", "squared_hinge", "modified_huber")
 
 
@@ -110,6 +116,7 @@ class Problem:
     optimum: float = np.inf
     constant: float = np.inf
     reference: str = ""
+    uncertainty: float = np.inf  # relative, of the optimum
     deadline: float = np.inf  # of time.perf_counter, for solvers that can be told
 
     @property
@@ -143,6 +150,7 @@ class Problem:
             "n_samples": self.shape[0], "n_features": self.shape[1], "stored": int(stored),
             "storage": "csr" if sp.issparse(self.X) else "dense",
             "optimum": self.optimum, "constant": self.constant, "reference": self.reference,
+            "uncertainty": self.uncertainty,
         }  # fmt: skip
 
 
@@ -181,10 +189,15 @@ class PlainObjective:
         self.passes += 1
         return value.mean() + 0.5 * p.l2 * (coef @ coef), gradient
 
-    def hessian_product(self, v, direction):
+    def predictions(self, v):
+        coef, intercept = self.split(v)
+        return self.problem.X @ coef + intercept
+
+    def hessian_product(self, v, direction, curvature=None):
+        """With a `curvature` of its own for each row, over their number, where one is given."""
         p = self.problem
         self._check_deadline()
-        curvature = self._curvature(v)
+        curvature = self._curvature(v) if curvature is None else curvature
         coef, intercept = self.split(direction)
         change = curvature * (p.X @ coef + intercept)
         product = np.empty_like(direction)
@@ -197,8 +210,8 @@ class PlainObjective:
         if self.problem.seconds_left() < 0.0:
             raise TimeoutError("interrupted")
 
-    def hessian(self, v):
-        p, curvature = self.problem, self._curvature(v)
+    def hessian(self, v, curvature=None):
+        p, curvature = self.problem, self._curvature(v) if curvature is None else curvature
         d = p.shape[1]
         weighted = sp.diags_array(curvature) @ p.X if sp.issparse(p.X) else curvature[:, None] * p.X
         inner = p.X.T @ weighted

@@ -40,6 +40,8 @@ def run(options):
     for k, case in enumerate(cases):
         try:
             problem = case.problem()
+            report.progress(f"{case.name}: the optimum", k / len(cases))
+            optimum.solve(problem, options.out / "optima.json")
         except (SystemExit, OSError) as error:
             print(f"{case.name}: skipped, {error}")
             continue
@@ -47,8 +49,6 @@ def run(options):
         def say(text, case=case, done=k):
             report.progress(f"{case.name}: {text}", done / len(cases))
 
-        say("the optimum")
-        optimum.solve(problem, options.out / "optima.json")
         # What quick cases leave over is for the slow ones; the sum stays.
         left = seconds * (k + 1) - (time.perf_counter() - begin)
         options.seconds = min(max(left, 0.5 * seconds), MOST * seconds)

@@ -4,8 +4,11 @@ import numbers
 
 import numpy as np
 
+# As many rows as no chunk has: numbers that compiled code can count with.
+MOST_ROWS = 2**40
 
-def rows_per_update(batch_size, n_samples):
+
+def rows_per_update(batch_size, n_samples, streaming=False):
     """Turn a `batch_size` into "auto", "full" or a number of rows.
 
     Parameters
@@ -13,6 +16,8 @@ def rows_per_update(batch_size, n_samples):
     batch_size : {"auto", "full"} or int or float
         1.0 is "full", a fraction in (0, 1) is rounded up, an integer is at most all rows.
     n_samples : int
+    streaming : bool
+        Whether these are the rows of one chunk, which may be shorter than those that follow: an integer then stands.
 
     Raises
     ------
@@ -27,7 +32,7 @@ def rows_per_update(batch_size, n_samples):
     if isinstance(batch_size, str) and batch_size in ("auto", "full"):
         return batch_size
     if isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool) and int(batch_size) >= 1:
-        return min(int(batch_size), n_samples)
+        return min(int(batch_size), MOST_ROWS if streaming else n_samples)
     if isinstance(batch_size, numbers.Real) and not isinstance(batch_size, bool | numbers.Integral):
         if batch_size == 1.0:
             return "full"

@@ -7,6 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from fastgd.labels import class_totals, distinct, targets_of, with_class_weight
 from fastgd.losses import VectorLoss
+from fastgd.parameters import only_given
 from fastgd.partial_fit import ChunkEstimator, validation_rows
 from fastgd.plan import takes_chunks
 from fastgd.whole_or_nothing import whole_or_nothing
@@ -78,7 +79,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         `"newton"`, `"lbfgs"`, `"saga"`, `"svrg"`, `"sdca"` find their own steps.
     batch_size : {"auto", "full", "growing"}, int or float, default="auto"
         Rows per step: all (batch descent), 1 (stochastic), k or a fraction (mini-batch), few at first and all at the
-        end (growing).
+        end (growing).  As many as there are rows, or more, are all; in `partial_fit` a shorter chunk is one mini-batch.
     momentum : float, default=0.9
     multi_class : {"auto", "ovr"}, default="auto"
     max_time : float, optional
@@ -224,7 +225,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def predict(self, X, offset=None):
         """Label of each row, (n_samples,)."""
-        scores = self.decision_function(X, offset)
+        scores = self.decision_function(X, **only_given(offset=offset))
         chosen = (scores > 0.0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]
 
@@ -246,7 +247,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     def predict_log_proba(self, X, offset=None):
         """Logarithm of `predict_proba`."""
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X, offset))
+            return np.log(self.predict_proba(X, **only_given(offset=offset)))
 
     def _y_options(self):
         return {}

@@ -55,6 +55,10 @@ class Coordinates:
         curvature = typical_curvature(objective.loss)
         scales = np.sqrt(curvature * variance + objective.l2)
         scales[scales == 0.0] = 1.0
+        if not (objective.elastic or objective.penalty.smooth):
+            # Powers of two divide out again exactly: a coefficient on its bound, or where else a penalty of the user's
+            # put it, stays there. One rounding beyond it the penalty may be infinite.
+            scales = np.ldexp(1.0, np.rint(np.log2(scales)).astype(np.int64))
         return cls(scales, centers, np.sqrt(curvature), objective.n_predictions)
 
     def to_user(self, u):
@@ -92,10 +96,21 @@ class Coordinates:
         """`u` after a proximal step, `rates` in u: coefficients move, the intercept of the centered columns stays."""
         if objective.alpha == 0.0 or (objective.elastic and objective.l1 == 0.0):
             return u
+        scales = np.repeat(self.scales[:, 0], self.n_predictions)
+        return self._with_coef(u, lambda coef: objective.proximal(coef, rates / scales**2))
+
+    def allowed(self, objective, u):
+        """`u`, or the nearest point where the penalty is finite; the intercept of the centered columns stays."""
+        if objective.elastic or objective.penalty.smooth:
+            return u
+        return self._with_coef(u, objective.allowed)
+
+    def _with_coef(self, u, change):
+        """`u` with its coefficients, in the units of the data, changed."""
         n_coef = self.centers.size * self.n_predictions
         scales = np.repeat(self.scales[:, 0], self.n_predictions)
         moved = u.copy()
-        moved[:n_coef] = objective.proximal(u[:n_coef] / scales, rates / scales**2)[:n_coef] * scales
+        moved[:n_coef] = change(u[:n_coef] / scales)[:n_coef] * scales
         return moved
 
 
@@ -156,6 +171,10 @@ class CurvatureCoordinates:
 
     def proximal(self, objective, u, rates):
         """Nothing: these coordinates are for objectives with a gradient everywhere."""
+        return u
+
+    def allowed(self, objective, u):
+        """Nothing: such objectives are finite everywhere."""
         return u
 
 

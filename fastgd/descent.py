@@ -278,8 +278,10 @@ class Descent:
             return StopReason.PLATEAU
         if self._regular(state) and self.solver.settled(state):  # else k turns and m more would not be k + m turns
             # The constant model may be the optimum: what noise adds to it is no reason to step back.
-            limit = self._reference + 0.5 * (self.tol or 0.0) * abs(self._reference)
-            self.solver.review(state, check.objective, self._constant_point(), limit)
+            # Where a penalty is not 0 there (infinite, if bounds rule it out), it counts.
+            constant = self._constant_point()
+            limit = self._reference + F.penalty_value(constant)
+            self.solver.review(state, check.objective, constant, limit + 0.5 * (self.tol or 0.0) * abs(limit))
         return None
 
     def _left_at_rest(self, check):

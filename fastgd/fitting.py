@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import functools
+import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -432,7 +433,9 @@ def _value_of_chunk(objective, v, X, memory):
 
 def _ready(solver, plan, objective, start, state, seed, constant):
     """State to turn: the earlier one where it continues the same run, else a new one."""
-    if state is not None and _continues(state, plan, objective):
+    kind = _kind(solver, plan, objective)
+    same = state is not None and state.memory.get("plan") == kind and state.point.size == objective.size
+    if same and objective.allowed(state.point) is state.point:
         known = state.value
         solver.resume(state)
         # What a solver of all rows remembers (values, slopes, momentum) holds for one objective only; the value at
@@ -440,16 +443,37 @@ def _ready(solver, plan, objective, start, state, seed, constant):
         if not solver.exact or known == state.value:
             return state
     state = solver.start(_first_point(objective, solver, start, constant))
-    state.memory["plan"] = (plan.solver, plan.batch_size, plan.learning_rate, plan.form)
+    state.memory["plan"] = kind
     state.memory["seed"] = seed
     solver.resume(state)
     return state
 
 
-def _continues(state, plan, objective):
-    """Whether a kept state belongs to the same plan and to unknowns of the same shape."""
-    same = state.memory.get("plan") == (plan.solver, plan.batch_size, plan.learning_rate, plan.form)
-    return same and state.point.size == objective.size
+def _kind(solver, plan, objective):
+    """What two runs must have in common for one to go on with what the other keeps: plan, solver and objective.
+
+    One plan has several solvers, each with a memory of its own (Newton's method with an L1 part and without, a
+    schedule with an average and without), and what a solver keeps of one loss may mean nothing for another (dual
+    variables have the ends of their loss).  Data and weights are the solver's to look at; so is the strength of the
+    penalty where the solver does not keep values of F, which a part without a gradient changes unseen.
+    """
+    F = objective
+    penalty = ("elastic net", F.l1 > 0.0) if F.elastic else _named(F.penalty)
+    strength = (F.l1, None if F.elastic else (F.alpha, _arrays(F.penalty))) if solver.exact else None
+    return plan.solver, plan.batch_size, plan.learning_rate, plan.form, solver.kind, _named(F.loss), penalty, strength
+
+
+def _named(component):
+    """Class and numbers of a component, without its arrays."""
+    values = vars(component).items()
+    numbers = tuple(one for name, one in values if not name.startswith("_") and isinstance(one, int | float))
+    return type(component).__module__, type(component).__qualname__, *numbers
+
+
+def _arrays(component):
+    """Bytes that tell the arrays of a component from others."""
+    arrays = (one for one in vars(component).values() if isinstance(one, np.ndarray))
+    return hashlib.blake2b(b"".join(one.tobytes() for one in arrays), digest_size=16).digest()
 
 
 def _first_point(objective, solver, start, constant):
@@ -461,7 +485,7 @@ def _first_point(objective, solver, start, constant):
             point[-1] = intercept
     elif solver.adapts and objective.fit_intercept:
         point[-1] = constant()
-    return point.ravel()
+    return objective.allowed(point.ravel())
 
 
 def _rules(task, tried, solver, max_time):

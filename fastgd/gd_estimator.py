@@ -20,8 +20,10 @@ from fastgd.parameters import check_parameters
 from fastgd.plan import BATCHES, Settings, random_by_name
 from fastgd.progress import Lines, Together
 from fastgd.rows import as_rows, check_structure
+from fastgd.rules import Rule
 from fastgd.samples import as_floats, as_offset, as_samples, as_weights, refuse_masked
 from fastgd.stopping import StopReason, ending, falls_short, user_rules
+from fastgd.trial import try_components
 from fastgd.validation import Holdout
 from fastgd.whole_or_nothing import interruptible, whole_or_nothing
 
@@ -331,6 +333,9 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
         weights = holdout.training_weights(weights, n_samples)
     estimator._check_rows(y, weights)
     first = as_samples(loss, targets[0], n_samples, weights, offset)
+    n_classes = np.size(estimator.classes_) if hasattr(estimator, "classes_") else None
+    rule = estimator.solver if isinstance(estimator.solver, Rule) else None
+    try_components(loss, penalty, first.targets, X.shape[1], n_classes, rule)
     samples = [first, *(first.with_targets(one) for one in targets[1:])]
     task.stop_rules = tuple(user_rules(estimator.stop))
     task.score = None if holdout is None else holdout.score

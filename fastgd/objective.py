@@ -17,10 +17,13 @@ from fastgd.named import find_loss, find_penalty
 from fastgd.parameters import check_parameters
 from fastgd.rows import as_rows
 from fastgd.samples import as_floats, as_samples
+from fastgd.trial import try_components
 
 # Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
 NARROW = 128
 NOTHING = np.empty(0)
+# A proximal step that changes nothing but what no finite penalty allows.
+NO_WAY = 1e-100
 # Values in the blocks' matrices where they may not depend on the storage: 8 MB.
 ALIKE_VALUES = 1_000_000
 # Rows of the array that `Objective.moments` returns.
@@ -81,7 +84,9 @@ class Objective:
         loss = find_loss(loss)
         rows = as_rows(X, in_place=True)
         samples = as_samples(loss, y, rows.shape()[0], sample_weight, offset)
-        self._set(loss, rows, samples, find_penalty(penalty, l1_ratio), alpha, fit_intercept, count_threads(n_jobs))
+        penalty = find_penalty(penalty, l1_ratio)
+        try_components(loss, penalty, samples.targets, rows.shape()[1])
+        self._set(loss, rows, samples, penalty, alpha, fit_intercept, count_threads(n_jobs))
 
     @classmethod
     def of(cls, loss, rows, samples, penalty, alpha, fit_intercept, n_threads):
@@ -256,6 +261,16 @@ class Objective:
         else:
             coefficients.proximal_step(self.penalty, self._table(coef), self.alpha * self._table(rates))
         return moved
+
+    def allowed(self, v):
+        """`v`, or where the penalty is infinite there (beyond bounds), the nearest coefficients at which it is not.
+
+        Averages and steps with momentum leave bounds, by a rounding or by far, and zeros may lie outside: a proximal
+        step of next to no length leads back.
+        """
+        if self.elastic or self.penalty.smooth or self.rest_value(v) != np.inf:
+            return v
+        return self.proximal(v, NO_WAY)
 
     def curvature_matrix(self, v):
         """Second derivative of the mean loss plus L2 at `v`, (size, size): two passes and the arithmetic of about d/2.

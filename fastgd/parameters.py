@@ -68,6 +68,17 @@ ALLOWED = {
 }
 
 
+def only_given(**arguments):
+    """The arguments that are not None: an override in a subclass need not know those that nobody gave.
+
+    Examples
+    --------
+    >>> only_given(offset=None, sample_weight=1.0)
+    {'sample_weight': 1.0}
+    """
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
 def check_parameters(parameters):
     """Raise ValueError for the first parameter that is not allowed.
 

@@ -13,11 +13,13 @@ from fastgd.blocks import count_threads
 from fastgd.fitting import advance_targets
 from fastgd.gd_estimator import GDEstimator, generator
 from fastgd.losses import VectorLoss
-from fastgd.parameters import check_parameters
+from fastgd.parameters import check_parameters, only_given
 from fastgd.progress import line
 from fastgd.rows import as_rows
+from fastgd.rules import Rule
 from fastgd.samples import WeightedSamples, as_samples
 from fastgd.stopping import Validation
+from fastgd.trial import try_components
 from fastgd.validation import Holdout
 
 OF_A_FIT = ("objective_", "suboptimality_", "bound_kind_", "converged_", "stop_reason_", "history_")
@@ -103,6 +105,10 @@ class ChunkEstimator(GDEstimator):
             first = WeightedSamples(targets[0], np.ones(1), np.zeros(1))  # made of checked labels; 8 us less
         else:
             first = as_samples(loss, targets[0], X.shape[0], weights)
+        if getattr(self, "_tried", None) is not task.settings:  # once for parameters that stay the same objects
+            given = task.settings.solver if isinstance(task.settings.solver, Rule) else None
+            try_components(loss, task.penalty, first.targets, X.shape[1], rule=given)
+            self._tried = task.settings
         samples = [self._chunk_samples(first, weights)]
         samples += [samples[0].with_targets(one) for one in targets[1:]]
         rng = generator(self.random_state, task.settings, loss, streaming=True) if None in states else None
@@ -139,7 +145,8 @@ class ChunkEstimator(GDEstimator):
     def _validate(self, X, X_val, y_val, sample_weight_val):
         """Score on the validation rows; the best model on them so far becomes the one that predicts."""
         held = Holdout.choose(self, X, None, None, None, X_val, y_val, sample_weight_val, None)
-        score = float(self.score(X_val, y_val, None if sample_weight_val is None else held.weights))
+        weights = None if sample_weight_val is None else held.weights
+        score = float(self.score(X_val, y_val, **only_given(sample_weight=weights)))
         if not (hasattr(self, "_best") and score <= getattr(self, "best_validation_score_", -np.inf)):
             self.best_validation_score_, self._best = score, (self.coef_, self.intercept_)
         self.coef_, self.intercept_ = (part.copy() for part in self._best)

@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from fastgd.blocks import count_threads
 from fastgd.cross_validation import Table, choose, score_paths
 from fastgd.gd_estimator import MAX_SEED, GDEstimator
-from fastgd.parameters import check_parameters
+from fastgd.parameters import check_parameters, only_given
 from fastgd.path import alpha_grid
 from fastgd.plan import random_by_name
 from fastgd.rows import as_rows
@@ -160,7 +160,7 @@ class PathSearch(GDEstimator):
         callbacks = getattr(self, "_skl_callbacks", None)
         if callbacks:  # they look on while the chosen model is fitted
             best.set_callbacks(*callbacks)
-        best.fit(X, y, sample_weight)
+        best.fit(X, y, **only_given(sample_weight=sample_weight))
         if hasattr(self, "feature_names_in_"):
             best.feature_names_in_ = self.feature_names_in_
         self.best_estimator_ = best

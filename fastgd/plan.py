@@ -122,14 +122,19 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     if isinstance(solver, str) and solver not in ("auto", *BATCHES, *Rule.members()):
         raise ValueError(f"unknown solver {solver!r}; legal: {_legal()}")
     growing = isinstance(settings.batch_size, str) and settings.batch_size == "growing"
-    batch = "growing" if growing else rows_per_update(settings.batch_size, objective.n_active)
+    n, given = objective.n_active, settings.batch_size
+    batch = "growing" if growing else rows_per_update(given, n, streaming)
     reasons: list[str] = []
+    if batch == n > 1 and not streaming:
+        # SAGA and SVRG keep what they know of each row, and dual ascent refuses any number but 1.
+        batch = "full" if isinstance(solver, Rule) or "full" in BATCHES.get(solver, ("full",)) else batch
+        reasons.append(f"batch_size={_shown(given)} is all {n:,} rows")
     if solver == "auto":
         solver, batch, rate = _choose(objective, batch, rate, streaming, fresh, settings, reasons)
     if settings.average and rate in ("auto", "line_search") and (batch in ("full", "growing") or solver in BATCHES):
         reasons.append("nothing is averaged, for these steps end at the optimum by themselves")
     if isinstance(solver, str) and solver in BATCHES:
-        return _own_steps(solver, batch, rate, objective, reasons), None
+        return _own_steps(solver, batch, _shown(given), rate, objective, reasons), None
     if batch == "auto":
         batch = "full" if _all_rows_suit(rate, objective.loss_smooth, streaming) else 1
         reasons.append(
@@ -156,12 +161,12 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
         reasons.append("batch_size='growing' was given")
         return ("newton" if newton_applies(F) and newton_pays(F) else "lbfgs"), batch, rate
     if batch == "full" and not (F.loss_smooth or central_path_applies(F)):
-        reasons.append("batch_size='full' was given")
+        reasons.append(f"batch_size={_shown(settings.batch_size)} was given")
         return "nesterov", "full", rate
     if batch not in ("auto", "full") or rate != "auto":
         # Explicit schedules are those of scikit-learn's SGD: one row at a time, as there, unless a batch is given.
         full = batch == "full" or (batch == "auto" and rate == "line_search")
-        given = f"learning_rate={rate!r}" if rate != "auto" else f"batch_size={batch!r}"
+        given = f"learning_rate={rate!r}" if rate != "auto" else f"batch_size={_shown(settings.batch_size)}"
         reasons.append(f"{given} was given")
         return ("nesterov", "full", rate) if full else ("gd", 1 if batch == "auto" else batch, rate)
     solver, rows = _cheapest(F, batch, settings.tol, reasons)
@@ -295,8 +300,8 @@ def newton_applies(F):
     return not F.vector and F.loss_smooth and (F.elastic or F.penalty.smooth)
 
 
-def _own_steps(solver, batch, rate, F, reasons):
-    """Plan for a solver that finds its own steps."""
+def _own_steps(solver, batch, given, rate, F, reasons):
+    """Plan for a solver that finds its own steps; `given` is the batch size in the user's words."""
     allowed = BATCHES[solver]
     if batch == "auto":
         batch = allowed[0]
@@ -304,7 +309,7 @@ def _own_steps(solver, batch, rate, F, reasons):
             batch = "growing"
     legal = batch in allowed or (allowed[0] == "auto" and isinstance(batch, int))
     if not legal:
-        raise ValueError(f"solver={solver!r} does not go with batch_size={batch!r}; legal: {_legal()}")
+        raise ValueError(f"solver={solver!r} does not go with batch_size={given}; legal: {_legal()}")
     smooth = (F.loss_smooth or (solver == "newton" and central_path_applies(F))) and (F.elastic or F.penalty.smooth)
     if solver in ("newton", "lbfgs") and not smooth:
         raise ValueError(
@@ -354,6 +359,11 @@ def takes_chunks(estimator):
             f"partial_fit takes a solver that sees each row once: {_rules()} or 'auto', got {estimator.solver!r}"
         )
     return True
+
+
+def _shown(batch_size):
+    """A batch size as the user wrote it."""
+    return repr(batch_size) if isinstance(batch_size, str) else str(batch_size)
 
 
 def _rules():

@@ -197,6 +197,89 @@ def test_race_finds_the_budgets_and_runs_in_turn():
     assert run.seconds == before  # what was measured alone stays
 
 
+def outliers(scale):
+    """Prices of houses, some of them nonsense, whose columns are on scales of their own."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.gamma(3.0, 4e4, 300), rng.integers(1, 7, 300), rng.normal(1e6, 3e5, 300)]) * scale
+    y = X @ [2.0, 3e4, 0.0] + 1e4 * rng.standard_normal(300)
+    return X, np.where(rng.random(300) < 0.05, 1e5, y)
+
+
+@pytest.mark.parametrize("loss", ["huber", "modified_huber", "squared_epsilon_insensitive"])
+@pytest.mark.parametrize("scale", [1.0, 1e-4])
+def test_optimum_far_from_where_a_loss_is_curved(loss, scale):
+    X, y = outliers(scale)
+    y = data.signs(y > np.median(y)) if loss in problems.CLASSIFICATION else y
+    problem = problems.Problem("prices", loss, X, y, 1e-3)
+    optimum.solve(problem)
+    assert problem.uncertainty <= optimum.CERTAIN
+    assert problem.optimum < problem.constant
+    F = problems.PlainObjective(problem)
+    other = F.value(optimum._by_itself(F, F.start()))
+    assert problem.suboptimality(other) >= -2e-9
+
+
+@pytest.mark.parametrize("loss", problems.SECANTS)
+def test_secants_touch_the_loss_and_are_nowhere_below_it(loss):
+    y, z, other = np.random.default_rng(0).normal(0.0, 4.0, (3, 500))
+    y = np.sign(y) if loss in problems.CLASSIFICATION else y
+    (value, slope), (beyond, _) = (problems.LOSSES[loss](y, at) for at in (z, other))
+    parabola = value + slope * (other - z) + 0.5 * problems.SECANTS[loss](y, z) * (other - z) ** 2
+    assert (parabola >= beyond - 1e-12).all()
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_the_gap_holds(l1_ratio, intercept):
+    for loss in ("log_loss", "squared_error", "squared_hinge"):
+        problem = problems.make_problem("sklearn:breast_cancer", loss, 0.02, l1_ratio, intercept, scale=True, rows=99)
+        optimum.solve(problem)
+        F = problems.PlainObjective(problem)
+        for v in np.random.default_rng(0).standard_normal((5, F.start().size)):
+            assert F.value(v) - optimum.proof(problem, v) <= problem.optimum * (1.0 + 1e-9)
+
+
+def test_without_a_proof_two_methods_have_to_agree(monkeypatch):
+    problem = problems.make_problem("sklearn:diabetes", "squared_error", alpha=0.0)
+    optimum.solve(problem)
+    assert "L-BFGS-B alone" in problem.reference
+    assert problem.uncertainty <= optimum.CERTAIN
+    with monkeypatch.context() as patched:
+        patched.setattr(optimum, "newton", lambda F, v: v)  # ends where it begins
+        with pytest.raises(SystemExit, match=r"diabetes, squared_error, alpha 0: no reference to judge by.*--scale"):
+            optimum.solve(problem)
+        proved = problems.make_problem("sklearn:diabetes", "squared_error", alpha=1.0)
+        optimum.solve(proved)  # by the other one alone
+        assert proved.uncertainty <= optimum.CERTAIN
+
+
+def test_what_was_kept_without_its_uncertainty_is_solved_anew(tmp_path):
+    problem = problems.make_problem("sklearn:breast_cancer", "squared_hinge", rows=50)
+    path = tmp_path / "optima.json"
+    optimum.solve(problem, path)
+    known = json.loads(path.read_text())
+    ((key, right),) = known.items()
+    path.write_text(json.dumps({key: {"optimum": 7.0, "constant": 8.0, "reference": "once"}}))
+    optimum.solve(problem, path)
+    assert problem.optimum == right["optimum"]
+    assert json.loads(path.read_text()) == known
+
+
+def test_a_run_below_the_reference_judges_all():
+    problem = problems.Problem("made up", "squared_error", np.eye(2), np.ones(2), 1.0, optimum=1.0, constant=4.0)
+    problem.reference = "a guess"
+    found = race.Race(problem, [1e-4], threads=1)
+    found.judge()
+    values = {"first": 1.0, "second": 0.5, "third": 0.75}
+    for name, value in values.items():
+        found.records[name] = race.Record(name, [race.Run(1, value, [1.0], suboptimality=0.0)])
+    found.judge()
+    assert problem.optimum == 0.5
+    assert problem.reference.startswith("found by second, 1e+00 below the reference (a guess)")
+    assert [found.records[name].best for name in values] == [1.0, 0.0, 0.5]
+    assert found.records["first"].reach(1e-4) is None
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 def test_users_files(tmp_path, sparse):
     X, y = np.eye(4), np.array([1.0, 2.0, 2.0, 3.0])

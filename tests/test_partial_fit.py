@@ -215,7 +215,7 @@ def test_unseen_labels_and_zero_weights():
 
 
 def test_a_score_of_minus_infinity_and_one_weight_for_all_validation_rows(monkeypatch):
-    monkeypatch.setattr(GDClassifier, "score", lambda *_: -np.inf)
+    monkeypatch.setattr(GDClassifier, "score", lambda *_, **given: -np.inf)
     model = GDClassifier(**PLAIN).partial_fit(X, Y, [0, 1], X_val=X, y_val=Y, sample_weight_val=2.0)
     assert model.best_validation_score_ == -np.inf
     assert np.isfinite(model.coef_).all()

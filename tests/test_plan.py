@@ -212,3 +212,50 @@ def test_dual_ascent_goes_with_rows_that_have_little_in_common():
     assert rows_apart(Objective("squared_hinge", sp.csr_array(X), y, alpha=1 / 60, fit_intercept=False))
     assert make_plan(Settings(), apart)[0].solver == "sdca"
     assert make_plan(Settings(), together)[0].solver == "newton"
+
+
+@pytest.mark.parametrize("given", [200, 1000, np.int64(201), 0.999])
+@pytest.mark.parametrize("more", [{}, {"solver": "gd"}, {"loss": "hinge"}, {"solver": "adam"}, {"solver": "lbfgs"}])
+def test_a_batch_of_all_rows_is_batch_descent(more, given):
+    X, y = classes(200, 5)
+    model = GDClassifier(batch_size=given, random_state=0, **more).fit(X, y)
+    full = GDClassifier(batch_size="full", random_state=0, **more).fit(X, y)
+    assert model.plan_.batch_size == full.plan_.batch_size == "full"
+    assert f"batch_size={given} is all 200 rows" in str(model.plan_)
+    np.testing.assert_array_equal(model.coef_, full.coef_)
+
+
+def test_what_keeps_its_number_of_rows():
+    X, y = classes(200, 5)
+    model = GDClassifier(solver="saga", batch_size=1000, alpha=0.1, random_state=0).fit(X, y)
+    assert model.plan_.batch_size == 200
+    assert "batch_size=1000 is all 200 rows" in str(model.plan_)
+    for n, given in ((1, 1), (1, 5), (200, 1)):
+        plan = GDRegressor(solver="sdca", batch_size=given).fit(X[:n], X[:n, 0]).plan_
+        assert plan.batch_size == 1
+        assert "all" not in str(plan)
+    for solver, given in (("sdca", 1000), ("lbfgs", 199), ("newton", 0.5)):
+        with pytest.raises(ValueError, match=f"does not go with batch_size={given}; legal"):
+            GDClassifier(solver=solver, batch_size=given).fit(X, y)
+    model = GDClassifier(batch_size=0.25, random_state=0, tol=None, max_iter=2).fit(X, y)
+    assert "batch_size=0.25 was given" in str(model.plan_)
+
+
+def test_rows_without_a_weight_are_no_rows_of_a_batch():
+    X, y = classes(200, 5)
+    weights = (np.arange(200) < 50) * 1.0
+    model = GDClassifier(batch_size=50, random_state=0).fit(X, y, weights)
+    assert "batch_size=50 is all 50 rows" in str(model.plan_)
+
+
+@pytest.mark.parametrize("rule", ["auto", "gd", "momentum", "adam"])
+def test_a_short_chunk_is_one_mini_batch_and_the_next_is_cut_as_asked(rule):
+    X, y = classes(200, 5)
+    model = GDClassifier(solver=rule, batch_size=32, random_state=0, shuffle=False)
+    model.partial_fit(X[:7], y[:7], classes=[-1.0, 1.0])
+    assert model.t_ == 2.0
+    model.partial_fit(X, y)
+    assert model.plan_.batch_size == 32
+    assert model.t_ == 2.0 + 7.0
+    assert np.isfinite(model.coef_).all()
+    assert GDClassifier(solver="gd", batch_size=10**30).partial_fit(X, y, classes=[-1.0, 1.0]).t_ == 2.0

@@ -9,8 +9,9 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 
-from fastgd import Adam, GDClassifier, GDRegressor
+from fastgd import Adam, GDClassifier, GDRegressor, Penalty
 from fastgd.losses import SquaredError
+from reference import with_jit
 
 RULES = ("gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
 STEPS = ({}, {"learning_rate": "invscaling", "eta0": 0.05})
@@ -205,3 +206,74 @@ def test_copies_do_not_share_state(data):
     first = twin.fit(X, y).coef_.copy()
     np.testing.assert_array_equal(model.coef_, coef)
     np.testing.assert_array_equal(model.fit(X, y).coef_, first)
+
+
+class Ends(Penalty):
+    """Coefficients between two ends, for nothing."""
+
+    low: float = -0.2
+    high: float = 0.3
+
+    def value(self, coefficient, j):
+        return 0.0 if self.low <= coefficient <= self.high else np.inf
+
+    def derivative(self, coefficient, j):
+        return 0.0
+
+    def prox(self, coefficient, j, rate):
+        return min(max(coefficient, self.low), self.high)
+
+
+KINDS = [
+    {},
+    {"penalty": "l1"},
+    {"penalty": "elasticnet", "l1_ratio": 0.5},
+    {"penalty": None},
+    {"alpha": 0.0},
+    {"alpha": 1e-6, "tol": 1e-10},
+    {"fit_intercept": False},
+    {"penalty": Ends()},
+    {"solver": "lbfgs"},
+    {"solver": "nesterov", "batch_size": "full", "penalty": "l1"},
+    {"solver": "gd", "batch_size": "full", "penalty": "l1", "alpha": 0.1},
+    {"solver": "gd", "batch_size": "full", "penalty": "l1"},
+    {"solver": "sdca", "batch_size": 1},
+    {"solver": "saga"},
+    {"solver": "newton", "batch_size": "growing"},
+    {"solver": "gd", "batch_size": 1, "penalty": Ends()},
+    {"solver": "gd", "batch_size": 1},
+    {"solver": "gd", "batch_size": "full", "learning_rate": "constant", "eta0": 0.1},
+    {"solver": "gd", "batch_size": "full", "learning_rate": "constant", "eta0": 0.1, "average": True},
+]
+OF_LABELS = [
+    {"loss": "hinge"},
+    {"loss": "hinge", "penalty": "l1"},
+    {"loss": "squared_hinge"},
+    {"loss": "hinge", "solver": "sdca", "batch_size": 1},
+    {"class_weight": "balanced"},
+]
+OF_NUMBERS = [
+    {"loss": "huber"},
+    {"loss": "huber", "epsilon": 1.0},
+    {"loss": "huber", "epsilon": 1.0, "solver": "sdca", "batch_size": 1},
+    {"loss": "huber", "solver": "sdca", "batch_size": 1},
+    {"loss": "quantile"},
+]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("estimator", [GDClassifier, GDRegressor])
+def test_a_run_of_one_kind_goes_on_as_any_other(estimator, data):
+    """What a solver keeps is used by the same solver of the same objective alone; others start from its point."""
+    X, labels, target = data
+    y, more = (labels == 0, OF_LABELS) if estimator is GDClassifier else (target, OF_NUMBERS)
+    base = {"alpha": 1e-2, "tol": 1e-6, "max_iter": 100, "random_state": 0, "warm_start": True}
+    kinds = [*with_jit(KINDS[:4], KINDS), *with_jit(more[:1], more)]
+    cold = [estimator(**{**base, **kind}).fit(X, y) for kind in kinds]
+    usual = estimator().get_params()
+    pairs = list(itertools.product(cold, zip(kinds, cold, strict=True)))
+    for one, (kind, right) in pairs[:: 1 if len(pairs) < 50 else 5]:  # all of them hold, and take a minute
+        model = copy.deepcopy(one).set_params(**{**usual, **base, **kind}).fit(X, y)
+        # Where rates are given, or rows are taken one by one, the end depends on the start.
+        near = 0.1 if kind.get("solver") in ("gd", "saga") else 2e-4
+        assert model.objective_ <= right.objective_ * (1.0 + (10.0 if "learning_rate" in kind else near)), (one, kind)

@@ -74,6 +74,11 @@ class Solver:
         self.objective = objective
         self.passes_before = objective.passes
 
+    @property
+    def kind(self):
+        """What this solver's memory is called: only a solver of the same kind goes on with it."""
+        return type(self).__name__
+
     def start(self, point):
         """State before the first turn."""
         return State(np.array(point, dtype=np.float64), self.objective.n_active)

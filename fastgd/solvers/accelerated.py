@@ -40,7 +40,7 @@ class Accelerated(ScaledSolver):
             if float((y - x) @ (x - x_old)) > 0.0:
                 x_old, t, ceiling = y, 1.0, min(ceiling, RISE * total)
             t_next = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * t * t))
-            y_next = x + (t - 1.0) / t_next * (x - x_old)
+            y_next = self.allowed(x + (t - 1.0) / t_next * (x - x_old))
             v, total_next, smooth, gradient = self.evaluate_at(y_next)
             step = y_next - y
             length = float(step @ step)

@@ -97,7 +97,7 @@ class AveragedFullBatch(ScheduledFullBatch):
     def answer(self, state):
         """The average once there is one, else the iterate."""
         averaged = state.memory["averaged"]
-        return state.memory["total"] / averaged if averaged else state.point
+        return self.objective.allowed(state.memory["total"] / averaged) if averaged else state.point
 
 
 class Patience:
@@ -223,10 +223,10 @@ class BackingOff(ScaledSolver):
         direction = self.rule.step(slots, slice(None), g, 0.0, 1.0, self.rule.begin(1))
         best, rate, factor = self.total(state), 1.0, 4.0
         direction = direction[:-1]
-        if self.evaluate_at(u - direction)[1] > best:
+        if self.evaluate_at(self.allowed(u - direction))[1] > best:
             factor = 0.25
         for _ in range(60):
-            total = self.evaluate_at(u - rate * factor * direction)[1]
+            total = self.evaluate_at(self.allowed(u - rate * factor * direction))[1]
             if total >= best and not (factor < 1.0 and best == self.total(state)):
                 break
             best, rate = min(total, best), rate * factor

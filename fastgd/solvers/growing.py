@@ -44,6 +44,11 @@ class Growing(Solver):
         while self.sizes[0] >= GROWTH * first:
             self.sizes.insert(0, self.sizes[0] // GROWTH)
 
+    @property
+    def kind(self):
+        """That of the solver of all rows, on samples first."""
+        return f"{type(self).__name__} {self.inner.kind}"
+
     def settled(self, state):
         """Whether all rows are in, so that value and gradient are those of the objective."""
         return state.memory["stage"] == len(self.sizes) - 1

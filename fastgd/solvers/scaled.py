@@ -35,6 +35,10 @@ class ScaledSolver(Solver):
         n_coef = self.objective.n_features * self.objective.n_predictions
         return self.coordinates.proximal(self.objective, u, rates[:n_coef] if np.ndim(rates) else rates)
 
+    def allowed(self, u):
+        """`u`, or where the penalty is infinite there, the nearest point at which it is not."""
+        return self.coordinates.allowed(self.objective, u)
+
     def evaluate_at(self, u):
         """(v, F, smooth part of F, its gradient in v) at `u`: one pass."""
         with np.errstate(all="ignore"):  # a step too long overflows, which the solver sees in F

@@ -170,7 +170,7 @@ class SelfTuned(Stochastic):
     def _measure(self):
         """Constants of the data: column scales, curvature of a row and of a batch, scale of the targets."""
         F = self.objective
-        n, batch = F.n_active, self.batch
+        n, batch = F.n_active, min(self.batch, F.n_active)
         moments, norms = F.moments()
         scales = column_scales(F)
         curvature = self._curvature()

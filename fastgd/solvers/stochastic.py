@@ -107,7 +107,7 @@ class Stochastic(Solver):
         averaged = state.memory["book"][AVERAGED]
         if averaged == 0.0:
             return state.point
-        return state.memory["total"].ravel()[: self.objective.size] / averaged
+        return self.objective.allowed(state.memory["total"].ravel()[: self.objective.size] / averaged)
 
     def _options(self, memory):
         F, schedule = self.objective, self.schedule
