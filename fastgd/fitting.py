@@ -170,6 +170,9 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     # A key pressed during the fit of one target ends those of the others.
     watch = Ended(interrupted) if task.watch is None else Together(Ended(interrupted), task.watch(k))
 
+    if start is not None:
+        start = start[0], objective.rows.own_intercept(*start)
+
     def go(plan, rule, start, state, max_iter, max_time):
         solver = make_solver(plan, rule, task.settings, objective, seed)
         rules = _rules(task, plan, solver, max_time)
@@ -185,7 +188,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         interrupted.set()
     elif result.reason is StopReason.CALLBACK and interrupted.is_set():
         result.reason = StopReason.INTERRUPTED
-    coef, intercept = objective.split(result.point)
+    coef, intercept = objective.model(result.point)
     watch.run_ends(lambda: (coef, intercept))
     return Run(plan, result, updates, np.array(coef), intercept)
 
@@ -223,10 +226,10 @@ def _by_plans(task, objective, go, start, state):
 
 def _with_rows_in_order(task, objective, plan):
     """The plan; where it is one of single rows, an array in Fortran order or with steps is copied, once for all."""
-    if plan.batch_size in ("full", "growing") or not isinstance(objective.rows, StridedRows):
+    if plan.batch_size in ("full", "growing") or not isinstance(objective.rows.storage, StridedRows):
         return plan
     with _copying:
-        if isinstance(task.rows, StridedRows):
+        if isinstance(task.rows.storage, StridedRows):
             task.rows = task.rows.in_c_order()
     objective.use_rows(task.rows)
     return replace(plan, reasons=(*plan.reasons, "X was copied once, into C order, for single rows of it are read"))
@@ -348,7 +351,7 @@ def _ready(solver, plan, objective, start, state, seed, constant):
         if not solver.exact or known == state.value:
             return state
     state = solver.start(_first_point(objective, solver, start, constant))
-    state.memory["plan"] = (plan.solver, plan.batch_size, plan.learning_rate, plan.form)
+    state.memory["plan"] = _run_of(plan, objective)
     state.memory["seed"] = seed
     solver.resume(state)
     return state
@@ -356,8 +359,12 @@ def _ready(solver, plan, objective, start, state, seed, constant):
 
 def _continues(state, plan, objective):
     """Whether a kept state belongs to the same plan and to unknowns of the same shape."""
-    same = state.memory.get("plan") == (plan.solver, plan.batch_size, plan.learning_rate, plan.form)
-    return same and state.point.size == objective.size
+    return state.memory.get("plan") == _run_of(plan, objective) and state.point.size == objective.size
+
+
+def _run_of(plan, objective):
+    """What a run has in common with those that may go on from its state: the unknowns mean the same, too."""
+    return plan.solver, plan.batch_size, plan.learning_rate, plan.form, objective.rows.mark
 
 
 def _first_point(objective, solver, start, constant):

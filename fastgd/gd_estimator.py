@@ -13,11 +13,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastgd.blas import one_blas_thread
 from fastgd.blocks import count_threads, map_ranges
 from fastgd.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
+from fastgd.far_columns import read_shifted
 from fastgd.fitting import Task, fit_targets
 from fastgd.losses import VectorLoss
 from fastgd.named import find_loss, find_penalty
 from fastgd.parameters import check_parameters
-from fastgd.plan import BATCHES, Settings
+from fastgd.plan import BATCHES, Settings, own_steps
 from fastgd.progress import Lines, Together
 from fastgd.rows import as_rows, check_structure
 from fastgd.samples import as_floats, as_offset, as_samples, as_weights, refuse_masked
@@ -322,6 +323,8 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     task = estimator._task(loss, penalty, rows, n_threads)
     task.stop_rules = tuple(user_rules(estimator.stop))
     task.score = None if holdout is None else holdout.score
+    if task.fit_intercept and own_steps(task.settings, loss):
+        task.rows = read_shifted(rows, first)
     return task, samples, estimator._seeds(rng, [None] * len(samples))
 
 

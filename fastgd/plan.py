@@ -293,6 +293,11 @@ def _own_steps(solver, batch, rate, F, reasons):
     return Plan(solver, batch, rate, tuple(reasons), form)
 
 
+def own_steps(settings, loss):
+    """Whether steps are left to the solver: an explicit schedule, and the perceptron, read the columns as given."""
+    return settings.learning_rate == "auto" and not isinstance(loss, Perceptron)
+
+
 def takes_chunks(estimator):
     """Whether rows may come in chunks (`partial_fit`): an update rule does not need to see them again.
 

@@ -290,8 +290,8 @@ class CentralPath(Solver):
 
     def _matrix(self):
         F = self.objective
-        X = F.rows.matrix() if F.rows.sparse else F.rows.values
-        return (X if F.n_active == F.n_samples else X[F.samples.active()]).astype(np.float64, copy=False)
+        chosen = slice(None) if F.n_active == F.n_samples else F.samples.active()
+        return F.rows.part(chosen).astype(np.float64, copy=False)
 
     @staticmethod
     def _pinned(net, curvature):
