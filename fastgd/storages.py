@@ -540,12 +540,12 @@ class ShiftedRows(Rows):
 
 def _exact_sum(number, left, right):
     """Number + left . right, rounded once (Veltkamp and Dekker, 1971); the plain sum where that overflows."""
-    products = left * right
     with np.errstate(all="ignore"):
+        products = left * right
         (a, b), (c, d) = _halves(left), _halves(right)
         rest = ((a * c - products) + a * d + b * c) + b * d
-    if not np.isfinite(rest).all():
-        return float(number + products.sum())
+        if not np.isfinite(rest).all():
+            return float(number + products.sum())
     return math.fsum([number, *products, *rest])
 
 
