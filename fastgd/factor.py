@@ -35,7 +35,7 @@ class Factor:
             self._lower = lower
         else:
             self._lower = None
-            values, vectors = self.eigenpairs(matrix)
+            values, vectors = self._pairs = self._eigenpairs(matrix)
             kept = values > 10.0 * EPS * values.size * max(values[-1], 0.0)
             self._root = vectors[:, kept] / np.sqrt(values[kept])
             self._values, self._vectors = values[kept], vectors[:, kept]
@@ -49,6 +49,9 @@ class Factor:
 
     def eigenpairs(self, matrix):
         """Eigenvalues, ascending, and eigenvectors of H with ones on its diagonal; columns of zeros have no part."""
+        return self._eigenpairs(matrix) if self.regular else self._pairs
+
+    def _eigenpairs(self, matrix):
         # LAPACK never comes back from NaN; a matrix that is not finite has no direction to go by.
         scaled = self._scaled(matrix)
         finite = bool(np.isfinite(scaled).all())

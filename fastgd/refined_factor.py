@@ -20,6 +20,11 @@ from fastgd.factor import EPS, Factor
 RESOLVED = 1e-11
 # Directions along which rows move by less than this share of the terms do not count: of 1e-13 rounding is a part.
 NULL = 1e-11
+# Nor do those along which rows move by less than so many times the rounding of columns far from 0, as they were given:
+# what they have to say would be drowned in predictions from these columns.
+DROWNED = 4.0
+# Eigenvectors of a larger matrix, which take ten times as long as its factor, are asked for only where that has failed.
+WIDEST = 500
 # Values of rows that are looked at together.
 CHUNK = 1 << 16
 
@@ -36,18 +41,20 @@ class RefinedFactor(Factor):
     n_known : int
         The last so many of them are resolved.
     A, B : ndarray, (k, k), (n_known, k)
+    drowned : callable
+        What rounding of the columns as they were given moves rows by along scaled directions, (size, m).
     """
 
-    def __init__(self, matrix, values, vectors, n_known, A, B):
+    def __init__(self, matrix, values, vectors, n_known, A, B, drowned):
         self._take_diagonal(matrix)
         k = values.size - n_known
         roots = np.sqrt(values[k:])
         spread, turned = scipy.linalg.eigh(A - B.T @ B)
-        kept = spread > NULL**2 * values[-1]
+        others = vectors[:, :k] - vectors[:, k:] / roots @ B
+        kept = spread > np.maximum(NULL**2 * values[-1], drowned(others @ turned) ** 2)
         weights = np.sqrt(spread[kept])
         known = vectors[:, k:] / roots
-        others = (vectors[:, :k] - known @ B) @ (turned[:, kept] / weights)
-        self._root = np.hstack([known, others])
+        self._root = np.hstack([known, others @ (turned[:, kept] / weights)])
         # Its inverse, on the range: how far a step, scaled, goes along each column of the root.
         self._back = np.vstack([roots[:, None] * vectors[:, k:].T + B @ vectors[:, :k].T,
                                 weights[:, None] * (turned[:, kept].T @ vectors[:, :k].T)])  # fmt: skip
@@ -125,7 +132,8 @@ def factor_of(objective, curvatures, matrix, memory):
     array([-1.e+09,  1.e+09,  0.e+00])
     """
     factor, F = Factor(matrix), objective
-    if factor.resolved or F.whole is not None or memory.get("null", False) or not np.isfinite(matrix).all():
+    resolved = factor.resolved or (factor.regular and len(matrix) > WIDEST)
+    if resolved or F.whole is not None or memory.get("null", False) or not np.isfinite(matrix).all():
         return factor
     values, vectors = factor.eigenpairs(matrix)
     k = int(np.searchsorted(values, RESOLVED * values[-1]))
@@ -134,7 +142,11 @@ def factor_of(objective, curvatures, matrix, memory):
     A, B = _looked_at(F, curvatures(), vectors[:, :k] / factor.scale[:, None])
     known = vectors[:, k:] / np.sqrt(values[k:])
     B = (known / factor.scale[:, None]).T @ B
-    refined = RefinedFactor(matrix, values, vectors, values.size - k, A, B)
+
+    def drowned(directions):
+        return DROWNED * EPS * F.rows.taken_away((directions / factor.scale[:, None])[: F.n_features])
+
+    refined = RefinedFactor(matrix, values, vectors, values.size - k, A, B, drowned)
     if refined.rank <= values.size - k:
         memory["null"] = True
         return factor

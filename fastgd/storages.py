@@ -83,6 +83,11 @@ class Rows(Component, family=True):
         return np.array(self.part(chosen), dtype=np.float64, order="C")
 
     @python_only
+    def taken_away(self, directions):
+        """How much was taken from rows along `directions`, (d, k): sums of magnitudes, (k,)."""
+        return np.zeros(directions.shape[1])
+
+    @python_only
     def user_intercept(self, coef, intercept):
         """Intercept that goes with the columns as they were given; `coef` is (d,), or (d, K) for K intercepts."""
         return intercept
@@ -519,6 +524,11 @@ class ShiftedRows(Rows):
         out, n = np.empty(self.shape()[0]), self.shape()[0]
         _row_loops.shifted_dot_rows(self.inner, self.centers, 0, n, np.ascontiguousarray(coef, np.float64), out)
         return out
+
+    @python_only
+    def taken_away(self, directions):
+        """How much was taken from rows along `directions`, (d, k): sums of magnitudes, (k,)."""
+        return np.abs(self.centers) @ np.abs(directions)
 
     @python_only
     def user_intercept(self, coef, intercept):

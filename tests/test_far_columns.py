@@ -1,4 +1,4 @@
-"""Columns far from zero: the fit that explicitly centred columns get, whatever the storage, loss, penalty and solver."""
+"""Columns far from zero: the fit of explicitly centred columns, whatever the storage, loss, penalty and solver."""
 
 import tracemalloc
 import warnings
@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from toys import ToyMultiSquared, ToySoftmax
 
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV, Quantile
 from fastgd.far_columns import FAR, read_shifted
@@ -15,6 +14,7 @@ from fastgd.progress import Watch
 from fastgd.rows import as_rows
 from fastgd.samples import as_samples
 from fastgd.storages import DenseRows, ShiftedRows
+from toys import ToyMultiSquared, ToySoftmax
 
 STORAGES = {
     "dense": lambda X: X,
@@ -133,7 +133,7 @@ def test_rows_without_far_columns_are_handed_on():
     assert not isinstance(rows_of(table), ShiftedRows)
 
 
-@pytest.mark.parametrize("loss", (*CLASSIFIERS, *REGRESSORS), ids=name)
+@pytest.mark.parametrize("loss", [*CLASSIFIERS, *REGRESSORS], ids=name)
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet", None])
 def test_each_loss_and_penalty_on_raw_columns(loss, penalty):
     X, Z, score, labels = data()
@@ -147,7 +147,7 @@ def test_each_loss_and_penalty_on_raw_columns(loss, penalty):
 @pytest.mark.parametrize("storage", [*STORAGES, "float32"])
 @pytest.mark.parametrize("solver", ["auto", "newton", "lbfgs", "sdca", "saga"])
 def test_each_solver_on_each_storage(solver, storage):
-    X, Z, score, labels = data()
+    X, Z, _, labels = data()
     tol = 1e-4 if solver in ("sdca", "saga") else 1e-8
     own = X.astype(np.float32) if storage == "float32" else STORAGES[storage](X)
     if storage == "float32":
@@ -161,7 +161,7 @@ def test_each_solver_on_each_storage(solver, storage):
 
 def test_dense_and_compressed_rows_take_the_same_path():
     X, _, score, _ = data()
-    for options in ({"solver": "lbfgs"}, {"solver": "gd", "batch_size": "full"}, {"penalty": "l1", "solver": "nesterov"}):
+    for options in ({"solver": "lbfgs"}, {"solver": "gd"}, {"penalty": "l1", "solver": "nesterov"}):
         options = {"alpha": 0.01, "batch_size": "full", **options}
         fits = [GDRegressor("huber", **options).fit(form(X), score) for form in STORAGES.values()]
         for fit in fits[1:]:
@@ -240,7 +240,7 @@ def test_chunks_follow_a_fit():
 
 
 def test_early_stopping_scores_the_columns_as_given():
-    X, _, score, labels = data()
+    X, _, _, labels = data()
     model = GDClassifier(early_stopping=True, random_state=0, solver="lbfgs").fit(X, labels)
     assert model.score(X, labels) > 0.8
 
@@ -286,3 +286,61 @@ def test_nothing_is_copied(form):
     finally:
         tracemalloc.stop()
     assert peak < 0.1 * 8 * n * d + 8 * 4 * n + 6 * 8 * d * d + 3_000_000
+
+
+def near_copies(offset, spacing, n=600, seed=0):
+    """Raw columns, the last two of them copies but for `spacing`; columns of the same span, centred; what they make."""
+    rng = np.random.default_rng(seed)
+    Z = rng.standard_normal((n, 4))
+    X = Z + offset
+    X[:, 3] = X[:, 2] + spacing * rng.standard_normal(n)
+    between = X[:, 3] - X[:, 2]
+    twin = np.column_stack([X[:, :3], between])
+    twin = (twin - twin.mean(axis=0)) / np.maximum(twin.std(axis=0), 1e-300)
+    return X, twin, twin[:, 0] + 3.0 * twin[:, 3] + 0.5 * rng.standard_normal(n)
+
+
+@pytest.mark.parametrize("offset", [0.0, 3.0, 20.0, 1e3, 1e5])
+@pytest.mark.parametrize("spacing", [1e-3, 1e-5, 1e-6, 2e-7])
+def test_what_near_copies_differ_by_is_found(offset, spacing):
+    X, twin, y = near_copies(offset, spacing)
+    squares = np.square(y - y.mean()).sum()
+    left = y - y.mean() - twin @ np.linalg.lstsq(twin, y - y.mean(), rcond=None)[0]
+    for storage in (X, sp.csr_array(X)):
+        model = GDRegressor(alpha=0.0).fit(storage, y)
+        assert model.score(storage, y) == pytest.approx(1.0 - left @ left / squares, abs=1e-6)
+        assert model.suboptimality_ <= 1e-4
+
+
+@pytest.mark.parametrize("loss", ["log_loss", *REGRESSORS[1:]], ids=name)
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_other_losses_find_it_too(loss, offset):
+    X, twin, y = near_copies(offset, 2e-7, n=300)
+    if loss == "log_loss":
+        y = np.sign(y + 3.0 * np.random.default_rng(1).standard_normal(y.size))
+    fits = [estimator(loss, alpha=0.0, tol=1e-6).fit(table, y) for table in (X, twin)]
+    assert all(fit.suboptimality_ <= 1e-6 for fit in fits)
+    assert fits[0].objective_ == pytest.approx(fits[1].objective_, rel=2e-6)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_exact_copies_are_left_alone(offset):
+    X, twin, y = near_copies(offset, 0.0)
+    model = GDRegressor(alpha=0.0).fit(X, y)
+    assert model.objective_ == pytest.approx(GDRegressor(alpha=0.0).fit(twin[:, :3], y).objective_, rel=1e-9)
+    assert np.abs(model.coef_).max() < 10.0
+
+
+@pytest.mark.parametrize(("offset", "spacing"), [(0.0, 1e-13), (1e3, 1e-13), (1e9, 1e-7)])
+def test_nothing_is_claimed_of_what_rounding_hides(offset, spacing):
+    X, twin, y = near_copies(offset, spacing)
+    if offset == 1e9:
+        X[:, 3] = X[:, 0] + X[:, 1]  # rounded: all that it has to say is rounding
+        twin = X[:, :3] - X[:, :3].mean(axis=0)
+        y = twin[:, 0] + 0.1 * y
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = GDRegressor(alpha=0.0).fit(X, y)
+    best = GDRegressor(alpha=0.0).fit(twin, y).objective_
+    assert model.objective_ - best <= 1.01 * max(model.suboptimality_, 1e-9) * max(best, 1e-4)
+    assert model.score(X, y) >= GDRegressor(alpha=0.0).fit(twin[:, :3], y).score(twin[:, :3], y) - 1e-3

@@ -22,6 +22,7 @@ from fastgd.box import TO_THE_END, Box, aimed_at
 from fastgd.factor import Factor
 from fastgd.pieces import Pieces, pieces
 from fastgd.redundant import Redundant, redundant_columns
+from fastgd.refined_factor import factor_of
 from fastgd.row_system import RowSystem
 from fastgd.solvers import Solver
 from fastgd.solvers.row_metric import count_passes
@@ -275,7 +276,8 @@ class CentralPath(Solver):
             d = np.arange(self.objective.n_features)
             memory["pinned"] = self._pinned(self.net, matrix[d, d])
             matrix[d, d] += self.net.curvature
-        return Factor(redundant.left_out(matrix))
+            return Factor(redundant.left_out(matrix))
+        return factor_of(self.objective, lambda: curvatures, redundant.left_out(matrix), memory)
 
     def _row_system(self, memory, curvatures):
         F = self.objective

@@ -222,14 +222,8 @@ class Newton(Solver):
         if F.share < 1.0:
             self._hold_unseen(matrix)
         exact = memory["floor"] == 0.0 or F.loss.self_concordance == 0.0
-        memory.update(
-            factor=factor_of(F, lambda: curved, matrix, memory),
-            anchor=state.point,
-            curved=curved,
-            exact=exact,
-            pairs=[],
-            steps=0,
-        )
+        factor = factor_of(F, lambda: curved, matrix, memory)
+        memory.update(factor=factor, anchor=state.point, curved=curved, exact=exact, pairs=[], steps=0)
 
     def _hold_unseen(self, matrix):
         """Let columns that a sample of the rows hardly shows stay where they are.
