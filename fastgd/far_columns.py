@@ -8,6 +8,7 @@ place of b, and everything that reads rows sees a column like others.
 import functools
 
 import numpy as np
+import scipy.sparse as sp
 
 from fastgd.storages import ShiftedRows
 
@@ -20,7 +21,7 @@ FAR, CONSTANT = 30.0, 1e-13
 # so many rows, and so many in which compressed columns have to be stored before more are looked at.
 SAMPLE_ROWS, SAMPLE_VALUES, FEWEST_ROWS = 256, 1 << 16, 8
 # Values that are looked at together.
-CHUNK = 1 << 18
+CHUNK = 1 << 16
 
 
 def read_shifted(rows, samples):
@@ -77,15 +78,18 @@ def _without_zeros(rows, chosen):
 
 def _far(rows, samples, columns, means):
     """Which of the columns are far from 0 and have no zero, in all rows; `means` are of some."""
-    n = rows.shape()[0]
+    n, d = rows.shape()
+    table = rows.values.reshape(n, d) if rows.sparse and rows.stored() == n * d else None
     counts = samples.weights > 0.0 if samples.weights.size > 1 else None
     full, sums, n_active = np.full(columns.size, True), np.zeros((2, columns.size)), 0
     step = max(CHUNK // columns.size, 1)
     for first in range(0, n, step):
-        part = rows.part(slice(first, first + step), columns)
-        part = np.ascontiguousarray(part.toarray() if rows.sparse else part, dtype=np.float64)
+        here = slice(first, first + step)
+        # Compressed rows without zeros are a dense table: to pick columns of it takes a twentieth.
+        part = rows.part(here, columns) if table is None else table[here][:, columns]
+        part = np.ascontiguousarray(part.toarray() if sp.issparse(part) else part, dtype=np.float64)
         full &= (part != 0.0).all(axis=0)
-        part = (part if counts is None else part[counts[first : first + step]]) - means
+        part = (part if counts is None else part[counts[here]]) - means
         sums += part.sum(axis=0), np.square(part).sum(axis=0)
         n_active += len(part)
     shift, square = sums / n_active
