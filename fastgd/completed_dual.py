@@ -54,7 +54,7 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
     blind = ~seen
     blind[redundant.columns] = False
     kernel = np.append(rest[blind], rest @ redundant.ways)
-    noise = pulls * np.append(size[blind], size @ np.abs(redundant.ways))
+    noise = pulls * np.append(size[blind], size @ np.abs(redundant.ways) + redundant.left)
     doubt = factor.doubt(sum_rounding(F))
     if not doubt < 1.0 or (np.abs(kernel) > noise).any():
         return -np.inf

@@ -331,7 +331,20 @@ def test_exact_copies_are_left_alone(offset):
     assert np.abs(model.coef_).max() < 10.0
 
 
-@pytest.mark.parametrize(("offset", "spacing"), [(0.0, 1e-13), (1e3, 1e-13), (1e9, 1e-7)])
+@pytest.mark.parametrize("offset", [3.0, 1e3, 1e5])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss", Quantile(0.5)], ids=name)
+def test_sums_of_columns_are_told_from_columns_of_their_own(loss, offset):
+    X, twin, y = near_copies(offset, 1.0)
+    twin, X[:, 3] = twin[:, :3], 0.7 * X[:, 0] + X[:, 1]  # rounded as far columns are
+    y = y - 3.0 * np.mean(y)
+    y = np.where(y > 0.0, 1, -1) if loss == "log_loss" else y
+    fits = [estimator(loss, alpha=0.0).fit(table, y) for table in (X, twin)]
+    assert all(fit.suboptimality_ <= 1e-4 for fit in fits)
+    assert fits[0].objective_ == pytest.approx(fits[1].objective_, rel=2e-4)
+    assert np.abs(fits[0].coef_).max() < 50.0
+
+
+@pytest.mark.parametrize(("offset", "spacing"), [(0.0, 1e-13), (1e3, 1.5e-11), (1e9, 1e-7)])
 def test_nothing_is_claimed_of_what_rounding_hides(offset, spacing):
     X, twin, y = near_copies(offset, spacing)
     if offset == 1e9:
