@@ -281,3 +281,76 @@ def adds(rows, i, amounts, matrix):
         value, j = rows.entry(i, k), rows.column(k)
         for c in range(amounts.shape[0]):
             matrix[j, c] += value * amounts[c]
+
+
+@kernel
+def shifted_dot(rows, centers, i, coef):
+    # The difference first: of numbers close to each other it is exact, and nothing is left to cancel.
+    start, stop = rows.span(i)
+    total = 0.0
+    for k in range(start, stop):
+        j = rows.column(k)
+        total += (rows.entry(i, k) - centers[j]) * coef[j]
+    return total
+
+
+@kernel
+def shifted_add(rows, centers, i, amount, vector):
+    start, stop = rows.span(i)
+    for k in range(start, stop):
+        j = rows.column(k)
+        vector[j] += amount * (rows.entry(i, k) - centers[j])
+
+
+@kernel
+def shifted_dot_rows(rows, centers, first, stop, coef, out):
+    # Sums from left to right and, where rows are dense, eight rows at a time, as in `dense_dot_rows`.
+    whole = first if rows.sparse else stop - (stop - first) % 8
+    for i in range(first, whole, 8):
+        a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for j in range(coef.shape[0]):
+            w, center = coef[j], centers[j]
+            a += (rows.entry(i, j) - center) * w
+            b += (rows.entry(i + 1, j) - center) * w
+            c += (rows.entry(i + 2, j) - center) * w
+            d += (rows.entry(i + 3, j) - center) * w
+            e += (rows.entry(i + 4, j) - center) * w
+            f += (rows.entry(i + 5, j) - center) * w
+            g += (rows.entry(i + 6, j) - center) * w
+            h += (rows.entry(i + 7, j) - center) * w
+        m = i - first
+        out[m], out[m + 1], out[m + 2], out[m + 3] = a, b, c, d
+        out[m + 4], out[m + 5], out[m + 6], out[m + 7] = e, f, g, h
+    for i in range(whole, stop):
+        out[i - first] = shifted_dot(rows, centers, i, coef)
+
+
+@kernel
+def shifted_add_rows(rows, centers, first, stop, amounts, vector, ahead):
+    # As `dense_add_rows`; past the last row there is nothing to ask for, which does no harm.
+    fetched = ahead > 0 and vector.shape[0] <= 8 * DENSE_LINES
+    whole = first if rows.sparse else stop - (stop - first) % 4
+    for i in range(first, whole, 4):
+        m = i - first
+        if fetched:
+            for row in range(i + ahead, i + ahead + 4):
+                rows.prefetch(row)
+        a, b, c, d = amounts[m], amounts[m + 1], amounts[m + 2], amounts[m + 3]
+        for j in range(vector.shape[0]):
+            center = centers[j]
+            total = vector[j] + a * (rows.entry(i, j) - center)
+            total = total + b * (rows.entry(i + 1, j) - center)
+            total = total + c * (rows.entry(i + 2, j) - center)
+            vector[j] = total + d * (rows.entry(i + 3, j) - center)
+    for i in range(whole, stop):
+        shifted_add(rows, centers, i, amounts[i - first], vector)
+
+
+@kernel
+def shifted_squared_norm(rows, centers, i):
+    start, stop = rows.span(i)
+    total = 0.0
+    for k in range(start, stop):
+        value = rows.entry(i, k) - centers[rows.column(k)]
+        total += value * value
+    return total

@@ -197,7 +197,7 @@ class Certifier:
         F = self.objective
         if not (self.decrement_applies and factor.full):
             return NO_BOUND
-        doubt = sum_rounding(F) * factor.inverse_norm() ** 2
+        doubt = factor.doubt(sum_rounding(F))
         if doubt >= 1.0:
             return NO_BOUND
         wider, least = 1.0 / math.sqrt(1.0 - doubt), EPS * abs(value)

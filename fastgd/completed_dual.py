@@ -54,8 +54,8 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
     blind = ~seen
     blind[redundant.columns] = False
     kernel = np.append(rest[blind], rest @ redundant.ways)
-    noise = pulls * np.append(size[blind], size @ np.abs(redundant.ways))
-    doubt = sum_rounding(F) * inverse_norm**2
+    noise = pulls * np.append(size[blind], size @ np.abs(redundant.ways) + redundant.left)
+    doubt = factor.doubt(sum_rounding(F))
     if not doubt < 1.0 or (np.abs(kernel) > noise).any():
         return -np.inf
     unsure = pulls * float((size / factor.scale)[seen].max(initial=0.0)) * inverse_norm

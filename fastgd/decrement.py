@@ -123,7 +123,7 @@ def _longest_dense(F, root):
 
     def work(first, last):
         for b in range(first, last):
-            largest[b] = largest_norm(F.rows.values, F.samples.weights, root, int(F.cuts[b]), int(F.cuts[b + 1]))
+            largest[b] = largest_norm(F.rows, F.samples.weights, root, int(F.cuts[b]), int(F.cuts[b + 1]))
 
     map_ranges(work, F.cuts.size - 1, F.n_threads)
     return largest.max()

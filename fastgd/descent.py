@@ -165,7 +165,7 @@ class Descent:
         reason = StopReason.MAX_ITER
 
         def model():
-            return self.objective.split(self.solver.answer(state))
+            return self.objective.model(self.solver.answer(state))
 
         try:
             for turn in range(1, self.max_iter + 1):

@@ -5,6 +5,8 @@ import scipy.linalg
 from scipy.linalg import blas, lapack
 
 EPS = float(np.finfo(float).eps)
+# A pivot, of ones on the diagonal, above this is known to a thousandth of its square.
+RESOLVED = 3e-6
 
 
 class Factor:
@@ -22,28 +24,40 @@ class Factor:
     """
 
     def __init__(self, matrix):
-        diagonal = self.diagonal = np.sqrt(np.maximum(np.diag(matrix), 0.0))
-        self._blind = np.flatnonzero(diagonal == 0.0)
-        self.scale = scale = np.where(diagonal > 0.0, diagonal, 1.0)
-        self.border = matrix[:, -1].copy()
+        self._take_diagonal(matrix)
         scaled = self._scaled(matrix)
         # LAPACK itself: scipy.linalg's checks take longer than a small factorisation. In place, and with what is above
         # the diagonal left as it is: 0.35 of the time with 300 columns, 0.4 with 510.
         lower, failed = lapack.dpotrf(scaled.T, lower=1, clean=0, overwrite_a=1)
         # A pivot this small is rounding: the direction that it stands for has no curvature to go by.
-        if failed == 0 and np.diag(lower).min() > 1e-7:
+        self._weakest = float(np.diag(lower).min()) if failed == 0 else 0.0
+        if self._weakest > 1e-7:
             self._lower = lower
         else:
             self._lower = None
-            # LAPACK never comes back from NaN; a matrix that is not finite has no direction to go by.
-            scaled = self._scaled(matrix)
-            finite = bool(np.isfinite(scaled).all())
-            values, vectors = scipy.linalg.eigh(scaled) if finite else (np.zeros(scale.size), np.eye(scale.size))
-            vectors[self._blind] = 0.0
+            values, vectors = self._pairs = self._eigenpairs(matrix)
             kept = values > 10.0 * EPS * values.size * max(values[-1], 0.0)
             self._root = vectors[:, kept] / np.sqrt(values[kept])
             self._values, self._vectors = values[kept], vectors[:, kept]
         self._inverse_norm = None
+
+    def _take_diagonal(self, matrix):
+        diagonal = self.diagonal = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+        self._blind = np.flatnonzero(diagonal == 0.0)
+        self.scale = np.where(diagonal > 0.0, diagonal, 1.0)
+        self.border = matrix[:, -1].copy()
+
+    def eigenpairs(self, matrix):
+        """Eigenvalues, ascending, and eigenvectors of H with ones on its diagonal; columns of zeros have no part."""
+        return self._eigenpairs(matrix) if self.regular else self._pairs
+
+    def _eigenpairs(self, matrix):
+        # LAPACK never comes back from NaN; a matrix that is not finite has no direction to go by.
+        scaled = self._scaled(matrix)
+        finite = bool(np.isfinite(scaled).all())
+        values, vectors = scipy.linalg.eigh(scaled) if finite else (np.zeros(len(scaled)), np.eye(len(scaled)))
+        vectors[self._blind] = 0.0
+        return values, vectors
 
     def _scaled(self, matrix):
         scaled = matrix / self.scale
@@ -60,6 +74,15 @@ class Factor:
     def full(self):
         """Whether H is positive definite beyond rounding, so that its inverse bounds what F can still fall."""
         return self.regular and self._blind.size == 0
+
+    @property
+    def resolved(self):
+        """Whether rounding of the matrix hardly shows in any direction."""
+        return self._weakest > RESOLVED
+
+    def doubt(self, rounding):
+        """What a matrix whose sums are wrong by `rounding` may be wrong by, in units of itself."""
+        return rounding * self.inverse_norm() ** 2
 
     @property
     def regular(self):

@@ -211,7 +211,8 @@ def _not_begun(objective, start, plan):
     if objective.fit_intercept:
         point[-1] = constant
     if start is not None:
-        given = np.vstack([np.reshape(start[0], (objective.n_features, -1)), np.atleast_2d(start[1])])[: len(point)]
+        own = objective.rows.own_intercept(*start)
+        given = np.vstack([np.reshape(start[0], (objective.n_features, -1)), np.atleast_2d(own)])[: len(point)]
         with np.errstate(all="ignore"):
             at_start = objective.value(given.ravel())
         if at_start < value:
@@ -221,7 +222,7 @@ def _not_begun(objective, start, plan):
         passes=0.0, seconds=0.0, objective=value, bound=np.inf, batch=objective.n_active, turn=0, suboptimality=np.inf
     )
     result = Result(point.ravel(), value, NO_BOUND, np.inf, StopReason.INTERRUPTED, history, None)
-    coef, intercept = objective.split(result.point)
+    coef, intercept = objective.model(result.point)
     plan = replace(plan, reasons=("a key was pressed before it began",))
     return Run(plan, result, 0, np.array(coef), intercept)
 
@@ -231,6 +232,9 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     score = None if task.score is None else lambda v: task.score(objective, v, k)
     # A key pressed during the fit of one target ends those of the others.
     watch = Ended(interrupted) if task.watch is None else Together(Ended(interrupted), task.watch(k))
+
+    if start is not None:
+        start = start[0], objective.rows.own_intercept(*start)
 
     def go(tried, rule, start, state, max_iter, max_time):
         plan = tried[-1]
@@ -244,7 +248,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     except KeyboardInterrupt:
         interrupted.set()
         raise
-    coef, intercept = objective.split(result.point)
+    coef, intercept = objective.model(result.point)
     try:
         watch.run_ends(lambda: (coef, intercept))
     except KeyboardInterrupt:
@@ -295,10 +299,10 @@ def _by_plans(task, objective, go, start, state):
 
 def _with_rows_in_order(task, objective, plan):
     """The plan; where it is one of single rows, an array in Fortran order or with steps is copied, once for all."""
-    if plan.batch_size in ("full", "growing") or not isinstance(objective.rows, StridedRows):
+    if plan.batch_size in ("full", "growing") or not isinstance(objective.rows.storage, StridedRows):
         return plan
     with _copying:
-        if isinstance(task.rows, StridedRows):
+        if isinstance(task.rows.storage, StridedRows):
             task.rows = task.rows.in_c_order()
     objective.use_rows(task.rows)
     return replace(plan, reasons=(*plan.reasons, "X was copied once, into C order, for single rows of it are read"))
@@ -460,7 +464,17 @@ def _kind(solver, plan, objective):
     F = objective
     penalty = ("elastic net", F.l1 > 0.0) if F.elastic else _named(F.penalty)
     strength = (F.l1, None if F.elastic else (F.alpha, _arrays(F.penalty))) if solver.exact else None
-    return plan.solver, plan.batch_size, plan.learning_rate, plan.form, solver.kind, _named(F.loss), penalty, strength
+    return (
+        plan.solver,
+        plan.batch_size,
+        plan.learning_rate,
+        plan.form,
+        solver.kind,
+        _named(F.loss),
+        penalty,
+        strength,
+        F.rows.mark,
+    )
 
 
 def _named(component):

@@ -13,11 +13,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastgd.blas import one_blas_thread
 from fastgd.blocks import count_threads, map_ranges
 from fastgd.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
+from fastgd.far_columns import read_shifted
 from fastgd.fitting import Task, fit_targets
 from fastgd.losses import VectorLoss
 from fastgd.named import find_loss, find_penalty
 from fastgd.parameters import check_parameters
-from fastgd.plan import BATCHES, Settings, random_by_name
+from fastgd.plan import BATCHES, Settings, own_steps, random_by_name
 from fastgd.progress import Lines, Together
 from fastgd.rows import as_rows, check_structure
 from fastgd.rules import Rule
@@ -339,6 +340,8 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     samples = [first, *(first.with_targets(one) for one in targets[1:])]
     task.stop_rules = tuple(user_rules(estimator.stop))
     task.score = None if holdout is None else holdout.score
+    if task.fit_intercept and own_steps(task.settings, loss):
+        task.rows = read_shifted(rows, first)
     if estimator.random_state is None:
         rng = generator(None, task.settings, loss)
     return task, samples, estimator._seeds(rng, [None] * len(samples))

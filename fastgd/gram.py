@@ -43,7 +43,7 @@ def add_gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, row_l
         return
     columns = _columns_of(slots)
     for b in range(first, last):
-        _add_dense(rows.values, columns, curvatures, merged(ranges[cuts[b] : cuts[b + 1]]), matrices[b])
+        _add_dense(rows, columns, curvatures, merged(ranges[cuts[b] : cuts[b + 1]]), matrices[b])
 
 
 def _columns_of(slots):
@@ -54,38 +54,42 @@ def _columns_of(slots):
     return None if np.array_equal(order, np.arange(slots.size)) else order
 
 
-def _add_dense(values, columns, curvatures, ranges, matrix):
+def _add_dense(rows, columns, curvatures, ranges, matrix):
     d = matrix.shape[0] - 1
     first, stop = ranges[0]
-    alike = columns is None and len(ranges) == 1 and values.dtype == np.float64
+    alike = columns is None and len(ranges) == 1 and rows.dtype == np.float64
     if alike and curvatures[first] == curvatures[stop - 1] and (curvatures[first:stop] == curvatures[first]).all():
-        _add_alike(values[first:stop], curvatures[first], matrix)
+        _add_alike(rows, first, stop, curvatures[first], matrix)
         return
     length = max(LEAST_ROWS, BUFFER // (d + 1))
     most = min(length, stop - first) if len(ranges) == 1 else length
     # In the order of the values it takes half the time.
-    buffer = np.empty((most, d + 1), order="F" if values.strides[0] < values.strides[1] else "C")
+    down, right = rows.storage.values.strides
+    buffer = np.empty((most, d + 1), order="F" if down < right else "C")
     for chosen in chunks(ranges, length):
         roots = np.sqrt(curvatures[chosen])
         part = buffer[: roots.size]
-        own = values[chosen] if columns is None else values[chosen][:, columns]
-        np.multiply(own, roots[:, None], out=part[:, :d])
+        np.multiply(rows.part(chosen, columns), roots[:, None], out=part[:, :d])
         part[:, d] = roots
         matrix += part.T @ part
 
 
-def _add_alike(values, curvature, matrix):
+def _add_alike(rows, first, stop, curvature, matrix):
     """The rows of a loss of constant curvature need no buffer: a third of the time with 9 columns."""
-    d = values.shape[1]
-    length = max(LEAST_ROWS, BUFFER // (d + 1))
-    for start in range(0, len(values), length):
-        part = values[start : start + length]
-        matrix[:d, :d] += curvature * (part.T @ part)
-        if len(matrix) > d:
-            sums = np.full(len(part), curvature) @ part
-            matrix[d, :d] += sums
-            matrix[:d, d] += sums
-            matrix[d, d] += curvature * len(part)
+    length = max(LEAST_ROWS, BUFFER // (rows.shape()[1] + 1))
+    for start in range(first, stop, length):
+        _add_products(rows.part(slice(start, min(start + length, stop))), curvature, matrix)
+
+
+def _add_products(part, curvature, matrix):
+    """Curvature * sum of (x_i, 1)(x_i, 1)' over a few rows; without the 1 where the matrix has no room for it."""
+    d = part.shape[1]
+    matrix[:d, :d] += curvature * (part.T @ part)
+    if len(matrix) > d:
+        sums = np.full(len(part), curvature) @ part
+        matrix[d, :d] += sums
+        matrix[:d, d] += sums
+        matrix[d, d] += curvature * len(part)
 
 
 def matrix_cuts(F):
@@ -124,7 +128,7 @@ def quadratic(F, v):
     """
     rows, samples = F.rows, F.samples
     plain = type(F.loss) is SquaredError and samples.weights.size == 1 and F.whole is None and not rows.sparse
-    if not plain or rows.values.dtype != np.float64:
+    if not plain or rows.dtype != np.float64:
         curvatures = np.empty(F.n_samples)
         value, gradient = F.smooth_and_gradient(v, curvatures)
         return value, gradient, F.gram(curvatures)
@@ -136,7 +140,7 @@ def quadratic(F, v):
     def work(first, last):
         for b in range(first, last):
             where = cuts[b], cuts[b + 1]
-            totals[b] = _add_squares(rows.values, samples, coef, intercept, *where, gradients[b], matrices[b])
+            totals[b] = _add_squares(rows, samples, coef, intercept, *where, gradients[b], matrices[b])
 
     # Steps of Python between calls of BLAS keep threads waiting for each other, until the calls take long.
     F.map_blocks(work, cuts.size - 1, rows.stored() * (size + 10) // 200)
@@ -146,16 +150,16 @@ def quadratic(F, v):
     return value, gradient, assemble(F, matrices)
 
 
-def _add_squares(values, samples, coef, intercept, first, stop, gradient, matrix):
+def _add_squares(rows, samples, coef, intercept, first, stop, gradient, matrix):
     """Sum of 1/2 (z_i - y_i)^2 over the rows `first` to `stop` - 1; its gradient and curvature are added to.
 
     These are of size d or, with the intercept, d + 1.
     """
-    total, d = 0.0, values.shape[1]
+    total, d = 0.0, rows.shape()[1]
     length, moved = max(LEAST_ROWS, BUFFER // (d + 1)), coef.any()
     for start in range(first, stop, length):
         own = slice(start, min(start + length, stop))
-        part = values[own]
+        part = rows.part(own)
         residuals = intercept - samples.targets[own]
         if samples.offsets.size > 1:
             residuals += samples.offsets[own]
@@ -164,18 +168,18 @@ def _add_squares(values, samples, coef, intercept, first, stop, gradient, matrix
         total += 0.5 * float(residuals @ residuals)
         gradient[:d] += residuals @ part
         gradient[d:] += residuals.sum()
-        _add_alike(part, 1.0, matrix)
+        _add_products(part, 1.0, matrix)
     return total
 
 
-def largest_norm(values, weights, factor, first, stop):
+def largest_norm(rows, weights, factor, first, stop):
     """Greatest |(x_i, 1) F|^2 over the dense rows with weight from `first` to `stop` - 1.
 
     `factor` is F, (d + 1, d + 1), or (d, d) without the 1.
     """
-    d, largest = values.shape[1], 0.0
+    d, largest = rows.shape()[1], 0.0
     for start in range(first, stop, CHUNK):
-        chosen = values[start : min(start + CHUNK, stop)]
+        chosen = rows.part(slice(start, min(start + CHUNK, stop)))
         product = chosen @ factor[:d]
         if factor.shape[0] > d:
             product += factor[d]

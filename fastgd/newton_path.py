@@ -73,7 +73,7 @@ class NewtonPath:
         descent.certifier = self.certifier
         result = descent.run(state)
         result.state = None
-        coef, intercept = F.split(result.point)
+        coef, intercept = F.model(result.point)
         return Run(self.plan, result, state.updates, np.array(coef), intercept)
 
     def _rules(self):

@@ -153,6 +153,11 @@ class Objective:
             return coef, intercept[0] if self.fit_intercept else np.zeros(self.n_predictions)
         return coef[:, 0], float(intercept[0, 0]) if self.fit_intercept else 0.0
 
+    def model(self, v):
+        """As `split`, with the intercept that goes with the columns as they were given, far from 0 or not."""
+        coef, intercept = self.split(v)
+        return coef, self.rows.user_intercept(coef, intercept)
+
     def value(self, v):
         """F at `v`, a float."""
         return self.loss_and_gradient(v, alone=True)[0] + self.penalty_value(v)

@@ -346,6 +346,11 @@ def random_by_name(settings, loss, streaming=False):
     return not _all_rows_suit(rate, loss.smooth, streaming)
 
 
+def own_steps(settings, loss):
+    """Whether steps are left to the solver: an explicit schedule, and the perceptron, read the columns as given."""
+    return settings.learning_rate == "auto" and not isinstance(loss, Perceptron)
+
+
 def takes_chunks(estimator):
     """Whether rows may come in chunks (`partial_fit`): an update rule does not need to see them again.
 

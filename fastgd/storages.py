@@ -3,6 +3,8 @@
 What comes in here is trusted: `fastgd.rows.as_rows` makes them from whatever is given.
 """
 
+import functools
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,6 +56,46 @@ class Rows(Component, family=True):
 
     def prefetch(self, i):
         """Ask for row `i` to be in the cache by the time it is read."""
+
+    @property
+    def storage(self: Any) -> Any:
+        """The rows as they are stored."""
+        return self
+
+    @property
+    def dtype(self: Any):
+        """Of what the rows hand out."""
+        return self.values.dtype
+
+    @property
+    def mark(self):
+        """Bytes that tell what was taken from the columns."""
+        return b""
+
+    @python_only
+    def part(self: Any, chosen, columns=None):
+        """These rows, a slice or indices, of all columns or of these, as an array: a view of a slice."""
+        return self.values[chosen] if columns is None else self.values[chosen][:, columns]
+
+    @python_only
+    def take(self: Any, chosen):
+        """These rows as a float64 array, or SciPy array, of their own."""
+        return np.array(self.part(chosen), dtype=np.float64, order="C")
+
+    @python_only
+    def taken_away(self, directions):
+        """How much was taken from rows along `directions`, (d, k): sums of magnitudes, (k,)."""
+        return np.zeros(directions.shape[1])
+
+    @python_only
+    def user_intercept(self, coef, intercept):
+        """Intercept that goes with the columns as they were given; `coef` is (d,), or (d, K) for K intercepts."""
+        return intercept
+
+    @python_only
+    def own_intercept(self, coef, intercept):
+        """Intercept that goes with what the rows hand out."""
+        return intercept
 
     @python_only
     def sum_of_squares(self: Any):
@@ -131,11 +173,6 @@ class DenseRows(Rows):
         return _count_nonzeros(self.values, part, parts)
 
     @python_only
-    def take(self, chosen):
-        """These rows as a float64 array of their own."""
-        return self.values[chosen].astype(np.float64)
-
-    @python_only
     def without_columns(self):
         """As many rows of the same type, with nothing in them."""
         return DenseRows(self.values[:, :0])
@@ -161,7 +198,7 @@ class StridedRows(Rows):
     row_step: int
     column_step: int
 
-    @property
+    @functools.cached_property
     def values(self):
         """The array."""
         size = self.memory.itemsize
@@ -211,11 +248,6 @@ class StridedRows(Rows):
     def nonzeros(self, part=0, parts=1):
         """Number of values that are not 0, or how many there are in one of some parts of them."""
         return _count_nonzeros(self.values, part, parts)
-
-    @python_only
-    def take(self, chosen):
-        """These rows as a float64 array of their own."""
-        return np.array(self.values[chosen], dtype=np.float64, order="C")
 
     @python_only
     def without_columns(self):
@@ -322,9 +354,21 @@ class CSRRows(Rows):
         return sp.csr_array((self.values, self.columns.view(signed), starts), shape=self.shape())
 
     @python_only
+    def part(self, chosen, columns=None):
+        """These rows, a slice or indices, of all columns or of these, as a SciPy array; a view of a slice."""
+        if isinstance(chosen, slice):
+            first, stop, _ = chosen.indices(self.starts.size - 1)
+            starts = self.starts[first : max(first, stop) + 1]
+            here = slice(int(starts[0]), int(starts[-1]))
+            table = CSRRows(self.values[here], self.columns[here], starts - starts[0], self.width).matrix()
+        else:
+            table = self.matrix()[chosen]
+        return table if columns is None else table[:, columns]
+
+    @python_only
     def take(self, chosen):
         """These rows as a float64 SciPy array of their own."""
-        return self.matrix()[chosen].astype(np.float64)
+        return self.part(chosen).astype(np.float64)
 
     @python_only
     def without_columns(self):
@@ -335,6 +379,192 @@ class CSRRows(Rows):
     def predictions(self, coef):
         """X @ coef in float64, (n_samples,)."""
         return self.matrix() @ coef
+
+
+class ShiftedRows(Rows):
+    """Rows read as distances from a number for each column: what is far from 0 in all rows loses no digits.
+
+    In sums of squares a column of mean m and standard deviation s loses (m / s)^2 of 2^52. Values near the number are
+    subtracted from it without rounding (within a factor of two, Sterbenz, 1974), before anything is multiplied. X stays
+    where it is. Storages agree bit for bit.
+
+    Parameters
+    ----------
+    inner : Rows
+        Dense, strided or compressed.
+    centers : ndarray, (n_features,)
+        0 for columns that are read as they are, among them all that are not stored in every row.
+
+    Examples
+    --------
+    >>> rows = ShiftedRows(DenseRows(np.array([[1e9, 1.0], [1e9 + 2.0, 0.0]])), np.array([1e9 + 1.0, 0.0]))
+    >>> rows.take(slice(None))
+    array([[-1.,  1.],
+           [ 1.,  0.]])
+    """
+
+    inner: Any
+    centers: np.ndarray
+
+    def dot(self, i, coef):
+        return _row_loops.shifted_dot(self.inner, self.centers, i, coef)
+
+    def add(self, i, amount, vector):
+        _row_loops.shifted_add(self.inner, self.centers, i, amount, vector)
+
+    def dot_rows(self, first, stop, coef, out):
+        _row_loops.shifted_dot_rows(self.inner, self.centers, first, stop, coef, out)
+
+    def add_rows(self, first, stop, amounts, vector, ahead):
+        _row_loops.shifted_add_rows(self.inner, self.centers, first, stop, amounts, vector, ahead)
+
+    def squared_norm(self, i):
+        return _row_loops.shifted_squared_norm(self.inner, self.centers, i)
+
+    def prefetch(self, i):
+        self.inner.prefetch(i)
+
+    def span(self, i):
+        return self.inner.span(i)
+
+    def column(self, k):
+        return self.inner.column(k)
+
+    def entry(self, i, k):
+        return self.inner.entry(i, k) - self.centers[self.inner.column(k)]
+
+    @property
+    def sparse(self):  # type: ignore[override]
+        """Whether the rows are compressed."""
+        return self.inner.sparse
+
+    @property
+    def storage(self):
+        """The rows as they are stored."""
+        return self.inner
+
+    @property
+    def dtype(self):
+        """Of what the rows hand out."""
+        return np.dtype(np.float64)
+
+    @property
+    def mark(self):
+        """Bytes that tell what was taken from the columns."""
+        return self.centers.tobytes()
+
+    @python_only
+    def least_chunk(self):
+        """Rows that a pass should take together at least."""
+        return self.inner.least_chunk()
+
+    @python_only
+    def shape(self):
+        """Number of rows and of columns."""
+        return self.inner.shape()
+
+    @python_only
+    def stored(self):
+        """Number of stored values."""
+        return self.inner.stored()
+
+    @python_only
+    def nonzeros(self, part=0, parts=1):
+        """Number of values that are not 0 as they are stored, the same for all storages."""
+        return self.inner.nonzeros(part, parts)
+
+    @python_only
+    def part(self, chosen, columns=None):
+        """These rows, a slice or indices, of all columns or of these: a float64 array, or SciPy array, of its own."""
+        table, centers = self.inner.part(chosen, columns), self.centers if columns is None else self.centers[columns]
+        if not self.inner.sparse:
+            return table - centers
+        table = table.astype(np.float64)
+        table.data -= centers[table.indices]
+        return table
+
+    @python_only
+    def take(self, chosen):
+        """These rows as a float64 array, or SciPy array, of their own."""
+        table = self.part(chosen)
+        return table if self.inner.sparse else np.ascontiguousarray(table)
+
+    @python_only
+    def matrix(self):
+        """All rows as a SciPy array of their own."""
+        return self.part(slice(None))
+
+    @python_only
+    def sum_of_squares(self):
+        """Of all that the rows hand out."""
+        return float(np.square(self.column_norms()).sum())
+
+    @python_only
+    def column_norms(self):
+        """Root of the sum of squares of each column."""
+        (n, width), total = self.shape(), 0.0
+        step = max(n * max(COUNTED // 4, 4 * width) // max(self.stored(), 1), 1)
+        for first in range(0, n, step):
+            part = self.part(slice(first, first + step))
+            total = total + (part * part).sum(axis=0)
+        return np.sqrt(total)
+
+    @python_only
+    def without_columns(self):
+        """As many rows with nothing in them."""
+        return self.inner.without_columns()
+
+    @python_only
+    def in_c_order(self):
+        """A copy of what is stored in C order, read the same way."""
+        return ShiftedRows(self.inner.in_c_order(), self.centers)
+
+    @python_only
+    def predictions(self, coef):
+        """What the rows hand out @ coef in float64, (n_samples,)."""
+        out, n = np.empty(self.shape()[0]), self.shape()[0]
+        _row_loops.shifted_dot_rows(self.inner, self.centers, 0, n, np.ascontiguousarray(coef, np.float64), out)
+        return out
+
+    @python_only
+    def taken_away(self, directions):
+        """How much was taken from rows along `directions`, (d, k): sums of magnitudes, (k,)."""
+        return np.abs(self.centers) @ np.abs(directions)
+
+    @python_only
+    def user_intercept(self, coef, intercept):
+        """Intercept b - c . coef that goes with the columns as they were given, rounded once."""
+        return self._moved(coef, intercept, -1.0)
+
+    @python_only
+    def own_intercept(self, coef, intercept):
+        """Intercept b + c . coef that goes with what the rows hand out, rounded once."""
+        return self._moved(coef, intercept, 1.0)
+
+    @python_only
+    def _moved(self, coef, intercept, sign):
+        far = np.flatnonzero(self.centers)
+        table, given = np.reshape(np.asarray(coef, np.float64), (self.centers.size, -1))[far], np.ravel(intercept)
+        moved = [_exact_sum(b, sign * self.centers[far], w) for b, w in zip(given, table.T, strict=True)]
+        return moved[0] if np.ndim(intercept) == 0 else np.array(moved)
+
+
+def _exact_sum(number, left, right):
+    """Number + left . right, rounded once (Veltkamp and Dekker, 1971); the plain sum where that overflows."""
+    with np.errstate(all="ignore"):
+        products = left * right
+        (a, b), (c, d) = _halves(left), _halves(right)
+        rest = ((a * c - products) + a * d + b * c) + b * d
+        if not np.isfinite(rest).all():
+            return float(number + products.sum())
+    return math.fsum([number, *products, *rest])
+
+
+def _halves(numbers):
+    """Two numbers of 26 bits each that add up to a double."""
+    spread = 134217729.0 * numbers
+    high = spread - (spread - numbers)
+    return high, numbers - high
 
 
 def _count_nonzeros(values, part, parts):

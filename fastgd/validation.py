@@ -89,7 +89,7 @@ class Holdout:
 
     def score(self, objective, v, k):
         """Score of the unknowns `v` for target `k`."""
-        coef, intercept = objective.split(v)
+        coef, intercept = objective.model(v)
         product = self.X @ coef
         predictions = (product.toarray() if sp.issparse(product) else product) + intercept
         predictions = (predictions.T + self.offset).T

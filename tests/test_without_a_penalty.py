@@ -32,7 +32,7 @@ def test_redundant_columns_are_those_that_the_others_make_up():
     X = np.column_stack([X, X[:, 0] - 3.0 * X[:, 1], np.zeros(60), np.full(60, 7.0), near])
     for data in (X, sp.csr_array(X)):
         F = Objective("quantile", data, X[:, 0])
-        found, ways = redundant_columns(F, Sweeps(F), np.full(60, True))
+        found, ways, _ = redundant_columns(F, Sweeps(F), np.full(60, True))
         assert found.size == 2  # neither the zeros nor, by 1e-9, the last one
         assert 7 in found
         left = np.abs(X @ ways[:-1] + ways[-1]).max(axis=0)

@@ -25,6 +25,7 @@ from fastgd.distances import unit_at
 from fastgd.factor import Factor
 from fastgd.pieces import Pieces, pieces
 from fastgd.redundant import Redundant, redundant_columns
+from fastgd.refined_factor import factor_of
 from fastgd.row_system import RowSystem
 from fastgd.solvers import Solver
 from fastgd.solvers.row_metric import count_passes
@@ -295,7 +296,8 @@ class CentralPath(Solver):
             d = np.arange(self.objective.n_features)
             memory["pinned"] = self._pinned(self.net, matrix[d, d])
             matrix[d, d] += self.net.curvature
-        return Factor(redundant.left_out(matrix))
+            return Factor(redundant.left_out(matrix))
+        return factor_of(self.objective, lambda: curvatures, redundant.left_out(matrix), memory)
 
     def _row_system(self, memory, curvatures):
         F = self.objective
@@ -310,8 +312,8 @@ class CentralPath(Solver):
 
     def _matrix(self):
         F = self.objective
-        X = F.rows.matrix() if F.rows.sparse else F.rows.values
-        return (X if F.n_active == F.n_samples else X[F.samples.active()]).astype(np.float64, copy=False)
+        chosen = slice(None) if F.n_active == F.n_samples else F.samples.active()
+        return F.rows.part(chosen).astype(np.float64, copy=False)
 
     @staticmethod
     def _pinned(net, curvature):

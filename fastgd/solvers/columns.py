@@ -116,7 +116,7 @@ class Columns:
 
     def entries(self, index):
         """About how many stored values each of these columns has: counted in a sixteenth of the rows, in chunks."""
-        rows, n = self.rows, self.objective.n_samples
+        rows, n = self.rows.storage, self.objective.n_samples
         if not rows.sparse:
             return np.full(index.size, n)
         slots, chunk = self.slots(index), max(n // 256, 1)
@@ -139,8 +139,7 @@ class Columns:
         """Values, row numbers and starts of columns, the chosen among them, and the places of these and of ones."""
         if self._sorted is None or not np.isin(chosen, self._sorted[0], assume_unique=True).all():
             n, index = self.objective.n_samples, chosen if self.whole else np.arange(self.width)
-            part = self.rows.matrix() if self.rows.sparse else self.rows.values
-            part = sp.csc_array(part[:, index] if self.whole else part)
+            part = sp.csc_array(self.rows.part(slice(None), index if self.whole else None))
             part.sort_indices()
             starts = np.append(part.indptr, part.indptr[-1] + n).astype(np.uint64)
             numbers = np.append(part.indices, np.arange(n)).astype(np.uint32)

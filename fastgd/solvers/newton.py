@@ -14,9 +14,10 @@ from fastgd import corrected_dual
 from fastgd.costs import curvature_cost
 from fastgd.decrement import sum_rounding
 from fastgd.distances import unit_at
-from fastgd.factor import EPS, Factor
+from fastgd.factor import EPS
 from fastgd.gram import are_few, quadratic
 from fastgd.objective import SUM_OF_SQUARES
+from fastgd.refined_factor import factor_of
 from fastgd.solvers import Solver
 from fastgd.solvers.lbfgs import two_loops
 
@@ -93,8 +94,13 @@ class Newton(Solver):
             value, gradient, matrix = quadratic(F, state.point)
         state.value, state.gradient = value, gradient
         state.forget()
-        state.memory.update(pairs=[], floor=0.0, factor=Factor(matrix), anchor=state.point, steps=0)
+        factor = factor_of(F, lambda: self._curvatures_at(state.point), matrix, state.memory)
+        state.memory.update(pairs=[], floor=0.0, factor=factor, anchor=state.point, steps=0)
         state.memory.update(curved=None, exact=True)
+
+    def _curvatures_at(self, point):
+        self.objective.smooth_and_gradient(point, self._curvatures)
+        return self._curvatures
 
     def turn(self, state):
         """One step, for one pass; one more where the curvature is taken anew, and for each halving."""
@@ -220,7 +226,8 @@ class Newton(Solver):
         if F.share < 1.0:
             self._hold_unseen(matrix)
         exact = memory["floor"] == 0.0 or F.loss.self_concordance == 0.0
-        memory.update(factor=Factor(matrix), anchor=state.point, curved=curved, exact=exact, pairs=[], steps=0)
+        factor = factor_of(F, lambda: curved, matrix, memory)
+        memory.update(factor=factor, anchor=state.point, curved=curved, exact=exact, pairs=[], steps=0)
 
     def _hold_unseen(self, matrix):
         """Let columns that a sample of the rows hardly shows stay where they are.

@@ -118,8 +118,7 @@ class PathOnColumns(CentralPath):
 
     def _made(self, columns):
         F = self.objective
-        table = F.rows.matrix()[:, columns] if F.rows.sparse else np.ascontiguousarray(F.rows.values[:, columns])
-        rows = as_rows(table, checked=True)
+        rows = as_rows(F.rows.part(slice(None), columns), checked=True)
         self._share = rows.stored() / max(F.rows.stored(), 1)
         F.passes += 1.0
         return CentralPath(Objective.of(F.loss, rows, F.samples, F.penalty, F.alpha, F.fit_intercept, F.n_threads))

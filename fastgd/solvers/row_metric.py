@@ -93,6 +93,5 @@ def _chunks(rows):
     """(first row, float64 rows from there on), a few at a time."""
     n = rows.shape()[0]
     length = max(1, CHUNK * n // max(rows.stored(), 1))
-    matrix = rows.matrix() if rows.sparse else rows.values
     for first in range(0, n, length):
-        yield first, matrix[first : first + length].astype(np.float64)
+        yield first, rows.take(slice(first, first + length))

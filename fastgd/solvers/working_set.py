@@ -242,14 +242,14 @@ class WorkingSet(Solver):
         F, rows = self.objective, self.objective.rows
         F.passes += 1.0
         if not rows.sparse:
-            return Columns(F, DenseRows(np.ascontiguousarray(rows.values[:, index])), index), 1.0
+            return Columns(F, DenseRows(np.ascontiguousarray(rows.part(slice(None), index))), index), 1.0
         n_blocks = min(F.n_samples, GATHER_BLOCKS)
         cuts = np.arange(n_blocks + 1) * F.n_samples // n_blocks
         limit = SHARE_OF_X + SHARE_OF_COEF * F.n_features / max(rows.stored(), 1)
-        room = np.floor(limit * rows.starts[cuts]).astype(np.int64)
+        room = np.floor(limit * rows.storage.starts[cuts]).astype(np.int64)
         member = np.zeros(F.n_features, dtype=np.uint8)
         member[index] = 1
-        values, columns = np.empty(room[-1], rows.values.dtype), np.empty(room[-1], rows.columns.dtype)
+        values, columns = np.empty(room[-1], rows.dtype), np.empty(room[-1], rows.storage.columns.dtype)
         ends, counts = np.zeros(F.n_samples + 1, np.int64), np.zeros(n_blocks, np.int64)
         slots = self._all.slots(index)
 
@@ -303,8 +303,7 @@ def _part_of(F, chosen):
         weights = np.ones(1)
     offsets = samples.offsets[chosen] if samples.offsets.size > 1 else samples.offsets
     part = WeightedSamples(samples.targets[chosen], weights / weights[weights > 0.0].mean(), offsets)
-    table = rows.matrix()[chosen] if rows.sparse else rows.values[chosen]
-    table = as_rows(table, checked=True)
+    table = as_rows(rows.part(chosen), checked=True)
     return Objective.of(F.loss, table, part, F.penalty, F.alpha, F.fit_intercept, F.n_threads)
 
 
