@@ -39,7 +39,7 @@ def parse(arguments):
     parser.add_argument("--accuracy", type=_numbers, help="default: 1e-2,1e-4,1e-6,1e-8; suite: 1e-4,1e-6")
     parser.add_argument("--threads", type=int, help="of everybody; default: 1; suite: what the process may use")
     parser.add_argument("--seconds", type=float, help="for each solver; default: 1, or 100 passes where they take "
-                        "longer; suite: for a case on average, default: 55; certify: of the run, default: 60")  # fmt: skip
+                        "longer; suite: for a case on average, default: 55; certify: in all, default: 60")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5, help="of repeated measurements; default: 5")
     parser.add_argument("--cases", type=_texts, help="of suite: parts of names or patterns; default: all")
     parser.add_argument("--reuse", type=Path, help="suite: JSON of a run whose rivals count; the best run again")

@@ -5,11 +5,12 @@ computed in double-double (`exact`), F* is at most the lowest F that anything fo
 that is a lower bound of its true error. Findings are saved as recipes: `certify --again FILE` runs one once more.
 
 A false proof: `bound_kind_` is "proof" and the error is above the claim by more than 1 % and by more than the truth's
-own rounding. A silent failure: the error is above 10 tol without a ConvergenceWarning (and without a proof of tol, which
-would be a false one). `objective_` is wrong beyond 1e-9 max(F, 1e-4 F0) + 8 eps mean |loss'| (|x| . |coef| +
+own rounding. A silent failure: the error is above 10 tol without a ConvergenceWarning (and without a proof of tol,
+which would be a false one). `objective_` is wrong beyond 1e-9 max(F, 1e-4 F0) + 8 eps mean |loss'| (|x| . |coef| +
 |intercept|). `auto` is beaten where it ends unproved above 10 tol, at a tol from 1e-6 to 1e-2, and another solver with
-steps of its own proves tol in no more passes. Separable data without a penalty, and condition numbers above 1e7 of
-the centred columns of unit length, are counted apart and break no bar.
+steps of its own proves tol in no more passes. Separable data without a penalty, and condition numbers above 1e7 of the
+centred columns of unit length, are counted apart and break no bar; so are targets that a constant model fits to
+rounding.
 """
 
 import json
@@ -74,7 +75,10 @@ class Truth:
     """F0 and the lowest F known of a problem."""
 
     def __init__(self, problem, fits):
-        self.constant = lowest.best_constant(problem)
+        of_constant = lowest.best_constant(problem)
+        self.constant = of_constant.high
+        # Relative to a constant model that is exact to rounding nothing can be told.
+        self.nothing_left = of_constant.high <= 64.0 * EPS * (of_constant.slack + float(np.abs(problem.y).max()))
         models = [(one.value, one.setting["solver"], one.model) for one in fits if one.value is not None]
         models += self._tight(problem)
         finite = sorted((one for one in models if np.isfinite(one[0].high)), key=lambda one: one[0][:2])
@@ -209,6 +213,8 @@ def _who_beats(auto, fits, truth, tol):
 
 def apart(problem, truth):
     """Why findings of this problem are counted apart, or ""."""
+    if truth.nothing_left:
+        return "a constant fits"
     if problem.classification and problem.l1 + problem.l2 == 0.0 and _separable(problem, truth):
         return "separable"
     condition = condition_number(problem)
@@ -260,6 +266,7 @@ class Tally:
     autos: int = 0  # at a tol where `auto` must not be beaten
     refused: Counter = field(default_factory=Counter)
     refusals: dict = field(default_factory=dict)
+    diverged: Counter = field(default_factory=Counter)  # with steps of their own
     stray: Counter = field(default_factory=Counter)
     proofs: Counter = field(default_factory=Counter)
     seconds: dict = field(default_factory=lambda: defaultdict(list))
@@ -275,6 +282,7 @@ class Tally:
             if one.refused:
                 self.refused[one.kind] += 1
                 self.refusals.setdefault(one.refused[:60], one.setting | {"index": problem.index})
+                self.diverged[_name(one.setting)] += one.kind != "rates" and one.refused.startswith("DivergenceError")
             elif one.claims:
                 self.proofs[one.kind] += one.proves(problem.tol)
             self.stray.update(name for name in one.warned if name != "ConvergenceWarning")
@@ -284,7 +292,8 @@ class Tally:
         """Bars that are broken, as text."""
         of = {"silent one-row step": self.fits["rows"], "auto beaten": self.autos}
         most = {kind: max(1.0, ALLOWED_SHARE * of[kind]) if kind in RATES else 0.0 for kind in KINDS}
-        return [f"{kind}: {self.found[kind]}, allowed {int(most[kind])}" for kind in KINDS if self.found[kind] > most[kind]]
+        over = [kind for kind in KINDS if self.found[kind] > most[kind]]
+        return [f"{kind}: {self.found[kind]}, allowed {int(most[kind])}" for kind in over]
 
 
 def run(options):
@@ -304,7 +313,10 @@ def run(options):
         for finding in findings:
             (tally.apart if why else tally.found)[finding.kind] += 1
             tally.by_solver[finding.kind, _name(finding.fit.setting), why] += 1
-            save(folder, problem, finding, why)
+            path = save(folder, problem, finding, why)
+            told = [key for key in ("error", "claim", "off") if key in finding.measured]
+            measured = [f"{key} {finding.measured[key]:.2g}" for key in told]
+            print(f"{path.stem} ({why})" if why else path.stem, *measured, flush=True)
         index += 1
     report.progress("")
     _print(tally, time.perf_counter() - begin, _compiling() - compiled, options.seed)
@@ -357,12 +369,12 @@ def again(path):
 
 
 def _print(tally, seconds, compiled, seed):
-    fits = sum(tally.fits.values())
-    print(f"seed {seed}: {fits} fits of {tally.problems} problems in {seconds:.0f} s, {compiled:.0f} s of them kernels\n")
-    rows = [
-        [kind, str(count), str(tally.proofs[kind]), str(tally.refused[kind]), f"{1e3 * np.median(tally.seconds[kind]):.3g}"]
-        for kind, count in tally.fits.items()
-    ]
+    fits = f"{sum(tally.fits.values())} fits of {tally.problems} problems"
+    print(f"\nseed {seed}: {fits} in {seconds:.0f} s, {compiled:.0f} s of them for kernels\n")
+    rows = []
+    for kind, count in tally.fits.items():
+        milliseconds = 1e3 * np.median(tally.seconds[kind])
+        rows.append([kind, *map(str, (count, tally.proofs[kind], tally.refused[kind])), f"{milliseconds:.3g}"])
     print(report.columns(rows, ["solvers", "fits", "proved to tol", "refused", "median ms"]))
     print()
     print(report.columns([[kind, str(tally.found[kind]), str(tally.apart[kind])] for kind in KINDS],
@@ -373,6 +385,8 @@ def _print(tally, seconds, compiled, seed):
         print(report.columns(rows, ["finding", "solver", "apart", "count"]))
     for text, where in tally.refusals.items():
         print(f"refused, for example {where}: {text}")
+    if +tally.diverged:
+        print("diverged with automatic rates:", dict(+tally.diverged))
     if tally.stray:
         print("other warnings:", dict(tally.stray))
     for text in tally.broken():

@@ -6,6 +6,7 @@ in pairs. Pieces of squares and of lines stay double-double; exp and log1p of lo
 5.4e-20; 53 where a machine has no more), and what they are wrong by is part of `Value.rounding`.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -119,7 +120,7 @@ def products(X, coef):
         cuts = np.unique(np.concatenate([[0], np.minimum(cuts, n), [n]]))
     else:
         cuts = np.unique(np.append(np.arange(0, n, max(1, AT_ONCE // max(d, 1))), n))
-    for first, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for first, stop in pairwise(cuts):
         if sp.issparse(X):
             here = slice(X.indptr[first], X.indptr[stop])
             terms = two_product(X.data[here].astype(np.float64), coef[X.indices[here]])

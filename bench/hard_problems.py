@@ -168,12 +168,14 @@ def _columns(rng, kind, n, m, there):
         return np.floor(rng.uniform(0.0, 10.0 ** rng.uniform(1, 8, size=m), size=(n, m)))
     if kind == "far":
         means = 10.0 ** rng.uniform(3, 12, size=m) * rng.choice([-1.0, 1.0], size=m)
-        spreads = np.maximum(10.0 ** -rng.uniform(1, 11, size=m) * np.abs(means), LEAST_SPREAD * np.spacing(np.abs(means)))
+        spreads = np.maximum(
+            10.0 ** -rng.uniform(1, 11, size=m) * np.abs(means), LEAST_SPREAD * np.spacing(np.abs(means))
+        )
         return means + spreads * (Z if rng.random() < 0.5 else rng.random((n, m)))
     if kind == "heavy":
         return np.exp(rng.uniform(0.5, 4.0) * Z)
     if kind == "binary":
-        return (Z > rng.uniform(-1.0, 2.0, size=m)).astype(float)
+        return (rng.uniform(-1.0, 2.0, size=m) < Z).astype(float)
     if kind == "constant":
         return np.tile(rng.choice([0.0, 1.0, 1e6, -3.7, 1e-9], size=m), (n, 1))
     if kind == "rare":
@@ -308,7 +310,7 @@ def _weights(rng, n):
     return weights
 
 
-def settings(problem, most=9):
+def settings(problem):
     """Parameters of the fits of a problem: `auto` first, then a few solvers with the same tol."""
     rng = np.random.default_rng([problem.seed, problem.index, 4])
     smooth, l1, l2 = problem.loss.smooth, problem.l1, problem.l2
@@ -328,6 +330,7 @@ def settings(problem, most=9):
         own += [{"solver": "sdca", "max_iter": turns["rows"]}] * 2
     if smooth:
         own += [{"solver": "saga", "max_iter": turns["rows"]}, {"solver": "svrg", "max_iter": turns["rows"]}]
+    if smooth and not l1:
         own += [{"solver": str(rng.choice(["saga", "svrg"])), "batch_size": "growing", "max_iter": turns["rows"]}]
     if not smooth:
         own += [{"solver": "auto", "batch_size": "full"}]
@@ -349,10 +352,10 @@ def settings(problem, most=9):
     ]
     if not smooth and problem.loss.name in ("hinge", "epsilon_insensitive"):
         rates += [{"solver": "gd", "batch_size": 1, "learning_rate": "pa1", "max_iter": turns["rows"]}]
-    for group, count in ((own, 5), (rows, 2), (full + rates, 1)):
+    for group, count in ((own, 6), (rows, 2), (full + rates, 1)):
         chosen = rng.choice(len(group), size=min(count, len(group)), replace=False)
         found += [group[k] for k in sorted(chosen)]
-    return [{**one, "average": True} if one in rows and rng.random() < 0.15 else one for one in found[:most]]
+    return [{**one, "average": True} if one in rows and rng.random() < 0.15 else one for one in found]
 
 
 def _turns(values, stored):
@@ -361,7 +364,7 @@ def _turns(values, stored):
 
 
 def kind_of(setting):
-    """"auto", "own" (steps of its own), "rows" (one-row steps that end on estimates) or "rates" (explicit ones)."""
+    """Which of "auto", "own" (steps of its own), "rows" (a row or a few, ends on estimates), "rates" (explicit)."""
     if setting.get("learning_rate", "auto") not in ("auto", "line_search"):
         return "rates"
     if setting["solver"] == "auto":

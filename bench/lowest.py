@@ -85,7 +85,12 @@ def candidates(problem, starts):
     if problem.X.shape[0] * problem.X.shape[1] > MOST_DENSE:
         return
     F = Centred(problem)
-    for name, way in (("least squares", _least_squares), ("program", _program), ("L-BFGS-B", _lbfgs), ("Newton", _newton)):
+    for name, way in (
+        ("least squares", _least_squares),
+        ("program", _program),
+        ("L-BFGS-B", _lbfgs),
+        ("Newton", _newton),
+    ):
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
@@ -208,10 +213,9 @@ def _newton(F, starts):
 
 def best_constant(problem):
     """F of the best model without columns (of b = 0 where there is no intercept), from a bisection on its slope."""
-    p = problem
-    zeros = np.zeros(p.X.shape[1])
+    p, constant = problem, Constant(problem)
     if not p.fit_intercept:
-        return exact.value(p, zeros, 0.0).high
+        return exact.value(constant, np.zeros(0), 0.0)
     loss, weights = exact.LOSSES[p.loss.name], p.weights / p.weights.sum()
     offset = np.zeros(p.y.size) if p.offset is None else p.offset
 
@@ -230,8 +234,7 @@ def best_constant(problem):
         if middle in (low, high):
             break
         low, high = (low, middle) if slope(middle) > 0.0 else (middle, high)
-    constant = Constant(p)
-    return min(exact.value(constant, zeros[:0], b).high for b in (low, high))
+    return min(exact.value(constant, np.zeros(0), b) for b in (low, high))
 
 
 class Constant:
