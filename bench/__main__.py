@@ -166,6 +166,8 @@ def smoke(options):
         ("search", search, search.run(options.data, 1, of=())),
     ):
         report.save(options.out, name, figures, module.samples(figures))
+    options.fits = 1  # all fits of one problem
+    _certify(options)
     options.seconds = given or 2.0
     options.solvers = ["liblinear", "scipy/L-BFGS-B/numpy", "sklearn/LogisticRegression/lbfgs", "sklearn/LinearSVC"]
     options.accuracy = [1e-4, 1e-6]

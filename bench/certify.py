@@ -36,7 +36,11 @@ COMPILED = 0.3  # seconds of a fit from which on it is run again for its time, i
 ILL_CONDITIONED = 1e7
 MOST_FOR_CONDITION = 4e6  # values of X
 EPS = float(np.finfo(float).eps)
-KINDS = "false proof", "silent failure", "silent one-row step", "wrong objective_", "auto beaten", "crash"
+KINDS = (
+    "false proof", "false by rounding", "silent failure", "silent one-row step", "wrong objective_", "auto beaten",
+    "crash",
+)  # fmt: skip
+ROUNDED = 1e-13  # relative errors up to this are false by rounding: told apart, and not allowed either
 RATES = "silent one-row step", "auto beaten"  # so many in a thousand are allowed; of the others none
 ALLOWED_SHARE = 1e-3
 BEATEN_TOL = 1e-6, 1e-2
@@ -185,7 +189,8 @@ def judge(problem, fits, truth):
             "error": error, "claim": claim, "rounding": rounding,
         }  # fmt: skip
         if one.claims["bound_kind_"] == "proof" and excess > 1.01 * claim * truth.unit + rounding:
-            found.append(Finding("false proof", one, measured))
+            small = excess <= ROUNDED * truth.unit
+            found.append(Finding("false by rounding" if small else "false proof", one, measured))
         elif error > 10.0 * tol and one.silent and one.kind != "rates":
             found.append(Finding("silent one-row step" if one.kind == "rows" else "silent failure", one, measured))
         off = abs(one.claims["objective_"] - one.value.high)

@@ -19,38 +19,46 @@ MOST_FOR_PROGRAM = 2e4  # values of X for linear programs
 
 
 class Centred:
-    """F of a problem on centred columns of unit length, in plain NumPy; the unknowns are [u, c]."""
+    """F of a problem on centred columns of unit length, in plain NumPy; the unknowns are [u, c].
+
+    Sparse data too large to be dense are not centred, and columns are then only of unit length.
+    """
 
     def __init__(self, problem):
-        X = problem.X.toarray() if sp.issparse(problem.X) else problem.X
-        X = np.asarray(X, dtype=np.float64)
+        X = problem.X
         self.problem, self.weights = problem, problem.weights / problem.weights.sum()
-        self.means = np.zeros(X.shape[1])
-        if problem.fit_intercept:
-            X = X - X[:1] if X.size else X  # exact for columns far from zero
-            shift = self.weights @ X
-            self.means, X = np.asarray(problem.X[[0]].toarray() if sp.issparse(problem.X) else problem.X[:1],
-                                       dtype=np.float64).ravel() + shift, X - shift  # fmt: skip
-        length = np.sqrt(self.weights @ X**2)
-        self.lengths = np.where(length > 0.0, length, 1.0)
-        self.Z = X / self.lengths
+        self.dense = X.shape[0] * X.shape[1] <= MOST_DENSE
+        # Means are the first row and what is left, for the sum of the two need not be a float.
+        self.means = np.zeros((2, X.shape[1]))
+        if self.dense:
+            X = np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float64)
+            if problem.fit_intercept:
+                shifted = X - X[:1]  # exact for columns far from zero
+                self.means = np.array([X[0], self.weights @ shifted])
+                X = shifted - self.means[1]
+            lengths = np.sqrt(self.weights @ X**2)
+        else:
+            X = sp.csr_array(X, dtype=np.float64)
+            lengths = np.sqrt((X * X).T @ self.weights)
+        self.lengths = np.where(lengths > 0.0, lengths, 1.0)
+        self.Z = X / self.lengths if self.dense else X @ sp.diags_array(1.0 / self.lengths)
         self.loss = exact.LOSSES[problem.loss.name]
         self.offset = 0.0 if problem.offset is None else problem.offset
 
     def back(self, v):
         """(coef, intercept) of unknowns [u, c]."""
         coef = v[: self.lengths.size] / self.lengths
-        if not self.problem.fit_intercept:
-            return coef, 0.0
-        (high, low), _ = exact.products(self.means[None, :], coef)
-        return coef, float(v[-1] - high[0] - low[0])
+        return coef, self._moved(v[-1], coef, -1.0) if self.problem.fit_intercept else 0.0
 
     def forth(self, coef, intercept):
         u = coef * self.lengths
-        if not self.problem.fit_intercept:
-            return u
-        (high, low), _ = exact.products(self.means[None, :], coef)
-        return np.append(u, intercept + high[0] + low[0])
+        return np.append(u, self._moved(intercept, coef, 1.0)) if self.problem.fit_intercept else u
+
+    def _moved(self, intercept, coef, sign):
+        """The intercept plus or minus means . coef, rounded once."""
+        (high, low), _ = exact.products(self.means.reshape(1, -1), np.tile(coef, 2))
+        moved = exact.add(exact.number([intercept]), (sign * high, sign * low))
+        return float(moved[0][0] + moved[1][0])
 
     def predictions(self, v):
         z = self.Z @ v[: self.lengths.size] + self.offset
@@ -82,15 +90,10 @@ class Centred:
 
 def candidates(problem, starts):
     """(name, coef, intercept) of each way that applies; `starts` are the lowest models so far."""
-    if problem.X.shape[0] * problem.X.shape[1] > MOST_DENSE:
+    if not sp.issparse(problem.X) and problem.X.size > MOST_DENSE:
         return
     F = Centred(problem)
-    for name, way in (
-        ("least squares", _least_squares),
-        ("program", _program),
-        ("L-BFGS-B", _lbfgs),
-        ("Newton", _newton),
-    ):
+    for name, way in WAYS.items() if F.dense else [("L-BFGS-B", _lbfgs)]:
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
@@ -209,6 +212,9 @@ def _newton(F, starts):
             break
         v, value, gradient = new, new_value, new_gradient
     yield v
+
+
+WAYS = {"least squares": _least_squares, "program": _program, "L-BFGS-B": _lbfgs, "Newton": _newton}
 
 
 def best_constant(problem):
