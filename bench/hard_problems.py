@@ -327,7 +327,7 @@ def settings(problem):
     else:
         own += [{"solver": "newton"}]
     if l2:
-        own += [{"solver": "sdca", "max_iter": turns["rows"]}] * 2
+        own += [{"solver": "sdca", "max_iter": turns["rows"]}]
     if smooth:
         own += [{"solver": "saga", "max_iter": turns["rows"]}, {"solver": "svrg", "max_iter": turns["rows"]}]
     if smooth and not l1:
