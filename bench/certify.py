@@ -8,9 +8,10 @@ A false proof: `bound_kind_` is "proof" and the error is above the claim by more
 own rounding. A silent failure: the error is above 10 tol without a ConvergenceWarning (and without a proof of tol,
 which would be a false one). `objective_` is wrong beyond 1e-9 max(F, 1e-4 F0) + 8 eps mean |loss'| (|x| . |coef| +
 |intercept|). `auto` is beaten where it ends unproved above 10 tol, at a tol from 1e-6 to 1e-2, and another solver with
-steps of its own proves tol in no more passes. Separable data without a penalty, and condition numbers above 1e7 of the
-centred columns of unit length, are counted apart and break no bar; so are targets that a constant model fits to
-rounding.
+steps of its own proves tol in no more passes. The last entry of `history_` is `objective_`.
+
+Separable data without a penalty, and condition numbers above 1e7 of the centred columns of unit length, are counted
+apart and break no bar; so are targets that a constant model fits to rounding.
 """
 
 import json
@@ -37,8 +38,8 @@ ILL_CONDITIONED = 1e7
 MOST_FOR_CONDITION = 4e6  # values of X
 EPS = float(np.finfo(float).eps)
 KINDS = (
-    "false proof", "false by rounding", "silent failure", "silent one-row step", "wrong objective_", "auto beaten",
-    "crash",
+    "false proof", "false by rounding", "silent failure", "silent one-row step", "wrong objective_", "last of history_",
+    "auto beaten", "crash",
 )  # fmt: skip
 ROUNDED = 1e-13  # relative errors up to this are false by rounding: told apart, and not allowed either
 RATES = "silent one-row step", "auto beaten"  # so many in a thousand are allowed; of the others none
@@ -154,7 +155,8 @@ def _fit_once(problem, setting, kind, tol, seconds):
         "objective_": float(model.objective_), "suboptimality_": float(model.suboptimality_),
         "bound_kind_": model.bound_kind_, "converged_": bool(model.converged_),
         "stop_reason_": model.stop_reason_.name, "n_iter_": int(model.n_iter_),
-        "passes": float(model.history_["passes"][-1]), "plan_": str(model.plan_).split(":")[0],
+        "passes": float(model.history_["passes"][-1]), "last": float(model.history_["objective"][-1]),
+        "plan_": str(model.plan_).split(":")[0],
     }  # fmt: skip
     if not all(np.isfinite(part).all() for part in one.model):
         one.crash = "the model is not finite"
@@ -197,6 +199,8 @@ def judge(problem, fits, truth):
         allowed = 1e-9 * max(one.value.high, 1e-4 * truth.constant) + 8.0 * EPS * one.value.slack
         if not off <= allowed:
             found.append(Finding("wrong objective_", one, {**measured, "off": off, "allowed": allowed}))
+        if one.claims["last"] != one.claims["objective_"]:
+            found.append(Finding("last of history_", one, {**measured, "off": one.claims["last"] - one.value.high}))
         if one.setting["solver"] == "auto" and error > 10.0 * tol and not one.proves(tol):
             better = _who_beats(one, fits, truth, tol)
             if better is not None:
