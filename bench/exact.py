@@ -232,10 +232,11 @@ def expectile(loss, y, z):
 
 def counts(loss, y, z):
     high, low = z[0].astype(np.longdouble), z[1].astype(np.longdouble)
-    mean, target = np.exp(high) * (1 + low), y.astype(np.longdouble)
-    rest = np.where(y > 0.0, target * np.log(np.where(y > 0.0, target, 1)) - target, 0)
-    value = mean - target * high - target * low + rest
-    rounding = LONG * (mean * (1 + np.abs(high)) + np.abs(target * high) + np.abs(rest) + target)
+    target, mean = y.astype(np.longdouble), np.exp(high) * (1 + low)
+    above = high - np.log(np.where(y > 0.0, target, 1)) + low
+    value = np.where(y > 0.0, target * (np.expm1(above) - above), mean)
+    # What the logarithm is wrong by moves the mean, and the difference is wrong by a share of its terms.
+    rounding = LONG * (np.abs(mean - target) * (1 + np.abs(high)) + target * np.abs(above) + mean * (y == 0.0))
     return _from_long(value), (mean - target).astype(np.float64), rounding.astype(np.float64)
 
 

@@ -6,7 +6,7 @@ of them compiles its own kernels.
 """
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import scipy.sparse as sp
@@ -68,10 +68,10 @@ class HardProblem:
         return int(self.X.nnz if sp.issparse(self.X) else self.X.size)
 
     def describe(self):
-        fields = {name: getattr(self.loss, name) for name in type(self.loss).__dataclass_fields__}
+        parameters = {one.name: getattr(self.loss, one.name) for one in fields(self.loss)}
         return {
             "n_samples": self.X.shape[0], "n_features": self.X.shape[1], "stored": self.stored,
-            "storage": self.storage, "kinds": self.kinds, "loss": self.loss.name, **fields,
+            "storage": self.storage, "kinds": self.kinds, "loss": self.loss.name, **parameters,
             "penalty": self.penalty, "alpha": self.alpha, "l1_ratio": self.l1_ratio,
             "fit_intercept": self.fit_intercept, "tol": self.tol,
             "weights": self.sample_weight is not None, "offset": self.offset is not None,

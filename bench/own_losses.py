@@ -26,15 +26,17 @@ class Expectile(Loss):
 
 
 class Counts(Loss):
-    """Half the Poisson deviance of the mean exp(prediction)."""
+    """Half the Poisson deviance of the mean exp(prediction), so written that nothing cancels near its infimum."""
 
     self_concordance: ClassVar[float | None] = 1.0
     infimum: ClassVar[float] = 0.0
     target_domain: ClassVar[Interval] = Interval(0.0, np.inf, low_closed=True)
 
     def value(self, prediction, target):
-        least = target * np.log(target) - target if target > 0.0 else 0.0
-        return np.exp(prediction) - target * prediction + least
+        if target <= 0.0:
+            return np.exp(prediction)
+        above = prediction - np.log(target)
+        return target * (np.expm1(above) - above)
 
     def derivative(self, prediction, target):
         return np.exp(prediction) - target

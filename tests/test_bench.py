@@ -398,6 +398,10 @@ def test_log_loss_and_counts_in_long_doubles():
     want = (2.0 * np.log1p(np.exp(-1.0)) + np.log1p(np.exp(3e-8))) / 3.0
     assert value.high == pytest.approx(want, rel=1e-15)
     assert 0.0 < value.rounding < 1e-15
+    y = np.array([0.0, 3.0, 3.0])
+    value = exact.value(replace(problem, y=y, loss=hard_problems.OWN["counts"]()), [1e-8], 0.0)
+    want = np.exp([1.0, -1.0, 3e-8]) - y * [1.0, -1.0, 3e-8] + [0.0, *[3.0 * np.log(3.0) - 3.0] * 2]
+    assert value.high == pytest.approx(want.mean(), rel=1e-14)
 
 
 class _Boasting:
