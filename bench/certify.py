@@ -35,6 +35,7 @@ MOST_SECONDS = {"auto": 5.0, "tight": 3.0}  # of one fit
 OTHERS_SECONDS = 2.0
 COMPILED = 0.3  # seconds of a fit from which on it is run again for its time, if it ran out of that
 ILL_CONDITIONED = 1e7
+MOST_SAVED = 3e5  # values of X that are saved with a finding
 MOST_FOR_CONDITION = 4e6  # values of X
 EPS = float(np.finfo(float).eps)
 KINDS = (
@@ -322,7 +323,7 @@ def run(options):
         for finding in findings:
             (tally.apart if why else tally.found)[finding.kind] += 1
             tally.by_solver[finding.kind, _name(finding.fit.setting), why] += 1
-            path = save(folder, problem, finding, why)
+            path = save(folder, problem, finding, why, [one.setting for one in fits])
             told = [key for key in ("error", "claim", "off") if key in finding.measured]
             measured = [f"{key} {finding.measured[key]:.2g}" for key in told]
             print(f"{path.stem} ({why})" if why else path.stem, *measured, flush=True)
@@ -343,27 +344,34 @@ def _name(setting):
     return "/".join(parts)
 
 
-def save(folder, problem, finding, why):
-    """Write the recipe of a finding; returns the path."""
+def save(folder, problem, finding, why, settings):
+    """Write the recipe of a finding, and its data where they are not large; returns the path."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{finding.kind} {problem.seed}-{problem.index} {_name(finding.fit.setting)}"
     path = folder / f"{name.replace(' ', '_').replace('/', '-')}.json"
     content = {
         "kind": finding.kind, "apart": why, "seed": problem.seed, "index": problem.index,
-        "setting": finding.fit.setting, "problem": problem.describe(), "claims": finding.fit.claims,
+        "setting": finding.fit.setting, "settings": settings, "problem": problem.describe(),
+        "claims": finding.fit.claims,
         "measured": finding.measured, "data": problem.print_of_data(),
     }  # fmt: skip
-    path.write_text(json.dumps(content, indent=1, default=str))
+    path.write_text(json.dumps(content, indent=1, default=float))
+    if problem.stored <= MOST_SAVED:
+        problem.save(path.with_suffix(".npz"))
     return path
 
 
 def again(path):
     """Run a saved finding once more; returns whether it is gone."""
     saved = json.loads(Path(path).read_text())
-    problem = hard_problems.make(saved["seed"], saved["index"])
+    seed, index, data = saved["seed"], saved["index"], Path(path).with_suffix(".npz")
+    if data.is_file():
+        problem = hard_problems.load(data, saved["problem"], seed, index)
+    else:
+        problem = hard_problems.make(seed, index)
     if problem.print_of_data() != saved["data"]:
-        raise SystemExit(f"{path} was made by another generator: number {saved['index']} is other data now")
-    fits = [fit(problem, setting) for setting in hard_problems.settings(problem)]
+        raise SystemExit(f"{path} was made by another generator: number {index} is other data now")
+    fits = [fit(problem, setting) for setting in saved["settings"]]
     truth = Truth(problem, fits)
     print(json.dumps(problem.describe(), default=str))
     print(f"F0 {truth.constant:.10g}, lowest F {truth.value.high:.17g} by {truth.by}")

@@ -86,6 +86,32 @@ class HardProblem:
             found = zlib.crc32(np.ascontiguousarray(part).tobytes(), found)
         return found
 
+    def save(self, path):
+        """Write the problem as it is, for a generator may change; `load` reads it."""
+        parts = {"y": self.y, "weights": self.sample_weight, "offset": self.offset}
+        parts = {name: part for name, part in parts.items() if part is not None}
+        if sp.issparse(self.X):
+            parts |= {"data": self.X.data, "indices": self.X.indices, "indptr": self.X.indptr}
+        else:
+            parts["X"] = np.ascontiguousarray(self.X)
+        np.savez_compressed(path, **parts)
+
+
+def load(path, described, seed, index):
+    """Problem whose data `save` wrote and whose other parts `describe` told."""
+    d = described
+    with np.load(path) as file:
+        parts = {name: file[name] for name in file.files}
+    X = parts.get("X")
+    if X is None:
+        X = sp.csr_array((parts["data"], parts["indices"], parts["indptr"]), shape=(d["n_samples"], d["n_features"]))
+    kind = OWN.get(d["loss"]) or Loss.named(d["loss"])
+    return HardProblem(
+        seed, index, _stored(X, d["storage"]), parts["y"], kind(*(d[one.name] for one in fields(kind))), d["penalty"],
+        d["alpha"], d["l1_ratio"], d["fit_intercept"], d["tol"], parts.get("weights"), parts.get("offset"),
+        d["storage"], d["kinds"],
+    )  # fmt: skip
+
 
 def losses():
     """Names of the losses that are tried: every one of the registry that `exact` knows, and two of a user."""

@@ -333,13 +333,17 @@ def test_picture_without_answers(tmp_path):
     assert picture.draw(tmp_path / "none.png", problem, [], 1).exists()
 
 
-def test_hard_problems_are_the_same_each_time():
+def test_hard_problems_are_the_same_each_time(tmp_path):
     assert set(hard_problems.losses()) >= set(Loss.members()) - {"perceptron"} - {*_own_losses()}
     for index in range(0, 100, 7):
         one, two = (hard_problems.make(4, index) for _ in range(2))
         assert one.print_of_data() == two.print_of_data()
         assert hard_problems.settings(one) == hard_problems.settings(two)
         assert one.describe() == two.describe()
+        one.save(tmp_path / "one.npz")
+        read = hard_problems.load(tmp_path / "one.npz", json.loads(json.dumps(one.describe())), 4, index)
+        assert read.print_of_data() == one.print_of_data()
+        assert (read.describe(), read.X.dtype) == (one.describe(), one.X.dtype)
         assert one.X.shape[0] == one.y.size
         assert one.stored <= hard_problems.MOST_VALUES
     assert one.print_of_data() != hard_problems.make(5, index).print_of_data()
@@ -443,6 +447,8 @@ def test_a_false_claim_is_found_and_runs_again(monkeypatch, tmp_path, capsys):
         assert "found again" in capsys.readouterr().out
     assert main(["certify", "--again", str(recipe)]) == 0
     monkeypatch.setattr(hard_problems, "make", lambda seed, index: easy(seed, index + 1))
+    assert main(["certify", "--again", str(recipe)]) == 0  # the data are beside it
+    recipe.with_suffix(".npz").unlink()
     with pytest.raises(SystemExit, match="other data now"):
         main(["certify", "--again", str(recipe)])
 
