@@ -22,7 +22,7 @@ MOST_ROWS, MOST_COLUMNS, MOST_VALUES = 50_000, 20_000, 2e7
 SIZES = (((0.0, 3.0), 0.35), ((3.0, 4.5), 0.43), ((4.5, 5.5), 0.17), ((5.5, 6.5), 0.04), ((6.5, 7.3), 0.01))
 STORAGES = {"dense": 4, "F": 2, "float32": 1, "strided": 1, "csr": 4, "csr int64": 1, "csr float32": 1}
 COLUMNS = "normal", "raw", "far", "heavy", "binary", "copies", "constant", "rare", "counts", "scaled"
-SPARSE = "onehot", "random", "onehot beside raw", "far beside onehot"
+SPARSE = {"onehot": 1, "random": 1.5, "onehot beside raw": 2, "far beside onehot": 1}
 # The built-in losses by the registry, and two of a user; the perceptron is a rule without a bound.
 OWN = {"expectile": Expectile, "counts": Counts}
 LEAST_SPREAD = 50.0  # of a far column, in units of its last place: below, nothing is left to be learned from it
@@ -125,7 +125,7 @@ def make(seed, index):
     names = losses()
     cycle, place = divmod(index // IN_A_ROW, len(names))
     name = np.random.default_rng([seed, cycle, 2]).permutation(names)[place]
-    storage = str(of_block.choice(list(STORAGES), p=np.array(list(STORAGES.values())) / sum(STORAGES.values())))
+    storage = _one_of(of_block, STORAGES)
     rng = np.random.default_rng([seed, index, 3])
     loss = _loss(rng, str(name))
     X, kinds = _matrix(rng, storage, 2 if loss.classification else 1)
@@ -146,6 +146,11 @@ def make(seed, index):
         seed, index, _stored(X, storage), y, loss, penalty, alpha, l1_ratio, bool(rng.random() < 0.75), tol, weights,
         offset, storage, kinds,
     )  # fmt: skip
+
+
+def _one_of(rng, shares):
+    """A key of `shares`, as often as its value says."""
+    return str(rng.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values())))
 
 
 def _shape(rng, least):
@@ -220,7 +225,7 @@ def _one_hot(rng, n, levels):
 
 
 def _sparse_matrix(rng, least):
-    kind = str(rng.choice(SPARSE))
+    kind = _one_of(rng, SPARSE)
     size, n = _shape(rng, least)
     a_row = max(1, int(size / n))
     if kind == "random":
@@ -233,7 +238,9 @@ def _sparse_matrix(rng, least):
         X = sp.coo_array((data, (rng.integers(n, size=count), column)), shape=(n, d)).tocsr()
         return X, [kind, str(values)]
     factors = int(rng.integers(1, 4))
-    blocks = [_one_hot(rng, n, int(10.0 ** rng.uniform(0.3, 3.8))) for _ in range(factors)]
+    # Many levels half of the time: more columns than a curvature matrix is formed for.
+    reach = (0.3, 3.0) if rng.random() < 0.5 else (3.0, 3.8)
+    blocks = [_one_hot(rng, n, int(10.0 ** rng.uniform(*reach))) for _ in range(factors)]
     kinds = [kind]
     if kind != "onehot":
         of = ["far"] if kind.startswith("far") else ["raw"] if rng.random() < 0.5 else ["raw", "heavy"]
