@@ -315,7 +315,9 @@ def run(options):
         problem = hard_problems.make(options.seed, index)
         share = (time.perf_counter() - begin) / options.seconds
         report.progress(f"{sum(tally.fits.values())} fits, {sum(tally.found.values())} findings", share)
-        fits = [fit(problem, setting) for setting in hard_problems.settings(problem)]
+        fits = _fits(problem, begin + options.seconds if index else np.inf)
+        if fits is None:
+            break
         tally.take(problem, fits)
         truth = Truth(problem, fits)
         findings = judge(problem, fits, truth)
@@ -337,6 +339,16 @@ def run(options):
     }  # fmt: skip
     report.save(folder, f"seed-{options.seed}", content, {})
     return not tally.broken()
+
+
+def _fits(problem, deadline):
+    """All fits of a problem, or None where the time is over before the last one: it counts as a whole or not at all."""
+    found = []
+    for setting in hard_problems.settings(problem):
+        if time.perf_counter() >= deadline:
+            return None
+        found.append(fit(problem, setting))
+    return found
 
 
 def _name(setting):
