@@ -15,6 +15,7 @@ WORDS = {
     "memory": "peak beyond the input",
     "kernels": "the cost of an epoch and of a pass",
     "search": "a path of alphas against one fit, and a grid search",
+    "certify": "claims tried on random problems that are meant to break them",
     "compare": "two saved runs: compare OLD.json NEW.json",
 }
 
@@ -39,12 +40,15 @@ def parse(arguments):
     parser.add_argument("--accuracy", type=_numbers, help="default: 1e-2,1e-4,1e-6,1e-8; suite: 1e-4,1e-6")
     parser.add_argument("--threads", type=int, help="of everybody; default: 1; suite: what the process may use")
     parser.add_argument("--seconds", type=float, help="for each solver; default: 1, or 100 passes where they take "
-                        "longer; suite: for a case on average, default: 55")  # fmt: skip
+                        "longer; suite: for a case on average, default: 55; certify: in all, default: 60")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5, help="of repeated measurements; default: 5")
     parser.add_argument("--cases", type=_texts, help="of suite: parts of names or patterns; default: all")
     parser.add_argument("--reuse", type=Path, help="suite: JSON of a run whose rivals count; the best run again")
     parser.add_argument("--markdown", action="store_true", help="of suite: print the table as Markdown")
     parser.add_argument("--against", type=Path, help="JSON of an earlier run, to be compared with this one")
+    parser.add_argument("--seed", type=int, default=0, help="of certify: which random problems")
+    parser.add_argument("--fits", type=float, default=float("inf"), help="of certify: end after so many")
+    parser.add_argument("--again", type=Path, help="of certify: JSON of a finding, to be tried once more")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of JSON and PNG")
     parser.add_argument("--smoke", action="store_true", help="a tiny form of everything, to see that it runs")
     options = parser.parse_args(arguments)
@@ -52,7 +56,7 @@ def parse(arguments):
     options.accuracy = options.accuracy or ([1e-4, 1e-6] if suite else [1e-2, 1e-4, 1e-6, 1e-8])
     if (len(options.files) == 2) != (options.what == "compare") or (options.files and len(options.files) != 2):
         parser.error("compare takes two files, OLD.json NEW.json; nothing else takes files")
-    for path in (*options.files, options.against, options.reuse):
+    for path in (*options.files, options.against, options.reuse, options.again):
         if path is not None and not path.is_file():
             parser.error(f"there is no file {path}")
     if not 0.0 <= options.l1_ratio <= 1.0:
@@ -76,6 +80,8 @@ def main(arguments=None):
         from . import against
 
         return 1 if against.compare(*options.files) else 0
+    if options.what == "certify":
+        return 0 if _certify(options) else 1
     path = measure(options)
     if options.against and path:
         from . import against
@@ -128,6 +134,17 @@ def _suite(options):
     return suite.run(options)
 
 
+def _certify(options):
+    """Whether every claim held, or the one finding of `--again` is gone."""
+    from threadpoolctl import threadpool_limits
+
+    from . import certify
+
+    options.seconds = options.seconds or 60.0
+    with threadpool_limits(1):  # fits run on one thread, and so does what judges them
+        return certify.again(options.again) if options.again else certify.run(options)
+
+
 def smoke(options):
     """A tiny form of everything: a few solvers on a corner of a small data set, small sizes, one round."""
     from . import against, cold, kernels, memory, report, scaling, search, single
@@ -150,6 +167,8 @@ def smoke(options):
         ("search", search, search.run(options.data, 1, of=())),
     ):
         report.save(options.out, name, figures, module.samples(figures))
+    options.fits = 1  # all fits of one problem
+    _certify(options)
     options.seconds = given or 2.0
     options.solvers = ["liblinear", "scipy/L-BFGS-B/numpy", "sklearn/LogisticRegression/lbfgs", "sklearn/LinearSVC"]
     options.accuracy = [1e-4, 1e-6]

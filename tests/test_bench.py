@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,12 @@ from bench import (  # noqa: E402
     adapters,
     against,
     cases,
+    certify,
     data,
+    exact,
+    hard_problems,
     kernels,
+    lowest,
     memory,
     optimum,
     picture,
@@ -33,6 +39,7 @@ from bench import (  # noqa: E402
     suite,
 )
 from bench.__main__ import main, parse  # noqa: E402
+from fastgd import EpsilonInsensitive, Hinge, LogLoss, Loss, Quantile, SquaredError  # noqa: E402
 
 # Budgets with which a rival is there. Stochastic ones only get near, and so do sag and saga on sparse rows, where the
 # intercept of scikit-learn takes a hundredth of the step.
@@ -407,6 +414,155 @@ def test_two_runs_are_compared(tmp_path, capsys):
 def test_picture_without_answers(tmp_path):
     problem = problems.make_problem("sklearn:breast_cancer", "log_loss", rows=40)
     assert picture.draw(tmp_path / "none.png", problem, [], 1).exists()
+
+
+def test_hard_problems_are_the_same_each_time(tmp_path):
+    assert set(hard_problems.losses()) >= set(Loss.members()) - {"perceptron"} - {*_own_losses()}
+    for index in range(0, 100, 7):
+        one, two = (hard_problems.make(4, index) for _ in range(2))
+        assert one.print_of_data() == two.print_of_data()
+        assert hard_problems.settings(one) == hard_problems.settings(two)
+        assert one.describe() == two.describe()
+        one.save(tmp_path / "one.npz")
+        read = hard_problems.load(tmp_path / "one.npz", json.loads(json.dumps(one.describe())), 4, index)
+        assert read.print_of_data() == one.print_of_data()
+        assert (read.describe(), read.X.dtype) == (one.describe(), one.X.dtype)
+        assert one.X.shape[0] == one.y.size
+        assert one.stored <= hard_problems.MOST_VALUES
+    assert one.print_of_data() != hard_problems.make(5, index).print_of_data()
+
+
+def _own_losses():
+    """Losses that tests have made."""
+    return {name for name, one in Loss.members().items() if not one.__module__.startswith("fastgd.")}
+
+
+EXACT = {
+    "squared_error": lambda p, y, z: (z - y) ** 2 / 2,
+    "hinge": lambda p, y, z: max(1 - y * z, 0),
+    "squared_hinge": lambda p, y, z: max(1 - y * z, 0) ** 2,
+    "modified_huber": lambda p, y, z: max(1 - y * z, 0) ** 2 if y * z > -1 else -4 * y * z,
+    "huber": lambda p, y, z: min(abs(z - y), p) * (abs(z - y) - min(abs(z - y), p) / 2),
+    "epsilon_insensitive": lambda p, y, z: max(abs(z - y) - p, 0),
+    "squared_epsilon_insensitive": lambda p, y, z: max(abs(z - y) - p, 0) ** 2,
+    "quantile": lambda p, y, z: max(p * (y - z), (p - 1) * (y - z)),
+    "expectile": lambda p, y, z: (p if z < y else Fraction(1.0 - float(p))) * (z - y) ** 2,
+}
+PARAMETERS = "epsilon", "quantile", "share"
+
+
+def _in_fractions(problem, coef, intercept):
+    X = problem.X.toarray() if sp.issparse(problem.X) else problem.X
+    coef, alpha, ratio = list(map(Fraction, coef.tolist())), Fraction(problem.alpha), Fraction(problem.l1_ratio)
+    fields = [Fraction(getattr(problem.loss, name)) for name in PARAMETERS if hasattr(problem.loss, name)]
+    total = Fraction(0)
+    for i in range(problem.y.size):
+        z = Fraction(intercept) + sum(Fraction(x) * w for x, w in zip(X[i].tolist(), coef, strict=True))
+        z += 0 if problem.offset is None else Fraction(problem.offset[i])
+        total += Fraction(problem.weights[i]) * EXACT[problem.loss.name](*(fields or [0]), Fraction(problem.y[i]), z)
+    penalty = ratio * sum(map(abs, coef)) + (1 - ratio) * sum(w * w for w in coef) / 2
+    return total / sum(map(Fraction, problem.weights.tolist())) + alpha * penalty
+
+
+def test_double_double_agrees_with_fractions():
+    seen, rng = set(), np.random.default_rng(0)
+    for index in range(0, 400, 3):
+        problem = hard_problems.make(5, index)
+        if problem.X.shape[0] * problem.X.shape[1] > 500 or problem.loss.name not in EXACT:
+            continue
+        coef = rng.normal(size=problem.X.shape[1]) * 10.0 ** rng.uniform(-4, 3)
+        value, right = exact.value(problem, coef, 0.3), _in_fractions(problem, coef, 0.3)
+        assert abs(Fraction(value.high) + Fraction(value.low) - right) <= value.rounding <= 1e-20 * right + 1e-300
+        seen.add(problem.loss.name)
+    assert seen == set(EXACT)
+
+
+def test_log_loss_and_counts_in_long_doubles():
+    problem = next(one for one in map(hard_problems.make, [6] * 99, range(0, 990, 8)) if one.loss.name == "log_loss")
+    problem = replace(problem, X=np.array([[1e8], [-1e8], [3.0]]), y=np.array([1.0, -1.0, -1.0]), sample_weight=None,
+                      offset=None, alpha=0.0, l1_ratio=0.0)  # fmt: skip
+    value = exact.value(problem, [1e-8], 0.0)
+    want = (2.0 * np.log1p(np.exp(-1.0)) + np.log1p(np.exp(3e-8))) / 3.0
+    assert value.high == pytest.approx(want, rel=1e-15)
+    assert 0.0 < value.rounding < 1e-15
+    y = np.array([0.0, 3.0, 3.0])
+    value = exact.value(replace(problem, y=y, loss=hard_problems.OWN["counts"]()), [1e-8], 0.0)
+    want = np.exp([1.0, -1.0, 3e-8]) - y * [1.0, -1.0, 3e-8] + [0.0, *[3.0 * np.log(3.0) - 3.0] * 2]
+    assert value.high == pytest.approx(want.mean(), rel=1e-14)
+
+
+class _Boasting:
+    """An estimator that claims to be closer than it is."""
+
+    def fit(self, X, y, **rows):
+        super().fit(X, y, **rows)
+        self.coef_ = self.coef_ * 1.5
+        self.suboptimality_, self.bound_kind_ = 1e-9, "proof"
+        return self
+
+
+def test_a_false_claim_is_found_and_runs_again(monkeypatch, tmp_path, capsys):
+    def few(problem):
+        return [{"solver": "auto"}, {"solver": "gd", "batch_size": "full", "learning_rate": "constant", "eta0": 1e9}]
+
+    def easy(seed, index):
+        rng = np.random.default_rng([seed, index])
+        X = rng.normal(size=(40, 3))
+        return hard_problems.HardProblem(
+            seed, index, X, X @ [1.0, 2.0, 3.0] + rng.normal(size=40), SquaredError(), "l2", 1e-3, 0.0, True, 1e-4,
+            None, None, "dense",
+        )  # fmt: skip
+
+    monkeypatch.setattr(hard_problems, "settings", few)
+    monkeypatch.setattr(hard_problems, "make", easy)
+    words = ["certify", "--seed", "3", "--fits", "3", "--out", str(tmp_path)]
+    assert main(words) == 0
+    assert "refused, for example" in capsys.readouterr().out  # DivergenceError is no finding
+    boasting = type("GDRegressor", (_Boasting, certify.GDRegressor), {"__init__": certify.GDRegressor.__init__})
+    with monkeypatch.context() as patched:
+        patched.setitem(certify.ESTIMATORS, False, boasting)
+        assert main(words) == 1
+        text = capsys.readouterr().out
+        assert "BROKEN false proof: 2" in text
+        assert "wrong objective_" in text
+        recipe = tmp_path / "certify" / "false_proof_3-0_auto.json"
+        assert main(["certify", "--again", str(recipe)]) == 1
+        assert "found again" in capsys.readouterr().out
+    assert main(["certify", "--again", str(recipe)]) == 0
+    monkeypatch.setattr(hard_problems, "make", lambda seed, index: easy(seed, index + 1))
+    assert main(["certify", "--again", str(recipe)]) == 0  # the data are beside it
+    recipe.with_suffix(".npz").unlink()
+    with pytest.raises(SystemExit, match="other data now"):
+        main(["certify", "--again", str(recipe)])
+
+
+def test_what_is_counted_apart():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 2))
+    problem = hard_problems.HardProblem(
+        0, 0, X, np.sign(X[:, 0]), LogLoss(), None, 0.0, 0.0, True, 1e-4, None, None, "dense"
+    )
+    assert certify.apart(problem, certify.Truth(problem, [])) == "separable"
+    near = replace(problem, X=np.column_stack([X[:, 0], X[:, 0] + 1e-9 * X[:, 1]]), y=X[:, 1], loss=SquaredError())
+    assert certify.apart(near, certify.Truth(near, [])) == "ill-conditioned"
+    copies = replace(near, X=np.column_stack([X[:, 0] + 1e6, X[:, 0] + 1e6]))  # a direction that is not there
+    assert certify.apart(copies, certify.Truth(copies, [])) == ""
+    constant = replace(near, X=X, y=np.full(30, 7.0))
+    assert certify.apart(constant, certify.Truth(constant, [])) == "a constant fits"
+
+
+def test_the_lowest_of_a_linear_program():
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(40, 3)) + 1e6, rng.normal(size=40)
+    for loss in (Quantile(0.3), EpsilonInsensitive(0.1), Hinge()):
+        targets = np.sign(y) if loss.classification else y
+        problem = hard_problems.HardProblem(
+            0, 0, X, targets, loss, "l1", 1e-3, 1.0, True, 1e-4, None, rng.normal(size=40), "dense"
+        )
+        found = {name: exact.value(problem, *model) for name, *model in lowest.candidates(problem, [])}
+        model = certify.ESTIMATORS[loss.classification](loss=loss, penalty="l1", alpha=1e-3, tol=1e-8)
+        moved = model.fit(X - 1e6, targets, offset=problem.offset)
+        assert found["program"].high == pytest.approx(moved.objective_, rel=1e-7)
 
 
 @pytest.mark.jit

@@ -1,0 +1,45 @@
+"""Two losses as users write them, for `certify`: each says what its infimum is."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from fastgd import Loss
+from fastgd.losses import Interval
+
+
+class Expectile(Loss):
+    """Squares weighted by `share` below the target and by 1 - share above it."""
+
+    curvature_bound: ClassVar[float] = 2.0
+    infimum: ClassVar[float] = 0.0
+
+    share: float = 0.5
+
+    def value(self, prediction, target):
+        residual = prediction - target
+        return (self.share if residual < 0.0 else 1.0 - self.share) * residual * residual
+
+    def derivative(self, prediction, target):
+        residual = prediction - target
+        return 2.0 * (self.share if residual < 0.0 else 1.0 - self.share) * residual
+
+
+class Counts(Loss):
+    """Half the Poisson deviance of the mean exp(prediction), so written that nothing cancels near its infimum."""
+
+    self_concordance: ClassVar[float | None] = 1.0
+    infimum: ClassVar[float] = 0.0
+    target_domain: ClassVar[Interval] = Interval(0.0, np.inf, low_closed=True)
+
+    def value(self, prediction, target):
+        if target <= 0.0:
+            return np.exp(prediction)
+        above = prediction - np.log(target)
+        return target * (np.expm1(above) - above)
+
+    def derivative(self, prediction, target):
+        return np.exp(prediction) - target
+
+    def curvature(self, prediction, target):
+        return np.exp(prediction)
