@@ -88,5 +88,5 @@ def redundant_columns(objective, sweeps, rows):
             target = np.append(sweeps.combination(amounts), amounts.sum())[kept]
     if not found:
         return Redundant.none(F.size)
-    columns, ways, most = zip(*found, strict=True)
-    return Redundant(np.array(columns), np.column_stack(ways), np.array(most))
+    columns, ways, rests = zip(*found, strict=True)
+    return Redundant(np.array(columns), np.column_stack(ways), np.array(rests))
