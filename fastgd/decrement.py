@@ -36,18 +36,21 @@ def slope_rounding(F, value):
     return 2.0 * sum_rounding(F) * slope_size(F, value, typical_curvature(F.loss))
 
 
-def value_rounding(F, v, value, enough):
+def value_rounding(F, v, value, enough, gradient=None):
     """What F at `v`, which is `value`, may be wrong by: the sum over the rows, and the predictions in it.
 
     A prediction is wrong by u |x_i| . |w|, and F by that times |loss'|, in the mean no more than the roots
     of the mean squares multiplied (Cauchy and Schwarz).  Without moments |x_i| |w| stands for |x_i| . |w|
-    or, where that is more than `enough`, what the columns' norms tell, for half a pass.
+    or, where that is more than `enough`, what the columns' norms tell, for half a pass.  Where columns are
+    read as distances from their centers, the intercept that is returned is rounded in units of its own.
     """
     table = np.abs(v).reshape(-1, F.n_predictions)
     slope = slope_size(F, value, typical_curvature(F.loss)) if F.loss_smooth else 1.0
     coef, intercept = table[: F.n_features], table[F.n_features :]
     shift = float(intercept.max(initial=0.0)) + float(np.abs(F.samples.offsets).max())
-    summed = sum_rounding(F) * abs(value)
+    moved = EPS * float(np.abs(F.model(v)[1] - F.split(v)[1]).max()) if F.fit_intercept else 0.0
+    slopes = slope if gradient is None else float(np.abs(gradient[F.n_features * F.n_predictions :]).max())
+    summed = sum_rounding(F) * abs(value) + moved * (slopes + typical_curvature(F.loss) * moved)
     if not F.knows_columns:
         length = float(np.sqrt(np.square(coef).sum(axis=0).max()))
         rounded = summed + 2.0 * EPS * slope * (F.row_size() * length + shift)

@@ -252,7 +252,7 @@ class Descent:
         self.known = self.solver.known_curvature(state)
         self._floor = max(self._floor, self.solver.lower_bound(state))
         doubt = self.solver.doubt(state)
-        doubt = self._rounding(v, value) if doubt is None else doubt
+        doubt = self._rounding(v, value, gradient) if doubt is None else doubt
         check = self._certified(_Check(v, value, smooth, gradient, doubt), final=False)
         check.score = self.score(check.point) if self.score is not None else np.nan
         loss = value - F.penalty_value(v) if self.wants_loss else np.nan
@@ -504,14 +504,14 @@ class Descent:
     def _evaluated(self, v):
         smooth, gradient = self.objective.smooth_and_gradient(v)
         value = smooth + self.objective.rest_value(v)
-        return _Check(v, value, smooth, gradient, self._rounding(v, value))
+        return _Check(v, value, smooth, gradient, self._rounding(v, value, gradient))
 
-    def _rounding(self, v, value):
+    def _rounding(self, v, value, gradient):
         """What F at `v` may be wrong by; roughly where that is far below tol."""
         F = self.objective
         allowed = NEGLIGIBLE * enough(self.tol or 1e-4, value, self.constant_value, F.loss.infimum)
         with np.errstate(all="ignore"):
-            return value_rounding(F, v, value, allowed)
+            return value_rounding(F, v, value, allowed, gradient if F.loss_smooth else None)
 
     def _constant_point(self):
         table = self.objective.start().reshape(-1, self.objective.n_predictions)

@@ -65,7 +65,7 @@ class Task:
         `score(objective, v, k)` on validation rows, for early stopping.
     watch : callable or None
         `watch(k)` is the Watch of target `k`.
-    note : str
+    notes : tuple of str
         What else plans are to tell.
     """
 
@@ -81,7 +81,7 @@ class Task:
     score: object = None
     watch: Callable[[int], Watch] | None = None
     n_threads: int = 1
-    note: str = ""
+    notes: tuple = ()
 
 
 @dataclass
@@ -266,8 +266,8 @@ def _by_plans(task, objective, go, start, state):
     """
     begin, settings = time.perf_counter(), task.settings
     plan, rule = make_plan(settings, objective)
-    if task.note:
-        plan = replace(plan, reasons=(*plan.reasons, task.note))
+    if task.notes:
+        plan = replace(plan, reasons=(*plan.reasons, *task.notes))
     plan = _with_rows_in_order(task, objective, plan)
     tried = [plan]
     result = go(tried, rule, start, state, task.max_iter, task.max_time)

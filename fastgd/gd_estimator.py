@@ -109,7 +109,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         callbacks = fit_callbacks(self, given, y, sample_weight, n_targets)
         task.watch = self._watch(callbacks, n_targets)
         if isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
-            task.note = "X was copied once, as floats in C order"
+            task.notes += ("X was copied once, as floats in C order",)
         runs = fit_targets(task, samples, seeds, starts, states)
         self._set_fitted(runs)
         if callbacks is not None:
@@ -342,6 +342,8 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     task.score = None if holdout is None else holdout.score
     if task.fit_intercept and own_steps(task.settings, loss):
         task.rows = read_shifted(rows, first)
+        if task.rows is not rows:
+            task.notes += ("columns far from 0 are read as distances from their means",)
     if estimator.random_state is None:
         rng = generator(None, task.settings, loss)
     return task, samples, estimator._seeds(rng, [None] * len(samples))

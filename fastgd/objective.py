@@ -359,7 +359,7 @@ class Objective:
         if self.knows_columns:
             return float(np.linalg.norm(self.root_mean_squares()))
         if self._row_size is None:
-            total = self.rows.sum_of_squares() if self.rows.values.dtype == np.float64 else np.inf
+            total = self.rows.sum_of_squares() if self.rows.dtype == np.float64 else np.inf
             if not np.isfinite(total):
                 return float(np.linalg.norm(self.root_mean_squares()))
             self._row_size = float(np.sqrt(total * float(self.samples.weights.max()) / self.n_active))

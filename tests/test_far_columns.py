@@ -188,8 +188,11 @@ def test_without_an_intercept_and_with_explicit_rates_columns_are_read_as_they_a
     GDRegressor(learning_rate="constant", eta0=1e-14, max_iter=2, tol=None).fit(X, score)
     GDClassifier(loss="perceptron", max_iter=2, tol=None).fit(X[:, 2:], score > 0.0)
     assert not seen
-    GDRegressor().fit(X, score)
+    model = GDRegressor().fit(X, score)
     assert seen
+    assert "distances" not in str(model.plan_)
+    monkeypatch.undo()
+    assert "distances from their means" in str(GDRegressor().fit(X, score).plan_)
 
 
 def test_the_intercept_is_rounded_once():

@@ -281,6 +281,8 @@ class Newton(Solver):
         u sqrt(H_jj) (sqrt(2 F) + sum_k sqrt(H_kk) |s_k|), by Cauchy and Schwarz, and the value by u times
         the square of what stands in the brackets.
         """
+        if self.objective.rows.mark:  # the intercept that is returned is rounded in larger units
+            return None
         factor, before = state.memory["factor"], state.value
         value = before + slope + 0.5 * factor.norm(step) ** 2 if factor.full else 0.0
         if not value > 1e-3 * before:
