@@ -43,6 +43,8 @@ from fastgd.sweeps import Sweeps
 WIDEST_MATRIX = 1500
 # A rough r that is too large by less than this is mended by the next Newton step, which brings the decrement down more.
 HOPELESS = 100.0
+# Rounding that is less than this share of a gap is not looked at more closely.
+NEGLIGIBLE = 0.05
 # Rows whose slopes are together less than this share of the bound that is asked for are left out where no proof holds.
 SETTLED = 0.25
 # A gap below this share of the unit of distances is worth knowing how far rounding has taken it: above, it ends no run.
@@ -141,7 +143,7 @@ class Certifier:
             if unbalanced < np.inf:
                 gap = self._dual_gap(v, smooth_value, gradient) + self._price(v, unbalanced)
                 if gap < PROMISING * unit_at(F, smooth_value) and not balanced:
-                    gap += self._blurred(v, smooth_value)
+                    gap += self._blurred(v, smooth_value, gap)
                 bound = min(bound, gap)
         return Bound(bound, "proof") if bound < np.inf else NO_BOUND
 
@@ -297,16 +299,20 @@ class Certifier:
         rest = (1.0 - share) * F.loss.infimum if share < 1.0 else 0.0
         return smooth_value + share * conjugate - rest + F.l1 * float(np.abs(coef).sum())
 
-    def _blurred(self, v, smooth_value):
+    def _blurred(self, v, smooth_value, gap):
         """What rounding may have taken from the gap at `v`: of w.g, and of w*.g for an optimum w* of twice w at most.
 
         A gradient that is wrong by e_j leaves min over w of g.w + penalty(w) wrong by no more than sum_j e_j |w*_j|.
         |e|^2 / (2 l2) would hold for any w*, and be 1e4 times too large where columns are on raw scales.
         """
         F = self.objective
-        size = prediction_size(F, v)
         sums = 4.0 * EPS * F.rest_value(v) + (4.0 * EPS * abs(smooth_value) if F.l2 == 0.0 else 0.0)
-        return 3.0 * gradient_rounding(F, smooth_value, size) * size + sums
+        for rough in (True, False):
+            size = prediction_size(F, v, rough)
+            taken = 3.0 * gradient_rounding(F, smooth_value, size) * size
+            if taken <= NEGLIGIBLE * gap:
+                break
+        return taken + sums
 
     def _gap_with_l2(self, coef, gradient):
         """w.g + penalty(w) + penalty*(-g), a sum of terms that are never negative; most of a million columns have 0."""

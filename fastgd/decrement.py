@@ -40,23 +40,17 @@ def value_rounding(F, v, value, enough, gradient=None):
     """What F at `v`, which is `value`, may be wrong by: the sum over the rows, and the predictions in it.
 
     A prediction is wrong by u |x_i| . |w|, and F by that times |loss'|, in the mean no more than the roots
-    of the mean squares multiplied (Cauchy and Schwarz).  Without moments |x_i| |w| stands for |x_i| . |w|
-    or, where that is more than `enough`, what the columns' norms tell, for half a pass.  Where columns are
-    read as distances from their centers, the intercept that is returned is rounded in units of its own.
+    of the mean squares multiplied (Cauchy and Schwarz): roughly where that is no more than `enough`.  Where
+    columns are read as distances from their centers, the intercept that is returned is rounded in units of
+    its own.
     """
-    table = np.abs(v).reshape(-1, F.n_predictions)
     slope = slope_size(F, value, typical_curvature(F.loss)) if F.loss_smooth else 1.0
-    coef, intercept = table[: F.n_features], table[F.n_features :]
-    shift = float(intercept.max(initial=0.0)) + float(np.abs(F.samples.offsets).max())
     moved = EPS * float(np.abs(F.model(v)[1] - F.split(v)[1]).max()) if F.fit_intercept else 0.0
     slopes = slope if gradient is None else float(np.abs(gradient[F.n_features * F.n_predictions :]).max())
-    summed = sum_rounding(F) * abs(value) + moved * (slopes + typical_curvature(F.loss) * moved)
-    if not F.knows_columns:
-        length = float(np.sqrt(np.square(coef).sum(axis=0).max()))
-        rounded = summed + 2.0 * EPS * slope * (F.row_size() * length + shift)
-        if rounded <= enough:
-            return rounded
-    return summed + 2.0 * EPS * slope * (float((F.root_mean_squares() @ coef).max()) + shift)
+    known = sum_rounding(F) * abs(value) + moved * (slopes + typical_curvature(F.loss) * moved)
+    known += 2.0 * EPS * slope * float(np.abs(F.samples.offsets).max())
+    rounded = known + 2.0 * EPS * slope * prediction_size(F, v, rough=True)
+    return rounded if rounded <= enough else known + 2.0 * EPS * slope * prediction_size(F, v)
 
 
 def column_sizes(F):
@@ -65,16 +59,16 @@ def column_sizes(F):
     return np.append(sizes, 1.0) if F.fit_intercept else sizes
 
 
-def prediction_size(F, v):
-    """Sum over the columns of their root mean square times |v_j|: what predictions at `v` are made of.
+def prediction_size(F, v, rough=False):
+    """Sum over the columns of their root mean square times |v_j|: what predictions at `v` are made of, or more.
 
-    Without moments the columns' norms do, for half a pass, kept.
+    Without moments the columns' norms do, for half a pass, kept, or the `rough` product of lengths |x_i| |w|.
     """
     table = np.abs(v).reshape(-1, F.n_predictions).sum(axis=1)
-    if F.has_moments:
-        return float(column_sizes(F) @ table)
-    sizes = F.largest() * np.sqrt(F.samples.weights.max() / F.n_active)
-    return float(sizes @ table[: F.n_features] + table[F.n_features :].sum())
+    coef, shift = table[: F.n_features], float(table[F.n_features :].sum())
+    if rough and not F.knows_columns:
+        return F.row_size() * float(np.linalg.norm(coef)) + shift
+    return float(F.root_mean_squares() @ coef) + shift
 
 
 def gradient_rounding(F, value, size):
