@@ -125,6 +125,12 @@ def test_what_is_far():
     assert not far(1e6 + late, weights=1.0 - late), "rows without weight have no say"
 
 
+def test_values_whose_squares_are_hardly_finite():
+    X = np.random.default_rng(0).standard_normal((50, 2)) * 1e150
+    X[:, 1] = 1e152 * (1.0 + 1e-6 * X[:, 0] / 1e150)
+    assert rows_of(X).centers.tolist() == [0.0, pytest.approx(1e152)]
+
+
 def test_rows_without_far_columns_are_handed_on():
     rows = as_rows(np.random.default_rng(0).standard_normal((50, 3)))
     assert read_shifted(rows, as_samples(SquaredError(), np.zeros(50), 50)) is rows
