@@ -303,8 +303,54 @@ def shifted_add(rows, centers, i, amount, vector):
 
 
 @kernel
+def shifted_dot_columns(rows, centers, first, stop, coef, out):
+    # As `strided_dot_rows`, four columns at once.
+    n = stop - first
+    for m in range(n):
+        out[m] = 0.0
+    whole = coef.shape[0] - coef.shape[0] % 4
+    for j in range(0, whole, 4):
+        a, b, c, d = coef[j], coef[j + 1], coef[j + 2], coef[j + 3]
+        p, q, r, s = centers[j], centers[j + 1], centers[j + 2], centers[j + 3]
+        for m in range(n):
+            i = first + m
+            total = out[m] + (rows.entry(i, j) - p) * a
+            total = total + (rows.entry(i, j + 1) - q) * b
+            total = total + (rows.entry(i, j + 2) - r) * c
+            out[m] = total + (rows.entry(i, j + 3) - s) * d
+    for j in range(whole, coef.shape[0]):
+        for m in range(n):
+            out[m] += (rows.entry(first + m, j) - centers[j]) * coef[j]
+
+
+@kernel
+def shifted_add_columns(rows, centers, first, stop, amounts, vector):
+    # As `strided_add_rows`, four columns at once.
+    n = stop - first
+    whole = vector.shape[0] - vector.shape[0] % 4
+    for j in range(0, whole, 4):
+        a, b, c, d = vector[j], vector[j + 1], vector[j + 2], vector[j + 3]
+        p, q, r, s = centers[j], centers[j + 1], centers[j + 2], centers[j + 3]
+        for m in range(n):
+            i, amount = first + m, amounts[m]
+            a += amount * (rows.entry(i, j) - p)
+            b += amount * (rows.entry(i, j + 1) - q)
+            c += amount * (rows.entry(i, j + 2) - r)
+            d += amount * (rows.entry(i, j + 3) - s)
+        vector[j], vector[j + 1], vector[j + 2], vector[j + 3] = a, b, c, d
+    for j in range(whole, vector.shape[0]):
+        total = vector[j]
+        for m in range(n):
+            total += amounts[m] * (rows.entry(first + m, j) - centers[j])
+        vector[j] = total
+
+
+@kernel
 def shifted_dot_rows(rows, centers, first, stop, coef, out):
     # Sums from left to right and, where rows are dense, eight rows at a time, as in `dense_dot_rows`.
+    if rows.by_column():
+        shifted_dot_columns(rows, centers, first, stop, coef, out)
+        return
     whole = first if rows.sparse else stop - (stop - first) % 8
     for i in range(first, whole, 8):
         a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -328,6 +374,9 @@ def shifted_dot_rows(rows, centers, first, stop, coef, out):
 @kernel
 def shifted_add_rows(rows, centers, first, stop, amounts, vector, ahead):
     # As `dense_add_rows`; past the last row there is nothing to ask for, which does no harm.
+    if rows.by_column():
+        shifted_add_columns(rows, centers, first, stop, amounts, vector)
+        return
     fetched = ahead > 0 and vector.shape[0] <= 8 * DENSE_LINES
     whole = first if rows.sparse else stop - (stop - first) % 4
     for i in range(first, whole, 4):

@@ -50,6 +50,10 @@ class Rows(Component, family=True):
         """Add row `i` times `amounts`, (K,), to `matrix`, (d, K)."""
         _row_loops.adds(self, i, amounts, matrix)
 
+    def by_column(self):
+        """Whether neighbours in a column are closer in memory than neighbours in a row."""
+        return False
+
     @required
     def squared_norm(self, i):
         """Sum of the squares of row `i`."""
@@ -221,6 +225,9 @@ class StridedRows(Rows):
 
     def add_rows(self, first, stop, amounts, vector, ahead):
         _row_loops.strided_add_rows(self.memory, first, stop, self.row_step, self.column_step, amounts, vector)
+
+    def by_column(self):
+        return self.row_step < self.column_step
 
     def squared_norm(self, i):
         return _row_loops.strided_squared_norm(self.memory, i * self.row_step, self.column_step, self.width)

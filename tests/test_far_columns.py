@@ -125,6 +125,12 @@ def test_what_is_far():
     assert not far(1e6 + late, weights=1.0 - late), "rows without weight have no say"
 
 
+def test_values_whose_squares_are_hardly_finite():
+    X = np.random.default_rng(0).standard_normal((50, 2)) * 1e150
+    X[:, 1] = 1e152 * (1.0 + 1e-6 * X[:, 0] / 1e150)
+    assert rows_of(X).centers.tolist() == [0.0, pytest.approx(1e152)]
+
+
 def test_rows_without_far_columns_are_handed_on():
     rows = as_rows(np.random.default_rng(0).standard_normal((50, 3)))
     assert read_shifted(rows, as_samples(SquaredError(), np.zeros(50), 50)) is rows
@@ -360,3 +366,22 @@ def test_nothing_is_claimed_of_what_rounding_hides(offset, spacing):
     best = GDRegressor(alpha=0.0).fit(twin, y).objective_
     assert model.objective_ - best <= 1.01 * max(model.suboptimality_, 1e-9) * max(best, 1e-4)
     assert model.score(X, y) >= GDRegressor(alpha=0.0).fit(twin[:, :3], y).score(twin[:, :3], y) - 1e-3
+
+
+@pytest.mark.parametrize(
+    ("loss", "penalty", "alpha"),
+    [("squared_error", "l2", 0.01), ("log_loss", "l1", 0.02), (Quantile(0.3), "l1", 0.05), ("hinge", "l2", 0.1)],
+    ids=["span of rows", "working set", "columns by need", "by way of the rows"],
+)
+def test_more_columns_than_rows(loss, penalty, alpha):
+    rng, (n, d) = np.random.default_rng(0), (60, 450)
+    X = rng.standard_normal((n, d))
+    X[:, : d // 2] += 2.0**16
+    Z = X.copy()
+    Z[:, : d // 2] -= Z[:, : d // 2].mean(axis=0)
+    y = Z[:, :5].sum(axis=1) + 0.3 * rng.standard_normal(n)
+    y = np.where(y > 0.0, 1, -1) if loss in CLASSIFIERS else y
+    fits = [estimator(loss, penalty=penalty, alpha=alpha, tol=1e-6).fit(T, y) for T in (X, sp.csr_array(X), Z)]
+    assert all(fit.suboptimality_ <= 1e-6 for fit in fits)
+    for fit in fits[:2]:
+        assert same_answer(fit, fits[2], X, Z, 1e-6) < 0.05
