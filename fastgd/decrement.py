@@ -24,6 +24,8 @@ from fastgd.objective import SUM, SUM_OF_SQUARES
 EPS = float(np.finfo(float).eps)
 # A proof by products: the share of r^2 or lambda^2 that may be slack, and the most products it may take.
 SLACK, MOST_PRODUCTS = 0.1, 200
+# An estimate by products: the share of the first residual's square that may be left, and the most products.
+SOLVED, FEW_PRODUCTS = 1e-4, 60
 
 
 def sum_rounding(F):
@@ -184,3 +186,34 @@ def product_bound(F, v, value, gradient, enough):
         before, height = height, float(rest @ scaled)
         direction = scaled + (height / before) * direction
     return best
+
+
+def likely_gain(F, v, gradient):
+    """Half the squared Newton decrement at `v`, by conjugate gradients, or inf where they do not arrive: no bound.
+
+    For a smooth part with a curvature that may jump, where no bound on F - F* is known.  A direction without
+    curvature along which F falls leads to inf: nothing tells how far it falls.
+    """
+    moments = F.moments()[0]
+    variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
+    table = np.ones((F.n_features + F.fit_intercept, F.n_predictions))
+    table[: F.n_features] = (typical_curvature(F.loss) * variance + F.l2)[:, None]
+    shrink = 1.0 / np.where(table > 0.0, table, 1.0).ravel()
+    move, rest = np.zeros(F.size), gradient.copy()
+    scaled = shrink * rest
+    direction, height = scaled, float(rest @ scaled)
+    enough = max(SOLVED * height, slope_rounding(F, F.value(v)) ** 2 * F.size)
+    for _ in range(FEW_PRODUCTS):
+        if height <= enough:
+            return 0.5 * float(move @ (gradient + rest)) + 0.5 * height
+        product = F.hessian_product(v, direction)
+        bend = float(direction @ product)
+        if not bend > 0.0:
+            return np.inf
+        step = height / bend
+        move += step * direction
+        rest -= step * product
+        scaled = shrink * rest
+        before, height = height, float(rest @ scaled)
+        direction = scaled + (height / before) * direction
+    return np.inf

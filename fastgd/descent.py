@@ -11,7 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.certificate import EPS, NO_BOUND, Bound, Certifier, provable, relative
+from fastgd.certificate import (
+    EPS,
+    LIKELY,
+    LIKELY_WHERE_IT_JUMPS,
+    NO_BOUND,
+    Bound,
+    Certifier,
+    provable,
+    relative,
+)
 from fastgd.constant_model import best_constant
 from fastgd.decrement import value_rounding
 from fastgd.distances import enough
@@ -37,9 +46,6 @@ DOUBLED, NO_SLOWER = 2.0, 0.75
 ENDS = (StopReason.PLATEAU, StopReason.MAX_ITER, StopReason.TIME)
 # A schedule may end at so many times its lowest check: noise, not too large a rate.
 NOISE = 2.0
-# Half the squared Newton decrement estimates what is left; it may be as many times this, or, the second number, where
-# curvature jumps (see newton_path.py, which measured them).
-CAUTION, WHERE_IT_JUMPS = 3.0, 25.0
 # A certificate at the end may take this share of the run's passes, less if no tolerance asks for it, or so many
 # operations (20 ms).
 ASKED_SHARE, UNASKED_SHARE, UNASKED_WORK = 2.0, 0.1, 2e7
@@ -160,7 +166,7 @@ class Descent:
         """
         self._clock, self._hoped, self._floor, self.known = time.perf_counter(), np.inf, -np.inf, None
         self.history, self.best, self.best_scored, self.last = History(), self._remembered(state), None, None
-        self.likely = None  # F*, where an estimate ends the run
+        self.likely, self._asked = None, 0.0  # F*, where an estimate ends the run; when one was asked for
         start_point = state.point.copy()
         reason = StopReason.MAX_ITER
 
@@ -269,7 +275,7 @@ class Descent:
             if reason is not None and isinstance(rule, Extrapolated) and self.solver.adapts:
                 reason = self._second_opinion(check, reason)
                 if reason is StopReason.PLATEAU:
-                    self.likely = check.objective - rule.estimate(self.history)
+                    reason = self._by_estimate(check, rule)
             if reason is not None:
                 return reason
         if self.tol is not None and self.solver.finished(state):
@@ -284,14 +290,50 @@ class Descent:
             self.solver.review(state, check.objective, constant, limit + 0.5 * (self.tol or 0.0) * abs(limit))
         return None
 
+    def _by_estimate(self, check, rule):
+        """PLATEAU where an estimate ends the run, `likely` being what it says of F*; None where it goes on.
+
+        That F no longer falls says little: steps along it may be too short.  Where the curvature can be asked, its
+        decrement is the estimate, looked at whenever the passes have doubled.
+        """
+        if self._curvature_tells:
+            if self._spent < 2.0 * self._asked:
+                return None
+            self._asked, left = self._spent, self.certifier.likely_left(check.point, self._gradient(check))
+            if not self._relative(left, check.objective) <= self.tol:
+                return None
+        elif self.objective.convex and self.objective.elastic and self.solver.exact:
+            return StopReason.PLATEAU  # subgradients of all rows: no falls tell how far the optimum is
+        else:
+            left = rule.estimate(self.history)
+        self.likely = check.objective - left
+        return StopReason.PLATEAU
+
     def _left_at_rest(self, check):
-        """An estimate of what a solver with nothing left to do has left, where no bound goes to 0: no pass."""
+        """An estimate of what a solver with nothing left to do has left, where no bound goes to 0."""
         F = self.objective
         if self.known is not None and F.convex and self.known[0].full and check.gradient is not None:
-            caution = CAUTION if F.loss.self_concordance is not None else WHERE_IT_JUMPS
+            caution = LIKELY if F.loss.self_concordance is not None else LIKELY_WHERE_IT_JUMPS
             return 0.5 * caution * self.known[0].norm_of(check.gradient) ** 2
+        if self._curvature_tells:
+            return self.certifier.likely_left(check.point, self._gradient(check))
         falls = self.history["objective"][-5::2]
-        return left_to_fall(*falls) if len(falls) == 3 else np.inf
+        return left_to_fall(*falls) if len(falls) == 3 and not (F.convex and F.elastic) else np.inf
+
+    @property
+    def _curvature_tells(self):
+        """Whether the Newton decrement at a point is an estimate of what is left."""
+        F = self.objective
+        return F.convex and F.loss_smooth and F.elastic and F.l1 == 0.0
+
+    @property
+    def _spent(self):
+        return self.objective.passes - self.solver.passes_before
+
+    def _gradient(self, check):
+        if check.gradient is None:
+            check.gradient = self.objective.smooth_and_gradient(check.point)[1]
+        return check.gradient
 
     def _still_grows(self):
         """Whether an explicit schedule leaves F above the best constant model and growing."""
@@ -403,7 +445,7 @@ class Descent:
         F, certifier = self.objective, self.certifier
         if not certifier.decrement_applies or (self.tol is None and not final):
             return False
-        spent, cost = F.passes - self.solver.passes_before, certifier.proof_passes
+        spent, cost = self._spent, certifier.proof_passes
         if final:
             if self.tol is None and certifier.wide:
                 return False
@@ -416,7 +458,7 @@ class Descent:
 
     def _note(self, state, value, bound, suboptimality, score, loss=np.nan):
         self.history.append(
-            passes=self.objective.passes - self.solver.passes_before,
+            passes=self._spent,
             seconds=time.perf_counter() - self._clock,
             objective=value,
             bound=bound.value,
@@ -528,7 +570,7 @@ class Descent:
             self.history.repeat()
         if len(self.history):
             found = {
-                "passes": self.objective.passes - self.solver.passes_before,
+                "passes": self._spent,
                 "seconds": time.perf_counter() - self._clock,
                 "objective": chosen.objective,
                 "bound": chosen.bound.value,

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastgd.certificate import NO_BOUND, Bound, Certifier
+from fastgd.certificate import LIKELY, LIKELY_WHERE_IT_JUMPS, NO_BOUND, Bound, Certifier
 from fastgd.descent import Descent
 from fastgd.factor import Factor
 from fastgd.fitting import Run
@@ -19,10 +19,6 @@ from fastgd.stopping import Stalled, TimeLimit, Validation
 
 # A matrix handed on is expected to bring the decrement down by this factor, until a step has told.
 HOPE = float(np.log(10.0))
-# What is left is estimated from a matrix that was taken elsewhere: it may be this many times as much, or the second
-# number where curvature jumps.  With 3 the truth was at most 0.69 of what was told (log loss on three data sets); with
-# 12 it was once 1.6 of it (Huber), hence 25.
-CAUTION, WHERE_IT_JUMPS = 3.0, 25.0
 
 
 class NewtonPath:
@@ -146,6 +142,6 @@ class PathCertifier(Certifier):
             proved = super().from_known(known, v, gradient, enough, value)
             if proved.value <= enough:
                 return proved
-        caution = CAUTION if F.loss.self_concordance is not None else WHERE_IT_JUMPS
+        caution = LIKELY if F.loss.self_concordance is not None else LIKELY_WHERE_IT_JUMPS
         likely = 0.5 * caution * decrement**2
         return Bound(likely, "estimate") if likely <= enough else NO_BOUND
