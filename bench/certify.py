@@ -16,6 +16,7 @@ apart and break no bar; so are targets that a constant model fits to rounding.
 
 import json
 import time
+import traceback
 import warnings
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -140,10 +141,13 @@ def _fit_once(problem, setting, kind, tol, seconds):
         try:
             model.fit(p.X, p.y, sample_weight=p.sample_weight, offset=p.offset)
         except ValueError as error:  # DivergenceError is one
-            if type(error).__module__.startswith("numpy"):  # LinAlgError is one, too, and no refusal
-                one.crash = f"{type(error).__name__}: {error}"
+            # LinAlgError is one, too, and so is what NumPy says of an empty maximum: a refusal is raised on purpose.
+            on_purpose = (traceback.extract_tb(error.__traceback__)[-1].line or "").startswith("raise ")
+            what = f"{type(error).__name__}: {error}"
+            if on_purpose and not type(error).__module__.startswith("numpy"):
+                one.refused = what
             else:
-                one.refused = f"{type(error).__name__}: {error}"
+                one.crash = what
         except Exception as error:
             one.crash = f"{type(error).__name__}: {error}"
     compiled = _compiling() - compiled

@@ -536,6 +536,22 @@ def test_a_false_claim_is_found_and_runs_again(monkeypatch, tmp_path, capsys):
         main(["certify", "--again", str(recipe)])
 
 
+def test_a_mistake_that_raises_a_value_error_is_no_refusal(monkeypatch):
+    problem = hard_problems.make(3, 0)
+
+    def mistaken(self, *_, **__):
+        np.zeros(0).max()
+
+    def refusing(self, *_, **__):
+        raise ValueError("not such data")
+
+    for fit, attribute in ((mistaken, "crash"), (refusing, "refused")):
+        estimator = certify.ESTIMATORS[problem.classification]
+        patched = type(estimator.__name__, (estimator,), {"fit": fit, "__init__": estimator.__init__})
+        monkeypatch.setitem(certify.ESTIMATORS, problem.classification, patched)
+        assert "ValueError" in getattr(certify.fit(problem, {"solver": "auto"}), attribute)
+
+
 def test_what_is_counted_apart():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 2))

@@ -145,3 +145,11 @@ def test_the_paths_of_a_search_claim_what_is_so():
     model = GDClassifierCV(alphas=8, cv=3).fit(X, y == 2)
     F = Objective("log_loss", X, np.where(y == 2, 1.0, -1.0), alpha=model.alpha_)
     assert model.objective_ == pytest.approx(F.value(np.r_[model.coef_[0], model.intercept_[0]]), rel=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge", "modified_huber"])
+@pytest.mark.parametrize("penalty", ["l2", "l1", None])
+def test_each_smooth_loss_is_fitted_without_an_intercept(loss, penalty):
+    X, y = load_iris(return_X_y=True)
+    model = GDClassifier(loss=loss, penalty=penalty, alpha=0.1, fit_intercept=False, tol=1e-3).fit(X - X.mean(axis=0), y)
+    assert model.converged_
