@@ -42,19 +42,22 @@ def value_rounding(F, v, value, enough, gradient=None):
     """What F at `v`, which is `value`, may be wrong by: the sum over the rows, and the predictions in it.
 
     A prediction is wrong by u |x_i| . |w|, and F by that times |loss'|, in the mean no more than the roots
-    of the mean squares multiplied (Cauchy and Schwarz): roughly where that is no more than `enough`.  Where
-    columns are read as distances from their centers, the intercept that is returned is rounded in units of
-    its own.
+    of the mean squares multiplied (Cauchy and Schwarz), and by its square, which is all where slopes are 0:
+    roughly where that is no more than `enough`.  Where columns are read as distances from their centers, the
+    intercept that is returned is rounded in units of its own.
     """
-    slope = slope_size(F, value, typical_curvature(F.loss)) if F.loss_smooth else 1.0
-    known = sum_rounding(F) * abs(value)
+    curvature = typical_curvature(F.loss) if F.loss_smooth else 0.0
+    slope = slope_size(F, value, curvature) if F.loss_smooth else 1.0
+
+    def wrong(prediction, slope=slope):
+        return prediction * (slope + curvature * prediction)
+
+    known = sum_rounding(F) * abs(value) + wrong(2.0 * EPS * float(np.abs(F.samples.offsets).max()))
     if F.fit_intercept:
-        moved = EPS * float(np.abs(F.model(v)[1] - F.split(v)[1]).max())
         slopes = slope if gradient is None else float(np.abs(gradient[-F.n_predictions :]).max())
-        known += moved * (slopes + typical_curvature(F.loss) * moved)
-    known += 2.0 * EPS * slope * float(np.abs(F.samples.offsets).max())
-    rounded = known + 2.0 * EPS * slope * prediction_size(F, v, rough=True)
-    return rounded if rounded <= enough else known + 2.0 * EPS * slope * prediction_size(F, v)
+        known += wrong(EPS * float(np.abs(F.model(v)[1] - F.split(v)[1]).max()), slopes)
+    rounded = known + wrong(2.0 * EPS * prediction_size(F, v, rough=True))
+    return rounded if rounded <= enough else known + wrong(2.0 * EPS * prediction_size(F, v))
 
 
 def column_sizes(F):

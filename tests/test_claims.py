@@ -151,5 +151,7 @@ def test_the_paths_of_a_search_claim_what_is_so():
 @pytest.mark.parametrize("penalty", ["l2", "l1", None])
 def test_each_smooth_loss_is_fitted_without_an_intercept(loss, penalty):
     X, y = load_iris(return_X_y=True)
-    model = GDClassifier(loss=loss, penalty=penalty, alpha=0.1, fit_intercept=False, tol=1e-3).fit(X - X.mean(axis=0), y)
+    model = GDClassifier(loss=loss, penalty=penalty, alpha=0.1, fit_intercept=False, tol=1e-3).fit(
+        X - X.mean(axis=0), y
+    )
     assert model.converged_

@@ -3,13 +3,22 @@
 The twin solves in extended precision: least squares by Householder reflections, Newton steps on top of it.
 """
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.certificate import EPS, Certifier
-from fastgd.decrement import decrement_bound, gradient_rounding, longest_row, prediction_size, sum_rounding
+from fastgd.decrement import (
+    decrement_bound,
+    gradient_rounding,
+    longest_row,
+    prediction_size,
+    sum_rounding,
+    value_rounding,
+)
 from fastgd.factor import Factor
 from fastgd.solvers.newton import Newton
 
@@ -221,3 +230,15 @@ def test_the_gap_counts_what_the_gradient_is_wrong_by():
             if bound < 0.05 * value:
                 assert bound >= float(gradient @ gradient) / (2.0 * alpha) + float(wrong @ np.abs(v))
             v = v - ways @ ((ways.T @ gradient) / np.maximum(values, alpha))
+
+
+def test_an_objective_of_zero_may_be_a_rounding_away_from_it():
+    """0.7 * 1.4285714285714286 is 1 but for rounding: a margin that is met in floats alone."""
+    X, v = np.array([[0.7]]), np.array([1.4285714285714286])
+    for loss, target in (("squared_error", X[0] * v), ("modified_huber", np.ones(1))):
+        F = Objective(loss, X, target, alpha=0.0, fit_intercept=False)
+        value, gradient = F.value_and_gradient(v)
+        left = Fraction(float(target[0])) - Fraction(0.7) * Fraction(1.4285714285714286)
+        assert value == 0.0
+        assert left > 0
+        assert value_rounding(F, v, value, 0.0, gradient) >= float(left**2)
