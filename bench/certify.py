@@ -27,7 +27,7 @@ import scipy.optimize
 import scipy.sparse as sp
 from numba.core import event
 
-from fastgd import ConvergenceWarning, GDClassifier, GDRegressor
+from fastgd import ConvergenceWarning, DivergenceError, GDClassifier, GDRegressor
 
 from . import exact, hard_problems, lowest, report
 
@@ -39,6 +39,7 @@ ILL_CONDITIONED = 1e7
 MOST_SAVED = 3e5  # values of X that are saved with a finding
 MOST_FOR_CONDITION = 4e6  # values of X
 EPS = float(np.finfo(float).eps)
+NOTHING = 1e-290  # F of counts that are all 0 falls to it as the intercept does
 KINDS = (
     "false proof", "false by rounding", "silent failure", "silent one-row step", "wrong objective_", "last of history_",
     "auto beaten", "crash",
@@ -85,7 +86,8 @@ class Truth:
         of_constant = lowest.best_constant(problem)
         self.constant = of_constant.high
         # Relative to a constant model that is exact to rounding nothing can be told.
-        self.nothing_left = of_constant.high <= 64.0 * EPS * (of_constant.slack + float(np.abs(problem.y).max()))
+        rounded = 64.0 * EPS * (of_constant.slack + float(np.abs(problem.y).max()))
+        self.nothing_left = of_constant.high <= rounded + NOTHING
         models = [(one.value, one.setting["solver"], one.model) for one in fits if one.value is not None]
         models += self._tight(problem)
         finite = sorted((one for one in models if np.isfinite(one[0].high)), key=lambda one: one[0][:2])
@@ -144,7 +146,7 @@ def _fit_once(problem, setting, kind, tol, seconds):
             # LinAlgError is one, too, and so is what NumPy says of an empty maximum: a refusal is raised on purpose.
             on_purpose = (traceback.extract_tb(error.__traceback__)[-1].line or "").startswith("raise ")
             what = f"{type(error).__name__}: {error}"
-            if on_purpose and not type(error).__module__.startswith("numpy"):
+            if isinstance(error, DivergenceError) or (on_purpose and type(error) is ValueError):
                 one.refused = what
             else:
                 one.crash = what

@@ -29,6 +29,7 @@ from bench import (  # noqa: E402
     lowest,
     memory,
     optimum,
+    own_losses,
     picture,
     problems,
     race,
@@ -565,6 +566,8 @@ def test_what_is_counted_apart():
     assert certify.apart(copies, certify.Truth(copies, [])) == ""
     constant = replace(near, X=X, y=np.full(30, 7.0))
     assert certify.apart(constant, certify.Truth(constant, [])) == "a constant fits"
+    none = replace(near, X=X, y=np.zeros(30), loss=own_losses.Counts())
+    assert certify.apart(none, certify.Truth(none, [])) == "a constant fits"
 
 
 def test_the_lowest_of_a_linear_program():
