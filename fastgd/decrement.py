@@ -193,6 +193,7 @@ def product_bound(F, v, value, gradient, enough):
     return best
 
 
+@np.errstate(all="ignore")  # next to no curvature makes steps that overflow
 def likely_gain(F, v, gradient):
     """Half the squared Newton decrement at `v`, by conjugate gradients, or inf where they do not arrive: no bound.
 
@@ -210,7 +211,8 @@ def likely_gain(F, v, gradient):
     enough = max(SOLVED * height, slope_rounding(F, F.value(v)) ** 2 * F.size)
     for _ in range(FEW_PRODUCTS):
         if height <= enough:
-            return 0.5 * float(move @ (gradient + rest)) + 0.5 * height
+            gain = 0.5 * float(move @ (gradient + rest)) + 0.5 * height
+            return gain if np.isfinite(gain) else np.inf
         product = F.hessian_product(v, direction)
         bend = float(direction @ product)
         if not bend > 0.0:
