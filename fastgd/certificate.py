@@ -192,12 +192,13 @@ class Certifier:
         self._wait = 2.0 * max(self._wait, self._products) if bound.value > enough else 0.0
         return bound
 
-    def likely_left(self, v, gradient):
-        """An estimate of F - F* at a point where no bound goes to 0: half the squared decrement, with caution.
+    def likely_left(self, v, gradient, caution=None):
+        """An estimate of F - F* at a point where no bound goes to 0: half the squared decrement, times `caution`.
 
         For a convex loss with a derivative and an L2 part or none; inf where conjugate gradients do not arrive.
         """
-        caution = LIKELY if self.objective.loss.self_concordance is not None else LIKELY_WHERE_IT_JUMPS
+        if caution is None:
+            caution = LIKELY if self.objective.loss.self_concordance is not None else LIKELY_WHERE_IT_JUMPS
         return caution * likely_gain(self.objective, v, gradient)
 
     def from_known(self, known, v, gradient, enough, value=0.0):

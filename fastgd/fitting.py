@@ -18,7 +18,7 @@ from fastgd.builder import make_solver
 from fastgd.certificate import NO_BOUND, Bound, provable
 from fastgd.constant_model import best_constant
 from fastgd.costs import central_path_applies
-from fastgd.descent import DIVERGED, ENDS, Descent, DivergenceError, Result
+from fastgd.descent import DIVERGED, ENDS, NO_MORE, Descent, DivergenceError, Result
 from fastgd.distances import unit_at
 from fastgd.infimum import check_infimum
 from fastgd.kernels.coefficients import shifted_sums
@@ -292,6 +292,9 @@ def _by_plans(task, objective, go, start, state):
             break
         updates += _updates(objective, after)
         result = continued(result, after)
+        if result.reason is StopReason.CONVERGED and not result.suboptimality <= settings.tol:
+            # The later plan's estimate was of a point that is higher than where it began.
+            result.reason, result.advice = StopReason.PLATEAU, NO_MORE
     if settings.tol and result.reason in ENDS and result.suboptimality <= settings.tol:
         result.reason = StopReason.CONVERGED  # by what one plan proved of another one's point
     return plan, result, updates
@@ -517,8 +520,11 @@ def _rules(task, tried, solver, max_time):
             rules.append(Cautious(tol, solver.objective.loss_smooth, unit) if cautious else Extrapolated(tol, unit))
         if not solver.adapts and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
-        if settings.solver == "auto" and plan.solver in ("newton", "lbfgs"):
-            patient = plan.form == CENTRAL_PATH or not central_path_applies(solver.objective)
+        path = central_path_applies(solver.objective)
+        # A named solver, too, leaves Newton's method for the central path, which has no other to go to.
+        leaves = plan.solver == "newton" and path and plan.form != CENTRAL_PATH
+        if (settings.solver == "auto" and plan.solver in ("newton", "lbfgs")) or leaves:
+            patient = plan.form == CENTRAL_PATH or not path or settings.solver != "auto"
             most = WORKING_SET_CHECKS if solver.objective.l1 > 0.0 else NEWTON_CHECKS
             rules.append(Stalled(tol, np.inf if patient else most, unit))
         other = next_plan(tried, solver.objective, "") if settings.solver == "auto" and plan.solver == "sdca" else None
