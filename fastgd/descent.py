@@ -93,10 +93,10 @@ class Result:
         Its bounds are proved.
     state : State or None
         From which the run can be continued; None after an interruption.
-    doubt : float
-        What the objective may be wrong by; the bound takes it in.
     advice : str
         What whoever asked for tol has to be told in this run's own words, "" for nothing.
+    doubt : float
+        What the objective may be wrong by; the bound takes it in.
     """
 
     point: np.ndarray
@@ -106,8 +106,17 @@ class Result:
     reason: StopReason
     history: History
     state: State | None
-    doubt: float = 0.0
     advice: str = ""
+    doubt: float = 0.0
+
+    @property
+    def rounded(self):
+        """Whether what is proved to be left is no more than what F is rounded by: nothing brings it closer."""
+        return _is_rounding(self.bound, self.doubt)
+
+
+def _is_rounding(bound, doubt):
+    return bound.kind == "proof" and bound.value <= 2.0 * doubt
 
 
 @dataclass
@@ -283,6 +292,8 @@ class Descent:
                     reason = self._by_estimate(check, rule)
             if reason is not None:
                 return reason
+        if self.tol is not None and _is_rounding(check.bound, check.doubt):
+            return StopReason.PLATEAU
         if self.tol is not None and self.solver.finished(state):
             if self.solver.adapts and not provable(F):
                 self.likely = check.objective - self._left_at_rest(check)
@@ -522,7 +533,7 @@ class Descent:
             reason = StopReason.CONVERGED
         advice = self._advice(chosen, reason)
         found = chosen.objective, bound, suboptimality
-        return Result(chosen.point, *found, reason, self.history, state, chosen.doubt, advice)
+        return Result(chosen.point, *found, reason, self.history, state, advice, chosen.doubt)
 
     def _claimed(self, check):
         """What is told of a check: its proof, or the estimate that ended the run where that is smaller."""

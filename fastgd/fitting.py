@@ -346,7 +346,9 @@ def _stuck(plan, objective, result, tol):
 
     For the central path of a loss with corners rounding is just its end, unless it ended far off.
     """
-    if not tol or result.reason is not StopReason.PLATEAU or result.suboptimality <= tol:
+    if not tol or result.reason is not StopReason.PLATEAU:
+        return False
+    if result.suboptimality <= tol or result.rounded:
         return False
     lost = objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST
     return plan.form != CENTRAL_PATH or lost or objective.loss_smooth

@@ -28,7 +28,8 @@ from fastgd.trial import try_components
 from fastgd.validation import Holdout
 from fastgd.whole_or_nothing import interruptible, whole_or_nothing
 
-LEAST_TOL = 1e-14  # what rounding leaves to be proved: tol=0 asks for it
+# tol=0 asks for the first, which rounding may leave, and has converged at the second, which it nearly always leaves.
+LEAST_TOL, ROUNDED = 1e-14, 1e-12
 MAX_SEED = np.iinfo(np.int32).max
 ROUNDING = 1e-8  # a fit that was to go on to rounding (tol=0) and is this close has done so
 # Of several models, what one of them tells for all.
@@ -251,8 +252,10 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         self.suboptimality_ = float(max(result.suboptimality for result in results))
         kinds = {result.bound.kind for result in results}
         self.bound_kind_ = next(kind for kind in ("none", "estimate", "proof") if kind in kinds)
-        self.converged_ = self.tol is not None and self.suboptimality_ <= max(self.tol, LEAST_TOL)
+        self.converged_ = self.tol is not None and self.suboptimality_ <= (self.tol or ROUNDED)
         self.stop_reason_ = min((result.reason for result in results), key=FROM_THE_WORST.index)
+        if self.tol == 0 and self.converged_ and self.stop_reason_ is StopReason.PLATEAU:
+            self.stop_reason_ = StopReason.CONVERGED
         self.history_ = [r.history.arrays() for r in results] if several else results[0].history.arrays()
         self.plan_ = [run.plan for run in runs] if several else runs[0].plan
         # Solvers that find their own steps keep vectors as long as there are rows: only for whoever asked to go on.
