@@ -522,13 +522,13 @@ def _rules(task, tried, solver, max_time):
             rules.append(Cautious(tol, solver.objective.loss_smooth, unit) if cautious else Extrapolated(tol, unit))
         if not solver.adapts and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
-        path = central_path_applies(solver.objective)
-        # A named solver, too, leaves Newton's method for the central path, which has no other to go to.
-        leaves = plan.solver == "newton" and path and plan.form != CENTRAL_PATH
-        if (settings.solver == "auto" and plan.solver in ("newton", "lbfgs")) or leaves:
-            patient = plan.form == CENTRAL_PATH or not path or settings.solver != "auto"
-            most = WORKING_SET_CHECKS if solver.objective.l1 > 0.0 else NEWTON_CHECKS
-            rules.append(Stalled(tol, np.inf if patient else most, unit))
+        if plan.solver in ("newton", "lbfgs"):
+            automatic, path = settings.solver == "auto", central_path_applies(solver.objective)
+            # Newton's method that was named, too, may leave for the central path, once it stands still.
+            if automatic or (plan.solver == "newton" and path and plan.form != CENTRAL_PATH):
+                patient = plan.form == CENTRAL_PATH or not (automatic and path)
+                most = WORKING_SET_CHECKS if solver.objective.l1 > 0.0 else NEWTON_CHECKS
+                rules.append(Stalled(tol, np.inf if patient else most, unit))
         other = next_plan(tried, solver.objective, "") if settings.solver == "auto" and plan.solver == "sdca" else None
         if other is not None:
             rules.append(Overdue(tol, *(forecast(one, solver.objective, tol) for one in (plan, other[0]))))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse as sp
+from sklearn.datasets import load_diabetes
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.losses import EpsilonInsensitive, Hinge, Loss, Quantile, SquaredError
@@ -195,6 +196,13 @@ def test_newton_that_was_asked_for_may_take_the_central_path():
     y = X @ [1.0, 2.0, 0.0, -1.0] + rng.standard_normal(30)
     found, best = (GDRegressor("huber", alpha=0, solver=solver).fit(X, y).objective_ for solver in ("newton", "auto"))
     assert found == pytest.approx(best, rel=1e-8)
+
+
+def test_newton_that_stands_still_leaves_for_the_central_path():
+    X, y = load_diabetes(return_X_y=True)
+    model = GDRegressor("huber", penalty=None, solver="newton").fit((X - X.mean(axis=0)) / X.std(axis=0), y)
+    assert model.converged_
+    assert model.n_iter_ < 300
 
 
 @pytest.mark.parametrize("loss", ["hinge", "log_loss", "squared_hinge"])

@@ -4,11 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.datasets import load_breast_cancer, load_diabetes, make_classification
 
 from fastgd import (
     ConvergenceWarning,
     DivergenceError,
+    EpsilonInsensitive,
     GDClassifier,
     GDClassifierCV,
     GDRegressor,
@@ -288,3 +289,20 @@ def test_who_has_to_be_told():
     estimated.bound = Bound(0.5, "estimate")
     assert "is estimated to be within 0.5" in ending(estimated, 1e-4, 10)
     assert ending(estimated, 1e-4, 10).endswith(". Lower it.")
+
+
+def test_where_noise_ends_a_run_falls_and_curvature_agree():
+    X, y = make_classification(500, 20, random_state=0)
+    model = GDClassifier(loss="squared_hinge", alpha=0.0, solver="adam", batch_size=32, random_state=0)
+    assert heard(model, X / X.std(axis=0), y) == []
+    assert model.bound_kind_ == "estimate"
+    best = GDClassifier(loss="squared_hinge", alpha=0.0, tol=1e-6).fit(X / X.std(axis=0), y)
+    assert model.objective_ - best.objective_ <= 1e-4 * best.objective_
+
+
+def test_an_estimate_of_a_higher_point_does_not_converge():
+    """The central path is lost in rounding; one-row steps take over and are soon at rest, above where they began."""
+    X, y = np.tile([-3.7, 1e6, 1.0, 0.0], (3, 7)), np.array([18.11686976, 18.74349442, 18.14233251])
+    model = GDRegressor(loss=EpsilonInsensitive(0.1), alpha=1e-7, fit_intercept=False, tol=4e-3)
+    told = heard(model, X, y)
+    assert model.converged_ == (model.stop_reason_ is StopReason.CONVERGED) == (not told)

@@ -8,6 +8,7 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 
+from fastgd import ConvergenceWarning, GDRegressor
 from fastgd.descent import Descent
 from fastgd.kernels import variance_reduced as kernels
 from fastgd.losses import Hinge, Huber, LogLoss, Loss, SquaredError
@@ -374,3 +375,25 @@ def test_long_rows_are_visited_more_often():
     # On average over an epoch's visits a row counts once.
     np.testing.assert_allclose(tuning["emphasis"] * counts / one.order_of.size, 1.0 / 100)
     assert suboptimality(F, turns(one, 100)) <= 1e-9
+
+
+@pytest.mark.parametrize("solver", ["saga", "svrg"])
+@pytest.mark.parametrize(("batch_size", "penalty"), [("auto", "l2"), ("auto", "l1"), ("growing", None)])
+def test_columns_of_zeros_without_an_intercept(solver, batch_size, penalty):
+    for X in (np.zeros((5, 2)), sp.csr_array((5, 2))):
+        model = GDRegressor(solver=solver, batch_size=batch_size, penalty=penalty, fit_intercept=False)
+        model.fit(X, np.arange(5.0))
+        assert (model.coef_ == 0.0).all()
+        assert model.objective_ == 3.0
+        assert model.converged_
+
+
+def test_saga_goes_on_where_derivatives_stay_as_they_are():
+    """Most rows are on a line of the loss, where no derivative changes in an epoch that moves the point."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(100, 3))
+    y = 1000.0 * X[:, 0] + rng.normal(size=100)
+    model = GDRegressor(loss="huber", solver="saga", alpha=1e-3, max_iter=30, tol=1e-2, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    assert model.n_iter_ == 30

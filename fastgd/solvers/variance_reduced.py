@@ -176,14 +176,15 @@ class VarianceReduced(Solver):
             "rarity": 1.0 / np.where(share > 0.0, touched, 1.0),
             "longest_pull": longest_pulls(F),
             "batch": batch,
-            "step": self.step / self.seen_curvature(batch, n, whole, longest, convexity),
+            # Columns of zeros have none, and nothing moves.
+            "step": self.step / (self.seen_curvature(batch, n, whole, longest, convexity) or 1.0),
         }
 
     def _visits(self, curvatures):
         """Visits of each row in an epoch, what each counts, the greatest curvature then, and P(a visit touches j)."""
         F = self.objective
         own = curvatures[self.active]
-        mean, longest = float(own.mean()), float(own.max()) or 1.0
+        mean, longest = float(own.mean()), float(own.max())
         if not self.shuffle or longest <= LONGEST * mean:
             emphasis = np.full(1, self.active.size / F.n_active)
             return np.ones(1, np.int64), emphasis, longest, F.moments()[0][NONZEROS]
