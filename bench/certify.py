@@ -14,9 +14,9 @@ Separable data without a penalty, and condition numbers above 1e7 of the centred
 apart and break no bar; so are targets that a constant model fits to rounding.
 """
 
+import dis
 import json
 import time
-import traceback
 import warnings
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ import scipy.optimize
 import scipy.sparse as sp
 from numba.core import event
 
-from fastgd import ConvergenceWarning, DivergenceError, GDClassifier, GDRegressor
+from fastgd import ConvergenceWarning, GDClassifier, GDRegressor
 
 from . import exact, hard_problems, lowest, report
 
@@ -143,10 +143,8 @@ def _fit_once(problem, setting, kind, tol, seconds):
         try:
             model.fit(p.X, p.y, sample_weight=p.sample_weight, offset=p.offset)
         except ValueError as error:  # DivergenceError is one
-            # LinAlgError is one, too, and so is what NumPy says of an empty maximum: a refusal is raised on purpose.
-            on_purpose = (traceback.extract_tb(error.__traceback__)[-1].line or "").startswith("raise ")
             what = f"{type(error).__name__}: {error}"
-            if isinstance(error, DivergenceError) or (on_purpose and type(error) is ValueError):
+            if _on_purpose(error):
                 one.refused = what
             else:
                 one.crash = what
@@ -168,6 +166,18 @@ def _fit_once(problem, setting, kind, tol, seconds):
     if not all(np.isfinite(part).all() for part in one.model):
         one.crash = "the model is not finite"
     return one, compiled
+
+
+def _on_purpose(error):
+    """Whether a ValueError is a refusal: raised by a statement, and not by NumPy's or SciPy's code.
+
+    LinAlgError is a ValueError, too, and so is what NumPy says of the greatest of no values.
+    """
+    where = error.__traceback__
+    while where.tb_next is not None:
+        where = where.tb_next
+    theirs = where.tb_frame.f_globals.get("__name__", "").startswith(("numpy", "scipy"))
+    return not theirs and where.tb_frame.f_code.co_code[where.tb_lasti] == dis.opmap["RAISE_VARARGS"]
 
 
 def _counts(seen):
