@@ -205,8 +205,10 @@ class Stalled(StoppingRule):
             return StopReason.PLATEAU
         if len(objective) <= self.CHECKS or not np.isfinite(left[-self.CHECKS - 1]):
             return None
-        fall = objective[-self.CHECKS - 1] - objective[-1]
-        closer = left[-1] <= 0.5 * left[-self.CHECKS - 1]
+        # The least of either dozen: where rounding makes F jump up and down, the last ones differ by that alone.
+        earlier, later = slice(-2 * self.CHECKS - 1, -self.CHECKS), slice(-self.CHECKS, None)
+        fall = min(objective[earlier]) - min(objective[later])
+        closer = min(left[later]) <= 0.5 * min(left[earlier])
         return None if closer or fall > 0.1 * self.tol * self.unit(objective[-1]) else StopReason.PLATEAU
 
 

@@ -10,6 +10,7 @@ from fastgd.stopping import (
     History,
     NoMistakes,
     Plateau,
+    Stalled,
     StoppingRule,
     StopReason,
     TimeLimit,
@@ -137,3 +138,12 @@ def test_every_reason_is_a_clause():
     for reason in StopReason:
         assert reason.value == reason.value.strip().rstrip(".")
         assert len(reason.value.split()) >= 3
+
+
+def test_what_was_proved_before_a_jump_counts():
+    """A value kept along the way drifts, and the bound with it: computed anew, F is higher than it was."""
+    history = History()
+    for turn in range(41):
+        objective = 2.0 - 0.05 * turn if turn < 20 else 1.0 if turn < 40 else 100.0
+        history.append(turn=turn, objective=objective, suboptimality=5.0 if turn < 20 else 1e12 if turn < 40 else 50.0)
+    assert Stalled(1e-4).check(history) is StopReason.PLATEAU
