@@ -47,12 +47,19 @@ def value_rounding(F, v, value, enough, gradient=None):
     its own.
     """
     slope = slope_size(F, value, typical_curvature(F.loss)) if F.loss_smooth else 1.0
-    moved = EPS * float(np.abs(F.model(v)[1] - F.split(v)[1]).max()) if F.fit_intercept else 0.0
     slopes = slope if gradient is None else float(np.abs(gradient[F.n_features * F.n_predictions :]).max(initial=0.0))
-    known = sum_rounding(F) * abs(value) + moved * (slopes + typical_curvature(F.loss) * moved)
+    known = sum_rounding(F) * abs(value) + intercept_rounding(F, v, slopes)
     known += 2.0 * EPS * slope * float(np.abs(F.samples.offsets).max())
     rounded = known + 2.0 * EPS * slope * prediction_size(F, v, rough=True)
     return rounded if rounded <= enough else known + 2.0 * EPS * slope * prediction_size(F, v)
+
+
+def intercept_rounding(F, v, slope):
+    """What F may rise by as the intercept at `v` is rounded in the units of far columns; `slope` is F's in it."""
+    if not F.fit_intercept or not F.rows.mark:
+        return 0.0
+    moved = EPS * float(np.abs(F.model(v)[1]).max())
+    return moved * (slope + typical_curvature(F.loss) * moved)
 
 
 def column_sizes(F):

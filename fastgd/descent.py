@@ -295,10 +295,9 @@ class Descent:
             return StopReason.PLATEAU
         if self._regular(state) and self.solver.settled(state):  # else k turns and m more would not be k + m turns
             # The constant model may be the optimum: what noise adds to it is no reason to step back.
-            # Where a penalty is not 0 there (infinite, if bounds rule it out), it counts.
-            constant = self._constant_point()
-            limit = self._reference + F.penalty_value(constant)
-            self.solver.review(state, check.objective, constant, limit + 0.5 * (self.tol or 0.0) * abs(limit))
+            limit = self._reference + (self._highest - self.constant_value)
+            limit += 0.5 * (self.tol or 0.0) * abs(limit)
+            self.solver.review(state, check.objective, self._constant_point(), limit)
         return None
 
     def _by_estimate(self, check, rule):
@@ -355,6 +354,12 @@ class Descent:
             return False
         before, after = np.diff(np.log(values)) / np.diff(turns)
         return before > 0.0 and after >= NO_SLOWER * before
+
+    @property
+    def _highest(self):
+        """F of the best constant model; its penalty counts where it is not 0, infinite where bounds rule it out."""
+        F = self.objective
+        return self.constant_value if F.elastic else self.constant_value + F.penalty_value(self._constant_point())
 
     @property
     def _reference(self):
@@ -525,19 +530,21 @@ class Descent:
     def _claimed(self, check):
         """What is told of a check: its proof, or the estimate that ended the run where that is smaller."""
         # Above the constant model, but for rounding, a run has shown nothing that an estimate could be made of.
-        if self.likely is None or check.objective > self.constant_value + 1e-9 * abs(self.constant_value):
+        if self.likely is None or check.objective > self._highest + 1e-9 * abs(self._highest):
             return check.bound, check.suboptimality
         at_the_end = self.last.objective if self.last is not None else check.objective
         # The lowest point is not closer for having been passed by.
-        left = max(at_the_end - self.likely + at_the_end - check.objective, EPS * abs(check.objective))
+        left = max(at_the_end - self.likely, EPS * abs(check.objective))
         suboptimality = self._relative(left, check.objective)
-        if not suboptimality < check.suboptimality:
+        if not suboptimality < 0.5 * check.suboptimality:
             return check.bound, check.suboptimality
         return Bound(left, "estimate"), suboptimality
 
     def _advice(self, check, reason):
         """What is to be told of a run that ended by itself: a rate that is too large, steps that bring no more."""
-        if reason not in ENDS or self.objective.loss.name == "perceptron":
+        # Of F that is no more than what it is rounded by there is nothing to be told.
+        rounding = check.objective - self.objective.loss.infimum <= 4.0 * check.doubt
+        if reason not in ENDS or self.objective.loss.name == "perceptron" or rounding:
             return ""
         if self.solver.adapts:
             if reason is not StopReason.PLATEAU:

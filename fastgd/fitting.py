@@ -343,10 +343,12 @@ def _stuck(plan, objective, result, tol):
 
     For the central path of a loss with corners rounding is just its end, unless it ended far off.
     """
-    if not tol or result.reason is not StopReason.PLATEAU:
+    if not tol or result.reason not in (StopReason.PLATEAU, StopReason.CONVERGED):
         return False
     if result.suboptimality <= tol or result.rounded:
-        return False
+        # An estimate is not the last word where the central path would bring a proof.
+        newton = plan.solver in ("newton", "lbfgs") and not plan.form
+        return newton and result.bound.kind == "estimate" and central_path_applies(objective)
     lost = objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST
     return plan.form != CENTRAL_PATH or lost or objective.loss_smooth
 
