@@ -314,6 +314,8 @@ class Descent:
                 return None
         elif self.objective.convex and self.objective.elastic and self.solver.exact:
             return StopReason.PLATEAU  # subgradients of all rows: no falls tell how far the optimum is
+        elif self.best is not None and self.best.objective < check.objective - self._enough(check):
+            return None  # what falls is the noise
         else:
             left = rule.estimate(self.history)
         self.likely = check.objective - left
@@ -327,8 +329,11 @@ class Descent:
             return 0.5 * caution * self.known[0].norm_of(check.gradient) ** 2
         if self._curvature_tells:
             return self.certifier.likely_left(check.point, self._gradient(check))
-        falls = self.history["objective"][-5::2]
-        return left_to_fall(*falls) if len(falls) == 3 and not (F.convex and F.elastic) else np.inf
+        if F.convex and F.elastic:
+            return np.inf
+        values = self.history["objective"]
+        values = [values[0]] * (5 - len(values)) + values[-5:]  # a run that ended sooner stood still at once
+        return left_to_fall(*values[::2])
 
     @property
     def _curvature_tells(self):
@@ -533,8 +538,11 @@ class Descent:
         if self.likely is None or check.objective > self._highest + 1e-9 * abs(self._highest):
             return check.bound, check.suboptimality
         at_the_end = self.last.objective if self.last is not None else check.objective
+        if at_the_end > self._highest + 1e-9 * abs(self._highest):
+            return check.bound, check.suboptimality
         # The lowest point is not closer for having been passed by.
-        left = max(at_the_end - self.likely, EPS * abs(check.objective))
+        passed = at_the_end - check.objective
+        left = max(check.objective - self.likely, passed, EPS * abs(check.objective))
         suboptimality = self._relative(left, check.objective)
         if not suboptimality < 0.5 * check.suboptimality:
             return check.bound, check.suboptimality
