@@ -49,15 +49,22 @@ def value_rounding(F, v, value, enough, gradient=None):
     curvature = typical_curvature(F.loss) if F.loss_smooth else 0.0
     slope = slope_size(F, value, curvature) if F.loss_smooth else 1.0
 
-    def wrong(prediction, slope=slope):
+    def wrong(prediction):
         return prediction * (slope + curvature * prediction)
 
-    known = sum_rounding(F) * abs(value) + wrong(2.0 * EPS * float(np.abs(F.samples.offsets).max()))
-    if F.fit_intercept:
-        slopes = slope if gradient is None else float(np.abs(gradient[-F.n_predictions :]).max())
-        known += wrong(EPS * float(np.abs(F.model(v)[1] - F.split(v)[1]).max()), slopes)
+    slopes = slope if gradient is None else float(np.abs(gradient[F.n_features * F.n_predictions :]).max(initial=0.0))
+    known = sum_rounding(F) * abs(value) + intercept_rounding(F, v, slopes)
+    known += wrong(2.0 * EPS * float(np.abs(F.samples.offsets).max()))
     rounded = known + wrong(2.0 * EPS * prediction_size(F, v, rough=True))
     return rounded if rounded <= enough else known + wrong(2.0 * EPS * prediction_size(F, v))
+
+
+def intercept_rounding(F, v, slope):
+    """What F may rise by as the intercept at `v` is rounded in the units of far columns; `slope` is F's in it."""
+    if not F.fit_intercept or not F.rows.mark:
+        return 0.0
+    moved = EPS * float(np.abs(F.model(v)[1]).max())
+    return moved * (slope + typical_curvature(F.loss) * moved)
 
 
 def column_sizes(F):

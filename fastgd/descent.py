@@ -300,10 +300,9 @@ class Descent:
             return StopReason.PLATEAU
         if self._regular(state) and self.solver.settled(state):  # else k turns and m more would not be k + m turns
             # The constant model may be the optimum: what noise adds to it is no reason to step back.
-            # Where a penalty is not 0 there (infinite, if bounds rule it out), it counts.
-            constant = self._constant_point()
-            limit = self._reference + F.penalty_value(constant)
-            self.solver.review(state, check.objective, constant, limit + 0.5 * (self.tol or 0.0) * abs(limit))
+            limit = self._reference + (self._highest - self.constant_value)
+            limit += 0.5 * (self.tol or 0.0) * abs(limit)
+            self.solver.review(state, check.objective, self._constant_point(), limit)
         return None
 
     def _by_estimate(self, check, rule):
@@ -328,6 +327,8 @@ class Descent:
             # With an L1 part a bound of F itself and more says that coefficients are not yet those of an optimum:
             # where columns' units differ by 1e7, SAGA once stood still at three times the optimum.
             return None
+        elif self.best is not None and self.best.objective < check.objective - self._enough(check):
+            return None  # what falls is the noise
         else:
             left = rule.estimate(self.history)
         self.likely = check.objective - left
@@ -341,8 +342,11 @@ class Descent:
             return 0.5 * caution * self.known[0].norm_of(check.gradient) ** 2
         if self._curvature_tells:
             return self.certifier.likely_left(check.point, self._gradient(check))
-        falls = self.history["objective"][-5::2]
-        return left_to_fall(*falls) if len(falls) == 3 and not (F.convex and F.elastic) else np.inf
+        if F.convex and F.elastic:
+            return np.inf
+        values = self.history["objective"]
+        values = [values[0]] * (5 - len(values)) + values[-5:]  # a run that ended sooner stood still at once
+        return left_to_fall(*values[::2])
 
     @property
     def _curvature_tells(self):
@@ -368,6 +372,12 @@ class Descent:
             return False
         before, after = np.diff(np.log(values)) / np.diff(turns)
         return before > 0.0 and after >= NO_SLOWER * before
+
+    @property
+    def _highest(self):
+        """F of the best constant model; its penalty counts where it is not 0, infinite where bounds rule it out."""
+        F = self.objective
+        return self.constant_value if F.elastic else self.constant_value + F.penalty_value(self._constant_point())
 
     @property
     def _reference(self):
@@ -538,20 +548,24 @@ class Descent:
     def _claimed(self, check):
         """What is told of a check: its proof, or the estimate that ended the run where that is smaller."""
         # Above the constant model, but for rounding, a run has shown nothing that an estimate could be made of.
-        if self.likely is None or check.objective > self.constant_value + 1e-9 * abs(self.constant_value):
+        if self.likely is None or check.objective > self._highest + 1e-9 * abs(self._highest):
             return check.bound, check.suboptimality
         at_the_end = self.last.objective if self.last is not None else check.objective
+        if at_the_end > self._highest + 1e-9 * abs(self._highest):
+            return check.bound, check.suboptimality
         # The lowest point is not closer for having been passed by.
-        left = max(at_the_end - self.likely + at_the_end - check.objective, EPS * abs(check.objective))
+        passed = at_the_end - check.objective
+        left = max(check.objective - self.likely, passed, EPS * abs(check.objective))
         suboptimality = self._relative(left, check.objective)
-        # An estimate of F itself and more says no more than the proof that losses are not negative.
-        if not suboptimality < min(check.suboptimality, 1.0):
+        if not suboptimality < 0.5 * check.suboptimality:
             return check.bound, check.suboptimality
         return Bound(left, "estimate"), suboptimality
 
     def _advice(self, check, reason):
         """What is to be told of a run that ended by itself: a rate that is too large, steps that bring no more."""
-        if reason not in ENDS or self.objective.loss.name == "perceptron":
+        # Of F that is no more than what it is rounded by there is nothing to be told.
+        rounding = check.objective - self.objective.loss.infimum <= 4.0 * check.doubt
+        if reason not in ENDS or self.objective.loss.name == "perceptron" or rounding:
             return ""
         if self.solver.adapts:
             if reason is not StopReason.PLATEAU:

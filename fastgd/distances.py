@@ -8,8 +8,8 @@ columns have gained.
 import numpy as np
 
 # The least unit, as shares of the constant model's objective, where the infimum is known and where it is not: columns
-# that gain nothing at all leave none but rounding.
-KNOWN, UNKNOWN = 1e-4, 1e-9
+# that gain nothing at all leave none but rounding.  What is below the last is 0, whatever is measured.
+KNOWN, UNKNOWN, NOTHING = 1e-4, 1e-9, 1e-60
 # Rows that tell how large the slopes of a loss are, where its infimum does not.
 MOST_ROWS = 1000
 
@@ -24,7 +24,7 @@ def unit(value, constant_value, infimum=0.0, bound=0.0):
     """
     if infimum == -np.inf:
         return max(constant_value - value, UNKNOWN * abs(constant_value))
-    return max(value - bound - infimum, KNOWN * (constant_value - infimum))
+    return max(value - bound - infimum, KNOWN * (constant_value - infimum), NOTHING)
 
 
 def enough(tol, value, constant_value, infimum=0.0):

@@ -291,12 +291,16 @@ def _by_plans(task, objective, go, start, state):
             result.reason = StopReason.INTERRUPTED
             break
         updates += _updates(objective, after)
-        result = continued(result, after)
-        if result.reason is StopReason.CONVERGED and not result.suboptimality <= settings.tol:
-            # The later plan's estimate was of a point that is higher than where it began.
-            result.reason, result.advice = StopReason.PLATEAU, NO_MORE
+        result = continued(result, after, settings.tol)
     if settings.tol and result.reason in ENDS and result.suboptimality <= settings.tol:
         result.reason = StopReason.CONVERGED  # by what one plan proved of another one's point
+    elif (
+        settings.tol
+        and result.reason is StopReason.CONVERGED
+        and not (result.rounded or result.suboptimality <= settings.tol)
+    ):
+        # The last plan's estimate was of a point that is higher than where it began.
+        result.reason, result.advice = StopReason.PLATEAU, NO_MORE
     return plan, result, updates
 
 
@@ -311,7 +315,7 @@ def _with_rows_in_order(task, objective, plan):
     return replace(plan, reasons=(*plan.reasons, "X was copied once, into C order, for single rows of it are read"))
 
 
-def continued(before, after):
+def continued(before, after, tol=0.0):
     """One result for a run and the one that went on from its point by another plan; the better of the two points."""
     passes = before.history["passes"][-1]
     before.history.extend(after.history, passes)
@@ -320,9 +324,10 @@ def continued(before, after):
         # What was proved of the optimum at the other point holds for this one, which is lower.
         gained = other.objective - better.objective
         bound = Bound(max(other.bound.value - gained, 0.0) + better.doubt, other.bound.kind)
-        if bound.value < better.bound.value:
-            # Both bounds end at the same number, so each makes up the same multiple of what it is compared with.
-            share = bound.value / other.bound.value if other.bound.value > 0.0 else 1.0
+        # Both bounds end at the same number, so each makes up the same multiple of what it is compared with.
+        share = bound.value / other.bound.value if other.bound.value > 0.0 else 1.0
+        proved = better.bound.kind != "proof" and share * other.suboptimality <= tol
+        if proved or bound.value < better.bound.value:
             better = replace(better, bound=bound, suboptimality=share * other.suboptimality)
     if better is not after:
         before.history.repeat()
@@ -346,10 +351,12 @@ def _stuck(plan, objective, result, tol):
 
     For the central path of a loss with corners rounding is just its end, unless it ended far off.
     """
-    if not tol or result.reason is not StopReason.PLATEAU:
+    if not tol or result.reason not in (StopReason.PLATEAU, StopReason.CONVERGED):
         return False
     if result.suboptimality <= tol or result.rounded:
-        return False
+        # An estimate is not the last word where the central path would bring a proof.
+        newton = plan.solver in ("newton", "lbfgs") and not plan.form
+        return newton and result.bound.kind == "estimate" and central_path_applies(objective)
     lost = objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST
     return plan.form != CENTRAL_PATH or lost or objective.loss_smooth
 
@@ -357,7 +364,8 @@ def _stuck(plan, objective, result, tol):
 def _ending(plan, result, tol):
     """How a run ended that another plan goes on from, in words."""
     turns, passes = int(result.history["turn"][-1]), result.history["passes"][-1]
-    far = f"{result.suboptimality:.1g}" if result.suboptimality < 1.0 else "nothing"
+    proved = result.suboptimality < 1.0 and result.bound.kind == "proof"
+    far = f"{result.suboptimality:.1g}" if proved else "nothing"
     solver = f"{plan.solver} {plan.form}" if plan.form else plan.solver
     return f"after {turns} turns {solver} brought no more ({passes:.0f} passes, {far} proved, tol is {tol:g})"
 

@@ -1,5 +1,7 @@
 """A plan that does not get there is left for the next one, by counts, until none remains; the best of all is kept."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -42,7 +44,9 @@ def test_no_other_plan_is_ahead_on_raw_wide_tables(loss, penalty):
         model = estimator(loss, **given)
         y = labels if isinstance(model, GDClassifier) else z
         model.fit(X, y)
-        tight = estimator(loss, tol=1e-8, **given).fit(X, y)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # rounding may leave more than 1e-8 to be proved
+            tight = estimator(loss, tol=1e-8, **given).fit(X, y)
         assert model.bound_kind_ == "proof"
         assert model.suboptimality_ <= model.tol
         assert model.objective_ <= tight.objective_ + 2.0 * model.tol * max(tight.objective_, 1e-4)

@@ -16,9 +16,9 @@ SETS = [
     {"solver": "adagrad", "batch_size": "full", "learning_rate": "constant", "eta0": 0.5},
     {"solver": "nesterov", "batch_size": "full", "learning_rate": "line_search"},
     {"solver": "gd", "batch_size": 1, "max_iter": 8},
-    {"solver": "gd", "batch_size": 32, "max_iter": 8},
+    {"solver": "gd", "batch_size": 8, "max_iter": 8},
     {"solver": "nesterov", "batch_size": 0.5, "max_iter": 20},
-    {"solver": "adam", "batch_size": 32, "max_iter": 20},
+    {"solver": "adam", "batch_size": 8, "max_iter": 20},
     {"solver": "adagrad", "batch_size": 1, "max_iter": 8},
     {"solver": "lbfgs"},
     {"solver": "lbfgs", "batch_size": "growing"},
@@ -39,7 +39,7 @@ CLASSIFIERS_ONLY = [
 ]
 REGRESSORS_ONLY = [{"loss": "huber", "max_iter": 30}, {"loss": "epsilon_insensitive", "max_iter": 8}]
 # Every set runs compiled.  The Python around them is the same for all: of each kind of solver one runs without the JIT.
-PLAIN = [{}, {"solver": "gd", "batch_size": 1, "max_iter": 8}, {"solver": "adam", "batch_size": 32, "max_iter": 20}]
+PLAIN = [{}, {"solver": "gd", "batch_size": 1, "max_iter": 8}, {"solver": "adam", "batch_size": 8, "max_iter": 20}]
 
 if numba.config.DISABLE_JIT:
     FOR_CLASSIFIERS = FOR_REGRESSORS = PLAIN

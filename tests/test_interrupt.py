@@ -155,11 +155,11 @@ def test_one_against_the_rest_before_any_check(monkeypatch):
 
 
 def test_a_later_plan_that_is_cut_short_leaves_the_model_of_the_earlier_one(monkeypatch):
-    def stuck(plan, objective, turns):
+    def stuck(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fitting, "next_plan", stuck)
-    monkeypatch.setattr(fitting, "_stuck", lambda result, tol: True)
+    monkeypatch.setattr(fitting, "_stuck", lambda *_: True)
     model = GDClassifier()
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y)

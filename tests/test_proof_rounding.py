@@ -115,6 +115,7 @@ def constant_model(y, fit_intercept):
 
 
 @extended
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_proof_for_squares_is_never_below_the_truth():
     proved = 0
     for seed in range(80):

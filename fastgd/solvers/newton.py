@@ -12,7 +12,7 @@ import numpy as np
 
 from fastgd import corrected_dual
 from fastgd.costs import curvature_cost
-from fastgd.decrement import sum_rounding
+from fastgd.decrement import intercept_rounding, sum_rounding
 from fastgd.distances import unit_at
 from fastgd.factor import EPS
 from fastgd.gram import are_few, quadratic
@@ -281,8 +281,6 @@ class Newton(Solver):
         u sqrt(H_jj) (sqrt(2 F) + sum_k sqrt(H_kk) |s_k|), by Cauchy and Schwarz, and the value by u times
         the square of what stands in the brackets.
         """
-        if self.objective.rows.mark:  # the intercept that is returned is rounded in larger units
-            return None
         factor, before = state.memory["factor"], state.value
         value = before + slope + 0.5 * factor.norm(step) ** 2 if factor.full else 0.0
         if not value > 1e-3 * before:
@@ -292,8 +290,10 @@ class Newton(Solver):
         doubt = 2.0 * sum_rounding(self.objective) * size**2
         if 0.5 * wrong**2 > EPS * value or doubt > min(0.1 * self.tol, FORESEEN) * value:
             return None
+        point, gradient = state.point + step, state.gradient + factor.product(step)
+        doubt += intercept_rounding(self.objective, point, abs(float(gradient[-1])))
         state.memory.update(foreseen=before, doubt=doubt)
-        return state.point + step, value, state.gradient + factor.product(step)
+        return point, value, gradient
 
     def _remember(self, memory, rate, s, y, decrement):
         """The pair of a step, and how much of the decrement it took."""

@@ -182,10 +182,10 @@ class RowSpan(Solver):
         gradient[: F.n_features] += F.l2 * coef
         if F.fit_intercept:
             gradient[-1] = amounts.sum()
-        off = float(np.linalg.norm(gradient - state.gradient))
-        if not (
-            abs(value - state.value) <= VALUE_OFF * abs(value) and off <= GRADIENT_OFF * float(np.linalg.norm(gradient))
-        ):
+        off, length = (float(np.linalg.norm(one)) for one in (gradient - state.gradient, gradient))
+        # A gradient that is all rounding is never right: it matters where the gap that it makes does.
+        matters = off > GRADIENT_OFF * length and off * (off + length) > VALUE_OFF * F.l2 * abs(value) > 0.0
+        if not abs(value - state.value) <= VALUE_OFF * abs(value) or matters:
             memory["drifted"] = True
             if value < (1.0 - VALUE_OFF) * memory.get("lowest", np.inf):  # else rounding is what is left
                 memory["exhausted"] = False
