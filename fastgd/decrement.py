@@ -48,7 +48,7 @@ def value_rounding(F, v, value, enough, gradient=None):
     """
     slope = slope_size(F, value, typical_curvature(F.loss)) if F.loss_smooth else 1.0
     moved = EPS * float(np.abs(F.model(v)[1] - F.split(v)[1]).max()) if F.fit_intercept else 0.0
-    slopes = slope if gradient is None else float(np.abs(gradient[F.n_features * F.n_predictions :]).max())
+    slopes = slope if gradient is None else float(np.abs(gradient[F.n_features * F.n_predictions :]).max(initial=0.0))
     known = sum_rounding(F) * abs(value) + moved * (slopes + typical_curvature(F.loss) * moved)
     known += 2.0 * EPS * slope * float(np.abs(F.samples.offsets).max())
     rounded = known + 2.0 * EPS * slope * prediction_size(F, v, rough=True)
