@@ -131,12 +131,13 @@ def corner_step(loss, prediction, target, dual, rate):
 
     What rounds: a tangent's value at z, value_a + derivative_a (z - a), by its parts, whose magnitudes make the size.
     A row that is long beside the penalty has its first b 1e10 away, where that would be 1e-6: then the tangents are
-    taken anew at both sides of z, as near as the first ones can tell where it is.
+    taken anew at both sides of z, as near as the first ones can tell where it is. Where the loss is curved as well, so
+    wide a bracket is halved by exponents.  NaN where there is no finite step.
     """
     derivative_a, value_a = loss.derivative(prediction, target), loss.value(prediction, target)
     a, b = prediction, prediction - rate * (dual + derivative_a)
     derivative_b, value_b = loss.derivative(b, target), loss.value(b, target)
-    z, derivative, nearer = b, derivative_b, False
+    z, derivative, nearer, slow, found = b, derivative_b, False, False, False
     for _ in range(MOST_STEPS):
         if derivative_a == derivative_b:
             break
@@ -153,8 +154,9 @@ def corner_step(loss, prediction, target, dual, rate):
         loss_z, derivative_z = loss.value(z, target), loss.derivative(z, target)
         far = abs(value_a) + abs(value_b) + abs(derivative * (b - a))
         if loss_z - value <= ROUNDING * far:
-            room = ROUNDING * far / abs(derivative_a - derivative_b)
+            room = max(ROUNDING * far / abs(derivative_a - derivative_b), CLOSE * abs(z))
             if nearer or far <= FAR * (loss_z + abs(derivative * z)) or room >= 0.25 * abs(b - a):
+                found = True
                 break
             nearer = True
             side = room if b > a else -room
@@ -163,16 +165,28 @@ def corner_step(loss, prediction, target, dual, rate):
             if ((near_a - prediction) + rate * (dual + derivative_near) < 0.0) == (b > a):
                 a, derivative_a, value_a = near_a, derivative_near, value_near
             derivative_near, value_near = loss.derivative(near_b, target), loss.value(near_b, target)
-            if ((near_b - prediction) + rate * (dual + derivative_near) > 0.0) == (near_b > near_a):
+            if ((near_b - prediction) + rate * (dual + derivative_near) > 0.0) == (b > a):
                 b, derivative_b, value_b = near_b, derivative_near, value_near
-        elif ((z - prediction) + rate * (dual + derivative_z) > 0.0) == (b > a):
+            continue
+        width = abs(b - a)
+        if width <= 2.0 * CLOSE * max(abs(a), abs(b)):
+            z = 0.5 * (a + b)
+            derivative, found = (prediction - z) / rate - dual, True
+            break
+        if slow and width > WIDE:
+            z = middle(min(a, b), max(a, b))
+            loss_z, derivative_z = loss.value(z, target), loss.derivative(z, target)
+        if ((z - prediction) + rate * (dual + derivative_z) > 0.0) == (b > a):
             b, derivative_b, value_b = z, derivative_z, loss_z
         else:
             a, derivative_a, value_a = z, derivative_z, loss_z
+        slow = not abs(b - a) <= 0.25 * width
     if derivative_a == derivative_b:
         if abs(a) < abs(b):
             b, value_b = a, value_a
         return -derivative_b, b, value_b, abs(value_b) + abs(derivative_b) * (abs(b) + abs(target))
+    if not found:
+        return np.nan, z, value_a, value_b
     derivative = min(max(derivative, min(derivative_a, derivative_b)), max(derivative_a, derivative_b))
     value, size = of_tangents(target, z, derivative, a, derivative_a, value_a, b, derivative_b, value_b)
     return -derivative, z, value, size
