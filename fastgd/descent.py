@@ -49,6 +49,8 @@ NO_MORE = (
     "Its steps bring no more: what is left is rounding, or too small for them to see. To get further, scale the "
     "columns of X, raise alpha or tol, or leave the choice to solver='auto'."
 )
+# F0 is rounding where it is no more than so many times what it may be wrong by.
+ROUNDED = 100.0
 # A schedule may end at so many times its lowest check: noise, not too large a rate.
 NOISE = 2.0
 # A certificate at the end may take this share of the run's passes, less if no tolerance asks for it, or so many
@@ -371,7 +373,7 @@ class Descent:
         if not self._reference < values[2] or not values[2] >= DOUBLED * values[0] > 0.0:
             return False
         before, after = np.diff(np.log(values)) / np.diff(turns)
-        return before > 0.0 and after >= NO_SLOWER * before
+        return before > 0.0 and after >= NO_SLOWER * before and self._scale < values[2]
 
     @property
     def _highest(self):
@@ -383,18 +385,31 @@ class Descent:
     def _reference(self):
         return self.constant_value or 1.0
 
+    @property
+    def _scale(self):
+        """What an objective beyond all reason is measured by: F0, and where that is rounding, F of the zero model.
+
+        A constant fits one row, or equal targets: any step is 1e10 times what is left then.
+        """
+        F, value = self.objective, abs(self.constant_value)
+        with np.errstate(all="ignore"):
+            if value > ROUNDED * value_rounding(F, self._constant_point(), value, np.inf):
+                return value
+            at_zero = abs(F.value(F.start()))
+        return at_zero if 0.0 < at_zero < np.inf else 1.0
+
     def _safe_point(self, start_point):
         """Where to go back to: the best point, unless even that is worse than the constant model."""
         return start_point if self.best is None or self.best.objective > self._reference else self.best.point
 
     def _exploded(self, value, start_point):
         """Whether F is beyond all reason; far from the start it may have been beyond before the first turn."""
-        # A dual solver's F may rise on the way, and 1e10 times a constant model's is little where that is rounding.
+        # A dual solver's F may rise on the way.
         if value <= DIVERGED * abs(self._reference) or (self.solver.proves and np.isfinite(value)):
             return False
         if np.isfinite(value):
             with np.errstate(all="ignore"):
-                return not value <= DIVERGED * abs(self.objective.value(start_point))
+                return not value <= DIVERGED * max(self._scale, abs(self.objective.value(start_point)))
         return True
 
     def _certified(self, check, final):
@@ -506,8 +521,8 @@ class Descent:
         self.watch.checked(self.history)
 
     def _diverged(self, state, value, start_point, more=""):
-        """Back off where the solver chooses its steps, else raise."""
-        if self.solver.adapts and self.solver.back_off(state, self._safe_point(start_point)):
+        """Back off where the solver chooses its steps, else raise; its best point counts, however bad the last one."""
+        if self.solver.adapts and (self.solver.back_off(state, self._safe_point(start_point)) or np.isfinite(value)):
             return
         what = f"the objective reached {value:.3g}{more}" if np.isfinite(value) else "the coefficients became infinite"
         raise DivergenceError(

@@ -89,6 +89,7 @@ WAYS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # saga is there, and not sure of it
 @pytest.mark.parametrize("way", with_jit(WAYS[::3], WAYS), ids=lambda way: "-".join(way.values()))
 def test_named_solvers_find_it(way):
     X, y = problem(3, spread=0.0 if "learning_rate" in way else 0.7)

@@ -13,6 +13,7 @@ from fastgd import (
     GDClassifier,
     GDClassifierCV,
     GDRegressor,
+    Quantile,
     StoppingRule,
     StopReason,
 )
@@ -306,3 +307,21 @@ def test_an_estimate_of_a_higher_point_does_not_converge():
     model = GDRegressor(loss=EpsilonInsensitive(0.1), alpha=1e-7, fit_intercept=False, tol=4e-3)
     told = heard(model, X, y)
     assert model.converged_ == (model.stop_reason_ is StopReason.CONVERGED) == (not told)
+
+
+@pytest.mark.parametrize("given", [{}, {"learning_rate": "constant", "eta0": 0.01}], ids=["own steps", "a rate"])
+@pytest.mark.parametrize("solver", ["gd", "nesterov"])
+def test_where_a_constant_fits_nothing_counts_as_diverged(solver, given):
+    """F0 is 0 or rounding there, and whatever a step does is 1e10 times that."""
+    rng = np.random.default_rng(0)
+    X = np.exp(3.0 * rng.standard_normal((1, 60)))
+    for y in (np.array([669.2]), np.array([0.0]), np.array([0.1])):
+        model = GDRegressor(Quantile(0.2), solver=solver, batch_size="full", alpha=4e-7, max_iter=50, **given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X / 1e3, y)
+        assert np.isfinite(model.objective_)
+        if not given:
+            assert model.objective_ <= 1e-9
+    X, y = rng.standard_normal((4, 3)), np.full(4, 0.1)
+    GDRegressor(solver="gd", batch_size="full", learning_rate="constant", eta0=0.1, alpha=1.0, tol=None).fit(X, y)

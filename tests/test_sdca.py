@@ -8,9 +8,19 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.kernels import dual
-from fastgd.losses import Hinge, Loss, Perceptron, Quantile
+from fastgd.losses import (
+    Hinge,
+    Huber,
+    LogLoss,
+    Loss,
+    Perceptron,
+    Quantile,
+    SquaredEpsilonInsensitive,
+    SquaredHinge,
+)
 from fastgd.objective import Objective
 from fastgd.penalties import ElasticNet
+from fastgd.solvers import State
 from fastgd.solvers.sdca import Sdca
 from reference import members, samples, sparse_problem, stored, with_jit
 from small_problems import Quartic, objective, started, turns
@@ -104,6 +114,27 @@ def test_the_step_of_one_row_is_the_best_one(loss):
             assert max(line) <= 1e-9 * (1.0 + abs(value) + abs(u))
 
 
+@EVERY_LOSS
+def test_a_step_never_lowers_the_dual_however_long_the_row(loss):
+    """Rates of 1e30, predictions of 1e20: a bracket that is halved fifty times has not come down to a root at 1."""
+    rng = np.random.default_rng(7)
+    step = dual.smooth_step if loss.smooth else dual.corner_step
+    step = getattr(step, "py_func", step)
+    for k in range(400):
+        rate, z0 = 10.0 ** rng.uniform(-6, 30), float(rng.choice([-1, 1]) * 10.0 ** rng.uniform(-6, 20))
+        target = rng.choice([-1.0, 1.0]) if loss.classification else rng.standard_normal() * 10.0 ** rng.uniform(-3, 2)
+        at = target * (1.0 + 10.0 ** rng.uniform(-3, 1) * rng.standard_normal())
+        u0 = -loss.derivative(at, target) if k % 4 else 0.0
+        before, size = (loss.value(at, target) + u0 * at, abs(u0 * at)) if k % 4 else (loss.infimum, 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            u, z, value, size_after = (float(number) for number in step(loss, z0, target, u0, rate))
+        assert np.isfinite(u)
+        gain = (value + u * z) - before - (u - u0) * z0 - 0.5 * rate * (u - u0) ** 2
+        # What rounds: u, in its last place or where no number is nearer, beside what it moves; and both terms.
+        near = rate * (1e-14 * (abs(u) + abs(u0))) ** 2 + 1e-13 * (abs(z0 * (u - u0)) + size + size_after)
+        assert gain >= -near - 1e-13 * abs(target) - 1e-15, (rate, z0, target, u0)
+
+
 @STORAGES
 @pytest.mark.parametrize("l1", [0.0, 0.02])
 @LOSSES
@@ -175,6 +206,48 @@ def heavy_tails(loss, seed):
     y = X @ (rng.standard_normal(60) * (rng.random(60) < 0.3) / X.std(axis=0))
     y = np.where(y > np.median(y), 1.0, -1.0) if loss.classification else y / y.std()
     return X, y
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
+@pytest.mark.parametrize(
+    "loss", [SquaredHinge(), SquaredEpsilonInsensitive(0.1), *with_jit([], [Huber(), LogLoss(), Steep(), Cornered()])]
+)
+def test_heavy_tails_under_a_weak_penalty_do_not_diverge(loss, fit_intercept):
+    """The dual only rises, and what it is the bound of does not explode: rates of 1e12 to 1e22 for a row."""
+    for seed in range(with_jit(5, 2)):
+        X, y = heavy_tails(loss, seed)
+        F = Objective(loss, X, y, alpha=10.0 ** (-6 - seed), fit_intercept=fit_intercept, n_jobs=1)
+        solver, bounds = Sdca(F, seed=seed), []
+        state = started(solver)
+        for _ in range(with_jit(20, 10)):
+            solver.turn(state)
+            bounds.append(solver.lower_bound(state))
+            assert np.isfinite(state.point).all()
+        least = F.value(np.zeros(F.size))
+        if fit_intercept:
+            continue  # between turns the center moves
+        assert np.diff(bounds).min() >= -1e-9 * least
+        assert bounds[0] >= -1e-9 * least
+        # The model is one that w = sum of u x / (l2 n) may have where the dual is positive.
+        assert 0.5 * F.l2 * state.point @ state.point <= least
+
+
+@pytest.mark.parametrize("penalty", ["l2", ElasticNet(0.4)], ids=["l2", "elastic net"])
+def test_a_model_that_is_not_finite_is_left_for_a_safe_one(penalty):
+    F = objective(FEW[0], penalty, 0.05)
+    solver = Sdca(F, seed=1)
+    state = turns(solver, 3)
+    there, visits = state.point.copy(), state.memory["visits"]
+    assert solver.back_off(state, np.zeros(F.size))  # only F is not finite: w is on its way
+    np.testing.assert_array_equal(state.point, there)
+    state.point[0] = state.memory.get("v", state.point)[0] = np.inf
+    state.memory["duals"][0] = np.nan
+    assert solver.back_off(state, there)
+    assert np.isfinite(state.point).all()
+    assert (state.turn, state.memory["visits"]) == (3, visits)
+    turns(solver, 60, state)
+    assert 0.0 <= F.value(state.point) - solver.lower_bound(state) <= 1e-6
+    assert not solver.back_off(State(np.full(F.size, np.nan), 1), np.full(F.size, np.nan))
 
 
 def exact_value(loss, X, y, alpha, v):

@@ -149,6 +149,17 @@ class Sdca(Solver):
         bound, before = self.lower_bound(state), memory.get("bound", -np.inf)
         memory["bound"], memory["gain"] = bound, bound - before
 
+    def back_off(self, state, safe_point):
+        """Begin anew from `safe_point` where w is not finite; where F alone is not, w is on its way: go on."""
+        if np.isfinite(state.point).all():
+            return True
+        fresh = self.start(safe_point)
+        if not np.isfinite(fresh.point).all():
+            return False
+        state.point = fresh.point
+        state.memory.update(fresh.memory, visits=state.memory["visits"], bound=-np.inf, gain=np.inf)
+        return True
+
     def nearly_done(self, state, tol):
         """Whether the last turn raised the bound by so little that about tol may be left."""
         return state.memory["gain"] <= NEARLY * tol * unit_at(self.objective, state.memory["bound"])
