@@ -16,7 +16,7 @@ from fastgd import (
     StoppingRule,
     StopReason,
 )
-from fastgd.certificate import Bound
+from fastgd.certificate import Bound, Certifier
 from fastgd.descent import Descent, Result
 from fastgd.objective import Objective
 from fastgd.solvers import Solver
@@ -306,3 +306,28 @@ def test_an_estimate_of_a_higher_point_does_not_converge():
     model = GDRegressor(loss=EpsilonInsensitive(0.1), alpha=1e-7, fit_intercept=False, tol=4e-3)
     told = heard(model, X, y)
     assert model.converged_ == (model.stop_reason_ is StopReason.CONVERGED) == (not told)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_that_heavy_tails_keep_short_have_not_converged(seed):
+    """F hardly falls from the constant model, which is no sign that it is the best one."""
+    rng = np.random.default_rng(seed)
+    X = np.exp(3.0 * rng.standard_normal((600, 6)))
+    y = X[:, 0] / X[:, 0].std() + 0.1 * rng.standard_normal(600)
+    best = GDRegressor(loss="quantile", alpha=1e-5, tol=1e-6).fit(X, y)
+    for solver in ("momentum", "nesterov"):
+        model = GDRegressor(loss="quantile", alpha=1e-5, solver=solver, batch_size=1, max_iter=200, tol=1e-3)
+        told = heard(model.set_params(random_state=0), X, y)
+        assert told or model.objective_ - best.objective_ <= 1e-2 * best.objective_
+
+
+def test_what_f_surely_falls_by_is_a_lower_bound():
+    rng = np.random.default_rng(0)
+    X = np.exp(2.0 * rng.standard_normal((100, 4))) + 5.0
+    y = X[:, 0] / 20.0 + rng.standard_normal(100)
+    F = Objective("quantile", X, y, alpha=1e-3)
+    best = GDRegressor(loss="quantile", alpha=1e-3, tol=1e-9).fit(X, y).objective_
+    v = np.r_[np.zeros(4), np.median(y)]
+    value, gradient = F.value_and_gradient(v)
+    fall = Certifier(F).sure_fall(v, gradient)
+    assert 0.1 * (value - best) < fall <= (value - best) * (1.0 + 1e-9)
