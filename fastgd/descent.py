@@ -333,6 +333,15 @@ class Descent:
             return None  # what falls is the noise
         else:
             left = rule.estimate(self.history)
+            if not self.objective.vector:
+                # Steps that heavy tails keep short hardly move F at all: one of a fit's own rows had gained 3e-4 of
+                # the 2 % that the columns are good for. Looked at whenever the passes have doubled.
+                if self._spent < 2.0 * self._asked:
+                    return None
+                self._asked = self._spent
+                left = max(left, self.certifier.sure_fall(check.point, self._gradient(check)))
+                if not self._relative(left, check.objective) <= self.tol:
+                    return None
         self.likely = check.objective - left
         return StopReason.PLATEAU
 

@@ -17,7 +17,7 @@ from fastgd import (
     StoppingRule,
     StopReason,
 )
-from fastgd.certificate import Bound
+from fastgd.certificate import Bound, Certifier
 from fastgd.descent import Descent, Result
 from fastgd.objective import Objective
 from fastgd.solvers import Solver
@@ -325,3 +325,28 @@ def test_where_a_constant_fits_nothing_counts_as_diverged(solver, given):
             assert model.objective_ <= 1e-9
     X, y = rng.standard_normal((4, 3)), np.full(4, 0.1)
     GDRegressor(solver="gd", batch_size="full", learning_rate="constant", eta0=0.1, alpha=1.0, tol=None).fit(X, y)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_that_heavy_tails_keep_short_have_not_converged(seed):
+    """F hardly falls from the constant model, which is no sign that it is the best one."""
+    rng = np.random.default_rng(seed)
+    X = np.exp(3.0 * rng.standard_normal((600, 6)))
+    y = X[:, 0] / X[:, 0].std() + 0.1 * rng.standard_normal(600)
+    best = GDRegressor(loss="quantile", alpha=1e-5, tol=1e-6).fit(X, y)
+    for solver in ("momentum", "nesterov"):
+        model = GDRegressor(loss="quantile", alpha=1e-5, solver=solver, batch_size=1, max_iter=200, tol=1e-3)
+        told = heard(model.set_params(random_state=0), X, y)
+        assert told or model.objective_ - best.objective_ <= 1e-2 * best.objective_
+
+
+def test_what_f_surely_falls_by_is_a_lower_bound():
+    rng = np.random.default_rng(0)
+    X = np.exp(2.0 * rng.standard_normal((100, 4))) + 5.0
+    y = X[:, 0] / 20.0 + rng.standard_normal(100)
+    F = Objective("quantile", X, y, alpha=1e-3)
+    best = GDRegressor(loss="quantile", alpha=1e-3, tol=1e-9).fit(X, y).objective_
+    v = np.r_[np.zeros(4), np.median(y)]
+    value, gradient = F.value_and_gradient(v)
+    fall = Certifier(F).sure_fall(v, gradient)
+    assert 0.1 * (value - best) < fall <= (value - best) * (1.0 + 1e-9)
