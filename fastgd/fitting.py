@@ -48,6 +48,9 @@ NEWTON_CHECKS, WORKING_SET_CHECKS = 50, 20
 # A run on the central path that ends farther off than this was lost in rounding; else rounding is just its end.
 LOST = 0.1
 
+# What tol=0 asks for, and what no other plan is asked to improve on then.
+LEAST, SETTLED = 1e-14, 1e-8
+
 _copying = threading.Lock()
 
 
@@ -353,7 +356,7 @@ def _stuck(plan, objective, result, tol):
     """
     if not tol or result.reason not in (StopReason.PLATEAU, StopReason.CONVERGED):
         return False
-    if result.suboptimality <= tol or result.rounded:
+    if result.suboptimality <= max(tol, SETTLED if tol <= LEAST else 0.0) or result.rounded:
         # An estimate is not the last word where the central path would bring a proof.
         newton = plan.solver in ("newton", "lbfgs") and not plan.form
         return newton and result.bound.kind == "estimate" and central_path_applies(objective)
@@ -530,11 +533,11 @@ def _rules(task, tried, solver, max_time):
             rules.append(Cautious(tol, solver.objective.loss_smooth, unit) if cautious else Extrapolated(tol, unit))
         if not solver.adapts and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
-        if plan.solver in ("newton", "lbfgs"):
+        if plan.solver in ("newton", "lbfgs", "nesterov"):
             automatic, path = settings.solver == "auto", central_path_applies(solver.objective)
             # Newton's method that was named, too, may leave for the central path, once it stands still.
             if automatic or (plan.solver == "newton" and path and plan.form != CENTRAL_PATH):
-                patient = plan.form == CENTRAL_PATH or not (automatic and path)
+                patient = plan.form == CENTRAL_PATH or plan.solver == "nesterov" or not (automatic and path)
                 most = WORKING_SET_CHECKS if solver.objective.l1 > 0.0 else NEWTON_CHECKS
                 rules.append(Stalled(tol, np.inf if patient else most, unit))
         other = next_plan(tried, solver.objective, "") if settings.solver == "auto" and plan.solver == "sdca" else None
