@@ -325,10 +325,6 @@ class Descent:
                 return None
         elif self.objective.convex and self.objective.elastic and self.solver.exact:
             return StopReason.PLATEAU  # subgradients of all rows: no falls tell how far the optimum is
-        elif provable(self.objective) and self.objective.l1 > 0.0:
-            # With an L1 part a bound of F itself and more says that coefficients are not yet those of an optimum:
-            # where columns' units differ by 1e7, SAGA once stood still at three times the optimum.
-            return None
         elif self.best is not None and self.best.objective < check.objective - self._enough(check):
             return None  # what falls is the noise
         else:
