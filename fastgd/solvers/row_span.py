@@ -40,6 +40,8 @@ SUFFICIENT, TRIALS, STEPS = 1e-4, 60, 4
 # or its gradient at the point, computed from X, are off by more than these shares.  Beside one raw
 # column, one-hot columns took images so far away that F was 49 where 0.04 was kept.
 REFRESH, VALUE_OFF, GRADIENT_OFF = 32, 1e-9, 0.1
+# A run that rounding has taken to where F overflows begins anew so many times.
+MOST_BEGINNINGS = 3
 CHUNK = 4096
 EPS = np.finfo(float).eps
 
@@ -192,6 +194,15 @@ class RowSpan(Solver):
         memory["lowest"] = min(value, memory.get("lowest", np.inf))
         return point, value, gradient
 
+    def back_off(self, state, safe_point):
+        """Begin anew from `safe_point`; the third time nothing is left to do here, and another plan goes on."""
+        begun = state.memory.get("begun", 0) + 1
+        state.forget()
+        state.point = np.array(safe_point, dtype=np.float64)
+        self._begin(state)
+        state.memory.update(begun=begun, exhausted=begun >= MOST_BEGINNINGS)
+        return True
+
     def _begin(self, state):
         coef, intercept = self.objective.split(state.point)
         moves, images = self._room(np.ascontiguousarray(coef), state.memory)
@@ -286,6 +297,8 @@ class RowSpan(Solver):
                 cross = columns @ curvatures
                 matrix = np.block([[matrix, cross[:, None]], [cross, curvatures.sum()]])
                 gradient = np.r_[gradient, amounts.sum()]
+            if not (np.isfinite(matrix).all() and np.isfinite(gradient).all()):
+                break  # a curvature that overflows tells nothing
             step = -_solve(matrix, gradient, rounding)
             del amounts, curvatures
             share, value = self._line(predictions, columns, inner, point, step, intercept + shift, gradient, value)
