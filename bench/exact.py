@@ -264,6 +264,9 @@ def value(problem, coef, intercept):
             z = add(z, number(problem.offset))
         loss, slope, unsure = LOSSES[problem.loss.name](problem.loss, problem.y, z)
         weights = problem.weights
+        counts_not = weights == 0.0  # whatever these rows' losses are, infinite too
+        loss = tuple(np.where(counts_not, 0.0, part) for part in loss)
+        slope, unsure, size = (np.where(counts_not, 0.0, part) for part in (slope, unsure, size))
         weight = float(weights.sum())
         mean = _over(total(multiply(number(weights), loss)), total(number(weights)))
         penalty = _penalty(problem, coef)

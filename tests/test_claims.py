@@ -1,11 +1,13 @@
 """What is claimed is claimed of the model that is returned: F at its coefficients, computed from X."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.datasets import load_iris
 
-from fastgd import GDClassifier, GDClassifierCV, GDRegressor, Quantile
+from fastgd import GDClassifier, GDClassifierCV, GDRegressor, Loss, Quantile
 from fastgd.objective import Objective
 from fastgd.solvers.column_span import ColumnSpan
 from fastgd.solvers.newton import FORESEEN
@@ -155,3 +157,29 @@ def test_each_smooth_loss_is_fitted_without_an_intercept(loss, penalty):
         X - X.mean(axis=0), y
     )
     assert model.converged_
+
+
+class Counts(Loss):
+    """Half the Poisson deviance, whose mean overflows for a prediction of 1000."""
+
+    infimum: ClassVar[float] = 0.0
+
+    def value(self, prediction, target):
+        return np.exp(prediction) - target * prediction - (target - target * np.log(max(target, 1e-300)))
+
+    def derivative(self, prediction, target):
+        return np.exp(prediction) - target
+
+
+@pytest.mark.parametrize("solver", ["auto", "lbfgs", "nesterov"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # with the JIT off NumPy tells of it
+def test_rows_without_weight_do_not_count_even_where_their_loss_is_infinite(solver):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = rng.poisson(np.exp(X[:, 0])).astype(float)
+    weights = np.ones(60)
+    far = np.vstack([X, [[2000.0, 0.0, 0.0]]])
+    model = GDRegressor(Counts(), solver=solver).fit(far, np.append(y, 1.0), sample_weight=np.append(weights, 0.0))
+    other = GDRegressor(Counts(), solver=solver).fit(X, y)
+    assert model.objective_ == pytest.approx(other.objective_, rel=1e-3)
+    assert model.coef_ == pytest.approx(other.coef_, abs=0.05)

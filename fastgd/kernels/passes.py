@@ -73,6 +73,8 @@ def loss_and_gradient(
                 )  # fmt: skip
                 for m in range(n):
                     weight = samples.weight(start + m)
+                    if weight == 0.0:  # whatever its loss is, infinite too, it does not count
+                        values[m] = derivatives[m] = own[m] = 0.0
                     total += weight * values[m]
                     derivative = weight * derivatives[m]
                     slope += derivative
@@ -98,6 +100,8 @@ def vector_loss_and_gradient(rows, samples, loss, coef, intercept, cuts, first, 
             for c in range(predictions.size):
                 predictions[c] = intercept[c] + samples.offset(i)
             rows.dots(i, coef, predictions)
+            if weight == 0.0:
+                continue
             total += weight * loss.value(predictions, target)
             loss.derivatives(predictions, target, derivatives)
             for c in range(derivatives.size):
@@ -116,6 +120,8 @@ def curvature_product(
         product = products[b, :-1]
         slope = 0.0
         for i in range(cuts[b], cuts[b + 1]):
+            if samples.weight(i) == 0.0:
+                continue
             prediction = rows.dot(i, coef) + intercept + samples.offset(i)
             amount = rows.dot(i, direction) + direction_intercept
             amount *= samples.weight(i) * loss.curvature(prediction, samples.target(i))
@@ -135,6 +141,8 @@ def vector_curvature_product(
     for b in range(first, last):
         product = products[b]
         for i in range(cuts[b], cuts[b + 1]):
+            if samples.weight(i) == 0.0:
+                continue
             for c in range(predictions.size):
                 predictions[c] = intercept[c] + samples.offset(i)
                 steps[c] = direction_intercept[c]

@@ -51,6 +51,8 @@ def derivatives(samples, loss, predictions, intercept, floor, ranges, cuts, firs
                 evaluate(loss, shifted[:n], samples.targets_of(start, stop), values, slopes, own, kept, floor)
                 for m in range(n):
                     weight = samples.weight(start + m)
+                    if weight == 0.0:
+                        values[m] = slopes[m] = own[m] = 0.0
                     total += weight * values[m]
                     if kept:
                         amounts[start + m] = weight * slopes[m]
