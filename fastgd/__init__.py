@@ -11,17 +11,17 @@ __version__ = "0.1.0"
 _HOMES = {
     "GDClassifier": "estimators",
     "GDRegressor": "estimators",
-    "GDClassifierCV": "search",
-    "GDRegressorCV": "search",
+    "GDClassifierCV": "model_selection.search",
+    "GDRegressorCV": "model_selection.search",
     "ConvergenceDisplay": "display",
-    "ConvergenceWarning": "gd_estimator",
-    "DivergenceError": "descent",
+    "ConvergenceWarning": "estimators.base",
+    "DivergenceError": "fitting.loop",
     "Objective": "objective",
-    "StopReason": "stopping",
-    "StoppingRule": "stopping",
+    "StopReason": "fitting.stopping",
+    "StoppingRule": "fitting.stopping",
     "gradient_descent": "scipy_method",
-    "check_loss": "loss_report",
-    "warmup": "warmup",
+    "check_loss": "losses.check",
+    "warmup": "warm_up",
     **dict.fromkeys(
         ("Loss", "VectorLoss", "LogLoss", "Hinge", "SquaredHinge", "ModifiedHuber", "Perceptron"), "losses"
     ),
@@ -33,43 +33,43 @@ _HOMES = {
 __all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
-    from fastgd.descent import DivergenceError as DivergenceError
     from fastgd.display import ConvergenceDisplay as ConvergenceDisplay
     from fastgd.estimators import GDClassifier as GDClassifier
     from fastgd.estimators import GDRegressor as GDRegressor
-    from fastgd.gd_estimator import ConvergenceWarning as ConvergenceWarning
-    from fastgd.loss_report import check_loss as check_loss
-    from fastgd.losses import EpsilonInsensitive as EpsilonInsensitive
-    from fastgd.losses import Hinge as Hinge
-    from fastgd.losses import Huber as Huber
-    from fastgd.losses import LogLoss as LogLoss
-    from fastgd.losses import Loss as Loss
-    from fastgd.losses import ModifiedHuber as ModifiedHuber
-    from fastgd.losses import Perceptron as Perceptron
-    from fastgd.losses import Quantile as Quantile
-    from fastgd.losses import SquaredEpsilonInsensitive as SquaredEpsilonInsensitive
-    from fastgd.losses import SquaredError as SquaredError
-    from fastgd.losses import SquaredHinge as SquaredHinge
-    from fastgd.losses import VectorLoss as VectorLoss
-    from fastgd.objective import Objective as Objective
-    from fastgd.penalties import L1 as L1
-    from fastgd.penalties import L2 as L2
-    from fastgd.penalties import ElasticNet as ElasticNet
-    from fastgd.penalties import NoPenalty as NoPenalty
-    from fastgd.penalties import Penalty as Penalty
-    from fastgd.rules import Adagrad as Adagrad
-    from fastgd.rules import Adam as Adam
-    from fastgd.rules import Gd as Gd
-    from fastgd.rules import Momentum as Momentum
-    from fastgd.rules import Nesterov as Nesterov
-    from fastgd.rules import Rmsprop as Rmsprop
-    from fastgd.rules import Rule as Rule
+    from fastgd.estimators.base import ConvergenceWarning as ConvergenceWarning
+    from fastgd.fitting.loop import DivergenceError as DivergenceError
+    from fastgd.fitting.stopping import StoppingRule as StoppingRule
+    from fastgd.fitting.stopping import StopReason as StopReason
+    from fastgd.losses.base import EpsilonInsensitive as EpsilonInsensitive
+    from fastgd.losses.base import Hinge as Hinge
+    from fastgd.losses.base import Huber as Huber
+    from fastgd.losses.base import LogLoss as LogLoss
+    from fastgd.losses.base import Loss as Loss
+    from fastgd.losses.base import ModifiedHuber as ModifiedHuber
+    from fastgd.losses.base import Perceptron as Perceptron
+    from fastgd.losses.base import Quantile as Quantile
+    from fastgd.losses.base import SquaredEpsilonInsensitive as SquaredEpsilonInsensitive
+    from fastgd.losses.base import SquaredError as SquaredError
+    from fastgd.losses.base import SquaredHinge as SquaredHinge
+    from fastgd.losses.base import VectorLoss as VectorLoss
+    from fastgd.losses.check import check_loss as check_loss
+    from fastgd.model_selection.search import GDClassifierCV as GDClassifierCV
+    from fastgd.model_selection.search import GDRegressorCV as GDRegressorCV
+    from fastgd.objective.objective import Objective as Objective
+    from fastgd.penalties.separable import L1 as L1
+    from fastgd.penalties.separable import L2 as L2
+    from fastgd.penalties.separable import ElasticNet as ElasticNet
+    from fastgd.penalties.separable import NoPenalty as NoPenalty
+    from fastgd.penalties.separable import Penalty as Penalty
+    from fastgd.rules.classic import Adagrad as Adagrad
+    from fastgd.rules.classic import Adam as Adam
+    from fastgd.rules.classic import Gd as Gd
+    from fastgd.rules.classic import Momentum as Momentum
+    from fastgd.rules.classic import Nesterov as Nesterov
+    from fastgd.rules.classic import Rmsprop as Rmsprop
+    from fastgd.rules.classic import Rule as Rule
     from fastgd.scipy_method import gradient_descent as gradient_descent
-    from fastgd.search import GDClassifierCV as GDClassifierCV
-    from fastgd.search import GDRegressorCV as GDRegressorCV
-    from fastgd.stopping import StoppingRule as StoppingRule
-    from fastgd.stopping import StopReason as StopReason
-    from fastgd.warmup import warmup as warmup
+    from fastgd.warm_up import warmup as warmup
 
 
 def __getattr__(name):

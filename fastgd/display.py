@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from fastgd.samples import as_floats
+from fastgd.data.targets import as_floats
 
 AXES = {"passes": "passes over the rows", "seconds": "seconds"}
 VALUES = {"objective": "F - best known F", "bound": "bound on F - F*"}

@@ -1,6 +1,6 @@
 """The classic descent rules as a method of `scipy.optimize.minimize`, on any smooth function, in plain NumPy.
 
-The update formulas are those of `fastgd.rules`, run on whole arrays.  Here are the four steps of gradient descent
+The update formulas are those of `fastgd.rules.classic`, run on whole arrays.  Here are the four steps of gradient descent
 around them (start, gradient, update, stop), and the step lengths that need no number.
 """
 
@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import OptimizeResult, OptimizeWarning
 
-from fastgd.named import find_rule
-from fastgd.parameters import check_parameters, is_count, is_real
-from fastgd.samples import as_floats
+from fastgd.data.checks import check_parameters, is_count, is_real
+from fastgd.data.named import find_rule
+from fastgd.data.targets import as_floats
 
 # Of a central difference: the truncation h^2 f'''/6 and the rounding eps f/h are equal where h is about eps^(1/3).
 _NUDGE = np.finfo(float).eps ** (1.0 / 3.0)
@@ -73,7 +73,7 @@ def gradient_descent(
     callback : callable
         Called after each turn with a copy of x, or as `callback(intermediate_result=OptimizeResult(x, fun))` if that
         is its one argument's name.  Raising StopIteration or returning True ends the run at that x.
-    rule : str or fastgd.rules.Rule, default="gd"
+    rule : str or fastgd.rules.classic.Rule, default="gd"
         A name from the table, or a component such as `Adam(0.9, 0.99)`.
     learning_rate : {"auto", "constant", "invscaling", "line_search"}, default="auto"
         "constant": `eta0`.  "invscaling": `eta0 / t**power_t`.  "line_search": halved until f falls by 1e-4 of what the
@@ -103,7 +103,7 @@ def gradient_descent(
 
     References
     ----------
-    Cauchy (1847); for the rules see `fastgd.rules`.  The two rates: Barzilai and Borwein (1988).  The choice between
+    Cauchy (1847); for the rules see `fastgd.rules.classic`.  The two rates: Barzilai and Borwein (1988).  The choice between
     them: Frassoldati, Zanni and Zanghirati (2008).  The safeguard: Raydan (1997).
 
     Examples

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastgd._component import Component, python_only, required
-from fastgd._jit import kernel
+from fastgd.runtime.component import Component, python_only, required
+from fastgd.runtime.jit import kernel
 
 K = 2.0
 

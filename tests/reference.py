@@ -8,8 +8,8 @@ import numba
 import numpy as np
 import scipy.sparse as sp
 
-from fastgd.rows import as_rows
-from fastgd.samples import WeightedSamples
+from fastgd.data.as_rows import as_rows
+from fastgd.data.targets import WeightedSamples
 
 
 def members(family):

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from fastgd.builder import make_solver
-from fastgd.descent import Descent
-from fastgd.objective import Objective
-from fastgd.penalties import Penalty
-from fastgd.plan import Settings, make_plan
+from fastgd.fitting.build import make_solver
+from fastgd.fitting.loop import Descent
+from fastgd.fitting.plan import Settings, make_plan
+from fastgd.objective.objective import Objective
+from fastgd.penalties.separable import Penalty
 
 
 class Quartic(Penalty):

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from fastgd import GDClassifier
-from fastgd.constant_model import best_constant
-from fastgd.descent import Descent
-from fastgd.losses import EpsilonInsensitive, Huber, LogLoss, Loss, Quantile, SquaredError
-from fastgd.objective import Objective
-from fastgd.penalties import NoPenalty
-from fastgd.rules import Adam, Gd, Momentum, Nesterov, Rule
-from fastgd.solvers.accelerated import Accelerated
-from fastgd.solvers.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.full_batch import BackingOff, LineSearch, Subgradient
-from fastgd.stopping import StopReason
+from fastgd.fitting.loop import Descent
+from fastgd.fitting.stopping import StopReason
+from fastgd.losses.base import EpsilonInsensitive, Huber, LogLoss, Loss, Quantile, SquaredError
+from fastgd.objective.null_model import best_constant
+from fastgd.objective.objective import Objective
+from fastgd.penalties.separable import NoPenalty
+from fastgd.rules.classic import Adam, Gd, Momentum, Nesterov, Rule
+from fastgd.solvers.gradient.accelerated import Accelerated
+from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
+from fastgd.solvers.gradient.scheduled import BackingOff, LineSearch, Subgradient
 from reference import members, with_jit
 from small_problems import Quartic, build, dense_problem, objective, proved, started, turns
 from toys import ToyMultiSquared, ToySoftmax, ToyWeightedL1

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import Adam, ConvergenceDisplay, GDClassifier, Objective, StoppingRule, gradient_descent, warmup
-from fastgd.stopping import user_rules
+from fastgd.fitting.stopping import user_rules
 
 X = np.random.default_rng(0).standard_normal((12, 3))
 Y = np.where(X[:, 0] > 0, 1.0, -1.0)

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
-from fastgd.factor import Factor
+from fastgd.linalg.cholesky import Factor
 
 N, D = 12, 4
 RNG = np.random.default_rng(0)

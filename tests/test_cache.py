@@ -12,9 +12,9 @@ import numba
 import numpy as np
 import pytest
 
-from fastgd import _jit
-from fastgd._component import Component, required
-from fastgd._jit import cache_folder, kernel
+from fastgd.runtime import jit as _jit
+from fastgd.runtime.component import Component, required
+from fastgd.runtime.jit import cache_folder, kernel
 
 jit = pytest.mark.jit
 BIAS = 1.0

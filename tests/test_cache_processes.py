@@ -37,8 +37,8 @@ def read(process):
 
 USER_MODULE = """
 import numpy as np
-from fastgd._component import Component, required
-from fastgd._jit import kernel
+from fastgd.runtime.component import Component, required
+from fastgd.runtime.jit import kernel
 from constants import BIAS, softened
 
 class Loss(Component, family=True):
@@ -59,7 +59,7 @@ def total(loss, x):
     return result
 """
 CONSTANTS = """
-from fastgd._jit import kernel
+from fastgd.runtime.jit import kernel
 BIAS = 1.0
 @kernel
 def softened(x):
@@ -67,8 +67,8 @@ def softened(x):
 """
 SCRIPT = """
 import os, sys, threading
-import fastgd, fastgd._jit, fastgd._component
-assert not [d for d in vars(fastgd._jit).values() if getattr(d, "signatures", None)], "import compiles something"
+import fastgd, fastgd.runtime.jit, fastgd.runtime.component
+assert not [d for d in vars(fastgd.runtime.jit).values() if getattr(d, "signatures", None)], "import compiles something"
 import numpy as np
 from user import Loss, total
 if "imported" in sys.argv:
@@ -132,7 +132,7 @@ def test_a_users_script_is_cached_across_processes_and_never_stale(tmp_path, sta
 
 BEYOND_ARITHMETIC = """
 import numpy as np
-from fastgd._jit import kernel
+from fastgd.runtime.jit import kernel
 
 @kernel
 def mixed(text, n):

@@ -7,11 +7,11 @@ import scipy.sparse as sp
 from sklearn.datasets import load_diabetes
 
 from fastgd import GDClassifier, GDRegressor, Objective
-from fastgd.losses import EpsilonInsensitive, Hinge, Loss, Quantile, SquaredError
-from fastgd.pieces import known, pieces
-from fastgd.row_system import RowSystem
-from fastgd.solvers import central_path
-from fastgd.solvers.central_path import CentralPath
+from fastgd.linalg.woodbury import RowSystem
+from fastgd.losses.base import EpsilonInsensitive, Hinge, Loss, Quantile, SquaredError
+from fastgd.losses.piecewise import known, pieces
+from fastgd.solvers.interior_point import central_path
+from fastgd.solvers.interior_point.central_path import CentralPath
 from reference import members, sparse_problem, with_jit
 
 KNOWN = [loss for loss in members(Loss) if known(loss)]

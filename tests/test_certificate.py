@@ -5,11 +5,10 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 
-from fastgd import certificate
-from fastgd.certificate import Bound, Certifier, provable, relative
-from fastgd.constant_model import best_constant, lowest, shifted_sums
-from fastgd.decrement import decrement_bound
-from fastgd.losses import (
+from fastgd.certificates import certifier as certificate
+from fastgd.certificates.certifier import Bound, Certifier, provable, relative
+from fastgd.certificates.newton_decrement import decrement_bound
+from fastgd.losses.base import (
     EpsilonInsensitive,
     Hinge,
     Huber,
@@ -22,8 +21,9 @@ from fastgd.losses import (
     SquaredError,
     SquaredHinge,
 )
-from fastgd.objective import Objective
-from fastgd.solvers.barzilai_borwein import BarzilaiBorwein
+from fastgd.objective.null_model import best_constant, lowest, shifted_sums
+from fastgd.objective.objective import Objective
+from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
 from reference import members, sparse_problem, with_jit
 from toys import ToyMultiSquared, ToySoftmax, ToyWeightedL1
 

@@ -5,17 +5,19 @@ import warnings
 import numpy as np
 import pytest
 
-from fastgd import GDClassifier, GDRegressor, Objective, Quantile, fitting, plan
-from fastgd.certificate import Bound
-from fastgd.costs import dual_cost, rows_apart
-from fastgd.descent import Result
-from fastgd.fitting import continued
-from fastgd.plan import CENTRAL_PATH, Plan, Settings, forecast, make_plan, next_plan
-from fastgd.solvers.central_path import CentralPath
-from fastgd.solvers.lbfgs import LBFGS
-from fastgd.solvers.newton import Newton
-from fastgd.solvers.sdca import Sdca
-from fastgd.stopping import History, Overdue, StopReason
+from fastgd import GDClassifier, GDRegressor, Objective, Quantile
+from fastgd.certificates.certifier import Bound
+from fastgd.fitting import plan
+from fastgd.fitting import targets as fitting
+from fastgd.fitting.loop import Result
+from fastgd.fitting.plan import CENTRAL_PATH, Plan, Settings, forecast, make_plan, next_plan
+from fastgd.fitting.stopping import History, Overdue, StopReason
+from fastgd.fitting.targets import continued
+from fastgd.objective.cost_model import dual_cost, rows_apart
+from fastgd.solvers.dual.sdca import Sdca
+from fastgd.solvers.gradient.lbfgs import LBFGS
+from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.newton.cholesky import Newton
 
 
 def raw(n, d, sigma=3.0, seed=0):

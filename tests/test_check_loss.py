@@ -7,8 +7,8 @@ import numba
 import numpy as np
 import pytest
 
-from fastgd.loss_report import check_loss
-from fastgd.losses import EpsilonInsensitive, Huber, Interval, Loss, SquaredError
+from fastgd.losses.base import EpsilonInsensitive, Huber, Interval, Loss, SquaredError
+from fastgd.losses.check import check_loss
 from toys import ToyMultiSquared, ToySoftmax
 
 CLASSES = np.array([[0.0], [1.0], [2.0]])
@@ -236,7 +236,7 @@ def test_finds_compiled_numbers_that_differ(monkeypatch):
         values[:], derivatives[:], curvatures[:] = 0.5 * (predictions - target) ** 2, predictions - target, 1.0
         derivatives[predictions == 2.0] = 7.0
 
-    monkeypatch.setattr(importlib.import_module("fastgd.loss_report"), "_scan", wrong_scan)
+    monkeypatch.setattr(importlib.import_module("fastgd.losses.check"), "_scan", wrong_scan)
     (finding,) = check_loss(SquaredError(), targets=[0.0]).findings
     assert finding == ("compiled", "derivative compiled is 7, in Python 2 at prediction 2, target 0")
 

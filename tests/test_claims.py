@@ -8,10 +8,10 @@ import scipy.sparse as sp
 from sklearn.datasets import load_iris
 
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor, Loss, Quantile
-from fastgd.objective import Objective
-from fastgd.solvers.column_span import ColumnSpan
-from fastgd.solvers.newton import FORESEEN
-from fastgd.solvers.row_span import RowSpan
+from fastgd.objective.objective import Objective
+from fastgd.solvers.newton.cholesky import FORESEEN
+from fastgd.solvers.newton.column_subspace import ColumnSpan
+from fastgd.solvers.newton.subspace import RowSpan
 
 
 def one_hot_beside_raw(seed, n=1500, levels=1800, largest=1e7):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.objective import Objective
-from fastgd.solvers.columns import Columns
-from fastgd.solvers.proximal_newton import settle, solve_support
+from fastgd.objective.objective import Objective
+from fastgd.solvers.l1.column_subset import Columns
+from fastgd.solvers.l1.proximal_newton import settle, solve_support
 from reference import with_ones
 
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.base import clone
 
 from bridge import Curve, Dense, Huber, Robust, height, table_sum
-from fastgd._component import Component, required, snake_case
+from fastgd.runtime.component import Component, required, snake_case
 
 
 class Special(np.ndarray):

@@ -25,7 +25,7 @@ from bridge import (
     slopes,
     table_sum,
 )
-from fastgd._jit import kernel
+from fastgd.runtime.jit import kernel
 
 # ---- without the JIT too, where a kernel is its Python function
 

@@ -5,9 +5,10 @@ import pytest
 import scipy.optimize
 import scipy.special
 
-from fastgd import Objective, corrected_dual
-from fastgd.losses import LogLoss, Loss
-from fastgd.solvers.newton import Newton
+from fastgd import Objective
+from fastgd.certificates import dual_points as corrected_dual
+from fastgd.losses.base import LogLoss, Loss
+from fastgd.solvers.newton.cholesky import Newton
 from reference import members, sparse_problem, stored, with_jit
 
 LOSSES = with_jit(

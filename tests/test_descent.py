@@ -5,18 +5,27 @@ import time
 import numpy as np
 import pytest
 
-from fastgd import certificate
-from fastgd.descent import Descent, DivergenceError
-from fastgd.losses import Huber, LogLoss, Perceptron
-from fastgd.objective import Objective
-from fastgd.progress import Watch
-from fastgd.rules import Gd
-from fastgd.schedules import Schedule
-from fastgd.solvers import Solver
-from fastgd.solvers.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.full_batch import ScheduledFullBatch
-from fastgd.solvers.stochastic import Stochastic
-from fastgd.stopping import Extrapolated, NoMistakes, Plateau, StopReason, TimeLimit, UserRule, Validation, ending
+from fastgd.certificates import certifier as certificate
+from fastgd.fitting.loop import Descent, DivergenceError
+from fastgd.fitting.observers import Watch
+from fastgd.fitting.stopping import (
+    Extrapolated,
+    NoMistakes,
+    Plateau,
+    StopReason,
+    TimeLimit,
+    UserRule,
+    Validation,
+    ending,
+)
+from fastgd.losses.base import Huber, LogLoss, Perceptron
+from fastgd.objective.objective import Objective
+from fastgd.rules.classic import Gd
+from fastgd.rules.schedules import Schedule
+from fastgd.solvers.base import Solver
+from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
+from fastgd.solvers.gradient.scheduled import ScheduledFullBatch
+from fastgd.solvers.stochastic.scheduled import Stochastic
 from reference import sparse_problem, with_jit
 
 
@@ -123,7 +132,7 @@ def test_passes_are_counted_and_few():
 
 
 def test_a_certificate_that_nobody_asked_for_is_left_out_where_it_is_dear(monkeypatch):
-    monkeypatch.setattr("fastgd.descent.UNASKED_WORK", 0.0)
+    monkeypatch.setattr("fastgd.fitting.loop.UNASKED_WORK", 0.0)
     F = hard(alpha=0.05)
     result, _ = run(ScheduledFullBatch(F, Gd(), Schedule(4.0)), max_iter=10)
     assert F.passes == 11

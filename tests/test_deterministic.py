@@ -13,8 +13,8 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV
 
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor
-from fastgd.losses import LogLoss
-from fastgd.plan import BATCHES, Settings, random_by_name
+from fastgd.fitting.plan import BATCHES, Settings, random_by_name
+from fastgd.losses.base import LogLoss
 
 
 def table(n, d, seed=0):

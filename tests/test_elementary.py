@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastgd import Objective
-from fastgd.elementary import exp_of_minus, log_1_plus
+from fastgd.losses.exponentials import exp_of_minus, log_1_plus
 
 EPS = np.finfo(float).eps
 

@@ -17,11 +17,11 @@ from fastgd import (
     StoppingRule,
     StopReason,
 )
-from fastgd.certificate import Bound, Certifier
-from fastgd.descent import Descent, Result
-from fastgd.objective import Objective
-from fastgd.solvers import Solver
-from fastgd.stopping import Cautious, Extrapolated, History, ending, falls_short, left_to_fall
+from fastgd.certificates.certifier import Bound, Certifier
+from fastgd.fitting.loop import Descent, Result
+from fastgd.fitting.stopping import Cautious, Extrapolated, History, ending, falls_short, left_to_fall
+from fastgd.objective.objective import Objective
+from fastgd.solvers.base import Solver
 
 XC, YC = load_breast_cancer(return_X_y=True)
 ZC = (XC - XC.mean(axis=0)) / XC.std(axis=0)

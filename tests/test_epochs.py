@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import reference
-from fastgd.kernels import epochs
-from fastgd.losses import Huber, LogLoss, Loss, SquaredError
-from fastgd.penalties import L1, L2, ElasticNet
-from fastgd.rules import Adagrad, Adam, Capped, Gd, Momentum, Nesterov, Pa1, Pa2, Rmsprop, Rule, Scheduled
+from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError
+from fastgd.penalties.separable import L1, L2, ElasticNet
+from fastgd.rules.classic import Adagrad, Adam, Capped, Gd, Momentum, Nesterov, Pa1, Pa2, Rmsprop, Rule, Scheduled
+from fastgd.solvers.stochastic import kernels as epochs
 from reference import members, samples, sparse_problem, stored, with_jit
 from toys import ToyMultiSquared, ToySoftmax, ToyWeightedL1
 

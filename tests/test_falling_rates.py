@@ -5,11 +5,11 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier
-from fastgd.batches import row_order
-from fastgd.losses import Loss
-from fastgd.objective import Objective
-from fastgd.plan import MANY_COLUMNS
-from fastgd.solvers.falling_rates import FallingRates
+from fastgd.fitting.plan import MANY_COLUMNS
+from fastgd.losses.base import Loss
+from fastgd.objective.objective import Objective
+from fastgd.rules.batches import row_order
+from fastgd.solvers.stochastic.bottou_rates import FallingRates
 from small_problems import dense_problem, turns
 
 LOSSES = [kind() for name, kind in Loss.members().items() if kind.classification and name != "perceptron"]

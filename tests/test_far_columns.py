@@ -8,12 +8,12 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV, Quantile
-from fastgd.far_columns import FAR, read_shifted
-from fastgd.losses import SquaredError
-from fastgd.progress import Watch
-from fastgd.rows import as_rows
-from fastgd.samples import as_samples
-from fastgd.storages import DenseRows, ShiftedRows
+from fastgd.data.as_rows import as_rows
+from fastgd.data.far_columns import FAR, read_shifted
+from fastgd.data.rows import DenseRows, ShiftedRows
+from fastgd.data.targets import as_samples
+from fastgd.fitting.observers import Watch
+from fastgd.losses.base import SquaredError
 from toys import ToyMultiSquared, ToySoftmax
 
 STORAGES = {
@@ -189,7 +189,7 @@ def test_several_predictions_and_several_classes():
 def test_without_an_intercept_and_with_explicit_rates_columns_are_read_as_they_are(monkeypatch):
     X, _, score, _ = data()
     seen = []
-    monkeypatch.setattr("fastgd.gd_estimator.read_shifted", lambda rows, samples: seen.append(1) or rows)
+    monkeypatch.setattr("fastgd.estimators.base.read_shifted", lambda rows, samples: seen.append(1) or rows)
     GDRegressor(fit_intercept=False).fit(X, score)
     GDRegressor(learning_rate="constant", eta0=1e-14, max_iter=2, tol=None).fit(X, score)
     GDClassifier(loss="perceptron", max_iter=2, tol=None).fit(X[:, 2:], score > 0.0)

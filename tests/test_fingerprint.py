@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bridge import Capped, Huber, MixedIn, Robust, cell, clip, define, in_a_closure
-from fastgd._fingerprint import fingerprint
-from fastgd._jit import kernel
+from fastgd.runtime.fingerprint import fingerprint
+from fastgd.runtime.jit import kernel
 
 
 def test_fingerprints_of_equal_cells_are_equal():

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from fastgd import GDClassifier, fitting
-from fastgd.certificate import NO_BOUND, Bound
-from fastgd.descent import Result
-from fastgd.fitting import Task, continued
-from fastgd.objective import Objective
-from fastgd.plan import Settings
-from fastgd.solvers import State
-from fastgd.solvers.newton import Newton
-from fastgd.stopping import History, StopReason
+from fastgd import GDClassifier
+from fastgd.certificates.certifier import NO_BOUND, Bound
+from fastgd.fitting import targets as fitting
+from fastgd.fitting.loop import Result
+from fastgd.fitting.plan import Settings
+from fastgd.fitting.stopping import History, StopReason
+from fastgd.fitting.targets import Task, continued
+from fastgd.objective.objective import Objective
+from fastgd.solvers.base import State
+from fastgd.solvers.newton.cholesky import Newton
 
 
 def classes(n, d):

@@ -7,13 +7,13 @@ import pytest
 from sklearn.linear_model import PoissonRegressor
 
 from fastgd import GDRegressor, Huber, Loss, VectorLoss, check_loss
-from fastgd.certificate import relative
-from fastgd.constant_model import best_constant
-from fastgd.distances import enough, slope_size, unit
-from fastgd.infimum import check_infimum, check_mean
-from fastgd.losses import SquaredError
-from fastgd.objective import Objective
-from fastgd.solvers.sdca import Sdca
+from fastgd.certificates.certifier import relative
+from fastgd.losses.base import SquaredError
+from fastgd.objective.distances import enough, slope_size, unit
+from fastgd.objective.infimum import check_infimum, check_mean
+from fastgd.objective.null_model import best_constant
+from fastgd.objective.objective import Objective
+from fastgd.solvers.dual.sdca import Sdca
 from reference import members, with_jit
 
 

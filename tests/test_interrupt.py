@@ -11,9 +11,10 @@ import pytest
 import scipy.optimize
 from sklearn.model_selection import GridSearchCV, cross_validate
 
-from fastgd import GDClassifier, GDClassifierCV, GDRegressor, Huber, StopReason, fitting, gradient_descent
-from fastgd.solvers.stochastic import Stochastic
-from fastgd.workers import workers
+from fastgd import GDClassifier, GDClassifierCV, GDRegressor, Huber, StopReason, gradient_descent
+from fastgd.fitting import targets as fitting
+from fastgd.runtime.workers import workers
+from fastgd.solvers.stochastic.scheduled import Stochastic
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((120, 4))

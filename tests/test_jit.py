@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bridge import Huber
-from fastgd._jit import callee, kernel
+from fastgd.runtime.jit import callee, kernel
 
 jit = pytest.mark.jit
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from fastgd import Objective
-from fastgd.certificate import Certifier
-from fastgd.decrement import longest_row
-from fastgd.factor import Factor
-from fastgd.losses import LogLoss, SquaredError
-from fastgd.solvers.newton import Newton
+from fastgd.certificates.certifier import Certifier
+from fastgd.certificates.newton_decrement import longest_row
+from fastgd.linalg.cholesky import Factor
+from fastgd.losses.base import LogLoss, SquaredError
+from fastgd.solvers.newton.cholesky import Newton
 from reference import sparse_problem, stored
 
 

@@ -7,11 +7,11 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 
-from fastgd.descent import Descent
-from fastgd.losses import Huber, LogLoss, Loss, SquaredError, SquaredHinge, VectorLoss
-from fastgd.objective import Objective
-from fastgd.solvers.lbfgs import LBFGS, two_loops
-from fastgd.stopping import StopReason
+from fastgd.fitting.loop import Descent
+from fastgd.fitting.stopping import StopReason
+from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError, SquaredHinge, VectorLoss
+from fastgd.objective.objective import Objective
+from fastgd.solvers.gradient.lbfgs import LBFGS, two_loops
 from reference import members, sparse_problem, with_jit
 from small_problems import Quartic, objective, started, turns
 

@@ -14,8 +14,7 @@ from sklearn._loss import _loss as sklearn_loss
 from sklearn.base import clone
 from sklearn.linear_model import _sgd_fast as sklearn_sgd
 
-from fastgd.loss_report import check_loss
-from fastgd.losses import (
+from fastgd.losses.base import (
     REALS,
     SIGNS,
     EpsilonInsensitive,
@@ -31,6 +30,7 @@ from fastgd.losses import (
     SquaredError,
     SquaredHinge,
 )
+from fastgd.losses.check import check_loss
 
 # Every loss of the package by its registry: a new one is tested from the day it is written.
 MEMBERS = {name: cls for name, cls in Loss.members().items() if cls.__module__.startswith("fastgd.")}
@@ -115,7 +115,7 @@ def test_nan_prediction_gives_nan(loss):
 @pytest.mark.jit
 @every_loss
 def test_compiled_is_python_far_away(loss):
-    scan = importlib.import_module("fastgd.loss_report")._scan  # already compiled for this loss by check_loss
+    scan = importlib.import_module("fastgd.losses.check")._scan  # already compiled for this loss by check_loss
     predictions = np.array([0.0, 1e-300, 1.0, 36.0, 40.0, 745.0, 1e4, 1e300, np.inf, np.nan])
     predictions = np.concatenate([predictions, -predictions])
     for target in targets_of(loss):

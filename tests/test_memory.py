@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
-from fastgd.decrement import longest_row
+from fastgd.certificates.newton_decrement import longest_row
 
 # What a method may need in d: vectors, and where d is small, matrices; and buffers of 2^16 values, in bytes.
 VECTORS, MATRICES, SLACK = 12, 6, 1_500_000

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fastgd import GDClassifier, GDRegressor
-from fastgd.ridged import Ridged
-from fastgd.solvers.model_path import follow_path
+from fastgd.linalg.ridged import Ridged
+from fastgd.solvers.l1.quadratic_interior_point import follow_path
 
 
 def columns(kind, n, d, seed=0):

@@ -6,13 +6,13 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from fastgd import Objective
-from fastgd.builder import make_solver
-from fastgd.factor import Factor
-from fastgd.losses import Huber, LogLoss, Loss, SquaredError, SquaredHinge
-from fastgd.plan import Settings, make_plan
-from fastgd.solvers import newton as newton_file
-from fastgd.solvers.growing import Growing
-from fastgd.solvers.newton import Newton
+from fastgd.fitting.build import make_solver
+from fastgd.fitting.plan import Settings, make_plan
+from fastgd.linalg.cholesky import Factor
+from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError, SquaredHinge
+from fastgd.solvers.growing_batch import Growing
+from fastgd.solvers.newton import cholesky as newton_file
+from fastgd.solvers.newton.cholesky import Newton
 from reference import members, sparse_problem, with_jit
 
 SMOOTH = [loss for loss in members(Loss) if loss.smooth and loss.convex]

@@ -7,15 +7,15 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 
-from fastgd.coordinates import Coordinates
-from fastgd.descent import Descent
-from fastgd.losses import Huber, LogLoss, Loss, SquaredError, SquaredHinge
-from fastgd.objective import Objective
-from fastgd.solvers.column_span import ColumnSpan, choose_span
-from fastgd.solvers.newton_cg import Curved, NewtonCG
-from fastgd.solvers.row_span import RowSpan
-from fastgd.stopping import StopReason
-from fastgd.sweeps import Sweeps
+from fastgd.fitting.loop import Descent
+from fastgd.fitting.stopping import StopReason
+from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError, SquaredHinge
+from fastgd.objective.coordinates import Coordinates
+from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.objective import Objective
+from fastgd.solvers.newton.column_subspace import ColumnSpan, choose_span
+from fastgd.solvers.newton.subspace import RowSpan
+from fastgd.solvers.newton.truncated import Curved, NewtonCG
 from reference import members, sparse_problem, with_jit
 from small_problems import Quartic, objective, started, turns
 

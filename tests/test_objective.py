@@ -5,9 +5,9 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 
-from fastgd.losses import Huber, LogLoss, Loss, SquaredError
-from fastgd.objective import Objective
-from fastgd.penalties import ElasticNet, Penalty
+from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError
+from fastgd.objective.objective import Objective
+from fastgd.penalties.separable import ElasticNet, Penalty
 from reference import (
     curvature_sum,
     gradient_sum,

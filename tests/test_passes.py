@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from fastgd.gram import ALL, add_gram
-from fastgd.kernels import passes
-from fastgd.losses import Huber, LogLoss, Loss
-from fastgd.objective import NOTHING
-from fastgd.rows import as_rows
+from fastgd.data.as_rows import as_rows
+from fastgd.losses.base import Huber, LogLoss, Loss
+from fastgd.objective import kernels as passes
+from fastgd.objective.gram import ALL, add_gram
+from fastgd.objective.objective import NOTHING
 from reference import (
     column_moments,
     curvature_sum,

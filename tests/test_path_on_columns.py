@@ -8,12 +8,12 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
-from fastgd.losses import EpsilonInsensitive, Hinge, Loss, Quantile
-from fastgd.pieces import known
-from fastgd.rows import as_rows
-from fastgd.solvers import path_on_columns
-from fastgd.solvers.central_path import CentralPath
-from fastgd.solvers.path_on_columns import PathOnColumns
+from fastgd.data.as_rows import as_rows
+from fastgd.losses.base import EpsilonInsensitive, Hinge, Loss, Quantile
+from fastgd.losses.piecewise import known
+from fastgd.solvers.interior_point import column_generation as path_on_columns
+from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.column_generation import PathOnColumns
 from reference import members, sparse_problem, with_jit
 
 KNOWN = [loss for loss in members(Loss) if known(loss)]

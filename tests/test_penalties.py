@@ -7,8 +7,8 @@ import pickle
 import numpy as np
 import pytest
 
-from fastgd._jit import kernel
-from fastgd.penalties import L1, L2, ElasticNet, NoPenalty, Penalty
+from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty, Penalty
+from fastgd.runtime.jit import kernel
 from toys import ToyWeightedL1
 
 MEMBERS = {name: cls for name, cls in Penalty.members().items() if cls.__module__.startswith("fastgd.")}

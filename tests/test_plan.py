@@ -8,18 +8,18 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from fastgd import GDClassifier, GDRegressor, Objective
-from fastgd.builder import make_solver
-from fastgd.costs import MOST_SAY, curvature_cost, growth_pays, newton_pays, rows_apart, say, spread
-from fastgd.plan import BATCHES, Settings, make_plan
-from fastgd.solvers.central_path import CentralPath
-from fastgd.solvers.column_span import ColumnSpan
-from fastgd.solvers.growing import Growing
-from fastgd.solvers.lbfgs import LBFGS
-from fastgd.solvers.newton import Newton
-from fastgd.solvers.path_on_columns import PathOnColumns
-from fastgd.solvers.row_span import RowSpan
-from fastgd.solvers.sdca import Sdca
-from fastgd.solvers.working_set import WorkingSet
+from fastgd.fitting.build import make_solver
+from fastgd.fitting.plan import BATCHES, Settings, make_plan
+from fastgd.objective.cost_model import MOST_SAY, curvature_cost, growth_pays, newton_pays, rows_apart, say, spread
+from fastgd.solvers.dual.sdca import Sdca
+from fastgd.solvers.gradient.lbfgs import LBFGS
+from fastgd.solvers.growing_batch import Growing
+from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.column_generation import PathOnColumns
+from fastgd.solvers.l1.working_set import WorkingSet
+from fastgd.solvers.newton.cholesky import Newton
+from fastgd.solvers.newton.column_subspace import ColumnSpan
+from fastgd.solvers.newton.subspace import RowSpan
 from toys import ToySoftmax
 
 

@@ -10,8 +10,8 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
-from fastgd.certificate import EPS, Certifier
-from fastgd.decrement import (
+from fastgd.certificates.certifier import EPS, Certifier
+from fastgd.certificates.newton_decrement import (
     decrement_bound,
     gradient_rounding,
     longest_row,
@@ -19,8 +19,8 @@ from fastgd.decrement import (
     sum_rounding,
     value_rounding,
 )
-from fastgd.factor import Factor
-from fastgd.solvers.newton import Newton
+from fastgd.linalg.cholesky import Factor
+from fastgd.solvers.newton.cholesky import Newton
 
 LONG = np.longdouble
 extended = pytest.mark.skipif(np.finfo(LONG).eps > 1e-18, reason="long double is no longer than double here")

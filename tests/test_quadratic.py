@@ -5,10 +5,10 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDRegressor
-from fastgd.factor import Factor
-from fastgd.gram import quadratic
-from fastgd.objective import Objective
-from fastgd.solvers.newton import Newton
+from fastgd.linalg.cholesky import Factor
+from fastgd.objective.gram import quadratic
+from fastgd.objective.objective import Objective
+from fastgd.solvers.newton.cholesky import Newton
 from reference import with_jit
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from fastgd._row_loops import WIDE
-from fastgd.rows import CSRRows, DenseRows, StridedRows, as_rows, check_structure
+from fastgd.data.as_rows import CSRRows, DenseRows, StridedRows, as_rows, check_structure
+from fastgd.data.row_loops import WIDE
 
 X = np.array([[1.0, 0.0, -2.0, 0.5], [0.0, 0.0, 0.0, 0.0], [0.0, 3.0, 0.0, -4.0]])
 FORMATS = ["csr", "csc", "coo", "bsr", "lil", "dok", "dia"]

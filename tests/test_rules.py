@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastgd.rules import Adagrad, Adam, Gd, Momentum, Nesterov, Pace, Rmsprop, Rule, coast_linear
+from fastgd.rules.classic import Adagrad, Adam, Gd, Momentum, Nesterov, Pace, Rmsprop, Rule, coast_linear
 from reference import members, twin_of_pace, twin_of_rule
 
 RULES = pytest.mark.parametrize("rule", members(Rule), ids=lambda rule: rule.name)

@@ -6,21 +6,27 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.batches import row_order, rows_per_update
-from fastgd.blocks import MOST_BLOCKS, chunk_length, cut, map_ranges
-from fastgd.builder import make_solver
-from fastgd.coordinates import Coordinates, CurvatureCoordinates, choose_coordinates, column_scales, typical_curvature
-from fastgd.losses import Huber, LogLoss, Loss, SquaredError
-from fastgd.objective import Objective
-from fastgd.plan import Plan, Settings, make_plan
-from fastgd.rows import as_rows
-from fastgd.rules import Adam, Momentum
-from fastgd.schedules import SCHEDULES, make_schedule
-from fastgd.solvers.accelerated import Accelerated
-from fastgd.solvers.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.full_batch import BackingOff, LineSearch, ScheduledFullBatch, Subgradient
-from fastgd.solvers.self_tuned import SelfTuned
-from fastgd.solvers.stochastic import Stochastic
+from fastgd.data.as_rows import as_rows
+from fastgd.fitting.build import make_solver
+from fastgd.fitting.plan import Plan, Settings, make_plan
+from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError
+from fastgd.objective.blocks import MOST_BLOCKS, chunk_length, cut, map_ranges
+from fastgd.objective.coordinates import (
+    Coordinates,
+    CurvatureCoordinates,
+    choose_coordinates,
+    column_scales,
+    typical_curvature,
+)
+from fastgd.objective.objective import Objective
+from fastgd.rules.batches import row_order, rows_per_update
+from fastgd.rules.classic import Adam, Momentum
+from fastgd.rules.schedules import SCHEDULES, make_schedule
+from fastgd.solvers.gradient.accelerated import Accelerated
+from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
+from fastgd.solvers.gradient.scheduled import BackingOff, LineSearch, ScheduledFullBatch, Subgradient
+from fastgd.solvers.stochastic.automatic import SelfTuned
+from fastgd.solvers.stochastic.scheduled import Stochastic
 from reference import members, sparse_problem, with_jit
 from toys import ToySoftmax, ToyWeightedL1
 

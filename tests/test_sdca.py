@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.kernels import dual
-from fastgd.losses import (
+from fastgd.losses.base import (
     Hinge,
     Huber,
     LogLoss,
@@ -18,10 +17,11 @@ from fastgd.losses import (
     SquaredEpsilonInsensitive,
     SquaredHinge,
 )
-from fastgd.objective import Objective
-from fastgd.penalties import ElasticNet
-from fastgd.solvers import State
-from fastgd.solvers.sdca import Sdca
+from fastgd.objective.objective import Objective
+from fastgd.penalties.separable import ElasticNet
+from fastgd.solvers.base import State
+from fastgd.solvers.dual import kernels as dual
+from fastgd.solvers.dual.sdca import Sdca
 from reference import members, samples, sparse_problem, stored, with_jit
 from small_problems import Quartic, objective, started, turns
 from toys import ToySoftmax

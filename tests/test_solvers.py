@@ -7,17 +7,17 @@ import pytest
 import scipy.sparse as sp
 
 import reference
-from fastgd.descent import Descent
-from fastgd.losses import LogLoss
-from fastgd.objective import Objective
-from fastgd.penalties import ElasticNet
-from fastgd.rules import Adam, Gd, Momentum, Rule
-from fastgd.schedules import Schedule
-from fastgd.solvers.accelerated import Accelerated
-from fastgd.solvers.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.full_batch import BackingOff, LineSearch, Patience, ScheduledFullBatch
-from fastgd.solvers.stochastic import Stochastic
-from fastgd.stopping import StopReason
+from fastgd.fitting.loop import Descent
+from fastgd.fitting.stopping import StopReason
+from fastgd.losses.base import LogLoss
+from fastgd.objective.objective import Objective
+from fastgd.penalties.separable import ElasticNet
+from fastgd.rules.classic import Adam, Gd, Momentum, Rule
+from fastgd.rules.schedules import Schedule
+from fastgd.solvers.gradient.accelerated import Accelerated
+from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
+from fastgd.solvers.gradient.scheduled import BackingOff, LineSearch, Patience, ScheduledFullBatch
+from fastgd.solvers.stochastic.scheduled import Stochastic
 from reference import members, sparse_problem, with_jit
 from small_problems import Quartic, build, dense_problem, objective, started, turns
 from toys import ToyWeightedL1

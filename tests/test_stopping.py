@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fastgd.stopping import (
+from fastgd.fitting.stopping import (
     Extrapolated,
     History,
     NoMistakes,

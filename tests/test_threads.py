@@ -14,8 +14,8 @@ import pytest
 import threadpoolctl
 
 from fastgd import GDClassifier, GDRegressor
-from fastgd.blas import one_blas_thread
-from fastgd.blocks import count_threads
+from fastgd.objective.blocks import count_threads
+from fastgd.runtime.blas import one_blas_thread
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((400, 5))
@@ -71,7 +71,7 @@ def test_one_inside_other_workers(monkeypatch):
     assert count_threads(None) == joblib.cpu_count()
 
 
-ASK = "from fastgd.blocks import count_threads; print(count_threads(None), count_threads(-1))"
+ASK = "from fastgd.objective.blocks import count_threads; print(count_threads(None), count_threads(-1))"
 
 
 def ask(code=ASK, **environment):
@@ -89,7 +89,7 @@ def test_what_the_process_may_use():
 
 ASK_DASK = """
 import dask, distributed
-from fastgd.blocks import count_threads
+from fastgd.objective.blocks import count_threads
 print(dask.delayed(count_threads)(None).compute(scheduler="threads"))
 with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
     with distributed.Client(cluster) as client:
@@ -108,7 +108,8 @@ def test_a_fit_uses_no_more_than_asked_for_and_leaves_blas_as_it_was(n_jobs):
     rows = 200 if numba.config.DISABLE_JIT else 20_000
     code = f"""
 import numpy as np, threadpoolctl
-from fastgd import GDClassifier, workers
+from fastgd import GDClassifier
+from fastgd.runtime import workers
 def blas():
     return {{one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"}}
 seen = []

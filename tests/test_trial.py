@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-import fastgd.partial_fit
+import fastgd.estimators.partial_fit
 from fastgd import GDClassifier, GDRegressor, Loss, Objective, Penalty, Rule, VectorLoss
-from fastgd.losses import LogLoss, SquaredError
-from fastgd.penalties import L2
-from fastgd.trial import try_components
+from fastgd.data.trial import try_components
+from fastgd.losses.base import LogLoss, SquaredError
+from fastgd.penalties.separable import L2
 from toys import ToyMultiSquared, ToySoftmax, ToyWeightedL1
 
 X, LABELS = load_iris(return_X_y=True)
@@ -181,7 +181,9 @@ def test_chunks_are_tried_once(monkeypatch):
 
     model = GDRegressor(Watched(), solver="gd", batch_size=4, learning_rate="constant")
     monkeypatch.setattr(
-        fastgd.partial_fit, "try_components", lambda *given, **named: calls.append(try_components(*given, **named))
+        fastgd.estimators.partial_fit,
+        "try_components",
+        lambda *given, **named: calls.append(try_components(*given, **named)),
     )
     for _ in range(3):
         model.partial_fit(X, LABELS * 1.0)

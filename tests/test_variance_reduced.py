@@ -9,17 +9,17 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from fastgd import ConvergenceWarning, GDRegressor
-from fastgd.descent import Descent
-from fastgd.kernels import variance_reduced as kernels
-from fastgd.losses import Hinge, Huber, LogLoss, Loss, SquaredError
-from fastgd.objective import Objective
-from fastgd.penalties import L1, L2, ElasticNet, NoPenalty
-from fastgd.solvers import expected_smoothness as formulas
-from fastgd.solvers.accelerated import Accelerated
-from fastgd.solvers.row_metric import column_rates, largest_eigenvalue, row_curvatures, touches
-from fastgd.solvers.saga import Saga
-from fastgd.solvers.svrg import Svrg
-from fastgd.sweeps import Sweeps
+from fastgd.fitting.loop import Descent
+from fastgd.losses.base import Hinge, Huber, LogLoss, Loss, SquaredError
+from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.objective import Objective
+from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
+from fastgd.solvers.gradient.accelerated import Accelerated
+from fastgd.solvers.variance_reduced import expected_smoothness as formulas
+from fastgd.solvers.variance_reduced import kernels as kernels
+from fastgd.solvers.variance_reduced.row_curvature import column_rates, largest_eigenvalue, row_curvatures, touches
+from fastgd.solvers.variance_reduced.saga import Saga
+from fastgd.solvers.variance_reduced.svrg import Svrg
 from reference import members, samples, sparse_problem, stored, with_jit
 from small_problems import Quartic, started, turns
 from toys import ToySoftmax, ToyWeightedL1

@@ -6,11 +6,11 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
-from fastgd.losses import Loss
-from fastgd.pieces import known
-from fastgd.redundant import redundant_columns
-from fastgd.solvers.central_path import CentralPath
-from fastgd.sweeps import Sweeps
+from fastgd.losses.base import Loss
+from fastgd.losses.piecewise import known
+from fastgd.objective.collinear import redundant_columns
+from fastgd.objective.linear_map import Sweeps
+from fastgd.solvers.interior_point.central_path import CentralPath
 from reference import members, sparse_problem, with_jit
 
 KNOWN = [loss for loss in members(Loss) if known(loss)]

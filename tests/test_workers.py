@@ -13,8 +13,8 @@ import weakref
 import numpy as np
 import pytest
 
-from fastgd.blocks import map_ranges
-from fastgd.workers import Workers, workers
+from fastgd.objective.blocks import map_ranges
+from fastgd.runtime.workers import Workers, workers
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_a_forked_child_has_threads_of_its_own():
 
 
 def test_a_process_may_end_while_threads_watch():
-    code = "from fastgd.workers import workers; workers(2).map(abs, [(1,)] * 3)"
+    code = "from fastgd.runtime.workers import workers; workers(2).map(abs, [(1,)] * 3)"
     for _ in range(3):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
         assert (done.returncode, done.stderr) == (0, "")

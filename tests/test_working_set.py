@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-import fastgd.solvers.working_set as sets
-from fastgd.descent import Descent
-from fastgd.kernels import working_set as kernels
-from fastgd.losses import Huber, LogLoss, Loss, SquaredError
-from fastgd.objective import Objective
-from fastgd.penalties import ElasticNet
-from fastgd.samples import WeightedSamples
-from fastgd.solvers import columns as held
-from fastgd.solvers.columns import Columns
-from fastgd.solvers.proximal_newton import Kept, solve_support
-from fastgd.solvers.working_set import WorkingSet
-from fastgd.stopping import StopReason
+import fastgd.solvers.l1.working_set as sets
+from fastgd.data.targets import WeightedSamples
+from fastgd.fitting.loop import Descent
+from fastgd.fitting.stopping import StopReason
+from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError
+from fastgd.objective.objective import Objective
+from fastgd.penalties.separable import ElasticNet
+from fastgd.solvers.l1 import column_subset as held
+from fastgd.solvers.l1 import kernels as kernels
+from fastgd.solvers.l1.column_subset import Columns
+from fastgd.solvers.l1.proximal_newton import Kept, solve_support
+from fastgd.solvers.l1.working_set import WorkingSet
 from reference import members, samples, stored, with_jit, with_ones
 from small_problems import proved, started, turns
 

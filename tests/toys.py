@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fastgd.losses import Interval, VectorLoss
-from fastgd.penalties import Penalty
+from fastgd.losses.base import Interval, VectorLoss
+from fastgd.penalties.separable import Penalty
 
 
 class ToySoftmax(VectorLoss):

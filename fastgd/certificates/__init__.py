@@ -1,0 +1,1 @@
+"""How far F can be above its minimum."""

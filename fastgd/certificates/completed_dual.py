@@ -1,0 +1,66 @@
+"""A lower bound on F from dual variables that are next to feasible ones, where no L2 part makes all of them feasible.
+
+Let s be those of rows, of pieces `fastgd.losses.piecewise`, and p those of the L1 part.  What they leave of the gradient,
+r = X' s + p, is taken away by changes of length |r| in the inverse of the curvature H = X' C X + K, shared out over
+rows and coefficients as in a Newton step.  As H holds each row's curvature c (no leverage is above 1), none of its
+variables moves by more than sqrt(c) |r|.  Where all have that much room, the changed ones are feasible, and with
+u = center + sign X w
+
+    F* >= mean(s center - bend s^2 / 2) + w.r - |r| sqrt(mean(c (u - bend s)^2) + w' K w) - |r|^2 / 2
+
+Columns that are left out of H, for they are zeros or made up by others, must have a rest of 0 as it is.
+"""
+
+import numpy as np
+
+from fastgd.certificates.newton_decrement import EPS, column_sizes, sum_rounding
+
+
+def lower_bound(objective, box, rows, point, left, factor, redundant, net):
+    """A number that F is nowhere below, or -inf; no pass.
+
+    Parameters
+    ----------
+    objective : Objective
+        Without an L2 part.
+    box : Box
+        Ends and bend of the pieces.
+    rows : iterable
+        Of some rows with `shares`, `pieces` and `u`, their s and their c, (n_pieces, n).
+    point, left : ndarray, (size,)
+        The unknowns, and X' s.
+    factor : Factor
+        Of H, which is regular.
+    redundant : Redundant
+        Columns that were left out of H.
+    net : tuple or None
+        p and the diagonal of K.
+    """
+    F, coef, sums, reach = objective, objective.split(point)[0], np.zeros(4), np.inf
+    for some, s, c in rows:
+        terms = s * some.pieces.center - 0.5 * box.bend * s * s
+        parts = terms, np.abs(terms), c * np.square(some.u - box.bend * s)
+        sums += [*(some.shares @ part.sum(axis=0) for part in parts), some.shares @ np.square(np.abs(s).sum(axis=0))]
+        room = np.minimum(s - box.low, box.high - s) * np.sqrt(some.shares)
+        reach = min(reach, float(np.min(room[c > 0.0] / np.sqrt(c[c > 0.0]), initial=np.inf)))
+    value, terms, away, pulls = *sums[:3], np.sqrt(sums[3])
+    rest, size = left.copy(), sum_rounding(F) * column_sizes(F)
+    if net is not None:
+        p, curvature = net
+        rest[: coef.size] += p
+        away += float(curvature @ np.square(coef))
+        reach = min(reach, float(((F.l1 - np.abs(p)) / np.sqrt(curvature)).min()))
+    seen, inverse_norm = factor.diagonal > 0.0, factor.inverse_norm()
+    blind = ~seen
+    blind[redundant.columns] = False
+    kernel = np.append(rest[blind], rest @ redundant.ways)
+    noise = pulls * np.append(size[blind], size @ np.abs(redundant.ways) + redundant.left)
+    doubt = factor.doubt(sum_rounding(F))
+    if not doubt < 1.0 or (np.abs(kernel) > noise).any():
+        return -np.inf
+    unsure = pulls * float((size / factor.scale)[seen].max(initial=0.0)) * inverse_norm
+    length = (factor.norm_of(rest) + unsure) / np.sqrt(1.0 - doubt)
+    if not length <= reach:
+        return -np.inf
+    value += float(point @ rest) - 0.5 * length**2 - length * np.sqrt(away)
+    return float(value - 8.0 * EPS * terms - pulls * float(size @ np.abs(point)))

@@ -1,0 +1,233 @@
+"""The Newton decrement as a bound: how far F can be above its minimum where the loss is self-concordant.
+
+For losses with |loss'''| <= M loss'' (Bach, 2010), lambda^2 = g' H^-1 g and r = M max_i |(x_i, 1)|_{H^-1}:
+if r lambda < 1 then F - F* <= [(1 - r lambda) ln(1 - r lambda) + r lambda] / r^2.
+
+Both g and H are sums over rows, rounded.  With D_j^2 = H_jj, u = `sum_rounding` and c the greatest curvature, by Cauchy
+and Schwarz:
+
+- H is wrong by u D_i D_j, and H = D L L' D: squared norms in its inverse may be 1 / (1 - u |L^-1|^2) times as large.
+- g is wrong by u sqrt(2 c F) |x_j| as a sum, x_j being column j's root mean square: |(D L)^-1| times that in lambda.
+- Predictions are wrong by u' (sum_j |x_j v_j|), u' without the number of rows; as the slopes that this brings are those
+  of rows, lambda changes by no more than that: H^-1/2 X' is as small as H is large.
+"""
+
+import numpy as np
+
+from fastgd.objective import kernels as passes
+from fastgd.objective.blocks import map_ranges
+from fastgd.objective.coordinates import typical_curvature
+from fastgd.objective.distances import slope_size
+from fastgd.objective.gram import ALL, largest_norm
+from fastgd.objective.objective import SUM, SUM_OF_SQUARES
+
+EPS = float(np.finfo(float).eps)
+# A proof by products: the share of r^2 or lambda^2 that may be slack, and the most products it may take.
+SLACK, MOST_PRODUCTS = 0.1, 200
+# An estimate by products: the share of the first residual's square that may be left, and the most products.
+SOLVED, FEW_PRODUCTS = 1e-4, 60
+
+
+def sum_rounding(F):
+    """What a sum over the rows is wrong by, relative to its terms: roundings go either way."""
+    return EPS * float(np.sqrt(F.n_samples + F.size))
+
+
+def slope_rounding(F, value):
+    """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`: terms and sum."""
+    return 2.0 * sum_rounding(F) * slope_size(F, value, typical_curvature(F.loss))
+
+
+def value_rounding(F, v, value, enough, gradient=None):
+    """What F at `v`, which is `value`, may be wrong by: the sum over the rows, and the predictions in it.
+
+    A prediction is wrong by u |x_i| . |w|, and F by that times |loss'|, in the mean no more than the roots
+    of the mean squares multiplied (Cauchy and Schwarz), and by its square, which is all where slopes are 0:
+    roughly where that is no more than `enough`.  Where columns are read as distances from their centers, the
+    intercept that is returned is rounded in units of its own.
+    """
+    curvature = typical_curvature(F.loss) if F.loss_smooth else 0.0
+    slope = slope_size(F, value, curvature) if F.loss_smooth else 1.0
+
+    def wrong(prediction):
+        return prediction * (slope + curvature * prediction)
+
+    slopes = slope if gradient is None else float(np.abs(gradient[F.n_features * F.n_predictions :]).max(initial=0.0))
+    known = sum_rounding(F) * abs(value) + intercept_rounding(F, v, slopes)
+    known += wrong(2.0 * EPS * float(np.abs(F.samples.offsets).max()))
+    rounded = known + wrong(2.0 * EPS * prediction_size(F, v, rough=True))
+    return rounded if rounded <= enough else known + wrong(2.0 * EPS * prediction_size(F, v))
+
+
+def intercept_rounding(F, v, slope):
+    """What F may rise by as the intercept at `v` is rounded in the units of far columns; `slope` is F's in it."""
+    if not F.fit_intercept or not F.rows.mark:
+        return 0.0
+    moved = EPS * float(np.abs(F.model(v)[1]).max())
+    return moved * (slope + typical_curvature(F.loss) * moved)
+
+
+def column_sizes(F):
+    """Root mean square of each column, the intercept's 1 included."""
+    sizes = np.sqrt(F.moments()[0][SUM_OF_SQUARES])
+    return np.append(sizes, 1.0) if F.fit_intercept else sizes
+
+
+def prediction_size(F, v, rough=False):
+    """Sum over the columns of their root mean square times |v_j|: what predictions at `v` are made of, or more.
+
+    Without moments the columns' norms do, for half a pass, kept, or the `rough` product of lengths |x_i| |w|.
+    """
+    table = np.abs(v).reshape(-1, F.n_predictions).sum(axis=1)
+    coef, shift = table[: F.n_features], float(table[F.n_features :].sum())
+    if rough and not F.knows_columns:
+        return F.row_size() * float(np.linalg.norm(coef)) + shift
+    return float(F.root_mean_squares() @ coef) + shift
+
+
+def gradient_rounding(F, value, size):
+    """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`.
+
+    As `slope_rounding` says, and through predictions of `prediction_size` `size`, by way of the curvature.
+    """
+    return slope_rounding(F, value) + EPS * typical_curvature(F.loss) * size
+
+
+def decrement_bound(decrement, reach):
+    """[(1 - x) ln(1 - x) + x] / reach^2 with x = reach * decrement < 1; decrement^2 / 2 as x goes to 0.
+
+    Examples
+    --------
+    >>> round(decrement_bound(0.1, 1e-9), 6), round(decrement_bound(0.1, 5.0), 6)
+    (0.005, 0.006137)
+    """
+    x = reach * decrement
+    if x < 1e-4:
+        return 0.5 * decrement**2 * (1.0 + x / 3.0 + x * x)
+    return float(((1.0 - x) * np.log1p(-x) + x) / reach**2)
+
+
+def stretched_bound(decrement, reach, moved):
+    """`decrement_bound` with norms of a matrix that is exact at a distance of `moved`; inf where it does not hold."""
+    stretch = np.exp(min(0.5 * reach * moved, 50.0))
+    if not stretch**2 * reach * decrement < 1.0:
+        return np.inf
+    return decrement_bound(stretch * decrement, stretch * reach)
+
+
+def longest_row(F, root):
+    """Greatest |(x_i, 1)| in the norm of the inverse curvature, `root` times its transpose.  One pass."""
+    root = np.ascontiguousarray(root)
+    lengths = np.sqrt(np.square(root).sum(axis=1))
+    corner = float(lengths[-1]) if F.fit_intercept else 0.0
+    norm = _longest_sparse(F, root) if F.rows.sparse else _longest_dense(F, root)
+    F.passes += 1.0
+    # The terms of a row's norm cancel where columns are far from 0: their rounding counts, that of a row of the
+    # greatest |x| of all columns.
+    terms = float(F.largest() @ lengths[: F.n_features]) + corner
+    return float(np.sqrt(norm + 4.0 * EPS * terms**2))
+
+
+def _longest_dense(F, root):
+    """Greatest |(x_i, 1) root|^2 over the rows with weight, by BLAS."""
+    largest = np.zeros(F.cuts.size - 1)
+
+    def work(first, last):
+        for b in range(first, last):
+            largest[b] = largest_norm(F.rows, F.samples.weights, root, int(F.cuts[b]), int(F.cuts[b + 1]))
+
+    map_ranges(work, F.cuts.size - 1, F.n_threads)
+    return largest.max()
+
+
+def _longest_sparse(F, root):
+    """`_longest_dense` by the loop over nonzeros that has formed the curvature."""
+    norms, weights = np.zeros(F.n_samples), F.samples.weights + np.zeros(F.n_samples)
+    matrix, size = np.zeros((1, F.n_features + 1, F.n_features + 1)), len(root)
+    matrix[0, :size, :size] = root @ root.T
+    data = F.rows, ALL, weights, np.stack([F.cuts[:-1], F.cuts[1:]], axis=1), np.arange(F.cuts.size)
+    map_ranges(lambda first, last: passes.gram(*data, first, last, matrix, norms), F.cuts.size - 1, F.n_threads)
+    return norms.max()
+
+
+def product_bound(F, v, value, gradient, enough):
+    """Bound from products with the curvature: both r and lambda from above, the latter by conjugate gradients.
+
+    With H >= l2, any p and e = g - H p:  lambda^2 <= 2 g.p - p.H p + |e|^2 / l2.  An intercept is eliminated
+    first, H_b = H e_b being one product: the Schur complement S of H_bb is >= l2 as well, and
+    r^2 <= M^2 (1 / H_bb + max_i |x_i - h / H_bb|^2 / l2).
+    """
+    moments, norms = F.moments()
+    d, longest = F.n_features, np.sqrt(norms[0])
+    target, known, corner, centers = gradient[:d], 0.0, 0.0, np.zeros(d)
+    curvature = typical_curvature(F.loss)
+    # Rounding of the gradient and, through predictions that are wrong by a few units, of the derivatives in it.
+    sizes = column_sizes(F)
+    unsure = slope_rounding(F, value) + EPS * curvature * float(sizes @ np.abs(v))
+    unsure *= float(np.linalg.norm(sizes))
+    if F.fit_intercept:
+        column = F.hessian_product(v, np.r_[np.zeros(d), 1.0])
+        corner = curvature = float(column[d])
+        if not corner > 0.0:
+            return np.inf
+        centers = column[:d] / corner
+        target = target - centers * gradient[d]
+        known, longest = gradient[d] ** 2 / corner, longest + float(np.linalg.norm(centers))
+    squared_reach = longest**2 / F.l2 + (1.0 / corner if corner > 0.0 else 0.0)
+    reach = F.loss.self_concordance * np.sqrt(squared_reach)
+    variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
+    shrink = 1.0 / (curvature * variance + F.l2)
+    move, rest = np.zeros(d), target.copy()
+    direction = shrink * rest
+    height, best = float(rest @ direction), np.inf
+    for _ in range(MOST_PRODUCTS):
+        proved = known + float(move @ (target + rest))
+        slack = float(rest @ rest) / F.l2
+        decrement = np.sqrt(proved + slack) + unsure / np.sqrt(F.l2)
+        if reach * decrement < 1.0:
+            best = min(best, decrement_bound(decrement, reach) + EPS * abs(value))
+        hopeless = reach**2 * proved >= 1.0 or (enough > 0.0 and 0.5 * proved > enough)
+        if best <= enough or hopeless or slack <= SLACK * proved or height <= 0.0:
+            break
+        product = F.hessian_product(v, np.r_[direction, 0.0] if F.fit_intercept else direction)
+        curved = product[:d] - centers * product[d] if F.fit_intercept else product
+        step = height / float(direction @ curved)
+        move += step * direction
+        rest -= step * curved
+        scaled = shrink * rest
+        before, height = height, float(rest @ scaled)
+        direction = scaled + (height / before) * direction
+    return best
+
+
+@np.errstate(all="ignore")  # next to no curvature makes steps that overflow
+def likely_gain(F, v, gradient):
+    """Half the squared Newton decrement at `v`, by conjugate gradients, or inf where they do not arrive: no bound.
+
+    For a smooth part with a curvature that may jump, where no bound on F - F* is known.  A direction without
+    curvature along which F falls leads to inf: nothing tells how far it falls.
+    """
+    moments = F.moments()[0]
+    variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
+    table = np.ones((F.n_features + F.fit_intercept, F.n_predictions))
+    table[: F.n_features] = (typical_curvature(F.loss) * variance + F.l2)[:, None]
+    shrink = 1.0 / np.where(table > 0.0, table, 1.0).ravel()
+    move, rest = np.zeros(F.size), gradient.copy()
+    scaled = shrink * rest
+    direction, height = scaled, float(rest @ scaled)
+    enough = max(SOLVED * height, slope_rounding(F, F.value(v)) ** 2 * F.size)
+    for _ in range(FEW_PRODUCTS):
+        if height <= enough:
+            gain = 0.5 * float(move @ (gradient + rest)) + 0.5 * height
+            return gain if np.isfinite(gain) else np.inf
+        product = F.hessian_product(v, direction)
+        bend = float(direction @ product)
+        if not bend > 0.0:
+            return np.inf
+        step = height / bend
+        move += step * direction
+        rest -= step * product
+        scaled = shrink * rest
+        before, height = height, float(rest @ scaled)
+        direction = scaled + (height / before) * direction
+    return np.inf

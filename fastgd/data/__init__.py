@@ -1,0 +1,1 @@
+"""What comes in: rows, targets, and everything that can be wrong with them."""

@@ -1,0 +1,383 @@
+"""What `GDClassifier` and `GDRegressor` share: the scikit-learn contract around a fit."""
+
+import copy
+import warnings
+
+import numpy as np
+import scipy.sparse as sp
+import sklearn.exceptions
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastgd.data.as_rows import as_rows, check_structure
+from fastgd.data.checks import check_parameters
+from fastgd.data.far_columns import read_shifted
+from fastgd.data.named import find_loss, find_penalty
+from fastgd.data.targets import as_floats, as_offset, as_samples, as_weights, refuse_masked
+from fastgd.data.trial import try_components
+from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
+from fastgd.estimators.holdout import Holdout
+from fastgd.estimators.rollback import interruptible, whole_or_nothing
+from fastgd.fitting.observers import Lines, Together
+from fastgd.fitting.plan import BATCHES, Settings, own_steps, random_by_name
+from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
+from fastgd.fitting.targets import Task, fit_targets
+from fastgd.losses.base import VectorLoss
+from fastgd.objective.blocks import count_threads, map_ranges
+from fastgd.rules.classic import Rule
+from fastgd.runtime.blas import one_blas_thread
+
+# tol=0 asks for the first, which rounding may leave, and has converged at the second, which it nearly always leaves.
+LEAST_TOL, ROUNDED = 1e-14, 1e-12
+MAX_SEED = np.iinfo(np.int32).max
+ROUNDING = 1e-8  # a fit that was to go on to rounding (tol=0) and is this close has done so
+# Of several models, what one of them tells for all.
+FROM_THE_WORST = (
+    StopReason.INTERRUPTED, StopReason.CALLBACK, StopReason.RULE, StopReason.TIME, StopReason.MAX_ITER,
+    StopReason.VALIDATION, StopReason.PLATEAU, StopReason.CONVERGED,
+)  # fmt: skip
+ROWS_AT_ONCE = 8192  # of a prediction: cut by the number of rows alone
+
+
+class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
+    """A fit ended before its objective was proved, or judged, to be within tol."""
+
+
+class NotNumbersError(ValueError, TypeError):
+    """Data of a type that is no number: a ValueError, like all that can be wrong with data, and a TypeError."""
+
+
+class GDEstimator(CallbackSupportMixin, BaseEstimator):
+    """What the classifier and the regressor share."""
+
+    _doc_link_module = "fastgd"
+    _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @interruptible
+    @whole_or_nothing
+    @with_callbacks
+    def fit(
+        self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None, X_val=None, y_val=None,
+        sample_weight_val=None, offset=None,
+    ):  # fmt: skip
+        """Fit to data, to within `tol` of the optimum.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features)
+        y : array-like, (n_samples,)
+        sample_weight : array-like, (n_samples,), optional
+            Weight k means the row k times; only ratios matter.
+        coef_init, intercept_init : array-like, optional
+            Where to start, in the shapes of `coef_` and `intercept_`.
+        X_val, y_val, sample_weight_val : array-like, optional
+            Rows to watch for early stopping; given, they switch it on.
+        offset : array-like, (n_samples,), optional
+            Added to the predictions.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For data or parameters that are not allowed; the estimator is left as it was.
+        DivergenceError
+            Where an explicit learning rate makes the objective explode; likewise.
+        KeyboardInterrupt
+            Where a key is pressed.  Once a check was made, the best model so far is stored, with
+            `StopReason.INTERRUPTED`; before, the estimator is left as it was.
+        """
+        check_parameters(vars(self))
+        given = X
+        X, y = self._checked(X, y, reset=True, order=None)
+        rows = as_rows(X, checked=True, in_place=True)
+        validation = X_val, y_val, sample_weight_val
+        task, samples, seeds = prepare(self, X, y, sample_weight, offset, validation, rows, count_threads(self.n_jobs))
+        n_targets = len(samples)
+        states = [None] * n_targets
+        if coef_init is None and intercept_init is None:
+            states = self._kept_states(n_targets)
+            seeds = [one if state is None else state.memory["seed"] for one, state in zip(seeds, states, strict=True)]
+        starts = self._starts(coef_init, intercept_init, X.shape[1], n_targets, task.loss)
+        callbacks = fit_callbacks(self, given, y, sample_weight, n_targets)
+        task.watch = self._watch(callbacks, n_targets)
+        if isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
+            task.notes += ("X was copied once, as floats in C order",)
+        runs = fit_targets(task, samples, seeds, starts, states)
+        self._set_fitted(runs)
+        if callbacks is not None:
+            callbacks.end()
+        self._warn(runs)
+        return self
+
+    def _watch(self, callbacks, n_targets):
+        """Function that gives each target those who look on while it is fitted, or None for nobody."""
+        if callbacks is None and not self.verbose:
+            return None
+
+        def watch(k):
+            watches = [Lines(int(self.verbose), self._name_of(k, n_targets))] if self.verbose else []
+            return Together(*watches, *([] if callbacks is None else [callbacks.watch(k)]))
+
+        return watch
+
+    def _name_of(self, k, n_targets):
+        """What lines about target `k` begin with."""
+        return f"class {self.classes_[k]!s}  " if n_targets > 1 else ""
+
+    def _components(self):
+        loss = find_loss(self.loss, epsilon=float(self.epsilon))
+        l1_ratio = 0.15 if self.l1_ratio is None else self.l1_ratio
+        if isinstance(self.penalty, str) and self.penalty == "elasticnet" and self.l1_ratio is None:
+            raise ValueError("penalty='elasticnet' needs l1_ratio, a number from 0 to 1, got None")
+        return loss, find_penalty(self.penalty, l1_ratio)
+
+    def _checked(self, X, y, reset, order="C"):
+        """X and y, but for what `as_rows` says about the values of X."""
+        return self._validated(
+            X, y, reset=reset, order=order, multi_output=isinstance(self.loss, VectorLoss), ensure_all_finite=False,
+            **self._y_options(),
+        )  # fmt: skip
+
+    def _validated(self, X, *y, **options):
+        """X, and y if there is one, as float arrays or CSR; ValueError for whatever compiled code must not see."""
+        check_structure(X)
+        finite = options.get("ensure_all_finite", True)
+        if not options["reset"] and self._is_plain(X, finite) and all(map(_are_plain, y)):
+            check_consistent_length(X, *y)
+            return (X, *y) if y else X
+        for name, values in zip(("X", "y"), (X, *y), strict=False):
+            refuse_masked(values, name)
+        dates = sorted({str(one) for one in np.ravel(getattr(X, "dtypes", getattr(X, "dtype", ""))) if _is_time(one)})
+        if dates:
+            raise ValueError(f"X holds dates or durations ({dates[0]}); turn them into numbers, for example days")
+        options.update(accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32])
+        try:
+            return validate_data(self, X, *y, **options)
+        except ValueError as error:
+            if str(error).startswith("could not convert string to float"):
+                raise ValueError(f"{error}: encode text as numbers first, for example with OneHotEncoder") from error
+            raise
+        except TypeError as error:
+            raise NotNumbersError(f"X and y must hold numbers (y of a classifier: labels): {error}") from error
+
+    def _is_plain(self, X, finite):
+        """Whether X is a float array or CSR of the columns that were fitted: nothing that `validate_data` would change.
+
+        It looks at the same things (at the values where they have to be `finite`), at 100 us more: a fifth of what
+        `partial_fit` may take for a chunk.
+        """
+        dense = type(X) is np.ndarray and X.ndim == 2
+        if not (dense or (sp.issparse(X) and X.format == "csr")) or hasattr(self, "feature_names_in_"):
+            return False
+        same = X.shape[0] > 0 and X.shape[1] == getattr(self, "n_features_in_", -1)
+        floats = same and X.dtype in (np.float64, np.float32)
+        return floats and (not finite or _finite(X if dense else X.data))
+
+    def _weights(self, sample_weight, y, n_samples):
+        """Checked sample weights, or None."""
+        return None if sample_weight is None else as_weights(sample_weight, n_samples)
+
+    def _check_rows(self, y, weights):
+        """Raise ValueError where the rows that have a weight cannot be fitted."""
+
+    def _task(self, loss, penalty, rows, n_threads):
+        tol = None if self.tol is None else max(self.tol, LEAST_TOL)
+        settings = Settings(
+            self.solver, self.batch_size, self.learning_rate, float(self.eta0), float(self.power_t),
+            float(self.momentum), int(self.average), bool(self.shuffle), tol, int(self.n_iter_no_change),
+            np.inf if self.warm_start else int(self.max_iter),
+        )  # fmt: skip
+        return Task(
+            loss, penalty, rows, settings, float(self.alpha), bool(self.fit_intercept), int(self.max_iter),
+            self.max_time, n_threads=n_threads,
+        )  # fmt: skip
+
+    def _kept_states(self, n_targets):
+        """State of each target's last run, to be continued where plan and data allow it; None where there is none."""
+        kept = getattr(self, "_states", None) if self.warm_start else None
+        return copy.deepcopy(kept) if kept is not None and len(kept) == n_targets else [None] * n_targets
+
+    def _seeds(self, rng, states):
+        """Seed of each target: of the run to be continued, else drawn (`rng` may be None where all are continued)."""
+        drawn = states if rng is None else rng.randint(MAX_SEED, size=len(states))
+        return [int(seed) if state is None else state.memory["seed"] for state, seed in zip(states, drawn, strict=True)]
+
+    def _starts(self, coef_init, intercept_init, n_features, n_targets, loss):
+        """(coef, intercept) for each target, from the arguments or, warm, from the last fit."""
+        if coef_init is None and intercept_init is None:
+            if not (self.warm_start and hasattr(self, "coef_")):
+                return [None] * n_targets
+            return self._last_models(n_features, n_targets, loss)
+        vector = isinstance(loss, VectorLoss)
+        n_outputs = np.size(intercept_init) if vector and intercept_init is not None else n_targets
+        shapes = f"of shapes ({n_outputs}, {n_features}) and ({n_outputs},)"
+        coef = np.zeros((n_outputs, n_features)) if coef_init is None else as_floats(coef_init, "coef_init")
+        intercept = np.zeros(n_outputs) if intercept_init is None else as_floats(intercept_init, "intercept_init")
+        if coef.size != n_outputs * n_features or intercept.size != n_outputs:
+            raise ValueError(f"coef_init and intercept_init must be {shapes}, got {coef.shape} and {intercept.shape}")
+        if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+            raise ValueError("coef_init and intercept_init must be finite; leave them out to start from zeros")
+        coef, intercept = coef.reshape(n_outputs, n_features), intercept.ravel()
+        return [(coef.T, intercept)] if vector else list(zip(coef, intercept, strict=True))
+
+    def _last_models(self, n_features, n_targets, loss):
+        """(coef, intercept) of the fitted model for each target."""
+        coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
+        intercept = np.ravel(self.intercept_)
+        vector = isinstance(loss, VectorLoss)
+        if coef.shape[1] != n_features or (not vector and coef.shape[0] != n_targets):
+            raise ValueError(
+                f"the model to go on from has coef_ of shape {coef.shape}, these data need "
+                f"({n_targets}, {n_features}); set warm_start=False, or fit a clone, to start anew"
+            )
+        return [(coef.T, intercept)] if vector else list(zip(coef, intercept, strict=True))
+
+    def _set_fitted(self, runs):
+        results = [run.result for run in runs]
+        several = len(runs) > 1
+        self.coef_, self.intercept_ = self._shaped(runs)
+        turns = [result.history["turn"][-1] for result in results]
+        self.n_iter_ = int(max(turns))
+        self.t_ = 1.0 + max(run.updates for run in runs)
+        self.objective_ = float(sum(result.objective for result in results))
+        self.suboptimality_ = float(max(result.suboptimality for result in results))
+        kinds = {result.bound.kind for result in results}
+        self.bound_kind_ = next(kind for kind in ("none", "estimate", "proof") if kind in kinds)
+        self.converged_ = self.tol is not None and self.suboptimality_ <= (self.tol or ROUNDED)
+        self.stop_reason_ = min((result.reason for result in results), key=FROM_THE_WORST.index)
+        if self.tol == 0 and self.converged_ and self.stop_reason_ is StopReason.PLATEAU:
+            self.stop_reason_ = StopReason.CONVERGED
+        self.history_ = [r.history.arrays() for r in results] if several else results[0].history.arrays()
+        self.plan_ = [run.plan for run in runs] if several else runs[0].plan
+        # Solvers that find their own steps keep vectors as long as there are rows: only for whoever asked to go on.
+        self._states = [r.result.state if self.warm_start or r.plan.solver not in BATCHES else None for r in runs]
+
+    def _warn(self, runs):
+        """One warning for a fit, about the target that is farthest from its optimum."""
+        short = self._short_of_tol([run.result for run in runs])
+        # Whoever pressed a key knows, and a warning that is an error would keep it from them.
+        if short and self.stop_reason_ is not StopReason.INTERRUPTED:
+            worst = max(short, key=lambda result: result.suboptimality)
+            warnings.warn(ending(worst, self.tol, self.max_iter), ConvergenceWarning, stacklevel=6)
+
+    def _short_of_tol(self, results):
+        """The results that fall short of what `tol` asks for: at 0, of rounding."""
+        return [
+            result
+            for result in results
+            if falls_short(result, ROUNDING if self.tol == 0 and result.reason is StopReason.PLATEAU else self.tol)
+        ]
+
+    def _scores(self, X, offset=None):
+        """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        X = self._validated(X, reset=False)
+        coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
+        scores = self._products(X, coef.T.astype(X.dtype)) + np.ravel(self.intercept_)
+        if offset is not None:
+            offset = as_offset(offset, X.shape[0])
+            scores = scores + offset[:, None]
+        return scores
+
+    def _products(self, X, coef):
+        """X @ coef, (n_samples, n_outputs); dense ones on as many threads as asked for, with the same bits on any."""
+        if sp.issparse(X) or sp.issparse(coef):
+            product = X @ coef
+            return product.toarray() if sp.issparse(product) else product
+        cuts = range(0, X.shape[0] + ROWS_AT_ONCE, ROWS_AT_ONCE)
+        products = np.empty((X.shape[0], coef.shape[1]), dtype=X.dtype)
+
+        def work(first, last):
+            for block in range(first, last):
+                here = slice(cuts[block], cuts[block + 1])
+                np.matmul(X[here], coef, out=products[here])
+
+        with one_blas_thread():
+            map_ranges(work, len(cuts) - 1, count_threads(self.n_jobs) if len(cuts) > 2 else 1)
+        return products
+
+    def sparsify(self):
+        """Turn `coef_` into a SciPy sparse array, which saves memory where most coefficients are 0; returns self."""
+        check_is_fitted(self)
+        self.coef_ = sp.csr_array(np.atleast_2d(self.coef_)) if not sp.issparse(self.coef_) else self.coef_
+        return self
+
+    def densify(self):
+        """Turn `coef_` back into an ndarray; returns self."""
+        check_is_fitted(self)
+        if sp.issparse(self.coef_):
+            self.coef_ = self._dense_shape(self.coef_.toarray())
+        return self
+
+
+def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads):
+    """What a fit to checked data needs: the `Task`, the samples of each target, and their seeds.
+
+    `validation` is X_val, y_val, sample_weight_val, each of which may be None.
+    """
+    loss, penalty = estimator._components()
+    targets = estimator._start_targets(y, loss)
+    n_samples = X.shape[0]
+    weights = estimator._weights(sample_weight, y, n_samples)
+    task = estimator._task(loss, penalty, rows, n_threads)
+    offset = None if offset is None else as_offset(offset, n_samples)
+    X_val, y_val, sample_weight_val = validation
+    rng = check_random_state(estimator.random_state)  # early stopping was asked for: its rows follow NumPy's convention
+    holdout = Holdout.choose(estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng)
+    if holdout is not None:
+        weights = holdout.training_weights(weights, n_samples)
+    estimator._check_rows(y, weights)
+    first = as_samples(loss, targets[0], n_samples, weights, offset)
+    n_classes = np.size(estimator.classes_) if hasattr(estimator, "classes_") else None
+    rule = estimator.solver if isinstance(estimator.solver, Rule) else None
+    try_components(loss, penalty, first.targets, X.shape[1], n_classes, rule)
+    samples = [first, *(first.with_targets(one) for one in targets[1:])]
+    task.stop_rules = tuple(user_rules(estimator.stop))
+    task.score = None if holdout is None else holdout.score
+    if task.fit_intercept and own_steps(task.settings, loss):
+        task.rows = read_shifted(rows, first)
+        if task.rows is not rows:
+            task.notes += ("columns far from 0 are read as distances from their means",)
+    if estimator.random_state is None:
+        rng = generator(None, task.settings, loss)
+    return task, samples, estimator._seeds(rng, [None] * len(samples))
+
+
+def generator(random_state, settings, loss, streaming=False):
+    """The generator of seeds: without a random_state NumPy's own for what the user named, else as random_state=0."""
+    if random_state is None and not random_by_name(settings, loss, streaming):
+        random_state = 0
+    return check_random_state(random_state)
+
+
+def fitted_copy(estimator, runs, alpha):
+    """A copy of the estimator that these runs, one for each target, have fitted with this alpha."""
+    fitted = copy.copy(estimator)
+    fitted.alpha = alpha
+    fitted._set_fitted(runs)
+    fitted.falls_short = bool(fitted._short_of_tol([run.result for run in runs]))
+    return fitted
+
+
+def _are_plain(y):
+    """Whether y is a vector of finite numbers: nothing that `validate_data` would change."""
+    return type(y) is np.ndarray and y.ndim == 1 and (y.dtype.kind in "iub" or (y.dtype.kind == "f" and _finite(y)))
+
+
+def _finite(values):
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(values.sum(dtype=np.float64)))
+
+
+def _is_time(dtype):
+    """Whether a column type of NumPy, pandas, Arrow or Polars is one of dates, times or durations."""
+    return str(dtype).lower().startswith(("date", "time", "duration"))

@@ -1,0 +1,170 @@
+"""Rows that come in chunks: what the estimators' `partial_fit` share."""
+
+import copy
+import functools
+import inspect
+import operator
+import time
+from typing import Any
+
+import numpy as np
+
+from fastgd.data.as_rows import as_rows
+from fastgd.data.checks import check_parameters, only_given
+from fastgd.data.targets import WeightedSamples, as_samples
+from fastgd.data.trial import try_components
+from fastgd.estimators.base import GDEstimator, generator
+from fastgd.estimators.holdout import Holdout
+from fastgd.fitting.observers import line
+from fastgd.fitting.stopping import Validation
+from fastgd.fitting.targets import advance_targets
+from fastgd.losses.base import VectorLoss
+from fastgd.objective.blocks import count_threads
+from fastgd.rules.classic import Rule
+
+OF_A_FIT = ("objective_", "suboptimality_", "bound_kind_", "converged_", "stop_reason_", "history_")
+# A ratio of mean weights this close to 1 is 1 but for rounding.
+SAME = 1e-12
+
+
+class ChunkHistory:
+    """What was measured at each call, as rows of a table that grows at constant cost.
+
+    Examples
+    --------
+    >>> seen = ChunkHistory().plus([1.0, 0.1, 0.5, np.inf, 0.01, 1.0, np.nan])
+    >>> seen.columns()["objective"]
+    array([0.5])
+    """
+
+    KEYS = ("passes", "seconds", "objective", "bound", "rate", "batch", "score")
+
+    def __init__(self, table=None, size=0):
+        self.table, self.size = np.empty((16, len(self.KEYS))) if table is None else table, size
+        self.extended = False
+
+    def plus(self, row):
+        """The history with one more row; this one stays as it is, and the table is copied where both go on."""
+        table = self.table
+        if self.extended or self.size == len(table):
+            table = np.concatenate([table[: self.size], np.empty((self.size + 16, len(self.KEYS)))])
+        self.extended = True
+        table[self.size] = row
+        return ChunkHistory(table, self.size + 1)
+
+    def columns(self):
+        """A dict of arrays, (n_calls,)."""
+        return {key: self.table[: self.size, j] for j, key in enumerate(self.KEYS)}
+
+
+@functools.cache
+def _parameter_names(kind):
+    return tuple(inspect.signature(kind).parameters)
+
+
+def validation_rows(X_val, y_val, sample_weight_val):
+    """The three as a tuple, or None where none is given."""
+    given = X_val, y_val, sample_weight_val
+    return None if all(one is None for one in given) else given
+
+
+class ChunkEstimator(GDEstimator):
+    """One epoch over each chunk, and what is known about the model on the way."""
+
+    def _refuse_in_partial_fit(self):
+        """Raise ValueError for parameters that need all rows at once."""
+        if self.early_stopping:
+            raise ValueError(
+                "early_stopping must be False with partial_fit, which sees each row once; give X_val and y_val"
+            )
+        if isinstance(self.loss, VectorLoss):
+            raise ValueError("partial_fit needs a loss of one prediction")
+
+    def _prepared(self):
+        """Task without rows, its parameters checked; made anew when a parameter is another object than before."""
+        kind: Any = type(self)
+        given = [getattr(self, name) for name in _parameter_names(kind)]
+        kept, task = getattr(self, "_last_task", ([], None))
+        if len(kept) != len(given) or not all(map(operator.is_, kept, given)):
+            check_parameters(vars(self))
+            self._refuse_in_partial_fit()
+            loss, penalty = self._components()
+            task = self._task(loss, penalty, None, 1)
+            self._last_task = given, task
+        return copy.copy(task)
+
+    def _advance(self, task, X, targets, weights, validation):
+        """One epoch of each target over a chunk."""
+        began, loss, n_targets = time.perf_counter(), task.loss, len(targets)
+        task.rows = as_rows(X, checked=True)
+        task.n_threads = count_threads(self.n_jobs) if n_targets > 1 else 1
+        states = getattr(self, "_states", None)
+        states = states if states is not None and len(states) == n_targets else [None] * n_targets
+        starts = self._last_models(X.shape[1], n_targets, loss) if hasattr(self, "coef_") else [None] * n_targets
+        if weights is None and loss.classification:
+            first = WeightedSamples(targets[0], np.ones(1), np.zeros(1))  # made of checked labels; 8 us less
+        else:
+            first = as_samples(loss, targets[0], X.shape[0], weights)
+        if getattr(self, "_tried", None) is not task.settings:  # once for parameters that stay the same objects
+            given = task.settings.solver if isinstance(task.settings.solver, Rule) else None
+            try_components(loss, task.penalty, first.targets, X.shape[1], rule=given)
+            self._tried = task.settings
+        samples = [self._chunk_samples(first, weights)]
+        samples += [samples[0].with_targets(one) for one in targets[1:]]
+        rng = generator(self.random_state, task.settings, loss, streaming=True) if None in states else None
+        seeds = self._seeds(rng, states)
+        parts = advance_targets(task, samples, seeds, starts, states, X)
+        self._states = [part.state for part in parts]
+        self._set_latest(np.array([part.coef for part in parts]), [part.intercept for part in parts])
+        self.n_iter_ = max(part.state.turn for part in parts)
+        self.t_ = 1.0 + max(part.state.updates for part in parts)
+        self.plan_ = parts[0].plan if n_targets == 1 else [part.plan for part in parts]
+        for name in OF_A_FIT:
+            self.__dict__.pop(name, None)  # of an earlier fit: nothing is known about the rows of all chunks
+        score = np.nan if validation is None else self._validate(X, *validation)
+        self._note_chunk(parts, score, time.perf_counter() - began)
+        if validation is not None:
+            scores = self._chunks.columns()["score"]
+            rule = Validation(self.tol or 0.0, self.n_iter_no_change)
+            self.stop_reason_ = rule.check({"score": scores[np.isfinite(scores)]})
+
+    def _chunk_samples(self, samples, weights):
+        """The samples with weights of mean 1 over all chunks so far: between chunks they count too."""
+        n_active = samples.n_active()
+        total = n_active if weights is None else float(weights.sum())
+        seen, weighed = getattr(self, "_weighed", (0, 0.0))
+        self._weighed = seen, weighed = seen + n_active, weighed + total
+        share = (total / n_active) / (weighed / seen)
+        if abs(share - 1.0) <= SAME:
+            return samples
+        return WeightedSamples(samples.targets, share * samples.weights, samples.offsets)
+
+    def _set_latest(self, coef, intercept):
+        self.coef_, self.intercept_ = self._dense_shape(coef), np.array(intercept, dtype=np.float64)
+
+    def _validate(self, X, X_val, y_val, sample_weight_val):
+        """Score on the validation rows; the best model on them so far becomes the one that predicts."""
+        held = Holdout.choose(self, X, None, None, None, X_val, y_val, sample_weight_val, None)
+        weights = None if sample_weight_val is None else held.weights
+        score = float(self.score(X_val, y_val, **only_given(sample_weight=weights)))
+        if not (hasattr(self, "_best") and score <= getattr(self, "best_validation_score_", -np.inf)):
+            self.best_validation_score_, self._best = score, (self.coef_, self.intercept_)
+        self.coef_, self.intercept_ = (part.copy() for part in self._best)
+        return score
+
+    def _note_chunk(self, parts, score, seconds):
+        """One more entry of `history_`, and a line for it."""
+        before = getattr(self, "_chunks", None) or ChunkHistory()
+        earlier = before.table[before.size - 1, 1] if before.size else 0.0
+        state, objective = parts[0].state, sum(part.objective for part in parts)
+        self._chunks = before.plus([self.n_iter_, earlier + seconds, objective, np.inf, state.rate, state.batch, score])
+        self.history_ = self._chunks.columns()
+        if self.verbose and self._chunks.size % int(self.verbose) == 0:
+            scored = f"  score {score:.6g}" if np.isfinite(score) else ""
+            line(f"chunk {self._chunks.size:5d}", self.n_iter_, objective, np.inf, earlier + seconds, scored)
+
+    def _set_fitted(self, runs):
+        # What was kept between chunks is of other rows.
+        for name in ("_chunks", "_weighed", "_best", "best_validation_score_", "class_count_"):
+            self.__dict__.pop(name, None)
+        super()._set_fitted(runs)

@@ -1,0 +1,36 @@
+"""An estimator is fitted, or it is left as it was; a key pressed is raised again."""
+
+import functools
+
+from fastgd.fitting.stopping import StopReason
+
+
+def whole_or_nothing(method):
+    """Decorator: where the method raises, the estimator is left as it was."""
+
+    @functools.wraps(method)
+    def guarded(self, *args, **kwargs):
+        before = dict(vars(self))
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            self.__dict__ = before  # at once: a second key may be pressed at any time
+            raise
+
+    return guarded
+
+
+def interruptible(fit):
+    """Decorator: where a key has ended a fit that has stored its model so far, KeyboardInterrupt is raised again."""
+
+    @functools.wraps(fit)
+    def guarded(self, *args, **kwargs):
+        fitted = fit(self, *args, **kwargs)
+        if self.stop_reason_ is StopReason.INTERRUPTED:
+            onwards = "; the next fit goes on from it" if self.warm_start else ""
+            raise KeyboardInterrupt(
+                f"the best model so far is stored: objective {self.objective_:.6g} after {self.n_iter_} turns{onwards}"
+            )
+        return fitted
+
+    return guarded

@@ -1,0 +1,1 @@
+"""From settings and an objective to a result."""

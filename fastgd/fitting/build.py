@@ -1,0 +1,106 @@
+"""From a plan to the solver that carries it out."""
+
+from fastgd.fitting.plan import CENTRAL_PATH
+from fastgd.losses.base import Perceptron
+from fastgd.objective.cost_model import newton_pays, takes_columns_by_need
+from fastgd.rules.classic import Gd, Pa1, Pa2, Scheduled
+from fastgd.rules.schedules import make_schedule
+from fastgd.solvers.dual.sdca import Sdca
+from fastgd.solvers.gradient.accelerated import Accelerated
+from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
+from fastgd.solvers.gradient.lbfgs import LBFGS
+from fastgd.solvers.gradient.scheduled import (
+    AveragedFullBatch,
+    BackingOff,
+    LineSearch,
+    Patience,
+    ScheduledFullBatch,
+    Subgradient,
+)
+from fastgd.solvers.growing_batch import Growing
+from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.column_generation import PathOnColumns
+from fastgd.solvers.l1.working_set import WorkingSet
+from fastgd.solvers.newton.cholesky import Newton
+from fastgd.solvers.newton.column_subspace import choose_span
+from fastgd.solvers.newton.subspace import fits
+from fastgd.solvers.newton.truncated import NewtonCG
+from fastgd.solvers.stochastic.automatic import SelfTuned
+from fastgd.solvers.stochastic.bottou_rates import FallingRates
+from fastgd.solvers.stochastic.scheduled import Stochastic
+from fastgd.solvers.variance_reduced.saga import Saga
+from fastgd.solvers.variance_reduced.svrg import Svrg
+
+
+def make_solver(plan, rule, settings, objective, seed):
+    """Solver that carries out a plan."""
+    if rule is None:
+        return _own_steps(plan, settings, objective, seed)
+    patience = None
+    if plan.learning_rate == "adaptive":
+        patience = Patience(settings.eta0, settings.tol, settings.n_iter_no_change)
+    if plan.batch_size == "full":
+        if plan.learning_rate == "line_search":
+            return LineSearch(objective, rule)
+        if plan.learning_rate == "auto":
+            return _automatic_full_batch(rule, objective)
+        schedule = _schedule(plan, settings, objective)
+        if settings.average:
+            return AveragedFullBatch(objective, rule, schedule, patience, float(settings.average))
+        return ScheduledFullBatch(objective, rule, schedule, patience)
+    average_from = float(settings.average) if settings.average else float("inf")
+    if plan.learning_rate == "auto":
+        return SelfTuned(
+            objective, rule, plan.batch_size, seed, shuffle=settings.shuffle,
+            average_from=average_from if settings.average else None, tol=settings.tol or 0.0,
+        )  # fmt: skip
+    if plan.learning_rate == "optimal" and settings.learning_rate == "auto":
+        return FallingRates(objective, seed, shuffle=settings.shuffle, average_from=average_from)
+    pace = {"pa1": Pa1(), "pa2": Pa2()}.get(plan.learning_rate, Scheduled())
+    return Stochastic(
+        objective, rule, _schedule(plan, settings, objective), plan.batch_size, seed, shuffle=settings.shuffle,
+        pace=pace, average_from=average_from, patience=patience,
+    )  # fmt: skip
+
+
+def _schedule(plan, settings, objective):
+    if isinstance(objective.loss, Perceptron) and settings.learning_rate == "auto":
+        return make_schedule("constant", 1.0, 0.0, 0.0, None)
+    return make_schedule(plan.learning_rate, settings.eta0, settings.power_t, objective.alpha, objective.loss)
+
+
+def _automatic_full_batch(rule, objective):
+    if not objective.loss_smooth:
+        return Subgradient(objective, rule)
+    if isinstance(rule, Gd):
+        return BarzilaiBorwein(objective)
+    if rule.name == "nesterov":
+        return Accelerated(objective)
+    return BackingOff(objective, rule)
+
+
+def _own_steps(plan, settings, objective, seed):
+    """A solver that finds its own steps."""
+    tol, rows = settings.tol or 0.0, plan.batch_size
+    if plan.solver == "sdca":
+        return Sdca(objective, seed, shuffle=settings.shuffle)
+    if plan.form == CENTRAL_PATH:
+        return (PathOnColumns if takes_columns_by_need(objective) else CentralPath)(objective)
+    if plan.solver in ("saga", "svrg"):
+        kind = Saga if plan.solver == "saga" else Svrg
+        batch = "auto" if rows == "growing" else rows
+
+        def make(F):
+            return kind(F, batch, seed, shuffle=settings.shuffle)
+    else:
+        make = LBFGS if plan.solver == "lbfgs" else _newton(objective, tol, seed)
+    return Growing(objective, make, seed) if rows == "growing" else make(objective)
+
+
+def _newton(objective, tol, seed):
+    """The form of Newton's method that suits penalty and number of columns: what makes it for an objective."""
+    if objective.l1 > 0.0:
+        return lambda F: WorkingSet(F, seed)
+    if newton_pays(objective) or not (fits(objective) or objective.smooth):
+        return lambda F: Newton(F, tol)
+    return choose_span if fits(objective) else NewtonCG

@@ -1,0 +1,99 @@
+"""Who looks on while a fit runs: told about turns and checks, between kernels and never from one."""
+
+import sys
+
+from fastgd.fitting.stopping import StopReason
+
+
+class Watch:
+    """Looks on while one target is fitted; this one sees nothing and stops nothing.
+
+    `model` is a function that gives (coef, intercept) as they are, so that nobody pays for what nobody asks for.
+    """
+
+    def turn_begins(self, model):
+        """Hear that a turn of the loop begins."""
+
+    def turn_ends(self, model):
+        """Hear that it has ended; something true ends the run, after a check, a `StopReason` for that reason."""
+        return False
+
+    def checked(self, history):
+        """Hear that the history has one more entry."""
+
+    def run_ends(self, model):
+        """Hear that this is the model that will be reported."""
+
+
+class Together(Watch):
+    """Several as one."""
+
+    def __init__(self, *watches):
+        self.watches = watches
+
+    def turn_begins(self, model):
+        """Tell all."""
+        for one in self.watches:
+            one.turn_begins(model)
+
+    def turn_ends(self, model):
+        """Tell all; one is enough to end the run."""
+        answers = [one.turn_ends(model) for one in self.watches]
+        return next(filter(None, answers), False)
+
+    def checked(self, history):
+        """Tell all."""
+        for one in self.watches:
+            one.checked(history)
+
+    def run_ends(self, model):
+        """Tell all."""
+        for one in self.watches:
+            one.run_ends(model)
+
+
+class Ended(Watch):
+    """Ends a run at the next turn once an event is set."""
+
+    def __init__(self, event):
+        self.event = event
+
+    def turn_ends(self, model):
+        """INTERRUPTED once the event is set."""
+        return StopReason.INTERRUPTED if self.event.is_set() else False
+
+
+def line(begin, passes, objective, bound, seconds, end=""):
+    """Print a line about a check in one write, so that lines of several threads stay whole."""
+    sys.stdout.write(
+        f"{begin}  passes {passes:8.1f}  objective {objective:.8g}  bound {bound:.2e}  seconds {seconds:.2f}{end}\n"
+    )
+    sys.stdout.flush()
+
+
+class Lines(Watch):
+    """Prints a line at each `every`-th check.
+
+    Parameters
+    ----------
+    every : int
+    name : str
+        What the line begins with where several models are fitted at once.
+
+    Examples
+    --------
+    >>> from fastgd.fitting.stopping import History
+    >>> history = History()
+    >>> history.append(turn=3, passes=4.5, objective=0.25, bound=1e-3, seconds=0.02)
+    >>> Lines(1, "class 2  ").checked(history)
+    class 2  turn     3  passes      4.5  objective 0.25  bound 1.00e-03  seconds 0.02
+    """
+
+    def __init__(self, every, name=""):
+        self.every, self.name = every, name
+
+    def checked(self, history):
+        """Print what the last check found, if its turn has come."""
+        if len(history) % self.every == 0:
+            found = [history[key][-1] for key in ("passes", "objective", "bound", "seconds")]
+            line(f"{self.name}turn {int(history['turn'][-1]):5d}", *found)

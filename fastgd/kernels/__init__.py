@@ -1,1 +1,0 @@
-"""Compiled loops, one family a file."""

@@ -1,0 +1,108 @@
+"""A curvature matrix solved with by way of the rows: for more columns than rows.
+
+(M + sum_i c_i (x_i, 1)(x_i, 1)') (w, b) = (X' a + g, sum a) with a diagonal M, which leaves b alone, is, with
+r_i = a_i - c_i (x_i . w + b) and the columns in two groups, P and A,
+
+    B r = C^-1 a - X_P M_P^-1 g_P - X_A w_A - b,    B = X_P M_P^-1 X_P' + C^-1,    w_P = M_P^-1 (g_P + X_P' r)
+    (M_A + X_A' B^-1 X_A) w_A = g_A + X_A' B^-1 (...)
+
+(Woodbury, 1950), the intercept being one more column of A, with M = 0.  Both matrices are about as large as there are
+rows.  Columns that M hardly holds go to A: in B their products would drown all others.  Amounts a of the rows are kept
+apart from g, for in X' a - X' t no digit would be left where |x|^2 c / M is 1e16.
+"""
+
+import numpy as np
+
+from fastgd.linalg.ridged import Ridged
+
+# Columns whose |x|^2 / M is above this many times the median are hardly held; at most as many as there are rows. With
+# all in P, quantiles of 300 rows with an l1 part on 3000 columns ended at a gap of 0.01, now 1.6e-7; by way of a matrix
+# of the columns, at the same gap, 15 to 30 times as much time.
+STANDS_OUT = 100.0
+# Times that what a solution misses is solved for once more, which takes products with the matrices only.
+REFINEMENTS = 2
+
+
+class RowSystem:
+    """What `fastgd.linalg.cholesky.Factor` is for the columns.
+
+    Parameters
+    ----------
+    X : ndarray or sparse array, (n, d)
+    fit_intercept : bool
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 2.0, 0.0]])
+    >>> system = RowSystem(X, False)
+    >>> system.look(np.ones(3), np.ones(1))  # X was read
+    True
+    >>> system.solve(np.array([6.0]), np.array([0.0, -12.0, 1.0]))
+    (array([ 5., -2.,  1.]), array([1.]))
+    """
+
+    def __init__(self, X, fit_intercept):
+        self.X, self.fit_intercept = X, fit_intercept
+        self._by_column = X if isinstance(X, np.ndarray) else X.tocsc()
+        self._squared, self._products = X * X, None
+
+    def squares(self, weights=None):
+        """Weighted squares of the columns, (d,)."""
+        return self._squared.T @ (np.ones(self.X.shape[0]) if weights is None else weights)
+
+    def look(self, metric, curvatures):
+        """Make ready for M, (d,), and c, (n,), positive both; whether X was read for it."""
+        read = self._products is None or not np.array_equal(metric, self._metric)
+        if read:
+            self._split(metric)
+        self._curvatures = curvatures
+        self._rows, self._within = Ridged(self._products, 1.0 / curvatures), None
+        if self._wide.shape[1]:
+            self._within = Ridged(self._wide.T @ self._rows.solve(self._wide), self._own)
+        return read
+
+    def solve(self, amounts, rest):
+        """(w, b) for a = `amounts`, (n,), and g = `rest`, (d,), and x_i . w + b as (a_i - r_i) / c_i.
+
+        That has the digits of r where c is large, which those of a product with w are lost in.
+        """
+        right = amounts / self._curvatures - self.X @ (self._inverse * rest)
+        known = np.r_[rest[self._apart], np.zeros(self._own.size - self._apart.size)]
+        r, own = self._solved(right, known)
+        for _ in range(REFINEMENTS):
+            missed = right - self._products @ r - r / self._curvatures - self._wide @ own
+            more, others = self._solved(missed, known + self._wide.T @ r - self._own * own)
+            r, own = r + more, own + others
+        coef = self._inverse * (rest + self.X.T @ r)
+        coef[self._apart] = own[: self._apart.size]
+        return np.r_[coef, own[self._apart.size :]], (amounts - r) / self._curvatures
+
+    def _solved(self, right, known):
+        """r, and w_A with b, of B r + X_A w_A + b = `right`, M_A w_A = `known` + X_A' r."""
+        if self._within is None:
+            return self._rows.solve(right), np.zeros(0)
+        own = self._within.solve(known + self._wide.T @ self._rows.solve(right))
+        return self._rows.solve(right - self._wide @ own), own
+
+    def _split(self, metric):
+        """Which columns are in A, and the products of the others."""
+        n, sizes = self.X.shape[0], self.squares() / metric
+        apart = np.flatnonzero(sizes > STANDS_OUT * np.median(sizes))
+        if apart.size > n:
+            apart = np.sort(apart[np.argpartition(-sizes[apart], n)[:n]])
+        self._metric, self._apart = metric, apart
+        self._inverse = 1.0 / metric
+        self._inverse[apart] = 0.0
+        self._products = _products(self.X, self._inverse)
+        wide = self._by_column[:, apart]
+        wide = wide if isinstance(wide, np.ndarray) else wide.toarray()
+        self._wide = np.column_stack([wide, np.ones(n)]) if self.fit_intercept else wide
+        self._own = np.append(metric[apart], np.zeros(int(self.fit_intercept)))
+
+
+def _products(X, inverse):
+    """X M^-1 X', (n, n)."""
+    if isinstance(X, np.ndarray):
+        scaled = X * np.sqrt(inverse)
+        return scaled @ scaled.T
+    return np.asarray((X.multiply(inverse) @ X.T).todense())

@@ -1,0 +1,1 @@
+"""Searches along paths of alphas."""

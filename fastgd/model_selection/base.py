@@ -1,0 +1,272 @@
+"""What `GDClassifierCV` and `GDRegressorCV` share: the scikit-learn contract around a search along paths of alphas."""
+
+import inspect
+import numbers
+
+import numpy as np
+import sklearn
+from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring, get_scorer
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+
+from fastgd.data.as_rows import as_rows
+from fastgd.data.checks import check_parameters, only_given
+from fastgd.data.targets import as_weights
+from fastgd.estimators.base import MAX_SEED, GDEstimator
+from fastgd.estimators.rollback import whole_or_nothing
+from fastgd.fitting.plan import random_by_name
+from fastgd.model_selection.alpha_path import alpha_grid
+from fastgd.model_selection.cross_validate import Table, choose, score_paths
+from fastgd.objective.blocks import count_threads
+
+# What a refitted model brings along.
+OF_THE_BEST = (
+    "coef_", "intercept_", "n_iter_", "t_", "objective_", "suboptimality_", "bound_kind_", "converged_", "stop_reason_",
+    "history_", "plan_",
+)  # fmt: skip
+
+
+def _sees_rows_once(search):
+    raise AttributeError(f"{type(search).__name__} needs all rows at once; call partial_fit of best_estimator_")
+
+
+class PathSearch(GDEstimator):
+    """What the two searches share, before `GDClassifier` or `GDRegressor` among the bases."""
+
+    @whole_or_nothing
+    def fit(self, X, y, sample_weight=None, **params):
+        """Score a path of alphas on each fold, choose, and fit the chosen model to all rows; callbacks see that.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features)
+        y : array-like, (n_samples,)
+        sample_weight : array-like, (n_samples,), optional
+            Weight k means the row k times, in fits and in scores.  With metadata routing enabled they reach a scorer
+            that asks for them, the default one does.
+        **params : dict
+            `groups` for the splitter; with metadata routing enabled, what splitter and scorer ask for.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For data or parameters that are not allowed, and folds that cannot be fitted; the estimator is left as it
+            was.
+        """
+        check_parameters(vars(self))
+        alphas, l1_ratios = _checked_alphas(self.alphas), self._checked_ratios()
+        scorer, seed = self._scorer(), self._seed_of_paths()
+        base = self._base(random_state=seed)
+        n_threads = count_threads(self.n_jobs)
+        X, y = self._checked(X, y, reset=True)
+        self._start_targets(y, base._components()[0])
+        weights = None if sample_weight is None else as_weights(sample_weight, X.shape[0])
+        for_splits, for_scores = self._routed(scorer, weights, params)
+        splits = self._splits(X, y, for_splits)
+        table = Table(X, as_rows(X, checked=True), y, weights)
+        bases = [base if ratio is None else self._base(random_state=seed, l1_ratio=ratio) for ratio in l1_ratios]
+        if isinstance(alphas, int):
+            paths = [alpha_grid(one, X, y, alphas, weights, n_threads, rows=table.rows) for one in bases]
+        else:
+            paths = [np.sort(alphas)[::-1]] * len(bases)
+        grids = np.array(paths)
+
+        def score(model, X_test, y_test, test):
+            return _score(scorer, model, X_test, y_test, {key: _part(v, test, y) for key, v in for_scores.items()})
+
+        scores = score_paths(bases, grids, table, splits, score, n_threads)
+        p, k = choose(scores, self.one_standard_error)
+        several = self.l1_ratios is not None
+        self.alphas_: np.ndarray = grids if several else grids[0]
+        self.scores_: np.ndarray = scores if several else scores[0]
+        shares = bases[p]._components()[1].shares
+        self.alpha_, self.l1_ratio_ = float(grids[p, k]), None if shares is None else float(shares[0])
+        self._refit(X, y, sample_weight, l1_ratios[p])
+        return self
+
+    @available_if(_sees_rows_once)
+    def partial_fit(self, X, y):
+        """Not for a search."""
+
+    def score(self, X, y, sample_weight=None, **params):
+        """The score of the refitted model on these rows, by `scoring`.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features)
+        y : array-like, (n_samples,)
+        sample_weight : array-like, (n_samples,), optional
+        **params : dict
+            With metadata routing enabled, what the scorer asks for.
+
+        Returns
+        -------
+        float
+        """
+        scorer = self._scorer()
+        return _score(scorer, self, X, y, self._routed(scorer, sample_weight, params, "score")[1])
+
+    def get_metadata_routing(self):
+        """Who gets which metadata: this estimator, the splitter and the scorer; a `MetadataRouter`."""
+        mapping = MethodMapping()
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(splitter=self.cv, method_mapping=mapping.add(caller="fit", callee="split"))
+            .add(
+                scorer=self._scorer(),
+                method_mapping=MethodMapping().add(caller="fit", callee="score").add(caller="score", callee="score"),
+            )
+        )
+
+    def _scores(self, X, offset=None):
+        if hasattr(self, "alpha_") and not hasattr(self, "coef_"):
+            raise AttributeError("this search was fitted with refit=False and has no model; set refit=True")
+        return super()._scores(X, offset)
+
+    def _base(self, **chosen):
+        """The estimator that is fitted along the paths, with this search's parameters."""
+        names = self._kind().get_params(deep=False)
+        given = {name: value for name, value in self.get_params(deep=False).items() if name in names}
+        # Folds run on the threads that there are.
+        return self._kind(**{**given, "n_jobs": 1, **chosen})
+
+    def _seed_of_paths(self):
+        """A random_state that gives every path and fold the same draws; NumPy's generator where it is called for."""
+        random_state, base = self.random_state, self._base()
+        if isinstance(random_state, numbers.Integral):
+            return random_state
+        if random_state is None and not self.early_stopping:
+            loss, penalty = base._components()
+            if not random_by_name(base._task(loss, penalty, None, 1).settings, loss):
+                return None
+        return int(check_random_state(random_state).randint(MAX_SEED))
+
+    def _refit(self, X, y, sample_weight, l1_ratio):
+        """Set, or remove, what a model fitted to all rows brings along."""
+        for name in (*OF_THE_BEST, "best_estimator_"):
+            self.__dict__.pop(name, None)
+        if not self.refit:
+            return
+        ratio = {} if l1_ratio is None else {"l1_ratio": l1_ratio}
+        best = self._base(alpha=self.alpha_, n_jobs=self.n_jobs, **ratio)
+        callbacks = getattr(self, "_skl_callbacks", None)
+        if callbacks:  # they look on while the chosen model is fitted
+            best.set_callbacks(*callbacks)
+        best.fit(X, y, **only_given(sample_weight=sample_weight))
+        if hasattr(self, "feature_names_in_"):
+            best.feature_names_in_ = self.feature_names_in_
+        self.best_estimator_ = best
+        for name in OF_THE_BEST:
+            setattr(self, name, getattr(best, name))
+
+    def _checked_ratios(self):
+        """The shares of the L1 part to try; [None] where there is one that is given by the penalty."""
+        for name in ("refit", "one_standard_error"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if self.l1_ratios is None:
+            return [None]
+        if self.penalty != "elasticnet":
+            raise ValueError(f"l1_ratios needs penalty='elasticnet', got {self.penalty!r}")
+        ratios = _numbers(self.l1_ratios)
+        if ratios is None or not ratios.size or not ((ratios >= 0.0) & (ratios <= 1.0)).all():
+            raise ValueError(f"l1_ratios must be None or numbers from 0 to 1, got {self.l1_ratios!r}")
+        return [float(ratio) for ratio in ratios]
+
+    def _splits(self, X, y, params):
+        """(train, test) of each fold as indices."""
+        cv = check_cv(self.cv, y, classifier=is_classifier(self))
+        index = np.arange(X.shape[0])
+        splits = [(index[train], index[test]) for train, test in cv.split(X, y, **params)]
+        if not splits:
+            raise ValueError(f"cv must give at least one fold, got none from {self.cv!r}")
+        for f, (train, test) in enumerate(splits):
+            if not train.size or not test.size:
+                raise ValueError(
+                    f"fold {f} of cv has {train.size} rows to fit and {test.size} to score; give both some"
+                )
+        return splits
+
+    def _scorer(self):
+        """The callable that scores a model; ours asks for the weights."""
+        if self.scoring is None:
+            scorer = get_scorer("accuracy" if is_classifier(self) else "r2")
+            return scorer.set_score_request(sample_weight=True) if _routes() else scorer
+        if not (isinstance(self.scoring, str) or callable(self.scoring)):
+            raise ValueError(f"scoring must be None, the name of one score or a callable, got {self.scoring!r}")
+        return check_scoring(self._kind(), scoring=self.scoring)
+
+    def _routed(self, scorer, sample_weight, params, method="fit"):
+        """Metadata for the splitter and for the scorer, two dicts."""
+        if _routes():
+            routed = process_routing(self, method, sample_weight=sample_weight, **params)
+            return (routed.splitter.split if method == "fit" else {}), routed.scorer.score
+        unknown = sorted(set(params) - ({"groups"} if method == "fit" else set()))
+        if unknown:
+            raise ValueError(
+                f"{method} got {unknown}, which only metadata routing can pass on: "
+                "sklearn.set_config(enable_metadata_routing=True)"
+            )
+        return params, {"sample_weight": sample_weight} if sample_weight is not None and _weighs(scorer) else {}
+
+
+def _routes():
+    return sklearn.get_config()["enable_metadata_routing"]
+
+
+def _weighs(scorer):
+    """Whether a scorer takes weights, as far as its signature tells."""
+    parameters = inspect.signature(scorer).parameters.values()
+    return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _score(scorer, model, X, y, params):
+    try:
+        found = scorer(model, X, y, **params)
+    except TypeError as error:
+        if "sample_weight" in params and "sample_weight" in str(error):
+            raise ValueError(f"the score {scorer!r} takes no sample_weight; choose one that does") from error
+        raise
+    except AttributeError as error:
+        if "predict_proba" not in str(error):
+            raise
+        what = f"scoring with {scorer!r} needs what loss={model.loss!r} does not give"
+        raise ValueError(f"{what}: {error} Probabilities come with loss='log_loss' or 'modified_huber'") from error
+    if not isinstance(found, numbers.Real):
+        raise ValueError(f"scoring must give a number, got {found!r}")
+    return float(found)
+
+
+def _part(value, index, y):
+    """The rows of metadata that has one entry for each row, other metadata as it is."""
+    if isinstance(value, str) or np.ndim(value) == 0 or len(value) != len(y):
+        return value
+    return np.asarray(value)[index]
+
+
+def _numbers(values):
+    """A float array with one dimension, or None."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu" or array.ndim != 1:
+        return None
+    return array.astype(np.float64)
+
+
+def _checked_alphas(alphas):
+    """Number of alphas, or an array of them."""
+    if isinstance(alphas, numbers.Integral) and not isinstance(alphas, bool) and int(alphas) >= 1:
+        return int(alphas)
+    array = None if isinstance(alphas, numbers.Number) else _numbers(alphas)
+    if array is None or not array.size or not (np.isfinite(array) & (array >= 0.0)).all():
+        raise ValueError(
+            f"alphas must be how many there are to be, at least 1, or finite numbers of at least 0, got {alphas!r}"
+        )
+    return array

@@ -1,0 +1,159 @@
+"""Cross-validation of paths: folds on threads, held-out rows as rows of weight 0, scores by any scorer."""
+
+import itertools
+import threading
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import sklearn
+from sklearn.base import is_classifier
+
+from fastgd.estimators.base import ConvergenceWarning
+from fastgd.model_selection.alpha_path import fit_path
+from fastgd.objective.blocks import map_ranges
+from fastgd.runtime.blas import one_blas_thread
+
+
+@dataclass
+class Table:
+    """Checked data: X, (n_samples, n_features), and the `Rows` made of it, y, and weights, (n_samples,), or None."""
+
+    X: object
+    rows: object
+    y: np.ndarray
+    weights: np.ndarray | None
+
+
+def score_paths(estimators, alphas, table, splits, score, n_threads):
+    """Scores of all models of all paths on the rows that their folds hold out.
+
+    No fold has rows of its own: it has all of them, with weight 0 where they are held out.
+
+    Parameters
+    ----------
+    estimators : list of GDClassifier or of GDRegressor
+        One for each path, not fitted.
+    alphas : ndarray, (n_paths, n_alphas)
+        In decreasing order.
+    table : Table
+    splits : list of (train, test)
+        Indices of rows.
+    score : callable
+        `score(model, X_test, y_test, test)`, a float.
+    n_threads : int
+        Threads for the paths of the folds; one path alone has them for its passes.
+
+    Returns
+    -------
+    scores : ndarray, (n_paths, n_alphas, n_folds)
+
+    Raises
+    ------
+    ValueError
+        For a fold that cannot be fitted or scored.
+    """
+    scores = np.full((len(estimators), alphas.shape[1], len(splits)), np.nan)
+    work = list(itertools.product(range(len(estimators)), range(len(splits))))
+    inner = n_threads if len(work) == 1 else 1
+    stop, lock, queue = threading.Event(), threading.Lock(), iter(work)
+    failures: list[BaseException] = []
+    short: list[tuple[float, float]] = []
+    config = sklearn.get_config()  # each thread has its own
+
+    def score_path(p, f):
+        train, test = splits[f]
+        X_test, y_test = table.X[test], table.y[test]
+        for k, model in enumerate(_fold(estimators[p], alphas[p], table, train, f, inner, stop)):
+            scores[p, k, f] = score(model, X_test, y_test, test)
+            if model.tol and model.falls_short:
+                short.append((model.suboptimality_, model.alpha))
+
+    def drain(first, last):
+        try:
+            with sklearn.config_context(**config):
+                while not stop.is_set():
+                    with lock:
+                        item = next(queue, None)
+                    if item is None:
+                        return
+                    score_path(*item)
+        except BaseException as error:
+            failures.append(error)
+            stop.set()
+
+    try:
+        with one_blas_thread():
+            n_threads = min(n_threads, len(work))
+            map_ranges(drain, n_threads, n_threads, end=stop.set)
+    except BaseException:
+        stop.set()
+        raise
+    if failures:
+        raise failures[0]
+    if short:
+        _warn(short, scores.size, estimators[0])
+    return scores
+
+
+def _fold(estimator, alphas, table, train, f, n_threads, stop):
+    """The models of one fold's path, one after the other."""
+    n_samples = table.y.shape[0]
+    weights = np.bincount(train, minlength=n_samples).astype(np.float64)
+    if table.weights is not None:
+        weights *= table.weights
+    y = table.y
+    if is_classifier(estimator):
+        classes = np.unique(y[train])  # labels that only held-out rows have are unknown to this fold
+        y = np.where(np.isin(y, classes), y, classes[0])
+    try:
+        yield from fit_path(
+            estimator, table.X, y, alphas, weights, n_threads, rows=table.rows, stop=stop
+        )  # fmt: skip
+    except ValueError as error:
+        if type(error) is not ValueError:
+            raise
+        raise ValueError(f"fold {f} of the cross-validation cannot be fitted: {error}") from error
+
+
+def _warn(short, n_fits, estimator):
+    """One warning about all fits that ended too early."""
+    worst, alpha = max(short)
+    warnings.warn(
+        f"{len(short)} of {n_fits} fits along the paths ended before their objective was within tol={estimator.tol:g} "
+        f"of the optimum; the farthest, with alpha={alpha:.3g}, has no better bound than {worst:.2g}. Raise max_iter "
+        f"(it was {estimator.max_iter}) or tol, scale the columns of X, or leave out the smallest alphas.",
+        ConvergenceWarning,
+        stacklevel=6,
+    )
+
+
+def choose(scores, one_standard_error):
+    """(path, alpha) of the best mean score over the folds, the largest alpha of those that are equally good.
+
+    With `one_standard_error`, the largest alpha on the best one's path whose mean is within a standard error of it,
+    that of the best mean: standard deviation (n - 1) over the root of the number of folds.
+
+    Parameters
+    ----------
+    scores : ndarray, (n_paths, n_alphas, n_folds)
+    one_standard_error : bool
+
+    Examples
+    --------
+    >>> scores = np.array([[[0.5, 0.5], [0.7, 0.8], [0.7, 0.9], [0.6, 0.6]]])
+    >>> choose(scores, False), choose(scores, True)
+    ((0, 2), (0, 1))
+    """
+    means = scores.mean(axis=2)
+    means = np.where(np.isnan(means), -np.inf, means)
+    if not np.isfinite(means).any():
+        raise ValueError("no model has a finite mean score; look at scoring, cv and the data")
+    p, k = (int(i) for i in np.unravel_index(np.argmax(means), means.shape))
+    if one_standard_error:
+        n_folds = scores.shape[2]
+        if n_folds < 2:
+            raise ValueError(f"one_standard_error=True needs cv with at least 2 folds, got {n_folds}")
+        error = scores[p, k].std(ddof=1) / np.sqrt(n_folds)
+        k = int(np.argmax(means[p] >= means[p, k] - error))
+    return p, k

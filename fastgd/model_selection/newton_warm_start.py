@@ -1,0 +1,147 @@
+"""Newton's method along a path of alphas: what is known of the mean loss is handed on from one alpha to the next.
+
+Value, gradient and curvature matrix of the mean loss are the same for every alpha, only the penalty's part follows.  So
+a step from the last optimum with the last matrix is a step along the path, for one pass, and the matrix goes on
+telling how far the next optimum is.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fastgd.certificates.certifier import LIKELY, LIKELY_WHERE_IT_JUMPS, NO_BOUND, Bound, Certifier
+from fastgd.fitting.loop import Descent
+from fastgd.fitting.observers import Ended
+from fastgd.fitting.stopping import Stalled, TimeLimit, Validation
+from fastgd.fitting.targets import Run
+from fastgd.linalg.cholesky import Factor
+from fastgd.solvers.newton.cholesky import Newton
+
+# A matrix handed on is expected to bring the decrement down by this factor, until a step has told.
+HOPE = float(np.log(10.0))
+
+
+class NewtonPath:
+    """Runs of Newton's method for one target, for one alpha after the other.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the run that comes before.
+    task : Task
+    objective : Objective
+        Of that run; its alpha changes from now on.
+    state : State
+        Where that run ended.
+    k : int
+        Number of the target.
+    stop : threading.Event
+        Ends a run.
+    """
+
+    def __init__(self, plan, task, objective, state, k, stop):
+        reasons = (*plan.reasons, "steps begin at the model, and with the curvature, of the last alpha")
+        self.plan, self.task, self.objective = replace(plan, batch_size="full", reasons=reasons), task, objective
+        self.state, self.k, self.stop = state, k, stop
+        self.solver, self.certifier = PathNewton(objective, task.settings.tol or 0.0), PathCertifier(objective)
+        self.solver.resume(state)
+        self._matrix = None
+
+    @classmethod
+    def after(cls, run, task, objective, k, stop):
+        """What goes on from a run of `objective`; None where it did not end with a positive definite matrix."""
+        state, F = run.result.state, objective
+        if run.plan.solver != "newton" or not (F.elastic and F.loss_smooth and F.l1 == 0.0) or state is None:
+            return None
+        factor = state.memory.get("factor")
+        return None if factor is None or not factor.full else cls(run.plan, task, objective, state, k, stop)
+
+    def run(self, alpha):
+        """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.targets.Run`."""
+        task, F, state = self.task, self.objective, self.state
+        self.solver.passes_before = F.passes
+        self._follow(alpha)
+        score = None if task.score is None else lambda v: task.score(F, v, self.k)
+        descent = Descent(
+            self.solver, self._rules(), max_iter=task.max_iter, tol=task.settings.tol, score=score,
+            watch=Ended(self.stop),
+        )  # fmt: skip
+        descent.certifier = self.certifier
+        result = descent.run(state)
+        result.state = None
+        coef, intercept = F.model(result.point)
+        return Run(self.plan, result, state.updates, np.array(coef), intercept)
+
+    def _rules(self):
+        task, tol = self.task, self.task.settings.tol or None
+        rules: list = [] if task.max_time is None else [TimeLimit(task.max_time)]
+        if task.score is not None:
+            rules.append(Validation(tol or 0.0, task.settings.n_iter_no_change))
+        elif tol is not None:
+            rules.append(Stalled(tol))
+        return [*rules, *task.stop_rules]
+
+    def _follow(self, alpha):
+        """Make what is remembered that of the objective with this alpha: no pass."""
+        F, state, memory, before = self.objective, self.state, self.state.memory, self.objective.l2
+        F.set_alpha(alpha)
+        added = np.zeros(F.size)
+        added[: F.n_features] = F.l2 - before
+        state.value += 0.5 * float(state.point @ (added * state.point))
+        state.gradient = state.gradient + added * state.point
+        state.turn = state.updates = 0
+        for of_the_last_alpha in ("best", "lower"):
+            memory.pop(of_the_last_alpha, None)
+        memory["pairs"] = [(s, y + added * s) for s, y in memory["pairs"]]
+        factor = memory.get("factor")
+        if factor is None or not factor.full or F.loss.self_concordance is None:
+            # Where curvature jumps, a matrix from elsewhere tells nothing: the truth was up to 40 times its estimate.
+            memory.update(factor=None, pairs=[])
+            return
+        if self._matrix is None or self._matrix[0] is not factor:
+            self._matrix = factor, factor.matrix()
+        matrix = self._matrix[1]
+        matrix[np.diag_indices_from(matrix)] += added
+        followed = Factor(matrix.copy())
+        self._matrix = followed, matrix
+        # As if the rate at which the matrix brings steps closer had been seen once more.
+        gain = max(memory.get("gain", 0.0), HOPE)
+        memory.update(factor=followed, gain=gain)
+        memory["decrement"] = np.exp(gain) * followed.norm_of(state.gradient) ** 2
+
+
+class PathNewton(Newton):
+    """Newton's method whose matrix is known even where it is not exact: good enough for an estimate."""
+
+    def known_curvature(self, state):
+        """(Factor, the point where it is exact or None), or None."""
+        memory = state.memory
+        factor = memory.get("factor")
+        return None if factor is None else (factor, memory["anchor"] if memory["exact"] else None)
+
+
+class PathCertifier(Certifier):
+    """A certifier that is content with an estimate where a proof would cost passes of its own."""
+
+    measures_rows = False
+
+    @property
+    def centering_helps(self):
+        """Never: the next step brings more than the best intercept."""
+        return False
+
+    def from_known(self, known, v, gradient, enough, value=0.0):
+        """As `Certifier.from_known` without a pass; else, with caution, half the squared decrement as an estimate."""
+        factor, anchor = known
+        F, decrement = self.objective, factor.norm_of(gradient)
+        if not (F.convex and factor.full):
+            return NO_BOUND
+        if F.loss.self_concordance == 0.0:
+            return super().from_known(known, v, gradient, enough, value)
+        if anchor is not None:
+            proved = super().from_known(known, v, gradient, enough, value)
+            if proved.value <= enough:
+                return proved
+        caution = LIKELY if F.loss.self_concordance is not None else LIKELY_WHERE_IT_JUMPS
+        likely = 0.5 * caution * decrement**2
+        return Bound(likely, "estimate") if likely <= enough else NO_BOUND

@@ -1,0 +1,96 @@
+"""Whether a loss stays above the infimum that it declares: proofs that F is next to its least value rest on it.
+
+Losses of this package are known to; a user's is tried on targets of the fit, where each row's loss is a function of one
+prediction, and at each check of a run.
+"""
+
+import numpy as np
+
+from fastgd.runtime.fingerprint import is_ours
+
+# Values this far below the infimum, as a share of what the best constant model has, are rounding.
+ROUNDING = 1e-9
+# Targets that are tried, the least and the greatest among them, and steps of a search: 2 ms.
+MOST_TARGETS, MOST_VECTORS, DOUBLINGS, HALVINGS, DESCENTS = 32, 4, 50, 25, 15
+
+
+def counts(loss):
+    """Whether the infimum of a loss is one that somebody declares, and has to be believed or checked."""
+    return not is_ours(type(loss)) and loss.infimum > -np.inf
+
+
+def check_infimum(loss, targets):
+    """Raise ValueError where a user's loss falls below its infimum at one of some of these targets."""
+    if not counts(loss):
+        return
+    vector = hasattr(loss, "derivatives")
+    chosen = np.unique(targets, axis=0)
+    places = np.linspace(0, len(chosen) - 1, min(len(chosen), MOST_VECTORS if vector else MOST_TARGETS))
+    chosen = chosen[np.unique(places.astype(int))]
+    with np.errstate(all="ignore"):
+        if vector:
+            size = loss.n_predictions(targets)
+            found = [_lowest_of_vector(loss, target, np.zeros(size)) for target in chosen]
+        else:
+            found = [_lowest(loss, float(target)) for target in chosen]
+        center = np.median([place for place, _ in found], axis=0)
+        usual = np.nanmean([abs(float(loss.value(center, target))) for target in chosen])
+    for target, (place, value) in zip(chosen, found, strict=True):
+        if value < loss.infimum - ROUNDING * usual:
+            _refuse(loss, f"falls to {value:.6g} at target {_text(target)} (prediction {_text(place)})")
+
+
+def check_mean(objective, v, value, constant_value):
+    """Raise ValueError where the mean loss at `v`, where F is `value`, is below the infimum that a user declared."""
+    F = objective
+    if not counts(F.loss) or value >= F.loss.infimum - ROUNDING * abs(constant_value) + F.penalty_value(v):
+        return
+    _refuse(F.loss, f"falls to {value - F.penalty_value(v):.6g} in the mean over the rows")
+
+
+def _refuse(loss, what):
+    name = type(loss).__name__
+    raise ValueError(
+        f"the value of {name} {what}, below the infimum {loss.infimum:g} that it declares, on which proofs rest; "
+        f"declare a lower one in the class, or infimum = -np.inf where there is none or it is not known"
+    )
+
+
+def _lowest(loss, target):
+    """(Prediction, value) about where one row's loss is least: downhill by doubling steps, then between two of them."""
+    here, value, slope = 0.0, float(loss.value(0.0, target)), float(loss.derivative(0.0, target))
+    before, step = here, -np.sign(slope)
+    for _ in range(DOUBLINGS if slope != 0.0 else 0):
+        ahead = float(loss.value(here + step, target))
+        if not ahead < value:
+            break
+        before, here, value, step = here, here + step, ahead, 2.0 * step
+        if value < loss.infimum - 1.0 - abs(loss.infimum):
+            return here, value
+    low, high = min(before, here + step), max(before, here + step)
+    best = value, here
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        slope = loss.derivative(middle, target)
+        low, high = (low, middle) if slope > 0.0 or np.isnan(slope) else (middle, high)
+        best = min(best, (float(loss.value(middle, target)), middle))
+    return best[1], best[0]
+
+
+def _lowest_of_vector(loss, target, here):
+    """(Predictions, value) of a loss of several after some steps down its derivatives."""
+    value, step, slopes = float(loss.value(here, target)), 1.0, np.empty(here.size)
+    for _ in range(DESCENTS):
+        loss.derivatives(here, target, slopes)
+        while step > 1e-6 and not float(loss.value(here - step * slopes, target)) < value:
+            step *= 0.5
+        if step <= 1e-6:
+            break
+        here = here - step * slopes
+        value, step = float(loss.value(here, target)), 2.0 * step
+    return here, value
+
+
+def _text(numbers):
+    numbers = np.atleast_1d(numbers)
+    return f"{numbers[0]:.6g}" if numbers.size == 1 else "[" + ", ".join(f"{one:.6g}" for one in numbers) + "]"

@@ -1,0 +1,180 @@
+"""A curvature matrix resolved beyond its own rounding: for columns that others make up but for 1e-7 of them, or less.
+
+A matrix of products H knows directions along which the rows hardly move to 2^-52 of the greatest curvature: columns, of
+unit length and centred, that differ by less than 1e-7 are one for it.  The rows themselves know more.  With T_r the
+directions that H resolves, scaled to curvature 1, and T_u the others, one pass gives
+
+    A = T_u' H T_u    and    B = T_r' H T_u    from    Y = X T_u
+
+whose rows are exact to 2^-52 of their terms, not of their squares.  S = A - B'B is what the others have beside T_r
+(Schur), and tells which of them move no row but for rounding.
+"""
+
+import numpy as np
+import scipy.linalg
+
+from fastgd.linalg.cholesky import EPS, Factor
+
+# Below this share of the greatest, an eigenvalue of a matrix with ones on its diagonal is worth a pass; above it, it is
+# known to about 1e-4 of itself.
+RESOLVED = 1e-11
+# Directions along which rows move by less than this share of the terms do not count: of 1e-13 rounding is a part.
+NULL = 1e-11
+# Nor do those along which rows move by less than so many times the rounding of columns far from 0, as they were given:
+# what they have to say would be drowned in predictions from these columns.
+DROWNED = 4.0
+# Eigenvectors of a larger matrix, which take ten times as long as its factor, are asked for only where that has failed.
+WIDEST = 500
+# Values of rows that are looked at together.
+CHUNK = 1 << 16
+
+
+class RefinedFactor(Factor):
+    """H by R R' = H^-1, where R is T_r and (T_u - T_r B) W s^(-1/2), S = W s W'.
+
+    Parameters
+    ----------
+    matrix : ndarray, (size, size)
+        H.
+    values, vectors : ndarray
+        Eigenvalues, in ascending order, and eigenvectors of H with ones on its diagonal.
+    n_known : int
+        The last so many of them are resolved.
+    A, B : ndarray, (k, k), (n_known, k)
+    drowned : callable
+        What rounding of the columns as they were given moves rows by along scaled directions, (size, m).
+    """
+
+    def __init__(self, matrix, values, vectors, n_known, A, B, drowned):
+        self._take_diagonal(matrix)
+        k = values.size - n_known
+        roots = np.sqrt(values[k:])
+        spread, turned = scipy.linalg.eigh(A - B.T @ B)
+        others = vectors[:, :k] - vectors[:, k:] / roots @ B
+        kept = spread > np.maximum(NULL**2 * values[-1], drowned(others @ turned) ** 2)
+        weights = np.sqrt(spread[kept])
+        known = vectors[:, k:] / roots
+        self._root = np.hstack([known, others @ (turned[:, kept] / weights)])
+        # Its inverse, on the range: how far a step, scaled, goes along each column of the root.
+        self._back = np.vstack([roots[:, None] * vectors[:, k:].T + B @ vectors[:, :k].T,
+                                weights[:, None] * (turned[:, kept].T @ vectors[:, :k].T)])  # fmt: skip
+        self._lower, self._inverse_norm, self._weakest = None, float(np.linalg.norm(self._root)), 0.0
+        self._regular = bool(kept.all())
+        rounded = EPS * values.size / float(weights.min(initial=1.0))
+        self._doubt = float((1.0 / values[k:]).sum()), 4.0 * k * rounded, 4.0 * k
+
+    @property
+    def rank(self):
+        """Number of directions that have a curvature."""
+        return self._root.shape[1]
+
+    @property
+    def regular(self):
+        """Whether H is positive definite but for columns of zeros, which no step moves along."""
+        return self._regular
+
+    def doubt(self, rounding):
+        """What a matrix whose sums are wrong by `rounding` may be wrong by, in units of itself."""
+        known, rows, others = self._doubt
+        return rounding * known + rows + rounding * others
+
+    def solve(self, gradient):
+        """H^-1 times `gradient`; of the range of H where it has a kernel."""
+        return self._root @ (self._root.T @ self._right(gradient)) / self.scale
+
+    def norm(self, step):
+        """sqrt(step' H step)."""
+        return float(np.linalg.norm(self._back @ (step * self.scale)))
+
+    def norm_of(self, gradient):
+        """sqrt(gradient' H^-1 gradient)."""
+        return float(np.linalg.norm(self._root.T @ self._right(gradient)))
+
+    def matrix(self):
+        """H itself, multiplied out again."""
+        root = self._back * self.scale
+        return root.T @ root
+
+    def product(self, step):
+        """H times `step`."""
+        return self.scale * (self._back.T @ (self._back @ (step * self.scale)))
+
+    def inverse_norm(self):
+        """At least the norm of R' D, which turns what is wrong with a scaled gradient into a decrement."""
+        return self._inverse_norm
+
+    def root(self):
+        """T with T T' = H^-1, (size, rank)."""
+        return self._root / self.scale[:, None]
+
+
+def factor_of(objective, curvatures, matrix, memory):
+    """Factor of the curvature matrix that the rows have with these curvatures; one more pass where it is not resolved.
+
+    Parameters
+    ----------
+    objective : Objective
+    curvatures : callable
+        Gives that of each row, (n_samples,).
+    matrix : ndarray, (size, size)
+    memory : dict
+        In it is noted that directions without curvature are what is not resolved, so as not to ask again.
+
+    Examples
+    --------
+    >>> from fastgd.objective.objective import Objective
+    >>> z = np.array([[1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0]])
+    >>> X = np.array([z[0], z[0] + 1e-9 * z[1]]).T
+    >>> F = Objective("squared_error", X, z[1])
+    >>> ones = np.ones(4)
+    >>> factor = factor_of(F, lambda: ones, F.gram(ones), {})
+    >>> factor.solve(-F.gradient(np.zeros(3))).round(-3)
+    array([-1.e+09,  1.e+09,  0.e+00])
+    """
+    factor, F = Factor(matrix), objective
+    resolved = factor.resolved or (factor.regular and len(matrix) > WIDEST)
+    if resolved or F.whole is not None or memory.get("null", False) or not np.isfinite(matrix).all():
+        return factor
+    values, vectors = factor.eigenpairs(matrix)
+    k = int(np.searchsorted(values, RESOLVED * values[-1]))
+    if k == 0 or not values[-1] > 0.0:
+        return factor
+    A, B = _looked_at(F, curvatures(), vectors[:, :k] / factor.scale[:, None])
+    known = vectors[:, k:] / np.sqrt(values[k:])
+    B = (known / factor.scale[:, None]).T @ B
+
+    def drowned(directions):
+        return DROWNED * EPS * F.rows.taken_away((directions / factor.scale[:, None])[: F.n_features])
+
+    refined = RefinedFactor(matrix, values, vectors, values.size - k, A, B, drowned)
+    if refined.rank <= values.size - k:
+        memory["null"] = True
+        return factor
+    return refined
+
+
+def _looked_at(F, curvatures, directions):
+    """Directions' H directions, (k, k), and H directions, (size, k): one pass."""
+    d, (size, k) = F.n_features, directions.shape
+    length = max(CHUNK // (d + k), 8)
+    n_blocks = F.cuts.size - 1
+    squares, products = np.zeros((n_blocks, k, k)), np.zeros((n_blocks, size, k))
+
+    def work(first, last):
+        for b in range(first, last):
+            for start in range(int(F.cuts[b]), int(F.cuts[b + 1]), length):
+                here = slice(start, min(start + length, int(F.cuts[b + 1])))
+                part = F.rows.part(here)
+                moved = part @ directions[:d]
+                if size > d:
+                    moved += directions[d]
+                weighted = curvatures[here, None] * moved
+                squares[b] += moved.T @ weighted
+                products[b, :d] += part.T @ weighted
+                products[b, d:] += weighted.sum(axis=0)
+
+    F.map_blocks(work, n_blocks)
+    squares, products = squares.sum(axis=0) / F.n_active, products.sum(axis=0) / F.n_active
+    held = F.l2 * directions[:d]
+    products[:d] += held
+    return squares + directions[:d].T @ held, products

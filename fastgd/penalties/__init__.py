@@ -1,0 +1,5 @@
+"""What the coefficients add to the objective."""
+
+from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty, Penalty
+
+__all__ = ["ElasticNet", "L1", "L2", "NoPenalty", "Penalty"]

@@ -1,0 +1,180 @@
+"""The penalties: what one coefficient adds to the objective.
+
+The objective is mean loss + alpha * sum_j penalty(w_j) (see `fastgd.losses.base`); a penalty does not know alpha, which
+reaches it as part of `rate`. The index j of the coefficient lets a penalty hold weights or bounds for each feature.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from fastgd.runtime.component import Component, required
+
+
+class Penalty(Component, family=True):
+    """A penalty on one coefficient: a class with `value` and `derivative`; `prox` has a default.
+
+    Attributes
+    ----------
+    name : str
+        What estimators call it; by default the class name in snake case.
+    smooth : bool
+        Whether the derivative is continuous; if not, and by default, solvers take `prox` steps.
+    convex : bool
+        Whether the value is convex in the coefficient.
+    shares : tuple of two floats or None
+        (l1, l2) if the penalty is l1 * abs(w) + l2 * w^2 / 2, which has faster code; None for any other penalty.
+
+    Examples
+    --------
+    A penalty with a weight for each feature:
+
+    >>> import numpy as np
+    >>> class WeightedL1(Penalty):
+    ...     weights: np.ndarray
+    ...
+    ...     def value(self, coefficient, j):
+    ...         return self.weights[j] * abs(coefficient)
+    ...
+    ...     def derivative(self, coefficient, j):
+    ...         return self.weights[j] * np.sign(coefficient)
+    ...
+    ...     def prox(self, coefficient, j, rate):
+    ...         excess = max(abs(coefficient) - rate * self.weights[j], 0.0)
+    ...         return excess if coefficient > 0.0 else -excess
+    >>> print(WeightedL1(np.array([1.0, 4.0])).prox(-3.0, 1, 0.5))
+    -1.0
+    """
+
+    smooth: ClassVar[bool] = False
+    convex: ClassVar[bool] = True
+    shares: ClassVar[tuple[float, float] | None] = None
+
+    @required
+    def value(self, coefficient, j):
+        """Penalty of coefficient j, not multiplied by alpha."""
+
+    @required
+    def derivative(self, coefficient, j):
+        """Derivative of the value; at a corner, any subgradient."""
+
+    def prox(self, coefficient, j, rate):
+        """Return the u that minimises rate * value(u) + (u - coefficient)^2 / 2.
+
+        The default halves the way from 0 to the coefficient 60 times, by the sign of the derivative: slow, and right
+        for every convex penalty that is least at 0.
+        """
+        near, far = 0.0, 1.0  # as shares of the coefficient
+        for _ in range(60):
+            middle = 0.5 * (near + far)
+            u = middle * coefficient
+            uphill = (u - coefficient + rate * self.derivative(u, j)) * coefficient
+            near, far = (near, middle) if uphill >= 0.0 else (middle, far)
+        return far * coefficient if near > 0.0 else 0.0 * coefficient
+
+
+class L2(Penalty):
+    """Ridge: w^2 / 2.
+
+    Examples
+    --------
+    >>> print(L2().prox(3.0, 0, 0.5))
+    2.0
+    """
+
+    smooth: ClassVar[bool] = True
+    shares: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
+
+    def value(self, coefficient, j):
+        return 0.5 * coefficient * coefficient
+
+    def derivative(self, coefficient, j):
+        return coefficient
+
+    def prox(self, coefficient, j, rate):
+        return coefficient / (1.0 + rate)
+
+
+class L1(Penalty):
+    """Lasso: abs(w).
+
+    Examples
+    --------
+    >>> print(L1().prox(3.0, 0, 0.5), L1().prox(-0.25, 0, 0.5))
+    2.5 0.0
+    """
+
+    shares: ClassVar[tuple[float, float] | None] = (1.0, 0.0)
+
+    def value(self, coefficient, j):
+        return abs(coefficient)
+
+    def derivative(self, coefficient, j):
+        return 1.0 if coefficient > 0.0 else (-1.0 if coefficient < 0.0 else 0.0)
+
+    def prox(self, coefficient, j, rate):
+        return coefficient - min(max(coefficient, -rate), rate)
+
+
+class ElasticNet(Penalty):
+    """Elastic net: l1_ratio abs(w) + (1 - l1_ratio) w^2 / 2.
+
+    Zou, Hastie (2005), "Regularization and variable selection via the elastic net", equation (3), in scikit-learn's
+    scaling.
+
+    Parameters
+    ----------
+    l1_ratio : float, default=0.15
+        Share of the L1 part, from 0 (as `L2`) to 1 (as `L1`).
+
+    Examples
+    --------
+    >>> print(ElasticNet(0.5).prox(3.0, 0, 2.0))
+    1.0
+    """
+
+    name = "elasticnet"
+
+    l1_ratio: float = 0.15
+
+    def __post_init__(self):
+        if not 0.0 <= self.l1_ratio <= 1.0:
+            raise ValueError(f"ElasticNet l1_ratio must lie between 0 and 1, got {self.l1_ratio}")
+
+    @property
+    def smooth(self) -> bool:  # type: ignore[override]
+        """Whether there is no L1 part."""
+        return self.l1_ratio == 0.0
+
+    @property
+    def shares(self) -> tuple[float, float]:  # type: ignore[override]
+        """The shares of the L1 and the L2 part."""
+        return self.l1_ratio, 1.0 - self.l1_ratio
+
+    def value(self, coefficient, j):
+        return self.l1_ratio * abs(coefficient) + 0.5 * (1.0 - self.l1_ratio) * coefficient * coefficient
+
+    def derivative(self, coefficient, j):
+        sign = 1.0 if coefficient > 0.0 else (-1.0 if coefficient < 0.0 else 0.0)
+        return self.l1_ratio * sign + (1.0 - self.l1_ratio) * coefficient
+
+    def prox(self, coefficient, j, rate):
+        threshold = rate * self.l1_ratio
+        return (coefficient - min(max(coefficient, -threshold), threshold)) / (1.0 + rate * (1.0 - self.l1_ratio))
+
+
+class NoPenalty(Penalty):
+    """No penalty: 0."""
+
+    name = "none"
+    smooth: ClassVar[bool] = True
+    shares: ClassVar[tuple[float, float] | None] = (0.0, 0.0)
+
+    def value(self, coefficient, j):
+        return 0.0
+
+    def derivative(self, coefficient, j):
+        return 0.0
+
+    def prox(self, coefficient, j, rate):
+        return coefficient

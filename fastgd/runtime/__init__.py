@@ -1,0 +1,1 @@
+"""Compiled code and threads; knows no mathematics."""

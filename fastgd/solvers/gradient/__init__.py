@@ -1,0 +1,1 @@
+"""Full-batch steps from gradients alone."""

@@ -1,0 +1,67 @@
+"""Nesterov's accelerated descent on all rows, with restarts and a curvature that is measured on the way.
+
+y is the look-ahead point, at which the gradient is taken and which is also the answer, x = prox(y - g / L):
+
+    y+ = x + (t - 1) / t+ (x - x_old),    t+ = (1 + sqrt(1 + 4 t^2)) / 2
+
+(Beck and Teboulle, 2009, FISTA).  Momentum starts anew when it points uphill, (y - x)'(x - x_old) > 0 (O'Donoghue and
+Candes, 2015, the gradient scheme), which gives the linear rate without knowing the strong convexity.  L follows the
+curvature seen between successive gradients, up at once and down slowly, so that no bound on the loss's curvature is
+needed.
+"""
+
+import numpy as np
+
+from fastgd.solvers.gradient.preconditioned import ScaledSolver
+
+# The measured curvature is along the step only: forgetting it slowly lets the step grow where the loss has become flat.
+# Passes to 1e-6 with 0.98 against never forgetting: 176 and 233 on `a9a`, 1021 and 838 on raw breast cancer columns.
+# The first guess is forgotten at once: 45 passes to 1e-6 for 329 on `california`, Huber loss, and never more.
+FORGET = 0.98
+# F may rise on the way, but not above so many times its value where momentum began: where the curvature jumps, that
+# along the step says little of the next one's, and squared hinges of 300 rows and 3,000 columns went to 1e10.
+RISE = 2.0
+LEAST_CURVATURE, GREATEST_CURVATURE = 1e-30, 1e30
+
+
+class Accelerated(ScaledSolver):
+    """`solver="nesterov"`, full batch, automatic steps."""
+
+    def turn(self, state):
+        """One look-ahead point: one pass, more where the curvature was underrated."""
+        memory = state.memory
+        y, g = memory["u"], self.own_gradient(state)
+        total = self.total(state)
+        curvature = memory.get("curvature", 1.0)
+        x_old, t = memory.get("x", y), memory.get("t", 1.0)
+        ceiling = memory.get("ceiling", RISE * total)
+        while True:
+            x = self.proximal(y - g / curvature, 1.0 / curvature)
+            if float((y - x) @ (x - x_old)) > 0.0:
+                x_old, t, ceiling = y, 1.0, min(ceiling, RISE * total)
+            t_next = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * t * t))
+            y_next = self.allowed(x + (t - 1.0) / t_next * (x - x_old))
+            v, total_next, smooth, gradient = self.evaluate_at(y_next)
+            step = y_next - y
+            length = float(step @ step)
+            change = float(step @ (self.coordinates.gradient(gradient) - g))
+            seen = change / length if length > 0.0 else 0.0
+            slack = 1e-13 * abs(total)
+            if total_next <= total + slack or (seen <= curvature and total_next <= ceiling):
+                break
+            if seen <= curvature and t > 1.0:  # momentum alone carries it too far
+                x_old, t = y, 1.0
+                continue
+            if curvature > GREATEST_CURVATURE:
+                y_next, v, smooth, gradient, x, t_next, seen = y, state.point, state.value, state.gradient, y, 1.0, 0.0
+                break
+            curvature = max(2.0 * curvature, seen) if np.isfinite(seen) else 4.0 * curvature
+        self.move(state, y_next, v, smooth, gradient)
+        memory["x"], memory["t"], memory["ceiling"] = x, t_next, ceiling
+        least = FORGET * curvature if "curvature" in memory else (0.0 if seen > 0.0 else 0.25 * curvature)
+        memory["curvature"] = max(seen, least, LEAST_CURVATURE)
+        if not (y_next - y).any() and not (x - x_old).any():
+            memory["exhausted"] = True
+        state.rate = 1.0 / curvature
+        state.turn += 1
+        state.updates += 1

@@ -1,0 +1,61 @@
+"""Gradient descent on all rows with Barzilai-Borwein steps, kept safe by a line search that looks back ten values.
+
+With s = u - u_old and y = g - g_old, the two steps s's / s'y and s'y / y'y estimate 1 / curvature along s (Barzilai
+and Borwein, 1988).  The short one is taken where they differ much (Frassoldati, Zanni and Zanghirati, 2008, ABBmin),
+and a step is accepted when F falls below the greatest of its last ten values by a little (Grippo, Lampariello and
+Lucidi, 1986).  L1 parts are met by a proximal step (Wright, Nowak and Figueiredo, 2009, SpaRSA).
+"""
+
+import numpy as np
+
+from fastgd.solvers.gradient.preconditioned import ScaledSolver
+
+LOOK_BACK = 10
+SUFFICIENT = 1e-4
+# ABBmin: take the short step where it is less than this share of the long one, the least of the last few of them.
+SHORT_SHARE, SHORT_MEMORY = 0.8, 5
+LEAST_RATE, GREATEST_RATE = 1e-12, 1e12
+
+
+class BarzilaiBorwein(ScaledSolver):
+    """`solver="gd"`, full batch, automatic steps."""
+
+    def turn(self, state):
+        """One accepted step; each trial is one pass."""
+        u, g = state.memory["u"], self.own_gradient(state)
+        values = state.memory.setdefault("values", [self.total(state)])
+        rate = state.memory.get("rate", 1.0)
+        # F is known to about this much, so that less of a rise is no rise.
+        slack = 4e-16 * abs(values[-1]) * np.sqrt(u.size + 10)
+        while True:
+            trial = self.proximal(u - rate * g, rate)
+            step = trial - u
+            v, total, smooth, gradient = self.evaluate_at(trial)
+            still = not step.any() or rate <= LEAST_RATE
+            if still or total <= max(values) - SUFFICIENT / (2 * rate) * float(step @ step) + slack:
+                break
+            rate *= 0.25 if not np.isfinite(total) else 0.5
+        if still:
+            trial, v, smooth, gradient, total = u, state.point, state.value, state.gradient, values[-1]
+            state.memory["exhausted"] = True
+        change = self.coordinates.gradient(gradient) - g
+        self.move(state, trial, v, smooth, gradient)
+        state.memory["values"] = [*values, total][-LOOK_BACK:]
+        state.memory["rate"] = self._next_rate(state, trial - u, change, rate)
+        state.rate = rate
+        state.turn += 1
+        state.updates += 1
+
+    def _next_rate(self, state, s, y, rate):
+        product, length, change = float(s @ y), float(s @ s), float(y @ y)
+        if length == 0.0:
+            return 1.0
+        if change == 0.0:
+            return min(4.0 * rate, GREATEST_RATE)
+        if product <= 0.0:
+            # No curvature to go by where F is not convex: the ratio of the lengths is the geometric mean of both steps.
+            return float(np.clip(np.sqrt(length / change), LEAST_RATE, GREATEST_RATE))
+        long, short = length / product, product / change
+        recent = state.memory["short"] = [*state.memory.get("short", []), short][-SHORT_MEMORY:]
+        chosen = min(recent) if short < SHORT_SHARE * long else long
+        return float(np.clip(chosen, LEAST_RATE, GREATEST_RATE))

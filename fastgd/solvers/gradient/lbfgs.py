@@ -1,0 +1,141 @@
+"""Limited-memory BFGS on all rows, in coordinates of about unit curvature, with a weak Wolfe line search.
+
+With s_k = u_{k+1} - u_k, y_k = g_{k+1} - g_k of the last turns the direction is -H g, where H starts as (s'y / y'y) I
+and each pair adds
+
+    H <- (I - s y' / s'y) H (I - y s' / s'y) + s s' / s'y
+
+applied by two loops over the pairs, never formed (Nocedal, 1980; Nocedal and Wright, 2006, algorithm 7.4).  A step t
+ends the search where
+
+    F(u + t p) <= F(u) + 1e-4 t g'p    and    g(u + t p)'p >= 0.9 g'p
+
+found by doubling and halving (Lewis and Overton, 2013, algorithm 2.6), which needs neither convexity nor a curvature
+that changes slowly; 1 is tried first and nearly always does.  Pairs along which F is not convex are left out.
+"""
+
+import numpy as np
+
+from fastgd.solvers.gradient.preconditioned import ScaledSolver
+
+MEMORY = 10
+SUFFICIENT, CURVED = 1e-4, 0.9
+# A pair counts where s'y is more than this share of |s| |y|: with less its H would be all rounding.
+LEAST_CURVATURE = 1e-10
+TRIALS, IDLE_TURNS = 40, 4
+EPS = np.finfo(float).eps
+
+
+class LBFGS(ScaledSolver):
+    """`solver="lbfgs"`: any smooth loss and penalty; one pass a turn, more where a step of 1 will not do.
+
+    Parameters
+    ----------
+    objective : Objective
+    memory : int
+        Pairs kept.
+    """
+
+    def __init__(self, objective, memory=MEMORY):
+        check_smooth(objective)
+        super().__init__(objective)
+        self.pairs = memory
+
+    def turn(self, state):
+        """One accepted step."""
+        memory, g = state.memory, self.own_gradient(state)
+        pairs = memory.get("pairs", [])
+        direction = two_loops(pairs, g)
+        slope = float(g @ direction)
+        if not slope < 0.0 and pairs:
+            pairs, direction = [], -g
+            slope = float(g @ direction)
+        rate = 1.0 if pairs else memory.get("first_rate", 1.0)
+        found = self._search(state, direction, slope, rate) if slope < 0.0 else None
+        if found is not None:
+            share, u, v, smooth, gradient = found
+            s, y = u - memory["u"], self.coordinates.gradient(gradient) - g
+            notice_rounding(memory, state.value, smooth, y + g)
+            self.move(state, u, v, smooth, gradient)
+            if float(s @ y) > LEAST_CURVATURE * np.sqrt(float(s @ s) * float(y @ y)):
+                pairs = [*pairs, (s, y)][-self.pairs :]
+            elif not pairs:
+                memory["first_rate"] = 2.0 * share
+            state.rate = share
+        elif pairs:
+            pairs = []  # rounding may have spoilt them: the next turn goes straight down
+        else:
+            memory["exhausted"] = True
+        memory["pairs"] = pairs
+        state.turn += 1
+        state.updates += 1
+
+    def _search(self, state, direction, slope, share):
+        """(share, u, v, smooth, gradient) of a step that meets both conditions or, failing that, lowers F; or None."""
+        start, value = state.memory["u"], state.value
+        low, high, best = 0.0, np.inf, None
+        # F is known to about this much; within it the slope tells whether a step went too far.
+        slack = 4.0 * EPS * abs(value)
+        for _ in range(TRIALS):
+            u = start + share * direction
+            v, _, smooth, gradient = self.evaluate_at(u)
+            with np.errstate(all="ignore"):
+                steepness = float(self.coordinates.gradient(gradient) @ direction)
+            close = abs(smooth - value) <= slack and abs(steepness) <= abs(slope)
+            if smooth <= value + SUFFICIENT * share * slope or close:
+                if best is None or smooth <= best[3]:
+                    best = share, u, v, smooth, gradient
+                if close or steepness >= CURVED * slope:
+                    return share, u, v, smooth, gradient
+                low = share
+            else:
+                high = share
+            if best is not None and high < np.inf and high - low <= 0.1 * high:
+                break
+            share = 2.0 * share if high == np.inf else 0.5 * (low + high)
+            if not (start + share * direction != start).any():
+                break
+        return best
+
+
+def check_smooth(objective):
+    """Raise ValueError where loss or penalty have corners, at which a quadratic model is worth nothing."""
+    if not objective.smooth:
+        raise ValueError(
+            f"solver='lbfgs' and solver='newton' with conjugate gradients need a loss and a penalty with continuous "
+            f"derivatives, got {objective.loss!r} and {objective.penalty!r}; use a smooth loss and penalty='l2'"
+        )
+
+
+def notice_rounding(memory, before, value, gradient):
+    """Make a run end once neither F falls nor the gradient gets shorter for some turns."""
+    length, shortest = float(gradient @ gradient), memory.get("shortest", np.inf)
+    idle = before - value <= 4.0 * EPS * abs(before) and not length < 0.25 * shortest
+    memory["idle"] = memory.get("idle", 0) + 1 if idle else 0
+    memory["shortest"] = min(length, shortest)
+    if memory["idle"] >= IDLE_TURNS:
+        memory["exhausted"] = True
+
+
+def two_loops(pairs, gradient, solve=None):
+    """-H g for the pairs (s, y), the oldest first; `solve` applies the H that they correct, (s'y / y'y) I without one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> two_loops([], np.array([2.0, -1.0]))
+    array([-2.,  1.])
+    """
+    direction, shares = -gradient, []
+    for s, y in reversed(pairs):
+        share = float(s @ direction) / float(s @ y)
+        direction = direction - share * y
+        shares.append(share)
+    if solve is not None:
+        direction = solve(direction)
+    elif pairs:
+        s, y = pairs[-1]
+        direction = direction * (float(s @ y) / float(y @ y))
+    for (s, y), share in zip(pairs, reversed(shares), strict=True):
+        direction = direction + (share - float(y @ direction) / float(s @ y)) * s
+    return direction

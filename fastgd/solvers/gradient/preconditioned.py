@@ -1,0 +1,56 @@
+"""What the full-batch solvers that choose their own steps share: they work in coordinates of their own."""
+
+import numpy as np
+
+from fastgd.objective.coordinates import choose_coordinates
+from fastgd.solvers.base import Solver
+
+
+class ScaledSolver(Solver):
+    """Full-batch solver on u with v = T u (see `fastgd.objective.coordinates`); `memory["u"]` is the point."""
+
+    def __init__(self, objective):
+        super().__init__(objective)
+        self.coordinates = choose_coordinates(objective)
+
+    def resume(self, state):
+        """Keep what is remembered if coordinates and value are those of the earlier run, else start from its point."""
+        value = state.value
+        super().resume(state)
+        mark, memory = self.coordinates.mark, state.memory
+        if value != state.value or not np.array_equal(memory.get("mark", np.empty(0)), mark):
+            state.forget()
+            state.memory.update(mark=mark, u=self.coordinates.from_user(state.point))
+
+    def inverse_root(self):
+        """The change of variables, where it was made from a curvature matrix."""
+        return self.coordinates.inverse_root
+
+    def own_gradient(self, state):
+        """Gradient of the smooth part of F in u."""
+        return self.coordinates.gradient(state.gradient)
+
+    def proximal(self, u, rates):
+        """Proximal step in u."""
+        n_coef = self.objective.n_features * self.objective.n_predictions
+        return self.coordinates.proximal(self.objective, u, rates[:n_coef] if np.ndim(rates) else rates)
+
+    def allowed(self, u):
+        """`u`, or where the penalty is infinite there, the nearest point at which it is not."""
+        return self.coordinates.allowed(self.objective, u)
+
+    def evaluate_at(self, u):
+        """(v, F, smooth part of F, its gradient in v) at `u`: one pass."""
+        with np.errstate(all="ignore"):  # a step too long overflows, which the solver sees in F
+            v = self.coordinates.to_user(u)
+            smooth, gradient = self.objective.smooth_and_gradient(v)
+            return v, smooth + self.objective.rest_value(v), smooth, gradient
+
+    def move(self, state, u, v, smooth, gradient):
+        """Make `u` the point of the state."""
+        state.point, state.value, state.gradient = v, smooth, gradient
+        state.memory["u"] = u
+
+    def total(self, state):
+        """F at the point of the state."""
+        return state.value + self.objective.rest_value(state.point)

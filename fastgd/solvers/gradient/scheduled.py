@@ -1,0 +1,263 @@
+"""Any update rule on all rows: with a schedule as taught, with a line search, or with rates that back off."""
+
+import numpy as np
+
+from fastgd.solvers.base import Solver
+from fastgd.solvers.gradient.preconditioned import ScaledSolver
+
+SUFFICIENT = 1e-4
+# A step shorter than this share of the first one tried is no step.
+LEAST_SHARE = 1e-12
+# A rate that works grows by a little, one that fails is halved.
+GROWTH, CUT = 1.1, 0.5
+# No rate comes near one that failed again: at the edge of stability each turn lets rounding grow, until weights and
+# repeated rows differed by 4e-6 (Adam; now 4e-14), and failures clear the memory (a9a, Adam: 124 passes for 151).
+CEILING = 0.5
+LOOK_BACK = 5
+
+
+def proximal(objective, v, reach, whole=False):
+    """`v` after a proximal step at the rates `reach`, one number or one for each unknown."""
+    n_coef = objective.n_features * objective.n_predictions
+    return objective.proximal(v, reach[:n_coef] if np.ndim(reach) else reach, whole)
+
+
+class ScheduledFullBatch(Solver):
+    """A rule with the rates of a schedule: nothing is altered, divergence is the caller's to see.
+
+    Parameters
+    ----------
+    objective : Objective
+    rule : Rule
+    schedule : Schedule
+    patience : Patience, optional
+        Cuts the rate by 5 when progress stalls (`learning_rate="adaptive"`).
+    """
+
+    adapts = False
+
+    def __init__(self, objective, rule, schedule, patience=None):
+        super().__init__(objective)
+        self.rule, self.schedule, self.patience = rule, schedule, patience
+
+    def start(self, point):
+        """State with empty slots of the rule."""
+        state = super().start(point)
+        state.memory["slots"] = np.zeros((max(self.rule.slots, 1), state.point.size))
+        state.memory["divisor"] = 1.0
+        return state
+
+    def turn(self, state):
+        """One update: one pass."""
+        F, memory = self.objective, state.memory
+        update = state.updates + 1
+        rate = self.schedule.rate(update) / memory["divisor"]
+        scale = self.rule.begin(update)
+        everything, slots = slice(None), memory["slots"]
+        with np.errstate(all="ignore"):
+            decay = F.penalty_gradient(state.point)
+            gradient = state.gradient - decay
+            # As in an epoch: rules with memory meet the whole of an elastic net by its proximal step.
+            whole = F.l1 > 0.0 and self.rule.slots > 0
+            move = self.rule.step(slots, everything, gradient, 0.0 if whole else decay, rate, scale)
+            reach = self.rule.reach(slots, everything, rate, scale)
+            state.point = proximal(F, state.point - move, reach, whole)
+            state.value, state.gradient = F.smooth_and_gradient(state.point)
+        state.rate, state.updates, state.turn = rate, update, state.turn + 1
+        if self.patience is not None:
+            self.patience.look(memory, state.value + F.rest_value(state.point))
+
+
+class AveragedFullBatch(ScheduledFullBatch):
+    """The mean of the iterates since update `average_from` as the answer (Polyak and Juditsky, 1992)."""
+
+    exact = False
+
+    def __init__(self, objective, rule, schedule, patience=None, average_from=1.0):
+        super().__init__(objective, rule, schedule, patience)
+        self.average_from = average_from
+
+    def start(self, point):
+        """State with an empty average."""
+        state = super().start(point)
+        state.memory.update(total=np.zeros_like(state.point), averaged=0)
+        return state
+
+    def resume(self, state):
+        """The gradient at the iterate, which a turn needs; the answer is another point."""
+        state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
+
+    def turn(self, state):
+        """One update and its share of the average."""
+        super().turn(state)
+        if state.updates >= self.average_from:
+            state.memory["total"] = state.memory["total"] + state.point
+            state.memory["averaged"] += 1
+
+    def answer(self, state):
+        """The average once there is one, else the iterate."""
+        averaged = state.memory["averaged"]
+        return self.objective.allowed(state.memory["total"] / averaged) if averaged else state.point
+
+
+class Patience:
+    """`learning_rate="adaptive"`: the rate is divided by 5 after `n_iter_no_change` turns that brought less than tol F.
+
+    As in scikit-learn's SGDClassifier, `exhausted` says that the rate has become too small to go on.
+    """
+
+    LEAST_RATE = 1e-6
+
+    def __init__(self, eta0, tol, n_iter_no_change):
+        self.eta0, self.tol, self.n_iter_no_change = eta0, tol, n_iter_no_change
+
+    def look(self, memory, objective):
+        """Note the objective of a turn and cut the rate where it is due."""
+        best = memory.get("best_objective", np.inf)
+        stalled = self.tol is not None and objective > best - self.tol * abs(best)
+        memory["stalled"] = memory.get("stalled", 0) + 1 if stalled else 0
+        memory["best_objective"] = min(best, objective)
+        if memory["stalled"] >= self.n_iter_no_change:
+            memory["stalled"] = 0
+            memory["exhausted"] = self.eta0 / memory["divisor"] <= self.LEAST_RATE
+            memory["divisor"] *= 5.0
+
+
+class LineSearch(Solver):
+    """A rule's direction with a step found by halving until F falls enough (Armijo, 1966)."""
+
+    def __init__(self, objective, rule):
+        super().__init__(objective)
+        self.rule = rule
+
+    def start(self, point):
+        """State with empty slots of the rule."""
+        state = super().start(point)
+        state.memory["slots"] = np.zeros((max(self.rule.slots, 1), state.point.size))
+        return state
+
+    def turn(self, state):
+        """One update; each trial is one pass."""
+        F, memory = self.objective, state.memory
+        decay, slots = F.penalty_gradient(state.point), memory["slots"]
+        scale = self.rule.begin(state.updates + 1)
+        direction = self.rule.step(slots, slice(None), state.gradient - decay, decay, 1.0, scale)
+        reach = self.rule.reach(slots, slice(None), 1.0, scale)
+        first = 2.0 * memory.get("rate", 0.5)
+        found = None
+        if float(direction @ state.gradient) > 0.0:
+            found = self._search(state, direction, reach, first)
+        if found is None:
+            # The rule's memory points uphill: it starts anew.
+            slots[:] = 0.0
+            found = self._search(state, state.gradient, 1.0, first)
+        if found is None:
+            memory["exhausted"], found = True, (state.point, state.value, state.gradient, first)
+        state.point, state.value, state.gradient, state.rate = found
+        memory["rate"] = state.rate
+        state.turn += 1
+        state.updates += 1
+
+    def _search(self, state, direction, reach, rate):
+        """(point, value, gradient, rate) of the first of the rates, halved again and again, with enough of a fall."""
+        F = self.objective
+        total, least = state.value + F.rest_value(state.point), LEAST_SHARE * rate
+        while rate > least:
+            with np.errstate(all="ignore"):
+                point = proximal(F, state.point - rate * direction, rate * reach)
+                value, gradient = F.smooth_and_gradient(point)
+                step = state.point - point
+                fall = SUFFICIENT * min(float(step @ state.gradient), float(step @ step) / rate)
+                enough = value + F.rest_value(point) <= total - max(fall, 0.0) + 1e-15 * abs(total)
+            if not step.any():
+                return None
+            if enough:
+                return point, value, gradient, rate
+            rate *= CUT
+        return None
+
+
+class BackingOff(ScaledSolver):
+    """A rule in the solver's coordinates: the rate grows while F falls, and is halved, the memory cleared, when not."""
+
+    def __init__(self, objective, rule):
+        super().__init__(objective)
+        self.rule = rule
+
+    def turn(self, state):
+        """One accepted update; each trial is one pass."""
+        memory, u, g = state.memory, state.memory["u"], self.own_gradient(state)
+        values = memory.setdefault("values", [self.total(state)])
+        # The last of the gradients is always 1: what it moves tells how far the rule's memory has filled.
+        g = np.append(g, 1.0)
+        slots = memory.setdefault("slots", np.zeros((max(self.rule.slots, 1), g.size)))
+        memory.setdefault("since", 0)
+        rate = memory["rate"] if "rate" in memory else self._first_rate(state, u, g)
+        while True:
+            kept = slots.copy()
+            scale = self.rule.begin(memory["since"] + 1)
+            step = self.rule.step(slots, slice(None), g, 0.0, rate, scale)
+            reach = self.rule.reach(slots, slice(None), rate, scale)
+            # A velocity that has just begun is matched by less of a threshold: 300 turns were lost to it with L1.
+            trial = self.proximal(u - step[:-1], step[-1] / np.ravel(reach)[-1] * reach)
+            v, total, smooth, gradient = self.evaluate_at(trial)
+            if total <= max(values) + 1e-15 * abs(values[-1]):
+                break
+            slots[:] = kept if memory["since"] == 0 else 0.0
+            memory["since"] = 0
+            memory["ceiling"] = CEILING * rate
+            rate *= CUT
+            if rate < 1e-300 or not (trial - u).any():
+                trial, v, smooth, gradient, total = u, state.point, state.value, state.gradient, values[-1]
+                memory["exhausted"] = True
+                break
+        self.move(state, trial, v, smooth, gradient)
+        memory["values"] = [*values, total][-LOOK_BACK:]
+        memory["since"] += 1
+        memory["rate"] = min(rate * GROWTH, memory.get("ceiling", np.inf))
+        state.rate, state.turn, state.updates = rate, state.turn + 1, state.updates + 1
+
+    def _first_rate(self, state, u, g):
+        """Best of the rates 4^k for the first step of the rule, found by walking from 1 while F falls."""
+        slots = np.zeros_like(state.memory["slots"])
+        direction = self.rule.step(slots, slice(None), g, 0.0, 1.0, self.rule.begin(1))
+        best, rate, factor = self.total(state), 1.0, 4.0
+        direction = direction[:-1]
+        if self.evaluate_at(self.allowed(u - direction))[1] > best:
+            factor = 0.25
+        for _ in range(60):
+            total = self.evaluate_at(self.allowed(u - rate * factor * direction))[1]
+            if total >= best and not (factor < 1.0 and best == self.total(state)):
+                break
+            best, rate = min(total, best), rate * factor
+        return rate / 4.0
+
+
+class Subgradient(ScaledSolver):
+    """A rule on a loss with corners: rates from the distance covered over the gradients seen, r / sqrt(sum |p|^2).
+
+    Ivgi, Hinder and Carmon (2023, DoG, equation 2) for gradient descent, with p the step that the rule takes at rate 1;
+    the answer is the best point seen.
+    """
+
+    def __init__(self, objective, rule):
+        super().__init__(objective)
+        self.rule = rule
+
+    def turn(self, state):
+        """One update: one pass."""
+        memory, u, g = state.memory, state.memory["u"], self.own_gradient(state)
+        slots = memory.setdefault("slots", np.zeros((max(self.rule.slots, 1), u.size)))
+        origin = memory.setdefault("origin", u.copy())
+        state.updates += 1
+        scale = self.rule.begin(state.updates)
+        direction = self.rule.step(slots, slice(None), g, 0.0, 1.0, scale)
+        memory["seen"] = memory.get("seen", 0.0) + float(direction @ direction)
+        reach = max(memory.get("reach", 1e-3 * (1.0 + float(np.linalg.norm(u)))), float(np.linalg.norm(u - origin)))
+        memory["reach"] = reach
+        rate = reach / np.sqrt(memory["seen"] + 1e-300)
+        trial = self.proximal(u - rate * direction, self.rule.reach(slots, slice(None), rate, scale))
+        v, _, smooth, gradient = self.evaluate_at(trial)
+        self.move(state, trial, v, smooth, gradient)
+        state.rate = rate
+        state.turn += 1

@@ -1,0 +1,1 @@
+"""Primal-dual interior points for losses of linear and quadratic pieces."""

@@ -1,0 +1,140 @@
+"""The central path on a few columns at a time: where an L1 part holds most coefficients at 0.
+
+A stage is a run of `fastgd.solvers.interior_point.central_path` on a working set of columns.  The dual variables of the rows tell
+after each turn what all columns leave of the gap: once that is mostly due to columns outside the set, those whose
+gradients are largest join it, up to as many as it holds, and the next stage begins.  (Dedieu, Antonucci and Mazumder,
+2022, "Solving L1-regularized SVMs and related linear programs: revisiting the effectiveness of column and constraint
+generation", section 2.)
+"""
+
+import numpy as np
+
+from fastgd.data.as_rows import as_rows
+from fastgd.objective.cost_model import WIDEST_PATH, path_size
+from fastgd.objective.objective import Objective
+from fastgd.solvers.base import State
+from fastgd.solvers.interior_point.central_path import CentralPath
+
+# Columns of the first set.  Those whose gradients are above this share of l1 may join, and a stage ends with this share
+# of the gap: with 1.0 for 0.9 a text of 6,000 rows and 10,000 columns took 1.5 to 2 times as long, with 0.8 1.3 times.
+FEWEST, NEAR, SHARE = 200, 0.9, 0.1
+# A set beyond this share of the matrix of all columns is followed by all, where that is affordable: 20,000 rows and
+# 1,000 columns, nearly all nonzero at 0.001 of the greatest l1, took five times as long as all at once without this.
+MOST = 0.5
+# A set for which neither columns nor rows have a smaller matrix than this, 128 MB, is not begun.
+WIDEST = 4000
+
+
+class PathOnColumns(CentralPath):
+    """`CentralPath` for l1 > 0, with curvature matrices of the columns that may be nonzero.
+
+    Text of 6,000 rows and 10,000 columns, l1 of 1e-3 and 1e-4, certified 1e-4: hinge 0.14 and 3.9 s, quantile 0.04 and
+    1.2 s, epsilon-insensitive 0.15 and 2.4 s, where averaged one-row steps were 0.1 to 2 % above that after 20 s.
+
+    Parameters
+    ----------
+    objective : Objective
+        With l1 > 0.
+
+    Examples
+    --------
+    >>> from fastgd.objective.objective import Objective
+    >>> X, y = np.eye(3, 500), np.array([3.0, 2.0, 1.0])
+    >>> solver = PathOnColumns(Objective("quantile", X, y, penalty="l1", alpha=0.1, fit_intercept=False))
+    >>> state = solver.start(np.zeros(500))
+    >>> solver.resume(state)
+    >>> for _ in range(10):
+    ...     solver.turn(state)
+    >>> state.point[:4].round(3)
+    array([3., 2., 1., 0.])
+    """
+
+    def __init__(self, objective):
+        super().__init__(objective)
+        self._size = path_size(objective)
+
+    @np.errstate(all="ignore")
+    def resume(self, state):
+        """Go on with the columns of the earlier run, else with those that matter most at its point."""
+        if not self._continues(state.memory):
+            state.forget()
+            d = self.objective.n_features
+            gradient = np.abs(self.objective.loss_and_gradient(state.point)[1][:d])
+            gradient[state.point[:d] != 0.0] = np.inf
+            order = np.argsort(-gradient, kind="stable")
+            self._begin(state, np.sort(order[: max(FEWEST, np.count_nonzero(gradient == np.inf))]))
+        state.memory["bound"] = -np.inf
+        self._tell(state)
+
+    @np.errstate(all="ignore")
+    def turn(self, state):
+        """A turn on the columns, and half a pass over all."""
+        memory, inner = state.memory, state.memory["inner"]
+        before = self._solver.objective.passes
+        self._solver.turn(inner)
+        self.objective.passes += self._share * (self._solver.objective.passes - before)
+        state.point, state.rate = self._spread(inner.point, memory["columns"]), inner.rate
+        state.turn, state.updates = state.turn + 1, state.updates + 1
+        gradient, ended = self._tell(state), self._solver.finished(inner)
+        own, all_columns = (one["total"] - one["floor"] for one in (inner.memory, memory))
+        if ended or own <= SHARE * all_columns:
+            more = self._others(gradient, memory["columns"])
+            columns = np.union1d(memory["columns"], more)
+            size = min(columns.size, self.objective.n_active)
+            if size > MOST * self._size and self._size <= WIDEST_PATH:
+                columns = np.arange(self.objective.n_features)
+            memory["exhausted"] = size > WIDEST if more.size else ended
+            if more.size and not memory["exhausted"]:
+                self._begin(state, columns)
+
+    def answer(self, state):
+        """The unknowns, with the coefficients that the L1 part holds at 0 there."""
+        return self._spread(self._solver.answer(state.memory["inner"]), state.memory["columns"])
+
+    def _others(self, gradient, columns):
+        """Columns outside the set that should join it: none unless one of them is beyond l1."""
+        F, gradient = self.objective, gradient.copy()
+        gradient[columns] = 0.0
+        if not gradient.max() > F.l1 * (1.0 + 1e-9):
+            return columns[:0]
+        found = np.flatnonzero(gradient > NEAR * F.l1)
+        return found[np.argsort(-gradient[found], kind="stable")[: max(FEWEST, columns.size)]]
+
+    def _begin(self, state, columns):
+        """Begin a stage on these columns where the last one ended: one pass."""
+        self._solver = self._made(columns)
+        inner = State(state.point[np.append(columns, self._free)], state.batch)
+        self._solver.resume(inner)
+        state.memory.update(columns=columns, inner=inner)
+
+    def _continues(self, memory):
+        """Whether the stage of an earlier run goes on; not where its dual variables are of other data."""
+        if "columns" not in memory:
+            return False
+        inner = memory["inner"]
+        before, self._solver = inner.memory, self._made(memory["columns"])
+        self._solver.resume(inner)
+        return inner.memory is before
+
+    def _made(self, columns):
+        F = self.objective
+        rows = as_rows(F.rows.part(slice(None), columns), checked=True)
+        self._share = rows.stored() / max(F.rows.stored(), 1)
+        F.passes += 1.0
+        return CentralPath(Objective.of(F.loss, rows, F.samples, F.penalty, F.alpha, F.fit_intercept, F.n_threads))
+
+    @property
+    def _free(self):
+        """Place of the intercept among the unknowns, in an array that is empty where there is none."""
+        return np.arange(self.objective.n_features, self.objective.size)
+
+    def _spread(self, point, columns):
+        """The unknowns of all columns, from those of some."""
+        spread = np.zeros(self.objective.size)
+        spread[np.append(columns, self._free)] = point
+        return spread
+
+    def _sides(self, state):
+        inner = state.memory["inner"].memory
+        rows = {name: inner[name] for name in ("duals", "images")}
+        return super()._sides(State(state.point, state.batch, memory=rows))

@@ -1,0 +1,1 @@
+"""Proximal Newton on the columns that an L1 part leaves nonzero."""

@@ -1,0 +1,148 @@
+"""Columns that proximal Newton steps move: products with them, their curvature, and themselves one after the other."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastgd.objective.gram import add_gram
+from fastgd.objective.product_kernels import product
+
+# More columns than this have no matrix: 18 MB, and more to read for each coordinate than its column holds.  Nor have
+# columns whose entries, so many times, are fewer than its numbers: 2500 x 20,000 with 1,700 nonzero coefficients took
+# 180 times as long by matrices, 30,000 x 2000 as long again with 8 instead of 4, 1500 x 20,000 with 770 with 1.
+WIDEST_MATRIX, NUMBERS_PER_ENTRY = 1500, 4
+# Each block of rows has a matrix of its own: two blocks where it may be large.
+MATRIX_BLOCKS = 4
+NO_ROWS = np.empty(0, dtype=np.int64)
+
+
+def over_rows(objective, work, n_blocks, passes):
+    """Map `work(first, last)` over blocks and count it as so many passes."""
+    before = objective.passes
+    objective.map_blocks(work, n_blocks)
+    objective.passes = before + passes
+
+
+class Columns:
+    """Columns that a step may change: rows over them alone, or X itself.
+
+    Parameters
+    ----------
+    objective : Objective
+    rows : Rows
+    index : ndarray or None
+        Which columns of X the columns of `rows` are; None for X itself, each sweep of which is a pass.
+    """
+
+    def __init__(self, objective, rows, index=None):
+        self.objective, self.rows, self.index = objective, rows, index
+        self.width, self.whole = rows.shape()[1], index is None
+        self._slots, self._known, self._sorted = None, None, None
+
+    def products(self, coef):
+        """Products x_i . w, (n_samples,)."""
+        F = self.objective
+        out = np.empty((1, F.n_samples))
+        where = F.ranges, F.range_cuts
+
+        def work(first, last):
+            product(self.rows, False, coef, *where, first, last, out)
+
+        over_rows(F, work, F.cuts.size - 1, 1.0 * self.whole)
+        return out[0]
+
+    def gradient(self, kept, coef):
+        """Gradient of the smooth part of F in these coefficients."""
+        F = self.objective
+        sums = np.zeros((F.cuts.size - 1, self.width))
+        where = F.ranges, F.range_cuts
+
+        def work(first, last):
+            product(self.rows, True, kept.derivatives, *where, first, last, sums)
+
+        over_rows(F, work, F.cuts.size - 1, 1.0 * self.whole)
+        # In place: with a million columns each temporary costs as much as a tenth of the sweep.
+        total = sums[0] if sums.shape[0] == 1 else sums.sum(axis=0)
+        total /= F.n_active
+        if F.l2 > 0.0:
+            total += F.l2 * coef
+        return total
+
+    def curvature(self, chosen, curvatures, order=NO_ROWS):
+        """Curvature matrix of the mean loss in the chosen coefficients and, last, the intercept: its lower triangle.
+
+        The rows in `order` stand for all, where there are any.
+        """
+        F, size = self.objective, chosen.size
+        n_rows = order.size or F.n_samples
+        n_blocks = min(MATRIX_BLOCKS if self.width <= WIDEST_MATRIX else 2, n_rows)
+        cuts = np.arange(n_blocks + 1) * n_rows // n_blocks
+        ranges = np.stack([order, order + 1], axis=1)
+        if not order.size:
+            ranges, cuts = np.stack([cuts[:-1], cuts[1:]], axis=1), np.arange(n_blocks + 1)
+        matrices, slots = np.zeros((n_blocks, size + 1, size + 1)), self.slots(chosen)
+
+        def work(first, last):
+            add_gram(self.rows, slots, curvatures, ranges, cuts, first, last, matrices)
+
+        over_rows(F, work, n_blocks, n_rows / F.n_samples * self.whole)
+        for block in matrices[1:]:
+            matrices[0] += block
+        matrices[0] *= F.n_samples / n_rows / F.n_active
+        return matrices[0]
+
+    def lasting_curvature(self, chosen, wished, curvatures):
+        """`curvature` that is kept until it is forgotten: computed once for all `wished`, the chosen among them."""
+        if self._known is None or not np.array_equal(self._known[0], wished):
+            self._known = wished, self.curvature(wished, curvatures)
+        known, matrix = self._known
+        if known.size == chosen.size:
+            return matrix
+        part = np.append(np.searchsorted(known, chosen), known.size)
+        return np.ascontiguousarray(matrix[np.ix_(part, part)])
+
+    def forget_curvature(self):
+        """Compute it anew the next time."""
+        self._known = None
+
+    def slots(self, chosen):
+        """Table of the place of each column among the chosen, -1 for the others; valid until the next call."""
+        if self._slots is None:
+            self._slots = np.full(self.width, -1, dtype=np.int32), chosen
+        table, before = self._slots
+        table[before] = -1
+        table[chosen] = np.arange(chosen.size)
+        self._slots = table, chosen
+        return table
+
+    def entries(self, index):
+        """About how many stored values each of these columns has: counted in a sixteenth of the rows, in chunks."""
+        rows, n = self.rows.storage, self.objective.n_samples
+        if not rows.sparse:
+            return np.full(index.size, n)
+        slots, chunk = self.slots(index), max(n // 256, 1)
+        firsts = np.arange(0, n - chunk + 1, max(16 * chunk, 1))
+        pieces = [rows.columns[rows.starts[first] : rows.starts[first + chunk]] for first in firsts]
+        found = slots[np.concatenate(pieces)]
+        self.objective.passes += self.whole * firsts.size * chunk / n
+        return n / (firsts.size * chunk) * (0.5 + np.bincount(found[found >= 0], minlength=index.size))
+
+    def are_swept(self, chosen):
+        """Whether coordinate descent goes over the chosen columns themselves, not over a matrix of them."""
+        size = chosen.size
+        if size > WIDEST_MATRIX and not self.whole:
+            return True
+        if not self.rows.sparse or size**2 <= NUMBERS_PER_ENTRY * self.objective.n_samples:
+            return False
+        return NUMBERS_PER_ENTRY * float(self.entries(chosen).sum()) < size**2
+
+    def by_column(self, chosen):
+        """Values, row numbers and starts of columns, the chosen among them, and the places of these and of ones."""
+        if self._sorted is None or not np.isin(chosen, self._sorted[0], assume_unique=True).all():
+            n, index = self.objective.n_samples, chosen if self.whole else np.arange(self.width)
+            part = sp.csc_array(self.rows.part(slice(None), index if self.whole else None))
+            part.sort_indices()
+            starts = np.append(part.indptr, part.indptr[-1] + n).astype(np.uint64)
+            numbers = np.append(part.indices, np.arange(n)).astype(np.uint32)
+            self._sorted = index, (np.append(part.data, np.ones(n)), numbers, starts)
+        index, data = self._sorted
+        return *data, np.append(np.searchsorted(index, chosen), index.size)

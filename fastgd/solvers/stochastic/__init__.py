@@ -1,0 +1,1 @@
+"""Steps from one row, or a few, at a time."""

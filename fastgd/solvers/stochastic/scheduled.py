@@ -1,0 +1,141 @@
+"""Any update rule on few rows at a time: an epoch is one turn."""
+
+import numpy as np
+
+from fastgd.penalties.separable import ElasticNet
+from fastgd.rules.batches import row_order
+from fastgd.rules.classic import Gd, Scheduled
+from fastgd.solvers.base import Solver, State
+from fastgd.solvers.stochastic.kernels import AVERAGED, UPDATES, gd_epoch, rule_epoch, vector_epoch
+
+
+class Stochastic(Solver):
+    """A rule with the rates of a schedule, `batch` rows per update, and the average of the iterates if asked for.
+
+    Parameters
+    ----------
+    objective : Objective
+    rule : Rule
+    schedule : Schedule
+    batch : int
+    seed : int
+        Of the order of the rows: epoch e visits them in an order that depends on (seed, e) alone.
+    shuffle : bool
+    pace : Pace
+        One-sample step lengths, for `Gd`.
+    average_from : float
+        First update whose iterate enters the average; inf for none.
+    patience : Patience, optional
+        For `learning_rate="adaptive"`.
+    """
+
+    exact = False
+    adapts = False
+
+    def __init__(
+        self, objective, rule, schedule, batch, seed, *, shuffle=True, pace=None, average_from=np.inf, patience=None
+    ):
+        super().__init__(objective)
+        self.rule, self.schedule, self.batch, self.seed = rule, schedule, batch, seed
+        self.shuffle, self.pace, self.average_from, self.patience = shuffle, pace or Scheduled(), average_from, patience
+        self.rows = objective.samples.active()
+        closed = objective.elastic
+        self.plain = isinstance(rule, Gd) and closed and not objective.vector
+        steady = schedule.p == 0.0
+        self.lazily_exact = rule.coasts and steady and closed and objective.l1 == 0.0
+        self.rates: float | np.ndarray = 1.0
+        self.intercept_rate = 1.0
+
+    def start(self, point):
+        """State with an empty average and empty slots of the rule."""
+        F = self.objective
+        state = State(np.array(point, dtype=np.float64), self.batch)
+        shape = self._shape()
+        state.memory.update(total=np.zeros(shape), book=np.zeros(2), divisor=1.0)
+        if not self.plain and not F.vector:
+            state.memory["slots"] = np.zeros((max(self.rule.slots, 1), F.n_features + 1))
+        return state
+
+    def resume(self, state):
+        """Nothing to evaluate: an epoch needs the point only."""
+
+    def turn(self, state):
+        """One epoch."""
+        F, memory = self.objective, state.memory
+        order = row_order(self.rows, self.seed, state.turn, self.shuffle)
+        point = self._padded(state.point)
+        with np.errstate(all="ignore"):
+            self._epoch(order, point, memory, self._options(memory))
+        state.point = point.ravel()[: F.size]
+        F.passes += order.size / F.n_active
+        state.updates = int(memory["book"][UPDATES])
+        state.rate = self.schedule.rate(state.updates) / memory["divisor"]
+        state.turn += 1
+        if self.patience is not None:
+            v = self.answer(state)
+            self.patience.look(memory, F.value(v))
+
+    def _epoch(self, order, point, memory, options):
+        """Move `point` and what is in `memory` by the kernel for this rule."""
+        F, total, book = self.objective, memory["total"], memory["book"]
+        data = F.rows, F.samples, F.loss
+        if F.vector:
+            vector_epoch(*data, order, self.batch, point, total, book, options)
+        elif self.plain:
+            gd_epoch(*data, self.pace, order, self.batch, point, total, book, options)
+        else:
+            penalty = ElasticNet(0.0) if self.lazily_exact else F.penalty
+            rule_epoch(
+                *data, self.rule, penalty, order, self.batch, point, memory["slots"], total, self._columns(), book,
+                options,
+            )  # fmt: skip
+
+    def back_off(self, state, safe_point):
+        """Halve the rate and go on from a point that is known to be good."""
+        if state.memory["divisor"] > 1e100:
+            return False
+        state.memory["divisor"] *= 2.0
+        state.memory["total"][:] = 0.0
+        state.memory["book"][AVERAGED] = 0.0
+        if "slots" in state.memory:
+            state.memory["slots"][:] = 0.0
+        state.point = safe_point.copy()
+        return True
+
+    def answer(self, state):
+        """The average of the iterates once there is one, else the point."""
+        averaged = state.memory["book"][AVERAGED]
+        if averaged == 0.0:
+            return state.point
+        return self.objective.allowed(state.memory["total"].ravel()[: self.objective.size] / averaged)
+
+    def _options(self, memory):
+        F, schedule = self.objective, self.schedule
+        return np.array(
+            [
+                schedule.c / memory["divisor"], schedule.t0, schedule.p, F.l1, F.l2,
+                self.intercept_rate * F.fit_intercept, self.average_from, self.lazily_exact, F.alpha,
+                F.l1 == 0.0 if F.elastic else F.penalty.smooth,
+            ],
+            dtype=np.float64,
+        )  # fmt: skip
+
+    def _columns(self):
+        """Rates of the coefficients, and how much rarer than once per update a batch touches each (1 / P(touched))."""
+        columns = np.ones((2, self.objective.n_features))
+        columns[0] = self.rates
+        if not self.lazily_exact:
+            share = self.objective.moments()[0][3]
+            touched = -np.expm1(self.batch * np.log1p(-np.minimum(share, 1.0 - 1e-16)))
+            columns[1] = 1.0 / np.where(share > 0.0, np.minimum(touched, 1.0), 1.0)
+        return columns
+
+    def _shape(self):
+        F = self.objective
+        return (F.n_features + 1, F.n_predictions) if F.vector else (F.n_features + 1,)
+
+    def _padded(self, v):
+        """The point with an intercept of 0 where the objective has none, in the shape of the kernels."""
+        padded = np.zeros(self._shape())
+        padded.reshape(-1)[: v.size] = v
+        return padded

@@ -1,0 +1,1 @@
+"""Stochastic steps whose noise vanishes at the optimum."""

@@ -1,0 +1,97 @@
+"""The metric of one-row steps, and what the rows weigh in it: curvature of each row and of all of them, touches.
+
+Steps are taken in a diagonal metric, at rate r_j for column j. Where no column is at a disadvantage, all r_j are equal,
+because equal rates stay in the span of the rows, where the optimum of an L2 penalty is; where the columns' units differ
+so much that one would take `DISADVANTAGE` times as long as in a metric of its own, r_j = 1 / (c max_i x_ij^2 + l2).
+Measured epochs of SAGA to 1e-4 and 1e-6, log loss, alpha = 1/n, equal rates and rates by column: raw `covtype_binary`
+never and 9 and 16, standardised 35 and never; `a9a` and `census` are the same in both.
+
+Row i has curvature L_i = c s_i (sum_j r_j x_ij^2 + r_b), c the bound of the loss's. What follows is plain NumPy on a
+few rows at a time: it runs once, and a kernel would cost more to compile.
+"""
+
+import numpy as np
+
+from fastgd.objective.objective import LARGEST, SUM_OF_SQUARES
+
+DISADVANTAGE = 16.0
+SAMPLE_ROWS, POWER_STEPS = 1000, 20
+CHUNK = 1 << 18
+
+
+def column_rates(objective):
+    """Rates of the columns and of the intercept, up to a common factor: equal, or by the columns' greatest squares."""
+    F = objective
+    moments, _ = F.moments()
+    square, largest = moments[SUM_OF_SQUARES], moments[LARGEST] ** 2
+    c, unit = F.loss.curvature_bound, float(largest.max()) or 1.0
+    own = 1.0 / np.where(largest > 0.0, c * largest + F.l2, c * unit)
+    # What equal rates cost column j: its share of the step then, relative to that in the metric of its own.
+    cost = c * square.sum() * own / max(c * float(square @ own), 1e-300)
+    counts = c * square > F.l2
+    if counts.any() and cost[counts].max() > DISADVANTAGE:
+        return own, 1.0 / c
+    return np.ones(F.n_features), unit
+
+
+def count_passes(objective, passes=1.0):
+    """Count what is read beside the objective's own passes, on the objective it is a part of too."""
+    objective.passes += objective.share * passes
+    if objective.whole is not None:
+        objective.whole.passes += objective.share * passes
+
+
+def row_curvatures(objective, rates, intercept_rate):
+    """L_i of each row, 0 for rows of weight 0: one pass."""
+    F = objective
+    norms = np.concatenate([part**2 @ rates for _, part in _chunks(F.rows)])
+    count_passes(F, 1.0 / F.share)  # all rows are read, those of a part or not
+    return F.loss.curvature_bound * F.samples.weights * (norms + intercept_rate * F.fit_intercept)
+
+
+def touches(objective, copies):
+    """Number of visits that touch each column, `copies` of them to each row: one pass."""
+    total = np.zeros(objective.n_features)
+    for first, part in _chunks(objective.rows):
+        total += (part != 0.0).T @ copies[first : first + part.shape[0]].astype(np.float64)
+    count_passes(objective, 1.0 / objective.share)
+    return total
+
+
+def largest_eigenvalue(objective, active, rates, intercept_rate, seed):
+    """Of the mean of s_i x_i x_i' in the metric of the rates, intercept included, over a sample of `active`."""
+    F = objective
+    rng = np.random.Generator(np.random.PCG64([seed, 2**31]))
+    chosen = np.sort(rng.permutation(active)[:SAMPLE_ROWS])
+    sample, weights = F.rows.take(chosen), F.samples.weights
+    weights = weights[chosen] if weights.size > 1 else weights
+    roots, last_root = np.sqrt(rates), np.sqrt(intercept_rate) * F.fit_intercept
+    direction, last, value = rng.standard_normal(F.n_features), rng.standard_normal(), 0.0
+    for _ in range(POWER_STEPS):
+        length = np.sqrt(direction @ direction + last * last)
+        direction, last = direction / length, last / length
+        projected = weights * (sample @ (roots * direction) + last_root * last)
+        direction, last = roots * (sample.T @ projected) / chosen.size, last_root * projected.sum() / chosen.size
+        value = float(np.sqrt(direction @ direction + last * last))
+        if value == 0.0:
+            break
+    count_passes(F, 2 * POWER_STEPS * chosen.size / active.size)
+    return value
+
+
+def longest_pulls(objective):
+    """How far a smooth penalty lets the dense part of a step go: 1 / curvature, seen between -1 and 1."""
+    F = objective
+    if F.elastic or not F.penalty.smooth:
+        return np.full(1, np.inf)
+    ones = np.ones(F.size)
+    curvature = 0.5 * (F.penalty_gradient(ones) - F.penalty_gradient(-ones))[: F.n_features]
+    return 1.0 / np.maximum(curvature, 1e-300)
+
+
+def _chunks(rows):
+    """(first row, float64 rows from there on), a few at a time."""
+    n = rows.shape()[0]
+    length = max(1, CHUNK * n // max(rows.stored(), 1))
+    for first in range(0, n, length):
+        yield first, rows.take(slice(first, first + length))
