@@ -179,7 +179,7 @@ def _estimator(**options):
 
     def run(problem, budget, threads):
         import fastgd
-        from fastgd.objective.blocks import count_threads
+        from fastgd.runtime.threads import count_threads
 
         kind = fastgd.GDClassifier if problem.classification else fastgd.GDRegressor
         settings = {"alpha": problem.alpha, "fit_intercept": problem.fit_intercept, **options}

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastgd import Loss
-from fastgd.losses.base import Interval
+from fastgd.losses.domain import Interval
 
 
 class Expectile(Loss):

@@ -44,7 +44,8 @@ def run(data="a9a", rounds=5, of=NAMES):
 def path(X, y, rounds=5):
     """Seconds of a path and of a fit, by number of threads: medians, and the ratio of each round."""
     from fastgd import GDClassifier
-    from fastgd.model_selection.alpha_path import alpha_grid, fit_path
+    from fastgd.model_selection.alpha_grid import alpha_grid
+    from fastgd.model_selection.alpha_path import fit_path
 
     figures = {}
     for threads in THREADS:

@@ -37,37 +37,37 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.estimators import GDClassifier as GDClassifier
     from fastgd.estimators import GDRegressor as GDRegressor
     from fastgd.estimators.base import ConvergenceWarning as ConvergenceWarning
-    from fastgd.fitting.loop import DivergenceError as DivergenceError
+    from fastgd.fitting.result import DivergenceError as DivergenceError
     from fastgd.fitting.stopping import StoppingRule as StoppingRule
     from fastgd.fitting.stopping import StopReason as StopReason
-    from fastgd.losses.base import EpsilonInsensitive as EpsilonInsensitive
-    from fastgd.losses.base import Hinge as Hinge
-    from fastgd.losses.base import Huber as Huber
-    from fastgd.losses.base import LogLoss as LogLoss
     from fastgd.losses.base import Loss as Loss
-    from fastgd.losses.base import ModifiedHuber as ModifiedHuber
-    from fastgd.losses.base import Perceptron as Perceptron
-    from fastgd.losses.base import Quantile as Quantile
-    from fastgd.losses.base import SquaredEpsilonInsensitive as SquaredEpsilonInsensitive
-    from fastgd.losses.base import SquaredError as SquaredError
-    from fastgd.losses.base import SquaredHinge as SquaredHinge
     from fastgd.losses.base import VectorLoss as VectorLoss
     from fastgd.losses.check import check_loss as check_loss
+    from fastgd.losses.classification import Hinge as Hinge
+    from fastgd.losses.classification import LogLoss as LogLoss
+    from fastgd.losses.classification import ModifiedHuber as ModifiedHuber
+    from fastgd.losses.classification import Perceptron as Perceptron
+    from fastgd.losses.classification import SquaredHinge as SquaredHinge
+    from fastgd.losses.regression import EpsilonInsensitive as EpsilonInsensitive
+    from fastgd.losses.regression import Huber as Huber
+    from fastgd.losses.regression import Quantile as Quantile
+    from fastgd.losses.regression import SquaredEpsilonInsensitive as SquaredEpsilonInsensitive
+    from fastgd.losses.regression import SquaredError as SquaredError
     from fastgd.model_selection.search import GDClassifierCV as GDClassifierCV
     from fastgd.model_selection.search import GDRegressorCV as GDRegressorCV
     from fastgd.objective.objective import Objective as Objective
+    from fastgd.penalties.base import Penalty as Penalty
     from fastgd.penalties.separable import L1 as L1
     from fastgd.penalties.separable import L2 as L2
     from fastgd.penalties.separable import ElasticNet as ElasticNet
     from fastgd.penalties.separable import NoPenalty as NoPenalty
-    from fastgd.penalties.separable import Penalty as Penalty
-    from fastgd.rules.classic import Adagrad as Adagrad
-    from fastgd.rules.classic import Adam as Adam
+    from fastgd.rules.adaptive import Adagrad as Adagrad
+    from fastgd.rules.adaptive import Adam as Adam
+    from fastgd.rules.adaptive import Rmsprop as Rmsprop
+    from fastgd.rules.base import Rule as Rule
     from fastgd.rules.classic import Gd as Gd
     from fastgd.rules.classic import Momentum as Momentum
     from fastgd.rules.classic import Nesterov as Nesterov
-    from fastgd.rules.classic import Rmsprop as Rmsprop
-    from fastgd.rules.classic import Rule as Rule
     from fastgd.scipy_method import gradient_descent as gradient_descent
     from fastgd.warm_up import warmup as warmup
 

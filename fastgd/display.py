@@ -4,12 +4,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from fastgd.data.targets import as_floats
+from fastgd.data.checks import as_floats
 
 AXES = {"passes": "passes over the rows", "seconds": "seconds"}
 VALUES = {"objective": "F - best known F", "bound": "bound on F - F*"}
 # Told apart in grey by the dashes and the markers; the colours are those of the user's matplotlib style.
-DASHES, MARKERS = ("-", "--", "-.", ":"), "osD^vPX*"
+DASHES = ("-", "--", "-.", ":")
+MARKERS = "osD^vPX*"
 
 
 class ConvergenceDisplay:

@@ -12,9 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import OptimizeResult, OptimizeWarning
 
-from fastgd.data.checks import check_parameters, is_count, is_real
-from fastgd.data.named import find_rule
-from fastgd.data.targets import as_floats
+from fastgd.data.checks import as_floats, check_parameters, is_count, is_real
+from fastgd.rules.classic import find_rule
 
 # Of a central difference: the truncation h^2 f'''/6 and the rounding eps f/h are equal where h is about eps^(1/3).
 _NUDGE = np.finfo(float).eps ** (1.0 / 3.0)
@@ -24,7 +23,11 @@ _WINDOW = 10  # Raydan (1997)
 _PATIENCE = 100  # turns with neither a lower objective nor a smaller gradient
 _DIVERGED = 1e10  # objective over its start, as for the estimators
 
-_CONVERGED, _MAXITER, _NO_STEP, _DIVERGENCE, _CALLBACK = 0, 1, 2, 3, 99
+_CONVERGED = 0
+_MAXITER = 1
+_NO_STEP = 2
+_DIVERGENCE = 3
+_CALLBACK = 99
 
 
 def gradient_descent(
@@ -73,7 +76,7 @@ def gradient_descent(
     callback : callable
         Called after each turn with a copy of x, or as `callback(intermediate_result=OptimizeResult(x, fun))` if that
         is its one argument's name.  Raising StopIteration or returning True ends the run at that x.
-    rule : str or fastgd.rules.classic.Rule, default="gd"
+    rule : str or fastgd.rules.base.Rule, default="gd"
         A name from the table, or a component such as `Adam(0.9, 0.99)`.
     learning_rate : {"auto", "constant", "invscaling", "line_search"}, default="auto"
         "constant": `eta0`.  "invscaling": `eta0 / t**power_t`.  "line_search": halved until f falls by 1e-4 of what the

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 import scipy.sparse as sp
 
-FORMATS, DTYPES = ("dense", "csr"), ("float64", "float32")
+FORMATS = ("dense", "csr")
+DTYPES = ("float64", "float32")
 
 
 def warmup(losses=("log_loss", "squared_error"), formats=FORMATS, dtypes=("float64",)):

@@ -6,7 +6,7 @@ from fastgd.fitting.build import make_solver
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.plan import Settings, make_plan
 from fastgd.objective.objective import Objective
-from fastgd.penalties.separable import Penalty
+from fastgd.penalties.base import Penalty
 
 
 class Quartic(Penalty):

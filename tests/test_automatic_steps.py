@@ -6,11 +6,15 @@ import pytest
 from fastgd import GDClassifier
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.stopping import StopReason
-from fastgd.losses.base import EpsilonInsensitive, Huber, LogLoss, Loss, Quantile, SquaredError
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import LogLoss
+from fastgd.losses.regression import EpsilonInsensitive, Huber, Quantile, SquaredError
 from fastgd.objective.null_model import best_constant
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import NoPenalty
-from fastgd.rules.classic import Adam, Gd, Momentum, Nesterov, Rule
+from fastgd.rules.adaptive import Adam
+from fastgd.rules.base import Rule
+from fastgd.rules.classic import Gd, Momentum, Nesterov
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
 from fastgd.solvers.gradient.scheduled import BackingOff, LineSearch, Subgradient

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import lsq_linear
 
 from fastgd import GDClassifier, GDRegressor, Objective, Penalty
-from fastgd.objective.coordinates import Coordinates
+from fastgd.solvers.gradient.preconditioner import Coordinates
 from reference import with_jit
 
 

@@ -8,8 +8,10 @@ from sklearn.datasets import load_diabetes
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.linalg.woodbury import RowSystem
-from fastgd.losses.base import EpsilonInsensitive, Hinge, Loss, Quantile, SquaredError
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import Hinge
 from fastgd.losses.piecewise import known, pieces
+from fastgd.losses.regression import EpsilonInsensitive, Quantile, SquaredError
 from fastgd.solvers.interior_point import central_path
 from fastgd.solvers.interior_point.central_path import CentralPath
 from reference import members, sparse_problem, with_jit

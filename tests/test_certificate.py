@@ -6,21 +6,12 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from fastgd.certificates import certifier as certificate
-from fastgd.certificates.certifier import Bound, Certifier, provable, relative
+from fastgd.certificates.bound import Bound, relative
+from fastgd.certificates.certifier import Certifier, provable
 from fastgd.certificates.newton_decrement import decrement_bound
-from fastgd.losses.base import (
-    EpsilonInsensitive,
-    Hinge,
-    Huber,
-    LogLoss,
-    Loss,
-    ModifiedHuber,
-    Perceptron,
-    Quantile,
-    SquaredEpsilonInsensitive,
-    SquaredError,
-    SquaredHinge,
-)
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import Hinge, LogLoss, ModifiedHuber, Perceptron, SquaredHinge
+from fastgd.losses.regression import EpsilonInsensitive, Huber, Quantile, SquaredEpsilonInsensitive, SquaredError
 from fastgd.objective.null_model import best_constant, lowest, shifted_sums
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein

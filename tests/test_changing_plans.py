@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from fastgd import GDClassifier, GDRegressor, Objective, Quantile
-from fastgd.certificates.certifier import Bound
+from fastgd.certificates.bound import Bound
 from fastgd.fitting import plan
 from fastgd.fitting import targets as fitting
-from fastgd.fitting.loop import Result
-from fastgd.fitting.plan import CENTRAL_PATH, Plan, Settings, forecast, make_plan, next_plan
-from fastgd.fitting.stopping import History, Overdue, StopReason
-from fastgd.fitting.targets import continued
-from fastgd.objective.cost_model import dual_cost, rows_apart
-from fastgd.solvers.dual.sdca import Sdca
+from fastgd.fitting.history import History
+from fastgd.fitting.plan import CENTRAL_PATH, Plan, Settings, make_plan
+from fastgd.fitting.replan import continued, forecast, next_plan
+from fastgd.fitting.result import Result
+from fastgd.fitting.stopping import Overdue, StopReason
+from fastgd.objective.moments import rows_apart
+from fastgd.solvers.dual.sdca import Sdca, dual_cost
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.newton.cholesky import Newton

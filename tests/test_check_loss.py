@@ -7,8 +7,10 @@ import numba
 import numpy as np
 import pytest
 
-from fastgd.losses.base import EpsilonInsensitive, Huber, Interval, Loss, SquaredError
+from fastgd.losses.base import Loss
 from fastgd.losses.check import check_loss
+from fastgd.losses.domain import Interval
+from fastgd.losses.regression import EpsilonInsensitive, Huber, SquaredError
 from toys import ToyMultiSquared, ToySoftmax
 
 CLASSES = np.array([[0.0], [1.0], [2.0]])

@@ -6,8 +6,9 @@ import scipy.optimize
 import scipy.special
 
 from fastgd import Objective
-from fastgd.certificates import dual_points as corrected_dual
-from fastgd.losses.base import LogLoss, Loss
+from fastgd.certificates import corrected_dual
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import LogLoss
 from fastgd.solvers.newton.cholesky import Newton
 from reference import members, sparse_problem, stored, with_jit
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from fastgd.certificates import certifier as certificate
-from fastgd.fitting.loop import Descent, DivergenceError
+from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Watch
+from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.stopping import (
     Extrapolated,
     NoMistakes,
@@ -18,7 +19,8 @@ from fastgd.fitting.stopping import (
     Validation,
     ending,
 )
-from fastgd.losses.base import Huber, LogLoss, Perceptron
+from fastgd.losses.classification import LogLoss, Perceptron
+from fastgd.losses.regression import Huber
 from fastgd.objective.objective import Objective
 from fastgd.rules.classic import Gd
 from fastgd.rules.schedules import Schedule

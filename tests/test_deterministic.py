@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor
 from fastgd.fitting.plan import BATCHES, Settings, random_by_name
-from fastgd.losses.base import LogLoss
+from fastgd.losses.classification import LogLoss
 
 
 def table(n, d, seed=0):

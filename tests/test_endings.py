@@ -17,9 +17,12 @@ from fastgd import (
     StoppingRule,
     StopReason,
 )
-from fastgd.certificates.certifier import Bound, Certifier
-from fastgd.fitting.loop import Descent, Result
-from fastgd.fitting.stopping import Cautious, Extrapolated, History, ending, falls_short, left_to_fall
+from fastgd.certificates.bound import Bound
+from fastgd.certificates.certifier import Certifier
+from fastgd.fitting.history import History
+from fastgd.fitting.loop import Descent
+from fastgd.fitting.result import Result
+from fastgd.fitting.stopping import Cautious, Extrapolated, ending, falls_short, left_to_fall
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import Solver
 

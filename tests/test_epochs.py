@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 import reference
-from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import LogLoss
+from fastgd.losses.regression import Huber, SquaredError
 from fastgd.penalties.separable import L1, L2, ElasticNet
-from fastgd.rules.classic import Adagrad, Adam, Capped, Gd, Momentum, Nesterov, Pa1, Pa2, Rmsprop, Rule, Scheduled
+from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
+from fastgd.rules.base import Rule
+from fastgd.rules.classic import Gd, Momentum, Nesterov
+from fastgd.rules.one_sample import Capped, Pa1, Pa2, Scheduled
 from fastgd.solvers.stochastic import kernels as epochs
 from reference import members, samples, sparse_problem, stored, with_jit
 from toys import ToyMultiSquared, ToySoftmax, ToyWeightedL1

@@ -13,7 +13,7 @@ from fastgd.data.far_columns import FAR, read_shifted
 from fastgd.data.rows import DenseRows, ShiftedRows
 from fastgd.data.targets import as_samples
 from fastgd.fitting.observers import Watch
-from fastgd.losses.base import SquaredError
+from fastgd.losses.regression import SquaredError
 from toys import ToyMultiSquared, ToySoftmax
 
 STORAGES = {

@@ -7,8 +7,8 @@ import pytest
 from sklearn.linear_model import PoissonRegressor
 
 from fastgd import GDRegressor, Huber, Loss, VectorLoss, check_loss
-from fastgd.certificates.certifier import relative
-from fastgd.losses.base import SquaredError
+from fastgd.certificates.bound import relative
+from fastgd.losses.regression import SquaredError
 from fastgd.objective.distances import enough, slope_size, unit
 from fastgd.objective.infimum import check_infimum, check_mean
 from fastgd.objective.null_model import best_constant

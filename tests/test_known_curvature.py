@@ -7,7 +7,8 @@ from fastgd import Objective
 from fastgd.certificates.certifier import Certifier
 from fastgd.certificates.newton_decrement import longest_row
 from fastgd.linalg.cholesky import Factor
-from fastgd.losses.base import LogLoss, SquaredError
+from fastgd.losses.classification import LogLoss
+from fastgd.losses.regression import SquaredError
 from fastgd.solvers.newton.cholesky import Newton
 from reference import sparse_problem, stored
 

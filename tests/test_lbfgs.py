@@ -9,7 +9,9 @@ import scipy.sparse as sp
 
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.stopping import StopReason
-from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError, SquaredHinge, VectorLoss
+from fastgd.losses.base import Loss, VectorLoss
+from fastgd.losses.classification import LogLoss, SquaredHinge
+from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.lbfgs import LBFGS, two_loops
 from reference import members, sparse_problem, with_jit

@@ -14,23 +14,11 @@ from sklearn._loss import _loss as sklearn_loss
 from sklearn.base import clone
 from sklearn.linear_model import _sgd_fast as sklearn_sgd
 
-from fastgd.losses.base import (
-    REALS,
-    SIGNS,
-    EpsilonInsensitive,
-    Hinge,
-    Huber,
-    Interval,
-    LogLoss,
-    Loss,
-    ModifiedHuber,
-    Perceptron,
-    Quantile,
-    SquaredEpsilonInsensitive,
-    SquaredError,
-    SquaredHinge,
-)
+from fastgd.losses.base import Loss
 from fastgd.losses.check import check_loss
+from fastgd.losses.classification import Hinge, LogLoss, ModifiedHuber, Perceptron, SquaredHinge
+from fastgd.losses.domain import REALS, SIGNS, Interval
+from fastgd.losses.regression import EpsilonInsensitive, Huber, Quantile, SquaredEpsilonInsensitive, SquaredError
 
 # Every loss of the package by its registry: a new one is tested from the day it is written.
 MEMBERS = {name: cls for name, cls in Loss.members().items() if cls.__module__.startswith("fastgd.")}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastgd import GDClassifier, GDRegressor
-from fastgd.linalg.ridged import Ridged
+from fastgd.linalg.cholesky import Ridged
 from fastgd.solvers.l1.quadratic_interior_point import follow_path
 
 

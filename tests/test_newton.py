@@ -9,7 +9,9 @@ from fastgd import Objective
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.plan import Settings, make_plan
 from fastgd.linalg.cholesky import Factor
-from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError, SquaredHinge
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import LogLoss, SquaredHinge
+from fastgd.losses.regression import Huber, SquaredError
 from fastgd.solvers.growing_batch import Growing
 from fastgd.solvers.newton import cholesky as newton_file
 from fastgd.solvers.newton.cholesky import Newton

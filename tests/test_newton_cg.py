@@ -9,10 +9,12 @@ import scipy.sparse as sp
 
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.stopping import StopReason
-from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError, SquaredHinge
-from fastgd.objective.coordinates import Coordinates
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import LogLoss, SquaredHinge
+from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.linear_map import Sweeps
 from fastgd.objective.objective import Objective
+from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.column_subspace import ColumnSpan, choose_span
 from fastgd.solvers.newton.subspace import RowSpan
 from fastgd.solvers.newton.truncated import Curved, NewtonCG

@@ -5,9 +5,12 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 
-from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import LogLoss
+from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.objective import Objective
-from fastgd.penalties.separable import ElasticNet, Penalty
+from fastgd.penalties.base import Penalty
+from fastgd.penalties.separable import ElasticNet
 from reference import (
     curvature_sum,
     gradient_sum,

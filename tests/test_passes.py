@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from fastgd.data.as_rows import as_rows
-from fastgd.losses.base import Huber, LogLoss, Loss
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import LogLoss
+from fastgd.losses.regression import Huber
 from fastgd.objective import kernels as passes
 from fastgd.objective.gram import ALL, add_gram
 from fastgd.objective.objective import NOTHING

@@ -9,8 +9,10 @@ import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.data.as_rows import as_rows
-from fastgd.losses.base import EpsilonInsensitive, Hinge, Loss, Quantile
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import Hinge
 from fastgd.losses.piecewise import known
+from fastgd.losses.regression import EpsilonInsensitive, Quantile
 from fastgd.solvers.interior_point import column_generation as path_on_columns
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.column_generation import PathOnColumns

@@ -7,7 +7,8 @@ import pickle
 import numpy as np
 import pytest
 
-from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty, Penalty
+from fastgd.penalties.base import Penalty
+from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
 from fastgd.runtime.jit import kernel
 from toys import ToyWeightedL1
 

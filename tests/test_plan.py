@@ -10,14 +10,15 @@ from sklearn.base import clone
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.plan import BATCHES, Settings, make_plan
-from fastgd.objective.cost_model import MOST_SAY, curvature_cost, growth_pays, newton_pays, rows_apart, say, spread
-from fastgd.solvers.dual.sdca import Sdca
+from fastgd.objective.cost_model import curvature_cost
+from fastgd.objective.moments import rows_apart, say, spread
+from fastgd.solvers.dual.sdca import MOST_SAY, Sdca
 from fastgd.solvers.gradient.lbfgs import LBFGS
-from fastgd.solvers.growing_batch import Growing
+from fastgd.solvers.growing_batch import Growing, growth_pays
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.column_generation import PathOnColumns
 from fastgd.solvers.l1.working_set import WorkingSet
-from fastgd.solvers.newton.cholesky import Newton
+from fastgd.solvers.newton.cholesky import Newton, newton_pays
 from fastgd.solvers.newton.column_subspace import ColumnSpan
 from fastgd.solvers.newton.subspace import RowSpan
 from toys import ToySoftmax

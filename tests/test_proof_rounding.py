@@ -11,14 +11,8 @@ import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.certificates.certifier import EPS, Certifier
-from fastgd.certificates.newton_decrement import (
-    decrement_bound,
-    gradient_rounding,
-    longest_row,
-    prediction_size,
-    sum_rounding,
-    value_rounding,
-)
+from fastgd.certificates.newton_decrement import decrement_bound, longest_row
+from fastgd.certificates.rounding import gradient_rounding, prediction_size, sum_rounding, value_rounding
 from fastgd.linalg.cholesky import Factor
 from fastgd.solvers.newton.cholesky import Newton
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from fastgd import ConvergenceWarning, GDClassifier, GDRegressor, Objective
-from fastgd.data.named import find_loss
 from fastgd.fitting.stopping import StopReason
+from fastgd.losses.base import find_loss
 from fastgd.objective.null_model import best_constant
-from fastgd.rules.classic import Rule
+from fastgd.rules.base import Rule
 from reference import members
 
 RULES = [rule.name for rule in members(Rule)]

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from fastgd import Adam, GDClassifier, GDRegressor, Penalty
-from fastgd.losses.base import SquaredError
+from fastgd.losses.regression import SquaredError
 from reference import with_jit
 
 RULES = ("gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")

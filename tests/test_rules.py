@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from fastgd.rules.classic import Adagrad, Adam, Gd, Momentum, Nesterov, Pace, Rmsprop, Rule, coast_linear
+from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
+from fastgd.rules.base import Rule, coast_linear
+from fastgd.rules.classic import Gd, Momentum, Nesterov
+from fastgd.rules.one_sample import Pace
 from reference import members, twin_of_pace, twin_of_rule
 
 RULES = pytest.mark.parametrize("rule", members(Rule), ids=lambda rule: rule.name)

@@ -9,21 +9,20 @@ import scipy.sparse as sp
 from fastgd.data.as_rows import as_rows
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.plan import Plan, Settings, make_plan
-from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError
-from fastgd.objective.blocks import MOST_BLOCKS, chunk_length, cut, map_ranges
-from fastgd.objective.coordinates import (
-    Coordinates,
-    CurvatureCoordinates,
-    choose_coordinates,
-    column_scales,
-    typical_curvature,
-)
+from fastgd.losses.base import Loss, typical_curvature
+from fastgd.losses.classification import LogLoss
+from fastgd.losses.regression import Huber, SquaredError
+from fastgd.objective.blocks import MOST_BLOCKS, chunk_length, cut
+from fastgd.objective.moments import column_scales
 from fastgd.objective.objective import Objective
+from fastgd.rules.adaptive import Adam
 from fastgd.rules.batches import row_order, rows_per_update
-from fastgd.rules.classic import Adam, Momentum
+from fastgd.rules.classic import Momentum
 from fastgd.rules.schedules import SCHEDULES, make_schedule
+from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
+from fastgd.solvers.gradient.preconditioner import Coordinates, CurvatureCoordinates, choose_coordinates
 from fastgd.solvers.gradient.scheduled import BackingOff, LineSearch, ScheduledFullBatch, Subgradient
 from fastgd.solvers.stochastic.automatic import SelfTuned
 from fastgd.solvers.stochastic.scheduled import Stochastic

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import Bounds, LinearConstraint, OptimizeWarning, minimize, rosen, rosen_der
 
-from fastgd.rules.classic import Adam
+from fastgd.rules.adaptive import Adam
 from fastgd.scipy_method import gradient_descent
 
 RULES = ["gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]

@@ -7,16 +7,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.losses.base import (
-    Hinge,
-    Huber,
-    LogLoss,
-    Loss,
-    Perceptron,
-    Quantile,
-    SquaredEpsilonInsensitive,
-    SquaredHinge,
-)
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import Hinge, LogLoss, Perceptron, SquaredHinge
+from fastgd.losses.regression import Huber, Quantile, SquaredEpsilonInsensitive
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import ElasticNet
 from fastgd.solvers.base import State

@@ -25,7 +25,8 @@ from fastgd import (
     GDRegressorCV,
     LogLoss,
 )
-from fastgd.model_selection.alpha_path import alpha_grid, fit_path
+from fastgd.model_selection.alpha_grid import alpha_grid
+from fastgd.model_selection.alpha_path import fit_path
 from fastgd.model_selection.cross_validate import choose
 
 SMALL = [GDClassifierCV(alphas=2, cv=2), GDRegressorCV(alphas=[1.0, 0.1], cv=2)]

@@ -9,10 +9,12 @@ import scipy.sparse as sp
 import reference
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.stopping import StopReason
-from fastgd.losses.base import LogLoss
+from fastgd.losses.classification import LogLoss
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import ElasticNet
-from fastgd.rules.classic import Adam, Gd, Momentum, Rule
+from fastgd.rules.adaptive import Adam
+from fastgd.rules.base import Rule
+from fastgd.rules.classic import Gd, Momentum
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein

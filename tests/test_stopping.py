@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from fastgd.fitting.history import History
 from fastgd.fitting.stopping import (
     Extrapolated,
-    History,
     NoMistakes,
     Plateau,
     Stalled,

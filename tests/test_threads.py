@@ -14,8 +14,8 @@ import pytest
 import threadpoolctl
 
 from fastgd import GDClassifier, GDRegressor
-from fastgd.objective.blocks import count_threads
 from fastgd.runtime.blas import one_blas_thread
+from fastgd.runtime.threads import count_threads
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((400, 5))
@@ -89,7 +89,7 @@ def test_what_the_process_may_use():
 
 ASK_DASK = """
 import dask, distributed
-from fastgd.objective.blocks import count_threads
+from fastgd.runtime.threads import count_threads
 print(dask.delayed(count_threads)(None).compute(scheduler="threads"))
 with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
     with distributed.Client(cluster) as client:

@@ -10,7 +10,9 @@ import scipy.sparse as sp
 
 from fastgd import ConvergenceWarning, GDRegressor
 from fastgd.fitting.loop import Descent
-from fastgd.losses.base import Hinge, Huber, LogLoss, Loss, SquaredError
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import Hinge, LogLoss
+from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.linear_map import Sweeps
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty

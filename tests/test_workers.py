@@ -13,7 +13,7 @@ import weakref
 import numpy as np
 import pytest
 
-from fastgd.objective.blocks import map_ranges
+from fastgd.runtime.threads import map_ranges
 from fastgd.runtime.workers import Workers, workers
 
 

@@ -10,7 +10,9 @@ import fastgd.solvers.l1.working_set as sets
 from fastgd.data.targets import WeightedSamples
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.stopping import StopReason
-from fastgd.losses.base import Huber, LogLoss, Loss, SquaredError
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import LogLoss
+from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import ElasticNet
 from fastgd.solvers.l1 import column_subset as held

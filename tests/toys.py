@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from fastgd.losses.base import Interval, VectorLoss
-from fastgd.penalties.separable import Penalty
+from fastgd.losses.base import VectorLoss
+from fastgd.losses.domain import Interval
+from fastgd.penalties.base import Penalty
 
 
 class ToySoftmax(VectorLoss):

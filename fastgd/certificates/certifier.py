@@ -14,28 +14,24 @@ Of these bounds the smallest that applies is reported:
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
 
+from fastgd.certificates.bound import NO_BOUND, Bound, relative
 from fastgd.certificates.newton_decrement import (
-    column_sizes,
     decrement_bound,
-    gradient_rounding,
     likely_gain,
     longest_row,
-    prediction_size,
     product_bound,
-    slope_rounding,
     stretched_bound,
-    sum_rounding,
 )
+from fastgd.certificates.rounding import column_sizes, gradient_rounding, prediction_size, slope_rounding, sum_rounding
 from fastgd.data.targets import WeightedSamples
-from fastgd.losses.base import Perceptron
+from fastgd.losses.base import typical_curvature
+from fastgd.losses.classification import Perceptron
 from fastgd.objective.collinear import redundant_columns
-from fastgd.objective.coordinates import typical_curvature
-from fastgd.objective.distances import slope_size, unit, unit_at
+from fastgd.objective.distances import slope_size, unit_at
 from fastgd.objective.linear_map import Sweeps
 from fastgd.objective.null_model import lowest, shifted_sums
 from fastgd.objective.objective import LARGEST, SUM, SUM_OF_SQUARES
@@ -47,7 +43,8 @@ HOPELESS = 100.0
 # Half the squared decrement is told this many times as an estimate, the second number where curvature jumps: it may be
 # that of another point, or fall on the way.  With 3 the truth was at most 0.69 of what was told (log loss on three data
 # sets, along paths of alphas); with 12 it was once 1.6 of it (Huber), hence 25.
-LIKELY, LIKELY_WHERE_IT_JUMPS = 3.0, 25.0
+LIKELY = 3.0
+LIKELY_WHERE_IT_JUMPS = 25.0
 # Rounding that is less than this share of a gap is not looked at more closely.
 NEGLIGIBLE = 0.05
 # Rows whose slopes are together less than this share of the bound that is asked for are left out where no proof holds.
@@ -55,34 +52,9 @@ SETTLED = 0.25
 # A gap below this share of the unit of distances is worth knowing how far rounding has taken it: above, it ends no run.
 PROMISING = 0.1
 # Steepest columns along which F is tried, and powers of 2 of the steps, in units of what the predictions are off by.
-STEEPEST, LENGTHS = 8, (-14, 3)
+STEEPEST = 8
+LENGTHS = (-14, 3)
 EPS = float(np.finfo(float).eps)
-
-
-class Bound(NamedTuple):
-    """Upper bound on F - F*, with "proof", "estimate" or "none" as its kind."""
-
-    value: float
-    kind: str
-
-
-NO_BOUND = Bound(np.inf, "none")
-
-
-def relative(bound, value, constant_value, infimum=0.0):
-    """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the best constant model.
-
-    F and F0 count from the infimum of the loss; where that is unknown, bound / (F0 - F): see `fastgd.objective.distances`.
-
-    Examples
-    --------
-    >>> relative(0.5, 1.5, 2.0)
-    0.5
-    """
-    if bound <= 0.0:
-        return 0.0
-    floor = unit(value, constant_value, infimum, bound)
-    return bound / floor if floor > 0.0 else np.inf
 
 
 def provable(objective):

@@ -13,7 +13,7 @@ Columns that are left out of H, for they are zeros or made up by others, must ha
 
 import numpy as np
 
-from fastgd.certificates.newton_decrement import EPS, column_sizes, sum_rounding
+from fastgd.certificates.rounding import EPS, column_sizes, sum_rounding
 
 
 def lower_bound(objective, box, rows, point, left, factor, redundant, net):

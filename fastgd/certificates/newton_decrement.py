@@ -14,83 +14,19 @@ and Schwarz:
 
 import numpy as np
 
+from fastgd.certificates.rounding import EPS, column_sizes, slope_rounding
+from fastgd.losses.base import typical_curvature
 from fastgd.objective import kernels as passes
-from fastgd.objective.blocks import map_ranges
-from fastgd.objective.coordinates import typical_curvature
-from fastgd.objective.distances import slope_size
 from fastgd.objective.gram import ALL, largest_norm
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
+from fastgd.runtime.threads import map_ranges
 
-EPS = float(np.finfo(float).eps)
 # A proof by products: the share of r^2 or lambda^2 that may be slack, and the most products it may take.
-SLACK, MOST_PRODUCTS = 0.1, 200
+SLACK = 0.1
+MOST_PRODUCTS = 200
 # An estimate by products: the share of the first residual's square that may be left, and the most products.
-SOLVED, FEW_PRODUCTS = 1e-4, 60
-
-
-def sum_rounding(F):
-    """What a sum over the rows is wrong by, relative to its terms: roundings go either way."""
-    return EPS * float(np.sqrt(F.n_samples + F.size))
-
-
-def slope_rounding(F, value):
-    """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`: terms and sum."""
-    return 2.0 * sum_rounding(F) * slope_size(F, value, typical_curvature(F.loss))
-
-
-def value_rounding(F, v, value, enough, gradient=None):
-    """What F at `v`, which is `value`, may be wrong by: the sum over the rows, and the predictions in it.
-
-    A prediction is wrong by u |x_i| . |w|, and F by that times |loss'|, in the mean no more than the roots
-    of the mean squares multiplied (Cauchy and Schwarz), and by its square, which is all where slopes are 0:
-    roughly where that is no more than `enough`.  Where columns are read as distances from their centers, the
-    intercept that is returned is rounded in units of its own.
-    """
-    curvature = typical_curvature(F.loss) if F.loss_smooth else 0.0
-    slope = slope_size(F, value, curvature) if F.loss_smooth else 1.0
-
-    def wrong(prediction):
-        return prediction * (slope + curvature * prediction)
-
-    slopes = slope if gradient is None else float(np.abs(gradient[F.n_features * F.n_predictions :]).max(initial=0.0))
-    known = sum_rounding(F) * abs(value) + intercept_rounding(F, v, slopes)
-    known += wrong(2.0 * EPS * float(np.abs(F.samples.offsets).max()))
-    rounded = known + wrong(2.0 * EPS * prediction_size(F, v, rough=True))
-    return rounded if rounded <= enough else known + wrong(2.0 * EPS * prediction_size(F, v))
-
-
-def intercept_rounding(F, v, slope):
-    """What F may rise by as the intercept at `v` is rounded in the units of far columns; `slope` is F's in it."""
-    if not F.fit_intercept or not F.rows.mark:
-        return 0.0
-    moved = EPS * float(np.abs(F.model(v)[1]).max())
-    return moved * (slope + typical_curvature(F.loss) * moved)
-
-
-def column_sizes(F):
-    """Root mean square of each column, the intercept's 1 included."""
-    sizes = np.sqrt(F.moments()[0][SUM_OF_SQUARES])
-    return np.append(sizes, 1.0) if F.fit_intercept else sizes
-
-
-def prediction_size(F, v, rough=False):
-    """Sum over the columns of their root mean square times |v_j|: what predictions at `v` are made of, or more.
-
-    Without moments the columns' norms do, for half a pass, kept, or the `rough` product of lengths |x_i| |w|.
-    """
-    table = np.abs(v).reshape(-1, F.n_predictions).sum(axis=1)
-    coef, shift = table[: F.n_features], float(table[F.n_features :].sum())
-    if rough and not F.knows_columns:
-        return F.row_size() * float(np.linalg.norm(coef)) + shift
-    return float(F.root_mean_squares() @ coef) + shift
-
-
-def gradient_rounding(F, value, size):
-    """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`.
-
-    As `slope_rounding` says, and through predictions of `prediction_size` `size`, by way of the curvature.
-    """
-    return slope_rounding(F, value) + EPS * typical_curvature(F.loss) * size
+SOLVED = 1e-4
+FEW_PRODUCTS = 60
 
 
 def decrement_bound(decrement, reach):

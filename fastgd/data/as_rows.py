@@ -9,8 +9,8 @@ import itertools
 import numpy as np
 import scipy.sparse as sp
 
+from fastgd.data.checks import refuse_masked
 from fastgd.data.rows import CSRRows, DenseRows, Rows, StridedRows
-from fastgd.data.targets import refuse_masked
 
 __all__ = ["CSRRows", "DenseRows", "Rows", "StridedRows", "as_rows", "check_structure"]
 

@@ -16,10 +16,13 @@ from fastgd.data.rows import ShiftedRows
 # columns are not far (elevation in `covtype` 10.6, an age 3), and cost nothing: with 10, passes over `covtype` would
 # read shifted rows. Where s is below the last share of |m|, the column is constant but for rounding, and stays a copy
 # of the intercept: its coefficient times m would drown what it has to say in any prediction.
-FAR, CONSTANT = 30.0, 1e-13
+FAR = 30.0
+CONSTANT = 1e-13
 # Rows, and values, of the sample that tells which columns are worth a look at all rows, with half of `FAR`; at least
 # so many rows, and so many in which compressed columns have to be stored before more are looked at.
-SAMPLE_ROWS, SAMPLE_VALUES, FEWEST_ROWS = 256, 1 << 16, 8
+SAMPLE_ROWS = 256
+SAMPLE_VALUES = 1 << 16
+FEWEST_ROWS = 8
 # Values that are looked at together.
 CHUNK = 1 << 16
 

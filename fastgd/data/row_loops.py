@@ -11,11 +11,13 @@ from fastgd.runtime.memory import prefetch
 
 # Lines of 64 bytes that `prefetch` asks for: the processor itself fetches what follows (8 lines of one CSR row were no
 # faster than 4 on w8a and news20_binary; 2 of 7 lines of a dense row took 1.5 times as long on covtype_binary).
-CSR_LINES, DENSE_LINES = 4, 8
+CSR_LINES = 4
+DENSE_LINES = 8
 # A vector of this many numbers is far larger than an L2 cache: what compressed rows meet in it is asked for so many
 # values ahead. Value and gradient of a text of 1.3 million columns take 0.87 of the time, 0.66 where others use the
 # cache too; on random rows the same with 600,000 columns and more, nothing with 400,000 and fewer.
-WIDE, VALUES_AHEAD = 1 << 19, np.uint64(256)
+WIDE = 1 << 19
+VALUES_AHEAD = np.uint64(256)
 
 
 @kernel(relaxed=True)

@@ -15,7 +15,9 @@ from fastgd.runtime.component import Component, python_only, required
 
 # Rows that numpy looks at together, values that it counts together, and rows of one column that are read together where
 # columns are what is contiguous (measured with 784 columns: 0.7 of the time of 27 rows at once).
-CHUNK, COUNTED, LEAST_OF_COLUMN = 8192, 1 << 18, 512
+CHUNK = 8192
+COUNTED = 1 << 18
+LEAST_OF_COLUMN = 512
 
 
 class Rows(Component, family=True):

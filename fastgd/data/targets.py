@@ -1,10 +1,9 @@
 """What belongs to each row beside its features: target, weight and offset, and all that can be wrong with them."""
 
-import numbers
-
 import numpy as np
 
-from fastgd.losses.base import REALS
+from fastgd.data.checks import as_numbers, as_offset, as_weights
+from fastgd.losses.domain import REALS
 from fastgd.runtime.component import Component, python_only, required
 
 
@@ -122,88 +121,3 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
     if offset is not None:
         offsets = as_offset(offset, n_samples)
     return WeightedSamples(targets, weights, offsets)
-
-
-def as_weights(sample_weight, n_samples, name="sample_weight", of="X"):
-    """Weights as given, (n_samples,) float64, one number repeated; checked: finite, none negative, not all zero.
-
-    `name` and `of` are what messages call the weights and the matrix whose rows they belong to.
-
-    Examples
-    --------
-    >>> as_weights(2, 3)
-    array([2., 2., 2.])
-    """
-    if isinstance(sample_weight, numbers.Real):
-        sample_weight = np.full(n_samples, float(sample_weight))
-    weights = as_numbers(sample_weight, name, n_samples, of)
-    if weights.ndim != 1:
-        raise ValueError(f"{name} must have shape ({n_samples},), got {weights.shape}")
-    if (weights < 0).any():
-        raise ValueError(f"{name} must not be negative, got {weights.min():g}")
-    if not weights.any():
-        raise ValueError(f"{name} is zero for every row; give some rows a positive weight")
-    with np.errstate(over="ignore"):
-        total = weights.sum()
-    if not np.isfinite(total):
-        raise ValueError(f"{name} adds up to more than a float can hold; divide it by {weights.max():g}")
-    return weights
-
-
-def as_offset(offset, n_samples):
-    """Offsets as float64, (n_samples,), all finite; ValueError else."""
-    offsets = as_numbers(offset, "offset", n_samples)
-    if offsets.ndim != 1:
-        raise ValueError(f"offset must have shape ({n_samples},), got {offsets.shape}")
-    return offsets
-
-
-def as_numbers(values, name, n_samples, of="X"):
-    """`values` as float64, (n_samples, ...), all finite; ValueError else."""
-    refuse_masked(values, name)
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind not in "fiubO":
-            raise TypeError("neither floating point nor integer")
-        array = array.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name} must hold one real number for each row of {of}, got {_kind(values)}: {error}"
-        ) from error
-    if array.ndim == 0 or array.shape[0] != n_samples:
-        raise ValueError(
-            f"{name} must have one entry for each of the {n_samples} rows of {of}, got shape {array.shape}"
-        )
-    if not np.isfinite(array).all():
-        i = int(np.argwhere(~np.isfinite(array))[0][0])
-        raise ValueError(f"{name} contains NaN or infinity (first in row {i}); drop such rows")
-    return array
-
-
-def as_floats(values, name):
-    """`values` as float64; ValueError for anything but real numbers.
-
-    Examples
-    --------
-    >>> as_floats([1, 2], "x0")
-    array([1., 2.])
-    """
-    if type(values) is np.ndarray and values.dtype == np.float64:
-        return values
-    try:
-        array = np.asarray(values)
-    except (TypeError, ValueError) as error:  # rows of different lengths
-        raise ValueError(f"{name} must hold real numbers: {error}") from error
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}")
-    return array.astype(np.float64)
-
-
-def refuse_masked(values, name):
-    """Raise ValueError for a masked array with masked values, which NumPy would read as if they were not."""
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} has masked values; fill them in or drop their rows")
-
-
-def _kind(values):
-    return f"dtype {values.dtype}" if hasattr(values, "dtype") else f"a {type(values).__name__}"

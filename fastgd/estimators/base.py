@@ -11,10 +11,9 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgd.data.as_rows import as_rows, check_structure
-from fastgd.data.checks import check_parameters
+from fastgd.data.checks import as_floats, as_offset, as_weights, check_parameters, refuse_masked
 from fastgd.data.far_columns import read_shifted
-from fastgd.data.named import find_loss, find_penalty
-from fastgd.data.targets import as_floats, as_offset, as_samples, as_weights, refuse_masked
+from fastgd.data.targets import as_samples
 from fastgd.data.trial import try_components
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
@@ -23,13 +22,15 @@ from fastgd.fitting.observers import Lines, Together
 from fastgd.fitting.plan import BATCHES, Settings, own_steps, random_by_name
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.fitting.targets import Task, fit_targets
-from fastgd.losses.base import VectorLoss
-from fastgd.objective.blocks import count_threads, map_ranges
-from fastgd.rules.classic import Rule
+from fastgd.losses.base import VectorLoss, find_loss
+from fastgd.penalties.separable import find_penalty
+from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
+from fastgd.runtime.threads import count_threads, map_ranges
 
 # tol=0 asks for the first, which rounding may leave, and has converged at the second, which it nearly always leaves.
-LEAST_TOL, ROUNDED = 1e-14, 1e-12
+LEAST_TOL = 1e-14
+ROUNDED = 1e-12
 MAX_SEED = np.iinfo(np.int32).max
 ROUNDING = 1e-8  # a fit that was to go on to rounding (tol=0) and is this close has done so
 # Of several models, what one of them tells for all.

@@ -7,7 +7,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from fastgd.data.as_rows import check_structure
-from fastgd.data.targets import as_numbers, as_weights
+from fastgd.data.checks import as_numbers, as_weights
 
 
 class Holdout:

@@ -15,12 +15,12 @@ from fastgd.data.targets import WeightedSamples, as_samples
 from fastgd.data.trial import try_components
 from fastgd.estimators.base import GDEstimator, generator
 from fastgd.estimators.holdout import Holdout
+from fastgd.fitting.chunks import advance_targets
 from fastgd.fitting.observers import line
 from fastgd.fitting.stopping import Validation
-from fastgd.fitting.targets import advance_targets
 from fastgd.losses.base import VectorLoss
-from fastgd.objective.blocks import count_threads
-from fastgd.rules.classic import Rule
+from fastgd.rules.base import Rule
+from fastgd.runtime.threads import count_threads
 
 OF_A_FIT = ("objective_", "suboptimality_", "bound_kind_", "converged_", "stop_reason_", "history_")
 # A ratio of mean weights this close to 1 is 1 but for rounding.

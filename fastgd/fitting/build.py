@@ -1,9 +1,9 @@
 """From a plan to the solver that carries it out."""
 
 from fastgd.fitting.plan import CENTRAL_PATH
-from fastgd.losses.base import Perceptron
-from fastgd.objective.cost_model import newton_pays, takes_columns_by_need
-from fastgd.rules.classic import Gd, Pa1, Pa2, Scheduled
+from fastgd.losses.classification import Perceptron
+from fastgd.rules.classic import Gd
+from fastgd.rules.one_sample import Pa1, Pa2, Scheduled
 from fastgd.rules.schedules import make_schedule
 from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.gradient.accelerated import Accelerated
@@ -18,10 +18,10 @@ from fastgd.solvers.gradient.scheduled import (
     Subgradient,
 )
 from fastgd.solvers.growing_batch import Growing
-from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.central_path import CentralPath, takes_columns_by_need
 from fastgd.solvers.interior_point.column_generation import PathOnColumns
 from fastgd.solvers.l1.working_set import WorkingSet
-from fastgd.solvers.newton.cholesky import Newton
+from fastgd.solvers.newton.cholesky import Newton, newton_pays
 from fastgd.solvers.newton.column_subspace import choose_span
 from fastgd.solvers.newton.subspace import fits
 from fastgd.solvers.newton.truncated import NewtonCG

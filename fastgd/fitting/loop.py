@@ -11,37 +11,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.certificates.certifier import (
-    EPS,
-    LIKELY,
-    LIKELY_WHERE_IT_JUMPS,
-    NO_BOUND,
-    Bound,
-    Certifier,
-    provable,
-    relative,
-)
-from fastgd.certificates.newton_decrement import value_rounding
+from fastgd.certificates.bound import NO_BOUND, Bound, relative
+from fastgd.certificates.certifier import EPS, LIKELY, LIKELY_WHERE_IT_JUMPS, Certifier, provable
+from fastgd.certificates.rounding import value_rounding
+from fastgd.fitting.history import History
 from fastgd.fitting.observers import Watch
-from fastgd.fitting.stopping import (
-    Extrapolated,
-    History,
-    Stalled,
-    StopReason,
-    TimeLimit,
-    Tolerance,
-    left_to_fall,
-)
+from fastgd.fitting.result import DivergenceError, Result, _is_rounding
+from fastgd.fitting.stopping import Extrapolated, Stalled, StopReason, TimeLimit, Tolerance, left_to_fall
 from fastgd.objective.distances import enough
 from fastgd.objective.infimum import check_mean
 from fastgd.objective.null_model import best_constant
-from fastgd.solvers.base import State
 
 # An explicit schedule is never altered: this many times the constant model's objective is called divergence.
 DIVERGED = 1e10
 # It still grows where the last three checks have doubled it and the last turns no slower than those before: powers of
 # the number of turns, as of a run that will turn round, bring 0.5 between checks at doubling turns.
-DOUBLED, NO_SLOWER = 2.0, 0.75
+DOUBLED = 2.0
+NO_SLOWER = 0.75
 # Reasons for which a run ends by itself.
 ENDS = (StopReason.PLATEAU, StopReason.MAX_ITER, StopReason.TIME)
 # What is told of steps of a solver's own that came to an end without a proof.
@@ -55,70 +41,13 @@ ROUNDED = 100.0
 NOISE = 2.0
 # A certificate at the end may take this share of the run's passes, less if no tolerance asks for it, or so many
 # operations (20 ms).
-ASKED_SHARE, UNASKED_SHARE, UNASKED_WORK = 2.0, 0.1, 2e7
+ASKED_SHARE = 2.0
+UNASKED_SHARE = 0.1
+UNASKED_WORK = 2e7
 # Rounding of F that is less than this share of what tol allows is not looked at more closely.
 NEGLIGIBLE = 0.05
 # A solver that keeps a bound of its own tells when it is nearly done: until then checks begin at this turn.
 FIRST_LOOK = 8
-
-
-class DivergenceError(ValueError, FloatingPointError):
-    """The objective is not finite, beyond 1e10 times that of the best constant model, or above it and still growing.
-
-    Attributes
-    ----------
-    history : dict of ndarray
-        What the checks before it saw.
-    """
-
-    def __init__(self, message, history):
-        super().__init__(message)
-        self.history = history
-
-
-@dataclass
-class Result:
-    """What a run found.
-
-    Attributes
-    ----------
-    point : ndarray
-        Unknowns, in the user's units.
-    objective : float
-        F at the point.
-    bound : Bound
-        How far F can be above its minimum: a proof, or the estimate on which the run ended.
-    suboptimality : float
-        bound / max(F - bound, 1e-4 F0).
-    reason : StopReason
-    history : History
-        Its bounds are proved.
-    state : State or None
-        From which the run can be continued; None after an interruption.
-    advice : str
-        What whoever asked for tol has to be told in this run's own words, "" for nothing.
-    doubt : float
-        What the objective may be wrong by; the bound takes it in.
-    """
-
-    point: np.ndarray
-    objective: float
-    bound: Bound
-    suboptimality: float
-    reason: StopReason
-    history: History
-    state: State | None
-    advice: str = ""
-    doubt: float = 0.0
-
-    @property
-    def rounded(self):
-        """Whether what is proved to be left is no more than what F is rounded by: nothing brings it closer."""
-        return _is_rounding(self.bound, self.doubt)
-
-
-def _is_rounding(bound, doubt):
-    return bound.kind == "proof" and bound.value <= 2.0 * doubt
 
 
 @dataclass

@@ -9,22 +9,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastgd.data.named import find_rule, shown
-from fastgd.losses.base import Perceptron
-from fastgd.objective.cost_model import (
-    central_path_applies,
-    central_path_cost,
-    curvature_cost,
-    dual_cost,
-    dual_pays,
-    growth_pays,
-    newton_pays,
-    span_cost,
-    takes_columns_by_need,
-)
+from fastgd.losses.classification import Perceptron
+from fastgd.objective.cost_model import curvature_cost
+from fastgd.rules.base import Rule
 from fastgd.rules.batches import rows_per_update
-from fastgd.rules.classic import Gd, Rule
+from fastgd.rules.classic import Gd, find_rule
 from fastgd.rules.schedules import LEARNING_RATES
+from fastgd.runtime.component import shown
+from fastgd.solvers.dual.sdca import dual_applies, dual_cost, dual_pays
+from fastgd.solvers.growing_batch import growth_pays
+from fastgd.solvers.interior_point.central_path import central_path_applies, central_path_cost, takes_columns_by_need
+from fastgd.solvers.newton.cholesky import newton_pays
 
 # What each solver that finds its own steps takes as batch_size, the first where none is given.
 BATCHES = {
@@ -38,9 +33,12 @@ BATCHES = {
 RANDOM = ("saga", "svrg", "sdca")
 # With no more turns than these a look at each row brings more than Newton's method: on the central path, and elsewhere
 # from so many rows on.
-FEW_ON_PATH, FEW, ENOUGH_ROWS = 5, 3, 1000
+FEW_ON_PATH = 5
+FEW = 3
+ENOUGH_ROWS = 1000
 # From so many columns, and from such a share of the rows' mean square as penalty on, rates fall as 1 / (alpha t).
-MANY_COLUMNS, STRONG = 1024, 3e-5
+MANY_COLUMNS = 1024
+STRONG = 3e-5
 # What no other plan would take more passes than: dual ascent that will be there by then is not left for one-row steps.
 LAST_RESORT = 1000.0
 # Form of Newton's method that no other has to be left for.
@@ -247,52 +245,6 @@ def _cheapest(F, batch, tol, reasons):
         return "sdca", 1
     reasons.append(f"{size}: too many columns for a curvature matrix, so Newton steps are taken among past gradients")
     return "newton", "full"
-
-
-def dual_applies(F):
-    """Whether dual ascent is defined here: a convex loss of one prediction, an L2 part, nothing but an elastic net."""
-    return not F.vector and F.loss.convex and not isinstance(F.loss, Perceptron) and F.elastic and F.l2 > 0.0
-
-
-def next_plan(tried, F, ending, automatic=True):
-    """Plan and rule to go on with where the last of `tried` turned out wrong; None where all others were tried, too.
-
-    `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the central path left.
-    """
-    if tried[-1].solver not in BATCHES:
-        return None
-    known = {(plan.solver, plan.form) for plan in tried}
-    for solver, form in _others(F, automatic):
-        if (solver, form) not in known:
-            rule = None if solver in BATCHES else Rule.named(solver)()
-            along = f"{solver} {form}" if form else solver if solver != "gd" else "one-row steps"
-            reasons = (*tried[-1].reasons, f"{ending}, so {along} went on from there")
-            return Plan(solver, 1 if solver in ("sdca", "gd") else "full", "auto", reasons, form), rule
-    return None
-
-
-def _others(F, automatic):
-    """(solver, form) of all plans that can take over from another, in this order."""
-    path = [("newton", CENTRAL_PATH)] if central_path_applies(F) else []
-    if not automatic and F.loss_smooth:
-        return path
-    if not F.loss_smooth:
-        dual = [("sdca", "")] if dual_applies(F) and dual_pays(F) else []
-        return [*path, *dual, ("gd", "")] if path or dual else []
-    newton = [("newton", "")] if F.convex and newton_applies(F) else []
-    pairs = [("lbfgs", "")] if F.smooth else []
-    return [*newton, *path, *pairs, ("nesterov", "")]
-
-
-def forecast(plan, F, tol):
-    """What a run of a plan takes in passes' worth of time; a plan without a forecast is there for the worst case."""
-    if plan.form == CENTRAL_PATH:
-        return central_path_cost(F)
-    if plan.solver == "sdca":
-        return dual_cost(F, tol)
-    if plan.solver == "newton":
-        return span_cost(F)
-    return LAST_RESORT
 
 
 def newton_applies(F):

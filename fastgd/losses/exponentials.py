@@ -9,7 +9,8 @@ from fastgd.runtime.jit import callee
 
 LOG2_E = 1.4426950408889634
 # ln 2 as a number of 32 bits, whose multiples are exact, and the rest.
-LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+LN2_HIGH = 6.93147180369123816490e-01
+LN2_LOW = 1.90821492927058770002e-10
 # Added to a number below 2^51 it leaves the nearest integer in the lowest bits.
 TO_INTEGER = 1.5 * 2.0**52
 LAST = 708.0

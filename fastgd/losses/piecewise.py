@@ -12,16 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgd.losses.base import (
-    EpsilonInsensitive,
-    Hinge,
-    Huber,
-    ModifiedHuber,
-    Quantile,
-    SquaredEpsilonInsensitive,
-    SquaredError,
-    SquaredHinge,
-)
+from fastgd.losses.classification import Hinge, ModifiedHuber, SquaredHinge
+from fastgd.losses.regression import EpsilonInsensitive, Huber, Quantile, SquaredEpsilonInsensitive, SquaredError
 
 
 class Pieces(NamedTuple):

@@ -13,14 +13,13 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 
 from fastgd.data.as_rows import as_rows
-from fastgd.data.checks import check_parameters, only_given
-from fastgd.data.targets import as_weights
+from fastgd.data.checks import as_weights, check_parameters, only_given
 from fastgd.estimators.base import MAX_SEED, GDEstimator
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import random_by_name
-from fastgd.model_selection.alpha_path import alpha_grid
+from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.cross_validate import Table, choose, score_paths
-from fastgd.objective.blocks import count_threads
+from fastgd.runtime.threads import count_threads
 
 # What a refitted model brings along.
 OF_THE_BEST = (

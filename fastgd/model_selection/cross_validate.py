@@ -11,8 +11,8 @@ from sklearn.base import is_classifier
 
 from fastgd.estimators.base import ConvergenceWarning
 from fastgd.model_selection.alpha_path import fit_path
-from fastgd.objective.blocks import map_ranges
 from fastgd.runtime.blas import one_blas_thread
+from fastgd.runtime.threads import map_ranges
 
 
 @dataclass

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastgd.certificates.certifier import LIKELY, LIKELY_WHERE_IT_JUMPS, NO_BOUND, Bound, Certifier
+from fastgd.certificates.bound import NO_BOUND, Bound
+from fastgd.certificates.certifier import LIKELY, LIKELY_WHERE_IT_JUMPS, Certifier
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended
 from fastgd.fitting.stopping import Stalled, TimeLimit, Validation

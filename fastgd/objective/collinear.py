@@ -8,11 +8,13 @@ from scipy.linalg import lapack
 from fastgd.objective.objective import LARGEST
 
 # A column whose variance the others leave less than this share of is looked at; at most so many are.
-LEFT, MOST = 1e-12, 500
+LEFT = 1e-12
+MOST = 500
 # What rounding may leave of a column that others make up, as a share of the greatest terms: 16 units in the last place.
 # With 450 of them, columns that differ by 1e-13 were proved to be copies. Of columns that are read as distances, the
 # numbers as they were given are rounded: a sum of columns around 1e5 is one but for 1e-11.
-ROUNDING, REFINEMENTS = 4e-15, 3
+ROUNDING = 4e-15
+REFINEMENTS = 3
 
 
 class Redundant(NamedTuple):

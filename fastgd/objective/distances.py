@@ -9,7 +9,9 @@ import numpy as np
 
 # The least unit, as shares of the constant model's objective, where the infimum is known and where it is not: columns
 # that gain nothing at all leave none but rounding.  What is below the last is 0, whatever is measured.
-KNOWN, UNKNOWN, NOTHING = 1e-4, 1e-9, 1e-60
+KNOWN = 1e-4
+UNKNOWN = 1e-9
+NOTHING = 1e-60
 # Rows that tell how large the slopes of a loss are, where its infimum does not.
 MOST_ROWS = 1000
 

@@ -6,16 +6,19 @@ With 784 columns a row takes BLAS 19 us and the loop 8 where a fifth are nonzero
 
 import numpy as np
 
-from fastgd.losses.base import SquaredError
+from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import coarser
 
 # Values in a buffer of rows that BLAS multiplies by itself, and the fewest rows in one.
-BUFFER, LEAST_ROWS, CHUNK = 1 << 16, 64, 1024
+BUFFER = 1 << 16
+LEAST_ROWS = 64
+CHUNK = 1024
 # A step of the loop takes as long as this many of BLAS's.
 LOOP_STEP = 11.0
 # Each block of a curvature matrix has a matrix of its own to clear and to add: worth it for so many values.
-LEAST_PER_BLOCK, MOST_MATRICES = 20_000, 8
+LEAST_PER_BLOCK = 20_000
+MOST_MATRICES = 8
 # Slots for each column at its own place.
 ALL = np.empty(0, dtype=np.int32)
 NO_NORMS = np.empty(0)

@@ -11,7 +11,11 @@ from fastgd.runtime.fingerprint import is_ours
 # Values this far below the infimum, as a share of what the best constant model has, are rounding.
 ROUNDING = 1e-9
 # Targets that are tried, the least and the greatest among them, and steps of a search: 2 ms.
-MOST_TARGETS, MOST_VECTORS, DOUBLINGS, HALVINGS, DESCENTS = 32, 4, 50, 25, 15
+MOST_TARGETS = 32
+MOST_VECTORS = 4
+DOUBLINGS = 50
+HALVINGS = 25
+DESCENTS = 15
 
 
 def counts(loss):

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from fastgd.objective import product_kernels as products
-from fastgd.objective.blocks import MOST_BLOCKS, cut, map_ranges
+from fastgd.objective import kernels as products
+from fastgd.objective.blocks import MOST_BLOCKS, cut
 from fastgd.objective.gram import chunks, merged
 from fastgd.objective.kernels import evaluate
+from fastgd.runtime.threads import map_ranges
 
 NOTHING = np.empty(0)
 # Rows that NumPy looks at together, whose numbers a cache holds.
@@ -72,7 +73,7 @@ class Sweeps:
     def conjugates(self, predictions, moves, intercept, shift):
         """Mean of loss less gap after a step, of each row weight * dual variable / n, mean curvature before.
 
-        See `fastgd.certificates.dual_points`.
+        See `fastgd.certificates.corrected_dual`.
         """
         F, n_blocks = self.objective, self._rows[1].size - 1
         totals, bends, amounts = np.zeros(n_blocks), np.zeros(n_blocks), np.zeros(predictions.size)

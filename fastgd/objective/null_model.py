@@ -3,9 +3,9 @@
 import numpy as np
 
 from fastgd.data.targets import WeightedSamples
-from fastgd.losses.base import SquaredError
+from fastgd.losses.regression import SquaredError
+from fastgd.objective import kernels as coefficients
 from fastgd.objective.objective import Objective
-from fastgd.penalties import kernels as coefficients
 from fastgd.penalties.separable import NoPenalty
 
 EPS = float(np.finfo(float).eps)

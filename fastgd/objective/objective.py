@@ -10,15 +10,16 @@ import copy
 import numpy as np
 
 from fastgd.data.as_rows import as_rows
-from fastgd.data.checks import check_parameters
-from fastgd.data.named import find_loss, find_penalty
-from fastgd.data.targets import as_floats, as_samples
+from fastgd.data.checks import as_floats, check_parameters
+from fastgd.data.targets import as_samples
 from fastgd.data.trial import try_components
-from fastgd.losses.base import VectorLoss
+from fastgd.losses.base import VectorLoss, find_loss
 from fastgd.objective import kernels as passes
-from fastgd.objective.blocks import GROUP, chunk_length, coarser, count_nonzeros, count_threads, cut, map_ranges
+from fastgd.objective.blocks import GROUP, chunk_length, coarser, count_nonzeros, cut
 from fastgd.objective.gram import ALL, add_gram, assemble, loops, matrix_cuts
 from fastgd.penalties import kernels as coefficients
+from fastgd.penalties.separable import find_penalty
+from fastgd.runtime.threads import count_threads, map_ranges
 
 # Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
 NARROW = 128

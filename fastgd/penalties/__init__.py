@@ -1,5 +1,6 @@
 """What the coefficients add to the objective."""
 
-from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty, Penalty
+from fastgd.penalties.base import Penalty
+from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
 
 __all__ = ["ElasticNet", "L1", "L2", "NoPenalty", "Penalty"]

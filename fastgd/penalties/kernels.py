@@ -20,17 +20,3 @@ def proximal_step(penalty, coef, rates):
     for j in range(coef.shape[0]):
         for c in range(coef.shape[1]):
             coef[j, c] = penalty.prox(coef[j, c], j, rates[j, c])
-
-
-@kernel
-def shifted_sums(samples, loss, predictions, shift):
-    """Sums of weight * (loss, derivative, curvature) at `predictions`, one number or one for each row, + `shift`."""
-    value, derivative, curvature = 0.0, 0.0, 0.0
-    for i in range(samples.size()):
-        prediction = (predictions[i] if predictions.size > 1 else predictions[0]) + shift
-        weight, target = samples.weight(i), samples.target(i)
-        if weight > 0.0:
-            value += weight * loss.value(prediction, target)
-            derivative += weight * loss.derivative(prediction, target)
-            curvature += weight * loss.curvature(prediction, target)
-    return value, derivative, curvature

@@ -315,3 +315,8 @@ def _get_attribute(context: Any, builder: Any, typ: ComponentType, value: Any, n
             return imputils.impl_ret_borrowed(context, builder, field_type, builder.extract_value(value, position))
     constant = class_constants(typ.python_class)[name]
     return context.get_constant(typeof(constant), constant)
+
+
+def shown(given):
+    """What was given, in words; of a class, that an object of it is wanted."""
+    return f"the class {given.__name__}: make it {given.__name__}(...)" if isinstance(given, type) else repr(given)

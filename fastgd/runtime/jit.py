@@ -46,7 +46,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 STRICT = frozenset({"contract", "nsz"})
 RELAXED = STRICT | {"reassoc"}
 
-KEPT_DAYS, KEPT_FOLDERS = 30, 8  # superseded cache folders: none unused for longer, and no more than these
+KEPT_DAYS = 30
+KEPT_FOLDERS = 8
 
 # What in numba.config changes machine code; the processor in use is in the key of every file besides.
 _FLAGS = (

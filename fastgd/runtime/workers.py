@@ -25,7 +25,9 @@ from fastgd.runtime.memory import load, store
 # Looks at 0.6 ns: longer than most of what happens between two passes; and until who posts is inside a kernel.
 LOOKS, SETTLE = (0, 0) if config.DISABLE_JIT else (2_000_000, 50_000)
 PAUSE = 2e-4  # seconds between looks at a thread that has been watched for longer
-POSTED, BEGUN, DONE = 0, 8, 16  # each in a line of memory of its own
+POSTED = 0
+BEGUN = 8
+DONE = 16
 
 _lock = threading.Lock()
 _pools: dict[int, "Workers"] = {}

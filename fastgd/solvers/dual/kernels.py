@@ -27,7 +27,10 @@ MOST_STEPS = 150
 ROUNDING = 1e-14
 # A bracket wider than this is halved by exponents, and never wider than to FARTHEST; closed where its ends differ by so
 # many units in the last place, of no less than LEAST.
-WIDE, FARTHEST, CLOSE, LEAST = 64.0, 1e300, 8.0 * 2.0**-52, 1e-200
+WIDE = 64.0
+FARTHEST = 1e300
+CLOSE = 8.0 * 2.0**-52
+LEAST = 1e-200
 
 
 @kernel

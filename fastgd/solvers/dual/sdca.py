@@ -10,12 +10,13 @@ and each turn makes b the center. At the end the mean is 0, and nothing has been
 
 import numpy as np
 
-from fastgd.losses.base import Perceptron
-from fastgd.objective.blocks import map_ranges
-from fastgd.objective.coordinates import typical_curvature
+from fastgd.losses.base import typical_curvature
+from fastgd.losses.classification import Perceptron
 from fastgd.objective.distances import unit_at
 from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.moments import _once, _overlap, rows_apart, say
 from fastgd.rules.batches import row_order
+from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.base import Solver, State
 from fastgd.solvers.dual import kernels as dual
 
@@ -25,7 +26,9 @@ from fastgd.solvers.dual import kernels as dual
 QUIET = 1.0
 # Visits to the lively rows go on while they move w at least this many times as fast as visits to all rows did, for as
 # many rows read. Beyond BUSY of all rows there is little to be won.
-LIVELY, BUSY, MOST_VISITS = 0.5, 0.6, 30
+LIVELY = 0.5
+BUSY = 0.6
+MOST_VISITS = 30
 # The intercept as a column whose square is a tenth of a row's. Passes to a certified 1e-4 with 0.1, 1, 10 here: over
 # 200, 26, 18 on `a9a` at alpha = 1 / n (log loss), over 200, 101, 63 (hinge), and 5, 5, 12 on `w8a` at 100 / n (log
 # loss).
@@ -34,10 +37,28 @@ RHO = 10.0
 NEARLY = 2.0
 # w is made anew from the duals at doubling turns from this one on, and where what it may have lost to rounding is this
 # share of what the last turn raised the bound by.
-REBUILT, VISIBLE = 8, 0.1
+REBUILT = 8
+VISIBLE = 0.1
 EPS = float(np.finfo(float).eps)
 # Units of rounding of a sum that NumPy makes of halves of halves, and of its terms.
 SUMMED = 8.0
+
+# Dual ascent takes about 12 + 9 r passes to 1e-4, with r the say of other rows in a row's prediction: with r of 0.3, 3,
+# 30, 200 it took 10 to 32, 27 to 90, 191 to 753, over 970 (hinge, quantile, epsilon-insensitive; text, census, protein,
+# covtype_binary), and four to five times as many to 1e-6. Where the central path takes more by count, it took 1 to 11
+# times as long by the clock. Where that is not open, dual ascent is chosen up to r = 1000.
+DUAL_PASSES = 12.0
+DUAL_PASSES_PER_SAY = 9.0
+MOST_SAY = 1000.0
+# It takes about 25 + 220 o where o, the squared cosines of a row with all others, each times how many times as long the
+# row is, squared, if it is longer, adds up to no more than 2, estimated from some: 300 rows of 20,000 normal numbers
+# have r = 20,000, and take 37 ms by dual ascent and 750 on the central path (squared hinge). With o of 0.1, 0.24, 0.34,
+# 0.96, 1.1, 1.5 it took 45, 69, 105, 216, 72, 206 passes, and with 5 to 80 (log-normal columns, sigma 2 and 3) 204 to
+# over 1,900, while squared cosines alone were 0.3 to 1.5 (hinge, alpha = 1e-4).
+DUAL_PASSES_APART = 25.0
+DUAL_PASSES_PER_OVERLAP = 220.0
+# Beyond so many by the say of other rows it is worth looking whether rows are apart.
+WORTH_A_LOOK = 100.0
 
 
 class Sdca(Solver):
@@ -304,3 +325,24 @@ def _require(objective):
             f"solver 'sdca' needs a penalty with an L2 part and alpha > 0, got penalty {F.penalty!r} and "
             f"alpha={F.alpha:g}; use penalty='l2' or 'elasticnet', or solver='auto'"
         )
+
+
+def dual_pays(objective):
+    """Whether dual ascent gets on: a step on one row's dual variable is not undone by those on the others.
+
+    Where it is, a one-row descent with a rate for each column is ahead.
+    """
+    return say(objective) <= MOST_SAY or rows_apart(objective)
+
+
+def dual_cost(objective, tol):
+    """What a run of dual ascent takes, in passes' worth of time."""
+    passes = DUAL_PASSES + DUAL_PASSES_PER_SAY * say(objective)
+    if passes > WORTH_A_LOOK and rows_apart(objective):
+        passes = min(passes, DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * _once(objective, _overlap))
+    return passes * (1e-4 / (tol or EPS)) ** (1.0 / 3.0)
+
+
+def dual_applies(F):
+    """Whether dual ascent is defined here: a convex loss of one prediction, an L2 part, nothing but an elastic net."""
+    return not F.vector and F.loss.convex and not isinstance(F.loss, Perceptron) and F.elastic and F.l2 > 0.0

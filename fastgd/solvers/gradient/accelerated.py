@@ -21,7 +21,8 @@ FORGET = 0.98
 # F may rise on the way, but not above so many times its value where momentum began: where the curvature jumps, that
 # along the step says little of the next one's, and squared hinges of 300 rows and 3,000 columns went to 1e10.
 RISE = 2.0
-LEAST_CURVATURE, GREATEST_CURVATURE = 1e-30, 1e30
+LEAST_CURVATURE = 1e-30
+GREATEST_CURVATURE = 1e30
 
 
 class Accelerated(ScaledSolver):

@@ -13,8 +13,10 @@ from fastgd.solvers.gradient.preconditioned import ScaledSolver
 LOOK_BACK = 10
 SUFFICIENT = 1e-4
 # ABBmin: take the short step where it is less than this share of the long one, the least of the last few of them.
-SHORT_SHARE, SHORT_MEMORY = 0.8, 5
-LEAST_RATE, GREATEST_RATE = 1e-12, 1e12
+SHORT_SHARE = 0.8
+SHORT_MEMORY = 5
+LEAST_RATE = 1e-12
+GREATEST_RATE = 1e12
 
 
 class BarzilaiBorwein(ScaledSolver):

@@ -19,10 +19,12 @@ import numpy as np
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
 
 MEMORY = 10
-SUFFICIENT, CURVED = 1e-4, 0.9
+SUFFICIENT = 1e-4
+CURVED = 0.9
 # A pair counts where s'y is more than this share of |s| |y|: with less its H would be all rounding.
 LEAST_CURVATURE = 1e-10
-TRIALS, IDLE_TURNS = 40, 4
+TRIALS = 40
+IDLE_TURNS = 4
 EPS = np.finfo(float).eps
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from fastgd.objective.coordinates import choose_coordinates
 from fastgd.solvers.base import Solver
+from fastgd.solvers.gradient.preconditioner import choose_coordinates
 
 
 class ScaledSolver(Solver):
-    """Full-batch solver on u with v = T u (see `fastgd.objective.coordinates`); `memory["u"]` is the point."""
+    """Full-batch solver on u with v = T u (see `fastgd.solvers.gradient.preconditioner`); `memory["u"]` is the point."""
 
     def __init__(self, objective):
         super().__init__(objective)

@@ -9,7 +9,8 @@ SUFFICIENT = 1e-4
 # A step shorter than this share of the first one tried is no step.
 LEAST_SHARE = 1e-12
 # A rate that works grows by a little, one that fails is halved.
-GROWTH, CUT = 1.1, 0.5
+GROWTH = 1.1
+CUT = 0.5
 # No rate comes near one that failed again: at the edge of stability each turn lets rounding grow, until weights and
 # repeated rows differed by 4e-6 (Adam; now 4e-14), and failures clear the memory (a9a, Adam: 124 passes for 151).
 CEILING = 0.5

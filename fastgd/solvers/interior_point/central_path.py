@@ -19,11 +19,12 @@ import numpy as np
 
 from fastgd.certificates import completed_dual
 from fastgd.certificates.certifier import PROMISING
-from fastgd.certificates.newton_decrement import prediction_size, sum_rounding
+from fastgd.certificates.rounding import prediction_size, sum_rounding
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.woodbury import RowSystem
-from fastgd.losses.piecewise import Pieces, pieces
+from fastgd.losses.piecewise import Pieces, known, pieces
 from fastgd.objective.collinear import Redundant, redundant_columns
+from fastgd.objective.cost_model import DENSE_COST, curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.linear_map import Sweeps
 from fastgd.objective.refined_factor import factor_of
@@ -32,15 +33,24 @@ from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, Box, aimed_a
 from fastgd.solvers.variance_reduced.row_curvature import count_passes
 
 # So many turns without a smaller gap or mu, down to a share of F, are the last.
-MOST_IDLE, ROUNDING = 10, 1e-14
+MOST_IDLE = 10
+ROUNDING = 1e-14
 # Rows that are looked at together.
 CHUNK = 1 << 13
 # Dual variables that change by less than this share of what they do elsewhere are held by their ends; once the gap is
 # likely below this share of F they are moved there, if that is what a proof needs.
-HELD, CLOSING = 1e-3, 1e-4
+HELD = 1e-3
+CLOSING = 1e-4
 # Images X w are computed anew where F, computed from X, is off by more than this share.
 DRIFTED = 1e-9
 EPS = float(np.finfo(float).eps)
+
+# Turns on the central path, sweeps of one beside its matrix in passes, and how large the matrix may be: 32 MB.
+PATH_TURNS = 20.0
+PATH_SWEEPS = 3.0
+WIDEST_PATH = 2000
+# With an L1 part more columns than this are taken by need.
+COLUMNS_AT_ONCE = 400
 
 
 def by_rows(objective):
@@ -427,3 +437,32 @@ class CentralPath(Solver):
         net = None if self.net is None else (state.memory["net"][0], self.net.curvature)
         data = self.objective, self.box, rows, state.point, self._gradient(amounts)
         return completed_dual.lower_bound(*data, factor, redundant, net)
+
+
+def path_size(objective):
+    """Size of the matrices on the central path of all columns: by way of the rows where these are fewer."""
+    F = objective
+    return min(F.n_features, F.n_active) if F.l1 + F.l2 > 0.0 else F.n_features
+
+
+def central_path_applies(objective):
+    """Whether Newton steps on the central path are defined here, and their matrix is affordable.
+
+    With an L1 part it is one of the columns that matter; for a smooth loss there is another way to take these.
+    """
+    F = objective
+    few = path_size(F) <= WIDEST_PATH or (F.l1 > 0.0 and not F.loss_smooth)
+    return not F.vector and F.elastic and known(F.loss) and few
+
+
+def takes_columns_by_need(objective):
+    """Whether the central path begins on some of the columns, of many that an L1 part may hold at 0."""
+    return objective.l1 > 0.0 and objective.n_features > COLUMNS_AT_ONCE
+
+
+def central_path_cost(objective):
+    """What a run on the central path takes, in passes' worth of time; `central_path_applies`."""
+    F = objective
+    size = path_size(F)
+    matrix = DENSE_COST * size if size < F.n_features else curvature_cost(F)
+    return PATH_TURNS * (PATH_SWEEPS + matrix + solving_cost(F, size))

@@ -10,14 +10,15 @@ generation", section 2.)
 import numpy as np
 
 from fastgd.data.as_rows import as_rows
-from fastgd.objective.cost_model import WIDEST_PATH, path_size
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import State
-from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.central_path import WIDEST_PATH, CentralPath, path_size
 
 # Columns of the first set.  Those whose gradients are above this share of l1 may join, and a stage ends with this share
 # of the gap: with 1.0 for 0.9 a text of 6,000 rows and 10,000 columns took 1.5 to 2 times as long, with 0.8 1.3 times.
-FEWEST, NEAR, SHARE = 200, 0.9, 0.1
+FEWEST = 200
+NEAR = 0.9
+SHARE = 0.1
 # A set beyond this share of the matrix of all columns is followed by all, where that is affordable: 20,000 rows and
 # 1,000 columns, nearly all nonzero at 0.001 of the greatest l1, took five times as long as all at once without this.
 MOST = 0.5

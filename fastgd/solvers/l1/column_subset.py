@@ -4,12 +4,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.objective.gram import add_gram
-from fastgd.objective.product_kernels import product
+from fastgd.objective.kernels import product
 
 # More columns than this have no matrix: 18 MB, and more to read for each coordinate than its column holds.  Nor have
 # columns whose entries, so many times, are fewer than its numbers: 2500 x 20,000 with 1,700 nonzero coefficients took
 # 180 times as long by matrices, 30,000 x 2000 as long again with 8 instead of 4, 1500 x 20,000 with 770 with 1.
-WIDEST_MATRIX, NUMBERS_PER_ENTRY = 1500, 4
+WIDEST_MATRIX = 1500
+NUMBERS_PER_ENTRY = 4
 # Each block of rows has a matrix of its own: two blocks where it may be large.
 MATRIX_BLOCKS = 4
 NO_ROWS = np.empty(0, dtype=np.int64)

@@ -18,26 +18,33 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from fastgd.objective.product_kernels import derivatives
+from fastgd.objective.kernels import derivatives
 from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS, over_rows
 from fastgd.solvers.l1.quadratic_interior_point import follow_path
 
-SUFFICIENT, HALVINGS = 0.1, 30
+SUFFICIENT = 0.1
+HALVINGS = 30
 # Units in the last place by which F may seem to rise.
 ROUNDING = 32.0
 EPS = float(np.finfo(float).eps)
 # Coordinate descent finds out in a few epochs which coefficients are nonzero; then a linear system has their values,
 # which would take it thousands of epochs where columns are alike.  After so many rounds the path of the model is
 # followed, which costs about as much as 15 of them.
-EPOCHS, ROUNDS, COLUMN_ROUNDS = 10, 8, 5
+EPOCHS = 10
+ROUNDS = 8
+COLUMN_ROUNDS = 5
 # On columns conjugate gradients leave this share of the system's residual, or end after so many steps.  Without them
 # 1500 x 20,000 with 770 nonzero coefficients took 2.5 times as long; with 50 steps, or far from the optimum, 1.3 to 2.
-SETTLED, CG_STEPS, TINY = 0.03, 20, 1e-300
+SETTLED = 0.03
+CG_STEPS = 20
+TINY = 1e-300
 # It ends at a small share of the violation.  Where there are more columns than this share of the rows, which is where
 # rounds cost more than the matrix, it ends at a larger one unless it is there in the first round: 1000 x 2000 with half
 # as many nonzero coefficients as rows took twice as long without, a census of 300,000 rows up to 1.5 times with.
-TIGHT, LOOSE, MANY = 1e-3, 0.1, 0.25
+TIGHT = 1e-3
+LOOSE = 0.1
+MANY = 0.25
 
 
 @dataclass

@@ -9,11 +9,12 @@ factorisations of H + a diagonal, whatever the columns are like (Mehrotra, 1992;
 
 import numpy as np
 
-from fastgd.linalg.ridged import Ridged
+from fastgd.linalg.cholesky import Ridged
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, Box, aimed_at
 
 # Ends once no more than this share of what the model fell by can be left, or after so many steps.
-EXACT, MOST_STEPS = 1e-6, 60
+EXACT = 1e-6
+MOST_STEPS = 60
 # A step of at least this share of its length leaves of the equations without mu no more than the rest of it.
 WHOLE = 0.9
 

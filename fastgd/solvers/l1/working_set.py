@@ -19,30 +19,44 @@ import numpy as np
 
 from fastgd.data.as_rows import CSRRows, DenseRows, as_rows
 from fastgd.data.targets import WeightedSamples
-from fastgd.objective.coordinates import typical_curvature
-from fastgd.objective.cost_model import central_path_applies
+from fastgd.losses.base import typical_curvature
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import Solver
+from fastgd.solvers.interior_point.central_path import central_path_applies
 from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, Columns, over_rows
 from fastgd.solvers.l1.proximal_newton import EPS, ROUNDING, Kept, Model, newton_step
 
 # A working set holds at least so many columns, or twice the nonzero ones, with |gradient| above this share of l1.
-FEWEST_COLUMNS, GROWTH, NEAR = 200, 2.0, 0.5
+FEWEST_COLUMNS = 200
+GROWTH = 2.0
+NEAR = 0.5
 # A turn ends once the steps on its set have brought its violation down to this share, or after so many steps.  (With
 # 0.01 an elastic net on the text took 1.4 times as long to 1e-4.)  A curvature matrix whose step left less than a share
 # of `CHORD` serves for another, which is cheap enough to go on to a share of
 # `LASTING`.
-INNER, MOST_STEPS, CHORD, LASTING = 0.03, 8, 0.15, 1e-4
+INNER = 0.03
+MOST_STEPS = 8
+CHORD = 0.15
+LASTING = 1e-4
 # Gathered columns may hold this share of the values of X, and as many more as there are coefficients.
-SHARE_OF_X, SHARE_OF_COEF, GATHER_BLOCKS = 0.1, 1.2, 8
+SHARE_OF_X = 0.1
+SHARE_OF_COEF = 1.2
+GATHER_BLOCKS = 8
 # The run begins on 1/16 of the rows if there are enough, and ends there with a violation of 0.1 l1; curvature is that
 # of 1/8 of the rows where these are 40 times as many as the columns that move, until a step brings less than a fifth.
-SAMPLE, LEAST_SAMPLE, SAMPLE_TURNS, ROUGH = 16, 2000, 12, 0.1
-THIN, ROWS_PER_COLUMN, POOR = 8, 40, 0.2
+SAMPLE = 16
+LEAST_SAMPLE = 2000
+SAMPLE_TURNS = 12
+ROUGH = 0.1
+THIN = 8
+ROWS_PER_COLUMN = 40
+POOR = 0.2
 # Damping, in units of the loss's curvature: none for losses whose curvature is known to change slowly, until a step is
 # cut; others may have none at all where they are linear.
-FIRST_DAMPING, RAISED_DAMPING, LEAST_DAMPING = 1e-2, 1e-3, 1e-10
+FIRST_DAMPING = 1e-2
+RAISED_DAMPING = 1e-3
+LEAST_DAMPING = 1e-10
 MOST_IDLE = 3
 # Columns that are compared at once: a million of them in half the time.
 AT_ONCE = 1 << 16

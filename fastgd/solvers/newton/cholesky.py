@@ -10,16 +10,19 @@ import math
 
 import numpy as np
 
-from fastgd.certificates import dual_points as corrected_dual
-from fastgd.certificates.newton_decrement import intercept_rounding, sum_rounding
+from fastgd.certificates import corrected_dual
+from fastgd.certificates.rounding import intercept_rounding, sum_rounding
 from fastgd.linalg.cholesky import EPS
-from fastgd.objective.cost_model import curvature_cost
+from fastgd.losses.base import typical_curvature
+from fastgd.objective.cost_model import curvature_cost, pass_cost, solving_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.gram import are_few, quadratic
+from fastgd.objective.moments import say, spread
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import Solver
 from fastgd.solvers.gradient.lbfgs import two_loops
+from fastgd.solvers.growing_batch import growth_pays
 
 SUFFICIENT = 1e-4
 LEAST_RATE = 1e-10
@@ -28,7 +31,8 @@ MOST_PAIRS = 10
 NEW_STEPS = 1.5
 # Rows whose curvature changed by more than this factor since the matrix was taken make it doubtful; steps that cost
 # this share of a new one are risked all the same.
-BENT, CHORD = 2.7, 0.5
+BENT = 2.7
+CHORD = 0.5
 # Rows that are compared at once: all of them would take four more vectors as long as there are rows.
 CHUNK = 1 << 14
 # Rows whose curvature is below this share of the mean are left out of a matrix: nine tenths of the products on `w8a`,
@@ -36,7 +40,8 @@ CHUNK = 1 << 14
 # true one, so that a proof stays one. With 1e-2 `census` took 21 passes to 1e-4 instead of 11. A rare column may have
 # no other rows, and then all steps along it are too long: where they may be more than `MISSED` of a column's curvature,
 # matrices are of all rows from then on (`census` at a hundredth of alpha 15 passes instead of 35 to 54).
-NEGLIGIBLE, MISSED = 1e-3, 0.5
+NEGLIGIBLE = 1e-3
+MISSED = 0.5
 # A sample shows a column where its mean square is at least this share of that over all rows.
 SEEN = 0.1
 # Far from the optimum, where a step promises more than this share of F, rows that are far out get more curvature than
@@ -44,6 +49,21 @@ SEEN = 0.1
 FAR = 1e-2
 # A value that is foreseen is as good as one from a pass where it is off by less than this share.
 FORESEEN = 1e-10
+
+# Newton's method takes about so many turns and matrices of all rows, fewer matrices where a batch grows.
+TURNS = 8.0
+MATRICES = 6.0
+MATRICES_AFTER_GROWTH = 3.0
+# A turn among past gradients takes so many ns for each row beside its pass, and there are about 5 + 15 sqrt(r) of them,
+# at most 100, where r is the loss's curvature times the say of other rows. Turns to 1e-4: news text 5 (r = 0.25), w8a
+# 24 (2.9), census 43 to 106 (9), mnist 74 to 92 (25); with alpha 100 times as large 2, 5, 7 to 19, 13 to 24.
+COMBINATIONS = 120.0
+FEWEST_TURNS = 5.0
+TURNS_PER_ROOT = 15.0
+MOST_TURNS = 100.0
+# Nor are there many where no direction stands out: about 5 + 10 sqrt(s), with s the greatest curvature over the mean
+# one, 1.4 for 784 columns of normal numbers, 53 to 390 on a9a, w8a, census, mnist.
+TURNS_PER_SPREAD = 10.0
 
 
 class Newton(Solver):
@@ -302,3 +322,24 @@ class Newton(Solver):
         memory["steps"] += 1
         before, memory["decrement"] = memory.get("decrement"), decrement
         memory["gain"] = math.log(before / decrement) if rate == 1.0 and before and decrement > 0.0 else 0.0
+
+
+def newton_pays(objective):
+    """Whether forming and solving with curvature matrices takes less than the turns that past gradients would."""
+    F = objective
+    if F.n_features**2 > max(0.5 * F.rows.stored(), 4e6):
+        return False
+    matrices = MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
+    time = TURNS * (1.0 + solving_cost(F, F.n_features)) + matrices * curvature_cost(F)
+    paid = time / (1.0 + COMBINATIONS * F.n_samples / pass_cost(F))
+    if paid <= FEWEST_TURNS or paid > MOST_TURNS:  # what follows reads rows
+        return paid <= FEWEST_TURNS
+    if paid > FEWEST_TURNS + TURNS_PER_ROOT * math.sqrt(typical_curvature(F.loss) * say(F)):
+        return False
+    return paid <= FEWEST_TURNS + TURNS_PER_SPREAD * math.sqrt(spread(F))
+
+
+def span_cost(objective):
+    """What Newton's method among past gradients takes at most, in passes' worth of time."""
+    F = objective
+    return MOST_TURNS * (1.0 + COMBINATIONS * F.n_samples / pass_cost(F))

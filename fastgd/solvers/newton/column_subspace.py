@@ -13,18 +13,20 @@ text that `RowSpan` tells of the preconditioner does harm: 10 turns for 7, 38 fo
 
 import numpy as np
 
-from fastgd.objective.coordinates import Coordinates
+from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.subspace import AFFORDABLE, MOST, RowSpan
 
 # Directions and images together take a tenth of X, or 4 MB; three are the least: point, gradient, last move. With 3
 # instead of 10 passes to 1e-6 were 18.5 (18.5), 50 (50), 66.5 (65) on 200,000 rows and 100,000 columns, 30 values in a
 # row; 13.5 to 17.5 (the same), 86.5 (88.5), 115 (119) on others, but 79.5 (63) on 20,000 rows and 3,000 columns on wild
 # scales, for which 4 MB are enough for as many as are worth their time.
-FEWEST_LONG, LEAST_ROOM = 3, 4e6
+FEWEST_LONG = 3
+LEAST_ROOM = 4e6
 # Greatest squared length of a row over the mean beyond which `RowSpan` is not tried, judged by so many rows. At 11.6,
 # 20.6 and 35.6 it was behind once and ahead twice; at 87 it did not arrive in 400 passes (one problem). Lengths do not
 # tell all: with rows scaled to 1 after columns on wild scales (sigma 2) it took 10 to 14 passes, `ColumnSpan` 4 to 8.
-ALIKE, SAMPLE_ROWS = 50.0, 1000
+ALIKE = 50.0
+SAMPLE_ROWS = 1000
 
 
 class ColumnSpan(RowSpan):

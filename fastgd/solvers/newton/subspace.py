@@ -22,24 +22,30 @@ trusted further.
 import numpy as np
 import scipy.linalg
 
-from fastgd.certificates.certifier import NO_BOUND, Bound
+from fastgd.certificates.bound import NO_BOUND, Bound
 from fastgd.objective.linear_map import Sweeps
 from fastgd.objective.null_model import lowest
 from fastgd.solvers.base import Solver, State
 from fastgd.solvers.gradient.lbfgs import notice_rounding
 
 # Directions kept: their Newton step, as many operations a row as its square, is about a tenth of a pass, or 1 ms.
-FEWEST, MOST, AFFORDABLE = 10, 24, 5e6
+FEWEST = 10
+MOST = 24
+AFFORDABLE = 5e6
 # Combinations of directions, each at scale 1, with less than this share of the greatest curvature are left out: a step
 # along them would multiply what rounding set apart points and images by the root of its inverse.
 ROUNDING = 1e-9
 # An inner product a'XX'a of less than this share of |a| |XX'a| has lost its digits.
 UNSEEN = 1e-10
-SUFFICIENT, TRIALS, STEPS = 1e-4, 60, 4
+SUFFICIENT = 1e-4
+TRIALS = 60
+STEPS = 4
 # Images are moved along with the points: every so many turns they are computed anew, and wherever F
 # or its gradient at the point, computed from X, are off by more than these shares.  Beside one raw
 # column, one-hot columns took images so far away that F was 49 where 0.04 was kept.
-REFRESH, VALUE_OFF, GRADIENT_OFF = 32, 1e-9, 0.1
+REFRESH = 32
+VALUE_OFF = 1e-9
+GRADIENT_OFF = 0.1
 # A run that rounding has taken to where F overflows begins anew so many times.
 MOST_BEGINNINGS = 3
 CHUNK = 4096

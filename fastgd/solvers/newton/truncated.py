@@ -14,14 +14,16 @@ none.
 
 import numpy as np
 
-from fastgd.objective.coordinates import Coordinates
 from fastgd.objective.linear_map import Sweeps
 from fastgd.solvers.gradient.lbfgs import check_smooth, notice_rounding
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
+from fastgd.solvers.gradient.preconditioner import Coordinates
 
-LOOSEST, TIGHTEST = 0.5, 1e-8
+LOOSEST = 0.5
+TIGHTEST = 1e-8
 MOST_PRODUCTS = 200
-SUFFICIENT, TRIALS = 1e-4, 60
+SUFFICIENT = 1e-4
+TRIALS = 60
 EPS = np.finfo(float).eps
 
 

@@ -19,11 +19,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgd.objective.coordinates import column_scales, typical_curvature
+from fastgd.losses.base import typical_curvature
 from fastgd.objective.distances import unit_at
+from fastgd.objective.moments import column_scales
 from fastgd.objective.null_model import best_constant
 from fastgd.objective.objective import SUM_OF_SQUARES
-from fastgd.rules.classic import Adagrad, Adam, Capped, Gd, Momentum, Nesterov, Rmsprop
+from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
+from fastgd.rules.classic import Gd, Momentum, Nesterov
+from fastgd.rules.one_sample import Capped
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.stochastic.kernels import AVERAGED, row_epoch
 from fastgd.solvers.stochastic.scheduled import Stochastic
@@ -33,10 +36,12 @@ ALIKE = 4.0
 # The largest row counts at most this many times the mean one; longer ones are held by the cap on a row's own step.
 LONGEST_ROW = 4.0
 BOOST = 3.0
-SAMPLE_ROWS, POWER_STEPS = 1000, 20
+SAMPLE_ROWS = 1000
+POWER_STEPS = 20
 # In `row_epoch` the penalty acts once in so many rows, or in an eighth as many as there are columns: a twentieth of the
 # work on census. With many columns that is too seldom: accuracy 0.86 for 0.92 over 17 chunks of news text.
-SHORTEST_BLOCK, NARROW = 16, 1024
+SHORTEST_BLOCK = 16
+NARROW = 1024
 
 
 class Tuning(NamedTuple):

@@ -18,7 +18,8 @@ import numpy as np
 
 from fastgd.runtime.jit import kernel
 
-UPDATES, AVERAGED = 0, 1
+UPDATES = 0
+AVERAGED = 1
 OPTIONS = ("c", "t0", "p", "l1", "l2", "intercept_rate", "average_from", "exact", "alpha", "smooth")
 
 # Below this the common factor of the coefficients is folded into them. Far from underflow: the sums of iterates lose

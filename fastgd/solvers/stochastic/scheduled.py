@@ -4,7 +4,8 @@ import numpy as np
 
 from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
-from fastgd.rules.classic import Gd, Scheduled
+from fastgd.rules.classic import Gd
+from fastgd.rules.one_sample import Scheduled
 from fastgd.solvers.base import Solver, State
 from fastgd.solvers.stochastic.kernels import AVERAGED, UPDATES, gd_epoch, rule_epoch, vector_epoch
 

@@ -15,7 +15,8 @@ import numpy as np
 from fastgd.objective.objective import LARGEST, SUM_OF_SQUARES
 
 DISADVANTAGE = 16.0
-SAMPLE_ROWS, POWER_STEPS = 1000, 20
+SAMPLE_ROWS = 1000
+POWER_STEPS = 20
 CHUNK = 1 << 18
 
 

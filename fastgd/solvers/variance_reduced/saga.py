@@ -16,7 +16,10 @@ from fastgd.solvers.variance_reduced.base import VarianceReduced
 # Sums of squared differences that are this many times the least so far are those of a step too long; unless they are
 # small beside the squared derivatives: where few rows bend another way they grow for a while (7 epochs, to 1000 times,
 # on standardised `covtype_binary`, where half the step costs 15 epochs more). Smallest of all is rounding.
-SWINGS, EXPLODES, HARMLESS, ROUNDING = 4.0, 1e6, 1e-6, 1e-26
+SWINGS = 4.0
+EXPLODES = 1e6
+HARMLESS = 1e-6
+ROUNDING = 1e-26
 # A point that an epoch moves by no more than this share of it stands still.
 STILL = 1e-9
 

@@ -15,7 +15,7 @@ than a share of a tangent's distance, in values and derivatives of the loss alon
 
 import numpy as np
 
-from fastgd.certificates.newton_decrement import EPS, column_sizes, slope_rounding, sum_rounding
+from fastgd.certificates.rounding import EPS, column_sizes, slope_rounding, sum_rounding
 from fastgd.objective.linear_map import Sweeps
 
 # Shifts of the intercept until the mean of the dual point is 0 but for rounding.

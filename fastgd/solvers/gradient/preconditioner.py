@@ -15,10 +15,12 @@ import hashlib
 import numpy as np
 import scipy.linalg
 
-from fastgd.objective.objective import LARGEST, SUM, SUM_OF_SQUARES
+from fastgd.losses.base import typical_curvature
+from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 
 # A curvature matrix costs about as many passes as a row has values, and each turn d^2 operations on top.
-LONGEST_ROW, MOST_COLUMNS = 128, 512
+LONGEST_ROW = 128
+MOST_COLUMNS = 512
 EPS = np.finfo(float).eps
 
 
@@ -193,15 +195,3 @@ def choose_coordinates(objective):
 def _mark(numbers):
     """A few bytes that tell these numbers from others."""
     return np.frombuffer(hashlib.blake2b(np.ascontiguousarray(numbers).tobytes(), digest_size=16).digest(), np.uint8)
-
-
-def typical_curvature(loss):
-    """The curvature bound of a loss, or 1 where there is none: a unit for steps, not a promise."""
-    bound = getattr(loss, "curvature_bound", np.inf)
-    return bound if 0.0 < bound < np.inf else 1.0
-
-
-def column_scales(objective):
-    """Greatest |x| of each column, 1 for a column of zeros: what one-sample steps divide by."""
-    largest = objective.moments()[0][LARGEST]
-    return np.where(largest > 0.0, largest, 1.0)

@@ -1,0 +1,129 @@
+"""One epoch over a chunk of rows: the engine of `partial_fit`."""
+
+import contextlib
+import copy
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgd.fitting.build import make_solver
+from fastgd.fitting.history import History
+from fastgd.fitting.loop import DIVERGED
+from fastgd.fitting.plan import Plan, Settings, make_plan
+from fastgd.fitting.result import DivergenceError
+from fastgd.fitting.targets import _objectives, _ready, _threads
+from fastgd.objective.kernels import shifted_sums
+from fastgd.objective.null_model import best_constant
+from fastgd.rules.base import Rule
+from fastgd.runtime.blas import one_blas_thread
+from fastgd.runtime.threads import map_ranges
+
+
+@dataclass
+class Part:
+    """One target's part of a `partial_fit`; the objective is that of the chunk after its epoch."""
+
+    plan: object
+    state: object
+    coef: np.ndarray
+    intercept: object
+    objective: float
+
+
+def advance_targets(task, samples, seeds, starts, states, X):
+    """One epoch of each target over a chunk of rows (`partial_fit`); parameters as for `fit_targets`, and the matrix.
+
+    Returns
+    -------
+    list of Part
+    """
+    objectives = _objectives(task, samples)
+    parts = [None] * len(samples)
+
+    def work(first, last):
+        for k in range(first, last):
+            parts[k] = _advance_one(task, objectives[k], seeds[k], starts[k], states[k], X)
+
+    # Sparse products do not call BLAS.
+    with contextlib.nullcontext() if task.rows.sparse else one_blas_thread():
+        map_ranges(work, len(samples), _threads(task, len(samples)))
+    return parts
+
+
+def _advance_one(task, objective, seed, start, state, X):
+    stream = _stream(task.settings, objective, start, None if state is None else state.memory.get("stream"))
+    plan = stream.plan
+    solver = make_solver(plan, stream.rule, task.settings, objective, seed)
+    earlier, copied = state, None if state is None else _copied(state)
+    state = _ready(solver, plan, objective, start, copied, seed, lambda: _constant_of_chunk(objective))
+    state.memory["stream"] = stream
+    before = earlier.point if state is copied else state.point.copy()
+    solver.turn(state)
+    v = solver.answer(state)
+    value, what = _value_of_chunk(objective, v, X, state.memory)
+    if what and not (solver.adapts and solver.back_off(state, before)):
+        raise DivergenceError(
+            f"{what} in epoch {state.turn} of partial_fit (rate {state.rate:.3g}): lower eta0, scale X, for example "
+            "with StandardScaler, or leave the step to learning_rate='auto'.",
+            History().arrays(),
+        )
+    coef, intercept = objective.split(solver.answer(state) if what else v)
+    return Part(plan, state, coef, intercept, value)
+
+
+class Stream(NamedTuple):
+    """How chunks are taken: by the same plan as long as the settings are the same object."""
+
+    settings: Settings
+    plan: Plan
+    rule: Rule | None
+    fresh: bool  # whether chunks are all that the model comes from
+
+
+def _stream(settings, objective, start, stream):
+    """The stream so far where it goes on as it is, else one with a plan made for this chunk."""
+    if stream is not None and stream.settings is settings:
+        return stream
+    fresh = start is None if stream is None else stream.fresh
+    plan, rule = make_plan(settings, objective, streaming=True, fresh=fresh)
+    return Stream(settings, plan, rule, fresh)
+
+
+def _copied(state):
+    """A state that can be moved while this one stays: a deep copy, at a fifth of the time of `copy.deepcopy`."""
+    made = copy.copy(state)
+    made.memory = dict(state.memory)
+    for named in (vars(made), made.memory):
+        for key, one in named.items():
+            if isinstance(one, np.ndarray):
+                named[key] = one.copy()
+            elif key != "memory" and not isinstance(one, int | float | tuple):
+                named[key] = copy.deepcopy(one)
+    return made
+
+
+def _constant_of_chunk(objective):
+    """Best intercept alone, 0 where the chunk holds one class only: other chunks hold the other one."""
+    targets = objective.samples.targets[objective.samples.active()]
+    if objective.loss.classification and (targets == targets[0]).all():
+        return 0.0
+    return best_constant(objective)[0]
+
+
+def _value_of_chunk(objective, v, X, memory):
+    """F of the chunk after its epoch, and what is wrong with it in words, or "": at a fraction of a pass."""
+    coef, intercept = objective.split(v)
+    samples, loss, n_active = objective.samples, objective.loss, objective.n_active
+    with np.errstate(all="ignore"):
+        if not np.isfinite(v.sum()):  # a third of the time of looking at each
+            return np.inf, "the coefficients became infinite"
+        mean = shifted_sums(samples, loss, X @ coef + samples.offsets, intercept)[0] / n_active
+        value = mean + objective.penalty_value(v)
+        if mean <= DIVERGED * memory.get("reference", 0.0):  # of an earlier chunk: this one's need not be computed
+            return value, ""
+        reference = shifted_sums(samples, loss, np.zeros(1) + samples.offsets, 0.0)[0] / n_active or 1.0
+    if np.isfinite(mean) and mean <= DIVERGED * reference:
+        memory["reference"] = reference
+        return value, ""
+    return value, f"the mean loss reached {mean:.3g} (with zero coefficients it is {reference:.3g})"

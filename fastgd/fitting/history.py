@@ -1,0 +1,39 @@
+"""What was measured at each check."""
+
+import numpy as np
+
+
+class History:
+    """What was measured at each check, as equally long lists; `arrays` is what users see."""
+
+    KEYS = ("passes", "seconds", "objective", "bound", "rate", "batch")
+
+    def __init__(self):
+        self.rows: dict[str, list[float]] = {key: [] for key in (*self.KEYS, "turn", "suboptimality", "score", "loss")}
+
+    def append(self, **measured):
+        """Add one check; `score` and `loss` may be missing."""
+        for key, column in self.rows.items():
+            column.append(measured.get(key, np.nan))
+
+    def __getitem__(self, key):
+        return self.rows[key]
+
+    def __len__(self):
+        return len(self.rows["turn"])
+
+    def extend(self, later, passes):
+        """Add the checks of a run that went on from here, after so many `passes`."""
+        seconds, turn = self["seconds"][-1], self["turn"][-1]
+        for key, column in self.rows.items():
+            ahead = {"passes": passes, "seconds": seconds, "turn": turn}.get(key, 0)
+            column.extend(value + ahead for value in later[key])
+
+    def repeat(self):
+        """Add the last check once more, for what is amended."""
+        for column in self.rows.values():
+            column.extend(column[-1:])
+
+    def arrays(self):
+        """The public columns as a dict of arrays."""
+        return {key: np.array(self.rows[key], dtype=float) for key in self.KEYS}

@@ -1,0 +1,179 @@
+"""Another plan where one stalls."""
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from fastgd.certificates.bound import Bound
+from fastgd.data.rows import StridedRows
+from fastgd.fitting.loop import ENDS, NO_MORE
+from fastgd.fitting.plan import BATCHES, CENTRAL_PATH, LAST_RESORT, Plan, make_plan, newton_applies
+from fastgd.fitting.stopping import (
+    StopReason,
+)
+from fastgd.rules.base import Rule
+from fastgd.solvers.dual.sdca import dual_applies, dual_cost, dual_pays
+from fastgd.solvers.interior_point.central_path import central_path_applies, central_path_cost
+from fastgd.solvers.newton.cholesky import span_cost
+
+# A run on the central path that ends farther off than this was lost in rounding; else rounding is just its end.
+LOST = 0.1
+# What tol=0 asks for, and what no other plan is asked to improve on then.
+LEAST = 1e-14
+SETTLED = 1e-8
+_copying = threading.Lock()
+
+
+def _by_plans(task, objective, go, start, state):
+    """(plan, result, updates) of a run that goes on by another plan where the first turns out wrong.
+
+    `go(plans, rule, start, state, max_iter, max_time)` gives the result of the last of the plans; all have to share
+    turns and time.
+    """
+    begin, settings = time.perf_counter(), task.settings
+    plan, rule = make_plan(settings, objective)
+    if task.notes:
+        plan = replace(plan, reasons=(*plan.reasons, *task.notes))
+    plan = _with_rows_in_order(task, objective, plan)
+    tried = [plan]
+    result = go(tried, rule, start, state, task.max_iter, task.max_time)
+    updates = _updates(objective, result)
+    # On the central path it is still Newton's method: open to whoever asked for that, too.
+    may_change = settings.solver == "auto" or (plan.solver == "newton" and central_path_applies(objective))
+    while may_change and _stuck(plan, objective, result, settings.tol):
+        turns = int(result.history["turn"][-1])
+        try:
+            changed = next_plan(tried, objective, _ending(plan, result, settings.tol), settings.solver == "auto")
+            if changed is None or turns >= task.max_iter:
+                break
+            left = None if task.max_time is None else task.max_time - (time.perf_counter() - begin)
+            if left is not None and left <= 0.0:
+                result.reason = StopReason.TIME
+                break
+            plan, rule = _with_rows_in_order(task, objective, changed[0]), changed[1]
+            tried.append(plan)
+            after = go(tried, rule, objective.split(result.point), None, task.max_iter - turns, left)
+        except KeyboardInterrupt:  # before a check of the later plan: there is the model of the earlier one
+            result.reason = StopReason.INTERRUPTED
+            break
+        updates += _updates(objective, after)
+        result = continued(result, after, settings.tol)
+    if settings.tol and result.reason in ENDS and result.suboptimality <= settings.tol:
+        result.reason = StopReason.CONVERGED  # by what one plan proved of another one's point
+    elif (
+        settings.tol
+        and result.reason is StopReason.CONVERGED
+        and not (result.rounded or result.suboptimality <= settings.tol)
+    ):
+        # The last plan's estimate was of a point that is higher than where it began.
+        result.reason, result.advice = StopReason.PLATEAU, NO_MORE
+    return plan, result, updates
+
+
+def _with_rows_in_order(task, objective, plan):
+    """The plan; where it is one of single rows, an array in Fortran order or with steps is copied, once for all."""
+    if plan.batch_size in ("full", "growing") or not isinstance(objective.rows.storage, StridedRows):
+        return plan
+    with _copying:
+        if isinstance(task.rows.storage, StridedRows):
+            task.rows = task.rows.in_c_order()
+    objective.use_rows(task.rows)
+    return replace(plan, reasons=(*plan.reasons, "X was copied once, into C order, for single rows of it are read"))
+
+
+def continued(before, after, tol=0.0):
+    """One result for a run and the one that went on from its point by another plan; the better of the two points."""
+    passes = before.history["passes"][-1]
+    before.history.extend(after.history, passes)
+    better, other = (after, before) if after.objective <= before.objective else (before, after)
+    if other.bound.kind == "proof":
+        # What was proved of the optimum at the other point holds for this one, which is lower.
+        gained = other.objective - better.objective
+        bound = Bound(max(other.bound.value - gained, 0.0) + better.doubt, other.bound.kind)
+        # Both bounds end at the same number, so each makes up the same multiple of what it is compared with.
+        share = bound.value / other.bound.value if other.bound.value > 0.0 else 1.0
+        proved = better.bound.kind != "proof" and share * other.suboptimality <= tol
+        if proved or bound.value < better.bound.value:
+            better = replace(better, bound=bound, suboptimality=share * other.suboptimality)
+    if better is not after:
+        before.history.repeat()
+        before.history["objective"][-1] = better.objective
+        before.history["bound"][-1] = better.bound.value if better.bound.kind == "proof" else np.inf
+        before.history["suboptimality"][-1] = better.suboptimality
+    return replace(better, reason=after.reason, history=before.history, state=after.state, advice=after.advice)
+
+
+def _updates(objective, result):
+    """Updates that led to a result."""
+    if result.state is not None:
+        return result.state.updates
+    # A turn that was cut short leaves no state; the history knows the turns before it.
+    turns, batch = int(result.history["turn"][-1]), int(result.history["batch"][-1])
+    return turns * -(-objective.n_active // batch)
+
+
+def _stuck(plan, objective, result, tol):
+    """Whether a run ended because nothing fell any more, although it is not proved to be where it should.
+
+    For the central path of a loss with corners rounding is just its end, unless it ended far off.
+    """
+    if not tol or result.reason not in (StopReason.PLATEAU, StopReason.CONVERGED):
+        return False
+    if result.suboptimality <= max(tol, SETTLED if tol <= LEAST else 0.0) or result.rounded:
+        # An estimate is not the last word where the central path would bring a proof.
+        newton = plan.solver in ("newton", "lbfgs") and not plan.form
+        return newton and result.bound.kind == "estimate" and central_path_applies(objective)
+    lost = objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST
+    return plan.form != CENTRAL_PATH or lost or objective.loss_smooth
+
+
+def _ending(plan, result, tol):
+    """How a run ended that another plan goes on from, in words."""
+    turns, passes = int(result.history["turn"][-1]), result.history["passes"][-1]
+    proved = result.suboptimality < 1.0 and result.bound.kind == "proof"
+    far = f"{result.suboptimality:.1g}" if proved else "nothing"
+    solver = f"{plan.solver} {plan.form}" if plan.form else plan.solver
+    return f"after {turns} turns {solver} brought no more ({passes:.0f} passes, {far} proved, tol is {tol:g})"
+
+
+def next_plan(tried, F, ending, automatic=True):
+    """Plan and rule to go on with where the last of `tried` turned out wrong; None where all others were tried, too.
+
+    `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the central path left.
+    """
+    if tried[-1].solver not in BATCHES:
+        return None
+    known = {(plan.solver, plan.form) for plan in tried}
+    for solver, form in _others(F, automatic):
+        if (solver, form) not in known:
+            rule = None if solver in BATCHES else Rule.named(solver)()
+            along = f"{solver} {form}" if form else solver if solver != "gd" else "one-row steps"
+            reasons = (*tried[-1].reasons, f"{ending}, so {along} went on from there")
+            return Plan(solver, 1 if solver in ("sdca", "gd") else "full", "auto", reasons, form), rule
+    return None
+
+
+def _others(F, automatic):
+    """(solver, form) of all plans that can take over from another, in this order."""
+    path = [("newton", CENTRAL_PATH)] if central_path_applies(F) else []
+    if not automatic and F.loss_smooth:
+        return path
+    if not F.loss_smooth:
+        dual = [("sdca", "")] if dual_applies(F) and dual_pays(F) else []
+        return [*path, *dual, ("gd", "")] if path or dual else []
+    newton = [("newton", "")] if F.convex and newton_applies(F) else []
+    pairs = [("lbfgs", "")] if F.smooth else []
+    return [*newton, *path, *pairs, ("nesterov", "")]
+
+
+def forecast(plan, F, tol):
+    """What a run of a plan takes in passes' worth of time; a plan without a forecast is there for the worst case."""
+    if plan.form == CENTRAL_PATH:
+        return central_path_cost(F)
+    if plan.solver == "sdca":
+        return dual_cost(F, tol)
+    if plan.solver == "newton":
+        return span_cost(F)
+    return LAST_RESORT

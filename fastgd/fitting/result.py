@@ -1,0 +1,69 @@
+"""What a run found, and the error where it found nothing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgd.certificates.bound import Bound
+from fastgd.fitting.history import History
+from fastgd.fitting.stopping import StopReason
+from fastgd.solvers.base import State
+
+
+class DivergenceError(ValueError, FloatingPointError):
+    """The objective is not finite, beyond 1e10 times that of the best constant model, or above it and still growing.
+
+    Attributes
+    ----------
+    history : dict of ndarray
+        What the checks before it saw.
+    """
+
+    def __init__(self, message, history):
+        super().__init__(message)
+        self.history = history
+
+
+@dataclass
+class Result:
+    """What a run found.
+
+    Attributes
+    ----------
+    point : ndarray
+        Unknowns, in the user's units.
+    objective : float
+        F at the point.
+    bound : Bound
+        How far F can be above its minimum: a proof, or the estimate on which the run ended.
+    suboptimality : float
+        bound / max(F - bound, 1e-4 F0).
+    reason : StopReason
+    history : History
+        Its bounds are proved.
+    state : State or None
+        From which the run can be continued; None after an interruption.
+    advice : str
+        What whoever asked for tol has to be told in this run's own words, "" for nothing.
+    doubt : float
+        What the objective may be wrong by; the bound takes it in.
+    """
+
+    point: np.ndarray
+    objective: float
+    bound: Bound
+    suboptimality: float
+    reason: StopReason
+    history: History
+    state: State | None
+    advice: str = ""
+    doubt: float = 0.0
+
+    @property
+    def rounded(self):
+        """Whether what is proved to be left is no more than what F is rounded by: nothing brings it closer."""
+        return _is_rounding(self.bound, self.doubt)
+
+
+def _is_rounding(bound, doubt):
+    return bound.kind == "proof" and bound.value <= 2.0 * doubt

@@ -1,0 +1,157 @@
+"""Losses of real targets."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from fastgd.losses.base import Loss
+
+
+def _require_positive(loss: Loss, parameter: str, or_zero: bool = False) -> None:
+    number = getattr(loss, parameter)
+    if not (0.0 < number < np.inf or (or_zero and number == 0.0)):
+        allowed = "non-negative" if or_zero else "positive"
+        raise ValueError(f"{type(loss).__name__} {parameter} must be {allowed} and finite, got {number}")
+
+
+class SquaredError(Loss):
+    """Least squares: (prediction - target)^2 / 2; the best constant prediction is the mean."""
+
+    infimum: ClassVar[float] = 0.0
+    curvature_bound: ClassVar[float] = 1.0
+    self_concordance: ClassVar[float | None] = 0.0
+
+    def value(self, prediction, target):
+        residual = prediction - target
+        return 0.5 * residual * residual
+
+    def derivative(self, prediction, target):
+        return prediction - target
+
+    def curvature(self, prediction, target):
+        return 1.0
+
+
+class Huber(Loss):
+    """Squared near the target, absolute beyond: r^2 / 2 or epsilon (abs(r) - epsilon / 2), r = prediction - target.
+
+    Curvature 1 within epsilon, else 0. Peter J. Huber (1964), "Robust estimation of a location parameter", section 4.
+
+    Parameters
+    ----------
+    epsilon : float, default=1.35
+        Where the loss turns absolute; positive. The default keeps 95 % of the efficiency of least squares on Gaussian
+        residuals of unit variance.
+    """
+
+    infimum: ClassVar[float] = 0.0
+    curvature_bound: ClassVar[float] = 1.0
+
+    epsilon: float = 1.35
+
+    def __post_init__(self):
+        _require_positive(self, "epsilon")
+
+    def value(self, prediction, target):
+        distance = abs(prediction - target)
+        near = min(distance, self.epsilon)
+        return near * (distance - 0.5 * near)
+
+    def derivative(self, prediction, target):
+        return min(max(prediction - target, -self.epsilon), self.epsilon)
+
+    def curvature(self, prediction, target):
+        return 1.0 if abs(prediction - target) <= self.epsilon else 0.0
+
+
+class EpsilonInsensitive(Loss):
+    """Support vector regression: max(0, abs(prediction - target) - epsilon).
+
+    Not smooth; at the corners the derivative is 0. With epsilon 0 the best constant prediction is the median.
+
+    Parameters
+    ----------
+    epsilon : float, default=0.1
+        Residuals up to this size cost nothing; 0 gives the absolute error.
+    """
+
+    infimum: ClassVar[float] = 0.0
+    smooth: ClassVar[bool] = False
+
+    epsilon: float = 0.1
+
+    def __post_init__(self):
+        _require_positive(self, "epsilon", or_zero=True)
+
+    def value(self, prediction, target):
+        return max(abs(prediction - target) - self.epsilon, 0.0)
+
+    def derivative(self, prediction, target):
+        residual = prediction - target
+        return (1.0 if residual > self.epsilon else 0.0) - (1.0 if residual < -self.epsilon else 0.0)
+
+    def curvature(self, prediction, target):
+        return 0.0
+
+
+class SquaredEpsilonInsensitive(Loss):
+    """Support vector regression with squared slack: max(0, abs(prediction - target) - epsilon)^2.
+
+    Parameters
+    ----------
+    epsilon : float, default=0.1
+        Residuals up to this size cost nothing; 0 gives twice `SquaredError`.
+    """
+
+    infimum: ClassVar[float] = 0.0
+    curvature_bound: ClassVar[float] = 2.0
+
+    epsilon: float = 0.1
+
+    def __post_init__(self):
+        _require_positive(self, "epsilon", or_zero=True)
+
+    def value(self, prediction, target):
+        slack = max(abs(prediction - target) - self.epsilon, 0.0)
+        return slack * slack
+
+    def derivative(self, prediction, target):
+        residual = prediction - target
+        return 2.0 * (residual - min(max(residual, -self.epsilon), self.epsilon))
+
+    def curvature(self, prediction, target):
+        return 2.0 if abs(prediction - target) >= self.epsilon else 0.0
+
+
+class Quantile(Loss):
+    """Quantile regression: quantile * r or (quantile - 1) * r, whichever is larger, r = target - prediction.
+
+    Not smooth; at the corner the derivative is -quantile. The best constant prediction is the quantile of the targets.
+    Koenker, Bassett (1978), "Regression quantiles", equation (3.1).
+
+    Parameters
+    ----------
+    quantile : float, default=0.5
+        Share of the targets to lie below the prediction, strictly between 0 and 1; 0.5 is half the absolute error.
+    """
+
+    infimum: ClassVar[float] = 0.0
+    smooth: ClassVar[bool] = False
+
+    quantile: float = 0.5
+
+    def __post_init__(self):
+        if not 0.0 < self.quantile < 1.0:
+            raise ValueError(f"Quantile quantile must lie strictly between 0 and 1, got {self.quantile}")
+
+    def value(self, prediction, target):
+        residual = target - prediction
+        return max(self.quantile * residual, (self.quantile - 1.0) * residual)
+
+    def derivative(self, prediction, target):
+        return 1.0 - self.quantile if prediction > target else -self.quantile
+
+    def curvature(self, prediction, target):
+        return 0.0

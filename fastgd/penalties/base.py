@@ -1,0 +1,69 @@
+"""What a penalty is: a number for each coefficient, its derivative, its proximal step."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from fastgd.runtime.component import Component, required
+
+
+class Penalty(Component, family=True):
+    """A penalty on one coefficient: a class with `value` and `derivative`; `prox` has a default.
+
+    Attributes
+    ----------
+    name : str
+        What estimators call it; by default the class name in snake case.
+    smooth : bool
+        Whether the derivative is continuous; if not, and by default, solvers take `prox` steps.
+    convex : bool
+        Whether the value is convex in the coefficient.
+    shares : tuple of two floats or None
+        (l1, l2) if the penalty is l1 * abs(w) + l2 * w^2 / 2, which has faster code; None for any other penalty.
+
+    Examples
+    --------
+    A penalty with a weight for each feature:
+
+    >>> import numpy as np
+    >>> class WeightedL1(Penalty):
+    ...     weights: np.ndarray
+    ...
+    ...     def value(self, coefficient, j):
+    ...         return self.weights[j] * abs(coefficient)
+    ...
+    ...     def derivative(self, coefficient, j):
+    ...         return self.weights[j] * np.sign(coefficient)
+    ...
+    ...     def prox(self, coefficient, j, rate):
+    ...         excess = max(abs(coefficient) - rate * self.weights[j], 0.0)
+    ...         return excess if coefficient > 0.0 else -excess
+    >>> print(WeightedL1(np.array([1.0, 4.0])).prox(-3.0, 1, 0.5))
+    -1.0
+    """
+
+    smooth: ClassVar[bool] = False
+    convex: ClassVar[bool] = True
+    shares: ClassVar[tuple[float, float] | None] = None
+
+    @required
+    def value(self, coefficient, j):
+        """Penalty of coefficient j, not multiplied by alpha."""
+
+    @required
+    def derivative(self, coefficient, j):
+        """Derivative of the value; at a corner, any subgradient."""
+
+    def prox(self, coefficient, j, rate):
+        """Return the u that minimises rate * value(u) + (u - coefficient)^2 / 2.
+
+        The default halves the way from 0 to the coefficient 60 times, by the sign of the derivative: slow, and right
+        for every convex penalty that is least at 0.
+        """
+        near, far = 0.0, 1.0  # as shares of the coefficient
+        for _ in range(60):
+            middle = 0.5 * (near + far)
+            u = middle * coefficient
+            uphill = (u - coefficient + rate * self.derivative(u, j)) * coefficient
+            near, far = (near, middle) if uphill >= 0.0 else (middle, far)
+        return far * coefficient if near > 0.0 else 0.0 * coefficient

@@ -1,0 +1,93 @@
+"""Rules with a rate of its own for each coefficient."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from fastgd.rules.base import Rule, coast_linear
+from fastgd.rules.classic import _require_fraction, _require_positive
+
+
+class Adagrad(Rule):
+    """G <- G + gradient^2; w <- w - rate * (gradient + decay) / (sqrt(G) + epsilon) (Duchi, Hazan and Singer, 2011).
+
+    The decay does not enter G, so that coefficients that no row touches shrink by a constant factor, which has a closed
+    form. Where G is 0 nothing moves: their pseudo-inverse of G. Where G is tiny (a well-fitted row reached a rare
+    column first) the decay ends at zero: 0.01 * 1e-4 / sqrt(G) above 2 would make it grow without end.
+    """
+
+    epsilon: float = 1e-8
+    slots: ClassVar[int] = 1
+    coasts: ClassVar[bool] = True
+
+    def __post_init__(self):
+        _require_positive(self, "epsilon")
+
+    def step(self, state, j, gradient, decay, rate, scale):
+        state[0, j] += gradient * gradient
+        return rate * (gradient + decay) / (np.sqrt(state[0, j]) + self.epsilon) * (state[0, j] > 0.0)
+
+    def reach(self, state, j, rate, scale):
+        return rate / (np.sqrt(state[0, j]) + self.epsilon) * (state[0, j] > 0.0)
+
+    def decay(self, state, j, coefficient, alpha, rate):
+        return alpha * coefficient / np.maximum(1.0, alpha * rate / (np.sqrt(state[0, j]) + self.epsilon))
+
+    def coast(self, state, j, coefficient, alpha, rate, count):
+        if state[0, j] == 0.0:
+            return coefficient, count * coefficient
+        factor = max(0.0, 1.0 - rate * alpha / (np.sqrt(state[0, j]) + self.epsilon))
+        coefficient, _, total = coast_linear(factor, 0.0, 0.0, 0.0, coefficient, 0.0, count)
+        return coefficient, total
+
+
+class Rmsprop(Rule):
+    """E <- rho * E + (1 - rho) * g^2; w <- w - rate * g / (sqrt(E) + epsilon), g = gradient + decay.
+
+    Tieleman and Hinton (2012), "Lecture 6.5: rmsprop".
+    """
+
+    rho: float = 0.9
+    epsilon: float = 1e-8
+    slots: ClassVar[int] = 1
+
+    def __post_init__(self):
+        _require_fraction(self, "rho")
+        _require_positive(self, "epsilon")
+
+    def step(self, state, j, gradient, decay, rate, scale):
+        slope = gradient + decay
+        state[0, j] = self.rho * state[0, j] + (1.0 - self.rho) * slope * slope
+        return rate * slope / (np.sqrt(state[0, j]) + self.epsilon)
+
+    def reach(self, state, j, rate, scale):
+        return rate / (np.sqrt(state[0, j]) + self.epsilon)
+
+
+class Adam(Rule):
+    """Bias-corrected moments m, v of g = gradient + decay: w <- w - rate * m / (sqrt(v) + epsilon).
+
+    Kingma and Ba (2015), "Adam: a method for stochastic optimization", algorithm 1.
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    slots: ClassVar[int] = 2
+
+    def __post_init__(self):
+        _require_fraction(self, "beta1")
+        _require_fraction(self, "beta2")
+        _require_positive(self, "epsilon")
+
+    def begin(self, step):
+        return 1.0 / (1.0 - self.beta1**step), 1.0 / (1.0 - self.beta2**step)
+
+    def step(self, state, j, gradient, decay, rate, scale):
+        slope = gradient + decay
+        state[0, j] = self.beta1 * state[0, j] + (1.0 - self.beta1) * slope
+        state[1, j] = self.beta2 * state[1, j] + (1.0 - self.beta2) * slope * slope
+        return rate * scale[0] * state[0, j] / (np.sqrt(scale[1] * state[1, j]) + self.epsilon)
+
+    def reach(self, state, j, rate, scale):
+        return rate / (np.sqrt(scale[1] * state[1, j]) + self.epsilon)

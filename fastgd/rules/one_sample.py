@@ -1,0 +1,70 @@
+"""How long a step of one row is: scheduled, capped or passive-aggressive."""
+
+import numpy as np
+
+from fastgd.runtime.component import Component
+
+
+class Pace(Component, family=True):
+    """Family of one-sample step lengths, for plain gradient descent with one row per step.
+
+    `amount` is the multiple of the row that is subtracted from the coefficients.
+    """
+
+    def amount(self, rate, value, derivative, squared_norm):
+        """Multiple of the row to subtract: from the scheduled rate, the row's loss and derivative, its squared norm."""
+        return rate * derivative
+
+    def uses_row(self):
+        """Whether `amount` looks at the loss and the norm; when not, kernels compute neither."""
+        return False
+
+
+class Scheduled(Pace):
+    """The rate of the schedule, nothing else."""
+
+
+class Capped(Pace):
+    """The scheduled rate, but never beyond where the row's own loss would vanish: value / (derivative^2 |x|^2).
+
+    A Polyak step (Loizou et al., 2021, equation 5 with c = 1 and infimum 0): no rate, however large, makes one row
+    explode. `intercept_rate` is what the intercept adds to the squared norm.
+    """
+
+    intercept_rate: float = 0.0
+
+    def amount(self, rate, value, derivative, squared_norm):
+        room = derivative * (squared_norm + self.intercept_rate)
+        if rate * abs(derivative) * abs(room) > value:
+            return value / room
+        return rate * derivative
+
+    def uses_row(self):
+        return True
+
+
+class Pa1(Pace):
+    """Passive-aggressive I: min(rate, value / |x|^2) against the derivative's sign.
+
+    Crammer et al. (2006), "Online passive-aggressive algorithms", equation 14.
+    """
+
+    def amount(self, rate, value, derivative, squared_norm):
+        length = min(rate, value / max(squared_norm, 1e-300))
+        return length * np.sign(derivative) * (squared_norm > 0.0)  # an empty row moves nothing, not even the intercept
+
+    def uses_row(self):
+        return True
+
+
+class Pa2(Pace):
+    """Passive-aggressive II: value / (|x|^2 + 1 / (2 rate)) against the derivative's sign.
+
+    Crammer et al. (2006), "Online passive-aggressive algorithms", equation 15.
+    """
+
+    def amount(self, rate, value, derivative, squared_norm):
+        return value / (squared_norm + 0.5 / rate) * np.sign(derivative)
+
+    def uses_row(self):
+        return True
