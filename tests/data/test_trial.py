@@ -1,0 +1,192 @@
+"""A user's component is tried in plain Python first: what compiled code could not take is named, nothing is hurt."""
+
+import math
+import time
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+
+import fastgd.estimators.partial_fit
+from fastgd import GDClassifier, GDRegressor, Loss, Objective, Penalty, Rule, VectorLoss
+from fastgd.data.trial import try_components
+from fastgd.losses.classification import LogLoss
+from fastgd.losses.regression import SquaredError
+from fastgd.penalties.separable import L2
+from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1
+
+X, LABELS = load_iris(return_X_y=True)
+TARGETS = np.array([-1.5, 0.0, 7.0])
+
+
+class Softmax(VectorLoss):
+    """Without `n_predictions`: one prediction for each column of targets, that is, one."""
+
+    def value(self, predictions, target):
+        top = predictions.max()
+        return np.log(np.exp(predictions - top).sum()) + top - predictions[int(target[0])]
+
+    def derivatives(self, predictions, target, out):
+        shares = np.exp(predictions - predictions.max())
+        out[:] = shares / shares.sum()
+        out[int(target[0])] -= 1.0
+
+
+class Counted(Softmax):
+    def n_predictions(self, targets):
+        return int(targets.max()) + 1
+
+
+def loss_with(**methods):
+    """A loss of a user's own with other methods."""
+    plain = {"value": lambda self, z, y: 0.5 * (z - y) ** 2, "derivative": lambda self, z, y: z - y}
+    return type("Mine", (Loss,), {**plain, **methods})()
+
+
+def vector_loss_with(**methods):
+    return type("Several", (Counted,), methods)()
+
+
+def penalty_with(**methods):
+    plain = {"value": lambda self, w, j: abs(w), "derivative": lambda self, w, j: float(np.sign(w))}
+    return type("Own", (Penalty,), {**plain, **methods})()
+
+
+def rule_with(**methods):
+    plain = {"step": lambda self, state, j, gradient, decay, rate, scale: rate * (gradient + decay)}
+    return type("Stride", (Rule,), {**plain, **methods})()
+
+
+def test_too_few_predictions_for_the_classes():
+    words = r"Softmax\.n_predictions gives 1 for 3 classes.*define n_predictions.*return int\(targets\.max\(\)\) \+ 1"
+    with pytest.raises(ValueError, match=words):
+        GDClassifier(Softmax()).fit(X, LABELS)
+    model = GDClassifier(Counted()).fit(X, LABELS)
+    assert model.coef_.shape == (3, 4)
+    assert model.score(X, LABELS) > 0.95
+
+
+def test_an_index_beyond_the_predictions():
+    for targets in (LABELS, np.where(LABELS == 2, 1, LABELS)):
+        with pytest.raises(ValueError, match=r"Softmax\.value raises IndexError .*1 prediction, .*n_predictions"):
+            Objective(Softmax(), X, targets.astype(float)[:, None])
+
+    def beyond(self, predictions, target, out):
+        out[:] = 0.0
+        out[predictions.size] = 1.0
+
+    with pytest.raises(ValueError, match=r"Several\.derivatives raises IndexError"):
+        GDClassifier(vector_loss_with(derivatives=beyond)).fit(X, LABELS)
+    with pytest.raises(ValueError, match=r"Several\.curvature_product raises IndexError"):
+        GDClassifier(vector_loss_with(curvature_product=lambda self, p, y, v, out: beyond(self, p, y, out))).fit(
+            X, LABELS
+        )
+
+
+def test_what_is_not_written():
+    def first_only(self, predictions, target, out):
+        out[0] = 0.0
+
+    with pytest.raises(ValueError, match=r"Several\.derivatives must write 3 numbers to out, it leaves out\[1\]"):
+        GDClassifier(vector_loss_with(derivatives=first_only)).fit(X, LABELS)
+
+
+@pytest.mark.parametrize("wrong", [None, 2.0, 0, -1, True, "3"])
+def test_a_number_of_predictions_that_is_none(wrong):
+    loss = vector_loss_with(n_predictions=lambda self, targets: wrong)
+    with pytest.raises(ValueError, match=r"Several\.n_predictions must return a whole number of at least 1"):
+        GDClassifier(loss).fit(X, LABELS)
+
+
+@pytest.mark.parametrize("wrong", [None, 1j, np.zeros(2), "much", np.nan], ids=str)
+@pytest.mark.parametrize("method", ["value", "derivative", "curvature"])
+def test_results_of_a_loss_that_are_no_numbers(method, wrong):
+    with pytest.raises(ValueError, match=rf"Mine\.{method} must return a number, got"):
+        GDRegressor(loss_with(**{method: lambda self, z, y: wrong})).fit(X, LABELS * 1.0)
+    with pytest.raises(ValueError, match=rf"Mine\.{method} must return a number, got"):
+        GDRegressor(loss_with(**{method: lambda self, z, y: wrong})).partial_fit(X, LABELS * 1.0)
+
+
+@pytest.mark.parametrize("wrong", [None, 1j, np.zeros(2), np.nan], ids=str)
+@pytest.mark.parametrize("method", ["value", "derivative", "prox"])
+def test_results_of_a_penalty_that_are_no_numbers(method, wrong):
+    bad = (lambda self, w, j, rate: wrong) if method == "prox" else (lambda self, w, j: wrong)
+    penalty = penalty_with(**{method: bad})
+    with pytest.raises(ValueError, match=rf"Own\.{method} must return a number, got"):
+        GDRegressor(penalty=penalty).fit(X, LABELS * 1.0)
+
+
+def test_a_penalty_with_weights_for_other_columns():
+    with pytest.raises(ValueError, match=r"ToyWeightedL1\.value raises IndexError .*j = 3"):
+        GDRegressor(penalty=ToyWeightedL1(np.ones(3))).fit(X, LABELS * 1.0)
+
+
+def test_a_rule_that_needs_more_memory_than_it_says():
+    def step(self, state, j, gradient, decay, rate, scale):
+        state[1, j] += gradient
+        return rate * state[1, j]
+
+    rule = rule_with(step=step, slots=1)
+    with pytest.raises(ValueError, match=r"Stride\.step raises IndexError .*slots = 1"):
+        GDRegressor(solver=rule, batch_size=1, learning_rate="constant").fit(X, LABELS * 1.0)
+    rule = rule_with(step=lambda self, state, j, gradient, decay, rate, scale: None)
+    with pytest.raises(ValueError, match=r"Stride\.step must return a number, got None"):
+        GDRegressor(solver=rule, batch_size=1, learning_rate="constant").partial_fit(X, LABELS * 1.0)
+
+
+def test_arithmetic_that_only_plain_python_refuses_is_let_pass():
+    for value in (
+        lambda self, z, y: math.exp(1e3 * (z - y) + 1e3),
+        lambda self, z, y: math.log(-1.0 - z * z) + 1.0,
+        lambda self, z, y: 1.0 / (float(z) * 0.0),
+        lambda self, z, y: np.log(np.float64(0.0)) + z,
+    ):
+        try_components(loss_with(value=value), L2(), TARGETS, 3)
+
+    def refuses(self, z, y):
+        raise ValueError("no such thing")
+
+    with pytest.raises(ValueError, match=r"Mine\.value raises ValueError \(no such thing\)"):
+        try_components(loss_with(value=refuses), L2(), TARGETS, 3)
+
+
+def test_right_ones_are_left_alone():
+    nothing = np.zeros((5, 2))
+    for loss, targets in ((ToySoftmax(), LABELS * 1.0), (ToyMultiSquared(), np.arange(10.0))):
+        try_components(loss, L2(), targets.reshape(-1, 2 if loss.name == "toy_multi_squared" else 1), 3)
+    try_components(ToyMultiSquared(), ToyWeightedL1(np.ones(3)), nothing, 3)
+    whole = loss_with(value=lambda self, z, y: 1 if z > y else 0.0, curvature=lambda self, z, y: np.array(1.0))
+    try_components(whole, penalty_with(value=lambda self, w, j: np.inf if w < 0 else 0), TARGETS, 3, rule=rule_with())
+
+
+def test_it_costs_next_to_nothing():
+    targets = np.random.default_rng(0).standard_normal(1000)
+    for loss, most in ((LogLoss(), 1e-4), (SquaredError(), 1e-4), (loss_with(), 1e-3)):
+        taken = []
+        for _ in range(20):
+            begin = time.perf_counter()
+            try_components(loss, L2(), targets, 10)
+            taken.append(time.perf_counter() - begin)
+        assert min(taken) < most
+
+
+def test_chunks_are_tried_once(monkeypatch):
+    calls = []
+
+    class Watched(Loss):
+        def value(self, prediction, target):
+            return 0.5 * (prediction - target) ** 2
+
+        def derivative(self, prediction, target):
+            return prediction - target
+
+    model = GDRegressor(Watched(), solver="gd", batch_size=4, learning_rate="constant")
+    monkeypatch.setattr(
+        fastgd.estimators.partial_fit,
+        "try_components",
+        lambda *given, **named: calls.append(try_components(*given, **named)),
+    )
+    for _ in range(3):
+        model.partial_fit(X, LABELS * 1.0)
+    model.set_params(penalty="l1").partial_fit(X, LABELS * 1.0)
+    assert len(calls) == 2

@@ -1,0 +1,29 @@
+"""The examples: each is short, harmless to import, and has its picture; `.ci/run` runs them."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SCRIPTS = sorted(EXAMPLES.glob("*.py"))
+DRAWING = [path for path in SCRIPTS if "save(figure, __file__)" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_says_what_it_shows_and_does_nothing_when_imported(path):
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree)
+    assert len(text.splitlines()) <= 120
+    guarded = [node for node in tree.body if isinstance(node, ast.If)]
+    assert [ast.unparse(node) for node in guarded] == [
+        "if __name__ == '__main__':\n    main()" for _ in range(path.stem != "style")
+    ]
+
+
+def test_each_picture_is_that_of_a_script_and_small():
+    pictures = {path.stem: path.stat().st_size for path in (EXAMPLES / "pictures").glob("*.png")}
+    assert pictures.keys() == {path.stem for path in DRAWING}
+    assert len(pictures) >= 10
+    assert max(pictures.values()) < 100_000

@@ -1,0 +1,147 @@
+"""Every update rule and every pace against its twin, and `coast` against the loop it stands for."""
+
+import numpy as np
+import pytest
+
+from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
+from fastgd.rules.base import Rule, coast_linear
+from fastgd.rules.classic import Gd, Momentum, Nesterov
+from fastgd.rules.one_sample import Pace
+from support.twins import members, twin_of_pace, twin_of_rule
+
+RULES = pytest.mark.parametrize("rule", members(Rule), ids=lambda rule: rule.name)
+COASTING = pytest.mark.parametrize("rule", [r for r in members(Rule) if r.coasts], ids=lambda rule: rule.name)
+
+
+@RULES
+def test_fifty_steps_are_those_of_the_twin(rule):
+    rng = np.random.default_rng(0)
+    state, move = np.zeros((rule.slots, 3)), twin_of_rule(rule)
+    for step in range(1, 51):
+        gradient, decay, rate = rng.standard_normal(3), 0.1 * rng.standard_normal(3), rng.uniform(0.01, 1.0)
+        moved = rule.step(state, slice(None), gradient, decay, rate, rule.begin(step))
+        np.testing.assert_allclose(moved, move(gradient, decay, rate), rtol=1e-12, atol=1e-14)
+
+
+@RULES
+def test_one_coefficient_moves_as_the_whole_array(rule):
+    rng = np.random.default_rng(1)
+    whole, single = np.zeros((rule.slots, 4)), np.zeros((rule.slots, 4))
+    for step in range(1, 6):
+        gradient, decay, scale = rng.standard_normal(4), rng.standard_normal(4), rule.begin(step)
+        together = rule.step(whole, slice(None), gradient, decay, 0.3, scale)
+        apart = [rule.step(single, j, gradient[j], decay[j], 0.3, scale) for j in range(4)]
+        np.testing.assert_allclose(together, apart, rtol=1e-15)
+        reach = rule.reach(whole, slice(None), 0.3, scale)
+        np.testing.assert_allclose(np.broadcast_to(reach, 4), [rule.reach(single, j, 0.3, scale) for j in range(4)])
+    np.testing.assert_array_equal(whole, single)
+
+
+@RULES
+def test_a_zero_gradient_moves_nothing_on_a_fresh_state(rule):
+    state = np.zeros((rule.slots, 2))
+    for step in range(1, 4):
+        np.testing.assert_array_equal(
+            rule.step(state, slice(None), np.zeros(2), np.zeros(2), 0.5, rule.begin(step)), 0.0
+        )
+    np.testing.assert_array_equal(state, 0.0)
+
+
+@RULES
+def test_reach_is_what_a_lasting_gradient_moves(rule):
+    state = np.zeros((rule.slots, 1))
+    for step in range(1, 400):
+        moved = rule.step(state, 0, 1.0, 0.0, 0.1, rule.begin(step))
+    assert rule.reach(state, 0, 0.1, rule.begin(step)) == pytest.approx(moved, rel=1e-6)
+
+
+@COASTING
+@pytest.mark.parametrize("alpha", [0.0, 1e-6, 0.05])
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 1000])
+def test_coasting_is_the_loop(rule, alpha, count):
+    state = np.full((rule.slots, 1), 0.7)
+    looped, coef, total = state.copy(), 2.0, 0.0
+    for _ in range(count):
+        coef -= rule.step(looped, 0, 0.0, rule.decay(looped, 0, coef, alpha, 0.3), 0.3, 1.0)
+        total += coef
+    coasted, way = rule.coast(state, 0, 2.0, alpha, 0.3, count)
+    np.testing.assert_allclose([coasted, way], [coef, total], rtol=1e-11, atol=1e-14)
+    np.testing.assert_allclose(state, looped, rtol=1e-11, atol=1e-14)
+
+
+@COASTING
+def test_coasting_keeps_a_coefficient_that_no_row_touches_at_zero(rule):
+    state = np.zeros((rule.slots, 1))
+    assert rule.coast(state, 0, 0.0, 1e3, 10.0, 100_000) == (0.0, 0.0)
+    np.testing.assert_array_equal(state, 0.0)
+
+
+@pytest.mark.parametrize("rule", [Gd(), Adagrad()], ids=lambda r: r.name)
+def test_decay_alone_takes_no_coefficient_past_zero(rule):
+    state = np.full((rule.slots, 1), 1e-16)
+    for alpha in (1e-2, 1.0, 1e6):
+        coef = 3.0 - rule.step(state, 0, 0.0, rule.decay(state, 0, 3.0, alpha, 0.5), 0.5, 1.0)
+        coasted, _ = rule.coast(state, 0, 3.0, alpha, 0.5, 1)
+        assert 0.0 <= coef < 3.0
+        assert coasted == pytest.approx(coef, abs=1e-15)
+
+
+def test_adagrad_leaves_a_coefficient_alone_that_no_gradient_has_reached():
+    rule, state = Adagrad(), np.zeros((1, 2))
+    assert rule.step(state, 0, 0.0, 0.4, 1.0, 1.0) == 0.0
+    assert rule.reach(state, 0, 1.0, 1.0) == 0.0
+    assert rule.coast(state, 0, 2.0, 0.1, 1.0, 10) == (2.0, 20.0)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 6, 37])
+def test_coast_linear_is_the_power_of_the_matrix_and_the_sum_of_powers(count):
+    a, b, c, d = 0.9, -0.2, 0.3, 0.8
+    vector, total = np.array([2.0, -1.0]), 0.0
+    for _ in range(count):
+        vector = np.array([[a, b], [c, d]]) @ vector
+        total += vector[0]
+    np.testing.assert_allclose(coast_linear(a, b, c, d, 2.0, -1.0, count), [*vector, total], rtol=1e-12)
+
+
+PACES = {"scheduled": (), "capped": (0.5,), "pa1": (), "pa2": ()}
+
+
+@pytest.mark.parametrize("name", [pace.name for pace in members(Pace)])
+@pytest.mark.parametrize("rate", [1e-3, 0.3, 1e6])
+def test_every_pace_is_its_twin(name, rate):
+    rng = np.random.default_rng(2)
+    pace = Pace.named(name)(*PACES[name])
+    twin = twin_of_pace(pace)
+    for value, derivative, squared_norm in [*rng.standard_normal((20, 3)) ** 2 * [1, -1, 1], (0.0, 0.0, 2.0)]:
+        for sign in (-1.0, 1.0):
+            expected = twin(pace, rate, value, sign * derivative, squared_norm)
+            found = pace.amount(rate, value, sign * derivative, squared_norm)
+            assert found == pytest.approx(expected, rel=1e-12, abs=1e-300)
+
+
+def test_paces_stand_empty_rows():
+    for name, fields in PACES.items():
+        assert np.isfinite(Pace.named(name)(*fields).amount(0.1, 0.7, -0.5, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Momentum(1.0), "Momentum momentum must be at least 0 and below 1, got 1.0"),
+        (lambda: Nesterov(-0.1), "Nesterov momentum"),
+        (lambda: Adagrad(0.0), "Adagrad epsilon must be positive and finite, got 0.0"),
+        (lambda: Rmsprop(1.5), "Rmsprop rho"),
+        (lambda: Rmsprop(0.9, np.inf), "Rmsprop epsilon"),
+        (lambda: Adam(1.0), "Adam beta1"),
+        (lambda: Adam(0.9, 1.0), "Adam beta2"),
+        (lambda: Adam(0.9, 0.99, np.nan), "Adam epsilon"),
+    ],
+)
+def test_rules_refuse_wrong_parameters(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_momentum_zero_is_gradient_descent():
+    for rule in (Momentum(0.0), Nesterov(0.0)):
+        assert rule.step(np.zeros((1, 1)), 0, 2.0, 0.5, 0.1, 1.0) == Gd().step(np.zeros((0, 1)), 0, 2.0, 0.5, 0.1, 1.0)

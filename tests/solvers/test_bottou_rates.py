@@ -1,0 +1,89 @@
+"""Rates that fall as 1 / (alpha t) in units of the rows: for wide rows that come in chunks under a strong penalty."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastgd import GDClassifier
+from fastgd.fitting.plan import MANY_COLUMNS
+from fastgd.losses.base import Loss
+from fastgd.objective.objective import Objective
+from fastgd.rules.batches import row_order
+from fastgd.solvers.stochastic.bottou_rates import FallingRates
+from support.problems import dense_problem, turns
+
+LOSSES = [kind() for name, kind in Loss.members().items() if kind.classification and name != "perceptron"]
+RNG = np.random.default_rng(0)
+N, D = 400, MANY_COLUMNS + 1
+WIDE = sp.random_array((N, D), density=0.02, format="csr", rng=RNG)
+WIDE = sp.csr_array(WIDE.multiply(1.0 / np.sqrt(WIDE.multiply(WIDE).sum(axis=1))[:, None]))
+LABELS = np.where(WIDE @ RNG.standard_normal(D) + 0.2 > 0.0, "yes", "no")
+
+
+def slowly(F, X, y, weights, offsets, alpha, seed, epochs):
+    """The rule as its docstring says it, one unknown after the other."""
+    active, share = weights > 0.0, weights / weights[weights > 0.0].mean()
+    mean_square = (share[active, None] * X[active] ** 2).mean(axis=0)
+    unit, strongest = mean_square.sum(), mean_square.max()
+    a = alpha / unit
+    typical = a**-0.25
+    t0 = 1.0 / (a * typical / max(1.0, abs(F.loss.derivative(-typical, 1.0)))) - 1.0
+    coef, intercept, t = np.zeros(X.shape[1]), 0.0, 0
+    for epoch in range(epochs):
+        for i in row_order(np.flatnonzero(active), seed, epoch, True):
+            t += 1
+            rate = 1.0 / (alpha * (t0 + t))
+            slope = rate * share[i] * F.loss.derivative(X[i] @ coef + intercept + offsets[i], y[i])
+            coef = (1.0 - rate * alpha) * coef - slope * X[i]
+            intercept -= strongest * slope
+    return np.r_[coef, intercept]
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+def test_twin(loss):
+    X, y, weights, offsets = dense_problem(loss)
+    F = Objective(loss, X, y, sample_weight=weights, offset=offsets, alpha=0.05, n_jobs=1)
+    state = turns(FallingRates(F, 7), 2)
+    np.testing.assert_allclose(state.point, slowly(F, X, y, weights, offsets, 0.05, 7, 2), rtol=1e-9)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+def test_units_change_nothing(loss):
+    X, y, weights, _ = dense_problem(loss)
+
+    def run(unit):
+        F = Objective(loss, unit * X, y, sample_weight=weights, alpha=0.05 * unit**2, n_jobs=1)
+        return turns(FallingRates(F, 7), 2).point * np.r_[np.full(X.shape[1], unit), 1.0]
+
+    np.testing.assert_allclose(run(300.0), run(1.0), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "columns", "rate"),
+    [(1e-4, D, "optimal"), (1e-6, D, "auto"), (0.0, D, "auto"), (1e-4, MANY_COLUMNS, "auto")],
+)
+def test_when_a_stream_takes_them(alpha, columns, rate):
+    model = GDClassifier(alpha=alpha, random_state=0).partial_fit(WIDE[:, :columns], LABELS, classes=["no", "yes"])
+    assert model.plan_.learning_rate == rate
+    assert "rows come in chunks" in str(model.plan_)
+
+
+def test_a_stream_keeps_its_plan_until_a_parameter_changes():
+    model = GDClassifier(random_state=0).partial_fit(WIDE[:200], LABELS[:200], classes=["no", "yes"])
+    plan = model.plan_
+    assert model.partial_fit(1e3 * WIDE[200:], LABELS[200:]).plan_ is plan  # rows like these would not have chosen it
+    assert model.set_params(alpha=1e-7).partial_fit(WIDE, LABELS).plan_.solver == "adagrad"
+    assert np.isfinite(model.coef_).all()
+
+
+def test_chunks_are_one_run_and_the_model_learns():
+    model = GDClassifier("hinge", shuffle=False, random_state=0)
+    for start in range(0, N, 100):
+        model.partial_fit(WIDE[start : start + 100], LABELS[start : start + 100], classes=["no", "yes"])
+    assert model.t_ == N + 1
+    assert model.score(WIDE, LABELS) > 0.9
+
+
+def test_a_fitted_model_is_moved_with_care():
+    model = GDClassifier(random_state=0).fit(WIDE, LABELS)
+    assert model.partial_fit(WIDE, LABELS).plan_.learning_rate == "auto"

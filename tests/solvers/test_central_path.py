@@ -1,0 +1,293 @@
+"""Newton steps on the central path: pieces against losses, steps against the whole linear system, bounds against F."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse as sp
+from sklearn.datasets import load_diabetes
+
+from fastgd import GDClassifier, GDRegressor, Objective
+from fastgd.linalg.woodbury import RowSystem
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import Hinge
+from fastgd.losses.piecewise import known, pieces
+from fastgd.losses.regression import EpsilonInsensitive, Quantile, SquaredError
+from fastgd.solvers.interior_point import central_path
+from fastgd.solvers.interior_point.central_path import CentralPath
+from support.twins import members, sparse_problem, with_jit
+
+KNOWN = [loss for loss in members(Loss) if known(loss)]
+CORNERED = [Hinge(), EpsilonInsensitive(0.2), Quantile(0.7)]
+LOSSES = pytest.mark.parametrize("loss", with_jit(CORNERED, KNOWN), ids=lambda loss: loss.name)
+PENALTIES = pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+
+
+def problem(loss, n=60, d=5, **given):
+    X, y, weights, offsets = sparse_problem(loss, n=n, d=d)
+    return Objective(loss, X, y, **{"alpha": 0.02, "sample_weight": weights, "offset": offsets, **given})
+
+
+def run(F, most=60, tol=1e-9):
+    solver = CentralPath(F)
+    state = solver.start(F.start())
+    solver.resume(state)
+    for _ in range(most):
+        solver.turn(state)
+        if solver.nearly_done(state, tol) or solver.finished(state):
+            break
+    return solver, state
+
+
+def value(F, v):
+    return F.loss_and_gradient(v)[0] + F.penalty_value(v)
+
+
+@pytest.mark.parametrize("loss", KNOWN, ids=lambda loss: loss.name)
+def test_pieces_are_the_loss(loss):
+    for target in (-1.0, 1.0):
+        predictions = np.linspace(-4.0, 4.0, 81)
+        made = pieces(loss, np.full(81, target))
+        u = made.center + made.sign * predictions
+        expected = [loss.value(prediction, target) for prediction in predictions]
+        np.testing.assert_allclose(made.value(u), expected, atol=1e-14)
+        s = made.dual(u)
+        assert ((s >= made.low) & (s <= made.high)).all()
+        if loss.smooth:
+            slopes = [loss.derivative(prediction, target) for prediction in predictions]
+            np.testing.assert_allclose((made.sign * s).sum(axis=0), slopes, atol=1e-14)
+
+
+@LOSSES
+@PENALTIES
+def test_a_step_solves_the_whole_linear_system(loss, penalty):
+    """All equations at once, the twin of eliminating what belongs to one row."""
+    F = problem(loss, n=20, penalty=penalty)
+    solver, state = run(F, most=2)
+    net, memory, mu = solver.net, state.memory, 0.07
+    ((some, box),) = solver._boxes(state)
+    if net is not None:
+        net.look(state.point[:5], memory["net"])
+    room, amounts = np.zeros((2, 20))
+    amounts[some.here] = some.amounts(box.aim(solver.row_scale * mu))
+    room[some.here] = F.n_active * some.shares * box.curvature.sum(axis=0)
+    way = solver._way(state, solver._factor(memory, room), amounts, mu, None, room)
+    step, duals, variables = way.step, box.step(way.change(some)), memory["duals"][:, :, some.here]
+    X = np.column_stack([F.rows.values[some.here], np.ones(F.n_active)])
+    np.testing.assert_allclose(way.moved[some.here], X[:, :5] @ step[:5], atol=1e-9)
+    gradient = X.T @ some.amounts(variables[0] + duals[0])
+    gradient[:5] += F.l2 * (state.point + step)[:5]
+    boxes = [(box, variables, duals, box.u + some.pieces.sign * (X @ step))]
+    if net is not None:
+        gradient[:5] += memory["net"][0] + way.net[0]
+        boxes.append((net, memory["net"], way.net, net.u + step[:5]))
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-9)
+    for one, found, changes, u in boxes:
+        (s, a, b), (ds, da, db) = one._padded(found), one._padded(changes)
+        product = mu * (solver.row_scale if one is box else 1.0)
+        np.testing.assert_allclose(u - one.bend * (s + ds) + a + da - b - db, 0.0, atol=1e-8)
+        if np.isfinite(one.low):
+            np.testing.assert_allclose(a * (s - one.low) + a * ds + (s - one.low) * da, product, atol=1e-9)
+        if np.isfinite(one.high):
+            np.testing.assert_allclose(b * (one.high - s) - b * ds + (one.high - s) * db, product, atol=1e-9)
+
+
+@LOSSES
+@PENALTIES
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_what_the_dual_variables_prove_holds_everywhere(loss, penalty, fit_intercept):
+    F = problem(loss, penalty=penalty, fit_intercept=fit_intercept)
+    rng, (solver, state) = np.random.default_rng(0), run(F)
+    optimum = value(F, solver.answer(state))
+    low, high = max(solver.box.low, -3.0), min(solver.box.high, 3.0)
+    for _ in range(30):
+        state.memory["duals"][0] = rng.uniform(low, high, solver.shape[1:])
+        total, bound, _ = solver._sides(state)
+        assert total == pytest.approx(value(F, state.point), rel=1e-12)
+        assert bound <= optimum * (1.0 + 1e-8)
+
+
+def test_rows_by_chunks_are_the_rows(monkeypatch):
+    """Chunks of 7 of 60 rows, some without weight, take the path that one chunk takes."""
+    for loss in CORNERED:
+        F = problem(loss, penalty="elasticnet")
+        expected = run(F, most=6, tol=0.0)[1]
+        with monkeypatch.context() as patch:
+            patch.setattr(central_path, "CHUNK", 7)
+            found = run(F, most=6, tol=0.0)[1]
+        np.testing.assert_allclose(found.point, expected.point, rtol=1e-6, atol=1e-9)
+        assert found.memory["bound"] == pytest.approx(expected.memory["bound"], rel=1e-8)
+
+
+@LOSSES
+@PENALTIES
+def test_the_end_is_proved(loss, penalty):
+    F = problem(loss, penalty=penalty)
+    solver, state = run(F)
+    found = value(F, solver.answer(state))
+    assert 0.0 <= found - solver.lower_bound(state) <= 2e-8 * found
+    assert state.turn <= 40
+    if F.l1 > 0.0:
+        assert (solver.answer(state)[:5] == 0.0).any()  # one column is empty
+
+
+def test_quantiles_without_a_penalty_are_a_linear_program():
+    X, y, _, _ = sparse_problem(Quantile(), n=40, d=3)
+    F = Objective(Quantile(0.3), X, y)
+    n, ones = 40, np.ones(40)
+    program = scipy.optimize.linprog(
+        np.r_[np.zeros(4), 0.3 * ones / n, 0.7 * ones / n],
+        A_eq=np.column_stack([X, ones, np.eye(n), -np.eye(n)]), b_eq=y,
+        bounds=[(None, None)] * 4 + [(0.0, None)] * (2 * n),
+    )  # fmt: skip
+    assert value(F, run(F, most=40)[1].point) == pytest.approx(program.fun, rel=1e-9)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("loose", [0, 3, 9])
+def test_a_system_by_way_of_the_rows_is_the_one_of_the_columns(fit_intercept, loose):
+    rng = np.random.default_rng(0)
+    X, metric, curvatures = rng.standard_normal((7, 20)), rng.uniform(0.5, 2.0, 20), rng.uniform(0.1, 3.0, 7)
+    metric[:loose] *= 1e-4  # 3 of these are apart, and of 9 as many as there are rows
+    wide = np.column_stack([X, np.ones(7)]) if fit_intercept else X
+    matrix = wide.T @ (curvatures[:, None] * wide) + np.diag(np.r_[metric, [0.0] * fit_intercept])
+    amounts, rest = rng.standard_normal(7), rng.standard_normal(20)
+    expected = np.linalg.solve(matrix, wide.T @ amounts + np.r_[rest, [0.0] * fit_intercept])
+    for stored in (X, sp.csr_array(X)):
+        system = RowSystem(stored, fit_intercept)
+        assert system.look(metric, 2.0 * curvatures)
+        assert not system.look(metric, curvatures)  # the same M: its products are there
+        found, predictions = system.solve(amounts, rest)
+        np.testing.assert_allclose(found, expected, rtol=1e-8)
+        np.testing.assert_allclose(predictions, wide @ expected, rtol=1e-8)
+        np.testing.assert_allclose(system.squares(curvatures), (X * X).T @ curvatures)
+
+
+def test_wide_problems_with_few_nonzero_coefficients_are_proved():
+    """Once lost in rounding, or going in circles: as many columns are free as there are rows, the others held."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 300))
+    z = 2.0 * X[:, :5] @ rng.standard_normal(5) + 0.3 * rng.standard_normal(40)
+    wild = X * 10.0 ** rng.uniform(-5.0, 5.0, 300)
+    for loss, target in [("quantile", z), ("squared_hinge", np.where(z > 0.0, 1.0, -1.0)), ("huber", z)]:
+        for data in (X, wild):
+            F = Objective(loss, data, target, alpha=1e-4, penalty="l1")
+            state = run(F)[1]
+            assert state.memory["gap"] <= 1e-6 * state.memory["total"]
+
+
+@pytest.mark.parametrize("largest", [1e3, 1e6])
+def test_more_columns_than_rows_on_wild_scales(largest):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((20, 40))
+    y = X[:, :3].sum(axis=1) + rng.standard_normal(20)
+    X[:, 0] *= largest
+    model = GDRegressor("quantile", random_state=0).fit(X, y)
+    assert model.suboptimality_ <= 1e-4
+    assert GDClassifier("hinge", random_state=0).fit(X * 1e4, y > 0.0).suboptimality_ <= 1e-4
+
+
+def test_a_constant_target_is_met():
+    rng = np.random.default_rng(2)
+    X, target = rng.standard_normal((3, 4)), float(rng.standard_normal())
+    assert GDRegressor("quantile", alpha=1e-4).fit(X, np.full(3, target)).objective_ < 1e-9
+
+
+def test_newton_that_was_asked_for_may_take_the_central_path():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 4))
+    y = X @ [1.0, 2.0, 0.0, -1.0] + rng.standard_normal(30)
+    found, best = (GDRegressor("huber", alpha=0, solver=solver).fit(X, y).objective_ for solver in ("newton", "auto"))
+    assert found == pytest.approx(best, rel=1e-8)
+
+
+def test_newton_that_stands_still_leaves_for_the_central_path():
+    X, y = load_diabetes(return_X_y=True)
+    model = GDRegressor("huber", penalty=None, solver="newton").fit((X - X.mean(axis=0)) / X.std(axis=0), y)
+    assert model.converged_
+    assert model.n_iter_ < 300
+
+
+@pytest.mark.parametrize("loss", ["hinge", "log_loss", "squared_hinge"])
+def test_rows_without_a_value_give_the_constant_model(loss):
+    model = GDClassifier(loss).fit(sp.csr_array((30, 4)), np.arange(30) % 3 == 0)
+    assert not model.coef_.any()
+    assert model.suboptimality_ <= 1e-4
+
+
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
+def test_more_columns_than_rows(penalty):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 80))
+    y = np.where(X[:, 0] + rng.standard_normal(30) > 0.0, 1.0, -1.0)
+    F = Objective("hinge", X, y, alpha=1e-3, penalty=penalty)
+    solver, state = run(F)
+    assert solver.by_rows
+    assert state.memory["gap"] <= 1e-7 * state.memory["total"]
+    solver.by_rows = False
+    state = solver.start(F.start())
+    solver.resume(state)
+    for _ in range(25):
+        solver.turn(state)
+    assert state.memory["total"] == pytest.approx(value(F, solver.answer(state)), rel=1e-6)
+
+
+def test_dense_and_csr_and_weights_and_repeats_agree():
+    rng = np.random.default_rng(0)
+    X, y, times = rng.standard_normal((50, 4)), rng.choice([-1.0, 1.0], 50), np.arange(50) % 3
+    kw = {"alpha": 1e-2, "tol": 1e-8}
+    weighted = GDClassifier("hinge", **kw).fit(X, y, times)
+    repeated = GDClassifier("hinge", **kw).fit(np.repeat(X, times, axis=0), np.repeat(y, times))
+    np.testing.assert_allclose(weighted.coef_, repeated.coef_, atol=1e-6)
+    sparse = GDClassifier("hinge", **kw).fit(sp.csr_array(X), y, times)
+    np.testing.assert_allclose(sparse.coef_, weighted.coef_, atol=1e-9)
+
+
+def test_turns_in_two_parts_are_the_same_turns():
+    F = problem(Hinge(), penalty="elasticnet")
+    points = []
+    for parts in ((9,), (4, 5)):
+        state = CentralPath(F).start(F.start())
+        for turns in parts:
+            solver = CentralPath(F)
+            solver.resume(state)
+            for _ in range(turns):
+                solver.turn(state)
+        points.append(state.point)
+    np.testing.assert_array_equal(*points)
+
+
+@pytest.mark.parametrize("loss", CORNERED, ids=lambda loss: loss.name)
+def test_defaults_prove_their_answer_and_agree_with_dual_ascent(loss):
+    X, y, weights, offsets = sparse_problem(loss, n=60, d=5)
+    kind = GDClassifier if loss.classification else GDRegressor
+    given = {"alpha": 0.05, "tol": 1e-6, "random_state": 0}
+    found = kind(loss, **given).fit(X, y, weights, offset=offsets)
+    assert found.plan_.solver == "newton"
+    assert found.bound_kind_ == "proof"
+    assert found.suboptimality_ <= 1e-6
+    other = kind(loss, solver="sdca", max_iter=5000, **given).fit(X, y, weights, offset=offsets)
+    assert found.objective_ == pytest.approx(other.objective_, rel=3e-6)
+
+
+@pytest.mark.jit  # half a minute in plain Python
+def test_a_newton_run_that_does_not_arrive_goes_on_along_the_central_path():
+    """Fewer rows than columns and next to no penalty: which rows are on the bend changes with every step."""
+    rng = np.random.default_rng(0)
+    X = np.repeat(rng.standard_normal((50, 40)), 5, axis=1) + 0.1 * rng.standard_normal((50, 200))
+    y = rng.standard_normal(50) * 100.0
+    model = GDRegressor(penalty="l1", alpha=1e-4).fit(X, y)
+    assert model.suboptimality_ <= 1e-4
+    assert model.n_iter_ < 150
+    assert known(SquaredError())
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "modified_huber"])
+@PENALTIES
+def test_separable_classes_with_next_to_no_penalty(loss, penalty):
+    """F is next to nothing, and which rows are at the margin changes with every step: 1,000 turns without this path."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 60))
+    y = np.where(rng.random(40) < 0.5, -1, 1)
+    model = GDClassifier(loss, penalty=penalty, alpha=1e-5, random_state=0).fit(X, y)
+    assert model.suboptimality_ <= 1e-4
+    assert model.n_iter_ < 150

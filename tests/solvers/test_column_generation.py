@@ -1,0 +1,145 @@
+"""The central path on a few columns at a time, against that of all columns and against linear programming."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse as sp
+
+from fastgd import GDClassifier, GDRegressor, Objective
+from fastgd.data.as_rows import as_rows
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import Hinge
+from fastgd.losses.piecewise import known
+from fastgd.losses.regression import EpsilonInsensitive, Quantile
+from fastgd.solvers.interior_point import column_generation as path_on_columns
+from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.column_generation import PathOnColumns
+from support.twins import members, sparse_problem, with_jit
+
+KNOWN = [loss for loss in members(Loss) if known(loss)]
+CORNERED = [Hinge(), EpsilonInsensitive(0.2), Quantile(0.7)]
+LOSSES = pytest.mark.parametrize("loss", with_jit(CORNERED, KNOWN), ids=lambda loss: loss.name)
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Stages of a few columns, whatever share of all they are."""
+    monkeypatch.setattr(path_on_columns, "FEWEST", 4)
+    monkeypatch.setattr(path_on_columns, "MOST", np.inf)
+
+
+def problem(loss, n=60, d=30, **given):
+    X, y, weights, offsets = sparse_problem(loss, n=n, d=d)
+    given = {"penalty": "l1", "alpha": 0.02, "sample_weight": weights, "offset": offsets, **given}
+    return Objective(loss, X, y, **given)
+
+
+def run(make, F, most=150, tol=1e-9):
+    solver = make(F)
+    state = solver.start(F.start())
+    solver.resume(state)
+    bounds = []
+    for _ in range(most):
+        solver.turn(state)
+        bounds.append(solver.lower_bound(state))
+        if solver.nearly_done(state, tol) or solver.finished(state):
+            break
+    return F.value(solver.answer(state)), bounds, state
+
+
+@LOSSES
+@pytest.mark.parametrize("given", [{}, {"penalty": "elasticnet", "l1_ratio": 0.9}, {"fit_intercept": False}], ids=str)
+def test_the_end_is_that_of_all_columns(loss, given):
+    F = problem(loss, **given)
+    expected, _, _ = run(CentralPath, F)
+    found, bounds, _ = run(PathOnColumns, F)
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert max(bounds) <= min(found, expected) * (1.0 + 1e-12)
+    assert found - bounds[-1] <= 1e-6 * found
+
+
+def test_few_columns_are_taken_where_few_are_nonzero():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((80, 60))
+    F = Objective("quantile", X, X[:, 7] - 2.0 * X[:, 40], penalty="l1", alpha=0.05)
+    _, _, state = run(PathOnColumns, F)
+    assert np.isin([7, 40], state.memory["columns"]).all()
+    assert state.memory["columns"].size <= 12
+
+
+def test_a_set_of_most_columns_is_followed_by_all(monkeypatch):
+    F = problem(Hinge(), alpha=1e-3)
+    assert 4 < run(PathOnColumns, F)[2].memory["columns"].size < 30
+    monkeypatch.setattr(path_on_columns, "MOST", 0.3)
+    assert run(PathOnColumns, F)[2].memory["columns"].size == 30
+
+
+def test_hinge_is_a_linear_program():
+    F = problem(Hinge(), n=30, d=12, sample_weight=None, offset=None)
+    X, y, n, d = F.rows.values, F.samples.targets, F.n_samples, F.n_features
+    # min mean(t) + l1 (p + q), t >= 1 - y (X (p - q) + b), t, p, q >= 0
+    cost = np.r_[np.full(2 * d, F.l1), 0.0, np.full(n, 1.0 / n)]
+    bounds = [(0, None)] * (2 * d) + [(None, None)] + [(0, None)] * n
+    rows = np.column_stack([-y[:, None] * X, y[:, None] * X, -y, -np.eye(n)])
+    expected = scipy.optimize.linprog(cost, A_ub=rows, b_ub=-np.ones(n), bounds=bounds).fun
+    assert run(PathOnColumns, F)[0] == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("loss", CORNERED, ids=lambda loss: loss.name)
+def test_turns_in_two_parts_are_the_same_turns(loss):
+    F = problem(loss)
+    whole = PathOnColumns(F)
+    state = whole.start(F.start())
+    whole.resume(state)
+    for _ in range(25):
+        whole.turn(state)
+    first = PathOnColumns(F)
+    other = first.start(F.start())
+    first.resume(other)
+    for _ in range(11):
+        first.turn(other)
+    other, second = pickle.loads(pickle.dumps(other)), PathOnColumns(F)
+    second.resume(other)
+    for _ in range(14):
+        second.turn(other)
+    np.testing.assert_array_equal(state.point, other.point)
+    np.testing.assert_array_equal(state.memory["columns"], other.memory["columns"])
+
+
+def test_another_problem_begins_anew():
+    F, G = problem(Hinge()), problem(Hinge(), alpha=0.05)
+    state = run(PathOnColumns, F)[2]
+    solver = PathOnColumns(G)
+    solver.resume(state)
+    for _ in range(60):
+        solver.turn(state)
+    assert G.value(solver.answer(state)) == pytest.approx(run(CentralPath, G)[0], rel=1e-6)
+    assert solver.lower_bound(state) <= G.value(solver.answer(state)) * (1.0 + 1e-12)
+
+
+def test_dense_and_csr_agree():
+    F, G = problem(Quantile()), problem(Quantile())
+    G.use_rows(as_rows(sp.csr_array(F.rows.values)))
+    assert run(PathOnColumns, F)[0] == pytest.approx(run(PathOnColumns, G)[0], rel=1e-9)
+
+
+def test_a_set_beyond_the_limit_is_left_for_rows_one_by_one(monkeypatch):
+    monkeypatch.setattr(path_on_columns, "WIDEST", 6)
+    monkeypatch.setattr(path_on_columns, "WIDEST_PATH", 6)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, 420))
+    y = np.where(X[:, :20].sum(axis=1) > 0, 1, -1)
+    with pytest.warns(Warning, match="tol"):
+        model = GDClassifier("hinge", penalty="l1", alpha=1e-3, random_state=0, max_iter=40).fit(X, y)
+    assert "one-row steps" in str(model.plan_)
+
+
+@pytest.mark.jit
+def test_defaults_prove_their_answer_where_neither_rows_nor_columns_are_few(monkeypatch):
+    monkeypatch.undo()
+    X = sp.random_array((2050, 2100), density=0.02, random_state=0, format="csr")
+    model = GDRegressor("quantile", penalty="l1", alpha=1e-3).fit(X, X[:, :30].sum(axis=1) - X[:, 30:60].sum(axis=1))
+    assert (model.bound_kind_, model.converged_) == ("proof", True)
+    assert "as they are needed" in str(model.plan_)

@@ -1,0 +1,269 @@
+"""Newton's method and the growing batch: steps against their twins, optima of every loss, and what holds on the way."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse as sp
+
+from fastgd import Objective
+from fastgd.fitting.build import make_solver
+from fastgd.fitting.plan import Settings, make_plan
+from fastgd.linalg.cholesky import Factor
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import LogLoss, SquaredHinge
+from fastgd.losses.regression import Huber, SquaredError
+from fastgd.solvers.growing_batch import Growing
+from fastgd.solvers.newton import cholesky as newton_file
+from fastgd.solvers.newton.cholesky import Newton
+from support.twins import members, sparse_problem, with_jit
+
+SMOOTH = [loss for loss in members(Loss) if loss.smooth and loss.convex]
+LOSSES = pytest.mark.parametrize("loss", with_jit([LogLoss(), Huber(0.7)], SMOOTH), ids=lambda loss: loss.name)
+
+
+def problem(loss, **given):
+    X, y, weights, offsets = sparse_problem(loss, n=60, d=5)
+    given = {"alpha": 0.02, "sample_weight": weights, "offset": offsets, **given}
+    return Objective(loss, X, y, **given)
+
+
+def run(solver, turns):
+    state = solver.start(solver.objective.start())
+    solver.resume(state)
+    for _ in range(turns):
+        solver.turn(state)
+    return state
+
+
+def optimum(F):
+    found = scipy.optimize.minimize(F.value_and_gradient, F.start(), jac=True, method="BFGS", options={"gtol": 1e-9})
+    return float(found.fun)
+
+
+def rows_of_a_sorted_classifier(n=6000, d=6):
+    """The second half of the rows is of the other class: what a sample from one end would never see."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d))
+    y = np.where(X @ rng.standard_normal(d) + rng.logistic(size=n) > 0.0, 1.0, -1.0)
+    order = np.argsort(y, kind="stable")
+    return X[order], y[order]
+
+
+@LOSSES
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_newton_ends_at_the_optimum(loss, fit_intercept):
+    F = problem(loss, fit_intercept=fit_intercept)
+    state = run(Newton(F), 30)
+    assert state.value <= optimum(F) + 1e-9
+    assert np.abs(state.gradient).max() < 1e-7
+    assert state.value == F.value(state.point)
+
+
+def test_the_first_step_is_the_formula():
+    F = problem(SquaredHinge())
+    state = run(Newton(F), 1)
+    _, g = F.value_and_gradient(F.start())
+    np.testing.assert_allclose(state.point, -np.linalg.solve(F.curvature_matrix(F.start()), g), rtol=1e-9, atol=1e-11)
+
+
+def test_squared_error_takes_one_step():
+    F = problem(SquaredError())
+    newton = Newton(F)
+    state = run(newton, 1)
+    assert np.abs(state.gradient).max() < 1e-12
+    assert newton.known_curvature(state)[0].norm_of(state.gradient) < 1e-12
+
+
+def test_dense_and_csr_take_the_same_way():
+    X, y, weights, offsets = sparse_problem(LogLoss(), n=60, d=5)
+    points = []
+    for stored in (X, sp.csr_array(X), np.asfortranarray(X)):
+        F = Objective("log_loss", stored, y, sample_weight=weights, offset=offsets, alpha=0.02)
+        points.append(run(Newton(F), 8).point)
+    np.testing.assert_allclose(points[1], points[0], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(points[2], points[0], rtol=0, atol=1e-12)
+
+
+class Cone(Loss):
+    """Smooth, convex and nearly straight far out, where differences of its derivative are rounding of either sign."""
+
+    infimum = 0.0
+
+    def value(self, prediction, target):
+        return np.sqrt(1.0 + (prediction - target) ** 2) - 1.0
+
+    def derivative(self, prediction, target):
+        return (prediction - target) / np.sqrt(1.0 + (prediction - target) ** 2)
+
+
+def test_a_curvature_by_differences_is_not_negative():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    y = X @ [1.0, 2.0, 3.0] + np.where(np.arange(200) % 5 == 0, 1e5 * rng.standard_normal(200), 0.0)
+    F = Objective(Cone(), X, y, alpha=1e-4)
+    curvatures = np.empty(200)
+    F.smooth_and_gradient(F.start(), curvatures, 0.0)
+    assert curvatures.min() == 0.0, "no row of this problem shows what is tested"
+    assert np.isfinite(F.gram(curvatures)).all()
+    point = run(Newton(F), 40).point
+    assert np.abs(F.gradient(point)).max() < 1e-9
+
+
+def test_columns_without_values_and_twins_of_columns_do_no_harm():
+    X, y, _, _ = sparse_problem(LogLoss(), n=60, d=5)
+    X = np.c_[X, X[:, 0], np.zeros(60), 1e-9 * X[:, 1], 1e9 * X[:, 2]]
+    for alpha in (0.0, 1e-3):
+        F = Objective("log_loss", X, y, alpha=alpha)
+        state = run(Newton(F), 60)
+        assert np.isfinite(state.point).all()
+        assert np.abs(state.gradient / np.maximum(1.0, np.abs(np.r_[X.max(axis=0), 1.0]))).max() < 1e-6
+
+
+def test_a_row_that_is_wrong_by_far_does_not_promise_a_step_of_thousands():
+    """From a point where rows are wrong by 50, plain curvature asks for steps of e^50."""
+    F = problem(LogLoss())
+    newton = Newton(F)
+    state = newton.start(np.full(F.size, -20.0))
+    newton.resume(state)
+    for _ in range(12):
+        newton.turn(state)
+    assert state.value <= optimum(F) * (1.0 + 1e-9)
+
+
+@pytest.mark.parametrize("first", [3, 7])
+def test_turns_in_two_parts_are_the_same_turns(first):
+    X, y = rows_of_a_sorted_classifier()
+    F = Objective("log_loss", X, y, alpha=1e-4)
+    whole = run(Growing(F, Newton, 3, first=400), 10)
+    part = run(Growing(F, Newton, 3, first=400), first)
+    fresh = Growing(F, Newton, 3, first=400)
+    fresh.resume(part)
+    for _ in range(10 - first):
+        fresh.turn(part)
+    np.testing.assert_array_equal(part.point, whole.point)
+
+
+def test_a_batch_that_grows_saves_passes_and_ends_at_the_same_optimum():
+    X, y = rows_of_a_sorted_classifier(n=20_000)
+    F = Objective("log_loss", X, y, alpha=1e-4)
+    best = run(Newton(F), 20).value
+    passes = {}
+    for name, solver in (("full", Newton(F, 1e-6)), ("growing", Growing(F, lambda G: Newton(G, 1e-6), 0, first=500))):
+        F.passes = 0.0
+        state = solver.start(F.start())
+        solver.resume(state)
+        while not (solver.settled(state) and state.value <= best * (1.0 + 1e-7)):
+            solver.turn(state)
+        passes[name] = F.passes
+    assert passes["growing"] <= 0.7 * passes["full"]
+
+
+def test_a_part_counts_shares_of_passes_and_weights():
+    X, y = rows_of_a_sorted_classifier(n=100)
+    weights = np.arange(100.0)
+    F = Objective("log_loss", X, y, sample_weight=weights, alpha=0.3)
+    part = F.part(np.array([1, 12]), 0.5)  # groups of 8 rows, the last one cut short
+    chosen = np.r_[8:16, 96:100]
+    alone = Objective("log_loss", X[chosen], y[chosen], sample_weight=weights[chosen], alpha=0.5)
+    v = np.linspace(-1.0, 1.0, F.size)
+    np.testing.assert_allclose(part.value_and_gradient(v)[1], alone.value_and_gradient(v)[1], rtol=1e-12)
+    assert part.value(v) == pytest.approx(alone.value(v), rel=1e-13)
+    assert F.passes == pytest.approx(2 * 12 / 100)
+    F.moments()
+    np.testing.assert_allclose(part.own_moments()[0][:3], alone.moments()[0][:3], rtol=1e-12)
+
+
+def test_rows_outside_a_sample_have_no_curvature(monkeypatch):
+    def dirty(shape, dtype=np.float64, **kwargs):
+        return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else 0, dtype, **kwargs)
+
+    monkeypatch.setattr(np, "empty", dirty)
+    X, y = rows_of_a_sorted_classifier(80)
+    F = Objective("log_loss", X, y, alpha=1e-4).part(np.arange(5), 1e-3)
+    state = run(Newton(F), 4)
+    assert not state.memory["curved"][40:].any()
+    assert np.count_nonzero(state.memory["curved"]) > 30
+
+
+def test_rows_of_next_to_no_curvature_are_left_out_and_the_decrement_stays_a_bound(monkeypatch):
+    monkeypatch.setattr(newton_file, "are_few", lambda *_: True)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 5)) * np.where(np.arange(400) < 40, 0.5, 10.0)[:, None]
+    y = np.where(X @ np.ones(5) > 0.0, 1.0, -1.0)
+    y[:40] = rng.choice([-1.0, 1.0], 40)
+    F = Objective("log_loss", sp.csr_array(X), y, alpha=1e-3)
+    newton = Newton(F)
+    state = run(newton, 12)
+    newton._take_curvature(state)
+    factor, anchor = newton.known_curvature(state)
+    assert np.count_nonzero(state.memory["curved"] == 0.0) > 100
+    whole = F.curvature_matrix(anchor)
+    left_out = whole - np.stack([factor.product(column) for column in np.eye(F.size)], axis=1)
+    values = np.linalg.eigvalsh(left_out)
+    assert values[0] > -1e-14
+    assert np.trace(left_out) < 0.02 * np.trace(whole)
+    for g in rng.standard_normal((20, F.size)):
+        assert factor.norm_of(g) ** 2 >= g @ np.linalg.solve(whole, g) * (1.0 - 1e-12)
+
+
+def test_no_rows_are_left_out_where_a_rare_column_has_no_others(monkeypatch):
+    """Steps along it were too long for good: 123 passes on `covtype_binary` in CSR, 17 with its rows."""
+    monkeypatch.setattr(newton_file, "are_few", lambda *_: True)
+    X, y = rows_of_a_sorted_classifier(n=4000)
+    X[:, 0] = 0.0
+    X[:3, 0], y[:3] = 1e3, 1.0
+    F = Objective("log_loss", sp.csr_array(X), y, alpha=1e-6)
+    newton = Newton(F)
+    state = run(newton, 10)
+    newton._take_curvature(state)
+    assert not state.memory["choosy"]
+    assert np.count_nonzero(state.memory["curved"]) == F.n_samples
+    assert run(Newton(F), 20).memory["decrement"] < 1e-12
+
+
+def test_columns_that_a_sample_does_not_show_stay():
+    X, y = rows_of_a_sorted_classifier(n=4000)
+    X[:, 0] = 0.0
+    X[17, 0] = 1.0
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    F = Objective("log_loss", X, y, alpha=1e-5, fit_intercept=False)
+    F.moments()
+    part = F.part(np.arange(100, 200), 1e-3)
+    assert abs(run(Newton(part), 4).point[0]) < 1e-12
+
+
+def test_factor_solves_and_measures():
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((8, 5)) * 10.0 ** np.arange(-4, 1)
+    H, g = A.T @ A, A.T @ rng.standard_normal(8)
+    made = Factor(H)
+    assert made.full
+    np.testing.assert_allclose(made.solve(g), np.linalg.solve(H, g), rtol=1e-8)
+    assert made.norm(made.solve(g)) == pytest.approx(made.norm_of(g))
+    np.testing.assert_allclose(made.root() @ made.root().T @ H, np.eye(5), atol=1e-6)
+    twin = np.c_[A, A[:, 0]]
+    flat = Factor(twin.T @ twin)
+    assert not flat.full
+    g = twin.T @ np.ones(8)
+    np.testing.assert_allclose(twin.T @ (twin @ flat.solve(g)), g, rtol=1e-7, atol=1e-10)
+    assert flat.norm(flat.solve(g)) == pytest.approx(flat.norm_of(g))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (Settings(solver="newton", batch_size=5), "does not go with batch_size=5"),
+        (Settings(solver="newton", learning_rate="constant"), "finds its own steps"),
+        (Settings(solver="gd", batch_size="growing"), "does not go with batch_size='growing'"),
+        (Settings(solver="nwton"), "unknown solver"),
+    ],
+)
+def test_pairs_that_are_not_legal(settings, words):
+    with pytest.raises(ValueError, match=words):
+        make_plan(settings, problem(LogLoss()))
+
+
+def test_the_plan_is_carried_out():
+    F = problem(LogLoss())
+    plan, rule = make_plan(Settings(solver="newton", batch_size="growing"), F)
+    assert isinstance(make_solver(plan, rule, Settings(), F, 0), Growing)

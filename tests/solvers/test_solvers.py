@@ -1,0 +1,204 @@
+"""Solvers against textbook twins and against each other: steps by a schedule, adaptive, by line search; resuming."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastgd.fitting.loop import Descent
+from fastgd.fitting.stopping import StopReason
+from fastgd.losses.classification import LogLoss
+from fastgd.objective.objective import Objective
+from fastgd.penalties.separable import ElasticNet
+from fastgd.rules.adaptive import Adam
+from fastgd.rules.base import Rule
+from fastgd.rules.classic import Gd, Momentum
+from fastgd.rules.schedules import Schedule
+from fastgd.solvers.gradient.accelerated import Accelerated
+from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
+from fastgd.solvers.gradient.scheduled import BackingOff, LineSearch, Patience, ScheduledFullBatch
+from fastgd.solvers.stochastic.scheduled import Stochastic
+from support import twins as reference
+from support.components import ToyWeightedL1
+from support.problems import Quartic, build, dense_problem, objective, started, turns
+from support.twins import members, sparse_problem, with_jit
+
+RULES = pytest.mark.parametrize("rule", members(Rule), ids=lambda rule: rule.name)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
+@pytest.mark.parametrize(
+    "penalty", [None, "l2", "l1", ElasticNet(0.4), ToyWeightedL1(np.arange(4.0)), Quartic()], ids=str
+)
+@RULES
+def test_a_scheduled_rule_is_its_textbook_twin(rule, penalty, fit_intercept):
+    F = objective(LogLoss(), penalty, fit_intercept=fit_intercept)
+    schedule = Schedule(0.2, 1.0, 0.5)
+    solver = ScheduledFullBatch(F, rule, schedule)
+    state = started(solver, 0.5 * np.arange(F.size))
+    v, move, slots = state.point.copy(), reference.twin_of_rule(rule), np.zeros((max(rule.slots, 1), F.size))
+    for t in range(1, 21):
+        solver.turn(state)
+        rate = 0.2 / np.sqrt(1 + t)
+        decay, whole = np.zeros(F.size), F.l1 > 0 and rule.slots > 0  # the proximal step may take the L2 part as well
+        if F.elastic and not whole:
+            decay[:4] = F.l2 * v[:4]
+        elif not F.elastic and F.penalty.smooth:
+            decay[:4] = [0.1 * F.penalty.derivative(v[j], j) for j in range(4)]
+        gradient = F.loss_and_gradient(v)[1]
+        # The twin's memory is its own; how far a gradient of 1 would reach is asked of the rule.
+        rule.step(slots, slice(None), gradient, decay, rate, rule.begin(t))
+        reach = np.broadcast_to(rule.reach(slots, slice(None), rate, rule.begin(t)), (F.size,))
+        v = v - move(gradient, decay, rate)
+        if F.elastic:
+            v[:4] = np.sign(v[:4]) * np.maximum(np.abs(v[:4]) - F.l1 * reach[:4], 0.0)
+            v[:4] /= 1.0 + whole * F.l2 * reach[:4]
+        elif not F.penalty.smooth:
+            v[:4] = [F.penalty.prox(v[j], j, 0.1 * reach[j]) for j in range(4)]
+        np.testing.assert_allclose(state.point, v, rtol=1e-9, atol=1e-12)
+    assert (state.turn, state.updates, state.rate) == (20, 20, pytest.approx(rate))
+    value, gradient = F.smooth_and_gradient(state.point)
+    assert state.value == value
+    np.testing.assert_array_equal(state.gradient, gradient)
+
+
+@pytest.mark.parametrize("storage", with_jit([sp.csr_array], [np.asarray, sp.csr_array]), ids=lambda s: s.__name__)
+@pytest.mark.parametrize("penalty", with_jit(["l2"], [None, "l2", "l1", "elasticnet", Quartic()]), ids=str)
+@pytest.mark.parametrize("rule", with_jit([Gd(), Momentum(), Adam()], members(Rule)), ids=lambda rule: rule.name)
+def test_a_mini_batch_of_all_rows_is_the_full_batch(rule, penalty, storage):
+    F = objective(LogLoss(), penalty, alpha=1e-4, storage=storage)
+    for schedule in (Schedule(0.2), Schedule(0.2, 1.0, 0.5)):
+        full = turns(ScheduledFullBatch(F, rule, schedule), 10)
+        mini = turns(Stochastic(F, rule, schedule, F.n_active, seed=0), 10)
+        np.testing.assert_allclose(mini.point, full.point, rtol=1e-9, atol=1e-12)
+        assert (mini.turn, mini.updates) == (full.turn, full.updates)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_an_epoch_visits_the_rows_that_count_in_its_order(shuffle, batch):
+    X, y, weights, offsets = sparse_problem(LogLoss())
+    F = Objective("log_loss", X, y, sample_weight=weights, offset=offsets, alpha=0.1)
+    solver = Stochastic(F, Gd(), Schedule(0.1), batch, seed=5, shuffle=shuffle, average_from=30)
+    state = started(solver)
+    point, total, updates, averaged = np.zeros(7), np.zeros(7), 0, 0
+    counted = np.flatnonzero(weights)
+    for epoch in range(3):
+        solver.turn(state)
+        order = np.random.Generator(np.random.PCG64([5, epoch])).permutation(counted) if shuffle else counted
+        point, sums, updates, number = reference.gd_epoch(
+            X, y, weights / weights[counted].mean(), offsets, F.loss, reference.members(type(solver.pace))[0], order,
+            batch, point, lambda update: 0.1, 0.0, 0.1, 1.0, 30, updates,
+        )  # fmt: skip
+        total, averaged = total + sums, averaged + number
+        np.testing.assert_allclose(state.point, point, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(solver.answer(state), total / averaged if averaged else point, rtol=1e-9)
+    assert state.updates == updates == 3 * -(-22 // batch)
+    assert F.passes == 3
+
+
+COMBINATIONS = [
+    (rule.name, batch, rate)
+    for rule in with_jit([Gd(), Momentum(), Adam()], members(Rule))
+    for batch in ("full", 1, 4)
+    for rate in ("auto", "invscaling")
+]
+COMBINATIONS += [
+    ("gd", "full", "line_search"),
+    ("adam", "full", "line_search"),
+    ("gd", 4, "adaptive"),
+    ("adam", "full", "adaptive"),
+]
+
+
+@pytest.mark.parametrize("penalty", with_jit(["l2"], ["l2", "l1"]))
+@pytest.mark.parametrize(("rule", "batch", "rate"), COMBINATIONS)
+def test_k_turns_and_m_more_are_k_plus_m(rule, batch, rate, penalty):
+    X, y, weights, offsets = sparse_problem(LogLoss())
+    points = []
+    for parts in ((11,), (4, 7), (5, 5, 1)):
+        state = None
+        for part in parts:
+            F = Objective("log_loss", X, y, sample_weight=weights, offset=offsets, penalty=penalty, alpha=0.05)
+            solver = build(F, rule, batch, rate)
+            state = started(solver) if state is None else pickle.loads(pickle.dumps(state))
+            solver.resume(state)
+            result = Descent(solver, [], max_iter=part).run(state)
+            state = result.state
+        assert state.turn == 11
+        points.append(np.r_[state.point, solver.answer(state), state.updates])
+    np.testing.assert_array_equal(points[1], points[0])
+    np.testing.assert_array_equal(points[2], points[0])
+
+
+def test_a_state_from_other_data_is_no_obstacle():
+    first, other = objective(LogLoss(), seed=0), objective(LogLoss(), seed=1)
+    for make in (BarzilaiBorwein, Accelerated, lambda F: BackingOff(F, Adam())):
+        state = turns(make(first), 5)
+        solver = make(other)
+        solver.resume(state)
+        result = Descent(solver, [], max_iter=300, tol=1e-6).run(state)
+        assert result.reason is StopReason.CONVERGED
+
+
+def sklearns_rates(objectives, eta0, tol, n_iter_no_change):
+    """Rates before each turn as in scikit-learn's _plain_sgd, and the turn after which it stops."""
+    best, count, eta, rates = np.inf, 0, eta0, []
+    for turn, value in enumerate(objectives):
+        rates.append(eta)
+        count = count + 1 if value > best - tol * abs(best if np.isfinite(best) else 0.0) else 0
+        best = min(best, value)
+        if count >= n_iter_no_change:
+            if eta > 1e-6:
+                eta, count = eta / 5, 0
+            else:
+                return rates, turn + 1
+    return rates, None
+
+
+@pytest.mark.parametrize("n_iter_no_change", [1, 3])
+def test_adaptive_divides_by_5_when_progress_stalls(n_iter_no_change):
+    rng = np.random.default_rng(0)
+    objectives = np.r_[np.exp(-np.arange(10.0)), 0.01 + 1e-3 * rng.standard_normal(100)]
+    expected, last = sklearns_rates(objectives, 0.5, 1e-3, n_iter_no_change)
+    patience, memory, rates = Patience(0.5, 1e-3, n_iter_no_change), {"divisor": 1.0}, []
+    for value in objectives:
+        rates.append(0.5 / memory["divisor"])
+        patience.look(memory, value)
+        if memory.get("exhausted"):
+            break
+    np.testing.assert_allclose(rates, expected)
+    assert len(rates) == last
+    patience, memory = Patience(0.5, None, n_iter_no_change), {"divisor": 1.0}
+    for value in objectives:
+        patience.look(memory, value)
+    assert memory["divisor"] == 1.0
+
+
+@pytest.mark.parametrize("batch", ["full", 1])
+def test_adaptive_runs_end_once_the_rate_is_spent(batch):
+    F = objective(LogLoss())
+    solver = build(F, "gd", batch, "adaptive")
+    state = started(solver)
+    result = Descent(solver, [], max_iter=2000, tol=1e-12).run(state)
+    assert result.reason is StopReason.PLATEAU
+    assert state.rate <= 1e-6
+    assert solver.finished(state)
+    assert result.objective < 0.95 * F.value(F.start())
+
+
+@RULES
+def test_a_line_search_never_goes_up(rule):
+    X, y, weights, _ = dense_problem(LogLoss(), n=40)
+    for penalty in ("l2", "l1"):
+        F = Objective("log_loss", X * [1.0, 1e2, 1e-2, 1.0], y, sample_weight=weights, penalty=penalty, alpha=0.01)
+        solver = LineSearch(F, rule)
+        state = started(solver)
+        values = [F.value(state.point)]
+        for _ in range(60):
+            solver.turn(state)
+            values.append(F.value(state.point))
+        assert (np.diff(values) <= 1e-14).all()
+        assert values[-1] < 0.99 * values[0]
+        assert F.passes <= 1 + 61 + 60 * 4 + 60

@@ -1,0 +1,272 @@
+"""Truncated Newton, and Newton steps in the span of the rows, against dense twins and optima that SciPy finds."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse as sp
+
+from fastgd.fitting.loop import Descent
+from fastgd.fitting.stopping import StopReason
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import LogLoss, SquaredHinge
+from fastgd.losses.regression import Huber, SquaredError
+from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.objective import Objective
+from fastgd.solvers.gradient.preconditioner import Coordinates
+from fastgd.solvers.newton.column_subspace import ColumnSpan, choose_span
+from fastgd.solvers.newton.subspace import RowSpan
+from fastgd.solvers.newton.truncated import Curved, NewtonCG
+from support.problems import Quartic, objective, started, turns
+from support.twins import members, sparse_problem, with_jit
+
+SMOOTH = [loss for loss in members(Loss) if loss.smooth]
+LOSSES = pytest.mark.parametrize("loss", with_jit([SquaredHinge()], SMOOTH), ids=lambda loss: loss.name)
+SOLVERS = pytest.mark.parametrize("solver", [NewtonCG, RowSpan, ColumnSpan])
+
+
+def wide(loss, alpha=0.01, fit_intercept=True, storage=sp.csr_array, n=23, d=60, n_jobs=1, seed=0, weighted=True):
+    X, y, weights, offsets = sparse_problem(loss, n=n, d=d, seed=seed)
+    given = {"sample_weight": weights, "offset": offsets} if weighted else {}
+    return Objective(loss, storage(X), y, alpha=alpha, fit_intercept=fit_intercept, n_jobs=n_jobs, **given)
+
+
+def optimum(F):
+    """Least value that SciPy finds, polished by restarts."""
+    v = F.start()
+    for _ in range(5):
+        options = {"gtol": 1e-11, "maxiter": 2000}
+        found = scipy.optimize.minimize(F.value_and_gradient, v, jac=True, method="BFGS", options=options)
+        v = found.x
+    return found.fun
+
+
+def curvature(F, v):
+    return np.stack([F.hessian_product(v, e) for e in np.eye(F.size)])
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("storage", with_jit([sp.csr_array], [np.asarray, sp.csr_array]), ids=lambda s: s.__name__)
+def test_kept_curvatures_give_the_products_of_the_objective(storage, fit_intercept):
+    F = wide(LogLoss(), storage=storage, fit_intercept=fit_intercept)
+    rng = np.random.default_rng(0)
+    v, p = rng.standard_normal((2, F.size))
+    before = F.passes
+    product = Curved(F, v).times(p)
+    assert F.passes == before + 1.5
+    np.testing.assert_allclose(product, F.hessian_product(v, p), rtol=1e-10, atol=1e-14)
+
+
+def test_a_sample_of_the_rows_can_give_the_curvature():
+    F = wide(LogLoss(), n=80)
+    part = F.part(np.array([0, 3, 4, 9]), 0.01)
+    chosen = np.concatenate([np.arange(8 * k, 8 * k + 8) for k in (0, 3, 4, 9)])
+    X, y, weights, offsets = sparse_problem(LogLoss(), n=80, d=60)
+    weights = weights / weights[weights > 0].mean()
+    v, p = np.random.default_rng(0).standard_normal((2, F.size))
+    rows = np.c_[X[chosen], np.ones(chosen.size)]
+    z = rows @ v + offsets[chosen]
+    h = weights[chosen] * [F.loss.curvature(*pair) for pair in zip(z, y[chosen], strict=True)] / part.n_active
+    expected = rows.T @ (h * (rows @ p)) + 0.01 * np.r_[p[:-1], 0.0]
+    np.testing.assert_allclose(Curved(part, v).times(p), expected, rtol=1e-10)
+    state = turns(NewtonCG(F, part), 80)
+    assert state.value == pytest.approx(turns(NewtonCG(F), 30).value, rel=1e-6)
+
+
+def test_conjugate_gradients_solve_the_newton_system():
+    F = wide(LogLoss(), d=10)
+    solver, v = NewtonCG(F), np.random.default_rng(0).standard_normal(F.size)
+    product = solver._product_at(v)
+    H = np.stack([product(e) for e in np.eye(F.size)])
+    g = np.arange(1.0, 1.0 + F.size)
+    np.testing.assert_allclose(solver._solve(product, g, 1e-12), -np.linalg.solve(H, g), rtol=1e-8)
+    loose = solver._solve(product, g, 0.1)
+    assert 0.0 < np.linalg.norm(H @ loose + g) <= 0.1 * np.linalg.norm(g)
+
+
+def test_a_direction_that_curves_downwards_ends_conjugate_gradients():
+    solver, g = NewtonCG(wide(LogLoss(), d=3)), np.array([1.0, 1.0, 1.0, 0.0])
+    np.testing.assert_array_equal(solver._solve(lambda p: -p, g, 0.1), -g)
+    bent = np.diag([1.0, 1.0, -1.5, 1.0])
+    step = solver._solve(lambda p: bent @ p, g, 1e-9)
+    assert float(g @ step) < 0.0
+
+
+@pytest.mark.parametrize("fit_intercept", with_jit([True], [True, False]))
+@pytest.mark.parametrize("shape", with_jit([(23, 60)], [(23, 60), (60, 6)]), ids=str)
+@LOSSES
+@SOLVERS
+def test_they_reach_the_optimum(solver, loss, shape, fit_intercept):
+    F = wide(loss, n=shape[0], d=shape[1], fit_intercept=fit_intercept)
+    best = optimum(F)
+    state = turns(solver(F), 60)
+    assert state.value <= best + 1e-10 * max(abs(best), 1.0)
+    value, gradient = F.smooth_and_gradient(state.point)
+    assert state.value == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(state.gradient, gradient, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("penalty", with_jit([Quartic()], [None, Quartic()]), ids=str)
+def test_newton_takes_any_smooth_penalty(penalty):
+    F = objective(LogLoss(), penalty, alpha=0.02, n=60)
+    assert turns(NewtonCG(F), 30).value <= optimum(F) + 1e-10
+
+
+def span_twin(F, kept, count, scales=1.0):
+    """The same steps on explicit vectors, with full Newton steps: value after each turn."""
+    v, moves, values = F.start(), [], []
+    for _ in range(count):
+        value, g = F.smooth_and_gradient(v)
+        basis = np.stack([v, *moves, g / scales**2], axis=1)
+        basis = basis[:, np.linalg.norm(basis, axis=0) > 0.0]
+        basis /= np.linalg.norm(basis, axis=0)
+        H = basis.T @ curvature(F, v) @ basis
+        step = -basis @ np.linalg.pinv(H, rcond=1e-12, hermitian=True) @ (basis.T @ g)
+        assert F.value(v + step) < value or np.abs(g).max() < 1e-6
+        v = v + step
+        moves = [*moves, step][-(kept - 2) :]
+        values.append(F.value(v))
+    return np.array(values)
+
+
+@pytest.mark.parametrize("kept", [4, 20])
+@pytest.mark.parametrize("span", [RowSpan, ColumnSpan])
+def test_steps_in_a_span_are_those_on_explicit_vectors(span, kept):
+    F = wide(LogLoss(), fit_intercept=False, alpha=0.05)
+    solver = span(F, kept)
+    state, values = started(solver), []
+    for _ in range(8):
+        solver.turn(state)
+        values.append(state.value)
+    expected = span_twin(F, kept, 8, Coordinates.standard(F).scales[:, 0] if span is ColumnSpan else 1.0)
+    np.testing.assert_allclose(values, expected, rtol=1e-9)
+
+
+def test_a_quadratic_takes_as_many_turns_as_it_has_curvatures():
+    F = wide(SquaredError(), n=6, fit_intercept=False)
+    state = turns(RowSpan(F), 7)
+    assert np.abs(F.gradient(state.point)).max() < 1e-12
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("span", [RowSpan, ColumnSpan])
+def test_a_start_elsewhere_leads_to_the_same_optimum(span, fit_intercept):
+    F = wide(LogLoss(), fit_intercept=fit_intercept)
+    best = turns(span(F), 40)
+    solver = span(F)
+    point = np.random.default_rng(0).standard_normal(F.size)
+    state = started(solver, point)
+    np.testing.assert_array_equal(state.point, point)
+    assert state.value == pytest.approx(F.value(point), rel=1e-12)
+    turns(solver, 60, state)
+    assert state.value == pytest.approx(best.value, rel=1e-12)
+    np.testing.assert_allclose(state.point, best.point, atol=1e-5)
+
+
+def test_far_targets_where_the_loss_has_no_curvature():
+    X, y, weights, offsets = sparse_problem(Huber(0.1), n=30, d=40)
+    F = Objective(Huber(0.1), X, 1000.0 + 100.0 * y, sample_weight=weights, offset=offsets, alpha=1e-3, n_jobs=1)
+    state = turns(RowSpan(F), 40)
+    assert state.value <= optimum(F) * (1.0 + 1e-3)
+
+
+@SOLVERS
+def test_a_run_ends_with_a_proof_that_holds(solver):
+    F = wide(LogLoss(), n=60, d=200)
+    made = solver(F)
+    result = Descent(made, [], max_iter=100, tol=1e-6).run(started(made))
+    assert result.reason is StopReason.CONVERGED
+    best = turns(RowSpan(F), 60).value
+    assert result.objective - best <= result.bound.value + 1e-15
+    assert result.bound.kind == "proof"
+
+
+def test_the_span_follows_the_shape_and_the_lengths_of_the_rows():
+    assert type(choose_span(wide(LogLoss()))) is RowSpan
+    assert type(choose_span(wide(LogLoss(), n=60, d=6))) is ColumnSpan
+    X, y, _, _ = sparse_problem(LogLoss(), n=100, d=120)
+    X[3] *= 1000.0
+    assert type(choose_span(Objective("log_loss", X, y, alpha=0.01))) is ColumnSpan
+
+
+def test_a_preview_needs_no_point_and_holds_each_turn():
+    F = wide(LogLoss(), n=60, d=200)
+    best = turns(RowSpan(F), 60).value
+    solver = RowSpan(F)
+    state = started(solver)
+    before = F.passes
+    for _ in range(8):
+        solver.turn(state)
+        value, bound = solver.preview(state)
+        assert value == state.value
+        assert value - best <= bound.value + 1e-15
+    assert "point" not in state.__dict__
+    assert F.passes == before + 8
+    gradient = F.gradient(state.point)
+    assert bound.value == pytest.approx(float(gradient[:-1] @ gradient[:-1]) / (2.0 * F.l2), rel=1e-4)
+
+
+@SOLVERS
+def test_dense_and_csr_take_the_same_path(solver):
+    points = [turns(solver(wide(LogLoss(), storage=storage)), 6).point for storage in (np.asarray, sp.csr_array)]
+    np.testing.assert_array_equal(points[1], points[0])
+
+
+def test_threads_do_not_change_the_bits():
+    points = []
+    for n_jobs in (1, 3):
+        F = wide(LogLoss(), n=600, d=400, n_jobs=n_jobs)
+        solver = RowSpan(F)
+        solver.objective.n_threads = n_jobs
+        points.append(turns(solver, 6).point)
+    np.testing.assert_array_equal(points[1], points[0])
+
+
+@pytest.mark.parametrize("turned", [3, 40])
+@SOLVERS
+def test_k_turns_and_m_more_are_k_plus_m(solver, turned):
+    points = []
+    for parts in ((turned + 5,), (turned, 5)):
+        state = None
+        for part in parts:
+            made = solver(wide(LogLoss(), alpha=1e-4))
+            state = started(made) if state is None else pickle.loads(pickle.dumps(state))
+            value = state.value
+            made.resume(state)
+            assert state.value == value
+            state = Descent(made, [], max_iter=part).run(state).state
+        points.append(state.point)
+    np.testing.assert_array_equal(points[1], points[0])
+
+
+@SOLVERS
+def test_a_state_from_other_data_is_no_obstacle(solver):
+    state = turns(solver(wide(LogLoss(), seed=0)), 5)
+    made = solver(wide(LogLoss(), seed=1))
+    made.resume(state)
+    result = Descent(made, [], max_iter=100, tol=1e-6).run(state)
+    assert result.reason is StopReason.CONVERGED
+
+
+@SOLVERS
+def test_at_the_optimum_they_say_so(solver):
+    made = solver(wide(SquaredHinge()))
+    state = turns(made, 200)
+    assert made.finished(state)
+
+
+def test_sweeps_are_products_and_count_half_a_pass():
+    F = wide(LogLoss(), n=100)
+    X = F.rows.matrix().toarray()
+    sweeps, coef, amounts = Sweeps(F), np.arange(60.0), np.arange(100.0)
+    np.testing.assert_allclose(sweeps.images(coef), X @ coef, atol=1e-10)
+    np.testing.assert_allclose(sweeps.combination(amounts), X.T @ amounts, atol=1e-9)
+    assert F.passes == 1.0
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="use solver='lbfgs'"):
+        RowSpan(objective(LogLoss(), "l1"))
+    with pytest.raises(ValueError, match="continuous derivatives"):
+        NewtonCG(objective(LogLoss(), "l1"))

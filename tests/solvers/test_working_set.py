@@ -1,0 +1,394 @@
+"""Proximal Newton with a working set: kernels against twins, optima against long proximal gradient descent."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import fastgd.solvers.l1.working_set as sets
+from fastgd.data.targets import WeightedSamples
+from fastgd.fitting.loop import Descent
+from fastgd.fitting.stopping import StopReason
+from fastgd.losses.base import Loss
+from fastgd.losses.classification import LogLoss
+from fastgd.losses.regression import Huber, SquaredError
+from fastgd.objective.objective import Objective
+from fastgd.penalties.separable import ElasticNet
+from fastgd.solvers.l1 import column_subset as held
+from fastgd.solvers.l1 import kernels as kernels
+from fastgd.solvers.l1.column_subset import Columns
+from fastgd.solvers.l1.proximal_newton import Kept, solve_support
+from fastgd.solvers.l1.working_set import WorkingSet
+from support.problems import proved, started, turns
+from support.twins import members, samples, stored, with_jit, with_ones
+
+SMOOTH = [loss for loss in members(Loss) if loss.smooth and loss.convex]
+STORAGES = pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+FEW_LOSSES = pytest.mark.parametrize("loss", with_jit([LogLoss(), Huber(0.7)], SMOOTH), ids=lambda loss: loss.name)
+
+
+def problem(loss, storage=np.asarray, l1_ratio=1.0, alpha=0.05, fit_intercept=True, n=60, d=12, seed=0, n_jobs=1):
+    """Columns with zeros, some of them alike; weights with zeros, offsets."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d)) * (rng.random((n, d)) < 0.6)
+    X[:, 1] += X[:, 0]
+    z = X[:, :4] @ rng.standard_normal(4) + 0.5 * rng.standard_normal(n) + 0.3
+    y = np.where(z > 0, 1.0, -1.0) if loss.classification else z
+    if not loss.target_domain.contains(y).all():
+        y = np.round(np.abs(y) + 1.0)
+    weights = rng.uniform(0.5, 1.5, n) * (rng.random(n) < 0.9)
+    return Objective(
+        loss, storage(X), y, sample_weight=weights, offset=0.1 * rng.standard_normal(n), penalty=ElasticNet(l1_ratio),
+        alpha=alpha, fit_intercept=fit_intercept, n_jobs=n_jobs,
+    )  # fmt: skip
+
+
+def lowest(F, n_turns=6000):
+    """F after long proximal gradient descent, in NumPy alone: accelerated, anew where it goes up, steps by halving."""
+    X = np.array([F.rows.take(np.array([i])).ravel() if not F.rows.sparse else F.rows.take([i]).toarray().ravel()
+                  for i in range(F.n_samples)])  # fmt: skip
+    if F.fit_intercept:
+        X = with_ones(X)
+    s, y = np.broadcast_to(F.samples.weights, F.n_samples), F.samples.targets
+    decay = np.full(F.size, F.l2)
+    decay[F.n_features :] = 0.0
+    sharp = np.where(np.arange(F.size) < F.n_features, F.l1, 0.0)
+    value_of = np.vectorize(F.loss.value, otypes=[float])
+    slope_of = np.vectorize(F.loss.derivative, otypes=[float])
+
+    def smooth(v):
+        z = X @ v + F.samples.offsets
+        gradient = X.T @ (s * slope_of(z, y)) / F.n_active + decay * v
+        return s @ value_of(z, y) / F.n_active + 0.5 * decay @ v**2, gradient
+
+    v = look = np.zeros(F.size)
+    rate, t, best = 1.0, 1.0, np.inf
+    for turn in range(n_turns):
+        value, g = smooth(look)
+        while True:
+            new = look - rate * g
+            new = np.sign(new) * np.maximum(np.abs(new) - rate * sharp, 0.0)
+            e = new - look
+            if smooth(new)[0] <= value + g @ e + 0.5 / rate * e @ e + 1e-15 * abs(value):
+                break
+            rate *= 0.5
+        total = smooth(new)[0] + sharp @ np.abs(new)
+        t = 1.0 if total > best else 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * t * t))
+        look = new + (t - 1.0) / (t + 1.0) * (new - v)
+        if turn > 50 and np.abs(new - v).max() < 1e-13 and t == 1.0:
+            break
+        v, best = new, min(best, total)
+    return best
+
+
+# --- kernels and their twins
+
+
+def model_epochs(matrix, slope, coef, l1, n_penalised, epochs):
+    coef, start = coef.copy(), coef.copy()
+    for _ in range(epochs):
+        for j in range(coef.size):
+            if matrix[j, j] > 0.0:
+                new = coef[j] - (slope + matrix @ (coef - start))[j] / matrix[j, j]
+                if j < n_penalised:
+                    new = np.sign(new) * max(abs(new) - l1 / matrix[j, j], 0.0)
+                coef[j] = new
+    return coef, slope + matrix @ (coef - start)
+
+
+def model(n_columns=7, n=30, l2=0.3, seed=0):
+    rng = np.random.default_rng(seed)
+    X = with_ones(rng.standard_normal((n, n_columns - 1)) * (rng.random((n, n_columns - 1)) < 0.7))
+    X[:, 2] = 0.0
+    curvatures, derivatives = rng.uniform(0.0, 1.0, n), rng.standard_normal(n)
+    coef = rng.standard_normal(n_columns) * (rng.random(n_columns) < 0.6)
+    free = np.append(np.full(n_columns - 1, l2), 0.0)
+    free[2] = 0.0
+    matrix = X.T @ (curvatures[:, None] * X) / n + np.diag(free)
+    return X, curvatures, derivatives, coef, matrix, X.T @ derivatives / n + free * coef
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 9])
+def test_coordinate_descent_on_the_matrix_is_its_twin(epochs):
+    _, _, _, coef, matrix, slope = model()
+    expected, model_slope = model_epochs(matrix, slope, coef, 0.2, 6, epochs)
+    lower = np.full((9, 9), np.nan)  # kernels read the lower triangle of the leading part
+    lower[:7, :7] = np.tril(matrix)
+    found, found_slope = coef.copy(), slope.copy()
+    taken = kernels.matrix_descent(lower, found_slope, found, 0.2, 6, 0.0, epochs)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(found_slope, model_slope, rtol=1e-11, atol=1e-13)
+    assert taken == epochs + 1
+    assert kernels.matrix_descent(np.tril(matrix), slope.copy(), coef.copy(), 0.2, 6, 1e-9, 1000) < 1000
+
+
+@pytest.mark.parametrize("order", [np.arange(6), np.array([5, 0, 3, 1]), np.arange(5)[::-1]], ids=str)
+def test_an_epoch_on_columns_is_its_twin(order):
+    X, curvatures, derivatives, coef, _, _ = model()
+    X, coef = X[:, [0, 1, 3, 4, 5, 6]], coef[[0, 1, 3, 4, 5, 6]]  # l2 on each column but the last
+    columns, places, start, largest = sp.csc_array(X[:, [3, 0, 1, 2, 4, 5]]), np.array([1, 2, 3, 0, 4, 5]), coef, 0.0
+    expected, l1, l2 = coef.copy(), np.append(np.full(5, 0.2), 0.0), np.append(np.full(5, 0.3), 0.0)
+    bends = X.T**2 @ curvatures / 30 + l2
+    for j in order:
+        slope = X[:, j] @ (derivatives + curvatures * (X @ (expected - start))) / 30 + l2[j] * expected[j]
+        new = expected[j] - slope / bends[j]
+        new = np.sign(new) * max(abs(new) - l1[j] / bends[j], 0.0)
+        largest, expected[j] = max(largest, abs(new - expected[j]) * bends[j]), new
+    data = columns.data, columns.indices.astype(np.uint32), columns.indptr.astype(np.uint64), places
+    found, amounts, diagonal = coef.copy(), derivatives.copy(), np.zeros(6)
+    move = kernels.column_epoch(data, order, diagonal, curvatures, amounts, found, 0.2, 0.3, 30, 5)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(amounts, derivatives + curvatures * (X @ (expected - coef)), rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(diagonal[order], bends[order], rtol=1e-12)
+    assert move == pytest.approx(largest, rel=1e-11)
+
+
+def test_the_support_is_solved_for_exactly():
+    *_, coef, matrix, slope = model(seed=3)
+    coef, slope = np.delete(coef, 2), np.delete(slope, 2)
+    matrix = np.delete(np.delete(matrix, 2, 0), 2, 1)
+    start = coef + 0.5 * np.sign(coef)
+    value = lambda u: slope @ (u - start) + 0.5 * (u - start) @ matrix @ (u - start) + 0.2 * np.abs(u[:5]).sum()  # noqa: E731
+    u, moved = start.copy(), slope.copy()
+    solve_support(matrix, moved, u, 0.2, 5)
+    np.testing.assert_allclose(moved, slope + matrix @ (u - start), rtol=1e-12, atol=1e-14)
+    assert value(u) < value(start)
+    assert (u[:5] * start[:5] >= 0.0).all()
+    for _ in range(5):
+        solve_support(matrix, moved, u, 0.2, 5)
+    kept = np.append(u[:5] != 0.0, True)
+    np.testing.assert_allclose((moved + 0.2 * np.append(np.sign(u[:5]), 0.0))[kept], 0.0, atol=1e-13)
+    singular = np.ones((2, 2))
+    u, moved = np.array([1.0, 2.0]), np.array([0.3, 0.1])
+    solve_support(singular, moved, u, 0.1, 2)
+    assert np.isfinite(u).all()
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("thin", [False, True])
+def test_sweeps_are_their_twins(storage, thin):
+    F = problem(LogLoss(), sp.csr_array if storage == "csr" else np.asarray)
+    X = F.rows.take(np.arange(60))
+    X = X.toarray() if storage == "csr" else X
+    rng = np.random.default_rng(1)
+    coef, kept = rng.standard_normal(12), Kept.at(F, rng.standard_normal(60), 0.3)
+    prediction = kept.products + 0.3 + F.samples.offsets
+    for i in range(60):
+        assert kept.derivatives[i] == pytest.approx(
+            F.samples.weights[i] * F.loss.derivative(prediction[i], F.samples.targets[i])
+        )
+        assert kept.curvatures[i] == pytest.approx(
+            F.samples.weights[i] * F.loss.curvature(prediction[i], F.samples.targets[i])
+        )
+    assert (kept.slope, kept.bend) == pytest.approx(
+        (kept.derivatives.sum() / F.n_active, kept.curvatures.sum() / F.n_active)
+    )
+    columns, before = Columns(F, F.rows), F.passes
+    np.testing.assert_allclose(columns.products(coef), X @ coef, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        columns.gradient(kept, coef), X.T @ kept.derivatives / F.n_active, rtol=1e-11, atol=1e-14
+    )
+    assert F.passes == before + 2
+    chosen, order = np.array([1, 4, 5, 9]), np.array([3, 4, 17, 30, 55]) if thin else sets.NO_ROWS
+    rows = order if thin else np.arange(60)
+    part = with_ones(X[rows][:, chosen])
+    expected = part.T @ (kept.curvatures[rows, None] * part) * 60 / len(rows) / F.n_active
+    np.testing.assert_allclose(
+        np.tril(columns.curvature(chosen, kept.curvatures, order)), np.tril(expected), rtol=1e-11
+    )
+    np.testing.assert_allclose(
+        np.tril(columns.lasting_curvature(chosen[:2], chosen, kept.curvatures)),
+        np.tril(columns.curvature(chosen[:2], kept.curvatures)), rtol=1e-12,
+    )  # fmt: skip
+
+
+def test_gathered_columns_are_the_columns():
+    X = np.random.default_rng(0).standard_normal((40, 600)) * (np.random.default_rng(1).random((40, 600)) < 0.4)
+    index = np.array([0, 7, 8, 120, 299])
+    for table in (X, sp.csr_array(X)):
+        solver = WorkingSet(Objective("squared_error", table, X[:, 0], penalty="l1", alpha=0.1))
+        columns, share = solver._gathered(index)
+        np.testing.assert_array_equal(
+            columns.products(np.arange(5.0)), solver._all.products(np.bincount(index, np.arange(5.0), 600))
+        )
+        assert share <= 1.0
+        assert columns.rows.shape() == (40, 5)
+    # Columns that turn out to hold more are gathered again, fewer.
+    solver._all.entries = lambda index: np.ones(index.size)
+    assert 50 <= solver._gather(np.arange(600), 0).index.size < 105
+    assert solver._gather(np.arange(600), 200).whole
+    assert solver._gathered(np.arange(600))[0] is None
+    assert solver._gathered(np.arange(600))[1] > 1.0
+    tall = sp.csr_array(np.arange(1.0, 4.0) * (np.random.default_rng(1).random((8192, 3)) < [0.1, 0.5, 0.9]))
+    solver = WorkingSet(Objective("squared_error", tall, np.zeros(8192), penalty="l1", alpha=0.1))
+    np.testing.assert_allclose(solver._all.entries(np.array([0, 2])), [819, 7373], rtol=0.2)
+
+
+def test_violators_are_found():
+    coef, gradient = np.array([0.0, 1.0, 0.0, 0.0]), np.array([0.5, 0.0, -2.0, 1.0])
+    np.testing.assert_array_equal(sets._violators(coef, gradient, 1.0), [1, 2])
+    np.testing.assert_array_equal(stored(np.eye(2), "csr").shape(), (2, 2))
+    assert samples(np.zeros(3)).size() == 3
+
+
+# --- optima
+
+
+@FEW_LOSSES
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+@pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
+def test_the_optimum_of_a_reference(loss, l1_ratio, fit_intercept):
+    points = []
+    for storage in (np.asarray, sp.csr_array):
+        F = problem(loss, storage, l1_ratio, fit_intercept=fit_intercept)
+        result = proved(WorkingSet(F), tol=1e-9, max_iter=60)
+        assert result.reason is StopReason.CONVERGED, (result.suboptimality, result.reason)
+        points.append(result.point)
+    assert result.objective <= lowest(F, with_jit(1500, 1500)) * (1.0 + 1e-8)
+    np.testing.assert_allclose(points[0], points[1], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("loss", with_jit([LogLoss()], SMOOTH), ids=lambda loss: loss.name)
+@STORAGES
+@pytest.mark.parametrize(
+    "room", ["gathered", "X itself", "gathered, too wide", "X itself, too wide", "X itself, sparse"]
+)
+def test_every_way_to_hold_the_set_leads_to_the_optimum(loss, storage, room, monkeypatch):
+    F = problem(loss, storage, 0.8, alpha=0.02, n=50, d=60)
+    expected = proved(WorkingSet(F), tol=1e-8, max_iter=60).objective
+    monkeypatch.setattr(sets, "SHARE_OF_X", 0.0 if "itself" in room else 10.0)
+    monkeypatch.setattr(sets, "SHARE_OF_COEF", 0.0)
+    monkeypatch.setattr(sets, "FEWEST_COLUMNS", 4)
+    if "wide" in room:
+        monkeypatch.setattr(held, "WIDEST_MATRIX", 12)
+        monkeypatch.setattr(sets, "WIDEST_MATRIX", 12)
+    if "sparse" in room:
+        monkeypatch.setattr(held, "NUMBERS_PER_ENTRY", 0.0)
+    solver = WorkingSet(F)
+    result = proved(solver, tol=1e-6, max_iter=400)
+    assert solver._columns.whole is ("itself" in room)
+    assert result.objective <= expected * (1.0 + 2e-6)
+
+
+@FEW_LOSSES
+@STORAGES
+def test_tall_data_begin_on_a_sample(loss, storage, monkeypatch):
+    monkeypatch.setattr(sets, "LEAST_SAMPLE", 10)
+    monkeypatch.setattr(sets, "ROWS_PER_COLUMN", 2)
+    F = problem(loss, storage, 0.9, n=400, alpha=0.02)
+    sampled, whole = WorkingSet(F), WorkingSet(F, sampling=False)
+    assert sampled.sampling
+    state = started(sampled)
+    assert F.passes == 0
+    results = [
+        Descent(solver, [], max_iter=60, tol=1e-9).run(s) for solver, s in ((sampled, state), (whole, started(whole)))
+    ]
+    assert [result.reason for result in results] == [StopReason.CONVERGED] * 2
+    np.testing.assert_allclose(results[0].point, results[1].point, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", [LogLoss(), SquaredError()], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
+def test_beyond_the_greatest_alpha_all_coefficients_are_0(loss, fit_intercept):
+    F = problem(loss, alpha=0.0, fit_intercept=fit_intercept)
+    F = Objective.of(F.loss, F.rows, F.samples, ElasticNet(0.0), 1e9, fit_intercept, 1)
+    start = np.append(np.zeros(12), Descent(WorkingSet(F), [], max_iter=1).constant)[: F.size]
+    greatest = np.abs(F.smooth_and_gradient(start)[1][:12]).max()
+    for factor, zeros in ((1.0, True), (1.5, True), (0.99, False)):
+        F = Objective.of(F.loss, F.rows, F.samples, ElasticNet(1.0), factor * greatest * (1 + 1e-9), fit_intercept, 1)
+        result = proved(WorkingSet(F), tol=1e-8, max_iter=20)
+        assert (result.point[:12] == 0.0).all() == zeros
+        assert result.reason is StopReason.CONVERGED
+
+
+# --- the contract
+
+
+@pytest.mark.parametrize("storage", with_jit([sp.csr_array], [np.asarray, sp.csr_array]))
+@pytest.mark.parametrize(
+    ("loss", "tall"),
+    with_jit([(SquaredError(), False), (LogLoss(), True)], [(loss, tall) for loss in SMOOTH for tall in (False, True)]),
+)
+def test_k_turns_and_m_more_are_k_plus_m(loss, storage, tall, monkeypatch):
+    monkeypatch.setattr(sets, "LEAST_SAMPLE", 10 if tall else 10**9)
+    monkeypatch.setattr(sets, "ROWS_PER_COLUMN", 2)
+    monkeypatch.setattr(sets, "INNER", 0.5)
+    monkeypatch.setattr(sets, "MOST_STEPS", 1)
+    points = []
+    for parts in ((5,), (2, 3), (1, 1, 3)):
+        state = None
+        for part in parts:
+            F = problem(loss, storage, 0.9, alpha=1e-3, n=400 if tall else 50, d=30)
+            solver = WorkingSet(F)
+            state = started(solver) if state is None else pickle.loads(pickle.dumps(state))
+            solver.resume(state)
+            state = Descent(solver, [], max_iter=part).run(state).state
+        assert state.turn == 5
+        points.append(np.r_[state.point, state.value, state.gradient, state.updates])
+    np.testing.assert_array_equal(points[1], points[0])
+    np.testing.assert_array_equal(points[2], points[0])
+
+
+@STORAGES
+def test_value_and_gradient_are_those_of_the_point(storage):
+    F = problem(LogLoss(), storage, 0.7)
+    solver = WorkingSet(F)
+    state = turns(solver, 2)
+    value, gradient = F.smooth_and_gradient(state.point)
+    assert state.value == pytest.approx(value, rel=1e-14)
+    np.testing.assert_allclose(state.gradient, gradient, rtol=1e-12, atol=1e-15)
+    totals = []
+    for _ in range(4):
+        totals.append(state.value + F.rest_value(state.point))
+        solver.turn(state)
+    assert (np.diff(totals) <= 1e-14).all()
+
+
+@pytest.mark.jit
+@STORAGES
+def test_the_number_of_threads_changes_nothing(storage):
+    points = []
+    for n_jobs in (1, 2, 3):
+        rng = np.random.default_rng(0)
+        X = rng.standard_normal((3000, 80)) * (rng.random((3000, 80)) < 0.5)
+        y = np.where(X[:, 0] + X[:, 1] + rng.standard_normal(3000) > 0, 1.0, -1.0)
+        F = Objective("log_loss", storage(X), y, penalty="l1", alpha=1e-2, n_jobs=n_jobs)
+        points.append(turns(WorkingSet(F), 3).point)
+    np.testing.assert_array_equal(points[1], points[0])
+    np.testing.assert_array_equal(points[2], points[0])
+
+
+@pytest.mark.parametrize("loss", [LogLoss(), SquaredError(), Huber(0.1)], ids=lambda loss: loss.name)
+def test_columns_as_they_come(loss):
+    """Alike, constant, empty, on wild scales: none keeps it from the optimum."""
+    F = problem(loss, alpha=1e-3)
+    X = F.rows.take(np.arange(60))
+    X = np.hstack(
+        [X * 10.0 ** np.linspace(-3, 3, 12), X[:, :1], X[:, :1] + X[:, 1:2], np.zeros((60, 1)), np.full((60, 1), 7.0)]
+    )
+    F = Objective.of(F.loss, stored(X, "csr"), F.samples, F.penalty, F.alpha, True, 1)
+    result = proved(WorkingSet(F), tol=1e-6, max_iter=100)
+    assert result.reason is StopReason.CONVERGED
+
+
+def test_far_targets_of_a_loss_that_is_linear_there():
+    F = problem(SquaredError())
+    far = WeightedSamples(1e3 * F.samples.targets, F.samples.weights, F.samples.offsets)
+    F = Objective.of(Huber(1.0), F.rows, far, ElasticNet(1.0), 0.01, True, 1)
+    assert proved(WorkingSet(F), tol=1e-6, max_iter=200).reason is StopReason.CONVERGED
+
+
+def test_it_ends_by_itself_where_rounding_is_all_that_is_left():
+    F = problem(LogLoss(), alpha=1e-3)
+    state = started(WorkingSet(F))
+    result = Descent(WorkingSet(F), [], max_iter=200, tol=1e-300).run(state)
+    assert result.reason in (StopReason.PLATEAU, StopReason.CONVERGED)
+    assert state.turn < 60
+
+
+def test_a_state_from_other_data_is_no_obstacle():
+    state = turns(WorkingSet(problem(LogLoss(), seed=0)), 3)
+    solver = WorkingSet(problem(LogLoss(), seed=1))
+    solver.resume(state)
+    assert Descent(solver, [], max_iter=50, tol=1e-8).run(state).reason is StopReason.CONVERGED
