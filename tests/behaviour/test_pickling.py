@@ -156,7 +156,7 @@ def test_a_pickle_holds_no_compiled_code():
 @pytest.fixture
 def run(tmp_path):
     """A function that runs a script in a folder of its own and gives the words it prints."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(fastgd.__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(fastgd.__file__).parents[1])}
 
     def run(script, *arguments):
         (tmp_path / "script.py").write_text(textwrap.dedent(script), encoding="utf-8")

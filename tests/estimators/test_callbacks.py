@@ -173,7 +173,7 @@ def test_progress_bar(y, capsys):
 
 
 def test_without_scikit_learns_callbacks():
-    path = pathlib.Path(fastgd.__file__).with_name("callbacks.py")
+    path = pathlib.Path(fastgd.__file__).with_name("estimators") / "callbacks.py"
     spec = importlib.util.spec_from_file_location("callbacks_alone", path)
     module, kept = importlib.util.module_from_spec(spec), sys.modules["sklearn.callback"]
     sys.modules["sklearn.callback"] = None

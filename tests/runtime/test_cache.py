@@ -90,7 +90,7 @@ def test_the_folder(monkeypatch, tmp_path):
 def test_all_sources_are_in_the_key(monkeypatch, tmp_path):
     package = tmp_path / "package"
     (package / "kernels").mkdir(parents=True)
-    monkeypatch.setattr(_jit, "__file__", str(package / "_jit.py"))
+    monkeypatch.setattr(_jit, "__file__", str(package / "runtime" / "jit.py"))
     seen = set()
     for name, text in [("_jit.py", "1"), ("kernels/a.py", "1"), ("kernels/a.py", "2"), ("kernels/b.py", "2")]:
         (package / name).write_text(text)

@@ -13,7 +13,7 @@ import fastgd
 @pytest.fixture
 def start(tmp_path):
     """A function that starts a script of the test's folder in a process with the test's cache."""
-    paths = [str(tmp_path), str(Path(fastgd.__file__).parents[2])]
+    paths = [str(tmp_path), str(Path(fastgd.__file__).parents[1])]
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(paths)}
     environment.pop("FASTGD_CACHE", None)
 
