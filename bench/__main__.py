@@ -1,4 +1,6 @@
-"""The command line: `python -m bench --data sklearn:breast_cancer --loss log_loss`, and the words below."""
+"""The command line: `python -m bench --data sklearn:breast_cancer --loss log_loss`, and the
+words below.
+"""
 
 import argparse
 import importlib
@@ -23,38 +25,80 @@ WORDS = {
 def parse(arguments):
     lines = "\n".join(f"  {word:9}{text}" for word, text in WORDS.items())
     parser = argparse.ArgumentParser(
-        prog="python -m bench", epilog=lines, formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__
+        prog="python -m bench",
+        epilog=lines,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__,
     )
-    parser.add_argument("what", nargs="?", default="race", choices=WORDS, metavar="WHAT", help="a word from below")
-    parser.add_argument("files", nargs="*", type=Path, help="of compare: the old JSON and the new one")
-    parser.add_argument("--data", help="sklearn:NAME, a name in the data folder (FASTGD_DATA; of memory, kernels: "
-                        "names with commas), a file: .csv or .parquet with --target (text becomes a column "
-                        "of 0 and 1 for each value), .npz, svmlight")  # fmt: skip
+    parser.add_argument(
+        "what", nargs="?", default="race", choices=WORDS, metavar="WHAT", help="a word from below"
+    )
+    parser.add_argument(
+        "files", nargs="*", type=Path, help="of compare: the old JSON and the new one"
+    )
+    parser.add_argument(
+        "--data",
+        help="sklearn:NAME, a name in the data folder (FASTGD_DATA; of memory, kernels: "
+        "names with commas), a file: .csv or .parquet with --target (text becomes a column "
+        "of 0 and 1 for each value), .npz, svmlight",
+    )
     parser.add_argument("--target", help="the column to predict, of a .csv or .parquet file")
     parser.add_argument("--loss", default="log_loss")
     parser.add_argument("--alpha", type=float, help="strength of the penalty; default: 1 / n")
-    parser.add_argument("--l1-ratio", type=float, default=0.0, help="share of the L1 norm in it; default: 0")
+    parser.add_argument(
+        "--l1-ratio", type=float, default=0.0, help="share of the L1 norm in it; default: 0"
+    )
     parser.add_argument("--no-intercept", action="store_true")
-    parser.add_argument("--scale", action="store_true", help="divide columns by their greatest magnitude first")
-    parser.add_argument("--solvers", type=_texts, help="names or patterns: fastgd,fastgd/newton/full,'*/Objective'")
-    parser.add_argument("--accuracy", type=_numbers, help="default: 1e-2,1e-4,1e-6,1e-8; suite: 1e-4,1e-6")
-    parser.add_argument("--threads", type=int, help="of everybody; default: 1; suite: what the process may use")
-    parser.add_argument("--seconds", type=float, help="for each solver; default: 1, or 100 passes where they take "
-                        "longer; suite: for a case on average, default: 55; certify: in all, default: 60")  # fmt: skip
-    parser.add_argument("--rounds", type=int, default=5, help="of repeated measurements; default: 5")
-    parser.add_argument("--cases", type=_texts, help="of suite: parts of names or patterns; default: all")
-    parser.add_argument("--reuse", type=Path, help="suite: JSON of a run whose rivals count; the best run again")
-    parser.add_argument("--markdown", action="store_true", help="of suite: print the table as Markdown")
-    parser.add_argument("--against", type=Path, help="JSON of an earlier run, to be compared with this one")
+    parser.add_argument(
+        "--scale", action="store_true", help="divide columns by their greatest magnitude first"
+    )
+    parser.add_argument(
+        "--solvers", type=_texts, help="names or patterns: fastgd,fastgd/newton/full,'*/Objective'"
+    )
+    parser.add_argument(
+        "--accuracy", type=_numbers, help="default: 1e-2,1e-4,1e-6,1e-8; suite: 1e-4,1e-6"
+    )
+    parser.add_argument(
+        "--threads", type=int, help="of everybody; default: 1; suite: what the process may use"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        help="for each solver; default: 1, or 100 passes where they take "
+        "longer; suite: for a case on average, default: 55; certify: in all, default: 60",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="of repeated measurements; default: 5"
+    )
+    parser.add_argument(
+        "--cases", type=_texts, help="of suite: parts of names or patterns; default: all"
+    )
+    parser.add_argument(
+        "--reuse", type=Path, help="suite: JSON of a run whose rivals count; the best run again"
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="of suite: print the table as Markdown"
+    )
+    parser.add_argument(
+        "--against", type=Path, help="JSON of an earlier run, to be compared with this one"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of certify: which random problems")
-    parser.add_argument("--fits", type=float, default=float("inf"), help="of certify: end after so many")
-    parser.add_argument("--again", type=Path, help="of certify: JSON of a finding, to be tried once more")
+    parser.add_argument(
+        "--fits", type=float, default=float("inf"), help="of certify: end after so many"
+    )
+    parser.add_argument(
+        "--again", type=Path, help="of certify: JSON of a finding, to be tried once more"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of JSON and PNG")
-    parser.add_argument("--smoke", action="store_true", help="a tiny form of everything, to see that it runs")
+    parser.add_argument(
+        "--smoke", action="store_true", help="a tiny form of everything, to see that it runs"
+    )
     options = parser.parse_args(arguments)
     suite = options.what == "suite"
     options.accuracy = options.accuracy or ([1e-4, 1e-6] if suite else [1e-2, 1e-4, 1e-6, 1e-8])
-    if (len(options.files) == 2) != (options.what == "compare") or (options.files and len(options.files) != 2):
+    if (len(options.files) == 2) != (options.what == "compare") or (
+        options.files and len(options.files) != 2
+    ):
         parser.error("compare takes two files, OLD.json NEW.json; nothing else takes files")
     for path in (*options.files, options.against, options.reuse, options.again):
         if path is not None and not path.is_file():
@@ -94,7 +138,8 @@ def main(arguments=None):
 def measure(options):
     """Measure what the options ask for; returns the path of the JSON."""
     if options.what in ("race", "suite"):
-        # Kernels are compiled here, whatever an earlier process left behind, so that first calls are honest.
+        # Kernels are compiled here, whatever an earlier process left behind, so that first calls
+        # are honest.
         os.environ["FASTGD_CACHE"] = "0"
     if options.what == "race":
         from . import single
@@ -127,7 +172,12 @@ def _suite(options):
     from . import report
 
     options.threads, options.seconds = options.threads or report.cores(), options.seconds or 55.0
-    for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):  # before the packages that look at them are loaded
+    for name in (
+        "OMP",
+        "OPENBLAS",
+        "MKL",
+        "NUMBA",
+    ):  # before the packages that look at them are loaded
         os.environ.setdefault(f"{name}_NUM_THREADS", str(options.threads))
     from . import suite
 
@@ -146,10 +196,17 @@ def _certify(options):
 
 
 def smoke(options):
-    """A tiny form of everything: a few solvers on a corner of a small data set, small sizes, one round."""
+    """A tiny form of everything: a few solvers on a corner of a small data set, small sizes, one
+    round.
+    """
     from . import against, cold, kernels, memory, report, scaling, search, single
 
-    given, options.data, options.scale, options.threads = options.seconds, "sklearn:breast_cancer", True, 1
+    given, options.data, options.scale, options.threads = (
+        options.seconds,
+        "sklearn:breast_cancer",
+        True,
+        1,
+    )
     options.solvers = [
         "fastgd/default",
         "fastgd/gd/1",
@@ -170,7 +227,12 @@ def smoke(options):
     options.fits = 1  # all fits of one problem
     _certify(options)
     options.seconds = given or 2.0
-    options.solvers = ["liblinear", "scipy/L-BFGS-B/numpy", "sklearn/LogisticRegression/lbfgs", "sklearn/LinearSVC"]
+    options.solvers = [
+        "liblinear",
+        "scipy/L-BFGS-B/numpy",
+        "sklearn/LogisticRegression/lbfgs",
+        "sklearn/LinearSVC",
+    ]
     options.accuracy = [1e-4, 1e-6]
     _suite(options)
     against.compare(path, path)

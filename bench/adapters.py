@@ -1,8 +1,9 @@
 """Rivals: one small function for each way to minimise F, from X and y to coefficients.
 
-Each is handed a problem, a budget (turns, or a tolerance where that is what users set) and a number of threads. Rules
-of their own for stopping are switched off, or set so tight that the budget alone ends the run. A pass is one evaluation
-over all rows, of the value with its gradient or of a curvature product; where a solver does not tell, passes are None.
+Each is handed a problem, a budget (turns, or a tolerance where that is what users set) and a number
+of threads. Rules of their own for stopping are switched off, or set so tight that the budget alone
+ends the run. A pass is one evaluation over all rows, of the value with its gradient or of a
+curvature product; where a solver does not tell, passes are None.
 """
 
 import numpy as np
@@ -18,8 +19,9 @@ SAID_BY_L1_RATIO = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 8)
 
 # --- scipy.optimize.minimize
 
-# Method: options without stopping rules, the option that counts turns, whether it takes curvature, the most features.
-# BFGS keeps a d x d matrix, SLSQP solves a dense system of d unknowns at each turn.
+# Method: options without stopping rules, the option that counts turns, whether it takes curvature,
+# the most features. BFGS keeps a d x d matrix, SLSQP solves a dense system of d unknowns at each
+# turn.
 METHODS = {
     "L-BFGS-B": ({"ftol": 0.0, "gtol": 0.0, "maxfun": 10**9}, "maxiter", False, np.inf),
     "CG": ({"gtol": 0.0}, "maxiter", False, np.inf),
@@ -37,13 +39,24 @@ def _scipy_rivals():
         for form in ("numpy", "Objective"):
 
             def run(
-                problem, budget, threads, method=method, options=options, counter=counter, curved=curvature, form=form
+                problem,
+                budget,
+                threads,
+                method=method,
+                options=options,
+                counter=counter,
+                curved=curvature,
+                form=form,
             ):
                 F = PlainObjective(problem) if form == "numpy" else _objective(problem, threads)
                 found = scipy.optimize.minimize(
-                    F.value_and_gradient, F.start(), jac=True, method=method,
-                    hessp=F.hessian_product if curved else None, options={**options, counter: budget},
-                )  # fmt: skip
+                    F.value_and_gradient,
+                    F.start(),
+                    jac=True,
+                    method=method,
+                    hessp=F.hessian_product if curved else None,
+                    options={**options, counter: budget},
+                )
                 coef, intercept = F.split(found.x)
                 return Answer(coef, float(intercept), F.passes)
 
@@ -51,14 +64,23 @@ def _scipy_rivals():
 
 
 def _objective(problem, threads):
-    """The gift: fastgd's compiled objective. The same F: mean loss + alpha / 2 |w|^2, the intercept free."""
+    """The gift: fastgd's compiled objective. The same F: mean loss + alpha / 2 |w|^2, the
+    intercept free.
+    """
     import fastgd
 
-    loss = {"huber": fastgd.Huber, "squared_epsilon_insensitive": fastgd.SquaredEpsilonInsensitive}.get(problem.loss)
+    loss = {
+        "huber": fastgd.Huber,
+        "squared_epsilon_insensitive": fastgd.SquaredEpsilonInsensitive,
+    }.get(problem.loss)
     return fastgd.Objective(
-        problem.loss if loss is None else loss(EPSILON), problem.X, problem.y, alpha=problem.alpha,
-        fit_intercept=problem.fit_intercept, n_jobs=threads,
-    )  # fmt: skip
+        problem.loss if loss is None else loss(EPSILON),
+        problem.X,
+        problem.y,
+        alpha=problem.alpha,
+        fit_intercept=problem.fit_intercept,
+        n_jobs=threads,
+    )
 
 
 # --- scikit-learn
@@ -78,27 +100,41 @@ def _penalty(l1_ratio):
 
 
 def _logistic(solver, **options):
-    """C (sum of losses) + penalty, which is F n C for C = 1 / (alpha n); turns are max_iter, tol is out of the way."""
+    """C (sum of losses) + penalty, which is F n C for C = 1 / (alpha n); turns are max_iter, tol
+    is out of the way.
+    """
 
     def run(problem, budget, threads):
         C = 1.0 / (problem.alpha * problem.shape[0]) if problem.alpha else np.inf
         estimator = linear_model.LogisticRegression(
-            solver=solver, C=C, tol=1e-14, max_iter=budget, random_state=0, fit_intercept=problem.fit_intercept,
-            **_penalty(problem.l1_ratio), **options,
-        )  # fmt: skip
+            solver=solver,
+            C=C,
+            tol=1e-14,
+            max_iter=budget,
+            random_state=0,
+            fit_intercept=problem.fit_intercept,
+            **_penalty(problem.l1_ratio),
+            **options,
+        )
         return fitted(estimator, problem, _epochs if solver.startswith("sag") else None)
 
     return run
 
 
 def _ridge(solver):
-    """|y - z|^2 + a |w|^2, which is 2 n F for a = alpha n; turns are max_iter, tol is out of the way."""
+    """|y - z|^2 + a |w|^2, which is 2 n F for a = alpha n; turns are max_iter, tol is out of the
+    way.
+    """
 
     def run(problem, budget, threads):
         estimator = linear_model.Ridge(
-            alpha=problem.alpha * problem.shape[0], solver=solver, tol=1e-14, max_iter=budget,
-            fit_intercept=problem.fit_intercept, random_state=0,
-        )  # fmt: skip
+            alpha=problem.alpha * problem.shape[0],
+            solver=solver,
+            tol=1e-14,
+            max_iter=budget,
+            fit_intercept=problem.fit_intercept,
+            random_state=0,
+        )
         return fitted(estimator, problem, _epochs if solver.startswith("sag") else None)
 
     return run
@@ -107,7 +143,11 @@ def _ridge(solver):
 def _elastic_net(problem, budget, threads):
     """The same F, the same alpha; turns are max_iter, tol is out of the way."""
     estimator = linear_model.ElasticNet(
-        alpha=problem.alpha, l1_ratio=problem.l1_ratio, tol=1e-14, max_iter=budget, fit_intercept=problem.fit_intercept
+        alpha=problem.alpha,
+        l1_ratio=problem.l1_ratio,
+        tol=1e-14,
+        max_iter=budget,
+        fit_intercept=problem.fit_intercept,
     )
     return fitted(estimator, problem)
 
@@ -119,23 +159,39 @@ def _linear_svm(dual):
         C = 1.0 / (problem.alpha * problem.shape[0])
         kind = svm.LinearSVC if problem.classification else svm.LinearSVR
         estimator = kind(
-            loss=problem.loss, C=C, dual=dual, tol=1e-14, max_iter=budget, fit_intercept=False, random_state=0,
+            loss=problem.loss,
+            C=C,
+            dual=dual,
+            tol=1e-14,
+            max_iter=budget,
+            fit_intercept=False,
+            random_state=0,
             **({} if problem.classification else {"epsilon": EPSILON}),
-        )  # fmt: skip
+        )
         return fitted(estimator, problem)
 
     return run
 
 
 def _sgd(average):
-    """The same F, the same alpha; on sparse X the intercept's steps are 0.01 of the others, which moves no optimum."""
+    """The same F, the same alpha; on sparse X the intercept's steps are 0.01 of the others,
+    which moves no optimum.
+    """
 
     def run(problem, budget, threads):
         kind = linear_model.SGDClassifier if problem.classification else linear_model.SGDRegressor
         estimator = kind(
-            loss=problem.loss, alpha=problem.alpha, epsilon=EPSILON, tol=None, max_iter=budget, average=average,
-            penalty="elasticnet", l1_ratio=problem.l1_ratio, fit_intercept=problem.fit_intercept, random_state=0,
-        )  # fmt: skip
+            loss=problem.loss,
+            alpha=problem.alpha,
+            epsilon=EPSILON,
+            tol=None,
+            max_iter=budget,
+            average=average,
+            penalty="elasticnet",
+            l1_ratio=problem.l1_ratio,
+            fit_intercept=problem.fit_intercept,
+            random_state=0,
+        )
         return fitted(estimator, problem, _epochs)
 
     return run
@@ -144,8 +200,12 @@ def _sgd(average):
 def _sklearn_rivals():
     for solver in ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"):
         # newton-cholesky keeps a d x d matrix.
-        needed = needs("log_loss", l1=solver == "saga", elastic_net=solver == "saga",
-                       features=MOST_FOR_MATRIX if solver == "newton-cholesky" else np.inf)  # fmt: skip
+        needed = needs(
+            "log_loss",
+            l1=solver == "saga",
+            elastic_net=solver == "saga",
+            features=MOST_FOR_MATRIX if solver == "newton-cholesky" else np.inf,
+        )
         yield Rival(f"sklearn/LogisticRegression/{solver}", _logistic(solver), needed)
     for dual in (False, True):
         needed = needs("log_loss", l1=not dual, intercept="penalised")
@@ -153,18 +213,37 @@ def _sklearn_rivals():
         yield Rival(f"sklearn/LogisticRegression/{name}", _logistic("liblinear", dual=dual), needed)
     for dual in (False, True):
         form, cornered = ("dual", CORNERED) if dual else ("primal", ())
-        needed = needs("squared_hinge", *(loss for loss in cornered if loss in CLASSIFICATION), intercept="penalised")
+        needed = needs(
+            "squared_hinge",
+            *(loss for loss in cornered if loss in CLASSIFICATION),
+            intercept="penalised",
+        )
         yield Rival(f"sklearn/LinearSVC/{form}", _linear_svm(dual), needed)
-        needed = needs("squared_epsilon_insensitive", *(loss for loss in cornered if loss not in CLASSIFICATION),
-                       intercept="penalised")  # fmt: skip
+        needed = needs(
+            "squared_epsilon_insensitive",
+            *(loss for loss in cornered if loss not in CLASSIFICATION),
+            intercept="penalised",
+        )
         yield Rival(f"sklearn/LinearSVR/{form}", _linear_svm(dual), needed)
     for solver in ("cholesky", "svd", "lsqr", "sparse_cg", "sag", "saga"):
         # These centre X, if they take sparse X at all; Cholesky forms a matrix of size d.
         direct = solver in ("cholesky", "svd")
-        dense = "always" if solver == "svd" else "with intercept" if solver in ("cholesky", "saga", "lsqr") else ""
+        dense = (
+            "always"
+            if solver == "svd"
+            else "with intercept"
+            if solver in ("cholesky", "saga", "lsqr")
+            else ""
+        )
         needed = needs("squared_error", dense=dense, features=MOST_FOR_MATRIX if direct else np.inf)
-        yield Rival(f"sklearn/Ridge/{solver}", _ridge(solver), needed, "none" if direct else "turns")
-    yield Rival("sklearn/ElasticNet", _elastic_net, needs("squared_error", l2=False, l1=True, elastic_net=True))
+        yield Rival(
+            f"sklearn/Ridge/{solver}", _ridge(solver), needed, "none" if direct else "turns"
+        )
+    yield Rival(
+        "sklearn/ElasticNet",
+        _elastic_net,
+        needs("squared_error", l2=False, l1=True, elastic_net=True),
+    )
     other = "its scale is fitted too, and its losses are scaled by it: another objective"
     yield Rival("sklearn/HuberRegressor", None, lambda problem: needs("huber")(problem) or other)
     yield Rival("sklearn/SGD", _sgd(False), needs(l1=True, elastic_net=True))
@@ -175,7 +254,9 @@ def _sklearn_rivals():
 
 
 def _estimator(**options):
-    """F is what the estimators minimise, with the same alpha; `tol` varies, or turns where a solver is named."""
+    """F is what the estimators minimise, with the same alpha; `tol` varies, or turns where a
+    solver is named.
+    """
 
     def run(problem, budget, threads):
         import fastgd
@@ -190,14 +271,17 @@ def _estimator(**options):
         if options:
             settings |= {"tol": None, "max_iter": budget, "n_jobs": threads, "random_state": 0}
         else:
-            settings |= {"tol": budget} | ({"n_jobs": threads} if threads != count_threads(None) else {})
+            settings |= {"tol": budget} | (
+                {"n_jobs": threads} if threads != count_threads(None) else {}
+            )
         estimator = kind(problem.loss, **settings)
         return fitted(estimator, problem, lambda fitted: float(fitted.history_["passes"][-1]))
 
     return run
 
 
-# Strategies that the table shows anyway; every other one has a name too, as in --solvers fastgd/newton/growing.
+# Strategies that the table shows anyway; every other one has a name too, as in --solvers
+# fastgd/newton/growing.
 STRATEGIES = "lbfgs/full", "nesterov/full", "gd/full", "saga/auto", "gd/1", "gd/64", "adam/64"
 
 
@@ -207,10 +291,22 @@ def _fastgd_rivals():
 
 
 def _strategy(name):
-    """The rival `SOLVER/BATCH_SIZE`; a pair that fastgd does not know fails with a message that lists those it does."""
+    """The rival `SOLVER/BATCH_SIZE`; a pair that fastgd does not know fails with a message that
+    lists those it does.
+    """
     solver, _, batch_size = name.partition("/")
-    size = float(batch_size) if "." in batch_size else int(batch_size) if batch_size.isdigit() else batch_size or "auto"
-    return Rival(f"fastgd/{name}", _estimator(solver=solver, batch_size=size), needs(l1=True, elastic_net=True))
+    size = (
+        float(batch_size)
+        if "." in batch_size
+        else int(batch_size)
+        if batch_size.isdigit()
+        else batch_size or "auto"
+    )
+    return Rival(
+        f"fastgd/{name}",
+        _estimator(solver=solver, batch_size=size),
+        needs(l1=True, elastic_net=True),
+    )
 
 
 _FAMILIES = _fastgd_rivals, _scipy_rivals, _sklearn_rivals, third_party_rivals
@@ -218,7 +314,13 @@ RIVALS = {rival.name: rival for family in _FAMILIES for rival in family()}
 
 
 def choose(patterns):
-    """Rivals that match one of the patterns, or all for None; any `fastgd/SOLVER/BATCH_SIZE` is made when asked for."""
-    own = [p.removeprefix("fastgd/") for p in patterns or () if p.startswith("fastgd/") and "*" not in p]
+    """Rivals that match one of the patterns, or all for None; any `fastgd/SOLVER/BATCH_SIZE` is
+    made when asked for.
+    """
+    own = [
+        p.removeprefix("fastgd/")
+        for p in patterns or ()
+        if p.startswith("fastgd/") and "*" not in p
+    ]
     asked = {rival.name: rival for rival in map(_strategy, own) if rival.name not in RIVALS}
     return choose_from(RIVALS | asked, patterns)

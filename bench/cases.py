@@ -1,4 +1,6 @@
-"""The cases of the suite: data, preparation, loss, penalty and intercept; every one on real data of the data folder."""
+"""The cases of the suite: data, preparation, loss, penalty and intercept; every one on real data
+of the data folder.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +16,9 @@ from .problems import CLASSIFICATION, LOSSES, Problem
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table; alpha is `times / n`, or `share` of the least alpha at which all coefficients are zero."""
+    """One row of the table; alpha is `times / n`, or `share` of the least alpha at which all
+    coefficients are zero.
+    """
 
     name: str
     data: str
@@ -32,7 +36,11 @@ class Case:
         X, y = self.prepare(X, y)
         if self.loss in CLASSIFICATION:
             y = signs(y)
-        X = sp.csr_array(X, dtype=np.float64) if sp.issparse(X) else np.ascontiguousarray(X, dtype=np.float64)
+        X = (
+            sp.csr_array(X, dtype=np.float64)
+            if sp.issparse(X)
+            else np.ascontiguousarray(X, dtype=np.float64)
+        )
         y = np.asarray(y, dtype=np.float64)
         alpha = self.times / y.size
         if self.share is not None:
@@ -42,9 +50,15 @@ class Case:
 
     @property
     def sklearn_default(self):
-        """The rival that is scikit-learn's default estimator for this problem, with an L1 norm the nearest to one."""
+        """The rival that is scikit-learn's default estimator for this problem, with an L1 norm
+        the nearest to one.
+        """
         if self.loss == "squared_hinge":
-            return "sklearn/LinearSVC/dual" if self.data == "news20_binary" else "sklearn/LinearSVC/primal"
+            return (
+                "sklearn/LinearSVC/dual"
+                if self.data == "news20_binary"
+                else "sklearn/LinearSVC/primal"
+            )
         if self.loss == "squared_error":
             return "sklearn/Ridge/sparse_cg" if self.data == "flights" else "sklearn/Ridge/cholesky"
         solvers = {0.0: "lbfgs", 1.0: "liblinear"}
@@ -80,12 +94,23 @@ def _scaled(X, y):
 def _sparse_cases(data):
     for l1_ratio, norm in ((1.0, "l1"), (0.5, "elastic net")):
         for share in (0.1, 0.01):
-            yield Case(f"{data} log {norm} {share:g} alpha_max", data, "log_loss", share=share, l1_ratio=l1_ratio)
+            yield Case(
+                f"{data} log {norm} {share:g} alpha_max",
+                data,
+                "log_loss",
+                share=share,
+                l1_ratio=l1_ratio,
+            )
 
 
 # In the order of the data sets, so that each is loaded once.
 CASES = [
-    Case("protein standardised squared 1/n", "protein", "squared_error", prepare=_standardised_and_centred),
+    Case(
+        "protein standardised squared 1/n",
+        "protein",
+        "squared_error",
+        prepare=_standardised_and_centred,
+    ),
     Case("a9a log 1/n", "a9a", "log_loss"),
     Case("a9a log 1/n intercept", "a9a", "log_loss", fit_intercept=True),
     Case("w8a log 1/n", "w8a", "log_loss"),
@@ -98,8 +123,12 @@ CASES = [
     *_sparse_cases("census"),
     Case("covtype_binary raw log 1/n", "covtype_binary", "log_loss"),
     Case("covtype_binary raw log 1/n intercept", "covtype_binary", "log_loss", fit_intercept=True),
-    Case("covtype_binary standardised log 1/n", "covtype_binary", "log_loss", prepare=_standardised),
+    Case(
+        "covtype_binary standardised log 1/n", "covtype_binary", "log_loss", prepare=_standardised
+    ),
     Case("mnist odd or even log 1/n", "mnist", "log_loss", prepare=_odd_against_even),
-    Case("flights squared 1/n", "flights", "squared_error", prepare=_without_outliers, rows=1_000_000),
+    Case(
+        "flights squared 1/n", "flights", "squared_error", prepare=_without_outliers, rows=1_000_000
+    ),
 ]
 SMOKE = [Case("breast_cancer log 1/n", "sklearn:breast_cancer", "log_loss", prepare=_scaled)]

@@ -1,17 +1,21 @@
-"""Claims tried on random problems that are meant to break them: `python -m bench certify --seconds 600 --seed 1`.
+"""Claims tried on random problems that are meant to break them: `python -m bench certify --seconds
+600 --seed 1`.
 
-Each problem of `hard_problems` is fitted by `auto` and by a few other solvers to the same tol. F of every model is
-computed in double-double (`exact`), F* is at most the lowest F that anything found (`lowest`), so what a model is above
-that is a lower bound of its true error. Findings are saved as recipes: `certify --again FILE` runs one once more.
+Each problem of `hard_problems` is fitted by `auto` and by a few other solvers to the same tol. F of
+every model is computed in double-double (`exact`), F* is at most the lowest F that anything found
+(`lowest`), so what a model is above that is a lower bound of its true error. Findings are saved as
+recipes: `certify --again FILE` runs one once more.
 
-A false proof: `bound_kind_` is "proof" and the error is above the claim by more than 1 % and by more than the truth's
-own rounding. A silent failure: the error is above 10 tol without a ConvergenceWarning (and without a proof of tol,
-which would be a false one). `objective_` is wrong beyond 1e-9 max(F, 1e-4 F0) + 8 eps mean |loss'| (|x| . |coef| +
-|intercept|). `auto` is beaten where it ends unproved above 10 tol, at a tol from 1e-6 to 1e-2, and another solver with
+A false proof: `bound_kind_` is "proof" and the error is above the claim by more than 1 % and by
+more than the truth's own rounding. A silent failure: the error is above 10 tol without a
+ConvergenceWarning (and without a proof of tol, which would be a false one). `objective_` is wrong
+beyond 1e-9 max(F, 1e-4 F0) + 8 eps mean |loss'| (|x| . |coef| +
+|intercept|). `auto` is beaten where it ends unproved above 10 tol, at a tol from 1e-6 to 1e-2, and
+another solver with
 steps of its own proves tol in no more passes. The last entry of `history_` is `objective_`.
 
-Separable data without a penalty, and condition numbers above 1e7 of the centred columns of unit length, are counted
-apart and break no bar; so are targets that a constant model fits to rounding.
+Separable data without a penalty, and condition numbers above 1e7 of the centred columns of unit
+length, are counted apart and break no bar; so are targets that a constant model fits to rounding.
 """
 
 import dis
@@ -41,11 +45,22 @@ MOST_FOR_CONDITION = 4e6  # values of X
 EPS = float(np.finfo(float).eps)
 NOTHING = 1e-290  # F of counts that are all 0 falls to it as the intercept does
 KINDS = (
-    "false proof", "false by rounding", "silent failure", "silent one-row step", "wrong objective_", "last of history_",
-    "auto beaten", "crash",
-)  # fmt: skip
-ROUNDED = 1e-13  # relative errors up to this are false by rounding: told apart, and not allowed either
-RATES = "silent one-row step", "auto beaten"  # so many in a thousand are allowed; of the others none
+    "false proof",
+    "false by rounding",
+    "silent failure",
+    "silent one-row step",
+    "wrong objective_",
+    "last of history_",
+    "auto beaten",
+    "crash",
+)
+ROUNDED = (
+    1e-13  # relative errors up to this are false by rounding: told apart, and not allowed either
+)
+RATES = (
+    "silent one-row step",
+    "auto beaten",
+)  # so many in a thousand are allowed; of the others none
 ALLOWED_SHARE = 1e-3
 BEATEN_TOL = 1e-6, 1e-2
 
@@ -88,16 +103,26 @@ class Truth:
         # Relative to a constant model that is exact to rounding nothing can be told.
         rounded = 64.0 * EPS * (of_constant.slack + float(np.abs(problem.y).max()))
         self.nothing_left = of_constant.high <= rounded + NOTHING
-        models = [(one.value, one.setting["solver"], one.model) for one in fits if one.value is not None]
+        models = [
+            (one.value, one.setting["solver"], one.model) for one in fits if one.value is not None
+        ]
         models += self._tight(problem)
-        finite = sorted((one for one in models if np.isfinite(one[0].high)), key=lambda one: one[0][:2])
-        for name, coef, intercept in lowest.candidates(problem, [model for _, _, model in finite[:1]]):
+        finite = sorted(
+            (one for one in models if np.isfinite(one[0].high)), key=lambda one: one[0][:2]
+        )
+        for name, coef, intercept in lowest.candidates(
+            problem, [model for _, _, model in finite[:1]]
+        ):
             finite.append((exact.value(problem, coef, intercept), name, (coef, intercept)))
-        self.value, self.by, self.model = min(finite, key=lambda one: one[0][:2], default=(None, "nothing", None))
+        self.value, self.by, self.model = min(
+            finite, key=lambda one: one[0][:2], default=(None, "nothing", None)
+        )
 
     @staticmethod
     def _tight(problem):
-        others = {"solver": "lbfgs"} if problem.loss.smooth and not problem.l1 else {"solver": "newton"}
+        others = (
+            {"solver": "lbfgs"} if problem.loss.smooth and not problem.l1 else {"solver": "newton"}
+        )
         for setting in ({"solver": "auto"}, others):
             one = fit(problem, setting, tol=1e-12, seconds=MOST_SECONDS["tight"])
             if one.value is not None:
@@ -123,7 +148,9 @@ def fit(problem, setting, tol=None, seconds=None):
     kind = hard_problems.kind_of(setting)
     seconds = seconds or MOST_SECONDS.get(kind, OTHERS_SECONDS)
     for again in (True, False):
-        one, compiled = _fit_once(problem, setting, kind, problem.tol if tol is None else tol, seconds)
+        one, compiled = _fit_once(
+            problem, setting, kind, problem.tol if tol is None else tol, seconds
+        )
         if not (again and compiled > COMPILED and one.claims.get("stop_reason_") == "TIME"):
             break
     if one.model is not None:
@@ -134,9 +161,17 @@ def fit(problem, setting, tol=None, seconds=None):
 def _fit_once(problem, setting, kind, tol, seconds):
     p, one = problem, Fit(setting, kind)
     model = ESTIMATORS[p.classification](
-        loss=p.loss, penalty=p.penalty, alpha=p.alpha, l1_ratio=p.l1_ratio, fit_intercept=p.fit_intercept, tol=tol,
-        max_time=seconds, random_state=0, n_jobs=1, **setting,
-    )  # fmt: skip
+        loss=p.loss,
+        penalty=p.penalty,
+        alpha=p.alpha,
+        l1_ratio=p.l1_ratio,
+        fit_intercept=p.fit_intercept,
+        tol=tol,
+        max_time=seconds,
+        random_state=0,
+        n_jobs=1,
+        **setting,
+    )
     compiled, start = _compiling(), time.perf_counter()
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
@@ -157,12 +192,16 @@ def _fit_once(problem, setting, kind, tol, seconds):
         return one, compiled
     one.model = np.array(model.coef_, dtype=np.float64).ravel(), float(model.intercept_[0])
     one.claims = {
-        "objective_": float(model.objective_), "suboptimality_": float(model.suboptimality_),
-        "bound_kind_": model.bound_kind_, "converged_": bool(model.converged_),
-        "stop_reason_": model.stop_reason_.name, "n_iter_": int(model.n_iter_),
-        "passes": float(model.history_["passes"][-1]), "last": float(model.history_["objective"][-1]),
+        "objective_": float(model.objective_),
+        "suboptimality_": float(model.suboptimality_),
+        "bound_kind_": model.bound_kind_,
+        "converged_": bool(model.converged_),
+        "stop_reason_": model.stop_reason_.name,
+        "n_iter_": int(model.n_iter_),
+        "passes": float(model.history_["passes"][-1]),
+        "last": float(model.history_["objective"][-1]),
         "plan_": str(model.plan_).split(":")[0],
-    }  # fmt: skip
+    }
     if not all(np.isfinite(part).all() for part in one.model):
         one.crash = "the model is not finite"
     return one, compiled
@@ -177,11 +216,15 @@ def _on_purpose(error):
     while where.tb_next is not None:
         where = where.tb_next
     theirs = where.tb_frame.f_globals.get("__name__", "").startswith(("numpy", "scipy"))
-    return not theirs and where.tb_frame.f_code.co_code[where.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return (
+        not theirs and where.tb_frame.f_code.co_code[where.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    )
 
 
 def _counts(seen):
-    return issubclass(seen.category, ConvergenceWarning) or issubclass(seen.category, RuntimeWarning)
+    return issubclass(seen.category, ConvergenceWarning) or issubclass(
+        seen.category, RuntimeWarning
+    )
 
 
 _timer = event.TimingListener()
@@ -204,20 +247,37 @@ def judge(problem, fits, truth):
         claim, error = one.claims["suboptimality_"], truth.error(one.value)
         excess, rounding = truth.excess(one.value)
         measured = {
-            "F": one.value.high, "lowest F": truth.value.high, "lowest by": truth.by, "F0": truth.constant,
-            "error": error, "claim": claim, "rounding": rounding,
-        }  # fmt: skip
+            "F": one.value.high,
+            "lowest F": truth.value.high,
+            "lowest by": truth.by,
+            "F0": truth.constant,
+            "error": error,
+            "claim": claim,
+            "rounding": rounding,
+        }
         if one.claims["bound_kind_"] == "proof" and excess > 1.01 * claim * truth.unit + rounding:
             small = excess <= ROUNDED * truth.unit
             found.append(Finding("false by rounding" if small else "false proof", one, measured))
         elif error > 10.0 * tol and one.silent and one.kind != "rates":
-            found.append(Finding("silent one-row step" if one.kind == "rows" else "silent failure", one, measured))
+            found.append(
+                Finding(
+                    "silent one-row step" if one.kind == "rows" else "silent failure", one, measured
+                )
+            )
         off = abs(one.claims["objective_"] - one.value.high)
         allowed = 1e-9 * max(one.value.high, 1e-4 * truth.constant) + 8.0 * EPS * one.value.slack
         if not off <= allowed:
-            found.append(Finding("wrong objective_", one, {**measured, "off": off, "allowed": allowed}))
+            found.append(
+                Finding("wrong objective_", one, {**measured, "off": off, "allowed": allowed})
+            )
         if one.claims["last"] != one.claims["objective_"]:
-            found.append(Finding("last of history_", one, {**measured, "off": one.claims["last"] - one.value.high}))
+            found.append(
+                Finding(
+                    "last of history_",
+                    one,
+                    {**measured, "off": one.claims["last"] - one.value.high},
+                )
+            )
         if one.setting["solver"] == "auto" and error > 10.0 * tol and not one.proves(tol):
             better = _who_beats(one, fits, truth, tol)
             if better is not None:
@@ -231,7 +291,12 @@ def _who_beats(auto, fits, truth, tol):
     if "max_iter" in auto.setting or not BEATEN_TOL[0] <= tol <= BEATEN_TOL[1]:
         return None
     for one in fits:
-        able = one.kind == "own" and one.value is not None and one.proves(tol) and truth.error(one.value) <= 1.01 * tol
+        able = (
+            one.kind == "own"
+            and one.value is not None
+            and one.proves(tol)
+            and truth.error(one.value) <= 1.01 * tol
+        )
         if able and one.claims["passes"] <= auto.claims["passes"]:
             return one
     return None
@@ -248,7 +313,9 @@ def apart(problem, truth):
 
 
 def condition_number(problem):
-    """Of the centred columns of unit length, without directions that are not there; None where X is too large."""
+    """Of the centred columns of unit length, without directions that are not there; None where X
+    is too large.
+    """
     if problem.X.shape[0] * problem.X.shape[1] > MOST_FOR_CONDITION:
         return None
     X = np.asarray(problem.X.toarray() if sp.issparse(problem.X) else problem.X, dtype=np.float64)
@@ -277,9 +344,13 @@ def _separable(problem, truth):
     A = np.column_stack([F.Z, np.ones(p.y.size)]) if p.fit_intercept else F.Z
     A = (p.y[:, None] * A)[rows]
     found = scipy.optimize.linprog(
-        -A.sum(axis=0), A_ub=np.vstack([-A, A]), b_ub=np.append(np.zeros(len(A)), np.ones(len(A))),
-        bounds=(None, None), method="highs", options={"time_limit": 2.0},
-    )  # fmt: skip
+        -A.sum(axis=0),
+        A_ub=np.vstack([-A, A]),
+        b_ub=np.append(np.zeros(len(A)), np.ones(len(A))),
+        bounds=(None, None),
+        method="highs",
+        options={"time_limit": 2.0},
+    )
     return found.x is not None and -found.fun > 1e-6
 
 
@@ -308,7 +379,9 @@ class Tally:
             if one.refused:
                 self.refused[one.kind] += 1
                 self.refusals.setdefault(one.refused[:60], one.setting | {"index": problem.index})
-                self.diverged[_name(one.setting)] += one.kind != "rates" and one.refused.startswith("DivergenceError")
+                self.diverged[_name(one.setting)] += one.kind != "rates" and one.refused.startswith(
+                    "DivergenceError"
+                )
             elif one.claims:
                 self.proofs[one.kind] += one.proves(problem.tol)
             self.stray.update(name for name in one.warned if name != "ConvergenceWarning")
@@ -317,7 +390,9 @@ class Tally:
     def broken(self):
         """Bars that are broken, as text."""
         of = {"silent one-row step": self.fits["rows"], "auto beaten": self.autos}
-        most = {kind: max(1.0, ALLOWED_SHARE * of[kind]) if kind in RATES else 0.0 for kind in KINDS}
+        most = {
+            kind: max(1.0, ALLOWED_SHARE * of[kind]) if kind in RATES else 0.0 for kind in KINDS
+        }
         over = [kind for kind in KINDS if self.found[kind] > most[kind]]
         return [f"{kind}: {self.found[kind]}, allowed {int(most[kind])}" for kind in over]
 
@@ -330,7 +405,9 @@ def run(options):
     while time.perf_counter() - begin < options.seconds and sum(tally.fits.values()) < options.fits:
         problem = hard_problems.make(options.seed, index)
         share = (time.perf_counter() - begin) / options.seconds
-        report.progress(f"{sum(tally.fits.values())} fits, {sum(tally.found.values())} findings", share)
+        report.progress(
+            f"{sum(tally.fits.values())} fits, {sum(tally.found.values())} findings", share
+        )
         fits = _fits(problem, begin + options.seconds if index else np.inf)
         if fits is None:
             break
@@ -349,16 +426,23 @@ def run(options):
     report.progress("")
     _print(tally, time.perf_counter() - begin, _compiling() - compiled, options.seed)
     content = {
-        "seed": options.seed, "problems": tally.problems, "fits": dict(tally.fits), "found": dict(tally.found),
-        "apart": dict(tally.apart), "refused": dict(tally.refused), "refusals": tally.refusals,
+        "seed": options.seed,
+        "problems": tally.problems,
+        "fits": dict(tally.fits),
+        "found": dict(tally.found),
+        "apart": dict(tally.apart),
+        "refused": dict(tally.refused),
+        "refusals": tally.refusals,
         "by solver": [[*key, count] for key, count in tally.by_solver.most_common()],
-    }  # fmt: skip
+    }
     report.save(folder, f"seed-{options.seed}", content, {})
     return not tally.broken()
 
 
 def _fits(problem, deadline):
-    """All fits of a problem, or None where the time is over before the last one: it counts as a whole or not at all."""
+    """All fits of a problem, or None where the time is over before the last one: it counts as a
+    whole or not at all.
+    """
     found = []
     for setting in hard_problems.settings(problem):
         if time.perf_counter() >= deadline:
@@ -368,7 +452,10 @@ def _fits(problem, deadline):
 
 
 def _name(setting):
-    parts = [setting["solver"], *(str(setting[key]) for key in ("batch_size", "learning_rate") if key in setting)]
+    parts = [
+        setting["solver"],
+        *(str(setting[key]) for key in ("batch_size", "learning_rate") if key in setting),
+    ]
     return "/".join(parts)
 
 
@@ -378,11 +465,17 @@ def save(folder, problem, finding, why, settings):
     name = f"{finding.kind} {problem.seed}-{problem.index} {_name(finding.fit.setting)}"
     path = folder / f"{name.replace(' ', '_').replace('/', '-')}.json"
     content = {
-        "kind": finding.kind, "apart": why, "seed": problem.seed, "index": problem.index,
-        "setting": finding.fit.setting, "settings": settings, "problem": problem.describe(),
+        "kind": finding.kind,
+        "apart": why,
+        "seed": problem.seed,
+        "index": problem.index,
+        "setting": finding.fit.setting,
+        "settings": settings,
+        "problem": problem.describe(),
         "claims": finding.fit.claims,
-        "measured": finding.measured, "data": problem.print_of_data(),
-    }  # fmt: skip
+        "measured": finding.measured,
+        "data": problem.print_of_data(),
+    }
     path.write_text(json.dumps(content, indent=1, default=float))
     if problem.stored <= MOST_SAVED:
         problem.save(path.with_suffix(".npz"))
@@ -406,9 +499,15 @@ def again(path):
     findings = judge(problem, fits, truth)
     for one in fits:
         kinds = ", ".join(finding.kind for finding in findings if finding.fit is one)
-        error = f"error {truth.error(one.value):.3g}" if one.value is not None else one.refused or one.crash
+        error = (
+            f"error {truth.error(one.value):.3g}"
+            if one.value is not None
+            else one.refused or one.crash
+        )
         print(f"{_name(one.setting)}: {error} {kinds.upper()}\n    {one.claims} {one.warned}")
-    same = [one for one in findings if one.fit.setting == saved["setting"] and one.kind == saved["kind"]]
+    same = [
+        one for one in findings if one.fit.setting == saved["setting"] and one.kind == saved["kind"]
+    ]
     print("found again" if same else "gone")
     return not same
 
@@ -419,14 +518,27 @@ def _print(tally, seconds, compiled, seed):
     rows = []
     for kind, count in tally.fits.items():
         milliseconds = 1e3 * np.median(tally.seconds[kind])
-        rows.append([kind, *map(str, (count, tally.proofs[kind], tally.refused[kind])), f"{milliseconds:.3g}"])
+        rows.append(
+            [
+                kind,
+                *map(str, (count, tally.proofs[kind], tally.refused[kind])),
+                f"{milliseconds:.3g}",
+            ]
+        )
     print(report.columns(rows, ["solvers", "fits", "proved to tol", "refused", "median ms"]))
     print()
-    print(report.columns([[kind, str(tally.found[kind]), str(tally.apart[kind])] for kind in KINDS],
-                         ["finding", "count", "apart"]))  # fmt: skip
+    print(
+        report.columns(
+            [[kind, str(tally.found[kind]), str(tally.apart[kind])] for kind in KINDS],
+            ["finding", "count", "apart"],
+        )
+    )
     if tally.by_solver:
         print()
-        rows = [[kind, name, why or "-", str(count)] for (kind, name, why), count in tally.by_solver.most_common()]
+        rows = [
+            [kind, name, why or "-", str(count)]
+            for (kind, name, why), count in tally.by_solver.most_common()
+        ]
         print(report.columns(rows, ["finding", "solver", "apart", "count"]))
     for text, where in tally.refusals.items():
         print(f"refused, for example {where}: {text}")

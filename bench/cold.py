@@ -1,7 +1,9 @@
-"""What the first call costs: imports, the first fit on an empty cache of kernels, in a second process, and later ones.
+"""What the first call costs: imports, the first fit on an empty cache of kernels, in a second
+process, and later ones.
 
-Everything is measured inside fresh processes, and the medians of some rounds are shown. scikit-learn beside it is the
-LogisticRegression that minimises the same objective, with its default solver and tolerance, where that has one.
+Everything is measured inside fresh processes, and the medians of some rounds are shown.
+scikit-learn beside it is the LogisticRegression that minimises the same objective, with its default
+solver and tolerance, where that has one.
 """
 
 import json
@@ -31,14 +33,17 @@ d = now()
 print(json.dumps({"sklearn": since(a, b), "fastgd": since(b, c), "GDClassifier": since(c, d)}))
 """
 
-# What is fitted: a storage, and what asks for other kernels than a fit of tabular data with an L2 penalty does.
+# What is fitted: a storage, and what asks for other kernels than a fit of tabular data with an L2
+# penalty does.
 CASES = ("dense", "csr", "dense, l1", "csr, l1", "csr, l1, wide", "csr, rare columns")
 
-# Of the estimator that sys.argv[2] names: import, first fit, warm fits, the first fit of other data and another loss.
+# Of the estimator that sys.argv[2] names: import, first fit, warm fits, the first fit of other data
+# and another loss.
 FITS = """
 import functools, numpy, scipy.sparse, sklearn.datasets
 X, y = sklearn.datasets.load_breast_cancer(return_X_y=True)
-other = scipy.sparse.csr_array(sklearn.datasets.load_digits().data), sklearn.datasets.load_digits().target % 2
+digits = sklearn.datasets.load_digits()
+other = scipy.sparse.csr_array(digits.data), digits.target % 2
 if sys.argv[1].startswith("csr"):
     (X, y), other = other, (X, y)
 given = {"alpha": 1 / y.size, "random_state": 0}
@@ -47,7 +52,8 @@ if "l1" in sys.argv[1]:
 if "rare" in sys.argv[1] or "wide" in sys.argv[1]:
     n, d, given["alpha"] = (3000, 20_000, 1e-3) if "wide" in sys.argv[1] else (5000, 100, 1e-4)
     rng = numpy.random.default_rng(0)
-    X = scipy.sparse.random_array((n, d), density=30 / d if d > 100 else 0.01, format="csr", rng=rng)
+    density = 30 / d if d > 100 else 0.01
+    X = scipy.sparse.random_array((n, d), density=density, format="csr", rng=rng)
     y = X @ rng.standard_normal(d) + 0.1 * rng.logistic(size=n) > 0.0
 ours = sys.argv[2] == "fastgd"
 if ours:
@@ -83,14 +89,16 @@ fits = [timed(X, y) for _ in range(8)]
 kernels = list(names)
 imported, warm = since(a, b), [sorted(times)[3] for times in zip(*fits[1:])]
 extra = [i + f - w for i, f, w in zip(imported, fits[0], warm)]
-print(json.dumps({"import": imported, "first": fits[0], "warm": warm, "extra": extra, "other": timed(*other),
+print(json.dumps({"import": imported, "first": fits[0], "warm": warm, "extra": extra,
+                  "other": timed(*other),
                   "kernels": kernels}))
 """
 
 
 def _child(code, *arguments, cache=None):
     environment = os.environ | ({} if cache is None else {"NUMBA_CACHE_DIR": cache})
-    # As installed packages are, sources are compiled to bytecode once: three quarters of our import would be that.
+    # As installed packages are, sources are compiled to bytecode once: three quarters of our import
+    # would be that.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", CLOCKS + code, *arguments],
@@ -105,7 +113,9 @@ def _child(code, *arguments, cache=None):
 
 
 def run(rounds=5, cases=CASES):
-    """Print the table and return the figures: for each line, (wall, processor) seconds of every round."""
+    """Print the table and return the figures: for each line, (wall, processor) seconds of every
+    round.
+    """
     imports = []
     for r in range(rounds + 1):
         progress(f"imports, round {r} of {rounds}")
@@ -114,7 +124,11 @@ def run(rounds=5, cases=CASES):
     lines = {
         "import sklearn.linear_model": (None, [r["sklearn"] for r in imports], None),
         "import fastgd, after it": ([r["fastgd"] for r in imports], None, 0.3),
-        "from fastgd import GDClassifier, after both": ([r["GDClassifier"] for r in imports], None, 0.3),
+        "from fastgd import GDClassifier, after both": (
+            [r["GDClassifier"] for r in imports],
+            None,
+            0.3,
+        ),
     }
     kernels = {}
     for case in cases:
@@ -146,21 +160,33 @@ def _fits(case, rounds):
         f"{case}: first fit, empty cache": (of(empty, "first"), of(theirs, "first"), 5.0),
         f"{case}: first fit of a second process": (of(second, "first"), of(theirs, "first"), None),
         f"{case}: the same with the import, beyond a warm fit": (of(second, "extra"), None, 0.6),
-        f"{case}: first fit of the other storage, warm process": (of(second, "other"), of(theirs, "other"), None),
+        f"{case}: first fit of the other storage, warm process": (
+            of(second, "other"),
+            of(theirs, "other"),
+            None,
+        ),
         f"{case}: steady state": (of(second, "warm"), of(theirs, "warm"), None),
     }
 
 
 def _row(what, ours, theirs, target):
-    """Seconds by the clock, which are judged, and of the processor, which others on the machine disturb less."""
+    """Seconds by the clock, which are judged, and of the processor, which others on the machine
+    disturb less.
+    """
     clock, cpu = (median(column) for column in zip(*ours, strict=True)) if ours else (None, None)
     other = median(pair[0] for pair in theirs) if theirs else None
     verdict = "-" if target is None else f"<= {target:g} {'met' if clock <= target else 'MISSED'}"
-    return [what, *("-" if seconds is None else f"{seconds:.4f}" for seconds in (clock, cpu, other)), verdict]
+    return [
+        what,
+        *("-" if seconds is None else f"{seconds:.4f}" for seconds in (clock, cpu, other)),
+        verdict,
+    ]
 
 
 def samples(figures):
     """Only the rounds of fastgd: seconds by the clock."""
     return {
-        f"cold fastgd, {what}, s": [pair[0] for pair in line[0]] for what, line in figures["lines"].items() if line[0]
+        f"cold fastgd, {what}, s": [pair[0] for pair in line[0]]
+        for what, line in figures["lines"].items()
+        if line[0]
     }

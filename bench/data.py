@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-FOLDER = Path(os.environ.get("FASTGD_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+FOLDER = Path(
+    os.environ.get("FASTGD_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+)
 
 
 def load(data, target=None, **options):
     """X and y of `sklearn:NAME`, of a name in the data folder (with options), or of a file.
 
-    Files are .npz (y, and X or the parts of a CSR matrix), .csv, .parquet (both with the name of the target column;
-    text becomes a column of 0 and 1 for each value), and svmlight for all other names.
+    Files are .npz (y, and X or the parts of a CSR matrix), .csv, .parquet (both with the name of
+    the target column; text becomes a column of 0 and 1 for each value), and svmlight for all other
+    names.
     """
     if data.startswith("sklearn:"):
         return _of_sklearn(data.removeprefix("sklearn:"))
@@ -22,7 +25,10 @@ def load(data, target=None, **options):
         return _from_file(Path(data), target)
     loader = folder_loader()
     if loader is None:
-        raise SystemExit(f"no file {data!r}, and no load.py in the data folder (set FASTGD_DATA, or use sklearn:NAME)")
+        raise SystemExit(
+            f"no file {data!r}, and no load.py in the data folder (set FASTGD_DATA, or use "
+            "sklearn:NAME)"
+        )
     try:
         return loader(data, **options)[:2]
     except KeyError as error:
@@ -50,7 +56,9 @@ def scaled(X):
 
 
 def signs(y):
-    """-1 and 1: two classes as they are, more as the most frequent (of several, the last) against the rest."""
+    """-1 and 1: two classes as they are, more as the most frequent (of several, the last)
+    against the rest.
+    """
     labels, counts = np.unique(y, return_counts=True)
     chosen = labels[1] if labels.size == 2 else labels[counts == counts.max()][-1]
     return np.where(y == chosen, 1.0, -1.0)
@@ -77,7 +85,10 @@ def _from_file(path, target):
         return load_svmlight_file(str(path))
     with np.load(path) as arrays:
         if "y" not in arrays or ("X" not in arrays and "indptr" not in arrays):
-            raise SystemExit(f"{path} must hold y, and X or CSR's data, indices, indptr and shape; it has {[*arrays]}")
+            raise SystemExit(
+                f"{path} must hold y, and X or CSR's data, indices, indptr and shape; it has "
+                f"{[*arrays]}"
+            )
         if "X" in arrays:
             return arrays["X"], arrays["y"]
         parts = arrays["data"], arrays["indices"], arrays["indptr"]
@@ -91,13 +102,22 @@ def _from_table(path, target):
 
         table = pandas.read_csv(path) if ".csv" in path.suffixes else pandas.read_parquet(path)
     except ImportError as error:
-        raise SystemExit(f"reading {path.name} takes pandas, and pyarrow for Parquet: pip install pandas pyarrow "
-                         f"({str(error).splitlines()[0]})") from error  # fmt: skip
+        raise SystemExit(
+            f"reading {path.name} takes pandas, and pyarrow for Parquet: pip install pandas "
+            "pyarrow "
+            f"({str(error).splitlines()[0]})"
+        ) from error
     if target not in table.columns:
-        raise SystemExit(f"--target must name the column to predict, got {target!r}; {path.name} has the columns "
-                         f"{', '.join(map(str, table.columns))}")  # fmt: skip
+        raise SystemExit(
+            f"--target must name the column to predict, got {target!r}; {path.name} has the "
+            "columns "
+            f"{', '.join(map(str, table.columns))}"
+        )
     empty = [str(name) for name in table.columns[table.isna().any()]]
     if empty:
-        raise SystemExit(f"{path.name} has missing values in {', '.join(empty)}: fill them or drop the rows first")
+        raise SystemExit(
+            f"{path.name} has missing values in {', '.join(empty)}: fill them or drop the rows "
+            "first"
+        )
     X = pandas.get_dummies(table.drop(columns=target))
     return X.to_numpy(dtype=np.float64), table[target].to_numpy()

@@ -1,8 +1,9 @@
 """F in double-double, apart from the package: what claims are judged by.
 
-A number is the sum of two floats, high and low, about 32 digits. Predictions X w + b, where cancellation sits, are
-formed so: each product exactly (Dekker 1971, "A floating-point technique for extending the available precision"), sums
-in pairs. Pieces of squares and of lines stay double-double; exp and log1p of long doubles have 64 bits (2^-64 is
+A number is the sum of two floats, high and low, about 32 digits. Predictions X w + b, where
+cancellation sits, are formed so: each product exactly (Dekker 1971, "A floating-point technique for
+extending the available precision"), sums in pairs. Pieces of squares and of lines stay
+double-double; exp and log1p of long doubles have 64 bits (2^-64 is
 5.4e-20; 53 where a machine has no more), and what they are wrong by is part of `Value.rounding`.
 """
 
@@ -19,7 +20,9 @@ LONG = 4.0 * float(np.finfo(np.longdouble).eps)
 
 
 class Value(NamedTuple):
-    """F = high + low, what that may be wrong by, and the mean of |loss'| (|x| . |coef| + |intercept|)."""
+    """F = high + low, what that may be wrong by, and the mean of |loss'| (|x| . |coef| +
+    |intercept|).
+    """
 
     high: float
     low: float
@@ -136,7 +139,8 @@ def products(X, coef):
     return (high, low), size
 
 
-# Losses: (y, z) -> value in double-double, derivative, and what the value is wrong by beyond double-double.
+# Losses: (y, z) -> value in double-double, derivative, and what the value is wrong by beyond
+# double-double.
 
 
 def _residual(y, z):
@@ -172,7 +176,11 @@ def huber(loss, y, z):
     r = _residual(y, z)
     far = _size(r)
     near = where(far[0] <= loss.epsilon, far, number(np.full_like(y, loss.epsilon)))
-    return multiply(near, add(far, negative(_half(near)))), np.clip(r[0], -loss.epsilon, loss.epsilon), 0.0
+    return (
+        multiply(near, add(far, negative(_half(near)))),
+        np.clip(r[0], -loss.epsilon, loss.epsilon),
+        0.0,
+    )
 
 
 def _beyond(loss, y, z):
@@ -226,7 +234,9 @@ def log_loss(loss, y, z):
 
 def expectile(loss, y, z):
     r = _residual(y, z)
-    share = np.where(r[0] < 0.0, loss.share, 1.0 - loss.share)  # both are the floats that the loss itself uses
+    share = np.where(
+        r[0] < 0.0, loss.share, 1.0 - loss.share
+    )  # both are the floats that the loss itself uses
     return multiply(number(share), _squared(r)), 2.0 * share * r[0], 0.0
 
 
@@ -235,8 +245,11 @@ def counts(loss, y, z):
     target, mean = y.astype(np.longdouble), np.exp(high) * (1 + low)
     above = high - np.log(np.where(y > 0.0, target, 1)) + low
     value = np.where(y > 0.0, target * (np.expm1(above) - above), mean)
-    # What the logarithm is wrong by moves the mean, and the difference is wrong by a share of its terms.
-    rounding = LONG * (np.abs(mean - target) * (1 + np.abs(high)) + target * np.abs(above) + mean * (y == 0.0))
+    # What the logarithm is wrong by moves the mean, and the difference is wrong by a share of its
+    # terms.
+    rounding = LONG * (
+        np.abs(mean - target) * (1 + np.abs(high)) + target * np.abs(above) + mean * (y == 0.0)
+    )
     return _from_long(value), (mean - target).astype(np.float64), rounding.astype(np.float64)
 
 
@@ -248,14 +261,25 @@ def _from_long(x):
 LOSSES = {
     function.__name__: function
     for function in (
-        squared_error, huber, epsilon_insensitive, squared_epsilon_insensitive, quantile, hinge, squared_hinge,
-        modified_huber, log_loss, expectile, counts,
+        squared_error,
+        huber,
+        epsilon_insensitive,
+        squared_epsilon_insensitive,
+        quantile,
+        hinge,
+        squared_hinge,
+        modified_huber,
+        log_loss,
+        expectile,
+        counts,
     )
-}  # fmt: skip
+}
 
 
 def value(problem, coef, intercept):
-    """F of a `HardProblem` at these coefficients, as a `Value`; infinite where a float cannot hold it."""
+    """F of a `HardProblem` at these coefficients, as a `Value`; infinite where a float cannot
+    hold it.
+    """
     coef, intercept = np.asarray(coef, dtype=np.float64).ravel(), float(np.ravel(intercept)[0])
     with np.errstate(all="ignore"):
         z, size = products(problem.X, coef)

@@ -1,8 +1,9 @@
-"""Random problems that are meant to break claims, for `certify`: number `index` of `seed` is the same everywhere.
+"""Random problems that are meant to break claims, for `certify`: number `index` of `seed` is the
+same everywhere.
 
-Columns far from zero, raw integers beside one-hot columns, heavy tails, near copies, constant and rare columns; weights
-over 24 orders of magnitude; every loss and penalty. Loss and storage change once in `IN_A_ROW` problems, for each pair
-of them compiles its own kernels.
+Columns far from zero, raw integers beside one-hot columns, heavy tails, near copies, constant and
+rare columns; weights over 24 orders of magnitude; every loss and penalty. Loss and storage change
+once in `IN_A_ROW` problems, for each pair of them compiles its own kernels.
 """
 
 import zlib
@@ -18,14 +19,41 @@ from .own_losses import Counts, Expectile
 
 IN_A_ROW = 8
 MOST_ROWS, MOST_COLUMNS, MOST_VALUES = 50_000, 20_000, 2e7
-# Shares of the sizes n d (of sparse data: stored values), as powers of ten: most are small, for fits of a few ms.
-SIZES = (((0.0, 3.0), 0.35), ((3.0, 4.5), 0.43), ((4.5, 5.5), 0.17), ((5.5, 6.5), 0.04), ((6.5, 7.3), 0.01))
-STORAGES = {"dense": 4, "F": 2, "float32": 1, "strided": 1, "csr": 4, "csr int64": 1, "csr float32": 1}
-COLUMNS = "normal", "raw", "far", "heavy", "binary", "copies", "constant", "rare", "counts", "scaled"
+# Shares of the sizes n d (of sparse data: stored values), as powers of ten: most are small, for
+# fits of a few ms.
+SIZES = (
+    ((0.0, 3.0), 0.35),
+    ((3.0, 4.5), 0.43),
+    ((4.5, 5.5), 0.17),
+    ((5.5, 6.5), 0.04),
+    ((6.5, 7.3), 0.01),
+)
+STORAGES = {
+    "dense": 4,
+    "F": 2,
+    "float32": 1,
+    "strided": 1,
+    "csr": 4,
+    "csr int64": 1,
+    "csr float32": 1,
+}
+COLUMNS = (
+    "normal",
+    "raw",
+    "far",
+    "heavy",
+    "binary",
+    "copies",
+    "constant",
+    "rare",
+    "counts",
+    "scaled",
+)
 SPARSE = {"onehot": 1, "random": 1.5, "onehot beside raw": 2, "far beside onehot": 1}
 # The built-in losses by the registry, and two of a user; the perceptron is a rule without a bound.
 OWN = {"expectile": Expectile, "counts": Counts}
-LEAST_SPREAD = 50.0  # of a far column, in units of its last place: below, nothing is left to be learned from it
+# of a far column, in units of its last place: below, nothing is left to be learned from it
+LEAST_SPREAD = 50.0
 
 
 @dataclass
@@ -70,17 +98,30 @@ class HardProblem:
     def describe(self):
         parameters = {one.name: getattr(self.loss, one.name) for one in fields(self.loss)}
         return {
-            "n_samples": self.X.shape[0], "n_features": self.X.shape[1], "stored": self.stored,
-            "storage": self.storage, "kinds": self.kinds, "loss": self.loss.name, **parameters,
-            "penalty": self.penalty, "alpha": self.alpha, "l1_ratio": self.l1_ratio,
-            "fit_intercept": self.fit_intercept, "tol": self.tol,
-            "weights": self.sample_weight is not None, "offset": self.offset is not None,
-        }  # fmt: skip
+            "n_samples": self.X.shape[0],
+            "n_features": self.X.shape[1],
+            "stored": self.stored,
+            "storage": self.storage,
+            "kinds": self.kinds,
+            "loss": self.loss.name,
+            **parameters,
+            "penalty": self.penalty,
+            "alpha": self.alpha,
+            "l1_ratio": self.l1_ratio,
+            "fit_intercept": self.fit_intercept,
+            "tol": self.tol,
+            "weights": self.sample_weight is not None,
+            "offset": self.offset is not None,
+        }
 
     def print_of_data(self):
-        """A number that is another one where the generator has changed since a finding was saved."""
+        """A number that is another one where the generator has changed since a finding was
+        saved.
+        """
         parts = [self.y, self.weights, np.zeros(0) if self.offset is None else self.offset]
-        parts += [self.X.data, self.X.indices] if sp.issparse(self.X) else [np.ascontiguousarray(self.X)]
+        parts += (
+            [self.X.data, self.X.indices] if sp.issparse(self.X) else [np.ascontiguousarray(self.X)]
+        )
         found = 0
         for part in parts:
             found = zlib.crc32(np.ascontiguousarray(part).tobytes(), found)
@@ -104,17 +145,33 @@ def load(path, described, seed, index):
         parts = {name: file[name] for name in file.files}
     X = parts.get("X")
     if X is None:
-        X = sp.csr_array((parts["data"], parts["indices"], parts["indptr"]), shape=(d["n_samples"], d["n_features"]))
+        X = sp.csr_array(
+            (parts["data"], parts["indices"], parts["indptr"]),
+            shape=(d["n_samples"], d["n_features"]),
+        )
     kind = OWN.get(d["loss"]) or Loss.named(d["loss"])
     return HardProblem(
-        seed, index, _stored(X, d["storage"]), parts["y"], kind(*(d[one.name] for one in fields(kind))), d["penalty"],
-        d["alpha"], d["l1_ratio"], d["fit_intercept"], d["tol"], parts.get("weights"), parts.get("offset"),
-        d["storage"], d["kinds"],
-    )  # fmt: skip
+        seed,
+        index,
+        _stored(X, d["storage"]),
+        parts["y"],
+        kind(*(d[one.name] for one in fields(kind))),
+        d["penalty"],
+        d["alpha"],
+        d["l1_ratio"],
+        d["fit_intercept"],
+        d["tol"],
+        parts.get("weights"),
+        parts.get("offset"),
+        d["storage"],
+        d["kinds"],
+    )
 
 
 def losses():
-    """Names of the losses that are tried: every one of the registry that `exact` knows, and two of a user."""
+    """Names of the losses that are tried: every one of the registry that `exact` knows, and two
+    of a user.
+    """
     return sorted(name for name in {**Loss.members(), **OWN} if name in exact.LOSSES)
 
 
@@ -141,11 +198,25 @@ def make(seed, index):
                 weights[y == sign] = weights.max()
     offset = None
     if rng.random() < 0.15:
-        offset = rng.normal(size=n) * (1.0 if loss.classification or loss.name == "counts" else y.std() + 1e-3)
+        offset = rng.normal(size=n) * (
+            1.0 if loss.classification or loss.name == "counts" else y.std() + 1e-3
+        )
     return HardProblem(
-        seed, index, _stored(X, storage), y, loss, penalty, alpha, l1_ratio, bool(rng.random() < 0.75), tol, weights,
-        offset, storage, kinds,
-    )  # fmt: skip
+        seed,
+        index,
+        _stored(X, storage),
+        y,
+        loss,
+        penalty,
+        alpha,
+        l1_ratio,
+        bool(rng.random() < 0.75),
+        tol,
+        weights,
+        offset,
+        storage,
+        kinds,
+    )
 
 
 def _one_of(rng, shares):
@@ -157,7 +228,9 @@ def _shape(rng, least):
     """(values, rows), at least so many rows."""
     low, high = SIZES[rng.choice(len(SIZES), p=[share for _, share in SIZES])][0]
     size = min(10.0 ** rng.uniform(low, high), MOST_VALUES)
-    return size, int(np.clip(10.0 ** rng.uniform(0.0, np.log10(MOST_ROWS)), least, max(least, size)))
+    return size, int(
+        np.clip(10.0 ** rng.uniform(0.0, np.log10(MOST_ROWS)), least, max(least, size))
+    )
 
 
 def _matrix(rng, storage, least):
@@ -175,7 +248,9 @@ def _dense_columns(rng, n, d, kinds=None):
         kinds = [str(kind) for kind in rng.choice(COLUMNS, size=rng.integers(1, 4), replace=False)]
     X, made = np.empty((n, d)), []
     places = np.array_split(rng.permutation(d), len(kinds))
-    late = [k for k, kind in enumerate(kinds) if kind == "copies"]  # copies of what is there by then
+    late = [
+        k for k, kind in enumerate(kinds) if kind == "copies"
+    ]  # copies of what is there by then
     for k in [k for k in range(len(kinds)) if k not in late] + late:
         here = places[k]
         X[:, here] = _columns(rng, kinds[k], n, here.size, X[:, made] if made else None)
@@ -200,7 +275,8 @@ def _columns(rng, kind, n, m, there):
     if kind == "far":
         means = 10.0 ** rng.uniform(3, 12, size=m) * rng.choice([-1.0, 1.0], size=m)
         spreads = np.maximum(
-            10.0 ** -rng.uniform(1, 11, size=m) * np.abs(means), LEAST_SPREAD * np.spacing(np.abs(means))
+            10.0 ** -rng.uniform(1, 11, size=m) * np.abs(means),
+            LEAST_SPREAD * np.spacing(np.abs(means)),
         )
         return means + spreads * (Z if rng.random() < 0.5 else rng.random((n, m)))
     if kind == "heavy":
@@ -233,7 +309,9 @@ def _sparse_matrix(rng, least):
         count = min(n * min(a_row, d), int(MOST_VALUES))
         values = rng.choice(["one", "heavy", "normal"])
         Z = rng.normal(size=count)
-        data = {"one": np.ones(count), "heavy": np.exp(rng.uniform(0.5, 4.0) * Z), "normal": Z}[values]
+        data = {"one": np.ones(count), "heavy": np.exp(rng.uniform(0.5, 4.0) * Z), "normal": Z}[
+            values
+        ]
         column = rng.integers(d, size=count) if rng.random() < 0.4 else rng.zipf(1.3, count) % d
         X = sp.coo_array((data, (rng.integers(n, size=count), column)), shape=(n, d)).tocsr()
         return X, [kind, str(values)]
@@ -243,7 +321,13 @@ def _sparse_matrix(rng, least):
     blocks = [_one_hot(rng, n, int(10.0 ** rng.uniform(*reach))) for _ in range(factors)]
     kinds = [kind]
     if kind != "onehot":
-        of = ["far"] if kind.startswith("far") else ["raw"] if rng.random() < 0.5 else ["raw", "heavy"]
+        of = (
+            ["far"]
+            if kind.startswith("far")
+            else ["raw"]
+            if rng.random() < 0.5
+            else ["raw", "heavy"]
+        )
         dense, _ = _dense_columns(rng, n, int(np.clip(a_row - factors, len(of), 20)), of)
         blocks.append(sp.csr_array(dense))
         kinds += of
@@ -304,10 +388,14 @@ def _targets(rng, loss, score):
         y[order[n - int(np.clip(round(share * n), 1, n - 1)) :]] = 1.0
         return y
     if loss.name == "counts":
-        mean = np.exp(np.clip(score * rng.uniform(0.1, 1.5), -8.0, 8.0)) * 10.0 ** rng.uniform(-1, 3)
+        mean = np.exp(np.clip(score * rng.uniform(0.1, 1.5), -8.0, 8.0)) * 10.0 ** rng.uniform(
+            -1, 3
+        )
         return rng.poisson(np.minimum(mean, 1e6)).astype(float)
     tails = rng.random() < 0.3
-    y = score + level * (np.clip(rng.standard_t(1.5, size=n), -1e6, 1e6) if tails else rng.normal(size=n))
+    y = score + level * (
+        np.clip(rng.standard_t(1.5, size=n), -1e6, 1e6) if tails else rng.normal(size=n)
+    )
     if rng.random() < 0.15:
         y = y + 1e5 * (rng.random(n) < 0.05)
     if rng.random() < 0.1:
@@ -323,9 +411,15 @@ def _penalty(rng, n):
     penalty = rng.choice(["l2", "l1", "elasticnet", "none"], p=[0.5, 0.15, 0.2, 0.15])
     if penalty == "none":
         return None, 0.0, 0.0
-    alpha = float(rng.choice([1e-4, 1.0 / n, 10.0 ** rng.uniform(-9, 3), 0.0], p=[0.2, 0.15, 0.6, 0.05]))
+    alpha = float(
+        rng.choice([1e-4, 1.0 / n, 10.0 ** rng.uniform(-9, 3), 0.0], p=[0.2, 0.15, 0.6, 0.05])
+    )
     ratio = {"l2": 0.0, "l1": 1.0}.get(str(penalty)) if penalty != "elasticnet" else None
-    return str(penalty), alpha, float(rng.choice([0.01, 0.15, 0.5, 0.9])) if ratio is None else ratio
+    return (
+        str(penalty),
+        alpha,
+        float(rng.choice([0.01, 0.15, 0.5, 0.9])) if ratio is None else ratio,
+    )
 
 
 def _weights(rng, n):
@@ -337,7 +431,11 @@ def _weights(rng, n):
     if kind == "orders":
         reach = rng.uniform(1, 12)
         return 10.0 ** rng.uniform(-reach, reach, size=n)
-    weights = (rng.random(n) < 0.7).astype(float) if kind == "some" else rng.poisson(1.5, size=n).astype(float)
+    weights = (
+        (rng.random(n) < 0.7).astype(float)
+        if kind == "some"
+        else rng.poisson(1.5, size=n).astype(float)
+    )
     if not weights.any():
         weights[0] = 1.0
     return weights
@@ -355,16 +453,29 @@ def settings(problem):
     own = [{"solver": "nesterov", "batch_size": "full", "max_iter": turns["full"]}]
     own += [{"solver": "gd", "batch_size": "full", "max_iter": turns["full"]}]
     if smooth and not l1:
-        own += [{"solver": "lbfgs"}, {"solver": "newton"}, {"solver": "newton", "batch_size": "full"}]
+        own += [
+            {"solver": "lbfgs"},
+            {"solver": "newton"},
+            {"solver": "newton", "batch_size": "full"},
+        ]
         own += [{"solver": "lbfgs", "batch_size": "growing"}]
     else:
         own += [{"solver": "newton"}]
     if l2:
         own += [{"solver": "sdca", "max_iter": turns["rows"]}]
     if smooth:
-        own += [{"solver": "saga", "max_iter": turns["rows"]}, {"solver": "svrg", "max_iter": turns["rows"]}]
+        own += [
+            {"solver": "saga", "max_iter": turns["rows"]},
+            {"solver": "svrg", "max_iter": turns["rows"]},
+        ]
     if smooth and not l1:
-        own += [{"solver": str(rng.choice(["saga", "svrg"])), "batch_size": "growing", "max_iter": turns["rows"]}]
+        own += [
+            {
+                "solver": str(rng.choice(["saga", "svrg"])),
+                "batch_size": "growing",
+                "max_iter": turns["rows"],
+            }
+        ]
     if not smooth:
         own += [{"solver": "auto", "batch_size": "full"}]
     rows = [
@@ -376,32 +487,56 @@ def settings(problem):
         {"solver": rule, "batch_size": "full", "max_iter": turns["full"]}
         for rule in ("momentum", "adagrad", "rmsprop", "adam")
     ]
-    rates = [{"solver": "gd", "batch_size": "full", "learning_rate": "line_search", "max_iter": turns["full"]}]
+    rates = [
+        {
+            "solver": "gd",
+            "batch_size": "full",
+            "learning_rate": "line_search",
+            "max_iter": turns["full"],
+        }
+    ]
     rates += [
-        {"solver": "gd", "batch_size": batch, "learning_rate": rate, "max_iter": turns["rows"], "eta0": eta0}
+        {
+            "solver": "gd",
+            "batch_size": batch,
+            "learning_rate": rate,
+            "max_iter": turns["rows"],
+            "eta0": eta0,
+        }
         for batch in (1, "full")
         for rate in ("constant", "invscaling", "optimal", "adaptive")
         for eta0 in (1e-3, 0.1)
     ]
     if not smooth and problem.loss.name in ("hinge", "epsilon_insensitive"):
-        rates += [{"solver": "gd", "batch_size": 1, "learning_rate": "pa1", "max_iter": turns["rows"]}]
+        rates += [
+            {"solver": "gd", "batch_size": 1, "learning_rate": "pa1", "max_iter": turns["rows"]}
+        ]
     for group, count in ((own, 6), (rows, 2), (full + rates, 1)):
         chosen = rng.choice(len(group), size=min(count, len(group)), replace=False)
         found += [group[k] for k in sorted(chosen)]
-    return [{**one, "average": True} if one in rows and rng.random() < 0.15 else one for one in found]
+    return [
+        {**one, "average": True} if one in rows and rng.random() < 0.15 else one for one in found
+    ]
 
 
 def _turns(values, stored):
-    """Most turns, so that one fit does not eat the run: by counts, for the same fit on every machine."""
+    """Most turns, so that one fit does not eat the run: by counts, for the same fit on every
+    machine.
+    """
     return int(np.clip(values / max(stored, 1), 20, 1000))
 
 
 def kind_of(setting):
-    """Which of "auto", "own" (steps of its own), "rows" (a row or a few, ends on estimates), "rates" (explicit)."""
+    """Which of "auto", "own" (steps of its own), "rows" (a row or a few, ends on estimates),
+    "rates" (explicit).
+    """
     if setting.get("learning_rate", "auto") not in ("auto", "line_search"):
         return "rates"
     if setting["solver"] == "auto":
         return "auto"
-    if setting["solver"] in ("lbfgs", "newton", "saga", "svrg", "sdca") or setting.get("batch_size") == "full":
+    if (
+        setting["solver"] in ("lbfgs", "newton", "saga", "svrg", "sdca")
+        or setting.get("batch_size") == "full"
+    ):
         return "own"
     return "rows"

@@ -1,7 +1,9 @@
-"""The lowest F that can be found for a hard problem: an upper bound of F*, from ways that share nothing with a fit.
+"""The lowest F that can be found for a hard problem: an upper bound of F*, from ways that share
+nothing with a fit.
 
-All but the tight runs of the package work on columns that are centred and of unit length, in NumPy and SciPy; what they
-find is brought back to the columns as given, as floats, and F there is what counts.
+All but the tight runs of the package work on columns that are centred and of unit length, in NumPy
+and SciPy; what they find is brought back to the columns as given, as floats, and F there is what
+counts.
 """
 
 import warnings
@@ -77,7 +79,9 @@ class Centred:
         return total, np.append(gradient, slope.sum()) if p.fit_intercept else gradient
 
     def curvature(self, v):
-        """Matrix of second derivatives of the smooth part, the curvature of each row by differences of slopes."""
+        """Matrix of second derivatives of the smooth part, the curvature of each row by
+        differences of slopes.
+        """
         p, z = self.problem, self.predictions(v)
         step = 1e-6 * np.maximum(1e-3, np.abs(z - (0.0 if p.classification else p.y)))
         slopes = [self.loss(p.loss, p.y, exact.number(z + sign * step))[1] for sign in (1.0, -1.0)]
@@ -122,20 +126,30 @@ def _least_squares(F, starts):
         for _ in range(3):  # what rounding left is solved for again
             v = np.append(u, mean) if p.fit_intercept else u
             yield v
-            u = u + scipy.linalg.lstsq(A, b - A @ u, cond=cut, lapack_driver="gelsd", check_finite=False)[0]
+            u = (
+                u
+                + scipy.linalg.lstsq(
+                    A, b - A @ u, cond=cut, lapack_driver="gelsd", check_finite=False
+                )[0]
+            )
 
 
 def _program(F, starts):
     """Linear program of a loss made of lines, where there is no L2 part."""
     p = F.problem
     name = p.loss.name
-    if p.l2 or name not in ("hinge", "quantile", "epsilon_insensitive") or F.Z.size > MOST_FOR_PROGRAM:
+    if (
+        p.l2
+        or name not in ("hinge", "quantile", "epsilon_insensitive")
+        or F.Z.size > MOST_FOR_PROGRAM
+    ):
         return
     n, d = F.Z.shape
     A = np.column_stack([F.Z, np.ones(n)]) if p.fit_intercept else F.Z
     m = A.shape[1]
     left = p.y - F.offset
-    # Unknowns: v = plus - minus of the columns (and the intercept), then the slack of each row on either side.
+    # Unknowns: v = plus - minus of the columns (and the intercept), then the slack of each row on
+    # either side.
     if name == "hinge":
         rows, right, slack = -p.y[:, None] * A, -(1.0 - p.y * F.offset), -np.eye(n)
         cost = F.weights
@@ -148,11 +162,19 @@ def _program(F, starts):
         right = np.concatenate([left, -left]) + p.loss.epsilon
         slack, cost = -np.vstack([np.eye(n), np.eye(n)]), F.weights
     price = np.append(p.l1 / F.lengths, np.zeros(m - d))
-    c = np.concatenate([price, price, cost / cost.max()]) if not p.l1 else np.concatenate([price, price, cost])
+    c = (
+        np.concatenate([price, price, cost / cost.max()])
+        if not p.l1
+        else np.concatenate([price, price, cost])
+    )
     found = scipy.optimize.linprog(
-        c, A_ub=sp.csr_array(np.hstack([rows, -rows, slack])), b_ub=right, bounds=(0, None), method="highs",
+        c,
+        A_ub=sp.csr_array(np.hstack([rows, -rows, slack])),
+        b_ub=right,
+        bounds=(0, None),
+        method="highs",
         options={"time_limit": 2.0},
-    )  # fmt: skip
+    )
     if found.x is not None:
         yield found.x[:m] - found.x[m : 2 * m]
 
@@ -164,27 +186,39 @@ def _lbfgs(F, starts):
     for v in [np.zeros(d + p.fit_intercept), *starts[:1]]:
         options = {"maxiter": 400, "maxfun": 600, "ftol": 0.0, "gtol": 1e-13, "maxcor": 20}
         if not p.l1:
-            yield scipy.optimize.minimize(F.smooth, v, jac=True, method="L-BFGS-B", options=options).x
+            yield scipy.optimize.minimize(
+                F.smooth, v, jac=True, method="L-BFGS-B", options=options
+            ).x
             continue
         price = p.l1 / F.lengths
 
         def split(u, price=price):
             value, g = F.smooth(np.append(u[:d] - u[d : 2 * d], u[2 * d :]))
-            return value + price @ (u[:d] + u[d : 2 * d]), np.concatenate([g[:d] + price, price - g[:d], g[d:]])
+            return value + price @ (u[:d] + u[d : 2 * d]), np.concatenate(
+                [g[:d] + price, price - g[:d], g[d:]]
+            )
 
         start = np.concatenate([np.maximum(v[:d], 0.0), np.maximum(-v[:d], 0.0), v[d:]])
         bounds = [(0, None)] * (2 * d) + [(None, None)] * (v.size - d)
-        u = scipy.optimize.minimize(split, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+        u = scipy.optimize.minimize(
+            split, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+        ).x
         yield np.append(u[:d] - u[d : 2 * d], u[2 * d :])
 
 
 def _newton(F, starts):
-    """Newton's method from the lowest model so far, on the columns that are not 0 where there is an L1 part."""
+    """Newton's method from the lowest model so far, on the columns that are not 0 where there is
+    an L1 part.
+    """
     p, d = F.problem, F.lengths.size
     if not p.loss.smooth or not starts:
         return
     v = starts[0].copy()
-    free = np.append(v[:d] != 0.0, np.ones(v.size - d, dtype=bool)) if p.l1 else np.ones(v.size, dtype=bool)
+    free = (
+        np.append(v[:d] != 0.0, np.ones(v.size - d, dtype=bool))
+        if p.l1
+        else np.ones(v.size, dtype=bool)
+    )
     if not 0 < free.sum() <= MOST_FOR_NEWTON:
         return
     linear = np.append(p.l1 * np.sign(v[:d]) / F.lengths, np.zeros(v.size - d))
@@ -218,7 +252,9 @@ WAYS = {"least squares": _least_squares, "program": _program, "L-BFGS-B": _lbfgs
 
 
 def best_constant(problem):
-    """F of the best model without columns (of b = 0 where there is no intercept), from a bisection on its slope."""
+    """F of the best model without columns (of b = 0 where there is no intercept), from a
+    bisection on its slope.
+    """
     p, constant = problem, Constant(problem)
     if not p.fit_intercept:
         return exact.value(constant, np.zeros(0), 0.0)
@@ -248,5 +284,10 @@ class Constant:
 
     def __init__(self, problem):
         self.X = np.zeros((problem.y.size, 0))
-        self.loss, self.y, self.offset, self.weights = problem.loss, problem.y, problem.offset, problem.weights
+        self.loss, self.y, self.offset, self.weights = (
+            problem.loss,
+            problem.y,
+            problem.offset,
+            problem.weights,
+        )
         self.alpha = self.l1_ratio = 0.0

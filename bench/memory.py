@@ -1,8 +1,9 @@
 """Peak memory of a fit beyond its input, each in a process of its own.
 
-A process reads the data, fits a corner of them (imports and kernels are not the fit's), gives back what is free, and
-then watches its peak during the fit. Allowed is a tenth of X, four vectors of length n, what the method needs in d
-(`in d`), and a copy of X where it is neither in C order nor CSR, which `plan_` has to name.
+A process reads the data, fits a corner of them (imports and kernels are not the fit's), gives back
+what is free, and then watches its peak during the fit. Allowed is a tenth of X, four vectors of
+length n, what the method needs in d (`in d`), and a copy of X where it is neither in C order nor
+CSR, which `plan_` has to name.
 """
 
 import json
@@ -50,13 +51,17 @@ for _ in range(3):
     model = GDClassifier(alpha=1.0 / y.size, n_jobs=threads).fit(X, y)
     peaks.append(megabytes("VmHWM") - before)
 parts = (X.data, X.indices, X.indptr) if sp.issparse(X) else (X,)
-print(json.dumps({"peaks": peaks, "X": sum(part.size * part.itemsize for part in parts) / 1e6, "shape": X.shape,
-                  "plan": str(model.plan_), "solver": str(model.plan_.solver), "suboptimality": model.suboptimality_}))
+print(json.dumps({"peaks": peaks, "X": sum(part.size * part.itemsize for part in parts) / 1e6,
+                  "shape": X.shape,
+                  "plan": str(model.plan_), "solver": str(model.plan_.solver),
+                  "suboptimality": model.suboptimality_}))
 """
 
 
 def make(name):
-    """X and y of a case: data in the folder, or `dense` or `sparse` numbers at random, with a form of storage."""
+    """X and y of a case: data in the folder, or `dense` or `sparse` numbers at random, with a
+    form of storage.
+    """
     import numpy as np
     import scipy.sparse as sp
 
@@ -71,7 +76,8 @@ def make(name):
         n, d, k = 200_000, 100_000, 30
         indices = np.sort(random.integers(d, size=(n, k)), axis=1).astype(np.int32).ravel()
         X = sp.csr_array(
-            (random.standard_normal(n * k), indices, np.arange(0, n * k + 1, k, dtype=np.int32)), shape=(n, d)
+            (random.standard_normal(n * k), indices, np.arange(0, n * k + 1, k, dtype=np.int32)),
+            shape=(n, d),
         )
         X.sum_duplicates()
         y = np.sign(X[:, :1000].sum(axis=1) + random.standard_normal(n))
@@ -88,20 +94,37 @@ def make(name):
 
 
 def run(names=None, threads=None):
-    """Print the table and return its figures; by default of random numbers and, where it is, the data folder."""
+    """Print the table and return its figures; by default of random numbers and, where it is, the
+    data folder.
+    """
     if not Path("/proc/self/clear_refs").exists():
         print("memory: skipped, it takes Linux, whose /proc can start a process's peak again")
         return {"cases": {}}
     cases = ["dense", "dense F", "dense strided", "dense float32", "sparse"]
-    cases += ["covtype_binary", "covtype_binary F", "news20_binary", "census"] if folder_loader() else []
+    cases += (
+        ["covtype_binary", "covtype_binary F", "news20_binary", "census"] if folder_loader() else []
+    )
     figures, rows = {}, []
     for case in names or cases:
         progress(f"memory: {case}")
         figures[case] = found = _child(case, threads or len(os.sched_getaffinity(0)))
         rows.append(_row(case, found))
     progress("")
-    print(columns(rows, ["fit (log loss, alpha 1/n)", "X MB", "peak beyond it MB", "0.1 X + 4 n MB", "copy MB",
-                         "in d MB", "allowed", "solver"]))  # fmt: skip
+    print(
+        columns(
+            rows,
+            [
+                "fit (log loss, alpha 1/n)",
+                "X MB",
+                "peak beyond it MB",
+                "0.1 X + 4 n MB",
+                "copy MB",
+                "in d MB",
+                "allowed",
+                "solver",
+            ],
+        )
+    )
     for case, found in figures.items():
         if found["copied"]:
             print(f"{case}: a copy of X, {'named' if found['named'] else 'NOT NAMED'} in plan_")
@@ -111,8 +134,11 @@ def run(names=None, threads=None):
 def _child(case, threads):
     done = subprocess.run(
         [sys.executable, "-c", CHILD, case, str(threads)],
-        cwd=Path(__file__).resolve().parents[1], capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=Path(__file__).resolve().parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise SystemExit(f"the process that fits {case} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -124,12 +150,25 @@ def _row(case, found):
     always = 0.1 * X + 4 * 8 * n / 1e6
     in_d = (VECTORS * d + (MATRICES * d * d if d <= MOST_FOR_MATRIX else 0)) * 8 / 1e6
     found["copied"] = case.endswith((" F", " strided")) and peak > always + in_d + SLACK
-    found["named"] = "copy" in found["plan"] or "copies" in found["plan"] or "copied" in found["plan"]
+    found["named"] = (
+        "copy" in found["plan"] or "copies" in found["plan"] or "copied" in found["plan"]
+    )
     allowed = always + in_d + (X if found["copied"] else 0.0) + SLACK
     found["met"] = peak <= allowed
-    return [case, f"{X:.1f}", f"{peak:.1f}", f"{always:.1f}", f"{X:.1f}" if found["copied"] else "-", f"{in_d:.1f}",
-            "met" if found["met"] else f"MISSED by {peak - allowed:.0f} MB", found["solver"]]  # fmt: skip
+    return [
+        case,
+        f"{X:.1f}",
+        f"{peak:.1f}",
+        f"{always:.1f}",
+        f"{X:.1f}" if found["copied"] else "-",
+        f"{in_d:.1f}",
+        "met" if found["met"] else f"MISSED by {peak - allowed:.0f} MB",
+        found["solver"],
+    ]
 
 
 def samples(figures):
-    return {f"memory {case} fastgd, MB": [max(found["peaks"])] for case, found in figures["cases"].items()}
+    return {
+        f"memory {case} fastgd, MB": [max(found["peaks"])]
+        for case, found in figures["cases"].items()
+    }

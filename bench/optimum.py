@@ -1,9 +1,11 @@
-"""The optimum of a problem, to about 1e-12, by slow and sure means, and with a proof of how far off it can be.
+"""The optimum of a problem, to about 1e-12, by slow and sure means, and with a proof of how far off
+it can be.
 
-Without an L1 norm: Newton with a line search, the steps by a dense solve for few features and by conjugate gradients
-for many. With one: a working set of columns, on which L-BFGS-B (w = p - m, both nonnegative) finds the signs and Newton
-the coefficients. A loss with a corner: Newton on the loss with its corner rounded less and less. The proof is Fenchel's
-gap. What is not proved to 1e-9 has to be found by L-BFGS-B on its own, too; else there is no race.
+Without an L1 norm: Newton with a line search, the steps by a dense solve for few features and by
+conjugate gradients for many. With one: a working set of columns, on which L-BFGS-B (w = p - m, both
+nonnegative) finds the signs and Newton the coefficients. A loss with a corner: Newton on the loss
+with its corner rounded less and less. The proof is Fenchel's gap. What is not proved to 1e-9 has to
+be found by L-BFGS-B on its own, too; else there is no race.
 """
 
 import json
@@ -24,7 +26,8 @@ SHORT = 0.25  # of a Newton step: where no more of it can be taken, its curvatur
 
 
 def solve(problem, cache=None):
-    """Fill in `constant`, `optimum`, `reference` and `uncertainty`; from the JSON file `cache` where they are there.
+    """Fill in `constant`, `optimum`, `reference` and `uncertainty`; from the JSON file `cache`
+    where they are there.
 
     Raises
     ------
@@ -32,9 +35,9 @@ def solve(problem, cache=None):
         Where the optimum is neither proved nor found twice to `CERTAIN`.
     """
     known = json.loads(cache.read_text()) if cache is not None and cache.is_file() else {}
-    key = "{data} {loss} {alpha:.12g} {l1_ratio} {fit_intercept} {n_samples} {n_features} {stored}".format(
-        **problem.describe()
-    )
+    key = (
+        "{data} {loss} {alpha:.12g} {l1_ratio} {fit_intercept} {n_samples} {n_features} {stored}"
+    ).format(**problem.describe())
     if not set(CACHED) <= known.get(key, {}).keys():
         _solve(problem)
         known[key] = {name: getattr(problem, name) for name in CACHED}
@@ -47,7 +50,9 @@ def solve(problem, cache=None):
 
 def _solve(problem):
     F = PlainObjective(problem)
-    of_constant = scipy.optimize.minimize_scalar(lambda b: F.loss(problem.y, np.full(problem.y.size, b))[0].mean())
+    of_constant = scipy.optimize.minimize_scalar(
+        lambda b: F.loss(problem.y, np.full(problem.y.size, b))[0].mean()
+    )
     problem.constant = float(of_constant.fun if problem.fit_intercept else F.value(F.start()))
     start = F.start()
     if problem.fit_intercept:
@@ -82,19 +87,28 @@ def _tell(problem, how, gap, apart=np.inf):
     problem.reference = f"{how}{found}" + (f", proved to {proved:.0e}" if gap is not None else "")
     if not problem.uncertainty <= CERTAIN:
         raise SystemExit(
-            f"{problem.name}, {problem.loss}, alpha {problem.alpha:.3g}: no reference to judge by. The lowest value "
-            f"found is {problem.optimum:.12g} ({problem.reference}), and {CERTAIN:g} is needed. Divide the columns by "
-            "their greatest magnitude (--scale), raise --alpha, or look for rows and columns that are out of all scale"
+            f"{problem.name}, {problem.loss}, alpha {problem.alpha:.3g}: no reference to judge by. "
+            "The lowest value "
+            f"found is {problem.optimum:.12g} ({problem.reference}), and {CERTAIN:g} is needed. "
+            "Divide the columns by "
+            "their greatest magnitude (--scale), raise --alpha, or look for rows and columns that "
+            "are out of all scale"
         )
 
 
 def _cornered(problem):
-    """F at the optimum and the proof: a derivative of the rounded loss is a dual point of the loss itself."""
+    """F at the optimum and the proof: a derivative of the rounded loss is a dual point of the
+    loss itself.
+    """
     if problem.l1 or not problem.alpha:
-        raise SystemExit(f"the reference for {problem.loss} is for an L2 penalty alone, with alpha above 0")
+        raise SystemExit(
+            f"the reference for {problem.loss} is for an L2 penalty alone, with alpha above 0"
+        )
     F, G = PlainObjective(problem), PlainObjective(problem)
     v, best, lower = F.start(), np.inf, 0.0
-    widest = 2.0 * max(F.loss(problem.y, np.zeros(problem.y.size))[0].max(), 1.0)  # all rows are in it
+    widest = 2.0 * max(
+        F.loss(problem.y, np.zeros(problem.y.size))[0].max(), 1.0
+    )  # all rows are in it
     for width in np.geomspace(widest, 1e-9, 45):
         G.loss, G.curvature = rounded(problem.loss, width)
         v = newton(G, v)
@@ -110,10 +124,11 @@ def _cornered(problem):
 
 
 def _at_corners(problem, z, u):
-    """Unknowns and dual point (v, u, loss*(u)) where the rows inside the rounding are at their corners exactly.
+    """Unknowns and dual point (v, u, loss*(u)) where the rows inside the rounding are at their
+    corners exactly.
 
-    With t = c + s z, a row's loss is the supremum of share * t over shares in [0, 1]; w = -X'(s share) / (alpha n).
-    None for more such rows than a dense system should have.
+    With t = c + s z, a row's loss is the supremum of share * t over shares in [0, 1]; w = -X'(s
+    share) / (alpha n). None for more such rows than a dense system should have.
     """
     t, s = CORNERED[problem.loss](problem.y, z)
     c, share = t - s * z, u / s
@@ -127,7 +142,9 @@ def _at_corners(problem, z, u):
     K[:-1, :-1] = -s_corner[:, None] * inner * s_corner / strength
     K[-1, :-1] = K[:-1, -1] = s_corner * problem.fit_intercept
     above = problem.X.T @ (s * share)
-    wanted = np.append(-c[corner] + s_corner * (X @ above) / strength, -(s @ share) * problem.fit_intercept)
+    wanted = np.append(
+        -c[corner] + s_corner * (X @ above) / strength, -(s @ share) * problem.fit_intercept
+    )
     scale = 1.0 / np.sqrt(np.maximum(np.abs(np.append(K.diagonal()[:-1], 1.0)), 1e-300))
     found = scale * np.linalg.lstsq(scale[:, None] * K * scale, scale * wanted)[0]
     share[corner] = np.clip(found[:-1], 0.0, 1.0)
@@ -136,7 +153,9 @@ def _at_corners(problem, z, u):
 
 
 def _by_itself(F, start):
-    """Unknowns by L-BFGS-B from the constant model, in units in which all columns together have curvature 1."""
+    """Unknowns by L-BFGS-B from the constant model, in units in which all columns together have
+    curvature 1.
+    """
     d, l1 = F.problem.shape[1], F.problem.l1
     if start.size <= MOST_FOR_NEWTON and not l1:
         H = F.hessian(start, np.full(F.problem.y.size, 1.0 / F.problem.y.size))
@@ -144,8 +163,12 @@ def _by_itself(F, start):
         values, vectors = scipy.linalg.eigh(scale[:, None] * H * scale)
         root = scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1]))
     else:
-        squares = (F.problem.X.multiply(F.problem.X) if sp.issparse(F.problem.X) else F.problem.X**2).mean(axis=0)
-        root = sp.diags_array(1.0 / np.sqrt(np.append(np.maximum(squares, 1e-300), np.ones(start.size - d))))
+        squares = (
+            F.problem.X.multiply(F.problem.X) if sp.issparse(F.problem.X) else F.problem.X**2
+        ).mean(axis=0)
+        root = sp.diags_array(
+            1.0 / np.sqrt(np.append(np.maximum(squares, 1e-300), np.ones(start.size - d)))
+        )
 
     def value_and_gradient(u):
         value, gradient = F.value_and_gradient(start + root @ u)
@@ -178,7 +201,9 @@ def newton(F, v, linear=0.0, most=200):
         return value + np.sum(linear * v), gradient + linear
 
     def searched(step, way):
-        """Point, value, gradient and length of the first of the halved steps with enough of a fall, or None."""
+        """Point, value, gradient and length of the first of the halved steps with enough of a
+        fall, or None.
+        """
         length = 1.0
         while length > 1e-8:
             new_value, new_gradient = with_linear(v - length * step)
@@ -191,9 +216,18 @@ def newton(F, v, linear=0.0, most=200):
     for _ in range(most):
         step = _step(F, v, gradient)
         if gradient @ step <= 1e-15 * abs(value):
-            # Far out, where a loss is linear, a step of its curvature may look as if there were no more to gain.
-            found = (v - step, *with_linear(v - step)) if with_linear(v - step)[0] <= value else (v, value, gradient)
-            secant = searched(_step(F, found[0], found[2], True), 0.0) if F.problem.loss in SECANTS else None
+            # Far out, where a loss is linear, a step of its curvature may look as if there were no
+            # more to gain.
+            found = (
+                (v - step, *with_linear(v - step))
+                if with_linear(v - step)[0] <= value
+                else (v, value, gradient)
+            )
+            secant = (
+                searched(_step(F, found[0], found[2], True), 0.0)
+                if F.problem.loss in SECANTS
+                else None
+            )
             if secant is None or not secant[1] < found[1] - 1e-12 * abs(value):
                 return found[0]
             v, value, gradient = secant[:3]
@@ -202,7 +236,11 @@ def newton(F, v, linear=0.0, most=200):
         if F.problem.loss in SECANTS and (found is None or found[3] < SHORT):
             step = _step(F, v, gradient, True)
             other = searched(step, gradient @ step)
-            found = min((one for one in (found, other) if one is not None), key=lambda one: one[1], default=None)
+            found = min(
+                (one for one in (found, other) if one is not None),
+                key=lambda one: one[1],
+                default=None,
+            )
         if found is None:
             return v
         v, value, gradient, _ = found
@@ -211,7 +249,11 @@ def newton(F, v, linear=0.0, most=200):
 
 def _step(F, v, gradient, secant=False):
     """Newton's step; `secant`: of the parabola through each row's loss that is nowhere below it."""
-    weights = SECANTS[F.problem.loss](F.problem.y, F.predictions(v)) / F.problem.y.size if secant else None
+    weights = (
+        SECANTS[F.problem.loss](F.problem.y, F.predictions(v)) / F.problem.y.size
+        if secant
+        else None
+    )
     way = _dense_step if v.size <= MOST_FOR_NEWTON else _iterative_step
     return way(F, v, gradient, weights)
 
@@ -224,7 +266,9 @@ def _dense_step(F, v, gradient, weights=None):
 
 
 def _iterative_step(F, v, gradient, weights=None):
-    H = scipy.sparse.linalg.LinearOperator((v.size, v.size), matvec=lambda p: F.hessian_product(v, p, weights))
+    H = scipy.sparse.linalg.LinearOperator(
+        (v.size, v.size), matvec=lambda p: F.hessian_product(v, p, weights)
+    )
     accuracy = min(0.1, np.sqrt(np.linalg.norm(gradient)))
     return scipy.sparse.linalg.cg(H, gradient, rtol=accuracy, maxiter=2000)[0]
 
@@ -232,11 +276,18 @@ def _iterative_step(F, v, gradient, weights=None):
 def _sparse(problem, most=50):
     """Coefficients (and intercept) of a problem with an L1 norm."""
     F, d = PlainObjective(problem), problem.shape[1]
-    v, tight, columns = F.start(), 0.7, sp.csc_array(problem.X) if sp.issparse(problem.X) else problem.X
+    v, tight, columns = (
+        F.start(),
+        0.7,
+        sp.csc_array(problem.X) if sp.issparse(problem.X) else problem.X,
+    )
     for _ in range(most):
         _, gradient = F.value_and_gradient(v)
         chosen = np.flatnonzero((v[:d] != 0.0) | (np.abs(gradient[:d]) >= tight * problem.l1))
-        part = replace(problem, X=sp.csr_array(columns[:, chosen]) if sp.issparse(columns) else columns[:, chosen])
+        part = replace(
+            problem,
+            X=sp.csr_array(columns[:, chosen]) if sp.issparse(columns) else columns[:, chosen],
+        )
         of_part = np.append(chosen, np.arange(d, v.size))  # with the intercept
         new = np.zeros_like(v)
         new[of_part] = _on_working_set(PlainObjective(part), v[of_part])
@@ -254,17 +305,33 @@ def _on_working_set(F, v):
 
     def split(u):
         value, gradient = F.value_and_gradient(joined(u))
-        return value + l1 * u[: 2 * d].sum(), np.concatenate([gradient[:d] + l1, l1 - gradient[:d], gradient[d:]])
+        return value + l1 * u[: 2 * d].sum(), np.concatenate(
+            [gradient[:d] + l1, l1 - gradient[:d], gradient[d:]]
+        )
 
     bounds = [(0, None)] * 2 * d + [(None, None)] * (v.size - d)
     for rounds in (200, 1000, 5000):
-        options = {"maxiter": rounds, "maxfun": 2 * rounds, "ftol": 0.0, "gtol": 1e-3 * l1, "maxcor": 30}
+        options = {
+            "maxiter": rounds,
+            "maxfun": 2 * rounds,
+            "ftol": 0.0,
+            "gtol": 1e-3 * l1,
+            "maxcor": 30,
+        }
         start = np.concatenate([np.maximum(v[:d], 0.0), np.maximum(-v[:d], 0.0), v[d:]])
-        v = joined(scipy.optimize.minimize(split, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x)
-        for _ in range(20):  # Newton for the signs there are; a coefficient that crosses zero stays there
+        v = joined(
+            scipy.optimize.minimize(
+                split, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+            ).x
+        )
+        for _ in range(
+            20
+        ):  # Newton for the signs there are; a coefficient that crosses zero stays there
             support = np.flatnonzero(v[:d])
             part = F.problem.X[:, support]
-            G = PlainObjective(replace(F.problem, X=sp.csr_array(part) if sp.issparse(part) else part))
+            G = PlainObjective(
+                replace(F.problem, X=sp.csr_array(part) if sp.issparse(part) else part)
+            )
             of_part = np.append(support, np.arange(d, v.size))
             linear = l1 * np.sign(v[of_part])
             linear[support.size :] = 0.0
@@ -283,7 +350,9 @@ def _on_working_set(F, v):
 
 
 def proof(problem, v):
-    """What F(v) can be above the optimum, by the derivatives of the losses there; None where there is no penalty."""
+    """What F(v) can be above the optimum, by the derivatives of the losses there; None where
+    there is no penalty.
+    """
     F = PlainObjective(problem)
     if problem.alpha == 0.0:
         return None
@@ -295,13 +364,18 @@ def proof(problem, v):
 def _gap(problem, v, u, conjugates):
     """Fenchel's gap of v and a dual point, `conjugates` what loss*(u) is at most.
 
-    With an intercept u has to sum to 0: the heavier sign is scaled down, which at infimum 0 leaves no greater a share
-    of loss* than of u. With an L1 norm alone no column's correlation with u may be above it: so is all of u.
+    With an intercept u has to sum to 0: the heavier sign is scaled down, which at infimum 0 leaves
+    no greater a share of loss* than of u. With an L1 norm alone no column's correlation with u may
+    be above it: so is all of u.
     """
     F, n = PlainObjective(problem), problem.y.size
     if problem.fit_intercept:
         above, below = u[u > 0.0].sum(), -u[u < 0.0].sum()
-        share = np.where(u > 0.0, min(1.0, below / above if above else 1.0), min(1.0, above / below if below else 1.0))
+        share = np.where(
+            u > 0.0,
+            min(1.0, below / above if above else 1.0),
+            min(1.0, above / below if below else 1.0),
+        )
         u, conjugates = share * u, share * conjugates
     correlations = np.abs(problem.X.T @ u) / n
     if problem.l2 == 0.0:

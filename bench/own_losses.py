@@ -26,7 +26,9 @@ class Expectile(Loss):
 
 
 class Counts(Loss):
-    """Half the Poisson deviance of the mean exp(prediction), so written that nothing cancels near its infimum."""
+    """Half the Poisson deviance of the mean exp(prediction), so written that nothing cancels
+    near its infimum.
+    """
 
     self_concordance: ClassVar[float | None] = 1.0
     infimum: ClassVar[float] = 0.0

@@ -1,4 +1,6 @@
-"""The picture of a race: suboptimality against seconds and passes, a row of panels for each family of solvers."""
+"""The picture of a race: suboptimality against seconds and passes, a row of panels for each
+family of solvers.
+"""
 
 LOWEST = 1e-14  # what is better is rounding
 MOST = 8  # curves of a family, the quickest; all are in the table
@@ -26,9 +28,17 @@ def draw(path, problem, records, threads):
     families = _families(records)
     height = 1.0 + 2.6 * len(families)
     figure, axes = plt.subplots(
-        len(families), 2, figsize=(12, height), sharex="col", sharey=True, squeeze=False, layout="constrained"
+        len(families),
+        2,
+        figsize=(12, height),
+        sharex="col",
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
-    ours = next((record for record in records if record.name == "fastgd/default" and record.runs), None)
+    ours = next(
+        (record for record in records if record.name == "fastgd/default" and record.runs), None
+    )
     for row, (family, members) in zip(axes, families.items(), strict=True):
         told = [record for record in members if record.runs[0].passes is not None]
         if 2 * len(told) < len(members):  # an empty panel; the few who tell are in the table
@@ -36,26 +46,41 @@ def draw(path, problem, records, threads):
         _panels(row, family, members, ours)
         row[0].set_ylabel("(F - F*) / F*")
         row[0].set_title(FAMILIES[family], loc="left", fontsize=10)
-        place = {"bbox_to_anchor": (1.0, 0.5)} if row[1].axison else {"title": "(passes are not told)"}
+        place = (
+            {"bbox_to_anchor": (1.0, 0.5)} if row[1].axison else {"title": "(passes are not told)"}
+        )
         handles = row[0].get_legend_handles_labels()
-        row[1].legend(*handles, loc="center left", fontsize=8, title_fontsize=8, frameon=False, **place)
+        row[1].legend(
+            *handles, loc="center left", fontsize=8, title_fontsize=8, frameon=False, **place
+        )
         for axis in row:
-            axis.set(xscale="log", yscale="log", ylim=(0.3 * LOWEST, 1e3), yticks=[10.0**k for k in range(-14, 3, 4)])
+            axis.set(
+                xscale="log",
+                yscale="log",
+                ylim=(0.3 * LOWEST, 1e3),
+                yticks=[10.0**k for k in range(-14, 3, 4)],
+            )
             axis.spines[["top", "right"]].set_visible(False)
             axis.grid(axis="y", color="#dddddd", lw=0.5)
             axis.tick_params(labelbottom=True)
-    axes[-1, 0].set_xlabel(f"seconds (median, {threads} thread{'s' * (threads > 1)}, without compiling)")
+    axes[-1, 0].set_xlabel(
+        f"seconds (median, {threads} thread{'s' * (threads > 1)}, without compiling)"
+    )
     last = max((k for k, row in enumerate(axes) if row[1].axison), default=0)
     axes[last, 1].set_xlabel("passes over the data")
     n, d = problem.shape
-    figure.suptitle(f"{problem.name} ({n:,} x {d:,}), {problem.loss}, alpha = {problem.alpha:.2g}", fontsize=11)
+    figure.suptitle(
+        f"{problem.name} ({n:,} x {d:,}), {problem.loss}, alpha = {problem.alpha:.2g}", fontsize=11
+    )
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return path
 
 
 def _families(records):
-    """The quickest of each family, from the one that gets furthest to the one that gets least far."""
+    """The quickest of each family, from the one that gets furthest to the one that gets least
+    far.
+    """
     families = {}
     for record in records:
         first = record.name.split("/")[0]
@@ -68,27 +93,45 @@ def _families(records):
 
     return {
         family: sorted(families[family], key=rank)[: 2 * MOST if family == "scipy" else MOST]
-        for family in FAMILIES if family in families
-    } or {"fastgd": []}  # fmt: skip
+        for family in FAMILIES
+        if family in families
+    } or {"fastgd": []}
 
 
 def _panels(row, family, members, ours):
     """The curves of a family, beside fastgd's default."""
     # A method of SciPy looks alike on both objectives, but for its marker.
-    methods = list(dict.fromkeys(record.name.removesuffix("/numpy").removesuffix("/Objective") for record in members))
+    methods = list(
+        dict.fromkeys(
+            record.name.removesuffix("/numpy").removesuffix("/Objective") for record in members
+        )
+    )
     for record in members:
         method = record.name.removesuffix("/numpy").removesuffix("/Objective")
         k = methods.index(method) % MOST
         hollow = record.name.endswith("/numpy")
         style = {
-            "color": COLOURS[k], "marker": MARKERS[k], "linestyle": DASHES[k % len(DASHES)], "lw": 1.2, "ms": 4.5,
+            "color": COLOURS[k],
+            "marker": MARKERS[k],
+            "linestyle": DASHES[k % len(DASHES)],
+            "lw": 1.2,
+            "ms": 4.5,
             "mfc": "white" if hollow else COLOURS[k],
-        }  # fmt: skip
+        }
         twin = hollow and any(other.name == f"{method}/Objective" for other in members)
-        label = "_" if twin else record.name.split("/", 1)[-1 if family else 0].removesuffix("/Objective")
+        label = (
+            "_"
+            if twin
+            else record.name.split("/", 1)[-1 if family else 0].removesuffix("/Objective")
+        )
         _curve(row, record, label if family else record.name, style)
     if ours is not None:
-        _curve(row, ours, "fastgd, default", {"color": "black", "marker": "*", "ms": 11, "lw": 2.0, "zorder": 5})
+        _curve(
+            row,
+            ours,
+            "fastgd, default",
+            {"color": "black", "marker": "*", "ms": 11, "lw": 2.0, "zorder": 5},
+        )
 
 
 def _curve(row, record, label, style):

@@ -1,8 +1,10 @@
-"""Problems: the data with a loss and a penalty, and the objective in plain NumPy; `optimum.py` solves them.
+"""Problems: the data with a loss and a penalty, and the objective in plain NumPy; `optimum.py`
+solves them.
 
     F(w, b) = mean of loss(y_i, x_i . w + b) + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|^2)
 
-The bench evaluates every answer itself, in float64, with the formulas of this file: no solver is asked how good it is.
+The bench evaluates every answer itself, in float64, with the formulas of this file: no solver is
+asked how good it is.
 """
 
 import time
@@ -57,7 +59,9 @@ CORNERED = {
 
 
 def rounded(loss, width=0.0):
-    """The loss with its corner replaced by a parabola of this width, at most width / 2 below it, and its curvature."""
+    """The loss with its corner replaced by a parabola of this width, at most width / 2 below it,
+    and its curvature.
+    """
 
     def value_and_derivative(y, z):
         t, slope = CORNERED[loss](y, z)
@@ -84,7 +88,8 @@ LOSSES = {
     "huber": _huber,
     "squared_epsilon_insensitive": _squared_epsilon_insensitive,
 }
-# Curvature of each row, of the losses that have a derivative everywhere, which SciPy's methods need.
+# Curvature of each row, of the losses that have a derivative everywhere, which SciPy's methods
+# need.
 CURVATURES = {
     "log_loss": lambda y, z: np.exp(-np.abs(z)) / (1.0 + np.exp(-np.abs(z))) ** 2,
     "squared_hinge": lambda y, z: 2.0 * (y * z < 1.0),
@@ -93,8 +98,8 @@ CURVATURES = {
     "huber": lambda y, z: 1.0 * (np.abs(z - y) <= EPSILON),
     "squared_epsilon_insensitive": lambda y, z: 2.0 * (np.abs(z - y) > EPSILON),
 }
-# Of the losses that are linear far out, the curvature of the parabola that touches each row's loss at its prediction,
-# has its minimum where the loss has, and is nowhere below it.
+# Of the losses that are linear far out, the curvature of the parabola that touches each row's loss
+# at its prediction, has its minimum where the loss has, and is nowhere below it.
 SECANTS = {
     "huber": lambda y, z: EPSILON / np.maximum(np.abs(z - y), EPSILON),
     "modified_huber": lambda y, z: np.where(y * z < -1.0, 4.0 / np.maximum(1.0 - y * z, 2.0), 2.0),
@@ -104,7 +109,9 @@ CLASSIFICATION = ("log_loss", "hinge", "squared_hinge", "modified_huber")
 
 @dataclass
 class Problem:
-    """Data, loss and penalty; `optimum` and `constant` (F of the best constant model) once it was solved."""
+    """Data, loss and penalty; `optimum` and `constant` (F of the best constant model) once it
+    was solved.
+    """
 
     name: str
     loss: str
@@ -136,7 +143,9 @@ class Problem:
         return self.alpha * (1.0 - self.l1_ratio)
 
     def suboptimality(self, value):
-        """(F - F*) / max(F*, 1e-4 F0): relative, with a floor where the optimum is next to nothing."""
+        """(F - F*) / max(F*, 1e-4 F0): relative, with a floor where the optimum is next to
+        nothing.
+        """
         return (value - self.optimum) / max(self.optimum, 1e-4 * self.constant)
 
     def seconds_left(self):
@@ -145,17 +154,25 @@ class Problem:
     def describe(self):
         stored = self.X.nnz if sp.issparse(self.X) else self.X.size
         return {
-            "data": self.name, "loss": self.loss, "alpha": self.alpha, "l1_ratio": self.l1_ratio,
+            "data": self.name,
+            "loss": self.loss,
+            "alpha": self.alpha,
+            "l1_ratio": self.l1_ratio,
             "fit_intercept": self.fit_intercept,
-            "n_samples": self.shape[0], "n_features": self.shape[1], "stored": int(stored),
+            "n_samples": self.shape[0],
+            "n_features": self.shape[1],
+            "stored": int(stored),
             "storage": "csr" if sp.issparse(self.X) else "dense",
-            "optimum": self.optimum, "constant": self.constant, "reference": self.reference,
+            "optimum": self.optimum,
+            "constant": self.constant,
+            "reference": self.reference,
             "uncertainty": self.uncertainty,
-        }  # fmt: skip
+        }
 
 
 class PlainObjective:
-    """F in NumPy and SciPy, as one would write it for `scipy.optimize.minimize`; the unknowns are [w, b].
+    """F in NumPy and SciPy, as one would write it for `scipy.optimize.minimize`; the unknowns are
+    [w, b].
 
     `value` is the whole F; the rest is its smooth part, without the L1 norm.
     """
@@ -223,7 +240,9 @@ class PlainObjective:
         return H[: v.size, : v.size]
 
     def _curvature(self, v):
-        """Of the rows at `v`, whose predictions the last gradient left behind: kept for the products that follow."""
+        """Of the rows at `v`, whose predictions the last gradient left behind: kept for the
+        products that follow.
+        """
         p = self.problem
         if self._at is None or not np.array_equal(self._at[0], v):
             self.value_and_gradient(v)
@@ -233,17 +252,27 @@ class PlainObjective:
         return self._at[2]
 
 
-def make_problem(data, loss, alpha=None, l1_ratio=0.0, fit_intercept=True, scale=False, rows=None, target=None):
-    """Problem on the first `rows` rows; `alpha` is 1 / n by default; `scale` divides columns by their greatest |x|."""
+def make_problem(
+    data, loss, alpha=None, l1_ratio=0.0, fit_intercept=True, scale=False, rows=None, target=None
+):
+    """Problem on the first `rows` rows; `alpha` is 1 / n by default; `scale` divides columns by
+    their greatest |x|.
+    """
     if loss not in LOSSES:
         raise SystemExit(f"--loss must be one of {', '.join(LOSSES)}, got {loss!r}")
     X, y = load(data, target)
     X, y = X[:rows], y[:rows]
-    X = sp.csr_array(X, dtype=np.float64) if sp.issparse(X) else np.ascontiguousarray(X, dtype=np.float64)
+    X = (
+        sp.csr_array(X, dtype=np.float64)
+        if sp.issparse(X)
+        else np.ascontiguousarray(X, dtype=np.float64)
+    )
     try:
         y = signs(y) if loss in CLASSIFICATION else np.asarray(y, dtype=np.float64)
     except ValueError as error:
-        raise SystemExit(f"{loss} takes numbers as targets: {error}; for classes, see --loss log_loss") from error
+        raise SystemExit(
+            f"{loss} takes numbers as targets: {error}; for classes, see --loss log_loss"
+        ) from error
     if scale:
         X = scaled(X)
     name = Path(data).name + " scaled" * scale + f"[:{rows}]" * (rows is not None)

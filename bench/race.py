@@ -1,8 +1,10 @@
-"""The race on one problem: every rival alone until its budgets are known, then runs of all of them in turn.
+"""The race on one problem: every rival alone until its budgets are known, then runs of all of them
+in turn.
 
-Alone, a rival doubles its turns (or divides its tolerance by ten) until the finest accuracy is reached, and then looks
-between the last run that missed an accuracy and the first that reached it. In turn, runs are repeated A, B, C, A, B, C,
-so that a machine that slows down slows all of them; medians count.
+Alone, a rival doubles its turns (or divides its tolerance by ten) until the finest accuracy is
+reached, and then looks between the last run that missed an accuracy and the first that reached it.
+In turn, runs are repeated A, B, C, A, B, C, so that a machine that slows down slows all of them;
+medians count.
 """
 
 import contextlib
@@ -43,7 +45,9 @@ class Run:
 
 @dataclass
 class Record:
-    """All runs of a rival, by increasing effort; `compile` is what first calls took beyond the same calls again."""
+    """All runs of a rival, by increasing effort; `compile` is what first calls took beyond the
+    same calls again.
+    """
 
     name: str
     runs: list[Run] = field(default_factory=list)
@@ -74,17 +78,28 @@ class Record:
 
 
 class Race:
-    """Records of a problem, whose optimum is known; a lower value that a run finds becomes the optimum."""
+    """Records of a problem, whose optimum is known; a lower value that a run finds becomes the
+    optimum.
+    """
 
     def __init__(self, problem, accuracies, threads, cap=np.inf, say=lambda text: None):
-        self.problem, self.accuracies, self.threads, self.say = problem, sorted(accuracies, reverse=True), threads, say
+        self.problem, self.accuracies, self.threads, self.say = (
+            problem,
+            sorted(accuracies, reverse=True),
+            threads,
+            say,
+        )
         self.cap = cap  # seconds of one run, for solvers that can be told
         self.F, self.records = PlainObjective(problem), {}
         self.reference, self.told = problem.optimum, problem.reference
 
     def alone(self, rival, seconds, twice=False):
-        """Find the budgets of a rival within `seconds`; `twice` runs each a second time, which is what counts."""
-        record = self.records[rival.name] = Record(rival.name, skipped=rival.why_not(self.problem) or "")
+        """Find the budgets of a rival within `seconds`; `twice` runs each a second time, which
+        is what counts.
+        """
+        record = self.records[rival.name] = Record(
+            rival.name, skipped=rival.why_not(self.problem) or ""
+        )
         if record.skipped:
             return record
         try:
@@ -94,7 +109,9 @@ class Race:
                     self._look_between(rival, record, accuracy, seconds, twice)
         except TimeoutError:
             record.ended = GIVEN_UP
-        except Exception as error:  # a rival that fails is a line of the table, not the end of the suite
+        except (
+            Exception
+        ) as error:  # a rival that fails is a line of the table, not the end of the suite
             record.ended = f"{type(error).__name__}: {error}".splitlines()[0][:120]
         record.sort()
         return record
@@ -108,24 +125,33 @@ class Race:
         """Records of an earlier race of the same problem."""
         for record in records:
             self.records[record.name] = record
-            self.problem.optimum = min([self.problem.optimum, *(run.objective for run in record.runs)])
+            self.problem.optimum = min(
+                [self.problem.optimum, *(run.objective for run in record.runs)]
+            )
 
     def judge(self):
-        """Suboptimality of every run against the optimum as it is now; a run that is below the reference is named."""
-        found = [(run.objective, record.name) for record in self.records.values() for run in record.runs]
+        """Suboptimality of every run against the optimum as it is now; a run that is below the
+        reference is named.
+        """
+        found = [
+            (run.objective, record.name) for record in self.records.values() for run in record.runs
+        ]
         value, name = min(found, default=(np.inf, ""))
         below = (self.reference - value) / max(abs(value), 1e-4 * self.problem.constant)
         if below > CERTAIN:
             self.problem.optimum = min(self.problem.optimum, value)
             self.problem.reference = (
-                f"found by {name}, {below:.0e} below the reference ({self.told}); all are judged by it"
+                f"found by {name}, {below:.0e} below the reference "
+                f"({self.told}); all are judged by it"
             )
         for record in self.records.values():
             for run in record.runs:
                 run.suboptimality = max(self.problem.suboptimality(run.objective), 0.0)
 
     def in_turn(self, contenders, rounds, seconds, least=3, warm=False):
-        """Repeat runs, given as (rival, run), in rounds until `seconds` are over; `warm` for a lost first call."""
+        """Repeat runs, given as (rival, run), in rounds until `seconds` are over; `warm` for a
+        lost first call.
+        """
         for rival, run in contenders if warm else ():
             with contextlib.suppress(TimeoutError):  # warm it is even so
                 self._run(rival, run.budget)
@@ -138,9 +164,12 @@ class Race:
                 self.say(f"{rival.name}: {run.budget:g}, round {turn + 1}")
                 try:
                     _, taken, cpu = self._run(rival, run.budget, patience=3.0)
-                except TimeoutError:  # slower by far than it was alone: what was measured then stays
+                except (
+                    TimeoutError
+                ):  # slower by far than it was alone: what was measured then stays
                     continue
-                # What was measured alone, maybe with other work beside it, does not count beside the rounds.
+                # What was measured alone, maybe with other work beside it, does not count beside
+                # the rounds.
                 run.seconds = [taken] if turn == 0 else [*run.seconds, taken]
                 run.cpu = [cpu] if turn == 0 else [*run.cpu, cpu]
 
@@ -160,8 +189,13 @@ class Race:
             if record.spent + 2.0 * run.time > seconds:
                 record.ended = GIVEN_UP
                 return
-            # A tolerance does not say how long it takes: in smaller steps where a run is no longer short.
-            budget = 2 * budget if rival.budget == "turns" else _finer(budget, 0.5 if 8.0 * run.time > seconds else 1.0)
+            # A tolerance does not say how long it takes: in smaller steps where a run is no longer
+            # short.
+            budget = (
+                2 * budget
+                if rival.budget == "turns"
+                else _finer(budget, 0.5 if 8.0 * run.time > seconds else 1.0)
+            )
 
     def _look_between(self, rival, record, accuracy, seconds, twice):
         for _ in range(LOOKS):
@@ -173,7 +207,9 @@ class Race:
             if rival.budget == "tol":
                 budget = _finer(before.budget, 0.5 * np.log10(before.budget / after.budget))
             else:
-                high, low = (np.log(np.clip(run.suboptimality, 1e-16, 1e16)) for run in (before, after))
+                high, low = (
+                    np.log(np.clip(run.suboptimality, 1e-16, 1e16)) for run in (before, after)
+                )
                 share = np.clip((high - np.log(accuracy)) / max(high - low, 1e-9), 0.25, 0.75)
                 budget = round(before.budget + share * (after.budget - before.budget))
                 if budget in (before.budget, after.budget) or after.budget < CLOSE * before.budget:
@@ -187,7 +223,11 @@ class Race:
             first, (answer, taken, cpu) = taken, self._run(rival, budget)
             record.compile += max(first - taken, 0.0)
         record.spent += taken
-        v = np.append(answer.coef, answer.intercept) if self.problem.fit_intercept else np.array(answer.coef)
+        v = (
+            np.append(answer.coef, answer.intercept)
+            if self.problem.fit_intercept
+            else np.array(answer.coef)
+        )
         with np.errstate(all="ignore"):
             value = float(self.F.value(v))
         value = value if np.isfinite(value) else np.inf
@@ -210,14 +250,20 @@ class Race:
 
 
 def samples(case, records, accuracies):
-    """What a later run is compared with: seconds and passes of the quickest run that reaches an accuracy."""
+    """What a later run is compared with: seconds and passes of the quickest run that reaches an
+    accuracy.
+    """
     found = {}
     for record in records:
         for accuracy in accuracies:
             run = record.reach(accuracy)
             if run:
                 found[f"{case}: {record.name} to {accuracy:g}, s"] = run.seconds
-                found |= {f"{case}: {record.name} to {accuracy:g}, passes": [run.passes]} if run.passes else {}
+                found |= (
+                    {f"{case}: {record.name} to {accuracy:g}, passes": [run.passes]}
+                    if run.passes
+                    else {}
+                )
     return found
 
 

@@ -14,11 +14,21 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 PACKAGES = ("fastgd", "numba", "numpy", "scipy", "scikit-learn")
-RIVALS = ("celer", "cyanure", "glum", "liblinear-official", "scikit-learn-intelex", "skglm", "snapml")
+RIVALS = (
+    "celer",
+    "cyanure",
+    "glum",
+    "liblinear-official",
+    "scikit-learn-intelex",
+    "skglm",
+    "snapml",
+)
 
 
 def progress(text, share=None):
-    """One line that is written over where a terminal is there, else nothing; an empty text takes it away."""
+    """One line that is written over where a terminal is there, else nothing; an empty text takes
+    it away.
+    """
     if not sys.stderr.isatty():
         return
     bar = _bar()
@@ -27,7 +37,12 @@ def progress(text, share=None):
         print(f"\r{text[:78]:78s}", end="\r" if not text else "", file=sys.stderr, flush=True)
     elif text:
         bar.start()
-        bar.update(bar.task_ids[0], description=text[:60], completed=share, total=None if share is None else 1.0)
+        bar.update(
+            bar.task_ids[0],
+            description=text[:60],
+            completed=share,
+            total=None if share is None else 1.0,
+        )
         bar.refresh()
     else:
         bar.stop()
@@ -35,13 +50,19 @@ def progress(text, share=None):
 
 @cache
 def _bar():
-    """The line of rich, or None where it is not installed; drawn by hand, for a thread would disturb the clocks."""
+    """The line of rich, or None where it is not installed; drawn by hand, for a thread would
+    disturb the clocks.
+    """
     try:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     except ImportError:
         return None
-    columns = BarColumn(bar_width=20), TimeElapsedColumn(), TextColumn("{task.description}", markup=False)
+    columns = (
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
     bar = Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
     bar.add_task("")
     atexit.register(bar.stop)  # the cursor comes back after Ctrl-C too
@@ -53,18 +74,29 @@ def machine():
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     kinds = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    blas = {f"{lib['internal_api']} {lib['version']}" for lib in threadpool_info() if lib["user_api"] == "blas"}
+    blas = {
+        f"{lib['internal_api']} {lib['version']}"
+        for lib in threadpool_info()
+        if lib["user_api"] == "blas"
+    }
     return {
-        "processor": kinds[0] if kinds else platform.processor() or platform.machine(), "cores": cores(),
-        "system": platform.system(), "python": platform.python_version(), "blas": sorted(blas),
+        "processor": kinds[0] if kinds else platform.processor() or platform.machine(),
+        "cores": cores(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "blas": sorted(blas),
         **{name: _version(name) for name in PACKAGES},
         **{name: version for name in RIVALS if (version := _version(name))},
-    }  # fmt: skip
+    }
 
 
 def about(content):
     """The machine and the versions of a saved run, as a line."""
-    parts = [f"{name} {value}" for name, value in content["machine"].items() if name not in ("blas", "cores") and value]
+    parts = [
+        f"{name} {value}"
+        for name, value in content["machine"].items()
+        if name not in ("blas", "cores") and value
+    ]
     return f"{content['date'][:10]}, {content['machine']['cores']} cores; {', '.join(parts)}"
 
 
@@ -77,7 +109,9 @@ def _version(package):
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return __import__(package).__version__ if package == "fastgd" else None  # run from a checkout
+        return (
+            __import__(package).__version__ if package == "fastgd" else None
+        )  # run from a checkout
 
 
 def columns(rows, header):
@@ -86,7 +120,8 @@ def columns(rows, header):
     lines = [header, ["-" * width for width in widths], *rows]
     return "\n".join(
         "  ".join(
-            cell.ljust(w) if c == 0 else cell.rjust(w) for c, (cell, w) in enumerate(zip(line, widths, strict=True))
+            cell.ljust(w) if c == 0 else cell.rjust(w)
+            for c, (cell, w) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     )
@@ -94,7 +129,9 @@ def columns(rows, header):
 
 def markdown(rows, header):
     """The same as a table of Markdown."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *rows])
+    return "\n".join(
+        "| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *rows]
+    )
 
 
 def number(value, digits=3):
@@ -107,7 +144,8 @@ def number(value, digits=3):
 def save(folder, name, content, samples):
     """Write the date, the machine, the content and the samples as JSON; returns the path.
 
-    `samples` maps a name, which ends in its unit, to the values measured: what a later run is compared with.
+    `samples` maps a name, which ends in its unit, to the values measured: what a later run is
+    compared with.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

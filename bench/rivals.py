@@ -1,4 +1,6 @@
-"""What a rival is: a function from a problem and a budget to coefficients, and what it can and cannot do."""
+"""What a rival is: a function from a problem and a budget to coefficients, and what it can and
+cannot do.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,12 +28,19 @@ class Answer:
         if not hasattr(e, "plan_"):
             return {}
         history = {name: np.asarray(values).tolist() for name, values in e.history_.items()}
-        return {"plan": str(e.plan_), "bound": float(e.suboptimality_), "kind": str(e.bound_kind_), "history": history}
+        return {
+            "plan": str(e.plan_),
+            "bound": float(e.suboptimality_),
+            "kind": str(e.bound_kind_),
+            "history": history,
+        }
 
 
 @dataclass(frozen=True)
 class Rival:
-    """A way to minimise F: `run(problem, budget, threads)`; `why_not(problem)` says why it is skipped, or nothing."""
+    """A way to minimise F: `run(problem, budget, threads)`; `why_not(problem)` says why it is
+    skipped, or nothing.
+    """
 
     name: str
     run: Callable
@@ -50,7 +59,9 @@ def needs(
     package=None,
     corners=True,
 ):
-    """A `why_not` from what a rival can do: its losses (none: all), its penalties, and what it does to an intercept."""
+    """A `why_not` from what a rival can do: its losses (none: all), its penalties, and what it
+    does to an intercept.
+    """
 
     def why_not(problem):
         if package is not None and find_spec(package) is None:
@@ -67,7 +78,9 @@ def needs(
             return "penalises the intercept, another objective: compare with --no-intercept"
         if problem.fit_intercept and intercept == "none":
             return "has no intercept"
-        if sp.issparse(problem.X) and (dense == "always" or (dense == "with intercept" and problem.fit_intercept)):
+        if sp.issparse(problem.X) and (
+            dense == "always" or (dense == "with intercept" and problem.fit_intercept)
+        ):
             return "needs dense X"
         if problem.shape[1] > features:
             return f"costs d^2 and more: at most {features:g} features"
@@ -80,16 +93,27 @@ def fitted(estimator, problem, passes=None):
     """The answer of an estimator of scikit-learn's kind."""
     estimator.fit(problem.X, problem.y)
     intercept = np.ravel(estimator.intercept_)[0] if problem.fit_intercept else 0.0
-    return Answer(np.ravel(estimator.coef_), float(intercept), passes(estimator) if passes else None, estimator)
+    return Answer(
+        np.ravel(estimator.coef_),
+        float(intercept),
+        passes(estimator) if passes else None,
+        estimator,
+    )
 
 
 def choose_from(rivals, patterns):
-    """Rivals that match one of the patterns: `fastgd`, `scipy/L-BFGS-B`, `*/Objective`; all for None."""
+    """Rivals that match one of the patterns: `fastgd`, `scipy/L-BFGS-B`, `*/Objective`; all for
+    None.
+    """
     if patterns is None:
         return list(rivals.values())
     chosen = {}
     for pattern in patterns:
-        found = {name: r for name, r in rivals.items() if fnmatchcase(name, pattern) or name.startswith(f"{pattern}/")}
+        found = {
+            name: r
+            for name, r in rivals.items()
+            if fnmatchcase(name, pattern) or name.startswith(f"{pattern}/")
+        }
         if not found:
             raise SystemExit(f"--solvers: nothing matches {pattern!r}; known: {', '.join(rivals)}")
         chosen |= found

@@ -1,7 +1,9 @@
-"""Seconds of a fit with default settings against rows, columns and nonzeros, over three orders of magnitude.
+"""Seconds of a fit with default settings against rows, columns and nonzeros, over three orders of
+magnitude.
 
-Slopes are of log seconds against log size, by least squares: over all sizes, and over the upper half of them, where
-what a fit costs whatever its size no longer shows. Fits are warm, and the sizes and threads take turns.
+Slopes are of log seconds against log size, by least squares: over all sizes, and over the upper
+half of them, where what a fit costs whatever its size no longer shows. Fits are warm, and the sizes
+and threads take turns.
 """
 
 import time
@@ -32,7 +34,10 @@ def _sparse(nonzeros):
     each = max(round(nonzeros / SPARSE_ROWS), 1)
     rows = max(nonzeros // each, 1)
     indices = random.integers(SPARSE_COLUMNS, size=rows * each).astype(np.int32)
-    X = sp.csr_array((np.ones(rows * each), indices, np.arange(0, rows * each + 1, each)), shape=(rows, SPARSE_COLUMNS))
+    X = sp.csr_array(
+        (np.ones(rows * each), indices, np.arange(0, rows * each + 1, each)),
+        shape=(rows, SPARSE_COLUMNS),
+    )
     X.sum_duplicates()
     effects = random.standard_normal(SPARSE_COLUMNS)
     return X, np.where(X @ effects + np.sqrt(each) * random.standard_normal(rows) > 0.0, 1.0, -1.0)
@@ -46,7 +51,9 @@ EXPERIMENTS = {
 
 
 def run(rounds=5, most=np.inf, out=None):
-    """Print a table of seconds and slopes, draw it, and return the figures; `most` caps the stored numbers."""
+    """Print a table of seconds and slopes, draw it, and return the figures; `most` caps the
+    stored numbers.
+    """
     figures = {}
     for name, (make, first, last) in EXPERIMENTS.items():
         sizes = [int(size) for size in np.geomspace(first, last, 7)]
@@ -75,7 +82,9 @@ def _measure(name, make, sizes, rounds):
                     warnings.simplefilter("ignore")
                     begin = time.perf_counter()
                     model.fit(X, y)
-                    seconds[str(threads)] += [time.perf_counter() - begin] if turn else []  # the first may compile
+                    seconds[str(threads)] += (
+                        [time.perf_counter() - begin] if turn else []
+                    )  # the first may compile
             if turn and sum(map(sum, seconds.values())) > 10.0:
                 break
         passes = float(model.history_["passes"][-1])
@@ -96,14 +105,24 @@ def _text(name, found):
         for threads, value in times.items():
             medians.setdefault(threads, []).append(value)
         one, two = times.values()
-        rows.append([f"{size['size']:,}", f"{one:.4f}", f"{two:.4f}", f"{one / two:.2f}", f"{size['passes']:.1f}",
-                     size["plan"]])  # fmt: skip
+        rows.append(
+            [
+                f"{size['size']:,}",
+                f"{one:.4f}",
+                f"{two:.4f}",
+                f"{one / two:.2f}",
+                f"{size['passes']:.1f}",
+                size["plan"],
+            ]
+        )
     half = len(sizes) // 2
     slopes = [
-        f"{threads} thread(s): slope {slope(sizes, times):.2f}, upper half {slope(sizes[half:], times[half:]):.2f}"
-        if len(sizes) > 3 else f"{threads} thread(s): slope {slope(sizes, times):.2f}"
+        f"{threads} thread(s): slope {slope(sizes, times):.2f}, upper half "
+        f"{slope(sizes[half:], times[half:]):.2f}"
+        if len(sizes) > 3
+        else f"{threads} thread(s): slope {slope(sizes, times):.2f}"
         for threads, times in medians.items()
-    ]  # fmt: skip
+    ]
     header = [name, "1 thread s", "2 threads s", "gain", "passes", "plan"]
     return "\n".join([columns(rows, header), *slopes])
 
@@ -117,13 +136,21 @@ def _draw(path, figures):
         import matplotlib.pyplot as plt
     except ImportError:
         return
-    figure, axes = plt.subplots(1, len(figures), figsize=(12, 3.6), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(
+        1, len(figures), figsize=(12, 3.6), sharey=True, layout="constrained"
+    )
     for axis, (name, found) in zip(axes, figures.items(), strict=True):
         sizes = np.array([size["size"] for size in found])
         for threads, style in (("1", "o-"), ("2", "s--")):
             times = [median(size["seconds"][threads]) for size in found]
-            axis.loglog(sizes, times, style, color="#0072B2" if threads == "1" else "#D55E00", ms=4,
-                        label=f"{threads} thread{'s' * (threads != '1')}")  # fmt: skip
+            axis.loglog(
+                sizes,
+                times,
+                style,
+                color="#0072B2" if threads == "1" else "#D55E00",
+                ms=4,
+                label=f"{threads} thread{'s' * (threads != '1')}",
+            )
         axis.loglog(sizes, times[-1] * sizes / sizes[-1], ":", color="#777777", label="slope 1")
         what, _, rest = name.partition(" ")
         axis.set(xlabel=what)
@@ -139,6 +166,7 @@ def _draw(path, figures):
 def samples(figures):
     return {
         f"scaling {name} {size['size']:,}, {threads} thread(s), s": values
-        for name, found in figures["experiments"].items() for size in found
+        for name, found in figures["experiments"].items()
+        for size in found
         for threads, values in size["seconds"].items()
-    }  # fmt: skip
+    }

@@ -1,11 +1,15 @@
-"""What a search costs: a path of alphas against one fit, and scikit-learn's grid search against SGDClassifier's.
+"""What a search costs: a path of alphas against one fit, and scikit-learn's grid search against
+SGDClassifier's.
 
-- the path: seconds of `fit_path` over 30 alphas, and of one `GDClassifier` fit from zero at the smallest of them, in
+- the path: seconds of `fit_path` over 30 alphas, and of one `GDClassifier` fit from zero at the
+  smallest of them, in
   the same warm process, in turns; one and two threads.
-- the grid: seconds of `GridSearchCV` over 20 settings with `n_jobs=2`, in a process of its own, from its start to the
-  last score, imports and joblib's workers included but not the reading of the data, for `GDClassifier` and
-  `SGDClassifier`; the best mean score of each, and the processor seconds of all these processes against the seconds
-  (more than `n_jobs` would be more threads than were asked for).
+- the grid: seconds of `GridSearchCV` over 20 settings with `n_jobs=2`, in a process of its own,
+  from its start to the
+  last score, imports and joblib's workers included but not the reading of the data, for
+  `GDClassifier` and `SGDClassifier`; the best mean score of each, and the processor seconds of all
+  these processes against the seconds (more than `n_jobs` would be more threads than were asked
+  for).
 """
 
 import json
@@ -30,19 +34,24 @@ def run(data="a9a", rounds=5, of=NAMES):
     figures = {"path": path(*load(data), rounds), "grid": grid(data, max(rounds // 2, 1), of)}
     for threads, seen in figures["path"].items():
         print(
-            f"path of {ALPHAS} alphas, {threads} threads: {seen['path']:.3f} s; a fit at the smallest "
-            f"{seen['fit']:.3f} s; ratio {seen['ratio']:.2f} (rounds: {', '.join(f'{r:.2f}' for r in seen['ratios'])})"
+            f"path of {ALPHAS} alphas, {threads} threads: {seen['path']:.3f} s; a fit at the "
+            "smallest "
+            f"{seen['fit']:.3f} s; ratio {seen['ratio']:.2f} (rounds: "
+            f"{', '.join(f'{r:.2f}' for r in seen['ratios'])})"
         )
     for name, seen in figures["grid"].items():
         print(
-            f"grid search, {name}: {seen['seconds']:.2f} s, best mean score {seen['score']:.5f} with {seen['best']}, "
+            f"grid search, {name}: {seen['seconds']:.2f} s, best mean score {seen['score']:.5f} "
+            f"with {seen['best']}, "
             f"processor seconds / seconds {seen['use']:.2f}"
         )
     return figures
 
 
 def path(X, y, rounds=5):
-    """Seconds of a path and of a fit, by number of threads: medians, and the ratio of each round."""
+    """Seconds of a path and of a fit, by number of threads: medians, and the ratio of each
+    round.
+    """
     from fastgd import GDClassifier
     from fastgd.model_selection.alpha_grid import alpha_grid
     from fastgd.model_selection.alpha_path import fit_path
@@ -72,18 +81,29 @@ def path(X, y, rounds=5):
 
 
 def grid(data, rounds=2, of=NAMES):
-    """Figures of the grid searches, each in a process of its own; the median of a few rounds, in turns."""
+    """Figures of the grid searches, each in a process of its own; the median of a few rounds, in
+    turns.
+    """
     seen = {name: [] for name in of}
     for _ in range(rounds):
         for name in of:
             before, begin = _spent(), time.perf_counter()
-            command = [sys.executable, "-c", "import sys; from bench.search import alone; alone(*sys.argv[1:])"]
-            output = subprocess.run([*command, name, data], check=True, capture_output=True, text=True).stdout
+            command = [
+                sys.executable,
+                "-c",
+                "import sys; from bench.search import alone; alone(*sys.argv[1:])",
+            ]
+            output = subprocess.run(
+                [*command, name, data], check=True, capture_output=True, text=True
+            ).stdout
             seconds = time.perf_counter() - begin
             found = json.loads(output.splitlines()[-1])
             use = (_spent() - before) / seconds
             seen[name].append({**found, "seconds": seconds - found["loading"], "use": use})
-    return {name: sorted(rows, key=lambda row: row["seconds"])[len(rows) // 2] for name, rows in seen.items()}
+    return {
+        name: sorted(rows, key=lambda row: row["seconds"])[len(rows) // 2]
+        for name, rows in seen.items()
+    }
 
 
 def _spent():
@@ -109,10 +129,19 @@ def alone(name, data):
 
         estimator = SGDClassifier(random_state=0)
     search = GridSearchCV(estimator, GRID, n_jobs=JOBS, cv=5, error_score="raise").fit(X, y)
-    print(json.dumps({"score": float(search.best_score_), "best": search.best_params_, "loading": loading}))
+    print(
+        json.dumps(
+            {"score": float(search.best_score_), "best": search.best_params_, "loading": loading}
+        )
+    )
 
 
 def samples(figures):
     """Seconds of paths and of grid searches."""
-    found = {f"search path fastgd, {threads} threads, s": seen["paths"] for threads, seen in figures["path"].items()}
-    return found | {f"search grid {name}, s": [seen["seconds"]] for name, seen in figures["grid"].items()}
+    found = {
+        f"search path fastgd, {threads} threads, s": seen["paths"]
+        for threads, seen in figures["path"].items()
+    }
+    return found | {
+        f"search grid {name}, s": [seen["seconds"]] for name, seen in figures["grid"].items()
+    }

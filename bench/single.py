@@ -1,4 +1,6 @@
-"""One problem, every solver: a table of seconds and passes to each accuracy, a picture, a JSON of the raw points."""
+"""One problem, every solver: a table of seconds and passes to each accuracy, a picture, a JSON
+of the raw points.
+"""
 
 import os
 import re
@@ -16,17 +18,31 @@ def run(options, rows=None):
     rivals = adapters.choose(options.solvers)
     report.progress("reading the data")
     problem = problems.make_problem(
-        options.data, options.loss, options.alpha, options.l1_ratio, not options.no_intercept, options.scale, rows,
+        options.data,
+        options.loss,
+        options.alpha,
+        options.l1_ratio,
+        not options.no_intercept,
+        options.scale,
+        rows,
         options.target,
-    )  # fmt: skip
+    )
     report.progress("the optimum")
     optimum.solve(problem)
     seconds = options.seconds or max(1.0, PASSES * _seconds_of_a_pass(problem))
     done, begin = [0.0], time.perf_counter()
-    race = Race(problem, options.accuracy, options.threads, seconds, lambda text: report.progress(text, done[0]))
+    race = Race(
+        problem,
+        options.accuracy,
+        options.threads,
+        seconds,
+        lambda text: report.progress(text, done[0]),
+    )
     for k, rival in enumerate(rivals):
         done[0] = 0.5 * k / len(rivals)
-        race.alone(rival, seconds, twice=rival.name.startswith("fastgd"))  # other tolerances, other kernels
+        race.alone(
+            rival, seconds, twice=rival.name.startswith("fastgd")
+        )  # other tolerances, other kernels
     by_name = {rival.name: rival for rival in rivals}
     runs = [(by_name[record.name], run) for record in race.records.values() for run in record.runs]
     race.in_turn(runs, REPEATS, 0.5 * (time.perf_counter() - begin), least=1)
@@ -45,21 +61,33 @@ def _seconds_of_a_pass(problem):
 def _tell(problem, race, seconds, options):
     about, records = problem.describe(), list(race.records.values())
     print(
-        f"{about['data']}: {about['n_samples']} x {about['n_features']} {about['storage']}, {about['loss']}, "
+        f"{about['data']}: {about['n_samples']} x {about['n_features']} {about['storage']}, "
+        f"{about['loss']}, "
         f"alpha {about['alpha']:.3g}, l1_ratio {about['l1_ratio']:g}, {options.threads} thread(s)\n"
         f"optimum {about['optimum']:.12g}: {about['reference']}\n"
-        "Suboptimality is (F - F*) / F*. Seconds are medians without compiling, which has a column of its own (and\n"
-        "imports); kernels that a solver shares with one that ran before it are not compiled again. A dash: not\n"
-        f"reached within {seconds:.2g} seconds for all runs of a solver together (--seconds), or passes not told.\n"
+        "Suboptimality is (F - F*) / F*. Seconds are medians without compiling, which has a column "
+        "of its own (and\n"
+        "imports); kernels that a solver shares with one that ran before it are not compiled "
+        "again. A dash: not\n"
+        f"reached within {seconds:.2g} seconds for all runs of a solver together (--seconds), or "
+        "passes not told.\n"
     )
     print(table(records, options.accuracy))
     content = {"threads": options.threads, "accuracies": options.accuracy}
-    content["cases"] = {about["data"]: {"problem": about, "records": {r.name: r.as_dict() for r in records}}}
+    content["cases"] = {
+        about["data"]: {"problem": about, "records": {r.name: r.as_dict() for r in records}}
+    }
     print("\n" + "\n".join(standings.left_out(content)))
     name = re.sub(r"\W+", "_", f"{problem.name} {problem.loss}").strip("_")
-    path = report.save(options.out, name, content, samples(about["data"], records, options.accuracy))
+    path = report.save(
+        options.out, name, content, samples(about["data"], records, options.accuracy)
+    )
     drawn = picture.draw(path.with_suffix(".png"), problem, records, options.threads)
-    print("\n" + " and ".join(p.name for p in (path, drawn) if p), "written to", os.path.relpath(options.out))
+    print(
+        "\n" + " and ".join(p.name for p in (path, drawn) if p),
+        "written to",
+        os.path.relpath(options.out),
+    )
     if drawn is None:
         print("(no picture: matplotlib is not installed)")
     return path
@@ -67,7 +95,12 @@ def _tell(problem, race, seconds, options):
 
 def table(records, accuracies):
     """Seconds and passes to each accuracy, the quickest to the finest accuracy first."""
-    header = ["solver", "compile s", *(text for a in accuracies for text in (f"s to {a:g}", "passes")), "best"]
+    header = [
+        "solver",
+        "compile s",
+        *(text for a in accuracies for text in (f"s to {a:g}", "passes")),
+        "best",
+    ]
 
     def rank(record):
         reached = [record.reach(a) for a in reversed(accuracies)]
@@ -76,6 +109,10 @@ def table(records, accuracies):
     rows = []
     for record in sorted((r for r in records if r.runs), key=rank):
         reached = [record.reach(a) for a in accuracies]
-        cells = [report.number(f) for run in reached for f in ((run.time, run.passes) if run else (None, None))]
+        cells = [
+            report.number(f)
+            for run in reached
+            for f in ((run.time, run.passes) if run else (None, None))
+        ]
         rows.append([record.name, report.number(record.compile, 2), *cells, f"{record.best:.0e}"])
     return report.columns(rows, header)

@@ -1,4 +1,6 @@
-"""What the suite says at the end: a row for each case, the geometric means, and who was skipped and why."""
+"""What the suite says at the end: a row for each case, the geometric means, and who was skipped
+and why.
+"""
 
 from math import exp, log
 from textwrap import fill
@@ -14,12 +16,26 @@ OURS = "fastgd/default"
 
 
 def row(case, problem, records, contenders, asked, accuracies):
-    """Figures of a case: seconds by accuracy, the best rival, scikit-learn's default, passes, plan, first calls."""
+    """Figures of a case: seconds by accuracy, the best rival, scikit-learn's default, passes,
+    plan, first calls.
+    """
     mine, default = records[OURS], records.get(case.sklearn_default)
-    row = {"case": case.name, "compile": mine.compile, "seconds": {}, "rival": {}, "ratio": {}, "sklearn": {}}
+    row = {
+        "case": case.name,
+        "compile": mine.compile,
+        "seconds": {},
+        "rival": {},
+        "ratio": {},
+        "sklearn": {},
+    }
     for accuracy in accuracies:
         key, times = f"{accuracy:g}", {}
-        for name, run in contenders:  # only runs that were in turn count, and they count for coarser accuracies too
+        for (
+            name,
+            run,
+        ) in (
+            contenders
+        ):  # only runs that were in turn count, and they count for coarser accuracies too
             if run.suboptimality <= accuracy:
                 times[name] = min(run.time, times.get(name, np.inf))
         ours = times.pop(OURS, None)
@@ -33,19 +49,32 @@ def row(case, problem, records, contenders, asked, accuracies):
         row["sklearn"][key] = theirs / ours if theirs and ours else None
     accuracy = min(accuracies)
     row["passes"] = passes_to(problem, mine, accuracy)
-    row["asked"] = asked and {"tol": asked.budget, "seconds": asked.time, "suboptimality": asked.suboptimality}
+    row["asked"] = asked and {
+        "tol": asked.budget,
+        "seconds": asked.time,
+        "suboptimality": asked.suboptimality,
+    }
     reached = mine.reach(accuracy) or (mine.runs[-1] if mine.runs else None)
     row["plan"] = short_plan(reached.about.get("plan", "")) if reached else ""
     row["ended"] = f"{mine.ended}, at {mine.best:.0e}" if mine.ended else mine.skipped
     # Rounding of F itself: a bound of 1e-15 is not broken by an error of 2e-15.
-    row["broken"] = [r.budget for r in mine.runs if r.about.get("kind") == "proof"
-                     and r.suboptimality > r.about["bound"] * (1.0 + 1e-6) + 1e-12]  # fmt: skip
+    row["broken"] = [
+        r.budget
+        for r in mine.runs
+        if r.about.get("kind") == "proof"
+        and r.suboptimality > r.about["bound"] * (1.0 + 1e-6) + 1e-12
+    ]
     return row
 
 
 def passes_to(problem, record, accuracy):
-    """Fewest passes over all runs after which the objective was, and was proved to be, within the accuracy."""
-    true, proved = [run.passes for run in record.runs if run.passes and run.suboptimality <= accuracy], []
+    """Fewest passes over all runs after which the objective was, and was proved to be, within
+    the accuracy.
+    """
+    true, proved = (
+        [run.passes for run in record.runs if run.passes and run.suboptimality <= accuracy],
+        [],
+    )
     for run in record.runs:
         history = {name: np.array(values) for name, values in run.about.get("history", {}).items()}
         if not history:
@@ -75,8 +104,15 @@ def _seconds(value):
 
 
 HEADER = (
-    "case", "fastgd s", "best rival s", "ratio", "over sklearn's default", "passes, certified", "first calls s", "plan",
-)  # fmt: skip
+    "case",
+    "fastgd s",
+    "best rival s",
+    "ratio",
+    "over sklearn's default",
+    "passes, certified",
+    "first calls s",
+    "plan",
+)
 
 
 def cells(row):
@@ -84,25 +120,41 @@ def cells(row):
     keys = sorted(row["seconds"], key=float, reverse=True)[-2:]
     rivals = []
     for key in keys:
-        rivals.append(f"{row['rival'][key][0]} {_seconds(row['rival'][key][1])}" if row["rival"][key] else "-")
+        rivals.append(
+            f"{row['rival'][key][0]} {_seconds(row['rival'][key][1])}" if row["rival"][key] else "-"
+        )
     if len(rivals) == 2 and row["rival"][keys[0]] and row["rival"][keys[1]]:
         (first, seconds), (second, _) = row["rival"][keys[0]], row["rival"][keys[1]]
         rivals[0] = _seconds(seconds) if first == second else rivals[0]
-        rivals = [f"{first} {_seconds(seconds)}", _seconds(row["rival"][keys[1]][1])] if first == second else rivals
+        rivals = (
+            [f"{first} {_seconds(seconds)}", _seconds(row["rival"][keys[1]][1])]
+            if first == second
+            else rivals
+        )
     return [
-        row["case"], " / ".join(_seconds(row["seconds"][key]) for key in keys), " / ".join(rivals),
-        " / ".join(_ratio(row["ratio"][key]) for key in keys), " / ".join(_ratio(row["sklearn"][key]) for key in keys),
-        ", ".join(number(passes) for passes in row["passes"]), number(row["compile"], 2), row["plan"],
-    ]  # fmt: skip
+        row["case"],
+        " / ".join(_seconds(row["seconds"][key]) for key in keys),
+        " / ".join(rivals),
+        " / ".join(_ratio(row["ratio"][key]) for key in keys),
+        " / ".join(_ratio(row["sklearn"][key]) for key in keys),
+        ", ".join(number(passes) for passes in row["passes"]),
+        number(row["compile"], 2),
+        row["plan"],
+    ]
 
 
 def line(row):
     """One line for a case that has just ended."""
     _, ours, rivals, ratio, sklearn, passes, _, plan = cells(row)
     below = [key for key, value in row["ratio"].items() if value is None or value < 1.0]
-    note = f"  BELOW 1 at {', '.join(below)}" * bool(below) + f"  ({row['ended']})" * bool(row["ended"])
+    note = f"  BELOW 1 at {', '.join(below)}" * bool(below) + f"  ({row['ended']})" * bool(
+        row["ended"]
+    )
     note += f"  BOUND BROKEN at tol {row['broken']}" * bool(row["broken"])
-    return f"{row['case']}: {ours} s against {rivals}: {ratio}; over sklearn {sklearn}; passes {passes}; {plan}{note}"
+    return (
+        f"{row['case']}: {ours} s against {rivals}: {ratio}; over sklearn {sklearn}; passes "
+        f"{passes}; {plan}{note}"
+    )
 
 
 def means(rows):
@@ -118,41 +170,60 @@ def means(rows):
 def _closing(rows, content):
     return [
         *(
-            f"{key}: best rival / fastgd {mean:.2f} (geometric mean), at least {least:.2f}, {count} of {len(rows)} rows"
+            f"{key}: best rival / fastgd {mean:.2f} (geometric mean), at least {least:.2f}, "
+            f"{count} of {len(rows)} rows"
             for key, (mean, count, least) in means(rows).items()
         ),
-        f"{content['threads']} thread(s), {content['seconds']:.0f} s for the suite; {about(content)}",
+        f"{content['threads']} thread(s), {content['seconds']:.0f} s for the suite; "
+        f"{about(content)}",
     ]
 
 
 def left_out(content):
-    """Who was skipped, failed or given up, by reason; of many problems, not what a rival lacks or who was too slow."""
+    """Who was skipped, failed or given up, by reason; of many problems, not what a rival lacks
+    or who was too slow.
+    """
     reasons = {}
     for name, case in content["cases"].items():
         for record in case["records"].values():
             plain = record["skipped"] not in ("", NOT_INSTALLED) or record["ended"] == GIVEN_UP
             if (record["skipped"] or record["ended"]) and not (plain and len(content["cases"]) > 1):
-                reason = f"skipped, {record['skipped']}" if record["skipped"] else f"ended, {record['ended']}"
+                reason = (
+                    f"skipped, {record['skipped']}"
+                    if record["skipped"]
+                    else f"ended, {record['ended']}"
+                )
                 reasons.setdefault((record["name"], reason), []).append(name)
     together = {}
     for (rival, reason), cases in reasons.items():
         together.setdefault((reason, tuple(cases)), []).append(rival)
     every = len(content["cases"])
     return [
-        fill(f"{', '.join(rivals)}: {reason}" + (f" ({'; '.join(cases)})" if len(cases) < every else ""), 118,
-             subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        fill(
+            f"{', '.join(rivals)}: {reason}"
+            + (f" ({'; '.join(cases)})" if len(cases) < every else ""),
+            118,
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
         for (reason, cases), rivals in together.items()
-    ]  # fmt: skip
+    ]
 
 
 def text(rows, content):
     """The table for a terminal, with everything that was left out below it."""
     about = (
-        "Pairs are at the two finest accuracies. Seconds: median of the quickest run whose suboptimality, measured by\n"
-        "the bench, is there; without first calls, which have a column of their own (imports and compiling).\n"
+        "Pairs are at the two finest accuracies. Seconds: median of the quickest run whose "
+        "suboptimality, measured by\n"
+        "the bench, is there; without first calls, which have a column of their own (imports and "
+        "compiling).\n"
     )
     table = columns([cells(row) for row in rows], HEADER)
-    note = "Who lacks a loss, a penalty or a storage, and who was given up after their seconds: see the JSON."
+    note = (
+        "Who lacks a loss, a penalty or a storage, and who was given up after their seconds: "
+        "see the JSON."
+    )
     return "\n".join([about, table, "", *_closing(rows, content), "", *left_out(content), note])
 
 

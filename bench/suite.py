@@ -1,7 +1,9 @@
-"""The suite: fastgd as it comes, only `tol` varies, against everything that can be installed, on real data.
+"""The suite: fastgd as it comes, only `tol` varies, against everything that can be installed, on
+real data.
 
-Seconds to an accuracy are those of the quickest run whose suboptimality, measured by the bench, is there. The budgets
-of the rivals are searched one after another, each within its seconds; the quickest few and fastgd then run in turn.
+Seconds to an accuracy are those of the quickest run whose suboptimality, measured by the bench, is
+there. The budgets of the rivals are searched one after another, each within its seconds; the
+quickest few and fastgd then run in turn.
 """
 
 import json
@@ -13,29 +15,50 @@ from . import adapters, optimum, race, report, standings
 from .cases import CASES, SMOKE
 
 OURS = "fastgd/default"
-# The promising first: what the others may take follows from the best so far, and what a case may take ends.
+# The promising first: what the others may take follows from the best so far, and what a case may
+# take ends.
 RIVALS = (
-    "sklearn/LogisticRegression/newton-cholesky", "sklearn/Ridge/cholesky", "sklearnex/Ridge", "skglm/sparse", "celer",
-    "sklearn/LogisticRegression/liblinear-dual", "sklearn/LinearSVC", "scipy/Newton-CG/numpy", "glum", "cyanure/auto",
-    "snapml", "liblinear", "cyanure/qning-miso", "scipy/trust-ncg/numpy", "sklearnex", "scipy/L-BFGS-B/numpy", "skglm",
-    "cyanure", "sklearn",
-)  # fmt: skip
+    "sklearn/LogisticRegression/newton-cholesky",
+    "sklearn/Ridge/cholesky",
+    "sklearnex/Ridge",
+    "skglm/sparse",
+    "celer",
+    "sklearn/LogisticRegression/liblinear-dual",
+    "sklearn/LinearSVC",
+    "scipy/Newton-CG/numpy",
+    "glum",
+    "cyanure/auto",
+    "snapml",
+    "liblinear",
+    "cyanure/qning-miso",
+    "scipy/trust-ncg/numpy",
+    "sklearnex",
+    "scipy/L-BFGS-B/numpy",
+    "skglm",
+    "cyanure",
+    "sklearn",
+)
 ALWAYS = 5  # rivals that are able to are tried, whatever the clock says
 CONTENDERS = 2  # rivals for each accuracy that run in turn with fastgd
 SHARE = 0.2  # of a case's seconds, for one rival
 MOST = 2.0  # times the seconds of a case, where others left some over
-# A rival is given up after so many times the seconds of the best, of fastgd where no rival is there yet; not before
-# LEAST seconds.
+# A rival is given up after so many times the seconds of the best, of fastgd where no rival is there
+# yet; not before LEAST seconds.
 TIMES_BEST, TIMES_OURS, LEAST = 4.0, 40.0, 1.0
 TOO_LATE = "not begun when the seconds of the case were over"
 
 
 def run(options):
-    """Run the cases that were chosen, print the table, and write JSON and Markdown; returns the path of the JSON."""
+    """Run the cases that were chosen, print the table, and write JSON and Markdown; returns the
+    path of the JSON.
+    """
     cases = SMOKE if options.smoke else chosen_cases(options.cases)
     rivals = [rival for rival in adapters.choose(options.solvers or RIVALS) if rival.name != OURS]
     earlier = json.loads(options.reuse.read_text())["cases"] if options.reuse else {}
-    content, begin = {"threads": options.threads, "accuracies": options.accuracy, "cases": {}}, time.perf_counter()
+    content, begin = (
+        {"threads": options.threads, "accuracies": options.accuracy, "cases": {}},
+        time.perf_counter(),
+    )
     samples, path, seconds = {}, None, options.seconds
     for k, case in enumerate(cases):
         try:
@@ -52,7 +75,9 @@ def run(options):
         # What quick cases leave over is for the slow ones; the sum stays.
         left = seconds * (k + 1) - (time.perf_counter() - begin)
         options.seconds = min(max(left, 0.5 * seconds), MOST * seconds)
-        content["cases"][case.name] = found = one_case(case, problem, rivals, earlier.get(case.name), options, say)
+        content["cases"][case.name] = found = one_case(
+            case, problem, rivals, earlier.get(case.name), options, say
+        )
         report.progress("")
         print(standings.line(found["row"]), flush=True)
         content["seconds"] = time.perf_counter() - begin
@@ -71,9 +96,15 @@ def run(options):
 
 def chosen_cases(patterns):
     """Cases whose name matches a pattern, or holds it; all for None."""
-    chosen = [c for c in CASES if not patterns or any(p in c.name or fnmatchcase(c.name, p) for p in patterns)]
+    chosen = [
+        c
+        for c in CASES
+        if not patterns or any(p in c.name or fnmatchcase(c.name, p) for p in patterns)
+    ]
     if not chosen:
-        raise SystemExit(f"--cases: nothing matches {patterns}; known: {'; '.join(case.name for case in CASES)}")
+        raise SystemExit(
+            f"--cases: nothing matches {patterns}; known: {'; '.join(case.name for case in CASES)}"
+        )
     return chosen
 
 
@@ -87,30 +118,50 @@ def one_case(case, problem, rivals, earlier, options, say=lambda text: None):
         started.once(ours, mine, finest)  # what a user who asks for it gets, with its proof
     by_name = {rival.name: rival for rival in rivals}
     if earlier:
-        started.take(race.Record.from_dict(record) for name, record in earlier["records"].items() if name in by_name)
-    search(case, started, rivals, time.perf_counter() + 0.6 * options.seconds, each, mine.reach(finest))
+        started.take(
+            race.Record.from_dict(record)
+            for name, record in earlier["records"].items()
+            if name in by_name
+        )
+    search(
+        case, started, rivals, time.perf_counter() + 0.6 * options.seconds, each, mine.reach(finest)
+    )
     started.judge()  # the optimum may have become lower since the first runs
     asked = next((run for run in mine.runs if run.budget == finest), None)
     contenders = {id(asked): (OURS, asked)} if asked else {}
     for accuracy in options.accuracy:
         reached = [(name, record.reach(accuracy)) for name, record in started.records.items()]
-        quickest = sorted(((name, run) for name, run in reached if run), key=lambda entry: entry[1].time)
+        quickest = sorted(
+            ((name, run) for name, run in reached if run), key=lambda entry: entry[1].time
+        )
         few = [q for q in quickest if q[0] in by_name][: 1 if earlier else CONTENDERS]
-        few += [q for q in quickest if q[0] == OURS or (q[0] == case.sklearn_default and q[1].time < LEAST)]
+        few += [
+            q
+            for q in quickest
+            if q[0] == OURS or (q[0] == case.sklearn_default and q[1].time < LEAST)
+        ]
         contenders |= {id(run): (name, run) for name, run in few}
     contenders = list(contenders.values())
     in_turn = [(by_name.get(name, ours), run) for name, run in contenders]
     started.in_turn(in_turn, options.rounds, 0.25 * options.seconds, warm=bool(earlier))
     row = standings.row(case, problem, started.records, contenders, asked, options.accuracy)
-    ran = [record for name, record in started.records.items() if name in {name for name, _ in contenders}]
+    ran = [
+        record
+        for name, record in started.records.items()
+        if name in {name for name, _ in contenders}
+    ]
     return {
-        "problem": problem.describe(), "records": {name: r.as_dict() for name, r in started.records.items()},
-        "row": row, "samples": race.samples(case.name, ran, options.accuracy),
-    }  # fmt: skip
+        "problem": problem.describe(),
+        "records": {name: r.as_dict() for name, r in started.records.items()},
+        "row": row,
+        "samples": race.samples(case.name, ran, options.accuracy),
+    }
 
 
 def search(case, started, rivals, end, each, ours):
-    """Find the budgets of the rivals until the clock says `end`; where none gets there, once more with all seconds."""
+    """Find the budgets of the rivals until the clock says `end`; where none gets there, once
+    more with all seconds.
+    """
     finest, best = started.accuracies[-1], float("inf")
     least = max(LEAST, TIMES_OURS * ours.time) if ours else each
     able = [rival for rival in rivals if not rival.why_not(started.problem)]
@@ -122,7 +173,9 @@ def search(case, started, rivals, end, each, ours):
             started.records[rival.name] = race.Record(rival.name, ended=TOO_LATE)
             continue
         limit = each if default else max(LEAST, TIMES_BEST * best)
-        there = started.alone(rival, min(each, limit if default or best < float("inf") else least)).reach(finest)
+        there = started.alone(
+            rival, min(each, limit if default or best < float("inf") else least)
+        ).reach(finest)
         best = min(best, there.time if there else best)
     for rival in sorted(rivals, key=lambda rival: started.records[rival.name].best):
         if best < float("inf") or time.perf_counter() > end:

@@ -1,4 +1,6 @@
-"""Reading a fit: what was done and why, and what is proved about the answer, beside what is true."""
+"""Reading a fit: what was done and why, and what is proved about the answer, beside what is
+true.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,11 +17,22 @@ def explain(model, best):
     """Print what a user wants to know, and what only a longer fit can tell."""
     history = model.history_
     print(f"plan     {model.plan_}")
-    print(f"stopped  {model.stop_reason_.value}, after {model.n_iter_} turns, {history['passes'][-1]:.0f} passes")
-    print(f"answer   objective {model.objective_:.9f}, within {model.suboptimality_:.1e} ({model.bound_kind_})")
+    print(
+        f"stopped  {model.stop_reason_.value}, after {model.n_iter_} turns, "
+        f"{history['passes'][-1]:.0f} passes"
+    )
+    print(
+        f"answer   objective {model.objective_:.9f}, within {model.suboptimality_:.1e} "
+        f"({model.bound_kind_})"
+    )
     print("         passes   objective    bound on F - F*   F - F*")
-    for passes, objective, bound in zip(history["passes"], history["objective"], history["bound"], strict=True):
-        print(f"        {passes:7.1f} {objective:11.6f} {bound:15.1e} {max(objective - best, 0.0):12.1e}")
+    for passes, objective, bound in zip(
+        history["passes"], history["objective"], history["bound"], strict=True
+    ):
+        print(
+            f"        {passes:7.1f} {objective:11.6f} {bound:15.1e} "
+            f"{max(objective - best, 0.0):12.1e}"
+        )
     print()
 
 

@@ -1,4 +1,6 @@
-"""One coefficient nudged up and down, against the gradient: the same slope, and what each costs in passes."""
+"""One coefficient nudged up and down, against the gradient: the same slope, and what each costs
+in passes.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,12 +26,17 @@ def one_coefficient():
     for w in (0.30, 0.35, 0.25):
         print(f"w = {w:.2f}: loss {F.value([w]):.1f}")
     slope = nudged_gradient(F, np.array([0.30]), 0.05)[0]
-    print(f"slope from the nudges {slope:.1f}, from the gradient {F.gradient([0.30])[0]:.1f}: lower w\n")
+    print(
+        f"slope from the nudges {slope:.1f}, from the gradient {F.gradient([0.30])[0]:.1f}: lower "
+        "w\n"
+    )
     return F
 
 
 def count_passes(d):
-    """Passes that all slopes of a logistic model with d coefficients take: (by nudging, by the gradient)."""
+    """Passes that all slopes of a logistic model with d coefficients take: (by nudging, by the
+    gradient).
+    """
     rng = np.random.default_rng(d)
     X = rng.normal(size=(8, d)) / np.sqrt(d)
     F = Objective("log_loss", X, np.where(X[:, 0] > 0, 1.0, -1.0), alpha=1e-3, fit_intercept=False)
@@ -38,7 +45,10 @@ def count_passes(d):
     by_nudging, F.passes = F.passes, 0
     gradient = F.gradient(v)
     error = np.abs(nudged - gradient).max() / np.abs(gradient).max()
-    print(f"d = {d:6,}: {by_nudging:7,.0f} passes by nudging, {F.passes:.0f} by the gradient; difference {error:.0e}")
+    print(
+        f"d = {d:6,}: {by_nudging:7,.0f} passes by nudging, {F.passes:.0f} by the gradient; "
+        f"difference {error:.0e}"
+    )
     return by_nudging, F.passes
 
 
@@ -55,14 +65,23 @@ def main():
         left.plot(x, loss, "o", color=BLACK if name == "here" else BLUE, ms=7)
         text = f"{name}: {x:.2f}, loss {loss:.1f}"
         left.annotate(text, (x, loss), xytext=(-8, 3), textcoords="offset points", ha="right")
-    left.annotate("", (0.2, 0.2), (0.295, 0.39), arrowprops={"arrowstyle": "->", "color": RED, "lw": 1.8})
+    left.annotate(
+        "", (0.2, 0.2), (0.295, 0.39), arrowprops={"arrowstyle": "->", "color": RED, "lw": 1.8}
+    )
     left.text(0.265, 0.24, "against the gradient,\n(0.6 - 0.4) / 0.1 = 2", color=RED)
-    left.set(xlabel="coefficient w", ylabel="loss", title="One coefficient, nudged by 0.05", ylim=(0, 0.8))
+    left.set(
+        xlabel="coefficient w",
+        ylabel="loss",
+        title="One coefficient, nudged by 0.05",
+        ylim=(0, 0.8),
+    )
 
     right.loglog(sizes, counts[:, 0], "s--", color=GREY, ms=6)
     right.loglog(sizes, counts[:, 1], "o-", color=BLUE, ms=6)
     for d, nudges in zip(sizes, counts[:, 0], strict=True):
-        right.annotate(f"{nudges:,.0f}", (d, nudges), xytext=(0, 8), textcoords="offset points", ha="center")
+        right.annotate(
+            f"{nudges:,.0f}", (d, nudges), xytext=(0, 8), textcoords="offset points", ha="center"
+        )
     right.text(70, 900, "nudging: 2 d", color="#555555", ha="right")
     right.text(100, 0.75, "the gradient: 1", color=BLUE, ha="center", va="top")
     right.set(xlabel="coefficients d", ylabel="passes over the rows", ylim=(0.4, 1e5))

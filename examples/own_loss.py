@@ -1,4 +1,6 @@
-"""A loss of one's own in ten lines: expectiles, which ask more of what is too low than of what is too high."""
+"""A loss of one's own in ten lines: expectiles, which ask more of what is too low than of what
+is too high.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,11 +32,19 @@ def main():
     grid = np.array([[17.5], [42.5]])
     for level, color, dashes in ((0.95, RED, "--"), (0.5, BLACK, "-"), (0.05, BLUE, "-.")):
         model = GDRegressor(loss=Expectile(level), alpha=1e-6, tol=1e-8).fit(bmi, progress)
-        print(f"level {level}: {model.plan_}\n    {model.n_iter_} turns, within {model.suboptimality_:.0e}, ", end="")
+        print(
+            f"level {level}: {model.plan_}\n    {model.n_iter_} turns, within "
+            f"{model.suboptimality_:.0e}, ",
+            end="",
+        )
         print(f"{np.mean(model.predict(bmi) > progress):.0%} of the rows below the line")
         axis.plot(grid, model.predict(grid), dashes, color=color, lw=2)
         axis.text(42.7, model.predict(grid)[1], f"level {level}", color=color, va="center")
-    axis.set(xlabel="body mass index, kg / m$^2$", ylabel="progress of diabetes after a year", xlim=(17, 46.5))
+    axis.set(
+        xlabel="body mass index, kg / m$^2$",
+        ylabel="progress of diabetes after a year",
+        xlim=(17, 46.5),
+    )
     axis.set_title("Lines fitted with Expectile(level)")
     save(figure, __file__)
 

@@ -1,4 +1,6 @@
-"""The classic picture: the ways of batch, mini-batch and stochastic descent over the contours of a loss."""
+"""The classic picture: the ways of batch, mini-batch and stochastic descent over the contours of
+a loss.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,16 +12,25 @@ N = 240
 
 
 def make_rows():
-    """240 rows with two columns that go together, and noisy targets; the best coefficients are about (3, -2)."""
+    """240 rows with two columns that go together, and noisy targets; the best coefficients are
+    about (3, -2).
+    """
     rng = np.random.default_rng(3)
     X = rng.normal(size=(N, 2)) @ [[1.0, 0.5], [0.0, 0.6]]
     return X, X @ [3.0, -2.0] + 1.5 * rng.normal(size=N)
 
 
 def path(X, y, rows_per_step, eta0, epochs):
-    """All points that descent visits from zeros: `partial_fit` on the rows of one step is one step."""
+    """All points that descent visits from zeros: `partial_fit` on the rows of one step is one
+    step.
+    """
     model = GDRegressor(
-        solver="gd", batch_size=rows_per_step, learning_rate="constant", eta0=eta0, alpha=0, fit_intercept=False
+        solver="gd",
+        batch_size=rows_per_step,
+        learning_rate="constant",
+        eta0=eta0,
+        alpha=0,
+        fit_intercept=False,
     )
     rng, points = np.random.default_rng(0), [np.zeros(2)]
     for _ in range(epochs):
@@ -30,7 +41,9 @@ def path(X, y, rows_per_step, eta0, epochs):
 
 def draw(axis, contours, points, name, title):
     """One way over the contours; every step has a marker where there are few."""
-    look = STRATEGIES[name] | ({"marker": "", "linestyle": "-"} if len(points) > 100 else {"linestyle": "-"})
+    look = STRATEGIES[name] | (
+        {"marker": "", "linestyle": "-"} if len(points) > 100 else {"linestyle": "-"}
+    )
     axis.contour(*contours, colors="#9A9A9A", linewidths=0.7)
     axis.plot(*points.T, **look, lw=1.1, ms=3.5)
     axis.plot(0, 0, "o", color=BLACK, ms=5)
@@ -56,7 +69,10 @@ def main():
         axis.plot(*best, "x", color=BLACK, ms=7, mew=1.8)
         axis.annotate("optimum", best, xytext=(7, -9), textcoords="offset points")
         left = (F.value(points[-1]) - F.value(best)) / (F.value(points[0]) - F.value(best))
-        print(f"{name:10s}: {steps:3d} steps of {rows:3d} rows in {passes}: {left:.2%} of the way are left")
+        print(
+            f"{name:10s}: {steps:3d} steps of {rows:3d} rows in {passes}: {left:.2%} of the way "
+            "are left"
+        )
     axes[0].set_ylabel("coefficient of column 2")
     save(figure, __file__)
 

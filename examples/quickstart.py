@@ -1,4 +1,6 @@
-"""Fit, score and explain: a classifier and a regressor on data that scikit-learn ships, and nothing tuned."""
+"""Fit, score and explain: a classifier and a regressor on data that scikit-learn ships, and
+nothing tuned.
+"""
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -14,9 +16,13 @@ def explain(model, names, most=5):
     print("plan          ", model.plan_)
     print("stopped       ", model.stop_reason_.value)
     print(
-        f"objective      {model.objective_:.6g}, within {model.suboptimality_:.1e} of the optimum ({model.bound_kind_})"
+        f"objective      {model.objective_:.6g}, within {model.suboptimality_:.1e} of the optimum "
+        f"({model.bound_kind_})"
     )
-    print(f"cost           {model.n_iter_} turns, {model.history_['passes'][-1]:.0f} passes over the rows")
+    print(
+        f"cost           {model.n_iter_} turns, {model.history_['passes'][-1]:.0f} passes over the "
+        "rows"
+    )
     coef = np.ravel(model.coef_)
     for j in np.argsort(-np.abs(coef * model.spread))[:most]:
         print(f"    {names[j]:28s} {coef[j]:+.4g} per unit")
@@ -25,9 +31,14 @@ def explain(model, names, most=5):
 def main():
     """Run the whole tour."""
     data = load_breast_cancer()
-    X, X_test, y, y_test = train_test_split(data.data, data.target, random_state=0, stratify=data.target)
+    X, X_test, y, y_test = train_test_split(
+        data.data, data.target, random_state=0, stratify=data.target
+    )
     low, high = X.max(axis=0).min(), X.max()
-    print(f"Breast cancer: {X.shape[0]} raw rows, {X.shape[1]} columns on scales {low:.2g} to {high:.4g}")
+    print(
+        f"Breast cancer: {X.shape[0]} raw rows, {X.shape[1]} columns on scales {low:.2g} to "
+        f"{high:.4g}"
+    )
     model = GDClassifier(random_state=0).fit(X, y)
     model.spread = X.std(axis=0)
     explain(model, data.feature_names)
@@ -36,14 +47,19 @@ def main():
     sparse = GDClassifier(random_state=0).fit(csr_array(X), y)
     print(f"The same rows as CSR: objective {sparse.objective_:.6g} after {sparse.n_iter_} turns")
 
-    print("\nThe classics on standardised columns: the same optimum, and what each needs to get within 1 %:")
+    print(
+        "\nThe classics on standardised columns: the same optimum, and what each needs to get "
+        "within 1 %:"
+    )
     scaler = StandardScaler().fit(X)
     for name, batch in (("batch", "full"), ("stochastic", 1), ("mini-batch", 32)):
         classic = GDClassifier(solver="gd", batch_size=batch, alpha=1e-2, tol=1e-2, random_state=0)
         classic.fit(scaler.transform(X), y)
         print(
-            f"    {name:10s} descent: objective {classic.objective_:.4f}, {classic.n_iter_:3d} epochs, "
-            f"{classic.t_ - 1:6.0f} updates, accuracy {classic.score(scaler.transform(X_test), y_test):.3f}"
+            f"    {name:10s} descent: objective {classic.objective_:.4f}, {classic.n_iter_:3d} "
+            "epochs, "
+            f"{classic.t_ - 1:6.0f} updates, accuracy "
+            f"{classic.score(scaler.transform(X_test), y_test):.3f}"
         )
 
     data = load_diabetes()

@@ -1,4 +1,6 @@
-"""SciPy's L-BFGS-B on `fastgd.Objective`, beside the same optimiser on NumPy and the estimator's own choice."""
+"""SciPy's L-BFGS-B on `fastgd.Objective`, beside the same optimiser on NumPy and the estimator's
+own choice.
+"""
 
 import time
 
@@ -21,7 +23,9 @@ def numpy_objective(X, y):
         w, b = v[:-1], v[-1]
         margin = y * (X @ w + b)
         pull = -y / (1.0 + np.exp(margin)) / len(y)
-        return np.logaddexp(0.0, -margin).mean() + 0.5 * ALPHA * w @ w, np.append(X.T @ pull + ALPHA * w, pull.sum())
+        return np.logaddexp(0.0, -margin).mean() + 0.5 * ALPHA * w @ w, np.append(
+            X.T @ pull + ALPHA * w, pull.sum()
+        )
 
     return value_and_gradient
 
@@ -37,12 +41,20 @@ def trace(function, start):
         values.append(value)
         return value, gradient
 
-    found = minimize(watched, start, jac=True, method="L-BFGS-B", options={"ftol": 1e-14, "gtol": 1e-9, "maxiter": 200})
+    found = minimize(
+        watched,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        options={"ftol": 1e-14, "gtol": 1e-9, "maxiter": 200},
+    )
     return np.array(seconds), np.minimum.accumulate(values), found
 
 
 def main():
-    X, y = make_classification(60_000, 60, n_informative=30, n_redundant=20, flip_y=0.05, random_state=0)
+    X, y = make_classification(
+        60_000, 60, n_informative=30, n_redundant=20, flip_y=0.05, random_state=0
+    )
     X = StandardScaler().fit_transform(X)
     F = Objective("log_loss", X, 2.0 * y - 1.0, alpha=ALPHA)
     F.value_and_gradient(F.start())  # compile before the clock starts
@@ -50,18 +62,37 @@ def main():
     model.fit(X, y)
     best = model.objective_
     runs = {
-        "L-BFGS-B on NumPy": (*trace(numpy_objective(X, 2.0 * y - 1.0), F.start()), GREY, "--", "s"),
+        "L-BFGS-B on NumPy": (
+            *trace(numpy_objective(X, 2.0 * y - 1.0), F.start()),
+            GREY,
+            "--",
+            "s",
+        ),
         "L-BFGS-B on fastgd.Objective": (*trace(F.value_and_gradient, F.start()), BLUE, "-", "o"),
     }
     figure, axis = plt.subplots(figsize=(6.8, 3.8))
     look = {"color": BLACK, "marker": "D", "linestyle": "-."}
     ConvergenceDisplay.from_estimator(model, against="seconds", best=best, ax=axis, **look)
     history = model.history_
-    print(f"GDClassifier(): {history['passes'][-1]:.0f} passes, {history['seconds'][-1]:.2f} s\n    {model.plan_}")
+    print(
+        f"GDClassifier(): {history['passes'][-1]:.0f} passes, {history['seconds'][-1]:.2f} s\n    "
+        f"{model.plan_}"
+    )
     for name, (seconds, values, found, color, dashes, marker) in runs.items():
         shown = values - best > 1e-10
-        axis.plot(seconds[shown], (values - best)[shown], dashes, marker=marker, markevery=5, color=color, label=name)
-        print(f"{name}: {found.nfev} evaluations, {seconds[-1]:.2f} s, F {abs(found.fun - best):.0e} from the best")
+        axis.plot(
+            seconds[shown],
+            (values - best)[shown],
+            dashes,
+            marker=marker,
+            markevery=5,
+            color=color,
+            label=name,
+        )
+        print(
+            f"{name}: {found.nfev} evaluations, {seconds[-1]:.2f} s, F {abs(found.fun - best):.0e} "
+            "from the best"
+        )
     axis.set(yscale="log", ylim=(1e-10, 1), xlim=(0, None), xlabel="seconds", ylabel="F - F*")
     axis.legend()
     save(figure, __file__)

@@ -1,4 +1,6 @@
-"""Step sizes on all rows: too small, right, too large, which raises, and "auto", which needs none."""
+"""Step sizes on all rows: too small, right, too large, which raises, and "auto", which needs
+none.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,8 +26,12 @@ def descend(X, y, **rate):
 
 def main():
     data = load_diabetes()
-    X, y = StandardScaler().fit_transform(data.data[:, :4]), (data.target - data.target.mean()) / data.target.std()
-    # The largest curvature L; that of a row's loss is 0 or 2.  Steps of more than 2 / L may lead uphill.
+    X, y = (
+        StandardScaler().fit_transform(data.data[:, :4]),
+        (data.target - data.target.mean()) / data.target.std(),
+    )
+    # The largest curvature L; that of a row's loss is 0 or 2.  Steps of more than 2 / L may lead
+    # uphill.
     largest = 2 * np.linalg.eigvalsh(X.T @ X / len(X))[-1]
     best = GDRegressor(**PROBLEM | {"tol": 1e-12}).fit(X, y).objective_
     print(f"largest curvature L = {largest:.2f}: steps below 2 / L = {2 / largest:.2f} are safe")
@@ -37,13 +43,21 @@ def main():
     }
     figure, axis = plt.subplots(figsize=(6.6, 3.8))
     for name, (share, color, dashes, x, height) in runs.items():
-        rate = {"learning_rate": "constant", "eta0": share / largest} if share else {"learning_rate": "auto"}
+        rate = (
+            {"learning_rate": "constant", "eta0": share / largest}
+            if share
+            else {"learning_rate": "auto"}
+        )
         turns, objective, error = descend(X, y, **rate)
         left = np.maximum(objective / best - 1, 1e-16)
         axis.plot(turns, left, color=color, linestyle=dashes, lw=2)
         axis.text(x, height, name, color=color, va="center")
         title = name.replace("\n", " ")
-        print(f"{title}: {error}" if error else f"{title}: {left[-1]:.0e} of F* too high after {len(turns)} turns")
+        print(
+            f"{title}: {error}"
+            if error
+            else f"{title}: {left[-1]:.0e} of F* too high after {len(turns)} turns"
+        )
     axis.set(yscale="log", ylim=(1e-9, 1e10), xlim=(0, 46))
     axis.set(xlabel="turns (each a step on all rows)", ylabel="(F - F*) / F*")
     save(figure, __file__)

@@ -25,7 +25,9 @@ NAMES = {
 
 def make_rows():
     """100,000 rows, 40 standardised columns that go together."""
-    X, y = make_classification(100_000, 40, n_informative=20, n_redundant=15, flip_y=0.05, random_state=0)
+    X, y = make_classification(
+        100_000, 40, n_informative=20, n_redundant=15, flip_y=0.05, random_state=0
+    )
     return StandardScaler().fit_transform(X), y
 
 
@@ -40,7 +42,9 @@ def fit_all(X, y):
 
 def report(name, history, best):
     """Print what it took to come within 1e-2, 1e-4 and 1e-6 of the optimum."""
-    whole = np.isfinite(history["bound"])  # the checks on all rows; a growing batch has others before
+    whole = np.isfinite(
+        history["bound"]
+    )  # the checks on all rows; a growing batch has others before
     for share in (1e-2, 1e-4, 1e-6):
         near = np.flatnonzero(whole & (history["objective"] / best - 1 <= share))
         when = f"not in {history['passes'][-1]:.0f} passes"

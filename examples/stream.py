@@ -1,4 +1,6 @@
-"""A stream that is never all in memory: each chunk is predicted first, then learnt; half-way the world changes."""
+"""A stream that is never all in memory: each chunk is predicted first, then learnt; half-way the
+world changes.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,7 +12,9 @@ CHUNKS, ROWS, COLUMNS = 200, 500, 50
 
 
 def stream():
-    """Chunks of rows with labels, and the share that even the model which made them gets right; it changes half-way."""
+    """Chunks of rows with labels, and the share that even the model which made them gets right;
+    it changes half-way.
+    """
     rng = np.random.default_rng(0)
     first, second = 4 * rng.normal(size=(2, COLUMNS)) / np.sqrt(COLUMNS)
     for chunk in range(CHUNKS):
@@ -42,15 +46,29 @@ def main():
     for name, (model, color, dashes) in models.items():
         axis.plot(rows, smooth(scores[name]), dashes, color=color)
         before, after, end = np.reshape(scores[name], (-1, 20)).mean(axis=1)[[4, 5, 9]]
-        print(f"learning_rate={name!r}: {model.t_ - 1:,.0f} updates; accuracy on rows not yet learnt ", end="")
-        print(f"{before:.3f} in 20 chunks before the change, {after:.3f} in 20 after it, {end:.3f} in the last 20")
-    print(f"possible: {np.mean(possible):.3f}; in memory: {ROWS} of {CHUNKS * ROWS:,} rows at any time")
+        print(
+            f"learning_rate={name!r}: {model.t_ - 1:,.0f} updates; "
+            "accuracy on rows not yet learnt ",
+            end="",
+        )
+        print(
+            f"{before:.3f} in 20 chunks before the change, {after:.3f} in 20 after it, {end:.3f} "
+            "in the last 20"
+        )
+    print(
+        f"possible: {np.mean(possible):.3f}; in memory: {ROWS} of {CHUNKS * ROWS:,} rows at any "
+        "time"
+    )
     axis.axvline(rows[CHUNKS // 2 - 1], color=BLACK, lw=0.8)
     axis.text(49, 0.62, "the world changes", ha="right")
     axis.text(68, 0.81, "constant rate: follows", color=RED)
     axis.text(68, 0.7, '"auto", rate falls:\nmore exact, slow to follow', color=BLUE)
     axis.annotate("what can be known", (76, 0.877), xytext=(76, 0.905), color="#555555")
-    axis.set(xlabel="thousand rows seen", ylabel="accuracy on rows not yet learnt\n(mean of 5 chunks)", xlim=(0, 100))
+    axis.set(
+        xlabel="thousand rows seen",
+        ylabel="accuracy on rows not yet learnt\n(mean of 5 chunks)",
+        xlim=(0, 100),
+    )
     axis.set_ylim(0.4, 0.93)
     save(figure, __file__)
 

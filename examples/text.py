@@ -19,7 +19,8 @@ LIBRARIES = ("numpy", "scipy", "sklearn")
 DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
 # Names and code would give the answer away.
 GIVEAWAYS = re.compile(
-    r"^\s*(>>>|\.\.\.|\.\. ).*$|\b(numpy|scipy|sklearn|scikit-learn|np|sp|sps)\b|[`_.]", re.MULTILINE
+    r"^\s*(>>>|\.\.\.|\.\. ).*$|\b(numpy|scipy|sklearn|scikit-learn|np|sp|sps)\b|[`_.]",
+    re.MULTILINE,
 )
 
 
@@ -45,19 +46,34 @@ def draw(model, names):
 
 
 def main():
-    labelled = [(text, library, file) for library in LIBRARIES for text, file in docstrings(library)]
+    labelled = [
+        (text, library, file) for library in LIBRARIES for text, file in docstrings(library)
+    ]
     texts, y, files = map(np.array, zip(*labelled, strict=True))
-    learn, test = next(GroupShuffleSplit(1, test_size=0.3, random_state=0).split(texts, y, files))  # by file
-    words = TfidfVectorizer(token_pattern=r"[a-z]{3,}", ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    learn, test = next(
+        GroupShuffleSplit(1, test_size=0.3, random_state=0).split(texts, y, files)
+    )  # by file
+    words = TfidfVectorizer(
+        token_pattern=r"[a-z]{3,}", ngram_range=(1, 2), min_df=2, sublinear_tf=True
+    )
     X, X_test = words.fit_transform(texts[learn]), words.transform(texts[test])
-    print(f"{X.shape[0]:,} docstrings to learn from, {X.shape[1]:,} words and pairs, {X.nnz / X.shape[0]:.0f} in each")
+    print(
+        f"{X.shape[0]:,} docstrings to learn from, {X.shape[1]:,} words and pairs, "
+        f"{X.nnz / X.shape[0]:.0f} in each"
+    )
     model = GDClassifier(alpha=1e-5).fit(X, y[learn])
     print(model.plan_[0])
-    print(f"one model for each library, all within {model.suboptimality_:.0e} of the optimum ({model.bound_kind_})")
+    print(
+        f"one model for each library, all within {model.suboptimality_:.0e} of the optimum "
+        f"({model.bound_kind_})"
+    )
     for library, history in zip(model.classes_, model.history_, strict=True):
         print(f"    {library:8s} {history['passes'][-1]:.1f} passes over the rows")
     often = max(np.mean(y[test] == library) for library in LIBRARIES)
-    print(f"accuracy {model.score(X_test, y[test]):.3f} on other files; always the most frequent: {often:.3f}")
+    print(
+        f"accuracy {model.score(X_test, y[test]):.3f} on other files; always the most frequent: "
+        f"{often:.3f}"
+    )
     draw(model, words.get_feature_names_out())
 
 

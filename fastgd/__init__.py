@@ -1,4 +1,5 @@
-"""Linear models fitted by gradient descent in compiled loops, on dense and sparse data, as scikit-learn estimators.
+"""Linear models fitted by gradient descent in compiled loops, on dense and sparse data, as
+scikit-learn estimators.
 
 Importing the package compiles nothing; the public names are loaded when they are first used.
 """
@@ -23,9 +24,13 @@ _HOMES = {
     "check_loss": "losses.check",
     "warmup": "warm_up",
     **dict.fromkeys(
-        ("Loss", "VectorLoss", "LogLoss", "Hinge", "SquaredHinge", "ModifiedHuber", "Perceptron"), "losses"
+        ("Loss", "VectorLoss", "LogLoss", "Hinge", "SquaredHinge", "ModifiedHuber", "Perceptron"),
+        "losses",
     ),
-    **dict.fromkeys(("SquaredError", "Huber", "EpsilonInsensitive", "SquaredEpsilonInsensitive", "Quantile"), "losses"),
+    **dict.fromkeys(
+        ("SquaredError", "Huber", "EpsilonInsensitive", "SquaredEpsilonInsensitive", "Quantile"),
+        "losses",
+    ),
     **dict.fromkeys(("Penalty", "L2", "L1", "ElasticNet", "NoPenalty"), "penalties"),
     **dict.fromkeys(("Rule", "Gd", "Momentum", "Nesterov", "Adagrad", "Rmsprop", "Adam"), "rules"),
 }

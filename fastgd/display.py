@@ -1,4 +1,6 @@
-"""`ConvergenceDisplay`: how fits got where they are, drawn from `history_`; matplotlib is imported when drawing."""
+"""`ConvergenceDisplay`: how fits got where they are, drawn from `history_`; matplotlib is
+imported when drawing.
+"""
 
 import numpy as np
 from sklearn.base import clone
@@ -8,7 +10,8 @@ from fastgd.data.checks import as_floats
 
 AXES = {"passes": "passes over the rows", "seconds": "seconds"}
 VALUES = {"objective": "F - best known F", "bound": "bound on F - F*"}
-# Told apart in grey by the dashes and the markers; the colours are those of the user's matplotlib style.
+# Told apart in grey by the dashes and the markers; the colours are those of the user's matplotlib
+# style.
 DASHES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX*"
 
@@ -16,13 +19,14 @@ MARKERS = "osD^vPX*"
 class ConvergenceDisplay:
     """Picture of how the objective, or the bound on what is left, fell in one fit or several.
 
-    Make it with `from_estimator` or `from_estimators`; draw it again in another way with `plot`.  A line is one model;
-    one-vs-rest has one for each class.
+    Make it with `from_estimator` or `from_estimators`; draw it again in another way with `plot`.  A
+    line is one model; one-vs-rest has one for each class.
 
     Parameters
     ----------
     histories : dict of str to list of dict
-        For each name the `history_` of its models: arrays `passes`, `seconds`, `objective`, `bound`.
+        For each name the `history_` of its models: arrays `passes`, `seconds`, `objective`,
+        `bound`.
     classes : dict of str to sequence, optional
         For each name the labels of its models, where it has several.
 
@@ -60,7 +64,8 @@ class ConvergenceDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted, a pipeline or a search that ends in a fitted one, or, with `X` and `y`, anything to fit a clone of.
+            Fitted, a pipeline or a search that ends in a fitted one, or, with `X` and `y`, anything
+            to fit a clone of.
         X, y : array-like, optional
             Rows to fit a clone of the estimator to; None: the estimator is fitted.
         name : str, optional
@@ -77,7 +82,9 @@ class ConvergenceDisplay:
         NotFittedError
             Where the estimator is not fitted and there is no X.
         """
-        return cls.from_estimators({name or type(_fitted(estimator)).__name__: estimator}, X, y, **options)
+        return cls.from_estimators(
+            {name or type(_fitted(estimator)).__name__: estimator}, X, y, **options
+        )
 
     @classmethod
     def from_estimators(cls, estimators, X=None, y=None, **options):
@@ -86,8 +93,8 @@ class ConvergenceDisplay:
         Parameters
         ----------
         estimators : dict of str to estimator
-            Names for the legend; each estimator as in `from_estimator`.  Objectives compare only where loss, penalty
-            and rows are the same.
+            Names for the legend; each estimator as in `from_estimator`.  Objectives compare only
+            where loss, penalty and rows are the same.
         X, y : array-like, optional
             Rows to fit clones of the estimators to.
         **options
@@ -98,9 +105,15 @@ class ConvergenceDisplay:
         ConvergenceDisplay
         """
         if not (isinstance(estimators, dict) and estimators):
-            raise ValueError(f"estimators must be a dict of name to estimator with one at least, got {estimators!r}")
+            raise ValueError(
+                "estimators must be a dict of name to estimator with one at least, got "
+                f"{estimators!r}"
+            )
         if (X is None) != (y is None):
-            raise ValueError("X and y go together: give both to fit clones, or none for estimators that are fitted")
+            raise ValueError(
+                "X and y go together: give both to fit clones, or none for estimators that are "
+                "fitted"
+            )
         histories, classes = {}, {}
         for name, estimator in estimators.items():
             model = _fitted(estimator if X is None else clone(estimator).fit(X, y))
@@ -108,7 +121,9 @@ class ConvergenceDisplay:
             several = isinstance(model.history_, list)
             plans = model.plan_ if several else [model.plan_]
             runs = model.history_ if several else [model.history_]
-            histories[name] = [_on_all_rows(run, plan) for run, plan in zip(runs, plans, strict=True)]
+            histories[name] = [
+                _on_all_rows(run, plan) for run, plan in zip(runs, plans, strict=True)
+            ]
             classes[name] = model.classes_ if several else ()
         return cls(histories, classes=classes).plot(**options)
 
@@ -120,12 +135,13 @@ class ConvergenceDisplay:
         ax : matplotlib Axes, optional
             None: a new figure.
         what : {"objective", "bound"}, default="objective"
-            "objective": how far F was above `best`; a check that found `best` itself has no place on a logarithmic
-            axis and is left out; after `partial_fit`, F is that of each chunk.  "bound": how far F could be above its
-            minimum, as far as the fit knew then.
+            "objective": how far F was above `best`; a check that found `best` itself has no place
+            on a logarithmic axis and is left out; after `partial_fit`, F is that of each chunk.
+            "bound": how far F could be above its minimum, as far as the fit knew then.
         against : {"passes", "seconds"}, default="passes"
         best : float or sequence of float, optional
-            The lowest objective known, of each class for one-vs-rest; None: the lowest of these fits.
+            The lowest objective known, of each class for one-vs-rest; None: the lowest of these
+            fits.
         **line_kw
             What matplotlib's `Axes.plot` takes, for all lines.
 
@@ -142,7 +158,9 @@ class ConvergenceDisplay:
         """
         for given, allowed, parameter in ((what, VALUES, "what"), (against, AXES, "against")):
             if not isinstance(given, str) or given not in allowed:
-                raise ValueError(f"{parameter} must be one of {', '.join(map(repr, allowed))}, got {given!r}")
+                raise ValueError(
+                    f"{parameter} must be one of {', '.join(map(repr, allowed))}, got {given!r}"
+                )
         if ax is not None and not hasattr(ax, "plot"):
             raise ValueError(f"ax must be matplotlib Axes or None, got {ax!r}")
         curves = self._curves(what, against, best)
@@ -156,14 +174,22 @@ class ConvergenceDisplay:
         self.figure_ = self.ax_.figure
         self.lines_, line_kw = [], _spelled_out(line_kw)
         for style, label, x, y in curves:
-            look = {"linestyle": DASHES[style % len(DASHES)], "marker": MARKERS[style % len(MARKERS)], "markersize": 4}
-            self.lines_ += self.ax_.plot(x, y, **{"color": f"C{style % 10}", **look, "label": label, **line_kw})
+            look = {
+                "linestyle": DASHES[style % len(DASHES)],
+                "marker": MARKERS[style % len(MARKERS)],
+                "markersize": 4,
+            }
+            self.lines_ += self.ax_.plot(
+                x, y, **{"color": f"C{style % 10}", **look, "label": label, **line_kw}
+            )
         self.ax_.set(yscale="log", xlabel=AXES[against], ylabel=VALUES[what])
         self.ax_.legend()
         return self
 
     def _curves(self, what, against, best):
-        """(style, label, x, y) of each line; `x` and `y` without what a logarithmic axis cannot show."""
+        """(style, label, x, y) of each line; `x` and `y` without what a logarithmic axis cannot
+        show.
+        """
         alone, curves, style = len(self.histories) == 1, [], -1
         lowest = self._lowest() if best is None else np.atleast_1d(as_floats(best, "best"))
         if not lowest.size:
@@ -173,12 +199,20 @@ class ConvergenceDisplay:
             shown = False
             for k, run in enumerate(runs):
                 style += alone
-                y = run["bound"] if what == "bound" else run["objective"] - lowest[min(k, lowest.size - 1)]
+                y = (
+                    run["bound"]
+                    if what == "bound"
+                    else run["objective"] - lowest[min(k, lowest.size - 1)]
+                )
                 kept = np.isfinite(y) & (y > 0.0)
                 if not kept.any():
                     continue
-                label = name if len(runs) == 1 else f"{name}, class {labels[k] if len(labels) else k}"
-                if len(runs) > 1 and not alone:  # one entry in the legend for all classes of an estimator
+                label = (
+                    name if len(runs) == 1 else f"{name}, class {labels[k] if len(labels) else k}"
+                )
+                if (
+                    len(runs) > 1 and not alone
+                ):  # one entry in the legend for all classes of an estimator
                     label = "_" if shown else f"{name}, {len(runs)} classes"
                 curves.append((style, label, run[against][kept], y[kept]))
                 shown = True
@@ -188,10 +222,14 @@ class ConvergenceDisplay:
         """The lowest objective of each class over all fits."""
         count = max(len(runs) for runs in self.histories.values())
         runs = [(k, run) for several in self.histories.values() for k, run in enumerate(several)]
-        return np.array([min(run["objective"].min() for j, run in runs if j == k) for k in range(count)])
+        return np.array(
+            [min(run["objective"].min() for j, run in runs if j == k) for k in range(count)]
+        )
 
 
-_NO_HISTORY = "This %(name)s has no history_ to draw: call fit (of a search with refit=True), or give X and y"
+_NO_HISTORY = (
+    "This %(name)s has no history_ to draw: call fit (of a search with refit=True), or give X and y"
+)
 
 
 def _fitted(estimator):
@@ -206,10 +244,14 @@ def _fitted(estimator):
 
 
 def _on_all_rows(history, plan):
-    """The checks whose objective is that of all rows: the early ones of a growing batch are of a sample."""
+    """The checks whose objective is that of all rows: the early ones of a growing batch are of a
+    sample.
+    """
     kept = np.ones(history["objective"].size, dtype=bool)
     if plan.batch_size == "growing":
-        kept = np.isfinite(history["bound"])  # of a sample nothing is proved, of all rows something always is
+        kept = np.isfinite(
+            history["bound"]
+        )  # of a sample nothing is proved, of all rows something always is
     return {key: column[kept] for key, column in history.items()}
 
 

@@ -1,7 +1,9 @@
-"""The classic descent rules as a method of `scipy.optimize.minimize`, on any smooth function, in plain NumPy.
+"""The classic descent rules as a method of `scipy.optimize.minimize`, on any smooth function, in
+plain NumPy.
 
-The update formulas are those of `fastgd.rules.classic`, run on whole arrays.  Here are the four steps of gradient descent
-around them (start, gradient, update, stop), and the step lengths that need no number.
+The update formulas are those of `fastgd.rules.classic`, run on whole arrays.  Here are the four
+steps of gradient descent around them (start, gradient, update, stop), and the step lengths that
+need no number.
 """
 
 import warnings
@@ -15,7 +17,8 @@ from scipy.optimize import OptimizeResult, OptimizeWarning
 from fastgd.data.checks import as_floats, check_parameters, is_count, is_real
 from fastgd.rules.classic import find_rule
 
-# Of a central difference: the truncation h^2 f'''/6 and the rounding eps f/h are equal where h is about eps^(1/3).
+# Of a central difference: the truncation h^2 f'''/6 and the rounding eps f/h are equal where h is
+# about eps^(1/3).
 _NUDGE = np.finfo(float).eps ** (1.0 / 3.0)
 _ARMIJO = 1e-4  # Nocedal and Wright (2006), section 3.1
 _HALVINGS = 60  # 2^-60: the first trial was 1e18 too long
@@ -51,7 +54,8 @@ def gradient_descent(
     maxiter=10_000,
     **unknown,
 ):
-    """Gradient descent, as taught, for `scipy.optimize.minimize(..., method=fastgd.gradient_descent)`.
+    """Gradient descent, as taught, for `scipy.optimize.minimize(...,
+    method=fastgd.gradient_descent)`.
 
     In turn t = 1, 2, ... with the gradient g at x, and the learning rate of the turn, the rules are
 
@@ -69,24 +73,28 @@ def gradient_descent(
     x0, args : array_like, tuple
         The start, which is raveled; further arguments of `fun` and `jac`.
     jac : callable, bool or None
-        The gradient, `jac(x, *args) -> (d,) array`.  True: `fun` returns it too.  None: each coefficient is nudged
-        twice (central differences), which takes 2 d calls of `fun` per gradient, counted in `nfev`.
+        The gradient, `jac(x, *args) -> (d,) array`.  True: `fun` returns it too.  None: each
+        coefficient is nudged twice (central differences), which takes 2 d calls of `fun` per
+        gradient, counted in `nfev`.
     hess, hessp, bounds, constraints : None
         Second derivatives are not used (OptimizeWarning), limits not possible (ValueError).
     callback : callable
-        Called after each turn with a copy of x, or as `callback(intermediate_result=OptimizeResult(x, fun))` if that
-        is its one argument's name.  Raising StopIteration or returning True ends the run at that x.
+        Called after each turn with a copy of x, or as
+        `callback(intermediate_result=OptimizeResult(x, fun))` if that is its one argument's name.
+        Raising StopIteration or returning True ends the run at that x.
     rule : str or fastgd.rules.base.Rule, default="gd"
         A name from the table, or a component such as `Adam(0.9, 0.99)`.
     learning_rate : {"auto", "constant", "invscaling", "line_search"}, default="auto"
-        "constant": `eta0`.  "invscaling": `eta0 / t**power_t`.  "line_search": halved until f falls by 1e-4 of what the
-        slope promises (Armijo, 1966), from twice the rate before; `eta0` is the first trial.  "auto": no number needed;
-        the rates of Barzilai and Borwein with a safeguard for "gd", the line search for the other rules.  Where a
-        search is on and a rule's memory points uphill, the memory is cleared.
+        "constant": `eta0`.  "invscaling": `eta0 / t**power_t`.  "line_search": halved until f falls
+        by 1e-4 of what the slope promises (Armijo, 1966), from twice the rate before; `eta0` is the
+        first trial.  "auto": no number needed; the rates of Barzilai and Borwein with a safeguard
+        for "gd", the line search for the other rules.  Where a search is on and a rule's memory
+        points uphill, the memory is cleared.
     eta0, power_t, momentum : float, default=0.01, 0.5, 0.9
         Numbers of the above; `momentum` is that of "momentum" and "nesterov".
     gtol, tol : float
-        The run has converged when no component of the gradient is larger; `gtol` comes first, 1e-5 if neither is given.
+        The run has converged when no component of the gradient is larger; `gtol` comes first, 1e-5
+        if neither is given.
     maxiter : int, default=10000
         The most turns to take; 0 evaluates the start.
     **unknown
@@ -95,9 +103,10 @@ def gradient_descent(
     Returns
     -------
     scipy.optimize.OptimizeResult
-        `x`, `fun`, `jac`, `nit`, `nfev`, `njev`, `status`, `success`, `message`.  Status 0: converged; 1: `maxiter`;
-        2: no step length lowers the objective; 3: diverged, the objective is not finite or has risen by 1e10 times its
-        start; 99: the callback.  With 1, 2 and 3, `x` is the best point seen.
+        `x`, `fun`, `jac`, `nit`, `nfev`, `njev`, `status`, `success`, `message`.  Status 0:
+        converged; 1: `maxiter`; 2: no step length lowers the objective; 3: diverged, the objective
+        is not finite or has risen by 1e10 times its start; 99: the callback.  With 1, 2 and 3, `x`
+        is the best point seen.
 
     Raises
     ------
@@ -106,8 +115,9 @@ def gradient_descent(
 
     References
     ----------
-    Cauchy (1847); for the rules see `fastgd.rules.classic`.  The two rates: Barzilai and Borwein (1988).  The choice between
-    them: Frassoldati, Zanni and Zanghirati (2008).  The safeguard: Raydan (1997).
+    Cauchy (1847); for the rules see `fastgd.rules.classic`.  The two rates: Barzilai and Borwein
+    (1988).  The choice between them: Frassoldati, Zanni and Zanghirati (2008).  The safeguard:
+    Raydan (1997).
 
     Examples
     --------
@@ -119,13 +129,22 @@ def gradient_descent(
     >>> too_long = {"learning_rate": "constant", "eta0": 1.0}
     >>> found = minimize(lambda x: 50 * x @ x, [1.0], method=gradient_descent, options=too_long)
     >>> found.success, found.message
-    (False, 'diverged in turn 3: the objective went from 50 to 4.7e+13; lower eta0 (now 1) or use learning_rate="auto"')
+    (False, 'diverged in turn 3: the objective went from 50 to 4.7e+13; lower eta0 (now 1) or use
+    ...')
     """
     if bounds is not None or (constraints is not None and len(np.atleast_1d(constraints))):
-        raise ValueError("gradient_descent has no bounds or constraints; drop them or use method='L-BFGS-B' or 'SLSQP'")
-    if unused := [*unknown, *(name for name, given in (("hess", hess), ("hessp", hessp)) if given is not None)]:
+        raise ValueError(
+            "gradient_descent has no bounds or constraints; drop them or use method='L-BFGS-B' or "
+            "'SLSQP'"
+        )
+    if unused := [
+        *unknown,
+        *(name for name, given in (("hess", hess), ("hessp", hessp)) if given is not None),
+    ]:
         known = "rule, learning_rate, eta0, power_t, momentum, gtol, maxiter"
-        warnings.warn(f"not used: {', '.join(unused)}; known options: {known}", OptimizeWarning, stacklevel=2)
+        warnings.warn(
+            f"not used: {', '.join(unused)}; known options: {known}", OptimizeWarning, stacklevel=2
+        )
     check_parameters({"eta0": eta0, "momentum": momentum})
     if not (is_real(power_t) and 0.0 <= power_t < np.inf):
         raise ValueError(f"power_t must be at least 0 and finite, got {power_t!r}")
@@ -142,9 +161,12 @@ def gradient_descent(
     x = as_floats(x0, "x0").flatten()
     if x.size == 0 or not np.isfinite(x).all():
         raise ValueError(f"x0 must hold at least one number, all finite; got {x0!r}")
-    # A run away from the minimum is judged by its values; a warning would be an error where warnings are.
+    # A run away from the minimum is judged by its values; a warning would be an error where
+    # warnings are.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return _descend(problem, problem.start(x), compass, rates, gtol, maxiter, _as_listener(callback))
+        return _descend(
+            problem, problem.start(x), compass, rates, gtol, maxiter, _as_listener(callback)
+        )
 
 
 class _Point(NamedTuple):
@@ -164,19 +186,32 @@ def _descend(problem, here, compass, rates, gtol, maxiter, listen):
             return _result(problem, here, turn, _CONVERGED, text)
         if turn == maxiter:
             slope = np.abs(best.gradient).max()
-            text = f"stopped after maxiter={maxiter} turns: a component of the gradient is {slope:.2g}, gtol {gtol:g}"
+            text = (
+                f"stopped after maxiter={maxiter} turns: a component of the gradient is "
+                f"{slope:.2g}, gtol {gtol:g}"
+            )
             return _result(problem, best, turn, _MAXITER, text)
         turn += 1
         moved = rates.move(problem, here, compass, turn)
         if moved is None:
-            text = "no step lowers the objective: it is at its rounding error, or not smooth, or jac is wrong"
+            text = (
+                "no step lowers the objective: it is at its rounding error, or not smooth, or "
+                "jac is wrong"
+            )
             return _result(problem, best, turn - 1, _NO_STEP, text)
         x, value = moved
-        sound = np.isfinite(value) and value - start <= _DIVERGED * max(abs(start), 1.0) and np.isfinite(x).all()
+        sound = (
+            np.isfinite(value)
+            and value - start <= _DIVERGED * max(abs(start), 1.0)
+            and np.isfinite(x).all()
+        )
         if sound:
             here = _Point(x, value, problem.gradient(x))
         if not (sound and np.isfinite(here.gradient).all()):
-            text = f"diverged in turn {turn}: the objective went from {start:.2g} to {value:.2g}; {rates.advice}"
+            text = (
+                f"diverged in turn {turn}: the objective went from {start:.2g} to {value:.2g}; "
+                f"{rates.advice}"
+            )
             return _result(problem, best, turn, _DIVERGENCE, text)
         if here.value < best.value:
             best = here
@@ -187,11 +222,15 @@ def _descend(problem, here, compass, rates, gtol, maxiter, listen):
 def _result(problem, point, turns, status, message):
     calls = {"nfev": problem.nfev, "njev": problem.njev}
     ending = {"status": status, "success": status == _CONVERGED, "message": message}
-    return OptimizeResult(x=point.x, fun=point.value, jac=point.gradient, nit=turns, **calls, **ending)
+    return OptimizeResult(
+        x=point.x, fun=point.value, jac=point.gradient, nit=turns, **calls, **ending
+    )
 
 
 class _Problem:
-    """The objective and its gradient, counting the calls, safe from functions that keep or change their arrays."""
+    """The objective and its gradient, counting the calls, safe from functions that keep or
+    change their arrays.
+    """
 
     def __init__(self, fun, jac, args):
         if not callable(fun):
@@ -208,13 +247,17 @@ class _Problem:
         if self.jac is True:
             pair = self._call(self.fun, x, too_large=(np.inf, None))
             if not (isinstance(pair, tuple | list) and len(pair) == 2):
-                raise ValueError(f"with jac=True, fun must return the objective and its gradient, got {pair!r}")
+                raise ValueError(
+                    f"with jac=True, fun must return the objective and its gradient, got {pair!r}"
+                )
             found, self.paired = pair
         else:
             found = self._call(self.fun, x, too_large=np.inf)
         found = as_floats(found, "the objective")
         if found.size != 1:
-            raise ValueError(f"the objective must be one number, got an array of shape {found.shape}")
+            raise ValueError(
+                f"the objective must be one number, got an array of shape {found.shape}"
+            )
         return float(found.item())
 
     def gradient(self, x):
@@ -222,14 +265,22 @@ class _Problem:
         self.njev += 1
         if not self.jac:
             return self._differences(x)
-        found = self.paired if self.jac is True else self._call(self.jac, x, too_large=np.full_like(x, np.inf))
+        found = (
+            self.paired
+            if self.jac is True
+            else self._call(self.jac, x, too_large=np.full_like(x, np.inf))
+        )
         found = as_floats(found, "the gradient").flatten()
         if found.size != x.size:
-            raise ValueError(f"the gradient must have the {x.size} components of x, got {found.size}")
+            raise ValueError(
+                f"the gradient must have the {x.size} components of x, got {found.size}"
+            )
         return found
 
     def start(self, x):
-        """Return the first point; ValueError if the objective has no finite value or gradient there."""
+        """Return the first point; ValueError if the objective has no finite value or gradient
+        there.
+        """
         value = self.value(x)
         gradient = self.gradient(x) if np.isfinite(value) else None
         if gradient is None or not np.isfinite(gradient).all():
@@ -240,7 +291,10 @@ class _Problem:
     def _call(self, function, x, too_large):
         try:
             return function(x.copy(), *self.args)
-        except (OverflowError, FloatingPointError):  # of `math.exp`, or of NumPy if the user lets it raise
+        except (
+            OverflowError,
+            FloatingPointError,
+        ):  # of `math.exp`, or of NumPy if the user lets it raise
             if self.nfev == 1:
                 raise
             return too_large
@@ -267,7 +321,9 @@ class _Compass:
         if self.age == 0:
             self.state = np.zeros((self.rule.slots, gradient.size))
         self.age += 1
-        return self.rule.step(self.state, slice(None), gradient, 0.0, 1.0, self.rule.begin(self.age))
+        return self.rule.step(
+            self.state, slice(None), gradient, 0.0, 1.0, self.rule.begin(self.age)
+        )
 
     def remembers(self):
         """Whether earlier gradients have a say in the next direction."""
@@ -291,7 +347,9 @@ class _FixedRates:
 
 
 class _SearchedRates:
-    """Halving from a trial rate until the objective is far enough below the largest of its last `window` values."""
+    """Halving from a trial rate until the objective is far enough below the largest of its last
+    `window` values.
+    """
 
     advice = "it may have no lower bound"
 
@@ -304,7 +362,8 @@ class _SearchedRates:
     def trial(self, here, direction):
         """Return the rate to try first: twice the last one."""
         if self.rate is None:
-            # A first step of length 1 at most in each coefficient: free of the scale of the objective, as in BFGS.
+            # A first step of length 1 at most in each coefficient: free of the scale of the
+            # objective, as in BFGS.
             return 1.0 / np.abs(direction).max()
         return 2.0 * self.rate if self.recent else self.rate
 
@@ -330,7 +389,8 @@ class _SearchedRates:
     def _halve(self, problem, here, direction):
         rate = self.trial(here, direction)
         self.recent.append(here.value)
-        # Near the minimum a fall is smaller than the rounding of the objective, which must not stop the search.
+        # Near the minimum a fall is smaller than the rounding of the objective, which must not stop
+        # the search.
         ceiling = max(self.recent) + 4.0 * np.finfo(float).eps * abs(here.value)
         for _ in range(_HALVINGS):
             step = rate * direction
@@ -344,11 +404,12 @@ class _SearchedRates:
 
 
 class _BarzilaiBorwein(_SearchedRates):
-    """A search whose trial rate is the inverse curvature along the last steps, measured from their gradients.
+    """A search whose trial rate is the inverse curvature along the last steps, measured from their
+    gradients.
 
-    With s a step and y its change of the gradient: |s|^2 / s.y, or the least of the last three s.y / |y|^2 where the
-    last is much shorter; |s| / |y| where the curvature is negative (doubling there took 9,999 turns on a Rosenbrock
-    function of ten variables, this 327).
+    With s a step and y its change of the gradient: |s|^2 / s.y, or the least of the last three s.y
+    / |y|^2 where the last is much shorter; |s| / |y| where the curvature is negative (doubling
+    there took 9,999 turns on a Rosenbrock function of ten variables, this 327).
     """
 
     def __init__(self):
@@ -371,7 +432,9 @@ class _BarzilaiBorwein(_SearchedRates):
 def _as_rates(learning_rate, rule, eta0, power_t):
     known = ("auto", "constant", "invscaling", "line_search")
     if not isinstance(learning_rate, str) or learning_rate not in known:
-        raise ValueError(f"learning_rate must be one of {', '.join(map(repr, known))}; got {learning_rate!r}")
+        raise ValueError(
+            f"learning_rate must be one of {', '.join(map(repr, known))}; got {learning_rate!r}"
+        )
     if learning_rate in ("constant", "invscaling"):
         return _FixedRates(eta0, power_t if learning_rate == "invscaling" else 0.0)
     if learning_rate == "line_search":
@@ -388,7 +451,9 @@ def _as_listener(callback):
     def listen(here):
         try:
             if by_name:
-                answer = callback(intermediate_result=OptimizeResult(x=here.x.copy(), fun=here.value))
+                answer = callback(
+                    intermediate_result=OptimizeResult(x=here.x.copy(), fun=here.value)
+                )
             else:
                 answer = callback(here.x.copy())
         except StopIteration:

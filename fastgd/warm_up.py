@@ -30,7 +30,11 @@ def warmup(losses=("log_loss", "squared_error"), formats=FORMATS, dtypes=("float
     from fastgd.estimators import GDClassifier, GDRegressor
     from fastgd.losses.base import Loss
 
-    allowed = {"losses": (losses, Loss.members()), "formats": (formats, FORMATS), "dtypes": (dtypes, DTYPES)}
+    allowed = {
+        "losses": (losses, Loss.members()),
+        "formats": (formats, FORMATS),
+        "dtypes": (dtypes, DTYPES),
+    }
     for name, (given, known) in allowed.items():
         if isinstance(given, str) or not set(given) <= set(known):
             raise ValueError(f"{name} must be a sequence of {', '.join(known)}, got {given!r}")
@@ -43,7 +47,9 @@ def warmup(losses=("log_loss", "squared_error"), formats=FORMATS, dtypes=("float
             for form in formats:
                 for dtype in dtypes:
                     data = X.astype(dtype)
-                    estimator(loss, tol=1e-6, max_iter=50).fit(sp.csr_array(data) if form == "csr" else data, y)
+                    estimator(loss, tol=1e-6, max_iter=50).fit(
+                        sp.csr_array(data) if form == "csr" else data, y
+                    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What every test may rely on: a headless backend, markers that follow the JIT, and the real data where they are."""
+"""What every test may rely on: a headless backend, markers that follow the JIT, and the real
+data where they are.
+"""
 
 import importlib.util
 import os
@@ -22,7 +24,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def real_data():
-    """A function name -> (X, y, n_train, extra) that reads a data set once; skips where the folder is absent."""
+    """A function name -> (X, y, n_train, extra) that reads a data set once; skips where the
+    folder is absent.
+    """
     if not (DATA / "load.py").is_file():
         pytest.skip(f"no real data: {DATA} has no load.py (set FASTGD_DATA)")
     spec = importlib.util.spec_from_file_location("real_data_loader", DATA / "load.py")

@@ -1,4 +1,6 @@
-"""`ConvergenceDisplay`: what the lines show, which estimators it takes, and what it says where it cannot draw."""
+"""`ConvergenceDisplay`: what the lines show, which estimators it takes, and what it says where
+it cannot draw.
+"""
 
 import sys
 
@@ -22,7 +24,9 @@ LABELS = np.array(["a", "b", "c"])[np.digitize(Y, [-1.0, 1.0])]
 
 @pytest.fixture(scope="module")
 def models():
-    slow = GDRegressor(solver="gd", batch_size="full", learning_rate="constant", eta0=0.1, tol=None, max_iter=8)
+    slow = GDRegressor(
+        solver="gd", batch_size="full", learning_rate="constant", eta0=0.1, tol=None, max_iter=8
+    )
     return {"slow": slow.fit(X, Y), "auto": GDRegressor(tol=1e-8).fit(X, Y)}
 
 
@@ -44,8 +48,12 @@ def test_objective_is_drawn_above_the_lowest_of_all_fits(models, ax, against):
     assert ax.get_yscale() == "log"
     line, history = display.lines_[0], models["slow"].history_
     np.testing.assert_array_equal(line.get_xdata(), history[against])
-    np.testing.assert_array_equal(line.get_ydata(), history["objective"] - models["auto"].history_["objective"].min())
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["slow", "auto"][: len(display.lines_)]
+    np.testing.assert_array_equal(
+        line.get_ydata(), history["objective"] - models["auto"].history_["objective"].min()
+    )
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["slow", "auto"][
+        : len(display.lines_)
+    ]
 
 
 def test_bound_is_drawn_as_it_was_known(models, ax):
@@ -55,8 +63,12 @@ def test_bound_is_drawn_as_it_was_known(models, ax):
 
 
 def test_best_can_be_given_and_a_display_drawn_again(models, ax):
-    display = ConvergenceDisplay.from_estimator(models["auto"], best=0.0, ax=ax, c="k", name="newton")
-    np.testing.assert_array_equal(display.lines_[0].get_ydata(), models["auto"].history_["objective"])
+    display = ConvergenceDisplay.from_estimator(
+        models["auto"], best=0.0, ax=ax, c="k", name="newton"
+    )
+    np.testing.assert_array_equal(
+        display.lines_[0].get_ydata(), models["auto"].history_["objective"]
+    )
     assert display.lines_[0].get_color() == "k"
     assert display.plot(Figure().subplots(), what="bound", against="seconds") is display
     assert display.ax_ is not ax
@@ -65,21 +77,30 @@ def test_best_can_be_given_and_a_display_drawn_again(models, ax):
 
 def test_one_vs_rest_has_a_line_for_each_class(one_vs_rest, ax):
     display = ConvergenceDisplay.from_estimator(one_vs_rest, what="bound", ax=ax)
-    assert [line.get_label() for line in display.lines_] == [f"GDClassifier, class {label}" for label in "abc"]
+    assert [line.get_label() for line in display.lines_] == [
+        f"GDClassifier, class {label}" for label in "abc"
+    ]
     both = {"one": one_vs_rest, "two": one_vs_rest}
     display = ConvergenceDisplay.from_estimators(both, what="bound", ax=Figure().subplots())
     assert len(display.lines_) == 6
-    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["one, 3 classes", "two, 3 classes"]
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == [
+        "one, 3 classes",
+        "two, 3 classes",
+    ]
     assert len({line.get_linestyle() for line in display.lines_}) == 2
 
 
 def test_early_stages_of_a_growing_batch_are_left_out(ax):
     many = RNG.normal(size=(4000, 3))
-    model = GDRegressor(batch_size="growing", random_state=0).fit(many, many[:, 0] + RNG.normal(size=4000))
+    model = GDRegressor(batch_size="growing", random_state=0).fit(
+        many, many[:, 0] + RNG.normal(size=4000)
+    )
     display = ConvergenceDisplay.from_estimator(model, best=0.0, ax=ax)
     history = model.history_
     assert (history["batch"] < 4000).any()
-    np.testing.assert_array_equal(display.lines_[0].get_ydata(), history["objective"][history["batch"] == 4000])
+    np.testing.assert_array_equal(
+        display.lines_[0].get_ydata(), history["objective"][history["batch"] == 4000]
+    )
 
 
 def test_pipelines_searches_and_estimators_to_fit(models, ax):
@@ -89,13 +110,17 @@ def test_pipelines_searches_and_estimators_to_fit(models, ax):
     assert not hasattr(pipeline[-1], "coef_")
     search = GridSearchCV(GDRegressor(), {"alpha": [0.1, 1.0]}, cv=2).fit(X, Y)
     display = ConvergenceDisplay.from_estimator(search, what="bound", ax=ax)
-    np.testing.assert_array_equal(display.lines_[0].get_ydata(), search.best_estimator_.history_["bound"])
+    np.testing.assert_array_equal(
+        display.lines_[0].get_ydata(), search.best_estimator_.history_["bound"]
+    )
 
 
 def test_what_cannot_be_drawn_is_said(models, ax):
     with pytest.raises(ValueError, match="what must be one of 'objective', 'bound', got 'loss'"):
         ConvergenceDisplay.from_estimator(models["auto"], what="loss", ax=ax)
-    with pytest.raises(ValueError, match="against must be one of 'passes', 'seconds', got 'epochs'"):
+    with pytest.raises(
+        ValueError, match="against must be one of 'passes', 'seconds', got 'epochs'"
+    ):
         ConvergenceDisplay.from_estimator(models["auto"], against="epochs", ax=ax)
     with pytest.raises(ValueError, match=r"no check has a positive F - best known F.*what='bound'"):
         ConvergenceDisplay.from_estimator(models["auto"], best=1e9, ax=ax)

@@ -1,4 +1,6 @@
-"""`gradient_descent` against hand-written twins, known minima, and the habits of `scipy.optimize.minimize`."""
+"""`gradient_descent` against hand-written twins, known minima, and the habits of
+`scipy.optimize.minimize`.
+"""
 
 import math
 import subprocess
@@ -29,7 +31,9 @@ def bowl_gradient(x):
 
 
 def descend(fun=bowl, x0=START, jac=bowl_gradient, callback=None, tol=None, **options):
-    return minimize(fun, x0, jac=jac, method=gradient_descent, callback=callback, tol=tol, options=options)
+    return minimize(
+        fun, x0, jac=jac, method=gradient_descent, callback=callback, tol=tol, options=options
+    )
 
 
 # The textbook's updates, one coefficient at a time.
@@ -62,7 +66,9 @@ def rmsprop_twin(x, gradient, memory, t, rate):
 def adam_twin(x, gradient, memory, t, rate):
     memory["m"] = 0.9 * memory.get("m", 0.0) + 0.1 * gradient
     memory["v"] = 0.999 * memory.get("v", 0.0) + 0.001 * gradient**2
-    return x - rate * (memory["m"] / (1 - 0.9**t)) / (math.sqrt(memory["v"] / (1 - 0.999**t)) + 1e-8)
+    return x - rate * (memory["m"] / (1 - 0.9**t)) / (
+        math.sqrt(memory["v"] / (1 - 0.999**t)) + 1e-8
+    )
 
 
 @pytest.mark.parametrize(("rule", "power"), list(product(RULES, [0.0, 0.5])))
@@ -75,13 +81,22 @@ def test_steps_are_those_of_the_textbook(rule, power):
         path.append(x)
     seen = []
     rates = "invscaling" if power else "constant"
-    descend(rule=rule, learning_rate=rates, power_t=power, eta0=0.05, maxiter=20, callback=seen.append)
+    descend(
+        rule=rule, learning_rate=rates, power_t=power, eta0=0.05, maxiter=20, callback=seen.append
+    )
     np.testing.assert_allclose(seen, path, rtol=1e-12)
 
 
 def test_momentum_is_the_option():
     seen = []
-    descend(rule="momentum", learning_rate="constant", eta0=0.1, momentum=0.0, maxiter=5, callback=seen.append)
+    descend(
+        rule="momentum",
+        learning_rate="constant",
+        eta0=0.1,
+        momentum=0.0,
+        maxiter=5,
+        callback=seen.append,
+    )
     plain = []
     descend(rule="gd", learning_rate="constant", eta0=0.1, maxiter=5, callback=plain.append)
     np.testing.assert_array_equal(seen, plain)
@@ -101,7 +116,9 @@ def test_minimum_of_a_quadratic(rule, learning_rate):
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("learning_rate", ["line_search", "auto"])
 def test_rosenbrock(rule, learning_rate):
-    result = descend(rosen, [-1.2, 1.0], rosen_der, rule=rule, learning_rate=learning_rate, maxiter=50_000)
+    result = descend(
+        rosen, [-1.2, 1.0], rosen_der, rule=rule, learning_rate=learning_rate, maxiter=50_000
+    )
     assert result.success
     np.testing.assert_allclose(result.x, 1.0, atol=1e-4)
 
@@ -118,7 +135,9 @@ def test_automatic_rates_take_few_turns():
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
 def test_automatic_rates_know_no_scale(scale):
     curvature = np.array([1.0, 10.0, 1000.0]) * scale
-    result = descend(lambda x: 0.5 * x @ (curvature * x), np.ones(3), lambda x: curvature * x, gtol=1e-6 * scale)
+    result = descend(
+        lambda x: 0.5 * x @ (curvature * x), np.ones(3), lambda x: curvature * x, gtol=1e-6 * scale
+    )
     assert result.success
     np.testing.assert_allclose(result.x, 0.0, atol=1e-5)
 
@@ -141,7 +160,9 @@ def test_nudging_one_coefficient_takes_two_passes():
 
 @pytest.mark.parametrize("d", [1, 2, 7])
 def test_differences_cost_two_passes_a_coefficient(d):
-    result = descend(lambda x: x @ x, np.ones(d), None, learning_rate="constant", eta0=0.1, maxiter=10)
+    result = descend(
+        lambda x: x @ x, np.ones(d), None, learning_rate="constant", eta0=0.1, maxiter=10
+    )
     assert result.njev == result.nit + 1 == 11
     assert result.nfev == 11 * (2 * d + 1)
 
@@ -174,7 +195,11 @@ def test_kinds_of_jac_agree(direct):
 
 def test_arguments_reach_both_functions():
     result = minimize(
-        lambda x, a, b: a * (x[0] - b) ** 2, [0.0], (2.0, 5.0), gradient_descent, lambda x, a, b: 2 * a * (x - b)
+        lambda x, a, b: a * (x[0] - b) ** 2,
+        [0.0],
+        (2.0, 5.0),
+        gradient_descent,
+        lambda x, a, b: 2 * a * (x - b),
     )
     assert result.x[0] == pytest.approx(5.0)
     assert gradient_descent(lambda x, b: (x[0] - b) ** 2, [0.0], 5.0).x[0] == pytest.approx(5.0)
@@ -184,9 +209,14 @@ def test_arguments_reach_both_functions():
 def test_line_search_falls_in_every_turn(rule):
     values = []
     descend(
-        rosen, [-1.2, 1.0], rosen_der, rule=rule, learning_rate="line_search", maxiter=200,
+        rosen,
+        [-1.2, 1.0],
+        rosen_der,
+        rule=rule,
+        learning_rate="line_search",
+        maxiter=200,
         callback=lambda x: values.append(rosen(x)),
-    )  # fmt: skip
+    )
     assert (np.diff([rosen([-1.2, 1.0]), *values]) < 0).all()
 
 
@@ -202,15 +232,25 @@ def test_divergence_is_reported_and_the_best_point_returned(rule):
 
 
 def test_overflow_in_python_numbers_is_divergence():
-    result = descend(lambda x: math.exp(float(x[0]) ** 2), [3.0], None, learning_rate="constant", eta0=1.0)
+    result = descend(
+        lambda x: math.exp(float(x[0]) ** 2), [3.0], None, learning_rate="constant", eta0=1.0
+    )
     assert result.status == 3
     assert np.isfinite(result.x).all()
-    pair = descend(lambda x: (math.exp(x[0]), np.exp(x)), [3.0], True, learning_rate="constant", eta0=-1e3 + 1001.0)
+    pair = descend(
+        lambda x: (math.exp(x[0]), np.exp(x)),
+        [3.0],
+        True,
+        learning_rate="constant",
+        eta0=-1e3 + 1001.0,
+    )
     assert np.isfinite(pair.x).all()
 
 
 def test_overflow_in_a_search_is_a_step_too_long():
-    result = descend(lambda x: math.exp(float(x[0]) ** 2), [3.0], None, learning_rate="line_search", eta0=1.0)
+    result = descend(
+        lambda x: math.exp(float(x[0]) ** 2), [3.0], None, learning_rate="line_search", eta0=1.0
+    )
     assert result.success
     assert result.x[0] == pytest.approx(0.0, abs=1e-5)
 
@@ -224,7 +264,9 @@ def test_function_without_a_minimum():
 
 def test_best_point_is_returned_at_maxiter():
     seen = []
-    result = descend(rosen, [-1.2, 1.0], rosen_der, learning_rate="auto", maxiter=30, callback=seen.append)
+    result = descend(
+        rosen, [-1.2, 1.0], rosen_der, learning_rate="auto", maxiter=30, callback=seen.append
+    )
     assert result.status == 1
     assert "maxiter=30" in result.message
     values = [rosen(x) for x in seen]
@@ -249,7 +291,13 @@ def test_gradient_at_its_rounding_error_ends_the_run():
 @pytest.mark.parametrize("learning_rate", RATES)
 def test_maxiter_zero_evaluates_the_start(learning_rate):
     result = descend(maxiter=0, learning_rate=learning_rate)
-    assert (result.nit, result.nfev, result.njev, result.success, result.status) == (0, 1, 1, False, 1)
+    assert (result.nit, result.nfev, result.njev, result.success, result.status) == (
+        0,
+        1,
+        1,
+        False,
+        1,
+    )
     np.testing.assert_array_equal(result.x, START)
     assert descend(x0=TARGET, maxiter=0).success
 
@@ -371,7 +419,11 @@ def test_what_is_refused(changes, message):
 def test_limits_are_refused():
     with pytest.raises(ValueError, match="no bounds or constraints"):
         minimize(bowl, START, method=gradient_descent, bounds=Bounds(0, 1))
-    for constraints in ({"type": "eq", "fun": bowl}, LinearConstraint(np.eye(2)), [LinearConstraint(np.eye(2))]):
+    for constraints in (
+        {"type": "eq", "fun": bowl},
+        LinearConstraint(np.eye(2)),
+        [LinearConstraint(np.eye(2))],
+    ):
         with pytest.raises(ValueError, match="no bounds or constraints"):
             minimize(bowl, START, method=gradient_descent, constraints=constraints)
     assert minimize(bowl, START, method=gradient_descent, constraints=[]).success

@@ -18,9 +18,11 @@ NO_BOUND = Bound(np.inf, "none")
 
 
 def relative(bound, value, constant_value, infimum=0.0):
-    """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the best constant model.
+    """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the best constant
+    model.
 
-    F and F0 count from the infimum of the loss; where that is unknown, bound / (F0 - F): see `fastgd.objective.distances`.
+    F and F0 count from the infimum of the loss; where that is unknown, bound / (F0 - F): see
+    `fastgd.objective.distances`.
 
     Examples
     --------

@@ -1,14 +1,17 @@
-"""A lower bound on F from dual variables that are next to feasible ones, where no L2 part makes all of them feasible.
+"""A lower bound on F from dual variables that are next to feasible ones, where no L2 part makes all
+of them feasible.
 
-Let s be those of rows, of pieces `fastgd.losses.piecewise`, and p those of the L1 part.  What they leave of the gradient,
-r = X' s + p, is taken away by changes of length |r| in the inverse of the curvature H = X' C X + K, shared out over
-rows and coefficients as in a Newton step.  As H holds each row's curvature c (no leverage is above 1), none of its
-variables moves by more than sqrt(c) |r|.  Where all have that much room, the changed ones are feasible, and with
-u = center + sign X w
+Let s be those of rows, of pieces `fastgd.losses.piecewise`, and p those of the L1 part.  What they
+leave of the gradient, r = X' s + p, is taken away by changes of length |r| in the inverse of the
+curvature H = X' C X + K, shared out over rows and coefficients as in a Newton step.  As H holds
+each row's curvature c (no leverage is above 1), none of its variables moves by more than sqrt(c)
+|r|.  Where all have that much room, the changed ones are feasible, and with u = center + sign X w
 
-    F* >= mean(s center - bend s^2 / 2) + w.r - |r| sqrt(mean(c (u - bend s)^2) + w' K w) - |r|^2 / 2
+    F* >= mean(s center - bend s^2 / 2) + w.r - |r| sqrt(mean(c (u - bend s)^2) + w' K w) - |r|^2 /
+    2
 
-Columns that are left out of H, for they are zeros or made up by others, must have a rest of 0 as it is.
+Columns that are left out of H, for they are zeros or made up by others, must have a rest of 0 as it
+is.
 """
 
 import numpy as np
@@ -40,7 +43,10 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
     for some, s, c in rows:
         terms = s * some.pieces.center - 0.5 * box.bend * s * s
         parts = terms, np.abs(terms), c * np.square(some.u - box.bend * s)
-        sums += [*(some.shares @ part.sum(axis=0) for part in parts), some.shares @ np.square(np.abs(s).sum(axis=0))]
+        sums += [
+            *(some.shares @ part.sum(axis=0) for part in parts),
+            some.shares @ np.square(np.abs(s).sum(axis=0)),
+        ]
         room = np.minimum(s - box.low, box.high - s) * np.sqrt(some.shares)
         reach = min(reach, float(np.min(room[c > 0.0] / np.sqrt(c[c > 0.0]), initial=np.inf)))
     value, terms, away, pulls = *sums[:3], np.sqrt(sums[3])

@@ -1,16 +1,20 @@
-"""A lower bound on F from a dual point that a Newton step has corrected: as close to F* as the step is to the optimum.
+"""A lower bound on F from a dual point that a Newton step has corrected: as close to F* as the step
+is to the optimum.
 
-The duality gap at the derivatives of a point is |grad F|^2 / (2 l2): where columns are rare and the penalty is weak it
-is a thousand times what is left to gain. With the step p = -H^-1 g from w, z = X w and q = X p, the dual point
+The duality gap at the derivatives of a point is |grad F|^2 / (2 l2): where columns are rare and the
+penalty is weak it is a thousand times what is left to gain. With the step p = -H^-1 g from w, z = X
+w and q = X p, the dual point
 
     a_i = loss'(z_i) + loss''(z_i) q_i    has    X' a / n + l2 (w + p) = g + H p = 0,
 
-and what remains of the gap at w + p are the rows' own gaps, loss(z + q) + loss*(a) - a (z + q), of the order q^4:
+and what remains of the gap at w + p are the rows' own gaps, loss(z + q) + loss*(a) - a (z + q), of
+the order q^4:
 
     F* >= mean(loss(z + q)) - mean(gaps) + l2 |w + p|^2 / 2 - |X' a / n + l2 (w + p)|^2 / (2 l2).
 
-loss* is convex: between the derivatives at z + q and at a point beyond it is below its chord, so that a gap is no more
-than a share of a tangent's distance, in values and derivatives of the loss alone.
+loss* is convex: between the derivatives at z + q and at a point beyond it is below its chord, so
+that a gap is no more than a share of a tangent's distance, in values and derivatives of the loss
+alone.
 """
 
 import numpy as np
@@ -23,13 +27,23 @@ MOST_SHIFTS = 8
 
 
 def applies(objective):
-    """Whether the bound is defined: a convex loss of one prediction that has a curvature, and an L2 penalty."""
+    """Whether the bound is defined: a convex loss of one prediction that has a curvature, and an
+    L2 penalty.
+    """
     F = objective
-    return not F.vector and F.elastic and F.l1 == 0.0 and F.l2 > 0.0 and F.loss.convex and F.loss_smooth
+    return (
+        not F.vector
+        and F.elastic
+        and F.l1 == 0.0
+        and F.l2 > 0.0
+        and F.loss.convex
+        and F.loss_smooth
+    )
 
 
 def lower_bound(objective, v, step, room=None):
-    """A number that F is nowhere below, proved at the Newton `step` from `v`; -inf where an intercept does not balance.
+    """A number that F is nowhere below, proved at the Newton `step` from `v`; -inf where an
+    intercept does not balance.
 
     A pass and a half.
 
@@ -50,7 +64,10 @@ def lower_bound(objective, v, step, room=None):
         below, amounts, bend = sweeps.conjugates(predictions, moves, intercept, shift)
         if not F.fit_intercept:
             break
-        excess, tiny = abs(float(amounts.sum())), 1e-14 * float(np.linalg.norm(amounts)) * float(np.sqrt(F.n_samples))
+        excess, tiny = (
+            abs(float(amounts.sum())),
+            1e-14 * float(np.linalg.norm(amounts)) * float(np.sqrt(F.n_samples)),
+        )
         if excess <= tiny or not bend > 0.0:
             break
         shift -= float(amounts.sum()) / bend
@@ -60,11 +77,17 @@ def lower_bound(objective, v, step, room=None):
     value = below + 0.5 * F.l2 * float(there @ there)
     sizes = column_sizes(F)
     # What is left of the mean goes where its heavier sign is scaled down: no sum moves by more.
-    wrong = slope_rounding(F, value) * float(np.linalg.norm(sizes)) + tiny * float(np.sqrt(F.moments()[1][0]))
+    wrong = slope_rounding(F, value) * float(np.linalg.norm(sizes)) + tiny * float(
+        np.sqrt(F.moments()[1][0])
+    )
     rest = float(np.linalg.norm(sweeps.combination(amounts) + F.l2 * there)) + wrong
-    largest = abs(intercept + shift) + sum(_largest(part) for part in (predictions, moves, F.samples.offsets))
+    largest = abs(intercept + shift) + sum(
+        _largest(part) for part in (predictions, moves, F.samples.offsets)
+    )
     slope = float(np.linalg.norm(amounts)) * np.sqrt(F.n_samples)
-    rounded = 4.0 * sum_rounding(F) * abs(value) + 4.0 * EPS * slope * float(sizes @ np.abs(v + step))
+    rounded = 4.0 * sum_rounding(F) * abs(value) + 4.0 * EPS * slope * float(
+        sizes @ np.abs(v + step)
+    )
     rounded += 4.0 * tiny * (1.0 + float(largest) + _largest(F.samples.targets))
     return value - rest**2 / (2.0 * F.l2) - rounded
 

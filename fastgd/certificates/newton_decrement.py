@@ -1,14 +1,18 @@
-"""The Newton decrement as a bound: how far F can be above its minimum where the loss is self-concordant.
+"""The Newton decrement as a bound: how far F can be above its minimum where the loss is
+self-concordant.
 
-For losses with |loss'''| <= M loss'' (Bach, 2010), lambda^2 = g' H^-1 g and r = M max_i |(x_i, 1)|_{H^-1}:
-if r lambda < 1 then F - F* <= [(1 - r lambda) ln(1 - r lambda) + r lambda] / r^2.
+For losses with |loss'''| <= M loss'' (Bach, 2010), lambda^2 = g' H^-1 g and r = M max_i |(x_i,
+1)|_{H^-1}: if r lambda < 1 then F - F* <= [(1 - r lambda) ln(1 - r lambda) + r lambda] / r^2.
 
-Both g and H are sums over rows, rounded.  With D_j^2 = H_jj, u = `sum_rounding` and c the greatest curvature, by Cauchy
-and Schwarz:
+Both g and H are sums over rows, rounded.  With D_j^2 = H_jj, u = `sum_rounding` and c the greatest
+curvature, by Cauchy and Schwarz:
 
-- H is wrong by u D_i D_j, and H = D L L' D: squared norms in its inverse may be 1 / (1 - u |L^-1|^2) times as large.
-- g is wrong by u sqrt(2 c F) |x_j| as a sum, x_j being column j's root mean square: |(D L)^-1| times that in lambda.
-- Predictions are wrong by u' (sum_j |x_j v_j|), u' without the number of rows; as the slopes that this brings are those
+- H is wrong by u D_i D_j, and H = D L L' D: squared norms in its inverse may be 1 / (1 - u
+  |L^-1|^2) times as large.
+- g is wrong by u sqrt(2 c F) |x_j| as a sum, x_j being column j's root mean square: |(D L)^-1|
+  times that in lambda.
+- Predictions are wrong by u' (sum_j |x_j v_j|), u' without the number of rows; as the slopes that
+  this brings are those
   of rows, lambda changes by no more than that: H^-1/2 X' is as small as H is large.
 """
 
@@ -21,16 +25,19 @@ from fastgd.objective.gram import ALL, largest_norm
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 from fastgd.runtime.threads import map_ranges
 
-# A proof by products: the share of r^2 or lambda^2 that may be slack, and the most products it may take.
+# A proof by products: the share of r^2 or lambda^2 that may be slack, and the most products it may
+# take.
 SLACK = 0.1
 MOST_PRODUCTS = 200
-# An estimate by products: the share of the first residual's square that may be left, and the most products.
+# An estimate by products: the share of the first residual's square that may be left, and the most
+# products.
 SOLVED = 1e-4
 FEW_PRODUCTS = 60
 
 
 def decrement_bound(decrement, reach):
-    """[(1 - x) ln(1 - x) + x] / reach^2 with x = reach * decrement < 1; decrement^2 / 2 as x goes to 0.
+    """[(1 - x) ln(1 - x) + x] / reach^2 with x = reach * decrement < 1; decrement^2 / 2 as x goes
+    to 0.
 
     Examples
     --------
@@ -44,7 +51,9 @@ def decrement_bound(decrement, reach):
 
 
 def stretched_bound(decrement, reach, moved):
-    """`decrement_bound` with norms of a matrix that is exact at a distance of `moved`; inf where it does not hold."""
+    """`decrement_bound` with norms of a matrix that is exact at a distance of `moved`; inf where
+    it does not hold.
+    """
     stretch = np.exp(min(0.5 * reach * moved, 50.0))
     if not stretch**2 * reach * decrement < 1.0:
         return np.inf
@@ -52,14 +61,16 @@ def stretched_bound(decrement, reach, moved):
 
 
 def longest_row(F, root):
-    """Greatest |(x_i, 1)| in the norm of the inverse curvature, `root` times its transpose.  One pass."""
+    """Greatest |(x_i, 1)| in the norm of the inverse curvature, `root` times its transpose.  One
+    pass.
+    """
     root = np.ascontiguousarray(root)
     lengths = np.sqrt(np.square(root).sum(axis=1))
     corner = float(lengths[-1]) if F.fit_intercept else 0.0
     norm = _longest_sparse(F, root) if F.rows.sparse else _longest_dense(F, root)
     F.passes += 1.0
-    # The terms of a row's norm cancel where columns are far from 0: their rounding counts, that of a row of the
-    # greatest |x| of all columns.
+    # The terms of a row's norm cancel where columns are far from 0: their rounding counts, that of
+    # a row of the greatest |x| of all columns.
     terms = float(F.largest() @ lengths[: F.n_features]) + corner
     return float(np.sqrt(norm + 4.0 * EPS * terms**2))
 
@@ -70,7 +81,9 @@ def _longest_dense(F, root):
 
     def work(first, last):
         for b in range(first, last):
-            largest[b] = largest_norm(F.rows, F.samples.weights, root, int(F.cuts[b]), int(F.cuts[b + 1]))
+            largest[b] = largest_norm(
+                F.rows, F.samples.weights, root, int(F.cuts[b]), int(F.cuts[b + 1])
+            )
 
     map_ranges(work, F.cuts.size - 1, F.n_threads)
     return largest.max()
@@ -82,22 +95,28 @@ def _longest_sparse(F, root):
     matrix, size = np.zeros((1, F.n_features + 1, F.n_features + 1)), len(root)
     matrix[0, :size, :size] = root @ root.T
     data = F.rows, ALL, weights, np.stack([F.cuts[:-1], F.cuts[1:]], axis=1), np.arange(F.cuts.size)
-    map_ranges(lambda first, last: passes.gram(*data, first, last, matrix, norms), F.cuts.size - 1, F.n_threads)
+    map_ranges(
+        lambda first, last: passes.gram(*data, first, last, matrix, norms),
+        F.cuts.size - 1,
+        F.n_threads,
+    )
     return norms.max()
 
 
 def product_bound(F, v, value, gradient, enough):
-    """Bound from products with the curvature: both r and lambda from above, the latter by conjugate gradients.
+    """Bound from products with the curvature: both r and lambda from above, the latter by conjugate
+    gradients.
 
-    With H >= l2, any p and e = g - H p:  lambda^2 <= 2 g.p - p.H p + |e|^2 / l2.  An intercept is eliminated
-    first, H_b = H e_b being one product: the Schur complement S of H_bb is >= l2 as well, and
-    r^2 <= M^2 (1 / H_bb + max_i |x_i - h / H_bb|^2 / l2).
+    With H >= l2, any p and e = g - H p:  lambda^2 <= 2 g.p - p.H p + |e|^2 / l2.  An intercept is
+    eliminated first, H_b = H e_b being one product: the Schur complement S of H_bb is >= l2 as
+    well, and r^2 <= M^2 (1 / H_bb + max_i |x_i - h / H_bb|^2 / l2).
     """
     moments, norms = F.moments()
     d, longest = F.n_features, np.sqrt(norms[0])
     target, known, corner, centers = gradient[:d], 0.0, 0.0, np.zeros(d)
     curvature = typical_curvature(F.loss)
-    # Rounding of the gradient and, through predictions that are wrong by a few units, of the derivatives in it.
+    # Rounding of the gradient and, through predictions that are wrong by a few units, of the
+    # derivatives in it.
     sizes = column_sizes(F)
     unsure = slope_rounding(F, value) + EPS * curvature * float(sizes @ np.abs(v))
     unsure *= float(np.linalg.norm(sizes))
@@ -138,10 +157,11 @@ def product_bound(F, v, value, gradient, enough):
 
 @np.errstate(all="ignore")  # next to no curvature makes steps that overflow
 def likely_gain(F, v, gradient):
-    """Half the squared Newton decrement at `v`, by conjugate gradients, or inf where they do not arrive: no bound.
+    """Half the squared Newton decrement at `v`, by conjugate gradients, or inf where they do not
+    arrive: no bound.
 
-    For a smooth part with a curvature that may jump, where no bound on F - F* is known.  A direction without
-    curvature along which F falls leads to inf: nothing tells how far it falls.
+    For a smooth part with a curvature that may jump, where no bound on F - F* is known.  A
+    direction without curvature along which F falls leads to inf: nothing tells how far it falls.
     """
     moments = F.moments()[0]
     variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)

@@ -15,17 +15,20 @@ def sum_rounding(F):
 
 
 def slope_rounding(F, value):
-    """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`: terms and sum."""
+    """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`:
+    terms and sum.
+    """
     return 2.0 * sum_rounding(F) * slope_size(F, value, typical_curvature(F.loss))
 
 
 def value_rounding(F, v, value, enough, gradient=None):
-    """What F at `v`, which is `value`, may be wrong by: the sum over the rows, and the predictions in it.
+    """What F at `v`, which is `value`, may be wrong by: the sum over the rows, and the predictions
+    in it.
 
-    A prediction is wrong by u |x_i| . |w|, and F by that times |loss'|, in the mean no more than the roots
-    of the mean squares multiplied (Cauchy and Schwarz), and by its square, which is all where slopes are 0:
-    roughly where that is no more than `enough`.  Where columns are read as distances from their centers, the
-    intercept that is returned is rounded in units of its own.
+    A prediction is wrong by u |x_i| . |w|, and F by that times |loss'|, in the mean no more than
+    the roots of the mean squares multiplied (Cauchy and Schwarz), and by its square, which is all
+    where slopes are 0: roughly where that is no more than `enough`.  Where columns are read as
+    distances from their centers, the intercept that is returned is rounded in units of its own.
     """
     curvature = typical_curvature(F.loss) if F.loss_smooth else 0.0
     slope = slope_size(F, value, curvature) if F.loss_smooth else 1.0
@@ -33,7 +36,11 @@ def value_rounding(F, v, value, enough, gradient=None):
     def wrong(prediction):
         return prediction * (slope + curvature * prediction)
 
-    slopes = slope if gradient is None else float(np.abs(gradient[F.n_features * F.n_predictions :]).max(initial=0.0))
+    slopes = (
+        slope
+        if gradient is None
+        else float(np.abs(gradient[F.n_features * F.n_predictions :]).max(initial=0.0))
+    )
     known = sum_rounding(F) * abs(value) + intercept_rounding(F, v, slopes)
     known += wrong(2.0 * EPS * float(np.abs(F.samples.offsets).max()))
     rounded = known + wrong(2.0 * EPS * prediction_size(F, v, rough=True))
@@ -41,7 +48,9 @@ def value_rounding(F, v, value, enough, gradient=None):
 
 
 def intercept_rounding(F, v, slope):
-    """What F may rise by as the intercept at `v` is rounded in the units of far columns; `slope` is F's in it."""
+    """What F may rise by as the intercept at `v` is rounded in the units of far columns; `slope`
+    is F's in it.
+    """
     if not F.fit_intercept or not F.rows.mark:
         return 0.0
     moved = EPS * float(np.abs(F.model(v)[1]).max())
@@ -55,9 +64,11 @@ def column_sizes(F):
 
 
 def prediction_size(F, v, rough=False):
-    """Sum over the columns of their root mean square times |v_j|: what predictions at `v` are made of, or more.
+    """Sum over the columns of their root mean square times |v_j|: what predictions at `v` are made
+    of, or more.
 
-    Without moments the columns' norms do, for half a pass, kept, or the `rough` product of lengths |x_i| |w|.
+    Without moments the columns' norms do, for half a pass, kept, or the `rough` product of lengths
+    |x_i| |w|.
     """
     table = np.abs(v).reshape(-1, F.n_predictions).sum(axis=1)
     coef, shift = table[: F.n_features], float(table[F.n_features :].sum())
@@ -69,6 +80,7 @@ def prediction_size(F, v, rough=False):
 def gradient_rounding(F, value, size):
     """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`.
 
-    As `slope_rounding` says, and through predictions of `prediction_size` `size`, by way of the curvature.
+    As `slope_rounding` says, and through predictions of `prediction_size` `size`, by way of the
+    curvature.
     """
     return slope_rounding(F, value) + EPS * typical_curvature(F.loss) * size

@@ -1,7 +1,8 @@
 """Rows of data as kernels read them, and everything that can be wrong with an X.
 
-`as_rows` is the only place that casts, copies or refuses a matrix. It hands out read-only views in few dtypes, so that
-few kernels are compiled, and it checks whatever could make a kernel read out of bounds: kernels trust their input.
+`as_rows` is the only place that casts, copies or refuses a matrix. It hands out read-only views in
+few dtypes, so that few kernels are compiled, and it checks whatever could make a kernel read out of
+bounds: kernels trust their input.
 """
 
 import itertools
@@ -17,9 +18,14 @@ __all__ = ["CSRRows", "DenseRows", "Rows", "StridedRows", "as_rows", "check_stru
 # What has to be an array in a sparse matrix of each format.
 COMPRESSED = ("data", "indices", "indptr")
 PARTS = {
-    "csr": COMPRESSED, "csc": COMPRESSED, "bsr": COMPRESSED, "coo": ("data",), "dia": ("data", "offsets"),
-    "lil": ("rows", "data"), "dok": (),  # SciPy itself looks at the keys of a dok
-}  # fmt: skip
+    "csr": COMPRESSED,
+    "csc": COMPRESSED,
+    "bsr": COMPRESSED,
+    "coo": ("data",),
+    "dia": ("data", "offsets"),
+    "lil": ("rows", "data"),
+    "dok": (),  # SciPy itself looks at the keys of a dok
+}
 
 
 def as_rows(X, *, name="X", checked=False, in_place=False):
@@ -28,25 +34,28 @@ def as_rows(X, *, name="X", checked=False, in_place=False):
     Parameters
     ----------
     X : array-like or SciPy sparse matrix or array, (n_samples, n_features)
-        float64 and float32 are kept, every other real dtype becomes float64. Sparse indices may be unsorted and
-        repeated.
+        float64 and float32 are kept, every other real dtype becomes float64. Sparse indices may be
+        unsorted and repeated.
     name : str
         What messages call it.
     checked : bool
-        Whether the caller has seen to it that no sparse index points out of bounds (`check_structure`).
+        Whether the caller has seen to it that no sparse index points out of bounds
+        (`check_structure`).
     in_place : bool
-        Whether an array in Fortran order, or with steps, is left where it is, for those who read all rows.
+        Whether an array in Fortran order, or with steps, is left where it is, for those who read
+        all rows.
 
     Returns
     -------
     Rows
-        `DenseRows` or `CSRRows` over read-only, C-contiguous arrays; `StridedRows` over what stays where it is.
+        `DenseRows` or `CSRRows` over read-only, C-contiguous arrays; `StridedRows` over what stays
+        where it is.
 
     Raises
     ------
     ValueError
-        For anything but a non-empty two-dimensional table of finite real numbers whose squares have a finite sum, and
-        for a sparse structure that points out of bounds.
+        For anything but a non-empty two-dimensional table of finite real numbers whose squares have
+        a finite sum, and for a sparse structure that points out of bounds.
     TypeError
         For an object in the table that no number can be made of.
 
@@ -64,7 +73,9 @@ def as_rows(X, *, name="X", checked=False, in_place=False):
 
 
 def check_structure(X, name="X"):
-    """Raise ValueError where a sparse X would make compiled code, SciPy's or ours, read out of bounds; others pass."""
+    """Raise ValueError where a sparse X would make compiled code, SciPy's or ours, read out of
+    bounds; others pass.
+    """
     if not sp.issparse(X):
         return
     if X.ndim != 2:
@@ -72,16 +83,25 @@ def check_structure(X, name="X"):
     for part in PARTS[X.format]:
         given = getattr(X, part)
         if not isinstance(given, np.ndarray):
-            raise ValueError(f"{name}.{part} must be an array, got a {type(given).__name__}; build the matrix again")
+            raise ValueError(
+                f"{name}.{part} must be an array, got a {type(given).__name__}; build the matrix "
+                "again"
+            )
     if X.format in ("csr", "csc", "bsr"):
         _check_compressed(X, name)
     elif X.format == "coo":
         for axis, index in enumerate(X.coords):
             if index.shape != X.data.shape:
-                raise ValueError(f"{name}.coords[{axis}] must be as long as {name}.data: {index.shape}, {X.data.shape}")
+                raise ValueError(
+                    f"{name}.coords[{axis}] must be as long as {name}.data: {index.shape}, "
+                    f"{X.data.shape}"
+                )
             _check_indices(index, X.shape[axis], f"{name}.coords[{axis}]")
     elif X.format == "dia" and (X.data.ndim != 2 or X.data.shape[:1] != X.offsets.shape):
-        raise ValueError(f"{name}.data must have one row for each of the {X.offsets.size} offsets, got {X.data.shape}")
+        raise ValueError(
+            f"{name}.data must have one row for each of the {X.offsets.size} offsets, got "
+            f"{X.data.shape}"
+        )
     elif X.format == "lil":
         _check_lists(X, name)
 
@@ -89,10 +109,15 @@ def check_structure(X, name="X"):
 def _check_lists(X, name):
     if X.rows.shape != X.shape[:1] or X.data.shape != X.shape[:1]:
         shapes = f"{X.rows.shape} and {X.data.shape}"
-        raise ValueError(f"{name}.rows and {name}.data must hold {X.shape[0]} lists each, got shapes {shapes}")
+        raise ValueError(
+            f"{name}.rows and {name}.data must hold {X.shape[0]} lists each, got shapes {shapes}"
+        )
     for i, (columns, values) in enumerate(zip(X.rows, X.data, strict=True)):
         if len(columns) != len(values):
-            raise ValueError(f"{name}.rows[{i}] has {len(columns)} columns for the {len(values)} values of data[{i}]")
+            raise ValueError(
+                f"{name}.rows[{i}] has {len(columns)} columns for the {len(values)} values of "
+                f"data[{i}]"
+            )
     columns = list(itertools.chain.from_iterable(X.rows))
     _check_indices(np.asarray(columns or [0]), X.shape[1], f"{name}.rows")
 
@@ -105,28 +130,43 @@ def _check_compressed(X, name):
     starts, n_stored = X.indptr, min(X.indices.shape[0], X.data.shape[0])
     if starts.shape != (n_major + 1,) or not _are_indices(starts):
         raise ValueError(
-            f"{name}.indptr must hold {n_major + 1} integers for shape {X.shape}, got {starts.dtype} {starts.shape}"
+            f"{name}.indptr must hold {n_major + 1} integers for shape {X.shape}, got "
+            f"{starts.dtype} {starts.shape}"
         )
     if X.data.ndim != (3 if X.format == "bsr" else 1):
-        raise ValueError(f"{name}.data of format {X.format} cannot have shape {X.data.shape}; build the matrix again")
+        raise ValueError(
+            f"{name}.data of format {X.format} cannot have shape {X.data.shape}; build the matrix "
+            "again"
+        )
     if starts[0] != 0 or (starts[1:] < starts[:-1]).any():
-        raise ValueError(f"{name}.indptr must start at 0 and never decrease; build the matrix again")
+        raise ValueError(
+            f"{name}.indptr must start at 0 and never decrease; build the matrix again"
+        )
     if starts[-1] > n_stored:
         raise ValueError(
-            f"{name}.indptr ends at {starts[-1]}, past the {n_stored} stored values; build the matrix again"
+            f"{name}.indptr ends at {starts[-1]}, past the {n_stored} stored values; build the "
+            "matrix again"
         )
     _check_indices(X.indices[: starts[-1]], n_minor, f"{name}.indices")
 
 
 def _check_indices(indices, stop, name):
     if indices.ndim != 1 or not _are_indices(indices):
-        raise ValueError(f"{name} must be a one-dimensional array of integers, got {indices.dtype} {indices.shape}")
+        raise ValueError(
+            f"{name} must be a one-dimensional array of integers, got {indices.dtype} "
+            f"{indices.shape}"
+        )
     if indices.size and (indices.min() < 0 or indices.max() >= stop):
-        raise ValueError(f"{name} has indices from {indices.min()} to {indices.max()}, allowed are 0 to {stop - 1}")
+        raise ValueError(
+            f"{name} has indices from {indices.min()} to {indices.max()}, allowed are 0 to "
+            f"{stop - 1}"
+        )
 
 
 def _are_indices(array):
-    """Whether SciPy's compiled code takes these integers: it refuses uint64, in words that name no array."""
+    """Whether SciPy's compiled code takes these integers: it refuses uint64, in words that name
+    no array.
+    """
     return array.dtype.kind in "iu" and np.can_cast(array.dtype, np.int64)
 
 
@@ -137,13 +177,24 @@ def _dense_rows(X, name, in_place):
     if values.ndim != 2:
         raise ValueError(_wrong_shape(values.shape, name))
     _refuse_empty(values.shape, name)
-    if values.dtype.kind == "O" and any(isinstance(value, str | bytes | complex) for value in values.flat):
-        raise ValueError(f"{name} holds strings or complex numbers; encode them as real numbers first")
-    if in_place and values.dtype == _kept(values.dtype) and values.flags.aligned and not values.flags.c_contiguous:
+    if values.dtype.kind == "O" and any(
+        isinstance(value, str | bytes | complex) for value in values.flat
+    ):
+        raise ValueError(
+            f"{name} holds strings or complex numbers; encode them as real numbers first"
+        )
+    if (
+        in_place
+        and values.dtype == _kept(values.dtype)
+        and values.flags.aligned
+        and not values.flags.c_contiguous
+    ):
         steps, odd = np.divmod(values.strides, values.itemsize)
         if steps.min() >= 0 and not odd.any():
             last = int((np.subtract(values.shape, 1) * steps).sum())
-            memory = np.lib.stride_tricks.as_strided(values, (last + 1,), (values.itemsize,), writeable=False)
+            memory = np.lib.stride_tricks.as_strided(
+                values, (last + 1,), (values.itemsize,), writeable=False
+            )
             return StridedRows(memory, *values.shape, *steps.tolist())
     try:
         values = np.ascontiguousarray(values, dtype=_kept(values.dtype))
@@ -162,7 +213,9 @@ def _csr_rows(X, name, check):
     csr = X.tocsr()
     end = int(csr.indptr[-1])
     if not _canonical(csr, end):
-        csr = sp.csr_array((csr.data[:end], csr.indices[:end], csr.indptr), shape=csr.shape, copy=True)
+        csr = sp.csr_array(
+            (csr.data[:end], csr.indices[:end], csr.indptr), shape=csr.shape, copy=True
+        )
         csr.has_sorted_indices = csr.has_canonical_format = False
         csr.sum_duplicates()
         csr.eliminate_zeros()
@@ -178,15 +231,20 @@ def _csr_rows(X, name, check):
 
 
 def _canonical(csr, end, chunk=1 << 18):
-    """Whether the indices rise within each row and no stored value is 0; SciPy's own flags can be out of date."""
+    """Whether the indices rise within each row and no stored value is 0; SciPy's own flags can
+    be out of date.
+    """
     for first in range(0, end, chunk):
         last = min(first + chunk, end)
         if np.count_nonzero(csr.data[first:last] != 0.0) < last - first:
             return False
         indices = csr.indices[first : last + 1][: end - first]
         falls = indices[1:] <= indices[:-1]
-        # Keys of another dtype would have all of indptr cast, chunk by chunk: 7 ms of a fit of a million rows.
-        begin, stop = np.searchsorted(csr.indptr, np.array([first + 1, first + indices.size], csr.indptr.dtype))
+        # Keys of another dtype would have all of indptr cast, chunk by chunk: 7 ms of a fit of a
+        # million rows.
+        begin, stop = np.searchsorted(
+            csr.indptr, np.array([first + 1, first + indices.size], csr.indptr.dtype)
+        )
         falls[csr.indptr[begin:stop] - first - 1] = False  # a new row may begin anywhere
         if falls.any():
             return False
@@ -202,22 +260,33 @@ def _check_dtype(dtype, name, kinds):
     if dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name} has dtype {dtype}; pass real numbers")
     if dtype.kind not in kinds:
-        raise ValueError(f"{name} must hold real numbers, got dtype {dtype}; encode the columns as numbers first")
+        raise ValueError(
+            f"{name} must hold real numbers, got dtype {dtype}; encode the columns as numbers first"
+        )
 
 
 def _wrong_shape(shape, name):
-    return f"{name} must be two-dimensional, got shape {shape}. Reshape your data to (n_samples, n_features)."
+    return (
+        f"{name} must be two-dimensional, got shape {shape}. Reshape your data to (n_samples, "
+        "n_features)."
+    )
 
 
 def _refuse_empty(shape, name):
     if shape[0] == 0:
-        raise ValueError(f"{name} has 0 sample(s) (shape={shape}) while a minimum of 1 is required.")
+        raise ValueError(
+            f"{name} has 0 sample(s) (shape={shape}) while a minimum of 1 is required."
+        )
     if shape[1] == 0:
-        raise ValueError(f"{name} has 0 feature(s) (shape={shape}) while a minimum of 1 is required.")
+        raise ValueError(
+            f"{name} has 0 feature(s) (shape={shape}) while a minimum of 1 is required."
+        )
 
 
 def _refuse_values(rows, name, chunk=1 << 18):
-    """Raise ValueError for NaN, infinity and squares that overflow in double precision; else there are none."""
+    """Raise ValueError for NaN, infinity and squares that overflow in double precision; else
+    there are none.
+    """
     values, length = rows.values, chunk if rows.sparse else max(chunk // rows.shape()[1], 1)
     total = 0.0
     for first in range(0, len(values), length):
@@ -230,12 +299,14 @@ def _refuse_values(rows, name, chunk=1 << 18):
             if rows.sparse:
                 i, j = int(np.searchsorted(rows.starts, i, side="right") - 1), int(rows.columns[i])
             raise ValueError(
-                f"{name} contains NaN or infinity (first in row {i}, column {j}): {value}; impute or drop it"
+                f"{name} contains NaN or infinity (first in row {i}, column {j}): {value}; impute "
+                "or drop it"
             )
         total += float(np.square(part).sum())
         if not np.isfinite(total):
             raise ValueError(
-                f"{name} holds values of up to {np.abs(part).max():.3g}, whose squares overflow; give its columns "
+                f"{name} holds values of up to {np.abs(part).max():.3g}, whose squares overflow; "
+                "give its columns "
                 "other units, for example with MaxAbsScaler"
             )
 

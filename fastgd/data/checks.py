@@ -20,7 +20,9 @@ def is_real(value):
 
 def is_count(value):
     """Whether it is an integer and no bool."""
-    return type(value) is int or (isinstance(value, numbers.Integral) and not isinstance(value, bool))
+    return type(value) is int or (
+        isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    )
 
 
 def is_flag(value):
@@ -28,7 +30,8 @@ def is_flag(value):
     return isinstance(value, bool | np.bool_)
 
 
-# Name: what it may be in words, and the test.  Strings and components are checked where they are looked up.
+# Name: what it may be in words, and the test.  Strings and components are checked where they are
+# looked up.
 ALLOWED = {
     "alpha": ("a finite number of at least 0", lambda v: is_real(v) and 0 <= v < np.inf),
     "l1_ratio": ("a number from 0 to 1", lambda v: v is None or (is_real(v) and 0 <= v <= 1)),
@@ -51,14 +54,23 @@ ALLOWED = {
         "a positive number of threads, a negative one (-1: all) or None",
         lambda v: v is None or (is_count(v) and v != 0),
     ),
-    "average": ("True, False or the update to start from", lambda v: is_flag(v) or (is_count(v) and v >= 0)),
+    "average": (
+        "True, False or the update to start from",
+        lambda v: is_flag(v) or (is_count(v) and v >= 0),
+    ),
     "momentum": ("a number of at least 0 and below 1", lambda v: is_real(v) and 0 <= v < 1),
     "multi_class": ("'auto' or 'ovr'", lambda v: isinstance(v, str) and v in ("auto", "ovr")),
-    "max_time": ("None or a positive number of seconds", lambda v: v is None or (is_real(v) and v > 0)),
+    "max_time": (
+        "None or a positive number of seconds",
+        lambda v: v is None or (is_real(v) and v > 0),
+    ),
     "random_state": (
         "None, an integer from 0 to 2**32 - 1 or a numpy.random.RandomState",
         lambda v: (
-            v is None or v is np.random or isinstance(v, np.random.RandomState) or (is_count(v) and 0 <= v < 2**32)
+            v is None
+            or v is np.random
+            or isinstance(v, np.random.RandomState)
+            or (is_count(v) and 0 <= v < 2**32)
         ),
     ),
     "class_weight": (
@@ -69,7 +81,8 @@ ALLOWED = {
 
 
 def only_given(**arguments):
-    """The arguments that are not None: an override in a subclass need not know those that nobody gave.
+    """The arguments that are not None: an override in a subclass need not know those that nobody
+    gave.
 
     Examples
     --------
@@ -100,7 +113,8 @@ def check_parameters(parameters):
 
 
 def as_weights(sample_weight, n_samples, name="sample_weight", of="X"):
-    """Weights as given, (n_samples,) float64, one number repeated; checked: finite, none negative, not all zero.
+    """Weights as given, (n_samples,) float64, one number repeated; checked: finite, none negative,
+    not all zero.
 
     `name` and `of` are what messages call the weights and the matrix whose rows they belong to.
 
@@ -121,7 +135,9 @@ def as_weights(sample_weight, n_samples, name="sample_weight", of="X"):
     with np.errstate(over="ignore"):
         total = weights.sum()
     if not np.isfinite(total):
-        raise ValueError(f"{name} adds up to more than a float can hold; divide it by {weights.max():g}")
+        raise ValueError(
+            f"{name} adds up to more than a float can hold; divide it by {weights.max():g}"
+        )
     return weights
 
 
@@ -147,7 +163,8 @@ def as_numbers(values, name, n_samples, of="X"):
         ) from error
     if array.ndim == 0 or array.shape[0] != n_samples:
         raise ValueError(
-            f"{name} must have one entry for each of the {n_samples} rows of {of}, got shape {array.shape}"
+            f"{name} must have one entry for each of the {n_samples} rows of {of}, got shape "
+            f"{array.shape}"
         )
     if not np.isfinite(array).all():
         i = int(np.argwhere(~np.isfinite(array))[0][0])
@@ -175,7 +192,9 @@ def as_floats(values, name):
 
 
 def refuse_masked(values, name):
-    """Raise ValueError for a masked array with masked values, which NumPy would read as if they were not."""
+    """Raise ValueError for a masked array with masked values, which NumPy would read as if they
+    were not.
+    """
     if np.ma.is_masked(values):
         raise ValueError(f"{name} has masked values; fill them in or drop their rows")
 

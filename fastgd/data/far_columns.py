@@ -1,8 +1,10 @@
-"""Columns far from zero, read as distances from their means: timestamps, Julian dates, years, two sensors alike.
+"""Columns far from zero, read as distances from their means: timestamps, Julian dates, years, two
+sensors alike.
 
-A column of mean m and standard deviation s is, next to an intercept, a copy of it but for s / m: a matrix of products
-keeps 52 - 2 log2(m / s) bits of what the column has to say.  With x - c, c near m, the intercept b + c . w takes the
-place of b, and everything that reads rows sees a column like others.
+A column of mean m and standard deviation s is, next to an intercept, a copy of it but for s / m: a
+matrix of products keeps 52 - 2 log2(m / s) bits of what the column has to say.  With x - c, c near
+m, the intercept b + c . w takes the place of b, and everything that reads rows sees a column like
+others.
 """
 
 import functools
@@ -12,14 +14,16 @@ import scipy.sparse as sp
 
 from fastgd.data.rows import ShiftedRows
 
-# A column is far where |m| is more than so many times s: 3 of the 16 digits of a matrix are lost by then. Ordinary
-# columns are not far (elevation in `covtype` 10.6, an age 3), and cost nothing: with 10, passes over `covtype` would
-# read shifted rows. Where s is below the last share of |m|, the column is constant but for rounding, and stays a copy
-# of the intercept: its coefficient times m would drown what it has to say in any prediction.
+# A column is far where |m| is more than so many times s: 3 of the 16 digits of a matrix are lost by
+# then. Ordinary columns are not far (elevation in `covtype` 10.6, an age 3), and cost nothing: with
+# 10, passes over `covtype` would read shifted rows. Where s is below the last share of |m|, the
+# column is constant but for rounding, and stays a copy of the intercept: its coefficient times m
+# would drown what it has to say in any prediction.
 FAR = 30.0
 CONSTANT = 1e-13
-# Rows, and values, of the sample that tells which columns are worth a look at all rows, with half of `FAR`; at least
-# so many rows, and so many in which compressed columns have to be stored before more are looked at.
+# Rows, and values, of the sample that tells which columns are worth a look at all rows, with half
+# of `FAR`; at least so many rows, and so many in which compressed columns have to be stored before
+# more are looked at.
 SAMPLE_ROWS = 256
 SAMPLE_VALUES = 1 << 16
 FEWEST_ROWS = 8
@@ -29,9 +33,11 @@ CHUNK = 1 << 16
 
 @np.errstate(all="ignore")  # values of 1e154 overflow in passing
 def read_shifted(rows, samples):
-    """The rows, as distances from a number for each column that is far from 0; as they are where there is none.
+    """The rows, as distances from a number for each column that is far from 0; as they are where
+    there is none.
 
-    Far can be only a column without a zero in all the rows, so that compressed rows stay what they are.
+    Far can be only a column without a zero in all the rows, so that compressed rows stay what they
+    are.
 
     Parameters
     ----------
@@ -73,8 +79,13 @@ def _without_zeros(rows, chosen):
         values = rows.take(chosen)
         columns = np.flatnonzero((values != 0.0).all(axis=0))
         return columns, np.ascontiguousarray(values[:, columns])
-    stored = [rows.columns[int(rows.starts[i]) : int(rows.starts[i + 1])] for i in chosen[:FEWEST_ROWS].tolist()]
-    columns = functools.reduce(functools.partial(np.intersect1d, assume_unique=True), stored).astype(np.int64)
+    stored = [
+        rows.columns[int(rows.starts[i]) : int(rows.starts[i + 1])]
+        for i in chosen[:FEWEST_ROWS].tolist()
+    ]
+    columns = functools.reduce(
+        functools.partial(np.intersect1d, assume_unique=True), stored
+    ).astype(np.int64)
     values = rows.part(chosen, columns).toarray().astype(np.float64)
     full = (values != 0.0).all(axis=0)
     return columns[full], np.ascontiguousarray(values[:, full])

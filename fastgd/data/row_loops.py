@@ -1,7 +1,9 @@
-"""Loops over one row, or a few, of dense and of compressed data: what the methods of `Rows` are made of.
+"""Loops over one row, or a few, of dense and of compressed data: what the methods of `Rows` are
+made of.
 
-They are kernels of their own, compiled once for each storage: inlined into every kernel as the methods are, they made
-half of what a kernel takes to compile. Arrays come in as `Rows` holds them; CSR positions are unsigned.
+They are kernels of their own, compiled once for each storage: inlined into every kernel as the
+methods are, they made half of what a kernel takes to compile. Arrays come in as `Rows` holds them;
+CSR positions are unsigned.
 """
 
 import numpy as np
@@ -9,13 +11,15 @@ import numpy as np
 from fastgd.runtime.jit import kernel
 from fastgd.runtime.memory import prefetch
 
-# Lines of 64 bytes that `prefetch` asks for: the processor itself fetches what follows (8 lines of one CSR row were no
-# faster than 4 on w8a and news20_binary; 2 of 7 lines of a dense row took 1.5 times as long on covtype_binary).
+# Lines of 64 bytes that `prefetch` asks for: the processor itself fetches what follows (8 lines of
+# one CSR row were no faster than 4 on w8a and news20_binary; 2 of 7 lines of a dense row took 1.5
+# times as long on covtype_binary).
 CSR_LINES = 4
 DENSE_LINES = 8
-# A vector of this many numbers is far larger than an L2 cache: what compressed rows meet in it is asked for so many
-# values ahead. Value and gradient of a text of 1.3 million columns take 0.87 of the time, 0.66 where others use the
-# cache too; on random rows the same with 600,000 columns and more, nothing with 400,000 and fewer.
+# A vector of this many numbers is far larger than an L2 cache: what compressed rows meet in it is
+# asked for so many values ahead. Value and gradient of a text of 1.3 million columns take 0.87 of
+# the time, 0.66 where others use the cache too; on random rows the same with 600,000 columns and
+# more, nothing with 400,000 and fewer.
 WIDE = 1 << 19
 VALUES_AHEAD = np.uint64(256)
 
@@ -36,8 +40,9 @@ def dense_add(values, i, amount, vector):
 
 @kernel
 def dense_dot_rows(values, first, stop, coef, out):
-    # Each sum goes from left to right, as a compressed row's does, so that a full-batch run takes the same path, bit
-    # for bit, over dense and CSR rows; eight rows at a time hide the latency of the additions.
+    # Each sum goes from left to right, as a compressed row's does, so that a full-batch run takes
+    # the same path, bit for bit, over dense and CSR rows; eight rows at a time hide the latency of
+    # the additions.
     whole = stop - (stop - first) % 8
     for i in range(first, whole, 8):
         a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -70,9 +75,10 @@ def dense_prefetch(values, i):
 
 @kernel
 def dense_add_rows(values, first, stop, amounts, vector, ahead):
-    # Four rows at once read and write the vector a quarter as often: 0.6 of the time of a pass over covtype_binary.
-    # They are added one after the other, as compressed rows are. Rows are asked for whole or not at all: to ask for a
-    # part of 784 columns makes a pass 1.3 times as long, not to ask for 19 columns 1.4 times.
+    # Four rows at once read and write the vector a quarter as often: 0.6 of the time of a pass over
+    # covtype_binary. They are added one after the other, as compressed rows are. Rows are asked for
+    # whole or not at all: to ask for a part of 784 columns makes a pass 1.3 times as long, not to
+    # ask for 19 columns 1.4 times.
     fetched = ahead > 0 and vector.shape[0] <= 8 * DENSE_LINES
     whole = stop - (stop - first) % 4
     for i in range(first, whole, 4):
@@ -122,14 +128,17 @@ def strided_squared_norm(memory, start, step, width):
 
 @kernel
 def strided_dot_rows(memory, first, stop, row_step, column_step, coef, out):
-    if column_step == 1 and row_step >= coef.shape[0]:  # columns of a wider table, whose last row may end early
+    if (
+        column_step == 1 and row_step >= coef.shape[0]
+    ):  # columns of a wider table, whose last row may end early
         whole = min(memory.size // row_step, stop)
         dense_dot_rows(memory[: whole * row_step].reshape(whole, row_step), first, whole, coef, out)
         for i in range(max(whole, first), stop):
             out[i - first] = strided_dot(memory, i * row_step, 1, coef)
         return
-    # Column by column, so that what is contiguous in Fortran order is read as such, four at once, as `out` is read and
-    # written for each; positions are unsigned, which spares the test for negative ones. Sums go from left to right.
+    # Column by column, so that what is contiguous in Fortran order is read as such, four at once,
+    # as `out` is read and written for each; positions are unsigned, which spares the test for
+    # negative ones. Sums go from left to right.
     n, begin = stop - first, np.uint64(first * row_step)
     down, right = np.uint64(row_step), np.uint64(column_step)
     for m in range(n):
@@ -154,7 +163,9 @@ def strided_dot_rows(memory, first, stop, row_step, column_step, coef, out):
 def strided_add_rows(memory, first, stop, row_step, column_step, amounts, vector):
     if column_step == 1 and row_step >= vector.shape[0]:
         whole = min(memory.size // row_step, stop)
-        dense_add_rows(memory[: whole * row_step].reshape(whole, row_step), first, whole, amounts, vector, 0)
+        dense_add_rows(
+            memory[: whole * row_step].reshape(whole, row_step), first, whole, amounts, vector, 0
+        )
         for i in range(max(whole, first), stop):
             strided_add(memory, i * row_step, 1, amounts[i - first], vector)
         return
@@ -195,7 +206,8 @@ def csr_dot(values, columns, start, stop, coef):
 
 @kernel
 def csr_dot_while(values, columns, start, stop, coef, there, n_there):
-    # What the positions `there`, `there` + 1, ... meet is asked for value by value: in a loop of its own it would wait.
+    # What the positions `there`, `there` + 1, ... meet is asked for value by value: in a loop of
+    # its own it would wait.
     middle = start + min(stop - start, n_there)
     total = 0.0
     for k in range(start, middle):
@@ -211,7 +223,9 @@ def csr_dot_wide(values, columns, starts, first, stop, coef, out):
     end = starts[starts.size - 1]
     for i in range(first, stop):
         there = min(starts[i] + VALUES_AHEAD, end)
-        out[i - first] = csr_dot_while(values, columns, starts[i], starts[i + 1], coef, there, end - there)
+        out[i - first] = csr_dot_while(
+            values, columns, starts[i], starts[i + 1], coef, there, end - there
+        )
 
 
 @kernel
@@ -287,7 +301,8 @@ def adds(rows, i, amounts, matrix):
 
 @kernel
 def shifted_dot(rows, centers, i, coef):
-    # The difference first: of numbers close to each other it is exact, and nothing is left to cancel.
+    # The difference first: of numbers close to each other it is exact, and nothing is left to
+    # cancel.
     start, stop = rows.span(i)
     total = 0.0
     for k in range(start, stop):
@@ -349,7 +364,8 @@ def shifted_add_columns(rows, centers, first, stop, amounts, vector):
 
 @kernel
 def shifted_dot_rows(rows, centers, first, stop, coef, out):
-    # Sums from left to right and, where rows are dense, eight rows at a time, as in `dense_dot_rows`.
+    # Sums from left to right and, where rows are dense, eight rows at a time, as in
+    # `dense_dot_rows`.
     if rows.by_column():
         shifted_dot_columns(rows, centers, first, stop, coef, out)
         return

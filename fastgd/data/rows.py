@@ -1,4 +1,5 @@
-"""Storages of rows as kernels read them: dense, as it lies in memory, or compressed, behind the same methods.
+"""Storages of rows as kernels read them: dense, as it lies in memory, or compressed, behind the
+same methods.
 
 What comes in here is trusted: `fastgd.data.as_rows.as_rows` makes them from whatever is given.
 """
@@ -13,15 +14,18 @@ import scipy.sparse as sp
 from fastgd.data import row_loops as _row_loops
 from fastgd.runtime.component import Component, python_only, required
 
-# Rows that numpy looks at together, values that it counts together, and rows of one column that are read together where
-# columns are what is contiguous (measured with 784 columns: 0.7 of the time of 27 rows at once).
+# Rows that numpy looks at together, values that it counts together, and rows of one column that are
+# read together where columns are what is contiguous (measured with 784 columns: 0.7 of the time of
+# 27 rows at once).
 CHUNK = 8192
 COUNTED = 1 << 18
 LEAST_OF_COLUMN = 512
 
 
 class Rows(Component, family=True):
-    """Family of storages: row `i` as a whole by `dot` and `add`, position by position by `span`, `column`, `entry`."""
+    """Family of storages: row `i` as a whole by `dot` and `add`, position by position by `span`,
+    `column`, `entry`.
+    """
 
     sparse: ClassVar[bool] = False
 
@@ -35,7 +39,9 @@ class Rows(Component, family=True):
 
     @required
     def dot_rows(self, first, stop, coef, out):
-        """Rows `first` to `stop` - 1 times `coef`, into `out`; left to right, so that dense and CSR agree exactly."""
+        """Rows `first` to `stop` - 1 times `coef`, into `out`; left to right, so that dense and
+        CSR agree exactly.
+        """
 
     @required
     def add_rows(self, first, stop, amounts, vector, ahead):
@@ -80,7 +86,9 @@ class Rows(Component, family=True):
 
     @python_only
     def part(self: Any, chosen, columns=None):
-        """These rows, a slice or indices, of all columns or of these, as an array: a view of a slice."""
+        """These rows, a slice or indices, of all columns or of these, as an array: a view of a
+        slice.
+        """
         return self.values[chosen] if columns is None else self.values[chosen][:, columns]
 
     @python_only
@@ -95,7 +103,9 @@ class Rows(Component, family=True):
 
     @python_only
     def user_intercept(self, coef, intercept):
-        """Intercept that goes with the columns as they were given; `coef` is (d,), or (d, K) for K intercepts."""
+        """Intercept that goes with the columns as they were given; `coef` is (d,), or (d, K) for
+        K intercepts.
+        """
         return intercept
 
     @python_only
@@ -186,14 +196,17 @@ class DenseRows(Rows):
     @python_only
     def predictions(self, coef):
         """X @ coef in float64, (n_samples,)."""
-        return self.values @ coef if self.values.dtype == np.float64 else _products(self.values, coef)
+        return (
+            self.values @ coef if self.values.dtype == np.float64 else _products(self.values, coef)
+        )
 
 
 class StridedRows(Rows):
-    """A dense array as it lies in memory, in Fortran order or with steps: passes over all rows need no copy of it.
+    """A dense array as it lies in memory, in Fortran order or with steps: passes over all rows need
+    no copy of it.
 
-    Measured, a pass in Fortran order takes 0.8 to 1.4 of one in C order, with steps in both directions 1.2 to 2.6, and
-    the copy 3 to 6 passes; sums have the same bits, but for the latter.
+    Measured, a pass in Fortran order takes 0.8 to 1.4 of one in C order, with steps in both
+    directions 1.2 to 2.6, and the copy 3 to 6 passes; sums have the same bits, but for the latter.
 
     `memory` is what the array spans, in which row i, column j is at i * row_step + j * column_step.
     """
@@ -209,7 +222,9 @@ class StridedRows(Rows):
         """The array."""
         size = self.memory.itemsize
         steps = self.row_step * size, self.column_step * size
-        return np.lib.stride_tricks.as_strided(self.memory, (self.height, self.width), steps, writeable=False)
+        return np.lib.stride_tricks.as_strided(
+            self.memory, (self.height, self.width), steps, writeable=False
+        )
 
     @python_only
     def least_chunk(self):
@@ -223,16 +238,22 @@ class StridedRows(Rows):
         _row_loops.strided_add(self.memory, i * self.row_step, self.column_step, amount, vector)
 
     def dot_rows(self, first, stop, coef, out):
-        _row_loops.strided_dot_rows(self.memory, first, stop, self.row_step, self.column_step, coef, out)
+        _row_loops.strided_dot_rows(
+            self.memory, first, stop, self.row_step, self.column_step, coef, out
+        )
 
     def add_rows(self, first, stop, amounts, vector, ahead):
-        _row_loops.strided_add_rows(self.memory, first, stop, self.row_step, self.column_step, amounts, vector)
+        _row_loops.strided_add_rows(
+            self.memory, first, stop, self.row_step, self.column_step, amounts, vector
+        )
 
     def by_column(self):
         return self.row_step < self.column_step
 
     def squared_norm(self, i):
-        return _row_loops.strided_squared_norm(self.memory, i * self.row_step, self.column_step, self.width)
+        return _row_loops.strided_squared_norm(
+            self.memory, i * self.row_step, self.column_step, self.width
+        )
 
     def span(self, i):
         return 0, self.width
@@ -283,9 +304,9 @@ class StridedRows(Rows):
 class CSRRows(Rows):
     """Compressed rows: `values` and `columns` between `starts[i]` and `starts[i + 1]` are row `i`.
 
-    Both index arrays are unsigned, which spares a kernel the test for negative indices (measured, X @ w: 0.34 of the
-    time with signed ones on a text of 1.3 million columns, 0.65 on a census); the sums are not reordered, because
-    gathers do not vectorise anyway.
+    Both index arrays are unsigned, which spares a kernel the test for negative indices (measured, X
+    @ w: 0.34 of the time with signed ones on a text of 1.3 million columns, 0.65 on a census); the
+    sums are not reordered, because gathers do not vectorise anyway.
     """
 
     values: np.ndarray
@@ -295,20 +316,27 @@ class CSRRows(Rows):
     sparse: ClassVar[bool] = True
 
     def dot(self, i, coef):
-        return _row_loops.csr_dot(self.values, self.columns, self.starts[i], self.starts[i + 1], coef)
+        return _row_loops.csr_dot(
+            self.values, self.columns, self.starts[i], self.starts[i + 1], coef
+        )
 
     def add(self, i, amount, vector):
-        _row_loops.csr_add(self.values, self.columns, self.starts[i], self.starts[i + 1], amount, vector)
+        _row_loops.csr_add(
+            self.values, self.columns, self.starts[i], self.starts[i + 1], amount, vector
+        )
 
     def dot_rows(self, first, stop, coef, out):
-        # Asked here, for with both loops in one function that is no longer inlined: 0.75 of the time of rows by eights.
+        # Asked here, for with both loops in one function that is no longer inlined: 0.75 of the
+        # time of rows by eights.
         if coef.shape[0] < _row_loops.WIDE:
             _row_loops.csr_dot_rows(self.values, self.columns, self.starts, first, stop, coef, out)
         else:
             _row_loops.csr_dot_wide(self.values, self.columns, self.starts, first, stop, coef, out)
 
     def add_rows(self, first, stop, amounts, vector, ahead):
-        _row_loops.csr_add_rows(self.values, self.columns, self.starts, first, stop, amounts, vector, ahead)
+        _row_loops.csr_add_rows(
+            self.values, self.columns, self.starts, first, stop, amounts, vector, ahead
+        )
 
     def squared_norm(self, i):
         return _row_loops.csr_squared_norm(self.values, self.starts[i], self.starts[i + 1])
@@ -337,7 +365,9 @@ class CSRRows(Rows):
 
     @python_only
     def nonzeros(self, part=0, parts=1):
-        """Number of values that are not 0, which `as_rows` does not store; they count for the first part."""
+        """Number of values that are not 0, which `as_rows` does not store; they count for the
+        first part.
+        """
         return self.values.size if part == 0 else 0
 
     @python_only
@@ -350,7 +380,9 @@ class CSRRows(Rows):
             here = slice(int(starts[0]), int(starts[-1]))
             values = np.square(self.values[here], dtype=np.float64)
             squares = CSRRows(values, self.columns[here], starts - starts[0], self.width)
-            total += squares.matrix().T @ np.ones(starts.size - 1)  # SciPy's power and sum take twice as long
+            total += squares.matrix().T @ np.ones(
+                starts.size - 1
+            )  # SciPy's power and sum take twice as long
         return np.sqrt(total)
 
     @python_only
@@ -364,12 +396,16 @@ class CSRRows(Rows):
 
     @python_only
     def part(self, chosen, columns=None):
-        """These rows, a slice or indices, of all columns or of these, as a SciPy array; a view of a slice."""
+        """These rows, a slice or indices, of all columns or of these, as a SciPy array; a view
+        of a slice.
+        """
         if isinstance(chosen, slice):
             first, stop, _ = chosen.indices(self.starts.size - 1)
             starts = self.starts[first : max(first, stop) + 1]
             here = slice(int(starts[0]), int(starts[-1]))
-            table = CSRRows(self.values[here], self.columns[here], starts - starts[0], self.width).matrix()
+            table = CSRRows(
+                self.values[here], self.columns[here], starts - starts[0], self.width
+            ).matrix()
         else:
             table = self.matrix()[chosen]
         return table if columns is None else table[:, columns]
@@ -391,11 +427,12 @@ class CSRRows(Rows):
 
 
 class ShiftedRows(Rows):
-    """Rows read as distances from a number for each column: what is far from 0 in all rows loses no digits.
+    """Rows read as distances from a number for each column: what is far from 0 in all rows loses no
+    digits.
 
-    In sums of squares a column of mean m and standard deviation s loses (m / s)^2 of 2^52. Values near the number are
-    subtracted from it without rounding (within a factor of two, Sterbenz, 1974), before anything is multiplied. X stays
-    where it is. Storages agree bit for bit.
+    In sums of squares a column of mean m and standard deviation s loses (m / s)^2 of 2^52. Values
+    near the number are subtracted from it without rounding (within a factor of two, Sterbenz,
+    1974), before anything is multiplied. X stays where it is. Storages agree bit for bit.
 
     Parameters
     ----------
@@ -406,7 +443,8 @@ class ShiftedRows(Rows):
 
     Examples
     --------
-    >>> rows = ShiftedRows(DenseRows(np.array([[1e9, 1.0], [1e9 + 2.0, 0.0]])), np.array([1e9 + 1.0, 0.0]))
+    >>> dense = DenseRows(np.array([[1e9, 1.0], [1e9 + 2.0, 0.0]]))
+    >>> rows = ShiftedRows(dense, np.array([1e9 + 1.0, 0.0]))
     >>> rows.take(slice(None))
     array([[-1.,  1.],
            [ 1.,  0.]])
@@ -484,8 +522,13 @@ class ShiftedRows(Rows):
 
     @python_only
     def part(self, chosen, columns=None):
-        """These rows, a slice or indices, of all columns or of these: a float64 array, or SciPy array, of its own."""
-        table, centers = self.inner.part(chosen, columns), self.centers if columns is None else self.centers[columns]
+        """These rows, a slice or indices, of all columns or of these: a float64 array, or SciPy
+        array, of its own.
+        """
+        table, centers = (
+            self.inner.part(chosen, columns),
+            self.centers if columns is None else self.centers[columns],
+        )
         if not self.inner.sparse:
             return table - centers
         table = table.astype(np.float64)
@@ -532,7 +575,9 @@ class ShiftedRows(Rows):
     def predictions(self, coef):
         """What the rows hand out @ coef in float64, (n_samples,)."""
         out, n = np.empty(self.shape()[0]), self.shape()[0]
-        _row_loops.shifted_dot_rows(self.inner, self.centers, 0, n, np.ascontiguousarray(coef, np.float64), out)
+        _row_loops.shifted_dot_rows(
+            self.inner, self.centers, 0, n, np.ascontiguousarray(coef, np.float64), out
+        )
         return out
 
     @python_only
@@ -553,13 +598,20 @@ class ShiftedRows(Rows):
     @python_only
     def _moved(self, coef, intercept, sign):
         far = np.flatnonzero(self.centers)
-        table, given = np.reshape(np.asarray(coef, np.float64), (self.centers.size, -1))[far], np.ravel(intercept)
-        moved = [_exact_sum(b, sign * self.centers[far], w) for b, w in zip(given, table.T, strict=True)]
+        table, given = (
+            np.reshape(np.asarray(coef, np.float64), (self.centers.size, -1))[far],
+            np.ravel(intercept),
+        )
+        moved = [
+            _exact_sum(b, sign * self.centers[far], w) for b, w in zip(given, table.T, strict=True)
+        ]
         return moved[0] if np.ndim(intercept) == 0 else np.array(moved)
 
 
 def _exact_sum(number, left, right):
-    """Number + left . right, rounded once (Veltkamp and Dekker, 1971); the plain sum where that overflows."""
+    """Number + left . right, rounded once (Veltkamp and Dekker, 1971); the plain sum where that
+    overflows.
+    """
     with np.errstate(all="ignore"):
         products = left * right
         (a, b), (c, d) = _halves(left), _halves(right)
@@ -581,7 +633,10 @@ def _count_nonzeros(values, part, parts):
     first, last = len(values) * part // parts, len(values) * (part + 1) // parts
     step = max(COUNTED // values.shape[1], 1)
     # Of booleans: 0.4 of the time, or 0.65 from main memory.
-    return sum(int(np.count_nonzero(values[i : min(i + step, last)] != 0.0)) for i in range(first, last, step))
+    return sum(
+        int(np.count_nonzero(values[i : min(i + step, last)] != 0.0))
+        for i in range(first, last, step)
+    )
 
 
 def _products(values, coef):

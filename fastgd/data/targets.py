@@ -1,4 +1,6 @@
-"""What belongs to each row beside its features: target, weight and offset, and all that can be wrong with them."""
+"""What belongs to each row beside its features: target, weight and offset, and all that can be
+wrong with them.
+"""
 
 import numpy as np
 
@@ -32,7 +34,9 @@ class Samples(Component, family=True):
 
 
 class WeightedSamples(Samples):
-    """Targets with weights and offsets; `weights` and `offsets` hold one number for all rows, or one for each."""
+    """Targets with weights and offsets; `weights` and `offsets` hold one number for all rows, or
+    one for each.
+    """
 
     targets: np.ndarray
     weights: np.ndarray
@@ -56,11 +60,15 @@ class WeightedSamples(Samples):
     @python_only
     def n_active(self):
         """Number of rows with a positive weight."""
-        return int(np.count_nonzero(self.weights)) if self.weights.size > 1 else self.targets.shape[0]
+        return (
+            int(np.count_nonzero(self.weights)) if self.weights.size > 1 else self.targets.shape[0]
+        )
 
     @python_only
     def total_weight(self, ranges):
-        """Sum of the weights of the rows in `ranges`, each from its first row to one past its last."""
+        """Sum of the weights of the rows in `ranges`, each from its first row to one past its
+        last.
+        """
         if self.weights.size == 1:
             return float((ranges[:, 1] - ranges[:, 0]).sum())
         running = np.concatenate([[0.0], np.cumsum(self.weights)])
@@ -68,25 +76,32 @@ class WeightedSamples(Samples):
 
     @python_only
     def with_targets(self, targets):
-        """The same weights and offsets with other targets, one number for each row, that the loss accepts."""
+        """The same weights and offsets with other targets, one number for each row, that the
+        loss accepts.
+        """
         return WeightedSamples(np.asarray(targets, dtype=np.float64), self.weights, self.offsets)
 
     @python_only
     def active(self):
         """Indices of the rows with a positive weight."""
-        return np.flatnonzero(self.weights) if self.weights.size > 1 else np.arange(self.targets.shape[0])
+        return (
+            np.flatnonzero(self.weights)
+            if self.weights.size > 1
+            else np.arange(self.targets.shape[0])
+        )
 
 
 def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
     """Targets, weights and offsets, checked against the loss and the number of rows.
 
-    Weights are divided by their mean over the rows that have any, so that their scale changes nothing.
+    Weights are divided by their mean over the rows that have any, so that their scale changes
+    nothing.
 
     Raises
     ------
     ValueError
-        For wrong shapes, NaN and infinity, targets outside the loss's domain, negative weights and weights that sum
-        to 0.
+        For wrong shapes, NaN and infinity, targets outside the loss's domain, negative weights and
+        weights that sum to 0.
 
     Examples
     --------
@@ -100,16 +115,27 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
         if targets.ndim == 1:
             targets = targets[:, None]
         else:
-            raise ValueError(f"y must have shape ({n_samples},), got {targets.shape}; pass one target per row")
+            raise ValueError(
+                f"y must have shape ({n_samples},), got {targets.shape}; pass one target per row"
+            )
     if domain != REALS:
         allowed = domain.contains(targets)
         if not allowed.all():
             bad = targets[~allowed].flat[0]
-            hint = "; GDClassifier takes labels of any kind" if getattr(loss, "classification", False) else ""
-            raise ValueError(f"loss {loss.name!r} takes targets that are {domain.text}, got {bad:g}{hint}")
+            hint = (
+                "; GDClassifier takes labels of any kind"
+                if getattr(loss, "classification", False)
+                else ""
+            )
+            raise ValueError(
+                f"loss {loss.name!r} takes targets that are {domain.text}, got {bad:g}{hint}"
+            )
     with np.errstate(over="ignore"):
         if not np.isfinite(np.vdot(targets, targets)):
-            raise ValueError(f"y holds values of up to {np.abs(targets).max():.3g}, whose squares overflow; scale it")
+            raise ValueError(
+                f"y holds values of up to {np.abs(targets).max():.3g}, whose squares overflow; "
+                "scale it"
+            )
     weights = np.ones(1)
     if sample_weight is not None:
         weights = as_weights(sample_weight, n_samples)

@@ -1,7 +1,8 @@
 """A user's component, tried on rows of the data as plain Python before compiled code sees it.
 
-Compiled code checks no index: a loss that reads the third of one prediction reads what lies behind it, and one that
-writes there destroys it. Here the same methods run on a few numbers in arrays that do check, for some 0.1 ms.
+Compiled code checks no index: a loss that reads the third of one prediction reads what lies behind
+it, and one that writes there destroys it. Here the same methods run on a few numbers in arrays that
+do check, for some 0.1 ms.
 """
 
 import numbers
@@ -15,13 +16,15 @@ from fastgd.runtime.fingerprint import is_ours
 UNWRITTEN = 1.2345678901234567e-301
 RATE = 0.125
 HOW_MANY = (
-    "a loss of several predictions says how many they are: define n_predictions(self, targets), for targets that are "
+    "a loss of several predictions says how many they are: define n_predictions(self, targets), "
+    "for targets that are "
     "numbers of classes `return int(targets.max()) + 1`"
 )
 
 
 def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None):
-    """Try the methods of a loss, a penalty and an update rule that are not ours; silent where nothing is wrong.
+    """Try the methods of a loss, a penalty and an update rule that are not ours; silent where
+    nothing is wrong.
 
     Parameters
     ----------
@@ -38,8 +41,9 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
     Raises
     ------
     ValueError
-        For a number of predictions that does not fit, an index out of range, a result that is not a real number, or
-        whatever else a method raises; it names class and method. Overflow and the like are let pass.
+        For a number of predictions that does not fit, an index out of range, a result that is not a
+        real number, or whatever else a method raises; it names class and method. Overflow and the
+        like are let pass.
 
     Examples
     --------
@@ -66,7 +70,9 @@ def _n_predictions(loss, targets, n_classes):
     try:
         found = loss.n_predictions(targets)
     except Exception as error:
-        raise ValueError(f"{what} raises {_text(error)} for targets of shape {targets.shape}") from error
+        raise ValueError(
+            f"{what} raises {_text(error)} for targets of shape {targets.shape}"
+        ) from error
     if isinstance(found, bool) or not isinstance(found, numbers.Integral) or found < 1:
         raise ValueError(f"{what} must return a whole number of at least 1 (an int), got {found!r}")
     if n_classes is not None and found < n_classes:
@@ -84,7 +90,9 @@ def _try_loss(loss, targets):
     for target in _extremes(targets):
         predictions = np.array([0.0, 1.0, target])
         for name in ("value", "derivative", "curvature"):
-            results = [_call(loss, name, "prediction {}, target {}", one, target) for one in predictions]
+            results = [
+                _call(loss, name, "prediction {}, target {}", one, target) for one in predictions
+            ]
             _refuse_nan(loss, name, results, f"target {target}")
 
 
@@ -97,7 +105,9 @@ def _try_vector_loss(loss, targets, n_predictions):
         _refuse_nan(loss, "value", results, where)
         for at in _predictions(n_predictions):
             _write(loss, "derivatives", where, n_predictions, at, target)
-            _write(loss, "curvature_product", where, n_predictions, at, target, np.ones(n_predictions))
+            _write(
+                loss, "curvature_product", where, n_predictions, at, target, np.ones(n_predictions)
+            )
 
 
 def _predictions(size):
@@ -110,7 +120,10 @@ def _write(loss, name, where, size, *arguments):
     _run(loss, name, where, *arguments, out)
     left = np.flatnonzero(out == UNWRITTEN)
     if left.size:
-        raise ValueError(f"{type(loss).__name__}.{name} must write {size} numbers to out, it leaves out[{left[0]}]")
+        raise ValueError(
+            f"{type(loss).__name__}.{name} must write {size} numbers to out, it leaves "
+            f"out[{left[0]}]"
+        )
 
 
 def _try_penalty(penalty, n_features):
@@ -140,13 +153,15 @@ def _call(component, name, where, *arguments):
         return None
     if np.ndim(result) or np.asarray(result).dtype.kind not in "biuf":
         raise ValueError(
-            f"{type(component).__name__}.{name} must return a number, got {result!r} for {where.format(*arguments)}"
+            f"{type(component).__name__}.{name} must return a number, got {result!r} for "
+            f"{where.format(*arguments)}"
         )
     return result
 
 
 def _run(component, name, where, *arguments, arithmetic=False):
-    """Result of a method; with `arithmetic`, a pair: the result, and whether plain Python refused a number.
+    """Result of a method; with `arithmetic`, a pair: the result, and whether plain Python refused a
+    number.
 
     Python raises where compiled code goes on with infinity or NaN.
     """
@@ -157,9 +172,14 @@ def _run(component, name, where, *arguments, arithmetic=False):
         failed = True
     except Exception as error:
         if not (isinstance(error, ValueError) and str(error).startswith(("math ", "expected a "))):
-            hint = f"; {HOW_MANY}" if isinstance(component, VectorLoss) and isinstance(error, IndexError) else ""
+            hint = (
+                f"; {HOW_MANY}"
+                if isinstance(component, VectorLoss) and isinstance(error, IndexError)
+                else ""
+            )
             raise ValueError(
-                f"{type(component).__name__}.{name} raises {_text(error)} for {where.format(*arguments)}{hint}"
+                f"{type(component).__name__}.{name} raises {_text(error)} for "
+                f"{where.format(*arguments)}{hint}"
             ) from error
         failed = True
     return (result, failed) if arithmetic else result
@@ -168,7 +188,9 @@ def _run(component, name, where, *arguments, arithmetic=False):
 def _refuse_nan(component, name, results, where):
     """A method that gives NaN, or nothing, wherever it was tried."""
     if all(result is None or np.isnan(result) for result in results) and None not in results:
-        raise ValueError(f"{type(component).__name__}.{name} must return a number, got NaN for {where}")
+        raise ValueError(
+            f"{type(component).__name__}.{name} must return a number, got NaN for {where}"
+        )
 
 
 def _text(error):

@@ -28,16 +28,23 @@ from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import count_threads, map_ranges
 
-# tol=0 asks for the first, which rounding may leave, and has converged at the second, which it nearly always leaves.
+# tol=0 asks for the first, which rounding may leave, and has converged at the second, which it
+# nearly always leaves.
 LEAST_TOL = 1e-14
 ROUNDED = 1e-12
 MAX_SEED = np.iinfo(np.int32).max
 ROUNDING = 1e-8  # a fit that was to go on to rounding (tol=0) and is this close has done so
 # Of several models, what one of them tells for all.
 FROM_THE_WORST = (
-    StopReason.INTERRUPTED, StopReason.CALLBACK, StopReason.RULE, StopReason.TIME, StopReason.MAX_ITER,
-    StopReason.VALIDATION, StopReason.PLATEAU, StopReason.CONVERGED,
-)  # fmt: skip
+    StopReason.INTERRUPTED,
+    StopReason.CALLBACK,
+    StopReason.RULE,
+    StopReason.TIME,
+    StopReason.MAX_ITER,
+    StopReason.VALIDATION,
+    StopReason.PLATEAU,
+    StopReason.CONVERGED,
+)
 ROWS_AT_ONCE = 8192  # of a prediction: cut by the number of rows alone
 
 
@@ -46,7 +53,9 @@ class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
 
 
 class NotNumbersError(ValueError, TypeError):
-    """Data of a type that is no number: a ValueError, like all that can be wrong with data, and a TypeError."""
+    """Data of a type that is no number: a ValueError, like all that can be wrong with data, and
+    a TypeError.
+    """
 
 
 class GDEstimator(CallbackSupportMixin, BaseEstimator):
@@ -64,9 +73,18 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
     @whole_or_nothing
     @with_callbacks
     def fit(
-        self, X, y, sample_weight=None, *, coef_init=None, intercept_init=None, X_val=None, y_val=None,
-        sample_weight_val=None, offset=None,
-    ):  # fmt: skip
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        coef_init=None,
+        intercept_init=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        offset=None,
+    ):
         """Fit to data, to within `tol` of the optimum.
 
         Parameters
@@ -101,12 +119,17 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         X, y = self._checked(X, y, reset=True, order=None)
         rows = as_rows(X, checked=True, in_place=True)
         validation = X_val, y_val, sample_weight_val
-        task, samples, seeds = prepare(self, X, y, sample_weight, offset, validation, rows, count_threads(self.n_jobs))
+        task, samples, seeds = prepare(
+            self, X, y, sample_weight, offset, validation, rows, count_threads(self.n_jobs)
+        )
         n_targets = len(samples)
         states = [None] * n_targets
         if coef_init is None and intercept_init is None:
             states = self._kept_states(n_targets)
-            seeds = [one if state is None else state.memory["seed"] for one, state in zip(seeds, states, strict=True)]
+            seeds = [
+                one if state is None else state.memory["seed"]
+                for one, state in zip(seeds, states, strict=True)
+            ]
         starts = self._starts(coef_init, intercept_init, X.shape[1], n_targets, task.loss)
         callbacks = fit_callbacks(self, given, y, sample_weight, n_targets)
         task.watch = self._watch(callbacks, n_targets)
@@ -120,12 +143,16 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         return self
 
     def _watch(self, callbacks, n_targets):
-        """Function that gives each target those who look on while it is fitted, or None for nobody."""
+        """Function that gives each target those who look on while it is fitted, or None for
+        nobody.
+        """
         if callbacks is None and not self.verbose:
             return None
 
         def watch(k):
-            watches = [Lines(int(self.verbose), self._name_of(k, n_targets))] if self.verbose else []
+            watches = (
+                [Lines(int(self.verbose), self._name_of(k, n_targets))] if self.verbose else []
+            )
             return Together(*watches, *([] if callbacks is None else [callbacks.watch(k)]))
 
         return watch
@@ -144,12 +171,19 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
     def _checked(self, X, y, reset, order="C"):
         """X and y, but for what `as_rows` says about the values of X."""
         return self._validated(
-            X, y, reset=reset, order=order, multi_output=isinstance(self.loss, VectorLoss), ensure_all_finite=False,
+            X,
+            y,
+            reset=reset,
+            order=order,
+            multi_output=isinstance(self.loss, VectorLoss),
+            ensure_all_finite=False,
             **self._y_options(),
-        )  # fmt: skip
+        )
 
     def _validated(self, X, *y, **options):
-        """X, and y if there is one, as float arrays or CSR; ValueError for whatever compiled code must not see."""
+        """X, and y if there is one, as float arrays or CSR; ValueError for whatever compiled
+        code must not see.
+        """
         check_structure(X)
         finite = options.get("ensure_all_finite", True)
         if not options["reset"] and self._is_plain(X, finite) and all(map(_are_plain, y)):
@@ -157,27 +191,44 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
             return (X, *y) if y else X
         for name, values in zip(("X", "y"), (X, *y), strict=False):
             refuse_masked(values, name)
-        dates = sorted({str(one) for one in np.ravel(getattr(X, "dtypes", getattr(X, "dtype", ""))) if _is_time(one)})
+        dates = sorted(
+            {
+                str(one)
+                for one in np.ravel(getattr(X, "dtypes", getattr(X, "dtype", "")))
+                if _is_time(one)
+            }
+        )
         if dates:
-            raise ValueError(f"X holds dates or durations ({dates[0]}); turn them into numbers, for example days")
-        options.update(accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32])
+            raise ValueError(
+                f"X holds dates or durations ({dates[0]}); turn them into numbers, for example days"
+            )
+        options.update(
+            accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32]
+        )
         try:
             return validate_data(self, X, *y, **options)
         except ValueError as error:
             if str(error).startswith("could not convert string to float"):
-                raise ValueError(f"{error}: encode text as numbers first, for example with OneHotEncoder") from error
+                raise ValueError(
+                    f"{error}: encode text as numbers first, for example with OneHotEncoder"
+                ) from error
             raise
         except TypeError as error:
-            raise NotNumbersError(f"X and y must hold numbers (y of a classifier: labels): {error}") from error
+            raise NotNumbersError(
+                f"X and y must hold numbers (y of a classifier: labels): {error}"
+            ) from error
 
     def _is_plain(self, X, finite):
-        """Whether X is a float array or CSR of the columns that were fitted: nothing that `validate_data` would change.
+        """Whether X is a float array or CSR of the columns that were fitted: nothing that
+        `validate_data` would change.
 
-        It looks at the same things (at the values where they have to be `finite`), at 100 us more: a fifth of what
-        `partial_fit` may take for a chunk.
+        It looks at the same things (at the values where they have to be `finite`), at 100 us more:
+        a fifth of what `partial_fit` may take for a chunk.
         """
         dense = type(X) is np.ndarray and X.ndim == 2
-        if not (dense or (sp.issparse(X) and X.format == "csr")) or hasattr(self, "feature_names_in_"):
+        if not (dense or (sp.issparse(X) and X.format == "csr")) or hasattr(
+            self, "feature_names_in_"
+        ):
             return False
         same = X.shape[0] > 0 and X.shape[1] == getattr(self, "n_features_in_", -1)
         floats = same and X.dtype in (np.float64, np.float32)
@@ -193,24 +244,50 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
     def _task(self, loss, penalty, rows, n_threads):
         tol = None if self.tol is None else max(self.tol, LEAST_TOL)
         settings = Settings(
-            self.solver, self.batch_size, self.learning_rate, float(self.eta0), float(self.power_t),
-            float(self.momentum), int(self.average), bool(self.shuffle), tol, int(self.n_iter_no_change),
+            self.solver,
+            self.batch_size,
+            self.learning_rate,
+            float(self.eta0),
+            float(self.power_t),
+            float(self.momentum),
+            int(self.average),
+            bool(self.shuffle),
+            tol,
+            int(self.n_iter_no_change),
             np.inf if self.warm_start else int(self.max_iter),
-        )  # fmt: skip
+        )
         return Task(
-            loss, penalty, rows, settings, float(self.alpha), bool(self.fit_intercept), int(self.max_iter),
-            self.max_time, n_threads=n_threads,
-        )  # fmt: skip
+            loss,
+            penalty,
+            rows,
+            settings,
+            float(self.alpha),
+            bool(self.fit_intercept),
+            int(self.max_iter),
+            self.max_time,
+            n_threads=n_threads,
+        )
 
     def _kept_states(self, n_targets):
-        """State of each target's last run, to be continued where plan and data allow it; None where there is none."""
+        """State of each target's last run, to be continued where plan and data allow it; None
+        where there is none.
+        """
         kept = getattr(self, "_states", None) if self.warm_start else None
-        return copy.deepcopy(kept) if kept is not None and len(kept) == n_targets else [None] * n_targets
+        return (
+            copy.deepcopy(kept)
+            if kept is not None and len(kept) == n_targets
+            else [None] * n_targets
+        )
 
     def _seeds(self, rng, states):
-        """Seed of each target: of the run to be continued, else drawn (`rng` may be None where all are continued)."""
+        """Seed of each target: of the run to be continued, else drawn (`rng` may be None where
+        all are continued).
+        """
         drawn = states if rng is None else rng.randint(MAX_SEED, size=len(states))
-        return [int(seed) if state is None else state.memory["seed"] for state, seed in zip(states, drawn, strict=True)]
+        return [
+            int(seed) if state is None else state.memory["seed"]
+            for state, seed in zip(states, drawn, strict=True)
+        ]
 
     def _starts(self, coef_init, intercept_init, n_features, n_targets, loss):
         """(coef, intercept) for each target, from the arguments or, warm, from the last fit."""
@@ -221,12 +298,25 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         vector = isinstance(loss, VectorLoss)
         n_outputs = np.size(intercept_init) if vector and intercept_init is not None else n_targets
         shapes = f"of shapes ({n_outputs}, {n_features}) and ({n_outputs},)"
-        coef = np.zeros((n_outputs, n_features)) if coef_init is None else as_floats(coef_init, "coef_init")
-        intercept = np.zeros(n_outputs) if intercept_init is None else as_floats(intercept_init, "intercept_init")
+        coef = (
+            np.zeros((n_outputs, n_features))
+            if coef_init is None
+            else as_floats(coef_init, "coef_init")
+        )
+        intercept = (
+            np.zeros(n_outputs)
+            if intercept_init is None
+            else as_floats(intercept_init, "intercept_init")
+        )
         if coef.size != n_outputs * n_features or intercept.size != n_outputs:
-            raise ValueError(f"coef_init and intercept_init must be {shapes}, got {coef.shape} and {intercept.shape}")
+            raise ValueError(
+                f"coef_init and intercept_init must be {shapes}, got {coef.shape} and "
+                f"{intercept.shape}"
+            )
         if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
-            raise ValueError("coef_init and intercept_init must be finite; leave them out to start from zeros")
+            raise ValueError(
+                "coef_init and intercept_init must be finite; leave them out to start from zeros"
+            )
         coef, intercept = coef.reshape(n_outputs, n_features), intercept.ravel()
         return [(coef.T, intercept)] if vector else list(zip(coef, intercept, strict=True))
 
@@ -257,10 +347,16 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         self.stop_reason_ = min((result.reason for result in results), key=FROM_THE_WORST.index)
         if self.tol == 0 and self.converged_ and self.stop_reason_ is StopReason.PLATEAU:
             self.stop_reason_ = StopReason.CONVERGED
-        self.history_ = [r.history.arrays() for r in results] if several else results[0].history.arrays()
+        self.history_ = (
+            [r.history.arrays() for r in results] if several else results[0].history.arrays()
+        )
         self.plan_ = [run.plan for run in runs] if several else runs[0].plan
-        # Solvers that find their own steps keep vectors as long as there are rows: only for whoever asked to go on.
-        self._states = [r.result.state if self.warm_start or r.plan.solver not in BATCHES else None for r in runs]
+        # Solvers that find their own steps keep vectors as long as there are rows: only for whoever
+        # asked to go on.
+        self._states = [
+            r.result.state if self.warm_start or r.plan.solver not in BATCHES else None
+            for r in runs
+        ]
 
     def _warn(self, runs):
         """One warning for a fit, about the target that is farthest from its optimum."""
@@ -275,7 +371,10 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         return [
             result
             for result in results
-            if falls_short(result, ROUNDING if self.tol == 0 and result.reason is StopReason.PLATEAU else self.tol)
+            if falls_short(
+                result,
+                ROUNDING if self.tol == 0 and result.reason is StopReason.PLATEAU else self.tol,
+            )
         ]
 
     def _scores(self, X, offset=None):
@@ -290,7 +389,9 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         return scores
 
     def _products(self, X, coef):
-        """X @ coef, (n_samples, n_outputs); dense ones on as many threads as asked for, with the same bits on any."""
+        """X @ coef, (n_samples, n_outputs); dense ones on as many threads as asked for, with the
+        same bits on any.
+        """
         if sp.issparse(X) or sp.issparse(coef):
             product = X @ coef
             return product.toarray() if sp.issparse(product) else product
@@ -307,9 +408,13 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         return products
 
     def sparsify(self):
-        """Turn `coef_` into a SciPy sparse array, which saves memory where most coefficients are 0; returns self."""
+        """Turn `coef_` into a SciPy sparse array, which saves memory where most coefficients are
+        0; returns self.
+        """
         check_is_fitted(self)
-        self.coef_ = sp.csr_array(np.atleast_2d(self.coef_)) if not sp.issparse(self.coef_) else self.coef_
+        self.coef_ = (
+            sp.csr_array(np.atleast_2d(self.coef_)) if not sp.issparse(self.coef_) else self.coef_
+        )
         return self
 
     def densify(self):
@@ -332,7 +437,9 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     task = estimator._task(loss, penalty, rows, n_threads)
     offset = None if offset is None else as_offset(offset, n_samples)
     X_val, y_val, sample_weight_val = validation
-    rng = check_random_state(estimator.random_state)  # early stopping was asked for: its rows follow NumPy's convention
+    rng = check_random_state(
+        estimator.random_state
+    )  # early stopping was asked for: its rows follow NumPy's convention
     holdout = Holdout.choose(estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng)
     if holdout is not None:
         weights = holdout.training_weights(weights, n_samples)
@@ -354,7 +461,9 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
 
 
 def generator(random_state, settings, loss, streaming=False):
-    """The generator of seeds: without a random_state NumPy's own for what the user named, else as random_state=0."""
+    """The generator of seeds: without a random_state NumPy's own for what the user named, else
+    as random_state=0.
+    """
     if random_state is None and not random_by_name(settings, loss, streaming):
         random_state = 0
     return check_random_state(random_state)
@@ -371,7 +480,11 @@ def fitted_copy(estimator, runs, alpha):
 
 def _are_plain(y):
     """Whether y is a vector of finite numbers: nothing that `validate_data` would change."""
-    return type(y) is np.ndarray and y.ndim == 1 and (y.dtype.kind in "iub" or (y.dtype.kind == "f" and _finite(y)))
+    return (
+        type(y) is np.ndarray
+        and y.ndim == 1
+        and (y.dtype.kind in "iub" or (y.dtype.kind == "f" and _finite(y)))
+    )
 
 
 def _finite(values):
@@ -380,5 +493,7 @@ def _finite(values):
 
 
 def _is_time(dtype):
-    """Whether a column type of NumPy, pandas, Arrow or Polars is one of dates, times or durations."""
+    """Whether a column type of NumPy, pandas, Arrow or Polars is one of dates, times or
+    durations.
+    """
     return str(dtype).lower().startswith(("date", "time", "duration"))

@@ -1,4 +1,6 @@
-"""scikit-learn's callbacks around the turns of a fit; without them (scikit-learn before 1.9) nothing but the rest."""
+"""scikit-learn's callbacks around the turns of a fit; without them (scikit-learn before 1.9)
+nothing but the rest.
+"""
 
 import functools
 import threading
@@ -9,7 +11,13 @@ import numpy as np
 
 from fastgd.fitting.observers import Watch
 
-__all__ = ["CallbackSupportMixin", "FitCallbacks", "TurnCallbacks", "fit_callbacks", "with_callbacks"]
+__all__ = [
+    "CallbackSupportMixin",
+    "FitCallbacks",
+    "TurnCallbacks",
+    "fit_callbacks",
+    "with_callbacks",
+]
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -36,11 +44,13 @@ def fit_callbacks(estimator, X, y, sample_weight, n_targets):
 
 
 class FitCallbacks:
-    """The tasks of a fit as callbacks see them: the fit, for one-vs-rest each class, and in these each turn.
+    """The tasks of a fit as callbacks see them: the fit, for one-vs-rest each class, and in these
+    each turn.
 
-    Hooks get X as it was given, the labels or targets, `{"sample_weight": ...}` as metadata where there are weights,
-    and an estimator that can predict as if the fit had ended there (the other classes' coefficients as they are).  They
-    are called one at a time, whatever the number of threads.
+    Hooks get X as it was given, the labels or targets, `{"sample_weight": ...}` as metadata where
+    there are weights, and an estimator that can predict as if the fit had ended there (the other
+    classes' coefficients as they are).  They are called one at a time, whatever the number of
+    threads.
 
     Parameters
     ----------
@@ -63,9 +73,13 @@ class FitCallbacks:
             self.root = self.tasks[0] = estimator._init_callback_context(**turns)
             self.root.call_on_fit_task_begin(**self.data)
             return
-        self.root = estimator._init_callback_context(max_subtasks=n_targets, sequential_subtasks=False)
+        self.root = estimator._init_callback_context(
+            max_subtasks=n_targets, sequential_subtasks=False
+        )
         self.root.call_on_fit_task_begin(**self.data)
-        self.tasks = [self.root.subcontext(task_name="class", task_id=k, **turns) for k in range(n_targets)]
+        self.tasks = [
+            self.root.subcontext(task_name="class", task_id=k, **turns) for k in range(n_targets)
+        ]
 
     def watch(self, k):
         """The Watch that tells the callbacks about target `k`, whose fit begins."""
@@ -90,7 +104,9 @@ class FitCallbacks:
         return lambda: self._attributes(self.models)
 
     def _attributes(self, models):
-        models = [SimpleNamespace(coef=np.array(coef), intercept=intercept) for coef, intercept in models]
+        models = [
+            SimpleNamespace(coef=np.array(coef), intercept=intercept) for coef, intercept in models
+        ]
         return dict(zip(("coef_", "intercept_"), self.estimator._shaped(models), strict=True))
 
 
@@ -106,14 +122,18 @@ class TurnCallbacks(Watch):
         fit = self.fit
         with fit.lock:
             self.task = fit.tasks[self.k].subcontext(task_name="turn")
-            self.task.call_on_fit_task_begin(**fit.data, reconstruction_attributes=fit.model(self.k, model))
+            self.task.call_on_fit_task_begin(
+                **fit.data, reconstruction_attributes=fit.model(self.k, model)
+            )
 
     def turn_ends(self, model):
         """Close it; whether a callback asks for the end of this target's turns."""
         fit = self.fit
         with fit.lock:
             task, self.task = self.task, None
-            return task.call_on_fit_task_end(**fit.data, reconstruction_attributes=fit.model(self.k, model))
+            return task.call_on_fit_task_end(
+                **fit.data, reconstruction_attributes=fit.model(self.k, model)
+            )
 
     def run_ends(self, model):
         """Close the task of a class, and that of a turn which a key has cut short."""
@@ -123,4 +143,6 @@ class TurnCallbacks(Watch):
             self.turn_ends(model)
         if len(fit.tasks) > 1:
             with fit.lock:
-                fit.tasks[self.k].call_on_fit_task_end(**fit.data, reconstruction_attributes=fit.model(self.k, model))
+                fit.tasks[self.k].call_on_fit_task_end(
+                    **fit.data, reconstruction_attributes=fit.model(self.k, model)
+                )

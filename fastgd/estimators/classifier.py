@@ -19,20 +19,24 @@ def _gives_probabilities(estimator):
         "modified_huber",
     ):
         return True
-    raise AttributeError(f"probabilities need loss='log_loss' or 'modified_huber', got {estimator.loss!r}")
+    raise AttributeError(
+        f"probabilities need loss='log_loss' or 'modified_huber', got {estimator.loss!r}"
+    )
 
 
 class GDClassifier(ClassifierMixin, ChunkEstimator):
-    """Linear classifier fitted by gradient descent, to a proved accuracy and without a number to tune.
+    """Linear classifier fitted by gradient descent, to a proved accuracy and without a number to
+    tune.
 
-    Minimises
-    F(w, b) = sum_i s_i loss(y_i, x_i . w + b) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2),
-    one model for two classes and one for each class against the rest for more.
+    Minimises F(w, b) = sum_i s_i loss(y_i, x_i . w + b) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 -
+    l1_ratio) / 2 |w|_2^2), one model for two classes and one for each class against the rest for
+    more.
 
     Parameters
     ----------
     loss : str or Loss, default="log_loss"
-        `"log_loss"`, `"hinge"`, `"squared_hinge"`, `"modified_huber"`, `"perceptron"`, a regression loss on the signs
+        `"log_loss"`, `"hinge"`, `"squared_hinge"`, `"modified_huber"`, `"perceptron"`, a regression
+        loss on the signs
         -1 and 1, or a component of your own.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
     alpha : float, default=1e-4
@@ -44,7 +48,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     max_iter : int, default=1000
         Most turns of the loop: steps of a full-batch solver, epochs of a stochastic one.
     tol : float or None, default=1e-4
-        Relative suboptimality to reach; 0 goes on until rounding is what is left, None runs `max_iter` turns.
+        Relative suboptimality to reach; 0 goes on until rounding is what is left, None runs
+        `max_iter` turns.
     shuffle : bool, default=True
         Whether stochastic epochs visit the rows in a new random order.
     verbose : int, default=0
@@ -52,34 +57,39 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     epsilon : float, default=0.1
         Of the Huber and the insensitive losses.
     n_jobs : int, optional
-        Threads; None: what the process may use, one inside a worker.  The result does not depend on it.
+        Threads; None: what the process may use, one inside a worker.  The result does not depend on
+        it.
     random_state : int, RandomState or None, default=None
-        Seeds samples and orders of rows.  With None whatever `auto` chooses repeats bit for bit, as with 0, and NumPy's
-        global generator is left alone; it is drawn from for steps on some of the rows that were asked for (`saga`,
-        `svrg`, `sdca`, an update rule with `batch_size` or an explicit `learning_rate`) and for `early_stopping`.
+        Seeds samples and orders of rows.  With None whatever `auto` chooses repeats bit for bit, as
+        with 0, and NumPy's global generator is left alone; it is drawn from for steps on some of
+        the rows that were asked for (`saga`, `svrg`, `sdca`, an update rule with `batch_size` or an
+        explicit `learning_rate`) and for `early_stopping`.
     learning_rate : str, default="auto"
-        `"auto"`, `"constant"`, `"invscaling"`, `"optimal"`, `"adaptive"`, `"pa1"`, `"pa2"` or, full batch,
-        `"line_search"`.
+        `"auto"`, `"constant"`, `"invscaling"`, `"optimal"`, `"adaptive"`, `"pa1"`, `"pa2"` or, full
+        batch, `"line_search"`.
     eta0, power_t : float, default=0.01, 0.5
         Of the explicit learning rates.
     early_stopping : bool, default=False
-        Whether to hold out `validation_fraction` of the rows and stop when the score on them has not improved by `tol`
-        for `n_iter_no_change` turns; the best model on them is kept.
+        Whether to hold out `validation_fraction` of the rows and stop when the score on them has
+        not improved by `tol` for `n_iter_no_change` turns; the best model on them is kept.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=5
     class_weight : dict, "balanced" or None
         Weights of the classes; balanced: such that the classes' total weights are equal.
     warm_start : bool, default=False
-        Whether `fit` goes on where the last one ended: k turns and then m are k + m turns, bit for bit.
+        Whether `fit` goes on where the last one ended: k turns and then m are k + m turns, bit for
+        bit.
     average : bool or int, default=False
-        Report the mean of the iterates, from that update on; full-batch steps that end at the optimum by themselves
-        (`"auto"`, `"line_search"`) are not averaged.
+        Report the mean of the iterates, from that update on; full-batch steps that end at the
+        optimum by themselves (`"auto"`, `"line_search"`) are not averaged.
     solver : str or Rule, default="auto"
-        `"gd"`, `"momentum"`, `"nesterov"`, `"adagrad"`, `"rmsprop"`, `"adam"`, or a rule with parameters of its own;
-        `"newton"`, `"lbfgs"`, `"saga"`, `"svrg"`, `"sdca"` find their own steps.
+        `"gd"`, `"momentum"`, `"nesterov"`, `"adagrad"`, `"rmsprop"`, `"adam"`, or a rule with
+        parameters of its own; `"newton"`, `"lbfgs"`, `"saga"`, `"svrg"`, `"sdca"` find their own
+        steps.
     batch_size : {"auto", "full", "growing"}, int or float, default="auto"
-        Rows per step: all (batch descent), 1 (stochastic), k or a fraction (mini-batch), few at first and all at the
-        end (growing).  As many as there are rows, or more, are all; in `partial_fit` a shorter chunk is one mini-batch.
+        Rows per step: all (batch descent), 1 (stochastic), k or a fraction (mini-batch), few at
+        first and all at the end (growing).  As many as there are rows, or more, are all; in
+        `partial_fit` a shorter chunk is one mini-batch.
     momentum : float, default=0.9
     multi_class : {"auto", "ovr"}, default="auto"
     max_time : float, optional
@@ -101,29 +111,32 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     objective_ : float
         F at the model; the sum over the classes of one-vs-rest.
     suboptimality_ : float
-        bound / max(F - bound, 1e-4 F0), with F0 the objective of the best constant model; the greatest over the
-        classes.
+        bound / max(F - bound, 1e-4 F0), with F0 the objective of the best constant model; the
+        greatest over the classes.
     bound_kind_ : {"proof", "estimate", "none"}
-        What the bound is: proved, or the estimate on which the fit ended (`history_["bound"]` keeps what is proved); of
-        several classes the worst.
+        What the bound is: proved, or the estimate on which the fit ended (`history_["bound"]` keeps
+        what is proved); of several classes the worst.
     converged_ : bool
-        Whether `suboptimality_` is at most `tol` (1e-14 where that is 0), and nothing else; False without a `tol`.
+        Whether `suboptimality_` is at most `tol` (1e-14 where that is 0), and nothing else; False
+        without a `tol`.
     stop_reason_ : StopReason
         Of several classes the one that tells most: what cut one short, then a plateau.
     history_ : dict of ndarray, or a list of them
-        Equally long arrays `passes seconds objective bound rate batch`, one entry for each check; from `partial_fit`
-        one dict, an entry for each call, the objective that of its rows after it, and `score` on the validation rows.
+        Equally long arrays `passes seconds objective bound rate batch`, one entry for each check;
+        from `partial_fit` one dict, an entry for each call, the objective that of its rows after
+        it, and `score` on the validation rows.
     plan_ : Plan or list of Plan
         What was done and why; print it.
     class_count_ : ndarray, (n_classes,)
-        `partial_fit` with `class_weight="balanced"`: total weight of each class in all chunks so far, which the weights
-        of the next one follow.
+        `partial_fit` with `class_weight="balanced"`: total weight of each class in all chunks so
+        far, which the weights of the next one follow.
     best_validation_score_ : float
         `partial_fit` with validation rows: the score of the model that predicts.
 
     References
     ----------
-    Bottou, Curtis and Nocedal (2018), Optimization methods for large-scale machine learning, SIAM Review 60.
+    Bottou, Curtis and Nocedal (2018), Optimization methods for large-scale machine learning, SIAM
+    Review 60.
 
     Examples
     --------
@@ -135,12 +148,36 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     """
 
     def __init__(
-        self, loss="log_loss", *, penalty="l2", alpha=1e-4, l1_ratio=0.15, fit_intercept=True, max_iter=1000, tol=1e-4,
-        shuffle=True, verbose=0, epsilon=0.1, n_jobs=None, random_state=None, learning_rate="auto", eta0=0.01,
-        power_t=0.5, early_stopping=False, validation_fraction=0.1, n_iter_no_change=5, class_weight=None,
-        warm_start=False, average=False, solver="auto", batch_size="auto", momentum=0.9, multi_class="auto",
-        max_time=None, stop=None,
-    ):  # fmt: skip
+        self,
+        loss="log_loss",
+        *,
+        penalty="l2",
+        alpha=1e-4,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        max_iter=1000,
+        tol=1e-4,
+        shuffle=True,
+        verbose=0,
+        epsilon=0.1,
+        n_jobs=None,
+        random_state=None,
+        learning_rate="auto",
+        eta0=0.01,
+        power_t=0.5,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        class_weight=None,
+        warm_start=False,
+        average=False,
+        solver="auto",
+        batch_size="auto",
+        momentum=0.9,
+        multi_class="auto",
+        max_time=None,
+        stop=None,
+    ):
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
@@ -172,8 +209,16 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     @available_if(takes_chunks)
     @whole_or_nothing
     def partial_fit(
-        self, X, y, classes=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
-    ):  # fmt: skip
+        self,
+        X,
+        y,
+        classes=None,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """One epoch over these rows, from the model as it is.
 
         Parameters
@@ -185,9 +230,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         sample_weight : array-like, (n_samples,), optional
             Only ratios matter, within a chunk and between chunks.
         X_val, y_val, sample_weight_val : array-like, optional
-            Rows to watch, the same in each call: the model that predicts is the one of the best `score` on them so far,
-            while the next call goes on from the latest.  `stop_reason_` is `StopReason.VALIDATION` once
-            `n_iter_no_change` calls in a row have not improved it by `tol`, None before.
+            Rows to watch, the same in each call: the model that predicts is the one of the best
+            `score` on them so far, while the next call goes on from the latest.  `stop_reason_` is
+            `StopReason.VALIDATION` once `n_iter_no_change` calls in a row have not improved it by
+            `tol`, None before.
 
         Returns
         -------
@@ -202,12 +248,21 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         if not hasattr(self, "classes_"):
             if classes is None:
-                raise ValueError("classes must be passed on the first call to partial_fit: all labels there will be")
+                raise ValueError(
+                    "classes must be passed on the first call to partial_fit: all labels there "
+                    "will be"
+                )
             self.classes_ = distinct(classes, "classes")
             if self.classes_.size < 2:
-                raise ValueError(f"classes must hold at least 2 labels, got {self.classes_.size} class")
-        elif classes is not None and not np.array_equal(self.classes_, distinct(classes, "classes")):
-            raise ValueError(f"classes={classes} is not what the first call to partial_fit got: {self.classes_}")
+                raise ValueError(
+                    f"classes must hold at least 2 labels, got {self.classes_.size} class"
+                )
+        elif classes is not None and not np.array_equal(
+            self.classes_, distinct(classes, "classes")
+        ):
+            raise ValueError(
+                f"classes={classes} is not what the first call to partial_fit got: {self.classes_}"
+            )
         targets = self._targets(y)
         weights = super()._weights(sample_weight, y, X.shape[0])
         if self.class_weight == "balanced":
@@ -219,7 +274,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return self
 
     def decision_function(self, X, offset=None):
-        """Predictions before any link: (n_samples,) for two classes, (n_samples, n_classes) for more."""
+        """Predictions before any link: (n_samples,) for two classes, (n_samples, n_classes) for
+        more.
+        """
         scores = self._scores(X, offset)
         return scores.ravel() if scores.shape[1] == 1 else scores
 
@@ -231,11 +288,17 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     @available_if(_gives_probabilities)
     def predict_proba(self, X, offset=None):
-        """Probability of each class, (n_samples, n_classes); rows sum to 1, however large the scores are."""
+        """Probability of each class, (n_samples, n_classes); rows sum to 1, however large the
+        scores are.
+        """
         scores = self._scores(X, offset)
         name = getattr(self.loss, "name", self.loss)
         with np.errstate(over="ignore"):
-            own = 1.0 / (1.0 + np.exp(-scores)) if name == "log_loss" else (np.clip(scores, -1.0, 1.0) + 1.0) / 2.0
+            own = (
+                1.0 / (1.0 + np.exp(-scores))
+                if name == "log_loss"
+                else (np.clip(scores, -1.0, 1.0) + 1.0) / 2.0
+            )
         if own.shape[1] == 1:
             return np.hstack([1.0 - own, own])
         total = own.sum(axis=1, keepdims=True)
@@ -256,7 +319,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.classes_ = distinct(y)
         check_classification_targets(y)
         if self.classes_.size < 2:
-            raise ValueError(f"a classifier needs at least 2 classes in y, got 1 class: {self.classes_.tolist()[0]!r}")
+            raise ValueError(
+                "a classifier needs at least 2 classes in y, got 1 class: "
+                f"{self.classes_.tolist()[0]!r}"
+            )
         return self._targets(y)
 
     def _targets(self, y):
@@ -264,19 +330,24 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _weights(self, sample_weight, y, n_samples):
         """Sample weights times class weights, or None."""
-        return with_class_weight(self.class_weight, self.classes_, y, super()._weights(sample_weight, y, n_samples))
+        return with_class_weight(
+            self.class_weight, self.classes_, y, super()._weights(sample_weight, y, n_samples)
+        )
 
     def _check_rows(self, y, weights):
         if weights is not None and np.unique(y[weights > 0.0]).size == 1:
             raise ValueError(
-                "a classifier needs at least 2 classes, got 1 class with a positive weight; check sample_weight and "
+                "a classifier needs at least 2 classes, got 1 class with a positive weight; check "
+                "sample_weight and "
                 "class_weight"
             )
 
     def _shaped(self, runs):
         if isinstance(self.loss, VectorLoss):
             return runs[0].coef.T.copy(), np.array(runs[0].intercept)
-        return np.array([run.coef for run in runs]), np.array([float(run.intercept) for run in runs])
+        return np.array([run.coef for run in runs]), np.array(
+            [float(run.intercept) for run in runs]
+        )
 
     def _dense_shape(self, coef):
         return coef

@@ -32,7 +32,9 @@ class Holdout:
 
     @classmethod
     def choose(cls, estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng):
-        """Holdout from the rows given, or, with `early_stopping`, a random (stratified) part of the rows; or None."""
+        """Holdout from the rows given, or, with `early_stopping`, a random (stratified) part of
+        the rows; or None.
+        """
         if X_val is not None or y_val is not None:
             return cls._given(estimator, X, y, X_val, y_val, sample_weight_val)
         if sample_weight_val is not None:
@@ -41,17 +43,22 @@ class Holdout:
             return None
         classification = estimator.__sklearn_tags__().estimator_type == "classifier"
         split = StratifiedShuffleSplit if classification else ShuffleSplit
-        splitter = split(test_size=estimator.validation_fraction, random_state=rng.randint(2**31 - 1))
+        splitter = split(
+            test_size=estimator.validation_fraction, random_state=rng.randint(2**31 - 1)
+        )
         active = np.arange(X.shape[0]) if weights is None else np.flatnonzero(weights)
         try:
             train, chosen = next(splitter.split(np.zeros((active.size, 1)), y[active]))
         except ValueError as error:
             raise ValueError(
-                f"early_stopping=True cannot hold out validation_fraction={estimator.validation_fraction} of "
+                "early_stopping=True cannot hold out "
+                f"validation_fraction={estimator.validation_fraction} of "
                 f"{active.size} rows: {error} Give more rows, another fraction, or X_val and y_val."
             ) from error
         if train.size == 0 or chosen.size == 0:
-            raise ValueError("early_stopping=True leaves no row to train or to validate on; give X_val and y_val")
+            raise ValueError(
+                "early_stopping=True leaves no row to train or to validate on; give X_val and y_val"
+            )
         rows = active[np.sort(chosen)]
         targets = [target[rows] for target in estimator._targets(y)]
         own_weights = np.ones(rows.size) if weights is None else weights[rows]
@@ -64,16 +71,24 @@ class Holdout:
             raise ValueError("X_val and y_val must be given together")
         check_structure(X_val, "X_val")
         given = X_val
-        X_val = check_array(X_val, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X_val")
+        X_val = check_array(
+            X_val, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X_val"
+        )
         if X_val.shape[1] != X.shape[1]:
             raise ValueError(f"X_val has {X_val.shape[1]} features, X has {X.shape[1]}")
-        validate_data(estimator, given, reset=False, skip_check_array=True)  # the names of its columns
+        validate_data(
+            estimator, given, reset=False, skip_check_array=True
+        )  # the names of its columns
         classification = estimator.__sklearn_tags__().estimator_type == "classifier"
         n_samples = X_val.shape[0]
-        y_val = np.asarray(y_val) if classification else as_numbers(y_val, "y_val", n_samples, "X_val")
+        y_val = (
+            np.asarray(y_val) if classification else as_numbers(y_val, "y_val", n_samples, "X_val")
+        )
         wanted = (n_samples, *np.shape(y)[1:])
         if y_val.shape != wanted and y_val.shape != (n_samples, 1):
-            raise ValueError(f"y_val must have shape {wanted}, as X_val and y say, got {y_val.shape}")
+            raise ValueError(
+                f"y_val must have shape {wanted}, as X_val and y say, got {y_val.shape}"
+            )
         weights = np.ones(n_samples)
         if sample_weight_val is not None:
             weights = as_weights(sample_weight_val, n_samples, "sample_weight_val", "X_val")
@@ -98,9 +113,14 @@ class Holdout:
             right = np.where(predictions > 0.0, 1.0, -1.0) == target
             return float(np.average(right, weights=self.weights))
         if self.classification:
-            return float(np.average(predictions.argmax(axis=1) == np.ravel(target), weights=self.weights))
+            return float(
+                np.average(predictions.argmax(axis=1) == np.ravel(target), weights=self.weights)
+            )
         target = target.reshape(predictions.shape)
         residual = (target - predictions) ** 2
         spread = (target - np.average(target, axis=0, weights=self.weights)) ** 2
-        residual, spread = (float(np.average(part, axis=0, weights=self.weights).sum()) for part in (residual, spread))
+        residual, spread = (
+            float(np.average(part, axis=0, weights=self.weights).sum())
+            for part in (residual, spread)
+        )
         return 1.0 - residual / spread if spread > 0.0 else -residual

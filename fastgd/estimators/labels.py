@@ -15,7 +15,8 @@ def targets_of(y, classes, vector=False):
     classes : ndarray, (n_classes,)
         All labels, sorted.
     vector : bool
-        Whether one loss takes all classes: then the index of the class, (n_samples, 1), is its target.
+        Whether one loss takes all classes: then the index of the class, (n_samples, 1), is its
+        target.
 
     Returns
     -------
@@ -40,11 +41,15 @@ def targets_of(y, classes, vector=False):
 
 
 def distinct(y, name="y"):
-    """The labels that there are, sorted; ValueError for kinds that have no order among each other."""
+    """The labels that there are, sorted; ValueError for kinds that have no order among each
+    other.
+    """
     try:
         return np.unique(y)
     except TypeError as error:
-        raise ValueError(f"{name} mixes labels that cannot be ordered; make all of one type: {error}") from error
+        raise ValueError(
+            f"{name} mixes labels that cannot be ordered; make all of one type: {error}"
+        ) from error
 
 
 def indices_of(y, classes):
@@ -53,17 +58,26 @@ def indices_of(y, classes):
     try:
         index = np.minimum(np.searchsorted(classes, y), classes.size - 1)
     except TypeError as error:
-        raise ValueError(f"y holds labels of another type than the classes {classes}: {error}") from error
+        raise ValueError(
+            f"y holds labels of another type than the classes {classes}: {error}"
+        ) from error
     known = classes[index] == y
     if not np.all(known):
         unseen = distinct(y[~known])
-        raise ValueError(f"y holds labels that are not among the classes {classes}: {unseen[:5]}; pass all in classes")
+        raise ValueError(
+            f"y holds labels that are not among the classes {classes}: {unseen[:5]}; pass all in "
+            "classes"
+        )
     return index
 
 
 def class_totals(classes, y, weights):
-    """Total weight of the rows of each class, (n_classes,); the number of rows where `weights` is None."""
-    return np.bincount(np.searchsorted(classes, y), weights=weights, minlength=classes.size).astype(np.float64)
+    """Total weight of the rows of each class, (n_classes,); the number of rows where `weights`
+    is None.
+    """
+    return np.bincount(np.searchsorted(classes, y), weights=weights, minlength=classes.size).astype(
+        np.float64
+    )
 
 
 def with_class_weight(class_weight, classes, y, weights, totals=None):
@@ -82,7 +96,8 @@ def with_class_weight(class_weight, classes, y, weights, totals=None):
     Raises
     ------
     ValueError
-        For a dict that names an unknown class or holds anything but finite numbers that are not negative.
+        For a dict that names an unknown class or holds anything but finite numbers that are not
+        negative.
 
     Examples
     --------
@@ -106,6 +121,10 @@ def _from_dict(class_weight, classes):
     unknown = [label for label in class_weight if label not in labels]
     if unknown:
         raise ValueError(f"class_weight names {unknown}, which is not among the classes {classes}")
-    if not all(isinstance(w, numbers.Real) and 0 <= float(w) < np.inf for w in class_weight.values()):
-        raise ValueError(f"class_weight must hold finite numbers that are not negative, got {class_weight}")
+    if not all(
+        isinstance(w, numbers.Real) and 0 <= float(w) < np.inf for w in class_weight.values()
+    ):
+        raise ValueError(
+            f"class_weight must hold finite numbers that are not negative, got {class_weight}"
+        )
     return np.array([float(class_weight.get(label, 1.0)) for label in labels])

@@ -44,7 +44,9 @@ class ChunkHistory:
         self.extended = False
 
     def plus(self, row):
-        """The history with one more row; this one stays as it is, and the table is copied where both go on."""
+        """The history with one more row; this one stays as it is, and the table is copied where
+        both go on.
+        """
         table = self.table
         if self.extended or self.size == len(table):
             table = np.concatenate([table[: self.size], np.empty((self.size + 16, len(self.KEYS)))])
@@ -75,13 +77,16 @@ class ChunkEstimator(GDEstimator):
         """Raise ValueError for parameters that need all rows at once."""
         if self.early_stopping:
             raise ValueError(
-                "early_stopping must be False with partial_fit, which sees each row once; give X_val and y_val"
+                "early_stopping must be False with partial_fit, which sees each row once; give "
+                "X_val and y_val"
             )
         if isinstance(self.loss, VectorLoss):
             raise ValueError("partial_fit needs a loss of one prediction")
 
     def _prepared(self):
-        """Task without rows, its parameters checked; made anew when a parameter is another object than before."""
+        """Task without rows, its parameters checked; made anew when a parameter is another
+        object than before.
+        """
         kind: Any = type(self)
         given = [getattr(self, name) for name in _parameter_names(kind)]
         kept, task = getattr(self, "_last_task", ([], None))
@@ -100,27 +105,43 @@ class ChunkEstimator(GDEstimator):
         task.n_threads = count_threads(self.n_jobs) if n_targets > 1 else 1
         states = getattr(self, "_states", None)
         states = states if states is not None and len(states) == n_targets else [None] * n_targets
-        starts = self._last_models(X.shape[1], n_targets, loss) if hasattr(self, "coef_") else [None] * n_targets
+        starts = (
+            self._last_models(X.shape[1], n_targets, loss)
+            if hasattr(self, "coef_")
+            else [None] * n_targets
+        )
         if weights is None and loss.classification:
-            first = WeightedSamples(targets[0], np.ones(1), np.zeros(1))  # made of checked labels; 8 us less
+            first = WeightedSamples(
+                targets[0], np.ones(1), np.zeros(1)
+            )  # made of checked labels; 8 us less
         else:
             first = as_samples(loss, targets[0], X.shape[0], weights)
-        if getattr(self, "_tried", None) is not task.settings:  # once for parameters that stay the same objects
+        if (
+            getattr(self, "_tried", None) is not task.settings
+        ):  # once for parameters that stay the same objects
             given = task.settings.solver if isinstance(task.settings.solver, Rule) else None
             try_components(loss, task.penalty, first.targets, X.shape[1], rule=given)
             self._tried = task.settings
         samples = [self._chunk_samples(first, weights)]
         samples += [samples[0].with_targets(one) for one in targets[1:]]
-        rng = generator(self.random_state, task.settings, loss, streaming=True) if None in states else None
+        rng = (
+            generator(self.random_state, task.settings, loss, streaming=True)
+            if None in states
+            else None
+        )
         seeds = self._seeds(rng, states)
         parts = advance_targets(task, samples, seeds, starts, states, X)
         self._states = [part.state for part in parts]
-        self._set_latest(np.array([part.coef for part in parts]), [part.intercept for part in parts])
+        self._set_latest(
+            np.array([part.coef for part in parts]), [part.intercept for part in parts]
+        )
         self.n_iter_ = max(part.state.turn for part in parts)
         self.t_ = 1.0 + max(part.state.updates for part in parts)
         self.plan_ = parts[0].plan if n_targets == 1 else [part.plan for part in parts]
         for name in OF_A_FIT:
-            self.__dict__.pop(name, None)  # of an earlier fit: nothing is known about the rows of all chunks
+            self.__dict__.pop(
+                name, None
+            )  # of an earlier fit: nothing is known about the rows of all chunks
         score = np.nan if validation is None else self._validate(X, *validation)
         self._note_chunk(parts, score, time.perf_counter() - began)
         if validation is not None:
@@ -129,7 +150,9 @@ class ChunkEstimator(GDEstimator):
             self.stop_reason_ = rule.check({"score": scores[np.isfinite(scores)]})
 
     def _chunk_samples(self, samples, weights):
-        """The samples with weights of mean 1 over all chunks so far: between chunks they count too."""
+        """The samples with weights of mean 1 over all chunks so far: between chunks they count
+        too.
+        """
         n_active = samples.n_active()
         total = n_active if weights is None else float(weights.sum())
         seen, weighed = getattr(self, "_weighed", (0, 0.0))
@@ -143,11 +166,15 @@ class ChunkEstimator(GDEstimator):
         self.coef_, self.intercept_ = self._dense_shape(coef), np.array(intercept, dtype=np.float64)
 
     def _validate(self, X, X_val, y_val, sample_weight_val):
-        """Score on the validation rows; the best model on them so far becomes the one that predicts."""
+        """Score on the validation rows; the best model on them so far becomes the one that
+        predicts.
+        """
         held = Holdout.choose(self, X, None, None, None, X_val, y_val, sample_weight_val, None)
         weights = None if sample_weight_val is None else held.weights
         score = float(self.score(X_val, y_val, **only_given(sample_weight=weights)))
-        if not (hasattr(self, "_best") and score <= getattr(self, "best_validation_score_", -np.inf)):
+        if not (
+            hasattr(self, "_best") and score <= getattr(self, "best_validation_score_", -np.inf)
+        ):
             self.best_validation_score_, self._best = score, (self.coef_, self.intercept_)
         self.coef_, self.intercept_ = (part.copy() for part in self._best)
         return score
@@ -157,11 +184,20 @@ class ChunkEstimator(GDEstimator):
         before = getattr(self, "_chunks", None) or ChunkHistory()
         earlier = before.table[before.size - 1, 1] if before.size else 0.0
         state, objective = parts[0].state, sum(part.objective for part in parts)
-        self._chunks = before.plus([self.n_iter_, earlier + seconds, objective, np.inf, state.rate, state.batch, score])
+        self._chunks = before.plus(
+            [self.n_iter_, earlier + seconds, objective, np.inf, state.rate, state.batch, score]
+        )
         self.history_ = self._chunks.columns()
         if self.verbose and self._chunks.size % int(self.verbose) == 0:
             scored = f"  score {score:.6g}" if np.isfinite(score) else ""
-            line(f"chunk {self._chunks.size:5d}", self.n_iter_, objective, np.inf, earlier + seconds, scored)
+            line(
+                f"chunk {self._chunks.size:5d}",
+                self.n_iter_,
+                objective,
+                np.inf,
+                earlier + seconds,
+                scored,
+            )
 
     def _set_fitted(self, runs):
         # What was kept between chunks is of other rows.

@@ -11,16 +11,17 @@ from fastgd.losses.base import VectorLoss
 
 
 class GDRegressor(RegressorMixin, ChunkEstimator):
-    """Linear regression fitted by gradient descent, to a proved accuracy and without a number to tune.
+    """Linear regression fitted by gradient descent, to a proved accuracy and without a number to
+    tune.
 
-    Minimises
-    F(w, b) = sum_i s_i loss(y_i, x_i . w + b) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|_2^2).
+    Minimises F(w, b) = sum_i s_i loss(y_i, x_i . w + b) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 -
+    l1_ratio) / 2 |w|_2^2).
 
     Parameters
     ----------
     loss : str or Loss, default="squared_error"
-        `"squared_error"`, `"huber"`, `"epsilon_insensitive"`, `"squared_epsilon_insensitive"`, `"quantile"`, or a
-        component, for example `Quantile(0.9)` or one of your own.
+        `"squared_error"`, `"huber"`, `"epsilon_insensitive"`, `"squared_epsilon_insensitive"`,
+        `"quantile"`, or a component, for example `Quantile(0.9)` or one of your own.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
     alpha : float, default=1e-4
         Strength of the penalty; it multiplies a mean loss.
@@ -31,7 +32,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     max_iter : int, default=1000
         Most turns of the loop: steps of a full-batch solver, epochs of a stochastic one.
     tol : float or None, default=1e-4
-        Relative suboptimality to reach; 0 goes on until rounding is what is left, None runs `max_iter` turns.
+        Relative suboptimality to reach; 0 goes on until rounding is what is left, None runs
+        `max_iter` turns.
     shuffle : bool, default=True
         Whether stochastic epochs visit the rows in a new random order.
     verbose : int, default=0
@@ -39,11 +41,13 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     epsilon : float, default=0.1
         Of the Huber and the insensitive losses.
     n_jobs : int, optional
-        Threads; None: what the process may use, one inside a worker.  The result does not depend on it.
+        Threads; None: what the process may use, one inside a worker.  The result does not depend on
+        it.
     random_state : int, RandomState or None, default=None
-        Seeds samples and orders of rows.  With None whatever `auto` chooses repeats bit for bit, as with 0, and NumPy's
-        global generator is left alone; it is drawn from for steps on some of the rows that were asked for (`saga`,
-        `svrg`, `sdca`, an update rule with `batch_size` or an explicit `learning_rate`) and for `early_stopping`.
+        Seeds samples and orders of rows.  With None whatever `auto` chooses repeats bit for bit, as
+        with 0, and NumPy's global generator is left alone; it is drawn from for steps on some of
+        the rows that were asked for (`saga`, `svrg`, `sdca`, an update rule with `batch_size` or an
+        explicit `learning_rate`) and for `early_stopping`.
     learning_rate : str, default="auto"
         As in `GDClassifier`.
     eta0, power_t : float, default=0.01, 0.25
@@ -70,7 +74,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     ----------
     coef_ : ndarray, (n_features,)
     intercept_ : ndarray, (1,)
-    n_features_in_, feature_names_in_, n_iter_, t_, objective_, suboptimality_, bound_kind_, converged_
+    n_features_in_, feature_names_in_, n_iter_, t_, objective_, suboptimality_, bound_kind_,
+    converged_
         As in `GDClassifier`.
     stop_reason_, history_, plan_, best_validation_score_
         As in `GDClassifier`.
@@ -85,11 +90,34 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     """
 
     def __init__(
-        self, loss="squared_error", *, penalty="l2", alpha=1e-4, l1_ratio=0.15, fit_intercept=True, max_iter=1000,
-        tol=1e-4, shuffle=True, verbose=0, epsilon=0.1, n_jobs=None, random_state=None, learning_rate="auto",
-        eta0=0.01, power_t=0.25, early_stopping=False, validation_fraction=0.1, n_iter_no_change=5, warm_start=False,
-        average=False, solver="auto", batch_size="auto", momentum=0.9, max_time=None, stop=None,
-    ):  # fmt: skip
+        self,
+        loss="squared_error",
+        *,
+        penalty="l2",
+        alpha=1e-4,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        max_iter=1000,
+        tol=1e-4,
+        shuffle=True,
+        verbose=0,
+        epsilon=0.1,
+        n_jobs=None,
+        random_state=None,
+        learning_rate="auto",
+        eta0=0.01,
+        power_t=0.25,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        average=False,
+        solver="auto",
+        batch_size="auto",
+        momentum=0.9,
+        max_time=None,
+        stop=None,
+    ):
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
@@ -118,12 +146,18 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
 
     @available_if(takes_chunks)
     @whole_or_nothing
-    def partial_fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
-        """One epoch over these rows, from the model as it is; as that of `GDClassifier`, without classes."""
+    def partial_fit(
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
+    ):
+        """One epoch over these rows, from the model as it is; as that of `GDClassifier`, without
+        classes.
+        """
         task = self._prepared()
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         weights = self._weights(sample_weight, y, X.shape[0])
-        self._advance(task, X, self._targets(y), weights, validation_rows(X_val, y_val, sample_weight_val))
+        self._advance(
+            task, X, self._targets(y), weights, validation_rows(X_val, y_val, sample_weight_val)
+        )
         return self
 
     def predict(self, X, offset=None):
@@ -140,7 +174,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     def _targets(self, y):
         y = np.asarray(y)
         if y.dtype.kind not in "fiub":
-            raise ValueError(f"y must hold real numbers, got dtype {y.dtype}; encode it as numbers first")
+            raise ValueError(
+                f"y must hold real numbers, got dtype {y.dtype}; encode it as numbers first"
+            )
         return [y.astype(np.float64, copy=False)]
 
     def _shaped(self, runs):

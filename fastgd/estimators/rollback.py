@@ -21,7 +21,9 @@ def whole_or_nothing(method):
 
 
 def interruptible(fit):
-    """Decorator: where a key has ended a fit that has stored its model so far, KeyboardInterrupt is raised again."""
+    """Decorator: where a key has ended a fit that has stored its model so far, KeyboardInterrupt
+    is raised again.
+    """
 
     @functools.wraps(fit)
     def guarded(self, *args, **kwargs):
@@ -29,7 +31,8 @@ def interruptible(fit):
         if self.stop_reason_ is StopReason.INTERRUPTED:
             onwards = "; the next fit goes on from it" if self.warm_start else ""
             raise KeyboardInterrupt(
-                f"the best model so far is stored: objective {self.objective_:.6g} after {self.n_iter_} turns{onwards}"
+                f"the best model so far is stored: objective {self.objective_:.6g} after "
+                f"{self.n_iter_} turns{onwards}"
             )
         return fitted
 

@@ -51,22 +51,36 @@ def make_solver(plan, rule, settings, objective, seed):
     average_from = float(settings.average) if settings.average else float("inf")
     if plan.learning_rate == "auto":
         return SelfTuned(
-            objective, rule, plan.batch_size, seed, shuffle=settings.shuffle,
-            average_from=average_from if settings.average else None, tol=settings.tol or 0.0,
-        )  # fmt: skip
+            objective,
+            rule,
+            plan.batch_size,
+            seed,
+            shuffle=settings.shuffle,
+            average_from=average_from if settings.average else None,
+            tol=settings.tol or 0.0,
+        )
     if plan.learning_rate == "optimal" and settings.learning_rate == "auto":
         return FallingRates(objective, seed, shuffle=settings.shuffle, average_from=average_from)
     pace = {"pa1": Pa1(), "pa2": Pa2()}.get(plan.learning_rate, Scheduled())
     return Stochastic(
-        objective, rule, _schedule(plan, settings, objective), plan.batch_size, seed, shuffle=settings.shuffle,
-        pace=pace, average_from=average_from, patience=patience,
-    )  # fmt: skip
+        objective,
+        rule,
+        _schedule(plan, settings, objective),
+        plan.batch_size,
+        seed,
+        shuffle=settings.shuffle,
+        pace=pace,
+        average_from=average_from,
+        patience=patience,
+    )
 
 
 def _schedule(plan, settings, objective):
     if isinstance(objective.loss, Perceptron) and settings.learning_rate == "auto":
         return make_schedule("constant", 1.0, 0.0, 0.0, None)
-    return make_schedule(plan.learning_rate, settings.eta0, settings.power_t, objective.alpha, objective.loss)
+    return make_schedule(
+        plan.learning_rate, settings.eta0, settings.power_t, objective.alpha, objective.loss
+    )
 
 
 def _automatic_full_batch(rule, objective):
@@ -98,7 +112,9 @@ def _own_steps(plan, settings, objective, seed):
 
 
 def _newton(objective, tol, seed):
-    """The form of Newton's method that suits penalty and number of columns: what makes it for an objective."""
+    """The form of Newton's method that suits penalty and number of columns: what makes it for an
+    objective.
+    """
     if objective.l1 > 0.0:
         return lambda F: WorkingSet(F, seed)
     if newton_pays(objective) or not (fits(objective) or objective.smooth):

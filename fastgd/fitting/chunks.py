@@ -32,7 +32,8 @@ class Part:
 
 
 def advance_targets(task, samples, seeds, starts, states, X):
-    """One epoch of each target over a chunk of rows (`partial_fit`); parameters as for `fit_targets`, and the matrix.
+    """One epoch of each target over a chunk of rows (`partial_fit`); parameters as for
+    `fit_targets`, and the matrix.
 
     Returns
     -------
@@ -52,11 +53,15 @@ def advance_targets(task, samples, seeds, starts, states, X):
 
 
 def _advance_one(task, objective, seed, start, state, X):
-    stream = _stream(task.settings, objective, start, None if state is None else state.memory.get("stream"))
+    stream = _stream(
+        task.settings, objective, start, None if state is None else state.memory.get("stream")
+    )
     plan = stream.plan
     solver = make_solver(plan, stream.rule, task.settings, objective, seed)
     earlier, copied = state, None if state is None else _copied(state)
-    state = _ready(solver, plan, objective, start, copied, seed, lambda: _constant_of_chunk(objective))
+    state = _ready(
+        solver, plan, objective, start, copied, seed, lambda: _constant_of_chunk(objective)
+    )
     state.memory["stream"] = stream
     before = earlier.point if state is copied else state.point.copy()
     solver.turn(state)
@@ -64,7 +69,8 @@ def _advance_one(task, objective, seed, start, state, X):
     value, what = _value_of_chunk(objective, v, X, state.memory)
     if what and not (solver.adapts and solver.back_off(state, before)):
         raise DivergenceError(
-            f"{what} in epoch {state.turn} of partial_fit (rate {state.rate:.3g}): lower eta0, scale X, for example "
+            f"{what} in epoch {state.turn} of partial_fit (rate {state.rate:.3g}): lower eta0, "
+            "scale X, for example "
             "with StandardScaler, or leave the step to learning_rate='auto'.",
             History().arrays(),
         )
@@ -91,7 +97,9 @@ def _stream(settings, objective, start, stream):
 
 
 def _copied(state):
-    """A state that can be moved while this one stays: a deep copy, at a fifth of the time of `copy.deepcopy`."""
+    """A state that can be moved while this one stays: a deep copy, at a fifth of the time of
+    `copy.deepcopy`.
+    """
     made = copy.copy(state)
     made.memory = dict(state.memory)
     for named in (vars(made), made.memory):
@@ -104,7 +112,9 @@ def _copied(state):
 
 
 def _constant_of_chunk(objective):
-    """Best intercept alone, 0 where the chunk holds one class only: other chunks hold the other one."""
+    """Best intercept alone, 0 where the chunk holds one class only: other chunks hold the other
+    one.
+    """
     targets = objective.samples.targets[objective.samples.active()]
     if objective.loss.classification and (targets == targets[0]).all():
         return 0.0
@@ -112,7 +122,9 @@ def _constant_of_chunk(objective):
 
 
 def _value_of_chunk(objective, v, X, memory):
-    """F of the chunk after its epoch, and what is wrong with it in words, or "": at a fraction of a pass."""
+    """F of the chunk after its epoch, and what is wrong with it in words, or "": at a fraction
+    of a pass.
+    """
     coef, intercept = objective.split(v)
     samples, loss, n_active = objective.samples, objective.loss, objective.n_active
     with np.errstate(all="ignore"):
@@ -120,9 +132,13 @@ def _value_of_chunk(objective, v, X, memory):
             return np.inf, "the coefficients became infinite"
         mean = shifted_sums(samples, loss, X @ coef + samples.offsets, intercept)[0] / n_active
         value = mean + objective.penalty_value(v)
-        if mean <= DIVERGED * memory.get("reference", 0.0):  # of an earlier chunk: this one's need not be computed
+        if mean <= DIVERGED * memory.get(
+            "reference", 0.0
+        ):  # of an earlier chunk: this one's need not be computed
             return value, ""
-        reference = shifted_sums(samples, loss, np.zeros(1) + samples.offsets, 0.0)[0] / n_active or 1.0
+        reference = (
+            shifted_sums(samples, loss, np.zeros(1) + samples.offsets, 0.0)[0] / n_active or 1.0
+        )
     if np.isfinite(mean) and mean <= DIVERGED * reference:
         memory["reference"] = reference
         return value, ""

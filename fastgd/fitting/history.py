@@ -9,7 +9,9 @@ class History:
     KEYS = ("passes", "seconds", "objective", "bound", "rate", "batch")
 
     def __init__(self):
-        self.rows: dict[str, list[float]] = {key: [] for key in (*self.KEYS, "turn", "suboptimality", "score", "loss")}
+        self.rows: dict[str, list[float]] = {
+            key: [] for key in (*self.KEYS, "turn", "suboptimality", "score", "loss")
+        }
 
     def append(self, **measured):
         """Add one check; `score` and `loss` may be missing."""

@@ -1,4 +1,5 @@
-"""The loop: start, gradient, update, stop?  The only place that runs solvers; here a run gets its history and ending.
+"""The loop: start, gradient, update, stop?  The only place that runs solvers; here a run gets its
+history and ending.
 
 state = solver.start(point)
 until a stopping rule holds:
@@ -17,36 +18,47 @@ from fastgd.certificates.rounding import value_rounding
 from fastgd.fitting.history import History
 from fastgd.fitting.observers import Watch
 from fastgd.fitting.result import DivergenceError, Result, _is_rounding
-from fastgd.fitting.stopping import Extrapolated, Stalled, StopReason, TimeLimit, Tolerance, left_to_fall
+from fastgd.fitting.stopping import (
+    Extrapolated,
+    Stalled,
+    StopReason,
+    TimeLimit,
+    Tolerance,
+    left_to_fall,
+)
 from fastgd.objective.distances import enough
 from fastgd.objective.infimum import check_mean
 from fastgd.objective.null_model import best_constant
 
-# An explicit schedule is never altered: this many times the constant model's objective is called divergence.
+# An explicit schedule is never altered: this many times the constant model's objective is called
+# divergence.
 DIVERGED = 1e10
-# It still grows where the last three checks have doubled it and the last turns no slower than those before: powers of
-# the number of turns, as of a run that will turn round, bring 0.5 between checks at doubling turns.
+# It still grows where the last three checks have doubled it and the last turns no slower than those
+# before: powers of the number of turns, as of a run that will turn round, bring 0.5 between checks
+# at doubling turns.
 DOUBLED = 2.0
 NO_SLOWER = 0.75
 # Reasons for which a run ends by itself.
 ENDS = (StopReason.PLATEAU, StopReason.MAX_ITER, StopReason.TIME)
 # What is told of steps of a solver's own that came to an end without a proof.
 NO_MORE = (
-    "Its steps bring no more: what is left is rounding, or too small for them to see. To get further, scale the "
+    "Its steps bring no more: what is left is rounding, or too small for them to see. To get "
+    "further, scale the "
     "columns of X, raise alpha or tol, or leave the choice to solver='auto'."
 )
 # F0 is rounding where it is no more than so many times what it may be wrong by.
 ROUNDED = 100.0
 # A schedule may end at so many times its lowest check: noise, not too large a rate.
 NOISE = 2.0
-# A certificate at the end may take this share of the run's passes, less if no tolerance asks for it, or so many
-# operations (20 ms).
+# A certificate at the end may take this share of the run's passes, less if no tolerance asks for
+# it, or so many operations (20 ms).
 ASKED_SHARE = 2.0
 UNASKED_SHARE = 0.1
 UNASKED_WORK = 2e7
 # Rounding of F that is less than this share of what tol allows is not looked at more closely.
 NEGLIGIBLE = 0.05
-# A solver that keeps a bound of its own tells when it is nearly done: until then checks begin at this turn.
+# A solver that keeps a bound of its own tells when it is nearly done: until then checks begin at
+# this turn.
 FIRST_LOOK = 8
 
 
@@ -85,7 +97,12 @@ class Descent:
     """
 
     def __init__(self, solver, rules, *, max_iter, tol=None, score=None, watch=None):
-        self.solver, self.rules, self.max_iter, self.tol = solver, list(rules), max_iter, tol or None
+        self.solver, self.rules, self.max_iter, self.tol = (
+            solver,
+            list(rules),
+            max_iter,
+            tol or None,
+        )
         self.score, self.watch = score, watch or Watch()
         self.objective = solver.objective
         self.certifier = Certifier(self.objective, solver.inverse_root())
@@ -96,10 +113,14 @@ class Descent:
         self.watched = any("every_turn" in rule.needs for rule in self.rules)
         self.every_turn = solver.exact or self.watched
         self.wants_loss = any("loss" in rule.needs for rule in self.rules)
-        others = [rule for rule in self.rules if not isinstance(rule, Tolerance | TimeLimit | Stalled)]
+        others = [
+            rule for rule in self.rules if not isinstance(rule, Tolerance | TimeLimit | Stalled)
+        ]
         self.stalled = [rule for rule in self.rules if isinstance(rule, Stalled)]
         self.asks_for_points = bool(others) or score is not None
-        self.time_limit = min((rule.seconds for rule in self.rules if isinstance(rule, TimeLimit)), default=np.inf)
+        self.time_limit = min(
+            (rule.seconds for rule in self.rules if isinstance(rule, TimeLimit)), default=np.inf
+        )
 
     def run(self, state):
         """Turn until a rule holds or `max_iter` turns are done.
@@ -109,9 +130,22 @@ class Descent:
         DivergenceError
             Where an explicit schedule makes the objective explode.
         """
-        self._clock, self._hoped, self._floor, self.known = time.perf_counter(), np.inf, -np.inf, None
-        self.history, self.best, self.best_scored, self.last = History(), self._remembered(state), None, None
-        self.likely, self._asked = None, 0.0  # F*, where an estimate ends the run; when one was asked for
+        self._clock, self._hoped, self._floor, self.known = (
+            time.perf_counter(),
+            np.inf,
+            -np.inf,
+            None,
+        )
+        self.history, self.best, self.best_scored, self.last = (
+            History(),
+            self._remembered(state),
+            None,
+            None,
+        )
+        self.likely, self._asked = (
+            None,
+            0.0,
+        )  # F*, where an estimate ends the run; when one was asked for
         start_point = state.point.copy()
         reason = StopReason.MAX_ITER
 
@@ -126,19 +160,24 @@ class Descent:
                 timed_out = time.perf_counter() - self._clock >= self.time_limit
                 final = turn == self.max_iter or timed_out or asked
                 if not (self.solver.settled(state) or final or self.watched):
-                    # The objective of the sample that the batch is at: a pass over all rows would cost more than it.
+                    # The objective of the sample that the batch is at: a pass over all rows would
+                    # cost more than it.
                     self._note(state, state.value, NO_BOUND, np.inf, np.nan)
                 elif not final and self._goes_on(state):
                     pass
                 elif self._due(state, final):
                     found = self._look(state, start_point)
                     if found is not None or asked:
-                        reason = found or (asked if isinstance(asked, StopReason) else StopReason.CALLBACK)
+                        reason = found or (
+                            asked if isinstance(asked, StopReason) else StopReason.CALLBACK
+                        )
                         break
                 elif not np.isfinite(state.point).all():
                     self._diverged(state, np.nan, start_point)
             if reason in ENDS and self._still_grows():
-                self._diverged(state, self.history["objective"][-1], start_point, " and still grows")
+                self._diverged(
+                    state, self.history["objective"][-1], start_point, " and still grows"
+                )
             return self._result(state, reason, start_point)
         except KeyboardInterrupt:
             if self.last is None:
@@ -148,7 +187,9 @@ class Descent:
             return self._result(None, StopReason.INTERRUPTED, start_point)
 
     def _seen_so_far(self, state):
-        """The model where checks so far did without the point: evaluated, wherever the turn was when a key came."""
+        """The model where checks so far did without the point: evaluated, wherever the turn was
+        when a key came.
+        """
         if not len(self.history):
             return None
         with np.errstate(all="ignore"):
@@ -169,9 +210,11 @@ class Descent:
         return final or finished or nearly or self._regular(state)
 
     def _goes_on(self, state):
-        """Whether value and bound alone tell that no rule ends the run; then the check is noted without the point.
+        """Whether value and bound alone tell that no rule ends the run; then the check is noted
+        without the point.
 
-        A solver may take half a pass to compute its point (`Solver.preview`), which most turns can do without.
+        A solver may take half a pass to compute its point (`Solver.preview`), which most turns can
+        do without.
         """
         preview = None if self.asks_for_points else self.solver.preview(state)
         if preview is None or any(rule.check(self.history) for rule in self.stalled):
@@ -180,7 +223,9 @@ class Descent:
         suboptimality = self._relative(bound.value, value)
         if self.tol is not None and (suboptimality <= self.tol or self.solver.finished(state)):
             return False
-        self._note(state, value, bound if bound.kind == "proof" else NO_BOUND, suboptimality, np.nan)
+        self._note(
+            state, value, bound if bound.kind == "proof" else NO_BOUND, suboptimality, np.nan
+        )
         return True
 
     def _regular(self, state):
@@ -209,7 +254,8 @@ class Descent:
         loss = value - F.penalty_value(v) if self.wants_loss else np.nan
         self._note(state, check.objective, check.bound, check.suboptimality, check.score, loss)
         self.last = check
-        # A check that is only due because this part of a run ends must not decide what the whole run answers.
+        # A check that is only due because this part of a run ends must not decide what the whole
+        # run answers.
         if self._regular(state) and (self.best is None or check.objective < self.best.objective):
             self.best = check
             state.memory["best"] = check.objective, check.point
@@ -229,18 +275,22 @@ class Descent:
             if self.solver.adapts and not provable(F):
                 self.likely = check.objective - self._left_at_rest(check)
             return StopReason.PLATEAU
-        if self._regular(state) and self.solver.settled(state):  # else k turns and m more would not be k + m turns
-            # The constant model may be the optimum: what noise adds to it is no reason to step back.
+        if self._regular(state) and self.solver.settled(
+            state
+        ):  # else k turns and m more would not be k + m turns
+            # The constant model may be the optimum: what noise adds to it is no reason to step
+            # back.
             limit = self._reference + (self._highest - self.constant_value)
             limit += 0.5 * (self.tol or 0.0) * abs(limit)
             self.solver.review(state, check.objective, self._constant_point(), limit)
         return None
 
     def _by_estimate(self, check, rule):
-        """PLATEAU where an estimate ends the run, `likely` being what it says of F*; None where it goes on.
+        """PLATEAU where an estimate ends the run, `likely` being what it says of F*; None where it
+        goes on.
 
-        That F no longer falls says little: steps along it may be too short.  Where the curvature can be asked, its
-        decrement is the estimate, looked at whenever the passes have doubled.
+        That F no longer falls says little: steps along it may be too short.  Where the curvature
+        can be asked, its decrement is the estimate, looked at whenever the passes have doubled.
         """
         if self._curvature_tells:
             if self._spent < 2.0 * self._asked:
@@ -248,19 +298,27 @@ class Descent:
             self._asked, gradient = self._spent, self._gradient(check)
             if self.solver.exact:
                 left = self.certifier.likely_left(check.point, gradient)
-            else:  # where noise ends the run the falls and the decrement have to agree: the lesser caution does
-                left = max(self.certifier.likely_left(check.point, gradient, LIKELY), rule.estimate(self.history))
+            else:
+                # where noise ends the run the falls and the decrement have to agree: the lesser
+                # caution does
+                left = max(
+                    self.certifier.likely_left(check.point, gradient, LIKELY),
+                    rule.estimate(self.history),
+                )
             if not self._relative(left, check.objective) <= self.tol:
                 return None
         elif self.objective.convex and self.objective.elastic and self.solver.exact:
-            return StopReason.PLATEAU  # subgradients of all rows: no falls tell how far the optimum is
+            return (
+                StopReason.PLATEAU
+            )  # subgradients of all rows: no falls tell how far the optimum is
         elif self.best is not None and self.best.objective < check.objective - self._enough(check):
             return None  # what falls is the noise
         else:
             left = rule.estimate(self.history)
             if not self.objective.vector:
-                # Steps that heavy tails keep short hardly move F at all: one of a fit's own rows had gained 3e-4 of
-                # the 2 % that the columns are good for. Looked at whenever the passes have doubled.
+                # Steps that heavy tails keep short hardly move F at all: one of a fit's own rows
+                # had gained 3e-4 of the 2 % that the columns are good for. Looked at whenever the
+                # passes have doubled.
                 if self._spent < 2.0 * self._asked:
                     return None
                 self._asked = self._spent
@@ -271,9 +329,16 @@ class Descent:
         return StopReason.PLATEAU
 
     def _left_at_rest(self, check):
-        """An estimate of what a solver with nothing left to do has left, where no bound goes to 0."""
+        """An estimate of what a solver with nothing left to do has left, where no bound goes to
+        0.
+        """
         F = self.objective
-        if self.known is not None and F.convex and self.known[0].full and check.gradient is not None:
+        if (
+            self.known is not None
+            and F.convex
+            and self.known[0].full
+            and check.gradient is not None
+        ):
             caution = LIKELY if F.loss.self_concordance is not None else LIKELY_WHERE_IT_JUMPS
             return 0.5 * caution * self.known[0].norm_of(check.gradient) ** 2
         if self._curvature_tells:
@@ -281,7 +346,9 @@ class Descent:
         if F.convex and F.elastic:
             return np.inf
         values = self.history["objective"]
-        values = [values[0]] * (5 - len(values)) + values[-5:]  # a run that ended sooner stood still at once
+        values = [values[0]] * (5 - len(values)) + values[
+            -5:
+        ]  # a run that ended sooner stood still at once
         return left_to_fall(*values[::2])
 
     @property
@@ -311,9 +378,15 @@ class Descent:
 
     @property
     def _highest(self):
-        """F of the best constant model; its penalty counts where it is not 0, infinite where bounds rule it out."""
+        """F of the best constant model; its penalty counts where it is not 0, infinite where
+        bounds rule it out.
+        """
         F = self.objective
-        return self.constant_value if F.elastic else self.constant_value + F.penalty_value(self._constant_point())
+        return (
+            self.constant_value
+            if F.elastic
+            else self.constant_value + F.penalty_value(self._constant_point())
+        )
 
     @property
     def _reference(self):
@@ -321,7 +394,8 @@ class Descent:
 
     @property
     def _scale(self):
-        """What an objective beyond all reason is measured by: F0, and where that is rounding, F of the zero model.
+        """What an objective beyond all reason is measured by: F0, and where that is rounding, F of
+        the zero model.
 
         A constant fits one row, or equal targets: any step is 1e10 times what is left then.
         """
@@ -333,27 +407,43 @@ class Descent:
         return at_zero if 0.0 < at_zero < np.inf else 1.0
 
     def _safe_point(self, start_point):
-        """Where to go back to: the best point, unless even that is worse than the constant model."""
-        return start_point if self.best is None or self.best.objective > self._reference else self.best.point
+        """Where to go back to: the best point, unless even that is worse than the constant
+        model.
+        """
+        return (
+            start_point
+            if self.best is None or self.best.objective > self._reference
+            else self.best.point
+        )
 
     def _exploded(self, value, start_point):
-        """Whether F is beyond all reason; far from the start it may have been beyond before the first turn."""
+        """Whether F is beyond all reason; far from the start it may have been beyond before the
+        first turn.
+        """
         # A dual solver's F may rise on the way.
         if value <= DIVERGED * abs(self._reference) or (self.solver.proves and np.isfinite(value)):
             return False
         if np.isfinite(value):
             with np.errstate(all="ignore"):
-                return not value <= DIVERGED * max(self._scale, abs(self.objective.value(start_point)))
+                return not value <= DIVERGED * max(
+                    self._scale, abs(self.objective.value(start_point))
+                )
         return True
 
     def _certified(self, check, final):
-        """The check with the best bound that is worth its passes; its point may get a better intercept on the way."""
+        """The check with the best bound that is worth its passes; its point may get a better
+        intercept on the way.
+        """
         F, certifier = self.objective, self.certifier
-        if self.known is not None and F.loss.self_concordance == 0.0:  # exact, but for rounding, and for no pass
+        if (
+            self.known is not None and F.loss.self_concordance == 0.0
+        ):  # exact, but for rounding, and for no pass
             exact = self._known_bound(check)
             self._bound(check, Bound(max(exact.value, EPS * abs(check.objective)), exact.kind))
         # What was proved at an earlier point holds for all: F* >= F - bound there.
-        self._bound(check, Bound(max(check.objective - self._floor, EPS * abs(check.objective)), "proof"))
+        self._bound(
+            check, Bound(max(check.objective - self._floor, EPS * abs(check.objective)), "proof")
+        )
         if check.suboptimality > (self.tol or 0.0):
             if check.gradient is None:
                 check.gradient = F.smooth_and_gradient(check.point)[1]
@@ -366,7 +456,9 @@ class Descent:
             self._bound(centered, certifier.cheap(v, smooth, gradient))
             if self.solver.adapts:
                 check = centered
-            else:  # what the rule and the schedule give is never altered; how far it is follows from the better point
+            else:
+                # what the rule and the schedule give is never altered; how far it is follows from
+                # the better point
                 above = check.objective - centered.objective + centered.bound.value
                 self._bound(check, Bound(above, centered.bound.kind))
         if check.suboptimality > (self.tol or 0.0) and self._proof_pays(check, final):
@@ -375,10 +467,14 @@ class Descent:
 
     def _known_bound(self, check):
         enough = self._enough(check)
-        return self.certifier.from_known(self.known, check.point, check.gradient, enough, check.objective)
+        return self.certifier.from_known(
+            self.known, check.point, check.gradient, enough, check.objective
+        )
 
     def _second_opinion(self, check, reason):
-        """What a proof says where an estimate would end the run: converged, not yet (None), or nothing (the reason)."""
+        """What a proof says where an estimate would end the run: converged, not yet (None), or
+        nothing (the reason).
+        """
         if self._proof_pays(check, final=True):
             self._prove(check)
             self._amend(check)
@@ -387,7 +483,10 @@ class Descent:
         return reason if check.suboptimality >= 1.0 else None
 
     def _prove(self, check):
-        self._bound(check, self.certifier.prove(check.point, check.objective, check.gradient, self._enough(check)))
+        self._bound(
+            check,
+            self.certifier.prove(check.point, check.objective, check.gradient, self._enough(check)),
+        )
 
     def _enough(self, check):
         """The bound that tol asks for; without one the first bound there is."""
@@ -400,7 +499,9 @@ class Descent:
         return relative(bound, value, self.constant_value, self.objective.loss.infimum)
 
     def _bound(self, check, bound):
-        """Let a bound on F as it was computed, less F*, be that of the check where it is the smallest."""
+        """Let a bound on F as it was computed, less F*, be that of the check where it is the
+        smallest.
+        """
         bound = Bound(bound.value + check.doubt, bound.kind)
         if bound.value < check.bound.value:
             check.bound = bound
@@ -409,7 +510,9 @@ class Descent:
                 self._floor = max(self._floor, check.objective - bound.value)
 
     def _centering_pays(self, check, final):
-        """Whether two passes for the best intercept would likely bring the gap below tol, or bring a gap at the end."""
+        """Whether two passes for the best intercept would likely bring the gap below tol, or
+        bring a gap at the end.
+        """
         certifier = self.certifier
         if not certifier.centering_helps or (self.tol is None and not final):
             return False
@@ -424,7 +527,9 @@ class Descent:
         return False
 
     def _proof_pays(self, check, final):
-        """Whether the Newton decrement is worth its passes: the run goes on until it is proved, or ends here."""
+        """Whether the Newton decrement is worth its passes: the run goes on until it is proved,
+        or ends here.
+        """
         F, certifier = self.objective, self.certifier
         if not certifier.decrement_applies or (self.tol is None and not final):
             return False
@@ -433,10 +538,14 @@ class Descent:
             if self.tol is None and certifier.wide:
                 return False
             share = UNASKED_SHARE if self.tol is None else ASKED_SHARE
-            return cost <= max(share * spent, 2.0) or cost * F.row_length * F.n_samples <= UNASKED_WORK
+            return (
+                cost <= max(share * spent, 2.0) or cost * F.row_length * F.n_samples <= UNASKED_WORK
+            )
         if self.solver.keeps_curvature:
             return False
-        worth = certifier.worth_proving(check.objective, check.gradient, self.tol, self.constant_value)
+        worth = certifier.worth_proving(
+            check.objective, check.gradient, self.tol, self.constant_value
+        )
         return worth and (self.solver.exact or cost <= 0.2 * spent)
 
     def _note(self, state, value, bound, suboptimality, score, loss=np.nan):
@@ -455,10 +564,18 @@ class Descent:
         self.watch.checked(self.history)
 
     def _diverged(self, state, value, start_point, more=""):
-        """Back off where the solver chooses its steps, else raise; its best point counts, however bad the last one."""
-        if self.solver.adapts and (self.solver.back_off(state, self._safe_point(start_point)) or np.isfinite(value)):
+        """Back off where the solver chooses its steps, else raise; its best point counts,
+        however bad the last one.
+        """
+        if self.solver.adapts and (
+            self.solver.back_off(state, self._safe_point(start_point)) or np.isfinite(value)
+        ):
             return
-        what = f"the objective reached {value:.3g}{more}" if np.isfinite(value) else "the coefficients became infinite"
+        what = (
+            f"the objective reached {value:.3g}{more}"
+            if np.isfinite(value)
+            else "the coefficients became infinite"
+        )
         raise DivergenceError(
             f"{what} in turn {state.turn} (rate {state.rate:.3g}; the best constant model has "
             f"{self.constant_value:.3g}). {self._how_to_lower()}",
@@ -468,7 +585,8 @@ class Descent:
     def _how_to_lower(self):
         largest = float(self.objective.moments()[0][2].max())
         return (
-            f"The largest |x| is {largest:.3g}: lower eta0, scale X, for example with StandardScaler, or leave the "
+            f"The largest |x| is {largest:.3g}: lower eta0, scale X, for example with "
+            "StandardScaler, or leave the "
             "step to learning_rate='auto'."
         )
 
@@ -478,7 +596,10 @@ class Descent:
             chosen = self._evaluated(start_point)
         if self.solver.adapts and reason not in (StopReason.CONVERGED, StopReason.VALIDATION):
             others = [] if self.best is None else [self.best]
-            if not min(chosen.objective, *(check.objective for check in others), np.inf) <= self.constant_value:
+            if (
+                not min(chosen.objective, *(check.objective for check in others), np.inf)
+                <= self.constant_value
+            ):
                 others.append(self._evaluated(self._constant_point()))
             chosen = min([chosen, *others], key=lambda check: check.objective)
         last = chosen is self.last
@@ -495,8 +616,11 @@ class Descent:
         return Result(chosen.point, *found, reason, self.history, state, advice, chosen.doubt)
 
     def _claimed(self, check):
-        """What is told of a check: its proof, or the estimate that ended the run where that is smaller."""
-        # Above the constant model, but for rounding, a run has shown nothing that an estimate could be made of.
+        """What is told of a check: its proof, or the estimate that ended the run where that is
+        smaller.
+        """
+        # Above the constant model, but for rounding, a run has shown nothing that an estimate could
+        # be made of.
         if self.likely is None or check.objective > self._highest + 1e-9 * abs(self._highest):
             return check.bound, check.suboptimality
         at_the_end = self.last.objective if self.last is not None else check.objective
@@ -511,7 +635,9 @@ class Descent:
         return Bound(left, "estimate"), suboptimality
 
     def _advice(self, check, reason):
-        """What is to be told of a run that ended by itself: a rate that is too large, steps that bring no more."""
+        """What is to be told of a run that ended by itself: a rate that is too large, steps that
+        bring no more.
+        """
         # Of F that is no more than what it is rounded by there is nothing to be told.
         rounding = check.objective - self.objective.loss.infimum <= 4.0 * check.doubt
         if reason not in ENDS or self.objective.loss.name == "perceptron" or rounding:
@@ -524,7 +650,8 @@ class Descent:
         if check.objective <= limit and check.objective <= NOISE * lowest + 1e-4 * self._reference:
             return ""
         return (
-            f"The rate ({self.history['rate'][-1]:.3g} at the end) is too large: the best constant model has "
+            f"The rate ({self.history['rate'][-1]:.3g} at the end) is too large: the best constant "
+            "model has "
             f"{self.constant_value:.6g}, the lowest check had {lowest:.6g}. {self._how_to_lower()}"
         )
 
@@ -547,7 +674,8 @@ class Descent:
         return table.ravel()
 
     def _amend(self, chosen, last=True):
-        """Let the last line of the history tell of the model that is returned, and what its certificate took.
+        """Let the last line of the history tell of the model that is returned, and what its
+        certificate took.
 
         That is a line of its own unless it belongs to the `last` check.
         """

@@ -1,4 +1,6 @@
-"""Who looks on while a fit runs: told about turns and checks, between kernels and never from one."""
+"""Who looks on while a fit runs: told about turns and checks, between kernels and never from
+one.
+"""
 
 import sys
 
@@ -8,14 +10,17 @@ from fastgd.fitting.stopping import StopReason
 class Watch:
     """Looks on while one target is fitted; this one sees nothing and stops nothing.
 
-    `model` is a function that gives (coef, intercept) as they are, so that nobody pays for what nobody asks for.
+    `model` is a function that gives (coef, intercept) as they are, so that nobody pays for what
+    nobody asks for.
     """
 
     def turn_begins(self, model):
         """Hear that a turn of the loop begins."""
 
     def turn_ends(self, model):
-        """Hear that it has ended; something true ends the run, after a check, a `StopReason` for that reason."""
+        """Hear that it has ended; something true ends the run, after a check, a `StopReason` for
+        that reason.
+        """
         return False
 
     def checked(self, history):
@@ -66,7 +71,8 @@ class Ended(Watch):
 def line(begin, passes, objective, bound, seconds, end=""):
     """Print a line about a check in one write, so that lines of several threads stay whole."""
     sys.stdout.write(
-        f"{begin}  passes {passes:8.1f}  objective {objective:.8g}  bound {bound:.2e}  seconds {seconds:.2f}{end}\n"
+        f"{begin}  passes {passes:8.1f}  objective {objective:.8g}  bound {bound:.2e}  seconds "
+        f"{seconds:.2f}{end}\n"
     )
     sys.stdout.flush()
 

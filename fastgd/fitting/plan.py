@@ -1,7 +1,8 @@
 """The plan: which solver, which batch, which steps and which end, with the reasons in words.
 
-`auto` follows measured constants: rows n, columns d, nonzeros of a row, what loss and penalty are like, and what a
-pass, a curvature matrix and an update cost in terms of each other.  It never looks at a clock.
+`auto` follows measured constants: rows n, columns d, nonzeros of a row, what loss and penalty are
+like, and what a pass, a curvature matrix and an update cost in terms of each other.  It never looks
+at a clock.
 """
 
 import numbers
@@ -18,7 +19,11 @@ from fastgd.rules.schedules import LEARNING_RATES
 from fastgd.runtime.component import shown
 from fastgd.solvers.dual.sdca import dual_applies, dual_cost, dual_pays
 from fastgd.solvers.growing_batch import growth_pays
-from fastgd.solvers.interior_point.central_path import central_path_applies, central_path_cost, takes_columns_by_need
+from fastgd.solvers.interior_point.central_path import (
+    central_path_applies,
+    central_path_cost,
+    takes_columns_by_need,
+)
 from fastgd.solvers.newton.cholesky import newton_pays
 
 # What each solver that finds its own steps takes as batch_size, the first where none is given.
@@ -31,15 +36,17 @@ BATCHES = {
 }
 # Those of them whose steps look at some of the rows.
 RANDOM = ("saga", "svrg", "sdca")
-# With no more turns than these a look at each row brings more than Newton's method: on the central path, and elsewhere
-# from so many rows on.
+# With no more turns than these a look at each row brings more than Newton's method: on the central
+# path, and elsewhere from so many rows on.
 FEW_ON_PATH = 5
 FEW = 3
 ENOUGH_ROWS = 1000
-# From so many columns, and from such a share of the rows' mean square as penalty on, rates fall as 1 / (alpha t).
+# From so many columns, and from such a share of the rows' mean square as penalty on, rates fall as
+# 1 / (alpha t).
 MANY_COLUMNS = 1024
 STRONG = 3e-5
-# What no other plan would take more passes than: dual ascent that will be there by then is not left for one-row steps.
+# What no other plan would take more passes than: dual ascent that will be there by then is not left
+# for one-row steps.
 LAST_RESORT = 1000.0
 # Form of Newton's method that no other has to be left for.
 CENTRAL_PATH = "on the central path"
@@ -62,9 +69,12 @@ class Plan:
     form: str = ""
 
     def __str__(self):
-        rows = {"full": "all rows", "growing": "a growing number of rows", "auto": "a few rows", 1: "1 row"}.get(
-            self.batch_size, f"{self.batch_size} rows"
-        )
+        rows = {
+            "full": "all rows",
+            "growing": "a growing number of rows",
+            "auto": "a few rows",
+            1: "1 row",
+        }.get(self.batch_size, f"{self.batch_size} rows")
         solver = f"{self.solver} {self.form}" if self.form else self.solver
         text = f"{solver} on {rows} per update, learning rate {self.learning_rate}"
         return f"{text}: {'; '.join(self.reasons)}." if self.reasons else f"{text}."
@@ -100,7 +110,8 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     streaming : bool
         Whether rows come in chunks (`partial_fit`): then `auto` takes one row at a time.
     fresh : bool
-        Whether chunks are all that the model comes from: one that was fitted to all rows is moved with care.
+        Whether chunks are all that the model comes from: one that was fitted to all rows is moved
+        with care.
 
     Returns
     -------
@@ -114,9 +125,13 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     """
     rate, solver = settings.learning_rate, settings.solver
     if not isinstance(rate, str) or rate not in LEARNING_RATES:
-        raise ValueError(f"learning_rate must be one of {', '.join(map(repr, LEARNING_RATES))}, got {rate!r}")
+        raise ValueError(
+            f"learning_rate must be one of {', '.join(map(repr, LEARNING_RATES))}, got {rate!r}"
+        )
     if not isinstance(solver, str | Rule):
-        raise ValueError(f"solver must be a string or a Rule component, got {shown(solver)}; legal: {_legal()}")
+        raise ValueError(
+            f"solver must be a string or a Rule component, got {shown(solver)}; legal: {_legal()}"
+        )
     if isinstance(solver, str) and solver not in ("auto", *BATCHES, *Rule.members()):
         raise ValueError(f"unknown solver {solver!r}; legal: {_legal()}")
     growing = isinstance(settings.batch_size, str) and settings.batch_size == "growing"
@@ -125,18 +140,27 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     reasons: list[str] = []
     if batch == n > 1 and not streaming:
         # SAGA and SVRG keep what they know of each row, and dual ascent refuses any number but 1.
-        batch = "full" if isinstance(solver, Rule) or "full" in BATCHES.get(solver, ("full",)) else batch
+        batch = (
+            "full"
+            if isinstance(solver, Rule) or "full" in BATCHES.get(solver, ("full",))
+            else batch
+        )
         reasons.append(f"batch_size={_shown(given)} is all {n:,} rows")
     if solver == "auto":
         solver, batch, rate = _choose(objective, batch, rate, streaming, fresh, settings, reasons)
-    if settings.average and rate in ("auto", "line_search") and (batch in ("full", "growing") or solver in BATCHES):
+    if (
+        settings.average
+        and rate in ("auto", "line_search")
+        and (batch in ("full", "growing") or solver in BATCHES)
+    ):
         reasons.append("nothing is averaged, for these steps end at the optimum by themselves")
     if isinstance(solver, str) and solver in BATCHES:
         return _own_steps(solver, batch, _shown(given), rate, objective, reasons), None
     if batch == "auto":
         batch = "full" if _all_rows_suit(rate, objective.loss_smooth, streaming) else 1
         reasons.append(
-            f"{'all rows' if batch == 'full' else 'one row'} per update suits the loss and the learning rate"
+            f"{'all rows' if batch == 'full' else 'one row'} per update suits the loss and the "
+            "learning rate"
         )
     rule = find_rule(solver, settings.momentum)
     _check_pair(rule, batch, rate, objective)
@@ -144,15 +168,20 @@ def make_plan(settings, objective, streaming=False, fresh=True):
 
 
 def _choose(F, batch, rate, streaming, fresh, settings, reasons):
-    """Solver, batch and rate where the solver is left open; what they rest on is added to `reasons`."""
+    """Solver, batch and rate where the solver is left open; what they rest on is added to
+    `reasons`.
+    """
     if isinstance(F.loss, Perceptron):
-        reasons.append("the perceptron is an online rule: one row at a time, until an epoch brings no mistake")
+        reasons.append(
+            "the perceptron is an online rule: one row at a time, until an epoch brings no mistake"
+        )
         return "gd", 1 if batch == "auto" else batch, "constant" if rate == "auto" else rate
     if streaming or rate in ("pa1", "pa2"):
         reasons.append("rows come in chunks" if streaming else f"{rate} is a one-row step")
         if rate == "auto" and fresh and batch in ("auto", 1):
             return _one_look(F, reasons)
-        # Adagrad's first steps are as long as its last: after a fit, 60 more rows took accuracy from 0.95 to 0.80.
+        # Adagrad's first steps are as long as its last: after a fit, 60 more rows took accuracy
+        # from 0.95 to 0.80.
         rule = "adagrad" if rate == "auto" and fresh else "gd"
         return rule, 1 if batch == "auto" and rate != "line_search" else batch, rate
     if batch == "growing":
@@ -162,31 +191,47 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
         reasons.append(f"batch_size={_shown(settings.batch_size)} was given")
         return "nesterov", "full", rate
     if batch not in ("auto", "full") or rate != "auto":
-        # Explicit schedules are those of scikit-learn's SGD: one row at a time, as there, unless a batch is given.
+        # Explicit schedules are those of scikit-learn's SGD: one row at a time, as there, unless a
+        # batch is given.
         full = batch == "full" or (batch == "auto" and rate == "line_search")
-        given = f"learning_rate={rate!r}" if rate != "auto" else f"batch_size={_shown(settings.batch_size)}"
+        given = (
+            f"learning_rate={rate!r}"
+            if rate != "auto"
+            else f"batch_size={_shown(settings.batch_size)}"
+        )
         reasons.append(f"{given} was given")
         return ("nesterov", "full", rate) if full else ("gd", 1 if batch == "auto" else batch, rate)
     solver, rows = _cheapest(F, batch, settings.tol, reasons)
     if batch == "auto" and rows != "growing" and _too_few(F, solver, settings.most_turns):
-        reasons.append(f"max_iter={settings.most_turns} would end that early, so each row is a step instead")
+        reasons.append(
+            f"max_iter={settings.most_turns} would end that early, so each row is a step instead"
+        )
         return _one_look(F, reasons)
     return solver, rows, rate
 
 
 def _one_look(F, reasons):
-    """Rule, batch and rate where each row is seen once or a few times: a rate for each column, or one that falls.
+    """Rule, batch and rate where each row is seen once or a few times: a rate for each column, or
+    one that falls.
 
-    Mean accuracy on the next of 12 chunks of 1,000 rows, rates that fall as 1 / (alpha t) less Adagrad's, for hinge and
-    log loss: more than 1,024 columns and alpha / R^2 of 1e-3 0.024 to 0.071 on news text and random features of
-    `mnist`, of 1e-4 0.003 to 0.022, of 1e-5 -0.009 to 0.008, of 1e-6 -0.018 to -0.003; up to 1,024 columns they are
-    behind throughout (six data sets, 1e-3 to 1e-8, -0.095 to 0.003).
+    Mean accuracy on the next of 12 chunks of 1,000 rows, rates that fall as 1 / (alpha t) less
+    Adagrad's, for hinge and log loss: more than 1,024 columns and alpha / R^2 of 1e-3 0.024 to
+    0.071 on news text and random features of `mnist`, of 1e-4 0.003 to 0.022, of 1e-5 -0.009 to
+    0.008, of 1e-6 -0.018 to -0.003; up to 1,024 columns they are behind throughout (six data sets,
+    1e-3 to 1e-8, -0.095 to 0.003).
     """
-    if F.n_features > MANY_COLUMNS and F.elastic and not F.vector and F.loss.classification and F.l2 > 0.0:
+    if (
+        F.n_features > MANY_COLUMNS
+        and F.elastic
+        and not F.vector
+        and F.loss.classification
+        and F.l2 > 0.0
+    ):
         share = F.l2 / float(F.moments()[1][2] or np.inf)
         if share >= STRONG:
             reasons.append(
-                f"the penalty is strong, {share:.1g} of the rows' mean square, so rates fall as 1 / (alpha t)"
+                f"the penalty is strong, {share:.1g} of the rows' mean square, so rates fall as 1 "
+                "/ (alpha t)"
             )
             return "gd", 1, "optimal"
     reasons.append("each column finds its own rate")
@@ -196,15 +241,23 @@ def _one_look(F, reasons):
 def _too_few(F, solver, most_turns):
     """Whether the solver would be cut off where epochs of one-row steps are known to be ahead.
 
-    Accuracy on held-out rows after 1, 2, 3, 5 turns: hinge, on the central path, 0.506, 0.636, 0.865, 0.900 on `mnist`
-    (odd or even) and 0.758, 0.783, 0.819, 0.840 on `a9a`; Adagrad 0.900, 0.904, 0.905, 0.903 and 0.845 throughout.  Log
-    loss on `mnist` 0.804, 0.862, 0.874, 0.894; Adagrad 0.899, 0.903, 0.902, 0.901.  A squared loss needs one turn.
-    Dual ascent on `a9a` and standardised `covtype_binary` 0.765, 0.808, 0.844, 0.851 and 0.658, 0.681, 0.716, 0.749,
-    Adagrad 0.855 and 0.753 at once; on news text dual ascent is ahead, 0.972 to 0.958.
+    Accuracy on held-out rows after 1, 2, 3, 5 turns: hinge, on the central path, 0.506, 0.636,
+    0.865, 0.900 on `mnist` (odd or even) and 0.758, 0.783, 0.819, 0.840 on `a9a`; Adagrad 0.900,
+    0.904, 0.905, 0.903 and 0.845 throughout.  Log loss on `mnist` 0.804, 0.862, 0.874, 0.894;
+    Adagrad 0.899, 0.903, 0.902, 0.901.  A squared loss needs one turn. Dual ascent on `a9a` and
+    standardised `covtype_binary` 0.765, 0.808, 0.844, 0.851 and 0.658, 0.681, 0.716, 0.749, Adagrad
+    0.855 and 0.753 at once; on news text dual ascent is ahead, 0.972 to 0.958.
     """
     if not F.loss_smooth:
-        return most_turns <= FEW_ON_PATH and solver in ("newton", "sdca") and central_path_applies(F)
-    return solver == "newton" and most_turns <= FEW and F.n_active >= ENOUGH_ROWS and F.loss.self_concordance != 0.0
+        return (
+            most_turns <= FEW_ON_PATH and solver in ("newton", "sdca") and central_path_applies(F)
+        )
+    return (
+        solver == "newton"
+        and most_turns <= FEW
+        and F.n_active >= ENOUGH_ROWS
+        and F.loss.self_concordance != 0.0
+    )
 
 
 def _cheapest(F, batch, tol, reasons):
@@ -214,41 +267,71 @@ def _cheapest(F, batch, tol, reasons):
     if not F.loss_smooth:
         dual = batch == "auto" and dual_applies(F) and dual_pays(F)
         if central_path_applies(F) and not (dual and dual_cost(F, tol) < central_path_cost(F)):
-            reasons.append(f"{size}: the loss has corners, which Newton steps on the central path go round")
+            reasons.append(
+                f"{size}: the loss has corners, which Newton steps on the central path go round"
+            )
             if takes_columns_by_need(F):
-                reasons.append("with an l1 part most coefficients are 0, so columns are taken as they are needed")
+                reasons.append(
+                    "with an l1 part most coefficients are 0, so columns are taken as they are "
+                    "needed"
+                )
             return "newton", "full"
         if dual:
-            reasons.append(f"{size}: the loss has corners, which a step on each row's dual variable meets exactly")
+            reasons.append(
+                f"{size}: the loss has corners, which a step on each row's dual variable meets "
+                "exactly"
+            )
             return "sdca", 1
-        reasons.append("the loss has corners: averages of one-row steps get further than subgradients of all rows")
+        reasons.append(
+            "the loss has corners: averages of one-row steps get further than subgradients of all "
+            "rows"
+        )
         return "gd", 1
     if not F.convex or not (F.elastic or F.penalty.smooth) or (F.vector and F.l1 > 0.0):
-        what = "the loss or the penalty is not convex" if not F.convex else "the penalty has corners of its own"
-        reasons.append(f"{what}: accelerated descent with restarts finds a low point of either kind")
+        what = (
+            "the loss or the penalty is not convex"
+            if not F.convex
+            else "the penalty has corners of its own"
+        )
+        reasons.append(
+            f"{what}: accelerated descent with restarts finds a low point of either kind"
+        )
         return "nesterov", "full"
     if F.l1 > 0.0:
-        reasons.append("with an l1 part most coefficients are 0: Newton's method on the columns that are not")
+        reasons.append(
+            "with an l1 part most coefficients are 0: Newton's method on the columns that are not"
+        )
         return "newton", "full"
     if F.vector or not F.elastic:
         reasons.append(f"{size}: pairs of past steps stand in for a curvature matrix")
         return "lbfgs", "full"
     if newton_pays(F):
-        reasons.append(f"{size}: a curvature matrix costs about {curvature_cost(F):.2g} passes and saves many more")
+        reasons.append(
+            f"{size}: a curvature matrix costs about {curvature_cost(F):.2g} passes and saves many "
+            "more"
+        )
         if batch == "full" or not growth_pays(F):
             return "newton", "full"
         reasons.append("most of the way can be gone on a sample of the rows, so the batch grows")
         return "newton", "growing"
     jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
     if batch == "auto" and jumps and dual_applies(F) and dual_pays(F):
-        reasons.append(f"{size}: many columns and a curvature that jumps, where the dual variables of rows move freely")
+        reasons.append(
+            f"{size}: many columns and a curvature that jumps, where the dual variables of rows "
+            "move freely"
+        )
         return "sdca", 1
-    reasons.append(f"{size}: too many columns for a curvature matrix, so Newton steps are taken among past gradients")
+    reasons.append(
+        f"{size}: too many columns for a curvature matrix, so Newton steps are taken among past "
+        "gradients"
+    )
     return "newton", "full"
 
 
 def newton_applies(F):
-    """Whether Newton's method is defined here: one prediction, a derivative, an elastic net or a smooth penalty."""
+    """Whether Newton's method is defined here: one prediction, a derivative, an elastic net or a
+    smooth penalty.
+    """
     return not F.vector and F.loss_smooth and (F.elastic or F.penalty.smooth)
 
 
@@ -257,15 +340,26 @@ def _own_steps(solver, batch, given, rate, F, reasons):
     allowed = BATCHES[solver]
     if batch == "auto":
         batch = allowed[0]
-        if solver == "newton" and newton_applies(F) and F.l1 == 0.0 and newton_pays(F) and growth_pays(F):
+        if (
+            solver == "newton"
+            and newton_applies(F)
+            and F.l1 == 0.0
+            and newton_pays(F)
+            and growth_pays(F)
+        ):
             batch = "growing"
     legal = batch in allowed or (allowed[0] == "auto" and isinstance(batch, int))
     if not legal:
-        raise ValueError(f"solver={solver!r} does not go with batch_size={given}; legal: {_legal()}")
-    smooth = (F.loss_smooth or (solver == "newton" and central_path_applies(F))) and (F.elastic or F.penalty.smooth)
+        raise ValueError(
+            f"solver={solver!r} does not go with batch_size={given}; legal: {_legal()}"
+        )
+    smooth = (F.loss_smooth or (solver == "newton" and central_path_applies(F))) and (
+        F.elastic or F.penalty.smooth
+    )
     if solver in ("newton", "lbfgs") and not smooth:
         raise ValueError(
-            f"solver={solver!r} needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}; "
+            f"solver={solver!r} needs a loss and a penalty with derivatives, got {F.loss!r} and "
+            f"{F.penalty!r}; "
             "use solver='auto', or 'sdca' for a loss with corners"
         )
     if (solver == "newton" and F.vector) or (solver == "lbfgs" and F.l1 > 0.0):
@@ -273,10 +367,13 @@ def _own_steps(solver, batch, given, rate, F, reasons):
         raise ValueError(f"solver={solver!r} does not go with {what}; use solver='auto'")
     if batch == "growing" and (not F.loss_smooth or F.l1 > 0.0):
         raise ValueError(
-            f"solver={solver!r} grows its batch for smooth losses and penalties only; use batch_size='full'"
+            f"solver={solver!r} grows its batch for smooth losses and penalties only; use "
+            "batch_size='full'"
         )
     if rate != "auto":
-        raise ValueError(f"solver={solver!r} finds its own steps: learning_rate must be 'auto', got {rate!r}")
+        raise ValueError(
+            f"solver={solver!r} finds its own steps: learning_rate must be 'auto', got {rate!r}"
+        )
     form = CENTRAL_PATH if solver == "newton" and not F.loss_smooth else ""
     return Plan(solver, batch, rate, tuple(reasons), form)
 
@@ -299,12 +396,15 @@ def random_by_name(settings, loss, streaming=False):
 
 
 def own_steps(settings, loss):
-    """Whether steps are left to the solver: an explicit schedule, and the perceptron, read the columns as given."""
+    """Whether steps are left to the solver: an explicit schedule, and the perceptron, read the
+    columns as given.
+    """
     return settings.learning_rate == "auto" and not isinstance(loss, Perceptron)
 
 
 def takes_chunks(estimator):
-    """Whether rows may come in chunks (`partial_fit`): an update rule does not need to see them again.
+    """Whether rows may come in chunks (`partial_fit`): an update rule does not need to see them
+    again.
 
     Raises
     ------
@@ -313,7 +413,8 @@ def takes_chunks(estimator):
     """
     if isinstance(estimator.solver, str) and estimator.solver in BATCHES:
         raise AttributeError(
-            f"partial_fit takes a solver that sees each row once: {_rules()} or 'auto', got {estimator.solver!r}"
+            f"partial_fit takes a solver that sees each row once: {_rules()} or 'auto', got "
+            f"{estimator.solver!r}"
         )
     return True
 
@@ -329,29 +430,36 @@ def _rules():
 
 def _legal():
     return (
-        f"solver 'auto' or one of {_rules()} (or a Rule) with batch_size 'full', a number of rows, a fraction, 'auto'; "
-        "lbfgs, newton with 'full' or 'growing'; saga, svrg with a number of rows or 'growing'; sdca with 1"
+        f"solver 'auto' or one of {_rules()} (or a Rule) with batch_size 'full', a number of rows, "
+        "a fraction, 'auto'; "
+        "lbfgs, newton with 'full' or 'growing'; saga, svrg with a number of rows or 'growing'; "
+        "sdca with 1"
     )
 
 
 def _check_pair(rule, batch, rate, objective):
     if batch == "growing":
-        raise ValueError(f"solver={rule.name!r} does not go with batch_size='growing'; legal: {_legal()}")
+        raise ValueError(
+            f"solver={rule.name!r} does not go with batch_size='growing'; legal: {_legal()}"
+        )
     if rate == "line_search" and batch != "full":
         raise ValueError(f"learning_rate='line_search' needs batch_size='full', got {batch!r}")
     if rate in ("pa1", "pa2"):
         if batch != 1 or not isinstance(rule, Gd):
             raise ValueError(
-                f"learning_rate={rate!r} needs solver='gd' and batch_size=1, got {rule.name!r} and {batch!r}"
+                f"learning_rate={rate!r} needs solver='gd' and batch_size=1, got {rule.name!r} and "
+                f"{batch!r}"
             )
         if objective.loss.name not in ("hinge", "epsilon_insensitive") or not objective.elastic:
             raise ValueError(
-                f"learning_rate={rate!r} needs loss 'hinge' or 'epsilon_insensitive' and an elastic-net penalty, "
+                f"learning_rate={rate!r} needs loss 'hinge' or 'epsilon_insensitive' and an "
+                "elastic-net penalty, "
                 f"got {objective.loss.name!r} and {objective.penalty!r}"
             )
     simple = isinstance(rule, Gd) and objective.elastic and objective.l1 == 0.0
     if objective.vector and batch != "full" and not simple:
         raise ValueError(
-            f"a loss of several predictions runs with batch_size='full', or with solver='gd' and an L2 penalty; "
+            "a loss of several predictions runs with batch_size='full', or with solver='gd' and "
+            "an L2 penalty; "
             f"got {rule.name!r} with batch_size={batch!r}"
         )

@@ -18,7 +18,8 @@ from fastgd.solvers.dual.sdca import dual_applies, dual_cost, dual_pays
 from fastgd.solvers.interior_point.central_path import central_path_applies, central_path_cost
 from fastgd.solvers.newton.cholesky import span_cost
 
-# A run on the central path that ends farther off than this was lost in rounding; else rounding is just its end.
+# A run on the central path that ends farther off than this was lost in rounding; else rounding is
+# just its end.
 LOST = 0.1
 # What tol=0 asks for, and what no other plan is asked to improve on then.
 LEAST = 1e-14
@@ -27,10 +28,11 @@ _copying = threading.Lock()
 
 
 def _by_plans(task, objective, go, start, state):
-    """(plan, result, updates) of a run that goes on by another plan where the first turns out wrong.
+    """(plan, result, updates) of a run that goes on by another plan where the first turns out
+    wrong.
 
-    `go(plans, rule, start, state, max_iter, max_time)` gives the result of the last of the plans; all have to share
-    turns and time.
+    `go(plans, rule, start, state, max_iter, max_time)` gives the result of the last of the plans;
+    all have to share turns and time.
     """
     begin, settings = time.perf_counter(), task.settings
     plan, rule = make_plan(settings, objective)
@@ -41,11 +43,15 @@ def _by_plans(task, objective, go, start, state):
     result = go(tried, rule, start, state, task.max_iter, task.max_time)
     updates = _updates(objective, result)
     # On the central path it is still Newton's method: open to whoever asked for that, too.
-    may_change = settings.solver == "auto" or (plan.solver == "newton" and central_path_applies(objective))
+    may_change = settings.solver == "auto" or (
+        plan.solver == "newton" and central_path_applies(objective)
+    )
     while may_change and _stuck(plan, objective, result, settings.tol):
         turns = int(result.history["turn"][-1])
         try:
-            changed = next_plan(tried, objective, _ending(plan, result, settings.tol), settings.solver == "auto")
+            changed = next_plan(
+                tried, objective, _ending(plan, result, settings.tol), settings.solver == "auto"
+            )
             if changed is None or turns >= task.max_iter:
                 break
             left = None if task.max_time is None else task.max_time - (time.perf_counter() - begin)
@@ -54,8 +60,12 @@ def _by_plans(task, objective, go, start, state):
                 break
             plan, rule = _with_rows_in_order(task, objective, changed[0]), changed[1]
             tried.append(plan)
-            after = go(tried, rule, objective.split(result.point), None, task.max_iter - turns, left)
-        except KeyboardInterrupt:  # before a check of the later plan: there is the model of the earlier one
+            after = go(
+                tried, rule, objective.split(result.point), None, task.max_iter - turns, left
+            )
+        except (
+            KeyboardInterrupt
+        ):  # before a check of the later plan: there is the model of the earlier one
             result.reason = StopReason.INTERRUPTED
             break
         updates += _updates(objective, after)
@@ -73,18 +83,27 @@ def _by_plans(task, objective, go, start, state):
 
 
 def _with_rows_in_order(task, objective, plan):
-    """The plan; where it is one of single rows, an array in Fortran order or with steps is copied, once for all."""
-    if plan.batch_size in ("full", "growing") or not isinstance(objective.rows.storage, StridedRows):
+    """The plan; where it is one of single rows, an array in Fortran order or with steps is
+    copied, once for all.
+    """
+    if plan.batch_size in ("full", "growing") or not isinstance(
+        objective.rows.storage, StridedRows
+    ):
         return plan
     with _copying:
         if isinstance(task.rows.storage, StridedRows):
             task.rows = task.rows.in_c_order()
     objective.use_rows(task.rows)
-    return replace(plan, reasons=(*plan.reasons, "X was copied once, into C order, for single rows of it are read"))
+    return replace(
+        plan,
+        reasons=(*plan.reasons, "X was copied once, into C order, for single rows of it are read"),
+    )
 
 
 def continued(before, after, tol=0.0):
-    """One result for a run and the one that went on from its point by another plan; the better of the two points."""
+    """One result for a run and the one that went on from its point by another plan; the better
+    of the two points.
+    """
     passes = before.history["passes"][-1]
     before.history.extend(after.history, passes)
     better, other = (after, before) if after.objective <= before.objective else (before, after)
@@ -92,7 +111,8 @@ def continued(before, after, tol=0.0):
         # What was proved of the optimum at the other point holds for this one, which is lower.
         gained = other.objective - better.objective
         bound = Bound(max(other.bound.value - gained, 0.0) + better.doubt, other.bound.kind)
-        # Both bounds end at the same number, so each makes up the same multiple of what it is compared with.
+        # Both bounds end at the same number, so each makes up the same multiple of what it is
+        # compared with.
         share = bound.value / other.bound.value if other.bound.value > 0.0 else 1.0
         proved = better.bound.kind != "proof" and share * other.suboptimality <= tol
         if proved or bound.value < better.bound.value:
@@ -102,7 +122,9 @@ def continued(before, after, tol=0.0):
         before.history["objective"][-1] = better.objective
         before.history["bound"][-1] = better.bound.value if better.bound.kind == "proof" else np.inf
         before.history["suboptimality"][-1] = better.suboptimality
-    return replace(better, reason=after.reason, history=before.history, state=after.state, advice=after.advice)
+    return replace(
+        better, reason=after.reason, history=before.history, state=after.state, advice=after.advice
+    )
 
 
 def _updates(objective, result):
@@ -115,7 +137,8 @@ def _updates(objective, result):
 
 
 def _stuck(plan, objective, result, tol):
-    """Whether a run ended because nothing fell any more, although it is not proved to be where it should.
+    """Whether a run ended because nothing fell any more, although it is not proved to be where it
+    should.
 
     For the central path of a loss with corners rounding is just its end, unless it ended far off.
     """
@@ -135,13 +158,18 @@ def _ending(plan, result, tol):
     proved = result.suboptimality < 1.0 and result.bound.kind == "proof"
     far = f"{result.suboptimality:.1g}" if proved else "nothing"
     solver = f"{plan.solver} {plan.form}" if plan.form else plan.solver
-    return f"after {turns} turns {solver} brought no more ({passes:.0f} passes, {far} proved, tol is {tol:g})"
+    return (
+        f"after {turns} turns {solver} brought no more ({passes:.0f} passes, {far} proved, tol "
+        f"is {tol:g})"
+    )
 
 
 def next_plan(tried, F, ending, automatic=True):
-    """Plan and rule to go on with where the last of `tried` turned out wrong; None where all others were tried, too.
+    """Plan and rule to go on with where the last of `tried` turned out wrong; None where all others
+    were tried, too.
 
-    `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the central path left.
+    `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the
+    central path left.
     """
     if tried[-1].solver not in BATCHES:
         return None
@@ -151,7 +179,9 @@ def next_plan(tried, F, ending, automatic=True):
             rule = None if solver in BATCHES else Rule.named(solver)()
             along = f"{solver} {form}" if form else solver if solver != "gd" else "one-row steps"
             reasons = (*tried[-1].reasons, f"{ending}, so {along} went on from there")
-            return Plan(solver, 1 if solver in ("sdca", "gd") else "full", "auto", reasons, form), rule
+            return Plan(
+                solver, 1 if solver in ("sdca", "gd") else "full", "auto", reasons, form
+            ), rule
     return None
 
 
@@ -169,7 +199,9 @@ def _others(F, automatic):
 
 
 def forecast(plan, F, tol):
-    """What a run of a plan takes in passes' worth of time; a plan without a forecast is there for the worst case."""
+    """What a run of a plan takes in passes' worth of time; a plan without a forecast is there
+    for the worst case.
+    """
     if plan.form == CENTRAL_PATH:
         return central_path_cost(F)
     if plan.solver == "sdca":

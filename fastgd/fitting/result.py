@@ -11,7 +11,8 @@ from fastgd.solvers.base import State
 
 
 class DivergenceError(ValueError, FloatingPointError):
-    """The objective is not finite, beyond 1e10 times that of the best constant model, or above it and still growing.
+    """The objective is not finite, beyond 1e10 times that of the best constant model, or above it
+    and still growing.
 
     Attributes
     ----------
@@ -61,7 +62,9 @@ class Result:
 
     @property
     def rounded(self):
-        """Whether what is proved to be left is no more than what F is rounded by: nothing brings it closer."""
+        """Whether what is proved to be left is no more than what F is rounded by: nothing brings
+        it closer.
+        """
         return _is_rounding(self.bound, self.doubt)
 
 

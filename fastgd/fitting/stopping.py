@@ -22,10 +22,11 @@ class StopReason(enum.Enum):
 
 
 class StoppingRule:
-    """Base of stopping rules: `needs` names what to measure, `check` looks at the history and gives a reason or None.
+    """Base of stopping rules: `needs` names what to measure, `check` looks at the history and gives
+    a reason or None.
 
-    `needs` may hold "every_turn" (a check after every turn, which costs stochastic solvers a pass each), "score" and
-    "loss".
+    `needs` may hold "every_turn" (a check after every turn, which costs stochastic solvers a pass
+    each), "score" and "loss".
     """
 
     needs: frozenset = frozenset()
@@ -47,13 +48,15 @@ class Tolerance(StoppingRule):
 
 
 class Extrapolated(StoppingRule):
-    """What is left to fall, judged from the falls while the number of turns doubled, is at most tol F / 2.
+    """What is left to fall, judged from the falls while the number of turns doubled, is at most tol
+    F / 2.
 
     `unit(F)` is what falls are told in: |F| itself by default.
 
-    With f1 and f2 the last two of these falls and q = f2 / f1, a geometric series leaves f2 q / (1 - q), which is f2
-    where errors fall as 1 / turns; the larger of that and f2 is compared.  What is told as left (`estimate`) is twice
-    that: in 47 runs of one-row steps the truth was 0.4 of it in the median, and 6 times as much in one of twenty.
+    With f1 and f2 the last two of these falls and q = f2 / f1, a geometric series leaves f2 q / (1
+    - q), which is f2 where errors fall as 1 / turns; the larger of that and f2 is compared.  What
+    is told as left (`estimate`) is twice that: in 47 runs of one-row steps the truth was 0.4 of it
+    in the median, and 6 times as much in one of twenty.
     """
 
     def __init__(self, tol, unit=abs):
@@ -82,7 +85,8 @@ class Extrapolated(StoppingRule):
         turn = history["turn"][-1]
         if turn % 4 or turn // 2 not in objective or turn // 4 not in objective:
             return None
-        # Falls at rates that differ by more than a schedule's sqrt(2) per doubling cannot be compared.
+        # Falls at rates that differ by more than a schedule's sqrt(2) per doubling cannot be
+        # compared.
         if not 0.5 <= rate[turn] / rate[turn // 2] <= 2.0:
             return None
         return [objective[one] for one in (turn // 4, turn // 2, turn)]
@@ -91,9 +95,10 @@ class Extrapolated(StoppingRule):
 class Cautious(Extrapolated):
     """For full batches, whose F may stand still for long before it falls on: more is told as left.
 
-    That is 19 times the last fall, as if the series hardly converged: steps over gradients that do not go to 0 were
-    once 560 times as far from the optimum as they said (hinge).  The `patient` go on until that is at most tol F, which
-    takes steps that converge a few turns more; others would take 19 times as many, and end where `Extrapolated` does.
+    That is 19 times the last fall, as if the series hardly converged: steps over gradients that do
+    not go to 0 were once 560 times as far from the optimum as they said (hinge).  The `patient` go
+    on until that is at most tol F, which takes steps that converge a few turns more; others would
+    take 19 times as many, and end where `Extrapolated` does.
     """
 
     def __init__(self, tol, patient, unit=abs):
@@ -103,12 +108,18 @@ class Cautious(Extrapolated):
     def check(self, history):
         """PLATEAU when checks at e, e / 2 and e / 4 turns say so."""
         enough = self.tol / (1.0 + self.tol) * self.unit(history["objective"][-1])
-        return super().check(history) if not self.patient or self.estimate(history) <= enough else None
+        return (
+            super().check(history) if not self.patient or self.estimate(history) <= enough else None
+        )
 
     def estimate(self, history):
         """F - F* as it is told."""
         last = self._last(history)
-        return np.inf if last is None else GREATEST_RATIO / (1.0 - GREATEST_RATIO) * abs(last[1] - last[2])
+        return (
+            np.inf
+            if last is None
+            else GREATEST_RATIO / (1.0 - GREATEST_RATIO) * abs(last[1] - last[2])
+        )
 
 
 def left_to_fall(first, second, third):
@@ -135,7 +146,9 @@ class NoMistakes(StoppingRule):
 
 
 class Plateau(StoppingRule):
-    """No improvement of the best objective by more than tol F in `n_iter_no_change` checks in a row."""
+    """No improvement of the best objective by more than tol F in `n_iter_no_change` checks in a
+    row.
+    """
 
     def __init__(self, tol, n_iter_no_change):
         self.tol, self.n_iter_no_change = tol, n_iter_no_change
@@ -147,12 +160,15 @@ class Plateau(StoppingRule):
             return None
         before = min(objective[: -self.n_iter_no_change])
         return (
-            StopReason.PLATEAU if before - min(objective[-self.n_iter_no_change :]) <= self.tol * abs(before) else None
+            StopReason.PLATEAU
+            if before - min(objective[-self.n_iter_no_change :]) <= self.tol * abs(before)
+            else None
         )
 
 
 class Stalled(StoppingRule):
-    """Neither the objective nor its bound has come closer in a dozen checks, though tol is not proved: a wrong plan.
+    """Neither the objective nor its bound has come closer in a dozen checks, though tol is not
+    proved: a wrong plan.
 
     So are more than `most` checks, where there is another plan that needs fewer.
     """
@@ -163,24 +179,33 @@ class Stalled(StoppingRule):
         self.tol, self.most, self.unit = tol, most, unit
 
     def check(self, history):
-        """PLATEAU where a dozen checks brought less than a tenth of tol, and the bound has not even halved."""
+        """PLATEAU where a dozen checks brought less than a tenth of tol, and the bound has not
+        even halved.
+        """
         objective, left = history["objective"], history["suboptimality"]
         if len(objective) >= self.most:
             return StopReason.PLATEAU
         if len(objective) <= self.CHECKS or not np.isfinite(left[-self.CHECKS - 1]):
             return None
-        # The least of either dozen: where rounding makes F jump up and down, the last ones differ by that alone.
+        # The least of either dozen: where rounding makes F jump up and down, the last ones differ
+        # by that alone.
         earlier, later = slice(-2 * self.CHECKS - 1, -self.CHECKS), slice(-self.CHECKS, None)
         fall = min(objective[earlier]) - min(objective[later])
         closer = min(left[later]) <= 0.5 * min(left[earlier])
-        return None if closer or fall > 0.1 * self.tol * self.unit(objective[-1]) else StopReason.PLATEAU
+        return (
+            None
+            if closer or fall > 0.1 * self.tol * self.unit(objective[-1])
+            else StopReason.PLATEAU
+        )
 
 
 class Overdue(StoppingRule):
-    """More passes than were forecast, and by its own pace more are left than another plan takes: a wrong plan.
+    """More passes than were forecast, and by its own pace more are left than another plan takes: a
+    wrong plan.
 
-    The pace is the rate at which the bound came closer, as a geometric series, since the last check with half as many
-    passes. Whatever it promises, `MOST` times what the two plans are said to take are enough.
+    The pace is the rate at which the bound came closer, as a geometric series, since the last check
+    with half as many passes. Whatever it promises, `MOST` times what the two plans are said to take
+    are enough.
 
     Parameters
     ----------
@@ -214,7 +239,9 @@ class Overdue(StoppingRule):
 
 
 class Validation(StoppingRule):
-    """No improvement of the best validation score by more than `tol` in `n_iter_no_change` checks in a row."""
+    """No improvement of the best validation score by more than `tol` in `n_iter_no_change`
+    checks in a row.
+    """
 
     needs = frozenset({"every_turn", "score"})
 
@@ -227,7 +254,11 @@ class Validation(StoppingRule):
         if len(score) <= self.n_iter_no_change:
             return None
         recent = max(score[-self.n_iter_no_change :])
-        return StopReason.VALIDATION if recent <= max(score[: -self.n_iter_no_change]) + self.tol else None
+        return (
+            StopReason.VALIDATION
+            if recent <= max(score[: -self.n_iter_no_change]) + self.tol
+            else None
+        )
 
 
 class TimeLimit(StoppingRule):
@@ -263,12 +294,17 @@ def user_rules(stop):
         elif callable(one) and not isinstance(one, type):
             rules.append(UserRule(one))
         else:
-            raise ValueError(f"stop must be a StoppingRule, a function of the history, or a list of them, got {one!r}")
+            raise ValueError(
+                "stop must be a StoppingRule, a function of the history, or a list of them, got "
+                f"{one!r}"
+            )
     return rules
 
 
 def falls_short(result, tol):
-    """Whether a run ended where whoever asked for `tol` has to be told: neither proved, nor as a schedule may end."""
+    """Whether a run ended where whoever asked for `tol` has to be told: neither proved, nor as a
+    schedule may end.
+    """
     if tol is None or result.suboptimality <= tol:
         return False
     if result.reason is StopReason.PLATEAU:
@@ -277,12 +313,17 @@ def falls_short(result, tol):
 
 
 def ending(result, tol, max_iter):
-    """How far a run that did not converge got, how fast it was closing in, and what to change: one sentence each."""
+    """How far a run that did not converge got, how fast it was closing in, and what to change:
+    one sentence each.
+    """
     history, value = result.history, f"the objective {result.objective:.6g}"
     # A bound of more than F itself says no more than that losses are not negative.
     if result.suboptimality < 1.0:
         how = "estimated" if result.bound.kind == "estimate" else "proved"
-        how_far = f"{value} is {how} to be within {result.suboptimality:.2g} (relative) of the optimum, tol is {tol:g}"
+        how_far = (
+            f"{value} is {how} to be within {result.suboptimality:.2g} (relative) of the "
+            f"optimum, tol is {tol:g}"
+        )
     else:
         how_far = f"{value} has no useful bound on its distance to the optimum, tol is {tol:g}"
     half, fall = len(history) // 2, ""

@@ -39,7 +39,8 @@ from fastgd.solvers.interior_point.central_path import central_path_applies
 
 # A turn takes about 0.1 ms of Python, and about 2 ns for each stored value.
 LEAST_FOR_THREADS = 50_000
-# Newton's method is there within a dozen turns or two; where the central path is open, it is taken after these checks.
+# Newton's method is there within a dozen turns or two; where the central path is open, it is taken
+# after these checks.
 NEWTON_CHECKS = 50
 WORKING_SET_CHECKS = 20
 
@@ -79,7 +80,9 @@ class Task:
 
 @dataclass
 class Run:
-    """One target's part of a fit: plan, result, updates so far, and the unknowns as coefficients and intercept."""
+    """One target's part of a fit: plan, result, updates so far, and the unknowns as coefficients
+    and intercept.
+    """
 
     plan: object
     result: object
@@ -97,14 +100,16 @@ def fit_targets(task, samples, seeds, starts, states):
     samples : list of Samples
     seeds : list of int
     starts : list of (coef, intercept) or None
-        Where to start unless a run is continued; None: zeros, or the best constant model where steps are automatic.
+        Where to start unless a run is continued; None: zeros, or the best constant model where
+        steps are automatic.
     states : list of State or None
         Runs to continue where plan and data allow it.
 
     Returns
     -------
     list of Run
-        Where a key was pressed after a check, with `StopReason.INTERRUPTED` for at least one of them.
+        Where a key was pressed after a check, with `StopReason.INTERRUPTED` for at least one of
+        them.
 
     Raises
     ------
@@ -132,7 +137,9 @@ def fit_targets(task, samples, seeds, starts, states):
         try:
             # No thread goes on working on a fit that has failed.
             map_ranges(work, len(samples), _threads(task, len(samples)), end=ended.set)
-        except KeyboardInterrupt as key:  # between two targets, or while the main thread waited for the others
+        except (
+            KeyboardInterrupt
+        ) as key:  # between two targets, or while the main thread waited for the others
             keys.append(key)
             ended.set()
     if not ended.is_set():
@@ -148,7 +155,9 @@ def fit_targets(task, samples, seeds, starts, states):
 
 
 def _threads(task, n_targets):
-    """Threads for the targets: one where turns are mostly Python, which runs on one thread at a time."""
+    """Threads for the targets: one where turns are mostly Python, which runs on one thread at a
+    time.
+    """
     return task.n_threads if n_targets > 1 and task.rows.stored() >= LEAST_FOR_THREADS else 1
 
 
@@ -156,9 +165,12 @@ def _objectives(task, samples):
     """Objective of each target; only the outermost of targets and blocks uses threads."""
     inner = task.n_threads if len(samples) == 1 else 1
     objectives = [
-        Objective.of(task.loss, task.rows, one, task.penalty, task.alpha, task.fit_intercept, inner) for one in samples
+        Objective.of(task.loss, task.rows, one, task.penalty, task.alpha, task.fit_intercept, inner)
+        for one in samples
     ]
-    shared = isinstance(samples[0], WeightedSamples) and all(one.weights is samples[0].weights for one in samples)
+    shared = isinstance(samples[0], WeightedSamples) and all(
+        one.weights is samples[0].weights for one in samples
+    )
     if shared and len(samples) > 1:
         moments = objectives[0].moments()
         for objective in objectives[1:]:
@@ -167,21 +179,31 @@ def _objectives(task, samples):
 
 
 def _not_begun(objective, start, plan):
-    """What a target gets that a key came before: the constant model, or the model to start from where it is better."""
+    """What a target gets that a key came before: the constant model, or the model to start from
+    where it is better.
+    """
     constant, value = best_constant(objective)
     point = objective.start().reshape(-1, objective.n_predictions)
     if objective.fit_intercept:
         point[-1] = constant
     if start is not None:
         own = objective.rows.own_intercept(*start)
-        given = np.vstack([np.reshape(start[0], (objective.n_features, -1)), np.atleast_2d(own)])[: len(point)]
+        given = np.vstack([np.reshape(start[0], (objective.n_features, -1)), np.atleast_2d(own)])[
+            : len(point)
+        ]
         with np.errstate(all="ignore"):
             at_start = objective.value(given.ravel())
         if at_start < value:
             point, value = given, at_start
     history = History()
     history.append(
-        passes=0.0, seconds=0.0, objective=value, bound=np.inf, batch=objective.n_active, turn=0, suboptimality=np.inf
+        passes=0.0,
+        seconds=0.0,
+        objective=value,
+        bound=np.inf,
+        batch=objective.n_active,
+        turn=0,
+        suboptimality=np.inf,
     )
     result = Result(point.ravel(), value, NO_BOUND, np.inf, StopReason.INTERRUPTED, history, None)
     coef, intercept = objective.model(result.point)
@@ -190,10 +212,14 @@ def _not_begun(objective, start, plan):
 
 
 def fit_target(task, objective, seed, start, state, k, interrupted):
-    """Run of target `k`; `start` and `state` as in `fit_targets`, and `interrupted` ends it like a key pressed."""
+    """Run of target `k`; `start` and `state` as in `fit_targets`, and `interrupted` ends it like
+    a key pressed.
+    """
     score = None if task.score is None else lambda v: task.score(objective, v, k)
     # A key pressed during the fit of one target ends those of the others.
-    watch = Ended(interrupted) if task.watch is None else Together(Ended(interrupted), task.watch(k))
+    watch = (
+        Ended(interrupted) if task.watch is None else Together(Ended(interrupted), task.watch(k))
+    )
 
     if start is not None:
         start = start[0], objective.rows.own_intercept(*start)
@@ -202,8 +228,12 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         plan = tried[-1]
         solver = make_solver(plan, rule, task.settings, objective, seed)
         rules = _rules(task, tried, solver, max_time)
-        descent = Descent(solver, rules, max_iter=max_iter, tol=task.settings.tol, score=score, watch=watch)
-        return descent.run(_ready(solver, plan, objective, start, state, seed, lambda: descent.constant))
+        descent = Descent(
+            solver, rules, max_iter=max_iter, tol=task.settings.tol, score=score, watch=watch
+        )
+        return descent.run(
+            _ready(solver, plan, objective, start, state, seed, lambda: descent.constant)
+        )
 
     try:
         plan, result, updates = _by_plans(task, objective, go, start, state)
@@ -223,12 +253,16 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
 def _ready(solver, plan, objective, start, state, seed, constant):
     """State to turn: the earlier one where it continues the same run, else a new one."""
     kind = _kind(solver, plan, objective)
-    same = state is not None and state.memory.get("plan") == kind and state.point.size == objective.size
+    same = (
+        state is not None
+        and state.memory.get("plan") == kind
+        and state.point.size == objective.size
+    )
     if same and objective.allowed(state.point) is state.point:
         known = state.value
         solver.resume(state)
-        # What a solver of all rows remembers (values, slopes, momentum) holds for one objective only; the value at
-        # the same point tells whether this is the one, to the last bit.
+        # What a solver of all rows remembers (values, slopes, momentum) holds for one objective
+        # only; the value at the same point tells whether this is the one, to the last bit.
         if not solver.exact or known == state.value:
             return state
     state = solver.start(_first_point(objective, solver, start, constant))
@@ -239,16 +273,20 @@ def _ready(solver, plan, objective, start, state, seed, constant):
 
 
 def _kind(solver, plan, objective):
-    """What two runs must have in common for one to go on with what the other keeps: plan, solver and objective.
+    """What two runs must have in common for one to go on with what the other keeps: plan, solver
+    and objective.
 
-    One plan has several solvers, each with a memory of its own (Newton's method with an L1 part and without, a
-    schedule with an average and without), and what a solver keeps of one loss may mean nothing for another (dual
-    variables have the ends of their loss).  Data and weights are the solver's to look at; so is the strength of the
-    penalty where the solver does not keep values of F, which a part without a gradient changes unseen.
+    One plan has several solvers, each with a memory of its own (Newton's method with an L1 part and
+    without, a schedule with an average and without), and what a solver keeps of one loss may mean
+    nothing for another (dual variables have the ends of their loss).  Data and weights are the
+    solver's to look at; so is the strength of the penalty where the solver does not keep values of
+    F, which a part without a gradient changes unseen.
     """
     F = objective
     penalty = ("elastic net", F.l1 > 0.0) if F.elastic else _named(F.penalty)
-    strength = (F.l1, None if F.elastic else (F.alpha, _arrays(F.penalty))) if solver.exact else None
+    strength = (
+        (F.l1, None if F.elastic else (F.alpha, _arrays(F.penalty))) if solver.exact else None
+    )
     return (
         plan.solver,
         plan.batch_size,
@@ -265,7 +303,9 @@ def _kind(solver, plan, objective):
 def _named(component):
     """Class and numbers of a component, without its arrays."""
     values = vars(component).items()
-    numbers = tuple(one for name, one in values if not name.startswith("_") and isinstance(one, int | float))
+    numbers = tuple(
+        one for name, one in values if not name.startswith("_") and isinstance(one, int | float)
+    )
     return type(component).__module__, type(component).__qualname__, *numbers
 
 
@@ -299,17 +339,32 @@ def _rules(task, tried, solver, max_time):
     elif tol is not None:
         if not (solver.proves or (solver.exact and provable(solver.objective))):
             cautious = solver.exact and solver.adapts
-            rules.append(Cautious(tol, solver.objective.loss_smooth, unit) if cautious else Extrapolated(tol, unit))
+            rules.append(
+                Cautious(tol, solver.objective.loss_smooth, unit)
+                if cautious
+                else Extrapolated(tol, unit)
+            )
         if not solver.adapts and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if plan.solver in ("newton", "lbfgs", "nesterov"):
             automatic, path = settings.solver == "auto", central_path_applies(solver.objective)
-            # Newton's method that was named, too, may leave for the central path, once it stands still.
+            # Newton's method that was named, too, may leave for the central path, once it stands
+            # still.
             if automatic or (plan.solver == "newton" and path and plan.form != CENTRAL_PATH):
-                patient = plan.form == CENTRAL_PATH or plan.solver == "nesterov" or not (automatic and path)
+                patient = (
+                    plan.form == CENTRAL_PATH
+                    or plan.solver == "nesterov"
+                    or not (automatic and path)
+                )
                 most = WORKING_SET_CHECKS if solver.objective.l1 > 0.0 else NEWTON_CHECKS
                 rules.append(Stalled(tol, np.inf if patient else most, unit))
-        other = next_plan(tried, solver.objective, "") if settings.solver == "auto" and plan.solver == "sdca" else None
+        other = (
+            next_plan(tried, solver.objective, "")
+            if settings.solver == "auto" and plan.solver == "sdca"
+            else None
+        )
         if other is not None:
-            rules.append(Overdue(tol, *(forecast(one, solver.objective, tol) for one in (plan, other[0]))))
+            rules.append(
+                Overdue(tol, *(forecast(one, solver.objective, tol) for one in (plan, other[0])))
+            )
     return [*rules, *task.stop_rules]

@@ -1,4 +1,6 @@
-"""A curvature matrix made ready to be solved with: Cholesky where it is positive definite, else its range alone."""
+"""A curvature matrix made ready to be solved with: Cholesky where it is positive definite, else
+its range alone.
+"""
 
 import numpy as np
 import scipy.linalg
@@ -8,14 +10,16 @@ EPS = float(np.finfo(float).eps)
 # A pivot, of ones on the diagonal, above this is known to a thousandth of its square.
 RESOLVED = 3e-6
 
-# Added to a diagonal of ones for each unknown, and a hundred times as much as often as that is not enough.
+# Added to a diagonal of ones for each unknown, and a hundred times as much as often as that is not
+# enough.
 RIDGE = 1e-15
 # Where this is not enough the matrix is not one of finite numbers, and no ridge will do.
 LARGEST_RIDGE = 1e3
 
 
 class Factor:
-    """H as (D L)(D L)' with D the roots of its diagonal, so that columns on wild scales do not drown each other.
+    """H as (D L)(D L)' with D the roots of its diagonal, so that columns on wild scales do not
+    drown each other.
 
     Parameters
     ----------
@@ -31,10 +35,12 @@ class Factor:
     def __init__(self, matrix):
         self._take_diagonal(matrix)
         scaled = self._scaled(matrix)
-        # LAPACK itself: scipy.linalg's checks take longer than a small factorisation. In place, and with what is above
-        # the diagonal left as it is: 0.35 of the time with 300 columns, 0.4 with 510.
+        # LAPACK itself: scipy.linalg's checks take longer than a small factorisation. In place, and
+        # with what is above the diagonal left as it is: 0.35 of the time with 300 columns, 0.4 with
+        # 510.
         lower, failed = lapack.dpotrf(scaled.T, lower=1, clean=0, overwrite_a=1)
-        # A pivot this small is rounding: the direction that it stands for has no curvature to go by.
+        # A pivot this small is rounding: the direction that it stands for has no curvature to go
+        # by.
         self._weakest = float(np.diag(lower).min()) if failed == 0 else 0.0
         if self._weakest > 1e-7:
             self._lower = lower
@@ -53,14 +59,18 @@ class Factor:
         self.border = matrix[:, -1].copy()
 
     def eigenpairs(self, matrix):
-        """Eigenvalues, ascending, and eigenvectors of H with ones on its diagonal; columns of zeros have no part."""
+        """Eigenvalues, ascending, and eigenvectors of H with ones on its diagonal; columns of
+        zeros have no part.
+        """
         return self._eigenpairs(matrix) if self.regular else self._pairs
 
     def _eigenpairs(self, matrix):
         # LAPACK never comes back from NaN; a matrix that is not finite has no direction to go by.
         scaled = self._scaled(matrix)
         finite = bool(np.isfinite(scaled).all())
-        values, vectors = scipy.linalg.eigh(scaled) if finite else (np.zeros(len(scaled)), np.eye(len(scaled)))
+        values, vectors = (
+            scipy.linalg.eigh(scaled) if finite else (np.zeros(len(scaled)), np.eye(len(scaled)))
+        )
         vectors[self._blind] = 0.0
         return values, vectors
 
@@ -77,7 +87,9 @@ class Factor:
 
     @property
     def full(self):
-        """Whether H is positive definite beyond rounding, so that its inverse bounds what F can still fall."""
+        """Whether H is positive definite beyond rounding, so that its inverse bounds what F can
+        still fall.
+        """
         return self.regular and self._blind.size == 0
 
     @property
@@ -91,7 +103,9 @@ class Factor:
 
     @property
     def regular(self):
-        """Whether H is positive definite beyond rounding but for columns of zeros, which no step moves along."""
+        """Whether H is positive definite beyond rounding but for columns of zeros, which no step
+        moves along.
+        """
         return self._lower is not None
 
     def solve(self, gradient):
@@ -111,7 +125,11 @@ class Factor:
     def norm_of(self, gradient):
         """sqrt(gradient' H^-1 gradient)."""
         scaled = self._right(gradient)
-        solved = lapack.dtrtrs(self._lower, scaled, lower=1)[0] if self.regular else self._root.T @ scaled
+        solved = (
+            lapack.dtrtrs(self._lower, scaled, lower=1)[0]
+            if self.regular
+            else self._root.T @ scaled
+        )
         return float(np.linalg.norm(solved))
 
     def matrix(self):
@@ -125,9 +143,13 @@ class Factor:
         return self.scale * blas.dtrmv(self._lower, upper, lower=1)
 
     def inverse_norm(self):
-        """At least the norm of (D L)^-1 D, which turns what is wrong with a scaled gradient into a decrement."""
+        """At least the norm of (D L)^-1 D, which turns what is wrong with a scaled gradient into
+        a decrement.
+        """
         if self._inverse_norm is None:
-            self._inverse_norm = float(np.linalg.norm(np.tril(lapack.dtrtri(self._lower, lower=1)[0])))
+            self._inverse_norm = float(
+                np.linalg.norm(np.tril(lapack.dtrtri(self._lower, lower=1)[0]))
+            )
         return self._inverse_norm
 
     def root(self):
@@ -150,7 +172,8 @@ class Ridged:
 
     Examples
     --------
-    >>> Ridged(np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([3.0, 1e-3])).solve(np.array([4.0, 1.0])).round(3)
+    >>> ridged = Ridged(np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([3.0, 1e-3]))
+    >>> ridged.solve(np.array([4.0, 1.0])).round(3)
     array([1., 0.])
     """
 

@@ -1,25 +1,28 @@
 """A curvature matrix solved with by way of the rows: for more columns than rows.
 
-(M + sum_i c_i (x_i, 1)(x_i, 1)') (w, b) = (X' a + g, sum a) with a diagonal M, which leaves b alone, is, with
-r_i = a_i - c_i (x_i . w + b) and the columns in two groups, P and A,
+(M + sum_i c_i (x_i, 1)(x_i, 1)') (w, b) = (X' a + g, sum a) with a diagonal M, which leaves b
+alone, is, with r_i = a_i - c_i (x_i . w + b) and the columns in two groups, P and A,
 
-    B r = C^-1 a - X_P M_P^-1 g_P - X_A w_A - b,    B = X_P M_P^-1 X_P' + C^-1,    w_P = M_P^-1 (g_P + X_P' r)
-    (M_A + X_A' B^-1 X_A) w_A = g_A + X_A' B^-1 (...)
+    B r = C^-1 a - X_P M_P^-1 g_P - X_A w_A - b,    B = X_P M_P^-1 X_P' + C^-1,    w_P = M_P^-1 (g_P
+    + X_P' r) (M_A + X_A' B^-1 X_A) w_A = g_A + X_A' B^-1 (...)
 
-(Woodbury, 1950), the intercept being one more column of A, with M = 0.  Both matrices are about as large as there are
-rows.  Columns that M hardly holds go to A: in B their products would drown all others.  Amounts a of the rows are kept
-apart from g, for in X' a - X' t no digit would be left where |x|^2 c / M is 1e16.
+(Woodbury, 1950), the intercept being one more column of A, with M = 0.  Both matrices are about as
+large as there are rows.  Columns that M hardly holds go to A: in B their products would drown all
+others.  Amounts a of the rows are kept apart from g, for in X' a - X' t no digit would be left
+where |x|^2 c / M is 1e16.
 """
 
 import numpy as np
 
 from fastgd.linalg.cholesky import Ridged
 
-# Columns whose |x|^2 / M is above this many times the median are hardly held; at most as many as there are rows. With
-# all in P, quantiles of 300 rows with an l1 part on 3000 columns ended at a gap of 0.01, now 1.6e-7; by way of a matrix
-# of the columns, at the same gap, 15 to 30 times as much time.
+# Columns whose |x|^2 / M is above this many times the median are hardly held; at most as many as
+# there are rows. With all in P, quantiles of 300 rows with an l1 part on 3000 columns ended at a
+# gap of 0.01, now 1.6e-7; by way of a matrix of the columns, at the same gap, 15 to 30 times as
+# much time.
 STANDS_OUT = 100.0
-# Times that what a solution misses is solved for once more, which takes products with the matrices only.
+# Times that what a solution misses is solved for once more, which takes products with the matrices
+# only.
 REFINEMENTS = 2
 
 
@@ -62,7 +65,8 @@ class RowSystem:
         return read
 
     def solve(self, amounts, rest):
-        """(w, b) for a = `amounts`, (n,), and g = `rest`, (d,), and x_i . w + b as (a_i - r_i) / c_i.
+        """(w, b) for a = `amounts`, (n,), and g = `rest`, (d,), and x_i . w + b as (a_i - r_i) /
+        c_i.
 
         That has the digits of r where c is large, which those of a product with w are lost in.
         """

@@ -3,9 +3,17 @@
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.losses.classification import Hinge, LogLoss, ModifiedHuber, Perceptron, SquaredHinge
 from fastgd.losses.domain import REALS, SIGNS, Interval
-from fastgd.losses.regression import EpsilonInsensitive, Huber, Quantile, SquaredEpsilonInsensitive, SquaredError
+from fastgd.losses.regression import (
+    EpsilonInsensitive,
+    Huber,
+    Quantile,
+    SquaredEpsilonInsensitive,
+    SquaredError,
+)
 
 __all__ = [
+    "REALS",
+    "SIGNS",
     "EpsilonInsensitive",
     "Hinge",
     "Huber",
@@ -15,8 +23,6 @@ __all__ = [
     "ModifiedHuber",
     "Perceptron",
     "Quantile",
-    "REALS",
-    "SIGNS",
     "SquaredEpsilonInsensitive",
     "SquaredError",
     "SquaredHinge",

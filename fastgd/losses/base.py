@@ -2,15 +2,18 @@
 
 Convention, for the whole package: the objective is
 
-    F(w, b) = sum_i s_i loss(z_i, y_i) / sum_i s_i + alpha sum_j penalty(w_j),    z_i = x_i . w + b (+ offset_i)
+    F(w, b) = sum_i s_i loss(z_i, y_i) / sum_i s_i + alpha sum_j penalty(w_j),    z_i = x_i . w + b
+    (+ offset_i)
 
-with weights s, predictions z (before any link) and targets y; the intercept b is never penalised. A `derivative` is
-d loss / d prediction, so a step *subtracts* it; a `curvature` is the second derivative (where the derivative has a
-corner: the value on one of its sides). Every loss here has the infimum 0, and declares it. Where scikit-learn's
-SGDClassifier or SGDRegressor has the loss too, the scaling and the choice of a subgradient at a corner are the same.
+with weights s, predictions z (before any link) and targets y; the intercept b is never penalised. A
+`derivative` is d loss / d prediction, so a step *subtracts* it; a `curvature` is the second
+derivative (where the derivative has a corner: the value on one of its sides). Every loss here has
+the infimum 0, and declares it. Where scikit-learn's SGDClassifier or SGDRegressor has the loss too,
+the scaling and the choice of a subgradient at a corner are the same.
 
-Bodies run compiled and as plain Python. They use np.exp, never math.exp, divide by nothing that can be 0, and prefer
-min and max to branches: such bodies vectorise, and pass a NaN on, so that divergence is seen (a comparison may not).
+Bodies run compiled and as plain Python. They use np.exp, never math.exp, divide by nothing that can
+be 0, and prefer min and max to branches: such bodies vectorise, and pass a NaN on, so that
+divergence is seen (a comparison may not).
 """
 
 from __future__ import annotations
@@ -37,10 +40,12 @@ class Loss(Component, family=True):
     curvature_bound : float
         The largest curvature (the Lipschitz constant of the derivative); inf if there is none.
     self_concordance : float or None
-        M with abs(third derivative) <= M * curvature everywhere; None if there is none or it is unknown.
+        M with abs(third derivative) <= M * curvature everywhere; None if there is none or it is
+        unknown.
     infimum : float
-        The largest lower bound of the value that holds for every target; -inf, as by default, where there is none or
-        it is not known.  Proofs rest on it: a fit tries what is declared on its own targets.
+        The largest lower bound of the value that holds for every target; -inf, as by default, where
+        there is none or it is not known.  Proofs rest on it: a fit tries what is declared on its
+        own targets.
     classification : bool
         Whether the targets are the signs -1 and +1 of two classes.
     target_domain : Interval
@@ -64,20 +69,26 @@ class Loss(Component, family=True):
         """Derivative of the value with respect to the prediction; at a corner, any subgradient."""
 
     def curvature(self, prediction, target):
-        """Second derivative; by default the central difference of `derivative` (about ten digits)."""
-        step = 6e-6 * max(1.0, abs(prediction))  # the cube root of the rounding error balances both errors
+        """Second derivative; by default the central difference of `derivative` (about ten
+        digits).
+        """
+        step = 6e-6 * max(
+            1.0, abs(prediction)
+        )  # the cube root of the rounding error balances both errors
         after = self.derivative(prediction + step, target)
         before = self.derivative(prediction - step, target)
         return (after - before) / (2.0 * step)
 
 
 class VectorLoss(Component, family=True):
-    """A loss of K predictions, for example of one score per class: `value` and `derivatives`, all else has defaults.
+    """A loss of K predictions, for example of one score per class: `value` and `derivatives`, all
+    else has defaults.
 
-    The target is a row of numbers, (n_targets,) float: a class index, or several values to be predicted at once.
-    Attributes as those of `Loss`, with these differences: `curvature_bound` bounds the largest eigenvalue of the
-    (K, K) second derivative H, and `self_concordance` is M with abs(third derivative along v) <= M max_k abs(v_k) v'Hv
-    for every direction v (squared 0, softmax 2).
+    The target is a row of numbers, (n_targets,) float: a class index, or several values to be
+    predicted at once. Attributes as those of `Loss`, with these differences: `curvature_bound`
+    bounds the largest eigenvalue of the (K, K) second derivative H, and `self_concordance` is M
+    with abs(third derivative along v) <= M max_k abs(v_k) v'Hv for every direction v (squared 0,
+    softmax 2).
     """
 
     smooth: ClassVar[bool] = True
@@ -94,10 +105,14 @@ class VectorLoss(Component, family=True):
 
     @required
     def derivatives(self, predictions, target, out):
-        """Write the K derivatives of the value with respect to the predictions to out, (K,) float."""
+        """Write the K derivatives of the value with respect to the predictions to out, (K,)
+        float.
+        """
 
     def curvature_product(self, predictions, target, direction, out):
-        """Write H @ direction to out, H the (K, K) second derivative; by default a central difference."""
+        """Write H @ direction to out, H the (K, K) second derivative; by default a central
+        difference.
+        """
         moved, before = np.empty(predictions.size), np.empty(predictions.size)
         largest, longest = 1.0, 1e-100
         for k in range(predictions.size):  # loops: array expressions take 3 s more to compile
@@ -114,7 +129,9 @@ class VectorLoss(Component, family=True):
 
     @python_only
     def n_predictions(self, targets) -> int:
-        """Return K, the number of predictions that targets, (n_samples, n_targets), ask for; by default n_targets."""
+        """Return K, the number of predictions that targets, (n_samples, n_targets), ask for; by
+        default n_targets.
+        """
         return int(np.shape(targets)[1])
 
 
@@ -125,10 +142,14 @@ def typical_curvature(loss):
 
 
 def find_loss(loss, **fields):
-    """Component of a loss given as a string or a component; `fields` are what a string's class takes of them."""
+    """Component of a loss given as a string or a component; `fields` are what a string's class
+    takes of them.
+    """
     if isinstance(loss, Loss | VectorLoss):
         return loss
     if not isinstance(loss, str):
-        raise ValueError(f"loss must be a string or a Loss or VectorLoss component, got {shown(loss)}")
+        raise ValueError(
+            f"loss must be a string or a Loss or VectorLoss component, got {shown(loss)}"
+        )
     found = Loss.named(loss)
     return found(**{name: value for name, value in fields.items() if name in found.__annotations__})

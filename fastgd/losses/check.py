@@ -1,8 +1,8 @@
 """Checking a loss: finds what a new loss class gets wrong before a fit does.
 
-A loss is followed along lines of predictions, base + t * direction: for a `Loss` the line is the prediction itself,
-for a `VectorLoss` it runs along coordinates and random directions. Along a line every property is one of an ordinary
-function of t, so both families share all checks.
+A loss is followed along lines of predictions, base + t * direction: for a `Loss` the line is the
+prediction itself, for a `VectorLoss` it runs along coordinates and random directions. Along a line
+every property is one of an ordinary function of t, so both families share all checks.
 """
 
 from __future__ import annotations
@@ -19,17 +19,26 @@ from scipy.optimize import minimize, minimize_scalar
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.runtime.jit import kernel
 
-STEP = 6e-6  # of differences: near the cube root of the rounding error, which balances truncation against rounding
+# of differences: near the cube root of the rounding error, which balances truncation against
+# rounding
+STEP = 6e-6
 ROUNDING = 64 * np.finfo(float).eps  # what a sum of a few values may lose, relative to the largest
-FAR = np.array([sign * 10.0**power for sign in (-1, 1) for power in range(1, 9)])  # where log losses reach infima
+FAR = np.array(
+    [sign * 10.0**power for sign in (-1, 1) for power in range(1, 9)]
+)  # where log losses reach infima
 
-UNKNOWN = "no infimum is declared: no bound uses one; declare, say, infimum = 0.0 in the class where it holds"
+UNKNOWN = (
+    "no infimum is declared: no bound uses one; declare, say, infimum = 0.0 in the class "
+    "where it holds"
+)
 
 Faults = Iterator[tuple[float, str]]  # how bad, and the text
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong: the check that found it, and where, what was found and what was expected."""
+    """One thing that is wrong: the check that found it, and where, what was found and what was
+    expected.
+    """
 
     check: str
     text: str
@@ -64,7 +73,11 @@ class LossReport:
     def __str__(self) -> str:
         """The report as a few lines of text."""
         failed = len({finding.check for finding in self.findings})
-        verdict = f"{failed} of {len(self.checks)} checks failed" if failed else f"all {len(self.checks)} checks passed"
+        verdict = (
+            f"{failed} of {len(self.checks)} checks failed"
+            if failed
+            else f"all {len(self.checks)} checks passed"
+        )
         lines = [f"{self.loss}: {verdict} ({', '.join(self.checks)})"]
         lines += [f"- {finding.check}: {finding.text}" for finding in self.findings]
         lines += [f"- note: {note}" for note in self.notes]
@@ -72,19 +85,21 @@ class LossReport:
 
 
 def check_loss(loss: Loss | VectorLoss, targets=None) -> LossReport:
-    """Report whether a loss is what it says: its derivatives, its constants, and compiled against plain Python.
+    """Report whether a loss is what it says: its derivatives, its constants, and compiled against
+    plain Python.
 
-    Checked are: finite numbers for predictions near the targets, and no NaN far away; `derivative` against one-sided
-    differences of `value` (between them at a corner); `curvature` against those of `derivative`; `smooth`, `convex`,
-    `infimum` where one is declared, `curvature_bound` and `self_concordance` on a grid; the compiled methods against
-    the same in Python.
+    Checked are: finite numbers for predictions near the targets, and no NaN far away; `derivative`
+    against one-sided differences of `value` (between them at a corner); `curvature` against those
+    of `derivative`; `smooth`, `convex`, `infimum` where one is declared, `curvature_bound` and
+    `self_concordance` on a grid; the compiled methods against the same in Python.
 
     Parameters
     ----------
     loss : Loss or VectorLoss
         The loss.
     targets : array-like, optional
-        Targets to try, (n,) for a Loss, by default a few of its domain; a VectorLoss needs them, (n, n_targets).
+        Targets to try, (n,) for a Loss, by default a few of its domain; a VectorLoss needs them,
+        (n, n_targets).
 
     Returns
     -------
@@ -111,7 +126,7 @@ def check_loss(loss: Loss | VectorLoss, targets=None) -> LossReport:
     ...         return np.tanh(prediction)  # forgets the target
     >>> print(check_loss(LogCosh(), targets=[2.0]))
     LogCosh(): 1 of ... checks failed (...)
-    - derivative: 0.761594156 at prediction 1, target 2; differences of value give -0.761594... (and 64 more)
+    - derivative: 0.761594156 at prediction 1, target 2; differences of value give ... (and 64 more)
     """
     if not isinstance(loss, Loss | VectorLoss):
         raise TypeError(f"check_loss takes a loss object such as Huber(1.35), got {loss!r}")
@@ -130,7 +145,9 @@ def check_loss(loss: Loss | VectorLoss, targets=None) -> LossReport:
         checks = ["finite", *_CHECKS, *(["infimum"] if declared else [])]
         if not numba.config.DISABLE_JIT:
             checks.append("compiled")
-            findings += _worst("compiled", [] if any(f.check == "finite" for f in findings) else _compiled(lines))
+            findings += _worst(
+                "compiled", [] if any(f.check == "finite" for f in findings) else _compiled(lines)
+            )
     return LossReport(repr(loss), tuple(checks), tuple(findings), () if declared else (UNKNOWN,))
 
 
@@ -144,13 +161,30 @@ def _as_targets(loss, targets) -> np.ndarray:
     domain = loss.target_domain
     if targets is None:
         if isinstance(loss, VectorLoss):
-            raise ValueError(f"{type(loss).__name__} needs targets to be checked on: an array (n_samples, n_targets)")
-        usual = np.array([domain.low, domain.low + 0.5, -2.5, 0.0, 0.25, 1.0, 3.0, domain.high - 0.5, domain.high])
+            raise ValueError(
+                f"{type(loss).__name__} needs targets to be checked on: an array (n_samples, "
+                "n_targets)"
+            )
+        usual = np.array(
+            [
+                domain.low,
+                domain.low + 0.5,
+                -2.5,
+                0.0,
+                0.25,
+                1.0,
+                3.0,
+                domain.high - 0.5,
+                domain.high,
+            ]
+        )
         targets = np.unique(usual[domain.contains(usual)])
     targets = np.array(targets, dtype=float, ndmin=2 if isinstance(loss, VectorLoss) else 1)
     outside = targets[~domain.contains(targets)]
     if outside.size:
-        raise ValueError(f"targets of {type(loss).__name__} must be {domain.text}, got {outside[0]:g}")
+        raise ValueError(
+            f"targets of {type(loss).__name__} must be {domain.text}, got {outside[0]:g}"
+        )
     return targets
 
 
@@ -163,7 +197,11 @@ class _Line:
         self.length2 = float(np.sum(direction * direction))
         self.along = f" along {_text(direction)}" if self.vector else ""
         self.grid = np.unique(grid)
-        names = ("value", "derivatives", "curvature_product") if self.vector else ("value", "derivative", "curvature")
+        names = (
+            ("value", "derivatives", "curvature_product")
+            if self.vector
+            else ("value", "derivative", "curvature")
+        )
         self.methods = dict(zip(names, (self.value, self.derivatives, self.products), strict=True))
 
     def predictions(self, t):
@@ -197,7 +235,10 @@ class _Line:
     def corners(self):
         """Pairs of neighbouring places between which the slope jumps."""
         slopes = np.array([self.slope(t) for t in self.grid])
-        found = [_jump(self.slope, *pair) for pair in zip(self.grid, self.grid[1:], slopes, slopes[1:], strict=False)]
+        found = [
+            _jump(self.slope, *pair)
+            for pair in zip(self.grid, self.grid[1:], slopes, slopes[1:], strict=False)
+        ]
         return [pair for pair in found if pair is not None]
 
     @functools.cached_property
@@ -206,22 +247,42 @@ class _Line:
         return np.unique(np.concatenate([self.grid, *self.corners]))
 
     def where(self, t):
-        return f"at prediction{'s' * self.vector} {_text(self.predictions(t))}, target {_text(self.target)}"
+        return (
+            f"at prediction{'s' * self.vector} {_text(self.predictions(t))}, target "
+            f"{_text(self.target)}"
+        )
 
 
 def _text(numbers) -> str:
     numbers = np.atleast_1d(numbers)
-    return f"{numbers[0]:.9g}" if numbers.size == 1 else "[" + ", ".join(f"{number:.6g}" for number in numbers) + "]"
+    return (
+        f"{numbers[0]:.9g}"
+        if numbers.size == 1
+        else "[" + ", ".join(f"{number:.6g}" for number in numbers) + "]"
+    )
 
 
 def _lines(loss, targets) -> list[_Line]:
     steps = np.linspace(-8.0, 8.0, 65)
     if isinstance(loss, Loss):
-        numbers = [x for field in dataclasses.fields(loss) if isinstance(x := getattr(loss, field.name), float)]
-        likely = [0.0, 1.0, -1.0, *numbers, *(-number for number in numbers)]  # where corners tend to be
+        numbers = [
+            x
+            for field in dataclasses.fields(loss)
+            if isinstance(x := getattr(loss, field.name), float)
+        ]
+        likely = [
+            0.0,
+            1.0,
+            -1.0,
+            *numbers,
+            *(-number for number in numbers),
+        ]  # where corners tend to be
         around = np.concatenate([steps, likely])
         ends = np.float64(0.0), np.float64(1.0)
-        return [_Line(loss, target, *ends, np.concatenate([around, target + around])) for target in targets]
+        return [
+            _Line(loss, target, *ends, np.concatenate([around, target + around]))
+            for target in targets
+        ]
     size = loss.n_predictions(targets)
     random = np.random.default_rng(0)
     lines = []
@@ -233,7 +294,9 @@ def _lines(loss, targets) -> list[_Line]:
 
 
 def _jump(function, before, after, low, high):
-    """Close in on a jump of the function between two places; None if it turns out to be continuous."""
+    """Close in on a jump of the function between two places; None if it turns out to be
+    continuous.
+    """
     change = abs(high - low)
     threshold = max(1e-6, 0.01 * change)
     while change > threshold and after - before > 1e-12 * max(1.0, abs(before), abs(after)):
@@ -248,7 +311,9 @@ def _jump(function, before, after, low, high):
 
 
 def _one_sided(function, t):
-    """Return the second-order differences before and after t, and a bound of their rounding error."""
+    """Return the second-order differences before and after t, and a bound of their rounding
+    error.
+    """
     step = STEP * max(1.0, abs(t))
     values = [function(t + k * step) for k in (-2, -1, 0, 1, 2)]
     two_before, before, here, after, two_after = values
@@ -279,8 +344,15 @@ def _wrong_derivative(line: _Line) -> Faults:
         found = line.slope(t)
         outside = _outside(found, left, right, rounding)
         if outside > 0.0:
-            between = _text(left) if np.isclose(left, right, 1e-4, 1e-4) else f"{_text(left)} to {_text(right)}"
-            yield outside, f"{_text(found)}{line.along} {line.where(t)}; differences of value give {between}"
+            between = (
+                _text(left)
+                if np.isclose(left, right, 1e-4, 1e-4)
+                else f"{_text(left)} to {_text(right)}"
+            )
+            yield (
+                outside,
+                f"{_text(found)}{line.along} {line.where(t)}; differences of value give {between}",
+            )
 
 
 def _wrong_curvature(line: _Line) -> Faults:
@@ -317,22 +389,32 @@ def _above_curvature_bound(line: _Line) -> Faults:
     found = np.maximum([line.curvature(t) for t in line.places[1:]], mean) / line.length2
     worst, bound = np.argmax(found), line.loss.curvature_bound
     if found[worst] > bound * (1.0 + 1e-6) + 1e-8:
-        reached = f"the curvature reaches {_text(found[worst])} {line.where(line.places[worst + 1])}"
+        reached = (
+            f"the curvature reaches {_text(found[worst])} {line.where(line.places[worst + 1])}"
+        )
         yield found[worst], f"{reached}; curvature_bound is {bound:g}"
 
 
 def _not_self_concordant(line: _Line) -> Faults:
-    """With abs(f''') <= M f'' the logarithm of f'' changes by M per unit at most: no third derivative is needed."""
+    """With abs(f''') <= M f'' the logarithm of f'' changes by M per unit at most: no third
+    derivative is needed.
+    """
     constant = line.loss.self_concordance
     curvatures = [] if constant is None else [line.curvature(t) for t in line.grid]
-    for before, after, low, high in zip(line.grid, line.grid[1:], curvatures, curvatures[1:], strict=False):
+    for before, after, low, high in zip(
+        line.grid, line.grid[1:], curvatures, curvatures[1:], strict=False
+    ):
         allowed = np.exp(constant * (after - before)) * (1.0 + 1e-6)
         unsure = 1e-8 * max(1.0, abs(line.slope(before)))
         if high > low * allowed + unsure or low > high * allowed + unsure:
             change = (
-                f"the curvature goes from {_text(low)} to {_text(high)} within {after - before:.3g} {line.where(after)}"
+                f"the curvature goes from {_text(low)} to {_text(high)} within "
+                f"{after - before:.3g} {line.where(after)}"
             )
-            yield abs(high - low), f"{change}; self_concordance {constant:g} allows a factor {allowed:.3g}"
+            yield (
+                abs(high - low),
+                f"{change}; self_concordance {constant:g} allows a factor {allowed:.3g}",
+            )
 
 
 _CHECKS = {
@@ -353,9 +435,15 @@ def _above_infimum(loss, lines: list[_Line]) -> Faults:
         lowest[target] = min(lowest.get(target, (np.inf, "")), _lowest(line))
     for found, place in lowest.values():
         if found < loss.infimum - 1e-9:
-            yield loss.infimum - found, f"the value is {_text(found)} {place}; infimum is {loss.infimum:g}"
+            yield (
+                loss.infimum - found,
+                f"the value is {_text(found)} {place}; infimum is {loss.infimum:g}",
+            )
         elif found > loss.infimum + 1e-5:
-            yield 0.0, f"no value below {_text(found)} was seen ({place}); infimum is {loss.infimum:g}"
+            yield (
+                0.0,
+                f"no value below {_text(found)} was seen ({place}); infimum is {loss.infimum:g}",
+            )
 
 
 def _lowest(line: _Line) -> tuple[float, str]:
@@ -363,10 +451,14 @@ def _lowest(line: _Line) -> tuple[float, str]:
     values = {t: line.value(t) for t in [*line.places, *FAR]}
     best = min(values, key=values.__getitem__)
     if line.vector:
-        result = minimize(line.loss.value, line.predictions(best), (line.target,), "BFGS", options={"gtol": 1e-7})
+        result = minimize(
+            line.loss.value, line.predictions(best), (line.target,), "BFGS", options={"gtol": 1e-7}
+        )
         return float(result.fun), f"at predictions {_text(result.x)}, target {_text(line.target)}"
     width = 0.5 * max(1.0, abs(best))
-    result = minimize_scalar(line.value, bounds=(best - width, best + width), options={"xatol": 1e-9})
+    result = minimize_scalar(
+        line.value, bounds=(best - width, best + width), options={"xatol": 1e-9}
+    )
     found, place = min((float(result.fun), float(result.x)), (values[best], best))
     return found, line.where(place)
 
@@ -398,7 +490,10 @@ def _compiled(lines: list[_Line]) -> Faults:
             else:
                 _scan(line.loss, predictions, line.target, found[0], found[1][:, 0], found[2][:, 0])
         except Exception as error:  # not only Numba's own: the compiler also fails by assertion
-            yield 0.0, f"does not compile: {type(error).__name__}: {' '.join(str(error).split())[:600]}"
+            yield (
+                0.0,
+                f"does not compile: {type(error).__name__}: {' '.join(str(error).split())[:600]}",
+            )
             return
         for name, compiled, python in zip(line.methods, found, expected, strict=True):
             # a curvature by differences magnifies one unit in the last place by 1 / STEP

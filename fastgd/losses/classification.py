@@ -12,7 +12,8 @@ from fastgd.losses.exponentials import exp_of_minus, log_1_plus
 class LogLoss(Loss):
     """Logistic regression: log(1 + exp(-margin)), margin = target * prediction.
 
-    All methods start from exp(-abs(margin)): it cannot overflow, and inlined into one loop it is computed once.
+    All methods start from exp(-abs(margin)): it cannot overflow, and inlined into one loop it is
+    computed once.
     """
 
     infimum: ClassVar[float] = 0.0
@@ -36,7 +37,9 @@ class LogLoss(Loss):
 
 
 class Hinge(Loss):
-    """Support vector machine: max(0, 1 - margin), margin = target * prediction; derivative -target at margin 1."""
+    """Support vector machine: max(0, 1 - margin), margin = target * prediction; derivative
+    -target at margin 1.
+    """
 
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
@@ -75,8 +78,8 @@ class SquaredHinge(Loss):
 class ModifiedHuber(Loss):
     """Squared hinge that is linear below margin -1: max(0, 1 - margin)^2 or -4 margin.
 
-    Curvature 2 between the margins -1 and 1, else 0. Tong Zhang (2004), "Solving large scale linear prediction problems
-    using stochastic gradient descent algorithms", section 2.
+    Curvature 2 between the margins -1 and 1, else 0. Tong Zhang (2004), "Solving large scale linear
+    prediction problems using stochastic gradient descent algorithms", section 2.
     """
 
     infimum: ClassVar[float] = 0.0
@@ -97,7 +100,9 @@ class ModifiedHuber(Loss):
 
 
 class Perceptron(Loss):
-    """Rosenblatt's rule as a loss: max(0, -margin), margin = target * prediction; derivative -target at margin 0."""
+    """Rosenblatt's rule as a loss: max(0, -margin), margin = target * prediction; derivative
+    -target at margin 0.
+    """
 
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False

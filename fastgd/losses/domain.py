@@ -31,10 +31,15 @@ class Interval(NamedTuple):
             return f"{self.low:g} or {self.high:g}"
         if self.low == -np.inf and self.high == np.inf:
             return "finite"
-        return f"in {'[' if self.low_closed else '('}{self.low:g}, {self.high:g}{']' if self.high_closed else ')'}"
+        return (
+            f"in {'[' if self.low_closed else '('}{self.low:g}, "
+            f"{self.high:g}{']' if self.high_closed else ')'}"
+        )
 
     def contains(self, targets) -> np.ndarray:
-        """Whether each target lies in the domain, as an array of bool; NaN and infinity never do."""
+        """Whether each target lies in the domain, as an array of bool; NaN and infinity never
+        do.
+        """
         targets = np.asarray(targets, dtype=float)
         if self.ends_only:
             return (targets == self.low) | (targets == self.high)

@@ -1,4 +1,5 @@
-"""exp and log1p by arithmetic alone, which loops over rows do for four or eight rows at once; libraries take one.
+"""exp and log1p by arithmetic alone, which loops over rows do for four or eight rows at once;
+libraries take one.
 
 One row of log loss, derivative and curvature takes 1.9 ns so, and 10.5 ns with calls.
 """
@@ -18,10 +19,11 @@ LAST = 708.0
 
 @callee
 def exp_of_minus(t):
-    """exp(-t) for t >= 0, within 2 units in the last place; 0 from 708 on, where that is below 1e-307.
+    """exp(-t) for t >= 0, within 2 units in the last place; 0 from 708 on, where that is below
+    1e-307.
 
-    t = k ln 2 - r with |r| <= ln 2 / 2: 2^-k, by its bits, times the Taylor polynomial of exp(r) of degree 13. A NaN
-    stays one.
+    t = k ln 2 - r with |r| <= ln 2 / 2: 2^-k, by its bits, times the Taylor polynomial of exp(r) of
+    degree 13. A NaN stays one.
     """
     far = t > LAST
     near = LAST if far else float(t)
@@ -47,7 +49,9 @@ def exp_of_minus(t):
 
 @callee
 def log_1_plus(u):
-    """log(1 + u) for 0 <= u <= 1, within 2 units in the last place: 2 artanh(s) with s = u / (2 + u)."""
+    """log(1 + u) for 0 <= u <= 1, within 2 units in the last place: 2 artanh(s) with s = u / (2
+    + u).
+    """
     s = u / (2.0 + u)
     q = s * s
     p = 1.0 / 33.0

@@ -4,8 +4,9 @@ With u = center + sign * prediction, such a loss is a sum of pieces
 
     sup over low <= s <= high of  s u - bend s^2 / 2
 
-(Aravkin, Burke and Pillonetto, 2013, "Sparse/robust estimation and Kalman smoothing with nonsmooth log-concave
-densities", definition 1).  The s are the dual variables of the row: sign * s, summed over the pieces, is a derivative.
+(Aravkin, Burke and Pillonetto, 2013, "Sparse/robust estimation and Kalman smoothing with nonsmooth
+log-concave densities", definition 1).  The s are the dual variables of the row: sign * s, summed
+over the pieces, is a derivative.
 """
 
 from typing import NamedTuple
@@ -13,11 +14,19 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.losses.classification import Hinge, ModifiedHuber, SquaredHinge
-from fastgd.losses.regression import EpsilonInsensitive, Huber, Quantile, SquaredEpsilonInsensitive, SquaredError
+from fastgd.losses.regression import (
+    EpsilonInsensitive,
+    Huber,
+    Quantile,
+    SquaredEpsilonInsensitive,
+    SquaredError,
+)
 
 
 class Pieces(NamedTuple):
-    """The pieces of a loss for given targets: center and sign, (n_pieces, n), and three numbers for all of them."""
+    """The pieces of a loss for given targets: center and sign, (n_pieces, n), and three numbers
+    for all of them.
+    """
 
     center: np.ndarray
     sign: np.ndarray
@@ -63,7 +72,9 @@ def _residual(targets, low, high, bend):
 
 
 def _beyond(targets, epsilon, high, bend):
-    return Pieces(np.stack([targets - epsilon, -targets - epsilon]), _opposite(targets.size), 0.0, high, bend)
+    return Pieces(
+        np.stack([targets - epsilon, -targets - epsilon]), _opposite(targets.size), 0.0, high, bend
+    )
 
 
 def _opposite(n):

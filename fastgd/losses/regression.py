@@ -13,7 +13,9 @@ def _require_positive(loss: Loss, parameter: str, or_zero: bool = False) -> None
     number = getattr(loss, parameter)
     if not (0.0 < number < np.inf or (or_zero and number == 0.0)):
         allowed = "non-negative" if or_zero else "positive"
-        raise ValueError(f"{type(loss).__name__} {parameter} must be {allowed} and finite, got {number}")
+        raise ValueError(
+            f"{type(loss).__name__} {parameter} must be {allowed} and finite, got {number}"
+        )
 
 
 class SquaredError(Loss):
@@ -35,15 +37,17 @@ class SquaredError(Loss):
 
 
 class Huber(Loss):
-    """Squared near the target, absolute beyond: r^2 / 2 or epsilon (abs(r) - epsilon / 2), r = prediction - target.
+    """Squared near the target, absolute beyond: r^2 / 2 or epsilon (abs(r) - epsilon / 2), r =
+    prediction - target.
 
-    Curvature 1 within epsilon, else 0. Peter J. Huber (1964), "Robust estimation of a location parameter", section 4.
+    Curvature 1 within epsilon, else 0. Peter J. Huber (1964), "Robust estimation of a location
+    parameter", section 4.
 
     Parameters
     ----------
     epsilon : float, default=1.35
-        Where the loss turns absolute; positive. The default keeps 95 % of the efficiency of least squares on Gaussian
-        residuals of unit variance.
+        Where the loss turns absolute; positive. The default keeps 95 % of the efficiency of least
+        squares on Gaussian residuals of unit variance.
     """
 
     infimum: ClassVar[float] = 0.0
@@ -69,7 +73,8 @@ class Huber(Loss):
 class EpsilonInsensitive(Loss):
     """Support vector regression: max(0, abs(prediction - target) - epsilon).
 
-    Not smooth; at the corners the derivative is 0. With epsilon 0 the best constant prediction is the median.
+    Not smooth; at the corners the derivative is 0. With epsilon 0 the best constant prediction is
+    the median.
 
     Parameters
     ----------
@@ -90,7 +95,9 @@ class EpsilonInsensitive(Loss):
 
     def derivative(self, prediction, target):
         residual = prediction - target
-        return (1.0 if residual > self.epsilon else 0.0) - (1.0 if residual < -self.epsilon else 0.0)
+        return (1.0 if residual > self.epsilon else 0.0) - (
+            1.0 if residual < -self.epsilon else 0.0
+        )
 
     def curvature(self, prediction, target):
         return 0.0
@@ -126,15 +133,17 @@ class SquaredEpsilonInsensitive(Loss):
 
 
 class Quantile(Loss):
-    """Quantile regression: quantile * r or (quantile - 1) * r, whichever is larger, r = target - prediction.
+    """Quantile regression: quantile * r or (quantile - 1) * r, whichever is larger, r = target -
+    prediction.
 
-    Not smooth; at the corner the derivative is -quantile. The best constant prediction is the quantile of the targets.
-    Koenker, Bassett (1978), "Regression quantiles", equation (3.1).
+    Not smooth; at the corner the derivative is -quantile. The best constant prediction is the
+    quantile of the targets. Koenker, Bassett (1978), "Regression quantiles", equation (3.1).
 
     Parameters
     ----------
     quantile : float, default=0.5
-        Share of the targets to lie below the prediction, strictly between 0 and 1; 0.5 is half the absolute error.
+        Share of the targets to lie below the prediction, strictly between 0 and 1; 0.5 is half the
+        absolute error.
     """
 
     infimum: ClassVar[float] = 0.0
@@ -144,7 +153,9 @@ class Quantile(Loss):
 
     def __post_init__(self):
         if not 0.0 < self.quantile < 1.0:
-            raise ValueError(f"Quantile quantile must lie strictly between 0 and 1, got {self.quantile}")
+            raise ValueError(
+                f"Quantile quantile must lie strictly between 0 and 1, got {self.quantile}"
+            )
 
     def value(self, prediction, target):
         residual = target - prediction

@@ -6,9 +6,11 @@ from fastgd.model_selection.alpha_path import PathFits
 from fastgd.objective.null_model import best_constant
 from fastgd.objective.objective import LARGEST
 
-# With the largest alpha and no L1 part, the best model is proved to gain no more than this share of F0.
+# With the largest alpha and no L1 part, the best model is proved to gain no more than this share of
+# F0.
 GAIN = 0.01
-# The smallest alpha as a share of the largest: coefficients leave 0 one after the other, but shrink all at once.
+# The smallest alpha as a share of the largest: coefficients leave 0 one after the other, but shrink
+# all at once.
 RATIO_L1 = 1e-3
 RATIO_L2 = 1e-6
 # Columns whose greatest |x| differ by no more than this factor are on the same scale.
@@ -16,17 +18,19 @@ ALIKE = 30.0
 
 
 def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
-    """`count` alphas spaced logarithmically down from the largest one that is of interest, (count,).
+    """`count` alphas spaced logarithmically down from the largest one that is of interest,
+    (count,).
 
-    With an L1 part the largest is the smallest alpha for which all coefficients are 0 (near it for a loss with corners,
-    which has several gradients there),
+    With an L1 part the largest is the smallest alpha for which all coefficients are 0 (near it for
+    a loss with corners, which has several gradients there),
 
         max_j |mean_i s_i loss'(y_i, b0) x_ij| / l1_ratio,
 
-    and the smallest is 1e-3 q of it. Without one it is |g|^2 / (2 * 0.01 F0), g being the gradient at the best constant
-    model b0 and F0 its objective: under an L2 penalty F falls by at most |g|^2 / (2 alpha), here 1 % of F0. The
-    smallest is 1e-6 q^2 of it. Of several models (one-vs-rest) the greatest value counts. q is for columns on wild
-    scales: 30 times the greatest |x| of the median column over that of all columns, at most 1.
+    and the smallest is 1e-3 q of it. Without one it is |g|^2 / (2 * 0.01 F0), g being the gradient
+    at the best constant model b0 and F0 its objective: under an L2 penalty F falls by at most |g|^2
+    / (2 alpha), here 1 % of F0. The smallest is 1e-6 q^2 of it. Of several models (one-vs-rest) the
+    greatest value counts. q is for columns on wild scales: 30 times the greatest |x| of the median
+    column over that of all columns, at most 1.
 
     Parameters are those of `fit_path`.
 
@@ -39,13 +43,16 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
     shares = fits.task.penalty.shares
     if shares is None or not sum(shares) > 0.0:
         raise ValueError(
-            f"alphas={count} are spaced for penalty 'l2', 'l1' or 'elasticnet', got {estimator.penalty!r}; pass an "
+            f"alphas={count} are spaced for penalty 'l2', 'l1' or 'elasticnet', got "
+            f"{estimator.penalty!r}; pass an "
             "array of alphas"
         )
     objectives = [fits.objective(samples, 1.0) for samples in fits.samples]
     largest = max(_largest(one, *shares) for one in objectives)
     if not 0.0 < largest < np.inf:
-        return np.logspace(0.0, np.log10(RATIO_L2), count)  # X tells nothing about y: any alpha will do
+        return np.logspace(
+            0.0, np.log10(RATIO_L2), count
+        )  # X tells nothing about y: any alpha will do
     columns = objectives[0].moments()[0][LARGEST]
     columns = columns[columns > 0.0]
     scale = min(ALIKE * float(np.median(columns) / columns.max()), 1.0)
@@ -54,7 +61,9 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
 
 
 def _largest(objective, l1, l2):
-    """The largest alpha of interest for one objective; `l1` and `l2` are the shares of the penalty."""
+    """The largest alpha of interest for one objective; `l1` and `l2` are the shares of the
+    penalty.
+    """
     F = objective
     constant, value = best_constant(F)
     table = F.start().reshape(-1, F.n_predictions)

@@ -1,4 +1,6 @@
-"""A path of alphas: one model for each, from the largest alpha to the smallest, each fit begun where the last ended."""
+"""A path of alphas: one model for each, from the largest alpha to the smallest, each fit begun
+where the last ended.
+"""
 
 import copy
 import threading
@@ -44,7 +46,8 @@ def fit_path(estimator, X, y, alphas, weights=None, n_threads=1, *, rows=None, s
     --------
     >>> from fastgd import GDRegressor
     >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0])
-    >>> [round(float(model.coef_[0]), 2) for model in fit_path(GDRegressor(), X, y, [1.0, 0.1, 0.0])]
+    >>> models = fit_path(GDRegressor(), X, y, [1.0, 0.1, 0.0])
+    >>> [round(float(model.coef_[0]), 2) for model in models]
     [0.8, 1.74, 2.0]
     """
     fits = PathFits(estimator, X, y, weights, n_threads, rows=rows, stop=stop)
@@ -53,7 +56,9 @@ def fit_path(estimator, X, y, alphas, weights=None, n_threads=1, *, rows=None, s
 
 
 class PathFits:
-    """The fits along one path, asked for one alpha after the other; parameters are those of `fit_path`."""
+    """The fits along one path, asked for one alpha after the other; parameters are those of
+    `fit_path`.
+    """
 
     def __init__(self, estimator, X, y, weights=None, n_threads=1, *, rows=None, stop=None):
         self.estimator, self.n_threads = copy.copy(estimator), n_threads
@@ -71,7 +76,9 @@ class PathFits:
     def objective(self, samples, alpha):
         """The objective of one target."""
         task, n_threads = self.task, 1 if len(self.samples) > 1 else self.n_threads
-        objective = Objective.of(task.loss, task.rows, samples, task.penalty, alpha, task.fit_intercept, n_threads)
+        objective = Objective.of(
+            task.loss, task.rows, samples, task.penalty, alpha, task.fit_intercept, n_threads
+        )
         if self._moments is not None:
             objective.take_moments(self._moments)
         return objective
@@ -103,10 +110,17 @@ class PathFits:
             run = self._newton[k].run(alpha)
             if run.result.reason is not StopReason.PLATEAU or not task.settings.tol:
                 return run
-            start = run.coef, run.intercept  # the plan was wrong for this alpha: a fit may change it
+            start = (
+                run.coef,
+                run.intercept,
+            )  # the plan was wrong for this alpha: a fit may change it
         elif last is not None:
             start = last.coef, last.intercept
-        if start is not None and last.plan.batch_size == "growing" and task.settings.batch_size == "auto":
+        if (
+            start is not None
+            and last.plan.batch_size == "growing"
+            and task.settings.batch_size == "auto"
+        ):
             # From a good start on, a sample of the rows has nothing to tell.
             task.settings = replace(task.settings, batch_size="full")
         objective = self.objective(self.samples[k], alpha)

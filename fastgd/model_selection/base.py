@@ -1,4 +1,6 @@
-"""What `GDClassifierCV` and `GDRegressorCV` share: the scikit-learn contract around a search along paths of alphas."""
+"""What `GDClassifierCV` and `GDRegressorCV` share: the scikit-learn contract around a search
+along paths of alphas.
+"""
 
 import inspect
 import numbers
@@ -23,13 +25,24 @@ from fastgd.runtime.threads import count_threads
 
 # What a refitted model brings along.
 OF_THE_BEST = (
-    "coef_", "intercept_", "n_iter_", "t_", "objective_", "suboptimality_", "bound_kind_", "converged_", "stop_reason_",
-    "history_", "plan_",
-)  # fmt: skip
+    "coef_",
+    "intercept_",
+    "n_iter_",
+    "t_",
+    "objective_",
+    "suboptimality_",
+    "bound_kind_",
+    "converged_",
+    "stop_reason_",
+    "history_",
+    "plan_",
+)
 
 
 def _sees_rows_once(search):
-    raise AttributeError(f"{type(search).__name__} needs all rows at once; call partial_fit of best_estimator_")
+    raise AttributeError(
+        f"{type(search).__name__} needs all rows at once; call partial_fit of best_estimator_"
+    )
 
 
 class PathSearch(GDEstimator):
@@ -37,17 +50,19 @@ class PathSearch(GDEstimator):
 
     @whole_or_nothing
     def fit(self, X, y, sample_weight=None, **params):
-        """Score a path of alphas on each fold, choose, and fit the chosen model to all rows; callbacks see that.
+        """Score a path of alphas on each fold, choose, and fit the chosen model to all rows;
+        callbacks see that.
 
         Parameters
         ----------
         X : array-like or sparse, (n_samples, n_features)
         y : array-like, (n_samples,)
         sample_weight : array-like, (n_samples,), optional
-            Weight k means the row k times, in fits and in scores.  With metadata routing enabled they reach a scorer
-            that asks for them, the default one does.
+            Weight k means the row k times, in fits and in scores.  With metadata routing enabled
+            they reach a scorer that asks for them, the default one does.
         **params : dict
-            `groups` for the splitter; with metadata routing enabled, what splitter and scorer ask for.
+            `groups` for the splitter; with metadata routing enabled, what splitter and scorer ask
+            for.
 
         Returns
         -------
@@ -56,8 +71,8 @@ class PathSearch(GDEstimator):
         Raises
         ------
         ValueError
-            For data or parameters that are not allowed, and folds that cannot be fitted; the estimator is left as it
-            was.
+            For data or parameters that are not allowed, and folds that cannot be fitted; the
+            estimator is left as it was.
         """
         check_parameters(vars(self))
         alphas, l1_ratios = _checked_alphas(self.alphas), self._checked_ratios()
@@ -70,15 +85,26 @@ class PathSearch(GDEstimator):
         for_splits, for_scores = self._routed(scorer, weights, params)
         splits = self._splits(X, y, for_splits)
         table = Table(X, as_rows(X, checked=True), y, weights)
-        bases = [base if ratio is None else self._base(random_state=seed, l1_ratio=ratio) for ratio in l1_ratios]
+        bases = [
+            base if ratio is None else self._base(random_state=seed, l1_ratio=ratio)
+            for ratio in l1_ratios
+        ]
         if isinstance(alphas, int):
-            paths = [alpha_grid(one, X, y, alphas, weights, n_threads, rows=table.rows) for one in bases]
+            paths = [
+                alpha_grid(one, X, y, alphas, weights, n_threads, rows=table.rows) for one in bases
+            ]
         else:
             paths = [np.sort(alphas)[::-1]] * len(bases)
         grids = np.array(paths)
 
         def score(model, X_test, y_test, test):
-            return _score(scorer, model, X_test, y_test, {key: _part(v, test, y) for key, v in for_scores.items()})
+            return _score(
+                scorer,
+                model,
+                X_test,
+                y_test,
+                {key: _part(v, test, y) for key, v in for_scores.items()},
+            )
 
         scores = score_paths(bases, grids, table, splits, score, n_threads)
         p, k = choose(scores, self.one_standard_error)
@@ -86,7 +112,10 @@ class PathSearch(GDEstimator):
         self.alphas_: np.ndarray = grids if several else grids[0]
         self.scores_: np.ndarray = scores if several else scores[0]
         shares = bases[p]._components()[1].shares
-        self.alpha_, self.l1_ratio_ = float(grids[p, k]), None if shares is None else float(shares[0])
+        self.alpha_, self.l1_ratio_ = (
+            float(grids[p, k]),
+            None if shares is None else float(shares[0]),
+        )
         self._refit(X, y, sample_weight, l1_ratios[p])
         return self
 
@@ -113,7 +142,9 @@ class PathSearch(GDEstimator):
         return _score(scorer, self, X, y, self._routed(scorer, sample_weight, params, "score")[1])
 
     def get_metadata_routing(self):
-        """Who gets which metadata: this estimator, the splitter and the scorer; a `MetadataRouter`."""
+        """Who gets which metadata: this estimator, the splitter and the scorer; a
+        `MetadataRouter`.
+        """
         mapping = MethodMapping()
         return (
             MetadataRouter(owner=self)
@@ -121,24 +152,32 @@ class PathSearch(GDEstimator):
             .add(splitter=self.cv, method_mapping=mapping.add(caller="fit", callee="split"))
             .add(
                 scorer=self._scorer(),
-                method_mapping=MethodMapping().add(caller="fit", callee="score").add(caller="score", callee="score"),
+                method_mapping=MethodMapping()
+                .add(caller="fit", callee="score")
+                .add(caller="score", callee="score"),
             )
         )
 
     def _scores(self, X, offset=None):
         if hasattr(self, "alpha_") and not hasattr(self, "coef_"):
-            raise AttributeError("this search was fitted with refit=False and has no model; set refit=True")
+            raise AttributeError(
+                "this search was fitted with refit=False and has no model; set refit=True"
+            )
         return super()._scores(X, offset)
 
     def _base(self, **chosen):
         """The estimator that is fitted along the paths, with this search's parameters."""
         names = self._kind().get_params(deep=False)
-        given = {name: value for name, value in self.get_params(deep=False).items() if name in names}
+        given = {
+            name: value for name, value in self.get_params(deep=False).items() if name in names
+        }
         # Folds run on the threads that there are.
         return self._kind(**{**given, "n_jobs": 1, **chosen})
 
     def _seed_of_paths(self):
-        """A random_state that gives every path and fold the same draws; NumPy's generator where it is called for."""
+        """A random_state that gives every path and fold the same draws; NumPy's generator where
+        it is called for.
+        """
         random_state, base = self.random_state, self._base()
         if isinstance(random_state, numbers.Integral):
             return random_state
@@ -167,7 +206,9 @@ class PathSearch(GDEstimator):
             setattr(self, name, getattr(best, name))
 
     def _checked_ratios(self):
-        """The shares of the L1 part to try; [None] where there is one that is given by the penalty."""
+        """The shares of the L1 part to try; [None] where there is one that is given by the
+        penalty.
+        """
         for name in ("refit", "one_standard_error"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
@@ -177,7 +218,9 @@ class PathSearch(GDEstimator):
             raise ValueError(f"l1_ratios needs penalty='elasticnet', got {self.penalty!r}")
         ratios = _numbers(self.l1_ratios)
         if ratios is None or not ratios.size or not ((ratios >= 0.0) & (ratios <= 1.0)).all():
-            raise ValueError(f"l1_ratios must be None or numbers from 0 to 1, got {self.l1_ratios!r}")
+            raise ValueError(
+                f"l1_ratios must be None or numbers from 0 to 1, got {self.l1_ratios!r}"
+            )
         return [float(ratio) for ratio in ratios]
 
     def _splits(self, X, y, params):
@@ -190,7 +233,8 @@ class PathSearch(GDEstimator):
         for f, (train, test) in enumerate(splits):
             if not train.size or not test.size:
                 raise ValueError(
-                    f"fold {f} of cv has {train.size} rows to fit and {test.size} to score; give both some"
+                    f"fold {f} of cv has {train.size} rows to fit and {test.size} to score; give "
+                    "both some"
                 )
         return splits
 
@@ -200,7 +244,9 @@ class PathSearch(GDEstimator):
             scorer = get_scorer("accuracy" if is_classifier(self) else "r2")
             return scorer.set_score_request(sample_weight=True) if _routes() else scorer
         if not (isinstance(self.scoring, str) or callable(self.scoring)):
-            raise ValueError(f"scoring must be None, the name of one score or a callable, got {self.scoring!r}")
+            raise ValueError(
+                f"scoring must be None, the name of one score or a callable, got {self.scoring!r}"
+            )
         return check_scoring(self._kind(), scoring=self.scoring)
 
     def _routed(self, scorer, sample_weight, params, method="fit"):
@@ -214,7 +260,9 @@ class PathSearch(GDEstimator):
                 f"{method} got {unknown}, which only metadata routing can pass on: "
                 "sklearn.set_config(enable_metadata_routing=True)"
             )
-        return params, {"sample_weight": sample_weight} if sample_weight is not None and _weighs(scorer) else {}
+        return params, {"sample_weight": sample_weight} if sample_weight is not None and _weighs(
+            scorer
+        ) else {}
 
 
 def _routes():
@@ -232,13 +280,17 @@ def _score(scorer, model, X, y, params):
         found = scorer(model, X, y, **params)
     except TypeError as error:
         if "sample_weight" in params and "sample_weight" in str(error):
-            raise ValueError(f"the score {scorer!r} takes no sample_weight; choose one that does") from error
+            raise ValueError(
+                f"the score {scorer!r} takes no sample_weight; choose one that does"
+            ) from error
         raise
     except AttributeError as error:
         if "predict_proba" not in str(error):
             raise
         what = f"scoring with {scorer!r} needs what loss={model.loss!r} does not give"
-        raise ValueError(f"{what}: {error} Probabilities come with loss='log_loss' or 'modified_huber'") from error
+        raise ValueError(
+            f"{what}: {error} Probabilities come with loss='log_loss' or 'modified_huber'"
+        ) from error
     if not isinstance(found, numbers.Real):
         raise ValueError(f"scoring must give a number, got {found!r}")
     return float(found)
@@ -266,6 +318,7 @@ def _checked_alphas(alphas):
     array = None if isinstance(alphas, numbers.Number) else _numbers(alphas)
     if array is None or not array.size or not (np.isfinite(array) & (array >= 0.0)).all():
         raise ValueError(
-            f"alphas must be how many there are to be, at least 1, or finite numbers of at least 0, got {alphas!r}"
+            "alphas must be how many there are to be, at least 1, or finite numbers of at least "
+            f"0, got {alphas!r}"
         )
     return array

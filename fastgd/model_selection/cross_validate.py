@@ -1,4 +1,6 @@
-"""Cross-validation of paths: folds on threads, held-out rows as rows of weight 0, scores by any scorer."""
+"""Cross-validation of paths: folds on threads, held-out rows as rows of weight 0, scores by any
+scorer.
+"""
 
 import itertools
 import threading
@@ -17,7 +19,9 @@ from fastgd.runtime.threads import map_ranges
 
 @dataclass
 class Table:
-    """Checked data: X, (n_samples, n_features), and the `Rows` made of it, y, and weights, (n_samples,), or None."""
+    """Checked data: X, (n_samples, n_features), and the `Rows` made of it, y, and weights,
+    (n_samples,), or None.
+    """
 
     X: object
     rows: object
@@ -104,12 +108,14 @@ def _fold(estimator, alphas, table, train, f, n_threads, stop):
         weights *= table.weights
     y = table.y
     if is_classifier(estimator):
-        classes = np.unique(y[train])  # labels that only held-out rows have are unknown to this fold
+        classes = np.unique(
+            y[train]
+        )  # labels that only held-out rows have are unknown to this fold
         y = np.where(np.isin(y, classes), y, classes[0])
     try:
         yield from fit_path(
             estimator, table.X, y, alphas, weights, n_threads, rows=table.rows, stop=stop
-        )  # fmt: skip
+        )
     except ValueError as error:
         if type(error) is not ValueError:
             raise
@@ -120,19 +126,24 @@ def _warn(short, n_fits, estimator):
     """One warning about all fits that ended too early."""
     worst, alpha = max(short)
     warnings.warn(
-        f"{len(short)} of {n_fits} fits along the paths ended before their objective was within tol={estimator.tol:g} "
-        f"of the optimum; the farthest, with alpha={alpha:.3g}, has no better bound than {worst:.2g}. Raise max_iter "
-        f"(it was {estimator.max_iter}) or tol, scale the columns of X, or leave out the smallest alphas.",
+        f"{len(short)} of {n_fits} fits along the paths ended before their objective was within "
+        f"tol={estimator.tol:g} "
+        f"of the optimum; the farthest, with alpha={alpha:.3g}, has no better bound than "
+        f"{worst:.2g}. Raise max_iter "
+        f"(it was {estimator.max_iter}) or tol, scale the columns of X, or leave out the smallest "
+        "alphas.",
         ConvergenceWarning,
         stacklevel=6,
     )
 
 
 def choose(scores, one_standard_error):
-    """(path, alpha) of the best mean score over the folds, the largest alpha of those that are equally good.
+    """(path, alpha) of the best mean score over the folds, the largest alpha of those that are
+    equally good.
 
-    With `one_standard_error`, the largest alpha on the best one's path whose mean is within a standard error of it,
-    that of the best mean: standard deviation (n - 1) over the root of the number of folds.
+    With `one_standard_error`, the largest alpha on the best one's path whose mean is within a
+    standard error of it, that of the best mean: standard deviation (n - 1) over the root of the
+    number of folds.
 
     Parameters
     ----------
@@ -153,7 +164,9 @@ def choose(scores, one_standard_error):
     if one_standard_error:
         n_folds = scores.shape[2]
         if n_folds < 2:
-            raise ValueError(f"one_standard_error=True needs cv with at least 2 folds, got {n_folds}")
+            raise ValueError(
+                f"one_standard_error=True needs cv with at least 2 folds, got {n_folds}"
+            )
         error = scores[p, k].std(ddof=1) / np.sqrt(n_folds)
         k = int(np.argmax(means[p] >= means[p, k] - error))
     return p, k

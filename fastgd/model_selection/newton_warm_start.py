@@ -1,8 +1,9 @@
-"""Newton's method along a path of alphas: what is known of the mean loss is handed on from one alpha to the next.
+"""Newton's method along a path of alphas: what is known of the mean loss is handed on from one
+alpha to the next.
 
-Value, gradient and curvature matrix of the mean loss are the same for every alpha, only the penalty's part follows.  So
-a step from the last optimum with the last matrix is a step along the path, for one pass, and the matrix goes on
-telling how far the next optimum is.
+Value, gradient and curvature matrix of the mean loss are the same for every alpha, only the
+penalty's part follows.  So a step from the last optimum with the last matrix is a step along the
+path, for one pass, and the matrix goes on telling how far the next optimum is.
 """
 
 from dataclasses import replace
@@ -41,21 +42,41 @@ class NewtonPath:
     """
 
     def __init__(self, plan, task, objective, state, k, stop):
-        reasons = (*plan.reasons, "steps begin at the model, and with the curvature, of the last alpha")
-        self.plan, self.task, self.objective = replace(plan, batch_size="full", reasons=reasons), task, objective
+        reasons = (
+            *plan.reasons,
+            "steps begin at the model, and with the curvature, of the last alpha",
+        )
+        self.plan, self.task, self.objective = (
+            replace(plan, batch_size="full", reasons=reasons),
+            task,
+            objective,
+        )
         self.state, self.k, self.stop = state, k, stop
-        self.solver, self.certifier = PathNewton(objective, task.settings.tol or 0.0), PathCertifier(objective)
+        self.solver, self.certifier = (
+            PathNewton(objective, task.settings.tol or 0.0),
+            PathCertifier(objective),
+        )
         self.solver.resume(state)
         self._matrix = None
 
     @classmethod
     def after(cls, run, task, objective, k, stop):
-        """What goes on from a run of `objective`; None where it did not end with a positive definite matrix."""
+        """What goes on from a run of `objective`; None where it did not end with a positive
+        definite matrix.
+        """
         state, F = run.result.state, objective
-        if run.plan.solver != "newton" or not (F.elastic and F.loss_smooth and F.l1 == 0.0) or state is None:
+        if (
+            run.plan.solver != "newton"
+            or not (F.elastic and F.loss_smooth and F.l1 == 0.0)
+            or state is None
+        ):
             return None
         factor = state.memory.get("factor")
-        return None if factor is None or not factor.full else cls(run.plan, task, objective, state, k, stop)
+        return (
+            None
+            if factor is None or not factor.full
+            else cls(run.plan, task, objective, state, k, stop)
+        )
 
     def run(self, alpha):
         """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.targets.Run`."""
@@ -64,9 +85,13 @@ class NewtonPath:
         self._follow(alpha)
         score = None if task.score is None else lambda v: task.score(F, v, self.k)
         descent = Descent(
-            self.solver, self._rules(), max_iter=task.max_iter, tol=task.settings.tol, score=score,
+            self.solver,
+            self._rules(),
+            max_iter=task.max_iter,
+            tol=task.settings.tol,
+            score=score,
             watch=Ended(self.stop),
-        )  # fmt: skip
+        )
         descent.certifier = self.certifier
         result = descent.run(state)
         result.state = None
@@ -96,7 +121,8 @@ class NewtonPath:
         memory["pairs"] = [(s, y + added * s) for s, y in memory["pairs"]]
         factor = memory.get("factor")
         if factor is None or not factor.full or F.loss.self_concordance is None:
-            # Where curvature jumps, a matrix from elsewhere tells nothing: the truth was up to 40 times its estimate.
+            # Where curvature jumps, a matrix from elsewhere tells nothing: the truth was up to 40
+            # times its estimate.
             memory.update(factor=None, pairs=[])
             return
         if self._matrix is None or self._matrix[0] is not factor:
@@ -112,7 +138,9 @@ class NewtonPath:
 
 
 class PathNewton(Newton):
-    """Newton's method whose matrix is known even where it is not exact: good enough for an estimate."""
+    """Newton's method whose matrix is known even where it is not exact: good enough for an
+    estimate.
+    """
 
     def known_curvature(self, state):
         """(Factor, the point where it is exact or None), or None."""
@@ -132,7 +160,9 @@ class PathCertifier(Certifier):
         return False
 
     def from_known(self, known, v, gradient, enough, value=0.0):
-        """As `Certifier.from_known` without a pass; else, with caution, half the squared decrement as an estimate."""
+        """As `Certifier.from_known` without a pass; else, with caution, half the squared
+        decrement as an estimate.
+        """
         factor, anchor = known
         F, decrement = self.objective, factor.norm_of(gradient)
         if not (F.convex and factor.full):

@@ -1,4 +1,6 @@
-"""`GDClassifierCV` and `GDRegressorCV`: alpha, and the share of the L1 part, chosen by cross-validation."""
+"""`GDClassifierCV` and `GDRegressorCV`: alpha, and the share of the L1 part, chosen by
+cross-validation.
+"""
 
 from fastgd.estimators import GDClassifier, GDRegressor
 from fastgd.model_selection.base import PathSearch
@@ -7,22 +9,24 @@ from fastgd.model_selection.base import PathSearch
 class GDClassifierCV(PathSearch, GDClassifier):
     """Linear classifier whose alpha is chosen by cross-validation along a path of alphas.
 
-    On each fold one model after the other is fitted, from the largest alpha to the smallest, each from where the last
-    one ended; the folds share X and run on threads.  The alpha with the best mean score is then fitted to all rows,
-    from zero: `best_estimator_` is what `GDClassifier(alpha=alpha_)` would be.
+    On each fold one model after the other is fitted, from the largest alpha to the smallest, each
+    from where the last one ended; the folds share X and run on threads.  The alpha with the best
+    mean score is then fitted to all rows, from zero: `best_estimator_` is what
+    `GDClassifier(alpha=alpha_)` would be.
 
-    Fits along a path end where their suboptimality is estimated to be within `tol`; that of `best_estimator_` is proved
-    wherever `GDClassifier` proves it.
+    Fits along a path end where their suboptimality is estimated to be within `tol`; that of
+    `best_estimator_` is proved wherever `GDClassifier` proves it.
 
     Parameters
     ----------
     loss : str or Loss, default="log_loss"
         As in `GDClassifier`.
     alphas : int or array-like, default=30
-        The alphas, or how many.  A number of them is spaced logarithmically.  With an L1 part: from the smallest alpha
-        for which all coefficients are 0 to 1e-3 of it.  With L2 alone: from where the best model is proved to gain at
-        most 1 % over the best constant one to 1e-6 of that.  Columns on wild scales extend it downwards, so that the
-        small ones get a say.  The grid follows from all rows and is the same in all folds.
+        The alphas, or how many.  A number of them is spaced logarithmically.  With an L1 part: from
+        the smallest alpha for which all coefficients are 0 to 1e-3 of it.  With L2 alone: from
+        where the best model is proved to gain at most 1 % over the best constant one to 1e-6 of
+        that.  Columns on wild scales extend it downwards, so that the small ones get a say.  The
+        grid follows from all rows and is the same in all folds.
     l1_ratios : array-like, optional
         Shares of the L1 part to choose from, with `penalty="elasticnet"`; None: `l1_ratio` alone.
     cv : int, splitter or iterable, default=5
@@ -30,20 +34,23 @@ class GDClassifierCV(PathSearch, GDClassifier):
     scoring : str or callable, optional
         One score, higher is better; None: accuracy.
     one_standard_error : bool, default=False
-        Whether to choose the largest alpha whose mean score is within one standard error of the best one.
+        Whether to choose the largest alpha whose mean score is within one standard error of the
+        best one.
     refit : bool, default=True
         Whether to fit the chosen model to all rows; without it there is nothing to predict with.
     penalty : {"l2", "l1", "elasticnet"} or Penalty, default="l2"
     n_jobs : int, optional
-        Threads, for the folds and for the refitted model; None: what the process may use, one inside a worker.  The
-        result does not depend on it.
+        Threads, for the folds and for the refitted model; None: what the process may use, one
+        inside a worker.  The result does not depend on it.
     verbose : int, default=0
         As in `GDClassifier`, for the refitted model.
     warm_start : bool, default=False
         Of `best_estimator_`; the search begins anew with each `fit`.
-    l1_ratio, fit_intercept, max_iter, tol, shuffle, epsilon, random_state, learning_rate, eta0, power_t, early_stopping
+    l1_ratio, fit_intercept, max_iter, tol, shuffle, epsilon, random_state, learning_rate, eta0,
+    power_t, early_stopping
         As in `GDClassifier`; `max_iter` and `tol` hold for each fit.
-    validation_fraction, n_iter_no_change, class_weight, average, solver, batch_size, momentum, multi_class
+    validation_fraction, n_iter_no_change, class_weight, average, solver, batch_size, momentum,
+    multi_class
         As in `GDClassifier`.
     max_time, stop
         As in `GDClassifier`, for each fit.
@@ -53,15 +60,16 @@ class GDClassifierCV(PathSearch, GDClassifier):
     alpha_ : float
         The alpha that was chosen.
     l1_ratio_ : float or None
-        The share of the L1 part: what was chosen, 0 with `"l2"`, 1 with `"l1"`; None with a penalty that is no elastic
-        net.
+        The share of the L1 part: what was chosen, 0 with `"l2"`, 1 with `"l1"`; None with a penalty
+        that is no elastic net.
     alphas_ : ndarray, (n_alphas,) or (n_l1_ratios, n_alphas)
         From the largest to the smallest; one row for each of `l1_ratios` where these are given.
     scores_ : ndarray, (n_alphas, n_folds) or (n_l1_ratios, n_alphas, n_folds)
         The score of each model on the rows that its fold held out.
     best_estimator_ : GDClassifier
         Fitted to all rows; with `refit`, as all that follows.
-    coef_, intercept_, n_iter_, t_, objective_, suboptimality_, bound_kind_, converged_, stop_reason_, history_, plan_
+    coef_, intercept_, n_iter_, t_, objective_, suboptimality_, bound_kind_, converged_,
+    stop_reason_, history_, plan_
         Those of `best_estimator_`.
     classes_ : ndarray, (n_classes,)
     n_features_in_, feature_names_in_
@@ -69,8 +77,8 @@ class GDClassifierCV(PathSearch, GDClassifier):
 
     References
     ----------
-    Friedman, Hastie and Tibshirani (2010), Regularization paths for generalized linear models via coordinate descent,
-    Journal of Statistical Software 33.
+    Friedman, Hastie and Tibshirani (2010), Regularization paths for generalized linear models via
+    coordinate descent, Journal of Statistical Software 33.
 
     Examples
     --------
@@ -78,19 +86,50 @@ class GDClassifierCV(PathSearch, GDClassifier):
     >>> from sklearn.preprocessing import scale
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> search = GDClassifierCV(alphas=10, cv=3).fit(scale(X), y)
-    >>> search.scores_.shape, search.best_estimator_.alpha == search.alpha_, bool(search.score(scale(X), y) > 0.98)
-    ((10, 3), True, True)
+    >>> search.scores_.shape, search.best_estimator_.alpha == search.alpha_
+    ((10, 3), True)
+    >>> bool(search.score(scale(X), y) > 0.98)
+    True
     """
 
     _kind = GDClassifier
 
     def __init__(
-        self, loss="log_loss", *, alphas=30, l1_ratios=None, cv=5, scoring=None, one_standard_error=False, refit=True,
-        penalty="l2", l1_ratio=0.15, fit_intercept=True, max_iter=1000, tol=1e-4, shuffle=True, verbose=0, epsilon=0.1,
-        n_jobs=None, random_state=None, learning_rate="auto", eta0=0.01, power_t=0.5, early_stopping=False,
-        validation_fraction=0.1, n_iter_no_change=5, class_weight=None, warm_start=False, average=False, solver="auto",
-        batch_size="auto", momentum=0.9, multi_class="auto", max_time=None, stop=None,
-    ):  # fmt: skip
+        self,
+        loss="log_loss",
+        *,
+        alphas=30,
+        l1_ratios=None,
+        cv=5,
+        scoring=None,
+        one_standard_error=False,
+        refit=True,
+        penalty="l2",
+        l1_ratio=0.15,
+        fit_intercept=True,
+        max_iter=1000,
+        tol=1e-4,
+        shuffle=True,
+        verbose=0,
+        epsilon=0.1,
+        n_jobs=None,
+        random_state=None,
+        learning_rate="auto",
+        eta0=0.01,
+        power_t=0.5,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        class_weight=None,
+        warm_start=False,
+        average=False,
+        solver="auto",
+        batch_size="auto",
+        momentum=0.9,
+        multi_class="auto",
+        max_time=None,
+        stop=None,
+    ):
         self.loss = loss
         self.alphas = alphas
         self.l1_ratios = l1_ratios
@@ -142,7 +181,8 @@ class GDRegressorCV(PathSearch, GDRegressor):
         One score, higher is better; None: R^2.
     penalty, l1_ratio, n_jobs, verbose, warm_start
         As in `GDClassifierCV`.
-    fit_intercept, max_iter, tol, shuffle, epsilon, random_state, learning_rate, eta0, power_t, early_stopping
+    fit_intercept, max_iter, tol, shuffle, epsilon, random_state, learning_rate, eta0, power_t,
+    early_stopping
         As in `GDRegressor`; `max_iter` and `tol` hold for each fit.
     validation_fraction, n_iter_no_change, average, solver, batch_size, momentum, max_time, stop
         As in `GDRegressor`, for each fit.
@@ -153,7 +193,8 @@ class GDRegressorCV(PathSearch, GDRegressor):
         As in `GDClassifierCV`.
     best_estimator_ : GDRegressor
         Fitted to all rows; with `refit`, as all that follows.
-    coef_, intercept_, n_iter_, t_, objective_, suboptimality_, bound_kind_, converged_, stop_reason_, history_, plan_
+    coef_, intercept_, n_iter_, t_, objective_, suboptimality_, bound_kind_, converged_,
+    stop_reason_, history_, plan_
         Those of `best_estimator_`.
     n_features_in_, feature_names_in_
         Of the X that was fitted.
@@ -170,12 +211,39 @@ class GDRegressorCV(PathSearch, GDRegressor):
     _kind = GDRegressor
 
     def __init__(
-        self, loss="squared_error", *, alphas=30, l1_ratios=None, cv=5, scoring=None, one_standard_error=False,
-        refit=True, penalty="l2", l1_ratio=0.15, fit_intercept=True, max_iter=1000, tol=1e-4, shuffle=True, verbose=0,
-        epsilon=0.1, n_jobs=None, random_state=None, learning_rate="auto", eta0=0.01, power_t=0.25,
-        early_stopping=False, validation_fraction=0.1, n_iter_no_change=5, warm_start=False, average=False,
-        solver="auto", batch_size="auto", momentum=0.9, max_time=None, stop=None,
-    ):  # fmt: skip
+        self,
+        loss="squared_error",
+        *,
+        alphas=30,
+        l1_ratios=None,
+        cv=5,
+        scoring=None,
+        one_standard_error=False,
+        refit=True,
+        penalty="l2",
+        l1_ratio=0.15,
+        fit_intercept=True,
+        max_iter=1000,
+        tol=1e-4,
+        shuffle=True,
+        verbose=0,
+        epsilon=0.1,
+        n_jobs=None,
+        random_state=None,
+        learning_rate="auto",
+        eta0=0.01,
+        power_t=0.25,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        average=False,
+        solver="auto",
+        batch_size="auto",
+        momentum=0.9,
+        max_time=None,
+        stop=None,
+    ):
         self.loss = loss
         self.alphas = alphas
         self.l1_ratios = l1_ratios

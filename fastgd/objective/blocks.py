@@ -1,7 +1,7 @@
 """Blocks of rows: a pass is a map over blocks whose results are added in order.
 
-How the rows are cut depends on the data alone, never on the number of threads, so that every thread count gives the
-same bits.
+How the rows are cut depends on the data alone, never on the number of threads, so that every thread
+count gives the same bits.
 """
 
 import numpy as np
@@ -9,8 +9,9 @@ import numpy as np
 from fastgd.runtime.threads import RANGES_PER_THREAD, map_ranges
 
 MOST_BLOCKS = 64
-# Rows that dense kernels read at once, and that samples take together: the rows that are left over, one by one, take
-# five times as long each (blocks of 47 rows: a pass over 3,000 rows of 300 columns took 1.3 times as long).
+# Rows that dense kernels read at once, and that samples take together: the rows that are left over,
+# one by one, take five times as long each (blocks of 47 rows: a pass over 3,000 rows of 300 columns
+# took 1.3 times as long).
 GROUP = 8
 # A chunk of rows that fits well inside a 1 MiB L2 cache beside the coefficients and the gradient.
 CHUNK_BYTES = 1 << 18
@@ -18,10 +19,11 @@ L2_BYTES = 1 << 20
 
 
 def cut(n_rows, n_stored, n_unknowns, group=GROUP):
-    """Where blocks begin and end: clamp(n_stored // (8 n_unknowns), 1, 64) of them, `(n_blocks + 1,)` int64.
+    """Where blocks begin and end: clamp(n_stored // (8 n_unknowns), 1, 64) of them, `(n_blocks +
+    1,)` int64.
 
-    Each block costs one gradient to write and to add, so that no more of them are made than that is small.  Blocks
-    begin at multiples of `group` rows.
+    Each block costs one gradient to write and to add, so that no more of them are made than that is
+    small.  Blocks begin at multiples of `group` rows.
 
     Examples
     --------
@@ -48,7 +50,9 @@ def coarser(cuts, most):
 
 
 def chunk_length(rows, n_unknowns):
-    """Rows per chunk of a pass: what fits the cache, or all where coefficients and gradient alone overflow it."""
+    """Rows per chunk of a pass: what fits the cache, or all where coefficients and gradient
+    alone overflow it.
+    """
     n, stored = rows.shape()[0], rows.stored()
     if rows.sparse and 16 * n_unknowns > L2_BYTES:
         return n

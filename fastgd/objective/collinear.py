@@ -1,4 +1,6 @@
-"""Columns that others make up exactly, one of each group of indicators: a model without a penalty needs none."""
+"""Columns that others make up exactly, one of each group of indicators: a model without a
+penalty needs none.
+"""
 
 from typing import NamedTuple
 
@@ -7,18 +9,22 @@ from scipy.linalg import lapack
 
 from fastgd.objective.objective import LARGEST
 
-# A column whose variance the others leave less than this share of is looked at; at most so many are.
+# A column whose variance the others leave less than this share of is looked at; at most so many
+# are.
 LEFT = 1e-12
 MOST = 500
-# What rounding may leave of a column that others make up, as a share of the greatest terms: 16 units in the last place.
-# With 450 of them, columns that differ by 1e-13 were proved to be copies. Of columns that are read as distances, the
-# numbers as they were given are rounded: a sum of columns around 1e5 is one but for 1e-11.
+# What rounding may leave of a column that others make up, as a share of the greatest terms: 16
+# units in the last place. With 450 of them, columns that differ by 1e-13 were proved to be copies.
+# Of columns that are read as distances, the numbers as they were given are rounded: a sum of
+# columns around 1e5 is one but for 1e-11.
 ROUNDING = 4e-15
 REFINEMENTS = 3
 
 
 class Redundant(NamedTuple):
-    """Redundant columns, and for each, (size, k), a direction that moves it and no row by more than what is `left`."""
+    """Redundant columns, and for each, (size, k), a direction that moves it and no row by more
+    than what is `left`.
+    """
 
     columns: np.ndarray
     ways: np.ndarray
@@ -36,7 +42,8 @@ class Redundant(NamedTuple):
 
 
 def redundant_columns(objective, sweeps, rows):
-    """Columns that are sums of multiples of the others, to rounding in each of these rows; the intercept is none.
+    """Columns that are sums of multiples of the others, to rounding in each of these rows; the
+    intercept is none.
 
     Three sweeps for each that is likely one.
 
@@ -73,14 +80,20 @@ def redundant_columns(objective, sweeps, rows):
     kept, rest = order[:rank], order[rank:]
     if rest.size > MOST:
         return Redundant.none(F.size)
-    lower, scale, largest = factor[:rank, :rank], scale[pivots - 1][:rank], np.append(F.moments()[0][LARGEST], 1.0)
+    lower, scale, largest = (
+        factor[:rank, :rank],
+        scale[pivots - 1][:rank],
+        np.append(F.moments()[0][LARGEST], 1.0),
+    )
     found = []
     for j in rest:
         way, target = np.zeros(F.size), matrix[j, kept]
         way[j] = -1.0
         for _ in range(REFINEMENTS):
             way[kept] += lapack.dpotrs(lower, target / scale, lower=1)[0] / scale
-            left = sweeps.images(np.ascontiguousarray(way[:d])) + (way[d] if F.fit_intercept else 0.0)
+            left = sweeps.images(np.ascontiguousarray(way[:d])) + (
+                way[d] if F.fit_intercept else 0.0
+            )
             terms = np.abs(way) @ largest[: F.size] + F.rows.taken_away(way[:d, None])[0]
             most = float(np.abs(left[weights > 0.0]).max())
             if most <= ROUNDING * float(terms):

@@ -1,14 +1,15 @@
 """In what unit a distance to the optimum is told: `suboptimality_` is a bound over it.
 
-Where the infimum of the loss is known, what is left counts beside how far F stays above it, or 1e-4 of how far the
-constant model does.  Where it is unknown, F may have any sign and any size: what is left counts beside F0 - F, what the
-columns have gained.
+Where the infimum of the loss is known, what is left counts beside how far F stays above it, or 1e-4
+of how far the constant model does.  Where it is unknown, F may have any sign and any size: what is
+left counts beside F0 - F, what the columns have gained.
 """
 
 import numpy as np
 
-# The least unit, as shares of the constant model's objective, where the infimum is known and where it is not: columns
-# that gain nothing at all leave none but rounding.  What is below the last is 0, whatever is measured.
+# The least unit, as shares of the constant model's objective, where the infimum is known and where
+# it is not: columns that gain nothing at all leave none but rounding.  What is below the last is 0,
+# whatever is measured.
 KNOWN = 1e-4
 UNKNOWN = 1e-9
 NOTHING = 1e-60
@@ -43,7 +44,9 @@ def enough(tol, value, constant_value, infimum=0.0):
 
 
 def unit_at(objective, value):
-    """`unit` for a solver, which learns from `Descent` what the constant model has; without it F itself."""
+    """`unit` for a solver, which learns from `Descent` what the constant model has; without it F
+    itself.
+    """
     infimum = objective.loss.infimum
     if objective.constant_value is None:
         return abs(value - infimum) if infimum > -np.inf else abs(value)
@@ -51,10 +54,11 @@ def unit_at(objective, value):
 
 
 def slope_size(objective, value, curvature):
-    """About the root mean square of loss' where F is `value` and losses curve by no more than `curvature`: no pass.
+    """About the root mean square of loss' where F is `value` and losses curve by no more than
+    `curvature`: no pass.
 
-    A loss of infimum 0 has loss'^2 <= 2 c loss.  Without one it is what some rows have at the constant model, and where
-    F is above that, what the difference may add.
+    A loss of infimum 0 has loss'^2 <= 2 c loss.  Without one it is what some rows have at the
+    constant model, and where F is above that, what the difference may add.
     """
     F = objective
     if F.loss.infimum > -np.inf:
@@ -78,6 +82,12 @@ def _slopes(objective):
                 slopes = np.empty(F.n_predictions)
                 F.loss.derivatives(constant + offsets[i], F.samples.targets[i], slopes)
             else:
-                slopes = np.array([F.loss.derivative(float(constant[0] + offsets[i]), float(F.samples.targets[i]))])
+                slopes = np.array(
+                    [
+                        F.loss.derivative(
+                            float(constant[0] + offsets[i]), float(F.samples.targets[i])
+                        )
+                    ]
+                )
             squares += float(slopes @ slopes)
     return float(np.sqrt(squares / max(rows.size, 1)))

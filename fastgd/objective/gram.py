@@ -1,7 +1,9 @@
-"""Weighted products of the columns with each other, which is what the curvature of a linear model is made of.
+"""Weighted products of the columns with each other, which is what the curvature of a linear model
+is made of.
 
-A loop over the nonzeros does least where there are few; else rows go through BLAS in buffers that the cache holds.
-With 784 columns a row takes BLAS 19 us and the loop 8 where a fifth are nonzero, 124 where all are.
+A loop over the nonzeros does least where there are few; else rows go through BLAS in buffers that
+the cache holds. With 784 columns a row takes BLAS 19 us and the loop 8 where a fifth are nonzero,
+124 where all are.
 """
 
 import numpy as np
@@ -16,7 +18,8 @@ LEAST_ROWS = 64
 CHUNK = 1024
 # A step of the loop takes as long as this many of BLAS's.
 LOOP_STEP = 11.0
-# Each block of a curvature matrix has a matrix of its own to clear and to add: worth it for so many values.
+# Each block of a curvature matrix has a matrix of its own to clear and to add: worth it for so many
+# values.
 LEAST_PER_BLOCK = 20_000
 MOST_MATRICES = 8
 # Slots for each column at its own place.
@@ -30,16 +33,20 @@ def loops(rows, row_length):
 
 
 def are_few(row_length, n_features):
-    """Whether rows have so few nonzeros that the loop over them is the faster way even where zeros are stored."""
+    """Whether rows have so few nonzeros that the loop over them is the faster way even where
+    zeros are stored.
+    """
     return LOOP_STEP * row_length**2 < n_features**2
 
 
 def add_gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, row_length=np.inf):
-    """Sum of curvatures[i] (x_i, 1)(x_i, 1)' over the blocks `first` to `last` - 1, into `matrices`, (n, d + 1, d + 1).
+    """Sum of curvatures[i] (x_i, 1)(x_i, 1)' over the blocks `first` to `last` - 1, into
+    `matrices`, (n, d + 1, d + 1).
 
-    Block b is `ranges[cuts[b]]` to `ranges[cuts[b + 1]] - 1`, each from its first row to one past its last. The lower
-    triangles are filled, at least. `row_length` is the mean number of nonzeros. Where `slots` is not empty, d is the
-    number of columns j with slots[j] >= 0, which is the place of column j.
+    Block b is `ranges[cuts[b]]` to `ranges[cuts[b + 1]] - 1`, each from its first row to one past
+    its last. The lower triangles are filled, at least. `row_length` is the mean number of nonzeros.
+    Where `slots` is not empty, d is the number of columns j with slots[j] >= 0, which is the place
+    of column j.
     """
     if loops(rows, row_length):
         passes.gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, NO_NORMS)
@@ -61,7 +68,11 @@ def _add_dense(rows, columns, curvatures, ranges, matrix):
     d = matrix.shape[0] - 1
     first, stop = ranges[0]
     alike = columns is None and len(ranges) == 1 and rows.dtype == np.float64
-    if alike and curvatures[first] == curvatures[stop - 1] and (curvatures[first:stop] == curvatures[first]).all():
+    if (
+        alike
+        and curvatures[first] == curvatures[stop - 1]
+        and (curvatures[first:stop] == curvatures[first]).all()
+    ):
         _add_alike(rows, first, stop, curvatures[first], matrix)
         return
     length = max(LEAST_ROWS, BUFFER // (d + 1))
@@ -78,14 +89,18 @@ def _add_dense(rows, columns, curvatures, ranges, matrix):
 
 
 def _add_alike(rows, first, stop, curvature, matrix):
-    """The rows of a loss of constant curvature need no buffer: a third of the time with 9 columns."""
+    """The rows of a loss of constant curvature need no buffer: a third of the time with 9
+    columns.
+    """
     length = max(LEAST_ROWS, BUFFER // (rows.shape()[1] + 1))
     for start in range(first, stop, length):
         _add_products(rows.part(slice(start, min(start + length, stop))), curvature, matrix)
 
 
 def _add_products(part, curvature, matrix):
-    """Curvature * sum of (x_i, 1)(x_i, 1)' over a few rows; without the 1 where the matrix has no room for it."""
+    """Curvature * sum of (x_i, 1)(x_i, 1)' over a few rows; without the 1 where the matrix has
+    no room for it.
+    """
     d = part.shape[1]
     matrix[:d, :d] += curvature * (part.T @ part)
     if len(matrix) > d:
@@ -96,7 +111,8 @@ def _add_products(part, curvature, matrix):
 
 
 def matrix_cuts(F):
-    """Cuts of an objective's `range_cuts` into the blocks that have a matrix of their own, kept with it.
+    """Cuts of an objective's `range_cuts` into the blocks that have a matrix of their own, kept
+    with it.
 
     More than two matrices take no more than a tenth of X.
     """
@@ -104,12 +120,15 @@ def matrix_cuts(F):
         stored, n_blocks = F.rows.stored(), MOST_MATRICES
         while n_blocks > 2 and n_blocks * (F.n_features + 1) ** 2 > 0.1 * stored:
             n_blocks //= 2
-        F.matrix_cuts = coarser(F.range_cuts, min(max(int(F.share * stored / LEAST_PER_BLOCK), 1), n_blocks))
+        F.matrix_cuts = coarser(
+            F.range_cuts, min(max(int(F.share * stored / LEAST_PER_BLOCK), 1), n_blocks)
+        )
     return F.matrix_cuts
 
 
 def assemble(F, matrices, lower=False):
-    """Sum of the blocks' matrices, of which the `lower` triangle may be all there is, as the curvature of F.
+    """Sum of the blocks' matrices, of which the `lower` triangle may be all there is, as the
+    curvature of F.
 
     The blocks are written over.
     """
@@ -130,7 +149,12 @@ def quadratic(F, v):
     One pass for squares of float64 rows, where BLAS does it all, else two.
     """
     rows, samples = F.rows, F.samples
-    plain = type(F.loss) is SquaredError and samples.weights.size == 1 and F.whole is None and not rows.sparse
+    plain = (
+        type(F.loss) is SquaredError
+        and samples.weights.size == 1
+        and F.whole is None
+        and not rows.sparse
+    )
     if not plain or rows.dtype != np.float64:
         curvatures = np.empty(F.n_samples)
         value, gradient = F.smooth_and_gradient(v, curvatures)
@@ -143,9 +167,12 @@ def quadratic(F, v):
     def work(first, last):
         for b in range(first, last):
             where = cuts[b], cuts[b + 1]
-            totals[b] = _add_squares(rows, samples, coef, intercept, *where, gradients[b], matrices[b])
+            totals[b] = _add_squares(
+                rows, samples, coef, intercept, *where, gradients[b], matrices[b]
+            )
 
-    # Steps of Python between calls of BLAS keep threads waiting for each other, until the calls take long.
+    # Steps of Python between calls of BLAS keep threads waiting for each other, until the calls
+    # take long.
     F.map_blocks(work, cuts.size - 1, rows.stored() * (size + 10) // 200)
     value = float(totals.sum()) / F.n_active + 0.5 * F.l2 * float(coef @ coef)
     gradient = gradients.sum(axis=0) / F.n_active
@@ -154,7 +181,8 @@ def quadratic(F, v):
 
 
 def _add_squares(rows, samples, coef, intercept, first, stop, gradient, matrix):
-    """Sum of 1/2 (z_i - y_i)^2 over the rows `first` to `stop` - 1; its gradient and curvature are added to.
+    """Sum of 1/2 (z_i - y_i)^2 over the rows `first` to `stop` - 1; its gradient and curvature are
+    added to.
 
     These are of size d or, with the intercept, d + 1.
     """
@@ -188,7 +216,9 @@ def largest_norm(rows, weights, factor, first, stop):
             product += factor[d]
         own = weights[start : start + len(chosen)] if weights.size > 1 else weights
         counts = np.broadcast_to(own, len(chosen)) > 0.0
-        largest = max(largest, float(np.einsum("ij,ij->i", product, product)[counts].max(initial=0.0)))
+        largest = max(
+            largest, float(np.einsum("ij,ij->i", product, product)[counts].max(initial=0.0))
+        )
     return largest
 
 

@@ -1,7 +1,8 @@
-"""Whether a loss stays above the infimum that it declares: proofs that F is next to its least value rest on it.
+"""Whether a loss stays above the infimum that it declares: proofs that F is next to its least value
+rest on it.
 
-Losses of this package are known to; a user's is tried on targets of the fit, where each row's loss is a function of one
-prediction, and at each check of a run.
+Losses of this package are known to; a user's is tried on targets of the fit, where each row's loss
+is a function of one prediction, and at each check of a run.
 """
 
 import numpy as np
@@ -19,17 +20,23 @@ DESCENTS = 15
 
 
 def counts(loss):
-    """Whether the infimum of a loss is one that somebody declares, and has to be believed or checked."""
+    """Whether the infimum of a loss is one that somebody declares, and has to be believed or
+    checked.
+    """
     return not is_ours(type(loss)) and loss.infimum > -np.inf
 
 
 def check_infimum(loss, targets):
-    """Raise ValueError where a user's loss falls below its infimum at one of some of these targets."""
+    """Raise ValueError where a user's loss falls below its infimum at one of some of these
+    targets.
+    """
     if not counts(loss):
         return
     vector = hasattr(loss, "derivatives")
     chosen = np.unique(targets, axis=0)
-    places = np.linspace(0, len(chosen) - 1, min(len(chosen), MOST_VECTORS if vector else MOST_TARGETS))
+    places = np.linspace(
+        0, len(chosen) - 1, min(len(chosen), MOST_VECTORS if vector else MOST_TARGETS)
+    )
     chosen = chosen[np.unique(places.astype(int))]
     with np.errstate(all="ignore"):
         if vector:
@@ -41,13 +48,19 @@ def check_infimum(loss, targets):
         usual = np.nanmean([abs(float(loss.value(center, target))) for target in chosen])
     for target, (place, value) in zip(chosen, found, strict=True):
         if value < loss.infimum - ROUNDING * usual:
-            _refuse(loss, f"falls to {value:.6g} at target {_text(target)} (prediction {_text(place)})")
+            _refuse(
+                loss, f"falls to {value:.6g} at target {_text(target)} (prediction {_text(place)})"
+            )
 
 
 def check_mean(objective, v, value, constant_value):
-    """Raise ValueError where the mean loss at `v`, where F is `value`, is below the infimum that a user declared."""
+    """Raise ValueError where the mean loss at `v`, where F is `value`, is below the infimum that
+    a user declared.
+    """
     F = objective
-    if not counts(F.loss) or value >= F.loss.infimum - ROUNDING * abs(constant_value) + F.penalty_value(v):
+    if not counts(F.loss) or value >= F.loss.infimum - ROUNDING * abs(
+        constant_value
+    ) + F.penalty_value(v):
         return
     _refuse(F.loss, f"falls to {value - F.penalty_value(v):.6g} in the mean over the rows")
 
@@ -55,13 +68,17 @@ def check_mean(objective, v, value, constant_value):
 def _refuse(loss, what):
     name = type(loss).__name__
     raise ValueError(
-        f"the value of {name} {what}, below the infimum {loss.infimum:g} that it declares, on which proofs rest; "
-        f"declare a lower one in the class, or infimum = -np.inf where there is none or it is not known"
+        f"the value of {name} {what}, below the infimum {loss.infimum:g} that it declares, on "
+        "which proofs rest; "
+        "declare a lower one in the class, or infimum = -np.inf where there is none or it is not "
+        "known"
     )
 
 
 def _lowest(loss, target):
-    """(Prediction, value) about where one row's loss is least: downhill by doubling steps, then between two of them."""
+    """(Prediction, value) about where one row's loss is least: downhill by doubling steps, then
+    between two of them.
+    """
     here, value, slope = 0.0, float(loss.value(0.0, target)), float(loss.derivative(0.0, target))
     before, step = here, -np.sign(slope)
     for _ in range(DOUBLINGS if slope != 0.0 else 0):
@@ -97,4 +114,8 @@ def _lowest_of_vector(loss, target, here):
 
 def _text(numbers):
     numbers = np.atleast_1d(numbers)
-    return f"{numbers[0]:.6g}" if numbers.size == 1 else "[" + ", ".join(f"{one:.6g}" for one in numbers) + "]"
+    return (
+        f"{numbers[0]:.6g}"
+        if numbers.size == 1
+        else "[" + ", ".join(f"{one:.6g}" for one in numbers) + "]"
+    )

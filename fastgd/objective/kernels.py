@@ -1,20 +1,23 @@
 """Passes: each reads every row of its blocks once and never sees the penalty.
 
-A pass works on blocks of rows `cuts[b]` to `cuts[b + 1]` and writes what it sums into row `b` of its outputs, so that
-the caller can add blocks in order: the same bits for any number of threads. Where a sample of the rows may be read, a
-block is `ranges[cuts[b]]` to `ranges[cuts[b + 1]] - 1`, each from its first row to one past its last.
+A pass works on blocks of rows `cuts[b]` to `cuts[b + 1]` and writes what it sums into row `b` of
+its outputs, so that the caller can add blocks in order: the same bits for any number of threads.
+Where a sample of the rows may be read, a block is `ranges[cuts[b]]` to `ranges[cuts[b + 1]] - 1`,
+each from its first row to one past its last.
 
-Inside a range a pass goes by chunks of rows: predictions, then losses and derivatives, then the sums over the chunk,
-whose rows are still in the cache, while those of the next chunk are fetched, row by row (10 to 25 % of a pass where X
-is larger than the cache). A chunk as long as the block makes it two sweeps, which is faster once the coefficients and
-the gradient together miss the L2 cache.
+Inside a range a pass goes by chunks of rows: predictions, then losses and derivatives, then the
+sums over the chunk, whose rows are still in the cache, while those of the next chunk are fetched,
+row by row (10 to 25 % of a pass where X is larger than the cache). A chunk as long as the block
+makes it two sweeps, which is faster once the coefficients and the gradient together miss the L2
+cache.
 """
 
 import numpy as np
 
 from fastgd.runtime.jit import kernel
 
-# Rows that losses are evaluated for at once: log loss with its curvature in 6 ns a row, one by one in 40.
+# Rows that losses are evaluated for at once: log loss with its curvature in 6 ns a row, one by one
+# in 40.
 CHUNK = 512
 
 
@@ -22,8 +25,8 @@ CHUNK = 512
 def raised_curvature(loss, prediction, target, value, derivative, floor):
     """Curvature of one row's loss, at least min(derivative^2 / value, `floor`), and at least 0.
 
-    A Newton step for the row alone then goes no further than to where its tangent is 0. Differences of derivatives,
-    which stand in for a curvature that is not given, may fall below 0.
+    A Newton step for the row alone then goes no further than to where its tangent is 0. Differences
+    of derivatives, which stand in for a curvature that is not given, may fall below 0.
     """
     curvature = max(loss.curvature(prediction, target), 0.0)
     if floor > 0.0:
@@ -35,8 +38,8 @@ def raised_curvature(loss, prediction, target, value, derivative, floor):
 def evaluate(loss, predictions, targets, values, derivatives, curvatures, curved, floor):
     """Value, derivative and, where `curved`, `raised_curvature` of each row.
 
-    Sums, weights and prefetches are done elsewhere: this loop goes four or eight rows at a time, log loss in 2 ns a row
-    instead of 11.
+    Sums, weights and prefetches are done elsewhere: this loop goes four or eight rows at a time,
+    log loss in 2 ns a row instead of 11.
     """
     for m in range(predictions.size):
         prediction, target = predictions[m], targets[m]
@@ -49,16 +52,36 @@ def evaluate(loss, predictions, targets, values, derivatives, curvatures, curved
 
 @kernel
 def loss_and_gradient(
-    rows, samples, loss, coef, intercept, ranges, cuts, first, last, chunk, totals, gradients, curvatures, floor
+    rows,
+    samples,
+    loss,
+    coef,
+    intercept,
+    ranges,
+    cuts,
+    first,
+    last,
+    chunk,
+    totals,
+    gradients,
+    curvatures,
+    floor,
 ):
-    """Sum of weight * loss over each block, into `totals[b]`, and its gradient, into `gradients[b]`, (d + 1,).
+    """Sum of weight * loss over each block, into `totals[b]`, and its gradient, into
+    `gradients[b]`, (d + 1,).
 
-    `curvatures`, where it is not empty, gets weight * `raised_curvature` of each row. Where `gradients[b]` has room for
-    the intercept's only, the rest is not formed.
+    `curvatures`, where it is not empty, gets weight * `raised_curvature` of each row. Where
+    `gradients[b]` has room for the intercept's only, the rest is not formed.
     """
-    predictions, values, derivatives, own = np.empty(chunk), np.empty(chunk), np.empty(chunk), np.empty(chunk)
+    predictions, values, derivatives, own = (
+        np.empty(chunk),
+        np.empty(chunk),
+        np.empty(chunk),
+        np.empty(chunk),
+    )
     curved = curvatures.size > 0
-    # `evaluate` stores by masks: all false, on pages that nobody has written to, they cost the processor 20 ns a row.
+    # `evaluate` stores by masks: all false, on pages that nobody has written to, they cost the
+    # processor 20 ns a row.
     own[:] = 0.0
     for b in range(first, last):
         gradient = gradients[b, :-1]
@@ -72,8 +95,15 @@ def loss_and_gradient(
                 for m in range(n):
                     predictions[m] += intercept + samples.offset(start + m)
                 evaluate(
-                    loss, predictions[:n], samples.targets_of(start, stop), values, derivatives, own, curved, floor,
-                )  # fmt: skip
+                    loss,
+                    predictions[:n],
+                    samples.targets_of(start, stop),
+                    values,
+                    derivatives,
+                    own,
+                    curved,
+                    floor,
+                )
                 for m in range(n):
                     weight = samples.weight(start + m)
                     if weight == 0.0:  # whatever its loss is, infinite too, it does not count
@@ -91,8 +121,12 @@ def loss_and_gradient(
 
 
 @kernel
-def vector_loss_and_gradient(rows, samples, loss, coef, intercept, cuts, first, last, totals, gradients):
-    """`loss_and_gradient` for K predictions: `coef` is (d, K), `intercept` (K,), `gradients[b]` (d + 1, K)."""
+def vector_loss_and_gradient(
+    rows, samples, loss, coef, intercept, cuts, first, last, totals, gradients
+):
+    """`loss_and_gradient` for K predictions: `coef` is (d, K), `intercept` (K,), `gradients[b]`
+    (d + 1, K).
+    """
     predictions = np.empty(intercept.size)
     derivatives = np.empty(intercept.size)
     for b in range(first, last):
@@ -116,9 +150,21 @@ def vector_loss_and_gradient(rows, samples, loss, coef, intercept, cuts, first, 
 
 @kernel
 def curvature_product(
-    rows, samples, loss, coef, intercept, direction, direction_intercept, cuts, first, last, products
+    rows,
+    samples,
+    loss,
+    coef,
+    intercept,
+    direction,
+    direction_intercept,
+    cuts,
+    first,
+    last,
+    products,
 ):
-    """Second derivative of each block's loss times [direction, direction_intercept], into `products[b]`, (d + 1,)."""
+    """Second derivative of each block's loss times [direction, direction_intercept], into
+    `products[b]`, (d + 1,).
+    """
     for b in range(first, last):
         product = products[b, :-1]
         slope = 0.0
@@ -135,9 +181,21 @@ def curvature_product(
 
 @kernel
 def vector_curvature_product(
-    rows, samples, loss, coef, intercept, direction, direction_intercept, cuts, first, last, products
+    rows,
+    samples,
+    loss,
+    coef,
+    intercept,
+    direction,
+    direction_intercept,
+    cuts,
+    first,
+    last,
+    products,
 ):
-    """`curvature_product` for K predictions; all matrices are (d, K), `products[b]` is (d + 1, K)."""
+    """`curvature_product` for K predictions; all matrices are (d, K), `products[b]` is (d + 1,
+    K).
+    """
     predictions = np.empty(intercept.size)
     steps = np.empty(intercept.size)
     amounts = np.empty(intercept.size)
@@ -161,7 +219,8 @@ def vector_curvature_product(
 
 @kernel
 def gather_row(rows, i, slots, columns, values, last):
-    """Write the values of (x_i, 1) that are not 0 and their columns, `last` for the 1; return how many there are.
+    """Write the values of (x_i, 1) that are not 0 and their columns, `last` for the 1; return how
+    many there are.
 
     Column j is at `slots[j]`, or left out where that is negative; at j where `slots` is empty.
     """
@@ -206,10 +265,11 @@ def squared_norm(columns, values, n_values, matrix):
 
 @kernel
 def gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, norms):
-    """Lower triangle of the sum of curvatures[i] (x_i, 1)(x_i, 1)' over each block, into `matrices[b]`.
+    """Lower triangle of the sum of curvatures[i] (x_i, 1)(x_i, 1)' over each block, into
+    `matrices[b]`.
 
-    Where `norms` is not empty, the other way round: it gets (x_i, 1)' M (x_i, 1) of each row with a curvature, by the
-    lower triangle of M = `matrices[0]`.
+    Where `norms` is not empty, the other way round: it gets (x_i, 1)' M (x_i, 1) of each row with a
+    curvature, by the lower triangle of M = `matrices[0]`.
     """
     columns = np.empty(matrices.shape[1], np.uint64)
     values = np.empty(matrices.shape[1])
@@ -226,10 +286,11 @@ def gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, norms):
 
 @kernel
 def column_moments(rows, samples, ranges, cuts, first, last, moments, row_norms):
-    """Weighted sum and sum of squares, greatest magnitude, number of nonzeros of each column: `moments[b]`, (4, d).
+    """Weighted sum and sum of squares, greatest magnitude, number of nonzeros of each column:
+    `moments[b]`, (4, d).
 
-    Rows of weight 0 do not count. `row_norms[b]`, (3,), gets the greatest squared norm of a row, the greatest times its
-    weight, and their weighted sum.
+    Rows of weight 0 do not count. `row_norms[b]`, (3,), gets the greatest squared norm of a row,
+    the greatest times its weight, and their weighted sum.
     """
     for b in range(first, last):
         sums = moments[b]
@@ -256,9 +317,11 @@ def column_moments(rows, samples, ranges, cuts, first, last, moments, row_norms)
 
 @kernel
 def product(rows, transposed, vector, ranges, cuts, first, last, out):
-    """Rows of the blocks times `vector`, into `out[0]`, or `transposed` the sum of vector[i] x_i, into `out[b]`, (d,).
+    """Rows of the blocks times `vector`, into `out[0]`, or `transposed` the sum of vector[i] x_i,
+    into `out[b]`, (d,).
 
-    One kernel, for whoever needs one half needs the other, and two take 1.3 times as long to compile.
+    One kernel, for whoever needs one half needs the other, and two take 1.3 times as long to
+    compile.
     """
     for b in range(first, last):
         for r in range(cuts[b], cuts[b + 1]):
@@ -270,14 +333,33 @@ def product(rows, transposed, vector, ranges, cuts, first, last, out):
 
 
 @kernel
-def derivatives(samples, loss, predictions, intercept, floor, ranges, cuts, first, last, totals, amounts, curvatures):
-    """Sum of weight * loss over each block, into `totals[b]`, and of each row weight * derivative and * curvature.
+def derivatives(
+    samples,
+    loss,
+    predictions,
+    intercept,
+    floor,
+    ranges,
+    cuts,
+    first,
+    last,
+    totals,
+    amounts,
+    curvatures,
+):
+    """Sum of weight * loss over each block, into `totals[b]`, and of each row weight * derivative
+    and * curvature.
 
-    Predictions are without `intercept` and offsets; curvatures are raised as in `passes`. Where `amounts` is empty, the
-    loss is all that is asked for.
+    Predictions are without `intercept` and offsets; curvatures are raised as in `passes`. Where
+    `amounts` is empty, the loss is all that is asked for.
     """
     kept = amounts.size > 0
-    shifted, values, slopes, own = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
+    shifted, values, slopes, own = (
+        np.empty(CHUNK),
+        np.empty(CHUNK),
+        np.empty(CHUNK),
+        np.empty(CHUNK),
+    )
     own[:] = 0.0  # as in `passes.loss_and_gradient`
     for b in range(first, last):
         total = 0.0
@@ -287,7 +369,16 @@ def derivatives(samples, loss, predictions, intercept, floor, ranges, cuts, firs
                 n = stop - start
                 for m in range(n):
                     shifted[m] = predictions[start + m] + intercept + samples.offset(start + m)
-                evaluate(loss, shifted[:n], samples.targets_of(start, stop), values, slopes, own, kept, floor)
+                evaluate(
+                    loss,
+                    shifted[:n],
+                    samples.targets_of(start, stop),
+                    values,
+                    slopes,
+                    own,
+                    kept,
+                    floor,
+                )
                 for m in range(n):
                     weight = samples.weight(start + m)
                     if weight == 0.0:
@@ -301,7 +392,9 @@ def derivatives(samples, loss, predictions, intercept, floor, ranges, cuts, firs
 
 @kernel
 def shifted_sums(samples, loss, predictions, shift):
-    """Sums of weight * (loss, derivative, curvature) at `predictions`, one number or one for each row, + `shift`."""
+    """Sums of weight * (loss, derivative, curvature) at `predictions`, one number or one for
+    each row, + `shift`.
+    """
     value, derivative, curvature = 0.0, 0.0, 0.0
     for i in range(samples.size()):
         prediction = (predictions[i] if predictions.size > 1 else predictions[0]) + shift

@@ -1,4 +1,6 @@
-"""Sweeps over the rows of an objective: the two halves of a pass, and the losses between them, on its threads."""
+"""Sweeps over the rows of an objective: the two halves of a pass, and the losses between them,
+on its threads.
+"""
 
 import numpy as np
 
@@ -27,7 +29,8 @@ class Sweeps:
     def __init__(self, objective):
         F = self.objective = objective
         if F.whole is None:
-            # Each block of X' a has d sums of its own: a tenth of X together, or two blocks, for the threads.
+            # Each block of X' a has d sums of its own: a tenth of X together, or two blocks, for
+            # the threads.
             shared = max(F.n_nonzeros, min(4 * F.n_nonzeros, 16 * F.n_features))
             self._sums = _blocks(cut(F.n_samples, shared, F.n_features))
             self._rows = _blocks(cut(F.n_samples, 8 * MOST_BLOCKS * F.n_samples, F.n_samples))
@@ -38,17 +41,30 @@ class Sweeps:
         self._few_values = int(10 * F.share * F.n_samples)
 
     def images(self, coef, out=None):
-        """X @ coef, (n_samples,), into `out` where it is given; else 0 for rows that are not in the part."""
+        """X @ coef, (n_samples,), into `out` where it is given; else 0 for rows that are not in
+        the part.
+        """
         rows, out = self.objective.rows, np.zeros(self.objective.n_samples) if out is None else out
         table = out.reshape(1, -1)
-        self._map(self._rows, lambda r, c, first, last: products.product(rows, False, coef, r, c, first, last, table))
+        self._map(
+            self._rows,
+            lambda r, c, first, last: products.product(rows, False, coef, r, c, first, last, table),
+        )
         self._spend()
         return out
 
     def combination(self, amounts, out=None):
         """X' @ amounts, (n_features,); into `out` where it is given."""
-        rows, sums = self.objective.rows, np.zeros((self._sums[1].size - 1, self.objective.n_features))
-        self._map(self._sums, lambda r, c, first, last: products.product(rows, True, amounts, r, c, first, last, sums))
+        rows, sums = (
+            self.objective.rows,
+            np.zeros((self._sums[1].size - 1, self.objective.n_features)),
+        )
+        self._map(
+            self._sums,
+            lambda r, c, first, last: products.product(
+                rows, True, amounts, r, c, first, last, sums
+            ),
+        )
         self._spend()
         if out is None:
             out = np.empty(self.objective.n_features)
@@ -71,7 +87,8 @@ class Sweeps:
         return self._losses(predictions, intercept, 0.0, NOTHING, NOTHING)
 
     def conjugates(self, predictions, moves, intercept, shift):
-        """Mean of loss less gap after a step, of each row weight * dual variable / n, mean curvature before.
+        """Mean of loss less gap after a step, of each row weight * dual variable / n, mean
+        curvature before.
 
         See `fastgd.certificates.corrected_dual`.
         """
@@ -80,7 +97,9 @@ class Sweeps:
 
         def work(ranges, cuts, first, last):
             for b in range(first, last):
-                for own, targets, weights, offsets in _parts(F.samples, ranges[cuts[b] : cuts[b + 1]]):
+                for own, targets, weights, offsets in _parts(
+                    F.samples, ranges[cuts[b] : cuts[b + 1]]
+                ):
                     before = predictions[own] + (intercept + offsets)
                     found = _conjugates(F.loss, targets, before, moves[own] + shift)
                     value, amounts[own], bend = (weights * part for part in found)
@@ -104,7 +123,10 @@ class Sweeps:
     def _map(self, blocks, work, n_values=None):
         (ranges, cuts), n_values = blocks, self._n_values if n_values is None else n_values
         map_ranges(
-            lambda first, last: work(ranges, cuts, first, last), cuts.size - 1, self.objective.n_threads, n_values
+            lambda first, last: work(ranges, cuts, first, last),
+            cuts.size - 1,
+            self.objective.n_threads,
+            n_values,
         )
 
     def _spend(self):
@@ -115,16 +137,21 @@ class Sweeps:
 
 
 def _parts(samples, ranges):
-    """A cache's worth of the rows in `ranges` at a time: which they are, their targets, weights and offsets."""
+    """A cache's worth of the rows in `ranges` at a time: which they are, their targets, weights
+    and offsets.
+    """
     for own in chunks(merged(ranges), CHUNK):
         targets = samples.targets[own]
         targets.flags.writeable = False  # as a slice is, for which the loop is compiled
-        weights, offsets = (array[own] if array.size > 1 else array for array in (samples.weights, samples.offsets))
+        weights, offsets = (
+            array[own] if array.size > 1 else array for array in (samples.weights, samples.offsets)
+        )
         yield own, targets, weights, offsets
 
 
 def _conjugates(loss, targets, before, move):
-    """Loss less gap of rows after a step, dual variables and curvatures before it: NumPy on what compiled passes use.
+    """Loss less gap of rows after a step, dual variables and curvatures before it: NumPy on what
+    compiled passes use.
 
     Where no derivative beyond reaches what the step asks for, the last one that is known stands in.
     """

@@ -18,7 +18,9 @@ def column_scales(objective):
 
 
 def spread(objective):
-    """Greatest curvature of the columns over the mean one, from some of the rows by the power method."""
+    """Greatest curvature of the columns over the mean one, from some of the rows by the power
+    method.
+    """
     return _once(objective, _spread)
 
 
@@ -32,7 +34,9 @@ def _once(objective, measure):
 def _sample(objective):
     """A tenth of the rows, within limits."""
     n = objective.n_samples
-    chosen = np.unique(np.linspace(0, n - 1, min(max(n // 10, FEWEST_ROWS), SAMPLE_ROWS)).astype(int))
+    chosen = np.unique(
+        np.linspace(0, n - 1, min(max(n // 10, FEWEST_ROWS), SAMPLE_ROWS)).astype(int)
+    )
     return objective.rows.take(chosen)
 
 
@@ -67,19 +71,23 @@ def say(objective):
 
 
 def rows_apart(objective):
-    """Whether rows have so little in common that a step for one leaves the predictions for others as they are."""
+    """Whether rows have so little in common that a step for one leaves the predictions for
+    others as they are.
+    """
     return objective.n_features >= objective.n_active and _once(objective, _overlap) <= MOST_OVERLAP
 
 
 def _overlap(objective):
     """How much the others' steps undo a row's, added up: the mean over some of the rows that count.
 
-    A step that moves the prediction for row j by 1 moves that for row i by cos |x_i| / |x_j|: squared cosines tell of
-    rows of one length, and of the longer row in other pairs.
+    A step that moves the prediction for row j by 1 moves that for row i by cos |x_i| / |x_j|:
+    squared cosines tell of rows of one length, and of the longer row in other pairs.
     """
     F = objective
     chosen = F.samples.active()
-    sample = F.rows.take(chosen[np.unique(np.linspace(0, chosen.size - 1, OVERLAP_ROWS).astype(int))])
+    sample = F.rows.take(
+        chosen[np.unique(np.linspace(0, chosen.size - 1, OVERLAP_ROWS).astype(int))]
+    )
     products = sample @ sample.T
     products = np.asarray(products.toarray() if F.rows.sparse else products)
     lengths = np.sqrt(np.maximum(np.diag(products), np.finfo(float).tiny))

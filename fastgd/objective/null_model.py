@@ -1,4 +1,6 @@
-"""The best model without columns: where automatic descent starts, and the unit in which suboptimality is told."""
+"""The best model without columns: where automatic descent starts, and the unit in which
+suboptimality is told.
+"""
 
 import numpy as np
 
@@ -14,7 +16,9 @@ MOST_TIES = 3
 
 
 def best_constant(objective):
-    """Intercept and objective of the best model without columns: (b, F0), b = 0 where there is no intercept."""
+    """Intercept and objective of the best model without columns: (b, F0), b = 0 where there is
+    no intercept.
+    """
     if objective.vector:
         start = objective.start()
         return np.zeros(objective.n_predictions), objective.loss_and_gradient(start)[0]
@@ -22,7 +26,11 @@ def best_constant(objective):
         shift, value = _mean(objective.samples, objective.fit_intercept)
         return shift, value / objective.n_active
     few = _few_samples(objective)
-    sums = shifted_sums(objective, np.zeros(objective.n_samples) + objective.samples.offsets) if few is None else few
+    sums = (
+        shifted_sums(objective, np.zeros(objective.n_samples) + objective.samples.offsets)
+        if few is None
+        else few
+    )
     if objective.fit_intercept:
         return lowest(sums, float(np.abs(objective.samples.offsets).max()), objective.loss.infimum)
     return 0.0, sums(0.0)[0]
@@ -38,7 +46,9 @@ def _mean(samples, fit_intercept):
 
 
 def _few_samples(objective):
-    """`shifted_sums` from one sample for each class, where a constant model cannot tell the others apart, else None."""
+    """`shifted_sums` from one sample for each class, where a constant model cannot tell the
+    others apart, else None.
+    """
     samples, n_active = objective.samples, objective.n_active
     if not objective.loss.classification or samples.offsets.any():
         return None
@@ -48,18 +58,25 @@ def _few_samples(objective):
     else:
         weights = samples.weights[0] * positive.sum(), samples.weights[0] * (~positive).sum()
     two = WeightedSamples(np.array([1.0, -1.0]), np.array(weights, dtype=np.float64), np.zeros(1))
-    plain = getattr(coefficients.shifted_sums, "py_func", coefficients.shifted_sums)  # not worth compiling
-    return lambda shift: tuple(total / n_active for total in plain(two, objective.loss, np.zeros(1), shift))
+    plain = getattr(
+        coefficients.shifted_sums, "py_func", coefficients.shifted_sums
+    )  # not worth compiling
+    return lambda shift: tuple(
+        total / n_active for total in plain(two, objective.loss, np.zeros(1), shift)
+    )
 
 
 def shifted_sums(objective, predictions):
-    """Function of a shift of all predictions: (mean loss, its derivative, its curvature) in the shift.
+    """Function of a shift of all predictions: (mean loss, its derivative, its curvature) in the
+    shift.
 
     It is an objective without columns, for whose passes no other kernel has to be compiled.
     """
     F = objective
     samples = WeightedSamples(F.samples.targets, F.samples.weights, predictions)
-    bare = Objective.of(F.loss, F.rows.without_columns(), samples, NoPenalty(), 0.0, True, F.n_threads)
+    bare = Objective.of(
+        F.loss, F.rows.without_columns(), samples, NoPenalty(), 0.0, True, F.n_threads
+    )
     curvatures = np.empty(F.n_samples)
 
     def sums(shift):
@@ -70,9 +87,11 @@ def shifted_sums(objective, predictions):
 
 
 def lowest(sums, size, infimum=0.0):
-    """Shift of all predictions with the least loss, and that loss: Newton inside a bracket of the sign change.
+    """Shift of all predictions with the least loss, and that loss: Newton inside a bracket of the
+    sign change.
 
-    Among losses that are equal up to rounding the one with the least slope is taken: a thousand times as exact.
+    Among losses that are equal up to rounding the one with the least slope is taken: a thousand
+    times as exact.
 
     Parameters
     ----------
@@ -92,7 +111,8 @@ def lowest(sums, size, infimum=0.0):
     best, shift, low, high, reach = (value, abs(slope), 0.0), 0.0, -np.inf, np.inf, 1.0
     # Where every target is the same class the loss falls for ever: 1e-14 of it is far enough.
     enough, ties = infimum + 1e-14 * (value - infimum) if infimum > -np.inf else -np.inf, 0
-    # A shift this small changes no prediction (near an optimum 1 evaluation for 56, each of them a pass over n).
+    # A shift this small changes no prediction (near an optimum 1 evaluation for 56, each of them a
+    # pass over n).
     least = EPS * float(size)
     for _ in range(200):
         if slope == 0.0 or not np.isfinite(value) or best[0] <= enough:

@@ -1,6 +1,8 @@
-"""The objective as one object: its value, gradient and curvature at a vector of unknowns, and how many passes it took.
+"""The objective as one object: its value, gradient and curvature at a vector of unknowns, and how
+many passes it took.
 
-    F(w, b) = sum_i s_i loss(y_i, z_i) / sum_i s_i + alpha * sum_j penalty(w_j),    z_i = x_i . w + b (+ offset_i)
+    F(w, b) = sum_i s_i loss(y_i, z_i) / sum_i s_i + alpha * sum_j penalty(w_j),    z_i = x_i . w +
+    b (+ offset_i)
 
 Solvers, certificates and SciPy's optimisers are all handed this object.
 """
@@ -33,10 +35,11 @@ SUM, SUM_OF_SQUARES, LARGEST, NONZEROS = range(4)
 
 
 class Objective:
-    """The penalised mean loss of a linear model, for any optimiser that wants a value and a gradient.
+    """The penalised mean loss of a linear model, for any optimiser that wants a value and a
+    gradient.
 
-    The unknowns are one vector v = [w, b] (w alone without intercept); for K predictions it is the (d + 1, K) matrix in
-    C order.
+    The unknowns are one vector v = [w, b] (w alone without intercept); for K predictions it is the
+    (d + 1, K) matrix in C order.
 
     Parameters
     ----------
@@ -73,16 +76,29 @@ class Objective:
     >>> import numpy as np, scipy.optimize
     >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0])
     >>> F = Objective("squared_error", X, y)
-    >>> found = scipy.optimize.minimize(F.value_and_gradient, F.start(), jac=True, method="L-BFGS-B")
+    >>> options = {"jac": True, "method": "L-BFGS-B"}
+    >>> found = scipy.optimize.minimize(F.value_and_gradient, F.start(), **options)
     >>> [round(float(x), 3) for x in found.x]
     [2.0, 1.0]
     """
 
     def __init__(
-        self, loss, X, y, *, sample_weight=None, offset=None, penalty="l2", alpha=0.0, l1_ratio=0.15,
-        fit_intercept=True, n_jobs=None,
-    ):  # fmt: skip
-        check_parameters({"alpha": alpha, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept, "n_jobs": n_jobs})
+        self,
+        loss,
+        X,
+        y,
+        *,
+        sample_weight=None,
+        offset=None,
+        penalty="l2",
+        alpha=0.0,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        n_jobs=None,
+    ):
+        check_parameters(
+            {"alpha": alpha, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept, "n_jobs": n_jobs}
+        )
         loss = find_loss(loss)
         rows = as_rows(X, in_place=True)
         samples = as_samples(loss, y, rows.shape()[0], sample_weight, offset)
@@ -92,7 +108,9 @@ class Objective:
 
     @classmethod
     def of(cls, loss, rows, samples, penalty, alpha, fit_intercept, n_threads):
-        """Objective of parts that are already checked: how the estimators, and one-vs-rest, share one X."""
+        """Objective of parts that are already checked: how the estimators, and one-vs-rest,
+        share one X.
+        """
         self = cls.__new__(cls)
         self._set(loss, rows, samples, penalty, alpha, fit_intercept, n_threads)
         return self
@@ -108,14 +126,18 @@ class Objective:
         self.passes = 0.0
         # What follows from the size of the data must not tell dense from CSR rows.
         narrow = self.n_features <= NARROW
-        self.n_nonzeros = self.n_samples * self.n_features if narrow else count_nonzeros(rows, n_threads)
+        self.n_nonzeros = (
+            self.n_samples * self.n_features if narrow else count_nonzeros(rows, n_threads)
+        )
         self.cuts = cut(self.n_samples, self.n_nonzeros, self.n_features * self.n_predictions)
         self.ranges = np.stack([self.cuts[:-1], self.cuts[1:]], axis=1)
         self.range_cuts, self.share, self.whole = np.arange(self.cuts.size), 1.0, None
         self.use_rows(rows)
         self.set_alpha(alpha)
         self._moments = self._norms = self._row_size = self.matrix_cuts = self._matrices = None
-        self.constant = self.constant_value = None  # the best model without columns, once a run has looked for it
+        self.constant = self.constant_value = (
+            None  # the best model without columns, once a run has looked for it
+        )
         self.measured = {}  # what plans have measured of the rows, for the solver that comes after
 
     def set_alpha(self, alpha):
@@ -123,7 +145,9 @@ class Objective:
         self.alpha = float(alpha)
         shares = (0.0, 0.0) if self.alpha == 0.0 else self.penalty.shares
         self.elastic = shares is not None
-        self.l1, self.l2 = (self.alpha * share for share in shares) if shares is not None else (0.0, 0.0)
+        self.l1, self.l2 = (
+            (self.alpha * share for share in shares) if shares is not None else (0.0, 0.0)
+        )
 
     @property
     def smooth(self):
@@ -145,10 +169,14 @@ class Objective:
         return np.zeros(self.size)
 
     def split(self, v):
-        """Coefficients and intercept in `v`: (d,) and a float, or (d, K) and (K,) for a vector loss."""
+        """Coefficients and intercept in `v`: (d,) and a float, or (d, K) and (K,) for a vector
+        loss.
+        """
         v = as_floats(v, "the vector of unknowns")
         if v.size != self.size:
-            raise ValueError(f"the vector of unknowns must hold {self.size} numbers, got shape {v.shape}")
+            raise ValueError(
+                f"the vector of unknowns must hold {self.size} numbers, got shape {v.shape}"
+            )
         table = v.reshape(-1, self.n_predictions)
         coef, intercept = table[: self.n_features], table[self.n_features :]
         if self.vector:
@@ -156,7 +184,9 @@ class Objective:
         return coef[:, 0], float(intercept[0, 0]) if self.fit_intercept else 0.0
 
     def model(self, v):
-        """As `split`, with the intercept that goes with the columns as they were given, far from 0 or not."""
+        """As `split`, with the intercept that goes with the columns as they were given, far from
+        0 or not.
+        """
         coef, intercept = self.split(v)
         return coef, self.rows.user_intercept(coef, intercept)
 
@@ -165,26 +195,42 @@ class Objective:
         return self.loss_and_gradient(v, alone=True)[0] + self.penalty_value(v)
 
     def gradient(self, v):
-        """Gradient of F at `v`, a new array of the same length; ValueError where the penalty has corners."""
+        """Gradient of F at `v`, a new array of the same length; ValueError where the penalty has
+        corners.
+        """
         return self.value_and_gradient(v)[1]
 
     def value_and_gradient(self, v):
-        """F and its gradient at `v` in one pass; ValueError where the penalty has corners (an L1 part)."""
+        """F and its gradient at `v` in one pass; ValueError where the penalty has corners (an L1
+        part).
+        """
         if self.alpha > 0.0 and (self.l1 > 0.0 if self.elastic else not self.penalty.smooth):
             raise ValueError(
-                f"penalty {self.penalty!r} has no gradient at 0; use value(), an estimator, or penalty='l2'"
+                f"penalty {self.penalty!r} has no gradient at 0; use value(), an estimator, or "
+                "penalty='l2'"
             )
         return self.smooth_and_gradient(v)
 
     def hessian_product(self, v, p):
-        """Second derivative of F at `v` times `p`, a new array; of the smooth part where F has corners.  One pass."""
+        """Second derivative of F at `v` times `p`, a new array; of the smooth part where F has
+        corners.  One pass.
+        """
         v, p = _vector(v), _vector(p)
         coef, intercept = self.split(v)
         direction, direction_intercept = self.split(p)
         products = np.zeros((self.cuts.size - 1, *self._shape()))
         kernel = passes.vector_curvature_product if self.vector else passes.curvature_product
         coef, direction = np.ascontiguousarray(coef), np.ascontiguousarray(direction)
-        data = self.rows, self.samples, self.loss, coef, intercept, direction, direction_intercept, self.cuts
+        data = (
+            self.rows,
+            self.samples,
+            self.loss,
+            coef,
+            intercept,
+            direction,
+            direction_intercept,
+            self.cuts,
+        )
         self.map_blocks(lambda first, last: kernel(*data, first, last, products))
         product, n_coef = self._mean(products), self._n_coef
         product[:n_coef] += self.l2 * p[:n_coef]
@@ -193,7 +239,9 @@ class Objective:
         return product
 
     def loss_and_gradient(self, v, curvatures=NOTHING, floor=0.0, alone=False):
-        """Mean loss, without the penalty, and its gradient at `v`; with `alone` there is no gradient.  One pass."""
+        """Mean loss, without the penalty, and its gradient at `v`; with `alone` there is no
+        gradient.  One pass.
+        """
         coef, intercept = self.split(v)
         coef = np.ascontiguousarray(coef)
         totals = np.zeros(self.range_cuts.size - 1)
@@ -211,10 +259,11 @@ class Objective:
         return float(_added(totals)) / self.n_active, None if alone else self._mean(gradients)
 
     def smooth_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
-        """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient: one pass.
+        """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient:
+        one pass.
 
-        `curvatures`, (n_samples,), is filled with weight * curvature of each row's loss, at least 0 and at least
-        min(derivative^2 / value, `floor`).
+        `curvatures`, (n_samples,), is filled with weight * curvature of each row's loss, at least 0
+        and at least min(derivative^2 / value, `floor`).
         """
         value, gradient = self.loss_and_gradient(v, curvatures, floor)
         coef = _vector(v)[: self._n_coef]
@@ -228,7 +277,9 @@ class Objective:
         return value, gradient
 
     def rest_value(self, v):
-        """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty with corners."""
+        """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty with
+        corners.
+        """
         coef = _vector(v)[: self._n_coef]
         if self.elastic:
             return self.l1 * float(np.abs(coef).sum()) if self.l1 else 0.0
@@ -242,7 +293,9 @@ class Objective:
         return self._penalty_sum(coef)[0]
 
     def penalty_gradient(self, v):
-        """Gradient of the smooth part of the penalty at `v`, 0 for the intercept: what rules call the decay."""
+        """Gradient of the smooth part of the penalty at `v`, 0 for the intercept: what rules
+        call the decay.
+        """
         v = _vector(v)
         decay, n_coef = np.zeros(self.size), self._n_coef
         if self.elastic:
@@ -252,7 +305,8 @@ class Objective:
         return decay
 
     def proximal(self, v, rates, whole=False):
-        """`v` after a proximal step on the part without a gradient; `rates` is a number or one for each coefficient.
+        """`v` after a proximal step on the part without a gradient; `rates` is a number or one for
+        each coefficient.
 
         With `whole`, a step on all of an elastic net, its L2 part included.
         """
@@ -266,21 +320,25 @@ class Objective:
             if whole:
                 coef /= 1.0 + self.l2 * rates
         else:
-            coefficients.proximal_step(self.penalty, self._table(coef), self.alpha * self._table(rates))
+            coefficients.proximal_step(
+                self.penalty, self._table(coef), self.alpha * self._table(rates)
+            )
         return moved
 
     def allowed(self, v):
-        """`v`, or where the penalty is infinite there (beyond bounds), the nearest coefficients at which it is not.
+        """`v`, or where the penalty is infinite there (beyond bounds), the nearest coefficients at
+        which it is not.
 
-        Averages and steps with momentum leave bounds, by a rounding or by far, and zeros may lie outside: a proximal
-        step of next to no length leads back.
+        Averages and steps with momentum leave bounds, by a rounding or by far, and zeros may lie
+        outside: a proximal step of next to no length leads back.
         """
         if self.elastic or self.penalty.smooth or self.rest_value(v) != np.inf:
             return v
         return self.proximal(v, NO_WAY)
 
     def curvature_matrix(self, v):
-        """Second derivative of the mean loss plus L2 at `v`, (size, size): two passes and the arithmetic of about d/2.
+        """Second derivative of the mean loss plus L2 at `v`, (size, size): two passes and the
+        arithmetic of about d/2.
 
         For losses of one prediction; the penalty is an elastic net.
         """
@@ -289,15 +347,20 @@ class Objective:
         return self.gram(curvatures)
 
     def gram(self, curvatures, alike=False):
-        """Mean of curvatures[i] (x_i, 1)(x_i, 1)' plus L2, (size, size): the curvature of F.  One pass.
+        """Mean of curvatures[i] (x_i, 1)(x_i, 1)' plus L2, (size, size): the curvature of F.  One
+        pass.
 
-        What `smooth_and_gradient` filled at a point gives the second derivative there. With `alike` dense and CSR rows
-        give the same bits, by the loop over nonzeros.
+        What `smooth_and_gradient` filled at a point gives the second derivative there. With `alike`
+        dense and CSR rows give the same bits, by the loop over nonzeros.
         """
         cuts, length = matrix_cuts(self), self.row_length
         if alike:
-            cuts, length = coarser(self.range_cuts, max(ALIKE_VALUES // (self.n_features + 1) ** 2, 1)), 0.0
-        # In the room of the last ones: new pages took 7 of the 10 ms of a matrix of 4,680 rows and 510 columns.
+            cuts, length = (
+                coarser(self.range_cuts, max(ALIKE_VALUES // (self.n_features + 1) ** 2, 1)),
+                0.0,
+            )
+        # In the room of the last ones: new pages took 7 of the 10 ms of a matrix of 4,680 rows and
+        # 510 columns.
         if self._matrices is None or len(self._matrices) != cuts.size - 1:
             self._matrices = np.empty((cuts.size - 1, self.n_features + 1, self.n_features + 1))
         data, matrices = (self.rows, ALL, curvatures, self.ranges, cuts), self._matrices
@@ -322,25 +385,35 @@ class Objective:
         """
         part = copy.copy(self)
         part.whole = self
-        part.ranges = np.stack([GROUP * chosen, np.minimum(GROUP * (chosen + 1), self.n_samples)], axis=1)
+        part.ranges = np.stack(
+            [GROUP * chosen, np.minimum(GROUP * (chosen + 1), self.n_samples)], axis=1
+        )
         part.share, part.passes = float(np.diff(part.ranges).sum()) / self.n_samples, 0.0
-        part.range_cuts = cut(chosen.size, int(self.n_nonzeros * part.share), self.n_features * self.n_predictions, 1)
+        part.range_cuts = cut(
+            chosen.size, int(self.n_nonzeros * part.share), self.n_features * self.n_predictions, 1
+        )
         part.n_active = self.samples.total_weight(part.ranges)
         part.set_alpha(alpha)
         part.matrix_cuts, part.measured = None, {}
         return part
 
     def moments(self):
-        """Weighted means of x and x^2, greatest |x| and share of nonzeros of each column, (4, d), and three norms.
+        """Weighted means of x and x^2, greatest |x| and share of nonzeros of each column, (4, d),
+        and three norms.
 
-        The norms are of rows: the greatest |x_i|^2 and s_i |x_i|^2, and the mean of s_i |x_i|^2.  One pass, kept.
+        The norms are of rows: the greatest |x_i|^2 and s_i |x_i|^2, and the mean of s_i |x_i|^2.
+        One pass, kept.
         """
         self._moments = self._moments or self.own_moments()
         return self._moments
 
     def own_moments(self):
-        """`moments` of the rows of a part by themselves, while those that it has are of all rows."""
-        cuts = coarser(self.range_cuts, max(2, self.n_nonzeros // (40 * self.n_features)))  # tables: 0.1 X, or two
+        """`moments` of the rows of a part by themselves, while those that it has are of all
+        rows.
+        """
+        cuts = coarser(
+            self.range_cuts, max(2, self.n_nonzeros // (40 * self.n_features))
+        )  # tables: 0.1 X, or two
         table, norms = np.zeros((cuts.size - 1, 4, self.n_features)), np.zeros((cuts.size - 1, 3))
         data = self.rows, self.samples, self.ranges, cuts
         self.map_blocks(lambda a, b: passes.column_moments(*data, a, b, table, norms), len(table))
@@ -350,25 +423,33 @@ class Objective:
         return moments, np.r_[norms[:, :2].max(axis=0), norms[:, 2].sum() / self.n_active]
 
     def largest(self):
-        """The greatest |x| of each column where there are moments, else no less: its norm, for half a pass, kept."""
+        """The greatest |x| of each column where there are moments, else no less: its norm, for
+        half a pass, kept.
+        """
         if self._moments is None and self._norms is None:
             self.passes += 0.5
             self._norms = self.rows.column_norms()
         return self._norms if self._moments is None else self._moments[0][LARGEST]
 
     def row_size(self):
-        """Root of the mean of s_i |x_i|^2, or more: without moments for a look at the values, kept."""
+        """Root of the mean of s_i |x_i|^2, or more: without moments for a look at the values,
+        kept.
+        """
         if self.knows_columns:
             return float(np.linalg.norm(self.root_mean_squares()))
         if self._row_size is None:
             total = self.rows.sum_of_squares() if self.rows.dtype == np.float64 else np.inf
             if not np.isfinite(total):
                 return float(np.linalg.norm(self.root_mean_squares()))
-            self._row_size = float(np.sqrt(total * float(self.samples.weights.max()) / self.n_active))
+            self._row_size = float(
+                np.sqrt(total * float(self.samples.weights.max()) / self.n_active)
+            )
         return self._row_size
 
     def root_mean_squares(self):
-        """Root of the mean of s_i x_ij^2 of each column, or more: without moments for half a pass, kept."""
+        """Root of the mean of s_i x_ij^2 of each column, or more: without moments for half a
+        pass, kept.
+        """
         if self._moments is not None:
             return np.sqrt(self._moments[0][SUM_OF_SQUARES])
         return self.largest() * np.sqrt(float(self.samples.weights.max()) / self.n_active)
@@ -385,7 +466,9 @@ class Objective:
 
     @property
     def row_length(self):
-        """Mean number of nonzeros of a row: exact once there are moments, else what the size of the data says."""
+        """Mean number of nonzeros of a row: exact once there are moments, else what the size of
+        the data says.
+        """
         if self._moments is None:
             return self.n_nonzeros / self.n_samples
         return float(self._moments[0][NONZEROS].sum())
@@ -409,7 +492,9 @@ class Objective:
         return np.ascontiguousarray(coef).reshape(self.n_features, self.n_predictions)
 
     def _mean(self, blocks):
-        """Sum of what the blocks found, which is written over, by the number of rows, cut to what is unknown."""
+        """Sum of what the blocks found, which is written over, by the number of rows, cut to
+        what is unknown.
+        """
         total = _added(blocks)
         total /= self.n_active
         return total.reshape(-1)[: self.size]
@@ -428,7 +513,9 @@ class Objective:
         return (ahead - behind) / (2.0 * step)
 
     def map_blocks(self, work, n_blocks=None, n_values=None):
-        """Call `work(first, last)` over the blocks, on threads: a pass that takes as long as reading `n_values`."""
+        """Call `work(first, last)` over the blocks, on threads: a pass that takes as long as
+        reading `n_values`.
+        """
         n_values = int(self.share * self.rows.stored()) if n_values is None else n_values
         map_ranges(work, n_blocks or self.range_cuts.size - 1, self.n_threads, n_values)
         self.passes += self.share

@@ -1,13 +1,15 @@
-"""A curvature matrix resolved beyond its own rounding: for columns that others make up but for 1e-7 of them, or less.
+"""A curvature matrix resolved beyond its own rounding: for columns that others make up but for 1e-7
+of them, or less.
 
-A matrix of products H knows directions along which the rows hardly move to 2^-52 of the greatest curvature: columns, of
-unit length and centred, that differ by less than 1e-7 are one for it.  The rows themselves know more.  With T_r the
-directions that H resolves, scaled to curvature 1, and T_u the others, one pass gives
+A matrix of products H knows directions along which the rows hardly move to 2^-52 of the greatest
+curvature: columns, of unit length and centred, that differ by less than 1e-7 are one for it.  The
+rows themselves know more.  With T_r the directions that H resolves, scaled to curvature 1, and T_u
+the others, one pass gives
 
     A = T_u' H T_u    and    B = T_r' H T_u    from    Y = X T_u
 
-whose rows are exact to 2^-52 of their terms, not of their squares.  S = A - B'B is what the others have beside T_r
-(Schur), and tells which of them move no row but for rounding.
+whose rows are exact to 2^-52 of their terms, not of their squares.  S = A - B'B is what the others
+have beside T_r (Schur), and tells which of them move no row but for rounding.
 """
 
 import numpy as np
@@ -15,15 +17,17 @@ import scipy.linalg
 
 from fastgd.linalg.cholesky import EPS, Factor
 
-# Below this share of the greatest, an eigenvalue of a matrix with ones on its diagonal is worth a pass; above it, it is
-# known to about 1e-4 of itself.
+# Below this share of the greatest, an eigenvalue of a matrix with ones on its diagonal is worth a
+# pass; above it, it is known to about 1e-4 of itself.
 RESOLVED = 1e-11
-# Directions along which rows move by less than this share of the terms do not count: of 1e-13 rounding is a part.
+# Directions along which rows move by less than this share of the terms do not count: of 1e-13
+# rounding is a part.
 NULL = 1e-11
-# Nor do those along which rows move by less than so many times the rounding of columns far from 0, as they were given:
-# what they have to say would be drowned in predictions from these columns.
+# Nor do those along which rows move by less than so many times the rounding of columns far from 0,
+# as they were given: what they have to say would be drowned in predictions from these columns.
 DROWNED = 4.0
-# Eigenvectors of a larger matrix, which take ten times as long as its factor, are asked for only where that has failed.
+# Eigenvectors of a larger matrix, which take ten times as long as its factor, are asked for only
+# where that has failed.
 WIDEST = 500
 # Values of rows that are looked at together.
 CHUNK = 1 << 16
@@ -42,7 +46,8 @@ class RefinedFactor(Factor):
         The last so many of them are resolved.
     A, B : ndarray, (k, k), (n_known, k)
     drowned : callable
-        What rounding of the columns as they were given moves rows by along scaled directions, (size, m).
+        What rounding of the columns as they were given moves rows by along scaled directions,
+        (size, m).
     """
 
     def __init__(self, matrix, values, vectors, n_known, A, B, drowned):
@@ -56,9 +61,17 @@ class RefinedFactor(Factor):
         known = vectors[:, k:] / roots
         self._root = np.hstack([known, others @ (turned[:, kept] / weights)])
         # Its inverse, on the range: how far a step, scaled, goes along each column of the root.
-        self._back = np.vstack([roots[:, None] * vectors[:, k:].T + B @ vectors[:, :k].T,
-                                weights[:, None] * (turned[:, kept].T @ vectors[:, :k].T)])  # fmt: skip
-        self._lower, self._inverse_norm, self._weakest = None, float(np.linalg.norm(self._root)), 0.0
+        self._back = np.vstack(
+            [
+                roots[:, None] * vectors[:, k:].T + B @ vectors[:, :k].T,
+                weights[:, None] * (turned[:, kept].T @ vectors[:, :k].T),
+            ]
+        )
+        self._lower, self._inverse_norm, self._weakest = (
+            None,
+            float(np.linalg.norm(self._root)),
+            0.0,
+        )
         self._regular = bool(kept.all())
         rounded = EPS * values.size / float(weights.min(initial=1.0))
         self._doubt = float((1.0 / values[k:]).sum()), 4.0 * k * rounded, 4.0 * k
@@ -100,7 +113,9 @@ class RefinedFactor(Factor):
         return self.scale * (self._back.T @ (self._back @ (step * self.scale)))
 
     def inverse_norm(self):
-        """At least the norm of R' D, which turns what is wrong with a scaled gradient into a decrement."""
+        """At least the norm of R' D, which turns what is wrong with a scaled gradient into a
+        decrement.
+        """
         return self._inverse_norm
 
     def root(self):
@@ -109,7 +124,8 @@ class RefinedFactor(Factor):
 
 
 def factor_of(objective, curvatures, matrix, memory):
-    """Factor of the curvature matrix that the rows have with these curvatures; one more pass where it is not resolved.
+    """Factor of the curvature matrix that the rows have with these curvatures; one more pass where
+    it is not resolved.
 
     Parameters
     ----------
@@ -118,7 +134,8 @@ def factor_of(objective, curvatures, matrix, memory):
         Gives that of each row, (n_samples,).
     matrix : ndarray, (size, size)
     memory : dict
-        In it is noted that directions without curvature are what is not resolved, so as not to ask again.
+        In it is noted that directions without curvature are what is not resolved, so as not to ask
+        again.
 
     Examples
     --------
@@ -133,7 +150,12 @@ def factor_of(objective, curvatures, matrix, memory):
     """
     factor, F = Factor(matrix), objective
     resolved = factor.resolved or (factor.regular and len(matrix) > WIDEST)
-    if resolved or F.whole is not None or memory.get("null", False) or not np.isfinite(matrix).all():
+    if (
+        resolved
+        or F.whole is not None
+        or memory.get("null", False)
+        or not np.isfinite(matrix).all()
+    ):
         return factor
     values, vectors = factor.eigenpairs(matrix)
     k = int(np.searchsorted(values, RESOLVED * values[-1]))
@@ -144,7 +166,9 @@ def factor_of(objective, curvatures, matrix, memory):
     B = (known / factor.scale[:, None]).T @ B
 
     def drowned(directions):
-        return DROWNED * EPS * F.rows.taken_away((directions / factor.scale[:, None])[: F.n_features])
+        return (
+            DROWNED * EPS * F.rows.taken_away((directions / factor.scale[:, None])[: F.n_features])
+        )
 
     refined = RefinedFactor(matrix, values, vectors, values.size - k, A, B, drowned)
     if refined.rank <= values.size - k:

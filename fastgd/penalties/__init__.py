@@ -3,4 +3,4 @@
 from fastgd.penalties.base import Penalty
 from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
 
-__all__ = ["ElasticNet", "L1", "L2", "NoPenalty", "Penalty"]
+__all__ = ["L1", "L2", "ElasticNet", "NoPenalty", "Penalty"]

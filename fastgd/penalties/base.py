@@ -19,7 +19,8 @@ class Penalty(Component, family=True):
     convex : bool
         Whether the value is convex in the coefficient.
     shares : tuple of two floats or None
-        (l1, l2) if the penalty is l1 * abs(w) + l2 * w^2 / 2, which has faster code; None for any other penalty.
+        (l1, l2) if the penalty is l1 * abs(w) + l2 * w^2 / 2, which has faster code; None for any
+        other penalty.
 
     Examples
     --------
@@ -57,8 +58,8 @@ class Penalty(Component, family=True):
     def prox(self, coefficient, j, rate):
         """Return the u that minimises rate * value(u) + (u - coefficient)^2 / 2.
 
-        The default halves the way from 0 to the coefficient 60 times, by the sign of the derivative: slow, and right
-        for every convex penalty that is least at 0.
+        The default halves the way from 0 to the coefficient 60 times, by the sign of the
+        derivative: slow, and right for every convex penalty that is least at 0.
         """
         near, far = 0.0, 1.0  # as shares of the coefficient
         for _ in range(60):

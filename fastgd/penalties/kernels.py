@@ -1,4 +1,6 @@
-"""Loops over coefficients, for penalties that are not elastic nets, and over targets without looking at X."""
+"""Loops over coefficients, for penalties that are not elastic nets, and over targets without
+looking at X.
+"""
 
 from fastgd.runtime.jit import kernel
 

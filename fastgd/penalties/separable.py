@@ -1,7 +1,8 @@
 """The penalties: what one coefficient adds to the objective.
 
-The objective is mean loss + alpha * sum_j penalty(w_j) (see `fastgd.losses.base`); a penalty does not know alpha, which
-reaches it as part of `rate`. The index j of the coefficient lets a penalty hold weights or bounds for each feature.
+The objective is mean loss + alpha * sum_j penalty(w_j) (see `fastgd.losses.base`); a penalty does
+not know alpha, which reaches it as part of `rate`. The index j of the coefficient lets a penalty
+hold weights or bounds for each feature.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class L1(Penalty):
 class ElasticNet(Penalty):
     """Elastic net: l1_ratio abs(w) + (1 - l1_ratio) w^2 / 2.
 
-    Zou, Hastie (2005), "Regularization and variable selection via the elastic net", equation (3), in scikit-learn's
-    scaling.
+    Zou, Hastie (2005), "Regularization and variable selection via the elastic net", equation (3),
+    in scikit-learn's scaling.
 
     Parameters
     ----------
@@ -91,7 +92,10 @@ class ElasticNet(Penalty):
         return self.l1_ratio, 1.0 - self.l1_ratio
 
     def value(self, coefficient, j):
-        return self.l1_ratio * abs(coefficient) + 0.5 * (1.0 - self.l1_ratio) * coefficient * coefficient
+        return (
+            self.l1_ratio * abs(coefficient)
+            + 0.5 * (1.0 - self.l1_ratio) * coefficient * coefficient
+        )
 
     def derivative(self, coefficient, j):
         sign = 1.0 if coefficient > 0.0 else (-1.0 if coefficient < 0.0 else 0.0)
@@ -99,7 +103,9 @@ class ElasticNet(Penalty):
 
     def prox(self, coefficient, j, rate):
         threshold = rate * self.l1_ratio
-        return (coefficient - min(max(coefficient, -threshold), threshold)) / (1.0 + rate * (1.0 - self.l1_ratio))
+        return (coefficient - min(max(coefficient, -threshold), threshold)) / (
+            1.0 + rate * (1.0 - self.l1_ratio)
+        )
 
 
 class NoPenalty(Penalty):
@@ -126,6 +132,8 @@ def find_penalty(penalty, l1_ratio=0.15):
     if penalty is None:
         return NoPenalty()
     if not isinstance(penalty, str):
-        raise ValueError(f"penalty must be a string, None or a Penalty component, got {shown(penalty)}")
+        raise ValueError(
+            f"penalty must be a string, None or a Penalty component, got {shown(penalty)}"
+        )
     found = Penalty.named(penalty)
     return found(l1_ratio) if found is ElasticNet else found()

@@ -9,11 +9,13 @@ from fastgd.rules.classic import _require_fraction, _require_positive
 
 
 class Adagrad(Rule):
-    """G <- G + gradient^2; w <- w - rate * (gradient + decay) / (sqrt(G) + epsilon) (Duchi, Hazan and Singer, 2011).
+    """G <- G + gradient^2; w <- w - rate * (gradient + decay) / (sqrt(G) + epsilon) (Duchi, Hazan
+    and Singer, 2011).
 
-    The decay does not enter G, so that coefficients that no row touches shrink by a constant factor, which has a closed
-    form. Where G is 0 nothing moves: their pseudo-inverse of G. Where G is tiny (a well-fitted row reached a rare
-    column first) the decay ends at zero: 0.01 * 1e-4 / sqrt(G) above 2 would make it grow without end.
+    The decay does not enter G, so that coefficients that no row touches shrink by a constant
+    factor, which has a closed form. Where G is 0 nothing moves: their pseudo-inverse of G. Where G
+    is tiny (a well-fitted row reached a rare column first) the decay ends at zero: 0.01 * 1e-4 /
+    sqrt(G) above 2 would make it grow without end.
     """
 
     epsilon: float = 1e-8
@@ -25,13 +27,19 @@ class Adagrad(Rule):
 
     def step(self, state, j, gradient, decay, rate, scale):
         state[0, j] += gradient * gradient
-        return rate * (gradient + decay) / (np.sqrt(state[0, j]) + self.epsilon) * (state[0, j] > 0.0)
+        return (
+            rate * (gradient + decay) / (np.sqrt(state[0, j]) + self.epsilon) * (state[0, j] > 0.0)
+        )
 
     def reach(self, state, j, rate, scale):
         return rate / (np.sqrt(state[0, j]) + self.epsilon) * (state[0, j] > 0.0)
 
     def decay(self, state, j, coefficient, alpha, rate):
-        return alpha * coefficient / np.maximum(1.0, alpha * rate / (np.sqrt(state[0, j]) + self.epsilon))
+        return (
+            alpha
+            * coefficient
+            / np.maximum(1.0, alpha * rate / (np.sqrt(state[0, j]) + self.epsilon))
+        )
 
     def coast(self, state, j, coefficient, alpha, rate, count):
         if state[0, j] == 0.0:
@@ -42,7 +50,8 @@ class Adagrad(Rule):
 
 
 class Rmsprop(Rule):
-    """E <- rho * E + (1 - rho) * g^2; w <- w - rate * g / (sqrt(E) + epsilon), g = gradient + decay.
+    """E <- rho * E + (1 - rho) * g^2; w <- w - rate * g / (sqrt(E) + epsilon), g = gradient +
+    decay.
 
     Tieleman and Hinton (2012), "Lecture 6.5: rmsprop".
     """

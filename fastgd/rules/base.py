@@ -8,12 +8,18 @@ from fastgd.runtime.jit import kernel
 
 @kernel
 def coast_linear(a, b, c, d, coefficient, velocity, count):
-    """Apply [[a, b], [c, d]] `count` times to (coefficient, velocity); also the sum of the coefficients on the way.
+    """Apply [[a, b], [c, d]] `count` times to (coefficient, velocity); also the sum of the
+    coefficients on the way.
 
-    With P = M^(2^i) and Q = M + ... + M^(2^i), doubling is Q <- Q + P Q, P <- P P: log2(count) products, no powers.
+    With P = M^(2^i) and Q = M + ... + M^(2^i), doubling is Q <- Q + P Q, P <- P P: log2(count)
+    products, no powers.
     """
     if coefficient == 0.0 and velocity == 0.0:
-        return 0.0, 0.0, 0.0  # most coefficients at first; and powers that overflow would make them NaN
+        return (
+            0.0,
+            0.0,
+            0.0,
+        )  # most coefficients at first; and powers that overflow would make them NaN
     qa, qb, qc, qd = a, b, c, d
     total = 0.0
     while count > 0:
@@ -43,25 +49,33 @@ class Rule(Component, family=True):
     coasts: ClassVar[bool] = False
 
     def begin(self, step):
-        """Number or numbers that all coefficients share in update `step` (1, 2, ...), for example a bias correction."""
+        """Number or numbers that all coefficients share in update `step` (1, 2, ...), for
+        example a bias correction.
+        """
         return 1.0
 
     @required
     def step(self, state, j, gradient, decay, rate, scale):
         """Return what to subtract from coefficient `j`; updates `state[:, j]`.
 
-        `gradient` is the derivative of the loss in coefficient `j`, `decay` that of the penalty, `scale` what `begin`
-        returned.
+        `gradient` is the derivative of the loss in coefficient `j`, `decay` that of the penalty,
+        `scale` what `begin` returned.
         """
 
     def reach(self, state, j, rate, scale):
-        """How far a lasting gradient of 1 moves coefficient `j` per step: the rate that a proximal step has to use."""
+        """How far a lasting gradient of 1 moves coefficient `j` per step: the rate that a
+        proximal step has to use.
+        """
         return rate
 
     def decay(self, state, j, coefficient, alpha, rate):
-        """Derivative of an L2 penalty of strength `alpha`, tempered where it would take the coefficient past zero."""
+        """Derivative of an L2 penalty of strength `alpha`, tempered where it would take the
+        coefficient past zero.
+        """
         return alpha * coefficient
 
     def coast(self, state, j, coefficient, alpha, rate, count):
-        """Coefficient `j` after `count` steps without a loss gradient, and the sum of its `count` values on the way."""
+        """Coefficient `j` after `count` steps without a loss gradient, and the sum of its
+        `count` values on the way.
+        """
         return coefficient, count * coefficient

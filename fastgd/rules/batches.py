@@ -17,7 +17,8 @@ def rows_per_update(batch_size, n_samples, streaming=False):
         1.0 is "full", a fraction in (0, 1) is rounded up, an integer is at most all rows.
     n_samples : int
     streaming : bool
-        Whether these are the rows of one chunk, which may be shorter than those that follow: an integer then stands.
+        Whether these are the rows of one chunk, which may be shorter than those that follow: an
+        integer then stands.
 
     Raises
     ------
@@ -31,7 +32,11 @@ def rows_per_update(batch_size, n_samples, streaming=False):
     """
     if isinstance(batch_size, str) and batch_size in ("auto", "full"):
         return batch_size
-    if isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool) and int(batch_size) >= 1:
+    if (
+        isinstance(batch_size, numbers.Integral)
+        and not isinstance(batch_size, bool)
+        and int(batch_size) >= 1
+    ):
         return min(int(batch_size), MOST_ROWS if streaming else n_samples)
     if isinstance(batch_size, numbers.Real) and not isinstance(batch_size, bool | numbers.Integral):
         if batch_size == 1.0:
@@ -39,12 +44,14 @@ def rows_per_update(batch_size, n_samples, streaming=False):
         if 0.0 < float(batch_size) < 1.0:
             return int(np.ceil(float(batch_size) * n_samples))
     raise ValueError(
-        f"batch_size must be 'auto', 'full', an integer of at least 1 or a fraction in (0, 1], got {batch_size!r}"
+        "batch_size must be 'auto', 'full', an integer of at least 1 or a fraction in (0, 1], got "
+        f"{batch_size!r}"
     )
 
 
 def row_order(rows, seed, epoch, shuffle):
-    """Order in which an epoch visits `rows`: a function of seed and number of the epoch, so that a run can be resumed.
+    """Order in which an epoch visits `rows`: a function of seed and number of the epoch, so that a
+    run can be resumed.
 
     Examples
     --------

@@ -1,12 +1,16 @@
-"""Update rules: how much a gradient takes from a coefficient, and what happens to coefficients that no row touches.
+"""Update rules: how much a gradient takes from a coefficient, and what happens to coefficients that
+no row touches.
 
-A rule turns the gradient of the loss and the derivative of the penalty (the decay) into the number that is
-*subtracted* from a coefficient. Its memory is `state`, `(slots, n_features)`. `j` is one index inside a kernel and
-`slice(None)` in the full-batch solvers, which run the same methods on whole arrays as plain NumPy: one definition of
-each rule serves every batch strategy.
+A rule turns the gradient of the loss and the derivative of the penalty (the decay) into the number
+that is
+*subtracted* from a coefficient. Its memory is `state`, `(slots, n_features)`. `j` is one index
+inside a kernel and
+`slice(None)` in the full-batch solvers, which run the same methods on whole arrays as plain NumPy:
+one definition of each rule serves every batch strategy.
 
-Sparse rows touch few coefficients. Where `coasts` is True, `coast` says in closed form what `count` steps with a
-zero loss gradient and an L2 penalty at a constant rate do, so that sparse data gets the dense result at sparse cost.
+Sparse rows touch few coefficients. Where `coasts` is True, `coast` says in closed form what `count`
+steps with a zero loss gradient and an L2 penalty at a constant rate do, so that sparse data gets
+the dense result at sparse cost.
 """
 
 from typing import ClassVar
@@ -29,7 +33,9 @@ class Gd(Rule):
         return alpha * coefficient / np.maximum(1.0, alpha * rate)
 
     def coast(self, state, j, coefficient, alpha, rate, count):
-        coefficient, _, total = coast_linear(max(0.0, 1.0 - rate * alpha), 0.0, 0.0, 0.0, coefficient, 0.0, count)
+        coefficient, _, total = coast_linear(
+            max(0.0, 1.0 - rate * alpha), 0.0, 0.0, 0.0, coefficient, 0.0, count
+        )
         return coefficient, total
 
 
@@ -52,16 +58,23 @@ class Momentum(Rule):
 
     def coast(self, state, j, coefficient, alpha, rate, count):
         coefficient, state[0, j], total = coast_linear(
-            1.0 - rate * alpha, -rate * self.momentum, alpha, self.momentum, coefficient, state[0, j], count
+            1.0 - rate * alpha,
+            -rate * self.momentum,
+            alpha,
+            self.momentum,
+            coefficient,
+            state[0, j],
+            count,
         )
         return coefficient, total
 
 
 class Nesterov(Rule):
-    """Look-ahead momentum: v <- momentum * v + g; w <- w - rate * (g + momentum * v), g = gradient + decay.
+    """Look-ahead momentum: v <- momentum * v + g; w <- w - rate * (g + momentum * v), g = gradient
+    + decay.
 
-    The coefficients are those of the look-ahead point, as in Sutskever et al. (2013), section 2, so that a row is
-    read at one point only.
+    The coefficients are those of the look-ahead point, as in Sutskever et al. (2013), section 2, so
+    that a row is read at one point only.
     """
 
     momentum: float = 0.9
@@ -94,7 +107,9 @@ class Nesterov(Rule):
 def _require_fraction(rule, field):
     value = getattr(rule, field)
     if not 0.0 <= value < 1.0:
-        raise ValueError(f"{type(rule).__name__} {field} must be at least 0 and below 1, got {value}")
+        raise ValueError(
+            f"{type(rule).__name__} {field} must be at least 0 and below 1, got {value}"
+        )
 
 
 def _require_positive(rule, field):
@@ -104,7 +119,9 @@ def _require_positive(rule, field):
 
 
 def find_rule(rule, momentum):
-    """Component of an update rule given as a string or a component; `momentum` is for the rules that take one."""
+    """Component of an update rule given as a string or a component; `momentum` is for the rules
+    that take one.
+    """
     if isinstance(rule, Rule):
         return rule
     if not isinstance(rule, str):

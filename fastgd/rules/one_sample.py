@@ -12,7 +12,9 @@ class Pace(Component, family=True):
     """
 
     def amount(self, rate, value, derivative, squared_norm):
-        """Multiple of the row to subtract: from the scheduled rate, the row's loss and derivative, its squared norm."""
+        """Multiple of the row to subtract: from the scheduled rate, the row's loss and
+        derivative, its squared norm.
+        """
         return rate * derivative
 
     def uses_row(self):
@@ -25,10 +27,11 @@ class Scheduled(Pace):
 
 
 class Capped(Pace):
-    """The scheduled rate, but never beyond where the row's own loss would vanish: value / (derivative^2 |x|^2).
+    """The scheduled rate, but never beyond where the row's own loss would vanish: value /
+    (derivative^2 |x|^2).
 
-    A Polyak step (Loizou et al., 2021, equation 5 with c = 1 and infimum 0): no rate, however large, makes one row
-    explode. `intercept_rate` is what the intercept adds to the squared norm.
+    A Polyak step (Loizou et al., 2021, equation 5 with c = 1 and infimum 0): no rate, however
+    large, makes one row explode. `intercept_rate` is what the intercept adds to the squared norm.
     """
 
     intercept_rate: float = 0.0
@@ -51,7 +54,9 @@ class Pa1(Pace):
 
     def amount(self, rate, value, derivative, squared_norm):
         length = min(rate, value / max(squared_norm, 1e-300))
-        return length * np.sign(derivative) * (squared_norm > 0.0)  # an empty row moves nothing, not even the intercept
+        return (
+            length * np.sign(derivative) * (squared_norm > 0.0)
+        )  # an empty row moves nothing, not even the intercept
 
     def uses_row(self):
         return True

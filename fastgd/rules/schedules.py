@@ -1,7 +1,7 @@
 """Learning rates as three numbers: the rate of update t is c / (t0 + t)^p, t = 1, 2, ...
 
-Kernels get the numbers; nothing here is compiled.  `"auto"` and `"line_search"` are not schedules: solvers choose those
-steps.
+Kernels get the numbers; nothing here is compiled.  `"auto"` and `"line_search"` are not schedules:
+solvers choose those steps.
 """
 
 from typing import NamedTuple
@@ -36,8 +36,8 @@ def make_schedule(learning_rate, eta0, power_t, alpha, loss):
     Parameters
     ----------
     learning_rate : {"constant", "invscaling", "optimal", "adaptive", "pa1", "pa2"}
-        eta0; eta0 / t^power_t; 1 / (alpha (t_init + t - 1)) with Bottou's t_init; eta0, divided by 5 when progress
-        stalls; eta0 as the aggressiveness C of a passive-aggressive step (both).
+        eta0; eta0 / t^power_t; 1 / (alpha (t_init + t - 1)) with Bottou's t_init; eta0, divided by
+        5 when progress stalls; eta0 as the aggressiveness C of a passive-aggressive step (both).
     eta0, power_t, alpha : float
     loss : Loss
 
@@ -56,10 +56,14 @@ def make_schedule(learning_rate, eta0, power_t, alpha, loss):
     if learning_rate != "optimal":
         return Schedule(eta0)
     if alpha == 0.0:
-        raise ValueError("learning_rate='optimal' divides by alpha, which is 0; give alpha > 0 or learning_rate='auto'")
+        raise ValueError(
+            "learning_rate='optimal' divides by alpha, which is 0; give alpha > 0 or "
+            "learning_rate='auto'"
+        )
     if not hasattr(loss, "derivative"):
         raise ValueError(
-            "learning_rate='optimal' needs a loss of one prediction; use 'auto', 'constant' or 'invscaling'"
+            "learning_rate='optimal' needs a loss of one prediction; use 'auto', 'constant' or "
+            "'invscaling'"
         )
     typical = np.sqrt(1.0 / np.sqrt(alpha))
     first = typical / max(1.0, loss.derivative(-typical, 1.0))

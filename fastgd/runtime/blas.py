@@ -1,4 +1,6 @@
-"""BLAS on one thread while blocks of rows have threads of their own: its bits depend on how many it has."""
+"""BLAS on one thread while blocks of rows have threads of their own: its bits depend on how many
+it has.
+"""
 
 import contextlib
 import os
@@ -15,10 +17,11 @@ _inside = 0
 
 @contextlib.contextmanager
 def one_blas_thread():
-    """Context in which BLAS runs on one thread, for all threads of the process, until the last one leaves it.
+    """Context in which BLAS runs on one thread, for all threads of the process, until the last one
+    leaves it.
 
-    The limit is the process's: of two fits that overlap, neither may lift it for the other, nor take the other's limit
-    for what was there before.
+    The limit is the process's: of two fits that overlap, neither may lift it for the other, nor
+    take the other's limit for what was there before.
 
     Examples
     --------
@@ -28,7 +31,9 @@ def one_blas_thread():
     global _inside
     with _lock:
         if not _libraries:
-            _libraries.extend(threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers)
+            _libraries.extend(
+                threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+            )
         if _inside == 0:
             _before[:] = [library.num_threads for library in _libraries]
             _set([1] * len(_libraries))
@@ -48,7 +53,9 @@ def _set(counts):
 
 
 def _forget():
-    """In a forked child no fit of the parent's other threads goes on; BLAS may stay on one thread there."""
+    """In a forked child no fit of the parent's other threads goes on; BLAS may stay on one
+    thread there.
+    """
     global _lock, _inside
     _lock, _inside = threading.Lock(), 0
 

@@ -1,8 +1,9 @@
 """Components: small frozen value objects whose ordinary methods kernels can call, inlined.
 
-A family (`Loss`, `Penalty`, `Rule`, `Rows`) lists the methods that kernels may call; a component is a subclass that
-defines them. A kernel is specialised per component class, types of its fields and fingerprint of the code its methods
-run (another body, global constant or helper: another compile, also on disk), never per value of a field.
+A family (`Loss`, `Penalty`, `Rule`, `Rows`) lists the methods that kernels may call; a component is
+a subclass that defines them. A kernel is specialised per component class, types of its fields and
+fingerprint of the code its methods run (another body, global constant or helper: another compile,
+also on disk), never per value of a field.
 """
 
 from __future__ import annotations
@@ -56,21 +57,24 @@ class Component:
             def derivative(self, prediction, target):
                 return (prediction - target) / (self.width**2 + (prediction - target) ** 2)
 
-    The class becomes a frozen dataclass, compared by identity. Its fields are numbers (made `float`; `int` or `bool`
-    where annotated so), arrays of numbers (made read-only, C-contiguous views of what was given; the dtype is kept), or
-    other components. `__post_init__` runs after that, and only has to validate.
+    The class becomes a frozen dataclass, compared by identity. Its fields are numbers (made
+    `float`; `int` or `bool` where annotated so), arrays of numbers (made read-only, C-contiguous
+    views of what was given; the dtype is kept), or other components. `__post_init__` runs after
+    that, and only has to validate.
 
-    Methods may have several returns, return tuples, call other methods of `self`, `@kernel` functions and NumPy's
-    functions, and read numeric constants of the class, of the module and of closures. They may not call themselves
-    (every call is inlined), use `try`, `with`, `yield`, strings, `super()` or properties, or store on `self`. Constants
-    of the module are read when a kernel is compiled: change one, and make a new instance for it to count.
+    Methods may have several returns, return tuples, call other methods of `self`, `@kernel`
+    functions and NumPy's functions, and read numeric constants of the class, of the module and of
+    closures. They may not call themselves (every call is inlined), use `try`, `with`, `yield`,
+    strings, `super()` or properties, or store on `self`. Constants of the module are read when a
+    kernel is compiled: change one, and make a new instance for it to count.
 
-    Its string is the attribute `name`, by default the class name in snake case. Class keywords: `family=True` makes a
-    family, whose public plain functions are the methods that kernels may call; `abstract=True` makes a class between
-    family and components, which need not define every required method and is not found by name.
+    Its string is the attribute `name`, by default the class name in snake case. Class keywords:
+    `family=True` makes a family, whose public plain functions are the methods that kernels may
+    call; `abstract=True` makes a class between family and components, which need not define every
+    required method and is not found by name.
 
-    A class that lacks a required method, or whose methods take other parameters than the family's, is a TypeError when
-    it is made; a field that is not what its annotation says is a ValueError.
+    A class that lacks a required method, or whose methods take other parameters than the family's,
+    is a TypeError when it is made; a field that is not what its annotation says is a ValueError.
     """
 
     name: ClassVar[str]
@@ -80,23 +84,30 @@ class Component:
     _protocol: ClassVar[dict[str, list[str]]]
     _family_type: ClassVar[type[ComponentType]]
 
-    def __init_subclass__(cls, family: bool = False, abstract: bool = False, **keywords: Any) -> None:
+    def __init_subclass__(
+        cls, family: bool = False, abstract: bool = False, **keywords: Any
+    ) -> None:
         super().__init_subclass__(**keywords)
         if family:
             cls._family, cls._members = cls, {}
             cls._protocol = {
                 name: list(inspect.signature(method).parameters)
                 for name, method in vars(cls).items()
-                if inspect.isfunction(method) and not name.startswith("_") and not hasattr(method, "python_only")
+                if inspect.isfunction(method)
+                and not name.startswith("_")
+                and not hasattr(method, "python_only")
             }
             cls._family_type = type(cls.__name__ + "Type", (ComponentType,), {})
             return
-        # Where cloudpickle brings a script's class to a worker, it is made empty and filled later: checked when used.
+        # Where cloudpickle brings a script's class to a worker, it is made empty and filled later:
+        # checked when used.
         empty = not vars(cls).keys() - {"__module__", "__doc__"}
         if not hasattr(cls, "_family"):
             if empty:
                 return
-            raise TypeError(f"{cls.__name__} must derive from a family such as Loss, or be one (family=True)")
+            raise TypeError(
+                f"{cls.__name__} must derive from a family such as Loss, or be one (family=True)"
+            )
         if not abstract and not empty:
             _check_methods(cls)  # type: ignore[arg-type]
         if "__post_init__" in vars(cls):
@@ -104,7 +115,8 @@ class Component:
         dataclasses.dataclass(frozen=True, eq=False)(cls)
         if "name" not in vars(cls):
             cls.name = snake_case(cls.__name__)
-        # A user's class may be called Huber, but the string "huber" goes on meaning the one that is shipped.
+        # A user's class may be called Huber, but the string "huber" goes on meaning the one that is
+        # shipped.
         if not abstract and (is_ours(cls) or not is_ours(cls._members.get(cls.name, cls))):
             cls._members[cls.name] = cls
 
@@ -123,8 +135,9 @@ class Component:
 
     @functools.cached_property
     def _numba_type_(self) -> ComponentType:
-        # Numba's dispatcher reads this name in C: a call with three components takes 2.8 us, by typeof_impl 7.6 us.
-        # Samples and rows are new objects for each chunk of `partial_fit`, of few types: 5 us instead of 30.
+        # Numba's dispatcher reads this name in C: a call with three components takes 2.8 us, by
+        # typeof_impl 7.6 us. Samples and rows are new objects for each chunk of `partial_fit`, of
+        # few types: 5 us instead of 30.
         values = [getattr(self, name) for name in type(self).__dataclass_fields__]
         kinds = tuple((v.dtype, v.ndim) if isinstance(v, np.ndarray) else typeof(v) for v in values)
         made: Any = _type_class(type(self))
@@ -137,17 +150,23 @@ class Component:
 
     @classmethod
     def named(cls, name: str) -> type[Any]:
-        """Class of the component called `name`; a ValueError that lists the known ones if there is none."""
+        """Class of the component called `name`; a ValueError that lists the known ones if there
+        is none.
+        """
         if isinstance(name, str) and name in cls._members:
             return cls._members[name]
         near = difflib.get_close_matches(str(name).lower(), cls._members, n=1)
         close = [f"; did you mean {one!r}?" for one in near]
         kind = snake_case(cls._family.__name__).replace("_", " ")
-        raise ValueError(f"unknown {kind} {name!r}{(*close, '.')[0]} Known: {', '.join(sorted(cls._members))}")
+        raise ValueError(
+            f"unknown {kind} {name!r}{(*close, '.')[0]} Known: {', '.join(sorted(cls._members))}"
+        )
 
 
 def snake_case(name: str) -> str:
-    """Class name as the string that users write: `SquaredHinge` is "squared_hinge", `L2` is "l2"."""
+    """Class name as the string that users write: `SquaredHinge` is "squared_hinge", `L2` is
+    "l2".
+    """
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
@@ -158,7 +177,10 @@ def _check_methods(cls: type[Component]) -> None:
         if getattr(method, "required", False):
             raise TypeError(f"{cls.__name__} must define {name}({', '.join(wanted)})")
         if not inspect.isfunction(method):
-            raise TypeError(f"{cls.__name__}.{name} must be a method taking ({', '.join(wanted)}), not {method!r}")
+            raise TypeError(
+                f"{cls.__name__}.{name} must be a method taking ({', '.join(wanted)}), not "
+                f"{method!r}"
+            )
         given = inspect.signature(method)
         if len(given.parameters) != len(wanted) or "*" in str(given):
             raise TypeError(f"{cls.__name__}.{name} must take ({', '.join(wanted)}), not {given}")
@@ -174,25 +196,33 @@ def _after_coercion(validate: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _coerce(owner: Component, field: dataclasses.Field[Any], value: Any) -> Any:
-    """Value of a field in the one form that kernels see, so that `Huber(1)` does not compile a second kernel."""
+    """Value of a field in the one form that kernels see, so that `Huber(1)` does not compile a
+    second kernel.
+    """
     if type(value) is np.ndarray and field.type is np.ndarray and _is_ready(value):
         return _read_only(value)  # samples and rows are new objects for each chunk of `partial_fit`
     kind = field.type.__name__ if isinstance(field.type, type) else str(field.type)
     if isinstance(value, Component):
         return value
     array_only = "ndarray" in kind.lower() and "|" not in kind
-    wanted = {"int": "a whole number", "bool": "True or False"}.get(kind, "an array" if array_only else "a number")
+    wanted = {"int": "a whole number", "bool": "True or False"}.get(
+        kind, "an array" if array_only else "a number"
+    )
     try:
         if array_only or (np.ndim(value) and kind not in ("float", "int", "bool")):
             return _coerce_array(value)
         if np.ndim(value) or isinstance(value, str | bytes | np.complexfloating):
             raise TypeError
         number = float(value)
-        if (kind == "int" and number != int(number)) or (kind == "bool" and number not in (0.0, 1.0)):
+        if (kind == "int" and number != int(number)) or (
+            kind == "bool" and number not in (0.0, 1.0)
+        ):
             raise ValueError
         return {"int": int, "bool": bool}.get(kind, float)(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{type(owner).__name__} {field.name} must be {wanted}, got {value!r}") from None
+        raise ValueError(
+            f"{type(owner).__name__} {field.name} must be {wanted}, got {value!r}"
+        ) from None
 
 
 def _is_ready(array: np.ndarray) -> bool:
@@ -210,7 +240,9 @@ def _coerce_array(value: Any) -> np.ndarray:
     array = np.asarray(value, dtype=None if isinstance(value, np.ndarray) else float)
     if array.ndim == 0 or array.dtype.kind not in "biuf":
         raise TypeError
-    return _read_only(np.require(array, dtype=array.dtype.newbyteorder("="), requirements=("C", "A")))
+    return _read_only(
+        np.require(array, dtype=array.dtype.newbyteorder("="), requirements=("C", "A"))
+    )
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -228,7 +260,9 @@ class ComponentType(types.Type):
     def __init__(self, fields: tuple[tuple[str, types.Type], ...]) -> None:
         self.fields = fields
         listed = ", ".join(f"{name}: {field_type}" for name, field_type in fields)
-        super().__init__(f"{type(self).__module__}.{type(self).__qualname__}({listed})#{self.stamp}")
+        super().__init__(
+            f"{type(self).__module__}.{type(self).__qualname__}({listed})#{self.stamp}"
+        )
 
     def __reduce__(self) -> Any:
         # By strings: reading a cache file must not import the module of a class that is gone.
@@ -237,7 +271,9 @@ class ComponentType(types.Type):
 
 @functools.cache
 def _type_of(numba_class: Any, names: tuple[str, ...], kinds: tuple[Any, ...]) -> ComponentType:
-    """Numba type of a component whose fields are of these kinds; arrays are C-contiguous and read-only (`_coerce`)."""
+    """Numba type of a component whose fields are of these kinds; arrays are C-contiguous and
+    read-only (`_coerce`).
+    """
     found = [typeof(_read_only_array(*kind)) if isinstance(kind, tuple) else kind for kind in kinds]
     return numba_class(tuple(zip(names, found, strict=True)))
 
@@ -259,8 +295,15 @@ def _type_class(cls: type[Component]) -> type[ComponentType]:
     """Numba type class of a component class, made and published to Numba when first needed."""
     key = (cls.__module__, cls.__qualname__, current_stamp(cls))
     if key not in _type_classes:
-        with global_compiler_lock:  # another thread may be compiling, that is, reading Numba's tables
-            body = {"__module__": key[0], "__qualname__": key[1], "stamp": key[2], "python_class": cls}
+        with (
+            global_compiler_lock
+        ):  # another thread may be compiling, that is, reading Numba's tables
+            body = {
+                "__module__": key[0],
+                "__qualname__": key[1],
+                "stamp": key[2],
+                "python_class": cls,
+            }
             made = type(cls.__name__, (cls._family_type,), body)
             extending.register_model(made)(_model)
             for name, method in callable_methods(cls).items():
@@ -274,7 +317,8 @@ def _publish(numba_type: type[ComponentType], name: str, method: FunctionType) -
     def resolve(*_: types.Type) -> FunctionType:
         return method
 
-    # Without inline="always" LLVM inlines the body after its loop vectoriser has run: 57.6 against 20.4 ns a sample.
+    # Without inline="always" LLVM inlines the body after its loop vectoriser has run: 57.6 against
+    # 20.4 ns a sample.
     extending.overload_method(numba_type, name, strict=False, inline="always")(resolve)
 
 
@@ -305,18 +349,26 @@ class _Attributes(AttributeTemplate):
 
     def generic_resolve(self, typ: ComponentType, name: str) -> types.Type | None:
         constants = class_constants(typ.python_class)
-        return dict(typ.fields).get(name) or (typeof(constants[name]) if name in constants else None)
+        return dict(typ.fields).get(name) or (
+            typeof(constants[name]) if name in constants else None
+        )
 
 
 @extending.lower_getattr_generic(ComponentType)
 def _get_attribute(context: Any, builder: Any, typ: ComponentType, value: Any, name: str) -> Any:
     for position, (field_name, field_type) in enumerate(typ.fields):
         if field_name == name:
-            return imputils.impl_ret_borrowed(context, builder, field_type, builder.extract_value(value, position))
+            return imputils.impl_ret_borrowed(
+                context, builder, field_type, builder.extract_value(value, position)
+            )
     constant = class_constants(typ.python_class)[name]
     return context.get_constant(typeof(constant), constant)
 
 
 def shown(given):
     """What was given, in words; of a class, that an object of it is wanted."""
-    return f"the class {given.__name__}: make it {given.__name__}(...)" if isinstance(given, type) else repr(given)
+    return (
+        f"the class {given.__name__}: make it {given.__name__}(...)"
+        if isinstance(given, type)
+        else repr(given)
+    )

@@ -1,8 +1,9 @@
-"""Fingerprints: hashes of code as it is in memory, equal only where the same machine code would be compiled.
+"""Fingerprints: hashes of code as it is in memory, equal only where the same machine code would be
+compiled.
 
-The text of a file would not do: it may be edited after its import, there is none in a notebook, and it does not show
-the helpers and constants that code reads from elsewhere. A class of components is known here by its `_protocol`: the
-methods that its family lets kernels call.
+The text of a file would not do: it may be edited after its import, there is none in a notebook, and
+it does not show the helpers and constants that code reads from elsewhere. A class of components is
+known here by its `_protocol`: the methods that its family lets kernels call.
 """
 
 from __future__ import annotations
@@ -19,17 +20,28 @@ from typing import Any
 
 import numpy as np
 
-_KNOWN_BY_NAME = {"numpy", "numba", "math", "cmath", "builtins", "operator"}  # Numba brings its own code for these
+_KNOWN_BY_NAME = {
+    "numpy",
+    "numba",
+    "math",
+    "cmath",
+    "builtins",
+    "operator",
+}  # Numba brings its own code for these
 
 
 def fingerprint(value: Any) -> str:
-    """Hash of a function, kernel or class: its bytecode and all constants, globals, closures and functions it reads."""
+    """Hash of a function, kernel or class: its bytecode and all constants, globals, closures and
+    functions it reads.
+    """
     text = "\0".join(_describe(value, frozenset(), {}))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def current_stamp(cls: type) -> str:
-    """Fingerprint of a component class; taken anew each time for a user's class, whose globals may change."""
+    """Fingerprint of a component class; taken anew each time for a user's class, whose globals
+    may change.
+    """
     return _stamp_of_ours(cls) if is_ours(cls) else fingerprint(cls)
 
 
@@ -42,12 +54,16 @@ _stamp_of_ours = functools.cache(fingerprint)
 
 
 def callable_methods(cls: Any) -> dict[str, FunctionType]:
-    """Methods that kernels may call on components of a class: those of the family, and what these call in turn."""
+    """Methods that kernels may call on components of a class: those of the family, and what
+    these call in turn.
+    """
     found: dict[str, FunctionType] = {}
     names = list(cls._protocol)
     for name in names:
         method = inspect.getattr_static(cls, name, None)
-        hidden = name.startswith("__") or any(hasattr(vars(base).get(name), "python_only") for base in cls.__mro__)
+        hidden = name.startswith("__") or any(
+            hasattr(vars(base).get(name), "python_only") for base in cls.__mro__
+        )
         if inspect.isfunction(method) and name not in found and not hidden:
             found[name] = method
             names.extend(_all_names(method))
@@ -61,19 +77,27 @@ def class_constants(cls: type) -> dict[str, float]:
 
 
 def _describe(value: Any, names: frozenset[str], seen: dict[Any, int]) -> Iterator[str]:
-    """Strings that tell apart any two values that compile differently; of a module, only its attributes `names`."""
+    """Strings that tell apart any two values that compile differently; of a module, only its
+    attributes `names`.
+    """
     yield type(value).__qualname__
     origin = getattr(value, "__module__", None)
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | enum.Enum):
         yield repr(value)
     elif isinstance(value, np.ndarray | np.generic):
         yield f"{value.dtype!r} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
-    elif isinstance(origin, str) and origin.partition(".")[0] in _KNOWN_BY_NAME and not _compiled_from(value):
+    elif (
+        isinstance(origin, str)
+        and origin.partition(".")[0] in _KNOWN_BY_NAME
+        and not _compiled_from(value)
+    ):
         yield f"{origin}.{getattr(value, '__qualname__', '')}{_repr(value)}"
     elif (key := (id(value), names if inspect.ismodule(value) else None)) in seen:
         yield str(seen[key])
     else:
-        if not isinstance(value, tuple | list | dict | set | frozenset):  # these may be gone, and their id another's
+        if not isinstance(
+            value, tuple | list | dict | set | frozenset
+        ):  # these may be gone, and their id another's
             seen[key] = len(seen)
         names = _all_names(value) if inspect.isfunction(value) else names
         for part in _parts(value, names):
@@ -90,13 +114,27 @@ def _parts(value: Any, names: frozenset[str]) -> Iterable[Any]:
         return getattr(value, "targetoptions", None), _compiled_from(value)
     if inspect.ismodule(value):
         known = value.__name__.partition(".")[0] in _KNOWN_BY_NAME
-        return value.__name__, *(() if known else ((name, vars(value).get(name)) for name in sorted(names)))
+        return value.__name__, *(
+            () if known else ((name, vars(value).get(name)) for name in sorted(names))
+        )
     if isinstance(value, type):
-        members = (callable_methods(value), class_constants(value)) if hasattr(value, "_protocol") else ()
-        return value.__module__, value.__qualname__, *(value if issubclass(value, enum.Enum) else members)
+        members = (
+            (callable_methods(value), class_constants(value)) if hasattr(value, "_protocol") else ()
+        )
+        return (
+            value.__module__,
+            value.__qualname__,
+            *(value if issubclass(value, enum.Enum) else members),
+        )
     if isinstance(value, set | frozenset):
         return sorted(map(repr, value))
-    return value if isinstance(value, tuple | list) else value.items() if isinstance(value, dict) else [_repr(value)]
+    return (
+        value
+        if isinstance(value, tuple | list)
+        else value.items()
+        if isinstance(value, dict)
+        else [_repr(value)]
+    )
 
 
 def _compiled_from(value: Any) -> Any:
@@ -119,8 +157,12 @@ def _read_from_outside(function: FunctionType) -> Iterator[tuple[str, Any]]:
 
 
 def _global_names(code: CodeType) -> Iterator[str]:
-    """Names that code looks up outside itself; `co_names` has attributes too, and `self.weight` is no global."""
-    argument = 0  # by hand: dis.get_instructions makes the fingerprint of a kernel take four times as long
+    """Names that code looks up outside itself; `co_names` has attributes too, and `self.weight`
+    is no global.
+    """
+    argument = (
+        0  # by hand: dis.get_instructions makes the fingerprint of a kernel take four times as long
+    )
     for operation, low in zip(code.co_code[::2], code.co_code[1::2], strict=True):
         argument = argument << 8 | low
         if operation == dis.opmap["LOAD_GLOBAL"]:

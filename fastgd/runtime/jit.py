@@ -1,12 +1,14 @@
 """The decorator that makes kernels: Numba's flags, and a disk cache of our own.
 
-Numba's own cache looks at one source file only, keeps one index for all specialisations of a function (two processes
-that write it at once may swap their code), fails at import where nothing can be written, and raises on a damaged file.
-Ours has a file per specialisation, named by everything that its machine code depends on, in a folder per version:
+Numba's own cache looks at one source file only, keeps one index for all specialisations of a
+function (two processes that write it at once may swap their code), fails at import where nothing
+can be written, and raises on a damaged file. Ours has a file per specialisation, named by
+everything that its machine code depends on, in a folder per version:
 
     <user's cache folder>/fastgd/<hash of sources, versions and compile flags>/<function>-<hash>.nbc
 
-`NUMBA_CACHE_DIR` takes the place of the user's cache folder; `FASTGD_CACHE=0` switches the cache off.
+`NUMBA_CACHE_DIR` takes the place of the user's cache folder; `FASTGD_CACHE=0` switches the cache
+off.
 """
 
 from __future__ import annotations
@@ -41,18 +43,34 @@ from fastgd.runtime.fingerprint import current_stamp, fingerprint
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# No nnan and ninf: isfinite(nan) would be true. No arcp and afn: they change results and buy nothing. No reassoc: a sum
-# over a dense row would differ from that over a sparse one, and gathers get slower (CSR 289-340 against 211-238).
+# No nnan and ninf: isfinite(nan) would be true. No arcp and afn: they change results and buy
+# nothing. No reassoc: a sum over a dense row would differ from that over a sparse one, and gathers
+# get slower (CSR 289-340 against 211-238).
 STRICT = frozenset({"contract", "nsz"})
 RELAXED = STRICT | {"reassoc"}
 
 KEPT_DAYS = 30
 KEPT_FOLDERS = 8
 
-# What in numba.config changes machine code; the processor in use is in the key of every file besides.
+# What in numba.config changes machine code; the processor in use is in the key of every file
+# besides.
 _FLAGS = (
-    *("BOUNDSCHECK", "CPU_FEATURES", "CPU_NAME", "DEBUGINFO_DEFAULT", "DEBUG_NRT", "DISABLE_INTEL_SVML", "ENABLE_AVX"),
-    *("ENABLE_PROFILING", "ENABLE_SYS_MONITORING", "EXTEND_VARIABLE_LIFETIMES", "JIT_COVERAGE", "LLVM_REFPRUNE_FLAGS"),
+    *(
+        "BOUNDSCHECK",
+        "CPU_FEATURES",
+        "CPU_NAME",
+        "DEBUGINFO_DEFAULT",
+        "DEBUG_NRT",
+        "DISABLE_INTEL_SVML",
+        "ENABLE_AVX",
+    ),
+    *(
+        "ENABLE_PROFILING",
+        "ENABLE_SYS_MONITORING",
+        "EXTEND_VARIABLE_LIFETIMES",
+        "JIT_COVERAGE",
+        "LLVM_REFPRUNE_FLAGS",
+    ),
     *("LLVM_REFPRUNE_PASS", "LOOP_VECTORIZE", "NRT_STATS", "OPT", "SLP_VECTORIZE", "USING_SVML"),
 )
 
@@ -64,17 +82,19 @@ def kernel(function: Function) -> Function: ...
 @overload
 def kernel(*, relaxed: bool = False) -> Callable[[Function], Function]: ...
 def kernel(function: Any = None, *, relaxed: bool = False) -> Any:
-    """Compiled function: built at its first call for the types it is called with, from then on loaded from disk.
+    """Compiled function: built at its first call for the types it is called with, from then on
+    loaded from disk.
 
-    It releases the GIL, divides by zero as NumPy does, and keeps the order of sums and the meaning of NaN. With
-    `NUMBA_DISABLE_JIT=1` it is the plain function.
+    It releases the GIL, divides by zero as NumPy does, and keeps the order of sums and the meaning
+    of NaN. With `NUMBA_DISABLE_JIT=1` it is the plain function.
 
     Parameters
     ----------
     function : callable
         Plain Python in Numba's subset; arguments may be components.
     relaxed : bool
-        Let sums be reordered, so that they vectorise: for dot products of dense rows, and nothing else.
+        Let sums be reordered, so that they vectorise: for dot products of dense rows, and nothing
+        else.
 
     Examples
     --------
@@ -90,14 +110,20 @@ def kernel(function: Any = None, *, relaxed: bool = False) -> Any:
         return function
     fastmath = set(RELAXED if relaxed else STRICT)
     # The C wrapper, for calls through function pointers, is a twelfth of the compile time.
-    options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath, "no_cfunc_wrapper": True}
+    options = {
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": fastmath,
+        "no_cfunc_wrapper": True,
+    }
     dispatcher = njit(pipeline_class=_Compiler, **options)(function)
     dispatcher._cache = _Cache(dispatcher)
     return dispatcher
 
 
 def callee(function: Function) -> Function:
-    """Function that kernels call compiled, as if it were one, and that is plain Python for everyone else.
+    """Function that kernels call compiled, as if it were one, and that is plain Python for everyone
+    else.
 
     So a number or two that Python asks for are not worth a compile of their own.
     """
@@ -107,8 +133,9 @@ def callee(function: Function) -> Function:
 class _Compiler(Compiler):
     """Numba's compiler, without its warning about methods that are inlined twice into one kernel.
 
-    In the second copy Numba 0.68 keeps one name for all assignments to a variable, instead of one for each, and warns
-    that the variable "is not in scope". Either is right; only, a variable must not change its type.
+    In the second copy Numba 0.68 keeps one name for all assignments to a variable, instead of one
+    for each, and warns that the variable "is not in scope". Either is right; only, a variable must
+    not change its type.
     """
 
     def compile_extra(self, func: Any) -> Any:
@@ -119,7 +146,9 @@ class _Compiler(Compiler):
 
 
 class _Cache:
-    """Disk cache of one kernel; Numba's dispatcher asks it, under its lock, before and after a compile."""
+    """Disk cache of one kernel; Numba's dispatcher asks it, under its lock, before and after a
+    compile.
+    """
 
     def __init__(self, dispatcher: Any) -> None:
         self._dispatcher = dispatcher
@@ -141,7 +170,9 @@ class _Cache:
                 return _read(path, target)
             except OSError:
                 pass  # not there, or not for us to read
-            except Exception as error:  # whatever a damaged file leads to, it must cost a compile and no more
+            except (
+                Exception
+            ) as error:  # whatever a damaged file leads to, it must cost a compile and no more
                 _log.info("removing %s: %r", path, error)
                 _unlink(path)
         _log.info("compiling %s", self._dispatcher.py_func.__qualname__)
@@ -151,7 +182,8 @@ class _Cache:
         """Keep a kernel just compiled."""
         key = self._key(signature, compiled.codegen)
         if key != self._keys.pop(str(signature), None):
-            return  # a constant that a method reads changed meanwhile: which one was compiled, nobody knows
+            # a constant that a method reads changed meanwhile: which one was compiled, nobody knows
+            return
         path = self._path(key)
         if path is None or compiled.lifted or compiled.library.has_dynamic_globals:
             return
@@ -173,7 +205,15 @@ class _Cache:
             return None
         where = f"{function.__module__}.{function.__qualname__}:{function.__code__.co_firstlineno}"
         code = fingerprint(self._dispatcher)
-        return "\n".join([where, code, str(signature), repr(codegen.magic_tuple()), str(sys.implementation.cache_tag)])
+        return "\n".join(
+            [
+                where,
+                code,
+                str(signature),
+                repr(codegen.magic_tuple()),
+                str(sys.implementation.cache_tag),
+            ]
+        )
 
     def _path(self, key: str | None) -> Path | None:
         folder = cache_folder()
@@ -190,18 +230,24 @@ def _read(path: Path, target: Any) -> CompileResult:
         raise EOFError("it is not what was written")
     symbols, parts = pickle.loads(data[32:])
     rtsys.initialize(target)
-    # Registering all that Numba can compile is half of a first fit from the cache, 0.12 s; done only where the code
-    # calls what is not there otherwise, as LLVM ends the process that links it.
+    # Registering all that Numba can compile is half of a first fit from the cache, 0.12 s; done
+    # only where the code calls what is not there otherwise, as LLVM ends the process that links it.
     if not all(address_of_symbol(name) for name in symbols):
         target.refresh()
     return CompileResult._rebuild(target, *parts)
 
 
 def _write(path: Path, compiled: Any) -> None:
-    """Keep a compiled kernel with the names of the symbols it is linked to; a reader sees all of the file or none."""
+    """Keep a compiled kernel with the names of the symbols it is linked to; a reader sees all of
+    the file or none.
+    """
     module = compiled.library._final_module
-    outside = [part.name for part in (*module.functions, *module.global_variables) if part.is_declaration]
-    symbols = [name for name in outside if not name.startswith("llvm.")]  # those are the compiler's own
+    outside = [
+        part.name for part in (*module.functions, *module.global_variables) if part.is_declaration
+    ]
+    symbols = [
+        name for name in outside if not name.startswith("llvm.")
+    ]  # those are the compiler's own
     data = dumps((symbols, compiled._reduce()))
     temporary = path.with_suffix(f".{os.urandom(8).hex()}.tmp")
     try:
@@ -224,7 +270,9 @@ def _components(kind: Any) -> Iterator[ComponentType]:
 
 
 def cache_folder() -> Path | None:
-    """Folder of the machine code for these sources, versions and flags; None where there is no cache."""
+    """Folder of the machine code for these sources, versions and flags; None where there is no
+    cache.
+    """
     if os.environ.get("FASTGD_CACHE") == "0":
         return None
     root = Path(config.CACHE_DIR) if config.CACHE_DIR else _user_cache()
@@ -248,9 +296,17 @@ def _user_cache() -> Path | None:
 
 @functools.cache
 def _source_hash() -> str:
-    """Hash of all source files of the package, so that an upgrade leaves a folder that can be pruned whole."""
+    """Hash of all source files of the package, so that an upgrade leaves a folder that can be
+    pruned whole.
+    """
     folder = Path(__file__).parents[1]
-    return _hash(*(part for path in sorted(folder.rglob("*.py")) for part in (str(path.relative_to(folder)), path)))
+    return _hash(
+        *(
+            part
+            for path in sorted(folder.rglob("*.py"))
+            for part in (str(path.relative_to(folder)), path)
+        )
+    )
 
 
 def _hash(*parts: str | Path) -> str:
@@ -263,7 +319,8 @@ def _hash(*parts: str | Path) -> str:
 @functools.cache
 def _warn_once(reason: str) -> None:
     _log.warning(
-        "no cache of compiled kernels: %s. Each process compiles them anew; set NUMBA_CACHE_DIR to a folder that can "
+        "no cache of compiled kernels: %s. Each process compiles them anew; set NUMBA_CACHE_DIR to "
+        "a folder that can "
         "be written, or FASTGD_CACHE=0 to silence this.",
         reason,
     )
@@ -286,7 +343,11 @@ def _prepare(folder: Path) -> None:
     if folder.is_dir():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    used = {path: path.stat().st_mtime for path in folder.parent.iterdir() if re.fullmatch("[0-9a-f]{16}", path.name)}
+    used = {
+        path: path.stat().st_mtime
+        for path in folder.parent.iterdir()
+        if re.fullmatch("[0-9a-f]{16}", path.name)
+    }
     used.pop(folder, None)
     for rank, path in enumerate(sorted(used, key=lambda path: -used[path])):
         hours = (time.time() - used[path]) / 3600

@@ -15,10 +15,12 @@ RANGES_PER_THREAD = 4
 
 
 def count_threads(n_jobs):
-    """Threads to use: `n_jobs` counts them, -1 is all, None is all the process may use and one inside a worker.
+    """Threads to use: `n_jobs` counts them, -1 is all, None is all the process may use and one
+    inside a worker.
 
-    What a process may use is bounded by its affinity, the quota of its container and `LOKY_MAX_CPU_COUNT`.  Workers are
-    those of joblib (processes and threads), multiprocessing, Dask and pytest-xdist.
+    What a process may use is bounded by its affinity, the quota of its container and
+    `LOKY_MAX_CPU_COUNT`.  Workers are those of joblib (processes and threads), multiprocessing,
+    Dask and pytest-xdist.
 
     Raises
     ------
@@ -34,7 +36,8 @@ def count_threads(n_jobs):
         return 1 if _inside_worker() else _available()
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, numbers.Integral) or n_jobs == 0:
         raise ValueError(
-            f"n_jobs must be a positive number of threads, a negative one (-1: all) or None, got {n_jobs!r}"
+            "n_jobs must be a positive number of threads, a negative one (-1: all) or None, got "
+            f"{n_jobs!r}"
         )
     count = int(n_jobs)
     return count if count > 0 else max(_available() + 1 + count, 1)
@@ -59,7 +62,8 @@ def _inside_worker():
 
     if multiprocessing.parent_process() is not None or "PYTEST_XDIST_WORKER" in os.environ:
         return True
-    # Dask's tasks run on threads that nothing public marks; a fit of one's own on another thread is the rarer case.
+    # Dask's tasks run on threads that nothing public marks; a fit of one's own on another thread is
+    # the rarer case.
     if "dask" in sys.modules and threading.current_thread() is not threading.main_thread():
         return True
     backend = joblib.parallel.get_active_backend()[0]
@@ -67,12 +71,14 @@ def _inside_worker():
 
 
 def map_ranges(function, n_items, n_threads, n_values=None, end=None):
-    """Call `function(first, last)` over consecutive ranges that cover 0 to `n_items`, on up to `n_threads` threads.
+    """Call `function(first, last)` over consecutive ranges that cover 0 to `n_items`, on up to
+    `n_threads` threads.
 
-    The function writes its results by item, so that how the ranges are cut changes nothing. Where it is known that the
-    work takes as long as reading `n_values`, there are no more threads than that is worth, and several ranges for each:
-    a thread that comes late does fewer. `end()` is called at an error, or where a key is pressed while this thread
-    waits for the others, which it goes on to do: calls that take long should end soon then.
+    The function writes its results by item, so that how the ranges are cut changes nothing. Where
+    it is known that the work takes as long as reading `n_values`, there are no more threads than
+    that is worth, and several ranges for each: a thread that comes late does fewer. `end()` is
+    called at an error, or where a key is pressed while this thread waits for the others, which it
+    goes on to do: calls that take long should end soon then.
     """
     worth = n_threads if n_values is None else 1 + n_values // LEAST_PER_THREAD
     n_threads = min(n_threads, worth, n_items)

@@ -1,10 +1,12 @@
-"""Threads that share out what there is to do for blocks of rows, and are still awake when there is more.
+"""Threads that share out what there is to do for blocks of rows, and are still awake when there is
+more.
 
-A pass takes milliseconds, often less. A thread that sleeps wakes up 50 us later, on a virtual machine up to 4 ms, and
-Linux wakes it where it was woken from: passes on two threads took turns on one processor while the other was idle, 1.9
-ms each on w8a instead of 1.0, in every other fit. So a worker watches for the next pass for a millisecond before it
-sleeps, may not run where the thread that it works for runs, and finds the less left to do the later it comes. Fits of
-20 to 50 ms take 0.83 to 0.9 of the time that they take with `concurrent.futures`.
+A pass takes milliseconds, often less. A thread that sleeps wakes up 50 us later, on a virtual
+machine up to 4 ms, and Linux wakes it where it was woken from: passes on two threads took turns on
+one processor while the other was idle, 1.9 ms each on w8a instead of 1.0, in every other fit. So a
+worker watches for the next pass for a millisecond before it sleeps, may not run where the thread
+that it works for runs, and finds the less left to do the later it comes. Fits of 20 to 50 ms take
+0.83 to 0.9 of the time that they take with `concurrent.futures`.
 """
 
 import atexit
@@ -22,7 +24,8 @@ from numba import config
 from fastgd.runtime.jit import kernel
 from fastgd.runtime.memory import load, store
 
-# Looks at 0.6 ns: longer than most of what happens between two passes; and until who posts is inside a kernel.
+# Looks at 0.6 ns: longer than most of what happens between two passes; and until who posts is
+# inside a kernel.
 LOOKS, SETTLE = (0, 0) if config.DISABLE_JIT else (2_000_000, 50_000)
 PAUSE = 2e-4  # seconds between looks at a thread that has been watched for longer
 POSTED = 0
@@ -35,10 +38,12 @@ _pools: dict[int, "Workers"] = {}
 
 @kernel
 def watch(numbers, own, number, other, seen, n_looks, n_more):
-    """Set numbers[own], then look at numbers[other] until it is not `seen`, `n_looks` times at the most; return it.
+    """Set numbers[own], then look at numbers[other] until it is not `seen`, `n_looks` times at the
+    most; return it.
 
-    All without the interpreter's lock, and all are int64. `n_more` looks go by after a change: whoever made it holds
-    the lock for some time yet, and a thread that asks for a lock that is held sleeps.
+    All without the interpreter's lock, and all are int64. `n_more` looks go by after a change:
+    whoever made it holds the lock for some time yet, and a thread that asks for a lock that is held
+    sleeps.
     """
     store(numbers, own, number)
     for _ in range(n_looks):
@@ -53,7 +58,12 @@ class Job:
     """Calls of one function that nobody has begun, and the errors of those that were made."""
 
     def __init__(self, function, calls, end=None):
-        self.function, self.calls, self.end, self.errors = function, collections.deque(calls), end, []
+        self.function, self.calls, self.end, self.errors = (
+            function,
+            collections.deque(calls),
+            end,
+            [],
+        )
 
     def work(self, take):
         """Make the calls that `take()` takes, until there is none left or one fails."""
@@ -86,8 +96,8 @@ class Worker:
         self._posted = 0, IDLE
         self._asleep = self._ended = False
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
-        # Compiled here, not by the thread while the caller goes on: compilers set aside the process's warnings, and a
-        # warning of the caller's was lost meanwhile.
+        # Compiled here, not by the thread while the caller goes on: compilers set aside the
+        # process's warnings, and a warning of the caller's was lost meanwhile.
         watch(self._numbers, POSTED, 0, DONE, 0, 0, 0)
         self._thread = threading.Thread(target=self._run, name="fastgd", daemon=True)
         self._thread.start()
@@ -103,7 +113,9 @@ class Worker:
             self._bell.put(None)
 
     def wait(self):
-        """Return once the thread makes no call of the job; nobody else may have calls of it to make."""
+        """Return once the thread makes no call of the job; nobody else may have calls of it to
+        make.
+        """
         number = self._posted[0]
         self._posted = number, IDLE  # what the job holds on to is not kept until the next one
         done = self._numbers[DONE]
@@ -151,13 +163,14 @@ class Workers:
         self._workers = [Worker() for _ in range(size)]
 
     def map(self, function, calls, end=None):
-        """Call `function(*arguments)` for the `calls`; the first error is raised when all threads are through.
+        """Call `function(*arguments)` for the `calls`; the first error is raised when all threads
+        are through.
 
-        So is KeyboardInterrupt where this thread waits for the others.  `end()` is called at an error, to tell threads
-        that are at long calls.
+        So is KeyboardInterrupt where this thread waits for the others.  `end()` is called at an
+        error, to tell threads that are at long calls.
 
-        Where the pool is in use, by a fit on another thread or because this is one of its own calls, it is all done on
-        this thread.
+        Where the pool is in use, by a fit on another thread or because this is one of its own
+        calls, it is all done on this thread.
         """
         job = Job(function, calls, end)
         if not self._free.acquire(blocking=False):
@@ -176,7 +189,10 @@ class Workers:
             finally:
                 self._free.release()
         if job.errors:
-            raise next((error for error in job.errors if isinstance(error, KeyboardInterrupt)), job.errors[0])
+            raise next(
+                (error for error in job.errors if isinstance(error, KeyboardInterrupt)),
+                job.errors[0],
+            )
 
     def end(self):
         """End the threads."""
@@ -193,7 +209,9 @@ def workers(size):
 
 
 def _find_processor():
-    """Function that says which processor the calling thread is on; None where threads cannot be told where to run."""
+    """Function that says which processor the calling thread is on; None where threads cannot be
+    told where to run.
+    """
     if hasattr(os, "sched_setaffinity"):
         try:
             return ctypes.CDLL(None).sched_getcpu
@@ -206,7 +224,9 @@ _processor = _find_processor()
 
 
 def _keep_apart(thread):
-    """Keep a thread off the processor that the calling one is on, where that is allowed and there are others."""
+    """Keep a thread off the processor that the calling one is on, where that is allowed and
+    there are others.
+    """
     if _processor is not None:
         with contextlib.suppress(OSError):
             others = os.sched_getaffinity(0) - {_processor()}

@@ -1,8 +1,8 @@
 """Solvers: how a state moves by one turn of the loop.  One algorithm a file, one contract for all.
 
-A turn is one iteration of a full-batch solver and one epoch of a stochastic one.  A solver keeps nothing but what it
-was made from; what changes is in a `State`, which can be pickled and continued: k turns and then m turns are k + m
-turns, bit for bit.
+A turn is one iteration of a full-batch solver and one epoch of a stochastic one.  A solver keeps
+nothing but what it was made from; what changes is in a `State`, which can be pickled and continued:
+k turns and then m turns are k + m turns, bit for bit.
 """
 
 from dataclasses import dataclass, field
@@ -42,7 +42,9 @@ class State:
     memory: dict = field(default_factory=dict)
 
     def forget(self):
-        """Keep of the memory only whose run this is; the rest held for other data or another objective."""
+        """Keep of the memory only whose run this is; the rest held for other data or another
+        objective.
+        """
         self.memory = {key: self.memory[key] for key in OF_THE_RUN if key in self.memory}
 
 
@@ -55,10 +57,11 @@ class Solver:
     exact : bool
         Whether each turn leaves value and gradient at the point, so that a check costs no pass.
     adapts : bool
-        Whether the solver chooses its own steps; if so the best point seen is the answer, and a diverging step backs
-        off.
+        Whether the solver chooses its own steps; if so the best point seen is the answer, and a
+        diverging step backs off.
     keeps_curvature : bool
-        Whether `known_curvature` has something most of the time, so that a certificate needs no matrix of its own.
+        Whether `known_curvature` has something most of the time, so that a certificate needs no
+        matrix of its own.
     proves : bool
         Whether `lower_bound` goes to F* as F does.
     passes_before : float
@@ -97,7 +100,8 @@ class Solver:
         return state.point
 
     def evaluate(self, state):
-        """(v, smooth part of F, its gradient) at the answer; free after a turn of an exact solver, else one pass.
+        """(v, smooth part of F, its gradient) at the answer; free after a turn of an exact solver,
+        else one pass.
 
         Without the gradient where `lower_bound` mostly does: who needs it takes another pass.
         """
@@ -107,11 +111,15 @@ class Solver:
         return (v, *self.objective.smooth_and_gradient(v))
 
     def preview(self, state):
-        """(F, estimate of F - F*) where the solver knows them without having computed its point, else None."""
+        """(F, estimate of F - F*) where the solver knows them without having computed its point,
+        else None.
+        """
         return None
 
     def doubt(self, state):
-        """What F at the answer may be wrong by where it does not come from a look at X, else None."""
+        """What F at the answer may be wrong by where it does not come from a look at X, else
+        None.
+        """
         return None
 
     def lower_bound(self, state):
@@ -119,7 +127,9 @@ class Solver:
         return -np.inf
 
     def nearly_done(self, state, tol):
-        """Whether a check is worth its pass although the turns have not doubled since the last one."""
+        """Whether a check is worth its pass although the turns have not doubled since the last
+        one.
+        """
         return False
 
     def hand_over(self, memory):
@@ -131,11 +141,15 @@ class Solver:
         return True
 
     def known_curvature(self, state):
-        """(Factor of a curvature matrix of F, the point where it is exact), or None: what a certificate can use."""
+        """(Factor of a curvature matrix of F, the point where it is exact), or None: what a
+        certificate can use.
+        """
         return None
 
     def inverse_root(self):
-        """T with T T' about the inverse of the curvature, where the solver has one: tells a certifier when to try."""
+        """T with T T' about the inverse of the curvature, where the solver has one: tells a
+        certifier when to try.
+        """
         return None
 
     def finished(self, state):
@@ -143,7 +157,9 @@ class Solver:
         return bool(state.memory.get("exhausted", False))
 
     def review(self, state, objective, constant_point, reference):
-        """Look at a checked objective; a solver that chooses its steps may go back to the best constant model."""
+        """Look at a checked objective; a solver that chooses its steps may go back to the best
+        constant model.
+        """
 
     def back_off(self, state, safe_point):
         """Take smaller steps from `safe_point` on; whether that is possible."""

@@ -1,9 +1,10 @@
 """A batch that grows: a few rows at first, all of them at the end.
 
-A stage works on one sample of the rows, nested in the next: most of the way is gone on few rows, and the passes over
-all rows only have to bring what the sample could not know (Daneshmand, Lucchi and Hofmann, 2016; Mokhtari, Daneshmand,
-Lucchi, Hofmann and Ribeiro, 2016).  A stage of m rows ends when what is left to gain is 0.1 d / m of F, a fifth of what
-m rows can tell; it uses alpha_m = max(alpha, 1 / m).
+A stage works on one sample of the rows, nested in the next: most of the way is gone on few rows,
+and the passes over all rows only have to bring what the sample could not know (Daneshmand, Lucchi
+and Hofmann, 2016; Mokhtari, Daneshmand, Lucchi, Hofmann and Ribeiro, 2016).  A stage of m rows ends
+when what is left to gain is 0.1 d / m of F, a fifth of what m rows can tell; it uses alpha_m =
+max(alpha, 1 / m).
 """
 
 import numpy as np
@@ -11,13 +12,15 @@ import numpy as np
 from fastgd.objective.blocks import GROUP
 from fastgd.solvers.base import Solver, State
 
-# A stage ends at this many times d / m, relative to F, and after so many turns at the latest.  With 0.5 for 0.1
-# standardised `covtype_binary` took 8.5 to 14.7 passes to 1e-6 instead of 8.3 to 9.2: rare columns show late.
+# A stage ends at this many times d / m, relative to F, and after so many turns at the latest.  With
+# 0.5 for 0.1 standardised `covtype_binary` took 8.5 to 14.7 passes to 1e-6 instead of 8.3 to 9.2:
+# rare columns show late.
 STRICT = 0.1
 MOST_TURNS = 8
 
-# The first sample of a growing batch holds so many rows for each column, at least so many in all; each next one is four
-# times as large. With 20 rows for each column instead of 5 census took 1.3 times as long.
+# The first sample of a growing batch holds so many rows for each column, at least so many in all;
+# each next one is four times as large. With 20 rows for each column instead of 5 census took 1.3
+# times as long.
 ROWS_PER_COLUMN = 5
 LEAST_ROWS = 1000
 GROWTH = 4
@@ -110,7 +113,11 @@ class Growing(Solver):
             return
         solver, inner = self._stage_solver(state.memory["stage"]), self._inner_state(state)
         solver.turn(inner)
-        state.point, state.rate, state.batch = inner.point, inner.rate, self.sizes[state.memory["stage"]]
+        state.point, state.rate, state.batch = (
+            inner.point,
+            inner.rate,
+            self.sizes[state.memory["stage"]],
+        )
         state.value = inner.value + solver.objective.rest_value(inner.point)
         state.turn, state.updates = state.turn + 1, state.updates + 1
         ended = solver.finished(inner) or inner.turn >= MOST_TURNS or self._enough(solver, inner)
@@ -160,7 +167,8 @@ def first_sample(objective):
 
 
 def growth_pays(objective):
-    """Whether a sample of the rows can bring a solver close: there are several times more than it needs.
+    """Whether a sample of the rows can bring a solver close: there are several times more than it
+    needs.
 
     A loss of constant curvature needs one matrix, of all rows.
     """

@@ -1,10 +1,20 @@
-"""Whatever is wrong with the arguments of the functions beside the estimators: a ValueError that names them."""
+"""Whatever is wrong with the arguments of the functions beside the estimators: a ValueError that
+names them.
+"""
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd import Adam, ConvergenceDisplay, GDClassifier, Objective, StoppingRule, gradient_descent, warmup
+from fastgd import (
+    Adam,
+    ConvergenceDisplay,
+    GDClassifier,
+    Objective,
+    StoppingRule,
+    gradient_descent,
+    warmup,
+)
 from fastgd.fitting.stopping import user_rules
 
 X = np.random.default_rng(0).standard_normal((12, 3))
@@ -18,7 +28,10 @@ def bowl(x):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"rule": Adam}, r"rule must be a string or a Rule component, got the class Adam: make it Adam\(...\)"),
+        (
+            {"rule": Adam},
+            r"rule must be a string or a Rule component, got the class Adam: make it Adam\(...\)",
+        ),
         ({"rule": None}, "rule must be a string or a Rule component, got None"),
         ({"momentum": "a"}, "momentum must be a number of at least 0 and below 1, got 'a'"),
         ({"eta0": "a"}, "eta0 must be a positive finite number, got 'a'"),
@@ -37,7 +50,10 @@ def bowl(x):
         ({"fun": lambda x: "a"}, "the objective must hold real numbers, got dtype <U1"),
         ({"fun": lambda x: 1j}, "the objective must hold real numbers, got dtype complex"),
         ({"fun": lambda x: [1.0, [2.0]]}, "the objective must hold real numbers: .*inhomogeneous"),
-        ({"fun": bowl, "jac": True}, "with jac=True, fun must return the objective and its gradient, got 5.0"),
+        (
+            {"fun": bowl, "jac": True},
+            "with jac=True, fun must return the objective and its gradient, got 5.0",
+        ),
         ({"jac": lambda x: None}, "the gradient must hold real numbers, got dtype object"),
         ({"jac": lambda x: 1j * x}, "the gradient must hold real numbers, got dtype complex"),
         ({"x0": "a"}, "x0 must hold real numbers, got dtype <U1"),
@@ -67,7 +83,10 @@ def test_gradients_that_gradient_descent_is_handed_stay_as_they_are():
         ({"alpha": True}, "alpha must be a finite number of at least 0, got True"),
         ({"alpha": 10**400}, "alpha must be a finite number of at least 0, got 1000"),
         ({"l1_ratio": "a"}, "l1_ratio must be a number from 0 to 1, got 'a'"),
-        ({"loss": GDClassifier}, "loss must be a string or a Loss or VectorLoss component, got the class GDClassifier"),
+        (
+            {"loss": GDClassifier},
+            "loss must be a string or a Loss or VectorLoss component, got the class GDClassifier",
+        ),
     ],
 )
 def test_objective(changed, message):
@@ -76,7 +95,9 @@ def test_objective(changed, message):
         Objective(arguments.pop("loss"), X, Y, **arguments)
 
 
-@pytest.mark.parametrize("v", [["a"] * 4, np.ones(4) * 1j, [[1.0], [1.0, 2.0]], sp.csr_array(np.ones((1, 4))), None])
+@pytest.mark.parametrize(
+    "v", [["a"] * 4, np.ones(4) * 1j, [[1.0], [1.0, 2.0]], sp.csr_array(np.ones((1, 4))), None]
+)
 def test_vectors_of_unknowns(v):
     F = Objective("log_loss", X, Y)
     for function in (F.value, F.gradient, F.split, lambda p: F.hessian_product(F.start(), p)):

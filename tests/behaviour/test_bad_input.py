@@ -1,4 +1,6 @@
-"""Whatever is wrong with the data: a clear ValueError, never a crash, and the estimator left as it was."""
+"""Whatever is wrong with the data: a clear ValueError, never a crash, and the estimator left as
+it was.
+"""
 
 import copy
 
@@ -24,7 +26,9 @@ def changed(array, index, value, dtype=None):
 
 
 def broken(format="csr", array=sp.csr_array, **parts):
-    """Sparse matrix whose parts are set without a check, as pickles, memmaps and foreign libraries can."""
+    """Sparse matrix whose parts are set without a check, as pickles, memmaps and foreign
+    libraries can.
+    """
     matrix = array(X).asformat(format)
     for part, value in parts.items():
         setattr(matrix, part, value)
@@ -83,33 +87,60 @@ BAD_X = {
     "index beyond": (csr("indices", 3, D), r"indices from 0 to 4, allowed are 0 to 3"),
     "index far beyond": (csr("indices", 3, 2**31 - 1), "allowed are 0 to 3"),
     "index negative": (csr("indices", 0, -1), "allowed are 0 to 3"),
-    "int64 index beyond": (broken(indices=changed(sp.csr_array(X).indices, 5, 10**12, np.int64)), "allowed are 0 to 3"),
+    "int64 index beyond": (
+        broken(indices=changed(sp.csr_array(X).indices, 5, 10**12, np.int64)),
+        "allowed are 0 to 3",
+    ),
     "indptr decreases": (csr("indptr", 3, 1), "never decrease"),
     "indptr from 1": (csr("indptr", 0, 1), "must start at 0"),
     "indptr negative": (csr("indptr", 1, -4), "never decrease"),
     "indptr past the end": (csr("indptr", -1, N * D + 5), "past the 48 stored values"),
     "indptr short": (broken(indptr=sp.csr_array(X).indptr[:-2]), "indptr must hold 13 integers"),
-    "indptr long": (broken(indptr=np.r_[sp.csr_array(X).indptr, N * D]), "indptr must hold 13 integers"),
+    "indptr long": (
+        broken(indptr=np.r_[sp.csr_array(X).indptr, N * D]),
+        "indptr must hold 13 integers",
+    ),
     "indices short": (broken(indices=sp.csr_array(X).indices[:7]), "past the 7 stored values"),
     "data short": (broken(data=np.ones(7)), "past the 7 stored values"),
     "matrix index beyond": (csr("indices", 3, D, array=sp.csr_matrix), "allowed are 0 to 3"),
     "csc index beyond": (csr("indices", 3, N + 7, "csc"), "allowed are 0 to 11"),
     "csc indptr decreases": (csr("indptr", 2, 0, "csc"), "never decrease"),
-    "csc indptr past the end": (csr("indptr", -1, 400, "csc", sp.csc_matrix), "past the 48 stored values"),
+    "csc indptr past the end": (
+        csr("indptr", -1, 400, "csc", sp.csc_matrix),
+        "past the 48 stored values",
+    ),
     "bsr index beyond": (csr("indices", 0, D, "bsr"), "allowed are 0 to"),
     "bsr indptr past the end": (csr("indptr", -1, 400, "bsr"), "past the"),
-    "indices of floats": (broken(indices=sp.csr_array(X).indices.astype(float)), "array of integers, got float64"),
-    "indices uint64": (broken(indices=sp.csr_array(X).indices.astype(np.uint64)), "array of integers, got uint64"),
-    "indptr of floats": (broken(indptr=sp.csr_array(X).indptr.astype(float)), "13 integers .*, got float64"),
-    "indptr a list": (broken(indptr=sp.csr_array(X).indptr.tolist()), "indptr must be an array, got a list"),
+    "indices of floats": (
+        broken(indices=sp.csr_array(X).indices.astype(float)),
+        "array of integers, got float64",
+    ),
+    "indices uint64": (
+        broken(indices=sp.csr_array(X).indices.astype(np.uint64)),
+        "array of integers, got uint64",
+    ),
+    "indptr of floats": (
+        broken(indptr=sp.csr_array(X).indptr.astype(float)),
+        "13 integers .*, got float64",
+    ),
+    "indptr a list": (
+        broken(indptr=sp.csr_array(X).indptr.tolist()),
+        "indptr must be an array, got a list",
+    ),
     "indices none": (broken(indices=None), "indices must be an array, got a NoneType"),
     "data a list": (broken(data=[1.0] * N * D), "data must be an array, got a list"),
     "data of two dimensions": (broken(data=np.ones((N * D, 1))), r"cannot have shape \(48, 1\)"),
-    "dia data of one dimension": (broken("dia", data=np.ones(15)), "one row for each of the 15 offsets"),
+    "dia data of one dimension": (
+        broken("dia", data=np.ones(15)),
+        "one row for each of the 15 offsets",
+    ),
     "dok key beyond": (keys(99, 0), "index 99 exceeds matrix dimension 12"),
     "lil column beyond": (lists(rows=[0, 1, 2, 9]), "allowed are 0 to 3"),
     "lil lists of two lengths": (lists(rows=[0, 1]), r"rows\[3\] has 2 columns for the 4 values"),
-    "lil rows short": (broken("lil", rows=sp.lil_array(X).rows[:-1]), r"must hold 12 lists each, got shapes \(11,\)"),
+    "lil rows short": (
+        broken("lil", rows=sp.lil_array(X).rows[:-1]),
+        r"must hold 12 lists each, got shapes \(11,\)",
+    ),
     "masked": (np.ma.masked_array(X, X > 1.0), "X has masked values"),
     "coo row beyond": (coo(0, N), "allowed are 0 to 11"),
     "coo column negative": (coo(1, -3), "allowed are 0 to 3"),
@@ -136,7 +167,10 @@ BAD_LABELS = {
     "continuous": (T, "Unknown label type"),
     "nan": (changed(Y, 3, np.nan, float), "NaN"),
     "mixed": (np.array([0, "a"] * (N // 2), dtype=object), "label|type|str"),
-    "text and none": (np.array(["a", None] * (N // 2), dtype=object), "y mixes labels that cannot be ordered"),
+    "text and none": (
+        np.array(["a", None] * (N // 2), dtype=object),
+        "y mixes labels that cannot be ordered",
+    ),
     "multilabel": (np.eye(N)[:, :3].astype(int), "1d array|shape|multi|label"),
 }
 BAD_WEIGHTS = {
@@ -199,12 +233,16 @@ def test_x(what):
                     assert_refused(state, before, message, "predict_proba", bad)
 
 
-@pytest.mark.parametrize("what", ["index beyond", "indptr past the end", "nan", "one dimension", "no rows"])
+@pytest.mark.parametrize(
+    "what", ["index beyond", "indptr past the end", "nan", "one dimension", "no rows"]
+)
 def test_validation_rows(what):
     bad, _ = BAD_X[what]
     for model in models():
         for state, before in states(model):
-            assert_refused(state, before, None, "fit", X, right(model), X_val=bad, y_val=right(model))
+            assert_refused(
+                state, before, None, "fit", X, right(model), X_val=bad, y_val=right(model)
+            )
 
 
 @pytest.mark.parametrize("what", BAD_Y)
@@ -214,7 +252,11 @@ def test_y(what):
         y = right(model)[bad] if isinstance(bad, slice) else bad
         for state, before in states(model):
             assert_refused(state, before, message, "fit", X, y)
-            first = {"classes": [0, 1, 2]} if isinstance(model, GDClassifier) and "coef_" not in before else {}
+            first = (
+                {"classes": [0, 1, 2]}
+                if isinstance(model, GDClassifier) and "coef_" not in before
+                else {}
+            )
             assert_refused(state, before, message, "partial_fit", X, y, **first)
 
 
@@ -240,15 +282,27 @@ def test_sample_weight(what):
         for state, before in states(model):
             assert_refused(state, before, message, "fit", X, right(model), sample_weight=bad)
             first = {"classes": [0, 1]} if isinstance(model, GDClassifier) else {}
-            assert_refused(state, before, message, "partial_fit", X, right(model), sample_weight=bad, **first)
             assert_refused(
-                state, before, message, "fit", X, right(model), X_val=X, y_val=right(model), sample_weight_val=bad
+                state, before, message, "partial_fit", X, right(model), sample_weight=bad, **first
+            )
+            assert_refused(
+                state,
+                before,
+                message,
+                "fit",
+                X,
+                right(model),
+                X_val=X,
+                y_val=right(model),
+                sample_weight_val=bad,
             )
 
 
 def test_weights_that_leave_one_class():
     for state, before in states(models()[0]):
-        assert_refused(state, before, "1 class with a positive weight", "fit", X, Y, sample_weight=Y)
+        assert_refused(
+            state, before, "1 class with a positive weight", "fit", X, Y, sample_weight=Y
+        )
     model = GDClassifier(class_weight={0: 0.0})
     assert_refused(model, vars(model).copy(), "1 class with a positive weight", "fit", X, Y)
     model = GDClassifier(class_weight={0: -1.0})
@@ -289,7 +343,9 @@ def test_offset(offset, message):
 def test_starting_point(start):
     for model in models():
         for state, before in states(model):
-            assert_refused(state, before, "(coef_init|intercept_init) must", "fit", X, right(model), **start)
+            assert_refused(
+                state, before, "(coef_init|intercept_init) must", "fit", X, right(model), **start
+            )
 
 
 def test_validation_data_that_do_not_fit():
@@ -298,8 +354,18 @@ def test_validation_data_that_do_not_fit():
         for state, before in states(model):
             assert_refused(state, before, "given together", "fit", X, y, X_val=X)
             assert_refused(state, before, "given together", "fit", X, y, y_val=y)
-            assert_refused(state, before, "sample_weight_val needs X_val", "fit", X, y, sample_weight_val=np.ones(N))
-            assert_refused(state, before, "X_val has 2 features, X has 4", "fit", X, y, X_val=X[:, :2], y_val=y)
+            assert_refused(
+                state,
+                before,
+                "sample_weight_val needs X_val",
+                "fit",
+                X,
+                y,
+                sample_weight_val=np.ones(N),
+            )
+            assert_refused(
+                state, before, "X_val has 2 features, X has 4", "fit", X, y, X_val=X[:, :2], y_val=y
+            )
             wrong = r"y_val must have (shape \(5,\)|one entry for each of the 5 rows of X_val)"
             assert_refused(state, before, wrong, "fit", X, y, X_val=X[:5], y_val=y)
             wrong = r"y_val must have shape \(12,\), as X_val and y say, got \(12, 2\)"
@@ -311,7 +377,9 @@ def test_validation_data_that_do_not_fit():
             assert_refused(state, before, "labels|NaN", "fit", X, y, X_val=X, y_val=bad)
             state.set_params(early_stopping=True)
             few = [0, 1, 3] if isinstance(model, GDClassifier) else [0]
-            assert_refused(state, vars(state).copy(), "validation_fraction=0.1 of", "fit", X[few], y[few])
+            assert_refused(
+                state, vars(state).copy(), "validation_fraction=0.1 of", "fit", X[few], y[few]
+            )
 
 
 def test_columns_that_differ_from_those_fitted():
@@ -324,29 +392,46 @@ def test_columns_that_differ_from_those_fitted():
 
 def test_labels_of_partial_fit():
     model = GDClassifier()
-    assert_refused(model, vars(model).copy(), "classes must be passed on the first call", "partial_fit", X, Y)
+    assert_refused(
+        model, vars(model).copy(), "classes must be passed on the first call", "partial_fit", X, Y
+    )
     assert_refused(model, vars(model).copy(), "at least 2 labels", "partial_fit", X, Y, classes=[0])
-    assert_refused(model, vars(model).copy(), "not among the classes.*1", "partial_fit", X, Y, classes=[0, 2])
+    assert_refused(
+        model, vars(model).copy(), "not among the classes.*1", "partial_fit", X, Y, classes=[0, 2]
+    )
     model.partial_fit(X, Y, classes=[0, 1])
     before = copy.deepcopy(vars(model))
     assert_refused(model, before, r"not among the classes \[0 1\]: \[2\]", "partial_fit", X, Y * 2)
-    assert_refused(model, before, "is not what the first call", "partial_fit", X, Y, classes=[0, 1, 2])
-    assert_refused(model, before, "not among the classes", "partial_fit", X, np.array(["a", "b"] * (N // 2)))
+    assert_refused(
+        model, before, "is not what the first call", "partial_fit", X, Y, classes=[0, 1, 2]
+    )
+    assert_refused(
+        model, before, "not among the classes", "partial_fit", X, np.array(["a", "b"] * (N // 2))
+    )
 
 
 def test_classes_that_have_no_order():
     model = GDClassifier()
     for classes in ([0, "a"], [None, "a"]):
         classes = np.array(classes, dtype=object)
-        assert_refused(model, vars(model).copy(), "classes mixes labels", "partial_fit", X, Y, classes=classes)
+        assert_refused(
+            model, vars(model).copy(), "classes mixes labels", "partial_fit", X, Y, classes=classes
+        )
     model.partial_fit(X, Y, classes=[0, 1])
     mixed = np.array(["a", 1] * (N // 2), dtype=object)
-    assert_refused(model, copy.deepcopy(vars(model)), "another type than the classes", "partial_fit", X, mixed)
+    assert_refused(
+        model, copy.deepcopy(vars(model)), "another type than the classes", "partial_fit", X, mixed
+    )
 
 
 def test_not_fitted():
     for model in models():
-        for method, args in (("predict", (X,)), ("score", (X, right(model))), ("sparsify", ()), ("densify", ())):
+        for method, args in (
+            ("predict", (X,)),
+            ("score", (X, right(model))),
+            ("sparsify", ()),
+            ("densify", ()),
+        ):
             assert_refused(model, vars(model).copy(), "not fitted", method, *args)
 
 
@@ -354,7 +439,11 @@ def test_an_index_array_that_changes_after_fit():
     matrix = sp.csr_array(X)
     model = GDRegressor(max_iter=3, tol=None).fit(matrix, T)
     matrix.indices[-1] = 10_000_000
-    for method, args in (("predict", (matrix,)), ("fit", (matrix, T)), ("partial_fit", (matrix, T))):
+    for method, args in (
+        ("predict", (matrix,)),
+        ("fit", (matrix, T)),
+        ("partial_fit", (matrix, T)),
+    ):
         assert_refused(model, copy.deepcopy(vars(model)), "allowed are 0 to 3", method, *args)
 
 

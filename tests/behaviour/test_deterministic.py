@@ -1,4 +1,6 @@
-"""Without a random_state whatever `auto` chooses repeats, bit for bit; what was asked for by name is drawn anew."""
+"""Without a random_state whatever `auto` chooses repeats, bit for bit; what was asked for by
+name is drawn anew.
+"""
 
 # ruff: noqa: NPY002 - NumPy's global generator is what these are about
 
@@ -87,15 +89,21 @@ def test_workers_and_searches_repeat():
     X, y = table(200, 5)
     model = GDClassifier("hinge", alpha=0.1)
     first = fitted(model, X, y)
-    for found in joblib.Parallel(n_jobs=2)(joblib.delayed(fitted)(clone(model), X, y) for _ in range(2)):
+    for found in joblib.Parallel(n_jobs=2)(
+        joblib.delayed(fitted)(clone(model), X, y) for _ in range(2)
+    ):
         np.testing.assert_array_equal(found, first)
     with Untouched():
-        grids = [GridSearchCV(model, {"alpha": [0.1, 1.0]}, cv=3).fit(X, y).cv_results_ for _ in range(2)]
+        grids = [
+            GridSearchCV(model, {"alpha": [0.1, 1.0]}, cv=3).fit(X, y).cv_results_ for _ in range(2)
+        ]
         paths = [GDClassifierCV("hinge", alphas=[1.0, 0.1], cv=3).fit(X, y) for _ in range(2)]
     np.testing.assert_array_equal(grids[0]["mean_test_score"], grids[1]["mean_test_score"])
     np.testing.assert_array_equal(paths[0].scores_, paths[1].scores_)
     np.testing.assert_array_equal(paths[0].coef_, paths[1].coef_)
-    np.testing.assert_array_equal(paths[0].coef_, GDClassifier("hinge", alpha=paths[0].alpha_).fit(X, y).coef_)
+    np.testing.assert_array_equal(
+        paths[0].coef_, GDClassifier("hinge", alpha=paths[0].alpha_).fit(X, y).coef_
+    )
 
 
 NAMED = [
@@ -127,7 +135,9 @@ def test_what_was_named_is_drawn_by_numpy_s_convention(given):
 
 def test_a_search_by_name_draws_once_for_all_paths_and_folds():
     X, y = table(120, 4)
-    search = GDClassifierCV(solver="sdca", penalty="elasticnet", l1_ratios=[0.5, 0.5], alphas=[0.1], cv=3, max_iter=2)
+    search = GDClassifierCV(
+        solver="sdca", penalty="elasticnet", l1_ratios=[0.5, 0.5], alphas=[0.1], cv=3, max_iter=2
+    )
     search.set_params(tol=None)
     np.random.seed(1)
     first = search.fit(X, y).coef_
@@ -154,7 +164,11 @@ def test_all_rows_are_not_random():
         assert not random_by_name(Settings(solver=solver), LogLoss())
         for batch in ("full", "growing", 1.0):
             assert not random_by_name(Settings(solver=solver, batch_size=batch), LogLoss())
-    assert [name for name in BATCHES if random_by_name(Settings(solver=name), LogLoss())] == ["saga", "svrg", "sdca"]
+    assert [name for name in BATCHES if random_by_name(Settings(solver=name), LogLoss())] == [
+        "saga",
+        "svrg",
+        "sdca",
+    ]
     assert not random_by_name(Settings(learning_rate="line_search"), LogLoss())
     assert not random_by_name(Settings(), LogLoss(), streaming=True)
     assert random_by_name(Settings(solver="gd"), LogLoss(), streaming=True)

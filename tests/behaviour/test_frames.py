@@ -1,4 +1,6 @@
-"""Frames and everything else that holds numbers: what goes in, which names stay, how the estimator shows itself."""
+"""Frames and everything else that holds numbers: what goes in, which names stay, how the
+estimator shows itself.
+"""
 
 import re
 import warnings
@@ -23,7 +25,9 @@ from fastgd import GDClassifier, GDRegressor
 
 # Before it read frames by narwhals, scikit-learn did not know those of Polars 2.
 MODERN = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9)
-needs_modern = pytest.mark.skipif(not MODERN, reason="scikit-learn before 1.9 does not know Polars 2")
+needs_modern = pytest.mark.skipif(
+    not MODERN, reason="scikit-learn before 1.9 does not know Polars 2"
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(-3, 4, (80, 4))
@@ -40,7 +44,12 @@ def people(n=120):
     age, fare = rng.normal(40.0, 12.0, n), rng.lognormal(3.0, 1.0, n)
     town, member = rng.choice(["Bern", "Genf", "Chur"], n), rng.random(n) < 0.5
     score = 0.1 * (age - 40.0) + (town == "Chur") - member + 0.3 * rng.standard_normal(n)
-    columns = {"age": np.where(rng.random(n) < 0.1, np.nan, age), "fare": fare, "town": town, "member": member}
+    columns = {
+        "age": np.where(rng.random(n) < 0.1, np.nan, age),
+        "fare": fare,
+        "town": town,
+        "member": member,
+    }
     return columns, np.where(score > 0, "late", "on time"), score
 
 
@@ -57,9 +66,13 @@ def prepared(model, output="default"):
 
 
 @pytest.mark.parametrize(
-    "library", [pd.DataFrame, pytest.param(pl.DataFrame, marks=needs_modern)], ids=["pandas", "polars"]
+    "library",
+    [pd.DataFrame, pytest.param(pl.DataFrame, marks=needs_modern)],
+    ids=["pandas", "polars"],
 )
-@pytest.mark.parametrize("output", ["default", "pandas", pytest.param("polars", marks=needs_modern)])
+@pytest.mark.parametrize(
+    "output", ["default", "pandas", pytest.param("polars", marks=needs_modern)]
+)
 def test_column_transformer(library, output):
     columns, late, score = people()
     frame = library(columns)
@@ -70,25 +83,43 @@ def test_column_transformer(library, output):
         assert last.n_features_in_ == 6
         assert hasattr(last, "feature_names_in_") == (output != "default")
         if output != "default":
-            assert last.feature_names_in_.tolist()[:3] == ["numbers__age", "numbers__fare", "words__town_Bern"]
-        np.testing.assert_allclose(last.coef_, prepared(clone(model)).fit(pd.DataFrame(columns), y)[-1].coef_)
+            assert last.feature_names_in_.tolist()[:3] == [
+                "numbers__age",
+                "numbers__fare",
+                "words__town_Bern",
+            ]
+        np.testing.assert_allclose(
+            last.coef_, prepared(clone(model)).fit(pd.DataFrame(columns), y)[-1].coef_
+        )
 
 
 def test_sparse_columns_and_search():
     columns, late, _ = people()
     words = ColumnTransformer(
-        [("numbers", make_pipeline(SimpleImputer(), StandardScaler()), make_column_selector(dtype_include=float))],
+        [
+            (
+                "numbers",
+                make_pipeline(SimpleImputer(), StandardScaler()),
+                make_column_selector(dtype_include=float),
+            )
+        ],
         remainder=OneHotEncoder(handle_unknown="ignore"),
         sparse_threshold=1.0,
     )
-    search = GridSearchCV(make_pipeline(words, GDClassifier()), {"gdclassifier__alpha": [1e-3, 1e-1]}, cv=2)
+    search = GridSearchCV(
+        make_pipeline(words, GDClassifier()), {"gdclassifier__alpha": [1e-3, 1e-1]}, cv=2
+    )
     search.fit(pd.DataFrame(columns), late)
     assert sp.issparse(search.best_estimator_[0].transform(pd.DataFrame(columns)))
     assert search.best_score_ > 0.8
 
 
 def test_names_through_a_selector():
-    chosen = SelectFromModel(GDRegressor(penalty="l1", alpha=2.5)).set_output(transform="pandas").fit(FRAME, Z)
+    chosen = (
+        SelectFromModel(GDRegressor(penalty="l1", alpha=2.5))
+        .set_output(transform="pandas")
+        .fit(FRAME, Z)
+    )
     kept = chosen.transform(FRAME)
     assert kept.columns.tolist() == chosen.get_feature_names_out().tolist() == ["a", "b", "d"]
     model = GDRegressor().fit(kept, Z)
@@ -99,7 +130,9 @@ def test_names_through_a_selector():
 FRAMES = {
     "int": lambda: FRAME,
     "Int64": lambda: FRAME.astype("Int64"),
-    "arrow": lambda: pytest.importorskip("pyarrow") and FRAME.convert_dtypes(dtype_backend="pyarrow"),
+    "arrow": lambda: (
+        pytest.importorskip("pyarrow") and FRAME.convert_dtypes(dtype_backend="pyarrow")
+    ),
     "object": lambda: FRAME.astype(object),
     "sparse columns": lambda: pd.DataFrame.sparse.from_spmatrix(sp.csr_matrix(X), columns=NAMES),
     "categories": lambda: FRAME.astype({"a": "category"}),
@@ -108,23 +141,31 @@ FRAMES = {
 }
 
 
-@pytest.mark.parametrize("kind", [pytest.param(k, marks=needs_modern if k == "polars" else ()) for k in FRAMES])
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=needs_modern if k == "polars" else ()) for k in FRAMES]
+)
 def test_frames(kind):
     frame = FRAMES[kind]()
     model = GDClassifier().fit(frame, Y)
     assert model.feature_names_in_.tolist() == NAMES
-    np.testing.assert_allclose(model.coef_, GDClassifier().fit(X.astype(float), Y).coef_, rtol=1e-10)
+    np.testing.assert_allclose(
+        model.coef_, GDClassifier().fit(X.astype(float), Y).coef_, rtol=1e-10
+    )
     np.testing.assert_array_equal(model.predict(frame), model.predict(FRAME))
 
 
-@pytest.mark.parametrize("frame", [MIXED, pl.DataFrame(MIXED), MIXED.astype({"a": "boolean"})], ids=str)
+@pytest.mark.parametrize(
+    "frame", [MIXED, pl.DataFrame(MIXED), MIXED.astype({"a": "boolean"})], ids=str
+)
 def test_flags_and_narrow_columns_are_numbers(frame):
     coef = GDRegressor().fit(MIXED.astype(float), Z).coef_
     np.testing.assert_allclose(GDRegressor().fit(frame, Z).coef_, coef, rtol=1e-5)
 
 
 FORMATS = [
-    f"{name}_{kind}" for name in ("csr", "csc", "coo", "bsr", "lil", "dok", "dia") for kind in ("array", "matrix")
+    f"{name}_{kind}"
+    for name in ("csr", "csc", "coo", "bsr", "lil", "dok", "dia")
+    for kind in ("array", "matrix")
 ]
 OTHERS = {
     "memoryview": lambda X: memoryview(X.astype(float)),
@@ -135,7 +176,9 @@ OTHERS = {
     "csc, int64": lambda X: sp.csc_array(
         (X.T.ravel(), np.tile(np.arange(80), 4), np.arange(0, 321, 80)), shape=(80, 4)
     ),
-    "coo, int64": lambda X: sp.coo_array((X.ravel(), tuple(np.indices(X.shape).reshape(2, -1))), shape=X.shape),
+    "coo, int64": lambda X: sp.coo_array(
+        (X.ravel(), tuple(np.indices(X.shape).reshape(2, -1))), shape=X.shape
+    ),
     "series of rows": lambda X: [pd.Series(row) for row in X],
     "tuples": lambda X: tuple(map(tuple, X.tolist())),
 }
@@ -149,15 +192,21 @@ def test_storages(storage):
         stored = make(X)
         np.testing.assert_allclose(model.fit(stored, y).coef_, coef, rtol=1e-6, atol=1e-8)
         if model.__class__ is GDRegressor:
-            np.testing.assert_allclose(model.predict(stored), model.predict(X), rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(
+                model.predict(stored), model.predict(X), rtol=1e-6, atol=1e-6
+            )
         else:
             np.testing.assert_array_equal(model.predict(stored), model.predict(X))
         assert not hasattr(model, "feature_names_in_")
 
 
 def test_training_data_stay_as_they_are():
-    """Neither values nor order of entries: unsorted indices, doubled entries and zeros belong to the caller."""
-    raw = sp.csr_array((np.ones(6), np.array([3, 0, 0, 2, 1, 1]), np.array([0, 2, 4, 6])), shape=(3, 4))
+    """Neither values nor order of entries: unsorted indices, doubled entries and zeros belong to
+    the caller.
+    """
+    raw = sp.csr_array(
+        (np.ones(6), np.array([3, 0, 0, 2, 1, 1]), np.array([0, 2, 4, 6])), shape=(3, 4)
+    )
     kept = [part.copy() for part in (raw.data, raw.indices, raw.indptr)]
     GDRegressor().fit(raw, [0.0, 1.0, 2.0]).predict(raw)
     for before, after in zip(kept, (raw.data, raw.indices, raw.indptr), strict=True):
@@ -192,7 +241,10 @@ def test_labels(kind):
     assert model.classes_.tolist() == ["a", "b"]
     assert model.score(X, LABELS[kind]) > 0.9
     np.testing.assert_array_equal(model.predict(X), GDClassifier().fit(X, Y).predict(X))
-    assert GDClassifier().partial_fit(X, LABELS[kind], classes=["a", "b"]).classes_.tolist() == ["a", "b"]
+    assert GDClassifier().partial_fit(X, LABELS[kind], classes=["a", "b"]).classes_.tolist() == [
+        "a",
+        "b",
+    ]
 
 
 @pytest.mark.parametrize("dtype", ["int64", "Int64", "boolean", "bool", "float64", "int8"])
@@ -210,13 +262,17 @@ def test_a_column_of_targets_is_taken_with_a_warning():
         np.testing.assert_array_equal(model.coef_, clone(model).fit(FRAME, y).coef_)
 
 
-@pytest.mark.parametrize("make", [pd.Series, pl.Series, list, lambda w: pd.Series(w).astype("Float64")], ids=str)
+@pytest.mark.parametrize(
+    "make", [pd.Series, pl.Series, list, lambda w: pd.Series(w).astype("Float64")], ids=str
+)
 def test_weights_and_offsets(make):
     weights, offset = RNG.uniform(0.5, 2.0, 80), RNG.standard_normal(80)
     expected = GDRegressor().fit(X, Z, sample_weight=weights, offset=offset)
     model = GDRegressor().fit(FRAME, Z, sample_weight=make(weights), offset=make(offset))
     np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-12)
-    np.testing.assert_allclose(model.predict(FRAME, offset=make(offset)), expected.predict(X, offset=offset), atol=1e-9)
+    np.testing.assert_allclose(
+        model.predict(FRAME, offset=make(offset)), expected.predict(X, offset=offset), atol=1e-9
+    )
 
 
 def test_names_that_do_not_fit():
@@ -237,7 +293,13 @@ def test_names_that_do_not_fit():
 
 def test_dates_and_words_are_refused_with_what_to_do():
     days = pd.DataFrame({"day": pd.date_range("2026-01-01", periods=80)})
-    for dates in (days, days.to_numpy(), pl.DataFrame(days), days - days.day[0], FRAME.assign(day=days)):
+    for dates in (
+        days,
+        days.to_numpy(),
+        pl.DataFrame(days),
+        days - days.day[0],
+        FRAME.assign(day=days),
+    ):
         with pytest.raises(ValueError, match=r"dates or durations .*for example days"):
             GDClassifier().fit(dates, Y)
     with pytest.raises(ValueError, match=r"could not convert string to float: 'x'.*OneHotEncoder"):
@@ -252,15 +314,23 @@ def test_validation_rows_with_other_names():
 def test_validation_frames():
     model = GDClassifier(solver="gd", batch_size=1, random_state=0, n_iter_no_change=2, tol=1e-3)
     arrays = clone(model).fit(X[:60], Y[:60], X_val=X[60:], y_val=Y[60:])
-    pandas = clone(model).fit(FRAME[:60], Y[:60], X_val=FRAME[60:], y_val=pd.Series(Y[60:], index=range(20)))
-    polars = clone(model).fit(pl.DataFrame(FRAME[:60]), Y[:60], X_val=pl.DataFrame(FRAME[60:]), y_val=pl.Series(Y[60:]))
+    pandas = clone(model).fit(
+        FRAME[:60], Y[:60], X_val=FRAME[60:], y_val=pd.Series(Y[60:], index=range(20))
+    )
+    polars = clone(model).fit(
+        pl.DataFrame(FRAME[:60]), Y[:60], X_val=pl.DataFrame(FRAME[60:]), y_val=pl.Series(Y[60:])
+    )
     np.testing.assert_array_equal(pandas.coef_, arrays.coef_)
     np.testing.assert_array_equal(polars.coef_, arrays.coef_)
 
 
-@pytest.mark.parametrize(("model", "y"), [(GDClassifier(), Y), (GDRegressor(), Z)], ids=["classifier", "regressor"])
+@pytest.mark.parametrize(
+    ("model", "y"), [(GDClassifier(), Y), (GDRegressor(), Z)], ids=["classifier", "regressor"]
+)
 def test_the_page_of_a_model(model, y):
-    """Both before and after fit: a link to the documentation, for parameters too, and what was found."""
+    """Both before and after fit: a link to the documentation, for parameters too, and what was
+    found.
+    """
     name = type(model).__name__
     link = f"https://pypi.org/project/fastgd/#{name}"
     for page in (model._repr_html_(), make_pipeline(StandardScaler(), model)._repr_html_()):
@@ -270,7 +340,10 @@ def test_the_page_of_a_model(model, y):
     assert "0.123" in page
     assert re.search(r"fitted", page)
     if MODERN:
-        assert all(f'href="{link}#:~:text={part}' in page for part in ("loss", "alpha", "solver", "max_time"))
+        assert all(
+            f'href="{link}#:~:text={part}' in page
+            for part in ("loss", "alpha", "solver", "max_time")
+        )
         assert "coef_" in page
     assert repr(fitted) == f"{name}(alpha=0.123)"
     assert "fastgd" not in repr(fitted)

@@ -1,4 +1,6 @@
-"""A key pressed: the best model so far, or the estimator as it was, and always KeyboardInterrupt."""
+"""A key pressed: the best model so far, or the estimator as it was, and always
+KeyboardInterrupt.
+"""
 
 import signal
 import subprocess
@@ -53,7 +55,11 @@ def test_after_a_check_the_best_model_so_far_is_stored(monkeypatch):
     model = GDClassifier(**SLOW)
     with pytest.raises(KeyboardInterrupt, match=r"stored: objective 0\.\d+ after 4 turns$"):
         model.fit(X, Y)
-    assert (model.stop_reason_, model.converged_, model.n_iter_) == (StopReason.INTERRUPTED, False, 4)
+    assert (model.stop_reason_, model.converged_, model.n_iter_) == (
+        StopReason.INTERRUPTED,
+        False,
+        4,
+    )
     assert model.objective_ == min(model.history_["objective"])
     assert model.score(X, Y) > 0.8
 
@@ -93,7 +99,9 @@ def test_before_a_check_the_estimator_is_as_it_was(monkeypatch):
     ids=str,
 )
 def test_every_solver_is_interrupted_with_its_model(parameters):
-    model = GDClassifier(**{"tol": None, "max_iter": 50, "random_state": 0, **parameters}, stop=Pressed(3))
+    model = GDClassifier(
+        **{"tol": None, "max_iter": 50, "random_state": 0, **parameters}, stop=Pressed(3)
+    )
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y)
     assert model.stop_reason_ is StopReason.INTERRUPTED
@@ -143,7 +151,9 @@ def test_one_against_the_rest(n_jobs, at, monkeypatch):
         begun = 1 + (at - 1) // 4
         np.testing.assert_array_equal(model.coef_[begun:], 0.0)
         rates = [(k == Y3).mean() for k in range(begun, 3)]
-        np.testing.assert_allclose(model.intercept_[begun:], np.log(rates) - np.log1p(-np.array(rates)), atol=1e-6)
+        np.testing.assert_allclose(
+            model.intercept_[begun:], np.log(rates) - np.log1p(-np.array(rates)), atol=1e-6
+        )
         assert model.coef_[:begun].any(axis=1).all()
 
 
@@ -199,7 +209,9 @@ def test_searches_are_as_before_the_call_and_loops_end(monkeypatch):
     assert not hasattr(refitted, "best_estimator_")
     in_turn(monkeypatch, 9)
     with pytest.raises(KeyboardInterrupt):
-        GridSearchCV(GDClassifier(**{**SLOW, "max_iter": 2}), {"alpha": [1e-3, 1e-2, 1e-1]}, cv=3).fit(X, Y)
+        GridSearchCV(
+            GDClassifier(**{**SLOW, "max_iter": 2}), {"alpha": [1e-3, 1e-2, 1e-1]}, cv=3
+        ).fit(X, Y)
     in_turn(monkeypatch, 9)
     with pytest.raises(KeyboardInterrupt):
         cross_validate(GDClassifier(**{**SLOW, "max_iter": 2}), X, Y, cv=8)
@@ -266,7 +278,11 @@ def test_callbacks_are_told_to_the_end():
 def test_the_method_for_scipy_does_not_swallow_it():
     with pytest.raises(KeyboardInterrupt):
         scipy.optimize.minimize(
-            scipy.optimize.rosen, [0.0, 0.0], jac=scipy.optimize.rosen_der, method=gradient_descent, callback=Pressed(3)
+            scipy.optimize.rosen,
+            [0.0, 0.0],
+            jac=scipy.optimize.rosen_der,
+            method=gradient_descent,
+            callback=Pressed(3),
         )
 
 

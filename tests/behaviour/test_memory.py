@@ -1,4 +1,6 @@
-"""Peak memory of a fit beyond X: a tenth of X, four vectors of length n, and what the method needs in d."""
+"""Peak memory of a fit beyond X: a tenth of X, four vectors of length n, and what the method
+needs in d.
+"""
 
 import tracemalloc
 
@@ -9,7 +11,8 @@ import scipy.sparse as sp
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.certificates.newton_decrement import longest_row
 
-# What a method may need in d: vectors, and where d is small, matrices; and buffers of 2^16 values, in bytes.
+# What a method may need in d: vectors, and where d is small, matrices; and buffers of 2^16 values,
+# in bytes.
 VECTORS, MATRICES, SLACK = 12, 6, 1_500_000
 
 pytestmark = pytest.mark.jit
@@ -24,7 +27,10 @@ def dense(n=80_000, d=40):
 def sparse(n, d, k=24):
     rng = np.random.default_rng(0)
     indices = np.sort(rng.integers(d, size=(n, k)), axis=1).astype(np.int32).ravel()
-    X = sp.csr_array((rng.standard_normal(n * k), indices, np.arange(0, n * k + 1, k, dtype=np.int32)), shape=(n, d))
+    X = sp.csr_array(
+        (rng.standard_normal(n * k), indices, np.arange(0, n * k + 1, k, dtype=np.int32)),
+        shape=(n, d),
+    )
     X.sum_duplicates()
     return X, np.where(X[:, : d // 10].sum(axis=1) + rng.standard_normal(n) > 0, 1.0, -1.0)
 
@@ -77,7 +83,9 @@ def test_full_batch_solvers_read_fortran_order_where_it_is(solver):
 
 def test_solvers_of_single_rows_take_one_copy_and_say_so():
     X, y = dense(20_000)
-    model = GDClassifier(solver="gd", batch_size=1, learning_rate="constant", max_iter=2, tol=None, n_jobs=1)
+    model = GDClassifier(
+        solver="gd", batch_size=1, learning_rate="constant", max_iter=2, tol=None, n_jobs=1
+    )
     peak, most = peak_beyond(model, np.asfortranarray(X), y), allowed(X, copies=1)
     assert X.nbytes <= peak <= most
     assert "copied once" in str(model.plan_)
@@ -100,7 +108,12 @@ def test_the_rows_are_not_copied_for_their_norms(looked_at):
     tracemalloc.start()
     try:
         longest_row(F, np.eye(41))
-        assert tracemalloc.get_traced_memory()[1] < 0.1 * (X.data.nbytes + X.indices.nbytes) + 8 * 4 * y.size + SLACK
+        assert (
+            tracemalloc.get_traced_memory()[1]
+            < 0.1 * (X.data.nbytes + X.indices.nbytes) + 8 * 4 * y.size + SLACK
+        )
     finally:
         tracemalloc.stop()
-    np.testing.assert_allclose(F.rows.column_norms(), np.sqrt(X.multiply(X).sum(axis=0)).ravel(), rtol=1e-12)
+    np.testing.assert_allclose(
+        F.rows.column_norms(), np.sqrt(X.multiply(X).sum(axis=0)).ravel(), rtol=1e-12
+    )

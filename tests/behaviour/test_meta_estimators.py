@@ -1,4 +1,6 @@
-"""Inside what scikit-learn builds around an estimator: ensembles, searches, selection, calibration, several outputs."""
+"""Inside what scikit-learn builds around an estimator: ensembles, searches, selection,
+calibration, several outputs.
+"""
 
 import warnings
 
@@ -33,7 +35,12 @@ from sklearn.model_selection import (
     validation_curve,
 )
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
-from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, MultiOutputRegressor, RegressorChain
+from sklearn.multioutput import (
+    ClassifierChain,
+    MultiOutputClassifier,
+    MultiOutputRegressor,
+    RegressorChain,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
@@ -56,7 +63,9 @@ SOFT = GDClassifier(alpha=0.01)
 REGRESSOR = GDRegressor(alpha=0.01)
 
 CLASSIFIERS = {
-    "bagging": BaggingClassifier(SOFT, n_estimators=3, max_samples=0.7, max_features=0.8, random_state=0),
+    "bagging": BaggingClassifier(
+        SOFT, n_estimators=3, max_samples=0.7, max_features=0.8, random_state=0
+    ),
     "bagging of stopped fits": BaggingClassifier(
         GDClassifier(early_stopping=True, random_state=0), n_estimators=3, random_state=0
     ),
@@ -64,32 +73,48 @@ CLASSIFIERS = {
     "sigmoid": CalibratedClassifierCV(CUT, cv=3),
     "isotonic": CalibratedClassifierCV(SOFT, method="isotonic", cv=3, ensemble=False),
     "grid": GridSearchCV(SOFT, {"alpha": [1e-3, 1e-1], "penalty": ["l2", "l1"]}, cv=2),
-    "random": RandomizedSearchCV(SOFT, {"alpha": np.logspace(-4, 0, 9)}, n_iter=3, cv=2, random_state=0),
+    "random": RandomizedSearchCV(
+        SOFT, {"alpha": np.logspace(-4, 0, 9)}, n_iter=3, cv=2, random_state=0
+    ),
     "halving grid": HalvingGridSearchCV(SOFT, {"alpha": [1e-4, 1e-2, 1.0]}, cv=2, random_state=0),
     "halving max_iter": HalvingGridSearchCV(
-        GDClassifier(solver="gd", batch_size=1, tol=None, random_state=0), {"alpha": [1e-4, 1e-2, 1.0]}, cv=2,
-        resource="max_iter", max_resources=9, random_state=0,
+        GDClassifier(solver="gd", batch_size=1, tol=None, random_state=0),
+        {"alpha": [1e-4, 1e-2, 1.0]},
+        cv=2,
+        resource="max_iter",
+        max_resources=9,
+        random_state=0,
     ),
-    "halving random": HalvingRandomSearchCV(SOFT, {"alpha": np.logspace(-4, 0, 30)}, cv=2, random_state=0),
+    "halving random": HalvingRandomSearchCV(
+        SOFT, {"alpha": np.logspace(-4, 0, 30)}, cv=2, random_state=0
+    ),
     "selection": make_pipeline(SelectFromModel(GDClassifier(penalty="l1", alpha=0.02)), SOFT),
-    "selection before": make_pipeline(SelectFromModel(SOFT, max_features=3, threshold=-np.inf), SOFT),
+    "selection before": make_pipeline(
+        SelectFromModel(SOFT, max_features=3, threshold=-np.inf), SOFT
+    ),
     "rfe": RFE(SOFT, n_features_to_select=3),
     "rfecv": RFECV(SOFT, cv=2),
-    "sequential": make_pipeline(SequentialFeatureSelector(SOFT, n_features_to_select=2, cv=2), SOFT),
+    "sequential": make_pipeline(
+        SequentialFeatureSelector(SOFT, n_features_to_select=2, cv=2), SOFT
+    ),
     "stacking": StackingClassifier([("a", SOFT), ("b", CUT)], GDClassifier(), cv=2),
     "passthrough": StackingClassifier([("a", SOFT)], GDClassifier(), cv=2, passthrough=True),
-    "soft voting": VotingClassifier([("a", SOFT), ("b", LogisticRegression(solver="newton-cholesky"))], voting="soft"),
+    "soft voting": VotingClassifier(
+        [("a", SOFT), ("b", LogisticRegression(solver="newton-cholesky"))], voting="soft"
+    ),
     "hard voting": VotingClassifier([("a", SOFT), ("b", CUT)]),
     "one against rest": OneVsRestClassifier(CUT),
     "one against one": OneVsOneClassifier(CUT),
     "codes": OutputCodeClassifier(SOFT, random_state=0),
     "polynomials": make_pipeline(StandardScaler(), PolynomialFeatures(2), SOFT),
-}  # fmt: skip
+}
 FOR_TWO_CLASSES = {
     "tuned threshold": TunedThresholdClassifierCV(SOFT, cv=2, scoring="balanced_accuracy"),
     "tuned threshold of scores": TunedThresholdClassifierCV(CUT, cv=2, scoring="balanced_accuracy"),
     "fixed threshold": FixedThresholdClassifier(SOFT, threshold=0.4),
-    "fixed threshold of scores": FixedThresholdClassifier(CUT, threshold=0.1, response_method="decision_function"),
+    "fixed threshold of scores": FixedThresholdClassifier(
+        CUT, threshold=0.1, response_method="decision_function"
+    ),
 }
 
 
@@ -112,11 +137,15 @@ def test_thresholds(name):
 
 
 def test_weights_reach_the_estimator():
-    """Of AdaBoost, bagging, calibration, voting and one against rest; weights are those of fit alone."""
+    """Of AdaBoost, bagging, calibration, voting and one against rest; weights are those of fit
+    alone.
+    """
     double = np.where(Y == "yes", 2.0, 1.0)
     model = BaggingClassifier(SOFT, n_estimators=3, random_state=0).fit(X, Y, sample_weight=double)
     assert (model.predict(X) == "yes").sum() >= (SOFT.fit(X, Y).predict(X) == "yes").sum()
-    boosted = AdaBoostRegressor(REGRESSOR, n_estimators=2, random_state=0).fit(X, T, sample_weight=WEIGHTS)
+    boosted = AdaBoostRegressor(REGRESSOR, n_estimators=2, random_state=0).fit(
+        X, T, sample_weight=WEIGHTS
+    )
     assert boosted.score(X, T) > 0.7
     for model in (CalibratedClassifierCV(CUT, cv=2), VotingClassifier([("a", SOFT)])):
         model.fit(X, Y, sample_weight=WEIGHTS)
@@ -177,7 +206,9 @@ def test_several_outputs():
     "model",
     [
         BaggingRegressor(REGRESSOR, n_estimators=3, random_state=0),
-        StackingRegressor([("a", REGRESSOR), ("b", GDRegressor(loss="huber"))], GDRegressor(), cv=2),
+        StackingRegressor(
+            [("a", REGRESSOR), ("b", GDRegressor(loss="huber"))], GDRegressor(), cv=2
+        ),
         RANSACRegressor(REGRESSOR, min_samples=20, random_state=0),
         RFE(REGRESSOR, n_features_to_select=4),
         GridSearchCV(REGRESSOR, {"loss": ["squared_error", "huber"], "alpha": [1e-3, 0.1]}, cv=2),
@@ -194,32 +225,44 @@ def test_regressors(model):
 
 
 def test_validation_tools():
-    found = cross_validate(SOFT, X, Y3, cv=3, scoring=["accuracy", "neg_log_loss"], return_estimator=True)
+    found = cross_validate(
+        SOFT, X, Y3, cv=3, scoring=["accuracy", "neg_log_loss"], return_estimator=True
+    )
     assert found["test_accuracy"].mean() > 0.7
     assert all(model.converged_ for model in found["estimator"])
     assert cross_val_predict(SOFT, X, Y3, cv=3, method="decision_function").shape == (120, 3)
     sizes, _, test = learning_curve(SOFT, X, Y, cv=2, train_sizes=[0.5, 1.0])
     assert test[-1].mean() > 0.8
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)  # what curves of max_iter are for
+        warnings.simplefilter(
+            "ignore", sklearn.exceptions.ConvergenceWarning
+        )  # what curves of max_iter are for
         stepwise = GDClassifier(solver="gd", batch_size=1, random_state=0)
-        incremental = learning_curve(stepwise, X, Y, cv=2, train_sizes=sizes, exploit_incremental_learning=True)
+        incremental = learning_curve(
+            stepwise, X, Y, cv=2, train_sizes=sizes, exploit_incremental_learning=True
+        )
         assert incremental[2].shape == (2, 2)
         _, test = validation_curve(stepwise, X, Y, param_name="max_iter", param_range=[1, 20], cv=2)
     assert test[1].mean() > 0.8
-    important = permutation_importance(SOFT.fit(X, Y), X, Y, n_repeats=2, random_state=0).importances_mean
+    important = permutation_importance(
+        SOFT.fit(X, Y), X, Y, n_repeats=2, random_state=0
+    ).importances_mean
     assert important.argmax() == np.abs(SOFT.coef_[0]).argmax()
 
 
 def test_validation_rows_through_a_pipeline():
     """`X_val` is transformed like X, without leaking into the scaler."""
     with sklearn.config_context(enable_metadata_routing=True):
-        model = GDClassifier(solver="gd", batch_size=1, random_state=0, n_iter_no_change=2, tol=1e-3)
+        model = GDClassifier(
+            solver="gd", batch_size=1, random_state=0, n_iter_no_change=2, tol=1e-3
+        )
         model.set_fit_request(X_val=True, y_val=True)
         pipeline = make_pipeline(StandardScaler(), model)
         pipeline.set_params(transform_input=["X_val"])
         pipeline.fit(X[:80], Y[:80], X_val=X[80:], y_val=Y[80:])
     scaler = StandardScaler().fit(X[:80])
-    alone = sklearn.clone(model).fit(scaler.transform(X[:80]), Y[:80], X_val=scaler.transform(X[80:]), y_val=Y[80:])
+    alone = sklearn.clone(model).fit(
+        scaler.transform(X[:80]), Y[:80], X_val=scaler.transform(X[80:]), y_val=Y[80:]
+    )
     np.testing.assert_array_equal(pipeline[-1].coef_, alone.coef_)
     np.testing.assert_array_equal(pipeline[0].mean_, X[:80].mean(axis=0))

@@ -1,4 +1,6 @@
-"""Weights, offsets and validation rows that scikit-learn routes to a fit, and what it shows of an estimator."""
+"""Weights, offsets and validation rows that scikit-learn routes to a fit, and what it shows of
+an estimator.
+"""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +34,9 @@ def test_requests(kind):
     model = kind().set_fit_request(**ALL)
     kept = clone(model).get_metadata_routing()
     assert {name for name, ask in kept.fit.requests.items() if ask is True} == set(ALL)
-    model.set_partial_fit_request(sample_weight=True, X_val=True, y_val=True, sample_weight_val=True)
+    model.set_partial_fit_request(
+        sample_weight=True, X_val=True, y_val=True, sample_weight_val=True
+    )
     model.set_predict_request(offset=True)
     model.set_score_request(sample_weight=True)
     assert model.get_metadata_routing().predict.requests == {"offset": True}
@@ -40,27 +44,39 @@ def test_requests(kind):
 
 def test_validation_rows_through_a_pipeline():
     scale = StandardScaler().set_fit_request(sample_weight=False)
-    steps = [("scale", scale), ("model", GDRegressor(solver="gd", batch_size=1, random_state=0, tol=1e-3))]
+    steps = [
+        ("scale", scale),
+        ("model", GDRegressor(solver="gd", batch_size=1, random_state=0, tol=1e-3)),
+    ]
     steps[1][1].set_fit_request(**ALL)
     pipeline = Pipeline(steps, transform_input=["X_val"])
     pipeline.fit(*TRAIN, sample_weight=WEIGHTS[:150], offset=OFFSET[:150], **VAL)
     scaler = StandardScaler().fit(TRAIN[0])
     alone = clone(steps[1][1]).fit(
-        scaler.transform(TRAIN[0]), TRAIN[1], sample_weight=WEIGHTS[:150], offset=OFFSET[:150],
+        scaler.transform(TRAIN[0]),
+        TRAIN[1],
+        sample_weight=WEIGHTS[:150],
+        offset=OFFSET[:150],
         **{**VAL, "X_val": scaler.transform(X[150:])},
-    )  # fmt: skip
+    )
     np.testing.assert_array_equal(pipeline[-1].coef_, alone.coef_)
     assert pipeline[-1].stop_reason_ is StopReason.VALIDATION
 
 
 def test_everything_through_a_search():
-    model = GDRegressor(tol=1e-8).set_fit_request(sample_weight=True, offset=True).set_score_request(sample_weight=True)
+    model = (
+        GDRegressor(tol=1e-8)
+        .set_fit_request(sample_weight=True, offset=True)
+        .set_score_request(sample_weight=True)
+    )
     search = GridSearchCV(model, {"alpha": [1e-3, 1.0]}, cv=3)
     search.fit(X, SCORE + 3 * OFFSET, sample_weight=WEIGHTS, offset=3 * OFFSET)
     assert search.best_params_ == {"alpha": 1e-3}
     alone = GDRegressor(alpha=1e-3, tol=1e-8).fit(X, SCORE + 3 * OFFSET, WEIGHTS, offset=3 * OFFSET)
     np.testing.assert_allclose(search.best_estimator_.coef_, alone.coef_, rtol=1e-6)
-    classifier = GDClassifier().set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+    classifier = (
+        GDClassifier().set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+    )
     done = cross_validate(classifier, X, Y, params={"sample_weight": WEIGHTS}, cv=3)
     assert done["test_score"].mean() > 0.8
 
@@ -72,10 +88,18 @@ def test_what_was_not_asked_for_is_refused():
 
 def test_tags_names_and_links():
     tags = GDClassifier().__sklearn_tags__()
-    assert (tags.estimator_type, tags.input_tags.sparse, tags.target_tags.required) == ("classifier", True, True)
+    assert (tags.estimator_type, tags.input_tags.sparse, tags.target_tags.required) == (
+        "classifier",
+        True,
+        True,
+    )
     assert (tags.classifier_tags.multi_class, tags.classifier_tags.multi_label) == (True, False)
     tags = GDRegressor().__sklearn_tags__()
-    assert (tags.estimator_type, tags.input_tags.sparse, tags.target_tags.required) == ("regressor", True, True)
+    assert (tags.estimator_type, tags.input_tags.sparse, tags.target_tags.required) == (
+        "regressor",
+        True,
+        True,
+    )
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     for model, y in ((GDClassifier(), Y), (GDRegressor(), SCORE)):
         first = {"classes": ["no", "yes"]} if y is Y else {}
@@ -94,5 +118,7 @@ def test_tags_names_and_links():
 @pytest.mark.parametrize("kind", [GDClassifier, GDRegressor])
 def test_each_parameter_is_documented(kind):
     lines = kind.__doc__.split("Attributes\n")[0].splitlines()
-    named = [name for line in lines if " : " in line for name in line.strip().split(" : ")[0].split(", ")]
+    named = [
+        name for line in lines if " : " in line for name in line.strip().split(" : ")[0].split(", ")
+    ]
     assert sorted(named) == sorted(kind().get_params())

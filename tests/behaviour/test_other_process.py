@@ -36,14 +36,20 @@ pickle.dump(found, open(sys.argv[1], "wb"))
 def test_predictions_compile_nothing(tmp_path):
     models = [
         GDClassifier().fit(X, Y3),
-        GDClassifier(loss="modified_huber", penalty="l1", alpha=0.01, warm_start=True).fit(X, Y3 == 1),
-        GDClassifier(class_weight="balanced").partial_fit(X, Y3, classes=[0, 1, 2], X_val=X, y_val=Y3),
+        GDClassifier(loss="modified_huber", penalty="l1", alpha=0.01, warm_start=True).fit(
+            X, Y3 == 1
+        ),
+        GDClassifier(class_weight="balanced").partial_fit(
+            X, Y3, classes=[0, 1, 2], X_val=X, y_val=Y3
+        ),
         GDRegressor(loss="huber").fit(X, X[:, 0]),
         GDRegressor().partial_fit(X, X[:, 0]),
     ]
     path = tmp_path / "models.pickle"
     path.write_bytes(pickle.dumps((models, X)))
-    done = subprocess.run([sys.executable, "-c", PREDICT, path], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", PREDICT, path], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     found = iter(pickle.loads(path.read_bytes()))
     for model in models:

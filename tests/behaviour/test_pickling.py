@@ -1,4 +1,6 @@
-"""A model on its way to another process or thread, at every stage of its life, with a user's own loss too."""
+"""A model on its way to another process or thread, at every stage of its life, with a user's own
+loss too.
+"""
 
 import copy
 import io
@@ -47,8 +49,14 @@ STREAM = {"solver": "gd", "batch_size": 1, "random_state": 0}
 STAGES = {
     "unfitted": (lambda: GDClassifier(random_state=0), lambda m: m.fit(X, Y)),
     "fitted": (lambda: GDClassifier(random_state=0).fit(X, Y), lambda m: m.fit(X, Y)),
-    "chunk": (lambda: GDClassifier(random_state=0).partial_fit(X, Y, np.unique(Y)), lambda m: m.partial_fit(X, Y)),
-    "chunk after fit": (lambda: GDRegressor(random_state=0).fit(X, T).partial_fit(X, T), lambda m: m.partial_fit(X, T)),
+    "chunk": (
+        lambda: GDClassifier(random_state=0).partial_fit(X, Y, np.unique(Y)),
+        lambda m: m.partial_fit(X, Y),
+    ),
+    "chunk after fit": (
+        lambda: GDRegressor(random_state=0).fit(X, T).partial_fit(X, T),
+        lambda m: m.partial_fit(X, T),
+    ),
     "averaged chunk": (
         lambda: GDRegressor(average=50, learning_rate="constant", **STREAM).partial_fit(X, T),
         lambda m: m.partial_fit(X, T),
@@ -59,7 +67,12 @@ STAGES = {
     ),
     "run, adam": (
         lambda: GDRegressor(
-            warm_start=True, solver=Adam(0.8, 0.99, 1e-8), batch_size=8, max_iter=2, tol=None, random_state=0
+            warm_start=True,
+            solver=Adam(0.8, 0.99, 1e-8),
+            batch_size=8,
+            max_iter=2,
+            tol=None,
+            random_state=0,
         ).fit(X, T),
         lambda m: m.fit(X, T),
     ),
@@ -67,18 +80,23 @@ STAGES = {
         lambda: GDClassifier(warm_start=True, max_iter=2, tol=None, **STREAM).fit(X, Y),
         lambda m: m.fit(X, Y),
     ),
-    "sparse": (lambda: GDClassifier(penalty="l1", alpha=0.01).fit(X, Y).sparsify(), lambda m: m.densify().fit(X, Y)),
+    "sparse": (
+        lambda: GDClassifier(penalty="l1", alpha=0.01).fit(X, Y).sparsify(),
+        lambda m: m.densify().fit(X, Y),
+    ),
     "components": (
-        lambda: GDRegressor(loss=Quantile(0.3), penalty=ToyWeightedL1(np.array([1.0, 0.0, 0.0, 1.0])), max_iter=30).fit(
-            X, T
-        ),
+        lambda: GDRegressor(
+            loss=Quantile(0.3), penalty=ToyWeightedL1(np.array([1.0, 0.0, 0.0, 1.0])), max_iter=30
+        ).fit(X, T),
         lambda m: m.set_params(loss="squared_error").fit(X, T),
     ),
     "generator": (
-        lambda: GDRegressor(max_iter=2, tol=None, **{**STREAM, "random_state": np.random.RandomState(3)}).fit(X, T),
+        lambda: GDRegressor(
+            max_iter=2, tol=None, **{**STREAM, "random_state": np.random.RandomState(3)}
+        ).fit(X, T),
         lambda m: m.fit(X, T),
     ),
-}  # fmt: skip
+}
 
 
 def state(model):
@@ -102,7 +120,9 @@ def test_a_copy_goes_on_as_the_model_does(stage, way):
     make, go_on = STAGES[stage]
     model = make()
     twin = COPIES[way](model)
-    assert re.sub(r"0x\w+", "", repr(twin)) == re.sub(r"0x\w+", "", repr(model))  # generators show their address
+    assert re.sub(r"0x\w+", "", repr(twin)) == re.sub(
+        r"0x\w+", "", repr(model)
+    )  # generators show their address
     before = state(model)
     assert_same(state(twin), before)
     after = state(go_on(twin))
@@ -116,7 +136,9 @@ def test_a_copy_goes_on_as_the_model_does(stage, way):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_stages_in_threads():
     models = {stage: make() for stage, (make, _) in STAGES.items()}
-    expected = {stage: state(STAGES[stage][1](copy.deepcopy(model))) for stage, model in models.items()}
+    expected = {
+        stage: state(STAGES[stage][1](copy.deepcopy(model))) for stage, model in models.items()
+    }
     jobs = [(stage, copy.deepcopy(model)) for stage, model in models.items() for _ in range(3)]
     found = joblib.Parallel(4, backend="threading")(
         joblib.delayed(lambda stage, model: state(STAGES[stage][1](model)))(*job) for job in jobs
@@ -128,7 +150,9 @@ def test_stages_in_threads():
 def test_one_model_predicts_in_many_threads():
     model = GDClassifier().fit(X, Y)
     expected = model.predict_proba(X)
-    for found in joblib.Parallel(4, backend="threading")(joblib.delayed(model.predict_proba)(X) for _ in range(20)):
+    for found in joblib.Parallel(4, backend="threading")(
+        joblib.delayed(model.predict_proba)(X) for _ in range(20)
+    ):
         np.testing.assert_array_equal(found, expected)
 
 
@@ -162,7 +186,13 @@ def run(tmp_path):
         (tmp_path / "script.py").write_text(textwrap.dedent(script), encoding="utf-8")
         command = [sys.executable, "-W", "error", "script.py", *arguments]
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False
+            command,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.split()
@@ -182,11 +212,17 @@ def test_another_process_predicts_without_compiling(run, tmp_path):
             with event.install_recorder("numba:compile") as compiled:
                 with open("models.pkl", "rb") as file:
                     (classifier, regressor), X = pickle.load(file)
-                print(*classifier.predict(X), *classifier.predict_proba(X)[0], *regressor.predict(X)[:2])
-            print(len(compiled.buffer), classifier.plan_.__class__.__name__, regressor.stop_reason_.name)
+                print(*classifier.predict(X), *classifier.predict_proba(X)[0])
+                print(*regressor.predict(X)[:2])
+            names = classifier.plan_.__class__.__name__, regressor.stop_reason_.name
+            print(len(compiled.buffer), *names)
             """
         )
-        expected = [*models[0].predict(X), *models[0].predict_proba(X)[0], *models[1].predict(X)[:2]]
+        expected = [
+            *models[0].predict(X),
+            *models[0].predict_proba(X)[0],
+            *models[1].predict(X)[:2],
+        ]
     assert compiled.buffer == []
     assert words[:-3] == [str(word) for word in expected]
     assert words[-3:] == ["0", "list", models[1].stop_reason_.name]
@@ -223,20 +259,23 @@ SCRIPT = """
     )
 
     def go_on(model):
-        return (model.partial_fit(X, t) if isinstance(model.loss, Quartic) else model.fit(X, t)).coef_
+        fit = model.partial_fit if isinstance(model.loss, Quartic) else model.fit
+        return fit(X, t).coef_
 
     if __name__ == "__main__":
         # One row at a time throughout: the same kernels for all stages of a loss.
         kw = {"solver": "gd", "batch_size": 1, "max_iter": 20, "tol": None, "random_state": 0}
         fitted = GDRegressor(loss=LogCosh(2.0), **kw).fit(X, t)
-        models = [GDRegressor(loss=LogCosh(2.0), **kw), fitted, GDRegressor(loss=Quartic(), **kw).partial_fit(X, t)]
+        streamed = GDRegressor(loss=Quartic(), **kw).partial_fit(X, t)
+        models = [GDRegressor(loss=LogCosh(2.0), **kw), fitted, streamed]
         models.append(GDRegressor(loss=LogCosh(2.0), warm_start=True, **kw).fit(X, t))
         found = joblib.Parallel(2, backend="loky")(joblib.delayed(go_on)(model) for model in models)
         threads = joblib.Parallel(2, backend="threading")(
             joblib.delayed(go_on)(pickle.loads(pickle.dumps(model))) for model in models
         )
         here = [go_on(model) for model in models]
-        print(*(bool((a == b).all() and (a == c).all()) for a, b, c in zip(found, threads, here, strict=True)))
+        triples = zip(found, threads, here, strict=True)
+        print(*(bool((a == b).all() and (a == c).all()) for a, b, c in triples))
 """
 
 
@@ -247,7 +286,11 @@ def test_losses_of_a_script_and_a_notebook_in_other_processes(run):
 
 def test_search_in_threads():
     with joblib.parallel_config(backend="threading", n_jobs=2):
-        search = GridSearchCV(GDClassifier(), {"alpha": [1e-4, 1e-2, 1.0]}, cv=2, error_score="raise").fit(X, Y)
+        search = GridSearchCV(
+            GDClassifier(), {"alpha": [1e-4, 1e-2, 1.0]}, cv=2, error_score="raise"
+        ).fit(X, Y)
     alone = GridSearchCV(GDClassifier(), {"alpha": [1e-4, 1e-2, 1.0]}, cv=2).fit(X, Y)
-    np.testing.assert_array_equal(search.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"])
+    np.testing.assert_array_equal(
+        search.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"]
+    )
     np.testing.assert_array_equal(search.best_estimator_.coef_, alone.best_estimator_.coef_)

@@ -25,7 +25,9 @@ def a9a(real_data):
 def a9a_optimum(a9a):
     """F at the optimum of log loss with alpha = 1/n, proved to 1e-9."""
     X, y = a9a
-    model = GDClassifier(alpha=1 / len(y), solver="gd", batch_size="full", tol=1e-9, max_iter=1000).fit(X, y)
+    model = GDClassifier(
+        alpha=1 / len(y), solver="gd", batch_size="full", tol=1e-9, max_iter=1000
+    ).fit(X, y)
     assert model.suboptimality_ <= 1e-9
     return model.objective_
 
@@ -42,7 +44,9 @@ def fitted(model, X, y):
 @pytest.mark.parametrize("solver", ["nesterov", "gd"])
 def test_a9a_is_certified_to_1e_6(solver, a9a, a9a_optimum):
     X, y = a9a
-    model = GDClassifier(alpha=1 / len(y), solver=solver, batch_size="full", tol=1e-6, max_iter=10_000).fit(X, y)
+    model = GDClassifier(
+        alpha=1 / len(y), solver=solver, batch_size="full", tol=1e-6, max_iter=10_000
+    ).fit(X, y)
     assert model.stop_reason_ is StopReason.CONVERGED
     assert model.bound_kind_ == "proof"
     assert model.suboptimality_ <= 1e-6
@@ -54,7 +58,14 @@ def test_a9a_is_certified_to_1e_6(solver, a9a, a9a_optimum):
 @pytest.mark.parametrize("solver", RULES)
 def test_a9a_a_few_rows_at_a_time(solver, batch_size, a9a, a9a_optimum):
     X, y = a9a
-    model = GDClassifier(alpha=1 / len(y), solver=solver, batch_size=batch_size, tol=1e-3, max_iter=100, random_state=0)
+    model = GDClassifier(
+        alpha=1 / len(y),
+        solver=solver,
+        batch_size=batch_size,
+        tol=1e-3,
+        max_iter=100,
+        random_state=0,
+    )
     model, n_warnings = fitted(model, X, y)
     assert (model.objective_ - a9a_optimum) / a9a_optimum <= 1e-3
     assert n_warnings == (0 if model.converged_ else 1)
@@ -89,7 +100,9 @@ SETTINGS = [
 @pytest.mark.parametrize(("solver", "batch_size"), SETTINGS)
 def test_california_as_it_comes(solver, batch_size, real_data):
     X, y, _, _ = real_data("california")
-    model, _ = sane(GDRegressor(solver=solver, batch_size=batch_size, max_iter=200, random_state=0), X, y)
+    model, _ = sane(
+        GDRegressor(solver=solver, batch_size=batch_size, max_iter=200, random_state=0), X, y
+    )
     assert model.score(X, y) > 0.5
     if batch_size in ("auto", "full"):
         assert model.suboptimality_ <= 1e-4
@@ -101,18 +114,24 @@ def test_covtype_as_it_comes(solver, batch_size, real_data):
     X, y, _, _ = real_data("covtype_binary")
     chosen = np.random.default_rng(0).permutation(len(y))[:20_000]
     model, _ = sane(
-        GDClassifier(solver=solver, batch_size=batch_size, max_iter=100, random_state=0), X[chosen], y[chosen]
+        GDClassifier(solver=solver, batch_size=batch_size, max_iter=100, random_state=0),
+        X[chosen],
+        y[chosen],
     )
     assert model.score(X[chosen], y[chosen]) > 0.72
     if batch_size in ("auto", "full"):
         assert model.suboptimality_ <= 1e-4
 
 
-@pytest.mark.parametrize("loss", ["huber", "epsilon_insensitive", "quantile", "squared_epsilon_insensitive"])
+@pytest.mark.parametrize(
+    "loss", ["huber", "epsilon_insensitive", "quantile", "squared_epsilon_insensitive"]
+)
 @pytest.mark.parametrize(("solver", "batch_size"), [("auto", "auto"), ("gd", "full"), ("adam", 32)])
 def test_california_with_other_losses(loss, solver, batch_size, real_data):
     X, y, _, _ = real_data("california")
-    model, constant = sane(GDRegressor(loss, solver=solver, batch_size=batch_size, max_iter=100, random_state=0), X, y)
+    model, constant = sane(
+        GDRegressor(loss, solver=solver, batch_size=batch_size, max_iter=100, random_state=0), X, y
+    )
     assert model.objective_ < 0.95 * constant
 
 

@@ -1,4 +1,6 @@
-"""A run in parts is the run at once, bit for bit: warm starts, `partial_fit`, and both after other things happened."""
+"""A run in parts is the run at once, bit for bit: warm starts, `partial_fit`, and both after
+other things happened.
+"""
 
 import copy
 import itertools
@@ -75,7 +77,9 @@ def test_warm_start(parameters, data):
     assert_same(whole, again)
 
 
-@pytest.mark.parametrize("parameters", [p for p in EVERY + MORE[3:] if p.get("batch_size") != "full"], ids=name)
+@pytest.mark.parametrize(
+    "parameters", [p for p in EVERY + MORE[3:] if p.get("batch_size") != "full"], ids=name
+)
 def test_partial_fit_of_all_rows(parameters, data):
     X, labels, _ = data
     y = labels == 0
@@ -100,7 +104,10 @@ def test_partial_fit_of_all_rows(parameters, data):
 
 def test_several_classes_and_regression(data):
     X, labels, target = data
-    for model, y, first in ((GDClassifier(), labels, {"classes": [0, 1, 2]}), (GDRegressor(), target, {})):
+    for model, y, first in (
+        (GDClassifier(), labels, {"classes": [0, 1, 2]}),
+        (GDRegressor(), target, {}),
+    ):
         model.set_params(tol=None, random_state=3, solver="adam", batch_size=8)
         whole = clone(model).set_params(max_iter=6).fit(sp.csr_array(X), y)
         warm = clone(model).set_params(max_iter=2, warm_start=True)
@@ -117,7 +124,9 @@ def test_automatic_partial_fit_is_adagrad_one_row_at_a_time(data):
     X, labels, _ = data
     model = GDClassifier(random_state=0).partial_fit(X, labels, classes=[0, 1, 2])
     assert {(plan.solver, plan.batch_size) for plan in model.plan_} == {("adagrad", 1)}
-    named = GDClassifier(solver="adagrad", batch_size=1, random_state=0).partial_fit(X, labels, classes=[0, 1, 2])
+    named = GDClassifier(solver="adagrad", batch_size=1, random_state=0).partial_fit(
+        X, labels, classes=[0, 1, 2]
+    )
     assert_same(model, named)
 
 
@@ -183,7 +192,9 @@ def test_warm_start_goes_on_where_data_or_parameters_differ(data):
 def test_warm_start_takes_up_a_model_without_a_run(data):
     X, labels, _ = data
     y = labels == 0
-    model = GDClassifier(warm_start=True, tol=None, max_iter=1, learning_rate="constant", eta0=1e-9).fit(X, y)
+    model = GDClassifier(
+        warm_start=True, tol=None, max_iter=1, learning_rate="constant", eta0=1e-9
+    ).fit(X, y)
     model.set_params(solver="momentum").sparsify()
     before = model.coef_.toarray()
     model.fit(X, y)
@@ -201,7 +212,9 @@ def test_models_of_other_shapes_are_refused(data):
 def test_copies_do_not_share_state(data):
     X, labels, _ = data
     y = labels == 0
-    model = GDClassifier(solver="adam", batch_size=1, warm_start=True, max_iter=2, tol=None, random_state=0).fit(X, y)
+    model = GDClassifier(
+        solver="adam", batch_size=1, warm_start=True, max_iter=2, tol=None, random_state=0
+    ).fit(X, y)
     twin, coef = copy.deepcopy(model), model.coef_.copy()
     first = twin.fit(X, y).coef_.copy()
     np.testing.assert_array_equal(model.coef_, coef)
@@ -243,7 +256,13 @@ KINDS = [
     {"solver": "gd", "batch_size": 1, "penalty": Ends()},
     {"solver": "gd", "batch_size": 1},
     {"solver": "gd", "batch_size": "full", "learning_rate": "constant", "eta0": 0.1},
-    {"solver": "gd", "batch_size": "full", "learning_rate": "constant", "eta0": 0.1, "average": True},
+    {
+        "solver": "gd",
+        "batch_size": "full",
+        "learning_rate": "constant",
+        "eta0": 0.1,
+        "average": True,
+    },
 ]
 OF_LABELS = [
     {"loss": "hinge"},
@@ -264,7 +283,9 @@ OF_NUMBERS = [
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("estimator", [GDClassifier, GDRegressor])
 def test_a_run_of_one_kind_goes_on_as_any_other(estimator, data):
-    """What a solver keeps is used by the same solver of the same objective alone; others start from its point."""
+    """What a solver keeps is used by the same solver of the same objective alone; others start
+    from its point.
+    """
     X, labels, target = data
     y, more = (labels == 0, OF_LABELS) if estimator is GDClassifier else (target, OF_NUMBERS)
     base = {"alpha": 1e-2, "tol": 1e-6, "max_iter": 100, "random_state": 0, "warm_start": True}
@@ -272,8 +293,12 @@ def test_a_run_of_one_kind_goes_on_as_any_other(estimator, data):
     cold = [estimator(**{**base, **kind}).fit(X, y) for kind in kinds]
     usual = estimator().get_params()
     pairs = list(itertools.product(cold, zip(kinds, cold, strict=True)))
-    for one, (kind, right) in pairs[:: 1 if len(pairs) < 50 else 5]:  # all of them hold, and take a minute
+    for one, (kind, right) in pairs[
+        :: 1 if len(pairs) < 50 else 5
+    ]:  # all of them hold, and take a minute
         model = copy.deepcopy(one).set_params(**{**usual, **base, **kind}).fit(X, y)
         # Where rates are given, or rows are taken one by one, the end depends on the start.
         near = 0.1 if kind.get("solver") in ("gd", "saga") else 2e-4
-        assert model.objective_ <= right.objective_ * (1.0 + (10.0 if "learning_rate" in kind else near)), (one, kind)
+        assert model.objective_ <= right.objective_ * (
+            1.0 + (10.0 if "learning_rate" in kind else near)
+        ), (one, kind)

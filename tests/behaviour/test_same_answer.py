@@ -1,4 +1,6 @@
-"""One answer: however X is stored, whatever the number of threads, weights or repeated rows, at once or in parts."""
+"""One answer: however X is stored, whatever the number of threads, weights or repeated rows, at
+once or in parts.
+"""
 
 import functools
 
@@ -12,7 +14,8 @@ import scipy.sparse as sp
 from fastgd import GDClassifier, GDRegressor
 
 FULL = {"batch_size": "full"}
-# Named solver and batch.  Few turns: steps that follow the data in jumps let rounding grow from turn to turn.
+# Named solver and batch.  Few turns: steps that follow the data in jumps let rounding grow from
+# turn to turn.
 NAMED = [
     {"solver": "gd", "learning_rate": "constant", "eta0": 0.05, **FULL},
     {"solver": "gd", "learning_rate": "line_search", **FULL},
@@ -58,7 +61,9 @@ def strided(X):
 
 
 def unsorted(X):
-    """CSR with the columns of each row backwards, each value in two halves, and zeros that are stored."""
+    """CSR with the columns of each row backwards, each value in two halves, and zeros that are
+    stored.
+    """
     order = np.arange(X.shape[1])[::-1].repeat(2)
     indices, indptr = np.tile(order, X.shape[0]), np.arange(X.shape[0] + 1) * order.size
     return sp.csr_array((0.5 * X[:, order].ravel(), indices, indptr), shape=X.shape)
@@ -97,16 +102,26 @@ def test_storage(parameters, tmp_path):
     for model, y in ((GDClassifier(), labels), (GDRegressor(), target)):
         model.set_params(max_iter=10, tol=None, random_state=0, **parameters)
         expected = model.fit(X, y)
-        coef, intercept, scores = expected.coef_.copy(), expected.intercept_.copy(), expected.predict(X)
+        coef, intercept, scores = (
+            expected.coef_.copy(),
+            expected.intercept_.copy(),
+            expected.predict(X),
+        )
         for storage, make in {**STORAGES, "memmap": lambda X: memmap(X, tmp_path)}.items():
             if "float32" in storage and parameters not in NARROW:
                 continue
             stored = make(X)
             tolerance = 1e-4 if "float32" in storage else 1e-10
             model.fit(stored, y)
-            np.testing.assert_allclose(model.coef_, coef, rtol=tolerance, atol=tolerance, err_msg=storage)
-            np.testing.assert_allclose(model.intercept_, intercept, rtol=tolerance, atol=tolerance, err_msg=storage)
-            np.testing.assert_allclose(model.predict(stored), scores, rtol=1e-4, atol=1e-4, err_msg=storage)
+            np.testing.assert_allclose(
+                model.coef_, coef, rtol=tolerance, atol=tolerance, err_msg=storage
+            )
+            np.testing.assert_allclose(
+                model.intercept_, intercept, rtol=tolerance, atol=tolerance, err_msg=storage
+            )
+            np.testing.assert_allclose(
+                model.predict(stored), scores, rtol=1e-4, atol=1e-4, err_msg=storage
+            )
 
 
 @pytest.mark.parametrize("parameters", [{}, {"solver": "gd", **FULL}], ids=name)
@@ -125,19 +140,27 @@ def test_integers_are_numbers():
     y = X @ [1, -2, 0, 1]
     coef = GDRegressor().fit(X.astype(float), y).coef_
     for integers in (X, X.astype(np.int8), sp.csr_array(X)):
-        np.testing.assert_allclose(GDRegressor().fit(integers, y).coef_, coef, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(
+            GDRegressor().fit(integers, y).coef_, coef, rtol=1e-10, atol=1e-12
+        )
     positive = X > 0
     np.testing.assert_array_equal(
         GDRegressor().fit(positive, y).coef_, GDRegressor().fit(positive.astype(float), y).coef_
     )
 
 
-@pytest.mark.parametrize("parameters", [{}, {"solver": "adam", "batch_size": 16}, {"penalty": "l1"}], ids=name)
+@pytest.mark.parametrize(
+    "parameters", [{}, {"solver": "adam", "batch_size": 16}, {"penalty": "l1"}], ids=name
+)
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_threads(parameters, n_classes):
     rng = np.random.default_rng(0)
     # Wide enough that a pass is worth a thread and has blocks to share.
-    X = rng.standard_normal((400, 40)) if numba.config.DISABLE_JIT else rng.standard_normal((20_000, 40))
+    X = (
+        rng.standard_normal((400, 40))
+        if numba.config.DISABLE_JIT
+        else rng.standard_normal((20_000, 40))
+    )
     y = (X[:, :n_classes] + rng.standard_normal((X.shape[0], n_classes))).argmax(axis=1)
     kw = {"random_state": 0, "max_iter": 5, "tol": None, **parameters}
     one = GDClassifier(n_jobs=1, **kw).fit(X, y)
@@ -146,7 +169,10 @@ def test_threads(parameters, n_classes):
         np.testing.assert_array_equal(other.coef_, one.coef_)
         np.testing.assert_array_equal(other.intercept_, one.intercept_)
         assert other.objective_ == one.objective_
-    parts = [GDClassifier(n_jobs=n_jobs, **kw).partial_fit(X[:300], y[:300], np.arange(n_classes)) for n_jobs in (1, 4)]
+    parts = [
+        GDClassifier(n_jobs=n_jobs, **kw).partial_fit(X[:300], y[:300], np.arange(n_classes))
+        for n_jobs in (1, 4)
+    ]
     np.testing.assert_array_equal(parts[0].coef_, parts[1].coef_)
 
 
@@ -166,7 +192,15 @@ def test_weights(cls, loss, solver):
     X, labels, target = data()
     y = labels if cls is GDClassifier else target
     weights = np.random.default_rng(1).integers(0, 4, y.size)
-    model = cls(loss=loss, solver=solver, batch_size="full", tol=1e-10, alpha=0.1, epsilon=0.5, max_iter=10_000)
+    model = cls(
+        loss=loss,
+        solver=solver,
+        batch_size="full",
+        tol=1e-10,
+        alpha=0.1,
+        epsilon=0.5,
+        max_iter=10_000,
+    )
     model.fit(X, y, sample_weight=weights)
     assert model.converged_
     coef, intercept = model.coef_.copy(), model.intercept_.copy()
@@ -188,11 +222,15 @@ def test_weights(cls, loss, solver):
 @pytest.mark.parametrize("solver", ["nesterov", "gd"])
 @pytest.mark.parametrize("seed", range(4))
 def test_repeated_rows_take_the_same_path_with_more_columns_than_rows(seed, solver):
-    """In coordinates of the curvature, directions that no row sees let rounding decide what the others do."""
+    """In coordinates of the curvature, directions that no row sees let rounding decide what the
+    others do.
+    """
     rng = np.random.default_rng(seed)
     X, y, weights = rng.random((15, 30)), np.arange(15) % 2, rng.integers(1, 5, 15)
     one = GDClassifier(solver=solver, batch_size="full").fit(X, y, sample_weight=weights)
-    two = GDClassifier(solver=solver, batch_size="full").fit(X.repeat(weights, axis=0), y.repeat(weights))
+    two = GDClassifier(solver=solver, batch_size="full").fit(
+        X.repeat(weights, axis=0), y.repeat(weights)
+    )
     np.testing.assert_allclose(two.coef_, one.coef_, rtol=1e-9, atol=1e-9)
 
 

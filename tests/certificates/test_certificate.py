@@ -11,18 +11,33 @@ from fastgd.certificates.certifier import Certifier, provable
 from fastgd.certificates.newton_decrement import decrement_bound
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge, LogLoss, ModifiedHuber, Perceptron, SquaredHinge
-from fastgd.losses.regression import EpsilonInsensitive, Huber, Quantile, SquaredEpsilonInsensitive, SquaredError
+from fastgd.losses.regression import (
+    EpsilonInsensitive,
+    Huber,
+    Quantile,
+    SquaredEpsilonInsensitive,
+    SquaredError,
+)
 from fastgd.objective.null_model import best_constant, lowest, shifted_sums
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
 from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1
 from support.twins import members, sparse_problem, with_jit
 
-SMOOTH = [LogLoss(), SquaredError(), Huber(0.7), SquaredHinge(), ModifiedHuber(), SquaredEpsilonInsensitive(0.1)]
+SMOOTH = [
+    LogLoss(),
+    SquaredError(),
+    Huber(0.7),
+    SquaredHinge(),
+    ModifiedHuber(),
+    SquaredEpsilonInsensitive(0.1),
+]
 
 
 def random_problem(seed, loss, penalty, fit_intercept):
-    """Problems with whatever makes bounds fail: collinear, constant, empty and wild columns, weights, offsets."""
+    """Problems with whatever makes bounds fail: collinear, constant, empty and wild columns,
+    weights, offsets.
+    """
     rng = np.random.default_rng(seed)
     d, n = int(rng.integers(1, 6)), int(rng.integers(8, 24))
     X = rng.standard_normal((n, d)) + rng.choice([0.0, 0.0, 5.0])
@@ -37,15 +52,26 @@ def random_problem(seed, loss, penalty, fit_intercept):
         X[:, 0] = 3.0 * (kind == "constant")
     z = X @ rng.standard_normal(d)
     z = z / (z.std() or 1.0) + rng.choice([0.3, 2.0]) * rng.standard_normal(n)
-    y = np.where(z > 0, 1.0, -1.0) if loss.classification else z * rng.choice([1.0, 1e-3, 1e4]) + rng.choice([0, 100])
+    y = (
+        np.where(z > 0, 1.0, -1.0)
+        if loss.classification
+        else z * rng.choice([1.0, 1e-3, 1e4]) + rng.choice([0, 100])
+    )
     weights = rng.uniform(0.1, 3, n) * (rng.random(n) < 0.9) if rng.random() < 0.5 else None
     if weights is not None:
         weights[0] = 1.0
     return Objective(
-        loss, X, y, sample_weight=weights, offset=2 * rng.standard_normal(n) if rng.random() < 0.4 else None,
-        penalty=penalty, alpha=float(rng.choice([0.0, 1e-8, 1e-4, 1e-2, 1.0])), l1_ratio=0.4,
-        fit_intercept=fit_intercept, n_jobs=1,
-    )  # fmt: skip
+        loss,
+        X,
+        y,
+        sample_weight=weights,
+        offset=2 * rng.standard_normal(n) if rng.random() < 0.4 else None,
+        penalty=penalty,
+        alpha=float(rng.choice([0.0, 1e-8, 1e-4, 1e-2, 1.0])),
+        l1_ratio=0.4,
+        fit_intercept=fit_intercept,
+        n_jobs=1,
+    )
 
 
 def total(F, v):
@@ -53,7 +79,9 @@ def total(F, v):
 
 
 def descend(F, turns):
-    """A run's points: the first 20 and the last, polished by Newton steps where F has a gradient everywhere."""
+    """A run's points: the first 20 and the last, polished by Newton steps where F has a gradient
+    everywhere.
+    """
     solver = BarzilaiBorwein(F)
     state = solver.start(F.start())
     solver.resume(state)
@@ -67,8 +95,13 @@ def descend(F, turns):
     for _ in range(30 if F.l1 == 0.0 else 0):
         matrix = F.curvature_matrix(v)
         unit = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300)) * (np.diag(matrix) > 0)
-        step = unit * np.linalg.lstsq(matrix * unit[:, None] * unit, unit * F.gradient(v), rcond=1e-13)[0]
-        lower = [v - share * step for share in (1.0, 0.5, 0.1) if F.value(v - share * step) < F.value(v)]
+        step = (
+            unit
+            * np.linalg.lstsq(matrix * unit[:, None] * unit, unit * F.gradient(v), rcond=1e-13)[0]
+        )
+        lower = [
+            v - share * step for share in (1.0, 0.5, 0.1) if F.value(v - share * step) < F.value(v)
+        ]
         if not lower:
             break
         v = lower[0]
@@ -78,12 +111,16 @@ def descend(F, turns):
 def around(v, seed):
     """Points near `v`, and points anywhere."""
     rng = np.random.default_rng(seed)
-    near = [v + size * rng.standard_normal(v.size) * (np.abs(v) + 1e-3) for size in (1e-5, 1e-3, 1e-1)]
+    near = [
+        v + size * rng.standard_normal(v.size) * (np.abs(v) + 1e-3) for size in (1e-5, 1e-3, 1e-1)
+    ]
     return near + [size * rng.standard_normal(v.size) for size in (0.1, 1.0, 10.0)]
 
 
 def bounds_at(F, v, monkeypatch):
-    """(name, bound, point) for each bound that applies at `v`, at `v` or with its best intercept."""
+    """(name, bound, point) for each bound that applies at `v`, at `v` or with its best
+    intercept.
+    """
     smooth, gradient = F.smooth_and_gradient(v)
     certifier = Certifier(F)
     yield "cheap", certifier.cheap(v, smooth, gradient), v
@@ -99,7 +136,9 @@ def bounds_at(F, v, monkeypatch):
 
 
 def rounding(F, value):
-    """What F is known to: residuals are as exact as the predictions and targets they are differences of."""
+    """What F is known to: residuals are as exact as the predictions and targets they are
+    differences of.
+    """
     return 1e-12 * value + 1e-15 * np.abs(F.samples.targets).max() * np.sqrt(2.0 * value)
 
 
@@ -116,7 +155,14 @@ def test_no_bound_is_below_the_truth(loss, penalty, monkeypatch):
         for v, value in zip(points, values, strict=True):
             for name, bound, at in bounds_at(F, v, monkeypatch):
                 distance = (value if at is v else total(F, at)) - best
-                assert bound.value >= distance - rounding(F, value), (seed, name, F.alpha, bound, distance, value)
+                assert bound.value >= distance - rounding(F, value), (
+                    seed,
+                    name,
+                    F.alpha,
+                    bound,
+                    distance,
+                    value,
+                )
                 assert (bound.kind == "proof") == np.isfinite(bound.value)
                 if 1e-9 * best < distance < 1e-3 * best:
                     ratios.setdefault(name, []).append(bound.value / distance)
@@ -125,7 +171,9 @@ def test_no_bound_is_below_the_truth(loss, penalty, monkeypatch):
 
 
 def dual_optimum(loss, X, y, l2):
-    """Coefficients of the best dual point, by L-BFGS-B on its box; without intercept, offset and weights."""
+    """Coefficients of the best dual point, by L-BFGS-B on its box; without intercept, offset and
+    weights.
+    """
     n = y.size
     if isinstance(loss, Hinge):
         low, high, linear = np.minimum(-y, 0.0), np.maximum(-y, 0.0), y
@@ -137,21 +185,29 @@ def dual_optimum(loss, X, y, l2):
         return linear @ a / n + u @ u / (2 * l2), linear / n + X @ u / (n * l2)
 
     found = scipy.optimize.minimize(
-        objective, 0.5 * (low + high), jac=True, bounds=list(zip(low, high, strict=True)), method="L-BFGS-B",
+        objective,
+        0.5 * (low + high),
+        jac=True,
+        bounds=list(zip(low, high, strict=True)),
+        method="L-BFGS-B",
         options={"maxiter": 10_000, "ftol": 1e-16, "gtol": 1e-12},
-    )  # fmt: skip
+    )
     return -X.T @ found.x / (n * l2)
 
 
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
-@pytest.mark.parametrize("loss", [Hinge(), *with_jit([], [Quantile(0.3)])], ids=lambda loss: loss.name)
+@pytest.mark.parametrize(
+    "loss", [Hinge(), *with_jit([], [Quantile(0.3)])], ids=lambda loss: loss.name
+)
 def test_the_gap_holds_for_losses_with_corners(loss, penalty):
     for seed in range(with_jit(20, 5)):
         rng = np.random.default_rng(seed)
         X = rng.standard_normal((20, 3))
         y = X[:, 0] + rng.standard_normal(20)
         y = np.where(y > 0, 1.0, -1.0) if loss.classification else y
-        F = Objective(loss, X, y, penalty=penalty, alpha=0.05, l1_ratio=0.4, fit_intercept=False, n_jobs=1)
+        F = Objective(
+            loss, X, y, penalty=penalty, alpha=0.05, l1_ratio=0.4, fit_intercept=False, n_jobs=1
+        )
         best = dual_optimum(loss, X, y, F.l2) if F.l1 == 0.0 else F.start()
         points = [best, F.start(), *around(best, seed), *(0.1 * rng.standard_normal((20, 3)))]
         values = [total(F, v) for v in points]
@@ -172,12 +228,19 @@ def test_exactly_collinear_columns_are_no_obstacle():
         nothing = np.zeros((60, 1))
         twins = np.hstack([nothing, x, nothing])
         for extra, provable_there in (
-            (groups, True), (x[:, :1], True), (nothing, True), (twins, True), (hardly, False)
-        ):  # fmt: skip
+            (groups, True),
+            (x[:, :1], True),
+            (nothing, True),
+            (twins, True),
+            (hardly, False),
+        ):
             F = Objective(loss, np.hstack([x, extra]), y, n_jobs=1)
             v = descend(F, with_jit(300, 60))[-1]
             bound = Certifier(F).prove(v, F.value(v), F.gradient(v))
-            assert bound.value == (pytest.approx(0.0, abs=1e-12) if provable_there else np.inf), (loss, extra.shape)
+            assert bound.value == (pytest.approx(0.0, abs=1e-12) if provable_there else np.inf), (
+                loss,
+                extra.shape,
+            )
 
 
 def test_a_column_seen_only_where_the_loss_is_flat_is_an_obstacle_until_its_row_is_left_out():
@@ -193,7 +256,9 @@ def rare_features(n=300):
     """Rows that nothing resembles are far from all others in the norm of the inverse curvature."""
     rng = np.random.default_rng(5)
     X = np.hstack([rng.standard_normal((n, 2)), np.eye(n)[:, :6], (rng.random((n, 3)) < 0.02)])
-    y = np.where(X[:, 0] + X[:, 2:] @ rng.standard_normal(9) + rng.standard_normal(n) > 0, 1.0, -1.0)
+    y = np.where(
+        X[:, 0] + X[:, 2:] @ rng.standard_normal(9) + rng.standard_normal(n) > 0, 1.0, -1.0
+    )
     return Objective("log_loss", X, y, alpha=1.0 / n, n_jobs=1)
 
 
@@ -202,7 +267,9 @@ def test_far_rows_are_met_by_way_of_a_better_point(monkeypatch):
     points = descend(F, 60)
     optimum = min(total(F, v) for v in points)
     by_way = [Certifier(F).prove(v, F.value(v), F.gradient(v)).value for v in points]
-    monkeypatch.setattr(Certifier, "_proof_from_elsewhere", lambda self, *arguments: Bound(np.inf, "none"))
+    monkeypatch.setattr(
+        Certifier, "_proof_from_elsewhere", lambda self, *arguments: Bound(np.inf, "none")
+    )
     direct = [Certifier(F).prove(v, F.value(v), F.gradient(v)).value for v in points]
     for v, near, far in zip(points, direct, by_way, strict=True):
         distance = total(F, v) - optimum
@@ -242,7 +309,9 @@ def test_products_prove_what_the_matrix_proves_on_wide_data(monkeypatch):
         # Where a coarse bound is enough, and where the best of bounds would not do, it takes fewer.
         before = F.passes
         assert (
-            Certifier(F).prove(state.point, state.value, state.gradient, enough=100 * exact.value).value
+            Certifier(F)
+            .prove(state.point, state.value, state.gradient, enough=100 * exact.value)
+            .value
             <= 100 * exact.value
         )
         Certifier(F).prove(state.point, state.value, state.gradient, enough=0.01 * exact.value)
@@ -290,10 +359,16 @@ class Linear(Loss):
 def test_what_is_not_known_is_not_claimed():
     X, y, _, _ = sparse_problem(LogLoss())
     Y = np.arange(23.0)[:, None] % 3
-    for loss, penalty in ((Concave(), "l2"), (Perceptron(), "l2"), (LogLoss(), ToyWeightedL1(np.ones(6)))):
+    for loss, penalty in (
+        (Concave(), "l2"),
+        (Perceptron(), "l2"),
+        (LogLoss(), ToyWeightedL1(np.ones(6))),
+    ):
         F = Objective(loss, X, y, penalty=penalty, alpha=0.1)
         certifier = Certifier(F)
-        assert certifier.cheap(F.start(), *F.smooth_and_gradient(F.start())) == Bound(np.inf, "none")
+        assert certifier.cheap(F.start(), *F.smooth_and_gradient(F.start())) == Bound(
+            np.inf, "none"
+        )
         assert not certifier.decrement_applies
         assert not provable(F)
     for loss in (ToySoftmax(), ToyMultiSquared()):
@@ -332,19 +407,31 @@ def test_the_best_intercept_never_makes_it_worse_and_balances_the_derivatives():
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("loss", with_jit([LogLoss(), Quantile(0.8)], members(Loss)), ids=lambda loss: loss.name)
+@pytest.mark.parametrize(
+    "loss", with_jit([LogLoss(), Quantile(0.8)], members(Loss)), ids=lambda loss: loss.name
+)
 @pytest.mark.parametrize(("center", "spread"), [(0.0, 1.0), (1e6, 1.0), (-1e6, 1e3), (1e-6, 1e-9)])
 def test_the_best_constant_is_the_best(loss, center, spread, weighted):
     rng = np.random.default_rng(3)
-    y = rng.choice([-1.0, 1.0], 30, p=[0.2, 0.8]) if loss.classification else center + spread * rng.standard_normal(30)
-    weights = rng.uniform(0, 3, 30) * (rng.random(30) < 0.8) + 0.01 * (np.arange(30) == 0) if weighted else None
+    y = (
+        rng.choice([-1.0, 1.0], 30, p=[0.2, 0.8])
+        if loss.classification
+        else center + spread * rng.standard_normal(30)
+    )
+    weights = (
+        rng.uniform(0, 3, 30) * (rng.random(30) < 0.8) + 0.01 * (np.arange(30) == 0)
+        if weighted
+        else None
+    )
     for offset in (None, spread * rng.standard_normal(30)):
         F = Objective(loss, np.zeros((30, 1)), y, sample_weight=weights, offset=offset)
         shift, value = best_constant(F)
         assert value == pytest.approx(F.value([0.0, shift]), rel=1e-12, abs=1e-300)
         tried = [0.0, *y, *(y - (0 if offset is None else offset)), *rng.normal(shift, spread, 50)]
         assert value <= min(F.value([0.0, b]) for b in tried) * (1 + 1e-12) + 1e-15 * spread
-        F = Objective(loss, np.zeros((30, 1)), y, sample_weight=weights, offset=offset, fit_intercept=False)
+        F = Objective(
+            loss, np.zeros((30, 1)), y, sample_weight=weights, offset=offset, fit_intercept=False
+        )
         assert best_constant(F) == (0.0, pytest.approx(F.value([0.0]), rel=1e-14))
 
 
@@ -352,7 +439,11 @@ def test_a_shift_below_rounding_is_not_looked_for():
     rng = np.random.default_rng(6)
     for loss in with_jit([LogLoss(), Huber(0.7)], SMOOTH):
         z = 10.0 * rng.standard_normal(300)
-        y = np.where(rng.random(300) < 0.8, 1.0, -1.0) if loss.classification else np.abs(z + rng.standard_normal(300))
+        y = (
+            np.where(rng.random(300) < 0.8, 1.0, -1.0)
+            if loss.classification
+            else np.abs(z + rng.standard_normal(300))
+        )
         F, size, tried = Objective(loss, np.zeros((300, 1)), y), float(np.abs(z).max()), []
         shift, _ = lowest(shifted_sums(F, z), size)
         sums = shifted_sums(F, z + shift)
@@ -365,14 +456,19 @@ def test_a_shift_below_rounding_is_not_looked_for():
 @pytest.mark.parametrize("storage", ["dense", "csr"])
 def test_the_losses_at_shifted_predictions_are_their_sums(storage):
     rng = np.random.default_rng(7)
-    y, z, weights = rng.standard_normal(23), rng.standard_normal(23), rng.uniform(0, 2, 23) * (np.arange(23) % 5 > 0)
+    y, z, weights = (
+        rng.standard_normal(23),
+        rng.standard_normal(23),
+        rng.uniform(0, 2, 23) * (np.arange(23) % 5 > 0),
+    )
     X = np.zeros((23, 3)) if storage == "dense" else sp.csr_array((23, 3))
     for loss in with_jit([Huber(0.7)], SMOOTH):
         t = np.where(y > 0, 1.0, -1.0) if loss.classification else np.abs(y)
         F = Objective(loss, X, t, sample_weight=weights)
         kinds = loss.value, loss.derivative, loss.curvature
         expected = [
-            np.average([kind(p + 0.3, one) for p, one in zip(z, t, strict=True)], weights=weights) for kind in kinds
+            np.average([kind(p + 0.3, one) for p, one in zip(z, t, strict=True)], weights=weights)
+            for kind in kinds
         ]
         np.testing.assert_allclose(shifted_sums(F, z)(0.3), expected, rtol=1e-12, atol=1e-14)
 
@@ -380,11 +476,19 @@ def test_the_losses_at_shifted_predictions_are_their_sums(storage):
 def test_the_best_constants_that_have_names():
     rng = np.random.default_rng(4)
     y, zeros = 1e6 + rng.standard_normal(41), np.zeros((41, 1))
-    assert best_constant(Objective("squared_error", zeros, y))[0] == pytest.approx(y.mean(), rel=1e-15)
-    assert best_constant(Objective(EpsilonInsensitive(0.0), zeros, y))[0] == pytest.approx(np.median(y), rel=1e-12)
-    assert best_constant(Objective(Quantile(0.25), zeros, y))[0] == pytest.approx(np.quantile(y, 0.25), rel=1e-12)
+    assert best_constant(Objective("squared_error", zeros, y))[0] == pytest.approx(
+        y.mean(), rel=1e-15
+    )
+    assert best_constant(Objective(EpsilonInsensitive(0.0), zeros, y))[0] == pytest.approx(
+        np.median(y), rel=1e-12
+    )
+    assert best_constant(Objective(Quantile(0.25), zeros, y))[0] == pytest.approx(
+        np.quantile(y, 0.25), rel=1e-12
+    )
     signs = np.where(np.arange(41) < 10, 1.0, -1.0)
-    assert best_constant(Objective("log_loss", zeros, signs))[0] == pytest.approx(np.log(10 / 31), rel=1e-12)
+    assert best_constant(Objective("log_loss", zeros, signs))[0] == pytest.approx(
+        np.log(10 / 31), rel=1e-12
+    )
     assert best_constant(Objective("hinge", zeros, signs))[0] == pytest.approx(-1.0)
     assert best_constant(Objective("perceptron", zeros, signs)) == (0.0, 0.0)
     shift, value = best_constant(Objective("log_loss", zeros, np.ones(41)))
@@ -395,7 +499,9 @@ def test_the_best_constants_that_have_names():
 
 def test_relative_to_what():
     assert relative(0.1, 1.1, 1.0) == pytest.approx(0.1)
-    assert relative(1.0, 1.0, 5.0) == pytest.approx(1.0 / 5e-4)  # all of F: measured against the constant model
+    assert relative(1.0, 1.0, 5.0) == pytest.approx(
+        1.0 / 5e-4
+    )  # all of F: measured against the constant model
     assert relative(0.0, 0.0, 0.0) == 0.0
     assert relative(-1e-18, 1.0, 1.0) == 0.0
     assert relative(np.inf, 1.0, 1.0) == np.inf

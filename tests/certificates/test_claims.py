@@ -1,4 +1,6 @@
-"""What is claimed is claimed of the model that is returned: F at its coefficients, computed from X."""
+"""What is claimed is claimed of the model that is returned: F at its coefficients, computed from
+X.
+"""
 
 from typing import ClassVar
 
@@ -18,7 +20,11 @@ def one_hot_beside_raw(seed, n=1500, levels=1800, largest=1e7):
     """Levels of one category, most of them rare, beside one column of large integers."""
     rng = np.random.default_rng(seed)
     level, column = rng.zipf(1.2, n) % levels, np.floor(rng.uniform(0.0, largest, n))
-    y = rng.normal(size=levels)[level] + (column - column.mean()) / column.std() + 0.3 * rng.normal(size=n)
+    y = (
+        rng.normal(size=levels)[level]
+        + (column - column.mean()) / column.std()
+        + 0.3 * rng.normal(size=n)
+    )
     hot = sp.csr_array((np.ones(n), (np.arange(n), level)), shape=(n, levels))
     return sp.hstack([hot, sp.csr_array(column[:, None])]).tocsr(), y
 
@@ -26,7 +32,11 @@ def one_hot_beside_raw(seed, n=1500, levels=1800, largest=1e7):
 def squares(model, X, y):
     """F of a ridge regression in extended precision."""
     X = X.toarray() if sp.issparse(X) else X
-    left = y.astype(np.longdouble) - X.astype(np.longdouble) @ model.coef_.astype(np.longdouble) - model.intercept_
+    left = (
+        y.astype(np.longdouble)
+        - X.astype(np.longdouble) @ model.coef_.astype(np.longdouble)
+        - model.intercept_
+    )
     coef = model.coef_.astype(np.longdouble)
     return float(0.5 * np.mean(left**2) + 0.5 * model.alpha * coef @ coef)
 
@@ -59,7 +69,9 @@ def test_nor_without_an_intercept_where_columns_are_far_from_zero(seed):
 @pytest.mark.parametrize("kind", [RowSpan, ColumnSpan])
 def test_images_that_have_drifted_are_computed_anew(kind):
     rng = np.random.default_rng(0)
-    F = Objective("log_loss", rng.normal(size=(30, 40)), np.where(rng.random(30) < 0.5, -1.0, 1.0), alpha=1e-2)
+    F = Objective(
+        "log_loss", rng.normal(size=(30, 40)), np.where(rng.random(30) < 0.5, -1.0, 1.0), alpha=1e-2
+    )
     solver = kind(F)
     state = solver.start(F.start())
     solver.resume(state)
@@ -67,7 +79,10 @@ def test_images_that_have_drifted_are_computed_anew(kind):
         solver.turn(state)
     point, value, gradient = solver.evaluate(state)
     assert "drifted" not in state.memory
-    assert (value, list(gradient)) == (pytest.approx(state.value), pytest.approx(state.gradient, abs=1e-9))
+    assert (value, list(gradient)) == (
+        pytest.approx(state.value),
+        pytest.approx(state.gradient, abs=1e-9),
+    )
     state.memory["images"][0] += 0.5
     solver._evaluate(state)
     point, value, gradient = solver.evaluate(state)
@@ -85,11 +100,24 @@ def test_images_that_have_drifted_are_computed_anew(kind):
         {"solver": "lbfgs"},
         {"solver": "saga", "random_state": 0},
         {"solver": "sdca", "random_state": 0},
-        {"solver": "gd", "batch_size": 1, "learning_rate": "constant", "random_state": 0, "tol": None, "max_iter": 5},
+        {
+            "solver": "gd",
+            "batch_size": 1,
+            "learning_rate": "constant",
+            "random_state": 0,
+            "tol": None,
+            "max_iter": 5,
+        },
         {"penalty": "l1", "alpha": 1e-2},
         {"loss": "hinge"},
         {"max_iter": 2},
-        {"early_stopping": True, "solver": "adam", "batch_size": 32, "random_state": 0, "max_iter": 40},
+        {
+            "early_stopping": True,
+            "solver": "adam",
+            "batch_size": 32,
+            "random_state": 0,
+            "max_iter": 40,
+        },
     ],
     ids=str,
 )
@@ -123,9 +151,13 @@ def test_a_value_that_is_foreseen_says_what_it_may_be_wrong_by():
     model = GDRegressor(alpha=1e-3).fit(X, y)
     assert model.history_["passes"][-1] == 1.0
     assert (
-        abs(model.objective_ - squares(model, X, y)) <= model.history_["bound"][-1] <= FORESEEN * model.objective_ * 10
+        abs(model.objective_ - squares(model, X, y))
+        <= model.history_["bound"][-1]
+        <= FORESEEN * model.objective_ * 10
     )
-    far = GDRegressor(alpha=1e-3, fit_intercept=False).fit(X + 1e4, y)  # where rounding would show, X is looked at
+    far = GDRegressor(alpha=1e-3, fit_intercept=False).fit(
+        X + 1e4, y
+    )  # where rounding would show, X is looked at
     assert far.history_["passes"][-1] > 1.0
     assert abs(far.objective_ - squares(far, X + 1e4, y)) <= far.history_["bound"][-1]
 
@@ -146,7 +178,9 @@ def test_the_paths_of_a_search_claim_what_is_so():
     X, y = load_iris(return_X_y=True)
     model = GDClassifierCV(alphas=8, cv=3).fit(X, y == 2)
     F = Objective("log_loss", X, np.where(y == 2, 1.0, -1.0), alpha=model.alpha_)
-    assert model.objective_ == pytest.approx(F.value(np.r_[model.coef_[0], model.intercept_[0]]), rel=1e-12)
+    assert model.objective_ == pytest.approx(
+        F.value(np.r_[model.coef_[0], model.intercept_[0]]), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "squared_hinge", "modified_huber"])
@@ -165,7 +199,11 @@ class Counts(Loss):
     infimum: ClassVar[float] = 0.0
 
     def value(self, prediction, target):
-        return np.exp(prediction) - target * prediction - (target - target * np.log(max(target, 1e-300)))
+        return (
+            np.exp(prediction)
+            - target * prediction
+            - (target - target * np.log(max(target, 1e-300)))
+        )
 
     def derivative(self, prediction, target):
         return np.exp(prediction) - target
@@ -179,7 +217,9 @@ def test_rows_without_weight_do_not_count_even_where_their_loss_is_infinite(solv
     y = rng.poisson(np.exp(X[:, 0])).astype(float)
     weights = np.ones(60)
     far = np.vstack([X, [[2000.0, 0.0, 0.0]]])
-    model = GDRegressor(Counts(), solver=solver).fit(far, np.append(y, 1.0), sample_weight=np.append(weights, 0.0))
+    model = GDRegressor(Counts(), solver=solver).fit(
+        far, np.append(y, 1.0), sample_weight=np.append(weights, 0.0)
+    )
     other = GDRegressor(Counts(), solver=solver).fit(X, y)
     assert model.objective_ == pytest.approx(other.objective_, rel=1e-3)
     assert model.coef_ == pytest.approx(other.coef_, abs=0.05)

@@ -1,4 +1,6 @@
-"""The bound from a dual point that a Newton step has corrected: its twin, and that it is never above the minimum."""
+"""The bound from a dual point that a Newton step has corrected: its twin, and that it is never
+above the minimum.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""Bounds from a curvature matrix near by, and the sums over rows that they are made of, with twins."""
+"""Bounds from a curvature matrix near by, and the sums over rows that they are made of, with
+twins.
+"""
 
 import numpy as np
 import pytest
@@ -17,7 +19,9 @@ def objective(loss, storage, seed, **given):
     X, y, weights, _ = sparse_problem(loss, n=80, d=5, seed=seed)
     X = X * 10.0 ** np.random.default_rng(seed).uniform(-2, 2, 5)
     rows = stored(X, storage)
-    return Objective(loss, rows.matrix() if storage == "csr" else X, y, sample_weight=weights, **given)
+    return Objective(
+        loss, rows.matrix() if storage == "csr" else X, y, sample_weight=weights, **given
+    )
 
 
 @pytest.mark.parametrize("storage", ["dense", "csr"])
@@ -26,7 +30,9 @@ def objective(loss, storage, seed, **given):
 def test_the_bound_holds_near_the_matrix_and_far_from_it(loss, fit_intercept, storage):
     proved = 0
     for seed in range(6):
-        F = objective(loss, storage, seed, alpha=10.0 ** -(seed % 4 + 1), fit_intercept=fit_intercept)
+        F = objective(
+            loss, storage, seed, alpha=10.0 ** -(seed % 4 + 1), fit_intercept=fit_intercept
+        )
         newton = Newton(F)
         state = newton.start(F.start())
         newton.resume(state)

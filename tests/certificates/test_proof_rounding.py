@@ -1,6 +1,8 @@
-"""Proofs hold where rounding is all that is left: columns on wild scales, nearly collinear, next to no noise.
+"""Proofs hold where rounding is all that is left: columns on wild scales, nearly collinear, next to
+no noise.
 
-The twin solves in extended precision: least squares by Householder reflections, Newton steps on top of it.
+The twin solves in extended precision: least squares by Householder reflections, Newton steps on top
+of it.
 """
 
 from fractions import Fraction
@@ -12,12 +14,19 @@ import scipy.sparse as sp
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.certificates.certifier import EPS, Certifier
 from fastgd.certificates.newton_decrement import decrement_bound, longest_row
-from fastgd.certificates.rounding import gradient_rounding, prediction_size, sum_rounding, value_rounding
+from fastgd.certificates.rounding import (
+    gradient_rounding,
+    prediction_size,
+    sum_rounding,
+    value_rounding,
+)
 from fastgd.linalg.cholesky import Factor
 from fastgd.solvers.newton.cholesky import Newton
 
 LONG = np.longdouble
-extended = pytest.mark.skipif(np.finfo(LONG).eps > 1e-18, reason="long double is no longer than double here")
+extended = pytest.mark.skipif(
+    np.finfo(LONG).eps > 1e-18, reason="long double is no longer than double here"
+)
 
 
 def least_squares(A, b):
@@ -57,13 +66,17 @@ def above_the_minimum(X, y, alpha, fit_intercept, v):
 
 
 def logistic_minimum(X, y, alpha, fit_intercept, v):
-    """(F at `v`, F*) for the log loss, by Newton steps from `v`, each a problem of least squares."""
+    """(F at `v`, F*) for the log loss, by Newton steps from `v`, each a problem of least
+    squares.
+    """
     rows, penalty = with_penalty(X, alpha, fit_intercept)
     signed, n = rows * y[:, None], LONG(len(y))
 
     def value(w):
         z = signed @ w
-        return (np.log1p(np.exp(-np.abs(z))) + np.maximum(-z, 0)).mean() + ((penalty @ w) ** 2).sum() / 2
+        return (np.log1p(np.exp(-np.abs(z))) + np.maximum(-z, 0)).mean() + (
+            (penalty @ w) ** 2
+        ).sum() / 2
 
     w, first = v.astype(LONG), value(v)
     for _ in range(30):
@@ -96,12 +109,16 @@ def problem(seed):
     elif kind == 1:
         y = unit @ w + 10.0 ** rng.uniform(-6, 0) * rng.standard_normal(n)
     else:  # what tells y is how nearly equal columns differ
-        y = np.diff(unit, axis=1)[:, ::2] @ 10.0 ** rng.uniform(0, 9, d // 2) + 1e-3 * rng.standard_normal(n)
+        y = np.diff(unit, axis=1)[:, ::2] @ 10.0 ** rng.uniform(
+            0, 9, d // 2
+        ) + 1e-3 * rng.standard_normal(n)
     return X, y, float(rng.choice([0.0, 0.0, 10.0 ** rng.uniform(-14, -2)])), rng
 
 
 def unknowns(model):
-    return np.r_[model.coef_.ravel(), np.ravel(model.intercept_)[: model.fit_intercept]].astype(LONG)
+    return np.r_[model.coef_.ravel(), np.ravel(model.intercept_)[: model.fit_intercept]].astype(
+        LONG
+    )
 
 
 def constant_model(y, fit_intercept):
@@ -115,7 +132,9 @@ def test_a_proof_for_squares_is_never_below_the_truth():
     for seed in range(80):
         X, y, alpha, rng = problem(seed)
         fit_intercept, rows = bool(rng.random() < 0.5), sp.csr_array(X) if rng.random() < 0.2 else X
-        model = GDRegressor(alpha=alpha, fit_intercept=fit_intercept, tol=float(10.0 ** rng.uniform(-10, -2)))
+        model = GDRegressor(
+            alpha=alpha, fit_intercept=fit_intercept, tol=float(10.0 ** rng.uniform(-10, -2))
+        )
         model.fit(rows, y)
         above, least = above_the_minimum(X, y, alpha, fit_intercept, unknowns(model))
         truth = above / max(least, 1e-4 * constant_model(y, fit_intercept))
@@ -134,7 +153,9 @@ def test_a_proof_for_the_log_loss_is_never_below_the_truth():
         alpha, fit_intercept = max(alpha, 1e-10), bool(rng.random() < 0.5)
         z = y / np.abs(y).mean() + rng.standard_normal(len(y))
         labels = np.where(z > np.median(z), 1.0, -1.0)
-        model = GDClassifier(alpha=alpha, fit_intercept=fit_intercept, tol=float(10.0 ** rng.uniform(-10, -2)))
+        model = GDClassifier(
+            alpha=alpha, fit_intercept=fit_intercept, tol=float(10.0 ** rng.uniform(-10, -2))
+        )
         model.fit(X, labels)
         above, least = logistic_minimum(X, labels, alpha, fit_intercept, unknowns(model))
         if model.bound_kind_ == "proof":
@@ -145,7 +166,9 @@ def test_a_proof_for_the_log_loss_is_never_below_the_truth():
 
 @extended
 def test_the_bound_from_a_matrix_counts_what_the_matrix_is_wrong_by():
-    """At the start the bound is all of F - F*, of which rounding of the matrix takes a visible share."""
+    """At the start the bound is all of F - F*, of which rounding of the matrix takes a visible
+    share.
+    """
     visible = 0
     for seed in range(60):
         X, y, alpha, _ = problem(seed)
@@ -157,7 +180,9 @@ def test_the_bound_from_a_matrix_counts_what_the_matrix_is_wrong_by():
         for _ in range(3):
             above, _ = above_the_minimum(X, y, alpha, False, state.point.astype(LONG))
             value, gradient = F.smooth_and_gradient(state.point)
-            bound = Certifier(F).from_known((factor, state.point), state.point, gradient, 0.0, value)
+            bound = Certifier(F).from_known(
+                (factor, state.point), state.point, gradient, 0.0, value
+            )
             if bound.kind == "proof":
                 assert above <= bound.value * (1.0 + 1e-12) + 2.0 * EPS * value
                 visible += 0.5 * factor.norm_of(gradient) ** 2 < above - 2.0 * EPS * value
@@ -197,12 +222,17 @@ def test_a_matrix_that_is_all_rounding_proves_nothing():
     assert factor.full
     assert sum_rounding(F) * factor.inverse_norm() ** 2 > 0.1
     certifier, (value, gradient) = Certifier(F), F.value_and_gradient(v)
-    assert certifier.from_known((factor, v), v, gradient, 0.0, value).value > 0.55 * factor.norm_of(gradient) ** 2
+    assert (
+        certifier.from_known((factor, v), v, gradient, 0.0, value).value
+        > 0.55 * factor.norm_of(gradient) ** 2
+    )
 
 
 @extended
 def test_the_gap_counts_what_the_gradient_is_wrong_by():
-    """Columns of 1e6 that make up each other: along those ways F has the curvature of a weak penalty alone."""
+    """Columns of 1e6 that make up each other: along those ways F has the curvature of a weak
+    penalty alone.
+    """
     for seed in range(20):
         rng = np.random.default_rng(seed)
         n, d, alpha = 60, 5, 1e-9
@@ -217,13 +247,17 @@ def test_the_gap_counts_what_the_gradient_is_wrong_by():
             exact = X.T.astype(LONG) @ (X.astype(LONG) @ v.astype(LONG) - y) / n + LONG(alpha) * v
             wrong, size = np.abs(exact - gradient).astype(float), prediction_size(F, v)
             assert (
-                wrong <= gradient_rounding(F, value, size) * np.sqrt((X**2).mean(axis=0)) + EPS * alpha * abs(v)
+                wrong
+                <= gradient_rounding(F, value, size) * np.sqrt((X**2).mean(axis=0))
+                + EPS * alpha * abs(v)
             ).all()
             above, _ = above_the_minimum(X, y, alpha, False, v.astype(LONG))
             bound = Certifier(F).cheap(v, value, gradient).value
             assert above <= bound
             if bound < 0.05 * value:
-                assert bound >= float(gradient @ gradient) / (2.0 * alpha) + float(wrong @ np.abs(v))
+                assert bound >= float(gradient @ gradient) / (2.0 * alpha) + float(
+                    wrong @ np.abs(v)
+                )
             v = v - ways @ ((ways.T @ gradient) / np.maximum(values, alpha))
 
 

@@ -1,4 +1,6 @@
-"""Columns far from zero: the fit of explicitly centred columns, whatever the storage, loss, penalty and solver."""
+"""Columns far from zero: the fit of explicitly centred columns, whatever the storage, loss,
+penalty and solver.
+"""
 
 import tracemalloc
 import warnings
@@ -31,7 +33,9 @@ def name(value):
 
 
 def data(n=150, d=4, seed=0):
-    """Raw columns, two of them far from 0 and one with zeros; the same centred; numbers and labels."""
+    """Raw columns, two of them far from 0 and one with zeros; the same centred; numbers and
+    labels.
+    """
     rng = np.random.default_rng(seed)
     Z = rng.standard_normal((n, d))
     Z[:, 2] *= rng.random(n) < 0.5
@@ -91,7 +95,9 @@ def test_rows_hand_out_differences_bit_for_bit(storage):
     as_array = sp.csr_array.toarray if rows.sparse else np.asarray
     for chosen in (slice(None), slice(3, 9), np.array([5, 2])):
         np.testing.assert_array_equal(as_array(rows.take(chosen)), table[chosen])
-        np.testing.assert_array_equal(as_array(rows.part(chosen, np.array([1, 3]))), table[chosen][:, [1, 3]])
+        np.testing.assert_array_equal(
+            as_array(rows.part(chosen, np.array([1, 3]))), table[chosen][:, [1, 3]]
+        )
     np.testing.assert_allclose(rows.column_norms(), np.linalg.norm(table, axis=0))
     assert rows.sum_of_squares() == pytest.approx(np.square(table).sum())
 
@@ -118,7 +124,9 @@ def test_what_is_far():
     assert far(z + 1.1 * FAR)
     assert far(-z - 1.1 * FAR)
     assert not far(np.full(n, 1e6)), "a constant column is a copy of the intercept and stays one"
-    assert not far(np.where(rng.random(n) < 0.5, 0.3, np.nextafter(0.3, 1.0))), "constant but for rounding"
+    assert not far(np.where(rng.random(n) < 0.5, 0.3, np.nextafter(0.3, 1.0))), (
+        "constant but for rounding"
+    )
     assert far(1e6 + late), "constant in the sample, not in all rows"
     assert not far((1e6 + z) * (1.0 - late)), "a zero: compressed rows do not store it"
     assert not far(np.where(late > 0.0, 1e4, 1.0) * z)
@@ -145,7 +153,9 @@ def test_each_loss_and_penalty_on_raw_columns(loss, penalty):
     X, Z, score, labels = data()
     y = labels if loss in CLASSIFIERS else score
     alpha = 0.0 if penalty is None else 0.02
-    fits = [estimator(loss, penalty=penalty, alpha=alpha, tol=1e-7).fit(table, y) for table in (X, Z)]
+    fits = [
+        estimator(loss, penalty=penalty, alpha=alpha, tol=1e-7).fit(table, y) for table in (X, Z)
+    ]
     assert all(fit.suboptimality_ <= 1e-7 for fit in fits)
     assert same_answer(*fits, X, Z) < 0.02
 
@@ -189,7 +199,9 @@ def test_several_predictions_and_several_classes():
 def test_without_an_intercept_and_with_explicit_rates_columns_are_read_as_they_are(monkeypatch):
     X, _, score, _ = data()
     seen = []
-    monkeypatch.setattr("fastgd.estimators.base.read_shifted", lambda rows, samples: seen.append(1) or rows)
+    monkeypatch.setattr(
+        "fastgd.estimators.base.read_shifted", lambda rows, samples: seen.append(1) or rows
+    )
     GDRegressor(fit_intercept=False).fit(X, score)
     GDRegressor(learning_rate="constant", eta0=1e-14, max_iter=2, tol=None).fit(X, score)
     GDClassifier(loss="perceptron", max_iter=2, tol=None).fit(X[:, 2:], score > 0.0)
@@ -215,7 +227,9 @@ def test_the_intercept_is_rounded_once():
 def test_a_fit_goes_on_where_it_was():
     X, _, _, labels = data()
     whole = GDClassifier(solver="lbfgs", alpha=0.01, tol=None, max_iter=12).fit(X, labels)
-    parts = GDClassifier(solver="lbfgs", alpha=0.01, tol=None, max_iter=6, warm_start=True).fit(X, labels)
+    parts = GDClassifier(solver="lbfgs", alpha=0.01, tol=None, max_iter=6, warm_start=True).fit(
+        X, labels
+    )
     parts.fit(X, labels)
     np.testing.assert_array_equal(parts.coef_, whole.coef_)
     np.testing.assert_array_equal(parts.intercept_, whole.intercept_)
@@ -259,7 +273,10 @@ def test_searches(search, target):
     X, Z, *_ = columns = data()
     y = columns[target]
     for penalty in ("l2", "l1"):
-        raw, centred = (search(alphas=[1.0, 0.1, 0.01], cv=3, penalty=penalty, tol=1e-7).fit(T, y) for T in (X, Z))
+        raw, centred = (
+            search(alphas=[1.0, 0.1, 0.01], cv=3, penalty=penalty, tol=1e-7).fit(T, y)
+            for T in (X, Z)
+        )
         np.testing.assert_allclose(raw.scores_, centred.scores_, atol=1e-3)
         assert same_answer(raw.best_estimator_, centred.best_estimator_, X, Z) < 0.02
 
@@ -298,7 +315,9 @@ def test_nothing_is_copied(form):
 
 
 def near_copies(offset, spacing, n=600, seed=0):
-    """Raw columns, the last two of them copies but for `spacing`; columns of the same span, centred; what they make."""
+    """Raw columns, the last two of them copies but for `spacing`; columns of the same span,
+    centred; what they make.
+    """
     rng = np.random.default_rng(seed)
     Z = rng.standard_normal((n, 4))
     X = Z + offset
@@ -336,7 +355,9 @@ def test_other_losses_find_it_too(loss, offset):
 def test_exact_copies_are_left_alone(offset):
     X, twin, y = near_copies(offset, 0.0)
     model = GDRegressor(alpha=0.0).fit(X, y)
-    assert model.objective_ == pytest.approx(GDRegressor(alpha=0.0).fit(twin[:, :3], y).objective_, rel=1e-9)
+    assert model.objective_ == pytest.approx(
+        GDRegressor(alpha=0.0).fit(twin[:, :3], y).objective_, rel=1e-9
+    )
     assert np.abs(model.coef_).max() < 10.0
 
 
@@ -365,12 +386,19 @@ def test_nothing_is_claimed_of_what_rounding_hides(offset, spacing):
         model = GDRegressor(alpha=0.0).fit(X, y)
     best = GDRegressor(alpha=0.0).fit(twin, y).objective_
     assert model.objective_ - best <= 1.01 * max(model.suboptimality_, 1e-9) * max(best, 1e-4)
-    assert model.score(X, y) >= GDRegressor(alpha=0.0).fit(twin[:, :3], y).score(twin[:, :3], y) - 1e-3
+    assert (
+        model.score(X, y) >= GDRegressor(alpha=0.0).fit(twin[:, :3], y).score(twin[:, :3], y) - 1e-3
+    )
 
 
 @pytest.mark.parametrize(
     ("loss", "penalty", "alpha"),
-    [("squared_error", "l2", 0.01), ("log_loss", "l1", 0.02), (Quantile(0.3), "l1", 0.05), ("hinge", "l2", 0.1)],
+    [
+        ("squared_error", "l2", 0.01),
+        ("log_loss", "l1", 0.02),
+        (Quantile(0.3), "l1", 0.05),
+        ("hinge", "l2", 0.1),
+    ],
     ids=["span of rows", "working set", "columns by need", "by way of the rows"],
 )
 def test_more_columns_than_rows(loss, penalty, alpha):
@@ -381,7 +409,10 @@ def test_more_columns_than_rows(loss, penalty, alpha):
     Z[:, : d // 2] -= Z[:, : d // 2].mean(axis=0)
     y = Z[:, :5].sum(axis=1) + 0.3 * rng.standard_normal(n)
     y = np.where(y > 0.0, 1, -1) if loss in CLASSIFIERS else y
-    fits = [estimator(loss, penalty=penalty, alpha=alpha, tol=1e-6).fit(T, y) for T in (X, sp.csr_array(X), Z)]
+    fits = [
+        estimator(loss, penalty=penalty, alpha=alpha, tol=1e-6).fit(T, y)
+        for T in (X, sp.csr_array(X), Z)
+    ]
     assert all(fit.suboptimality_ <= 1e-6 for fit in fits)
     for fit in fits[:2]:
         assert same_answer(fit, fits[2], X, Z, 1e-6) < 0.05

@@ -50,8 +50,21 @@ def check_rows(rows, expected):
         pd.DataFrame,
         lambda X: pd.DataFrame(X, dtype="Float64"),
     ],
-    ids=["C", "F", "strided", "reversed", "big_endian", "list", "tuple", "object", "half", "long", "frame", "nullable"],
-)  # fmt: skip
+    ids=[
+        "C",
+        "F",
+        "strided",
+        "reversed",
+        "big_endian",
+        "list",
+        "tuple",
+        "object",
+        "half",
+        "long",
+        "frame",
+        "nullable",
+    ],
+)
 def test_dense_input_becomes_float64_in_c_order(make):
     rows = as_rows(make(X))
     assert isinstance(rows, DenseRows)
@@ -196,7 +209,10 @@ def test_methods_of_all_rows_agree(d):
     coef, table = rng.standard_normal(d), rng.standard_normal((d, 3))
     wide = np.repeat(matrix, 2, axis=1)
     lying = [np.asfortranarray(matrix), wide[:, ::2], np.column_stack([wide, matrix])[:, 2 * d :]]
-    for rows in (as_rows(sp.csr_array(matrix)), *(as_rows(one, in_place=True) for one in (matrix, *lying))):
+    for rows in (
+        as_rows(sp.csr_array(matrix)),
+        *(as_rows(one, in_place=True) for one in (matrix, *lying)),
+    ):
         for i in range(11):
             rows.prefetch(i)
             assert rows.dot(i, coef) == pytest.approx(matrix[i] @ coef)
@@ -209,7 +225,9 @@ def test_methods_of_all_rows_agree(d):
             rows.adds(i, out, sums)
             np.testing.assert_allclose(sums, 1 + np.outer(matrix[i], out))
             start, stop = rows.span(i)
-            entries = {int(rows.column(k)): float(rows.entry(i, k)) for k in range(int(start), int(stop))}
+            entries = {
+                int(rows.column(k)): float(rows.entry(i, k)) for k in range(int(start), int(stop))
+            }
             assert {j: value for j, value in entries.items() if value} == {
                 int(j): float(matrix[i, j]) for j in np.flatnonzero(matrix[i])
             }
@@ -218,7 +236,9 @@ def test_methods_of_all_rows_agree(d):
             rows.add_rows(first, stop, amounts, vector, 0)
             np.testing.assert_allclose(vector, 1 + amounts[: stop - first] @ matrix[first:stop])
             rows.dot_rows(first, stop, coef, out)
-            np.testing.assert_allclose(out, [*(matrix[first:stop] @ coef), *np.full(11 - stop + first, 7.0)])
+            np.testing.assert_allclose(
+                out, [*(matrix[first:stop] @ coef), *np.full(11 - stop + first, 7.0)]
+            )
 
 
 @pytest.mark.parametrize("flag", [None, True, False])
@@ -249,10 +269,14 @@ def test_a_fall_of_the_indices_is_seen_across_the_chunks_in_which_it_is_looked_f
     n = 1 << 18  # one chunk
     columns = np.arange(n + 2)
     for swapped in (columns[[*range(n - 1), n, n - 1, n + 1]], columns):
-        matrix = sp.csr_array((np.ones(n + 2), swapped.astype(np.int32), np.array([0, n + 2])), shape=(1, n + 2))
+        matrix = sp.csr_array(
+            (np.ones(n + 2), swapped.astype(np.int32), np.array([0, n + 2])), shape=(1, n + 2)
+        )
         matrix.has_sorted_indices = matrix.has_canonical_format = True
         np.testing.assert_array_equal(as_rows(matrix).columns, columns)
-    split = sp.csr_array((np.ones(n + 2), np.append(columns[:n], [0, 1]), [0, n, n, n + 2]), shape=(3, n))
+    split = sp.csr_array(
+        (np.ones(n + 2), np.append(columns[:n], [0, 1]), [0, n, n, n + 2]), shape=(3, n)
+    )
     assert np.shares_memory(as_rows(split).values, split.data)
 
 
@@ -270,7 +294,9 @@ def test_no_stored_value_at_all():
 
 
 def test_more_columns_than_int32_can_count():
-    matrix = sp.csr_array(([1.0, 2.0], np.array([2**33 - 1, 5]), np.array([0, 1, 1, 2])), shape=(3, 2**33))
+    matrix = sp.csr_array(
+        ([1.0, 2.0], np.array([2**33 - 1, 5]), np.array([0, 1, 1, 2])), shape=(3, 2**33)
+    )
     rows = as_rows(matrix)
     assert rows.shape() == (3, 2**33)
     assert rows.columns.dtype == np.uint64
@@ -283,7 +309,11 @@ def test_x_is_never_modified():
         before = matrix.copy()
         as_rows(matrix)
         assert (matrix != before).nnz == 0
-        if hasattr(matrix, "data") and isinstance(matrix.data, np.ndarray) and matrix.data.dtype != object:
+        if (
+            hasattr(matrix, "data")
+            and isinstance(matrix.data, np.ndarray)
+            and matrix.data.dtype != object
+        ):
             np.testing.assert_array_equal(matrix.data, before.data)
             matrix.data.setflags(write=False)
             as_rows(matrix)
@@ -297,7 +327,9 @@ def test_x_is_never_modified():
 
 def broken(kind, **parts):
     """A matrix of 3 rows and 4 columns (bsr: 2 rows) that SciPy built and someone then spoiled."""
-    matrix = sp.bsr_matrix(X[:2], blocksize=(1, 2)) if kind == "bsr_matrix" else getattr(sp, kind)(X)
+    matrix = (
+        sp.bsr_matrix(X[:2], blocksize=(1, 2)) if kind == "bsr_matrix" else getattr(sp, kind)(X)
+    )
     for name, value in parts.items():
         setattr(matrix, name, np.asarray(value))
     return matrix
@@ -305,25 +337,67 @@ def broken(kind, **parts):
 
 INT = np.int32
 BROKEN = {
-    "column too large": (broken("csr_matrix", indices=np.array([0, 2, 99, 1, 3], INT)), "allowed are 0 to 3"),
-    "column far too large": (broken("csr_matrix", indices=np.array([0, 2, 2**62, 1, 3])), "allowed are 0 to 3"),
+    "column too large": (
+        broken("csr_matrix", indices=np.array([0, 2, 99, 1, 3], INT)),
+        "allowed are 0 to 3",
+    ),
+    "column far too large": (
+        broken("csr_matrix", indices=np.array([0, 2, 2**62, 1, 3])),
+        "allowed are 0 to 3",
+    ),
     "negative column": (broken("csr_matrix", indices=np.array([0, -1, 3, 1, 3], INT)), "from -1"),
-    "fractional columns": (broken("csr_matrix", indices=np.array([0, 0.5, 3, 1, 3])), "array of integers"),
-    "decreasing indptr": (broken("csr_matrix", indptr=np.array([0, 3, 1, 5], INT)), "never decrease"),
+    "fractional columns": (
+        broken("csr_matrix", indices=np.array([0, 0.5, 3, 1, 3])),
+        "array of integers",
+    ),
+    "decreasing indptr": (
+        broken("csr_matrix", indptr=np.array([0, 3, 1, 5], INT)),
+        "never decrease",
+    ),
     "negative indptr": (broken("csr_matrix", indptr=np.array([-1, 3, 3, 5], INT)), "start at 0"),
     "indptr starts late": (broken("csr_matrix", indptr=np.array([2, 3, 3, 5], INT)), "start at 0"),
-    "indptr past the end": (broken("csr_matrix", indptr=np.array([0, 3, 3, 500], INT)), "past the 5 stored"),
+    "indptr past the end": (
+        broken("csr_matrix", indptr=np.array([0, 3, 3, 500], INT)),
+        "past the 5 stored",
+    ),
     "indptr too short": (broken("csr_matrix", indptr=np.array([0, 3], INT)), "indptr must hold 4"),
-    "indptr too long": (broken("csr_matrix", indptr=np.array([0, 3, 3, 5, 5], INT)), "indptr must hold 4"),
+    "indptr too long": (
+        broken("csr_matrix", indptr=np.array([0, 3, 3, 5, 5], INT)),
+        "indptr must hold 4",
+    ),
     "fewer values than indices": (broken("csr_matrix", data=np.ones(2)), "past the 2 stored"),
-    "fewer indices than values": (broken("csr_matrix", indices=np.array([0, 1], INT)), "past the 2 stored"),
-    "csc row too large": (broken("csc_matrix", indices=np.array([0, 2, 99, 0, 2], INT)), "allowed are 0 to 2"),
-    "csc indptr past the end": (broken("csc_matrix", indptr=np.array([0, 1, 2, 3, 99], INT)), "past the 5 stored"),
-    "csc indptr decreases": (broken("csc_matrix", indptr=np.array([0, 4, 2, 3, 5], INT)), "never decrease"),
-    "bsr block too far": (broken("bsr_matrix", indices=np.array([0, 7], INT)), "allowed are 0 to 1"),
-    "bsr indptr past the end": (broken("bsr_matrix", indptr=np.array([0, 2, 9], INT)), "past the 2 stored"),
-    "coo row too large": (broken("coo_matrix", row=np.array([0, 0, 0, 2, 99], INT)), "allowed are 0 to 2"),
-    "coo negative column": (broken("coo_matrix", col=np.array([0, 2, 3, 1, -5], INT)), "from -5 to 3"),
+    "fewer indices than values": (
+        broken("csr_matrix", indices=np.array([0, 1], INT)),
+        "past the 2 stored",
+    ),
+    "csc row too large": (
+        broken("csc_matrix", indices=np.array([0, 2, 99, 0, 2], INT)),
+        "allowed are 0 to 2",
+    ),
+    "csc indptr past the end": (
+        broken("csc_matrix", indptr=np.array([0, 1, 2, 3, 99], INT)),
+        "past the 5 stored",
+    ),
+    "csc indptr decreases": (
+        broken("csc_matrix", indptr=np.array([0, 4, 2, 3, 5], INT)),
+        "never decrease",
+    ),
+    "bsr block too far": (
+        broken("bsr_matrix", indices=np.array([0, 7], INT)),
+        "allowed are 0 to 1",
+    ),
+    "bsr indptr past the end": (
+        broken("bsr_matrix", indptr=np.array([0, 2, 9], INT)),
+        "past the 2 stored",
+    ),
+    "coo row too large": (
+        broken("coo_matrix", row=np.array([0, 0, 0, 2, 99], INT)),
+        "allowed are 0 to 2",
+    ),
+    "coo negative column": (
+        broken("coo_matrix", col=np.array([0, 2, 3, 1, -5], INT)),
+        "from -5 to 3",
+    ),
     "coo lengths": (broken("coo_matrix", data=np.ones(9)), "as long as"),
     "dia lengths": (broken("dia_matrix", offsets=np.array([0], INT)), "one row for each"),
 }
@@ -353,17 +427,28 @@ def test_check_structure_leaves_dense_tables_alone():
     check_structure(None)
 
 
-@pytest.mark.parametrize("table", [X[0], X[:, :, None], np.float64(3.0), [1.0, 2.0], sp.coo_array(X[0])])
+@pytest.mark.parametrize(
+    "table", [X[0], X[:, :, None], np.float64(3.0), [1.0, 2.0], sp.coo_array(X[0])]
+)
 def test_only_two_dimensions(table):
-    with pytest.raises(ValueError, match=r"must be two-dimensional, got shape .* Reshape your data"):
+    with pytest.raises(
+        ValueError, match=r"must be two-dimensional, got shape .* Reshape your data"
+    ):
         as_rows(table)
 
 
-@pytest.mark.parametrize("make", [np.zeros, sp.csr_array, sp.coo_matrix], ids=["dense", "csr", "coo"])
+@pytest.mark.parametrize(
+    "make", [np.zeros, sp.csr_array, sp.coo_matrix], ids=["dense", "csr", "coo"]
+)
 def test_no_rows_or_no_columns(make):
-    with pytest.raises(ValueError, match=r"Z has 0 sample\(s\) \(shape=\(0, 3\)\) while a minimum of 1 is required"):
+    with pytest.raises(
+        ValueError, match=r"Z has 0 sample\(s\) \(shape=\(0, 3\)\) while a minimum of 1 is required"
+    ):
         as_rows(make((0, 3)), name="Z")
-    with pytest.raises(ValueError, match=r"Z has 0 feature\(s\) \(shape=\(3, 0\)\) while a minimum of 1 is required"):
+    with pytest.raises(
+        ValueError,
+        match=r"Z has 0 feature\(s\) \(shape=\(3, 0\)\) while a minimum of 1 is required",
+    ):
         as_rows(make((3, 0)), name="Z")
 
 
@@ -375,7 +460,9 @@ def test_nan_and_infinity_are_refused_with_their_place(make, bad):
     table = X.copy()
     table[2, 1] = bad
     table[2, 3] = np.nan
-    with pytest.raises(ValueError, match=r"X contains NaN or infinity \(first in row 2, column 1\)"):
+    with pytest.raises(
+        ValueError, match=r"X contains NaN or infinity \(first in row 2, column 1\)"
+    ):
         as_rows(make(table))
 
 
@@ -411,6 +498,8 @@ def test_an_object_that_is_no_number():
     table = X.astype(object)
     table[0, 0] = {}
     with pytest.raises(
-        TypeError, match=r"X must hold numbers, got dtype object: .*argument must be a string or a real number"
+        TypeError,
+        match=r"X must hold numbers, got dtype object: .*argument must be a string or a real "
+        r"number",
     ):
         as_rows(table)

@@ -1,4 +1,6 @@
-"""A user's component is tried in plain Python first: what compiled code could not take is named, nothing is hurt."""
+"""A user's component is tried in plain Python first: what compiled code could not take is named,
+nothing is hurt.
+"""
 
 import math
 import time
@@ -58,7 +60,10 @@ def rule_with(**methods):
 
 
 def test_too_few_predictions_for_the_classes():
-    words = r"Softmax\.n_predictions gives 1 for 3 classes.*define n_predictions.*return int\(targets\.max\(\)\) \+ 1"
+    words = (
+        r"Softmax\.n_predictions gives 1 for 3 classes.*define n_predictions.*return "
+        r"int\(targets\.max\(\)\) \+ 1"
+    )
     with pytest.raises(ValueError, match=words):
         GDClassifier(Softmax()).fit(X, LABELS)
     model = GDClassifier(Counted()).fit(X, LABELS)
@@ -68,7 +73,9 @@ def test_too_few_predictions_for_the_classes():
 
 def test_an_index_beyond_the_predictions():
     for targets in (LABELS, np.where(LABELS == 2, 1, LABELS)):
-        with pytest.raises(ValueError, match=r"Softmax\.value raises IndexError .*1 prediction, .*n_predictions"):
+        with pytest.raises(
+            ValueError, match=r"Softmax\.value raises IndexError .*1 prediction, .*n_predictions"
+        ):
             Objective(Softmax(), X, targets.astype(float)[:, None])
 
     def beyond(self, predictions, target, out):
@@ -78,23 +85,27 @@ def test_an_index_beyond_the_predictions():
     with pytest.raises(ValueError, match=r"Several\.derivatives raises IndexError"):
         GDClassifier(vector_loss_with(derivatives=beyond)).fit(X, LABELS)
     with pytest.raises(ValueError, match=r"Several\.curvature_product raises IndexError"):
-        GDClassifier(vector_loss_with(curvature_product=lambda self, p, y, v, out: beyond(self, p, y, out))).fit(
-            X, LABELS
-        )
+        GDClassifier(
+            vector_loss_with(curvature_product=lambda self, p, y, v, out: beyond(self, p, y, out))
+        ).fit(X, LABELS)
 
 
 def test_what_is_not_written():
     def first_only(self, predictions, target, out):
         out[0] = 0.0
 
-    with pytest.raises(ValueError, match=r"Several\.derivatives must write 3 numbers to out, it leaves out\[1\]"):
+    with pytest.raises(
+        ValueError, match=r"Several\.derivatives must write 3 numbers to out, it leaves out\[1\]"
+    ):
         GDClassifier(vector_loss_with(derivatives=first_only)).fit(X, LABELS)
 
 
 @pytest.mark.parametrize("wrong", [None, 2.0, 0, -1, True, "3"])
 def test_a_number_of_predictions_that_is_none(wrong):
     loss = vector_loss_with(n_predictions=lambda self, targets: wrong)
-    with pytest.raises(ValueError, match=r"Several\.n_predictions must return a whole number of at least 1"):
+    with pytest.raises(
+        ValueError, match=r"Several\.n_predictions must return a whole number of at least 1"
+    ):
         GDClassifier(loss).fit(X, LABELS)
 
 
@@ -131,7 +142,9 @@ def test_a_rule_that_needs_more_memory_than_it_says():
         GDRegressor(solver=rule, batch_size=1, learning_rate="constant").fit(X, LABELS * 1.0)
     rule = rule_with(step=lambda self, state, j, gradient, decay, rate, scale: None)
     with pytest.raises(ValueError, match=r"Stride\.step must return a number, got None"):
-        GDRegressor(solver=rule, batch_size=1, learning_rate="constant").partial_fit(X, LABELS * 1.0)
+        GDRegressor(solver=rule, batch_size=1, learning_rate="constant").partial_fit(
+            X, LABELS * 1.0
+        )
 
 
 def test_arithmetic_that_only_plain_python_refuses_is_let_pass():
@@ -153,10 +166,20 @@ def test_arithmetic_that_only_plain_python_refuses_is_let_pass():
 def test_right_ones_are_left_alone():
     nothing = np.zeros((5, 2))
     for loss, targets in ((ToySoftmax(), LABELS * 1.0), (ToyMultiSquared(), np.arange(10.0))):
-        try_components(loss, L2(), targets.reshape(-1, 2 if loss.name == "toy_multi_squared" else 1), 3)
+        try_components(
+            loss, L2(), targets.reshape(-1, 2 if loss.name == "toy_multi_squared" else 1), 3
+        )
     try_components(ToyMultiSquared(), ToyWeightedL1(np.ones(3)), nothing, 3)
-    whole = loss_with(value=lambda self, z, y: 1 if z > y else 0.0, curvature=lambda self, z, y: np.array(1.0))
-    try_components(whole, penalty_with(value=lambda self, w, j: np.inf if w < 0 else 0), TARGETS, 3, rule=rule_with())
+    whole = loss_with(
+        value=lambda self, z, y: 1 if z > y else 0.0, curvature=lambda self, z, y: np.array(1.0)
+    )
+    try_components(
+        whole,
+        penalty_with(value=lambda self, w, j: np.inf if w < 0 else 0),
+        TARGETS,
+        3,
+        rule=rule_with(),
+    )
 
 
 def test_it_costs_next_to_nothing():

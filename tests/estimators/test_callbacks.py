@@ -16,7 +16,9 @@ from sklearn.preprocessing import StandardScaler
 import fastgd
 from fastgd import GDClassifier, GDRegressor, StopReason
 
-sklearn_callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has no callbacks before 1.9")
+sklearn_callback = pytest.importorskip(
+    "sklearn.callback", reason="scikit-learn has no callbacks before 1.9"
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 3))
@@ -40,13 +42,17 @@ class Recorder:
 
     def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
         self.data = X, y, metadata
-        self.heard.append(("begin", context.task_name, context.parent and context.parent.task_id, context.task_id))
+        self.heard.append(
+            ("begin", context.task_name, context.parent and context.parent.task_id, context.task_id)
+        )
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         self.inside += 1
         assert self.inside == 1, "one hook at a time"
         self.models.append(fitted_estimator)
-        self.heard.append(("end", context.task_name, context.parent and context.parent.task_id, context.task_id))
+        self.heard.append(
+            ("end", context.task_name, context.parent and context.parent.task_id, context.task_id)
+        )
         if self.fail_at == context.task_id:
             raise RuntimeError("the callback failed")
         self.inside -= 1
@@ -106,7 +112,9 @@ def test_one_against_the_rest(n_jobs):
     assert {("begin", "class", 0, k) for k in range(3)} < set(recorder.heard)
     for k, history in enumerate(model.history_):
         assert len(recorder.turns(k)) == history["passes"].size
-        assert recorder.heard.index(("end", "class", 0, k)) > recorder.heard.index(recorder.turns(k)[-1])
+        assert recorder.heard.index(("end", "class", 0, k)) > recorder.heard.index(
+            recorder.turns(k)[-1]
+        )
     assert all(one.coef_.shape == (3, 3) for one in recorder.models)
     last = recorder.models[-1]
     np.testing.assert_array_equal(last.predict(X), model.predict(X))
@@ -119,7 +127,9 @@ def test_one_against_the_rest(n_jobs):
 def test_a_regressor_and_what_hooks_are_given():
     frame, weights = pd.DataFrame(X, columns=["a", "b", "c"]), np.linspace(1.0, 2.0, 60)
     recorder = Recorder()
-    model = GDRegressor(solver="gd", batch_size=1, learning_rate="constant", eta0=1e-3, max_iter=5, tol=None)
+    model = GDRegressor(
+        solver="gd", batch_size=1, learning_rate="constant", eta0=1e-3, max_iter=5, tol=None
+    )
     model.set_callbacks(recorder).fit(frame, T, sample_weight=weights)
     given, targets, metadata = recorder.data
     assert given is frame
@@ -201,6 +211,8 @@ print(model.n_iter_)
 
 
 def test_everything_else_works_without_them():
-    done = subprocess.run([sys.executable, "-W", "error", "-c", OLDER], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", OLDER], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "2"

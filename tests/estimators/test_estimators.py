@@ -28,7 +28,8 @@ SETS = [
     {"solver": "saga", "max_iter": 8},
     {"solver": "svrg", "batch_size": 4, "max_iter": 8},
     {"solver": "newton", "penalty": "l1", "tol": 1e-10},
-    # With twice as many columns as rows and l1, momentum's restarts let rounding grow to 1e-5 in a thousand turns.
+    # With twice as many columns as rows and l1, momentum's restarts let rounding grow to 1e-5 in a
+    # thousand turns.
     {"penalty": "elasticnet", "batch_size": "full", "max_iter": 40},
 ]
 CLASSIFIERS_ONLY = [
@@ -37,9 +38,17 @@ CLASSIFIERS_ONLY = [
     {"loss": "hinge", "max_iter": 8},
     {"loss": "modified_huber", "max_iter": 20},
 ]
-REGRESSORS_ONLY = [{"loss": "huber", "max_iter": 30}, {"loss": "epsilon_insensitive", "max_iter": 8}]
-# Every set runs compiled.  The Python around them is the same for all: of each kind of solver one runs without the JIT.
-PLAIN = [{}, {"solver": "gd", "batch_size": 1, "max_iter": 8}, {"solver": "adam", "batch_size": 8, "max_iter": 20}]
+REGRESSORS_ONLY = [
+    {"loss": "huber", "max_iter": 30},
+    {"loss": "epsilon_insensitive", "max_iter": 8},
+]
+# Every set runs compiled.  The Python around them is the same for all: of each kind of solver one
+# runs without the JIT.
+PLAIN = [
+    {},
+    {"solver": "gd", "batch_size": 1, "max_iter": 8},
+    {"solver": "adam", "batch_size": 8, "max_iter": 20},
+]
 
 if numba.config.DISABLE_JIT:
     FOR_CLASSIFIERS = FOR_REGRESSORS = PLAIN
@@ -67,7 +76,11 @@ def expected_failures(estimator):
         return {}
     why = "a repeated row is visited more often than a weighted one"
     return dict.fromkeys(
-        ("check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"), why
+        (
+            "check_sample_weight_equivalence_on_dense_data",
+            "check_sample_weight_equivalence_on_sparse_data",
+        ),
+        why,
     )
 
 

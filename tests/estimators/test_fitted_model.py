@@ -1,4 +1,6 @@
-"""A fitted model from all sides: what it predicts and reports, how it is stored, and when its fit ends."""
+"""A fitted model from all sides: what it predicts and reports, how it is stored, and when its
+fit ends.
+"""
 
 import copy
 import pickle
@@ -16,7 +18,15 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastgd import ConvergenceWarning, GDClassifier, GDRegressor, Loss, Penalty, StoppingRule, StopReason
+from fastgd import (
+    ConvergenceWarning,
+    GDClassifier,
+    GDRegressor,
+    Loss,
+    Penalty,
+    StoppingRule,
+    StopReason,
+)
 from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1
 
 RNG = np.random.default_rng(0)
@@ -71,7 +81,9 @@ def test_history(parameters):
             assert (np.diff(history["seconds"]) >= 0).all()
             assert plan.solver in str(plan)
             assert np.isfinite(history["objective"]).all()
-        assert model.objective_ == pytest.approx(sum(min(history["objective"]) for history in histories), rel=1e-3)
+        assert model.objective_ == pytest.approx(
+            sum(min(history["objective"]) for history in histories), rel=1e-3
+        )
         assert model.n_iter_ >= 1
         assert model.t_ >= 2
         assert model.converged_ == (model.suboptimality_ <= model.tol)
@@ -89,7 +101,9 @@ def test_labels_and_shapes():
     three = GDClassifier().fit(X, Y3)
     assert three.coef_.shape == (3, 4)
     assert three.decision_function(X).shape == (150, 3)
-    np.testing.assert_array_equal(three.predict(X), three.classes_[three.decision_function(X).argmax(axis=1)])
+    np.testing.assert_array_equal(
+        three.predict(X), three.classes_[three.decision_function(X).argmax(axis=1)]
+    )
     one = OneVsRestClassifier(GDClassifier()).fit(X, Y3)
     np.testing.assert_allclose(one.estimators_[1].coef_[0], three.coef_[1], rtol=1e-8)
     assert GDRegressor().fit(X, T).coef_.shape == (4,)
@@ -106,7 +120,9 @@ def test_probabilities_at_extreme_scores(loss, y):
             assert (proba >= 0).all()
             np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=1e-12)
     own = proba[np.arange(150), np.searchsorted(model.classes_, model.predict(scale * X))]
-    np.testing.assert_allclose(own, proba.max(axis=1), rtol=1e-12)  # of several classes that are certain, any
+    np.testing.assert_allclose(
+        own, proba.max(axis=1), rtol=1e-12
+    )  # of several classes that are certain, any
     assert (model.predict_log_proba(X) <= 0).all()
     scores = np.full((150, 4), -1e4) * np.sign(model.coef_.sum(axis=0))
     np.testing.assert_allclose(model.predict_proba(scores).sum(axis=1), 1.0)
@@ -127,7 +143,9 @@ def test_storing_and_copying():
     sparse, dense = stages[3], stages[1]
     assert isinstance(sparse.coef_, sp.csr_array)
     for data in (X, sp.csr_array(X)):
-        np.testing.assert_allclose(sparse.decision_function(data), dense.decision_function(data), rtol=1e-12)
+        np.testing.assert_allclose(
+            sparse.decision_function(data), dense.decision_function(data), rtol=1e-12
+        )
     np.testing.assert_array_equal(sparse.densify().coef_, dense.coef_)
     regressor = GDRegressor().fit(X, T)
     predicted = regressor.predict(X)
@@ -152,17 +170,26 @@ def test_inside_scikit_learn():
     pipeline = make_pipeline(StandardScaler(), GDClassifier())
     assert cross_val_score(pipeline, X, Y3, cv=3).mean() > 0.6
     search = GridSearchCV(
-        GDClassifier(), {"alpha": [1e-4, 1e-1], "loss": ["log_loss", "squared_hinge"]}, cv=2, n_jobs=2
+        GDClassifier(),
+        {"alpha": [1e-4, 1e-1], "loss": ["log_loss", "squared_hinge"]},
+        cv=2,
+        n_jobs=2,
     )
     assert search.fit(X, Y).best_score_ > 0.7
-    bagged = BaggingClassifier(GDClassifier(early_stopping=True), n_estimators=3, random_state=0).fit(X, Y3)
+    bagged = BaggingClassifier(
+        GDClassifier(early_stopping=True), n_estimators=3, random_state=0
+    ).fit(X, Y3)
     assert bagged.score(X, Y3) > 0.6
 
 
 def test_metadata_routing():
     weights = RNG.uniform(0.1, 1.0, 150)
     with sklearn.config_context(enable_metadata_routing=True):
-        model = GDRegressor().set_fit_request(sample_weight=True, offset=True).set_score_request(sample_weight=True)
+        model = (
+            GDRegressor()
+            .set_fit_request(sample_weight=True, offset=True)
+            .set_score_request(sample_weight=True)
+        )
         search = GridSearchCV(model, {"alpha": [1e-3, 1.0]}, cv=2)
         search.fit(X, T, sample_weight=weights, offset=np.zeros(150))
         model = GDClassifier().set_partial_fit_request(sample_weight=True)
@@ -176,12 +203,18 @@ def test_offset():
     model = GDRegressor(tol=1e-10).fit(X, T + offset, offset=offset)
     plain = GDRegressor(tol=1e-10).fit(X, T)
     np.testing.assert_allclose(model.coef_, plain.coef_, rtol=1e-6)
-    np.testing.assert_allclose(model.predict(X, offset=offset), plain.predict(X) + offset, rtol=1e-6, atol=1e-6)
-    stopped = GDRegressor(early_stopping=True, random_state=0).fit(X, T + 100 * offset, offset=100 * offset)
+    np.testing.assert_allclose(
+        model.predict(X, offset=offset), plain.predict(X) + offset, rtol=1e-6, atol=1e-6
+    )
+    stopped = GDRegressor(early_stopping=True, random_state=0).fit(
+        X, T + 100 * offset, offset=100 * offset
+    )
     assert stopped.score(X, T) > 0.2
     classifier = GDClassifier().fit(X, Y, offset=offset)
     np.testing.assert_allclose(
-        classifier.decision_function(X, offset=offset), classifier.decision_function(X) + offset, rtol=1e-12
+        classifier.decision_function(X, offset=offset),
+        classifier.decision_function(X) + offset,
+        rtol=1e-12,
     )
     assert classifier.predict_proba(X, offset=offset).shape == (150, 2)
 
@@ -194,10 +227,14 @@ def test_components_of_a_user():
     bent = GDRegressor(penalty=Ridge4(), alpha=0.1, tol=1e-8, max_iter=5000).fit(X, T)
     gradient = X.T @ (bent.predict(X) - T) / 150 + 0.1 * bent.coef_**3
     assert np.abs(gradient).max() < 1e-4
-    kept = GDRegressor(penalty=ToyWeightedL1(np.array([100.0, 0.0, 0.0, 100.0])), alpha=0.1).fit(X, T)
+    kept = GDRegressor(penalty=ToyWeightedL1(np.array([100.0, 0.0, 0.0, 100.0])), alpha=0.1).fit(
+        X, T
+    )
     assert (kept.coef_ == 0).tolist() == [True, False, False, True]
     for model in (tight, bent, kept):
-        np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+        np.testing.assert_array_equal(
+            pickle.loads(pickle.dumps(model)).predict(X), model.predict(X)
+        )
 
 
 def test_losses_of_several_predictions():
@@ -207,7 +244,9 @@ def test_losses_of_several_predictions():
     assert model.score(X, Y3) >= GDClassifier().fit(X, Y3).score(X, Y3) - 0.03
     warm = clone(model).set_params(warm_start=True, max_iter=3, tol=None).fit(X, Y3)
     warm.set_params(max_iter=4).fit(X, Y3)
-    np.testing.assert_array_equal(warm.coef_, clone(model).set_params(max_iter=7, tol=None).fit(X, Y3).coef_)
+    np.testing.assert_array_equal(
+        warm.coef_, clone(model).set_params(max_iter=7, tol=None).fit(X, Y3).coef_
+    )
     both = GDRegressor(loss=ToyMultiSquared(), alpha=0.01, tol=1e-10).fit(X, SCORES)
     assert both.predict(X).shape == (150, 3)
     for k in range(3):
@@ -221,7 +260,13 @@ def test_losses_of_several_predictions():
 
 @pytest.mark.parametrize("average", [True, 5])
 def test_average_of_full_batches(average):
-    kw = {"batch_size": "full", "solver": "momentum", "learning_rate": "constant", "eta0": 0.3, "tol": None}
+    kw = {
+        "batch_size": "full",
+        "solver": "momentum",
+        "learning_rate": "constant",
+        "eta0": 0.3,
+        "tol": None,
+    }
     path = [GDRegressor(max_iter=k, **kw).fit(X, T).coef_ for k in range(max(average, 1), 9)]
     model = GDRegressor(max_iter=8, average=average, **kw).fit(X, T)
     np.testing.assert_allclose(model.coef_, np.mean(path, axis=0), rtol=1e-12)
@@ -231,8 +276,14 @@ def test_average_of_full_batches(average):
 @pytest.mark.parametrize("parameters", STRATEGIES, ids=str)
 def test_early_stopping(parameters):
     for model, y in ((GDClassifier(), Y3), (GDRegressor(), T)):
-        model.set_params(random_state=0, early_stopping=True, n_iter_no_change=3, tol=1e-3, **parameters).fit(X, y)
-        assert model.stop_reason_ in (StopReason.VALIDATION, StopReason.CONVERGED, StopReason.PLATEAU)
+        model.set_params(
+            random_state=0, early_stopping=True, n_iter_no_change=3, tol=1e-3, **parameters
+        ).fit(X, y)
+        assert model.stop_reason_ in (
+            StopReason.VALIDATION,
+            StopReason.CONVERGED,
+            StopReason.PLATEAU,
+        )
         assert model.score(X, y) > (0.4 if y is Y3 else 0.3)
         again = clone(model).fit(X, y)
         np.testing.assert_array_equal(again.coef_, model.coef_)
@@ -246,7 +297,9 @@ def test_own_validation_rows():
     other = clone(model).fit(X[:100], Y[:100], X_val=sp.coo_array(X[100:]), y_val=Y[100:].tolist())
     np.testing.assert_allclose(model.coef_, other.coef_, rtol=1e-12)
     weights[1:] = 0.0  # one row decides, and it is right from the start
-    other = clone(model).fit(X[:100], Y[:100], X_val=X[100:], y_val=Y[100:], sample_weight_val=weights)
+    other = clone(model).fit(
+        X[:100], Y[:100], X_val=X[100:], y_val=Y[100:], sample_weight_val=weights
+    )
     assert other.n_iter_ <= model.n_iter_
 
 
@@ -257,7 +310,10 @@ class AfterTwo(StoppingRule):
 
 def test_stop_rules():
     seen = []
-    stop = lambda history: seen.append({key: column.size for key, column in history.items()}) or len(seen) == 4  # noqa: E731
+
+    def stop(history):
+        return seen.append({key: column.size for key, column in history.items()}) or len(seen) == 4
+
     model = GDRegressor(loss="huber", stop=stop, tol=1e-12).fit(X, T)
     assert model.stop_reason_ is StopReason.RULE
     assert model.n_iter_ == 4
@@ -271,7 +327,10 @@ def test_an_error_in_a_rule_leaves_the_estimator_as_it_was():
     def fail(history):
         raise RuntimeError("mine")
 
-    for model in (GDRegressor(stop=fail, tol=1e-12), GDRegressor(tol=1e-12).fit(X, T).set_params(stop=fail)):
+    for model in (
+        GDRegressor(stop=fail, tol=1e-12),
+        GDRegressor(tol=1e-12).fit(X, T).set_params(stop=fail),
+    ):
         before = dict(vars(model))
         with pytest.raises(RuntimeError, match="mine"):
             model.set_params(loss="huber").fit(X, T)
@@ -289,7 +348,8 @@ def test_max_time():
 def test_one_warning_in_numbers():
     for y in (Y, Y3):
         with pytest.warns(
-            ConvergenceWarning, match=r"max_iter was reached: the objective.*raise max_iter \(it was 2\)"
+            ConvergenceWarning,
+            match=r"max_iter was reached: the objective.*raise max_iter \(it was 2\)",
         ) as got:
             GDClassifier(max_iter=2, tol=1e-9).fit(X, y)
         assert len(got) == 1
@@ -316,7 +376,15 @@ def test_keyboard_interrupt(y, tol):
             raise KeyboardInterrupt
         return False
 
-    model = GDClassifier(stop=stop, tol=tol, alpha=1e-9, max_iter=10_000, solver="adam", batch_size=16, random_state=0)
+    model = GDClassifier(
+        stop=stop,
+        tol=tol,
+        alpha=1e-9,
+        max_iter=10_000,
+        solver="adam",
+        batch_size=16,
+        random_state=0,
+    )
     with pytest.raises(KeyboardInterrupt, match="the best model so far is stored: objective"):
         model.fit(X, y)
     assert model.stop_reason_ is StopReason.INTERRUPTED

@@ -1,4 +1,6 @@
-"""What parameters may be, which go together, and what happens to numbers that do not suit the data."""
+"""What parameters may be, which go together, and what happens to numbers that do not suit the
+data.
+"""
 
 import copy
 import inspect
@@ -11,7 +13,14 @@ import pytest
 import sklearn
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 
-from fastgd import ConvergenceWarning, DivergenceError, GDClassifier, GDRegressor, Momentum, Quantile
+from fastgd import (
+    ConvergenceWarning,
+    DivergenceError,
+    GDClassifier,
+    GDRegressor,
+    Momentum,
+    Quantile,
+)
 
 X = np.random.default_rng(0).standard_normal((40, 3))
 Y = (X[:, 0] > 0).astype(int)
@@ -36,7 +45,10 @@ WRONG = [
     ({"n_jobs": 0}, "n_jobs must be"),
     ({"n_jobs": 1.5}, "n_jobs must be"),
     ({"random_state": "seed"}, "seed"),
-    ({"learning_rate": "fast"}, "learning_rate must be one of 'auto', 'constant'.*'line_search', got 'fast'"),
+    (
+        {"learning_rate": "fast"},
+        "learning_rate must be one of 'auto', 'constant'.*'line_search', got 'fast'",
+    ),
     ({"learning_rate": 0.1}, "learning_rate must be one of"),
     ({"learning_rate": ["auto"]}, "learning_rate must be one of"),
     ({"eta0": 0.0}, "eta0 must be a positive finite number, got 0.0"),
@@ -50,7 +62,10 @@ WRONG = [
     ({"average": 0.5}, "average must be"),
     ({"solver": "lbgfs"}, "unknown solver 'lbgfs'.*adagrad, adam, gd, momentum, nesterov, rmsprop"),
     ({"solver": 3}, "solver must be a string or a Rule.*adagrad, adam"),
-    ({"batch_size": 0}, "batch_size must be 'auto', 'full', an integer of at least 1 or a fraction"),
+    (
+        {"batch_size": 0},
+        "batch_size must be 'auto', 'full', an integer of at least 1 or a fraction",
+    ),
     ({"batch_size": 1.5}, "batch_size must be"),
     ({"batch_size": "half"}, "batch_size must be"),
     ({"batch_size": True}, "batch_size must be"),
@@ -65,15 +80,24 @@ WRONG = [
 WRONG_CLASSIFIER = [
     ({"multi_class": "multinomial"}, "multi_class must be 'auto' or 'ovr'"),
     ({"class_weight": "even"}, "class_weight must be None, 'balanced' or a dict"),
-    ({"class_weight": {7: 1.0}}, r"class_weight names \[7\], which is not among the classes \[0 1\]"),
+    (
+        {"class_weight": {7: 1.0}},
+        r"class_weight names \[7\], which is not among the classes \[0 1\]",
+    ),
     ({"class_weight": {0: "a"}}, "class_weight must hold"),
     ({"class_weight": {0: np.nan}}, "class_weight must hold"),
 ]
 PAIRS = [
-    ({"learning_rate": "line_search", "batch_size": 1}, "line_search' needs batch_size='full', got 1"),
+    (
+        {"learning_rate": "line_search", "batch_size": 1},
+        "line_search' needs batch_size='full', got 1",
+    ),
     ({"learning_rate": "pa1", "batch_size": "full"}, "pa1' needs solver='gd' and batch_size=1"),
     ({"learning_rate": "pa2", "solver": "adam"}, "pa2' needs solver='gd' and batch_size=1"),
-    ({"learning_rate": "pa1", "loss": "squared_error"}, "needs loss 'hinge' or 'epsilon_insensitive'"),
+    (
+        {"learning_rate": "pa1", "loss": "squared_error"},
+        "needs loss 'hinge' or 'epsilon_insensitive'",
+    ),
     ({"learning_rate": "optimal", "alpha": 0.0}, "divides by alpha, which is 0"),
 ]
 
@@ -86,7 +110,11 @@ def assert_refused(model, y, message, error=ValueError, fit=("fit", "partial_fit
             state.set_params(**model.get_params())
         for method in fit:
             before = dict(vars(state))
-            first = {"classes": [0, 1]} if method == "partial_fit" and isinstance(model, GDClassifier) else {}
+            first = (
+                {"classes": [0, 1]}
+                if method == "partial_fit" and isinstance(model, GDClassifier)
+                else {}
+            )
             with pytest.raises(error, match=message):
                 getattr(state, method)(X, y, **first)
             assert vars(state) == before or all(vars(state)[key] is before[key] for key in before)
@@ -97,11 +125,16 @@ def assert_refused(model, y, message, error=ValueError, fit=("fit", "partial_fit
 def test_regressor(wrong, message):
     late = {"stop", "max_iter"} & wrong.keys() and wrong.get("max_iter", 1) != 0
     assert_refused(
-        GDRegressor(**wrong), T, message, fit=("fit",) if "stop" in wrong or late else ("fit", "partial_fit")
+        GDRegressor(**wrong),
+        T,
+        message,
+        fit=("fit",) if "stop" in wrong or late else ("fit", "partial_fit"),
     )
 
 
-@pytest.mark.parametrize(("wrong", "message"), WRONG + WRONG_CLASSIFIER + PAIRS, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("wrong", "message"), WRONG + WRONG_CLASSIFIER + PAIRS, ids=lambda value: str(value)[:30]
+)
 def test_classifier(wrong, message):
     assert_refused(GDClassifier(**wrong), Y, message, fit=("fit",))
 
@@ -114,13 +147,28 @@ def test_partial_fit_says_what_it_cannot_do():
 
 def test_components_and_strings_are_the_same():
     a = GDRegressor(
-        solver="momentum", momentum=0.5, batch_size=4, loss="quantile", random_state=0, max_iter=3, tol=None
+        solver="momentum",
+        momentum=0.5,
+        batch_size=4,
+        loss="quantile",
+        random_state=0,
+        max_iter=3,
+        tol=None,
     )
     b = GDRegressor(
-        solver=Momentum(0.5), batch_size=4, loss=Quantile(0.5), random_state=0, max_iter=3, tol=None, penalty="l2"
+        solver=Momentum(0.5),
+        batch_size=4,
+        loss=Quantile(0.5),
+        random_state=0,
+        max_iter=3,
+        tol=None,
+        penalty="l2",
     )
     np.testing.assert_array_equal(a.fit(X, T).coef_, b.fit(X, T).coef_)
-    assert GDRegressor(penalty=None).fit(X, T).objective_ == GDRegressor(penalty="none").fit(X, T).objective_
+    assert (
+        GDRegressor(penalty=None).fit(X, T).objective_
+        == GDRegressor(penalty="none").fit(X, T).objective_
+    )
 
 
 @pytest.mark.parametrize("batch", ["full", 1, 8])
@@ -130,23 +178,36 @@ def test_an_explicit_rate_that_explodes_raises(solver, batch):
     y = big @ [1.0, 2.0, 3.0] + 1e4 * np.random.default_rng(1).standard_normal(40)
     rate = 1e300 if solver == "adam" else 10.0
     model = GDRegressor(solver=solver, batch_size=batch, learning_rate="constant", eta0=rate)
-    fitted = copy.deepcopy(model).set_params(learning_rate="auto", max_iter=2, tol=None).fit(big, -y)
+    fitted = (
+        copy.deepcopy(model).set_params(learning_rate="auto", max_iter=2, tol=None).fit(big, -y)
+    )
     fitted.set_params(**model.get_params())
     for state in (model, fitted):
         before = dict(vars(state))
         for method in ("fit", "partial_fit"):
-            with pytest.raises(DivergenceError, match=r"eta0.*StandardScaler.*learning_rate='auto'") as caught:
+            with pytest.raises(
+                DivergenceError, match=r"eta0.*StandardScaler.*learning_rate='auto'"
+            ) as caught:
                 getattr(state, method)(big, y)
             assert isinstance(caught.value, ValueError)
             assert isinstance(caught.value, FloatingPointError)
-            assert set(caught.value.history) == {"passes", "seconds", "objective", "bound", "rate", "batch"}
+            assert set(caught.value.history) == {
+                "passes",
+                "seconds",
+                "objective",
+                "bound",
+                "rate",
+                "batch",
+            }
             assert vars(state).keys() == before.keys()
             assert all(vars(state)[key] is before[key] for key in before)
 
 
 def test_one_class_that_explodes_leaves_all_classes_as_they_were():
     y = np.arange(40) % 3
-    model = GDClassifier(loss="squared_error", batch_size="full", solver="gd", learning_rate="constant", eta0=1e6)
+    model = GDClassifier(
+        loss="squared_error", batch_size="full", solver="gd", learning_rate="constant", eta0=1e6
+    )
     with pytest.raises(DivergenceError):
         model.fit(X, y)
     assert not hasattr(model, "classes_")
@@ -161,15 +222,23 @@ if numba.config.DISABLE_JIT:
 @pytest.mark.parametrize(("solver", "batch"), STRATEGIES)
 def test_automatic_steps_on_raw_columns(solver, batch):
     rng = np.random.default_rng(1)
-    raw = rng.standard_normal((300, 5)) * np.geomspace(1.0, 1e4, 5) + 10.0 * np.geomspace(1e-2, 1e4, 5)
+    raw = rng.standard_normal((300, 5)) * np.geomspace(1.0, 1e4, 5) + 10.0 * np.geomspace(
+        1e-2, 1e4, 5
+    )
     target = raw @ (rng.standard_normal(5) / np.geomspace(1.0, 1e4, 5)) + 3.0
     labels = np.where(target > np.median(target), "yes", "no")
-    for model, y in ((GDRegressor(), target), (GDRegressor(loss="huber"), target), (GDClassifier(), labels)):
+    for model, y in (
+        (GDRegressor(), target),
+        (GDRegressor(loss="huber"), target),
+        (GDClassifier(), labels),
+    ):
         model.set_params(solver=solver, batch_size=batch, random_state=0, max_iter=200)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(raw, y)
-        constant = GDRegressor(loss=model.loss) if model is not None and y is target else GDClassifier()
+        constant = (
+            GDRegressor(loss=model.loss) if model is not None and y is target else GDClassifier()
+        )
         alone = constant.set_params(alpha=1e-4).fit(np.zeros((300, 1)), y)
         assert np.isfinite(model.coef_).all()
         assert model.objective_ <= alone.objective_ * (1 + 1e-12)
@@ -189,15 +258,21 @@ def test_extreme_units(extreme):
         assert np.isfinite(model.objective_)
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [(GDClassifier, SGDClassifier), (GDRegressor, SGDRegressor)])
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(GDClassifier, SGDClassifier), (GDRegressor, SGDRegressor)]
+)
 def test_every_parameter_of_sgd_is_there(ours, theirs):
     mine, names = inspect.signature(ours).parameters, inspect.signature(theirs).parameters
     assert set(names) <= set(mine)
-    assert {name: kind.kind for name, kind in names.items()} == {name: mine[name].kind for name in names}
+    assert {name: kind.kind for name, kind in names.items()} == {
+        name: mine[name].kind for name in names
+    }
     differ = {name for name, one in names.items() if mine[name].default != one.default}
     assert differ <= {"loss", "tol", "learning_rate", "eta0"}  # eta0 since 1.8
     for method in ("fit", "partial_fit"):
-        there, here = (inspect.signature(getattr(kind, method)).parameters for kind in (theirs, ours))
+        there, here = (
+            inspect.signature(getattr(kind, method)).parameters for kind in (theirs, ours)
+        )
         assert set(there) <= set(here)
     assert list(inspect.signature(theirs.partial_fit).parameters) == list(here)[: len(there)]
 
@@ -230,15 +305,24 @@ VALUES = {
 }
 OF_A_CLASSIFIER = {
     "loss": [
-        "hinge", "log_loss", "modified_huber", "squared_hinge", "perceptron", "squared_error", "huber",
-        "epsilon_insensitive", "squared_epsilon_insensitive",
+        "hinge",
+        "log_loss",
+        "modified_huber",
+        "squared_hinge",
+        "perceptron",
+        "squared_error",
+        "huber",
+        "epsilon_insensitive",
+        "squared_epsilon_insensitive",
     ],
     "class_weight": [None, "balanced", {0: 1.0, 1: 2.0}, {1: 3}],
     "n_jobs": [None, 1, -1, 2, -2],
     "learning_rate": ["constant", "optimal", "invscaling", "adaptive"],
     "eta0": [1e-3, 1],
-}  # fmt: skip
-OF_A_REGRESSOR = {"loss": ["squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive"]}
+}
+OF_A_REGRESSOR = {
+    "loss": ["squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive"]
+}
 
 
 def assert_both_take(ours, theirs, y, values):

@@ -1,4 +1,6 @@
-"""Rows that come in chunks: balanced classes, validation rows, mini-batches, wide indices, history."""
+"""Rows that come in chunks: balanced classes, validation rows, mini-batches, wide indices,
+history.
+"""
 
 import pickle
 
@@ -15,7 +17,13 @@ X = RNG.standard_normal((N, D))
 SCORE = X @ [2.0, -1.0, 0.5, 0.0] + 0.5 * RNG.standard_normal(N)
 Y = (SCORE > 0).astype(int)
 Y3 = np.digitize(SCORE, [-1.0, 1.0])
-PLAIN = {"solver": "gd", "batch_size": 1, "learning_rate": "constant", "eta0": 0.01, "random_state": 0}
+PLAIN = {
+    "solver": "gd",
+    "batch_size": 1,
+    "learning_rate": "constant",
+    "eta0": 0.01,
+    "random_state": 0,
+}
 
 
 def chunks(y, size=50, start=0):
@@ -31,17 +39,28 @@ def streamed(model, y, **first):
 @pytest.mark.parametrize("weights", [None, RNG.uniform(0.5, 2.0, N)], ids=["plain", "weighted"])
 def test_balanced_is_what_running_class_counts_say(weights):
     y = np.where(SCORE > 1.5, "rare", "often")
-    model, by_hand, seen = GDClassifier(class_weight="balanced", **PLAIN), GDClassifier(**PLAIN), np.zeros(2)
+    model, by_hand, seen = (
+        GDClassifier(class_weight="balanced", **PLAIN),
+        GDClassifier(**PLAIN),
+        np.zeros(2),
+    )
     for i in range(0, N, 50):
         here = slice(i, i + 50)
         own = np.ones(50) if weights is None else weights[here]
         model.partial_fit(X[here], y[here], ["often", "rare"], None if weights is None else own)
         rare = y[here] == "rare"
         seen += [own[~rare].sum(), own[rare].sum()]
-        by_hand.partial_fit(X[here], y[here], ["often", "rare"], own * np.where(rare, *(seen.sum() / 2 / seen)[::-1]))
+        by_hand.partial_fit(
+            X[here],
+            y[here],
+            ["often", "rare"],
+            own * np.where(rare, *(seen.sum() / 2 / seen)[::-1]),
+        )
         np.testing.assert_allclose(model.class_count_, seen, rtol=1e-12)
     np.testing.assert_allclose(model.coef_, by_hand.coef_, rtol=1e-9)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).class_count_, model.class_count_)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(model)).class_count_, model.class_count_
+    )
     unbalanced = streamed(GDClassifier(**PLAIN), y, classes=["often", "rare"])
     assert np.mean(model.predict(X) == "rare") > np.mean(unbalanced.predict(X) == "rare")
 
@@ -91,7 +110,9 @@ def test_validation_rows():
     assert model.stop_reason_ is StopReason.VALIDATION
     np.testing.assert_array_equal(scores, [score for score, _ in best])
     assert scores[-4:].max() <= scores[:-4].max() + 1e-3
-    assert all(scores[k - 4 : k].max() > scores[: k - 4].max() + 1e-3 for k in range(5, scores.size))
+    assert all(
+        scores[k - 4 : k].max() > scores[: k - 4].max() + 1e-3 for k in range(5, scores.size)
+    )
     again = pickle.loads(pickle.dumps(model)).partial_fit(*train[0], **val)
     assert again.history_["score"].size == scores.size + 1
     model.partial_fit(*train[0])
@@ -143,7 +164,11 @@ def test_mini_batches(solver, rate):
 @pytest.mark.parametrize("make", [sp.csr_array, sp.csr_matrix, sp.csc_array])
 def test_sparse_chunks_with_wide_indices_are_dense_ones(make):
     thin = np.where(np.abs(X) > 0.5, X, 0.0)
-    models = [GDClassifier(**PLAIN), GDClassifier(**PLAIN), GDClassifier(class_weight="balanced", **PLAIN)]
+    models = [
+        GDClassifier(**PLAIN),
+        GDClassifier(**PLAIN),
+        GDClassifier(class_weight="balanced", **PLAIN),
+    ]
     for i in range(0, N, 50):
         wide = make(thin[i : i + 50])
         wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
@@ -152,7 +177,9 @@ def test_sparse_chunks_with_wide_indices_are_dense_ones(make):
         models[1].partial_fit(thin[i : i + 50], Y[i : i + 50], classes=[0, 1])
         models[2].partial_fit(wide, Y[i : i + 50], classes=[0, 1])
     np.testing.assert_allclose(models[0].coef_, models[1].coef_, rtol=1e-12)
-    np.testing.assert_allclose(models[0].predict_proba(wide), models[1].predict_proba(thin[-50:]), rtol=1e-12)
+    np.testing.assert_allclose(
+        models[0].predict_proba(wide), models[1].predict_proba(thin[-50:]), rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("y", [Y, Y3, SCORE], ids=["two", "three", "numbers"])
@@ -166,7 +193,13 @@ def test_history(y):
         assert {key: column.size for key, column in history.items()} == dict.fromkeys(history, call)
         # F of the chunk, seen from outside: a fit that does not move.
         still = type(model)(
-            loss=model.loss, max_iter=1, tol=None, solver="gd", batch_size=1, learning_rate="constant", eta0=1e-300
+            loss=model.loss,
+            max_iter=1,
+            tol=None,
+            solver="gd",
+            batch_size=1,
+            learning_rate="constant",
+            eta0=1e-300,
         )
         here = one
         if y is not SCORE and np.unique(one[1]).size == np.unique(y).size:
@@ -205,7 +238,9 @@ def test_histories_of_copies_go_their_own_ways():
 
 def test_unseen_labels_and_zero_weights():
     model = GDClassifier(**PLAIN).partial_fit(X, Y, classes=[0, 1])
-    with pytest.raises(ValueError, match=r"not among the classes \[0 1\]: \[7\]; pass all in classes"):
+    with pytest.raises(
+        ValueError, match=r"not among the classes \[0 1\]: \[7\]; pass all in classes"
+    ):
         model.partial_fit(X[:2], [0, 7])
     with pytest.raises(ValueError, match="zero for every row"):
         model.partial_fit(X[:2], [0, 1], sample_weight=[0.0, 0.0])

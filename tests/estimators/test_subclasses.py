@@ -58,8 +58,12 @@ def test_a_classifier():
 def test_what_is_given_arrives():
     model = GDClassifier().fit(X, LABELS == 1)
     offset = np.linspace(-5.0, 5.0, LABELS.size)
-    np.testing.assert_array_equal(model.predict(X, offset), model.decision_function(X, offset=offset) > 0.0)
-    np.testing.assert_array_equal(model.predict_log_proba(X, offset), np.log(model.predict_proba(X, offset)))
+    np.testing.assert_array_equal(
+        model.predict(X, offset), model.decision_function(X, offset=offset) > 0.0
+    )
+    np.testing.assert_array_equal(
+        model.predict_log_proba(X, offset), np.log(model.predict_proba(X, offset))
+    )
     with pytest.raises(TypeError, match="offset"):
         Plain().fit(X, LABELS == 1).predict_log_proba(X, offset)
 

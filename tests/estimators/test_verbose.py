@@ -1,4 +1,6 @@
-"""What a fit prints: one readable line every so many checks, whole ones whatever the number of threads."""
+"""What a fit prints: one readable line every so many checks, whole ones whatever the number of
+threads.
+"""
 
 import re
 

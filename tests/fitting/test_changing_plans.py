@@ -1,4 +1,6 @@
-"""A plan that does not get there is left for the next one, by counts, until none remains; the best of all is kept."""
+"""A plan that does not get there is left for the next one, by counts, until none remains; the
+best of all is kept.
+"""
 
 import warnings
 
@@ -31,11 +33,23 @@ def raw(n, d, sigma=3.0, seed=0):
 
 
 def estimator(loss, **given):
-    regression = isinstance(loss, Quantile) or loss in ("epsilon_insensitive", "huber", "squared_epsilon_insensitive")
+    regression = isinstance(loss, Quantile) or loss in (
+        "epsilon_insensitive",
+        "huber",
+        "squared_epsilon_insensitive",
+    )
     return (GDRegressor if regression else GDClassifier)(loss, random_state=0, **given)
 
 
-LOSSES = ["hinge", Quantile(0.5), "epsilon_insensitive", "squared_hinge", "modified_huber", "huber", "log_loss"]
+LOSSES = [
+    "hinge",
+    Quantile(0.5),
+    "epsilon_insensitive",
+    "squared_hinge",
+    "modified_huber",
+    "huber",
+    "log_loss",
+]
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=str)
@@ -136,7 +150,10 @@ def test_every_plan_has_its_turn_once(monkeypatch):
     model = GDClassifier("squared_hinge", alpha=1e-3).fit(X, labels)
     assert model.plan_.solver == "nesterov"
     words = str(model.plan_)
-    plans = [words.index(f"so {one} went on") for one in ("newton on the central path", "lbfgs", "nesterov")]
+    plans = [
+        words.index(f"so {one} went on")
+        for one in ("newton on the central path", "lbfgs", "nesterov")
+    ]
     assert plans == sorted(plans)
     assert words.count("went on") == 3
     assert model.suboptimality_ <= 1e-4
@@ -159,7 +176,9 @@ def test_corners_end_with_one_row_steps(monkeypatch):
 @pytest.mark.parametrize("loss", ["hinge", "huber", "log_loss", "squared_hinge"])
 def test_no_plan_comes_twice(loss, penalty):
     X, z, labels = raw(40, 6, sigma=0.5)
-    F = Objective(loss, X, z if loss == "huber" else np.where(labels, 1.0, -1.0), penalty=penalty, alpha=1e-3)
+    F = Objective(
+        loss, X, z if loss == "huber" else np.where(labels, 1.0, -1.0), penalty=penalty, alpha=1e-3
+    )
     tried = [make_plan(Settings(), F)[0]]
     while (following := next_plan(tried, F, "it ended")) is not None:
         assert forecast(following[0], F, 1e-4) > 0.0
@@ -185,7 +204,17 @@ def test_the_best_point_and_the_best_proof_are_kept(first):
     for value, bound in ((1.0, 0.3), (1.1, 0.11)) if first else ((1.1, 0.11), (1.0, 0.3)):
         checks = history([1.0], [np.nan])
         ending = StopReason.PLATEAU
-        results.append(Result(np.zeros(1), value, Bound(bound, "proof"), bound / (value - bound), ending, checks, None))
+        results.append(
+            Result(
+                np.zeros(1),
+                value,
+                Bound(bound, "proof"),
+                bound / (value - bound),
+                ending,
+                checks,
+                None,
+            )
+        )
     found = continued(*results)
     assert found.objective == 1.0
     assert found.bound.value == pytest.approx(0.01)
@@ -202,7 +231,9 @@ def test_a_proof_of_two_plans_together_is_a_proof(monkeypatch):
         value, bound = next(ends)
         checks = history([1.0], [bound])
         checks["batch"][-1] = 40
-        return Result(F.start(), value, Bound(bound, "proof"), bound, StopReason.PLATEAU, checks, None)
+        return Result(
+            F.start(), value, Bound(bound, "proof"), bound, StopReason.PLATEAU, checks, None
+        )
 
     _, result, _ = fitting._by_plans(task, F, go, None, None)
     assert result.reason is StopReason.CONVERGED
@@ -211,7 +242,10 @@ def test_a_proof_of_two_plans_together_is_a_proof(monkeypatch):
 
 def test_rows_of_wild_lengths_are_not_apart():
     for seed in range(3):
-        wild, even = raw(100, 400, seed=seed)[0], np.random.default_rng(seed).normal(size=(100, 400))
+        wild, even = (
+            raw(100, 400, seed=seed)[0],
+            np.random.default_rng(seed).normal(size=(100, 400)),
+        )
         y = np.tile([-1.0, 1.0], 50)
         assert not rows_apart(Objective("hinge", wild, y, alpha=1e-4))
         apart = Objective("hinge", even, y, alpha=1e-4)

@@ -1,4 +1,6 @@
-"""How fits end and what they claim: one number, proved or estimated; where it is not small, a word."""
+"""How fits end and what they claim: one number, proved or estimated; where it is not small, a
+word.
+"""
 
 import warnings
 
@@ -46,7 +48,13 @@ def heard(model, X, y):
 def test_rates_that_are_too_large_are_told(batch_size, loss, eta0):
     """Once a plateau, converged_ and silence, with F 1e5 times the constant model's."""
     model = GDClassifier(
-        loss=loss, solver="gd", batch_size=batch_size, learning_rate="constant", eta0=eta0, max_iter=64, random_state=0
+        loss=loss,
+        solver="gd",
+        batch_size=batch_size,
+        learning_rate="constant",
+        eta0=eta0,
+        max_iter=64,
+        random_state=0,
     )
     try:
         messages = heard(model, XC, YC)
@@ -64,15 +72,26 @@ def test_rates_that_are_too_large_are_told(batch_size, loss, eta0):
 def test_so_are_those_of_other_rules(solver):
     model = GDClassifier(solver=solver, batch_size="full", learning_rate="constant", eta0=1.0)
     messages = heard(model, XC, YC)
-    assert (model.stop_reason_, model.converged_, model.bound_kind_) == (StopReason.PLATEAU, False, "proof")
+    assert (model.stop_reason_, model.converged_, model.bound_kind_) == (
+        StopReason.PLATEAU,
+        False,
+        "proof",
+    )
     assert len(messages) == 1
     assert "The rate (1 at the end) is too large" in messages[0]
 
 
 def test_what_still_grows_above_the_constant_model_has_diverged():
-    curvature = np.linalg.eigvalsh(np.cov(np.c_[XD / XD.std(), np.ones(len(YD))].T, bias=True)).max()
+    curvature = np.linalg.eigvalsh(
+        np.cov(np.c_[XD / XD.std(), np.ones(len(YD))].T, bias=True)
+    ).max()
     model = GDRegressor(
-        solver="gd", batch_size="full", learning_rate="constant", eta0=8.0 / curvature, max_iter=6, tol=None
+        solver="gd",
+        batch_size="full",
+        learning_rate="constant",
+        eta0=8.0 / curvature,
+        max_iter=6,
+        tol=None,
     )
     with pytest.raises(DivergenceError, match="and still grows in turn 6") as caught:
         model.fit(XD / XD.std(), YD)
@@ -127,9 +146,15 @@ def test_an_estimate_that_ends_a_run_is_what_is_told():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 5))
     y = X @ [1.0, -1.0, 0.5, 0.0, 2.0] + rng.standard_normal(300)
-    model = GDRegressor(loss="quantile", solver="gd", batch_size=1, random_state=0, tol=1e-2, alpha=1e-5)
+    model = GDRegressor(
+        loss="quantile", solver="gd", batch_size=1, random_state=0, tol=1e-2, alpha=1e-5
+    )
     assert heard(model, X, y) == []
-    assert (model.stop_reason_, model.bound_kind_, model.converged_) == (StopReason.CONVERGED, "estimate", True)
+    assert (model.stop_reason_, model.bound_kind_, model.converged_) == (
+        StopReason.CONVERGED,
+        "estimate",
+        True,
+    )
     assert model.suboptimality_ <= 1e-2
     proved = model.history_["bound"][-1]
     assert proved > 10.0 * model.suboptimality_ * model.objective_
@@ -248,7 +273,13 @@ def test_of_several_classes_the_worst_is_told():
 
 def test_paths_tell_of_plateaus_too():
     search = GDClassifierCV(
-        alphas=[1e-3, 1e-4], cv=2, solver="gd", batch_size="full", learning_rate="constant", eta0=1.0, refit=False
+        alphas=[1e-3, 1e-4],
+        cv=2,
+        solver="gd",
+        batch_size="full",
+        learning_rate="constant",
+        eta0=1.0,
+        refit=False,
     )
     with pytest.warns(ConvergenceWarning, match="of 4 fits along the paths ended before"):
         search.fit(XC, YC)
@@ -280,7 +311,16 @@ def test_what_is_told_as_left():
 
 def test_who_has_to_be_told():
     def result(reason, suboptimality=1.0, advice=""):
-        return Result(np.zeros(1), 1.0, Bound(0.5, "proof"), suboptimality, reason, history_of([1.0]), None, advice)
+        return Result(
+            np.zeros(1),
+            1.0,
+            Bound(0.5, "proof"),
+            suboptimality,
+            reason,
+            history_of([1.0]),
+            None,
+            advice,
+        )
 
     assert not falls_short(result(StopReason.MAX_ITER), None)
     assert not falls_short(result(StopReason.MAX_ITER, 1e-5), 1e-4)
@@ -288,7 +328,9 @@ def test_who_has_to_be_told():
     assert falls_short(result(StopReason.TIME), 1e-4)
     assert not falls_short(result(StopReason.PLATEAU), 1e-4)
     assert falls_short(result(StopReason.PLATEAU, advice="Lower it."), 1e-4)
-    assert not any(falls_short(result(reason), 1e-4) for reason in (StopReason.RULE, StopReason.CALLBACK))
+    assert not any(
+        falls_short(result(reason), 1e-4) for reason in (StopReason.RULE, StopReason.CALLBACK)
+    )
     estimated = result(StopReason.PLATEAU, 0.5, "Lower it.")
     estimated.bound = Bound(0.5, "estimate")
     assert "is estimated to be within 0.5" in ending(estimated, 1e-4, 10)
@@ -297,7 +339,9 @@ def test_who_has_to_be_told():
 
 def test_where_noise_ends_a_run_falls_and_curvature_agree():
     X, y = make_classification(500, 20, random_state=0)
-    model = GDClassifier(loss="squared_hinge", alpha=0.0, solver="adam", batch_size=32, random_state=0)
+    model = GDClassifier(
+        loss="squared_hinge", alpha=0.0, solver="adam", batch_size=32, random_state=0
+    )
     assert heard(model, X / X.std(axis=0), y) == []
     assert model.bound_kind_ == "estimate"
     best = GDClassifier(loss="squared_hinge", alpha=0.0, tol=1e-6).fit(X / X.std(axis=0), y)
@@ -305,21 +349,27 @@ def test_where_noise_ends_a_run_falls_and_curvature_agree():
 
 
 def test_an_estimate_of_a_higher_point_does_not_converge():
-    """The central path is lost in rounding; one-row steps take over and are soon at rest, above where they began."""
+    """The central path is lost in rounding; one-row steps take over and are soon at rest, above
+    where they began.
+    """
     X, y = np.tile([-3.7, 1e6, 1.0, 0.0], (3, 7)), np.array([18.11686976, 18.74349442, 18.14233251])
     model = GDRegressor(loss=EpsilonInsensitive(0.1), alpha=1e-7, fit_intercept=False, tol=4e-3)
     told = heard(model, X, y)
     assert model.converged_ == (model.stop_reason_ is StopReason.CONVERGED) == (not told)
 
 
-@pytest.mark.parametrize("given", [{}, {"learning_rate": "constant", "eta0": 0.01}], ids=["own steps", "a rate"])
+@pytest.mark.parametrize(
+    "given", [{}, {"learning_rate": "constant", "eta0": 0.01}], ids=["own steps", "a rate"]
+)
 @pytest.mark.parametrize("solver", ["gd", "nesterov"])
 def test_where_a_constant_fits_nothing_counts_as_diverged(solver, given):
     """F0 is 0 or rounding there, and whatever a step does is 1e10 times that."""
     rng = np.random.default_rng(0)
     X = np.exp(3.0 * rng.standard_normal((1, 60)))
     for y in (np.array([669.2]), np.array([0.0]), np.array([0.1])):
-        model = GDRegressor(Quantile(0.2), solver=solver, batch_size="full", alpha=4e-7, max_iter=50, **given)
+        model = GDRegressor(
+            Quantile(0.2), solver=solver, batch_size="full", alpha=4e-7, max_iter=50, **given
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(X / 1e3, y)
@@ -327,7 +377,9 @@ def test_where_a_constant_fits_nothing_counts_as_diverged(solver, given):
         if not given:
             assert model.objective_ <= 1e-9
     X, y = rng.standard_normal((4, 3)), np.full(4, 0.1)
-    GDRegressor(solver="gd", batch_size="full", learning_rate="constant", eta0=0.1, alpha=1.0, tol=None).fit(X, y)
+    GDRegressor(
+        solver="gd", batch_size="full", learning_rate="constant", eta0=0.1, alpha=1.0, tol=None
+    ).fit(X, y)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -338,7 +390,9 @@ def test_steps_that_heavy_tails_keep_short_have_not_converged(seed):
     y = X[:, 0] / X[:, 0].std() + 0.1 * rng.standard_normal(600)
     best = GDRegressor(loss="quantile", alpha=1e-5, tol=1e-6).fit(X, y)
     for solver in ("momentum", "nesterov"):
-        model = GDRegressor(loss="quantile", alpha=1e-5, solver=solver, batch_size=1, max_iter=200, tol=1e-3)
+        model = GDRegressor(
+            loss="quantile", alpha=1e-5, solver=solver, batch_size=1, max_iter=200, tol=1e-3
+        )
         told = heard(model.set_params(random_state=0), X, y)
         assert told or model.objective_ - best.objective_ <= 1e-2 * best.objective_
 

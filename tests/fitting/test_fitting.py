@@ -69,7 +69,9 @@ def test_a_changed_plan_has_the_time_that_is_left(stuck, monkeypatch):
     assert 90.0 < given[1] <= 100.0 - 0.02
 
 
-@pytest.mark.parametrize(("max_time", "reason"), [(0.01, StopReason.TIME), (None, StopReason.MAX_ITER)])
+@pytest.mark.parametrize(
+    ("max_time", "reason"), [(0.01, StopReason.TIME), (None, StopReason.MAX_ITER)]
+)
 def test_no_plan_is_begun_when_the_time_is_up(max_time, reason):
     F = Objective("log_loss", np.eye(2), [1.0, -1.0], alpha=0.1)
     task = Task(F.loss, F.penalty, F.rows, Settings(), 0.1, True, max_iter=5, max_time=max_time)
@@ -94,8 +96,12 @@ def test_what_the_second_plan_proves_holds_for_the_lower_point_of_the_first():
     histories = History(), History()
     for history in histories:
         history.append(passes=1.0, seconds=0.0, turn=1)
-    before = Result(np.zeros(1), 1.0, Bound(0.5, "proof"), 1.0, StopReason.PLATEAU, histories[0], None)
-    after = Result(np.ones(1), 1.1, Bound(0.11, "proof"), 0.11 / 0.99, StopReason.CONVERGED, histories[1], None)
+    before = Result(
+        np.zeros(1), 1.0, Bound(0.5, "proof"), 1.0, StopReason.PLATEAU, histories[0], None
+    )
+    after = Result(
+        np.ones(1), 1.1, Bound(0.11, "proof"), 0.11 / 0.99, StopReason.CONVERGED, histories[1], None
+    )
     found = continued(before, after)
     assert found.point is before.point
     assert found.bound.value == pytest.approx(0.01)

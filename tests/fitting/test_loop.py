@@ -68,11 +68,15 @@ def hard(fit_intercept=True, alpha=1e-3, loss=None, n=60, **options):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, 4)) * [1.0, 1.0, 1.0, 0.1]
     y = np.where(X @ [1.0, -1.0, 0.5, 20.0] + rng.standard_normal(n) > 0, 1.0, -1.0)
-    return Objective(loss or "log_loss", X, y, alpha=alpha, fit_intercept=fit_intercept, n_jobs=1, **options)
+    return Objective(
+        loss or "log_loss", X, y, alpha=alpha, fit_intercept=fit_intercept, n_jobs=1, **options
+    )
 
 
 def run(solver, rules=(), start=None, **options):
-    state = solver.start(solver.objective.start() if start is None else np.asarray(start, dtype=float))
+    state = solver.start(
+        solver.objective.start() if start is None else np.asarray(start, dtype=float)
+    )
     solver.resume(state)
     descent = Descent(solver, rules, **{"max_iter": 100, **options})
     return descent.run(state), state
@@ -103,7 +107,9 @@ def test_stochastic_runs_are_checked_at_doubling_epochs_and_at_the_end():
     points = [[0.0]] * 21
     result, _ = run(Scripted(parabola(), points, exact=False), max_iter=21)
     assert result.history["turn"] == [1, 2, 4, 8, 16, 21]
-    result, _ = run(Scripted(parabola(), points, exact=False), [UserRule(lambda history: False)], max_iter=5)
+    result, _ = run(
+        Scripted(parabola(), points, exact=False), [UserRule(lambda history: False)], max_iter=5
+    )
     assert result.history["turn"] == [1, 2, 3, 4, 5]
     # A continued run is checked where the whole would have been.
     solver = Scripted(parabola(), points, exact=False)
@@ -118,7 +124,9 @@ def test_passes_are_counted_and_few():
     result, _ = run(Stochastic(F, Gd(), Schedule(0.01), 1, seed=0), max_iter=turns)
     checks = len(result.history)
     assert checks == 6
-    at_the_end = 4  # for data this small: the curvatures, their matrix, the longest row, the moments
+    at_the_end = (
+        4  # for data this small: the curvatures, their matrix, the longest row, the moments
+    )
     assert F.passes <= turns + checks + at_the_end
     assert result.history["passes"][-1] == F.passes
     F = hard()
@@ -138,7 +146,9 @@ def test_a_certificate_that_nobody_asked_for_is_left_out_where_it_is_dear(monkey
     F = hard(alpha=0.05)
     result, _ = run(ScheduledFullBatch(F, Gd(), Schedule(4.0)), max_iter=10)
     assert F.passes == 11
-    assert result.bound.value == pytest.approx(result.objective, rel=1e-13)  # and what it is rounded by
+    assert result.bound.value == pytest.approx(
+        result.objective, rel=1e-13
+    )  # and what it is rounded by
     result, _ = run(ScheduledFullBatch(F, Gd(), Schedule(4.0)), max_iter=100)
     assert result.bound.value < 0.5 * result.objective
     assert F.passes <= 11 + 101 + 4.5  # the norms of the columns, before there are moments
@@ -146,7 +156,9 @@ def test_a_certificate_that_nobody_asked_for_is_left_out_where_it_is_dear(monkey
 
 @pytest.mark.parametrize("loss", [LogLoss(), Huber(0.7)], ids=lambda loss: loss.name)
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_runs_are_certified_with_a_matrix_with_products_and_with_the_gap(loss, fit_intercept, monkeypatch):
+def test_runs_are_certified_with_a_matrix_with_products_and_with_the_gap(
+    loss, fit_intercept, monkeypatch
+):
     for widest in (1500, 0):
         monkeypatch.setattr(certificate, "WIDEST_MATRIX", widest)
         F = hard(fit_intercept, alpha=0.05, loss=loss)
@@ -168,7 +180,9 @@ def test_what_was_proved_at_one_point_holds_for_all():
     floor = max(value - bound for value, bound in zip(objectives[:2], bounds[:2], strict=True))
     assert bounds[2] <= objectives[2] - floor + 1e-15
     assert bounds[3] <= objectives[3] - floor + 1e-15
-    assert all(bound >= value - 0.5 - 1e-11 for value, bound in zip(objectives, bounds, strict=True))
+    assert all(
+        bound >= value - 0.5 - 1e-11 for value, bound in zip(objectives, bounds, strict=True)
+    )
 
 
 def test_tries_that_fail_do_not_go_on_for_ever():
@@ -181,7 +195,9 @@ def test_tries_that_fail_do_not_go_on_for_ever():
 def test_divergence_is_reported_not_returned():
     F = parabola()
     solver = ScheduledFullBatch(F, Gd(), Schedule(50.0))
-    with pytest.raises(DivergenceError, match=r"the objective reached .* in turn \d+ .*lower eta0, scale X") as caught:
+    with pytest.raises(
+        DivergenceError, match=r"the objective reached .* in turn \d+ .*lower eta0, scale X"
+    ) as caught:
         run(solver, start=[0.0])
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, FloatingPointError)
@@ -284,8 +300,14 @@ def test_callbacks_and_rules_end_a_run():
             seen.append(len(history))
 
     result, state = run(Scripted(parabola(), [[0.0]]), watch=Third())
-    assert (result.reason, state.turn, seen) == (StopReason.CALLBACK, 3, ["turn", 1, "turn", 2, "turn", 3])
-    result, state = run(Scripted(parabola(), [[0.0]]), [UserRule(lambda history: len(history["passes"]) == 4)])
+    assert (result.reason, state.turn, seen) == (
+        StopReason.CALLBACK,
+        3,
+        ["turn", 1, "turn", 2, "turn", 3],
+    )
+    result, state = run(
+        Scripted(parabola(), [[0.0]]), [UserRule(lambda history: len(history["passes"]) == 4)]
+    )
     assert (result.reason, state.turn) == (StopReason.RULE, 4)
     result, state = run(Scripted(parabola(), [[0.0]]), [Plateau(1e-3, 5)])
     assert (result.reason, state.turn) == (StopReason.PLATEAU, 6)
@@ -311,7 +333,11 @@ def test_a_run_that_the_end_proves_has_converged(monkeypatch):
             return True
 
     whole = Descent._certified
-    monkeypatch.setattr(Descent, "_certified", lambda run, check, final: whole(run, check, final) if final else check)
+    monkeypatch.setattr(
+        Descent,
+        "_certified",
+        lambda run, check, final: whole(run, check, final) if final else check,
+    )
     result, _ = run(Exhausted(parabola(), [[1.0]]), tol=1e-4)
     assert result.suboptimality <= 1e-4
     assert result.reason is StopReason.CONVERGED
@@ -340,7 +366,9 @@ def test_the_perceptron_ends_after_an_epoch_without_mistakes():
     y = np.where(X @ [1.0, 2.0, -1.0] + 0.3 > 0, 1.0, -1.0)
     X += 0.2 * y[:, None] * np.array([1.0, 2.0, -1.0])
     F = Objective(Perceptron(), X, y, penalty=None)
-    result, state = run(Stochastic(F, Gd(), Schedule(1.0), 1, seed=0), [NoMistakes()], max_iter=1000)
+    result, state = run(
+        Stochastic(F, Gd(), Schedule(1.0), 1, seed=0), [NoMistakes()], max_iter=1000
+    )
     assert result.reason is StopReason.PLATEAU
     assert state.turn < 1000
     assert (y * (X @ result.point[:3] + result.point[3]) > 0).all()
@@ -376,9 +404,13 @@ def test_endings_say_how_far_how_fast_and_what_to_change():
     assert text.startswith("Stopped because max_iter was reached: the objective 0.")
     assert "is proved to be within" in text
     assert "over the last half of the checks it fell by" in text
-    assert text.endswith("To get further, raise max_iter (it was 50) or tol, or scale the columns of X.")
+    assert text.endswith(
+        "To get further, raise max_iter (it was 50) or tol, or scale the columns of X."
+    )
     F = hard(loss="hinge")
-    result, _ = run(Stochastic(F, Gd(), Schedule(0.01), 1, seed=0), [TimeLimit(0.0)], max_iter=50, tol=1e-9)
+    result, _ = run(
+        Stochastic(F, Gd(), Schedule(0.01), 1, seed=0), [TimeLimit(0.0)], max_iter=50, tol=1e-9
+    )
     text = ending(result, 1e-9, 50)
     assert "has no useful bound on its distance to the optimum, tol is 1e-09" in text
     assert text.endswith("To get further, raise max_time or tol.")

@@ -1,4 +1,6 @@
-"""Plans: what is chosen for which problem, that it is carried out, and that every choice ends at the same optimum."""
+"""Plans: what is chosen for which problem, that it is carried out, and that every choice ends at
+the same optimum.
+"""
 
 import pickle
 
@@ -74,11 +76,17 @@ def test_a_matrix_costs_more_the_more_columns_there_are():
 def test_past_gradients_do_where_the_penalty_is_strong_or_no_direction_stands_out():
     X, y = classes(4000, 300)
     X[:, 1:] += 3.0 * X[:, :1]
-    weak, strong = (Objective("log_loss", X, y, alpha=alpha, fit_intercept=False) for alpha in (1e-5, 10.0))
+    weak, strong = (
+        Objective("log_loss", X, y, alpha=alpha, fit_intercept=False) for alpha in (1e-5, 10.0)
+    )
     assert newton_pays(weak)
     assert not newton_pays(strong)
-    even = Objective("log_loss", np.random.default_rng(0).standard_normal((4000, 300)), y, alpha=1e-5)
-    assert spread(even) < 4.0 < 100.0 < spread(weak)  # in 400 rows normal numbers have (1 + sqrt(300 / 400))^2 = 3.5
+    even = Objective(
+        "log_loss", np.random.default_rng(0).standard_normal((4000, 300)), y, alpha=1e-5
+    )
+    assert (
+        spread(even) < 4.0 < 100.0 < spread(weak)
+    )  # in 400 rows normal numbers have (1 + sqrt(300 / 400))^2 = 3.5
     assert not newton_pays(even)
 
 
@@ -103,7 +111,8 @@ def test_every_solver_ends_at_the_same_optimum(solver, fit_intercept):
 def test_storages_agree_within_tol(loss):
     X, y = classes(300, 40, density=0.2)
     objectives = [
-        GDClassifier(loss, alpha=1e-2, tol=1e-6).fit(stored, y).objective_ for stored in (X, X.toarray(), X.tocsc())
+        GDClassifier(loss, alpha=1e-2, tol=1e-6).fit(stored, y).objective_
+        for stored in (X, X.toarray(), X.tocsc())
     ]
     np.testing.assert_allclose(objectives, objectives[0], rtol=1e-6)
 
@@ -196,8 +205,17 @@ def test_a_copy_of_x_is_named():
         assert "copied once" in str(GDClassifier().fit(given, y).plan_)
     for given in (X, X.astype(np.float32), X[10:], sp.csr_array(X), *lying):
         assert "copied" not in str(GDClassifier().fit(given, y[-given.shape[0] :]).plan_)
-    for given in lying:  # passes over all rows read them where they are, steps on single rows do not
-        model = GDClassifier(solver="gd", batch_size=1, learning_rate="constant", tol=None, max_iter=3, random_state=0)
+    for (
+        given
+    ) in lying:  # passes over all rows read them where they are, steps on single rows do not
+        model = GDClassifier(
+            solver="gd",
+            batch_size=1,
+            learning_rate="constant",
+            tol=None,
+            max_iter=3,
+            random_state=0,
+        )
         coef = clone(model).fit(X, y).coef_
         assert "copied once" in str(model.fit(given, y).plan_)
         np.testing.assert_array_equal(model.coef_, coef)
@@ -206,17 +224,24 @@ def test_a_copy_of_x_is_named():
 def test_dual_ascent_goes_with_rows_that_have_little_in_common():
     X, y = classes(60, 3000)
     alike = X + 3.0 * X[:1]
-    apart, together = (Objective("squared_hinge", rows, y, alpha=1 / 60, fit_intercept=False) for rows in (X, alike))
+    apart, together = (
+        Objective("squared_hinge", rows, y, alpha=1 / 60, fit_intercept=False)
+        for rows in (X, alike)
+    )
     assert say(apart) > MOST_SAY  # a row's own say is next to nothing, and yet no other has one
     assert rows_apart(apart)
     assert not rows_apart(together)
-    assert rows_apart(Objective("squared_hinge", sp.csr_array(X), y, alpha=1 / 60, fit_intercept=False))
+    assert rows_apart(
+        Objective("squared_hinge", sp.csr_array(X), y, alpha=1 / 60, fit_intercept=False)
+    )
     assert make_plan(Settings(), apart)[0].solver == "sdca"
     assert make_plan(Settings(), together)[0].solver == "newton"
 
 
 @pytest.mark.parametrize("given", [200, 1000, np.int64(201), 0.999])
-@pytest.mark.parametrize("more", [{}, {"solver": "gd"}, {"loss": "hinge"}, {"solver": "adam"}, {"solver": "lbfgs"}])
+@pytest.mark.parametrize(
+    "more", [{}, {"solver": "gd"}, {"loss": "hinge"}, {"solver": "adam"}, {"solver": "lbfgs"}]
+)
 def test_a_batch_of_all_rows_is_batch_descent(more, given):
     X, y = classes(200, 5)
     model = GDClassifier(batch_size=given, random_state=0, **more).fit(X, y)
@@ -259,4 +284,7 @@ def test_a_short_chunk_is_one_mini_batch_and_the_next_is_cut_as_asked(rule):
     assert model.plan_.batch_size == 32
     assert model.t_ == 2.0 + 7.0
     assert np.isfinite(model.coef_).all()
-    assert GDClassifier(solver="gd", batch_size=10**30).partial_fit(X, y, classes=[-1.0, 1.0]).t_ == 2.0
+    assert (
+        GDClassifier(solver="gd", batch_size=10**30).partial_fit(X, y, classes=[-1.0, 1.0]).t_
+        == 2.0
+    )

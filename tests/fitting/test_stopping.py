@@ -32,7 +32,9 @@ def history_of(**columns):
 
 
 def first_stop(rule, **columns):
-    """Number of checks after which the rule first gives a reason, and the reason; None if it never does."""
+    """Number of checks after which the rule first gives a reason, and the reason; None if it
+    never does.
+    """
     length = len(next(iter(columns.values())))
     for k in range(1, length + 1):
         reason = rule.check(history_of(**{name: column[:k] for name, column in columns.items()}))
@@ -42,7 +44,10 @@ def first_stop(rule, **columns):
 
 
 def test_tolerance_stops_at_the_first_suboptimality_that_is_small_enough():
-    assert first_stop(Tolerance(1e-3), suboptimality=[np.inf, 1e-2, 1e-3, 1e-4]) == (3, StopReason.CONVERGED)
+    assert first_stop(Tolerance(1e-3), suboptimality=[np.inf, 1e-2, 1e-3, 1e-4]) == (
+        3,
+        StopReason.CONVERGED,
+    )
     assert first_stop(Tolerance(1e-3), suboptimality=[np.inf, np.nan, 2e-3]) is None
 
 
@@ -67,7 +72,10 @@ def test_extrapolated_waits_for_falls_that_can_be_compared():
     # A warm start: checks before turn 8 belong to another run.
     assert first_stop(rule, turn=[9, 16, 32], objective=[1.0] * 3) is None
     # A run whose rate was cut between the checks stands still for another reason.
-    assert first_stop(rule, turn=turns, objective=flat, rate=[1, 1, 0.1, 0.1, 0.1, 0.1]) == (4, StopReason.PLATEAU)
+    assert first_stop(rule, turn=turns, objective=flat, rate=[1, 1, 0.1, 0.1, 0.1, 0.1]) == (
+        4,
+        StopReason.PLATEAU,
+    )
     # Rising objectives are no convergence.
     assert first_stop(rule, turn=turns, objective=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5]) is None
 
@@ -82,8 +90,14 @@ def test_plateau_counts_checks_without_enough_of_a_fall():
     falling = [2.0**-k for k in range(20)]
     assert first_stop(rule, objective=falling) is None
     assert first_stop(rule, objective=[1.0, 0.5, 0.5, 0.5, 0.5]) == (5, StopReason.PLATEAU)
-    assert first_stop(rule, objective=[1.0, 0.5, 0.499, 0.498, 0.497, 0.1]) == (5, StopReason.PLATEAU)
-    assert first_stop(rule, objective=[1.0, 0.5, 0.6, 0.6, 0.4, 0.6, 0.6, 0.6]) == (8, StopReason.PLATEAU)
+    assert first_stop(rule, objective=[1.0, 0.5, 0.499, 0.498, 0.497, 0.1]) == (
+        5,
+        StopReason.PLATEAU,
+    )
+    assert first_stop(rule, objective=[1.0, 0.5, 0.6, 0.6, 0.4, 0.6, 0.6, 0.6]) == (
+        8,
+        StopReason.PLATEAU,
+    )
 
 
 def test_validation_counts_checks_without_a_better_score():
@@ -107,7 +121,9 @@ def test_a_users_function_sees_the_public_columns():
 
     assert first_stop(UserRule(enough), objective=[1.0, 0.6, 0.4]) == (3, StopReason.RULE)
     assert sorted(seen[-1]) == sorted(["passes", "seconds", "objective", "bound", "rate", "batch"])
-    assert all(isinstance(column, np.ndarray) and column.shape == (3,) for column in seen[-1].values())
+    assert all(
+        isinstance(column, np.ndarray) and column.shape == (3,) for column in seen[-1].values()
+    )
 
 
 def test_what_may_be_given_as_stop():
@@ -120,7 +136,9 @@ def test_what_may_be_given_as_stop():
     assert user_rules(rule) == [rule]
     assert user_rules([rule, rule]) == [rule, rule]
     assert [type(one) for one in user_rules((rule, function))] == [Mine, UserRule]
-    with pytest.raises(ValueError, match="stop must be a StoppingRule, a function of the history, or a list"):
+    with pytest.raises(
+        ValueError, match="stop must be a StoppingRule, a function of the history, or a list"
+    ):
         user_rules([3])
     with pytest.raises(NotImplementedError):
         StoppingRule().check(None)
@@ -141,9 +159,15 @@ def test_every_reason_is_a_clause():
 
 
 def test_what_was_proved_before_a_jump_counts():
-    """A value kept along the way drifts, and the bound with it: computed anew, F is higher than it was."""
+    """A value kept along the way drifts, and the bound with it: computed anew, F is higher than
+    it was.
+    """
     history = History()
     for turn in range(41):
         objective = 2.0 - 0.05 * turn if turn < 20 else 1.0 if turn < 40 else 100.0
-        history.append(turn=turn, objective=objective, suboptimality=5.0 if turn < 20 else 1e12 if turn < 40 else 50.0)
+        history.append(
+            turn=turn,
+            objective=objective,
+            suboptimality=5.0 if turn < 20 else 1e12 if turn < 40 else 50.0,
+        )
     assert Stalled(1e-4).check(history) is StopReason.PLATEAU

@@ -35,7 +35,9 @@ class WrongNearby(Huber, abstract=True):
     """Right but for an interval of length 0.5: only a grid sees it."""
 
     def derivative(self, prediction, target):
-        return Huber.derivative(self, prediction, target) + (0.01 if 4.0 < prediction - target < 4.5 else 0.0)
+        return Huber.derivative(self, prediction, target) + (
+            0.01 if 4.0 < prediction - target < 4.5 else 0.0
+        )
 
 
 class WrongCurvature(SquaredError, abstract=True):
@@ -70,7 +72,11 @@ class WrongAtCorner(EpsilonInsensitive, abstract=True):
 
     def derivative(self, prediction, target):
         residual = prediction - target
-        return 5.0 if abs(residual) == self.epsilon else EpsilonInsensitive.derivative(self, prediction, target)
+        return (
+            5.0
+            if abs(residual) == self.epsilon
+            else EpsilonInsensitive.derivative(self, prediction, target)
+        )
 
 
 class NotConvex(Loss, abstract=True):
@@ -100,7 +106,11 @@ class Overflows(Loss, abstract=True):
     """Far away infinity minus infinity."""
 
     def value(self, prediction, target):
-        return np.log(np.exp(prediction) + np.exp(-prediction)) - np.log(2.0) + 0.0 * np.exp(prediction)
+        return (
+            np.log(np.exp(prediction) + np.exp(-prediction))
+            - np.log(2.0)
+            + 0.0 * np.exp(prediction)
+        )
 
     def derivative(self, prediction, target):
         return np.tanh(prediction)
@@ -114,14 +124,34 @@ class Raises(SquaredError, abstract=True):
 WRONG = [
     (WrongSign, "derivative", r"\S+ at prediction -?\S+, target \S+; differences of value give"),
     (WrongNearby, "derivative", r"at prediction \S+, target \S+; differences"),
-    (WrongCurvature, "curvature", r"0\.5 at prediction \S+, target \S+; differences of the derivative give (1|0\.99)"),
+    (
+        WrongCurvature,
+        "curvature",
+        r"0\.5 at prediction \S+, target \S+; differences of the derivative give (1|0\.99)",
+    ),
     (WrongInfimum, "infimum", r"no value below \S+ was seen \(at prediction .*\); infimum is -1"),
     (BelowInfimum, "infimum", r"the value is -0\.25 at prediction \S+, target \S+; infimum is 0"),
-    (HiddenCorner, "smooth", r"the derivative jumps from -1 to 1 at prediction 0\.1234567, target .*; declare smooth"),
+    (
+        HiddenCorner,
+        "smooth",
+        r"the derivative jumps from -1 to 1 at prediction 0\.1234567, target .*; declare smooth",
+    ),
     (WrongAtCorner, "derivative", r"5 at prediction .* give (0 to 1|-1 to 0) "),
-    (NotConvex, "convex", r"the derivative falls from \S+ to \S+ at prediction .*; declare convex = False"),
-    (SmallBound, "curvature_bound", r"the curvature reaches 1 at prediction .*; curvature_bound is 0\.5"),
-    (NotSelfConcordant, "self_concordance", r"the curvature goes from . to . within .*; self_concordance 0 allows"),
+    (
+        NotConvex,
+        "convex",
+        r"the derivative falls from \S+ to \S+ at prediction .*; declare convex = False",
+    ),
+    (
+        SmallBound,
+        "curvature_bound",
+        r"the curvature reaches 1 at prediction .*; curvature_bound is 0\.5",
+    ),
+    (
+        NotSelfConcordant,
+        "self_concordance",
+        r"the curvature goes from . to . within .*; self_concordance 0 allows",
+    ),
     (NotANumber, "finite", r"value is nan at prediction \S+, target \S+"),
     (Overflows, "finite", r"value is nan at prediction 1000"),
     (Raises, "finite", r"raises ZeroDivisionError: division by zero"),
@@ -142,7 +172,9 @@ def test_finds(cls, check, text):
 def test_reports_what_was_checked():
     report = check_loss(Huber())
     assert report.ok
-    assert str(report).startswith("Huber(epsilon=1.35): all 8 checks passed (finite, derivative, curvature, smooth")
+    assert str(report).startswith(
+        "Huber(epsilon=1.35): all 8 checks passed (finite, derivative, curvature, smooth"
+    )
     assert "compiled" not in report.checks
     assert "1 of 8 checks failed" in str(check_loss(WrongCurvature()))
 
@@ -161,7 +193,9 @@ def test_declared_truthfully():
         assert report.ok, str(report)
 
 
-@pytest.mark.parametrize(("loss", "targets"), [(ToySoftmax(), CLASSES), (ToyMultiSquared(), ROWS)], ids=repr)
+@pytest.mark.parametrize(
+    ("loss", "targets"), [(ToySoftmax(), CLASSES), (ToyMultiSquared(), ROWS)], ids=repr
+)
 def test_toys_are_right(loss, targets):
     report = check_loss(loss, targets)
     assert report.ok, str(report)
@@ -181,7 +215,9 @@ class WrongPartial(ToySoftmax, abstract=True):
 class WrongProduct(ToySoftmax, abstract=True):
     def curvature_product(self, predictions, target, direction, out):
         ToySoftmax.curvature_product(self, predictions, target, direction, out)
-        out[0] += 0.1 * direction[1]  # no line along a single coordinate sees it in its own direction
+        out[0] += (
+            0.1 * direction[1]
+        )  # no line along a single coordinate sees it in its own direction
 
 
 class SmallVectorBounds(ToySoftmax, abstract=True):
@@ -195,8 +231,16 @@ class SmallVectorBounds(ToySoftmax, abstract=True):
     [
         (LeavesOut, "finite", r"derivatives is \[0, nan, nan\] at predictions \[.*\], target 0"),
         (WrongPartial, "derivative", r"along \[.*\] at predictions \[.*\], target \d; differences"),
-        (WrongProduct, "curvature", r"along \[.*\] at predictions \[.*\], target \d; differences of the derivative"),
-        (SmallVectorBounds, "curvature_bound", r"reaches 0\.\d+ at predictions .*; curvature_bound is 0\.2"),
+        (
+            WrongProduct,
+            "curvature",
+            r"along \[.*\] at predictions \[.*\], target \d; differences of the derivative",
+        ),
+        (
+            SmallVectorBounds,
+            "curvature_bound",
+            r"reaches 0\.\d+ at predictions .*; curvature_bound is 0\.2",
+        ),
         (SmallVectorBounds, "self_concordance", r"the curvature goes from"),
     ],
 )
@@ -207,7 +251,9 @@ def test_finds_in_vector_losses(cls, check, text):
 
 @pytest.mark.usefixtures("no_jit")
 def test_direction_of_a_default_product():
-    """The family's differences of derivatives equal the product by hand, for any length of the direction."""
+    """The family's differences of derivatives equal the product by hand, for any length of the
+    direction.
+    """
     predictions, target, loss = np.array([0.3, -1.0, 2.0]), np.array([1.0]), ToySoftmax()
     for length in (0.0, 1e-3, 1.0, 1e4):
         direction = length * np.array([1.0, -0.5, 0.25])
@@ -222,7 +268,11 @@ BOX = [1.0]
 
 class DoesNotCompile(SquaredError, abstract=True):
     def value(self, prediction, target):
-        return BOX.copy().pop() * 0.5 * (prediction - target) ** 2 if isinstance(BOX, list | str) else "?"
+        return (
+            BOX.copy().pop() * 0.5 * (prediction - target) ** 2
+            if isinstance(BOX, list | str)
+            else "?"
+        )
 
 
 @pytest.mark.jit
@@ -235,19 +285,28 @@ def test_finds_what_does_not_compile():
 @pytest.mark.jit
 def test_finds_compiled_numbers_that_differ(monkeypatch):
     def wrong_scan(loss, predictions, target, values, derivatives, curvatures):
-        values[:], derivatives[:], curvatures[:] = 0.5 * (predictions - target) ** 2, predictions - target, 1.0
+        values[:], derivatives[:], curvatures[:] = (
+            0.5 * (predictions - target) ** 2,
+            predictions - target,
+            1.0,
+        )
         derivatives[predictions == 2.0] = 7.0
 
     monkeypatch.setattr(importlib.import_module("fastgd.losses.check"), "_scan", wrong_scan)
     (finding,) = check_loss(SquaredError(), targets=[0.0]).findings
-    assert finding == ("compiled", "derivative compiled is 7, in Python 2 at prediction 2, target 0")
+    assert finding == (
+        "compiled",
+        "derivative compiled is 7, in Python 2 at prediction 2, target 0",
+    )
 
 
 def test_what_it_refuses():
     class Positive(SquaredError, abstract=True):
         target_domain = Interval(low=0.0)
 
-    with pytest.raises(TypeError, match=r"check_loss takes a loss object such as Huber\(1\.35\), got <class"):
+    with pytest.raises(
+        TypeError, match=r"check_loss takes a loss object such as Huber\(1\.35\), got <class"
+    ):
         check_loss(Huber)
     with pytest.raises(ValueError, match=r"targets of Positive must be in \(0, inf\), got -3"):
         check_loss(Positive(), targets=[1.0, -3.0])

@@ -60,7 +60,10 @@ def counts(n=400, seed=0):
 
 def test_every_loss_here_declares_0_and_the_families_nothing():
     assert Loss.infimum == VectorLoss.infimum == -np.inf
-    assert all(loss.infimum == 0.0 and "infimum" in vars(type(loss)) for loss in [*members(Loss), *members(VectorLoss)])
+    assert all(
+        loss.infimum == 0.0 and "infimum" in vars(type(loss))
+        for loss in [*members(Loss), *members(VectorLoss)]
+    )
 
 
 @pytest.mark.parametrize("solver", with_jit(["auto", "lbfgs"], ["auto", "newton", "lbfgs", "gd"]))
@@ -68,8 +71,12 @@ def test_every_loss_here_declares_0_and_the_families_nothing():
 def test_without_an_infimum_a_fit_ends_at_the_optimum_without_a_word(solver, fit_intercept):
     X, y = counts()
     batch_size = "full" if solver == "gd" else "auto"
-    best = PoissonRegressor(alpha=1e-3, tol=1e-10, max_iter=1000, fit_intercept=fit_intercept).fit(X, y)
-    model = GDRegressor(loss=Counts(), alpha=1e-3, fit_intercept=fit_intercept, solver=solver, batch_size=batch_size)
+    best = PoissonRegressor(alpha=1e-3, tol=1e-10, max_iter=1000, fit_intercept=fit_intercept).fit(
+        X, y
+    )
+    model = GDRegressor(
+        loss=Counts(), alpha=1e-3, fit_intercept=fit_intercept, solver=solver, batch_size=batch_size
+    )
     model.fit(X, y)
     assert model.n_iter_ < 1000
     np.testing.assert_allclose(model.coef_, best.coef_, rtol=2e-2, atol=2e-2)
@@ -92,11 +99,21 @@ class Shallow(Loss):
 def test_a_loss_less_a_constant_gives_the_same_model(solver, fit_intercept):
     X, y = counts()
     y = y / 10.0
-    settings = {"alpha": 1e-3, "fit_intercept": fit_intercept, "random_state": 0, "tol": 1e-5, "solver": solver}
-    plain, shallow = (GDRegressor(loss=one, **settings).fit(X, y) for one in (SquaredError(), Shallow()))
+    settings = {
+        "alpha": 1e-3,
+        "fit_intercept": fit_intercept,
+        "random_state": 0,
+        "tol": 1e-5,
+        "solver": solver,
+    }
+    plain, shallow = (
+        GDRegressor(loss=one, **settings).fit(X, y) for one in (SquaredError(), Shallow())
+    )
     np.testing.assert_allclose(shallow.coef_, plain.coef_, rtol=1e-2)
     gained = 0.5 * np.square(y - fit_intercept * y.mean()).mean() - plain.objective_
-    assert plain.objective_ - 0.5 * np.square(y).mean() == pytest.approx(shallow.objective_, abs=1e-4 * gained)
+    assert plain.objective_ - 0.5 * np.square(y).mean() == pytest.approx(
+        shallow.objective_, abs=1e-4 * gained
+    )
 
 
 def test_a_penalty_that_leaves_nothing_to_gain_ends_too():
@@ -109,7 +126,10 @@ def test_a_penalty_that_leaves_nothing_to_gain_ends_too():
 @pytest.mark.parametrize("loss", [Positive(), Sunk(1.0)], ids=lambda loss: loss.name)
 def test_a_declared_infimum_that_does_not_hold_is_refused(loss):
     X, y = counts()
-    with pytest.raises(ValueError, match=rf"{type(loss).__name__} falls to -\S+ at target \S+ .*infimum 0.*-np\.inf"):
+    with pytest.raises(
+        ValueError,
+        match=rf"{type(loss).__name__} falls to -\S+ at target \S+ .*infimum 0.*-np\.inf",
+    ):
         GDRegressor(loss=loss).fit(X, y)
 
 
@@ -157,7 +177,9 @@ def test_the_best_constant_is_found_below_0():
     assert shift == pytest.approx(np.log(y.mean()), rel=1e-9)
     assert value == pytest.approx(y.mean() * (1.0 - shift), rel=1e-12)
     F.constant, F.constant_value = shift, value
-    assert slope_size(F, value, 1.0) == pytest.approx(np.sqrt(np.square(y - y.mean()).mean()), rel=0.1)
+    assert slope_size(F, value, 1.0) == pytest.approx(
+        np.sqrt(np.square(y - y.mean()).mean()), rel=0.1
+    )
 
 
 def test_dual_ascent_claims_nothing_that_needs_one():

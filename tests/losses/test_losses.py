@@ -1,4 +1,6 @@
-"""Every loss of the registry: what it says is true, its numbers are right, and they stay right far away."""
+"""Every loss of the registry: what it says is true, its numbers are right, and they stay right
+far away.
+"""
 
 import copy
 import dataclasses
@@ -18,10 +20,18 @@ from fastgd.losses.base import Loss
 from fastgd.losses.check import check_loss
 from fastgd.losses.classification import Hinge, LogLoss, ModifiedHuber, Perceptron, SquaredHinge
 from fastgd.losses.domain import REALS, SIGNS, Interval
-from fastgd.losses.regression import EpsilonInsensitive, Huber, Quantile, SquaredEpsilonInsensitive, SquaredError
+from fastgd.losses.regression import (
+    EpsilonInsensitive,
+    Huber,
+    Quantile,
+    SquaredEpsilonInsensitive,
+    SquaredError,
+)
 
 # Every loss of the package by its registry: a new one is tested from the day it is written.
-MEMBERS = {name: cls for name, cls in Loss.members().items() if cls.__module__.startswith("fastgd.")}
+MEMBERS = {
+    name: cls for name, cls in Loss.members().items() if cls.__module__.startswith("fastgd.")
+}
 LOSSES = [
     *(cls() for cls in MEMBERS.values()),
     Huber(0.1),
@@ -54,13 +64,19 @@ def test_derivative_is_the_difference_of_value(loss):
     step = 1e-6
     for target in targets_of(loss):
         for prediction in target + np.arange(-40, 40) * 0.17 + 0.0123:  # no corner within a step
-            difference = (loss.value(prediction + step, target) - loss.value(prediction - step, target)) / (2 * step)
-            assert loss.derivative(prediction, target) == pytest.approx(difference, rel=1e-7, abs=1e-8)
+            difference = (
+                loss.value(prediction + step, target) - loss.value(prediction - step, target)
+            ) / (2 * step)
+            assert loss.derivative(prediction, target) == pytest.approx(
+                difference, rel=1e-7, abs=1e-8
+            )
 
 
 @every_loss
 def test_curvature_bound_is_the_least(loss):
-    grid = [(p, t) for t in targets_of(loss) for p in np.concatenate([[t], np.linspace(-9, 9, 181)])]
+    grid = [
+        (p, t) for t in targets_of(loss) for p in np.concatenate([[t], np.linspace(-9, 9, 181)])
+    ]
     largest = max(loss.curvature(p, t) for p, t in grid)
     assert largest == (loss.curvature_bound if loss.smooth else 0.0)
 
@@ -87,7 +103,9 @@ def test_perfect_prediction_costs_nothing(loss):
 def test_extreme_predictions(loss):
     """Finite at 1e4; at 1e300 finite or truly overflowed, and never a warning."""
     for size, target in itertools.product([1e4, -1e4, 1e300, -1e300], targets_of(loss)):
-        value, derivative, curvature = (f(size, target) for f in (loss.value, loss.derivative, loss.curvature))
+        value, derivative, curvature = (
+            f(size, target) for f in (loss.value, loss.derivative, loss.curvature)
+        )
         assert value >= 0.0
         assert np.isfinite([derivative, curvature]).all()
         assert np.isfinite(value) or (abs(size) > 1e100 and abs(derivative) > 1e100)
@@ -103,7 +121,9 @@ def test_nan_prediction_gives_nan(loss):
 @pytest.mark.jit
 @every_loss
 def test_compiled_is_python_far_away(loss):
-    scan = importlib.import_module("fastgd.losses.check")._scan  # already compiled for this loss by check_loss
+    scan = importlib.import_module(
+        "fastgd.losses.check"
+    )._scan  # already compiled for this loss by check_loss
     predictions = np.array([0.0, 1e-300, 1.0, 36.0, 40.0, 745.0, 1e4, 1e300, np.inf, np.nan])
     predictions = np.concatenate([predictions, -predictions])
     for target in targets_of(loss):
@@ -118,7 +138,12 @@ def test_compiled_is_python_far_away(loss):
 @every_loss
 def test_pickle_copy_clone_and_repr(loss):
     fields = dataclasses.asdict(loss)
-    for twin in (pickle.loads(pickle.dumps(loss)), copy.deepcopy(loss), clone(loss, safe=False), eval(repr(loss))):
+    for twin in (
+        pickle.loads(pickle.dumps(loss)),
+        copy.deepcopy(loss),
+        clone(loss, safe=False),
+        eval(repr(loss)),
+    ):
         assert type(twin) is type(loss)
         assert dataclasses.asdict(twin) == fields
         assert twin.value(0.3, 1.0) == loss.value(0.3, 1.0)
@@ -161,7 +186,9 @@ def test_every_loss_has_hand_computed_values():
     assert {type(row[0]) for row in HAND} == set(MEMBERS.values())
 
 
-@pytest.mark.parametrize("margin", [1e-300, 1e-8, 0.1, 1.0, 2.5, 10.0, 18.5, 33.5, 36.5, 37.5, 50.0, 700.0])
+@pytest.mark.parametrize(
+    "margin", [1e-300, 1e-8, 0.1, 1.0, 2.5, 10.0, 18.5, 33.5, 36.5, 37.5, 50.0, 700.0]
+)
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_log_loss_against_sixty_digits(margin, sign):
     with localcontext() as context:
@@ -171,8 +198,13 @@ def test_log_loss_against_sixty_digits(margin, sign):
         expected = [float(value), float(-share), float(share * (1 - share))]
     for target in (1.0, -1.0):
         prediction = target * sign * margin
-        found = [f(prediction, target) for f in (LogLoss().value, LogLoss().derivative, LogLoss().curvature)]
-        np.testing.assert_allclose(found, [expected[0], target * expected[1], expected[2]], rtol=8e-16)
+        found = [
+            f(prediction, target)
+            for f in (LogLoss().value, LogLoss().derivative, LogLoss().curvature)
+        ]
+        np.testing.assert_allclose(
+            found, [expected[0], target * expected[1], expected[2]], rtol=8e-16
+        )
 
 
 ORACLES = [  # ours, scikit-learn's, whether its targets are 0 and 1
@@ -193,7 +225,9 @@ ORACLES = [  # ours, scikit-learn's, whether its targets are 0 and 1
 
 
 def scikit_learns(oracle, predictions, targets):
-    """Values and derivatives by the oracle; the two modules of scikit-learn have different Python faces."""
+    """Values and derivatives by the oracle; the two modules of scikit-learn have different
+    Python faces.
+    """
     if hasattr(oracle, "py_loss"):
         pairs = list(zip(predictions, targets, strict=True))
         return np.array([[oracle.py_loss(*pair), oracle.py_dloss(*pair)] for pair in pairs]).T
@@ -203,15 +237,23 @@ def scikit_learns(oracle, predictions, targets):
     return np.array([values, derivatives])
 
 
-@pytest.mark.parametrize(("loss", "oracle", "zero_one"), ORACLES, ids=lambda x: repr(x) if isinstance(x, Loss) else "")
+@pytest.mark.parametrize(
+    ("loss", "oracle", "zero_one"), ORACLES, ids=lambda x: repr(x) if isinstance(x, Loss) else ""
+)
 def test_equals_scikit_learn(loss, oracle, zero_one):
-    """Derivatives to the last bit, so that the coefficients of SGD agree too; those of log loss to 4 units of it."""
-    grid = np.concatenate([np.linspace(-5, 5, 401), [1e4, -1e4, 0.1, -0.1, 1.35, -1.35, 36.9, -36.9, 37.1, -37.1]])
+    """Derivatives to the last bit, so that the coefficients of SGD agree too; those of log loss
+    to 4 units of it.
+    """
+    grid = np.concatenate(
+        [np.linspace(-5, 5, 401), [1e4, -1e4, 0.1, -0.1, 1.35, -1.35, 36.9, -36.9, 37.1, -37.1]]
+    )
     targets = np.tile(targets_of(loss), grid.size)
     predictions = np.repeat(grid, len(targets_of(loss)))
     expected = scikit_learns(oracle, predictions, (targets + 1.0) / 2.0 if zero_one else targets)
     values = np.array([loss.value(p, t) for p, t in zip(predictions, targets, strict=True)])
-    derivatives = np.array([loss.derivative(p, t) for p, t in zip(predictions, targets, strict=True)])
+    derivatives = np.array(
+        [loss.derivative(p, t) for p, t in zip(predictions, targets, strict=True)]
+    )
     # scikit-learn's log loss subtracts the prediction from a number of its size
     np.testing.assert_allclose(values, expected[0], rtol=1e-14, atol=1e-14 if zero_one else 0.0)
     np.testing.assert_array_max_ulp(derivatives, expected[1], maxulp=4 if zero_one else 0)
@@ -239,18 +281,28 @@ def test_best_constant_prediction_of_numbers(loss, best):
         return np.mean([loss.value(prediction, target) for target in SAMPLE])
 
     found = minimize_scalar(mean_loss, bounds=(0.0, 20.0), options={"xatol": 1e-9})
-    assert found.x == pytest.approx(best, abs=2e-3)  # a median is any number between two neighbours in the sample
+    assert found.x == pytest.approx(
+        best, abs=2e-3
+    )  # a median is any number between two neighbours in the sample
     assert mean_loss(best) <= found.fun + 1e-12
 
 
 @pytest.mark.parametrize(
     ("loss", "best"),
-    [(LogLoss(), np.log(3.0)), (SquaredHinge(), 0.5), (ModifiedHuber(), 0.5), (SquaredError(), 0.5), (Hinge(), 1.0)],
+    [
+        (LogLoss(), np.log(3.0)),
+        (SquaredHinge(), 0.5),
+        (ModifiedHuber(), 0.5),
+        (SquaredError(), 0.5),
+        (Hinge(), 1.0),
+    ],
     ids=repr,
 )
 def test_best_constant_prediction_of_signs(loss, best):
     """Three positive samples of four: the log odds, the mean, the majority."""
-    found = minimize_scalar(lambda p: 3 * loss.value(p, 1.0) + loss.value(p, -1.0), bounds=(-5.0, 5.0))
+    found = minimize_scalar(
+        lambda p: 3 * loss.value(p, 1.0) + loss.value(p, -1.0), bounds=(-5.0, 5.0)
+    )
     assert found.x == pytest.approx(best, abs=1e-4)
 
 
@@ -261,11 +313,20 @@ def test_best_constant_prediction_of_signs(loss, best):
         (lambda: Huber(0), r"^Huber epsilon must be positive and finite, got 0\.0$"),
         (lambda: Huber(np.inf), r"^Huber epsilon must be positive and finite, got inf$"),
         (lambda: Huber(np.nan), r"^Huber epsilon must be positive and finite, got nan$"),
-        (lambda: EpsilonInsensitive(-0.5), r"^EpsilonInsensitive epsilon must be non-negative and finite, got -0\.5$"),
-        (lambda: SquaredEpsilonInsensitive(np.nan), r"^SquaredEpsilonInsensitive epsilon must be non-negative"),
+        (
+            lambda: EpsilonInsensitive(-0.5),
+            r"^EpsilonInsensitive epsilon must be non-negative and finite, got -0\.5$",
+        ),
+        (
+            lambda: SquaredEpsilonInsensitive(np.nan),
+            r"^SquaredEpsilonInsensitive epsilon must be non-negative",
+        ),
         (lambda: Quantile(1.5), r"^Quantile quantile must lie strictly between 0 and 1, got 1\.5$"),
         (lambda: Quantile(0), r"^Quantile quantile must lie strictly between 0 and 1, got 0\.0$"),
-        (lambda: Loss.named("hubber"), r"^unknown loss 'hubber'; did you mean 'huber'\?.*squared_hinge"),
+        (
+            lambda: Loss.named("hubber"),
+            r"^unknown loss 'hubber'; did you mean 'huber'\?.*squared_hinge",
+        ),
     ],
 )
 def test_messages(make, message):
@@ -275,9 +336,17 @@ def test_messages(make, message):
 
 def test_names_and_lookup():
     assert set(MEMBERS) >= {
-        "log_loss", "hinge", "squared_hinge", "modified_huber", "perceptron", "squared_error", "huber",
-        "epsilon_insensitive", "squared_epsilon_insensitive", "quantile",
-    }  # fmt: skip
+        "log_loss",
+        "hinge",
+        "squared_hinge",
+        "modified_huber",
+        "perceptron",
+        "squared_error",
+        "huber",
+        "epsilon_insensitive",
+        "squared_epsilon_insensitive",
+        "quantile",
+    }
     for name, cls in MEMBERS.items():
         assert Loss.named(name) is cls
         assert cls.name == name
@@ -295,10 +364,40 @@ def test_facts_are_declared_alike_on_class_and_object(loss):
 
 def test_target_domains():
     everywhere = np.array([-np.inf, -1.0, -0.5, 0.0, 1.0, 2.0, np.inf, np.nan])
-    assert REALS.contains(everywhere).tolist() == [False, True, True, True, True, True, False, False]
-    assert SIGNS.contains(everywhere).tolist() == [False, True, False, False, True, False, False, False]
+    assert REALS.contains(everywhere).tolist() == [
+        False,
+        True,
+        True,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert SIGNS.contains(everywhere).tolist() == [
+        False,
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]
     counts = Interval(low=0.0, low_closed=True)
-    assert counts.contains(everywhere).tolist() == [False, False, False, True, True, True, False, False]
-    assert Interval(0.0, 1.0).contains([[0.0, 0.5], [1.0, np.nan]]).tolist() == [[False, True], [False, False]]
+    assert counts.contains(everywhere).tolist() == [
+        False,
+        False,
+        False,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert Interval(0.0, 1.0).contains([[0.0, 0.5], [1.0, np.nan]]).tolist() == [
+        [False, True],
+        [False, False],
+    ]
     texts = [REALS.text, SIGNS.text, counts.text, Interval(0.0, 1.0, high_closed=True).text]
     assert texts == ["finite", "-1 or 1", "in [0, inf)", "in (0, 1]"]

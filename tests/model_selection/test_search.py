@@ -11,7 +11,14 @@ import scipy.sparse as sp
 import sklearn
 from sklearn.base import clone
 from sklearn.metrics import get_scorer, make_scorer, max_error
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit, StratifiedKFold, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    cross_val_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -43,7 +50,9 @@ def table(n=90, d=6, seed=0, classes=2):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, d)) * np.logspace(0, 1, d)
     z = X @ rng.standard_normal(d) / 5.0 + rng.standard_normal(n)
-    return X, (z if classes == 0 else np.digitize(z, np.quantile(z, np.arange(1, classes) / classes)))
+    return X, (
+        z if classes == 0 else np.digitize(z, np.quantile(z, np.arange(1, classes) / classes))
+    )
 
 
 CASES = [
@@ -95,7 +104,9 @@ def test_a_path_takes_fewer_passes_than_cold_fits():
     estimator = GDClassifier(tol=1e-6)
     alphas = alpha_grid(estimator, X, y, 20)
     warm = sum(model.history_["passes"][-1] for model in fit_path(estimator, X, y, alphas))
-    cold = sum(GDClassifier(alpha=alpha, tol=1e-6).fit(X, y).history_["passes"][-1] for alpha in alphas)
+    cold = sum(
+        GDClassifier(alpha=alpha, tol=1e-6).fit(X, y).history_["passes"][-1] for alpha in alphas
+    )
     assert warm < 0.5 * cold
 
 
@@ -152,7 +163,9 @@ def test_scores_are_those_of_cross_val_score(search, cv, scoring):
     assert search.alphas_.shape == (4,)
     for alpha, scores in zip(search.alphas_, search.scores_, strict=True):
         one = clone(search.best_estimator_).set_params(alpha=alpha)
-        np.testing.assert_allclose(scores, cross_val_score(one, X, y, cv=cv, scoring=scoring), atol=1e-4)
+        np.testing.assert_allclose(
+            scores, cross_val_score(one, X, y, cv=cv, scoring=scoring), atol=1e-4
+        )
     assert search.alpha_ == search.alphas_[search.scores_.mean(axis=1).argmax()]
     assert search.score(X, y) == get_scorer(scoring or "accuracy")(search.best_estimator_, X, y)
 
@@ -207,7 +220,9 @@ def test_one_standard_error_is_the_largest_alpha_near_the_best():
     with pytest.raises(ValueError, match="finite mean score"):
         choose(np.full((1, 2, 2), np.nan), False)
     X, y = table(seed=3)
-    loose, best = (GDClassifierCV(one_standard_error=se, alphas=10).fit(X, y) for se in (True, False))
+    loose, best = (
+        GDClassifierCV(one_standard_error=se, alphas=10).fit(X, y) for se in (True, False)
+    )
     assert loose.alpha_ >= best.alpha_
     np.testing.assert_array_equal(loose.scores_, best.scores_)
 
@@ -229,7 +244,9 @@ def test_weights_are_repeats_in_fits_and_scores(kind, classes):
     np.testing.assert_allclose(weighted.alphas_, repeated.alphas_)
     np.testing.assert_allclose(weighted.scores_, repeated.scores_, atol=1e-5)
     np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-3, atol=1e-5)
-    assert weighted.score(X, y, counts) == pytest.approx(repeated.score(X[again], y[again]), abs=1e-5)
+    assert weighted.score(X, y, counts) == pytest.approx(
+        repeated.score(X[again], y[again]), abs=1e-5
+    )
 
 
 def test_a_fold_that_draws_rows_twice_counts_them_twice():
@@ -271,7 +288,9 @@ def test_threads_change_nothing_and_are_no_more_than_asked():
         seen.add(threading.get_ident())
         return model.score(X, y)
 
-    one, two, three = (GDClassifierCV(alphas=3, cv=4, scoring=score, n_jobs=n).fit(X, y) for n in (1, 1, 3))
+    one, two, three = (
+        GDClassifierCV(alphas=3, cv=4, scoring=score, n_jobs=n).fit(X, y) for n in (1, 1, 3)
+    )
     assert len(seen) <= 3
     np.testing.assert_array_equal(one.scores_, three.scores_)
     np.testing.assert_array_equal(one.coef_, three.coef_)
@@ -286,13 +305,21 @@ def test_metadata_routing():
         routed = GDClassifierCV(alphas=3, cv=3, n_jobs=2).fit(X, y, sample_weight=weights)
         np.testing.assert_array_equal(routed.scores_, plain.scores_)
         without = get_scorer("accuracy").set_score_request(sample_weight=False)
-        unweighted = GDClassifierCV(alphas=3, cv=3, scoring=without).fit(X, y, sample_weight=weights)
+        unweighted = GDClassifierCV(alphas=3, cv=3, scoring=without).fit(
+            X, y, sample_weight=weights
+        )
         assert (unweighted.scores_ != plain.scores_).any()
         groups = np.arange(len(y)) % 3
         grouped = GDClassifierCV(alphas=3, cv=GroupKFold(3)).fit(X, y, groups=groups)
         assert grouped.scores_.shape == (3, 3)
-        asks = GDClassifierCV(alphas=2, cv=2).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
-        outer = GridSearchCV(asks, {"loss": ["log_loss", "squared_hinge"]}, cv=2).fit(X, y, sample_weight=weights)
+        asks = (
+            GDClassifierCV(alphas=2, cv=2)
+            .set_fit_request(sample_weight=True)
+            .set_score_request(sample_weight=True)
+        )
+        outer = GridSearchCV(asks, {"loss": ["log_loss", "squared_hinge"]}, cv=2).fit(
+            X, y, sample_weight=weights
+        )
         assert outer.best_estimator_.alpha_ > 0.0
     with pytest.raises(ValueError, match="metadata routing"):
         GDClassifierCV().fit(X, y, colour="red")
@@ -361,8 +388,15 @@ def test_a_score_without_weights_is_refused_where_there_are_some():
     assert search.scores_.max() < 0.0
     with pytest.raises(ValueError, match="takes no sample_weight"):
         search.fit(X, y, np.ones(len(y)))
-    search.set_params(scoring=lambda model, X, y: -max_error(y, model.predict(X))).fit(X, y, np.ones(len(y)))
-    assert search.set_params(scoring=make_scorer(max_error, greater_is_better=False)).fit(X, y).scores_.max() < 0.0
+    search.set_params(scoring=lambda model, X, y: -max_error(y, model.predict(X))).fit(
+        X, y, np.ones(len(y))
+    )
+    assert (
+        search.set_params(scoring=make_scorer(max_error, greater_is_better=False))
+        .fit(X, y)
+        .scores_.max()
+        < 0.0
+    )
 
 
 def test_one_warning_for_all_fits_that_end_too_early():
@@ -387,7 +421,9 @@ def test_a_key_pressed_leaves_the_search_as_it_was():
 
 def test_early_stopping_and_validation_rows_within_folds():
     X, y = table(n=200)
-    search = GDClassifierCV(alphas=2, cv=2, early_stopping=True, random_state=0, loss=LogLoss()).fit(X, y)
+    search = GDClassifierCV(
+        alphas=2, cv=2, early_stopping=True, random_state=0, loss=LogLoss()
+    ).fit(X, y)
     assert search.scores_.min() > 0.5
 
 

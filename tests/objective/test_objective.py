@@ -23,10 +23,14 @@ from support.twins import (
     with_jit,
 )
 
-LOSSES = pytest.mark.parametrize("loss", with_jit([LogLoss(), Huber(0.7)], members(Loss)), ids=lambda loss: loss.name)
+LOSSES = pytest.mark.parametrize(
+    "loss", with_jit([LogLoss(), Huber(0.7)], members(Loss)), ids=lambda loss: loss.name
+)
 PENALTIES = pytest.mark.parametrize("penalty", members(Penalty), ids=lambda penalty: penalty.name)
 STORAGE = pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
-INTERCEPT = pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
+INTERCEPT = pytest.mark.parametrize(
+    "fit_intercept", [True, False], ids=["intercept", "no intercept"]
+)
 
 
 class Quartic(Penalty):
@@ -59,7 +63,9 @@ def whole(v, fit_intercept):
 
 
 def differences(function, v, step=1e-6):
-    return np.array([(function(v + e) - function(v - e)) / (2 * step) for e in step * np.eye(v.size)])
+    return np.array(
+        [(function(v + e) - function(v - e)) / (2 * step) for e in step * np.eye(v.size)]
+    )
 
 
 @INTERCEPT
@@ -69,9 +75,15 @@ def differences(function, v, step=1e-6):
 def test_value_is_the_formula(loss, penalty, storage, fit_intercept):
     X, y, weights, offsets = sparse_problem(loss)
     F = Objective(
-        loss, storage(X), y, sample_weight=weights, offset=offsets, penalty=penalty, alpha=0.3,
+        loss,
+        storage(X),
+        y,
+        sample_weight=weights,
+        offset=offsets,
+        penalty=penalty,
+        alpha=0.3,
         fit_intercept=fit_intercept,
-    )  # fmt: skip
+    )
     v = np.random.default_rng(1).standard_normal(F.size)
     expected = loss_sum(X, y, weights, offsets, loss, whole(v, fit_intercept)) / weights.sum()
     expected += 0.3 * sum(penalty.value(w, j) for j, w in enumerate(v[:6]))
@@ -79,7 +91,10 @@ def test_value_is_the_formula(loss, penalty, storage, fit_intercept):
     if penalty.smooth:
         value, gradient = F.value_and_gradient(v)
         assert value == pytest.approx(expected, rel=1e-13)
-        slope = gradient_sum(X, y, weights, offsets, loss, whole(v, fit_intercept))[: F.size] / weights.sum()
+        slope = (
+            gradient_sum(X, y, weights, offsets, loss, whole(v, fit_intercept))[: F.size]
+            / weights.sum()
+        )
         slope[:6] += [0.3 * penalty.derivative(w, j) for j, w in enumerate(v[:6])]
         np.testing.assert_allclose(gradient, slope, rtol=1e-12, atol=1e-13)
         np.testing.assert_array_equal(gradient, F.gradient(v))
@@ -87,18 +102,33 @@ def test_value_is_the_formula(loss, penalty, storage, fit_intercept):
 
 @INTERCEPT
 @STORAGE
-@pytest.mark.parametrize("loss", with_jit([LogLoss()], [*members(Loss), Cosh()]), ids=lambda loss: loss.name)
+@pytest.mark.parametrize(
+    "loss", with_jit([LogLoss()], [*members(Loss), Cosh()]), ids=lambda loss: loss.name
+)
 def test_curvature_is_that_of_numpy(loss, storage, fit_intercept):
     X, y, weights, offsets = sparse_problem(loss)
-    F = Objective(loss, storage(X), y, sample_weight=weights, offset=offsets, alpha=0.3, fit_intercept=fit_intercept)
+    F = Objective(
+        loss,
+        storage(X),
+        y,
+        sample_weight=weights,
+        offset=offsets,
+        alpha=0.3,
+        fit_intercept=fit_intercept,
+    )
     v, p = np.random.default_rng(1).standard_normal((2, F.size))
-    expected = curvature_sum(X, y, weights, offsets, loss, whole(v, fit_intercept))[: F.size, : F.size] / weights.sum()
+    expected = (
+        curvature_sum(X, y, weights, offsets, loss, whole(v, fit_intercept))[: F.size, : F.size]
+        / weights.sum()
+    )
     expected[range(6), range(6)] += 0.3
     np.testing.assert_allclose(F.hessian_product(v, p), expected @ p, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(F.curvature_matrix(v), expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("loss", [Cosh(), *with_jit([], [LogLoss(), SquaredError()])], ids=lambda loss: loss.name)
+@pytest.mark.parametrize(
+    "loss", [Cosh(), *with_jit([], [LogLoss(), SquaredError()])], ids=lambda loss: loss.name
+)
 def test_derivatives_are_differences_for_a_users_components(loss):
     X, y, weights, offsets = sparse_problem(loss)
     F = Objective(loss, X, y, sample_weight=weights, offset=offsets, penalty=Quartic(), alpha=0.3)
@@ -114,8 +144,20 @@ def test_derivatives_are_differences_for_a_users_components(loss):
 def test_several_predictions_are_a_matrix_in_c_order(loss, storage, fit_intercept):
     rng = np.random.default_rng(3)
     X, _, weights, offsets = sparse_problem(SquaredError())
-    Y = rng.integers(0, 3, (23, 1)).astype(float) if isinstance(loss, ToySoftmax) else rng.standard_normal((23, 3))
-    F = Objective(loss, storage(X), Y, sample_weight=weights, offset=offsets, alpha=0.3, fit_intercept=fit_intercept)
+    Y = (
+        rng.integers(0, 3, (23, 1)).astype(float)
+        if isinstance(loss, ToySoftmax)
+        else rng.standard_normal((23, 3))
+    )
+    F = Objective(
+        loss,
+        storage(X),
+        Y,
+        sample_weight=weights,
+        offset=offsets,
+        alpha=0.3,
+        fit_intercept=fit_intercept,
+    )
     assert F.size == (6 + fit_intercept) * 3
     table = rng.standard_normal((6 + fit_intercept, 3))
     coef, intercept = F.split(table.ravel())
@@ -123,7 +165,10 @@ def test_several_predictions_are_a_matrix_in_c_order(loss, storage, fit_intercep
     np.testing.assert_array_equal(intercept, table[6] if fit_intercept else np.zeros(3))
     point = np.vstack([coef, intercept])
     value, gradient = F.value_and_gradient(table.ravel())
-    expected = vector_loss_sum(X, Y, weights, offsets, loss, point) / weights.sum() + 0.15 * (coef**2).sum()
+    expected = (
+        vector_loss_sum(X, Y, weights, offsets, loss, point) / weights.sum()
+        + 0.15 * (coef**2).sum()
+    )
     assert value == pytest.approx(expected, rel=1e-13)
     slope = vector_gradient_sum(X, Y, weights, offsets, loss, point) / weights.sum()
     slope[:6] += 0.3 * coef
@@ -147,7 +192,9 @@ def test_a_penalty_with_corners_has_a_value_and_no_gradient(penalty):
     assert Objective("log_loss", X, y, penalty=penalty, alpha=0.0).gradient(v).shape == (7,)
 
 
-@pytest.mark.parametrize("penalty", [ElasticNet(0.4), ToyWeightedL1(np.arange(6.0)), Quartic()], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "penalty", [ElasticNet(0.4), ToyWeightedL1(np.arange(6.0)), Quartic()], ids=lambda p: p.name
+)
 def test_proximal_steps_move_coefficients_one_by_one(penalty):
     X, y, _, _ = sparse_problem(LogLoss())
     F = Objective("log_loss", X, y, penalty=penalty, alpha=0.2)
@@ -164,13 +211,17 @@ def test_proximal_steps_move_coefficients_one_by_one(penalty):
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
-@pytest.mark.parametrize("method", ["CG", "BFGS", "L-BFGS-B", "TNC", "SLSQP", "Newton-CG", "trust-ncg"])
+@pytest.mark.parametrize(
+    "method", ["CG", "BFGS", "L-BFGS-B", "TNC", "SLSQP", "Newton-CG", "trust-ncg"]
+)
 def test_scipys_optimisers_run_on_it(method, loss):
     X, y, weights, offsets = sparse_problem(LogLoss())
     F = Objective(loss, X, y, sample_weight=weights, offset=offsets, alpha=0.05)
     options = {"hessp": F.hessian_product} if method in ("Newton-CG", "trust-ncg") else {}
     tol = 1e-12 if method == "SLSQP" else 1e-9
-    found = scipy.optimize.minimize(F.value_and_gradient, F.start(), jac=True, method=method, tol=tol, **options)
+    found = scipy.optimize.minimize(
+        F.value_and_gradient, F.start(), jac=True, method=method, tol=tol, **options
+    )
     assert np.abs(F.gradient(found.x)).max() < 1e-5
     np.testing.assert_allclose(found.x, _newton(F), atol=1e-4)
 
@@ -186,7 +237,14 @@ def test_no_array_is_handed_out_twice():
     X, y, _, _ = sparse_problem(LogLoss())
     F = Objective("log_loss", X, y, alpha=0.1)
     v = np.ones(7)
-    arrays = [F.gradient(v), F.gradient(v), F.value_and_gradient(v)[1], F.hessian_product(v, v), F.start(), F.start()]
+    arrays = [
+        F.gradient(v),
+        F.gradient(v),
+        F.value_and_gradient(v)[1],
+        F.hessian_product(v, v),
+        F.start(),
+        F.start(),
+    ]
     for i, one in enumerate(arrays):
         assert one.flags.writeable
         assert one.flags.c_contiguous
@@ -203,7 +261,9 @@ def test_each_call_is_one_pass():
     F = Objective("log_loss", X, y, alpha=0.1)
     v = F.start()
     assert F.passes == 0
-    for k, function in enumerate([F.value, F.gradient, F.value_and_gradient, lambda v: F.hessian_product(v, v)], 1):
+    for k, function in enumerate(
+        [F.value, F.gradient, F.value_and_gradient, lambda v: F.hessian_product(v, v)], 1
+    ):
         function(v)
         assert F.passes == k
     F.moments()
@@ -274,7 +334,9 @@ def test_moments_are_those_of_the_rows_that_count():
         np.testing.assert_array_equal(moments[2], np.abs(X[counted]).max(axis=0))
         np.testing.assert_allclose(moments[3], (X[counted] != 0).mean(axis=0))
         unit = s / s[counted].mean()
-        np.testing.assert_allclose(norms, [squares[counted].max(), (unit * squares).max(), s @ squares / s.sum()])
+        np.testing.assert_allclose(
+            norms, [squares[counted].max(), (unit * squares).max(), s @ squares / s.sum()]
+        )
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ from support.twins import (
 )
 
 SMOOTH = [loss for loss in members(Loss) if loss.smooth]
-LOSSES = pytest.mark.parametrize("loss", with_jit([LogLoss(), Huber(0.7)], members(Loss)), ids=lambda loss: loss.name)
+LOSSES = pytest.mark.parametrize(
+    "loss", with_jit([LogLoss(), Huber(0.7)], members(Loss)), ids=lambda loss: loss.name
+)
 STORAGE = pytest.mark.parametrize("storage", ["dense", "csr"])
 
 
@@ -42,20 +44,35 @@ def whole(cuts):
 def loss_and_gradient(rows, labels, loss, point, cuts, chunk=4, curvatures=NOTHING):
     totals, gradients = np.zeros(cuts.size - 1), np.zeros((cuts.size - 1, point.size))
     where = *whole(cuts), 0, totals.size, chunk
-    passes.loss_and_gradient(rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, curvatures, 0.0)
+    passes.loss_and_gradient(
+        rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, curvatures, 0.0
+    )
     return totals, gradients
 
 
 def curvature_product(rows, labels, loss, point, direction, cuts):
     products = np.zeros((cuts.size - 1, point.size))
     passes.curvature_product(
-        rows, labels, loss, point[:-1], point[-1], direction[:-1], direction[-1], cuts, 0, cuts.size - 1, products
+        rows,
+        labels,
+        loss,
+        point[:-1],
+        point[-1],
+        direction[:-1],
+        direction[-1],
+        cuts,
+        0,
+        cuts.size - 1,
+        products,
     )
     return products.sum(axis=0)
 
 
 def curvature_matrix(rows, labels, loss, point, cuts):
-    matrices, curvatures = np.zeros((cuts.size - 1, point.size, point.size)), np.zeros(labels.size())
+    matrices, curvatures = (
+        np.zeros((cuts.size - 1, point.size, point.size)),
+        np.zeros(labels.size()),
+    )
     loss_and_gradient(rows, labels, loss, point, cuts, curvatures=curvatures)
     passes.gram(rows, ALL, curvatures, *whole(cuts), 0, cuts.size - 1, matrices, NOTHING)
     lower = np.tril(matrices.sum(axis=0))
@@ -68,7 +85,9 @@ def curvature_matrix(rows, labels, loss, point, cuts):
 def test_value_and_gradient_are_the_sums(loss, storage):
     X, y, weights, offsets = sparse_problem(loss)
     point = np.random.default_rng(1).standard_normal(7)
-    totals, gradients = loss_and_gradient(stored(X, storage), samples(y, weights, offsets), loss, point, blocks(0, 23))
+    totals, gradients = loss_and_gradient(
+        stored(X, storage), samples(y, weights, offsets), loss, point, blocks(0, 23)
+    )
     assert totals[0] == pytest.approx(loss_sum(X, y, weights, offsets, loss, point), rel=1e-13)
     expected = gradient_sum(X, y, weights, offsets, loss, point)
     np.testing.assert_allclose(gradients[0], expected, rtol=1e-12, atol=1e-13)
@@ -112,7 +131,9 @@ def test_a_range_of_blocks_leaves_the_others_alone():
     totals, gradients = np.zeros(3), np.zeros((3, 7))
     for first, last in ((2, 3), (0, 2)):  # as two threads would
         where = *whole(cuts), first, last, 4
-        passes.loss_and_gradient(rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, NOTHING, 0.0)
+        passes.loss_and_gradient(
+            rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, NOTHING, 0.0
+        )
     np.testing.assert_array_equal(totals, expected[0])
     np.testing.assert_array_equal(gradients, expected[1])
 
@@ -129,14 +150,18 @@ def test_a_sample_of_the_rows_is_those_rows_alone(storage):
     rows, labels = stored(X, storage), samples(y, weights, offsets)
     totals, gradients, curvatures = np.zeros(2), np.zeros((2, 7)), np.zeros(23)
     where = ranges, cuts, 0, 2, 4
-    passes.loss_and_gradient(rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, curvatures, 0.0)
+    passes.loss_and_gradient(
+        rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, curvatures, 0.0
+    )
     few = X[chosen], y[chosen], weights[chosen], offsets[chosen], loss, point
     assert totals.sum() == pytest.approx(loss_sum(*few), rel=1e-13)
     np.testing.assert_allclose(gradients.sum(axis=0), gradient_sum(*few), rtol=1e-12, atol=1e-13)
     matrices = np.zeros((2, 7, 7))
     add_gram(rows, ALL, curvatures, ranges, cuts, 0, 2, matrices)
     lower = np.tril(matrices.sum(axis=0))
-    np.testing.assert_allclose(lower + np.tril(lower, -1).T, curvature_sum(*few), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(
+        lower + np.tril(lower, -1).T, curvature_sum(*few), rtol=1e-12, atol=1e-13
+    )
 
 
 @STORAGE
@@ -145,9 +170,13 @@ def test_weight_k_is_the_row_k_times(storage):
     X, y, _, _ = sparse_problem(loss)
     times = np.arange(23) % 4
     point = np.random.default_rng(4).standard_normal(7)
-    weighted = loss_and_gradient(stored(X, storage), samples(y, times.astype(float)), loss, point, blocks(0, 23))
+    weighted = loss_and_gradient(
+        stored(X, storage), samples(y, times.astype(float)), loss, point, blocks(0, 23)
+    )
     again = np.repeat(np.arange(23), times)
-    repeated = loss_and_gradient(stored(X[again], storage), samples(y[again]), loss, point, blocks(0, again.size))
+    repeated = loss_and_gradient(
+        stored(X[again], storage), samples(y[again]), loss, point, blocks(0, again.size)
+    )
     np.testing.assert_allclose(weighted[0], repeated[0], rtol=1e-13)
     np.testing.assert_allclose(weighted[1], repeated[1], rtol=1e-12, atol=1e-13)
 
@@ -161,13 +190,17 @@ def test_curvature_matrix_and_product_agree_with_each_other_and_with_the_sum(los
     point, direction, cuts = rng.standard_normal(7), rng.standard_normal(7), blocks(0, 9, 23)
     data = stored(X, storage), samples(y, weights, offsets), loss, point
     matrix = curvature_matrix(*data, cuts)
-    np.testing.assert_allclose(matrix, curvature_sum(X, y, weights, offsets, loss, point), rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(
+        matrix, curvature_sum(X, y, weights, offsets, loss, point), rtol=1e-11, atol=1e-12
+    )
     product = curvature_product(*data, direction, cuts)
     np.testing.assert_allclose(product, matrix @ direction, rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.boundscheck
-@pytest.mark.parametrize("lie", [np.asfortranarray, lambda X: np.column_stack([X, X])[:, :6]], ids=["fortran", "wider"])
+@pytest.mark.parametrize(
+    "lie", [np.asfortranarray, lambda X: np.column_stack([X, X])[:, :6]], ids=["fortran", "wider"]
+)
 def test_passes_over_an_array_as_it_lies(lie):
     loss, cuts = LogLoss(), blocks(0, 9, 23)
     X, y, weights, offsets = sparse_problem(loss)
@@ -189,31 +222,45 @@ def test_curvature_product_is_the_difference_of_gradients():
     rng = np.random.default_rng(6)
     point, direction, step = rng.standard_normal(7), rng.standard_normal(7), 1e-5
     data = stored(X, "csr"), samples(y, weights, offsets), loss
-    after, before = (loss_and_gradient(*data, point + sign * step * direction, blocks(0, 23))[1][0] for sign in (1, -1))
+    after, before = (
+        loss_and_gradient(*data, point + sign * step * direction, blocks(0, 23))[1][0]
+        for sign in (1, -1)
+    )
     product = curvature_product(*data, point, direction, blocks(0, 23))
     np.testing.assert_allclose(product, (after - before) / (2 * step), rtol=1e-7, atol=1e-8)
 
 
 @pytest.mark.boundscheck
-@pytest.mark.parametrize("loss", [ToySoftmax(), ToyMultiSquared()], ids=["softmax", "multi_squared"])
+@pytest.mark.parametrize(
+    "loss", [ToySoftmax(), ToyMultiSquared()], ids=["softmax", "multi_squared"]
+)
 @pytest.mark.parametrize("storage", with_jit(["csr"], ["dense", "csr"]))
 def test_vector_passes(loss, storage):
     X, _, weights, offsets = sparse_problem(LogLoss())
     rng = np.random.default_rng(7)
-    Y = rng.integers(0, 3, (23, 1)).astype(float) if isinstance(loss, ToySoftmax) else rng.standard_normal((23, 3))
+    Y = (
+        rng.integers(0, 3, (23, 1)).astype(float)
+        if isinstance(loss, ToySoftmax)
+        else rng.standard_normal((23, 3))
+    )
     point, direction = rng.standard_normal((7, 3)), rng.standard_normal((7, 3))
     data, cuts = (stored(X, storage), samples(Y, weights, offsets), loss), blocks(0, 4, 23)
 
     totals, gradients = np.zeros(2), np.zeros((2, 7, 3))
     passes.vector_loss_and_gradient(*data, point[:-1], point[-1], cuts, 0, 2, totals, gradients)
-    assert totals.sum() == pytest.approx(vector_loss_sum(X, Y, weights, offsets, loss, point), rel=1e-13)
+    assert totals.sum() == pytest.approx(
+        vector_loss_sum(X, Y, weights, offsets, loss, point), rel=1e-13
+    )
     gradient = vector_gradient_sum(X, Y, weights, offsets, loss, point)
     np.testing.assert_allclose(gradients.sum(axis=0), gradient, rtol=1e-12, atol=1e-13)
 
     products = np.zeros((2, 7, 3))
-    passes.vector_curvature_product(*data, point[:-1], point[-1], direction[:-1], direction[-1], cuts, 0, 2, products)
+    passes.vector_curvature_product(
+        *data, point[:-1], point[-1], direction[:-1], direction[-1], cuts, 0, 2, products
+    )
     after, before = (
-        vector_gradient_sum(X, Y, weights, offsets, loss, point + sign * 1e-5 * direction) for sign in (1, -1)
+        vector_gradient_sum(X, Y, weights, offsets, loss, point + sign * 1e-5 * direction)
+        for sign in (1, -1)
     )
     np.testing.assert_allclose(products.sum(axis=0), (after - before) / 2e-5, rtol=1e-6, atol=1e-7)
 
@@ -232,7 +279,9 @@ def test_column_moments_are_numpys(storage, weighted):
     sums = moments.sum(axis=0)
     np.testing.assert_allclose(sums[[0, 1, 3]], expected_moments[[0, 1, 3]], rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(moments[:, 2].max(axis=0), expected_moments[2])
-    np.testing.assert_allclose([norms[:, 0].max(), norms[:, 1].max(), norms[:, 2].sum()], expected_norms, rtol=1e-13)
+    np.testing.assert_allclose(
+        [norms[:, 0].max(), norms[:, 1].max(), norms[:, 2].sum()], expected_norms, rtol=1e-13
+    )
 
 
 @pytest.mark.jit
@@ -243,7 +292,9 @@ def test_compiled_passes_are_the_python_they_were_written_in():
     for storage in ("dense", "csr"):
         data = stored(X, storage), samples(y, weights, offsets), loss, point[:-1], point[-1]
         rows, where = data[0], (*whole(cuts), 0, 2)
-        compiled, plain = ([np.zeros(2), np.zeros((2, 7)), np.zeros(23), np.zeros((2, 7, 7))] for _ in range(2))
+        compiled, plain = (
+            [np.zeros(2), np.zeros((2, 7)), np.zeros(23), np.zeros((2, 7, 7))] for _ in range(2)
+        )
         passes.loss_and_gradient(*data, *where, 4, *compiled[:3], 1.0)
         passes.loss_and_gradient.py_func(*data, *where, 4, *plain[:3], 1.0)
         passes.gram(rows, ALL, plain[2], *where, compiled[3], NOTHING)

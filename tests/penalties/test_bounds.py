@@ -1,4 +1,6 @@
-"""Penalties that are infinite beyond bounds: the optimum inside them, and never a coefficient one rounding outside."""
+"""Penalties that are infinite beyond bounds: the optimum inside them, and never a coefficient
+one rounding outside.
+"""
 
 import numpy as np
 import pytest
@@ -37,7 +39,9 @@ class Around(Penalty):
         return np.sign(coefficient - self.center)
 
     def prox(self, coefficient, j, rate):
-        return self.center + max(abs(coefficient - self.center) - rate, 0.0) * np.sign(coefficient - self.center)
+        return self.center + max(abs(coefficient - self.center) - rate, 0.0) * np.sign(
+            coefficient - self.center
+        )
 
 
 def problem(seed, spread=2.0, n=120, d=6):
@@ -49,7 +53,9 @@ def problem(seed, spread=2.0, n=120, d=6):
 
 
 def kinds(X, y):
-    """Bounds by name, from those that hold some of the coefficients back to those that leave zeros out."""
+    """Bounds by name, from those that hold some of the coefficients back to those that leave
+    zeros out.
+    """
     d, free = X.shape[1], np.linalg.lstsq(X - X.mean(0), y - y.mean(), rcond=None)[0]
     ends, odd, reach = np.full(d, np.inf), np.arange(d) % 2 == 1, 0.3 * np.abs(free).max()
     yield "box", np.full(d, -reach), np.full(d, reach)
@@ -82,19 +88,26 @@ def test_the_default_finds_the_optimum(seed):
 
 
 WAYS = [
-    *({"solver": rule, "batch_size": "full"} for rule in ("gd", "momentum", "adagrad", "rmsprop", "adam")),
+    *(
+        {"solver": rule, "batch_size": "full"}
+        for rule in ("gd", "momentum", "adagrad", "rmsprop", "adam")
+    ),
     {"solver": "gd", "batch_size": "full", "learning_rate": "line_search"},
     {"solver": "saga"},
     {"solver": "svrg"},
 ]
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # saga is there, and not sure of it
+@pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning"
+)  # saga is there, and not sure of it
 @pytest.mark.parametrize("way", with_jit(WAYS[::3], WAYS), ids=lambda way: "-".join(way.values()))
 def test_named_solvers_find_it(way):
     X, y = problem(3, spread=0.0 if "learning_rate" in way else 0.7)
     for name, low, high in kinds(X, y):
-        model = GDRegressor(penalty=Bounds(low, high), alpha=1.0, tol=1e-9, max_iter=3000, random_state=0, **way)
+        model = GDRegressor(
+            penalty=Bounds(low, high), alpha=1.0, tol=1e-9, max_iter=3000, random_state=0, **way
+        )
         assert_at_the_optimum(model.fit(X, y), X, y, low, high, name)
 
 
@@ -103,14 +116,22 @@ def test_named_solvers_find_it(way):
     [
         {"solver": "gd", "batch_size": 1},
         {"solver": "adam", "batch_size": 16},
-        {"solver": "gd", "batch_size": "full", "learning_rate": "constant", "eta0": 0.05, "average": True},
+        {
+            "solver": "gd",
+            "batch_size": "full",
+            "learning_rate": "constant",
+            "eta0": 0.05,
+            "average": True,
+        },
     ],
     ids=str,
 )
 def test_averages_stay_inside(way):
     X, y = problem(4, spread=0.0)
     for name, low, high in kinds(X, y):
-        model = GDRegressor(penalty=Bounds(low, high), alpha=1.0, tol=None, max_iter=30, random_state=0, **way)
+        model = GDRegressor(
+            penalty=Bounds(low, high), alpha=1.0, tol=None, max_iter=30, random_state=0, **way
+        )
         assert_at_the_optimum(model.fit(X, y), X, y, low, high, name, tol=1.0)
         for rows in np.array_split(np.arange(y.size), 3):
             model.partial_fit(X[rows], y[rows])
@@ -122,7 +143,13 @@ def test_a_classifier_and_a_loss_with_corners():
     labels = y > np.median(y)
     low, high = np.zeros(6), np.full(6, np.inf)
     for loss in ("log_loss", "hinge"):
-        ways = {"penalty": Bounds(low, high), "alpha": 1.0, "random_state": 0, "batch_size": "full", "tol": None}
+        ways = {
+            "penalty": Bounds(low, high),
+            "alpha": 1.0,
+            "random_state": 0,
+            "batch_size": "full",
+            "tol": None,
+        }
         model = GDClassifier(loss, max_iter=200, **ways).fit(X, labels)
         assert (model.coef_ >= 0.0).all()
         assert model.score(X, labels) > 0.5
@@ -133,7 +160,9 @@ def test_a_warm_start_from_outside_the_bounds():
     X, y = problem(6)
     (_, low, high), (_, *others), *_ = kinds(X, y)
     for way in ({}, {"solver": "gd", "batch_size": "full"}, {"solver": "saga"}):
-        model = GDRegressor(alpha=1.0, tol=1e-8, max_iter=5000, warm_start=True, random_state=0, **way)
+        model = GDRegressor(
+            alpha=1.0, tol=1e-8, max_iter=5000, warm_start=True, random_state=0, **way
+        )
         model.fit(X, y)
         for ends in ((low, high), others, (low, high)):  # the same class with other arrays, too
             model.set_params(penalty=Bounds(*ends)).fit(X, y)

@@ -1,4 +1,6 @@
-"""Every penalty of the registry: its prox minimises, its derivative is one, and compiled code agrees."""
+"""Every penalty of the registry: its prox minimises, its derivative is one, and compiled code
+agrees.
+"""
 
 import dataclasses
 import itertools
@@ -12,9 +14,17 @@ from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
 from fastgd.runtime.jit import kernel
 from support.components import ToyWeightedL1
 
-MEMBERS = {name: cls for name, cls in Penalty.members().items() if cls.__module__.startswith("fastgd.")}
+MEMBERS = {
+    name: cls for name, cls in Penalty.members().items() if cls.__module__.startswith("fastgd.")
+}
 WEIGHTED = ToyWeightedL1(np.array([0.0, 1.0, 2.5]))
-PENALTIES = [*(cls() for cls in MEMBERS.values()), ElasticNet(0.0), ElasticNet(0.5), ElasticNet(1.0), WEIGHTED]
+PENALTIES = [
+    *(cls() for cls in MEMBERS.values()),
+    ElasticNet(0.0),
+    ElasticNet(0.5),
+    ElasticNet(1.0),
+    WEIGHTED,
+]
 COEFFICIENTS = [0.0, 1e-3, -0.25, 0.5, -1.0, 3.0, 17.5, -1e4]
 RATES = [1e-6, 0.3, 1.0, 20.0]
 
@@ -60,7 +70,9 @@ def test_default_prox_agrees(penalty):
 def test_derivative_is_the_difference_of_value(penalty):
     step = 1e-6
     for coefficient, j in itertools.product([-3.0, -0.5, 0.01, 2.0], range(3)):
-        difference = (penalty.value(coefficient + step, j) - penalty.value(coefficient - step, j)) / (2 * step)
+        difference = (
+            penalty.value(coefficient + step, j) - penalty.value(coefficient - step, j)
+        ) / (2 * step)
         assert penalty.derivative(coefficient, j) == pytest.approx(difference, rel=1e-8, abs=1e-9)
     jump = penalty.derivative(1e-12, 1) - penalty.derivative(-1e-12, 1)
     assert penalty.smooth == (abs(jump) < 1e-9)
@@ -119,7 +131,11 @@ def test_compiled_is_python(penalty):
     _scan(penalty, coefficients, 0.3, found)
     for i, j in np.ndindex(coefficients.size, 3):
         arguments = coefficients[i], j
-        expected[i, j] = penalty.value(*arguments), penalty.derivative(*arguments), penalty.prox(*arguments, 0.3)
+        expected[i, j] = (
+            penalty.value(*arguments),
+            penalty.derivative(*arguments),
+            penalty.prox(*arguments, 0.3),
+        )
     np.testing.assert_allclose(found, expected, rtol=2e-15)  # fused multiply-add
 
 
@@ -153,5 +169,7 @@ def test_l1_ratio_message(l1_ratio):
 
 
 def test_unknown_penalty():
-    with pytest.raises(ValueError, match=r"^unknown penalty 'elastic_net'; did you mean 'elasticnet'\?"):
+    with pytest.raises(
+        ValueError, match=r"^unknown penalty 'elastic_net'; did you mean 'elasticnet'\?"
+    ):
         Penalty.named("elastic_net")

@@ -1,4 +1,6 @@
-"""The bench in its tiny form: every rival minimises the same F, and the command line runs and writes what it says."""
+"""The bench in its tiny form: every rival minimises the same F, and the command line runs and
+writes what it says.
+"""
 
 import json
 import os
@@ -42,13 +44,21 @@ from bench import (  # noqa: E402
 from bench.__main__ import main, parse  # noqa: E402
 from fastgd import EpsilonInsensitive, Hinge, LogLoss, Loss, Quantile, SquaredError  # noqa: E402
 
-# Budgets with which a rival is there. Stochastic ones only get near, and so do sag and saga on sparse rows, where the
-# intercept of scikit-learn takes a hundredth of the step.
+# Budgets with which a rival is there. Stochastic ones only get near, and so do sag and saga on
+# sparse rows, where the intercept of scikit-learn takes a hundredth of the step.
 TURNS = {"none": 1, "tol": 1e-8, "turns": 300}
-ROUGH = "sklearn/SGD", "sklearn/LogisticRegression/sag", "fastgd/gd/1", "fastgd/gd/64", "fastgd/adam"
+ROUGH = (
+    "sklearn/SGD",
+    "sklearn/LogisticRegression/sag",
+    "fastgd/gd/1",
+    "fastgd/gd/64",
+    "fastgd/adam",
+)
 
 
-@pytest.fixture(scope="module", params=[("log_loss", "csr"), ("squared_error", "dense")], ids="-".join)
+@pytest.fixture(
+    scope="module", params=[("log_loss", "csr"), ("squared_error", "dense")], ids="-".join
+)
 def problem(request):
     loss, storage = request.param
     found = problems.make_problem("sklearn:breast_cancer", loss, alpha=0.05, scale=True, rows=60)
@@ -64,7 +74,9 @@ def test_rival_minimises_the_same_objective(problem, name):
     rival = adapters.RIVALS[name]
     if rival.why_not(problem):
         pytest.skip(rival.why_not(problem))
-    if problem.loss != "log_loss" and name.startswith(("fastgd/gd/1", "fastgd/gd/64", "fastgd/ad", "fastgd/saga")):
+    if problem.loss != "log_loss" and name.startswith(
+        ("fastgd/gd/1", "fastgd/gd/64", "fastgd/ad", "fastgd/saga")
+    ):
         pytest.skip("scaled by the same function as for log_loss, and a kernel more to compile")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -76,24 +88,38 @@ def test_rival_minimises_the_same_objective(problem, name):
 
 @pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
 def test_rivals_with_an_l1_norm(l1_ratio):
-    problem = problems.make_problem("sklearn:breast_cancer", "log_loss", 0.02, fit_intercept=False, scale=True, rows=99)
+    problem = problems.make_problem(
+        "sklearn:breast_cancer", "log_loss", 0.02, fit_intercept=False, scale=True, rows=99
+    )
     problem.l1_ratio = l1_ratio
     optimum.solve(problem)
     assert optimum.proof(problem, np.zeros(30)) > 0.1 > 1e-8 > float(problem.reference.split()[-1])
     # Of those that are always there, saga; skglm compiles for ten seconds.
-    names = ("sklearn/LogisticRegression/saga", "sklearn/LogisticRegression/liblinear", "celer", "glum/irls-cd",
-             "cyanure/auto", "liblinear/primal")  # fmt: skip
-    able = [adapters.RIVALS[name] for name in names if adapters.RIVALS[name].why_not(problem) is None]
+    names = (
+        "sklearn/LogisticRegression/saga",
+        "sklearn/LogisticRegression/liblinear",
+        "celer",
+        "glum/irls-cd",
+        "cyanure/auto",
+        "liblinear/primal",
+    )
+    able = [
+        adapters.RIVALS[name] for name in names if adapters.RIVALS[name].why_not(problem) is None
+    ]
     assert able[0].name.endswith("saga")
     for rival in able:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             answer = rival.run(problem, TURNS[rival.budget], 1)
-        assert problem.suboptimality(problems.PlainObjective(problem).value(answer.coef)) < 1e-4, rival.name
+        assert problem.suboptimality(problems.PlainObjective(problem).value(answer.coef)) < 1e-4, (
+            rival.name
+        )
 
 
 def test_optimum_is_kept(tmp_path):
-    problem, again = (problems.make_problem("sklearn:breast_cancer", "squared_hinge", rows=50) for _ in range(2))
+    problem, again = (
+        problems.make_problem("sklearn:breast_cancer", "squared_hinge", rows=50) for _ in range(2)
+    )
     optimum.solve(problem, tmp_path / "optima.json")
     again.X = None  # not looked at, but for its description
     again.describe = problem.describe
@@ -107,15 +133,22 @@ def test_plain_derivatives(loss):
     F = problems.PlainObjective(problem)
     v, p = np.random.default_rng(0).standard_normal((2, F.start().size))
     assert (
-        scipy.optimize.check_grad(lambda v: F.value_and_gradient(v)[0], lambda v: F.value_and_gradient(v)[1], v) < 1e-5
+        scipy.optimize.check_grad(
+            lambda v: F.value_and_gradient(v)[0], lambda v: F.value_and_gradient(v)[1], v
+        )
+        < 1e-5
     )
-    difference = (F.value_and_gradient(v + 1e-6 * p)[1] - F.value_and_gradient(v - 1e-6 * p)[1]) / 2e-6
+    difference = (
+        F.value_and_gradient(v + 1e-6 * p)[1] - F.value_and_gradient(v - 1e-6 * p)[1]
+    ) / 2e-6
     np.testing.assert_allclose(F.hessian_product(v, p), difference, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(F.hessian(v) @ p, F.hessian_product(v, p), rtol=1e-10, atol=1e-12)
 
 
 def test_optimum_of_newton_and_of_the_way_for_many_features(monkeypatch):
-    problem, other = (problems.make_problem("sklearn:breast_cancer", "log_loss", scale=True) for _ in range(2))
+    problem, other = (
+        problems.make_problem("sklearn:breast_cancer", "log_loss", scale=True) for _ in range(2)
+    )
     optimum.solve(problem)
     monkeypatch.setattr(optimum, "MOST_FOR_NEWTON", 10)
     optimum.solve(other)
@@ -129,7 +162,10 @@ def test_optimum_of_a_loss_with_a_corner(loss):
     optimum.solve(problem)
     assert float(problem.reference.split()[-1]) < 1e-6
     y, z = np.random.default_rng(0).standard_normal((2, 200))
-    (exact, _), (rounded, derivative) = problems.LOSSES[loss](y, z), problems.rounded(loss, 0.1)[0](y, z)
+    (exact, _), (rounded, derivative) = (
+        problems.LOSSES[loss](y, z),
+        problems.rounded(loss, 0.1)[0](y, z),
+    )
     assert np.all((exact - 0.05 <= rounded + 1e-12) & (rounded <= exact))
     slope = (problems.rounded(loss, 0.1)[0](y, z + 1e-7)[0] - rounded) / 1e-7
     np.testing.assert_allclose(derivative, slope, atol=1e-5)
@@ -138,17 +174,23 @@ def test_optimum_of_a_loss_with_a_corner(loss):
 
 
 def test_optimum_with_an_l1_norm_and_an_intercept():
-    problem = problems.make_problem("sklearn:breast_cancer", "log_loss", 0.02, l1_ratio=0.5, scale=True, rows=99)
+    problem = problems.make_problem(
+        "sklearn:breast_cancer", "log_loss", 0.02, l1_ratio=0.5, scale=True, rows=99
+    )
     optimum.solve(problem)
     F, d = problems.PlainObjective(problem), 30
 
     def split(u):  # w = p - m, both nonnegative, in which F has a gradient
         value, gradient = F.value_and_gradient(np.append(u[:d] - u[d : 2 * d], u[-1]))
         l1 = problem.l1
-        return value + l1 * u[: 2 * d].sum(), np.concatenate([gradient[:d] + l1, l1 - gradient[:d], gradient[d:]])
+        return value + l1 * u[: 2 * d].sum(), np.concatenate(
+            [gradient[:d] + l1, l1 - gradient[:d], gradient[d:]]
+        )
 
     bounds = [(0, None)] * 2 * d + [(None, None)]
-    found = scipy.optimize.minimize(split, np.zeros(2 * d + 1), jac=True, bounds=bounds, options={"ftol": 0.0})
+    found = scipy.optimize.minimize(
+        split, np.zeros(2 * d + 1), jac=True, bounds=bounds, options={"ftol": 0.0}
+    )
     assert problem.optimum <= found.fun <= problem.optimum * (1.0 + 1e-6)
 
 
@@ -159,20 +201,36 @@ def test_rivals_that_skip_and_fail_are_named():
     problem = problems.make_problem("sklearn:breast_cancer", "log_loss", rows=40)
     optimum.solve(problem)
     started = race.Race(problem, [1e-2], threads=1)
-    for rival in (rivals.Rival("broken", breaks), rivals.Rival("absent", None, lambda problem: "it is absent")):
+    for rival in (
+        rivals.Rival("broken", breaks),
+        rivals.Rival("absent", None, lambda problem: "it is absent"),
+    ):
         started.alone(rival, seconds=1.0)
-    text = standings.left_out({"cases": {"one": {"records": {n: r.as_dict() for n, r in started.records.items()}}}})
+    text = standings.left_out(
+        {"cases": {"one": {"records": {n: r.as_dict() for n, r in started.records.items()}}}}
+    )
     assert text == ["broken: ended, ValueError: not today", "absent: skipped, it is absent"]
 
 
 def test_strategies_by_name():
-    chosen = [rival.name for rival in adapters.choose(["fastgd/newton/growing", "fastgd/gd", "scipy/TNC"])]
-    assert chosen == ["fastgd/newton/growing", "fastgd/gd/full", "fastgd/gd/1", "fastgd/gd/64", "fastgd/gd",
-                      "scipy/TNC/numpy", "scipy/TNC/Objective"]  # fmt: skip
+    chosen = [
+        rival.name for rival in adapters.choose(["fastgd/newton/growing", "fastgd/gd", "scipy/TNC"])
+    ]
+    assert chosen == [
+        "fastgd/newton/growing",
+        "fastgd/gd/full",
+        "fastgd/gd/1",
+        "fastgd/gd/64",
+        "fastgd/gd",
+        "scipy/TNC/numpy",
+        "scipy/TNC/Objective",
+    ]
 
 
 def test_race_finds_the_budgets_and_runs_in_turn():
-    problem = problems.make_problem("sklearn:breast_cancer", "squared_error", alpha=1.0, scale=True, rows=30)
+    problem = problems.make_problem(
+        "sklearn:breast_cancer", "squared_error", alpha=1.0, scale=True, rows=30
+    )
     optimum.solve(problem)
     best, calls = optimum.newton(problems.PlainObjective(problem), np.zeros(31)), []
 
@@ -208,7 +266,12 @@ def test_race_finds_the_budgets_and_runs_in_turn():
 def outliers(scale):
     """Prices of houses, some of them nonsense, whose columns are on scales of their own."""
     rng = np.random.default_rng(0)
-    X = np.column_stack([rng.gamma(3.0, 4e4, 300), rng.integers(1, 7, 300), rng.normal(1e6, 3e5, 300)]) * scale
+    X = (
+        np.column_stack(
+            [rng.gamma(3.0, 4e4, 300), rng.integers(1, 7, 300), rng.normal(1e6, 3e5, 300)]
+        )
+        * scale
+    )
     y = X @ [2.0, 3e4, 0.0] + 1e4 * rng.standard_normal(300)
     return X, np.where(rng.random(300) < 0.05, 1e5, y)
 
@@ -240,7 +303,9 @@ def test_secants_touch_the_loss_and_are_nowhere_below_it(loss):
 @pytest.mark.parametrize("intercept", [True, False])
 def test_the_gap_holds(l1_ratio, intercept):
     for loss in ("log_loss", "squared_error", "squared_hinge"):
-        problem = problems.make_problem("sklearn:breast_cancer", loss, 0.02, l1_ratio, intercept, scale=True, rows=99)
+        problem = problems.make_problem(
+            "sklearn:breast_cancer", loss, 0.02, l1_ratio, intercept, scale=True, rows=99
+        )
         optimum.solve(problem)
         F = problems.PlainObjective(problem)
         for v in np.random.default_rng(0).standard_normal((5, F.start().size)):
@@ -254,7 +319,9 @@ def test_without_a_proof_two_methods_have_to_agree(monkeypatch):
     assert problem.uncertainty <= optimum.CERTAIN
     with monkeypatch.context() as patched:
         patched.setattr(optimum, "newton", lambda F, v: v)  # ends where it begins
-        with pytest.raises(SystemExit, match=r"diabetes, squared_error, alpha 0: no reference to judge by.*--scale"):
+        with pytest.raises(
+            SystemExit, match=r"diabetes, squared_error, alpha 0: no reference to judge by.*--scale"
+        ):
             optimum.solve(problem)
         proved = problems.make_problem("sklearn:diabetes", "squared_error", alpha=1.0)
         optimum.solve(proved)  # by the other one alone
@@ -274,7 +341,9 @@ def test_what_was_kept_without_its_uncertainty_is_solved_anew(tmp_path):
 
 
 def test_a_run_below_the_reference_judges_all():
-    problem = problems.Problem("made up", "squared_error", np.eye(2), np.ones(2), 1.0, optimum=1.0, constant=4.0)
+    problem = problems.Problem(
+        "made up", "squared_error", np.eye(2), np.ones(2), 1.0, optimum=1.0, constant=4.0
+    )
     problem.reference = "a guess"
     found = race.Race(problem, [1e-4], threads=1)
     found.judge()
@@ -294,11 +363,18 @@ def test_users_files(tmp_path, sparse):
     parts = {"X": X}
     if sparse:
         table = sp.csr_array(X)
-        parts = {"data": table.data, "indices": table.indices, "indptr": table.indptr, "shape": table.shape}
+        parts = {
+            "data": table.data,
+            "indices": table.indices,
+            "indptr": table.indptr,
+            "shape": table.shape,
+        }
     np.savez(tmp_path / "own.npz", y=y, **parts)
     problem = problems.make_problem(str(tmp_path / "own.npz"), "log_loss")
     np.testing.assert_array_equal(problem.X @ np.ones(4), np.ones(4))
-    np.testing.assert_array_equal(problem.y, [-1.0, 1.0, 1.0, -1.0])  # the most frequent label against the rest
+    np.testing.assert_array_equal(
+        problem.y, [-1.0, 1.0, 1.0, -1.0]
+    )  # the most frequent label against the rest
     (tmp_path / "own.svm").write_text("1 1:0.5\n-1 2:2\n")
     assert problems.make_problem(str(tmp_path / "own.svm"), "squared_error").shape == (2, 2)
 
@@ -309,8 +385,12 @@ def test_users_tables(tmp_path, kind):
     if kind == "parquet":
         pytest.importorskip("pyarrow")
     path = tmp_path / f"own.{kind}"
-    table = pandas.DataFrame({"size": [1.0, 2.0, 3.0], "colour": ["red", "blue", "red"], "sold": ["no", "yes", "no"]})
-    write = (lambda t: t.to_csv(path, index=False)) if kind == "csv" else (lambda t: t.to_parquet(path))
+    table = pandas.DataFrame(
+        {"size": [1.0, 2.0, 3.0], "colour": ["red", "blue", "red"], "sold": ["no", "yes", "no"]}
+    )
+    write = (
+        (lambda t: t.to_csv(path, index=False)) if kind == "csv" else (lambda t: t.to_parquet(path))
+    )
     write(table)
     problem = problems.make_problem(str(path), "log_loss", target="sold")
     np.testing.assert_array_equal(problem.X, [[1, 0, 1], [2, 1, 0], [3, 0, 1]])
@@ -332,7 +412,11 @@ def test_tables_without_pandas(tmp_path, monkeypatch):
 
 
 def test_unknown_names():
-    for arguments in (("sklearn:nothing", "log_loss"), ("sklearn:linnerud", "log_loss"), ("sklearn:iris", "nothing")):
+    for arguments in (
+        ("sklearn:nothing", "log_loss"),
+        ("sklearn:linnerud", "log_loss"),
+        ("sklearn:iris", "nothing"),
+    ):
         with pytest.raises(SystemExit):
             problems.make_problem(*arguments)
     with pytest.raises(SystemExit, match="known: fastgd/default"):
@@ -351,8 +435,22 @@ def test_cases_skip_by_name_without_data(monkeypatch, tmp_path, capsys):
 
 @pytest.mark.jit
 def test_suite_and_its_reuse(tmp_path, capsys):
-    shared = ["suite", "--smoke", "--threads", "1", "--seconds", "1", "--rounds", "2", "--out", str(tmp_path)]
-    shared += ["--solvers", "scipy/L-BFGS-B/numpy,sklearn/LogisticRegression/newton-cholesky,sklearn/LinearSVC"]
+    shared = [
+        "suite",
+        "--smoke",
+        "--threads",
+        "1",
+        "--seconds",
+        "1",
+        "--rounds",
+        "2",
+        "--out",
+        str(tmp_path),
+    ]
+    shared += [
+        "--solvers",
+        "scipy/L-BFGS-B/numpy,sklearn/LogisticRegression/newton-cholesky,sklearn/LinearSVC",
+    ]
     path = suite.run(parse([*shared, "--markdown"]))
     (case,) = json.loads(path.read_text())["cases"].values()
     row = case["row"]
@@ -361,10 +459,15 @@ def test_suite_and_its_reuse(tmp_path, capsys):
     assert (tmp_path / "suite.md").read_text() in capsys.readouterr().out
     (tmp_path / "suite.json").rename(tmp_path / "earlier.json")
     suite.run(parse([*shared, "--reuse", str(tmp_path / "earlier.json")]))
-    earlier, again = (json.loads((tmp_path / f"{name}.json").read_text())["cases"] for name in ("earlier", "suite"))
+    earlier, again = (
+        json.loads((tmp_path / f"{name}.json").read_text())["cases"]
+        for name in ("earlier", "suite")
+    )
     theirs, ours = (next(iter(found.values()))["records"] for found in (earlier, again))
     name = "scipy/L-BFGS-B/numpy"
-    assert [run["objective"] for run in ours[name]["runs"]] == [run["objective"] for run in theirs[name]["runs"]]
+    assert [run["objective"] for run in ours[name]["runs"]] == [
+        run["objective"] for run in theirs[name]["runs"]
+    ]
 
 
 def test_kernels_skip_by_name_without_data(monkeypatch, tmp_path, capsys):
@@ -379,12 +482,21 @@ def test_scaling_finds_the_slope():
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc of Linux")
 def test_memory(capsys, monkeypatch):
-    found = {"peaks": [290.0], "X": 200.0, "shape": (10_000, 50), "plan": "rows are copied once", "solver": "newton"}
+    found = {
+        "peaks": [290.0],
+        "X": 200.0,
+        "shape": (10_000, 50),
+        "plan": "rows are copied once",
+        "solver": "newton",
+    }
     monkeypatch.setattr(memory, "_child", lambda case, threads: dict(found))
     figures = memory.run(["own", "own F"], 1)
     first, second = figures["cases"].values()
     assert (first["met"], second["met"], second["named"]) == (False, False, True)
-    assert memory.samples(figures) == {"memory own fastgd, MB": [290.0], "memory own F fastgd, MB": [290.0]}
+    assert memory.samples(figures) == {
+        "memory own fastgd, MB": [290.0],
+        "memory own F fastgd, MB": [290.0],
+    }
     assert "own F: a copy of X, named in plan_" in capsys.readouterr().out
 
 
@@ -397,13 +509,19 @@ def test_what_is_slower_by_more_than_noise():
 
 
 def test_two_runs_are_compared(tmp_path, capsys):
-    old = {"case: fastgd/default to 1e-06, s": [1.0, 1.0, 1.1], "case: other to 1e-06, s": [2.0], "gone, s": [1.0]}
+    old = {
+        "case: fastgd/default to 1e-06, s": [1.0, 1.0, 1.1],
+        "case: other to 1e-06, s": [2.0],
+        "gone, s": [1.0],
+    }
     new = {"case: fastgd/default to 1e-06, s": [2.0, 2.0, 2.1], "case: other to 1e-06, s": [2.0]}
     with pytest.raises(SystemExit):
         parse(["compare", "old.json"])
     with pytest.raises(SystemExit):
         parse(["compare", "old.json", "new.json"])
-    paths = [report.save(tmp_path, name, {}, samples) for name, samples in (("old", old), ("new", new))]
+    paths = [
+        report.save(tmp_path, name, {}, samples) for name, samples in (("old", old), ("new", new))
+    ]
     assert main(["compare", *map(str, paths)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].split()[-2:] == ["2.00", "SLOWER"]
@@ -425,7 +543,9 @@ def test_hard_problems_are_the_same_each_time(tmp_path):
         assert hard_problems.settings(one) == hard_problems.settings(two)
         assert one.describe() == two.describe()
         one.save(tmp_path / "one.npz")
-        read = hard_problems.load(tmp_path / "one.npz", json.loads(json.dumps(one.describe())), 4, index)
+        read = hard_problems.load(
+            tmp_path / "one.npz", json.loads(json.dumps(one.describe())), 4, index
+        )
         assert read.print_of_data() == one.print_of_data()
         assert (read.describe(), read.X.dtype) == (one.describe(), one.X.dtype)
         assert one.X.shape[0] == one.y.size
@@ -435,7 +555,9 @@ def test_hard_problems_are_the_same_each_time(tmp_path):
 
 def _own_losses():
     """Losses that tests have made."""
-    return {name for name, one in Loss.members().items() if not one.__module__.startswith("fastgd.")}
+    return {
+        name for name, one in Loss.members().items() if not one.__module__.startswith("fastgd.")
+    }
 
 
 EXACT = {
@@ -454,13 +576,23 @@ PARAMETERS = "epsilon", "quantile", "share"
 
 def _in_fractions(problem, coef, intercept):
     X = problem.X.toarray() if sp.issparse(problem.X) else problem.X
-    coef, alpha, ratio = list(map(Fraction, coef.tolist())), Fraction(problem.alpha), Fraction(problem.l1_ratio)
-    fields = [Fraction(getattr(problem.loss, name)) for name in PARAMETERS if hasattr(problem.loss, name)]
+    coef, alpha, ratio = (
+        list(map(Fraction, coef.tolist())),
+        Fraction(problem.alpha),
+        Fraction(problem.l1_ratio),
+    )
+    fields = [
+        Fraction(getattr(problem.loss, name)) for name in PARAMETERS if hasattr(problem.loss, name)
+    ]
     total = Fraction(0)
     for i in range(problem.y.size):
-        z = Fraction(intercept) + sum(Fraction(x) * w for x, w in zip(X[i].tolist(), coef, strict=True))
+        z = Fraction(intercept) + sum(
+            Fraction(x) * w for x, w in zip(X[i].tolist(), coef, strict=True)
+        )
         z += 0 if problem.offset is None else Fraction(problem.offset[i])
-        total += Fraction(problem.weights[i]) * EXACT[problem.loss.name](*(fields or [0]), Fraction(problem.y[i]), z)
+        total += Fraction(problem.weights[i]) * EXACT[problem.loss.name](
+            *(fields or [0]), Fraction(problem.y[i]), z
+        )
     penalty = ratio * sum(map(abs, coef)) + (1 - ratio) * sum(w * w for w in coef) / 2
     return total / sum(map(Fraction, problem.weights.tolist())) + alpha * penalty
 
@@ -473,15 +605,30 @@ def test_double_double_agrees_with_fractions():
             continue
         coef = rng.normal(size=problem.X.shape[1]) * 10.0 ** rng.uniform(-4, 3)
         value, right = exact.value(problem, coef, 0.3), _in_fractions(problem, coef, 0.3)
-        assert abs(Fraction(value.high) + Fraction(value.low) - right) <= value.rounding <= 1e-20 * right + 1e-300
+        assert (
+            abs(Fraction(value.high) + Fraction(value.low) - right)
+            <= value.rounding
+            <= 1e-20 * right + 1e-300
+        )
         seen.add(problem.loss.name)
     assert seen == set(EXACT)
 
 
 def test_log_loss_and_counts_in_long_doubles():
-    problem = next(one for one in map(hard_problems.make, [6] * 99, range(0, 990, 8)) if one.loss.name == "log_loss")
-    problem = replace(problem, X=np.array([[1e8], [-1e8], [3.0]]), y=np.array([1.0, -1.0, -1.0]), sample_weight=None,
-                      offset=None, alpha=0.0, l1_ratio=0.0)  # fmt: skip
+    problem = next(
+        one
+        for one in map(hard_problems.make, [6] * 99, range(0, 990, 8))
+        if one.loss.name == "log_loss"
+    )
+    problem = replace(
+        problem,
+        X=np.array([[1e8], [-1e8], [3.0]]),
+        y=np.array([1.0, -1.0, -1.0]),
+        sample_weight=None,
+        offset=None,
+        alpha=0.0,
+        l1_ratio=0.0,
+    )
     value = exact.value(problem, [1e-8], 0.0)
     want = (2.0 * np.log1p(np.exp(-1.0)) + np.log1p(np.exp(3e-8))) / 3.0
     assert value.high == pytest.approx(want, rel=1e-15)
@@ -504,22 +651,38 @@ class _Boasting:
 
 def test_a_false_claim_is_found_and_runs_again(monkeypatch, tmp_path, capsys):
     def few(problem):
-        return [{"solver": "auto"}, {"solver": "gd", "batch_size": "full", "learning_rate": "constant", "eta0": 1e9}]
+        return [
+            {"solver": "auto"},
+            {"solver": "gd", "batch_size": "full", "learning_rate": "constant", "eta0": 1e9},
+        ]
 
     def easy(seed, index):
         rng = np.random.default_rng([seed, index])
         X = rng.normal(size=(40, 3))
         return hard_problems.HardProblem(
-            seed, index, X, X @ [1.0, 2.0, 3.0] + rng.normal(size=40), SquaredError(), "l2", 1e-3, 0.0, True, 1e-4,
-            None, None, "dense",
-        )  # fmt: skip
+            seed,
+            index,
+            X,
+            X @ [1.0, 2.0, 3.0] + rng.normal(size=40),
+            SquaredError(),
+            "l2",
+            1e-3,
+            0.0,
+            True,
+            1e-4,
+            None,
+            None,
+            "dense",
+        )
 
     monkeypatch.setattr(hard_problems, "settings", few)
     monkeypatch.setattr(hard_problems, "make", easy)
     words = ["certify", "--seed", "3", "--fits", "3", "--out", str(tmp_path)]
     assert main(words) == 0
     assert "refused, for example" in capsys.readouterr().out  # DivergenceError is no finding
-    boasting = type("GDRegressor", (_Boasting, certify.GDRegressor), {"__init__": certify.GDRegressor.__init__})
+    boasting = type(
+        "GDRegressor", (_Boasting, certify.GDRegressor), {"__init__": certify.GDRegressor.__init__}
+    )
     with monkeypatch.context() as patched:
         patched.setitem(certify.ESTIMATORS, False, boasting)
         assert main(words) == 1
@@ -548,7 +711,9 @@ def test_a_mistake_that_raises_a_value_error_is_no_refusal(monkeypatch):
 
     for fit, attribute in ((mistaken, "crash"), (refusing, "refused")):
         estimator = certify.ESTIMATORS[problem.classification]
-        patched = type(estimator.__name__, (estimator,), {"fit": fit, "__init__": estimator.__init__})
+        patched = type(
+            estimator.__name__, (estimator,), {"fit": fit, "__init__": estimator.__init__}
+        )
         monkeypatch.setitem(certify.ESTIMATORS, problem.classification, patched)
         assert "ValueError" in getattr(certify.fit(problem, {"solver": "auto"}), attribute)
 
@@ -560,9 +725,16 @@ def test_what_is_counted_apart():
         0, 0, X, np.sign(X[:, 0]), LogLoss(), None, 0.0, 0.0, True, 1e-4, None, None, "dense"
     )
     assert certify.apart(problem, certify.Truth(problem, [])) == "separable"
-    near = replace(problem, X=np.column_stack([X[:, 0], X[:, 0] + 1e-9 * X[:, 1]]), y=X[:, 1], loss=SquaredError())
+    near = replace(
+        problem,
+        X=np.column_stack([X[:, 0], X[:, 0] + 1e-9 * X[:, 1]]),
+        y=X[:, 1],
+        loss=SquaredError(),
+    )
     assert certify.apart(near, certify.Truth(near, [])) == "ill-conditioned"
-    copies = replace(near, X=np.column_stack([X[:, 0] + 1e6, X[:, 0] + 1e6]))  # a direction that is not there
+    copies = replace(
+        near, X=np.column_stack([X[:, 0] + 1e6, X[:, 0] + 1e6])
+    )  # a direction that is not there
     assert certify.apart(copies, certify.Truth(copies, [])) == ""
     constant = replace(near, X=X, y=np.full(30, 7.0))
     assert certify.apart(constant, certify.Truth(constant, [])) == "a constant fits"
@@ -578,8 +750,12 @@ def test_the_lowest_of_a_linear_program():
         problem = hard_problems.HardProblem(
             0, 0, X, targets, loss, "l1", 1e-3, 1.0, True, 1e-4, None, rng.normal(size=40), "dense"
         )
-        found = {name: exact.value(problem, *model) for name, *model in lowest.candidates(problem, [])}
-        model = certify.ESTIMATORS[loss.classification](loss=loss, penalty="l1", alpha=1e-3, tol=1e-8)
+        found = {
+            name: exact.value(problem, *model) for name, *model in lowest.candidates(problem, [])
+        }
+        model = certify.ESTIMATORS[loss.classification](
+            loss=loss, penalty="l1", alpha=1e-3, tol=1e-8
+        )
         moved = model.fit(X - 1e6, targets, offset=problem.offset)
         assert found["program"].high == pytest.approx(moved.objective_, rel=1e-7)
 
@@ -588,14 +764,24 @@ def test_the_lowest_of_a_linear_program():
 def test_smoke(tmp_path):
     command = [sys.executable, "-m", "bench", "--smoke", "--out", str(tmp_path)]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"MPLBACKEND": "Agg"}, check=False
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"MPLBACKEND": "Agg"},
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "fastgd/default" in done.stdout
     assert "one gradient with its value" in done.stdout
     content = json.loads(next(tmp_path.glob("sklearn*.json")).read_text())
     assert content["machine"]["numpy"] == np.__version__
-    runs = [run for case in content["cases"].values() for record in case["records"].values() for run in record["runs"]]
+    runs = [
+        run
+        for case in content["cases"].values()
+        for record in case["records"].values()
+        for run in record["runs"]
+    ]
     assert {run["passes"] is None for run in runs} == {False, True}
     assert {path.stem for path in tmp_path.glob("*.json")} >= {
         "cold",

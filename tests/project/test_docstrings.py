@@ -1,4 +1,6 @@
-"""What the docstrings of public classes and functions say of parameters and attributes is what there is."""
+"""What the docstrings of public classes and functions say of parameters and attributes is what
+there is.
+"""
 
 import ast
 import inspect
@@ -15,17 +17,25 @@ ROWS = np.random.default_rng(0).standard_normal((20, 2))
 
 def section(doc, title):
     """(names, rest of the line) of each entry of a numpydoc section."""
-    found = re.search(rf"^{title}\n-+\n(.*?)(?=^\S[^\n]*\n-+$|\Z)", inspect.cleandoc(doc), re.DOTALL | re.MULTILINE)
+    found = re.search(
+        rf"^{title}\n-+\n(.*?)(?=^\S[^\n]*\n-+$|\Z)",
+        inspect.cleandoc(doc),
+        re.DOTALL | re.MULTILINE,
+    )
     lines = found[1].splitlines() if found else []
     entries = [line.partition(" : ") for line in lines if line and not line.startswith(" ")]
-    return [([name.strip("*") for name in names.split(", ")], rest) for names, _, rest in entries]
+    return [([name.strip("*,") for name in names.split(", ")], rest) for names, _, rest in entries]
 
 
 def public():
     for name in fastgd.__all__:
         found = getattr(fastgd, name)
         if inspect.isclass(found):
-            own = [one for key, one in vars(found).items() if inspect.isfunction(one) and not key.startswith("_")]
+            own = [
+                one
+                for key, one in vars(found).items()
+                if inspect.isfunction(one) and not key.startswith("_")
+            ]
             yield from [found, *own]
         elif callable(found):
             yield found
@@ -35,13 +45,19 @@ DOCUMENTED = [one for one in public() if section(one.__doc__ or "", "Parameters"
 
 
 def test_there_are_such_sections():
-    assert {GDClassifier, GDRegressor, GDClassifierCV, GDRegressorCV, fastgd.Objective} <= set(DOCUMENTED)
+    assert {GDClassifier, GDRegressor, GDClassifierCV, GDRegressorCV, fastgd.Objective} <= set(
+        DOCUMENTED
+    )
 
 
 @pytest.mark.parametrize("documented", DOCUMENTED, ids=lambda one: one.__qualname__)
 def test_parameters(documented):
     entries = section(documented.__doc__, "Parameters")
-    parameters = {name: one for name, one in inspect.signature(documented).parameters.items() if name != "self"}
+    parameters = {
+        name: one
+        for name, one in inspect.signature(documented).parameters.items()
+        if name != "self"
+    }
     told = [name for names, _ in entries for name in names]
     assert sorted(told) == sorted(parameters)
     for names, rest in entries:
@@ -52,7 +68,9 @@ def test_parameters(documented):
 
 @pytest.mark.parametrize("estimator", [GDClassifier, GDRegressor, fastgd.Objective])
 def test_defaults_are_told(estimator):
-    told = {name: rest for names, rest in section(estimator.__doc__, "Parameters") for name in names}
+    told = {
+        name: rest for names, rest in section(estimator.__doc__, "Parameters") for name in names
+    }
     for name, parameter in inspect.signature(estimator).parameters.items():
         if parameter.default is not parameter.empty:
             words = "default=|optional|None" if parameter.default is None else "default="
@@ -64,13 +82,21 @@ def test_a_search_has_the_defaults_of_its_estimator(theirs):
     searched = inspect.signature(theirs).parameters
     alone = inspect.signature(GDClassifier if theirs is GDClassifierCV else GDRegressor).parameters
     assert set(alone) - set(searched) == {"alpha"}
-    assert all(searched[name].default == one.default for name, one in alone.items() if name != "alpha")
+    assert all(
+        searched[name].default == one.default for name, one in alone.items() if name != "alpha"
+    )
 
 
-@pytest.mark.parametrize("estimator", [GDClassifier(), GDRegressor(), GDClassifierCV(cv=2), GDRegressorCV(cv=2)])
+@pytest.mark.parametrize(
+    "estimator", [GDClassifier(), GDRegressor(), GDClassifierCV(cv=2), GDRegressorCV(cv=2)]
+)
 def test_attributes(estimator):
     y = (ROWS[:, 0] > 0).astype(int)
     told = {name for names, _ in section(type(estimator).__doc__, "Attributes") for name in names}
-    there = {name for name in vars(estimator.fit(ROWS, y)) if name.endswith("_") and not name.startswith("_")}
+    there = {
+        name
+        for name in vars(estimator.fit(ROWS, y))
+        if name.endswith("_") and not name.startswith("_")
+    }
     # What comes with frames, and with partial_fit alone.
     assert there <= told <= there | {"feature_names_in_", "class_count_", "best_validation_score_"}

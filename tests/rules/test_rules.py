@@ -10,7 +10,9 @@ from fastgd.rules.one_sample import Pace
 from support.twins import members, twin_of_pace, twin_of_rule
 
 RULES = pytest.mark.parametrize("rule", members(Rule), ids=lambda rule: rule.name)
-COASTING = pytest.mark.parametrize("rule", [r for r in members(Rule) if r.coasts], ids=lambda rule: rule.name)
+COASTING = pytest.mark.parametrize(
+    "rule", [r for r in members(Rule) if r.coasts], ids=lambda rule: rule.name
+)
 
 
 @RULES
@@ -18,7 +20,11 @@ def test_fifty_steps_are_those_of_the_twin(rule):
     rng = np.random.default_rng(0)
     state, move = np.zeros((rule.slots, 3)), twin_of_rule(rule)
     for step in range(1, 51):
-        gradient, decay, rate = rng.standard_normal(3), 0.1 * rng.standard_normal(3), rng.uniform(0.01, 1.0)
+        gradient, decay, rate = (
+            rng.standard_normal(3),
+            0.1 * rng.standard_normal(3),
+            rng.uniform(0.01, 1.0),
+        )
         moved = rule.step(state, slice(None), gradient, decay, rate, rule.begin(step))
         np.testing.assert_allclose(moved, move(gradient, decay, rate), rtol=1e-12, atol=1e-14)
 
@@ -33,7 +39,9 @@ def test_one_coefficient_moves_as_the_whole_array(rule):
         apart = [rule.step(single, j, gradient[j], decay[j], 0.3, scale) for j in range(4)]
         np.testing.assert_allclose(together, apart, rtol=1e-15)
         reach = rule.reach(whole, slice(None), 0.3, scale)
-        np.testing.assert_allclose(np.broadcast_to(reach, 4), [rule.reach(single, j, 0.3, scale) for j in range(4)])
+        np.testing.assert_allclose(
+            np.broadcast_to(reach, 4), [rule.reach(single, j, 0.3, scale) for j in range(4)]
+        )
     np.testing.assert_array_equal(whole, single)
 
 
@@ -100,7 +108,9 @@ def test_coast_linear_is_the_power_of_the_matrix_and_the_sum_of_powers(count):
     for _ in range(count):
         vector = np.array([[a, b], [c, d]]) @ vector
         total += vector[0]
-    np.testing.assert_allclose(coast_linear(a, b, c, d, 2.0, -1.0, count), [*vector, total], rtol=1e-12)
+    np.testing.assert_allclose(
+        coast_linear(a, b, c, d, 2.0, -1.0, count), [*vector, total], rtol=1e-12
+    )
 
 
 PACES = {"scheduled": (), "capped": (0.5,), "pa1": (), "pa2": ()}
@@ -112,7 +122,10 @@ def test_every_pace_is_its_twin(name, rate):
     rng = np.random.default_rng(2)
     pace = Pace.named(name)(*PACES[name])
     twin = twin_of_pace(pace)
-    for value, derivative, squared_norm in [*rng.standard_normal((20, 3)) ** 2 * [1, -1, 1], (0.0, 0.0, 2.0)]:
+    for value, derivative, squared_norm in [
+        *rng.standard_normal((20, 3)) ** 2 * [1, -1, 1],
+        (0.0, 0.0, 2.0),
+    ]:
         for sign in (-1.0, 1.0):
             expected = twin(pace, rate, value, sign * derivative, squared_norm)
             found = pace.amount(rate, value, sign * derivative, squared_norm)
@@ -144,4 +157,6 @@ def test_rules_refuse_wrong_parameters(make, message):
 
 def test_momentum_zero_is_gradient_descent():
     for rule in (Momentum(0.0), Nesterov(0.0)):
-        assert rule.step(np.zeros((1, 1)), 0, 2.0, 0.5, 0.1, 1.0) == Gd().step(np.zeros((0, 1)), 0, 2.0, 0.5, 0.1, 1.0)
+        assert rule.step(np.zeros((1, 1)), 0, 2.0, 0.5, 0.1, 1.0) == Gd().step(
+            np.zeros((0, 1)), 0, 2.0, 0.5, 0.1, 1.0
+        )

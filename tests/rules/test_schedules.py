@@ -22,8 +22,17 @@ from fastgd.rules.schedules import SCHEDULES, make_schedule
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.gradient.preconditioner import Coordinates, CurvatureCoordinates, choose_coordinates
-from fastgd.solvers.gradient.scheduled import BackingOff, LineSearch, ScheduledFullBatch, Subgradient
+from fastgd.solvers.gradient.preconditioner import (
+    Coordinates,
+    CurvatureCoordinates,
+    choose_coordinates,
+)
+from fastgd.solvers.gradient.scheduled import (
+    BackingOff,
+    LineSearch,
+    ScheduledFullBatch,
+    Subgradient,
+)
 from fastgd.solvers.stochastic.automatic import SelfTuned
 from fastgd.solvers.stochastic.scheduled import Stochastic
 from support.components import ToySoftmax, ToyWeightedL1
@@ -84,7 +93,9 @@ def test_other_batches_are_refused(given):
 
 def test_the_order_is_a_function_of_seed_and_epoch():
     rows = np.arange(50)
-    orders = {(seed, epoch): row_order(rows, seed, epoch, True) for seed in (0, 1) for epoch in (0, 1)}
+    orders = {
+        (seed, epoch): row_order(rows, seed, epoch, True) for seed in (0, 1) for epoch in (0, 1)
+    }
     for (seed, epoch), order in orders.items():
         np.testing.assert_array_equal(np.sort(order), rows)
         np.testing.assert_array_equal(order, row_order(rows, seed, epoch, True))
@@ -109,7 +120,11 @@ def test_cuts_cover_the_rows_and_depend_on_the_data_alone():
 
 def test_chunks_fit_the_cache():
     rng = np.random.default_rng(0)
-    for X in (rng.standard_normal((5000, 40)), sp.random(5000, 40, 0.1, format="csr"), np.ones((3, 2))):
+    for X in (
+        rng.standard_normal((5000, 40)),
+        sp.random(5000, 40, 0.1, format="csr"),
+        np.ones((3, 2)),
+    ):
         F = Objective("squared_error", X, np.ones(X.shape[0]))
         length = chunk_length(as_rows(X), F.n_features)
         assert 1 <= length <= min(1024, X.shape[0])
@@ -143,14 +158,22 @@ def coordinates_of(loss, penalty, storage, fit_intercept):
     X[:, 3] = X[:, 2] ** 2 - 1.0
     X = X * 10.0 ** np.arange(-3.0, 3.0)
     return Objective(
-        loss, storage(X), y, sample_weight=weights, penalty=penalty, alpha=0.1, fit_intercept=fit_intercept
+        loss,
+        storage(X),
+        y,
+        sample_weight=weights,
+        penalty=penalty,
+        alpha=0.1,
+        fit_intercept=fit_intercept,
     )
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
 @pytest.mark.parametrize("penalty", ["l2", "l1"])
-@pytest.mark.parametrize("loss", with_jit([LogLoss()], [LogLoss(), Huber(0.7)]), ids=lambda loss: loss.name)
+@pytest.mark.parametrize(
+    "loss", with_jit([LogLoss()], [LogLoss(), Huber(0.7)]), ids=lambda loss: loss.name
+)
 def test_coordinates_are_linear_and_gradients_go_with_them(loss, penalty, storage, fit_intercept):
     F = coordinates_of(loss, penalty, storage, fit_intercept)
     rng = np.random.default_rng(1)
@@ -159,7 +182,9 @@ def test_coordinates_are_linear_and_gradients_go_with_them(loss, penalty, storag
         v = made.to_user(u)
         np.testing.assert_allclose(made.from_user(v), u, rtol=1e-6, atol=1e-8)
         moved = made.to_user(u + direction) - v
-        np.testing.assert_allclose(moved, made.to_user(direction), rtol=1e-7, atol=1e-9 * np.abs(moved).max())
+        np.testing.assert_allclose(
+            moved, made.to_user(direction), rtol=1e-7, atol=1e-9 * np.abs(moved).max()
+        )
         g = rng.standard_normal(F.size)
         assert made.gradient(g) @ direction == pytest.approx(g @ made.to_user(direction), rel=1e-9)
 
@@ -169,7 +194,8 @@ def test_a_proximal_step_in_coordinates_is_one_in_the_users_units():
     made = Coordinates.standard(F)
     u = np.random.default_rng(2).standard_normal(7)
     found = made.to_user(made.proximal(F, u, 0.3))
-    # argmin over coefficients of F.l1 |w|_1 + |u(w) - u|^2 / (2 * 0.3), one by one: w_j = u_j / s_j.
+    # argmin over coefficients of F.l1 |w|_1 + |u(w) - u|^2 / (2 * 0.3), one by one: w_j = u_j /
+    # s_j.
     scales = made.scales[:, 0]
     expected = np.sign(u[:6]) * np.maximum(np.abs(u[:6] / scales) - F.l1 * 0.3 / scales**2, 0.0)
     np.testing.assert_allclose(found[:6], expected, rtol=1e-12)
@@ -177,7 +203,9 @@ def test_a_proximal_step_in_coordinates_is_one_in_the_users_units():
 
 
 @pytest.mark.parametrize(
-    "loss", with_jit([LogLoss(), Huber()], [one for one in members(Loss) if one.smooth]), ids=lambda loss: loss.name
+    "loss",
+    with_jit([LogLoss(), Huber()], [one for one in members(Loss) if one.smooth]),
+    ids=lambda loss: loss.name,
 )
 def test_in_curvature_coordinates_the_curvature_bound_is_the_identity(loss):
     """Whatever the targets: far from 0 a Huber loss has no curvature of its own to go by."""
@@ -189,7 +217,9 @@ def test_in_curvature_coordinates_the_curvature_bound_is_the_identity(loss):
         F = Objective(loss, X, y, sample_weight=weights, offset=given, alpha=0.1)
         made = choose_coordinates(F)
         assert isinstance(made, CurvatureCoordinates)
-        G = Objective("squared_error", X, y, sample_weight=weights, alpha=0.1 / typical_curvature(loss))
+        G = Objective(
+            "squared_error", X, y, sample_weight=weights, alpha=0.1 / typical_curvature(loss)
+        )
         matrix = typical_curvature(loss) * G.curvature_matrix(G.start())
         basis = np.array([made.to_user(e) for e in np.eye(7)]).T
         np.testing.assert_allclose(basis.T @ matrix @ basis, np.eye(7), atol=1e-6)
@@ -281,16 +311,36 @@ def test_which_solver_carries_a_plan_out(settings, loss, kind):
         (Settings(solver="sgd"), "log_loss", "l2", "unknown solver 'sgd'; legal: .*adagrad, adam"),
         (Settings(solver=3), "log_loss", "l2", "solver must be a string or a Rule"),
         (Settings(learning_rate="fast"), "log_loss", "l2", "learning_rate must be one of 'auto'"),
-        (Settings(batch_size=3, learning_rate="line_search"), "log_loss", "l2", "needs batch_size='full'"),
+        (
+            Settings(batch_size=3, learning_rate="line_search"),
+            "log_loss",
+            "l2",
+            "needs batch_size='full'",
+        ),
         (
             Settings(solver="adam", batch_size=1, learning_rate="pa1"),
             "hinge",
             "l2",
             "needs solver='gd' and batch_size=1",
         ),
-        (Settings(batch_size=2, learning_rate="pa2"), "hinge", "l2", "needs solver='gd' and batch_size=1"),
-        (Settings(learning_rate="pa1"), "log_loss", "l2", "needs loss 'hinge' or 'epsilon_insensitive'"),
-        (Settings(learning_rate="pa1"), "hinge", ToyWeightedL1(np.ones(6)), "an elastic-net penalty"),
+        (
+            Settings(batch_size=2, learning_rate="pa2"),
+            "hinge",
+            "l2",
+            "needs solver='gd' and batch_size=1",
+        ),
+        (
+            Settings(learning_rate="pa1"),
+            "log_loss",
+            "l2",
+            "needs loss 'hinge' or 'epsilon_insensitive'",
+        ),
+        (
+            Settings(learning_rate="pa1"),
+            "hinge",
+            ToyWeightedL1(np.ones(6)),
+            "an elastic-net penalty",
+        ),
     ],
 )
 def test_pairs_that_are_not_legal_are_refused(settings, loss, penalty, message):

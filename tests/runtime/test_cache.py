@@ -92,7 +92,12 @@ def test_all_sources_are_in_the_key(monkeypatch, tmp_path):
     (package / "kernels").mkdir(parents=True)
     monkeypatch.setattr(_jit, "__file__", str(package / "runtime" / "jit.py"))
     seen = set()
-    for name, text in [("_jit.py", "1"), ("kernels/a.py", "1"), ("kernels/a.py", "2"), ("kernels/b.py", "2")]:
+    for name, text in [
+        ("_jit.py", "1"),
+        ("kernels/a.py", "1"),
+        ("kernels/a.py", "2"),
+        ("kernels/b.py", "2"),
+    ]:
         (package / name).write_text(text)
         seen.add(_jit._source_hash.__wrapped__())
     (package / "kernels" / "a.py").unlink()
@@ -103,7 +108,9 @@ def test_all_sources_are_in_the_key(monkeypatch, tmp_path):
 @jit
 def test_superseded_folders_are_removed_when_a_new_one_is_made(folder):
     root, now = folder / "fastgd", time.time()
-    ages = {"a" * 16: 31, "b" * 16: 29, "not ours": 99, "c" * 15: 99} | {f"{i:016x}": 1 + i for i in range(12)}
+    ages = {"a" * 16: 31, "b" * 16: 29, "not ours": 99, "c" * 15: 99} | {
+        f"{i:016x}": 1 + i for i in range(12)
+    }
     for name, days in ages.items():
         (root / name).mkdir(parents=True)
         (root / name / "f-0.nbc").write_bytes(b"")
@@ -181,7 +188,10 @@ def test_a_constant_changed_between_typing_and_compiling_is_not_cached(folder, m
 
 @jit
 def test_helpers_of_a_users_kernel_are_in_its_key(folder):
-    source = "@kernel\ndef helper(x):\n    return x + NUMBER\n@kernel\ndef user(x):\n    return helper(x)\n"
+    source = (
+        "@kernel\ndef helper(x):\n    return x + NUMBER\n@kernel\ndef user(x):\n    return "
+        "helper(x)\n"
+    )
 
     def user(number):
         scope = {"kernel": kernel, "NUMBER": number, "__name__": __name__}
@@ -220,7 +230,9 @@ def test_recompile_removes_what_is_on_disk(folder):
 
 
 @jit
-@pytest.mark.parametrize("damage", ["empty", "truncated", "garbage", "flipped", "not a kernel", "a folder"])
+@pytest.mark.parametrize(
+    "damage", ["empty", "truncated", "garbage", "flipped", "not a kernel", "a folder"]
+)
 def test_a_damaged_file_costs_a_compile(folder, damage):
     kernel(moved)(Up(2), 1.0)
     (path,) = files(folder)
@@ -234,7 +246,11 @@ def test_a_damaged_file_costs_a_compile(folder, damage):
         path.write_bytes(hashlib.sha256(data).digest() + data)
     else:
         flipped = good[:half] + bytes([good[half] ^ 1]) + good[half + 1 :]
-        path.write_bytes({"empty": b"", "truncated": good[:half], "garbage": b"x" * 99, "flipped": flipped}[damage])
+        path.write_bytes(
+            {"empty": b"", "truncated": good[:half], "garbage": b"x" * 99, "flipped": flipped}[
+                damage
+            ]
+        )
     made = kernel(moved)
     assert made(Up(2), 1.0) == 3.0
     assert counts(made) == (0, 1)
@@ -244,12 +260,16 @@ def test_a_damaged_file_costs_a_compile(folder, damage):
 
 
 @jit
-def test_where_nothing_can_be_written_it_works_with_one_line_in_the_log(folder, monkeypatch, caplog):
+def test_where_nothing_can_be_written_it_works_with_one_line_in_the_log(
+    folder, monkeypatch, caplog
+):
     (folder / "file").write_text("")
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(folder / "file" / "below"))
     for _ in range(2):
         assert kernel(moved)(Up(2), 1.0) == 3.0
-    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == ["fastgd"]
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "fastgd"
+    ]
     assert "NUMBA_CACHE_DIR" in caplog.text
 
 
@@ -261,13 +281,15 @@ def test_without_a_home_it_works_with_one_line_in_the_log(folder, monkeypatch, c
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     for _ in range(2):
         assert kernel(moved)(Up(2), 1.0) == 3.0
-    assert [record.getMessage()[:44] for record in caplog.records if record.levelno >= logging.WARNING] == [
-        "no cache of compiled kernels: no home folder"
-    ]
+    assert [
+        record.getMessage()[:44] for record in caplog.records if record.levelno >= logging.WARNING
+    ] == ["no cache of compiled kernels: no home folder"]
 
 
 @jit
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
+)
 def test_a_warm_cache_that_cannot_be_written_is_read(folder):
     kernel(moved)(Up(2), 1.0)
     for path in [*folder.rglob("*"), folder]:

@@ -14,7 +14,11 @@ import fastgd
 def start(tmp_path):
     """A function that starts a script of the test's folder in a process with the test's cache."""
     paths = [str(tmp_path), str(Path(fastgd.__file__).parents[1])]
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(paths)}
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
     environment.pop("FASTGD_CACHE", None)
 
     def start(*arguments, seed=0, script="script.py"):
@@ -68,7 +72,8 @@ def softened(x):
 SCRIPT = """
 import os, sys, threading
 import fastgd, fastgd.runtime.jit, fastgd.runtime.component
-assert not [d for d in vars(fastgd.runtime.jit).values() if getattr(d, "signatures", None)], "import compiles something"
+dispatchers = vars(fastgd.runtime.jit).values()
+assert not [d for d in dispatchers if getattr(d, "signatures", None)], "import compiles something"
 import numpy as np
 from user import Loss, total
 if "imported" in sys.argv:
@@ -114,14 +119,18 @@ print(*(sum(c.values()) for c in (total.stats.cache_hits, total.stats.cache_miss
 def test_a_users_script_is_cached_across_processes_and_never_stale(tmp_path, start):
     for name, text in [("user", USER_MODULE), ("constants", CONSTANTS), ("script", SCRIPT)]:
         (tmp_path / f"{name}.py").write_text(text)
-    both = [start("imported", seed=seed) for seed in (1, 2)]  # two processes that write the same files
+    both = [
+        start("imported", seed=seed) for seed in (1, 2)
+    ]  # two processes that write the same files
     for process in both:
         assert read(process)[2:] == ["6.0", "9.0"]
     assert read(start("imported", "fork", "ship", seed=3)) == ["2", "0", "6.0", "9.0", "6"]
     (tmp_path / "worker.py").write_text(WORKER)
     assert read(start(seed=4, script="worker.py")) == ["1", "0", "6.0", "Own(scale=2.0)"]
 
-    (tmp_path / "constants.py").write_text(CONSTANTS.replace("x * 2.0", "x * 3.0").replace("BIAS = 1.0", "BIAS = 2.0"))
+    (tmp_path / "constants.py").write_text(
+        CONSTANTS.replace("x * 2.0", "x * 3.0").replace("BIAS = 1.0", "BIAS = 2.0")
+    )
     (tmp_path / "script.py").write_text("# moves every line\n" + SCRIPT)
     assert read(start("imported", seed=4)) == ["1", "1", "6.0", "15.0"]
 

@@ -1,4 +1,6 @@
-"""Components in Python: values that are coerced, frozen and copied, and classes that are checked and named."""
+"""Components in Python: values that are coerced, frozen and copied, and classes that are checked
+and named.
+"""
 
 import copy
 import pickle
@@ -26,7 +28,9 @@ def test_numbers_become_floats_and_instances_are_frozen():
         Huber().epsilon = 3.0
 
 
-@pytest.mark.parametrize("given", ["x", "2", b"2", None, 1j, np.complex128(1j), [1.0], np.ones(3), {}, object, 10**400])
+@pytest.mark.parametrize(
+    "given", ["x", "2", b"2", None, 1j, np.complex128(1j), [1.0], np.ones(3), {}, object, 10**400]
+)
 def test_what_is_not_a_number_is_refused(given):
     with pytest.raises(ValueError, match=r"^Huber epsilon must be a number, got "):
         Huber(given)
@@ -87,7 +91,15 @@ def test_arrays_become_read_only_c_contiguous_views():
         assert type(values) is np.ndarray
         np.testing.assert_array_equal(values, given)
     assert Dense(given.astype(np.float32)).values.dtype == np.float32
-    for wrong in (3.0, "abc", None, np.array(["a"]), np.array(1.0), [[1.0], [2.0, 3.0]], np.ones(2, complex)):
+    for wrong in (
+        3.0,
+        "abc",
+        None,
+        np.array(["a"]),
+        np.array(1.0),
+        [[1.0], [2.0, 3.0]],
+        np.ones(2, complex),
+    ):
         with pytest.raises(ValueError, match=r"^Dense values must be an array, got "):
             Dense(wrong)
 
@@ -95,7 +107,13 @@ def test_arrays_become_read_only_c_contiguous_views():
 @pytest.mark.parametrize("used", [False, True], ids=["unused", "used"])
 @pytest.mark.parametrize(
     "how",
-    [clone, copy.copy, copy.deepcopy, lambda c: clone(c, safe=False), lambda c: pickle.loads(pickle.dumps(c))],
+    [
+        clone,
+        copy.copy,
+        copy.deepcopy,
+        lambda c: clone(c, safe=False),
+        lambda c: pickle.loads(pickle.dumps(c)),
+    ],
     ids=["clone", "copy", "deepcopy", "unsafe clone", "pickle"],
 )
 def test_copies_and_pickles(how, used):
@@ -105,7 +123,9 @@ def test_copies_and_pickles(how, used):
         table_sum(table, 2)
         assert b"numba" not in pickle.dumps(huber)
     if how is clone:
-        with pytest.raises(TypeError, match="clone"):  # not an estimator; inside one it is cloned unsafely
+        with pytest.raises(
+            TypeError, match="clone"
+        ):  # not an estimator; inside one it is cloned unsafely
             clone(huber)
         return
     twin, table_twin = how(huber), how(table)
@@ -143,7 +163,9 @@ def test_mistakes_are_told_when_the_class_is_made():
             def value(self, *x):
                 return x
 
-    with pytest.raises(TypeError, match=r"^Static.value must be a method taking \(self, x\), not <staticmethod"):
+    with pytest.raises(
+        TypeError, match=r"^Static.value must be a method taking \(self, x\), not <staticmethod"
+    ):
 
         class Static(Huber):
             @staticmethod
@@ -173,12 +195,20 @@ def test_names():
     assert Huber.name == "huber"
     assert Huber.members() == Curve.members()
     assert "dense" not in Curve.members()
-    with pytest.raises(ValueError, match=r"^unknown curve 'hubber'; did you mean 'huber'\? Known: .*huber"):
+    with pytest.raises(
+        ValueError, match=r"^unknown curve 'hubber'; did you mean 'huber'\? Known: .*huber"
+    ):
         Curve.named("hubber")
     for wrong in ("", 3, None, Huber):
         with pytest.raises(ValueError, match=r"^unknown curve .*\. Known: "):
             Curve.named(wrong)
-    snakes = {"SquaredHinge": "squared_hinge", "L2": "l2", "HTTPLoss": "http_loss", "SGD": "sgd", "L1Ball": "l1_ball"}
+    snakes = {
+        "SquaredHinge": "squared_hinge",
+        "L2": "l2",
+        "HTTPLoss": "http_loss",
+        "SGD": "sgd",
+        "L1Ball": "l1_ball",
+    }
     assert {name: snake_case(name) for name in snakes} == snakes
 
 

@@ -1,4 +1,6 @@
-"""Components in kernels: the same numbers as in Python, and nothing compiled, leaked or inlined that should not be."""
+"""Components in kernels: the same numbers as in Python, and nothing compiled, leaked or inlined
+that should not be.
+"""
 
 import gc
 import pickle
@@ -30,7 +32,9 @@ from support.bridge import (
 # ---- without the JIT too, where a kernel is its Python function
 
 
-@pytest.mark.parametrize("curve", [Huber(1), Capped(2, 3), MixedIn(), in_a_closure(2.0), in_a_closure(3.0)], ids=repr)
+@pytest.mark.parametrize(
+    "curve", [Huber(1), Capped(2, 3), MixedIn(), in_a_closure(2.0), in_a_closure(3.0)], ids=repr
+)
 @pytest.mark.parametrize("x", [-9.0, -0.3, 0.7, 9.0])
 def test_a_kernel_computes_what_python_does(curve, x):
     expected = curve.value(x), curve.derivative(x), curve.curvature(x), curve.both(x)[1]
@@ -116,7 +120,12 @@ def test_a_new_value_of_a_field_compiles_nothing():
     read_only, writable = np.ones((2, 3)), np.ones((2, 3))
     read_only.flags.writeable = False
     first = numba.typeof(Dense(read_only))
-    for values in (writable, np.asfortranarray(writable), writable[:, ::-1], np.ones((2, 3), ">f8")):
+    for values in (
+        writable,
+        np.asfortranarray(writable),
+        writable[:, ::-1],
+        np.ones((2, 3), ">f8"),
+    ):
         assert numba.typeof(Dense(values)) is first
 
 

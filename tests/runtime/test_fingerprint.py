@@ -13,7 +13,9 @@ from support.bridge import Capped, Huber, MixedIn, Robust, cell, clip, define, i
 
 def test_fingerprints_of_equal_cells_are_equal():
     assert fingerprint(cell("np.exp(x)")) == fingerprint(cell("np.exp(x)  # a comment"))
-    assert fingerprint(cell("self.width * x", width=1)) == fingerprint(cell("self.width * x", width=2))
+    assert fingerprint(cell("self.width * x", width=1)) == fingerprint(
+        cell("self.width * x", width=2)
+    )
     assert fingerprint(cell("x", object=object())) == fingerprint(cell("x"))
 
 
@@ -30,7 +32,10 @@ def test_fingerprints_of_equal_cells_are_equal():
         (cell("f(x)", f=np.exp), cell("f(x)", f=np.log)),
         (cell("f(x)", f=abs), cell("f(x)", f=float)),
         (cell("x if x in {1.0, 2.0} else K", K=2), cell("x if x in {1.0, 3.0} else K", K=2)),
-        (cell("m.K * x", m=types.SimpleNamespace(K=2)), cell("m.K * x", m=types.SimpleNamespace(K=3))),
+        (
+            cell("m.K * x", m=types.SimpleNamespace(K=2)),
+            cell("m.K * x", m=types.SimpleNamespace(K=3)),
+        ),
     ],
 )
 def test_fingerprints_of_different_cells_differ(one, other):
@@ -52,7 +57,9 @@ helper = DECORATE(lambda x: inner(x))
 """
 
 
-@pytest.mark.parametrize("decorate", [kernel, lambda f: f, kernel(relaxed=True)], ids=["kernel", "plain", "relaxed"])
+@pytest.mark.parametrize(
+    "decorate", [kernel, lambda f: f, kernel(relaxed=True)], ids=["kernel", "plain", "relaxed"]
+)
 @pytest.mark.parametrize("way", ["global", "module", "default", "order"])
 def test_fingerprints_follow_helpers(decorate, way):
     def version(number):
@@ -79,14 +86,19 @@ def test_fingerprints_see_closures_flags_constants_and_bases():
         assert fingerprint(kernel(clip.py_func)) != fingerprint(kernel(relaxed=True)(clip.py_func))
 
     def derived(half):
-        return type("Derived", (Capped,), {"__module__": "m", "__qualname__": "Derived", "HALF": half})
+        return type(
+            "Derived", (Capped,), {"__module__": "m", "__qualname__": "Derived", "HALF": half}
+        )
 
     assert fingerprint(derived(0.5)) != fingerprint(derived(0.25))
     assert fingerprint(Robust) != fingerprint(Capped) != fingerprint(MixedIn)
 
 
 def test_fingerprints_see_intrinsics():
-    source = "def f(context, x):\n    return x(x), lambda context, builder, signature, arguments: arguments[NUMBER]"
+    source = (
+        "def f(context, x):\n    return x(x), lambda context, builder, signature, arguments: "
+        "arguments[NUMBER]"
+    )
 
     def version(number):
         return cell("f(x)", f=numba.extending.intrinsic(define(source, NUMBER=number)["f"]))
@@ -97,7 +109,11 @@ def test_fingerprints_see_intrinsics():
 
 def test_fingerprints_ignore_what_kernels_cannot_call():
     def version(title):
-        scope = define("class Cell(Huber):\n    def plot(self):\n        return title(self)", Huber=Huber, title=title)
+        scope = define(
+            "class Cell(Huber):\n    def plot(self):\n        return title(self)",
+            Huber=Huber,
+            title=title,
+        )
         return scope["Cell"]
 
     assert fingerprint(version(len)) == fingerprint(version(repr))

@@ -1,4 +1,6 @@
-"""How many threads a fit uses: what the process may use, one inside a worker, never more than asked, BLAS included."""
+"""How many threads a fit uses: what the process may use, one inside a worker, never more than
+asked, BLAS included.
+"""
 
 import importlib.util
 import multiprocessing
@@ -28,7 +30,9 @@ def outside_any_worker(monkeypatch):
 
 
 def blas_threads():
-    return {one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"}
+    return {
+        one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"
+    }
 
 
 def test_counts():
@@ -45,8 +49,13 @@ def test_counts():
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_one_inside_joblib(backend):
     with joblib.parallel_config(backend=backend):
-        assert joblib.Parallel(n_jobs=2)(joblib.delayed(count_threads)(None) for _ in range(4)) == [1] * 4
-        assert joblib.Parallel(n_jobs=2)(joblib.delayed(count_threads)(3) for _ in range(2)) == [3] * 2
+        assert (
+            joblib.Parallel(n_jobs=2)(joblib.delayed(count_threads)(None) for _ in range(4))
+            == [1] * 4
+        )
+        assert (
+            joblib.Parallel(n_jobs=2)(joblib.delayed(count_threads)(3) for _ in range(2)) == [3] * 2
+        )
     assert count_threads(None) == joblib.cpu_count()
 
 
@@ -71,12 +80,19 @@ def test_one_inside_other_workers(monkeypatch):
     assert count_threads(None) == joblib.cpu_count()
 
 
-ASK = "from fastgd.objective.blocks import count_threads; print(count_threads(None), count_threads(-1))"
+ASK = (
+    "from fastgd.objective.blocks import count_threads; print(count_threads(None), "
+    "count_threads(-1))"
+)
 
 
 def ask(code=ASK, **environment):
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, **environment}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
     ).stdout.split()
 
 
@@ -98,7 +114,9 @@ print(count_threads(None))
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs dask and distributed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("distributed") is None, reason="needs dask and distributed"
+)
 def test_one_inside_dask():
     assert ask(ASK_DASK, PYTHONWARNINGS="error") == ["1", "1", "3", str(joblib.cpu_count())]
 
@@ -111,7 +129,8 @@ import numpy as np, threadpoolctl
 from fastgd import GDClassifier
 from fastgd.runtime import workers
 def blas():
-    return {{one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"}}
+    pools = threadpoolctl.threadpool_info()
+    return {{one["num_threads"] for one in pools if one["user_api"] == "blas"}}
 seen = []
 def look(history):
     seen.append(blas())
@@ -149,14 +168,20 @@ def test_predictions_have_the_same_bits_on_any_number_of_threads():
     many = np.tile(X, (60, 1))
     alone = model.decision_function(many)
     np.testing.assert_array_equal(alone, model.set_params(n_jobs=3).decision_function(many))
-    np.testing.assert_allclose(alone, many @ model.coef_.T + model.intercept_, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        alone, many @ model.coef_.T + model.intercept_, rtol=1e-12, atol=1e-12
+    )
     narrow = GDRegressor().fit(X.astype(np.float32), X[:, 0])
     assert narrow.predict(many.astype(np.float32)).dtype == np.float64
-    np.testing.assert_allclose(narrow.predict(many.astype(np.float32)), narrow.predict(many), atol=1e-5)
+    np.testing.assert_allclose(
+        narrow.predict(many.astype(np.float32)), narrow.predict(many), atol=1e-5
+    )
 
 
 def test_fits_inside_joblib_threads_agree():
     alone = GDClassifier().fit(X, Y3).coef_
-    fits = joblib.Parallel(n_jobs=2, prefer="threads")(joblib.delayed(GDClassifier().fit)(X, Y3) for _ in range(4))
+    fits = joblib.Parallel(n_jobs=2, prefer="threads")(
+        joblib.delayed(GDClassifier().fit)(X, Y3) for _ in range(4)
+    )
     for one in fits:
         np.testing.assert_array_equal(one.coef_, alone)

@@ -1,4 +1,6 @@
-"""Workers: every call is made once, errors arrive, nothing is kept, and no thread is in the way of fork or exit."""
+"""Workers: every call is made once, errors arrive, nothing is kept, and no thread is in the way
+of fork or exit.
+"""
 
 import gc
 import itertools
@@ -116,16 +118,29 @@ def test_nothing_of_a_job_is_kept(pool):
     pool.map(lambda i, data=data: None, [(i,) for i in range(8)])
     del data
     end = time.perf_counter() + 5
-    while kept() is not None and time.perf_counter() < end:  # a late thread may look at it once more
+    while (
+        kept() is not None and time.perf_counter() < end
+    ):  # a late thread may look at it once more
         gc.collect()
         time.sleep(1e-3)
     assert kept() is None
 
 
 def test_ranges_cover_the_items():
-    for n_items, n_threads, n_values in ((10, 3, None), (10, 2, 10**6), (3, 8, 10**7), (1, 4, 0), (64, 2, 10**5)):
+    for n_items, n_threads, n_values in (
+        (10, 3, None),
+        (10, 2, 10**6),
+        (3, 8, 10**7),
+        (1, 4, 0),
+        (64, 2, 10**5),
+    ):
         found = []
-        map_ranges(lambda first, last, found=found: found.append((first, last)), n_items, n_threads, n_values)
+        map_ranges(
+            lambda first, last, found=found: found.append((first, last)),
+            n_items,
+            n_threads,
+            n_values,
+        )
         found.sort()
         assert found[0][0] == 0
         assert found[-1][1] == n_items
@@ -151,5 +166,7 @@ def test_a_forked_child_has_threads_of_its_own():
 def test_a_process_may_end_while_threads_watch():
     code = "from fastgd.runtime.workers import workers; workers(2).map(abs, [(1,)] * 3)"
     for _ in range(3):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+        )
         assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,6 @@
-"""README's table for those who come from other estimators: with its values both sides have the same optimum."""
+"""README's table for those who come from other estimators: with its values both sides have the
+same optimum.
+"""
 
 import warnings
 
@@ -56,8 +58,12 @@ def assert_same(theirs, ours, y, weights=None, tol=1e-5):
     ours.set_params(tol=1e-7 if ours.loss == "hinge" or "epsilon" in ours.loss else 1e-9)
     ours.fit(X, y, sample_weight=weights)
     scale = np.abs(theirs.coef_).max()
-    np.testing.assert_allclose(np.ravel(ours.coef_), np.ravel(theirs.coef_), rtol=tol, atol=tol * scale)
-    np.testing.assert_allclose(ours.intercept_, np.ravel(theirs.intercept_), rtol=tol, atol=tol * scale)
+    np.testing.assert_allclose(
+        np.ravel(ours.coef_), np.ravel(theirs.coef_), rtol=tol, atol=tol * scale
+    )
+    np.testing.assert_allclose(
+        ours.intercept_, np.ravel(theirs.intercept_), rtol=tol, atol=tol * scale
+    )
     return theirs, ours
 
 
@@ -75,7 +81,9 @@ def test_class_weights_count_in_the_sum():
     assert_same(logistic(class_weight="balanced"), balanced, Y)
     chosen = {0: 1.0, 1: 3.0}
     total = np.where(Y, 3.0, 1.0).sum()
-    assert_same(logistic(class_weight=chosen), GDClassifier(class_weight=chosen, alpha=1 / (C * total)), Y)
+    assert_same(
+        logistic(class_weight=chosen), GDClassifier(class_weight=chosen, alpha=1 / (C * total)), Y
+    )
 
 
 def test_several_classes_are_one_against_the_rest():
@@ -91,7 +99,9 @@ def test_least_squares(weights):
     total = N if weights is None else TOTAL
     assert_same(LinearRegression(), GDRegressor(alpha=0), T, weights)
     assert_same(Ridge(alpha=A), GDRegressor(alpha=A / total), T, weights)
-    assert_same(RidgeClassifier(alpha=A), GDClassifier(loss="squared_error", alpha=A / total), Y, weights)
+    assert_same(
+        RidgeClassifier(alpha=A), GDClassifier(loss="squared_error", alpha=A / total), Y, weights
+    )
     # These two divide weights by their mean, too.
     assert_same(Lasso(alpha=0.1, tol=1e-12), GDRegressor(penalty="l1", alpha=0.1), T, weights)
     theirs = ElasticNet(alpha=0.1, l1_ratio=0.3, tol=1e-12)
@@ -100,7 +110,9 @@ def test_least_squares(weights):
 
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
 def test_support_vectors(loss):
-    """LinearSVC penalises the intercept: it is the same without one, or with a column of ones instead."""
+    """LinearSVC penalises the intercept: it is the same without one, or with a column of ones
+    instead.
+    """
     ours = GDClassifier(loss=loss, alpha=1 / (C * N), fit_intercept=False)
     theirs = LinearSVC(C=C, loss=loss, fit_intercept=False, tol=1e-9, max_iter=1_000_000, dual=True)
     assert_same(theirs, ours, Y, WEIGHTS * N / TOTAL, tol=1e-3)
@@ -109,16 +121,31 @@ def test_support_vectors(loss):
     np.testing.assert_allclose(ours.coef_[0, :4], theirs.coef_[0], rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(ours.coef_[0, 4], theirs.intercept_[0], rtol=1e-3, atol=1e-3)
     if loss == "hinge":
-        assert_same(SVC(kernel="linear", C=C, tol=1e-9), GDClassifier(loss=loss, alpha=1 / (C * N)), Y, tol=1e-3)
+        assert_same(
+            SVC(kernel="linear", C=C, tol=1e-9),
+            GDClassifier(loss=loss, alpha=1 / (C * N)),
+            Y,
+            tol=1e-3,
+        )
 
 
 def test_support_vector_regression():
     for loss in ("epsilon_insensitive", "squared_epsilon_insensitive"):
-        theirs = LinearSVR(C=C, loss=loss, epsilon=0.2, fit_intercept=False, tol=1e-9, max_iter=1_000_000, dual=True)
+        theirs = LinearSVR(
+            C=C,
+            loss=loss,
+            epsilon=0.2,
+            fit_intercept=False,
+            tol=1e-9,
+            max_iter=1_000_000,
+            dual=True,
+        )
         ours = GDRegressor(loss=loss, epsilon=0.2, alpha=1 / (C * N), fit_intercept=False)
         assert_same(theirs, ours, T, tol=1e-3)
     theirs = SVR(kernel="linear", C=C, epsilon=0.2, tol=1e-9)
-    assert_same(theirs, GDRegressor(loss="epsilon_insensitive", epsilon=0.2, alpha=1 / (C * N)), T, tol=1e-3)
+    assert_same(
+        theirs, GDRegressor(loss="epsilon_insensitive", epsilon=0.2, alpha=1 / (C * N)), T, tol=1e-3
+    )
 
 
 # Of its options for SciPy, with scikit-learn before 1.8.
@@ -144,12 +171,17 @@ def test_quantile_regressor(quantile):
 
 
 def test_glmnet():
-    """Its columns have variance 1, and so has a target; the L1 part alone does not care about the latter."""
+    """Its columns have variance 1, and so has a target; the L1 part alone does not care about
+    the latter.
+    """
     Z, spread = StandardScaler().fit_transform(X), X.std(axis=0)
     ours = GDClassifier(penalty="elasticnet", alpha=0.05, l1_ratio=0.5, tol=1e-9).fit(Z, Y)
-    theirs = logistic(0.5, C=1 / (0.05 * N)).fit(Z, Y)  # mean log loss + lambda (share |b| + (1 - share) / 2 |b|^2)
+    theirs = logistic(0.5, C=1 / (0.05 * N)).fit(
+        Z, Y
+    )  # mean log loss + lambda (share |b| + (1 - share) / 2 |b|^2)
     np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-4, atol=1e-6)
-    # In the units of X a penalty of Z divides each column's by its standard deviation: not what alpha does on X.
+    # In the units of X a penalty of Z divides each column's by its standard deviation: not what
+    # alpha does on X.
     plain = GDClassifier(penalty="elasticnet", alpha=0.05, l1_ratio=0.5, tol=1e-9).fit(X, Y)
     assert np.abs(plain.coef_ - ours.coef_ / spread).max() > 1e-2
     lasso = GDRegressor(penalty="l1", alpha=0.1, tol=1e-9).fit(Z, T).coef_
@@ -158,7 +190,8 @@ def test_glmnet():
 
 
 CLASSIFICATION = [
-    (GDClassifier, SGDClassifier, loss) for loss in ("log_loss", "hinge", "squared_hinge", "modified_huber")
+    (GDClassifier, SGDClassifier, loss)
+    for loss in ("log_loss", "hinge", "squared_hinge", "modified_huber")
 ]
 REGRESSION = [
     (GDRegressor, SGDRegressor, loss)
@@ -169,15 +202,28 @@ REGRESSION = [
 @pytest.mark.parametrize(("ours", "theirs", "loss"), CLASSIFICATION + REGRESSION)
 @pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
 def test_sgd_has_the_same_objective(ours, theirs, loss, penalty):
-    """No model of scikit-learn's is below ours, and a long run of it comes close: alpha and epsilon mean the same."""
+    """No model of scikit-learn's is below ours, and a long run of it comes close: alpha and
+    epsilon mean the same.
+    """
     y = Y if ours is GDClassifier else T
     kw = {"loss": loss, "penalty": penalty, "alpha": 0.05, "l1_ratio": 0.4, "epsilon": 0.3}
     best = ours(tol=1e-6, **kw).fit(X, y).objective_
     slowly = {"learning_rate": "invscaling", "eta0": 0.05, "power_t": 0.6}
     model = theirs(max_iter=1000, tol=None, random_state=0, **slowly, **kw).fit(X, y)
     # A step of next to nothing from there tells the value of F.
-    still = {"solver": "gd", "batch_size": 1, "learning_rate": "constant", "eta0": 1e-300, "tol": None, "max_iter": 1}
-    value = ours(**kw, **still).fit(X, y, coef_init=model.coef_, intercept_init=model.intercept_).objective_
+    still = {
+        "solver": "gd",
+        "batch_size": 1,
+        "learning_rate": "constant",
+        "eta0": 1e-300,
+        "tol": None,
+        "max_iter": 1,
+    }
+    value = (
+        ours(**kw, **still)
+        .fit(X, y, coef_init=model.coef_, intercept_init=model.intercept_)
+        .objective_
+    )
     assert best * (1 - 1e-6) <= value <= best * 1.05
 
 
@@ -190,14 +236,19 @@ def test_perceptron(y):
 
 
 def test_weights_and_sparse_intercepts_of_sgd():
-    """The two differences that one sees in numbers: scikit-learn's model depends on the unit of weights and on CSR."""
+    """The two differences that one sees in numbers: scikit-learn's model depends on the unit of
+    weights and on CSR.
+    """
     for model, same in (
         (SGDClassifier(alpha=0.05, tol=None, max_iter=20, shuffle=False), False),
         (GDClassifier(), True),
     ):
         model.fit(X, Y)
         dense = model.coef_.copy()
-        for other in (model.fit(sp.csr_array(X), Y).coef_.copy(), model.fit(X, Y, sample_weight=np.full(N, 5.0)).coef_):
+        for other in (
+            model.fit(sp.csr_array(X), Y).coef_.copy(),
+            model.fit(X, Y, sample_weight=np.full(N, 5.0)).coef_,
+        ):
             assert np.allclose(other, dense, rtol=1e-6) == same
 
 

@@ -51,7 +51,9 @@ def test_classifier(loss, penalty, average):
         "eta0": 0.02,
         "average": average,
     }
-    assert_parity(fitted(SGDClassifier(**kw, **COMMON), X, y), GDClassifier(**kw, **COMMON, **OURS).fit(X, y))
+    assert_parity(
+        fitted(SGDClassifier(**kw, **COMMON), X, y), GDClassifier(**kw, **COMMON, **OURS).fit(X, y)
+    )
 
 
 @pytest.mark.parametrize("average", [False, True, 30])
@@ -67,7 +69,9 @@ def test_regressor(loss, penalty, average):
         "eta0": 0.02,
         "average": average,
     }
-    assert_parity(fitted(SGDRegressor(**kw, **COMMON), X, y), GDRegressor(**kw, **COMMON, **OURS).fit(X, y))
+    assert_parity(
+        fitted(SGDRegressor(**kw, **COMMON), X, y), GDRegressor(**kw, **COMMON, **OURS).fit(X, y)
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,16 +88,22 @@ def test_regressor(loss, penalty, average):
 def test_schedules(loss, schedule):
     X, y, _ = data()
     kw = {"loss": loss, **schedule}
-    assert_parity(fitted(SGDClassifier(**kw, **COMMON), X, y), GDClassifier(**kw, **COMMON, **OURS).fit(X, y))
+    assert_parity(
+        fitted(SGDClassifier(**kw, **COMMON), X, y), GDClassifier(**kw, **COMMON, **OURS).fit(X, y)
+    )
 
 
 def test_optimal_of_a_regressor():
     X, _, y = data()
     kw = {"learning_rate": "optimal", "alpha": 1.0, "loss": "huber"}
-    assert_parity(fitted(SGDRegressor(**kw, **COMMON), X, y), GDRegressor(**kw, **COMMON, **OURS).fit(X, y))
+    assert_parity(
+        fitted(SGDRegressor(**kw, **COMMON), X, y), GDRegressor(**kw, **COMMON, **OURS).fit(X, y)
+    )
 
 
-@pytest.mark.skipif(BEFORE_1_8, reason="eta0 is the aggressiveness since scikit-learn 1.8, before it C was")
+@pytest.mark.skipif(
+    BEFORE_1_8, reason="eta0 is the aggressiveness since scikit-learn 1.8, before it C was"
+)
 @pytest.mark.parametrize("rate", ["pa1", "pa2"])
 def test_passive_aggressive(rate):
     X, y, target = data()
@@ -107,17 +117,32 @@ def test_passive_aggressive(rate):
 @pytest.mark.parametrize("average", [False, 100])
 def test_one_vs_rest(average):
     X, y, _ = data(n_classes=4)
-    kw = {"learning_rate": "constant", "eta0": 0.05, "average": average, "fit_intercept": average is not False}
+    kw = {
+        "learning_rate": "constant",
+        "eta0": 0.05,
+        "average": average,
+        "fit_intercept": average is not False,
+    }
     assert_parity(
-        fitted(SGDClassifier(loss="log_loss", **kw, **COMMON), X, y), GDClassifier(**kw, **COMMON, **OURS).fit(X, y)
+        fitted(SGDClassifier(loss="log_loss", **kw, **COMMON), X, y),
+        GDClassifier(**kw, **COMMON, **OURS).fit(X, y),
     )
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_partial_fit(n_classes):
     X, y, _ = data(n_classes)
-    kw = {"loss": "log_loss", "learning_rate": "invscaling", "eta0": 0.1, "average": 100, "shuffle": False}
-    theirs, ours = SGDClassifier(**kw), GDClassifier(**kw)  # batch_size and solver are "auto": one row per update
+    kw = {
+        "loss": "log_loss",
+        "learning_rate": "invscaling",
+        "eta0": 0.1,
+        "average": 100,
+        "shuffle": False,
+    }
+    theirs, ours = (
+        SGDClassifier(**kw),
+        GDClassifier(**kw),
+    )  # batch_size and solver are "auto": one row per update
     for k in range(4):
         rows = slice(20 * k, 20 * k + 20)
         classes = np.arange(n_classes) if k == 0 else None
@@ -149,4 +174,6 @@ def test_starting_point():
     coef, intercept = np.arange(5.0), np.array([0.5])
     ours = GDRegressor(**kw, **COMMON, **OURS).fit(X, y, coef_init=coef, intercept_init=intercept)
     np.testing.assert_array_equal(coef, np.arange(5.0))  # scikit-learn writes into it
-    assert_parity(fitted(SGDRegressor(**kw, **COMMON), X, y, coef_init=coef, intercept_init=intercept), ours)
+    assert_parity(
+        fitted(SGDRegressor(**kw, **COMMON), X, y, coef_init=coef, intercept_init=intercept), ours
+    )

@@ -1,4 +1,6 @@
-"""What scikit-learn's guide and examples do with SGDClassifier and SGDRegressor: change the import, score as well."""
+"""What scikit-learn's guide and examples do with SGDClassifier and SGDRegressor: change the
+import, score as well.
+"""
 
 import functools
 import warnings
@@ -6,12 +8,29 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_diabetes, load_digits, load_iris, make_blobs, make_classification, make_regression
-from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
+from sklearn.datasets import (
+    load_diabetes,
+    load_digits,
+    load_iris,
+    make_blobs,
+    make_classification,
+    make_regression,
+)
+from sklearn.feature_extraction.text import (
+    CountVectorizer,
+    HashingVectorizer,
+    TfidfTransformer,
+    TfidfVectorizer,
+)
 from sklearn.inspection import DecisionBoundaryDisplay
 from sklearn.kernel_approximation import Nystroem, PolynomialCountSketch, RBFSampler
 from sklearn.linear_model import QuantileRegressor, SGDClassifier, SGDRegressor
-from sklearn.metrics import balanced_accuracy_score, brier_score_loss, mean_absolute_error, mean_pinball_loss
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    brier_score_loss,
+    mean_absolute_error,
+    mean_pinball_loss,
+)
 from sklearn.model_selection import RandomizedSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -24,7 +43,9 @@ pytestmark = pytest.mark.jit
 
 
 def classifiers(score, noise, n=1):
-    """Ours scores at least as well, but for noise; `score` gives one number or `n` of them for a class."""
+    """Ours scores at least as well, but for noise; `score` gives one number or `n` of them for a
+    class.
+    """
     theirs, ours = (np.reshape(quietly(score, kind), -1) for kind in (SGDClassifier, GDClassifier))
     assert ours.size == theirs.size == n
     assert (ours >= theirs - noise).all(), (theirs, ours)
@@ -65,9 +86,28 @@ def digits(scaled=True):
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"loss": "hinge", "penalty": "l2", "alpha": 1e-3, "random_state": 42, "max_iter": 5, "tol": None},
-        {"loss": "log_loss", "alpha": 1e-4, "n_iter_no_change": 3, "early_stopping": True, "random_state": 0},
-        {"loss": "modified_huber", "penalty": "elasticnet", "alpha": 1e-3, "l1_ratio": 0.25, "random_state": 0},
+        {
+            "loss": "hinge",
+            "penalty": "l2",
+            "alpha": 1e-3,
+            "random_state": 42,
+            "max_iter": 5,
+            "tol": None,
+        },
+        {
+            "loss": "log_loss",
+            "alpha": 1e-4,
+            "n_iter_no_change": 3,
+            "early_stopping": True,
+            "random_state": 0,
+        },
+        {
+            "loss": "modified_huber",
+            "penalty": "elasticnet",
+            "alpha": 1e-3,
+            "l1_ratio": 0.25,
+            "random_state": 0,
+        },
     ],
     ids=lambda parameters: parameters["loss"],
 )
@@ -76,7 +116,11 @@ def test_text_classification(parameters):
 
     def score(Classifier):
         model = Pipeline(
-            [("vect", CountVectorizer()), ("tfidf", TfidfTransformer()), ("clf", Classifier(**parameters))]
+            [
+                ("vect", CountVectorizer()),
+                ("tfidf", TfidfTransformer()),
+                ("clf", Classifier(**parameters)),
+            ]
         )
         model.fit(texts[:400], y[:400])
         model["clf"].sparsify()
@@ -94,7 +138,9 @@ def test_out_of_core_classification():
         model = Classifier(max_iter=5, random_state=0)
         scores = []
         for k in range(100, 600, 50):
-            model.partial_fit(vectorizer.transform(texts[k : k + 50]), y[k : k + 50], classes=np.array([0, 1]))
+            model.partial_fit(
+                vectorizer.transform(texts[k : k + 50]), y[k : k + 50], classes=np.array([0, 1])
+            )
             scores.append(model.score(X_test, y_test))
         return np.mean(scores[3:]), scores[-1]
 
@@ -114,7 +160,9 @@ def test_out_of_core_classification():
 def test_early_stopping(parameters):
     X, y = digits()
     two = np.isin(y, [3, 8])
-    X_train, X_test, y_train, y_test = train_test_split(X[two], y[two].astype(str), test_size=0.5, random_state=0)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X[two], y[two].astype(str), test_size=0.5, random_state=0
+    )
 
     def score(Classifier):
         model = Classifier(**parameters)
@@ -136,7 +184,9 @@ def test_few_epochs(loss, max_iter):
     X_train, X_test, y_train, y_test = train_test_split(X, y > 4, test_size=0.3, random_state=0)
 
     def score(Classifier):
-        models = [Classifier(loss=loss, max_iter=max_iter, tol=None, random_state=k) for k in range(3)]
+        models = [
+            Classifier(loss=loss, max_iter=max_iter, tol=None, random_state=k) for k in range(3)
+        ]
         return np.mean([model.fit(X_train, y_train).score(X_test, y_test) for model in models])
 
     classifiers(score, 0.01)
@@ -151,7 +201,9 @@ def test_one_vs_rest_on_iris():
         # The example draws the line of each class against the rest, and the regions.
         lines = -(model.coef_[:, 0] + model.intercept_) / model.coef_[:, 1]
         assert lines.shape == model.classes_.shape
-        display = DecisionBoundaryDisplay.from_estimator(model, X, response_method="predict", grid_resolution=20)
+        display = DecisionBoundaryDisplay.from_estimator(
+            model, X, response_method="predict", grid_resolution=20
+        )
         assert set(np.unique(display.response)) == {0, 1, 2}
         return cross_val_score(model, X, y, cv=5).mean()
 
@@ -164,7 +216,8 @@ def test_maximum_margin():
     def score(Classifier):
         model = Classifier(loss="hinge", alpha=0.01, max_iter=200, fit_intercept=True).fit(X, y)
         objective = (
-            np.maximum(0.0, 1.0 - (2 * y - 1) * model.decision_function(X)).mean() + 0.005 * model.coef_ @ model.coef_.T
+            np.maximum(0.0, 1.0 - (2 * y - 1) * model.decision_function(X)).mean()
+            + 0.005 * model.coef_ @ model.coef_.T
         )
         return model.score(X, y), -float(objective.squeeze())
 
@@ -181,10 +234,14 @@ def test_weighted_samples_and_classes():
     rare = np.repeat([0.0, 1.0], [400, 40])
 
     def score(Classifier):
-        model = Classifier(alpha=0.01, max_iter=100, random_state=0).fit(X, y, sample_weight=weights)
+        model = Classifier(alpha=0.01, max_iter=100, random_state=0).fit(
+            X, y, sample_weight=weights
+        )
         scores = [model.score(X, y, sample_weight=weights)]
         for class_weight in ({1: 10}, "balanced"):
-            model = Classifier(alpha=0.01, max_iter=100, class_weight=class_weight, random_state=0).fit(wide, rare)
+            model = Classifier(
+                alpha=0.01, max_iter=100, class_weight=class_weight, random_state=0
+            ).fit(wide, rare)
             scores.append(balanced_accuracy_score(rare, model.predict(wide)))
         return scores
 
@@ -209,7 +266,9 @@ def test_robust_regression(parameters):
     y[:300][bad] = 20.0 if parameters["loss"] != "squared_epsilon_insensitive" else 2.0
 
     def score(Regressor):
-        model = make_pipeline(StandardScaler(), Regressor(random_state=0, **parameters)).fit(X[:300], y[:300])
+        model = make_pipeline(StandardScaler(), Regressor(random_state=0, **parameters)).fit(
+            X[:300], y[:300]
+        )
         return -mean_absolute_error(y[300:], model.predict(X[300:]))
 
     regressors(score, 0.01)
@@ -228,12 +287,16 @@ def test_regression(penalty):
 
 @pytest.mark.parametrize("loss", ["hinge", "log_loss", "modified_huber"])
 def test_calibration(loss):
-    X, y = make_classification(n_samples=1500, n_features=20, n_informative=2, n_redundant=10, random_state=42)
+    X, y = make_classification(
+        n_samples=1500, n_features=20, n_informative=2, n_redundant=10, random_state=42
+    )
 
     def score(Classifier):
         scores = []
         for method in ("sigmoid", "isotonic"):
-            model = CalibratedClassifierCV(Classifier(loss=loss, random_state=0), method=method, cv=3)
+            model = CalibratedClassifierCV(
+                Classifier(loss=loss, random_state=0), method=method, cv=3
+            )
             proba = model.fit(X[:500], y[:500]).predict_proba(X[500:])[:, 1]
             scores.append(-brier_score_loss(y[500:], proba))
         return scores
@@ -274,7 +337,10 @@ def test_quantile_regression(quantile):
     assert pinball[1] <= 1.001 * pinball[0]
     assert np.mean(y < ours.predict(X)) == pytest.approx(quantile, abs=0.01)
     if quantile == 0.5:  # what SGDRegressor has for a median
-        median = lambda kind: kind(loss="epsilon_insensitive", epsilon=0.0, random_state=0).fit(X, y)  # noqa: E731
+
+        def median(kind):
+            return kind(loss="epsilon_insensitive", epsilon=0.0, random_state=0).fit(X, y)
+
         regressors(lambda kind: -mean_absolute_error(y, median(kind).predict(X)), 0.0)
 
 
@@ -286,7 +352,9 @@ def test_comparing_penalties(alpha):
     def score(Classifier):
         scores, zeros = [], []
         for penalty in ("l1", "l2", "elasticnet"):
-            model = Classifier(loss="log_loss", penalty=penalty, alpha=alpha, l1_ratio=0.5, random_state=0).fit(X, y)
+            model = Classifier(
+                loss="log_loss", penalty=penalty, alpha=alpha, l1_ratio=0.5, random_state=0
+            ).fit(X, y)
             scores.append(model.score(X, y))
             zeros.append(np.mean(model.coef_ == 0))
         assert zeros[0] > zeros[2] >= zeros[1]
@@ -314,7 +382,9 @@ def test_comparing_online_solvers(parameters):
         rng = np.random.RandomState(42)
         scores = []
         for test_size in (0.9, 0.5):
-            X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=test_size, random_state=rng)
+            X_train, X_test, y_train, y_test = train_test_split(
+                X, y, test_size=test_size, random_state=rng
+            )
             model = Classifier(max_iter=110, random_state=0, **parameters).fit(X_train, y_train)
             scores.append(model.score(X_test, y_test))
         return scores
@@ -325,11 +395,19 @@ def test_comparing_online_solvers(parameters):
 def test_randomized_search():
     X, y = digits()
     X, y = X[:400], y[:400] % 2
-    options = {"average": [True, False], "l1_ratio": np.linspace(0, 1, 10), "alpha": np.logspace(-3, 0, 10)}
+    options = {
+        "average": [True, False],
+        "l1_ratio": np.linspace(0, 1, 10),
+        "alpha": np.logspace(-3, 0, 10),
+    }
 
     def score(Classifier):
-        model = Classifier(loss="log_loss", penalty="elasticnet", fit_intercept=True, random_state=0)
-        return RandomizedSearchCV(model, options, n_iter=5, cv=3, random_state=0).fit(X, y).best_score_
+        model = Classifier(
+            loss="log_loss", penalty="elasticnet", fit_intercept=True, random_state=0
+        )
+        return (
+            RandomizedSearchCV(model, options, n_iter=5, cv=3, random_state=0).fit(X, y).best_score_
+        )
 
     classifiers(score, 0.02)
 
@@ -360,7 +438,9 @@ def test_learning_rates(schedule):
     X, y = load_diabetes(return_X_y=True)
 
     def score(Regressor):
-        return cross_val_score(make_pipeline(StandardScaler(), Regressor(random_state=0, **schedule)), X, y).mean()
+        return cross_val_score(
+            make_pipeline(StandardScaler(), Regressor(random_state=0, **schedule)), X, y
+        ).mean()
 
     regressors(score, 0.01)
 
@@ -373,10 +453,16 @@ def test_early_stopping_by_hand(way):
 
     def score(Regressor):
         model = Regressor(penalty=None, eta0=0.001, learning_rate="constant", random_state=42)
-        model.set_params(**({"max_iter": 1, "tol": None, "warm_start": True} if way == "warm_start" else {}))
+        model.set_params(
+            **({"max_iter": 1, "tol": None, "warm_start": True} if way == "warm_start" else {})
+        )
         scores = []
         for _ in range(20):
-            model = model.partial_fit(X[:300], y[:300]) if way == "partial_fit" else model.fit(X[:300], y[:300])
+            model = (
+                model.partial_fit(X[:300], y[:300])
+                if way == "partial_fit"
+                else model.fit(X[:300], y[:300])
+            )
             scores.append(model.score(X[300:], y[300:]))
         assert scores[0] < max(scores)
         return max(scores)

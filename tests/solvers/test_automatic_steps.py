@@ -50,14 +50,17 @@ def automatic(F):
 
 
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
-@pytest.mark.parametrize("loss", with_jit([LogLoss(), Huber(0.7)], SMOOTH), ids=lambda loss: loss.name)
+@pytest.mark.parametrize(
+    "loss", with_jit([LogLoss(), Huber(0.7)], SMOOTH), ids=lambda loss: loss.name
+)
 def test_automatic_steps_reach_a_proved_optimum(loss, penalty):
     F = objective(loss, penalty, alpha=0.05, n=40)
     lowest = min(F.value(proved(BarzilaiBorwein(F), tol=1e-8).point), np.inf)
     for solver in automatic(F):
         result = proved(solver, max_iter=1500)
         name = type(solver).__name__, getattr(solver, "rule", None)
-        # With L1 the gap falls with the root of the error: other solvers reach the optimum before they can prove it.
+        # With L1 the gap falls with the root of the error: other solvers reach the optimum before
+        # they can prove it.
         certain = F.l1 == 0.0 or isinstance(solver, BarzilaiBorwein | Accelerated)
         assert result.reason is StopReason.CONVERGED or not certain, (name, result.suboptimality)
         assert result.objective <= lowest * (1 + 1e-6), name
@@ -75,10 +78,14 @@ def test_subgradients_come_close_for_losses_with_corners(loss, penalty):
     assert all(value <= 1.03 * lowest for value in values.values()), values
 
 
-@pytest.mark.parametrize("penalty", [Quartic(), ToyWeightedL1(np.arange(4.0))], ids=lambda penalty: penalty.name)
+@pytest.mark.parametrize(
+    "penalty", [Quartic(), ToyWeightedL1(np.arange(4.0))], ids=lambda penalty: penalty.name
+)
 def test_a_users_penalty_is_minimised_too(penalty):
     F = objective(LogLoss(), penalty, alpha=0.1)
-    values = [proved(solver, tol=None, max_iter=with_jit(1000, 200)).objective for solver in automatic(F)]
+    values = [
+        proved(solver, tol=None, max_iter=with_jit(1000, 200)).objective for solver in automatic(F)
+    ]
     np.testing.assert_allclose(values, min(values), rtol=with_jit(1e-5, 1e-3))
 
 
@@ -86,9 +93,18 @@ def test_a_users_penalty_is_minimised_too(penalty):
 def test_several_predictions_are_fitted_at_once(loss):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((30, 3)) * [1.0, 3.0, 0.5]
-    Y = rng.integers(0, 3, (30, 1)).astype(float) if isinstance(loss, ToySoftmax) else rng.standard_normal((30, 3))
+    Y = (
+        rng.integers(0, 3, (30, 1)).astype(float)
+        if isinstance(loss, ToySoftmax)
+        else rng.standard_normal((30, 3))
+    )
     F = Objective(loss, X, Y, alpha=0.01)
-    for solver in (BarzilaiBorwein(F), Accelerated(F), BackingOff(F, Adam()), LineSearch(F, Nesterov())):
+    for solver in (
+        BarzilaiBorwein(F),
+        Accelerated(F),
+        BackingOff(F, Adam()),
+        LineSearch(F, Nesterov()),
+    ):
         result = proved(solver, tol=None, max_iter=300)
         assert np.abs(F.gradient(result.point)).max() < 1e-3, type(solver).__name__
 
@@ -97,7 +113,12 @@ def test_no_convexity_no_break():
     X, y, _, _ = dense_problem(SquaredError(), n=60)
     y = y + 20.0 * (np.arange(60) % 5 == 0)
     F = Objective(Welsch(), X, y, alpha=1e-3)
-    for solver in (BarzilaiBorwein(F), Accelerated(F), BackingOff(F, Adam()), LineSearch(F, Momentum())):
+    for solver in (
+        BarzilaiBorwein(F),
+        Accelerated(F),
+        BackingOff(F, Adam()),
+        LineSearch(F, Momentum()),
+    ):
         state = started(solver)
         first = F.value(state.point)
         turns(solver, 200, state)
@@ -110,7 +131,9 @@ def test_momentum_starts_anew_and_makes_the_rate_linear():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 6)) @ rng.standard_normal((6, 6))
     X[:, 0] = X[:, 1] + 0.2 * X[:, 0]
-    F = Objective("log_loss", X, np.where(rng.random(60) < 0.5, 1.0, -1.0), penalty="l1", alpha=1e-4)
+    F = Objective(
+        "log_loss", X, np.where(rng.random(60) < 0.5, 1.0, -1.0), penalty="l1", alpha=1e-4
+    )
     solver = Accelerated(F)
     state, ages, values = started(solver), [], []
     for _ in range(600):
@@ -129,11 +152,15 @@ def columns(kind, X):
         return np.hstack([X, X[:, :1] + X[:, 1:2], 3.0 * X[:, :1]])
     if kind == "constant and empty":
         return np.hstack([X, np.full((X.shape[0], 1), 7.0), np.zeros((X.shape[0], 1))])
-    scales = {"huge": 1e30, "tiny": 1e-30, "wild": 10.0 ** np.array([-8, 8, 0, 4]), "shifted": 1.0}[kind]
+    scales = {"huge": 1e30, "tiny": 1e-30, "wild": 10.0 ** np.array([-8, 8, 0, 4]), "shifted": 1.0}[
+        kind
+    ]
     return X * scales + (1e4 if kind == "shifted" else 0.0)
 
 
-@pytest.mark.parametrize("kind", ["collinear", "constant and empty", "huge", "tiny", "wild", "shifted"])
+@pytest.mark.parametrize(
+    "kind", ["collinear", "constant and empty", "huge", "tiny", "wild", "shifted"]
+)
 @pytest.mark.parametrize("loss", [LogLoss(), SquaredError()], ids=lambda loss: loss.name)
 def test_columns_as_they_come(loss, kind):
     """No unit, shift or dependence of columns keeps the automatic steps from the optimum."""
@@ -150,10 +177,20 @@ def test_columns_as_they_come(loss, kind):
 
 @pytest.mark.parametrize("penalty", ["l2", None])
 def test_one_row_one_column_one_class(penalty):
-    for X, y in (([[2.0]], [1.0]), ([[0.0]], [-1.0]), ([[1e-200]], [1.0]), ([[1.0], [2.0]], [1.0, 1.0])):
+    for X, y in (
+        ([[2.0]], [1.0]),
+        ([[0.0]], [-1.0]),
+        ([[1e-200]], [1.0]),
+        ([[1.0], [2.0]], [1.0, 1.0]),
+    ):
         for loss in ("log_loss", "squared_error"):
             F = Objective(loss, X, y, penalty=penalty, alpha=1e-3)
-            for solver in (BarzilaiBorwein(F), Accelerated(F), BackingOff(F, Adam()), LineSearch(F, Gd())):
+            for solver in (
+                BarzilaiBorwein(F),
+                Accelerated(F),
+                BackingOff(F, Adam()),
+                LineSearch(F, Gd()),
+            ):
                 result = proved(solver, tol=1e-4, max_iter=50)
                 assert np.isfinite(result.point).all()
                 assert result.objective <= F.value(F.start())
@@ -177,9 +214,13 @@ def test_self_tuned_runs_stay_finite_on_raw_columns(rule, batch):
     assert result.objective < descent.constant_value
 
 
-@pytest.mark.parametrize("loss", [Quantile(0.3), *with_jit([], [Huber(0.1), EpsilonInsensitive(0.1)])], ids=str)
+@pytest.mark.parametrize(
+    "loss", [Quantile(0.3), *with_jit([], [Huber(0.1), EpsilonInsensitive(0.1)])], ids=str
+)
 def test_losses_that_are_linear_far_away_are_no_slower(loss):
-    """Steps of 1 / curvature would take for ever where targets are 1e5 and derivatives at most 1."""
+    """Steps of 1 / curvature would take for ever where targets are 1e5 and derivatives at most
+    1.
+    """
     X, y, _, _ = dense_problem(SquaredError(), n=60)
     F = Objective(loss, X, 1e5 * y, penalty=None)
     constant = best_constant(F)
@@ -192,14 +233,19 @@ def test_losses_that_are_linear_far_away_are_no_slower(loss):
 
 
 def test_the_proximal_fixed_point_does_not_depend_on_the_rule():
-    """Where the rule has coordinates of its own, so has the threshold: otherwise adam with L1 ends elsewhere."""
+    """Where the rule has coordinates of its own, so has the threshold: otherwise adam with L1
+    ends elsewhere.
+    """
     F = objective(LogLoss(), "l1", alpha=0.05, n=40)
     best = proved(BarzilaiBorwein(F), tol=1e-10).point
     for rule in members(Rule):
         for solver in (LineSearch(F, rule), BackingOff(F, rule)):
             found = proved(solver, tol=1e-9, max_iter=with_jit(3000, 300))
             np.testing.assert_allclose(
-                found.point, best, atol=with_jit(1e-3, 1e-2), err_msg=f"{type(solver).__name__} {rule}"
+                found.point,
+                best,
+                atol=with_jit(1e-3, 1e-2),
+                err_msg=f"{type(solver).__name__} {rule}",
             )
 
 
@@ -212,10 +258,14 @@ def test_unpenalised_and_free_of_intercept():
 @pytest.mark.jit  # hundreds of turns
 @pytest.mark.parametrize("penalty", ["l1", "l2"])
 def test_momentum_does_not_run_away_where_the_curvature_jumps(penalty):
-    """Once a DivergenceError in turn 78: curvature seen along one step said little of the next one's."""
+    """Once a DivergenceError in turn 78: curvature seen along one step said little of the next
+    one's.
+    """
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 3000))
     y = X[:, :20] @ rng.standard_normal(20) + rng.standard_normal(300) > 0.0
-    model = GDClassifier("squared_hinge", penalty=penalty, solver="nesterov", max_iter=300, tol=None).fit(X, y)
+    model = GDClassifier(
+        "squared_hinge", penalty=penalty, solver="nesterov", max_iter=300, tol=None
+    ).fit(X, y)
     assert model.objective_ < 0.01
     assert max(model.history_["objective"]) <= 2.0

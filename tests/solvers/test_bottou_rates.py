@@ -1,4 +1,6 @@
-"""Rates that fall as 1 / (alpha t) in units of the rows: for wide rows that come in chunks under a strong penalty."""
+"""Rates that fall as 1 / (alpha t) in units of the rows: for wide rows that come in chunks under
+a strong penalty.
+"""
 
 import numpy as np
 import pytest
@@ -12,7 +14,9 @@ from fastgd.rules.batches import row_order
 from fastgd.solvers.stochastic.bottou_rates import FallingRates
 from support.problems import dense_problem, turns
 
-LOSSES = [kind() for name, kind in Loss.members().items() if kind.classification and name != "perceptron"]
+LOSSES = [
+    kind() for name, kind in Loss.members().items() if kind.classification and name != "perceptron"
+]
 RNG = np.random.default_rng(0)
 N, D = 400, MANY_COLUMNS + 1
 WIDE = sp.random_array((N, D), density=0.02, format="csr", rng=RNG)
@@ -44,7 +48,9 @@ def test_twin(loss):
     X, y, weights, offsets = dense_problem(loss)
     F = Objective(loss, X, y, sample_weight=weights, offset=offsets, alpha=0.05, n_jobs=1)
     state = turns(FallingRates(F, 7), 2)
-    np.testing.assert_allclose(state.point, slowly(F, X, y, weights, offsets, 0.05, 7, 2), rtol=1e-9)
+    np.testing.assert_allclose(
+        state.point, slowly(F, X, y, weights, offsets, 0.05, 7, 2), rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
@@ -63,15 +69,21 @@ def test_units_change_nothing(loss):
     [(1e-4, D, "optimal"), (1e-6, D, "auto"), (0.0, D, "auto"), (1e-4, MANY_COLUMNS, "auto")],
 )
 def test_when_a_stream_takes_them(alpha, columns, rate):
-    model = GDClassifier(alpha=alpha, random_state=0).partial_fit(WIDE[:, :columns], LABELS, classes=["no", "yes"])
+    model = GDClassifier(alpha=alpha, random_state=0).partial_fit(
+        WIDE[:, :columns], LABELS, classes=["no", "yes"]
+    )
     assert model.plan_.learning_rate == rate
     assert "rows come in chunks" in str(model.plan_)
 
 
 def test_a_stream_keeps_its_plan_until_a_parameter_changes():
-    model = GDClassifier(random_state=0).partial_fit(WIDE[:200], LABELS[:200], classes=["no", "yes"])
+    model = GDClassifier(random_state=0).partial_fit(
+        WIDE[:200], LABELS[:200], classes=["no", "yes"]
+    )
     plan = model.plan_
-    assert model.partial_fit(1e3 * WIDE[200:], LABELS[200:]).plan_ is plan  # rows like these would not have chosen it
+    assert (
+        model.partial_fit(1e3 * WIDE[200:], LABELS[200:]).plan_ is plan
+    )  # rows like these would not have chosen it
     assert model.set_params(alpha=1e-7).partial_fit(WIDE, LABELS).plan_.solver == "adagrad"
     assert np.isfinite(model.coef_).all()
 
@@ -79,7 +91,9 @@ def test_a_stream_keeps_its_plan_until_a_parameter_changes():
 def test_chunks_are_one_run_and_the_model_learns():
     model = GDClassifier("hinge", shuffle=False, random_state=0)
     for start in range(0, N, 100):
-        model.partial_fit(WIDE[start : start + 100], LABELS[start : start + 100], classes=["no", "yes"])
+        model.partial_fit(
+            WIDE[start : start + 100], LABELS[start : start + 100], classes=["no", "yes"]
+        )
     assert model.t_ == N + 1
     assert model.score(WIDE, LABELS) > 0.9
 

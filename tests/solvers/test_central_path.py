@@ -1,4 +1,6 @@
-"""Newton steps on the central path: pieces against losses, steps against the whole linear system, bounds against F."""
+"""Newton steps on the central path: pieces against losses, steps against the whole linear
+system, bounds against F.
+"""
 
 import numpy as np
 import pytest
@@ -24,7 +26,9 @@ PENALTIES = pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
 
 def problem(loss, n=60, d=5, **given):
     X, y, weights, offsets = sparse_problem(loss, n=n, d=d)
-    return Objective(loss, X, y, **{"alpha": 0.02, "sample_weight": weights, "offset": offsets, **given})
+    return Objective(
+        loss, X, y, **{"alpha": 0.02, "sample_weight": weights, "offset": offsets, **given}
+    )
 
 
 def run(F, most=60, tol=1e-9):
@@ -86,9 +90,13 @@ def test_a_step_solves_the_whole_linear_system(loss, penalty):
         product = mu * (solver.row_scale if one is box else 1.0)
         np.testing.assert_allclose(u - one.bend * (s + ds) + a + da - b - db, 0.0, atol=1e-8)
         if np.isfinite(one.low):
-            np.testing.assert_allclose(a * (s - one.low) + a * ds + (s - one.low) * da, product, atol=1e-9)
+            np.testing.assert_allclose(
+                a * (s - one.low) + a * ds + (s - one.low) * da, product, atol=1e-9
+            )
         if np.isfinite(one.high):
-            np.testing.assert_allclose(b * (one.high - s) - b * ds + (one.high - s) * db, product, atol=1e-9)
+            np.testing.assert_allclose(
+                b * (one.high - s) - b * ds + (one.high - s) * db, product, atol=1e-9
+            )
 
 
 @LOSSES
@@ -136,9 +144,10 @@ def test_quantiles_without_a_penalty_are_a_linear_program():
     n, ones = 40, np.ones(40)
     program = scipy.optimize.linprog(
         np.r_[np.zeros(4), 0.3 * ones / n, 0.7 * ones / n],
-        A_eq=np.column_stack([X, ones, np.eye(n), -np.eye(n)]), b_eq=y,
+        A_eq=np.column_stack([X, ones, np.eye(n), -np.eye(n)]),
+        b_eq=y,
         bounds=[(None, None)] * 4 + [(0.0, None)] * (2 * n),
-    )  # fmt: skip
+    )
     assert value(F, run(F, most=40)[1].point) == pytest.approx(program.fun, rel=1e-9)
 
 
@@ -146,7 +155,11 @@ def test_quantiles_without_a_penalty_are_a_linear_program():
 @pytest.mark.parametrize("loose", [0, 3, 9])
 def test_a_system_by_way_of_the_rows_is_the_one_of_the_columns(fit_intercept, loose):
     rng = np.random.default_rng(0)
-    X, metric, curvatures = rng.standard_normal((7, 20)), rng.uniform(0.5, 2.0, 20), rng.uniform(0.1, 3.0, 7)
+    X, metric, curvatures = (
+        rng.standard_normal((7, 20)),
+        rng.uniform(0.5, 2.0, 20),
+        rng.uniform(0.1, 3.0, 7),
+    )
     metric[:loose] *= 1e-4  # 3 of these are apart, and of 9 as many as there are rows
     wide = np.column_stack([X, np.ones(7)]) if fit_intercept else X
     matrix = wide.T @ (curvatures[:, None] * wide) + np.diag(np.r_[metric, [0.0] * fit_intercept])
@@ -163,12 +176,18 @@ def test_a_system_by_way_of_the_rows_is_the_one_of_the_columns(fit_intercept, lo
 
 
 def test_wide_problems_with_few_nonzero_coefficients_are_proved():
-    """Once lost in rounding, or going in circles: as many columns are free as there are rows, the others held."""
+    """Once lost in rounding, or going in circles: as many columns are free as there are rows,
+    the others held.
+    """
     rng = np.random.default_rng(0)
     X = rng.standard_normal((40, 300))
     z = 2.0 * X[:, :5] @ rng.standard_normal(5) + 0.3 * rng.standard_normal(40)
     wild = X * 10.0 ** rng.uniform(-5.0, 5.0, 300)
-    for loss, target in [("quantile", z), ("squared_hinge", np.where(z > 0.0, 1.0, -1.0)), ("huber", z)]:
+    for loss, target in [
+        ("quantile", z),
+        ("squared_hinge", np.where(z > 0.0, 1.0, -1.0)),
+        ("huber", z),
+    ]:
         for data in (X, wild):
             F = Objective(loss, data, target, alpha=1e-4, penalty="l1")
             state = run(F)[1]
@@ -196,13 +215,18 @@ def test_newton_that_was_asked_for_may_take_the_central_path():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((30, 4))
     y = X @ [1.0, 2.0, 0.0, -1.0] + rng.standard_normal(30)
-    found, best = (GDRegressor("huber", alpha=0, solver=solver).fit(X, y).objective_ for solver in ("newton", "auto"))
+    found, best = (
+        GDRegressor("huber", alpha=0, solver=solver).fit(X, y).objective_
+        for solver in ("newton", "auto")
+    )
     assert found == pytest.approx(best, rel=1e-8)
 
 
 def test_newton_that_stands_still_leaves_for_the_central_path():
     X, y = load_diabetes(return_X_y=True)
-    model = GDRegressor("huber", penalty=None, solver="newton").fit((X - X.mean(axis=0)) / X.std(axis=0), y)
+    model = GDRegressor("huber", penalty=None, solver="newton").fit(
+        (X - X.mean(axis=0)) / X.std(axis=0), y
+    )
     assert model.converged_
     assert model.n_iter_ < 300
 
@@ -271,7 +295,9 @@ def test_defaults_prove_their_answer_and_agree_with_dual_ascent(loss):
 
 @pytest.mark.jit  # half a minute in plain Python
 def test_a_newton_run_that_does_not_arrive_goes_on_along_the_central_path():
-    """Fewer rows than columns and next to no penalty: which rows are on the bend changes with every step."""
+    """Fewer rows than columns and next to no penalty: which rows are on the bend changes with
+    every step.
+    """
     rng = np.random.default_rng(0)
     X = np.repeat(rng.standard_normal((50, 40)), 5, axis=1) + 0.1 * rng.standard_normal((50, 200))
     y = rng.standard_normal(50) * 100.0
@@ -284,7 +310,9 @@ def test_a_newton_run_that_does_not_arrive_goes_on_along_the_central_path():
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "modified_huber"])
 @PENALTIES
 def test_separable_classes_with_next_to_no_penalty(loss, penalty):
-    """F is next to nothing, and which rows are at the margin changes with every step: 1,000 turns without this path."""
+    """F is next to nothing, and which rows are at the margin changes with every step: 1,000
+    turns without this path.
+    """
     rng = np.random.default_rng(0)
     X = rng.standard_normal((40, 60))
     y = np.where(rng.random(40) < 0.5, -1, 1)

@@ -1,4 +1,6 @@
-"""The central path on a few columns at a time, against that of all columns and against linear programming."""
+"""The central path on a few columns at a time, against that of all columns and against linear
+programming.
+"""
 
 import pickle
 
@@ -50,7 +52,9 @@ def run(make, F, most=150, tol=1e-9):
 
 
 @LOSSES
-@pytest.mark.parametrize("given", [{}, {"penalty": "elasticnet", "l1_ratio": 0.9}, {"fit_intercept": False}], ids=str)
+@pytest.mark.parametrize(
+    "given", [{}, {"penalty": "elasticnet", "l1_ratio": 0.9}, {"fit_intercept": False}], ids=str
+)
 def test_the_end_is_that_of_all_columns(loss, given):
     F = problem(loss, **given)
     expected, _, _ = run(CentralPath, F)
@@ -132,7 +136,9 @@ def test_a_set_beyond_the_limit_is_left_for_rows_one_by_one(monkeypatch):
     X = rng.standard_normal((50, 420))
     y = np.where(X[:, :20].sum(axis=1) > 0, 1, -1)
     with pytest.warns(Warning, match="tol"):
-        model = GDClassifier("hinge", penalty="l1", alpha=1e-3, random_state=0, max_iter=40).fit(X, y)
+        model = GDClassifier("hinge", penalty="l1", alpha=1e-3, random_state=0, max_iter=40).fit(
+            X, y
+        )
     assert "one-row steps" in str(model.plan_)
 
 
@@ -140,6 +146,8 @@ def test_a_set_beyond_the_limit_is_left_for_rows_one_by_one(monkeypatch):
 def test_defaults_prove_their_answer_where_neither_rows_nor_columns_are_few(monkeypatch):
     monkeypatch.undo()
     X = sp.random_array((2050, 2100), density=0.02, random_state=0, format="csr")
-    model = GDRegressor("quantile", penalty="l1", alpha=1e-3).fit(X, X[:, :30].sum(axis=1) - X[:, 30:60].sum(axis=1))
+    model = GDRegressor("quantile", penalty="l1", alpha=1e-3).fit(
+        X, X[:, :30].sum(axis=1) - X[:, 30:60].sum(axis=1)
+    )
     assert (model.bound_kind_, model.converged_) == ("proof", True)
     assert "as they are needed" in str(model.plan_)

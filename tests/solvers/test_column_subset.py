@@ -11,7 +11,9 @@ from support.twins import with_ones
 
 
 def objective(n, d, density, storage=sp.csr_array):
-    X = sp.random_array((n, d), density=density, rng=0, format="csr") + sp.eye_array(n, d, format="csr")
+    X = sp.random_array((n, d), density=density, rng=0, format="csr") + sp.eye_array(
+        n, d, format="csr"
+    )
     return X.toarray(), Objective("squared_error", storage(X), np.zeros(n), penalty="l1", alpha=0.1)
 
 
@@ -48,13 +50,32 @@ def test_the_support_is_settled_on_columns_as_on_the_matrix(seed):
     expected, slope = coef.copy(), X.T @ amounts / 30 + decay * coef
     solve_support(matrix, slope, expected, 0.2, 6)
     found, support, moved = coef.copy(), np.flatnonzero(coef), amounts.copy()
-    settle(sp.csc_array(X[:, support]), support, np.diag(matrix), curvatures, moved, found, 0.2, 0.3, 30, 6)
-    np.testing.assert_allclose(found, expected, atol=0.05 * np.abs(expected - coef).max())  # 3 % of the residual
-    np.testing.assert_allclose(moved, amounts + curvatures * (X @ (found - coef)), rtol=1e-12, atol=1e-14)
+    settle(
+        sp.csc_array(X[:, support]),
+        support,
+        np.diag(matrix),
+        curvatures,
+        moved,
+        found,
+        0.2,
+        0.3,
+        30,
+        6,
+    )
+    np.testing.assert_allclose(
+        found, expected, atol=0.05 * np.abs(expected - coef).max()
+    )  # 3 % of the residual
+    np.testing.assert_allclose(
+        moved, amounts + curvatures * (X @ (found - coef)), rtol=1e-12, atol=1e-14
+    )
 
     def model(u):
         e = u - coef
-        return (X.T @ amounts / 30 + decay * coef) @ e + 0.5 * e @ matrix @ e + 0.2 * np.abs(u[:6]).sum()
+        return (
+            (X.T @ amounts / 30 + decay * coef) @ e
+            + 0.5 * e @ matrix @ e
+            + 0.2 * np.abs(u[:6]).sum()
+        )
 
     assert model(found) < model(coef)
     assert (found[:6] * coef[:6] >= 0.0).all()

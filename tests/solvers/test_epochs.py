@@ -49,11 +49,26 @@ def check(found, expected, rtol=1e-10):
     assert tuple(book) == expected[2:]
 
 
-def check_gd(loss, storage, pace, batch, rate=(0.1,), l1=0.0, l2=0.0, intercept_rate=1.0, average_from=3):
+def check_gd(
+    loss, storage, pace, batch, rate=(0.1,), l1=0.0, l2=0.0, intercept_rate=1.0, average_from=3
+):
     X, y, weights, offsets, order, data = problem(loss, storage)
     point, total, book = start()
     expected = reference.gd_epoch(
-        X, y, weights, offsets, loss, pace, order, batch, point, schedule(*rate), l1, l2, intercept_rate, average_from
+        X,
+        y,
+        weights,
+        offsets,
+        loss,
+        pace,
+        order,
+        batch,
+        point,
+        schedule(*rate),
+        l1,
+        l2,
+        intercept_rate,
+        average_from,
     )
     numbers = options(*rate, l1=l1, l2=l2, intercept_rate=intercept_rate, average_from=average_from)
     epochs.gd_epoch(*data, pace, order, batch, point, total, book, numbers)
@@ -63,14 +78,22 @@ def check_gd(loss, storage, pace, batch, rate=(0.1,), l1=0.0, l2=0.0, intercept_
 @pytest.mark.boundscheck
 @STORAGE
 @BATCH
-@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (0.0, 0.1), (0.05, 0.0), (0.05, 0.1), (5.0, 0.1)])
-@pytest.mark.parametrize("rate", [(0.1,), (0.5, 1.0, 0.5), (3.0, 7.0, 1.0)], ids=["constant", "root", "optimal"])
+@pytest.mark.parametrize(
+    ("l1", "l2"), [(0.0, 0.0), (0.0, 0.1), (0.05, 0.0), (0.05, 0.1), (5.0, 0.1)]
+)
+@pytest.mark.parametrize(
+    "rate", [(0.1,), (0.5, 1.0, 0.5), (3.0, 7.0, 1.0)], ids=["constant", "root", "optimal"]
+)
 def test_gd_is_the_textbook_loop(storage, batch, l1, l2, rate):
     check_gd(LogLoss(), storage, Scheduled(), batch, rate, l1, l2)
 
 
-@pytest.mark.parametrize("loss", with_jit([SquaredError()], members(Loss)), ids=lambda loss: loss.name)
-@pytest.mark.parametrize("pace", [Scheduled(), Capped(1.0), Pa1(), Pa2()], ids=lambda pace: pace.name)
+@pytest.mark.parametrize(
+    "loss", with_jit([SquaredError()], members(Loss)), ids=lambda loss: loss.name
+)
+@pytest.mark.parametrize(
+    "pace", [Scheduled(), Capped(1.0), Pa1(), Pa2()], ids=lambda pace: pace.name
+)
 @pytest.mark.parametrize("storage", with_jit(["csr"], ["dense", "csr"]))
 def test_gd_is_the_textbook_loop_for_every_loss_and_pace(loss, pace, storage):
     check_gd(loss, storage, pace, 1, (0.3,), 0.01, 0.1)
@@ -118,17 +141,33 @@ def test_one_batch_of_all_rows_is_a_step_of_gradient_descent():
     np.testing.assert_allclose(point, expected, rtol=1e-12)
 
 
-def check_exact_rule(rule, loss, storage, batch, rate=(0.1,), l2=0.1, intercept_rate=0.5, average_from=3):
+def check_exact_rule(
+    rule, loss, storage, batch, rate=(0.1,), l2=0.1, intercept_rate=0.5, average_from=3
+):
     X, y, weights, offsets, order, data = problem(loss, storage)
     scales = np.random.default_rng(3).uniform(0.5, 2.0, D)
     point, total, book = start()
     if rule.name == "adagrad":
         point[:] = 0.0  # before the first gradient the textbook divides the decay by epsilon
     expected = reference.rule_epoch(
-        X, y, weights, offsets, loss, rule, order, batch, point, schedule(*rate), scales, l2, intercept_rate,
+        X,
+        y,
+        weights,
+        offsets,
+        loss,
+        rule,
+        order,
+        batch,
+        point,
+        schedule(*rate),
+        scales,
+        l2,
+        intercept_rate,
         average_from,
-    )  # fmt: skip
-    numbers = options(*rate, l2=l2, intercept_rate=intercept_rate, average_from=average_from, exact=1.0)
+    )
+    numbers = options(
+        *rate, l2=l2, intercept_rate=intercept_rate, average_from=average_from, exact=1.0
+    )
     columns = np.ones((2, D + 1))
     columns[0, :D] = scales
     state = np.zeros((rule.slots, D + 1))
@@ -169,23 +208,42 @@ def test_adagrad_stays_finite_where_a_gradient_is_tiny():
     point, total, book = np.zeros(3), np.zeros(3), np.zeros(2)
     for storage in ("dense", "csr"):
         epochs.rule_epoch(
-            stored(X, storage), samples(y), SquaredError(), Adagrad(), L2(), np.arange(400), 1, point,
-            np.zeros((1, 3)), total, np.ones((2, 3)), book, options(0.1, l2=0.01, average_from=1, exact=1.0),
-        )  # fmt: skip
+            stored(X, storage),
+            samples(y),
+            SquaredError(),
+            Adagrad(),
+            L2(),
+            np.arange(400),
+            1,
+            point,
+            np.zeros((1, 3)),
+            total,
+            np.ones((2, 3)),
+            book,
+            options(0.1, l2=0.01, average_from=1, exact=1.0),
+        )
         assert np.isfinite(point).all()
         assert abs(point[1]) < 1.0
 
 
 SUPPORT = [
-    (Adam(), L2()), (Adam(), ElasticNet(0.5)), (Rmsprop(), L2()), (Rmsprop(), L1()),
-    (Gd(), L1()), (Momentum(), L1()), (Nesterov(), ElasticNet(0.5)), (Adagrad(), L1()),
+    (Adam(), L2()),
+    (Adam(), ElasticNet(0.5)),
+    (Rmsprop(), L2()),
+    (Rmsprop(), L1()),
+    (Gd(), L1()),
+    (Momentum(), L1()),
+    (Nesterov(), ElasticNet(0.5)),
+    (Adagrad(), L1()),
     (Adam(), ToyWeightedL1(np.linspace(0.0, 2.0, D))),
-]  # fmt: skip
+]
 
 
 @pytest.mark.boundscheck
 @STORAGE
-@pytest.mark.parametrize(("rule", "penalty"), with_jit([SUPPORT[1]], SUPPORT), ids=lambda part: part.name)
+@pytest.mark.parametrize(
+    ("rule", "penalty"), with_jit([SUPPORT[1]], SUPPORT), ids=lambda part: part.name
+)
 @BATCH
 @pytest.mark.parametrize("average_from", [1, 3])
 def test_support_mode_moves_what_rows_touch(storage, rule, penalty, batch, average_from):
@@ -195,27 +253,73 @@ def test_support_mode_moves_what_rows_touch(storage, rule, penalty, batch, avera
     scales, rarities = rng.uniform(0.5, 2.0, D), rng.uniform(1.0, 3.0, D)
     point, total, book = start()
     expected = reference.support_epoch(
-        X, y, weights, offsets, loss, rule, penalty, order, batch, point, schedule(0.1, 0.0, 0.5), scales, rarities,
-        0.2, penalty.smooth, 0.5, average_from,
-    )  # fmt: skip
+        X,
+        y,
+        weights,
+        offsets,
+        loss,
+        rule,
+        penalty,
+        order,
+        batch,
+        point,
+        schedule(0.1, 0.0, 0.5),
+        scales,
+        rarities,
+        0.2,
+        penalty.smooth,
+        0.5,
+        average_from,
+    )
     columns = np.ones((2, D + 1))
     columns[:, :D] = scales, rarities
-    numbers = options(0.1, 0.0, 0.5, intercept_rate=0.5, average_from=average_from, alpha=0.2, smooth=penalty.smooth)
+    numbers = options(
+        0.1,
+        0.0,
+        0.5,
+        intercept_rate=0.5,
+        average_from=average_from,
+        alpha=0.2,
+        smooth=penalty.smooth,
+    )
     state = np.zeros((rule.slots, D + 1))
-    epochs.rule_epoch(*data, rule, penalty, order, batch, point, state, total, columns, book, numbers)
+    epochs.rule_epoch(
+        *data, rule, penalty, order, batch, point, state, total, columns, book, numbers
+    )
     check((point, total, book), expected)
 
 
-def twin_by_blocks(X, y, weights, offsets, loss, rule, penalty, order, block, point, rate, scales, alpha, average_from):
-    """Steps of the loss on all coefficients, row by row; after each block one proximal step for all of its rows."""
+def twin_by_blocks(
+    X,
+    y,
+    weights,
+    offsets,
+    loss,
+    rule,
+    penalty,
+    order,
+    block,
+    point,
+    rate,
+    scales,
+    alpha,
+    average_from,
+):
+    """Steps of the loss on all coefficients, row by row; after each block one proximal step for
+    all of its rows.
+    """
     point, total, averaged, update = point.copy(), np.zeros(D + 1), 0, 0
     state = np.zeros((rule.slots, D + 1))
     for rows in reference.batches(order, block):
         for i in rows:
             update += 1
-            derivative = loss.derivative(X[i] @ point[:-1] + point[-1] + offsets[i], y[i]) * weights[i]
+            derivative = (
+                loss.derivative(X[i] @ point[:-1] + point[-1] + offsets[i], y[i]) * weights[i]
+            )
             gradient = derivative * np.append(X[i], 1.0)
-            point -= rule.step(state, slice(None), gradient, 0.0, rate * np.append(scales, 0.5), 1.0)
+            point -= rule.step(
+                state, slice(None), gradient, 0.0, rate * np.append(scales, 0.5), 1.0
+            )
         reach = rule.reach(state, slice(None), rate, 1.0)[:-1] * scales
         point[:-1] = [penalty.prox(point[j], j, alpha * len(rows) * reach[j]) for j in range(D)]
         if update >= average_from:
@@ -225,32 +329,91 @@ def twin_by_blocks(X, y, weights, offsets, loss, rule, penalty, order, block, po
 
 @pytest.mark.boundscheck
 @STORAGE
-@pytest.mark.parametrize("penalty", with_jit([ElasticNet(0.5)], [L2(), L1(), ElasticNet(0.5)]), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "penalty", with_jit([ElasticNet(0.5)], [L2(), L1(), ElasticNet(0.5)]), ids=lambda p: p.name
+)
 @pytest.mark.parametrize("block", [1, 4, 100])
 @pytest.mark.parametrize("average_from", [1, 10, np.inf])
-def test_rows_with_the_penalty_after_blocks_are_the_slow_loop(storage, penalty, block, average_from):
+def test_rows_with_the_penalty_after_blocks_are_the_slow_loop(
+    storage, penalty, block, average_from
+):
     loss, rule, scales = LogLoss(), Adagrad(), np.random.default_rng(3).uniform(0.5, 2.0, D)
     X, y, weights, offsets, order, data = problem(loss, storage)
     point, total, book = start()
     expected = twin_by_blocks(
-        X, y, weights, offsets, loss, rule, penalty, order, block, point, 0.3, scales, 0.2, average_from
+        X,
+        y,
+        weights,
+        offsets,
+        loss,
+        rule,
+        penalty,
+        order,
+        block,
+        point,
+        0.3,
+        scales,
+        0.2,
+        average_from,
     )
     numbers = options(0.3, intercept_rate=0.5, average_from=average_from, alpha=0.2)
-    epochs.row_epoch(*data, rule, penalty, order, block, point, np.zeros((1, D + 1)), total, scales, book, numbers)
+    epochs.row_epoch(
+        *data,
+        rule,
+        penalty,
+        order,
+        block,
+        point,
+        np.zeros((1, D + 1)),
+        total,
+        scales,
+        book,
+        numbers,
+    )
     check((point, total, book), expected)
 
 
 def test_short_blocks_end_near_a_penalty_at_every_update():
     rng, loss, rule, scales = np.random.default_rng(0), LogLoss(), Adagrad(), np.ones(D)
-    X, order, weights, zeros = rng.standard_normal((2000, D)), np.arange(2000), np.ones(2000), np.zeros(2000)
+    X, order, weights, zeros = (
+        rng.standard_normal((2000, D)),
+        np.arange(2000),
+        np.ones(2000),
+        np.zeros(2000),
+    )
     y = np.where(X @ np.arange(D) + rng.standard_normal(2000) > 0.0, 1.0, -1.0)
     exact = reference.rule_epoch(
-        X, y, weights, zeros, loss, rule, order, 1, np.zeros(D + 1), schedule(0.3), scales, 0.01, 1.0, 1
+        X,
+        y,
+        weights,
+        zeros,
+        loss,
+        rule,
+        order,
+        1,
+        np.zeros(D + 1),
+        schedule(0.3),
+        scales,
+        0.01,
+        1.0,
+        1,
     )
     point, total, book = np.zeros(D + 1), np.zeros(D + 1), np.zeros(2)
     data = stored(X, "csr"), samples(y, weights, zeros), loss
     numbers = options(0.3, alpha=0.01, average_from=1)
-    epochs.row_epoch(*data, rule, ElasticNet(0.0), order, 16, point, np.zeros((1, D + 1)), total, scales, book, numbers)
+    epochs.row_epoch(
+        *data,
+        rule,
+        ElasticNet(0.0),
+        order,
+        16,
+        point,
+        np.zeros((1, D + 1)),
+        total,
+        scales,
+        book,
+        numbers,
+    )
     np.testing.assert_allclose(total / book[1], exact[1] / exact[3], atol=0.02)
 
 
@@ -263,7 +426,9 @@ def test_two_epochs_of_a_rule_are_one_over_both_orders(exact):
         point, total, book = start()
         state, columns = np.zeros((1, D + 1)), np.ones((2, D + 1))
         for part in parts:
-            epochs.rule_epoch(*data, Nesterov(), L2(), part, 4, point, state, total, columns, book, numbers)
+            epochs.rule_epoch(
+                *data, Nesterov(), L2(), part, 4, point, state, total, columns, book, numbers
+            )
         return point, total, book
 
     once = run([np.append(order[:20], order[3:])])
@@ -281,7 +446,11 @@ def test_two_epochs_of_a_rule_are_one_over_both_orders(exact):
 def test_vector_epoch_is_the_textbook_loop(storage, loss, batch, l2, average_from):
     X, _, weights, offsets = sparse_problem(LogLoss(), N, D)
     rng = np.random.default_rng(7)
-    Y = rng.integers(0, 3, (N, 1)).astype(float) if loss.name == "toy_softmax" else rng.standard_normal((N, 3))
+    Y = (
+        rng.integers(0, 3, (N, 1)).astype(float)
+        if loss.name == "toy_softmax"
+        else rng.standard_normal((N, 3))
+    )
     order, rate = rng.permutation(N), (0.5, 1.0, 1.0)
     point, total, book = start(shape=(D + 1, 3))
     expected = reference.vector_epoch(
@@ -289,14 +458,24 @@ def test_vector_epoch_is_the_textbook_loop(storage, loss, batch, l2, average_fro
     )
     numbers = options(*rate, l2=l2, intercept_rate=0.5, average_from=average_from)
     epochs.vector_epoch(
-        stored(X, storage), samples(Y, weights, offsets), loss, order, batch, point, total, book, numbers
+        stored(X, storage),
+        samples(Y, weights, offsets),
+        loss,
+        order,
+        batch,
+        point,
+        total,
+        book,
+        numbers,
     )
     check((point, total, book), expected)
 
 
 @pytest.mark.parametrize("numbers", [(0.3, 0.0, 0.0), (0.3, 5.0, 1.0), (0.3, 0.0, 0.25)])
 def test_scheduled_rate(numbers):
-    assert epochs.scheduled_rate(options(*numbers), 7.0) == pytest.approx(schedule(*numbers)(7.0), rel=1e-15)
+    assert epochs.scheduled_rate(options(*numbers), 7.0) == pytest.approx(
+        schedule(*numbers)(7.0), rel=1e-15
+    )
 
 
 @pytest.mark.jit
@@ -316,7 +495,17 @@ def test_compiled_epochs_are_the_python_they_were_written_in():
     for kernel in (epochs.row_epoch, epochs.row_epoch.py_func):
         point, total, book = start()
         kernel(
-            *data, Adagrad(), ElasticNet(0.5), order, 4, point, np.zeros((1, D + 1)), total, np.ones(D), book, numbers
+            *data,
+            Adagrad(),
+            ElasticNet(0.5),
+            order,
+            4,
+            point,
+            np.zeros((1, D + 1)),
+            total,
+            np.ones(D),
+            book,
+            numbers,
         )
         results.append(np.concatenate([point, total, book]))
     for k in (0, 2, 4):
@@ -329,6 +518,8 @@ def test_float32_rows_are_read_as_they_are():
     points = []
     for rows in (stored(X, "dense"), stored(X.astype(np.float64), "dense")):
         point, total, book = start()
-        epochs.gd_epoch(rows, samples(y), Huber(0.7), Scheduled(), order, 4, point, total, book, options(0.1))
+        epochs.gd_epoch(
+            rows, samples(y), Huber(0.7), Scheduled(), order, 4, point, total, book, options(0.1)
+        )
         points.append(point)
     np.testing.assert_allclose(points[0], points[1], rtol=1e-6)

@@ -18,7 +18,9 @@ from support.problems import Quartic, objective, started, turns
 from support.twins import members, sparse_problem, with_jit
 
 SMOOTH = [loss for loss in members(Loss) if loss.smooth]
-LOSSES = pytest.mark.parametrize("loss", with_jit([SquaredHinge()], SMOOTH), ids=lambda loss: loss.name)
+LOSSES = pytest.mark.parametrize(
+    "loss", with_jit([SquaredHinge()], SMOOTH), ids=lambda loss: loss.name
+)
 
 
 class Ramp(Loss):
@@ -53,7 +55,11 @@ def optimum(F):
     v = F.start()
     for _ in range(5):
         found = scipy.optimize.minimize(
-            F.value_and_gradient, v, jac=True, method="BFGS", options={"gtol": 1e-11, "maxiter": 2000}
+            F.value_and_gradient,
+            v,
+            jac=True,
+            method="BFGS",
+            options={"gtol": 1e-11, "maxiter": 2000},
         )
         v = found.x
     return found.fun
@@ -89,7 +95,9 @@ def test_a_step_goes_along_the_dense_update_of_the_turns_before():
     for k in range(1, 6):
         recent = range(max(k - 3, 0), k)
         pairs = [(points[i + 1] - points[i], gradients[i + 1] - gradients[i]) for i in recent]
-        expected = points[k] + state_rate(points, k, pairs, gradients) * dense_bfgs(pairs, gradients[k])
+        expected = points[k] + state_rate(points, k, pairs, gradients) * dense_bfgs(
+            pairs, gradients[k]
+        )
         np.testing.assert_allclose(points[k + 1], expected, rtol=1e-6, atol=1e-12)
 
 
@@ -125,7 +133,15 @@ def test_columns_on_wild_scales_and_an_intercept_far_away():
 
 def test_far_targets_where_the_loss_has_no_curvature():
     X, y, weights, offsets = sparse_problem(Huber(0.1), n=60)
-    F = Objective(Huber(0.1), X, 1000.0 + 100.0 * y, sample_weight=weights, offset=offsets, alpha=1e-6, n_jobs=1)
+    F = Objective(
+        Huber(0.1),
+        X,
+        1000.0 + 100.0 * y,
+        sample_weight=weights,
+        offset=offsets,
+        alpha=1e-6,
+        n_jobs=1,
+    )
     state = turns(LBFGS(F), 150)
     assert state.value <= optimum(F) * (1.0 + 1e-8)
 
@@ -149,11 +165,16 @@ def test_several_predictions_are_one_vector():
     state = turns(LBFGS(F), 40)
     parts = [turns(LBFGS(Objective(SquaredError(), X, y, alpha=0.1, n_jobs=1)), 40) for y in Y.T]
     assert state.value == pytest.approx(sum(part.value for part in parts), rel=1e-12)
-    np.testing.assert_allclose(state.point.reshape(4, 2), np.stack([part.point for part in parts], 1), atol=1e-6)
+    np.testing.assert_allclose(
+        state.point.reshape(4, 2), np.stack([part.point for part in parts], 1), atol=1e-6
+    )
 
 
 def test_dense_and_csr_take_the_same_path():
-    points = [turns(LBFGS(objective(LogLoss(), storage=storage)), 12).point for storage in (np.asarray, sp.csr_array)]
+    points = [
+        turns(LBFGS(objective(LogLoss(), storage=storage)), 12).point
+        for storage in (np.asarray, sp.csr_array)
+    ]
     np.testing.assert_array_equal(points[1], points[0])
 
 

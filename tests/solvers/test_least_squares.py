@@ -1,4 +1,6 @@
-"""Losses of constant curvature: one look at the rows gives value, gradient and curvature; one step is the answer."""
+"""Losses of constant curvature: one look at the rows gives value, gradient and curvature; one
+step is the answer.
+"""
 
 import numpy as np
 import pytest
@@ -45,15 +47,28 @@ def test_value_gradient_and_curvature_are_their_formulas(kind, fit_intercept):
     offset = np.linspace(-1, 1, 200) if kind == "offset" else np.zeros(200)
     stored = {"csr": sp.csr_array(X), "float32": X.astype(np.float32)}.get(kind, X)
     F = Objective(
-        "squared_error", stored, y, sample_weight=weights, offset=offset, alpha=0.3, fit_intercept=fit_intercept
+        "squared_error",
+        stored,
+        y,
+        sample_weight=weights,
+        offset=offset,
+        alpha=0.3,
+        fit_intercept=fit_intercept,
     )
-    Z, v = np.column_stack([X, np.ones(200)])[:, : F.size], np.random.default_rng(1).standard_normal(F.size)
+    Z, v = (
+        np.column_stack([X, np.ones(200)])[:, : F.size],
+        np.random.default_rng(1).standard_normal(F.size),
+    )
     penalty = 0.3 * (np.arange(F.size) < 5)
     for point in (v, F.start(), np.r_[np.zeros(5), v[5:]]):
         residuals, share = Z @ point + offset - y, weights / weights.sum()
         value, gradient, matrix = quadratic(F, point)
-        close = {"rtol": 1e-5, "atol": 1e-5} if kind == "float32" else {"rtol": 1e-12, "atol": 1e-12}
-        np.testing.assert_allclose(value, share @ residuals**2 / 2 + penalty @ point**2 / 2, **close)
+        close = (
+            {"rtol": 1e-5, "atol": 1e-5} if kind == "float32" else {"rtol": 1e-12, "atol": 1e-12}
+        )
+        np.testing.assert_allclose(
+            value, share @ residuals**2 / 2 + penalty @ point**2 / 2, **close
+        )
         np.testing.assert_allclose(gradient, Z.T @ (share * residuals) + penalty * point, **close)
         np.testing.assert_allclose(matrix, Z.T @ (share[:, None] * Z) + np.diag(penalty), **close)
 
@@ -97,7 +112,9 @@ def test_far_columns_are_read_as_distances_from_their_means_and_bring_no_roundin
     assert model.history_["passes"][-1] == 1.0
     Z = X - X.mean(axis=0)
     lowest = float(exact(Z, y, 0.0)[0])
-    true = float(value(Z, y, np.r_[model.coef_, model.intercept_ + X.mean(axis=0) @ model.coef_], 0.0))
+    true = float(
+        value(Z, y, np.r_[model.coef_, model.intercept_ + X.mean(axis=0) @ model.coef_], 0.0)
+    )
     assert model.objective_ == pytest.approx(true, rel=1e-9)
     assert true - lowest <= 1e-9 * true
 
@@ -126,7 +143,9 @@ def test_a_run_goes_on_from_a_foreseen_point():
     assert again.suboptimality_ <= 1e-12
     np.testing.assert_allclose(again.coef_, first, rtol=1e-12)
     other = warm.fit(X[:100], y[:100])  # other data: nothing that was remembered holds
-    np.testing.assert_allclose(other.coef_, exact(X[:100], y[:100], 1e-3)[1][:5].astype(float), rtol=1e-11)
+    np.testing.assert_allclose(
+        other.coef_, exact(X[:100], y[:100], 1e-3)[1][:5].astype(float), rtol=1e-11
+    )
     assert other.suboptimality_ <= 1e-12
 
 

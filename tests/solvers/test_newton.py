@@ -1,4 +1,6 @@
-"""Newton's method and the growing batch: steps against their twins, optima of every loss, and what holds on the way."""
+"""Newton's method and the growing batch: steps against their twins, optima of every loss, and
+what holds on the way.
+"""
 
 import numpy as np
 import pytest
@@ -18,7 +20,9 @@ from fastgd.solvers.newton.cholesky import Newton
 from support.twins import members, sparse_problem, with_jit
 
 SMOOTH = [loss for loss in members(Loss) if loss.smooth and loss.convex]
-LOSSES = pytest.mark.parametrize("loss", with_jit([LogLoss(), Huber(0.7)], SMOOTH), ids=lambda loss: loss.name)
+LOSSES = pytest.mark.parametrize(
+    "loss", with_jit([LogLoss(), Huber(0.7)], SMOOTH), ids=lambda loss: loss.name
+)
 
 
 def problem(loss, **given):
@@ -36,12 +40,16 @@ def run(solver, turns):
 
 
 def optimum(F):
-    found = scipy.optimize.minimize(F.value_and_gradient, F.start(), jac=True, method="BFGS", options={"gtol": 1e-9})
+    found = scipy.optimize.minimize(
+        F.value_and_gradient, F.start(), jac=True, method="BFGS", options={"gtol": 1e-9}
+    )
     return float(found.fun)
 
 
 def rows_of_a_sorted_classifier(n=6000, d=6):
-    """The second half of the rows is of the other class: what a sample from one end would never see."""
+    """The second half of the rows is of the other class: what a sample from one end would never
+    see.
+    """
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, d))
     y = np.where(X @ rng.standard_normal(d) + rng.logistic(size=n) > 0.0, 1.0, -1.0)
@@ -63,7 +71,9 @@ def test_the_first_step_is_the_formula():
     F = problem(SquaredHinge())
     state = run(Newton(F), 1)
     _, g = F.value_and_gradient(F.start())
-    np.testing.assert_allclose(state.point, -np.linalg.solve(F.curvature_matrix(F.start()), g), rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(
+        state.point, -np.linalg.solve(F.curvature_matrix(F.start()), g), rtol=1e-9, atol=1e-11
+    )
 
 
 def test_squared_error_takes_one_step():
@@ -85,7 +95,9 @@ def test_dense_and_csr_take_the_same_way():
 
 
 class Cone(Loss):
-    """Smooth, convex and nearly straight far out, where differences of its derivative are rounding of either sign."""
+    """Smooth, convex and nearly straight far out, where differences of its derivative are
+    rounding of either sign.
+    """
 
     infimum = 0.0
 
@@ -116,7 +128,9 @@ def test_columns_without_values_and_twins_of_columns_do_no_harm():
         F = Objective("log_loss", X, y, alpha=alpha)
         state = run(Newton(F), 60)
         assert np.isfinite(state.point).all()
-        assert np.abs(state.gradient / np.maximum(1.0, np.abs(np.r_[X.max(axis=0), 1.0]))).max() < 1e-6
+        assert (
+            np.abs(state.gradient / np.maximum(1.0, np.abs(np.r_[X.max(axis=0), 1.0]))).max() < 1e-6
+        )
 
 
 def test_a_row_that_is_wrong_by_far_does_not_promise_a_step_of_thousands():
@@ -148,7 +162,10 @@ def test_a_batch_that_grows_saves_passes_and_ends_at_the_same_optimum():
     F = Objective("log_loss", X, y, alpha=1e-4)
     best = run(Newton(F), 20).value
     passes = {}
-    for name, solver in (("full", Newton(F, 1e-6)), ("growing", Growing(F, lambda G: Newton(G, 1e-6), 0, first=500))):
+    for name, solver in (
+        ("full", Newton(F, 1e-6)),
+        ("growing", Growing(F, lambda G: Newton(G, 1e-6), 0, first=500)),
+    ):
         F.passes = 0.0
         state = solver.start(F.start())
         solver.resume(state)
@@ -166,7 +183,9 @@ def test_a_part_counts_shares_of_passes_and_weights():
     chosen = np.r_[8:16, 96:100]
     alone = Objective("log_loss", X[chosen], y[chosen], sample_weight=weights[chosen], alpha=0.5)
     v = np.linspace(-1.0, 1.0, F.size)
-    np.testing.assert_allclose(part.value_and_gradient(v)[1], alone.value_and_gradient(v)[1], rtol=1e-12)
+    np.testing.assert_allclose(
+        part.value_and_gradient(v)[1], alone.value_and_gradient(v)[1], rtol=1e-12
+    )
     assert part.value(v) == pytest.approx(alone.value(v), rel=1e-13)
     assert F.passes == pytest.approx(2 * 12 / 100)
     F.moments()
@@ -207,7 +226,9 @@ def test_rows_of_next_to_no_curvature_are_left_out_and_the_decrement_stays_a_bou
 
 
 def test_no_rows_are_left_out_where_a_rare_column_has_no_others(monkeypatch):
-    """Steps along it were too long for good: 123 passes on `covtype_binary` in CSR, 17 with its rows."""
+    """Steps along it were too long for good: 123 passes on `covtype_binary` in CSR, 17 with its
+    rows.
+    """
     monkeypatch.setattr(newton_file, "are_few", lambda *_: True)
     X, y = rows_of_a_sorted_classifier(n=4000)
     X[:, 0] = 0.0

@@ -1,4 +1,6 @@
-"""Quadratics with an l1 part where coordinate descent is lost: conditions of the minimum, and fits by way of them."""
+"""Quadratics with an l1 part where coordinate descent is lost: conditions of the minimum, and
+fits by way of them.
+"""
 
 import numpy as np
 import pytest
@@ -23,7 +25,9 @@ def test_conditions_of_the_minimum(kind, shape, free):
     X = columns(kind, *shape)
     n, d = shape
     wide = np.column_stack([X, np.ones(n)])[:, : d + free]
-    target = X[:, :3] @ (1.0 / np.abs(X[:, :3]).max(axis=0)) + 0.1 * np.random.default_rng(1).standard_normal(n)
+    target = X[:, :3] @ (1.0 / np.abs(X[:, :3]).max(axis=0)) + 0.1 * np.random.default_rng(
+        1
+    ).standard_normal(n)
     H, unknowns = wide.T @ wide / n, np.zeros(d + free)
     unknowns[:2] = 0.1 / np.abs(X[:, :2]).max(axis=0)
     slope, start = H @ unknowns - wide.T @ target / n, 0.5 * np.mean(target**2)
@@ -32,7 +36,8 @@ def test_conditions_of_the_minimum(kind, shape, free):
     np.testing.assert_allclose(slope, H @ unknowns - wide.T @ target / n, atol=1e-7 * l1)
     coef, own = unknowns[:d], slope[:d]
     off = np.where(coef != 0.0, np.abs(own + l1 * np.sign(coef)), np.maximum(np.abs(own) - l1, 0.0))
-    # How far the quadratic can be from its minimum: what each condition is missed by, times the way to 0.
+    # How far the quadratic can be from its minimum: what each condition is missed by, times the way
+    # to 0.
     assert off @ np.abs(coef) + np.abs(slope[d:]) @ np.abs(unknowns[d:]) <= 1e-4 * start
     assert off.max() <= 0.1 * l1
 
@@ -51,19 +56,29 @@ def test_a_ridged_factor_solves_and_takes_what_is_singular():
     H, added = root.T @ root, rng.uniform(0.1, 1.0, 4)
     whole = H + np.diag(np.append(added, [0.0, 0.0]))
     right = rng.standard_normal((6, 2))
-    np.testing.assert_allclose(Ridged(H, added).solve(right), np.linalg.solve(whole, right), rtol=1e-7)
-    np.testing.assert_allclose(Ridged(H, added).solve(right[:, 0]), np.linalg.solve(whole, right[:, 0]), rtol=1e-7)
+    np.testing.assert_allclose(
+        Ridged(H, added).solve(right), np.linalg.solve(whole, right), rtol=1e-7
+    )
+    np.testing.assert_allclose(
+        Ridged(H, added).solve(right[:, 0]), np.linalg.solve(whole, right[:, 0]), rtol=1e-7
+    )
     assert np.isfinite(Ridged(np.ones((3, 3)), np.zeros(0)).solve(np.ones(3))).all()
     assert np.isfinite(Ridged(np.zeros((3, 3)), np.zeros(3)).solve(np.ones(3))).all()
 
 
 @pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
-@pytest.mark.parametrize(("kind", "shape"), [("alike", (80, 150)), ("wild", (300, 20)), ("shifted", (300, 20))])
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("alike", (80, 150)), ("wild", (300, 20)), ("shifted", (300, 20))]
+)
 def test_log_loss_is_proved_in_few_turns(kind, shape, penalty):
-    """At max_iter without a bound where steps were taken with models that coordinate descent had not minimised."""
+    """At max_iter without a bound where steps were taken with models that coordinate descent had
+    not minimised.
+    """
     X = columns("wild" if kind == "shifted" else kind, *shape)
     rng = np.random.default_rng(3)
-    target = (X / X.std(axis=0))[:, :5] @ rng.standard_normal(5) + 0.3 * rng.standard_normal(shape[0]) > 0.0
+    target = (X / X.std(axis=0))[:, :5] @ rng.standard_normal(5) + 0.3 * rng.standard_normal(
+        shape[0]
+    ) > 0.0
     if kind == "shifted":
         X = X + 1e3 * X.std(axis=0)
     model = GDClassifier(penalty=penalty, random_state=0).fit(X, target)

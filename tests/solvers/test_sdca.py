@@ -1,4 +1,6 @@
-"""Dual coordinate ascent: the one-row step and the epoch against slow twins, the optimum proved, the bound tested."""
+"""Dual coordinate ascent: the one-row step and the epoch against slow twins, the optimum proved,
+the bound tested.
+"""
 
 import pickle
 from fractions import Fraction
@@ -21,7 +23,9 @@ from support.twins import members, samples, sparse_problem, stored, with_jit
 
 
 class Cornered(Loss):
-    """A user's loss with a corner and curvature on both sides of it: abs(r) + r^2, r = prediction - target."""
+    """A user's loss with a corner and curvature on both sides of it: abs(r) + r^2, r =
+    prediction - target.
+    """
 
     infimum = 0.0
     smooth = False
@@ -36,7 +40,9 @@ class Cornered(Loss):
 
 
 class Steep(Loss):
-    """A user's smooth loss without a curvature bound or a curvature: exp(r) - r - 1, r = prediction - target."""
+    """A user's smooth loss without a curvature bound or a curvature: exp(r) - r - 1, r =
+    prediction - target.
+    """
 
     infimum = 0.0
 
@@ -81,7 +87,8 @@ def lowest(function, low, high):
 def test_the_step_of_one_row_is_the_best_one(loss):
     rng = np.random.default_rng(5)
     step = dual.smooth_step if loss.smooth else dual.corner_step
-    # One number compiles quickly, but sixteen losses do not: the bodies are the same without the JIT.
+    # One number compiles quickly, but sixteen losses do not: the bodies are the same without the
+    # JIT.
     step = getattr(step, "py_func", step)
     for rate in (1e-4, 0.1, 1.0, 30.0, 1e4):
         for _ in range(6):
@@ -89,41 +96,64 @@ def test_the_step_of_one_row_is_the_best_one(loss):
             at, z0 = 2.0 * rng.standard_normal(2)
             u0 = -loss.derivative(at, target)
 
-            def dual_value(u, conjugate, z0=z0, u0=u0, rate=rate):  # less the squared length of w, as u moves it
+            def dual_value(
+                u, conjugate, z0=z0, u0=u0, rate=rate
+            ):  # less the squared length of w, as u moves it
                 return conjugate - (u - u0) * z0 - 0.5 * rate * (u - u0) ** 2
 
             u, z, value, _ = step(loss, z0, target, u0, rate)
-            before, after = dual_value(u0, loss.value(at, target) + u0 * at), dual_value(u, value + u * z)
+            before, after = (
+                dual_value(u0, loss.value(at, target) + u0 * at),
+                dual_value(u, value + u * z),
+            )
             reach = 1.0 + abs(rate * (u0 + loss.derivative(z0, target)))
             best = lowest(
-                lambda z, t=target, u0=u0, z0=z0, q=rate: loss.value(z, t) + u0 * z + (z - z0) ** 2 / (2.0 * q),
-                z0 - reach, z0 + reach,
-            )  # fmt: skip
+                lambda z, t=target, u0=u0, z0=z0, q=rate: (
+                    loss.value(z, t) + u0 * z + (z - z0) ** 2 / (2.0 * q)
+                ),
+                z0 - reach,
+                z0 + reach,
+            )
             slack = 1e-9 * (1.0 + abs(best) + abs(u0 * z0))
             assert after <= best + slack
             assert after >= best - 0.01 * (best - before) - slack
-            # Minus u is a slope of the loss at z: the loss is above that line, which makes the bound a proof.
-            line = [value - u * (p - z) - loss.value(p, target) for p in z + rng.standard_normal(20)]
+            # Minus u is a slope of the loss at z: the loss is above that line, which makes the
+            # bound a proof.
+            line = [
+                value - u * (p - z) - loss.value(p, target) for p in z + rng.standard_normal(20)
+            ]
             assert max(line) <= 1e-9 * (1.0 + abs(value) + abs(u))
 
 
 @EVERY_LOSS
 def test_a_step_never_lowers_the_dual_however_long_the_row(loss):
-    """Rates of 1e30, predictions of 1e20: a bracket that is halved fifty times has not come down to a root at 1."""
+    """Rates of 1e30, predictions of 1e20: a bracket that is halved fifty times has not come down
+    to a root at 1.
+    """
     rng = np.random.default_rng(7)
     step = dual.smooth_step if loss.smooth else dual.corner_step
     step = getattr(step, "py_func", step)
     for k in range(400):
-        rate, z0 = 10.0 ** rng.uniform(-6, 30), float(rng.choice([-1, 1]) * 10.0 ** rng.uniform(-6, 20))
-        target = rng.choice([-1.0, 1.0]) if loss.classification else rng.standard_normal() * 10.0 ** rng.uniform(-3, 2)
+        rate, z0 = (
+            10.0 ** rng.uniform(-6, 30),
+            float(rng.choice([-1, 1]) * 10.0 ** rng.uniform(-6, 20)),
+        )
+        target = (
+            rng.choice([-1.0, 1.0])
+            if loss.classification
+            else rng.standard_normal() * 10.0 ** rng.uniform(-3, 2)
+        )
         at = target * (1.0 + 10.0 ** rng.uniform(-3, 1) * rng.standard_normal())
         u0 = -loss.derivative(at, target) if k % 4 else 0.0
-        before, size = (loss.value(at, target) + u0 * at, abs(u0 * at)) if k % 4 else (loss.infimum, 0.0)
+        before, size = (
+            (loss.value(at, target) + u0 * at, abs(u0 * at)) if k % 4 else (loss.infimum, 0.0)
+        )
         with np.errstate(over="ignore", invalid="ignore"):
             u, z, value, size_after = (float(number) for number in step(loss, z0, target, u0, rate))
         assert np.isfinite(u)
         gain = (value + u * z) - before - (u - u0) * z0 - 0.5 * rate * (u - u0) ** 2
-        # What rounds: u, in its last place or where no number is nearer, beside what it moves; and both terms.
+        # What rounds: u, in its last place or where no number is nearer, beside what it moves; and
+        # both terms.
         unit = 1.0 if loss.name == "steep" else 0.0  # this loss rounds exp(r) - 1 by a unit of 1
         near = rate * (1e-14 * (abs(u) + abs(u0)) + 4e-16 * unit) ** 2 + 1e-13 * (
             abs(z0 * (u - u0)) + size + size_after
@@ -150,14 +180,22 @@ def test_an_epoch_is_its_twin(loss, l1, storage):
             v = X.T @ (weights * u) / (l2 * n)
             w, b = np.sign(v) * np.maximum(np.abs(v) - l1 / l2, 0.0), b_factor * (weights @ u)
             z = X[i] @ w + b + offsets[i]
-            new, at, value, _ = step(loss, z, y[i], u[i], weights[i] * (X[i] @ X[i] / (l2 * n) + b_factor))
+            new, at, value, _ = step(
+                loss, z, y[i], u[i], weights[i] * (X[i] @ X[i] / (l2 * n) + b_factor)
+            )
             moved += (weights[i] * (new - u[i])) ** 2 * (X[i] @ X[i])
             u[i], t[i] = new, value + new * (at - offsets[i])
         # Tangents stop where the value is right to rounding, the place to its root.
-        near = {"rtol": 1e-6, "atol": 1e-7} if loss.name == "cornered" else {"rtol": 1e-9, "atol": 1e-11}
+        near = (
+            {"rtol": 1e-6, "atol": 1e-7}
+            if loss.name == "cornered"
+            else {"rtol": 1e-9, "atol": 1e-11}
+        )
         np.testing.assert_allclose(duals, u, **near)
         np.testing.assert_allclose(terms, t, **near)
-        np.testing.assert_allclose(point, [*X.T @ (weights * u) / (l2 * n), b_factor * (weights @ u)], **near)
+        np.testing.assert_allclose(
+            point, [*X.T @ (weights * u) / (l2 * n), b_factor * (weights @ u)], **near
+        )
         assert total == pytest.approx(moved, rel=10.0 * near["rtol"])
 
 
@@ -184,7 +222,14 @@ def test_the_bound_is_never_above_the_optimum(loss):
     for seed in range(with_jit(200, 8)):
         rng = np.random.default_rng(seed)
         alpha, fit_intercept = 10.0 ** rng.uniform(-4, 1), bool(rng.integers(2))
-        F = objective(loss, ElasticNet(rng.choice([0.0, 0.5])), alpha, fit_intercept=fit_intercept, seed=seed, n=15)
+        F = objective(
+            loss,
+            ElasticNet(rng.choice([0.0, 0.5])),
+            alpha,
+            fit_intercept=fit_intercept,
+            seed=seed,
+            n=15,
+        )
         solver = Sdca(F, seed=seed)
         state = started(solver)
         found = [solver.lower_bound(state)]
@@ -196,7 +241,9 @@ def test_the_bound_is_never_above_the_optimum(loss):
 
 
 def heavy_tails(loss, seed):
-    """Fewer rows than columns, on scales that differ by 1e4: a row's first tangents are 1e10 apart."""
+    """Fewer rows than columns, on scales that differ by 1e4: a row's first tangents are 1e10
+    apart.
+    """
     rng = np.random.default_rng(seed)
     X = np.exp(3.0 * rng.standard_normal((17, 60)))
     y = X @ (rng.standard_normal(60) * (rng.random(60) < 0.3) / X.std(axis=0))
@@ -206,10 +253,17 @@ def heavy_tails(loss, seed):
 
 @pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
 @pytest.mark.parametrize(
-    "loss", [SquaredHinge(), SquaredEpsilonInsensitive(0.1), *with_jit([], [Huber(), LogLoss(), Steep(), Cornered()])]
+    "loss",
+    [
+        SquaredHinge(),
+        SquaredEpsilonInsensitive(0.1),
+        *with_jit([], [Huber(), LogLoss(), Steep(), Cornered()]),
+    ],
 )
 def test_heavy_tails_under_a_weak_penalty_do_not_diverge(loss, fit_intercept):
-    """The dual only rises, and what it is the bound of does not explode: rates of 1e12 to 1e22 for a row."""
+    """The dual only rises, and what it is the bound of does not explode: rates of 1e12 to 1e22
+    for a row.
+    """
     for seed in range(with_jit(5, 2)):
         X, y = heavy_tails(loss, seed)
         F = Objective(loss, X, y, alpha=10.0 ** (-6 - seed), fit_intercept=fit_intercept, n_jobs=1)
@@ -247,17 +301,23 @@ def test_a_model_that_is_not_finite_is_left_for_a_safe_one(penalty):
 
 
 def exact_value(loss, X, y, alpha, v):
-    """F without an intercept in extended precision, but for the losses, which are told how far they are from y."""
+    """F without an intercept in extended precision, but for the losses, which are told how far
+    they are from y.
+    """
     w = v.astype(np.longdouble)
     z = X.astype(np.longdouble) @ w
-    # Each loss is one of a margin or of a residual: near y a prediction that is rounded first would lose it.
+    # Each loss is one of a margin or of a residual: near y a prediction that is rounded first would
+    # lose it.
     losses = [
-        loss.value(p * t, 1.0) if loss.classification else loss.value(p - t, 0.0) for p, t in zip(z, y, strict=True)
+        loss.value(p * t, 1.0) if loss.classification else loss.value(p - t, 0.0)
+        for p, t in zip(z, y, strict=True)
     ]
     return sum(losses) / len(y) + alpha * (w @ w) / 2
 
 
-@pytest.mark.parametrize("loss", [Quantile(0.2), Quantile(0.8), *with_jit([Hinge()], members(Loss))], ids=str)
+@pytest.mark.parametrize(
+    "loss", [Quantile(0.2), Quantile(0.8), *with_jit([Hinge()], members(Loss))], ids=str
+)
 def test_the_bound_holds_where_rows_are_long_beside_the_penalty(loss):
     if loss.name in ("perceptron", "log_loss"):
         pytest.skip("no dual ascent, or no twin in extended precision")
@@ -276,10 +336,17 @@ def test_the_bound_holds_where_rows_are_long_beside_the_penalty(loss):
 
 
 def test_the_value_at_a_corner_is_right_however_far_the_tangents():
-    """Minus the conjugate of a quantile's loss is u y: its rounding is told by the size, which is of the order of y."""
+    """Minus the conjugate of a quantile's loss is u y: its rounding is told by the size, which
+    is of the order of y.
+    """
     rng = np.random.default_rng(0)
     for _ in range(with_jit(2000, 300)):
-        loss, y, z, rate = Quantile(rng.uniform(0.1, 0.9)), rng.standard_normal(), 10.0 * rng.standard_normal(), 10.0
+        loss, y, z, rate = (
+            Quantile(rng.uniform(0.1, 0.9)),
+            rng.standard_normal(),
+            10.0 * rng.standard_normal(),
+            10.0,
+        )
         rate **= rng.uniform(-2, 12)
         dual_before = rng.uniform(loss.quantile - 1.0, loss.quantile)
         u, at, value, size = dual.corner_step(loss, z, y, dual_before, rate)

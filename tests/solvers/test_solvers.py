@@ -1,4 +1,6 @@
-"""Solvers against textbook twins and against each other: steps by a schedule, adaptive, by line search; resuming."""
+"""Solvers against textbook twins and against each other: steps by a schedule, adaptive, by line
+search; resuming.
+"""
 
 import pickle
 
@@ -29,7 +31,9 @@ RULES = pytest.mark.parametrize("rule", members(Rule), ids=lambda rule: rule.nam
 
 @pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
 @pytest.mark.parametrize(
-    "penalty", [None, "l2", "l1", ElasticNet(0.4), ToyWeightedL1(np.arange(4.0)), Quartic()], ids=str
+    "penalty",
+    [None, "l2", "l1", ElasticNet(0.4), ToyWeightedL1(np.arange(4.0)), Quartic()],
+    ids=str,
 )
 @RULES
 def test_a_scheduled_rule_is_its_textbook_twin(rule, penalty, fit_intercept):
@@ -37,11 +41,18 @@ def test_a_scheduled_rule_is_its_textbook_twin(rule, penalty, fit_intercept):
     schedule = Schedule(0.2, 1.0, 0.5)
     solver = ScheduledFullBatch(F, rule, schedule)
     state = started(solver, 0.5 * np.arange(F.size))
-    v, move, slots = state.point.copy(), reference.twin_of_rule(rule), np.zeros((max(rule.slots, 1), F.size))
+    v, move, slots = (
+        state.point.copy(),
+        reference.twin_of_rule(rule),
+        np.zeros((max(rule.slots, 1), F.size)),
+    )
     for t in range(1, 21):
         solver.turn(state)
         rate = 0.2 / np.sqrt(1 + t)
-        decay, whole = np.zeros(F.size), F.l1 > 0 and rule.slots > 0  # the proximal step may take the L2 part as well
+        decay, whole = (
+            np.zeros(F.size),
+            F.l1 > 0 and rule.slots > 0,
+        )  # the proximal step may take the L2 part as well
         if F.elastic and not whole:
             decay[:4] = F.l2 * v[:4]
         elif not F.elastic and F.penalty.smooth:
@@ -63,9 +74,15 @@ def test_a_scheduled_rule_is_its_textbook_twin(rule, penalty, fit_intercept):
     np.testing.assert_array_equal(state.gradient, gradient)
 
 
-@pytest.mark.parametrize("storage", with_jit([sp.csr_array], [np.asarray, sp.csr_array]), ids=lambda s: s.__name__)
-@pytest.mark.parametrize("penalty", with_jit(["l2"], [None, "l2", "l1", "elasticnet", Quartic()]), ids=str)
-@pytest.mark.parametrize("rule", with_jit([Gd(), Momentum(), Adam()], members(Rule)), ids=lambda rule: rule.name)
+@pytest.mark.parametrize(
+    "storage", with_jit([sp.csr_array], [np.asarray, sp.csr_array]), ids=lambda s: s.__name__
+)
+@pytest.mark.parametrize(
+    "penalty", with_jit(["l2"], [None, "l2", "l1", "elasticnet", Quartic()]), ids=str
+)
+@pytest.mark.parametrize(
+    "rule", with_jit([Gd(), Momentum(), Adam()], members(Rule)), ids=lambda rule: rule.name
+)
 def test_a_mini_batch_of_all_rows_is_the_full_batch(rule, penalty, storage):
     F = objective(LogLoss(), penalty, alpha=1e-4, storage=storage)
     for schedule in (Schedule(0.2), Schedule(0.2, 1.0, 0.5)):
@@ -86,14 +103,33 @@ def test_an_epoch_visits_the_rows_that_count_in_its_order(shuffle, batch):
     counted = np.flatnonzero(weights)
     for epoch in range(3):
         solver.turn(state)
-        order = np.random.Generator(np.random.PCG64([5, epoch])).permutation(counted) if shuffle else counted
+        order = (
+            np.random.Generator(np.random.PCG64([5, epoch])).permutation(counted)
+            if shuffle
+            else counted
+        )
         point, sums, updates, number = reference.gd_epoch(
-            X, y, weights / weights[counted].mean(), offsets, F.loss, reference.members(type(solver.pace))[0], order,
-            batch, point, lambda update: 0.1, 0.0, 0.1, 1.0, 30, updates,
-        )  # fmt: skip
+            X,
+            y,
+            weights / weights[counted].mean(),
+            offsets,
+            F.loss,
+            reference.members(type(solver.pace))[0],
+            order,
+            batch,
+            point,
+            lambda update: 0.1,
+            0.0,
+            0.1,
+            1.0,
+            30,
+            updates,
+        )
         total, averaged = total + sums, averaged + number
         np.testing.assert_allclose(state.point, point, rtol=1e-10, atol=1e-12)
-        np.testing.assert_allclose(solver.answer(state), total / averaged if averaged else point, rtol=1e-9)
+        np.testing.assert_allclose(
+            solver.answer(state), total / averaged if averaged else point, rtol=1e-9
+        )
     assert state.updates == updates == 3 * -(-22 // batch)
     assert F.passes == 3
 
@@ -120,7 +156,9 @@ def test_k_turns_and_m_more_are_k_plus_m(rule, batch, rate, penalty):
     for parts in ((11,), (4, 7), (5, 5, 1)):
         state = None
         for part in parts:
-            F = Objective("log_loss", X, y, sample_weight=weights, offset=offsets, penalty=penalty, alpha=0.05)
+            F = Objective(
+                "log_loss", X, y, sample_weight=weights, offset=offsets, penalty=penalty, alpha=0.05
+            )
             solver = build(F, rule, batch, rate)
             state = started(solver) if state is None else pickle.loads(pickle.dumps(state))
             solver.resume(state)
@@ -192,7 +230,14 @@ def test_adaptive_runs_end_once_the_rate_is_spent(batch):
 def test_a_line_search_never_goes_up(rule):
     X, y, weights, _ = dense_problem(LogLoss(), n=40)
     for penalty in ("l2", "l1"):
-        F = Objective("log_loss", X * [1.0, 1e2, 1e-2, 1.0], y, sample_weight=weights, penalty=penalty, alpha=0.01)
+        F = Objective(
+            "log_loss",
+            X * [1.0, 1e2, 1e-2, 1.0],
+            y,
+            sample_weight=weights,
+            penalty=penalty,
+            alpha=0.01,
+        )
         solver = LineSearch(F, rule)
         state = started(solver)
         values = [F.value(state.point)]

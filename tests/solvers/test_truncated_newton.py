@@ -1,4 +1,6 @@
-"""Truncated Newton, and Newton steps in the span of the rows, against dense twins and optima that SciPy finds."""
+"""Truncated Newton, and Newton steps in the span of the rows, against dense twins and optima
+that SciPy finds.
+"""
 
 import pickle
 
@@ -22,14 +24,28 @@ from support.problems import Quartic, objective, started, turns
 from support.twins import members, sparse_problem, with_jit
 
 SMOOTH = [loss for loss in members(Loss) if loss.smooth]
-LOSSES = pytest.mark.parametrize("loss", with_jit([SquaredHinge()], SMOOTH), ids=lambda loss: loss.name)
+LOSSES = pytest.mark.parametrize(
+    "loss", with_jit([SquaredHinge()], SMOOTH), ids=lambda loss: loss.name
+)
 SOLVERS = pytest.mark.parametrize("solver", [NewtonCG, RowSpan, ColumnSpan])
 
 
-def wide(loss, alpha=0.01, fit_intercept=True, storage=sp.csr_array, n=23, d=60, n_jobs=1, seed=0, weighted=True):
+def wide(
+    loss,
+    alpha=0.01,
+    fit_intercept=True,
+    storage=sp.csr_array,
+    n=23,
+    d=60,
+    n_jobs=1,
+    seed=0,
+    weighted=True,
+):
     X, y, weights, offsets = sparse_problem(loss, n=n, d=d, seed=seed)
     given = {"sample_weight": weights, "offset": offsets} if weighted else {}
-    return Objective(loss, storage(X), y, alpha=alpha, fit_intercept=fit_intercept, n_jobs=n_jobs, **given)
+    return Objective(
+        loss, storage(X), y, alpha=alpha, fit_intercept=fit_intercept, n_jobs=n_jobs, **given
+    )
 
 
 def optimum(F):
@@ -37,7 +53,9 @@ def optimum(F):
     v = F.start()
     for _ in range(5):
         options = {"gtol": 1e-11, "maxiter": 2000}
-        found = scipy.optimize.minimize(F.value_and_gradient, v, jac=True, method="BFGS", options=options)
+        found = scipy.optimize.minimize(
+            F.value_and_gradient, v, jac=True, method="BFGS", options=options
+        )
         v = found.x
     return found.fun
 
@@ -47,7 +65,9 @@ def curvature(F, v):
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("storage", with_jit([sp.csr_array], [np.asarray, sp.csr_array]), ids=lambda s: s.__name__)
+@pytest.mark.parametrize(
+    "storage", with_jit([sp.csr_array], [np.asarray, sp.csr_array]), ids=lambda s: s.__name__
+)
 def test_kept_curvatures_give_the_products_of_the_objective(storage, fit_intercept):
     F = wide(LogLoss(), storage=storage, fit_intercept=fit_intercept)
     rng = np.random.default_rng(0)
@@ -67,7 +87,11 @@ def test_a_sample_of_the_rows_can_give_the_curvature():
     v, p = np.random.default_rng(0).standard_normal((2, F.size))
     rows = np.c_[X[chosen], np.ones(chosen.size)]
     z = rows @ v + offsets[chosen]
-    h = weights[chosen] * [F.loss.curvature(*pair) for pair in zip(z, y[chosen], strict=True)] / part.n_active
+    h = (
+        weights[chosen]
+        * [F.loss.curvature(*pair) for pair in zip(z, y[chosen], strict=True)]
+        / part.n_active
+    )
     expected = rows.T @ (h * (rows @ p)) + 0.01 * np.r_[p[:-1], 0.0]
     np.testing.assert_allclose(Curved(part, v).times(p), expected, rtol=1e-10)
     state = turns(NewtonCG(F, part), 80)
@@ -139,7 +163,9 @@ def test_steps_in_a_span_are_those_on_explicit_vectors(span, kept):
     for _ in range(8):
         solver.turn(state)
         values.append(state.value)
-    expected = span_twin(F, kept, 8, Coordinates.standard(F).scales[:, 0] if span is ColumnSpan else 1.0)
+    expected = span_twin(
+        F, kept, 8, Coordinates.standard(F).scales[:, 0] if span is ColumnSpan else 1.0
+    )
     np.testing.assert_allclose(values, expected, rtol=1e-9)
 
 
@@ -166,7 +192,15 @@ def test_a_start_elsewhere_leads_to_the_same_optimum(span, fit_intercept):
 
 def test_far_targets_where_the_loss_has_no_curvature():
     X, y, weights, offsets = sparse_problem(Huber(0.1), n=30, d=40)
-    F = Objective(Huber(0.1), X, 1000.0 + 100.0 * y, sample_weight=weights, offset=offsets, alpha=1e-3, n_jobs=1)
+    F = Objective(
+        Huber(0.1),
+        X,
+        1000.0 + 100.0 * y,
+        sample_weight=weights,
+        offset=offsets,
+        alpha=1e-3,
+        n_jobs=1,
+    )
     state = turns(RowSpan(F), 40)
     assert state.value <= optimum(F) * (1.0 + 1e-3)
 
@@ -204,12 +238,17 @@ def test_a_preview_needs_no_point_and_holds_each_turn():
     assert "point" not in state.__dict__
     assert F.passes == before + 8
     gradient = F.gradient(state.point)
-    assert bound.value == pytest.approx(float(gradient[:-1] @ gradient[:-1]) / (2.0 * F.l2), rel=1e-4)
+    assert bound.value == pytest.approx(
+        float(gradient[:-1] @ gradient[:-1]) / (2.0 * F.l2), rel=1e-4
+    )
 
 
 @SOLVERS
 def test_dense_and_csr_take_the_same_path(solver):
-    points = [turns(solver(wide(LogLoss(), storage=storage)), 6).point for storage in (np.asarray, sp.csr_array)]
+    points = [
+        turns(solver(wide(LogLoss(), storage=storage)), 6).point
+        for storage in (np.asarray, sp.csr_array)
+    ]
     np.testing.assert_array_equal(points[1], points[0])
 
 

@@ -1,4 +1,6 @@
-"""SAGA and SVRG: epochs against textbook loops, optimum against L-BFGS, batches against the theory by brute force."""
+"""SAGA and SVRG: epochs against textbook loops, optimum against L-BFGS, batches against the
+theory by brute force.
+"""
 
 import itertools
 import pickle
@@ -19,7 +21,12 @@ from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.variance_reduced import expected_smoothness as formulas
 from fastgd.solvers.variance_reduced import kernels as kernels
-from fastgd.solvers.variance_reduced.row_curvature import column_rates, largest_eigenvalue, row_curvatures, touches
+from fastgd.solvers.variance_reduced.row_curvature import (
+    column_rates,
+    largest_eigenvalue,
+    row_curvatures,
+    touches,
+)
 from fastgd.solvers.variance_reduced.saga import Saga
 from fastgd.solvers.variance_reduced.svrg import Svrg
 from support.components import ToySoftmax, ToyWeightedL1
@@ -29,11 +36,22 @@ from support.twins import members, samples, sparse_problem, stored, with_jit
 SOLVERS = pytest.mark.parametrize("solver", [Saga, Svrg], ids=lambda solver: solver.name)
 N, D = 23, 6
 ACCEPTED = [loss for loss in members(Loss) if loss.smooth and np.isfinite(loss.curvature_bound)]
-PENALTIES = [L2(), L1(), ElasticNet(0.4), NoPenalty(), ToyWeightedL1(np.arange(1.0, 7.0)), Quartic()]
+PENALTIES = [
+    L2(),
+    L1(),
+    ElasticNet(0.4),
+    NoPenalty(),
+    ToyWeightedL1(np.arange(1.0, 7.0)),
+    Quartic(),
+]
 
 
-def twin_epoch(X, y, weights, offsets, loss, order, batch, emphasis, table, w, b, mean, slope, anchor, step):
-    """An epoch as the papers write it; `step(w_j, gradient_j, mean_j, j)` moves a touched coefficient."""
+def twin_epoch(
+    X, y, weights, offsets, loss, order, batch, emphasis, table, w, b, mean, slope, anchor, step
+):
+    """An epoch as the papers write it; `step(w_j, gradient_j, mean_j, j)` moves a touched
+    coefficient.
+    """
     n = np.count_nonzero(weights)
     w, mean, table, change = w.copy(), mean.copy(), None if table is None else table.copy(), 0.0
     for first in range(0, len(order), batch):
@@ -42,7 +60,9 @@ def twin_epoch(X, y, weights, offsets, loss, order, batch, emphasis, table, w, b
         for i in rows:
             found[i] = weights[i] * loss.derivative(X[i] @ w + b + offsets[i], y[i])
             if table is None:
-                known = weights[i] * loss.derivative(X[i] @ anchor[:-1] + anchor[-1] + offsets[i], y[i])
+                known = weights[i] * loss.derivative(
+                    X[i] @ anchor[:-1] + anchor[-1] + offsets[i], y[i]
+                )
             else:
                 known = table[i]
             gradient += emphasis[i] * (found[i] - known) * X[i] / len(rows)
@@ -60,7 +80,9 @@ def twin_epoch(X, y, weights, offsets, loss, order, batch, emphasis, table, w, b
 
 
 def proximal_step(penalty, alpha, rates, rarity):
-    """Gradient step on the rows and the mean, then a proximal one on the penalty; a smooth one by its derivative."""
+    """Gradient step on the rows and the mean, then a proximal one on the penalty; a smooth one
+    by its derivative.
+    """
 
     def step(coefficient, gradient, mean, j):
         if penalty.smooth and penalty.shares is None:
@@ -87,7 +109,11 @@ def test_an_epoch_is_the_textbook_loop(solver, penalty, batch, storage):
     X, y, weights, offsets = sparse_problem(loss, N, D)
     counted = np.flatnonzero(weights)
     order = rng.permutation(np.r_[counted, counted[:5], counted[2]])
-    emphasis, rates, rarity = rng.uniform(0.5, 1.5, N), rng.uniform(0.02, 0.1, D), rng.uniform(1.0, 5.0, D)
+    emphasis, rates, rarity = (
+        rng.uniform(0.5, 1.5, N),
+        rng.uniform(0.02, 0.1, D),
+        rng.uniform(1.0, 5.0, D),
+    )
     table = rng.standard_normal(N) if solver is Saga else None
     w, anchor, mean = rng.standard_normal(D), rng.standard_normal(D + 1), rng.standard_normal(D)
     step = proximal_step(penalty, alpha, rates, rarity)
@@ -95,14 +121,29 @@ def test_an_epoch_is_the_textbook_loop(solver, penalty, batch, storage):
     expected = twin_epoch(X, y, weights, offsets, loss, *rest)
     l1, l2 = (alpha * share for share in penalty.shares or (0.0, 0.0))
     scale = 1.0 + rates * rarity * l2
-    columns, ends = np.array([w, mean, rates / scale, rates * rarity / scale]), np.array([0.2, -0.1, anchor[-1]])
+    columns, ends = (
+        np.array([w, mean, rates / scale, rates * rarity / scale]),
+        np.array([0.2, -0.1, anchor[-1]]),
+    )
     found = np.zeros(0) if table is None else table.copy()
-    options = np.array([counted.size, alpha, l1, l2, penalty.shares is not None, penalty.smooth, 0.3])
+    options = np.array(
+        [counted.size, alpha, l1, l2, penalty.shares is not None, penalty.smooth, 0.3]
+    )
     columns = np.asarray(columns, order="F" if storage == "csr" else "C")
-    data = stored(X, storage), samples(y, weights, offsets), loss, L2() if penalty.shares else penalty, order
+    data = (
+        stored(X, storage),
+        samples(y, weights, offsets),
+        loss,
+        L2() if penalty.shares else penalty,
+        order,
+    )
     numbers = emphasis, found, columns, anchor[:-1].copy(), ends, options
     one_row = batch == 1
-    change = kernels.row_epoch(*data, *numbers) if one_row else kernels.batch_epoch(*data, batch, *numbers)
+    change = (
+        kernels.row_epoch(*data, *numbers)
+        if one_row
+        else kernels.batch_epoch(*data, batch, *numbers)
+    )
     np.testing.assert_allclose(columns[kernels.COEF], expected[0], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(columns[kernels.MEAN], expected[2], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(ends[:2], [expected[1], expected[3]], rtol=1e-9)
@@ -111,12 +152,28 @@ def test_an_epoch_is_the_textbook_loop(solver, penalty, batch, storage):
         np.testing.assert_allclose(found, expected[4], rtol=1e-9)
 
 
-def make(loss, penalty, alpha=1.0 / N, storage=np.asarray, fit_intercept=True, scales=1.0, seed=0, n_jobs=1):
+def make(
+    loss,
+    penalty,
+    alpha=1.0 / N,
+    storage=np.asarray,
+    fit_intercept=True,
+    scales=1.0,
+    seed=0,
+    n_jobs=1,
+):
     X, y, weights, offsets = sparse_problem(loss, N, D, seed)
     return Objective(
-        loss, storage(X * scales), y, sample_weight=weights, offset=offsets, penalty=penalty, alpha=alpha,
-        fit_intercept=fit_intercept, n_jobs=n_jobs,
-    )  # fmt: skip
+        loss,
+        storage(X * scales),
+        y,
+        sample_weight=weights,
+        offset=offsets,
+        penalty=penalty,
+        alpha=alpha,
+        fit_intercept=fit_intercept,
+        n_jobs=n_jobs,
+    )
 
 
 def least(F):
@@ -135,7 +192,9 @@ def suboptimality(F, state):
 
 
 def reached(F, solver, most, tol):
-    """Whether a run comes as close to the least F as this, and no closer than that is, in so many turns."""
+    """Whether a run comes as close to the least F as this, and no closer than that is, in so
+    many turns.
+    """
     optimum, state = least(F), started(solver)
     while state.turn < most and F.value(state.point) > optimum * (1.0 + tol):
         turns(solver, 20, state)
@@ -144,7 +203,10 @@ def reached(F, solver, most, tol):
 
 CASES = with_jit(
     [(LogLoss(), L2()), (SquaredError(), ElasticNet(0.4)), (LogLoss(), PENALTIES[4])],
-    [*itertools.product(ACCEPTED, PENALTIES[:3]), *itertools.product([SquaredError()], PENALTIES[3:])],
+    [
+        *itertools.product(ACCEPTED, PENALTIES[:3]),
+        *itertools.product([SquaredError()], PENALTIES[3:]),
+    ],
 )
 
 
@@ -168,7 +230,10 @@ def test_nothing_is_tuned(solver, batch):
 @SOLVERS
 def test_dense_is_csr(solver):
     for scales, batch in ((1.0, 1), (10.0 ** np.arange(6), with_jit(1, 3))):
-        dense, csr = (turns(solver(make(LogLoss(), "l1", 0.02, s, scales=scales), batch, 3), 7) for s in STORAGES)
+        dense, csr = (
+            turns(solver(make(LogLoss(), "l1", 0.02, s, scales=scales), batch, 3), 7)
+            for s in STORAGES
+        )
         np.testing.assert_allclose(dense.point, csr.point, rtol=1e-9, atol=1e-12)
 
 
@@ -196,7 +261,10 @@ def test_k_turns_and_m_more_are_k_plus_m(solver, batch):
 @SOLVERS
 def test_a_state_from_other_data_or_another_penalty_is_no_obstacle(solver):
     state = turns(solver(make(LogLoss(), "l2", seed=0), 1, 0), 5)
-    for other in (make(LogLoss(), "l2", seed=1), make(LogLoss(), "l2", 0.3, seed=1, storage=sp.csr_array)):
+    for other in (
+        make(LogLoss(), "l2", seed=1),
+        make(LogLoss(), "l2", 0.3, seed=1, storage=sp.csr_array),
+    ):
         one = solver(other, 1, 0)
         one.resume(state)
         assert suboptimality(other, turns(one, 300, state)) <= 1e-9
@@ -278,14 +346,21 @@ def test_other_losses_are_refused(solver):
 
 @pytest.mark.parametrize(("whole", "longest"), [(2.0, 30.0), (1.0, 1.0), (0.5, 200.0)])
 def test_expected_smoothness_is_the_mean_over_batches(whole, longest):
-    """On scalar rows: E |grad f_B|^2 over all batches of b rows is at most 2 L(b) (f - f*), and L(b) is least such."""
+    """On scalar rows: E |grad f_B|^2 over all batches of b rows is at most 2 L(b) (f - f*), and
+    L(b) is least such.
+    """
     n = 7
-    curvatures = np.array([longest, *np.full(n - 1, (n * whole - longest) / (n - 1))]) if longest < n * whole else None
+    curvatures = (
+        np.array([longest, *np.full(n - 1, (n * whole - longest) / (n - 1))])
+        if longest < n * whole
+        else None
+    )
     if curvatures is None:
         curvatures = np.zeros(n)
         curvatures[0], whole = longest, longest / n
     for b in range(1, n + 1):
-        # Orthogonal rows would have L = L_max / n; rows along one axis have L = mean: the largest eigenvalue there.
+        # Orthogonal rows would have L = L_max / n; rows along one axis have L = mean: the largest
+        # eigenvalue there.
         squares = [np.mean(np.array(rows)) ** 2 for rows in itertools.combinations(curvatures, b)]
         bound = formulas.expected_smoothness(b, n, whole, longest)
         assert np.mean(squares) <= bound * curvatures.mean() * (1.0 + 1e-12)
@@ -295,7 +370,9 @@ def test_expected_smoothness_is_the_mean_over_batches(whole, longest):
 
 
 def test_the_residual_is_the_variance_over_batches():
-    """For gradients a_i of n rows, E |mean_B a - mean a|^2 <= residual(b) for |a_i|^2 of mean 1 and L_max = 1."""
+    """For gradients a_i of n rows, E |mean_B a - mean a|^2 <= residual(b) for |a_i|^2 of mean 1
+    and L_max = 1.
+    """
     rng, n = np.random.default_rng(0), 6
     a = rng.choice([-1.0, 1.0], n)
     for b in range(1, n + 1):
@@ -355,7 +432,11 @@ def test_rates_follow_the_columns_only_where_units_differ():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 5))
     y = rng.standard_normal(200)
-    for scales, alike in ((1.0, True), (np.array([1, 1, 1, 1, 3.0]), True), (10.0 ** np.arange(5), False)):
+    for scales, alike in (
+        (1.0, True),
+        (np.array([1, 1, 1, 1, 3.0]), True),
+        (10.0 ** np.arange(5), False),
+    ):
         F = Objective("squared_error", X * scales, y, alpha=1e-9)
         rates, intercept_rate = column_rates(F)
         assert (rates == rates[0]).all() == alike
@@ -373,17 +454,23 @@ def test_long_rows_are_visited_more_often():
     curvatures = (X**2).sum(axis=1)
     assert 100 < one.order_of.size <= 150
     counts = np.bincount(one.order_of, minlength=100)
-    np.testing.assert_array_equal(counts, np.maximum(np.ceil(curvatures / (2.0 * curvatures.mean())), 1))
+    np.testing.assert_array_equal(
+        counts, np.maximum(np.ceil(curvatures / (2.0 * curvatures.mean())), 1)
+    )
     # On average over an epoch's visits a row counts once.
     np.testing.assert_allclose(tuning["emphasis"] * counts / one.order_of.size, 1.0 / 100)
     assert suboptimality(F, turns(one, 100)) <= 1e-9
 
 
 @pytest.mark.parametrize("solver", ["saga", "svrg"])
-@pytest.mark.parametrize(("batch_size", "penalty"), [("auto", "l2"), ("auto", "l1"), ("growing", None)])
+@pytest.mark.parametrize(
+    ("batch_size", "penalty"), [("auto", "l2"), ("auto", "l1"), ("growing", None)]
+)
 def test_columns_of_zeros_without_an_intercept(solver, batch_size, penalty):
     for X in (np.zeros((5, 2)), sp.csr_array((5, 2))):
-        model = GDRegressor(solver=solver, batch_size=batch_size, penalty=penalty, fit_intercept=False)
+        model = GDRegressor(
+            solver=solver, batch_size=batch_size, penalty=penalty, fit_intercept=False
+        )
         model.fit(X, np.arange(5.0))
         assert (model.coef_ == 0.0).all()
         assert model.objective_ == 3.0
@@ -391,11 +478,15 @@ def test_columns_of_zeros_without_an_intercept(solver, batch_size, penalty):
 
 
 def test_saga_goes_on_where_derivatives_stay_as_they_are():
-    """Most rows are on a line of the loss, where no derivative changes in an epoch that moves the point."""
+    """Most rows are on a line of the loss, where no derivative changes in an epoch that moves
+    the point.
+    """
     rng = np.random.default_rng(1)
     X = rng.normal(size=(100, 3))
     y = 1000.0 * X[:, 0] + rng.normal(size=100)
-    model = GDRegressor(loss="huber", solver="saga", alpha=1e-3, max_iter=30, tol=1e-2, random_state=0)
+    model = GDRegressor(
+        loss="huber", solver="saga", alpha=1e-3, max_iter=30, tol=1e-2, random_state=0
+    )
     with pytest.warns(ConvergenceWarning):
         model.fit(X, y)
     assert model.n_iter_ == 30

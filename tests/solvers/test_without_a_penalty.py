@@ -1,4 +1,6 @@
-"""Answers without a penalty are proved too: corners, columns that others make up, levels that only one class has."""
+"""Answers without a penalty are proved too: corners, columns that others make up, levels that
+only one class has.
+"""
 
 import numpy as np
 import pytest
@@ -48,11 +50,20 @@ def test_redundant_columns_are_those_that_the_others_make_up():
 @pytest.mark.parametrize("penalty", [None, "l1"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_what_completed_dual_variables_prove_is_true(loss, penalty, fit_intercept):
-    """At every turn of the path the bound is below the optimum, which the end of the path is close to."""
+    """At every turn of the path the bound is below the optimum, which the end of the path is
+    close to.
+    """
     X, y, weights, offsets = sparse_problem(loss, n=60, d=5)
     X = np.column_stack([X.toarray() if sp.issparse(X) else X, np.arange(60) % 3 == 0])
     F = Objective(
-        loss, X, y, alpha=0.01, penalty=penalty, sample_weight=weights, offset=offsets, fit_intercept=fit_intercept
+        loss,
+        X,
+        y,
+        alpha=0.01,
+        penalty=penalty,
+        sample_weight=weights,
+        offset=offsets,
+        fit_intercept=fit_intercept,
     )
     solver = CentralPath(F)
     state = solver.start(F.start())
@@ -68,9 +79,13 @@ def test_what_completed_dual_variables_prove_is_true(loss, penalty, fit_intercep
     assert max(bounds) >= min(totals) * (1.0 - 1e-6)
 
 
-@pytest.mark.parametrize("loss", with_jit(["hinge"], ["hinge", "squared_hinge", "modified_huber", "log_loss"]))
+@pytest.mark.parametrize(
+    "loss", with_jit(["hinge"], ["hinge", "squared_hinge", "modified_huber", "log_loss"])
+)
 def test_indicators_with_levels_of_one_class_are_proved(loss):
-    """Coefficients of such levels go to infinity: nothing but 0 is left for the dual variables of their rows."""
+    """Coefficients of such levels go to infinity: nothing but 0 is left for the dual variables
+    of their rows.
+    """
     rng = np.random.default_rng(1)
     X = indicators(rng, 300, 40, 12)
     y = np.where(X[:, 0] + 0.8 * rng.standard_normal(300) > 0.5, 1, -1)
@@ -85,12 +100,16 @@ def test_indicators_with_levels_of_one_class_are_proved(loss):
     else:
         n, Z = 300, np.column_stack([X, -X, np.ones(300), -np.ones(300)]) * y[:, None]
         price = np.append(np.zeros(Z.shape[1]), np.full(n, 1.0 / n))
-        best = scipy.optimize.linprog(price, A_ub=-np.column_stack([Z, np.eye(n)]), b_ub=-np.ones(n)).fun
+        best = scipy.optimize.linprog(
+            price, A_ub=-np.column_stack([Z, np.eye(n)]), b_ub=-np.ones(n)
+        ).fun
     lower = model.objective_ / (1.0 + model.suboptimality_)
     assert lower <= best * (1.0 + 1e-12) <= model.objective_ * (1.0 + 1e-9)
 
 
-@pytest.mark.parametrize("loss", with_jit(["quantile"], ["quantile", "huber", "squared_error", "epsilon_insensitive"]))
+@pytest.mark.parametrize(
+    "loss", with_jit(["quantile"], ["quantile", "huber", "squared_error", "epsilon_insensitive"])
+)
 def test_more_indicators_than_rows_can_tell_apart_are_proved(loss):
     rng = np.random.default_rng(2)
     X = np.hstack([indicators(rng, 250, *[3] * 30, 50), np.zeros((250, 70))])
@@ -102,7 +121,10 @@ def test_more_indicators_than_rows_can_tell_apart_are_proved(loss):
 
 def test_a_single_predictor_at_two_levels_is_its_medians():
     """By hand: without a penalty the quantile loss fits each level's own median."""
-    x, y = np.repeat([0.0, 1.0], 5)[:, None], np.array([1.0, 2.0, 3.0, 9.0, 10.0, -4.0, 0.0, 5.0, 6.0, 50.0])
+    x, y = (
+        np.repeat([0.0, 1.0], 5)[:, None],
+        np.array([1.0, 2.0, 3.0, 9.0, 10.0, -4.0, 0.0, 5.0, 6.0, 50.0]),
+    )
     model = GDRegressor("quantile", penalty=None).fit(x, y)
     best = 0.05 * (np.abs(y[:5] - 3.0).sum() + np.abs(y[5:] - 5.0).sum())
     assert model.objective_ == pytest.approx(best, rel=1e-4)
@@ -111,7 +133,9 @@ def test_a_single_predictor_at_two_levels_is_its_medians():
 
 
 def test_rare_classes_are_proved():
-    """The path began with as much pull from each row, and was lost: an objective of 1.004 times the optimum."""
+    """The path began with as much pull from each row, and was lost: an objective of 1.004 times
+    the optimum.
+    """
     rng = np.random.default_rng(3)
     X = rng.standard_normal((1000, 20))
     nearest = np.argmax(X @ rng.standard_normal((20, 50)), axis=1)

@@ -1,4 +1,6 @@
-"""Proximal Newton with a working set: kernels against twins, optima against long proximal gradient descent."""
+"""Proximal Newton with a working set: kernels against twins, optima against long proximal
+gradient descent.
+"""
 
 import pickle
 
@@ -25,10 +27,22 @@ from support.twins import members, samples, stored, with_jit, with_ones
 
 SMOOTH = [loss for loss in members(Loss) if loss.smooth and loss.convex]
 STORAGES = pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
-FEW_LOSSES = pytest.mark.parametrize("loss", with_jit([LogLoss(), Huber(0.7)], SMOOTH), ids=lambda loss: loss.name)
+FEW_LOSSES = pytest.mark.parametrize(
+    "loss", with_jit([LogLoss(), Huber(0.7)], SMOOTH), ids=lambda loss: loss.name
+)
 
 
-def problem(loss, storage=np.asarray, l1_ratio=1.0, alpha=0.05, fit_intercept=True, n=60, d=12, seed=0, n_jobs=1):
+def problem(
+    loss,
+    storage=np.asarray,
+    l1_ratio=1.0,
+    alpha=0.05,
+    fit_intercept=True,
+    n=60,
+    d=12,
+    seed=0,
+    n_jobs=1,
+):
     """Columns with zeros, some of them alike; weights with zeros, offsets."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, d)) * (rng.random((n, d)) < 0.6)
@@ -39,15 +53,30 @@ def problem(loss, storage=np.asarray, l1_ratio=1.0, alpha=0.05, fit_intercept=Tr
         y = np.round(np.abs(y) + 1.0)
     weights = rng.uniform(0.5, 1.5, n) * (rng.random(n) < 0.9)
     return Objective(
-        loss, storage(X), y, sample_weight=weights, offset=0.1 * rng.standard_normal(n), penalty=ElasticNet(l1_ratio),
-        alpha=alpha, fit_intercept=fit_intercept, n_jobs=n_jobs,
-    )  # fmt: skip
+        loss,
+        storage(X),
+        y,
+        sample_weight=weights,
+        offset=0.1 * rng.standard_normal(n),
+        penalty=ElasticNet(l1_ratio),
+        alpha=alpha,
+        fit_intercept=fit_intercept,
+        n_jobs=n_jobs,
+    )
 
 
 def lowest(F, n_turns=6000):
-    """F after long proximal gradient descent, in NumPy alone: accelerated, anew where it goes up, steps by halving."""
-    X = np.array([F.rows.take(np.array([i])).ravel() if not F.rows.sparse else F.rows.take([i]).toarray().ravel()
-                  for i in range(F.n_samples)])  # fmt: skip
+    """F after long proximal gradient descent, in NumPy alone: accelerated, anew where it goes
+    up, steps by halving.
+    """
+    X = np.array(
+        [
+            F.rows.take(np.array([i])).ravel()
+            if not F.rows.sparse
+            else F.rows.take([i]).toarray().ravel()
+            for i in range(F.n_samples)
+        ]
+    )
     if F.fit_intercept:
         X = with_ones(X)
     s, y = np.broadcast_to(F.samples.weights, F.n_samples), F.samples.targets
@@ -120,18 +149,31 @@ def test_coordinate_descent_on_the_matrix_is_its_twin(epochs):
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(found_slope, model_slope, rtol=1e-11, atol=1e-13)
     assert taken == epochs + 1
-    assert kernels.matrix_descent(np.tril(matrix), slope.copy(), coef.copy(), 0.2, 6, 1e-9, 1000) < 1000
+    assert (
+        kernels.matrix_descent(np.tril(matrix), slope.copy(), coef.copy(), 0.2, 6, 1e-9, 1000)
+        < 1000
+    )
 
 
-@pytest.mark.parametrize("order", [np.arange(6), np.array([5, 0, 3, 1]), np.arange(5)[::-1]], ids=str)
+@pytest.mark.parametrize(
+    "order", [np.arange(6), np.array([5, 0, 3, 1]), np.arange(5)[::-1]], ids=str
+)
 def test_an_epoch_on_columns_is_its_twin(order):
     X, curvatures, derivatives, coef, _, _ = model()
     X, coef = X[:, [0, 1, 3, 4, 5, 6]], coef[[0, 1, 3, 4, 5, 6]]  # l2 on each column but the last
-    columns, places, start, largest = sp.csc_array(X[:, [3, 0, 1, 2, 4, 5]]), np.array([1, 2, 3, 0, 4, 5]), coef, 0.0
+    columns, places, start, largest = (
+        sp.csc_array(X[:, [3, 0, 1, 2, 4, 5]]),
+        np.array([1, 2, 3, 0, 4, 5]),
+        coef,
+        0.0,
+    )
     expected, l1, l2 = coef.copy(), np.append(np.full(5, 0.2), 0.0), np.append(np.full(5, 0.3), 0.0)
     bends = X.T**2 @ curvatures / 30 + l2
     for j in order:
-        slope = X[:, j] @ (derivatives + curvatures * (X @ (expected - start))) / 30 + l2[j] * expected[j]
+        slope = (
+            X[:, j] @ (derivatives + curvatures * (X @ (expected - start))) / 30
+            + l2[j] * expected[j]
+        )
         new = expected[j] - slope / bends[j]
         new = np.sign(new) * max(abs(new) - l1[j] / bends[j], 0.0)
         largest, expected[j] = max(largest, abs(new - expected[j]) * bends[j]), new
@@ -139,7 +181,9 @@ def test_an_epoch_on_columns_is_its_twin(order):
     found, amounts, diagonal = coef.copy(), derivatives.copy(), np.zeros(6)
     move = kernels.column_epoch(data, order, diagonal, curvatures, amounts, found, 0.2, 0.3, 30, 5)
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
-    np.testing.assert_allclose(amounts, derivatives + curvatures * (X @ (expected - coef)), rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(
+        amounts, derivatives + curvatures * (X @ (expected - coef)), rtol=1e-11, atol=1e-13
+    )
     np.testing.assert_allclose(diagonal[order], bends[order], rtol=1e-12)
     assert move == pytest.approx(largest, rel=1e-11)
 
@@ -149,7 +193,14 @@ def test_the_support_is_solved_for_exactly():
     coef, slope = np.delete(coef, 2), np.delete(slope, 2)
     matrix = np.delete(np.delete(matrix, 2, 0), 2, 1)
     start = coef + 0.5 * np.sign(coef)
-    value = lambda u: slope @ (u - start) + 0.5 * (u - start) @ matrix @ (u - start) + 0.2 * np.abs(u[:5]).sum()  # noqa: E731
+
+    def value(u):
+        return (
+            slope @ (u - start)
+            + 0.5 * (u - start) @ matrix @ (u - start)
+            + 0.2 * np.abs(u[:5]).sum()
+        )
+
     u, moved = start.copy(), slope.copy()
     solve_support(matrix, moved, u, 0.2, 5)
     np.testing.assert_allclose(moved, slope + matrix @ (u - start), rtol=1e-12, atol=1e-14)
@@ -158,7 +209,9 @@ def test_the_support_is_solved_for_exactly():
     for _ in range(5):
         solve_support(matrix, moved, u, 0.2, 5)
     kept = np.append(u[:5] != 0.0, True)
-    np.testing.assert_allclose((moved + 0.2 * np.append(np.sign(u[:5]), 0.0))[kept], 0.0, atol=1e-13)
+    np.testing.assert_allclose(
+        (moved + 0.2 * np.append(np.sign(u[:5]), 0.0))[kept], 0.0, atol=1e-13
+    )
     singular = np.ones((2, 2))
     u, moved = np.array([1.0, 2.0]), np.array([0.3, 0.1])
     solve_support(singular, moved, u, 0.1, 2)
@@ -199,18 +252,22 @@ def test_sweeps_are_their_twins(storage, thin):
     )
     np.testing.assert_allclose(
         np.tril(columns.lasting_curvature(chosen[:2], chosen, kept.curvatures)),
-        np.tril(columns.curvature(chosen[:2], kept.curvatures)), rtol=1e-12,
-    )  # fmt: skip
+        np.tril(columns.curvature(chosen[:2], kept.curvatures)),
+        rtol=1e-12,
+    )
 
 
 def test_gathered_columns_are_the_columns():
-    X = np.random.default_rng(0).standard_normal((40, 600)) * (np.random.default_rng(1).random((40, 600)) < 0.4)
+    X = np.random.default_rng(0).standard_normal((40, 600)) * (
+        np.random.default_rng(1).random((40, 600)) < 0.4
+    )
     index = np.array([0, 7, 8, 120, 299])
     for table in (X, sp.csr_array(X)):
         solver = WorkingSet(Objective("squared_error", table, X[:, 0], penalty="l1", alpha=0.1))
         columns, share = solver._gathered(index)
         np.testing.assert_array_equal(
-            columns.products(np.arange(5.0)), solver._all.products(np.bincount(index, np.arange(5.0), 600))
+            columns.products(np.arange(5.0)),
+            solver._all.products(np.bincount(index, np.arange(5.0), 600)),
         )
         assert share <= 1.0
         assert columns.rows.shape() == (40, 5)
@@ -220,7 +277,9 @@ def test_gathered_columns_are_the_columns():
     assert solver._gather(np.arange(600), 200).whole
     assert solver._gathered(np.arange(600))[0] is None
     assert solver._gathered(np.arange(600))[1] > 1.0
-    tall = sp.csr_array(np.arange(1.0, 4.0) * (np.random.default_rng(1).random((8192, 3)) < [0.1, 0.5, 0.9]))
+    tall = sp.csr_array(
+        np.arange(1.0, 4.0) * (np.random.default_rng(1).random((8192, 3)) < [0.1, 0.5, 0.9])
+    )
     solver = WorkingSet(Objective("squared_error", tall, np.zeros(8192), penalty="l1", alpha=0.1))
     np.testing.assert_allclose(solver._all.entries(np.array([0, 2])), [819, 7373], rtol=0.2)
 
@@ -282,7 +341,8 @@ def test_tall_data_begin_on_a_sample(loss, storage, monkeypatch):
     state = started(sampled)
     assert F.passes == 0
     results = [
-        Descent(solver, [], max_iter=60, tol=1e-9).run(s) for solver, s in ((sampled, state), (whole, started(whole)))
+        Descent(solver, [], max_iter=60, tol=1e-9).run(s)
+        for solver, s in ((sampled, state), (whole, started(whole)))
     ]
     assert [result.reason for result in results] == [StopReason.CONVERGED] * 2
     np.testing.assert_allclose(results[0].point, results[1].point, atol=1e-5)
@@ -296,7 +356,15 @@ def test_beyond_the_greatest_alpha_all_coefficients_are_0(loss, fit_intercept):
     start = np.append(np.zeros(12), Descent(WorkingSet(F), [], max_iter=1).constant)[: F.size]
     greatest = np.abs(F.smooth_and_gradient(start)[1][:12]).max()
     for factor, zeros in ((1.0, True), (1.5, True), (0.99, False)):
-        F = Objective.of(F.loss, F.rows, F.samples, ElasticNet(1.0), factor * greatest * (1 + 1e-9), fit_intercept, 1)
+        F = Objective.of(
+            F.loss,
+            F.rows,
+            F.samples,
+            ElasticNet(1.0),
+            factor * greatest * (1 + 1e-9),
+            fit_intercept,
+            1,
+        )
         result = proved(WorkingSet(F), tol=1e-8, max_iter=20)
         assert (result.point[:12] == 0.0).all() == zeros
         assert result.reason is StopReason.CONVERGED
@@ -308,7 +376,10 @@ def test_beyond_the_greatest_alpha_all_coefficients_are_0(loss, fit_intercept):
 @pytest.mark.parametrize("storage", with_jit([sp.csr_array], [np.asarray, sp.csr_array]))
 @pytest.mark.parametrize(
     ("loss", "tall"),
-    with_jit([(SquaredError(), False), (LogLoss(), True)], [(loss, tall) for loss in SMOOTH for tall in (False, True)]),
+    with_jit(
+        [(SquaredError(), False), (LogLoss(), True)],
+        [(loss, tall) for loss in SMOOTH for tall in (False, True)],
+    ),
 )
 def test_k_turns_and_m_more_are_k_plus_m(loss, storage, tall, monkeypatch):
     monkeypatch.setattr(sets, "LEAST_SAMPLE", 10 if tall else 10**9)
@@ -359,13 +430,21 @@ def test_the_number_of_threads_changes_nothing(storage):
     np.testing.assert_array_equal(points[2], points[0])
 
 
-@pytest.mark.parametrize("loss", [LogLoss(), SquaredError(), Huber(0.1)], ids=lambda loss: loss.name)
+@pytest.mark.parametrize(
+    "loss", [LogLoss(), SquaredError(), Huber(0.1)], ids=lambda loss: loss.name
+)
 def test_columns_as_they_come(loss):
     """Alike, constant, empty, on wild scales: none keeps it from the optimum."""
     F = problem(loss, alpha=1e-3)
     X = F.rows.take(np.arange(60))
     X = np.hstack(
-        [X * 10.0 ** np.linspace(-3, 3, 12), X[:, :1], X[:, :1] + X[:, 1:2], np.zeros((60, 1)), np.full((60, 1), 7.0)]
+        [
+            X * 10.0 ** np.linspace(-3, 3, 12),
+            X[:, :1],
+            X[:, :1] + X[:, 1:2],
+            np.zeros((60, 1)),
+            np.full((60, 1), 7.0),
+        ]
     )
     F = Objective.of(F.loss, stored(X, "csr"), F.samples, F.penalty, F.alpha, True, 1)
     result = proved(WorkingSet(F), tol=1e-6, max_iter=100)

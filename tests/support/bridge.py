@@ -1,4 +1,6 @@
-"""Two families, their members, kernels of them, and members made as a notebook makes them: for tests of the bridge."""
+"""Two families, their members, kernels of them, and members made as a notebook makes them: for
+tests of the bridge.
+"""
 
 import textwrap
 from typing import ClassVar

@@ -8,7 +8,9 @@ from fastgd.penalties.base import Penalty
 
 
 class ToySoftmax(VectorLoss):
-    """Multinomial: log(sum_k exp(p_k)) - p_c, c = target[0] the class as a float; K scores for K classes."""
+    """Multinomial: log(sum_k exp(p_k)) - p_c, c = target[0] the class as a float; K scores for K
+    classes.
+    """
 
     infimum = 0.0
     curvature_bound = 0.5
@@ -47,7 +49,9 @@ class ToySoftmax(VectorLoss):
 
 
 class ToyMultiSquared(VectorLoss):
-    """Half the squared distance of K predictions from K targets; its curvature_product is the family's."""
+    """Half the squared distance of K predictions from K targets; its curvature_product is the
+    family's.
+    """
 
     infimum = 0.0
     curvature_bound = 1.0
@@ -74,4 +78,6 @@ class ToyWeightedL1(Penalty):
         return self.weights[j] * abs(coefficient)
 
     def derivative(self, coefficient, j):
-        return self.weights[j] * (1.0 if coefficient > 0.0 else (-1.0 if coefficient < 0.0 else 0.0))
+        return self.weights[j] * (
+            1.0 if coefficient > 0.0 else (-1.0 if coefficient < 0.0 else 0.0)
+        )

@@ -33,9 +33,17 @@ def dense_problem(loss, n=23, d=4, seed=0):
 def objective(loss, penalty="l2", alpha=0.1, storage=np.asarray, fit_intercept=True, **shape):
     X, y, weights, offsets = dense_problem(loss, **shape)
     return Objective(
-        loss, storage(X), y, sample_weight=weights, offset=offsets, penalty=penalty, alpha=alpha, l1_ratio=0.4,
-        fit_intercept=fit_intercept, n_jobs=1,
-    )  # fmt: skip
+        loss,
+        storage(X),
+        y,
+        sample_weight=weights,
+        offset=offsets,
+        penalty=penalty,
+        alpha=alpha,
+        l1_ratio=0.4,
+        fit_intercept=fit_intercept,
+        n_jobs=1,
+    )
 
 
 def started(solver, point=None):

@@ -1,7 +1,8 @@
-"""Twins of the rules, passes and epochs: slow, obvious NumPy on a dense X, as a textbook writes them.
+"""Twins of the rules, passes and epochs: slow, obvious NumPy on a dense X, as a textbook writes
+them.
 
-A twin shares with the package the losses and penalties (tested on their own) and nothing else. A new rule or pace needs
-a function here that is called `rule_<name>` or `pace_<name>`.
+A twin shares with the package the losses and penalties (tested on their own) and nothing else. A
+new rule or pace needs a function here that is called `rule_<name>` or `pace_<name>`.
 """
 
 import numba
@@ -23,7 +24,9 @@ def with_jit(few, many):
 
 
 def sparse_problem(loss, n=23, d=6, seed=0):
-    """X with zeros, an empty row and an empty column; targets of the loss, weights with a zero, offsets."""
+    """X with zeros, an empty row and an empty column; targets of the loss, weights with a zero,
+    offsets.
+    """
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, d)) * (rng.random((n, d)) < 0.5)
     X[n // 2], X[:, d // 2] = 0.0, 0.0
@@ -38,10 +41,13 @@ def stored(X, storage):
 
 
 def samples(y, weights=None, offsets=None):
-    return WeightedSamples(y, np.ones(1) if weights is None else weights, np.zeros(1) if offsets is None else offsets)
+    return WeightedSamples(
+        y, np.ones(1) if weights is None else weights, np.zeros(1) if offsets is None else offsets
+    )
 
 
-# Rules: each function returns move(gradient, decay, rate), which says what to subtract and remembers what it has to.
+# Rules: each function returns move(gradient, decay, rate), which says what to subtract and
+# remembers what it has to.
 
 
 def rule_gd(rule):
@@ -76,7 +82,9 @@ def rule_adagrad(rule):
     def move(gradient, decay, rate):
         nonlocal squares
         squares = squares + gradient**2
-        return np.where(squares > 0, rate * (gradient + decay) / (np.sqrt(squares) + rule.epsilon), 0.0)
+        return np.where(
+            squares > 0, rate * (gradient + decay) / (np.sqrt(squares) + rule.epsilon), 0.0
+        )
 
     return move
 
@@ -108,7 +116,9 @@ def rule_adam(rule):
 
 def twin_of_rule(rule):
     twin = globals().get(f"rule_{rule.name}")
-    assert twin is not None, f"rule {rule.name!r} needs a twin: write rule_{rule.name}(rule) in tests/reference.py"
+    assert twin is not None, (
+        f"rule {rule.name!r} needs a twin: write rule_{rule.name}(rule) in tests/reference.py"
+    )
     return twin(rule)
 
 
@@ -136,11 +146,14 @@ def pace_pa2(pace, rate, value, derivative, squared_norm):
 
 def twin_of_pace(pace):
     twin = globals().get(f"pace_{pace.name}")
-    assert twin is not None, f"pace {pace.name!r} needs a twin: write pace_{pace.name} in tests/reference.py"
+    assert twin is not None, (
+        f"pace {pace.name!r} needs a twin: write pace_{pace.name} in tests/reference.py"
+    )
     return twin
 
 
-# Epochs: all return (point, total, updates, averaged); `rate` is a function of the number of the update.
+# Epochs: all return (point, total, updates, averaged); `rate` is a function of the number of the
+# update.
 
 
 def batches(order, batch):
@@ -148,9 +161,25 @@ def batches(order, batch):
 
 
 def gd_epoch(
-    X, y, weights, offsets, loss, pace, order, batch, point, rate, l1, l2, intercept_rate, average_from, updates=0
+    X,
+    y,
+    weights,
+    offsets,
+    loss,
+    pace,
+    order,
+    batch,
+    point,
+    rate,
+    l1,
+    l2,
+    intercept_rate,
+    average_from,
+    updates=0,
 ):
-    """Proximal stochastic gradient descent: shrink, step, soft threshold, for every coefficient at every update."""
+    """Proximal stochastic gradient descent: shrink, step, soft threshold, for every coefficient
+    at every update.
+    """
     amount_of = twin_of_pace(pace)
     w, b = point[:-1].copy(), point[-1]
     total, averaged = np.zeros(point.size), 0
@@ -173,9 +202,25 @@ def gd_epoch(
 
 
 def rule_epoch(
-    X, y, weights, offsets, loss, rule, order, batch, point, rate, scales, l2, intercept_rate, average_from, updates=0
+    X,
+    y,
+    weights,
+    offsets,
+    loss,
+    rule,
+    order,
+    batch,
+    point,
+    rate,
+    scales,
+    l2,
+    intercept_rate,
+    average_from,
+    updates=0,
 ):
-    """Any rule with the gradient of the batch and an L2 penalty, on all coefficients at every update."""
+    """Any rule with the gradient of the batch and an L2 penalty, on all coefficients at every
+    update.
+    """
     move = twin_of_rule(rule)
     point = point.copy()
     total, averaged = np.zeros(point.size), 0
@@ -184,7 +229,11 @@ def rule_epoch(
         r = rate(updates) * np.append(scales, intercept_rate)
         gradient = np.zeros(point.size)
         for i in rows:
-            derivative = loss.derivative(X[i] @ point[:-1] + point[-1] + offsets[i], y[i]) * weights[i] / len(rows)
+            derivative = (
+                loss.derivative(X[i] @ point[:-1] + point[-1] + offsets[i], y[i])
+                * weights[i]
+                / len(rows)
+            )
             gradient += derivative * np.append(X[i], 1.0)
         point = point - move(gradient, np.append(l2 * point[:-1], 0.0), r)
         if updates >= average_from:
@@ -193,12 +242,30 @@ def rule_epoch(
 
 
 def support_epoch(
-    X, y, weights, offsets, loss, rule, penalty, order, batch, point, rate, scales, rarities, alpha, smooth,
-    intercept_rate, average_from, updates=0,
-):  # fmt: skip
-    """Any rule and penalty, where a coefficient and its memory move only in updates whose rows touch it.
+    X,
+    y,
+    weights,
+    offsets,
+    loss,
+    rule,
+    penalty,
+    order,
+    batch,
+    point,
+    rate,
+    scales,
+    rarities,
+    alpha,
+    smooth,
+    intercept_rate,
+    average_from,
+    updates=0,
+):
+    """Any rule and penalty, where a coefficient and its memory move only in updates whose rows
+    touch it.
 
-    Each coefficient has a rule of its own; the steps of adam's bias correction are counted in updates, all the same.
+    Each coefficient has a rule of its own; the steps of adam's bias correction are counted in
+    updates, all the same.
     """
     point = point.copy()
     state = np.zeros((rule.slots, point.size))
@@ -208,23 +275,45 @@ def support_epoch(
         scale = rule.begin(updates)
         gradient = np.zeros(point.size)
         for i in rows:
-            derivative = loss.derivative(X[i] @ point[:-1] + point[-1] + offsets[i], y[i]) * weights[i] / len(rows)
+            derivative = (
+                loss.derivative(X[i] @ point[:-1] + point[-1] + offsets[i], y[i])
+                * weights[i]
+                / len(rows)
+            )
             gradient += derivative * np.append(X[i], 1.0)
         for j in np.flatnonzero((X[rows] != 0).any(axis=0)):
             r, hard = rate(updates) * scales[j], alpha * rarities[j]
             if smooth:
-                point[j] -= rule.step(state, j, gradient[j], hard * penalty.derivative(point[j], j), r, scale)
+                point[j] -= rule.step(
+                    state, j, gradient[j], hard * penalty.derivative(point[j], j), r, scale
+                )
             else:
                 moved = point[j] - rule.step(state, j, gradient[j], 0.0, r, scale)
                 point[j] = penalty.prox(moved, j, hard * rule.reach(state, j, r, scale))
         if intercept_rate > 0:
-            point[-1] -= rule.step(state, -1, gradient[-1], 0.0, rate(updates) * intercept_rate, scale)
+            point[-1] -= rule.step(
+                state, -1, gradient[-1], 0.0, rate(updates) * intercept_rate, scale
+            )
         if updates >= average_from:
             total, averaged = total + point, averaged + 1
     return point, total, updates, averaged
 
 
-def vector_epoch(X, Y, weights, offsets, loss, order, batch, point, rate, l2, intercept_rate, average_from, updates=0):
+def vector_epoch(
+    X,
+    Y,
+    weights,
+    offsets,
+    loss,
+    order,
+    batch,
+    point,
+    rate,
+    l2,
+    intercept_rate,
+    average_from,
+    updates=0,
+):
     """Stochastic gradient descent on K predictions; `point` is (d + 1, K)."""
     w, b = point[:-1].copy(), point[-1].copy()
     total, averaged = np.zeros(point.shape), 0
@@ -258,7 +347,9 @@ def loss_sum(X, y, weights, offsets, loss, point):
 
 def gradient_sum(X, y, weights, offsets, loss, point):
     z = with_ones(X) @ point + offsets
-    return with_ones(X).T @ [w * loss.derivative(p, t) for w, p, t in zip(weights, z, y, strict=True)]
+    return with_ones(X).T @ [
+        w * loss.derivative(p, t) for w, p, t in zip(weights, z, y, strict=True)
+    ]
 
 
 def curvature_sum(X, y, weights, offsets, loss, point):
@@ -281,8 +372,17 @@ def vector_gradient_sum(X, Y, weights, offsets, loss, point):
 
 
 def column_moments(X, weights):
-    """What `column_moments` writes: (4, d) about the columns and (3,) about the squared norms of the rows."""
+    """What `column_moments` writes: (4, d) about the columns and (3,) about the squared norms of
+    the rows.
+    """
     counted = weights > 0
-    moments = [weights @ X, weights @ X**2, np.abs(X[counted]).max(axis=0), (X[counted] != 0).sum(axis=0)]
+    moments = [
+        weights @ X,
+        weights @ X**2,
+        np.abs(X[counted]).max(axis=0),
+        (X[counted] != 0).sum(axis=0),
+    ]
     norms = (X**2).sum(axis=1)
-    return np.array(moments), np.array([norms[counted].max(), (weights * norms).max(), weights @ norms])
+    return np.array(moments), np.array(
+        [norms[counted].max(), (weights * norms).max(), weights @ norms]
+    )

@@ -1,14 +1,17 @@
-"""Epochs of dual coordinate ascent: each row in turn gets its best dual variable while all others stay.
+"""Epochs of dual coordinate ascent: each row in turn gets its best dual variable while all others
+stay.
 
-With u_i in minus the subdifferential of row i's loss, v = sum_i s_i u_i x_i / (l2 n) and w = soft(v, l1 / l2), the dual
+With u_i in minus the subdifferential of row i's loss, v = sum_i s_i u_i x_i / (l2 n) and w =
+soft(v, l1 / l2), the dual
 
     D(u) = sum_i s_i t_i / n - l2 |w|^2 / 2,    t_i = -loss*(-u_i) - u_i offset_i
 
-is at most F(w).  Beside each t_i stands its size, the sum of what it is made of in magnitude: t_i is wrong by a few
-roundings of that, not of itself.  With q = s_i |x_i|^2 / (l2 n), a step on row i moves its prediction from z to
-z + q (u_new - u_old), so that the best u_new = -loss'(z_new) belongs to the proximal point of q * loss at z - q u_old
-(Shalev-Shwartz and Zhang, 2013, section 5, and 2016). It is found from values and derivatives of the loss alone, and
-t_i as well, because loss*(loss'(z)) = z loss'(z) - loss(z).
+is at most F(w).  Beside each t_i stands its size, the sum of what it is made of in magnitude: t_i
+is wrong by a few roundings of that, not of itself.  With q = s_i |x_i|^2 / (l2 n), a step on row i
+moves its prediction from z to z + q (u_new - u_old), so that the best u_new = -loss'(z_new) belongs
+to the proximal point of q * loss at z - q u_old (Shalev-Shwartz and Zhang, 2013, section 5, and
+2016). It is found from values and derivatives of the loss alone, and t_i as well, because
+loss*(loss'(z)) = z loss'(z) - loss(z).
 """
 
 import numpy as np
@@ -19,14 +22,16 @@ from fastgd.solvers.stochastic.kernels import AHEAD
 
 OPTIONS = ("factor", "threshold", "intercept_factor")
 
-# Tangents that lie this many times farther out than the place between them are taken anew beside it.
+# Tangents that lie this many times farther out than the place between them are taken anew beside
+# it.
 FAR = 64.0
-# A step ends where it misses this share of its length: of what the dual can gain, the square of it is left.
+# A step ends where it misses this share of its length: of what the dual can gain, the square of it
+# is left.
 SHARE = 0.05
 MOST_STEPS = 150
 ROUNDING = 1e-14
-# A bracket wider than this is halved by exponents, and never wider than to FARTHEST; closed where its ends differ by so
-# many units in the last place, of no less than LEAST.
+# A bracket wider than this is halved by exponents, and never wider than to FARTHEST; closed where
+# its ends differ by so many units in the last place, of no less than LEAST.
 WIDE = 64.0
 FARTHEST = 1e300
 CLOSE = 8.0 * 2.0**-52
@@ -35,9 +40,11 @@ LEAST = 1e-200
 
 @kernel
 def middle(low, high):
-    """A place between two others: their middle, and where they are far apart that of their exponents, 0 between signs.
+    """A place between two others: their middle, and where they are far apart that of their
+    exponents, 0 between signs.
 
-    So a bracket 1e20 wide, as of a row that is long beside the penalty, is down to a root at 1 after ten such steps.
+    So a bracket 1e20 wide, as of a row that is long beside the penalty, is down to a root at 1
+    after ten such steps.
     """
     if high - low <= WIDE:
         return 0.5 * (low + high)
@@ -45,35 +52,50 @@ def middle(low, high):
         return 0.0
     sign = -1.0 if high <= 0.0 else 1.0
     near, far = min(abs(low), abs(high)), max(abs(low), abs(high))
-    return sign * (0.5 * near + 0.5 * far if far <= 4.0 * near else np.sqrt(max(near, 1.0)) * np.sqrt(far))
+    return sign * (
+        0.5 * near + 0.5 * far if far <= 4.0 * near else np.sqrt(max(near, 1.0)) * np.sqrt(far)
+    )
 
 
 @kernel
 def smooth_step(loss, prediction, target, dual, rate):
-    """(-loss'(z), z, loss(z), size), z about the root of z + rate loss'(z) = prediction - rate dual, by Newton steps.
+    """(-loss'(z), z, loss(z), size), z about the root of z + rate loss'(z) = prediction - rate
+    dual, by Newton steps.
 
-    The excess of the left side grows by at least 1, so that the root lies between the prediction and the prediction
-    less its excess. Where a Newton step leaves what is known of that bracket, or gains too little, the bracket is
-    halved; where it ends beside an end of it, the next look is at the other side of the root, so that corners of the
-    derivative close it as well. Then, and where derivatives of numbers next to each other are all too far from it, the
-    answer lies `between_tangents` at both ends. Exact after as many steps as there are pieces for a piecewise quadratic
-    loss.  The size is |loss| + |u| (|z| + |target|): losses of a residual or a margin round what they are told by so
-    much.  NaN where there is no finite step: no step is better than one that is not known to raise the dual.
+    The excess of the left side grows by at least 1, so that the root lies between the prediction
+    and the prediction less its excess. Where a Newton step leaves what is known of that bracket, or
+    gains too little, the bracket is halved; where it ends beside an end of it, the next look is at
+    the other side of the root, so that corners of the derivative close it as well. Then, and where
+    derivatives of numbers next to each other are all too far from it, the answer lies
+    `between_tangents` at both ends. Exact after as many steps as there are pieces for a piecewise
+    quadratic loss.  The size is |loss| + |u| (|z| + |target|): losses of a residual or a margin
+    round what they are told by so much.  NaN where there is no finite step: no step is better than
+    one that is not known to raise the dual.
     """
-    z, derivative, curvature = prediction, loss.derivative(prediction, target), loss.curvature(prediction, target)
+    z, derivative, curvature = (
+        prediction,
+        loss.derivative(prediction, target),
+        loss.curvature(prediction, target),
+    )
     excess = rate * (dual + derivative)
     low, high = max(min(z, z - excess), -FARTHEST), min(max(z, z - excess), FARTHEST)
     slow = False
     for _ in range(MOST_STEPS):
         rounding = ROUNDING * (abs(z) + abs(prediction) + rate * (abs(dual) + abs(derivative)))
-        if abs(excess) <= max(SHARE * abs(rate * (dual + derivative)), rounding) and abs(excess) < FARTHEST:
+        if (
+            abs(excess) <= max(SHARE * abs(rate * (dual + derivative)), rounding)
+            and abs(excess) < FARTHEST
+        ):
             value = loss.value(z, target)
             return -derivative, z, value, abs(value) + abs(derivative) * (abs(z) + abs(target))
         z -= excess / (1.0 + rate * curvature)
         if slow or not low < z < high:
             if high - low <= 2.0 * CLOSE * max(abs(low), abs(high)):
                 return between_tangents(loss, prediction, target, dual, rate, low, high)
-            beside_low, beside_high = low + CLOSE * max(abs(low), LEAST), high - CLOSE * max(abs(high), LEAST)
+            beside_low, beside_high = (
+                low + CLOSE * max(abs(low), LEAST),
+                high - CLOSE * max(abs(high), LEAST),
+            )
             if not slow and beside_high <= z <= high:
                 z = beside_high
             elif not slow and low <= z <= beside_low:
@@ -93,28 +115,39 @@ def smooth_step(loss, prediction, target, dual, rate):
 
 @kernel
 def between_tangents(loss, prediction, target, dual, rate, low, high):
-    """`smooth_step` where the root is known as nearly as numbers tell: u = dual + (z - prediction) / rate.
+    """`smooth_step` where the root is known as nearly as numbers tell: u = dual + (z - prediction)
+    / rate.
 
-    That has digits which -loss'(z) has not. Minus loss* is at least what lies between its values at both ends.
+    That has digits which -loss'(z) has not. Minus loss* is at least what lies between its values at
+    both ends.
     """
     z = 0.5 * (low + high)
     derivative_a, derivative_b = loss.derivative(low, target), loss.derivative(high, target)
     value_a, value_b = loss.value(low, target), loss.value(high, target)
     derivative = min(max((prediction - z) / rate - dual, derivative_a), derivative_b)
-    value, size = of_tangents(target, z, derivative, low, derivative_a, value_a, high, derivative_b, value_b)
+    value, size = of_tangents(
+        target, z, derivative, low, derivative_a, value_a, high, derivative_b, value_b
+    )
     return -derivative, z, value, size
 
 
 @kernel
 def of_tangents(target, z, derivative, a, derivative_a, value_a, b, derivative_b, value_b):
-    """(Value, size) at `z` of the line with this `derivative`, between those of two tangents, that is below a loss.
+    """(Value, size) at `z` of the line with this `derivative`, between those of two tangents, that
+    is below a loss.
 
-    Minus loss* is at least what lies between the two tangents' values at 0, at the same share as the derivative.
+    Minus loss* is at least what lies between the two tangents' values at 0, at the same share as
+    the derivative.
     """
     if derivative_a == derivative_b:
-        return value_a + derivative_a * (z - a), abs(value_a) + abs(derivative_a) * (abs(a) + abs(z) + abs(target))
+        return value_a + derivative_a * (z - a), abs(value_a) + abs(derivative_a) * (
+            abs(a) + abs(z) + abs(target)
+        )
     share = (derivative - derivative_a) / (derivative_b - derivative_a)
-    value, size = 0.0, abs((derivative_b - derivative_a) * z)  # for the share, whose unit is that of 1
+    value, size = (
+        0.0,
+        abs((derivative_b - derivative_a) * z),
+    )  # for the share, whose unit is that of 1
     if share < 1.0:
         value += (1.0 - share) * (value_a + derivative_a * (z - a))
         size += (1.0 - share) * (abs(value_a) + abs(derivative_a) * (abs(a) + abs(z) + abs(target)))
@@ -126,16 +159,19 @@ def of_tangents(target, z, derivative, a, derivative_a, value_a, b, derivative_b
 
 @kernel
 def corner_step(loss, prediction, target, dual, rate):
-    """`smooth_step` for a loss with corners, by tangents at `a` and `b`, on either side of the root.
+    """`smooth_step` for a loss with corners, by tangents at `a` and `b`, on either side of the
+    root.
 
-    The larger of the two tangents has its proximal point on one of them or where they cross, in closed form; while the
-    loss is larger there, its tangent there replaces one of them. Exact for piecewise linear losses, and since tangents
-    are never above the loss, the value returned makes a proved bound for every convex one.
+    The larger of the two tangents has its proximal point on one of them or where they cross, in
+    closed form; while the loss is larger there, its tangent there replaces one of them. Exact for
+    piecewise linear losses, and since tangents are never above the loss, the value returned makes a
+    proved bound for every convex one.
 
-    What rounds: a tangent's value at z, value_a + derivative_a (z - a), by its parts, whose magnitudes make the size.
-    A row that is long beside the penalty has its first b 1e10 away, where that would be 1e-6: then the tangents are
-    taken anew at both sides of z, as near as the first ones can tell where it is. Where the loss is curved as well, so
-    wide a bracket is halved by exponents.  NaN where there is no finite step.
+    What rounds: a tangent's value at z, value_a + derivative_a (z - a), by its parts, whose
+    magnitudes make the size. A row that is long beside the penalty has its first b 1e10 away, where
+    that would be 1e-6: then the tangents are taken anew at both sides of z, as near as the first
+    ones can tell where it is. Where the loss is curved as well, so wide a bracket is halved by
+    exponents.  NaN where there is no finite step.
     """
     derivative_a, value_a = loss.derivative(prediction, target), loss.value(prediction, target)
     a, b = prediction, prediction - rate * (dual + derivative_a)
@@ -144,15 +180,22 @@ def corner_step(loss, prediction, target, dual, rate):
     for _ in range(MOST_STEPS):
         if derivative_a == derivative_b:
             break
-        root_a, root_b = prediction - rate * (dual + derivative_a), prediction - rate * (dual + derivative_b)
-        crossing = a + ((value_b - value_a) - derivative_b * (b - a)) / (derivative_a - derivative_b)
+        root_a, root_b = (
+            prediction - rate * (dual + derivative_a),
+            prediction - rate * (dual + derivative_b),
+        )
+        crossing = a + ((value_b - value_a) - derivative_b * (b - a)) / (
+            derivative_a - derivative_b
+        )
         z = min(max(crossing, min(root_a, root_b)), max(root_a, root_b))
         derivative = (prediction - z) / rate - dual
         if z == root_a:
             derivative = derivative_a
         elif z == root_b:
             derivative = derivative_b
-        derivative = min(max(derivative, min(derivative_a, derivative_b)), max(derivative_a, derivative_b))
+        derivative = min(
+            max(derivative, min(derivative_a, derivative_b)), max(derivative_a, derivative_b)
+        )
         value = max(value_a + derivative_a * (z - a), value_b + derivative_b * (z - b))
         loss_z, derivative_z = loss.value(z, target), loss.derivative(z, target)
         far = abs(value_a) + abs(value_b) + abs(derivative * (b - a))
@@ -164,10 +207,16 @@ def corner_step(loss, prediction, target, dual, rate):
             nearer = True
             side = room if b > a else -room
             near_a, near_b = z - side, z + side
-            derivative_near, value_near = loss.derivative(near_a, target), loss.value(near_a, target)
+            derivative_near, value_near = (
+                loss.derivative(near_a, target),
+                loss.value(near_a, target),
+            )
             if ((near_a - prediction) + rate * (dual + derivative_near) < 0.0) == (b > a):
                 a, derivative_a, value_a = near_a, derivative_near, value_near
-            derivative_near, value_near = loss.derivative(near_b, target), loss.value(near_b, target)
+            derivative_near, value_near = (
+                loss.derivative(near_b, target),
+                loss.value(near_b, target),
+            )
             if ((near_b - prediction) + rate * (dual + derivative_near) > 0.0) == (b > a):
                 b, derivative_b, value_b = near_b, derivative_near, value_near
             continue
@@ -190,8 +239,12 @@ def corner_step(loss, prediction, target, dual, rate):
         return -derivative_b, b, value_b, abs(value_b) + abs(derivative_b) * (abs(b) + abs(target))
     if not found:
         return np.nan, z, value_a, value_b
-    derivative = min(max(derivative, min(derivative_a, derivative_b)), max(derivative_a, derivative_b))
-    value, size = of_tangents(target, z, derivative, a, derivative_a, value_a, b, derivative_b, value_b)
+    derivative = min(
+        max(derivative, min(derivative_a, derivative_b)), max(derivative_a, derivative_b)
+    )
+    value, size = of_tangents(
+        target, z, derivative, a, derivative_a, value_a, b, derivative_b, value_b
+    )
     return -derivative, z, value, size
 
 
@@ -207,12 +260,15 @@ def _shrunk_dot(rows, i, coef, threshold):
 
 
 @kernel
-def dual_epoch(rows, samples, loss, corners, order, norms, point, duals, terms, sizes, moves, options):
-    """One visit to each row of `order`; returns the sum of the `moves` made, (s_i |u_new - u_old| |x_i|)^2.
+def dual_epoch(
+    rows, samples, loss, corners, order, norms, point, duals, terms, sizes, moves, options
+):
+    """One visit to each row of `order`; returns the sum of the `moves` made, (s_i |u_new - u_old|
+    |x_i|)^2.
 
     `corners` is None for a smooth loss, else True: so Numba compiles one of the two steps only.
-    `point`, (d + 1,), holds v and the intercept, `duals` u, `terms` t, `sizes` those of t and `norms` |x_i|^2.
-    `options`: 1 / (l2 n), l1 / l2, and what a dual variable adds to the intercept.
+    `point`, (d + 1,), holds v and the intercept, `duals` u, `terms` t, `sizes` those of t and
+    `norms` |x_i|^2. `options`: 1 / (l2 n), l1 / l2, and what a dual variable adds to the intercept.
     """
     factor, threshold, intercept_factor = options[0], options[1], options[2]
     coef, d, n = point[:-1], point.size - 1, order.size
@@ -223,8 +279,15 @@ def dual_epoch(rows, samples, loss, corners, order, norms, point, duals, terms, 
         rows.prefetch(ahead)
         for numbers in (duals, terms, sizes, moves, norms):
             prefetch(numbers, ahead)
-        target, offset, weight, dual = samples.target(i), samples.offset(i), samples.weight(i), duals[i]
-        prediction = (_shrunk_dot(rows, i, coef, threshold) if threshold > 0.0 else rows.dot(i, coef)) + intercept
+        target, offset, weight, dual = (
+            samples.target(i),
+            samples.offset(i),
+            samples.weight(i),
+            duals[i],
+        )
+        prediction = (
+            _shrunk_dot(rows, i, coef, threshold) if threshold > 0.0 else rows.dot(i, coef)
+        ) + intercept
         rate = weight * (factor * norms[i] + intercept_factor)
         if corners is None:
             new, z, value, size = smooth_step(loss, prediction + offset, target, dual, rate)
@@ -254,7 +317,9 @@ def duals_at(rows, samples, loss, point, duals, terms, sizes):
         duals[i] = -derivative
         value = loss.value(prediction + samples.offset(i), target)
         terms[i] = value - derivative * prediction
-        sizes[i] = abs(value) + abs(derivative) * (abs(prediction) + abs(samples.offset(i)) + abs(target))
+        sizes[i] = abs(value) + abs(derivative) * (
+            abs(prediction) + abs(samples.offset(i)) + abs(target)
+        )
 
 
 @kernel

@@ -1,11 +1,14 @@
-"""Stochastic dual coordinate ascent: rows one after the other, each with the best step for it, and a bound for free.
+"""Stochastic dual coordinate ascent: rows one after the other, each with the best step for it, and
+a bound for free.
 
-A turn visits all rows once, in random order; from the second turn on it first visits again and again those rows that
-moved w most in the turn before, while that moves w faster than visits to all rows did. (Rows that hardly move are most
-of the rows where classes are well apart: shrinking, without a rule of its own for each loss.)
+A turn visits all rows once, in random order; from the second turn on it first visits again and
+again those rows that moved w most in the turn before, while that moves w faster than visits to all
+rows did. (Rows that hardly move are most of the rows where classes are well apart: shrinking,
+without a rule of its own for each loss.)
 
-The unpenalised intercept is a proximal point: with (rho / 2) (b - center)^2 in F, b = center + mean_i s_i u_i / rho,
-and each turn makes b the center. At the end the mean is 0, and nothing has been added.
+The unpenalised intercept is a proximal point: with (rho / 2) (b - center)^2 in F, b = center +
+mean_i s_i u_i / rho, and each turn makes b the center. At the end the mean is 0, and nothing has
+been added.
 """
 
 import numpy as np
@@ -20,40 +23,45 @@ from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.base import Solver, State
 from fastgd.solvers.dual import kernels as dual
 
-# Between, only rows are visited whose squared move of w is above this many times the mean. Passes to a certified 1e-6
-# with 0.05, 0.2, 1 and without such visits (one seed, log loss): 34, 23, 13 and 96 on `news20_binary` at
-# alpha = 0.01 / n, 14, 13, 12 and 42 on `w8a` and 26, 24, 23 and 31 on `a9a` at 1 / n.
+# Between, only rows are visited whose squared move of w is above this many times the mean. Passes
+# to a certified 1e-6 with 0.05, 0.2, 1 and without such visits (one seed, log loss): 34, 23, 13 and
+# 96 on `news20_binary` at alpha = 0.01 / n, 14, 13, 12 and 42 on `w8a` and 26, 24, 23 and 31 on
+# `a9a` at 1 / n.
 QUIET = 1.0
-# Visits to the lively rows go on while they move w at least this many times as fast as visits to all rows did, for as
-# many rows read. Beyond BUSY of all rows there is little to be won.
+# Visits to the lively rows go on while they move w at least this many times as fast as visits to
+# all rows did, for as many rows read. Beyond BUSY of all rows there is little to be won.
 LIVELY = 0.5
 BUSY = 0.6
 MOST_VISITS = 30
-# The intercept as a column whose square is a tenth of a row's. Passes to a certified 1e-4 with 0.1, 1, 10 here: over
-# 200, 26, 18 on `a9a` at alpha = 1 / n (log loss), over 200, 101, 63 (hinge), and 5, 5, 12 on `w8a` at 100 / n (log
-# loss).
+# The intercept as a column whose square is a tenth of a row's. Passes to a certified 1e-4 with 0.1,
+# 1, 10 here: over 200, 26, 18 on `a9a` at alpha = 1 / n (log loss), over 200, 101, 63 (hinge), and
+# 5, 5, 12 on `w8a` at 100 / n (log loss).
 RHO = 10.0
-# A turn leaves less of the gap than it took: checks begin once it took no more than this many times tol.
+# A turn leaves less of the gap than it took: checks begin once it took no more than this many times
+# tol.
 NEARLY = 2.0
-# w is made anew from the duals at doubling turns from this one on, and where what it may have lost to rounding is this
-# share of what the last turn raised the bound by.
+# w is made anew from the duals at doubling turns from this one on, and where what it may have lost
+# to rounding is this share of what the last turn raised the bound by.
 REBUILT = 8
 VISIBLE = 0.1
 EPS = float(np.finfo(float).eps)
 # Units of rounding of a sum that NumPy makes of halves of halves, and of its terms.
 SUMMED = 8.0
 
-# Dual ascent takes about 12 + 9 r passes to 1e-4, with r the say of other rows in a row's prediction: with r of 0.3, 3,
-# 30, 200 it took 10 to 32, 27 to 90, 191 to 753, over 970 (hinge, quantile, epsilon-insensitive; text, census, protein,
-# covtype_binary), and four to five times as many to 1e-6. Where the central path takes more by count, it took 1 to 11
-# times as long by the clock. Where that is not open, dual ascent is chosen up to r = 1000.
+# Dual ascent takes about 12 + 9 r passes to 1e-4, with r the say of other rows in a row's
+# prediction: with r of 0.3, 3, 30, 200 it took 10 to 32, 27 to 90, 191 to 753, over 970 (hinge,
+# quantile, epsilon-insensitive; text, census, protein, covtype_binary), and four to five times as
+# many to 1e-6. Where the central path takes more by count, it took 1 to 11 times as long by the
+# clock. Where that is not open, dual ascent is chosen up to r = 1000.
 DUAL_PASSES = 12.0
 DUAL_PASSES_PER_SAY = 9.0
 MOST_SAY = 1000.0
-# It takes about 25 + 220 o where o, the squared cosines of a row with all others, each times how many times as long the
-# row is, squared, if it is longer, adds up to no more than 2, estimated from some: 300 rows of 20,000 normal numbers
-# have r = 20,000, and take 37 ms by dual ascent and 750 on the central path (squared hinge). With o of 0.1, 0.24, 0.34,
-# 0.96, 1.1, 1.5 it took 45, 69, 105, 216, 72, 206 passes, and with 5 to 80 (log-normal columns, sigma 2 and 3) 204 to
+# It takes about 25 + 220 o where o, the squared cosines of a row with all others, each times how
+# many times as long the row is, squared, if it is longer, adds up to no more than 2, estimated from
+# some: 300 rows of 20,000 normal numbers have r = 20,000, and take 37 ms by dual ascent and 750 on
+# the central path (squared hinge). With o of 0.1, 0.24, 0.34,
+# 0.96, 1.1, 1.5 it took 45, 69, 105, 216, 72, 206 passes, and with 5 to 80 (log-normal columns,
+# sigma 2 and 3) 204 to
 # over 1,900, while squared cosines alone were 0.3 to 1.5 (hinge, alpha = 1e-4).
 DUAL_PASSES_APART = 25.0
 DUAL_PASSES_PER_OVERLAP = 220.0
@@ -64,9 +72,10 @@ WORTH_A_LOOK = 100.0
 class Sdca(Solver):
     """`solver="sdca"`: any convex loss of one prediction with an L2 part in the penalty.
 
-    State: `memory["duals"]` u, `memory["terms"]` and their `memory["sizes"]`, (n_samples,), see `fastgd.solvers.dual.kernels`;
-    `memory["moves"]`, what each row moved at its last visit; `memory["wrong"]`, how far v may be from that of u; with
-    an L1 part `memory["v"]`; with an intercept `memory["center"]`.
+    State: `memory["duals"]` u, `memory["terms"]` and their `memory["sizes"]`, (n_samples,), see
+    `fastgd.solvers.dual.kernels`; `memory["moves"]`, what each row moved at its last visit;
+    `memory["wrong"]`, how far v may be from that of u; with an L1 part `memory["v"]`; with an
+    intercept `memory["center"]`.
 
     Parameters
     ----------
@@ -82,9 +91,10 @@ class Sdca(Solver):
 
     References
     ----------
-    Shalev-Shwartz and Zhang (2013), "Stochastic dual coordinate ascent methods for regularized loss minimization";
-    (2016), "Accelerated proximal stochastic dual coordinate ascent", for the L1 part. Hsieh et al. (2008), "A dual
-    coordinate descent method for large-scale linear SVM", for shrinking.
+    Shalev-Shwartz and Zhang (2013), "Stochastic dual coordinate ascent methods for regularized loss
+    minimization"; (2016), "Accelerated proximal stochastic dual coordinate ascent", for the L1
+    part. Hsieh et al. (2008), "A dual coordinate descent method for large-scale linear SVM", for
+    shrinking.
     """
 
     exact = False
@@ -95,23 +105,39 @@ class Sdca(Solver):
         super().__init__(objective)
         self.seed, self.shuffle = seed, shuffle
         F = objective
-        # An intercept asks for dual variables that sum to 0, which without an infimum they cannot be made to.
+        # An intercept asks for dual variables that sum to 0, which without an infimum they cannot
+        # be made to.
         self.proves = not F.fit_intercept or F.loss.infimum > -np.inf
         self.rows = F.samples.active()
         self.norms, self.sweeps = np.zeros(F.n_samples), Sweeps(F)
-        map_ranges(lambda a, b: dual.squared_norms(F.rows, F.cuts, a, b, self.norms), F.cuts.size - 1, F.n_threads)
+        map_ranges(
+            lambda a, b: dual.squared_norms(F.rows, F.cuts, a, b, self.norms),
+            F.cuts.size - 1,
+            F.n_threads,
+        )
         F.passes += 1.0
         self.weights = np.broadcast_to(F.samples.weights, (F.n_samples,))
         self.rho = self._intercept_strength() if F.fit_intercept else np.inf
 
     def start(self, point):
-        """State with the dual variables that belong to `point`, times the c in [0, 1] that is best for the bound."""
+        """State with the dual variables that belong to `point`, times the c in [0, 1] that is
+        best for the bound.
+        """
         F = self.objective
         state = State(np.array(point, dtype=np.float64), 1)
-        duals, terms, sizes = np.zeros(F.n_samples), np.full(F.n_samples, F.loss.infimum), np.zeros(F.n_samples)
+        duals, terms, sizes = (
+            np.zeros(F.n_samples),
+            np.full(F.n_samples, F.loss.infimum),
+            np.zeros(F.n_samples),
+        )
         coef, intercept = F.split(state.point)
         state.memory.update(
-            duals=duals, terms=terms, sizes=sizes, moves=np.zeros(F.n_samples), visits=0, center=intercept
+            duals=duals,
+            terms=terms,
+            sizes=sizes,
+            moves=np.zeros(F.n_samples),
+            visits=0,
+            center=intercept,
         )
         if coef.any():
             dual.duals_at(F.rows, F.samples, F.loss, np.r_[coef, intercept], duals, terms, sizes)
@@ -120,7 +146,11 @@ class Sdca(Solver):
         self._put(state, v)
         # c t + (1 - c) inf loss is a term for c u, and |w|^2 shrinks by c^2 at least.
         squared = F.l2 * float(state.point[: F.n_features] @ state.point[: F.n_features])
-        gain = float(self.weights @ (terms - F.loss.infimum)) / F.n_active if F.loss.infimum > -np.inf else np.inf
+        gain = (
+            float(self.weights @ (terms - F.loss.infimum)) / F.n_active
+            if F.loss.infimum > -np.inf
+            else np.inf
+        )
         if gain < squared:
             share = max(gain / squared, 0.0)
             duals *= share
@@ -131,9 +161,11 @@ class Sdca(Solver):
         return state
 
     def resume(self, state):
-        """Make w that of the duals, which suit any alpha and weights; where it already is, the run just goes on.
+        """Make w that of the duals, which suit any alpha and weights; where it already is, the run
+        just goes on.
 
-        The terms may be those of other targets: there is no bound until a turn has visited all rows.
+        The terms may be those of other targets: there is no bound until a turn has visited all
+        rows.
         """
         F, memory = self.objective, state.memory
         if state.turn == 0:
@@ -147,7 +179,9 @@ class Sdca(Solver):
         memory["terms"][:] = -np.inf
         wrong = memory["wrong"]
         v = self._rebuilt(state)
-        known = memory.get("v", np.full(v.size, np.inf)) if F.l1 > 0.0 else state.point[: F.n_features]
+        known = (
+            memory.get("v", np.full(v.size, np.inf)) if F.l1 > 0.0 else state.point[: F.n_features]
+        )
         if np.abs(v - known).max(initial=0.0) > 1e-9 * np.abs(v).max(initial=0.0):
             self._put(state, v)
         else:
@@ -171,7 +205,9 @@ class Sdca(Solver):
         memory["bound"], memory["gain"] = bound, bound - before
 
     def back_off(self, state, safe_point):
-        """Begin anew from `safe_point` where w is not finite; where F alone is not, w is on its way: go on."""
+        """Begin anew from `safe_point` where w is not finite; where F alone is not, w is on its
+        way: go on.
+        """
         if np.isfinite(state.point).all():
             return True
         fresh = self.start(safe_point)
@@ -194,15 +230,19 @@ class Sdca(Solver):
     def lower_bound(self, state):
         """A number that F is nowhere below, from the dual variables, or -inf: no pass over X.
 
-        An intercept needs sum s u = 0: the heavier sign is scaled down by c, and loss*(c a) <= c loss*(a) -
-        (1 - c) inf loss. That moves v by at most (1 - c) sum s |u| |x| / (l2 n) over that sign, and w by no more.
+        An intercept needs sum s u = 0: the heavier sign is scaled down by c, and loss*(c a) <= c
+        loss*(a) - (1 - c) inf loss. That moves v by at most (1 - c) sum s |u| |x| / (l2 n) over
+        that sign, and w by no more.
 
         What rounds, and where it is added:
 
         - t, by a few units of its size, not of itself: `sizes`, in the slack.
-        - v, by `_wrong_if_rebuilt` where it was made from the duals and by `_visit` since: `wrong`, in |w|.
-        - sum s u, by a few units of sum s |u|: in the share by which the heavier sign is scaled down.
-        - F, with which the bound is compared, by a few units of mean |loss'| (|x| |w| + |b|): in the slack, where the
+        - v, by `_wrong_if_rebuilt` where it was made from the duals and by `_visit` since:
+          `wrong`, in |w|.
+        - sum s u, by a few units of sum s |u|: in the share by which the heavier sign is scaled
+          down.
+        - F, with which the bound is compared, by a few units of mean |loss'| (|x| |w| + |b|): in
+          the slack, where the
           duals stand for the derivatives.
         """
         F, memory = self.objective, state.memory
@@ -211,7 +251,11 @@ class Sdca(Solver):
         u, t, s = memory["duals"][here], memory["terms"][here], self.weights[here]
         if not np.isfinite(t).all():
             return -np.inf
-        n, length, moved = F.n_active, float(np.linalg.norm(state.point[: F.n_features])), memory["wrong"]
+        n, length, moved = (
+            F.n_active,
+            float(np.linalg.norm(state.point[: F.n_features])),
+            memory["wrong"],
+        )
         total, size = float((s * t).sum()), float((s * memory["sizes"][here]).sum())
         mass = s * u
         pull = np.abs(mass)
@@ -219,7 +263,10 @@ class Sdca(Solver):
             if F.loss.infimum == -np.inf:
                 return -np.inf
             heavy = mass > 0.0 if mass.sum() > 0.0 else mass < 0.0
-            excess, most = abs(float(mass.sum())) + SUMMED * EPS * float(pull.sum()), float(pull[heavy].sum())
+            excess, most = (
+                abs(float(mass.sum())) + SUMMED * EPS * float(pull.sum()),
+                float(pull[heavy].sum()),
+            )
             share = min(excess / most + SUMMED * EPS, 1.0) if most > 0.0 else 1.0
             total -= share * float(s[heavy] @ (t[heavy] - F.loss.infimum))
             moved += share * float(pull[heavy] @ np.sqrt(self.norms[here][heavy])) / (F.l2 * n)
@@ -228,7 +275,9 @@ class Sdca(Solver):
         return total / n - 0.5 * F.l2 * (length + moved) ** 2 - slack
 
     def _wrong_if_rebuilt(self, memory):
-        """What v, made from the duals, may be wrong by: a sum of s u x / (l2 n), whose terms may cancel."""
+        """What v, made from the duals, may be wrong by: a sum of s u x / (l2 n), whose terms may
+        cancel.
+        """
         F = self.objective
         lengths = float(np.abs(self.weights * memory["duals"]) @ np.sqrt(self.norms))
         return EPS * (4.0 + np.sqrt(F.n_samples)) * lengths / (F.l2 * F.n_active)
@@ -240,12 +289,14 @@ class Sdca(Solver):
         return self._primal(memory["duals"])
 
     def _blurred(self, state):
-        """Whether rounding of v since it was made from the duals shows beside what the last turn brought."""
+        """Whether rounding of v since it was made from the duals shows beside what the last turn
+        brought.
+        """
         memory, coef = state.memory, state.point[: self.objective.n_features]
         lost = self.objective.l2 * float(np.linalg.norm(coef)) * memory["wrong"]
-        return lost > VISIBLE * abs(memory.get("gain", np.inf)) and memory["wrong"] > 4.0 * self._wrong_if_rebuilt(
-            memory
-        )
+        return lost > VISIBLE * abs(memory.get("gain", np.inf)) and memory[
+            "wrong"
+        ] > 4.0 * self._wrong_if_rebuilt(memory)
 
     def _visit_lively(self, state, point):
         moves = state.memory["moves"]
@@ -267,19 +318,34 @@ class Sdca(Solver):
         corners = None if F.loss.smooth else True
         before = float(np.linalg.norm(point[:-1]))
         moved = dual.dual_epoch(
-            F.rows, F.samples, F.loss, corners, order, self.norms, point, memory["duals"], memory["terms"],
-            memory["sizes"], memory["moves"], options,
-        )  # fmt: skip
-        # Each update rounds v by a unit of what it is then, which is no longer than before and all moves since.
+            F.rows,
+            F.samples,
+            F.loss,
+            corners,
+            order,
+            self.norms,
+            point,
+            memory["duals"],
+            memory["terms"],
+            memory["sizes"],
+            memory["moves"],
+            options,
+        )
+        # Each update rounds v by a unit of what it is then, which is no longer than before and all
+        # moves since.
         longest = before + options[0] * np.sqrt(order.size * moved)
-        memory["wrong"] = float(np.hypot(memory["wrong"], EPS * np.sqrt(4.0 * order.size) * longest))
+        memory["wrong"] = float(
+            np.hypot(memory["wrong"], EPS * np.sqrt(4.0 * order.size) * longest)
+        )
         memory["visits"] += 1
         state.updates += order.size
         F.passes += order.size / n
         return moved
 
     def _padded(self, state):
-        """The unknowns of the kernel, (d + 1,): v and the intercept that belongs to center and duals."""
+        """The unknowns of the kernel, (d + 1,): v and the intercept that belongs to center and
+        duals.
+        """
         F, memory = self.objective, state.memory
         point = np.zeros(F.n_features + 1)
         point[:-1] = memory["v"] if F.l1 > 0.0 else state.point[: F.n_features]
@@ -317,18 +383,21 @@ def _require(objective):
     F = objective
     if F.vector or isinstance(F.loss, Perceptron) or not F.loss.convex:
         raise ValueError(
-            f"solver 'sdca' needs a convex loss of one prediction other than 'perceptron', got {F.loss!r}; "
+            "solver 'sdca' needs a convex loss of one prediction other than 'perceptron', got "
+            f"{F.loss!r}; "
             "use solver='auto'"
         )
     if not F.elastic or F.l2 <= 0.0:
         raise ValueError(
-            f"solver 'sdca' needs a penalty with an L2 part and alpha > 0, got penalty {F.penalty!r} and "
+            "solver 'sdca' needs a penalty with an L2 part and alpha > 0, got penalty "
+            f"{F.penalty!r} and "
             f"alpha={F.alpha:g}; use penalty='l2' or 'elasticnet', or solver='auto'"
         )
 
 
 def dual_pays(objective):
-    """Whether dual ascent gets on: a step on one row's dual variable is not undone by those on the others.
+    """Whether dual ascent gets on: a step on one row's dual variable is not undone by those on the
+    others.
 
     Where it is, a one-row descent with a rate for each column is ahead.
     """
@@ -339,10 +408,20 @@ def dual_cost(objective, tol):
     """What a run of dual ascent takes, in passes' worth of time."""
     passes = DUAL_PASSES + DUAL_PASSES_PER_SAY * say(objective)
     if passes > WORTH_A_LOOK and rows_apart(objective):
-        passes = min(passes, DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * _once(objective, _overlap))
+        passes = min(
+            passes, DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * _once(objective, _overlap)
+        )
     return passes * (1e-4 / (tol or EPS)) ** (1.0 / 3.0)
 
 
 def dual_applies(F):
-    """Whether dual ascent is defined here: a convex loss of one prediction, an L2 part, nothing but an elastic net."""
-    return not F.vector and F.loss.convex and not isinstance(F.loss, Perceptron) and F.elastic and F.l2 > 0.0
+    """Whether dual ascent is defined here: a convex loss of one prediction, an L2 part, nothing
+    but an elastic net.
+    """
+    return (
+        not F.vector
+        and F.loss.convex
+        and not isinstance(F.loss, Perceptron)
+        and F.elastic
+        and F.l2 > 0.0
+    )

@@ -1,25 +1,29 @@
-"""Nesterov's accelerated descent on all rows, with restarts and a curvature that is measured on the way.
+"""Nesterov's accelerated descent on all rows, with restarts and a curvature that is measured on the
+way.
 
-y is the look-ahead point, at which the gradient is taken and which is also the answer, x = prox(y - g / L):
+y is the look-ahead point, at which the gradient is taken and which is also the answer, x = prox(y -
+g / L):
 
     y+ = x + (t - 1) / t+ (x - x_old),    t+ = (1 + sqrt(1 + 4 t^2)) / 2
 
-(Beck and Teboulle, 2009, FISTA).  Momentum starts anew when it points uphill, (y - x)'(x - x_old) > 0 (O'Donoghue and
-Candes, 2015, the gradient scheme), which gives the linear rate without knowing the strong convexity.  L follows the
-curvature seen between successive gradients, up at once and down slowly, so that no bound on the loss's curvature is
-needed.
+(Beck and Teboulle, 2009, FISTA).  Momentum starts anew when it points uphill, (y - x)'(x - x_old) >
+0 (O'Donoghue and Candes, 2015, the gradient scheme), which gives the linear rate without knowing
+the strong convexity.  L follows the curvature seen between successive gradients, up at once and
+down slowly, so that no bound on the loss's curvature is needed.
 """
 
 import numpy as np
 
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
 
-# The measured curvature is along the step only: forgetting it slowly lets the step grow where the loss has become flat.
-# Passes to 1e-6 with 0.98 against never forgetting: 176 and 233 on `a9a`, 1021 and 838 on raw breast cancer columns.
-# The first guess is forgotten at once: 45 passes to 1e-6 for 329 on `california`, Huber loss, and never more.
+# The measured curvature is along the step only: forgetting it slowly lets the step grow where the
+# loss has become flat. Passes to 1e-6 with 0.98 against never forgetting: 176 and 233 on `a9a`,
+# 1021 and 838 on raw breast cancer columns. The first guess is forgotten at once: 45 passes to 1e-6
+# for 329 on `california`, Huber loss, and never more.
 FORGET = 0.98
-# F may rise on the way, but not above so many times its value where momentum began: where the curvature jumps, that
-# along the step says little of the next one's, and squared hinges of 300 rows and 3,000 columns went to 1e10.
+# F may rise on the way, but not above so many times its value where momentum began: where the
+# curvature jumps, that along the step says little of the next one's, and squared hinges of 300 rows
+# and 3,000 columns went to 1e10.
 RISE = 2.0
 LEAST_CURVATURE = 1e-30
 GREATEST_CURVATURE = 1e30
@@ -54,12 +58,24 @@ class Accelerated(ScaledSolver):
                 x_old, t = y, 1.0
                 continue
             if curvature > GREATEST_CURVATURE:
-                y_next, v, smooth, gradient, x, t_next, seen = y, state.point, state.value, state.gradient, y, 1.0, 0.0
+                y_next, v, smooth, gradient, x, t_next, seen = (
+                    y,
+                    state.point,
+                    state.value,
+                    state.gradient,
+                    y,
+                    1.0,
+                    0.0,
+                )
                 break
             curvature = max(2.0 * curvature, seen) if np.isfinite(seen) else 4.0 * curvature
         self.move(state, y_next, v, smooth, gradient)
         memory["x"], memory["t"], memory["ceiling"] = x, t_next, ceiling
-        least = FORGET * curvature if "curvature" in memory else (0.0 if seen > 0.0 else 0.25 * curvature)
+        least = (
+            FORGET * curvature
+            if "curvature" in memory
+            else (0.0 if seen > 0.0 else 0.25 * curvature)
+        )
         memory["curvature"] = max(seen, least, LEAST_CURVATURE)
         if not (y_next - y).any() and not (x - x_old).any():
             memory["exhausted"] = True

@@ -1,9 +1,11 @@
-"""Gradient descent on all rows with Barzilai-Borwein steps, kept safe by a line search that looks back ten values.
+"""Gradient descent on all rows with Barzilai-Borwein steps, kept safe by a line search that looks
+back ten values.
 
-With s = u - u_old and y = g - g_old, the two steps s's / s'y and s'y / y'y estimate 1 / curvature along s (Barzilai
-and Borwein, 1988).  The short one is taken where they differ much (Frassoldati, Zanni and Zanghirati, 2008, ABBmin),
-and a step is accepted when F falls below the greatest of its last ten values by a little (Grippo, Lampariello and
-Lucidi, 1986).  L1 parts are met by a proximal step (Wright, Nowak and Figueiredo, 2009, SpaRSA).
+With s = u - u_old and y = g - g_old, the two steps s's / s'y and s'y / y'y estimate 1 / curvature
+along s (Barzilai and Borwein, 1988).  The short one is taken where they differ much (Frassoldati,
+Zanni and Zanghirati, 2008, ABBmin), and a step is accepted when F falls below the greatest of its
+last ten values by a little (Grippo, Lampariello and Lucidi, 1986).  L1 parts are met by a proximal
+step (Wright, Nowak and Figueiredo, 2009, SpaRSA).
 """
 
 import numpy as np
@@ -12,7 +14,8 @@ from fastgd.solvers.gradient.preconditioned import ScaledSolver
 
 LOOK_BACK = 10
 SUFFICIENT = 1e-4
-# ABBmin: take the short step where it is less than this share of the long one, the least of the last few of them.
+# ABBmin: take the short step where it is less than this share of the long one, the least of the
+# last few of them.
 SHORT_SHARE = 0.8
 SHORT_MEMORY = 5
 LEAST_RATE = 1e-12
@@ -38,7 +41,13 @@ class BarzilaiBorwein(ScaledSolver):
                 break
             rate *= 0.25 if not np.isfinite(total) else 0.5
         if still:
-            trial, v, smooth, gradient, total = u, state.point, state.value, state.gradient, values[-1]
+            trial, v, smooth, gradient, total = (
+                u,
+                state.point,
+                state.value,
+                state.gradient,
+                values[-1],
+            )
             state.memory["exhausted"] = True
         change = self.coordinates.gradient(gradient) - g
         self.move(state, trial, v, smooth, gradient)
@@ -55,7 +64,8 @@ class BarzilaiBorwein(ScaledSolver):
         if change == 0.0:
             return min(4.0 * rate, GREATEST_RATE)
         if product <= 0.0:
-            # No curvature to go by where F is not convex: the ratio of the lengths is the geometric mean of both steps.
+            # No curvature to go by where F is not convex: the ratio of the lengths is the geometric
+            # mean of both steps.
             return float(np.clip(np.sqrt(length / change), LEAST_RATE, GREATEST_RATE))
         long, short = length / product, product / change
         recent = state.memory["short"] = [*state.memory.get("short", []), short][-SHORT_MEMORY:]

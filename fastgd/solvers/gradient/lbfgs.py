@@ -1,17 +1,19 @@
-"""Limited-memory BFGS on all rows, in coordinates of about unit curvature, with a weak Wolfe line search.
+"""Limited-memory BFGS on all rows, in coordinates of about unit curvature, with a weak Wolfe line
+search.
 
-With s_k = u_{k+1} - u_k, y_k = g_{k+1} - g_k of the last turns the direction is -H g, where H starts as (s'y / y'y) I
-and each pair adds
+With s_k = u_{k+1} - u_k, y_k = g_{k+1} - g_k of the last turns the direction is -H g, where H
+starts as (s'y / y'y) I and each pair adds
 
     H <- (I - s y' / s'y) H (I - y s' / s'y) + s s' / s'y
 
-applied by two loops over the pairs, never formed (Nocedal, 1980; Nocedal and Wright, 2006, algorithm 7.4).  A step t
-ends the search where
+applied by two loops over the pairs, never formed (Nocedal, 1980; Nocedal and Wright, 2006,
+algorithm 7.4).  A step t ends the search where
 
     F(u + t p) <= F(u) + 1e-4 t g'p    and    g(u + t p)'p >= 0.9 g'p
 
-found by doubling and halving (Lewis and Overton, 2013, algorithm 2.6), which needs neither convexity nor a curvature
-that changes slowly; 1 is tried first and nearly always does.  Pairs along which F is not convex are left out.
+found by doubling and halving (Lewis and Overton, 2013, algorithm 2.6), which needs neither
+convexity nor a curvature that changes slowly; 1 is tried first and nearly always does.  Pairs along
+which F is not convex are left out.
 """
 
 import numpy as np
@@ -29,7 +31,8 @@ EPS = np.finfo(float).eps
 
 
 class LBFGS(ScaledSolver):
-    """`solver="lbfgs"`: any smooth loss and penalty; one pass a turn, more where a step of 1 will not do.
+    """`solver="lbfgs"`: any smooth loss and penalty; one pass a turn, more where a step of 1 will
+    not do.
 
     Parameters
     ----------
@@ -73,7 +76,9 @@ class LBFGS(ScaledSolver):
         state.updates += 1
 
     def _search(self, state, direction, slope, share):
-        """(share, u, v, smooth, gradient) of a step that meets both conditions or, failing that, lowers F; or None."""
+        """(share, u, v, smooth, gradient) of a step that meets both conditions or, failing that,
+        lowers F; or None.
+        """
         start, value = state.memory["u"], state.value
         low, high, best = 0.0, np.inf, None
         # F is known to about this much; within it the slope tells whether a step went too far.
@@ -101,11 +106,15 @@ class LBFGS(ScaledSolver):
 
 
 def check_smooth(objective):
-    """Raise ValueError where loss or penalty have corners, at which a quadratic model is worth nothing."""
+    """Raise ValueError where loss or penalty have corners, at which a quadratic model is worth
+    nothing.
+    """
     if not objective.smooth:
         raise ValueError(
-            f"solver='lbfgs' and solver='newton' with conjugate gradients need a loss and a penalty with continuous "
-            f"derivatives, got {objective.loss!r} and {objective.penalty!r}; use a smooth loss and penalty='l2'"
+            "solver='lbfgs' and solver='newton' with conjugate gradients need a loss and a "
+            "penalty with continuous "
+            f"derivatives, got {objective.loss!r} and {objective.penalty!r}; use a smooth loss and "
+            "penalty='l2'"
         )
 
 
@@ -120,7 +129,8 @@ def notice_rounding(memory, before, value, gradient):
 
 
 def two_loops(pairs, gradient, solve=None):
-    """-H g for the pairs (s, y), the oldest first; `solve` applies the H that they correct, (s'y / y'y) I without one.
+    """-H g for the pairs (s, y), the oldest first; `solve` applies the H that they correct, (s'y /
+    y'y) I without one.
 
     Examples
     --------

@@ -1,4 +1,6 @@
-"""What the full-batch solvers that choose their own steps share: they work in coordinates of their own."""
+"""What the full-batch solvers that choose their own steps share: they work in coordinates of
+their own.
+"""
 
 import numpy as np
 
@@ -7,14 +9,18 @@ from fastgd.solvers.gradient.preconditioner import choose_coordinates
 
 
 class ScaledSolver(Solver):
-    """Full-batch solver on u with v = T u (see `fastgd.solvers.gradient.preconditioner`); `memory["u"]` is the point."""
+    """Full-batch solver on u with v = T u (see `fastgd.solvers.gradient.preconditioner`);
+    `memory["u"]` is the point.
+    """
 
     def __init__(self, objective):
         super().__init__(objective)
         self.coordinates = choose_coordinates(objective)
 
     def resume(self, state):
-        """Keep what is remembered if coordinates and value are those of the earlier run, else start from its point."""
+        """Keep what is remembered if coordinates and value are those of the earlier run, else
+        start from its point.
+        """
         value = state.value
         super().resume(state)
         mark, memory = self.coordinates.mark, state.memory
@@ -33,7 +39,9 @@ class ScaledSolver(Solver):
     def proximal(self, u, rates):
         """Proximal step in u."""
         n_coef = self.objective.n_features * self.objective.n_predictions
-        return self.coordinates.proximal(self.objective, u, rates[:n_coef] if np.ndim(rates) else rates)
+        return self.coordinates.proximal(
+            self.objective, u, rates[:n_coef] if np.ndim(rates) else rates
+        )
 
     def allowed(self, u):
         """`u`, or where the penalty is infinite there, the nearest point at which it is not."""

@@ -1,13 +1,13 @@
 """Coordinates in which the curvature is about 1 in every direction that a column spans by itself.
 
-Descent on raw columns is slow because of their units, not because of the problem.  A solver that chooses its own step
-works on
+Descent on raw columns is slow because of their units, not because of the problem.  A solver that
+chooses its own step works on
 
     u_j = s_j w_j,    u_b = s_b (b + sum_j m_j w_j)
 
-with m the column means (without intercept 0): implicit standardisation.  Where there are few columns, u = H^(1/2) v
-with H the curvature of the objective, which takes correlations away as well.  X is never touched, so sparse rows stay
-sparse, and results are reported in the user's units.
+with m the column means (without intercept 0): implicit standardisation.  Where there are few
+columns, u = H^(1/2) v with H the curvature of the objective, which takes correlations away as well.
+X is never touched, so sparse rows stay sparse, and results are reported in the user's units.
 """
 
 import hashlib
@@ -18,16 +18,19 @@ import scipy.linalg
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 
-# A curvature matrix costs about as many passes as a row has values, and each turn d^2 operations on top.
+# A curvature matrix costs about as many passes as a row has values, and each turn d^2 operations on
+# top.
 LONGEST_ROW = 128
 MOST_COLUMNS = 512
 EPS = np.finfo(float).eps
 
 
 class Coordinates:
-    """Linear change of variables v = T u, with the gradient T' g and the proximal rates that go with it.
+    """Linear change of variables v = T u, with the gradient T' g and the proximal rates that go
+    with it.
 
-    `mark` tells two of them apart; `inverse_root` is T where T T' is about the inverse of the curvature, else None.
+    `mark` tells two of them apart; `inverse_root` is T where T T' is about the inverse of the
+    curvature, else None.
 
     Parameters
     ----------
@@ -48,7 +51,9 @@ class Coordinates:
 
     @classmethod
     def standard(cls, objective):
-        """From the columns' moments: s_j^2 = c var_j + l2, with c the curvature bound of the loss (1 without one)."""
+        """From the columns' moments: s_j^2 = c var_j + l2, with c the curvature bound of the
+        loss (1 without one).
+        """
         moments, _ = objective.moments()
         centers = moments[SUM] if objective.fit_intercept else np.zeros(objective.n_features)
         square = moments[SUM_OF_SQUARES]
@@ -58,8 +63,9 @@ class Coordinates:
         scales = np.sqrt(curvature * variance + objective.l2)
         scales[scales == 0.0] = 1.0
         if not (objective.elastic or objective.penalty.smooth):
-            # Powers of two divide out again exactly: a coefficient on its bound, or where else a penalty of the user's
-            # put it, stays there. One rounding beyond it the penalty may be infinite.
+            # Powers of two divide out again exactly: a coefficient on its bound, or where else a
+            # penalty of the user's put it, stays there. One rounding beyond it the penalty may be
+            # infinite.
             scales = np.ldexp(1.0, np.rint(np.log2(scales)).astype(np.int64))
         return cls(scales, centers, np.sqrt(curvature), objective.n_predictions)
 
@@ -95,14 +101,18 @@ class Coordinates:
         return own.ravel()
 
     def proximal(self, objective, u, rates):
-        """`u` after a proximal step, `rates` in u: coefficients move, the intercept of the centered columns stays."""
+        """`u` after a proximal step, `rates` in u: coefficients move, the intercept of the
+        centered columns stays.
+        """
         if objective.alpha == 0.0 or (objective.elastic and objective.l1 == 0.0):
             return u
         scales = np.repeat(self.scales[:, 0], self.n_predictions)
         return self._with_coef(u, lambda coef: objective.proximal(coef, rates / scales**2))
 
     def allowed(self, objective, u):
-        """`u`, or the nearest point where the penalty is finite; the intercept of the centered columns stays."""
+        """`u`, or the nearest point where the penalty is finite; the intercept of the centered
+        columns stays.
+        """
         if objective.elastic or objective.penalty.smooth:
             return u
         return self._with_coef(u, objective.allowed)
@@ -132,12 +142,13 @@ class CurvatureCoordinates:
     def __init__(self, matrix, n_coef, l2):
         diagonal = np.sqrt(np.diag(matrix))
         diagonal[diagonal == 0.0] = 1.0
-        # Columns on wild scales would drown small eigenvalues in rounding: take the scales out first.
+        # Columns on wild scales would drown small eigenvalues in rounding: take the scales out
+        # first.
         values, vectors = scipy.linalg.eigh(matrix / np.outer(diagonal, diagonal))
         # Beyond rounding, 1e-12 of the largest, a direction has no curvature that could be trusted.
         roots = np.sqrt(np.maximum(values, 1e-12 * values[-1] if values[-1] > 0.0 else 1.0))
-        # The symmetric root, unlike the eigenvectors, moves little when rounding moves the matrix a little (dense
-        # against CSR): Adam and its kin see the axes.
+        # The symmetric root, unlike the eigenvectors, moves little when rounding moves the matrix a
+        # little (dense against CSR): Adam and its kin see the axes.
         self._to_user = (vectors / roots) @ vectors.T / diagonal[:, None]
         self._from_user = (vectors * roots) @ vectors.T * diagonal
         if l2 > 0.0:
@@ -147,10 +158,12 @@ class CurvatureCoordinates:
         self.inverse_root = self._to_user
 
     def _leave_out_pure_penalty(self, n_coef, l2, rounding):
-        """Keep 0 the directions in which the penalty is all the curvature there is: their minimum, whatever the loss.
+        """Keep 0 the directions in which the penalty is all the curvature there is: their minimum,
+        whatever the loss.
 
-        Elsewhere the loss can flatten and steps become long, which would let rounding grow here: with 15 rows and 30
-        columns from 1e-13 to 1e-2 in 50 turns, until it decided what the other directions did; now 25 turns do.
+        Elsewhere the loss can flatten and steps become long, which would let rounding grow here:
+        with 15 rows and 30 columns from 1e-13 to 1e-2 in 50 turns, until it decided what the other
+        directions did; now 25 turns do.
         """
         part = self._to_user[:n_coef]
         shares, axes = scipy.linalg.eigh(l2 * part.T @ part)
@@ -181,7 +194,9 @@ class CurvatureCoordinates:
 
 
 def choose_coordinates(objective):
-    """Curvature coordinates where F has a gradient and rows are short enough to afford them, else standardised ones."""
+    """Curvature coordinates where F has a gradient and rows are short enough to afford them,
+    else standardised ones.
+    """
     F = objective
     few = F.n_features <= MOST_COLUMNS and F.n_nonzeros <= LONGEST_ROW * F.n_samples
     if F.vector or not (few and F.elastic and F.l1 == 0.0 and F.loss.convex):
@@ -194,4 +209,6 @@ def choose_coordinates(objective):
 
 def _mark(numbers):
     """A few bytes that tell these numbers from others."""
-    return np.frombuffer(hashlib.blake2b(np.ascontiguousarray(numbers).tobytes(), digest_size=16).digest(), np.uint8)
+    return np.frombuffer(
+        hashlib.blake2b(np.ascontiguousarray(numbers).tobytes(), digest_size=16).digest(), np.uint8
+    )

@@ -1,4 +1,6 @@
-"""Any update rule on all rows: with a schedule as taught, with a line search, or with rates that back off."""
+"""Any update rule on all rows: with a schedule as taught, with a line search, or with rates that
+back off.
+"""
 
 import numpy as np
 
@@ -11,8 +13,9 @@ LEAST_SHARE = 1e-12
 # A rate that works grows by a little, one that fails is halved.
 GROWTH = 1.1
 CUT = 0.5
-# No rate comes near one that failed again: at the edge of stability each turn lets rounding grow, until weights and
-# repeated rows differed by 4e-6 (Adam; now 4e-14), and failures clear the memory (a9a, Adam: 124 passes for 151).
+# No rate comes near one that failed again: at the edge of stability each turn lets rounding grow,
+# until weights and repeated rows differed by 4e-6 (Adam; now 4e-14), and failures clear the memory
+# (a9a, Adam: 124 passes for 151).
 CEILING = 0.5
 LOOK_BACK = 5
 
@@ -58,7 +61,8 @@ class ScheduledFullBatch(Solver):
         with np.errstate(all="ignore"):
             decay = F.penalty_gradient(state.point)
             gradient = state.gradient - decay
-            # As in an epoch: rules with memory meet the whole of an elastic net by its proximal step.
+            # As in an epoch: rules with memory meet the whole of an elastic net by its proximal
+            # step.
             whole = F.l1 > 0.0 and self.rule.slots > 0
             move = self.rule.step(slots, everything, gradient, 0.0 if whole else decay, rate, scale)
             reach = self.rule.reach(slots, everything, rate, scale)
@@ -70,7 +74,9 @@ class ScheduledFullBatch(Solver):
 
 
 class AveragedFullBatch(ScheduledFullBatch):
-    """The mean of the iterates since update `average_from` as the answer (Polyak and Juditsky, 1992)."""
+    """The mean of the iterates since update `average_from` as the answer (Polyak and Juditsky,
+    1992).
+    """
 
     exact = False
 
@@ -102,9 +108,11 @@ class AveragedFullBatch(ScheduledFullBatch):
 
 
 class Patience:
-    """`learning_rate="adaptive"`: the rate is divided by 5 after `n_iter_no_change` turns that brought less than tol F.
+    """`learning_rate="adaptive"`: the rate is divided by 5 after `n_iter_no_change` turns that
+    brought less than tol F.
 
-    As in scikit-learn's SGDClassifier, `exhausted` says that the rate has become too small to go on.
+    As in scikit-learn's SGDClassifier, `exhausted` says that the rate has become too small to go
+    on.
     """
 
     LEAST_RATE = 1e-6
@@ -160,7 +168,9 @@ class LineSearch(Solver):
         state.updates += 1
 
     def _search(self, state, direction, reach, rate):
-        """(point, value, gradient, rate) of the first of the rates, halved again and again, with enough of a fall."""
+        """(point, value, gradient, rate) of the first of the rates, halved again and again, with
+        enough of a fall.
+        """
         F = self.objective
         total, least = state.value + F.rest_value(state.point), LEAST_SHARE * rate
         while rate > least:
@@ -179,7 +189,9 @@ class LineSearch(Solver):
 
 
 class BackingOff(ScaledSolver):
-    """A rule in the solver's coordinates: the rate grows while F falls, and is halved, the memory cleared, when not."""
+    """A rule in the solver's coordinates: the rate grows while F falls, and is halved, the
+    memory cleared, when not.
+    """
 
     def __init__(self, objective, rule):
         super().__init__(objective)
@@ -189,7 +201,8 @@ class BackingOff(ScaledSolver):
         """One accepted update; each trial is one pass."""
         memory, u, g = state.memory, state.memory["u"], self.own_gradient(state)
         values = memory.setdefault("values", [self.total(state)])
-        # The last of the gradients is always 1: what it moves tells how far the rule's memory has filled.
+        # The last of the gradients is always 1: what it moves tells how far the rule's memory has
+        # filled.
         g = np.append(g, 1.0)
         slots = memory.setdefault("slots", np.zeros((max(self.rule.slots, 1), g.size)))
         memory.setdefault("since", 0)
@@ -199,7 +212,8 @@ class BackingOff(ScaledSolver):
             scale = self.rule.begin(memory["since"] + 1)
             step = self.rule.step(slots, slice(None), g, 0.0, rate, scale)
             reach = self.rule.reach(slots, slice(None), rate, scale)
-            # A velocity that has just begun is matched by less of a threshold: 300 turns were lost to it with L1.
+            # A velocity that has just begun is matched by less of a threshold: 300 turns were lost
+            # to it with L1.
             trial = self.proximal(u - step[:-1], step[-1] / np.ravel(reach)[-1] * reach)
             v, total, smooth, gradient = self.evaluate_at(trial)
             if total <= max(values) + 1e-15 * abs(values[-1]):
@@ -209,7 +223,13 @@ class BackingOff(ScaledSolver):
             memory["ceiling"] = CEILING * rate
             rate *= CUT
             if rate < 1e-300 or not (trial - u).any():
-                trial, v, smooth, gradient, total = u, state.point, state.value, state.gradient, values[-1]
+                trial, v, smooth, gradient, total = (
+                    u,
+                    state.point,
+                    state.value,
+                    state.gradient,
+                    values[-1],
+                )
                 memory["exhausted"] = True
                 break
         self.move(state, trial, v, smooth, gradient)
@@ -219,7 +239,9 @@ class BackingOff(ScaledSolver):
         state.rate, state.turn, state.updates = rate, state.turn + 1, state.updates + 1
 
     def _first_rate(self, state, u, g):
-        """Best of the rates 4^k for the first step of the rule, found by walking from 1 while F falls."""
+        """Best of the rates 4^k for the first step of the rule, found by walking from 1 while F
+        falls.
+        """
         slots = np.zeros_like(state.memory["slots"])
         direction = self.rule.step(slots, slice(None), g, 0.0, 1.0, self.rule.begin(1))
         best, rate, factor = self.total(state), 1.0, 4.0
@@ -235,10 +257,11 @@ class BackingOff(ScaledSolver):
 
 
 class Subgradient(ScaledSolver):
-    """A rule on a loss with corners: rates from the distance covered over the gradients seen, r / sqrt(sum |p|^2).
+    """A rule on a loss with corners: rates from the distance covered over the gradients seen, r /
+    sqrt(sum |p|^2).
 
-    Ivgi, Hinder and Carmon (2023, DoG, equation 2) for gradient descent, with p the step that the rule takes at rate 1;
-    the answer is the best point seen.
+    Ivgi, Hinder and Carmon (2023, DoG, equation 2) for gradient descent, with p the step that the
+    rule takes at rate 1; the answer is the best point seen.
     """
 
     def __init__(self, objective, rule):
@@ -254,10 +277,15 @@ class Subgradient(ScaledSolver):
         scale = self.rule.begin(state.updates)
         direction = self.rule.step(slots, slice(None), g, 0.0, 1.0, scale)
         memory["seen"] = memory.get("seen", 0.0) + float(direction @ direction)
-        reach = max(memory.get("reach", 1e-3 * (1.0 + float(np.linalg.norm(u)))), float(np.linalg.norm(u - origin)))
+        reach = max(
+            memory.get("reach", 1e-3 * (1.0 + float(np.linalg.norm(u)))),
+            float(np.linalg.norm(u - origin)),
+        )
         memory["reach"] = reach
         rate = reach / np.sqrt(memory["seen"] + 1e-300)
-        trial = self.proximal(u - rate * direction, self.rule.reach(slots, slice(None), rate, scale))
+        trial = self.proximal(
+            u - rate * direction, self.rule.reach(slots, slice(None), rate, scale)
+        )
         v, _, smooth, gradient = self.evaluate_at(trial)
         self.move(state, trial, v, smooth, gradient)
         state.rate = rate

@@ -1,7 +1,7 @@
 """Dual variables between two ends, and their part of a Newton step on the central path.
 
-sup over low <= s <= high of s u - bend s^2 / 2 is where u - bend s + a - b = 0 with multipliers a, b >= 0 of the two
-ends; on the central path a (s - low) = b (high - s) = mu.
+sup over low <= s <= high of s u - bend s^2 / 2 is where u - bend s + a - b = 0 with multipliers a,
+b >= 0 of the two ends; on the central path a (s - low) = b (high - s) = mu.
 """
 
 import numpy as np
@@ -33,12 +33,16 @@ class Box:
         return np.array(variables)
 
     def starts(self, looks):
-        """For each (where, u, weights) that `looks()` gives: where, and a list of the variables well inside.
+        """For each (where, u, weights) that `looks()` gives: where, and a list of the variables
+        well inside.
 
         There u - bend s + a - b = 0 if both ends are there; all weights sum to 1.
         """
         size = sum(_size(u, weights) for _, u, weights in looks()) or 1.0
-        room = sum(_size(u - self.bend * self._middle(u, size), weights) for _, u, weights in looks()) or 1.0
+        room = (
+            sum(_size(u - self.bend * self._middle(u, size), weights) for _, u, weights in looks())
+            or 1.0
+        )
         for where, u, _ in looks():
             s = self._middle(u, size)
             left = u - self.bend * s
@@ -60,10 +64,14 @@ class Box:
         # Divisions are what all this takes: each is made once.
         self._low_inverse, self._high_inverse = 1.0 / self._to_low, 1.0 / self._to_high
         self._low_bend, self._high_bend = self.a * self._low_inverse, self.b * self._high_inverse
-        self.curvature = np.broadcast_to(1.0 / (self.bend + self._low_bend + self._high_bend), u.shape)
+        self.curvature = np.broadcast_to(
+            1.0 / (self.bend + self._low_bend + self._high_bend), u.shape
+        )
 
     def aim(self, mu, last=None):
-        """What s is to be at unchanged u by at unchanged u; `last` is a step whose products are taken into account."""
+        """What s is to be at unchanged u by at unchanged u; `last` is a step whose products are
+        taken into account.
+        """
         self._below = self._above = 0.0
         if mu != 0.0 or last is not None:
             s, a, b = (0.0, 0.0, 0.0) if last is None else self._padded(last)
@@ -79,11 +87,17 @@ class Box:
         return self._listed(s, a, b)
 
     def products(self, step, weights):
-        """Sum of what should be mu, a (s - low) and b (high - s), after a share t of a step: c0 + c1 t + c2 t^2."""
+        """Sum of what should be mu, a (s - low) and b (high - s), after a share t of a step: c0
+        + c1 t + c2 t^2.
+        """
         sums = np.zeros(3)
         for room, move, multiplier, change in self._ends(step):
             own, other = multiplier * weights, change * weights
-            sums += [np.vdot(own, room), np.vdot(own, move) + np.vdot(other, room), np.vdot(other, move)]
+            sums += [
+                np.vdot(own, room),
+                np.vdot(own, move) + np.vdot(other, room),
+                np.vdot(other, move),
+            ]
         return sums
 
     def longest(self, step):

@@ -1,15 +1,18 @@
-"""Newton steps on the central path: losses of straight and parabolic pieces, with L2, L1 or no penalty at all.
+"""Newton steps on the central path: losses of straight and parabolic pieces, with L2, L1 or no
+penalty at all.
 
-Each piece is sup over low <= s <= high of s u - bend s^2 / 2 (`fastgd.losses.piecewise`), and so is l1 |w_j|, with u = w_j and
-s between -l1 and l1.  With multipliers a, b >= 0 for the two ends the conditions of the optimum are
+Each piece is sup over low <= s <= high of s u - bend s^2 / 2 (`fastgd.losses.piecewise`), and so is
+l1 |w_j|, with u = w_j and s between -l1 and l1.  With multipliers a, b >= 0 for the two ends the
+conditions of the optimum are
 
     mean of s_i sign x_i + l2 w + p = 0,   u - bend s + a - b = 0,   a (s - low) = b (high - s) = mu
 
-at mu = 0, where mu is n times as large for rows as for coefficients: so all ends count alike in the gap.  (With one mu
-for both the path went in circles where columns were many.)  A Newton step on all of them at once costs one curvature
-matrix, of row curvatures 1 / (bend + a / (s - low) + b / (high - s)), and where it is aimed at is chosen by a first
-step with mu = 0 (Mehrotra, 1992, "On the implementation of a primal-dual interior point method").  That takes 10 to 30
-steps, however little penalty there is and however many corners the optimum sits on, where Newton's method on rounded
+at mu = 0, where mu is n times as large for rows as for coefficients: so all ends count alike in the
+gap.  (With one mu for both the path went in circles where columns were many.)  A Newton step on all
+of them at once costs one curvature matrix, of row curvatures 1 / (bend + a / (s - low) + b / (high
+- s)), and where it is aimed at is chosen by a first step with mu = 0 (Mehrotra, 1992, "On the
+implementation of a primal-dual interior point method").  That takes 10 to 30 steps, however little
+penalty there is and however many corners the optimum sits on, where Newton's method on rounded
 corners took hundreds.
 """
 
@@ -37,15 +40,17 @@ MOST_IDLE = 10
 ROUNDING = 1e-14
 # Rows that are looked at together.
 CHUNK = 1 << 13
-# Dual variables that change by less than this share of what they do elsewhere are held by their ends; once the gap is
-# likely below this share of F they are moved there, if that is what a proof needs.
+# Dual variables that change by less than this share of what they do elsewhere are held by their
+# ends; once the gap is likely below this share of F they are moved there, if that is what a proof
+# needs.
 HELD = 1e-3
 CLOSING = 1e-4
 # Images X w are computed anew where F, computed from X, is off by more than this share.
 DRIFTED = 1e-9
 EPS = float(np.finfo(float).eps)
 
-# Turns on the central path, sweeps of one beside its matrix in passes, and how large the matrix may be: 32 MB.
+# Turns on the central path, sweeps of one beside its matrix in passes, and how large the matrix may
+# be: 32 MB.
 PATH_TURNS = 20.0
 PATH_SWEEPS = 3.0
 WIDEST_PATH = 2000
@@ -54,13 +59,17 @@ COLUMNS_AT_ONCE = 400
 
 
 def by_rows(objective):
-    """Whether steps are solved for by way of the rows: there are more columns, and a penalty holds them all."""
+    """Whether steps are solved for by way of the rows: there are more columns, and a penalty
+    holds them all.
+    """
     F = objective
     return F.n_active < F.n_features and F.l1 + F.l2 > 0.0
 
 
 class SomeRows(NamedTuple):
-    """Rows that are looked at together: which, their shares of the mean loss, their pieces, and u there."""
+    """Rows that are looked at together: which, their shares of the mean loss, their pieces, and
+    u there.
+    """
 
     here: slice | np.ndarray
     shares: np.ndarray
@@ -73,7 +82,9 @@ class SomeRows(NamedTuple):
 
 
 class Way(NamedTuple):
-    """A step of the unknowns: images X w, intercept, the two together where rows were solved for, the net's part."""
+    """A step of the unknowns: images X w, intercept, the two together where rows were solved
+    for, the net's part.
+    """
 
     step: np.ndarray
     moved: np.ndarray
@@ -84,7 +95,9 @@ class Way(NamedTuple):
     def change(self, rows):
         """How u changes in `rows`."""
         here = rows.here
-        return rows.pieces.sign * (self.moved[here] + self.intercept if self.changes is None else self.changes[here])
+        return rows.pieces.sign * (
+            self.moved[here] + self.intercept if self.changes is None else self.changes[here]
+        )
 
 
 class CentralPath(Solver):
@@ -114,26 +127,34 @@ class CentralPath(Solver):
         super().__init__(objective)
         F = objective
         self.sweeps = Sweeps(F)
-        # All ends are alike on the path: a row's product counts for its share of the mean, a column's for all of it.
+        # All ends are alike on the path: a row's product counts for its share of the mean, a
+        # column's for all of it.
         self.row_scale = float(F.n_active) if F.l1 > 0.0 else 1.0
         some = pieces(F.loss, F.samples.targets[:1])
         self.box = Box(some.low, some.high, some.bend)
         self.net = Box(-F.l1, F.l1, 0.0) if F.l1 > 0.0 else None
         # Variables of a row: s for each of its pieces, and what each has for its ends.
         self.shape = 1 + sum(self.box.ends), some.center.shape[0], F.n_samples
-        self.n_ends = sum(self.box.ends) * some.center.shape[0] * self.row_scale + 2 * F.n_features * (F.l1 > 0.0)
+        self.n_ends = sum(self.box.ends) * some.center.shape[
+            0
+        ] * self.row_scale + 2 * F.n_features * (F.l1 > 0.0)
         self.by_rows, self._system, self._room, self._looked = by_rows(F), None, None, None
-        # For proofs without an L2 part; columns that others make up exactly stay where they are if there is no penalty.
+        # For proofs without an L2 part; columns that others make up exactly stay where they are if
+        # there is no penalty.
         self.curvature = None if self.by_rows or F.l2 > 0.0 else np.zeros(self.shape[1:])
         self._redundant, self._searched = Redundant.none(F.size), False
 
     @np.errstate(all="ignore")  # values of 1e150 overflow in passing
     def resume(self, state):
-        """Go on where data and objective are those of the earlier run, else from its point with new dual variables."""
+        """Go on where data and objective are those of the earlier run, else from its point with
+        new dual variables.
+        """
         F, memory = self.objective, state.memory
         coef = np.ascontiguousarray(F.split(state.point)[0])
         images = self.sweeps.images(coef) if coef.any() else np.zeros(F.n_samples)
-        kept = np.shape(memory.get("duals")) == self.shape and (memory["net"] is None) == (self.net is None)
+        kept = np.shape(memory.get("duals")) == self.shape and (memory["net"] is None) == (
+            self.net is None
+        )
         near = 1e-9 * np.abs(images).max(initial=0.0)
         kept = kept and np.allclose(images, memory["images"], rtol=0.0, atol=near)
         kept = kept and abs(self._sides(state)[0] - memory["total"]) <= 1e-9 * memory["total"]
@@ -152,14 +173,17 @@ class CentralPath(Solver):
 
     @np.errstate(all="ignore")
     def turn(self, state):
-        """A step that tells where to aim at, and the one that goes there: one curvature matrix and four sweeps."""
+        """A step that tells where to aim at, and the one that goes there: one curvature matrix
+        and four sweeps.
+        """
         F, memory = self.objective, state.memory
         if memory.pop("drifted", False):
             coef = np.ascontiguousarray(F.split(state.point)[0])
             memory["images"] = self.sweeps.images(coef)
         if self.net is not None:
             self.net.look(F.split(state.point)[0], memory["net"])
-        # All that is as long as there are rows beside the variables; the rest is computed again for some at a time.
+        # All that is as long as there are rows beside the variables; the rest is computed again for
+        # some at a time.
         room, amounts = self._rooms()
         room[:] = amounts[:] = 0.0
         self._looked = None
@@ -186,7 +210,9 @@ class CentralPath(Solver):
         for some, box in self._boxes(state):
             if self._looked is None:
                 self._aimed(some, box, first, aim)
-            for variable, change in zip(memory["duals"], box.step(second.change(some)), strict=True):
+            for variable, change in zip(
+                memory["duals"], box.step(second.change(some)), strict=True
+            ):
                 variable[:, some.here] += np.multiply(share, change, out=change)
         self._looked = None
         memory["images"] += np.multiply(share, second.moved, out=second.moved)
@@ -202,7 +228,9 @@ class CentralPath(Solver):
         closer = memory["gap"] < memory["least"] - there or there < mu < 0.9 * memory["mu"]
         memory.update(least=min(memory["gap"], memory["least"]), mu=min(mu, memory["mu"]))
         memory["idle"] = 0 if closer else memory["idle"] + 1
-        memory["exhausted"] = memory["idle"] >= MOST_IDLE or memory["gap"] <= 4.0 * EPS * abs(memory["total"])
+        memory["exhausted"] = memory["idle"] >= MOST_IDLE or memory["gap"] <= 4.0 * EPS * abs(
+            memory["total"]
+        )
 
     def lower_bound(self, state):
         """The dual objective at the dual variables, the greatest so far."""
@@ -223,8 +251,8 @@ class CentralPath(Solver):
     def evaluate(self, state):
         """(v, smooth part of F, its gradient) at the answer, from X: one pass.
 
-        Where the images that move along with the point are found to have drifted away, the next turn
-        begins with new ones.
+        Where the images that move along with the point are found to have drifted away, the next
+        turn begins with new ones.
         """
         v, smooth, gradient = super().evaluate(state)
         if v is state.point:
@@ -233,7 +261,9 @@ class CentralPath(Solver):
         return v, smooth, gradient
 
     def _balance(self, state):
-        """Scale down what pulls to the heavier side: from the middle the path of rare classes was lost at once."""
+        """Scale down what pulls to the heavier side: from the middle the path of rare classes
+        was lost at once.
+        """
         s, sums = state.memory["duals"][0], np.zeros(2)
         for some in self._rows(state):
             pull = some.shares * some.pieces.sign * s[:, some.here]
@@ -243,7 +273,9 @@ class CentralPath(Solver):
             s[:, some.here] *= np.where(side * some.pieces.sign * s[:, some.here] > 0.0, share, 1.0)
 
     def _rows(self, state):
-        """The rows that count, some at a time, so that what is computed of them stays in the cache."""
+        """The rows that count, some at a time, so that what is computed of them stays in the
+        cache.
+        """
         F = self.objective
         samples, n, images = F.samples, F.n_samples, state.memory["images"]
         intercept = float(state.point[-1]) if F.fit_intercept else 0.0
@@ -273,10 +305,15 @@ class CentralPath(Solver):
         return self._room
 
     def _aim(self, state, first):
-        """Mean of what should be mu over all ends, a row's times its share of the mean loss, and where to aim at."""
+        """Mean of what should be mu over all ends, a row's times its share of the mean loss, and
+        where to aim at.
+        """
         sums, share = np.zeros(3), 1.0
         if self.net is not None:
-            sums, share = self.net.products(first.net, np.ones(self.objective.n_features)), self.net.longest(first.net)
+            sums, share = (
+                self.net.products(first.net, np.ones(self.objective.n_features)),
+                self.net.longest(first.net),
+            )
         for some, box in self._boxes(state):
             box.aim(0.0)
             step = box.step(first.change(some))
@@ -295,12 +332,17 @@ class CentralPath(Solver):
             return self._row_system(memory, curvatures[F.samples.active()] / F.n_active)
         factor = self._factor_of(curvatures, self._redundant, memory)
         if not (factor.regular or self._searched or F.l1 + F.l2 > 0.0):
-            self._redundant, self._searched = redundant_columns(F, self.sweeps, curvatures > 0.0), True
+            self._redundant, self._searched = (
+                redundant_columns(F, self.sweeps, curvatures > 0.0),
+                True,
+            )
             factor = self._factor_of(curvatures, self._redundant, memory)
         return factor
 
     def _factor_of(self, curvatures, redundant, memory):
-        """Factor of the curvature of F where rows have these; in `memory` it notes what is pinned."""
+        """Factor of the curvature of F where rows have these; in `memory` it notes what is
+        pinned.
+        """
         matrix = self.objective.gram(curvatures)
         if self.net is not None:
             d = np.arange(self.objective.n_features)
@@ -327,7 +369,9 @@ class CentralPath(Solver):
 
     @staticmethod
     def _pinned(net, curvature):
-        """Where the ends hold a coefficient more than the data do: it is 0 but for less than sqrt(mu / curvature)."""
+        """Where the ends hold a coefficient more than the data do: it is 0 but for less than
+        sqrt(mu / curvature).
+        """
         return np.flatnonzero(net.curvature > curvature)
 
     def _way(self, state, factor, amounts, mu, first, room):
@@ -348,7 +392,13 @@ class CentralPath(Solver):
             step = -factor.solve(gradient)
         coef, intercept = F.split(step)
         moved = self.sweeps.images(np.ascontiguousarray(coef), room)
-        return Way(step, moved, intercept, changes, None if self.net is None else np.array(self.net.step(coef)))
+        return Way(
+            step,
+            moved,
+            intercept,
+            changes,
+            None if self.net is None else np.array(self.net.step(coef)),
+        )
 
     def _gradient(self, amounts):
         """Sum of amount * (x, 1): half a pass."""
@@ -360,7 +410,9 @@ class CentralPath(Solver):
         return gradient
 
     def _tell(self, state):
-        """F here, the bound, and the gap between them; the gradient that is left, in magnitude: half a pass."""
+        """F here, the bound, and the gap between them; the gradient that is left, in magnitude:
+        half a pass.
+        """
         memory = state.memory
         total, floor, gradient = self._sides(state)
         memory["bound"] = max(memory["bound"], floor)
@@ -368,13 +420,16 @@ class CentralPath(Solver):
         return gradient
 
     def _sides(self, state):
-        """F, and what it is nowhere below: the least of what the dual variables leave of it, made feasible first.
+        """F, and what it is nowhere below: the least of what the dual variables leave of it, made
+        feasible first.
 
-        An intercept asks for derivatives that sum to 0: rows that pull to the heavier side are scaled down. Without an
-        L2 part no column may have a gradient beyond l1: all rows are scaled down. The gradient before that comes third.
+        An intercept asks for derivatives that sum to 0: rows that pull to the heavier side are
+        scaled down. Without an L2 part no column may have a gradient beyond l1: all rows are scaled
+        down. The gradient before that comes third.
 
-        What rounds: the rows' terms, by a few units of their sizes; and the gradient, which leaves the bound wrong by
-        no more than sum_j e_j |w*_j|, w* being an optimum of twice w at most. That is added where a gap is promising.
+        What rounds: the rows' terms, by a few units of their sizes; and the gradient, which leaves
+        the bound wrong by no more than sum_j e_j |w*_j|, w* being an optimum of twice w at most.
+        That is added where a gap is promising.
         """
         F, memory, amounts = self.objective, state.memory, self._rooms()[0]
         amounts[:], losses, sums = 0.0, 0.0, np.zeros((2, 4))
@@ -383,13 +438,18 @@ class CentralPath(Solver):
             losses += float(some.shares @ some.pieces.value(some.u))
             amounts[some.here] = pull = some.amounts(s)
             terms = s * some.pieces.center
-            parts = [some.shares * part.sum(axis=0) for part in (terms, np.abs(terms), 0.5 * self.box.bend * s * s)]
+            parts = [
+                some.shares * part.sum(axis=0)
+                for part in (terms, np.abs(terms), 0.5 * self.box.bend * s * s)
+            ]
             sums += np.stack([pull > 0.0, pull <= 0.0]).astype(float) @ np.stack([pull, *parts]).T
         share, pulls = np.ones(2), np.abs(sums[:, 0])
         if F.fit_intercept:
             heavier = int(np.argmax(pulls))
             share[heavier] = pulls.min() / max(pulls.max(), 1e-300)
-            np.multiply(amounts, share[heavier], out=amounts, where=(amounts > 0.0) == (heavier == 0))
+            np.multiply(
+                amounts, share[heavier], out=amounts, where=(amounts > 0.0) == (heavier == 0)
+            )
         linear, size, bent = share @ sums[:, 1], share @ sums[:, 2], share**2 @ sums[:, 3]
         gradient = np.abs(self._gradient(amounts)[: F.n_features])
         beyond, scale = np.maximum(gradient - F.l1, 0.0), 1.0
@@ -405,23 +465,30 @@ class CentralPath(Solver):
         return total, float(floor), gradient
 
     def _prove(self, state, factor, mu, curvature):
-        """Raise the bound to what completed dual variables prove, `factor` being that of the turn: half a pass.
+        """Raise the bound to what completed dual variables prove, `factor` being that of the turn:
+        half a pass.
 
-        Where that is nothing although the gap is closing, some may have no room: a level that only rows of one class
-        have leaves them nothing but 0.  Then those that the ends hold are moved there, for a matrix of the others.
+        Where that is nothing although the gap is closing, some may have no room: a level that only
+        rows of one class have leaves them nothing but 0.  Then those that the ends hold are moved
+        there, for a matrix of the others.
         """
         F, memory, box, s = self.objective, state.memory, self.box, state.memory["duals"][0]
         value = self._completed(state, s, curvature, factor, self._redundant)
         closing = mu <= min(CLOSING * abs(memory["total"]), memory.get("tried", np.inf))
         if value == -np.inf and closing and self.net is None:
             memory["tried"] = 0.01 * mu
-            sizes = [[r.shares @ abs(one).sum(axis=0) for one in (s[:, r.here], r.u)] for r in self._rows(state)]
+            sizes = [
+                [r.shares @ abs(one).sum(axis=0) for one in (s[:, r.here], r.u)]
+                for r in self._rows(state)
+            ]
             free = curvature >= HELD * np.divide(*np.sum(sizes, axis=0))
             s = np.where(free, s, np.where(s - box.low < box.high - s, box.low, box.high))
             curvature = np.where(free, curvature, 0.0)
             curvatures = F.samples.weights * curvature.sum(axis=0)
             redundant = redundant_columns(F, self.sweeps, curvatures > 0.0)
-            value = self._completed(state, s, curvature, self._factor_of(curvatures, redundant, memory), redundant)
+            value = self._completed(
+                state, s, curvature, self._factor_of(curvatures, redundant, memory), redundant
+            )
         memory["bound"] = max(memory["bound"], value)
         memory["gap"] = memory["total"] - memory["bound"]
 
@@ -440,7 +507,9 @@ class CentralPath(Solver):
 
 
 def path_size(objective):
-    """Size of the matrices on the central path of all columns: by way of the rows where these are fewer."""
+    """Size of the matrices on the central path of all columns: by way of the rows where these
+    are fewer.
+    """
     F = objective
     return min(F.n_features, F.n_active) if F.l1 + F.l2 > 0.0 else F.n_features
 
@@ -448,7 +517,8 @@ def path_size(objective):
 def central_path_applies(objective):
     """Whether Newton steps on the central path are defined here, and their matrix is affordable.
 
-    With an L1 part it is one of the columns that matter; for a smooth loss there is another way to take these.
+    With an L1 part it is one of the columns that matter; for a smooth loss there is another way to
+    take these.
     """
     F = objective
     few = path_size(F) <= WIDEST_PATH or (F.l1 > 0.0 and not F.loss_smooth)
@@ -456,7 +526,9 @@ def central_path_applies(objective):
 
 
 def takes_columns_by_need(objective):
-    """Whether the central path begins on some of the columns, of many that an L1 part may hold at 0."""
+    """Whether the central path begins on some of the columns, of many that an L1 part may hold
+    at 0.
+    """
     return objective.l1 > 0.0 and objective.n_features > COLUMNS_AT_ONCE
 
 

@@ -1,10 +1,11 @@
 """The central path on a few columns at a time: where an L1 part holds most coefficients at 0.
 
-A stage is a run of `fastgd.solvers.interior_point.central_path` on a working set of columns.  The dual variables of the rows tell
-after each turn what all columns leave of the gap: once that is mostly due to columns outside the set, those whose
-gradients are largest join it, up to as many as it holds, and the next stage begins.  (Dedieu, Antonucci and Mazumder,
-2022, "Solving L1-regularized SVMs and related linear programs: revisiting the effectiveness of column and constraint
-generation", section 2.)
+A stage is a run of `fastgd.solvers.interior_point.central_path` on a working set of columns.  The
+dual variables of the rows tell after each turn what all columns leave of the gap: once that is
+mostly due to columns outside the set, those whose gradients are largest join it, up to as many as
+it holds, and the next stage begins.  (Dedieu, Antonucci and Mazumder, 2022, "Solving L1-regularized
+SVMs and related linear programs: revisiting the effectiveness of column and constraint generation",
+section 2.)
 """
 
 import numpy as np
@@ -14,13 +15,15 @@ from fastgd.objective.objective import Objective
 from fastgd.solvers.base import State
 from fastgd.solvers.interior_point.central_path import WIDEST_PATH, CentralPath, path_size
 
-# Columns of the first set.  Those whose gradients are above this share of l1 may join, and a stage ends with this share
-# of the gap: with 1.0 for 0.9 a text of 6,000 rows and 10,000 columns took 1.5 to 2 times as long, with 0.8 1.3 times.
+# Columns of the first set.  Those whose gradients are above this share of l1 may join, and a stage
+# ends with this share of the gap: with 1.0 for 0.9 a text of 6,000 rows and 10,000 columns took 1.5
+# to 2 times as long, with 0.8 1.3 times.
 FEWEST = 200
 NEAR = 0.9
 SHARE = 0.1
-# A set beyond this share of the matrix of all columns is followed by all, where that is affordable: 20,000 rows and
-# 1,000 columns, nearly all nonzero at 0.001 of the greatest l1, took five times as long as all at once without this.
+# A set beyond this share of the matrix of all columns is followed by all, where that is affordable:
+# 20,000 rows and 1,000 columns, nearly all nonzero at 0.001 of the greatest l1, took five times as
+# long as all at once without this.
 MOST = 0.5
 # A set for which neither columns nor rows have a smaller matrix than this, 128 MB, is not begun.
 WIDEST = 4000
@@ -29,8 +32,10 @@ WIDEST = 4000
 class PathOnColumns(CentralPath):
     """`CentralPath` for l1 > 0, with curvature matrices of the columns that may be nonzero.
 
-    Text of 6,000 rows and 10,000 columns, l1 of 1e-3 and 1e-4, certified 1e-4: hinge 0.14 and 3.9 s, quantile 0.04 and
-    1.2 s, epsilon-insensitive 0.15 and 2.4 s, where averaged one-row steps were 0.1 to 2 % above that after 20 s.
+    Text of 6,000 rows and 10,000 columns, l1 of 1e-3 and 1e-4, certified 1e-4: hinge 0.14 and 3.9
+    s, quantile 0.04 and
+    1.2 s, epsilon-insensitive 0.15 and 2.4 s, where averaged one-row steps were 0.1 to 2 % above
+    that after 20 s.
 
     Parameters
     ----------
@@ -41,7 +46,8 @@ class PathOnColumns(CentralPath):
     --------
     >>> from fastgd.objective.objective import Objective
     >>> X, y = np.eye(3, 500), np.array([3.0, 2.0, 1.0])
-    >>> solver = PathOnColumns(Objective("quantile", X, y, penalty="l1", alpha=0.1, fit_intercept=False))
+    >>> F = Objective("quantile", X, y, penalty="l1", alpha=0.1, fit_intercept=False)
+    >>> solver = PathOnColumns(F)
     >>> state = solver.start(np.zeros(500))
     >>> solver.resume(state)
     >>> for _ in range(10):
@@ -56,7 +62,9 @@ class PathOnColumns(CentralPath):
 
     @np.errstate(all="ignore")
     def resume(self, state):
-        """Go on with the columns of the earlier run, else with those that matter most at its point."""
+        """Go on with the columns of the earlier run, else with those that matter most at its
+        point.
+        """
         if not self._continues(state.memory):
             state.forget()
             d = self.objective.n_features
@@ -109,7 +117,9 @@ class PathOnColumns(CentralPath):
         state.memory.update(columns=columns, inner=inner)
 
     def _continues(self, memory):
-        """Whether the stage of an earlier run goes on; not where its dual variables are of other data."""
+        """Whether the stage of an earlier run goes on; not where its dual variables are of other
+        data.
+        """
         if "columns" not in memory:
             return False
         inner = memory["inner"]
@@ -122,11 +132,15 @@ class PathOnColumns(CentralPath):
         rows = as_rows(F.rows.part(slice(None), columns), checked=True)
         self._share = rows.stored() / max(F.rows.stored(), 1)
         F.passes += 1.0
-        return CentralPath(Objective.of(F.loss, rows, F.samples, F.penalty, F.alpha, F.fit_intercept, F.n_threads))
+        return CentralPath(
+            Objective.of(F.loss, rows, F.samples, F.penalty, F.alpha, F.fit_intercept, F.n_threads)
+        )
 
     @property
     def _free(self):
-        """Place of the intercept among the unknowns, in an array that is empty where there is none."""
+        """Place of the intercept among the unknowns, in an array that is empty where there is
+        none.
+        """
         return np.arange(self.objective.n_features, self.objective.size)
 
     def _spread(self, point, columns):

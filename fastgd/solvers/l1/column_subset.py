@@ -1,4 +1,6 @@
-"""Columns that proximal Newton steps move: products with them, their curvature, and themselves one after the other."""
+"""Columns that proximal Newton steps move: products with them, their curvature, and themselves
+one after the other.
+"""
 
 import numpy as np
 import scipy.sparse as sp
@@ -6,9 +8,10 @@ import scipy.sparse as sp
 from fastgd.objective.gram import add_gram
 from fastgd.objective.kernels import product
 
-# More columns than this have no matrix: 18 MB, and more to read for each coordinate than its column holds.  Nor have
-# columns whose entries, so many times, are fewer than its numbers: 2500 x 20,000 with 1,700 nonzero coefficients took
-# 180 times as long by matrices, 30,000 x 2000 as long again with 8 instead of 4, 1500 x 20,000 with 770 with 1.
+# More columns than this have no matrix: 18 MB, and more to read for each coordinate than its column
+# holds.  Nor have columns whose entries, so many times, are fewer than its numbers: 2500 x 20,000
+# with 1,700 nonzero coefficients took 180 times as long by matrices, 30,000 x 2000 as long again
+# with 8 instead of 4, 1500 x 20,000 with 770 with 1.
 WIDEST_MATRIX = 1500
 NUMBERS_PER_ENTRY = 4
 # Each block of rows has a matrix of its own: two blocks where it may be large.
@@ -31,7 +34,8 @@ class Columns:
     objective : Objective
     rows : Rows
     index : ndarray or None
-        Which columns of X the columns of `rows` are; None for X itself, each sweep of which is a pass.
+        Which columns of X the columns of `rows` are; None for X itself, each sweep of which is a
+        pass.
     """
 
     def __init__(self, objective, rows, index=None):
@@ -69,7 +73,8 @@ class Columns:
         return total
 
     def curvature(self, chosen, curvatures, order=NO_ROWS):
-        """Curvature matrix of the mean loss in the chosen coefficients and, last, the intercept: its lower triangle.
+        """Curvature matrix of the mean loss in the chosen coefficients and, last, the intercept:
+        its lower triangle.
 
         The rows in `order` stand for all, where there are any.
         """
@@ -92,7 +97,9 @@ class Columns:
         return matrices[0]
 
     def lasting_curvature(self, chosen, wished, curvatures):
-        """`curvature` that is kept until it is forgotten: computed once for all `wished`, the chosen among them."""
+        """`curvature` that is kept until it is forgotten: computed once for all `wished`, the
+        chosen among them.
+        """
         if self._known is None or not np.array_equal(self._known[0], wished):
             self._known = wished, self.curvature(wished, curvatures)
         known, matrix = self._known
@@ -106,7 +113,9 @@ class Columns:
         self._known = None
 
     def slots(self, chosen):
-        """Table of the place of each column among the chosen, -1 for the others; valid until the next call."""
+        """Table of the place of each column among the chosen, -1 for the others; valid until the
+        next call.
+        """
         if self._slots is None:
             self._slots = np.full(self.width, -1, dtype=np.int32), chosen
         table, before = self._slots
@@ -116,7 +125,9 @@ class Columns:
         return table
 
     def entries(self, index):
-        """About how many stored values each of these columns has: counted in a sixteenth of the rows, in chunks."""
+        """About how many stored values each of these columns has: counted in a sixteenth of the
+        rows, in chunks.
+        """
         rows, n = self.rows.storage, self.objective.n_samples
         if not rows.sparse:
             return np.full(index.size, n)
@@ -125,10 +136,14 @@ class Columns:
         pieces = [rows.columns[rows.starts[first] : rows.starts[first + chunk]] for first in firsts]
         found = slots[np.concatenate(pieces)]
         self.objective.passes += self.whole * firsts.size * chunk / n
-        return n / (firsts.size * chunk) * (0.5 + np.bincount(found[found >= 0], minlength=index.size))
+        return (
+            n / (firsts.size * chunk) * (0.5 + np.bincount(found[found >= 0], minlength=index.size))
+        )
 
     def are_swept(self, chosen):
-        """Whether coordinate descent goes over the chosen columns themselves, not over a matrix of them."""
+        """Whether coordinate descent goes over the chosen columns themselves, not over a matrix
+        of them.
+        """
         size = chosen.size
         if size > WIDEST_MATRIX and not self.whole:
             return True
@@ -137,7 +152,9 @@ class Columns:
         return NUMBERS_PER_ENTRY * float(self.entries(chosen).sum()) < size**2
 
     def by_column(self, chosen):
-        """Values, row numbers and starts of columns, the chosen among them, and the places of these and of ones."""
+        """Values, row numbers and starts of columns, the chosen among them, and the places of
+        these and of ones.
+        """
         if self._sorted is None or not np.isin(chosen, self._sorted[0], assume_unique=True).all():
             n, index = self.objective.n_samples, chosen if self.whole else np.arange(self.width)
             part = sp.csc_array(self.rows.part(slice(None), index if self.whole else None))

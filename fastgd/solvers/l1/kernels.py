@@ -1,8 +1,9 @@
-"""Loops of the working-set solver: rows with predictions that are kept, gathered columns, coordinate descent.
+"""Loops of the working-set solver: rows with predictions that are kept, gathered columns,
+coordinate descent.
 
-Block by block as in `passes`, for the same bits with any number of threads. Sums over a row or a column go in the order
-of `passes` too: a prediction from gathered columns, in ascending order, has the bits of one from the whole row, whose
-other coefficients are 0.
+Block by block as in `passes`, for the same bits with any number of threads. Sums over a row or a
+column go in the order of `passes` too: a prediction from gathered columns, in ascending order, has
+the bits of one from the whole row, whose other coefficients are 0.
 """
 
 import numpy as np
@@ -15,12 +16,14 @@ PIECE = np.uint64(256)
 
 @kernel
 def gather_entries(rows, member, slots, cuts, room, first, last, values, columns, ends, counts):
-    """Entries of the rows of each block whose column is a `member`, at `slots[column]`, from `room[b]` on.
+    """Entries of the rows of each block whose column is a `member`, at `slots[column]`, from
+    `room[b]` on.
 
-    `ends[i + 1]` gets how many there are of row i; `counts[b]` how many in the block. Those for which there is no room
-    are counted only.
+    `ends[i + 1]` gets how many there are of row i; `counts[b]` how many in the block. Those for
+    which there is no room are counted only.
     """
-    # Which entries are wanted is noted first, a piece of a row at a time, without a branch that could be mispredicted.
+    # Which entries are wanted is noted first, a piece of a row at a time, without a branch that
+    # could be mispredicted.
     wanted = np.empty(PIECE, np.uint64)
     for b in range(first, last):
         position, end, count = room[b], room[b + 1], 0
@@ -46,18 +49,21 @@ def gather_entries(rows, member, slots, cuts, room, first, last, values, columns
 
 @kernel
 def coordinate_minimum(coefficient, derivative, curvature, l1):
-    """Where derivative e + curvature e^2 / 2 + l1 |coefficient + e| is least, as coefficient + e."""
+    """Where derivative e + curvature e^2 / 2 + l1 |coefficient + e| is least, as coefficient +
+    e.
+    """
     new, threshold = coefficient - derivative / curvature, l1 / curvature
     return new - min(max(new, -threshold), threshold)
 
 
 @kernel
 def matrix_descent(matrix, gradient, coef, l1, n_penalised, tolerance, most):
-    """Coordinate descent on the model gradient'e + e' matrix e / 2 + l1 |coef + e|_1, over e; the number of epochs.
+    """Coordinate descent on the model gradient'e + e' matrix e / 2 + l1 |coef + e|_1, over e; the
+    number of epochs.
 
-    `matrix` comes with its lower triangle alone, and may be larger. `gradient`, the model's, and `coef` move along.
-    Ends once no coordinate's step changes its derivative by more than `tolerance`, or after `most` epochs, which count
-    as one more.
+    `matrix` comes with its lower triangle alone, and may be larger. `gradient`, the model's, and
+    `coef` move along. Ends once no coordinate's step changes its derivative by more than
+    `tolerance`, or after `most` epochs, which count as one more.
     """
     size = coef.shape[0]
     for j in range(size):
@@ -69,7 +75,9 @@ def matrix_descent(matrix, gradient, coef, l1, n_penalised, tolerance, most):
             curvature = matrix[j, j]
             if curvature > 0.0:
                 old = coef[j]
-                new = coordinate_minimum(old, gradient[j], curvature, l1 if j < n_penalised else 0.0)
+                new = coordinate_minimum(
+                    old, gradient[j], curvature, l1 if j < n_penalised else 0.0
+                )
                 step = new - old
                 if step != 0.0:
                     coef[j] = new
@@ -84,11 +92,12 @@ def matrix_descent(matrix, gradient, coef, l1, n_penalised, tolerance, most):
 
 @kernel(relaxed=True)  # sums over a column take 0.7 of the time
 def column_epoch(data, order, diagonal, curvatures, amounts, coef, l1, l2, n_active, n_penalised):
-    """Coordinate descent on the model on its columns, once in this order; the largest change of a derivative.
+    """Coordinate descent on the model on its columns, once in this order; the largest change of a
+    derivative.
 
-    `data` are values, row numbers, starts and places: column j is between the start at its place and the next one.
-    `amounts[i]`, the derivative of row i's loss + curvature * change of its prediction, `coef`, and `diagonal`, 0 where
-    it is not known yet, move along.
+    `data` are values, row numbers, starts and places: column j is between the start at its place
+    and the next one. `amounts[i]`, the derivative of row i's loss + curvature * change of its
+    prediction, `coef`, and `diagonal`, 0 where it is not known yet, move along.
     """
     values, rows, starts, places = data
     largest = 0.0

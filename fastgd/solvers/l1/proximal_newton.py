@@ -1,14 +1,15 @@
 """Proximal Newton steps on a few columns, with predictions that are kept.
 
-Where the losses of the rows have derivatives d_i and curvatures c_i, the model of F around the coefficients u of the
-columns X_S is
+Where the losses of the rows have derivatives d_i and curvatures c_i, the model of F around the
+coefficients u of the columns X_S is
 
     q(e) = g'e + e'(X_S' C X_S / n + l2) e / 2 + l1 |u + e|_1,    g = X_S' d / n + l2 u
 
-an intercept being one more column, of ones, that is not penalised.  Coordinate descent minimises it with exact steps
-(Friedman, Hastie and Tibshirani, 2010, section 2), on the matrix of the model or, where there are too many columns for
-that, on the columns.  The step is halved until F falls by a share of what the model promises (Lee, Sun and Saunders,
-2014, equation 2.20), which takes no pass: products x_i . w are linear in w.
+an intercept being one more column, of ones, that is not penalised.  Coordinate descent minimises it
+with exact steps (Friedman, Hastie and Tibshirani, 2010, section 2), on the matrix of the model or,
+where there are too many columns for that, on the columns.  The step is halved until F falls by a
+share of what the model promises (Lee, Sun and Saunders, 2014, equation 2.20), which takes no pass:
+products x_i . w are linear in w.
 """
 
 from dataclasses import dataclass
@@ -28,20 +29,22 @@ HALVINGS = 30
 # Units in the last place by which F may seem to rise.
 ROUNDING = 32.0
 EPS = float(np.finfo(float).eps)
-# Coordinate descent finds out in a few epochs which coefficients are nonzero; then a linear system has their values,
-# which would take it thousands of epochs where columns are alike.  After so many rounds the path of the model is
-# followed, which costs about as much as 15 of them.
+# Coordinate descent finds out in a few epochs which coefficients are nonzero; then a linear system
+# has their values, which would take it thousands of epochs where columns are alike.  After so many
+# rounds the path of the model is followed, which costs about as much as 15 of them.
 EPOCHS = 10
 ROUNDS = 8
 COLUMN_ROUNDS = 5
-# On columns conjugate gradients leave this share of the system's residual, or end after so many steps.  Without them
-# 1500 x 20,000 with 770 nonzero coefficients took 2.5 times as long; with 50 steps, or far from the optimum, 1.3 to 2.
+# On columns conjugate gradients leave this share of the system's residual, or end after so many
+# steps.  Without them 1500 x 20,000 with 770 nonzero coefficients took 2.5 times as long; with 50
+# steps, or far from the optimum, 1.3 to 2.
 SETTLED = 0.03
 CG_STEPS = 20
 TINY = 1e-300
-# It ends at a small share of the violation.  Where there are more columns than this share of the rows, which is where
-# rounds cost more than the matrix, it ends at a larger one unless it is there in the first round: 1000 x 2000 with half
-# as many nonzero coefficients as rows took twice as long without, a census of 300,000 rows up to 1.5 times with.
+# It ends at a small share of the violation.  Where there are more columns than this share of the
+# rows, which is where rounds cost more than the matrix, it ends at a larger one unless it is there
+# in the first round: 1000 x 2000 with half as many nonzero coefficients as rows took twice as long
+# without, a census of 300,000 rows up to 1.5 times with.
 TIGHT = 1e-3
 LOOSE = 0.1
 MANY = 0.25
@@ -49,7 +52,8 @@ MANY = 0.25
 
 @dataclass
 class Kept:
-    """Rows at some coefficients: products x_i . w, and the weighted derivatives and curvatures of their losses.
+    """Rows at some coefficients: products x_i . w, and the weighted derivatives and curvatures of
+    their losses.
 
     `loss`, `slope` and `bend` are the means of loss, derivative and curvature.
     """
@@ -70,13 +74,17 @@ class Kept:
         return kept
 
     def at_others(self, objective, products, intercept):
-        """Evaluated elsewhere, in the room of these derivatives and curvatures, which `evaluate` brings back."""
+        """Evaluated elsewhere, in the room of these derivatives and curvatures, which `evaluate`
+        brings back.
+        """
         kept = Kept(products, self.derivatives, self.curvatures, intercept)
         kept.evaluate(objective)
         return kept
 
     def evaluate(self, objective):
-        """Look at the losses where products and intercept are now: not a pass, for X is not read."""
+        """Look at the losses where products and intercept are now: not a pass, for X is not
+        read.
+        """
         F, totals = objective, np.zeros(objective.range_cuts.size - 1)
         where = F.ranges, F.range_cuts
 
@@ -86,12 +94,20 @@ class Kept:
 
         over_rows(F, work, totals.size, 0.0)
         self.loss = float(totals.sum()) / F.n_active
-        self.slope, self.bend = (float(part.sum()) / F.n_active for part in (self.derivatives, self.curvatures))
+        self.slope, self.bend = (
+            float(part.sum()) / F.n_active for part in (self.derivatives, self.curvatures)
+        )
 
     def centre(self, objective, most=4):
-        """Move the intercept to where the derivatives sum to 0, which the duality gap needs: Newton steps, no pass."""
+        """Move the intercept to where the derivatives sum to 0, which the duality gap needs:
+        Newton steps, no pass.
+        """
         for _ in range(most):
-            if not (objective.fit_intercept and self.bend > 0.0 and abs(self.slope) > 4.0 * EPS * self.bend):
+            if not (
+                objective.fit_intercept
+                and self.bend > 0.0
+                and abs(self.slope) > 4.0 * EPS * self.bend
+            ):
                 return
             before, slope, loss = self.intercept, self.slope, self.loss
             self.intercept -= slope / self.bend
@@ -116,7 +132,8 @@ class Model(NamedTuple):
     order : ndarray
         Rows that stand for all in its matrix; all where empty.
     wished : ndarray or None
-        Columns whose curvature is kept, the chosen among them, where it changes little or not at all.
+        Columns whose curvature is kept, the chosen among them, where it changes little or not at
+        all.
     rng : Generator or None
         Of the orders in which the columns themselves are gone over; None where a matrix of them is.
     """
@@ -141,7 +158,8 @@ class Step(NamedTuple):
     share : float
         Of the way to the model's minimum, 0 where F fell nowhere.
     easy : bool
-        Whether coordinate descent found that minimum; it does not where columns are alike, or many as rows.
+        Whether coordinate descent found that minimum; it does not where columns are alike, or many
+        as rows.
     """
 
     coef: np.ndarray
@@ -151,7 +169,9 @@ class Step(NamedTuple):
 
 
 def newton_step(columns, coef, gradient, kept, model):
-    """One step from these coefficients of the columns, a `Step`; the arrays of `kept` but its products go into it."""
+    """One step from these coefficients of the columns, a `Step`; the arrays of `kept` but its
+    products go into it.
+    """
     F, size = columns.objective, model.chosen.size
     target, easy = _minimum(columns, coef, gradient, kept, model)
     trial = coef.copy()
@@ -160,7 +180,9 @@ def newton_step(columns, coef, gradient, kept, model):
     move = target[:size] - coef[model.chosen]
     weight, weight_before = _penalty(F, trial[model.chosen]), _penalty(F, coef[model.chosen])
     # Term by term, for near the optimum the sums would be rounding alone.
-    terms = gradient[model.chosen] * move + F.l1 * (np.abs(trial[model.chosen]) - np.abs(coef[model.chosen]))
+    terms = gradient[model.chosen] * move + F.l1 * (
+        np.abs(trial[model.chosen]) - np.abs(coef[model.chosen])
+    )
     promised = float(terms.sum()) + kept.slope * shift
     if not promised < 0.0:
         kept.evaluate(F)
@@ -193,7 +215,9 @@ def _penalty(F, coef):
 
 
 def _minimum(columns, coef, gradient, kept, model):
-    """Where the model is least: the chosen coefficients, and the intercept if there is one; whether that was easy."""
+    """Where the model is least: the chosen coefficients, and the intercept if there is one;
+    whether that was easy.
+    """
     F, chosen, size = columns.objective, model.chosen, model.chosen.size
     n_unknowns = size + F.fit_intercept
     curvatures = kept.curvatures
@@ -221,11 +245,12 @@ def _minimum(columns, coef, gradient, kept, model):
 
 
 def _sweep(columns, unknowns, amounts, curvatures, model):
-    """Coordinate descent on the columns and, near the optimum, signs that are settled in turn, for some rounds.
+    """Coordinate descent on the columns and, near the optimum, signs that are settled in turn, for
+    some rounds.
 
-    Each epoch has an order of its own: in the same order throughout, 20,000 x 20,000 of text took four times as long,
-    for its columns are all alike to some degree (Lee and Wright, 2019).  Coefficients that are 0 move only first and
-    last.
+    Each epoch has an order of its own: in the same order throughout, 20,000 x 20,000 of text took
+    four times as long, for its columns are all alike to some degree (Lee and Wright, 2019).
+    Coefficients that are 0 move only first and last.
     """
     F, size, n_unknowns = columns.objective, model.chosen.size, unknowns.size
     *data, places = columns.by_column(model.chosen)
@@ -283,13 +308,17 @@ def settle(X, support, diagonal, curvatures, amounts, unknowns, l1, l2, n_active
 
 
 def _descend(matrix, gradient, unknowns, l1, size, tolerance, loose):
-    """Coordinate descent and signs that are settled in turn, for some rounds; whether it reached its tolerance.
+    """Coordinate descent and signs that are settled in turn, for some rounds; whether it reached
+    its tolerance.
 
     That is `loose` after the first round.
     """
     n_unknowns = unknowns.size
     for _ in range(ROUNDS):
-        if kernels.matrix_descent(matrix, gradient, unknowns, l1, size, tolerance, EPOCHS) <= EPOCHS:
+        if (
+            kernels.matrix_descent(matrix, gradient, unknowns, l1, size, tolerance, EPOCHS)
+            <= EPOCHS
+        ):
             return True
         tolerance = loose
         solve_support(matrix[:n_unknowns, :n_unknowns], gradient, unknowns, l1, size)
@@ -297,10 +326,12 @@ def _descend(matrix, gradient, unknowns, l1, size, tolerance, loose):
 
 
 def solve_support(matrix, gradient, unknowns, l1, n_penalised):
-    """Move the nonzero unknowns, and those without penalty, to the minimum of the model for their present signs.
+    """Move the nonzero unknowns, and those without penalty, to the minimum of the model for their
+    present signs.
 
-    Those that would change sign become 0; if that makes the model larger, the way ends where the first of them is 0.
-    `gradient` and `unknowns` move along; where the matrix is singular they stay.
+    Those that would change sign become 0; if that makes the model larger, the way ends where the
+    first of them is 0. `gradient` and `unknowns` move along; where the matrix is singular they
+    stay.
     """
     free = np.arange(unknowns.size) >= n_penalised
     support = np.flatnonzero((unknowns != 0.0) | free)
@@ -322,7 +353,8 @@ def solve_support(matrix, gradient, unknowns, l1, n_penalised):
 
 
 def ways(old, way, sign):
-    """Moves along `way` on which none changes its sign: the whole way, those that would ending at 0, and to the first.
+    """Moves along `way` on which none changes its sign: the whole way, those that would ending at
+    0, and to the first.
 
     Coordinates of sign 0 go where they like.
     """

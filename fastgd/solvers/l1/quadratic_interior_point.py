@@ -2,9 +2,10 @@
 
     q(e) = gradient'e + e' H e / 2 + l1 |u + e|_1
 
-Coordinate descent, and signs that are settled one after the other, take thousands of rounds where columns are alike or
-as many as rows are nonzero.  With dual variables -l1 <= p <= l1 of the l1 part (`fastgd.solvers.interior_point.bounded_duals`) it takes 5 to 15
-factorisations of H + a diagonal, whatever the columns are like (Mehrotra, 1992; `fastgd.solvers.interior_point.central_path`).
+Coordinate descent, and signs that are settled one after the other, take thousands of rounds where
+columns are alike or as many as rows are nonzero.  With dual variables -l1 <= p <= l1 of the l1 part
+(`fastgd.solvers.interior_point.bounded_duals`) it takes 5 to 15 factorisations of H + a diagonal,
+whatever the columns are like (Mehrotra, 1992; `fastgd.solvers.interior_point.central_path`).
 """
 
 import numpy as np
@@ -15,7 +16,8 @@ from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, Box, aimed_a
 # Ends once no more than this share of what the model fell by can be left, or after so many steps.
 EXACT = 1e-6
 MOST_STEPS = 60
-# A step of at least this share of its length leaves of the equations without mu no more than the rest of it.
+# A step of at least this share of its length leaves of the equations without mu no more than the
+# rest of it.
 WHOLE = 0.9
 
 
@@ -56,7 +58,9 @@ def follow_path(matrix, gradient, unknowns, l1, n_penalised):
         unknowns += share * step
         gradient += change
         duals = duals + share * ahead
-        if share >= WHOLE and float(net.products(ahead, ones) @ [1.0, share, share**2]) <= EXACT * abs(fallen):
+        if share >= WHOLE and float(
+            net.products(ahead, ones) @ [1.0, share, share**2]
+        ) <= EXACT * abs(fallen):
             break
     net.look(unknowns[sharp], duals)
     held = np.flatnonzero(net.curvature > np.diag(matrix)[sharp])

@@ -1,18 +1,22 @@
 """Proximal Newton with a working set: `solver="newton"` where the penalty has an L1 part.
 
-A turn looks at the gradient of all columns and picks the working set: nonzero coefficients, and the columns whose
-|gradient| is greatest.  One sweep over the rows gathers these columns; on them proximal Newton steps
-(`fastgd.solvers.l1.proximal_newton`) are repeated until they are a hundred times as close to their optimum, and a sweep
-over all rows brings the next gradient, which also is what the duality gap needs.  (Johnson and Guestrin, 2015, "Blitz";
-Massias, Gramfort and Salmon, 2018, "Celer".)
+A turn looks at the gradient of all columns and picks the working set: nonzero coefficients, and the
+columns whose
+|gradient| is greatest.  One sweep over the rows gathers these columns; on them proximal Newton
+steps
+(`fastgd.solvers.l1.proximal_newton`) are repeated until they are a hundred times as close to their
+optimum, and a sweep over all rows brings the next gradient, which also is what the duality gap
+needs.  (Johnson and Guestrin, 2015, "Blitz"; Massias, Gramfort and Salmon, 2018, "Celer".)
 
-Where the working set would take a tenth of what X takes, as it does for tall data, nothing is gathered and a turn is
-one step on X itself.  Tall data can be sampled, though: the run begins with the solution on 1/16 of the rows, and the
-curvature of 1/8 of them stands for that of all as long as steps with it get on.
+Where the working set would take a tenth of what X takes, as it does for tall data, nothing is
+gathered and a turn is one step on X itself.  Tall data can be sampled, though: the run begins with
+the solution on 1/16 of the rows, and the curvature of 1/8 of them stands for that of all as long as
+steps with it get on.
 
-Measured, processor seconds on one thread of a busy machine, the best of skglm and LIBLINEAR over a grid of tolerances
-that reach the error / ours, which is certified; log loss, l1 at 0.1 and 0.01 of the greatest alpha.  A text of 1.3
-million columns: to 1e-4 1.8 and 2.4, to 1e-6 2.2 and 2.9; a census of 300,000 rows: 6.2 and 5.5, 8.3 and 5.5.
+Measured, processor seconds on one thread of a busy machine, the best of skglm and LIBLINEAR over a
+grid of tolerances that reach the error / ours, which is certified; log loss, l1 at 0.1 and 0.01 of
+the greatest alpha.  A text of 1.3 million columns: to 1e-4 1.8 and 2.4, to 1e-6 2.2 and 2.9; a
+census of 300,000 rows: 6.2 and 5.5, 8.3 and 5.5.
 """
 
 import numpy as np
@@ -27,24 +31,29 @@ from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, Columns, over_rows
 from fastgd.solvers.l1.proximal_newton import EPS, ROUNDING, Kept, Model, newton_step
 
-# A working set holds at least so many columns, or twice the nonzero ones, with |gradient| above this share of l1.
+# A working set holds at least so many columns, or twice the nonzero ones, with |gradient| above
+# this share of l1.
 FEWEST_COLUMNS = 200
 GROWTH = 2.0
 NEAR = 0.5
-# A turn ends once the steps on its set have brought its violation down to this share, or after so many steps.  (With
-# 0.01 an elastic net on the text took 1.4 times as long to 1e-4.)  A curvature matrix whose step left less than a share
+# A turn ends once the steps on its set have brought its violation down to this share, or after so
+# many steps.  (With
+# 0.01 an elastic net on the text took 1.4 times as long to 1e-4.)  A curvature matrix whose step
+# left less than a share
 # of `CHORD` serves for another, which is cheap enough to go on to a share of
 # `LASTING`.
 INNER = 0.03
 MOST_STEPS = 8
 CHORD = 0.15
 LASTING = 1e-4
-# Gathered columns may hold this share of the values of X, and as many more as there are coefficients.
+# Gathered columns may hold this share of the values of X, and as many more as there are
+# coefficients.
 SHARE_OF_X = 0.1
 SHARE_OF_COEF = 1.2
 GATHER_BLOCKS = 8
-# The run begins on 1/16 of the rows if there are enough, and ends there with a violation of 0.1 l1; curvature is that
-# of 1/8 of the rows where these are 40 times as many as the columns that move, until a step brings less than a fifth.
+# The run begins on 1/16 of the rows if there are enough, and ends there with a violation of 0.1 l1;
+# curvature is that of 1/8 of the rows where these are 40 times as many as the columns that move,
+# until a step brings less than a fifth.
 SAMPLE = 16
 LEAST_SAMPLE = 2000
 SAMPLE_TURNS = 12
@@ -52,8 +61,8 @@ ROUGH = 0.1
 THIN = 8
 ROWS_PER_COLUMN = 40
 POOR = 0.2
-# Damping, in units of the loss's curvature: none for losses whose curvature is known to change slowly, until a step is
-# cut; others may have none at all where they are linear.
+# Damping, in units of the loss's curvature: none for losses whose curvature is known to change
+# slowly, until a step is cut; others may have none at all where they are linear.
 FIRST_DAMPING = 1e-2
 RAISED_DAMPING = 1e-3
 LEAST_DAMPING = 1e-10
@@ -75,7 +84,8 @@ class WorkingSet(Solver):
 
     Examples
     --------
-    >>> X, y = np.array([[0.0, 1.0], [1.0, -1.0], [2.0, 1.0], [3.0, -1.0]]), np.array([0.0, 1.0, 2.0, 3.0])
+    >>> X = np.array([[0.0, 1.0], [1.0, -1.0], [2.0, 1.0], [3.0, -1.0]])
+    >>> y = np.array([0.0, 1.0, 2.0, 3.0])
     >>> solver = WorkingSet(Objective("squared_error", X, y, penalty="l1", alpha=0.25))
     >>> state = solver.start(solver.objective.start())
     >>> solver.resume(state)
@@ -92,7 +102,9 @@ class WorkingSet(Solver):
         self._kept, self._point, self._columns = None, None, None
 
     def resume(self, state):
-        """Evaluate the point; what is remembered holds where its value is that of the earlier run."""
+        """Evaluate the point; what is remembered holds where its value is that of the earlier
+        run.
+        """
         known = state.value
         self._columns = None
         if state.turn == 0 and self.sampling and not state.point[: self.objective.n_features].any():
@@ -102,7 +114,9 @@ class WorkingSet(Solver):
             state.forget()
 
     def turn(self, state):
-        """Steps on the working set, then the gradient of all columns: two passes, one or two more on X itself."""
+        """Steps on the working set, then the gradient of all columns: two passes, one or two
+        more on X itself.
+        """
         F, memory, d = self.objective, state.memory, self.objective.n_features
         if state.turn == 0 and state.value is None:
             self._start_on_sample(state)
@@ -111,7 +125,9 @@ class WorkingSet(Solver):
         before = state.point
         columns = self._working_set(state)
         part = slice(0, d) if columns.whole else columns.index
-        u, gradient, kept, steps, first = self._steps(columns, before[part], state.gradient[part], memory)
+        u, gradient, kept, steps, first = self._steps(
+            columns, before[part], state.gradient[part], memory
+        )
         state.updates += steps
         total, sharp = state.value, F.l1 * float(np.abs(before[part]).sum())
         if kept is not self._kept:
@@ -119,7 +135,9 @@ class WorkingSet(Solver):
             point[part] = u
             point[d:] = kept.intercept
             self._settle(state, point, kept, gradient if columns.whole else None)
-        fell = total - state.value + sharp - F.l1 * float(np.abs(u).sum()) > ROUNDING * EPS * (abs(total) + sharp)
+        fell = total - state.value + sharp - F.l1 * float(np.abs(u).sum()) > ROUNDING * EPS * (
+            abs(total) + sharp
+        )
         closer = first < 0.5 * memory.get("least", np.inf)
         memory["least"] = min(first, memory.get("least", np.inf))
         memory["idle"] = 0 if fell or closer else memory.get("idle", 0) + 1
@@ -128,7 +146,9 @@ class WorkingSet(Solver):
         state.turn += 1
 
     def _look(self, state):
-        """Products at the point, and all that follows from them: one pass, two where there are nonzero coefficients."""
+        """Products at the point, and all that follows from them: one pass, two where there are
+        nonzero coefficients.
+        """
         coef, intercept = self.objective.split(state.point)
         coef, self._kept = np.ascontiguousarray(coef), None  # before there are others
         products = self._all.products(coef) if coef.any() else np.zeros(self.objective.n_samples)
@@ -139,12 +159,17 @@ class WorkingSet(Solver):
         F, coef = self.objective, point[: self.objective.n_features]
         if gradient is None:
             gradient = self._all.gradient(kept, coef)
-        state.point, state.value = point, kept.loss + (0.5 * F.l2 * float(coef @ coef) if F.l2 > 0.0 else 0.0)
+        state.point, state.value = (
+            point,
+            kept.loss + (0.5 * F.l2 * float(coef @ coef) if F.l2 > 0.0 else 0.0),
+        )
         state.gradient = np.append(gradient, kept.slope) if F.fit_intercept else gradient
         self._kept, self._point = kept, point
 
     def _steps(self, columns, u, gradient, memory):
-        """Newton steps on some columns: coefficients, gradient, `Kept`, number of steps, violation before them."""
+        """Newton steps on some columns: coefficients, gradient, `Kept`, number of steps,
+        violation before them.
+        """
         F, kept, steps, lasting = self.objective, self._kept, 0, None
         u, first = u.copy(), _violation(F, u, gradient, kept)
         left = first
@@ -161,14 +186,18 @@ class WorkingSet(Solver):
             step = newton_step(columns, u, gradient, kept, model)
             u, kept = step.coef, step.kept
             self._learn(memory, step)
-            # A whole path of F costs little more than this one model's did: `fastgd.fitting.plan` goes on along it.
+            # A whole path of F costs little more than this one model's did: `fastgd.fitting.plan`
+            # goes on along it.
             memory["exhausted"] = not step.easy and self._rows_are_few(model.chosen.size)
             if step.share == 0.0:
                 break
             steps += 1
             gradient = columns.gradient(kept, u)
             left, before = _violation(F, u, gradient, kept), left
-            if model.order.size and _violation(F, u[model.chosen], gradient[model.chosen], kept) > POOR * before:
+            if (
+                model.order.size
+                and _violation(F, u[model.chosen], gradient[model.chosen], kept) > POOR * before
+            ):
                 memory["exact"] = True
             if left > CHORD * before:
                 lasting = None
@@ -177,12 +206,16 @@ class WorkingSet(Solver):
         return u, gradient, kept, steps, first
 
     def _rows_are_few(self, size):
-        """Whether steps on the central path of all columns, by way of the rows, cost what they do on so many."""
+        """Whether steps on the central path of all columns, by way of the rows, cost what they
+        do on so many.
+        """
         F = self.objective
         return central_path_applies(F) and F.n_active < min(F.n_features, GROWTH * size)
 
     def _model(self, columns, u, gradient, left, memory):
-        """How the next step is made: columns that are not at their optimum, damping, sampled curvature or not."""
+        """How the next step is made: columns that are not at their optimum, damping, sampled
+        curvature or not.
+        """
         F = self.objective
         near = NEAR if memory.get("alike", False) else 1.0
         chosen = _violators(u, gradient, near * F.l1)
@@ -196,7 +229,9 @@ class WorkingSet(Solver):
             else:  # not even the nonzero ones have a matrix: the worst of them
                 off = _distance(F, u[chosen], gradient[chosen])
             chosen = np.sort(chosen[np.argpartition(-off, most)[:most]])
-        damping = memory.setdefault("damping", FIRST_DAMPING if F.loss.self_concordance is None else 0.0)
+        damping = memory.setdefault(
+            "damping", FIRST_DAMPING if F.loss.self_concordance is None else 0.0
+        )
         damping *= typical_curvature(F.loss)
         if columns.are_swept(chosen):
             memory["sweeps"] = memory.get("sweeps", 0) + 1
@@ -209,11 +244,17 @@ class WorkingSet(Solver):
                 wished = memory["wished"] = near if near.size <= WIDEST_MATRIX else chosen
             return Model(chosen, 0.0, left, wished=wished)
         thin = self.sampling and not memory.get("exact", False)
-        order = self._sampled(THIN) if thin and F.n_samples >= THIN * ROWS_PER_COLUMN * chosen.size else NO_ROWS
+        order = (
+            self._sampled(THIN)
+            if thin and F.n_samples >= THIN * ROWS_PER_COLUMN * chosen.size
+            else NO_ROWS
+        )
         return Model(chosen, damping, left, order)
 
     def _learn(self, memory, step):
-        """Adapt the damping to how much of a step was taken; columns that are alike take each other's place."""
+        """Adapt the damping to how much of a step was taken; columns that are alike take each
+        other's place.
+        """
         damping, share = memory["damping"], step.share
         memory["alike"] = memory.get("alike", False) or not step.easy
         if share < 1.0:
@@ -224,11 +265,16 @@ class WorkingSet(Solver):
             memory["damping"] = max(0.1 * damping if damping > RAISED_DAMPING else 0.0, least)
 
     def _working_set(self, state):
-        """Columns of this turn: those of the last one if they hold all that violate, else others, else X itself."""
+        """Columns of this turn: those of the last one if they hold all that violate, else
+        others, else X itself.
+        """
         F, memory, d = self.objective, state.memory, self.objective.n_features
         coef, gradient = state.point[:d], state.gradient[:d]
         held = memory.get("set")
-        if held is not None and np.isin(_violators(coef, gradient, F.l1), held, assume_unique=True).all():
+        if (
+            held is not None
+            and np.isin(_violators(coef, gradient, F.l1), held, assume_unique=True).all()
+        ):
             if self._columns is None:
                 self._columns = self._gathered(held)[0]
             return self._columns
@@ -240,7 +286,9 @@ class WorkingSet(Solver):
         return self._columns
 
     def _gather(self, ranked, n_nonzero):
-        """As many of the ranked columns as there is room for, the nonzero ones first, or X itself."""
+        """As many of the ranked columns as there is room for, the nonzero ones first, or X
+        itself.
+        """
         least = min(n_nonzero + FEWEST_COLUMNS // 4, ranked.size)
         room = SHARE_OF_X * self._all.rows.stored() + SHARE_OF_COEF * self.objective.n_features
         fitting = int(np.searchsorted(np.cumsum(self._all.entries(ranked)), 0.9 * room))
@@ -252,30 +300,41 @@ class WorkingSet(Solver):
         return self._all
 
     def _gathered(self, index):
-        """The columns `index`, or None where they outgrow the room there is, and the share of it that they take."""
+        """The columns `index`, or None where they outgrow the room there is, and the share of it
+        that they take.
+        """
         F, rows = self.objective, self.objective.rows
         F.passes += 1.0
         if not rows.sparse:
-            return Columns(F, DenseRows(np.ascontiguousarray(rows.part(slice(None), index))), index), 1.0
+            return Columns(
+                F, DenseRows(np.ascontiguousarray(rows.part(slice(None), index))), index
+            ), 1.0
         n_blocks = min(F.n_samples, GATHER_BLOCKS)
         cuts = np.arange(n_blocks + 1) * F.n_samples // n_blocks
         limit = SHARE_OF_X + SHARE_OF_COEF * F.n_features / max(rows.stored(), 1)
         room = np.floor(limit * rows.storage.starts[cuts]).astype(np.int64)
         member = np.zeros(F.n_features, dtype=np.uint8)
         member[index] = 1
-        values, columns = np.empty(room[-1], rows.dtype), np.empty(room[-1], rows.storage.columns.dtype)
+        values, columns = (
+            np.empty(room[-1], rows.dtype),
+            np.empty(room[-1], rows.storage.columns.dtype),
+        )
         ends, counts = np.zeros(F.n_samples + 1, np.int64), np.zeros(n_blocks, np.int64)
         slots = self._all.slots(index)
 
         def work(first, last):
-            kernels.gather_entries(rows, member, slots, cuts, room, first, last, values, columns, ends, counts)
+            kernels.gather_entries(
+                rows, member, slots, cuts, room, first, last, values, columns, ends, counts
+            )
 
         over_rows(F, work, n_blocks, 0.0)
         share = float((counts / np.maximum(np.diff(room), 1)).max())
         if share > 1.0:
             return None, share
         total = 0
-        for begin, count in zip(room[:-1], counts, strict=True):  # closing the gaps in place: a copy is a tenth of X
+        for begin, count in zip(
+            room[:-1], counts, strict=True
+        ):  # closing the gaps in place: a copy is a tenth of X
             for array in (values, columns):
                 array[total : total + count] = array[begin : begin + count]
             total += count
@@ -290,7 +349,9 @@ class WorkingSet(Solver):
         return np.arange(m) * every + rng.integers(0, every, m)
 
     def _start_on_sample(self, state):
-        """Begin at the solution on a sample of the rows, unless F is lower with no columns at all."""
+        """Begin at the solution on a sample of the rows, unless F is lower with no columns at
+        all.
+        """
         F, d = self.objective, self.objective.n_features
         sample = _part_of(F, self._sampled(SAMPLE))
         solver = WorkingSet(sample, self.seed, sampling=False)
@@ -298,10 +359,15 @@ class WorkingSet(Solver):
         solver.resume(inner)
         for _ in range(SAMPLE_TURNS):
             solver.turn(inner)
-            if _violation(sample, inner.point[:d], inner.gradient[:d], solver._kept) <= ROUGH * F.l1:
+            if (
+                _violation(sample, inner.point[:d], inner.gradient[:d], solver._kept)
+                <= ROUGH * F.l1
+            ):
                 break
         F.passes += sample.passes * sample.n_samples / F.n_samples
-        nothing = Kept.at(F, np.zeros(F.n_samples), float(state.point[-1]) if F.fit_intercept else 0.0).loss
+        nothing = Kept.at(
+            F, np.zeros(F.n_samples), float(state.point[-1]) if F.fit_intercept else 0.0
+        ).loss
         start, state.point = state.point, inner.point
         self._look(state)
         if not state.value + F.rest_value(state.point) <= nothing:
@@ -316,13 +382,17 @@ def _part_of(F, chosen):
     if not weights.any():
         weights = np.ones(1)
     offsets = samples.offsets[chosen] if samples.offsets.size > 1 else samples.offsets
-    part = WeightedSamples(samples.targets[chosen], weights / weights[weights > 0.0].mean(), offsets)
+    part = WeightedSamples(
+        samples.targets[chosen], weights / weights[weights > 0.0].mean(), offsets
+    )
     table = as_rows(rows.part(chosen), checked=True)
     return Objective.of(F.loss, table, part, F.penalty, F.alpha, F.fit_intercept, F.n_threads)
 
 
 def _violators(coef, gradient, threshold):
-    """Ascending indices of nonzero coefficients and of columns with |gradient| above the threshold."""
+    """Ascending indices of nonzero coefficients and of columns with |gradient| above the
+    threshold.
+    """
     parts = []
     for first in range(0, max(coef.size, 1), AT_ONCE):
         w, g = coef[first : first + AT_ONCE], gradient[first : first + AT_ONCE]
@@ -331,16 +401,22 @@ def _violators(coef, gradient, threshold):
 
 
 def _ranked(F, coef, gradient):
-    """Candidates for the working set, nonzero ones first, then by |gradient|, and the number of nonzero ones."""
+    """Candidates for the working set, nonzero ones first, then by |gradient|, and the number of
+    nonzero ones.
+    """
     found = _violators(coef, gradient, NEAR * F.l1)
     score = np.where(coef[found] != 0.0, np.inf, np.abs(gradient[found]))
     return found[np.lexsort((found, -score))], int(np.count_nonzero(score == np.inf))
 
 
 def _distance(F, coef, gradient):
-    """Distance of 0 from each component of the subdifferential; `gradient` is that of the smooth part of F."""
+    """Distance of 0 from each component of the subdifferential; `gradient` is that of the smooth
+    part of F.
+    """
     sign = np.sign(coef)
-    return np.where(sign != 0.0, np.abs(gradient + sign * F.l1), np.maximum(np.abs(gradient) - F.l1, 0.0))
+    return np.where(
+        sign != 0.0, np.abs(gradient + sign * F.l1), np.maximum(np.abs(gradient) - F.l1, 0.0)
+    )
 
 
 def _violation(F, coef, gradient, kept):

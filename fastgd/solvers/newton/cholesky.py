@@ -1,9 +1,10 @@
-"""Newton's method for few columns: exact curvature, Cholesky, and as few passes as the answer takes.
+"""Newton's method for few columns: exact curvature, Cholesky, and as few passes as the answer
+takes.
 
     step = -B^-1 g,    v+ = v + t step,    t = 1 or what a line search finds
 
-B is the curvature at the point or, while steps from an earlier one still gain enough, that one corrected by the pairs
-(s, y) of the steps since, as in L-BFGS (Nocedal, 1980, with H_0 = B^-1).
+B is the curvature at the point or, while steps from an earlier one still gain enough, that one
+corrected by the pairs (s, y) of the steps since, as in L-BFGS (Nocedal, 1980, with H_0 = B^-1).
 """
 
 import math
@@ -27,42 +28,49 @@ from fastgd.solvers.growing_batch import growth_pays
 SUFFICIENT = 1e-4
 LEAST_RATE = 1e-10
 MOST_PAIRS = 10
-# A new matrix is taken once the steps that the old one still needs cost as much as it and this many steps.
+# A new matrix is taken once the steps that the old one still needs cost as much as it and this many
+# steps.
 NEW_STEPS = 1.5
-# Rows whose curvature changed by more than this factor since the matrix was taken make it doubtful; steps that cost
-# this share of a new one are risked all the same.
+# Rows whose curvature changed by more than this factor since the matrix was taken make it doubtful;
+# steps that cost this share of a new one are risked all the same.
 BENT = 2.7
 CHORD = 0.5
-# Rows that are compared at once: all of them would take four more vectors as long as there are rows.
+# Rows that are compared at once: all of them would take four more vectors as long as there are
+# rows.
 CHUNK = 1 << 14
-# Rows whose curvature is below this share of the mean are left out of a matrix: nine tenths of the products on `w8a`,
-# a third on `census`. The matrix is below the curvature by so little, and a decrement from it is no smaller than the
-# true one, so that a proof stays one. With 1e-2 `census` took 21 passes to 1e-4 instead of 11. A rare column may have
-# no other rows, and then all steps along it are too long: where they may be more than `MISSED` of a column's curvature,
-# matrices are of all rows from then on (`census` at a hundredth of alpha 15 passes instead of 35 to 54).
+# Rows whose curvature is below this share of the mean are left out of a matrix: nine tenths of the
+# products on `w8a`, a third on `census`. The matrix is below the curvature by so little, and a
+# decrement from it is no smaller than the true one, so that a proof stays one. With 1e-2 `census`
+# took 21 passes to 1e-4 instead of 11. A rare column may have no other rows, and then all steps
+# along it are too long: where they may be more than `MISSED` of a column's curvature, matrices are
+# of all rows from then on (`census` at a hundredth of alpha 15 passes instead of 35 to 54).
 NEGLIGIBLE = 1e-3
 MISSED = 0.5
 # A sample shows a column where its mean square is at least this share of that over all rows.
 SEEN = 0.1
-# Far from the optimum, where a step promises more than this share of F, rows that are far out get more curvature than
-# they have: without it a row that is wrong by 10 promises a step of 20,000 under the log loss.
+# Far from the optimum, where a step promises more than this share of F, rows that are far out get
+# more curvature than they have: without it a row that is wrong by 10 promises a step of 20,000
+# under the log loss.
 FAR = 1e-2
 # A value that is foreseen is as good as one from a pass where it is off by less than this share.
 FORESEEN = 1e-10
 
-# Newton's method takes about so many turns and matrices of all rows, fewer matrices where a batch grows.
+# Newton's method takes about so many turns and matrices of all rows, fewer matrices where a batch
+# grows.
 TURNS = 8.0
 MATRICES = 6.0
 MATRICES_AFTER_GROWTH = 3.0
-# A turn among past gradients takes so many ns for each row beside its pass, and there are about 5 + 15 sqrt(r) of them,
-# at most 100, where r is the loss's curvature times the say of other rows. Turns to 1e-4: news text 5 (r = 0.25), w8a
-# 24 (2.9), census 43 to 106 (9), mnist 74 to 92 (25); with alpha 100 times as large 2, 5, 7 to 19, 13 to 24.
+# A turn among past gradients takes so many ns for each row beside its pass, and there are about 5 +
+# 15 sqrt(r) of them, at most 100, where r is the loss's curvature times the say of other rows.
+# Turns to 1e-4: news text 5 (r = 0.25), w8a 24 (2.9), census 43 to 106 (9), mnist 74 to 92 (25);
+# with alpha 100 times as large 2, 5, 7 to 19, 13 to 24.
 COMBINATIONS = 120.0
 FEWEST_TURNS = 5.0
 TURNS_PER_ROOT = 15.0
 MOST_TURNS = 100.0
-# Nor are there many where no direction stands out: about 5 + 10 sqrt(s), with s the greatest curvature over the mean
-# one, 1.4 for 784 columns of normal numbers, 53 to 390 on a9a, w8a, census, mnist.
+# Nor are there many where no direction stands out: about 5 + 10 sqrt(s), with s the greatest
+# curvature over the mean one, 1.4 for 784 columns of normal numbers, 53 to 390 on a9a, w8a, census,
+# mnist.
 TURNS_PER_SPREAD = 10.0
 
 
@@ -85,20 +93,29 @@ class Newton(Solver):
         self.matrix_cost = curvature_cost(F)
         self._held = None
         # Only where a tolerance ends the run: a run of so many turns is to reach rounding.
-        self.foresees = tol > 0.0 and F.loss.self_concordance == 0.0 and F.elastic and F.whole is None
+        self.foresees = (
+            tol > 0.0 and F.loss.self_concordance == 0.0 and F.elastic and F.whole is None
+        )
         self._curvatures = self._spare = np.empty(0)
 
     def resume(self, state):
-        """Evaluate the point; what was remembered of the curvature holds for the same objective only."""
+        """Evaluate the point; what was remembered of the curvature holds for the same objective
+        only.
+        """
         known, memory = state.value, state.memory
-        if self._spare.size == 0:  # a solver that waits for samples to be done takes no room for all rows
-            # Of a sample the other rows are never written: what memory held before must not count as curvature.
+        if (
+            self._spare.size == 0
+        ):  # a solver that waits for samples to be done takes no room for all rows
+            # Of a sample the other rows are never written: what memory held before must not count
+            # as curvature.
             self._curvatures, self._spare = (np.zeros(self.objective.n_samples) for _ in range(2))
         if self.foresees and "handed" not in memory and (known is None or "foreseen" in memory):
             self._resume_quadratic(state)
             return
         floor = memory.get("floor", self.objective.loss.curvature_bound)
-        state.value, state.gradient = self.objective.smooth_and_gradient(state.point, self._curvatures, floor)
+        state.value, state.gradient = self.objective.smooth_and_gradient(
+            state.point, self._curvatures, floor
+        )
         if known is None or known != state.value:
             handed = state.memory.get("handed", {})
             state.forget()
@@ -107,7 +124,9 @@ class Newton(Solver):
     def _resume_quadratic(self, state):
         """What every point's value follows from: value, gradient and curvature at one."""
         F, memory, foreseen = self.objective, state.memory, state.memory.get("foreseen")
-        value, gradient, matrix = quadratic(F, state.point if foreseen is None else memory["anchor"])
+        value, gradient, matrix = quadratic(
+            F, state.point if foreseen is None else memory["anchor"]
+        )
         if value == foreseen:
             return
         if foreseen is not None:
@@ -123,7 +142,9 @@ class Newton(Solver):
         return self._curvatures
 
     def turn(self, state):
-        """One step, for one pass; one more where the curvature is taken anew, and for each halving."""
+        """One step, for one pass; one more where the curvature is taken anew, and for each
+        halving.
+        """
         F, memory, g = self.objective, state.memory, state.gradient
         close = self._close(state)
         if self._refresh_pays(state):
@@ -140,7 +161,8 @@ class Newton(Solver):
         memory["floor"] = F.loss.curvature_bound if -slope > 2.0 * FAR * total else 0.0
         rate, found = self._search(state, step, slope, total, slack)
         if found is None:
-            # Nothing falls along the step from a matrix of this very point: rounding is what is left.
+            # Nothing falls along the step from a matrix of this very point: rounding is what is
+            # left.
             memory["exhausted"] = memory["anchor"] is state.point
             memory.update(factor=None, pairs=[])
         else:
@@ -155,13 +177,19 @@ class Newton(Solver):
 
     def hand_over(self, memory):
         """What a solver of more rows, from the same point on, can use of this one's memory."""
-        kept = {key: memory[key] for key in ("factor", "gain", "decrement", "choosy") if key in memory}
+        kept = {
+            key: memory[key] for key in ("factor", "gain", "decrement", "choosy") if key in memory
+        }
         return {**kept, "anchor": None, "curved": None, "exact": False, "steps": 0}
 
     def known_curvature(self, state):
         """(Factor of a curvature matrix of F, the point where it is exact), or None."""
         memory = state.memory
-        return (memory["factor"], memory["anchor"]) if memory.get("factor") is not None and memory["exact"] else None
+        return (
+            (memory["factor"], memory["anchor"])
+            if memory.get("factor") is not None and memory["exact"]
+            else None
+        )
 
     def _close(self, state):
         """Whether less than tol is left to gain as far as the last curvature matrix can tell.
@@ -170,27 +198,37 @@ class Newton(Solver):
         """
         factor = state.memory.get("factor")
         return (
-            factor is not None and self.tol > 0.0 and 0.5 * factor.norm_of(state.gradient) ** 2 <= self._target(state)
+            factor is not None
+            and self.tol > 0.0
+            and 0.5 * factor.norm_of(state.gradient) ** 2 <= self._target(state)
         )
 
     def _target(self, state):
-        return self.tol * unit_at(self.objective, state.value + self.objective.rest_value(state.point))
+        return self.tol * unit_at(
+            self.objective, state.value + self.objective.rest_value(state.point)
+        )
 
     def _proved(self, state):
-        """Whether the dual point of a step from a new matrix shows that less than tol is left, for 1.5 passes.
+        """Whether the dual point of a step from a new matrix shows that less than tol is left, for
+        1.5 passes.
 
-        The rows that move most decide the decrement bound; they are next to nothing in this one. Standardised
-        `covtype_binary`, rare columns: certified 1e-6 after 13.5 to 14.7 passes instead of 17 to 21.
+        The rows that move most decide the decrement bound; they are next to nothing in this one.
+        Standardised `covtype_binary`, rare columns: certified 1e-6 after 13.5 to 14.7 passes
+        instead of 17 to 21.
         """
         F, memory = self.objective, state.memory
         if not corrected_dual.applies(F) or F.whole is not None:
             return False
-        floor = corrected_dual.lower_bound(F, state.point, -memory["factor"].solve(state.gradient), self._spare)
+        floor = corrected_dual.lower_bound(
+            F, state.point, -memory["factor"].solve(state.gradient), self._spare
+        )
         memory["lower"] = max(floor, memory.get("lower", -np.inf))
         return state.value + F.rest_value(state.point) - floor <= self._target(state)
 
     def _refresh_pays(self, state):
-        """Whether a new curvature matrix costs less than the steps that the old one would still take."""
+        """Whether a new curvature matrix costs less than the steps that the old one would still
+        take.
+        """
         memory = state.memory
         if memory.get("factor") is None:
             return True
@@ -207,9 +245,11 @@ class Newton(Solver):
         return memory["steps"] >= risked and self._bent(memory["curved"])
 
     def _bent(self, before):
-        """Whether some row's curvature is another than where the matrix was taken, by more than a factor of `BENT`.
+        """Whether some row's curvature is another than where the matrix was taken, by more than a
+        factor of `BENT`.
 
-        Rare columns show in few rows only: the decrement looks small in the old matrix when all they have is there.
+        Rare columns show in few rows only: the decrement looks small in the old matrix when all
+        they have is there.
         """
         if before is None:
             return True
@@ -222,7 +262,9 @@ class Newton(Solver):
         return False
 
     def _least(self):
-        """The smallest curvature of a row that counts; 0 where the matrix is to be all that there is to know."""
+        """The smallest curvature of a row that counts; 0 where the matrix is to be all that
+        there is to know.
+        """
         F = self.objective
         if F.loss.self_concordance == 0.0:
             return 0.0
@@ -231,10 +273,13 @@ class Newton(Solver):
     def _take_curvature(self, state):
         F, memory = self.objective, state.memory
         curved, memory["curved"] = self._curvatures, None  # before there are others
-        memory.setdefault("choosy", are_few(F.row_length, F.n_features))  # of dense and CSR rows alike
+        memory.setdefault(
+            "choosy", are_few(F.row_length, F.n_features)
+        )  # of dense and CSR rows alike
         least = self._least() if memory["choosy"] else 0.0
         if least > 0.0:
-            # In place: what is left out has no say in `_bent` either, and a copy would be one more vector.
+            # In place: what is left out has no say in `_bent` either, and a copy would be one more
+            # vector.
             np.multiply(curved, curved >= least, out=curved)
         matrix = F.gram(curved)
         if least > 0.0:
@@ -247,13 +292,16 @@ class Newton(Solver):
             self._hold_unseen(matrix)
         exact = memory["floor"] == 0.0 or F.loss.self_concordance == 0.0
         factor = factor_of(F, lambda: curved, matrix, memory)
-        memory.update(factor=factor, anchor=state.point, curved=curved, exact=exact, pairs=[], steps=0)
+        memory.update(
+            factor=factor, anchor=state.point, curved=curved, exact=exact, pairs=[], steps=0
+        )
 
     def _hold_unseen(self, matrix):
         """Let columns that a sample of the rows hardly shows stay where they are.
 
-        A rare indicator, standardised, is a constant next to 0 in a sample without its rows, and would be used as one:
-        one such column was left with predictions of -789 for the rows that it is about.
+        A rare indicator, standardised, is a constant next to 0 in a sample without its rows, and
+        would be used as one: one such column was left with predictions of -789 for the rows that it
+        is about.
         """
         F = self.objective
         if self._held is None:
@@ -295,18 +343,21 @@ class Newton(Solver):
         return state.memory["doubt"] if "foreseen" in state.memory else None
 
     def _foreseen(self, state, step, slope):
-        """(point, value, gradient) after a whole step by the parabola that F is, or None where rounding would show.
+        """(point, value, gradient) after a whole step by the parabola that F is, or None where
+        rounding would show.
 
-        With u the rounding of a sum over n rows, each entry of the gradient is wrong by at most
-        u sqrt(H_jj) (sqrt(2 F) + sum_k sqrt(H_kk) |s_k|), by Cauchy and Schwarz, and the value by u times
-        the square of what stands in the brackets.
+        With u the rounding of a sum over n rows, each entry of the gradient is wrong by at most u
+        sqrt(H_jj) (sqrt(2 F) + sum_k sqrt(H_kk) |s_k|), by Cauchy and Schwarz, and the value by u
+        times the square of what stands in the brackets.
         """
         factor, before = state.memory["factor"], state.value
         value = before + slope + 0.5 * factor.norm(step) ** 2 if factor.full else 0.0
         if not value > 1e-3 * before:
             return None
         size = np.sqrt(2.0 * before) + float(factor.scale @ (np.abs(step) + np.abs(state.point)))
-        wrong = 2.0 * EPS * self.objective.n_samples * np.sqrt(step.size) * size * factor.inverse_norm()
+        wrong = (
+            2.0 * EPS * self.objective.n_samples * np.sqrt(step.size) * size * factor.inverse_norm()
+        )
         doubt = 2.0 * sum_rounding(self.objective) * size**2
         if 0.5 * wrong**2 > EPS * value or doubt > min(0.1 * self.tol, FORESEEN) * value:
             return None
@@ -317,15 +368,21 @@ class Newton(Solver):
 
     def _remember(self, memory, rate, s, y, decrement):
         """The pair of a step, and how much of the decrement it took."""
-        if memory["anchor"] is not None and float(s @ y) > 1e-10 * math.sqrt(float(s @ s) * float(y @ y)):
+        if memory["anchor"] is not None and float(s @ y) > 1e-10 * math.sqrt(
+            float(s @ s) * float(y @ y)
+        ):
             memory["pairs"] = [*memory["pairs"], (s, y)][-MOST_PAIRS:]
         memory["steps"] += 1
         before, memory["decrement"] = memory.get("decrement"), decrement
-        memory["gain"] = math.log(before / decrement) if rate == 1.0 and before and decrement > 0.0 else 0.0
+        memory["gain"] = (
+            math.log(before / decrement) if rate == 1.0 and before and decrement > 0.0 else 0.0
+        )
 
 
 def newton_pays(objective):
-    """Whether forming and solving with curvature matrices takes less than the turns that past gradients would."""
+    """Whether forming and solving with curvature matrices takes less than the turns that past
+    gradients would.
+    """
     F = objective
     if F.n_features**2 > max(0.5 * F.rows.stored(), 4e6):
         return False

@@ -1,14 +1,17 @@
-"""Newton steps among the last preconditioned gradients: the turns of `RowSpan` on coefficients written out.
+"""Newton steps among the last preconditioned gradients: the turns of `RowSpan` on coefficients
+written out.
 
-Where there are fewer columns than rows, or their scales differ much, gradients are divided by the curvature that each
-column has by itself, s_j^2 = c var_j + l2, which leads out of the span of the rows: directions are as long as there are
-columns, their images as long as there are rows.  A turn is still one pass in two halves, and a trial of a step none.
+Where there are fewer columns than rows, or their scales differ much, gradients are divided by the
+curvature that each column has by itself, s_j^2 = c var_j + l2, which leads out of the span of the
+rows: directions are as long as there are columns, their images as long as there are rows.  A turn
+is still one pass in two halves, and a trial of a step none.
 
-Measured on random sparse problems, log loss, passes to a relative error of 1e-6 with this, with L-BFGS in the same
-coordinates and with `RowSpan`.  20000 rows, 3000 columns, alpha = 1 / n (one seed): 12, 27 and 96, with column scales
-lognormal (sigma 1.5) 10, 20 and more than 400.  3000 rows, 20000 columns, three seeds, 24 directions kept in each:
-alpha = 0.01 / n 148 to 189, 175 to 227 and 58 to 64; sigma 1, alpha = 1 / n 76 to 115, 96 to 138 and 90 to 104.  On the
-text that `RowSpan` tells of the preconditioner does harm: 10 turns for 7, 38 for 17.
+Measured on random sparse problems, log loss, passes to a relative error of 1e-6 with this, with
+L-BFGS in the same coordinates and with `RowSpan`.  20000 rows, 3000 columns, alpha = 1 / n (one
+seed): 12, 27 and 96, with column scales lognormal (sigma 1.5) 10, 20 and more than 400.  3000 rows,
+20000 columns, three seeds, 24 directions kept in each: alpha = 0.01 / n 148 to 189, 175 to 227 and
+58 to 64; sigma 1, alpha = 1 / n 76 to 115, 96 to 138 and 90 to 104.  On the text that `RowSpan`
+tells of the preconditioner does harm: 10 turns for 7, 38 for 17.
 """
 
 import numpy as np
@@ -16,15 +19,19 @@ import numpy as np
 from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.subspace import AFFORDABLE, MOST, RowSpan
 
-# Directions and images together take a tenth of X, or 4 MB; three are the least: point, gradient, last move. With 3
-# instead of 10 passes to 1e-6 were 18.5 (18.5), 50 (50), 66.5 (65) on 200,000 rows and 100,000 columns, 30 values in a
-# row; 13.5 to 17.5 (the same), 86.5 (88.5), 115 (119) on others, but 79.5 (63) on 20,000 rows and 3,000 columns on wild
-# scales, for which 4 MB are enough for as many as are worth their time.
+# Directions and images together take a tenth of X, or 4 MB; three are the least: point, gradient,
+# last move. With 3 instead of 10 passes to 1e-6 were 18.5 (18.5), 50 (50), 66.5 (65) on 200,000
+# rows and 100,000 columns, 30 values in a row; 13.5 to 17.5 (the same), 86.5 (88.5), 115 (119) on
+# others, but 79.5 (63) on 20,000 rows and 3,000 columns on wild scales, for which 4 MB are enough
+# for as many as are worth their time.
 FEWEST_LONG = 3
 LEAST_ROOM = 4e6
-# Greatest squared length of a row over the mean beyond which `RowSpan` is not tried, judged by so many rows. At 11.6,
-# 20.6 and 35.6 it was behind once and ahead twice; at 87 it did not arrive in 400 passes (one problem). Lengths do not
-# tell all: with rows scaled to 1 after columns on wild scales (sigma 2) it took 10 to 14 passes, `ColumnSpan` 4 to 8.
+# Greatest squared length of a row over the mean beyond which `RowSpan` is not tried, judged by so
+# many rows. At 11.6,
+# 20.6 and 35.6 it was behind once and ahead twice; at 87 it did not arrive in 400 passes (one
+# problem). Lengths do not
+# tell all: with rows scaled to 1 after columns on wild scales (sigma 2) it took 10 to 14 passes,
+# `ColumnSpan` 4 to 8.
 ALIKE = 50.0
 SAMPLE_ROWS = 1000
 
@@ -32,7 +39,8 @@ SAMPLE_ROWS = 1000
 class ColumnSpan(RowSpan):
     """Newton steps among the last preconditioned gradients; one pass a turn.
 
-    For the objectives that `RowSpan` is for, where columns are fewer than rows or on scales of their own.
+    For the objectives that `RowSpan` is for, where columns are fewer than rows or on scales of
+    their own.
 
     Parameters
     ----------
@@ -46,7 +54,9 @@ class ColumnSpan(RowSpan):
         length = F.n_samples + F.n_features
         affordable = np.sqrt(max(2.0 * F.n_nonzeros, AFFORDABLE) / length)
         room = max(0.1 * 12.0 * F.n_nonzeros, LEAST_ROOM) / (8.0 * length)
-        super().__init__(F, int(np.clip(min(affordable, room), FEWEST_LONG, MOST)) if kept is None else kept)
+        super().__init__(
+            F, int(np.clip(min(affordable, room), FEWEST_LONG, MOST)) if kept is None else kept
+        )
         self._inverse = 1.0 / Coordinates.standard(F).scales[:, 0] ** 2
 
     def located(self, state):
@@ -83,7 +93,9 @@ class ColumnSpan(RowSpan):
 
 
 def choose_span(objective):
-    """`RowSpan` where columns are at least as many as rows, and no row far longer than the mean, else `ColumnSpan`."""
+    """`RowSpan` where columns are at least as many as rows, and no row far longer than the mean,
+    else `ColumnSpan`.
+    """
     F = objective
     if F.n_features < F.n_samples:
         return ColumnSpan(F)

@@ -1,21 +1,25 @@
-"""Newton steps among the last gradients, in the span of the rows: for many columns and an L2 penalty.
+"""Newton steps among the last gradients, in the span of the rows: for many columns and an L2
+penalty.
 
-Every gradient is X' c + l2 w, so that from the start w0 on all points are w = X' a + a0 w0: (a, a0) is as long as there
-are rows, however many columns there are.  With the image X w of a point beside it, inner products are those of a with
-an image, and F along any combination of kept directions costs no look at X.  A turn is one pass, in two halves,
+Every gradient is X' c + l2 w, so that from the start w0 on all points are w = X' a + a0 w0: (a, a0)
+is as long as there are rows, however many columns there are.  With the image X w of a point beside
+it, inner products are those of a with an image, and F along any combination of kept directions
+costs no look at X.  A turn is one pass, in two halves,
 
     u = X' g,    g = loss'(z) / n + l2 a        the gradient
     X u                                         its image
 
-and then a Newton step on all combinations of the point, of the last moves, of u and of the intercept: that is
-sequential subspace optimisation (Narkiss and Zibulevsky, 2005) with every inner product for nothing.  For a quadratic
-it takes the steps of conjugate gradients; for the rest it has no inner iterations to end and no step to search.
+and then a Newton step on all combinations of the point, of the last moves, of u and of the
+intercept: that is sequential subspace optimisation (Narkiss and Zibulevsky, 2005) with every inner
+product for nothing.  For a quadratic it takes the steps of conjugate gradients; for the rest it has
+no inner iterations to end and no step to search.
 
-Measured on a text of 18821 rows and 1.28 million columns, passes to a relative error of 1e-4 and 1e-6: log loss with
-alpha = 1 / n 5.5 and 7.5 (prototypes in the same form: L-BFGS with a nearly exact line search 7 and 9, truncated Newton
-with a fixed forcing rule, at the ends of its steps, 19 and 24), with alpha = 0.01 / n 14.5 and 19.5 (20 and 29; 82 and
-96), squared hinge with alpha = 1 / n 13.5 and 17.5 (19 and 24; 46 and 57).  Curvature of 100 to 1000 sampled rows as a
-preconditioner (Woodbury, no sweep of its own in this form) saved one pass at best, and took many more where it was
+Measured on a text of 18821 rows and 1.28 million columns, passes to a relative error of 1e-4 and
+1e-6: log loss with alpha = 1 / n 5.5 and 7.5 (prototypes in the same form: L-BFGS with a nearly
+exact line search 7 and 9, truncated Newton with a fixed forcing rule, at the ends of its steps, 19
+and 24), with alpha = 0.01 / n 14.5 and 19.5 (20 and 29; 82 and 96), squared hinge with alpha = 1 /
+n 13.5 and 17.5 (19 and 24; 46 and 57).  Curvature of 100 to 1000 sampled rows as a preconditioner
+(Woodbury, no sweep of its own in this form) saved one pass at best, and took many more where it was
 trusted further.
 """
 
@@ -28,12 +32,14 @@ from fastgd.objective.null_model import lowest
 from fastgd.solvers.base import Solver, State
 from fastgd.solvers.gradient.lbfgs import notice_rounding
 
-# Directions kept: their Newton step, as many operations a row as its square, is about a tenth of a pass, or 1 ms.
+# Directions kept: their Newton step, as many operations a row as its square, is about a tenth of a
+# pass, or 1 ms.
 FEWEST = 10
 MOST = 24
 AFFORDABLE = 5e6
-# Combinations of directions, each at scale 1, with less than this share of the greatest curvature are left out: a step
-# along them would multiply what rounding set apart points and images by the root of its inverse.
+# Combinations of directions, each at scale 1, with less than this share of the greatest curvature
+# are left out: a step along them would multiply what rounding set apart points and images by the
+# root of its inverse.
 ROUNDING = 1e-9
 # An inner product a'XX'a of less than this share of |a| |XX'a| has lost its digits.
 UNSEEN = 1e-10
@@ -53,7 +59,9 @@ EPS = np.finfo(float).eps
 
 
 class SpanState(State):
-    """State whose `point` is computed when somebody asks for it: half a pass that most turns need not take."""
+    """State whose `point` is computed when somebody asks for it: half a pass that most turns
+    need not take.
+    """
 
     def __getattr__(self, name):
         """Compute `point` where it is missing, which is all that can be."""
@@ -85,7 +93,8 @@ class RowSpan(Solver):
         super().__init__(objective)
         if not fits(objective):
             raise ValueError(
-                "steps in the span of the rows need a loss of one prediction with a derivative and an L2 penalty or "
+                "steps in the span of the rows need a loss of one prediction with a derivative and "
+                "an L2 penalty or "
                 f"none, got {objective.loss!r} and {objective.penalty!r}; use solver='lbfgs'"
             )
         self.sweeps = Sweeps(objective)
@@ -98,7 +107,9 @@ class RowSpan(Solver):
         return SpanState(**state.__dict__)
 
     def resume(self, state):
-        """Go on where data and objective are those of the earlier run, else start from its point."""
+        """Go on where data and objective are those of the earlier run, else start from its
+        point.
+        """
         memory = state.memory
         if "moves" in memory and self._is_ours(state):
             state.solver = self
@@ -129,7 +140,9 @@ class RowSpan(Solver):
         state.updates += 1
 
     def _step(self, memory, slot, used, value):
-        """Move the point by the best combination of the first `used` directions, and keep the move in their `slot`."""
+        """Move the point by the best combination of the first `used` directions, and keep the
+        move in their `slot`.
+        """
         moves, images = memory["moves"][:used], memory["images"][:used]
         inner, shares = self._products(moves, images)
         seen = shares > UNSEEN
@@ -151,9 +164,13 @@ class RowSpan(Solver):
         return memory["gradient"], self._image(state.gradient[: self.objective.n_features], memory)
 
     def _products(self, moves, images):
-        """Inner products of the coefficients, and what share of its digits each direction's own has kept."""
+        """Inner products of the coefficients, and what share of its digits each direction's own
+        has kept.
+        """
         inner = moves @ images.T
-        lengths = np.sqrt(np.einsum("ij,ij->i", moves, moves) * np.einsum("ij,ij->i", images, images))
+        lengths = np.sqrt(
+            np.einsum("ij,ij->i", moves, moves) * np.einsum("ij,ij->i", images, images)
+        )
         return inner, np.diag(inner) / np.where(lengths > 0.0, lengths, np.inf)
 
     def located(self, state):
@@ -183,7 +200,9 @@ class RowSpan(Solver):
         """
         F, memory, point = self.objective, state.memory, state.point
         coef, intercept = F.split(point)
-        loss, amounts = self.sweeps.derivatives(self.sweeps.images(np.ascontiguousarray(coef)), intercept)[:2]
+        loss, amounts = self.sweeps.derivatives(
+            self.sweeps.images(np.ascontiguousarray(coef)), intercept
+        )[:2]
         value = loss + 0.5 * F.l2 * float(coef @ coef)
         gradient = np.empty(F.size)
         self.sweeps.combination(amounts, gradient[: F.n_features])
@@ -191,17 +210,25 @@ class RowSpan(Solver):
         if F.fit_intercept:
             gradient[-1] = amounts.sum()
         off, length = (float(np.linalg.norm(one)) for one in (gradient - state.gradient, gradient))
-        # A gradient that is all rounding is never right: it matters where the gap that it makes does.
-        matters = off > GRADIENT_OFF * length and off * (off + length) > VALUE_OFF * F.l2 * abs(value) > 0.0
+        # A gradient that is all rounding is never right: it matters where the gap that it makes
+        # does.
+        matters = (
+            off > GRADIENT_OFF * length
+            and off * (off + length) > VALUE_OFF * F.l2 * abs(value) > 0.0
+        )
         if not abs(value - state.value) <= VALUE_OFF * abs(value) or matters:
             memory["drifted"] = True
-            if value < (1.0 - VALUE_OFF) * memory.get("lowest", np.inf):  # else rounding is what is left
+            if value < (1.0 - VALUE_OFF) * memory.get(
+                "lowest", np.inf
+            ):  # else rounding is what is left
                 memory["exhausted"] = False
         memory["lowest"] = min(value, memory.get("lowest", np.inf))
         return point, value, gradient
 
     def back_off(self, state, safe_point):
-        """Begin anew from `safe_point`; the third time nothing is left to do here, and another plan goes on."""
+        """Begin anew from `safe_point`; the third time nothing is left to do here, and another
+        plan goes on.
+        """
         begun = state.memory.get("begun", 0) + 1
         state.forget()
         state.point = np.array(safe_point, dtype=np.float64)
@@ -240,7 +267,9 @@ class RowSpan(Solver):
         return abs(value - state.value) <= 1e-9 * abs(state.value)
 
     def _image(self, coef, memory):
-        """X w, and w0 . w last: what (a, a0) has to be multiplied by for an inner product with w."""
+        """X w, and w0 . w last: what (a, a0) has to be multiplied by for an inner product with
+        w.
+        """
         last = float(memory["origin"] @ coef) if memory["origin"].size else 0.0
         return np.r_[self.sweeps.images(coef), last]
 
@@ -274,22 +303,29 @@ class RowSpan(Solver):
         self._combine(memory["gradient"], memory["origin"], out)
 
     def _balance(self, memory):
-        """Move the intercept to its best: the gap holds there, and each turn's Newton step is on a smaller problem."""
+        """Move the intercept to its best: the gap holds there, and each turn's Newton step is on
+        a smaller problem.
+        """
         F = self.objective
         if F.fit_intercept and F.loss.convex:
             predictions = memory["images"][0, :-1]
 
             def sums(shift):
-                loss, amounts, curvatures = self.sweeps.derivatives(predictions, memory["intercept"] + shift)
+                loss, amounts, curvatures = self.sweeps.derivatives(
+                    predictions, memory["intercept"] + shift
+                )
                 return loss, float(amounts.sum()), float(curvatures.sum())
 
-            memory["intercept"] += lowest(sums, abs(memory["intercept"]) + np.abs(predictions).max())[0]
+            memory["intercept"] += lowest(
+                sums, abs(memory["intercept"]) + np.abs(predictions).max()
+            )[0]
 
     def _newton(self, memory, images, inner, has_point, value, rounding):
-        """Combination of the moves, and shift of the intercept, that a Newton step with a line search takes.
+        """Combination of the moves, and shift of the intercept, that a Newton step with a line
+        search takes.
 
-        Where a full step goes too far (curvature that vanishes or jumps), curvature gets a floor and another step
-        follows; no trial reads X.
+        Where a full step goes too far (curvature that vanishes or jumps), curvature gets a floor
+        and another step follows; no trial reads X.
         """
         F, sweeps, intercept = self.objective, self.sweeps, memory["intercept"]
         columns, start = images[:, :-1], np.zeros(len(images))
@@ -307,7 +343,9 @@ class RowSpan(Solver):
                 break  # a curvature that overflows tells nothing
             step = -_solve(matrix, gradient, rounding)
             del amounts, curvatures
-            share, value = self._line(predictions, columns, inner, point, step, intercept + shift, gradient, value)
+            share, value = self._line(
+                predictions, columns, inner, point, step, intercept + shift, gradient, value
+            )
             if share == 0.0 and floor > 0.0:
                 break
             point = point + share * step[: point.size]
@@ -338,13 +376,17 @@ class RowSpan(Solver):
 
 
 def fits(objective):
-    """Whether an objective can be minimised in the span of the rows: its gradients are X' c + l2 w."""
+    """Whether an objective can be minimised in the span of the rows: its gradients are X' c + l2
+    w.
+    """
     F = objective
     return not F.vector and F.elastic and F.l1 == 0.0 and F.loss.smooth
 
 
 def _weighted_products(columns, weights):
-    """Sum of weights[i] columns[:, i] columns[:, i]', a few rows of X at a time: images times weights are as large."""
+    """Sum of weights[i] columns[:, i] columns[:, i]', a few rows of X at a time: images times
+    weights are as large.
+    """
     matrix = np.zeros((len(columns), len(columns)))
     for start in range(0, weights.size, CHUNK):
         part = columns[:, start : start + CHUNK]
@@ -353,11 +395,15 @@ def _weighted_products(columns, weights):
 
 
 def _solve(matrix, gradient, rounding):
-    """Newton step of a small problem, with scales taken out and directions of no curvature left out."""
+    """Newton step of a small problem, with scales taken out and directions of no curvature left
+    out.
+    """
     scales = np.sqrt(np.abs(np.diag(matrix)))
     scales[scales == 0.0] = 1.0
     values, vectors = scipy.linalg.eigh(matrix / np.outer(scales, scales))
-    sizes = np.abs(values)  # where F is not convex, a direction of negative curvature is gone down as well
+    sizes = np.abs(
+        values
+    )  # where F is not convex, a direction of negative curvature is gone down as well
     keep = sizes > rounding * sizes.max(initial=0.0)
     own = vectors[:, keep].T @ (gradient / scales)
     return vectors[:, keep] @ (own / sizes[keep]) / scales

@@ -1,15 +1,16 @@
-"""Truncated Newton: conjugate gradients on the Newton system, in coordinates that take the columns' scales away.
+"""Truncated Newton: conjugate gradients on the Newton system, in coordinates that take the columns'
+scales away.
 
-A turn solves H p = -g, H the second derivative at the point, by conjugate gradients until |H p + g| <= eta |g|, and
-steps along p.  Working on u_j = s_j w_j with s_j^2 = c var_j + l2 is Jacobi's preconditioner (`Coordinates.standard`).
-How well the system is solved follows from how well the last model told the gradient (Eisenstat and Walker, 1996,
-choice 2):
+A turn solves H p = -g, H the second derivative at the point, by conjugate gradients until |H p + g|
+<= eta |g|, and steps along p.  Working on u_j = s_j w_j with s_j^2 = c var_j + l2 is Jacobi's
+preconditioner (`Coordinates.standard`). How well the system is solved follows from how well the
+last model told the gradient (Eisenstat and Walker, 1996, choice 2):
 
     eta_k = 0.9 (|g_k| / |g_{k-1}|)^2, at least 0.9 eta_{k-1}^2 where that is > 0.1, at most 0.5
 
-Where H has a direction of no or negative curvature, the steps so far are taken (Steihaug, 1983), or -g if there are
-none.  Curvatures and predictions are kept, so that a product is two sweeps over the rows and a trial of the line search
-none.
+Where H has a direction of no or negative curvature, the steps so far are taken (Steihaug, 1983), or
+-g if there are none.  Curvatures and predictions are kept, so that a product is two sweeps over the
+rows and a trial of the line search none.
 """
 
 import numpy as np
@@ -34,7 +35,8 @@ class NewtonCG(ScaledSolver):
     ----------
     objective : Objective
     curvature : Objective, optional
-        Whose second derivative is used: `objective.part(...)` for that of a sample of its rows; None: the objective's.
+        Whose second derivative is used: `objective.part(...)` for that of a sample of its rows;
+        None: the objective's.
     """
 
     def __init__(self, objective, curvature=None):
@@ -97,7 +99,9 @@ class NewtonCG(ScaledSolver):
         return step
 
     def _search(self, state, g, direction):
-        """(share, u, v, smooth, gradient) of the first share 1, 1/2, 1/4, ... that lowers F enough, or None."""
+        """(share, u, v, smooth, gradient) of the first share 1, 1/2, 1/4, ... that lowers F
+        enough, or None.
+        """
         slope, value, start = float(g @ direction), state.value, state.memory["u"]
         if not slope < 0.0:
             return None
@@ -120,7 +124,8 @@ class NewtonCG(ScaledSolver):
 
 
 class Curved:
-    """Second derivative of an objective at `v`, for products; for one prediction, what each row needs is kept.
+    """Second derivative of an objective at `v`, for products; for one prediction, what each row
+    needs is kept.
 
     Parameters
     ----------
@@ -135,7 +140,9 @@ class Curved:
             return
         self.sweeps = Sweeps(F)
         coef, intercept = F.split(v)
-        self.curvatures = self.sweeps.derivatives(self.sweeps.images(np.ascontiguousarray(coef)), intercept)[2]
+        self.curvatures = self.sweeps.derivatives(
+            self.sweeps.images(np.ascontiguousarray(coef)), intercept
+        )[2]
         n_coef = F.n_features
         if F.elastic:
             self.diagonal = np.full(n_coef, F.l2)

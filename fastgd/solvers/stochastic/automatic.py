@@ -1,18 +1,20 @@
-"""Stochastic descent without a number to set: rates from measured constants, averages over the last half of the run.
+"""Stochastic descent without a number to set: rates from measured constants, averages over the last
+half of the run.
 
-With L the curvature of the mean loss, L_max that of the longest row, and b rows per update, the curvature that a batch
-sees is
+With L the curvature of the mean loss, L_max that of the longest row, and b rows per update, the
+curvature that a batch sees is
 
     L(b) = L_max (n - b) / (b (n - 1)) + L n (b - 1) / (b (n - 1))
 
-(Gower et al., 2019, expected smoothness). Plain descent and momentum use min(1.5 / L(b), b r / sqrt(1 + 2 e)) in epoch
-e, r = 1 / (2 L_max): the first keeps it stable, the second makes the noise, which is proportional to rate / b, fall.
-Rules that normalise the gradient use a share of the scale of the targets, per unit of each column. The answer is the
-mean of the iterates since the last epoch that is a power of two.
+(Gower et al., 2019, expected smoothness). Plain descent and momentum use min(1.5 / L(b), b r /
+sqrt(1 + 2 e)) in epoch e, r = 1 / (2 L_max): the first keeps it stable, the second makes the noise,
+which is proportional to rate / b, fall. Rules that normalise the gradient use a share of the scale
+of the targets, per unit of each column. The answer is the mean of the iterates since the last epoch
+that is a power of two.
 
-Measured on `a9a` (log loss, alpha = 1/n, tol=1e-3), epochs and relative error of the objective at the end, for 1 and 64
-rows per update: gd 32, 2e-4 and 64, 1e-4; momentum 16, 4e-4 and 64, 1e-4; Adagrad 8, 5e-4 and 8, 7e-4; RMSprop 8, 5e-4
-and 8, 7e-4; Adam 8, 4e-4 and 8, 4e-4.
+Measured on `a9a` (log loss, alpha = 1/n, tol=1e-3), epochs and relative error of the objective at
+the end, for 1 and 64 rows per update: gd 32, 2e-4 and 64, 1e-4; momentum 16, 4e-4 and 64, 1e-4;
+Adagrad 8, 5e-4 and 8, 7e-4; RMSprop 8, 5e-4 and 8, 7e-4; Adam 8, 4e-4 and 8, 4e-4.
 """
 
 from typing import NamedTuple
@@ -33,19 +35,22 @@ from fastgd.solvers.stochastic.scheduled import Stochastic
 
 # Columns whose scales differ by less need no scaling, and plain descent keeps its fast kernel.
 ALIKE = 4.0
-# The largest row counts at most this many times the mean one; longer ones are held by the cap on a row's own step.
+# The largest row counts at most this many times the mean one; longer ones are held by the cap on a
+# row's own step.
 LONGEST_ROW = 4.0
 BOOST = 3.0
 SAMPLE_ROWS = 1000
 POWER_STEPS = 20
-# In `row_epoch` the penalty acts once in so many rows, or in an eighth as many as there are columns: a twentieth of the
-# work on census. With many columns that is too seldom: accuracy 0.86 for 0.92 over 17 chunks of news text.
+# In `row_epoch` the penalty acts once in so many rows, or in an eighth as many as there are
+# columns: a twentieth of the work on census. With many columns that is too seldom: accuracy 0.86
+# for 0.92 over 17 chunks of news text.
 SHORTEST_BLOCK = 16
 NARROW = 1024
 
 
 class Tuning(NamedTuple):
-    """What automatic rates know of the data: measured once and never changed, so that copies of a state share it.
+    """What automatic rates know of the data: measured once and never changed, so that copies of a
+    state share it.
 
     Attributes
     ----------
@@ -85,9 +90,14 @@ class SelfTuned(Stochastic):
 
     def __init__(self, objective, rule, batch, seed, *, shuffle=True, average_from=None, tol=0.0):
         super().__init__(
-            objective, rule, Schedule(1.0), batch, seed, shuffle=shuffle,
+            objective,
+            rule,
+            Schedule(1.0),
+            batch,
+            seed,
+            shuffle=shuffle,
             average_from=1.0 if average_from is None else average_from,
-        )  # fmt: skip
+        )
         self.restarts_average = average_from is None
         self.own_rule, self.tol = rule, tol
 
@@ -119,25 +129,45 @@ class SelfTuned(Stochastic):
             memory["book"][AVERAGED] = 0.0
         self.schedule = Schedule(memory.get("boost", 1.0) * self._rate(memory["tuning"], epoch))
         if isinstance(self.own_rule, Rmsprop):
-            # A short memory of squared gradients is correlated with the gradient and biases the fixed point; Mukkamala
-            # and Hein (2017), theorem 4, need rho_t -> 1 as 1 - 1/t.
+            # A short memory of squared gradients is correlated with the gradient and biases the
+            # fixed point; Mukkamala and Hein (2017), theorem 4, need rho_t -> 1 as 1 - 1/t.
             updates = max(self.rows.size / self.batch, 1.0) * max(epoch, 1)
-            self.rule = Rmsprop(max(self.own_rule.rho, 1.0 - 1.0 / max(updates, 2.0)), self.own_rule.epsilon)
+            self.rule = Rmsprop(
+                max(self.own_rule.rho, 1.0 - 1.0 / max(updates, 2.0)), self.own_rule.epsilon
+            )
         super().turn(state)
         if self.restarts_average and state.turn >= 2 and state.turn & (state.turn - 1) == 0:
             self._adjust(state)
 
     def _epoch(self, order, point, memory, options):
-        """Where no formula is asked for, Adagrad on one row of few columns takes the faster kernel."""
+        """Where no formula is asked for, Adagrad on one row of few columns takes the faster
+        kernel.
+        """
         F = self.objective
-        if not isinstance(self.rule, Adagrad) or self.batch > 1 or F.vector or F.n_features > NARROW:
+        if (
+            not isinstance(self.rule, Adagrad)
+            or self.batch > 1
+            or F.vector
+            or F.n_features > NARROW
+        ):
             super()._epoch(order, point, memory, options)
             return
         block = max(F.n_features // 8, SHORTEST_BLOCK)
         row_epoch(
-            F.rows, F.samples, F.loss, self.rule, F.penalty, order, block, point, memory["slots"], memory["total"],
-            self.rates, memory["book"], options,
-        )  # fmt: skip
+            F.rows,
+            F.samples,
+            F.loss,
+            self.rule,
+            F.penalty,
+            order,
+            block,
+            point,
+            memory["slots"],
+            memory["total"],
+            self.rates,
+            memory["book"],
+            options,
+        )
 
     def review(self, state, objective, best_point, reference):
         """Back off from a point that is worse than the best constant model."""
@@ -145,19 +175,26 @@ class SelfTuned(Stochastic):
             self.back_off(state, best_point)
 
     def _adjust(self, state):
-        """At epochs that are powers of two: larger steps while the run is slow rather than noisy. Two passes.
+        """At epochs that are powers of two: larger steps while the run is slow rather than noisy.
+        Two passes.
 
-        Where the last iterate is better than the average of the last half of the run, the average lags behind a run
-        that is still on its way: larger steps. Where it is worse by more than the average fell since the last look, the
-        noise of the steps is what is left: back to smaller ones. Differences below tol F / 2 do not count. Measured on
-        raw breast cancer columns, log loss, objective after 1000 epochs without and with this (optimum 0.0758): gd,
-        1 row 0.120 and 0.080; adam, 32 rows 0.167 and 0.077.
+        Where the last iterate is better than the average of the last half of the run, the average
+        lags behind a run that is still on its way: larger steps. Where it is worse by more than the
+        average fell since the last look, the noise of the steps is what is left: back to smaller
+        ones. Differences below tol F / 2 do not count. Measured on raw breast cancer columns, log
+        loss, objective after 1000 epochs without and with this (optimum 0.0758): gd, 1 row 0.120
+        and 0.080; adam, 32 rows 0.167 and 0.077.
         """
         memory, boost = state.memory, state.memory.get("boost", 1.0)
         with np.errstate(all="ignore"):
-            objective, last = self.objective.value(self.answer(state)), self.objective.value(state.point)
+            objective, last = (
+                self.objective.value(self.answer(state)),
+                self.objective.value(state.point),
+            )
         noise, fall = last - objective, memory.get("reviewed", np.inf) - objective
-        if fall < 0.0 or (noise > fall and noise > 0.5 * self.tol * unit_at(self.objective, objective)):
+        if fall < 0.0 or (
+            noise > fall and noise > 0.5 * self.tol * unit_at(self.objective, objective)
+        ):
             memory["boost"] = max(boost / BOOST, 1.0)
         elif noise < -0.5 * self.tol * unit_at(self.objective, objective):
             memory["boost"] = boost * BOOST
@@ -170,10 +207,16 @@ class SelfTuned(Stochastic):
         if self.normalised:
             return 0.01 * self.batch**0.25 * tuning.spread * falling
         rate = min(1.5 / tuning.batch_curvature, self.batch * tuning.row_rate * falling)
-        return rate * (1.0 - self.rule.momentum) if isinstance(self.rule, Momentum | Nesterov) else rate
+        return (
+            rate * (1.0 - self.rule.momentum)
+            if isinstance(self.rule, Momentum | Nesterov)
+            else rate
+        )
 
     def _measure(self):
-        """Constants of the data: column scales, curvature of a row and of a batch, scale of the targets."""
+        """Constants of the data: column scales, curvature of a row and of a batch, scale of the
+        targets.
+        """
         F = self.objective
         n, batch = F.n_active, min(self.batch, F.n_active)
         moments, norms = F.moments()
@@ -203,11 +246,13 @@ class SelfTuned(Stochastic):
         )
 
     def _curvature(self):
-        """Curvature of the loss as seen from the best constant model: 2 F0 / var(y), no more than its bound.
+        """Curvature of the loss as seen from the best constant model: 2 F0 / var(y), no more than
+        its bound.
 
-        A loss that is linear far from its target has next to none there: steps of 1 / bound would take for ever.  On
-        `california` as it comes (targets of 1e5), 256 epochs of gd with one row per update, relative error of the
-        objective without and with this: quantile 1.3e-1 and 6e-5, Huber 9e-2 and 7e-4.
+        A loss that is linear far from its target has next to none there: steps of 1 / bound would
+        take for ever.  On `california` as it comes (targets of 1e5), 256 epochs of gd with one row
+        per update, relative error of the objective without and with this: quantile 1.3e-1 and 6e-5,
+        Huber 9e-2 and 7e-4.
         """
         F = self.objective
         typical = typical_curvature(F.loss)
@@ -218,7 +263,9 @@ class SelfTuned(Stochastic):
         return min(seen, F.loss.curvature_bound) if seen > 0.0 else typical
 
     def _largest_eigenvalue(self, scales, unit):
-        """Of the mean of x x' over a sample of rows, columns scaled, the intercept's included, by the power method."""
+        """Of the mean of x x' over a sample of rows, columns scaled, the intercept's included,
+        by the power method.
+        """
         F = self.objective
         rng = np.random.Generator(np.random.PCG64([self.seed, 2**31]))
         chosen = np.sort(rng.permutation(self.rows)[:SAMPLE_ROWS])

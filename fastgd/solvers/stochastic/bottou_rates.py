@@ -1,4 +1,6 @@
-"""Plain descent on single rows at rates 1 / (alpha (t0 + t)), in units of the rows: where the penalty is strong."""
+"""Plain descent on single rows at rates 1 / (alpha (t0 + t)), in units of the rows: where the
+penalty is strong.
+"""
 
 import numpy as np
 
@@ -11,13 +13,16 @@ from fastgd.solvers.stochastic.scheduled import Stochastic
 class FallingRates(Stochastic):
     """One row per update at the rates of `"optimal"`, whatever the units of the columns.
 
-    Divided by R, the root of the mean squared norm of the rows, these have length 1, coefficients are R times as
-    large, and the strength of the penalty is a = l2 / R^2. The typical coefficient is then a^(-1/4), and the first step
-    takes a row's prediction as far as that and no farther (Bottou, 2012, section 5.2). The intercept, whose column of
-    ones every row shares, moves at the rate that makes it count as the column with the largest mean square.
+    Divided by R, the root of the mean squared norm of the rows, these have length 1, coefficients
+    are R times as large, and the strength of the penalty is a = l2 / R^2. The typical coefficient
+    is then a^(-1/4), and the first step takes a row's prediction as far as that and no farther
+    (Bottou, 2012, section 5.2). The intercept, whose column of ones every row shares, moves at the
+    rate that makes it count as the column with the largest mean square.
 
-    Mean accuracy on the next of 12 chunks of 1,000 rows of news text (rows of length 1, alpha = 1e-4; hinge, log loss):
-    0.951 and 0.931; with the intercept at the full rate 0.905 and 0.892; Adagrad 0.930 and 0.912. The same times 30,
+    Mean accuracy on the next of 12 chunks of 1,000 rows of news text (rows of length 1, alpha =
+    1e-4; hinge, log loss):
+    0.951 and 0.931; with the intercept at the full rate 0.905 and 0.892; Adagrad 0.930 and 0.912.
+    The same times 30,
     with 900 times the penalty, is the same run.
 
     Parameters
@@ -31,7 +36,9 @@ class FallingRates(Stochastic):
     adapts = True
 
     def __init__(self, objective, seed, *, shuffle=True, average_from=np.inf):
-        super().__init__(objective, Gd(), Schedule(1.0), 1, seed, shuffle=shuffle, average_from=average_from)
+        super().__init__(
+            objective, Gd(), Schedule(1.0), 1, seed, shuffle=shuffle, average_from=average_from
+        )
 
     def resume(self, state):
         """Measure the first chunk; those that follow go on at its rates."""

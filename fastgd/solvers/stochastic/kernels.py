@@ -1,17 +1,17 @@
 """Epochs of stochastic descent: the rows in a given order, `batch` of them per update.
 
-The unknowns are one array `point`, the coefficients and, last, the intercept. Kernels draw no random numbers and keep
-nothing between calls but what is passed in: `point`, `total` (the sum of the iterates since update `average_from`), a
-rule's `state`, and `book`:
+The unknowns are one array `point`, the coefficients and, last, the intercept. Kernels draw no
+random numbers and keep nothing between calls but what is passed in: `point`, `total` (the sum of
+the iterates since update `average_from`), a rule's `state`, and `book`:
 
     book[UPDATES]  updates done so far, in this and all earlier epochs
     book[AVERAGED] how many iterates `total` holds
 
-`options` holds the numbers of the schedule and the penalty, in the order of `OPTIONS`: the rate of update t is
-c / (t0 + t)^p.
+`options` holds the numbers of the schedule and the penalty, in the order of `OPTIONS`: the rate of
+update t is c / (t0 + t)^p.
 
-Loops stand where array expressions would be shorter: one `a[:] = b` adds up to 3 s of compiling (it brings the text of
-its error message), an arithmetic one 0.2 s.
+Loops stand where array expressions would be shorter: one `a[:] = b` adds up to 3 s of compiling (it
+brings the text of its error message), an arithmetic one 0.2 s.
 """
 
 import numpy as np
@@ -22,9 +22,9 @@ UPDATES = 0
 AVERAGED = 1
 OPTIONS = ("c", "t0", "p", "l1", "l2", "intercept_rate", "average_from", "exact", "alpha", "smooth")
 
-# Below this the common factor of the coefficients is folded into them. Far from underflow: the sums of iterates lose
-# the digits that it has lost (at 1e-9, where scikit-learn folds, they are right to 7 digits), and folding is rare
-# either way.
+# Below this the common factor of the coefficients is folded into them. Far from underflow: the sums
+# of iterates lose the digits that it has lost (at 1e-9, where scikit-learn folds, they are right to
+# 7 digits), and folding is rare either way.
 SMALLEST_SCALE = 1e-3
 
 # How many rows ahead of its use a row is prefetched; 2 to 8 are equally good.
@@ -45,9 +45,9 @@ def scheduled_rate(options, update):
 def _threshold(coef, total, seen, trail, j, now):
     """Apply to coefficient `j` the soft thresholds of all steps up to `now` that it has not seen.
 
-    For each step s, `trail[3 s]` is the sum of the thresholds so far, in units of the stored coefficients; the sums of
-    the scale and of scale * threshold over the averaged steps follow it. With them the sum of |w| on a straight way
-    down to zero has a closed form.
+    For each step s, `trail[3 s]` is the sum of the thresholds so far, in units of the stored
+    coefficients; the sums of the scale and of scale * threshold over the averaged steps follow it.
+    With them the sum of |w| on a straight way down to zero has a closed form.
     """
     then = 3 * seen[j]
     seen[j] = now
@@ -68,7 +68,9 @@ def _threshold(coef, total, seen, trail, j, now):
         last = 3 * low
     else:
         coef[j] = value - sign * (trail[last] - trail[then])
-    way = (magnitude + trail[then]) * (trail[last + 1] - trail[then + 1]) - (trail[last + 2] - trail[then + 2])
+    way = (magnitude + trail[then]) * (trail[last + 1] - trail[then + 1]) - (
+        trail[last + 2] - trail[then + 2]
+    )
     total[j] += sign * way
 
 
@@ -83,7 +85,9 @@ def _threshold_rows(rows, order, first, stop, coef, total, seen, trail, now):
 
 @kernel
 def _fold(coef, total, seen, trail, now, scale, mass):
-    """Make scale * coef the stored coefficients, and mass * coef + total the stored sums; all thresholds applied."""
+    """Make scale * coef the stored coefficients, and mass * coef + total the stored sums; all
+    thresholds applied.
+    """
     for j in range(coef.size):
         if seen.size > 0:
             _threshold(coef, total, seen, trail, j, now)
@@ -94,11 +98,12 @@ def _fold(coef, total, seen, trail, now, scale, mass):
 
 @kernel
 def gd_epoch(rows, samples, loss, pace, order, batch, point, total, book, options):
-    """One epoch of plain gradient descent with an L2, L1 or elastic-net penalty, exact on the nonzeros of a row alone.
+    """One epoch of plain gradient descent with an L2, L1 or elastic-net penalty, exact on the
+    nonzeros of a row alone.
 
-    The coefficients are scale * point: an L2 step changes the scale only (Bottou, 2012, section 5.1). L1 steps are
-    caught up with when a row touches the coefficient (Lipton and Elkan, 2015). The iterates sum to mass * point +
-    total.
+    The coefficients are scale * point: an L2 step changes the scale only (Bottou, 2012, section
+    5.1). L1 steps are caught up with when a row touches the coefficient (Lipton and Elkan, 2015).
+    The iterates sum to mass * point + total.
     """
     l1, l2, intercept_rate, average_from = options[3], options[4], options[5], options[6]
     coef, d, n = point[:-1], point.size - 1, order.size
@@ -108,7 +113,9 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, book, option
     trail = np.zeros(3 * ((n + batch - 1) // batch + 1) if l1 > 0.0 else 0)
     intercept, intercept_total, scale, mass = point[d], total[d], 1.0, 0.0
     update, averaged = book[UPDATES], book[AVERAGED]
-    start = now = np.int64(0)  # a plain 0 would have Numba compile the functions it is passed to twice
+    start = now = np.int64(
+        0
+    )  # a plain 0 would have Numba compile the functions it is passed to twice
     for first in range(0, n, batch):
         stop = min(first + batch, n)
         update += 1.0
@@ -123,7 +130,9 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, book, option
             target = samples.target(i)
             amount = loss.derivative(prediction, target)
             if pace.uses_row():
-                amount = pace.amount(rate, loss.value(prediction, target), amount, rows.squared_norm(i))
+                amount = pace.amount(
+                    rate, loss.value(prediction, target), amount, rows.squared_norm(i)
+                )
             else:
                 amount = pace.amount(rate, 0.0, amount, 0.0)
             amount *= samples.weight(i) / (stop - first)
@@ -157,7 +166,9 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, book, option
 
 @kernel
 def _coast(rule, state, coef, total, j, seen, now, alpha, rate, average_from):
-    """Bring coefficient `j` from update `seen` to update `now`, no row having touched it between."""
+    """Bring coefficient `j` from update `seen` to update `now`, no row having touched it
+    between.
+    """
     while seen < now:
         until = now if seen + 1 >= average_from else min(now, average_from - 1)
         coef[j], way = rule.coast(state, j, coef[j], alpha, rate, until - seen)
@@ -167,15 +178,23 @@ def _coast(rule, state, coef, total, j, seen, now, alpha, rate, average_from):
 
 
 @kernel
-def rule_epoch(rows, samples, loss, rule, penalty, order, batch, point, state, total, columns, book, options):
+def rule_epoch(
+    rows, samples, loss, rule, penalty, order, batch, point, state, total, columns, book, options
+):
     """One epoch of any update rule with any penalty, touching what the rows of a batch touch.
 
-    `columns[0]` multiplies the rate of each coefficient, `columns[1]` is how much rarer than once per update a row
-    touches it. With options["exact"] an L2 penalty acts on every coefficient at every update, in closed form between
-    the rows that touch it; otherwise a penalty acts on touched coefficients only, `columns[1]` times as hard
-    (Pedregosa, Leblond and Lacoste-Julien, 2017).
+    `columns[0]` multiplies the rate of each coefficient, `columns[1]` is how much rarer than once
+    per update a row touches it. With options["exact"] an L2 penalty acts on every coefficient at
+    every update, in closed form between the rows that touch it; otherwise a penalty acts on touched
+    coefficients only, `columns[1]` times as hard (Pedregosa, Leblond and Lacoste-Julien, 2017).
     """
-    l2, intercept_rate, exact, alpha, smooth = options[4], options[5], options[7] > 0.0, options[8], options[9] > 0.0
+    l2, intercept_rate, exact, alpha, smooth = (
+        options[4],
+        options[5],
+        options[7] > 0.0,
+        options[8],
+        options[9] > 0.0,
+    )
     average_from = np.int64(min(options[6], 2.0**62))
     coef, d, n = point[:-1], point.size - 1, order.size
     update = int(book[UPDATES])
@@ -202,14 +221,27 @@ def rule_epoch(rows, samples, loss, rule, penalty, order, batch, point, state, t
                     gradient[column] = 0.0
                     if exact:
                         own_rate = rate * columns[0, column]
-                        _coast(rule, state, coef, total, column, last, update - 1, l2, own_rate, average_from)
+                        _coast(
+                            rule,
+                            state,
+                            coef,
+                            total,
+                            column,
+                            last,
+                            update - 1,
+                            l2,
+                            own_rate,
+                            average_from,
+                        )
                     else:
                         total[column] += coef[column] * max(0, update - max(last + 1, average_from))
         slope = 0.0
         for m in range(first, stop):
             i = order[m]
             prediction = rows.dot(i, coef) + point[d] + samples.offset(i)
-            derivative = loss.derivative(prediction, samples.target(i)) * samples.weight(i) / (stop - first)
+            derivative = (
+                loss.derivative(prediction, samples.target(i)) * samples.weight(i) / (stop - first)
+            )
             slope += derivative
             rows.add(i, derivative, gradient)
         for m in range(n_touched):
@@ -221,7 +253,9 @@ def rule_epoch(rows, samples, loss, rule, penalty, order, batch, point, state, t
                 decay = alpha * columns[1, j] * penalty.derivative(coef[j], j)
             coef[j] -= rule.step(state, j, gradient[j], decay, own_rate, scale)
             if not exact and not smooth:
-                coef[j] = penalty.prox(coef[j], j, alpha * columns[1, j] * rule.reach(state, j, own_rate, scale))
+                coef[j] = penalty.prox(
+                    coef[j], j, alpha * columns[1, j] * rule.reach(state, j, own_rate, scale)
+                )
             if update >= average_from:
                 total[j] += coef[j]
         if intercept_rate > 0.0:
@@ -232,7 +266,9 @@ def rule_epoch(rows, samples, loss, rule, penalty, order, batch, point, state, t
     rate = scheduled_rate(options, np.float64(update))
     for j in range(d):
         if exact:
-            _coast(rule, state, coef, total, j, seen[j], update, l2, rate * columns[0, j], average_from)
+            _coast(
+                rule, state, coef, total, j, seen[j], update, l2, rate * columns[0, j], average_from
+            )
         else:
             total[j] += coef[j] * max(0, update + 1 - max(seen[j] + 1, average_from))
     book[UPDATES] = np.float64(update)
@@ -249,16 +285,19 @@ def _row_dot(rows, i, coef):
 
 
 @kernel
-def row_epoch(rows, samples, loss, rule, penalty, order, block, point, state, total, rates, book, options):
-    """One epoch, row by row, of a rule that does nothing where the gradient is 0; the penalty after every `block` rows.
+def row_epoch(
+    rows, samples, loss, rule, penalty, order, block, point, state, total, rates, book, options
+):
+    """One epoch, row by row, of a rule that does nothing where the gradient is 0; the penalty after
+    every `block` rows.
 
-    After k rows comes a proximal step k times as long as one row's: no row has to catch up with what its columns
-    missed. The sums are of the points after these steps, where loss and penalty are in balance; in between, what rare
-    columns have just learnt stands undamped. The rate is constant, and steps are proportional to it: `rates` multiplies
-    those of each coefficient.
+    After k rows comes a proximal step k times as long as one row's: no row has to catch up with
+    what its columns missed. The sums are of the points after these steps, where loss and penalty
+    are in balance; in between, what rare columns have just learnt stands undamped. The rate is
+    constant, and steps are proportional to it: `rates` multiplies those of each coefficient.
 
-    The memory of a row's columns is gathered, and square roots and divisions vectorise. Time of a row of `census` (35
-    values): 0.11 us, 0.16 without the gathering, 0.60 in `rule_epoch`.
+    The memory of a row's columns is gathered, and square roots and divisions vectorise. Time of a
+    row of `census` (35 values): 0.11 us, 0.16 without the gathering, 0.60 in `rule_epoch`.
     """
     rate, intercept_rate, average_from, alpha = options[0], options[5], options[6], options[8]
     coef, d, n = point[:-1], point.size - 1, order.size
@@ -279,7 +318,9 @@ def row_epoch(rows, samples, loss, rule, penalty, order, block, point, state, to
                     for k in range(left, right):
                         held[s, k - left] = state[s, rows.column(k)]
                 for k in range(left, right):
-                    steps[k - left] = rule.step(held, k - left, derivative * rows.entry(i, k), 0.0, rate, scale)
+                    steps[k - left] = rule.step(
+                        held, k - left, derivative * rows.entry(i, k), 0.0, rate, scale
+                    )
                 for s in range(state.shape[0]):
                     for k in range(left, right):
                         state[s, rows.column(k)] = held[s, k - left]
@@ -291,7 +332,9 @@ def row_epoch(rows, samples, loss, rule, penalty, order, block, point, state, to
         counts = 1.0 if update >= average_from else 0.0
         scale, strength = rule.begin(int(update)), alpha * rate * (stop - first)
         for j in range(d):
-            coef[j] = penalty.prox(coef[j], j, strength * rates[j] * rule.reach(state, j, 1.0, scale))
+            coef[j] = penalty.prox(
+                coef[j], j, strength * rates[j] * rule.reach(state, j, 1.0, scale)
+            )
             total[j] += counts * coef[j]
         total[d] += counts * point[d]
         book[AVERAGED] += counts

@@ -11,7 +11,8 @@ from fastgd.solvers.stochastic.kernels import AVERAGED, UPDATES, gd_epoch, rule_
 
 
 class Stochastic(Solver):
-    """A rule with the rates of a schedule, `batch` rows per update, and the average of the iterates if asked for.
+    """A rule with the rates of a schedule, `batch` rows per update, and the average of the iterates
+    if asked for.
 
     Parameters
     ----------
@@ -34,11 +35,26 @@ class Stochastic(Solver):
     adapts = False
 
     def __init__(
-        self, objective, rule, schedule, batch, seed, *, shuffle=True, pace=None, average_from=np.inf, patience=None
+        self,
+        objective,
+        rule,
+        schedule,
+        batch,
+        seed,
+        *,
+        shuffle=True,
+        pace=None,
+        average_from=np.inf,
+        patience=None,
     ):
         super().__init__(objective)
         self.rule, self.schedule, self.batch, self.seed = rule, schedule, batch, seed
-        self.shuffle, self.pace, self.average_from, self.patience = shuffle, pace or Scheduled(), average_from, patience
+        self.shuffle, self.pace, self.average_from, self.patience = (
+            shuffle,
+            pace or Scheduled(),
+            average_from,
+            patience,
+        )
         self.rows = objective.samples.active()
         closed = objective.elastic
         self.plain = isinstance(rule, Gd) and closed and not objective.vector
@@ -87,9 +103,18 @@ class Stochastic(Solver):
         else:
             penalty = ElasticNet(0.0) if self.lazily_exact else F.penalty
             rule_epoch(
-                *data, self.rule, penalty, order, self.batch, point, memory["slots"], total, self._columns(), book,
+                *data,
+                self.rule,
+                penalty,
+                order,
+                self.batch,
+                point,
+                memory["slots"],
+                total,
+                self._columns(),
+                book,
                 options,
-            )  # fmt: skip
+            )
 
     def back_off(self, state, safe_point):
         """Halve the rate and go on from a point that is known to be good."""
@@ -108,21 +133,32 @@ class Stochastic(Solver):
         averaged = state.memory["book"][AVERAGED]
         if averaged == 0.0:
             return state.point
-        return self.objective.allowed(state.memory["total"].ravel()[: self.objective.size] / averaged)
+        return self.objective.allowed(
+            state.memory["total"].ravel()[: self.objective.size] / averaged
+        )
 
     def _options(self, memory):
         F, schedule = self.objective, self.schedule
         return np.array(
             [
-                schedule.c / memory["divisor"], schedule.t0, schedule.p, F.l1, F.l2,
-                self.intercept_rate * F.fit_intercept, self.average_from, self.lazily_exact, F.alpha,
+                schedule.c / memory["divisor"],
+                schedule.t0,
+                schedule.p,
+                F.l1,
+                F.l2,
+                self.intercept_rate * F.fit_intercept,
+                self.average_from,
+                self.lazily_exact,
+                F.alpha,
                 F.l1 == 0.0 if F.elastic else F.penalty.smooth,
             ],
             dtype=np.float64,
-        )  # fmt: skip
+        )
 
     def _columns(self):
-        """Rates of the coefficients, and how much rarer than once per update a batch touches each (1 / P(touched))."""
+        """Rates of the coefficients, and how much rarer than once per update a batch touches
+        each (1 / P(touched)).
+        """
         columns = np.ones((2, self.objective.n_features))
         columns[0] = self.rates
         if not self.lazily_exact:
@@ -136,7 +172,9 @@ class Stochastic(Solver):
         return (F.n_features + 1, F.n_predictions) if F.vector else (F.n_features + 1,)
 
     def _padded(self, v):
-        """The point with an intercept of 0 where the objective has none, in the shape of the kernels."""
+        """The point with an intercept of 0 where the objective has none, in the shape of the
+        kernels.
+        """
         padded = np.zeros(self._shape())
         padded.reshape(-1)[: v.size] = v
         return padded

@@ -1,8 +1,9 @@
 """What SAGA and SVRG share: how often each row is visited, and the run of an epoch.
 
-A row whose curvature (see `row_metric.py`) is more than `LONGEST` times the mean is visited that much more often in an
-epoch, and counts that much less each time, so that no row dictates the step of all others: on `w8a` epochs to 1e-4 and
-1e-6 fell from 50 and 95 to 15 and 30, for 1.14 n visits. There are never more than 1.5 n.
+A row whose curvature (see `row_metric.py`) is more than `LONGEST` times the mean is visited that
+much more often in an epoch, and counts that much less each time, so that no row dictates the step
+of all others: on `w8a` epochs to 1e-4 and 1e-6 fell from 50 and 95 to 15 and 30, for 1.14 n visits.
+There are never more than 1.5 n.
 """
 
 import numpy as np
@@ -23,7 +24,8 @@ from fastgd.solvers.variance_reduced.row_curvature import (
 )
 
 LONGEST = 2.0
-# A visit in a batch costs that many times one on its own: columns are collected, and rows are read twice.
+# A visit in a batch costs that many times one on its own: columns are collected, and rows are read
+# twice.
 BATCH_COST = 1.5
 LEAST_SHARE = 2.0**-40
 
@@ -31,16 +33,17 @@ LEAST_SHARE = 2.0**-40
 class VarianceReduced(Solver):
     """Base of SAGA and SVRG.
 
-    It keeps in `memory`: `tuning` (what was measured), `columns` (coefficients, mean gradient, rates), `slope` (the
-    mean gradient of the intercept) and `share` (of the measured step that is taken).
+    It keeps in `memory`: `tuning` (what was measured), `columns` (coefficients, mean gradient,
+    rates), `slope` (the mean gradient of the intercept) and `share` (of the measured step that is
+    taken).
 
     Parameters
     ----------
     objective : Objective
         Of a smooth, convex loss of one prediction whose curvature is bounded.
     batch : int or "auto"
-        Rows per update; "auto" is the number with the fewest visits in theory, or 1 if they are not `BATCH_COST` times
-        fewer than with one row.
+        Rows per update; "auto" is the number with the fewest visits in theory, or 1 if they are not
+        `BATCH_COST` times fewer than with one row.
     seed : int
         Of the order of the rows: epoch e visits them in an order that depends on (seed, e) alone.
     shuffle : bool
@@ -74,25 +77,42 @@ class VarianceReduced(Solver):
     def prepare(self, state):
         """Measure the data, unless an earlier part of the run did."""
         F, memory = self.objective, state.memory
-        key = (F.n_samples, F.n_active, F.n_features, F.loss.curvature_bound, F.alpha, F.l1, F.l2, str(self.asked))
+        key = (
+            F.n_samples,
+            F.n_active,
+            F.n_features,
+            F.loss.curvature_bound,
+            F.alpha,
+            F.l1,
+            F.l2,
+            str(self.asked),
+        )
         if memory.get("tuning", {}).get("key") != key:
             memory["tuning"] = {"key": key, **self._measure()}
         memory.setdefault("share", 1.0)
         tuning = memory["tuning"]
         self.batch = state.batch = tuning["batch"]
         copies = tuning["copies"]
-        self.order_of = self.active if copies.size == 1 else np.repeat(self.active, copies[self.active])
+        self.order_of = (
+            self.active if copies.size == 1 else np.repeat(self.active, copies[self.active])
+        )
         self._written = None
 
     def visit(self, state, table, anchor, anchor_intercept):
-        """One epoch from the point of the state; returns the new point and the sum of the squared differences."""
+        """One epoch from the point of the state; returns the new point and the sum of the
+        squared differences.
+        """
         F, memory, tuning = self.objective, state.memory, state.memory["tuning"]
         order = row_order(self.order_of, self.seed, state.turn, self.shuffle)
         step = tuning["step"] * memory["share"]
         columns = self._columns(state, step)
-        ends = np.array([state.point[-1] * F.fit_intercept, memory["slope"] * F.fit_intercept, anchor_intercept])
+        ends = np.array(
+            [state.point[-1] * F.fit_intercept, memory["slope"] * F.fit_intercept, anchor_intercept]
+        )
         smooth = F.penalty.smooth if not F.elastic else True
-        options = np.array([F.n_active, F.alpha, F.l1, F.l2, F.elastic, smooth, step * tuning["intercept_rate"]])
+        options = np.array(
+            [F.n_active, F.alpha, F.l1, F.l2, F.elastic, smooth, step * tuning["intercept_rate"]]
+        )
         penalty = L2() if F.elastic else F.penalty
         data = F.rows, F.samples, F.loss, penalty, order
         numbers = tuning["emphasis"], table, columns, anchor, ends, options
@@ -133,13 +153,19 @@ class VarianceReduced(Solver):
         return memory["columns"]
 
     def _laid_out(self, columns):
-        """The same numbers, (4, d): by rows for dense data, and for CSR data four to half a line of the cache.
+        """The same numbers, (4, d): by rows for dense data, and for CSR data four to half a line of
+        the cache.
 
-        A row of CSR data then misses the cache once per value, not four times, and only if no column straddles two
-        lines: an epoch of news20_binary takes 1.5 times as long as plain SGD's, 2.8 unaligned and 4.6 by rows.
+        A row of CSR data then misses the cache once per value, not four times, and only if no
+        column straddles two lines: an epoch of news20_binary takes 1.5 times as long as plain
+        SGD's, 2.8 unaligned and 4.6 by rows.
         """
         d, sparse = self.objective.n_features, self.objective.rows.sparse
-        if columns is not None and columns.ctypes.data % 64 == 0 and columns.flags.f_contiguous == sparse:
+        if (
+            columns is not None
+            and columns.ctypes.data % 64 == 0
+            and columns.flags.f_contiguous == sparse
+        ):
             return columns
         raw = np.zeros(4 * d + 8)
         first = -raw.ctypes.data % 64 // 8
@@ -158,14 +184,20 @@ class VarianceReduced(Solver):
         raise NotImplementedError
 
     def _measure(self):
-        """Rates of the columns and the intercept, visits of each row, how rare a touch is, batch and step."""
+        """Rates of the columns and the intercept, visits of each row, how rare a touch is, batch
+        and step.
+        """
         F = self.objective
         rates, intercept_rate = column_rates(F)
         copies, emphasis, longest, share = self._visits(row_curvatures(F, rates, intercept_rate))
         n, used = self.active.size, rates[share > 0.0]
         convexity = F.l2 * float(used.min()) if used.size else 0.0
         whole = self._whole(rates, intercept_rate, longest, convexity)
-        batch = self._few_visits(n, whole, longest, convexity) if self.asked == "auto" else min(self.asked, n)
+        batch = (
+            self._few_visits(n, whole, longest, convexity)
+            if self.asked == "auto"
+            else min(self.asked, n)
+        )
         touched = np.minimum(-np.expm1(batch * np.log1p(-np.minimum(share, 1.0 - 1e-16))), 1.0)
         return {
             "rates": rates,
@@ -181,7 +213,9 @@ class VarianceReduced(Solver):
         }
 
     def _visits(self, curvatures):
-        """Visits of each row in an epoch, what each counts, the greatest curvature then, and P(a visit touches j)."""
+        """Visits of each row in an epoch, what each counts, the greatest curvature then, and P(a
+        visit touches j).
+        """
         F = self.objective
         own = curvatures[self.active]
         mean, longest = float(own.mean()), float(own.max())
@@ -193,7 +227,12 @@ class VarianceReduced(Solver):
         copies[self.active] = np.maximum(np.ceil(own / (LONGEST * mean) * (1.0 - 1e-9)), 1.0)
         visits = int(copies.sum())
         emphasis = visits / (F.n_active * np.maximum(copies, 1))
-        return copies, emphasis, float((curvatures * emphasis)[self.active].max()), touches(F, copies) / visits
+        return (
+            copies,
+            emphasis,
+            float((curvatures * emphasis)[self.active].max()),
+            touches(F, copies) / visits,
+        )
 
     def _few_visits(self, n, whole, longest, convexity):
         """The best batch in theory, or 1 where it does not save enough: visits are as b K(b)."""
@@ -202,20 +241,29 @@ class VarianceReduced(Solver):
         return batch if BATCH_COST * some <= one else 1
 
     def _whole(self, rates, intercept_rate, longest, convexity):
-        """L, by the power method on a sample of rows; its lower bound where that settles that one row is best."""
+        """L, by the power method on a sample of rows; its lower bound where that settles that
+        one row is best.
+        """
         F = self.objective
         if self.asked == 1:
             return longest
         diagonal = F.moments()[0][SUM_OF_SQUARES] * rates
-        least = F.loss.curvature_bound * max(float(diagonal.max()), intercept_rate * F.fit_intercept)
-        if self.asked == "auto" and self._few_visits(self.active.size, least, longest, convexity) == 1:
+        least = F.loss.curvature_bound * max(
+            float(diagonal.max()), intercept_rate * F.fit_intercept
+        )
+        if (
+            self.asked == "auto"
+            and self._few_visits(self.active.size, least, longest, convexity) == 1
+        ):
             return longest
         largest = largest_eigenvalue(F, self.active, rates, intercept_rate, self.seed)
         return min(F.loss.curvature_bound * largest, longest)
 
 
 def _active_rows(objective):
-    """Rows of positive weight, those of the objective's ranges only where it is a part of another."""
+    """Rows of positive weight, those of the objective's ranges only where it is a part of
+    another.
+    """
     active = objective.samples.active()
     if objective.whole is None:
         return active
@@ -226,10 +274,14 @@ def _active_rows(objective):
 def _check_loss(loss, name):
     instead = "solver='lbfgs', 'newton' or 'nesterov'"
     if isinstance(loss, VectorLoss):
-        raise ValueError(f"solver={name!r} takes losses of one prediction, got {loss.name!r}; use solver='nesterov'")
+        raise ValueError(
+            f"solver={name!r} takes losses of one prediction, got {loss.name!r}; use "
+            "solver='nesterov'"
+        )
     if not (loss.smooth and loss.convex):
         raise ValueError(
-            f"solver={name!r} takes smooth convex losses, got {loss.name!r}; use solver='gd', or a loss without corners"
+            f"solver={name!r} takes smooth convex losses, got {loss.name!r}; use solver='gd', or a "
+            "loss without corners"
         )
     if not 0.0 < loss.curvature_bound < np.inf:
         raise ValueError(

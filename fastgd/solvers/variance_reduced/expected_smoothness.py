@@ -1,12 +1,13 @@
-"""How long a step, and how many rows per update, a variance-reduced solver can afford: formulas from the curvature.
+"""How long a step, and how many rows per update, a variance-reduced solver can afford: formulas
+from the curvature.
 
-L is the curvature of the mean loss, L_max that of the row with the greatest one, mu the strong convexity, all in the
-metric of the steps; n rows, b of them per update. A batch sees the curvature
+L is the curvature of the mean loss, L_max that of the row with the greatest one, mu the strong
+convexity, all in the metric of the steps; n rows, b of them per update. A batch sees the curvature
 
     L(b) = n (b - 1) / (b (n - 1)) L + (n - b) / (b (n - 1)) L_max
 
-between L_max at b = 1 and L at b = n (Gower, Loizou, Qian, Sailanbayev, Shulgin and Richtarik, 2019, "SGD: general
-analysis and improved rates", proposition 3.8).
+between L_max at b = 1 and L at b = n (Gower, Loizou, Qian, Sailanbayev, Shulgin and Richtarik,
+2019, "SGD: general analysis and improved rates", proposition 3.8).
 """
 
 import numpy as np
@@ -39,7 +40,8 @@ def residual(batch, n, longest):
 def saga_curvature(batch, n, whole, longest, convexity):
     """Curvature K for SAGA, whose proved step is 1 / (4 K): max(L(b), residual + n mu / (4 b)).
 
-    Gazagnadou, Gower and Salmon (2019), "Optimal mini-batch and step sizes for SAGA", equation (13).
+    Gazagnadou, Gower and Salmon (2019), "Optimal mini-batch and step sizes for SAGA", equation
+    (13).
 
     Examples
     --------
@@ -51,10 +53,11 @@ def saga_curvature(batch, n, whole, longest, convexity):
 
 
 def svrg_curvature(batch, n, whole, longest):
-    """Curvature K for SVRG with n visits per anchor, whose proved step is 1 / (2 K): L(b) + 2 residual.
+    """Curvature K for SVRG with n visits per anchor, whose proved step is 1 / (2 K): L(b) + 2
+    residual.
 
-    Sebbouh, Gazagnadou, Jelassi, Bach and Gower (2019), "Towards closing the gap between the theory and practice of
-    SVRG", theorem 4.1.
+    Sebbouh, Gazagnadou, Jelassi, Bach and Gower (2019), "Towards closing the gap between the theory
+    and practice of SVRG", theorem 4.1.
 
     Examples
     --------
@@ -65,7 +68,8 @@ def svrg_curvature(batch, n, whole, longest):
 
 
 def saga_batch(n, whole, convexity):
-    """Batch with the fewest visits for SAGA, where both terms of `saga_curvature` are equal: 1 + mu (n - 1) / (4 L).
+    """Batch with the fewest visits for SAGA, where both terms of `saga_curvature` are equal: 1 + mu
+    (n - 1) / (4 L).
 
     Examples
     --------
@@ -80,9 +84,10 @@ def saga_batch(n, whole, convexity):
 def svrg_batch(n, whole, longest, convexity):
     """Batch with the fewest visits for SVRG with n visits per anchor.
 
-    It minimises (1 + 2 b) max(K(b) / mu, n), K of `svrg_curvature`: the anchor's pass and two predictions a visit,
-    times the anchors that are needed. The first term is least at b^ = sqrt(n (3 L_max - L) / (2 (n L - 3 L_max))), the
-    second takes over at b~ = n (3 L_max - L) / (n (n - 1) mu - n L + 3 L_max) (Sebbouh et al., 2019, proposition 5.3).
+    It minimises (1 + 2 b) max(K(b) / mu, n), K of `svrg_curvature`: the anchor's pass and two
+    predictions a visit, times the anchors that are needed. The first term is least at b^ = sqrt(n
+    (3 L_max - L) / (2 (n L - 3 L_max))), the second takes over at b~ = n (3 L_max - L) / (n (n - 1)
+    mu - n L + 3 L_max) (Sebbouh et al., 2019, proposition 5.3).
 
     Examples
     --------

@@ -1,25 +1,30 @@
-"""Epochs of variance-reduced descent, SAGA's and SVRG's: one row, or a few, per update, on the support of the rows.
+"""Epochs of variance-reduced descent, SAGA's and SVRG's: one row, or a few, per update, on the
+support of the rows.
 
-Both take phi_i = s_i loss'(z_i) of a row, subtract what they remember of it, and add the mean of what they remember:
+Both take phi_i = s_i loss'(z_i) of a row, subtract what they remember of it, and add the mean of
+what they remember:
 
     g = e_i (phi_i - memory_i) x_i + mean,    mean = (1/n) sum_i memory_i x_i,    e_i = 1 / (n p_i),
 
-p_i the probability that a visit is to row i, so that g is the gradient on average. SAGA remembers phi_i of the last
-visit in a table (Defazio, Bach and Lacoste-Julien, 2014, equation 1); SVRG remembers an anchor and computes its phi_i
-anew (Johnson and Zhang, 2013, figure 1). The mean and the penalty, which are dense, act on the columns that the rows of
-an update touch, D_j = 1 / P(touched) times as hard (Pedregosa, Leblond and Lacoste-Julien, 2017, section 2). With rate
-r_j, a proximal step on an elastic net is, t_j = r_j D_j l2,
+p_i the probability that a visit is to row i, so that g is the gradient on average. SAGA remembers
+phi_i of the last visit in a table (Defazio, Bach and Lacoste-Julien, 2014, equation 1); SVRG
+remembers an anchor and computes its phi_i anew (Johnson and Zhang, 2013, figure 1). The mean and
+the penalty, which are dense, act on the columns that the rows of an update touch, D_j = 1 /
+P(touched) times as hard (Pedregosa, Leblond and Lacoste-Julien, 2017, section 2). With rate r_j, a
+proximal step on an elastic net is, t_j = r_j D_j l2,
 
-    u_j = w_j - pull_j (mean_j + l2 w_j) - rate_j e_i (phi_i - memory_i) x_ij,    rate_j = r_j / (1 + t_j)
-    w_j = sign(u_j) max(|u_j| - pull_j l1, 0),                                    pull_j = r_j D_j / (1 + t_j)
+    u_j = w_j - pull_j (mean_j + l2 w_j) - rate_j e_i (phi_i - memory_i) x_ij,    rate_j = r_j / (1
+    + t_j) w_j = sign(u_j) max(|u_j| - pull_j l1, 0),                                    pull_j =
+    r_j D_j / (1 + t_j)
 
-without a division. At the optimum phi_i = memory_i and mean_j + l2 w_j is the subgradient that the threshold takes off,
-whatever D_j.
+without a division. At the optimum phi_i = memory_i and mean_j + l2 w_j is the subgradient that the
+threshold takes off, whatever D_j.
 
-Zeros of a dense row are passed over, so that dense and CSR rows take the same steps. `columns` is (4, d), the rows of
-it `COEF`, `MEAN`, `RATE` and `PULL`; `ends`, (3,), holds the intercept, its mean and the anchor's intercept; `options`
-the numbers of `OPTIONS`. A `table` without entries means SVRG. Both kernels return the sum over the visits of (phi_i -
-memory_i)^2, which tells a run that settles from one that swings.
+Zeros of a dense row are passed over, so that dense and CSR rows take the same steps. `columns` is
+(4, d), the rows of it `COEF`, `MEAN`, `RATE` and `PULL`; `ends`, (3,), holds the intercept, its
+mean and the anchor's intercept; `options` the numbers of `OPTIONS`. A `table` without entries means
+SVRG. Both kernels return the sum over the visits of (phi_i - memory_i)^2, which tells a run that
+settles from one that swings.
 """
 
 import numpy as np
@@ -35,7 +40,9 @@ OPTIONS = ("n", "alpha", "l1", "l2", "elastic", "smooth", "intercept_rate")
 
 @kernel
 def moved(penalty, w, mean, amount, j, rate, pull, alpha, l1, l2, elastic, smooth):
-    """Coefficient `j` after its step: `amount` is the rows' part of the gradient, `mean` the part of all rows."""
+    """Coefficient `j` after its step: `amount` is the rows' part of the gradient, `mean` the
+    part of all rows.
+    """
     if elastic:
         u = w - pull * (mean + l2 * w) - rate * amount
         threshold = pull * l1
@@ -47,7 +54,9 @@ def moved(penalty, w, mean, amount, j, rate, pull, alpha, l1, l2, elastic, smoot
 
 @kernel
 def row_epoch(rows, samples, loss, penalty, order, emphasis, table, columns, anchor, ends, options):
-    """One row per update, those of `order`; `emphasis` is e_i, one number or one for each row. The docstring above."""
+    """One row per update, those of `order`; `emphasis` is e_i, one number or one for each row.
+    The docstring above.
+    """
     n, alpha, l1, l2, intercept_rate = options[0], options[1], options[2], options[3], options[6]
     elastic, smooth = options[4] > 0.0, options[5] > 0.0
     coef, mean, rates, pulls = columns[0], columns[1], columns[2], columns[3]
@@ -65,7 +74,9 @@ def row_epoch(rows, samples, loss, penalty, order, emphasis, table, columns, anc
             table[i] = derivative
             share = difference / n
         else:
-            difference = derivative - weight * loss.derivative(rows.dot(i, anchor) + ends[2] + offset, target)
+            difference = derivative - weight * loss.derivative(
+                rows.dot(i, anchor) + ends[2] + offset, target
+            )
         change += difference * difference
         amount = difference * (emphasis[i] if emphasis.size > 1 else emphasis[0])
         start, stop = rows.span(i)
@@ -74,9 +85,19 @@ def row_epoch(rows, samples, loss, penalty, order, emphasis, table, columns, anc
             if x != 0.0:
                 g = mean[column]
                 coef[column] = moved(
-                    penalty, coef[column], g, amount * x, np.int64(column), rates[column], pulls[column],
-                    alpha, l1, l2, elastic, smooth,
-                )  # fmt: skip
+                    penalty,
+                    coef[column],
+                    g,
+                    amount * x,
+                    np.int64(column),
+                    rates[column],
+                    pulls[column],
+                    alpha,
+                    l1,
+                    l2,
+                    elastic,
+                    smooth,
+                )
                 mean[column] = g + share * x
         intercept -= intercept_rate * (amount + slope)
         slope += share
@@ -85,8 +106,12 @@ def row_epoch(rows, samples, loss, penalty, order, emphasis, table, columns, anc
 
 
 @kernel
-def batch_epoch(rows, samples, loss, penalty, order, batch, emphasis, table, columns, anchor, ends, options):
-    """`row_epoch` with `batch` rows of `order` per update, the last one of an epoch with what is left."""
+def batch_epoch(
+    rows, samples, loss, penalty, order, batch, emphasis, table, columns, anchor, ends, options
+):
+    """`row_epoch` with `batch` rows of `order` per update, the last one of an epoch with what is
+    left.
+    """
     n, alpha, l1, l2, intercept_rate = options[0], options[1], options[2], options[3], options[6]
     elastic, smooth = options[4] > 0.0, options[5] > 0.0
     coef, mean, rates, pulls = columns[0], columns[1], columns[2], columns[3]
@@ -112,16 +137,31 @@ def batch_epoch(rows, samples, loss, penalty, order, batch, emphasis, table, col
             if remembers:
                 difference = derivative - table[i]
             else:
-                difference = derivative - weight * loss.derivative(rows.dot(i, anchor) + ends[2] + offset, target)
+                difference = derivative - weight * loss.derivative(
+                    rows.dot(i, anchor) + ends[2] + offset, target
+                )
             derivatives[m - first] = derivative
             change += difference * difference
-            amount = difference * (emphasis[i] if emphasis.size > 1 else emphasis[0]) / (stop - first)
+            amount = (
+                difference * (emphasis[i] if emphasis.size > 1 else emphasis[0]) / (stop - first)
+            )
             total += amount
             rows.add(i, amount, gradient)
         for t in range(n_touched):
             j = touched[t]
             coef[j] = moved(
-                penalty, coef[j], mean[j], gradient[j], j, rates[j], pulls[j], alpha, l1, l2, elastic, smooth
+                penalty,
+                coef[j],
+                mean[j],
+                gradient[j],
+                j,
+                rates[j],
+                pulls[j],
+                alpha,
+                l1,
+                l2,
+                elastic,
+                smooth,
             )
         ends[0] -= intercept_rate * (total + ends[1])
         if remembers:

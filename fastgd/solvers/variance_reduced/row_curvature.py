@@ -1,13 +1,15 @@
-"""The metric of one-row steps, and what the rows weigh in it: curvature of each row and of all of them, touches.
+"""The metric of one-row steps, and what the rows weigh in it: curvature of each row and of all of
+them, touches.
 
-Steps are taken in a diagonal metric, at rate r_j for column j. Where no column is at a disadvantage, all r_j are equal,
-because equal rates stay in the span of the rows, where the optimum of an L2 penalty is; where the columns' units differ
-so much that one would take `DISADVANTAGE` times as long as in a metric of its own, r_j = 1 / (c max_i x_ij^2 + l2).
-Measured epochs of SAGA to 1e-4 and 1e-6, log loss, alpha = 1/n, equal rates and rates by column: raw `covtype_binary`
-never and 9 and 16, standardised 35 and never; `a9a` and `census` are the same in both.
+Steps are taken in a diagonal metric, at rate r_j for column j. Where no column is at a
+disadvantage, all r_j are equal, because equal rates stay in the span of the rows, where the optimum
+of an L2 penalty is; where the columns' units differ so much that one would take `DISADVANTAGE`
+times as long as in a metric of its own, r_j = 1 / (c max_i x_ij^2 + l2). Measured epochs of SAGA to
+1e-4 and 1e-6, log loss, alpha = 1/n, equal rates and rates by column: raw `covtype_binary` never
+and 9 and 16, standardised 35 and never; `a9a` and `census` are the same in both.
 
-Row i has curvature L_i = c s_i (sum_j r_j x_ij^2 + r_b), c the bound of the loss's. What follows is plain NumPy on a
-few rows at a time: it runs once, and a kernel would cost more to compile.
+Row i has curvature L_i = c s_i (sum_j r_j x_ij^2 + r_b), c the bound of the loss's. What follows is
+plain NumPy on a few rows at a time: it runs once, and a kernel would cost more to compile.
 """
 
 import numpy as np
@@ -21,13 +23,16 @@ CHUNK = 1 << 18
 
 
 def column_rates(objective):
-    """Rates of the columns and of the intercept, up to a common factor: equal, or by the columns' greatest squares."""
+    """Rates of the columns and of the intercept, up to a common factor: equal, or by the
+    columns' greatest squares.
+    """
     F = objective
     moments, _ = F.moments()
     square, largest = moments[SUM_OF_SQUARES], moments[LARGEST] ** 2
     c, unit = F.loss.curvature_bound, float(largest.max()) or 1.0
     own = 1.0 / np.where(largest > 0.0, c * largest + F.l2, c * unit)
-    # What equal rates cost column j: its share of the step then, relative to that in the metric of its own.
+    # What equal rates cost column j: its share of the step then, relative to that in the metric of
+    # its own.
     cost = c * square.sum() * own / max(c * float(square @ own), 1e-300)
     counts = c * square > F.l2
     if counts.any() and cost[counts].max() > DISADVANTAGE:
@@ -36,7 +41,9 @@ def column_rates(objective):
 
 
 def count_passes(objective, passes=1.0):
-    """Count what is read beside the objective's own passes, on the objective it is a part of too."""
+    """Count what is read beside the objective's own passes, on the objective it is a part of
+    too.
+    """
     objective.passes += objective.share * passes
     if objective.whole is not None:
         objective.whole.passes += objective.share * passes
@@ -60,7 +67,9 @@ def touches(objective, copies):
 
 
 def largest_eigenvalue(objective, active, rates, intercept_rate, seed):
-    """Of the mean of s_i x_i x_i' in the metric of the rates, intercept included, over a sample of `active`."""
+    """Of the mean of s_i x_i x_i' in the metric of the rates, intercept included, over a sample
+    of `active`.
+    """
     F = objective
     rng = np.random.Generator(np.random.PCG64([seed, 2**31]))
     chosen = np.sort(rng.permutation(active)[:SAMPLE_ROWS])
@@ -72,7 +81,10 @@ def largest_eigenvalue(objective, active, rates, intercept_rate, seed):
         length = np.sqrt(direction @ direction + last * last)
         direction, last = direction / length, last / length
         projected = weights * (sample @ (roots * direction) + last_root * last)
-        direction, last = roots * (sample.T @ projected) / chosen.size, last_root * projected.sum() / chosen.size
+        direction, last = (
+            roots * (sample.T @ projected) / chosen.size,
+            last_root * projected.sum() / chosen.size,
+        )
         value = float(np.sqrt(direction @ direction + last * last))
         if value == 0.0:
             break
@@ -81,7 +93,9 @@ def largest_eigenvalue(objective, active, rates, intercept_rate, seed):
 
 
 def longest_pulls(objective):
-    """How far a smooth penalty lets the dense part of a step go: 1 / curvature, seen between -1 and 1."""
+    """How far a smooth penalty lets the dense part of a step go: 1 / curvature, seen between -1
+    and 1.
+    """
     F = objective
     if F.elastic or not F.penalty.smooth:
         return np.full(1, np.inf)

@@ -1,9 +1,10 @@
 """SAGA: variance-reduced descent with a table of the last derivative of each row.
 
-Defazio, Bach and Lacoste-Julien (2014), "SAGA: a fast incremental gradient method with support for non-strongly convex
-composite objectives", on the rows' support (Pedregosa, Leblond and Lacoste-Julien, 2017, "Breaking the nonsmooth
-barrier"). Errors fall by a constant factor per epoch, at the cost of one number for each row. The table starts at 0,
-whose mean gradient is 0: the first epoch is plain stochastic descent, and no pass is made to fill it.
+Defazio, Bach and Lacoste-Julien (2014), "SAGA: a fast incremental gradient method with support for
+non-strongly convex composite objectives", on the rows' support (Pedregosa, Leblond and
+Lacoste-Julien, 2017, "Breaking the nonsmooth barrier"). Errors fall by a constant factor per epoch,
+at the cost of one number for each row. The table starts at 0, whose mean gradient is 0: the first
+epoch is plain stochastic descent, and no pass is made to fill it.
 """
 
 import numpy as np
@@ -13,9 +14,10 @@ from fastgd.solvers.variance_reduced import expected_smoothness as formulas
 from fastgd.solvers.variance_reduced import kernels as kernels
 from fastgd.solvers.variance_reduced.base import VarianceReduced
 
-# Sums of squared differences that are this many times the least so far are those of a step too long; unless they are
-# small beside the squared derivatives: where few rows bend another way they grow for a while (7 epochs, to 1000 times,
-# on standardised `covtype_binary`, where half the step costs 15 epochs more). Smallest of all is rounding.
+# Sums of squared differences that are this many times the least so far are those of a step too
+# long; unless they are small beside the squared derivatives: where few rows bend another way they
+# grow for a while (7 epochs, to 1000 times, on standardised `covtype_binary`, where half the step
+# costs 15 epochs more). Smallest of all is rounding.
 SWINGS = 4.0
 EXPLODES = 1e6
 HARMLESS = 1e-6
@@ -27,11 +29,12 @@ STILL = 1e-9
 class Saga(VarianceReduced):
     """`solver="saga"`: see the modules here and `solvers/variance_reduced.py`.
 
-    A turn is one epoch: each row that counts once, in another order every time, a long row more often. With `batch`
-    rows per update the rate is `step` / K(b), K of `expected_smoothness.saga_curvature`; proved is 1 / (4 K). Epochs to
-    1e-6 with a `step` of 1/2, 3/4, 1 and 5/4: 11, 14, 21, > 30 on `a9a`; > 30, > 30, 27, 25 on `census`; 25, 16, 16, 24
-    on raw `covtype_binary`. The step is halved when the differences from the table, which shrink in a run that settles,
-    grow.
+    A turn is one epoch: each row that counts once, in another order every time, a long row more
+    often. With `batch` rows per update the rate is `step` / K(b), K of
+    `expected_smoothness.saga_curvature`; proved is 1 / (4 K). Epochs to 1e-6 with a `step` of 1/2,
+    3/4, 1 and 5/4: 11, 14, 21, > 30 on `a9a`; > 30, > 30, 27, 25 on `census`; 25, 16, 16, 24 on raw
+    `covtype_binary`. The step is halved when the differences from the table, which shrink in a run
+    that settles, grow.
     """
 
     name = "saga"
@@ -61,11 +64,14 @@ class Saga(VarianceReduced):
         state.point = point
         state.turn += 1
         self._judge(state, change)
-        # Derivatives that stay as they are, of a loss that is a line far from the targets, may still move the point.
+        # Derivatives that stay as they are, of a loss that is a line far from the targets, may
+        # still move the point.
         with np.errstate(all="ignore"):
             moved = np.abs(point - before).max() > STILL * np.abs(point).max()
         memory["exhausted"] = memory["exhausted"] and not moved
-        if self.objective.whole is not None:  # a sample, on which a batch that grows wants to know F
+        if (
+            self.objective.whole is not None
+        ):  # a sample, on which a batch that grows wants to know F
             state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
 
     def _judge(self, state, change):
@@ -83,7 +89,9 @@ class Saga(VarianceReduced):
             memory["least"] = min(memory["least"], change)
 
     def review(self, state, objective, best_point, reference):
-        """Shorter steps where a check saw F rise, from the best point if it is worse than the best constant model."""
+        """Shorter steps where a check saw F rise, from the best point if it is worse than the
+        best constant model.
+        """
         memory = state.memory
         if objective > reference:
             self.back_off(state, best_point)

@@ -1,9 +1,10 @@
 """SVRG: variance-reduced descent with an anchor, a point whose gradient over all rows is known.
 
-Johnson and Zhang (2013), "Accelerating stochastic gradient descent using predictive variance reduction", with n visits
-per anchor, the last iterate as the next anchor, and steps on the rows' support (Pedregosa, Leblond and Lacoste-Julien,
-2017). Nothing is kept for each row; a turn costs two passes, one of visits and one over all rows at the new anchor. The
-latter gives F and its gradient, so that each turn is checked for nothing, and one that went up is taken back.
+Johnson and Zhang (2013), "Accelerating stochastic gradient descent using predictive variance
+reduction", with n visits per anchor, the last iterate as the next anchor, and steps on the rows'
+support (Pedregosa, Leblond and Lacoste-Julien, 2017). Nothing is kept for each row; a turn costs
+two passes, one of visits and one over all rows at the new anchor. The latter gives F and its
+gradient, so that each turn is checked for nothing, and one that went up is taken back.
 """
 
 import numpy as np
@@ -21,16 +22,19 @@ STILL = 3
 class Svrg(VarianceReduced):
     """`solver="svrg"`: see the modules here and `solvers/variance_reduced.py`.
 
-    With `batch` rows per update the rate is 3 `step` / K(b), K of `expected_smoothness.svrg_curvature`; proved is
-    1 / (2 K). Passes to 1e-6 with a `step` of 1/2, 3/4, 1 and 5/4: 20, 24, 26, 28 on `a9a`; > 60, > 60, 52, > 60 on
-    `census`; 46, 32, 24, 20 on raw `covtype_binary`.
+    With `batch` rows per update the rate is 3 `step` / K(b), K of
+    `expected_smoothness.svrg_curvature`; proved is 1 / (2 K). Passes to 1e-6 with a `step` of 1/2,
+    3/4, 1 and 5/4: 20, 24, 26, 28 on `a9a`; > 60, > 60, 52, > 60 on `census`; 46, 32, 24, 20 on raw
+    `covtype_binary`.
     """
 
     name = "svrg"
     step = 1.0
 
     def resume(self, state):
-        """Measure the data and the anchor; keep what an earlier run measured if F at the anchor is the same."""
+        """Measure the data and the anchor; keep what an earlier run measured if F at the anchor
+        is the same.
+        """
         value = state.value
         super().resume(state)
         if value != state.value:
@@ -38,7 +42,9 @@ class Svrg(VarianceReduced):
         self.prepare(state)
 
     def turn(self, state):
-        """Visits from the anchor, then the next anchor; taken back, with half the step, if F went up."""
+        """Visits from the anchor, then the next anchor; taken back, with half the step, if F
+        went up.
+        """
         F, memory = self.objective, state.memory
         before, value, gradient = state.point, state.value, state.gradient
         total = value + F.rest_value(before)
