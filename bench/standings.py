@@ -228,6 +228,6 @@ def text(rows, content):
 
 
 def markdown(rows, content):
-    """The table for the README."""
+    """The table of `bench/README.md`."""
     table = table_of_markdown([cells(row) for row in rows], HEADER)
     return "\n".join([table, "", *(f"- {text}" for text in _closing(rows, content))]) + "\n"

@@ -1,5 +1,6 @@
-"""README's table for those who come from other estimators: with its values both sides have the
-same optimum.
+"""The table of `examples/guide/migration.md` for those who come from other estimators.
+
+With its values both sides have the same optimum.
 """
 
 import warnings
