@@ -1,6 +1,4 @@
-"""`python -m fastgd warmup`, `cache` or `versions`: compiles ahead, says where that is kept, and what is
-installed.
-"""
+"""`python -m fastgd warmup`, `cache` or `versions`: compiling ahead, its folder, what is installed."""
 
 import argparse
 import platform
