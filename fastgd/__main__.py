@@ -1,4 +1,4 @@
-"""`python -m fastgd warmup`, `cache` or `versions`: compiles, shows the cache, what is installed."""
+"""`python -m fastgd warmup`, `cache` or `versions`: compile, show the cache, what is installed."""
 
 import argparse
 import platform

@@ -50,7 +50,7 @@ def read_shifted(rows, samples):
     --------
     >>> from fastgd.data.as_rows import as_rows
     >>> from fastgd.data.targets import as_samples
-    >>> from fastgd.losses.base import SquaredError
+    >>> from fastgd.losses import SquaredError
     >>> X, y = np.array([[1e6, 0.0], [1e6 + 1.0, 1.0], [1e6 + 2.0, 1.0]]), np.zeros(3)
     >>> read_shifted(as_rows(X), as_samples(SquaredError(), y, 3)).centers
     array([1000001.,       0.])

@@ -105,7 +105,7 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
 
     Examples
     --------
-    >>> from fastgd.losses.base import SquaredError
+    >>> from fastgd.losses import SquaredError
     >>> as_samples(SquaredError(), [1.0, 2.0], 2, sample_weight=[1.0, 3.0]).weights
     array([0.5, 1.5])
     """

@@ -47,7 +47,7 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
 
     Examples
     --------
-    >>> from fastgd.losses.base import LogLoss
+    >>> from fastgd.losses import LogLoss
     >>> from fastgd.penalties.separable import L2
     >>> try_components(LogLoss(), L2(), np.array([-1.0, 1.0]), 3)  # ours need no trial
     """

@@ -367,8 +367,14 @@ class Descent:
         return check.gradient
 
     def _still_grows(self):
-        """Whether an explicit schedule leaves F above the best constant model and growing."""
-        if self.solver.adapts or self.objective.loss.name == "perceptron" or len(self.history) < 3:
+        """Whether an explicit schedule leaves F above the best constant model and growing.
+
+        Not where rates fall: a run that began with long steps may turn round.
+        """
+        scheduled = self.solver.by_schedule and not self.solver.adapts
+        if not scheduled or self.objective.loss.name == "perceptron" or len(self.history) < 3:
+            return False
+        if self.history["rate"][-1] < self.history["rate"][-3]:
             return False
         values, turns = (np.array(self.history[key][-3:]) for key in ("objective", "turn"))
         if not self._reference < values[2] or not values[2] >= DOUBLED * values[0] > 0.0:

@@ -88,7 +88,7 @@ class Lines(Watch):
 
     Examples
     --------
-    >>> from fastgd.fitting.stopping import History
+    >>> from fastgd.fitting.history import History
     >>> history = History()
     >>> history.append(turn=3, passes=4.5, objective=0.25, bound=1e-3, seconds=0.02)
     >>> Lines(1, "class 2  ").checked(history)

@@ -64,6 +64,8 @@ class Solver:
         matrix of its own.
     proves : bool
         Whether `lower_bound` goes to F* as F does.
+    by_schedule : bool
+        Whether a scheduled rate is how long steps are, so that too large a one makes F grow.
     passes_before : float
         The objective's passes when the solver was made: what it measures counts as part of its run.
     """
@@ -72,6 +74,7 @@ class Solver:
     adapts = True
     keeps_curvature = False
     proves = False
+    by_schedule = True
 
     def __init__(self, objective):
         self.objective = objective

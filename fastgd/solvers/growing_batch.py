@@ -37,7 +37,7 @@ class Growing(Solver):
     seed : int
         Of the permutation that the samples are taken from.
     first : int, optional
-        Rows of the first sample; None: `fastgd.objective.cost_model.first_sample`.
+        Rows of the first sample; None: `first_sample`.
     """
 
     def __init__(self, objective, make_inner, seed, first=None):

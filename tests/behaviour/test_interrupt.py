@@ -14,6 +14,7 @@ import scipy.optimize
 from sklearn.model_selection import GridSearchCV, cross_validate
 
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor, Huber, StopReason, gradient_descent
+from fastgd.fitting import chunks, replan
 from fastgd.fitting import targets as fitting
 from fastgd.runtime.workers import workers
 from fastgd.solvers.stochastic.scheduled import Stochastic
@@ -169,8 +170,8 @@ def test_a_later_plan_that_is_cut_short_leaves_the_model_of_the_earlier_one(monk
     def stuck(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitting, "next_plan", stuck)
-    monkeypatch.setattr(fitting, "_stuck", lambda *_: True)
+    monkeypatch.setattr(replan, "next_plan", stuck)
+    monkeypatch.setattr(replan, "_stuck", lambda *_: True)
     model = GDClassifier()
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y)
@@ -181,7 +182,7 @@ def test_partial_fit_is_as_before_the_call(monkeypatch):
     model = GDRegressor(loss=Huber(1.0)).partial_fit(X, X[:, 0])
     before, coef, history = dict(vars(model)), model.coef_.copy(), len(model.history_["passes"])
     with monkeypatch.context() as patch:
-        patch.setattr(fitting, "_value_of_chunk", lambda *args: Pressed(1)())
+        patch.setattr(chunks, "_value_of_chunk", lambda *args: Pressed(1)())
         with pytest.raises(KeyboardInterrupt):
             model.partial_fit(X, X[:, 1])
     assert vars(model) == before

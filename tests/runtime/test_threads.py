@@ -81,7 +81,7 @@ def test_one_inside_other_workers(monkeypatch):
 
 
 ASK = (
-    "from fastgd.objective.blocks import count_threads; print(count_threads(None), "
+    "from fastgd.runtime.threads import count_threads; print(count_threads(None), "
     "count_threads(-1))"
 )
 

@@ -49,12 +49,11 @@ class Stochastic(Solver):
     ):
         super().__init__(objective)
         self.rule, self.schedule, self.batch, self.seed = rule, schedule, batch, seed
-        self.shuffle, self.pace, self.average_from, self.patience = (
-            shuffle,
-            pace or Scheduled(),
-            average_from,
-            patience,
-        )
+        self.shuffle = shuffle
+        self.pace = pace or Scheduled()
+        self.by_schedule = not self.pace.uses_row()
+        self.average_from = average_from
+        self.patience = patience
         self.rows = objective.samples.active()
         closed = objective.elastic
         self.plain = isinstance(rule, Gd) and closed and not objective.vector
