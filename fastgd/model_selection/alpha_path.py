@@ -44,6 +44,7 @@ def fit_path(estimator, X, y, alphas, weights=None, n_threads=1, *, rows=None, s
 
     Examples
     --------
+    >>> import numpy as np
     >>> from fastgd import GDRegressor
     >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0])
     >>> models = fit_path(GDRegressor(), X, y, [1.0, 0.1, 0.0])
