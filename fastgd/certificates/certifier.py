@@ -100,6 +100,9 @@ class Certifier:
     NEWTON_STEPS = 4
     # Whether `from_known` may take a pass to find the longest row.
     measures_rows = True
+    # Rounding up to this share of the unit of distances is not looked at more closely: a run says
+    # what tol allows.
+    negligible = 0.0
 
     def __init__(self, objective, factor=None):
         self.objective = objective
@@ -398,7 +401,7 @@ class Certifier:
         for rough in (True, False):
             size = prediction_size(F, v, rough)
             taken = 3.0 * gradient_rounding(F, smooth_value, size) * size
-            if taken <= NEGLIGIBLE * gap:
+            if taken <= max(NEGLIGIBLE * gap, self.negligible * unit_at(F, smooth_value)):
                 break
         return taken + sums
 

@@ -106,6 +106,7 @@ class Descent:
         self.score, self.watch = score, watch or Watch()
         self.objective = solver.objective
         self.certifier = Certifier(self.objective, solver.inverse_root())
+        self.certifier.negligible = NEGLIGIBLE * (tol or 0.0)
         self.constant, self.constant_value = best_constant(self.objective)
         self.objective.constant, self.objective.constant_value = self.constant, self.constant_value
         if self.tol is not None:
