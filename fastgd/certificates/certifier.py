@@ -208,8 +208,8 @@ class Certifier:
         """An estimate of F - F* at a point where no bound goes to 0: half the squared decrement,
         times `caution`.
 
-        For a convex loss with a derivative and an L2 part or none; inf where conjugate gradients do
-        not arrive.
+        For a convex loss with a derivative and an elastic net or none; inf where conjugate
+        gradients do not arrive.
         """
         if caution is None:
             caution = (

@@ -162,12 +162,17 @@ def likely_gain(F, v, gradient):
 
     For a smooth part with a curvature that may jump, where no bound on F - F* is known.  A
     direction without curvature along which F falls leads to inf: nothing tells how far it falls.
+    With an L1 part that is among the coefficients that move: those that are not 0, and those that
+    the gradient takes away from it.
     """
+    gradient = _steepest(F, v, gradient)
     moments = F.moments()[0]
     variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
     table = np.ones((F.n_features + F.fit_intercept, F.n_predictions))
     table[: F.n_features] = (typical_curvature(F.loss) * variance + F.l2)[:, None]
     shrink = 1.0 / np.where(table > 0.0, table, 1.0).ravel()
+    if F.l1 > 0.0:
+        shrink[(v == 0.0) & (gradient == 0.0)] = 0.0
     move, rest = np.zeros(F.size), gradient.copy()
     scaled = shrink * rest
     direction, height = scaled, float(rest @ scaled)
@@ -187,3 +192,14 @@ def likely_gain(F, v, gradient):
         before, height = height, float(rest @ scaled)
         direction = scaled + (height / before) * direction
     return np.inf
+
+
+def _steepest(F, v, gradient):
+    """The subgradient of F at `v` that is shortest, `gradient` being that of its smooth part."""
+    if F.l1 == 0.0:
+        return gradient
+    steepest, n_coef = gradient.copy(), F.n_features * F.n_predictions
+    coef, own = v[:n_coef], gradient[:n_coef]
+    beyond = np.sign(own) * np.maximum(np.abs(own) - F.l1, 0.0)
+    steepest[:n_coef] = np.where(coef != 0.0, own + F.l1 * np.sign(coef), beyond)
+    return steepest

@@ -356,7 +356,7 @@ class Descent:
     def _curvature_tells(self):
         """Whether the Newton decrement at a point is an estimate of what is left."""
         F = self.objective
-        return F.convex and F.loss_smooth and F.elastic and F.l1 == 0.0
+        return F.convex and F.loss_smooth and F.elastic
 
     @property
     def _spent(self):

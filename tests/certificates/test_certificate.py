@@ -5,10 +5,11 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 
+from fastgd import GDClassifier
 from fastgd.certificates import certifier as certificate
 from fastgd.certificates.bound import Bound, relative
 from fastgd.certificates.certifier import Certifier, provable
-from fastgd.certificates.newton_decrement import decrement_bound
+from fastgd.certificates.newton_decrement import decrement_bound, likely_gain
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge, LogLoss, ModifiedHuber, Perceptron, SquaredHinge
 from fastgd.losses.regression import (
@@ -515,3 +516,20 @@ def test_the_decrement_bound_is_its_formula_without_cancellation():
             bound = decrement_bound(x / reach, reach)
             assert bound == pytest.approx(series / reach**2, rel=1e-3 if x > 0.9 else 1e-7)
             assert bound >= series / reach**2 * (1 - 1e-11)
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+def test_the_decrement_estimates_what_is_left_near_the_optimum(penalty):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 6))
+    y = np.where(X[:, 0] - X[:, 1] + rng.logistic(size=200) > 0.0, 1.0, -1.0)
+    F = Objective("log_loss", X, y, penalty=penalty, alpha=2e-2)
+    best = GDClassifier(penalty=penalty, alpha=2e-2, tol=1e-12).fit(X, y)
+    optimum = np.append(best.coef_[0], best.intercept_)
+    v = np.where(optimum != 0.0, optimum * 1.02, 0.0)
+    gradient = F.smooth_and_gradient(v)[1]
+    left = F.value(v) - F.value(optimum)
+    assert 0.8 * left <= likely_gain(F, v, gradient) <= 1.25 * left
+    v[0] = -v[0]
+    gradient = F.smooth_and_gradient(v)[1]
+    assert likely_gain(F, v, gradient) >= 0.3 * (F.value(v) - F.value(optimum))
