@@ -15,10 +15,10 @@ import scipy.sparse as sp
 from fastgd.data.rows import ShiftedRows
 
 # A column is far where |m| is more than so many times s: 3 of the 16 digits of a matrix are lost by
-# then. Ordinary columns are not far (elevation in `covtype` 10.6, an age 3), and cost nothing: with
-# 10, passes over `covtype` would read shifted rows. Where s is below the last share of |m|, the
-# column is constant but for rounding, and stays a copy of the intercept: its coefficient times m
-# would drown what it has to say in any prediction.
+# then. Ordinary columns are not far, and cost nothing: an age has 3, heights in a mountain range
+# 10.6, for which passes would read shifted rows with 10 here. Where s is below the last share of
+# |m|, the column is constant but for rounding, and stays a copy of the intercept: its coefficient
+# times m would drown what it has to say in any prediction.
 FAR = 30.0
 CONSTANT = 1e-13
 # Rows, and values, of the sample that tells which columns are worth a look at all rows, with half

@@ -12,7 +12,7 @@ from fastgd.fitting.history import History
 from fastgd.fitting.loop import DIVERGED
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.fitting.result import DivergenceError
-from fastgd.fitting.targets import _objectives, _ready, _threads
+from fastgd.fitting.targets import ready_state, target_objectives, target_threads
 from fastgd.objective.kernels import shifted_sums
 from fastgd.objective.null_model import best_constant
 from fastgd.rules.base import Rule
@@ -39,7 +39,7 @@ def advance_targets(task, samples, seeds, starts, states, X):
     -------
     list of Part
     """
-    objectives = _objectives(task, samples)
+    objectives = target_objectives(task, samples)
     parts = [None] * len(samples)
 
     def work(first, last):
@@ -48,7 +48,7 @@ def advance_targets(task, samples, seeds, starts, states, X):
 
     # Sparse products do not call BLAS.
     with contextlib.nullcontext() if task.rows.sparse else one_blas_thread():
-        map_ranges(work, len(samples), _threads(task, len(samples)))
+        map_ranges(work, len(samples), target_threads(task, len(samples)))
     return parts
 
 
@@ -59,7 +59,7 @@ def _advance_one(task, objective, seed, start, state, X):
     plan = stream.plan
     solver = make_solver(plan, stream.rule, task.settings, objective, seed)
     earlier, copied = state, None if state is None else _copied(state)
-    state = _ready(
+    state = ready_state(
         solver, plan, objective, start, copied, seed, lambda: _constant_of_chunk(objective)
     )
     state.memory["stream"] = stream

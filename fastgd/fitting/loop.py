@@ -17,7 +17,7 @@ from fastgd.certificates.certifier import EPS, LIKELY, LIKELY_WHERE_IT_JUMPS, Ce
 from fastgd.certificates.rounding import value_rounding
 from fastgd.fitting.history import History
 from fastgd.fitting.observers import Watch
-from fastgd.fitting.result import DivergenceError, Result, _is_rounding
+from fastgd.fitting.result import DivergenceError, Result, is_rounding
 from fastgd.fitting.stopping import (
     Extrapolated,
     Stalled,
@@ -270,7 +270,7 @@ class Descent:
                     reason = self._by_estimate(check, rule)
             if reason is not None:
                 return reason
-        if self.tol is not None and _is_rounding(check.bound, check.doubt):
+        if self.tol is not None and is_rounding(check.bound, check.doubt):
             return StopReason.PLATEAU
         if self.tol is not None and self.solver.finished(state):
             if self.solver.adapts and not provable(F):
@@ -309,9 +309,8 @@ class Descent:
             if not self._relative(left, check.objective) <= self.tol:
                 return None
         elif self.objective.convex and self.objective.elastic and self.solver.exact:
-            return (
-                StopReason.PLATEAU
-            )  # subgradients of all rows: no falls tell how far the optimum is
+            # Subgradients of all rows: no falls tell how far the optimum is.
+            return StopReason.PLATEAU
         elif self.best is not None and self.best.objective < check.objective - self._enough(check):
             return None  # what falls is the noise
         else:

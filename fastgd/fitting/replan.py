@@ -27,7 +27,7 @@ SETTLED = 1e-8
 _copying = threading.Lock()
 
 
-def _by_plans(task, objective, go, start, state):
+def run_by_plans(task, objective, go, start, state):
     """(plan, result, updates) of a run that goes on by another plan where the first turns out
     wrong.
 

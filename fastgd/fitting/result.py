@@ -65,8 +65,9 @@ class Result:
         """Whether what is proved to be left is no more than what F is rounded by: nothing brings
         it closer.
         """
-        return _is_rounding(self.bound, self.doubt)
+        return is_rounding(self.bound, self.doubt)
 
 
-def _is_rounding(bound, doubt):
+def is_rounding(bound, doubt):
+    """Whether what is proved to be left is no more than what F is rounded by."""
     return bound.kind == "proof" and bound.value <= 2.0 * doubt

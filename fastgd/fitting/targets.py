@@ -16,7 +16,7 @@ from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended, Together, Watch
 from fastgd.fitting.plan import CENTRAL_PATH
-from fastgd.fitting.replan import _by_plans, forecast, next_plan
+from fastgd.fitting.replan import forecast, next_plan, run_by_plans
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import (
     Cautious,
@@ -118,7 +118,7 @@ def fit_targets(task, samples, seeds, starts, states):
     """
     for one in samples:
         check_infimum(task.loss, one.targets)
-    objectives = _objectives(task, samples)
+    objectives = target_objectives(task, samples)
     runs: list = [None] * len(samples)
     ended = threading.Event()
     keys: list[KeyboardInterrupt] = []
@@ -136,7 +136,7 @@ def fit_targets(task, samples, seeds, starts, states):
     with one_blas_thread():
         try:
             # No thread goes on working on a fit that has failed.
-            map_ranges(work, len(samples), _threads(task, len(samples)), end=ended.set)
+            map_ranges(work, len(samples), target_threads(task, len(samples)), end=ended.set)
         except (
             KeyboardInterrupt
         ) as key:  # between two targets, or while the main thread waited for the others
@@ -154,14 +154,14 @@ def fit_targets(task, samples, seeds, starts, states):
     return runs
 
 
-def _threads(task, n_targets):
+def target_threads(task, n_targets):
     """Threads for the targets: one where turns are mostly Python, which runs on one thread at a
     time.
     """
     return task.n_threads if n_targets > 1 and task.rows.stored() >= LEAST_FOR_THREADS else 1
 
 
-def _objectives(task, samples):
+def target_objectives(task, samples):
     """Objective of each target; only the outermost of targets and blocks uses threads."""
     inner = task.n_threads if len(samples) == 1 else 1
     objectives = [
@@ -232,11 +232,11 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
             solver, rules, max_iter=max_iter, tol=task.settings.tol, score=score, watch=watch
         )
         return descent.run(
-            _ready(solver, plan, objective, start, state, seed, lambda: descent.constant)
+            ready_state(solver, plan, objective, start, state, seed, lambda: descent.constant)
         )
 
     try:
-        plan, result, updates = _by_plans(task, objective, go, start, state)
+        plan, result, updates = run_by_plans(task, objective, go, start, state)
     except KeyboardInterrupt:
         interrupted.set()
         raise
@@ -250,7 +250,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     return Run(plan, result, updates, np.array(coef), intercept)
 
 
-def _ready(solver, plan, objective, start, state, seed, constant):
+def ready_state(solver, plan, objective, start, state, seed, constant):
     """State to turn: the earlier one where it continues the same run, else a new one."""
     kind = _kind(solver, plan, objective)
     same = (

@@ -21,10 +21,10 @@ def spread(objective):
     """Greatest curvature of the columns over the mean one, from some of the rows by the power
     method.
     """
-    return _once(objective, _spread)
+    return measured_once(objective, _spread)
 
 
-def _once(objective, measure):
+def measured_once(objective, measure):
     """What `measure` finds of the rows, the first time that it is asked for."""
     if measure.__name__ not in objective.measured:
         objective.measured[measure.__name__] = measure(objective)
@@ -67,17 +67,20 @@ def say(objective):
         return np.inf
     if F.has_moments:
         return float(F.moments()[1][2]) / (F.l2 * F.n_active)
-    return _once(F, _mean_square) / (F.l2 * F.n_active)
+    return measured_once(F, _mean_square) / (F.l2 * F.n_active)
 
 
 def rows_apart(objective):
     """Whether rows have so little in common that a step for one leaves the predictions for
     others as they are.
     """
-    return objective.n_features >= objective.n_active and _once(objective, _overlap) <= MOST_OVERLAP
+    return (
+        objective.n_features >= objective.n_active
+        and measured_once(objective, row_overlap) <= MOST_OVERLAP
+    )
 
 
-def _overlap(objective):
+def row_overlap(objective):
     """How much the others' steps undo a row's, added up: the mean over some of the rows that count.
 
     A step that moves the prediction for row j by 1 moves that for row i by cos |x_i| / |x_j|:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastgd.rules.base import Rule, coast_linear
-from fastgd.rules.classic import _require_fraction, _require_positive
+from fastgd.rules.classic import require_fraction, require_positive
 
 
 class Adagrad(Rule):
@@ -23,7 +23,7 @@ class Adagrad(Rule):
     coasts: ClassVar[bool] = True
 
     def __post_init__(self):
-        _require_positive(self, "epsilon")
+        require_positive(self, "epsilon")
 
     def step(self, state, j, gradient, decay, rate, scale):
         state[0, j] += gradient * gradient
@@ -61,8 +61,8 @@ class Rmsprop(Rule):
     slots: ClassVar[int] = 1
 
     def __post_init__(self):
-        _require_fraction(self, "rho")
-        _require_positive(self, "epsilon")
+        require_fraction(self, "rho")
+        require_positive(self, "epsilon")
 
     def step(self, state, j, gradient, decay, rate, scale):
         slope = gradient + decay
@@ -85,9 +85,9 @@ class Adam(Rule):
     slots: ClassVar[int] = 2
 
     def __post_init__(self):
-        _require_fraction(self, "beta1")
-        _require_fraction(self, "beta2")
-        _require_positive(self, "epsilon")
+        require_fraction(self, "beta1")
+        require_fraction(self, "beta2")
+        require_positive(self, "epsilon")
 
     def begin(self, step):
         return 1.0 / (1.0 - self.beta1**step), 1.0 / (1.0 - self.beta2**step)

@@ -47,7 +47,7 @@ class Momentum(Rule):
     coasts: ClassVar[bool] = True
 
     def __post_init__(self):
-        _require_fraction(self, "momentum")
+        require_fraction(self, "momentum")
 
     def step(self, state, j, gradient, decay, rate, scale):
         state[0, j] = self.momentum * state[0, j] + (gradient + decay)
@@ -82,7 +82,7 @@ class Nesterov(Rule):
     coasts: ClassVar[bool] = True
 
     def __post_init__(self):
-        _require_fraction(self, "momentum")
+        require_fraction(self, "momentum")
 
     def step(self, state, j, gradient, decay, rate, scale):
         state[0, j] = self.momentum * state[0, j] + (gradient + decay)
@@ -104,7 +104,8 @@ class Nesterov(Rule):
         return coefficient, total
 
 
-def _require_fraction(rule, field):
+def require_fraction(rule, field):
+    """Raise ValueError where a rule's field is not at least 0 and below 1."""
     value = getattr(rule, field)
     if not 0.0 <= value < 1.0:
         raise ValueError(
@@ -112,7 +113,8 @@ def _require_fraction(rule, field):
         )
 
 
-def _require_positive(rule, field):
+def require_positive(rule, field):
+    """Raise ValueError where a rule's field is not positive and finite."""
     value = getattr(rule, field)
     if not 0.0 < value < np.inf:
         raise ValueError(f"{type(rule).__name__} {field} must be positive and finite, got {value}")

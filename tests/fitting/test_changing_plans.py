@@ -235,7 +235,7 @@ def test_a_proof_of_two_plans_together_is_a_proof(monkeypatch):
             F.start(), value, Bound(bound, "proof"), bound, StopReason.PLATEAU, checks, None
         )
 
-    _, result, _ = fitting._by_plans(task, F, go, None, None)
+    _, result, _ = fitting.run_by_plans(task, F, go, None, None)
     assert result.reason is StopReason.CONVERGED
     assert result.suboptimality <= 1e-4
 

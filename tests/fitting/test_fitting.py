@@ -86,7 +86,7 @@ def test_no_plan_is_begun_when_the_time_is_up(max_time, reason):
         state = State(F.start(), 2, turn=3, updates=3)
         return Result(F.start(), 1.0, NO_BOUND, np.inf, ending, history, state)
 
-    _, result, updates = fitting._by_plans(task, F, go, None, None)
+    _, result, updates = fitting.run_by_plans(task, F, go, None, None)
     assert result.reason is reason
     assert updates == 3 * len(asked)
     assert asked == [("newton", 5, 0.01)] if max_time else [("newton", 5, None), ("lbfgs", 2, None)]

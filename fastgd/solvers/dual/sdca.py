@@ -17,7 +17,7 @@ from fastgd.losses.base import typical_curvature
 from fastgd.losses.classification import Perceptron
 from fastgd.objective.distances import unit_at
 from fastgd.objective.linear_map import Sweeps
-from fastgd.objective.moments import _once, _overlap, rows_apart, say
+from fastgd.objective.moments import measured_once, row_overlap, rows_apart, say
 from fastgd.rules.batches import row_order
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.base import Solver, State
@@ -409,7 +409,8 @@ def dual_cost(objective, tol):
     passes = DUAL_PASSES + DUAL_PASSES_PER_SAY * say(objective)
     if passes > WORTH_A_LOOK and rows_apart(objective):
         passes = min(
-            passes, DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * _once(objective, _overlap)
+            passes,
+            DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * measured_once(objective, row_overlap),
         )
     return passes * (1e-4 / (tol or EPS)) ** (1.0 / 3.0)
 
