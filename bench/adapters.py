@@ -1,8 +1,8 @@
 """Rivals: one small function for each way to minimise F, from X and y to coefficients.
 
-Each is handed a problem, a budget (turns, or a tolerance where that is what users set) and a number
-of threads. Rules of their own for stopping are switched off, or set so tight that the budget alone
-ends the run. A pass is one evaluation over all rows, of the value with its gradient or of a
+Each is handed a problem, a budget (iterations, or a tolerance where that is what users set) and a
+number of threads. Rules of their own for stopping are switched off, or set so tight that the budget
+alone ends the run. A pass is one evaluation over all rows, of the value with its gradient or of a
 curvature product; where a solver does not tell, passes are None.
 """
 
@@ -19,9 +19,9 @@ SAID_BY_L1_RATIO = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 8)
 
 # --- scipy.optimize.minimize
 
-# Method: options without stopping rules, the option that counts turns, whether it takes curvature,
-# the most features. BFGS keeps a d x d matrix, SLSQP solves a dense system of d unknowns at each
-# turn.
+# Method: options without stopping rules, the option that counts iterations, whether it takes
+# curvature, the most features. BFGS keeps a d x d matrix, SLSQP solves a dense system of d unknowns
+# at each iteration.
 METHODS = {
     "L-BFGS-B": ({"ftol": 0.0, "gtol": 0.0, "maxfun": 10**9}, "maxiter", False, np.inf),
     "CG": ({"gtol": 0.0}, "maxiter", False, np.inf),
@@ -100,8 +100,8 @@ def _penalty(l1_ratio):
 
 
 def _logistic(solver, **options):
-    """C (sum of losses) + penalty, which is F n C for C = 1 / (alpha n); turns are max_iter, tol
-    is out of the way.
+    """C (sum of losses) + penalty, which is F n C for C = 1 / (alpha n); iterations are max_iter,
+    tol is out of the way.
     """
 
     def run(problem, budget, threads):
@@ -122,8 +122,8 @@ def _logistic(solver, **options):
 
 
 def _ridge(solver):
-    """|y - z|^2 + a |w|^2, which is 2 n F for a = alpha n; turns are max_iter, tol is out of the
-    way.
+    """|y - z|^2 + a |w|^2, which is 2 n F for a = alpha n; iterations are max_iter, tol is out of
+    the way.
     """
 
     def run(problem, budget, threads):
@@ -141,7 +141,7 @@ def _ridge(solver):
 
 
 def _elastic_net(problem, budget, threads):
-    """The same F, the same alpha; turns are max_iter, tol is out of the way."""
+    """The same F, the same alpha; iterations are max_iter, tol is out of the way."""
     estimator = linear_model.ElasticNet(
         alpha=problem.alpha,
         l1_ratio=problem.l1_ratio,
@@ -237,7 +237,7 @@ def _sklearn_rivals():
         )
         needed = needs("squared_error", dense=dense, features=MOST_FOR_MATRIX if direct else np.inf)
         yield Rival(
-            f"sklearn/Ridge/{solver}", _ridge(solver), needed, "none" if direct else "turns"
+            f"sklearn/Ridge/{solver}", _ridge(solver), needed, "none" if direct else "iterations"
         )
     yield Rival(
         "sklearn/ElasticNet",
@@ -254,7 +254,7 @@ def _sklearn_rivals():
 
 
 def _estimator(**options):
-    """F is what the estimators minimise, with the same alpha; `tol` varies, or turns where a
+    """F is what the estimators minimise, with the same alpha; `tol` varies, or iterations where a
     solver is named.
     """
 

@@ -445,13 +445,16 @@ def settings(problem):
     """Parameters of the fits of a problem: `auto` first, then a few solvers with the same tol."""
     rng = np.random.default_rng([problem.seed, problem.index, 4])
     smooth, l1, l2 = problem.loss.smooth, problem.l1, problem.l2
-    turns = {"rows": _turns(2e7, problem.stored), "full": _turns(3e8, problem.stored)}
+    iterations = {
+        "rows": _iterations(2e7, problem.stored),
+        "full": _iterations(3e8, problem.stored),
+    }
     auto = {"solver": "auto"}
     if rng.random() < 0.06:
         auto["max_iter"] = int(rng.choice([1, 2, 3, 5, 20]))
     found = [auto]
-    own = [{"solver": "nesterov", "batch_size": "full", "max_iter": turns["full"]}]
-    own += [{"solver": "gd", "batch_size": "full", "max_iter": turns["full"]}]
+    own = [{"solver": "nesterov", "batch_size": "full", "max_iter": iterations["full"]}]
+    own += [{"solver": "gd", "batch_size": "full", "max_iter": iterations["full"]}]
     if smooth and not l1:
         own += [
             {"solver": "lbfgs"},
@@ -462,29 +465,29 @@ def settings(problem):
     else:
         own += [{"solver": "newton"}]
     if l2:
-        own += [{"solver": "sdca", "max_iter": turns["rows"]}]
+        own += [{"solver": "sdca", "max_iter": iterations["rows"]}]
     if smooth:
         own += [
-            {"solver": "saga", "max_iter": turns["rows"]},
-            {"solver": "svrg", "max_iter": turns["rows"]},
+            {"solver": "saga", "max_iter": iterations["rows"]},
+            {"solver": "svrg", "max_iter": iterations["rows"]},
         ]
     if smooth and not l1:
         own += [
             {
                 "solver": str(rng.choice(["saga", "svrg"])),
                 "batch_size": "growing",
-                "max_iter": turns["rows"],
+                "max_iter": iterations["rows"],
             }
         ]
     if not smooth:
         own += [{"solver": "auto", "batch_size": "full"}]
     rows = [
-        {"solver": rule, "batch_size": batch, "max_iter": turns["rows"]}
+        {"solver": rule, "batch_size": batch, "max_iter": iterations["rows"]}
         for rule in ("gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
         for batch in (1, 16)
     ]
     full = [
-        {"solver": rule, "batch_size": "full", "max_iter": turns["full"]}
+        {"solver": rule, "batch_size": "full", "max_iter": iterations["full"]}
         for rule in ("momentum", "adagrad", "rmsprop", "adam")
     ]
     rates = [
@@ -492,7 +495,7 @@ def settings(problem):
             "solver": "gd",
             "batch_size": "full",
             "learning_rate": "line_search",
-            "max_iter": turns["full"],
+            "max_iter": iterations["full"],
         }
     ]
     rates += [
@@ -500,7 +503,7 @@ def settings(problem):
             "solver": "gd",
             "batch_size": batch,
             "learning_rate": rate,
-            "max_iter": turns["rows"],
+            "max_iter": iterations["rows"],
             "eta0": eta0,
         }
         for batch in (1, "full")
@@ -509,7 +512,12 @@ def settings(problem):
     ]
     if not smooth and problem.loss.name in ("hinge", "epsilon_insensitive"):
         rates += [
-            {"solver": "gd", "batch_size": 1, "learning_rate": "pa1", "max_iter": turns["rows"]}
+            {
+                "solver": "gd",
+                "batch_size": 1,
+                "learning_rate": "pa1",
+                "max_iter": iterations["rows"],
+            }
         ]
     for group, count in ((own, 6), (rows, 2), (full + rates, 1)):
         chosen = rng.choice(len(group), size=min(count, len(group)), replace=False)
@@ -519,8 +527,8 @@ def settings(problem):
     ]
 
 
-def _turns(values, stored):
-    """Most turns, so that one fit does not eat the run: by counts, for the same fit on every
+def _iterations(values, stored):
+    """Most iterations, so that one fit does not eat the run: by counts, for the same fit on every
     machine.
     """
     return int(np.clip(values / max(stored, 1), 20, 1000))

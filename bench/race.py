@@ -1,10 +1,10 @@
 """The race on one problem: every rival alone until its budgets are known, then runs of all of them
 in turn.
 
-Alone, a rival doubles its turns (or divides its tolerance by ten) until the finest accuracy is
+Alone, a rival doubles its iterations (or divides its tolerance by ten) until the finest accuracy is
 reached, and then looks between the last run that missed an accuracy and the first that reached it.
-In turn, runs are repeated A, B, C, A, B, C, so that a machine that slows down slows all of them;
-medians count.
+In iteration, runs are repeated A, B, C, A, B, C, so that a machine that slows down slows all of
+them; medians count.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ LOOKS = 2  # between two budgets, for each accuracy
 GIVEN_UP = "not there when its seconds were over"
 SHORT = 1.0  # seconds in which more rounds than asked for are run
 FIRST = 100.0  # seconds of a first call, compiling included, after which the same is not run again
-CLOSE = 1.15  # turns of this ratio are not told apart
+CLOSE = 1.15  # iterations of this ratio are not told apart
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Record:
         return min((run.suboptimality for run in self.runs), default=np.inf)
 
     def sort(self):
-        """By growing effort: turns are whole numbers, which grow, and tolerances shrink."""
+        """By growing effort: iterations are whole numbers, which grow, and tolerances shrink."""
         self.runs.sort(key=lambda run: run.budget if isinstance(run.budget, int) else -run.budget)
 
     def as_dict(self):
@@ -148,7 +148,7 @@ class Race:
             for run in record.runs:
                 run.suboptimality = max(self.problem.suboptimality(run.objective), 0.0)
 
-    def in_turn(self, contenders, rounds, seconds, least=3, warm=False):
+    def in_iteration(self, contenders, rounds, seconds, least=3, warm=False):
         """Repeat runs, given as (rival, run), in rounds until `seconds` are over; `warm` for a
         lost first call.
         """
@@ -156,12 +156,12 @@ class Race:
             with contextlib.suppress(TimeoutError):  # warm it is even so
                 self._run(rival, run.budget)
         begin = time.perf_counter()
-        for turn in range(10 * rounds):
+        for iteration in range(10 * rounds):
             taken = time.perf_counter() - begin
-            if (turn >= rounds and taken > SHORT) or (turn >= least and taken > seconds):
+            if (iteration >= rounds and taken > SHORT) or (iteration >= least and taken > seconds):
                 break
             for rival, run in contenders:
-                self.say(f"{rival.name}: {run.budget:g}, round {turn + 1}")
+                self.say(f"{rival.name}: {run.budget:g}, round {iteration + 1}")
                 try:
                     _, taken, cpu = self._run(rival, run.budget, patience=3.0)
                 except (
@@ -170,8 +170,8 @@ class Race:
                     continue
                 # What was measured alone, maybe with other work beside it, does not count beside
                 # the rounds.
-                run.seconds = [taken] if turn == 0 else [*run.seconds, taken]
-                run.cpu = [cpu] if turn == 0 else [*run.cpu, cpu]
+                run.seconds = [taken] if iteration == 0 else [*run.seconds, taken]
+                run.cpu = [cpu] if iteration == 0 else [*run.cpu, cpu]
 
     def _climb(self, rival, record, seconds, twice):
         budget = 0.1 if rival.budget == "tol" else 1
@@ -181,7 +181,7 @@ class Race:
             if run.suboptimality <= self.accuracies[-1] or rival.budget == "none":
                 return
             # A fit that is better than its tolerance asks for may be the same for many of them.
-            same = 5 if rival.budget == "turns" else 10
+            same = 5 if rival.budget == "iterations" else 10
             stuck = len(values) >= same and len(set(values[-same:])) == 1
             if stuck or (rival.budget == "tol" and budget < 1e-13):
                 record.ended = "stays where it is"
@@ -193,7 +193,7 @@ class Race:
             # short.
             budget = (
                 2 * budget
-                if rival.budget == "turns"
+                if rival.budget == "iterations"
                 else _finer(budget, 0.5 if 8.0 * run.time > seconds else 1.0)
             )
 

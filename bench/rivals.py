@@ -45,7 +45,7 @@ class Rival:
     name: str
     run: Callable
     why_not: Callable = lambda problem: None
-    budget: str = "turns"  # or "tol", or "none" for a direct solver
+    budget: str = "iterations"  # or "tol", or "none" for a direct solver
 
 
 def needs(

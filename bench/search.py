@@ -82,7 +82,7 @@ def path(X, y, rounds=5):
 
 def grid(data, rounds=2, of=NAMES):
     """Figures of the grid searches, each in a process of its own; the median of a few rounds, in
-    turns.
+    iterations.
     """
     seen = {name: [] for name in of}
     for _ in range(rounds):

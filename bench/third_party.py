@@ -88,7 +88,7 @@ def _liblinear_rivals():
         def why_not(problem, needed=needed, with_l1=with_l1, l1=l1, dual=form == "dual"):
             if dual and problem.shape[0] > MOST_FOR_DUAL:
                 return (
-                    f"its turns have no cap: at most {MOST_FOR_DUAL} rows; the same in "
+                    f"its iterations have no cap: at most {MOST_FOR_DUAL} rows; the same in "
                     "scikit-learn has one"
                 )
             return with_l1(problem) if problem.l1_ratio and l1 else needed(problem)
@@ -157,7 +157,7 @@ def _glum_rivals():
     for solver in ("irls-ls", "irls-cd", "lbfgs"):
 
         def run(problem, budget, threads, solver=solver):
-            """The same F: half the deviance per row, alpha and l1_ratio; labels 0 and 1. Turns
+            """The same F: half the deviance per row, alpha and l1_ratio; labels 0 and 1. Iterations
             are max_iter.
             """
             from glum import GeneralizedLinearRegressor
@@ -199,7 +199,7 @@ def _snapml_rivals():
     for form in ("dual", "primal"):
 
         def run(problem, budget, threads, form=form):
-            """Sum of losses + regularizer times the penalty: regularizer = alpha n. Turns are
+            """Sum of losses + regularizer times the penalty: regularizer = alpha n. Iterations are
             max_iter; float32.
             """
             import snapml
@@ -259,7 +259,7 @@ def _skglm_rivals():
         return fitted(GeneralizedLinearEstimator(datafit, penalty, solver), problem)
 
     def smooth(problem, budget, threads):
-        """The same F with the L2 norm, by L-BFGS of SciPy on compiled passes. Turns are
+        """The same F with the L2 norm, by L-BFGS of SciPy on compiled passes. Iterations are
         max_iter.
         """
         from skglm import GeneralizedLinearEstimator
@@ -299,7 +299,7 @@ def _celer(problem, budget, threads):
 
 def _sklearnex_rivals():
     def logistic(problem, budget, threads):
-        """As scikit-learn's lbfgs, F n C for C = 1 / (alpha n), on oneDAL's passes. Turns are
+        """As scikit-learn's lbfgs, F n C for C = 1 / (alpha n), on oneDAL's passes. Iterations are
         max_iter.
         """
         from sklearnex.linear_model import LogisticRegression

@@ -18,7 +18,7 @@ def explain(model, best):
     history = model.history_
     print(f"plan     {model.plan_}")
     print(
-        f"stopped  {model.stop_reason_.value}, after {model.n_iter_} turns, "
+        f"stopped  {model.stop_reason_.value}, after {model.n_iter_} iterations, "
         f"{history['passes'][-1]:.0f} passes"
     )
     print(

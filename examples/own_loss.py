@@ -33,7 +33,7 @@ def main():
     for level, color, dashes in ((0.95, RED, "--"), (0.5, BLACK, "-"), (0.05, BLUE, "-.")):
         model = GDRegressor(loss=Expectile(level), alpha=1e-6, tol=1e-8).fit(bmi, progress)
         print(
-            f"level {level}: {model.plan_}\n    {model.n_iter_} turns, within "
+            f"level {level}: {model.plan_}\n    {model.n_iter_} iterations, within "
             f"{model.suboptimality_:.0e}, ",
             end="",
         )

@@ -20,7 +20,8 @@ def explain(model, names, most=5):
         f"({model.bound_kind_})"
     )
     print(
-        f"cost           {model.n_iter_} turns, {model.history_['passes'][-1]:.0f} passes over the "
+        f"cost           {model.n_iter_} iterations, {model.history_['passes'][-1]:.0f} passes "
+        "over the "
         "rows"
     )
     coef = np.ravel(model.coef_)
@@ -45,7 +46,9 @@ def main():
     print(f"accuracy       {model.score(X_test, y_test):.3f} on rows it has not seen\n")
 
     sparse = GDClassifier(random_state=0).fit(csr_array(X), y)
-    print(f"The same rows as CSR: objective {sparse.objective_:.6g} after {sparse.n_iter_} turns")
+    print(
+        f"The same rows as CSR: objective {sparse.objective_:.6g} after {sparse.n_iter_} iterations"
+    )
 
     print(
         "\nThe classics on standardised columns: the same optimum, and what each needs to get "

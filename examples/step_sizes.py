@@ -15,7 +15,9 @@ PROBLEM = {"loss": "squared_epsilon_insensitive", "epsilon": 0.1, "alpha": 0.0}
 
 
 def descend(X, y, **rate):
-    """(turns, objective after each, the error or None) of 40 turns of plain descent on all rows."""
+    """(iterations, objective after each, the error or None) of 40 iterations of plain descent on
+    all rows.
+    """
     model = GDRegressor(**PROBLEM, solver="gd", batch_size="full", tol=None, max_iter=40, **rate)
     try:
         history, error = model.fit(X, y).history_, None
@@ -48,18 +50,18 @@ def main():
             if share
             else {"learning_rate": "auto"}
         )
-        turns, objective, error = descend(X, y, **rate)
+        iterations, objective, error = descend(X, y, **rate)
         left = np.maximum(objective / best - 1, 1e-16)
-        axis.plot(turns, left, color=color, linestyle=dashes, lw=2)
+        axis.plot(iterations, left, color=color, linestyle=dashes, lw=2)
         axis.text(x, height, name, color=color, va="center")
         title = name.replace("\n", " ")
         print(
             f"{title}: {error}"
             if error
-            else f"{title}: {left[-1]:.0e} of F* too high after {len(turns)} turns"
+            else f"{title}: {left[-1]:.0e} of F* too high after {len(iterations)} iterations"
         )
     axis.set(yscale="log", ylim=(1e-9, 1e10), xlim=(0, 46))
-    axis.set(xlabel="turns (each a step on all rows)", ylabel="(F - F*) / F*")
+    axis.set(xlabel="iterations (each a step on all rows)", ylabel="(F - F*) / F*")
     save(figure, __file__)
 
 

@@ -32,7 +32,9 @@ def make_rows():
 
 
 def fit_all(X, y):
-    """One fit of each strategy for a fixed number of turns, compiled before the clock starts."""
+    """One fit of each strategy for a fixed number of iterations, compiled before the clock
+    starts.
+    """
     fits = {}
     for name, choice in CHOICES.items():
         GDClassifier(**choice | {"max_iter": 2}, tol=None).fit(X[:2000], y[:2000])

@@ -166,7 +166,8 @@ class ConvergenceDisplay:
         curves = self._curves(what, against, best)
         if not curves:
             remedies = {
-                "objective": "take more turns or a smaller tol, give best, or use what='bound'",
+                "objective": "take more iterations or a smaller tol, give best, or use "
+                "what='bound'",
                 "bound": "fit anew with a tol, or use what='objective'",
             }
             raise ValueError(f"no check has a positive {VALUES[what]}: {remedies[what]}")

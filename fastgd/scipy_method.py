@@ -23,7 +23,7 @@ _NUDGE = np.finfo(float).eps ** (1.0 / 3.0)
 _ARMIJO = 1e-4  # Nocedal and Wright (2006), section 3.1
 _HALVINGS = 60  # 2^-60: the first trial was 1e18 too long
 _WINDOW = 10  # Raydan (1997)
-_PATIENCE = 100  # turns with neither a lower objective nor a smaller gradient
+_PATIENCE = 100  # iterations with neither a lower objective nor a smaller gradient
 _DIVERGED = 1e10  # objective over its start, as for the estimators
 
 _CONVERGED = 0
@@ -57,7 +57,8 @@ def gradient_descent(
     """Gradient descent, as taught, for `scipy.optimize.minimize(...,
     method=fastgd.gradient_descent)`.
 
-    In turn t = 1, 2, ... with the gradient g at x, and the learning rate of the turn, the rules are
+    In iteration t = 1, 2, ... with the gradient g at x, and the learning rate of the iteration, the
+    rules are
 
         "gd"         x <- x - rate g
         "momentum"   v <- momentum v + g;  x <- x - rate v
@@ -79,7 +80,7 @@ def gradient_descent(
     hess, hessp, bounds, constraints : None
         Second derivatives are not used (OptimizeWarning), limits not possible (ValueError).
     callback : callable
-        Called after each turn with a copy of x, or as
+        Called after each iteration with a copy of x, or as
         `callback(intermediate_result=OptimizeResult(x, fun))` if that is its one argument's name.
         Raising StopIteration or returning True ends the run at that x.
     rule : str or fastgd.rules.base.Rule, default="gd"
@@ -96,7 +97,7 @@ def gradient_descent(
         The run has converged when no component of the gradient is larger; `gtol` comes first, 1e-5
         if neither is given.
     maxiter : int, default=10000
-        The most turns to take; 0 evaluates the start.
+        The most iterations to take; 0 evaluates the start.
     **unknown
         Other options: OptimizeWarning.
 
@@ -129,8 +130,7 @@ def gradient_descent(
     >>> too_long = {"learning_rate": "constant", "eta0": 1.0}
     >>> found = minimize(lambda x: 50 * x @ x, [1.0], method=gradient_descent, options=too_long)
     >>> found.success, found.message
-    (False, 'diverged in turn 3: the objective went from 50 to 4.7e+13; lower eta0 (now 1) or use
-    ...')
+    (False, 'diverged in iteration 3: ...')
     """
     if bounds is not None or (constraints is not None and len(np.atleast_1d(constraints))):
         raise ValueError(
@@ -179,26 +179,26 @@ class _Point(NamedTuple):
 
 def _descend(problem, here, compass, rates, gtol, maxiter, listen):
     """The four steps: start (`here`), gradient, update, stop."""
-    start, best, turn = here.value, here, 0
+    start, best, iteration = here.value, here, 0
     while True:
         if np.abs(here.gradient).max() <= gtol:
             text = f"converged: no component of the gradient exceeds {gtol:g}"
-            return _result(problem, here, turn, _CONVERGED, text)
-        if turn == maxiter:
+            return _result(problem, here, iteration, _CONVERGED, text)
+        if iteration == maxiter:
             slope = np.abs(best.gradient).max()
             text = (
-                f"stopped after maxiter={maxiter} turns: a component of the gradient is "
+                f"stopped after maxiter={maxiter} iterations: a component of the gradient is "
                 f"{slope:.2g}, gtol {gtol:g}"
             )
-            return _result(problem, best, turn, _MAXITER, text)
-        turn += 1
-        moved = rates.move(problem, here, compass, turn)
+            return _result(problem, best, iteration, _MAXITER, text)
+        iteration += 1
+        moved = rates.move(problem, here, compass, iteration)
         if moved is None:
             text = (
                 "no step lowers the objective: it is at its rounding error, or not smooth, or "
                 "jac is wrong"
             )
-            return _result(problem, best, turn - 1, _NO_STEP, text)
+            return _result(problem, best, iteration - 1, _NO_STEP, text)
         x, value = moved
         sound = (
             np.isfinite(value)
@@ -209,21 +209,22 @@ def _descend(problem, here, compass, rates, gtol, maxiter, listen):
             here = _Point(x, value, problem.gradient(x))
         if not (sound and np.isfinite(here.gradient).all()):
             text = (
-                f"diverged in turn {turn}: the objective went from {start:.2g} to {value:.2g}; "
+                f"diverged in iteration {iteration}: the objective went from {start:.2g} to "
+                f"{value:.2g}; "
                 f"{rates.advice}"
             )
-            return _result(problem, best, turn, _DIVERGENCE, text)
+            return _result(problem, best, iteration, _DIVERGENCE, text)
         if here.value < best.value:
             best = here
         if listen(here):
-            return _result(problem, here, turn, _CALLBACK, "stopped by the callback")
+            return _result(problem, here, iteration, _CALLBACK, "stopped by the callback")
 
 
-def _result(problem, point, turns, status, message):
+def _result(problem, point, iterations, status, message):
     calls = {"nfev": problem.nfev, "njev": problem.njev}
     ending = {"status": status, "success": status == _CONVERGED, "message": message}
     return OptimizeResult(
-        x=point.x, fun=point.value, jac=point.gradient, nit=turns, **calls, **ending
+        x=point.x, fun=point.value, jac=point.gradient, nit=iterations, **calls, **ending
     )
 
 
@@ -341,8 +342,8 @@ class _FixedRates:
         self.eta0, self.power = eta0, power
         self.advice = f'lower eta0 (now {eta0:g}) or use learning_rate="auto"'
 
-    def move(self, problem, here, compass, turn):
-        x = here.x - self.eta0 / turn**self.power * compass.direction(here.gradient)
+    def move(self, problem, here, compass, iteration):
+        x = here.x - self.eta0 / iteration**self.power * compass.direction(here.gradient)
         return x, problem.value(x)
 
 
@@ -367,7 +368,7 @@ class _SearchedRates:
             return 1.0 / np.abs(direction).max()
         return 2.0 * self.rate if self.recent else self.rate
 
-    def move(self, problem, here, compass, turn):
+    def move(self, problem, here, compass, iteration):
         if self._stalls(here):
             return None
         direction = compass.direction(here.gradient)
@@ -409,7 +410,7 @@ class _BarzilaiBorwein(_SearchedRates):
 
     With s a step and y its change of the gradient: |s|^2 / s.y, or the least of the last three s.y
     / |y|^2 where the last is much shorter; |s| / |y| where the curvature is negative (doubling
-    there took 9,999 turns on a Rosenbrock function of ten variables, this 327).
+    there took 9,999 iterations on a Rosenbrock function of ten variables, this 327).
     """
 
     def __init__(self):

@@ -123,7 +123,7 @@ def test_rosenbrock(rule, learning_rate):
     np.testing.assert_allclose(result.x, 1.0, atol=1e-4)
 
 
-def test_automatic_rates_take_few_turns():
+def test_automatic_rates_take_few_iterations():
     # Ten variables: a saddle on the way, where shorter and shorter steps would not get away.
     for start in ([-1.2, 1.0, 1.0, -1.0, 0.5], np.linspace(-2.0, 2.0, 10)):
         result = descend(rosen, start, rosen_der)
@@ -206,7 +206,7 @@ def test_arguments_reach_both_functions():
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_line_search_falls_in_every_turn(rule):
+def test_line_search_falls_in_every_iteration(rule):
     values = []
     descend(
         rosen,
@@ -225,7 +225,7 @@ def test_divergence_is_reported_and_the_best_point_returned(rule):
     result = descend(rule=rule, learning_rate="constant", eta0=1e250)
     assert not result.success
     assert result.status == 3
-    assert "diverged in turn" in result.message
+    assert "diverged in iteration" in result.message
     assert 'learning_rate="auto"' in result.message
     np.testing.assert_array_equal(result.x, START)
     assert result.fun == bowl(np.array(START))
@@ -302,7 +302,7 @@ def test_maxiter_zero_evaluates_the_start(learning_rate):
     assert descend(x0=TARGET, maxiter=0).success
 
 
-def test_callback_gets_its_own_copy_each_turn():
+def test_callback_gets_its_own_copy_each_iteration():
     seen = []
 
     def spoil(x):

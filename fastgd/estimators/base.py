@@ -336,8 +336,8 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         results = [run.result for run in runs]
         several = len(runs) > 1
         self.coef_, self.intercept_ = self._shaped(runs)
-        turns = [result.history["turn"][-1] for result in results]
-        self.n_iter_ = int(max(turns))
+        iterations = [result.history["iteration"][-1] for result in results]
+        self.n_iter_ = int(max(iterations))
         self.t_ = 1.0 + max(run.updates for run in runs)
         self.objective_ = float(sum(result.objective for result in results))
         self.suboptimality_ = float(max(result.suboptimality for result in results))

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks around the turns of a fit; without them (scikit-learn before 1.9)
+"""scikit-learn's callbacks around the iterations of a fit; without them (scikit-learn before 1.9)
 nothing but the rest.
 """
 
@@ -45,7 +45,7 @@ def fit_callbacks(estimator, X, y, sample_weight, n_targets):
 
 class FitCallbacks:
     """The tasks of a fit as callbacks see them: the fit, for one-vs-rest each class, and in these
-    each turn.
+    each iteration.
 
     Hooks get X as it was given, the labels or targets, `{"sample_weight": ...}` as metadata where
     there are weights, and an estimator that can predict as if the fit had ended there (the other
@@ -67,10 +67,10 @@ class FitCallbacks:
         self.data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         none = np.zeros(estimator.n_features_in_), 0.0
         self.models = [none] * n_targets
-        turns = {"max_subtasks": int(estimator.max_iter)}
+        iterations = {"max_subtasks": int(estimator.max_iter)}
         self.tasks, self.open = [None] * n_targets, {}
         if n_targets == 1:
-            self.root = self.tasks[0] = estimator._init_callback_context(**turns)
+            self.root = self.tasks[0] = estimator._init_callback_context(**iterations)
             self.root.call_on_fit_task_begin(**self.data)
             return
         self.root = estimator._init_callback_context(
@@ -78,7 +78,8 @@ class FitCallbacks:
         )
         self.root.call_on_fit_task_begin(**self.data)
         self.tasks = [
-            self.root.subcontext(task_name="class", task_id=k, **turns) for k in range(n_targets)
+            self.root.subcontext(task_name="class", task_id=k, **iterations)
+            for k in range(n_targets)
         ]
 
     def watch(self, k):
@@ -111,23 +112,23 @@ class FitCallbacks:
 
 
 class TurnCallbacks(Watch):
-    """Tells the callbacks of a fit about the turns of target `k`."""
+    """Tells the callbacks of a fit about the iterations of target `k`."""
 
     def __init__(self, fit, k):
         self.fit, self.k = fit, k
-        self.task: Any = None  # the turn that is open
+        self.task: Any = None  # the iteration that is open
 
-    def turn_begins(self, model):
-        """Open a task for the turn."""
+    def iteration_begins(self, model):
+        """Open a task for the iteration."""
         fit = self.fit
         with fit.lock:
-            self.task = fit.tasks[self.k].subcontext(task_name="turn")
+            self.task = fit.tasks[self.k].subcontext(task_name="iteration")
             self.task.call_on_fit_task_begin(
                 **fit.data, reconstruction_attributes=fit.model(self.k, model)
             )
 
-    def turn_ends(self, model):
-        """Close it; whether a callback asks for the end of this target's turns."""
+    def iteration_ends(self, model):
+        """Close it; whether a callback asks for the end of this target's iterations."""
         fit = self.fit
         with fit.lock:
             task, self.task = self.task, None
@@ -136,11 +137,11 @@ class TurnCallbacks(Watch):
             )
 
     def run_ends(self, model):
-        """Close the task of a class, and that of a turn which a key has cut short."""
+        """Close the task of a class, and that of an iteration which a key has cut short."""
         fit = self.fit
         fit.open.pop(self.k, None)
         if self.task is not None:
-            self.turn_ends(model)
+            self.iteration_ends(model)
         if len(fit.tasks) > 1:
             with fit.lock:
                 fit.tasks[self.k].call_on_fit_task_end(

@@ -46,10 +46,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     fit_intercept : bool, default=True
         The intercept is never penalised.
     max_iter : int, default=1000
-        Most turns of the loop: steps of a full-batch solver, epochs of a stochastic one.
+        Most iterations of the loop: steps of a full-batch solver, epochs of a stochastic one.
     tol : float or None, default=1e-4
         Relative suboptimality to reach; 0 goes on until rounding is what is left, None runs
-        `max_iter` turns.
+        `max_iter` iterations.
     shuffle : bool, default=True
         Whether stochastic epochs visit the rows in a new random order.
     verbose : int, default=0
@@ -71,14 +71,14 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Of the explicit learning rates.
     early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the rows and stop when the score on them has
-        not improved by `tol` for `n_iter_no_change` turns; the best model on them is kept.
+        not improved by `tol` for `n_iter_no_change` iterations; the best model on them is kept.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=5
     class_weight : dict, "balanced" or None
         Weights of the classes; balanced: such that the classes' total weights are equal.
     warm_start : bool, default=False
-        Whether `fit` goes on where the last one ended: k turns and then m are k + m turns, bit for
-        bit.
+        Whether `fit` goes on where the last one ended: k iterations and then m are k + m
+        iterations, bit for bit.
     average : bool or int, default=False
         Report the mean of the iterates, from that update on; full-batch steps that end at the
         optimum by themselves (`"auto"`, `"line_search"`) are not averaged.
@@ -105,7 +105,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     n_features_in_, feature_names_in_
         Of the X that was fitted.
     n_iter_ : int
-        Turns of the loop.
+        Iterations of the loop.
     t_ : float
         1 + updates.
     objective_ : float

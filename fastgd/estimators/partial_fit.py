@@ -135,7 +135,7 @@ class ChunkEstimator(GDEstimator):
         self._set_latest(
             np.array([part.coef for part in parts]), [part.intercept for part in parts]
         )
-        self.n_iter_ = max(part.state.turn for part in parts)
+        self.n_iter_ = max(part.state.iteration for part in parts)
         self.t_ = 1.0 + max(part.state.updates for part in parts)
         self.plan_ = parts[0].plan if n_targets == 1 else [part.plan for part in parts]
         for name in OF_A_FIT:

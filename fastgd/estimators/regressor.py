@@ -30,10 +30,10 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     fit_intercept : bool, default=True
         The intercept is never penalised.
     max_iter : int, default=1000
-        Most turns of the loop: steps of a full-batch solver, epochs of a stochastic one.
+        Most iterations of the loop: steps of a full-batch solver, epochs of a stochastic one.
     tol : float or None, default=1e-4
         Relative suboptimality to reach; 0 goes on until rounding is what is left, None runs
-        `max_iter` turns.
+        `max_iter` iterations.
     shuffle : bool, default=True
         Whether stochastic epochs visit the rows in a new random order.
     verbose : int, default=0

@@ -32,7 +32,7 @@ def interruptible(fit):
             onwards = "; the next fit goes on from it" if self.warm_start else ""
             raise KeyboardInterrupt(
                 f"the best model so far is stored: objective {self.objective_:.6g} after "
-                f"{self.n_iter_} turns{onwards}"
+                f"{self.n_iter_} iterations{onwards}"
             )
         return fitted
 

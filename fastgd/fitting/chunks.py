@@ -64,12 +64,13 @@ def _advance_one(task, objective, seed, start, state, X):
     )
     state.memory["stream"] = stream
     before = earlier.point if state is copied else state.point.copy()
-    solver.turn(state)
+    solver.advance(state)
     v = solver.answer(state)
     value, what = _value_of_chunk(objective, v, X, state.memory)
     if what and not (solver.adapts and solver.back_off(state, before)):
         raise DivergenceError(
-            f"{what} in epoch {state.turn} of partial_fit (rate {state.rate:.3g}): lower eta0, "
+            f"{what} in epoch {state.iteration} of partial_fit (rate {state.rate:.3g}): lower "
+            "eta0, "
             "scale X, for example "
             "with StandardScaler, or leave the step to learning_rate='auto'.",
             History().arrays(),

@@ -10,7 +10,7 @@ class History:
 
     def __init__(self):
         self.rows: dict[str, list[float]] = {
-            key: [] for key in (*self.KEYS, "turn", "suboptimality", "score", "loss")
+            key: [] for key in (*self.KEYS, "iteration", "suboptimality", "score", "loss")
         }
 
     def append(self, **measured):
@@ -22,13 +22,13 @@ class History:
         return self.rows[key]
 
     def __len__(self):
-        return len(self.rows["turn"])
+        return len(self.rows["iteration"])
 
     def extend(self, later, passes):
         """Add the checks of a run that went on from here, after so many `passes`."""
-        seconds, turn = self["seconds"][-1], self["turn"][-1]
+        seconds, iteration = self["seconds"][-1], self["iteration"][-1]
         for key, column in self.rows.items():
-            ahead = {"passes": passes, "seconds": seconds, "turn": turn}.get(key, 0)
+            ahead = {"passes": passes, "seconds": seconds, "iteration": iteration}.get(key, 0)
             column.extend(value + ahead for value in later[key])
 
     def repeat(self):

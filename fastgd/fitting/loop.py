@@ -3,7 +3,7 @@ history and ending.
 
 state = solver.start(point)
 until a stopping rule holds:
-    solver.turn(state)                          the gradient and the update
+    solver.advance(state)                          the gradient and the update
     evaluate, bound, append to the history      where a check is due
 """
 
@@ -33,9 +33,9 @@ from fastgd.objective.null_model import best_constant
 # An explicit schedule is never altered: this many times the constant model's objective is called
 # divergence.
 DIVERGED = 1e10
-# It still grows where the last three checks have doubled it and the last turns no slower than those
-# before: powers of the number of turns, as of a run that will turn round, bring 0.5 between checks
-# at doubling turns.
+# It still grows where the last three checks have doubled it and the last iterations no slower than
+# those before: powers of the number of iterations, as of a run that will turn round, bring 0.5
+# between checks at doubling iterations.
 DOUBLED = 2.0
 NO_SLOWER = 0.75
 # Reasons for which a run ends by itself.
@@ -58,7 +58,7 @@ UNASKED_WORK = 2e7
 # Rounding of F that is less than this share of what tol allows is not looked at more closely.
 NEGLIGIBLE = 0.05
 # A solver that keeps a bound of its own tells when it is nearly done: until then checks begin at
-# this turn.
+# this iteration.
 FIRST_LOOK = 8
 
 
@@ -87,13 +87,13 @@ class Descent:
     solver : Solver
     rules : list of StoppingRule
     max_iter : int
-        Most turns of this run.
+        Most iterations of this run.
     tol : float or None
         Relative suboptimality to certify; None runs max_iter.
     score : callable, optional
         Of the unknowns, for rules that need a score.
     watch : Watch, optional
-        Told about turns and checks; it may end the run.
+        Told about iterations and checks; it may end the run.
     """
 
     def __init__(self, solver, rules, *, max_iter, tol=None, score=None, watch=None):
@@ -111,8 +111,8 @@ class Descent:
         self.objective.constant, self.objective.constant_value = self.constant, self.constant_value
         if self.tol is not None:
             self.rules.insert(0, Tolerance(self.tol))
-        self.watched = any("every_turn" in rule.needs for rule in self.rules)
-        self.every_turn = solver.exact or self.watched
+        self.watched = any("every_iteration" in rule.needs for rule in self.rules)
+        self.every_iteration = solver.exact or self.watched
         self.wants_loss = any("loss" in rule.needs for rule in self.rules)
         others = [
             rule for rule in self.rules if not isinstance(rule, Tolerance | TimeLimit | Stalled)
@@ -124,7 +124,7 @@ class Descent:
         )
 
     def run(self, state):
-        """Turn until a rule holds or `max_iter` turns are done.
+        """Iterate until a rule holds or `max_iter` iterations are done.
 
         Raises
         ------
@@ -154,12 +154,12 @@ class Descent:
             return self.objective.model(self.solver.answer(state))
 
         try:
-            for turn in range(1, self.max_iter + 1):
-                self.watch.turn_begins(model)
-                self.solver.turn(state)
-                asked = self.watch.turn_ends(model)
+            for iteration in range(1, self.max_iter + 1):
+                self.watch.iteration_begins(model)
+                self.solver.advance(state)
+                asked = self.watch.iteration_ends(model)
                 timed_out = time.perf_counter() - self._clock >= self.time_limit
-                final = turn == self.max_iter or timed_out or asked
+                final = iteration == self.max_iter or timed_out or asked
                 if not (self.solver.settled(state) or final or self.watched):
                     # The objective of the sample that the batch is at: a pass over all rows would
                     # cost more than it.
@@ -188,8 +188,8 @@ class Descent:
             return self._result(None, StopReason.INTERRUPTED, start_point)
 
     def _seen_so_far(self, state):
-        """The model where checks so far did without the point: evaluated, wherever the turn was
-        when a key came.
+        """The model where checks so far did without the point: evaluated, wherever the iteration
+        was when a key came.
         """
         if not len(self.history):
             return None
@@ -214,8 +214,8 @@ class Descent:
         """Whether value and bound alone tell that no rule ends the run; then the check is noted
         without the point.
 
-        A solver may take half a pass to compute its point (`Solver.preview`), which most turns can
-        do without.
+        A solver may take half a pass to compute its point (`Solver.preview`), which most iterations
+        can do without.
         """
         preview = None if self.asks_for_points else self.solver.preview(state)
         if preview is None or any(rule.check(self.history) for rule in self.stalled):
@@ -230,9 +230,11 @@ class Descent:
         return True
 
     def _regular(self, state):
-        """Whether a check is due at this turn however long the run is."""
+        """Whether a check is due at this iteration however long the run is."""
         first = FIRST_LOOK if self.solver.proves and self.tol is not None else 1
-        return self.every_turn or (state.turn >= first and state.turn & (state.turn - 1) == 0)
+        return self.every_iteration or (
+            state.iteration >= first and state.iteration & (state.iteration - 1) == 0
+        )
 
     def _look(self, state, start_point):
         """One check: evaluate the answer, bound it, note it, ask the rules."""
@@ -278,7 +280,7 @@ class Descent:
             return StopReason.PLATEAU
         if self._regular(state) and self.solver.settled(
             state
-        ):  # else k turns and m more would not be k + m turns
+        ):  # else k iterations and m more would not be k + m iterations
             # The constant model may be the optimum: what noise adds to it is no reason to step
             # back.
             limit = self._reference + (self._highest - self.constant_value)
@@ -376,10 +378,12 @@ class Descent:
             return False
         if self.history["rate"][-1] < self.history["rate"][-3]:
             return False
-        values, turns = (np.array(self.history[key][-3:]) for key in ("objective", "turn"))
+        values, iterations = (
+            np.array(self.history[key][-3:]) for key in ("objective", "iteration")
+        )
         if not self._reference < values[2] or not values[2] >= DOUBLED * values[0] > 0.0:
             return False
-        before, after = np.diff(np.log(values)) / np.diff(turns)
+        before, after = np.diff(np.log(values)) / np.diff(iterations)
         return before > 0.0 and after >= NO_SLOWER * before and self._scale < values[2]
 
     @property
@@ -424,7 +428,7 @@ class Descent:
 
     def _exploded(self, value, start_point):
         """Whether F is beyond all reason; far from the start it may have been beyond before the
-        first turn.
+        first iteration.
         """
         # A dual solver's F may rise on the way.
         if value <= DIVERGED * abs(self._reference) or (self.solver.proves and np.isfinite(value)):
@@ -562,7 +566,7 @@ class Descent:
             bound=bound.value,
             rate=state.rate,
             batch=state.batch,
-            turn=state.turn,
+            iteration=state.iteration,
             suboptimality=suboptimality,
             score=score,
             loss=loss,
@@ -583,7 +587,8 @@ class Descent:
             else "the coefficients became infinite"
         )
         raise DivergenceError(
-            f"{what} in turn {state.turn} (rate {state.rate:.3g}; the best constant model has "
+            f"{what} in iteration {state.iteration} (rate {state.rate:.3g}; the best constant "
+            "model has "
             f"{self.constant_value:.3g}). {self._how_to_lower()}",
             self.history.arrays(),
         )

@@ -1,4 +1,4 @@
-"""Who looks on while a fit runs: told about turns and checks, between kernels and never from
+"""Who looks on while a fit runs: told about iterations and checks, between kernels and never from
 one.
 """
 
@@ -14,10 +14,10 @@ class Watch:
     nobody asks for.
     """
 
-    def turn_begins(self, model):
-        """Hear that a turn of the loop begins."""
+    def iteration_begins(self, model):
+        """Hear that an iteration of the loop begins."""
 
-    def turn_ends(self, model):
+    def iteration_ends(self, model):
         """Hear that it has ended; something true ends the run, after a check, a `StopReason` for
         that reason.
         """
@@ -36,14 +36,14 @@ class Together(Watch):
     def __init__(self, *watches):
         self.watches = watches
 
-    def turn_begins(self, model):
+    def iteration_begins(self, model):
         """Tell all."""
         for one in self.watches:
-            one.turn_begins(model)
+            one.iteration_begins(model)
 
-    def turn_ends(self, model):
+    def iteration_ends(self, model):
         """Tell all; one is enough to end the run."""
-        answers = [one.turn_ends(model) for one in self.watches]
+        answers = [one.iteration_ends(model) for one in self.watches]
         return next(filter(None, answers), False)
 
     def checked(self, history):
@@ -58,12 +58,12 @@ class Together(Watch):
 
 
 class Ended(Watch):
-    """Ends a run at the next turn once an event is set."""
+    """Ends a run at the next iteration once an event is set."""
 
     def __init__(self, event):
         self.event = event
 
-    def turn_ends(self, model):
+    def iteration_ends(self, model):
         """INTERRUPTED once the event is set."""
         return StopReason.INTERRUPTED if self.event.is_set() else False
 
@@ -90,9 +90,9 @@ class Lines(Watch):
     --------
     >>> from fastgd.fitting.history import History
     >>> history = History()
-    >>> history.append(turn=3, passes=4.5, objective=0.25, bound=1e-3, seconds=0.02)
+    >>> history.append(iteration=3, passes=4.5, objective=0.25, bound=1e-3, seconds=0.02)
     >>> Lines(1, "class 2  ").checked(history)
-    class 2  turn     3  passes      4.5  objective 0.25  bound 1.00e-03  seconds 0.02
+    class 2  iteration     3  passes      4.5  objective 0.25  bound 1.00e-03  seconds 0.02
     """
 
     def __init__(self, every, name=""):
@@ -102,4 +102,4 @@ class Lines(Watch):
         """Print what the last check found, if its turn has come."""
         if len(history) % self.every == 0:
             found = [history[key][-1] for key in ("passes", "objective", "bound", "seconds")]
-            line(f"{self.name}turn {int(history['turn'][-1]):5d}", *found)
+            line(f"{self.name}iteration {int(history['iteration'][-1]):5d}", *found)

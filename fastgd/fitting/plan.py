@@ -36,8 +36,8 @@ BATCHES = {
 }
 # Those of them whose steps look at some of the rows.
 RANDOM = ("saga", "svrg", "sdca")
-# With no more turns than these a look at each row brings more than Newton's method: on the central
-# path, and elsewhere from so many rows on.
+# With no more iterations than these a look at each row brings more than Newton's method: on the
+# central path, and elsewhere from so many rows on.
 FEW_ON_PATH = 5
 FEW = 3
 ENOUGH_ROWS = 1000
@@ -84,7 +84,7 @@ class Plan:
 class Settings:
     """The parameters of an estimator that decide how it descends.
 
-    `most_turns` is `max_iter`, or infinite where a warm start may go on after it.
+    `most_iterations` is `max_iter`, or infinite where a warm start may go on after it.
     """
 
     solver: object = "auto"
@@ -97,7 +97,7 @@ class Settings:
     shuffle: bool = True
     tol: float | None = 1e-4
     n_iter_no_change: int = 5
-    most_turns: float = np.inf
+    most_iterations: float = np.inf
 
 
 def make_plan(settings, objective, streaming=False, fresh=True):
@@ -202,9 +202,10 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
         reasons.append(f"{given} was given")
         return ("nesterov", "full", rate) if full else ("gd", 1 if batch == "auto" else batch, rate)
     solver, rows = _cheapest(F, batch, settings.tol, reasons)
-    if batch == "auto" and rows != "growing" and _too_few(F, solver, settings.most_turns):
+    if batch == "auto" and rows != "growing" and _too_few(F, solver, settings.most_iterations):
         reasons.append(
-            f"max_iter={settings.most_turns} would end that early, so each row is a step instead"
+            f"max_iter={settings.most_iterations} would end that early, so each row is a step "
+            "instead"
         )
         return _one_look(F, reasons)
     return solver, rows, rate
@@ -238,23 +239,26 @@ def _one_look(F, reasons):
     return "adagrad", 1, "auto"
 
 
-def _too_few(F, solver, most_turns):
+def _too_few(F, solver, most_iterations):
     """Whether the solver would be cut off where epochs of one-row steps are known to be ahead.
 
-    Accuracy on held-out rows after 1, 2, 3, 5 turns: hinge, on the central path, 0.506, 0.636,
+    Accuracy on held-out rows after 1, 2, 3, 5 iterations: hinge, on the central path, 0.506, 0.636,
     0.865, 0.900 on `mnist` (odd or even) and 0.758, 0.783, 0.819, 0.840 on `a9a`; Adagrad 0.900,
     0.904, 0.905, 0.903 and 0.845 throughout.  Log loss on `mnist` 0.804, 0.862, 0.874, 0.894;
-    Adagrad 0.899, 0.903, 0.902, 0.901.  A squared loss needs one turn. Dual ascent on `a9a` and
-    standardised `covtype_binary` 0.765, 0.808, 0.844, 0.851 and 0.658, 0.681, 0.716, 0.749, Adagrad
+    Adagrad 0.899, 0.903, 0.902, 0.901.  A squared loss needs one iteration. Dual ascent on `a9a`
+    and standardised `covtype_binary` 0.765, 0.808, 0.844, 0.851 and 0.658, 0.681, 0.716, 0.749,
+    Adagrad
     0.855 and 0.753 at once; on news text dual ascent is ahead, 0.972 to 0.958.
     """
     if not F.loss_smooth:
         return (
-            most_turns <= FEW_ON_PATH and solver in ("newton", "sdca") and central_path_applies(F)
+            most_iterations <= FEW_ON_PATH
+            and solver in ("newton", "sdca")
+            and central_path_applies(F)
         )
     return (
         solver == "newton"
-        and most_turns <= FEW
+        and most_iterations <= FEW
         and F.n_active >= ENOUGH_ROWS
         and F.loss.self_concordance != 0.0
     )

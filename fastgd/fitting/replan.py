@@ -32,7 +32,7 @@ def run_by_plans(task, objective, go, start, state):
     wrong.
 
     `go(plans, rule, start, state, max_iter, max_time)` gives the result of the last of the plans;
-    all have to share turns and time.
+    all have to share iterations and time.
     """
     begin, settings = time.perf_counter(), task.settings
     plan, rule = make_plan(settings, objective)
@@ -47,12 +47,12 @@ def run_by_plans(task, objective, go, start, state):
         plan.solver == "newton" and central_path_applies(objective)
     )
     while may_change and _stuck(plan, objective, result, settings.tol):
-        turns = int(result.history["turn"][-1])
+        iterations = int(result.history["iteration"][-1])
         try:
             changed = next_plan(
                 tried, objective, _ending(plan, result, settings.tol), settings.solver == "auto"
             )
-            if changed is None or turns >= task.max_iter:
+            if changed is None or iterations >= task.max_iter:
                 break
             left = None if task.max_time is None else task.max_time - (time.perf_counter() - begin)
             if left is not None and left <= 0.0:
@@ -61,7 +61,7 @@ def run_by_plans(task, objective, go, start, state):
             plan, rule = _with_rows_in_order(task, objective, changed[0]), changed[1]
             tried.append(plan)
             after = go(
-                tried, rule, objective.split(result.point), None, task.max_iter - turns, left
+                tried, rule, objective.split(result.point), None, task.max_iter - iterations, left
             )
         except (
             KeyboardInterrupt
@@ -131,9 +131,9 @@ def _updates(objective, result):
     """Updates that led to a result."""
     if result.state is not None:
         return result.state.updates
-    # A turn that was cut short leaves no state; the history knows the turns before it.
-    turns, batch = int(result.history["turn"][-1]), int(result.history["batch"][-1])
-    return turns * -(-objective.n_active // batch)
+    # An iteration that was cut short leaves no state; the history knows the iterations before it.
+    iterations, batch = int(result.history["iteration"][-1]), int(result.history["batch"][-1])
+    return iterations * -(-objective.n_active // batch)
 
 
 def _stuck(plan, objective, result, tol):
@@ -154,12 +154,13 @@ def _stuck(plan, objective, result, tol):
 
 def _ending(plan, result, tol):
     """How a run ended that another plan goes on from, in words."""
-    turns, passes = int(result.history["turn"][-1]), result.history["passes"][-1]
+    iterations, passes = int(result.history["iteration"][-1]), result.history["passes"][-1]
     proved = result.suboptimality < 1.0 and result.bound.kind == "proof"
     far = f"{result.suboptimality:.1g}" if proved else "nothing"
     solver = f"{plan.solver} {plan.form}" if plan.form else plan.solver
     return (
-        f"after {turns} turns {solver} brought no more ({passes:.0f} passes, {far} proved, tol "
+        f"after {iterations} iterations {solver} brought no more ({passes:.0f} passes, {far} "
+        "proved, tol "
         f"is {tol:g})"
     )
 

@@ -25,8 +25,8 @@ class StoppingRule:
     """Base of stopping rules: `needs` names what to measure, `check` looks at the history and gives
     a reason or None.
 
-    `needs` may hold "every_turn" (a check after every turn, which costs stochastic solvers a pass
-    each), "score" and "loss".
+    `needs` may hold "every_iteration" (a check after every iteration, which costs stochastic
+    solvers a pass each), "score" and "loss".
     """
 
     needs: frozenset = frozenset()
@@ -48,22 +48,22 @@ class Tolerance(StoppingRule):
 
 
 class Extrapolated(StoppingRule):
-    """What is left to fall, judged from the falls while the number of turns doubled, is at most tol
-    F / 2.
+    """What is left to fall, judged from the falls while the number of iterations doubled, is at
+    most tol F / 2.
 
     `unit(F)` is what falls are told in: |F| itself by default.
 
     With f1 and f2 the last two of these falls and q = f2 / f1, a geometric series leaves f2 q / (1
-    - q), which is f2 where errors fall as 1 / turns; the larger of that and f2 is compared.  What
-    is told as left (`estimate`) is twice that: in 47 runs of one-row steps the truth was 0.4 of it
-    in the median, and 6 times as much in one of twenty.
+    - q), which is f2 where errors fall as 1 / iterations; the larger of that and f2 is compared.
+    What is told as left (`estimate`) is twice that: in 47 runs of one-row steps the truth was 0.4
+    of it in the median, and 6 times as much in one of twenty.
     """
 
     def __init__(self, tol, unit=abs):
         self.tol, self.unit = tol, unit
 
     def check(self, history):
-        """PLATEAU when checks at e, e / 2 and e / 4 turns say so."""
+        """PLATEAU when checks at e, e / 2 and e / 4 iterations say so."""
         left = self.left(history)
         enough = 0.5 * self.tol / (1.0 + self.tol) * self.unit(history["objective"][-1])
         return StopReason.PLATEAU if left <= enough else None
@@ -79,17 +79,17 @@ class Extrapolated(StoppingRule):
 
     @staticmethod
     def _last(history):
-        """Objectives after e / 4, e / 2 and e turns, or None."""
-        objective = dict(zip(history["turn"], history["objective"], strict=True))
-        rate = dict(zip(history["turn"], history["rate"], strict=True))
-        turn = history["turn"][-1]
-        if turn % 4 or turn // 2 not in objective or turn // 4 not in objective:
+        """Objectives after e / 4, e / 2 and e iterations, or None."""
+        objective = dict(zip(history["iteration"], history["objective"], strict=True))
+        rate = dict(zip(history["iteration"], history["rate"], strict=True))
+        iteration = history["iteration"][-1]
+        if iteration % 4 or iteration // 2 not in objective or iteration // 4 not in objective:
             return None
         # Falls at rates that differ by more than a schedule's sqrt(2) per doubling cannot be
         # compared.
-        if not 0.5 <= rate[turn] / rate[turn // 2] <= 2.0:
+        if not 0.5 <= rate[iteration] / rate[iteration // 2] <= 2.0:
             return None
-        return [objective[one] for one in (turn // 4, turn // 2, turn)]
+        return [objective[one] for one in (iteration // 4, iteration // 2, iteration)]
 
 
 class Cautious(Extrapolated):
@@ -97,8 +97,8 @@ class Cautious(Extrapolated):
 
     That is 19 times the last fall, as if the series hardly converged: steps over gradients that do
     not go to 0 were once 560 times as far from the optimum as they said (hinge).  The `patient` go
-    on until that is at most tol F, which takes steps that converge a few turns more; others would
-    take 19 times as many, and end where `Extrapolated` does.
+    on until that is at most tol F, which takes steps that converge a few iterations more; others
+    would take 19 times as many, and end where `Extrapolated` does.
     """
 
     def __init__(self, tol, patient, unit=abs):
@@ -106,7 +106,7 @@ class Cautious(Extrapolated):
         self.patient = patient
 
     def check(self, history):
-        """PLATEAU when checks at e, e / 2 and e / 4 turns say so."""
+        """PLATEAU when checks at e, e / 2 and e / 4 iterations say so."""
         enough = self.tol / (1.0 + self.tol) * self.unit(history["objective"][-1])
         return (
             super().check(history) if not self.patient or self.estimate(history) <= enough else None
@@ -138,7 +138,7 @@ def left_to_fall(first, second, third):
 class NoMistakes(StoppingRule):
     """A mean loss of 0: no row is on the wrong side."""
 
-    needs = frozenset({"every_turn", "loss"})
+    needs = frozenset({"every_iteration", "loss"})
 
     def check(self, history):
         """PLATEAU when the last epoch left no mistake."""
@@ -243,7 +243,7 @@ class Validation(StoppingRule):
     checks in a row.
     """
 
-    needs = frozenset({"every_turn", "score"})
+    needs = frozenset({"every_iteration", "score"})
 
     def __init__(self, tol, n_iter_no_change):
         self.tol, self.n_iter_no_change = tol, n_iter_no_change
@@ -275,7 +275,7 @@ class TimeLimit(StoppingRule):
 class UserRule(StoppingRule):
     """A function of the history arrays that says whether to stop."""
 
-    needs = frozenset({"every_turn"})
+    needs = frozenset({"every_iteration"})
 
     def __init__(self, function):
         self.function = function

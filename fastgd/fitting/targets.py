@@ -37,10 +37,10 @@ from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.interior_point.central_path import central_path_applies
 
-# A turn takes about 0.1 ms of Python, and about 2 ns for each stored value.
+# An iteration takes about 0.1 ms of Python, and about 2 ns for each stored value.
 LEAST_FOR_THREADS = 50_000
-# Newton's method is there within a dozen turns or two; where the central path is open, it is taken
-# after these checks.
+# Newton's method is there within a dozen iterations or two; where the central path is open, it is
+# taken after these checks.
 NEWTON_CHECKS = 50
 WORKING_SET_CHECKS = 20
 
@@ -155,8 +155,8 @@ def fit_targets(task, samples, seeds, starts, states):
 
 
 def target_threads(task, n_targets):
-    """Threads for the targets: one where turns are mostly Python, which runs on one thread at a
-    time.
+    """Threads for the targets: one where iterations are mostly Python, which runs on one thread at
+    a time.
     """
     return task.n_threads if n_targets > 1 and task.rows.stored() >= LEAST_FOR_THREADS else 1
 
@@ -202,7 +202,7 @@ def _not_begun(objective, start, plan):
         objective=value,
         bound=np.inf,
         batch=objective.n_active,
-        turn=0,
+        iteration=0,
         suboptimality=np.inf,
     )
     result = Result(point.ravel(), value, NO_BOUND, np.inf, StopReason.INTERRUPTED, history, None)
@@ -251,7 +251,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
 
 
 def ready_state(solver, plan, objective, start, state, seed, constant):
-    """State to turn: the earlier one where it continues the same run, else a new one."""
+    """State to iteration: the earlier one where it continues the same run, else a new one."""
     kind = _kind(solver, plan, objective)
     same = (
         state is not None

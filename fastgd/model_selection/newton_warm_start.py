@@ -115,7 +115,7 @@ class NewtonPath:
         added[: F.n_features] = F.l2 - before
         state.value += 0.5 * float(state.point @ (added * state.point))
         state.gradient = state.gradient + added * state.point
-        state.turn = state.updates = 0
+        state.iteration = state.updates = 0
         for of_the_last_alpha in ("best", "lower"):
             memory.pop(of_the_last_alpha, None)
         memory["pairs"] = [(s, y + added * s) for s, y in memory["pairs"]]

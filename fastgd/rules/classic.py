@@ -1,8 +1,8 @@
 """Update rules: how much a gradient takes from a coefficient, and what happens to coefficients that
 no row touches.
 
-A rule turns the gradient of the loss and the derivative of the penalty (the decay) into the number
-that is
+A rule iterations the gradient of the loss and the derivative of the penalty (the decay) into the
+number that is
 *subtracted* from a coefficient. Its memory is `state`, `(slots, n_features)`. `j` is one index
 inside a kernel and
 `slice(None)` in the full-batch solvers, which run the same methods on whole arrays as plain NumPy:

@@ -1,8 +1,9 @@
-"""Solvers: how a state moves by one turn of the loop.  One algorithm a file, one contract for all.
+"""Solvers: how a state moves by one iteration of the loop.  One algorithm a file, one contract for
+all.
 
-A turn is one iteration of a full-batch solver and one epoch of a stochastic one.  A solver keeps
-nothing but what it was made from; what changes is in a `State`, which can be pickled and continued:
-k turns and then m turns are k + m turns, bit for bit.
+An iteration is one iteration of a full-batch solver and one epoch of a stochastic one.  A solver
+keeps nothing but what it was made from; what changes is in a `State`, which can be pickled and
+continued: k iterations and then m iterations are k + m iterations, bit for bit.
 """
 
 from dataclasses import dataclass, field
@@ -20,8 +21,8 @@ class State:
     ----------
     point : ndarray, (size,)
         Unknowns in the user's units.
-    turn, updates : int
-        Turns of the loop, and updates of the unknowns, done so far.
+    iteration, updates : int
+        Iterations of the loop, and updates of the unknowns, done so far.
     rate : float
         Rate of the last update.
     batch : int
@@ -34,7 +35,7 @@ class State:
 
     point: np.ndarray
     batch: int
-    turn: int = 0
+    iteration: int = 0
     updates: int = 0
     rate: float = np.nan
     value: float | None = None
@@ -55,7 +56,8 @@ class Solver:
     ----------
     objective : Objective
     exact : bool
-        Whether each turn leaves value and gradient at the point, so that a check costs no pass.
+        Whether each iteration leaves value and gradient at the point, so that a check costs no
+        pass.
     adapts : bool
         Whether the solver chooses its own steps; if so the best point seen is the answer, and a
         diverging step backs off.
@@ -86,7 +88,7 @@ class Solver:
         return type(self).__name__
 
     def start(self, point):
-        """State before the first turn."""
+        """State before the first iteration."""
         return State(np.array(point, dtype=np.float64), self.objective.n_active)
 
     def resume(self, state):
@@ -94,8 +96,8 @@ class Solver:
         if self.exact:
             state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
 
-    def turn(self, state):
-        """Move the state by one turn."""
+    def advance(self, state):
+        """Move the state by one iteration."""
         raise NotImplementedError
 
     def answer(self, state):
@@ -103,8 +105,8 @@ class Solver:
         return state.point
 
     def evaluate(self, state):
-        """(v, smooth part of F, its gradient) at the answer; free after a turn of an exact solver,
-        else one pass.
+        """(v, smooth part of F, its gradient) at the answer; free after an iteration of an exact
+        solver, else one pass.
 
         Without the gradient where `lower_bound` mostly does: who needs it takes another pass.
         """
@@ -130,7 +132,7 @@ class Solver:
         return -np.inf
 
     def nearly_done(self, state, tol):
-        """Whether a check is worth its pass although the turns have not doubled since the last
+        """Whether a check is worth its pass although the iterations have not doubled since the last
         one.
         """
         return False

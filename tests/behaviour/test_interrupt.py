@@ -40,21 +40,21 @@ class Pressed:
         return False
 
 
-def in_turn(monkeypatch, at):
+def in_iteration(monkeypatch, at):
     """Press the key inside the n-th epoch of one-row steps."""
     pressed, epoch = Pressed(at), Stochastic._epoch
 
-    def turn(self, *args):
+    def advance(self, *args):
         epoch(self, *args)
         pressed()
 
-    monkeypatch.setattr(Stochastic, "_epoch", turn)
+    monkeypatch.setattr(Stochastic, "_epoch", advance)
 
 
 def test_after_a_check_the_best_model_so_far_is_stored(monkeypatch):
-    in_turn(monkeypatch, 6)
+    in_iteration(monkeypatch, 6)
     model = GDClassifier(**SLOW)
-    with pytest.raises(KeyboardInterrupt, match=r"stored: objective 0\.\d+ after 4 turns$"):
+    with pytest.raises(KeyboardInterrupt, match=r"stored: objective 0\.\d+ after 4 iterations$"):
         model.fit(X, Y)
     assert (model.stop_reason_, model.converged_, model.n_iter_) == (
         StopReason.INTERRUPTED,
@@ -67,7 +67,7 @@ def test_after_a_check_the_best_model_so_far_is_stored(monkeypatch):
 
 @pytest.mark.parametrize("warm", [False, True])
 def test_only_who_may_go_on_is_told_so(monkeypatch, warm):
-    in_turn(monkeypatch, 3)
+    in_iteration(monkeypatch, 3)
     with pytest.raises(KeyboardInterrupt) as caught:
         GDClassifier(**SLOW, warm_start=warm).fit(X, Y)
     assert ("goes on" in str(caught.value)) == warm
@@ -75,13 +75,13 @@ def test_only_who_may_go_on_is_told_so(monkeypatch, warm):
 
 def test_before_a_check_the_estimator_is_as_it_was(monkeypatch):
     fitted = GDClassifier(**{**SLOW, "max_iter": 3}).fit(X, Y)
-    in_turn(monkeypatch, 1)
+    in_iteration(monkeypatch, 1)
     for model in (GDClassifier(**SLOW), fitted):
         before = dict(vars(model))
         with pytest.raises(KeyboardInterrupt):
             model.fit(X, 1 - Y)
         assert vars(model) == before
-        in_turn(monkeypatch, 1)
+        in_iteration(monkeypatch, 1)
 
 
 @pytest.mark.parametrize(
@@ -116,17 +116,17 @@ def test_checks_that_did_without_the_point_are_checks():
     whole = GDClassifier(alpha=1e-3, tol=1e-14, max_iter=4).set_params(tol=None).fit(wide, Y[:60])
 
     assert "past gradients" in str(whole.plan_)
-    steps, turn = Pressed(5), fitting.Descent.run
+    steps, ran = Pressed(5), fitting.Descent.run
 
     def run(self, state):
-        own = self.solver.turn
+        own = self.solver.advance
 
         def pressed(state):
             own(state)
             steps()
 
-        self.solver.turn = pressed
-        return turn(self, state)
+        self.solver.advance = pressed
+        return ran(self, state)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting.Descent, "run", run)
@@ -159,7 +159,7 @@ def test_one_against_the_rest(n_jobs, at, monkeypatch):
 
 
 def test_one_against_the_rest_before_any_check(monkeypatch):
-    in_turn(monkeypatch, 1)
+    in_iteration(monkeypatch, 1)
     model = GDClassifier(**SLOW)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y3)
@@ -208,12 +208,12 @@ def test_searches_are_as_before_the_call_and_loops_end(monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             refitted.fit(X, Y)
     assert not hasattr(refitted, "best_estimator_")
-    in_turn(monkeypatch, 9)
+    in_iteration(monkeypatch, 9)
     with pytest.raises(KeyboardInterrupt):
         GridSearchCV(
             GDClassifier(**{**SLOW, "max_iter": 2}), {"alpha": [1e-3, 1e-2, 1e-1]}, cv=3
         ).fit(X, Y)
-    in_turn(monkeypatch, 9)
+    in_iteration(monkeypatch, 9)
     with pytest.raises(KeyboardInterrupt):
         cross_validate(GDClassifier(**{**SLOW, "max_iter": 2}), X, Y, cv=8)
 
@@ -262,7 +262,7 @@ def test_callbacks_are_told_to_the_end():
 
         def on_fit_task_end(self, estimator, context, **data):
             self.heard.append(("end", context.task_name, context.task_id))
-            return self.pressed() if context.task_name == "turn" else False
+            return self.pressed() if context.task_name == "iteration" else False
 
     for y in (Y, Y3):
         recorder = Recorder(3)

@@ -14,8 +14,8 @@ import scipy.sparse as sp
 from fastgd import GDClassifier, GDRegressor
 
 FULL = {"batch_size": "full"}
-# Named solver and batch.  Few turns: steps that follow the data in jumps let rounding grow from
-# turn to turn.
+# Named solver and batch.  Few iterations: steps that follow the data in jumps let rounding grow
+# from iteration to iteration.
 NAMED = [
     {"solver": "gd", "learning_rate": "constant", "eta0": 0.05, **FULL},
     {"solver": "gd", "learning_rate": "line_search", **FULL},

@@ -79,7 +79,7 @@ def total(F, v):
     return F.value(v)
 
 
-def descend(F, turns):
+def descend(F, iterations):
     """A run's points: the first 20 and the last, polished by Newton steps where F has a gradient
     everywhere.
     """
@@ -87,8 +87,8 @@ def descend(F, turns):
     state = solver.start(F.start())
     solver.resume(state)
     points = []
-    for _ in range(turns):
-        solver.turn(state)
+    for _ in range(iterations):
+        solver.advance(state)
         points = [*points, state.point][:20]
         if solver.finished(state):
             break
@@ -299,7 +299,7 @@ def test_products_prove_what_the_matrix_proves_on_wide_data(monkeypatch):
         solver.resume(state)
         exact = Bound(np.inf, "none")
         while exact.value > 1e-3:
-            solver.turn(state)
+            solver.advance(state)
             exact = Certifier(F).prove(state.point, state.value, state.gradient)
         monkeypatch.setattr(certificate, "WIDEST_MATRIX", 100)
         before, certifier = F.passes, Certifier(F)

@@ -76,7 +76,7 @@ def test_images_that_have_drifted_are_computed_anew(kind):
     state = solver.start(F.start())
     solver.resume(state)
     for _ in range(3):
-        solver.turn(state)
+        solver.advance(state)
     point, value, gradient = solver.evaluate(state)
     assert "drifted" not in state.memory
     assert (value, list(gradient)) == (
@@ -89,7 +89,7 @@ def test_images_that_have_drifted_are_computed_anew(kind):
     assert state.memory["drifted"]
     assert value == pytest.approx(F.value(point), rel=1e-12)
     assert gradient == pytest.approx(F.gradient(point), abs=1e-12)
-    solver.turn(state)
+    solver.advance(state)
     assert state.value == pytest.approx(F.value(state.point), rel=1e-9)
 
 

@@ -20,15 +20,15 @@ LOSSES = with_jit(
 )
 
 
-def newton_points(F, turns=12):
+def newton_points(F, iterations=12):
     """(v, gradient, curvature) along a run, and the lowest F that was seen."""
     newton = Newton(F)
     state = newton.start(F.start())
     newton.resume(state)
     points = []
-    for _ in range(turns):
+    for _ in range(iterations):
         points.append((state.point, state.gradient))
-        newton.turn(state)
+        newton.advance(state)
     return points, state.value
 
 
@@ -107,7 +107,7 @@ def test_rare_columns_under_a_weak_penalty_are_proved_by_it():
     best = newton_points(Objective("log_loss", X, y, alpha=1.0 / n, fit_intercept=False), 30)[1]
     floors = []
     for _ in range(12):
-        newton.turn(state)
+        newton.advance(state)
         floors.append(newton.lower_bound(state))
     assert max(floors) <= best
     assert best - max(floors) <= 1e-4 * best

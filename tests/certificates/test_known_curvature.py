@@ -39,7 +39,7 @@ def test_the_bound_holds_near_the_matrix_and_far_from_it(loss, fit_intercept, st
         points = []
         for _ in range(12):
             points.append((state.point, state.value, state.gradient))
-            newton.turn(state)
+            newton.advance(state)
         best = state.value
         for k, (anchor, _, _) in enumerate(points):
             known = Factor(F.curvature_matrix(anchor)), anchor

@@ -186,7 +186,7 @@ def test_the_bound_from_a_matrix_counts_what_the_matrix_is_wrong_by():
             if bound.kind == "proof":
                 assert above <= bound.value * (1.0 + 1e-12) + 2.0 * EPS * value
                 visible += 0.5 * factor.norm_of(gradient) ** 2 < above - 2.0 * EPS * value
-            newton.turn(state)
+            newton.advance(state)
     assert visible >= 5  # what the bound would be without rounding is too little
 
 
@@ -208,7 +208,7 @@ def test_ordinary_problems_keep_their_bounds(loss):
         bound = Certifier(F).from_known((factor, v), v, gradient, 0.9 * plain, value).value
         most = plain * (1.0 + 1e-9 if loss == "squared_error" else 1.5) + 2.0 * EPS * value
         assert plain <= bound <= most or reach * decrement > 1e-3
-        newton.turn(state)
+        newton.advance(state)
     assert reach * decrement < 1e-3
 
 

@@ -286,7 +286,7 @@ def test_the_model_that_callers_look_at_is_of_the_columns_as_given():
     seen = []
 
     class Looks(Watch):
-        def turn_ends(self, model):
+        def iteration_ends(self, model):
             seen.append(model())
 
     model = GDRegressor(alpha=0.01, solver="lbfgs")

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks: told about every turn of every solver, and able to end a fit."""
+"""scikit-learn's callbacks: told about every iteration of every solver, and able to end a fit."""
 
 import importlib.util
 import pathlib
@@ -28,7 +28,7 @@ T = X @ [1.0, -2.0, 0.5] + 0.1 * RNG.standard_normal(60)
 
 
 class Recorder:
-    """Notes what it hears; asks to stop at the end of turn `stop_at`."""
+    """Notes what it hears; asks to stop at the end of iteration `stop_at`."""
 
     def __init__(self, stop_at=None, fail_at=None):
         self.heard, self.models, self.stop_at, self.fail_at = [], [], stop_at, fail_at
@@ -56,10 +56,10 @@ class Recorder:
         if self.fail_at == context.task_id:
             raise RuntimeError("the callback failed")
         self.inside -= 1
-        return context.task_name == "turn" and context.task_id + 1 == self.stop_at
+        return context.task_name == "iteration" and context.task_id + 1 == self.stop_at
 
-    def turns(self, k=0):
-        return [one for one in self.heard if one[:3] == ("end", "turn", k)]
+    def iterations(self, k=0):
+        return [one for one in self.heard if one[:3] == ("end", "iteration", k)]
 
 
 SOLVERS = [
@@ -78,7 +78,7 @@ SOLVERS = [
 
 
 @pytest.mark.parametrize("parameters", SOLVERS, ids=str)
-def test_every_solver_tells_each_turn_and_is_not_changed_by_it(parameters):
+def test_every_solver_tells_each_iteration_and_is_not_changed_by_it(parameters):
     recorder = Recorder()
     settings = {"max_iter": 6, "tol": None, "random_state": 0, **parameters}
     told = GDClassifier(**settings).set_callbacks(recorder).fit(X, Y)
@@ -88,8 +88,10 @@ def test_every_solver_tells_each_turn_and_is_not_changed_by_it(parameters):
     heard = recorder.heard
     assert heard[:2] == ["setup", ("begin", "fit", None, 0)]
     assert heard[-2:] == [("end", "fit", None, 0), "teardown"]
-    turns = [(when, "turn", 0, t) for t in range(told.n_iter_) for when in ("begin", "end")]
-    assert heard[2:-2] == turns
+    iterations = [
+        (when, "iteration", 0, t) for t in range(told.n_iter_) for when in ("begin", "end")
+    ]
+    assert heard[2:-2] == iterations
     assert all(model.predict(X).shape == (60,) for model in recorder.models)
 
 
@@ -99,7 +101,7 @@ def test_a_callback_ends_the_fit(parameters):
     model = GDClassifier(**settings).set_callbacks(Recorder(stop_at=3)).fit(X, Y)
     assert model.stop_reason_ is StopReason.CALLBACK
     assert (model.n_iter_, model.converged_) == (3, False)
-    # It may go on, so three turns are no reason for another plan.
+    # It may go on, so three iterations are no reason for another plan.
     three = GDClassifier(**{**settings, "max_iter": 3, "warm_start": True}).fit(X, Y)
     np.testing.assert_array_equal(model.coef_, three.coef_)
     assert model.objective_ == three.objective_
@@ -111,9 +113,9 @@ def test_one_against_the_rest(n_jobs):
     model = GDClassifier(n_jobs=n_jobs, tol=1e-8).set_callbacks(recorder).fit(X, Y3)
     assert {("begin", "class", 0, k) for k in range(3)} < set(recorder.heard)
     for k, history in enumerate(model.history_):
-        assert len(recorder.turns(k)) == history["passes"].size
+        assert len(recorder.iterations(k)) == history["passes"].size
         assert recorder.heard.index(("end", "class", 0, k)) > recorder.heard.index(
-            recorder.turns(k)[-1]
+            recorder.iterations(k)[-1]
         )
     assert all(one.coef_.shape == (3, 3) for one in recorder.models)
     last = recorder.models[-1]
@@ -158,7 +160,9 @@ def test_a_callback_that_fails_leaves_the_estimator_as_it_was():
 def test_scoring_monitor():
     monitor = sklearn_callback.ScoringMonitor(scoring="neg_log_loss")
     model = GDClassifier().set_callbacks(monitor).fit(X, Y3)
-    scores = [row["neg_log_loss"] for row in monitor.get_logs().data if row["task_name"] == "turn"]
+    scores = [
+        row["neg_log_loss"] for row in monitor.get_logs().data if row["task_name"] == "iteration"
+    ]
     assert len(scores) == sum(history["passes"].size for history in model.history_)
     assert max(scores) > np.log(1 / 3)
     search = GridSearchCV(

@@ -29,7 +29,7 @@ SETS = [
     {"solver": "svrg", "batch_size": 4, "max_iter": 8},
     {"solver": "newton", "penalty": "l1", "tol": 1e-10},
     # With twice as many columns as rows and l1, momentum's restarts let rounding grow to 1e-5 in a
-    # thousand turns.
+    # thousand iterations.
     {"penalty": "elasticnet", "batch_size": "full", "max_iter": 40},
 ]
 CLASSIFIERS_ONLY = [
@@ -85,7 +85,7 @@ def expected_failures(estimator):
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
-# Checks run few turns, of raw columns: the warning that more would help is right.
+# Checks run few iterations, of raw columns: the warning that more would help is right.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 def test_scikit_learn_check(estimator, check):

@@ -14,7 +14,8 @@ X = RNG.standard_normal((60, 3))
 Y3 = np.array(["a", "b", "c"])[np.digitize(X[:, 0], [-0.5, 0.5])]
 NUMBER = r"[-+0-9.e]+|inf"
 LINE = re.compile(
-    rf"turn +\d+  passes +({NUMBER})  objective ({NUMBER})  bound ({NUMBER})  seconds ({NUMBER})",
+    rf"iteration +\d+  passes +({NUMBER})  objective ({NUMBER})  bound ({NUMBER})  seconds "
+    rf"({NUMBER})",
 )
 
 
@@ -37,7 +38,7 @@ def test_one_against_the_rest_says_which_class(n_jobs, capsys):
     model = GDClassifier(verbose=1, n_jobs=n_jobs, solver="lbfgs").fit(X, Y3)
     lines = capsys.readouterr().out.splitlines()
     for name, history in zip("abc", model.history_, strict=True):
-        own = [one for one in lines if one.startswith(f"class {name}  turn")]
+        own = [one for one in lines if one.startswith(f"class {name}  iteration")]
         assert len(own) == history["passes"].size
         assert all(LINE.fullmatch(one.removeprefix(f"class {name}  ")) for one in own)
     assert len(lines) == sum(history["passes"].size for history in model.history_)

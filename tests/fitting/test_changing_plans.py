@@ -71,8 +71,8 @@ def test_no_other_plan_is_ahead_on_raw_wide_tables(loss, penalty):
 
 def history(passes, far):
     made = History()
-    for turn, (p, s) in enumerate(zip(passes, far, strict=True)):
-        made.append(passes=p, suboptimality=s, objective=1.0, turn=turn + 1)
+    for iteration, (p, s) in enumerate(zip(passes, far, strict=True)):
+        made.append(passes=p, suboptimality=s, objective=1.0, iteration=iteration + 1)
     return made
 
 
@@ -106,7 +106,7 @@ def test_dual_ascent_that_stalls_is_left(hopeful, loss):
         model.fit(X, y)
         histories.append(model.history_)
         assert model.plan_.solver == "newton"
-        assert "turns sdca brought no more" in str(model.plan_)
+        assert "iterations sdca brought no more" in str(model.plan_)
         assert model.converged_
         assert model.suboptimality_ <= 1e-4
     np.testing.assert_array_equal(histories[0]["objective"], histories[1]["objective"])
@@ -116,7 +116,7 @@ def test_dual_ascent_that_stalls_is_left(hopeful, loss):
 
 @pytest.mark.filterwarnings("ignore:Stopped because")
 @pytest.mark.parametrize("max_iter", [1000, 9])
-def test_turns_are_shared(hopeful, max_iter):
+def test_iterations_are_shared(hopeful, max_iter):
     X, _, labels = raw(50, 60)
     model = estimator("hinge", alpha=1e-6, max_iter=max_iter).fit(X, labels)
     assert model.n_iter_ <= max_iter
@@ -132,19 +132,19 @@ def test_a_named_solver_is_not_left():
 
 
 def stuck(monkeypatch, *kinds):
-    """Solvers that have nothing left to do after their first turn, and do nothing in it."""
+    """Solvers that have nothing left to do after their first iteration, and do nothing in it."""
     for kind in kinds:
-        monkeypatch.setattr(kind, "turn", lambda self, state: idle(state))
+        monkeypatch.setattr(kind, "advance", lambda self, state: idle(state))
         monkeypatch.setattr(kind, "lower_bound", lambda self, state: -np.inf)
         monkeypatch.setattr(kind, "nearly_done", lambda self, state, tol: False)
 
 
 def idle(state):
-    state.turn += 1
+    state.iteration += 1
     state.memory["exhausted"] = True
 
 
-def test_every_plan_has_its_turn_once(monkeypatch):
+def test_every_plan_has_its_iteration_once(monkeypatch):
     stuck(monkeypatch, Newton, CentralPath, LBFGS)
     X, _, labels = raw(60, 5, sigma=0.5)
     model = GDClassifier("squared_hinge", alpha=1e-3).fit(X, labels)

@@ -93,32 +93,32 @@ def test_what_still_grows_above_the_constant_model_has_diverged():
         max_iter=6,
         tol=None,
     )
-    with pytest.raises(DivergenceError, match="and still grows in turn 6") as caught:
+    with pytest.raises(DivergenceError, match="and still grows in iteration 6") as caught:
         model.fit(XD / XD.std(), YD)
     assert len(caught.value.history["objective"]) == 6
     assert not hasattr(model, "coef_")
 
 
 @pytest.mark.parametrize(
-    ("turns", "objective", "grows"),
+    ("iterations", "objective", "grows"),
     [
         ([1, 2, 3], [2.0, 4.0, 8.0], True),
         ([1, 2, 4], [2.0, 4.0, 16.0], True),
-        ([1, 2, 4], [2.0, 3.0, 4.5], False),  # a power of the number of turns
+        ([1, 2, 4], [2.0, 3.0, 4.5], False),  # a power of the number of iterations
         ([1, 2, 3], [2.0, 2.5, 3.0], False),
         ([1, 2, 3], [4.0, 2.0, 8.0], False),
         ([1, 2, 3], [0.1, 0.2, 0.4], False),  # below the constant model
         ([1, 2], [2.0, 8.0], False),
     ],
 )
-def test_growth_is_told_from_noise_and_from_beginnings(turns, objective, grows):
+def test_growth_is_told_from_noise_and_from_beginnings(iterations, objective, grows):
     F = Objective("squared_error", np.ones((2, 1)), [0.0, 2.0], fit_intercept=True)
     solver = Solver(F)
     solver.adapts = False
     descent = Descent(solver, [], max_iter=3)
     descent.history = History()
-    for turn, value in zip(turns, objective, strict=True):
-        descent.history.append(turn=turn, objective=value)
+    for iteration, value in zip(iterations, objective, strict=True):
+        descent.history.append(iteration=iteration, objective=value)
     assert descent.constant_value == pytest.approx(0.5)
     assert descent._still_grows() == grows
     solver.adapts = True
@@ -188,9 +188,9 @@ def test_estimates_are_honest(loss, solver):
 
 def test_no_estimate_above_the_constant_model():
     class Above(Solver):
-        def turn(self, state):
+        def advance(self, state):
             state.point = np.array([3.0])
-            state.turn, state.rate = state.turn + 1, 1.0
+            state.iteration, state.rate = state.iteration + 1, 1.0
 
         exact = False
 
@@ -205,13 +205,13 @@ def test_no_estimate_above_the_constant_model():
 
 def test_steps_that_bring_no_more_are_told_where_nothing_is_proved():
     class Stuck(Solver):
-        def turn(self, state):
+        def advance(self, state):
             state.point = np.array([0.5])
             state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
-            state.turn, state.rate = state.turn + 1, 1.0
+            state.iteration, state.rate = state.iteration + 1, 1.0
 
         def finished(self, state):
-            return state.turn >= 3
+            return state.iteration >= 3
 
     F = Objective("squared_error", np.ones((2, 1)), [0.0, 2.0], fit_intercept=False)
     solver = Stuck(F)
@@ -288,7 +288,7 @@ def test_paths_tell_of_plateaus_too():
 def history_of(objective):
     history = History()
     for k, value in enumerate(objective):
-        history.append(turn=2**k, objective=value, rate=1.0)
+        history.append(iteration=2**k, objective=value, rate=1.0)
     return history
 
 

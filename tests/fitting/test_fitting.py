@@ -1,4 +1,4 @@
-"""From data to results: plans that are changed share turns, time and updates."""
+"""From data to results: plans that are changed share iterations, time and updates."""
 
 import re
 import time
@@ -31,25 +31,25 @@ def classes(n, d):
 @pytest.fixture
 def stuck(monkeypatch):
     """Newton's method makes one step, and then waits for 20 ms and has nothing left to do."""
-    turn = Newton.turn
+    advance = Newton.advance
 
     def stuck(self, state):
-        if state.turn == 0:
-            turn(self, state)
+        if state.iteration == 0:
+            advance(self, state)
         else:
             time.sleep(0.02)
-            state.turn += 1
+            state.iteration += 1
             state.memory["exhausted"] = True
 
-    monkeypatch.setattr(Newton, "turn", stuck)
+    monkeypatch.setattr(Newton, "advance", stuck)
 
 
 def test_updates_of_all_plans_count(stuck):
     X, y = classes(300, 6)
     model = GDClassifier(alpha=1e-2, tol=1e-6).fit(X, y)
     assert model.plan_.solver == "lbfgs"
-    turns = int(re.search(r"after (\d+) turns newton", str(model.plan_)).group(1))
-    steps_of_newton, steps_of_lbfgs = 1, model.n_iter_ - turns
+    iterations = int(re.search(r"after (\d+) iterations newton", str(model.plan_)).group(1))
+    steps_of_newton, steps_of_lbfgs = 1, model.n_iter_ - iterations
     assert model.t_ == 1 + steps_of_newton + steps_of_lbfgs
     assert steps_of_lbfgs > 1
 
@@ -81,9 +81,9 @@ def test_no_plan_is_begun_when_the_time_is_up(max_time, reason):
         asked.append((tried[-1].solver, max_iter, max_time))
         time.sleep(0.02)
         history = History()
-        history.append(passes=1.0, seconds=0.02, turn=3, objective=1.0, batch=2)
+        history.append(passes=1.0, seconds=0.02, iteration=3, objective=1.0, batch=2)
         ending = StopReason.PLATEAU if len(asked) == 1 else StopReason.MAX_ITER
-        state = State(F.start(), 2, turn=3, updates=3)
+        state = State(F.start(), 2, iteration=3, updates=3)
         return Result(F.start(), 1.0, NO_BOUND, np.inf, ending, history, state)
 
     _, result, updates = fitting.run_by_plans(task, F, go, None, None)
@@ -95,7 +95,7 @@ def test_no_plan_is_begun_when_the_time_is_up(max_time, reason):
 def test_what_the_second_plan_proves_holds_for_the_lower_point_of_the_first():
     histories = History(), History()
     for history in histories:
-        history.append(passes=1.0, seconds=0.0, turn=1)
+        history.append(passes=1.0, seconds=0.0, iteration=1)
     before = Result(
         np.zeros(1), 1.0, Bound(0.5, "proof"), 1.0, StopReason.PLATEAU, histories[0], None
     )
@@ -108,7 +108,7 @@ def test_what_the_second_plan_proves_holds_for_the_lower_point_of_the_first():
     assert found.suboptimality == pytest.approx(0.01 / 0.99)
 
 
-def test_tol_0_ends_at_rounding_and_none_runs_every_turn():
+def test_tol_0_ends_at_rounding_and_none_runs_every_iteration():
     X, y = load_breast_cancer(return_X_y=True)
     exact = GDClassifier(tol=0).fit(X, y)
     assert exact.stop_reason_ is StopReason.CONVERGED

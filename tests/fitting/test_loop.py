@@ -32,18 +32,18 @@ from support.twins import sparse_problem, with_jit
 
 
 class Scripted(Solver):
-    """Goes to the given points one by one: a turn for each."""
+    """Goes to the given points one by one: an iteration for each."""
 
     def __init__(self, objective, points, *, exact=True, adapts=True, act=None):
         super().__init__(objective)
         self.points, self.exact, self.adapts, self.act = points, exact, adapts, act
         self.safe_points, self.reviewed = [], []
 
-    def turn(self, state):
+    def advance(self, state):
         if self.act is not None:
-            self.act(state.turn)
-        state.point = np.array(self.points[min(state.turn, len(self.points) - 1)], dtype=float)
-        state.turn += 1
+            self.act(state.iteration)
+        state.point = np.array(self.points[min(state.iteration, len(self.points) - 1)], dtype=float)
+        state.iteration += 1
         state.updates += 1
         state.rate = 0.5
         if self.exact:
@@ -64,7 +64,7 @@ def parabola(**options):
 
 
 def hard(fit_intercept=True, alpha=1e-3, loss=None, n=60, **options):
-    """A logistic problem that takes gradient descent many turns."""
+    """A logistic problem that takes gradient descent many iterations."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, 4)) * [1.0, 1.0, 1.0, 0.1]
     y = np.where(X @ [1.0, -1.0, 0.5, 20.0] + rng.standard_normal(n) > 0, 1.0, -1.0)
@@ -89,7 +89,7 @@ def test_it_stops_at_the_first_point_that_is_proved_to_be_close():
     assert result.suboptimality <= 1e-4
     assert result.bound.kind == "proof"
     assert result.history["suboptimality"][-2] > 1e-4
-    assert state.turn == len(result.history) == result.history["turn"][-1]
+    assert state.iteration == len(result.history) == result.history["iteration"][-1]
     np.testing.assert_array_equal(result.point, state.point)
     assert 0 <= result.objective - 0.5 <= result.bound.value + 1e-11
 
@@ -97,44 +97,44 @@ def test_it_stops_at_the_first_point_that_is_proved_to_be_close():
 @pytest.mark.parametrize("tol", [None, 0, 0.0])
 def test_without_tol_it_runs_max_iter(tol):
     result, state = run(Scripted(parabola(), [[1.0]]), tol=tol, max_iter=7)
-    assert (result.reason, state.turn) == (StopReason.MAX_ITER, 7)
+    assert (result.reason, state.iteration) == (StopReason.MAX_ITER, 7)
     assert result.suboptimality < 1e-12
     result, state = run(BarzilaiBorwein(parabola()), tol=tol, max_iter=7)
-    assert (result.reason, state.turn) == (StopReason.MAX_ITER, 7)
+    assert (result.reason, state.iteration) == (StopReason.MAX_ITER, 7)
 
 
 def test_stochastic_runs_are_checked_at_doubling_epochs_and_at_the_end():
     points = [[0.0]] * 21
     result, _ = run(Scripted(parabola(), points, exact=False), max_iter=21)
-    assert result.history["turn"] == [1, 2, 4, 8, 16, 21]
+    assert result.history["iteration"] == [1, 2, 4, 8, 16, 21]
     result, _ = run(
         Scripted(parabola(), points, exact=False), [UserRule(lambda history: False)], max_iter=5
     )
-    assert result.history["turn"] == [1, 2, 3, 4, 5]
+    assert result.history["iteration"] == [1, 2, 3, 4, 5]
     # A continued run is checked where the whole would have been.
     solver = Scripted(parabola(), points, exact=False)
     state = solver.start(np.zeros(1))
-    state.turn = 5
-    assert Descent(solver, [], max_iter=12).run(state).history["turn"] == [8, 16, 17]
+    state.iteration = 5
+    assert Descent(solver, [], max_iter=12).run(state).history["iteration"] == [8, 16, 17]
 
 
 def test_passes_are_counted_and_few():
     F = hard(alpha=0.0, n=40)
-    turns = 20
-    result, _ = run(Stochastic(F, Gd(), Schedule(0.01), 1, seed=0), max_iter=turns)
+    iterations = 20
+    result, _ = run(Stochastic(F, Gd(), Schedule(0.01), 1, seed=0), max_iter=iterations)
     checks = len(result.history)
     assert checks == 6
     at_the_end = (
         4  # for data this small: the curvatures, their matrix, the longest row, the moments
     )
-    assert F.passes <= turns + checks + at_the_end
+    assert F.passes <= iterations + checks + at_the_end
     assert result.history["passes"][-1] == F.passes
     F = hard()
     solver = BarzilaiBorwein(F)
     made = F.passes
     assert made >= 1
     result, state = run(solver, max_iter=10)
-    assert state.turn == 10
+    assert state.iteration == 10
     evaluations = 1 + result.history["passes"][-2] - made
     assert 10 <= evaluations <= 16
     assert result.history["passes"][-1] == F.passes
@@ -167,9 +167,9 @@ def test_runs_are_certified_with_a_matrix_with_products_and_with_the_gap(
         best, _ = run(BarzilaiBorwein(F), max_iter=500)
         assert result.objective - best.objective <= result.bound.value + 1e-11
         assert result.suboptimality <= 1e-6
-        # Certificates were tried when they were likely to do, not at every turn.
-        turns = result.history["turn"][-1]
-        assert result.history["passes"][-1] <= 2 * turns + 25
+        # Certificates were tried when they were likely to do, not at every iteration.
+        iterations = result.history["iteration"][-1]
+        assert result.history["passes"][-1] <= 2 * iterations + 25
 
 
 def test_what_was_proved_at_one_point_holds_for_all():
@@ -189,14 +189,14 @@ def test_tries_that_fail_do_not_go_on_for_ever():
     F = hard(alpha=1e-7, loss=Huber(0.7))
     result, state = run(ScheduledFullBatch(F, Gd(), Schedule(1e-3)), tol=1e-6, max_iter=200)
     assert result.reason is StopReason.MAX_ITER
-    assert F.passes <= 1.2 * state.turn + 10
+    assert F.passes <= 1.2 * state.iteration + 10
 
 
 def test_divergence_is_reported_not_returned():
     F = parabola()
     solver = ScheduledFullBatch(F, Gd(), Schedule(50.0))
     with pytest.raises(
-        DivergenceError, match=r"the objective reached .* in turn \d+ .*lower eta0, scale X"
+        DivergenceError, match=r"the objective reached .* in iteration \d+ .*lower eta0, scale X"
     ) as caught:
         run(solver, start=[0.0])
     assert isinstance(caught.value, ValueError)
@@ -206,9 +206,9 @@ def test_divergence_is_reported_not_returned():
     assert len({column.shape for column in history.values()}) == 1
     # Between the checks of a stochastic run, coefficients are watched.
     points = [[0.0], [0.0], [np.inf]]
-    with pytest.raises(DivergenceError, match="the coefficients became infinite in turn 3"):
+    with pytest.raises(DivergenceError, match="the coefficients became infinite in iteration 3"):
         run(Scripted(parabola(), points, exact=False, adapts=False))
-    with pytest.raises(DivergenceError, match="the coefficients became infinite in turn 2"):
+    with pytest.raises(DivergenceError, match="the coefficients became infinite in iteration 2"):
         run(Scripted(parabola(), [[0.0], [np.nan]], adapts=False))
 
 
@@ -267,7 +267,7 @@ def test_where_an_estimate_would_end_a_run_a_proof_has_the_last_word():
     def stopped(points, **options):
         solver = Scripted(parabola(alpha=1e-12), points, exact=False, **options)
         result, state = run(solver, [Extrapolated(1e-3)], tol=1e-3, max_iter=100)
-        return result.reason, state.turn
+        return result.reason, state.iteration
 
     assert stopped([[1.5]]) == (StopReason.MAX_ITER, 100)  # a quarter too high, and proved to be
     assert stopped([[1.5]] * 20 + [[1.01]]) == (StopReason.CONVERGED, 32)
@@ -277,12 +277,12 @@ def test_where_an_estimate_would_end_a_run_a_proof_has_the_last_word():
 @pytest.mark.parametrize("exact", [True, False])
 def test_time_ends_a_run_between_checks_too(exact):
     began = time.perf_counter()
-    solver = Scripted(parabola(), [[0.0]], exact=exact, act=lambda turn: time.sleep(0.01))
+    solver = Scripted(parabola(), [[0.0]], exact=exact, act=lambda iteration: time.sleep(0.01))
     result, state = run(solver, [TimeLimit(0.25)], max_iter=10_000)
     assert result.reason is StopReason.TIME
     assert time.perf_counter() - began < 2.0
-    assert 3 <= state.turn <= 26
-    solver = Scripted(parabola(), [[np.nan]], exact=exact, act=lambda turn: time.sleep(0.01))
+    assert 3 <= state.iteration <= 26
+    solver = Scripted(parabola(), [[np.nan]], exact=exact, act=lambda iteration: time.sleep(0.01))
     assert run(solver, [TimeLimit(0.05)], max_iter=10_000)[0].reason is StopReason.TIME
 
 
@@ -290,39 +290,39 @@ def test_callbacks_and_rules_end_a_run():
     seen = []
 
     class Third(Watch):
-        def turn_begins(self, model):
-            seen.append("turn")
+        def iteration_begins(self, model):
+            seen.append("iteration")
 
-        def turn_ends(self, model):
+        def iteration_ends(self, model):
             return len(seen) == 5
 
         def checked(self, history):
             seen.append(len(history))
 
     result, state = run(Scripted(parabola(), [[0.0]]), watch=Third())
-    assert (result.reason, state.turn, seen) == (
+    assert (result.reason, state.iteration, seen) == (
         StopReason.CALLBACK,
         3,
-        ["turn", 1, "turn", 2, "turn", 3],
+        ["iteration", 1, "iteration", 2, "iteration", 3],
     )
     result, state = run(
         Scripted(parabola(), [[0.0]]), [UserRule(lambda history: len(history["passes"]) == 4)]
     )
-    assert (result.reason, state.turn) == (StopReason.RULE, 4)
+    assert (result.reason, state.iteration) == (StopReason.RULE, 4)
     result, state = run(Scripted(parabola(), [[0.0]]), [Plateau(1e-3, 5)])
-    assert (result.reason, state.turn) == (StopReason.PLATEAU, 6)
+    assert (result.reason, state.iteration) == (StopReason.PLATEAU, 6)
 
 
 def test_a_solver_with_nothing_left_to_do_ends_the_run_where_there_is_a_tol():
     class Exhausted(Scripted):
         def finished(self, state):
-            return state.turn >= 3
+            return state.iteration >= 3
 
     for exact in (True, False):
         result, state = run(Exhausted(parabola(), [[0.0]], exact=exact), tol=1e-4)
-        assert (result.reason, state.turn) == (StopReason.PLATEAU, 3)
+        assert (result.reason, state.iteration) == (StopReason.PLATEAU, 3)
         result, state = run(Exhausted(parabola(), [[0.0]], exact=exact), tol=None, max_iter=6)
-        assert (result.reason, state.turn) == (StopReason.MAX_ITER, 6)
+        assert (result.reason, state.iteration) == (StopReason.MAX_ITER, 6)
 
 
 def test_a_run_that_the_end_proves_has_converged(monkeypatch):
@@ -347,8 +347,8 @@ def test_a_run_that_the_end_proves_has_converged(monkeypatch):
 
 def test_a_key_ends_the_run_with_what_there_is():
     def interrupt_at(moment):
-        def act(turn):
-            if turn == moment:
+        def act(iteration):
+            if iteration == moment:
                 raise KeyboardInterrupt
 
         return act
@@ -370,9 +370,9 @@ def test_the_perceptron_ends_after_an_epoch_without_mistakes():
         Stochastic(F, Gd(), Schedule(1.0), 1, seed=0), [NoMistakes()], max_iter=1000
     )
     assert result.reason is StopReason.PLATEAU
-    assert state.turn < 1000
+    assert state.iteration < 1000
     assert (y * (X @ result.point[:3] + result.point[3]) > 0).all()
-    assert result.history["turn"] == list(range(1, state.turn + 1))
+    assert result.history["iteration"] == list(range(1, state.iteration + 1))
     assert result.bound.kind == "none"
 
 
@@ -424,5 +424,5 @@ def test_a_long_run_reaches_rounding_and_stops_there():
     F = hard(alpha=1e-2)
     result, state = run(BarzilaiBorwein(F), tol=1e-30, max_iter=3000)
     assert result.reason in (StopReason.PLATEAU, StopReason.CONVERGED)
-    assert state.turn < 3000
+    assert state.iteration < 3000
     assert result.suboptimality < 1e-12

@@ -155,21 +155,21 @@ def test_a_model_keeps_vectors_as_long_as_the_rows_only_to_go_on():
 
 
 @pytest.mark.parametrize("penalty", ["l2", "l1"])
-def test_a_plan_that_turns_out_wrong_is_changed(monkeypatch, penalty):
+def test_a_plan_that_is_wrong_is_changed(monkeypatch, penalty):
     X, y = classes(300, 6)
     given = {"penalty": penalty, "alpha": 1e-2, "tol": 1e-6}
     right = GDClassifier(**given).fit(X, y)
     kind = Newton if penalty == "l2" else WorkingSet
-    turn = kind.turn
+    advance = kind.advance
 
     def stuck(self, state):
-        if state.turn == 0:
-            turn(self, state)
+        if state.iteration == 0:
+            advance(self, state)
         else:
-            state.turn += 1
+            state.iteration += 1
             state.memory["exhausted"] = True
 
-    monkeypatch.setattr(kind, "turn", stuck)
+    monkeypatch.setattr(kind, "advance", stuck)
     model = GDClassifier(**given).fit(X, y)
     assert model.plan_.solver == ("lbfgs" if penalty == "l2" else "nesterov")
     assert "newton brought no more" in str(model.plan_)

@@ -22,10 +22,10 @@ from fastgd.fitting.stopping import (
 
 
 def history_of(**columns):
-    """A history whose checks come at turns 1, 2, 3, ... unless told otherwise."""
+    """A history whose checks come at iterations 1, 2, 3, ... unless told otherwise."""
     history = History()
     length = len(next(iter(columns.values())))
-    columns = {"turn": range(1, length + 1), "rate": [1.0] * length, **columns}
+    columns = {"iteration": range(1, length + 1), "rate": [1.0] * length, **columns}
     for k in range(length):
         history.append(**{name: column[k] for name, column in columns.items()})
     return history
@@ -54,35 +54,40 @@ def test_tolerance_stops_at_the_first_suboptimality_that_is_small_enough():
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("tol", [1e-2, 1e-4])
 def test_extrapolated_knows_what_is_left_of_a_power_law(power, tol):
-    turns = [2**k for k in range(60)]
-    objective = [1.0 + turn**-power for turn in turns]
-    stop, reason = first_stop(Extrapolated(tol), turn=turns, objective=objective)
+    iterations = [2**k for k in range(60)]
+    objective = [1.0 + iteration**-power for iteration in iterations]
+    stop, reason = first_stop(Extrapolated(tol), iteration=iterations, objective=objective)
     assert reason is StopReason.PLATEAU
     assert objective[stop - 1] - 1.0 <= tol
     assert objective[stop - 2] - 1.0 > 0.01 * tol  # and not long after it was true
 
 
 def test_extrapolated_waits_for_falls_that_can_be_compared():
-    turns = [1, 2, 4, 8, 16, 32]
+    iterations = [1, 2, 4, 8, 16, 32]
     flat = [1.0] * 6
     rule = Extrapolated(1e-3)
-    assert first_stop(rule, turn=turns, objective=flat) == (3, StopReason.PLATEAU)
-    assert first_stop(rule, turn=[3, 6, 12, 24], objective=[1.0] * 4) == (3, StopReason.PLATEAU)
-    assert first_stop(rule, turn=[1, 2, 3, 5, 6, 7], objective=flat) is None
-    # A warm start: checks before turn 8 belong to another run.
-    assert first_stop(rule, turn=[9, 16, 32], objective=[1.0] * 3) is None
+    assert first_stop(rule, iteration=iterations, objective=flat) == (3, StopReason.PLATEAU)
+    assert first_stop(rule, iteration=[3, 6, 12, 24], objective=[1.0] * 4) == (
+        3,
+        StopReason.PLATEAU,
+    )
+    assert first_stop(rule, iteration=[1, 2, 3, 5, 6, 7], objective=flat) is None
+    # A warm start: checks before iteration 8 belong to another run.
+    assert first_stop(rule, iteration=[9, 16, 32], objective=[1.0] * 3) is None
     # A run whose rate was cut between the checks stands still for another reason.
-    assert first_stop(rule, turn=turns, objective=flat, rate=[1, 1, 0.1, 0.1, 0.1, 0.1]) == (
+    assert first_stop(
+        rule, iteration=iterations, objective=flat, rate=[1, 1, 0.1, 0.1, 0.1, 0.1]
+    ) == (
         4,
         StopReason.PLATEAU,
     )
     # Rising objectives are no convergence.
-    assert first_stop(rule, turn=turns, objective=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5]) is None
+    assert first_stop(rule, iteration=iterations, objective=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5]) is None
 
 
 def test_no_mistakes_means_a_loss_of_0():
     assert first_stop(NoMistakes(), loss=[0.3, 1e-300, 0.0]) == (3, StopReason.PLATEAU)
-    assert {"every_turn", "loss"} <= NoMistakes.needs
+    assert {"every_iteration", "loss"} <= NoMistakes.needs
 
 
 def test_plateau_counts_checks_without_enough_of_a_fall():
@@ -105,7 +110,7 @@ def test_validation_counts_checks_without_a_better_score():
     assert first_stop(rule, score=[0.5, 0.6, 0.7, 0.8]) is None
     assert first_stop(rule, score=[0.5, 0.6, 0.6, 0.605]) == (4, StopReason.VALIDATION)
     assert first_stop(rule, score=[0.5, 0.6, 0.59, 0.62, 0.61, 0.6]) == (6, StopReason.VALIDATION)
-    assert {"every_turn", "score"} <= Validation.needs
+    assert {"every_iteration", "score"} <= Validation.needs
 
 
 def test_time_limit_looks_at_the_clock():
@@ -163,11 +168,11 @@ def test_what_was_proved_before_a_jump_counts():
     it was.
     """
     history = History()
-    for turn in range(41):
-        objective = 2.0 - 0.05 * turn if turn < 20 else 1.0 if turn < 40 else 100.0
+    for iteration in range(41):
+        objective = 2.0 - 0.05 * iteration if iteration < 20 else 1.0 if iteration < 40 else 100.0
         history.append(
-            turn=turn,
+            iteration=iteration,
             objective=objective,
-            suboptimality=5.0 if turn < 20 else 1e12 if turn < 40 else 50.0,
+            suboptimality=5.0 if iteration < 20 else 1e12 if iteration < 40 else 50.0,
         )
     assert Stalled(1e-4).check(history) is StopReason.PLATEAU

@@ -189,7 +189,7 @@ def test_dual_ascent_claims_nothing_that_needs_one():
         state = solver.start(np.zeros(3 + fit_intercept))
         assert solver.lower_bound(state) == -np.inf
         for _ in range(20):
-            solver.turn(state)
+            solver.advance(state)
         assert (solver.lower_bound(state) > -np.inf) == solver.proves == (not fit_intercept)
 
 

@@ -46,7 +46,7 @@ from fastgd import EpsilonInsensitive, Hinge, LogLoss, Loss, Quantile, SquaredEr
 
 # Budgets with which a rival is there. Stochastic ones only get near, and so do sag and saga on
 # sparse rows, where the intercept of scikit-learn takes a hundredth of the step.
-TURNS = {"none": 1, "tol": 1e-8, "turns": 300}
+ITERATIONS = {"none": 1, "tol": 1e-8, "iterations": 300}
 ROUGH = (
     "sklearn/SGD",
     "sklearn/LogisticRegression/sag",
@@ -80,7 +80,7 @@ def test_rival_minimises_the_same_objective(problem, name):
         pytest.skip("scaled by the same function as for log_loss, and a kernel more to compile")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        answer = rival.run(problem, TURNS[rival.budget], 1)
+        answer = rival.run(problem, ITERATIONS[rival.budget], 1)
     F = problems.PlainObjective(problem)
     value, _ = F.value_and_gradient(np.append(answer.coef, answer.intercept))
     assert problem.suboptimality(value) < (0.3 if name.startswith(ROUGH) else 1e-5)
@@ -110,7 +110,7 @@ def test_rivals_with_an_l1_norm(l1_ratio):
     for rival in able:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            answer = rival.run(problem, TURNS[rival.budget], 1)
+            answer = rival.run(problem, ITERATIONS[rival.budget], 1)
         assert problem.suboptimality(problems.PlainObjective(problem).value(answer.coef)) < 1e-4, (
             rival.name
         )
@@ -227,7 +227,7 @@ def test_strategies_by_name():
     ]
 
 
-def test_race_finds_the_budgets_and_runs_in_turn():
+def test_race_finds_the_budgets_and_runs_in_iteration():
     problem = problems.make_problem(
         "sklearn:breast_cancer", "squared_error", alpha=1.0, scale=True, rows=30
     )
@@ -252,14 +252,14 @@ def test_race_finds_the_budgets_and_runs_in_turn():
         assert first <= 1.3 * max(budget for budget, error in errors.items() if error > 1e-4) + 1
     calls.clear()
     run = started.records["A"].runs[-1]
-    started.in_turn([(one, run) for one in two], rounds=4, seconds=10.0)
+    started.in_iteration([(one, run) for one in two], rounds=4, seconds=10.0)
     assert [name for name, _ in calls[:8]] == ["A", "B"] * 4
 
     def late(problem, budget, threads):
         raise TimeoutError("interrupted")
 
     before = list(run.seconds)
-    started.in_turn([(rivals.Rival("late", late), run)], rounds=2, seconds=10.0, warm=True)
+    started.in_iteration([(rivals.Rival("late", late), run)], rounds=2, seconds=10.0, warm=True)
     assert run.seconds == before  # what was measured alone stays
 
 

@@ -18,11 +18,13 @@ def write_customers(path):
     import pandas as pd
 
     rng = np.random.default_rng(0)
-    table = pd.DataFrame({
-        "age": rng.integers(18, 80, 300),
-        "income": rng.lognormal(10.0, 0.5, 300).round(2),
-        "plan": rng.choice(["basic", "family", "premium"], 300),
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "age": rng.integers(18, 80, 300),
+            "income": rng.lognormal(10.0, 0.5, 300).round(2),
+            "plan": rng.choice(["basic", "family", "premium"], 300),
+        }
+    )
     says_no = table["age"] + 30 * (table["plan"] == "basic") + rng.normal(0, 10, 300)
     table["churned"] = np.where(says_no > 60, "yes", "no")
     table.to_csv(path, index=False)

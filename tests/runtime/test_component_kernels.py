@@ -144,13 +144,13 @@ def test_methods_vectorise():
 def test_calls_leak_nothing():
     values = np.ones((2, 3))
     table, before = Dense(values), None
-    for turn in range(2):
+    for iteration in range(2):
         for _ in range(5000):
             table_sum(table, 2)
             table_sum(Dense(values), 2)
         gc.collect()
         counts = sys.getrefcount(values), sys.getrefcount(table), sys.getrefcount(table.values)
-        assert turn == 0 or counts == before
+        assert iteration == 0 or counts == before
         before = counts
 
 

@@ -19,7 +19,7 @@ from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
 from fastgd.solvers.gradient.scheduled import BackingOff, LineSearch, Subgradient
 from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1
-from support.problems import Quartic, build, dense_problem, objective, proved, started, turns
+from support.problems import Quartic, build, dense_problem, iterations, objective, proved, started
 from support.twins import members, with_jit
 
 RULES = pytest.mark.parametrize("rule", members(Rule), ids=lambda rule: rule.name)
@@ -121,7 +121,7 @@ def test_no_convexity_no_break():
     ):
         state = started(solver)
         first = F.value(state.point)
-        turns(solver, 200, state)
+        iterations(solver, 200, state)
         v = state.point
         assert F.value(v) < 0.6 * first, type(solver).__name__
         assert np.abs(F.gradient(v)).max() < 1e-4, type(solver).__name__
@@ -137,7 +137,7 @@ def test_momentum_starts_anew_and_makes_the_rate_linear():
     solver = Accelerated(F)
     state, ages, values = started(solver), [], []
     for _ in range(600):
-        solver.turn(state)
+        solver.advance(state)
         ages.append(state.memory["t"])
         values.append(solver.total(state))
     restarts = np.flatnonzero(np.diff(ages) < 0)
@@ -195,7 +195,7 @@ def test_one_row_one_column_one_class(penalty):
                 assert np.isfinite(result.point).all()
                 assert result.objective <= F.value(F.start())
             for batch in (1, F.n_active):
-                state = turns(build(F, "gd", batch, "auto"), 5)
+                state = iterations(build(F, "gd", batch, "auto"), 5)
                 assert np.isfinite(state.point).all()
 
 
@@ -255,10 +255,10 @@ def test_unpenalised_and_free_of_intercept():
     assert proved(BarzilaiBorwein(F), tol=1e-8).reason is StopReason.CONVERGED
 
 
-@pytest.mark.jit  # hundreds of turns
+@pytest.mark.jit  # hundreds of iterations
 @pytest.mark.parametrize("penalty", ["l1", "l2"])
 def test_momentum_does_not_run_away_where_the_curvature_jumps(penalty):
-    """Once a DivergenceError in turn 78: curvature seen along one step said little of the next
+    """Once a DivergenceError in iteration 78: curvature seen along one step said little of the next
     one's.
     """
     rng = np.random.default_rng(0)

@@ -12,7 +12,7 @@ from fastgd.losses.base import Loss
 from fastgd.objective.objective import Objective
 from fastgd.rules.batches import row_order
 from fastgd.solvers.stochastic.bottou_rates import FallingRates
-from support.problems import dense_problem, turns
+from support.problems import dense_problem, iterations
 
 LOSSES = [
     kind() for name, kind in Loss.members().items() if kind.classification and name != "perceptron"
@@ -47,7 +47,7 @@ def slowly(F, X, y, weights, offsets, alpha, seed, epochs):
 def test_twin(loss):
     X, y, weights, offsets = dense_problem(loss)
     F = Objective(loss, X, y, sample_weight=weights, offset=offsets, alpha=0.05, n_jobs=1)
-    state = turns(FallingRates(F, 7), 2)
+    state = iterations(FallingRates(F, 7), 2)
     np.testing.assert_allclose(
         state.point, slowly(F, X, y, weights, offsets, 0.05, 7, 2), rtol=1e-9
     )
@@ -59,7 +59,7 @@ def test_units_change_nothing(loss):
 
     def run(unit):
         F = Objective(loss, unit * X, y, sample_weight=weights, alpha=0.05 * unit**2, n_jobs=1)
-        return turns(FallingRates(F, 7), 2).point * np.r_[np.full(X.shape[1], unit), 1.0]
+        return iterations(FallingRates(F, 7), 2).point * np.r_[np.full(X.shape[1], unit), 1.0]
 
     np.testing.assert_allclose(run(300.0), run(1.0), rtol=1e-9)
 

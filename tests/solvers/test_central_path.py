@@ -36,7 +36,7 @@ def run(F, most=60, tol=1e-9):
     state = solver.start(F.start())
     solver.resume(state)
     for _ in range(most):
-        solver.turn(state)
+        solver.advance(state)
         if solver.nearly_done(state, tol) or solver.finished(state):
             break
     return solver, state
@@ -133,7 +133,7 @@ def test_the_end_is_proved(loss, penalty):
     solver, state = run(F)
     found = value(F, solver.answer(state))
     assert 0.0 <= found - solver.lower_bound(state) <= 2e-8 * found
-    assert state.turn <= 40
+    assert state.iteration <= 40
     if F.l1 > 0.0:
         assert (solver.answer(state)[:5] == 0.0).any()  # one column is empty
 
@@ -251,7 +251,7 @@ def test_more_columns_than_rows(penalty):
     state = solver.start(F.start())
     solver.resume(state)
     for _ in range(25):
-        solver.turn(state)
+        solver.advance(state)
     assert state.memory["total"] == pytest.approx(value(F, solver.answer(state)), rel=1e-6)
 
 
@@ -266,16 +266,16 @@ def test_dense_and_csr_and_weights_and_repeats_agree():
     np.testing.assert_allclose(sparse.coef_, weighted.coef_, atol=1e-9)
 
 
-def test_turns_in_two_parts_are_the_same_turns():
+def test_iterations_in_two_parts_are_the_same_iterations():
     F = problem(Hinge(), penalty="elasticnet")
     points = []
     for parts in ((9,), (4, 5)):
         state = CentralPath(F).start(F.start())
-        for turns in parts:
+        for iterations in parts:
             solver = CentralPath(F)
             solver.resume(state)
-            for _ in range(turns):
-                solver.turn(state)
+            for _ in range(iterations):
+                solver.advance(state)
         points.append(state.point)
     np.testing.assert_array_equal(*points)
 
@@ -311,7 +311,7 @@ def test_a_newton_run_that_does_not_arrive_goes_on_along_the_central_path():
 @PENALTIES
 def test_separable_classes_with_next_to_no_penalty(loss, penalty):
     """F is next to nothing, and which rows are at the margin changes with every step: 1,000
-    turns without this path.
+    iterations without this path.
     """
     rng = np.random.default_rng(0)
     X = rng.standard_normal((40, 60))

@@ -44,7 +44,7 @@ def run(make, F, most=150, tol=1e-9):
     solver.resume(state)
     bounds = []
     for _ in range(most):
-        solver.turn(state)
+        solver.advance(state)
         bounds.append(solver.lower_bound(state))
         if solver.nearly_done(state, tol) or solver.finished(state):
             break
@@ -92,22 +92,22 @@ def test_hinge_is_a_linear_program():
 
 
 @pytest.mark.parametrize("loss", CORNERED, ids=lambda loss: loss.name)
-def test_turns_in_two_parts_are_the_same_turns(loss):
+def test_iterations_in_two_parts_are_the_same_iterations(loss):
     F = problem(loss)
     whole = PathOnColumns(F)
     state = whole.start(F.start())
     whole.resume(state)
     for _ in range(25):
-        whole.turn(state)
+        whole.advance(state)
     first = PathOnColumns(F)
     other = first.start(F.start())
     first.resume(other)
     for _ in range(11):
-        first.turn(other)
+        first.advance(other)
     other, second = pickle.loads(pickle.dumps(other)), PathOnColumns(F)
     second.resume(other)
     for _ in range(14):
-        second.turn(other)
+        second.advance(other)
     np.testing.assert_array_equal(state.point, other.point)
     np.testing.assert_array_equal(state.memory["columns"], other.memory["columns"])
 
@@ -118,7 +118,7 @@ def test_another_problem_begins_anew():
     solver = PathOnColumns(G)
     solver.resume(state)
     for _ in range(60):
-        solver.turn(state)
+        solver.advance(state)
     assert G.value(solver.answer(state)) == pytest.approx(run(CentralPath, G)[0], rel=1e-6)
     assert solver.lower_bound(state) <= G.value(solver.answer(state)) * (1.0 + 1e-12)
 

@@ -14,7 +14,7 @@ from fastgd.losses.classification import LogLoss, SquaredHinge
 from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.lbfgs import LBFGS, two_loops
-from support.problems import Quartic, objective, started, turns
+from support.problems import Quartic, iterations, objective, started
 from support.twins import members, sparse_problem, with_jit
 
 SMOOTH = [loss for loss in members(Loss) if loss.smooth]
@@ -83,13 +83,13 @@ def test_two_loops_are_the_dense_update(count):
     np.testing.assert_allclose(two_loops(pairs, g), dense_bfgs(pairs, g), rtol=1e-8, atol=1e-8)
 
 
-def test_a_step_goes_along_the_dense_update_of_the_turns_before():
+def test_a_step_goes_along_the_dense_update_of_the_iterations_before():
     F = objective(LogLoss(), alpha=0.01)
     solver = LBFGS(F, memory=3)
     state = started(solver)
     points, gradients = [state.memory["u"]], [solver.own_gradient(state)]
     for _ in range(6):
-        solver.turn(state)
+        solver.advance(state)
         points.append(state.memory["u"])
         gradients.append(solver.own_gradient(state))
     for k in range(1, 6):
@@ -102,7 +102,7 @@ def test_a_step_goes_along_the_dense_update_of_the_turns_before():
 
 
 def state_rate(points, k, pairs, gradients):
-    """Share of the direction that the turn took; the nearest power of two."""
+    """Share of the direction that the iteration took; the nearest power of two."""
     direction, step = dense_bfgs(pairs, gradients[k]), points[k + 1] - points[k]
     return 2.0 ** np.round(np.log2(float(step @ direction) / float(direction @ direction)))
 
@@ -113,7 +113,7 @@ def state_rate(points, k, pairs, gradients):
 def test_it_reaches_the_optimum(loss, penalty, fit_intercept):
     F = objective(loss, penalty, alpha=0.02, fit_intercept=fit_intercept, n=60)
     best = optimum(F)
-    state = turns(LBFGS(F), 80)
+    state = iterations(LBFGS(F), 80)
     assert state.value <= best + 1e-10 * max(abs(best), 1.0)
     value, gradient = F.smooth_and_gradient(state.point)
     assert state.value == value
@@ -142,7 +142,7 @@ def test_far_targets_where_the_loss_has_no_curvature():
         alpha=1e-6,
         n_jobs=1,
     )
-    state = turns(LBFGS(F), 150)
+    state = iterations(LBFGS(F), 150)
     assert state.value <= optimum(F) * (1.0 + 1e-8)
 
 
@@ -152,7 +152,7 @@ def test_a_loss_that_is_not_convex_never_goes_up():
     state = started(solver, np.ones(F.size))
     values = [state.value]
     for _ in range(60):
-        solver.turn(state)
+        solver.advance(state)
         values.append(state.value)
     assert (np.diff(values) <= 1e-14).all()
     assert np.abs(state.gradient).max() < 1e-6
@@ -162,8 +162,10 @@ def test_several_predictions_are_one_vector():
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))
     F = Objective(TwoSquares(), X, Y, alpha=0.1, n_jobs=1)
-    state = turns(LBFGS(F), 40)
-    parts = [turns(LBFGS(Objective(SquaredError(), X, y, alpha=0.1, n_jobs=1)), 40) for y in Y.T]
+    state = iterations(LBFGS(F), 40)
+    parts = [
+        iterations(LBFGS(Objective(SquaredError(), X, y, alpha=0.1, n_jobs=1)), 40) for y in Y.T
+    ]
     assert state.value == pytest.approx(sum(part.value for part in parts), rel=1e-12)
     np.testing.assert_allclose(
         state.point.reshape(4, 2), np.stack([part.point for part in parts], 1), atol=1e-6
@@ -172,14 +174,14 @@ def test_several_predictions_are_one_vector():
 
 def test_dense_and_csr_take_the_same_path():
     points = [
-        turns(LBFGS(objective(LogLoss(), storage=storage)), 12).point
+        iterations(LBFGS(objective(LogLoss(), storage=storage)), 12).point
         for storage in (np.asarray, sp.csr_array)
     ]
     np.testing.assert_array_equal(points[1], points[0])
 
 
 @pytest.mark.parametrize("loss", [LogLoss(), SquaredHinge()], ids=lambda loss: loss.name)
-def test_k_turns_and_m_more_are_k_plus_m(loss):
+def test_k_iterations_and_m_more_are_k_plus_m(loss):
     points = []
     for parts in ((11,), (4, 7), (1, 5, 5)):
         state = None
@@ -195,7 +197,7 @@ def test_k_turns_and_m_more_are_k_plus_m(loss):
 
 def test_at_the_optimum_it_says_so():
     solver = LBFGS(objective(LogLoss()))
-    state = turns(solver, 200)
+    state = iterations(solver, 200)
     assert solver.finished(state)
 
 

@@ -149,7 +149,7 @@ def test_a_run_goes_on_from_a_foreseen_point():
     assert other.suboptimality_ <= 1e-12
 
 
-def test_a_number_of_turns_ends_at_rounding():
+def test_a_number_of_iterations_ends_at_rounding():
     X, y = line(scales=[1e-6, 1.0, 1.0, 1e6, 1.0])
     model = GDRegressor(alpha=0.0, tol=None, max_iter=3).fit(X, y)
     assert model.n_iter_ == 3

@@ -31,11 +31,11 @@ def problem(loss, **given):
     return Objective(loss, X, y, **given)
 
 
-def run(solver, turns):
+def run(solver, iterations):
     state = solver.start(solver.objective.start())
     solver.resume(state)
-    for _ in range(turns):
-        solver.turn(state)
+    for _ in range(iterations):
+        solver.advance(state)
     return state
 
 
@@ -140,12 +140,12 @@ def test_a_row_that_is_wrong_by_far_does_not_promise_a_step_of_thousands():
     state = newton.start(np.full(F.size, -20.0))
     newton.resume(state)
     for _ in range(12):
-        newton.turn(state)
+        newton.advance(state)
     assert state.value <= optimum(F) * (1.0 + 1e-9)
 
 
 @pytest.mark.parametrize("first", [3, 7])
-def test_turns_in_two_parts_are_the_same_turns(first):
+def test_iterations_in_two_parts_are_the_same_iterations(first):
     X, y = rows_of_a_sorted_classifier()
     F = Objective("log_loss", X, y, alpha=1e-4)
     whole = run(Growing(F, Newton, 3, first=400), 10)
@@ -153,7 +153,7 @@ def test_turns_in_two_parts_are_the_same_turns(first):
     fresh = Growing(F, Newton, 3, first=400)
     fresh.resume(part)
     for _ in range(10 - first):
-        fresh.turn(part)
+        fresh.advance(part)
     np.testing.assert_array_equal(part.point, whole.point)
 
 
@@ -170,7 +170,7 @@ def test_a_batch_that_grows_saves_passes_and_ends_at_the_same_optimum():
         state = solver.start(F.start())
         solver.resume(state)
         while not (solver.settled(state) and state.value <= best * (1.0 + 1e-7)):
-            solver.turn(state)
+            solver.advance(state)
         passes[name] = F.passes
     assert passes["growing"] <= 0.7 * passes["full"]
 

@@ -70,7 +70,7 @@ def test_a_ridged_factor_solves_and_takes_what_is_singular():
 @pytest.mark.parametrize(
     ("kind", "shape"), [("alike", (80, 150)), ("wild", (300, 20)), ("shifted", (300, 20))]
 )
-def test_log_loss_is_proved_in_few_turns(kind, shape, penalty):
+def test_log_loss_is_proved_in_few_iterations(kind, shape, penalty):
     """At max_iter without a bound where steps were taken with models that coordinate descent had
     not minimised.
     """

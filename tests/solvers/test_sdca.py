@@ -18,7 +18,7 @@ from fastgd.solvers.base import State
 from fastgd.solvers.dual import kernels as dual
 from fastgd.solvers.dual.sdca import Sdca
 from support.components import ToySoftmax
-from support.problems import Quartic, objective, started, turns
+from support.problems import Quartic, iterations, objective, started
 from support.twins import members, samples, sparse_problem, stored, with_jit
 
 
@@ -208,7 +208,7 @@ def test_the_optimum_is_proved_by_its_own_bound(loss, penalty, fit_intercept):
         solver = Sdca(F, seed=2)
         state, best = started(solver), -np.inf
         for _ in range(600):
-            solver.turn(state)
+            solver.advance(state)
             best = max(best, solver.lower_bound(state))
             gap = F.value(state.point) - best
             assert gap >= -1e-13
@@ -234,7 +234,7 @@ def test_the_bound_is_never_above_the_optimum(loss):
         state = started(solver)
         found = [solver.lower_bound(state)]
         for _ in range(25):
-            solver.turn(state)
+            solver.advance(state)
             found.append(solver.lower_bound(state))
         assert np.isfinite(found).all()
         assert max(found) <= F.value(state.point) * (1.0 + 1e-13)  # which is at least the optimum
@@ -270,12 +270,12 @@ def test_heavy_tails_under_a_weak_penalty_do_not_diverge(loss, fit_intercept):
         solver, bounds = Sdca(F, seed=seed), []
         state = started(solver)
         for _ in range(with_jit(20, 10)):
-            solver.turn(state)
+            solver.advance(state)
             bounds.append(solver.lower_bound(state))
             assert np.isfinite(state.point).all()
         least = F.value(np.zeros(F.size))
         if fit_intercept:
-            continue  # between turns the center moves
+            continue  # between iterations the center moves
         assert np.diff(bounds).min() >= -1e-9 * least
         assert bounds[0] >= -1e-9 * least
         # The model is one that w = sum of u x / (l2 n) may have where the dual is positive.
@@ -286,7 +286,7 @@ def test_heavy_tails_under_a_weak_penalty_do_not_diverge(loss, fit_intercept):
 def test_a_model_that_is_not_finite_is_left_for_a_safe_one(penalty):
     F = objective(FEW[0], penalty, 0.05)
     solver = Sdca(F, seed=1)
-    state = turns(solver, 3)
+    state = iterations(solver, 3)
     there, visits = state.point.copy(), state.memory["visits"]
     assert solver.back_off(state, np.zeros(F.size))  # only F is not finite: w is on its way
     np.testing.assert_array_equal(state.point, there)
@@ -294,8 +294,8 @@ def test_a_model_that_is_not_finite_is_left_for_a_safe_one(penalty):
     state.memory["duals"][0] = np.nan
     assert solver.back_off(state, there)
     assert np.isfinite(state.point).all()
-    assert (state.turn, state.memory["visits"]) == (3, visits)
-    turns(solver, 60, state)
+    assert (state.iteration, state.memory["visits"]) == (3, visits)
+    iterations(solver, 60, state)
     assert 0.0 <= F.value(state.point) - solver.lower_bound(state) <= 1e-6
     assert not solver.back_off(State(np.full(F.size, np.nan), 1), np.full(F.size, np.nan))
 
@@ -328,7 +328,7 @@ def test_the_bound_holds_where_rows_are_long_beside_the_penalty(loss):
         interpolating = X.T @ np.linalg.lstsq(X @ X.T, y, rcond=None)[0]
         state = started(solver)
         for _ in range(with_jit(60, 12)):
-            solver.turn(state)
+            solver.advance(state)
             best = max(best, solver.lower_bound(state))
             values.append(exact_value(loss, X, y, 1.6e-6, state.point))
         least = min(*values, exact_value(loss, X, y, 1.6e-6, interpolating))
@@ -361,7 +361,7 @@ def test_bound_of_unbalanced_duals():
     rng = np.random.default_rng(3)
     F = objective(FEW[0], "l2", 0.05, seed=1)
     solver = Sdca(F, seed=2)
-    state = turns(solver, 60)
+    state = iterations(solver, 60)
     lowest_value = F.value(state.point)
     assert lowest_value - solver.lower_bound(state) <= 1e-9
     for _ in range(50):  # whatever the duals: between 0 and target for this loss
@@ -375,15 +375,15 @@ def test_bound_of_unbalanced_duals():
 
 @pytest.mark.parametrize("penalty", ["l2", ElasticNet(0.4)], ids=["l2", "elastic net"])
 def test_dense_is_csr_and_runs_can_be_cut(penalty):
-    whole = turns(Sdca(objective(FEW[0], penalty, 0.02), seed=7), 9)
-    csr = turns(Sdca(objective(FEW[0], penalty, 0.02, sp.csr_array), seed=7), 9)
+    whole = iterations(Sdca(objective(FEW[0], penalty, 0.02), seed=7), 9)
+    csr = iterations(Sdca(objective(FEW[0], penalty, 0.02, sp.csr_array), seed=7), 9)
     np.testing.assert_allclose(csr.point, whole.point, rtol=1e-10, atol=1e-13)
-    part = pickle.loads(pickle.dumps(turns(Sdca(objective(FEW[0], penalty, 0.02), seed=7), 4)))
+    part = pickle.loads(pickle.dumps(iterations(Sdca(objective(FEW[0], penalty, 0.02), seed=7), 4)))
     solver = Sdca(objective(FEW[0], penalty, 0.02), seed=7)
     solver.resume(part)
-    turns(solver, 5, part)
+    iterations(solver, 5, part)
     np.testing.assert_array_equal(part.point, whole.point)
-    assert (part.turn, part.updates) == (9, whole.updates)
+    assert (part.iteration, part.updates) == (9, whole.updates)
 
 
 def test_weights_are_repetitions():
@@ -392,31 +392,31 @@ def test_weights_are_repetitions():
     repeat = np.repeat(np.arange(23), weights.astype(int))
     weighted = Objective("hinge", X, y, sample_weight=weights, offset=offsets, alpha=0.1)
     repeated = Objective("hinge", X[repeat], y[repeat], offset=offsets[repeat], alpha=0.1)
-    one, other = (turns(Sdca(F, seed=1), 150) for F in (weighted, repeated))
+    one, other = (iterations(Sdca(F, seed=1), 150) for F in (weighted, repeated))
     np.testing.assert_allclose(one.point[:-1], other.point[:-1], rtol=1e-5, atol=1e-6)
     assert weighted.value(one.point) == pytest.approx(repeated.value(other.point), rel=1e-7)
 
 
 def test_a_start_or_another_strength_is_built_on():
     F = objective(FEW[0], "l2", 0.05)
-    near = turns(Sdca(F, seed=1), 40)
+    near = iterations(Sdca(F, seed=1), 40)
     solver = Sdca(F, seed=5)
     state = started(solver, near.point + 1e-4)
     assert 0.0 <= F.value(near.point) - solver.lower_bound(state) <= 1e-3
     far = started(solver, near.point + 100.0)
     assert -0.01 <= solver.lower_bound(far) <= F.value(near.point)  # the start alone: below -1e4
-    turns(solver, 40, state)
+    iterations(solver, 40, state)
     np.testing.assert_allclose(state.point, near.point, rtol=1e-6, atol=1e-8)
     weaker = objective(FEW[0], "l2", 0.04)
     solver = Sdca(weaker, seed=1)
     solver.resume(near)
-    assert solver.lower_bound(near) == -np.inf  # until a turn has looked at all rows
-    turns(solver, 40, near)
+    assert solver.lower_bound(near) == -np.inf  # until an iteration has looked at all rows
+    iterations(solver, 40, near)
     assert weaker.value(near.point) - solver.lower_bound(near) <= 1e-9
     larger = objective(FEW[0], "l2", 0.04, n=31)
     solver = Sdca(larger, seed=1)
     solver.resume(near)
-    turns(solver, 40, near)
+    iterations(solver, 40, near)
     assert 0.0 <= larger.value(near.point) - solver.lower_bound(near) <= 1e-9
 
 

@@ -23,7 +23,7 @@ from fastgd.solvers.gradient.scheduled import BackingOff, LineSearch, Patience, 
 from fastgd.solvers.stochastic.scheduled import Stochastic
 from support import twins as reference
 from support.components import ToyWeightedL1
-from support.problems import Quartic, build, dense_problem, objective, started, turns
+from support.problems import Quartic, build, dense_problem, iterations, objective, started
 from support.twins import members, sparse_problem, with_jit
 
 RULES = pytest.mark.parametrize("rule", members(Rule), ids=lambda rule: rule.name)
@@ -47,7 +47,7 @@ def test_a_scheduled_rule_is_its_textbook_twin(rule, penalty, fit_intercept):
         np.zeros((max(rule.slots, 1), F.size)),
     )
     for t in range(1, 21):
-        solver.turn(state)
+        solver.advance(state)
         rate = 0.2 / np.sqrt(1 + t)
         decay, whole = (
             np.zeros(F.size),
@@ -68,7 +68,7 @@ def test_a_scheduled_rule_is_its_textbook_twin(rule, penalty, fit_intercept):
         elif not F.penalty.smooth:
             v[:4] = [F.penalty.prox(v[j], j, 0.1 * reach[j]) for j in range(4)]
         np.testing.assert_allclose(state.point, v, rtol=1e-9, atol=1e-12)
-    assert (state.turn, state.updates, state.rate) == (20, 20, pytest.approx(rate))
+    assert (state.iteration, state.updates, state.rate) == (20, 20, pytest.approx(rate))
     value, gradient = F.smooth_and_gradient(state.point)
     assert state.value == value
     np.testing.assert_array_equal(state.gradient, gradient)
@@ -86,10 +86,10 @@ def test_a_scheduled_rule_is_its_textbook_twin(rule, penalty, fit_intercept):
 def test_a_mini_batch_of_all_rows_is_the_full_batch(rule, penalty, storage):
     F = objective(LogLoss(), penalty, alpha=1e-4, storage=storage)
     for schedule in (Schedule(0.2), Schedule(0.2, 1.0, 0.5)):
-        full = turns(ScheduledFullBatch(F, rule, schedule), 10)
-        mini = turns(Stochastic(F, rule, schedule, F.n_active, seed=0), 10)
+        full = iterations(ScheduledFullBatch(F, rule, schedule), 10)
+        mini = iterations(Stochastic(F, rule, schedule, F.n_active, seed=0), 10)
         np.testing.assert_allclose(mini.point, full.point, rtol=1e-9, atol=1e-12)
-        assert (mini.turn, mini.updates) == (full.turn, full.updates)
+        assert (mini.iteration, mini.updates) == (full.iteration, full.updates)
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -102,7 +102,7 @@ def test_an_epoch_visits_the_rows_that_count_in_its_order(shuffle, batch):
     point, total, updates, averaged = np.zeros(7), np.zeros(7), 0, 0
     counted = np.flatnonzero(weights)
     for epoch in range(3):
-        solver.turn(state)
+        solver.advance(state)
         order = (
             np.random.Generator(np.random.PCG64([5, epoch])).permutation(counted)
             if shuffle
@@ -150,7 +150,7 @@ COMBINATIONS += [
 
 @pytest.mark.parametrize("penalty", with_jit(["l2"], ["l2", "l1"]))
 @pytest.mark.parametrize(("rule", "batch", "rate"), COMBINATIONS)
-def test_k_turns_and_m_more_are_k_plus_m(rule, batch, rate, penalty):
+def test_k_iterations_and_m_more_are_k_plus_m(rule, batch, rate, penalty):
     X, y, weights, offsets = sparse_problem(LogLoss())
     points = []
     for parts in ((11,), (4, 7), (5, 5, 1)):
@@ -164,7 +164,7 @@ def test_k_turns_and_m_more_are_k_plus_m(rule, batch, rate, penalty):
             solver.resume(state)
             result = Descent(solver, [], max_iter=part).run(state)
             state = result.state
-        assert state.turn == 11
+        assert state.iteration == 11
         points.append(np.r_[state.point, solver.answer(state), state.updates])
     np.testing.assert_array_equal(points[1], points[0])
     np.testing.assert_array_equal(points[2], points[0])
@@ -173,7 +173,7 @@ def test_k_turns_and_m_more_are_k_plus_m(rule, batch, rate, penalty):
 def test_a_state_from_other_data_is_no_obstacle():
     first, other = objective(LogLoss(), seed=0), objective(LogLoss(), seed=1)
     for make in (BarzilaiBorwein, Accelerated, lambda F: BackingOff(F, Adam())):
-        state = turns(make(first), 5)
+        state = iterations(make(first), 5)
         solver = make(other)
         solver.resume(state)
         result = Descent(solver, [], max_iter=300, tol=1e-6).run(state)
@@ -181,9 +181,11 @@ def test_a_state_from_other_data_is_no_obstacle():
 
 
 def sklearns_rates(objectives, eta0, tol, n_iter_no_change):
-    """Rates before each turn as in scikit-learn's _plain_sgd, and the turn after which it stops."""
+    """Rates before each iteration as in scikit-learn's _plain_sgd, and the iteration after which
+    it stops.
+    """
     best, count, eta, rates = np.inf, 0, eta0, []
-    for turn, value in enumerate(objectives):
+    for iteration, value in enumerate(objectives):
         rates.append(eta)
         count = count + 1 if value > best - tol * abs(best if np.isfinite(best) else 0.0) else 0
         best = min(best, value)
@@ -191,7 +193,7 @@ def sklearns_rates(objectives, eta0, tol, n_iter_no_change):
             if eta > 1e-6:
                 eta, count = eta / 5, 0
             else:
-                return rates, turn + 1
+                return rates, iteration + 1
     return rates, None
 
 
@@ -242,7 +244,7 @@ def test_a_line_search_never_goes_up(rule):
         state = started(solver)
         values = [F.value(state.point)]
         for _ in range(60):
-            solver.turn(state)
+            solver.advance(state)
             values.append(F.value(state.point))
         assert (np.diff(values) <= 1e-14).all()
         assert values[-1] < 0.99 * values[0]

@@ -20,7 +20,7 @@ from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.column_subspace import ColumnSpan, choose_span
 from fastgd.solvers.newton.subspace import RowSpan
 from fastgd.solvers.newton.truncated import Curved, NewtonCG
-from support.problems import Quartic, objective, started, turns
+from support.problems import Quartic, iterations, objective, started
 from support.twins import members, sparse_problem, with_jit
 
 SMOOTH = [loss for loss in members(Loss) if loss.smooth]
@@ -94,8 +94,8 @@ def test_a_sample_of_the_rows_can_give_the_curvature():
     )
     expected = rows.T @ (h * (rows @ p)) + 0.01 * np.r_[p[:-1], 0.0]
     np.testing.assert_allclose(Curved(part, v).times(p), expected, rtol=1e-10)
-    state = turns(NewtonCG(F, part), 80)
-    assert state.value == pytest.approx(turns(NewtonCG(F), 30).value, rel=1e-6)
+    state = iterations(NewtonCG(F, part), 80)
+    assert state.value == pytest.approx(iterations(NewtonCG(F), 30).value, rel=1e-6)
 
 
 def test_conjugate_gradients_solve_the_newton_system():
@@ -124,7 +124,7 @@ def test_a_direction_that_curves_downwards_ends_conjugate_gradients():
 def test_they_reach_the_optimum(solver, loss, shape, fit_intercept):
     F = wide(loss, n=shape[0], d=shape[1], fit_intercept=fit_intercept)
     best = optimum(F)
-    state = turns(solver(F), 60)
+    state = iterations(solver(F), 60)
     assert state.value <= best + 1e-10 * max(abs(best), 1.0)
     value, gradient = F.smooth_and_gradient(state.point)
     assert state.value == pytest.approx(value, rel=1e-12)
@@ -134,11 +134,11 @@ def test_they_reach_the_optimum(solver, loss, shape, fit_intercept):
 @pytest.mark.parametrize("penalty", with_jit([Quartic()], [None, Quartic()]), ids=str)
 def test_newton_takes_any_smooth_penalty(penalty):
     F = objective(LogLoss(), penalty, alpha=0.02, n=60)
-    assert turns(NewtonCG(F), 30).value <= optimum(F) + 1e-10
+    assert iterations(NewtonCG(F), 30).value <= optimum(F) + 1e-10
 
 
 def span_twin(F, kept, count, scales=1.0):
-    """The same steps on explicit vectors, with full Newton steps: value after each turn."""
+    """The same steps on explicit vectors, with full Newton steps: value after each iteration."""
     v, moves, values = F.start(), [], []
     for _ in range(count):
         value, g = F.smooth_and_gradient(v)
@@ -161,7 +161,7 @@ def test_steps_in_a_span_are_those_on_explicit_vectors(span, kept):
     solver = span(F, kept)
     state, values = started(solver), []
     for _ in range(8):
-        solver.turn(state)
+        solver.advance(state)
         values.append(state.value)
     expected = span_twin(
         F, kept, 8, Coordinates.standard(F).scales[:, 0] if span is ColumnSpan else 1.0
@@ -169,9 +169,9 @@ def test_steps_in_a_span_are_those_on_explicit_vectors(span, kept):
     np.testing.assert_allclose(values, expected, rtol=1e-9)
 
 
-def test_a_quadratic_takes_as_many_turns_as_it_has_curvatures():
+def test_a_quadratic_takes_as_many_iterations_as_it_has_curvatures():
     F = wide(SquaredError(), n=6, fit_intercept=False)
-    state = turns(RowSpan(F), 7)
+    state = iterations(RowSpan(F), 7)
     assert np.abs(F.gradient(state.point)).max() < 1e-12
 
 
@@ -179,13 +179,13 @@ def test_a_quadratic_takes_as_many_turns_as_it_has_curvatures():
 @pytest.mark.parametrize("span", [RowSpan, ColumnSpan])
 def test_a_start_elsewhere_leads_to_the_same_optimum(span, fit_intercept):
     F = wide(LogLoss(), fit_intercept=fit_intercept)
-    best = turns(span(F), 40)
+    best = iterations(span(F), 40)
     solver = span(F)
     point = np.random.default_rng(0).standard_normal(F.size)
     state = started(solver, point)
     np.testing.assert_array_equal(state.point, point)
     assert state.value == pytest.approx(F.value(point), rel=1e-12)
-    turns(solver, 60, state)
+    iterations(solver, 60, state)
     assert state.value == pytest.approx(best.value, rel=1e-12)
     np.testing.assert_allclose(state.point, best.point, atol=1e-5)
 
@@ -201,7 +201,7 @@ def test_far_targets_where_the_loss_has_no_curvature():
         alpha=1e-3,
         n_jobs=1,
     )
-    state = turns(RowSpan(F), 40)
+    state = iterations(RowSpan(F), 40)
     assert state.value <= optimum(F) * (1.0 + 1e-3)
 
 
@@ -211,7 +211,7 @@ def test_a_run_ends_with_a_proof_that_holds(solver):
     made = solver(F)
     result = Descent(made, [], max_iter=100, tol=1e-6).run(started(made))
     assert result.reason is StopReason.CONVERGED
-    best = turns(RowSpan(F), 60).value
+    best = iterations(RowSpan(F), 60).value
     assert result.objective - best <= result.bound.value + 1e-15
     assert result.bound.kind == "proof"
 
@@ -224,14 +224,14 @@ def test_the_span_follows_the_shape_and_the_lengths_of_the_rows():
     assert type(choose_span(Objective("log_loss", X, y, alpha=0.01))) is ColumnSpan
 
 
-def test_a_preview_needs_no_point_and_holds_each_turn():
+def test_a_preview_needs_no_point_and_holds_each_iteration():
     F = wide(LogLoss(), n=60, d=200)
-    best = turns(RowSpan(F), 60).value
+    best = iterations(RowSpan(F), 60).value
     solver = RowSpan(F)
     state = started(solver)
     before = F.passes
     for _ in range(8):
-        solver.turn(state)
+        solver.advance(state)
         value, bound = solver.preview(state)
         assert value == state.value
         assert value - best <= bound.value + 1e-15
@@ -246,7 +246,7 @@ def test_a_preview_needs_no_point_and_holds_each_turn():
 @SOLVERS
 def test_dense_and_csr_take_the_same_path(solver):
     points = [
-        turns(solver(wide(LogLoss(), storage=storage)), 6).point
+        iterations(solver(wide(LogLoss(), storage=storage)), 6).point
         for storage in (np.asarray, sp.csr_array)
     ]
     np.testing.assert_array_equal(points[1], points[0])
@@ -258,13 +258,13 @@ def test_threads_do_not_change_the_bits():
         F = wide(LogLoss(), n=600, d=400, n_jobs=n_jobs)
         solver = RowSpan(F)
         solver.objective.n_threads = n_jobs
-        points.append(turns(solver, 6).point)
+        points.append(iterations(solver, 6).point)
     np.testing.assert_array_equal(points[1], points[0])
 
 
 @pytest.mark.parametrize("turned", [3, 40])
 @SOLVERS
-def test_k_turns_and_m_more_are_k_plus_m(solver, turned):
+def test_k_iterations_and_m_more_are_k_plus_m(solver, turned):
     points = []
     for parts in ((turned + 5,), (turned, 5)):
         state = None
@@ -281,7 +281,7 @@ def test_k_turns_and_m_more_are_k_plus_m(solver, turned):
 
 @SOLVERS
 def test_a_state_from_other_data_is_no_obstacle(solver):
-    state = turns(solver(wide(LogLoss(), seed=0)), 5)
+    state = iterations(solver(wide(LogLoss(), seed=0)), 5)
     made = solver(wide(LogLoss(), seed=1))
     made.resume(state)
     result = Descent(made, [], max_iter=100, tol=1e-6).run(state)
@@ -291,7 +291,7 @@ def test_a_state_from_other_data_is_no_obstacle(solver):
 @SOLVERS
 def test_at_the_optimum_they_say_so(solver):
     made = solver(wide(SquaredHinge()))
-    state = turns(made, 200)
+    state = iterations(made, 200)
     assert made.finished(state)
 
 

@@ -30,7 +30,7 @@ from fastgd.solvers.variance_reduced.row_curvature import (
 from fastgd.solvers.variance_reduced.saga import Saga
 from fastgd.solvers.variance_reduced.svrg import Svrg
 from support.components import ToySoftmax, ToyWeightedL1
-from support.problems import Quartic, started, turns
+from support.problems import Quartic, iterations, started
 from support.twins import members, samples, sparse_problem, stored, with_jit
 
 SOLVERS = pytest.mark.parametrize("solver", [Saga, Svrg], ids=lambda solver: solver.name)
@@ -184,7 +184,7 @@ def least(F):
             F.value_and_gradient, F.start(), jac=True, method="L-BFGS-B", options=options
         ).fun
     solver = Accelerated(F)
-    return solver.total(turns(solver, 1500))
+    return solver.total(iterations(solver, 1500))
 
 
 def suboptimality(F, state):
@@ -193,11 +193,11 @@ def suboptimality(F, state):
 
 def reached(F, solver, most, tol):
     """Whether a run comes as close to the least F as this, and no closer than that is, in so
-    many turns.
+    many iterations.
     """
     optimum, state = least(F), started(solver)
-    while state.turn < most and F.value(state.point) > optimum * (1.0 + tol):
-        turns(solver, 20, state)
+    while state.iteration < most and F.value(state.point) > optimum * (1.0 + tol):
+        iterations(solver, 20, state)
     return -1e-9 <= F.value(state.point) / optimum - 1.0 <= tol
 
 
@@ -231,7 +231,7 @@ def test_nothing_is_tuned(solver, batch):
 def test_dense_is_csr(solver):
     for scales, batch in ((1.0, 1), (10.0 ** np.arange(6), with_jit(1, 3))):
         dense, csr = (
-            turns(solver(make(LogLoss(), "l1", 0.02, s, scales=scales), batch, 3), 7)
+            iterations(solver(make(LogLoss(), "l1", 0.02, s, scales=scales), batch, 3), 7)
             for s in STORAGES
         )
         np.testing.assert_allclose(dense.point, csr.point, rtol=1e-9, atol=1e-12)
@@ -242,7 +242,7 @@ STORAGES = (np.asarray, sp.csr_array)
 
 @pytest.mark.parametrize("batch", [1, 3])
 @SOLVERS
-def test_k_turns_and_m_more_are_k_plus_m(solver, batch):
+def test_k_iterations_and_m_more_are_k_plus_m(solver, batch):
     points = []
     for parts in ((11,), (4, 7), (5, 5, 1)):
         state = None
@@ -252,7 +252,7 @@ def test_k_turns_and_m_more_are_k_plus_m(solver, batch):
             state = started(one) if state is None else pickle.loads(pickle.dumps(state))
             one.resume(state)
             state = Descent(one, [], max_iter=part).run(state).state
-        assert state.turn == 11
+        assert state.iteration == 11
         points.append(np.r_[state.point, state.updates, state.rate])
     np.testing.assert_array_equal(points[1], points[0])
     np.testing.assert_array_equal(points[2], points[0])
@@ -260,24 +260,24 @@ def test_k_turns_and_m_more_are_k_plus_m(solver, batch):
 
 @SOLVERS
 def test_a_state_from_other_data_or_another_penalty_is_no_obstacle(solver):
-    state = turns(solver(make(LogLoss(), "l2", seed=0), 1, 0), 5)
+    state = iterations(solver(make(LogLoss(), "l2", seed=0), 1, 0), 5)
     for other in (
         make(LogLoss(), "l2", seed=1),
         make(LogLoss(), "l2", 0.3, seed=1, storage=sp.csr_array),
     ):
         one = solver(other, 1, 0)
         one.resume(state)
-        assert suboptimality(other, turns(one, 300, state)) <= 1e-9
+        assert suboptimality(other, iterations(one, 300, state)) <= 1e-9
 
 
 def test_the_table_outlives_a_change_of_the_penalty():
-    state = turns(Saga(make(LogLoss(), "l2"), 1, 0), 5)
+    state = iterations(Saga(make(LogLoss(), "l2"), 1, 0), 5)
     table = state.memory["table"].copy()
     F = make(LogLoss(), "l2", 0.3)
     one = Saga(F, 1, 0)
     one.resume(state)
     np.testing.assert_array_equal(state.memory["table"], table)
-    assert suboptimality(F, turns(one, 300, state)) <= 1e-9
+    assert suboptimality(F, iterations(one, 300, state)) <= 1e-9
 
 
 @SOLVERS
@@ -309,10 +309,10 @@ def test_a_run_to_the_end_is_exhausted(solver):
     one = solver(make(LogLoss(), "l2"), 1, 0)
     state = started(one)
     for _ in range(600):
-        one.turn(state)
-        if one.finished(state):  # a run ends here; later turns may still gain what is rounding
+        one.advance(state)
+        if one.finished(state):  # a run ends here; later iterations may still gain what is rounding
             return
-    raise AssertionError("not finished after 600 turns")
+    raise AssertionError("not finished after 600 iterations")
 
 
 @SOLVERS
@@ -321,7 +321,7 @@ def test_passes_are_all_rows_read(solver):
     one = solver(F, 1, 0, shuffle=False)
     state = started(one)
     before = F.passes
-    turns(one, 3, state)
+    iterations(one, 3, state)
     assert F.passes - before == {Saga: 3, Svrg: 6}[solver]
     assert state.updates == 3 * F.n_active
 
@@ -459,7 +459,7 @@ def test_long_rows_are_visited_more_often():
     )
     # On average over an epoch's visits a row counts once.
     np.testing.assert_allclose(tuning["emphasis"] * counts / one.order_of.size, 1.0 / 100)
-    assert suboptimality(F, turns(one, 100)) <= 1e-9
+    assert suboptimality(F, iterations(one, 100)) <= 1e-9
 
 
 @pytest.mark.parametrize("solver", ["saga", "svrg"])

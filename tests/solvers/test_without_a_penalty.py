@@ -50,7 +50,7 @@ def test_redundant_columns_are_those_that_the_others_make_up():
 @pytest.mark.parametrize("penalty", [None, "l1"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_what_completed_dual_variables_prove_is_true(loss, penalty, fit_intercept):
-    """At every turn of the path the bound is below the optimum, which the end of the path is
+    """At every iteration of the path the bound is below the optimum, which the end of the path is
     close to.
     """
     X, y, weights, offsets = sparse_problem(loss, n=60, d=5)
@@ -70,7 +70,7 @@ def test_what_completed_dual_variables_prove_is_true(loss, penalty, fit_intercep
     solver.resume(state)
     bounds, totals = [], []
     for _ in range(25):
-        solver.turn(state)
+        solver.advance(state)
         bounds.append(solver.lower_bound(state))
         totals.append(state.memory["total"])
         if state.memory["gap"] <= 1e-9 * totals[-1]:

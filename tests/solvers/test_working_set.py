@@ -22,7 +22,7 @@ from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import Columns
 from fastgd.solvers.l1.proximal_newton import Kept, solve_support
 from fastgd.solvers.l1.working_set import WorkingSet
-from support.problems import proved, started, turns
+from support.problems import iterations, proved, started
 from support.twins import members, samples, stored, with_jit, with_ones
 
 SMOOTH = [loss for loss in members(Loss) if loss.smooth and loss.convex]
@@ -65,7 +65,7 @@ def problem(
     )
 
 
-def lowest(F, n_turns=6000):
+def lowest(F, n_iterations=6000):
     """F after long proximal gradient descent, in NumPy alone: accelerated, anew where it goes
     up, steps by halving.
     """
@@ -93,7 +93,7 @@ def lowest(F, n_turns=6000):
 
     v = look = np.zeros(F.size)
     rate, t, best = 1.0, 1.0, np.inf
-    for turn in range(n_turns):
+    for iteration in range(n_iterations):
         value, g = smooth(look)
         while True:
             new = look - rate * g
@@ -105,7 +105,7 @@ def lowest(F, n_turns=6000):
         total = smooth(new)[0] + sharp @ np.abs(new)
         t = 1.0 if total > best else 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * t * t))
         look = new + (t - 1.0) / (t + 1.0) * (new - v)
-        if turn > 50 and np.abs(new - v).max() < 1e-13 and t == 1.0:
+        if iteration > 50 and np.abs(new - v).max() < 1e-13 and t == 1.0:
             break
         v, best = new, min(best, total)
     return best
@@ -271,7 +271,7 @@ def test_gathered_columns_are_the_columns():
         )
         assert share <= 1.0
         assert columns.rows.shape() == (40, 5)
-    # Columns that turn out to hold more are gathered again, fewer.
+    # Columns that iteration out to hold more are gathered again, fewer.
     solver._all.entries = lambda index: np.ones(index.size)
     assert 50 <= solver._gather(np.arange(600), 0).index.size < 105
     assert solver._gather(np.arange(600), 200).whole
@@ -381,7 +381,7 @@ def test_beyond_the_greatest_alpha_all_coefficients_are_0(loss, fit_intercept):
         [(loss, tall) for loss in SMOOTH for tall in (False, True)],
     ),
 )
-def test_k_turns_and_m_more_are_k_plus_m(loss, storage, tall, monkeypatch):
+def test_k_iterations_and_m_more_are_k_plus_m(loss, storage, tall, monkeypatch):
     monkeypatch.setattr(sets, "LEAST_SAMPLE", 10 if tall else 10**9)
     monkeypatch.setattr(sets, "ROWS_PER_COLUMN", 2)
     monkeypatch.setattr(sets, "INNER", 0.5)
@@ -395,7 +395,7 @@ def test_k_turns_and_m_more_are_k_plus_m(loss, storage, tall, monkeypatch):
             state = started(solver) if state is None else pickle.loads(pickle.dumps(state))
             solver.resume(state)
             state = Descent(solver, [], max_iter=part).run(state).state
-        assert state.turn == 5
+        assert state.iteration == 5
         points.append(np.r_[state.point, state.value, state.gradient, state.updates])
     np.testing.assert_array_equal(points[1], points[0])
     np.testing.assert_array_equal(points[2], points[0])
@@ -405,14 +405,14 @@ def test_k_turns_and_m_more_are_k_plus_m(loss, storage, tall, monkeypatch):
 def test_value_and_gradient_are_those_of_the_point(storage):
     F = problem(LogLoss(), storage, 0.7)
     solver = WorkingSet(F)
-    state = turns(solver, 2)
+    state = iterations(solver, 2)
     value, gradient = F.smooth_and_gradient(state.point)
     assert state.value == pytest.approx(value, rel=1e-14)
     np.testing.assert_allclose(state.gradient, gradient, rtol=1e-12, atol=1e-15)
     totals = []
     for _ in range(4):
         totals.append(state.value + F.rest_value(state.point))
-        solver.turn(state)
+        solver.advance(state)
     assert (np.diff(totals) <= 1e-14).all()
 
 
@@ -425,7 +425,7 @@ def test_the_number_of_threads_changes_nothing(storage):
         X = rng.standard_normal((3000, 80)) * (rng.random((3000, 80)) < 0.5)
         y = np.where(X[:, 0] + X[:, 1] + rng.standard_normal(3000) > 0, 1.0, -1.0)
         F = Objective("log_loss", storage(X), y, penalty="l1", alpha=1e-2, n_jobs=n_jobs)
-        points.append(turns(WorkingSet(F), 3).point)
+        points.append(iterations(WorkingSet(F), 3).point)
     np.testing.assert_array_equal(points[1], points[0])
     np.testing.assert_array_equal(points[2], points[0])
 
@@ -463,11 +463,11 @@ def test_it_ends_by_itself_where_rounding_is_all_that_is_left():
     state = started(WorkingSet(F))
     result = Descent(WorkingSet(F), [], max_iter=200, tol=1e-300).run(state)
     assert result.reason in (StopReason.PLATEAU, StopReason.CONVERGED)
-    assert state.turn < 60
+    assert state.iteration < 60
 
 
 def test_a_state_from_other_data_is_no_obstacle():
-    state = turns(WorkingSet(problem(LogLoss(), seed=0)), 3)
+    state = iterations(WorkingSet(problem(LogLoss(), seed=0)), 3)
     solver = WorkingSet(problem(LogLoss(), seed=1))
     solver.resume(state)
     assert Descent(solver, [], max_iter=50, tol=1e-8).run(state).reason is StopReason.CONVERGED

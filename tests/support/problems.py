@@ -52,10 +52,10 @@ def started(solver, point=None):
     return state
 
 
-def turns(solver, count, state=None):
+def iterations(solver, count, state=None):
     state = started(solver) if state is None else state
     for _ in range(count):
-        solver.turn(state)
+        solver.advance(state)
     return state
 
 

@@ -1,14 +1,14 @@
 """Stochastic dual coordinate ascent: rows one after the other, each with the best step for it, and
 a bound for free.
 
-A turn visits all rows once, in random order; from the second turn on it first visits again and
-again those rows that moved w most in the turn before, while that moves w faster than visits to all
-rows did. (Rows that hardly move are most of the rows where classes are well apart: shrinking,
-without a rule of its own for each loss.)
+An iteration visits all rows once, in random order; from the second iteration on it first visits
+again and again those rows that moved w most in the iteration before, while that moves w faster than
+visits to all rows did. (Rows that hardly move are most of the rows where classes are well apart:
+shrinking, without a rule of its own for each loss.)
 
 The unpenalised intercept is a proximal point: with (rho / 2) (b - center)^2 in F, b = center +
-mean_i s_i u_i / rho, and each turn makes b the center. At the end the mean is 0, and nothing has
-been added.
+mean_i s_i u_i / rho, and each iteration makes b the center. At the end the mean is 0, and nothing
+has been added.
 """
 
 import numpy as np
@@ -37,11 +37,11 @@ MOST_VISITS = 30
 # 1, 10 here: over 200, 26, 18 on `a9a` at alpha = 1 / n (log loss), over 200, 101, 63 (hinge), and
 # 5, 5, 12 on `w8a` at 100 / n (log loss).
 RHO = 10.0
-# A turn leaves less of the gap than it took: checks begin once it took no more than this many times
-# tol.
+# An iteration leaves less of the gap than it took: checks begin once it took no more than this many
+# times tol.
 NEARLY = 2.0
-# w is made anew from the duals at doubling turns from this one on, and where what it may have lost
-# to rounding is this share of what the last turn raised the bound by.
+# w is made anew from the duals at doubling iterations from this one on, and where what it may have
+# lost to rounding is this share of what the last iteration raised the bound by.
 REBUILT = 8
 VISIBLE = 0.1
 EPS = float(np.finfo(float).eps)
@@ -164,11 +164,11 @@ class Sdca(Solver):
         """Make w that of the duals, which suit any alpha and weights; where it already is, the run
         just goes on.
 
-        The terms may be those of other targets: there is no bound until a turn has visited all
-        rows.
+        The terms may be those of other targets: there is no bound until an iteration has visited
+        all rows.
         """
         F, memory = self.objective, state.memory
-        if state.turn == 0:
+        if state.iteration == 0:
             return
         if memory["duals"].size != F.n_samples or "sizes" not in memory:
             fresh = self.start(state.point)
@@ -187,20 +187,22 @@ class Sdca(Solver):
         else:
             memory["wrong"] = wrong
 
-    def turn(self, state):
+    def advance(self, state):
         """Visits to the rows that moved most, then one to all rows."""
         F, memory = self.objective, state.memory
         point = self._padded(state)
-        if state.turn >= REBUILT and (state.turn & (state.turn - 1) == 0 or self._blurred(state)):
+        if state.iteration >= REBUILT and (
+            state.iteration & (state.iteration - 1) == 0 or self._blurred(state)
+        ):
             point[:-1] = self._rebuilt(state)
-        if state.turn > 0:
+        if state.iteration > 0:
             self._visit_lively(state, point)
         self._visit(state, point, self.rows)
         self._put(state, point[:-1])
         memory["center"] += self._imbalance(memory["duals"]) / self.rho
         if F.fit_intercept:
             state.point[-1] = memory["center"]
-        state.turn += 1
+        state.iteration += 1
         bound, before = self.lower_bound(state), memory.get("bound", -np.inf)
         memory["bound"], memory["gain"] = bound, bound - before
 
@@ -218,7 +220,7 @@ class Sdca(Solver):
         return True
 
     def nearly_done(self, state, tol):
-        """Whether the last turn raised the bound by so little that about tol may be left."""
+        """Whether the last iteration raised the bound by so little that about tol may be left."""
         return state.memory["gain"] <= NEARLY * tol * unit_at(self.objective, state.memory["bound"])
 
     def evaluate(self, state):
@@ -289,8 +291,8 @@ class Sdca(Solver):
         return self._primal(memory["duals"])
 
     def _blurred(self, state):
-        """Whether rounding of v since it was made from the duals shows beside what the last turn
-        brought.
+        """Whether rounding of v since it was made from the duals shows beside what the last
+        iteration brought.
         """
         memory, coef = state.memory, state.point[: self.objective.n_features]
         lost = self.objective.l2 * float(np.linalg.norm(coef)) * memory["wrong"]

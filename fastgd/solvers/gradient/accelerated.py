@@ -32,7 +32,7 @@ GREATEST_CURVATURE = 1e30
 class Accelerated(ScaledSolver):
     """`solver="nesterov"`, full batch, automatic steps."""
 
-    def turn(self, state):
+    def advance(self, state):
         """One look-ahead point: one pass, more where the curvature was underrated."""
         memory = state.memory
         y, g = memory["u"], self.own_gradient(state)
@@ -80,5 +80,5 @@ class Accelerated(ScaledSolver):
         if not (y_next - y).any() and not (x - x_old).any():
             memory["exhausted"] = True
         state.rate = 1.0 / curvature
-        state.turn += 1
+        state.iteration += 1
         state.updates += 1

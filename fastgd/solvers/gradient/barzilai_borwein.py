@@ -25,7 +25,7 @@ GREATEST_RATE = 1e12
 class BarzilaiBorwein(ScaledSolver):
     """`solver="gd"`, full batch, automatic steps."""
 
-    def turn(self, state):
+    def advance(self, state):
         """One accepted step; each trial is one pass."""
         u, g = state.memory["u"], self.own_gradient(state)
         values = state.memory.setdefault("values", [self.total(state)])
@@ -54,7 +54,7 @@ class BarzilaiBorwein(ScaledSolver):
         state.memory["values"] = [*values, total][-LOOK_BACK:]
         state.memory["rate"] = self._next_rate(state, trial - u, change, rate)
         state.rate = rate
-        state.turn += 1
+        state.iteration += 1
         state.updates += 1
 
     def _next_rate(self, state, s, y, rate):

@@ -1,7 +1,7 @@
 """Limited-memory BFGS on all rows, in coordinates of about unit curvature, with a weak Wolfe line
 search.
 
-With s_k = u_{k+1} - u_k, y_k = g_{k+1} - g_k of the last turns the direction is -H g, where H
+With s_k = u_{k+1} - u_k, y_k = g_{k+1} - g_k of the last iterations the direction is -H g, where H
 starts as (s'y / y'y) I and each pair adds
 
     H <- (I - s y' / s'y) H (I - y s' / s'y) + s s' / s'y
@@ -26,13 +26,13 @@ CURVED = 0.9
 # A pair counts where s'y is more than this share of |s| |y|: with less its H would be all rounding.
 LEAST_CURVATURE = 1e-10
 TRIALS = 40
-IDLE_TURNS = 4
+IDLE_ITERATIONS = 4
 EPS = np.finfo(float).eps
 
 
 class LBFGS(ScaledSolver):
-    """`solver="lbfgs"`: any smooth loss and penalty; one pass a turn, more where a step of 1 will
-    not do.
+    """`solver="lbfgs"`: any smooth loss and penalty; one pass an iteration, more where a step of 1
+    will not do.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class LBFGS(ScaledSolver):
         super().__init__(objective)
         self.pairs = memory
 
-    def turn(self, state):
+    def advance(self, state):
         """One accepted step."""
         memory, g = state.memory, self.own_gradient(state)
         pairs = memory.get("pairs", [])
@@ -68,11 +68,11 @@ class LBFGS(ScaledSolver):
                 memory["first_rate"] = 2.0 * share
             state.rate = share
         elif pairs:
-            pairs = []  # rounding may have spoilt them: the next turn goes straight down
+            pairs = []  # rounding may have spoilt them: the next iteration goes straight down
         else:
             memory["exhausted"] = True
         memory["pairs"] = pairs
-        state.turn += 1
+        state.iteration += 1
         state.updates += 1
 
     def _search(self, state, direction, slope, share):
@@ -119,12 +119,12 @@ def check_smooth(objective):
 
 
 def notice_rounding(memory, before, value, gradient):
-    """Make a run end once neither F falls nor the gradient gets shorter for some turns."""
+    """Make a run end once neither F falls nor the gradient gets shorter for some iterations."""
     length, shortest = float(gradient @ gradient), memory.get("shortest", np.inf)
     idle = before - value <= 4.0 * EPS * abs(before) and not length < 0.25 * shortest
     memory["idle"] = memory.get("idle", 0) + 1 if idle else 0
     memory["shortest"] = min(length, shortest)
-    if memory["idle"] >= IDLE_TURNS:
+    if memory["idle"] >= IDLE_ITERATIONS:
         memory["exhausted"] = True
 
 

@@ -18,8 +18,8 @@ import scipy.linalg
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 
-# A curvature matrix costs about as many passes as a row has values, and each turn d^2 operations on
-# top.
+# A curvature matrix costs about as many passes as a row has values, and each iteration d^2
+# operations on top.
 LONGEST_ROW = 128
 MOST_COLUMNS = 512
 EPS = np.finfo(float).eps
@@ -162,8 +162,8 @@ class CurvatureCoordinates:
         whatever the loss.
 
         Elsewhere the loss can flatten and steps become long, which would let rounding grow here:
-        with 15 rows and 30 columns from 1e-13 to 1e-2 in 50 turns, until it decided what the other
-        directions did; now 25 turns do.
+        with 15 rows and 30 columns from 1e-13 to 1e-2 in 50 iterations, until it decided what the
+        other directions did; now 25 iterations do.
         """
         part = self._to_user[:n_coef]
         shares, axes = scipy.linalg.eigh(l2 * part.T @ part)

@@ -13,9 +13,9 @@ LEAST_SHARE = 1e-12
 # A rate that works grows by a little, one that fails is halved.
 GROWTH = 1.1
 CUT = 0.5
-# No rate comes near one that failed again: at the edge of stability each turn lets rounding grow,
-# until weights and repeated rows differed by 4e-6 (Adam; now 4e-14), and failures clear the memory
-# (a9a, Adam: 124 passes for 151).
+# No rate comes near one that failed again: at the edge of stability each iteration lets rounding
+# grow, until weights and repeated rows differed by 4e-6 (Adam; now 4e-14), and failures clear the
+# memory (a9a, Adam: 124 passes for 151).
 CEILING = 0.5
 LOOK_BACK = 5
 
@@ -51,7 +51,7 @@ class ScheduledFullBatch(Solver):
         state.memory["divisor"] = 1.0
         return state
 
-    def turn(self, state):
+    def advance(self, state):
         """One update: one pass."""
         F, memory = self.objective, state.memory
         update = state.updates + 1
@@ -68,7 +68,7 @@ class ScheduledFullBatch(Solver):
             reach = self.rule.reach(slots, everything, rate, scale)
             state.point = proximal(F, state.point - move, reach, whole)
             state.value, state.gradient = F.smooth_and_gradient(state.point)
-        state.rate, state.updates, state.turn = rate, update, state.turn + 1
+        state.rate, state.updates, state.iteration = rate, update, state.iteration + 1
         if self.patience is not None:
             self.patience.look(memory, state.value + F.rest_value(state.point))
 
@@ -91,12 +91,12 @@ class AveragedFullBatch(ScheduledFullBatch):
         return state
 
     def resume(self, state):
-        """The gradient at the iterate, which a turn needs; the answer is another point."""
+        """The gradient at the iterate, which an iteration needs; the answer is another point."""
         state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
 
-    def turn(self, state):
+    def advance(self, state):
         """One update and its share of the average."""
-        super().turn(state)
+        super().advance(state)
         if state.updates >= self.average_from:
             state.memory["total"] = state.memory["total"] + state.point
             state.memory["averaged"] += 1
@@ -108,7 +108,7 @@ class AveragedFullBatch(ScheduledFullBatch):
 
 
 class Patience:
-    """`learning_rate="adaptive"`: the rate is divided by 5 after `n_iter_no_change` turns that
+    """`learning_rate="adaptive"`: the rate is divided by 5 after `n_iter_no_change` iterations that
     brought less than tol F.
 
     As in scikit-learn's SGDClassifier, `exhausted` says that the rate has become too small to go
@@ -121,7 +121,7 @@ class Patience:
         self.eta0, self.tol, self.n_iter_no_change = eta0, tol, n_iter_no_change
 
     def look(self, memory, objective):
-        """Note the objective of a turn and cut the rate where it is due."""
+        """Note the objective of an iteration and cut the rate where it is due."""
         best = memory.get("best_objective", np.inf)
         stalled = self.tol is not None and objective > best - self.tol * abs(best)
         memory["stalled"] = memory.get("stalled", 0) + 1 if stalled else 0
@@ -145,7 +145,7 @@ class LineSearch(Solver):
         state.memory["slots"] = np.zeros((max(self.rule.slots, 1), state.point.size))
         return state
 
-    def turn(self, state):
+    def advance(self, state):
         """One update; each trial is one pass."""
         F, memory = self.objective, state.memory
         decay, slots = F.penalty_gradient(state.point), memory["slots"]
@@ -164,7 +164,7 @@ class LineSearch(Solver):
             memory["exhausted"], found = True, (state.point, state.value, state.gradient, first)
         state.point, state.value, state.gradient, state.rate = found
         memory["rate"] = state.rate
-        state.turn += 1
+        state.iteration += 1
         state.updates += 1
 
     def _search(self, state, direction, reach, rate):
@@ -197,7 +197,7 @@ class BackingOff(ScaledSolver):
         super().__init__(objective)
         self.rule = rule
 
-    def turn(self, state):
+    def advance(self, state):
         """One accepted update; each trial is one pass."""
         memory, u, g = state.memory, state.memory["u"], self.own_gradient(state)
         values = memory.setdefault("values", [self.total(state)])
@@ -212,8 +212,8 @@ class BackingOff(ScaledSolver):
             scale = self.rule.begin(memory["since"] + 1)
             step = self.rule.step(slots, slice(None), g, 0.0, rate, scale)
             reach = self.rule.reach(slots, slice(None), rate, scale)
-            # A velocity that has just begun is matched by less of a threshold: 300 turns were lost
-            # to it with L1.
+            # A velocity that has just begun is matched by less of a threshold: 300 iterations were
+            # lost to it with L1.
             trial = self.proximal(u - step[:-1], step[-1] / np.ravel(reach)[-1] * reach)
             v, total, smooth, gradient = self.evaluate_at(trial)
             if total <= max(values) + 1e-15 * abs(values[-1]):
@@ -236,7 +236,7 @@ class BackingOff(ScaledSolver):
         memory["values"] = [*values, total][-LOOK_BACK:]
         memory["since"] += 1
         memory["rate"] = min(rate * GROWTH, memory.get("ceiling", np.inf))
-        state.rate, state.turn, state.updates = rate, state.turn + 1, state.updates + 1
+        state.rate, state.iteration, state.updates = rate, state.iteration + 1, state.updates + 1
 
     def _first_rate(self, state, u, g):
         """Best of the rates 4^k for the first step of the rule, found by walking from 1 while F
@@ -268,7 +268,7 @@ class Subgradient(ScaledSolver):
         super().__init__(objective)
         self.rule = rule
 
-    def turn(self, state):
+    def advance(self, state):
         """One update: one pass."""
         memory, u, g = state.memory, state.memory["u"], self.own_gradient(state)
         slots = memory.setdefault("slots", np.zeros((max(self.rule.slots, 1), u.size)))
@@ -289,4 +289,4 @@ class Subgradient(ScaledSolver):
         v, _, smooth, gradient = self.evaluate_at(trial)
         self.move(state, trial, v, smooth, gradient)
         state.rate = rate
-        state.turn += 1
+        state.iteration += 1

@@ -35,7 +35,7 @@ from fastgd.solvers.base import Solver
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, Box, aimed_at
 from fastgd.solvers.variance_reduced.row_curvature import count_passes
 
-# So many turns without a smaller gap or mu, down to a share of F, are the last.
+# So many iterations without a smaller gap or mu, down to a share of F, are the last.
 MOST_IDLE = 10
 ROUNDING = 1e-14
 # Rows that are looked at together.
@@ -49,9 +49,9 @@ CLOSING = 1e-4
 DRIFTED = 1e-9
 EPS = float(np.finfo(float).eps)
 
-# Turns on the central path, sweeps of one beside its matrix in passes, and how large the matrix may
-# be: 32 MB.
-PATH_TURNS = 20.0
+# Iterations on the central path, sweeps of one beside its matrix in passes, and how large the
+# matrix may be: 32 MB.
+PATH_ITERATIONS = 20.0
 PATH_SWEEPS = 3.0
 WIDEST_PATH = 2000
 # With an L1 part more columns than this are taken by need.
@@ -115,7 +115,7 @@ class CentralPath(Solver):
     >>> state = solver.start(np.zeros(2))
     >>> solver.resume(state)
     >>> for _ in range(10):
-    ...     solver.turn(state)
+    ...     solver.advance(state)
     >>> state.point.round(3)
     array([1., 1.])
     """
@@ -172,7 +172,7 @@ class CentralPath(Solver):
         self._tell(state)
 
     @np.errstate(all="ignore")
-    def turn(self, state):
+    def advance(self, state):
         """A step that tells where to aim at, and the one that goes there: one curvature matrix
         and four sweeps.
         """
@@ -219,7 +219,7 @@ class CentralPath(Solver):
         if self.net is not None:
             memory["net"] = memory["net"] + share * second.net
         state.point = state.point + share * second.step
-        state.rate, state.turn, state.updates = share, state.turn + 1, state.updates + 1
+        state.rate, state.iteration, state.updates = share, state.iteration + 1, state.updates + 1
         self._tell(state)
         if self.curvature is not None:
             self._prove(state, factor, (1.0 - share) * mu + share * aim, self.curvature)
@@ -252,7 +252,7 @@ class CentralPath(Solver):
         """(v, smooth part of F, its gradient) at the answer, from X: one pass.
 
         Where the images that move along with the point are found to have drifted away, the next
-        turn begins with new ones.
+        iteration begins with new ones.
         """
         v, smooth, gradient = super().evaluate(state)
         if v is state.point:
@@ -465,8 +465,8 @@ class CentralPath(Solver):
         return total, float(floor), gradient
 
     def _prove(self, state, factor, mu, curvature):
-        """Raise the bound to what completed dual variables prove, `factor` being that of the turn:
-        half a pass.
+        """Raise the bound to what completed dual variables prove, `factor` being that of the
+        iteration: half a pass.
 
         Where that is nothing although the gap is closing, some may have no room: a level that only
         rows of one class have leaves them nothing but 0.  Then those that the ends hold are moved
@@ -537,4 +537,4 @@ def central_path_cost(objective):
     F = objective
     size = path_size(F)
     matrix = DENSE_COST * size if size < F.n_features else curvature_cost(F)
-    return PATH_TURNS * (PATH_SWEEPS + matrix + solving_cost(F, size))
+    return PATH_ITERATIONS * (PATH_SWEEPS + matrix + solving_cost(F, size))

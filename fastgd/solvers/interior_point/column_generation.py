@@ -1,7 +1,7 @@
 """The central path on a few columns at a time: where an L1 part holds most coefficients at 0.
 
 A stage is a run of `fastgd.solvers.interior_point.central_path` on a working set of columns.  The
-dual variables of the rows tell after each turn what all columns leave of the gap: once that is
+dual variables of the rows tell after each iteration what all columns leave of the gap: once that is
 mostly due to columns outside the set, those whose gradients are largest join it, up to as many as
 it holds, and the next stage begins.  (Dedieu, Antonucci and Mazumder, 2022, "Solving L1-regularized
 SVMs and related linear programs: revisiting the effectiveness of column and constraint generation",
@@ -51,7 +51,7 @@ class PathOnColumns(CentralPath):
     >>> state = solver.start(np.zeros(500))
     >>> solver.resume(state)
     >>> for _ in range(10):
-    ...     solver.turn(state)
+    ...     solver.advance(state)
     >>> state.point[:4].round(3)
     array([3., 2., 1., 0.])
     """
@@ -76,14 +76,14 @@ class PathOnColumns(CentralPath):
         self._tell(state)
 
     @np.errstate(all="ignore")
-    def turn(self, state):
-        """A turn on the columns, and half a pass over all."""
+    def advance(self, state):
+        """An iteration on the columns, and half a pass over all."""
         memory, inner = state.memory, state.memory["inner"]
         before = self._solver.objective.passes
-        self._solver.turn(inner)
+        self._solver.advance(inner)
         self.objective.passes += self._share * (self._solver.objective.passes - before)
         state.point, state.rate = self._spread(inner.point, memory["columns"]), inner.rate
-        state.turn, state.updates = state.turn + 1, state.updates + 1
+        state.iteration, state.updates = state.iteration + 1, state.updates + 1
         gradient, ended = self._tell(state), self._solver.finished(inner)
         own, all_columns = (one["total"] - one["floor"] for one in (inner.memory, memory))
         if ended or own <= SHARE * all_columns:

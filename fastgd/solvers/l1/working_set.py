@@ -1,7 +1,7 @@
 """Proximal Newton with a working set: `solver="newton"` where the penalty has an L1 part.
 
-A turn looks at the gradient of all columns and picks the working set: nonzero coefficients, and the
-columns whose
+An iteration looks at the gradient of all columns and picks the working set: nonzero coefficients,
+and the columns whose
 |gradient| is greatest.  One sweep over the rows gathers these columns; on them proximal Newton
 steps
 (`fastgd.solvers.l1.proximal_newton`) are repeated until they are a hundred times as close to their
@@ -9,9 +9,9 @@ optimum, and a sweep over all rows brings the next gradient, which also is what 
 needs.  (Johnson and Guestrin, 2015, "Blitz"; Massias, Gramfort and Salmon, 2018, "Celer".)
 
 Where the working set would take a tenth of what X takes, as it does for tall data, nothing is
-gathered and a turn is one step on X itself.  Tall data can be sampled, though: the run begins with
-the solution on 1/16 of the rows, and the curvature of 1/8 of them stands for that of all as long as
-steps with it get on.
+gathered and an iteration is one step on X itself.  Tall data can be sampled, though: the run begins
+with the solution on 1/16 of the rows, and the curvature of 1/8 of them stands for that of all as
+long as steps with it get on.
 
 Measured, processor seconds on one thread of a busy machine, the best of skglm and LIBLINEAR over a
 grid of tolerances that reach the error / ours, which is certified; log loss, l1 at 0.1 and 0.01 of
@@ -36,8 +36,8 @@ from fastgd.solvers.l1.proximal_newton import EPS, ROUNDING, Kept, Model, newton
 FEWEST_COLUMNS = 200
 GROWTH = 2.0
 NEAR = 0.5
-# A turn ends once the steps on its set have brought its violation down to this share, or after so
-# many steps.  (With
+# An iteration ends once the steps on its set have brought its violation down to this share, or
+# after so many steps.  (With
 # 0.01 an elastic net on the text took 1.4 times as long to 1e-4.)  A curvature matrix whose step
 # left less than a share
 # of `CHORD` serves for another, which is cheap enough to go on to a share of
@@ -56,7 +56,7 @@ GATHER_BLOCKS = 8
 # until a step brings less than a fifth.
 SAMPLE = 16
 LEAST_SAMPLE = 2000
-SAMPLE_TURNS = 12
+SAMPLE_ITERATIONS = 12
 ROUGH = 0.1
 THIN = 8
 ROWS_PER_COLUMN = 40
@@ -89,7 +89,7 @@ class WorkingSet(Solver):
     >>> solver = WorkingSet(Objective("squared_error", X, y, penalty="l1", alpha=0.25))
     >>> state = solver.start(solver.objective.start())
     >>> solver.resume(state)
-    >>> solver.turn(state)
+    >>> solver.advance(state)
     >>> [round(float(v), 3) for v in state.point]
     [0.8, 0.0, 0.3]
     """
@@ -107,18 +107,22 @@ class WorkingSet(Solver):
         """
         known = state.value
         self._columns = None
-        if state.turn == 0 and self.sampling and not state.point[: self.objective.n_features].any():
-            return  # the first turn moves away without a look at all rows
+        if (
+            state.iteration == 0
+            and self.sampling
+            and not state.point[: self.objective.n_features].any()
+        ):
+            return  # the first iteration moves away without a look at all rows
         self._look(state)
         if known != state.value:
             state.forget()
 
-    def turn(self, state):
+    def advance(self, state):
         """Steps on the working set, then the gradient of all columns: two passes, one or two
         more on X itself.
         """
         F, memory, d = self.objective, state.memory, self.objective.n_features
-        if state.turn == 0 and state.value is None:
+        if state.iteration == 0 and state.value is None:
             self._start_on_sample(state)
         elif self._point is not state.point:
             self._look(state)
@@ -143,7 +147,7 @@ class WorkingSet(Solver):
         memory["idle"] = 0 if fell or closer else memory.get("idle", 0) + 1
         if memory["idle"] >= MOST_IDLE:
             memory["exhausted"] = True
-        state.turn += 1
+        state.iteration += 1
 
     def _look(self, state):
         """Products at the point, and all that follows from them: one pass, two where there are
@@ -265,7 +269,7 @@ class WorkingSet(Solver):
             memory["damping"] = max(0.1 * damping if damping > RAISED_DAMPING else 0.0, least)
 
     def _working_set(self, state):
-        """Columns of this turn: those of the last one if they hold all that violate, else
+        """Columns of this iteration: those of the last one if they hold all that violate, else
         others, else X itself.
         """
         F, memory, d = self.objective, state.memory, self.objective.n_features
@@ -357,8 +361,8 @@ class WorkingSet(Solver):
         solver = WorkingSet(sample, self.seed, sampling=False)
         inner = solver.start(state.point)
         solver.resume(inner)
-        for _ in range(SAMPLE_TURNS):
-            solver.turn(inner)
+        for _ in range(SAMPLE_ITERATIONS):
+            solver.advance(inner)
             if (
                 _violation(sample, inner.point[:d], inner.gradient[:d], solver._kept)
                 <= ROUGH * F.l1

@@ -55,23 +55,23 @@ FAR = 1e-2
 # A value that is foreseen is as good as one from a pass where it is off by less than this share.
 FORESEEN = 1e-10
 
-# Newton's method takes about so many turns and matrices of all rows, fewer matrices where a batch
-# grows.
-TURNS = 8.0
+# Newton's method takes about so many iterations and matrices of all rows, fewer matrices where a
+# batch grows.
+ITERATIONS = 8.0
 MATRICES = 6.0
 MATRICES_AFTER_GROWTH = 3.0
-# A turn among past gradients takes so many ns for each row beside its pass, and there are about 5 +
-# 15 sqrt(r) of them, at most 100, where r is the loss's curvature times the say of other rows.
-# Turns to 1e-4: news text 5 (r = 0.25), w8a 24 (2.9), census 43 to 106 (9), mnist 74 to 92 (25);
-# with alpha 100 times as large 2, 5, 7 to 19, 13 to 24.
+# An iteration among past gradients takes so many ns for each row beside its pass, and there are
+# about 5 + 15 sqrt(r) of them, at most 100, where r is the loss's curvature times the say of other
+# rows. Iterations to 1e-4: news text 5 (r = 0.25), w8a 24 (2.9), census 43 to 106 (9), mnist 74 to
+# 92 (25); with alpha 100 times as large 2, 5, 7 to 19, 13 to 24.
 COMBINATIONS = 120.0
-FEWEST_TURNS = 5.0
-TURNS_PER_ROOT = 15.0
-MOST_TURNS = 100.0
+FEWEST_ITERATIONS = 5.0
+ITERATIONS_PER_ROOT = 15.0
+MOST_ITERATIONS = 100.0
 # Nor are there many where no direction stands out: about 5 + 10 sqrt(s), with s the greatest
 # curvature over the mean one, 1.4 for 784 columns of normal numbers, 53 to 390 on a9a, w8a, census,
 # mnist.
-TURNS_PER_SPREAD = 10.0
+ITERATIONS_PER_SPREAD = 10.0
 
 
 class Newton(Solver):
@@ -92,7 +92,7 @@ class Newton(Solver):
         F = objective
         self.matrix_cost = curvature_cost(F)
         self._held = None
-        # Only where a tolerance ends the run: a run of so many turns is to reach rounding.
+        # Only where a tolerance ends the run: a run of so many iterations is to reach rounding.
         self.foresees = (
             tol > 0.0 and F.loss.self_concordance == 0.0 and F.elastic and F.whole is None
         )
@@ -141,7 +141,7 @@ class Newton(Solver):
         self.objective.smooth_and_gradient(point, self._curvatures)
         return self._curvatures
 
-    def turn(self, state):
+    def advance(self, state):
         """One step, for one pass; one more where the curvature is taken anew, and for each
         halving.
         """
@@ -150,7 +150,7 @@ class Newton(Solver):
         if self._refresh_pays(state):
             self._take_curvature(state)
             if close and self._close(state) and self._proved(state):
-                state.turn += 1
+                state.iteration += 1
                 return
         step = two_loops(memory["pairs"], g, memory["factor"].solve)
         slope = float(g @ step)
@@ -169,7 +169,7 @@ class Newton(Solver):
             point, value, gradient = found
             self._remember(memory, rate, point - state.point, gradient - g, -slope)
             state.point, state.value, state.gradient = point, value, gradient
-        state.rate, state.turn, state.updates = rate, state.turn + 1, state.updates + 1
+        state.rate, state.iteration, state.updates = rate, state.iteration + 1, state.updates + 1
 
     def lower_bound(self, state):
         """What `_proved` has shown."""
@@ -194,7 +194,8 @@ class Newton(Solver):
     def _close(self, state):
         """Whether less than tol is left to gain as far as the last curvature matrix can tell.
 
-        Where a turn begins like this, the run goes on because the decrement has not proved it.
+        Where an iteration begins like this, the run goes on because the decrement has not proved
+        it.
         """
         factor = state.memory.get("factor")
         return (
@@ -380,23 +381,25 @@ class Newton(Solver):
 
 
 def newton_pays(objective):
-    """Whether forming and solving with curvature matrices takes less than the turns that past
+    """Whether forming and solving with curvature matrices takes less than the iterations that past
     gradients would.
     """
     F = objective
     if F.n_features**2 > max(0.5 * F.rows.stored(), 4e6):
         return False
     matrices = MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
-    time = TURNS * (1.0 + solving_cost(F, F.n_features)) + matrices * curvature_cost(F)
+    time = ITERATIONS * (1.0 + solving_cost(F, F.n_features)) + matrices * curvature_cost(F)
     paid = time / (1.0 + COMBINATIONS * F.n_samples / pass_cost(F))
-    if paid <= FEWEST_TURNS or paid > MOST_TURNS:  # what follows reads rows
-        return paid <= FEWEST_TURNS
-    if paid > FEWEST_TURNS + TURNS_PER_ROOT * math.sqrt(typical_curvature(F.loss) * say(F)):
+    if paid <= FEWEST_ITERATIONS or paid > MOST_ITERATIONS:  # what follows reads rows
+        return paid <= FEWEST_ITERATIONS
+    if paid > FEWEST_ITERATIONS + ITERATIONS_PER_ROOT * math.sqrt(
+        typical_curvature(F.loss) * say(F)
+    ):
         return False
-    return paid <= FEWEST_TURNS + TURNS_PER_SPREAD * math.sqrt(spread(F))
+    return paid <= FEWEST_ITERATIONS + ITERATIONS_PER_SPREAD * math.sqrt(spread(F))
 
 
 def span_cost(objective):
     """What Newton's method among past gradients takes at most, in passes' worth of time."""
     F = objective
-    return MOST_TURNS * (1.0 + COMBINATIONS * F.n_samples / pass_cost(F))
+    return MOST_ITERATIONS * (1.0 + COMBINATIONS * F.n_samples / pass_cost(F))

@@ -1,17 +1,17 @@
-"""Newton steps among the last preconditioned gradients: the turns of `RowSpan` on coefficients
+"""Newton steps among the last preconditioned gradients: the iterations of `RowSpan` on coefficients
 written out.
 
 Where there are fewer columns than rows, or their scales differ much, gradients are divided by the
 curvature that each column has by itself, s_j^2 = c var_j + l2, which leads out of the span of the
-rows: directions are as long as there are columns, their images as long as there are rows.  A turn
-is still one pass in two halves, and a trial of a step none.
+rows: directions are as long as there are columns, their images as long as there are rows.  An
+iteration is still one pass in two halves, and a trial of a step none.
 
 Measured on random sparse problems, log loss, passes to a relative error of 1e-6 with this, with
 L-BFGS in the same coordinates and with `RowSpan`.  20000 rows, 3000 columns, alpha = 1 / n (one
 seed): 12, 27 and 96, with column scales lognormal (sigma 1.5) 10, 20 and more than 400.  3000 rows,
 20000 columns, three seeds, 24 directions kept in each: alpha = 0.01 / n 148 to 189, 175 to 227 and
 58 to 64; sigma 1, alpha = 1 / n 76 to 115, 96 to 138 and 90 to 104.  On the text that `RowSpan`
-tells of the preconditioner does harm: 10 turns for 7, 38 for 17.
+tells of the preconditioner does harm: 10 iterations for 7, 38 for 17.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ SAMPLE_ROWS = 1000
 
 
 class ColumnSpan(RowSpan):
-    """Newton steps among the last preconditioned gradients; one pass a turn.
+    """Newton steps among the last preconditioned gradients; one pass an iteration.
 
     For the objectives that `RowSpan` is for, where columns are fewer than rows or on scales of
     their own.

@@ -4,7 +4,7 @@ penalty.
 Every gradient is X' c + l2 w, so that from the start w0 on all points are w = X' a + a0 w0: (a, a0)
 is as long as there are rows, however many columns there are.  With the image X w of a point beside
 it, inner products are those of a with an image, and F along any combination of kept directions
-costs no look at X.  A turn is one pass, in two halves,
+costs no look at X.  An iteration is one pass, in two halves,
 
     u = X' g,    g = loss'(z) / n + l2 a        the gradient
     X u                                         its image
@@ -46,9 +46,9 @@ UNSEEN = 1e-10
 SUFFICIENT = 1e-4
 TRIALS = 60
 STEPS = 4
-# Images are moved along with the points: every so many turns they are computed anew, and wherever F
-# or its gradient at the point, computed from X, are off by more than these shares.  Beside one raw
-# column, one-hot columns took images so far away that F was 49 where 0.04 was kept.
+# Images are moved along with the points: every so many iterations they are computed anew, and
+# wherever F or its gradient at the point, computed from X, are off by more than these shares.
+# Beside one raw column, one-hot columns took images so far away that F was 49 where 0.04 was kept.
 REFRESH = 32
 VALUE_OFF = 1e-9
 GRADIENT_OFF = 0.1
@@ -59,7 +59,7 @@ EPS = np.finfo(float).eps
 
 
 class SpanState(State):
-    """State whose `point` is computed when somebody asks for it: half a pass that most turns
+    """State whose `point` is computed when somebody asks for it: half a pass that most iterations
     need not take.
     """
 
@@ -78,7 +78,7 @@ class SpanState(State):
 
 
 class RowSpan(Solver):
-    """Newton steps among the last gradients; one pass a turn.
+    """Newton steps among the last gradients; one pass an iteration.
 
     For losses of one prediction with a derivative everywhere and an L2 penalty, or none.
 
@@ -102,7 +102,7 @@ class RowSpan(Solver):
         self.kept = int(np.clip(affordable, FEWEST, MOST)) if kept is None else kept
 
     def start(self, point):
-        """State before the first turn."""
+        """State before the first iteration."""
         state = super().start(point)
         return SpanState(**state.__dict__)
 
@@ -118,7 +118,7 @@ class RowSpan(Solver):
         state.solver = self
         self._begin(state)
 
-    def turn(self, state):
+    def advance(self, state):
         """One Newton step among the directions kept and the gradient: one pass."""
         memory = state.memory
         if memory.pop("drifted", False):
@@ -136,7 +136,7 @@ class RowSpan(Solver):
         notice_rounding(memory, value, state.value, state.gradient)
         memory["done"] += 1
         state.rate = 1.0
-        state.turn += 1
+        state.iteration += 1
         state.updates += 1
 
     def _step(self, memory, slot, used, value):
@@ -196,7 +196,8 @@ class RowSpan(Solver):
     def evaluate(self, state):
         """(v, smooth part of F, its gradient) at the point, all from X: one pass.
 
-        Where the kept images are found to have drifted away, the next turn begins with new ones.
+        Where the kept images are found to have drifted away, the next iteration begins with new
+        ones.
         """
         F, memory, point = self.objective, state.memory, state.point
         coef, intercept = F.split(point)
@@ -303,8 +304,8 @@ class RowSpan(Solver):
         self._combine(memory["gradient"], memory["origin"], out)
 
     def _balance(self, memory):
-        """Move the intercept to its best: the gap holds there, and each turn's Newton step is on
-        a smaller problem.
+        """Move the intercept to its best: the gap holds there, and each iteration's Newton step is
+        on a smaller problem.
         """
         F = self.objective
         if F.fit_intercept and F.loss.convex:

@@ -1,10 +1,10 @@
 """Truncated Newton: conjugate gradients on the Newton system, in coordinates that take the columns'
 scales away.
 
-A turn solves H p = -g, H the second derivative at the point, by conjugate gradients until |H p + g|
-<= eta |g|, and steps along p.  Working on u_j = s_j w_j with s_j^2 = c var_j + l2 is Jacobi's
-preconditioner (`Coordinates.standard`). How well the system is solved follows from how well the
-last model told the gradient (Eisenstat and Walker, 1996, choice 2):
+An iteration solves H p = -g, H the second derivative at the point, by conjugate gradients until |H
+p + g| <= eta |g|, and steps along p.  Working on u_j = s_j w_j with s_j^2 = c var_j + l2 is
+Jacobi's preconditioner (`Coordinates.standard`). How well the system is solved follows from how
+well the last model told the gradient (Eisenstat and Walker, 1996, choice 2):
 
     eta_k = 0.9 (|g_k| / |g_{k-1}|)^2, at least 0.9 eta_{k-1}^2 where that is > 0.1, at most 0.5
 
@@ -45,7 +45,7 @@ class NewtonCG(ScaledSolver):
         self.coordinates = Coordinates.standard(objective)
         self.curvature = objective if curvature is None else curvature
 
-    def turn(self, state):
+    def advance(self, state):
         """One Newton step: a pass, and one for each product of the curvature."""
         memory, g = state.memory, self.own_gradient(state)
         length = float(np.sqrt(g @ g))
@@ -61,7 +61,7 @@ class NewtonCG(ScaledSolver):
             state.rate = found[0]
             notice_rounding(memory, state.value, found[3], self.coordinates.gradient(found[4]))
             self.move(state, *found[1:])
-        state.turn += 1
+        state.iteration += 1
         state.updates += 1
 
     def _forcing(self, memory, length):
@@ -84,11 +84,11 @@ class NewtonCG(ScaledSolver):
         step, rest = np.zeros(g.size), -g
         direction, height = rest, float(rest @ rest)
         enough = (eta**2) * height
-        for turn in range(min(MOST_PRODUCTS, 2 * g.size)):
+        for iteration in range(min(MOST_PRODUCTS, 2 * g.size)):
             curved = product(direction)
             bend = float(direction @ curved)
             if not bend > 1e-15 * float(direction @ direction):
-                return step if turn else -g
+                return step if iteration else -g
             share = height / bend
             step = step + share * direction
             rest = rest - share * curved

@@ -121,9 +121,9 @@ class SelfTuned(Stochastic):
         if isinstance(self.rule, Gd) and self.plain and self.batch == 1:
             self.pace = Capped(self.intercept_rate * self.objective.fit_intercept)
 
-    def turn(self, state):
+    def advance(self, state):
         """One epoch at one rate, so that lazy updates are exact."""
-        memory, epoch = state.memory, state.turn
+        memory, epoch = state.memory, state.iteration
         if self.restarts_average and epoch & (epoch - 1) == 0:
             memory["total"][:] = 0.0
             memory["book"][AVERAGED] = 0.0
@@ -135,8 +135,12 @@ class SelfTuned(Stochastic):
             self.rule = Rmsprop(
                 max(self.own_rule.rho, 1.0 - 1.0 / max(updates, 2.0)), self.own_rule.epsilon
             )
-        super().turn(state)
-        if self.restarts_average and state.turn >= 2 and state.turn & (state.turn - 1) == 0:
+        super().advance(state)
+        if (
+            self.restarts_average
+            and state.iteration >= 2
+            and state.iteration & (state.iteration - 1) == 0
+        ):
             self._adjust(state)
 
     def _epoch(self, order, point, memory, options):

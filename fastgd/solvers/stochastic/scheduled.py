@@ -1,4 +1,4 @@
-"""Any update rule on few rows at a time: an epoch is one turn."""
+"""Any update rule on few rows at a time: an epoch is one iteration."""
 
 import numpy as np
 
@@ -75,10 +75,10 @@ class Stochastic(Solver):
     def resume(self, state):
         """Nothing to evaluate: an epoch needs the point only."""
 
-    def turn(self, state):
+    def advance(self, state):
         """One epoch."""
         F, memory = self.objective, state.memory
-        order = row_order(self.rows, self.seed, state.turn, self.shuffle)
+        order = row_order(self.rows, self.seed, state.iteration, self.shuffle)
         point = self._padded(state.point)
         with np.errstate(all="ignore"):
             self._epoch(order, point, memory, self._options(memory))
@@ -86,7 +86,7 @@ class Stochastic(Solver):
         F.passes += order.size / F.n_active
         state.updates = int(memory["book"][UPDATES])
         state.rate = self.schedule.rate(state.updates) / memory["divisor"]
-        state.turn += 1
+        state.iteration += 1
         if self.patience is not None:
             v = self.answer(state)
             self.patience.look(memory, F.value(v))

@@ -103,7 +103,7 @@ class VarianceReduced(Solver):
         squared differences.
         """
         F, memory, tuning = self.objective, state.memory, state.memory["tuning"]
-        order = row_order(self.order_of, self.seed, state.turn, self.shuffle)
+        order = row_order(self.order_of, self.seed, state.iteration, self.shuffle)
         step = tuning["step"] * memory["share"]
         columns = self._columns(state, step)
         ends = np.array(

@@ -29,8 +29,8 @@ STILL = 1e-9
 class Saga(VarianceReduced):
     """`solver="saga"`: see the modules here and `solvers/variance_reduced.py`.
 
-    A turn is one epoch: each row that counts once, in another order every time, a long row more
-    often. With `batch` rows per update the rate is `step` / K(b), K of
+    An iteration is one epoch: each row that counts once, in another order every time, a long row
+    more often. With `batch` rows per update the rate is `step` / K(b), K of
     `expected_smoothness.saga_curvature`; proved is 1 / (4 K). Epochs to 1e-6 with a `step` of 1/2,
     3/4, 1 and 5/4: 11, 14, 21, > 30 on `a9a`; > 30, > 30, 27, 25 on `census`; 25, 16, 16, 24 on raw
     `covtype_binary`. The step is halved when the differences from the table, which shrink in a run
@@ -54,15 +54,15 @@ class Saga(VarianceReduced):
         memory.setdefault("least", np.inf)
         self.prepare(state)
 
-    def turn(self, state):
+    def advance(self, state):
         """One epoch."""
         memory = state.memory
-        if state.turn & (state.turn - 1) == 0:
+        if state.iteration & (state.iteration - 1) == 0:
             memory["safe"] = state.point.copy()
         before = state.point
         point, change = self.visit(state, memory["table"], np.zeros(0), 0.0)
         state.point = point
-        state.turn += 1
+        state.iteration += 1
         self._judge(state, change)
         # Derivatives that stay as they are, of a loss that is a line far from the targets, may
         # still move the point.

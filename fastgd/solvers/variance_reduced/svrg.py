@@ -2,9 +2,9 @@
 
 Johnson and Zhang (2013), "Accelerating stochastic gradient descent using predictive variance
 reduction", with n visits per anchor, the last iterate as the next anchor, and steps on the rows'
-support (Pedregosa, Leblond and Lacoste-Julien, 2017). Nothing is kept for each row; a turn costs
-two passes, one of visits and one over all rows at the new anchor. The latter gives F and its
-gradient, so that each turn is checked for nothing, and one that went up is taken back.
+support (Pedregosa, Leblond and Lacoste-Julien, 2017). Nothing is kept for each row; an iteration
+costs two passes, one of visits and one over all rows at the new anchor. The latter gives F and its
+gradient, so that each iteration is checked for nothing, and one that went up is taken back.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from fastgd.solvers.variance_reduced.base import VarianceReduced
 
 # F may rise by its own rounding.
 SLACK = 1e-13
-# So many turns in a row without a fall end a run: what is left is rounding.
+# So many iterations in a row without a fall end a run: what is left is rounding.
 STILL = 3
 
 
@@ -41,7 +41,7 @@ class Svrg(VarianceReduced):
             state.memory.pop("tuning", None)
         self.prepare(state)
 
-    def turn(self, state):
+    def advance(self, state):
         """Visits from the anchor, then the next anchor; taken back, with half the step, if F
         went up.
         """
@@ -58,7 +58,7 @@ class Svrg(VarianceReduced):
         with np.errstate(all="ignore"):
             smooth, gradient = F.smooth_and_gradient(point)
             reached = smooth + F.rest_value(point)
-        state.turn += 1
+        state.iteration += 1
         if not reached <= total + SLACK * abs(total):
             memory["exhausted"] = not self.shorten(state)
             return
