@@ -1,5 +1,6 @@
-"""A bound on F - F*, and the unit in which it is told."""
+"""A bound on F - F*, the unit in which it is told, and a point with its bound."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,36 @@ class Bound(NamedTuple):
 
 
 NO_BOUND = Bound(np.inf, "none")
+
+
+@dataclass
+class Check:
+    """A point that was evaluated, and what is known of it.
+
+    Attributes
+    ----------
+    point : ndarray, (size,)
+    objective, smooth : float
+        F, and the part of it that has the gradient.
+    gradient : ndarray or None
+    doubt : float
+        What F may be wrong by, which each bound on F - F* takes in.
+    bound : Bound
+        On F - F*.
+    suboptimality : float
+        The bound in the unit of distances.
+    score : float
+        On validation rows.
+    """
+
+    point: np.ndarray
+    objective: float
+    smooth: float
+    gradient: np.ndarray | None
+    doubt: float = 0.0
+    bound: Bound = NO_BOUND
+    suboptimality: float = np.inf
+    score: float = np.nan
 
 
 def relative(bound, value, constant_value, infimum=0.0):

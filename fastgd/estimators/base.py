@@ -127,7 +127,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         if coef_init is None and intercept_init is None:
             states = self._kept_states(n_targets)
             seeds = [
-                one if state is None else state.memory["seed"]
+                one if state is None else state.run.seed
                 for one, state in zip(seeds, states, strict=True)
             ]
         starts = self._starts(coef_init, intercept_init, X.shape[1], n_targets, task.loss)
@@ -285,7 +285,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         """
         drawn = states if rng is None else rng.randint(MAX_SEED, size=len(states))
         return [
-            int(seed) if state is None else state.memory["seed"]
+            int(seed) if state is None else state.run.seed
             for state, seed in zip(states, drawn, strict=True)
         ]
 

@@ -35,6 +35,7 @@ from fastgd.objective.null_model import best_constant
 from fastgd.objective.objective import Objective
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
+from fastgd.solvers.base import RunRecord
 from fastgd.solvers.interior_point.central_path import central_path_applies
 
 # An iteration takes about 0.1 ms of Python, and about 2 ns for each stored value.
@@ -226,13 +227,20 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
 
     def go(tried, rule, start, state, max_iter, max_time):
         plan = tried[-1]
+        before = objective.passes
         solver = make_solver(plan, rule, task.settings, objective, seed)
         rules = _rules(task, tried, solver, max_time)
         descent = Descent(
-            solver, rules, max_iter=max_iter, tol=task.settings.tol, score=score, watch=watch
+            solver,
+            rules,
+            max_iter=max_iter,
+            tol=task.settings.tol,
+            score=score,
+            watch=watch,
+            passes_before=before,
         )
         return descent.run(
-            ready_state(solver, plan, objective, start, state, seed, lambda: descent.constant)
+            ready_state(solver, plan, objective, start, state, seed, lambda: objective.constant)
         )
 
     try:
@@ -253,22 +261,16 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
 def ready_state(solver, plan, objective, start, state, seed, constant):
     """State to iteration: the earlier one where it continues the same run, else a new one."""
     kind = _kind(solver, plan, objective)
-    same = (
-        state is not None
-        and state.memory.get("plan") == kind
-        and state.point.size == objective.size
-    )
+    same = state is not None and state.run.kind == kind and state.point.size == objective.size
     if same and objective.allowed(state.point) is state.point:
         known = state.value
-        solver.resume(state)
+        solver.start(state.point, state)
         # What a solver of all rows remembers (values, slopes, momentum) holds for one objective
         # only; the value at the same point tells whether this is the one, to the last bit.
-        if not solver.exact or known == state.value:
+        if not solver.free_answers or known == state.value:
             return state
     state = solver.start(_first_point(objective, solver, start, constant))
-    state.memory["plan"] = kind
-    state.memory["seed"] = seed
-    solver.resume(state)
+    state.run = RunRecord(kind, seed)
     return state
 
 
@@ -285,7 +287,9 @@ def _kind(solver, plan, objective):
     F = objective
     penalty = ("elastic net", F.l1 > 0.0) if F.elastic else _named(F.penalty)
     strength = (
-        (F.l1, None if F.elastic else (F.alpha, _arrays(F.penalty))) if solver.exact else None
+        (F.l1, None if F.elastic else (F.alpha, _arrays(F.penalty)))
+        if solver.free_answers
+        else None
     )
     return (
         plan.solver,
@@ -322,7 +326,7 @@ def _first_point(objective, solver, start, constant):
         point[: objective.n_features] = np.reshape(coef, (objective.n_features, -1))
         if objective.fit_intercept:
             point[-1] = intercept
-    elif solver.adapts and objective.fit_intercept:
+    elif solver.own_steps and objective.fit_intercept:
         point[-1] = constant()
     return objective.allowed(point.ravel())
 
@@ -337,14 +341,14 @@ def _rules(task, tried, solver, max_time):
     elif tol is not None and task.loss.name == "perceptron" and settings.learning_rate == "auto":
         rules.append(NoMistakes())
     elif tol is not None:
-        if not (solver.proves or (solver.exact and provable(solver.objective))):
-            cautious = solver.exact and solver.adapts
+        if not (solver.proves_itself or (solver.free_answers and provable(solver.objective))):
+            cautious = solver.free_answers and solver.own_steps
             rules.append(
                 Cautious(tol, solver.objective.loss_smooth, unit)
                 if cautious
                 else Extrapolated(tol, unit)
             )
-        if not solver.adapts and plan.learning_rate != "adaptive":
+        if not solver.own_steps and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if plan.solver in ("newton", "lbfgs", "nesterov"):
             automatic, path = settings.solver == "auto", central_path_applies(solver.objective)

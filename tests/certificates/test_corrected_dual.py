@@ -24,7 +24,6 @@ def newton_points(F, iterations=12):
     """(v, gradient, curvature) along a run, and the lowest F that was seen."""
     newton = Newton(F)
     state = newton.start(F.start())
-    newton.resume(state)
     points = []
     for _ in range(iterations):
         points.append((state.point, state.gradient))
@@ -103,11 +102,10 @@ def test_rare_columns_under_a_weak_penalty_are_proved_by_it():
     F = Objective("log_loss", X, y, alpha=1.0 / n, fit_intercept=False)
     newton = Newton(F, 1e-4)
     state = newton.start(F.start())
-    newton.resume(state)
     best = newton_points(Objective("log_loss", X, y, alpha=1.0 / n, fit_intercept=False), 30)[1]
     floors = []
     for _ in range(12):
         newton.advance(state)
-        floors.append(newton.lower_bound(state))
+        floors.append(newton.progress(state).lower)
     assert max(floors) <= best
     assert best - max(floors) <= 1e-4 * best

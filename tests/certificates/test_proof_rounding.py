@@ -12,9 +12,11 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
-from fastgd.certificates.certifier import EPS, Certifier
+from fastgd.certificates.duality_gap import DualityGap
 from fastgd.certificates.newton_decrement import decrement_bound, longest_row
+from fastgd.certificates.newton_proof import NewtonProof
 from fastgd.certificates.rounding import (
+    EPS,
     gradient_rounding,
     prediction_size,
     sum_rounding,
@@ -175,12 +177,11 @@ def test_the_bound_from_a_matrix_counts_what_the_matrix_is_wrong_by():
         F = Objective("squared_error", X, y, alpha=alpha, fit_intercept=False, n_jobs=1)
         newton = Newton(F)
         state = newton.start(F.start())
-        newton.resume(state)
         factor = Factor(F.curvature_matrix(state.point))
         for _ in range(3):
             above, _ = above_the_minimum(X, y, alpha, False, state.point.astype(LONG))
             value, gradient = F.smooth_and_gradient(state.point)
-            bound = Certifier(F).from_known(
+            bound = NewtonProof(F).from_known(
                 (factor, state.point), state.point, gradient, 0.0, value
             )
             if bound.kind == "proof":
@@ -198,14 +199,13 @@ def test_ordinary_problems_keep_their_bounds(loss):
     F = Objective(loss, X, y, alpha=1e-6, n_jobs=1)
     newton = Newton(F)
     state = newton.start(F.start())
-    newton.resume(state)
     for _ in range(4):
         v, value, gradient = state.point, state.value, state.gradient
         factor = Factor(F.curvature_matrix(v))
         decrement = factor.norm_of(gradient)
         reach = longest_row(F, factor.root()) * F.loss.self_concordance
         plain = decrement_bound(decrement, reach) if reach * decrement < 1.0 else np.inf
-        bound = Certifier(F).from_known((factor, v), v, gradient, 0.9 * plain, value).value
+        bound = NewtonProof(F).from_known((factor, v), v, gradient, 0.9 * plain, value).value
         most = plain * (1.0 + 1e-9 if loss == "squared_error" else 1.5) + 2.0 * EPS * value
         assert plain <= bound <= most or reach * decrement > 1e-3
         newton.advance(state)
@@ -221,7 +221,7 @@ def test_a_matrix_that_is_all_rounding_proves_nothing():
     factor = Factor(F.curvature_matrix(v))
     assert factor.full
     assert sum_rounding(F) * factor.inverse_norm() ** 2 > 0.1
-    certifier, (value, gradient) = Certifier(F), F.value_and_gradient(v)
+    certifier, (value, gradient) = NewtonProof(F), F.value_and_gradient(v)
     assert (
         certifier.from_known((factor, v), v, gradient, 0.0, value).value
         > 0.55 * factor.norm_of(gradient) ** 2
@@ -252,7 +252,7 @@ def test_the_gap_counts_what_the_gradient_is_wrong_by():
                 + EPS * alpha * abs(v)
             ).all()
             above, _ = above_the_minimum(X, y, alpha, False, v.astype(LONG))
-            bound = Certifier(F).cheap(v, value, gradient).value
+            bound = DualityGap(F).bound(v, value, gradient).value
             assert above <= bound
             if bound < 0.05 * value:
                 assert bound >= float(gradient @ gradient) / (2.0 * alpha) + float(

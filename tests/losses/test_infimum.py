@@ -187,10 +187,12 @@ def test_dual_ascent_claims_nothing_that_needs_one():
     for fit_intercept in (True, False):
         solver = Sdca(Objective(Shallow(), X, y, alpha=0.1, fit_intercept=fit_intercept), seed=0)
         state = solver.start(np.zeros(3 + fit_intercept))
-        assert solver.lower_bound(state) == -np.inf
+        assert solver.progress(state).lower == -np.inf
         for _ in range(20):
             solver.advance(state)
-        assert (solver.lower_bound(state) > -np.inf) == solver.proves == (not fit_intercept)
+        assert (
+            (solver.progress(state).lower > -np.inf) == solver.proves_itself == (not fit_intercept)
+        )
 
 
 def test_a_report_says_what_is_not_declared(monkeypatch):

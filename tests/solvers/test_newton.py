@@ -33,7 +33,6 @@ def problem(loss, **given):
 
 def run(solver, iterations):
     state = solver.start(solver.objective.start())
-    solver.resume(state)
     for _ in range(iterations):
         solver.advance(state)
     return state
@@ -81,7 +80,7 @@ def test_squared_error_takes_one_step():
     newton = Newton(F)
     state = run(newton, 1)
     assert np.abs(state.gradient).max() < 1e-12
-    assert newton.known_curvature(state)[0].norm_of(state.gradient) < 1e-12
+    assert newton.progress(state).curvature[0].norm_of(state.gradient) < 1e-12
 
 
 def test_dense_and_csr_take_the_same_way():
@@ -138,7 +137,6 @@ def test_a_row_that_is_wrong_by_far_does_not_promise_a_step_of_thousands():
     F = problem(LogLoss())
     newton = Newton(F)
     state = newton.start(np.full(F.size, -20.0))
-    newton.resume(state)
     for _ in range(12):
         newton.advance(state)
     assert state.value <= optimum(F) * (1.0 + 1e-9)
@@ -151,7 +149,7 @@ def test_iterations_in_two_parts_are_the_same_iterations(first):
     whole = run(Growing(F, Newton, 3, first=400), 10)
     part = run(Growing(F, Newton, 3, first=400), first)
     fresh = Growing(F, Newton, 3, first=400)
-    fresh.resume(part)
+    fresh.start(part.point, part)
     for _ in range(10 - first):
         fresh.advance(part)
     np.testing.assert_array_equal(part.point, whole.point)
@@ -168,8 +166,7 @@ def test_a_batch_that_grows_saves_passes_and_ends_at_the_same_optimum():
     ):
         F.passes = 0.0
         state = solver.start(F.start())
-        solver.resume(state)
-        while not (solver.settled(state) and state.value <= best * (1.0 + 1e-7)):
+        while not (solver.progress(state).whole and state.value <= best * (1.0 + 1e-7)):
             solver.advance(state)
         passes[name] = F.passes
     assert passes["growing"] <= 0.7 * passes["full"]
@@ -214,7 +211,7 @@ def test_rows_of_next_to_no_curvature_are_left_out_and_the_decrement_stays_a_bou
     newton = Newton(F)
     state = run(newton, 12)
     newton._take_curvature(state)
-    factor, anchor = newton.known_curvature(state)
+    factor, anchor = newton.progress(state).curvature
     assert np.count_nonzero(state.memory["curved"] == 0.0) > 100
     whole = F.curvature_matrix(anchor)
     left_out = whole - np.stack([factor.product(column) for column in np.eye(F.size)], axis=1)

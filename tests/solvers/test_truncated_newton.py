@@ -224,7 +224,7 @@ def test_the_span_follows_the_shape_and_the_lengths_of_the_rows():
     assert type(choose_span(Objective("log_loss", X, y, alpha=0.01))) is ColumnSpan
 
 
-def test_a_preview_needs_no_point_and_holds_each_iteration():
+def test_progress_needs_no_point_and_holds_each_iteration():
     F = wide(LogLoss(), n=60, d=200)
     best = iterations(RowSpan(F), 60).value
     solver = RowSpan(F)
@@ -232,13 +232,13 @@ def test_a_preview_needs_no_point_and_holds_each_iteration():
     before = F.passes
     for _ in range(8):
         solver.advance(state)
-        value, bound = solver.preview(state)
-        assert value == state.value
-        assert value - best <= bound.value + 1e-15
+        known = solver.progress(state)
+        assert known.value == state.value
+        assert known.value - best <= known.left + 1e-15
     assert "point" not in state.__dict__
     assert F.passes == before + 8
     gradient = F.gradient(state.point)
-    assert bound.value == pytest.approx(
+    assert known.left == pytest.approx(
         float(gradient[:-1] @ gradient[:-1]) / (2.0 * F.l2), rel=1e-4
     )
 
@@ -272,7 +272,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(solver, turned):
             made = solver(wide(LogLoss(), alpha=1e-4))
             state = started(made) if state is None else pickle.loads(pickle.dumps(state))
             value = state.value
-            made.resume(state)
+            made.start(state.point, state)
             assert state.value == value
             state = Descent(made, [], max_iter=part).run(state).state
         points.append(state.point)
@@ -283,7 +283,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(solver, turned):
 def test_a_state_from_other_data_is_no_obstacle(solver):
     state = iterations(solver(wide(LogLoss(), seed=0)), 5)
     made = solver(wide(LogLoss(), seed=1))
-    made.resume(state)
+    made.start(state.point, state)
     result = Descent(made, [], max_iter=100, tol=1e-6).run(state)
     assert result.reason is StopReason.CONVERGED
 
@@ -292,7 +292,7 @@ def test_a_state_from_other_data_is_no_obstacle(solver):
 def test_at_the_optimum_they_say_so(solver):
     made = solver(wide(SquaredHinge()))
     state = iterations(made, 200)
-    assert made.finished(state)
+    assert made.progress(state).done
 
 
 def test_sweeps_are_products_and_count_half_a_pass():

@@ -67,11 +67,10 @@ def test_what_completed_dual_variables_prove_is_true(loss, penalty, fit_intercep
     )
     solver = CentralPath(F)
     state = solver.start(F.start())
-    solver.resume(state)
     bounds, totals = [], []
     for _ in range(25):
         solver.advance(state)
-        bounds.append(solver.lower_bound(state))
+        bounds.append(solver.progress(state).lower)
         totals.append(state.memory["total"])
         if state.memory["gap"] <= 1e-9 * totals[-1]:
             break

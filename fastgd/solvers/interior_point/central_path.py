@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.certificates import completed_dual
-from fastgd.certificates.certifier import PROMISING
+from fastgd.certificates.duality_gap import PROMISING
 from fastgd.certificates.rounding import prediction_size, sum_rounding
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.woodbury import RowSystem
@@ -31,7 +31,7 @@ from fastgd.objective.cost_model import DENSE_COST, curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.linear_map import Sweeps
 from fastgd.objective.refined_factor import factor_of
-from fastgd.solvers.base import Solver
+from fastgd.solvers.base import Progress, Solver
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, Box, aimed_at
 from fastgd.solvers.variance_reduced.row_curvature import count_passes
 
@@ -113,15 +113,14 @@ class CentralPath(Solver):
     >>> X, y = np.arange(5.0)[:, None], np.array([1.0, 2.0, 3.0, 4.0, 0.0])
     >>> solver = CentralPath(Objective("quantile", X, y))
     >>> state = solver.start(np.zeros(2))
-    >>> solver.resume(state)
-    >>> for _ in range(10):
+        >>> for _ in range(10):
     ...     solver.advance(state)
     >>> state.point.round(3)
     array([1., 1.])
     """
 
-    exact = False
-    proves = True
+    free_answers = False
+    proves_itself = True
 
     def __init__(self, objective):
         super().__init__(objective)
@@ -145,7 +144,7 @@ class CentralPath(Solver):
         self._redundant, self._searched = Redundant.none(F.size), False
 
     @np.errstate(all="ignore")  # values of 1e150 overflow in passing
-    def resume(self, state):
+    def _resume(self, state):
         """Go on where data and objective are those of the earlier run, else from its point with
         new dual variables.
         """
@@ -228,17 +227,14 @@ class CentralPath(Solver):
         closer = memory["gap"] < memory["least"] - there or there < mu < 0.9 * memory["mu"]
         memory.update(least=min(memory["gap"], memory["least"]), mu=min(mu, memory["mu"]))
         memory["idle"] = 0 if closer else memory["idle"] + 1
-        memory["exhausted"] = memory["idle"] >= MOST_IDLE or memory["gap"] <= 4.0 * EPS * abs(
+        state.done = memory["idle"] >= MOST_IDLE or memory["gap"] <= 4.0 * EPS * abs(
             memory["total"]
         )
 
-    def lower_bound(self, state):
-        """The dual objective at the dual variables, the greatest so far."""
-        return state.memory["bound"]
-
-    def nearly_done(self, state, tol):
-        """Whether the gap leaves no more than tol."""
-        return state.memory["gap"] <= tol * unit_at(self.objective, state.memory["total"])
+    def progress(self, state):
+        """The dual objective at the dual variables, the greatest so far, and the gap to F."""
+        memory = state.memory
+        return Progress(left=memory["gap"], lower=memory["bound"], done=state.done)
 
     def answer(self, state):
         """The unknowns, with the coefficients that an L1 part holds at 0 there."""
@@ -254,11 +250,14 @@ class CentralPath(Solver):
         Where the images that move along with the point are found to have drifted away, the next
         iteration begins with new ones.
         """
-        v, smooth, gradient = super().evaluate(state)
-        if v is state.point:
-            total, kept = smooth + self.objective.rest_value(v), state.memory["total"]
+        found = super().evaluate(state)
+        if found.point is state.point:
+            total, kept = (
+                found.smooth + self.objective.rest_value(found.point),
+                state.memory["total"],
+            )
             state.memory["drifted"] = not abs(total - kept) <= DRIFTED * abs(total)
-        return v, smooth, gradient
+        return found
 
     def _balance(self, state):
         """Scale down what pulls to the heavier side: from the middle the path of rare classes

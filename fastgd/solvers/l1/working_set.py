@@ -88,8 +88,7 @@ class WorkingSet(Solver):
     >>> y = np.array([0.0, 1.0, 2.0, 3.0])
     >>> solver = WorkingSet(Objective("squared_error", X, y, penalty="l1", alpha=0.25))
     >>> state = solver.start(solver.objective.start())
-    >>> solver.resume(state)
-    >>> solver.advance(state)
+        >>> solver.advance(state)
     >>> [round(float(v), 3) for v in state.point]
     [0.8, 0.0, 0.3]
     """
@@ -101,7 +100,7 @@ class WorkingSet(Solver):
         # What follows from X and the state, kept so as not to be computed again.
         self._kept, self._point, self._columns = None, None, None
 
-    def resume(self, state):
+    def _resume(self, state):
         """Evaluate the point; what is remembered holds where its value is that of the earlier
         run.
         """
@@ -130,7 +129,7 @@ class WorkingSet(Solver):
         columns = self._working_set(state)
         part = slice(0, d) if columns.whole else columns.index
         u, gradient, kept, steps, first = self._steps(
-            columns, before[part], state.gradient[part], memory
+            columns, before[part], state.gradient[part], state
         )
         state.updates += steps
         total, sharp = state.value, F.l1 * float(np.abs(before[part]).sum())
@@ -146,7 +145,7 @@ class WorkingSet(Solver):
         memory["least"] = min(first, memory.get("least", np.inf))
         memory["idle"] = 0 if fell or closer else memory.get("idle", 0) + 1
         if memory["idle"] >= MOST_IDLE:
-            memory["exhausted"] = True
+            state.done = True
         state.iteration += 1
 
     def _look(self, state):
@@ -170,11 +169,12 @@ class WorkingSet(Solver):
         state.gradient = np.append(gradient, kept.slope) if F.fit_intercept else gradient
         self._kept, self._point = kept, point
 
-    def _steps(self, columns, u, gradient, memory):
+    def _steps(self, columns, u, gradient, state):
         """Newton steps on some columns: coefficients, gradient, `Kept`, number of steps,
         violation before them.
         """
         F, kept, steps, lasting = self.objective, self._kept, 0, None
+        memory = state.memory
         u, first = u.copy(), _violation(F, u, gradient, kept)
         left = first
         while steps < (1 if columns.whole else MOST_STEPS) and left > 0.0:
@@ -192,7 +192,7 @@ class WorkingSet(Solver):
             self._learn(memory, step)
             # A whole path of F costs little more than this one model's did: `fastgd.fitting.plan`
             # goes on along it.
-            memory["exhausted"] = not step.easy and self._rows_are_few(model.chosen.size)
+            state.done = not step.easy and self._rows_are_few(model.chosen.size)
             if step.share == 0.0:
                 break
             steps += 1
@@ -205,7 +205,7 @@ class WorkingSet(Solver):
                 memory["exact"] = True
             if left > CHORD * before:
                 lasting = None
-            if left <= (INNER if lasting is None else LASTING) * first or memory["exhausted"]:
+            if left <= (INNER if lasting is None else LASTING) * first or state.done:
                 break
         return u, gradient, kept, steps, first
 
@@ -360,7 +360,6 @@ class WorkingSet(Solver):
         sample = _part_of(F, self._sampled(SAMPLE))
         solver = WorkingSet(sample, self.seed, sampling=False)
         inner = solver.start(state.point)
-        solver.resume(inner)
         for _ in range(SAMPLE_ITERATIONS):
             solver.advance(inner)
             if (

@@ -21,7 +21,7 @@ from fastgd.objective.gram import are_few, quadratic
 from fastgd.objective.moments import say, spread
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
-from fastgd.solvers.base import Solver
+from fastgd.solvers.base import Curvature, Progress, Solver
 from fastgd.solvers.gradient.lbfgs import two_loops
 from fastgd.solvers.growing_batch import growth_pays
 
@@ -84,8 +84,6 @@ class Newton(Solver):
         Relative suboptimality that the run is for: tells how much work lies ahead.
     """
 
-    keeps_curvature = True
-
     def __init__(self, objective, tol=0.0):
         super().__init__(objective)
         self.tol = tol
@@ -98,7 +96,7 @@ class Newton(Solver):
         )
         self._curvatures = self._spare = np.empty(0)
 
-    def resume(self, state):
+    def _resume(self, state):
         """Evaluate the point; what was remembered of the curvature holds for the same objective
         only.
         """
@@ -163,7 +161,7 @@ class Newton(Solver):
         if found is None:
             # Nothing falls along the step from a matrix of this very point: rounding is what is
             # left.
-            memory["exhausted"] = memory["anchor"] is state.point
+            state.done = memory["anchor"] is state.point
             memory.update(factor=None, pairs=[])
         else:
             point, value, gradient = found
@@ -171,24 +169,25 @@ class Newton(Solver):
             state.point, state.value, state.gradient = point, value, gradient
         state.rate, state.iteration, state.updates = rate, state.iteration + 1, state.updates + 1
 
-    def lower_bound(self, state):
-        """What `_proved` has shown."""
-        return state.memory.get("lower", -np.inf)
-
     def hand_over(self, memory):
-        """What a solver of more rows, from the same point on, can use of this one's memory."""
+        """The last matrix, and how fast steps from it get on."""
         kept = {
             key: memory[key] for key in ("factor", "gain", "decrement", "choosy") if key in memory
         }
-        return {**kept, "anchor": None, "curved": None, "exact": False, "steps": 0}
+        return {"handed": {**kept, "anchor": None, "curved": None, "exact": False, "steps": 0}}
 
-    def known_curvature(self, state):
-        """(Factor of a curvature matrix of F, the point where it is exact), or None."""
+    def progress(self, state):
+        """The last curvature matrix where it is exact, what `_proved` has shown, and what a
+        foreseen value may be wrong by.
+        """
         memory = state.memory
-        return (
-            (memory["factor"], memory["anchor"])
-            if memory.get("factor") is not None and memory["exact"]
-            else None
+        exact = memory.get("factor") is not None and memory["exact"]
+        return Progress(
+            left=0.5 * memory.get("decrement", np.inf),
+            lower=memory.get("lower", -np.inf),
+            curvature=Curvature(memory["factor"], memory["anchor"]) if exact else Curvature(),
+            doubt=memory["doubt"] if "foreseen" in memory else None,
+            done=state.done,
         )
 
     def _close(self, state):
@@ -338,10 +337,6 @@ class Newton(Solver):
             lowest = -0.5 * slope * rate * rate / bend if np.isfinite(bend) and bend > 0.0 else 0.0
             rate = float(np.clip(lowest, 0.1 * rate, 0.5 * rate))
         return rate, None
-
-    def doubt(self, state):
-        """What a foreseen value may be wrong by."""
-        return state.memory["doubt"] if "foreseen" in state.memory else None
 
     def _foreseen(self, state, step, slope):
         """(point, value, gradient) after a whole step by the parabola that F is, or None where

@@ -26,10 +26,9 @@ trusted further.
 import numpy as np
 import scipy.linalg
 
-from fastgd.certificates.bound import NO_BOUND, Bound
 from fastgd.objective.linear_map import Sweeps
 from fastgd.objective.null_model import lowest
-from fastgd.solvers.base import Solver, State
+from fastgd.solvers.base import Answer, Progress, Solver, State
 from fastgd.solvers.gradient.lbfgs import notice_rounding
 
 # Directions kept: their Newton step, as many operations a row as its square, is about a tenth of a
@@ -101,12 +100,12 @@ class RowSpan(Solver):
         affordable = np.sqrt(max(2.0 * objective.n_nonzeros, AFFORDABLE) / objective.n_samples)
         self.kept = int(np.clip(affordable, FEWEST, MOST)) if kept is None else kept
 
-    def start(self, point):
+    def _fresh(self, point):
         """State before the first iteration."""
-        state = super().start(point)
+        state = super()._fresh(point)
         return SpanState(**state.__dict__)
 
-    def resume(self, state):
+    def _resume(self, state):
         """Go on where data and objective are those of the earlier run, else start from its
         point.
         """
@@ -130,24 +129,25 @@ class RowSpan(Solver):
         value = state.value
         slot = 1 + memory["done"] % (self.kept - 1)
         memory["moves"][slot], memory["images"][slot] = self._direction(state)
-        self._step(memory, slot, min(memory["done"] + 2, self.kept), value)
+        self._step(state, slot, min(memory["done"] + 2, self.kept), value)
         self._balance(memory)
         self._evaluate(state)
-        notice_rounding(memory, value, state.value, state.gradient)
+        notice_rounding(state, value, state.value, state.gradient)
         memory["done"] += 1
         state.rate = 1.0
         state.iteration += 1
         state.updates += 1
 
-    def _step(self, memory, slot, used, value):
+    def _step(self, state, slot, used, value):
         """Move the point by the best combination of the first `used` directions, and keep the
         move in their `slot`.
         """
+        memory = state.memory
         moves, images = memory["moves"][:used], memory["images"][:used]
         inner, shares = self._products(moves, images)
         seen = shares > UNSEEN
         if not seen[slot]:  # the gradient is rounding
-            memory["exhausted"] = True
+            state.done = True
             return
         inner = 0.5 * (inner + inner.T)[np.ix_(seen, seen)]
         step, rounding = np.zeros(used), max(ROUNDING, 10.0 * EPS / shares[seen].min())
@@ -182,16 +182,16 @@ class RowSpan(Solver):
             point[-1] = memory["intercept"]
         return point
 
-    def preview(self, state):
+    def progress(self, state):
         """F, and |grad_w F|^2 / (2 l2) as an estimate of F - F*: no need to compute the point.
 
         Both follow from kept images: a claim is made of what `evaluate` finds.
         """
-        F = self.objective
-        if not F.convex or F.l2 == 0.0:
-            return state.value, NO_BOUND
-        gradient = state.gradient[: F.n_features]
-        return state.value, Bound(float(gradient @ gradient) / (2.0 * F.l2), "estimate")
+        F, left = self.objective, np.inf
+        if F.convex and F.l2 > 0.0:
+            gradient = state.gradient[: F.n_features]
+            left = float(gradient @ gradient) / (2.0 * F.l2)
+        return Progress(value=state.value, left=left, done=state.done)
 
     def evaluate(self, state):
         """(v, smooth part of F, its gradient) at the point, all from X: one pass.
@@ -222,11 +222,11 @@ class RowSpan(Solver):
             if value < (1.0 - VALUE_OFF) * memory.get(
                 "lowest", np.inf
             ):  # else rounding is what is left
-                memory["exhausted"] = False
+                state.done = False
         memory["lowest"] = min(value, memory.get("lowest", np.inf))
-        return point, value, gradient
+        return Answer(point, value, gradient)
 
-    def back_off(self, state, safe_point):
+    def retreat(self, state, safe_point):
         """Begin anew from `safe_point`; the third time nothing is left to do here, and another
         plan goes on.
         """
@@ -234,7 +234,8 @@ class RowSpan(Solver):
         state.forget()
         state.point = np.array(safe_point, dtype=np.float64)
         self._begin(state)
-        state.memory.update(begun=begun, exhausted=begun >= MOST_BEGINNINGS)
+        state.memory["begun"] = begun
+        state.done = begun >= MOST_BEGINNINGS
         return True
 
     def _begin(self, state):

@@ -56,10 +56,10 @@ class NewtonCG(ScaledSolver):
             found = self._search(state, g, -g)
         memory["length"], memory["eta"] = length, eta
         if found is None:
-            memory["exhausted"] = True
+            state.done = True
         else:
             state.rate = found[0]
-            notice_rounding(memory, state.value, found[3], self.coordinates.gradient(found[4]))
+            notice_rounding(state, state.value, found[3], self.coordinates.gradient(found[4]))
             self.move(state, *found[1:])
         state.iteration += 1
         state.updates += 1

@@ -86,7 +86,7 @@ class SelfTuned(Stochastic):
         Relative differences of the objective that do not matter.
     """
 
-    adapts = True
+    own_steps = True
 
     def __init__(self, objective, rule, batch, seed, *, shuffle=True, average_from=None, tol=0.0):
         super().__init__(
@@ -101,7 +101,7 @@ class SelfTuned(Stochastic):
         self.restarts_average = average_from is None
         self.own_rule, self.tol = rule, tol
 
-    def resume(self, state):
+    def _resume(self, state):
         """Measure the data once; a continued run keeps what the first one measured."""
         memory = state.memory
         if "tuning" not in memory:
@@ -172,11 +172,6 @@ class SelfTuned(Stochastic):
             memory["book"],
             options,
         )
-
-    def review(self, state, objective, best_point, reference):
-        """Back off from a point that is worse than the best constant model."""
-        if objective > reference:
-            self.back_off(state, best_point)
 
     def _adjust(self, state):
         """At epochs that are powers of two: larger steps while the run is slow rather than noisy.

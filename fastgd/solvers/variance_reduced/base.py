@@ -65,14 +65,10 @@ class VarianceReduced(Solver):
         self.active = _active_rows(objective)
         self.order_of, self._written = None, None
 
-    def start(self, point):
+    def _fresh(self, point):
         """State that knows nothing of the data yet."""
         batch = 1 if self.asked == "auto" else min(self.asked, self.objective.n_active)
         return State(np.array(point, dtype=np.float64), batch)
-
-    def hand_over(self, memory):
-        """Nothing: a run on more rows measures them itself."""
-        return {}
 
     def prepare(self, state):
         """Measure the data, unless an earlier part of the run did."""
