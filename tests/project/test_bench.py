@@ -45,6 +45,7 @@ from bench import (  # noqa: E402
 )
 from bench.__main__ import main, parse  # noqa: E402
 from fastgd import EpsilonInsensitive, Hinge, LogLoss, Loss, Quantile, SquaredError  # noqa: E402
+from fastgd.runtime.fingerprint import is_ours  # noqa: E402
 
 # Budgets with which a rival is there. Stochastic ones only get near, and so do sag and saga on
 # sparse rows, where the intercept of scikit-learn takes a hundredth of the step.
@@ -635,9 +636,7 @@ def test_hard_problems_are_the_same_each_time(tmp_path):
 
 def _own_losses():
     """Losses that tests have made."""
-    return {
-        name for name, one in Loss.members().items() if not one.__module__.startswith("fastgd.")
-    }
+    return {name for name, one in Loss.members().items() if not is_ours(one)}
 
 
 EXACT = {
