@@ -94,6 +94,8 @@ class Tally:
         elif kind == "refused by one":
             self.reasons[kind] += 1
             self.lines.append((name, None, [kind], old, new))
+        elif kind == "refused by both":
+            self.lines.append((name, None, [], old, new))
 
     @property
     def ratio(self):
@@ -205,7 +207,7 @@ def table(tally):
 def _row(name, apart, why, old, new):
     if apart is None:
         text = old.get("refused") or new.get("refused")
-        return [name, "-", *5 * ["-"], f"{why[0]}: {text[:60]}"]
+        return [name, *6 * ["-"], f"{', '.join(why) or 'refused by both'}: {text[:60]}"]
     return [
         name,
         f"{apart:.0e}",
