@@ -158,8 +158,6 @@ def one_random(seed, index):
         "tol": float(10.0 ** -rng.choice([2, 4, 6, 8])),
         **_solver(rng, loss, penalty),
     }
-    if loss == "log_loss" and classes and len(cuts) > 1 and rng.random() < 0.5:
-        parameters["multi_class"] = "multinomial"
     solver = parameters.get("solver", "auto")
     shown = penalty[0] if isinstance(penalty, list) else penalty
     name = f"random {index}: {loss}, {shown}, {storage}, {solver}"
