@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 import fastgd
-from fastgd import Loss, Penalty
+from fastgd import Loss, Penalty, VectorLoss
 
 
 class Expectile(Loss):
@@ -36,6 +36,24 @@ class Expectile(Loss):
         return 2.0 * (self.share if residual < 0.0 else 1.0 - self.share) * residual
 
 
+class Squares(VectorLoss):
+    """A user's loss of several predictions: half the squares of all residuals."""
+
+    curvature_bound = 1.0
+    self_concordance = 0.0
+    infimum = 0.0
+
+    def value(self, predictions, target):
+        total = 0.0
+        for k in range(predictions.size):
+            total += 0.5 * (predictions[k] - target[k]) ** 2
+        return total
+
+    def derivatives(self, predictions, target, out):
+        for k in range(predictions.size):
+            out[k] = predictions[k] - target[k]
+
+
 class WeightedL1(Penalty):
     """A user's penalty: column j counts 1 + (j mod 3) times."""
 
@@ -50,7 +68,7 @@ class WeightedL1(Penalty):
         return excess if coefficient > 0.0 else -excess
 
 
-OWN = {"Expectile": Expectile, "WeightedL1": WeightedL1}
+OWN = {"Expectile": Expectile, "Squares": Squares, "WeightedL1": WeightedL1}
 
 
 def component(given):

@@ -28,6 +28,7 @@ NUMBERS = (
     "squared_epsilon_insensitive",
     "quantile",
     "Expectile",
+    "Squares",
 )
 CORNERED = ("hinge", "perceptron", "epsilon_insensitive", "quantile")
 # Every loss on dense rows and on CSR, three of them on what is left.
@@ -142,18 +143,24 @@ def one_random(seed, index):
         y = np.searchsorted(np.quantile(score, cuts), score)
     else:
         y = 10.0 ** rng.uniform(-1, 2) * score + rng.choice([0.0, 10.0])
+        if loss == "Squares":  # a loss of several predictions
+            y = np.column_stack([y, np.abs(score)])
     rows = {}
     if rng.random() < 0.2:
-        rows["sample_weight"] = rng.uniform(0.1, 2.0, size=y.size)
-    if rng.random() < 0.1 and not (classes and len(cuts) > 1):
-        rows["offset"] = rng.normal(size=y.size)
+        rows["sample_weight"] = rng.uniform(0.1, 2.0, size=score.size)
+    if rng.random() < 0.1 and loss != "Squares" and not (classes and len(cuts) > 1):
+        rows["offset"] = rng.normal(size=score.size)
     penalty = [None, "l2", "l1", "elasticnet", ["WeightedL1"]][
         rng.choice(5, p=[0.1, 0.45, 0.2, 0.15, 0.1])
     ]
     parameters = {
-        "loss": {"quantile": ["Quantile", 0.8], "Expectile": ["Expectile", 0.3]}.get(loss, loss),
+        "loss": {
+            "quantile": ["Quantile", 0.8],
+            "Expectile": ["Expectile", 0.3],
+            "Squares": ["Squares"],
+        }.get(loss, loss),
         "penalty": penalty,
-        "alpha": float(10.0 ** rng.uniform(-1, 2) / y.size),
+        "alpha": float(10.0 ** rng.uniform(-1, 2) / score.size),
         "fit_intercept": bool(rng.random() < 0.75),
         "tol": float(10.0 ** -rng.choice([2, 4, 6, 8])),
         **_solver(rng, loss, penalty),
@@ -188,7 +195,7 @@ def _columns(rng, storage):
 
 def _solver(rng, loss, penalty):
     """Half of the fits are as they come; the others name a solver that takes loss and penalty."""
-    if loss == "perceptron" or rng.random() < 0.5:
+    if loss in ("perceptron", "Squares") or rng.random() < 0.5:
         return {}
     full = {"batch_size": "full", "max_iter": MOST_ITERATIONS["full"]}
     rows = {"max_iter": MOST_ITERATIONS["rows"]}
