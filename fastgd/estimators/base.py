@@ -26,6 +26,7 @@ from fastgd.losses.base import VectorLoss, find_loss
 from fastgd.penalties.separable import find_penalty
 from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
+from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads, map_ranges
 
 # tol=0 asks for the first, which rounding may leave, and has converged at the second, which it
@@ -45,9 +46,12 @@ FROM_THE_WORST = (
     StopReason.PLATEAU,
     StopReason.CONVERGED,
 )
+# Of what a pickle holds: raised with each change that makes older pickles unreadable.
+STORED_FORMAT = 1
 ROWS_AT_ONCE = 8192  # of a prediction: cut by the number of rows alone
 
 
+@public
 class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
     """A fit ended before its objective was proved, or judged, to be within tol."""
 
@@ -63,6 +67,19 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
 
     _doc_link_module = "fastgd"
     _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_stored_format": STORED_FORMAT}
+
+    def __setstate__(self, state):
+        stored = state.get("_stored_format", 0)
+        if stored != STORED_FORMAT:
+            age = "an older" if stored < STORED_FORMAT else "a newer"
+            raise ValueError(
+                f"this {type(self).__name__} was stored by {age} version of fastgd, in format "
+                f"{stored}; this version reads format {STORED_FORMAT}: fit the model again"
+            )
+        super().__setstate__({name: state[name] for name in state if name != "_stored_format"})
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -21,6 +21,7 @@ from fastgd.objective.blocks import GROUP, chunk_length, coarser, count_nonzeros
 from fastgd.objective.gram import ALL, add_gram, assemble, loops, matrix_cuts
 from fastgd.penalties import kernels as coefficients
 from fastgd.penalties.separable import find_penalty
+from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads, map_ranges
 
 # Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
@@ -34,6 +35,7 @@ ALIKE_VALUES = 1_000_000
 SUM, SUM_OF_SQUARES, LARGEST, NONZEROS = range(4)
 
 
+@public
 class Objective:
     """The penalised mean loss of a linear model, for any optimiser that wants a value and a
     gradient.
