@@ -48,7 +48,7 @@ class Check:
     score: float = np.nan
 
 
-def relative(bound, value, constant_value, infimum=0.0):
+def relative(bound, value, null_value, infimum=0.0):
     """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the best constant
     model.
 
@@ -62,5 +62,5 @@ def relative(bound, value, constant_value, infimum=0.0):
     """
     if bound <= 0.0:
         return 0.0
-    floor = unit(value, constant_value, infimum, bound)
+    floor = unit(value, null_value, infimum, bound)
     return bound / floor if floor > 0.0 else np.inf

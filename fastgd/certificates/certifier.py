@@ -53,7 +53,7 @@ class Certifier:
     Parameters
     ----------
     objective : Objective
-        Whose `constant_value` is known.
+        Whose `null_value` is known.
     tol : float or None
         Suboptimality that is asked for; None: whatever is cheap is told.
     own_steps, free_answers : bool
@@ -80,7 +80,7 @@ class Certifier:
         F = self.objective
         value = smooth + F.rest_value(v)
         if doubt is None:
-            allowed = NEGLIGIBLE * enough(self.tol or 1e-4, value, F.constant_value, F.loss.infimum)
+            allowed = NEGLIGIBLE * enough(self.tol or 1e-4, value, F.null_value, F.loss.infimum)
             with np.errstate(all="ignore"):
                 doubt = value_rounding(F, v, value, allowed, gradient if F.loss_smooth else None)
         return Check(v, value, smooth, gradient, doubt)
@@ -222,9 +222,7 @@ class Certifier:
             return cost <= max(share * spent, 2.0) or quick
         if progress.curvature is not None or not progress.whole:
             return False
-        worth = self.newton.worth_trying(
-            check.objective, check.gradient, self.tol, F.constant_value
-        )
+        worth = self.newton.worth_trying(check.objective, check.gradient, self.tol, F.null_value)
         return worth and (self.free_answers or cost <= SHARE_ON_THE_WAY * spent)
 
     def _prove(self, check):
@@ -261,12 +259,12 @@ class Certifier:
         if self.tol is None:
             return np.inf
         F = self.objective
-        asked = enough(self.tol, check.objective, F.constant_value, F.loss.infimum)
+        asked = enough(self.tol, check.objective, F.null_value, F.loss.infimum)
         return max(asked - check.doubt, 0.0)
 
     def _relative(self, bound, value):
         F = self.objective
-        return relative(bound, value, F.constant_value, F.loss.infimum)
+        return relative(bound, value, F.null_value, F.loss.infimum)
 
     def _bound(self, check, bound):
         """Let a bound on F as it was computed, less F*, be that of the check where it is the

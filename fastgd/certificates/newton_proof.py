@@ -22,7 +22,7 @@ from fastgd.certificates.rounding import EPS, column_sizes, slope_rounding, sum_
 from fastgd.data.targets import WeightedSamples
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.collinear import redundant_columns
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import LARGEST, SUM, SUM_OF_SQUARES
 
 # A curvature matrix takes about d/2 passes' worth of arithmetic; beyond this many it is never worth
@@ -97,7 +97,7 @@ class NewtonProof:
             return np.inf
         return 0.5 * float(gradient @ self._solve(gradient))
 
-    def worth_trying(self, value, gradient, tol, constant_value):
+    def worth_trying(self, value, gradient, tol, null_value):
         """Whether to try the decrement bound now: it would likely do, or enough passes went by
         since the last try.
         """
@@ -105,14 +105,12 @@ class NewtonProof:
             return False
         spent, infimum = self.objective.passes - self._tried_at, self.objective.loss.infimum
         if self.wide:
-            likely = (
-                relative(self._diagonal_estimate(gradient), value, constant_value, infimum) <= tol
-            )
+            likely = relative(self._diagonal_estimate(gradient), value, null_value, infimum) <= tol
             return likely and spent >= max(self._wait, 2.0 * self._products)
         if self._factor is None:
             return spent >= 2.0 * self.passes
         gap = self.estimate(gradient) * (self.CAUTION if self._rough else 1.0 / 0.7)
-        likely = relative(gap, value, constant_value, infimum) <= tol
+        likely = relative(gap, value, null_value, infimum) <= tol
         due = self._rough or spent >= max(self._wait, 0.25 * self.passes)
         return (likely and due) or spent >= 20.0 * self.passes
 
@@ -284,7 +282,7 @@ class NewtonProof:
         if F.l2 > 0.0 or F.moments()[0][LARGEST][blind].any():
             return False
         counted = np.broadcast_to(F.samples.weights, (F.n_samples,)) > 0.0
-        others = redundant_columns(F, Sweeps(F), counted).columns.size
+        others = redundant_columns(F, LinearMap(F), counted).columns.size
         return directions.shape[1] == int(blind.sum()) + others
 
     def _proof_by_others(self, v, value, enough):
@@ -296,7 +294,7 @@ class NewtonProof:
         """
         F, weights = self.objective, np.zeros(self.objective.n_samples)
         coef, intercept = F.split(v)
-        _, slopes, _ = Sweeps(F).derivatives(
+        _, slopes, _ = LinearMap(F).derivatives(
             F.rows.predictions(np.ascontiguousarray(coef)), intercept
         )
         F.passes += 0.5

@@ -19,7 +19,7 @@ ROUNDED = 100.0
 
 def reference(objective):
     """F of the null model, or 1 where that is 0."""
-    return objective.constant_value or 1.0
+    return objective.null_value or 1.0
 
 
 def exploded(solver, value, start_point):
@@ -60,7 +60,7 @@ def scale(objective):
 
     A constant fits one row, or equal targets: any step is 1e10 times what is left then.
     """
-    F, value = objective, abs(objective.constant_value)
+    F, value = objective, abs(objective.null_value)
     with np.errstate(all="ignore"):
         if value > ROUNDED * value_rounding(F, null_point(F), value, np.inf):
             return value

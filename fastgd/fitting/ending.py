@@ -24,12 +24,12 @@ def highest(objective):
     out.
     """
     F = objective
-    return F.constant_value if F.elastic else F.constant_value + F.penalty_value(null_point(F))
+    return F.null_value if F.elastic else F.null_value + F.penalty_value(null_point(F))
 
 
 def lowest_of(checks, objective, evaluated):
     """The lowest of the checks, or the null model where none is below it."""
-    if not min(check.objective for check in checks) <= objective.constant_value:
+    if not min(check.objective for check in checks) <= objective.null_value:
         checks = [*checks, evaluated(null_point(objective))]
     return min(checks, key=lambda check: check.objective)
 
@@ -56,7 +56,7 @@ def claimed(objective, check, likely, at_the_end):
     # The lowest point is not closer for having been passed by.
     passed = at_the_end - check.objective
     left = max(check.objective - likely, passed, EPS * abs(check.objective))
-    suboptimality = relative(left, check.objective, F.constant_value, F.loss.infimum)
+    suboptimality = relative(left, check.objective, F.null_value, F.loss.infimum)
     if not suboptimality < 0.5 * check.suboptimality:
         return check.bound, check.suboptimality
     return Bound(left, "estimate"), suboptimality
@@ -77,6 +77,6 @@ def advice(solver, check, reason, history, tol):
     if check.objective <= limit and check.objective <= NOISE * lowest + 1e-4 * reference(F):
         return ""
     return (
-        f"The rate ({history['rate'][-1]:.3g} at the end) is too large: the best constant model "
-        f"has {F.constant_value:.6g}, the lowest check had {lowest:.6g}. {how_to_lower(F)}"
+        f"The rate ({history['rate'][-1]:.3g} at the end) is too large: the null model "
+        f"has {F.null_value:.6g}, the lowest check had {lowest:.6g}. {how_to_lower(F)}"
     )

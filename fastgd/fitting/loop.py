@@ -26,7 +26,7 @@ from fastgd.fitting.stopping import (
     left_to_fall,
 )
 from fastgd.objective.infimum import check_mean
-from fastgd.objective.null_model import best_constant, null_point
+from fastgd.objective.null_model import null_model, null_point
 from fastgd.solvers.base import Progress
 
 # A solver that proves itself tells when it is nearly done: until then checks begin at this
@@ -74,7 +74,7 @@ class Descent:
         self.tol = tol or None
         self.score = score
         self.watch = watch or Watch()
-        F.constant, F.constant_value = best_constant(F)
+        F.null_intercept, F.null_value = null_model(F)
         traits = {"own_steps": solver.own_steps, "free_answers": solver.free_answers}
         self.certifier = certifier or Certifier(F, self.tol, **traits)
         self.last: Check | None = None
@@ -217,7 +217,7 @@ class Descent:
             self._diverged(state, value, start_point)
             late = (rule.check(self.history) for rule in self.rules if isinstance(rule, TimeLimit))
             return next((reason for reason in late if reason is not None), None)
-        check_mean(F, v, value, F.constant_value)
+        check_mean(F, v, value, F.null_value)
         self.progress = self.solver.progress(state)
         check = self.certifier.check(v, smooth, gradient, self.progress.doubt)
         check = self.certifier.judge(check, self.progress, self._spent)
@@ -291,7 +291,7 @@ class Descent:
         if self.solver.free_answers or not self.solver.own_steps:
             return
         F = self.objective
-        limit = divergence.reference(F) + (ending.highest(F) - F.constant_value)
+        limit = divergence.reference(F) + (ending.highest(F) - F.null_value)
         limit += 0.5 * (self.tol or 0.0) * abs(limit)
         if check.objective > limit:
             self.solver.retreat(state, null_point(F))
@@ -302,7 +302,7 @@ class Descent:
 
     def _relative(self, bound, value):
         F = self.objective
-        return relative(bound, value, F.constant_value, F.loss.infimum)
+        return relative(bound, value, F.null_value, F.loss.infimum)
 
     def _diverged(self, state, value, start_point, more=""):
         """Retreat where the solver chooses its steps, else raise; its best point counts, however
@@ -321,7 +321,7 @@ class Descent:
         )
         raise DivergenceError(
             f"{what} in iteration {state.iteration} (rate {state.rate:.3g}; the best constant "
-            f"model has {F.constant_value:.3g}). {divergence.how_to_lower(F)}",
+            f"model has {F.null_value:.3g}). {divergence.how_to_lower(F)}",
             self.history.arrays(),
         )
 

@@ -31,7 +31,7 @@ from fastgd.fitting.stopping import (
 )
 from fastgd.objective.distances import unit_at
 from fastgd.objective.infimum import check_infimum
-from fastgd.objective.null_model import best_constant
+from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
@@ -101,7 +101,7 @@ def fit_targets(task, samples, seeds, starts, states):
     samples : list of Samples
     seeds : list of int
     starts : list of (coef, intercept) or None
-        Where to start unless a run is continued; None: zeros, or the best constant model where
+        Where to start unless a run is continued; None: zeros, or the null model where
         steps are automatic.
     states : list of State or None
         Runs to continue where plan and data allow it.
@@ -180,10 +180,10 @@ def target_objectives(task, samples):
 
 
 def _not_begun(objective, start, plan):
-    """What a target gets that a key came before: the constant model, or the model to start from
+    """What a target gets that a key came before: the null model, or the model to start from
     where it is better.
     """
-    constant, value = best_constant(objective)
+    constant, value = null_model(objective)
     point = objective.start().reshape(-1, objective.n_predictions)
     if objective.fit_intercept:
         point[-1] = constant
@@ -240,7 +240,9 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
             passes_before=before,
         )
         return descent.run(
-            ready_state(solver, plan, objective, start, state, seed, lambda: objective.constant)
+            ready_state(
+                solver, plan, objective, start, state, seed, lambda: objective.null_intercept
+            )
         )
 
     try:
@@ -258,7 +260,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     return Run(plan, result, updates, np.array(coef), intercept)
 
 
-def ready_state(solver, plan, objective, start, state, seed, constant):
+def ready_state(solver, plan, objective, start, state, seed, null_intercept):
     """State to iteration: the earlier one where it continues the same run, else a new one."""
     kind = _kind(solver, plan, objective)
     same = state is not None and state.run.kind == kind and state.point.size == objective.size
@@ -269,7 +271,7 @@ def ready_state(solver, plan, objective, start, state, seed, constant):
         # only; the value at the same point tells whether this is the one, to the last bit.
         if not solver.free_answers or known == state.value:
             return state
-    state = solver.start(_first_point(objective, solver, start, constant))
+    state = solver.start(_first_point(objective, solver, start, null_intercept))
     state.run = RunRecord(kind, seed)
     return state
 
@@ -319,7 +321,7 @@ def _arrays(component):
     return hashlib.blake2b(b"".join(one.tobytes() for one in arrays), digest_size=16).digest()
 
 
-def _first_point(objective, solver, start, constant):
+def _first_point(objective, solver, start, null_intercept):
     point = objective.start().reshape(-1, objective.n_predictions)
     if start is not None:
         coef, intercept = start
@@ -327,7 +329,7 @@ def _first_point(objective, solver, start, constant):
         if objective.fit_intercept:
             point[-1] = intercept
     elif solver.own_steps and objective.fit_intercept:
-        point[-1] = constant()
+        point[-1] = null_intercept()
     return objective.allowed(point.ravel())
 
 

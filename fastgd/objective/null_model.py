@@ -15,7 +15,7 @@ EPS = float(np.finfo(float).eps)
 MOST_TIES = 3
 
 
-def best_constant(objective):
+def null_model(objective):
     """Intercept and objective of the best model without columns: (b, F0), b = 0 where there is
     no intercept.
     """
@@ -40,7 +40,7 @@ def null_point(objective):
     """Unknowns of the null model, whose intercept the objective knows: (size,)."""
     table = objective.start().reshape(-1, objective.n_predictions)
     if objective.fit_intercept:
-        table[-1] = objective.constant
+        table[-1] = objective.null_intercept
     return table.ravel()
 
 
@@ -54,7 +54,7 @@ def _mean(samples, fit_intercept):
 
 
 def _few_samples(objective):
-    """`shifted_sums` from one sample for each class, where a constant model cannot tell the
+    """`shifted_sums` from one sample for each class, where a null model cannot tell the
     others apart, else None.
     """
     samples, n_active = objective.samples, objective.n_active

@@ -15,7 +15,7 @@ from fastgd.fitting.stopping import StopReason
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import Huber, SquaredError
-from fastgd.objective.null_model import best_constant
+from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import ElasticNet
 from fastgd.solvers.l1 import column_subset as held
@@ -354,7 +354,7 @@ def test_tall_data_begin_on_a_sample(loss, storage, monkeypatch):
 def test_beyond_the_greatest_alpha_all_coefficients_are_0(loss, fit_intercept):
     F = problem(loss, alpha=0.0, fit_intercept=fit_intercept)
     F = Objective.of(F.loss, F.rows, F.samples, ElasticNet(0.0), 1e9, fit_intercept, 1)
-    start = np.append(np.zeros(12), best_constant(F)[0])[: F.size]
+    start = np.append(np.zeros(12), null_model(F)[0])[: F.size]
     greatest = np.abs(F.smooth_and_gradient(start)[1][:12]).max()
     for factor, zeros in ((1.0, True), (1.5, True), (0.99, False)):
         F = Objective.of(
