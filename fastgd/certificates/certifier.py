@@ -39,7 +39,7 @@ from fastgd.losses.base import typical_curvature
 from fastgd.losses.classification import Perceptron
 from fastgd.objective.collinear import redundant_columns
 from fastgd.objective.distances import slope_size, unit_at
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest, shifted_sums
 from fastgd.objective.objective import LARGEST, SUM, SUM_OF_SQUARES
 
@@ -509,7 +509,7 @@ class Certifier:
         if F.l2 > 0.0 or F.moments()[0][LARGEST][blind].any():
             return False
         counted = np.broadcast_to(F.samples.weights, (F.n_samples,)) > 0.0
-        others = redundant_columns(F, Sweeps(F), counted).columns.size
+        others = redundant_columns(F, LinearMap(F), counted).columns.size
         return directions.shape[1] == int(blind.sum()) + others
 
     def _proof_by_others(self, v, value, enough):
@@ -521,7 +521,7 @@ class Certifier:
         """
         F, weights = self.objective, np.zeros(self.objective.n_samples)
         coef, intercept = F.split(v)
-        _, slopes, _ = Sweeps(F).derivatives(
+        _, slopes, _ = LinearMap(F).derivatives(
             F.rows.predictions(np.ascontiguousarray(coef)), intercept
         )
         F.passes += 0.5

@@ -20,7 +20,7 @@ alone.
 import numpy as np
 
 from fastgd.certificates.rounding import EPS, column_sizes, slope_rounding, sum_rounding
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 
 # Shifts of the intercept until the mean of the dual point is 0 but for rounding.
 MOST_SHIFTS = 8
@@ -55,13 +55,13 @@ def lower_bound(objective, v, step, room=None):
     room : ndarray, (n_samples,), optional
         Is written over.
     """
-    F, sweeps = objective, Sweeps(objective)
+    F, linear_map = objective, LinearMap(objective)
     (coef, intercept), (move, shift) = F.split(v), F.split(step)
-    predictions, moves = sweeps.images(coef, room), sweeps.images(move)
+    predictions, moves = linear_map.matvec(coef, room), linear_map.matvec(move)
     excess = tiny = 0.0
     for _ in range(MOST_SHIFTS):
         amounts = np.empty(0)  # gone before there are others
-        below, amounts, bend = sweeps.conjugates(predictions, moves, intercept, shift)
+        below, amounts, bend = linear_map.conjugates(predictions, moves, intercept, shift)
         if not F.fit_intercept:
             break
         excess, tiny = (
@@ -80,7 +80,7 @@ def lower_bound(objective, v, step, room=None):
     wrong = slope_rounding(F, value) * float(np.linalg.norm(sizes)) + tiny * float(
         np.sqrt(F.moments()[1][0])
     )
-    rest = float(np.linalg.norm(sweeps.combination(amounts) + F.l2 * there)) + wrong
+    rest = float(np.linalg.norm(linear_map.rmatvec(amounts) + F.l2 * there)) + wrong
     largest = abs(intercept + shift) + sum(
         _largest(part) for part in (predictions, moves, F.samples.offsets)
     )

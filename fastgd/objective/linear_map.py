@@ -15,7 +15,7 @@ NOTHING = np.empty(0)
 CHUNK = 4096
 
 
-class Sweeps:
+class LinearMap:
     """X p, X' a and derivatives at predictions, for the rows of an objective, on its threads.
 
     The first two count half a pass each.
@@ -40,7 +40,7 @@ class Sweeps:
         # A derivative and a curvature take as long as some ten stored values.
         self._few_values = int(10 * F.share * F.n_samples)
 
-    def images(self, coef, out=None):
+    def matvec(self, coef, out=None):
         """X @ coef, (n_samples,), into `out` where it is given; else 0 for rows that are not in
         the part.
         """
@@ -53,8 +53,8 @@ class Sweeps:
         self._spend()
         return out
 
-    def combination(self, amounts, out=None):
-        """X' @ amounts, (n_features,); into `out` where it is given."""
+    def rmatvec(self, derivatives, out=None):
+        """X' @ derivatives, (n_features,); into `out` where it is given."""
         rows, sums = (
             self.objective.rows,
             np.zeros((self._sums[1].size - 1, self.objective.n_features)),
@@ -62,7 +62,7 @@ class Sweeps:
         self._map(
             self._sums,
             lambda r, c, first, last: products.product(
-                rows, True, amounts, r, c, first, last, sums
+                rows, True, derivatives, r, c, first, last, sums
             ),
         )
         self._spend()

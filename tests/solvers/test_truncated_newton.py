@@ -14,7 +14,7 @@ from fastgd.fitting.stopping import StopReason
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss, SquaredHinge
 from fastgd.losses.regression import Huber, SquaredError
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.column_subspace import ColumnSpan, choose_span
@@ -298,9 +298,9 @@ def test_at_the_optimum_they_say_so(solver):
 def test_sweeps_are_products_and_count_half_a_pass():
     F = wide(LogLoss(), n=100)
     X = F.rows.matrix().toarray()
-    sweeps, coef, amounts = Sweeps(F), np.arange(60.0), np.arange(100.0)
-    np.testing.assert_allclose(sweeps.images(coef), X @ coef, atol=1e-10)
-    np.testing.assert_allclose(sweeps.combination(amounts), X.T @ amounts, atol=1e-9)
+    linear_map, coef, amounts = LinearMap(F), np.arange(60.0), np.arange(100.0)
+    np.testing.assert_allclose(linear_map.matvec(coef), X @ coef, atol=1e-10)
+    np.testing.assert_allclose(linear_map.rmatvec(amounts), X.T @ amounts, atol=1e-9)
     assert F.passes == 1.0
 
 

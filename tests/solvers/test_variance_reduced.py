@@ -15,7 +15,7 @@ from fastgd.fitting.loop import Descent
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge, LogLoss
 from fastgd.losses.regression import Huber, SquaredError
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
 from fastgd.solvers.gradient.accelerated import Accelerated
@@ -421,7 +421,7 @@ def test_curvatures_touches_and_combinations_are_sums_over_rows(storage):
     copies = rng.integers(1, 4, N)
     np.testing.assert_allclose(touches(F, copies), copies @ (X != 0))
     amounts = rng.standard_normal(N)
-    np.testing.assert_allclose(Sweeps(F).combination(amounts), amounts @ X, atol=1e-12)
+    np.testing.assert_allclose(LinearMap(F).rmatvec(amounts), amounts @ X, atol=1e-12)
     full = np.hstack([X * np.sqrt(rates), np.full((N, 1), np.sqrt(0.5))])
     greatest = np.linalg.eigvalsh(full.T @ (weights[:, None] * full) / F.n_active)[-1]
     found = largest_eigenvalue(F, F.samples.active(), rates, 0.5, 0)

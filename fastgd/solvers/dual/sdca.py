@@ -16,7 +16,7 @@ import numpy as np
 from fastgd.losses.base import typical_curvature
 from fastgd.losses.classification import Perceptron
 from fastgd.objective.distances import unit_at
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.moments import measured_once, row_overlap, rows_apart, say
 from fastgd.rules.batches import row_order
 from fastgd.runtime.threads import map_ranges
@@ -109,7 +109,7 @@ class Sdca(Solver):
         # be made to.
         self.proves = not F.fit_intercept or F.loss.infimum > -np.inf
         self.rows = F.samples.active()
-        self.norms, self.sweeps = np.zeros(F.n_samples), Sweeps(F)
+        self.norms, self.linear_map = np.zeros(F.n_samples), LinearMap(F)
         map_ranges(
             lambda a, b: dual.squared_norms(F.rows, F.cuts, a, b, self.norms),
             F.cuts.size - 1,
@@ -368,7 +368,7 @@ class Sdca(Solver):
         F = self.objective
         if not duals.any():
             return np.zeros(F.n_features)
-        return self.sweeps.combination(self.weights * duals) / (F.l2 * F.n_active)
+        return self.linear_map.rmatvec(self.weights * duals) / (F.l2 * F.n_active)
 
     def _imbalance(self, duals):
         """Mean of s u, which an unpenalised intercept makes 0."""

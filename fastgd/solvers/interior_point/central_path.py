@@ -29,7 +29,7 @@ from fastgd.losses.piecewise import Pieces, known, pieces
 from fastgd.objective.collinear import Redundant, redundant_columns
 from fastgd.objective.cost_model import DENSE_COST, curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import Solver
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, Box, aimed_at
@@ -126,7 +126,7 @@ class CentralPath(Solver):
     def __init__(self, objective):
         super().__init__(objective)
         F = objective
-        self.sweeps = Sweeps(F)
+        self.linear_map = LinearMap(F)
         # All ends are alike on the path: a row's product counts for its share of the mean, a
         # column's for all of it.
         self.row_scale = float(F.n_active) if F.l1 > 0.0 else 1.0
@@ -151,7 +151,7 @@ class CentralPath(Solver):
         """
         F, memory = self.objective, state.memory
         coef = np.ascontiguousarray(F.split(state.point)[0])
-        images = self.sweeps.images(coef) if coef.any() else np.zeros(F.n_samples)
+        images = self.linear_map.matvec(coef) if coef.any() else np.zeros(F.n_samples)
         kept = np.shape(memory.get("duals")) == self.shape and (memory["net"] is None) == (
             self.net is None
         )
@@ -179,7 +179,7 @@ class CentralPath(Solver):
         F, memory = self.objective, state.memory
         if memory.pop("drifted", False):
             coef = np.ascontiguousarray(F.split(state.point)[0])
-            memory["images"] = self.sweeps.images(coef)
+            memory["images"] = self.linear_map.matvec(coef)
         if self.net is not None:
             self.net.look(F.split(state.point)[0], memory["net"])
         # All that is as long as there are rows beside the variables; the rest is computed again for
@@ -333,7 +333,7 @@ class CentralPath(Solver):
         factor = self._factor_of(curvatures, self._redundant, memory)
         if not (factor.regular or self._searched or F.l1 + F.l2 > 0.0):
             self._redundant, self._searched = (
-                redundant_columns(F, self.sweeps, curvatures > 0.0),
+                redundant_columns(F, self.linear_map, curvatures > 0.0),
                 True,
             )
             factor = self._factor_of(curvatures, self._redundant, memory)
@@ -391,7 +391,7 @@ class CentralPath(Solver):
             gradient[: F.n_features] += rest
             step = -factor.solve(gradient)
         coef, intercept = F.split(step)
-        moved = self.sweeps.images(np.ascontiguousarray(coef), room)
+        moved = self.linear_map.matvec(np.ascontiguousarray(coef), room)
         return Way(
             step,
             moved,
@@ -404,7 +404,7 @@ class CentralPath(Solver):
         """Sum of amount * (x, 1): half a pass."""
         F = self.objective
         gradient = np.empty(F.size)
-        self.sweeps.combination(amounts, gradient[: F.n_features])
+        self.linear_map.rmatvec(amounts, gradient[: F.n_features])
         if F.fit_intercept:
             gradient[-1] = amounts.sum()
         return gradient
@@ -485,7 +485,7 @@ class CentralPath(Solver):
             s = np.where(free, s, np.where(s - box.low < box.high - s, box.low, box.high))
             curvature = np.where(free, curvature, 0.0)
             curvatures = F.samples.weights * curvature.sum(axis=0)
-            redundant = redundant_columns(F, self.sweeps, curvatures > 0.0)
+            redundant = redundant_columns(F, self.linear_map, curvatures > 0.0)
             value = self._completed(
                 state, s, curvature, self._factor_of(curvatures, redundant, memory), redundant
             )

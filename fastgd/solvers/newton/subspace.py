@@ -27,7 +27,7 @@ import numpy as np
 import scipy.linalg
 
 from fastgd.certificates.bound import NO_BOUND, Bound
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest
 from fastgd.solvers.base import Solver, State
 from fastgd.solvers.gradient.lbfgs import notice_rounding
@@ -97,7 +97,7 @@ class RowSpan(Solver):
                 "an L2 penalty or "
                 f"none, got {objective.loss!r} and {objective.penalty!r}; use solver='lbfgs'"
             )
-        self.sweeps = Sweeps(objective)
+        self.linear_map = LinearMap(objective)
         affordable = np.sqrt(max(2.0 * objective.n_nonzeros, AFFORDABLE) / objective.n_samples)
         self.kept = int(np.clip(affordable, FEWEST, MOST)) if kept is None else kept
 
@@ -201,12 +201,12 @@ class RowSpan(Solver):
         """
         F, memory, point = self.objective, state.memory, state.point
         coef, intercept = F.split(point)
-        loss, amounts = self.sweeps.derivatives(
-            self.sweeps.images(np.ascontiguousarray(coef)), intercept
+        loss, amounts = self.linear_map.derivatives(
+            self.linear_map.matvec(np.ascontiguousarray(coef)), intercept
         )[:2]
         value = loss + 0.5 * F.l2 * float(coef @ coef)
         gradient = np.empty(F.size)
-        self.sweeps.combination(amounts, gradient[: F.n_features])
+        self.linear_map.rmatvec(amounts, gradient[: F.n_features])
         gradient[: F.n_features] += F.l2 * coef
         if F.fit_intercept:
             gradient[-1] = amounts.sum()
@@ -262,8 +262,8 @@ class RowSpan(Solver):
         if state.point.size != F.size:
             return False
         coef, intercept = F.split(state.point)
-        images = self.sweeps.images(np.ascontiguousarray(coef))
-        loss = self.sweeps.derivatives(images, intercept)[0]
+        images = self.linear_map.matvec(np.ascontiguousarray(coef))
+        loss = self.linear_map.derivatives(images, intercept)[0]
         value = loss + 0.5 * F.l2 * float(coef @ coef)
         return abs(value - state.value) <= 1e-9 * abs(state.value)
 
@@ -272,17 +272,18 @@ class RowSpan(Solver):
         w.
         """
         last = float(memory["origin"] @ coef) if memory["origin"].size else 0.0
-        return np.r_[self.sweeps.images(coef), last]
+        return np.r_[self.linear_map.matvec(coef), last]
 
     def _combine(self, amounts, origin, out):
-        self.sweeps.combination(amounts[:-1], out)
+        self.linear_map.rmatvec(amounts[:-1], out)
         if origin.size:
             out += amounts[-1] * origin
 
     def _evaluate(self, state):
         """Value and gradient at the point: half a pass."""
         F, memory, state.gradient = self.objective, state.memory, None  # before there is another
-        loss, amounts = self.sweeps.derivatives(memory["images"][0, :-1], memory["intercept"])[:2]
+        images = memory["images"][0, :-1]
+        loss, amounts = self.linear_map.derivatives(images, memory["intercept"])[:2]
         state.value = loss + 0.5 * F.l2 * self._squared_length(memory)
         gradient = np.empty(F.size)
         self._gradient(amounts, memory, gradient[: F.n_features])
@@ -312,7 +313,7 @@ class RowSpan(Solver):
             predictions = memory["images"][0, :-1]
 
             def sums(shift):
-                loss, amounts, curvatures = self.sweeps.derivatives(
+                loss, amounts, curvatures = self.linear_map.derivatives(
                     predictions, memory["intercept"] + shift
                 )
                 return loss, float(amounts.sum()), float(curvatures.sum())
@@ -328,12 +329,12 @@ class RowSpan(Solver):
         Where a full step goes too far (curvature that vanishes or jumps), curvature gets a floor
         and another step follows; no trial reads X.
         """
-        F, sweeps, intercept = self.objective, self.sweeps, memory["intercept"]
+        F, linear_map, intercept = self.objective, self.linear_map, memory["intercept"]
         columns, start = images[:, :-1], np.zeros(len(images))
         start[0] = has_point  # the point is the first direction, unless it is 0
         point, shift, predictions, floor = start, 0.0, start @ columns, 0.0
         for _ in range(STEPS):
-            _, amounts, curvatures = sweeps.derivatives(predictions, intercept + shift, floor)
+            _, amounts, curvatures = linear_map.derivatives(predictions, intercept + shift, floor)
             gradient = columns @ amounts + F.l2 * (inner @ point)
             matrix = _weighted_products(columns, curvatures) + F.l2 * inner
             if F.fit_intercept:
@@ -368,7 +369,7 @@ class RowSpan(Solver):
         for _ in range(TRIALS):
             there = point + share * bend
             with np.errstate(all="ignore"):
-                loss = self.sweeps.loss(predictions + share * along, intercept + share * extra)
+                loss = self.linear_map.loss(predictions + share * along, intercept + share * extra)
                 trial = loss + 0.5 * F.l2 * float(there @ inner @ there)
             if trial <= value + SUFFICIENT * share * rate + 2.0 * EPS * abs(value):
                 return share, trial

@@ -15,7 +15,7 @@ rows and a trial of the line search none.
 
 import numpy as np
 
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.solvers.gradient.lbfgs import check_smooth, notice_rounding
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
 from fastgd.solvers.gradient.preconditioner import Coordinates
@@ -138,10 +138,10 @@ class Curved:
         self.v = v
         if F.vector:
             return
-        self.sweeps = Sweeps(F)
+        self.linear_map = LinearMap(F)
         coef, intercept = F.split(v)
-        self.curvatures = self.sweeps.derivatives(
-            self.sweeps.images(np.ascontiguousarray(coef)), intercept
+        self.curvatures = self.linear_map.derivatives(
+            self.linear_map.matvec(np.ascontiguousarray(coef)), intercept
         )[2]
         n_coef = F.n_features
         if F.elastic:
@@ -155,9 +155,9 @@ class Curved:
         if F.vector:
             return F.hessian_product(self.v, p)
         coef, intercept = F.split(p)
-        amounts = self.curvatures * (self.sweeps.images(np.ascontiguousarray(coef)) + intercept)
+        amounts = self.curvatures * (self.linear_map.matvec(np.ascontiguousarray(coef)) + intercept)
         product = np.empty(F.size)
-        self.sweeps.combination(amounts, product[: F.n_features])
+        self.linear_map.rmatvec(amounts, product[: F.n_features])
         product[: F.n_features] += self.diagonal * coef
         if F.fit_intercept:
             product[-1] = amounts.sum()

@@ -9,7 +9,7 @@ epoch is plain stochastic descent, and no pass is made to fill it.
 
 import numpy as np
 
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.solvers.variance_reduced import expected_smoothness as formulas
 from fastgd.solvers.variance_reduced import kernels as kernels
 from fastgd.solvers.variance_reduced.base import VarianceReduced
@@ -116,7 +116,7 @@ class Saga(VarianceReduced):
         """Whether the mean gradient that was kept is that of the table, over these rows."""
         if not memory["table"].any():
             return True
-        mean = Sweeps(self.objective).combination(memory["table"]) / self.objective.n_active
+        mean = LinearMap(self.objective).rmatvec(memory["table"]) / self.objective.n_active
         kept = memory["columns"][kernels.MEAN]
         largest = float(np.abs(mean).max())
         return kept.size == mean.size and bool(np.abs(kept - mean).max() <= 1e-8 * largest)
