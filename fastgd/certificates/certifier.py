@@ -234,17 +234,15 @@ class Certifier:
         steepness = np.where(variances > 0.0, np.abs(slopes), 0.0) / np.sqrt(
             np.where(variances > 0.0, variances, 1.0)
         )
-        predictions = F.rows.predictions(np.ascontiguousarray(coef)) + (
-            F.samples.offsets + intercept
-        )
+        linear_map = LinearMap(F)
+        predictions = linear_map.matvec(coef) + (F.samples.offsets + intercept)
         here = shifted_sums(F, predictions)(0.0)[0] + F.penalty_value(v)
         off, least = float(np.abs(predictions - F.samples.targets)[F.samples.active()].mean()), here
         steepest = np.argsort(-steepness, kind="stable")[:STEEPEST]
-        F.passes += 0.5 + 0.5 * steepest.size
         for j in steepest[steepness[steepest] > 0.0]:
             way = np.zeros(d)
             way[j] = -np.sign(slopes[j])
-            moves = F.rows.predictions(way) - means @ way
+            moves = linear_map.matvec(way) - means @ way
             size = float(np.abs(moves).mean())
             for length in off / size * 2.0 ** np.arange(*LENGTHS) if size > 0.0 else ():
                 ahead = v.copy()
@@ -313,14 +311,13 @@ class Certifier:
         return F.loss.self_concordance * np.sqrt(longest**2 / F.l2 + corner)
 
     def centered(self, v):
-        """`v` with the best intercept for its coefficients, which the duality gap needs.  One
+        """`v` with the best intercept for its coefficients, which the duality gap needs.  Half a
         pass.
         """
         F = self.objective
         coef, intercept = F.split(v)
-        predictions = F.rows.predictions(coef)
+        predictions = LinearMap(F).matvec(coef, often=False)
         predictions += F.samples.offsets + intercept
-        F.passes += 1.0
         largest = max(predictions.max(), -predictions.min())
         shift, _ = lowest(shifted_sums(F, predictions), largest, F.loss.infimum)
         moved = v.copy()
@@ -480,8 +477,8 @@ class Certifier:
             point = point - self._solve(gradient)
             lower, gradient = F.smooth_and_gradient(point)
             coef, intercept = F.split(point - v)
-            moved = np.abs(F.rows.predictions(np.ascontiguousarray(coef))[active] + intercept).max()
-            F.passes += 1.0
+            moves = LinearMap(F).matvec(coef, often=False)
+            moved = np.abs(moves[active] + intercept).max()
             stretch = np.exp(min(0.5 * F.loss.self_concordance * float(moved), 50.0))
             decrement = self._decrement(gradient) + unsure(point, lower)
             if stretch**2 * reach * decrement < 1.0:
@@ -521,10 +518,8 @@ class Certifier:
         """
         F, weights = self.objective, np.zeros(self.objective.n_samples)
         coef, intercept = F.split(v)
-        _, slopes, _ = LinearMap(F).derivatives(
-            F.rows.predictions(np.ascontiguousarray(coef)), intercept
-        )
-        F.passes += 0.5
+        linear_map = LinearMap(F)
+        _, slopes, _ = linear_map.derivatives(linear_map.matvec(coef, often=False), intercept)
         order = np.argsort(np.abs(slopes))
         matter = order[np.cumsum(np.abs(slopes)[order]) > SETTLED * enough]
         if not 0 < matter.size < F.n_active:

@@ -194,7 +194,7 @@ class DenseRows(Rows):
         return DenseRows(self.values[:, :0])
 
     @python_only
-    def predictions(self, coef):
+    def matvec(self, coef):
         """X @ coef in float64, (n_samples,)."""
         return (
             self.values @ coef if self.values.dtype == np.float64 else _products(self.values, coef)
@@ -285,7 +285,7 @@ class StridedRows(Rows):
         return StridedRows(self.memory[:0], self.height, 0, 0, 0)
 
     @python_only
-    def predictions(self, coef):
+    def matvec(self, coef):
         """X @ coef in float64, (n_samples,)."""
         return _products(self.values, coef)
 
@@ -421,7 +421,7 @@ class CSRRows(Rows):
         return CSRRows(self.values[:0], self.columns[:0], np.zeros_like(self.starts), 0.0)
 
     @python_only
-    def predictions(self, coef):
+    def matvec(self, coef):
         """X @ coef in float64, (n_samples,)."""
         return self.matrix() @ coef
 
@@ -572,7 +572,7 @@ class ShiftedRows(Rows):
         return ShiftedRows(self.inner.in_c_order(), self.centers)
 
     @python_only
-    def predictions(self, coef):
+    def matvec(self, coef):
         """What the rows hand out @ coef in float64, (n_samples,)."""
         out, n = np.empty(self.shape()[0]), self.shape()[0]
         _row_loops.shifted_dot_rows(

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.objective.gram import add_gram
-from fastgd.objective.kernels import product
+from fastgd.objective.linear_map import LinearMap
 
 # More columns than this have no matrix: 18 MB, and more to read for each coordinate than its column
 # holds.  Nor have columns whose entries, so many times, are fewer than its numbers: 2500 x 20,000
@@ -34,43 +34,28 @@ class Columns:
     objective : Objective
     rows : Rows
     index : ndarray or None
-        Which columns of X the columns of `rows` are; None for X itself, each sweep of which is a
-        pass.
+        Which columns of X the columns of `rows` are; None for X itself.
     """
 
     def __init__(self, objective, rows, index=None):
         self.objective, self.rows, self.index = objective, rows, index
         self.width, self.whole = rows.shape()[1], index is None
+        self.linear_map = LinearMap(objective, None if self.whole else rows)
         self._slots, self._known, self._sorted = None, None, None
 
     def products(self, coef):
         """Products x_i . w, (n_samples,)."""
-        F = self.objective
-        out = np.empty((1, F.n_samples))
-        where = F.ranges, F.range_cuts
-
-        def work(first, last):
-            product(self.rows, False, coef, *where, first, last, out)
-
-        over_rows(F, work, F.cuts.size - 1, 1.0 * self.whole)
-        return out[0]
+        return self.linear_map.matvec(coef)
 
     def gradient(self, kept, coef):
         """Gradient of the smooth part of F in these coefficients."""
         F = self.objective
-        sums = np.zeros((F.cuts.size - 1, self.width))
-        where = F.ranges, F.range_cuts
-
-        def work(first, last):
-            product(self.rows, True, kept.derivatives, *where, first, last, sums)
-
-        over_rows(F, work, F.cuts.size - 1, 1.0 * self.whole)
-        # In place: with a million columns each temporary costs as much as a tenth of the sweep.
-        total = sums[0] if sums.shape[0] == 1 else sums.sum(axis=0)
-        total /= F.n_active
+        # In place: with a million columns each temporary costs as much as a tenth of the product.
+        gradient = self.linear_map.rmatvec(kept.derivatives)
+        gradient /= F.n_active
         if F.l2 > 0.0:
-            total += F.l2 * coef
-        return total
+            gradient += F.l2 * coef
+        return gradient
 
     def curvature(self, chosen, curvatures, order=NO_ROWS):
         """Curvature matrix of the mean loss in the chosen coefficients and, last, the intercept:

@@ -118,8 +118,8 @@ class WorkingSet(Solver):
             state.forget()
 
     def advance(self, state):
-        """Steps on the working set, then the gradient of all columns: two passes, one or two
-        more on X itself.
+        """Steps on the working set, then the gradient of all columns: a pass and a half, and what
+        the set takes.
         """
         F, memory, d = self.objective, state.memory, self.objective.n_features
         if state.iteration == 0 and state.value is None:
@@ -150,16 +150,16 @@ class WorkingSet(Solver):
         state.iteration += 1
 
     def _look(self, state):
-        """Products at the point, and all that follows from them: one pass, two where there are
-        nonzero coefficients.
+        """Products at the point, and all that follows from them: one pass, half a one where all
+        coefficients are 0.
         """
         coef, intercept = self.objective.split(state.point)
         coef, self._kept = np.ascontiguousarray(coef), None  # before there are others
         products = self._all.products(coef) if coef.any() else np.zeros(self.objective.n_samples)
-        self._settle(state, state.point, Kept.at(self.objective, products, intercept))
+        self._settle(state, state.point, Kept.at(self._all.linear_map, products, intercept))
 
     def _settle(self, state, point, kept, gradient=None):
-        """Make `point` the point of the state; without its gradient, one pass."""
+        """Make `point` the point of the state; without its gradient, half a pass."""
         F, coef = self.objective, point[: self.objective.n_features]
         if gradient is None:
             gradient = self._all.gradient(kept, coef)
@@ -369,9 +369,8 @@ class WorkingSet(Solver):
             ):
                 break
         F.passes += sample.passes * sample.n_samples / F.n_samples
-        nothing = Kept.at(
-            F, np.zeros(F.n_samples), float(state.point[-1]) if F.fit_intercept else 0.0
-        ).loss
+        intercept = float(state.point[-1]) if F.fit_intercept else 0.0
+        nothing = Kept.at(self._all.linear_map, np.zeros(F.n_samples), intercept).loss
         start, state.point = state.point, inner.point
         self._look(state)
         if not state.value + F.rest_value(state.point) <= nothing:
