@@ -34,7 +34,6 @@ from fastgd.certificates.rounding import (
     slope_rounding,
     sum_rounding,
 )
-from fastgd.data.targets import WeightedSamples
 from fastgd.losses.base import typical_curvature
 from fastgd.losses.classification import Perceptron
 from fastgd.objective.collinear import redundant_columns
@@ -42,6 +41,7 @@ from fastgd.objective.distances import slope_size, unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest, shifted_sums
 from fastgd.objective.objective import LARGEST, SUM, SUM_OF_SQUARES
+from fastgd.objective.subset import reweighted
 
 # A curvature matrix takes about d/2 passes' worth of arithmetic; beyond this many it is never worth
 # a certificate.
@@ -526,12 +526,9 @@ class Certifier:
             return NO_BOUND
         weights[matter] = np.broadcast_to(F.samples.weights, weights.shape)[matter]
         share = float(weights.sum()) / F.n_active
-        weights *= matter.size / weights.sum()
-        samples = WeightedSamples(F.samples.targets, weights, F.samples.offsets)
-        part = F.of(F.loss, F.rows, samples, F.penalty, 0.0, F.fit_intercept, F.n_threads)
+        part = reweighted(F, weights, 0.0)
         lower, gradient = part.smooth_and_gradient(v)
         bound = Certifier(part)._curvature_proof(v, lower, gradient, enough / share)
-        F.passes += part.passes
         return Bound(
             value - share * (lower - bound.value) + sum_rounding(F) * abs(value), bound.kind
         )

@@ -68,7 +68,7 @@ def longest_row(F, root):
     lengths = np.sqrt(np.square(root).sum(axis=1))
     corner = float(lengths[-1]) if F.fit_intercept else 0.0
     norm = _longest_sparse(F, root) if F.rows.sparse else _longest_dense(F, root)
-    F.passes += 1.0
+    F.meter.count()
     # The terms of a row's norm cancel where columns are far from 0: their rounding counts, that of
     # a row of the greatest |x| of all columns.
     terms = float(F.largest() @ lengths[: F.n_features]) + corner

@@ -54,8 +54,8 @@ class LinearMap:
         else:
             self._sums = self._rows = F.ranges, F.range_cuts
         self._n_values = int(F.share * self.rows.stored())
-        # Of a pass, for what is counted.
-        self.share = F.share if rows is None else F.share * rows.stored() / max(F.rows.stored(), 1)
+        # What a pass over these columns is of one over all, for what is counted.
+        self.share = 1.0 if rows is None else rows.stored() / max(F.rows.stored(), 1)
         # A derivative and a curvature take as long as some ten stored values.
         self._few_values = int(10 * F.share * F.n_samples)
 
@@ -169,10 +169,7 @@ class LinearMap:
         )
 
     def _count(self):
-        F = self.objective
-        F.passes += 0.5 * self.share
-        if F.whole is not None:
-            F.whole.passes += 0.5 * self.share
+        self.objective.meter.count(0.5 * self.share)
 
 
 def _parts(samples, ranges):

@@ -8,6 +8,7 @@ from fastgd.data.as_rows import as_rows
 from fastgd.losses.classification import LogLoss
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import Objective
+from fastgd.objective.subset import on_groups
 
 STORAGES = pytest.mark.parametrize(
     "stored", [np.asarray, np.asfortranarray, sp.csr_array], ids=["C", "Fortran", "CSR"]
@@ -76,7 +77,7 @@ def test_losses_at_predictions_are_means_and_read_no_rows(stored):
 @STORAGES
 def test_rows_outside_a_part_have_no_product(stored):
     X, F = problem(stored)
-    part = F.part(np.array([1, 4, 12]), 0.1)
+    part = on_groups(F, np.array([1, 4, 12]), 0.1)
     chosen = np.r_[8:16, 32:40, 96:100]
     coef, derivatives = np.linspace(-1.0, 1.0, 30), np.linspace(1.0, 2.0, 100)
     expected = np.zeros(100)

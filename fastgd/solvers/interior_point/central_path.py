@@ -33,7 +33,6 @@ from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import Solver
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, Box, aimed_at
-from fastgd.solvers.variance_reduced.row_curvature import count_passes
 
 # So many iterations without a smaller gap or mu, down to a share of F, are the last.
 MOST_IDLE = 10
@@ -359,7 +358,7 @@ class CentralPath(Solver):
         if self.net is not None:
             memory["pinned"] = self._pinned(self.net, F.l2 + self._system.squares(curvatures))
             metric += self.net.curvature
-        count_passes(F, 1.0 * self._system.look(metric, curvatures))
+        F.meter.count(1.0 * self._system.look(metric, curvatures))
         return self._system
 
     def _matrix(self):

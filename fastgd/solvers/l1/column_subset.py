@@ -19,13 +19,6 @@ MATRIX_BLOCKS = 4
 NO_ROWS = np.empty(0, dtype=np.int64)
 
 
-def over_rows(objective, work, n_blocks, passes):
-    """Map `work(first, last)` over blocks and count it as so many passes."""
-    before = objective.passes
-    objective.map_blocks(work, n_blocks)
-    objective.passes = before + passes
-
-
 class Columns:
     """Columns that a step may change: rows over them alone, or X itself.
 
@@ -75,7 +68,7 @@ class Columns:
         def work(first, last):
             add_gram(self.rows, slots, curvatures, ranges, cuts, first, last, matrices)
 
-        over_rows(F, work, n_blocks, n_rows / F.n_samples * self.whole)
+        F.map_blocks(work, n_blocks, passes=self.linear_map.share * n_rows / F.n_samples)
         for block in matrices[1:]:
             matrices[0] += block
         matrices[0] *= F.n_samples / n_rows / F.n_active
@@ -120,7 +113,7 @@ class Columns:
         firsts = np.arange(0, n - chunk + 1, max(16 * chunk, 1))
         pieces = [rows.columns[rows.starts[first] : rows.starts[first + chunk]] for first in firsts]
         found = slots[np.concatenate(pieces)]
-        self.objective.passes += self.whole * firsts.size * chunk / n
+        self.objective.meter.count(self.linear_map.share * firsts.size * chunk / n)
         return (
             n / (firsts.size * chunk) * (0.5 + np.bincount(found[found >= 0], minlength=index.size))
         )

@@ -35,8 +35,8 @@ class NewtonCG(ScaledSolver):
     ----------
     objective : Objective
     curvature : Objective, optional
-        Whose second derivative is used: `objective.part(...)` for that of a sample of its rows;
-        None: the objective's.
+        Whose second derivative is used: `on_groups(objective, ...)` for that of a sample of its
+        rows; None: the objective's.
     """
 
     def __init__(self, objective, curvature=None):
