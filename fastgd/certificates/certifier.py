@@ -34,6 +34,7 @@ from fastgd.certificates.rounding import (
     slope_rounding,
     sum_rounding,
 )
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.losses.classification import Perceptron
 from fastgd.objective.collinear import redundant_columns
@@ -67,7 +68,6 @@ PROMISING = 0.1
 # predictions are off by.
 STEEPEST = 8
 LENGTHS = (-14, 3)
-EPS = float(np.finfo(float).eps)
 
 
 def provable(objective):

@@ -19,7 +19,8 @@ alone.
 
 import numpy as np
 
-from fastgd.certificates.rounding import EPS, column_sizes, slope_rounding, sum_rounding
+from fastgd.certificates.rounding import column_sizes, slope_rounding, sum_rounding
+from fastgd.linalg.precision import EPS
 from fastgd.objective.linear_map import LinearMap
 
 # Shifts of the intercept until the mean of the dual point is 0 but for rounding.

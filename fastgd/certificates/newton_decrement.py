@@ -18,7 +18,8 @@ curvature, by Cauchy and Schwarz:
 
 import numpy as np
 
-from fastgd.certificates.rounding import EPS, column_sizes, slope_rounding
+from fastgd.certificates.rounding import column_sizes, slope_rounding
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective import kernels as passes
 from fastgd.objective.gram import ALL, largest_norm

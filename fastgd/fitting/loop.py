@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.certificates.bound import NO_BOUND, Bound, relative
-from fastgd.certificates.certifier import EPS, LIKELY, LIKELY_WHERE_IT_JUMPS, Certifier, provable
+from fastgd.certificates.certifier import LIKELY, LIKELY_WHERE_IT_JUMPS, Certifier, provable
 from fastgd.certificates.rounding import value_rounding
 from fastgd.fitting.history import History
 from fastgd.fitting.observers import Watch
@@ -26,6 +26,7 @@ from fastgd.fitting.stopping import (
     Tolerance,
     left_to_fall,
 )
+from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import enough
 from fastgd.objective.infimum import check_mean
 from fastgd.objective.null_model import best_constant

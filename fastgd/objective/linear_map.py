@@ -4,6 +4,7 @@ them, on its threads.
 
 import numpy as np
 
+from fastgd.data.chunk_sizes import ROWS
 from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import MOST_BLOCKS, cut
 from fastgd.objective.gram import chunks, merged
@@ -11,8 +12,6 @@ from fastgd.objective.kernels import evaluate
 from fastgd.runtime.threads import map_ranges
 
 NOTHING = np.empty(0)
-# Rows that NumPy looks at together, whose numbers a cache holds.
-CHUNK = 4096
 # Stored values from which on a single product is worth a kernel: NumPy takes 2 to 10 ms for them on
 # one thread.
 WORTH_COMPILING = 4_000_000
@@ -176,7 +175,7 @@ def _parts(samples, ranges):
     """A cache's worth of the rows in `ranges` at a time: which they are, their targets, weights
     and offsets.
     """
-    for own in chunks(merged(ranges), CHUNK):
+    for own in chunks(merged(ranges), ROWS):
         targets = samples.targets[own]
         targets.flags.writeable = False  # as a slice is, for which the loop is compiled
         weights, offsets = (

@@ -5,12 +5,12 @@ suboptimality is told.
 import numpy as np
 
 from fastgd.data.targets import WeightedSamples
+from fastgd.linalg.precision import EPS
 from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as coefficients
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import NoPenalty
 
-EPS = float(np.finfo(float).eps)
 # So many ties in a row that do not halve the slope are rounding.
 MOST_TIES = 3
 

@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
-from fastgd.certificates.certifier import EPS, Certifier
+from fastgd.certificates.certifier import Certifier
 from fastgd.certificates.newton_decrement import decrement_bound, longest_row
 from fastgd.certificates.rounding import (
     gradient_rounding,
@@ -21,6 +21,7 @@ from fastgd.certificates.rounding import (
     value_rounding,
 )
 from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.precision import EPS
 from fastgd.solvers.newton.cholesky import Newton
 
 LONG = np.longdouble

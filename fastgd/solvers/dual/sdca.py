@@ -13,6 +13,7 @@ has been added.
 
 import numpy as np
 
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.losses.classification import Perceptron
 from fastgd.objective.distances import unit_at
@@ -43,7 +44,6 @@ NEARLY = 2.0
 # lost to rounding is this share of what the last iteration raised the bound by.
 REBUILT = 8
 VISIBLE = 0.1
-EPS = float(np.finfo(float).eps)
 # Units of rounding of a sum that NumPy makes of halves of halves, and of its terms.
 SUMMED = 8.0
 

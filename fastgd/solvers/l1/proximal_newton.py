@@ -19,6 +19,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
+from fastgd.linalg.precision import EPS
 from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS
 from fastgd.solvers.l1.quadratic_interior_point import follow_path
@@ -27,7 +28,6 @@ SUFFICIENT = 0.1
 HALVINGS = 30
 # Units in the last place by which F may seem to rise.
 ROUNDING = 32.0
-EPS = float(np.finfo(float).eps)
 # Coordinate descent finds out in a few epochs which coefficients are nonzero; then a linear system
 # has their values, which would take it thousands of epochs where columns are alike.  After so many
 # rounds the path of the model is followed, which costs about as much as 15 of them.

@@ -22,13 +22,14 @@ census of 300,000 rows: 6.2 and 5.5, 8.3 and 5.5.
 import numpy as np
 
 from fastgd.data.as_rows import CSRRows, DenseRows
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.subset import on_rows
 from fastgd.solvers.base import Solver
 from fastgd.solvers.interior_point.central_path import central_path_applies
 from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, Columns
-from fastgd.solvers.l1.proximal_newton import EPS, ROUNDING, Kept, Model, newton_step
+from fastgd.solvers.l1.proximal_newton import ROUNDING, Kept, Model, newton_step
 
 # A working set holds at least so many columns, or twice the nonzero ones, with |gradient| above
 # this share of l1.

@@ -27,6 +27,8 @@ import numpy as np
 import scipy.linalg
 
 from fastgd.certificates.bound import NO_BOUND, Bound
+from fastgd.data.chunk_sizes import ROWS
+from fastgd.linalg.precision import EPS
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest
 from fastgd.solvers.base import Solver, State
@@ -54,8 +56,6 @@ VALUE_OFF = 1e-9
 GRADIENT_OFF = 0.1
 # A run that rounding has taken to where F overflows begins anew so many times.
 MOST_BEGINNINGS = 3
-CHUNK = 4096
-EPS = np.finfo(float).eps
 
 
 class SpanState(State):
@@ -390,9 +390,9 @@ def _weighted_products(columns, weights):
     weights are as large.
     """
     matrix = np.zeros((len(columns), len(columns)))
-    for start in range(0, weights.size, CHUNK):
-        part = columns[:, start : start + CHUNK]
-        matrix += (part * weights[start : start + CHUNK]) @ part.T
+    for start in range(0, weights.size, ROWS):
+        part = columns[:, start : start + ROWS]
+        matrix += (part * weights[start : start + ROWS]) @ part.T
     return matrix
 
 

@@ -14,12 +14,12 @@ plain NumPy on a few rows at a time: it runs once, and a kernel would cost more 
 
 import numpy as np
 
+from fastgd.data.chunk_sizes import STREAMED
 from fastgd.objective.objective import LARGEST, SUM_OF_SQUARES
 
 DISADVANTAGE = 16.0
 SAMPLE_ROWS = 1000
 POWER_STEPS = 20
-CHUNK = 1 << 18
 
 
 def column_rates(objective):
@@ -98,6 +98,6 @@ def longest_pulls(objective):
 def _chunks(rows):
     """(first row, float64 rows from there on), a few at a time."""
     n = rows.shape()[0]
-    length = max(1, CHUNK * n // max(rows.stored(), 1))
+    length = max(1, STREAMED * n // max(rows.stored(), 1))
     for first in range(0, n, length):
         yield first, rows.take(slice(first, first + length))
