@@ -29,7 +29,7 @@ from fastgd.fitting.stopping import (
 from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import enough
 from fastgd.objective.infimum import check_mean
-from fastgd.objective.null_model import best_constant
+from fastgd.objective.null_model import best_constant, null_point
 
 # An explicit schedule is never altered: this many times the constant model's objective is called
 # divergence.
@@ -680,10 +680,7 @@ class Descent:
             return value_rounding(F, v, value, allowed, gradient if F.loss_smooth else None)
 
     def _constant_point(self):
-        table = self.objective.start().reshape(-1, self.objective.n_predictions)
-        if self.objective.fit_intercept:
-            table[-1] = self.constant
-        return table.ravel()
+        return null_point(self.objective, self.constant)
 
     def _amend(self, chosen, last=True):
         """Let the last line of the history tell of the model that is returned, and what its

@@ -31,7 +31,7 @@ from fastgd.fitting.stopping import (
 )
 from fastgd.objective.distances import unit_at
 from fastgd.objective.infimum import check_infimum
-from fastgd.objective.null_model import best_constant
+from fastgd.objective.null_model import best_constant, null_point
 from fastgd.objective.objective import Objective
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
@@ -182,17 +182,12 @@ def _not_begun(objective, start, plan):
     """What a target gets that a key came before: the constant model, or the model to start from
     where it is better.
     """
-    constant, value = best_constant(objective)
-    point = objective.start().reshape(-1, objective.n_predictions)
-    if objective.fit_intercept:
-        point[-1] = constant
+    intercept, value = best_constant(objective)
+    point = null_point(objective, intercept)
     if start is not None:
-        own = objective.rows.own_intercept(*start)
-        given = np.vstack([np.reshape(start[0], (objective.n_features, -1)), np.atleast_2d(own)])[
-            : len(point)
-        ]
+        given = _unknowns(objective, start[0], objective.rows.own_intercept(*start))
         with np.errstate(all="ignore"):
-            at_start = objective.value(given.ravel())
+            at_start = objective.value(given)
         if at_start < value:
             point, value = given, at_start
     history = History()
@@ -205,7 +200,7 @@ def _not_begun(objective, start, plan):
         iteration=0,
         suboptimality=np.inf,
     )
-    result = Result(point.ravel(), value, NO_BOUND, np.inf, StopReason.INTERRUPTED, history, None)
+    result = Result(point, value, NO_BOUND, np.inf, StopReason.INTERRUPTED, history, None)
     coef, intercept = objective.model(result.point)
     plan = replace(plan, reasons=("a key was pressed before it began",))
     return Run(plan, result, 0, np.array(coef), intercept)
@@ -316,15 +311,22 @@ def _arrays(component):
 
 
 def _first_point(objective, solver, start, constant):
-    point = objective.start().reshape(-1, objective.n_predictions)
     if start is not None:
-        coef, intercept = start
-        point[: objective.n_features] = np.reshape(coef, (objective.n_features, -1))
-        if objective.fit_intercept:
-            point[-1] = intercept
+        point = _unknowns(objective, *start)
     elif solver.adapts and objective.fit_intercept:
-        point[-1] = constant()
-    return objective.allowed(point.ravel())
+        point = null_point(objective, constant())
+    else:
+        point = objective.start()
+    return objective.allowed(point)
+
+
+def _unknowns(objective, coef, intercept):
+    """Coefficients and, where there is one, an intercept as one vector."""
+    table = objective.start().reshape(-1, objective.n_predictions)
+    table[: objective.n_features] = np.reshape(coef, (objective.n_features, -1))
+    if objective.fit_intercept:
+        table[-1] = intercept
+    return table.ravel()
 
 
 def _rules(task, tried, solver, max_time):

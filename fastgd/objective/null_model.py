@@ -36,6 +36,16 @@ def best_constant(objective):
     return 0.0, sums(0.0)[0]
 
 
+def null_point(objective, intercept):
+    """Unknowns of the null model: this intercept, or one for each prediction, where there is one,
+    and no columns.
+    """
+    table = objective.start().reshape(-1, objective.n_predictions)
+    if objective.fit_intercept:
+        table[-1] = intercept
+    return table.ravel()
+
+
 def _mean(samples, fit_intercept):
     """The best constant of squares and their sum, without a kernel to compile for them."""
     weights = samples.weights if samples.weights.size > 1 else None
