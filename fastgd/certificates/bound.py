@@ -17,8 +17,8 @@ class Bound(NamedTuple):
 NO_BOUND = Bound(np.inf, "none")
 
 
-def relative(bound, value, constant_value, infimum=0.0):
-    """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the best constant
+def relative(bound, value, null_value, infimum=0.0):
+    """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the null
     model.
 
     F and F0 count from the infimum of the loss; where that is unknown, bound / (F0 - F): see
@@ -31,5 +31,5 @@ def relative(bound, value, constant_value, infimum=0.0):
     """
     if bound <= 0.0:
         return 0.0
-    floor = unit(value, constant_value, infimum, bound)
+    floor = unit(value, null_value, infimum, bound)
     return bound / floor if floor > 0.0 else np.inf

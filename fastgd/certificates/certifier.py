@@ -164,7 +164,7 @@ class Certifier:
             return np.inf
         return 0.5 * float(gradient @ self._solve(gradient))
 
-    def worth_proving(self, value, gradient, tol, constant_value):
+    def worth_proving(self, value, gradient, tol, null_value):
         """Whether to try the decrement bound now: it would likely do, or enough passes went by
         since the last try.
         """
@@ -172,14 +172,12 @@ class Certifier:
             return False
         spent, infimum = self.objective.passes - self._tried_at, self.objective.loss.infimum
         if self.wide:
-            likely = (
-                relative(self._diagonal_estimate(gradient), value, constant_value, infimum) <= tol
-            )
+            likely = relative(self._diagonal_estimate(gradient), value, null_value, infimum) <= tol
             return likely and spent >= max(self._wait, 2.0 * self._products)
         if self._factor is None:
             return spent >= 2.0 * self.proof_passes
         gap = self.estimate(gradient) * (self.CAUTION if self._rough else 1.0 / 0.7)
-        likely = relative(gap, value, constant_value, infimum) <= tol
+        likely = relative(gap, value, null_value, infimum) <= tol
         due = self._rough or spent >= max(self._wait, 0.25 * self.proof_passes)
         return (likely and due) or spent >= 20.0 * self.proof_passes
 

@@ -14,7 +14,7 @@ from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.targets import ready_state, target_objectives, target_threads
 from fastgd.objective.kernels import shifted_sums
-from fastgd.objective.null_model import best_constant
+from fastgd.objective.null_model import null_model
 from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
@@ -60,7 +60,7 @@ def _advance_one(task, objective, seed, start, state, X):
     solver = make_solver(plan, stream.rule, task.settings, objective, seed)
     earlier, copied = state, None if state is None else _copied(state)
     state = ready_state(
-        solver, plan, objective, start, copied, seed, lambda: _constant_of_chunk(objective)
+        solver, plan, objective, start, copied, seed, lambda: _null_intercept_of_chunk(objective)
     )
     state.memory["stream"] = stream
     before = earlier.point if state is copied else state.point.copy()
@@ -112,14 +112,14 @@ def _copied(state):
     return made
 
 
-def _constant_of_chunk(objective):
+def _null_intercept_of_chunk(objective):
     """Best intercept alone, 0 where the chunk holds one class only: other chunks hold the other
     one.
     """
     targets = objective.samples.targets[objective.samples.active()]
     if objective.loss.classification and (targets == targets[0]).all():
         return 0.0
-    return best_constant(objective)[0]
+    return null_model(objective)[0]
 
 
 def _value_of_chunk(objective, v, X, memory):

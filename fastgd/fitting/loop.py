@@ -29,9 +29,9 @@ from fastgd.fitting.stopping import (
 from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import enough
 from fastgd.objective.infimum import check_mean
-from fastgd.objective.null_model import best_constant, null_point
+from fastgd.objective.null_model import null_model, null_point
 
-# An explicit schedule is never altered: this many times the constant model's objective is called
+# An explicit schedule is never altered: this many times the null model's objective is called
 # divergence.
 DIVERGED = 1e10
 # It still grows where the last three checks have doubled it and the last iterations no slower than
@@ -108,8 +108,9 @@ class Descent:
         self.objective = solver.objective
         self.certifier = Certifier(self.objective, solver.inverse_root())
         self.certifier.negligible = NEGLIGIBLE * (tol or 0.0)
-        self.constant, self.constant_value = best_constant(self.objective)
-        self.objective.constant, self.objective.constant_value = self.constant, self.constant_value
+        self.null_intercept, self.null_value = null_model(self.objective)
+        self.objective.null_intercept = self.null_intercept
+        self.objective.null_value = self.null_value
         if self.tol is not None:
             self.rules.insert(0, Tolerance(self.tol))
         self.watched = any("every_iteration" in rule.needs for rule in self.rules)
@@ -248,7 +249,7 @@ class Descent:
             self._diverged(state, value, start_point)
             late = (rule.check(self.history) for rule in self.rules if isinstance(rule, TimeLimit))
             return next((reason for reason in late if reason is not None), None)
-        check_mean(F, v, value, self.constant_value)
+        check_mean(F, v, value, self.null_value)
         self.known = self.solver.known_curvature(state)
         self._floor = max(self._floor, self.solver.lower_bound(state))
         doubt = self.solver.doubt(state)
@@ -282,11 +283,11 @@ class Descent:
         if self._regular(state) and self.solver.settled(
             state
         ):  # else k iterations and m more would not be k + m iterations
-            # The constant model may be the optimum: what noise adds to it is no reason to step
+            # The null model may be the optimum: what noise adds to it is no reason to step
             # back.
-            limit = self._reference + (self._highest - self.constant_value)
+            limit = self._reference + (self._highest - self.null_value)
             limit += 0.5 * (self.tol or 0.0) * abs(limit)
-            self.solver.review(state, check.objective, self._constant_point(), limit)
+            self.solver.review(state, check.objective, self._null_point(), limit)
         return None
 
     def _by_estimate(self, check, rule):
@@ -370,7 +371,7 @@ class Descent:
         return check.gradient
 
     def _still_grows(self):
-        """Whether an explicit schedule leaves F above the best constant model and growing.
+        """Whether an explicit schedule leaves F above the null model and growing.
 
         Not where rates fall: a run that began with long steps may turn round.
         """
@@ -389,19 +390,17 @@ class Descent:
 
     @property
     def _highest(self):
-        """F of the best constant model; its penalty counts where it is not 0, infinite where
+        """F of the null model; its penalty counts where it is not 0, infinite where
         bounds rule it out.
         """
         F = self.objective
         return (
-            self.constant_value
-            if F.elastic
-            else self.constant_value + F.penalty_value(self._constant_point())
+            self.null_value if F.elastic else self.null_value + F.penalty_value(self._null_point())
         )
 
     @property
     def _reference(self):
-        return self.constant_value or 1.0
+        return self.null_value or 1.0
 
     @property
     def _scale(self):
@@ -410,9 +409,9 @@ class Descent:
 
         A constant fits one row, or equal targets: any step is 1e10 times what is left then.
         """
-        F, value = self.objective, abs(self.constant_value)
+        F, value = self.objective, abs(self.null_value)
         with np.errstate(all="ignore"):
-            if value > ROUNDED * value_rounding(F, self._constant_point(), value, np.inf):
+            if value > ROUNDED * value_rounding(F, self._null_point(), value, np.inf):
                 return value
             at_zero = abs(F.value(F.start()))
         return at_zero if 0.0 < at_zero < np.inf else 1.0
@@ -503,11 +502,11 @@ class Descent:
         """The bound that tol asks for; without one the first bound there is."""
         if self.tol is None:
             return np.inf
-        asked = enough(self.tol, check.objective, self.constant_value, self.objective.loss.infimum)
+        asked = enough(self.tol, check.objective, self.null_value, self.objective.loss.infimum)
         return max(asked - check.doubt, 0.0)
 
     def _relative(self, bound, value):
-        return relative(bound, value, self.constant_value, self.objective.loss.infimum)
+        return relative(bound, value, self.null_value, self.objective.loss.infimum)
 
     def _bound(self, check, bound):
         """Let a bound on F as it was computed, less F*, be that of the check where it is the
@@ -554,9 +553,7 @@ class Descent:
             )
         if self.solver.keeps_curvature:
             return False
-        worth = certifier.worth_proving(
-            check.objective, check.gradient, self.tol, self.constant_value
-        )
+        worth = certifier.worth_proving(check.objective, check.gradient, self.tol, self.null_value)
         return worth and (self.solver.exact or cost <= 0.2 * spent)
 
     def _note(self, state, value, bound, suboptimality, score, loss=np.nan):
@@ -590,7 +587,7 @@ class Descent:
         raise DivergenceError(
             f"{what} in iteration {state.iteration} (rate {state.rate:.3g}; the best constant "
             "model has "
-            f"{self.constant_value:.3g}). {self._how_to_lower()}",
+            f"{self.null_value:.3g}). {self._how_to_lower()}",
             self.history.arrays(),
         )
 
@@ -610,9 +607,9 @@ class Descent:
             others = [] if self.best is None else [self.best]
             if (
                 not min(chosen.objective, *(check.objective for check in others), np.inf)
-                <= self.constant_value
+                <= self.null_value
             ):
-                others.append(self._evaluated(self._constant_point()))
+                others.append(self._evaluated(self._null_point()))
             chosen = min([chosen, *others], key=lambda check: check.objective)
         last = chosen is self.last
         if reason not in (StopReason.CONVERGED, StopReason.INTERRUPTED):
@@ -631,7 +628,7 @@ class Descent:
         """What is told of a check: its proof, or the estimate that ended the run where that is
         smaller.
         """
-        # Above the constant model, but for rounding, a run has shown nothing that an estimate could
+        # Above the null model, but for rounding, a run has shown nothing that an estimate could
         # be made of.
         if self.likely is None or check.objective > self._highest + 1e-9 * abs(self._highest):
             return check.bound, check.suboptimality
@@ -664,7 +661,7 @@ class Descent:
         return (
             f"The rate ({self.history['rate'][-1]:.3g} at the end) is too large: the best constant "
             "model has "
-            f"{self.constant_value:.6g}, the lowest check had {lowest:.6g}. {self._how_to_lower()}"
+            f"{self.null_value:.6g}, the lowest check had {lowest:.6g}. {self._how_to_lower()}"
         )
 
     def _evaluated(self, v):
@@ -675,12 +672,12 @@ class Descent:
     def _rounding(self, v, value, gradient):
         """What F at `v` may be wrong by; roughly where that is far below tol."""
         F = self.objective
-        allowed = NEGLIGIBLE * enough(self.tol or 1e-4, value, self.constant_value, F.loss.infimum)
+        allowed = NEGLIGIBLE * enough(self.tol or 1e-4, value, self.null_value, F.loss.infimum)
         with np.errstate(all="ignore"):
             return value_rounding(F, v, value, allowed, gradient if F.loss_smooth else None)
 
-    def _constant_point(self):
-        return null_point(self.objective, self.constant)
+    def _null_point(self):
+        return null_point(self.objective, self.null_intercept)
 
     def _amend(self, chosen, last=True):
         """Let the last line of the history tell of the model that is returned, and what its

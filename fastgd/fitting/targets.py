@@ -31,7 +31,7 @@ from fastgd.fitting.stopping import (
 )
 from fastgd.objective.distances import unit_at
 from fastgd.objective.infimum import check_infimum
-from fastgd.objective.null_model import best_constant, null_point
+from fastgd.objective.null_model import null_model, null_point
 from fastgd.objective.objective import Objective
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
@@ -100,7 +100,7 @@ def fit_targets(task, samples, seeds, starts, states):
     samples : list of Samples
     seeds : list of int
     starts : list of (coef, intercept) or None
-        Where to start unless a run is continued; None: zeros, or the best constant model where
+        Where to start unless a run is continued; None: zeros, or the null model where
         steps are automatic.
     states : list of State or None
         Runs to continue where plan and data allow it.
@@ -179,10 +179,10 @@ def target_objectives(task, samples):
 
 
 def _not_begun(objective, start, plan):
-    """What a target gets that a key came before: the constant model, or the model to start from
+    """What a target gets that a key came before: the null model, or the model to start from
     where it is better.
     """
-    intercept, value = best_constant(objective)
+    intercept, value = null_model(objective)
     point = null_point(objective, intercept)
     if start is not None:
         given = _unknowns(objective, start[0], objective.rows.own_intercept(*start))
@@ -227,7 +227,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
             solver, rules, max_iter=max_iter, tol=task.settings.tol, score=score, watch=watch
         )
         return descent.run(
-            ready_state(solver, plan, objective, start, state, seed, lambda: descent.constant)
+            ready_state(solver, plan, objective, start, state, seed, lambda: descent.null_intercept)
         )
 
     try:
@@ -245,7 +245,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     return Run(plan, result, updates, np.array(coef), intercept)
 
 
-def ready_state(solver, plan, objective, start, state, seed, constant):
+def ready_state(solver, plan, objective, start, state, seed, null_intercept):
     """State to iteration: the earlier one where it continues the same run, else a new one."""
     kind = _kind(solver, plan, objective)
     same = (
@@ -260,7 +260,7 @@ def ready_state(solver, plan, objective, start, state, seed, constant):
         # only; the value at the same point tells whether this is the one, to the last bit.
         if not solver.exact or known == state.value:
             return state
-    state = solver.start(_first_point(objective, solver, start, constant))
+    state = solver.start(_first_point(objective, solver, start, null_intercept))
     state.memory["plan"] = kind
     state.memory["seed"] = seed
     solver.resume(state)
@@ -310,11 +310,11 @@ def _arrays(component):
     return hashlib.blake2b(b"".join(one.tobytes() for one in arrays), digest_size=16).digest()
 
 
-def _first_point(objective, solver, start, constant):
+def _first_point(objective, solver, start, null_intercept):
     if start is not None:
         point = _unknowns(objective, *start)
     elif solver.adapts and objective.fit_intercept:
-        point = null_point(objective, constant())
+        point = null_point(objective, null_intercept())
     else:
         point = objective.start()
     return objective.allowed(point)

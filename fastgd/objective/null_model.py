@@ -15,7 +15,7 @@ from fastgd.penalties.separable import NoPenalty
 MOST_TIES = 3
 
 
-def best_constant(objective):
+def null_model(objective):
     """Intercept and objective of the best model without columns: (b, F0), b = 0 where there is
     no intercept.
     """
@@ -56,7 +56,7 @@ def _mean(samples, fit_intercept):
 
 
 def _few_samples(objective):
-    """`shifted_sums` from one sample for each class, where a constant model cannot tell the
+    """`shifted_sums` from one sample for each class, where a null model cannot tell the
     others apart, else None.
     """
     samples, n_active = objective.samples, objective.n_active

@@ -134,9 +134,8 @@ class Objective:
         self.use_rows(rows)
         self.set_alpha(alpha)
         self._moments = self._norms = self._row_size = self.matrix_cuts = self._matrices = None
-        self.constant = self.constant_value = (
-            None  # the best model without columns, once a run has looked for it
-        )
+        # The null model, once a run has looked for it.
+        self.null_intercept = self.null_value = None
         self.measured = {}  # what plans have measured of the rows, for the solver that comes after
 
     @property

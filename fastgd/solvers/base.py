@@ -161,9 +161,9 @@ class Solver:
         """Whether the solver itself has nothing left to do."""
         return bool(state.memory.get("exhausted", False))
 
-    def review(self, state, objective, constant_point, reference):
-        """Look at a checked objective; a solver that chooses its steps may go back to the best
-        constant model.
+    def review(self, state, objective, null_point, reference):
+        """Look at a checked objective; a solver that chooses its steps may go back to the
+        null model.
         """
 
     def back_off(self, state, safe_point):

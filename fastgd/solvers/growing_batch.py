@@ -99,9 +99,9 @@ class Growing(Solver):
         """Whether the solver has nothing left to do on all rows."""
         return self.settled(state) and self.inner.finished(state)
 
-    def review(self, state, objective, constant_point, reference):
+    def review(self, state, objective, null_point, reference):
         """What the solver does about a checked objective."""
-        self.inner.review(state, objective, constant_point, reference)
+        self.inner.review(state, objective, null_point, reference)
 
     def back_off(self, state, safe_point):
         """What the solver does about a step that exploded; samples are given up on."""

@@ -19,7 +19,7 @@ from fastgd.losses.regression import (
     SquaredEpsilonInsensitive,
     SquaredError,
 )
-from fastgd.objective.null_model import best_constant, lowest, shifted_sums
+from fastgd.objective.null_model import lowest, null_model, shifted_sums
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
 from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1
@@ -426,14 +426,14 @@ def test_the_best_constant_is_the_best(loss, center, spread, weighted):
     )
     for offset in (None, spread * rng.standard_normal(30)):
         F = Objective(loss, np.zeros((30, 1)), y, sample_weight=weights, offset=offset)
-        shift, value = best_constant(F)
+        shift, value = null_model(F)
         assert value == pytest.approx(F.value([0.0, shift]), rel=1e-12, abs=1e-300)
         tried = [0.0, *y, *(y - (0 if offset is None else offset)), *rng.normal(shift, spread, 50)]
         assert value <= min(F.value([0.0, b]) for b in tried) * (1 + 1e-12) + 1e-15 * spread
         F = Objective(
             loss, np.zeros((30, 1)), y, sample_weight=weights, offset=offset, fit_intercept=False
         )
-        assert best_constant(F) == (0.0, pytest.approx(F.value([0.0]), rel=1e-14))
+        assert null_model(F) == (0.0, pytest.approx(F.value([0.0]), rel=1e-14))
 
 
 def test_a_shift_below_rounding_is_not_looked_for():
@@ -477,30 +477,28 @@ def test_the_losses_at_shifted_predictions_are_their_sums(storage):
 def test_the_best_constants_that_have_names():
     rng = np.random.default_rng(4)
     y, zeros = 1e6 + rng.standard_normal(41), np.zeros((41, 1))
-    assert best_constant(Objective("squared_error", zeros, y))[0] == pytest.approx(
-        y.mean(), rel=1e-15
-    )
-    assert best_constant(Objective(EpsilonInsensitive(0.0), zeros, y))[0] == pytest.approx(
+    assert null_model(Objective("squared_error", zeros, y))[0] == pytest.approx(y.mean(), rel=1e-15)
+    assert null_model(Objective(EpsilonInsensitive(0.0), zeros, y))[0] == pytest.approx(
         np.median(y), rel=1e-12
     )
-    assert best_constant(Objective(Quantile(0.25), zeros, y))[0] == pytest.approx(
+    assert null_model(Objective(Quantile(0.25), zeros, y))[0] == pytest.approx(
         np.quantile(y, 0.25), rel=1e-12
     )
     signs = np.where(np.arange(41) < 10, 1.0, -1.0)
-    assert best_constant(Objective("log_loss", zeros, signs))[0] == pytest.approx(
+    assert null_model(Objective("log_loss", zeros, signs))[0] == pytest.approx(
         np.log(10 / 31), rel=1e-12
     )
-    assert best_constant(Objective("hinge", zeros, signs))[0] == pytest.approx(-1.0)
-    assert best_constant(Objective("perceptron", zeros, signs)) == (0.0, 0.0)
-    shift, value = best_constant(Objective("log_loss", zeros, np.ones(41)))
+    assert null_model(Objective("hinge", zeros, signs))[0] == pytest.approx(-1.0)
+    assert null_model(Objective("perceptron", zeros, signs)) == (0.0, 0.0)
+    shift, value = null_model(Objective("log_loss", zeros, np.ones(41)))
     assert 20 < shift < 100
     assert 0.0 <= value < 1e-10
-    assert best_constant(Objective("squared_error", zeros, np.full(41, 7.0))) == (7.0, 0.0)
+    assert null_model(Objective("squared_error", zeros, np.full(41, 7.0))) == (7.0, 0.0)
 
 
 def test_relative_to_what():
     assert relative(0.1, 1.1, 1.0) == pytest.approx(0.1)
-    # All of F: measured against the constant model.
+    # All of F: measured against the null model.
     assert relative(1.0, 1.0, 5.0) == pytest.approx(1.0 / 5e-4)
     assert relative(0.0, 0.0, 0.0) == 0.0
     assert relative(-1e-18, 1.0, 1.0) == 0.0

@@ -46,7 +46,7 @@ def heard(model, X, y):
 @pytest.mark.parametrize("loss", ["log_loss", "hinge", "squared_hinge", "modified_huber"])
 @pytest.mark.parametrize("batch_size", ["full", 1])
 def test_rates_that_are_too_large_are_told(batch_size, loss, eta0):
-    """Once a plateau, converged_ and silence, with F 1e5 times the constant model's."""
+    """Once a plateau, converged_ and silence, with F 1e5 times the null model's."""
     model = GDClassifier(
         loss=loss,
         solver="gd",
@@ -107,7 +107,7 @@ def test_what_still_grows_above_the_constant_model_has_diverged():
         ([1, 2, 4], [2.0, 3.0, 4.5], False),  # a power of the number of iterations
         ([1, 2, 3], [2.0, 2.5, 3.0], False),
         ([1, 2, 3], [4.0, 2.0, 8.0], False),
-        ([1, 2, 3], [0.1, 0.2, 0.4], False),  # below the constant model
+        ([1, 2, 3], [0.1, 0.2, 0.4], False),  # below the null model
         ([1, 2], [2.0, 8.0], False),
     ],
 )
@@ -119,7 +119,7 @@ def test_growth_is_told_from_noise_and_from_beginnings(iterations, objective, gr
     descent.history = History()
     for iteration, value in zip(iterations, objective, strict=True):
         descent.history.append(iteration=iteration, objective=value)
-    assert descent.constant_value == pytest.approx(0.5)
+    assert descent.null_value == pytest.approx(0.5)
     assert descent._still_grows() == grows
     solver.adapts = True
     assert not descent._still_grows()
@@ -198,7 +198,7 @@ def test_no_estimate_above_the_constant_model():
     solver = Above(F)
     descent = Descent(solver, [Extrapolated(1e-3)], max_iter=64, tol=1e-3)
     result = descent.run(solver.start(np.zeros(1)))
-    assert result.objective <= descent.constant_value
+    assert result.objective <= descent.null_value
     assert result.bound.kind != "estimate"
     assert falls_short(result, 1e-3)
 
@@ -384,7 +384,7 @@ def test_where_a_constant_fits_nothing_counts_as_diverged(solver, given):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_steps_that_heavy_tails_keep_short_have_not_converged(seed):
-    """F hardly falls from the constant model, which is no sign that it is the best one."""
+    """F hardly falls from the null model, which is no sign that it is the best one."""
     rng = np.random.default_rng(seed)
     X = np.exp(3.0 * rng.standard_normal((600, 6)))
     y = X[:, 0] / X[:, 0].std() + 0.1 * rng.standard_normal(600)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastgd.objective.null_model import best_constant, null_point
+from fastgd.objective.null_model import null_model, null_point
 from fastgd.objective.objective import Objective
 from support.components import ToyMultiSquared
 
@@ -13,7 +13,7 @@ from support.components import ToyMultiSquared
 def test_it_has_no_columns_and_the_value_of_the_null_model(loss, fit_intercept):
     X = np.random.default_rng(0).standard_normal((30, 3))
     F = Objective(loss, X, np.where(X[:, 0] > 0.5, 1.0, -1.0), fit_intercept=fit_intercept)
-    intercept, value = best_constant(F)
+    intercept, value = null_model(F)
     point = null_point(F, intercept)
     np.testing.assert_array_equal(point, [0.0, 0.0, 0.0, intercept][: F.size])
     assert F.value(point) == pytest.approx(value, rel=1e-14)

@@ -354,7 +354,7 @@ def test_tall_data_begin_on_a_sample(loss, storage, monkeypatch):
 def test_beyond_the_greatest_alpha_all_coefficients_are_0(loss, fit_intercept):
     F = problem(loss, alpha=0.0, fit_intercept=fit_intercept)
     F = Objective.of(F.loss, F.rows, F.samples, ElasticNet(0.0), 1e9, fit_intercept, 1)
-    start = np.append(np.zeros(12), Descent(WorkingSet(F), [], max_iter=1).constant)[: F.size]
+    start = np.append(np.zeros(12), Descent(WorkingSet(F), [], max_iter=1).null_intercept)[: F.size]
     greatest = np.abs(F.smooth_and_gradient(start)[1][:12]).max()
     for factor, zeros in ((1.0, True), (1.5, True), (0.99, False)):
         F = Objective.of(

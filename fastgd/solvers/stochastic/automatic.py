@@ -24,7 +24,7 @@ import numpy as np
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.distances import unit_at
 from fastgd.objective.moments import column_scales
-from fastgd.objective.null_model import best_constant
+from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
 from fastgd.rules.classic import Gd, Momentum, Nesterov
@@ -174,7 +174,7 @@ class SelfTuned(Stochastic):
         )
 
     def review(self, state, objective, best_point, reference):
-        """Back off from a point that is worse than the best constant model."""
+        """Back off from a point that is worse than the null model."""
         if objective > reference:
             self.back_off(state, best_point)
 
@@ -250,7 +250,7 @@ class SelfTuned(Stochastic):
         )
 
     def _curvature(self):
-        """Curvature of the loss as seen from the best constant model: 2 F0 / var(y), no more than
+        """Curvature of the loss as seen from the null model: 2 F0 / var(y), no more than
         its bound.
 
         A loss that is linear far from its target has next to none there: steps of 1 / bound would
@@ -263,7 +263,7 @@ class SelfTuned(Stochastic):
         if F.loss.classification or F.vector or F.loss.infimum == -np.inf:
             return typical
         variance = float(np.var(F.samples.targets[self.rows]))
-        seen = 2.0 * (best_constant(F)[1] - F.loss.infimum) / variance if variance > 0.0 else 0.0
+        seen = 2.0 * (null_model(F)[1] - F.loss.infimum) / variance if variance > 0.0 else 0.0
         return min(seen, F.loss.curvature_bound) if seen > 0.0 else typical
 
     def _largest_eigenvalue(self, scales, unit):

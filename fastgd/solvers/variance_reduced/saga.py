@@ -90,7 +90,7 @@ class Saga(VarianceReduced):
 
     def review(self, state, objective, best_point, reference):
         """Shorter steps where a check saw F rise, from the best point if it is worse than the
-        best constant model.
+        null model.
         """
         memory = state.memory
         if objective > reference:
