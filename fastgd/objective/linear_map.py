@@ -129,7 +129,8 @@ class LinearMap:
 
         def work(ranges, cuts, first, last):
             data = F.samples, F.loss, predictions, intercept, floor
-            passes.derivatives(*data, ranges, cuts, first, last, totals, derivatives, curvatures)
+            where = ranges, cuts, first, last
+            passes.loss_and_derivatives(*data, *where, totals, derivatives, curvatures)
 
         self._map(self._rows, work, self._few_values)
         return float(totals.sum()) / F.n_active
