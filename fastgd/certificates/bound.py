@@ -49,7 +49,7 @@ class Check:
 
 
 def relative(bound, value, null_value, infimum=0.0):
-    """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the best constant
+    """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the null
     model.
 
     F and F0 count from the infimum of the loss; where that is unknown, bound / (F0 - F): see

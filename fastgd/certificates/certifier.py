@@ -18,7 +18,8 @@ from fastgd.certificates import estimates
 from fastgd.certificates.bound import Bound, Check, relative
 from fastgd.certificates.duality_gap import DualityGap
 from fastgd.certificates.newton_proof import NewtonProof
-from fastgd.certificates.rounding import EPS, value_rounding
+from fastgd.certificates.rounding import value_rounding
+from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import enough
 
 # A certificate at the end may take this share of the run's passes, less if no tolerance asks for

@@ -16,7 +16,8 @@ is.
 
 import numpy as np
 
-from fastgd.certificates.rounding import EPS, column_sizes, sum_rounding
+from fastgd.certificates.rounding import column_sizes, sum_rounding
+from fastgd.linalg.precision import EPS
 
 
 def lower_bound(objective, box, rows, point, left, factor, redundant, net):

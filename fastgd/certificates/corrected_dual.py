@@ -19,7 +19,8 @@ alone.
 
 import numpy as np
 
-from fastgd.certificates.rounding import EPS, column_sizes, slope_rounding, sum_rounding
+from fastgd.certificates.rounding import column_sizes, slope_rounding, sum_rounding
+from fastgd.linalg.precision import EPS
 from fastgd.objective.linear_map import LinearMap
 
 # Shifts of the intercept until the mean of the dual point is 0 but for rounding.
@@ -60,17 +61,17 @@ def lower_bound(objective, v, step, room=None):
     predictions, moves = linear_map.matvec(coef, room), linear_map.matvec(move)
     excess = tiny = 0.0
     for _ in range(MOST_SHIFTS):
-        amounts = np.empty(0)  # gone before there are others
-        below, amounts, bend = linear_map.conjugates(predictions, moves, intercept, shift)
+        duals = np.empty(0)  # gone before there are others
+        below, duals, bend = linear_map.conjugates(predictions, moves, intercept, shift)
         if not F.fit_intercept:
             break
         excess, tiny = (
-            abs(float(amounts.sum())),
-            1e-14 * float(np.linalg.norm(amounts)) * float(np.sqrt(F.n_samples)),
+            abs(float(duals.sum())),
+            1e-14 * float(np.linalg.norm(duals)) * float(np.sqrt(F.n_samples)),
         )
         if excess <= tiny or not bend > 0.0:
             break
-        shift -= float(amounts.sum()) / bend
+        shift -= float(duals.sum()) / bend
     if excess > tiny:
         return -np.inf
     there = coef + move
@@ -80,11 +81,11 @@ def lower_bound(objective, v, step, room=None):
     wrong = slope_rounding(F, value) * float(np.linalg.norm(sizes)) + tiny * float(
         np.sqrt(F.moments()[1][0])
     )
-    rest = float(np.linalg.norm(linear_map.rmatvec(amounts) + F.l2 * there)) + wrong
+    rest = float(np.linalg.norm(linear_map.rmatvec(duals) + F.l2 * there)) + wrong
     largest = abs(intercept + shift) + sum(
         _largest(part) for part in (predictions, moves, F.samples.offsets)
     )
-    slope = float(np.linalg.norm(amounts)) * np.sqrt(F.n_samples)
+    slope = float(np.linalg.norm(duals)) * np.sqrt(F.n_samples)
     rounded = 4.0 * sum_rounding(F) * abs(value) + 4.0 * EPS * slope * float(
         sizes @ np.abs(v + step)
     )

@@ -8,10 +8,12 @@ the gap is |grad_w F|^2 / (2 l2).  Where the loss declares an infimum, F less th
 import numpy as np
 
 from fastgd.certificates.bound import NO_BOUND, Bound
-from fastgd.certificates.rounding import EPS, gradient_rounding, prediction_size
+from fastgd.certificates.rounding import gradient_rounding, prediction_size
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.losses.classification import Perceptron
 from fastgd.objective.distances import slope_size, unit_at
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest, shifted_sums
 
 # Rounding that is less than this share of a gap is not looked at more closely.
@@ -74,14 +76,13 @@ class DualityGap:
         )
 
     def centered(self, v):
-        """`v` with the best intercept for its coefficients, which the duality gap needs.  One
+        """`v` with the best intercept for its coefficients, which the duality gap needs.  Half a
         pass.
         """
         F = self.objective
         coef, intercept = F.split(v)
-        predictions = F.rows.predictions(coef)
+        predictions = LinearMap(F).matvec(coef, often=False)
         predictions += F.samples.offsets + intercept
-        F.passes += 1.0
         largest = max(predictions.max(), -predictions.min())
         shift, _ = lowest(shifted_sums(F, predictions), largest, F.loss.infimum)
         moved = v.copy()

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastgd.certificates.newton_decrement import likely_gain
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import shifted_sums
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 
@@ -47,15 +48,15 @@ def sure_fall(F, v, gradient):
     steepness = np.where(variances > 0.0, np.abs(slopes), 0.0) / np.sqrt(
         np.where(variances > 0.0, variances, 1.0)
     )
-    predictions = F.rows.predictions(np.ascontiguousarray(coef)) + (F.samples.offsets + intercept)
+    linear_map = LinearMap(F)
+    predictions = linear_map.matvec(coef) + (F.samples.offsets + intercept)
     here = shifted_sums(F, predictions)(0.0)[0] + F.penalty_value(v)
     off, least = float(np.abs(predictions - F.samples.targets)[F.samples.active()].mean()), here
     steepest = np.argsort(-steepness, kind="stable")[:STEEPEST]
-    F.passes += 0.5 + 0.5 * steepest.size
     for j in steepest[steepness[steepest] > 0.0]:
         way = np.zeros(d)
         way[j] = -np.sign(slopes[j])
-        moves = F.rows.predictions(way) - means @ way
+        moves = linear_map.matvec(way) - means @ way
         size = float(np.abs(moves).mean())
         for length in off / size * 2.0 ** np.arange(*LENGTHS) if size > 0.0 else ():
             ahead = v.copy()

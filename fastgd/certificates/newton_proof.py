@@ -18,12 +18,13 @@ from fastgd.certificates.newton_decrement import (
     product_bound,
     stretched_bound,
 )
-from fastgd.certificates.rounding import EPS, column_sizes, slope_rounding, sum_rounding
-from fastgd.data.targets import WeightedSamples
+from fastgd.certificates.rounding import column_sizes, slope_rounding, sum_rounding
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.collinear import redundant_columns
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import LARGEST, SUM, SUM_OF_SQUARES
+from fastgd.objective.subset import reweighted
 
 # A curvature matrix takes about d/2 passes' worth of arithmetic; beyond this many it is never worth
 # a certificate.
@@ -253,8 +254,8 @@ class NewtonProof:
             point = point - self._solve(gradient)
             lower, gradient = F.smooth_and_gradient(point)
             coef, intercept = F.split(point - v)
-            moved = np.abs(F.rows.predictions(np.ascontiguousarray(coef))[active] + intercept).max()
-            F.passes += 1.0
+            moves = LinearMap(F).matvec(coef, often=False)
+            moved = np.abs(moves[active] + intercept).max()
             stretch = np.exp(min(0.5 * F.loss.self_concordance * float(moved), 50.0))
             decrement = self._decrement(gradient) + unsure(point, lower)
             if stretch**2 * reach * decrement < 1.0:
@@ -294,22 +295,17 @@ class NewtonProof:
         """
         F, weights = self.objective, np.zeros(self.objective.n_samples)
         coef, intercept = F.split(v)
-        _, slopes, _ = LinearMap(F).derivatives(
-            F.rows.predictions(np.ascontiguousarray(coef)), intercept
-        )
-        F.passes += 0.5
+        linear_map = LinearMap(F)
+        _, slopes, _ = linear_map.derivatives(linear_map.matvec(coef, often=False), intercept)
         order = np.argsort(np.abs(slopes))
         matter = order[np.cumsum(np.abs(slopes)[order]) > SETTLED * enough]
         if not 0 < matter.size < F.n_active:
             return NO_BOUND
         weights[matter] = np.broadcast_to(F.samples.weights, weights.shape)[matter]
         share = float(weights.sum()) / F.n_active
-        weights *= matter.size / weights.sum()
-        samples = WeightedSamples(F.samples.targets, weights, F.samples.offsets)
-        part = F.of(F.loss, F.rows, samples, F.penalty, 0.0, F.fit_intercept, F.n_threads)
+        part = reweighted(F, weights, 0.0)
         lower, gradient = part.smooth_and_gradient(v)
         bound = NewtonProof(part)._curvature_proof(v, lower, gradient, enough / share)
-        F.passes += part.passes
         return Bound(
             value - share * (lower - bound.value) + sum_rounding(F) * abs(value), bound.kind
         )

@@ -62,7 +62,7 @@ def scale(objective):
     """
     F, value = objective, abs(objective.null_value)
     with np.errstate(all="ignore"):
-        if value > ROUNDED * value_rounding(F, null_point(F), value, np.inf):
+        if value > ROUNDED * value_rounding(F, null_point(F, F.null_intercept), value, np.inf):
             return value
         at_zero = abs(F.value(F.start()))
     return at_zero if 0.0 < at_zero < np.inf else 1.0

@@ -1,9 +1,9 @@
 """What is told of a run that has ended: which point, which bound or estimate, which advice."""
 
 from fastgd.certificates.bound import Bound, relative
-from fastgd.certificates.rounding import EPS
 from fastgd.fitting.divergence import how_to_lower, reference
 from fastgd.fitting.stopping import StopReason
+from fastgd.linalg.precision import EPS
 from fastgd.objective.null_model import null_point
 
 # Reasons for which a run ends by itself.
@@ -20,17 +20,19 @@ ABOVE = 1e-9
 
 
 def highest(objective):
-    """F of the null model; its penalty counts where it is not 0, infinite where bounds rule it
-    out.
+    """F of the null model; its penalty counts where it is not 0, infinite where bounds rule
+    it out.
     """
     F = objective
-    return F.null_value if F.elastic else F.null_value + F.penalty_value(null_point(F))
+    if F.elastic:
+        return F.null_value
+    return F.null_value + F.penalty_value(null_point(F, F.null_intercept))
 
 
 def lowest_of(checks, objective, evaluated):
     """The lowest of the checks, or the null model where none is below it."""
     if not min(check.objective for check in checks) <= objective.null_value:
-        checks = [*checks, evaluated(null_point(objective))]
+        checks = [*checks, evaluated(null_point(objective, objective.null_intercept))]
     return min(checks, key=lambda check: check.objective)
 
 

@@ -294,7 +294,7 @@ class Descent:
         limit = divergence.reference(F) + (ending.highest(F) - F.null_value)
         limit += 0.5 * (self.tol or 0.0) * abs(limit)
         if check.objective > limit:
-            self.solver.retreat(state, null_point(F))
+            self.solver.retreat(state, null_point(F, F.null_intercept))
 
     @property
     def _spent(self):

@@ -31,7 +31,7 @@ from fastgd.fitting.stopping import (
 )
 from fastgd.objective.distances import unit_at
 from fastgd.objective.infimum import check_infimum
-from fastgd.objective.null_model import null_model
+from fastgd.objective.null_model import null_model, null_point
 from fastgd.objective.objective import Objective
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
@@ -183,17 +183,12 @@ def _not_begun(objective, start, plan):
     """What a target gets that a key came before: the null model, or the model to start from
     where it is better.
     """
-    constant, value = null_model(objective)
-    point = objective.start().reshape(-1, objective.n_predictions)
-    if objective.fit_intercept:
-        point[-1] = constant
+    intercept, value = null_model(objective)
+    point = null_point(objective, intercept)
     if start is not None:
-        own = objective.rows.own_intercept(*start)
-        given = np.vstack([np.reshape(start[0], (objective.n_features, -1)), np.atleast_2d(own)])[
-            : len(point)
-        ]
+        given = _unknowns(objective, start[0], objective.rows.own_intercept(*start))
         with np.errstate(all="ignore"):
-            at_start = objective.value(given.ravel())
+            at_start = objective.value(given)
         if at_start < value:
             point, value = given, at_start
     history = History()
@@ -206,7 +201,7 @@ def _not_begun(objective, start, plan):
         iteration=0,
         suboptimality=np.inf,
     )
-    result = Result(point.ravel(), value, NO_BOUND, np.inf, StopReason.INTERRUPTED, history, None)
+    result = Result(point, value, NO_BOUND, np.inf, StopReason.INTERRUPTED, history, None)
     coef, intercept = objective.model(result.point)
     plan = replace(plan, reasons=("a key was pressed before it began",))
     return Run(plan, result, 0, np.array(coef), intercept)
@@ -322,15 +317,22 @@ def _arrays(component):
 
 
 def _first_point(objective, solver, start, null_intercept):
-    point = objective.start().reshape(-1, objective.n_predictions)
     if start is not None:
-        coef, intercept = start
-        point[: objective.n_features] = np.reshape(coef, (objective.n_features, -1))
-        if objective.fit_intercept:
-            point[-1] = intercept
+        point = _unknowns(objective, *start)
     elif solver.own_steps and objective.fit_intercept:
-        point[-1] = null_intercept()
-    return objective.allowed(point.ravel())
+        point = null_point(objective, null_intercept())
+    else:
+        point = objective.start()
+    return objective.allowed(point)
+
+
+def _unknowns(objective, coef, intercept):
+    """Coefficients and, where there is one, an intercept as one vector."""
+    table = objective.start().reshape(-1, objective.n_predictions)
+    table[: objective.n_features] = np.reshape(coef, (objective.n_features, -1))
+    if objective.fit_intercept:
+        table[-1] = intercept
+    return table.ravel()
 
 
 def _rules(task, tried, solver, max_time):

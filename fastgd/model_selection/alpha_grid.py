@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgd.model_selection.alpha_path import PathFits
-from fastgd.objective.null_model import null_model
+from fastgd.objective.null_model import null_model, null_point
 from fastgd.objective.objective import LARGEST
 
 # With the largest alpha and no L1 part, the best model is proved to gain no more than this share of
@@ -65,11 +65,8 @@ def _largest(objective, l1, l2):
     penalty.
     """
     F = objective
-    constant, value = null_model(F)
-    table = F.start().reshape(-1, F.n_predictions)
-    if F.fit_intercept:
-        table[-1] = constant
-    gradient = F.loss_and_gradient(table.ravel())[1][: F.n_features * F.n_predictions]
+    intercept, value = null_model(F)
+    gradient = F.loss_and_gradient(null_point(F, intercept))[1][: F.n_features * F.n_predictions]
     if l1 > 0.0:
         return float(np.abs(gradient).max()) / l1
     above = abs(value) if F.loss.infimum == -np.inf else value - F.loss.infimum

@@ -58,9 +58,9 @@ def check_mean(objective, v, value, null_value):
     a user declared.
     """
     F = objective
-    if not counts(F.loss) or value >= F.loss.infimum - ROUNDING * abs(null_value) + F.penalty_value(
-        v
-    ):
+    if not counts(F.loss):
+        return
+    if value >= F.loss.infimum - ROUNDING * abs(null_value) + F.penalty_value(v):
         return
     _refuse(F.loss, f"falls to {value - F.penalty_value(v):.6g} in the mean over the rows")
 

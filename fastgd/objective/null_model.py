@@ -5,12 +5,12 @@ suboptimality is told.
 import numpy as np
 
 from fastgd.data.targets import WeightedSamples
+from fastgd.linalg.precision import EPS
 from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as coefficients
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import NoPenalty
 
-EPS = float(np.finfo(float).eps)
 # So many ties in a row that do not halve the slope are rounding.
 MOST_TIES = 3
 
@@ -36,11 +36,13 @@ def null_model(objective):
     return 0.0, sums(0.0)[0]
 
 
-def null_point(objective):
-    """Unknowns of the null model, whose intercept the objective knows: (size,)."""
+def null_point(objective, intercept):
+    """Unknowns of the null model: this intercept, or one for each prediction, where there is one,
+    and no columns.
+    """
     table = objective.start().reshape(-1, objective.n_predictions)
     if objective.fit_intercept:
-        table[-1] = objective.null_intercept
+        table[-1] = intercept
     return table.ravel()
 
 

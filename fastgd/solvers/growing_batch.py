@@ -10,6 +10,7 @@ max(alpha, 1 / m).
 import numpy as np
 
 from fastgd.objective.blocks import GROUP
+from fastgd.objective.subset import on_groups
 from fastgd.solvers.base import Answer, Progress, Solver, State
 
 # A stage ends at this many times d / m, relative to F, at this share of it where columns are many,
@@ -159,7 +160,7 @@ class Growing(Solver):
             if self._order is None:
                 self._order = np.random.default_rng(self.seed).permutation(-(-F.n_samples // GROUP))
             chosen = np.sort(self._order[: -(-n_rows // GROUP)])
-            self._part = stage, self.make_inner(F.part(chosen, max(F.alpha, 1.0 / n_rows)))
+            self._part = stage, self.make_inner(on_groups(F, chosen, max(F.alpha, 1.0 / n_rows)))
         return self._part[1]
 
 

@@ -21,7 +21,7 @@ from fastgd.losses.regression import (
     SquaredEpsilonInsensitive,
     SquaredError,
 )
-from fastgd.objective.null_model import null_model, lowest, shifted_sums
+from fastgd.objective.null_model import lowest, null_model, shifted_sums
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
 from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1

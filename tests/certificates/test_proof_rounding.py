@@ -16,13 +16,13 @@ from fastgd.certificates.duality_gap import DualityGap
 from fastgd.certificates.newton_decrement import decrement_bound, longest_row
 from fastgd.certificates.newton_proof import NewtonProof
 from fastgd.certificates.rounding import (
-    EPS,
     gradient_rounding,
     prediction_size,
     sum_rounding,
     value_rounding,
 )
 from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.precision import EPS
 from fastgd.solvers.newton.cholesky import Newton
 
 LONG = np.longdouble

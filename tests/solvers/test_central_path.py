@@ -120,7 +120,7 @@ def test_rows_by_chunks_are_the_rows(monkeypatch):
         F = problem(loss, penalty="elasticnet")
         expected = run(F, most=6, tol=0.0)[1]
         with monkeypatch.context() as patch:
-            patch.setattr(central_path, "CHUNK", 7)
+            patch.setattr(central_path, "ROWS", 7)
             found = run(F, most=6, tol=0.0)[1]
         np.testing.assert_allclose(found.point, expected.point, rtol=1e-6, atol=1e-9)
         assert found.memory["bound"] == pytest.approx(expected.memory["bound"], rel=1e-8)

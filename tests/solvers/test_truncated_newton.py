@@ -16,6 +16,7 @@ from fastgd.losses.classification import LogLoss, SquaredHinge
 from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import Objective
+from fastgd.objective.subset import on_groups
 from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.column_subspace import ColumnSpan, choose_span
 from fastgd.solvers.newton.subspace import RowSpan
@@ -80,7 +81,7 @@ def test_kept_curvatures_give_the_products_of_the_objective(storage, fit_interce
 
 def test_a_sample_of_the_rows_can_give_the_curvature():
     F = wide(LogLoss(), n=80)
-    part = F.part(np.array([0, 3, 4, 9]), 0.01)
+    part = on_groups(F, np.array([0, 3, 4, 9]), 0.01)
     chosen = np.concatenate([np.arange(8 * k, 8 * k + 8) for k in (0, 3, 4, 9)])
     X, y, weights, offsets = sparse_problem(LogLoss(), n=80, d=60)
     weights = weights / weights[weights > 0].mean()

@@ -13,12 +13,12 @@ has been added.
 
 import numpy as np
 
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.losses.classification import Perceptron
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.moments import measured_once, row_overlap, rows_apart, say
 from fastgd.rules.batches import row_order
-from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.base import Answer, Progress, Solver, State
 from fastgd.solvers.dual import kernels as dual
 
@@ -43,7 +43,6 @@ NEARLY = 2.0
 # lost to rounding is this share of what the last iteration raised the bound by.
 REBUILT = 8
 VISIBLE = 0.1
-EPS = float(np.finfo(float).eps)
 # Units of rounding of a sum that NumPy makes of halves of halves, and of its terms.
 SUMMED = 8.0
 
@@ -109,12 +108,7 @@ class Sdca(Solver):
         self.proves_itself = not F.fit_intercept or F.loss.infimum > -np.inf
         self.rows = F.samples.active()
         self.norms, self.linear_map = np.zeros(F.n_samples), LinearMap(F)
-        map_ranges(
-            lambda a, b: dual.squared_norms(F.rows, F.cuts, a, b, self.norms),
-            F.cuts.size - 1,
-            F.n_threads,
-        )
-        F.passes += 1.0
+        F.map_blocks(lambda a, b: dual.squared_norms(F.rows, F.cuts, a, b, self.norms))
         self.weights = np.broadcast_to(F.samples.weights, (F.n_samples,))
         self.rho = self._intercept_strength() if F.fit_intercept else np.inf
 
@@ -141,7 +135,7 @@ class Sdca(Solver):
         )
         if coef.any():
             dual.duals_at(F.rows, F.samples, F.loss, np.r_[coef, intercept], duals, terms, sizes)
-            F.passes += 1.0
+            F.meter.count()
         v = self._rebuilt(state)
         self._put(state, v)
         # c t + (1 - c) inf loss is a term for c u, and |w|^2 shrinks by c^2 at least.
@@ -345,7 +339,7 @@ class Sdca(Solver):
         )
         memory["visits"] += 1
         state.updates += order.size
-        F.passes += order.size / n
+        F.meter.count(order.size / n)
         return moved
 
     def _padded(self, state):

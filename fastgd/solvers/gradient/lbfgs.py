@@ -18,6 +18,7 @@ which F is not convex are left out.
 
 import numpy as np
 
+from fastgd.linalg.precision import EPS
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
 
 MEMORY = 10
@@ -27,7 +28,6 @@ CURVED = 0.9
 LEAST_CURVATURE = 1e-10
 TRIALS = 40
 IDLE_ITERATIONS = 4
-EPS = np.finfo(float).eps
 
 
 class LBFGS(ScaledSolver):

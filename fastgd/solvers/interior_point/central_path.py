@@ -23,7 +23,9 @@ import numpy as np
 from fastgd.certificates import completed_dual
 from fastgd.certificates.duality_gap import PROMISING
 from fastgd.certificates.rounding import prediction_size, sum_rounding
+from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.precision import EPS
 from fastgd.linalg.woodbury import RowSystem
 from fastgd.losses.piecewise import Pieces, known, pieces
 from fastgd.objective.collinear import Redundant, redundant_columns
@@ -33,13 +35,10 @@ from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import Progress, Solver
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, Box, aimed_at
-from fastgd.solvers.variance_reduced.row_curvature import count_passes
 
 # So many iterations without a smaller gap or mu, down to a share of F, are the last.
 MOST_IDLE = 10
 ROUNDING = 1e-14
-# Rows that are looked at together.
-CHUNK = 1 << 13
 # Dual variables that change by less than this share of what they do elsewhere are held by their
 # ends; once the gap is likely below this share of F they are moved there, if that is what a proof
 # needs.
@@ -47,7 +46,6 @@ HELD = 1e-3
 CLOSING = 1e-4
 # Images X w are computed anew where F, computed from X, is off by more than this share.
 DRIFTED = 1e-9
-EPS = float(np.finfo(float).eps)
 
 # Iterations on the central path, sweeps of one beside its matrix in passes, and how large the
 # matrix may be: 32 MB.
@@ -186,7 +184,7 @@ class CentralPath(Solver):
         room, amounts = self._rooms()
         room[:] = amounts[:] = 0.0
         self._looked = None
-        if F.n_samples <= CHUNK:  # for so few nothing is done again
+        if F.n_samples <= ROWS:  # for so few nothing is done again
             self._looked = list(self._boxes(state))
         for some, box in self._boxes(state):
             room[some.here] = F.n_active * some.shares * box.curvature.sum(axis=0)
@@ -279,8 +277,8 @@ class CentralPath(Solver):
         samples, n, images = F.samples, F.n_samples, state.memory["images"]
         intercept = float(state.point[-1]) if F.fit_intercept else 0.0
         shares, offsets = (np.broadcast_to(one, n) for one in (samples.weights, samples.offsets))
-        for start in range(0, n, CHUNK):
-            here: slice | np.ndarray = slice(start, start + CHUNK)
+        for start in range(0, n, ROWS):
+            here: slice | np.ndarray = slice(start, start + ROWS)
             if not shares[here].all():
                 here = start + np.flatnonzero(shares[here])
             made = pieces(F.loss, samples.targets[here])
@@ -358,7 +356,7 @@ class CentralPath(Solver):
         if self.net is not None:
             memory["pinned"] = self._pinned(self.net, F.l2 + self._system.squares(curvatures))
             metric += self.net.curvature
-        count_passes(F, 1.0 * self._system.look(metric, curvatures))
+        F.meter.count(1.0 * self._system.look(metric, curvatures))
         return self._system
 
     def _matrix(self):

@@ -10,8 +10,7 @@ section 2.)
 
 import numpy as np
 
-from fastgd.data.as_rows import as_rows
-from fastgd.objective.objective import Objective
+from fastgd.objective.subset import on_columns
 from fastgd.solvers.base import State
 from fastgd.solvers.interior_point.central_path import WIDEST_PATH, CentralPath, path_size
 
@@ -79,9 +78,7 @@ class PathOnColumns(CentralPath):
     def advance(self, state):
         """An iteration on the columns, and half a pass over all."""
         memory, inner = state.memory, state.memory["inner"]
-        before = self._solver.objective.passes
         self._solver.advance(inner)
-        self.objective.passes += self._share * (self._solver.objective.passes - before)
         state.point, state.rate = self._spread(inner.point, memory["columns"]), inner.rate
         state.iteration, state.updates = state.iteration + 1, state.updates + 1
         gradient, ended = self._tell(state), inner.done
@@ -127,13 +124,7 @@ class PathOnColumns(CentralPath):
         return inner.memory is before
 
     def _made(self, columns):
-        F = self.objective
-        rows = as_rows(F.rows.part(slice(None), columns), checked=True)
-        self._share = rows.stored() / max(F.rows.stored(), 1)
-        F.passes += 1.0
-        return CentralPath(
-            Objective.of(F.loss, rows, F.samples, F.penalty, F.alpha, F.fit_intercept, F.n_threads)
-        )
+        return CentralPath(on_columns(self.objective, columns))
 
     @property
     def _free(self):

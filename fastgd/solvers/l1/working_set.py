@@ -21,15 +21,15 @@ census of 300,000 rows: 6.2 and 5.5, 8.3 and 5.5.
 
 import numpy as np
 
-from fastgd.data.as_rows import CSRRows, DenseRows, as_rows
-from fastgd.data.targets import WeightedSamples
+from fastgd.data.as_rows import CSRRows, DenseRows
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
-from fastgd.objective.objective import Objective
+from fastgd.objective.subset import on_rows
 from fastgd.solvers.base import Solver
 from fastgd.solvers.interior_point.central_path import central_path_applies
 from fastgd.solvers.l1 import kernels as kernels
-from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, Columns, over_rows
-from fastgd.solvers.l1.proximal_newton import EPS, ROUNDING, Kept, Model, newton_step
+from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, Columns
+from fastgd.solvers.l1.proximal_newton import ROUNDING, Kept, Model, newton_step
 
 # A working set holds at least so many columns, or twice the nonzero ones, with |gradient| above
 # this share of l1.
@@ -84,6 +84,7 @@ class WorkingSet(Solver):
 
     Examples
     --------
+    >>> from fastgd.objective.objective import Objective
     >>> X = np.array([[0.0, 1.0], [1.0, -1.0], [2.0, 1.0], [3.0, -1.0]])
     >>> y = np.array([0.0, 1.0, 2.0, 3.0])
     >>> solver = WorkingSet(Objective("squared_error", X, y, penalty="l1", alpha=0.25))
@@ -117,8 +118,8 @@ class WorkingSet(Solver):
             state.forget()
 
     def advance(self, state):
-        """Steps on the working set, then the gradient of all columns: two passes, one or two
-        more on X itself.
+        """Steps on the working set, then the gradient of all columns: a pass and a half, and what
+        the set takes.
         """
         F, memory, d = self.objective, state.memory, self.objective.n_features
         if state.iteration == 0 and state.value is None:
@@ -149,16 +150,16 @@ class WorkingSet(Solver):
         state.iteration += 1
 
     def _look(self, state):
-        """Products at the point, and all that follows from them: one pass, two where there are
-        nonzero coefficients.
+        """Products at the point, and all that follows from them: one pass, half a one where all
+        coefficients are 0.
         """
         coef, intercept = self.objective.split(state.point)
         coef, self._kept = np.ascontiguousarray(coef), None  # before there are others
         products = self._all.products(coef) if coef.any() else np.zeros(self.objective.n_samples)
-        self._settle(state, state.point, Kept.at(self.objective, products, intercept))
+        self._settle(state, state.point, Kept.at(self._all.linear_map, products, intercept))
 
     def _settle(self, state, point, kept, gradient=None):
-        """Make `point` the point of the state; without its gradient, one pass."""
+        """Make `point` the point of the state; without its gradient, half a pass."""
         F, coef = self.objective, point[: self.objective.n_features]
         if gradient is None:
             gradient = self._all.gradient(kept, coef)
@@ -308,8 +309,8 @@ class WorkingSet(Solver):
         that they take.
         """
         F, rows = self.objective, self.objective.rows
-        F.passes += 1.0
         if not rows.sparse:
+            F.meter.count()
             return Columns(
                 F, DenseRows(np.ascontiguousarray(rows.part(slice(None), index))), index
             ), 1.0
@@ -331,7 +332,7 @@ class WorkingSet(Solver):
                 rows, member, slots, cuts, room, first, last, values, columns, ends, counts
             )
 
-        over_rows(F, work, n_blocks, 0.0)
+        F.map_blocks(work, n_blocks)
         share = float((counts / np.maximum(np.diff(room), 1)).max())
         if share > 1.0:
             return None, share
@@ -357,7 +358,7 @@ class WorkingSet(Solver):
         all.
         """
         F, d = self.objective, self.objective.n_features
-        sample = _part_of(F, self._sampled(SAMPLE))
+        sample = on_rows(F, self._sampled(SAMPLE))
         solver = WorkingSet(sample, self.seed, sampling=False)
         inner = solver.start(state.point)
         for _ in range(SAMPLE_ITERATIONS):
@@ -367,29 +368,13 @@ class WorkingSet(Solver):
                 <= ROUGH * F.l1
             ):
                 break
-        F.passes += sample.passes * sample.n_samples / F.n_samples
-        nothing = Kept.at(
-            F, np.zeros(F.n_samples), float(state.point[-1]) if F.fit_intercept else 0.0
-        ).loss
+        intercept = float(state.point[-1]) if F.fit_intercept else 0.0
+        nothing = Kept.at(self._all.linear_map, np.zeros(F.n_samples), intercept).loss
         start, state.point = state.point, inner.point
         self._look(state)
         if not state.value + F.rest_value(state.point) <= nothing:
             state.point = start
             self._look(state)
-
-
-def _part_of(F, chosen):
-    """The objective on some of the rows."""
-    samples, rows = F.samples, F.rows
-    weights = samples.weights[chosen] if samples.weights.size > 1 else samples.weights
-    if not weights.any():
-        weights = np.ones(1)
-    offsets = samples.offsets[chosen] if samples.offsets.size > 1 else samples.offsets
-    part = WeightedSamples(
-        samples.targets[chosen], weights / weights[weights > 0.0].mean(), offsets
-    )
-    table = as_rows(rows.part(chosen), checked=True)
-    return Objective.of(F.loss, table, part, F.penalty, F.alpha, F.fit_intercept, F.n_threads)
 
 
 def _violators(coef, gradient, threshold):

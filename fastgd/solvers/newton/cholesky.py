@@ -13,7 +13,8 @@ import numpy as np
 
 from fastgd.certificates import corrected_dual
 from fastgd.certificates.rounding import intercept_rounding, sum_rounding
-from fastgd.linalg.cholesky import EPS
+from fastgd.data.chunk_sizes import ROWS
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.cost_model import curvature_cost, pass_cost, solving_cost
 from fastgd.objective.distances import unit_at
@@ -35,9 +36,6 @@ NEW_STEPS = 1.5
 # steps that cost this share of a new one are risked all the same.
 BENT = 2.7
 CHORD = 0.5
-# Rows that are compared at once: all of them would take four more vectors as long as there are
-# rows.
-CHUNK = 1 << 14
 # Rows whose curvature is below this share of the mean are left out of a matrix: nine tenths of the
 # products on `w8a`, a third on `census`. The matrix is below the curvature by so little, and a
 # decrement from it is no smaller than the true one, so that a proof stays one. With 1e-2 `census`
@@ -254,8 +252,8 @@ class Newton(Solver):
         if before is None:
             return True
         least = self._least()
-        for start in range(0, before.size, CHUNK):
-            here = slice(start, start + CHUNK)
+        for start in range(0, before.size, ROWS):
+            here = slice(start, start + ROWS)
             now, then = np.maximum(self._curvatures[here], least), np.maximum(before[here], least)
             if not ((now <= BENT * then).all() and (then <= BENT * now).all()):
                 return True

@@ -26,6 +26,8 @@ trusted further.
 import numpy as np
 import scipy.linalg
 
+from fastgd.data.chunk_sizes import ROWS
+from fastgd.linalg.precision import EPS
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest
 from fastgd.solvers.base import Answer, Progress, Solver, State
@@ -53,8 +55,6 @@ VALUE_OFF = 1e-9
 GRADIENT_OFF = 0.1
 # A run that rounding has taken to where F overflows begins anew so many times.
 MOST_BEGINNINGS = 3
-CHUNK = 4096
-EPS = np.finfo(float).eps
 
 
 class SpanState(State):
@@ -283,9 +283,8 @@ class RowSpan(Solver):
     def _evaluate(self, state):
         """Value and gradient at the point: half a pass."""
         F, memory, state.gradient = self.objective, state.memory, None  # before there is another
-        loss, amounts = self.linear_map.derivatives(memory["images"][0, :-1], memory["intercept"])[
-            :2
-        ]
+        images = memory["images"][0, :-1]
+        loss, amounts = self.linear_map.derivatives(images, memory["intercept"])[:2]
         state.value = loss + 0.5 * F.l2 * self._squared_length(memory)
         gradient = np.empty(F.size)
         self._gradient(amounts, memory, gradient[: F.n_features])
@@ -392,9 +391,9 @@ def _weighted_products(columns, weights):
     weights are as large.
     """
     matrix = np.zeros((len(columns), len(columns)))
-    for start in range(0, weights.size, CHUNK):
-        part = columns[:, start : start + CHUNK]
-        matrix += (part * weights[start : start + CHUNK]) @ part.T
+    for start in range(0, weights.size, ROWS):
+        part = columns[:, start : start + ROWS]
+        matrix += (part * weights[start : start + ROWS]) @ part.T
     return matrix
 
 

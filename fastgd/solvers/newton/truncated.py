@@ -15,6 +15,7 @@ rows and a trial of the line search none.
 
 import numpy as np
 
+from fastgd.linalg.precision import EPS
 from fastgd.objective.linear_map import LinearMap
 from fastgd.solvers.gradient.lbfgs import check_smooth, notice_rounding
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
@@ -25,7 +26,6 @@ TIGHTEST = 1e-8
 MOST_PRODUCTS = 200
 SUFFICIENT = 1e-4
 TRIALS = 60
-EPS = np.finfo(float).eps
 
 
 class NewtonCG(ScaledSolver):
@@ -35,8 +35,8 @@ class NewtonCG(ScaledSolver):
     ----------
     objective : Objective
     curvature : Objective, optional
-        Whose second derivative is used: `objective.part(...)` for that of a sample of its rows;
-        None: the objective's.
+        Whose second derivative is used: `on_groups(objective, ...)` for that of a sample of its
+        rows; None: the objective's.
     """
 
     def __init__(self, objective, curvature=None):

@@ -83,7 +83,7 @@ class Stochastic(Solver):
         with np.errstate(all="ignore"):
             self._epoch(order, point, memory, self._options(memory))
         state.point = point.ravel()[: F.size]
-        F.passes += order.size / F.n_active
+        F.meter.count(order.size / F.n_active)
         state.updates = int(memory["book"][UPDATES])
         state.rate = self.schedule.rate(state.updates) / memory["divisor"]
         state.iteration += 1

@@ -16,7 +16,6 @@ from fastgd.solvers.base import Solver, State
 from fastgd.solvers.variance_reduced import kernels as kernels
 from fastgd.solvers.variance_reduced.row_curvature import (
     column_rates,
-    count_passes,
     largest_eigenvalue,
     longest_pulls,
     row_curvatures,
@@ -123,7 +122,7 @@ class VarianceReduced(Solver):
             point[-1] = ends[kernels.INTERCEPT]
         memory["slope"] = float(ends[kernels.SLOPE])
         self._written = point
-        count_passes(F, order.size / self.active.size)
+        F.meter.count(order.size / self.active.size)
         state.updates += -(-order.size // self.batch)
         state.rate = step * tuning["greatest_rate"]
         return point, float(change)
