@@ -23,7 +23,7 @@ import numpy as np
 
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.distances import unit_at
-from fastgd.objective.moments import column_scales
+from fastgd.objective.moments import column_scales, sampled_curvature
 from fastgd.objective.null_model import best_constant
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
@@ -39,8 +39,6 @@ ALIKE = 4.0
 # row's own step.
 LONGEST_ROW = 4.0
 BOOST = 3.0
-SAMPLE_ROWS = 1000
-POWER_STEPS = 20
 # In `row_epoch` the penalty acts once in so many rows, or in an eighth as many as there are
 # columns: a twentieth of the work on census. With many columns that is too seldom: accuracy 0.86
 # for 0.92 over 17 chunks of news text.
@@ -236,7 +234,9 @@ class SelfTuned(Stochastic):
             mean = float((moments[SUM_OF_SQUARES] / scales**2).sum())
             longest, intercept = float(F.n_features), 1.0 * F.fit_intercept
         row = curvature * (min(longest, LONGEST_ROW * mean) + intercept) or 1.0
-        whole = min(curvature * self._largest_eigenvalue(None if alike else scales, unit), row)
+        inverse = np.ones(scales.size) if alike else 1.0 / scales
+        largest, _ = sampled_curvature(F, self.rows, inverse, unit if alike else 1.0, self.seed)
+        whole = min(curvature * largest, row)
         others = max(n - 1, 1)
         seen = row * (n - batch) / (batch * others) + whole * n * (batch - 1) / (batch * others)
         targets = F.samples.targets
@@ -265,25 +265,3 @@ class SelfTuned(Stochastic):
         variance = float(np.var(F.samples.targets[self.rows]))
         seen = 2.0 * (best_constant(F)[1] - F.loss.infimum) / variance if variance > 0.0 else 0.0
         return min(seen, F.loss.curvature_bound) if seen > 0.0 else typical
-
-    def _largest_eigenvalue(self, scales, unit):
-        """Of the mean of x x' over a sample of rows, columns scaled, the intercept's included,
-        by the power method.
-        """
-        F = self.objective
-        rng = np.random.Generator(np.random.PCG64([self.seed, 2**31]))
-        chosen = np.sort(rng.permutation(self.rows)[:SAMPLE_ROWS])
-        sample = F.rows.take(chosen)
-        inverse = np.ones(F.n_features) if scales is None else 1.0 / scales
-        constant = (unit if scales is None else 1.0) * F.fit_intercept
-        direction, last, value = rng.standard_normal(F.n_features), rng.standard_normal(), 0.0
-        for _ in range(POWER_STEPS):
-            length = np.sqrt(direction @ direction + last * last)
-            direction, last = direction / length, last / length
-            projected = sample @ (inverse * direction) + constant * last
-            direction = inverse * (sample.T @ projected) / chosen.size
-            last = constant * float(projected.sum()) / chosen.size
-            value = np.sqrt(direction @ direction + last * last)
-            if value == 0.0:
-                break
-        return float(value)
