@@ -19,6 +19,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
+from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.objective.kernels import derivatives
 from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS, over_rows
@@ -280,25 +281,16 @@ def settle(X, support, diagonal, curvatures, amounts, unknowns, l1, l2, n_active
     sign, scale = np.where(sharp, np.sign(old), 0.0), np.maximum(diagonal[support], TINY)
     own = np.where(sharp, l2, 0.0)
     pull = X.T @ amounts / n_active + own * old + l1 * sign
-    way, rest = np.zeros(support.size), -pull
-    ahead = rest / scale
-    direction, height = ahead, float(rest @ ahead)
-    enough = SETTLED**2 * height
+
+    def product(direction):
+        return X.T @ (curvatures * (X @ direction)) / n_active + own * direction
+
+    system = ConjugateGradients(product, -pull, lambda rest: rest / scale)
+    enough = SETTLED**2 * system.height
     for _ in range(CG_STEPS):
-        image = X @ direction
-        product = X.T @ (curvatures * image) / n_active + own * direction
-        bend = float(direction @ product)
-        if not bend > 0.0:
+        if not system.advance() or system.height <= enough:
             break
-        share = height / bend
-        way += share * direction
-        rest -= share * product
-        ahead = rest / scale
-        before, height = height, float(rest @ ahead)
-        if height <= enough:
-            break
-        direction = ahead + (height / before) * direction
-    for move in ways(old, way, sign):
+    for move in ways(old, system.step, sign):
         image = X @ move
         change = curvatures * image
         if float(move @ (pull + 0.5 * own * move)) + 0.5 * float(image @ change) / n_active <= 0.0:

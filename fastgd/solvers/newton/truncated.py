@@ -15,6 +15,7 @@ rows and a trial of the line search none.
 
 import numpy as np
 
+from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.objective.linear_map import Sweeps
 from fastgd.solvers.gradient.lbfgs import check_smooth, notice_rounding
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
@@ -22,6 +23,8 @@ from fastgd.solvers.gradient.preconditioner import Coordinates
 
 LOOSEST = 0.5
 TIGHTEST = 1e-8
+# A direction has no curvature where p'H p is below this share of |p|^2, in units of about 1.
+FLAT = 1e-15
 MOST_PRODUCTS = 200
 SUFFICIENT = 1e-4
 TRIALS = 60
@@ -80,23 +83,15 @@ class NewtonCG(ScaledSolver):
         return lambda p: self.coordinates.gradient(curved.times(self.coordinates.to_user(p)))
 
     def _solve(self, product, g, eta):
-        """Conjugate gradients from 0 for H p = -g; None where not even -g has curvature."""
-        step, rest = np.zeros(g.size), -g
-        direction, height = rest, float(rest @ rest)
-        enough = (eta**2) * height
+        """What conjugate gradients find of H p = -g; -g where not even that has curvature."""
+        system = ConjugateGradients(product, -g)
+        enough = (eta**2) * system.height
         for iteration in range(min(MOST_PRODUCTS, 2 * g.size)):
-            curved = product(direction)
-            bend = float(direction @ curved)
-            if not bend > 1e-15 * float(direction @ direction):
-                return step if iteration else -g
-            share = height / bend
-            step = step + share * direction
-            rest = rest - share * curved
-            before, height = height, float(rest @ rest)
-            if height <= enough:
+            if not system.advance(FLAT):
+                return system.step if iteration else -g
+            if system.height <= enough:
                 break
-            direction = rest + (height / before) * direction
-        return step
+        return system.step
 
     def _search(self, state, g, direction):
         """(share, u, v, smooth, gradient) of the first share 1, 1/2, 1/4, ... that lowers F
