@@ -16,11 +16,11 @@ from scipy.optimize import OptimizeResult, OptimizeWarning
 
 from fastgd.data.checks import as_floats, check_parameters, is_count, is_real
 from fastgd.rules.classic import find_rule
+from fastgd.solvers.line_search import armijo, halvings
 
 # Of a central difference: the truncation h^2 f'''/6 and the rounding eps f/h are equal where h is
 # about eps^(1/3).
 _NUDGE = np.finfo(float).eps ** (1.0 / 3.0)
-_ARMIJO = 1e-4  # Nocedal and Wright (2006), section 3.1
 _HALVINGS = 60  # 2^-60: the first trial was 1e18 too long
 _WINDOW = 10  # Raydan (1997)
 _PATIENCE = 100  # iterations with neither a lower objective nor a smaller gradient
@@ -393,14 +393,13 @@ class _SearchedRates:
         # Near the minimum a fall is smaller than the rounding of the objective, which must not stop
         # the search.
         ceiling = max(self.recent) + 4.0 * np.finfo(float).eps * abs(here.value)
-        for _ in range(_HALVINGS):
-            step = rate * direction
+        for share in halvings(_HALVINGS, first=rate):
+            step = share * direction
             x = here.x - step
             value = problem.value(x)
-            if value <= ceiling - _ARMIJO * (here.gradient @ step):
-                self.rate = rate
+            if armijo(ceiling, value, -(here.gradient @ step)):
+                self.rate = share
                 return x, value
-            rate *= 0.5
         return None
 
 

@@ -11,9 +11,9 @@ step (Wright, Nowak and Figueiredo, 2009, SpaRSA).
 import numpy as np
 
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
+from fastgd.solvers.line_search import armijo
 
 LOOK_BACK = 10
-SUFFICIENT = 1e-4
 # ABBmin: take the short step where it is less than this share of the long one, the least of the
 # last few of them.
 SHORT_SHARE = 0.8
@@ -37,7 +37,8 @@ class BarzilaiBorwein(ScaledSolver):
             step = trial - u
             v, total, smooth, gradient = self.evaluate_at(trial)
             still = not step.any() or rate <= LEAST_RATE
-            if still or total <= max(values) - SUFFICIENT / (2 * rate) * float(step @ step) + slack:
+            promise = -float(step @ step) / (2.0 * rate)
+            if still or armijo(max(values), total, promise, slack=slack):
                 break
             rate *= 0.25 if not np.isfinite(total) else 0.5
         if still:

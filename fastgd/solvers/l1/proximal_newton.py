@@ -24,6 +24,7 @@ from fastgd.objective.kernels import derivatives
 from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS, over_rows
 from fastgd.solvers.l1.quadratic_interior_point import follow_path
+from fastgd.solvers.line_search import armijo, halvings
 
 SUFFICIENT = 0.1
 HALVINGS = 30
@@ -188,19 +189,19 @@ def newton_step(columns, coef, gradient, kept, model):
     if not promised < 0.0:
         kept.evaluate(F)
         return Step(coef, kept, 0.0, easy)
-    found, share = kept.at_others(F, columns.products(trial), kept.intercept + shift), 1.0
+    found = kept.at_others(F, columns.products(trial), kept.intercept + shift)
     slack = ROUNDING * EPS * abs(kept.loss + weight_before)
-    for _ in range(HALVINGS):
+    for share in halvings(HALVINGS):
+        if share < 1.0:
+            trial[model.chosen] = coef[model.chosen] + share * move
+            weight = _penalty(F, trial[model.chosen])
+            found.products += kept.products
+            found.products *= 0.5
+            found.intercept = kept.intercept + share * shift
+            found.evaluate(F)
         change = found.loss - kept.loss + weight - weight_before
-        if change <= SUFFICIENT * share * promised + slack:
+        if armijo(0.0, change, promised, share, slack, SUFFICIENT):
             break
-        share *= 0.5
-        trial[model.chosen] = coef[model.chosen] + share * move
-        weight = _penalty(F, trial[model.chosen])
-        found.products += kept.products
-        found.products *= 0.5
-        found.intercept = kept.intercept + share * shift
-        found.evaluate(F)
     else:
         kept.evaluate(F)
         return Step(coef, kept, 0.0, easy)

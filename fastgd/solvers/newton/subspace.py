@@ -31,6 +31,7 @@ from fastgd.objective.linear_map import Sweeps
 from fastgd.objective.null_model import lowest
 from fastgd.solvers.base import Solver, State
 from fastgd.solvers.gradient.lbfgs import notice_rounding
+from fastgd.solvers.line_search import armijo, halvings
 
 # Directions kept: their Newton step, as many operations a row as its square, is about a tenth of a
 # pass, or 1 ms.
@@ -43,8 +44,6 @@ AFFORDABLE = 5e6
 ROUNDING = 1e-9
 # An inner product a'XX'a of less than this share of |a| |XX'a| has lost its digits.
 UNSEEN = 1e-10
-SUFFICIENT = 1e-4
-TRIALS = 60
 STEPS = 4
 # Images are moved along with the points: every so many iterations they are computed anew, and
 # wherever F or its gradient at the point, computed from X, are off by more than these shares.
@@ -362,17 +361,16 @@ class RowSpan(Solver):
         F = self.objective
         along, bend = step[: point.size] @ columns, step[: point.size]
         extra = float(step[-1]) if F.fit_intercept else 0.0
-        rate, share = float(gradient @ step), 1.0
-        if not rate < 0.0:
+        slope, slack = float(gradient @ step), 2.0 * EPS * abs(value)
+        if not slope < 0.0:
             return 0.0, value
-        for _ in range(TRIALS):
+        for share in halvings():
             there = point + share * bend
             with np.errstate(all="ignore"):
                 loss = self.sweeps.loss(predictions + share * along, intercept + share * extra)
                 trial = loss + 0.5 * F.l2 * float(there @ inner @ there)
-            if trial <= value + SUFFICIENT * share * rate + 2.0 * EPS * abs(value):
+            if armijo(value, trial, slope, share, slack):
                 return share, trial
-            share *= 0.5
         return 0.0, value
 
 

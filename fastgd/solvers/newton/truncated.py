@@ -20,14 +20,13 @@ from fastgd.objective.linear_map import Sweeps
 from fastgd.solvers.gradient.lbfgs import check_smooth, notice_rounding
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
 from fastgd.solvers.gradient.preconditioner import Coordinates
+from fastgd.solvers.line_search import armijo, halvings
 
 LOOSEST = 0.5
 TIGHTEST = 1e-8
 # A direction has no curvature where p'H p is below this share of |p|^2, in units of about 1.
 FLAT = 1e-15
 MOST_PRODUCTS = 200
-SUFFICIENT = 1e-4
-TRIALS = 60
 EPS = np.finfo(float).eps
 
 
@@ -100,16 +99,12 @@ class NewtonCG(ScaledSolver):
         slope, value, start = float(g @ direction), state.value, state.memory["u"]
         if not slope < 0.0:
             return None
-        share = 1.0
-        for _ in range(TRIALS):
+        for share in halvings(start=start, direction=direction):
             u = start + share * direction
             v, _, smooth, gradient = self.evaluate_at(u)
-            fell = smooth <= value + SUFFICIENT * share * slope
+            fell = armijo(value, smooth, slope, share)
             if fell or (smooth <= value + 4.0 * EPS * abs(value) and self._flatter(gradient, g)):
                 return share, u, v, smooth, gradient
-            share *= 0.5
-            if not (start + share * direction != start).any():
-                break
         return None
 
     def _flatter(self, gradient, g):
