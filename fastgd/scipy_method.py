@@ -15,6 +15,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult, OptimizeWarning
 
 from fastgd.data.checks import as_floats, check_parameters, is_count, is_real
+from fastgd.rules.barzilai_borwein import barzilai_borwein_rate
 from fastgd.rules.classic import find_rule
 from fastgd.solvers.line_search import armijo, halvings
 
@@ -407,25 +408,19 @@ class _BarzilaiBorwein(_SearchedRates):
     """A search whose trial rate is the inverse curvature along the last steps, measured from their
     gradients.
 
-    With s a step and y its change of the gradient: |s|^2 / s.y, or the least of the last three s.y
-    / |y|^2 where the last is much shorter; |s| / |y| where the curvature is negative (doubling
-    there took 9,999 iterations on a Rosenbrock function of ten variables, this 327).
+    Where the curvature is negative it is |s| / |y|, the step over its change of the gradient:
+    doubling there took 9,999 iterations on a Rosenbrock function of ten variables, this 327.
     """
 
     def __init__(self):
         super().__init__(None, _WINDOW)
         self.last = None
-        self.short: deque[float] = deque(maxlen=3)
+        self.short: list[float] = []
 
     def trial(self, here, direction):
         last, self.last = self.last or here, here
         s, y = here.x - last.x, here.gradient - last.gradient
-        bend = s @ y
-        rate = float(np.linalg.norm(s) / np.linalg.norm(y))
-        if bend > 0.0:
-            long, short = float((s @ s) / bend), float(bend / (y @ y))
-            self.short.append(short)
-            rate = min(self.short) if short < 0.5 * long else long
+        rate, self.short = barzilai_borwein_rate(s, y, self.short, share=0.5, memory=3)
         return rate if 0.0 < rate < np.inf else super().trial(here, direction)
 
 
