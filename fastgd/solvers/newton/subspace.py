@@ -24,9 +24,9 @@ trusted further.
 """
 
 import numpy as np
-import scipy.linalg
 
 from fastgd.certificates.bound import NO_BOUND, Bound
+from fastgd.linalg.symmetric import scaled_eigenpairs
 from fastgd.objective.linear_map import Sweeps
 from fastgd.objective.null_model import lowest
 from fastgd.solvers.base import Solver, State
@@ -397,12 +397,9 @@ def _solve(matrix, gradient, rounding):
     """Newton step of a small problem, with scales taken out and directions of no curvature left
     out.
     """
-    scales = np.sqrt(np.abs(np.diag(matrix)))
-    scales[scales == 0.0] = 1.0
-    values, vectors = scipy.linalg.eigh(matrix / np.outer(scales, scales))
-    sizes = np.abs(
-        values
-    )  # where F is not convex, a direction of negative curvature is gone down as well
+    values, vectors, scale = scaled_eigenpairs(matrix)
+    # Where F is not convex, a direction of negative curvature is gone down as well.
+    sizes = np.abs(values)
     keep = sizes > rounding * sizes.max(initial=0.0)
-    own = vectors[:, keep].T @ (gradient / scales)
-    return vectors[:, keep] @ (own / sizes[keep]) / scales
+    own = vectors[:, keep].T @ (gradient / scale)
+    return vectors[:, keep] @ (own / sizes[keep]) / scale
