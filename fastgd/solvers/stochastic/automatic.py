@@ -1,16 +1,12 @@
 """Stochastic descent without a number to set: rates from measured constants, averages over the last
 half of the run.
 
-With L the curvature of the mean loss, L_max that of the longest row, and b rows per update, the
-curvature that a batch sees is
-
-    L(b) = L_max (n - b) / (b (n - 1)) + L n (b - 1) / (b (n - 1))
-
-(Gower et al., 2019, expected smoothness). Plain descent and momentum use min(1.5 / L(b), b r /
-sqrt(1 + 2 e)) in epoch e, r = 1 / (2 L_max): the first keeps it stable, the second makes the noise,
-which is proportional to rate / b, fall. Rules that normalise the gradient use a share of the scale
-of the targets, per unit of each column. The answer is the mean of the iterates since the last epoch
-that is a power of two.
+With L the curvature of the mean loss, L_max that of the longest row, b rows per update and L(b) the
+curvature that a batch sees (`solvers/variance_reduced/expected_smoothness.py`), plain descent and
+momentum use min(1.5 / L(b), b r / sqrt(1 + 2 e)) in epoch e, r = 1 / (2 L_max): the first keeps it
+stable, the second makes the noise, which is proportional to rate / b, fall. Rules that normalise
+the gradient use a share of the scale of the targets, per unit of each column. The answer is the
+mean of the iterates since the last epoch that is a power of two.
 
 Measured on `a9a` (log loss, alpha = 1/n, tol=1e-3), epochs and relative error of the objective at
 the end, for 1 and 64 rows per update: gd 32, 2e-4 and 64, 1e-4; momentum 16, 4e-4 and 64, 1e-4;
@@ -32,6 +28,7 @@ from fastgd.rules.one_sample import Capped
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.stochastic.kernels import AVERAGED, row_epoch
 from fastgd.solvers.stochastic.scheduled import Stochastic
+from fastgd.solvers.variance_reduced.expected_smoothness import expected_smoothness
 
 # Columns whose scales differ by less need no scaling, and plain descent keeps its fast kernel.
 ALIKE = 4.0
@@ -237,15 +234,13 @@ class SelfTuned(Stochastic):
         inverse = np.ones(scales.size) if alike else 1.0 / scales
         largest, _ = sampled_curvature(F, self.rows, inverse, unit if alike else 1.0, self.seed)
         whole = min(curvature * largest, row)
-        others = max(n - 1, 1)
-        seen = row * (n - batch) / (batch * others) + whole * n * (batch - 1) / (batch * others)
         targets = F.samples.targets
         spread = 1.0 if F.loss.classification or F.vector else float(np.std(targets)) or 1.0
         return Tuning(
             scales=None if alike else scales,
             unit=unit,
             row_rate=0.5 / row,
-            batch_curvature=max(seen, 1e-3 * row),
+            batch_curvature=max(expected_smoothness(batch, n, whole, row), 1e-3 * row),
             spread=spread / (unit if alike else 1.0),
         )
 
