@@ -19,6 +19,7 @@ curvature, by Cauchy and Schwarz:
 import numpy as np
 
 from fastgd.certificates.rounding import column_sizes, slope_rounding
+from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective import kernels as passes
@@ -133,26 +134,23 @@ def product_bound(F, v, value, gradient, enough):
     reach = F.loss.self_concordance * np.sqrt(squared_reach)
     variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
     shrink = 1.0 / (curvature * variance + F.l2)
-    move, rest = np.zeros(d), target.copy()
-    direction = shrink * rest
-    height, best = float(rest @ direction), np.inf
+
+    def product(p):
+        curved = F.hessian_product(v, np.r_[p, 0.0] if F.fit_intercept else p)
+        return curved[:d] - centers * curved[d] if F.fit_intercept else curved
+
+    system, best = ConjugateGradients(product, target, lambda rest: shrink * rest), np.inf
     for _ in range(MOST_PRODUCTS):
-        proved = known + float(move @ (target + rest))
-        slack = float(rest @ rest) / F.l2
+        proved = known + float(system.step @ (target + system.residual))
+        slack = float(system.residual @ system.residual) / F.l2
         decrement = np.sqrt(proved + slack) + unsure / np.sqrt(F.l2)
         if reach * decrement < 1.0:
             best = min(best, decrement_bound(decrement, reach) + EPS * abs(value))
         hopeless = reach**2 * proved >= 1.0 or (enough > 0.0 and 0.5 * proved > enough)
-        if best <= enough or hopeless or slack <= SLACK * proved or height <= 0.0:
+        if best <= enough or hopeless or slack <= SLACK * proved or system.height <= 0.0:
             break
-        product = F.hessian_product(v, np.r_[direction, 0.0] if F.fit_intercept else direction)
-        curved = product[:d] - centers * product[d] if F.fit_intercept else product
-        step = height / float(direction @ curved)
-        move += step * direction
-        rest -= step * curved
-        scaled = shrink * rest
-        before, height = height, float(rest @ scaled)
-        direction = scaled + (height / before) * direction
+        if not system.advance():
+            break
     return best
 
 
@@ -174,24 +172,16 @@ def likely_gain(F, v, gradient):
     shrink = 1.0 / np.where(table > 0.0, table, 1.0).ravel()
     if F.l1 > 0.0:
         shrink[(v == 0.0) & (gradient == 0.0)] = 0.0
-    move, rest = np.zeros(F.size), gradient.copy()
-    scaled = shrink * rest
-    direction, height = scaled, float(rest @ scaled)
-    enough = max(SOLVED * height, slope_rounding(F, F.value(v)) ** 2 * F.size)
+    system = ConjugateGradients(
+        lambda p: F.hessian_product(v, p), gradient, lambda rest: shrink * rest
+    )
+    enough = max(SOLVED * system.height, slope_rounding(F, F.value(v)) ** 2 * F.size)
     for _ in range(FEW_PRODUCTS):
-        if height <= enough:
-            gain = 0.5 * float(move @ (gradient + rest)) + 0.5 * height
+        if system.height <= enough:
+            gain = 0.5 * float(system.step @ (gradient + system.residual)) + 0.5 * system.height
             return gain if np.isfinite(gain) else np.inf
-        product = F.hessian_product(v, direction)
-        bend = float(direction @ product)
-        if not bend > 0.0:
+        if not system.advance():
             return np.inf
-        step = height / bend
-        move += step * direction
-        rest -= step * product
-        scaled = shrink * rest
-        before, height = height, float(rest @ scaled)
-        direction = scaled + (height / before) * direction
     return np.inf
 
 

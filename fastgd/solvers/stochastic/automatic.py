@@ -1,16 +1,12 @@
 """Stochastic descent without a number to set: rates from measured constants, averages over the last
 half of the run.
 
-With L the curvature of the mean loss, L_max that of the longest row, and b rows per update, the
-curvature that a batch sees is
-
-    L(b) = L_max (n - b) / (b (n - 1)) + L n (b - 1) / (b (n - 1))
-
-(Gower et al., 2019, expected smoothness). Plain descent and momentum use min(1.5 / L(b), b r /
-sqrt(1 + 2 e)) in epoch e, r = 1 / (2 L_max): the first keeps it stable, the second makes the noise,
-which is proportional to rate / b, fall. Rules that normalise the gradient use a share of the scale
-of the targets, per unit of each column. The answer is the mean of the iterates since the last epoch
-that is a power of two.
+With L the curvature of the mean loss, L_max that of the longest row, b rows per update and L(b) the
+curvature that a batch sees (`solvers/variance_reduced/expected_smoothness.py`), plain descent and
+momentum use min(1.5 / L(b), b r / sqrt(1 + 2 e)) in epoch e, r = 1 / (2 L_max): the first keeps it
+stable, the second makes the noise, which is proportional to rate / b, fall. Rules that normalise
+the gradient use a share of the scale of the targets, per unit of each column. The answer is the
+mean of the iterates since the last epoch that is a power of two.
 
 Measured on `a9a` (log loss, alpha = 1/n, tol=1e-3), epochs and relative error of the objective at
 the end, for 1 and 64 rows per update: gd 32, 2e-4 and 64, 1e-4; momentum 16, 4e-4 and 64, 1e-4;
@@ -23,7 +19,7 @@ import numpy as np
 
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.distances import unit_at
-from fastgd.objective.moments import column_scales
+from fastgd.objective.moments import column_scales, sampled_curvature
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
@@ -32,6 +28,7 @@ from fastgd.rules.one_sample import Capped
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.stochastic.kernels import AVERAGED, row_epoch
 from fastgd.solvers.stochastic.scheduled import Stochastic
+from fastgd.solvers.variance_reduced.expected_smoothness import expected_smoothness
 
 # Columns whose scales differ by less need no scaling, and plain descent keeps its fast kernel.
 ALIKE = 4.0
@@ -39,8 +36,6 @@ ALIKE = 4.0
 # row's own step.
 LONGEST_ROW = 4.0
 BOOST = 3.0
-SAMPLE_ROWS = 1000
-POWER_STEPS = 20
 # In `row_epoch` the penalty acts once in so many rows, or in an eighth as many as there are
 # columns: a twentieth of the work on census. With many columns that is too seldom: accuracy 0.86
 # for 0.92 over 17 chunks of news text.
@@ -231,16 +226,16 @@ class SelfTuned(Stochastic):
             mean = float((moments[SUM_OF_SQUARES] / scales**2).sum())
             longest, intercept = float(F.n_features), 1.0 * F.fit_intercept
         row = curvature * (min(longest, LONGEST_ROW * mean) + intercept) or 1.0
-        whole = min(curvature * self._largest_eigenvalue(None if alike else scales, unit), row)
-        others = max(n - 1, 1)
-        seen = row * (n - batch) / (batch * others) + whole * n * (batch - 1) / (batch * others)
+        inverse = np.ones(scales.size) if alike else 1.0 / scales
+        largest, _ = sampled_curvature(F, self.rows, inverse, unit if alike else 1.0, self.seed)
+        whole = min(curvature * largest, row)
         targets = F.samples.targets
         spread = 1.0 if F.loss.classification or F.vector else float(np.std(targets)) or 1.0
         return Tuning(
             scales=None if alike else scales,
             unit=unit,
             row_rate=0.5 / row,
-            batch_curvature=max(seen, 1e-3 * row),
+            batch_curvature=max(expected_smoothness(batch, n, whole, row), 1e-3 * row),
             spread=spread / (unit if alike else 1.0),
         )
 
@@ -260,25 +255,3 @@ class SelfTuned(Stochastic):
         variance = float(np.var(F.samples.targets[self.rows]))
         seen = 2.0 * (null_model(F)[1] - F.loss.infimum) / variance if variance > 0.0 else 0.0
         return min(seen, F.loss.curvature_bound) if seen > 0.0 else typical
-
-    def _largest_eigenvalue(self, scales, unit):
-        """Of the mean of x x' over a sample of rows, columns scaled, the intercept's included,
-        by the power method.
-        """
-        F = self.objective
-        rng = np.random.Generator(np.random.PCG64([self.seed, 2**31]))
-        chosen = np.sort(rng.permutation(self.rows)[:SAMPLE_ROWS])
-        sample = F.rows.take(chosen)
-        inverse = np.ones(F.n_features) if scales is None else 1.0 / scales
-        constant = (unit if scales is None else 1.0) * F.fit_intercept
-        direction, last, value = rng.standard_normal(F.n_features), rng.standard_normal(), 0.0
-        for _ in range(POWER_STEPS):
-            length = np.sqrt(direction @ direction + last * last)
-            direction, last = direction / length, last / length
-            projected = sample @ (inverse * direction) + constant * last
-            direction = inverse * (sample.T @ projected) / chosen.size
-            last = constant * float(projected.sum()) / chosen.size
-            value = np.sqrt(direction @ direction + last * last)
-            if value == 0.0:
-                break
-        return float(value)
