@@ -143,11 +143,7 @@ class Curved:
         self.curvatures = self.sweeps.derivatives(
             self.sweeps.images(np.ascontiguousarray(coef)), intercept
         )[2]
-        n_coef = F.n_features
-        if F.elastic:
-            self.diagonal = np.full(n_coef, F.l2)
-        else:
-            self.diagonal = F.penalty_curvature(v) if F.penalty.smooth else np.zeros(n_coef)
+        self.diagonal = F.penalty_curvature(v)
 
     def times(self, p):
         """H @ p, (size,): one pass."""

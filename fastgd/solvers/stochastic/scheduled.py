@@ -149,7 +149,7 @@ class Stochastic(Solver):
                 self.average_from,
                 self.lazily_exact,
                 F.alpha,
-                F.l1 == 0.0 if F.elastic else F.penalty.smooth,
+                F.term.smooth,
             ],
             dtype=np.float64,
         )
