@@ -36,7 +36,6 @@ from fastgd.certificates.rounding import (
 )
 from fastgd.data.targets import WeightedSamples
 from fastgd.losses.base import typical_curvature
-from fastgd.losses.classification import Perceptron
 from fastgd.objective.collinear import redundant_columns
 from fastgd.objective.distances import slope_size, unit_at
 from fastgd.objective.linear_map import Sweeps
@@ -144,7 +143,7 @@ class Certifier:
         passes.
         """
         F = self.objective
-        if not F.convex or not F.elastic or isinstance(F.loss, Perceptron):
+        if not F.convex or not F.elastic or F.loss.online:
             return NO_BOUND
         bound = smooth_value + F.rest_value(v) - F.loss.infimum
         if F.l1 + F.l2 > 0.0:

@@ -374,7 +374,7 @@ class Descent:
         Not where rates fall: a run that began with long steps may turn round.
         """
         scheduled = self.solver.by_schedule and not self.solver.adapts
-        if not scheduled or self.objective.loss.name == "perceptron" or len(self.history) < 3:
+        if not scheduled or self.objective.loss.online or len(self.history) < 3:
             return False
         if self.history["rate"][-1] < self.history["rate"][-3]:
             return False
@@ -651,7 +651,7 @@ class Descent:
         """
         # Of F that is no more than what it is rounded by there is nothing to be told.
         rounding = check.objective - self.objective.loss.infimum <= 4.0 * check.doubt
-        if reason not in ENDS or self.objective.loss.name == "perceptron" or rounding:
+        if reason not in ENDS or self.objective.loss.online or rounding:
             return ""
         if self.solver.adapts:
             if reason is not StopReason.PLATEAU:

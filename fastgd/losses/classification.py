@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from fastgd.losses.base import Loss
 from fastgd.losses.domain import SIGNS, Interval
 from fastgd.losses.exponentials import exp_of_minus, log_1_plus
+from fastgd.runtime.component import python_only
 
 
 class LogLoss(Loss):
@@ -34,6 +37,11 @@ class LogLoss(Loss):
     def curvature(self, prediction, target):
         decay = exp_of_minus(abs(target * prediction))
         return decay / ((1.0 + decay) * (1.0 + decay))
+
+    @python_only
+    def probability(self, predictions):
+        with np.errstate(over="ignore"):
+            return 1.0 / (1.0 + np.exp(-predictions))
 
 
 class Hinge(Loss):
@@ -98,6 +106,10 @@ class ModifiedHuber(Loss):
     def curvature(self, prediction, target):
         return 2.0 if abs(prediction) < 1.0 else 0.0
 
+    @python_only
+    def probability(self, predictions):
+        return (np.clip(predictions, -1.0, 1.0) + 1.0) / 2.0
+
 
 class Perceptron(Loss):
     """Rosenblatt's rule as a loss: max(0, -margin), margin = target * prediction; derivative
@@ -107,6 +119,7 @@ class Perceptron(Loss):
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
     classification: ClassVar[bool] = True
+    online: ClassVar[bool] = True
     target_domain: ClassVar[Interval] = SIGNS
 
     def value(self, prediction, target):

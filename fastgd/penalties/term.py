@@ -301,7 +301,7 @@ class SeparableTerm(Term):
         """Alpha times the sum of the values, and times the derivatives."""
         derivatives = np.empty((coef.size // self.n_predictions, self.n_predictions))
         total = kernels.penalty_sum(self.penalty, self._table(coef), derivatives)
-        return self.alpha * total, self.alpha * derivatives.ravel()
+        return self.alpha * float(total), self.alpha * derivatives.ravel()
 
     def _table(self, coef):
         return np.ascontiguousarray(coef).reshape(-1, self.n_predictions)

@@ -26,8 +26,6 @@ from fastgd.objective.distances import unit_at
 from fastgd.objective.moments import column_scales
 from fastgd.objective.null_model import best_constant
 from fastgd.objective.objective import SUM_OF_SQUARES
-from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
-from fastgd.rules.classic import Gd, Momentum, Nesterov
 from fastgd.rules.one_sample import Capped
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.stochastic.kernels import AVERAGED, row_epoch
@@ -111,14 +109,13 @@ class SelfTuned(Stochastic):
         self.plain = self.plain and alike
         if "slots" not in memory and not self.plain and not self.objective.vector:
             memory["slots"] = np.zeros((max(self.rule.slots, 1), self.objective.n_features + 1))
-        self.normalised = isinstance(self.rule, Adagrad | Rmsprop | Adam)
-        power = 1.0 if self.normalised else 2.0
+        power = 1.0 if self.rule.normalises else 2.0
         if alike:
             self.intercept_rate = tuning.unit**power
             self.rates = np.ones(self.objective.n_features)
         else:
             self.rates = 1.0 / tuning.scales**power
-        if isinstance(self.rule, Gd) and self.plain and self.batch == 1:
+        if self.plain and self.batch == 1:
             self.pace = Capped(self.intercept_rate * self.objective.fit_intercept)
 
     def advance(self, state):
@@ -128,13 +125,7 @@ class SelfTuned(Stochastic):
             memory["total"][:] = 0.0
             memory["book"][AVERAGED] = 0.0
         self.schedule = Schedule(memory.get("boost", 1.0) * self._rate(memory["tuning"], epoch))
-        if isinstance(self.own_rule, Rmsprop):
-            # A short memory of squared gradients is correlated with the gradient and biases the
-            # fixed point; Mukkamala and Hein (2017), theorem 4, need rho_t -> 1 as 1 - 1/t.
-            updates = max(self.rows.size / self.batch, 1.0) * max(epoch, 1)
-            self.rule = Rmsprop(
-                max(self.own_rule.rho, 1.0 - 1.0 / max(updates, 2.0)), self.own_rule.epsilon
-            )
+        self.rule = self.own_rule.after(max(self.rows.size / self.batch, 1.0) * max(epoch, 1))
         super().advance(state)
         if (
             self.restarts_average
@@ -144,16 +135,11 @@ class SelfTuned(Stochastic):
             self._adjust(state)
 
     def _epoch(self, order, point, memory, options):
-        """Where no formula is asked for, Adagrad on one row of few columns takes the faster
-        kernel.
+        """Where no formula is asked for, Adagrad, and what else accumulates, on one row of few
+        columns takes the faster kernel.
         """
         F = self.objective
-        if (
-            not isinstance(self.rule, Adagrad)
-            or self.batch > 1
-            or F.vector
-            or F.n_features > NARROW
-        ):
+        if not self.rule.accumulates or self.batch > 1 or F.vector or F.n_features > NARROW:
             super()._epoch(order, point, memory, options)
             return
         block = max(F.n_features // 8, SHORTEST_BLOCK)
@@ -206,16 +192,12 @@ class SelfTuned(Stochastic):
 
     def _rate(self, tuning, epoch):
         falling = 1.0 / np.sqrt(1.0 + 2.0 * epoch)
-        if isinstance(self.rule, Adagrad):
+        if self.rule.accumulates:
             return 0.5 * tuning.spread
-        if self.normalised:
+        if self.rule.normalises:
             return 0.01 * self.batch**0.25 * tuning.spread * falling
         rate = min(1.5 / tuning.batch_curvature, self.batch * tuning.row_rate * falling)
-        return (
-            rate * (1.0 - self.rule.momentum)
-            if isinstance(self.rule, Momentum | Nesterov)
-            else rate
-        )
+        return rate * self.rule.newest_share()
 
     def _measure(self):
         """Constants of the data: column scales, curvature of a row and of a batch, scale of the

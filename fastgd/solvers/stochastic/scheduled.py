@@ -4,7 +4,6 @@ import numpy as np
 
 from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
-from fastgd.rules.classic import Gd
 from fastgd.rules.one_sample import Scheduled
 from fastgd.solvers.base import Solver, State
 from fastgd.solvers.stochastic.kernels import AVERAGED, UPDATES, gd_epoch, rule_epoch, vector_epoch
@@ -56,7 +55,7 @@ class Stochastic(Solver):
         self.patience = patience
         self.rows = objective.samples.active()
         closed = objective.elastic
-        self.plain = isinstance(rule, Gd) and closed and not objective.vector
+        self.plain = rule.plain and closed and not objective.vector
         steady = schedule.p == 0.0
         self.lazily_exact = rule.coasts and steady and closed and objective.l1 == 0.0
         self.rates: float | np.ndarray = 1.0
