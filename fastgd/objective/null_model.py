@@ -7,7 +7,6 @@ import numpy as np
 from fastgd.data.targets import WeightedSamples
 from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as coefficients
-from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import NoPenalty
 
 EPS = float(np.finfo(float).eps)
@@ -19,9 +18,11 @@ def best_constant(objective):
     """Intercept and objective of the best model without columns: (b, F0), b = 0 where there is
     no intercept.
     """
-    if objective.vector:
-        start = objective.start()
-        return np.zeros(objective.n_predictions), objective.loss_and_gradient(start)[0]
+    return objective.kind.best_constant(objective)
+
+
+def best_shift(objective):
+    """`best_constant` of a loss of one prediction."""
     if type(objective.loss) is SquaredError:
         shift, value = _mean(objective.samples, objective.fit_intercept)
         return shift, value / objective.n_active
@@ -74,9 +75,7 @@ def shifted_sums(objective, predictions):
     """
     F = objective
     samples = WeightedSamples(F.samples.targets, F.samples.weights, predictions)
-    bare = Objective.of(
-        F.loss, F.rows.without_columns(), samples, NoPenalty(), 0.0, True, F.n_threads
-    )
+    bare = F.of(F.loss, F.rows.without_columns(), samples, NoPenalty(), 0.0, True, F.n_threads)
     curvatures = np.empty(F.n_samples)
 
     def sums(shift):

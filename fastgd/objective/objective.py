@@ -15,10 +15,11 @@ from fastgd.data.as_rows import as_rows
 from fastgd.data.checks import as_floats, check_parameters
 from fastgd.data.targets import as_samples
 from fastgd.data.trial import try_components
-from fastgd.losses.base import VectorLoss, find_loss
+from fastgd.losses.base import find_loss
 from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import GROUP, chunk_length, coarser, count_nonzeros, cut
 from fastgd.objective.gram import ALL, add_gram, assemble, loops, matrix_cuts
+from fastgd.objective.vector import kind_of
 from fastgd.penalties.separable import find_penalty
 from fastgd.penalties.term import term_of
 from fastgd.runtime.threads import count_threads, map_ranges
@@ -117,8 +118,8 @@ class Objective:
         self.loss, self.rows, self.samples, self.penalty = loss, rows, samples, penalty
         self.fit_intercept, self.n_threads = bool(fit_intercept), n_threads
         self.n_samples, self.n_features = rows.shape()
-        self.vector = isinstance(loss, VectorLoss)
-        self.n_predictions = loss.n_predictions(samples.targets) if self.vector else 1
+        self.kind = kind_of(loss, samples.targets)
+        self.vector, self.n_predictions = self.kind.vector, self.kind.n_predictions
         self.size = (self.n_features + self.fit_intercept) * self.n_predictions
         self.n_active = samples.n_active()
         self.passes = 0.0
@@ -166,7 +167,7 @@ class Objective:
     @property
     def loss_smooth(self):
         """Whether the loss has a continuous derivative."""
-        return self.vector or self.loss.smooth
+        return self.kind.smooth
 
     @property
     def convex(self):
@@ -187,10 +188,7 @@ class Objective:
                 f"the vector of unknowns must hold {self.size} numbers, got shape {v.shape}"
             )
         table = v.reshape(-1, self.n_predictions)
-        coef, intercept = table[: self.n_features], table[self.n_features :]
-        if self.vector:
-            return coef, intercept[0] if self.fit_intercept else np.zeros(self.n_predictions)
-        return coef[:, 0], float(intercept[0, 0]) if self.fit_intercept else 0.0
+        return self.kind.split(table[: self.n_features], table[self.n_features :])
 
     def model(self, v):
         """As `split`, with the intercept that goes with the columns as they were given, far from
@@ -225,44 +223,25 @@ class Objective:
         corners.  One pass.
         """
         v, p = _vector(v), _vector(p)
-        coef, intercept = self.split(v)
-        direction, direction_intercept = self.split(p)
-        products = np.zeros((self.cuts.size - 1, *self._shape()))
-        kernel = passes.vector_curvature_product if self.vector else passes.curvature_product
-        coef, direction = np.ascontiguousarray(coef), np.ascontiguousarray(direction)
-        data = (
-            self.rows,
-            self.samples,
-            self.loss,
-            coef,
-            intercept,
-            direction,
-            direction_intercept,
-            self.cuts,
-        )
-        self.map_blocks(lambda first, last: kernel(*data, first, last, products))
+        products = self.kind.curvature_product(self, self._contiguous(v), self._contiguous(p))
         product, n_coef = self._mean(products), self._n_coef
         product[:n_coef] += self.penalty_curvature(v) * p[:n_coef]
         return product
+
+    def product_at(self, v):
+        """Function p -> `hessian_product(v, p)` for many p: where one prediction is made, what rows
+        need is kept, for half a pass.
+        """
+        return self.kind.product_at(self, v)
 
     def loss_and_gradient(self, v, curvatures=NOTHING, floor=0.0, alone=False):
         """Mean loss, without the penalty, and its gradient at `v`; with `alone` there is no
         gradient.  One pass.
         """
-        coef, intercept = self.split(v)
-        coef = np.ascontiguousarray(coef)
-        totals = np.zeros(self.range_cuts.size - 1)
-        gradients = np.zeros((totals.size, *((1,) if alone and not self.vector else self._shape())))
-
-        def work(first, last):
-            data = self.rows, self.samples, self.loss, coef, intercept
-            if self.vector:
-                passes.vector_loss_and_gradient(*data, self.cuts, first, last, totals, gradients)
-            else:
-                where = self.ranges, self.range_cuts, first, last, self._chunk
-                passes.loss_and_gradient(*data, *where, totals, gradients, curvatures, floor)
-
-        self.map_blocks(work)
+        coef, intercept = self._contiguous(v)
+        totals, gradients = self.kind.loss_and_gradient(
+            self, coef, intercept, curvatures, floor, alone
+        )
         return float(_added(totals)) / self.n_active, None if alone else self._mean(gradients)
 
     def smooth_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
@@ -463,18 +442,20 @@ class Objective:
 
     def use_rows(self, rows):
         """Read the same rows from another place from now on."""
-        self.rows, self._chunk = rows, chunk_length(rows, self.n_features * self.n_predictions)
+        self.rows = rows
+        self.chunk = chunk_length(rows, self.n_features * self.n_predictions)
 
     def take_moments(self, moments):
         """Take over the moments of an objective with the same rows and weights."""
         self._moments = moments
 
+    def _contiguous(self, v):
+        coef, intercept = self.split(v)
+        return np.ascontiguousarray(coef), intercept
+
     @property
     def _n_coef(self):
         return self.n_features * self.n_predictions
-
-    def _shape(self):
-        return (self.n_features + 1, self.n_predictions) if self.vector else (self.n_features + 1,)
 
     def _mean(self, blocks):
         """Sum of what the blocks found, which is written over, by the number of rows, cut to

@@ -15,7 +15,6 @@ rows and a trial of the line search none.
 
 import numpy as np
 
-from fastgd.objective.linear_map import Sweeps
 from fastgd.solvers.gradient.lbfgs import check_smooth, notice_rounding
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
 from fastgd.solvers.gradient.preconditioner import Coordinates
@@ -76,8 +75,8 @@ class NewtonCG(ScaledSolver):
 
     def _product_at(self, v):
         """Function p -> H p in own coordinates, H at `v`."""
-        curved = Curved(self.curvature, v)
-        return lambda p: self.coordinates.gradient(curved.times(self.coordinates.to_user(p)))
+        times = self.curvature.product_at(v)
+        return lambda p: self.coordinates.gradient(times(self.coordinates.to_user(p)))
 
     def _solve(self, product, g, eta):
         """Conjugate gradients from 0 for H p = -g; None where not even -g has curvature."""
@@ -121,40 +120,3 @@ class NewtonCG(ScaledSolver):
         """Whether the gradient is shorter: what tells progress where F does not, for rounding."""
         own = self.coordinates.gradient(gradient)
         return float(own @ own) < float(g @ g)
-
-
-class Curved:
-    """Second derivative of an objective at `v`, for products; for one prediction, what each row
-    needs is kept.
-
-    Parameters
-    ----------
-    objective : Objective
-    v : ndarray, (size,)
-    """
-
-    def __init__(self, objective, v):
-        F = self.objective = objective
-        self.v = v
-        if F.vector:
-            return
-        self.sweeps = Sweeps(F)
-        coef, intercept = F.split(v)
-        self.curvatures = self.sweeps.derivatives(
-            self.sweeps.images(np.ascontiguousarray(coef)), intercept
-        )[2]
-        self.diagonal = F.penalty_curvature(v)
-
-    def times(self, p):
-        """H @ p, (size,): one pass."""
-        F = self.objective
-        if F.vector:
-            return F.hessian_product(self.v, p)
-        coef, intercept = F.split(p)
-        amounts = self.curvatures * (self.sweeps.images(np.ascontiguousarray(coef)) + intercept)
-        product = np.empty(F.size)
-        self.sweeps.combination(amounts, product[: F.n_features])
-        product[: F.n_features] += self.diagonal * coef
-        if F.fit_intercept:
-            product[-1] = amounts.sum()
-        return product

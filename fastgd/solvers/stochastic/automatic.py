@@ -17,6 +17,7 @@ the end, for 1 and 64 rows per update: gd 32, 2e-4 and 64, 1e-4; momentum 16, 4e
 Adagrad 8, 5e-4 and 8, 7e-4; RMSprop 8, 5e-4 and 8, 7e-4; Adam 8, 4e-4 and 8, 4e-4.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -221,8 +222,7 @@ class SelfTuned(Stochastic):
         whole = min(curvature * self._largest_eigenvalue(None if alike else scales, unit), row)
         others = max(n - 1, 1)
         seen = row * (n - batch) / (batch * others) + whole * n * (batch - 1) / (batch * others)
-        targets = F.samples.targets
-        spread = 1.0 if F.loss.classification or F.vector else float(np.std(targets)) or 1.0
+        spread = math.sqrt(F.kind.target_variance(F.samples.targets)) or 1.0
         return Tuning(
             scales=None if alike else scales,
             unit=unit,
@@ -242,10 +242,10 @@ class SelfTuned(Stochastic):
         """
         F = self.objective
         typical = typical_curvature(F.loss)
-        if F.loss.classification or F.vector or F.loss.infimum == -np.inf:
+        variance = F.kind.target_variance(F.samples.targets[self.rows])
+        if variance == 0.0 or F.loss.infimum == -np.inf:
             return typical
-        variance = float(np.var(F.samples.targets[self.rows]))
-        seen = 2.0 * (best_constant(F)[1] - F.loss.infimum) / variance if variance > 0.0 else 0.0
+        seen = 2.0 * (best_constant(F)[1] - F.loss.infimum) / variance
         return min(seen, F.loss.curvature_bound) if seen > 0.0 else typical
 
     def _largest_eigenvalue(self, scales, unit):

@@ -65,7 +65,7 @@ class Stochastic(Solver):
         """State with an empty average and empty slots of the rule."""
         F = self.objective
         state = State(np.array(point, dtype=np.float64), self.batch)
-        shape = self._shape()
+        shape = F.kind.shape(F.n_features)
         state.memory.update(total=np.zeros(shape), book=np.zeros(2), divisor=1.0)
         if not self.plain and not F.vector:
             state.memory["slots"] = np.zeros((max(self.rule.slots, 1), F.n_features + 1))
@@ -165,14 +165,10 @@ class Stochastic(Solver):
             columns[1] = 1.0 / np.where(share > 0.0, np.minimum(touched, 1.0), 1.0)
         return columns
 
-    def _shape(self):
-        F = self.objective
-        return (F.n_features + 1, F.n_predictions) if F.vector else (F.n_features + 1,)
-
     def _padded(self, v):
         """The point with an intercept of 0 where the objective has none, in the shape of the
         kernels.
         """
-        padded = np.zeros(self._shape())
+        padded = np.zeros(self.objective.kind.shape(self.objective.n_features))
         padded.reshape(-1)[: v.size] = v
         return padded
