@@ -173,12 +173,13 @@ class ElasticTerm(Term):
         """|g + l1 sign(w)|, or how far |g| is above l1 where w is 0."""
         if self.smooth:
             return np.abs(gradient)
-        sign = np.sign(coef)
-        return np.where(
-            sign != 0.0,
-            np.abs(gradient + sign * self.l1),
-            np.maximum(np.abs(gradient) - self.l1, 0.0),
-        )
+        found = np.sign(coef)
+        at_corner = found == 0.0
+        found *= self.l1
+        found += gradient
+        np.abs(found, out=found)
+        np.subtract(found, self.l1, out=found, where=at_corner)
+        return np.maximum(found, 0.0, out=found)
 
     def candidates(self, coef, gradient, share=1.0):
         """Where w is not 0 or |g| is above share l1."""
@@ -201,8 +202,8 @@ class ElasticTerm(Term):
             coef = coef[moving]
             slopes = gradient[moving] - self.l2 * coef
             conjugate = np.maximum(np.abs(slopes) - self.l1, 0.0) ** 2 / (2.0 * self.l2)
-            values = self.l1 * np.abs(coef) + 0.5 * self.l2 * coef**2
-            return float(np.maximum(coef * slopes + values + conjugate, 0.0).sum())
+            terms = coef * slopes + self.l1 * np.abs(coef) + 0.5 * self.l2 * coef**2 + conjugate
+            return float(np.maximum(terms, 0.0).sum())
         largest = max(float(gradient.max(initial=0.0)), -float(gradient.min(initial=0.0)))
         share = min(1.0, self.l1 / largest) if largest > 0.0 else 1.0
         moving = np.flatnonzero(coef)
