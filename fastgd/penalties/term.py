@@ -90,11 +90,17 @@ class Term:
         """
         return coef
 
+    def steepest(self, coef, gradient):
+        """The shortest subgradient of the objective, an array; `gradient` itself where all has
+        one.
+        """
+        return gradient
+
     def violation(self, coef, gradient):
         """Distance of 0 from the subdifferential of the objective in each coefficient, a new
-        array.
+        array: the size of the shortest subgradient.
         """
-        return np.abs(gradient)
+        return np.abs(self.steepest(coef, gradient))
 
     def candidates(self, coef, gradient, share=1.0):
         """Ascending indices of the coefficients that are not 0, or that `share` of the penalty
@@ -168,6 +174,12 @@ class ElasticTerm(Term):
             coef *= left
         if whole:
             coef /= 1.0 + self.l2 * rates
+
+    def steepest(self, coef, gradient):
+        """The gradient plus l1 sign(w), or where w is 0 what of it is beyond l1."""
+        if self.smooth:
+            return gradient
+        return np.copysign(self.violation(coef, gradient), gradient + self.l1 * np.sign(coef))
 
     def violation(self, coef, gradient):
         """|g + l1 sign(w)|, or how far |g| is above l1 where w is 0."""
@@ -282,21 +294,19 @@ class SeparableTerm(Term):
         self.prox(moved, NO_WAY)
         return moved
 
-    def violation(self, coef, gradient):
-        """The length of the least subgradient in each coefficient: lim (w - prox(w - t g; t)) / t
-        as t goes to 0.
+    def steepest(self, coef, gradient):
+        """The limit of (w - prox(w - t g; t)) / t as t goes to 0.
 
-        Brezis (1973), "Operateurs maximaux monotones", proposition 2.6: these quotients never are
-        above it.  Where the penalty is smooth it is |gradient|.  Coefficients beyond bounds have no
-        subgradient; large numbers say so.
+        Brezis (1973), "Operateurs maximaux monotones", proposition 2.6: these quotients are never
+        longer.  Coefficients beyond bounds have no subgradient; large numbers say so.
         """
         if self.smooth:
-            return np.abs(gradient)
+            return gradient
         pull = np.abs(gradient) + np.abs(self._sum(coef)[1])
         rates = SHORT * np.maximum(1.0, np.abs(coef)) / np.maximum(pull, 1.0)
         moved = coef - rates * gradient
         self.prox(moved, rates)
-        return np.abs(coef - moved) / rates
+        return (coef - moved) / rates
 
     def _sum(self, coef):
         """Alpha times the sum of the values, and times the derivatives."""

@@ -128,12 +128,12 @@ def test_a_whole_step_of_an_elastic_net_is_that_of_the_penalty():
 
 
 @every_penalty
-def test_the_violation_is_the_distance_from_the_subdifferential(penalty):
+def test_the_steepest_subgradient_is_the_one_nearest_to_zero(penalty):
     """Of subgradients s, known by rest(u) >= rest(w) + s (u - w) for the u of a fine grid."""
     term, (coef, gradient) = term_of(penalty, ALPHA, K), coefficients(4)
     coef[:4] = 0.0, 2.0, -1.0, 1.5
     gradient[8] = 0.0
-    found = term.violation(coef, gradient)
+    found = term.steepest(coef, gradient)
     for m, w in enumerate(coef):
         steps = np.geomspace(1e-6, 3.0, 200)
         above = min(
@@ -143,7 +143,8 @@ def test_the_violation_is_the_distance_from_the_subdifferential(penalty):
             (rest_at(penalty, w, m // K) - rest_at(penalty, w - h, m // K)) / h for h in steps
         )
         nearest = np.clip(-gradient[m], below, above)
-        assert found[m] == pytest.approx(abs(gradient[m] + nearest), abs=2e-6)
+        assert found[m] == pytest.approx(gradient[m] + nearest, abs=2e-6)
+    np.testing.assert_array_equal(term.violation(coef, gradient), np.abs(found))
 
 
 @NETS
