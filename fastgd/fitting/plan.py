@@ -453,7 +453,7 @@ def _check_pair(rule, batch, rate, objective):
                 f"learning_rate={rate!r} needs solver='gd' and batch_size=1, got {rule.name!r} and "
                 f"{batch!r}"
             )
-        if objective.loss.name not in ("hinge", "epsilon_insensitive") or not objective.elastic:
+        if not (objective.loss.passive_aggressive and objective.elastic):
             raise ValueError(
                 f"learning_rate={rate!r} needs loss 'hinge' or 'epsilon_insensitive' and an "
                 "elastic-net penalty, "

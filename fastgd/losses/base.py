@@ -53,6 +53,9 @@ class Loss(Component, family=True):
     online : bool
         Whether it stands for a rule that learns from one row at a time until none is wrong, as the
         perceptron's, and not for an objective whose minimum is looked for.
+    passive_aggressive : bool
+        Whether the learning rates "pa1" and "pa2" are meant for it: the derivative is -1 or 1
+        wherever the value is above 0, so that value / |x|^2 is the step that a row asks for.
     """
 
     smooth: ClassVar[bool] = True
@@ -63,6 +66,7 @@ class Loss(Component, family=True):
     classification: ClassVar[bool] = False
     target_domain: ClassVar[Interval] = REALS
     online: ClassVar[bool] = False
+    passive_aggressive: ClassVar[bool] = False
 
     @required
     def value(self, prediction, target):
@@ -109,6 +113,7 @@ class VectorLoss(Component, family=True):
     classification: ClassVar[bool] = False
     target_domain: ClassVar[Interval] = REALS
     online: ClassVar[bool] = False
+    passive_aggressive: ClassVar[bool] = False
 
     @required
     def value(self, predictions, target):

@@ -52,6 +52,7 @@ class Hinge(Loss):
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
     classification: ClassVar[bool] = True
+    passive_aggressive: ClassVar[bool] = True
     target_domain: ClassVar[Interval] = SIGNS
 
     def value(self, prediction, target):

@@ -376,6 +376,16 @@ def test_a_probability_is_where_the_loss_expected_with_it_is_least(loss):
         assert expected == pytest.approx(0.0, abs=1e-15)
 
 
+def test_passive_aggressive_steps_are_for_slopes_of_one():
+    found = {name for name, kind in MEMBERS.items() if kind.passive_aggressive}
+    assert found == {"hinge", "epsilon_insensitive"}
+    for name in found:
+        loss = MEMBERS[name]()
+        for z, y in itertools.product(np.linspace(-3.0, 3.0, 13), targets_of(loss)):
+            if loss.value(z, y) > 0.0:
+                assert abs(loss.derivative(z, y)) == 1.0
+
+
 def test_the_perceptron_alone_is_an_online_rule():
     assert {name for name, kind in MEMBERS.items() if kind.online} == {"perceptron"}
     assert not VectorLoss.online
