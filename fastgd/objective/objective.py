@@ -21,7 +21,6 @@ from fastgd.objective.blocks import GROUP, chunk_length, coarser, count_nonzeros
 from fastgd.objective.gram import ALL, add_gram, assemble, loops, matrix_cuts
 from fastgd.objective.vector import kind_of
 from fastgd.penalties.separable import find_penalty
-from fastgd.penalties.term import term_of
 from fastgd.runtime.threads import count_threads, map_ranges
 
 # Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
@@ -142,7 +141,7 @@ class Objective:
     def set_alpha(self, alpha):
         """Change the strength of the penalty."""
         self.alpha = float(alpha)
-        self.term = term_of(self.penalty, self.alpha, self.n_predictions)
+        self.term = self.penalty.term(self.alpha, self.n_predictions)
 
     @property
     def elastic(self):

@@ -4,7 +4,7 @@ solvers and the certificates ask of it.
 A `Term` is split as solvers meet it: a smooth part, whose gradient goes with that of the loss, and
 a rest, which has proximal steps only. An elastic net has closed forms in NumPy; any other penalty
 is one of single coefficients, which compiled loops go over. Another kind of penalty is another
-member with the same methods.
+member with the same methods, which its `Penalty.term` makes.
 """
 
 import numpy as np
@@ -316,19 +316,3 @@ class SeparableTerm(Term):
 
     def _table(self, coef):
         return np.ascontiguousarray(coef).reshape(-1, self.n_predictions)
-
-
-def term_of(penalty, alpha, n_predictions=1):
-    """The term of a `Penalty` of strength `alpha`: of an elastic net, with closed forms, where it
-    is one.
-
-    Examples
-    --------
-    >>> from fastgd.penalties.separable import ElasticNet
-    >>> term_of(ElasticNet(0.25), 2.0)
-    ElasticTerm(0.5, 1.5)
-    """
-    shares = (0.0, 0.0) if alpha == 0.0 else penalty.shares
-    if shares is None:
-        return SeparableTerm(penalty, alpha, n_predictions)
-    return ElasticTerm(alpha * shares[0], alpha * shares[1])

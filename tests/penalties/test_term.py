@@ -7,9 +7,10 @@ import pickle
 import numpy as np
 import pytest
 
+from fastgd.objective.objective import Objective
 from fastgd.penalties.base import Penalty
 from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
-from fastgd.penalties.term import ElasticTerm, SeparableTerm, Term, term_of
+from fastgd.penalties.term import ElasticTerm, SeparableTerm, Term
 from support.components import ToyWeightedL1
 
 ALPHA = 0.7
@@ -74,7 +75,7 @@ def rest_at(penalty, w, j):
 
 @every_penalty
 def test_the_value_is_that_of_each_coefficient_and_has_two_parts(penalty):
-    term, (coef, _) = term_of(penalty, ALPHA, K), coefficients(0)
+    term, (coef, _) = penalty.term(ALPHA, K), coefficients(0)
     assert term.value(coef) == pytest.approx(plain_value(penalty, coef), rel=1e-14)
     rest = sum(rest_at(penalty, w, m // K) for m, w in enumerate(coef))
     assert term.rest_value(coef) == pytest.approx(rest, rel=1e-14)
@@ -84,7 +85,7 @@ def test_the_value_is_that_of_each_coefficient_and_has_two_parts(penalty):
 
 @every_penalty
 def test_gradient_and_curvature_are_differences_of_the_smooth_part(penalty):
-    term, (coef, before) = term_of(penalty, ALPHA, K), coefficients(1)
+    term, (coef, before) = penalty.term(ALPHA, K), coefficients(1)
     step, unit = 1e-5, np.eye(D * K)
     differences = [
         (term.smooth_value(coef + step * e) - term.smooth_value(coef - step * e)) / (2.0 * step)
@@ -104,7 +105,7 @@ def test_gradient_and_curvature_are_differences_of_the_smooth_part(penalty):
 @every_penalty
 @pytest.mark.parametrize("rates", [0.8, np.linspace(0.1, 2.0, D * K)], ids=["one", "each"])
 def test_a_proximal_step_minimises_on_a_grid(penalty, rates):
-    term, (coef, move) = term_of(penalty, ALPHA, K), coefficients(2)
+    term, (coef, move) = penalty.term(ALPHA, K), coefficients(2)
     coef = coef + move
     moved = coef.copy()
     assert term.prox(moved, rates) is None
@@ -123,14 +124,14 @@ def test_a_proximal_step_minimises_on_a_grid(penalty, rates):
 def test_a_whole_step_of_an_elastic_net_is_that_of_the_penalty():
     net, (coef, _) = ElasticNet(0.4), coefficients(3)
     expected = [net.prox(w, 0, ALPHA * 0.8) for w in coef]
-    term_of(net, ALPHA).prox(coef, 0.8, whole=True)
+    net.term(ALPHA).prox(coef, 0.8, whole=True)
     np.testing.assert_allclose(coef, expected, rtol=1e-15)
 
 
 @every_penalty
 def test_the_steepest_subgradient_is_the_one_nearest_to_zero(penalty):
     """Of subgradients s, known by rest(u) >= rest(w) + s (u - w) for the u of a fine grid."""
-    term, (coef, gradient) = term_of(penalty, ALPHA, K), coefficients(4)
+    term, (coef, gradient) = penalty.term(ALPHA, K), coefficients(4)
     coef[:4] = 0.0, 2.0, -1.0, 1.5
     gradient[8] = 0.0
     found = term.steepest(coef, gradient)
@@ -197,14 +198,14 @@ def test_no_penalty_leaves_how_far_the_loss_is_above_its_infimum():
 
 @pytest.mark.parametrize("penalty", PENALTIES[4:], ids=lambda one: type(one).__name__)
 def test_where_no_conjugate_is_known_there_is_no_gap(penalty):
-    term = term_of(penalty, ALPHA, K)
+    term = penalty.term(ALPHA, K)
     assert term.gap(*coefficients(8), 1.0) == np.inf
     assert not term.elastic
     assert term.strong_convexity == 0.0
 
 
 def test_what_is_allowed():
-    term = term_of(Bounds(), ALPHA)
+    term = Bounds().term(ALPHA)
     inside, outside = np.array([-1.0, 0.0, 2.0]), np.array([-3.0, 0.5, 2.1])
     assert term.allowed(inside) is inside
     np.testing.assert_array_equal(term.allowed(outside), [-1.0, 0.5, 2.0])
@@ -213,14 +214,63 @@ def test_what_is_allowed():
 
 
 def test_facts():
-    net = term_of(ElasticNet(0.25), 2.0)
+    net = ElasticNet(0.25).term(2.0)
     assert (net.l1, net.l2, net.strong_convexity) == (0.5, 1.5, 1.5)
     assert net.elastic
     assert net.convex
     assert not net.smooth
-    assert term_of(L2(), 1.0).smooth
-    assert isinstance(term_of(Bounds(), 0.0), ElasticTerm)  # of strength 0 nothing is left
+    assert L2().term(1.0).smooth
+    assert isinstance(Bounds().term(0.0), ElasticTerm)  # of strength 0 nothing is left
     twin = pickle.loads(pickle.dumps(SeparableTerm(Quartic(), 0.5, 3)))
     assert (twin.alpha, twin.n_predictions, twin.smooth) == (0.5, 3, True)
     assert repr(net) == "ElasticTerm(0.5, 1.5)"
-    assert repr(term_of(Bounds(), 0.5)) == "SeparableTerm(Bounds(), 0.5, 1)"
+    assert repr(Bounds().term(0.5)) == "SeparableTerm(Bounds(), 0.5, 1)"
+
+
+class PairsTerm(Term):
+    """Alpha times the lengths of pairs of coefficients: no sum over single ones."""
+
+    smooth = False
+
+    def __init__(self, alpha):
+        self.alpha = alpha
+
+    def smooth_value(self, coef):
+        return 0.0
+
+    def rest_value(self, coef):
+        return self.alpha * float(np.hypot(coef[::2], coef[1::2]).sum())
+
+    def add_gradient(self, coef, gradient):
+        return 0.0
+
+    def prox(self, coef, rates, whole=False):
+        lengths = np.hypot(coef[::2], coef[1::2])
+        coef *= np.repeat(np.maximum(1.0 - self.alpha * rates / lengths, 0.0), 2)
+
+
+class Pairs(Penalty):
+    """Its `value` and `derivative` are nobody's: the term is all that the objective asks."""
+
+    def value(self, coefficient, j):
+        return abs(coefficient)
+
+    def derivative(self, coefficient, j):
+        return np.sign(coefficient)
+
+    def term(self, alpha, n_predictions=1):
+        return PairsTerm(alpha)
+
+
+def test_a_penalty_may_bring_a_term_of_its_own():
+    rng = np.random.default_rng(9)
+    X, y, v = rng.standard_normal((9, 4)), rng.standard_normal(9), np.array([3.0, 4.0, 0.3, 0.4, 1])
+    F = Objective("squared_error", X, y, penalty=Pairs(), alpha=0.5)
+    assert F.penalty_value(v) == pytest.approx(0.5 * (5.0 + 0.5), rel=1e-15)
+    smooth, _ = F.smooth_and_gradient(v)
+    assert F.value(v) == pytest.approx(smooth + 2.75, rel=1e-15)
+    np.testing.assert_allclose(F.proximal(v, 2.0), [2.4, 3.2, 0.0, 0.0, 1.0], rtol=1e-15)
+    assert not F.smooth
+    assert F.convex
+    with pytest.raises(ValueError, match="has no gradient at 0"):
+        F.gradient(v)

@@ -108,7 +108,7 @@ class SelfTuned(Stochastic):
         tuning = memory["tuning"]
         alike = tuning.scales is None
         self.plain = self.plain and alike
-        if "slots" not in memory and not self.plain and not self.objective.vector:
+        if "slots" not in memory and self._has_slots:
             memory["slots"] = np.zeros((max(self.rule.slots, 1), self.objective.n_features + 1))
         power = 1.0 if self.rule.normalises else 2.0
         if alike:

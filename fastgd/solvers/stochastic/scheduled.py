@@ -55,7 +55,7 @@ class Stochastic(Solver):
         self.patience = patience
         self.rows = objective.samples.active()
         closed = objective.elastic
-        self.plain = rule.plain and closed and not objective.vector
+        self.plain = rule.plain and closed
         steady = schedule.p == 0.0
         self.lazily_exact = rule.coasts and steady and closed and objective.l1 == 0.0
         self.rates: float | np.ndarray = 1.0
@@ -67,9 +67,14 @@ class Stochastic(Solver):
         state = State(np.array(point, dtype=np.float64), self.batch)
         shape = F.kind.shape(F.n_features)
         state.memory.update(total=np.zeros(shape), book=np.zeros(2), divisor=1.0)
-        if not self.plain and not F.vector:
+        if self._has_slots:
             state.memory["slots"] = np.zeros((max(self.rule.slots, 1), F.n_features + 1))
         return state
+
+    @property
+    def _has_slots(self):
+        """Whether the kernel of an epoch keeps the rule's memory."""
+        return not (self.plain or self.objective.vector)
 
     def resume(self, state):
         """Nothing to evaluate: an epoch needs the point only."""
