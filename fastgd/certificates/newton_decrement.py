@@ -187,10 +187,8 @@ def likely_gain(F, v, gradient):
 
 def _steepest(F, v, gradient):
     """The subgradient of F at `v` that is shortest, `gradient` being that of its smooth part."""
-    if F.l1 == 0.0:
+    if F.term.smooth:
         return gradient
     steepest, n_coef = gradient.copy(), F.n_features * F.n_predictions
-    coef, own = v[:n_coef], gradient[:n_coef]
-    beyond = np.sign(own) * np.maximum(np.abs(own) - F.l1, 0.0)
-    steepest[:n_coef] = np.where(coef != 0.0, own + F.l1 * np.sign(coef), beyond)
+    steepest[:n_coef] = F.term.steepest(v[:n_coef], gradient[:n_coef])
     return steepest

@@ -71,7 +71,7 @@ def advice(solver, check, reason, history, tol):
     F = solver.objective
     # Of F that is no more than what it is rounded by there is nothing to be told.
     rounding = check.objective - F.loss.infimum <= 4.0 * check.doubt
-    if reason not in ENDS or F.loss.name == "perceptron" or rounding:
+    if reason not in ENDS or F.loss.online or rounding:
         return ""
     if solver.own_steps:
         return NO_MORE if reason is StopReason.PLATEAU else ""

@@ -63,7 +63,7 @@ class Coordinates:
         curvature = typical_curvature(objective.loss)
         scales = np.sqrt(curvature * variance + objective.l2)
         scales[scales == 0.0] = 1.0
-        if not (objective.elastic or objective.penalty.smooth):
+        if not (objective.elastic or objective.term.smooth):
             # Powers of two divide out again exactly: a coefficient on its bound, or where else a
             # penalty of the user's put it, stays there. One rounding beyond it the penalty may be
             # infinite.
@@ -105,7 +105,7 @@ class Coordinates:
         """`u` after a proximal step, `rates` in u: coefficients move, the intercept of the
         centered columns stays.
         """
-        if objective.alpha == 0.0 or (objective.elastic and objective.l1 == 0.0):
+        if objective.term.smooth:
             return u
         scales = np.repeat(self.scales[:, 0], self.n_predictions)
         return self._with_coef(u, lambda coef: objective.proximal(coef, rates / scales**2))
@@ -114,7 +114,7 @@ class Coordinates:
         """`u`, or the nearest point where the penalty is finite; the intercept of the centered
         columns stays.
         """
-        if objective.elastic or objective.penalty.smooth:
+        if objective.elastic or objective.term.smooth:
             return u
         return self._with_coef(u, objective.allowed)
 

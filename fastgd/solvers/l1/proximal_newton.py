@@ -171,7 +171,7 @@ def newton_step(columns, coef, gradient, kept, model):
     trial[model.chosen] = target[:size]
     shift = target[size] - kept.intercept if F.fit_intercept else 0.0
     move = target[:size] - coef[model.chosen]
-    weight, weight_before = _penalty(F, trial[model.chosen]), _penalty(F, coef[model.chosen])
+    weight, weight_before = (F.term.value(u[model.chosen]) for u in (trial, coef))
     # Term by term, for near the optimum the sums would be rounding alone.
     terms = gradient[model.chosen] * move + F.l1 * (
         np.abs(trial[model.chosen]) - np.abs(coef[model.chosen])
@@ -185,7 +185,7 @@ def newton_step(columns, coef, gradient, kept, model):
     for share in halvings(HALVINGS):
         if share < 1.0:
             trial[model.chosen] = coef[model.chosen] + share * move
-            weight = _penalty(F, trial[model.chosen])
+            weight = F.term.value(trial[model.chosen])
             found.products += kept.products
             found.products *= 0.5
             found.intercept = kept.intercept + share * shift
@@ -201,10 +201,6 @@ def newton_step(columns, coef, gradient, kept, model):
         found.evaluate(linear_map)
     found.centre(linear_map)
     return Step(trial, found, share, easy)
-
-
-def _penalty(F, coef):
-    return F.l1 * float(np.abs(coef).sum()) + 0.5 * F.l2 * float(coef @ coef)
 
 
 def _minimum(columns, coef, gradient, kept, model):

@@ -203,10 +203,9 @@ class RowSpan(Solver):
         loss, amounts = self.linear_map.derivatives(
             self.linear_map.matvec(np.ascontiguousarray(coef)), intercept
         )[:2]
-        value = loss + 0.5 * F.l2 * float(coef @ coef)
         gradient = np.empty(F.size)
         self.linear_map.rmatvec(amounts, gradient[: F.n_features])
-        gradient[: F.n_features] += F.l2 * coef
+        value = loss + F.term.add_gradient(coef, gradient[: F.n_features])
         if F.fit_intercept:
             gradient[-1] = amounts.sum()
         off, length = (float(np.linalg.norm(one)) for one in (gradient - state.gradient, gradient))
@@ -264,7 +263,7 @@ class RowSpan(Solver):
         coef, intercept = F.split(state.point)
         images = self.linear_map.matvec(np.ascontiguousarray(coef))
         loss = self.linear_map.derivatives(images, intercept)[0]
-        value = loss + 0.5 * F.l2 * float(coef @ coef)
+        value = loss + F.term.smooth_value(coef)
         return abs(value - state.value) <= 1e-9 * abs(state.value)
 
     def _image(self, coef, memory):
@@ -381,7 +380,7 @@ def fits(objective):
     w.
     """
     F = objective
-    return not F.vector and F.elastic and F.l1 == 0.0 and F.loss.smooth
+    return not F.vector and F.elastic and F.smooth
 
 
 def _weighted_products(columns, weights):

@@ -17,7 +17,6 @@ import numpy as np
 
 from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
-from fastgd.objective.linear_map import LinearMap
 from fastgd.solvers.gradient.lbfgs import check_smooth, notice_rounding
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
 from fastgd.solvers.gradient.preconditioner import Coordinates
@@ -78,8 +77,8 @@ class NewtonCG(ScaledSolver):
 
     def _product_at(self, v):
         """Function p -> H p in own coordinates, H at `v`."""
-        curved = Curved(self.curvature, v)
-        return lambda p: self.coordinates.gradient(curved.times(self.coordinates.to_user(p)))
+        times = self.curvature.product_at(v)
+        return lambda p: self.coordinates.gradient(times(self.coordinates.to_user(p)))
 
     def _solve(self, product, g, eta):
         """What conjugate gradients find of H p = -g; -g where not even that has curvature."""
@@ -111,44 +110,3 @@ class NewtonCG(ScaledSolver):
         """Whether the gradient is shorter: what tells progress where F does not, for rounding."""
         own = self.coordinates.gradient(gradient)
         return float(own @ own) < float(g @ g)
-
-
-class Curved:
-    """Second derivative of an objective at `v`, for products; for one prediction, what each row
-    needs is kept.
-
-    Parameters
-    ----------
-    objective : Objective
-    v : ndarray, (size,)
-    """
-
-    def __init__(self, objective, v):
-        F = self.objective = objective
-        self.v = v
-        if F.vector:
-            return
-        self.linear_map = LinearMap(F)
-        coef, intercept = F.split(v)
-        self.curvatures = self.linear_map.derivatives(
-            self.linear_map.matvec(np.ascontiguousarray(coef)), intercept
-        )[2]
-        n_coef = F.n_features
-        if F.elastic:
-            self.diagonal = np.full(n_coef, F.l2)
-        else:
-            self.diagonal = F.penalty_curvature(v) if F.penalty.smooth else np.zeros(n_coef)
-
-    def times(self, p):
-        """H @ p, (size,): one pass."""
-        F = self.objective
-        if F.vector:
-            return F.hessian_product(self.v, p)
-        coef, intercept = F.split(p)
-        amounts = self.curvatures * (self.linear_map.matvec(np.ascontiguousarray(coef)) + intercept)
-        product = np.empty(F.size)
-        self.linear_map.rmatvec(amounts, product[: F.n_features])
-        product[: F.n_features] += self.diagonal * coef
-        if F.fit_intercept:
-            product[-1] = amounts.sum()
-        return product

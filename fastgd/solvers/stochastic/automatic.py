@@ -13,6 +13,7 @@ the end, for 1 and 64 rows per update: gd 32, 2e-4 and 64, 1e-4; momentum 16, 4e
 Adagrad 8, 5e-4 and 8, 7e-4; RMSprop 8, 5e-4 and 8, 7e-4; Adam 8, 4e-4 and 8, 4e-4.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +23,6 @@ from fastgd.objective.distances import unit_at
 from fastgd.objective.moments import column_scales, sampled_curvature
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import SUM_OF_SQUARES
-from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
-from fastgd.rules.classic import Gd, Momentum, Nesterov
 from fastgd.rules.one_sample import Capped
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.stochastic.kernels import AVERAGED, row_epoch
@@ -104,16 +103,15 @@ class SelfTuned(Stochastic):
         tuning = memory["tuning"]
         alike = tuning.scales is None
         self.plain = self.plain and alike
-        if "slots" not in memory and not self.plain and not self.objective.vector:
+        if "slots" not in memory and self._has_slots:
             memory["slots"] = np.zeros((max(self.rule.slots, 1), self.objective.n_features + 1))
-        self.normalised = isinstance(self.rule, Adagrad | Rmsprop | Adam)
-        power = 1.0 if self.normalised else 2.0
+        power = 1.0 if self.rule.normalises else 2.0
         if alike:
             self.intercept_rate = tuning.unit**power
             self.rates = np.ones(self.objective.n_features)
         else:
             self.rates = 1.0 / tuning.scales**power
-        if isinstance(self.rule, Gd) and self.plain and self.batch == 1:
+        if self.plain and self.batch == 1:
             self.pace = Capped(self.intercept_rate * self.objective.fit_intercept)
 
     def advance(self, state):
@@ -123,13 +121,7 @@ class SelfTuned(Stochastic):
             memory["total"][:] = 0.0
             memory["book"][AVERAGED] = 0.0
         self.schedule = Schedule(memory.get("boost", 1.0) * self._rate(memory["tuning"], epoch))
-        if isinstance(self.own_rule, Rmsprop):
-            # A short memory of squared gradients is correlated with the gradient and biases the
-            # fixed point; Mukkamala and Hein (2017), theorem 4, need rho_t -> 1 as 1 - 1/t.
-            updates = max(self.rows.size / self.batch, 1.0) * max(epoch, 1)
-            self.rule = Rmsprop(
-                max(self.own_rule.rho, 1.0 - 1.0 / max(updates, 2.0)), self.own_rule.epsilon
-            )
+        self.rule = self.own_rule.after(max(self.rows.size / self.batch, 1.0) * max(epoch, 1))
         super().advance(state)
         if (
             self.restarts_average
@@ -139,16 +131,11 @@ class SelfTuned(Stochastic):
             self._adjust(state)
 
     def _epoch(self, order, point, memory, options):
-        """Where no formula is asked for, Adagrad on one row of few columns takes the faster
-        kernel.
+        """Where no formula is asked for, Adagrad, and what else accumulates, on one row of few
+        columns takes the faster kernel.
         """
         F = self.objective
-        if (
-            not isinstance(self.rule, Adagrad)
-            or self.batch > 1
-            or F.vector
-            or F.n_features > NARROW
-        ):
+        if not self.rule.accumulates or self.batch > 1 or F.vector or F.n_features > NARROW:
             super()._epoch(order, point, memory, options)
             return
         block = max(F.n_features // 8, SHORTEST_BLOCK)
@@ -196,16 +183,12 @@ class SelfTuned(Stochastic):
 
     def _rate(self, tuning, epoch):
         falling = 1.0 / np.sqrt(1.0 + 2.0 * epoch)
-        if isinstance(self.rule, Adagrad):
+        if self.rule.accumulates:
             return 0.5 * tuning.spread
-        if self.normalised:
+        if self.rule.normalises:
             return 0.01 * self.batch**0.25 * tuning.spread * falling
         rate = min(1.5 / tuning.batch_curvature, self.batch * tuning.row_rate * falling)
-        return (
-            rate * (1.0 - self.rule.momentum)
-            if isinstance(self.rule, Momentum | Nesterov)
-            else rate
-        )
+        return rate * self.rule.newest_share()
 
     def _measure(self):
         """Constants of the data: column scales, curvature of a row and of a batch, scale of the
@@ -229,8 +212,7 @@ class SelfTuned(Stochastic):
         inverse = np.ones(scales.size) if alike else 1.0 / scales
         largest, _ = sampled_curvature(F, self.rows, inverse, unit if alike else 1.0, self.seed)
         whole = min(curvature * largest, row)
-        targets = F.samples.targets
-        spread = 1.0 if F.loss.classification or F.vector else float(np.std(targets)) or 1.0
+        spread = math.sqrt(F.kind.target_variance(F.samples.targets)) or 1.0
         return Tuning(
             scales=None if alike else scales,
             unit=unit,
@@ -250,8 +232,8 @@ class SelfTuned(Stochastic):
         """
         F = self.objective
         typical = typical_curvature(F.loss)
-        if F.loss.classification or F.vector or F.loss.infimum == -np.inf:
+        variance = F.kind.target_variance(F.samples.targets[self.rows])
+        if variance == 0.0 or F.loss.infimum == -np.inf:
             return typical
-        variance = float(np.var(F.samples.targets[self.rows]))
-        seen = 2.0 * (null_model(F)[1] - F.loss.infimum) / variance if variance > 0.0 else 0.0
+        seen = 2.0 * (null_model(F)[1] - F.loss.infimum) / variance
         return min(seen, F.loss.curvature_bound) if seen > 0.0 else typical

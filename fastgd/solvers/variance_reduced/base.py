@@ -104,7 +104,7 @@ class VarianceReduced(Solver):
         ends = np.array(
             [state.point[-1] * F.fit_intercept, memory["slope"] * F.fit_intercept, anchor_intercept]
         )
-        smooth = F.penalty.smooth if not F.elastic else True
+        smooth = F.elastic or F.term.smooth
         options = np.array(
             [F.n_active, F.alpha, F.l1, F.l2, F.elastic, smooth, step * tuning["intercept_rate"]]
         )

@@ -72,7 +72,7 @@ def longest_pulls(objective):
     and 1.
     """
     F = objective
-    if F.elastic or not F.penalty.smooth:
+    if F.elastic or not F.term.smooth:
         return np.full(1, np.inf)
     ones = np.ones(F.size)
     curvature = 0.5 * (F.penalty_gradient(ones) - F.penalty_gradient(-ones))[: F.n_features]
