@@ -17,8 +17,16 @@ curvature, by Cauchy and Schwarz:
 """
 
 import numpy as np
+import scipy.linalg
 
-from fastgd.certificates.rounding import EPS, column_sizes, slope_rounding
+from fastgd.certificates.rounding import (
+    EPS,
+    column_sizes,
+    gradient_rounding,
+    prediction_size,
+    slope_rounding,
+    sum_rounding,
+)
 from fastgd.losses.base import typical_curvature
 from fastgd.objective import kernels as passes
 from fastgd.objective.gram import ALL, largest_norm
@@ -30,9 +38,15 @@ from fastgd.runtime.threads import map_ranges
 SLACK = 0.1
 MOST_PRODUCTS = 200
 # An estimate by products: the share of the first residual's square that may be left, and the most
-# products.
+# products.  Along what copies of a column differ by, a residual of 1e-5 was worth 2 % of F: with no
+# more unknowns than products a matrix costs less than they do, and leaves nothing, and where so
+# many operations (20 ms) do a matrix of so many unknowns is made, or products go on as far as they
+# may.
 SOLVED = 1e-4
+WELL_SOLVED = 1e-10
 FEW_PRODUCTS = 60
+FEW_OPERATIONS = 2e7
+SMALL_MATRIX = 300
 
 
 def decrement_bound(decrement, reach):
@@ -157,41 +171,116 @@ def product_bound(F, v, value, gradient, enough):
 
 @np.errstate(all="ignore")  # next to no curvature makes steps that overflow
 def likely_gain(F, v, gradient):
-    """Half the squared Newton decrement at `v`, by conjugate gradients, or inf where they do not
-    arrive: no bound.
+    """Half the squared Newton decrement at `v`, by a matrix or conjugate gradients, or inf where
+    they do not arrive: no bound.
 
     For a smooth part with a curvature that may jump, where no bound on F - F* is known.  A
     direction without curvature along which F falls leads to inf: nothing tells how far it falls.
     With an L1 part that is among the coefficients that move: those that are not 0, and those that
-    the gradient takes away from it.
+    the gradient takes away from it.  An intercept is eliminated first, as in `product_bound`: two
+    constant columns of 3e10 had outweighed all others in the residual.
     """
+    value, work = F.value(v), F.row_length * F.n_samples
+    small = F.size <= SMALL_MATRIX and F.row_length * work <= FEW_OPERATIONS
+    if not F.vector and (F.size <= FEW_PRODUCTS or small):
+        return _gain_by_matrix(F, v, value, _steepest(F, v, gradient))
+    unsure = slope_rounding(F, value)
+    eliminated = _without_intercept(F, v, gradient, unsure)
+    if eliminated is None:
+        return np.inf
+    gradient, centers, known = eliminated
     gradient = _steepest(F, v, gradient)
-    moments = F.moments()[0]
-    variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
-    table = np.ones((F.n_features + F.fit_intercept, F.n_predictions))
-    table[: F.n_features] = (typical_curvature(F.loss) * variance + F.l2)[:, None]
-    shrink = 1.0 / np.where(table > 0.0, table, 1.0).ravel()
+    shrink, sizes = _inverse_diagonal(F)
     if F.l1 > 0.0:
         shrink[(v == 0.0) & (gradient == 0.0)] = 0.0
+    if centers is not None:
+        shrink[-1] = 0.0
     move, rest = np.zeros(F.size), gradient.copy()
     scaled = shrink * rest
     direction, height = scaled, float(rest @ scaled)
-    enough = max(SOLVED * height, slope_rounding(F, F.value(v)) ** 2 * F.size)
+    noise = unsure**2 * float(shrink @ sizes)
+    enough, most = max(SOLVED * height, noise), WELL_SOLVED * height
+    if FEW_PRODUCTS * work > FEW_OPERATIONS:
+        most = enough
+    gain = np.inf
     for _ in range(FEW_PRODUCTS):
         if height <= enough:
-            gain = 0.5 * float(move @ (gradient + rest)) + 0.5 * height
-            return gain if np.isfinite(gain) else np.inf
+            gain = known + 0.5 * float(move @ (gradient + rest)) + 0.5 * height
+        if height <= max(most, noise):
+            break
         product = F.hessian_product(v, direction)
+        if centers is not None:
+            product -= centers * product[-1]
         bend = float(direction @ product)
         if not bend > 0.0:
-            return np.inf
+            break
         step = height / bend
         move += step * direction
         rest -= step * product
         scaled = shrink * rest
         before, height = height, float(rest @ scaled)
         direction = scaled + (height / before) * direction
-    return np.inf
+    return gain if np.isfinite(gain) else np.inf
+
+
+def _gain_by_matrix(F, v, value, gradient):
+    """`likely_gain` with few columns, for three passes; inf where directions without curvature,
+    beyond rounding, have a slope.
+    """
+    matrix = F.curvature_matrix(v)
+    noise = 4.0 * gradient_rounding(F, value, prediction_size(F, v)) * column_sizes(F)
+    moving = np.ones(F.size, bool) if F.l1 == 0.0 else (v != 0.0) | (gradient != 0.0)
+    seen = moving & (np.diag(matrix) > 0.0)
+    if not np.isfinite(matrix).all() or (np.abs(gradient) > noise)[moving & ~seen].any():
+        return np.inf
+    if not seen.any():
+        return 0.0
+    matrix, gradient, noise = matrix[np.ix_(seen, seen)], gradient[seen], noise[seen]
+    scale = np.sqrt(np.diag(matrix))
+    values, vectors = scipy.linalg.eigh(matrix / scale / scale[:, None])
+    slopes = (gradient / scale) @ vectors
+    noise = np.sqrt(np.square(noise / scale) @ np.square(vectors))
+    rounding = EPS * values.size * values[-1] + sum_rounding(F) * np.sqrt(values.size)
+    kept = values > 10.0 * rounding
+    if (np.abs(slopes) > noise)[~kept].any():
+        return np.inf
+    return 0.5 * float((np.square(slopes[kept]) / values[kept]).sum())
+
+
+def _without_intercept(F, v, gradient, unsure):
+    """(gradient, centers, half the squared decrement) with the intercept eliminated; None where F
+    falls along it without curvature.
+
+    Centers are None where there is no intercept of its own to eliminate.
+    """
+    if F.vector or not F.fit_intercept:
+        return gradient, None, 0.0
+    column, slope = F.hessian_product(v, np.append(np.zeros(F.n_features), 1.0)), gradient[-1]
+    if not column[-1] > 0.0:
+        still = abs(slope) <= unsure
+        return (np.append(gradient[:-1], 0.0), np.zeros(F.size), 0.0) if still else None
+    centers = column / column[-1]
+    rest = gradient - centers * slope
+    rest[-1] = 0.0
+    return rest, centers, 0.5 * float(slope) ** 2 / float(column[-1])
+
+
+def _inverse_diagonal(F):
+    """One over a likely diagonal of the curvature, and the mean squares of the columns, (size,).
+
+    A column that does not differ from a constant by more than rounding moves nothing that the
+    intercept does not.
+    """
+    moments = F.moments()[0]
+    squares = moments[SUM_OF_SQUARES]
+    variance = np.maximum(squares - moments[SUM] ** 2 * F.fit_intercept, 0.0)
+    table = np.ones((F.n_features + F.fit_intercept, F.n_predictions))
+    sizes = np.ones_like(table)
+    table[: F.n_features] = (typical_curvature(F.loss) * variance + F.l2)[:, None]
+    sizes[: F.n_features] = squares[:, None]
+    shrink = 1.0 / np.where(table > 0.0, table, 1.0)
+    shrink[: F.n_features][variance <= 8.0 * sum_rounding(F) * squares] = 0.0
+    return shrink.ravel(), sizes.ravel()
 
 
 def _steepest(F, v, gradient):

@@ -533,3 +533,44 @@ def test_the_decrement_estimates_what_is_left_near_the_optimum(penalty):
     v[0] = -v[0]
     gradient = F.smooth_and_gradient(v)[1]
     assert likely_gain(F, v, gradient) >= 0.3 * (F.value(v) - F.value(optimum))
+
+
+@pytest.mark.parametrize("more", [0, 80])
+@pytest.mark.parametrize("level", [0.0, 3.6e10])
+@pytest.mark.parametrize("loss", [ModifiedHuber(), SquaredHinge()], ids=str)
+def test_the_estimate_sees_copies_beside_constant_columns(loss, level, more):
+    """Constant columns far from zero made up all of the residual: the first product took it away,
+    and what two copies were good for, 2 % of F, was not looked at.
+    """
+    rng = np.random.default_rng(0)
+    n, apart = 300, 1e-2 if more else 1e-4
+    x, other = rng.standard_normal(n), rng.standard_normal(n)
+    X = np.column_stack([x, np.full(n, level), x + apart * other, np.full(n, level)])
+    X = np.column_stack([X, 0.01 * rng.standard_normal((n, more))])
+    y = np.where(x + other + rng.logistic(size=n) > 0.0, 1.0, -1.0)
+    F = Objective(loss, X, y, alpha=1e-6 if more else 1e-9)
+    best = GDClassifier(loss, alpha=F.l2, tol=1e-3).fit(X, y)
+    v = np.append(best.coef_[0], best.intercept_)
+    v[[0, 2]] += np.array([0.1, -0.1]) / apart
+    v[-1] += level * (v[1] + v[3])
+    v[[1, 3]] = 0.0
+    v[4:-1] *= 1.001
+    gradient = F.smooth_and_gradient(v)[1]
+    kept = np.delete(np.arange(F.size), [1, 3])
+    H = F.curvature_matrix(v)[np.ix_(kept, kept)]
+    left = 0.5 * gradient[kept] @ np.linalg.solve(H, gradient[kept])
+    assert left > 1e-4
+    assert likely_gain(F, v, gradient) == pytest.approx(left, rel=0.05)
+
+
+def test_the_estimate_tells_of_an_intercept_without_curvature():
+    """All rows are right by more than 1, or wrong by more than 1: F is flat or straight along the
+    intercept.
+    """
+    X = np.array([[1.0], [1.1], [-1.0]])
+    y = np.array([1.0, 1.0, -1.0])
+    F = Objective("modified_huber", X, y, alpha=1e-3)
+    for slope, expected in ((4.0, 0.5e-3 * 16.0), (-9.0, np.inf)):
+        v = np.array([slope, 0.1])
+        gradient = F.smooth_and_gradient(v)[1]
+        assert likely_gain(F, v, gradient) == pytest.approx(expected, rel=1e-12)
