@@ -17,7 +17,6 @@ curvature, by Cauchy and Schwarz:
 """
 
 import numpy as np
-import scipy.linalg
 
 from fastgd.certificates.rounding import (
     EPS,
@@ -27,10 +26,12 @@ from fastgd.certificates.rounding import (
     slope_rounding,
     sum_rounding,
 )
+from fastgd.linalg.cholesky import Factor
 from fastgd.losses.base import typical_curvature
 from fastgd.objective import kernels as passes
 from fastgd.objective.gram import ALL, largest_norm
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
+from fastgd.objective.refined_factor import factor_of
 from fastgd.runtime.threads import map_ranges
 
 # A proof by products: the share of r^2 or lambda^2 that may be slack, and the most products it may
@@ -224,27 +225,31 @@ def likely_gain(F, v, gradient):
 
 
 def _gain_by_matrix(F, v, value, gradient):
-    """`likely_gain` with few columns, for three passes; inf where directions without curvature,
-    beyond rounding, have a slope.
+    """`likely_gain` with few columns, for three passes or four; inf where F falls, beyond
+    rounding, along what has no curvature.
+
+    What the matrix does not resolve the rows do: gradient descent on 20 rows of 30 columns around
+    1e6 had told 4e-13 of a Huber loss, and 2e-6 was left.
     """
-    matrix = F.curvature_matrix(v)
+    curvatures = np.zeros(F.n_samples)
+    F.loss_and_gradient(v, curvatures)
+    matrix = F.gram(curvatures)
     noise = 4.0 * gradient_rounding(F, value, prediction_size(F, v)) * column_sizes(F)
-    moving = np.ones(F.size, bool) if F.l1 == 0.0 else (v != 0.0) | (gradient != 0.0)
-    seen = moving & (np.diag(matrix) > 0.0)
-    if not np.isfinite(matrix).all() or (np.abs(gradient) > noise)[moving & ~seen].any():
+    if not np.isfinite(matrix).all():
         return np.inf
-    if not seen.any():
+    if F.l1 > 0.0:
+        moving = np.flatnonzero((v != 0.0) | (gradient != 0.0))
+        matrix, gradient, noise = matrix[np.ix_(moving, moving)], gradient[moving], noise[moving]
+        factor = Factor(matrix) if moving.size else None
+    else:
+        factor = factor_of(F, lambda: curvatures, matrix, {})
+    if factor is None:
         return 0.0
-    matrix, gradient, noise = matrix[np.ix_(seen, seen)], gradient[seen], noise[seen]
-    scale = np.sqrt(np.diag(matrix))
-    values, vectors = scipy.linalg.eigh(matrix / scale / scale[:, None])
-    slopes = (gradient / scale) @ vectors
-    noise = np.sqrt(np.square(noise / scale) @ np.square(vectors))
-    rounding = EPS * values.size * values[-1] + sum_rounding(F) * np.sqrt(values.size)
-    kept = values > 10.0 * rounding
-    if (np.abs(slopes) > noise)[~kept].any():
+    step, scale = factor.solve(gradient), np.sqrt(np.diag(matrix))
+    noise += 8.0 * EPS * scale * float(scale @ np.abs(step))
+    if (np.abs(gradient - matrix @ step) > noise).any():
         return np.inf
-    return 0.5 * float((np.square(slopes[kept]) / values[kept]).sum())
+    return 0.5 * factor.norm_of(gradient) ** 2
 
 
 def _without_intercept(F, v, gradient, unsure):

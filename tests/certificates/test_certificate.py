@@ -574,3 +574,16 @@ def test_the_estimate_tells_of_an_intercept_without_curvature():
         v = np.array([slope, 0.1])
         gradient = F.smooth_and_gradient(v)[1]
         assert likely_gain(F, v, gradient) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_estimate_sees_what_the_rows_tell_beyond_the_matrix():
+    """Columns around 1e6: a matrix of products knows them to 1e-4 of what they differ by."""
+    rng = np.random.default_rng(0)
+    X = 1e6 + rng.standard_normal((40, 30))
+    y = X @ rng.standard_normal(30)
+    y /= y.std()
+    F = Objective(Huber(1e3), X, y, alpha=0.0, fit_intercept=False)
+    best = np.linalg.lstsq(X, y)[0]
+    coef = best + np.append([1e-3, -1e-3], np.zeros(28))
+    left = F.value(coef) - F.value(best)
+    assert likely_gain(F, coef, F.gradient(coef)) == pytest.approx(left, rel=0.01)
