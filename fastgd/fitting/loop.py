@@ -48,6 +48,10 @@ NO_MORE = (
 )
 # F0 is rounding where it is no more than so many times what it may be wrong by.
 ROUNDED = 100.0
+# Rounding that leaves more than so many times tol is told, unless tol asks for no more than
+# rounding.
+EXCUSED = 10.0
+LEAST = 1e-14
 # A schedule may end at so many times its lowest check: noise, not too large a rate.
 NOISE = 2.0
 # A certificate at the end may take this share of the run's passes, less if no tolerance asks for
@@ -649,8 +653,10 @@ class Descent:
         """What is to be told of a run that ended by itself: a rate that is too large, steps that
         bring no more.
         """
-        # Of F that is no more than what it is rounded by there is nothing to be told.
+        # Of F that is no more than what it is rounded by there is nothing to be told, but for a
+        # tol that rounding keeps far away.
         rounding = check.objective - self.objective.loss.infimum <= 4.0 * check.doubt
+        rounding &= not LEAST < (self.tol or 0.0) < check.suboptimality / EXCUSED
         if reason not in ENDS or self.objective.loss.name == "perceptron" or rounding:
             return ""
         if self.solver.adapts:

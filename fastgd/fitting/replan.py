@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgd.certificates.bound import Bound
 from fastgd.data.rows import StridedRows
-from fastgd.fitting.loop import ENDS, NO_MORE
+from fastgd.fitting.loop import ENDS, LEAST, NO_MORE
 from fastgd.fitting.plan import BATCHES, CENTRAL_PATH, LAST_RESORT, Plan, make_plan, newton_applies
 from fastgd.fitting.stopping import (
     StopReason,
@@ -21,8 +21,7 @@ from fastgd.solvers.newton.cholesky import span_cost
 # A run on the central path that ends farther off than this was lost in rounding; else rounding is
 # just its end.
 LOST = 0.1
-# What tol=0 asks for, and what no other plan is asked to improve on then.
-LEAST = 1e-14
+# What no other plan is asked to improve on where tol is 0.
 SETTLED = 1e-8
 _copying = threading.Lock()
 
