@@ -587,3 +587,19 @@ def test_the_estimate_sees_what_the_rows_tell_beyond_the_matrix():
     coef = best + np.append([1e-3, -1e-3], np.zeros(28))
     left = F.value(coef) - F.value(best)
     assert likely_gain(F, coef, F.gradient(coef)) == pytest.approx(left, rel=0.01)
+
+
+@pytest.mark.parametrize("loss", [Quantile(0.2), EpsilonInsensitive(0.0)], ids=str)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_fall_is_seen_where_a_row_lies_on_a_corner(loss, sign):
+    """The best constant meets the heavier row: as the mean is held, what one row gains the other
+    one costs.
+    """
+    X, y = sign * np.array([[3.0], [5.0]]), np.array([-0.3, 0.4])
+    F = Objective(loss, X, y, penalty=None, sample_weight=np.array([0.2, 0.9]))
+    constant, value = best_constant(F)
+    assert constant == pytest.approx(0.4)
+    v = np.array([0.0, constant])
+    fall = Certifier(F).sure_fall(v, F.smooth_and_gradient(v)[1])
+    assert fall >= 0.7 * value
+    assert fall <= value * (1.0 + 1e-12)
