@@ -654,9 +654,11 @@ class Descent:
         bring no more.
         """
         # Of F that is no more than what it is rounded by there is nothing to be told, but for a
-        # tol that rounding keeps far away.
-        rounding = check.objective - self.objective.loss.infimum <= 4.0 * check.doubt
-        rounding &= not LEAST < (self.tol or 0.0) < check.suboptimality / EXCUSED
+        # tol that rounding keeps far away from a constant model that is more than rounding itself.
+        infimum = self.objective.loss.infimum
+        rounding = check.objective - infimum <= 4.0 * check.doubt
+        if self.constant_value - infimum > ROUNDED * check.doubt:
+            rounding &= not LEAST < (self.tol or 0.0) < check.suboptimality / EXCUSED
         if reason not in ENDS or self.objective.loss.name == "perceptron" or rounding:
             return ""
         if self.solver.adapts:
