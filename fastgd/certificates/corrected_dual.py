@@ -28,7 +28,13 @@ point (Cauchy and Schwarz), is taken off:
 
 import numpy as np
 
-from fastgd.certificates.rounding import EPS, column_sizes, slope_rounding, sum_rounding
+from fastgd.certificates.rounding import (
+    EPS,
+    column_sizes,
+    offset_size,
+    slope_rounding,
+    sum_rounding,
+)
 from fastgd.objective.linear_map import Sweeps
 
 # Shifts of the intercept until the mean of the dual point is 0 but for rounding.
@@ -94,7 +100,7 @@ def lower_bound(objective, v, step, room=None):
     largest = abs(intercept + shift) + sum(
         _largest(part) for part in (predictions, moves, F.samples.offsets)
     )
-    predicted = float(sizes @ (np.abs(v) + np.abs(step))) + _largest(F.samples.offsets)
+    predicted = float(sizes @ (np.abs(v) + np.abs(step))) + offset_size(F)
     rounded = 4.0 * sum_rounding(F) * abs(value) + 4.0 * EPS * slope * predicted
     rounded += 4.0 * tiny * (1.0 + float(largest) + _largest(F.samples.targets))
     return value - rest**2 / (2.0 * F.l2) - rounded

@@ -11,9 +11,9 @@ curvature, by Cauchy and Schwarz:
   |L^-1|^2) times as large.
 - g is wrong by u sqrt(2 c F) |x_j| as a sum, x_j being column j's root mean square: |(D L)^-1|
   times that in lambda.
-- Predictions are wrong by u' (sum_j |x_j v_j|), u' without the number of rows; as the slopes that
-  this brings are those
-  of rows, lambda changes by no more than that: H^-1/2 X' is as small as H is large.
+- Predictions are wrong by u' (sum_j |x_j v_j| + |offset|), u' without the number of rows; as the
+  slopes that this brings are those of rows, lambda changes by no more than that: H^-1/2 X' is as
+  small as H is large.
 """
 
 import numpy as np
@@ -133,7 +133,7 @@ def product_bound(F, v, value, gradient, enough):
     # Rounding of the gradient and, through predictions that are wrong by a few units, of the
     # derivatives in it.
     sizes = column_sizes(F)
-    unsure = slope_rounding(F, value) + EPS * curvature * float(sizes @ np.abs(v))
+    unsure = gradient_rounding(F, value, float(sizes @ np.abs(v)))
     unsure *= float(np.linalg.norm(sizes))
     if F.fit_intercept:
         column = F.hessian_product(v, np.r_[np.zeros(d), 1.0])

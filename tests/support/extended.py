@@ -1,11 +1,13 @@
-"""Minima in extended precision: least squares by Householder reflections, Newton steps on top of it;
-and problems where rounding is all that is left.
+"""Minima in extended precision: least squares by Householder reflections, Newton steps on top.
+
+And problems where rounding is all that is left.
 """
 
 import numpy as np
 import pytest
 
 from fastgd import Objective
+from fastgd.certificates.rounding import offset_size, prediction_size
 from fastgd.solvers.newton.cholesky import Newton
 
 LONG = np.longdouble
@@ -103,7 +105,7 @@ def problem(seed):
 
 def newton_points(loss, seed, n_iterations=5):
     """(F, points of a Newton run, function of a point: (F - F*, F*)) of a problem where rounding
-    decides, with offsets up to 1e8.
+    decides, with offsets up to 1e8; F - F* less what extended precision is wrong by.
     """
     X, y, _, rng = problem(seed)
     alpha, fit_intercept = 10.0 ** rng.uniform(-8, 0), bool(rng.random() < 0.5)
@@ -125,14 +127,24 @@ def newton_points(loss, seed, n_iterations=5):
     for _ in range(n_iterations):
         points.append(state.point.copy())
         newton.advance(state)
-    minimum = logistic_minimum if loss == "log_loss" else above_the_minimum
-    return F, points, lambda v: minimum(X, y, alpha, fit_intercept, v.astype(LONG), offset)
+
+    def minimum(v):
+        unit = float(np.finfo(LONG).eps)
+        if loss == "log_loss":
+            above, least = logistic_minimum(X, y, alpha, fit_intercept, v.astype(LONG), offset)
+            unit_of_terms = 4.0 * unit * (prediction_size(F, v) + offset_size(F))
+            return above - 64.0 * unit * least - unit_of_terms, least
+        above, least = above_the_minimum(X, y, alpha, fit_intercept, v.astype(LONG), offset)
+        return above - 64.0 * unit * least, least
+
+    return F, points, minimum
 
 
 def without_rounding(monkeypatch, *modules):
     """Whatever these modules add for rounding is 0."""
     for module in modules:
-        for name in ("EPS", "sum_rounding", "slope_rounding"):
-            if hasattr(module, name):
-                nothing = 0.0 if name == "EPS" else lambda *given: 0.0
-                monkeypatch.setattr(module, name, nothing)
+        if hasattr(module, "EPS"):
+            monkeypatch.setattr(module, "EPS", 0.0)
+        for name in ("sum", "slope", "gradient", "value"):
+            if hasattr(module, f"{name}_rounding"):
+                monkeypatch.setattr(module, f"{name}_rounding", lambda *given: 0.0)
