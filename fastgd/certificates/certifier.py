@@ -30,9 +30,11 @@ from fastgd.certificates.newton_decrement import (
 from fastgd.certificates.rounding import (
     column_sizes,
     gradient_rounding,
+    offset_size,
     prediction_size,
     slope_rounding,
     sum_rounding,
+    value_rounding,
 )
 from fastgd.data.targets import WeightedSamples
 from fastgd.losses.base import typical_curvature
@@ -290,7 +292,10 @@ class Certifier:
         On the way s = v - anchor each row's curvature falls by a factor of at most exp(-c), c = M
         max_i |x_i . s| <= r |s|_H: norms in the inverse curvature at v are at most exp(c / 2) times
         those at the anchor.  r is bounded by the longest row and the penalty; where that is
-        hopeless, it is computed, for one pass.  `value` is F at `v`, for what is rounded.
+        hopeless, it is computed, for one pass.  `value` is F at `v`, for what is rounded: see
+        `fastgd.certificates.newton_decrement`; the matrix widens norms by its doubt, what the
+        gradient and the predictions lose is added to the decrement (`_unsure`), and eps F to the
+        bound.
         """
         factor, anchor = known
         F = self.objective
@@ -326,8 +331,9 @@ class Certifier:
         if F.loss.self_concordance != 0.0:
             sizes = math.sqrt(typical_curvature(F.loss)) * column_sizes(F)
             stretch = float((sizes[scale > 0.0] / scale[scale > 0.0]).max(initial=0.0))
-        rounded = slope_rounding(F, value) / math.sqrt(typical_curvature(F.loss))
-        return rounded * stretch * inverse_norm + 2.0 * EPS * float(scale @ np.abs(v))
+        root = math.sqrt(typical_curvature(F.loss))
+        predicted = 2.0 * EPS * (float(scale @ np.abs(v)) + root * offset_size(F))
+        return slope_rounding(F, value) / root * stretch * inverse_norm + predicted
 
     def _rough_reach(self, factor):
         """M max_i |(x_i, 1)|_{H^-1} from the longest row and H >= l2, the intercept eliminated."""
@@ -514,16 +520,17 @@ class Certifier:
             decrement = self._decrement(gradient) + unsure(point, lower)
             if stretch**2 * reach * decrement < 1.0:
                 rest = decrement_bound(stretch * decrement, stretch * reach)
-                best = min(
-                    best, Bound(value - lower + rest + sum_rounding(F) * abs(value), "proof")
-                )
+                rounded = sum_rounding(F) * abs(value)
+                rounded += value_rounding(F, point, lower, 0.0, gradient)
+                best = min(best, Bound(value - lower + rest + rounded, "proof"))
                 if best.value <= enough or rest <= max(0.05 * best.value, 0.3 * enough):
                     return best
         if matrices > 0 and reach * decrement < 2.0 and value - lower < max(enough, best.value):
             onward = self._curvature_proof(
                 point, lower, gradient, max(enough - value + lower, 0.0), matrices - 1
             )
-            best = min(best, Bound(value - lower + onward.value, onward.kind))
+            rounded = value_rounding(F, point, lower, 0.0, gradient)
+            best = min(best, Bound(value - lower + onward.value + rounded, onward.kind))
         return best
 
     def _unseen(self, directions, diagonal):
@@ -565,9 +572,9 @@ class Certifier:
         lower, gradient = part.smooth_and_gradient(v)
         bound = Certifier(part)._curvature_proof(v, lower, gradient, enough / share)
         F.passes += part.passes
-        return Bound(
-            value - share * (lower - bound.value) + sum_rounding(F) * abs(value), bound.kind
-        )
+        rounded = sum_rounding(F) * abs(value)
+        rounded += share * value_rounding(part, v, lower, 0.0, gradient)
+        return Bound(value - share * (lower - bound.value) + rounded, bound.kind)
 
     def _diagonal_estimate(self, gradient):
         """Half the squared decrement if the columns were uncorrelated: a hint, no bound."""
