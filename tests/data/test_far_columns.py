@@ -110,7 +110,7 @@ def test_float32_columns_count_as_the_numbers_that_they_hold():
 
 
 @pytest.mark.parametrize("kind", ["dense", "csr_array", "csr_matrix", "sparsified"])
-@pytest.mark.parametrize("n", [5, 20_000])
+@pytest.mark.parametrize("n", [5, 1500])
 def test_predictions_from_float32_are_right_to_the_rounding_of_what_they_are(n, kind):
     """Multiplied in float32, predictions from columns of 1e6 +- 1 were off by 0.2."""
     rng = np.random.default_rng(0)
