@@ -19,6 +19,7 @@ WORDS = {
     "search": "a path of alphas against one fit, and a grid search",
     "certify": "claims tried on random problems that are meant to break them",
     "compare": "two saved runs: compare OLD.json NEW.json",
+    "same": "whether two checkouts find the same models: same OLD_TREE",
 }
 
 
@@ -34,7 +35,10 @@ def parse(arguments):
         "what", nargs="?", default="race", choices=WORDS, metavar="WHAT", help="a word from below"
     )
     parser.add_argument(
-        "files", nargs="*", type=Path, help="of compare: the old JSON and the new one"
+        "files",
+        nargs="*",
+        type=Path,
+        help="of compare: the old JSON and the new one; of same: the folder of the old checkout",
     )
     parser.add_argument(
         "--data",
@@ -89,6 +93,12 @@ def parse(arguments):
     parser.add_argument(
         "--again", type=Path, help="of certify: JSON of a finding, to be tried once more"
     )
+    parser.add_argument(
+        "--problems",
+        type=int,
+        default=200,
+        help="of same: random ones; below 200 without the suite's cases; default: 200",
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of JSON and PNG")
     parser.add_argument(
         "--smoke", action="store_true", help="a tiny form of everything, to see that it runs"
@@ -96,10 +106,14 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     suite = options.what == "suite"
     options.accuracy = options.accuracy or ([1e-4, 1e-6] if suite else [1e-2, 1e-4, 1e-6, 1e-8])
-    if (len(options.files) == 2) != (options.what == "compare") or (
-        options.files and len(options.files) != 2
-    ):
-        parser.error("compare takes two files, OLD.json NEW.json; nothing else takes files")
+    if len(options.files) != {"compare": 2, "same": 1}.get(options.what, 0):
+        parser.error(
+            "compare takes two files, OLD.json NEW.json, and same a folder; nothing else takes any"
+        )
+    if options.what == "same":
+        options.tree = options.files.pop()
+        if not options.tree.is_dir():
+            parser.error(f"there is no folder {options.tree}")
     for path in (*options.files, options.against, options.reuse, options.again):
         if path is not None and not path.is_file():
             parser.error(f"there is no file {path}")
@@ -126,6 +140,10 @@ def main(arguments=None):
         return 1 if against.compare(*options.files) else 0
     if options.what == "certify":
         return 0 if _certify(options) else 1
+    if options.what == "same":
+        from . import same
+
+        return 0 if same.run(options.tree, problems=options.problems) else 1
     path = measure(options)
     if options.against and path:
         from . import against

@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.checks import as_floats
+from fastgd.runtime.public import public
 
 AXES = {"passes": "passes over the rows", "seconds": "seconds"}
 VALUES = {"objective": "F - best known F", "bound": "bound on F - F*"}
@@ -16,6 +17,7 @@ DASHES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX*"
 
 
+@public
 class ConvergenceDisplay:
     """Picture of how the objective, or the bound on what is left, fell in one fit or several.
 

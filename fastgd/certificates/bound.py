@@ -1,5 +1,6 @@
-"""A bound on F - F*, and the unit in which it is told."""
+"""A bound on F - F*, the unit in which it is told, and a point with its bound."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +18,38 @@ class Bound(NamedTuple):
 NO_BOUND = Bound(np.inf, "none")
 
 
-def relative(bound, value, constant_value, infimum=0.0):
-    """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the best constant
+@dataclass
+class Check:
+    """A point that was evaluated, and what is known of it.
+
+    Attributes
+    ----------
+    point : ndarray, (size,)
+    objective, smooth : float
+        F, and the part of it that has the gradient.
+    gradient : ndarray or None
+    doubt : float
+        What F may be wrong by, which each bound on F - F* takes in.
+    bound : Bound
+        On F - F*.
+    suboptimality : float
+        The bound in the unit of distances.
+    score : float
+        On validation rows.
+    """
+
+    point: np.ndarray
+    objective: float
+    smooth: float
+    gradient: np.ndarray | None
+    doubt: float = 0.0
+    bound: Bound = NO_BOUND
+    suboptimality: float = np.inf
+    score: float = np.nan
+
+
+def relative(bound, value, null_value, infimum=0.0):
+    """Bound / max(F - bound, 1e-4 F0): `suboptimality_`, with F0 the objective of the null
     model.
 
     F and F0 count from the infimum of the loss; where that is unknown, bound / (F0 - F): see
@@ -31,5 +62,5 @@ def relative(bound, value, constant_value, infimum=0.0):
     """
     if bound <= 0.0:
         return 0.0
-    floor = unit(value, constant_value, infimum, bound)
+    floor = unit(value, null_value, infimum, bound)
     return bound / floor if floor > 0.0 else np.inf

@@ -25,7 +25,8 @@ variables (Cauchy and Schwarz):
 
 import numpy as np
 
-from fastgd.certificates.rounding import EPS, column_sizes, offset_size, sum_rounding
+from fastgd.certificates.rounding import column_sizes, offset_size, sum_rounding
+from fastgd.linalg.precision import EPS
 
 
 def lower_bound(objective, box, rows, point, left, factor, redundant, net):

@@ -29,13 +29,13 @@ point (Cauchy and Schwarz), is taken off:
 import numpy as np
 
 from fastgd.certificates.rounding import (
-    EPS,
     column_sizes,
     offset_size,
     slope_rounding,
     sum_rounding,
 )
-from fastgd.objective.linear_map import Sweeps
+from fastgd.linalg.precision import EPS
+from fastgd.objective.linear_map import LinearMap
 
 # Shifts of the intercept until the mean of the dual point is 0 but for rounding.
 MOST_SHIFTS = 8
@@ -70,33 +70,33 @@ def lower_bound(objective, v, step, room=None):
     room : ndarray, (n_samples,), optional
         Is written over.
     """
-    F, sweeps = objective, Sweeps(objective)
+    F, linear_map = objective, LinearMap(objective)
     (coef, intercept), (move, shift) = F.split(v), F.split(step)
-    predictions, moves = sweeps.images(coef, room), sweeps.images(move)
+    predictions, moves = linear_map.matvec(coef, room), linear_map.matvec(move)
     excess = tiny = 0.0
     for _ in range(MOST_SHIFTS):
-        amounts = np.empty(0)  # gone before there are others
-        below, amounts, bend = sweeps.conjugates(predictions, moves, intercept, shift)
+        duals = np.empty(0)  # gone before there are others
+        below, duals, bend = linear_map.conjugates(predictions, moves, intercept, shift)
         if not F.fit_intercept:
             break
         excess, tiny = (
-            abs(float(amounts.sum())),
-            1e-14 * float(np.linalg.norm(amounts)) * float(np.sqrt(F.n_samples)),
+            abs(float(duals.sum())),
+            1e-14 * float(np.linalg.norm(duals)) * float(np.sqrt(F.n_samples)),
         )
         if excess <= tiny or not bend > 0.0:
             break
-        shift -= float(amounts.sum()) / bend
+        shift -= float(duals.sum()) / bend
     if excess > tiny:
         return -np.inf
     there = coef + move
     value = below + 0.5 * F.l2 * float(there @ there)
     sizes = column_sizes(F)
-    slope = _root_mean_square(F, amounts)
+    slope = _root_mean_square(F, duals)
     of_sums = max(slope_rounding(F, value), 2.0 * sum_rounding(F) * slope)
     wrong = of_sums * float(np.linalg.norm(sizes)) + EPS * F.l2 * float(np.linalg.norm(there))
     # What is left of the mean goes where its heavier sign is scaled down: no sum moves by more.
     wrong += tiny * float(np.sqrt(F.moments()[1][0]))
-    rest = float(np.linalg.norm(sweeps.combination(amounts) + F.l2 * there)) + wrong
+    rest = float(np.linalg.norm(linear_map.rmatvec(duals) + F.l2 * there)) + wrong
     largest = abs(intercept + shift) + sum(
         _largest(part) for part in (predictions, moves, F.samples.offsets)
     )
@@ -106,10 +106,10 @@ def lower_bound(objective, v, step, room=None):
     return value - rest**2 / (2.0 * F.l2) - rounded
 
 
-def _root_mean_square(F, amounts):
-    """That of the dual variables by the weights of the rows, which `amounts` have as factors."""
-    weights = np.broadcast_to(F.samples.weights, amounts.shape)
-    squares = np.divide(amounts**2, weights, out=np.zeros_like(amounts), where=weights > 0.0)
+def _root_mean_square(F, duals):
+    """That of the dual variables by the weights of the rows, which `duals` have as factors."""
+    weights = np.broadcast_to(F.samples.weights, duals.shape)
+    squares = np.divide(duals**2, weights, out=np.zeros_like(duals), where=weights > 0.0)
     return float(np.sqrt(F.n_active * squares.sum()))
 
 

@@ -19,7 +19,6 @@ curvature, by Cauchy and Schwarz:
 import numpy as np
 
 from fastgd.certificates.rounding import (
-    EPS,
     column_sizes,
     gradient_rounding,
     prediction_size,
@@ -27,6 +26,7 @@ from fastgd.certificates.rounding import (
     sum_rounding,
 )
 from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective import kernels as passes
 from fastgd.objective.gram import ALL, largest_norm
@@ -83,7 +83,7 @@ def longest_row(F, root):
     lengths = np.sqrt(np.square(root).sum(axis=1))
     corner = float(lengths[-1]) if F.fit_intercept else 0.0
     norm = _longest_sparse(F, root) if F.rows.sparse else _longest_dense(F, root)
-    F.passes += 1.0
+    F.meter.count()
     # The terms of a row's norm cancel where columns are far from 0: their rounding counts, that of
     # a row of the greatest |x| of all columns.
     terms = float(F.largest() @ lengths[: F.n_features]) + corner

@@ -2,11 +2,10 @@
 
 import numpy as np
 
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.distances import slope_size
 from fastgd.objective.objective import SUM_OF_SQUARES
-
-EPS = float(np.finfo(float).eps)
 
 
 def sum_rounding(F):

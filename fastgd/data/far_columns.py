@@ -12,6 +12,7 @@ import functools
 import numpy as np
 import scipy.sparse as sp
 
+from fastgd.data.chunk_sizes import VALUES
 from fastgd.data.rows import ShiftedRows
 
 # A column is far where |m| is more than so many times s: 3 of the 16 digits of a matrix are lost by
@@ -27,8 +28,6 @@ CONSTANT = 1e-13
 SAMPLE_ROWS = 256
 SAMPLE_VALUES = 1 << 16
 FEWEST_ROWS = 8
-# Values that are looked at together.
-CHUNK = 1 << 16
 
 
 @np.errstate(all="ignore")  # values of 1e154 overflow in passing
@@ -97,7 +96,7 @@ def _far(rows, samples, columns, means):
     table = rows.values.reshape(n, d) if rows.sparse and rows.stored() == n * d else None
     counts = samples.weights > 0.0 if samples.weights.size > 1 else None
     full, sums, n_active = np.full(columns.size, True), np.zeros((2, columns.size)), 0
-    step = max(CHUNK // columns.size, 1)
+    step = max(VALUES // columns.size, 1)
     for first in range(0, n, step):
         here = slice(first, first + step)
         # Compressed rows without zeros are a dense table: to pick columns of it takes a twentieth.

@@ -12,13 +12,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.data import row_loops as _row_loops
+from fastgd.data.chunk_sizes import ROWS, STREAMED
 from fastgd.runtime.component import Component, python_only, required
 
-# Rows that numpy looks at together, values that it counts together, and rows of one column that are
-# read together where columns are what is contiguous (measured with 784 columns: 0.7 of the time of
-# 27 rows at once).
-CHUNK = 8192
-COUNTED = 1 << 18
+# Rows of one column that are read together where columns are what is contiguous (measured with 784
+# columns: 0.7 of the time of 27 rows at once).
 LEAST_OF_COLUMN = 512
 
 
@@ -194,7 +192,7 @@ class DenseRows(Rows):
         return DenseRows(self.values[:, :0])
 
     @python_only
-    def predictions(self, coef):
+    def matvec(self, coef):
         """X @ coef in float64, (n_samples,)."""
         return (
             self.values @ coef if self.values.dtype == np.float64 else _products(self.values, coef)
@@ -285,14 +283,14 @@ class StridedRows(Rows):
         return StridedRows(self.memory[:0], self.height, 0, 0, 0)
 
     @python_only
-    def predictions(self, coef):
+    def matvec(self, coef):
         """X @ coef in float64, (n_samples,)."""
         return _products(self.values, coef)
 
     @python_only
     def sum_of_squares(self):
         """Of all values, in their precision."""
-        parts = (self.values[i : i + CHUNK] for i in range(0, self.height, CHUNK))
+        parts = (self.values[i : i + ROWS] for i in range(0, self.height, ROWS))
         return sum(float(np.einsum("ij,ij->", part, part)) for part in parts)
 
     @python_only
@@ -374,7 +372,7 @@ class CSRRows(Rows):
     def column_norms(self):
         """Root of the sum of squares of each column."""
         (n, width), total = self.shape(), np.zeros(int(self.width))
-        step = max(n * max(COUNTED // 4, 4 * width) // max(self.values.size, 1), 1)
+        step = max(n * max(STREAMED // 4, 4 * width) // max(self.values.size, 1), 1)
         for first in range(0, n, step):
             starts = self.starts[first : min(first + step, n) + 1]
             here = slice(int(starts[0]), int(starts[-1]))
@@ -421,7 +419,7 @@ class CSRRows(Rows):
         return CSRRows(self.values[:0], self.columns[:0], np.zeros_like(self.starts), 0.0)
 
     @python_only
-    def predictions(self, coef):
+    def matvec(self, coef):
         """X @ coef in float64, (n_samples,)."""
         return self.matrix() @ coef
 
@@ -555,7 +553,7 @@ class ShiftedRows(Rows):
     def column_norms(self):
         """Root of the sum of squares of each column."""
         (n, width), total = self.shape(), 0.0
-        step = max(n * max(COUNTED // 4, 4 * width) // max(self.stored(), 1), 1)
+        step = max(n * max(STREAMED // 4, 4 * width) // max(self.stored(), 1), 1)
         for first in range(0, n, step):
             part = self.part(slice(first, first + step))
             total = total + (part * part).sum(axis=0)
@@ -572,7 +570,7 @@ class ShiftedRows(Rows):
         return ShiftedRows(self.inner.in_c_order(), self.centers)
 
     @python_only
-    def predictions(self, coef):
+    def matvec(self, coef):
         """What the rows hand out @ coef in float64, (n_samples,)."""
         out, n = np.empty(self.shape()[0]), self.shape()[0]
         _row_loops.shifted_dot_rows(
@@ -631,7 +629,7 @@ def _halves(numbers):
 def _count_nonzeros(values, part, parts):
     values = values.T if values.strides[0] < values.strides[1] else values
     first, last = len(values) * part // parts, len(values) * (part + 1) // parts
-    step = max(COUNTED // values.shape[1], 1)
+    step = max(STREAMED // values.shape[1], 1)
     # Of booleans: 0.4 of the time, or 0.65 from main memory.
     return sum(
         int(np.count_nonzero(values[i : min(i + step, last)] != 0.0))
@@ -642,6 +640,6 @@ def _count_nonzeros(values, part, parts):
 def _products(values, coef):
     """Values @ coef in float64, without a copy of all values."""
     out = np.empty(len(values))
-    for i in range(0, len(values), CHUNK):
-        out[i : i + CHUNK] = values[i : i + CHUNK].astype(np.float64, copy=False) @ coef
+    for i in range(0, len(values), ROWS):
+        out[i : i + ROWS] = values[i : i + ROWS].astype(np.float64, copy=False) @ coef
     return out

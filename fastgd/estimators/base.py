@@ -26,6 +26,7 @@ from fastgd.losses.base import VectorLoss, find_loss
 from fastgd.penalties.separable import find_penalty
 from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
+from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads, map_ranges
 
 # tol=0 asks for the first, which rounding may leave, and has converged at the second, which it
@@ -45,6 +46,8 @@ FROM_THE_WORST = (
     StopReason.PLATEAU,
     StopReason.CONVERGED,
 )
+# Of what a pickle holds: raised with each change that makes older pickles unreadable.
+STORED_FORMAT = 1
 ROWS_AT_ONCE = 8192  # of a prediction: cut by the number of rows alone
 # Predictions from float32 are multiplied in float64 where their terms are so many times as large,
 # in the mean of a few rows: columns of 1e6 +- 1 had left them off by 0.07.
@@ -53,6 +56,7 @@ ROWS_LOOKED_AT = 64
 FEW_VALUES = 4096  # not worth the look
 
 
+@public
 class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
     """A fit ended before its objective was proved, or judged, to be within tol."""
 
@@ -68,6 +72,19 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
 
     _doc_link_module = "fastgd"
     _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_stored_format": STORED_FORMAT}
+
+    def __setstate__(self, state):
+        stored = state.get("_stored_format", 0)
+        if stored != STORED_FORMAT:
+            age = "an older" if stored < STORED_FORMAT else "a newer"
+            raise ValueError(
+                f"this {type(self).__name__} was stored by {age} version of fastgd, in format "
+                f"{stored}; this version reads format {STORED_FORMAT}: fit the model again"
+            )
+        super().__setstate__({name: state[name] for name in state if name != "_stored_format"})
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -132,7 +149,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         if coef_init is None and intercept_init is None:
             states = self._kept_states(n_targets)
             seeds = [
-                one if state is None else state.memory["seed"]
+                one if state is None else state.run.seed
                 for one, state in zip(seeds, states, strict=True)
             ]
         starts = self._starts(coef_init, intercept_init, X.shape[1], n_targets, task.loss)
@@ -290,7 +307,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         """
         drawn = states if rng is None else rng.randint(MAX_SEED, size=len(states))
         return [
-            int(seed) if state is None else state.memory["seed"]
+            int(seed) if state is None else state.run.seed
             for state, seed in zip(states, drawn, strict=True)
         ]
 

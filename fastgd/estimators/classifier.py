@@ -11,6 +11,7 @@ from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import VectorLoss
+from fastgd.runtime.public import public
 
 
 def _gives_probabilities(estimator):
@@ -24,6 +25,7 @@ def _gives_probabilities(estimator):
     )
 
 
+@public
 class GDClassifier(ClassifierMixin, ChunkEstimator):
     """Linear classifier fitted by gradient descent, to a proved accuracy and without a number to
     tune.

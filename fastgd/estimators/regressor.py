@@ -8,8 +8,10 @@ from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import VectorLoss
+from fastgd.runtime.public import public
 
 
+@public
 class GDRegressor(RegressorMixin, ChunkEstimator):
     """Linear regression fitted by gradient descent, to a proved accuracy and without a number to
     tune.

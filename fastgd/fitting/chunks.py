@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.fitting.build import make_solver
+from fastgd.fitting.divergence import DIVERGED
 from fastgd.fitting.history import History
-from fastgd.fitting.loop import DIVERGED
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.targets import ready_state, target_objectives, target_threads
 from fastgd.objective.kernels import shifted_sums
-from fastgd.objective.null_model import best_constant
+from fastgd.objective.null_model import null_model
 from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
@@ -53,21 +53,19 @@ def advance_targets(task, samples, seeds, starts, states, X):
 
 
 def _advance_one(task, objective, seed, start, state, X):
-    stream = _stream(
-        task.settings, objective, start, None if state is None else state.memory.get("stream")
-    )
+    stream = _stream(task.settings, objective, start, None if state is None else state.run.stream)
     plan = stream.plan
     solver = make_solver(plan, stream.rule, task.settings, objective, seed)
     earlier, copied = state, None if state is None else _copied(state)
     state = ready_state(
-        solver, plan, objective, start, copied, seed, lambda: _constant_of_chunk(objective)
+        solver, plan, objective, start, copied, seed, lambda: _null_intercept_of_chunk(objective)
     )
-    state.memory["stream"] = stream
+    state.run.stream = stream
     before = earlier.point if state is copied else state.point.copy()
     solver.advance(state)
     v = solver.answer(state)
-    value, what = _value_of_chunk(objective, v, X, state.memory)
-    if what and not (solver.adapts and solver.back_off(state, before)):
+    value, what = _value_of_chunk(objective, v, X, state.run)
+    if what and not (solver.own_steps and solver.retreat(state, before)):
         raise DivergenceError(
             f"{what} in epoch {state.iteration} of partial_fit (rate {state.rate:.3g}): lower "
             "eta0, "
@@ -103,26 +101,27 @@ def _copied(state):
     """
     made = copy.copy(state)
     made.memory = dict(state.memory)
+    made.run = copy.copy(state.run)
     for named in (vars(made), made.memory):
         for key, one in named.items():
             if isinstance(one, np.ndarray):
                 named[key] = one.copy()
-            elif key != "memory" and not isinstance(one, int | float | tuple):
+            elif key not in ("memory", "run") and not isinstance(one, int | float | tuple):
                 named[key] = copy.deepcopy(one)
     return made
 
 
-def _constant_of_chunk(objective):
+def _null_intercept_of_chunk(objective):
     """Best intercept alone, 0 where the chunk holds one class only: other chunks hold the other
     one.
     """
     targets = objective.samples.targets[objective.samples.active()]
     if objective.loss.classification and (targets == targets[0]).all():
         return 0.0
-    return best_constant(objective)[0]
+    return null_model(objective)[0]
 
 
-def _value_of_chunk(objective, v, X, memory):
+def _value_of_chunk(objective, v, X, run):
     """F of the chunk after its epoch, and what is wrong with it in words, or "": at a fraction
     of a pass.
     """
@@ -133,14 +132,13 @@ def _value_of_chunk(objective, v, X, memory):
             return np.inf, "the coefficients became infinite"
         mean = shifted_sums(samples, loss, X @ coef + samples.offsets, intercept)[0] / n_active
         value = mean + objective.penalty_value(v)
-        if mean <= DIVERGED * memory.get(
-            "reference", 0.0
-        ):  # of an earlier chunk: this one's need not be computed
+        # Of an earlier chunk: this one's need not be computed.
+        if mean <= DIVERGED * run.reference:
             return value, ""
         reference = (
             shifted_sums(samples, loss, np.zeros(1) + samples.offsets, 0.0)[0] / n_active or 1.0
         )
     if np.isfinite(mean) and mean <= DIVERGED * reference:
-        memory["reference"] = reference
+        run.reference = reference
         return value, ""
     return value, f"the mean loss reached {mean:.3g} (with zero coefficients it is {reference:.3g})"

@@ -36,6 +36,11 @@ class History:
         for column in self.rows.values():
             column.extend(column[-1:])
 
+    def replace_last(self, **measured):
+        """Let the last check tell other numbers."""
+        for key, value in measured.items():
+            self.rows[key][-1] = value
+
     def arrays(self):
         """The public columns as a dict of arrays."""
         return {key: np.array(self.rows[key], dtype=float) for key in self.KEYS}

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgd.certificates.bound import Bound
 from fastgd.data.rows import StridedRows
-from fastgd.fitting.loop import ENDS, LEAST, NO_MORE
+from fastgd.fitting.ending import ENDS, LEAST, NO_MORE
 from fastgd.fitting.plan import BATCHES, CENTRAL_PATH, LAST_RESORT, Plan, make_plan, newton_applies
 from fastgd.fitting.stopping import (
     StopReason,

@@ -7,9 +7,11 @@ import numpy as np
 from fastgd.certificates.bound import Bound
 from fastgd.fitting.history import History
 from fastgd.fitting.stopping import StopReason
+from fastgd.runtime.public import public
 from fastgd.solvers.base import State
 
 
+@public
 class DivergenceError(ValueError, FloatingPointError):
     """The objective is not finite, beyond 1e10 times that of the best constant model, or above it
     and still growing.
@@ -23,6 +25,9 @@ class DivergenceError(ValueError, FloatingPointError):
     def __init__(self, message, history):
         super().__init__(message)
         self.history = history
+
+    def __reduce__(self):  # a worker of joblib that raises it sends it as a pickle
+        return type(self), (self.args[0], self.history), self.__dict__
 
 
 @dataclass

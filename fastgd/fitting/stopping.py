@@ -4,10 +4,13 @@ import enum
 
 import numpy as np
 
+from fastgd.runtime.public import public
+
 # Falls are noisy: a series that seems not to converge counts as 19 more of its last term.
 GREATEST_RATIO = 0.95
 
 
+@public
 class StopReason(enum.Enum):
     """Why a fit ended; the value is the sentence for people."""
 
@@ -21,6 +24,7 @@ class StopReason(enum.Enum):
     INTERRUPTED = "the fit was interrupted from the keyboard"
 
 
+@public
 class StoppingRule:
     """Base of stopping rules: `needs` names what to measure, `check` looks at the history and gives
     a reason or None.

@@ -31,10 +31,11 @@ from fastgd.fitting.stopping import (
 )
 from fastgd.objective.distances import unit_at
 from fastgd.objective.infimum import check_infimum
-from fastgd.objective.null_model import best_constant
+from fastgd.objective.null_model import null_model, null_point
 from fastgd.objective.objective import Objective
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
+from fastgd.solvers.base import RunRecord
 from fastgd.solvers.interior_point.central_path import central_path_applies
 
 # An iteration takes about 0.1 ms of Python, and about 2 ns for each stored value.
@@ -100,7 +101,7 @@ def fit_targets(task, samples, seeds, starts, states):
     samples : list of Samples
     seeds : list of int
     starts : list of (coef, intercept) or None
-        Where to start unless a run is continued; None: zeros, or the best constant model where
+        Where to start unless a run is continued; None: zeros, or the null model where
         steps are automatic.
     states : list of State or None
         Runs to continue where plan and data allow it.
@@ -179,20 +180,15 @@ def target_objectives(task, samples):
 
 
 def _not_begun(objective, start, plan):
-    """What a target gets that a key came before: the constant model, or the model to start from
+    """What a target gets that a key came before: the null model, or the model to start from
     where it is better.
     """
-    constant, value = best_constant(objective)
-    point = objective.start().reshape(-1, objective.n_predictions)
-    if objective.fit_intercept:
-        point[-1] = constant
+    intercept, value = null_model(objective)
+    point = null_point(objective, intercept)
     if start is not None:
-        own = objective.rows.own_intercept(*start)
-        given = np.vstack([np.reshape(start[0], (objective.n_features, -1)), np.atleast_2d(own)])[
-            : len(point)
-        ]
+        given = _unknowns(objective, start[0], objective.rows.own_intercept(*start))
         with np.errstate(all="ignore"):
-            at_start = objective.value(given.ravel())
+            at_start = objective.value(given)
         if at_start < value:
             point, value = given, at_start
     history = History()
@@ -205,7 +201,7 @@ def _not_begun(objective, start, plan):
         iteration=0,
         suboptimality=np.inf,
     )
-    result = Result(point.ravel(), value, NO_BOUND, np.inf, StopReason.INTERRUPTED, history, None)
+    result = Result(point, value, NO_BOUND, np.inf, StopReason.INTERRUPTED, history, None)
     coef, intercept = objective.model(result.point)
     plan = replace(plan, reasons=("a key was pressed before it began",))
     return Run(plan, result, 0, np.array(coef), intercept)
@@ -226,13 +222,22 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
 
     def go(tried, rule, start, state, max_iter, max_time):
         plan = tried[-1]
+        before = objective.passes
         solver = make_solver(plan, rule, task.settings, objective, seed)
         rules = _rules(task, tried, solver, max_time)
         descent = Descent(
-            solver, rules, max_iter=max_iter, tol=task.settings.tol, score=score, watch=watch
+            solver,
+            rules,
+            max_iter=max_iter,
+            tol=task.settings.tol,
+            score=score,
+            watch=watch,
+            passes_before=before,
         )
         return descent.run(
-            ready_state(solver, plan, objective, start, state, seed, lambda: descent.constant)
+            ready_state(
+                solver, plan, objective, start, state, seed, lambda: objective.null_intercept
+            )
         )
 
     try:
@@ -250,25 +255,19 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     return Run(plan, result, updates, np.array(coef), intercept)
 
 
-def ready_state(solver, plan, objective, start, state, seed, constant):
+def ready_state(solver, plan, objective, start, state, seed, null_intercept):
     """State to iteration: the earlier one where it continues the same run, else a new one."""
     kind = _kind(solver, plan, objective)
-    same = (
-        state is not None
-        and state.memory.get("plan") == kind
-        and state.point.size == objective.size
-    )
+    same = state is not None and state.run.kind == kind and state.point.size == objective.size
     if same and objective.allowed(state.point) is state.point:
         known = state.value
-        solver.resume(state)
+        solver.start(state.point, state)
         # What a solver of all rows remembers (values, slopes, momentum) holds for one objective
         # only; the value at the same point tells whether this is the one, to the last bit.
-        if not solver.exact or known == state.value:
+        if not solver.free_answers or known == state.value:
             return state
-    state = solver.start(_first_point(objective, solver, start, constant))
-    state.memory["plan"] = kind
-    state.memory["seed"] = seed
-    solver.resume(state)
+    state = solver.start(_first_point(objective, solver, start, null_intercept))
+    state.run = RunRecord(kind, seed)
     return state
 
 
@@ -285,7 +284,9 @@ def _kind(solver, plan, objective):
     F = objective
     penalty = ("elastic net", F.l1 > 0.0) if F.elastic else _named(F.penalty)
     strength = (
-        (F.l1, None if F.elastic else (F.alpha, _arrays(F.penalty))) if solver.exact else None
+        (F.l1, None if F.elastic else (F.alpha, _arrays(F.penalty)))
+        if solver.free_answers
+        else None
     )
     return (
         plan.solver,
@@ -315,16 +316,23 @@ def _arrays(component):
     return hashlib.blake2b(b"".join(one.tobytes() for one in arrays), digest_size=16).digest()
 
 
-def _first_point(objective, solver, start, constant):
-    point = objective.start().reshape(-1, objective.n_predictions)
+def _first_point(objective, solver, start, null_intercept):
     if start is not None:
-        coef, intercept = start
-        point[: objective.n_features] = np.reshape(coef, (objective.n_features, -1))
-        if objective.fit_intercept:
-            point[-1] = intercept
-    elif solver.adapts and objective.fit_intercept:
-        point[-1] = constant()
-    return objective.allowed(point.ravel())
+        point = _unknowns(objective, *start)
+    elif solver.own_steps and objective.fit_intercept:
+        point = null_point(objective, null_intercept())
+    else:
+        point = objective.start()
+    return objective.allowed(point)
+
+
+def _unknowns(objective, coef, intercept):
+    """Coefficients and, where there is one, an intercept as one vector."""
+    table = objective.start().reshape(-1, objective.n_predictions)
+    table[: objective.n_features] = np.reshape(coef, (objective.n_features, -1))
+    if objective.fit_intercept:
+        table[-1] = intercept
+    return table.ravel()
 
 
 def _rules(task, tried, solver, max_time):
@@ -337,14 +345,14 @@ def _rules(task, tried, solver, max_time):
     elif tol is not None and task.loss.name == "perceptron" and settings.learning_rate == "auto":
         rules.append(NoMistakes())
     elif tol is not None:
-        if not (solver.proves or (solver.exact and provable(solver.objective))):
-            cautious = solver.exact and solver.adapts
+        if not (solver.proves_itself or (solver.free_answers and provable(solver.objective))):
+            cautious = solver.free_answers and solver.own_steps
             rules.append(
                 Cautious(tol, solver.objective.loss_smooth, unit)
                 if cautious
                 else Extrapolated(tol, unit)
             )
-        if not solver.adapts and plan.learning_rate != "adaptive":
+        if not solver.own_steps and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if plan.solver in ("newton", "lbfgs", "nesterov"):
             automatic, path = settings.solver == "auto", central_path_applies(solver.objective)

@@ -6,7 +6,8 @@ import numpy as np
 import scipy.linalg
 from scipy.linalg import blas, lapack
 
-EPS = float(np.finfo(float).eps)
+from fastgd.linalg.precision import EPS
+
 # A pivot, of ones on the diagonal, above this is known to a thousandth of its square.
 RESOLVED = 3e-6
 

@@ -24,8 +24,10 @@ import numpy as np
 
 from fastgd.losses.domain import REALS, Interval
 from fastgd.runtime.component import Component, python_only, required, shown
+from fastgd.runtime.public import public
 
 
+@public
 class Loss(Component, family=True):
     """A loss of one prediction: a class with `value` and `derivative`, all else has defaults.
 
@@ -80,6 +82,7 @@ class Loss(Component, family=True):
         return (after - before) / (2.0 * step)
 
 
+@public
 class VectorLoss(Component, family=True):
     """A loss of K predictions, for example of one score per class: `value` and `derivatives`, all
     else has defaults.

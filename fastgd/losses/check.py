@@ -16,13 +16,14 @@ import numba
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.runtime.jit import kernel
 
 # of differences: near the cube root of the rounding error, which balances truncation against
 # rounding
 STEP = 6e-6
-ROUNDING = 64 * np.finfo(float).eps  # what a sum of a few values may lose, relative to the largest
+ROUNDING = 64 * EPS  # what a sum of a few values may lose, relative to the largest
 FAR = np.array(
     [sign * 10.0**power for sign in (-1, 1) for power in range(1, 9)]
 )  # where log losses reach infima

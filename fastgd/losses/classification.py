@@ -7,8 +7,10 @@ from typing import ClassVar
 from fastgd.losses.base import Loss
 from fastgd.losses.domain import SIGNS, Interval
 from fastgd.losses.exponentials import exp_of_minus, log_1_plus
+from fastgd.runtime.public import public
 
 
+@public
 class LogLoss(Loss):
     """Logistic regression: log(1 + exp(-margin)), margin = target * prediction.
 
@@ -36,6 +38,7 @@ class LogLoss(Loss):
         return decay / ((1.0 + decay) * (1.0 + decay))
 
 
+@public
 class Hinge(Loss):
     """Support vector machine: max(0, 1 - margin), margin = target * prediction; derivative
     -target at margin 1.
@@ -56,6 +59,7 @@ class Hinge(Loss):
         return 0.0
 
 
+@public
 class SquaredHinge(Loss):
     """Hinge with squared slack: max(0, 1 - margin)^2; curvature 2 below margin 1, else 0."""
 
@@ -75,6 +79,7 @@ class SquaredHinge(Loss):
         return 2.0 if target * prediction < 1.0 else 0.0
 
 
+@public
 class ModifiedHuber(Loss):
     """Squared hinge that is linear below margin -1: max(0, 1 - margin)^2 or -4 margin.
 
@@ -99,6 +104,7 @@ class ModifiedHuber(Loss):
         return 2.0 if abs(prediction) < 1.0 else 0.0
 
 
+@public
 class Perceptron(Loss):
     """Rosenblatt's rule as a loss: max(0, -margin), margin = target * prediction; derivative
     -target at margin 0.

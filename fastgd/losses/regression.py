@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastgd.losses.base import Loss
+from fastgd.runtime.public import public
 
 
 def _require_positive(loss: Loss, parameter: str, or_zero: bool = False) -> None:
@@ -18,6 +19,7 @@ def _require_positive(loss: Loss, parameter: str, or_zero: bool = False) -> None
         )
 
 
+@public
 class SquaredError(Loss):
     """Least squares: (prediction - target)^2 / 2; the best constant prediction is the mean."""
 
@@ -36,6 +38,7 @@ class SquaredError(Loss):
         return 1.0
 
 
+@public
 class Huber(Loss):
     """Squared near the target, absolute beyond: r^2 / 2 or epsilon (abs(r) - epsilon / 2), r =
     prediction - target.
@@ -70,6 +73,7 @@ class Huber(Loss):
         return 1.0 if abs(prediction - target) <= self.epsilon else 0.0
 
 
+@public
 class EpsilonInsensitive(Loss):
     """Support vector regression: max(0, abs(prediction - target) - epsilon).
 
@@ -103,6 +107,7 @@ class EpsilonInsensitive(Loss):
         return 0.0
 
 
+@public
 class SquaredEpsilonInsensitive(Loss):
     """Support vector regression with squared slack: max(0, abs(prediction - target) - epsilon)^2.
 
@@ -132,6 +137,7 @@ class SquaredEpsilonInsensitive(Loss):
         return 2.0 if abs(prediction - target) >= self.epsilon else 0.0
 
 
+@public
 class Quantile(Loss):
     """Quantile regression: quantile * r or (quantile - 1) * r, whichever is larger, r = target -
     prediction.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgd.model_selection.alpha_path import PathFits
-from fastgd.objective.null_model import best_constant
+from fastgd.objective.null_model import null_model, null_point
 from fastgd.objective.objective import LARGEST
 
 # With the largest alpha and no L1 part, the best model is proved to gain no more than this share of
@@ -27,7 +27,7 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
         max_j |mean_i s_i loss'(y_i, b0) x_ij| / l1_ratio,
 
     and the smallest is 1e-3 q of it. Without one it is |g|^2 / (2 * 0.01 F0), g being the gradient
-    at the best constant model b0 and F0 its objective: under an L2 penalty F falls by at most |g|^2
+    at the null model b0 and F0 its objective: under an L2 penalty F falls by at most |g|^2
     / (2 alpha), here 1 % of F0. The smallest is 1e-6 q^2 of it. Of several models (one-vs-rest) the
     greatest value counts. q is for columns on wild scales: 30 times the greatest |x| of the median
     column over that of all columns, at most 1.
@@ -65,11 +65,8 @@ def _largest(objective, l1, l2):
     penalty.
     """
     F = objective
-    constant, value = best_constant(F)
-    table = F.start().reshape(-1, F.n_predictions)
-    if F.fit_intercept:
-        table[-1] = constant
-    gradient = F.loss_and_gradient(table.ravel())[1][: F.n_features * F.n_predictions]
+    intercept, value = null_model(F)
+    gradient = F.loss_and_gradient(null_point(F, intercept))[1][: F.n_features * F.n_predictions]
     if l1 > 0.0:
         return float(np.abs(gradient).max()) / l1
     above = abs(value) if F.loss.infimum == -np.inf else value - F.loss.infimum

@@ -11,12 +11,15 @@ from dataclasses import replace
 import numpy as np
 
 from fastgd.certificates.bound import NO_BOUND, Bound
-from fastgd.certificates.certifier import LIKELY, LIKELY_WHERE_IT_JUMPS, Certifier
+from fastgd.certificates.certifier import Certifier
+from fastgd.certificates.estimates import caution
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended
 from fastgd.fitting.stopping import Stalled, TimeLimit, Validation
 from fastgd.fitting.targets import Run
 from fastgd.linalg.cholesky import Factor
+from fastgd.solvers.base import Curvature
+from fastgd.solvers.growing_batch import of_all_rows
 from fastgd.solvers.newton.cholesky import Newton
 
 # A matrix handed on is expected to bring the decrement down by this factor, until a step has told.
@@ -52,11 +55,10 @@ class NewtonPath:
             objective,
         )
         self.state, self.k, self.stop = state, k, stop
-        self.solver, self.certifier = (
-            PathNewton(objective, task.settings.tol or 0.0),
-            PathCertifier(objective),
-        )
-        self.solver.resume(state)
+        tol = task.settings.tol
+        self.solver = PathNewton(objective, tol or 0.0)
+        self.certifier = PathCertifier(objective, tol or None)
+        self.solver.start(state.point, state)
         self._matrix = None
 
     @classmethod
@@ -64,13 +66,11 @@ class NewtonPath:
         """What goes on from a run of `objective`; None where it did not end with a positive
         definite matrix.
         """
-        state, F = run.result.state, objective
-        if (
-            run.plan.solver != "newton"
-            or not (F.elastic and F.loss_smooth and F.l1 == 0.0)
-            or state is None
-        ):
+        F = objective
+        smooth = F.elastic and F.loss_smooth and F.l1 == 0.0
+        if run.plan.solver != "newton" or not smooth or run.result.state is None:
             return None
+        state = of_all_rows(run.result.state)
         factor = state.memory.get("factor")
         return (
             None
@@ -81,9 +81,9 @@ class NewtonPath:
     def run(self, alpha):
         """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.targets.Run`."""
         task, F, state = self.task, self.objective, self.state
-        self.solver.passes_before = F.passes
         self._follow(alpha)
         score = None if task.score is None else lambda v: task.score(F, v, self.k)
+        before = F.passes
         descent = Descent(
             self.solver,
             self._rules(),
@@ -91,8 +91,9 @@ class NewtonPath:
             tol=task.settings.tol,
             score=score,
             watch=Ended(self.stop),
+            passes_before=before,
+            certifier=self.certifier,
         )
-        descent.certifier = self.certifier
         result = descent.run(state)
         result.state = None
         coef, intercept = F.model(result.point)
@@ -116,8 +117,8 @@ class NewtonPath:
         state.value += 0.5 * float(state.point @ (added * state.point))
         state.gradient = state.gradient + added * state.point
         state.iteration = state.updates = 0
-        for of_the_last_alpha in ("best", "lower"):
-            memory.pop(of_the_last_alpha, None)
+        state.run.best = None
+        memory.pop("lower", None)
         memory["pairs"] = [(s, y + added * s) for s, y in memory["pairs"]]
         factor = memory.get("factor")
         if factor is None or not factor.full or F.loss.self_concordance is None:
@@ -142,37 +143,34 @@ class PathNewton(Newton):
     estimate.
     """
 
-    def known_curvature(self, state):
-        """(Factor, the point where it is exact or None), or None."""
+    def progress(self, state):
+        """As Newton's, with the matrix at hand where it is not exact."""
         memory = state.memory
-        factor = memory.get("factor")
-        return None if factor is None else (factor, memory["anchor"] if memory["exact"] else None)
+        anchor = memory["anchor"] if memory["exact"] else None
+        return super().progress(state)._replace(curvature=Curvature(memory.get("factor"), anchor))
 
 
 class PathCertifier(Certifier):
     """A certifier that is content with an estimate where a proof would cost passes of its own."""
 
-    measures_rows = False
+    def __init__(self, objective, tol):
+        super().__init__(objective, tol)
+        self.newton.measures_rows = False
 
-    @property
-    def centering_helps(self):
+    def _centering_pays(self, check, final):
         """Never: the next step brings more than the best intercept."""
         return False
 
-    def from_known(self, known, v, gradient, enough, value=0.0):
-        """As `Certifier.from_known` without a pass; else, with caution, half the squared
-        decrement as an estimate.
+    def _from_known(self, known, check):
+        """As `Certifier._from_known` without a pass; else, with caution, half the squared decrement
+        as an estimate.
         """
-        factor, anchor = known
-        F, decrement = self.objective, factor.norm_of(gradient)
+        F, (factor, anchor) = self.objective, known
         if not (F.convex and factor.full):
             return NO_BOUND
-        if F.loss.self_concordance == 0.0:
-            return super().from_known(known, v, gradient, enough, value)
-        if anchor is not None:
-            proved = super().from_known(known, v, gradient, enough, value)
-            if proved.value <= enough:
+        if anchor is not None or F.loss.self_concordance == 0.0:
+            proved = super()._from_known(known, check)
+            if proved.value <= self._enough(check) or F.loss.self_concordance == 0.0:
                 return proved
-        caution = LIKELY if F.loss.self_concordance is not None else LIKELY_WHERE_IT_JUMPS
-        likely = 0.5 * caution * decrement**2
-        return Bound(likely, "estimate") if likely <= enough else NO_BOUND
+        likely = 0.5 * caution(F.loss) * factor.norm_of(check.gradient) ** 2
+        return Bound(likely, "estimate") if likely <= self._enough(check) else NO_BOUND

@@ -4,8 +4,10 @@ cross-validation.
 
 from fastgd.estimators import GDClassifier, GDRegressor
 from fastgd.model_selection.base import PathSearch
+from fastgd.runtime.public import public
 
 
+@public
 class GDClassifierCV(PathSearch, GDClassifier):
     """Linear classifier whose alpha is chosen by cross-validation along a path of alphas.
 
@@ -164,6 +166,7 @@ class GDClassifierCV(PathSearch, GDClassifier):
         self.stop = stop
 
 
+@public
 class GDRegressorCV(PathSearch, GDRegressor):
     """Linear regression whose alpha is chosen by cross-validation along a path of alphas.
 

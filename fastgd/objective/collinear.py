@@ -41,7 +41,7 @@ class Redundant(NamedTuple):
         return matrix
 
 
-def redundant_columns(objective, sweeps, rows):
+def redundant_columns(objective, linear_map, rows):
     """Columns that are sums of multiples of the others, to rounding in each of these rows; the
     intercept is none.
 
@@ -50,16 +50,16 @@ def redundant_columns(objective, sweeps, rows):
     Parameters
     ----------
     objective : Objective
-    sweeps : Sweeps
+    linear_map : LinearMap
     rows : ndarray of bool, (n_samples,)
 
     Examples
     --------
     >>> from fastgd.objective.objective import Objective
-    >>> from fastgd.objective.linear_map import Sweeps
+    >>> from fastgd.objective.linear_map import LinearMap
     >>> X = np.array([[1.0, 0.0, 3.0], [0.0, 1.0, 4.0], [1.0, 0.0, 6.0], [0.0, 1.0, 7.0]])
     >>> F = Objective("quantile", X, np.ones(4))
-    >>> redundant_columns(F, Sweeps(F), np.full(4, True)).columns.size
+    >>> redundant_columns(F, LinearMap(F), np.full(4, True)).columns.size
     1
     """
     F, d = objective, objective.n_features
@@ -91,7 +91,7 @@ def redundant_columns(objective, sweeps, rows):
         way[j] = -1.0
         for _ in range(REFINEMENTS):
             way[kept] += lapack.dpotrs(lower, target / scale, lower=1)[0] / scale
-            left = sweeps.images(np.ascontiguousarray(way[:d])) + (
+            left = linear_map.matvec(np.ascontiguousarray(way[:d])) + (
                 way[d] if F.fit_intercept else 0.0
             )
             terms = np.abs(way) @ largest[: F.size] + F.rows.taken_away(way[:d, None])[0]
@@ -100,7 +100,7 @@ def redundant_columns(objective, sweeps, rows):
                 found.append((j, way, most))
                 break
             amounts = -weights * left / F.n_active
-            target = np.append(sweeps.combination(amounts), amounts.sum())[kept]
+            target = np.append(linear_map.rmatvec(amounts), amounts.sum())[kept]
     if not found:
         return Redundant.none(F.size)
     columns, ways, rests = zip(*found, strict=True)

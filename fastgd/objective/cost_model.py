@@ -5,11 +5,8 @@ They were measured once, on two machines' worth of AMD EPYC cores, and are shipp
 on the data and never on a clock, so that the same fit takes the same path everywhere.
 """
 
-import numpy as np
-
 from fastgd.objective.gram import loops
 
-EPS = float(np.finfo(float).eps)
 # A pass takes about 1 ns for each stored value and this many for each row: 27 ns a row with 54
 # dense columns, 30 to 45 with 12 or 14 nonzeros, 48 with 35.
 ROW = 25.0

@@ -1,13 +1,13 @@
 """In what unit a distance to the optimum is told: `suboptimality_` is a bound over it.
 
 Where the infimum of the loss is known, what is left counts beside how far F stays above it, or 1e-4
-of how far the constant model does.  Where it is unknown, F may have any sign and any size: what is
+of how far the null model does.  Where it is unknown, F may have any sign and any size: what is
 left counts beside F0 - F, what the columns have gained.
 """
 
 import numpy as np
 
-# The least unit, as shares of the constant model's objective, where the infimum is known and where
+# The least unit, as shares of the null model's objective, where the infimum is known and where
 # it is not: columns that gain nothing at all leave none but rounding.  What is below the last is 0,
 # whatever is measured.
 KNOWN = 1e-4
@@ -17,8 +17,8 @@ NOTHING = 1e-60
 MOST_ROWS = 1000
 
 
-def unit(value, constant_value, infimum=0.0, bound=0.0):
-    """What a bound at F = `value` is divided by, F0 being `constant_value`.
+def unit(value, null_value, infimum=0.0, bound=0.0):
+    """What a bound at F = `value` is divided by, F0 being `null_value`.
 
     Examples
     --------
@@ -26,11 +26,11 @@ def unit(value, constant_value, infimum=0.0, bound=0.0):
     (1.0, 0.0002, 5.0)
     """
     if infimum == -np.inf:
-        return max(constant_value - value, UNKNOWN * abs(constant_value))
-    return max(value - bound - infimum, KNOWN * (constant_value - infimum), NOTHING)
+        return max(null_value - value, UNKNOWN * abs(null_value))
+    return max(value - bound - infimum, KNOWN * (null_value - infimum), NOTHING)
 
 
-def enough(tol, value, constant_value, infimum=0.0):
+def enough(tol, value, null_value, infimum=0.0):
     """The greatest bound at F = `value` that is no more than `tol` in its unit.
 
     Examples
@@ -39,18 +39,18 @@ def enough(tol, value, constant_value, infimum=0.0):
     (0.5, 5e-05, 1.25)
     """
     if infimum > -np.inf:
-        return tol * max((value - infimum) / (1.0 + tol), KNOWN * (constant_value - infimum))
-    return tol * unit(value, constant_value, infimum)
+        return tol * max((value - infimum) / (1.0 + tol), KNOWN * (null_value - infimum))
+    return tol * unit(value, null_value, infimum)
 
 
 def unit_at(objective, value):
-    """`unit` for a solver, which learns from `Descent` what the constant model has; without it F
+    """`unit` for a solver, which learns from `Descent` what the null model has; without it F
     itself.
     """
     infimum = objective.loss.infimum
-    if objective.constant_value is None:
+    if objective.null_value is None:
         return abs(value - infimum) if infimum > -np.inf else abs(value)
-    return unit(value, objective.constant_value, infimum)
+    return unit(value, objective.null_value, infimum)
 
 
 def slope_size(objective, value, curvature):
@@ -58,34 +58,36 @@ def slope_size(objective, value, curvature):
     `curvature`: no pass.
 
     A loss of infimum 0 has loss'^2 <= 2 c loss.  Without one it is what some rows have at the
-    constant model, and where F is above that, what the difference may add.
+    null model, and where F is above that, what the difference may add.
     """
     F = objective
     if F.loss.infimum > -np.inf:
         return float(np.sqrt(2.0 * curvature * max(value - F.loss.infimum, 0.0)))
     if "slopes" not in F.measured:
         F.measured["slopes"] = _slopes(F)
-    more = 0.0 if F.constant_value is None else max(value - F.constant_value, 0.0)
+    more = 0.0 if F.null_value is None else max(value - F.null_value, 0.0)
     return F.measured["slopes"] + float(np.sqrt(2.0 * curvature * more))
 
 
 def _slopes(objective):
-    """Root mean square of loss' at the constant model, of some of the rows, in plain Python."""
+    """Root mean square of loss' at the null model, of some of the rows, in plain Python."""
     F, squares = objective, 0.0
     rows = F.samples.active()
     rows = rows[:: -(-rows.size // MOST_ROWS)]
-    constant = np.broadcast_to(0.0 if F.constant is None else F.constant, F.n_predictions)
+    intercept = np.broadcast_to(
+        0.0 if F.null_intercept is None else F.null_intercept, F.n_predictions
+    )
     offsets = np.broadcast_to(F.samples.offsets, F.n_samples)
     with np.errstate(all="ignore"):
         for i in rows:
             if F.vector:
                 slopes = np.empty(F.n_predictions)
-                F.loss.derivatives(constant + offsets[i], F.samples.targets[i], slopes)
+                F.loss.derivatives(intercept + offsets[i], F.samples.targets[i], slopes)
             else:
                 slopes = np.array(
                     [
                         F.loss.derivative(
-                            float(constant[0] + offsets[i]), float(F.samples.targets[i])
+                            float(intercept[0] + offsets[i]), float(F.samples.targets[i])
                         )
                     ]
                 )

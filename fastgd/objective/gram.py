@@ -8,12 +8,12 @@ the cache holds. With 784 columns a row takes BLAS 19 us and the loop 8 where a 
 
 import numpy as np
 
+from fastgd.data.chunk_sizes import VALUES
 from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import coarser
 
-# Values in a buffer of rows that BLAS multiplies by itself, and the fewest rows in one.
-BUFFER = 1 << 16
+# The fewest rows in a buffer that BLAS multiplies by itself.
 LEAST_ROWS = 64
 CHUNK = 1024
 # A step of the loop takes as long as this many of BLAS's.
@@ -75,7 +75,7 @@ def _add_dense(rows, columns, curvatures, ranges, matrix):
     ):
         _add_alike(rows, first, stop, curvatures[first], matrix)
         return
-    length = max(LEAST_ROWS, BUFFER // (d + 1))
+    length = max(LEAST_ROWS, VALUES // (d + 1))
     most = min(length, stop - first) if len(ranges) == 1 else length
     # In the order of the values it takes half the time.
     down, right = rows.storage.values.strides
@@ -92,7 +92,7 @@ def _add_alike(rows, first, stop, curvature, matrix):
     """The rows of a loss of constant curvature need no buffer: a third of the time with 9
     columns.
     """
-    length = max(LEAST_ROWS, BUFFER // (rows.shape()[1] + 1))
+    length = max(LEAST_ROWS, VALUES // (rows.shape()[1] + 1))
     for start in range(first, stop, length):
         _add_products(rows.part(slice(start, min(start + length, stop))), curvature, matrix)
 
@@ -187,7 +187,7 @@ def _add_squares(rows, samples, coef, intercept, first, stop, gradient, matrix):
     These are of size d or, with the intercept, d + 1.
     """
     total, d = 0.0, rows.shape()[1]
-    length, moved = max(LEAST_ROWS, BUFFER // (d + 1)), coef.any()
+    length, moved = max(LEAST_ROWS, VALUES // (d + 1)), coef.any()
     for start in range(first, stop, length):
         own = slice(start, min(start + length, stop))
         part = rows.part(own)

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgd.runtime.fingerprint import is_ours
 
-# Values this far below the infimum, as a share of what the best constant model has, are rounding.
+# Values this far below the infimum, as a share of what the null model has, are rounding.
 ROUNDING = 1e-9
 # Targets that are tried, the least and the greatest among them, and steps of a search: 2 ms.
 MOST_TARGETS = 32
@@ -53,14 +53,14 @@ def check_infimum(loss, targets):
             )
 
 
-def check_mean(objective, v, value, constant_value):
+def check_mean(objective, v, value, null_value):
     """Raise ValueError where the mean loss at `v`, where F is `value`, is below the infimum that
     a user declared.
     """
     F = objective
-    if not counts(F.loss) or value >= F.loss.infimum - ROUNDING * abs(
-        constant_value
-    ) + F.penalty_value(v):
+    if not counts(F.loss):
+        return
+    if value >= F.loss.infimum - ROUNDING * abs(null_value) + F.penalty_value(v):
         return
     _refuse(F.loss, f"falls to {value - F.penalty_value(v):.6g} in the mean over the rows")
 

@@ -333,7 +333,7 @@ def product(rows, transposed, vector, ranges, cuts, first, last, out):
 
 
 @kernel
-def derivatives(
+def loss_and_derivatives(
     samples,
     loss,
     predictions,
@@ -344,16 +344,16 @@ def derivatives(
     first,
     last,
     totals,
-    amounts,
+    derivatives,
     curvatures,
 ):
     """Sum of weight * loss over each block, into `totals[b]`, and of each row weight * derivative
     and * curvature.
 
     Predictions are without `intercept` and offsets; curvatures are raised as in `passes`. Where
-    `amounts` is empty, the loss is all that is asked for.
+    `derivatives` is empty, the loss is all that is asked for.
     """
-    kept = amounts.size > 0
+    kept = derivatives.size > 0
     shifted, values, slopes, own = (
         np.empty(CHUNK),
         np.empty(CHUNK),
@@ -385,7 +385,7 @@ def derivatives(
                         values[m] = slopes[m] = own[m] = 0.0
                     total += weight * values[m]
                     if kept:
-                        amounts[start + m] = weight * slopes[m]
+                        derivatives[start + m] = weight * slopes[m]
                         curvatures[start + m] = weight * own[m]
         totals[b] = total
 

@@ -1,33 +1,49 @@
-"""Sweeps over the rows of an objective: the two halves of a pass, and the losses between them,
-on its threads.
+"""The linear map of an objective: X w and X' a, the two halves of a pass, and the losses between
+them, on its threads.
 """
 
 import numpy as np
 
-from fastgd.objective import kernels as products
+from fastgd.data.chunk_sizes import ROWS
+from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import MOST_BLOCKS, cut
 from fastgd.objective.gram import chunks, merged
 from fastgd.objective.kernels import evaluate
 from fastgd.runtime.threads import map_ranges
 
 NOTHING = np.empty(0)
-# Rows that NumPy looks at together, whose numbers a cache holds.
-CHUNK = 4096
+# Stored values from which on a single product is worth a kernel: NumPy takes 2 to 10 ms for them on
+# one thread.
+WORTH_COMPILING = 4_000_000
 
 
-class Sweeps:
-    """X p, X' a and derivatives at predictions, for the rows of an objective, on its threads.
+class LinearMap:
+    """Products X w and X' a, and losses at predictions, for the rows of an objective, on its
+    threads.
 
-    The first two count half a pass each.
+    Each product counts half a pass over what it reads, by its share of the stored values of X;
+    losses at given predictions read no X and count nothing.  The bits do not depend on the number
+    of threads.
 
     Parameters
     ----------
     objective : Objective
-        Of all rows, or `Objective.part` of another.
+        Of all rows, or of some of them where they are (`fastgd.objective.subset.on_groups`).
+    rows : Rows, optional
+        The same rows over other columns; None: those of the objective.
+
+    Examples
+    --------
+    >>> from fastgd.objective.objective import Objective
+    >>> F = Objective("squared_error", np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros(2))
+    >>> linear_map = LinearMap(F)
+    >>> linear_map.matvec(np.array([1.0, 1.0])), linear_map.rmatvec(np.array([1.0, -1.0]))
+    (array([3., 7.]), array([-2., -2.]))
     """
 
-    def __init__(self, objective):
+    def __init__(self, objective, rows=None):
         F = self.objective = objective
+        self._own = rows
         if F.whole is None:
             # Each block of X' a has d sums of its own: a tenth of X together, or two blocks, for
             # the threads.
@@ -36,38 +52,55 @@ class Sweeps:
             self._rows = _blocks(cut(F.n_samples, 8 * MOST_BLOCKS * F.n_samples, F.n_samples))
         else:
             self._sums = self._rows = F.ranges, F.range_cuts
-        self._n_values = int(F.share * F.rows.stored())
+        self._n_values = int(F.share * self.rows.stored())
+        # What a pass over these columns is of one over all, for what is counted.
+        self.share = 1.0 if rows is None else rows.stored() / max(F.rows.stored(), 1)
         # A derivative and a curvature take as long as some ten stored values.
         self._few_values = int(10 * F.share * F.n_samples)
 
-    def images(self, coef, out=None):
+    @property
+    def rows(self):
+        """Rows of the products: as an objective may read its own from another place later, they
+        are asked for each time.
+        """
+        return self.objective.rows if self._own is None else self._own
+
+    def matvec(self, coef, out=None, often=True):
         """X @ coef, (n_samples,), into `out` where it is given; else 0 for rows that are not in
         the part.
+
+        Who needs one product now and then says that it is not `often`: NumPy has it where the rows
+        are too few for a kernel, which takes a second to compile, and the bits are those of NumPy.
         """
-        rows, out = self.objective.rows, np.zeros(self.objective.n_samples) if out is None else out
-        table = out.reshape(1, -1)
-        self._map(
-            self._rows,
-            lambda r, c, first, last: products.product(rows, False, coef, r, c, first, last, table),
-        )
-        self._spend()
+        if not often and self.objective.whole is None and self._n_values < WORTH_COMPILING:
+            self._count()
+            return self.rows.matvec(np.ascontiguousarray(coef))
+        if out is None:
+            make = np.empty if self.objective.whole is None else np.zeros
+            out = make(self.objective.n_samples)
+        rows, coef, table = self.rows, np.ascontiguousarray(coef), out.reshape(1, -1)
+
+        def work(ranges, cuts, first, last):
+            passes.product(rows, False, coef, ranges, cuts, first, last, table)
+
+        self._map(self._rows, work, self._n_values)
+        self._count()
         return out
 
-    def combination(self, amounts, out=None):
-        """X' @ amounts, (n_features,); into `out` where it is given."""
-        rows, sums = (
-            self.objective.rows,
-            np.zeros((self._sums[1].size - 1, self.objective.n_features)),
-        )
-        self._map(
-            self._sums,
-            lambda r, c, first, last: products.product(
-                rows, True, amounts, r, c, first, last, sums
-            ),
-        )
-        self._spend()
+    def rmatvec(self, derivatives, out=None):
+        """X' @ derivatives, (n_features,); into `out` where it is given."""
+        rows = self.rows
+        sums = np.zeros((self._sums[1].size - 1, rows.shape()[1]))
+
+        def work(ranges, cuts, first, last):
+            passes.product(rows, True, derivatives, ranges, cuts, first, last, sums)
+
+        self._map(self._sums, work, self._n_values)
+        self._count()
         if out is None:
-            out = np.empty(self.objective.n_features)
+            if len(sums) == 1:  # with a million columns a copy costs a tenth of the product
+                return sums[0]
+            out = np.empty(sums.shape[1])
         np.add(sums[0], sums[1] if len(sums) > 1 else 0.0, out=out)
         for more in sums[2:]:
             out += more
@@ -76,15 +109,31 @@ class Sweeps:
     def derivatives(self, predictions, intercept, floor=0.0):
         """Mean loss, and of each row weight * derivative / n and weight * curvature / n."""
         # Not one array of two rows: whoever needs one of them frees the other.
-        amounts, curvatures = np.zeros(predictions.size), np.zeros(predictions.size)
-        loss = self._losses(predictions, intercept, floor, amounts, curvatures)
-        amounts /= self.objective.n_active
+        derivatives, curvatures = np.zeros(predictions.size), np.zeros(predictions.size)
+        loss = self.fill(predictions, intercept, derivatives, curvatures, floor)
+        derivatives /= self.objective.n_active
         curvatures /= self.objective.n_active
-        return loss, amounts, curvatures
+        return loss, derivatives, curvatures
 
     def loss(self, predictions, intercept):
         """Mean loss alone."""
-        return self._losses(predictions, intercept, 0.0, NOTHING, NOTHING)
+        return self.fill(predictions, intercept, NOTHING, NOTHING)
+
+    def fill(self, predictions, intercept, derivatives, curvatures, floor=0.0):
+        """Mean loss; weight * derivative and weight * curvature of each row go into the arrays.
+
+        Predictions are without `intercept` and offsets.  Where the arrays are empty, the loss is
+        all that is asked for.
+        """
+        F, totals = self.objective, np.zeros(self._rows[1].size - 1)
+
+        def work(ranges, cuts, first, last):
+            data = F.samples, F.loss, predictions, intercept, floor
+            where = ranges, cuts, first, last
+            passes.loss_and_derivatives(*data, *where, totals, derivatives, curvatures)
+
+        self._map(self._rows, work, self._few_values)
+        return float(totals.sum()) / F.n_active
 
     def conjugates(self, predictions, moves, intercept, shift):
         """Mean of loss less gap after a step, of each row weight * dual variable / n, mean
@@ -93,7 +142,7 @@ class Sweeps:
         See `fastgd.certificates.corrected_dual`.
         """
         F, n_blocks = self.objective, self._rows[1].size - 1
-        totals, bends, amounts = np.zeros(n_blocks), np.zeros(n_blocks), np.zeros(predictions.size)
+        totals, bends, duals = np.zeros(n_blocks), np.zeros(n_blocks), np.zeros(predictions.size)
 
         def work(ranges, cuts, first, last):
             for b in range(first, last):
@@ -102,26 +151,16 @@ class Sweeps:
                 ):
                     before = predictions[own] + (intercept + offsets)
                     found = _conjugates(F.loss, targets, before, moves[own] + shift)
-                    value, amounts[own], bend = (weights * part for part in found)
+                    value, duals[own], bend = (weights * part for part in found)
                     totals[b] += value.sum()
                     bends[b] += bend.sum()
 
         self._map(self._rows, work, self._few_values)
-        amounts /= F.n_active
-        return float(totals.sum()) / F.n_active, amounts, float(bends.sum()) / F.n_active
+        duals /= F.n_active
+        return float(totals.sum()) / F.n_active, duals, float(bends.sum()) / F.n_active
 
-    def _losses(self, predictions, intercept, floor, amounts, curvatures):
-        F, totals = self.objective, np.zeros(self._rows[1].size - 1)
-
-        def work(ranges, cuts, first, last):
-            data = F.samples, F.loss, predictions, intercept, floor
-            products.derivatives(*data, ranges, cuts, first, last, totals, amounts, curvatures)
-
-        self._map(self._rows, work, self._few_values)
-        return float(totals.sum()) / F.n_active
-
-    def _map(self, blocks, work, n_values=None):
-        (ranges, cuts), n_values = blocks, self._n_values if n_values is None else n_values
+    def _map(self, blocks, work, n_values):
+        ranges, cuts = blocks
         map_ranges(
             lambda first, last: work(ranges, cuts, first, last),
             cuts.size - 1,
@@ -129,18 +168,15 @@ class Sweeps:
             n_values,
         )
 
-    def _spend(self):
-        F = self.objective
-        F.passes += 0.5 * F.share
-        if F.whole is not None:
-            F.whole.passes += 0.5 * F.share
+    def _count(self):
+        self.objective.meter.count(0.5 * self.share)
 
 
 def _parts(samples, ranges):
     """A cache's worth of the rows in `ranges` at a time: which they are, their targets, weights
     and offsets.
     """
-    for own in chunks(merged(ranges), CHUNK):
+    for own in chunks(merged(ranges), ROWS):
         targets = samples.targets[own]
         targets.flags.writeable = False  # as a slice is, for which the loop is compiled
         weights, offsets = (

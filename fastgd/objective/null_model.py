@@ -5,17 +5,17 @@ suboptimality is told.
 import numpy as np
 
 from fastgd.data.targets import WeightedSamples
+from fastgd.linalg.precision import EPS
 from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as coefficients
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import NoPenalty
 
-EPS = float(np.finfo(float).eps)
 # So many ties in a row that do not halve the slope are rounding.
 MOST_TIES = 3
 
 
-def best_constant(objective):
+def null_model(objective):
     """Intercept and objective of the best model without columns: (b, F0), b = 0 where there is
     no intercept.
     """
@@ -36,6 +36,16 @@ def best_constant(objective):
     return 0.0, sums(0.0)[0]
 
 
+def null_point(objective, intercept):
+    """Unknowns of the null model: this intercept, or one for each prediction, where there is one,
+    and no columns.
+    """
+    table = objective.start().reshape(-1, objective.n_predictions)
+    if objective.fit_intercept:
+        table[-1] = intercept
+    return table.ravel()
+
+
 def _mean(samples, fit_intercept):
     """The best constant of squares and their sum, without a kernel to compile for them."""
     weights = samples.weights if samples.weights.size > 1 else None
@@ -46,7 +56,7 @@ def _mean(samples, fit_intercept):
 
 
 def _few_samples(objective):
-    """`shifted_sums` from one sample for each class, where a constant model cannot tell the
+    """`shifted_sums` from one sample for each class, where a null model cannot tell the
     others apart, else None.
     """
     samples, n_active = objective.samples, objective.n_active

@@ -7,8 +7,6 @@ many passes it took.
 Solvers, certificates and SciPy's optimisers are all handed this object.
 """
 
-import copy
-
 import numpy as np
 
 from fastgd.data.as_rows import as_rows
@@ -17,10 +15,12 @@ from fastgd.data.targets import as_samples
 from fastgd.data.trial import try_components
 from fastgd.losses.base import VectorLoss, find_loss
 from fastgd.objective import kernels as passes
-from fastgd.objective.blocks import GROUP, chunk_length, coarser, count_nonzeros, cut
+from fastgd.objective.blocks import chunk_length, coarser, count_nonzeros, cut
 from fastgd.objective.gram import ALL, add_gram, assemble, loops, matrix_cuts
+from fastgd.objective.meter import Meter
 from fastgd.penalties import kernels as coefficients
 from fastgd.penalties.separable import find_penalty
+from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads, map_ranges
 
 # Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
@@ -34,6 +34,7 @@ ALIKE_VALUES = 1_000_000
 SUM, SUM_OF_SQUARES, LARGEST, NONZEROS = range(4)
 
 
+@public
 class Objective:
     """The penalised mean loss of a linear model, for any optimiser that wants a value and a
     gradient.
@@ -123,7 +124,7 @@ class Objective:
         self.n_predictions = loss.n_predictions(samples.targets) if self.vector else 1
         self.size = (self.n_features + self.fit_intercept) * self.n_predictions
         self.n_active = samples.n_active()
-        self.passes = 0.0
+        self.meter = Meter()
         # What follows from the size of the data must not tell dense from CSR rows.
         narrow = self.n_features <= NARROW
         self.n_nonzeros = (
@@ -135,10 +136,14 @@ class Objective:
         self.use_rows(rows)
         self.set_alpha(alpha)
         self._moments = self._norms = self._row_size = self.matrix_cuts = self._matrices = None
-        self.constant = self.constant_value = (
-            None  # the best model without columns, once a run has looked for it
-        )
+        # The null model, once a run has looked for it.
+        self.null_intercept = self.null_value = None
         self.measured = {}  # what plans have measured of the rows, for the solver that comes after
+
+    @property
+    def passes(self):
+        """Passes over the rows so far."""
+        return self.meter.passes
 
     def set_alpha(self, alpha):
         """Change the strength of the penalty."""
@@ -372,31 +377,6 @@ class Objective:
         self.map_blocks(work, len(matrices))
         return assemble(self, matrices, loops(self.rows, length))
 
-    def part(self, chosen, alpha):
-        """The objective on some of the groups of `GROUP` rows in a row, with an `alpha` of its own.
-
-        Its passes count as shares of a pass of this one.
-
-        Parameters
-        ----------
-        chosen : ndarray of int
-            Numbers of the groups, in increasing order.
-        alpha : float
-        """
-        part = copy.copy(self)
-        part.whole = self
-        part.ranges = np.stack(
-            [GROUP * chosen, np.minimum(GROUP * (chosen + 1), self.n_samples)], axis=1
-        )
-        part.share, part.passes = float(np.diff(part.ranges).sum()) / self.n_samples, 0.0
-        part.range_cuts = cut(
-            chosen.size, int(self.n_nonzeros * part.share), self.n_features * self.n_predictions, 1
-        )
-        part.n_active = self.samples.total_weight(part.ranges)
-        part.set_alpha(alpha)
-        part.matrix_cuts, part.measured = None, {}
-        return part
-
     def moments(self):
         """Weighted means of x and x^2, greatest |x| and share of nonzeros of each column, (4, d),
         and three norms.
@@ -427,7 +407,7 @@ class Objective:
         half a pass, kept.
         """
         if self._moments is None and self._norms is None:
-            self.passes += 0.5
+            self.meter.count(0.5 / self.share)  # of all rows, those of a part or not
             self._norms = self.rows.column_norms()
         return self._norms if self._moments is None else self._moments[0][LARGEST]
 
@@ -512,15 +492,13 @@ class Objective:
         ahead, behind = self._penalty_sum(coef + step)[1], self._penalty_sum(coef - step)[1]
         return (ahead - behind) / (2.0 * step)
 
-    def map_blocks(self, work, n_blocks=None, n_values=None):
-        """Call `work(first, last)` over the blocks, on threads: a pass that takes as long as
-        reading `n_values`.
+    def map_blocks(self, work, n_blocks=None, n_values=None, passes=1.0):
+        """Call `work(first, last)` over the blocks, on threads: it takes as long as reading
+        `n_values`, and counts as so many passes.
         """
         n_values = int(self.share * self.rows.stored()) if n_values is None else n_values
         map_ranges(work, n_blocks or self.range_cuts.size - 1, self.n_threads, n_values)
-        self.passes += self.share
-        if self.whole is not None:
-            self.whole.passes += self.share
+        self.meter.count(passes)
 
 
 def _added(blocks):

@@ -15,7 +15,9 @@ have beside T_r (Schur), and tells which of them move no row but for rounding.
 import numpy as np
 import scipy.linalg
 
-from fastgd.linalg.cholesky import EPS, Factor
+from fastgd.data.chunk_sizes import VALUES
+from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.precision import EPS
 
 # Below this share of the greatest, an eigenvalue of a matrix with ones on its diagonal is worth a
 # pass; above it, it is known to about 1e-4 of itself.
@@ -29,8 +31,6 @@ DROWNED = 4.0
 # Eigenvectors of a larger matrix, which take ten times as long as its factor, are asked for only
 # where that has failed.
 WIDEST = 500
-# Values of rows that are looked at together.
-CHUNK = 1 << 16
 
 
 class RefinedFactor(Factor):
@@ -180,7 +180,7 @@ def factor_of(objective, curvatures, matrix, memory):
 def _looked_at(F, curvatures, directions):
     """Directions' H directions, (k, k), and H directions, (size, k): one pass."""
     d, (size, k) = F.n_features, directions.shape
-    length = max(CHUNK // (d + k), 8)
+    length = max(VALUES // (d + k), 8)
     n_blocks = F.cuts.size - 1
     squares, products = np.zeros((n_blocks, k, k)), np.zeros((n_blocks, size, k))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from fastgd.runtime.component import Component, required
+from fastgd.runtime.public import public
 
 
+@public
 class Penalty(Component, family=True):
     """A penalty on one coefficient: a class with `value` and `derivative`; `prox` has a default.
 

@@ -11,8 +11,10 @@ from typing import ClassVar
 
 from fastgd.penalties.base import Penalty
 from fastgd.runtime.component import shown
+from fastgd.runtime.public import public
 
 
+@public
 class L2(Penalty):
     """Ridge: w^2 / 2.
 
@@ -35,6 +37,7 @@ class L2(Penalty):
         return coefficient / (1.0 + rate)
 
 
+@public
 class L1(Penalty):
     """Lasso: abs(w).
 
@@ -56,6 +59,7 @@ class L1(Penalty):
         return coefficient - min(max(coefficient, -rate), rate)
 
 
+@public
 class ElasticNet(Penalty):
     """Elastic net: l1_ratio abs(w) + (1 - l1_ratio) w^2 / 2.
 
@@ -108,6 +112,7 @@ class ElasticNet(Penalty):
         )
 
 
+@public
 class NoPenalty(Penalty):
     """No penalty: 0."""
 

@@ -6,8 +6,10 @@ import numpy as np
 
 from fastgd.rules.base import Rule, coast_linear
 from fastgd.rules.classic import require_fraction, require_positive
+from fastgd.runtime.public import public
 
 
+@public
 class Adagrad(Rule):
     """G <- G + gradient^2; w <- w - rate * (gradient + decay) / (sqrt(G) + epsilon) (Duchi, Hazan
     and Singer, 2011).
@@ -49,6 +51,7 @@ class Adagrad(Rule):
         return coefficient, total
 
 
+@public
 class Rmsprop(Rule):
     """E <- rho * E + (1 - rho) * g^2; w <- w - rate * g / (sqrt(E) + epsilon), g = gradient +
     decay.
@@ -73,6 +76,7 @@ class Rmsprop(Rule):
         return rate / (np.sqrt(state[0, j]) + self.epsilon)
 
 
+@public
 class Adam(Rule):
     """Bias-corrected moments m, v of g = gradient + decay: w <- w - rate * m / (sqrt(v) + epsilon).
 

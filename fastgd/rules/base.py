@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from fastgd.runtime.component import Component, required
 from fastgd.runtime.jit import kernel
+from fastgd.runtime.public import public
 
 
 @kernel
@@ -34,6 +35,7 @@ def coast_linear(a, b, c, d, coefficient, velocity, count):
     return coefficient, velocity, total
 
 
+@public
 class Rule(Component, family=True):
     """Family of update rules; `Rule.named("adam")` finds one by its string.
 

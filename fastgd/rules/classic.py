@@ -19,8 +19,10 @@ import numpy as np
 
 from fastgd.rules.base import Rule, coast_linear
 from fastgd.runtime.component import shown
+from fastgd.runtime.public import public
 
 
+@public
 class Gd(Rule):
     """Gradient descent: w <- w - rate * (gradient + decay)."""
 
@@ -39,6 +41,7 @@ class Gd(Rule):
         return coefficient, total
 
 
+@public
 class Momentum(Rule):
     """Heavy ball: v <- momentum * v + gradient + decay; w <- w - rate * v (Polyak, 1964)."""
 
@@ -69,6 +72,7 @@ class Momentum(Rule):
         return coefficient, total
 
 
+@public
 class Nesterov(Rule):
     """Look-ahead momentum: v <- momentum * v + g; w <- w - rate * (g + momentum * v), g = gradient
     + decay.

@@ -1,16 +1,97 @@
-"""Solvers: how a state moves by one iteration of the loop.  One algorithm a file, one contract for
-all.
+"""The contract of all solvers: how a state moves by one iteration, and what is known of it.
 
-An iteration is one iteration of a full-batch solver and one epoch of a stochastic one.  A solver
-keeps nothing but what it was made from; what changes is in a `State`, which can be pickled and
-continued: k iterations and then m iterations are k + m iterations, bit for bit.
+An iteration of a full-batch solver is one step, that of a stochastic one an epoch.  A solver keeps
+nothing but what it was made from; what changes is in a `State`, which can be pickled and continued:
+k iterations and then m more are k + m iterations, bit for bit.
 """
 
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
-OF_THE_RUN = ("plan", "seed", "stage")
+
+class Curvature(NamedTuple):
+    """What a solver keeps of the curvature of F.
+
+    Attributes
+    ----------
+    factor : Factor or None
+        Of a curvature matrix of F; None where the one at hand is not of F itself.
+    anchor : ndarray or None
+        The point where it is exact; None where it is only alike.
+    """
+
+    factor: Any = None
+    anchor: np.ndarray | None = None
+
+
+class Progress(NamedTuple):
+    """What a solver knows of its state without a look at the rows.
+
+    Attributes
+    ----------
+    value : float or None
+        F at the answer, where that is known although the answer would cost a pass.
+    left : float
+        An estimate of F - F*; no proof.
+    lower : float
+        F is nowhere below this: a proof.
+    curvature : Curvature or None
+        For proofs, where the solver keeps a curvature matrix most of the time: none is made for a
+        proof before the run ends.
+    inverse_root : ndarray or None
+        T with T T' about the inverse of the curvature: tells when a proof is worth trying.
+    doubt : float or None
+        What F at the answer may be wrong by where it does not come from X; None where it does.
+    whole : bool
+        Whether the state belongs to all rows; if not, nothing else is told.
+    done : bool
+        Whether the solver has nothing left to do.
+    """
+
+    value: float | None = None
+    left: float = np.inf
+    lower: float = -np.inf
+    curvature: Curvature | None = None
+    inverse_root: np.ndarray | None = None
+    doubt: float | None = None
+    whole: bool = True
+    done: bool = False
+
+
+class Answer(NamedTuple):
+    """The unknowns that a state stands for, with the smooth part of F there and its gradient, or
+    None for a gradient that would cost a pass of its own.
+    """
+
+    point: np.ndarray
+    smooth: float
+    gradient: np.ndarray | None
+
+
+@dataclass
+class RunRecord:
+    """What a run remembers beside its solver.
+
+    Attributes
+    ----------
+    kind : tuple or None
+        What two runs must have in common for one to go on with the state of the other.
+    seed : int or None
+    best : (float, ndarray) or None
+        The lowest F of all checks, and where.
+    stream : Stream or None
+        How chunks of rows are taken (`partial_fit`).
+    reference : float
+        Mean loss of the zero model on an earlier chunk.
+    """
+
+    kind: tuple | None = None
+    seed: int | None = None
+    best: tuple[float, np.ndarray] | None = None
+    stream: Any = None
+    reference: float = 0.0
 
 
 @dataclass
@@ -21,16 +102,20 @@ class State:
     ----------
     point : ndarray, (size,)
         Unknowns in the user's units.
+    batch : int
+        Rows per update.
     iteration, updates : int
         Iterations of the loop, and updates of the unknowns, done so far.
     rate : float
         Rate of the last update.
-    batch : int
-        Rows per update.
     value, gradient : float and ndarray or None
         Smooth part of F and its gradient at `point`, where the solver knows them.
+    done : bool
+        Whether the solver has nothing left to do.
     memory : dict
         What the solver needs beside: what can be pickled.
+    run : RunRecord
+        Whose run this is.
     """
 
     point: np.ndarray
@@ -40,132 +125,120 @@ class State:
     rate: float = np.nan
     value: float | None = None
     gradient: np.ndarray | None = None
+    done: bool = False
     memory: dict = field(default_factory=dict)
+    run: RunRecord = field(default_factory=RunRecord)
 
     def forget(self):
-        """Keep of the memory only whose run this is; the rest held for other data or another
-        objective.
-        """
-        self.memory = {key: self.memory[key] for key in OF_THE_RUN if key in self.memory}
+        """Forget what was of other data or another objective; whose run this is stays."""
+        self.memory = {}
+        self.done = False
 
 
 class Solver:
     """Contract of all solvers.
 
+    `advance` is the only method that every solver has to write.
+
     Attributes
     ----------
     objective : Objective
-    exact : bool
+    own_steps : bool
+        Whether the solver chooses its own steps; if so the best point seen is the answer, and a
+        diverging step is retreated from.
+    free_answers : bool
         Whether each iteration leaves value and gradient at the point, so that a check costs no
         pass.
-    adapts : bool
-        Whether the solver chooses its own steps; if so the best point seen is the answer, and a
-        diverging step backs off.
-    keeps_curvature : bool
-        Whether `known_curvature` has something most of the time, so that a certificate needs no
-        matrix of its own.
-    proves : bool
-        Whether `lower_bound` goes to F* as F does.
-    by_schedule : bool
+    proves_itself : bool
+        Whether `Progress.lower` goes to F* as F does.
+    scheduled : bool
         Whether a scheduled rate is how long steps are, so that too large a one makes F grow.
-    passes_before : float
-        The objective's passes when the solver was made: what it measures counts as part of its run.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgd import Objective
+    >>> class Descent(Solver):
+    ...     def advance(self, state):
+    ...         state.point = state.point - 0.5 * state.gradient
+    ...         state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
+    ...         state.iteration += 1
+    ...         state.updates += 1
+    >>> F = Objective("squared_error", np.array([[0.0], [1.0]]), np.array([0.0, 1.0]))
+    >>> solver = Descent(F)
+    >>> state = solver.start(np.zeros(2))
+    >>> for _ in range(100):
+    ...     solver.advance(state)
+    >>> state.point.round(3), solver.progress(state).done
+    (array([ 1., -0.]), False)
     """
 
-    exact = True
-    adapts = True
-    keeps_curvature = False
-    proves = False
-    by_schedule = True
+    own_steps = True
+    free_answers = True
+    proves_itself = False
+    scheduled = True
 
     def __init__(self, objective):
         self.objective = objective
-        self.passes_before = objective.passes
 
     @property
     def kind(self):
         """What this solver's memory is called: only a solver of the same kind goes on with it."""
         return type(self).__name__
 
-    def start(self, point):
-        """State before the first iteration."""
+    def start(self, point, kept=None):
+        """State before the first iteration.
+
+        Parameters
+        ----------
+        point : ndarray, (size,)
+        kept : State, optional
+            Of an earlier run, whose point counts then: it goes on, with what it remembers where
+            that is of this objective.
+
+        Returns
+        -------
+        State
+            `kept` itself where it was given.
+        """
+        state = self._fresh(point) if kept is None else kept
+        self._resume(state)
+        return state
+
+    def _fresh(self, point):
+        """A state that nothing was computed for."""
         return State(np.array(point, dtype=np.float64), self.objective.n_active)
 
-    def resume(self, state):
-        """Make a state of an earlier run fit for these data: evaluate its point again."""
-        if self.exact:
+    def _resume(self, state):
+        """Compute what an iteration needs, and forget what is not of this objective."""
+        if self.free_answers:
             state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
 
     def advance(self, state):
         """Move the state by one iteration."""
         raise NotImplementedError
 
+    def progress(self, state):
+        """What is known of the state without a look at the rows: a `Progress`."""
+        return Progress(done=state.done)
+
     def answer(self, state):
         """Unknowns to report, for example an average of iterates."""
         return state.point
 
     def evaluate(self, state):
-        """(v, smooth part of F, its gradient) at the answer; free after an iteration of an exact
-        solver, else one pass.
-
-        Without the gradient where `lower_bound` mostly does: who needs it takes another pass.
+        """The answer with the smooth part of F and its gradient, an `Answer`: no pass where
+        answers are free, else at most one.
         """
-        if self.exact:
-            return state.point, state.value, state.gradient
+        if self.free_answers:
+            return Answer(state.point, state.value, state.gradient)
         v = self.answer(state)
-        return (v, *self.objective.smooth_and_gradient(v))
-
-    def preview(self, state):
-        """(F, estimate of F - F*) where the solver knows them without having computed its point,
-        else None.
-        """
-        return None
-
-    def doubt(self, state):
-        """What F at the answer may be wrong by where it does not come from a look at X, else
-        None.
-        """
-        return None
-
-    def lower_bound(self, state):
-        """A number that F is nowhere below, proved by what the solver keeps, or -inf: no pass."""
-        return -np.inf
-
-    def nearly_done(self, state, tol):
-        """Whether a check is worth its pass although the iterations have not doubled since the last
-        one.
-        """
-        return False
+        return Answer(v, *self.objective.smooth_and_gradient(v))
 
     def hand_over(self, memory):
-        """What a solver of more rows, from the same point on, can use of this one's memory."""
+        """Memory for a state of the same solver with more of the rows, which goes on from there."""
         return {}
 
-    def settled(self, state):
-        """Whether the state belongs to the whole objective; a batch that grows is not there yet."""
-        return True
-
-    def known_curvature(self, state):
-        """(Factor of a curvature matrix of F, the point where it is exact), or None: what a
-        certificate can use.
-        """
-        return None
-
-    def inverse_root(self):
-        """T with T T' about the inverse of the curvature, where the solver has one: tells a
-        certifier when to try.
-        """
-        return None
-
-    def finished(self, state):
-        """Whether the solver itself has nothing left to do."""
-        return bool(state.memory.get("exhausted", False))
-
-    def review(self, state, objective, constant_point, reference):
-        """Look at a checked objective; a solver that chooses its steps may go back to the best
-        constant model.
-        """
-
-    def back_off(self, state, safe_point):
+    def retreat(self, state, safe_point):
         """Take smaller steps from `safe_point` on; whether that is possible."""
         return False

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.certificates.newton_decrement import longest_row
+from fastgd.objective.subset import on_groups
 
 # What a method may need in d: vectors, and where d is small, matrices; and buffers of 2^16 values,
 # in bytes.
@@ -104,7 +105,7 @@ def test_the_rows_are_not_copied_for_their_norms(looked_at):
     F = Objective("log_loss", X, y, alpha=1e-4)
     if looked_at == "moments":
         F.moments()
-    longest_row(F.part(np.arange(8), 1e-4), np.eye(41))
+    longest_row(on_groups(F, np.arange(8), 1e-4), np.eye(41))
     tracemalloc.start()
     try:
         longest_row(F, np.eye(41))

@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numba.core import event
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GridSearchCV
 
 import fastgd
-from fastgd import Adam, GDClassifier, GDRegressor, Quantile
+from fastgd import Adam, DivergenceError, GDClassifier, GDRegressor, Huber, Loss, Quantile
+from fastgd.estimators import base as estimators
+from fastgd.runtime.jit import kernel
 from support.components import ToyWeightedL1
 
 RNG = np.random.default_rng(0)
@@ -226,6 +228,101 @@ def test_another_process_predicts_without_compiling(run, tmp_path):
     assert compiled.buffer == []
     assert words[:-3] == [str(word) for word in expected]
     assert words[-3:] == ["0", "list", models[1].stop_reason_.name]
+
+
+PUBLIC = [one for name in fastgd.__all__ if isinstance(one := getattr(fastgd, name), type)]
+
+
+@pytest.mark.parametrize("cls", PUBLIC, ids=lambda cls: cls.__name__)
+def test_public_classes_are_of_fastgd(cls):
+    assert (cls.__module__, cls.__qualname__) == ("fastgd", cls.__name__)
+    assert pickle.loads(pickle.dumps(cls)) is cls
+
+
+def test_what_is_public_comes_back_in_a_process_that_imports_nothing_first(run, tmp_path):
+    shipped = [
+        made()
+        for family in (fastgd.Loss, fastgd.Penalty, fastgd.Rule)
+        for made in family.members().values()
+        if made in PUBLIC
+    ]
+    objective = fastgd.Objective("squared_error", X, T, penalty="l2", alpha=0.1)
+    diverged = DivergenceError("too far", {"passes": np.arange(3.0)})
+    models = [GDClassifier(alpha=0.5), GDRegressor(loss=Huber(2.0)).fit(X, T)]
+    kept = [*shipped, *models, objective, diverged, fastgd.StopReason.TIME]
+    names = [f"{type(one).__module__}.{type(one).__qualname__}" for one in kept]
+    assert all(name.startswith("fastgd.") and name.count(".") == 1 for name in names)
+    (tmp_path / "kept.pkl").write_bytes(pickle.dumps(kept))
+    words = run(
+        """
+        import pickle
+        with open("kept.pkl", "rb") as file:
+            kept = pickle.load(file)
+        *_, regressor, objective, diverged, reason = kept
+        print(*(f"{type(one).__module__}.{type(one).__qualname__}" for one in kept))
+        print(*regressor.coef_, regressor.loss.epsilon)
+        print(objective.value(objective.start()), len(diverged.history["passes"]), reason.name)
+        """
+    )
+    assert words[: len(names)] == names
+    assert words[len(names) : -3] == [str(number) for number in (*models[1].coef_, 2.0)]
+    assert words[-3:] == [str(objective.value(objective.start())), "3", "TIME"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [({}, "an older version of fastgd, in format 0"), ({"_stored_format": 99}, "a newer version")],
+)
+@pytest.mark.parametrize("model", [GDRegressor(), GDRegressor(max_iter=2, tol=None).fit(X, T)])
+def test_a_pickle_of_another_version_is_refused(model, stored, words, monkeypatch):
+    with monkeypatch.context() as old:
+        old.setattr(GDRegressor, "__module__", "fastgd.estimators.regressor")
+        old.setattr(
+            estimators.GDEstimator,
+            "__getstate__",
+            lambda self: {**BaseEstimator.__getstate__(self), **stored},
+        )
+        kept = pickle.dumps(model)
+    with pytest.raises(ValueError, match=f"this GDRegressor was stored by {words}.*fit the model"):
+        pickle.loads(kept)
+
+
+def test_the_format_is_no_attribute():
+    model = pickle.loads(pickle.dumps(GDRegressor()))
+    assert vars(model).keys() == vars(GDRegressor()).keys()
+
+
+@kernel
+def value_of(loss, prediction, target):
+    return loss.value(prediction, target)
+
+
+def users_huber():
+    """A user's class, called like one that is shipped, with the same field."""
+
+    class Huber(Loss):
+        epsilon: float = 0.1
+
+        def value(self, prediction, target):
+            return 7.0 * self.epsilon
+
+        def derivative(self, prediction, target):
+            return 0.0
+
+    Huber.__qualname__ = "Huber"
+    return Huber
+
+
+def test_a_class_of_the_same_name_is_not_taken_for_ours():
+    own = users_huber()
+    assert own.__module__ == __name__
+    assert Loss.named("huber") is Huber
+    for _ in range(2):  # with code from memory the second time
+        assert value_of(Huber(0.5), 0.2, 0.0) == pytest.approx(0.02)
+        assert value_of(own(0.5), 0.2, 0.0) == 3.5
+    assert b"test_pickling" not in pickle.dumps(Huber(0.5))
+    with pytest.raises(pickle.PicklingError):  # nor is it stored as ours
+        pickle.dumps(own(0.5))
 
 
 SCRIPT = """

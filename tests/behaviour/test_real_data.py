@@ -8,7 +8,7 @@ import pytest
 from fastgd import ConvergenceWarning, GDClassifier, GDRegressor, Objective
 from fastgd.fitting.stopping import StopReason
 from fastgd.losses.base import find_loss
-from fastgd.objective.null_model import best_constant
+from fastgd.objective.null_model import null_model
 from fastgd.rules.base import Rule
 from support.twins import members
 
@@ -73,7 +73,7 @@ def test_a9a_a_few_rows_at_a_time(solver, batch_size, a9a, a9a_optimum):
 
 
 def sane(model, X, y):
-    """Finite, no worse than the constant model, certified or with the one warning."""
+    """Finite, no worse than the null model, certified or with the one warning."""
     model, n_warnings = fitted(model, X, y)
     assert np.isfinite(model.coef_).all()
     assert np.isfinite(model.intercept_).all()
@@ -81,7 +81,7 @@ def sane(model, X, y):
     assert n_warnings == (0 if model.converged_ else 1)
     loss = find_loss(model.loss, epsilon=model.epsilon)
     targets = np.where(y == y.max(), 1.0, -1.0) if loss.classification else y
-    constant = best_constant(Objective(loss, np.zeros((len(y), 1)), targets))[1]
+    constant = null_model(Objective(loss, np.zeros((len(y), 1)), targets))[1]
     assert model.objective_ <= constant * (1 + 1e-9)
     return model, constant
 

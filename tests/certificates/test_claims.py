@@ -74,7 +74,6 @@ def test_images_that_have_drifted_are_computed_anew(kind):
     )
     solver = kind(F)
     state = solver.start(F.start())
-    solver.resume(state)
     for _ in range(3):
         solver.advance(state)
     point, value, gradient = solver.evaluate(state)

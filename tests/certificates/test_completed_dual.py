@@ -60,8 +60,7 @@ def path(F, monkeypatch):
         patched.setattr(completed_dual, "lower_bound", noted)
         solver, points = CentralPath(F), []
         state = solver.start(F.start())
-        solver.resume(state)
-        while len(points) < 40 and not (points and solver.finished(state)):
+        while len(points) < 40 and not (points and solver.progress(state).done):
             solver.advance(state)
             points.append(np.array(solver.answer(state)))
     return points[-5:], max(bounds, default=-np.inf), state.memory["bound"]

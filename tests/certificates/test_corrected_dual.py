@@ -26,7 +26,6 @@ def points_of(F, iterations=12):
     """(v, gradient, curvature) along a run, and the lowest F that was seen."""
     newton = Newton(F)
     state = newton.start(F.start())
-    newton.resume(state)
     points = []
     for _ in range(iterations):
         points.append((state.point, state.gradient))
@@ -105,12 +104,11 @@ def test_rare_columns_under_a_weak_penalty_are_proved_by_it():
     F = Objective("log_loss", X, y, alpha=1.0 / n, fit_intercept=False)
     newton = Newton(F, 1e-4)
     state = newton.start(F.start())
-    newton.resume(state)
     best = points_of(Objective("log_loss", X, y, alpha=1.0 / n, fit_intercept=False), 30)[1]
     floors = []
     for _ in range(12):
         newton.advance(state)
-        floors.append(newton.lower_bound(state))
+        floors.append(newton.progress(state).lower)
     assert max(floors) <= best
     assert best - max(floors) <= 1e-4 * best
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fastgd import Objective
-from fastgd.certificates.certifier import Certifier
 from fastgd.certificates.newton_decrement import longest_row
+from fastgd.certificates.newton_proof import NewtonProof
 from fastgd.linalg.cholesky import Factor
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import SquaredError
@@ -35,7 +35,6 @@ def test_the_bound_holds_near_the_matrix_and_far_from_it(loss, fit_intercept, st
         )
         newton = Newton(F)
         state = newton.start(F.start())
-        newton.resume(state)
         points = []
         for _ in range(12):
             points.append((state.point, state.value, state.gradient))
@@ -43,7 +42,7 @@ def test_the_bound_holds_near_the_matrix_and_far_from_it(loss, fit_intercept, st
         best = state.value
         for k, (anchor, _, _) in enumerate(points):
             known = Factor(F.curvature_matrix(anchor)), anchor
-            certifier = Certifier(F)
+            certifier = NewtonProof(F)
             for v, value, gradient in points[k:]:
                 bound = certifier.from_known(known, v, gradient, enough=np.inf).value
                 assert bound >= (value - best) * (1.0 - 1e-9) - 1e-14 * abs(best)

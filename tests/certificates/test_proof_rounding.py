@@ -9,9 +9,10 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
-from fastgd.certificates import certifier, newton_decrement
-from fastgd.certificates.certifier import EPS, Certifier
+from fastgd.certificates import newton_decrement, newton_proof
+from fastgd.certificates.duality_gap import DualityGap
 from fastgd.certificates.newton_decrement import decrement_bound, longest_row, product_bound
+from fastgd.certificates.newton_proof import NewtonProof
 from fastgd.certificates.rounding import (
     gradient_rounding,
     prediction_size,
@@ -19,6 +20,7 @@ from fastgd.certificates.rounding import (
     value_rounding,
 )
 from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.precision import EPS
 from fastgd.solvers.newton.cholesky import Newton
 from support.extended import (
     LONG,
@@ -91,12 +93,11 @@ def test_the_bound_from_a_matrix_counts_what_the_matrix_is_wrong_by():
         F = Objective("squared_error", X, y, alpha=alpha, fit_intercept=False, n_jobs=1)
         newton = Newton(F)
         state = newton.start(F.start())
-        newton.resume(state)
         factor = Factor(F.curvature_matrix(state.point))
         for _ in range(3):
             above, _ = above_the_minimum(X, y, alpha, False, state.point.astype(LONG))
             value, gradient = F.smooth_and_gradient(state.point)
-            bound = Certifier(F).from_known(
+            bound = NewtonProof(F).from_known(
                 (factor, state.point), state.point, gradient, 0.0, value
             )
             if bound.kind == "proof":
@@ -107,7 +108,7 @@ def test_the_bound_from_a_matrix_counts_what_the_matrix_is_wrong_by():
 
 
 def known(F, v, value, gradient, anchor):
-    return Certifier(F).from_known(anchor, v, gradient, 0.0, value).value
+    return NewtonProof(F).from_known(anchor, v, gradient, 0.0, value).value
 
 
 def by_products(F, v, value, gradient, anchor):
@@ -115,7 +116,7 @@ def by_products(F, v, value, gradient, anchor):
 
 
 def proved(F, v, value, gradient, anchor):
-    return Certifier(F).prove(v, value, gradient).value
+    return NewtonProof(F).prove(v, value, gradient).value
 
 
 @extended
@@ -138,7 +139,7 @@ def test_a_bound_counts_what_is_rounded(loss, bound, monkeypatch):
             for near in (here, anchor):
                 assert above <= bound(F, v, value, gradient, near) * (1.0 + 1e-9) + doubt, seed
             with monkeypatch.context() as patched:
-                without_rounding(patched, certifier, newton_decrement)
+                without_rounding(patched, newton_proof, newton_decrement)
                 visible += above > bound(F, v, value, gradient, here)
             anchor = here
     # of a log loss even extended precision shows less than a unit of F
@@ -153,14 +154,13 @@ def test_ordinary_problems_keep_their_bounds(loss):
     F = Objective(loss, X, y, alpha=1e-6, n_jobs=1)
     newton = Newton(F)
     state = newton.start(F.start())
-    newton.resume(state)
     for _ in range(4):
         v, value, gradient = state.point, state.value, state.gradient
         factor = Factor(F.curvature_matrix(v))
         decrement = factor.norm_of(gradient)
         reach = longest_row(F, factor.root()) * F.loss.self_concordance
         plain = decrement_bound(decrement, reach) if reach * decrement < 1.0 else np.inf
-        bound = Certifier(F).from_known((factor, v), v, gradient, 0.9 * plain, value).value
+        bound = NewtonProof(F).from_known((factor, v), v, gradient, 0.9 * plain, value).value
         most = plain * (1.0 + 1e-9 if loss == "squared_error" else 1.5) + 2.0 * EPS * value
         assert plain <= bound <= most or reach * decrement > 1e-3
         newton.advance(state)
@@ -178,7 +178,7 @@ def test_a_matrix_that_is_all_rounding_proves_nothing():
     assert sum_rounding(F) * factor.inverse_norm() ** 2 > 0.1
     value, gradient = F.value_and_gradient(v)
     assert (
-        Certifier(F).from_known((factor, v), v, gradient, 0.0, value).value
+        NewtonProof(F).from_known((factor, v), v, gradient, 0.0, value).value
         > 0.55 * factor.norm_of(gradient) ** 2
     )
 
@@ -207,7 +207,7 @@ def test_the_gap_counts_what_the_gradient_is_wrong_by():
                 + EPS * alpha * abs(v)
             ).all()
             above, _ = above_the_minimum(X, y, alpha, False, v.astype(LONG))
-            bound = Certifier(F).cheap(v, value, gradient).value
+            bound = DualityGap(F).bound(v, value, gradient).value
             assert above <= bound
             if bound < 0.05 * value:
                 assert bound >= float(gradient @ gradient) / (2.0 * alpha) + float(

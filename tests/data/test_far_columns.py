@@ -77,11 +77,11 @@ def test_rows_hand_out_differences_bit_for_bit(storage):
     out, vector = np.zeros(n), np.zeros(d)
     rows.dot_rows(0, n, coef, out)
     rows.add_rows(0, n, amounts, vector, 16)
-    expected, combined = rows_of(X).predictions(coef), np.zeros(d)
+    expected, combined = rows_of(X).matvec(coef), np.zeros(d)
     for i in range(n):
         rows_of(X).add(i, amounts[i], combined)
     np.testing.assert_array_equal(out, expected)
-    np.testing.assert_array_equal(rows.predictions(coef), expected)
+    np.testing.assert_array_equal(rows.matvec(coef), expected)
     np.testing.assert_array_equal(vector, combined)
     np.testing.assert_allclose(out, table @ coef, rtol=1e-13)
     for i in (0, n - 1):

@@ -145,7 +145,7 @@ def test_what_is_read_in_place(name):
     np.testing.assert_array_equal(dense(rows), table)
     np.testing.assert_array_equal(rows.in_c_order().values, table)
     np.testing.assert_array_equal(rows.take([2, 0]), table[[2, 0]])
-    np.testing.assert_allclose(rows.predictions(np.arange(4.0)), table @ np.arange(4.0))
+    np.testing.assert_allclose(rows.matvec(np.arange(4.0)), table @ np.arange(4.0))
     products, vector = np.zeros(3), np.zeros(4)
     rows.dot_rows(0, 3, np.arange(4.0), products)
     rows.add_rows(0, 3, np.arange(3.0), vector, 0)

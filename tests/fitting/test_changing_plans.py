@@ -17,6 +17,7 @@ from fastgd.fitting.replan import continued, forecast, next_plan
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import Overdue, StopReason
 from fastgd.objective.moments import rows_apart
+from fastgd.solvers.base import Progress
 from fastgd.solvers.dual.sdca import Sdca, dual_cost
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.interior_point.central_path import CentralPath
@@ -135,13 +136,12 @@ def stuck(monkeypatch, *kinds):
     """Solvers that have nothing left to do after their first iteration, and do nothing in it."""
     for kind in kinds:
         monkeypatch.setattr(kind, "advance", lambda self, state: idle(state))
-        monkeypatch.setattr(kind, "lower_bound", lambda self, state: -np.inf)
-        monkeypatch.setattr(kind, "nearly_done", lambda self, state, tol: False)
+        monkeypatch.setattr(kind, "progress", lambda self, state: Progress(done=state.done))
 
 
 def idle(state):
     state.iteration += 1
-    state.memory["exhausted"] = True
+    state.done = True
 
 
 def test_every_plan_has_its_iteration_once(monkeypatch):

@@ -39,7 +39,7 @@ def stuck(monkeypatch):
         else:
             time.sleep(0.02)
             state.iteration += 1
-            state.memory["exhausted"] = True
+            state.done = True
 
     monkeypatch.setattr(Newton, "advance", stuck)
 

@@ -5,7 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from fastgd.certificates import certifier as certificate
+from fastgd.certificates import newton_proof as certificate
+from fastgd.certificates.certifier import Certifier
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Watch
 from fastgd.fitting.result import DivergenceError
@@ -24,7 +25,7 @@ from fastgd.losses.regression import Huber
 from fastgd.objective.objective import Objective
 from fastgd.rules.classic import Gd
 from fastgd.rules.schedules import Schedule
-from fastgd.solvers.base import Solver
+from fastgd.solvers.base import Progress, Solver
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
 from fastgd.solvers.gradient.scheduled import ScheduledFullBatch
 from fastgd.solvers.stochastic.scheduled import Stochastic
@@ -36,8 +37,8 @@ class Scripted(Solver):
 
     def __init__(self, objective, points, *, exact=True, adapts=True, act=None):
         super().__init__(objective)
-        self.points, self.exact, self.adapts, self.act = points, exact, adapts, act
-        self.safe_points, self.reviewed = [], []
+        self.points, self.free_answers, self.own_steps, self.act = points, exact, adapts, act
+        self.safe_points = []
 
     def advance(self, state):
         if self.act is not None:
@@ -46,14 +47,11 @@ class Scripted(Solver):
         state.iteration += 1
         state.updates += 1
         state.rate = 0.5
-        if self.exact:
+        if self.free_answers:
             with np.errstate(all="ignore"):
                 state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
 
-    def review(self, state, objective, best_point, reference):
-        self.reviewed.append(objective)
-
-    def back_off(self, state, safe_point):
+    def retreat(self, state, safe_point):
         self.safe_points.append(safe_point.copy())
         return True
 
@@ -77,7 +75,6 @@ def run(solver, rules=(), start=None, **options):
     state = solver.start(
         solver.objective.start() if start is None else np.asarray(start, dtype=float)
     )
-    solver.resume(state)
     descent = Descent(solver, rules, **{"max_iter": 100, **options})
     return descent.run(state), state
 
@@ -133,7 +130,7 @@ def test_passes_are_counted_and_few():
     solver = BarzilaiBorwein(F)
     made = F.passes
     assert made >= 1
-    result, state = run(solver, max_iter=10)
+    result, state = run(solver, max_iter=10, passes_before=0.0)
     assert state.iteration == 10
     evaluations = 1 + result.history["passes"][-2] - made
     assert 10 <= evaluations <= 16
@@ -142,7 +139,7 @@ def test_passes_are_counted_and_few():
 
 
 def test_a_certificate_that_nobody_asked_for_is_left_out_where_it_is_dear(monkeypatch):
-    monkeypatch.setattr("fastgd.fitting.loop.UNASKED_WORK", 0.0)
+    monkeypatch.setattr("fastgd.certificates.certifier.UNASKED_WORK", 0.0)
     F = hard(alpha=0.05)
     result, _ = run(ScheduledFullBatch(F, Gd(), Schedule(4.0)), max_iter=10)
     assert F.passes == 11
@@ -315,8 +312,8 @@ def test_callbacks_and_rules_end_a_run():
 
 def test_a_solver_with_nothing_left_to_do_ends_the_run_where_there_is_a_tol():
     class Exhausted(Scripted):
-        def finished(self, state):
-            return state.iteration >= 3
+        def progress(self, state):
+            return Progress(done=state.iteration >= 3)
 
     for exact in (True, False):
         result, state = run(Exhausted(parabola(), [[0.0]], exact=exact), tol=1e-4)
@@ -329,15 +326,15 @@ def test_a_run_that_the_end_proves_has_converged(monkeypatch):
     """Log loss without a penalty and a level of one class: PLATEAU, although 2.5e-5 was proved."""
 
     class Exhausted(Scripted):
-        def finished(self, state):
-            return True
+        def progress(self, state):
+            return Progress(done=True)
 
-    whole = Descent._certified
-    monkeypatch.setattr(
-        Descent,
-        "_certified",
-        lambda run, check, final: whole(run, check, final) if final else check,
-    )
+    judge = Certifier.judge
+
+    def judge_at_the_end(certifier, check, progress, spent, final=False):
+        return judge(certifier, check, progress, spent, final) if final else check
+
+    monkeypatch.setattr(Certifier, "judge", judge_at_the_end)
     result, _ = run(Exhausted(parabola(), [[1.0]]), tol=1e-4)
     assert result.suboptimality <= 1e-4
     assert result.reason is StopReason.CONVERGED

@@ -167,7 +167,7 @@ def test_a_plan_that_is_wrong_is_changed(monkeypatch, penalty):
             advance(self, state)
         else:
             state.iteration += 1
-            state.memory["exhausted"] = True
+            state.done = True
 
     monkeypatch.setattr(kind, "advance", stuck)
     model = GDClassifier(**given).fit(X, y)

@@ -11,7 +11,7 @@ from fastgd.certificates.bound import relative
 from fastgd.losses.regression import SquaredError
 from fastgd.objective.distances import enough, slope_size, unit
 from fastgd.objective.infimum import check_infimum, check_mean
-from fastgd.objective.null_model import best_constant
+from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.solvers.dual.sdca import Sdca
 from support.twins import members, with_jit
@@ -173,10 +173,10 @@ def test_units():
 def test_the_best_constant_is_found_below_0():
     _, y = counts()
     F = Objective(Counts(), np.zeros((y.size, 1)), y)
-    shift, value = best_constant(F)
+    shift, value = null_model(F)
     assert shift == pytest.approx(np.log(y.mean()), rel=1e-9)
     assert value == pytest.approx(y.mean() * (1.0 - shift), rel=1e-12)
-    F.constant, F.constant_value = shift, value
+    F.null_intercept, F.null_value = shift, value
     assert slope_size(F, value, 1.0) == pytest.approx(
         np.sqrt(np.square(y - y.mean()).mean()), rel=0.1
     )
@@ -187,10 +187,12 @@ def test_dual_ascent_claims_nothing_that_needs_one():
     for fit_intercept in (True, False):
         solver = Sdca(Objective(Shallow(), X, y, alpha=0.1, fit_intercept=fit_intercept), seed=0)
         state = solver.start(np.zeros(3 + fit_intercept))
-        assert solver.lower_bound(state) == -np.inf
+        assert solver.progress(state).lower == -np.inf
         for _ in range(20):
             solver.advance(state)
-        assert (solver.lower_bound(state) > -np.inf) == solver.proves == (not fit_intercept)
+        assert (
+            (solver.progress(state).lower > -np.inf) == solver.proves_itself == (not fit_intercept)
+        )
 
 
 def test_a_report_says_what_is_not_declared(monkeypatch):

@@ -11,12 +11,11 @@ import pytest
 
 from fastgd.penalties.base import Penalty
 from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
+from fastgd.runtime.fingerprint import is_ours
 from fastgd.runtime.jit import kernel
 from support.components import ToyWeightedL1
 
-MEMBERS = {
-    name: cls for name, cls in Penalty.members().items() if cls.__module__.startswith("fastgd.")
-}
+MEMBERS = {name: cls for name, cls in Penalty.members().items() if is_ours(cls)}
 WEIGHTED = ToyWeightedL1(np.array([0.0, 1.0, 2.5]))
 PENALTIES = [
     *(cls() for cls in MEMBERS.values()),

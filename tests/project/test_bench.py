@@ -37,12 +37,15 @@ from bench import (  # noqa: E402
     race,
     report,
     rivals,
+    same,
+    same_problems,
     scaling,
     standings,
     suite,
 )
 from bench.__main__ import main, parse  # noqa: E402
 from fastgd import EpsilonInsensitive, Hinge, LogLoss, Loss, Quantile, SquaredError  # noqa: E402
+from fastgd.runtime.fingerprint import is_ours  # noqa: E402
 
 # Budgets with which a rival is there. Stochastic ones only get near, and so do sag and saga on
 # sparse rows, where the intercept of scikit-learn takes a hundredth of the step.
@@ -530,6 +533,84 @@ def test_two_runs_are_compared(tmp_path, capsys):
     assert main(["compare", str(paths[0]), str(paths[0])]) == 0
 
 
+def test_a_tree_finds_the_same_models_as_itself(capsys):
+    fits = [same_problems.one_random(0, index) for index in (0, 4, 20)]
+    refused = replace(fits[0], name="refused", parameters={"loss": "none"})
+    assert same.run(ROOT, fits=[*fits, refused])
+    text = capsys.readouterr().out
+    assert "4 fits, 3 the same bit for bit, 1 refused by both" in text
+    assert "every bar holds" in text
+
+
+def test_a_folder_without_the_package_is_refused(tmp_path):
+    with pytest.raises(SystemExit):
+        main(["same"])
+    with pytest.raises(SystemExit):
+        main(["same", str(tmp_path / "nothing")])
+    with pytest.raises(SystemExit, match="no package fastgd"):
+        main(["same", str(tmp_path)])
+
+
+def _found(**others):
+    """An answer of one side of `same`."""
+    numbers = {
+        "coef_": np.array([[1.0, 2.0]]),
+        "intercept_": np.zeros(1),
+        "objective_": 0.5,
+        "suboptimality_": float("nan"),
+        "bound_kind_": "proof",
+        "n_iter_": 10,
+        "stop_reason_": "CONVERGED",
+        "first": 1.0,
+        "passes": 100.0,
+        "between": 4.0,
+        "seconds": 0.1,
+    }
+    return numbers | others
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({}, []),
+        ({"n_iter_": 11, "passes": 101.9}, []),
+        ({"n_iter_": 12}, ["iterations"]),
+        ({"passes": 104.5}, ["passes", "sum of passes"]),
+        ({"objective_": 0.5 * (1 + 2e-4)}, ["objective"]),
+        ({"objective_": 0.5 * (1 + 5e-5)}, []),
+        ({"stop_reason_": "PLATEAU"}, ["stop reason"]),
+    ],
+)
+def test_bars_of_the_same_models(other, words):
+    tally = same.Tally()
+    tally.add("case", 1e-4, _found(), _found(coef_=np.array([[1.0, 2.5]]), **other))
+    assert tally.furthest == 0.2
+    assert tally.kinds == {"other": 1}
+    assert tally.holds == (not words)
+    broken = [line for line in same.table(tally).splitlines() if line.startswith("BROKEN")]
+    assert [line.split(" ", 1)[1].split(":")[0] for line in broken] == words
+
+
+def test_what_is_the_same_bit_for_bit():
+    one, negative = _found(), _found(intercept_=np.array([-0.0]))
+    assert same.compare(one, _found(seconds=9.0)) == "same bits"
+    assert same.compare(one, negative) == same.compare(one, _found(passes=101.0)) == "other"
+    tally = same.Tally()
+    tally.add("case", 1e-4, one, {"refused": "ValueError: no"})
+    tally.add("case", 1e-4, {"refused": "ValueError: no"}, {"refused": "ValueError: never"})
+    assert tally.kinds == {"refused by one": 1, "refused by both": 1}
+    assert "BROKEN refused by one: 1" in same.table(tally)
+    assert not tally.holds
+
+
+def test_random_problems_are_the_same_each_time():
+    for index in (0, 9, 50, 130):
+        one, two = (same_problems.one_random(1, index).request() for _ in range(2))
+        assert one["parameters"] == two["parameters"]
+        assert abs(one["X"] - two["X"]).max() == 0.0
+        np.testing.assert_array_equal(one["y"], two["y"])
+
+
 def test_picture_without_answers(tmp_path):
     problem = problems.make_problem("sklearn:breast_cancer", "log_loss", rows=40)
     assert picture.draw(tmp_path / "none.png", problem, [], 1).exists()
@@ -555,9 +636,7 @@ def test_hard_problems_are_the_same_each_time(tmp_path):
 
 def _own_losses():
     """Losses that tests have made."""
-    return {
-        name for name, one in Loss.members().items() if not one.__module__.startswith("fastgd.")
-    }
+    return {name for name, one in Loss.members().items() if not is_ours(one)}
 
 
 EXACT = {

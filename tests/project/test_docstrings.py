@@ -3,6 +3,7 @@ there is.
 """
 
 import ast
+import doctest
 import inspect
 import re
 
@@ -75,6 +76,15 @@ def test_defaults_are_told(estimator):
         if parameter.default is not parameter.empty:
             words = "default=|optional|None" if parameter.default is None else "default="
             assert re.search(words, told[name]), name
+
+
+def test_examples_of_public_classes_are_found():
+    """They say that they are of `fastgd`, so that doctest passes over them in their own files."""
+    classes = [one for one in public() if inspect.isclass(one)]
+    found = {one.name for one in doctest.DocTestFinder().find(fastgd) if one.examples}
+    shown = {f"fastgd.{cls.__name__}" for cls in classes if ">>>" in cls.__doc__}
+    assert "fastgd.GDClassifier" in shown
+    assert shown <= found
 
 
 @pytest.mark.parametrize("theirs", [GDClassifierCV, GDRegressorCV])

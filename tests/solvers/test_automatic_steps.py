@@ -9,7 +9,7 @@ from fastgd.fitting.stopping import StopReason
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import EpsilonInsensitive, Huber, Quantile, SquaredError
-from fastgd.objective.null_model import best_constant
+from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import NoPenalty
 from fastgd.rules.adaptive import Adam
@@ -208,10 +208,10 @@ def test_self_tuned_runs_stay_finite_on_raw_columns(rule, batch):
     solver = build(F, rule.name, batch, "auto")
     descent = Descent(solver, [], max_iter=64)
     point = F.start()
-    point[-1] = descent.constant
+    point[-1] = solver.objective.null_intercept
     result = descent.run(started(solver, point))
     assert np.isfinite(result.point).all()
-    assert result.objective < descent.constant_value
+    assert result.objective < solver.objective.null_value
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_losses_that_are_linear_far_away_are_no_slower(loss):
     """
     X, y, _, _ = dense_problem(SquaredError(), n=60)
     F = Objective(loss, X, 1e5 * y, penalty=None)
-    constant = best_constant(F)
+    constant = null_model(F)
     point = np.append(np.zeros(4), constant[0])
     solver = build(F, "gd", 1, "auto")
     result = Descent(solver, [], max_iter=64).run(started(solver, point))

@@ -16,6 +16,7 @@ from fastgd.losses.piecewise import known, pieces
 from fastgd.losses.regression import EpsilonInsensitive, Quantile, SquaredError
 from fastgd.solvers.interior_point import central_path
 from fastgd.solvers.interior_point.central_path import CentralPath
+from support.problems import nearly_done
 from support.twins import members, sparse_problem, with_jit
 
 KNOWN = [loss for loss in members(Loss) if known(loss)]
@@ -34,10 +35,9 @@ def problem(loss, n=60, d=5, **given):
 def run(F, most=60, tol=1e-9):
     solver = CentralPath(F)
     state = solver.start(F.start())
-    solver.resume(state)
     for _ in range(most):
         solver.advance(state)
-        if solver.nearly_done(state, tol) or solver.finished(state):
+        if nearly_done(solver, state, tol):
             break
     return solver, state
 
@@ -120,7 +120,7 @@ def test_rows_by_chunks_are_the_rows(monkeypatch):
         F = problem(loss, penalty="elasticnet")
         expected = run(F, most=6, tol=0.0)[1]
         with monkeypatch.context() as patch:
-            patch.setattr(central_path, "CHUNK", 7)
+            patch.setattr(central_path, "ROWS", 7)
             found = run(F, most=6, tol=0.0)[1]
         np.testing.assert_allclose(found.point, expected.point, rtol=1e-6, atol=1e-9)
         assert found.memory["bound"] == pytest.approx(expected.memory["bound"], rel=1e-8)
@@ -132,7 +132,7 @@ def test_the_end_is_proved(loss, penalty):
     F = problem(loss, penalty=penalty)
     solver, state = run(F)
     found = value(F, solver.answer(state))
-    assert 0.0 <= found - solver.lower_bound(state) <= 2e-8 * found
+    assert 0.0 <= found - solver.progress(state).lower <= 2e-8 * found
     assert state.iteration <= 40
     if F.l1 > 0.0:
         assert (solver.answer(state)[:5] == 0.0).any()  # one column is empty
@@ -249,7 +249,6 @@ def test_more_columns_than_rows(penalty):
     assert state.memory["gap"] <= 1e-7 * state.memory["total"]
     solver.by_rows = False
     state = solver.start(F.start())
-    solver.resume(state)
     for _ in range(25):
         solver.advance(state)
     assert state.memory["total"] == pytest.approx(value(F, solver.answer(state)), rel=1e-6)
@@ -273,7 +272,7 @@ def test_iterations_in_two_parts_are_the_same_iterations():
         state = CentralPath(F).start(F.start())
         for iterations in parts:
             solver = CentralPath(F)
-            solver.resume(state)
+            solver.start(state.point, state)
             for _ in range(iterations):
                 solver.advance(state)
         points.append(state.point)

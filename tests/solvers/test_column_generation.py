@@ -18,6 +18,7 @@ from fastgd.losses.regression import EpsilonInsensitive, Quantile
 from fastgd.solvers.interior_point import column_generation as path_on_columns
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.column_generation import PathOnColumns
+from support.problems import nearly_done
 from support.twins import members, sparse_problem, with_jit
 
 KNOWN = [loss for loss in members(Loss) if known(loss)]
@@ -41,12 +42,11 @@ def problem(loss, n=60, d=30, **given):
 def run(make, F, most=150, tol=1e-9):
     solver = make(F)
     state = solver.start(F.start())
-    solver.resume(state)
     bounds = []
     for _ in range(most):
         solver.advance(state)
-        bounds.append(solver.lower_bound(state))
-        if solver.nearly_done(state, tol) or solver.finished(state):
+        bounds.append(solver.progress(state).lower)
+        if nearly_done(solver, state, tol):
             break
     return F.value(solver.answer(state)), bounds, state
 
@@ -96,16 +96,14 @@ def test_iterations_in_two_parts_are_the_same_iterations(loss):
     F = problem(loss)
     whole = PathOnColumns(F)
     state = whole.start(F.start())
-    whole.resume(state)
     for _ in range(25):
         whole.advance(state)
     first = PathOnColumns(F)
     other = first.start(F.start())
-    first.resume(other)
     for _ in range(11):
         first.advance(other)
     other, second = pickle.loads(pickle.dumps(other)), PathOnColumns(F)
-    second.resume(other)
+    second.start(other.point, other)
     for _ in range(14):
         second.advance(other)
     np.testing.assert_array_equal(state.point, other.point)
@@ -116,11 +114,11 @@ def test_another_problem_begins_anew():
     F, G = problem(Hinge()), problem(Hinge(), alpha=0.05)
     state = run(PathOnColumns, F)[2]
     solver = PathOnColumns(G)
-    solver.resume(state)
+    solver.start(state.point, state)
     for _ in range(60):
         solver.advance(state)
     assert G.value(solver.answer(state)) == pytest.approx(run(CentralPath, G)[0], rel=1e-6)
-    assert solver.lower_bound(state) <= G.value(solver.answer(state)) * (1.0 + 1e-12)
+    assert solver.progress(state).lower <= G.value(solver.answer(state)) * (1.0 + 1e-12)
 
 
 def test_dense_and_csr_agree():

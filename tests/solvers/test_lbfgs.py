@@ -188,7 +188,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(loss):
         for part in parts:
             solver = LBFGS(objective(loss, alpha=0.01), memory=4)
             state = started(solver) if state is None else pickle.loads(pickle.dumps(state))
-            solver.resume(state)
+            solver.start(state.point, state)
             state = Descent(solver, [], max_iter=part).run(state).state
         points.append(state.point)
     np.testing.assert_array_equal(points[1], points[0])
@@ -198,7 +198,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(loss):
 def test_at_the_optimum_it_says_so():
     solver = LBFGS(objective(LogLoss()))
     state = iterations(solver, 200)
-    assert solver.finished(state)
+    assert solver.progress(state).done
 
 
 def test_corners_are_refused():

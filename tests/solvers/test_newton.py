@@ -14,6 +14,7 @@ from fastgd.linalg.cholesky import Factor
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss, SquaredHinge
 from fastgd.losses.regression import Huber, SquaredError
+from fastgd.objective.subset import on_groups
 from fastgd.solvers.growing_batch import Growing
 from fastgd.solvers.newton import cholesky as newton_file
 from fastgd.solvers.newton.cholesky import Newton
@@ -33,7 +34,6 @@ def problem(loss, **given):
 
 def run(solver, iterations):
     state = solver.start(solver.objective.start())
-    solver.resume(state)
     for _ in range(iterations):
         solver.advance(state)
     return state
@@ -81,7 +81,7 @@ def test_squared_error_takes_one_step():
     newton = Newton(F)
     state = run(newton, 1)
     assert np.abs(state.gradient).max() < 1e-12
-    assert newton.known_curvature(state)[0].norm_of(state.gradient) < 1e-12
+    assert newton.progress(state).curvature[0].norm_of(state.gradient) < 1e-12
 
 
 def test_dense_and_csr_take_the_same_way():
@@ -138,7 +138,6 @@ def test_a_row_that_is_wrong_by_far_does_not_promise_a_step_of_thousands():
     F = problem(LogLoss())
     newton = Newton(F)
     state = newton.start(np.full(F.size, -20.0))
-    newton.resume(state)
     for _ in range(12):
         newton.advance(state)
     assert state.value <= optimum(F) * (1.0 + 1e-9)
@@ -151,7 +150,7 @@ def test_iterations_in_two_parts_are_the_same_iterations(first):
     whole = run(Growing(F, Newton, 3, first=400), 10)
     part = run(Growing(F, Newton, 3, first=400), first)
     fresh = Growing(F, Newton, 3, first=400)
-    fresh.resume(part)
+    fresh.start(part.point, part)
     for _ in range(10 - first):
         fresh.advance(part)
     np.testing.assert_array_equal(part.point, whole.point)
@@ -166,12 +165,11 @@ def test_a_batch_that_grows_saves_passes_and_ends_at_the_same_optimum():
         ("full", Newton(F, 1e-6)),
         ("growing", Growing(F, lambda G: Newton(G, 1e-6), 0, first=500)),
     ):
-        F.passes = 0.0
+        before = F.passes
         state = solver.start(F.start())
-        solver.resume(state)
-        while not (solver.settled(state) and state.value <= best * (1.0 + 1e-7)):
+        while not (solver.progress(state).whole and state.value <= best * (1.0 + 1e-7)):
             solver.advance(state)
-        passes[name] = F.passes
+        passes[name] = F.passes - before
     assert passes["growing"] <= 0.7 * passes["full"]
 
 
@@ -179,7 +177,7 @@ def test_a_part_counts_shares_of_passes_and_weights():
     X, y = rows_of_a_sorted_classifier(n=100)
     weights = np.arange(100.0)
     F = Objective("log_loss", X, y, sample_weight=weights, alpha=0.3)
-    part = F.part(np.array([1, 12]), 0.5)  # groups of 8 rows, the last one cut short
+    part = on_groups(F, np.array([1, 12]), 0.5)  # groups of 8 rows, the last one cut short
     chosen = np.r_[8:16, 96:100]
     alone = Objective("log_loss", X[chosen], y[chosen], sample_weight=weights[chosen], alpha=0.5)
     v = np.linspace(-1.0, 1.0, F.size)
@@ -198,7 +196,7 @@ def test_rows_outside_a_sample_have_no_curvature(monkeypatch):
 
     monkeypatch.setattr(np, "empty", dirty)
     X, y = rows_of_a_sorted_classifier(80)
-    F = Objective("log_loss", X, y, alpha=1e-4).part(np.arange(5), 1e-3)
+    F = on_groups(Objective("log_loss", X, y, alpha=1e-4), np.arange(5), 1e-3)
     state = run(Newton(F), 4)
     assert not state.memory["curved"][40:].any()
     assert np.count_nonzero(state.memory["curved"]) > 30
@@ -214,7 +212,7 @@ def test_rows_of_next_to_no_curvature_are_left_out_and_the_decrement_stays_a_bou
     newton = Newton(F)
     state = run(newton, 12)
     newton._take_curvature(state)
-    factor, anchor = newton.known_curvature(state)
+    factor, anchor = newton.progress(state).curvature
     assert np.count_nonzero(state.memory["curved"] == 0.0) > 100
     whole = F.curvature_matrix(anchor)
     left_out = whole - np.stack([factor.product(column) for column in np.eye(F.size)], axis=1)
@@ -249,7 +247,7 @@ def test_columns_that_a_sample_does_not_show_stay():
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     F = Objective("log_loss", X, y, alpha=1e-5, fit_intercept=False)
     F.moments()
-    part = F.part(np.arange(100, 200), 1e-3)
+    part = on_groups(F, np.arange(100, 200), 1e-3)
     assert abs(run(Newton(part), 4).point[0]) < 1e-12
 
 

@@ -288,16 +288,16 @@ def test_a_model_that_is_not_finite_is_left_for_a_safe_one(penalty):
     solver = Sdca(F, seed=1)
     state = iterations(solver, 3)
     there, visits = state.point.copy(), state.memory["visits"]
-    assert solver.back_off(state, np.zeros(F.size))  # only F is not finite: w is on its way
+    assert solver.retreat(state, np.zeros(F.size))  # only F is not finite: w is on its way
     np.testing.assert_array_equal(state.point, there)
     state.point[0] = state.memory.get("v", state.point)[0] = np.inf
     state.memory["duals"][0] = np.nan
-    assert solver.back_off(state, there)
+    assert solver.retreat(state, there)
     assert np.isfinite(state.point).all()
     assert (state.iteration, state.memory["visits"]) == (3, visits)
     iterations(solver, 60, state)
     assert 0.0 <= F.value(state.point) - solver.lower_bound(state) <= 1e-6
-    assert not solver.back_off(State(np.full(F.size, np.nan), 1), np.full(F.size, np.nan))
+    assert not solver.retreat(State(np.full(F.size, np.nan), 1), np.full(F.size, np.nan))
 
 
 def exact_value(loss, X, y, alpha, v):
@@ -380,7 +380,7 @@ def test_dense_is_csr_and_runs_can_be_cut(penalty):
     np.testing.assert_allclose(csr.point, whole.point, rtol=1e-10, atol=1e-13)
     part = pickle.loads(pickle.dumps(iterations(Sdca(objective(FEW[0], penalty, 0.02), seed=7), 4)))
     solver = Sdca(objective(FEW[0], penalty, 0.02), seed=7)
-    solver.resume(part)
+    solver.start(part.point, part)
     iterations(solver, 5, part)
     np.testing.assert_array_equal(part.point, whole.point)
     assert (part.iteration, part.updates) == (9, whole.updates)
@@ -409,13 +409,13 @@ def test_a_start_or_another_strength_is_built_on():
     np.testing.assert_allclose(state.point, near.point, rtol=1e-6, atol=1e-8)
     weaker = objective(FEW[0], "l2", 0.04)
     solver = Sdca(weaker, seed=1)
-    solver.resume(near)
+    solver.start(near.point, near)
     assert solver.lower_bound(near) == -np.inf  # until an iteration has looked at all rows
     iterations(solver, 40, near)
     assert weaker.value(near.point) - solver.lower_bound(near) <= 1e-9
     larger = objective(FEW[0], "l2", 0.04, n=31)
     solver = Sdca(larger, seed=1)
-    solver.resume(near)
+    solver.start(near.point, near)
     iterations(solver, 40, near)
     assert 0.0 <= larger.value(near.point) - solver.lower_bound(near) <= 1e-9
 

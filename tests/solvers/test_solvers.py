@@ -17,6 +17,7 @@ from fastgd.rules.adaptive import Adam
 from fastgd.rules.base import Rule
 from fastgd.rules.classic import Gd, Momentum
 from fastgd.rules.schedules import Schedule
+from fastgd.solvers.base import State
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
 from fastgd.solvers.gradient.scheduled import BackingOff, LineSearch, Patience, ScheduledFullBatch
@@ -161,7 +162,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(rule, batch, rate, penalty):
             )
             solver = build(F, rule, batch, rate)
             state = started(solver) if state is None else pickle.loads(pickle.dumps(state))
-            solver.resume(state)
+            solver.start(state.point, state)
             result = Descent(solver, [], max_iter=part).run(state)
             state = result.state
         assert state.iteration == 11
@@ -175,7 +176,7 @@ def test_a_state_from_other_data_is_no_obstacle():
     for make in (BarzilaiBorwein, Accelerated, lambda F: BackingOff(F, Adam())):
         state = iterations(make(first), 5)
         solver = make(other)
-        solver.resume(state)
+        solver.start(state.point, state)
         result = Descent(solver, [], max_iter=300, tol=1e-6).run(state)
         assert result.reason is StopReason.CONVERGED
 
@@ -202,18 +203,20 @@ def test_adaptive_divides_by_5_when_progress_stalls(n_iter_no_change):
     rng = np.random.default_rng(0)
     objectives = np.r_[np.exp(-np.arange(10.0)), 0.01 + 1e-3 * rng.standard_normal(100)]
     expected, last = sklearns_rates(objectives, 0.5, 1e-3, n_iter_no_change)
-    patience, memory, rates = Patience(0.5, 1e-3, n_iter_no_change), {"divisor": 1.0}, []
+    patience, rates = Patience(0.5, 1e-3, n_iter_no_change), []
+    state = State(np.zeros(1), 1, memory={"divisor": 1.0})
     for value in objectives:
-        rates.append(0.5 / memory["divisor"])
-        patience.look(memory, value)
-        if memory.get("exhausted"):
+        rates.append(0.5 / state.memory["divisor"])
+        patience.look(state, value)
+        if state.done:
             break
     np.testing.assert_allclose(rates, expected)
     assert len(rates) == last
-    patience, memory = Patience(0.5, None, n_iter_no_change), {"divisor": 1.0}
+    patience = Patience(0.5, None, n_iter_no_change)
+    state = State(np.zeros(1), 1, memory={"divisor": 1.0})
     for value in objectives:
-        patience.look(memory, value)
-    assert memory["divisor"] == 1.0
+        patience.look(state, value)
+    assert state.memory["divisor"] == 1.0
 
 
 @pytest.mark.parametrize("batch", ["full", 1])
@@ -224,7 +227,7 @@ def test_adaptive_runs_end_once_the_rate_is_spent(batch):
     result = Descent(solver, [], max_iter=2000, tol=1e-12).run(state)
     assert result.reason is StopReason.PLATEAU
     assert state.rate <= 1e-6
-    assert solver.finished(state)
+    assert solver.progress(state).done
     assert result.objective < 0.95 * F.value(F.start())
 
 

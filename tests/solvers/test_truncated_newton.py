@@ -14,8 +14,9 @@ from fastgd.fitting.stopping import StopReason
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss, SquaredHinge
 from fastgd.losses.regression import Huber, SquaredError
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import Objective
+from fastgd.objective.subset import on_groups
 from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.column_subspace import ColumnSpan, choose_span
 from fastgd.solvers.newton.subspace import RowSpan
@@ -80,7 +81,7 @@ def test_kept_curvatures_give_the_products_of_the_objective(storage, fit_interce
 
 def test_a_sample_of_the_rows_can_give_the_curvature():
     F = wide(LogLoss(), n=80)
-    part = F.part(np.array([0, 3, 4, 9]), 0.01)
+    part = on_groups(F, np.array([0, 3, 4, 9]), 0.01)
     chosen = np.concatenate([np.arange(8 * k, 8 * k + 8) for k in (0, 3, 4, 9)])
     X, y, weights, offsets = sparse_problem(LogLoss(), n=80, d=60)
     weights = weights / weights[weights > 0].mean()
@@ -224,7 +225,7 @@ def test_the_span_follows_the_shape_and_the_lengths_of_the_rows():
     assert type(choose_span(Objective("log_loss", X, y, alpha=0.01))) is ColumnSpan
 
 
-def test_a_preview_needs_no_point_and_holds_each_iteration():
+def test_progress_needs_no_point_and_holds_each_iteration():
     F = wide(LogLoss(), n=60, d=200)
     best = iterations(RowSpan(F), 60).value
     solver = RowSpan(F)
@@ -232,13 +233,13 @@ def test_a_preview_needs_no_point_and_holds_each_iteration():
     before = F.passes
     for _ in range(8):
         solver.advance(state)
-        value, bound = solver.preview(state)
-        assert value == state.value
-        assert value - best <= bound.value + 1e-15
+        known = solver.progress(state)
+        assert known.value == state.value
+        assert known.value - best <= known.left + 1e-15
     assert "point" not in state.__dict__
     assert F.passes == before + 8
     gradient = F.gradient(state.point)
-    assert bound.value == pytest.approx(
+    assert known.left == pytest.approx(
         float(gradient[:-1] @ gradient[:-1]) / (2.0 * F.l2), rel=1e-4
     )
 
@@ -272,7 +273,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(solver, turned):
             made = solver(wide(LogLoss(), alpha=1e-4))
             state = started(made) if state is None else pickle.loads(pickle.dumps(state))
             value = state.value
-            made.resume(state)
+            made.start(state.point, state)
             assert state.value == value
             state = Descent(made, [], max_iter=part).run(state).state
         points.append(state.point)
@@ -283,7 +284,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(solver, turned):
 def test_a_state_from_other_data_is_no_obstacle(solver):
     state = iterations(solver(wide(LogLoss(), seed=0)), 5)
     made = solver(wide(LogLoss(), seed=1))
-    made.resume(state)
+    made.start(state.point, state)
     result = Descent(made, [], max_iter=100, tol=1e-6).run(state)
     assert result.reason is StopReason.CONVERGED
 
@@ -292,15 +293,15 @@ def test_a_state_from_other_data_is_no_obstacle(solver):
 def test_at_the_optimum_they_say_so(solver):
     made = solver(wide(SquaredHinge()))
     state = iterations(made, 200)
-    assert made.finished(state)
+    assert made.progress(state).done
 
 
 def test_sweeps_are_products_and_count_half_a_pass():
     F = wide(LogLoss(), n=100)
     X = F.rows.matrix().toarray()
-    sweeps, coef, amounts = Sweeps(F), np.arange(60.0), np.arange(100.0)
-    np.testing.assert_allclose(sweeps.images(coef), X @ coef, atol=1e-10)
-    np.testing.assert_allclose(sweeps.combination(amounts), X.T @ amounts, atol=1e-9)
+    linear_map, coef, amounts = LinearMap(F), np.arange(60.0), np.arange(100.0)
+    np.testing.assert_allclose(linear_map.matvec(coef), X @ coef, atol=1e-10)
+    np.testing.assert_allclose(linear_map.rmatvec(amounts), X.T @ amounts, atol=1e-9)
     assert F.passes == 1.0
 
 

@@ -15,7 +15,7 @@ from fastgd.fitting.loop import Descent
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge, LogLoss
 from fastgd.losses.regression import Huber, SquaredError
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
 from fastgd.solvers.gradient.accelerated import Accelerated
@@ -250,7 +250,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(solver, batch):
             F = make(LogLoss(), "elasticnet", storage=sp.csr_array, n_jobs=len(parts))
             one = solver(F, batch, 5)
             state = started(one) if state is None else pickle.loads(pickle.dumps(state))
-            one.resume(state)
+            one.start(state.point, state)
             state = Descent(one, [], max_iter=part).run(state).state
         assert state.iteration == 11
         points.append(np.r_[state.point, state.updates, state.rate])
@@ -266,7 +266,7 @@ def test_a_state_from_other_data_or_another_penalty_is_no_obstacle(solver):
         make(LogLoss(), "l2", 0.3, seed=1, storage=sp.csr_array),
     ):
         one = solver(other, 1, 0)
-        one.resume(state)
+        one.start(state.point, state)
         assert suboptimality(other, iterations(one, 300, state)) <= 1e-9
 
 
@@ -275,7 +275,7 @@ def test_the_table_outlives_a_change_of_the_penalty():
     table = state.memory["table"].copy()
     F = make(LogLoss(), "l2", 0.3)
     one = Saga(F, 1, 0)
-    one.resume(state)
+    one.start(state.point, state)
     np.testing.assert_array_equal(state.memory["table"], table)
     assert suboptimality(F, iterations(one, 300, state)) <= 1e-9
 
@@ -301,7 +301,7 @@ def test_a_run_converges_and_says_so(solver):
     result = Descent(one, [], max_iter=1000, tol=1e-6).run(started(one))
     assert result.reason.name == "CONVERGED"
     assert 0.0 <= result.objective - least(F) <= result.bound.value + 1e-12
-    assert one.exact == (solver is Svrg)
+    assert one.free_answers == (solver is Svrg)
 
 
 @SOLVERS
@@ -310,7 +310,9 @@ def test_a_run_to_the_end_is_exhausted(solver):
     state = started(one)
     for _ in range(600):
         one.advance(state)
-        if one.finished(state):  # a run ends here; later iterations may still gain what is rounding
+        if one.progress(
+            state
+        ).done:  # a run ends here; later iterations may still gain what is rounding
             return
     raise AssertionError("not finished after 600 iterations")
 
@@ -421,7 +423,7 @@ def test_curvatures_touches_and_combinations_are_sums_over_rows(storage):
     copies = rng.integers(1, 4, N)
     np.testing.assert_allclose(touches(F, copies), copies @ (X != 0))
     amounts = rng.standard_normal(N)
-    np.testing.assert_allclose(Sweeps(F).combination(amounts), amounts @ X, atol=1e-12)
+    np.testing.assert_allclose(LinearMap(F).rmatvec(amounts), amounts @ X, atol=1e-12)
     full = np.hstack([X * np.sqrt(rates), np.full((N, 1), np.sqrt(0.5))])
     greatest = np.linalg.eigvalsh(full.T @ (weights[:, None] * full) / F.n_active)[-1]
     found = largest_eigenvalue(F, F.samples.active(), rates, 0.5, 0)

@@ -11,7 +11,7 @@ from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.losses.base import Loss
 from fastgd.losses.piecewise import known
 from fastgd.objective.collinear import redundant_columns
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.solvers.interior_point.central_path import CentralPath
 from support.twins import members, sparse_problem, with_jit
 
@@ -34,16 +34,16 @@ def test_redundant_columns_are_those_that_the_others_make_up():
     X = np.column_stack([X, X[:, 0] - 3.0 * X[:, 1], np.zeros(60), np.full(60, 7.0), near])
     for data in (X, sp.csr_array(X)):
         F = Objective("quantile", data, X[:, 0])
-        found, ways, _ = redundant_columns(F, Sweeps(F), np.full(60, True))
+        found, ways, _ = redundant_columns(F, LinearMap(F), np.full(60, True))
         assert found.size == 2  # neither the zeros nor, by 1e-9, the last one
         assert 7 in found
         left = np.abs(X @ ways[:-1] + ways[-1]).max(axis=0)
         assert (left <= 1e-12 * np.abs(ways).T @ np.append(np.abs(X).max(axis=0), 1.0)).all()
         assert (ways[found, np.arange(2)] == -1.0).all()
-        few = redundant_columns(F, Sweeps(F), np.arange(60) < 3)  # three rows have a rank of 3
+        few = redundant_columns(F, LinearMap(F), np.arange(60) < 3)  # three rows have a rank of 3
         assert few.columns.size == 6
     F = Objective("quantile", np.zeros((60, 2)), X[:, 0], fit_intercept=False)
-    assert redundant_columns(F, Sweeps(F), np.full(60, True)).columns.size == 0
+    assert redundant_columns(F, LinearMap(F), np.full(60, True)).columns.size == 0
 
 
 @pytest.mark.parametrize("loss", with_jit(KNOWN[:3], KNOWN), ids=lambda loss: loss.name)
@@ -67,11 +67,10 @@ def test_what_completed_dual_variables_prove_is_true(loss, penalty, fit_intercep
     )
     solver = CentralPath(F)
     state = solver.start(F.start())
-    solver.resume(state)
     bounds, totals = [], []
     for _ in range(25):
         solver.advance(state)
-        bounds.append(solver.lower_bound(state))
+        bounds.append(solver.progress(state).lower)
         totals.append(state.memory["total"])
         if state.memory["gap"] <= 1e-9 * totals[-1]:
             break

@@ -123,7 +123,6 @@ def newton_points(loss, seed, n_iterations=5):
     F = Objective(loss, X, y, alpha=alpha, fit_intercept=fit_intercept, offset=offset, n_jobs=1)
     newton, points = Newton(F), []
     state = newton.start(F.start())
-    newton.resume(state)
     for _ in range(n_iterations):
         points.append(state.point.copy())
         newton.advance(state)

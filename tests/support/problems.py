@@ -48,7 +48,6 @@ def objective(loss, penalty="l2", alpha=0.1, storage=np.asarray, fit_intercept=T
 
 def started(solver, point=None):
     state = solver.start(solver.objective.start() if point is None else point)
-    solver.resume(state)
     return state
 
 
@@ -57,6 +56,12 @@ def iterations(solver, count, state=None):
     for _ in range(count):
         solver.advance(state)
     return state
+
+
+def nearly_done(solver, state, tol):
+    """Whether the solver says that no more than tol of F is left, or that it can do no more."""
+    known = solver.progress(state)
+    return known.left <= tol * abs(known.lower + known.left) or known.done
 
 
 def proved(solver, tol=1e-6, max_iter=4000):

@@ -11,11 +11,12 @@ import scipy.sparse as sp
 
 from fastgd.data.as_rows import as_rows
 from fastgd.data.targets import WeightedSamples
+from fastgd.runtime.fingerprint import is_ours
 
 
 def members(family):
     """Built-in components of a family: other tests may register their own."""
-    return [cls() for cls in family.members().values() if cls.__module__.startswith("fastgd.")]
+    return [cls() for cls in family.members().values() if is_ours(cls)]
 
 
 def with_jit(few, many):

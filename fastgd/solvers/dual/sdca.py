@@ -13,14 +13,13 @@ has been added.
 
 import numpy as np
 
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.losses.classification import Perceptron
-from fastgd.objective.distances import unit_at
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.moments import measured_once, row_overlap, rows_apart, say
 from fastgd.rules.batches import row_order
-from fastgd.runtime.threads import map_ranges
-from fastgd.solvers.base import Solver, State
+from fastgd.solvers.base import Answer, Progress, Solver, State
 from fastgd.solvers.dual import kernels as dual
 
 # Between, only rows are visited whose squared move of w is above this many times the mean. Passes
@@ -44,7 +43,6 @@ NEARLY = 2.0
 # lost to rounding is this share of what the last iteration raised the bound by.
 REBUILT = 8
 VISIBLE = 0.1
-EPS = float(np.finfo(float).eps)
 # Units of rounding of a sum that NumPy makes of halves of halves, and of its terms.
 SUMMED = 8.0
 
@@ -97,8 +95,8 @@ class Sdca(Solver):
     shrinking.
     """
 
-    exact = False
-    adapts = True
+    free_answers = False
+    own_steps = True
 
     def __init__(self, objective, seed, *, shuffle=True):
         _require(objective)
@@ -107,19 +105,14 @@ class Sdca(Solver):
         F = objective
         # An intercept asks for dual variables that sum to 0, which without an infimum they cannot
         # be made to.
-        self.proves = not F.fit_intercept or F.loss.infimum > -np.inf
+        self.proves_itself = not F.fit_intercept or F.loss.infimum > -np.inf
         self.rows = F.samples.active()
-        self.norms, self.sweeps = np.zeros(F.n_samples), Sweeps(F)
-        map_ranges(
-            lambda a, b: dual.squared_norms(F.rows, F.cuts, a, b, self.norms),
-            F.cuts.size - 1,
-            F.n_threads,
-        )
-        F.passes += 1.0
+        self.norms, self.linear_map = np.zeros(F.n_samples), LinearMap(F)
+        F.map_blocks(lambda a, b: dual.squared_norms(F.rows, F.cuts, a, b, self.norms))
         self.weights = np.broadcast_to(F.samples.weights, (F.n_samples,))
         self.rho = self._intercept_strength() if F.fit_intercept else np.inf
 
-    def start(self, point):
+    def _fresh(self, point):
         """State with the dual variables that belong to `point`, times the c in [0, 1] that is
         best for the bound.
         """
@@ -138,10 +131,11 @@ class Sdca(Solver):
             moves=np.zeros(F.n_samples),
             visits=0,
             center=intercept,
+            lower=-np.inf,
         )
         if coef.any():
             dual.duals_at(F.rows, F.samples, F.loss, np.r_[coef, intercept], duals, terms, sizes)
-            F.passes += 1.0
+            F.meter.count()
         v = self._rebuilt(state)
         self._put(state, v)
         # c t + (1 - c) inf loss is a term for c u, and |w|^2 shrinks by c^2 at least.
@@ -160,7 +154,7 @@ class Sdca(Solver):
             self._put(state, share * v)
         return state
 
-    def resume(self, state):
+    def _resume(self, state):
         """Make w that of the duals, which suit any alpha and weights; where it already is, the run
         just goes on.
 
@@ -171,12 +165,13 @@ class Sdca(Solver):
         if state.iteration == 0:
             return
         if memory["duals"].size != F.n_samples or "sizes" not in memory:
-            fresh = self.start(state.point)
+            fresh = self._fresh(state.point)
             state.forget()
             state.point = fresh.point
             state.memory.update(fresh.memory)
             return
         memory["terms"][:] = -np.inf
+        memory["lower"] = -np.inf
         wrong = memory["wrong"]
         v = self._rebuilt(state)
         known = (
@@ -204,30 +199,33 @@ class Sdca(Solver):
             state.point[-1] = memory["center"]
         state.iteration += 1
         bound, before = self.lower_bound(state), memory.get("bound", -np.inf)
-        memory["bound"], memory["gain"] = bound, bound - before
+        memory.update(bound=bound, lower=bound, gain=bound - before)
 
-    def back_off(self, state, safe_point):
+    def retreat(self, state, safe_point):
         """Begin anew from `safe_point` where w is not finite; where F alone is not, w is on its
         way: go on.
         """
         if np.isfinite(state.point).all():
             return True
-        fresh = self.start(safe_point)
+        fresh = self._fresh(safe_point)
         if not np.isfinite(fresh.point).all():
             return False
         state.point = fresh.point
         state.memory.update(fresh.memory, visits=state.memory["visits"], bound=-np.inf, gain=np.inf)
         return True
 
-    def nearly_done(self, state, tol):
-        """Whether the last iteration raised the bound by so little that about tol may be left."""
-        return state.memory["gain"] <= NEARLY * tol * unit_at(self.objective, state.memory["bound"])
+    def progress(self, state):
+        """The bound of the dual variables, and what the last iteration raised it by."""
+        memory = state.memory
+        left = memory.get("gain", np.inf) / NEARLY
+        return Progress(left=left, lower=memory["lower"], done=state.done)
 
     def evaluate(self, state):
         """(v, smooth part of F, None): the dual variables are a proof that needs no gradient."""
         F, v = self.objective, state.point
         coef = v[: F.n_features]
-        return v, F.loss_and_gradient(v, alone=True)[0] + 0.5 * F.l2 * float(coef @ coef), None
+        smooth = F.loss_and_gradient(v, alone=True)[0] + 0.5 * F.l2 * float(coef @ coef)
+        return Answer(v, smooth, None)
 
     def lower_bound(self, state):
         """A number that F is nowhere below, from the dual variables, or -inf: no pass over X.
@@ -341,7 +339,7 @@ class Sdca(Solver):
         )
         memory["visits"] += 1
         state.updates += order.size
-        F.passes += order.size / n
+        F.meter.count(order.size / n)
         return moved
 
     def _padded(self, state):
@@ -368,7 +366,7 @@ class Sdca(Solver):
         F = self.objective
         if not duals.any():
             return np.zeros(F.n_features)
-        return self.sweeps.combination(self.weights * duals) / (F.l2 * F.n_active)
+        return self.linear_map.rmatvec(self.weights * duals) / (F.l2 * F.n_active)
 
     def _imbalance(self, duals):
         """Mean of s u, which an unpenalised intercept makes 0."""

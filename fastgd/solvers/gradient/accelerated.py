@@ -78,7 +78,7 @@ class Accelerated(ScaledSolver):
         )
         memory["curvature"] = max(seen, least, LEAST_CURVATURE)
         if not (y_next - y).any() and not (x - x_old).any():
-            memory["exhausted"] = True
+            state.done = True
         state.rate = 1.0 / curvature
         state.iteration += 1
         state.updates += 1

@@ -48,7 +48,7 @@ class BarzilaiBorwein(ScaledSolver):
                 state.gradient,
                 values[-1],
             )
-            state.memory["exhausted"] = True
+            state.done = True
         change = self.coordinates.gradient(gradient) - g
         self.move(state, trial, v, smooth, gradient)
         state.memory["values"] = [*values, total][-LOOK_BACK:]

@@ -18,6 +18,7 @@ which F is not convex are left out.
 
 import numpy as np
 
+from fastgd.linalg.precision import EPS
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
 
 MEMORY = 10
@@ -27,7 +28,6 @@ CURVED = 0.9
 LEAST_CURVATURE = 1e-10
 TRIALS = 40
 IDLE_ITERATIONS = 4
-EPS = np.finfo(float).eps
 
 
 class LBFGS(ScaledSolver):
@@ -60,7 +60,7 @@ class LBFGS(ScaledSolver):
         if found is not None:
             share, u, v, smooth, gradient = found
             s, y = u - memory["u"], self.coordinates.gradient(gradient) - g
-            notice_rounding(memory, state.value, smooth, y + g)
+            notice_rounding(state, state.value, smooth, y + g)
             self.move(state, u, v, smooth, gradient)
             if float(s @ y) > LEAST_CURVATURE * np.sqrt(float(s @ s) * float(y @ y)):
                 pairs = [*pairs, (s, y)][-self.pairs :]
@@ -70,7 +70,7 @@ class LBFGS(ScaledSolver):
         elif pairs:
             pairs = []  # rounding may have spoilt them: the next iteration goes straight down
         else:
-            memory["exhausted"] = True
+            state.done = True
         memory["pairs"] = pairs
         state.iteration += 1
         state.updates += 1
@@ -118,14 +118,15 @@ def check_smooth(objective):
         )
 
 
-def notice_rounding(memory, before, value, gradient):
+def notice_rounding(state, before, value, gradient):
     """Make a run end once neither F falls nor the gradient gets shorter for some iterations."""
+    memory = state.memory
     length, shortest = float(gradient @ gradient), memory.get("shortest", np.inf)
     idle = before - value <= 4.0 * EPS * abs(before) and not length < 0.25 * shortest
     memory["idle"] = memory.get("idle", 0) + 1 if idle else 0
     memory["shortest"] = min(length, shortest)
     if memory["idle"] >= IDLE_ITERATIONS:
-        memory["exhausted"] = True
+        state.done = True
 
 
 def two_loops(pairs, gradient, solve=None):

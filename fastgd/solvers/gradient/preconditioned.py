@@ -4,7 +4,7 @@ their own.
 
 import numpy as np
 
-from fastgd.solvers.base import Solver
+from fastgd.solvers.base import Progress, Solver
 from fastgd.solvers.gradient.preconditioner import choose_coordinates
 
 
@@ -17,20 +17,20 @@ class ScaledSolver(Solver):
         super().__init__(objective)
         self.coordinates = choose_coordinates(objective)
 
-    def resume(self, state):
+    def _resume(self, state):
         """Keep what is remembered if coordinates and value are those of the earlier run, else
         start from its point.
         """
         value = state.value
-        super().resume(state)
+        super()._resume(state)
         mark, memory = self.coordinates.mark, state.memory
         if value != state.value or not np.array_equal(memory.get("mark", np.empty(0)), mark):
             state.forget()
             state.memory.update(mark=mark, u=self.coordinates.from_user(state.point))
 
-    def inverse_root(self):
-        """The change of variables, where it was made from a curvature matrix."""
-        return self.coordinates.inverse_root
+    def progress(self, state):
+        """The change of variables tells of the curvature, where it was made from a matrix."""
+        return Progress(inverse_root=self.coordinates.inverse_root, done=state.done)
 
     def own_gradient(self, state):
         """Gradient of the smooth part of F in u."""

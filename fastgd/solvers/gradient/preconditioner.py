@@ -15,6 +15,7 @@ import hashlib
 import numpy as np
 import scipy.linalg
 
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 
@@ -22,7 +23,6 @@ from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 # operations on top.
 LONGEST_ROW = 128
 MOST_COLUMNS = 512
-EPS = np.finfo(float).eps
 
 
 class Coordinates:

@@ -38,15 +38,15 @@ class ScheduledFullBatch(Solver):
         Cuts the rate by 5 when progress stalls (`learning_rate="adaptive"`).
     """
 
-    adapts = False
+    own_steps = False
 
     def __init__(self, objective, rule, schedule, patience=None):
         super().__init__(objective)
         self.rule, self.schedule, self.patience = rule, schedule, patience
 
-    def start(self, point):
+    def _fresh(self, point):
         """State with empty slots of the rule."""
-        state = super().start(point)
+        state = super()._fresh(point)
         state.memory["slots"] = np.zeros((max(self.rule.slots, 1), state.point.size))
         state.memory["divisor"] = 1.0
         return state
@@ -70,7 +70,7 @@ class ScheduledFullBatch(Solver):
             state.value, state.gradient = F.smooth_and_gradient(state.point)
         state.rate, state.updates, state.iteration = rate, update, state.iteration + 1
         if self.patience is not None:
-            self.patience.look(memory, state.value + F.rest_value(state.point))
+            self.patience.look(state, state.value + F.rest_value(state.point))
 
 
 class AveragedFullBatch(ScheduledFullBatch):
@@ -78,19 +78,19 @@ class AveragedFullBatch(ScheduledFullBatch):
     1992).
     """
 
-    exact = False
+    free_answers = False
 
     def __init__(self, objective, rule, schedule, patience=None, average_from=1.0):
         super().__init__(objective, rule, schedule, patience)
         self.average_from = average_from
 
-    def start(self, point):
+    def _fresh(self, point):
         """State with an empty average."""
-        state = super().start(point)
+        state = super()._fresh(point)
         state.memory.update(total=np.zeros_like(state.point), averaged=0)
         return state
 
-    def resume(self, state):
+    def _resume(self, state):
         """The gradient at the iterate, which an iteration needs; the answer is another point."""
         state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
 
@@ -111,7 +111,7 @@ class Patience:
     """`learning_rate="adaptive"`: the rate is divided by 5 after `n_iter_no_change` iterations that
     brought less than tol F.
 
-    As in scikit-learn's SGDClassifier, `exhausted` says that the rate has become too small to go
+    As in scikit-learn's SGDClassifier, `done` says that the rate has become too small to go
     on.
     """
 
@@ -120,15 +120,16 @@ class Patience:
     def __init__(self, eta0, tol, n_iter_no_change):
         self.eta0, self.tol, self.n_iter_no_change = eta0, tol, n_iter_no_change
 
-    def look(self, memory, objective):
+    def look(self, state, objective):
         """Note the objective of an iteration and cut the rate where it is due."""
+        memory = state.memory
         best = memory.get("best_objective", np.inf)
         stalled = self.tol is not None and objective > best - self.tol * abs(best)
         memory["stalled"] = memory.get("stalled", 0) + 1 if stalled else 0
         memory["best_objective"] = min(best, objective)
         if memory["stalled"] >= self.n_iter_no_change:
             memory["stalled"] = 0
-            memory["exhausted"] = self.eta0 / memory["divisor"] <= self.LEAST_RATE
+            state.done = self.eta0 / memory["divisor"] <= self.LEAST_RATE
             memory["divisor"] *= 5.0
 
 
@@ -139,9 +140,9 @@ class LineSearch(Solver):
         super().__init__(objective)
         self.rule = rule
 
-    def start(self, point):
+    def _fresh(self, point):
         """State with empty slots of the rule."""
-        state = super().start(point)
+        state = super()._fresh(point)
         state.memory["slots"] = np.zeros((max(self.rule.slots, 1), state.point.size))
         return state
 
@@ -161,7 +162,7 @@ class LineSearch(Solver):
             slots[:] = 0.0
             found = self._search(state, state.gradient, 1.0, first)
         if found is None:
-            memory["exhausted"], found = True, (state.point, state.value, state.gradient, first)
+            state.done, found = True, (state.point, state.value, state.gradient, first)
         state.point, state.value, state.gradient, state.rate = found
         memory["rate"] = state.rate
         state.iteration += 1
@@ -230,7 +231,7 @@ class BackingOff(ScaledSolver):
                     state.gradient,
                     values[-1],
                 )
-                memory["exhausted"] = True
+                state.done = True
                 break
         self.move(state, trial, v, smooth, gradient)
         memory["values"] = [*values, total][-LOOK_BACK:]

@@ -21,25 +21,24 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.certificates import completed_dual
-from fastgd.certificates.certifier import PROMISING
+from fastgd.certificates.duality_gap import PROMISING
 from fastgd.certificates.rounding import offset_size, prediction_size, sum_rounding
+from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.precision import EPS
 from fastgd.linalg.woodbury import RowSystem
 from fastgd.losses.piecewise import Pieces, known, pieces
 from fastgd.objective.collinear import Redundant, redundant_columns
 from fastgd.objective.cost_model import DENSE_COST, curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
-from fastgd.solvers.base import Solver
+from fastgd.solvers.base import Progress, Solver
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, Box, aimed_at
-from fastgd.solvers.variance_reduced.row_curvature import count_passes
 
 # So many iterations without a smaller gap or mu, down to a share of F, are the last.
 MOST_IDLE = 10
 ROUNDING = 1e-14
-# Rows that are looked at together.
-CHUNK = 1 << 13
 # Dual variables that change by less than this share of what they do elsewhere are held by their
 # ends; once the gap is likely below this share of F they are moved there, if that is what a proof
 # needs.
@@ -47,7 +46,6 @@ HELD = 1e-3
 CLOSING = 1e-4
 # Images X w are computed anew where F, computed from X, is off by more than this share.
 DRIFTED = 1e-9
-EPS = float(np.finfo(float).eps)
 
 # Iterations on the central path, sweeps of one beside its matrix in passes, and how large the
 # matrix may be: 32 MB.
@@ -113,20 +111,19 @@ class CentralPath(Solver):
     >>> X, y = np.arange(5.0)[:, None], np.array([1.0, 2.0, 3.0, 4.0, 0.0])
     >>> solver = CentralPath(Objective("quantile", X, y))
     >>> state = solver.start(np.zeros(2))
-    >>> solver.resume(state)
-    >>> for _ in range(10):
+        >>> for _ in range(10):
     ...     solver.advance(state)
     >>> state.point.round(3)
     array([1., 1.])
     """
 
-    exact = False
-    proves = True
+    free_answers = False
+    proves_itself = True
 
     def __init__(self, objective):
         super().__init__(objective)
         F = objective
-        self.sweeps = Sweeps(F)
+        self.linear_map = LinearMap(F)
         # All ends are alike on the path: a row's product counts for its share of the mean, a
         # column's for all of it.
         self.row_scale = float(F.n_active) if F.l1 > 0.0 else 1.0
@@ -145,13 +142,13 @@ class CentralPath(Solver):
         self._redundant, self._searched = Redundant.none(F.size), False
 
     @np.errstate(all="ignore")  # values of 1e150 overflow in passing
-    def resume(self, state):
+    def _resume(self, state):
         """Go on where data and objective are those of the earlier run, else from its point with
         new dual variables.
         """
         F, memory = self.objective, state.memory
         coef = np.ascontiguousarray(F.split(state.point)[0])
-        images = self.sweeps.images(coef) if coef.any() else np.zeros(F.n_samples)
+        images = self.linear_map.matvec(coef) if coef.any() else np.zeros(F.n_samples)
         kept = np.shape(memory.get("duals")) == self.shape and (memory["net"] is None) == (
             self.net is None
         )
@@ -179,7 +176,7 @@ class CentralPath(Solver):
         F, memory = self.objective, state.memory
         if memory.pop("drifted", False):
             coef = np.ascontiguousarray(F.split(state.point)[0])
-            memory["images"] = self.sweeps.images(coef)
+            memory["images"] = self.linear_map.matvec(coef)
         if self.net is not None:
             self.net.look(F.split(state.point)[0], memory["net"])
         # All that is as long as there are rows beside the variables; the rest is computed again for
@@ -187,7 +184,7 @@ class CentralPath(Solver):
         room, amounts = self._rooms()
         room[:] = amounts[:] = 0.0
         self._looked = None
-        if F.n_samples <= CHUNK:  # for so few nothing is done again
+        if F.n_samples <= ROWS:  # for so few nothing is done again
             self._looked = list(self._boxes(state))
         for some, box in self._boxes(state):
             room[some.here] = F.n_active * some.shares * box.curvature.sum(axis=0)
@@ -228,17 +225,14 @@ class CentralPath(Solver):
         closer = memory["gap"] < memory["least"] - there or there < mu < 0.9 * memory["mu"]
         memory.update(least=min(memory["gap"], memory["least"]), mu=min(mu, memory["mu"]))
         memory["idle"] = 0 if closer else memory["idle"] + 1
-        memory["exhausted"] = memory["idle"] >= MOST_IDLE or memory["gap"] <= 4.0 * EPS * abs(
+        state.done = memory["idle"] >= MOST_IDLE or memory["gap"] <= 4.0 * EPS * abs(
             memory["total"]
         )
 
-    def lower_bound(self, state):
-        """The dual objective at the dual variables, the greatest so far."""
-        return state.memory["bound"]
-
-    def nearly_done(self, state, tol):
-        """Whether the gap leaves no more than tol."""
-        return state.memory["gap"] <= tol * unit_at(self.objective, state.memory["total"])
+    def progress(self, state):
+        """The dual objective at the dual variables, the greatest so far, and the gap to F."""
+        memory = state.memory
+        return Progress(left=memory["gap"], lower=memory["bound"], done=state.done)
 
     def answer(self, state):
         """The unknowns, with the coefficients that an L1 part holds at 0 there."""
@@ -254,11 +248,14 @@ class CentralPath(Solver):
         Where the images that move along with the point are found to have drifted away, the next
         iteration begins with new ones.
         """
-        v, smooth, gradient = super().evaluate(state)
-        if v is state.point:
-            total, kept = smooth + self.objective.rest_value(v), state.memory["total"]
+        found = super().evaluate(state)
+        if found.point is state.point:
+            total, kept = (
+                found.smooth + self.objective.rest_value(found.point),
+                state.memory["total"],
+            )
             state.memory["drifted"] = not abs(total - kept) <= DRIFTED * abs(total)
-        return v, smooth, gradient
+        return found
 
     def _balance(self, state):
         """Scale down what pulls to the heavier side: from the middle the path of rare classes
@@ -280,8 +277,8 @@ class CentralPath(Solver):
         samples, n, images = F.samples, F.n_samples, state.memory["images"]
         intercept = float(state.point[-1]) if F.fit_intercept else 0.0
         shares, offsets = (np.broadcast_to(one, n) for one in (samples.weights, samples.offsets))
-        for start in range(0, n, CHUNK):
-            here: slice | np.ndarray = slice(start, start + CHUNK)
+        for start in range(0, n, ROWS):
+            here: slice | np.ndarray = slice(start, start + ROWS)
             if not shares[here].all():
                 here = start + np.flatnonzero(shares[here])
             made = pieces(F.loss, samples.targets[here])
@@ -333,7 +330,7 @@ class CentralPath(Solver):
         factor = self._factor_of(curvatures, self._redundant, memory)
         if not (factor.regular or self._searched or F.l1 + F.l2 > 0.0):
             self._redundant, self._searched = (
-                redundant_columns(F, self.sweeps, curvatures > 0.0),
+                redundant_columns(F, self.linear_map, curvatures > 0.0),
                 True,
             )
             factor = self._factor_of(curvatures, self._redundant, memory)
@@ -359,7 +356,7 @@ class CentralPath(Solver):
         if self.net is not None:
             memory["pinned"] = self._pinned(self.net, F.l2 + self._system.squares(curvatures))
             metric += self.net.curvature
-        count_passes(F, 1.0 * self._system.look(metric, curvatures))
+        F.meter.count(1.0 * self._system.look(metric, curvatures))
         return self._system
 
     def _matrix(self):
@@ -391,7 +388,7 @@ class CentralPath(Solver):
             gradient[: F.n_features] += rest
             step = -factor.solve(gradient)
         coef, intercept = F.split(step)
-        moved = self.sweeps.images(np.ascontiguousarray(coef), room)
+        moved = self.linear_map.matvec(np.ascontiguousarray(coef), room)
         return Way(
             step,
             moved,
@@ -404,7 +401,7 @@ class CentralPath(Solver):
         """Sum of amount * (x, 1): half a pass."""
         F = self.objective
         gradient = np.empty(F.size)
-        self.sweeps.combination(amounts, gradient[: F.n_features])
+        self.linear_map.rmatvec(amounts, gradient[: F.n_features])
         if F.fit_intercept:
             gradient[-1] = amounts.sum()
         return gradient
@@ -487,7 +484,7 @@ class CentralPath(Solver):
             s = np.where(free, s, np.where(s - box.low < box.high - s, box.low, box.high))
             curvature = np.where(free, curvature, 0.0)
             curvatures = F.samples.weights * curvature.sum(axis=0)
-            redundant = redundant_columns(F, self.sweeps, curvatures > 0.0)
+            redundant = redundant_columns(F, self.linear_map, curvatures > 0.0)
             value = self._completed(
                 state, s, curvature, self._factor_of(curvatures, redundant, memory), redundant
             )

@@ -10,8 +10,7 @@ section 2.)
 
 import numpy as np
 
-from fastgd.data.as_rows import as_rows
-from fastgd.objective.objective import Objective
+from fastgd.objective.subset import on_columns
 from fastgd.solvers.base import State
 from fastgd.solvers.interior_point.central_path import WIDEST_PATH, CentralPath, path_size
 
@@ -49,8 +48,7 @@ class PathOnColumns(CentralPath):
     >>> F = Objective("quantile", X, y, penalty="l1", alpha=0.1, fit_intercept=False)
     >>> solver = PathOnColumns(F)
     >>> state = solver.start(np.zeros(500))
-    >>> solver.resume(state)
-    >>> for _ in range(10):
+        >>> for _ in range(10):
     ...     solver.advance(state)
     >>> state.point[:4].round(3)
     array([3., 2., 1., 0.])
@@ -61,7 +59,7 @@ class PathOnColumns(CentralPath):
         self._size = path_size(objective)
 
     @np.errstate(all="ignore")
-    def resume(self, state):
+    def _resume(self, state):
         """Go on with the columns of the earlier run, else with those that matter most at its
         point.
         """
@@ -71,7 +69,8 @@ class PathOnColumns(CentralPath):
             gradient = np.abs(self.objective.loss_and_gradient(state.point)[1][:d])
             gradient[state.point[:d] != 0.0] = np.inf
             order = np.argsort(-gradient, kind="stable")
-            self._begin(state, np.sort(order[: max(FEWEST, np.count_nonzero(gradient == np.inf))]))
+            n_first = max(FEWEST, np.count_nonzero(gradient == np.inf))
+            self._begin_stage(state, np.sort(order[:n_first]))
         state.memory["bound"] = -np.inf
         self._tell(state)
 
@@ -79,12 +78,10 @@ class PathOnColumns(CentralPath):
     def advance(self, state):
         """An iteration on the columns, and half a pass over all."""
         memory, inner = state.memory, state.memory["inner"]
-        before = self._solver.objective.passes
         self._solver.advance(inner)
-        self.objective.passes += self._share * (self._solver.objective.passes - before)
         state.point, state.rate = self._spread(inner.point, memory["columns"]), inner.rate
         state.iteration, state.updates = state.iteration + 1, state.updates + 1
-        gradient, ended = self._tell(state), self._solver.finished(inner)
+        gradient, ended = self._tell(state), inner.done
         own, all_columns = (one["total"] - one["floor"] for one in (inner.memory, memory))
         if ended or own <= SHARE * all_columns:
             more = self._others(gradient, memory["columns"])
@@ -92,9 +89,9 @@ class PathOnColumns(CentralPath):
             size = min(columns.size, self.objective.n_active)
             if size > MOST * self._size and self._size <= WIDEST_PATH:
                 columns = np.arange(self.objective.n_features)
-            memory["exhausted"] = size > WIDEST if more.size else ended
-            if more.size and not memory["exhausted"]:
-                self._begin(state, columns)
+            state.done = size > WIDEST if more.size else ended
+            if more.size and not state.done:
+                self._begin_stage(state, columns)
 
     def answer(self, state):
         """The unknowns, with the coefficients that the L1 part holds at 0 there."""
@@ -109,11 +106,10 @@ class PathOnColumns(CentralPath):
         found = np.flatnonzero(gradient > NEAR * F.l1)
         return found[np.argsort(-gradient[found], kind="stable")[: max(FEWEST, columns.size)]]
 
-    def _begin(self, state, columns):
+    def _begin_stage(self, state, columns):
         """Begin a stage on these columns where the last one ended: one pass."""
         self._solver = self._made(columns)
-        inner = State(state.point[np.append(columns, self._free)], state.batch)
-        self._solver.resume(inner)
+        inner = self._solver.start(state.point[np.append(columns, self._free)])
         state.memory.update(columns=columns, inner=inner)
 
     def _continues(self, memory):
@@ -124,17 +120,11 @@ class PathOnColumns(CentralPath):
             return False
         inner = memory["inner"]
         before, self._solver = inner.memory, self._made(memory["columns"])
-        self._solver.resume(inner)
+        self._solver.start(inner.point, inner)
         return inner.memory is before
 
     def _made(self, columns):
-        F = self.objective
-        rows = as_rows(F.rows.part(slice(None), columns), checked=True)
-        self._share = rows.stored() / max(F.rows.stored(), 1)
-        F.passes += 1.0
-        return CentralPath(
-            Objective.of(F.loss, rows, F.samples, F.penalty, F.alpha, F.fit_intercept, F.n_threads)
-        )
+        return CentralPath(on_columns(self.objective, columns))
 
     @property
     def _free(self):

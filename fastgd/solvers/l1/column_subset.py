@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.objective.gram import add_gram
-from fastgd.objective.kernels import product
+from fastgd.objective.linear_map import LinearMap
 
 # More columns than this have no matrix: 18 MB, and more to read for each coordinate than its column
 # holds.  Nor have columns whose entries, so many times, are fewer than its numbers: 2500 x 20,000
@@ -19,13 +19,6 @@ MATRIX_BLOCKS = 4
 NO_ROWS = np.empty(0, dtype=np.int64)
 
 
-def over_rows(objective, work, n_blocks, passes):
-    """Map `work(first, last)` over blocks and count it as so many passes."""
-    before = objective.passes
-    objective.map_blocks(work, n_blocks)
-    objective.passes = before + passes
-
-
 class Columns:
     """Columns that a step may change: rows over them alone, or X itself.
 
@@ -34,43 +27,28 @@ class Columns:
     objective : Objective
     rows : Rows
     index : ndarray or None
-        Which columns of X the columns of `rows` are; None for X itself, each sweep of which is a
-        pass.
+        Which columns of X the columns of `rows` are; None for X itself.
     """
 
     def __init__(self, objective, rows, index=None):
         self.objective, self.rows, self.index = objective, rows, index
         self.width, self.whole = rows.shape()[1], index is None
+        self.linear_map = LinearMap(objective, None if self.whole else rows)
         self._slots, self._known, self._sorted = None, None, None
 
     def products(self, coef):
         """Products x_i . w, (n_samples,)."""
-        F = self.objective
-        out = np.empty((1, F.n_samples))
-        where = F.ranges, F.range_cuts
-
-        def work(first, last):
-            product(self.rows, False, coef, *where, first, last, out)
-
-        over_rows(F, work, F.cuts.size - 1, 1.0 * self.whole)
-        return out[0]
+        return self.linear_map.matvec(coef)
 
     def gradient(self, kept, coef):
         """Gradient of the smooth part of F in these coefficients."""
         F = self.objective
-        sums = np.zeros((F.cuts.size - 1, self.width))
-        where = F.ranges, F.range_cuts
-
-        def work(first, last):
-            product(self.rows, True, kept.derivatives, *where, first, last, sums)
-
-        over_rows(F, work, F.cuts.size - 1, 1.0 * self.whole)
-        # In place: with a million columns each temporary costs as much as a tenth of the sweep.
-        total = sums[0] if sums.shape[0] == 1 else sums.sum(axis=0)
-        total /= F.n_active
+        # In place: with a million columns each temporary costs as much as a tenth of the product.
+        gradient = self.linear_map.rmatvec(kept.derivatives)
+        gradient /= F.n_active
         if F.l2 > 0.0:
-            total += F.l2 * coef
-        return total
+            gradient += F.l2 * coef
+        return gradient
 
     def curvature(self, chosen, curvatures, order=NO_ROWS):
         """Curvature matrix of the mean loss in the chosen coefficients and, last, the intercept:
@@ -90,7 +68,7 @@ class Columns:
         def work(first, last):
             add_gram(self.rows, slots, curvatures, ranges, cuts, first, last, matrices)
 
-        over_rows(F, work, n_blocks, n_rows / F.n_samples * self.whole)
+        F.map_blocks(work, n_blocks, passes=self.linear_map.share * n_rows / F.n_samples)
         for block in matrices[1:]:
             matrices[0] += block
         matrices[0] *= F.n_samples / n_rows / F.n_active
@@ -135,7 +113,7 @@ class Columns:
         firsts = np.arange(0, n - chunk + 1, max(16 * chunk, 1))
         pieces = [rows.columns[rows.starts[first] : rows.starts[first + chunk]] for first in firsts]
         found = slots[np.concatenate(pieces)]
-        self.objective.passes += self.whole * firsts.size * chunk / n
+        self.objective.meter.count(self.linear_map.share * firsts.size * chunk / n)
         return (
             n / (firsts.size * chunk) * (0.5 + np.bincount(found[found >= 0], minlength=index.size))
         )

@@ -19,16 +19,15 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from fastgd.objective.kernels import derivatives
+from fastgd.linalg.precision import EPS
 from fastgd.solvers.l1 import kernels as kernels
-from fastgd.solvers.l1.column_subset import NO_ROWS, over_rows
+from fastgd.solvers.l1.column_subset import NO_ROWS
 from fastgd.solvers.l1.quadratic_interior_point import follow_path
 
 SUFFICIENT = 0.1
 HALVINGS = 30
 # Units in the last place by which F may seem to rise.
 ROUNDING = 32.0
-EPS = float(np.finfo(float).eps)
 # Coordinate descent finds out in a few epochs which coefficients are nonzero; then a linear system
 # has their values, which would take it thousands of epochs where columns are alike.  After so many
 # rounds the path of the model is followed, which costs about as much as 15 of them.
@@ -67,54 +66,46 @@ class Kept:
     bend: float = np.nan
 
     @classmethod
-    def at(cls, objective, products, intercept):
+    def at(cls, linear_map, products, intercept):
         """Evaluated at these products and this intercept."""
         kept = cls(products, np.empty(products.size), np.empty(products.size), intercept)
-        kept.evaluate(objective)
+        kept.evaluate(linear_map)
         return kept
 
-    def at_others(self, objective, products, intercept):
+    def at_others(self, linear_map, products, intercept):
         """Evaluated elsewhere, in the room of these derivatives and curvatures, which `evaluate`
         brings back.
         """
         kept = Kept(products, self.derivatives, self.curvatures, intercept)
-        kept.evaluate(objective)
+        kept.evaluate(linear_map)
         return kept
 
-    def evaluate(self, objective):
+    def evaluate(self, linear_map):
         """Look at the losses where products and intercept are now: not a pass, for X is not
         read.
         """
-        F, totals = objective, np.zeros(objective.range_cuts.size - 1)
-        where = F.ranges, F.range_cuts
+        rows = self.derivatives, self.curvatures
+        self.loss = linear_map.fill(self.products, self.intercept, *rows)
+        n_active = linear_map.objective.n_active
+        self.slope, self.bend = (float(part.sum()) / n_active for part in rows)
 
-        def work(first, last):
-            data = F.samples, F.loss, self.products, self.intercept, 0.0
-            derivatives(*data, *where, first, last, totals, self.derivatives, self.curvatures)
-
-        over_rows(F, work, totals.size, 0.0)
-        self.loss = float(totals.sum()) / F.n_active
-        self.slope, self.bend = (
-            float(part.sum()) / F.n_active for part in (self.derivatives, self.curvatures)
-        )
-
-    def centre(self, objective, most=4):
+    def centre(self, linear_map, most=4):
         """Move the intercept to where the derivatives sum to 0, which the duality gap needs:
         Newton steps, no pass.
         """
         for _ in range(most):
             if not (
-                objective.fit_intercept
+                linear_map.objective.fit_intercept
                 and self.bend > 0.0
                 and abs(self.slope) > 4.0 * EPS * self.bend
             ):
                 return
             before, slope, loss = self.intercept, self.slope, self.loss
             self.intercept -= slope / self.bend
-            self.evaluate(objective)
+            self.evaluate(linear_map)
             if not (abs(self.slope) < abs(slope) and self.loss <= loss * (1.0 + 4.0 * EPS)):
                 self.intercept = before
-                self.evaluate(objective)
+                self.evaluate(linear_map)
                 return
 
 
@@ -172,7 +163,7 @@ def newton_step(columns, coef, gradient, kept, model):
     """One step from these coefficients of the columns, a `Step`; the arrays of `kept` but its
     products go into it.
     """
-    F, size = columns.objective, model.chosen.size
+    F, linear_map, size = columns.objective, columns.linear_map, model.chosen.size
     target, easy = _minimum(columns, coef, gradient, kept, model)
     trial = coef.copy()
     trial[model.chosen] = target[:size]
@@ -185,9 +176,9 @@ def newton_step(columns, coef, gradient, kept, model):
     )
     promised = float(terms.sum()) + kept.slope * shift
     if not promised < 0.0:
-        kept.evaluate(F)
+        kept.evaluate(linear_map)
         return Step(coef, kept, 0.0, easy)
-    found, share = kept.at_others(F, columns.products(trial), kept.intercept + shift), 1.0
+    found, share = kept.at_others(linear_map, columns.products(trial), kept.intercept + shift), 1.0
     slack = ROUNDING * EPS * abs(kept.loss + weight_before)
     for _ in range(HALVINGS):
         change = found.loss - kept.loss + weight - weight_before
@@ -199,14 +190,14 @@ def newton_step(columns, coef, gradient, kept, model):
         found.products += kept.products
         found.products *= 0.5
         found.intercept = kept.intercept + share * shift
-        found.evaluate(F)
+        found.evaluate(linear_map)
     else:
-        kept.evaluate(F)
+        kept.evaluate(linear_map)
         return Step(coef, kept, 0.0, easy)
     if share < 1.0:  # the products that a run continued from here would find
         found.products = columns.products(trial)
-        found.evaluate(F)
-    found.centre(F)
+        found.evaluate(linear_map)
+    found.centre(linear_map)
     return Step(trial, found, share, easy)
 
 

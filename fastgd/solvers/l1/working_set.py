@@ -21,15 +21,15 @@ census of 300,000 rows: 6.2 and 5.5, 8.3 and 5.5.
 
 import numpy as np
 
-from fastgd.data.as_rows import CSRRows, DenseRows, as_rows
-from fastgd.data.targets import WeightedSamples
+from fastgd.data.as_rows import CSRRows, DenseRows
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
-from fastgd.objective.objective import Objective
+from fastgd.objective.subset import on_rows
 from fastgd.solvers.base import Solver
 from fastgd.solvers.interior_point.central_path import central_path_applies
 from fastgd.solvers.l1 import kernels as kernels
-from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, Columns, over_rows
-from fastgd.solvers.l1.proximal_newton import EPS, ROUNDING, Kept, Model, newton_step
+from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, Columns
+from fastgd.solvers.l1.proximal_newton import ROUNDING, Kept, Model, newton_step
 
 # A working set holds at least so many columns, or twice the nonzero ones, with |gradient| above
 # this share of l1.
@@ -84,12 +84,12 @@ class WorkingSet(Solver):
 
     Examples
     --------
+    >>> from fastgd.objective.objective import Objective
     >>> X = np.array([[0.0, 1.0], [1.0, -1.0], [2.0, 1.0], [3.0, -1.0]])
     >>> y = np.array([0.0, 1.0, 2.0, 3.0])
     >>> solver = WorkingSet(Objective("squared_error", X, y, penalty="l1", alpha=0.25))
     >>> state = solver.start(solver.objective.start())
-    >>> solver.resume(state)
-    >>> solver.advance(state)
+        >>> solver.advance(state)
     >>> [round(float(v), 3) for v in state.point]
     [0.8, 0.0, 0.3]
     """
@@ -101,7 +101,7 @@ class WorkingSet(Solver):
         # What follows from X and the state, kept so as not to be computed again.
         self._kept, self._point, self._columns = None, None, None
 
-    def resume(self, state):
+    def _resume(self, state):
         """Evaluate the point; what is remembered holds where its value is that of the earlier
         run.
         """
@@ -118,8 +118,8 @@ class WorkingSet(Solver):
             state.forget()
 
     def advance(self, state):
-        """Steps on the working set, then the gradient of all columns: two passes, one or two
-        more on X itself.
+        """Steps on the working set, then the gradient of all columns: a pass and a half, and what
+        the set takes.
         """
         F, memory, d = self.objective, state.memory, self.objective.n_features
         if state.iteration == 0 and state.value is None:
@@ -130,7 +130,7 @@ class WorkingSet(Solver):
         columns = self._working_set(state)
         part = slice(0, d) if columns.whole else columns.index
         u, gradient, kept, steps, first = self._steps(
-            columns, before[part], state.gradient[part], memory
+            columns, before[part], state.gradient[part], state
         )
         state.updates += steps
         total, sharp = state.value, F.l1 * float(np.abs(before[part]).sum())
@@ -146,20 +146,20 @@ class WorkingSet(Solver):
         memory["least"] = min(first, memory.get("least", np.inf))
         memory["idle"] = 0 if fell or closer else memory.get("idle", 0) + 1
         if memory["idle"] >= MOST_IDLE:
-            memory["exhausted"] = True
+            state.done = True
         state.iteration += 1
 
     def _look(self, state):
-        """Products at the point, and all that follows from them: one pass, two where there are
-        nonzero coefficients.
+        """Products at the point, and all that follows from them: one pass, half a one where all
+        coefficients are 0.
         """
         coef, intercept = self.objective.split(state.point)
         coef, self._kept = np.ascontiguousarray(coef), None  # before there are others
         products = self._all.products(coef) if coef.any() else np.zeros(self.objective.n_samples)
-        self._settle(state, state.point, Kept.at(self.objective, products, intercept))
+        self._settle(state, state.point, Kept.at(self._all.linear_map, products, intercept))
 
     def _settle(self, state, point, kept, gradient=None):
-        """Make `point` the point of the state; without its gradient, one pass."""
+        """Make `point` the point of the state; without its gradient, half a pass."""
         F, coef = self.objective, point[: self.objective.n_features]
         if gradient is None:
             gradient = self._all.gradient(kept, coef)
@@ -170,11 +170,12 @@ class WorkingSet(Solver):
         state.gradient = np.append(gradient, kept.slope) if F.fit_intercept else gradient
         self._kept, self._point = kept, point
 
-    def _steps(self, columns, u, gradient, memory):
+    def _steps(self, columns, u, gradient, state):
         """Newton steps on some columns: coefficients, gradient, `Kept`, number of steps,
         violation before them.
         """
         F, kept, steps, lasting = self.objective, self._kept, 0, None
+        memory = state.memory
         u, first = u.copy(), _violation(F, u, gradient, kept)
         left = first
         while steps < (1 if columns.whole else MOST_STEPS) and left > 0.0:
@@ -192,7 +193,7 @@ class WorkingSet(Solver):
             self._learn(memory, step)
             # A whole path of F costs little more than this one model's did: `fastgd.fitting.plan`
             # goes on along it.
-            memory["exhausted"] = not step.easy and self._rows_are_few(model.chosen.size)
+            state.done = not step.easy and self._rows_are_few(model.chosen.size)
             if step.share == 0.0:
                 break
             steps += 1
@@ -205,7 +206,7 @@ class WorkingSet(Solver):
                 memory["exact"] = True
             if left > CHORD * before:
                 lasting = None
-            if left <= (INNER if lasting is None else LASTING) * first or memory["exhausted"]:
+            if left <= (INNER if lasting is None else LASTING) * first or state.done:
                 break
         return u, gradient, kept, steps, first
 
@@ -308,8 +309,8 @@ class WorkingSet(Solver):
         that they take.
         """
         F, rows = self.objective, self.objective.rows
-        F.passes += 1.0
         if not rows.sparse:
+            F.meter.count()
             return Columns(
                 F, DenseRows(np.ascontiguousarray(rows.part(slice(None), index))), index
             ), 1.0
@@ -331,7 +332,7 @@ class WorkingSet(Solver):
                 rows, member, slots, cuts, room, first, last, values, columns, ends, counts
             )
 
-        over_rows(F, work, n_blocks, 0.0)
+        F.map_blocks(work, n_blocks)
         share = float((counts / np.maximum(np.diff(room), 1)).max())
         if share > 1.0:
             return None, share
@@ -357,10 +358,9 @@ class WorkingSet(Solver):
         all.
         """
         F, d = self.objective, self.objective.n_features
-        sample = _part_of(F, self._sampled(SAMPLE))
+        sample = on_rows(F, self._sampled(SAMPLE))
         solver = WorkingSet(sample, self.seed, sampling=False)
         inner = solver.start(state.point)
-        solver.resume(inner)
         for _ in range(SAMPLE_ITERATIONS):
             solver.advance(inner)
             if (
@@ -368,29 +368,13 @@ class WorkingSet(Solver):
                 <= ROUGH * F.l1
             ):
                 break
-        F.passes += sample.passes * sample.n_samples / F.n_samples
-        nothing = Kept.at(
-            F, np.zeros(F.n_samples), float(state.point[-1]) if F.fit_intercept else 0.0
-        ).loss
+        intercept = float(state.point[-1]) if F.fit_intercept else 0.0
+        nothing = Kept.at(self._all.linear_map, np.zeros(F.n_samples), intercept).loss
         start, state.point = state.point, inner.point
         self._look(state)
         if not state.value + F.rest_value(state.point) <= nothing:
             state.point = start
             self._look(state)
-
-
-def _part_of(F, chosen):
-    """The objective on some of the rows."""
-    samples, rows = F.samples, F.rows
-    weights = samples.weights[chosen] if samples.weights.size > 1 else samples.weights
-    if not weights.any():
-        weights = np.ones(1)
-    offsets = samples.offsets[chosen] if samples.offsets.size > 1 else samples.offsets
-    part = WeightedSamples(
-        samples.targets[chosen], weights / weights[weights > 0.0].mean(), offsets
-    )
-    table = as_rows(rows.part(chosen), checked=True)
-    return Objective.of(F.loss, table, part, F.penalty, F.alpha, F.fit_intercept, F.n_threads)
 
 
 def _violators(coef, gradient, threshold):

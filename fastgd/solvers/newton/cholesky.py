@@ -13,7 +13,8 @@ import numpy as np
 
 from fastgd.certificates import corrected_dual
 from fastgd.certificates.rounding import intercept_rounding, sum_rounding
-from fastgd.linalg.cholesky import EPS
+from fastgd.data.chunk_sizes import ROWS
+from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.cost_model import curvature_cost, pass_cost, solving_cost
 from fastgd.objective.distances import unit_at
@@ -21,7 +22,7 @@ from fastgd.objective.gram import are_few, quadratic
 from fastgd.objective.moments import say, spread
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
-from fastgd.solvers.base import Solver
+from fastgd.solvers.base import Curvature, Progress, Solver
 from fastgd.solvers.gradient.lbfgs import two_loops
 from fastgd.solvers.growing_batch import growth_pays
 
@@ -35,9 +36,6 @@ NEW_STEPS = 1.5
 # steps that cost this share of a new one are risked all the same.
 BENT = 2.7
 CHORD = 0.5
-# Rows that are compared at once: all of them would take four more vectors as long as there are
-# rows.
-CHUNK = 1 << 14
 # Rows whose curvature is below this share of the mean are left out of a matrix: nine tenths of the
 # products on `w8a`, a third on `census`. The matrix is below the curvature by so little, and a
 # decrement from it is no smaller than the true one, so that a proof stays one. With 1e-2 `census`
@@ -84,8 +82,6 @@ class Newton(Solver):
         Relative suboptimality that the run is for: tells how much work lies ahead.
     """
 
-    keeps_curvature = True
-
     def __init__(self, objective, tol=0.0):
         super().__init__(objective)
         self.tol = tol
@@ -98,7 +94,7 @@ class Newton(Solver):
         )
         self._curvatures = self._spare = np.empty(0)
 
-    def resume(self, state):
+    def _resume(self, state):
         """Evaluate the point; what was remembered of the curvature holds for the same objective
         only.
         """
@@ -163,7 +159,7 @@ class Newton(Solver):
         if found is None:
             # Nothing falls along the step from a matrix of this very point: rounding is what is
             # left.
-            memory["exhausted"] = memory["anchor"] is state.point
+            state.done = memory["anchor"] is state.point
             memory.update(factor=None, pairs=[])
         else:
             point, value, gradient = found
@@ -171,24 +167,25 @@ class Newton(Solver):
             state.point, state.value, state.gradient = point, value, gradient
         state.rate, state.iteration, state.updates = rate, state.iteration + 1, state.updates + 1
 
-    def lower_bound(self, state):
-        """What `_proved` has shown."""
-        return state.memory.get("lower", -np.inf)
-
     def hand_over(self, memory):
-        """What a solver of more rows, from the same point on, can use of this one's memory."""
+        """The last matrix, and how fast steps from it get on."""
         kept = {
             key: memory[key] for key in ("factor", "gain", "decrement", "choosy") if key in memory
         }
-        return {**kept, "anchor": None, "curved": None, "exact": False, "steps": 0}
+        return {"handed": {**kept, "anchor": None, "curved": None, "exact": False, "steps": 0}}
 
-    def known_curvature(self, state):
-        """(Factor of a curvature matrix of F, the point where it is exact), or None."""
+    def progress(self, state):
+        """The last curvature matrix where it is exact, what `_proved` has shown, and what a
+        foreseen value may be wrong by.
+        """
         memory = state.memory
-        return (
-            (memory["factor"], memory["anchor"])
-            if memory.get("factor") is not None and memory["exact"]
-            else None
+        exact = memory.get("factor") is not None and memory["exact"]
+        return Progress(
+            left=0.5 * memory.get("decrement", np.inf),
+            lower=memory.get("lower", -np.inf),
+            curvature=Curvature(memory["factor"], memory["anchor"]) if exact else Curvature(),
+            doubt=memory["doubt"] if "foreseen" in memory else None,
+            done=state.done,
         )
 
     def _close(self, state):
@@ -255,8 +252,8 @@ class Newton(Solver):
         if before is None:
             return True
         least = self._least()
-        for start in range(0, before.size, CHUNK):
-            here = slice(start, start + CHUNK)
+        for start in range(0, before.size, ROWS):
+            here = slice(start, start + ROWS)
             now, then = np.maximum(self._curvatures[here], least), np.maximum(before[here], least)
             if not ((now <= BENT * then).all() and (then <= BENT * now).all()):
                 return True
@@ -338,10 +335,6 @@ class Newton(Solver):
             lowest = -0.5 * slope * rate * rate / bend if np.isfinite(bend) and bend > 0.0 else 0.0
             rate = float(np.clip(lowest, 0.1 * rate, 0.5 * rate))
         return rate, None
-
-    def doubt(self, state):
-        """What a foreseen value may be wrong by."""
-        return state.memory["doubt"] if "foreseen" in state.memory else None
 
     def _foreseen(self, state, step, slope):
         """(point, value, gradient) after a whole step by the parabola that F is, or None where

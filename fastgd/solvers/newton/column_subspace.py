@@ -82,13 +82,13 @@ class ColumnSpan(RowSpan):
         return moves, images
 
     def _image(self, coef, memory):
-        return np.r_[self.sweeps.images(coef), 0.0]
+        return np.r_[self.linear_map.matvec(coef), 0.0]
 
     def _squared_length(self, memory):
         return float(memory["moves"][0] @ memory["moves"][0])
 
     def _gradient(self, amounts, memory, out):
-        self.sweeps.combination(amounts, out)
+        self.linear_map.rmatvec(amounts, out)
         out += self.objective.l2 * memory["moves"][0]
 
 

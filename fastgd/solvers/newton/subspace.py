@@ -26,10 +26,11 @@ trusted further.
 import numpy as np
 import scipy.linalg
 
-from fastgd.certificates.bound import NO_BOUND, Bound
-from fastgd.objective.linear_map import Sweeps
+from fastgd.data.chunk_sizes import ROWS
+from fastgd.linalg.precision import EPS
+from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest
-from fastgd.solvers.base import Solver, State
+from fastgd.solvers.base import Answer, Progress, Solver, State
 from fastgd.solvers.gradient.lbfgs import notice_rounding
 
 # Directions kept: their Newton step, as many operations a row as its square, is about a tenth of a
@@ -54,8 +55,6 @@ VALUE_OFF = 1e-9
 GRADIENT_OFF = 0.1
 # A run that rounding has taken to where F overflows begins anew so many times.
 MOST_BEGINNINGS = 3
-CHUNK = 4096
-EPS = np.finfo(float).eps
 
 
 class SpanState(State):
@@ -97,16 +96,16 @@ class RowSpan(Solver):
                 "an L2 penalty or "
                 f"none, got {objective.loss!r} and {objective.penalty!r}; use solver='lbfgs'"
             )
-        self.sweeps = Sweeps(objective)
+        self.linear_map = LinearMap(objective)
         affordable = np.sqrt(max(2.0 * objective.n_nonzeros, AFFORDABLE) / objective.n_samples)
         self.kept = int(np.clip(affordable, FEWEST, MOST)) if kept is None else kept
 
-    def start(self, point):
+    def _fresh(self, point):
         """State before the first iteration."""
-        state = super().start(point)
+        state = super()._fresh(point)
         return SpanState(**state.__dict__)
 
-    def resume(self, state):
+    def _resume(self, state):
         """Go on where data and objective are those of the earlier run, else start from its
         point.
         """
@@ -130,24 +129,25 @@ class RowSpan(Solver):
         value = state.value
         slot = 1 + memory["done"] % (self.kept - 1)
         memory["moves"][slot], memory["images"][slot] = self._direction(state)
-        self._step(memory, slot, min(memory["done"] + 2, self.kept), value)
+        self._step(state, slot, min(memory["done"] + 2, self.kept), value)
         self._balance(memory)
         self._evaluate(state)
-        notice_rounding(memory, value, state.value, state.gradient)
+        notice_rounding(state, value, state.value, state.gradient)
         memory["done"] += 1
         state.rate = 1.0
         state.iteration += 1
         state.updates += 1
 
-    def _step(self, memory, slot, used, value):
+    def _step(self, state, slot, used, value):
         """Move the point by the best combination of the first `used` directions, and keep the
         move in their `slot`.
         """
+        memory = state.memory
         moves, images = memory["moves"][:used], memory["images"][:used]
         inner, shares = self._products(moves, images)
         seen = shares > UNSEEN
         if not seen[slot]:  # the gradient is rounding
-            memory["exhausted"] = True
+            state.done = True
             return
         inner = 0.5 * (inner + inner.T)[np.ix_(seen, seen)]
         step, rounding = np.zeros(used), max(ROUNDING, 10.0 * EPS / shares[seen].min())
@@ -182,16 +182,16 @@ class RowSpan(Solver):
             point[-1] = memory["intercept"]
         return point
 
-    def preview(self, state):
+    def progress(self, state):
         """F, and |grad_w F|^2 / (2 l2) as an estimate of F - F*: no need to compute the point.
 
         Both follow from kept images: a claim is made of what `evaluate` finds.
         """
-        F = self.objective
-        if not F.convex or F.l2 == 0.0:
-            return state.value, NO_BOUND
-        gradient = state.gradient[: F.n_features]
-        return state.value, Bound(float(gradient @ gradient) / (2.0 * F.l2), "estimate")
+        F, left = self.objective, np.inf
+        if F.convex and F.l2 > 0.0:
+            gradient = state.gradient[: F.n_features]
+            left = float(gradient @ gradient) / (2.0 * F.l2)
+        return Progress(value=state.value, left=left, done=state.done)
 
     def evaluate(self, state):
         """(v, smooth part of F, its gradient) at the point, all from X: one pass.
@@ -201,12 +201,12 @@ class RowSpan(Solver):
         """
         F, memory, point = self.objective, state.memory, state.point
         coef, intercept = F.split(point)
-        loss, amounts = self.sweeps.derivatives(
-            self.sweeps.images(np.ascontiguousarray(coef)), intercept
+        loss, amounts = self.linear_map.derivatives(
+            self.linear_map.matvec(np.ascontiguousarray(coef)), intercept
         )[:2]
         value = loss + 0.5 * F.l2 * float(coef @ coef)
         gradient = np.empty(F.size)
-        self.sweeps.combination(amounts, gradient[: F.n_features])
+        self.linear_map.rmatvec(amounts, gradient[: F.n_features])
         gradient[: F.n_features] += F.l2 * coef
         if F.fit_intercept:
             gradient[-1] = amounts.sum()
@@ -222,11 +222,11 @@ class RowSpan(Solver):
             if value < (1.0 - VALUE_OFF) * memory.get(
                 "lowest", np.inf
             ):  # else rounding is what is left
-                memory["exhausted"] = False
+                state.done = False
         memory["lowest"] = min(value, memory.get("lowest", np.inf))
-        return point, value, gradient
+        return Answer(point, value, gradient)
 
-    def back_off(self, state, safe_point):
+    def retreat(self, state, safe_point):
         """Begin anew from `safe_point`; the third time nothing is left to do here, and another
         plan goes on.
         """
@@ -234,7 +234,8 @@ class RowSpan(Solver):
         state.forget()
         state.point = np.array(safe_point, dtype=np.float64)
         self._begin(state)
-        state.memory.update(begun=begun, exhausted=begun >= MOST_BEGINNINGS)
+        state.memory["begun"] = begun
+        state.done = begun >= MOST_BEGINNINGS
         return True
 
     def _begin(self, state):
@@ -262,8 +263,8 @@ class RowSpan(Solver):
         if state.point.size != F.size:
             return False
         coef, intercept = F.split(state.point)
-        images = self.sweeps.images(np.ascontiguousarray(coef))
-        loss = self.sweeps.derivatives(images, intercept)[0]
+        images = self.linear_map.matvec(np.ascontiguousarray(coef))
+        loss = self.linear_map.derivatives(images, intercept)[0]
         value = loss + 0.5 * F.l2 * float(coef @ coef)
         return abs(value - state.value) <= 1e-9 * abs(state.value)
 
@@ -272,17 +273,18 @@ class RowSpan(Solver):
         w.
         """
         last = float(memory["origin"] @ coef) if memory["origin"].size else 0.0
-        return np.r_[self.sweeps.images(coef), last]
+        return np.r_[self.linear_map.matvec(coef), last]
 
     def _combine(self, amounts, origin, out):
-        self.sweeps.combination(amounts[:-1], out)
+        self.linear_map.rmatvec(amounts[:-1], out)
         if origin.size:
             out += amounts[-1] * origin
 
     def _evaluate(self, state):
         """Value and gradient at the point: half a pass."""
         F, memory, state.gradient = self.objective, state.memory, None  # before there is another
-        loss, amounts = self.sweeps.derivatives(memory["images"][0, :-1], memory["intercept"])[:2]
+        images = memory["images"][0, :-1]
+        loss, amounts = self.linear_map.derivatives(images, memory["intercept"])[:2]
         state.value = loss + 0.5 * F.l2 * self._squared_length(memory)
         gradient = np.empty(F.size)
         self._gradient(amounts, memory, gradient[: F.n_features])
@@ -312,7 +314,7 @@ class RowSpan(Solver):
             predictions = memory["images"][0, :-1]
 
             def sums(shift):
-                loss, amounts, curvatures = self.sweeps.derivatives(
+                loss, amounts, curvatures = self.linear_map.derivatives(
                     predictions, memory["intercept"] + shift
                 )
                 return loss, float(amounts.sum()), float(curvatures.sum())
@@ -328,12 +330,12 @@ class RowSpan(Solver):
         Where a full step goes too far (curvature that vanishes or jumps), curvature gets a floor
         and another step follows; no trial reads X.
         """
-        F, sweeps, intercept = self.objective, self.sweeps, memory["intercept"]
+        F, linear_map, intercept = self.objective, self.linear_map, memory["intercept"]
         columns, start = images[:, :-1], np.zeros(len(images))
         start[0] = has_point  # the point is the first direction, unless it is 0
         point, shift, predictions, floor = start, 0.0, start @ columns, 0.0
         for _ in range(STEPS):
-            _, amounts, curvatures = sweeps.derivatives(predictions, intercept + shift, floor)
+            _, amounts, curvatures = linear_map.derivatives(predictions, intercept + shift, floor)
             gradient = columns @ amounts + F.l2 * (inner @ point)
             matrix = _weighted_products(columns, curvatures) + F.l2 * inner
             if F.fit_intercept:
@@ -368,7 +370,7 @@ class RowSpan(Solver):
         for _ in range(TRIALS):
             there = point + share * bend
             with np.errstate(all="ignore"):
-                loss = self.sweeps.loss(predictions + share * along, intercept + share * extra)
+                loss = self.linear_map.loss(predictions + share * along, intercept + share * extra)
                 trial = loss + 0.5 * F.l2 * float(there @ inner @ there)
             if trial <= value + SUFFICIENT * share * rate + 2.0 * EPS * abs(value):
                 return share, trial
@@ -389,9 +391,9 @@ def _weighted_products(columns, weights):
     weights are as large.
     """
     matrix = np.zeros((len(columns), len(columns)))
-    for start in range(0, weights.size, CHUNK):
-        part = columns[:, start : start + CHUNK]
-        matrix += (part * weights[start : start + CHUNK]) @ part.T
+    for start in range(0, weights.size, ROWS):
+        part = columns[:, start : start + ROWS]
+        matrix += (part * weights[start : start + ROWS]) @ part.T
     return matrix
 
 

@@ -15,7 +15,8 @@ rows and a trial of the line search none.
 
 import numpy as np
 
-from fastgd.objective.linear_map import Sweeps
+from fastgd.linalg.precision import EPS
+from fastgd.objective.linear_map import LinearMap
 from fastgd.solvers.gradient.lbfgs import check_smooth, notice_rounding
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
 from fastgd.solvers.gradient.preconditioner import Coordinates
@@ -25,7 +26,6 @@ TIGHTEST = 1e-8
 MOST_PRODUCTS = 200
 SUFFICIENT = 1e-4
 TRIALS = 60
-EPS = np.finfo(float).eps
 
 
 class NewtonCG(ScaledSolver):
@@ -35,8 +35,8 @@ class NewtonCG(ScaledSolver):
     ----------
     objective : Objective
     curvature : Objective, optional
-        Whose second derivative is used: `objective.part(...)` for that of a sample of its rows;
-        None: the objective's.
+        Whose second derivative is used: `on_groups(objective, ...)` for that of a sample of its
+        rows; None: the objective's.
     """
 
     def __init__(self, objective, curvature=None):
@@ -56,10 +56,10 @@ class NewtonCG(ScaledSolver):
             found = self._search(state, g, -g)
         memory["length"], memory["eta"] = length, eta
         if found is None:
-            memory["exhausted"] = True
+            state.done = True
         else:
             state.rate = found[0]
-            notice_rounding(memory, state.value, found[3], self.coordinates.gradient(found[4]))
+            notice_rounding(state, state.value, found[3], self.coordinates.gradient(found[4]))
             self.move(state, *found[1:])
         state.iteration += 1
         state.updates += 1
@@ -138,10 +138,10 @@ class Curved:
         self.v = v
         if F.vector:
             return
-        self.sweeps = Sweeps(F)
+        self.linear_map = LinearMap(F)
         coef, intercept = F.split(v)
-        self.curvatures = self.sweeps.derivatives(
-            self.sweeps.images(np.ascontiguousarray(coef)), intercept
+        self.curvatures = self.linear_map.derivatives(
+            self.linear_map.matvec(np.ascontiguousarray(coef)), intercept
         )[2]
         n_coef = F.n_features
         if F.elastic:
@@ -155,9 +155,9 @@ class Curved:
         if F.vector:
             return F.hessian_product(self.v, p)
         coef, intercept = F.split(p)
-        amounts = self.curvatures * (self.sweeps.images(np.ascontiguousarray(coef)) + intercept)
+        amounts = self.curvatures * (self.linear_map.matvec(np.ascontiguousarray(coef)) + intercept)
         product = np.empty(F.size)
-        self.sweeps.combination(amounts, product[: F.n_features])
+        self.linear_map.rmatvec(amounts, product[: F.n_features])
         product[: F.n_features] += self.diagonal * coef
         if F.fit_intercept:
             product[-1] = amounts.sum()

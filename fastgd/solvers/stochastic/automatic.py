@@ -24,7 +24,7 @@ import numpy as np
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.distances import unit_at
 from fastgd.objective.moments import column_scales
-from fastgd.objective.null_model import best_constant
+from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
 from fastgd.rules.classic import Gd, Momentum, Nesterov
@@ -86,7 +86,7 @@ class SelfTuned(Stochastic):
         Relative differences of the objective that do not matter.
     """
 
-    adapts = True
+    own_steps = True
 
     def __init__(self, objective, rule, batch, seed, *, shuffle=True, average_from=None, tol=0.0):
         super().__init__(
@@ -101,7 +101,7 @@ class SelfTuned(Stochastic):
         self.restarts_average = average_from is None
         self.own_rule, self.tol = rule, tol
 
-    def resume(self, state):
+    def _resume(self, state):
         """Measure the data once; a continued run keeps what the first one measured."""
         memory = state.memory
         if "tuning" not in memory:
@@ -172,11 +172,6 @@ class SelfTuned(Stochastic):
             memory["book"],
             options,
         )
-
-    def review(self, state, objective, best_point, reference):
-        """Back off from a point that is worse than the best constant model."""
-        if objective > reference:
-            self.back_off(state, best_point)
 
     def _adjust(self, state):
         """At epochs that are powers of two: larger steps while the run is slow rather than noisy.
@@ -250,7 +245,7 @@ class SelfTuned(Stochastic):
         )
 
     def _curvature(self):
-        """Curvature of the loss as seen from the best constant model: 2 F0 / var(y), no more than
+        """Curvature of the loss as seen from the null model: 2 F0 / var(y), no more than
         its bound.
 
         A loss that is linear far from its target has next to none there: steps of 1 / bound would
@@ -263,7 +258,7 @@ class SelfTuned(Stochastic):
         if F.loss.classification or F.vector or F.loss.infimum == -np.inf:
             return typical
         variance = float(np.var(F.samples.targets[self.rows]))
-        seen = 2.0 * (best_constant(F)[1] - F.loss.infimum) / variance if variance > 0.0 else 0.0
+        seen = 2.0 * (null_model(F)[1] - F.loss.infimum) / variance if variance > 0.0 else 0.0
         return min(seen, F.loss.curvature_bound) if seen > 0.0 else typical
 
     def _largest_eigenvalue(self, scales, unit):

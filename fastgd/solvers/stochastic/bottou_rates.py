@@ -33,14 +33,14 @@ class FallingRates(Stochastic):
         As for `Stochastic`.
     """
 
-    adapts = True
+    own_steps = True
 
     def __init__(self, objective, seed, *, shuffle=True, average_from=np.inf):
         super().__init__(
             objective, Gd(), Schedule(1.0), 1, seed, shuffle=shuffle, average_from=average_from
         )
 
-    def resume(self, state):
+    def _resume(self, state):
         """Measure the first chunk; those that follow go on at its rates."""
         if "units" not in state.memory:
             moments, norms = self.objective.moments()

@@ -31,8 +31,8 @@ class Stochastic(Solver):
         For `learning_rate="adaptive"`.
     """
 
-    exact = False
-    adapts = False
+    free_answers = False
+    own_steps = False
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Stochastic(Solver):
         self.rule, self.schedule, self.batch, self.seed = rule, schedule, batch, seed
         self.shuffle = shuffle
         self.pace = pace or Scheduled()
-        self.by_schedule = not self.pace.uses_row()
+        self.scheduled = not self.pace.uses_row()
         self.average_from = average_from
         self.patience = patience
         self.rows = objective.samples.active()
@@ -62,7 +62,7 @@ class Stochastic(Solver):
         self.rates: float | np.ndarray = 1.0
         self.intercept_rate = 1.0
 
-    def start(self, point):
+    def _fresh(self, point):
         """State with an empty average and empty slots of the rule."""
         F = self.objective
         state = State(np.array(point, dtype=np.float64), self.batch)
@@ -72,7 +72,7 @@ class Stochastic(Solver):
             state.memory["slots"] = np.zeros((max(self.rule.slots, 1), F.n_features + 1))
         return state
 
-    def resume(self, state):
+    def _resume(self, state):
         """Nothing to evaluate: an epoch needs the point only."""
 
     def advance(self, state):
@@ -83,13 +83,13 @@ class Stochastic(Solver):
         with np.errstate(all="ignore"):
             self._epoch(order, point, memory, self._options(memory))
         state.point = point.ravel()[: F.size]
-        F.passes += order.size / F.n_active
+        F.meter.count(order.size / F.n_active)
         state.updates = int(memory["book"][UPDATES])
         state.rate = self.schedule.rate(state.updates) / memory["divisor"]
         state.iteration += 1
         if self.patience is not None:
             v = self.answer(state)
-            self.patience.look(memory, F.value(v))
+            self.patience.look(state, F.value(v))
 
     def _epoch(self, order, point, memory, options):
         """Move `point` and what is in `memory` by the kernel for this rule."""
@@ -115,7 +115,7 @@ class Stochastic(Solver):
                 options,
             )
 
-    def back_off(self, state, safe_point):
+    def retreat(self, state, safe_point):
         """Halve the rate and go on from a point that is known to be good."""
         if state.memory["divisor"] > 1e100:
             return False

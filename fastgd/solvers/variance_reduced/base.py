@@ -16,7 +16,6 @@ from fastgd.solvers.base import Solver, State
 from fastgd.solvers.variance_reduced import kernels as kernels
 from fastgd.solvers.variance_reduced.row_curvature import (
     column_rates,
-    count_passes,
     largest_eigenvalue,
     longest_pulls,
     row_curvatures,
@@ -65,14 +64,10 @@ class VarianceReduced(Solver):
         self.active = _active_rows(objective)
         self.order_of, self._written = None, None
 
-    def start(self, point):
+    def _fresh(self, point):
         """State that knows nothing of the data yet."""
         batch = 1 if self.asked == "auto" else min(self.asked, self.objective.n_active)
         return State(np.array(point, dtype=np.float64), batch)
-
-    def hand_over(self, memory):
-        """Nothing: a run on more rows measures them itself."""
-        return {}
 
     def prepare(self, state):
         """Measure the data, unless an earlier part of the run did."""
@@ -127,7 +122,7 @@ class VarianceReduced(Solver):
             point[-1] = ends[kernels.INTERCEPT]
         memory["slope"] = float(ends[kernels.SLOPE])
         self._written = point
-        count_passes(F, order.size / self.active.size)
+        F.meter.count(order.size / self.active.size)
         state.updates += -(-order.size // self.batch)
         state.rate = step * tuning["greatest_rate"]
         return point, float(change)

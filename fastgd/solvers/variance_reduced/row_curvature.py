@@ -14,12 +14,12 @@ plain NumPy on a few rows at a time: it runs once, and a kernel would cost more 
 
 import numpy as np
 
+from fastgd.data.chunk_sizes import STREAMED
 from fastgd.objective.objective import LARGEST, SUM_OF_SQUARES
 
 DISADVANTAGE = 16.0
 SAMPLE_ROWS = 1000
 POWER_STEPS = 20
-CHUNK = 1 << 18
 
 
 def column_rates(objective):
@@ -40,20 +40,11 @@ def column_rates(objective):
     return np.ones(F.n_features), unit
 
 
-def count_passes(objective, passes=1.0):
-    """Count what is read beside the objective's own passes, on the objective it is a part of
-    too.
-    """
-    objective.passes += objective.share * passes
-    if objective.whole is not None:
-        objective.whole.passes += objective.share * passes
-
-
 def row_curvatures(objective, rates, intercept_rate):
     """L_i of each row, 0 for rows of weight 0: one pass."""
     F = objective
     norms = np.concatenate([part**2 @ rates for _, part in _chunks(F.rows)])
-    count_passes(F, 1.0 / F.share)  # all rows are read, those of a part or not
+    F.meter.count(1.0 / F.share)  # all rows are read, those of a part or not
     return F.loss.curvature_bound * F.samples.weights * (norms + intercept_rate * F.fit_intercept)
 
 
@@ -62,7 +53,7 @@ def touches(objective, copies):
     total = np.zeros(objective.n_features)
     for first, part in _chunks(objective.rows):
         total += (part != 0.0).T @ copies[first : first + part.shape[0]].astype(np.float64)
-    count_passes(objective, 1.0 / objective.share)
+    objective.meter.count(1.0 / objective.share)
     return total
 
 
@@ -88,7 +79,7 @@ def largest_eigenvalue(objective, active, rates, intercept_rate, seed):
         value = float(np.sqrt(direction @ direction + last * last))
         if value == 0.0:
             break
-    count_passes(F, 2 * POWER_STEPS * chosen.size / active.size)
+    F.meter.count(2 * POWER_STEPS * chosen.size / active.size)
     return value
 
 
@@ -107,6 +98,6 @@ def longest_pulls(objective):
 def _chunks(rows):
     """(first row, float64 rows from there on), a few at a time."""
     n = rows.shape()[0]
-    length = max(1, CHUNK * n // max(rows.stored(), 1))
+    length = max(1, STREAMED * n // max(rows.stored(), 1))
     for first in range(0, n, length):
         yield first, rows.take(slice(first, first + length))

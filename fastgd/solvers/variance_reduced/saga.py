@@ -9,7 +9,7 @@ epoch is plain stochastic descent, and no pass is made to fill it.
 
 import numpy as np
 
-from fastgd.objective.linear_map import Sweeps
+from fastgd.objective.linear_map import LinearMap
 from fastgd.solvers.variance_reduced import expected_smoothness as formulas
 from fastgd.solvers.variance_reduced import kernels as kernels
 from fastgd.solvers.variance_reduced.base import VarianceReduced
@@ -39,9 +39,9 @@ class Saga(VarianceReduced):
 
     name = "saga"
     step = 0.75
-    exact = False
+    free_answers = False
 
-    def resume(self, state):
+    def _resume(self, state):
         """Measure the data; keep the table if its mean gradient is that of these rows."""
         F, memory = self.objective, state.memory
         table = memory.get("table")
@@ -57,6 +57,8 @@ class Saga(VarianceReduced):
     def advance(self, state):
         """One epoch."""
         memory = state.memory
+        if memory.pop("rose", False):
+            self.shorten(state)
         if state.iteration & (state.iteration - 1) == 0:
             memory["safe"] = state.point.copy()
         before = state.point
@@ -68,7 +70,7 @@ class Saga(VarianceReduced):
         # still move the point.
         with np.errstate(all="ignore"):
             moved = np.abs(point - before).max() > STILL * np.abs(point).max()
-        memory["exhausted"] = memory["exhausted"] and not moved
+        state.done = state.done and not moved
         if (
             self.objective.whole is not None
         ):  # a sample, on which a batch that grows wants to know F
@@ -79,30 +81,29 @@ class Saga(VarianceReduced):
         memory, table = state.memory, state.memory["table"]
         with np.errstate(all="ignore"):
             size = float(table @ table)
-        memory["exhausted"] = change <= ROUNDING * size
+        state.done = change <= ROUNDING * size
         if not np.isfinite(change) or change > EXPLODES * memory["least"]:
-            self.back_off(state, memory["safe"])
+            self.retreat(state, memory["safe"])
         elif change > max(SWINGS * memory["least"], HARMLESS * size):
             memory["least"] = np.inf
             self.shorten(state)
         else:
             memory["least"] = min(memory["least"], change)
 
-    def review(self, state, objective, best_point, reference):
-        """Shorter steps where a check saw F rise, from the best point if it is worse than the
-        best constant model.
-        """
-        memory = state.memory
-        if objective > reference:
-            self.back_off(state, best_point)
-        elif objective > memory.get("checked", np.inf) * (1.0 + 1e-12):
-            self.shorten(state)
-        memory["checked"] = objective
+    def evaluate(self, state):
+        """As all solvers do; where F rose between checks, the next epoch takes shorter steps."""
+        found, memory = super().evaluate(state), state.memory
+        if state.iteration & (state.iteration - 1) == 0:  # others depend on where a run was cut
+            value = found.smooth + self.objective.rest_value(found.point)
+            memory["rose"] = value > memory.get("checked", np.inf) * (1.0 + 1e-12)
+            memory["checked"] = value
+        return found
 
-    def back_off(self, state, safe_point):
+    def retreat(self, state, safe_point):
         """Halve the step and go on from a good point with an empty table."""
         self._forget(state)
         memory = state.memory
+        memory.pop("rose", None)
         memory.update(table=np.zeros(self.objective.n_samples), slope=0.0, least=np.inf)
         state.point = safe_point.copy()
         return self.shorten(state)
@@ -116,7 +117,7 @@ class Saga(VarianceReduced):
         """Whether the mean gradient that was kept is that of the table, over these rows."""
         if not memory["table"].any():
             return True
-        mean = Sweeps(self.objective).combination(memory["table"]) / self.objective.n_active
+        mean = LinearMap(self.objective).rmatvec(memory["table"]) / self.objective.n_active
         kept = memory["columns"][kernels.MEAN]
         largest = float(np.abs(mean).max())
         return kept.size == mean.size and bool(np.abs(kept - mean).max() <= 1e-8 * largest)

@@ -31,12 +31,12 @@ class Svrg(VarianceReduced):
     name = "svrg"
     step = 1.0
 
-    def resume(self, state):
+    def _resume(self, state):
         """Measure the data and the anchor; keep what an earlier run measured if F at the anchor
         is the same.
         """
         value = state.value
-        super().resume(state)
+        super()._resume(state)
         if value != state.value:
             state.memory.pop("tuning", None)
         self.prepare(state)
@@ -60,13 +60,13 @@ class Svrg(VarianceReduced):
             reached = smooth + F.rest_value(point)
         state.iteration += 1
         if not reached <= total + SLACK * abs(total):
-            memory["exhausted"] = not self.shorten(state)
+            state.done = not self.shorten(state)
             return
         state.point, state.value, state.gradient = point, smooth, gradient
         memory["still"] = 0 if reached < total else memory.get("still", 0) + 1
-        memory["exhausted"] = memory["still"] >= STILL
+        state.done = memory["still"] >= STILL
 
-    def back_off(self, state, safe_point):
+    def retreat(self, state, safe_point):
         """Halve the step and go on from a good point."""
         state.point = safe_point.copy()
         state.value, state.gradient = self.objective.smooth_and_gradient(state.point)

@@ -1,0 +1,167 @@
+"""The duality gap as a bound on F - F*: from the smooth part of F and its gradient alone.
+
+The dual point is -loss'(z), whose conjugate is never written out: loss*(loss'(z)) = z loss'(z) -
+loss(z).  It needs sum_i s_i loss'(z_i) = 0 where there is an intercept; with an L2 penalty alone
+the gap is |grad_w F|^2 / (2 l2).  Where the loss declares an infimum, F less that is a bound too.
+"""
+
+import numpy as np
+
+from fastgd.certificates.bound import NO_BOUND, Bound
+from fastgd.certificates.rounding import gradient_rounding, prediction_size
+from fastgd.linalg.precision import EPS
+from fastgd.losses.base import typical_curvature
+from fastgd.losses.classification import Perceptron
+from fastgd.objective.distances import slope_size, unit_at
+from fastgd.objective.linear_map import LinearMap
+from fastgd.objective.null_model import lowest, shifted_sums
+
+# Rounding that is less than this share of a gap is not looked at more closely.
+NEGLIGIBLE = 0.05
+# A gap below this share of the unit of distances is worth knowing how far rounding has taken it:
+# above, it ends no run.
+PROMISING = 0.1
+
+
+class DualityGap:
+    """Bounds from F and its gradient, for losses that are convex and an elastic net or none.
+
+    Parameters
+    ----------
+    objective : Objective
+    negligible : float
+        Rounding up to this share of the unit of distances is not looked at more closely.
+    """
+
+    def __init__(self, objective, negligible=0.0):
+        self.objective = objective
+        self.negligible = negligible
+
+    def bound(self, v, smooth_value, gradient, balanced=False):
+        """Bound from the smooth part of F and its gradient alone: no pass, but for half a one at
+        the first promising.
+
+        What rounds: the gradient, as a sum and through the predictions, and sums whose terms
+        cancel; `_blurred` adds both to the gap where that is small enough to be of use.
+
+        `balanced` takes the best intercept for granted, which tells whether finding it is worth two
+        passes.
+        """
+        F = self.objective
+        if not F.convex or not F.elastic or isinstance(F.loss, Perceptron):
+            return NO_BOUND
+        least = smooth_value + F.rest_value(v) - F.loss.infimum
+        if F.l1 + F.l2 > 0.0:
+            unbalanced = 0.0 if balanced else self._unbalanced(smooth_value, gradient)
+            if unbalanced < np.inf:
+                gap = self._dual_gap(v, smooth_value, gradient) + self._price(v, unbalanced)
+                if gap < PROMISING * unit_at(F, smooth_value) and not balanced:
+                    gap += self._blurred(v, smooth_value, gap)
+                least = min(least, gap)
+        return Bound(least, "proof") if least < np.inf else NO_BOUND
+
+    @property
+    def centering_helps(self):
+        """Whether `centered` makes the duality gap apply: an intercept, a smooth loss of one
+        prediction, a penalty.
+        """
+        F = self.objective
+        return (
+            F.fit_intercept
+            and not F.vector
+            and F.loss.smooth
+            and F.convex
+            and F.elastic
+            and F.l1 + F.l2 > 0.0
+        )
+
+    def centered(self, v):
+        """`v` with the best intercept for its coefficients, which the duality gap needs.  Half a
+        pass.
+        """
+        F = self.objective
+        coef, intercept = F.split(v)
+        predictions = LinearMap(F).matvec(coef, often=False)
+        predictions += F.samples.offsets + intercept
+        largest = max(predictions.max(), -predictions.min())
+        shift, _ = lowest(shifted_sums(F, predictions), largest, F.loss.infimum)
+        moved = v.copy()
+        moved[-1] += shift
+        return moved
+
+    def _unbalanced(self, smooth_value, gradient):
+        """Size of the mean derivative, which has to be 0 for an unpenalised intercept; inf where it
+        is not rounding.
+
+        The unit of that rounding is the mean |loss'|, at most `slope_size`.
+        """
+        F = self.objective
+        if not F.fit_intercept:
+            return 0.0
+        usual = slope_size(F, smooth_value, typical_curvature(F.loss))
+        slopes = gradient[F.size - F.n_predictions :]
+        mean = float(np.abs(slopes).max()) if F.vector else abs(float(slopes[0]))
+        return mean if mean <= 1e-12 * usual else np.inf
+
+    def _price(self, v, unbalanced):
+        """What it costs the gap to scale the heavier sign of the derivatives down until they sum
+        to 0 exactly.
+        """
+        if unbalanced == 0.0:
+            return 0.0
+        F = self.objective
+        table = np.abs(v).reshape(-1, F.n_predictions)
+        predictions = float((F.largest() @ table[:-1] + table[-1]).max())
+        return 4.0 * unbalanced * (1.0 + predictions + float(np.abs(F.samples.targets).max()))
+
+    def _dual_gap(self, v, smooth_value, gradient):
+        """Duality gap for an elastic net: F + mean loss*(loss') + penalty*(-gradient of the mean
+        loss).
+        """
+        F = self.objective
+        n_coef = F.n_features * F.n_predictions
+        coef, coef_gradient = v[:n_coef], gradient[:n_coef]
+        if F.l2 > 0.0:
+            if F.l1 > 0.0:
+                return self._gap_with_l2(coef, coef_gradient)
+            return float(coef_gradient @ coef_gradient) / (2.0 * F.l2)
+        # A dual point scaled by c <= 1 has loss*(c a) <= c loss*(a) - (1 - c) inf loss.
+        conjugate = float(coef @ coef_gradient) - smooth_value
+        largest = max(float(coef_gradient.max(initial=0.0)), -float(coef_gradient.min(initial=0.0)))
+        share = min(1.0, F.l1 / largest) if largest > 0.0 else 1.0
+        if share < 1.0 and F.loss.infimum == -np.inf:
+            return np.inf
+        rest = (1.0 - share) * F.loss.infimum if share < 1.0 else 0.0
+        return smooth_value + share * conjugate - rest + F.l1 * float(np.abs(coef).sum())
+
+    def _gap_with_l2(self, coef, gradient):
+        """w.g + penalty(w) + penalty*(-g), a sum of terms that are never negative; most of a
+        million columns have 0.
+        """
+        F = self.objective
+        moving = np.flatnonzero((coef != 0.0) | (np.abs(gradient) > F.l1))
+        coef = coef[moving]
+        loss_gradient = gradient[moving] - F.l2 * coef
+        conjugate = np.maximum(np.abs(loss_gradient) - F.l1, 0.0) ** 2 / (2.0 * F.l2)
+        terms = np.maximum(
+            coef * loss_gradient + F.l1 * np.abs(coef) + 0.5 * F.l2 * coef**2 + conjugate, 0.0
+        )
+        return float(terms.sum())
+
+    def _blurred(self, v, smooth_value, gap):
+        """What rounding may have taken from the gap at `v`: of w.g, and of w*.g for an optimum w*
+        of twice w at most.
+
+        A gradient that is wrong by e_j leaves min over w of g.w + penalty(w) wrong by no more than
+        sum_j e_j |w*_j|.
+        |e|^2 / (2 l2) would hold for any w*, and be 1e4 times too large where columns are on raw
+        scales.
+        """
+        F = self.objective
+        sums = 4.0 * EPS * F.rest_value(v) + (4.0 * EPS * abs(smooth_value) if F.l2 == 0.0 else 0.0)
+        for rough in (True, False):
+            size = prediction_size(F, v, rough)
+            taken = 3.0 * gradient_rounding(F, smooth_value, size) * size
+            if taken <= max(NEGLIGIBLE * gap, self.negligible * unit_at(F, smooth_value)):
+                break
+        return taken + sums

@@ -1,0 +1,340 @@
+"""Proofs by the Newton decrement: from the curvature matrix at a point, from one that a solver
+keeps, or from products where columns are too many for a matrix.
+
+With lambda^2 = g' H^-1 g and r = M max_i |(x_i, 1)|_{H^-1}, `fastgd.certificates.newton_decrement`
+bounds F - F* where r lambda < 1.  Where r lambda >= 1, Newton steps lead to a point p for which it
+holds: F - F* = F - F(p) + (F(p) - F*).
+"""
+
+import math
+
+import numpy as np
+import scipy.linalg
+
+from fastgd.certificates.bound import NO_BOUND, Bound, relative
+from fastgd.certificates.newton_decrement import (
+    decrement_bound,
+    longest_row,
+    product_bound,
+    stretched_bound,
+)
+from fastgd.certificates.rounding import (
+    column_sizes,
+    offset_size,
+    slope_rounding,
+    sum_rounding,
+    value_rounding,
+)
+from fastgd.linalg.precision import EPS
+from fastgd.losses.base import typical_curvature
+from fastgd.objective.collinear import redundant_columns
+from fastgd.objective.linear_map import LinearMap
+from fastgd.objective.objective import LARGEST, SUM, SUM_OF_SQUARES
+from fastgd.objective.subset import reweighted
+
+# A curvature matrix takes about d/2 passes' worth of arithmetic; beyond this many it is never worth
+# a certificate.
+WIDEST_MATRIX = 1500
+# A rough r that is too large by less than this is mended by the next Newton step, which brings the
+# decrement down more.
+HOPELESS = 100.0
+# Rows whose slopes are together less than this share of the bound that is asked for are left out
+# where no proof holds.
+SETTLED = 0.25
+
+
+class NewtonProof:
+    """Bounds by the Newton decrement for the points of one run; keeps the last curvature matrix to
+    know when a proof is worth its cost.
+
+    Parameters
+    ----------
+    objective : Objective
+    measures_rows : bool
+        Whether `from_known` may take a pass to find the longest row.
+    """
+
+    # Half the decrement with a factor of another point is taken this many times: curvature falls
+    # on the way.
+    CAUTION = 4.0
+    NEWTON_STEPS = 4
+
+    def __init__(self, objective, measures_rows=True):
+        self.objective = objective
+        self.measures_rows = measures_rows
+        self._factor, self._rough = None, True
+        self._tried_at, self._products, self._wait = 0.0, 10.0, 0.0
+        self._known, self._known_reach = None, np.inf
+
+    @property
+    def applies(self):
+        """Whether the Newton-decrement bound holds for this loss and penalty, and is affordable."""
+        F = self.objective
+        holds = (
+            not F.vector
+            and F.elastic
+            and F.l1 == 0.0
+            and F.loss.convex
+            and F.loss.self_concordance is not None
+        )
+        return holds and (not self.wide or F.l2 > 0.0)
+
+    @property
+    def wide(self):
+        """Whether there are too many columns to form a curvature matrix."""
+        return self.objective.n_features > WIDEST_MATRIX
+
+    @property
+    def passes(self):
+        """What `prove` costs, in passes' worth of time."""
+        return self._products if self.wide else 3.0 + self.objective.row_length
+
+    def expect(self, inverse_root):
+        """Judge by T with T T' about the inverse of the curvature, until there is a matrix,
+        whether a proof would succeed.
+        """
+        if self._factor is None:
+            self._factor = inverse_root
+
+    def estimate(self, gradient):
+        """Half the squared Newton decrement with the last curvature matrix, or inf: worth a
+        proof or not.
+        """
+        if self._factor is None:
+            return np.inf
+        return 0.5 * float(gradient @ self._solve(gradient))
+
+    def worth_trying(self, value, gradient, tol, null_value):
+        """Whether to try the decrement bound now: it would likely do, or enough passes went by
+        since the last try.
+        """
+        if not self.applies:
+            return False
+        spent, infimum = self.objective.passes - self._tried_at, self.objective.loss.infimum
+        if self.wide:
+            likely = relative(self._diagonal_estimate(gradient), value, null_value, infimum) <= tol
+            return likely and spent >= max(self._wait, 2.0 * self._products)
+        if self._factor is None:
+            return spent >= 2.0 * self.passes
+        gap = self.estimate(gradient) * (self.CAUTION if self._rough else 1.0 / 0.7)
+        likely = relative(gap, value, null_value, infimum) <= tol
+        due = self._rough or spent >= max(self._wait, 0.25 * self.passes)
+        return (likely and due) or spent >= 20.0 * self.passes
+
+    def prove(self, v, value, gradient, enough=0.0):
+        """Bound from the Newton decrement at `v`, or none; `enough` is a bound that need not be
+        improved on.
+
+        With enough = inf the first bound is taken, for three passes.
+        """
+        F, before = self.objective, self.objective.passes
+        if self.wide:
+            found = product_bound(F, v, value, gradient, enough)
+            bound = Bound(found, "proof") if found < np.inf else NO_BOUND
+        else:
+            bound = self._curvature_proof(v, value, gradient, enough)
+            if F.l1 + F.l2 == 0.0 and F.loss.infimum == 0.0 and enough < min(bound.value, np.inf):
+                bound = min(bound, self._proof_by_others(v, value, enough))
+        self._tried_at = self.objective.passes
+        self._products = max(self._tried_at - before, 1.0)
+        # A try that failed is not repeated before twice its passes went by, the next one not before
+        # four times.
+        self._wait = 2.0 * max(self._wait, self._products) if bound.value > enough else 0.0
+        return bound
+
+    def from_known(self, known, v, gradient, enough, value=0.0):
+        """Bound from `known`, a curvature matrix and the point nearby, the anchor, where it is
+        exact.
+
+        On the way s = v - anchor each row's curvature falls by a factor of at most exp(-c), c = M
+        max_i |x_i . s| <= r |s|_H: norms in the inverse curvature at v are at most exp(c / 2) times
+        those at the anchor.  r is bounded by the longest row and the penalty; where that is
+        hopeless, it is computed, for one pass.  `value` is F at `v`, for what is rounded: see
+        `fastgd.certificates.newton_decrement`; the matrix widens norms by its doubt, what the
+        gradient and the predictions lose is added to the decrement (`_unsure`), and eps F to the
+        bound.
+        """
+        factor, anchor = known
+        F = self.objective
+        if not (self.applies and factor.full):
+            return NO_BOUND
+        doubt = factor.doubt(sum_rounding(F))
+        if doubt >= 1.0:
+            return NO_BOUND
+        wider, least = 1.0 / math.sqrt(1.0 - doubt), EPS * abs(value)
+        decrement = wider * (
+            factor.norm_of(gradient) + self._unsure(v, value, factor.scale, factor.inverse_norm())
+        )
+        if F.loss.self_concordance == 0.0 or decrement == 0.0:
+            return Bound(0.5 * decrement**2 + least, "proof")
+        if self._known is not factor:
+            self._known, self._known_reach = factor, self._rough_reach(factor) * wider
+        moved = 0.0 if v is anchor else factor.norm(v - anchor) * wider
+        bound = stretched_bound(decrement, self._known_reach, moved)
+        likely = np.exp(min(moved, 50.0)) * 0.6 * decrement**2 <= enough
+        far = self._known_reach * max(decrement, moved) > HOPELESS
+        if bound > enough and likely and far and self.measures_rows:
+            self._known_reach = F.loss.self_concordance * longest_row(F, factor.root()) * wider
+            bound = stretched_bound(decrement, self._known_reach, moved)
+        return Bound(bound + least, "proof") if bound < np.inf else NO_BOUND
+
+    def _unsure(self, v, value, scale, inverse_norm):
+        """What rounding of the gradient at `v`, where F is `value`, may have taken from the
+        decrement.
+
+        `scale` holds the roots of the diagonal of H, `inverse_norm` is |L^-1| for H so scaled.
+        """
+        F, stretch = self.objective, 1.0
+        if F.loss.self_concordance != 0.0:
+            sizes = math.sqrt(typical_curvature(F.loss)) * column_sizes(F)
+            stretch = float((sizes[scale > 0.0] / scale[scale > 0.0]).max(initial=0.0))
+        root = math.sqrt(typical_curvature(F.loss))
+        predicted = 2.0 * EPS * (float(scale @ np.abs(v)) + root * offset_size(F))
+        return slope_rounding(F, value) / root * stretch * inverse_norm + predicted
+
+    def _rough_reach(self, factor):
+        """M max_i |(x_i, 1)|_{H^-1} from the longest row and H >= l2, the intercept eliminated."""
+        F = self.objective
+        if F.l2 == 0.0:
+            return np.inf
+        longest, corner = np.sqrt(F.moments()[1][0]), 0.0
+        if F.fit_intercept:
+            corner = 1.0 / factor.border[-1]
+            longest += float(np.linalg.norm(factor.border[:-1])) * corner
+        return F.loss.self_concordance * np.sqrt(longest**2 / F.l2 + corner)
+
+    def _curvature_proof(self, v, value, gradient, enough, matrices=2):
+        """Bound from the exact curvature matrix; three passes, and two more for each direction
+        without curvature.
+        """
+        F = self.objective
+        matrix = F.curvature_matrix(v)
+        diagonal = np.diag(matrix)
+        scale = np.where(
+            diagonal > 0.0, 1.0 / np.sqrt(np.maximum(diagonal, np.finfo(float).tiny)), 0.0
+        )
+        values, vectors = scipy.linalg.eigh(matrix * scale[:, None] * scale)
+        rounding = EPS * values.size * values[-1] + sum_rounding(F) * math.sqrt(values.size)
+        keep = values > 10.0 * rounding
+        vectors *= scale[:, None]
+        self._factor, self._rough = vectors[:, keep] / np.sqrt(values[keep] - rounding), False
+        if not keep.all() and not self._unseen(vectors[:, ~keep], diagonal):
+            return NO_BOUND
+        inverse_norm = math.sqrt(float((1.0 / (values[keep] - rounding)).sum()))
+
+        def unsure(point, value):
+            return self._unsure(point, value, np.sqrt(np.maximum(diagonal, 0.0)), inverse_norm)
+
+        decrement, least = self._decrement(gradient) + unsure(v, value), EPS * abs(value)
+        concordance = F.loss.self_concordance
+        if concordance == 0.0 or decrement == 0.0:
+            return Bound(0.5 * decrement**2 + least, "proof")
+        reach = (
+            concordance * np.sqrt(F.moments()[1][0] / F.l2)
+            if F.l2 > 0.0 and not F.fit_intercept
+            else np.inf
+        )
+        if reach * decrement > 0.5:
+            reach = concordance * longest_row(F, self._factor)
+        bound = (
+            Bound(decrement_bound(decrement, reach) + least, "proof")
+            if reach * decrement < 1.0
+            else NO_BOUND
+        )
+        # Not enough yet, but not far: what is proved about the minimum serves the points to come.
+        hopeless = 0.0 < enough < 0.02 * decrement**2
+        if hopeless or enough == np.inf or bound.value <= max(enough, 0.6 * decrement**2):
+            return bound
+        return min(
+            bound, self._proof_from_elsewhere(v, value, gradient, reach, enough, matrices, unsure)
+        )
+
+    def _proof_from_elsewhere(self, v, value, gradient, reach, enough, matrices, unsure):
+        """Bound at `v` by way of a point p that Newton steps with its curvature lead to; two passes
+        for each step.
+
+        On the way s = p - v each row's curvature falls by a factor of at most exp(-c), c = M max_i
+        |x_i . s|: norms in the inverse curvature at p are at most exp(c / 2) times those at v.
+        `reach` is M max_i |x_i| in the latter. Where c is too large, p gets a matrix of its own, if
+        `matrices` more are allowed.  `unsure` tells what rounding took from a decrement; what F
+        at p is wrong by is added, F at `v` being that which was computed.
+        """
+        F, point, best = self.objective, v, NO_BOUND
+        active = F.samples.active()
+        for _ in range(self.NEWTON_STEPS):
+            point = point - self._solve(gradient)
+            lower, gradient = F.smooth_and_gradient(point)
+            coef, intercept = F.split(point - v)
+            moves = LinearMap(F).matvec(coef, often=False)
+            moved = np.abs(moves[active] + intercept).max()
+            stretch = np.exp(min(0.5 * F.loss.self_concordance * float(moved), 50.0))
+            decrement = self._decrement(gradient) + unsure(point, lower)
+            if stretch**2 * reach * decrement < 1.0:
+                rest = decrement_bound(stretch * decrement, stretch * reach)
+                rounded = sum_rounding(F) * abs(value)
+                rounded += value_rounding(F, point, lower, 0.0, gradient)
+                best = min(best, Bound(value - lower + rest + rounded, "proof"))
+                if best.value <= enough or rest <= max(0.05 * best.value, 0.3 * enough):
+                    return best
+        if matrices > 0 and reach * decrement < 2.0 and value - lower < max(enough, best.value):
+            onward = self._curvature_proof(
+                point, lower, gradient, max(enough - value + lower, 0.0), matrices - 1
+            )
+            rounded = value_rounding(F, point, lower, 0.0, gradient)
+            best = min(best, Bound(value - lower + onward.value + rounded, onward.kind))
+        return best
+
+    def _unseen(self, directions, diagonal):
+        """Whether F changes along none of these columns, which have no curvature beyond rounding.
+
+        So it is where there are as many of them as columns of zeros and columns that others make
+        up.
+        """
+        F = self.objective
+        blind = diagonal[: F.n_features] <= 0.0
+        if F.l2 > 0.0 or F.moments()[0][LARGEST][blind].any():
+            return False
+        counted = np.broadcast_to(F.samples.weights, (F.n_samples,)) > 0.0
+        others = redundant_columns(F, LinearMap(F), counted).columns.size
+        return directions.shape[1] == int(blind.sum()) + others
+
+    def _proof_by_others(self, v, value, enough):
+        """Bound without the rows whose losses are next to nothing: F is nowhere below what the
+        others are at least.
+
+        Along columns that only such rows have F may fall for ever, and the decrement bound never
+        holds.
+        """
+        F, weights = self.objective, np.zeros(self.objective.n_samples)
+        coef, intercept = F.split(v)
+        linear_map = LinearMap(F)
+        _, slopes, _ = linear_map.derivatives(linear_map.matvec(coef, often=False), intercept)
+        order = np.argsort(np.abs(slopes))
+        matter = order[np.cumsum(np.abs(slopes)[order]) > SETTLED * enough]
+        if not 0 < matter.size < F.n_active:
+            return NO_BOUND
+        weights[matter] = np.broadcast_to(F.samples.weights, weights.shape)[matter]
+        share = float(weights.sum()) / F.n_active
+        part = reweighted(F, weights, 0.0)
+        lower, gradient = part.smooth_and_gradient(v)
+        bound = NewtonProof(part)._curvature_proof(v, lower, gradient, enough / share)
+        rounded = sum_rounding(F) * abs(value)
+        rounded += share * value_rounding(part, v, lower, 0.0, gradient)
+        return Bound(value - share * (lower - bound.value) + rounded, bound.kind)
+
+    def _diagonal_estimate(self, gradient):
+        """Half the squared decrement if the columns were uncorrelated: a hint, no bound."""
+        F = self.objective
+        moments = F.moments()[0]
+        variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
+        coef_gradient = gradient[: F.n_features]
+        return 0.5 * float(
+            coef_gradient @ (coef_gradient / (typical_curvature(F.loss) * variance + F.l2))
+        )
+
+    def _decrement(self, gradient):
+        return np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))
+
+    def _solve(self, gradient):
+        assert self._factor is not None
+        return self._factor @ (self._factor.T @ gradient)

@@ -1,0 +1,85 @@
+"""Whether a run has gone beyond all reason, and what its steps were too long for."""
+
+import numpy as np
+
+from fastgd.certificates.rounding import value_rounding
+from fastgd.objective.null_model import null_point
+
+# An explicit schedule is never altered: this many times the null model's objective is called
+# divergence.
+DIVERGED = 1e10
+# It still grows where the last three checks have doubled it and the last iterations no slower than
+# those before: powers of the number of iterations, as of a run that will turn round, bring 0.5
+# between checks at doubling iterations.
+DOUBLED = 2.0
+NO_SLOWER = 0.75
+# F0 is rounding where it is no more than so many times what it may be wrong by.
+ROUNDED = 100.0
+
+
+def reference(objective):
+    """F of the null model, or 1 where that is 0."""
+    return objective.null_value or 1.0
+
+
+def exploded(solver, value, start_point):
+    """Whether F = `value` is beyond all reason; far from the start it may have been beyond before
+    the first iteration.
+    """
+    F = solver.objective
+    # A dual solver's F may rise on the way.
+    if value <= DIVERGED * abs(reference(F)) or (solver.proves_itself and np.isfinite(value)):
+        return False
+    if not np.isfinite(value):
+        return True
+    with np.errstate(all="ignore"):
+        return not value <= DIVERGED * max(scale(F), abs(F.value(start_point)))
+
+
+def still_grows(solver, history):
+    """Whether an explicit schedule leaves F above the null model and growing.
+
+    Not where rates fall: a run that began with long steps may turn round.
+    """
+    F = solver.objective
+    scheduled = solver.scheduled and not solver.own_steps
+    if not scheduled or F.loss.name == "perceptron" or len(history) < 3:
+        return False
+    if history["rate"][-1] < history["rate"][-3]:
+        return False
+    values, iterations = (np.array(history[key][-3:]) for key in ("objective", "iteration"))
+    if not reference(F) < values[2] or not values[2] >= DOUBLED * values[0] > 0.0:
+        return False
+    before, after = np.diff(np.log(values)) / np.diff(iterations)
+    return before > 0.0 and after >= NO_SLOWER * before and scale(F) < values[2]
+
+
+def scale(objective):
+    """What an objective beyond all reason is measured by: F0, and where that is rounding, F of the
+    zero model.
+
+    A constant fits one row, or equal targets: any step is 1e10 times what is left then.
+    """
+    F = objective
+    if not null_model_is_rounding(F):
+        return abs(F.null_value)
+    with np.errstate(all="ignore"):
+        at_zero = abs(F.value(F.start()))
+    return at_zero if 0.0 < at_zero < np.inf else 1.0
+
+
+def null_model_is_rounding(objective):
+    """Whether a constant fits: F0 is no more than what it may be wrong by."""
+    F, value = objective, abs(objective.null_value)
+    with np.errstate(all="ignore"):
+        rounding = value_rounding(F, null_point(F, F.null_intercept), value, np.inf)
+    return not value > ROUNDED * rounding
+
+
+def how_to_lower(objective):
+    """What to do about steps that are too long, in words."""
+    largest = float(objective.moments()[0][2].max())
+    return (
+        f"The largest |x| is {largest:.3g}: lower eta0, scale X, for example with "
+        "StandardScaler, or leave the step to learning_rate='auto'."
+    )

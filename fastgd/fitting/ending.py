@@ -1,0 +1,91 @@
+"""What is told of a run that has ended: which point, which bound or estimate, which advice."""
+
+from fastgd.certificates.bound import Bound, relative
+from fastgd.fitting.divergence import how_to_lower, null_model_is_rounding, reference
+from fastgd.fitting.stopping import StopReason
+from fastgd.linalg.precision import EPS
+from fastgd.objective.null_model import null_point
+
+# Reasons for which a run ends by itself.
+ENDS = (StopReason.PLATEAU, StopReason.MAX_ITER, StopReason.TIME)
+# What is told of steps of a solver's own that came to an end without a proof.
+NO_MORE = (
+    "Its steps bring no more: what is left is rounding, or too small for them to see. To get "
+    "further, scale the columns of X, raise alpha or tol, or leave the choice to solver='auto'."
+)
+# Rounding that leaves more than so many times tol is told, unless tol asks for no more than
+# rounding.
+EXCUSED = 10.0
+LEAST = 1e-14
+# A schedule may end at so many times its lowest check: noise, not too large a rate.
+NOISE = 2.0
+# Above the null model by more than this share a run has shown nothing.
+ABOVE = 1e-9
+
+
+def highest(objective):
+    """F of the null model; its penalty counts where it is not 0, infinite where bounds rule
+    it out.
+    """
+    F = objective
+    if F.elastic:
+        return F.null_value
+    return F.null_value + F.penalty_value(null_point(F, F.null_intercept))
+
+
+def lowest_of(checks, objective, evaluated):
+    """The lowest of the checks, or the null model where none is below it."""
+    if not min(check.objective for check in checks) <= objective.null_value:
+        checks = [*checks, evaluated(null_point(objective, objective.null_intercept))]
+    return min(checks, key=lambda check: check.objective)
+
+
+def claimed(objective, check, likely, at_the_end):
+    """(bound, suboptimality) that is told of a check: its proof, or the estimate that ended the
+    run where that is smaller.
+
+    Parameters
+    ----------
+    objective : Objective
+    check : Check
+    likely : float or None
+        F*, where an estimate ended the run.
+    at_the_end : float
+        F at the last check of the run.
+    """
+    F = objective
+    # Above the null model, but for rounding, a run has shown nothing that an estimate could be
+    # made of.
+    most = highest(F) + ABOVE * abs(highest(F))
+    if likely is None or check.objective > most or at_the_end > most:
+        return check.bound, check.suboptimality
+    # The lowest point is not closer for having been passed by.
+    passed = at_the_end - check.objective
+    left = max(check.objective - likely, passed, EPS * abs(check.objective))
+    suboptimality = relative(left, check.objective, F.null_value, F.loss.infimum)
+    if not suboptimality < 0.5 * check.suboptimality:
+        return check.bound, check.suboptimality
+    return Bound(left, "estimate"), suboptimality
+
+
+def advice(solver, check, reason, history, tol):
+    """What is to be told of a run that ended by itself: a rate that is too large, steps that bring
+    no more; "" for nothing.
+    """
+    F = solver.objective
+    # Of F that is no more than what it is rounded by there is nothing to be told, but for a tol
+    # that rounding keeps far away, unless the null model is rounding itself.
+    rounding = check.objective - F.loss.infimum <= 4.0 * check.doubt
+    far_away = LEAST < (tol or 0.0) < check.suboptimality / EXCUSED
+    rounding = rounding and (not far_away or null_model_is_rounding(F))
+    if reason not in ENDS or F.loss.name == "perceptron" or rounding:
+        return ""
+    if solver.own_steps:
+        return NO_MORE if reason is StopReason.PLATEAU else ""
+    lowest, limit = min(history["objective"]), reference(F) * (1.0 + (tol or 0.0))
+    if check.objective <= limit and check.objective <= NOISE * lowest + 1e-4 * reference(F):
+        return ""
+    return (
+        f"The rate ({history['rate'][-1]:.3g} at the end) is too large: the null model "
+        f"has {F.null_value:.6g}, the lowest check had {lowest:.6g}. {how_to_lower(F)}"
+    )

@@ -1,0 +1,86 @@
+"""The same objective on some of its rows or columns; what these read is charged to the whole."""
+
+import copy
+
+import numpy as np
+
+from fastgd.data.as_rows import as_rows
+from fastgd.data.targets import WeightedSamples
+from fastgd.objective.blocks import GROUP, cut
+from fastgd.objective.meter import Meter
+
+
+def on_groups(objective, groups, alpha):
+    """The objective on some of the groups of `GROUP` rows in a row, with an `alpha` of its own.
+
+    X stays where it is and is read in ranges, for the passes and products that take ranges.
+
+    Parameters
+    ----------
+    objective : Objective
+    groups : ndarray of int
+        Numbers of the groups, in increasing order.
+    alpha : float
+
+    Examples
+    --------
+    >>> from fastgd.objective.objective import Objective
+    >>> F = Objective("squared_error", np.arange(32.0)[:, None], np.zeros(32), alpha=0.1)
+    >>> some = on_groups(F, np.array([0, 3]), 0.2)
+    >>> some.ranges.tolist(), some.share
+    ([[0, 8], [24, 32]], 0.5)
+    >>> round(some.value([1.0, 0.0])), F.passes
+    (195, 0.5)
+    """
+    F, some = objective, copy.copy(objective)
+    some.whole = F
+    some.ranges = np.stack([GROUP * groups, np.minimum(GROUP * (groups + 1), F.n_samples)], axis=1)
+    some.share = float(np.diff(some.ranges).sum()) / F.n_samples
+    some.range_cuts = cut(
+        groups.size, int(F.n_nonzeros * some.share), F.n_features * F.n_predictions, 1
+    )
+    some.n_active = F.samples.total_weight(some.ranges)
+    some.meter = Meter(F.meter, some.share)
+    some.set_alpha(alpha)
+    some.matrix_cuts, some.measured = None, {}
+    return some
+
+
+def on_rows(objective, chosen):
+    """The objective on a copy of some of the rows, their numbers `chosen`."""
+    F, samples = objective, objective.samples
+    offsets = samples.offsets[chosen] if samples.offsets.size > 1 else samples.offsets
+    weights = samples.weights[chosen] if samples.weights.size > 1 else np.ones(1)
+    some = WeightedSamples(samples.targets[chosen], _scaled(weights), offsets)
+    rows = as_rows(F.rows.part(chosen), checked=True)
+    return _other(F, rows, some, F.alpha, len(chosen) / F.n_samples)
+
+
+def reweighted(objective, weights, alpha):
+    """The objective on the same rows with other `weights`, up to a factor, and another `alpha`.
+
+    Rows of weight 0 are read and do not count.
+    """
+    F = objective
+    samples = WeightedSamples(F.samples.targets, _scaled(weights), F.samples.offsets)
+    return _other(F, F.rows, samples, alpha, 1.0)
+
+
+def on_columns(objective, chosen):
+    """The objective on a copy of some of the columns, their numbers `chosen`: one pass."""
+    F = objective
+    rows = as_rows(F.rows.part(slice(None), chosen), checked=True)
+    F.meter.count()
+    return _other(F, rows, F.samples, F.alpha, rows.stored() / max(F.rows.stored(), 1))
+
+
+def _other(F, rows, samples, alpha, share):
+    other = F.of(F.loss, rows, samples, F.penalty, alpha, F.fit_intercept, F.n_threads)
+    other.meter = Meter(F.meter, share)
+    return other
+
+
+def _scaled(weights):
+    """Weights of which those that count have a mean of 1; all 1 where none does."""
+    counting = weights[weights > 0.0]
+    return weights / counting.mean() if counting.size else np.ones(1)

@@ -1,0 +1,27 @@
+"""The null model as a point: what F is there is what it has."""
+
+import numpy as np
+import pytest
+
+from fastgd.objective.null_model import null_model, null_point
+from fastgd.objective.objective import Objective
+from support.components import ToyMultiSquared
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error", "huber"])
+def test_it_has_no_columns_and_the_value_of_the_null_model(loss, fit_intercept):
+    X = np.random.default_rng(0).standard_normal((30, 3))
+    F = Objective(loss, X, np.where(X[:, 0] > 0.5, 1.0, -1.0), fit_intercept=fit_intercept)
+    intercept, value = null_model(F)
+    point = null_point(F, intercept)
+    np.testing.assert_array_equal(point, [0.0, 0.0, 0.0, intercept][: F.size])
+    assert F.value(point) == pytest.approx(value, rel=1e-14)
+
+
+def test_several_predictions_have_an_intercept_each():
+    F = Objective(ToyMultiSquared(), np.ones((4, 2)), np.eye(3)[[0, 1, 2, 2]])
+    point = null_point(F, np.array([0.1, 0.2, 0.3]))
+    coef, intercept = F.split(point)
+    assert not coef.any()
+    np.testing.assert_array_equal(intercept, [0.1, 0.2, 0.3])

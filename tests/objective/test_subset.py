@@ -1,0 +1,71 @@
+"""An objective on some rows or columns is that of these rows or columns, and charges the whole."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastgd.objective.objective import Objective
+from fastgd.objective.subset import on_columns, on_groups, on_rows, reweighted
+
+STORAGES = pytest.mark.parametrize("stored", [np.asarray, sp.csr_array], ids=["dense", "CSR"])
+
+
+def problem(stored, weighted=True):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 6)) * (rng.random((100, 6)) < 0.6)
+    y = np.where(rng.random(100) < 0.5, 1.0, -1.0)
+    more = {"sample_weight": rng.integers(0, 3, 100)} if weighted else {}
+    more["offset"] = rng.standard_normal(100)
+    return X, y, more, Objective("log_loss", stored(X), y, alpha=0.1, penalty="l2", **more)
+
+
+def alone(X, y, more, chosen, **parameters):
+    rows = {name: values[chosen] for name, values in more.items()}
+    return Objective("log_loss", X[chosen], y[chosen], **rows, **parameters)
+
+
+@STORAGES
+@pytest.mark.parametrize("weighted", [False, True])
+def test_some_rows_are_an_objective_of_their_own(stored, weighted):
+    X, y, more, F = problem(stored, weighted)
+    chosen, v = np.r_[8:16, 40:48, 96:100], np.linspace(-1.0, 1.0, 7)
+    expected = alone(X, y, more, chosen, alpha=0.1).value_and_gradient(v)
+    for some in (on_rows(F, chosen), on_groups(F, np.array([1, 5, 12]), 0.1)):
+        before = F.passes
+        value, gradient = some.value_and_gradient(v)
+        assert value == pytest.approx(expected[0], rel=1e-13)
+        np.testing.assert_allclose(gradient, expected[1], rtol=1e-12)
+        assert some.passes == 1.0
+        assert F.passes - before == pytest.approx(0.2)
+
+
+def test_rows_of_which_none_counts_all_count():
+    X, y, more, F = problem(np.asarray)
+    none = np.flatnonzero(F.samples.weights == 0.0)
+    more["sample_weight"] = np.ones(100)
+    v = np.linspace(-1.0, 1.0, 7)
+    expected = alone(X, y, more, none, alpha=0.1).value(v)
+    assert on_rows(F, none).value(v) == pytest.approx(expected, rel=1e-13)
+
+
+@STORAGES
+def test_other_weights_matter_by_their_ratios(stored):
+    X, y, more, F = problem(stored)
+    weights = np.arange(100.0) * (np.arange(100) > 60)
+    some, v = reweighted(F, 7.0 * weights, 0.3), np.linspace(-1.0, 1.0, 7)
+    expected = Objective("log_loss", X, y, alpha=0.3, **{**more, "sample_weight": weights})
+    assert some.value(v) == pytest.approx(expected.value(v), rel=1e-13)
+    assert F.passes == 1.0
+
+
+@STORAGES
+def test_some_columns_are_the_others_at_0(stored):
+    _, _, _, F = problem(stored)
+    chosen = np.array([1, 4])
+    some = on_columns(F, chosen)
+    assert F.passes == 1.0  # which it takes to copy them
+    v = np.array([0.5, -0.25, 0.1])
+    spread = np.zeros(7)
+    spread[[1, 4, 6]] = v
+    assert some.value(v) == pytest.approx(F.value(spread), rel=1e-13)
+    assert F.passes == pytest.approx(2.0 + some.rows.stored() / F.rows.stored())
