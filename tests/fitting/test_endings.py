@@ -259,6 +259,18 @@ def test_rounding_that_keeps_tol_far_away_is_told():
     assert "what is left is rounding" in heard(model.set_params(tol=1e-10), X, y)[0]
 
 
+def test_a_run_that_is_all_rounding_is_told():
+    """Far columns that do not count as numbers of their own: F is 0.03 and may be wrong by that."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(11, 93)) + 1e9 * rng.choice([-1, 1], 93)
+    y = rng.normal(size=11)
+    options = {"solver": "adagrad", "batch_size": 16, "penalty": None, "tol": 1e-6}
+    model = GDRegressor("epsilon_insensitive", epsilon=0.0, **options)
+    assert "what is left is rounding" in heard(model, X, y)[0]
+    assert not model.converged_
+    assert heard(model, X, np.ones(11)) == []  # a constant fits
+
+
 @pytest.mark.parametrize("loss", ["squared_hinge", "modified_huber"])
 @pytest.mark.parametrize("solver", ["auto", "newton", "lbfgs"])
 def test_where_no_bound_goes_to_0_an_estimate_does(loss, solver):
