@@ -171,10 +171,9 @@ def next_plan(tried, F, ending, automatic=True):
     `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the
     central path left.
     """
-    if tried[-1].solver not in BATCHES:
-        return None
     known = {(plan.solver, plan.form) for plan in tried}
-    for solver, form in _others(F, automatic):
+    others = _others(F, automatic) if tried[-1].solver in BATCHES else []
+    for solver, form in [*others, *_last_resort(F, automatic)]:
         if (solver, form) not in known:
             rule = None if solver in BATCHES else Rule.named(solver)()
             along = f"{solver} {form}" if form else solver if solver != "gd" else "one-row steps"
@@ -196,6 +195,14 @@ def _others(F, automatic):
     newton = [("newton", "")] if F.convex and newton_applies(F) else []
     pairs = [("lbfgs", "")] if F.smooth else []
     return [*newton, *path, *pairs, ("nesterov", "")]
+
+
+def _last_resort(F, automatic):
+    """Dual ascent where it was not expected to pay: slow, but the only one left that proves what
+    is.
+    """
+    corners = automatic and not F.loss_smooth
+    return [("sdca", "")] if corners and dual_applies(F) and not dual_pays(F) else []
 
 
 def forecast(plan, F, tol):

@@ -18,7 +18,7 @@ from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import Overdue, StopReason
 from fastgd.objective.moments import rows_apart
 from fastgd.solvers.base import Progress
-from fastgd.solvers.dual.sdca import Sdca, dual_cost
+from fastgd.solvers.dual.sdca import Sdca, dual_cost, dual_pays
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.newton.cholesky import Newton
@@ -186,6 +186,21 @@ def test_no_plan_comes_twice(loss, penalty):
     assert len({(one.solver, one.form) for one in tried}) == len(tried) <= 5
     assert tried[-1].solver in ("gd", "nesterov")
     assert next_plan([Plan("gd", 1, "auto")], F, "") is None
+
+
+def test_dual_ascent_is_the_last_where_it_is_not_expected_to_pay():
+    rng = np.random.default_rng(0)
+    X = rng.lognormal(0.0, 1.0, (4000, 4)) * 1e3
+    F = Objective("quantile", X, rng.standard_normal(4000), alpha=1e-6, fit_intercept=False)
+    assert not dual_pays(F)
+    tried = [make_plan(Settings(), F)[0]]
+    while (following := next_plan(tried, F, "it ended")) is not None:
+        tried.append(following[0])
+    assert [one.solver for one in tried[-2:]] == ["gd", "sdca"]
+    named = [Plan("newton", "full", "auto", (), CENTRAL_PATH)]
+    while (following := next_plan(named, F, "", automatic=False)) is not None:
+        named.append(following[0])
+    assert "sdca" not in [one.solver for one in named]
 
 
 def test_a_named_newton_has_the_central_path_left():
