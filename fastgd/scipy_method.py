@@ -15,12 +15,13 @@ import numpy as np
 from scipy.optimize import OptimizeResult, OptimizeWarning
 
 from fastgd.data.checks import as_floats, check_parameters, is_count, is_real
+from fastgd.rules.barzilai_borwein import barzilai_borwein_rate
 from fastgd.rules.classic import find_rule
+from fastgd.solvers.line_search import armijo, halvings
 
 # Of a central difference: the truncation h^2 f'''/6 and the rounding eps f/h are equal where h is
 # about eps^(1/3).
 _NUDGE = np.finfo(float).eps ** (1.0 / 3.0)
-_ARMIJO = 1e-4  # Nocedal and Wright (2006), section 3.1
 _HALVINGS = 60  # 2^-60: the first trial was 1e18 too long
 _WINDOW = 10  # Raydan (1997)
 _PATIENCE = 100  # iterations with neither a lower objective nor a smaller gradient
@@ -393,14 +394,13 @@ class _SearchedRates:
         # Near the minimum a fall is smaller than the rounding of the objective, which must not stop
         # the search.
         ceiling = max(self.recent) + 4.0 * np.finfo(float).eps * abs(here.value)
-        for _ in range(_HALVINGS):
-            step = rate * direction
+        for share in halvings(_HALVINGS, first=rate):
+            step = share * direction
             x = here.x - step
             value = problem.value(x)
-            if value <= ceiling - _ARMIJO * (here.gradient @ step):
-                self.rate = rate
+            if armijo(ceiling, value, -(here.gradient @ step)):
+                self.rate = share
                 return x, value
-            rate *= 0.5
         return None
 
 
@@ -408,25 +408,19 @@ class _BarzilaiBorwein(_SearchedRates):
     """A search whose trial rate is the inverse curvature along the last steps, measured from their
     gradients.
 
-    With s a step and y its change of the gradient: |s|^2 / s.y, or the least of the last three s.y
-    / |y|^2 where the last is much shorter; |s| / |y| where the curvature is negative (doubling
-    there took 9,999 iterations on a Rosenbrock function of ten variables, this 327).
+    Where the curvature is negative it is |s| / |y|, the step over its change of the gradient:
+    doubling there took 9,999 iterations on a Rosenbrock function of ten variables, this 327.
     """
 
     def __init__(self):
         super().__init__(None, _WINDOW)
         self.last = None
-        self.short: deque[float] = deque(maxlen=3)
+        self.short: list[float] = []
 
     def trial(self, here, direction):
         last, self.last = self.last or here, here
         s, y = here.x - last.x, here.gradient - last.gradient
-        bend = s @ y
-        rate = float(np.linalg.norm(s) / np.linalg.norm(y))
-        if bend > 0.0:
-            long, short = float((s @ s) / bend), float(bend / (y @ y))
-            self.short.append(short)
-            rate = min(self.short) if short < 0.5 * long else long
+        rate, self.short = barzilai_borwein_rate(s, y, self.short, share=0.5, memory=3)
         return rate if 0.0 < rate < np.inf else super().trial(here, direction)
 
 

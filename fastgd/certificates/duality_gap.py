@@ -11,7 +11,6 @@ from fastgd.certificates.bound import NO_BOUND, Bound
 from fastgd.certificates.rounding import gradient_rounding, prediction_size
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
-from fastgd.losses.classification import Perceptron
 from fastgd.objective.distances import slope_size, unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest, shifted_sums
@@ -48,13 +47,16 @@ class DualityGap:
         passes.
         """
         F = self.objective
-        if not F.convex or not F.elastic or isinstance(F.loss, Perceptron):
+        if not F.convex or not F.elastic or F.loss.online:
             return NO_BOUND
         least = smooth_value + F.rest_value(v) - F.loss.infimum
         if F.l1 + F.l2 > 0.0:
             unbalanced = 0.0 if balanced else self._unbalanced(smooth_value, gradient)
             if unbalanced < np.inf:
-                gap = self._dual_gap(v, smooth_value, gradient) + self._price(v, unbalanced)
+                n_coef = F.n_features * F.n_predictions
+                above = smooth_value - F.loss.infimum
+                gap = F.term.gap(v[:n_coef], gradient[:n_coef], above)
+                gap += self._price(v, unbalanced)
                 if gap < PROMISING * unit_at(F, smooth_value) and not balanced:
                     gap += self._blurred(v, smooth_value, gap)
                 least = min(least, gap)
@@ -100,7 +102,7 @@ class DualityGap:
             return 0.0
         usual = slope_size(F, smooth_value, typical_curvature(F.loss))
         slopes = gradient[F.size - F.n_predictions :]
-        mean = float(np.abs(slopes).max()) if F.vector else abs(float(slopes[0]))
+        mean = float(np.abs(slopes).max())
         return mean if mean <= 1e-12 * usual else np.inf
 
     def _price(self, v, unbalanced):
@@ -113,40 +115,6 @@ class DualityGap:
         table = np.abs(v).reshape(-1, F.n_predictions)
         predictions = float((F.largest() @ table[:-1] + table[-1]).max())
         return 4.0 * unbalanced * (1.0 + predictions + float(np.abs(F.samples.targets).max()))
-
-    def _dual_gap(self, v, smooth_value, gradient):
-        """Duality gap for an elastic net: F + mean loss*(loss') + penalty*(-gradient of the mean
-        loss).
-        """
-        F = self.objective
-        n_coef = F.n_features * F.n_predictions
-        coef, coef_gradient = v[:n_coef], gradient[:n_coef]
-        if F.l2 > 0.0:
-            if F.l1 > 0.0:
-                return self._gap_with_l2(coef, coef_gradient)
-            return float(coef_gradient @ coef_gradient) / (2.0 * F.l2)
-        # A dual point scaled by c <= 1 has loss*(c a) <= c loss*(a) - (1 - c) inf loss.
-        conjugate = float(coef @ coef_gradient) - smooth_value
-        largest = max(float(coef_gradient.max(initial=0.0)), -float(coef_gradient.min(initial=0.0)))
-        share = min(1.0, F.l1 / largest) if largest > 0.0 else 1.0
-        if share < 1.0 and F.loss.infimum == -np.inf:
-            return np.inf
-        rest = (1.0 - share) * F.loss.infimum if share < 1.0 else 0.0
-        return smooth_value + share * conjugate - rest + F.l1 * float(np.abs(coef).sum())
-
-    def _gap_with_l2(self, coef, gradient):
-        """w.g + penalty(w) + penalty*(-g), a sum of terms that are never negative; most of a
-        million columns have 0.
-        """
-        F = self.objective
-        moving = np.flatnonzero((coef != 0.0) | (np.abs(gradient) > F.l1))
-        coef = coef[moving]
-        loss_gradient = gradient[moving] - F.l2 * coef
-        conjugate = np.maximum(np.abs(loss_gradient) - F.l1, 0.0) ** 2 / (2.0 * F.l2)
-        terms = np.maximum(
-            coef * loss_gradient + F.l1 * np.abs(coef) + 0.5 * F.l2 * coef**2 + conjugate, 0.0
-        )
-        return float(terms.sum())
 
     def _blurred(self, v, smooth_value, gap):
         """What rounding may have taken from the gap at `v`: of w.g, and of w*.g for an optimum w*

@@ -26,6 +26,7 @@ from fastgd.certificates.rounding import (
     sum_rounding,
 )
 from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective import kernels as passes
@@ -147,26 +148,23 @@ def product_bound(F, v, value, gradient, enough):
     reach = F.loss.self_concordance * np.sqrt(squared_reach)
     variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
     shrink = 1.0 / (curvature * variance + F.l2)
-    move, rest = np.zeros(d), target.copy()
-    direction = shrink * rest
-    height, best = float(rest @ direction), np.inf
+
+    def product(p):
+        curved = F.hessian_product(v, np.r_[p, 0.0] if F.fit_intercept else p)
+        return curved[:d] - centers * curved[d] if F.fit_intercept else curved
+
+    system, best = ConjugateGradients(product, target, lambda rest: shrink * rest), np.inf
     for _ in range(MOST_PRODUCTS):
-        proved = known + float(move @ (target + rest))
-        slack = float(rest @ rest) / F.l2
+        proved = known + float(system.step @ (target + system.residual))
+        slack = float(system.residual @ system.residual) / F.l2
         decrement = np.sqrt(proved + slack) + unsure / np.sqrt(F.l2)
         if reach * decrement < 1.0:
             best = min(best, decrement_bound(decrement, reach) + EPS * abs(value))
         hopeless = reach**2 * proved >= 1.0 or (enough > 0.0 and 0.5 * proved > enough)
-        if best <= enough or hopeless or slack <= SLACK * proved or height <= 0.0:
+        if best <= enough or hopeless or slack <= SLACK * proved or system.height <= 0.0:
             break
-        product = F.hessian_product(v, np.r_[direction, 0.0] if F.fit_intercept else direction)
-        curved = product[:d] - centers * product[d] if F.fit_intercept else product
-        step = height / float(direction @ curved)
-        move += step * direction
-        rest -= step * curved
-        scaled = shrink * rest
-        before, height = height, float(rest @ scaled)
-        direction = scaled + (height / before) * direction
+        if not system.advance():
+            break
     return best
 
 
@@ -196,32 +194,22 @@ def likely_gain(F, v, gradient):
         shrink[(v == 0.0) & (gradient == 0.0)] = 0.0
     if centers is not None:
         shrink[-1] = 0.0
-    move, rest = np.zeros(F.size), gradient.copy()
-    scaled = shrink * rest
-    direction, height = scaled, float(rest @ scaled)
-    noise = unsure**2 * float(shrink @ sizes)
-    enough, most = max(SOLVED * height, noise), WELL_SOLVED * height
+
+    def product(p):
+        curved = F.hessian_product(v, p)
+        return curved if centers is None else curved - centers * curved[-1]
+
+    system = ConjugateGradients(product, gradient, lambda rest: shrink * rest)
+    noise, gain = unsure**2 * float(shrink @ sizes), np.inf
+    enough, most = max(SOLVED * system.height, noise), WELL_SOLVED * system.height
     if FEW_PRODUCTS * work > FEW_OPERATIONS:
         most = enough
-    gain = np.inf
     for _ in range(FEW_PRODUCTS):
-        if height <= enough:
-            gain = known + 0.5 * float(move @ (gradient + rest)) + 0.5 * height
-        if height <= max(most, noise):
+        if system.height <= enough:
+            gain = 0.5 * float(system.step @ (gradient + system.residual)) + 0.5 * system.height
+        if system.height <= max(most, noise) or not system.advance():
             break
-        product = F.hessian_product(v, direction)
-        if centers is not None:
-            product -= centers * product[-1]
-        bend = float(direction @ product)
-        if not bend > 0.0:
-            break
-        step = height / bend
-        move += step * direction
-        rest -= step * product
-        scaled = shrink * rest
-        before, height = height, float(rest @ scaled)
-        direction = scaled + (height / before) * direction
-    return gain if np.isfinite(gain) else np.inf
+    return known + gain if np.isfinite(gain) else np.inf
 
 
 def _gain_by_matrix(F, v, value, gradient):
@@ -290,10 +278,8 @@ def _inverse_diagonal(F):
 
 def _steepest(F, v, gradient):
     """The subgradient of F at `v` that is shortest, `gradient` being that of its smooth part."""
-    if F.l1 == 0.0:
+    if F.term.smooth:
         return gradient
     steepest, n_coef = gradient.copy(), F.n_features * F.n_predictions
-    coef, own = v[:n_coef], gradient[:n_coef]
-    beyond = np.sign(own) * np.maximum(np.abs(own) - F.l1, 0.0)
-    steepest[:n_coef] = np.where(coef != 0.0, own + F.l1 * np.sign(coef), beyond)
+    steepest[:n_coef] = F.term.steepest(v[:n_coef], gradient[:n_coef])
     return steepest

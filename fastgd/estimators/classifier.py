@@ -10,18 +10,17 @@ from fastgd.estimators.labels import class_totals, distinct, targets_of, with_cl
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
-from fastgd.losses.base import VectorLoss
+from fastgd.losses.base import Loss, VectorLoss, find_loss, has_probabilities
 from fastgd.runtime.public import public
 
 
 def _gives_probabilities(estimator):
-    if estimator.loss in ("log_loss", "modified_huber") or getattr(estimator.loss, "name", "") in (
-        "log_loss",
-        "modified_huber",
-    ):
+    if has_probabilities(estimator.loss):
         return True
+    known = " or ".join(repr(name) for name in Loss.members() if has_probabilities(name))
     raise AttributeError(
-        f"probabilities need loss='log_loss' or 'modified_huber', got {estimator.loss!r}"
+        f"probabilities need loss={known} or a loss with a method probability, got "
+        f"{estimator.loss!r}"
     )
 
 
@@ -294,13 +293,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         scores are.
         """
         scores = self._scores(X, offset)
-        name = getattr(self.loss, "name", self.loss)
-        with np.errstate(over="ignore"):
-            own = (
-                1.0 / (1.0 + np.exp(-scores))
-                if name == "log_loss"
-                else (np.clip(scores, -1.0, 1.0) + 1.0) / 2.0
-            )
+        own = find_loss(self.loss, epsilon=float(self.epsilon)).probability(scores)
         if own.shape[1] == 1:
             return np.hstack([1.0 - own, own])
         total = own.sum(axis=1, keepdims=True)

@@ -1,8 +1,6 @@
 """From a plan to the solver that carries it out."""
 
 from fastgd.fitting.plan import CENTRAL_PATH
-from fastgd.losses.classification import Perceptron
-from fastgd.rules.classic import Gd
 from fastgd.rules.one_sample import Pa1, Pa2, Scheduled
 from fastgd.rules.schedules import make_schedule
 from fastgd.solvers.dual.sdca import Sdca
@@ -76,7 +74,7 @@ def make_solver(plan, rule, settings, objective, seed):
 
 
 def _schedule(plan, settings, objective):
-    if isinstance(objective.loss, Perceptron) and settings.learning_rate == "auto":
+    if objective.loss.online and settings.learning_rate == "auto":
         return make_schedule("constant", 1.0, 0.0, 0.0, None)
     return make_schedule(
         plan.learning_rate, settings.eta0, settings.power_t, objective.alpha, objective.loss
@@ -86,7 +84,7 @@ def _schedule(plan, settings, objective):
 def _automatic_full_batch(rule, objective):
     if not objective.loss_smooth:
         return Subgradient(objective, rule)
-    if isinstance(rule, Gd):
+    if rule.plain:
         return BarzilaiBorwein(objective)
     if rule.name == "nesterov":
         return Accelerated(objective)

@@ -43,7 +43,7 @@ def still_grows(solver, history):
     """
     F = solver.objective
     scheduled = solver.scheduled and not solver.own_steps
-    if not scheduled or F.loss.name == "perceptron" or len(history) < 3:
+    if not scheduled or F.loss.online or len(history) < 3:
         return False
     if history["rate"][-1] < history["rate"][-3]:
         return False

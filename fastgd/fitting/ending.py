@@ -78,7 +78,7 @@ def advice(solver, check, reason, history, tol):
     rounding = check.objective - F.loss.infimum <= 4.0 * check.doubt
     far_away = LEAST < (tol or 0.0) < check.suboptimality / EXCUSED
     rounding = rounding and (not far_away or null_model_is_rounding(F))
-    if reason not in ENDS or F.loss.name == "perceptron" or rounding:
+    if reason not in ENDS or F.loss.online or rounding:
         return ""
     if solver.own_steps:
         return NO_MORE if reason is StopReason.PLATEAU else ""

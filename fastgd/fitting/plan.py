@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastgd.losses.classification import Perceptron
 from fastgd.objective.cost_model import curvature_cost
 from fastgd.rules.base import Rule
 from fastgd.rules.batches import rows_per_update
-from fastgd.rules.classic import Gd, find_rule
+from fastgd.rules.classic import find_rule
 from fastgd.rules.schedules import LEARNING_RATES
 from fastgd.runtime.component import shown
 from fastgd.solvers.dual.sdca import dual_applies, dual_cost, dual_pays
@@ -171,7 +170,7 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
     """Solver, batch and rate where the solver is left open; what they rest on is added to
     `reasons`.
     """
-    if isinstance(F.loss, Perceptron):
+    if F.loss.online:
         reasons.append(
             "the perceptron is an online rule: one row at a time, until an epoch brings no mistake"
         )
@@ -403,7 +402,7 @@ def own_steps(settings, loss):
     """Whether steps are left to the solver: an explicit schedule, and the perceptron, read the
     columns as given.
     """
-    return settings.learning_rate == "auto" and not isinstance(loss, Perceptron)
+    return settings.learning_rate == "auto" and not loss.online
 
 
 def takes_chunks(estimator):
@@ -449,18 +448,18 @@ def _check_pair(rule, batch, rate, objective):
     if rate == "line_search" and batch != "full":
         raise ValueError(f"learning_rate='line_search' needs batch_size='full', got {batch!r}")
     if rate in ("pa1", "pa2"):
-        if batch != 1 or not isinstance(rule, Gd):
+        if batch != 1 or not rule.plain:
             raise ValueError(
                 f"learning_rate={rate!r} needs solver='gd' and batch_size=1, got {rule.name!r} and "
                 f"{batch!r}"
             )
-        if objective.loss.name not in ("hinge", "epsilon_insensitive") or not objective.elastic:
+        if not (objective.loss.passive_aggressive and objective.elastic):
             raise ValueError(
                 f"learning_rate={rate!r} needs loss 'hinge' or 'epsilon_insensitive' and an "
                 "elastic-net penalty, "
                 f"got {objective.loss.name!r} and {objective.penalty!r}"
             )
-    simple = isinstance(rule, Gd) and objective.elastic and objective.l1 == 0.0
+    simple = rule.plain and objective.elastic and objective.l1 == 0.0
     if objective.vector and batch != "full" and not simple:
         raise ValueError(
             "a loss of several predictions runs with batch_size='full', or with solver='gd' and "

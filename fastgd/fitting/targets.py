@@ -342,7 +342,7 @@ def _rules(task, tried, solver, max_time):
     unit = functools.partial(unit_at, solver.objective)
     if task.score is not None:
         rules.append(Validation(tol or 0.0, settings.n_iter_no_change))
-    elif tol is not None and task.loss.name == "perceptron" and settings.learning_rate == "auto":
+    elif tol is not None and task.loss.online and settings.learning_rate == "auto":
         rules.append(NoMistakes())
     elif tol is not None:
         if not (solver.proves_itself or (solver.free_answers and provable(solver.objective))):

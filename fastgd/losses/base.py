@@ -52,6 +52,12 @@ class Loss(Component, family=True):
         Whether the targets are the signs -1 and +1 of two classes.
     target_domain : Interval
         The targets that the loss accepts.
+    online : bool
+        Whether it stands for a rule that learns from one row at a time until none is wrong, as the
+        perceptron's, and not for an objective whose minimum is looked for.
+    passive_aggressive : bool
+        Whether the learning rates "pa1" and "pa2" are meant for it: the derivative is -1 or 1
+        wherever the value is above 0, so that value / |x|^2 is the step that a row asks for.
     """
 
     smooth: ClassVar[bool] = True
@@ -61,6 +67,8 @@ class Loss(Component, family=True):
     infimum: ClassVar[float] = -np.inf
     classification: ClassVar[bool] = False
     target_domain: ClassVar[Interval] = REALS
+    online: ClassVar[bool] = False
+    passive_aggressive: ClassVar[bool] = False
 
     @required
     def value(self, prediction, target):
@@ -80,6 +88,12 @@ class Loss(Component, family=True):
         after = self.derivative(prediction + step, target)
         before = self.derivative(prediction - step, target)
         return (after - before) / (2.0 * step)
+
+    @python_only
+    def probability(self, predictions):
+        """Probability of the class +1 for predictions, an array of any shape: what a class that
+        defines it gives to `predict_proba`.
+        """
 
 
 @public
@@ -101,6 +115,8 @@ class VectorLoss(Component, family=True):
     infimum: ClassVar[float] = -np.inf
     classification: ClassVar[bool] = False
     target_domain: ClassVar[Interval] = REALS
+    online: ClassVar[bool] = False
+    passive_aggressive: ClassVar[bool] = False
 
     @required
     def value(self, predictions, target):
@@ -136,6 +152,25 @@ class VectorLoss(Component, family=True):
         default n_targets.
         """
         return int(np.shape(targets)[1])
+
+    @python_only
+    def probability(self, predictions):
+        """Probability of each class for predictions, (n_samples, K), for a class that defines
+        it.
+        """
+
+
+def has_probabilities(loss) -> bool:
+    """Whether a loss, a component or a name, says what probability a prediction stands for.
+
+    Examples
+    --------
+    >>> has_probabilities("log_loss"), has_probabilities("hinge")
+    (True, False)
+    """
+    kind = Loss.members().get(loss) if isinstance(loss, str) else type(loss)
+    found = getattr(kind, "probability", None)
+    return found not in (None, Loss.probability, VectorLoss.probability)
 
 
 def typical_curvature(loss):

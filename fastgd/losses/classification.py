@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from fastgd.losses.base import Loss
 from fastgd.losses.domain import SIGNS, Interval
 from fastgd.losses.exponentials import exp_of_minus, log_1_plus
+from fastgd.runtime.component import python_only
 from fastgd.runtime.public import public
 
 
@@ -37,6 +40,11 @@ class LogLoss(Loss):
         decay = exp_of_minus(abs(target * prediction))
         return decay / ((1.0 + decay) * (1.0 + decay))
 
+    @python_only
+    def probability(self, predictions):
+        with np.errstate(over="ignore"):
+            return 1.0 / (1.0 + np.exp(-predictions))
+
 
 @public
 class Hinge(Loss):
@@ -47,6 +55,7 @@ class Hinge(Loss):
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
     classification: ClassVar[bool] = True
+    passive_aggressive: ClassVar[bool] = True
     target_domain: ClassVar[Interval] = SIGNS
 
     def value(self, prediction, target):
@@ -103,6 +112,10 @@ class ModifiedHuber(Loss):
     def curvature(self, prediction, target):
         return 2.0 if abs(prediction) < 1.0 else 0.0
 
+    @python_only
+    def probability(self, predictions):
+        return (np.clip(predictions, -1.0, 1.0) + 1.0) / 2.0
+
 
 @public
 class Perceptron(Loss):
@@ -113,6 +126,7 @@ class Perceptron(Loss):
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
     classification: ClassVar[bool] = True
+    online: ClassVar[bool] = True
     target_domain: ClassVar[Interval] = SIGNS
 
     def value(self, prediction, target):

@@ -88,6 +88,7 @@ class EpsilonInsensitive(Loss):
 
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
+    passive_aggressive: ClassVar[bool] = True
 
     epsilon: float = 0.1
 

@@ -80,16 +80,6 @@ def _slopes(objective):
     offsets = np.broadcast_to(F.samples.offsets, F.n_samples)
     with np.errstate(all="ignore"):
         for i in rows:
-            if F.vector:
-                slopes = np.empty(F.n_predictions)
-                F.loss.derivatives(intercept + offsets[i], F.samples.targets[i], slopes)
-            else:
-                slopes = np.array(
-                    [
-                        F.loss.derivative(
-                            float(intercept[0] + offsets[i]), float(F.samples.targets[i])
-                        )
-                    ]
-                )
+            slopes = F.kind.slopes(intercept + offsets[i], F.samples.targets[i])
             squares += float(slopes @ slopes)
     return float(np.sqrt(squares / max(rows.size, 1)))

@@ -174,9 +174,8 @@ def quadratic(F, v):
     # Steps of Python between calls of BLAS keep threads waiting for each other, until the calls
     # take long.
     F.map_blocks(work, cuts.size - 1, rows.stored() * (size + 10) // 200)
-    value = float(totals.sum()) / F.n_active + 0.5 * F.l2 * float(coef @ coef)
     gradient = gradients.sum(axis=0) / F.n_active
-    gradient[: coef.size] += F.l2 * coef
+    value = float(totals.sum()) / F.n_active + F.term.add_gradient(coef, gradient[: coef.size])
     return value, gradient, assemble(F, matrices)
 
 

@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from fastgd.linalg.power_iteration import largest_eigenvalue
 from fastgd.objective.objective import LARGEST
 
 FEWEST_ROWS = 100
 SAMPLE_ROWS = 1000
-POWER_STEPS = 10
+# Products of the power method: for plans, which ask for the order of magnitude, and for steps.
+SPREAD_PRODUCTS = 10
+CURVATURE_PRODUCTS = 20
 MOST_OVERLAP = 2.0
 OVERLAP_ROWS = 64
 
@@ -48,13 +51,53 @@ def _mean_square(objective):
 def _spread(objective):
     sample = _sample(objective)
     total = float((sample * sample).sum())
-    direction = sample.sum(axis=0) + np.sqrt(total) / sample.shape[1]
-    for _ in range(POWER_STEPS):
-        length = float(np.linalg.norm(direction))
-        if length == 0.0:
-            return 1.0
-        direction = sample.T @ (sample @ (direction / length))
-    return float(np.linalg.norm(direction)) * min(sample.shape) / total
+    start = sample.sum(axis=0) + np.sqrt(total) / sample.shape[1]
+    largest = largest_eigenvalue(lambda v: sample.T @ (sample @ v), start, SPREAD_PRODUCTS)
+    return largest * min(sample.shape) / total if largest > 0.0 else 1.0
+
+
+def sampled_curvature(objective, rows, scales, intercept_scale, seed):
+    """Largest eigenvalue of the mean of s_i z_i z_i', z_i = (scales x_i, intercept_scale), over
+    some of the rows: curvature of the loss in coordinates of one's own, for a loss whose own is 1.
+
+    Parameters
+    ----------
+    objective : Objective
+    rows : ndarray of int
+        Of which at most `SAMPLE_ROWS` are drawn.
+    scales : ndarray, (n_features,)
+    intercept_scale : float
+        Of no account where there is no intercept.
+    seed : int
+
+    Returns
+    -------
+    largest : float
+    passes : float
+        What was read, in passes over `rows`; not counted here.
+
+    Examples
+    --------
+    >>> from fastgd.objective.objective import Objective
+    >>> F = Objective("squared_error", np.array([[3.0, 0.0], [0.0, 1.0]]), np.ones(2))
+    >>> largest, _ = sampled_curvature(F, np.arange(2), np.array([1.0, 3.0]), 0.0, 0)
+    >>> round(largest, 6)
+    4.5
+    """
+    F = objective
+    rng = np.random.Generator(np.random.PCG64([seed, 2**31]))
+    chosen = np.sort(rng.permutation(rows)[:SAMPLE_ROWS])
+    sample, weights = F.rows.take(chosen), F.samples.weights
+    weights = weights[chosen] if weights.size > 1 else weights
+    constant = intercept_scale * F.fit_intercept
+
+    def product(v):
+        amounts = weights * (sample @ (scales * v[:-1]) + constant * v[-1])
+        return np.append(scales * (sample.T @ amounts), constant * amounts.sum()) / chosen.size
+
+    start = rng.standard_normal(F.n_features + 1)
+    largest = largest_eigenvalue(product, start, CURVATURE_PRODUCTS)
+    return largest, 2.0 * CURVATURE_PRODUCTS * chosen.size / rows.size
 
 
 def say(objective):

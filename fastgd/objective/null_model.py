@@ -8,7 +8,6 @@ from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.precision import EPS
 from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as coefficients
-from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import NoPenalty
 
 # So many ties in a row that do not halve the slope are rounding.
@@ -19,9 +18,11 @@ def null_model(objective):
     """Intercept and objective of the best model without columns: (b, F0), b = 0 where there is
     no intercept.
     """
-    if objective.vector:
-        start = objective.start()
-        return np.zeros(objective.n_predictions), objective.loss_and_gradient(start)[0]
+    return objective.kind.null_model(objective)
+
+
+def best_shift(objective):
+    """`null_model` of a loss of one prediction."""
     if type(objective.loss) is SquaredError:
         shift, value = _mean(objective.samples, objective.fit_intercept)
         return shift, value / objective.n_active
@@ -84,9 +85,7 @@ def shifted_sums(objective, predictions):
     """
     F = objective
     samples = WeightedSamples(F.samples.targets, F.samples.weights, predictions)
-    bare = Objective.of(
-        F.loss, F.rows.without_columns(), samples, NoPenalty(), 0.0, True, F.n_threads
-    )
+    bare = F.of(F.loss, F.rows.without_columns(), samples, NoPenalty(), 0.0, True, F.n_threads)
     curvatures = np.empty(F.n_samples)
 
     def sums(shift):

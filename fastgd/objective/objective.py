@@ -13,12 +13,12 @@ from fastgd.data.as_rows import as_rows
 from fastgd.data.checks import as_floats, check_parameters
 from fastgd.data.targets import as_samples
 from fastgd.data.trial import try_components
-from fastgd.losses.base import VectorLoss, find_loss
+from fastgd.losses.base import find_loss
 from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import chunk_length, coarser, count_nonzeros, cut
 from fastgd.objective.gram import ALL, add_gram, assemble, loops, matrix_cuts
 from fastgd.objective.meter import Meter
-from fastgd.penalties import kernels as coefficients
+from fastgd.objective.vector import kind_of
 from fastgd.penalties.separable import find_penalty
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads, map_ranges
@@ -26,8 +26,6 @@ from fastgd.runtime.threads import count_threads, map_ranges
 # Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
 NARROW = 128
 NOTHING = np.empty(0)
-# A proximal step that changes nothing but what no finite penalty allows.
-NO_WAY = 1e-100
 # Values in the blocks' matrices where they may not depend on the storage: 8 MB.
 ALIKE_VALUES = 1_000_000
 # Rows of the array that `Objective.moments` returns.
@@ -120,8 +118,8 @@ class Objective:
         self.loss, self.rows, self.samples, self.penalty = loss, rows, samples, penalty
         self.fit_intercept, self.n_threads = bool(fit_intercept), n_threads
         self.n_samples, self.n_features = rows.shape()
-        self.vector = isinstance(loss, VectorLoss)
-        self.n_predictions = loss.n_predictions(samples.targets) if self.vector else 1
+        self.kind = kind_of(loss, samples.targets)
+        self.vector, self.n_predictions = self.kind.vector, self.kind.n_predictions
         self.size = (self.n_features + self.fit_intercept) * self.n_predictions
         self.n_active = samples.n_active()
         self.meter = Meter()
@@ -148,26 +146,37 @@ class Objective:
     def set_alpha(self, alpha):
         """Change the strength of the penalty."""
         self.alpha = float(alpha)
-        shares = (0.0, 0.0) if self.alpha == 0.0 else self.penalty.shares
-        self.elastic = shares is not None
-        self.l1, self.l2 = (
-            (self.alpha * share for share in shares) if shares is not None else (0.0, 0.0)
-        )
+        self.term = self.penalty.term(self.alpha, self.n_predictions)
+
+    @property
+    def elastic(self):
+        """Whether the penalty is `l1` |w|_1 + `l2` |w|^2 / 2."""
+        return self.term.elastic
+
+    @property
+    def l1(self):
+        """Strength of the L1 part of an elastic net."""
+        return self.term.l1
+
+    @property
+    def l2(self):
+        """Strength of its L2 part."""
+        return self.term.l2
 
     @property
     def smooth(self):
         """Whether loss and penalty have continuous derivatives."""
-        return self.loss_smooth and (self.l1 == 0.0 if self.elastic else self.penalty.smooth)
+        return self.loss_smooth and self.term.smooth
 
     @property
     def loss_smooth(self):
         """Whether the loss has a continuous derivative."""
-        return self.vector or self.loss.smooth
+        return self.kind.smooth
 
     @property
     def convex(self):
         """Whether loss and penalty are convex."""
-        return self.loss.convex and (self.elastic or self.penalty.convex)
+        return self.loss.convex and self.term.convex
 
     def start(self):
         """Zeros: where descent starts unless told otherwise."""
@@ -183,10 +192,7 @@ class Objective:
                 f"the vector of unknowns must hold {self.size} numbers, got shape {v.shape}"
             )
         table = v.reshape(-1, self.n_predictions)
-        coef, intercept = table[: self.n_features], table[self.n_features :]
-        if self.vector:
-            return coef, intercept[0] if self.fit_intercept else np.zeros(self.n_predictions)
-        return coef[:, 0], float(intercept[0, 0]) if self.fit_intercept else 0.0
+        return self.kind.split(table[: self.n_features], table[self.n_features :])
 
     def model(self, v):
         """As `split`, with the intercept that goes with the columns as they were given, far from
@@ -209,7 +215,7 @@ class Objective:
         """F and its gradient at `v` in one pass; ValueError where the penalty has corners (an L1
         part).
         """
-        if self.alpha > 0.0 and (self.l1 > 0.0 if self.elastic else not self.penalty.smooth):
+        if not self.term.smooth:
             raise ValueError(
                 f"penalty {self.penalty!r} has no gradient at 0; use value(), an estimator, or "
                 "penalty='l2'"
@@ -221,46 +227,25 @@ class Objective:
         corners.  One pass.
         """
         v, p = _vector(v), _vector(p)
-        coef, intercept = self.split(v)
-        direction, direction_intercept = self.split(p)
-        products = np.zeros((self.cuts.size - 1, *self._shape()))
-        kernel = passes.vector_curvature_product if self.vector else passes.curvature_product
-        coef, direction = np.ascontiguousarray(coef), np.ascontiguousarray(direction)
-        data = (
-            self.rows,
-            self.samples,
-            self.loss,
-            coef,
-            intercept,
-            direction,
-            direction_intercept,
-            self.cuts,
-        )
-        self.map_blocks(lambda first, last: kernel(*data, first, last, products))
+        products = self.kind.curvature_product(self, self._contiguous(v), self._contiguous(p))
         product, n_coef = self._mean(products), self._n_coef
-        product[:n_coef] += self.l2 * p[:n_coef]
-        if not self.elastic and self.penalty.smooth:
-            product[:n_coef] += self.penalty_curvature(v) * p[:n_coef]
+        product[:n_coef] += self.penalty_curvature(v) * p[:n_coef]
         return product
+
+    def product_at(self, v):
+        """Function p -> `hessian_product(v, p)` for many p: where one prediction is made, what rows
+        need is kept, for half a pass.
+        """
+        return self.kind.product_at(self, v)
 
     def loss_and_gradient(self, v, curvatures=NOTHING, floor=0.0, alone=False):
         """Mean loss, without the penalty, and its gradient at `v`; with `alone` there is no
         gradient.  One pass.
         """
-        coef, intercept = self.split(v)
-        coef = np.ascontiguousarray(coef)
-        totals = np.zeros(self.range_cuts.size - 1)
-        gradients = np.zeros((totals.size, *((1,) if alone and not self.vector else self._shape())))
-
-        def work(first, last):
-            data = self.rows, self.samples, self.loss, coef, intercept
-            if self.vector:
-                passes.vector_loss_and_gradient(*data, self.cuts, first, last, totals, gradients)
-            else:
-                where = self.ranges, self.range_cuts, first, last, self._chunk
-                passes.loss_and_gradient(*data, *where, totals, gradients, curvatures, floor)
-
-        self.map_blocks(work)
+        coef, intercept = self._contiguous(v)
+        totals, gradients = self.kind.loss_and_gradient(
+            self, coef, intercept, curvatures, floor, alone
+        )
         return float(_added(totals)) / self.n_active, None if alone else self._mean(gradients)
 
     def smooth_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
@@ -271,43 +256,32 @@ class Objective:
         and at least min(derivative^2 / value, `floor`).
         """
         value, gradient = self.loss_and_gradient(v, curvatures, floor)
-        coef = _vector(v)[: self._n_coef]
-        if self.elastic:
-            value += 0.5 * self.l2 * float(coef @ coef)
-            gradient[: self._n_coef] += self.l2 * coef
-        elif self.penalty.smooth:
-            total, derivative = self._penalty_sum(coef)
-            value += total
-            gradient[: self._n_coef] += derivative
+        value += self.term.add_gradient(_vector(v)[: self._n_coef], gradient[: self._n_coef])
         return value, gradient
 
     def rest_value(self, v):
         """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty with
         corners.
         """
-        coef = _vector(v)[: self._n_coef]
-        if self.elastic:
-            return self.l1 * float(np.abs(coef).sum()) if self.l1 else 0.0
-        return 0.0 if self.penalty.smooth else self._penalty_sum(coef)[0]
+        return self.term.rest_value(_vector(v)[: self._n_coef])
 
     def penalty_value(self, v):
         """Alpha * sum of the penalty at `v`."""
-        coef = _vector(v)[: self._n_coef]
-        if self.elastic:
-            return 0.5 * self.l2 * float(coef @ coef) + self.rest_value(v)
-        return self._penalty_sum(coef)[0]
+        return self.term.value(_vector(v)[: self._n_coef])
 
     def penalty_gradient(self, v):
         """Gradient of the smooth part of the penalty at `v`, 0 for the intercept: what rules
         call the decay.
         """
-        v = _vector(v)
-        decay, n_coef = np.zeros(self.size), self._n_coef
-        if self.elastic:
-            decay[:n_coef] = self.l2 * v[:n_coef]
-        elif self.penalty.smooth:
-            decay[:n_coef] = self._penalty_sum(v[:n_coef])[1]
+        decay = np.zeros(self.size)
+        decay[: self._n_coef] = self.term.gradient(_vector(v)[: self._n_coef])
         return decay
+
+    def penalty_curvature(self, v):
+        """Second derivative of the smooth part of the penalty, which is diagonal: an array, or
+        one number for all coefficients.
+        """
+        return self.term.curvature(_vector(v)[: self._n_coef])
 
     def proximal(self, v, rates, whole=False):
         """`v` after a proximal step on the part without a gradient; `rates` is a number or one for
@@ -315,31 +289,23 @@ class Objective:
 
         With `whole`, a step on all of an elastic net, its L2 part included.
         """
-        rates = np.broadcast_to(np.asarray(rates, dtype=np.float64), (self._n_coef,))
-        if (self.l1 == 0.0 and not whole) if self.elastic else self.penalty.smooth:
+        if self.term.smooth and not (whole and self.term.l2 > 0.0):
             return v
         moved = v.copy()
-        coef = moved[: self._n_coef]
-        if self.elastic:
-            coef[:] = np.sign(coef) * np.maximum(np.abs(coef) - self.l1 * rates, 0.0)
-            if whole:
-                coef /= 1.0 + self.l2 * rates
-        else:
-            coefficients.proximal_step(
-                self.penalty, self._table(coef), self.alpha * self._table(rates)
-            )
+        self.term.prox(moved[: self._n_coef], np.asarray(rates, dtype=np.float64), whole)
         return moved
 
     def allowed(self, v):
         """`v`, or where the penalty is infinite there (beyond bounds), the nearest coefficients at
         which it is not.
-
-        Averages and steps with momentum leave bounds, by a rounding or by far, and zeros may lie
-        outside: a proximal step of next to no length leads back.
         """
-        if self.elastic or self.penalty.smooth or self.rest_value(v) != np.inf:
+        coef = v[: self._n_coef]
+        found = self.term.allowed(coef)
+        if found is coef:
             return v
-        return self.proximal(v, NO_WAY)
+        moved = v.copy()
+        moved[: self._n_coef] = found
+        return moved
 
     def curvature_matrix(self, v):
         """Second derivative of the mean loss plus L2 at `v`, (size, size): two passes and the
@@ -455,21 +421,20 @@ class Objective:
 
     def use_rows(self, rows):
         """Read the same rows from another place from now on."""
-        self.rows, self._chunk = rows, chunk_length(rows, self.n_features * self.n_predictions)
+        self.rows = rows
+        self.chunk = chunk_length(rows, self.n_features * self.n_predictions)
 
     def take_moments(self, moments):
         """Take over the moments of an objective with the same rows and weights."""
         self._moments = moments
 
+    def _contiguous(self, v):
+        coef, intercept = self.split(v)
+        return np.ascontiguousarray(coef), intercept
+
     @property
     def _n_coef(self):
         return self.n_features * self.n_predictions
-
-    def _shape(self):
-        return (self.n_features + 1, self.n_predictions) if self.vector else (self.n_features + 1,)
-
-    def _table(self, coef):
-        return np.ascontiguousarray(coef).reshape(self.n_features, self.n_predictions)
 
     def _mean(self, blocks):
         """Sum of what the blocks found, which is written over, by the number of rows, cut to
@@ -478,19 +443,6 @@ class Objective:
         total = _added(blocks)
         total /= self.n_active
         return total.reshape(-1)[: self.size]
-
-    def _penalty_sum(self, coef):
-        """Alpha * sum of the penalty, and its derivative in each coefficient."""
-        derivative = np.empty((self.n_features, self.n_predictions))
-        total = coefficients.penalty_sum(self.penalty, self._table(coef), derivative)
-        return self.alpha * total, self.alpha * derivative.ravel()
-
-    def penalty_curvature(self, v):
-        """Second derivative of a smooth penalty, which is diagonal, by central differences."""
-        coef = _vector(v)[: self._n_coef]
-        step = 1e-6 * np.maximum(1.0, np.abs(coef))
-        ahead, behind = self._penalty_sum(coef + step)[1], self._penalty_sum(coef - step)[1]
-        return (ahead - behind) / (2.0 * step)
 
     def map_blocks(self, work, n_blocks=None, n_values=None, passes=1.0):
         """Call `work(first, last)` over the blocks, on threads: it takes as long as reading

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from fastgd.runtime.component import Component, required
+from fastgd.penalties.term import ElasticTerm, SeparableTerm
+from fastgd.runtime.component import Component, python_only, required
 from fastgd.runtime.public import public
 
 
@@ -70,3 +71,13 @@ class Penalty(Component, family=True):
             uphill = (u - coefficient + rate * self.derivative(u, j)) * coefficient
             near, far = (near, middle) if uphill >= 0.0 else (middle, far)
         return far * coefficient if near > 0.0 else 0.0 * coefficient
+
+    @python_only
+    def term(self, alpha, n_predictions=1):
+        """Return the `Term` of this penalty with the strength `alpha`, on the (d, K) coefficients
+        of K predictions.
+        """
+        shares = (0.0, 0.0) if alpha == 0.0 else self.shares
+        if shares is None:
+            return SeparableTerm(self, alpha, n_predictions)
+        return ElasticTerm(alpha * shares[0], alpha * shares[1])

@@ -1,11 +1,13 @@
 """Rules with a rate of its own for each coefficient."""
 
+import dataclasses
 from typing import ClassVar
 
 import numpy as np
 
 from fastgd.rules.base import Rule, coast_linear
 from fastgd.rules.classic import require_fraction, require_positive
+from fastgd.runtime.component import python_only
 from fastgd.runtime.public import public
 
 
@@ -23,6 +25,8 @@ class Adagrad(Rule):
     epsilon: float = 1e-8
     slots: ClassVar[int] = 1
     coasts: ClassVar[bool] = True
+    normalises: ClassVar[bool] = True
+    accumulates: ClassVar[bool] = True
 
     def __post_init__(self):
         require_positive(self, "epsilon")
@@ -62,6 +66,7 @@ class Rmsprop(Rule):
     rho: float = 0.9
     epsilon: float = 1e-8
     slots: ClassVar[int] = 1
+    normalises: ClassVar[bool] = True
 
     def __post_init__(self):
         require_fraction(self, "rho")
@@ -75,6 +80,12 @@ class Rmsprop(Rule):
     def reach(self, state, j, rate, scale):
         return rate / (np.sqrt(state[0, j]) + self.epsilon)
 
+    @python_only
+    def after(self, updates):
+        # A short memory of squared gradients is correlated with the gradient and biases the fixed
+        # point; Mukkamala and Hein (2017), theorem 4, need rho_t -> 1 as 1 - 1/t.
+        return dataclasses.replace(self, rho=max(self.rho, 1.0 - 1.0 / max(updates, 2.0)))
+
 
 @public
 class Adam(Rule):
@@ -87,6 +98,7 @@ class Adam(Rule):
     beta2: float = 0.999
     epsilon: float = 1e-8
     slots: ClassVar[int] = 2
+    normalises: ClassVar[bool] = True
 
     def __post_init__(self):
         require_fraction(self, "beta1")

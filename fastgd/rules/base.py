@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from fastgd.runtime.component import Component, required
+from fastgd.runtime.component import Component, python_only, required
 from fastgd.runtime.jit import kernel
 from fastgd.runtime.public import public
 
@@ -45,10 +45,21 @@ class Rule(Component, family=True):
         Arrays of state that the rule keeps, one number per coefficient in each.
     coasts : bool
         Whether `coast` is exact for an L2 penalty at a constant rate.
+    plain : bool
+        Whether it is gradient descent as it stands, which has kernels of its own.
+    normalises : bool
+        Whether steps do not grow with the gradients, so that rates are in units of the
+        coefficients.
+    accumulates : bool
+        Whether it divides by a memory that gradients add to and that is never less: its steps fall
+        by themselves, and a gradient of 0 does nothing.
     """
 
     slots: ClassVar[int] = 0
     coasts: ClassVar[bool] = False
+    plain: ClassVar[bool] = False
+    normalises: ClassVar[bool] = False
+    accumulates: ClassVar[bool] = False
 
     def begin(self, step):
         """Number or numbers that all coefficients share in update `step` (1, 2, ...), for
@@ -81,3 +92,15 @@ class Rule(Component, family=True):
         `count` values on the way.
         """
         return coefficient, count * coefficient
+
+    @python_only
+    def newest_share(self) -> float:
+        """How much of a step the newest of lasting gradients is: 1 - momentum."""
+        return 1.0
+
+    @python_only
+    def after(self, updates):
+        """Return the rule that takes the place of this one after so many updates of a run whose
+        steps are to die out.
+        """
+        return self

@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastgd.rules.base import Rule, coast_linear
-from fastgd.runtime.component import shown
+from fastgd.runtime.component import python_only, shown
 from fastgd.runtime.public import public
 
 
@@ -27,6 +27,7 @@ class Gd(Rule):
     """Gradient descent: w <- w - rate * (gradient + decay)."""
 
     coasts: ClassVar[bool] = True
+    plain: ClassVar[bool] = True
 
     def step(self, state, j, gradient, decay, rate, scale):
         return rate * (gradient + decay)
@@ -58,6 +59,10 @@ class Momentum(Rule):
 
     def reach(self, state, j, rate, scale):
         return rate / (1.0 - self.momentum)
+
+    @python_only
+    def newest_share(self) -> float:
+        return 1.0 - self.momentum
 
     def coast(self, state, j, coefficient, alpha, rate, count):
         coefficient, state[0, j], total = coast_linear(
@@ -94,6 +99,10 @@ class Nesterov(Rule):
 
     def reach(self, state, j, rate, scale):
         return rate / (1.0 - self.momentum)
+
+    @python_only
+    def newest_share(self) -> float:
+        return 1.0 - self.momentum
 
     def coast(self, state, j, coefficient, alpha, rate, count):
         coefficient, state[0, j], total = coast_linear(

@@ -22,6 +22,8 @@ from fastgd import (
     ConvergenceWarning,
     GDClassifier,
     GDRegressor,
+    Hinge,
+    LogLoss,
     Loss,
     Penalty,
     StoppingRule,
@@ -127,6 +129,63 @@ def test_probabilities_at_extreme_scores(loss, y):
     scores = np.full((150, 4), -1e4) * np.sign(model.coef_.sum(axis=0))
     np.testing.assert_allclose(model.predict_proba(scores).sum(axis=1), 1.0)
     assert not hasattr(GDClassifier(loss="hinge"), "predict_proba")
+
+
+class Cloglog(Loss):
+    """A user's loss with a link of its own: minus the logarithm of the probability 1 -
+    exp(-exp(z)).
+    """
+
+    infimum = 0.0
+    classification = True
+    target_domain = LogLoss.target_domain
+
+    def value(self, prediction, target):
+        mass = np.exp(min(prediction, 30.0))
+        return mass if target < 0.0 else -np.log(max(-np.expm1(-mass), 1e-300))
+
+    def derivative(self, prediction, target):
+        mass = np.exp(min(prediction, 30.0))
+        return mass if target < 0.0 else -mass / max(np.expm1(min(mass, 700.0)), 1e-300)
+
+    def probability(self, predictions):
+        return -np.expm1(-np.exp(np.minimum(predictions, 30.0)))
+
+
+class SoftmaxWithProbabilities(ToySoftmax):
+    """As a `VectorLoss` may say it, too."""
+
+    def probability(self, predictions):
+        shares = np.exp(predictions - predictions.max(axis=1, keepdims=True))
+        return shares / shares.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("loss", [Cloglog(), "cloglog"], ids=["component", "name"])
+def test_a_loss_with_probabilities_of_its_own_has_predict_proba(loss):
+    model = GDClassifier(loss, alpha=1e-3).fit(X, Y)
+    own = Cloglog().probability(model.decision_function(X))
+    np.testing.assert_array_equal(model.predict_proba(X), np.c_[1.0 - own, own])
+    assert abs(own.mean() - np.mean(model.classes_[1] == Y)) < 0.05
+    three = GDClassifier(loss, alpha=1e-3).fit(X, Y3)
+    shares = Cloglog().probability(three.decision_function(X))
+    expected = shares / shares.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(three.predict_proba(X), expected, rtol=1e-14)
+
+
+def test_so_has_a_loss_of_several_predictions():
+    model = GDClassifier(SoftmaxWithProbabilities(), alpha=1e-3).fit(X, Y3)
+    expected = SoftmaxWithProbabilities().probability(model.decision_function(X))
+    np.testing.assert_allclose(model.predict_proba(X), expected, rtol=1e-14)
+    assert not hasattr(GDClassifier(ToySoftmax()), "predict_proba")
+
+
+def test_who_has_no_probabilities_is_told_who_has():
+    for loss in ("hinge", Hinge(), "unheard_of", None, ["log_loss"]):
+        with pytest.raises(AttributeError) as raised:
+            GDClassifier(loss).predict_proba  # noqa: B018
+        told = str(raised.value.__cause__ or raised.value)
+        assert "'log_loss' or 'modified_huber'" in told
+        assert told.endswith(f"got {loss!r}")
 
 
 def test_storing_and_copying():

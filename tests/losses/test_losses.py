@@ -16,7 +16,7 @@ from sklearn._loss import _loss as sklearn_loss
 from sklearn.base import clone
 from sklearn.linear_model import _sgd_fast as sklearn_sgd
 
-from fastgd.losses.base import Loss
+from fastgd.losses.base import Loss, VectorLoss, has_probabilities
 from fastgd.losses.check import check_loss
 from fastgd.losses.classification import Hinge, LogLoss, ModifiedHuber, Perceptron, SquaredHinge
 from fastgd.losses.domain import REALS, SIGNS, Interval
@@ -359,6 +359,35 @@ def test_facts_are_declared_alike_on_class_and_object(loss):
     assert loss.infimum == 0.0
     assert loss.classification == (loss.target_domain == SIGNS)
     assert loss.smooth == np.isfinite(loss.curvature_bound)
+
+
+@every_loss
+def test_a_probability_is_where_the_loss_expected_with_it_is_least(loss):
+    """Else what `predict_proba` says would not be what the fit has learnt."""
+    has = type(loss).probability is not Loss.probability
+    assert has == has_probabilities(loss) == has_probabilities(loss.name)
+    assert has == (loss.name in ("log_loss", "modified_huber"))
+    if not has:
+        return
+    predictions = np.linspace(-0.95, 0.95, 20)
+    for z, p in zip(predictions, loss.probability(predictions), strict=True):
+        expected = p * loss.derivative(z, 1.0) + (1.0 - p) * loss.derivative(z, -1.0)
+        assert expected == pytest.approx(0.0, abs=1e-15)
+
+
+def test_passive_aggressive_steps_are_for_slopes_of_one():
+    found = {name for name, kind in MEMBERS.items() if kind.passive_aggressive}
+    assert found == {"hinge", "epsilon_insensitive"}
+    for name in found:
+        loss = MEMBERS[name]()
+        for z, y in itertools.product(np.linspace(-3.0, 3.0, 13), targets_of(loss)):
+            if loss.value(z, y) > 0.0:
+                assert abs(loss.derivative(z, y)) == 1.0
+
+
+def test_the_perceptron_alone_is_an_online_rule():
+    assert {name for name, kind in MEMBERS.items() if kind.online} == {"perceptron"}
+    assert not VectorLoss.online
 
 
 def test_target_domains():

@@ -160,3 +160,43 @@ def test_momentum_zero_is_gradient_descent():
         assert rule.step(np.zeros((1, 1)), 0, 2.0, 0.5, 0.1, 1.0) == Gd().step(
             np.zeros((0, 1)), 0, 2.0, 0.5, 0.1, 1.0
         )
+
+
+def test_what_rules_declare_for_automatic_rates():
+    declared = {
+        rule.name: (rule.plain, rule.normalises, rule.accumulates, rule.newest_share())
+        for rule in members(Rule)
+    }
+    assert declared == {
+        "gd": (True, False, False, 1.0),
+        "momentum": (False, False, False, 1.0 - 0.9),
+        "nesterov": (False, False, False, 1.0 - 0.9),
+        "adagrad": (False, True, True, 1.0),
+        "rmsprop": (False, True, False, 1.0),
+        "adam": (False, True, False, 1.0),
+    }
+
+
+@RULES
+def test_only_a_short_memory_of_squares_is_lengthened(rule):
+    later = rule.after(1000)
+    if rule.name != "rmsprop":
+        assert later is rule
+        return
+    assert (later.rho, later.epsilon) == (0.999, rule.epsilon)
+    assert Rmsprop(0.99999).after(1000).rho == 0.99999
+    assert rule.after(1).rho == 0.9
+
+
+@RULES
+def test_newest_share_and_normalises_are_what_steps_show(rule):
+    """Of lasting gradients, of size 1 and a million times as large."""
+    first, last = np.empty(2), np.empty(2)
+    for k, size in enumerate((1.0, 1e6)):
+        state = np.zeros((max(rule.slots, 1), 1))
+        steps = [rule.step(state, 0, size, 0.0, 1.0, rule.begin(t)) for t in range(1, 201)]
+        first[k], last[k] = steps[0], steps[-1]
+    assert rule.normalises == (abs(last[1] / last[0] - 1.0) < 1e-3)
+    assert rule.accumulates == (rule.normalises and last[0] < 0.1 * first[0])
+    if not rule.normalises:
+        assert last[0] * rule.newest_share() == pytest.approx(1.0, rel=1e-6)

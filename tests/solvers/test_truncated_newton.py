@@ -20,7 +20,7 @@ from fastgd.objective.subset import on_groups
 from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.column_subspace import ColumnSpan, choose_span
 from fastgd.solvers.newton.subspace import RowSpan
-from fastgd.solvers.newton.truncated import Curved, NewtonCG
+from fastgd.solvers.newton.truncated import NewtonCG
 from support.problems import Quartic, iterations, objective, started
 from support.twins import members, sparse_problem, with_jit
 
@@ -74,7 +74,7 @@ def test_kept_curvatures_give_the_products_of_the_objective(storage, fit_interce
     rng = np.random.default_rng(0)
     v, p = rng.standard_normal((2, F.size))
     before = F.passes
-    product = Curved(F, v).times(p)
+    product = F.product_at(v)(p)
     assert F.passes == before + 1.5
     np.testing.assert_allclose(product, F.hessian_product(v, p), rtol=1e-10, atol=1e-14)
 
@@ -94,7 +94,7 @@ def test_a_sample_of_the_rows_can_give_the_curvature():
         / part.n_active
     )
     expected = rows.T @ (h * (rows @ p)) + 0.01 * np.r_[p[:-1], 0.0]
-    np.testing.assert_allclose(Curved(part, v).times(p), expected, rtol=1e-10)
+    np.testing.assert_allclose(part.product_at(v)(p), expected, rtol=1e-10)
     state = iterations(NewtonCG(F, part), 80)
     assert state.value == pytest.approx(iterations(NewtonCG(F), 30).value, rel=1e-6)
 

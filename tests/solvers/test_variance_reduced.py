@@ -23,7 +23,7 @@ from fastgd.solvers.variance_reduced import expected_smoothness as formulas
 from fastgd.solvers.variance_reduced import kernels as kernels
 from fastgd.solvers.variance_reduced.row_curvature import (
     column_rates,
-    largest_eigenvalue,
+    mean_curvature,
     row_curvatures,
     touches,
 )
@@ -426,7 +426,7 @@ def test_curvatures_touches_and_combinations_are_sums_over_rows(storage):
     np.testing.assert_allclose(LinearMap(F).rmatvec(amounts), amounts @ X, atol=1e-12)
     full = np.hstack([X * np.sqrt(rates), np.full((N, 1), np.sqrt(0.5))])
     greatest = np.linalg.eigvalsh(full.T @ (weights[:, None] * full) / F.n_active)[-1]
-    found = largest_eigenvalue(F, F.samples.active(), rates, 0.5, 0)
+    found = mean_curvature(F, F.samples.active(), rates, 0.5, 0)
     assert 0.8 * greatest <= found <= greatest * (1.0 + 1e-9)
 
 

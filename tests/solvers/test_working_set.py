@@ -19,6 +19,7 @@ from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import ElasticNet
+from fastgd.penalties.term import ElasticTerm
 from fastgd.solvers.l1 import column_subset as held
 from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import Columns
@@ -288,7 +289,7 @@ def test_gathered_columns_are_the_columns():
 
 def test_violators_are_found():
     coef, gradient = np.array([0.0, 1.0, 0.0, 0.0]), np.array([0.5, 0.0, -2.0, 1.0])
-    np.testing.assert_array_equal(sets._violators(coef, gradient, 1.0), [1, 2])
+    np.testing.assert_array_equal(ElasticTerm(1.0, 0.0).candidates(coef, gradient), [1, 2])
     np.testing.assert_array_equal(stored(np.eye(2), "csr").shape(), (2, 2))
     assert samples(np.zeros(3)).size() == 3
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
-from fastgd.losses.classification import Perceptron
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.moments import measured_once, row_overlap, rows_apart, say
 from fastgd.rules.batches import row_order
@@ -381,7 +380,7 @@ class Sdca(Solver):
 def _require(objective):
     """Raise ValueError where dual ascent does not apply, saying what does."""
     F = objective
-    if F.vector or isinstance(F.loss, Perceptron) or not F.loss.convex:
+    if F.vector or F.loss.online or not F.loss.convex:
         raise ValueError(
             "solver 'sdca' needs a convex loss of one prediction other than 'perceptron', got "
             f"{F.loss!r}; "
@@ -419,10 +418,4 @@ def dual_applies(F):
     """Whether dual ascent is defined here: a convex loss of one prediction, an L2 part, nothing
     but an elastic net.
     """
-    return (
-        not F.vector
-        and F.loss.convex
-        and not isinstance(F.loss, Perceptron)
-        and F.elastic
-        and F.l2 > 0.0
-    )
+    return not F.vector and F.loss.convex and not F.loss.online and F.elastic and F.l2 > 0.0

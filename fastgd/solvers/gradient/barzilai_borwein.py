@@ -10,12 +10,13 @@ step (Wright, Nowak and Figueiredo, 2009, SpaRSA).
 
 import numpy as np
 
+from fastgd.rules.barzilai_borwein import barzilai_borwein_rate
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
+from fastgd.solvers.line_search import armijo
 
 LOOK_BACK = 10
-SUFFICIENT = 1e-4
 # ABBmin: take the short step where it is less than this share of the long one, the least of the
-# last few of them.
+# last few of them. `fastgd.scipy_method` has 0.5 and 3, chosen for functions that are not convex.
 SHORT_SHARE = 0.8
 SHORT_MEMORY = 5
 LEAST_RATE = 1e-12
@@ -37,7 +38,8 @@ class BarzilaiBorwein(ScaledSolver):
             step = trial - u
             v, total, smooth, gradient = self.evaluate_at(trial)
             still = not step.any() or rate <= LEAST_RATE
-            if still or total <= max(values) - SUFFICIENT / (2 * rate) * float(step @ step) + slack:
+            promise = -float(step @ step) / (2.0 * rate)
+            if still or armijo(max(values), total, promise, slack=slack):
                 break
             rate *= 0.25 if not np.isfinite(total) else 0.5
         if still:
@@ -58,16 +60,12 @@ class BarzilaiBorwein(ScaledSolver):
         state.updates += 1
 
     def _next_rate(self, state, s, y, rate):
-        product, length, change = float(s @ y), float(s @ s), float(y @ y)
-        if length == 0.0:
+        if float(s @ s) == 0.0:
             return 1.0
-        if change == 0.0:
+        if float(y @ y) == 0.0:
             return min(4.0 * rate, GREATEST_RATE)
-        if product <= 0.0:
-            # No curvature to go by where F is not convex: the ratio of the lengths is the geometric
-            # mean of both steps.
-            return float(np.clip(np.sqrt(length / change), LEAST_RATE, GREATEST_RATE))
-        long, short = length / product, product / change
-        recent = state.memory["short"] = [*state.memory.get("short", []), short][-SHORT_MEMORY:]
-        chosen = min(recent) if short < SHORT_SHARE * long else long
+        recent = state.memory.get("short", [])
+        chosen, state.memory["short"] = barzilai_borwein_rate(
+            s, y, recent, share=SHORT_SHARE, memory=SHORT_MEMORY
+        )
         return float(np.clip(chosen, LEAST_RATE, GREATEST_RATE))

@@ -7,26 +7,19 @@ starts as (s'y / y'y) I and each pair adds
     H <- (I - s y' / s'y) H (I - y s' / s'y) + s s' / s'y
 
 applied by two loops over the pairs, never formed (Nocedal, 1980; Nocedal and Wright, 2006,
-algorithm 7.4).  A step t ends the search where
-
-    F(u + t p) <= F(u) + 1e-4 t g'p    and    g(u + t p)'p >= 0.9 g'p
-
-found by doubling and halving (Lewis and Overton, 2013, algorithm 2.6), which needs neither
-convexity nor a curvature that changes slowly; 1 is tried first and nearly always does.  Pairs along
-which F is not convex are left out.
+algorithm 7.4).  Of the steps of the line search 1 is tried first and nearly always does.  Pairs
+along which F is not convex are left out.
 """
 
 import numpy as np
 
 from fastgd.linalg.precision import EPS
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
+from fastgd.solvers.line_search import weak_wolfe
 
 MEMORY = 10
-SUFFICIENT = 1e-4
-CURVED = 0.9
 # A pair counts where s'y is more than this share of |s| |y|: with less its H would be all rounding.
 LEAST_CURVATURE = 1e-10
-TRIALS = 40
 IDLE_ITERATIONS = 4
 
 
@@ -80,29 +73,18 @@ class LBFGS(ScaledSolver):
         lowers F; or None.
         """
         start, value = state.memory["u"], state.value
-        low, high, best = 0.0, np.inf, None
-        # F is known to about this much; within it the slope tells whether a step went too far.
-        slack = 4.0 * EPS * abs(value)
-        for _ in range(TRIALS):
+
+        def look(share):
             u = start + share * direction
             v, _, smooth, gradient = self.evaluate_at(u)
             with np.errstate(all="ignore"):
                 steepness = float(self.coordinates.gradient(gradient) @ direction)
-            close = abs(smooth - value) <= slack and abs(steepness) <= abs(slope)
-            if smooth <= value + SUFFICIENT * share * slope or close:
-                if best is None or smooth <= best[3]:
-                    best = share, u, v, smooth, gradient
-                if close or steepness >= CURVED * slope:
-                    return share, u, v, smooth, gradient
-                low = share
-            else:
-                high = share
-            if best is not None and high < np.inf and high - low <= 0.1 * high:
-                break
-            share = 2.0 * share if high == np.inf else 0.5 * (low + high)
-            if not (start + share * direction != start).any():
-                break
-        return best
+            return smooth, steepness, (u, v, smooth, gradient)
+
+        # F is known to about this much.
+        slack = 4.0 * EPS * abs(value)
+        found = weak_wolfe(look, value, slope, share, start, direction, slack)
+        return None if found is None else (found[0], *found[1])
 
 
 def check_smooth(objective):

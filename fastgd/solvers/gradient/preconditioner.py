@@ -16,6 +16,7 @@ import numpy as np
 import scipy.linalg
 
 from fastgd.linalg.precision import EPS
+from fastgd.linalg.symmetric import scaled_eigenpairs
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 
@@ -62,7 +63,7 @@ class Coordinates:
         curvature = typical_curvature(objective.loss)
         scales = np.sqrt(curvature * variance + objective.l2)
         scales[scales == 0.0] = 1.0
-        if not (objective.elastic or objective.penalty.smooth):
+        if not (objective.elastic or objective.term.smooth):
             # Powers of two divide out again exactly: a coefficient on its bound, or where else a
             # penalty of the user's put it, stays there. One rounding beyond it the penalty may be
             # infinite.
@@ -104,7 +105,7 @@ class Coordinates:
         """`u` after a proximal step, `rates` in u: coefficients move, the intercept of the
         centered columns stays.
         """
-        if objective.alpha == 0.0 or (objective.elastic and objective.l1 == 0.0):
+        if objective.term.smooth:
             return u
         scales = np.repeat(self.scales[:, 0], self.n_predictions)
         return self._with_coef(u, lambda coef: objective.proximal(coef, rates / scales**2))
@@ -113,7 +114,7 @@ class Coordinates:
         """`u`, or the nearest point where the penalty is finite; the intercept of the centered
         columns stays.
         """
-        if objective.elastic or objective.penalty.smooth:
+        if objective.elastic or objective.term.smooth:
             return u
         return self._with_coef(u, objective.allowed)
 
@@ -140,17 +141,13 @@ class CurvatureCoordinates:
     """
 
     def __init__(self, matrix, n_coef, l2):
-        diagonal = np.sqrt(np.diag(matrix))
-        diagonal[diagonal == 0.0] = 1.0
-        # Columns on wild scales would drown small eigenvalues in rounding: take the scales out
-        # first.
-        values, vectors = scipy.linalg.eigh(matrix / np.outer(diagonal, diagonal))
+        values, vectors, scale = scaled_eigenpairs(matrix)
         # Beyond rounding, 1e-12 of the largest, a direction has no curvature that could be trusted.
         roots = np.sqrt(np.maximum(values, 1e-12 * values[-1] if values[-1] > 0.0 else 1.0))
         # The symmetric root, unlike the eigenvectors, moves little when rounding moves the matrix a
         # little (dense against CSR): Adam and its kin see the axes.
-        self._to_user = (vectors / roots) @ vectors.T / diagonal[:, None]
-        self._from_user = (vectors * roots) @ vectors.T * diagonal
+        self._to_user = (vectors / roots) @ vectors.T / scale[:, None]
+        self._from_user = (vectors * roots) @ vectors.T * scale
         if l2 > 0.0:
             rounding = 8.0 * EPS * values.size * (roots[-1] / roots[0]) ** 2
             self._leave_out_pure_penalty(n_coef, l2, max(rounding, 1e-12))

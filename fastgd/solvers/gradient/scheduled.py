@@ -6,10 +6,10 @@ import numpy as np
 
 from fastgd.solvers.base import Solver
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
+from fastgd.solvers.line_search import armijo, halvings
 
-SUFFICIENT = 1e-4
-# A step shorter than this share of the first one tried is no step.
-LEAST_SHARE = 1e-12
+# After so many halvings a step, a share of 1e-12 of the first one tried, is no step.
+TRIALS = 40
 # A rate that works grows by a little, one that fails is halved.
 GROWTH = 1.1
 CUT = 0.5
@@ -173,19 +173,19 @@ class LineSearch(Solver):
         enough of a fall.
         """
         F = self.objective
-        total, least = state.value + F.rest_value(state.point), LEAST_SHARE * rate
-        while rate > least:
+        total = state.value + F.rest_value(state.point)
+        slack = 1e-15 * abs(total)
+        for share in halvings(TRIALS, first=rate):
             with np.errstate(all="ignore"):
-                point = proximal(F, state.point - rate * direction, rate * reach)
+                point = proximal(F, state.point - share * direction, share * reach)
                 value, gradient = F.smooth_and_gradient(point)
                 step = state.point - point
-                fall = SUFFICIENT * min(float(step @ state.gradient), float(step @ step) / rate)
-                enough = value + F.rest_value(point) <= total - max(fall, 0.0) + 1e-15 * abs(total)
+                fall = min(float(step @ state.gradient), float(step @ step) / share)
+                reached = value + F.rest_value(point)
             if not step.any():
                 return None
-            if enough:
-                return point, value, gradient, rate
-            rate *= CUT
+            if armijo(total, reached, -max(fall, 0.0), slack=slack):
+                return point, value, gradient, share
         return None
 
 

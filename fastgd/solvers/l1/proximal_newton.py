@@ -19,10 +19,12 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
+from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
 from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS
 from fastgd.solvers.l1.quadratic_interior_point import follow_path
+from fastgd.solvers.line_search import armijo, halvings
 
 SUFFICIENT = 0.1
 HALVINGS = 30
@@ -169,7 +171,7 @@ def newton_step(columns, coef, gradient, kept, model):
     trial[model.chosen] = target[:size]
     shift = target[size] - kept.intercept if F.fit_intercept else 0.0
     move = target[:size] - coef[model.chosen]
-    weight, weight_before = _penalty(F, trial[model.chosen]), _penalty(F, coef[model.chosen])
+    weight, weight_before = (F.term.value(u[model.chosen]) for u in (trial, coef))
     # Term by term, for near the optimum the sums would be rounding alone.
     terms = gradient[model.chosen] * move + F.l1 * (
         np.abs(trial[model.chosen]) - np.abs(coef[model.chosen])
@@ -178,19 +180,19 @@ def newton_step(columns, coef, gradient, kept, model):
     if not promised < 0.0:
         kept.evaluate(linear_map)
         return Step(coef, kept, 0.0, easy)
-    found, share = kept.at_others(linear_map, columns.products(trial), kept.intercept + shift), 1.0
+    found = kept.at_others(linear_map, columns.products(trial), kept.intercept + shift)
     slack = ROUNDING * EPS * abs(kept.loss + weight_before)
-    for _ in range(HALVINGS):
+    for share in halvings(HALVINGS):
+        if share < 1.0:
+            trial[model.chosen] = coef[model.chosen] + share * move
+            weight = F.term.value(trial[model.chosen])
+            found.products += kept.products
+            found.products *= 0.5
+            found.intercept = kept.intercept + share * shift
+            found.evaluate(linear_map)
         change = found.loss - kept.loss + weight - weight_before
-        if change <= SUFFICIENT * share * promised + slack:
+        if armijo(0.0, change, promised, share, slack, SUFFICIENT):
             break
-        share *= 0.5
-        trial[model.chosen] = coef[model.chosen] + share * move
-        weight = _penalty(F, trial[model.chosen])
-        found.products += kept.products
-        found.products *= 0.5
-        found.intercept = kept.intercept + share * shift
-        found.evaluate(linear_map)
     else:
         kept.evaluate(linear_map)
         return Step(coef, kept, 0.0, easy)
@@ -199,10 +201,6 @@ def newton_step(columns, coef, gradient, kept, model):
         found.evaluate(linear_map)
     found.centre(linear_map)
     return Step(trial, found, share, easy)
-
-
-def _penalty(F, coef):
-    return F.l1 * float(np.abs(coef).sum()) + 0.5 * F.l2 * float(coef @ coef)
 
 
 def _minimum(columns, coef, gradient, kept, model):
@@ -271,25 +269,16 @@ def settle(X, support, diagonal, curvatures, amounts, unknowns, l1, l2, n_active
     sign, scale = np.where(sharp, np.sign(old), 0.0), np.maximum(diagonal[support], TINY)
     own = np.where(sharp, l2, 0.0)
     pull = X.T @ amounts / n_active + own * old + l1 * sign
-    way, rest = np.zeros(support.size), -pull
-    ahead = rest / scale
-    direction, height = ahead, float(rest @ ahead)
-    enough = SETTLED**2 * height
+
+    def product(direction):
+        return X.T @ (curvatures * (X @ direction)) / n_active + own * direction
+
+    system = ConjugateGradients(product, -pull, lambda rest: rest / scale)
+    enough = SETTLED**2 * system.height
     for _ in range(CG_STEPS):
-        image = X @ direction
-        product = X.T @ (curvatures * image) / n_active + own * direction
-        bend = float(direction @ product)
-        if not bend > 0.0:
+        if not system.advance() or system.height <= enough:
             break
-        share = height / bend
-        way += share * direction
-        rest -= share * product
-        ahead = rest / scale
-        before, height = height, float(rest @ ahead)
-        if height <= enough:
-            break
-        direction = ahead + (height / before) * direction
-    for move in ways(old, way, sign):
+    for move in ways(old, system.step, sign):
         image = X @ move
         change = curvatures * image
         if float(move @ (pull + 0.5 * own * move)) + 0.5 * float(image @ change) / n_active <= 0.0:

@@ -67,8 +67,6 @@ FIRST_DAMPING = 1e-2
 RAISED_DAMPING = 1e-3
 LEAST_DAMPING = 1e-10
 MOST_IDLE = 3
-# Columns that are compared at once: a million of them in half the time.
-AT_ONCE = 1 << 16
 
 
 class WorkingSet(Solver):
@@ -133,15 +131,14 @@ class WorkingSet(Solver):
             columns, before[part], state.gradient[part], state
         )
         state.updates += steps
-        total, sharp = state.value, F.l1 * float(np.abs(before[part]).sum())
+        total, sharp = state.value, F.term.rest_value(before[part])
         if kept is not self._kept:
             point = np.zeros(F.size)
             point[part] = u
             point[d:] = kept.intercept
             self._settle(state, point, kept, gradient if columns.whole else None)
-        fell = total - state.value + sharp - F.l1 * float(np.abs(u).sum()) > ROUNDING * EPS * (
-            abs(total) + sharp
-        )
+        fall = total - state.value + sharp - F.term.rest_value(u)
+        fell = fall > ROUNDING * EPS * (abs(total) + sharp)
         closer = first < 0.5 * memory.get("least", np.inf)
         memory["least"] = min(first, memory.get("least", np.inf))
         memory["idle"] = 0 if fell or closer else memory.get("idle", 0) + 1
@@ -163,10 +160,8 @@ class WorkingSet(Solver):
         F, coef = self.objective, point[: self.objective.n_features]
         if gradient is None:
             gradient = self._all.gradient(kept, coef)
-        state.point, state.value = (
-            point,
-            kept.loss + (0.5 * F.l2 * float(coef @ coef) if F.l2 > 0.0 else 0.0),
-        )
+        state.point = point
+        state.value = kept.loss + (F.term.smooth_value(coef) if F.l2 > 0.0 else 0.0)
         state.gradient = np.append(gradient, kept.slope) if F.fit_intercept else gradient
         self._kept, self._point = kept, point
 
@@ -223,7 +218,7 @@ class WorkingSet(Solver):
         """
         F = self.objective
         near = NEAR if memory.get("alike", False) else 1.0
-        chosen = _violators(u, gradient, near * F.l1)
+        chosen = F.term.candidates(u, gradient, near)
         n_nonzero = int(np.count_nonzero(u[chosen]))
         most = max(FEWEST_COLUMNS, int(GROWTH * n_nonzero))
         if columns.whole and chosen.size > WIDEST_MATRIX and not columns.are_swept(chosen):
@@ -232,7 +227,7 @@ class WorkingSet(Solver):
             if n_nonzero < most:
                 off = np.where(u[chosen] != 0.0, np.inf, np.abs(gradient[chosen]))
             else:  # not even the nonzero ones have a matrix: the worst of them
-                off = _distance(F, u[chosen], gradient[chosen])
+                off = F.term.violation(u[chosen], gradient[chosen])
             chosen = np.sort(chosen[np.argpartition(-off, most)[:most]])
         damping = memory.setdefault(
             "damping", FIRST_DAMPING if F.loss.self_concordance is None else 0.0
@@ -245,7 +240,7 @@ class WorkingSet(Solver):
         if F.loss.self_concordance == 0.0 and damping == 0.0:
             wished = memory.get("wished")
             if wished is None or not np.isin(chosen, wished, assume_unique=True).all():
-                near = _violators(u, gradient, NEAR * F.l1)
+                near = F.term.candidates(u, gradient, NEAR)
                 wished = memory["wished"] = near if near.size <= WIDEST_MATRIX else chosen
             return Model(chosen, 0.0, left, wished=wished)
         thin = self.sampling and not memory.get("exact", False)
@@ -278,7 +273,7 @@ class WorkingSet(Solver):
         held = memory.get("set")
         if (
             held is not None
-            and np.isin(_violators(coef, gradient, F.l1), held, assume_unique=True).all()
+            and np.isin(F.term.candidates(coef, gradient), held, assume_unique=True).all()
         ):
             if self._columns is None:
                 self._columns = self._gathered(held)[0]
@@ -377,37 +372,18 @@ class WorkingSet(Solver):
             self._look(state)
 
 
-def _violators(coef, gradient, threshold):
-    """Ascending indices of nonzero coefficients and of columns with |gradient| above the
-    threshold.
-    """
-    parts = []
-    for first in range(0, max(coef.size, 1), AT_ONCE):
-        w, g = coef[first : first + AT_ONCE], gradient[first : first + AT_ONCE]
-        parts.append(first + np.flatnonzero((w != 0.0) | (g > threshold) | (g < -threshold)))
-    return np.concatenate(parts)
-
-
 def _ranked(F, coef, gradient):
     """Candidates for the working set, nonzero ones first, then by |gradient|, and the number of
     nonzero ones.
     """
-    found = _violators(coef, gradient, NEAR * F.l1)
+    found = F.term.candidates(coef, gradient, NEAR)
     score = np.where(coef[found] != 0.0, np.inf, np.abs(gradient[found]))
     return found[np.lexsort((found, -score))], int(np.count_nonzero(score == np.inf))
 
 
-def _distance(F, coef, gradient):
-    """Distance of 0 from each component of the subdifferential; `gradient` is that of the smooth
-    part of F.
-    """
-    sign = np.sign(coef)
-    return np.where(
-        sign != 0.0, np.abs(gradient + sign * F.l1), np.maximum(np.abs(gradient) - F.l1, 0.0)
-    )
-
-
 def _violation(F, coef, gradient, kept):
-    """The greatest of these distances, the intercept's included."""
+    """The greatest distance of 0 from a component of the subdifferential, the intercept's
+    included.
+    """
     free = abs(kept.slope) if F.fit_intercept else 0.0
-    return max(float(_distance(F, coef, gradient).max(initial=0.0)), free)
+    return max(float(F.term.violation(coef, gradient).max(initial=0.0)), free)

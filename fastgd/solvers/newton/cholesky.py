@@ -25,8 +25,8 @@ from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import Curvature, Progress, Solver
 from fastgd.solvers.gradient.lbfgs import two_loops
 from fastgd.solvers.growing_batch import growth_pays
+from fastgd.solvers.line_search import armijo
 
-SUFFICIENT = 1e-4
 LEAST_RATE = 1e-10
 MOST_PAIRS = 10
 # A new matrix is taken once the steps that the old one still needs cost as much as it and this many
@@ -325,7 +325,7 @@ class Newton(Solver):
             with np.errstate(all="ignore"):
                 value, gradient = F.smooth_and_gradient(point, self._spare, state.memory["floor"])
                 reached = value + F.rest_value(point)
-            if reached <= total + SUFFICIENT * rate * slope + slack:
+            if armijo(total, reached, slope, rate, slack):
                 self._curvatures, self._spare = self._spare, self._curvatures
                 return rate, (point, value, gradient)
             # A whole step that fails means rows far out, whose own curvature promises too much.

@@ -24,14 +24,15 @@ trusted further.
 """
 
 import numpy as np
-import scipy.linalg
 
 from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.precision import EPS
+from fastgd.linalg.symmetric import scaled_eigenpairs
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest
 from fastgd.solvers.base import Answer, Progress, Solver, State
 from fastgd.solvers.gradient.lbfgs import notice_rounding
+from fastgd.solvers.line_search import armijo, halvings
 
 # Directions kept: their Newton step, as many operations a row as its square, is about a tenth of a
 # pass, or 1 ms.
@@ -44,8 +45,6 @@ AFFORDABLE = 5e6
 ROUNDING = 1e-9
 # An inner product a'XX'a of less than this share of |a| |XX'a| has lost its digits.
 UNSEEN = 1e-10
-SUFFICIENT = 1e-4
-TRIALS = 60
 STEPS = 4
 # Images are moved along with the points: every so many iterations they are computed anew, and
 # wherever F or its gradient at the point, computed from X, are off by more than these shares.
@@ -204,10 +203,9 @@ class RowSpan(Solver):
         loss, amounts = self.linear_map.derivatives(
             self.linear_map.matvec(np.ascontiguousarray(coef)), intercept
         )[:2]
-        value = loss + 0.5 * F.l2 * float(coef @ coef)
         gradient = np.empty(F.size)
         self.linear_map.rmatvec(amounts, gradient[: F.n_features])
-        gradient[: F.n_features] += F.l2 * coef
+        value = loss + F.term.add_gradient(coef, gradient[: F.n_features])
         if F.fit_intercept:
             gradient[-1] = amounts.sum()
         off, length = (float(np.linalg.norm(one)) for one in (gradient - state.gradient, gradient))
@@ -265,7 +263,7 @@ class RowSpan(Solver):
         coef, intercept = F.split(state.point)
         images = self.linear_map.matvec(np.ascontiguousarray(coef))
         loss = self.linear_map.derivatives(images, intercept)[0]
-        value = loss + 0.5 * F.l2 * float(coef @ coef)
+        value = loss + F.term.smooth_value(coef)
         return abs(value - state.value) <= 1e-9 * abs(state.value)
 
     def _image(self, coef, memory):
@@ -364,17 +362,16 @@ class RowSpan(Solver):
         F = self.objective
         along, bend = step[: point.size] @ columns, step[: point.size]
         extra = float(step[-1]) if F.fit_intercept else 0.0
-        rate, share = float(gradient @ step), 1.0
-        if not rate < 0.0:
+        slope, slack = float(gradient @ step), 2.0 * EPS * abs(value)
+        if not slope < 0.0:
             return 0.0, value
-        for _ in range(TRIALS):
+        for share in halvings():
             there = point + share * bend
             with np.errstate(all="ignore"):
                 loss = self.linear_map.loss(predictions + share * along, intercept + share * extra)
                 trial = loss + 0.5 * F.l2 * float(there @ inner @ there)
-            if trial <= value + SUFFICIENT * share * rate + 2.0 * EPS * abs(value):
+            if armijo(value, trial, slope, share, slack):
                 return share, trial
-            share *= 0.5
         return 0.0, value
 
 
@@ -383,7 +380,7 @@ def fits(objective):
     w.
     """
     F = objective
-    return not F.vector and F.elastic and F.l1 == 0.0 and F.loss.smooth
+    return not F.vector and F.elastic and F.smooth
 
 
 def _weighted_products(columns, weights):
@@ -401,12 +398,9 @@ def _solve(matrix, gradient, rounding):
     """Newton step of a small problem, with scales taken out and directions of no curvature left
     out.
     """
-    scales = np.sqrt(np.abs(np.diag(matrix)))
-    scales[scales == 0.0] = 1.0
-    values, vectors = scipy.linalg.eigh(matrix / np.outer(scales, scales))
-    sizes = np.abs(
-        values
-    )  # where F is not convex, a direction of negative curvature is gone down as well
+    values, vectors, scale = scaled_eigenpairs(matrix)
+    # Where F is not convex, a direction of negative curvature is gone down as well.
+    sizes = np.abs(values)
     keep = sizes > rounding * sizes.max(initial=0.0)
-    own = vectors[:, keep].T @ (gradient / scales)
-    return vectors[:, keep] @ (own / sizes[keep]) / scales
+    own = vectors[:, keep].T @ (gradient / scale)
+    return vectors[:, keep] @ (own / sizes[keep]) / scale

@@ -15,17 +15,18 @@ rows and a trial of the line search none.
 
 import numpy as np
 
+from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
-from fastgd.objective.linear_map import LinearMap
 from fastgd.solvers.gradient.lbfgs import check_smooth, notice_rounding
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
 from fastgd.solvers.gradient.preconditioner import Coordinates
+from fastgd.solvers.line_search import armijo, halvings
 
 LOOSEST = 0.5
 TIGHTEST = 1e-8
+# A direction has no curvature where p'H p is below this share of |p|^2, in units of about 1.
+FLAT = 1e-15
 MOST_PRODUCTS = 200
-SUFFICIENT = 1e-4
-TRIALS = 60
 
 
 class NewtonCG(ScaledSolver):
@@ -76,27 +77,19 @@ class NewtonCG(ScaledSolver):
 
     def _product_at(self, v):
         """Function p -> H p in own coordinates, H at `v`."""
-        curved = Curved(self.curvature, v)
-        return lambda p: self.coordinates.gradient(curved.times(self.coordinates.to_user(p)))
+        times = self.curvature.product_at(v)
+        return lambda p: self.coordinates.gradient(times(self.coordinates.to_user(p)))
 
     def _solve(self, product, g, eta):
-        """Conjugate gradients from 0 for H p = -g; None where not even -g has curvature."""
-        step, rest = np.zeros(g.size), -g
-        direction, height = rest, float(rest @ rest)
-        enough = (eta**2) * height
+        """What conjugate gradients find of H p = -g; -g where not even that has curvature."""
+        system = ConjugateGradients(product, -g)
+        enough = (eta**2) * system.height
         for iteration in range(min(MOST_PRODUCTS, 2 * g.size)):
-            curved = product(direction)
-            bend = float(direction @ curved)
-            if not bend > 1e-15 * float(direction @ direction):
-                return step if iteration else -g
-            share = height / bend
-            step = step + share * direction
-            rest = rest - share * curved
-            before, height = height, float(rest @ rest)
-            if height <= enough:
+            if not system.advance(FLAT):
+                return system.step if iteration else -g
+            if system.height <= enough:
                 break
-            direction = rest + (height / before) * direction
-        return step
+        return system.step
 
     def _search(self, state, g, direction):
         """(share, u, v, smooth, gradient) of the first share 1, 1/2, 1/4, ... that lowers F
@@ -105,60 +98,15 @@ class NewtonCG(ScaledSolver):
         slope, value, start = float(g @ direction), state.value, state.memory["u"]
         if not slope < 0.0:
             return None
-        share = 1.0
-        for _ in range(TRIALS):
+        for share in halvings(start=start, direction=direction):
             u = start + share * direction
             v, _, smooth, gradient = self.evaluate_at(u)
-            fell = smooth <= value + SUFFICIENT * share * slope
+            fell = armijo(value, smooth, slope, share)
             if fell or (smooth <= value + 4.0 * EPS * abs(value) and self._flatter(gradient, g)):
                 return share, u, v, smooth, gradient
-            share *= 0.5
-            if not (start + share * direction != start).any():
-                break
         return None
 
     def _flatter(self, gradient, g):
         """Whether the gradient is shorter: what tells progress where F does not, for rounding."""
         own = self.coordinates.gradient(gradient)
         return float(own @ own) < float(g @ g)
-
-
-class Curved:
-    """Second derivative of an objective at `v`, for products; for one prediction, what each row
-    needs is kept.
-
-    Parameters
-    ----------
-    objective : Objective
-    v : ndarray, (size,)
-    """
-
-    def __init__(self, objective, v):
-        F = self.objective = objective
-        self.v = v
-        if F.vector:
-            return
-        self.linear_map = LinearMap(F)
-        coef, intercept = F.split(v)
-        self.curvatures = self.linear_map.derivatives(
-            self.linear_map.matvec(np.ascontiguousarray(coef)), intercept
-        )[2]
-        n_coef = F.n_features
-        if F.elastic:
-            self.diagonal = np.full(n_coef, F.l2)
-        else:
-            self.diagonal = F.penalty_curvature(v) if F.penalty.smooth else np.zeros(n_coef)
-
-    def times(self, p):
-        """H @ p, (size,): one pass."""
-        F = self.objective
-        if F.vector:
-            return F.hessian_product(self.v, p)
-        coef, intercept = F.split(p)
-        amounts = self.curvatures * (self.linear_map.matvec(np.ascontiguousarray(coef)) + intercept)
-        product = np.empty(F.size)
-        self.linear_map.rmatvec(amounts, product[: F.n_features])
-        product[: F.n_features] += self.diagonal * coef
-        if F.fit_intercept:
-            product[-1] = amounts.sum()
-        return product

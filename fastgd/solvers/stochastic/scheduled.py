@@ -4,7 +4,6 @@ import numpy as np
 
 from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
-from fastgd.rules.classic import Gd
 from fastgd.rules.one_sample import Scheduled
 from fastgd.solvers.base import Solver, State
 from fastgd.solvers.stochastic.kernels import AVERAGED, UPDATES, gd_epoch, rule_epoch, vector_epoch
@@ -56,7 +55,7 @@ class Stochastic(Solver):
         self.patience = patience
         self.rows = objective.samples.active()
         closed = objective.elastic
-        self.plain = isinstance(rule, Gd) and closed and not objective.vector
+        self.plain = rule.plain and closed
         steady = schedule.p == 0.0
         self.lazily_exact = rule.coasts and steady and closed and objective.l1 == 0.0
         self.rates: float | np.ndarray = 1.0
@@ -66,11 +65,16 @@ class Stochastic(Solver):
         """State with an empty average and empty slots of the rule."""
         F = self.objective
         state = State(np.array(point, dtype=np.float64), self.batch)
-        shape = self._shape()
+        shape = F.kind.shape(F.n_features)
         state.memory.update(total=np.zeros(shape), book=np.zeros(2), divisor=1.0)
-        if not self.plain and not F.vector:
+        if self._has_slots:
             state.memory["slots"] = np.zeros((max(self.rule.slots, 1), F.n_features + 1))
         return state
+
+    @property
+    def _has_slots(self):
+        """Whether the kernel of an epoch keeps the rule's memory."""
+        return not (self.plain or self.objective.vector)
 
     def _resume(self, state):
         """Nothing to evaluate: an epoch needs the point only."""
@@ -149,7 +153,7 @@ class Stochastic(Solver):
                 self.average_from,
                 self.lazily_exact,
                 F.alpha,
-                F.l1 == 0.0 if F.elastic else F.penalty.smooth,
+                F.term.smooth,
             ],
             dtype=np.float64,
         )
@@ -166,14 +170,10 @@ class Stochastic(Solver):
             columns[1] = 1.0 / np.where(share > 0.0, np.minimum(touched, 1.0), 1.0)
         return columns
 
-    def _shape(self):
-        F = self.objective
-        return (F.n_features + 1, F.n_predictions) if F.vector else (F.n_features + 1,)
-
     def _padded(self, v):
         """The point with an intercept of 0 where the objective has none, in the shape of the
         kernels.
         """
-        padded = np.zeros(self._shape())
+        padded = np.zeros(self.objective.kind.shape(self.objective.n_features))
         padded.reshape(-1)[: v.size] = v
         return padded

@@ -16,8 +16,8 @@ from fastgd.solvers.base import Solver, State
 from fastgd.solvers.variance_reduced import kernels as kernels
 from fastgd.solvers.variance_reduced.row_curvature import (
     column_rates,
-    largest_eigenvalue,
     longest_pulls,
+    mean_curvature,
     row_curvatures,
     touches,
 )
@@ -104,7 +104,7 @@ class VarianceReduced(Solver):
         ends = np.array(
             [state.point[-1] * F.fit_intercept, memory["slope"] * F.fit_intercept, anchor_intercept]
         )
-        smooth = F.penalty.smooth if not F.elastic else True
+        smooth = F.elastic or F.term.smooth
         options = np.array(
             [F.n_active, F.alpha, F.l1, F.l2, F.elastic, smooth, step * tuning["intercept_rate"]]
         )
@@ -251,7 +251,7 @@ class VarianceReduced(Solver):
             and self._few_visits(self.active.size, least, longest, convexity) == 1
         ):
             return longest
-        largest = largest_eigenvalue(F, self.active, rates, intercept_rate, self.seed)
+        largest = mean_curvature(F, self.active, rates, intercept_rate, self.seed)
         return min(F.loss.curvature_bound * largest, longest)
 
 

@@ -15,11 +15,10 @@ plain NumPy on a few rows at a time: it runs once, and a kernel would cost more 
 import numpy as np
 
 from fastgd.data.chunk_sizes import STREAMED
+from fastgd.objective.moments import sampled_curvature
 from fastgd.objective.objective import LARGEST, SUM_OF_SQUARES
 
 DISADVANTAGE = 16.0
-SAMPLE_ROWS = 1000
-POWER_STEPS = 20
 
 
 def column_rates(objective):
@@ -57,29 +56,14 @@ def touches(objective, copies):
     return total
 
 
-def largest_eigenvalue(objective, active, rates, intercept_rate, seed):
-    """Of the mean of s_i x_i x_i' in the metric of the rates, intercept included, over a sample
-    of `active`.
+def mean_curvature(objective, active, rates, intercept_rate, seed):
+    """Largest eigenvalue of the mean of s_i x_i x_i' in the metric of the rates, intercept
+    included, over a sample of `active`.
     """
-    F = objective
-    rng = np.random.Generator(np.random.PCG64([seed, 2**31]))
-    chosen = np.sort(rng.permutation(active)[:SAMPLE_ROWS])
-    sample, weights = F.rows.take(chosen), F.samples.weights
-    weights = weights[chosen] if weights.size > 1 else weights
-    roots, last_root = np.sqrt(rates), np.sqrt(intercept_rate) * F.fit_intercept
-    direction, last, value = rng.standard_normal(F.n_features), rng.standard_normal(), 0.0
-    for _ in range(POWER_STEPS):
-        length = np.sqrt(direction @ direction + last * last)
-        direction, last = direction / length, last / length
-        projected = weights * (sample @ (roots * direction) + last_root * last)
-        direction, last = (
-            roots * (sample.T @ projected) / chosen.size,
-            last_root * projected.sum() / chosen.size,
-        )
-        value = float(np.sqrt(direction @ direction + last * last))
-        if value == 0.0:
-            break
-    F.meter.count(2 * POWER_STEPS * chosen.size / active.size)
+    value, read = sampled_curvature(
+        objective, active, np.sqrt(rates), np.sqrt(intercept_rate), seed
+    )
+    objective.meter.count(read)
     return value
 
 
@@ -88,7 +72,7 @@ def longest_pulls(objective):
     and 1.
     """
     F = objective
-    if F.elastic or not F.penalty.smooth:
+    if F.elastic or not F.term.smooth:
         return np.full(1, np.inf)
     ones = np.ones(F.size)
     curvature = 0.5 * (F.penalty_gradient(ones) - F.penalty_gradient(-ones))[: F.n_features]

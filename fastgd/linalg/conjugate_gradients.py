@@ -1,0 +1,70 @@
+"""Conjugate gradients, one step at a time: whoever asks for a step decides when it is the last."""
+
+import numpy as np
+
+
+class ConjugateGradients:
+    """A p = b by conjugate gradients from p = 0, for a symmetric A that is known by its products.
+
+    With r = b - A p, z = M r for a preconditioner M that is like A^-1, and d = z at first,
+
+        t = r'z / d'A d,    p <- p + t d,    r <- r - t A d,    d <- z + (r'z / r'z before) d
+
+    Parameters
+    ----------
+    product : callable
+        d -> A d, one for each step.
+    right : ndarray, (size,)
+        b.
+    precondition : callable, optional
+        r -> M r, with M symmetric and positive semidefinite; None: r itself.
+
+    Attributes
+    ----------
+    step, residual : ndarray, (size,)
+        p and r, which the next step changes in place.
+    height : float
+        r'M r: what rules that stop by a relative residual look at.
+
+    References
+    ----------
+    Hestenes and Stiefel (1952).  Nocedal and Wright (2006), Numerical Optimization, algorithm 5.3.
+
+    Examples
+    --------
+    >>> A, b = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([3.0, 4.0])
+    >>> system = ConjugateGradients(lambda d: A @ d, b)
+    >>> while system.height > 1e-20 and system.advance():
+    ...     pass
+    >>> system.step.round(9)
+    array([1., 1.])
+    """
+
+    def __init__(self, product, right, precondition=None):
+        self._product, self._precondition = product, precondition
+        self.step, self.residual = np.zeros(right.size), right.copy()
+        self._direction, self._before = None, 0.0
+        self._look()
+
+    def _look(self):
+        r = self.residual
+        self._scaled = r if self._precondition is None else self._precondition(r)
+        self.height = float(r @ self._scaled)
+
+    def advance(self, flat=0.0):
+        """One step, for one product; whether there was one: none along a direction whose
+        curvature d'A d is not above `flat` |d|^2, where all stays as it is.
+        """
+        direction = self._scaled.copy()
+        if self._direction is not None and self._before > 0.0:
+            direction += (self.height / self._before) * self._direction
+        curved = self._product(direction)
+        bend = float(direction @ curved)
+        if not bend > (flat * float(direction @ direction) if flat > 0.0 else 0.0):
+            return False
+        share = self.height / bend
+        self.step += share * direction
+        self.residual -= share * curved
+        self._direction, self._before = direction, self.height
+        self._look()
+        return True

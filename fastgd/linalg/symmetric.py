@@ -1,0 +1,43 @@
+"""Symmetric matrices with their scales taken out: columns on wild scales drown each other's
+eigenvalues in rounding, and with ones on the diagonal they do not.
+"""
+
+import numpy as np
+import scipy.linalg
+
+
+def scaled_eigenpairs(matrix):
+    """Eigenvalues and eigenvectors of a matrix with its scales taken out.
+
+    How large an eigenvalue has to be to count is for the caller to say: by what its sums are wrong.
+
+    Parameters
+    ----------
+    matrix : ndarray, (size, size)
+        A, symmetric and finite.
+
+    Returns
+    -------
+    values : ndarray, (size,)
+        Of D^-1 A D^-1, ascending.
+    vectors : ndarray, (size, size)
+        In columns.
+    scale : ndarray, (size,)
+        The diagonal of D: roots of that of A, 1 for a column of zeros.
+
+    References
+    ----------
+    Van der Sluis (1969), Condition numbers and equilibration of matrices: no other diagonal D makes
+    the condition number of a positive definite D^-1 A D^-1 much less.
+
+    Examples
+    --------
+    >>> values, _, scale = scaled_eigenpairs(np.array([[4.0, 1e-9], [1e-9, 1e-18]]))
+    >>> values.round(6), scale
+    (array([0.5, 1.5]), array([2.e+00, 1.e-09]))
+    """
+    scale = np.sqrt(np.abs(np.diag(matrix)))
+    scale[scale == 0.0] = 1.0
+    # By one matrix of products what is scaled stays symmetric to the bit.
+    values, vectors = scipy.linalg.eigh(matrix / np.outer(scale, scale))
+    return values, vectors, scale

@@ -1,0 +1,318 @@
+"""What a penalty and its strength are on a whole array of coefficients: what the objective, the
+solvers and the certificates ask of it.
+
+A `Term` is split as solvers meet it: a smooth part, whose gradient goes with that of the loss, and
+a rest, which has proximal steps only. An elastic net has closed forms in NumPy; any other penalty
+is one of single coefficients, which compiled loops go over. Another kind of penalty is another
+member with the same methods, which its `Penalty.term` makes.
+"""
+
+import numpy as np
+
+from fastgd.penalties import kernels
+
+# A proximal step that changes nothing but what no finite penalty allows.
+NO_WAY = 1e-100
+# The step that tells the least subgradient, as a share of the coefficient, or of 1 where that is
+# more: differences lose half of the digits, as the step's own bend does.
+SHORT = 1e-8
+# Columns that are compared at once: a million of them in half the time.
+AT_ONCE = 1 << 16
+
+
+class Term:
+    """A penalty with its strength, on arrays of coefficients, (d * K,) float, contiguous.
+
+    What is said here of `gradient`, where it is given, is the gradient of the smooth part of the
+    objective: of the mean loss and of the smooth part of this penalty.
+
+    Attributes
+    ----------
+    smooth : bool
+        Whether all of it has a gradient, and nothing is left to proximal steps.
+    convex : bool
+        Whether the value is convex.
+    elastic : bool
+        Whether it is `l1` |w|_1 + `l2` |w|^2 / 2 and nothing else.
+    l1, l2 : float
+        The strengths of these parts; 0 where it is not elastic.
+    """
+
+    smooth = True
+    convex = True
+    elastic = False
+    l1 = 0.0
+    l2 = 0.0
+
+    @property
+    def strong_convexity(self):
+        """The greatest m for which it is known that value - m |w|^2 / 2 is convex."""
+        return self.l2
+
+    def value(self, coef):
+        """The penalty, a float."""
+        return self.smooth_value(coef) + self.rest_value(coef)
+
+    def smooth_value(self, coef):
+        """The part of the value that has a gradient."""
+        raise NotImplementedError
+
+    def rest_value(self, coef):
+        """The part of the value that `smooth_value` leaves out."""
+        raise NotImplementedError
+
+    def gradient(self, coef):
+        """Gradient of the smooth part, a new array."""
+        raise NotImplementedError
+
+    def add_gradient(self, coef, gradient):
+        """Add the gradient of the smooth part to `gradient`, in place, and return the value of that
+        part.
+        """
+        raise NotImplementedError
+
+    def curvature(self, coef):
+        """Second derivative of the smooth part in each coefficient: an array, or one number for
+        all.
+        """
+        raise NotImplementedError
+
+    def prox(self, coef, rates, whole=False):
+        """Move `coef`, in place, to the u that minimises rest_value(u) + sum (u - coef)^2 / (2
+        rates).
+
+        `rates` is a number or one for each coefficient. With `whole` the L2 part counts, too.
+        """
+
+    def allowed(self, coef):
+        """`coef` itself, or where the value is infinite, the nearest coefficients at which it is
+        not.
+        """
+        return coef
+
+    def steepest(self, coef, gradient):
+        """The shortest subgradient of the objective, an array; `gradient` itself where all has
+        one.
+        """
+        return gradient
+
+    def violation(self, coef, gradient):
+        """Distance of 0 from the subdifferential of the objective in each coefficient, a new
+        array: the size of the shortest subgradient.
+        """
+        return np.abs(self.steepest(coef, gradient))
+
+    def candidates(self, coef, gradient, share=1.0):
+        """Ascending indices of the coefficients that are not 0, or that `share` of the penalty
+        would not hold there.
+        """
+        return np.flatnonzero((coef != 0.0) | (self.violation(0.0 * coef, gradient / share) > 0.0))
+
+    def gap(self, coef, gradient, above=np.inf):
+        """The duality gap: w.g + value(w) + conjugate(-g), g being the gradient of the mean loss;
+        inf where the conjugate is infinite or not known.
+
+        Where it is finite only at c g with c < 1, the dual point is scaled by c, which costs the
+        loss (1 - c) `above`, how far the mean loss is above its infimum.
+        """
+        return np.inf
+
+
+class ElasticTerm(Term):
+    """`l1` |w|_1 + `l2` |w|^2 / 2, either of them 0 or both.
+
+    Examples
+    --------
+    >>> term = ElasticTerm(1.0, 0.5)
+    >>> coef = np.array([2.0, 0.0, -4.0])
+    >>> term.value(coef), term.gradient(coef).tolist()
+    (11.0, [1.0, 0.0, -2.0])
+    >>> term.violation(coef, np.array([-1.0, 1.5, 0.0])).tolist()
+    [0.0, 0.5, 1.0]
+    >>> term.prox(coef, 3.0)
+    >>> coef.tolist()
+    [0.0, 0.0, -1.0]
+    """
+
+    elastic = True
+
+    def __init__(self, l1, l2):
+        self.l1, self.l2 = float(l1), float(l2)
+        self.smooth = self.l1 == 0.0
+
+    def __repr__(self):
+        return f"ElasticTerm({self.l1!r}, {self.l2!r})"
+
+    def smooth_value(self, coef):
+        """l2 |w|^2 / 2."""
+        return 0.5 * self.l2 * float(coef @ coef)
+
+    def rest_value(self, coef):
+        """l1 |w|_1."""
+        return self.l1 * float(np.abs(coef).sum()) if self.l1 else 0.0
+
+    def gradient(self, coef):
+        """l2 w."""
+        return self.l2 * coef
+
+    def add_gradient(self, coef, gradient):
+        """Add l2 w."""
+        gradient += self.l2 * coef
+        return self.smooth_value(coef)
+
+    def curvature(self, coef):
+        """l2, of all coefficients."""
+        return self.l2
+
+    def prox(self, coef, rates, whole=False):
+        """Soft thresholding at l1 rates; with `whole`, divided by 1 + l2 rates."""
+        if self.l1 > 0.0:
+            left = np.abs(coef)
+            left -= self.l1 * rates
+            np.maximum(left, 0.0, out=left)
+            np.sign(coef, out=coef)
+            coef *= left
+        if whole:
+            coef /= 1.0 + self.l2 * rates
+
+    def steepest(self, coef, gradient):
+        """The gradient plus l1 sign(w), or where w is 0 what of it is beyond l1."""
+        if self.smooth:
+            return gradient
+        return np.copysign(self.violation(coef, gradient), gradient + self.l1 * np.sign(coef))
+
+    def violation(self, coef, gradient):
+        """|g + l1 sign(w)|, or how far |g| is above l1 where w is 0."""
+        if self.smooth:
+            return np.abs(gradient)
+        found = np.sign(coef)
+        at_corner = found == 0.0
+        found *= self.l1
+        found += gradient
+        np.abs(found, out=found)
+        np.subtract(found, self.l1, out=found, where=at_corner)
+        return np.maximum(found, 0.0, out=found)
+
+    def candidates(self, coef, gradient, share=1.0):
+        """Where w is not 0 or |g| is above share l1."""
+        parts, threshold = [], share * self.l1
+        for first in range(0, max(coef.size, 1), AT_ONCE):
+            w, g = coef[first : first + AT_ONCE], gradient[first : first + AT_ONCE]
+            parts.append(first + np.flatnonzero((w != 0.0) | (g > threshold) | (g < -threshold)))
+        return np.concatenate(parts)
+
+    def gap(self, coef, gradient, above=np.inf):
+        """A sum of terms that are never negative; most of a million columns have none.
+
+        With an L2 part the conjugate is |max(|g| - l1, 0)|^2 / (2 l2) for every g; without one it
+        is 0 where no |g| is above l1, else infinite.
+        """
+        if self.l2 > 0.0:
+            if self.l1 == 0.0:
+                return float(gradient @ gradient) / (2.0 * self.l2)
+            moving = np.flatnonzero((coef != 0.0) | (np.abs(gradient) > self.l1))
+            coef = coef[moving]
+            slopes = gradient[moving] - self.l2 * coef
+            conjugate = np.maximum(np.abs(slopes) - self.l1, 0.0) ** 2 / (2.0 * self.l2)
+            terms = coef * slopes + self.l1 * np.abs(coef) + 0.5 * self.l2 * coef**2 + conjugate
+            return float(np.maximum(terms, 0.0).sum())
+        largest = max(float(gradient.max(initial=0.0)), -float(gradient.min(initial=0.0)))
+        share = min(1.0, self.l1 / largest) if largest > 0.0 else 1.0
+        moving = np.flatnonzero(coef)
+        coef = coef[moving]
+        terms = share * coef * gradient[moving] + self.l1 * np.abs(coef)
+        rest = (1.0 - share) * above if share < 1.0 else 0.0
+        return float(np.maximum(terms, 0.0).sum()) + rest
+
+
+class SeparableTerm(Term):
+    """`alpha` times a `Penalty` of single coefficients, (d, K) of them: j is the row.
+
+    Where the penalty is not smooth it is the rest as a whole.
+
+    Examples
+    --------
+    >>> from fastgd.penalties.separable import L1
+    >>> SeparableTerm(L1(), 2.0).value(np.array([2.0, 0.0, -4.0]))
+    12.0
+    """
+
+    def __init__(self, penalty, alpha, n_predictions=1):
+        self.penalty, self.alpha, self.n_predictions = penalty, float(alpha), n_predictions
+        self.smooth, self.convex = penalty.smooth, penalty.convex
+
+    def __repr__(self):
+        return f"SeparableTerm({self.penalty!r}, {self.alpha!r}, {self.n_predictions!r})"
+
+    def value(self, coef):
+        """Alpha times the sum of the values."""
+        return self._sum(coef)[0]
+
+    def smooth_value(self, coef):
+        """All of it or 0."""
+        return self._sum(coef)[0] if self.smooth else 0.0
+
+    def rest_value(self, coef):
+        """0 or all of it."""
+        return 0.0 if self.smooth else self._sum(coef)[0]
+
+    def gradient(self, coef):
+        """Alpha times the derivatives, or zeros."""
+        return self._sum(coef)[1] if self.smooth else np.zeros(coef.size)
+
+    def add_gradient(self, coef, gradient):
+        """Add alpha times the derivatives, or nothing."""
+        if not self.smooth:
+            return 0.0
+        total, derivatives = self._sum(coef)
+        gradient += derivatives
+        return total
+
+    def curvature(self, coef):
+        """Central differences of the derivative, or 0."""
+        if not self.smooth:
+            return 0.0
+        step = 1e-6 * np.maximum(1.0, np.abs(coef))
+        ahead, behind = self._sum(coef + step)[1], self._sum(coef - step)[1]
+        return (ahead - behind) / (2.0 * step)
+
+    def prox(self, coef, rates, whole=False):
+        """The proximal step of each coefficient."""
+        if not self.smooth:
+            rates = self._table(np.broadcast_to(rates, coef.shape))
+            kernels.proximal_step(self.penalty, self._table(coef), self.alpha * rates)
+
+    def allowed(self, coef):
+        """A proximal step of next to no length, where the value is infinite.
+
+        Averages and steps with momentum leave bounds, by a rounding or by far, and zeros may lie
+        outside.
+        """
+        if self.smooth or self.rest_value(coef) != np.inf:
+            return coef
+        moved = coef.copy()
+        self.prox(moved, NO_WAY)
+        return moved
+
+    def steepest(self, coef, gradient):
+        """The limit of (w - prox(w - t g; t)) / t as t goes to 0.
+
+        Brezis (1973), "Operateurs maximaux monotones", proposition 2.6: these quotients are never
+        longer.  Coefficients beyond bounds have no subgradient; large numbers say so.
+        """
+        if self.smooth:
+            return gradient
+        pull = np.abs(gradient) + np.abs(self._sum(coef)[1])
+        rates = SHORT * np.maximum(1.0, np.abs(coef)) / np.maximum(pull, 1.0)
+        moved = coef - rates * gradient
+        self.prox(moved, rates)
+        return (coef - moved) / rates
+
+    def _sum(self, coef):
+        """Alpha times the sum of the values, and times the derivatives."""
+        derivatives = np.empty((coef.size // self.n_predictions, self.n_predictions))
+        total = kernels.penalty_sum(self.penalty, self._table(coef), derivatives)
+        return self.alpha * float(total), self.alpha * derivatives.ravel()
+
+    def _table(self, coef):
+        return np.ascontiguousarray(coef).reshape(-1, self.n_predictions)

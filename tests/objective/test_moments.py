@@ -1,0 +1,49 @@
+"""What plans and steps ask of the rows, against matrices that are written out."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastgd.objective.moments import sampled_curvature, spread
+from fastgd.objective.objective import Objective
+
+
+def rows(n=40, d=5, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, d)) * (rng.random((n, d)) < 0.6), rng.standard_normal(n)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_sampled_curvature_is_the_eigenvalue_of_the_matrix(storage, fit_intercept):
+    X, y = rows()
+    weights, scales = (
+        np.random.default_rng(1).integers(0, 4, len(X)).astype(float),
+        1.0 / (1 + y[:5]),
+    )
+    F = Objective("huber", storage(X), y, fit_intercept=fit_intercept, sample_weight=weights)
+    Z = np.hstack([X * scales, np.full((len(X), int(fit_intercept)), 2.0)])
+    greatest = np.linalg.eigvalsh(Z.T @ (weights[:, None] * Z) / weights.sum())[-1]
+    found, passes = sampled_curvature(F, F.samples.active(), scales, 2.0, 0)
+    assert 0.98 * greatest <= found <= greatest * (1.0 + 1e-12)
+    assert passes == 40.0  # 20 products, each of them forth and back, with all rows
+
+
+def test_weights_are_repeated_rows_in_sampled_curvature():
+    X, y = rows()
+    times = np.where(np.arange(len(X)) < 4, 30, 1)
+    weighted = Objective("huber", X, y, sample_weight=times.astype(float))
+    repeated = Objective("huber", np.repeat(X, times, axis=0), np.repeat(y, times))
+    one, other = (
+        sampled_curvature(F, F.samples.active(), np.ones(5), 1.0, 3)[0]
+        for F in (weighted, repeated)
+    )
+    assert one == pytest.approx(other, rel=0.02)
+
+
+def test_spread_is_greatest_curvature_over_the_mean_one():
+    X, y = rows(n=90)
+    X[:, 0] *= 3.0  # far from the second one, ten products are many
+    values = np.linalg.eigvalsh(X.T @ X)
+    assert spread(Objective("huber", X, y)) == pytest.approx(values[-1] / values.mean(), rel=1e-6)
+    assert spread(Objective("huber", np.zeros((3, 2)), np.ones(3))) == 1.0
