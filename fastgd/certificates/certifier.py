@@ -20,7 +20,7 @@ from fastgd.certificates.duality_gap import DualityGap
 from fastgd.certificates.newton_proof import NewtonProof
 from fastgd.certificates.rounding import value_rounding
 from fastgd.linalg.precision import EPS
-from fastgd.objective.distances import enough
+from fastgd.objective.distances import enough, unit
 
 # A certificate at the end may take this share of the run's passes, less if no tolerance asks for
 # it, or so many operations (20 ms).
@@ -84,6 +84,9 @@ class Certifier:
             allowed = NEGLIGIBLE * enough(self.tol or 1e-4, value, F.null_value, F.loss.infimum)
             with np.errstate(all="ignore"):
                 doubt = value_rounding(F, v, value, allowed, gradient if F.loss_smooth else None)
+        # A sum of 4,000 products is wrong by more than a few units of them: where F is next to
+        # nothing beside F0, so are claims below a unit of rounding.
+        doubt = max(doubt, EPS * unit(value, F.null_value, F.loss.infimum))
         return Check(v, value, smooth, gradient, doubt)
 
     def evaluated(self, v):

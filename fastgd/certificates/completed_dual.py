@@ -12,11 +12,20 @@ each row's curvature c (no leverage is above 1), none of its variables moves by 
 
 Columns that are left out of H, for they are zeros or made up by others, must have a rest of 0 as it
 is.
+
+What rounds, with u = `sum_rounding`, x_j the root mean square of column j and |s| that of the rows'
+variables (Cauchy and Schwarz):
+
+- X' s, and r with it, by u |s| x_j: through w.r that is taken off, for the length |r| it is
+  brought into the inverse of H and added, and so much may be left along columns that are not in H;
+- H, by u: |r| grows by 1 / sqrt(1 - u |L^-1|^2);
+- the terms s center, by 8 eps of their sizes, and a center, of a target and an offset that may
+  cancel, by 4 eps of the greatest offset, times |s|.
 """
 
 import numpy as np
 
-from fastgd.certificates.rounding import column_sizes, sum_rounding
+from fastgd.certificates.rounding import column_sizes, offset_size, sum_rounding
 from fastgd.linalg.precision import EPS
 
 
@@ -70,4 +79,5 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
     if not length <= reach:
         return -np.inf
     value += float(point @ rest) - 0.5 * length**2 - length * np.sqrt(away)
-    return float(value - 8.0 * EPS * terms - pulls * float(size @ np.abs(point)))
+    rounded = 8.0 * EPS * terms + 4.0 * EPS * pulls * offset_size(F)
+    return float(value - rounded - pulls * float(size @ np.abs(point)))

@@ -51,10 +51,15 @@ def cheapest(objective, tol, batch="auto"):
 
 
 def takeovers(objective, tol):
-    """Solvers that `auto` may take, in the order in which they take over from each other."""
-    for solver in solvers.REGISTRY:
-        if solver.refusal(objective) is None and solver.cost(objective, tol).passes < np.inf:
-            yield solver
+    """(solver, forecast) of those that `auto` may take, in the order in which they take over from
+    each other: that of the registry, those that come last after all others.
+    """
+    open_to = [one for one in solvers.REGISTRY if one.refusal(objective) is None]
+    told = [(one, one.cost(objective, tol)) for one in open_to]
+    for last in (False, True):
+        for solver, forecast in told:
+            if forecast.last == last and forecast.passes < np.inf:
+                yield solver, forecast
 
 
 def is_open(name, form, objective):

@@ -60,12 +60,20 @@ def scale(objective):
 
     A constant fits one row, or equal targets: any step is 1e10 times what is left then.
     """
-    F, value = objective, abs(objective.null_value)
+    F = objective
+    if not null_model_is_rounding(F):
+        return abs(F.null_value)
     with np.errstate(all="ignore"):
-        if value > ROUNDED * value_rounding(F, null_point(F, F.null_intercept), value, np.inf):
-            return value
         at_zero = abs(F.value(F.start()))
     return at_zero if 0.0 < at_zero < np.inf else 1.0
+
+
+def null_model_is_rounding(objective):
+    """Whether a constant fits: F0 is no more than what it may be wrong by."""
+    F, value = objective, abs(objective.null_value)
+    with np.errstate(all="ignore"):
+        rounding = value_rounding(F, null_point(F, F.null_intercept), value, np.inf)
+    return not value > ROUNDED * rounding
 
 
 def how_to_lower(objective):

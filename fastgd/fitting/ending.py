@@ -1,7 +1,7 @@
 """What is told of a run that has ended: which point, which bound or estimate, which advice."""
 
 from fastgd.certificates.bound import Bound, relative
-from fastgd.fitting.divergence import how_to_lower, reference
+from fastgd.fitting.divergence import how_to_lower, null_model_is_rounding, reference
 from fastgd.fitting.stopping import StopReason
 from fastgd.linalg.precision import EPS
 from fastgd.objective.null_model import null_point
@@ -13,6 +13,10 @@ NO_MORE = (
     "Its steps bring no more: what is left is rounding, or too small for them to see. To get "
     "further, scale the columns of X, raise alpha or tol, or leave the choice to solver='auto'."
 )
+# Rounding that leaves more than so many times tol is told, unless tol asks for no more than
+# rounding.
+EXCUSED = 10.0
+LEAST = 1e-14
 # A schedule may end at so many times its lowest check: noise, not too large a rate.
 NOISE = 2.0
 # Above the null model by more than this share a run has shown nothing.
@@ -69,8 +73,11 @@ def advice(solver, check, reason, history, tol):
     no more; "" for nothing.
     """
     F = solver.objective
-    # Of F that is no more than what it is rounded by there is nothing to be told.
+    # Of F that is no more than what it is rounded by there is nothing to be told, but for a tol
+    # that rounding keeps far away, unless the null model is rounding itself.
     rounding = check.objective - F.loss.infimum <= 4.0 * check.doubt
+    far_away = LEAST < (tol or 0.0) < check.suboptimality / EXCUSED
+    rounding = rounding and (not far_away or null_model_is_rounding(F))
     if reason not in ENDS or F.loss.online or rounding:
         return ""
     if solver.own_steps:

@@ -9,7 +9,7 @@ import numpy as np
 from fastgd.certificates.bound import Bound
 from fastgd.data.rows import StridedRows
 from fastgd.fitting.candidates import batch_sizes, is_open, of_name, takeovers
-from fastgd.fitting.ending import ENDS, NO_MORE
+from fastgd.fitting.ending import ENDS, LEAST, NO_MORE
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
 from fastgd.fitting.stopping import (
     StopReason,
@@ -20,8 +20,7 @@ from fastgd.solvers.base import LAST_RESORT
 # A run on the central path that ends farther off than this was lost in rounding; else rounding is
 # just its end.
 LOST = 0.1
-# What tol=0 asks for, and what no other plan is asked to improve on then.
-LEAST = 1e-14
+# What no other plan is asked to improve on where tol is 0.
 SETTLED = 1e-8
 _copying = threading.Lock()
 
@@ -172,21 +171,32 @@ def next_plan(tried, F, ending, automatic=True):
     `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the
     central path left.
     """
-    if tried[-1].solver not in batch_sizes():
-        return None
     known = {(plan.solver, plan.form) for plan in tried}
-    for solver in takeovers(F, None):
+    for solver, told in _after(tried[-1], list(takeovers(F, None))):
         name = solver.rule_name or solver.name
-        allowed = automatic or not F.loss_smooth or solver.form == INTERIOR_POINT
-        if (name, solver.form) in known or not allowed:
-            continue
-        rule = Rule.named(name)() if solver.rule_name else None
-        along = (
-            f"{name} {solver.form}" if solver.form else name if name != "gd" else "one-row steps"
-        )
-        reasons = (*tried[-1].reasons, f"{ending}, so {along} went on from there")
-        return Plan(name, solver.batch_sizes[0], "auto", reasons, solver.form), rule
+        if (name, solver.form) not in known and (automatic or _follows_a_name(solver, told, F)):
+            rule = Rule.named(name)() if solver.rule_name else None
+            along = "one-row steps" if name == "gd" else f"{name} {solver.form}".rstrip()
+            reasons = (*tried[-1].reasons, f"{ending}, so {along} went on from there")
+            return Plan(name, solver.batch_sizes[0], "auto", reasons, solver.form), rule
     return None
+
+
+def _follows_a_name(solver, told, F):
+    """Whether a solver may take over from one that was named: the interior point method, and for
+    non-smooth losses what is expected to get there.
+    """
+    if F.loss_smooth:
+        return solver.form == INTERIOR_POINT
+    return bool(solver.rule_name) or not told.last
+
+
+def _after(plan, told):
+    """Those that may follow a plan: all of them, but after an update rule only what comes later."""
+    if plan.solver in batch_sizes():
+        return told
+    rules = [solver.rule_name for solver, _ in told]
+    return told[rules.index(plan.solver) + 1 :] if plan.solver in rules else []
 
 
 def forecast(plan, F, tol):

@@ -109,6 +109,39 @@ def test_float32_columns_count_as_the_numbers_that_they_hold():
     assert rows.dtype == np.float64
 
 
+@pytest.mark.parametrize("kind", ["dense", "csr_array", "csr_matrix", "sparsified"])
+@pytest.mark.parametrize("n", [5, 1500])
+def test_predictions_from_float32_are_right_to_the_rounding_of_what_they_are(n, kind):
+    """Multiplied in float32, predictions from columns of 1e6 +- 1 were off by 0.2."""
+    rng = np.random.default_rng(0)
+    X = (1e6 + rng.uniform(-1.0, 1.0, (n, 4))).astype(np.float32)
+    classes = np.arange(n) % 3
+    y = X.astype(np.float64) @ [1.0, -2.0, 1.5, 0.0]
+    models = (
+        GDRegressor(alpha=1e-6, max_iter=2, tol=None).fit(X, y - y.mean()),
+        GDClassifier(alpha=1e-3, max_iter=2, tol=None).fit(X, classes),
+        GDRegressor(alpha=1e-6, fit_intercept=False, max_iter=2, tol=None).fit(X, y - y.mean()),
+    )
+    for model in models:
+        coef, intercept = np.atleast_2d(model.coef_).astype(np.longdouble), model.intercept_
+        expected = X.astype(np.longdouble) @ coef.T + intercept
+        if kind == "sparsified":
+            model.sparsify()
+        rows = getattr(sp, kind)(X) if kind.startswith("csr") else X
+        predict = getattr(model, "decision_function", model.predict)
+        wrong = np.abs(np.reshape(predict(rows), expected.shape) - expected)
+        assert wrong.max() <= 1e-6 * np.abs(expected).mean()
+
+
+def test_few_rows_of_float32_and_many_are_predicted_alike():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3000, 5)).astype(np.float32)
+    model = GDRegressor(max_iter=2, tol=None).fit(X, X[:, 0] + rng.standard_normal(3000))
+    many, few = model.predict(X), np.concatenate([model.predict(X[i : i + 1]) for i in range(50)])
+    np.testing.assert_allclose(few, many[:50], rtol=0, atol=1e-6)
+    assert many.dtype == few.dtype == np.float64
+
+
 def far(column, n=400, weights=None):
     others = np.random.default_rng(2).standard_normal(n)
     rows = rows_of(np.column_stack([others, column]), weights)

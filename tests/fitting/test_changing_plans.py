@@ -187,6 +187,21 @@ def test_no_plan_comes_twice(loss, penalty):
     assert next_plan([Plan("gd", 1, "auto")], F, "") is None
 
 
+def test_dual_ascent_is_the_last_where_it_is_not_expected_to_pay():
+    rng = np.random.default_rng(0)
+    X = rng.lognormal(0.0, 1.0, (4000, 4)) * 1e3
+    F = Objective("quantile", X, rng.standard_normal(4000), alpha=1e-6, fit_intercept=False)
+    assert Sdca.cost(F, 1e-4).last
+    tried = [make_plan(Settings(), F)[0]]
+    while (following := next_plan(tried, F, "it ended")) is not None:
+        tried.append(following[0])
+    assert [one.solver for one in tried[-2:]] == ["gd", "sdca"]
+    named = [Plan("newton", "full", "auto", (), INTERIOR_POINT)]
+    while (following := next_plan(named, F, "", automatic=False)) is not None:
+        named.append(following[0])
+    assert "sdca" not in [one.solver for one in named]
+
+
 def test_a_named_newton_has_the_central_path_left():
     X, _, labels = raw(40, 6, sigma=0.5)
     F = Objective("squared_hinge", X, np.where(labels, 1.0, -1.0), alpha=1e-3)

@@ -18,7 +18,7 @@ from fastgd.losses.base import typical_curvature
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.moments import measured_once, row_overlap, rows_apart, say
 from fastgd.rules.batches import row_order
-from fastgd.solvers.base import Answer, Forecast, Progress, Solver, State
+from fastgd.solvers.base import LAST_RESORT, Answer, Forecast, Progress, Solver, State
 from fastgd.solvers.dual import kernels as dual
 
 # Between, only rows are visited whose squared move of w is above this many times the mean. Passes
@@ -127,14 +127,16 @@ class Sdca(Solver):
         F = objective
         jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
         pays = say(F) <= MOST_SAY or rows_apart(F)
-        if not pays or (F.loss_smooth and not jumps):
+        if F.loss_smooth and not (jumps and pays):
             return Forecast(np.inf)
         reason = (
             "many columns and a curvature that jumps, where the dual variables of rows move freely"
             if F.loss_smooth
             else "the loss is not smooth, and each row's dual variable gets the best step for it"
         )
-        return Forecast(dual_passes(F, tol), reason)
+        # Slow where it does not pay, but then nothing else that proves what is left may be open.
+        passes = dual_passes(F, tol)
+        return Forecast(passes if pays else max(passes, LAST_RESORT), reason, last=not pays)
 
     @classmethod
     def make(cls, objective, options):

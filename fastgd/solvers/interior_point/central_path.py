@@ -22,7 +22,7 @@ import numpy as np
 
 from fastgd.certificates import completed_dual
 from fastgd.certificates.duality_gap import PROMISING
-from fastgd.certificates.rounding import prediction_size, sum_rounding
+from fastgd.certificates.rounding import offset_size, prediction_size, sum_rounding
 from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
@@ -444,7 +444,8 @@ class CentralPath(Solver):
         scaled down. Without an L2 part no column may have a gradient beyond l1: all rows are scaled
         down. The gradient before that comes third.
 
-        What rounds: the rows' terms, by a few units of their sizes; and the gradient, which leaves
+        What rounds: the rows' terms, by a few units of their sizes, in which targets and offsets
+        may have canceled; and the gradient, which leaves
         the bound wrong by no more than sum_j e_j |w*_j|, w* being an optimum of twice w at most.
         That is added where a gap is promising.
         """
@@ -475,6 +476,7 @@ class CentralPath(Solver):
         else:
             rest, scale = 0.0, min(1.0, F.l1 / max(float(gradient.max(initial=0.0)), 1e-300))
         floor = scale * (linear - scale * bent) - rest - 8.0 * EPS * (size + bent + rest)
+        floor -= 4.0 * EPS * float(pulls.sum()) * offset_size(F)
         total = losses + F.penalty_value(state.point)
         if total - floor < PROMISING * unit_at(F, total):
             slope = float(np.linalg.norm(amounts)) * np.sqrt(F.n_samples)

@@ -17,10 +17,13 @@ from fastgd.solvers.variance_reduced.base import VarianceReduced
 # Sums of squared differences that are this many times the least so far are those of a step too
 # long; unless they are small beside the squared derivatives: where few rows bend another way they
 # grow for a while (7 epochs, to 1000 times, on standardised `covtype_binary`, where half the step
-# costs 15 epochs more). Smallest of all is rounding.
+# costs 15 epochs more), and where the curvature jumps a row that begins to bend brings more than
+# all others changed: of 54 Huber losses 64 epochs ended up to 35 % lower with the second number.
+# Smallest of all is rounding.
 SWINGS = 4.0
 EXPLODES = 1e6
 HARMLESS = 1e-6
+HARMLESS_WHERE_IT_JUMPS = 1e-2
 ROUNDING = 1e-26
 # A point that an epoch moves by no more than this share of it stands still.
 STILL = 1e-9
@@ -82,9 +85,11 @@ class Saga(VarianceReduced):
         with np.errstate(all="ignore"):
             size = float(table @ table)
         state.done = change <= ROUNDING * size
-        if not np.isfinite(change) or change > EXPLODES * memory["least"]:
+        jumps = self.objective.loss.self_concordance is None
+        harmless = (HARMLESS_WHERE_IT_JUMPS if jumps else HARMLESS) * size
+        if not np.isfinite(change) or change > max(EXPLODES * memory["least"], jumps * harmless):
             self.retreat(state, memory["safe"])
-        elif change > max(SWINGS * memory["least"], HARMLESS * size):
+        elif change > max(SWINGS * memory["least"], harmless):
             memory["least"] = np.inf
             self.shorten(state)
         else:
