@@ -18,8 +18,8 @@ from fastgd.solvers.dual.sdca import dual_applies, dual_cost, dual_pays
 from fastgd.solvers.interior_point.central_path import central_path_applies, central_path_cost
 from fastgd.solvers.newton.cholesky import span_cost
 
-# A run on the central path that ends farther off than this was lost in rounding; else rounding is
-# just its end.
+# An interior point run that ends farther off than this was lost in rounding; else rounding is just
+# its end.
 LOST = 0.1
 # What tol=0 asks for, and what no other plan is asked to improve on then.
 LEAST = 1e-14
@@ -42,7 +42,7 @@ def run_by_plans(task, objective, go, start, state):
     tried = [plan]
     result = go(tried, rule, start, state, task.max_iter, task.max_time)
     updates = _updates(objective, result)
-    # On the central path it is still Newton's method: open to whoever asked for that, too.
+    # An interior point method is still Newton's method: open to whoever asked for that, too.
     may_change = settings.solver == "auto" or (
         plan.solver == "newton" and central_path_applies(objective)
     )
@@ -140,12 +140,12 @@ def _stuck(plan, objective, result, tol):
     """Whether a run ended because nothing fell any more, although it is not proved to be where it
     should.
 
-    For the central path of a loss with corners rounding is just its end, unless it ended far off.
+    For the interior point method rounding is just its end, unless it ended far off.
     """
     if not tol or result.reason not in (StopReason.PLATEAU, StopReason.CONVERGED):
         return False
     if result.suboptimality <= max(tol, SETTLED if tol <= LEAST else 0.0) or result.rounded:
-        # An estimate is not the last word where the central path would bring a proof.
+        # An estimate is not the last word where the interior point would bring a proof.
         newton = plan.solver in ("newton", "lbfgs") and not plan.form
         return newton and result.bound.kind == "estimate" and central_path_applies(objective)
     lost = objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST
@@ -170,7 +170,7 @@ def next_plan(tried, F, ending, automatic=True):
     were tried, too.
 
     `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the
-    central path left.
+    interior point method left.
     """
     if tried[-1].solver not in BATCHES:
         return None

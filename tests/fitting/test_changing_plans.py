@@ -152,7 +152,7 @@ def test_every_plan_has_its_iteration_once(monkeypatch):
     words = str(model.plan_)
     plans = [
         words.index(f"so {one} went on")
-        for one in ("newton on the central path", "lbfgs", "nesterov")
+        for one in ("newton by an interior point method", "lbfgs", "nesterov")
     ]
     assert plans == sorted(plans)
     assert words.count("went on") == 3
