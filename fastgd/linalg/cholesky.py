@@ -1,5 +1,5 @@
-"""A curvature matrix made ready to be solved with: Cholesky where it is positive definite, else
-its range alone.
+"""A factored curvature matrix: by Cholesky where it is positive definite, else by the eigenvectors
+of its range.
 """
 
 import numpy as np

@@ -23,7 +23,7 @@ from fastgd.solvers.growing_batch import of_all_rows
 from fastgd.solvers.newton.cholesky import Newton
 
 # A matrix handed on is expected to bring the decrement down by this factor, until a step has told.
-HOPE = float(np.log(10.0))
+EXPECTED_GAIN = float(np.log(10.0))
 
 
 class NewtonPath:
@@ -133,7 +133,7 @@ class NewtonPath:
         followed = Factor(matrix.copy())
         self._matrix = followed, matrix
         # As if the rate at which the matrix brings steps closer had been seen once more.
-        gain = max(memory.get("gain", 0.0), HOPE)
+        gain = max(memory.get("gain", 0.0), EXPECTED_GAIN)
         memory.update(factor=followed, gain=gain)
         memory["decrement"] = np.exp(gain) * followed.norm_of(state.gradient) ** 2
 

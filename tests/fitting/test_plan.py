@@ -13,7 +13,7 @@ from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.plan import BATCHES, Settings, make_plan
 from fastgd.objective.cost_model import curvature_cost
-from fastgd.objective.moments import rows_apart, say, spread
+from fastgd.objective.moments import row_coupling, rows_apart, spread
 from fastgd.solvers.dual.sdca import MOST_SAY, Sdca
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.growing_batch import Growing, growth_pays
@@ -228,7 +228,7 @@ def test_dual_ascent_goes_with_rows_that_have_little_in_common():
         Objective("squared_hinge", rows, y, alpha=1 / 60, fit_intercept=False)
         for rows in (X, alike)
     )
-    assert say(apart) > MOST_SAY  # a row's own say is next to nothing, and yet no other has one
+    assert row_coupling(apart) > MOST_SAY  # by lengths alone they would be coupled
     assert rows_apart(apart)
     assert not rows_apart(together)
     assert rows_apart(

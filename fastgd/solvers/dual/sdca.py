@@ -16,7 +16,7 @@ import numpy as np
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.moments import measured_once, row_overlap, rows_apart, say
+from fastgd.objective.moments import measured_once, row_coupling, row_overlap, rows_apart
 from fastgd.rules.batches import row_order
 from fastgd.solvers.base import Answer, Progress, Solver, State
 from fastgd.solvers.dual import kernels as dual
@@ -400,12 +400,12 @@ def dual_pays(objective):
 
     Where it is, a one-row descent with a rate for each column is ahead.
     """
-    return say(objective) <= MOST_SAY or rows_apart(objective)
+    return row_coupling(objective) <= MOST_SAY or rows_apart(objective)
 
 
 def dual_cost(objective, tol):
     """What a run of dual ascent takes, in passes' worth of time."""
-    passes = DUAL_PASSES + DUAL_PASSES_PER_SAY * say(objective)
+    passes = DUAL_PASSES + DUAL_PASSES_PER_SAY * row_coupling(objective)
     if passes > WORTH_A_LOOK and rows_apart(objective):
         passes = min(
             passes,

@@ -19,7 +19,7 @@ from fastgd.losses.base import typical_curvature
 from fastgd.objective.cost_model import curvature_cost, pass_cost, solving_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.gram import are_few, quadratic
-from fastgd.objective.moments import say, spread
+from fastgd.objective.moments import row_coupling, spread
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import Curvature, Progress, Solver
@@ -386,7 +386,7 @@ def newton_pays(objective):
     if paid <= FEWEST_ITERATIONS or paid > MOST_ITERATIONS:  # what follows reads rows
         return paid <= FEWEST_ITERATIONS
     if paid > FEWEST_ITERATIONS + ITERATIONS_PER_ROOT * math.sqrt(
-        typical_curvature(F.loss) * say(F)
+        typical_curvature(F.loss) * row_coupling(F)
     ):
         return False
     return paid <= FEWEST_ITERATIONS + ITERATIONS_PER_SPREAD * math.sqrt(spread(F))
