@@ -12,8 +12,8 @@ from fastgd.runtime.jit import kernel
 from fastgd.runtime.memory import prefetch
 
 # Lines of 64 bytes that `prefetch` asks for: the processor itself fetches what follows (8 lines of
-# one CSR row were no faster than 4 on w8a and news20_binary; 2 of 7 lines of a dense row took 1.5
-# times as long on covtype_binary).
+# one CSR row were no faster than 4 with 12 values a row and on text; 2 of 7 lines of a dense row of
+# 54 columns took 1.5 times as long).
 CSR_LINES = 4
 DENSE_LINES = 8
 # A vector of this many numbers is far larger than an L2 cache: what compressed rows meet in it is
@@ -76,7 +76,7 @@ def dense_prefetch(values, i):
 @kernel
 def dense_add_rows(values, first, stop, multiples, vector, ahead):
     # Four rows at once read and write the vector a quarter as often: 0.6 of the time of a pass over
-    # covtype_binary. They are added one after the other, as compressed rows are. Rows are asked for
+    # 54 columns. They are added one after the other, as compressed rows are. Rows are asked for
     # whole or not at all: to ask for a part of 784 columns makes a pass 1.3 times as long, not to
     # ask for 19 columns 1.4 times.
     fetched = ahead > 0 and vector.shape[0] <= 8 * DENSE_LINES

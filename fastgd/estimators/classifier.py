@@ -112,8 +112,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     objective_ : float
         F at the model; the sum over the classes of one-vs-rest.
     suboptimality_ : float
-        bound / max(F - bound, 1e-4 F0), with F0 the objective of the best constant model; the
-        greatest over the classes.
+        bound / max(F - bound, 1e-4 F0), with F0 the objective of the null model (the best one
+        without columns); the greatest over the classes.
     bound_kind_ : {"proof", "estimate", "none"}
         What the bound is: proved, or the estimate on which the fit ended (`history_["bound"]` keeps
         what is proved); of several classes the worst.

@@ -10,7 +10,7 @@ from fastgd.objective.null_model import null_point
 ENDS = (StopReason.PLATEAU, StopReason.MAX_ITER, StopReason.TIME)
 # What is told of steps of a solver's own that came to an end without a proof.
 NO_MORE = (
-    "Its steps bring no more: what is left is rounding, or too small for them to see. To get "
+    "Its steps bring no more: what is left is rounding, or too little for them. To get "
     "further, scale the columns of X, raise alpha or tol, or leave the choice to solver='auto'."
 )
 # A schedule may end at so many times its lowest check: noise, not too large a rate.
@@ -79,6 +79,6 @@ def advice(solver, check, reason, history, tol):
     if check.objective <= limit and check.objective <= NOISE * lowest + 1e-4 * reference(F):
         return ""
     return (
-        f"The rate ({history['rate'][-1]:.3g} at the end) is too large: the null model "
-        f"has {F.null_value:.6g}, the lowest check had {lowest:.6g}. {how_to_lower(F)}"
+        f"The rate ({history['rate'][-1]:.3g} at the end) is too large: the null model, without "
+        f"columns, has {F.null_value:.6g}, the lowest check had {lowest:.6g}. {how_to_lower(F)}"
     )

@@ -13,8 +13,8 @@ from fastgd.solvers.base import State
 
 @public
 class DivergenceError(ValueError, FloatingPointError):
-    """The objective is not finite, beyond 1e10 times that of the best constant model, or above it
-    and still growing.
+    """The objective is not finite, beyond 1e10 times that of the null model (the best one without
+    columns), or above it and still growing.
 
     Attributes
     ----------

@@ -40,8 +40,8 @@ from fastgd.solvers.interior_point.central_path import central_path_applies
 
 # An iteration takes about 0.1 ms of Python, and about 2 ns for each stored value.
 LEAST_FOR_THREADS = 50_000
-# Newton's method is there within a dozen iterations or two; where the central path is open, it is
-# taken after these checks.
+# Newton's method arrives within a dozen iterations or two; where an interior point method applies,
+# it takes over after so many checks.
 NEWTON_CHECKS = 50
 WORKING_SET_CHECKS = 20
 
@@ -356,8 +356,8 @@ def _rules(task, tried, solver, max_time):
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if plan.solver in ("newton", "lbfgs", "nesterov"):
             automatic, path = settings.solver == "auto", central_path_applies(solver.objective)
-            # Newton's method that was named, too, may leave for the central path, once it stands
-            # still.
+            # Newton's method that was named, too, may become an interior point method, once it
+            # brings no more.
             if automatic or (plan.solver == "newton" and path and plan.form != CENTRAL_PATH):
                 patient = (
                     plan.form == CENTRAL_PATH

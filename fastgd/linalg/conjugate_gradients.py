@@ -1,4 +1,4 @@
-"""Conjugate gradients, one step at a time: whoever asks for a step decides when it is the last."""
+"""Conjugate gradients, one step at a time: the caller decides when to stop."""
 
 import numpy as np
 

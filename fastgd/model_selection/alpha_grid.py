@@ -22,7 +22,7 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
     (count,).
 
     With an L1 part the largest is the smallest alpha for which all coefficients are 0 (near it for
-    a loss with corners, which has several gradients there),
+    a non-smooth loss, which has several subgradients there),
 
         max_j |mean_i s_i loss'(y_i, b0) x_ij| / l1_ratio,
 

@@ -22,7 +22,8 @@ from fastgd.solvers.base import Curvature
 from fastgd.solvers.growing_batch import of_all_rows
 from fastgd.solvers.newton.cholesky import Newton
 
-# A matrix handed on is expected to bring the decrement down by this factor, until a step has told.
+# A matrix of another alpha is expected to bring the decrement down by this factor (its logarithm),
+# until a step has shown by which.
 EXPECTED_GAIN = float(np.log(10.0))
 
 
@@ -122,8 +123,8 @@ class NewtonPath:
         memory["pairs"] = [(s, y + added * s) for s, y in memory["pairs"]]
         factor = memory.get("factor")
         if factor is None or not factor.full or F.loss.self_concordance is None:
-            # Where curvature jumps, a matrix from elsewhere tells nothing: the truth was up to 40
-            # times its estimate.
+            # Where curvature jumps, a matrix of another point is of no use: the truth was up to
+            # 40 times its estimate.
             memory.update(factor=None, pairs=[])
             return
         if self._matrix is None or self._matrix[0] is not factor:

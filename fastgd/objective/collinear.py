@@ -1,5 +1,5 @@
-"""Columns that others make up exactly, one of each group of indicators: a model without a
-penalty needs none.
+"""Columns that are exact linear combinations of others, for example one of each group of
+indicators: a model without a penalty does not need them.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from fastgd.objective.objective import LARGEST
 # are.
 LEFT = 1e-12
 MOST = 500
-# What rounding may leave of a column that others make up, as a share of the greatest terms: 16
+# What rounding may leave of such a linear combination, as a share of the greatest terms: 16
 # units in the last place. With 450 of them, columns that differ by 1e-13 were proved to be copies.
 # Of columns that are read as distances, the numbers as they were given are rounded: a sum of
 # columns around 1e5 is one but for 1e-11.
