@@ -193,7 +193,9 @@ class ConvergenceDisplay:
         """(style, label, x, y) of each line; `x` and `y` without what a logarithmic axis cannot
         show.
         """
-        alone, curves, style = len(self.histories) == 1, [], -1
+        alone = len(self.histories) == 1
+        curves = []
+        style = -1
         lowest = self._lowest() if best is None else np.atleast_1d(as_floats(best, "best"))
         if not lowest.size:
             raise ValueError(f"best must be a number, or one for each class, got {best!r}")

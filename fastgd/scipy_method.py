@@ -180,7 +180,9 @@ class _Point(NamedTuple):
 
 def _descend(problem, here, compass, rates, gtol, maxiter, listen):
     """The four steps: start (`here`), gradient, update, stop."""
-    start, best, iteration = here.value, here, 0
+    start = here.value
+    best = here
+    iteration = 0
     while True:
         if np.abs(here.gradient).max() <= gtol:
             text = f"converged: no component of the gradient exceeds {gtol:g}"
@@ -316,7 +318,8 @@ class _Compass:
 
     def __init__(self, rule):
         self.rule = rule
-        self.age, self.state = 0, np.empty((0, 0))
+        self.age = 0
+        self.state = np.empty((0, 0))
 
     def direction(self, gradient):
         """Take one step of the rule."""

@@ -41,7 +41,10 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
     net : tuple or None
         p and the diagonal of K.
     """
-    F, coef, sums, reach = objective, objective.split(point)[0], np.zeros(4), np.inf
+    F = objective
+    coef = objective.split(point)[0]
+    sums = np.zeros(4)
+    reach = np.inf
     for some, s, c in rows:
         terms = s * some.pieces.center - 0.5 * box.bend * s * s
         parts = terms, np.abs(terms), c * np.square(some.u - box.bend * s)

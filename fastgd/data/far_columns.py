@@ -95,7 +95,9 @@ def _far(rows, samples, columns, means):
     n, d = rows.shape()
     table = rows.values.reshape(n, d) if rows.sparse and rows.stored() == n * d else None
     counts = samples.weights > 0.0 if samples.weights.size > 1 else None
-    full, sums, n_active = np.full(columns.size, True), np.zeros((2, columns.size)), 0
+    full = np.full(columns.size, True)
+    sums = np.zeros((2, columns.size))
+    n_active = 0
     step = max(VALUES // columns.size, 1)
     for first in range(0, n, step):
         here = slice(first, first + step)

@@ -165,7 +165,8 @@ def _run(component, name, where, *arguments, arithmetic=False):
 
     Python raises where compiled code goes on with infinity or NaN.
     """
-    result, failed = None, False
+    result = None
+    failed = False
     try:
         result = getattr(component, name)(*arguments)
     except ArithmeticError:

@@ -100,7 +100,9 @@ class ChunkEstimator(GDEstimator):
 
     def _advance(self, task, X, targets, weights, validation):
         """One epoch of each target over a chunk."""
-        began, loss, n_targets = time.perf_counter(), task.loss, len(targets)
+        began = time.perf_counter()
+        loss = task.loss
+        n_targets = len(targets)
         task.rows = as_rows(X, checked=True)
         task.n_threads = count_threads(self.n_jobs) if n_targets > 1 else 1
         states = getattr(self, "_states", None)

@@ -330,7 +330,8 @@ def ending(result, tol, max_iter):
         )
     else:
         how_far = f"{value} has no useful bound on its distance to the optimum, tol is {tol:g}"
-    half, fall = len(history) // 2, ""
+    half = len(history) // 2
+    fall = ""
     if half >= 1:
         before, after = history["objective"][half - 1], history["objective"][-1]
         share = max(before - after, 0.0) / max(abs(after), 1e-300)

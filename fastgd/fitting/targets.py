@@ -337,7 +337,9 @@ def _unknowns(objective, coef, intercept):
 
 def _rules(task, tried, solver, max_time):
     """Stopping rules of a run by the last of the plans that were `tried`."""
-    settings, tol, plan = task.settings, task.settings.tol or None, tried[-1]
+    settings = task.settings
+    tol = task.settings.tol or None
+    plan = tried[-1]
     rules: list = [] if max_time is None else [TimeLimit(max_time)]
     unit = functools.partial(unit_at, solver.objective)
     if task.score is not None:

@@ -182,7 +182,8 @@ class Ridged:
         diagonal = np.diag(matrix).copy()
         diagonal[: added.size] += added
         self._scale = np.where(diagonal > 0.0, np.sqrt(diagonal), 1.0)
-        ridge, failed = RIDGE * diagonal.size, 1
+        ridge = RIDGE * diagonal.size
+        failed = 1
         while failed and ridge < LARGEST_RIDGE:
             scaled = matrix / self._scale[:, None]
             scaled /= self._scale

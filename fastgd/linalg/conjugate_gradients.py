@@ -43,7 +43,8 @@ class ConjugateGradients:
     def __init__(self, product, right, precondition=None):
         self._product, self._precondition = product, precondition
         self.step, self.residual = np.zeros(right.size), right.copy()
-        self._direction, self._before = None, 0.0
+        self._direction = None
+        self._before = 0.0
         self._measure()
 
     def _measure(self):

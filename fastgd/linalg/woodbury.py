@@ -47,7 +47,8 @@ class RowSystem:
     def __init__(self, X, fit_intercept):
         self.X, self.fit_intercept = X, fit_intercept
         self._by_column = X if isinstance(X, np.ndarray) else X.tocsc()
-        self._squared, self._products = X * X, None
+        self._squared = X * X
+        self._products = None
 
     def squares(self, weights=None):
         """Weighted squares of the columns, (d,)."""
@@ -59,7 +60,8 @@ class RowSystem:
         if read:
             self._split(metric)
         self._curvatures = curvatures
-        self._rows, self._within = Ridged(self._products, 1.0 / curvatures), None
+        self._rows = Ridged(self._products, 1.0 / curvatures)
+        self._within = None
         if self._wide.shape[1]:
             self._within = Ridged(self._wide.T @ self._rows.solve(self._wide), self._own)
         return read

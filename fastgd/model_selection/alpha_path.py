@@ -63,7 +63,8 @@ class PathFits:
 
     def __init__(self, estimator, X, y, weights=None, n_threads=1, *, rows=None, stop=None):
         self.estimator, self.n_threads = copy.copy(estimator), n_threads
-        self.estimator.n_features_in_, self.estimator.alpha = X.shape[1], 1.0
+        self.estimator.n_features_in_ = X.shape[1]
+        self.estimator.alpha = 1.0
         self.stop = threading.Event() if stop is None else stop
         rows = as_rows(X, checked=True) if rows is None else rows
         no_validation = None, None, None

@@ -60,7 +60,9 @@ def score_paths(estimators, alphas, table, splits, score, n_threads):
     scores = np.full((len(estimators), alphas.shape[1], len(splits)), np.nan)
     work = list(itertools.product(range(len(estimators)), range(len(splits))))
     inner = n_threads if len(work) == 1 else 1
-    stop, lock, queue = threading.Event(), threading.Lock(), iter(work)
+    stop = threading.Event()
+    lock = threading.Lock()
+    queue = iter(work)
     failures: list[BaseException] = []
     short: list[tuple[float, float]] = []
     config = sklearn.get_config()  # each thread has its own

@@ -71,7 +71,8 @@ def slope_size(objective, value, curvature):
 
 def _slopes(objective):
     """Root mean square of loss' at the null model, of some of the rows, in plain Python."""
-    F, squares = objective, 0.0
+    F = objective
+    squares = 0.0
     rows = F.samples.active()
     rows = rows[:: -(-rows.size // MOST_ROWS)]
     intercept = np.broadcast_to(

@@ -79,7 +79,9 @@ def _lowest(loss, target):
     """(Prediction, value) about where one row's loss is least: downhill by doubling steps, then
     between two of them.
     """
-    here, value, slope = 0.0, float(loss.value(0.0, target)), float(loss.derivative(0.0, target))
+    here = 0.0
+    value = float(loss.value(0.0, target))
+    slope = float(loss.derivative(0.0, target))
     before, step = here, -np.sign(slope)
     for _ in range(DOUBLINGS if slope != 0.0 else 0):
         ahead = float(loss.value(here + step, target))
@@ -100,7 +102,9 @@ def _lowest(loss, target):
 
 def _lowest_of_vector(loss, target, here):
     """(Predictions, value) of a loss of several after some steps down its derivatives."""
-    value, step, slopes = float(loss.value(here, target)), 1.0, np.empty(here.size)
+    value = float(loss.value(here, target))
+    step = 1.0
+    slopes = np.empty(here.size)
     for _ in range(DESCENTS):
         loss.derivatives(here, target, slopes)
         while step > 1e-6 and not float(loss.value(here - step * slopes, target)) < value:

@@ -224,7 +224,8 @@ def gather_row(rows, i, slots, columns, values, last):
 
     Column j is at `slots[j]`, or left out where that is negative; at j where `slots` is empty.
     """
-    n_values, picked = 0, slots.size > 0
+    n_values = 0
+    picked = slots.size > 0
     start, stop = rows.span(i)
     for k in range(start, stop):
         value = rows.entry(i, k)

@@ -117,9 +117,14 @@ def lowest(sums, size, infimum=0.0):
     (2.0, 0.0)
     """
     value, slope, curvature = sums(0.0)
-    best, shift, low, high, reach = (value, abs(slope), 0.0), 0.0, -np.inf, np.inf, 1.0
+    best = (value, abs(slope), 0.0)
+    shift = 0.0
+    low = -np.inf
+    high = np.inf
+    reach = 1.0
     # Where every target is the same class the loss falls for ever: 1e-14 of it is far enough.
-    enough, ties = infimum + 1e-14 * (value - infimum) if infimum > -np.inf else -np.inf, 0
+    enough = infimum + 1e-14 * (value - infimum) if infimum > -np.inf else -np.inf
+    ties = 0
     # A shift this small changes no prediction (near an optimum 1 evaluation for 56, each of them a
     # pass over n).
     least = EPS * float(size)

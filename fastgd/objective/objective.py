@@ -130,7 +130,9 @@ class Objective:
         )
         self.cuts = cut(self.n_samples, self.n_nonzeros, self.n_features * self.n_predictions)
         self.ranges = np.stack([self.cuts[:-1], self.cuts[1:]], axis=1)
-        self.range_cuts, self.share, self.whole = np.arange(self.cuts.size), 1.0, None
+        self.range_cuts = np.arange(self.cuts.size)
+        self.share = 1.0
+        self.whole = None
         self.use_rows(rows)
         self.set_alpha(alpha)
         self._moments = self._norms = self._row_size = self.matrix_cuts = self._matrices = None
@@ -326,10 +328,8 @@ class Objective:
         """
         cuts, length = matrix_cuts(self), self.row_length
         if alike:
-            cuts, length = (
-                coarser(self.range_cuts, max(ALIKE_VALUES // (self.n_features + 1) ** 2, 1)),
-                0.0,
-            )
+            cuts = coarser(self.range_cuts, max(ALIKE_VALUES // (self.n_features + 1) ** 2, 1))
+            length = 0.0
         # In the memory of the last ones: new pages took 7 of the 10 ms of a matrix of 4,680 rows
         # and 510 columns.
         if self._matrices is None or len(self._matrices) != cuts.size - 1:

@@ -67,11 +67,9 @@ class RefinedFactor(Factor):
                 weights[:, None] * (turned[:, kept].T @ vectors[:, :k].T),
             ]
         )
-        self._lower, self._inverse_norm, self._weakest = (
-            None,
-            float(np.linalg.norm(self._root)),
-            0.0,
-        )
+        self._lower = None
+        self._inverse_norm = float(np.linalg.norm(self._root))
+        self._weakest = 0.0
         self._regular = bool(kept.all())
         rounded = EPS * values.size / float(weights.min(initial=1.0))
         self._doubt = float((1.0 / values[k:]).sum()), 4.0 * k * rounded, 4.0 * k

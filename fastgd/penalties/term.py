@@ -238,7 +238,9 @@ class SeparableTerm(Term):
     """
 
     def __init__(self, penalty, alpha, n_predictions=1):
-        self.penalty, self.alpha, self.n_predictions = penalty, float(alpha), n_predictions
+        self.penalty = penalty
+        self.alpha = float(alpha)
+        self.n_predictions = n_predictions
         self.smooth, self.convex = penalty.smooth, penalty.convex
 
     def __repr__(self):

@@ -57,12 +57,10 @@ class Job:
     """Calls of one function that nobody has begun, and the errors of those that were made."""
 
     def __init__(self, function, calls, end=None):
-        self.function, self.calls, self.end, self.errors = (
-            function,
-            collections.deque(calls),
-            end,
-            [],
-        )
+        self.function = function
+        self.calls = collections.deque(calls)
+        self.end = end
+        self.errors = []
 
     def work(self, take):
         """Make the calls that `take()` takes, until there is none left or one fails."""
