@@ -195,7 +195,8 @@ def _suite(options):
         "OPENBLAS",
         "MKL",
         "NUMBA",
-    ):  # before the packages that look at them are loaded
+    ):
+        # Before the packages that look at them are loaded.
         os.environ.setdefault(f"{name}_NUM_THREADS", str(options.threads))
     from . import suite
 

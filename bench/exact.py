@@ -234,9 +234,8 @@ def log_loss(loss, y, z):
 
 def expectile(loss, y, z):
     r = _residual(y, z)
-    share = np.where(
-        r[0] < 0.0, loss.share, 1.0 - loss.share
-    )  # both are the floats that the loss itself uses
+    # Both are the floats that the loss itself uses.
+    share = np.where(r[0] < 0.0, loss.share, 1.0 - loss.share)
     return multiply(number(share), _squared(r)), 2.0 * share * r[0], 0.0
 
 

@@ -248,9 +248,8 @@ def _dense_columns(rng, n, d, kinds=None):
         kinds = [str(kind) for kind in rng.choice(COLUMNS, size=rng.integers(1, 4), replace=False)]
     X, made = np.empty((n, d)), []
     places = np.array_split(rng.permutation(d), len(kinds))
-    late = [
-        k for k, kind in enumerate(kinds) if kind == "copies"
-    ]  # copies of what is there by then
+    # Copies of what is there by then.
+    late = [k for k, kind in enumerate(kinds) if kind == "copies"]
     for k in [k for k in range(len(kinds)) if k not in late] + late:
         here = places[k]
         X[:, here] = _columns(rng, kinds[k], n, here.size, X[:, made] if made else None)

@@ -106,9 +106,8 @@ def _cornered(problem):
         )
     F, G = PlainObjective(problem), PlainObjective(problem)
     v, best, lower = F.start(), np.inf, 0.0
-    widest = 2.0 * max(
-        F.loss(problem.y, np.zeros(problem.y.size))[0].max(), 1.0
-    )  # all rows are in it
+    # All rows are in it.
+    widest = 2.0 * max(F.loss(problem.y, np.zeros(problem.y.size))[0].max(), 1.0)
     for width in np.geomspace(widest, 1e-9, 45):
         G.loss, G.curvature = rounded(problem.loss, width)
         v = newton(G, v)
@@ -324,9 +323,8 @@ def _on_working_set(F, v):
                 split, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
             ).x
         )
-        for _ in range(
-            20
-        ):  # Newton for the signs there are; a coefficient that crosses zero stays there
+        for _ in range(20):
+            # Newton for the signs there are; a coefficient that crosses zero stays there.
             support = np.flatnonzero(v[:d])
             part = F.problem.X[:, support]
             G = PlainObjective(

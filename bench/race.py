@@ -109,9 +109,8 @@ class Race:
                     self._look_between(rival, record, accuracy, seconds, twice)
         except TimeoutError:
             record.ended = GIVEN_UP
-        except (
-            Exception
-        ) as error:  # a rival that fails is a line of the table, not the end of the suite
+        except Exception as error:
+            # A rival that fails is a line of the table, not the end of the suite.
             record.ended = f"{type(error).__name__}: {error}".splitlines()[0][:120]
         record.sort()
         return record
@@ -164,9 +163,8 @@ class Race:
                 self.say(f"{rival.name}: {run.budget:g}, round {iteration + 1}")
                 try:
                     _, taken, cpu = self._run(rival, run.budget, patience=3.0)
-                except (
-                    TimeoutError
-                ):  # slower by far than it was alone: what was measured then stays
+                except TimeoutError:
+                    # Slower by far than it was alone: what was measured then stays.
                     continue
                 # What was measured alone, maybe with other work beside it, does not count beside
                 # the rounds.

@@ -215,9 +215,8 @@ class ConvergenceDisplay:
                 label = (
                     name if len(runs) == 1 else f"{name}, class {labels[k] if len(labels) else k}"
                 )
-                if (
-                    len(runs) > 1 and not alone
-                ):  # one entry in the legend for all classes of an estimator
+                # One entry in the legend for all classes of an estimator.
+                if len(runs) > 1 and not alone:
                     label = "_" if shown else f"{name}, {len(runs)} classes"
                 curves.append((style, label, run[against][kept], y[kept]))
                 shown = True
@@ -254,9 +253,8 @@ def _on_all_rows(history, plan):
     """
     kept = np.ones(history["objective"].size, dtype=bool)
     if plan.batch_size == "growing":
-        kept = np.isfinite(
-            history["bound"]
-        )  # of a sample nothing is proved, of all rows something always is
+        # Of a sample nothing is proved, of all rows something always is.
+        kept = np.isfinite(history["bound"])
     return {key: column[kept] for key, column in history.items()}
 
 

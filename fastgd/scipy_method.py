@@ -295,10 +295,8 @@ class _Problem:
     def _call(self, function, x, too_large):
         try:
             return function(x.copy(), *self.args)
-        except (
-            OverflowError,
-            FloatingPointError,
-        ):  # of `math.exp`, or of NumPy if the user lets it raise
+        except (OverflowError, FloatingPointError):
+            # Of `math.exp`, or of NumPy if the user lets it raise.
             if self.nfev == 1:
                 raise
             return too_large

@@ -128,9 +128,8 @@ def strided_squared_norm(memory, start, step, width):
 
 @kernel
 def strided_dot_rows(memory, first, stop, row_step, column_step, coef, out):
-    if (
-        column_step == 1 and row_step >= coef.shape[0]
-    ):  # columns of a wider table, whose last row may end early
+    # Columns of a wider table, whose last row may end early.
+    if column_step == 1 and row_step >= coef.shape[0]:
         whole = min(memory.size // row_step, stop)
         dense_dot_rows(memory[: whole * row_step].reshape(whole, row_step), first, whole, coef, out)
         for i in range(max(whole, first), stop):

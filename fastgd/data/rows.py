@@ -378,9 +378,8 @@ class CSRRows(Rows):
             here = slice(int(starts[0]), int(starts[-1]))
             values = np.square(self.values[here], dtype=np.float64)
             squares = CSRRows(values, self.columns[here], starts - starts[0], self.width)
-            total += squares.matrix().T @ np.ones(
-                starts.size - 1
-            )  # SciPy's power and sum take twice as long
+            # SciPy's power and sum take twice as long.
+            total += squares.matrix().T @ np.ones(starts.size - 1)
         return np.sqrt(total)
 
     @python_only

@@ -76,9 +76,8 @@ class Holdout:
         )
         if X_val.shape[1] != X.shape[1]:
             raise ValueError(f"X_val has {X_val.shape[1]} features, X has {X.shape[1]}")
-        validate_data(
-            estimator, given, reset=False, skip_check_array=True
-        )  # the names of its columns
+        # Columns must have the names that they had.
+        validate_data(estimator, given, reset=False, skip_check_array=True)
         classification = estimator.__sklearn_tags__().estimator_type == "classifier"
         n_samples = X_val.shape[0]
         y_val = (

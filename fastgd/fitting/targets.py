@@ -138,9 +138,8 @@ def fit_targets(task, samples, seeds, starts, states):
         try:
             # No thread goes on working on a fit that has failed.
             map_ranges(work, len(samples), target_threads(task, len(samples)), end=ended.set)
-        except (
-            KeyboardInterrupt
-        ) as key:  # between two targets, or while the main thread waited for the others
+        except KeyboardInterrupt as key:
+            # Between two targets, or while the main thread waited for the others.
             keys.append(key)
             ended.set()
     if not ended.is_set():

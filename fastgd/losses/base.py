@@ -84,9 +84,8 @@ class Loss(Component, family=True):
         """Second derivative; by default the central difference of `derivative` (about ten
         digits).
         """
-        step = 6e-6 * max(
-            1.0, abs(prediction)
-        )  # the cube root of the rounding error balances both errors
+        # The cube root of the rounding error balances both errors.
+        step = 6e-6 * max(1.0, abs(prediction))
         after = self.derivative(prediction + step, target)
         before = self.derivative(prediction - step, target)
         return (after - before) / (2.0 * step)

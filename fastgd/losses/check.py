@@ -24,9 +24,8 @@ from fastgd.runtime.jit import kernel
 # rounding
 STEP = 6e-6
 ROUNDING = 64 * EPS  # what a sum of a few values may lose, relative to the largest
-FAR = np.array(
-    [sign * 10.0**power for sign in (-1, 1) for power in range(1, 9)]
-)  # where log losses reach infima
+# Predictions at which log losses reach their infima.
+FAR = np.array([sign * 10.0**power for sign in (-1, 1) for power in range(1, 9)])
 
 UNKNOWN = (
     "no infimum is declared: no bound uses one; declare, say, infimum = 0.0 in the class "
@@ -271,13 +270,14 @@ def _lines(loss, targets) -> list[_Line]:
             for field in dataclasses.fields(loss)
             if isinstance(x := getattr(loss, field.name), float)
         ]
+        # Where kinks tend to be.
         likely = [
             0.0,
             1.0,
             -1.0,
             *numbers,
             *(-number for number in numbers),
-        ]  # where kinks tend to be
+        ]
         around = np.concatenate([steps, likely])
         ends = np.float64(0.0), np.float64(1.0)
         return [

@@ -50,9 +50,8 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
     objectives = [fits.objective(samples, 1.0) for samples in fits.samples]
     largest = max(_largest(one, *shares) for one in objectives)
     if not 0.0 < largest < np.inf:
-        return np.logspace(
-            0.0, np.log10(RATIO_L2), count
-        )  # X tells nothing about y: any alpha will do
+        # X tells nothing about y: any alpha will do.
+        return np.logspace(0.0, np.log10(RATIO_L2), count)
     columns = objectives[0].moments()[0][LARGEST]
     columns = columns[columns > 0.0]
     scale = min(ALIKE * float(np.median(columns) / columns.max()), 1.0)

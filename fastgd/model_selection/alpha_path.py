@@ -112,10 +112,8 @@ class PathFits:
             run = self._newton[k].run(alpha)
             if run.result.reason is not StopReason.PLATEAU or not task.settings.tol:
                 return run
-            start = (
-                run.coef,
-                run.intercept,
-            )  # the plan was wrong for this alpha: a fit may change it
+            # The plan was wrong for this alpha: a fit may change it.
+            start = run.coef, run.intercept
         elif last is not None:
             start = last.coef, last.intercept
         if (

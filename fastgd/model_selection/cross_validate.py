@@ -110,9 +110,8 @@ def _fold(estimator, alphas, table, train, f, n_threads, stop):
         weights *= table.weights
     y = table.y
     if is_classifier(estimator):
-        classes = np.unique(
-            y[train]
-        )  # labels that only held-out rows have are unknown to this fold
+        # Labels that only held-out rows have are unknown to this fold.
+        classes = np.unique(y[train])
         y = np.where(np.isin(y, classes), y, classes[0])
     try:
         yield from fit_path(

@@ -69,9 +69,8 @@ def _few_samples(objective):
     else:
         weights = samples.weights[0] * positive.sum(), samples.weights[0] * (~positive).sum()
     two = WeightedSamples(np.array([1.0, -1.0]), np.array(weights, dtype=np.float64), np.zeros(1))
-    plain = getattr(
-        coefficients.shifted_sums, "py_func", coefficients.shifted_sums
-    )  # not worth compiling
+    # For two samples a kernel is not worth compiling.
+    plain = getattr(coefficients.shifted_sums, "py_func", coefficients.shifted_sums)
     return lambda shift: tuple(
         total / n_active for total in plain(two, objective.loss, np.zeros(1), shift)
     )

@@ -357,9 +357,8 @@ class Objective:
         """`moments` of the rows of a part by themselves, while those that it has are of all
         rows.
         """
-        cuts = coarser(
-            self.range_cuts, max(2, self.n_nonzeros // (40 * self.n_features))
-        )  # tables: 0.1 X, or two
+        # The blocks have tables, which take a tenth of what X does, or there are two.
+        cuts = coarser(self.range_cuts, max(2, self.n_nonzeros // (40 * self.n_features)))
         table, norms = np.zeros((cuts.size - 1, 4, self.n_features)), np.zeros((cuts.size - 1, 3))
         data = self.rows, self.samples, self.ranges, cuts
         self.map_blocks(lambda a, b: passes.column_moments(*data, a, b, table, norms), len(table))

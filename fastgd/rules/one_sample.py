@@ -54,9 +54,8 @@ class Pa1(Pace):
 
     def multiple(self, rate, value, derivative, squared_norm):
         length = min(rate, value / max(squared_norm, 1e-300))
-        return (
-            length * np.sign(derivative) * (squared_norm > 0.0)
-        )  # an empty row moves nothing, not even the intercept
+        # An empty row moves nothing, not even the intercept.
+        return length * np.sign(derivative) * (squared_norm > 0.0)
 
     def uses_row(self):
         return True
