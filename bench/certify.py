@@ -58,10 +58,7 @@ ROUNDED = (
     1e-13  # relative errors up to this are false by rounding: told apart, and not allowed either
 )
 # So many in a thousand are allowed; of the others none.
-RATES = (
-    "silent one-row step",
-    "auto beaten",
-)
+RATES = ("silent one-row step", "auto beaten")
 ALLOWED_SHARE = 1e-3
 BEATEN_TOL = 1e-6, 1e-2
 

@@ -30,10 +30,7 @@ def row(case, problem, records, contenders, asked, accuracies):
     }
     for accuracy in accuracies:
         key, times = f"{accuracy:g}", {}
-        for (
-            name,
-            run,
-        ) in contenders:
+        for name, run in contenders:
             # Only runs that were in turn count, and they count for coarser accuracies too.
             if run.suboptimality <= accuracy:
                 times[name] = min(run.time, times.get(name, np.inf))

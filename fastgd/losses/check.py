@@ -271,13 +271,7 @@ def _lines(loss, targets) -> list[_Line]:
             if isinstance(x := getattr(loss, field.name), float)
         ]
         # Where kinks tend to be.
-        likely = [
-            0.0,
-            1.0,
-            -1.0,
-            *numbers,
-            *(-number for number in numbers),
-        ]
+        likely = [0.0, 1.0, -1.0, *numbers, *(-number for number in numbers)]
         around = np.concatenate([steps, likely])
         ends = np.float64(0.0), np.float64(1.0)
         return [

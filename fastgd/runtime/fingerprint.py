@@ -21,14 +21,7 @@ from typing import Any
 import numpy as np
 
 # Numba brings its own code for these.
-_KNOWN_BY_NAME = {
-    "numpy",
-    "numba",
-    "math",
-    "cmath",
-    "builtins",
-    "operator",
-}
+_KNOWN_BY_NAME = {"numpy", "numba", "math", "cmath", "builtins", "operator"}
 
 
 def fingerprint(value: Any) -> str:
