@@ -87,12 +87,10 @@ def _tell(problem, how, gap, apart=np.inf):
     problem.reference = f"{how}{found}" + (f", proved to {proved:.0e}" if gap is not None else "")
     if not problem.uncertainty <= CERTAIN:
         raise SystemExit(
-            f"{problem.name}, {problem.loss}, alpha {problem.alpha:.3g}: no reference to judge by. "
-            "The lowest value "
-            f"found is {problem.optimum:.12g} ({problem.reference}), and {CERTAIN:g} is needed. "
-            "Divide the columns by "
-            "their greatest magnitude (--scale), raise --alpha, or look for rows and columns that "
-            "are out of all scale"
+            f"{problem.name}, {problem.loss}, alpha {problem.alpha:.3g}: no reference to judge "
+            f"by. The lowest value found is {problem.optimum:.12g} ({problem.reference}), and "
+            f"{CERTAIN:g} is needed. Divide the columns by their greatest magnitude (--scale), "
+            "raise --alpha, or look for rows and columns that are out of all scale"
         )
 
 

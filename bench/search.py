@@ -35,15 +35,13 @@ def run(data="a9a", rounds=5, of=NAMES):
     for threads, seen in figures["path"].items():
         print(
             f"path of {ALPHAS} alphas, {threads} threads: {seen['path']:.3f} s; a fit at the "
-            "smallest "
-            f"{seen['fit']:.3f} s; ratio {seen['ratio']:.2f} (rounds: "
+            f"smallest {seen['fit']:.3f} s; ratio {seen['ratio']:.2f} (rounds: "
             f"{', '.join(f'{r:.2f}' for r in seen['ratios'])})"
         )
     for name, seen in figures["grid"].items():
         print(
             f"grid search, {name}: {seen['seconds']:.2f} s, best mean score {seen['score']:.5f} "
-            f"with {seen['best']}, "
-            f"processor seconds / seconds {seen['use']:.2f}"
+            f"with {seen['best']}, processor seconds / seconds {seen['use']:.2f}"
         )
     return figures
 

@@ -213,8 +213,7 @@ def _descend(problem, here, compass, rates, gtol, maxiter, listen):
         if not (sound and np.isfinite(here.gradient).all()):
             text = (
                 f"diverged in iteration {iteration}: the objective went from {start:.2g} to "
-                f"{value:.2g}; "
-                f"{rates.advice}"
+                f"{value:.2g}; {rates.advice}"
             )
             return _result(problem, best, iteration, _DIVERGENCE, text)
         if here.value < best.value:

@@ -333,8 +333,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         if weights is not None and np.unique(y[weights > 0.0]).size == 1:
             raise ValueError(
                 "a classifier needs at least 2 classes, got 1 class with a positive weight; check "
-                "sample_weight and "
-                "class_weight"
+                "sample_weight and class_weight"
             )
 
     def _shaped(self, runs):

@@ -52,8 +52,8 @@ class Holdout:
         except ValueError as error:
             raise ValueError(
                 "early_stopping=True cannot hold out "
-                f"validation_fraction={estimator.validation_fraction} of "
-                f"{active.size} rows: {error} Give more rows, another fraction, or X_val and y_val."
+                f"validation_fraction={estimator.validation_fraction} of {active.size} rows: "
+                f"{error} Give more rows, another fraction, or X_val and y_val."
             ) from error
         if train.size == 0 or chosen.size == 0:
             raise ValueError(

@@ -44,8 +44,7 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
     if shares is None or not sum(shares) > 0.0:
         raise ValueError(
             f"alphas={count} are spaced for penalty 'l2', 'l1' or 'elasticnet', got "
-            f"{estimator.penalty!r}; pass an "
-            "array of alphas"
+            f"{estimator.penalty!r}; pass an array of alphas"
         )
     objectives = [fits.objective(samples, 1.0) for samples in fits.samples]
     largest = max(_largest(one, *shares) for one in objectives)

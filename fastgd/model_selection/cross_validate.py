@@ -128,11 +128,9 @@ def _warn(short, n_fits, estimator):
     worst, alpha = max(short)
     warnings.warn(
         f"{len(short)} of {n_fits} fits along the paths ended before their objective was within "
-        f"tol={estimator.tol:g} "
-        f"of the optimum; the farthest, with alpha={alpha:.3g}, has no better bound than "
-        f"{worst:.2g}. Raise max_iter "
-        f"(it was {estimator.max_iter}) or tol, scale the columns of X, or leave out the smallest "
-        "alphas.",
+        f"tol={estimator.tol:g} of the optimum; the farthest, with alpha={alpha:.3g}, has no "
+        f"better bound than {worst:.2g}. Raise max_iter (it was {estimator.max_iter}) or tol, "
+        "scale the columns of X, or leave out the smallest alphas.",
         ConvergenceWarning,
         stacklevel=6,
     )

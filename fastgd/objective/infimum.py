@@ -69,9 +69,8 @@ def _refuse(loss, what):
     name = type(loss).__name__
     raise ValueError(
         f"the value of {name} {what}, below the infimum {loss.infimum:g} that it declares, on "
-        "which proofs rest; "
-        "declare a lower one in the class, or infimum = -np.inf where there is none or it is not "
-        "known"
+        "which proofs rest; declare a lower one in the class, or infimum = -np.inf where there is "
+        "none or it is not known"
     )
 
 

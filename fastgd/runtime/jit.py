@@ -317,9 +317,8 @@ def _hash(*parts: str | Path) -> str:
 @functools.cache
 def _warn_once(reason: str) -> None:
     _log.warning(
-        "no cache of compiled kernels: %s. Each process compiles them anew; set NUMBA_CACHE_DIR to "
-        "a folder that can "
-        "be written, or FASTGD_CACHE=0 to silence this.",
+        "no cache of compiled kernels: %s. Each process compiles them anew; set NUMBA_CACHE_DIR "
+        "to a folder that can be written, or FASTGD_CACHE=0 to silence this.",
         reason,
     )
 
