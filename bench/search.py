@@ -2,14 +2,12 @@
 SGDClassifier's.
 
 - the path: seconds of `fit_path` over 30 alphas, and of one `GDClassifier` fit from zero at the
-  smallest of them, in
-  the same warm process, in turns; one and two threads.
+  smallest of them, in the same warm process, in turns; one and two threads.
 - the grid: seconds of `GridSearchCV` over 20 settings with `n_jobs=2`, in a process of its own,
-  from its start to the
-  last score, imports and joblib's workers included but not the reading of the data, for
-  `GDClassifier` and `SGDClassifier`; the best mean score of each, and the processor seconds of all
-  these processes against the seconds (more than `n_jobs` would be more threads than were asked
-  for).
+  from its start to the last score, imports and joblib's workers included but not the reading of
+  the data, for `GDClassifier` and `SGDClassifier`; the best mean score of each, and the processor
+  seconds of all these processes against the seconds (more than `n_jobs` would be more threads than
+  were asked for).
 """
 
 import json

@@ -11,9 +11,8 @@ curvature, by Cauchy and Schwarz:
   |L^-1|^2) times as large.
 - g is wrong by u sqrt(2 c F) |x_j| as a sum, x_j being column j's root mean square: |(D L)^-1|
   times that in lambda.
-- Predictions are wrong by u' (sum_j |x_j v_j|), u' without the number of rows; as the slopes that
-  this brings are those
-  of rows, lambda changes by no more than that: H^-1/2 X' is as small as H is large.
+- Predictions are wrong by u' (sum_j |x_j v_j|), u' without the number of rows. This changes the
+  derivatives of rows, and lambda by no more than that: H^-1/2 X' is as small as H is large.
 """
 
 import numpy as np

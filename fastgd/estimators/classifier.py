@@ -37,8 +37,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     ----------
     loss : str or Loss, default="log_loss"
         `"log_loss"`, `"hinge"`, `"squared_hinge"`, `"modified_huber"`, `"perceptron"`, a regression
-        loss on the signs
-        -1 and 1, or a component of your own.
+        loss on the signs -1 and 1, or a component of your own.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
     alpha : float, default=1e-4
         Strength of the penalty; it multiplies a mean loss, so that C = 1 / (alpha * n_samples).

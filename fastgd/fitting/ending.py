@@ -1,4 +1,4 @@
-"""What is told of a run that has ended: which point, which bound or estimate, which advice."""
+"""What is reported of a run that has ended: which point, which bound or estimate, which advice."""
 
 from fastgd.certificates.bound import Bound, relative
 from fastgd.fitting.divergence import how_to_lower, reference

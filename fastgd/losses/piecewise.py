@@ -1,4 +1,4 @@
-"""Losses made of straight lines and parabolas, as the suprema that they are.
+"""Losses made of linear and quadratic pieces, each as a supremum over a dual variable.
 
 With u = center + sign * prediction, such a loss is a sum of pieces
 

@@ -1,4 +1,4 @@
-"""Which alphas are worth a fit."""
+"""The grid of alphas that a search tries by default."""
 
 import numpy as np
 

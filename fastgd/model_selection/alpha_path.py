@@ -1,4 +1,4 @@
-"""A path of alphas: one model for each, from the largest alpha to the smallest, each fit begun
+"""A regularisation path: one model for each, from the largest alpha to the smallest, each fit begun
 where the last ended.
 """
 

@@ -9,7 +9,7 @@ from fastgd.runtime.public import public
 
 @public
 class GDClassifierCV(PathSearch, GDClassifier):
-    """Linear classifier whose alpha is chosen by cross-validation along a path of alphas.
+    """Linear classifier whose alpha is chosen by cross-validation along a regularisation path.
 
     On each fold one model after the other is fitted, from the largest alpha to the smallest, each
     from where the last one ended; the folds share X and run on threads.  The alpha with the best
@@ -168,9 +168,9 @@ class GDClassifierCV(PathSearch, GDClassifier):
 
 @public
 class GDRegressorCV(PathSearch, GDRegressor):
-    """Linear regression whose alpha is chosen by cross-validation along a path of alphas.
+    """Linear regression whose alpha is chosen by cross-validation along a regularisation path.
 
-    As `GDClassifierCV`, which says what a path is.
+    As `GDClassifierCV`, which says what a regularisation path is.
 
     Parameters
     ----------

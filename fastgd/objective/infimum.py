@@ -1,4 +1,4 @@
-"""Whether a loss stays above the infimum that it declares: proofs that F is next to its least value
+"""Whether a loss stays above the infimum that it declares: proofs that F is near its minimum
 rest on it.
 
 Losses of this package are known to; a user's is tried on targets of the fit, where each row's loss

@@ -1,5 +1,5 @@
-"""The best model without columns: where automatic descent starts, and the unit in which
-suboptimality is told.
+"""The null model, the best one without columns: where automatic descent starts, and the unit of
+suboptimality.
 """
 
 import numpy as np
