@@ -57,7 +57,7 @@ def fit_path(estimator, X, y, alphas, weights=None, n_threads=1, *, rows=None, s
 
 
 class PathFits:
-    """The fits along one path, asked for one alpha after the other; parameters are those of
+    """The fits along one path, made for one alpha after the other; parameters are those of
     `fit_path`.
     """
 

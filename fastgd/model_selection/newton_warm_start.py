@@ -1,9 +1,9 @@
-"""Newton's method along a path of alphas: what is known of the mean loss is handed on from one
-alpha to the next.
+"""Newton's method along a regularisation path: value, gradient and curvature of the mean loss are
+kept from one alpha to the next.
 
-Value, gradient and curvature matrix of the mean loss are the same for every alpha, only the
-penalty's part follows.  So a step from the last optimum with the last matrix is a step along the
-path, for one pass, and the matrix goes on telling how far the next optimum is.
+They are the same for every alpha, only the penalty's part changes.  So a step from the last optimum
+with the last matrix is a step along the path, for one pass, and the matrix still estimates how far
+the next optimum is.
 """
 
 from dataclasses import replace
@@ -50,12 +50,12 @@ class NewtonPath:
             *plan.reasons,
             "steps begin at the model, and with the curvature, of the last alpha",
         )
-        self.plan, self.task, self.objective = (
-            replace(plan, batch_size="full", reasons=reasons),
-            task,
-            objective,
-        )
-        self.state, self.k, self.stop = state, k, stop
+        self.plan = replace(plan, batch_size="full", reasons=reasons)
+        self.task = task
+        self.objective = objective
+        self.state = state
+        self.k = k
+        self.stop = stop
         tol = task.settings.tol
         self.solver = PathNewton(objective, tol or 0.0)
         self.certifier = PathCertifier(objective, tol or None)

@@ -181,7 +181,7 @@ class Objective:
         return self.loss.convex and self.term.convex
 
     def start(self):
-        """Zeros: where descent starts unless told otherwise."""
+        """Zeros: where descent starts by default."""
         return np.zeros(self.size)
 
     def split(self, v):

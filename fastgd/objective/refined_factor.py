@@ -28,7 +28,7 @@ NULL = 1e-11
 # Nor do those along which rows move by less than so many times the rounding of columns far from 0,
 # as they were given: in predictions it exceeds what these columns vary by.
 NOISE = 4.0
-# Eigenvectors of a larger matrix, which take ten times as long as its factor, are asked for only
+# Eigenvectors of a larger matrix, which take ten times as long as its factor, are computed only
 # where that has failed.
 WIDEST = 500
 
