@@ -54,7 +54,7 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
         ]
         slack = np.minimum(s - box.low, box.high - s) * np.sqrt(some.shares)
         reach = min(reach, float(np.min(slack[c > 0.0] / np.sqrt(c[c > 0.0]), initial=np.inf)))
-    value, terms, away, dual_norm = *sums[:3], np.sqrt(sums[3])
+    value, terms, away, pulls = *sums[:3], np.sqrt(sums[3])
     rest, size = left.copy(), sum_rounding(F) * column_sizes(F)
     if net is not None:
         p, curvature = net
@@ -65,13 +65,13 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
     blind = ~seen
     blind[redundant.columns] = False
     kernel = np.append(rest[blind], rest @ redundant.directions)
-    noise = dual_norm * np.append(size[blind], size @ np.abs(redundant.directions) + redundant.left)
+    noise = pulls * np.append(size[blind], size @ np.abs(redundant.directions) + redundant.left)
     doubt = factor.doubt(sum_rounding(F))
     if not doubt < 1.0 or (np.abs(kernel) > noise).any():
         return -np.inf
-    unsure = dual_norm * float((size / factor.scale)[seen].max(initial=0.0)) * inverse_norm
+    unsure = pulls * float((size / factor.scale)[seen].max(initial=0.0)) * inverse_norm
     length = (factor.norm_of(rest) + unsure) / np.sqrt(1.0 - doubt)
     if not length <= reach:
         return -np.inf
     value += float(point @ rest) - 0.5 * length**2 - length * np.sqrt(away)
-    return float(value - 8.0 * EPS * terms - dual_norm * float(size @ np.abs(point)))
+    return float(value - 8.0 * EPS * terms - pulls * float(size @ np.abs(point)))

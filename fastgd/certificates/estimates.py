@@ -54,13 +54,13 @@ def sure_fall(F, v, gradient):
     off, least = float(np.abs(predictions - F.samples.targets)[F.samples.active()].mean()), here
     steepest = np.argsort(-steepness, kind="stable")[:STEEPEST]
     for j in steepest[steepness[steepest] > 0.0]:
-        direction = np.zeros(d)
-        direction[j] = -np.sign(slopes[j])
-        moves = linear_map.matvec(direction) - means @ direction
+        way = np.zeros(d)
+        way[j] = -np.sign(slopes[j])
+        moves = linear_map.matvec(way) - means @ way
         size = float(np.abs(moves).mean())
         for length in off / size * 2.0 ** np.arange(*LENGTHS) if size > 0.0 else ():
             ahead = v.copy()
-            ahead[j] += length * direction[j]
+            ahead[j] += length * way[j]
             least = min(
                 least,
                 shifted_sums(F, predictions + length * moves)(0.0)[0] + F.penalty_value(ahead),

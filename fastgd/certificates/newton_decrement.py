@@ -11,8 +11,9 @@ curvature, by Cauchy and Schwarz:
   |L^-1|^2) times as large.
 - g is wrong by u sqrt(2 c F) |x_j| as a sum, x_j being column j's root mean square: |(D L)^-1|
   times that in lambda.
-- Predictions are wrong by u' (sum_j |x_j v_j|), u' without the number of rows. This changes the
-  derivatives of rows, and lambda by no more than that: H^-1/2 X' is as small as H is large.
+- Predictions are wrong by u' (sum_j |x_j v_j|), u' without the number of rows; as the slopes that
+  this brings are those
+  of rows, lambda changes by no more than that: H^-1/2 X' is as small as H is large.
 """
 
 import numpy as np
@@ -146,7 +147,7 @@ def product_bound(F, v, value, gradient, enough):
         if reach * decrement < 1.0:
             best = min(best, decrement_bound(decrement, reach) + EPS * abs(value))
         hopeless = reach**2 * proved >= 1.0 or (enough > 0.0 and 0.5 * proved > enough)
-        if best <= enough or hopeless or slack <= SLACK * proved or system.squared_residual <= 0.0:
+        if best <= enough or hopeless or slack <= SLACK * proved or system.height <= 0.0:
             break
         if not system.advance():
             break
@@ -174,11 +175,10 @@ def likely_gain(F, v, gradient):
     system = ConjugateGradients(
         lambda p: F.hessian_product(v, p), gradient, lambda rest: shrink * rest
     )
-    enough = max(SOLVED * system.squared_residual, slope_rounding(F, F.value(v)) ** 2 * F.size)
+    enough = max(SOLVED * system.height, slope_rounding(F, F.value(v)) ** 2 * F.size)
     for _ in range(FEW_PRODUCTS):
-        if system.squared_residual <= enough:
-            gain = 0.5 * float(system.step @ (gradient + system.residual))
-            gain += 0.5 * system.squared_residual
+        if system.height <= enough:
+            gain = 0.5 * float(system.step @ (gradient + system.residual)) + 0.5 * system.height
             return gain if np.isfinite(gain) else np.inf
         if not system.advance():
             return np.inf

@@ -40,8 +40,8 @@ from fastgd.solvers.interior_point.central_path import central_path_applies
 
 # An iteration takes about 0.1 ms of Python, and about 2 ns for each stored value.
 LEAST_FOR_THREADS = 50_000
-# Newton's method arrives within a dozen iterations or two; where an interior point method applies,
-# it takes over after so many checks.
+# Newton's method is there within a dozen iterations or two; where the central path is open, it is
+# taken after these checks.
 NEWTON_CHECKS = 50
 WORKING_SET_CHECKS = 20
 

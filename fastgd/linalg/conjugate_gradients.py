@@ -23,7 +23,7 @@ class ConjugateGradients:
     ----------
     step, residual : ndarray, (size,)
         p and r, which the next step changes in place.
-    squared_residual : float
+    height : float
         r'M r, for rules that stop by the relative residual.
 
     References
@@ -34,7 +34,7 @@ class ConjugateGradients:
     --------
     >>> A, b = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([3.0, 4.0])
     >>> system = ConjugateGradients(lambda d: A @ d, b)
-    >>> while system.squared_residual > 1e-20 and system.advance():
+    >>> while system.height > 1e-20 and system.advance():
     ...     pass
     >>> system.step.round(9)
     array([1., 1.])
@@ -50,7 +50,7 @@ class ConjugateGradients:
     def _measure(self):
         r = self.residual
         self._scaled = r if self._precondition is None else self._precondition(r)
-        self.squared_residual = float(r @ self._scaled)
+        self.height = float(r @ self._scaled)
 
     def advance(self, flat=0.0):
         """One step, for one product; whether there was one: none along a direction whose
@@ -58,14 +58,14 @@ class ConjugateGradients:
         """
         direction = self._scaled.copy()
         if self._direction is not None and self._before > 0.0:
-            direction += (self.squared_residual / self._before) * self._direction
+            direction += (self.height / self._before) * self._direction
         curved = self._product(direction)
         curvature = float(direction @ curved)
         if not curvature > (flat * float(direction @ direction) if flat > 0.0 else 0.0):
             return False
-        share = self.squared_residual / curvature
+        share = self.height / curvature
         self.step += share * direction
         self.residual -= share * curved
-        self._direction, self._before = direction, self.squared_residual
+        self._direction, self._before = direction, self.height
         self._measure()
         return True

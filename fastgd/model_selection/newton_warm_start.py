@@ -22,9 +22,8 @@ from fastgd.solvers.base import Curvature
 from fastgd.solvers.growing_batch import of_all_rows
 from fastgd.solvers.newton.cholesky import Newton
 
-# A matrix of another alpha is expected to bring the decrement down by this factor (its logarithm),
-# until a step has shown by which.
-EXPECTED_GAIN = float(np.log(10.0))
+# A matrix handed on is expected to bring the decrement down by this factor, until a step has told.
+HOPE = float(np.log(10.0))
 
 
 class NewtonPath:
@@ -50,12 +49,12 @@ class NewtonPath:
             *plan.reasons,
             "steps begin at the model, and with the curvature, of the last alpha",
         )
-        self.plan = replace(plan, batch_size="full", reasons=reasons)
-        self.task = task
-        self.objective = objective
-        self.state = state
-        self.k = k
-        self.stop = stop
+        self.plan, self.task, self.objective = (
+            replace(plan, batch_size="full", reasons=reasons),
+            task,
+            objective,
+        )
+        self.state, self.k, self.stop = state, k, stop
         tol = task.settings.tol
         self.solver = PathNewton(objective, tol or 0.0)
         self.certifier = PathCertifier(objective, tol or None)
@@ -123,8 +122,8 @@ class NewtonPath:
         memory["pairs"] = [(s, y + added * s) for s, y in memory["pairs"]]
         factor = memory.get("factor")
         if factor is None or not factor.full or F.loss.self_concordance is None:
-            # Where curvature jumps, a matrix of another point is of no use: the truth was up to
-            # 40 times its estimate.
+            # Where curvature jumps, a matrix from elsewhere tells nothing: the truth was up to 40
+            # times its estimate.
             memory.update(factor=None, pairs=[])
             return
         if self._matrix is None or self._matrix[0] is not factor:
@@ -134,7 +133,7 @@ class NewtonPath:
         followed = Factor(matrix.copy())
         self._matrix = followed, matrix
         # As if the rate at which the matrix brings steps closer had been seen once more.
-        gain = max(memory.get("gain", 0.0), EXPECTED_GAIN)
+        gain = max(memory.get("gain", 0.0), HOPE)
         memory.update(factor=followed, gain=gain)
         memory["decrement"] = np.exp(gain) * followed.norm_of(state.gradient) ** 2
 

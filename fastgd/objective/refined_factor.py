@@ -159,7 +159,7 @@ def factor_of(objective, curvatures, matrix, memory):
     k = int(np.searchsorted(values, RESOLVED * values[-1]))
     if k == 0 or not values[-1] > 0.0:
         return factor
-    A, B = _quadratic_forms(F, curvatures(), vectors[:, :k] / factor.scale[:, None])
+    A, B = _looked_at(F, curvatures(), vectors[:, :k] / factor.scale[:, None])
     known = vectors[:, k:] / np.sqrt(values[k:])
     B = (known / factor.scale[:, None]).T @ B
 
@@ -173,7 +173,7 @@ def factor_of(objective, curvatures, matrix, memory):
     return refined
 
 
-def _quadratic_forms(F, curvatures, directions):
+def _looked_at(F, curvatures, directions):
     """Directions' H directions, (k, k), and H directions, (size, k): one pass."""
     d, (size, k) = F.n_features, directions.shape
     length = max(VALUES // (d + k), 8)

@@ -33,7 +33,7 @@ def test_each_step_is_the_best_of_its_krylov_space(seed, preconditioned):
         assert found.advance()
         np.testing.assert_allclose(found.step, krylov_minimiser(A, b, M, k), rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(found.residual, b - A @ found.step, atol=1e-9)
-        assert found.squared_residual == pytest.approx(found.residual @ M @ found.residual)
+        assert found.height == pytest.approx(found.residual @ M @ found.residual)
 
 
 @pytest.mark.parametrize("rank", [2, 6])
@@ -73,12 +73,12 @@ def test_a_direction_without_curvature_is_not_gone_along(curvature, flat, moves)
     found = ConjugateGradients(lambda p: curvature * p, np.array([3.0, 4.0]))
     assert found.advance(flat) == moves
     assert found.step.any() == moves
-    assert moves or found.squared_residual == 25.0
+    assert moves or found.height == 25.0
 
 
 def test_a_system_that_is_solved_moves_no_further():
     found = ConjugateGradients(lambda p: 2.0 * p, np.array([2.0, 4.0]))
     assert found.advance()
-    assert found.squared_residual == 0.0
+    assert found.height == 0.0
     assert not found.advance()
     np.testing.assert_array_equal(found.step, [1.0, 2.0])

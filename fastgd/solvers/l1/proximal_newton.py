@@ -274,9 +274,9 @@ def settle(X, support, diagonal, curvatures, amounts, unknowns, l1, l2, n_active
         return X.T @ (curvatures * (X @ direction)) / n_active + own * direction
 
     system = ConjugateGradients(product, -pull, lambda rest: rest / scale)
-    enough = SETTLED**2 * system.squared_residual
+    enough = SETTLED**2 * system.height
     for _ in range(CG_STEPS):
-        if not system.advance() or system.squared_residual <= enough:
+        if not system.advance() or system.height <= enough:
             break
     for move in ways(old, system.step, sign):
         image = X @ move

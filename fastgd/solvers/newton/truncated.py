@@ -83,11 +83,11 @@ class NewtonCG(ScaledSolver):
     def _solve(self, product, g, eta):
         """What conjugate gradients find of H p = -g; -g where not even that has curvature."""
         system = ConjugateGradients(product, -g)
-        enough = (eta**2) * system.squared_residual
+        enough = (eta**2) * system.height
         for iteration in range(min(MOST_PRODUCTS, 2 * g.size)):
             if not system.advance(FLAT):
                 return system.step if iteration else -g
-            if system.squared_residual <= enough:
+            if system.height <= enough:
                 break
         return system.step
 
