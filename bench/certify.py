@@ -397,7 +397,9 @@ class Tally:
 def run(options):
     """Try problems until time or fits are used up; returns whether every bar holds."""
     folder = Path(options.out) / "certify"
-    tally, begin, index = Tally(), time.perf_counter(), 0
+    tally = Tally()
+    begin = time.perf_counter()
+    index = 0
     compiled = _compiling()
     while time.perf_counter() - begin < options.seconds and sum(tally.fits.values()) < options.fits:
         problem = hard_problems.make(options.seed, index)
@@ -482,7 +484,9 @@ def save(folder, problem, finding, why, settings):
 def again(path):
     """Run a saved finding once more; returns whether it is gone."""
     saved = json.loads(Path(path).read_text())
-    seed, index, data = saved["seed"], saved["index"], Path(path).with_suffix(".npz")
+    seed = saved["seed"]
+    index = saved["index"]
+    data = Path(path).with_suffix(".npz")
     if data.is_file():
         problem = hard_problems.load(data, saved["problem"], seed, index)
     else:

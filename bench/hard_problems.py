@@ -18,7 +18,9 @@ from . import exact
 from .own_losses import Counts, Expectile
 
 IN_A_ROW = 8
-MOST_ROWS, MOST_COLUMNS, MOST_VALUES = 50_000, 20_000, 2e7
+MOST_ROWS = 50_000
+MOST_COLUMNS = 20_000
+MOST_VALUES = 2e7
 # Shares of the sizes n d (of sparse data: stored values), as powers of ten: most are small, for
 # fits of a few ms.
 SIZES = (
@@ -443,7 +445,9 @@ def _weights(rng, n):
 def settings(problem):
     """Parameters of the fits of a problem: `auto` first, then a few solvers with the same tol."""
     rng = np.random.default_rng([problem.seed, problem.index, 4])
-    smooth, l1, l2 = problem.loss.smooth, problem.l1, problem.l2
+    smooth = problem.loss.smooth
+    l1 = problem.l1
+    l2 = problem.l2
     iterations = {
         "rows": _iterations(2e7, problem.stored),
         "full": _iterations(3e8, problem.stored),

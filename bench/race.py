@@ -83,12 +83,10 @@ class Race:
     """
 
     def __init__(self, problem, accuracies, threads, cap=np.inf, say=lambda text: None):
-        self.problem, self.accuracies, self.threads, self.say = (
-            problem,
-            sorted(accuracies, reverse=True),
-            threads,
-            say,
-        )
+        self.problem = problem
+        self.accuracies = sorted(accuracies, reverse=True)
+        self.threads = threads
+        self.say = say
         self.cap = cap  # seconds of one run, for solvers that can be told
         self.F, self.records = PlainObjective(problem), {}
         self.reference, self.told = problem.optimum, problem.reference

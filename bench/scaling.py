@@ -98,7 +98,9 @@ def slope(sizes, seconds):
 
 
 def _text(name, found):
-    rows, medians, sizes = [], {}, [size["size"] for size in found]
+    rows = []
+    medians = {}
+    sizes = [size["size"] for size in found]
     for size in found:
         times = {threads: median(values) for threads, values in size["seconds"].items()}
         for threads, value in times.items():

@@ -22,7 +22,9 @@ import numpy as np
 
 from .data import load
 
-ALPHAS, THREADS, JOBS = 30, (1, 2), 2
+ALPHAS = 30
+THREADS = (1, 2)
+JOBS = 2
 GRID = {"alpha": np.logspace(-6, -2, 10).tolist(), "loss": ["log_loss", "squared_hinge"]}
 NAMES = "fastgd", "sklearn"
 
