@@ -14,6 +14,7 @@ down slowly, so that no bound on the loss's curvature is needed.
 
 import numpy as np
 
+from fastgd.solvers.base import LAST_RESORT, Forecast
 from fastgd.solvers.gradient.preconditioned import ScaledSolver
 
 # The measured curvature is along the step only: forgetting it slowly lets the step grow where the
@@ -31,6 +32,18 @@ GREATEST_CURVATURE = 1e30
 
 class Accelerated(ScaledSolver):
     """`solver="nesterov"`, full batch, automatic steps."""
+
+    name = rule_name = "nesterov"
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """Unknown; where F is convex others come first."""
+        F = objective
+        if not F.loss_smooth:
+            return Forecast(np.inf)
+        what = "the penalty is not smooth" if F.convex else "the loss or the penalty is not convex"
+        reason = f"{what}: accelerated descent with restarts finds a low point of either kind"
+        return Forecast(2.0 * LAST_RESORT, reason, last=F.convex)
 
     def advance(self, state):
         """One look-ahead point: one pass, more where the curvature was underrated."""
