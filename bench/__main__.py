@@ -190,12 +190,8 @@ def _suite(options):
     from . import report
 
     options.threads, options.seconds = options.threads or report.cores(), options.seconds or 55.0
-    for name in (
-        "OMP",
-        "OPENBLAS",
-        "MKL",
-        "NUMBA",
-    ):  # before the packages that look at them are loaded
+    for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+        # Before the packages that look at them are loaded.
         os.environ.setdefault(f"{name}_NUM_THREADS", str(options.threads))
     from . import suite
 

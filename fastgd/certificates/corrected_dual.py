@@ -56,7 +56,7 @@ def applies(objective):
     )
 
 
-def lower_bound(objective, v, step, room=None):
+def lower_bound(objective, v, step, workspace=None):
     """A number that F is nowhere below, proved at the Newton `step` from `v`; -inf where an
     intercept does not balance.
 
@@ -67,25 +67,25 @@ def lower_bound(objective, v, step, room=None):
     objective : Objective
         For which it `applies`.
     v, step : ndarray, (size,)
-    room : ndarray, (n_samples,), optional
-        Is written over.
+    workspace : ndarray, (n_samples,), optional
+        For predictions; written over.
     """
     F, linear_map = objective, LinearMap(objective)
     (coef, intercept), (move, shift) = F.split(v), F.split(step)
-    predictions, moves = linear_map.matvec(coef, room), linear_map.matvec(move)
+    predictions, moves = linear_map.matvec(coef, workspace), linear_map.matvec(move)
     excess = tiny = 0.0
     for _ in range(MOST_SHIFTS):
         duals = np.empty(0)  # gone before there are others
-        below, duals, bend = linear_map.conjugates(predictions, moves, intercept, shift)
+        below, duals, curvature = linear_map.conjugates(predictions, moves, intercept, shift)
         if not F.fit_intercept:
             break
         excess, tiny = (
             abs(float(duals.sum())),
             1e-14 * float(np.linalg.norm(duals)) * float(np.sqrt(F.n_samples)),
         )
-        if excess <= tiny or not bend > 0.0:
+        if excess <= tiny or not curvature > 0.0:
             break
-        shift -= float(duals.sum()) / bend
+        shift -= float(duals.sum()) / curvature
     if excess > tiny:
         return -np.inf
     there = coef + move

@@ -1,4 +1,4 @@
-"""Estimates of F - F*, where nothing is proved: by the curvature, and by what F surely falls by."""
+"""Estimates of F - F*, where nothing is proved: by the curvature, and by falls along columns."""
 
 import numpy as np
 
@@ -7,10 +7,10 @@ from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest, shifted_sums
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 
-# Half the squared decrement is told this many times as an estimate, the second number where
-# curvature jumps: it may be that of another point, or fall on the way.  With 3 the truth was at
-# most 0.69 of what was told (log loss on three data sets, along paths of alphas); with 12 it was
-# once 1.6 of it (Huber), hence 25.
+# The estimate is half the squared decrement times this, the second number where curvature jumps:
+# it may be that of another point, or fall on the way.  With 3 the truth was at most 0.69 of the
+# estimate (log loss on three data sets, along regularisation paths); with 12 it was once 1.6 times
+# as much (Huber), hence 25.
 LIKELY = 3.0
 LIKELY_WHERE_IT_JUMPS = 25.0
 # Steepest columns along which F is tried, and powers of 2 of the steps, in units of what the

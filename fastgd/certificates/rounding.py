@@ -1,4 +1,4 @@
-"""What sums over rows, gradients and values are wrong by."""
+"""Rounding errors of sums over rows, of gradients and of F."""
 
 import numpy as np
 

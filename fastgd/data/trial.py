@@ -17,8 +17,7 @@ UNWRITTEN = 1.2345678901234567e-301
 RATE = 0.125
 HOW_MANY = (
     "a loss of several predictions says how many they are: define n_predictions(self, targets), "
-    "for targets that are "
-    "numbers of classes `return int(targets.max()) + 1`"
+    "for targets that are numbers of classes `return int(targets.max()) + 1`"
 )
 
 
@@ -165,7 +164,8 @@ def _run(component, name, where, *arguments, arithmetic=False):
 
     Python raises where compiled code goes on with infinity or NaN.
     """
-    result, failed = None, False
+    result = None
+    failed = False
     try:
         result = getattr(component, name)(*arguments)
     except ArithmeticError:

@@ -462,9 +462,8 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     task = estimator._task(loss, penalty, rows, n_threads)
     offset = None if offset is None else as_offset(offset, n_samples)
     X_val, y_val, sample_weight_val = validation
-    rng = check_random_state(
-        estimator.random_state
-    )  # early stopping was asked for: its rows follow NumPy's convention
+    # Early stopping was asked for: its rows follow NumPy's convention.
+    rng = check_random_state(estimator.random_state)
     holdout = Holdout.choose(estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng)
     if holdout is not None:
         weights = holdout.training_weights(weights, n_samples)

@@ -1,4 +1,4 @@
-"""Whether a run has gone beyond all reason, and what its steps were too long for."""
+"""Whether a run diverges, and how to lower a rate that makes it."""
 
 import numpy as np
 
@@ -23,9 +23,7 @@ def reference(objective):
 
 
 def exploded(solver, value, start_point):
-    """Whether F = `value` is beyond all reason; far from the start it may have been beyond before
-    the first iteration.
-    """
+    """Whether F = `value` means divergence; a start far from the optimum may have had as much."""
     F = solver.objective
     # A dual solver's F may rise on the way.
     if value <= DIVERGED * abs(reference(F)) or (solver.proves_itself and np.isfinite(value)):

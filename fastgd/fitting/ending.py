@@ -1,4 +1,4 @@
-"""What is told of a run that has ended: which point, which bound or estimate, which advice."""
+"""What is reported of a run that has ended: which point, which bound or estimate, which advice."""
 
 from fastgd.certificates.bound import Bound, relative
 from fastgd.fitting.divergence import how_to_lower, null_model_is_rounding, reference
@@ -10,7 +10,7 @@ from fastgd.objective.null_model import null_point
 ENDS = (StopReason.PLATEAU, StopReason.MAX_ITER, StopReason.TIME)
 # What is told of steps of a solver's own that came to an end without a proof.
 NO_MORE = (
-    "Its steps bring no more: what is left is rounding, or too small for them to see. To get "
+    "Its steps bring no more: what is left is rounding, or too little for them. To get "
     "further, scale the columns of X, raise alpha or tol, or leave the choice to solver='auto'."
 )
 # Rounding that leaves more than so many times tol is told, unless tol asks for no more than
@@ -86,6 +86,6 @@ def advice(solver, check, reason, history, tol):
     if check.objective <= limit and check.objective <= NOISE * lowest + 1e-4 * reference(F):
         return ""
     return (
-        f"The rate ({history['rate'][-1]:.3g} at the end) is too large: the null model "
-        f"has {F.null_value:.6g}, the lowest check had {lowest:.6g}. {how_to_lower(F)}"
+        f"The rate ({history['rate'][-1]:.3g} at the end) is too large: the null model, without "
+        f"columns, has {F.null_value:.6g}, the lowest check had {lowest:.6g}. {how_to_lower(F)}"
     )

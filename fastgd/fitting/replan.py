@@ -17,8 +17,8 @@ from fastgd.fitting.stopping import (
 from fastgd.rules.base import Rule
 from fastgd.solvers.base import LAST_RESORT
 
-# A run on the central path that ends farther off than this was lost in rounding; else rounding is
-# just its end.
+# An interior point run that ends farther off than this was lost in rounding; else rounding is just
+# its end.
 LOST = 0.1
 # What no other plan is asked to improve on where tol is 0.
 SETTLED = 1e-8
@@ -40,7 +40,7 @@ def run_by_plans(task, objective, go, start, state):
     tried = [plan]
     result = go(tried, rule, start, state, task.max_iter, task.max_time)
     updates = _updates(objective, result)
-    # On the central path it is still Newton's method: open to whoever asked for that, too.
+    # An interior point method is still Newton's method: open to whoever asked for that, too.
     may_change = settings.solver == "auto" or (
         plan.solver == "newton" and is_open("newton", INTERIOR_POINT, objective)
     )
@@ -138,12 +138,12 @@ def _stuck(plan, objective, result, tol):
     """Whether a run ended because nothing fell any more, although it is not proved to be where it
     should.
 
-    For the central path of a loss with corners rounding is just its end, unless it ended far off.
+    For the interior point method rounding is just its end, unless it ended far off.
     """
     if not tol or result.reason not in (StopReason.PLATEAU, StopReason.CONVERGED):
         return False
     if result.suboptimality <= max(tol, SETTLED if tol <= LEAST else 0.0) or result.rounded:
-        # An estimate is not the last word where the central path would bring a proof.
+        # An estimate is not the last word where the interior point would bring a proof.
         newton = plan.solver in ("newton", "lbfgs") and not plan.form
         estimated = result.bound.kind == "estimate"
         return newton and estimated and is_open("newton", INTERIOR_POINT, objective)
@@ -169,7 +169,7 @@ def next_plan(tried, F, ending, automatic=True):
     were tried, too.
 
     `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the
-    central path left.
+    interior point method left.
     """
     known = {(plan.solver, plan.form) for plan in tried}
     for solver, told in _after(tried[-1], list(takeovers(F, None))):

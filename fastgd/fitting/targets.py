@@ -138,9 +138,8 @@ def fit_targets(task, samples, seeds, starts, states):
         try:
             # No thread goes on working on a fit that has failed.
             map_ranges(work, len(samples), target_threads(task, len(samples)), end=ended.set)
-        except (
-            KeyboardInterrupt
-        ) as key:  # between two targets, or while the main thread waited for the others
+        except KeyboardInterrupt as key:
+            # Between two targets, or while the main thread waited for the others.
             keys.append(key)
             ended.set()
     if not ended.is_set():
@@ -337,7 +336,9 @@ def _unknowns(objective, coef, intercept):
 
 def _rules(task, tried, solver, max_time):
     """Stopping rules of a run by the last of the plans that were `tried`."""
-    settings, tol, plan = task.settings, task.settings.tol or None, tried[-1]
+    settings = task.settings
+    tol = task.settings.tol or None
+    plan = tried[-1]
     rules: list = [] if max_time is None else [TimeLimit(max_time)]
     unit = functools.partial(unit_at, solver.objective)
     if task.score is not None:
@@ -357,8 +358,8 @@ def _rules(task, tried, solver, max_time):
         if plan.solver in ("newton", "lbfgs", "nesterov"):
             automatic = settings.solver == "auto"
             path = is_open("newton", INTERIOR_POINT, solver.objective)
-            # Newton's method that was named, too, may leave for the central path, once it stands
-            # still.
+            # Newton's method that was named, too, may become an interior point method, once it
+            # brings no more.
             if automatic or (plan.solver == "newton" and path and plan.form != INTERIOR_POINT):
                 patient = (
                     plan.form == INTERIOR_POINT

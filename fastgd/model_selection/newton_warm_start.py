@@ -1,9 +1,9 @@
-"""Newton's method along a path of alphas: what is known of the mean loss is handed on from one
-alpha to the next.
+"""Newton's method along a regularisation path: value, gradient and curvature of the mean loss are
+kept from one alpha to the next.
 
-Value, gradient and curvature matrix of the mean loss are the same for every alpha, only the
-penalty's part follows.  So a step from the last optimum with the last matrix is a step along the
-path, for one pass, and the matrix goes on telling how far the next optimum is.
+They are the same for every alpha, only the penalty's part changes.  So a step from the last optimum
+with the last matrix is a step along the path, for one pass, and the matrix still estimates how far
+the next optimum is.
 """
 
 from dataclasses import replace

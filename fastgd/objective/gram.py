@@ -185,7 +185,8 @@ def _add_squares(rows, samples, coef, intercept, first, stop, gradient, matrix):
 
     These are of size d or, with the intercept, d + 1.
     """
-    total, d = 0.0, rows.shape()[1]
+    total = 0.0
+    d = rows.shape()[1]
     length, moved = max(LEAST_ROWS, VALUES // (d + 1)), coef.any()
     for start in range(first, stop, length):
         own = slice(start, min(start + length, stop))
@@ -207,7 +208,8 @@ def largest_norm(rows, weights, factor, first, stop):
 
     `factor` is F, (d + 1, d + 1), or (d, d) without the 1.
     """
-    d, largest = rows.shape()[1], 0.0
+    d = rows.shape()[1]
+    largest = 0.0
     for start in range(first, stop, CHUNK):
         chosen = rows.part(slice(start, min(start + CHUNK, stop)))
         product = chosen @ factor[:d]

@@ -142,7 +142,8 @@ class LinearMap:
         See `fastgd.certificates.corrected_dual`.
         """
         F, n_blocks = self.objective, self._rows[1].size - 1
-        totals, bends, duals = np.zeros(n_blocks), np.zeros(n_blocks), np.zeros(predictions.size)
+        totals, curvatures = np.zeros(n_blocks), np.zeros(n_blocks)
+        duals = np.zeros(predictions.size)
 
         def work(ranges, cuts, first, last):
             for b in range(first, last):
@@ -151,13 +152,13 @@ class LinearMap:
                 ):
                     before = predictions[own] + (intercept + offsets)
                     found = _conjugates(F.loss, targets, before, moves[own] + shift)
-                    value, duals[own], bend = (weights * part for part in found)
+                    value, duals[own], curvature = (weights * part for part in found)
                     totals[b] += value.sum()
-                    bends[b] += bend.sum()
+                    curvatures[b] += curvature.sum()
 
         self._map(self._rows, work, self._few_values)
         duals /= F.n_active
-        return float(totals.sum()) / F.n_active, duals, float(bends.sum()) / F.n_active
+        return float(totals.sum()) / F.n_active, duals, float(curvatures.sum()) / F.n_active
 
     def _map(self, blocks, work, n_values):
         ranges, cuts = blocks
@@ -191,19 +192,19 @@ def _conjugates(loss, targets, before, move):
 
     Where no derivative beyond reaches what the step asks for, the last one that is known stands in.
     """
-    start, curvature = _looked(loss, targets, before)[1:]
+    start, curvature = _evaluated(loss, targets, before)[1:]
     there = before + move
-    value, derivative, own = _looked(loss, targets, there)
+    value, derivative, own = _evaluated(loss, targets, there)
     asked = start + curvature * move - derivative
     with np.errstate(all="ignore"):
         beyond = np.where((asked != 0.0) & (own > 0.0), there + 2.0 * asked / own, there)
-        value_beyond, far, _ = _looked(loss, targets, beyond)
+        value_beyond, far, _ = _evaluated(loss, targets, beyond)
         share = np.where(far != derivative, np.clip(asked / (far - derivative), 0.0, 1.0), 0.0)
         gap = share * np.maximum(value - value_beyond + far * (beyond - there), 0.0)
     return value - gap, derivative + share * (far - derivative), curvature
 
 
-def _looked(loss, targets, predictions):
+def _evaluated(loss, targets, predictions):
     """Value, derivative and curvature of each row's loss, (3, n)."""
     values, derivatives, curvatures = found = np.empty((3, predictions.size))
     evaluate(loss, predictions, targets, values, derivatives, curvatures, True, 0.0)

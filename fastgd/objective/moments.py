@@ -7,7 +7,7 @@ from fastgd.objective.objective import LARGEST
 
 FEWEST_ROWS = 100
 SAMPLE_ROWS = 1000
-# Products of the power method: for plans, which ask for the order of magnitude, and for steps.
+# Products of the power iteration: for plans, which need the order of magnitude, and for steps.
 SPREAD_PRODUCTS = 10
 CURVATURE_PRODUCTS = 20
 MOST_OVERLAP = 2.0
@@ -21,8 +21,8 @@ def column_scales(objective):
 
 
 def spread(objective):
-    """Greatest curvature of the columns over the mean one, from some of the rows by the power
-    method.
+    """Greatest curvature of the columns over the mean one, from some of the rows by power
+    iteration.
     """
     return measured_once(objective, _spread)
 
@@ -92,16 +92,16 @@ def sampled_curvature(objective, rows, scales, intercept_scale, seed):
     constant = intercept_scale * F.fit_intercept
 
     def product(v):
-        amounts = weights * (sample @ (scales * v[:-1]) + constant * v[-1])
-        return np.append(scales * (sample.T @ amounts), constant * amounts.sum()) / chosen.size
+        changes = weights * (sample @ (scales * v[:-1]) + constant * v[-1])
+        return np.append(scales * (sample.T @ changes), constant * changes.sum()) / chosen.size
 
     start = rng.standard_normal(F.n_features + 1)
     largest = largest_eigenvalue(product, start, CURVATURE_PRODUCTS)
     return largest, 2.0 * CURVATURE_PRODUCTS * chosen.size / rows.size
 
 
-def say(objective):
-    """Mean |x|^2 / (l2 n): how much all other rows have a say in a row's prediction.
+def row_coupling(objective):
+    """Mean |x|^2 / (l2 n): how strongly the other rows act on the prediction for one.
 
     1 to 100 on text and scaled columns, 1e5 on raw ones.
     """

@@ -202,7 +202,7 @@ def dual_optimum(loss, X, y, l2):
 @pytest.mark.parametrize(
     "loss", [Hinge(), *with_jit([], [Quantile(0.3)])], ids=lambda loss: loss.name
 )
-def test_the_gap_holds_for_losses_with_corners(loss, penalty):
+def test_the_gap_holds_for_non_smooth_losses(loss, penalty):
     for seed in range(with_jit(20, 5)):
         rng = np.random.default_rng(seed)
         X = rng.standard_normal((20, 3))

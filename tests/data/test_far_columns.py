@@ -73,13 +73,13 @@ def test_rows_hand_out_differences_bit_for_bit(storage):
     assert isinstance(rows, ShiftedRows)
     table, (n, d) = X - rows.centers, X.shape
     assert np.flatnonzero(rows.centers).tolist() == [0, 1]
-    coef, amounts = rng.standard_normal(d), rng.standard_normal(n)
+    coef, multiples = rng.standard_normal(d), rng.standard_normal(n)
     out, vector = np.zeros(n), np.zeros(d)
     rows.dot_rows(0, n, coef, out)
-    rows.add_rows(0, n, amounts, vector, 16)
+    rows.add_rows(0, n, multiples, vector, 16)
     expected, combined = rows_of(X).matvec(coef), np.zeros(d)
     for i in range(n):
-        rows_of(X).add(i, amounts[i], combined)
+        rows_of(X).add(i, multiples[i], combined)
     np.testing.assert_array_equal(out, expected)
     np.testing.assert_array_equal(rows.matvec(coef), expected)
     np.testing.assert_array_equal(vector, combined)

@@ -159,7 +159,7 @@ def test_every_plan_has_its_iteration_once(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:Stopped because")
-def test_corners_end_with_one_row_steps(monkeypatch):
+def test_non_smooth_losses_end_with_one_row_steps(monkeypatch):
     stuck(monkeypatch, Sdca, CentralPath)
     X, _, labels = raw(60, 5, sigma=0.5)
     model = GDClassifier("hinge", alpha=1e-2, max_iter=100, random_state=0)

@@ -14,8 +14,8 @@ from fastgd.fitting.build import make_solver
 from fastgd.fitting.candidates import batch_sizes, cheapest
 from fastgd.fitting.plan import Settings, make_plan
 from fastgd.objective.cost_model import curvature_cost
-from fastgd.objective.moments import rows_apart, say, spread
-from fastgd.solvers.dual.sdca import MOST_SAY, Sdca
+from fastgd.objective.moments import row_coupling, rows_apart, spread
+from fastgd.solvers.dual.sdca import MOST_COUPLED, Sdca
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.growing_batch import Growing, growth_pays
 from fastgd.solvers.interior_point.central_path import CentralPath
@@ -230,7 +230,7 @@ def test_dual_ascent_goes_with_rows_that_have_little_in_common():
         Objective("squared_hinge", rows, y, alpha=1 / 60, fit_intercept=False)
         for rows in (X, alike)
     )
-    assert say(apart) > MOST_SAY  # a row's own say is next to nothing, and yet no other has one
+    assert row_coupling(apart) > MOST_COUPLED  # by lengths alone they would be coupled
     assert rows_apart(apart)
     assert not rows_apart(together)
     assert rows_apart(

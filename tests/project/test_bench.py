@@ -160,7 +160,7 @@ def test_optimum_of_newton_and_of_the_way_for_many_features(monkeypatch):
 
 
 @pytest.mark.parametrize("loss", problems.CORNERED)
-def test_optimum_of_a_loss_with_a_corner(loss):
+def test_optimum_of_a_non_smooth_loss(loss):
     problem = problems.make_problem("sklearn:iris", loss, alpha=0.05, rows=80)
     optimum.solve(problem)
     assert float(problem.reference.split()[-1]) < 1e-6

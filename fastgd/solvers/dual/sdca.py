@@ -16,7 +16,7 @@ import numpy as np
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.moments import measured_once, row_overlap, rows_apart, say
+from fastgd.objective.moments import measured_once, row_coupling, row_overlap, rows_apart
 from fastgd.rules.batches import row_order
 from fastgd.solvers.base import LAST_RESORT, Answer, Forecast, Progress, Solver, State
 from fastgd.solvers.dual import kernels as dual
@@ -45,21 +45,20 @@ VISIBLE = 0.1
 # Units of rounding of a sum that NumPy makes of halves of halves, and of its terms.
 SUMMED = 8.0
 
-# Dual ascent takes about 12 + 9 r passes to 1e-4, with r the say of other rows in a row's
-# prediction: with r of 0.3, 3, 30, 200 it took 10 to 32, 27 to 90, 191 to 753, over 970 (hinge,
-# quantile, epsilon-insensitive; text, census, protein, covtype_binary), and four to five times as
-# many to 1e-6. Where the central path takes more by count, it took 1 to 11 times as long by the
-# clock. Where that is not open, dual ascent is chosen up to r = 1000.
+# Dual ascent takes about 12 + 9 r passes to 1e-4, with r the coupling of rows (`row_coupling`):
+# with r of 0.3, 3, 30, 200 it took 10 to 32, 27 to 90, 191 to 753, over 970 (hinge,
+# quantile, epsilon-insensitive; text, one-hot columns, 9 and 54 dense columns), and four to five
+# times as many to 1e-6. Where the interior point method takes more by count, it took 1 to 11 times
+# as long by the clock. Where that does not apply, dual ascent is chosen up to r = 1000.
 DUAL_PASSES = 12.0
-DUAL_PASSES_PER_SAY = 9.0
-MOST_SAY = 1000.0
+DUAL_PASSES_PER_COUPLING = 9.0
+MOST_COUPLED = 1000.0
 # It takes about 25 + 220 o where o, the squared cosines of a row with all others, each times how
 # many times as long the row is, squared, if it is longer, adds up to no more than 2, estimated from
-# some: 300 rows of 20,000 normal numbers have r = 20,000, and take 37 ms by dual ascent and 750 on
-# the central path (squared hinge). With o of 0.1, 0.24, 0.34,
-# 0.96, 1.1, 1.5 it took 45, 69, 105, 216, 72, 206 passes, and with 5 to 80 (log-normal columns,
-# sigma 2 and 3) 204 to
-# over 1,900, while squared cosines alone were 0.3 to 1.5 (hinge, alpha = 1e-4).
+# some: 300 rows of 20,000 normal numbers have r = 20,000, and take 37 ms by dual ascent and 750 by
+# the interior point method (squared hinge). With o of 0.1, 0.24, 0.34, 0.96, 1.1, 1.5 it took 45,
+# 69, 105, 216, 72, 206 passes, and with 5 to 80 (log-normal columns, sigma 2 and 3) 204 to over
+# 1,900, while squared cosines alone were 0.3 to 1.5 (hinge, alpha = 1e-4).
 DUAL_PASSES_APART = 25.0
 DUAL_PASSES_PER_OVERLAP = 220.0
 # Beyond so many by the say of other rows it is worth looking whether rows are apart.
@@ -126,7 +125,7 @@ class Sdca(Solver):
         """
         F = objective
         jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
-        pays = say(F) <= MOST_SAY or rows_apart(F)
+        pays = row_coupling(F) <= MOST_COUPLED or rows_apart(F)
         if F.loss_smooth and not (jumps and pays):
             return Forecast(np.inf)
         reason = (
@@ -427,7 +426,7 @@ class Sdca(Solver):
 
 def dual_passes(objective, tol):
     """What a run of dual ascent takes, in passes' worth of time."""
-    passes = DUAL_PASSES + DUAL_PASSES_PER_SAY * say(objective)
+    passes = DUAL_PASSES + DUAL_PASSES_PER_COUPLING * row_coupling(objective)
     if passes > WORTH_A_LOOK and rows_apart(objective):
         overlap = measured_once(objective, row_overlap)
         passes = min(passes, DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * overlap)

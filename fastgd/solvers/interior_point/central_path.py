@@ -376,7 +376,7 @@ class CentralPath(Solver):
         if self.net is not None:
             memory["pinned"] = self._pinned(self.net, F.l2 + self._system.squares(curvatures))
             metric += self.net.curvature
-        F.meter.count(1.0 * self._system.look(metric, curvatures))
+        F.meter.count(1.0 * self._system.factorise(metric, curvatures))
         return self._system
 
     def _matrix(self):

@@ -130,11 +130,11 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, book, option
             target = samples.target(i)
             amount = loss.derivative(prediction, target)
             if pace.uses_row():
-                amount = pace.amount(
+                amount = pace.multiple(
                     rate, loss.value(prediction, target), amount, rows.squared_norm(i)
                 )
             else:
-                amount = pace.amount(rate, 0.0, amount, 0.0)
+                amount = pace.multiple(rate, 0.0, amount, 0.0)
             amount *= samples.weight(i) / (stop - first)
             slope += amount
             amounts[m - first] = amount
