@@ -12,12 +12,11 @@ from fastgd.data.chunk_sizes import VALUES
 from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import coarser
+from fastgd.objective.cost_model import loops
 
 # The fewest rows in a buffer that BLAS multiplies by itself.
 LEAST_ROWS = 64
 CHUNK = 1024
-# A step of the loop takes as long as this many of BLAS's.
-LOOP_STEP = 11.0
 # Each block of a curvature matrix has a matrix of its own to clear and to add: worth it for so many
 # values.
 LEAST_PER_BLOCK = 20_000
@@ -25,18 +24,6 @@ MOST_MATRICES = 8
 # Slots for each column at its own place.
 ALL = np.empty(0, dtype=np.int32)
 NO_NORMS = np.empty(0)
-
-
-def loops(rows, row_length):
-    """Whether the loop over the nonzeros, `row_length` of them in a row, is the faster way."""
-    return rows.sparse or are_few(row_length, rows.shape()[1])
-
-
-def are_few(row_length, n_features):
-    """Whether rows have so few nonzeros that the loop over them is the faster way even where
-    zeros are stored.
-    """
-    return LOOP_STEP * row_length**2 < n_features**2
 
 
 def add_gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, row_length=np.inf):

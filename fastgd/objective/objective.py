@@ -16,7 +16,8 @@ from fastgd.data.trial import try_components
 from fastgd.losses.base import find_loss
 from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import chunk_length, coarser, count_nonzeros, cut
-from fastgd.objective.gram import ALL, add_gram, assemble, loops, matrix_cuts
+from fastgd.objective.cost_model import loops
+from fastgd.objective.gram import ALL, add_gram, assemble, matrix_cuts
 from fastgd.objective.meter import Meter
 from fastgd.objective.vector import kind_of
 from fastgd.penalties.separable import find_penalty

@@ -16,9 +16,15 @@ from fastgd.certificates.rounding import intercept_rounding, sum_rounding
 from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
-from fastgd.objective.cost_model import curvature_cost, pass_cost, solving_cost
+from fastgd.objective.cost_model import (
+    COMBINATIONS,
+    are_few,
+    curvature_cost,
+    pass_cost,
+    solving_cost,
+)
 from fastgd.objective.distances import unit_at
-from fastgd.objective.gram import are_few, quadratic
+from fastgd.objective.gram import quadratic
 from fastgd.objective.moments import say, spread
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
@@ -58,11 +64,9 @@ FORESEEN = 1e-10
 ITERATIONS = 8.0
 MATRICES = 6.0
 MATRICES_AFTER_GROWTH = 3.0
-# An iteration among past gradients takes so many ns for each row beside its pass, and there are
-# about 5 + 15 sqrt(r) of them, at most 100, where r is the loss's curvature times the say of other
-# rows. Iterations to 1e-4: news text 5 (r = 0.25), w8a 24 (2.9), census 43 to 106 (9), mnist 74 to
-# 92 (25); with alpha 100 times as large 2, 5, 7 to 19, 13 to 24.
-COMBINATIONS = 120.0
+# Among past gradients there are about 5 + 15 sqrt(r) iterations, at most 100, where r is the loss's
+# curvature times the say of other rows. Iterations to 1e-4: news text 5 (r = 0.25), w8a 24 (2.9),
+# census 43 to 106 (9), mnist 74 to 92 (25); with alpha 100 times as large 2, 5, 7 to 19, 13 to 24.
 FEWEST_ITERATIONS = 5.0
 ITERATIONS_PER_ROOT = 15.0
 MOST_ITERATIONS = 100.0
