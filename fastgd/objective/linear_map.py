@@ -9,10 +9,9 @@ from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import MOST_BLOCKS, cut
 from fastgd.objective.cost_model import DERIVATIVES, VALUE
 from fastgd.objective.gram import chunks, merged
-from fastgd.objective.kernels import evaluate
+from fastgd.objective.kernels import NOTHING, evaluate
 from fastgd.runtime.threads import map_ranges
 
-NOTHING = np.empty(0)
 # Stored values from which on a single product is worth a kernel: NumPy takes 2 to 10 ms for them on
 # one thread.
 WORTH_COMPILING = 4_000_000
