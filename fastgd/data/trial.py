@@ -14,6 +14,7 @@ from fastgd.runtime.fingerprint import is_ours
 
 # What no method would write by chance.
 UNWRITTEN = 1.2345678901234567e-301
+# Any rate does; a power of 2 rounds nothing.
 RATE = 0.125
 HOW_MANY = (
     "a loss of several predictions says how many they are: define n_predictions(self, targets), "

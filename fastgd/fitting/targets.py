@@ -30,6 +30,7 @@ from fastgd.fitting.stopping import (
     TimeLimit,
     Validation,
 )
+from fastgd.objective.cost_model import PYTHON, VALUE
 from fastgd.objective.distances import unit_at
 from fastgd.objective.infimum import check_infimum
 from fastgd.objective.null_model import null_model, null_point
@@ -38,8 +39,8 @@ from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.base import RunRecord
 
-# An iteration takes about 0.1 ms of Python, and about 2 ns for each stored value.
-LEAST_FOR_THREADS = 50_000
+# From so many stored values on an iteration's two looks at them take longer than its Python.
+LEAST_FOR_THREADS = PYTHON / (2.0 * VALUE)
 # Newton's method is there within a dozen iterations or two; where the central path is open, it is
 # taken after these checks.
 NEWTON_CHECKS = 50

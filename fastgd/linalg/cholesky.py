@@ -11,8 +11,8 @@ from fastgd.linalg.precision import EPS
 # A pivot, of ones on the diagonal, above this is known to a thousandth of its square.
 RESOLVED = 3e-6
 
-# Added to a diagonal of ones for each unknown, and a hundred times as much as often as that is not
-# enough.
+# Added to a diagonal of ones for each unknown: a few units in the last place, and a hundred times
+# as much as often as that is not enough.
 RIDGE = 1e-15
 # Where this is not enough the matrix is not one of finite numbers, and no ridge will do.
 LARGEST_RIDGE = 1e3

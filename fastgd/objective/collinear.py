@@ -9,8 +9,8 @@ from scipy.linalg import lapack
 
 from fastgd.objective.objective import LARGEST
 
-# A column whose variance the others leave less than this share of is looked at; at most so many
-# are.
+# A column whose variance the others leave less than this share of is looked at, for one to three
+# passes each; with more of them than this nothing is done.
 LEFT = 1e-12
 MOST = 500
 # What rounding may leave of such a linear combination, as a share of the greatest terms: 16
@@ -18,6 +18,7 @@ MOST = 500
 # Of columns that are read as distances, the numbers as they were given are rounded: a sum of
 # columns around 1e5 is one but for 1e-11.
 ROUNDING = 4e-15
+# Times that a combination is solved for, each with what the one before has left: a pass each.
 REFINEMENTS = 3
 
 

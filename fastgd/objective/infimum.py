@@ -9,7 +9,8 @@ import numpy as np
 
 from fastgd.runtime.fingerprint import is_ours
 
-# Values this far below the infimum, as a share of what the null model has, are rounding.
+# Values this far below the infimum, as a share of what the null model has, are rounding, with six
+# digits to spare.
 ROUNDING = 1e-9
 # Targets that are tried, the least and the greatest among them, and steps of a search: 2 ms.
 MOST_TARGETS = 32

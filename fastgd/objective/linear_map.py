@@ -7,11 +7,11 @@ import numpy as np
 from fastgd.data.chunk_sizes import ROWS
 from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import MOST_BLOCKS, cut
+from fastgd.objective.cost_model import DERIVATIVES, VALUE
 from fastgd.objective.gram import chunks, merged
-from fastgd.objective.kernels import evaluate
+from fastgd.objective.kernels import NOTHING, evaluate
 from fastgd.runtime.threads import map_ranges
 
-NOTHING = np.empty(0)
 # Stored values from which on a single product is worth a kernel: NumPy takes 2 to 10 ms for them on
 # one thread.
 WORTH_COMPILING = 4_000_000
@@ -55,8 +55,8 @@ class LinearMap:
         self._n_values = int(F.share * self.rows.stored())
         # What a pass over these columns is of one over all, for what is counted.
         self.share = 1.0 if rows is None else rows.stored() / max(F.rows.stored(), 1)
-        # A derivative and a curvature take as long as some ten stored values.
-        self._few_values = int(10 * F.share * F.n_samples)
+        # Stored values that take as long as the derivatives of all rows.
+        self._few_values = int(DERIVATIVES / VALUE * F.share * F.n_samples)
 
     @property
     def rows(self):

@@ -5,11 +5,16 @@ import numpy as np
 from fastgd.linalg.power_iteration import largest_eigenvalue
 from fastgd.objective.objective import LARGEST
 
+# Rows that plans look at, which ask for an order of magnitude: 1,000 rows of 100 columns take the
+# power method 0.5 ms; the spread of 100 normal columns, 1.1 over 20,000 rows, was 3.9, 2.1, 1.6,
+# 1.4 from 100, 300, 1,000, 3,000 of them.
 FEWEST_ROWS = 100
 SAMPLE_ROWS = 1000
 # Products of the power iteration: for plans, which need the order of magnitude, and for steps.
 SPREAD_PRODUCTS = 10
 CURVATURE_PRODUCTS = 20
+# Up to this overlap dual ascent took 45 to 216 passes; 204 to over 1,900 with 5 to 80. 64 rows tell
+# it to a few per cent (0.149 of 300 rows of 2,000 normal numbers, 0.152 from all) in 0.4 ms.
 MOST_OVERLAP = 2.0
 OVERLAP_ROWS = 64
 

@@ -16,7 +16,9 @@ from fastgd.data.trial import try_components
 from fastgd.losses.base import find_loss
 from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import chunk_length, coarser, count_nonzeros, cut
-from fastgd.objective.gram import ALL, add_gram, assemble, loops, matrix_cuts
+from fastgd.objective.cost_model import loops
+from fastgd.objective.gram import ALL, add_gram, assemble, matrix_cuts
+from fastgd.objective.kernels import NOTHING
 from fastgd.objective.meter import Meter
 from fastgd.objective.vector import kind_of
 from fastgd.penalties.separable import find_penalty
@@ -25,7 +27,6 @@ from fastgd.runtime.threads import count_threads, map_ranges
 
 # Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
 NARROW = 128
-NOTHING = np.empty(0)
 # Values in the blocks' matrices where they may not depend on the storage: 8 MB.
 ALIKE_VALUES = 1_000_000
 # Rows of the array that `Objective.moments` returns.

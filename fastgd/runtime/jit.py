@@ -49,6 +49,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 STRICT = frozenset({"contract", "nsz"})
 RELAXED = STRICT | {"reassoc"}
 
+# Caches of other versions go 30 days after they were last used, and all but the last eight an hour
+# after.
 KEPT_DAYS = 30
 KEPT_FOLDERS = 8
 

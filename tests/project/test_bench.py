@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 from bench import (  # noqa: E402
     adapters,
     against,
+    calibrate,
     cases,
     certify,
     data,
@@ -45,6 +46,8 @@ from bench import (  # noqa: E402
 )
 from bench.__main__ import main, parse  # noqa: E402
 from fastgd import EpsilonInsensitive, Hinge, LogLoss, Loss, Quantile, SquaredError  # noqa: E402
+from fastgd.objective import cost_model  # noqa: E402
+from fastgd.objective.cost_model import Cost, declared_in  # noqa: E402
 from fastgd.runtime.fingerprint import is_ours  # noqa: E402
 
 # Budgets with which a rival is there. Stochastic ones only get near, and so do sag and saga on
@@ -479,6 +482,24 @@ def test_kernels_skip_by_name_without_data(monkeypatch, tmp_path, capsys):
     assert "w8a: skipped" in capsys.readouterr().out
 
 
+def test_calibrate_measures_every_shipped_cost(capsys):
+    figures = calibrate.run(1, 0.002)
+    lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line]
+    for name, cost in declared_in(cost_model).items():
+        assert name in lines
+        found = figures["costs"][name]
+        assert (found["shipped"], found["unit"]) == (cost, cost.unit)
+        assert np.isfinite(found["measured"]), name
+    assert set(calibrate.samples(figures)) >= {"calibrate ROW, ns a row"}
+
+
+def test_what_calibrate_cannot_measure_stands_there_as_it_is_shipped():
+    costs = {"PASSES": Cost(12.0, "passes", "To 1e-4.")}
+    figures = calibrate.measured(costs, rounds=1)
+    assert figures == {"PASSES": {"unit": "passes", "shipped": 12.0, "measured": None}}
+    assert calibrate.text(figures).splitlines()[-1].split() == ["PASSES", "passes", "12", "-", "-"]
+
+
 def test_scaling_finds_the_slope():
     assert scaling.slope([10, 100, 1000], [1.0, 10.0, 100.0]) == pytest.approx(1.0)
 
@@ -863,6 +884,7 @@ def test_smoke(tmp_path):
     ]
     assert {run["passes"] is None for run in runs} == {False, True}
     assert {path.stem for path in tmp_path.glob("*.json")} >= {
+        "calibrate",
         "cold",
         "kernels",
         "memory",

@@ -15,9 +15,9 @@ from fastgd.certificates import corrected_dual
 from fastgd.certificates.rounding import intercept_rounding, sum_rounding
 from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.precision import EPS
-from fastgd.objective.cost_model import curvature_cost, solving_cost
+from fastgd.objective.cost_model import are_few, curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
-from fastgd.objective.gram import are_few, quadratic
+from fastgd.objective.gram import quadratic
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import Curvature, Forecast, Progress, Solver

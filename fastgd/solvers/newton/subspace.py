@@ -31,7 +31,7 @@ from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import scaled_eigenpairs
 from fastgd.losses.base import typical_curvature
-from fastgd.objective.cost_model import pass_cost
+from fastgd.objective.cost_model import COMBINATIONS, pass_cost
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.moments import row_coupling, spread
 from fastgd.objective.null_model import lowest
@@ -59,12 +59,10 @@ VALUE_OFF = 1e-9
 GRADIENT_OFF = 0.1
 # A run that rounding has taken to where F overflows begins anew so many times.
 MOST_BEGINNINGS = 3
-# An iteration among past gradients takes so many ns for each row beside its pass, and there are
-# about 5 + 15 sqrt(r) of them, at most 100, where r is the loss's curvature times the coupling of
-# rows (`row_coupling`). Iterations to 1e-4: text 5 (r = 0.25), rare binary features 24 (2.9),
+# Among past gradients there are about 5 + 15 sqrt(r) iterations, at most 100, where r is the loss's
+# curvature times the coupling of rows (`row_coupling`). Iterations to 1e-4: text 5 (r = 0.25), rare binary features 24 (2.9),
 # one-hot columns 43 to 106 (9), images 74 to 92 (25); with alpha 100 times as large 2, 5, 7 to 19,
 # 13 to 24.
-COMBINATIONS = 120.0
 FEWEST_ITERATIONS = 5.0
 ITERATIONS_PER_ROOT = 15.0
 MOST_ITERATIONS = 100.0

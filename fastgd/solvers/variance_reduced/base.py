@@ -9,6 +9,7 @@ There are never more than 1.5 n.
 import numpy as np
 
 from fastgd.losses.base import VectorLoss
+from fastgd.objective.cost_model import BATCH_COST
 from fastgd.objective.objective import NONZEROS, SUM_OF_SQUARES
 from fastgd.penalties.separable import L2
 from fastgd.rules.batches import row_order
@@ -23,9 +24,6 @@ from fastgd.solvers.variance_reduced.row_curvature import (
 )
 
 LONGEST = 2.0
-# A visit in a batch costs that many times one on its own: columns are collected, and rows are read
-# twice.
-BATCH_COST = 1.5
 LEAST_SHARE = 2.0**-40
 
 
