@@ -60,9 +60,9 @@ GRADIENT_OFF = 0.1
 # A run that rounding has taken to where F overflows begins anew so many times.
 MOST_BEGINNINGS = 3
 # Among past gradients there are about 5 + 15 sqrt(r) iterations, at most 100, where r is the loss's
-# curvature times the coupling of rows (`row_coupling`). Iterations to 1e-4: text 5 (r = 0.25), rare binary features 24 (2.9),
-# one-hot columns 43 to 106 (9), images 74 to 92 (25); with alpha 100 times as large 2, 5, 7 to 19,
-# 13 to 24.
+# curvature times the coupling of rows (`row_coupling`). Iterations to 1e-4: text 5 (r = 0.25), rare
+# binary features 24 (2.9), one-hot columns 43 to 106 (9), images 74 to 92 (25); with alpha 100
+# times as large 2, 5, 7 to 19, 13 to 24.
 FEWEST_ITERATIONS = 5.0
 ITERATIONS_PER_ROOT = 15.0
 MOST_ITERATIONS = 100.0
