@@ -66,7 +66,7 @@ class Growing(Solver):
         inner = memory.get("inner")
         if inner is None:
             memory["stage"] = 0
-            self._begin_stage(state, {})
+            self._begin_stage(state, self.inner.Memory())
         else:
             inner.point = state.point
             memory["inner"] = self._solver(state).start(inner.point, inner)
@@ -94,7 +94,7 @@ class Growing(Solver):
         if not self._whole(state):
             memory["stage"] = len(self.sizes) - 1
             state.point = safe_point
-            self._begin_stage(state, {})
+            self._begin_stage(state, self.inner.Memory())
         able = self.inner.retreat(memory["inner"], safe_point)
         self._show(state)
         return able
@@ -166,7 +166,7 @@ class Growing(Solver):
 
 def of_all_rows(state):
     """The state of the solver of all rows, where samples came first too."""
-    return state.memory.get("inner", state)
+    return state.memory.get("inner", state) if isinstance(state.memory, dict) else state
 
 
 def first_sample(objective):
