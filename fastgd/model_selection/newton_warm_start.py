@@ -71,7 +71,8 @@ class NewtonPath:
         if run.plan.solver != "newton" or not smooth or run.result.state is None:
             return None
         state = of_all_rows(run.result.state)
-        factor = state.memory.get("factor")
+        memory = state.memory if isinstance(state.memory, dict) else vars(state.memory)
+        factor = memory.get("factor")
         return (
             None
             if factor is None or not factor.full
