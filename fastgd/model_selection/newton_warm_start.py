@@ -145,7 +145,7 @@ class PathCertifier(Certifier):
         F, (factor, anchor) = self.objective, known
         if not (F.convex and factor.full):
             return NO_BOUND
-        if anchor is not None or F.loss.self_concordance == 0.0:
+        if anchor is not None:  # else the matrix may be that of a sample of the rows
             proved = super()._from_known(known, check)
             if proved.value <= self._enough(check) or F.loss.self_concordance == 0.0:
                 return proved
