@@ -176,7 +176,7 @@ class CentralPath(Solver):
     >>> X, y = np.arange(5.0)[:, None], np.array([1.0, 2.0, 3.0, 4.0, 0.0])
     >>> solver = CentralPath(Objective("quantile", X, y))
     >>> state = solver.start(np.zeros(2))
-        >>> for _ in range(10):
+    >>> for _ in range(10):
     ...     solver.advance(state)
     >>> state.point.round(3)
     array([1., 1.])

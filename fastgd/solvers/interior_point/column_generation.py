@@ -83,7 +83,7 @@ class PathOnColumns(CentralPath):
     >>> F = Objective("quantile", X, y, penalty="l1", alpha=0.1, fit_intercept=False)
     >>> solver = PathOnColumns(F)
     >>> state = solver.start(np.zeros(500))
-        >>> for _ in range(10):
+    >>> for _ in range(10):
     ...     solver.advance(state)
     >>> state.point[:4].round(3)
     array([3., 2., 1., 0.])

@@ -125,7 +125,7 @@ class WorkingSet(Solver):
     >>> y = np.array([0.0, 1.0, 2.0, 3.0])
     >>> solver = WorkingSet(Objective("squared_error", X, y, penalty="l1", alpha=0.25))
     >>> state = solver.start(solver.objective.start())
-        >>> solver.advance(state)
+    >>> solver.advance(state)
     >>> [round(float(v), 3) for v in state.point]
     [0.8, 0.0, 0.3]
     """
