@@ -18,8 +18,9 @@ from fastgd.data.trial import try_components
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
+from fastgd.fitting.candidates import batch_sizes
 from fastgd.fitting.observers import Lines, Together
-from fastgd.fitting.plan import BATCHES, Settings, own_steps, random_by_name
+from fastgd.fitting.plan import Settings, own_steps, random_by_name
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.fitting.targets import Task, fit_targets
 from fastgd.losses.base import VectorLoss, find_loss
@@ -371,7 +372,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         # Solvers that find their own steps keep vectors as long as there are rows: only for whoever
         # asked to go on.
         self._states = [
-            r.result.state if self.warm_start or r.plan.solver not in BATCHES else None
+            r.result.state if self.warm_start or r.plan.solver not in batch_sizes() else None
             for r in runs
         ]
 

@@ -8,15 +8,14 @@ import numpy as np
 
 from fastgd.certificates.bound import Bound
 from fastgd.data.rows import StridedRows
+from fastgd.fitting.candidates import batch_sizes, is_open, of_name, takeovers
 from fastgd.fitting.ending import ENDS, NO_MORE
-from fastgd.fitting.plan import BATCHES, CENTRAL_PATH, LAST_RESORT, Plan, make_plan, newton_applies
+from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
 from fastgd.fitting.stopping import (
     StopReason,
 )
 from fastgd.rules.base import Rule
-from fastgd.solvers.dual.sdca import dual_applies, dual_cost, dual_pays
-from fastgd.solvers.interior_point.central_path import central_path_applies, central_path_cost
-from fastgd.solvers.newton.cholesky import span_cost
+from fastgd.solvers.base import LAST_RESORT
 
 # A run on the central path that ends farther off than this was lost in rounding; else rounding is
 # just its end.
@@ -44,7 +43,7 @@ def run_by_plans(task, objective, go, start, state):
     updates = _updates(objective, result)
     # On the central path it is still Newton's method: open to whoever asked for that, too.
     may_change = settings.solver == "auto" or (
-        plan.solver == "newton" and central_path_applies(objective)
+        plan.solver == "newton" and is_open("newton", INTERIOR_POINT, objective)
     )
     while may_change and _stuck(plan, objective, result, settings.tol):
         iterations = int(result.history["iteration"][-1])
@@ -147,9 +146,10 @@ def _stuck(plan, objective, result, tol):
     if result.suboptimality <= max(tol, SETTLED if tol <= LEAST else 0.0) or result.rounded:
         # An estimate is not the last word where the central path would bring a proof.
         newton = plan.solver in ("newton", "lbfgs") and not plan.form
-        return newton and result.bound.kind == "estimate" and central_path_applies(objective)
+        estimated = result.bound.kind == "estimate"
+        return newton and estimated and is_open("newton", INTERIOR_POINT, objective)
     lost = objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST
-    return plan.form != CENTRAL_PATH or lost or objective.loss_smooth
+    return plan.form != INTERIOR_POINT or lost or objective.loss_smooth
 
 
 def _ending(plan, result, tol):
@@ -172,41 +172,27 @@ def next_plan(tried, F, ending, automatic=True):
     `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the
     central path left.
     """
-    if tried[-1].solver not in BATCHES:
+    if tried[-1].solver not in batch_sizes():
         return None
     known = {(plan.solver, plan.form) for plan in tried}
-    for solver, form in _others(F, automatic):
-        if (solver, form) not in known:
-            rule = None if solver in BATCHES else Rule.named(solver)()
-            along = f"{solver} {form}" if form else solver if solver != "gd" else "one-row steps"
-            reasons = (*tried[-1].reasons, f"{ending}, so {along} went on from there")
-            return Plan(
-                solver, 1 if solver in ("sdca", "gd") else "full", "auto", reasons, form
-            ), rule
+    for solver in takeovers(F, None):
+        name = solver.rule_name or solver.name
+        allowed = automatic or not F.loss_smooth or solver.form == INTERIOR_POINT
+        if (name, solver.form) in known or not allowed:
+            continue
+        rule = Rule.named(name)() if solver.rule_name else None
+        along = (
+            f"{name} {solver.form}" if solver.form else name if name != "gd" else "one-row steps"
+        )
+        reasons = (*tried[-1].reasons, f"{ending}, so {along} went on from there")
+        return Plan(name, solver.batch_sizes[0], "auto", reasons, solver.form), rule
     return None
 
 
-def _others(F, automatic):
-    """(solver, form) of all plans that can take over from another, in this order."""
-    path = [("newton", CENTRAL_PATH)] if central_path_applies(F) else []
-    if not automatic and F.loss_smooth:
-        return path
-    if not F.loss_smooth:
-        dual = [("sdca", "")] if dual_applies(F) and dual_pays(F) else []
-        return [*path, *dual, ("gd", "")] if path or dual else []
-    newton = [("newton", "")] if F.convex and newton_applies(F) else []
-    pairs = [("lbfgs", "")] if F.smooth else []
-    return [*newton, *path, *pairs, ("nesterov", "")]
-
-
 def forecast(plan, F, tol):
-    """What a run of a plan takes in passes' worth of time; a plan without a forecast is there
-    for the worst case.
+    """What a run of a plan takes in passes' worth of time; one of a rule is there for the worst
+    case.
     """
-    if plan.form == CENTRAL_PATH:
-        return central_path_cost(F)
-    if plan.solver == "sdca":
-        return dual_cost(F, tol)
-    if plan.solver == "newton":
-        return span_cost(F)
-    return LAST_RESORT
+    if plan.solver not in batch_sizes():
+        return LAST_RESORT
+    return of_name(plan.solver, F, tol, plan.form).cost(F, tol).passes

@@ -12,10 +12,11 @@ from fastgd.certificates.bound import NO_BOUND
 from fastgd.certificates.certifier import provable
 from fastgd.data.targets import WeightedSamples
 from fastgd.fitting.build import make_solver
+from fastgd.fitting.candidates import is_open
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended, Together, Watch
-from fastgd.fitting.plan import CENTRAL_PATH
+from fastgd.fitting.plan import INTERIOR_POINT
 from fastgd.fitting.replan import forecast, next_plan, run_by_plans
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import (
@@ -36,7 +37,6 @@ from fastgd.objective.objective import Objective
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.base import RunRecord
-from fastgd.solvers.interior_point.central_path import central_path_applies
 
 # An iteration takes about 0.1 ms of Python, and about 2 ns for each stored value.
 LEAST_FOR_THREADS = 50_000
@@ -355,12 +355,13 @@ def _rules(task, tried, solver, max_time):
         if not solver.own_steps and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if plan.solver in ("newton", "lbfgs", "nesterov"):
-            automatic, path = settings.solver == "auto", central_path_applies(solver.objective)
+            automatic = settings.solver == "auto"
+            path = is_open("newton", INTERIOR_POINT, solver.objective)
             # Newton's method that was named, too, may leave for the central path, once it stands
             # still.
-            if automatic or (plan.solver == "newton" and path and plan.form != CENTRAL_PATH):
+            if automatic or (plan.solver == "newton" and path and plan.form != INTERIOR_POINT):
                 patient = (
-                    plan.form == CENTRAL_PATH
+                    plan.form == INTERIOR_POINT
                     or plan.solver == "nesterov"
                     or not (automatic and path)
                 )

@@ -20,7 +20,7 @@ from fastgd.losses.base import typical_curvature
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.moments import measured_once, row_overlap, rows_apart, say
 from fastgd.rules.batches import row_order
-from fastgd.solvers.base import Answer, Progress, Solver, State
+from fastgd.solvers.base import Answer, Forecast, Progress, Solver, State
 from fastgd.solvers.dual import kernels as dual
 
 # Between, only rows are visited whose squared move of w is above this many times the mean. Passes
@@ -136,11 +136,57 @@ class Sdca(Solver):
     """
 
     Memory = SdcaMemory
+    name = "sdca"
+    batch_sizes = (1,)
+    random = True
     free_answers = False
-    own_steps = True
+
+    @classmethod
+    def refusal(cls, objective):
+        """Losses that are not convex or of several predictions, penalties without an L2 part."""
+        F = objective
+        if F.vector or F.loss.online or not F.loss.convex:
+            return (
+                "needs a convex loss of one prediction other than 'perceptron', got "
+                f"{F.loss!r}; use solver='auto'"
+            )
+        if not F.elastic or F.l2 <= 0.0:
+            return (
+                "needs a penalty with an L2 part and alpha > 0, got penalty "
+                f"{F.penalty!r} and alpha={F.alpha:g}; use penalty='l2' or 'elasticnet', or "
+                "solver='auto'"
+            )
+        return None
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """By what rows have in common: a step on one row's dual variable must not be undone by
+        those on the others, else a one-row descent with a rate for each column is ahead.
+
+        For smooth losses only where curvature jumps and columns are many, so that dual variables
+        of rows move freely.
+        """
+        F = objective
+        jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
+        pays = say(F) <= MOST_SAY or rows_apart(F)
+        if not pays or (F.loss_smooth and not jumps):
+            return Forecast(np.inf)
+        reason = (
+            "many columns and a curvature that jumps, where the dual variables of rows move freely"
+            if F.loss_smooth
+            else "the loss is not smooth, and each row's dual variable gets the best step for it"
+        )
+        return Forecast(dual_passes(F, tol), reason)
+
+    @classmethod
+    def make(cls, objective, options):
+        """With the seed of its orders of rows."""
+        return cls(objective, options.seed, shuffle=options.shuffle)
 
     def __init__(self, objective, seed, *, shuffle=True):
-        _require(objective)
+        reason = self.refusal(objective)
+        if reason:
+            raise ValueError(f"solver={self.name!r} {reason}")
         super().__init__(objective)
         self.seed, self.shuffle = seed, shuffle
         F = objective
@@ -411,45 +457,10 @@ class Sdca(Solver):
         return min(RHO * F.l2 / mean_norm if mean_norm > 0.0 else np.inf, typical_curvature(F.loss))
 
 
-def _require(objective):
-    """Raise ValueError where dual ascent does not apply, saying what does."""
-    F = objective
-    if F.vector or F.loss.online or not F.loss.convex:
-        raise ValueError(
-            "solver 'sdca' needs a convex loss of one prediction other than 'perceptron', got "
-            f"{F.loss!r}; "
-            "use solver='auto'"
-        )
-    if not F.elastic or F.l2 <= 0.0:
-        raise ValueError(
-            "solver 'sdca' needs a penalty with an L2 part and alpha > 0, got penalty "
-            f"{F.penalty!r} and "
-            f"alpha={F.alpha:g}; use penalty='l2' or 'elasticnet', or solver='auto'"
-        )
-
-
-def dual_pays(objective):
-    """Whether dual ascent gets on: a step on one row's dual variable is not undone by those on the
-    others.
-
-    Where it is, a one-row descent with a rate for each column is ahead.
-    """
-    return say(objective) <= MOST_SAY or rows_apart(objective)
-
-
-def dual_cost(objective, tol):
+def dual_passes(objective, tol):
     """What a run of dual ascent takes, in passes' worth of time."""
     passes = DUAL_PASSES + DUAL_PASSES_PER_SAY * say(objective)
     if passes > WORTH_A_LOOK and rows_apart(objective):
-        passes = min(
-            passes,
-            DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * measured_once(objective, row_overlap),
-        )
+        overlap = measured_once(objective, row_overlap)
+        passes = min(passes, DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * overlap)
     return passes * (1e-4 / (tol or EPS)) ** (1.0 / 3.0)
-
-
-def dual_applies(F):
-    """Whether dual ascent is defined here: a convex loss of one prediction, an L2 part, nothing
-    but an elastic net.
-    """
-    return not F.vector and F.loss.convex and not F.loss.online and F.elastic and F.l2 > 0.0

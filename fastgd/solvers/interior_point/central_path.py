@@ -34,7 +34,7 @@ from fastgd.objective.cost_model import DENSE_COST, curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
-from fastgd.solvers.base import Progress, Solver
+from fastgd.solvers.base import Forecast, Progress, Solver
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, BoundedDuals, aimed_at
 
 # So many iterations without a smaller gap or mu, down to a share of F, are the last.
@@ -183,8 +183,28 @@ class CentralPath(Solver):
     """
 
     Memory: type = CentralPathMemory
+    name = "newton"
+    form = "by an interior point method"
     free_answers = False
     proves_itself = True
+
+    @classmethod
+    def refusal(cls, objective):
+        """Losses that are not made of straight and parabolic pieces, and matrices too large."""
+        F = objective
+        if not central_path_applies(F):
+            return f"needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}"
+        return "takes few columns at once" if takes_columns_by_need(F) else None
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """By the size of its matrices; smooth losses have Newton's method, which comes first."""
+        F = objective
+        size = path_size(F)
+        matrix = DENSE_COST * size if size < F.n_features else curvature_cost(F)
+        passes = PATH_ITERATIONS * (PATH_SWEEPS + matrix + solving_cost(F, size))
+        reason = "the loss is not smooth, which an interior point method does not mind"
+        return Forecast(passes, reason, last=F.loss_smooth)
 
     def __init__(self, objective):
         super().__init__(objective)
@@ -611,11 +631,3 @@ def takes_columns_by_need(objective):
     at 0.
     """
     return objective.l1 > 0.0 and objective.n_features > COLUMNS_AT_ONCE
-
-
-def central_path_cost(objective):
-    """What a run on the central path takes, in passes' worth of time; `central_path_applies`."""
-    F = objective
-    size = path_size(F)
-    matrix = DENSE_COST * size if size < F.n_features else curvature_cost(F)
-    return PATH_ITERATIONS * (PATH_SWEEPS + matrix + solving_cost(F, size))
