@@ -198,8 +198,8 @@ def test_rows_outside_a_sample_have_no_curvature(monkeypatch):
     X, y = rows_of_a_sorted_classifier(80)
     F = on_groups(Objective("log_loss", X, y, alpha=1e-4), np.arange(5), 1e-3)
     state = run(Newton(F), 4)
-    assert not state.memory["curved"][40:].any()
-    assert np.count_nonzero(state.memory["curved"]) > 30
+    assert not state.memory.row_curvatures[40:].any()
+    assert np.count_nonzero(state.memory.row_curvatures) > 30
 
 
 def test_rows_of_next_to_no_curvature_are_left_out_and_the_decrement_stays_a_bound(monkeypatch):
@@ -213,7 +213,7 @@ def test_rows_of_next_to_no_curvature_are_left_out_and_the_decrement_stays_a_bou
     state = run(newton, 12)
     newton._take_curvature(state)
     factor, anchor = newton.progress(state).curvature
-    assert np.count_nonzero(state.memory["curved"] == 0.0) > 100
+    assert np.count_nonzero(state.memory.row_curvatures == 0.0) > 100
     whole = F.curvature_matrix(anchor)
     left_out = whole - np.stack([factor.product(column) for column in np.eye(F.size)], axis=1)
     values = np.linalg.eigvalsh(left_out)
@@ -235,9 +235,9 @@ def test_no_rows_are_left_out_where_a_rare_column_has_no_others(monkeypatch):
     newton = Newton(F)
     state = run(newton, 10)
     newton._take_curvature(state)
-    assert not state.memory["choosy"]
-    assert np.count_nonzero(state.memory["curved"]) == F.n_samples
-    assert run(Newton(F), 20).memory["decrement"] < 1e-12
+    assert not state.memory.omits_rows
+    assert np.count_nonzero(state.memory.row_curvatures) == F.n_samples
+    assert run(Newton(F), 20).memory.decrement < 1e-12
 
 
 def test_columns_that_a_sample_does_not_show_stay():
@@ -286,3 +286,27 @@ def test_the_plan_is_carried_out():
     F = problem(LogLoss())
     plan, rule = make_plan(Settings(solver="newton", batch_size="growing"), F)
     assert isinstance(make_solver(plan, rule, Settings(), F, 0), Growing)
+
+
+@pytest.mark.parametrize("loss", [LogLoss(), Huber(0.7)], ids=lambda loss: loss.name)
+def test_a_state_follows_to_another_alpha(loss):
+    """Value and gradient are those that a pass would find, the matrix is that of the new alpha."""
+    F = problem(loss, alpha=0.1)
+    newton = Newton(F)
+    state = run(newton, 3)
+    factor, pairs = state.memory.factor, state.memory.pairs
+    added, matrix = np.r_[np.full(5, -0.07), 0.0], factor.matrix()
+    F.set_alpha(0.03)
+    newton.follow(state, added)
+    value, gradient = F.smooth_and_gradient(state.point)
+    assert state.value == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(state.gradient, gradient, atol=1e-12)
+    if loss.self_concordance is None:  # curvature that jumps is not followed
+        assert state.memory.factor is None
+        return
+    np.testing.assert_allclose(state.memory.factor.matrix(), matrix + np.diag(added), atol=1e-12)
+    for (s, y), (_, before) in zip(state.memory.pairs, pairs, strict=True):
+        np.testing.assert_allclose(y, before + added * s, atol=1e-15)
+    for _ in range(10):
+        newton.advance(state)
+    assert np.abs(F.gradient(state.point)).max() < 1e-8

@@ -11,17 +11,51 @@ algorithm 7.4).  Of the steps of the line search 1 is tried first and nearly alw
 along which F is not convex are left out.
 """
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from fastgd.linalg.precision import EPS
 from fastgd.solvers.base import LAST_RESORT, Forecast
-from fastgd.solvers.gradient.preconditioned import ScaledSolver
+from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 from fastgd.solvers.line_search import weak_wolfe
 
 MEMORY = 10
 # A pair counts where s'y is more than this share of |s| |y|: with less its H would be all rounding.
 LEAST_CURVATURE = 1e-10
 IDLE_ITERATIONS = 4
+
+
+@dataclass
+class Falls:
+    """What `notice_rounding` remembers; memories of solvers that call it derive from this.
+
+    Attributes
+    ----------
+    idle : int
+        Iterations in a row in which neither F fell nor the gradient got shorter.
+    shortest : float
+        Least squared length of a gradient so far.
+    """
+
+    idle: int = 0
+    shortest: float = np.inf
+
+
+@dataclass
+class LBFGSMemory(ScaledMemory, Falls):
+    """What L-BFGS remembers.
+
+    Attributes
+    ----------
+    pairs : list of (ndarray, ndarray)
+        (s, y) of the last iterations, the oldest first.
+    first_rate : float
+        First step that is tried along -g, without pairs.
+    """
+
+    pairs: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    first_rate: float = 1.0
 
 
 class LBFGS(ScaledSolver):
@@ -35,6 +69,7 @@ class LBFGS(ScaledSolver):
         Pairs kept.
     """
 
+    Memory = LBFGSMemory
     name = "lbfgs"
     batch_sizes = ("full", "growing")
 
@@ -61,29 +96,29 @@ class LBFGS(ScaledSolver):
     def advance(self, state):
         """One accepted step."""
         memory, g = state.memory, self.own_gradient(state)
-        pairs = memory.get("pairs", [])
+        pairs = memory.pairs
         direction = two_loops(pairs, g)
         slope = float(g @ direction)
         if not slope < 0.0 and pairs:
             pairs, direction = [], -g
             slope = float(g @ direction)
-        rate = 1.0 if pairs else memory.get("first_rate", 1.0)
+        rate = 1.0 if pairs else memory.first_rate
         found = self._search(state, direction, slope, rate) if slope < 0.0 else None
         if found is not None:
             share, u, v, smooth, gradient = found
-            s, y = u - memory["u"], self.coordinates.gradient(gradient) - g
+            s, y = u - memory.u, self.coordinates.gradient(gradient) - g
             notice_rounding(state, state.value, smooth, y + g)
             self.move(state, u, v, smooth, gradient)
             if float(s @ y) > LEAST_CURVATURE * np.sqrt(float(s @ s) * float(y @ y)):
                 pairs = [*pairs, (s, y)][-self.pairs :]
             elif not pairs:
-                memory["first_rate"] = 2.0 * share
+                memory.first_rate = 2.0 * share
             state.rate = share
         elif pairs:
             pairs = []  # rounding may have spoilt them: the next iteration goes straight down
         else:
             state.done = True
-        memory["pairs"] = pairs
+        memory.pairs = pairs
         state.iteration += 1
         state.updates += 1
 
@@ -91,7 +126,7 @@ class LBFGS(ScaledSolver):
         """(share, u, v, smooth, gradient) of a step that meets both conditions or, failing that,
         lowers F; or None.
         """
-        start, value = state.memory["u"], state.value
+        start, value = state.memory.u, state.value
 
         def look(share):
             u = start + share * direction
@@ -120,13 +155,14 @@ def check_smooth(objective):
 
 
 def notice_rounding(state, before, value, gradient):
-    """Make a run end once neither F falls nor the gradient gets shorter for some iterations."""
-    memory = state.memory
-    length, shortest = float(gradient @ gradient), memory.get("shortest", np.inf)
-    idle = before - value <= 4.0 * EPS * abs(before) and not length < 0.25 * shortest
-    memory["idle"] = memory.get("idle", 0) + 1 if idle else 0
-    memory["shortest"] = min(length, shortest)
-    if memory["idle"] >= IDLE_ITERATIONS:
+    """Make a run end once neither F falls nor the gradient gets shorter for some iterations;
+    `state.memory` is a `Falls`.
+    """
+    falls, length = state.memory, float(gradient @ gradient)
+    idle = before - value <= 4.0 * EPS * abs(before) and not length < 0.25 * falls.shortest
+    falls.idle = falls.idle + 1 if idle else 0
+    falls.shortest = min(length, falls.shortest)
+    if falls.idle >= IDLE_ITERATIONS:
         state.done = True
 
 

@@ -13,13 +13,15 @@ Where H has a direction of no or negative curvature, the steps so far are taken 
 rows and a trial of the line search none.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
 from fastgd.solvers.base import Forecast
-from fastgd.solvers.gradient.lbfgs import check_smooth, notice_rounding
-from fastgd.solvers.gradient.preconditioned import ScaledSolver
+from fastgd.solvers.gradient.lbfgs import Falls, check_smooth, notice_rounding
+from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.line_search import armijo, halvings
 from fastgd.solvers.newton.subspace import fits, subspace_passes
@@ -34,6 +36,22 @@ FLAT = 1e-15
 MOST_PRODUCTS = 200
 
 
+@dataclass
+class NewtonCGMemory(ScaledMemory, Falls):
+    """What truncated Newton remembers.
+
+    Attributes
+    ----------
+    gradient_norm : float
+        |g| of the last iteration in own coordinates; 0 before the first.
+    eta : float
+        Relative residual at which the last system was left.
+    """
+
+    gradient_norm: float = 0.0
+    eta: float = LOOSEST
+
+
 class NewtonCG(ScaledSolver):
     """`solver="newton"` for many columns: any smooth loss and penalty.
 
@@ -45,6 +63,7 @@ class NewtonCG(ScaledSolver):
         rows; None: the objective's.
     """
 
+    Memory = NewtonCGMemory
     name = "newton"
 
     @classmethod
@@ -78,7 +97,7 @@ class NewtonCG(ScaledSolver):
         found = None if direction is None else self._search(state, g, direction)
         if found is None and direction is not None:
             found = self._search(state, g, -g)
-        memory["length"], memory["eta"] = length, eta
+        memory.gradient_norm, memory.eta = length, eta
         if found is None:
             state.done = True
         else:
@@ -90,7 +109,7 @@ class NewtonCG(ScaledSolver):
 
     def _forcing(self, memory, length):
         """Relative residual at which to stop."""
-        before, eta = memory.get("length", 0.0), memory.get("eta", LOOSEST)
+        before, eta = memory.gradient_norm, memory.eta
         if before <= 0.0:
             return LOOSEST
         chosen = 0.9 * (length / before) ** 2
@@ -118,7 +137,7 @@ class NewtonCG(ScaledSolver):
         """(share, u, v, smooth, gradient) of the first share 1, 1/2, 1/4, ... that lowers F
         enough, or None.
         """
-        slope, value, start = float(g @ direction), state.value, state.memory["u"]
+        slope, value, start = float(g @ direction), state.value, state.memory.u
         if not slope < 0.0:
             return None
         for share in halvings(start=start, direction=direction):
