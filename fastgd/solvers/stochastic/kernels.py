@@ -288,7 +288,7 @@ def rule_epoch(
 
 @kernel(relaxed=True)
 def _row_dot(rows, i, coef):
-    """Row `i` times `coef`, added up in any order: 0.85 of the time of `row_epoch` on census."""
+    """Row `i` times `coef`, added up in any order: 0.85 of the time of `row_epoch`."""
     start, stop = rows.span(i)
     total = 0.0
     for k in range(start, stop):
@@ -309,7 +309,7 @@ def row_epoch(
     constant, and steps are proportional to it: `rates` multiplies those of each coefficient.
 
     The memory of a row's columns is gathered, and square roots and divisions vectorise. Time of a
-    row of `census` (35 values): 0.11 us, 0.16 without the gathering, 0.60 in `rule_epoch`.
+    row of 35 values: 0.11 us, 0.16 without the gathering, 0.60 in `rule_epoch`.
     """
     rate, intercept_rate, average_from, alpha = options[0], options[5], options[6], options[8]
     coef, d, n = point[:-1], point.size - 1, order.size
