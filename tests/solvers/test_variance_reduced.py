@@ -126,8 +126,14 @@ def test_an_epoch_is_the_textbook_loop(solver, penalty, batch, storage):
         np.array([0.2, -0.1, anchor[-1]]),
     )
     found = np.zeros(0) if table is None else table.copy()
-    options = np.array(
-        [counted.size, alpha, l1, l2, penalty.shares is not None, penalty.smooth, 0.3]
+    options = kernels.Options(
+        n=float(counted.size),
+        l1=float(l1),
+        l2=float(l2),
+        alpha=alpha,
+        elastic=penalty.shares is not None,
+        smooth=penalty.smooth,
+        intercept_rate=0.3,
     )
     columns = np.asarray(columns, order="F" if storage == "csr" else "C")
     data = (

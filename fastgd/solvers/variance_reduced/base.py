@@ -165,9 +165,14 @@ class VarianceReduced(Solver):
                 anchor_intercept,
             ]
         )
-        smooth = F.elastic or F.term.smooth
-        options = np.array(
-            [F.n_active, F.alpha, F.l1, F.l2, F.elastic, smooth, step * tuning.intercept_rate]
+        options = kernels.Options(
+            n=float(F.n_active),
+            l1=float(F.l1),
+            l2=float(F.l2),
+            alpha=float(F.alpha),
+            elastic=bool(F.elastic),
+            smooth=bool(F.elastic or F.term.smooth),
+            intercept_rate=float(step * tuning.intercept_rate),
         )
         penalty = L2() if F.elastic else F.penalty
         data = F.rows, F.samples, F.loss, penalty, order

@@ -22,10 +22,12 @@ threshold takes off, whatever D_j.
 
 Zeros of a dense row are passed over, so that dense and CSR rows take the same steps. `columns` is
 (4, d), the rows of it `COEF`, `MEAN`, `RATE` and `DENSE_RATE`; `ends`, (3,), holds the intercept,
-its mean and the anchor's intercept; `options` the numbers of `OPTIONS`. A `table` without entries
-means SVRG. Both kernels return the sum over the visits of (phi_i - memory_i)^2, which tells a run
-that converges from one that oscillates.
+its mean and the anchor's intercept. A `table` without entries means SVRG. Both kernels return the
+sum over the visits of (phi_i - memory_i)^2, which tells a run that converges from one that
+oscillates.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,21 +37,45 @@ from fastgd.solvers.stochastic.kernels import AHEAD
 
 COEF, MEAN, RATE, DENSE_RATE = range(4)
 INTERCEPT, INTERCEPT_MEAN, ANCHOR = range(3)
-OPTIONS = ("n", "alpha", "l1", "l2", "elastic", "smooth", "intercept_rate")
+
+
+class Options(NamedTuple):
+    """Numbers of the penalty and the step; kernels are compiled for these types.
+
+    Attributes
+    ----------
+    n : float
+        Rows that count.
+    l1, l2, alpha : float
+        Strengths of an elastic net, and that of any penalty.
+    elastic, smooth : bool
+        Whether the penalty is an elastic net, and whether it has a derivative.
+    intercept_rate : float
+        Rate of the intercept.
+    """
+
+    n: float
+    l1: float
+    l2: float
+    alpha: float
+    elastic: bool
+    smooth: bool
+    intercept_rate: float
 
 
 @kernel
-def moved(penalty, w, mean, amount, j, rate, dense_rate, alpha, l1, l2, elastic, smooth):
-    """Coefficient `j` after its step: `amount` is the rows' part of the gradient, `mean` the
-    part of all rows.
+def moved(penalty, w, mean, own, j, rate, dense_rate, options):
+    """Coefficient `j` after its step: `own` is the part of the gradient of the update's rows,
+    `mean` that of all rows.
     """
-    if elastic:
-        u = w - dense_rate * (mean + l2 * w) - rate * amount
-        threshold = dense_rate * l1
+    alpha = options.alpha
+    if options.elastic:
+        u = w - dense_rate * (mean + options.l2 * w) - rate * own
+        threshold = dense_rate * options.l1
         return u - min(max(u, -threshold), threshold)
-    if smooth:
-        return w - dense_rate * (mean + alpha * penalty.derivative(w, j)) - rate * amount
-    return penalty.prox(w - dense_rate * mean - rate * amount, j, alpha * dense_rate)
+    if options.smooth:
+        return w - dense_rate * (mean + alpha * penalty.derivative(w, j)) - rate * own
+    return penalty.prox(w - dense_rate * mean - rate * own, j, alpha * dense_rate)
 
 
 @kernel
@@ -59,8 +85,7 @@ def row_epoch(
     """One row per update, those of `order`; `importance` is e_i, one number or one for each row.
     The docstring above.
     """
-    n, alpha, l1, l2, intercept_rate = options[0], options[1], options[2], options[3], options[6]
-    elastic, smooth = options[4] > 0.0, options[5] > 0.0
+    n, intercept_rate = options.n, options.intercept_rate
     coef, mean, rates, dense_rates = columns[0], columns[1], columns[2], columns[3]
     intercept, slope, remembers = ends[0], ends[1], table.size > 0
     n_visits, change = order.size, 0.0
@@ -94,11 +119,7 @@ def row_epoch(
                     np.int64(column),
                     rates[column],
                     dense_rates[column],
-                    alpha,
-                    l1,
-                    l2,
-                    elastic,
-                    smooth,
+                    options,
                 )
                 mean[column] = g + share * x
         intercept -= intercept_rate * (amount + slope)
@@ -114,8 +135,7 @@ def batch_epoch(
     """`row_epoch` with `batch` rows of `order` per update, the last one of an epoch with what is
     left.
     """
-    n, alpha, l1, l2, intercept_rate = options[0], options[1], options[2], options[3], options[6]
-    elastic, smooth = options[4] > 0.0, options[5] > 0.0
+    n, intercept_rate = options.n, options.intercept_rate
     coef, mean, rates, dense_rates = columns[0], columns[1], columns[2], columns[3]
     d, n_visits, remembers, change = columns.shape[1], order.size, table.size > 0, 0.0
     derivatives, gradient = np.zeros(batch), np.zeros(d)
@@ -151,18 +171,7 @@ def batch_epoch(
         for t in range(n_touched):
             j = touched[t]
             coef[j] = moved(
-                penalty,
-                coef[j],
-                mean[j],
-                gradient[j],
-                j,
-                rates[j],
-                dense_rates[j],
-                alpha,
-                l1,
-                l2,
-                elastic,
-                smooth,
+                penalty, coef[j], mean[j], gradient[j], j, rates[j], dense_rates[j], options
             )
         ends[0] -= intercept_rate * (total + ends[1])
         if remembers:
