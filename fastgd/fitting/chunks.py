@@ -100,9 +100,10 @@ def _copied(state):
     `copy.deepcopy`.
     """
     made = copy.copy(state)
-    made.memory = dict(state.memory)
+    made.memory = copy.copy(state.memory)
     made.run = copy.copy(state.run)
-    for named in (vars(made), made.memory):
+    memory = made.memory if isinstance(made.memory, dict) else vars(made.memory)
+    for named in (vars(made), memory):
         for key, one in named.items():
             if isinstance(one, np.ndarray):
                 named[key] = one.copy()

@@ -112,8 +112,8 @@ class State:
         Smooth part of F and its gradient at `point`, where the solver knows them.
     done : bool
         Whether the solver has nothing left to do.
-    memory : dict
-        What the solver needs beside: what can be pickled.
+    memory : object
+        What else the solver remembers: an instance of its `Memory`, which can be pickled.
     run : RunRecord
         Whose run this is.
     """
@@ -126,12 +126,12 @@ class State:
     value: float | None = None
     gradient: np.ndarray | None = None
     done: bool = False
-    memory: dict = field(default_factory=dict)
+    memory: Any = field(default_factory=dict)
     run: RunRecord = field(default_factory=RunRecord)
 
     def forget(self):
         """Forget what was of other data or another objective; whose run this is stays."""
-        self.memory = {}
+        self.memory = type(self.memory)()
         self.done = False
 
 
@@ -143,6 +143,8 @@ class Solver:
     Attributes
     ----------
     objective : Objective
+    Memory : type
+        What a state's `memory` is: a dataclass whose defaults mean that nothing is known yet.
     own_steps : bool
         Whether the solver chooses its own steps; if so the best point seen is the answer, and a
         diverging step is retreated from.
@@ -173,6 +175,7 @@ class Solver:
     (array([ 1., -0.]), False)
     """
 
+    Memory: type = dict
     own_steps = True
     free_answers = True
     proves_itself = False
@@ -207,7 +210,8 @@ class Solver:
 
     def _fresh(self, point):
         """A state that nothing was computed for."""
-        return State(np.array(point, dtype=np.float64), self.objective.n_active)
+        point = np.array(point, dtype=np.float64)
+        return State(point, self.objective.n_active, memory=self.Memory())
 
     def _resume(self, state):
         """Compute what an iteration needs, and forget what is not of this objective."""
@@ -236,8 +240,8 @@ class Solver:
         return Answer(v, *self.objective.smooth_and_gradient(v))
 
     def hand_over(self, memory):
-        """Memory for a state of the same solver with more of the rows, which goes on from there."""
-        return {}
+        """Memory for a state of this solver, from that of one with fewer of the rows."""
+        return self.Memory()
 
     def retreat(self, state, safe_point):
         """Take smaller steps from `safe_point` on; whether that is possible."""

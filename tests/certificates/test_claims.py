@@ -11,8 +11,8 @@ from sklearn.datasets import load_iris
 
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor, Loss, Quantile
 from fastgd.objective.objective import Objective
-from fastgd.solvers.newton.cholesky import FORESEEN
 from fastgd.solvers.newton.column_subspace import ColumnSpan
+from fastgd.solvers.newton.least_squares import EXTRAPOLATED
 from fastgd.solvers.newton.subspace import RowSpan
 
 
@@ -152,7 +152,7 @@ def test_a_value_that_is_foreseen_says_what_it_may_be_wrong_by():
     assert (
         abs(model.objective_ - squares(model, X, y))
         <= model.history_["bound"][-1]
-        <= FORESEEN * model.objective_ * 10
+        <= EXTRAPOLATED * model.objective_ * 10
     )
     far = GDRegressor(alpha=1e-3, fit_intercept=False).fit(
         X + 1e4, y

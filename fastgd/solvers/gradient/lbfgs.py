@@ -11,6 +11,8 @@ algorithm 7.4).  Of the steps of the line search 1 is tried first and nearly alw
 along which F is not convex are left out.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fastgd.linalg.precision import EPS
@@ -21,6 +23,22 @@ MEMORY = 10
 # A pair counts where s'y is more than this share of |s| |y|: with less its H would be all rounding.
 LEAST_CURVATURE = 1e-10
 IDLE_ITERATIONS = 4
+
+
+@dataclass
+class Falls:
+    """What `notice_rounding` remembers; memories of solvers that call it derive from this.
+
+    Attributes
+    ----------
+    idle : int
+        Iterations in a row in which neither F fell nor the gradient got shorter.
+    shortest : float
+        Least squared length of a gradient so far.
+    """
+
+    idle: int = 0
+    shortest: float = np.inf
 
 
 class LBFGS(ScaledSolver):
@@ -101,13 +119,16 @@ def check_smooth(objective):
 
 
 def notice_rounding(state, before, value, gradient):
-    """Make a run end once neither F falls nor the gradient gets shorter for some iterations."""
+    """Make a run end once neither F falls nor the gradient gets shorter for some iterations;
+    `state.memory` is a `Falls`.
+    """
     memory = state.memory
-    length, shortest = float(gradient @ gradient), memory.get("shortest", np.inf)
-    idle = before - value <= 4.0 * EPS * abs(before) and not length < 0.25 * shortest
-    memory["idle"] = memory.get("idle", 0) + 1 if idle else 0
-    memory["shortest"] = min(length, shortest)
-    if memory["idle"] >= IDLE_ITERATIONS:
+    falls = memory.setdefault("falls", Falls()) if isinstance(memory, dict) else memory
+    length = float(gradient @ gradient)
+    idle = before - value <= 4.0 * EPS * abs(before) and not length < 0.25 * falls.shortest
+    falls.idle = falls.idle + 1 if idle else 0
+    falls.shortest = min(length, falls.shortest)
+    if falls.idle >= IDLE_ITERATIONS:
         state.done = True
 
 

@@ -346,7 +346,13 @@ class CentralPath(Solver):
             memory["pinned"] = self._pinned(self.net, matrix[d, d])
             matrix[d, d] += self.net.curvature
             return Factor(redundant.left_out(matrix))
-        return factor_of(self.objective, lambda: curvatures, redundant.left_out(matrix), memory)
+        factor, memory["singular"] = factor_of(
+            self.objective,
+            lambda: curvatures,
+            redundant.left_out(matrix),
+            memory.get("singular", False),
+        )
+        return factor
 
     def _row_system(self, memory, curvatures):
         F = self.objective
