@@ -138,7 +138,7 @@ def test_momentum_starts_anew_and_makes_the_rate_linear():
     state, ages, values = started(solver), [], []
     for _ in range(600):
         solver.advance(state)
-        ages.append(state.memory["t"])
+        ages.append(state.memory.momentum)
         values.append(solver.total(state))
     restarts = np.flatnonzero(np.diff(ages) < 0)
     assert restarts.size >= 1

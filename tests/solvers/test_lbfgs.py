@@ -87,10 +87,10 @@ def test_a_step_goes_along_the_dense_update_of_the_iterations_before():
     F = objective(LogLoss(), alpha=0.01)
     solver = LBFGS(F, memory=3)
     state = started(solver)
-    points, gradients = [state.memory["u"]], [solver.own_gradient(state)]
+    points, gradients = [state.memory.u], [solver.own_gradient(state)]
     for _ in range(6):
         solver.advance(state)
-        points.append(state.memory["u"])
+        points.append(state.memory.u)
         gradients.append(solver.own_gradient(state))
     for k in range(1, 6):
         recent = range(max(k - 3, 0), k)

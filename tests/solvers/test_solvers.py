@@ -20,7 +20,13 @@ from fastgd.rules.schedules import Schedule
 from fastgd.solvers.base import State
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.gradient.scheduled import BackingOff, LineSearch, Patience, ScheduledFullBatch
+from fastgd.solvers.gradient.scheduled import (
+    BackingOff,
+    LineSearch,
+    Patience,
+    Plateau,
+    ScheduledFullBatch,
+)
 from fastgd.solvers.stochastic.scheduled import Stochastic
 from support import twins as reference
 from support.components import ToyWeightedL1
@@ -204,19 +210,19 @@ def test_adaptive_divides_by_5_when_progress_stalls(n_iter_no_change):
     objectives = np.r_[np.exp(-np.arange(10.0)), 0.01 + 1e-3 * rng.standard_normal(100)]
     expected, last = sklearns_rates(objectives, 0.5, 1e-3, n_iter_no_change)
     patience, rates = Patience(0.5, 1e-3, n_iter_no_change), []
-    state = State(np.zeros(1), 1, memory={"divisor": 1.0})
+    state = State(np.zeros(1), 1, memory=Plateau())
     for value in objectives:
-        rates.append(0.5 / state.memory["divisor"])
+        rates.append(0.5 / state.memory.divisor)
         patience.look(state, value)
         if state.done:
             break
     np.testing.assert_allclose(rates, expected)
     assert len(rates) == last
     patience = Patience(0.5, None, n_iter_no_change)
-    state = State(np.zeros(1), 1, memory={"divisor": 1.0})
+    state = State(np.zeros(1), 1, memory=Plateau())
     for value in objectives:
         patience.look(state, value)
-    assert state.memory["divisor"] == 1.0
+    assert state.memory.divisor == 1.0
 
 
 @pytest.mark.parametrize("batch", ["full", 1])

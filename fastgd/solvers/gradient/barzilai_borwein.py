@@ -8,10 +8,12 @@ last ten values by a little (Grippo, Lampariello and Lucidi, 1986).  L1 parts ar
 step (Wright, Nowak and Figueiredo, 2009, SpaRSA).
 """
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from fastgd.rules.barzilai_borwein import barzilai_borwein_rate
-from fastgd.solvers.gradient.preconditioned import ScaledSolver
+from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 from fastgd.solvers.line_search import armijo
 
 LOOK_BACK = 10
@@ -23,14 +25,35 @@ LEAST_RATE = 1e-12
 GREATEST_RATE = 1e12
 
 
+@dataclass
+class BarzilaiBorweinMemory(ScaledMemory):
+    """What Barzilai-Borwein steps remember.
+
+    Attributes
+    ----------
+    values : list of float
+        F at the last `LOOK_BACK` points; empty before the first iteration.
+    rate : float
+        First rate that the next iteration tries.
+    short_rates : list of float
+        The last short steps s'y / y'y.
+    """
+
+    values: list[float] = field(default_factory=list)
+    rate: float = 1.0
+    short_rates: list[float] = field(default_factory=list)
+
+
 class BarzilaiBorwein(ScaledSolver):
     """`solver="gd"`, full batch, automatic steps."""
 
+    Memory = BarzilaiBorweinMemory
+
     def advance(self, state):
         """One accepted step; each trial is one pass."""
-        u, g = state.memory["u"], self.own_gradient(state)
-        values = state.memory.setdefault("values", [self.total(state)])
-        rate = state.memory.get("rate", 1.0)
+        memory = state.memory
+        u, g, rate = memory.u, self.own_gradient(state), memory.rate
+        values = memory.values or [self.total(state)]
         # F is known to about this much, so that less of a rise is no rise.
         slack = 4e-16 * abs(values[-1]) * np.sqrt(u.size + 10)
         while True:
@@ -43,29 +66,23 @@ class BarzilaiBorwein(ScaledSolver):
                 break
             rate *= 0.25 if not np.isfinite(total) else 0.5
         if still:
-            trial, v, smooth, gradient, total = (
-                u,
-                state.point,
-                state.value,
-                state.gradient,
-                values[-1],
-            )
+            v, smooth, gradient = state.point, state.value, state.gradient
+            trial, total = u, values[-1]
             state.done = True
         change = self.coordinates.gradient(gradient) - g
         self.move(state, trial, v, smooth, gradient)
-        state.memory["values"] = [*values, total][-LOOK_BACK:]
-        state.memory["rate"] = self._next_rate(state, trial - u, change, rate)
+        memory.values = [*values, total][-LOOK_BACK:]
+        memory.rate = self._next_rate(memory, trial - u, change, rate)
         state.rate = rate
         state.iteration += 1
         state.updates += 1
 
-    def _next_rate(self, state, s, y, rate):
+    def _next_rate(self, memory, s, y, rate):
         if float(s @ s) == 0.0:
             return 1.0
         if float(y @ y) == 0.0:
             return min(4.0 * rate, GREATEST_RATE)
-        recent = state.memory.get("short", [])
-        chosen, state.memory["short"] = barzilai_borwein_rate(
-            s, y, recent, share=SHORT_SHARE, memory=SHORT_MEMORY
+        chosen, memory.short_rates = barzilai_borwein_rate(
+            s, y, memory.short_rates, share=SHORT_SHARE, memory=SHORT_MEMORY
         )
         return float(np.clip(chosen, LEAST_RATE, GREATEST_RATE))

@@ -11,12 +11,12 @@ algorithm 7.4).  Of the steps of the line search 1 is tried first and nearly alw
 along which F is not convex are left out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from fastgd.linalg.precision import EPS
-from fastgd.solvers.gradient.preconditioned import ScaledSolver
+from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 from fastgd.solvers.line_search import weak_wolfe
 
 MEMORY = 10
@@ -41,6 +41,22 @@ class Falls:
     shortest: float = np.inf
 
 
+@dataclass
+class LBFGSMemory(ScaledMemory, Falls):
+    """What L-BFGS remembers.
+
+    Attributes
+    ----------
+    pairs : list of (ndarray, ndarray)
+        (s, y) of the last iterations, the oldest first.
+    first_rate : float
+        First step that is tried along -g, without pairs.
+    """
+
+    pairs: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    first_rate: float = 1.0
+
+
 class LBFGS(ScaledSolver):
     """`solver="lbfgs"`: any smooth loss and penalty; one pass an iteration, more where a step of 1
     will not do.
@@ -52,6 +68,8 @@ class LBFGS(ScaledSolver):
         Pairs kept.
     """
 
+    Memory = LBFGSMemory
+
     def __init__(self, objective, memory=MEMORY):
         check_smooth(objective)
         super().__init__(objective)
@@ -60,29 +78,29 @@ class LBFGS(ScaledSolver):
     def advance(self, state):
         """One accepted step."""
         memory, g = state.memory, self.own_gradient(state)
-        pairs = memory.get("pairs", [])
+        pairs = memory.pairs
         direction = two_loops(pairs, g)
         slope = float(g @ direction)
         if not slope < 0.0 and pairs:
             pairs, direction = [], -g
             slope = float(g @ direction)
-        rate = 1.0 if pairs else memory.get("first_rate", 1.0)
+        rate = 1.0 if pairs else memory.first_rate
         found = self._search(state, direction, slope, rate) if slope < 0.0 else None
         if found is not None:
             share, u, v, smooth, gradient = found
-            s, y = u - memory["u"], self.coordinates.gradient(gradient) - g
+            s, y = u - memory.u, self.coordinates.gradient(gradient) - g
             notice_rounding(state, state.value, smooth, y + g)
             self.move(state, u, v, smooth, gradient)
             if float(s @ y) > LEAST_CURVATURE * np.sqrt(float(s @ s) * float(y @ y)):
                 pairs = [*pairs, (s, y)][-self.pairs :]
             elif not pairs:
-                memory["first_rate"] = 2.0 * share
+                memory.first_rate = 2.0 * share
             state.rate = share
         elif pairs:
             pairs = []  # rounding may have spoilt them: the next iteration goes straight down
         else:
             state.done = True
-        memory["pairs"] = pairs
+        memory.pairs = pairs
         state.iteration += 1
         state.updates += 1
 
@@ -90,7 +108,7 @@ class LBFGS(ScaledSolver):
         """(share, u, v, smooth, gradient) of a step that meets both conditions or, failing that,
         lowers F; or None.
         """
-        start, value = state.memory["u"], state.value
+        start, value = state.memory.u, state.value
 
         def look(share):
             u = start + share * direction

@@ -2,16 +2,34 @@
 their own.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fastgd.solvers.base import Progress, Solver
 from fastgd.solvers.gradient.preconditioner import choose_coordinates
 
 
-class ScaledSolver(Solver):
-    """Full-batch solver on u with v = T u (see `fastgd.solvers.gradient.preconditioner`);
-    `memory["u"]` is the point.
+@dataclass
+class ScaledMemory:
+    """What a solver in coordinates of its own remembers.
+
+    Attributes
+    ----------
+    u : ndarray, (size,), or None
+        The point in these coordinates.
+    mark : ndarray of bytes or None
+        Tells the coordinates that `u` is in from others.
     """
+
+    u: np.ndarray | None = None
+    mark: np.ndarray | None = None
+
+
+class ScaledSolver(Solver):
+    """Full-batch solver on u with v = T u (see `fastgd.solvers.gradient.preconditioner`)."""
+
+    Memory: type = ScaledMemory
 
     def __init__(self, objective):
         super().__init__(objective)
@@ -23,10 +41,12 @@ class ScaledSolver(Solver):
         """
         value = state.value
         super()._resume(state)
-        mark, memory = self.coordinates.mark, state.memory
-        if value != state.value or not np.array_equal(memory.get("mark", np.empty(0)), mark):
+        mark = self.coordinates.mark
+        known = state.memory.mark is not None and np.array_equal(state.memory.mark, mark)
+        if value != state.value or not known:
             state.forget()
-            state.memory.update(mark=mark, u=self.coordinates.from_user(state.point))
+            state.memory.mark = mark
+            state.memory.u = self.coordinates.from_user(state.point)
 
     def progress(self, state):
         """The change of variables tells of the curvature, where it was made from a matrix."""
@@ -57,7 +77,7 @@ class ScaledSolver(Solver):
     def move(self, state, u, v, smooth, gradient):
         """Make `u` the point of the state."""
         state.point, state.value, state.gradient = v, smooth, gradient
-        state.memory["u"] = u
+        state.memory.u = u
 
     def total(self, state):
         """F at the point of the state."""

@@ -13,12 +13,14 @@ Where H has a direction of no or negative curvature, the steps so far are taken 
 rows and a trial of the line search none.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
-from fastgd.solvers.gradient.lbfgs import check_smooth, notice_rounding
-from fastgd.solvers.gradient.preconditioned import ScaledSolver
+from fastgd.solvers.gradient.lbfgs import Falls, check_smooth, notice_rounding
+from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.line_search import armijo, halvings
 
@@ -27,6 +29,22 @@ TIGHTEST = 1e-8
 # A direction has no curvature where p'H p is below this share of |p|^2, in units of about 1.
 FLAT = 1e-15
 MOST_PRODUCTS = 200
+
+
+@dataclass
+class NewtonCGMemory(ScaledMemory, Falls):
+    """What truncated Newton remembers.
+
+    Attributes
+    ----------
+    gradient_norm : float
+        |g| of the last iteration in own coordinates; 0 before the first.
+    eta : float
+        Relative residual at which the last system was left.
+    """
+
+    gradient_norm: float = 0.0
+    eta: float = LOOSEST
 
 
 class NewtonCG(ScaledSolver):
@@ -39,6 +57,8 @@ class NewtonCG(ScaledSolver):
         Whose second derivative is used: `on_groups(objective, ...)` for that of a sample of its
         rows; None: the objective's.
     """
+
+    Memory = NewtonCGMemory
 
     def __init__(self, objective, curvature=None):
         check_smooth(objective)
@@ -55,7 +75,7 @@ class NewtonCG(ScaledSolver):
         found = None if direction is None else self._search(state, g, direction)
         if found is None and direction is not None:
             found = self._search(state, g, -g)
-        memory["length"], memory["eta"] = length, eta
+        memory.gradient_norm, memory.eta = length, eta
         if found is None:
             state.done = True
         else:
@@ -67,7 +87,7 @@ class NewtonCG(ScaledSolver):
 
     def _forcing(self, memory, length):
         """Relative residual at which to stop."""
-        before, eta = memory.get("length", 0.0), memory.get("eta", LOOSEST)
+        before, eta = memory.gradient_norm, memory.eta
         if before <= 0.0:
             return LOOSEST
         chosen = 0.9 * (length / before) ** 2
@@ -95,7 +115,7 @@ class NewtonCG(ScaledSolver):
         """(share, u, v, smooth, gradient) of the first share 1, 1/2, 1/4, ... that lowers F
         enough, or None.
         """
-        slope, value, start = float(g @ direction), state.value, state.memory["u"]
+        slope, value, start = float(g @ direction), state.value, state.memory.u
         if not slope < 0.0:
             return None
         for share in halvings(start=start, direction=direction):

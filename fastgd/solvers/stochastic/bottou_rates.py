@@ -2,12 +2,30 @@
 penalty is strong.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.rules.classic import Gd
 from fastgd.rules.schedules import Schedule
-from fastgd.solvers.stochastic.scheduled import Stochastic
+from fastgd.solvers.stochastic.scheduled import Stochastic, StochasticMemory
+
+
+@dataclass
+class FallingRatesMemory(StochasticMemory):
+    """What falling rates remember of the first chunk; None before it.
+
+    Attributes
+    ----------
+    mean_squared_norm : float or None
+        Of the rows: R^2.
+    largest_mean_square : float or None
+        Of a column.
+    """
+
+    mean_squared_norm: float | None = None
+    largest_mean_square: float | None = None
 
 
 class FallingRates(Stochastic):
@@ -33,6 +51,7 @@ class FallingRates(Stochastic):
         As for `Stochastic`.
     """
 
+    Memory = FallingRatesMemory
     own_steps = True
 
     def __init__(self, objective, seed, *, shuffle=True, average_from=np.inf):
@@ -42,11 +61,13 @@ class FallingRates(Stochastic):
 
     def _resume(self, state):
         """Measure the first chunk; those that follow go on at its rates."""
-        if "units" not in state.memory:
+        memory = state.memory
+        if memory.mean_squared_norm is None:
             moments, norms = self.objective.moments()
-            state.memory["units"] = float(norms[2]), float(moments[SUM_OF_SQUARES].max())
-        mean_square, self.intercept_rate = state.memory["units"]
-        self.schedule = self._schedule(mean_square)
+            memory.mean_squared_norm = float(norms[2])
+            memory.largest_mean_square = float(moments[SUM_OF_SQUARES].max())
+        self.intercept_rate = memory.largest_mean_square
+        self.schedule = self._schedule(memory.mean_squared_norm)
 
     def _schedule(self, mean_square):
         F = self.objective

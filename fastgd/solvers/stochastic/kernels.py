@@ -2,10 +2,10 @@
 
 The unknowns are one array `point`, the coefficients and, last, the intercept. Kernels draw no
 random numbers and keep nothing between calls but what is passed in: `point`, `total` (the sum of
-the iterates since update `average_from`), a rule's `state`, and `book`:
+the iterates since update `average_from`), a rule's `state`, and `counters`:
 
-    book[UPDATES]  updates done so far, in this and all earlier epochs
-    book[AVERAGED] how many iterates `total` holds
+    counters[UPDATES]  updates done so far, in this and all earlier epochs
+    counters[AVERAGED] how many iterates `total` holds
 
 `options` holds the numbers of the schedule and the penalty, in the order of `OPTIONS`: the rate of
 update t is c / (t0 + t)^p.
@@ -97,7 +97,7 @@ def _fold(coef, total, seen, trail, now, scale, mass):
 
 
 @kernel
-def gd_epoch(rows, samples, loss, pace, order, batch, point, total, book, options):
+def gd_epoch(rows, samples, loss, pace, order, batch, point, total, counters, options):
     """One epoch of plain gradient descent with an L2, L1 or elastic-net penalty, exact on the
     nonzeros of a row alone.
 
@@ -112,7 +112,7 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, book, option
     seen = np.zeros(d if l1 > 0.0 else 0, np.int64)
     trail = np.zeros(3 * ((n + batch - 1) // batch + 1) if l1 > 0.0 else 0)
     intercept, intercept_total, scale, mass = point[d], total[d], 1.0, 0.0
-    update, averaged = book[UPDATES], book[AVERAGED]
+    update, averaged = counters[UPDATES], counters[AVERAGED]
     start = now = np.int64(
         0
     )  # a plain 0 would have Numba compile the functions it is passed to twice
@@ -161,7 +161,7 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, book, option
             mass += counts * scale
     _fold(coef, coef_total, seen, trail, now, scale, mass)
     point[d], total[d] = intercept, intercept_total
-    book[UPDATES], book[AVERAGED] = update, averaged
+    counters[UPDATES], counters[AVERAGED] = update, averaged
 
 
 @kernel
@@ -179,7 +179,19 @@ def _coast(rule, state, coef, total, j, seen, now, alpha, rate, average_from):
 
 @kernel
 def rule_epoch(
-    rows, samples, loss, rule, penalty, order, batch, point, state, total, columns, book, options
+    rows,
+    samples,
+    loss,
+    rule,
+    penalty,
+    order,
+    batch,
+    point,
+    state,
+    total,
+    columns,
+    counters,
+    options,
 ):
     """One epoch of any update rule with any penalty, touching what the rows of a batch touch.
 
@@ -197,7 +209,7 @@ def rule_epoch(
     )
     average_from = np.int64(min(options[6], 2.0**62))
     coef, d, n = point[:-1], point.size - 1, order.size
-    update = int(book[UPDATES])
+    update = int(counters[UPDATES])
     gradient = np.zeros(d)
     seen, touched = np.zeros(d, np.int64), np.zeros(d, np.int64)
     for j in range(d):
@@ -262,7 +274,7 @@ def rule_epoch(
             point[d] -= rule.step(state, d, slope, 0.0, rate * intercept_rate, scale)
         if update >= average_from:
             total[d] += point[d]
-            book[AVERAGED] += 1.0
+            counters[AVERAGED] += 1.0
     rate = scheduled_rate(options, np.float64(update))
     for j in range(d):
         if exact:
@@ -271,7 +283,7 @@ def rule_epoch(
             )
         else:
             total[j] += coef[j] * max(0, update + 1 - max(seen[j] + 1, average_from))
-    book[UPDATES] = np.float64(update)
+    counters[UPDATES] = np.float64(update)
 
 
 @kernel(relaxed=True)
@@ -286,7 +298,7 @@ def _row_dot(rows, i, coef):
 
 @kernel
 def row_epoch(
-    rows, samples, loss, rule, penalty, order, block, point, state, total, rates, book, options
+    rows, samples, loss, rule, penalty, order, block, point, state, total, rates, counters, options
 ):
     """One epoch, row by row, of a rule that does nothing where the gradient is 0; the penalty after
     every `block` rows.
@@ -302,7 +314,7 @@ def row_epoch(
     rate, intercept_rate, average_from, alpha = options[0], options[5], options[6], options[8]
     coef, d, n = point[:-1], point.size - 1, order.size
     held, steps = np.empty((state.shape[0], d)), np.empty(d)
-    update = book[UPDATES]
+    update = counters[UPDATES]
     for first in range(0, n, block):
         stop = min(first + block, n)
         for number in range(first, stop):
@@ -337,18 +349,18 @@ def row_epoch(
             )
             total[j] += counts * coef[j]
         total[d] += counts * point[d]
-        book[AVERAGED] += counts
-    book[UPDATES] = update
+        counters[AVERAGED] += counts
+    counters[UPDATES] = update
 
 
 @kernel
-def vector_epoch(rows, samples, loss, order, batch, point, total, book, options):
+def vector_epoch(rows, samples, loss, order, batch, point, total, counters, options):
     """`gd_epoch` for K predictions and an L2 penalty: `point` and `total` are (d + 1, K)."""
     l2, intercept_rate, average_from = options[4], options[5], options[6]
     coef, d, n, n_predictions = point[:-1], point.shape[0] - 1, order.size, point.shape[1]
     predictions, slopes = np.zeros(n_predictions), np.zeros(n_predictions)
     amounts = np.zeros((min(batch, n), n_predictions))
-    scale, mass, update = 1.0, 0.0, book[UPDATES]
+    scale, mass, update = 1.0, 0.0, counters[UPDATES]
     for first in range(0, n, batch):
         stop = min(first + batch, n)
         update += 1.0
@@ -384,9 +396,9 @@ def vector_epoch(rows, samples, loss, order, batch, point, total, book, options)
             total[d, c] += counts * point[d, c]
             slopes[c] = 0.0
         mass += counts * scale
-        book[AVERAGED] += counts
+        counters[AVERAGED] += counts
     _fold_table(point, total, scale, mass)
-    book[UPDATES] = update
+    counters[UPDATES] = update
 
 
 @kernel

@@ -1,12 +1,32 @@
 """Any update rule on few rows at a time: an epoch is one iteration."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
 from fastgd.rules.one_sample import Scheduled
 from fastgd.solvers.base import Solver, State
+from fastgd.solvers.gradient.scheduled import ScheduledMemory, empty_slots
 from fastgd.solvers.stochastic.kernels import AVERAGED, UPDATES, gd_epoch, rule_epoch, vector_epoch
+
+
+@dataclass
+class StochasticMemory(ScheduledMemory):
+    """What stochastic descent remembers.
+
+    Attributes
+    ----------
+    iterate_sum : ndarray, (d + 1,) or (d + 1, K), or None
+        Sum of the iterates that count, the intercepts last, as kernels see them.
+    counters : ndarray, (2,), or None
+        Updates done, and how many iterates the sum holds (`UPDATES` and `AVERAGED` of
+        `kernels.py`).
+    """
+
+    iterate_sum: np.ndarray | None = None
+    counters: np.ndarray | None = None
 
 
 class Stochastic(Solver):
@@ -30,6 +50,7 @@ class Stochastic(Solver):
         For `learning_rate="adaptive"`.
     """
 
+    Memory: type = StochasticMemory
     free_answers = False
     own_steps = False
 
@@ -64,12 +85,10 @@ class Stochastic(Solver):
     def _fresh(self, point):
         """State with an empty average and empty slots of the rule."""
         F = self.objective
-        state = State(np.array(point, dtype=np.float64), self.batch)
-        shape = F.kind.shape(F.n_features)
-        state.memory.update(total=np.zeros(shape), book=np.zeros(2), divisor=1.0)
+        memory = self.Memory(iterate_sum=np.zeros(F.kind.shape(F.n_features)), counters=np.zeros(2))
         if self._has_slots:
-            state.memory["slots"] = np.zeros((max(self.rule.slots, 1), F.n_features + 1))
-        return state
+            memory.slots = empty_slots(self.rule, F.n_features + 1)
+        return State(np.array(point, dtype=np.float64), self.batch, memory=memory)
 
     @property
     def _has_slots(self):
@@ -88,8 +107,8 @@ class Stochastic(Solver):
             self._epoch(order, point, memory, self._options(memory))
         state.point = point.ravel()[: F.size]
         F.meter.count(order.size / F.n_active)
-        state.updates = int(memory["book"][UPDATES])
-        state.rate = self.schedule.rate(state.updates) / memory["divisor"]
+        state.updates = int(memory.counters[UPDATES])
+        state.rate = self.schedule.rate(state.updates) / memory.divisor
         state.iteration += 1
         if self.patience is not None:
             v = self.answer(state)
@@ -97,12 +116,12 @@ class Stochastic(Solver):
 
     def _epoch(self, order, point, memory, options):
         """Move `point` and what is in `memory` by the kernel for this rule."""
-        F, total, book = self.objective, memory["total"], memory["book"]
+        F, total, counters = self.objective, memory.iterate_sum, memory.counters
         data = F.rows, F.samples, F.loss
         if F.vector:
-            vector_epoch(*data, order, self.batch, point, total, book, options)
+            vector_epoch(*data, order, self.batch, point, total, counters, options)
         elif self.plain:
-            gd_epoch(*data, self.pace, order, self.batch, point, total, book, options)
+            gd_epoch(*data, self.pace, order, self.batch, point, total, counters, options)
         else:
             penalty = ElasticNet(0.0) if self.lazily_exact else F.penalty
             rule_epoch(
@@ -112,39 +131,39 @@ class Stochastic(Solver):
                 order,
                 self.batch,
                 point,
-                memory["slots"],
+                memory.slots,
                 total,
                 self._columns(),
-                book,
+                counters,
                 options,
             )
 
     def retreat(self, state, safe_point):
         """Halve the rate and go on from a point that is known to be good."""
-        if state.memory["divisor"] > 1e100:
+        memory = state.memory
+        if memory.divisor > 1e100:
             return False
-        state.memory["divisor"] *= 2.0
-        state.memory["total"][:] = 0.0
-        state.memory["book"][AVERAGED] = 0.0
-        if "slots" in state.memory:
-            state.memory["slots"][:] = 0.0
+        memory.divisor *= 2.0
+        memory.iterate_sum[:] = 0.0
+        memory.counters[AVERAGED] = 0.0
+        if memory.slots is not None:
+            memory.slots[:] = 0.0
         state.point = safe_point.copy()
         return True
 
     def answer(self, state):
         """The average of the iterates once there is one, else the point."""
-        averaged = state.memory["book"][AVERAGED]
+        memory = state.memory
+        averaged = memory.counters[AVERAGED]
         if averaged == 0.0:
             return state.point
-        return self.objective.allowed(
-            state.memory["total"].ravel()[: self.objective.size] / averaged
-        )
+        return self.objective.allowed(memory.iterate_sum.ravel()[: self.objective.size] / averaged)
 
     def _options(self, memory):
         F, schedule = self.objective, self.schedule
         return np.array(
             [
-                schedule.c / memory["divisor"],
+                schedule.c / memory.divisor,
                 schedule.t0,
                 schedule.p,
                 F.l1,
