@@ -77,15 +77,15 @@ def test_images_that_have_drifted_are_computed_anew(kind):
     for _ in range(3):
         solver.advance(state)
     point, value, gradient = solver.evaluate(state)
-    assert "drifted" not in state.memory
+    assert not state.memory.inexact
     assert (value, list(gradient)) == (
         pytest.approx(state.value),
         pytest.approx(state.gradient, abs=1e-9),
     )
-    state.memory["images"][0] += 0.5
+    state.memory.images[0] += 0.5
     solver._evaluate(state)
     point, value, gradient = solver.evaluate(state)
-    assert state.memory["drifted"]
+    assert state.memory.inexact
     assert value == pytest.approx(F.value(point), rel=1e-12)
     assert gradient == pytest.approx(F.gradient(point), abs=1e-12)
     solver.advance(state)

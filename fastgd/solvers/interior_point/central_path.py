@@ -190,8 +190,8 @@ class CentralPath(Solver):
         super().__init__(objective)
         F = objective
         self.linear_map = LinearMap(F)
-        # All ends are alike on the path: a row's product counts for its share of the mean, a
-        # column's for all of it.
+        # All ends are alike on the central path: a row's product counts for its share of the mean,
+        # a column's for all of it.
         self.row_scale = float(F.n_active) if F.l1 > 0.0 else 1.0
         one = pieces(F.loss, F.samples.targets[:1])
         n_pieces = one.center.shape[0]
@@ -220,7 +220,10 @@ class CentralPath(Solver):
             memory = state.memory
             memory.products = products
             memory.duals = np.zeros(self.shape)
-            chunks = lambda: ((one.rows, one.u, one.shares) for one in self._chunks(state))  # noqa: E731
+
+            def chunks():
+                return ((one.rows, one.u, one.shares) for one in self._chunks(state))
+
             for rows, variables in self.row_duals.starts(chunks):
                 memory.duals[:, :, rows] = variables
             if self.row_duals.ends[1] and F.fit_intercept:

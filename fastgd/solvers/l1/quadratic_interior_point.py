@@ -22,7 +22,7 @@ WHOLE = 0.9
 
 
 @np.errstate(all="ignore")  # values of 1e150 overflow in passing
-def follow_path(matrix, gradient, unknowns, l1, n_penalised):
+def follow_central_path(matrix, gradient, unknowns, l1, n_penalised):
     """Move `unknowns` to the minimum, and `gradient`, the gradient of the quadratic there, along.
 
     Parameters
@@ -38,7 +38,7 @@ def follow_path(matrix, gradient, unknowns, l1, n_penalised):
     Examples
     --------
     >>> gradient, unknowns = np.array([-3.0, 0.5]), np.zeros(2)
-    >>> follow_path(np.diag([1.0, 2.0]), gradient, unknowns, 1.0, 2)
+    >>> follow_central_path(np.diag([1.0, 2.0]), gradient, unknowns, 1.0, 2)
     >>> unknowns.round(6)
     array([2., 0.])
     """

@@ -38,11 +38,12 @@ NEW_STEPS = 1.5
 CHANGED = 2.7
 STALE_SHARE = 0.5
 # Rows whose curvature is below this share of the mean are left out of a matrix: nine tenths of the
-# products on `w8a`, a third on `census`. The matrix is below the curvature by so little, and a
-# decrement from it is no smaller than the true one, so that a proof stays one. With 1e-2 `census`
-# took 21 passes to 1e-4 instead of 11. A rare column may have no other rows, and then all steps
-# along it are too long: where they may be more than `MISSED` of a column's curvature, matrices are
-# of all rows from then on (`census` at a hundredth of alpha 15 passes instead of 35 to 54).
+# products on rare binary features, a third on one-hot columns. The matrix is below the curvature by
+# so little, and a decrement from it is no smaller than the true one, so that a proof stays one.
+# With 1e-2 one-hot columns took 21 passes to 1e-4 instead of 11. A rare column may have no other
+# rows, and then all steps along it are too long: where they may be more than `MISSED` of a column's
+# curvature, matrices are of all rows from then on (one-hot columns at a hundredth of alpha 15
+# passes instead of 35 to 54).
 NEGLIGIBLE = 1e-3
 MISSED = 0.5
 # A sample shows a column where its mean square is at least this share of that over all rows.
@@ -273,7 +274,7 @@ class Newton(Solver):
         1.5 passes.
 
         The rows that move most decide the decrement bound; they are next to nothing in this one.
-        Standardised `covtype_binary`, rare columns: certified 1e-6 after 13.5 to 14.7 passes
+        Standardised rare binary columns: certified 1e-6 after 13.5 to 14.7 passes
         instead of 17 to 21.
         """
         F, memory = self.objective, state.memory
@@ -388,8 +389,10 @@ class Newton(Solver):
             # A whole step that fails means rows far out, whose own curvature promises too much.
             memory.curvature_floor = F.loss.curvature_bound
             # The parabola through F, its slope and the trial has its lowest point here.
-            bend = reached - total - rate * slope
-            lowest = -0.5 * slope * rate * rate / bend if np.isfinite(bend) and bend > 0.0 else 0.0
+            second = reached - total - rate * slope
+            lowest = (
+                -0.5 * slope * rate * rate / second if np.isfinite(second) and second > 0.0 else 0.0
+            )
             rate = float(np.clip(lowest, 0.1 * rate, 0.5 * rate))
         return rate, None
 
