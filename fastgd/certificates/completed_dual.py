@@ -27,7 +27,7 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
     ----------
     objective : Objective
         Without an L2 part.
-    box : Box
+    box : BoundedDuals
         Ends and bend of the pieces.
     rows : iterable
         Of some rows with `shares`, `pieces` and `u`, their s and their c, (n_pieces, n).

@@ -21,6 +21,7 @@ from fastgd.solvers.interior_point.column_generation import PathOnColumns
 from fastgd.solvers.l1.working_set import WorkingSet
 from fastgd.solvers.newton.cholesky import Newton, newton_pays
 from fastgd.solvers.newton.column_subspace import choose_span
+from fastgd.solvers.newton.least_squares import LeastSquares, least_squares_applies
 from fastgd.solvers.newton.subspace import fits
 from fastgd.solvers.newton.truncated import NewtonCG
 from fastgd.solvers.stochastic.automatic import SelfTuned
@@ -116,5 +117,5 @@ def _newton(objective, tol, seed):
     if objective.l1 > 0.0:
         return lambda F: WorkingSet(F, seed)
     if newton_pays(objective) or not (fits(objective) or objective.smooth):
-        return lambda F: Newton(F, tol)
+        return lambda F: (LeastSquares if least_squares_applies(F, tol) else Newton)(F, tol)
     return choose_span if fits(objective) else NewtonCG

@@ -17,13 +17,10 @@ from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended
 from fastgd.fitting.stopping import Stalled, TimeLimit, Validation
 from fastgd.fitting.targets import Run
-from fastgd.linalg.cholesky import Factor
 from fastgd.solvers.base import Curvature
 from fastgd.solvers.growing_batch import of_all_rows
-from fastgd.solvers.newton.cholesky import Newton
-
-# A matrix handed on is expected to bring the decrement down by this factor, until a step has told.
-HOPE = float(np.log(10.0))
+from fastgd.solvers.newton.cholesky import Newton, NewtonMemory
+from fastgd.solvers.newton.least_squares import LeastSquares, least_squares_applies
 
 
 class NewtonPath:
@@ -55,11 +52,11 @@ class NewtonPath:
             objective,
         )
         self.state, self.k, self.stop = state, k, stop
-        tol = task.settings.tol
-        self.solver = PathNewton(objective, tol or 0.0)
+        tol = task.settings.tol or 0.0
+        kind = LeastSquares if least_squares_applies(objective, tol) else PathNewton
+        self.solver = kind(objective, tol)
         self.certifier = PathCertifier(objective, tol or None)
         self.solver.start(state.point, state)
-        self._matrix = None
 
     @classmethod
     def after(cls, run, task, objective, k, stop):
@@ -71,13 +68,11 @@ class NewtonPath:
         if run.plan.solver != "newton" or not smooth or run.result.state is None:
             return None
         state = of_all_rows(run.result.state)
-        memory = state.memory if isinstance(state.memory, dict) else vars(state.memory)
-        factor = memory.get("factor")
-        return (
-            None
-            if factor is None or not factor.full
-            else cls(run.plan, task, objective, state, k, stop)
-        )
+        memory = state.memory
+        factor = memory.factor if isinstance(memory, NewtonMemory) else None
+        if factor is None or not factor.full:
+            return None
+        return cls(run.plan, task, objective, state, k, stop)
 
     def run(self, alpha):
         """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.targets.Run`."""
@@ -111,32 +106,13 @@ class NewtonPath:
 
     def _follow(self, alpha):
         """Make what is remembered that of the objective with this alpha: no pass."""
-        F, state, memory, before = self.objective, self.state, self.state.memory, self.objective.l2
+        F, state, before = self.objective, self.state, self.objective.l2
         F.set_alpha(alpha)
         added = np.zeros(F.size)
         added[: F.n_features] = F.l2 - before
-        state.value += 0.5 * float(state.point @ (added * state.point))
-        state.gradient = state.gradient + added * state.point
+        self.solver.follow(state, added)
         state.iteration = state.updates = 0
         state.run.best = None
-        memory.pop("lower", None)
-        memory["pairs"] = [(s, y + added * s) for s, y in memory["pairs"]]
-        factor = memory.get("factor")
-        if factor is None or not factor.full or F.loss.self_concordance is None:
-            # Where curvature jumps, a matrix from elsewhere tells nothing: the truth was up to 40
-            # times its estimate.
-            memory.update(factor=None, pairs=[])
-            return
-        if self._matrix is None or self._matrix[0] is not factor:
-            self._matrix = factor, factor.matrix()
-        matrix = self._matrix[1]
-        matrix[np.diag_indices_from(matrix)] += added
-        followed = Factor(matrix.copy())
-        self._matrix = followed, matrix
-        # As if the rate at which the matrix brings steps closer had been seen once more.
-        gain = max(memory.get("gain", 0.0), HOPE)
-        memory.update(factor=followed, gain=gain)
-        memory["decrement"] = np.exp(gain) * followed.norm_of(state.gradient) ** 2
 
 
 class PathNewton(Newton):
@@ -147,8 +123,8 @@ class PathNewton(Newton):
     def progress(self, state):
         """As Newton's, with the matrix at hand where it is not exact."""
         memory = state.memory
-        anchor = memory["anchor"] if memory["exact"] else None
-        return super().progress(state)._replace(curvature=Curvature(memory.get("factor"), anchor))
+        anchor = memory.anchor if memory.exact else None
+        return super().progress(state)._replace(curvature=Curvature(memory.factor, anchor))
 
 
 class PathCertifier(Certifier):

@@ -123,7 +123,7 @@ class RefinedFactor(Factor):
         return self._root / self.scale[:, None]
 
 
-def factor_of(objective, curvatures, matrix, memory):
+def factor_of(objective, curvatures, matrix, singular=False):
     """Factor of the curvature matrix that the rows have with these curvatures; one more pass where
     it is not resolved.
 
@@ -133,9 +133,14 @@ def factor_of(objective, curvatures, matrix, memory):
     curvatures : callable
         Gives that of each row, (n_samples,).
     matrix : ndarray, (size, size)
-    memory : dict
-        In it is noted that directions without curvature are what is not resolved, so as not to ask
-        again.
+    singular : bool
+        Whether an earlier call has found that directions without curvature are what is not
+        resolved: the pass is not taken again.
+
+    Returns
+    -------
+    factor : Factor
+    singular : bool
 
     Examples
     --------
@@ -144,23 +149,18 @@ def factor_of(objective, curvatures, matrix, memory):
     >>> X = np.array([z[0], z[0] + 1e-9 * z[1]]).T
     >>> F = Objective("squared_error", X, z[1])
     >>> ones = np.ones(4)
-    >>> factor = factor_of(F, lambda: ones, F.gram(ones), {})
+    >>> factor, singular = factor_of(F, lambda: ones, F.gram(ones))
     >>> factor.solve(-F.gradient(np.zeros(3))).round(-3)
     array([-1.e+09,  1.e+09,  0.e+00])
     """
     factor, F = Factor(matrix), objective
     resolved = factor.resolved or (factor.regular and len(matrix) > WIDEST)
-    if (
-        resolved
-        or F.whole is not None
-        or memory.get("null", False)
-        or not np.isfinite(matrix).all()
-    ):
-        return factor
+    if resolved or F.whole is not None or singular or not np.isfinite(matrix).all():
+        return factor, singular
     values, vectors = factor.eigenpairs(matrix)
     k = int(np.searchsorted(values, RESOLVED * values[-1]))
     if k == 0 or not values[-1] > 0.0:
-        return factor
+        return factor, singular
     A, B = _looked_at(F, curvatures(), vectors[:, :k] / factor.scale[:, None])
     known = vectors[:, k:] / np.sqrt(values[k:])
     B = (known / factor.scale[:, None]).T @ B
@@ -172,9 +172,8 @@ def factor_of(objective, curvatures, matrix, memory):
 
     refined = RefinedFactor(matrix, values, vectors, values.size - k, A, B, drowned)
     if refined.rank <= values.size - k:
-        memory["null"] = True
-        return factor
-    return refined
+        return factor, True
+    return refined, singular
 
 
 def _looked_at(F, curvatures, directions):

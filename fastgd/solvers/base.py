@@ -240,7 +240,7 @@ class Solver:
         return Answer(v, *self.objective.smooth_and_gradient(v))
 
     def hand_over(self, memory):
-        """Memory for a state of the same solver with more of the rows, which goes on from there."""
+        """Memory for a state of this solver, from that of one with fewer of the rows."""
         return self.Memory()
 
     def retreat(self, state, safe_point):

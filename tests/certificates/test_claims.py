@@ -11,8 +11,8 @@ from sklearn.datasets import load_iris
 
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor, Loss, Quantile
 from fastgd.objective.objective import Objective
-from fastgd.solvers.newton.cholesky import FORESEEN
 from fastgd.solvers.newton.column_subspace import ColumnSpan
+from fastgd.solvers.newton.least_squares import EXTRAPOLATED
 from fastgd.solvers.newton.subspace import RowSpan
 
 
@@ -77,15 +77,15 @@ def test_images_that_have_drifted_are_computed_anew(kind):
     for _ in range(3):
         solver.advance(state)
     point, value, gradient = solver.evaluate(state)
-    assert "drifted" not in state.memory
+    assert not state.memory.inexact
     assert (value, list(gradient)) == (
         pytest.approx(state.value),
         pytest.approx(state.gradient, abs=1e-9),
     )
-    state.memory["images"][0] += 0.5
+    state.memory.images[0] += 0.5
     solver._evaluate(state)
     point, value, gradient = solver.evaluate(state)
-    assert state.memory["drifted"]
+    assert state.memory.inexact
     assert value == pytest.approx(F.value(point), rel=1e-12)
     assert gradient == pytest.approx(F.gradient(point), abs=1e-12)
     solver.advance(state)
@@ -152,7 +152,7 @@ def test_a_value_that_is_foreseen_says_what_it_may_be_wrong_by():
     assert (
         abs(model.objective_ - squares(model, X, y))
         <= model.history_["bound"][-1]
-        <= FORESEEN * model.objective_ * 10
+        <= EXTRAPOLATED * model.objective_ * 10
     )
     far = GDRegressor(alpha=1e-3, fit_intercept=False).fit(
         X + 1e4, y

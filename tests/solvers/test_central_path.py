@@ -67,27 +67,32 @@ def test_a_step_solves_the_whole_linear_system(loss, penalty):
     """All equations at once, the twin of eliminating what belongs to one row."""
     F = problem(loss, n=20, penalty=penalty)
     solver, state = run(F, most=2)
-    net, memory, mu = solver.net, state.memory, 0.07
-    ((some, box),) = solver._boxes(state)
-    if net is not None:
-        net.look(state.point[:5], memory["net"])
-    room, amounts = np.zeros((2, 20))
-    amounts[some.here] = some.amounts(box.aim(solver.row_scale * mu))
-    room[some.here] = F.n_active * some.shares * box.curvature.sum(axis=0)
-    way = solver._way(state, solver._factor(memory, room), amounts, mu, None, room)
-    step, duals, variables = way.step, box.step(way.change(some)), memory["duals"][:, :, some.here]
-    X = np.column_stack([F.rows.values[some.here], np.ones(F.n_active)])
-    np.testing.assert_allclose(way.moved[some.here], X[:, :5] @ step[:5], atol=1e-9)
-    gradient = X.T @ some.amounts(variables[0] + duals[0])
-    gradient[:5] += F.l2 * (state.point + step)[:5]
-    boxes = [(box, variables, duals, box.u + some.pieces.sign * (X @ step))]
-    if net is not None:
-        gradient[:5] += memory["net"][0] + way.net[0]
-        boxes.append((net, memory["net"], way.net, net.u + step[:5]))
+    memory, mu = state.memory, 0.07
+    ((chunk, point),) = solver._points(state)
+    equations = point.equations(solver.row_scale * mu)
+    l1_point = None
+    if solver.l1_duals is not None:
+        l1_point = solver.l1_duals.at(state.point[:5], memory.l1_duals)
+    curvatures, derivatives = np.zeros((2, 20))
+    derivatives[chunk.rows] = chunk.derivatives(equations.target())
+    curvatures[chunk.rows] = F.n_active * chunk.shares * point.curvature.sum(axis=0)
+    factor = solver._factor(memory, curvatures, l1_point)
+    step = solver._step(state, factor, derivatives, curvatures, l1_point, mu)
+    moves, duals = step.unknowns, equations.step(step.change(chunk))
+    variables = memory.duals[:, :, chunk.rows]
+    X = np.column_stack([F.rows.values[chunk.rows], np.ones(F.n_active)])
+    np.testing.assert_allclose(step.products[chunk.rows], X[:, :5] @ moves[:5], atol=1e-9)
+    gradient = X.T @ chunk.derivatives(variables[0] + duals[0])
+    gradient[:5] += F.l2 * (state.point + moves)[:5]
+    every = [(point, variables, duals, point.u + chunk.pieces.sign * (X @ moves))]
+    if l1_point is not None:
+        gradient[:5] += memory.l1_duals[0] + step.l1_duals[0]
+        every.append((l1_point, memory.l1_duals, step.l1_duals, l1_point.u + moves[:5]))
     np.testing.assert_allclose(gradient, 0.0, atol=1e-9)
-    for one, found, changes, u in boxes:
-        (s, a, b), (ds, da, db) = one._padded(found), one._padded(changes)
-        product = mu * (solver.row_scale if one is box else 1.0)
+    for place, found, changes, u in every:
+        one = place.duals
+        (s, a, b), (ds, da, db) = one.padded(found), one.padded(changes)
+        product = mu * (solver.row_scale if place is point else 1.0)
         np.testing.assert_allclose(u - one.bend * (s + ds) + a + da - b - db, 0.0, atol=1e-8)
         if np.isfinite(one.low):
             np.testing.assert_allclose(
@@ -106,10 +111,10 @@ def test_what_the_dual_variables_prove_holds_everywhere(loss, penalty, fit_inter
     F = problem(loss, penalty=penalty, fit_intercept=fit_intercept)
     rng, (solver, state) = np.random.default_rng(0), run(F)
     optimum = value(F, solver.answer(state))
-    low, high = max(solver.box.low, -3.0), min(solver.box.high, 3.0)
+    low, high = max(solver.row_duals.low, -3.0), min(solver.row_duals.high, 3.0)
     for _ in range(30):
-        state.memory["duals"][0] = rng.uniform(low, high, solver.shape[1:])
-        total, bound, _ = solver._sides(state)
+        state.memory.duals[0] = rng.uniform(low, high, solver.shape[1:])
+        total, bound, _ = solver._primal_and_dual(state)
         assert total == pytest.approx(value(F, state.point), rel=1e-12)
         assert bound <= optimum * (1.0 + 1e-8)
 
@@ -123,7 +128,7 @@ def test_rows_by_chunks_are_the_rows(monkeypatch):
             patch.setattr(central_path, "ROWS", 7)
             found = run(F, most=6, tol=0.0)[1]
         np.testing.assert_allclose(found.point, expected.point, rtol=1e-6, atol=1e-9)
-        assert found.memory["bound"] == pytest.approx(expected.memory["bound"], rel=1e-8)
+        assert found.memory.bound == pytest.approx(expected.memory.bound, rel=1e-8)
 
 
 @LOSSES
@@ -191,7 +196,7 @@ def test_wide_problems_with_few_nonzero_coefficients_are_proved():
         for data in (X, wild):
             F = Objective(loss, data, target, alpha=1e-4, penalty="l1")
             state = run(F)[1]
-            assert state.memory["gap"] <= 1e-6 * state.memory["total"]
+            assert state.memory.gap <= 1e-6 * state.memory.total
 
 
 @pytest.mark.parametrize("largest", [1e3, 1e6])
@@ -246,12 +251,12 @@ def test_more_columns_than_rows(penalty):
     F = Objective("hinge", X, y, alpha=1e-3, penalty=penalty)
     solver, state = run(F)
     assert solver.by_rows
-    assert state.memory["gap"] <= 1e-7 * state.memory["total"]
+    assert state.memory.gap <= 1e-7 * state.memory.total
     solver.by_rows = False
     state = solver.start(F.start())
     for _ in range(25):
         solver.advance(state)
-    assert state.memory["total"] == pytest.approx(value(F, solver.answer(state)), rel=1e-6)
+    assert state.memory.total == pytest.approx(value(F, solver.answer(state)), rel=1e-6)
 
 
 def test_dense_and_csr_and_weights_and_repeats_agree():

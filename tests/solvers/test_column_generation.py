@@ -69,15 +69,15 @@ def test_few_columns_are_taken_where_few_are_nonzero():
     X = rng.standard_normal((80, 60))
     F = Objective("quantile", X, X[:, 7] - 2.0 * X[:, 40], penalty="l1", alpha=0.05)
     _, _, state = run(PathOnColumns, F)
-    assert np.isin([7, 40], state.memory["columns"]).all()
-    assert state.memory["columns"].size <= 12
+    assert np.isin([7, 40], state.memory.columns).all()
+    assert state.memory.columns.size <= 12
 
 
 def test_a_set_of_most_columns_is_followed_by_all(monkeypatch):
     F = problem(Hinge(), alpha=1e-3)
-    assert 4 < run(PathOnColumns, F)[2].memory["columns"].size < 30
+    assert 4 < run(PathOnColumns, F)[2].memory.columns.size < 30
     monkeypatch.setattr(path_on_columns, "MOST", 0.3)
-    assert run(PathOnColumns, F)[2].memory["columns"].size == 30
+    assert run(PathOnColumns, F)[2].memory.columns.size == 30
 
 
 def test_hinge_is_a_linear_program():
@@ -107,7 +107,7 @@ def test_iterations_in_two_parts_are_the_same_iterations(loss):
     for _ in range(14):
         second.advance(other)
     np.testing.assert_array_equal(state.point, other.point)
-    np.testing.assert_array_equal(state.memory["columns"], other.memory["columns"])
+    np.testing.assert_array_equal(state.memory.columns, other.memory.columns)
 
 
 def test_another_problem_begins_anew():

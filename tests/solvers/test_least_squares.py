@@ -10,7 +10,7 @@ from fastgd import GDRegressor
 from fastgd.linalg.cholesky import Factor
 from fastgd.objective.gram import quadratic
 from fastgd.objective.objective import Objective
-from fastgd.solvers.newton.cholesky import Newton
+from fastgd.solvers.newton.least_squares import least_squares_applies
 from support.twins import with_jit
 
 
@@ -120,7 +120,7 @@ def test_far_columns_are_read_as_distances_from_their_means_and_bring_no_roundin
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_what_is_foreseen_is_true(seed):
+def test_what_is_extrapolated_is_true(seed):
     rng = np.random.default_rng(seed)
     scales = 10.0 ** rng.uniform(-6, 6, 5)
     X = (rng.standard_normal((int(rng.integers(20, 400)), 5)) + 0.5) * scales
@@ -135,7 +135,7 @@ def test_what_is_foreseen_is_true(seed):
     assert model.objective_ == pytest.approx(float(true), rel=1e-12)
 
 
-def test_a_run_goes_on_from_a_foreseen_point():
+def test_a_run_goes_on_from_an_extrapolated_point():
     X, y = line()
     warm = GDRegressor(alpha=1e-3, warm_start=True).fit(X, y)
     first = warm.coef_.copy()
@@ -154,8 +154,8 @@ def test_a_number_of_iterations_ends_at_rounding():
     model = GDRegressor(alpha=0.0, tol=None, max_iter=3).fit(X, y)
     assert model.n_iter_ == 3
     assert model.objective_ == pytest.approx(float(exact(X, y, 0.0)[0]), rel=1e-10)
-    assert not Newton(Objective("squared_error", X, y)).foresees
-    assert not Newton(Objective("log_loss", X, np.sign(y)), 1e-4).foresees
+    assert not least_squares_applies(Objective("squared_error", X, y), 0.0)
+    assert not least_squares_applies(Objective("log_loss", X, np.sign(y)), 1e-4)
 
 
 def test_the_factor_multiplies_and_bounds_its_inverse():

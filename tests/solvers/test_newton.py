@@ -198,8 +198,8 @@ def test_rows_outside_a_sample_have_no_curvature(monkeypatch):
     X, y = rows_of_a_sorted_classifier(80)
     F = on_groups(Objective("log_loss", X, y, alpha=1e-4), np.arange(5), 1e-3)
     state = run(Newton(F), 4)
-    assert not state.memory["curved"][40:].any()
-    assert np.count_nonzero(state.memory["curved"]) > 30
+    assert not state.memory.row_curvatures[40:].any()
+    assert np.count_nonzero(state.memory.row_curvatures) > 30
 
 
 def test_rows_of_next_to_no_curvature_are_left_out_and_the_decrement_stays_a_bound(monkeypatch):
@@ -213,7 +213,7 @@ def test_rows_of_next_to_no_curvature_are_left_out_and_the_decrement_stays_a_bou
     state = run(newton, 12)
     newton._take_curvature(state)
     factor, anchor = newton.progress(state).curvature
-    assert np.count_nonzero(state.memory["curved"] == 0.0) > 100
+    assert np.count_nonzero(state.memory.row_curvatures == 0.0) > 100
     whole = F.curvature_matrix(anchor)
     left_out = whole - np.stack([factor.product(column) for column in np.eye(F.size)], axis=1)
     values = np.linalg.eigvalsh(left_out)
@@ -235,9 +235,9 @@ def test_no_rows_are_left_out_where_a_rare_column_has_no_others(monkeypatch):
     newton = Newton(F)
     state = run(newton, 10)
     newton._take_curvature(state)
-    assert not state.memory["choosy"]
-    assert np.count_nonzero(state.memory["curved"]) == F.n_samples
-    assert run(Newton(F), 20).memory["decrement"] < 1e-12
+    assert not state.memory.omits_rows
+    assert np.count_nonzero(state.memory.row_curvatures) == F.n_samples
+    assert run(Newton(F), 20).memory.decrement < 1e-12
 
 
 def test_columns_that_a_sample_does_not_show_stay():

@@ -7,7 +7,7 @@ import pytest
 
 from fastgd import GDClassifier, GDRegressor
 from fastgd.linalg.cholesky import Ridged
-from fastgd.solvers.l1.quadratic_interior_point import follow_path
+from fastgd.solvers.l1.quadratic_interior_point import follow_central_path
 
 
 def columns(kind, n, d, seed=0):
@@ -32,7 +32,7 @@ def test_conditions_of_the_minimum(kind, shape, free):
     unknowns[:2] = 0.1 / np.abs(X[:, :2]).max(axis=0)
     slope, start = H @ unknowns - wide.T @ target / n, 0.5 * np.mean(target**2)
     l1 = 0.01 * np.abs(slope[:d]).max()
-    follow_path(H, slope, unknowns, l1, d)
+    follow_central_path(H, slope, unknowns, l1, d)
     np.testing.assert_allclose(slope, H @ unknowns - wide.T @ target / n, atol=1e-7 * l1)
     coef, own = unknowns[:d], slope[:d]
     off = np.where(coef != 0.0, np.abs(own + l1 * np.sign(coef)), np.maximum(np.abs(own) - l1, 0.0))

@@ -287,14 +287,16 @@ def test_a_model_that_is_not_finite_is_left_for_a_safe_one(penalty):
     F = objective(FEW[0], penalty, 0.05)
     solver = Sdca(F, seed=1)
     state = iterations(solver, 3)
-    there, visits = state.point.copy(), state.memory["visits"]
+    there, visits = state.point.copy(), state.memory.visits
     assert solver.retreat(state, np.zeros(F.size))  # only F is not finite: w is on its way
     np.testing.assert_array_equal(state.point, there)
-    state.point[0] = state.memory.get("v", state.point)[0] = np.inf
-    state.memory["duals"][0] = np.nan
+    state.point[0] = np.inf
+    if state.memory.v is not None:
+        state.memory.v[0] = np.inf
+    state.memory.duals[0] = np.nan
     assert solver.retreat(state, there)
     assert np.isfinite(state.point).all()
-    assert (state.iteration, state.memory["visits"]) == (3, visits)
+    assert (state.iteration, state.memory.visits) == (3, visits)
     iterations(solver, 60, state)
     assert 0.0 <= F.value(state.point) - solver.lower_bound(state) <= 1e-6
     assert not solver.retreat(State(np.full(F.size, np.nan), 1), np.full(F.size, np.nan))
@@ -367,8 +369,8 @@ def test_bound_of_unbalanced_duals():
     for _ in range(50):  # whatever the duals: between 0 and target for this loss
         u = rng.random(F.n_samples) * F.samples.targets
         p = np.abs(u)
-        state.memory["duals"] = u
-        state.memory["terms"] = -(p * np.log(p) + (1 - p) * np.log1p(-p)) - u * F.samples.offsets
+        state.memory.duals = u
+        state.memory.terms = -(p * np.log(p) + (1 - p) * np.log1p(-p)) - u * F.samples.offsets
         solver._put(state, solver._primal(u))
         assert solver.lower_bound(state) <= lowest_value
 

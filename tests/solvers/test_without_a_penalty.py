@@ -71,8 +71,8 @@ def test_what_completed_dual_variables_prove_is_true(loss, penalty, fit_intercep
     for _ in range(25):
         solver.advance(state)
         bounds.append(solver.progress(state).lower)
-        totals.append(state.memory["total"])
-        if state.memory["gap"] <= 1e-9 * totals[-1]:
+        totals.append(state.memory.total)
+        if state.memory.gap <= 1e-9 * totals[-1]:
             break
     assert max(bounds) <= min(totals) * (1.0 + 1e-13)
     assert max(bounds) >= min(totals) * (1.0 - 1e-6)

@@ -23,7 +23,7 @@ from fastgd.penalties.term import ElasticTerm
 from fastgd.solvers.l1 import column_subset as held
 from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import Columns
-from fastgd.solvers.l1.proximal_newton import Kept, solve_support
+from fastgd.solvers.l1.proximal_newton import RowValues, solve_support
 from fastgd.solvers.l1.working_set import WorkingSet
 from support.problems import iterations, proved, started
 from support.twins import members, samples, stored, with_jit, with_ones
@@ -228,7 +228,7 @@ def test_sweeps_are_their_twins(storage, thin):
     X = F.rows.take(np.arange(60))
     X = X.toarray() if storage == "csr" else X
     rng = np.random.default_rng(1)
-    coef, kept = rng.standard_normal(12), Kept.at(LinearMap(F), rng.standard_normal(60), 0.3)
+    coef, kept = rng.standard_normal(12), RowValues.at(LinearMap(F), rng.standard_normal(60), 0.3)
     prediction = kept.products + 0.3 + F.samples.offsets
     for i in range(60):
         assert kept.derivatives[i] == pytest.approx(
@@ -237,7 +237,7 @@ def test_sweeps_are_their_twins(storage, thin):
         assert kept.curvatures[i] == pytest.approx(
             F.samples.weights[i] * F.loss.curvature(prediction[i], F.samples.targets[i])
         )
-    assert (kept.slope, kept.bend) == pytest.approx(
+    assert (kept.slope, kept.curvature) == pytest.approx(
         (kept.derivatives.sum() / F.n_active, kept.curvatures.sum() / F.n_active)
     )
     columns, before = Columns(F, F.rows), F.passes
@@ -254,7 +254,7 @@ def test_sweeps_are_their_twins(storage, thin):
         np.tril(columns.curvature(chosen, kept.curvatures, order)), np.tril(expected), rtol=1e-11
     )
     np.testing.assert_allclose(
-        np.tril(columns.lasting_curvature(chosen[:2], chosen, kept.curvatures)),
+        np.tril(columns.kept_curvature(chosen[:2], chosen, kept.curvatures)),
         np.tril(columns.curvature(chosen[:2], kept.curvatures)),
         rtol=1e-12,
     )

@@ -65,7 +65,7 @@ def smooth_step(loss, prediction, target, dual, rate):
     The excess of the left side grows by at least 1, so that the root lies between the prediction
     and the prediction less its excess. Where a Newton step leaves what is known of that bracket, or
     gains too little, the bracket is halved; where it ends beside an end of it, the next look is at
-    the other side of the root, so that corners of the derivative close it as well. Then, and where
+    the other side of the root, so that kinks of the derivative close it as well. Then, and where
     derivatives of numbers next to each other are all too far from it, the answer lies
     `between_tangents` at both ends. Exact after as many steps as there are pieces for a piecewise
     quadratic loss.  The size is |loss| + |u| (|z| + |target|): losses of a residual or a margin
@@ -159,7 +159,7 @@ def of_tangents(target, z, derivative, a, derivative_a, value_a, b, derivative_b
 
 @kernel
 def corner_step(loss, prediction, target, dual, rate):
-    """`smooth_step` for a loss with corners, by tangents at `a` and `b`, on either side of the
+    """`smooth_step` for a non-smooth loss, by tangents at `a` and `b`, on either side of the
     root.
 
     The larger of the two tangents has its proximal point on one of them or where they cross, in
@@ -200,12 +200,12 @@ def corner_step(loss, prediction, target, dual, rate):
         loss_z, derivative_z = loss.value(z, target), loss.derivative(z, target)
         far = abs(value_a) + abs(value_b) + abs(derivative * (b - a))
         if loss_z - value <= ROUNDING * far:
-            room = max(ROUNDING * far / abs(derivative_a - derivative_b), CLOSE * abs(z))
-            if nearer or far <= FAR * (loss_z + abs(derivative * z)) or room >= 0.25 * abs(b - a):
+            margin = max(ROUNDING * far / abs(derivative_a - derivative_b), CLOSE * abs(z))
+            if nearer or far <= FAR * (loss_z + abs(derivative * z)) or margin >= 0.25 * abs(b - a):
                 found = True
                 break
             nearer = True
-            side = room if b > a else -room
+            side = margin if b > a else -margin
             near_a, near_b = z - side, z + side
             derivative_near, value_near = (
                 loss.derivative(near_a, target),
@@ -261,12 +261,12 @@ def _shrunk_dot(rows, i, coef, threshold):
 
 @kernel
 def dual_epoch(
-    rows, samples, loss, corners, order, norms, point, duals, terms, sizes, moves, options
+    rows, samples, loss, nonsmooth, order, norms, point, duals, terms, sizes, moves, options
 ):
     """One visit to each row of `order`; returns the sum of the `moves` made, (s_i |u_new - u_old|
     |x_i|)^2.
 
-    `corners` is None for a smooth loss, else True: so Numba compiles one of the two steps only.
+    `nonsmooth` is None for a smooth loss, else True: so Numba compiles one of the two steps only.
     `point`, (d + 1,), holds v and the intercept, `duals` u, `terms` t, `sizes` those of t and
     `norms` |x_i|^2. `options`: 1 / (l2 n), l1 / l2, and what a dual variable adds to the intercept.
     """
@@ -289,7 +289,7 @@ def dual_epoch(
             _shrunk_dot(rows, i, coef, threshold) if threshold > 0.0 else rows.dot(i, coef)
         ) + intercept
         rate = weight * (factor * norms[i] + intercept_factor)
-        if corners is None:
+        if nonsmooth is None:
             new, z, value, size = smooth_step(loss, prediction + offset, target, dual, rate)
         else:
             new, z, value, size = corner_step(loss, prediction + offset, target, dual, rate)

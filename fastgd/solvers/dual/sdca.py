@@ -11,6 +11,8 @@ mean_i s_i u_i / rho, and each iteration makes b the center. At the end the mean
 has been added.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fastgd.linalg.precision import EPS
@@ -23,17 +25,17 @@ from fastgd.solvers.dual import kernels as dual
 
 # Between, only rows are visited whose squared move of w is above this many times the mean. Passes
 # to a certified 1e-6 with 0.05, 0.2, 1 and without such visits (one seed, log loss): 34, 23, 13 and
-# 96 on `news20_binary` at alpha = 0.01 / n, 14, 13, 12 and 42 on `w8a` and 26, 24, 23 and 31 on
-# `a9a` at 1 / n.
-QUIET = 1.0
-# Visits to the lively rows go on while they move w at least this many times as fast as visits to
-# all rows did, for as many rows read. Beyond BUSY of all rows there is little to be won.
-LIVELY = 0.5
-BUSY = 0.6
+# 96 on text at alpha = 0.01 / n, 14, 13, 12 and 42 on rare binary features and 26, 24, 23 and 31 on
+# one-hot columns at 1 / n.
+SMALL_MOVE = 1.0
+# Visits to the active rows go on while they move w at least this many times as fast as visits to
+# all rows did, for as many rows read. Beyond MOST_ACTIVE of all rows there is little to be won.
+FAST_ENOUGH = 0.5
+MOST_ACTIVE = 0.6
 MOST_VISITS = 30
 # The intercept as a column whose square is a tenth of a row's. Passes to a certified 1e-4 with 0.1,
-# 1, 10 here: over 200, 26, 18 on `a9a` at alpha = 1 / n (log loss), over 200, 101, 63 (hinge), and
-# 5, 5, 12 on `w8a` at 100 / n (log loss).
+# 1, 10 here: over 200, 26, 18 on one-hot columns at alpha = 1 / n (log loss), over 200, 101, 63
+# (hinge), and 5, 5, 12 on rare binary features at 100 / n (log loss).
 RHO = 10.0
 # An iteration leaves less of the gap than it took: checks begin once it took no more than this many
 # times tol.
@@ -66,13 +68,52 @@ DUAL_PASSES_PER_OVERLAP = 220.0
 WORTH_A_LOOK = 100.0
 
 
+@dataclass
+class SdcaMemory:
+    """What dual ascent remembers; see `fastgd.solvers.dual.kernels` for the three arrays of rows.
+
+    Attributes
+    ----------
+    duals : ndarray or None, (n_samples,)
+        Dual variables u.
+    terms : ndarray or None, (n_samples,)
+        Terms t of the dual objective; -inf where they may be those of other targets.
+    sizes : ndarray or None, (n_samples,)
+        What the terms are sums of, in magnitude: tells their rounding.
+    moves : ndarray or None, (n_samples,)
+        How much w moved, squared, at the last visit to each row.
+    visits : int
+        Visits to many rows so far: each has an order of its own.
+    center : float
+        Center of the proximal term of the intercept.
+    v : ndarray or None, (n_features,)
+        sum s u x / (l2 n), of which w is the soft threshold; None without an L1 part, where it is
+        w.
+    rounding : float
+        How far v may be from that of u, in |w|.
+    bound : float
+        What the last iteration has proved F to be nowhere below.
+    lower : float
+        The same where it holds for the data at hand.
+    raised : float
+        What the last iteration raised the bound by.
+    """
+
+    duals: np.ndarray | None = None
+    terms: np.ndarray | None = None
+    sizes: np.ndarray | None = None
+    moves: np.ndarray | None = None
+    visits: int = 0
+    center: float = 0.0
+    v: np.ndarray | None = None
+    rounding: float = 0.0
+    bound: float = -np.inf
+    lower: float = -np.inf
+    raised: float = np.inf
+
+
 class Sdca(Solver):
     """`solver="sdca"`: any convex loss of one prediction with an L2 part in the penalty.
-
-    State: `memory["duals"]` u, `memory["terms"]` and their `memory["sizes"]`, (n_samples,), see
-    `fastgd.solvers.dual.kernels`; `memory["moves"]`, what each row moved at its last visit;
-    `memory["wrong"]`, how far v may be from that of u; with an L1 part `memory["v"]`; with an
-    intercept `memory["center"]`.
 
     Parameters
     ----------
@@ -94,6 +135,7 @@ class Sdca(Solver):
     shrinking.
     """
 
+    Memory = SdcaMemory
     free_answers = False
     own_steps = True
 
@@ -116,22 +158,13 @@ class Sdca(Solver):
         best for the bound.
         """
         F = self.objective
-        state = State(np.array(point, dtype=np.float64), 1)
-        duals, terms, sizes = (
-            np.zeros(F.n_samples),
-            np.full(F.n_samples, F.loss.infimum),
-            np.zeros(F.n_samples),
+        coef, intercept = F.split(np.array(point, dtype=np.float64))
+        duals, sizes = np.zeros(F.n_samples), np.zeros(F.n_samples)
+        terms = np.full(F.n_samples, F.loss.infimum)
+        memory = SdcaMemory(
+            duals, terms, sizes, moves=np.zeros(F.n_samples), center=float(intercept)
         )
-        coef, intercept = F.split(state.point)
-        state.memory.update(
-            duals=duals,
-            terms=terms,
-            sizes=sizes,
-            moves=np.zeros(F.n_samples),
-            visits=0,
-            center=intercept,
-            lower=-np.inf,
-        )
+        state = State(np.array(point, dtype=np.float64), 1, memory=memory)
         if coef.any():
             dual.duals_at(F.rows, F.samples, F.loss, np.r_[coef, intercept], duals, terms, sizes)
             F.meter.count()
@@ -147,7 +180,7 @@ class Sdca(Solver):
         if gain < squared:
             share = max(gain / squared, 0.0)
             duals *= share
-            state.memory["wrong"] *= share
+            memory.rounding *= share
             sizes[:] = share * sizes + abs((1.0 - share) * F.loss.infimum)
             terms[:] = share * terms + (1.0 - share) * F.loss.infimum
             self._put(state, share * v)
@@ -163,23 +196,21 @@ class Sdca(Solver):
         F, memory = self.objective, state.memory
         if state.iteration == 0:
             return
-        if memory["duals"].size != F.n_samples or "sizes" not in memory:
+        if memory.duals.size != F.n_samples or memory.sizes is None:
             fresh = self._fresh(state.point)
             state.forget()
             state.point = fresh.point
-            state.memory.update(fresh.memory)
+            state.memory = fresh.memory
             return
-        memory["terms"][:] = -np.inf
-        memory["lower"] = -np.inf
-        wrong = memory["wrong"]
+        memory.terms[:] = -np.inf
+        memory.lower = -np.inf
+        rounding = memory.rounding
         v = self._rebuilt(state)
-        known = (
-            memory.get("v", np.full(v.size, np.inf)) if F.l1 > 0.0 else state.point[: F.n_features]
-        )
-        if np.abs(v - known).max(initial=0.0) > 1e-9 * np.abs(v).max(initial=0.0):
+        known = memory.v if F.l1 > 0.0 else state.point[: F.n_features]
+        if known is None or np.abs(v - known).max(initial=0.0) > 1e-9 * np.abs(v).max(initial=0.0):
             self._put(state, v)
         else:
-            memory["wrong"] = wrong
+            memory.rounding = rounding
 
     def advance(self, state):
         """Visits to the rows that moved most, then one to all rows."""
@@ -190,15 +221,16 @@ class Sdca(Solver):
         ):
             point[:-1] = self._rebuilt(state)
         if state.iteration > 0:
-            self._visit_lively(state, point)
+            self._visit_active(state, point)
         self._visit(state, point, self.rows)
         self._put(state, point[:-1])
-        memory["center"] += self._imbalance(memory["duals"]) / self.rho
+        memory.center += self._imbalance(memory.duals) / self.rho
         if F.fit_intercept:
-            state.point[-1] = memory["center"]
+            state.point[-1] = memory.center
         state.iteration += 1
-        bound, before = self.lower_bound(state), memory.get("bound", -np.inf)
-        memory.update(bound=bound, lower=bound, gain=bound - before)
+        bound = self.lower_bound(state)
+        memory.raised = bound - memory.bound
+        memory.bound = memory.lower = bound
 
     def retreat(self, state, safe_point):
         """Begin anew from `safe_point` where w is not finite; where F alone is not, w is on its
@@ -210,14 +242,14 @@ class Sdca(Solver):
         if not np.isfinite(fresh.point).all():
             return False
         state.point = fresh.point
-        state.memory.update(fresh.memory, visits=state.memory["visits"], bound=-np.inf, gain=np.inf)
+        fresh.memory.visits = state.memory.visits
+        state.memory = fresh.memory
         return True
 
     def progress(self, state):
         """The bound of the dual variables, and what the last iteration raised it by."""
         memory = state.memory
-        left = memory.get("gain", np.inf) / NEARLY
-        return Progress(left=left, lower=memory["lower"], done=state.done)
+        return Progress(left=memory.raised / NEARLY, lower=memory.lower, done=state.done)
 
     def evaluate(self, state):
         """(v, smooth part of F, None): the dual variables are a proof that needs no gradient."""
@@ -236,8 +268,8 @@ class Sdca(Solver):
         What rounds, and where it is added:
 
         - t, by a few units of its size, not of itself: `sizes`, in the slack.
-        - v, by `_wrong_if_rebuilt` where it was made from the duals and by `_visit` since:
-          `wrong`, in |w|.
+        - v, by `_rounding_if_rebuilt` where it was made from the duals and by `_visit` since:
+          `rounding`, in |w|.
         - sum s u, by a few units of sum s |u|: in the share by which the heavier sign is scaled
           down.
         - F, with which the bound is compared, by a few units of mean |loss'| (|x| |w| + |b|): in
@@ -247,96 +279,98 @@ class Sdca(Solver):
         F, memory = self.objective, state.memory
         # Of all rows there are views: to pick each out took half of this.
         here = slice(None) if self.rows.size == F.n_samples else self.rows
-        u, t, s = memory["duals"][here], memory["terms"][here], self.weights[here]
+        u, t, s = memory.duals[here], memory.terms[here], self.weights[here]
         if not np.isfinite(t).all():
             return -np.inf
         n, length, moved = (
             F.n_active,
             float(np.linalg.norm(state.point[: F.n_features])),
-            memory["wrong"],
+            memory.rounding,
         )
-        total, size = float((s * t).sum()), float((s * memory["sizes"][here]).sum())
-        mass = s * u
-        pull = np.abs(mass)
-        if F.fit_intercept and pull.any():
+        total, size = float((s * t).sum()), float((s * memory.sizes[here]).sum())
+        signed = s * u
+        magnitudes = np.abs(signed)
+        if F.fit_intercept and magnitudes.any():
             if F.loss.infimum == -np.inf:
                 return -np.inf
-            heavy = mass > 0.0 if mass.sum() > 0.0 else mass < 0.0
-            excess, most = (
-                abs(float(mass.sum())) + SUMMED * EPS * float(pull.sum()),
-                float(pull[heavy].sum()),
+            heavy = signed > 0.0 if signed.sum() > 0.0 else signed < 0.0
+            excess, mass_of_heavy = (
+                abs(float(signed.sum())) + SUMMED * EPS * float(magnitudes.sum()),
+                float(magnitudes[heavy].sum()),
             )
-            share = min(excess / most + SUMMED * EPS, 1.0) if most > 0.0 else 1.0
+            share = min(excess / mass_of_heavy + SUMMED * EPS, 1.0) if mass_of_heavy > 0.0 else 1.0
             total -= share * float(s[heavy] @ (t[heavy] - F.loss.infimum))
-            moved += share * float(pull[heavy] @ np.sqrt(self.norms[here][heavy])) / (F.l2 * n)
-        slack = SUMMED * EPS * (size / n + float(pull.sum()) / n * abs(memory["center"]))
-        slack += F.l2 * length * self._wrong_if_rebuilt(memory)
+            moved += (
+                share * float(magnitudes[heavy] @ np.sqrt(self.norms[here][heavy])) / (F.l2 * n)
+            )
+        slack = SUMMED * EPS * (size / n + float(magnitudes.sum()) / n * abs(memory.center))
+        slack += F.l2 * length * self._rounding_if_rebuilt(memory)
         return total / n - 0.5 * F.l2 * (length + moved) ** 2 - slack
 
-    def _wrong_if_rebuilt(self, memory):
+    def _rounding_if_rebuilt(self, memory):
         """What v, made from the duals, may be wrong by: a sum of s u x / (l2 n), whose terms may
         cancel.
         """
         F = self.objective
-        lengths = float(np.abs(self.weights * memory["duals"]) @ np.sqrt(self.norms))
+        lengths = float(np.abs(self.weights * memory.duals) @ np.sqrt(self.norms))
         return EPS * (4.0 + np.sqrt(F.n_samples)) * lengths / (F.l2 * F.n_active)
 
     def _rebuilt(self, state):
         """V made from the duals, half a pass."""
         memory = state.memory
-        memory["wrong"] = self._wrong_if_rebuilt(memory)
-        return self._primal(memory["duals"])
+        memory.rounding = self._rounding_if_rebuilt(memory)
+        return self._primal(memory.duals)
 
     def _blurred(self, state):
         """Whether rounding of v since it was made from the duals shows beside what the last
         iteration brought.
         """
         memory, coef = state.memory, state.point[: self.objective.n_features]
-        lost = self.objective.l2 * float(np.linalg.norm(coef)) * memory["wrong"]
-        return lost > VISIBLE * abs(memory.get("gain", np.inf)) and memory[
-            "wrong"
-        ] > 4.0 * self._wrong_if_rebuilt(memory)
+        lost = self.objective.l2 * float(np.linalg.norm(coef)) * memory.rounding
+        return lost > VISIBLE * abs(
+            memory.raised
+        ) and memory.rounding > 4.0 * self._rounding_if_rebuilt(memory)
 
-    def _visit_lively(self, state, point):
-        moves = state.memory["moves"]
+    def _visit_active(self, state, point):
+        moves = state.memory.moves
         mean = float(moves[self.rows].mean())
-        lively = self.rows[moves[self.rows] > QUIET * mean]
-        if lively.size > BUSY * self.rows.size:
+        active = self.rows[moves[self.rows] > SMALL_MOVE * mean]
+        if active.size > MOST_ACTIVE * self.rows.size:
             return
         for _ in range(MOST_VISITS):
-            moved = self._visit(state, point, lively)
-            if moved < LIVELY * mean * lively.size:
+            moved = self._visit(state, point, active)
+            if moved < FAST_ENOUGH * mean * active.size:
                 break
 
     def _visit(self, state, point, rows):
         """One visit to each of `rows`; how much they moved w."""
         F, memory = self.objective, state.memory
-        order = row_order(rows, self.seed, memory["visits"], self.shuffle)
+        order = row_order(rows, self.seed, memory.visits, self.shuffle)
         n = F.n_active
         options = np.array([1.0 / (F.l2 * n), F.l1 / F.l2, 1.0 / (self.rho * n)])
-        corners = None if F.loss.smooth else True
+        nonsmooth = None if F.loss.smooth else True
         before = float(np.linalg.norm(point[:-1]))
         moved = dual.dual_epoch(
             F.rows,
             F.samples,
             F.loss,
-            corners,
+            nonsmooth,
             order,
             self.norms,
             point,
-            memory["duals"],
-            memory["terms"],
-            memory["sizes"],
-            memory["moves"],
+            memory.duals,
+            memory.terms,
+            memory.sizes,
+            memory.moves,
             options,
         )
         # Each update rounds v by a unit of what it is then, which is no longer than before and all
         # moves since.
         longest = before + options[0] * np.sqrt(order.size * moved)
-        memory["wrong"] = float(
-            np.hypot(memory["wrong"], EPS * np.sqrt(4.0 * order.size) * longest)
+        memory.rounding = float(
+            np.hypot(memory.rounding, EPS * np.sqrt(4.0 * order.size) * longest)
         )
-        memory["visits"] += 1
+        memory.visits += 1
         state.updates += order.size
         F.meter.count(order.size / n)
         return moved
@@ -347,8 +381,8 @@ class Sdca(Solver):
         """
         F, memory = self.objective, state.memory
         point = np.zeros(F.n_features + 1)
-        point[:-1] = memory["v"] if F.l1 > 0.0 else state.point[: F.n_features]
-        point[-1] = memory["center"] + self._imbalance(memory["duals"]) / self.rho
+        point[:-1] = memory.v if F.l1 > 0.0 else state.point[: F.n_features]
+        point[-1] = memory.center + self._imbalance(memory.duals) / self.rho
         return point
 
     def _put(self, state, v):
@@ -356,7 +390,7 @@ class Sdca(Solver):
         F = self.objective
         threshold = F.l1 / F.l2
         if threshold > 0.0:
-            state.memory["v"] = v.copy()
+            state.memory.v = v.copy()
             v = np.maximum(v - threshold, 0.0) + np.minimum(v + threshold, 0.0)
         state.point = np.r_[v, state.point[F.n_features :]]
 

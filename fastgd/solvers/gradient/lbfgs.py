@@ -140,9 +140,7 @@ def notice_rounding(state, before, value, gradient):
     """Make a run end once neither F falls nor the gradient gets shorter for some iterations;
     `state.memory` is a `Falls`.
     """
-    memory = state.memory
-    falls = memory.setdefault("falls", Falls()) if isinstance(memory, dict) else memory
-    length = float(gradient @ gradient)
+    falls, length = state.memory, float(gradient @ gradient)
     idle = before - value <= 4.0 * EPS * abs(before) and not length < 0.25 * falls.shortest
     falls.idle = falls.idle + 1 if idle else 0
     falls.shortest = min(length, falls.shortest)

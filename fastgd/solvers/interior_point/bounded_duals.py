@@ -1,7 +1,9 @@
 """Dual variables between two ends, and their part of a Newton step on the central path.
 
 sup over low <= s <= high of s u - bend s^2 / 2 is where u - bend s + a - b = 0 with multipliers a,
-b >= 0 of the two ends; on the central path a (s - low) = b (high - s) = mu.
+b >= 0 of the two ends; on the central path a (s - low) = b (high - s) = mu.  Each object follows
+from the one before: `BoundedDuals` are the ends, `InteriorPoint` is where the variables are between
+them, `Equations` are what a Newton step from there has to solve for a given mu.
 """
 
 import numpy as np
@@ -12,14 +14,23 @@ TO_THE_END = 0.995
 TINY = 1e-30
 
 
-class Box:
-    """Dual variables between two ends: their part of a Newton step.
+class BoundedDuals:
+    """Dual variables between two ends.
 
     Parameters
     ----------
     low, high : float
         May be infinite.
     bend : float
+
+    Examples
+    --------
+    >>> duals, u = BoundedDuals(-1.0, 1.0, 0.0), np.array([0.0, 3.0])
+    >>> point = duals.at(u, duals.start(u))
+    >>> equations = point.equations(mu=0.1)
+    >>> change = equations.step(np.zeros(2))
+    >>> point.longest(change), (point.s + change[0]).round(2)
+    (1.0, array([0.  , 0.67]))
     """
 
     def __init__(self, low, high, bend):
@@ -32,22 +43,22 @@ class Box:
         ((_, variables),) = self.starts(lambda: [(..., u, weights)])
         return np.array(variables)
 
-    def starts(self, looks):
-        """For each (where, u, weights) that `looks()` gives: where, and a list of the variables
+    def starts(self, chunks):
+        """For each (where, u, weights) that `chunks()` gives: where, and a list of the variables
         well inside.
 
         There u - bend s + a - b = 0 if both ends are there; all weights sum to 1.
         """
-        size = sum(_size(u, weights) for _, u, weights in looks()) or 1.0
-        room = (
-            sum(_size(u - self.bend * self._middle(u, size), weights) for _, u, weights in looks())
+        size = sum(_size(u, weights) for _, u, weights in chunks()) or 1.0
+        least = (
+            sum(_size(u - self.bend * self._middle(u, size), weights) for _, u, weights in chunks())
             or 1.0
         )
-        for where, u, _ in looks():
+        for where, u, _ in chunks():
             s = self._middle(u, size)
-            left = u - self.bend * s
-            a, b = (np.maximum(side, 0.0) + room for side in (-left, left))
-            yield where, self._listed(s, a, b)
+            rest = u - self.bend * s
+            a, b = (np.maximum(side, 0.0) + least for side in (-rest, rest))
+            yield where, self.listed(s, a, b)
 
     def _middle(self, u, size):
         if all(self.ends):
@@ -56,46 +67,58 @@ class Box:
             return self.low + np.maximum(u / self.bend - self.low, 0.0) + size / self.bend
         return u / self.bend
 
-    def look(self, u, variables):
-        """Note where the variables are; what follows belongs there."""
-        self.u, (self.s, self.a, self.b) = u, self._padded(variables)
-        self._to_low = np.maximum(self.s - self.low, TINY) if self.ends[0] else 1.0
-        self._to_high = np.maximum(self.high - self.s, TINY) if self.ends[1] else 1.0
+    def at(self, u, variables):
+        """The `InteriorPoint` with these variables, s first, at this u."""
+        return InteriorPoint(self, u, variables)
+
+    def listed(self, s, a, b):
+        """The variables in a list: s, and the multipliers of the ends that there are."""
+        return [s, *([a] if self.ends[0] else []), *([b] if self.ends[1] else [])]
+
+    def padded(self, variables):
+        """(s, a, b), 0 for the multiplier of an end that is infinitely far."""
+        s, *others = variables
+        a = others.pop(0) if self.ends[0] else 0.0
+        return s, a, others[0] if self.ends[1] else 0.0
+
+
+class InteriorPoint:
+    """Where dual variables are between their ends.
+
+    Attributes
+    ----------
+    curvature : ndarray
+        How much s changes with u where mu stays: the curvature of the smoothed supremum.
+    """
+
+    def __init__(self, duals, u, variables):
+        self.duals, self.u, (self.s, self.a, self.b) = duals, u, duals.padded(variables)
+        self.to_low = np.maximum(self.s - duals.low, TINY) if duals.ends[0] else 1.0
+        self.to_high = np.maximum(duals.high - self.s, TINY) if duals.ends[1] else 1.0
         # Divisions are what all this takes: each is made once.
-        self._low_inverse, self._high_inverse = 1.0 / self._to_low, 1.0 / self._to_high
-        self._low_bend, self._high_bend = self.a * self._low_inverse, self.b * self._high_inverse
+        self.low_inverse, self.high_inverse = 1.0 / self.to_low, 1.0 / self.to_high
+        self.low_curvature = self.a * self.low_inverse
+        self.high_curvature = self.b * self.high_inverse
         self.curvature = np.broadcast_to(
-            1.0 / (self.bend + self._low_bend + self._high_bend), u.shape
+            1.0 / (duals.bend + self.low_curvature + self.high_curvature), u.shape
         )
 
-    def aim(self, mu, last=None):
-        """What s is to be at unchanged u by at unchanged u; `last` is a step whose products are
-        taken into account.
+    def equations(self, mu, last=None):
+        """The `Equations` of a step to this mu; `last` is a step whose products are taken into
+        account.
         """
-        self._below = self._above = 0.0
-        if mu != 0.0 or last is not None:
-            s, a, b = (0.0, 0.0, 0.0) if last is None else self._padded(last)
-            self._below = (mu - s * a) * self._low_inverse if self.ends[0] else 0.0
-            self._above = (mu + s * b) * self._high_inverse if self.ends[1] else 0.0
-        self._pull = self.u - self.bend * self.s + self._below - self._above
-        return self.s + self.curvature * self._pull
-
-    def step(self, change):
-        """Steps of the variables where u changes by `change`, a list."""
-        s = self.curvature * (change + self._pull)
-        a, b = self._below - self.a - self._low_bend * s, self._above - self.b + self._high_bend * s
-        return self._listed(s, a, b)
+        return Equations(self, mu, last)
 
     def products(self, step, weights):
         """Sum of what should be mu, a (s - low) and b (high - s), after a share t of a step: c0
         + c1 t + c2 t^2.
         """
         sums = np.zeros(3)
-        for room, move, multiplier, change in self._ends(step):
+        for distance, move, multiplier, change in self._ends(step):
             own, other = multiplier * weights, change * weights
             sums += [
-                np.vdot(own, room),
-                np.vdot(own, move) + np.vdot(other, room),
+                np.vdot(own, distance),
+                np.vdot(own, move) + np.vdot(other, distance),
                 np.vdot(other, move),
             ]
         return sums
@@ -103,27 +126,44 @@ class Box:
     def longest(self, step):
         """Share of a step at which the first variable reaches its end, at most 1."""
         fastest = 1.0
-        for room, move, multiplier, change in self._ends(step):
+        for distance, move, multiplier, change in self._ends(step):
             # A multiplier of 0 that stays there is no number here, which `fmax` leaves out.
-            for left, way in ((room, move), (multiplier, change)):
-                fastest = np.fmax.reduce(-way / left, axis=None, initial=fastest)
+            for left, moved in ((distance, move), (multiplier, change)):
+                fastest = np.fmax.reduce(-moved / left, axis=None, initial=fastest)
         return 1.0 / float(fastest)
 
     def _ends(self, step):
         """Of each end: how far it is, its multiplier, and how a step changes both."""
-        s, a, b = self._padded(step)
-        both = (self._to_low, s, self.a, a), (self._to_high, -s, self.b, b)
-        return [end for end, there in zip(both, self.ends, strict=True) if there]
+        s, a, b = self.duals.padded(step)
+        both = (self.to_low, s, self.a, a), (self.to_high, -s, self.b, b)
+        return [end for end, there in zip(both, self.duals.ends, strict=True) if there]
 
-    def _listed(self, s, a, b):
-        """The variables in a list: s, and the multipliers of the ends that there are."""
-        return [s, *([a] if self.ends[0] else []), *([b] if self.ends[1] else [])]
 
-    def _padded(self, variables):
-        """(s, a, b), 0 for the multiplier of an end that is infinitely far."""
-        s, *others = variables
-        a = others.pop(0) if self.ends[0] else 0.0
-        return s, a, others[0] if self.ends[1] else 0.0
+class Equations:
+    """What a Newton step of the variables has to solve: u + change - bend s + a - b = 0 and the
+    products at mu, both to first order.
+    """
+
+    def __init__(self, point, mu, last=None):
+        self.point, ends = point, point.duals.ends
+        self.low_rest = self.high_rest = 0.0
+        if mu != 0.0 or last is not None:
+            s, a, b = (0.0, 0.0, 0.0) if last is None else point.duals.padded(last)
+            self.low_rest = (mu - s * a) * point.low_inverse if ends[0] else 0.0
+            self.high_rest = (mu + s * b) * point.high_inverse if ends[1] else 0.0
+        self.residual = point.u - point.duals.bend * point.s + self.low_rest - self.high_rest
+
+    def target(self):
+        """What s is to be where u does not change."""
+        return self.point.s + self.point.curvature * self.residual
+
+    def step(self, change):
+        """Steps of the variables where u changes by `change`, a list."""
+        point = self.point
+        s = point.curvature * (change + self.residual)
+        a = self.low_rest - point.a - point.low_curvature * s
+        b = self.high_rest - point.b + point.high_curvature * s
+        return point.duals.listed(s, a, b)
 
 
 def aimed_at(means, share):
@@ -132,7 +172,7 @@ def aimed_at(means, share):
     Parameters
     ----------
     means : ndarray, (3,)
-        `Box.products` of that step, over the number of ends.
+        `InteriorPoint.products` of that step, over the number of ends.
     share : float
         How much of it can be taken.
     """

@@ -1,4 +1,4 @@
-"""Newton steps on the central path: losses of straight and parabolic pieces, with L2, L1 or no
+"""Newton steps on the central path: losses of linear and quadratic pieces, with L2, L1 or no
 penalty at all.
 
 Each piece is sup over low <= s <= high of s u - bend s^2 / 2 (`fastgd.losses.piecewise`), and so is
@@ -8,14 +8,15 @@ conditions of the optimum are
     mean of s_i sign x_i + l2 w + p = 0,   u - bend s + a - b = 0,   a (s - low) = b (high - s) = mu
 
 at mu = 0, where mu is n times as large for rows as for coefficients: so all ends count alike in the
-gap.  (With one mu for both the path went in circles where columns were many.)  A Newton step on all
-of them at once costs one curvature matrix, of row curvatures 1 / (bend + a / (s - low) + b / (high
-- s)), and where it is aimed at is chosen by a first step with mu = 0 (Mehrotra, 1992, "On the
+gap.  (With one mu for both the iterates went in circles where columns were many.)  A Newton step on
+all of them at once costs one curvature matrix, of row curvatures 1 / (bend + a / (s - low) + b /
+(high - s)), and where it is aimed at is chosen by a first step with mu = 0 (Mehrotra, 1992, "On the
 implementation of a primal-dual interior point method").  That takes 10 to 30 steps, however little
-penalty there is and however many corners the optimum sits on, where Newton's method on rounded
-corners took hundreds.
+penalty there is and however many rows are at a kink of their loss at the optimum, where Newton's
+method on smoothed losses took hundreds.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ from fastgd.objective.distances import unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import Progress, Solver
-from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, Box, aimed_at
+from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, BoundedDuals, aimed_at
 
 # So many iterations without a smaller gap or mu, down to a share of F, are the last.
 MOST_IDLE = 10
@@ -44,7 +45,7 @@ ROUNDING = 1e-14
 # needs.
 HELD = 1e-3
 CLOSING = 1e-4
-# Images X w are computed anew where F, computed from X, is off by more than this share.
+# Products X w are computed anew where F, computed from X, is off by more than this share.
 DRIFTED = 1e-9
 
 # Iterations on the central path, sweeps of one beside its matrix in passes, and how large the
@@ -64,38 +65,102 @@ def by_rows(objective):
     return F.n_active < F.n_features and F.l1 + F.l2 > 0.0
 
 
-class SomeRows(NamedTuple):
-    """Rows that are looked at together: which, their shares of the mean loss, their pieces, and
-    u there.
+class RowChunk(NamedTuple):
+    """Rows that are read together: which, their shares of the mean loss, their pieces, and u
+    there.
     """
 
-    here: slice | np.ndarray
+    rows: slice | np.ndarray
     shares: np.ndarray
     pieces: Pieces
     u: np.ndarray
 
-    def amounts(self, s):
-        """What each row adds to a gradient for each of its x, where its dual variables are `s`."""
+    def derivatives(self, s):
+        """Derivative of the mean loss in each row's prediction, where its dual variables are
+        `s`.
+        """
         return self.shares * (self.pieces.sign * s).sum(axis=0)
 
 
-class Way(NamedTuple):
-    """A step of the unknowns: images X w, intercept, the two together where rows were solved
-    for, the net's part.
+class Step(NamedTuple):
+    """A Newton step.
+
+    Attributes
+    ----------
+    unknowns : ndarray, (size,)
+    products : ndarray, (n_samples,)
+        X times the step of the coefficients.
+    intercept : float
+    predictions : ndarray or None, (n_samples,)
+        The two together, where rows were solved for: more exact there.
+    l1_duals : ndarray or None
+        Steps of the dual variables of the L1 part.
     """
 
-    step: np.ndarray
-    moved: np.ndarray
+    unknowns: np.ndarray
+    products: np.ndarray
     intercept: float
-    changes: np.ndarray | None
-    net: np.ndarray | None
+    predictions: np.ndarray | None
+    l1_duals: np.ndarray | None
 
-    def change(self, rows):
-        """How u changes in `rows`."""
-        here = rows.here
-        return rows.pieces.sign * (
-            self.moved[here] + self.intercept if self.changes is None else self.changes[here]
+    def change(self, chunk):
+        """How u changes in the rows of `chunk`."""
+        rows = chunk.rows
+        return chunk.pieces.sign * (
+            self.products[rows] + self.intercept
+            if self.predictions is None
+            else self.predictions[rows]
         )
+
+
+@dataclass
+class CentralPathMemory:
+    """What a run on the central path remembers.
+
+    Attributes
+    ----------
+    products : ndarray or None, (n_samples,)
+        X w at the point: moved along with it.
+    inexact : bool
+        Whether rounding was found in them; the next iteration computes them anew.
+    duals : ndarray or None, (n_variables, n_pieces, n_samples)
+        Dual variables s of the rows and the multipliers of their ends.
+    l1_duals : ndarray or None, (n_variables, n_features)
+        The same of the L1 part; None without one.
+    held : ndarray or None
+        Columns whose coefficients the L1 part holds at 0.
+    total : float
+        F at the point.
+    dual_objective : float
+        What the dual variables prove F to be nowhere below.
+    bound : float
+        The greatest that was proved so far.
+    gap : float
+        `total` less `bound`.
+    least_gap, mu : float
+        The smallest so far.
+    idle : int
+        Iterations in a row in which neither fell.
+    tried_mu : float
+        Where dual variables were moved to their ends for a proof: tried again at 0.01 of the mu.
+    singular : bool
+        Whether directions without curvature were found to be what a factor does not resolve.
+    """
+
+    products: np.ndarray | None = None
+    inexact: bool = False
+    duals: np.ndarray | None = None
+    l1_duals: np.ndarray | None = None
+    held: np.ndarray | None = None
+    total: float = np.nan
+    dual_objective: float = -np.inf
+    bound: float = -np.inf
+    gap: float = np.inf
+    least_gap: float = np.inf
+    mu: float = np.inf
+    idle: int = 0
+    tried_mu: float = np.inf
+    singular: bool = False
 
 
 class CentralPath(Solver):
@@ -117,6 +182,7 @@ class CentralPath(Solver):
     array([1., 1.])
     """
 
+    Memory: type = CentralPathMemory
     free_answers = False
     proves_itself = True
 
@@ -124,18 +190,18 @@ class CentralPath(Solver):
         super().__init__(objective)
         F = objective
         self.linear_map = LinearMap(F)
-        # All ends are alike on the path: a row's product counts for its share of the mean, a
-        # column's for all of it.
+        # All ends are alike on the central path: a row's product counts for its share of the mean,
+        # a column's for all of it.
         self.row_scale = float(F.n_active) if F.l1 > 0.0 else 1.0
-        some = pieces(F.loss, F.samples.targets[:1])
-        self.box = Box(some.low, some.high, some.bend)
-        self.net = Box(-F.l1, F.l1, 0.0) if F.l1 > 0.0 else None
+        one = pieces(F.loss, F.samples.targets[:1])
+        n_pieces = one.center.shape[0]
+        self.row_duals = BoundedDuals(one.low, one.high, one.bend)
+        self.l1_duals = BoundedDuals(-F.l1, F.l1, 0.0) if F.l1 > 0.0 else None
         # Variables of a row: s for each of its pieces, and what each has for its ends.
-        self.shape = 1 + sum(self.box.ends), some.center.shape[0], F.n_samples
-        self.n_ends = sum(self.box.ends) * some.center.shape[
-            0
-        ] * self.row_scale + 2 * F.n_features * (F.l1 > 0.0)
-        self.by_rows, self._system, self._room, self._looked = by_rows(F), None, None, None
+        n_ends = sum(self.row_duals.ends)
+        self.shape = 1 + n_ends, n_pieces, F.n_samples
+        self.n_ends = n_ends * n_pieces * self.row_scale + 2 * F.n_features * (F.l1 > 0.0)
+        self.by_rows, self._system, self._workspace = by_rows(F), None, None
         # For proofs without an L2 part; columns that others make up exactly stay where they are if
         # there is no penalty.
         self.curvature = None if self.by_rows or F.l2 > 0.0 else np.zeros(self.shape[1:])
@@ -148,25 +214,39 @@ class CentralPath(Solver):
         """
         F, memory = self.objective, state.memory
         coef = np.ascontiguousarray(F.split(state.point)[0])
-        images = self.linear_map.matvec(coef) if coef.any() else np.zeros(F.n_samples)
-        kept = np.shape(memory.get("duals")) == self.shape and (memory["net"] is None) == (
-            self.net is None
-        )
-        near = 1e-9 * np.abs(images).max(initial=0.0)
-        kept = kept and np.allclose(images, memory["images"], rtol=0.0, atol=near)
-        kept = kept and abs(self._sides(state)[0] - memory["total"]) <= 1e-9 * memory["total"]
-        if not kept:
+        products = self.linear_map.matvec(coef) if coef.any() else np.zeros(F.n_samples)
+        if not self._continues(state, products):
             state.forget()
-            state.memory.update(images=images, duals=np.zeros(self.shape), net=None)
-            looks = lambda: ((some.here, some.u, some.shares) for some in self._rows(state))  # noqa: E731
-            for here, variables in self.box.starts(looks):
-                state.memory["duals"][:, :, here] = variables
-            if self.box.ends[1] and F.fit_intercept:
+            memory = state.memory
+            memory.products = products
+            memory.duals = np.zeros(self.shape)
+
+            def chunks():
+                return ((one.rows, one.u, one.shares) for one in self._chunks(state))
+
+            for rows, variables in self.row_duals.starts(chunks):
+                memory.duals[:, :, rows] = variables
+            if self.row_duals.ends[1] and F.fit_intercept:
                 self._balance(state)
-            if self.net is not None:
-                state.memory["net"] = self.net.start(coef)
-        state.memory.update(bound=-np.inf, least=np.inf, mu=np.inf, idle=0)
-        self._tell(state)
+            if self.l1_duals is not None:
+                memory.l1_duals = self.l1_duals.start(coef)
+        memory.bound = -np.inf
+        memory.least_gap = np.inf
+        memory.mu = np.inf
+        memory.idle = 0
+        self._update_gap(state)
+
+    def _continues(self, state, products):
+        """Whether the dual variables of an earlier run are of these rows and this objective."""
+        memory = state.memory
+        if np.shape(memory.duals) != self.shape:
+            return False
+        if (memory.l1_duals is None) != (self.l1_duals is None):
+            return False
+        near = 1e-9 * np.abs(products).max(initial=0.0)
+        if not np.allclose(products, memory.products, rtol=0.0, atol=near):
+            return False
+        return abs(self._primal_and_dual(state)[0] - memory.total) <= 1e-9 * memory.total
 
     @np.errstate(all="ignore")
     def advance(self, state):
@@ -174,188 +254,191 @@ class CentralPath(Solver):
         and four sweeps.
         """
         F, memory = self.objective, state.memory
-        if memory.pop("drifted", False):
-            coef = np.ascontiguousarray(F.split(state.point)[0])
-            memory["images"] = self.linear_map.matvec(coef)
-        if self.net is not None:
-            self.net.look(F.split(state.point)[0], memory["net"])
+        coef = F.split(state.point)[0]
+        if memory.inexact:
+            memory.products = self.linear_map.matvec(np.ascontiguousarray(coef))
+            memory.inexact = False
+        l1_point = None if self.l1_duals is None else self.l1_duals.at(coef, memory.l1_duals)
         # All that is as long as there are rows beside the variables; the rest is computed again for
         # some at a time.
-        room, amounts = self._rooms()
-        room[:] = amounts[:] = 0.0
-        self._looked = None
-        if F.n_samples <= ROWS:  # for so few nothing is done again
-            self._looked = list(self._boxes(state))
-        for some, box in self._boxes(state):
-            room[some.here] = F.n_active * some.shares * box.curvature.sum(axis=0)
-            amounts[some.here] = some.amounts(box.aim(0.0))
+        curvatures, derivatives = self._arrays()
+        curvatures[:] = derivatives[:] = 0.0
+        points = self._computed_once(lambda: self._points(state))
+        for chunk, point in points():
+            curvatures[chunk.rows] = F.n_active * chunk.shares * point.curvature.sum(axis=0)
+            derivatives[chunk.rows] = chunk.derivatives(point.equations(0.0).target())
             if self.curvature is not None:
-                self.curvature[:, some.here] = box.curvature
-        factor = self._factor(memory, room)
-        first = self._way(state, factor, amounts, 0.0, None, room)
-        mu, aim = self._aim(state, first)
-        amounts[:] = 0.0
-        for some, box in self._boxes(state):
-            amounts[some.here] = some.amounts(self._aimed(some, box, first, aim))
-        second = self._way(state, factor, amounts, aim, first.net, amounts)
-        share = 1.0 if self.net is None else self.net.longest(second.net)
-        for some, box in self._boxes(state):
-            if self._looked is None:
-                self._aimed(some, box, first, aim)
-            share = min(share, box.longest(box.step(second.change(some))))
+                self.curvature[:, chunk.rows] = point.curvature
+        factor = self._factor(memory, curvatures, l1_point)
+        first = self._step(state, factor, derivatives, curvatures, l1_point, 0.0)
+        mu, aim = self._aim(points, first, l1_point)
+        corrected = self._computed_once(lambda: self._corrected(points, first, aim))
+        derivatives[:] = 0.0
+        for chunk, _, equations in corrected():
+            derivatives[chunk.rows] = chunk.derivatives(equations.target())
+        second = self._step(state, factor, derivatives, derivatives, l1_point, aim, first.l1_duals)
+        share = 1.0 if l1_point is None else l1_point.longest(second.l1_duals)
+        for chunk, point, equations in corrected():
+            share = min(share, point.longest(equations.step(second.change(chunk))))
         share = min(1.0, TO_THE_END * share)
-        for some, box in self._boxes(state):
-            if self._looked is None:
-                self._aimed(some, box, first, aim)
-            for variable, change in zip(
-                memory["duals"], box.step(second.change(some)), strict=True
-            ):
-                variable[:, some.here] += np.multiply(share, change, out=change)
-        self._looked = None
-        memory["images"] += np.multiply(share, second.moved, out=second.moved)
-        if self.net is not None:
-            memory["net"] = memory["net"] + share * second.net
-        state.point = state.point + share * second.step
+        for chunk, _, equations in corrected():
+            changes = equations.step(second.change(chunk))
+            for variable, change in zip(memory.duals, changes, strict=True):
+                variable[:, chunk.rows] += np.multiply(share, change, out=change)
+        memory.products += np.multiply(share, second.products, out=second.products)
+        if l1_point is not None:
+            memory.l1_duals = memory.l1_duals + share * second.l1_duals
+        state.point = state.point + share * second.unknowns
         state.rate, state.iteration, state.updates = share, state.iteration + 1, state.updates + 1
-        self._tell(state)
+        self._update_gap(state)
         if self.curvature is not None:
-            self._prove(state, factor, (1.0 - share) * mu + share * aim, self.curvature)
-        # From a point beside the path F rises at first, while mu falls.
-        there = ROUNDING * abs(memory["total"])
-        closer = memory["gap"] < memory["least"] - there or there < mu < 0.9 * memory["mu"]
-        memory.update(least=min(memory["gap"], memory["least"]), mu=min(mu, memory["mu"]))
-        memory["idle"] = 0 if closer else memory["idle"] + 1
-        state.done = memory["idle"] >= MOST_IDLE or memory["gap"] <= 4.0 * EPS * abs(
-            memory["total"]
-        )
+            ahead = (1.0 - share) * mu + share * aim
+            self._prove(state, factor, ahead, self.curvature, l1_point)
+        self._notice_end(state, mu)
+
+    def _notice_end(self, state, mu):
+        """Make the run end where the gap is rounding, or where neither it nor mu falls."""
+        memory = state.memory
+        # From a point beside the central path F rises at first, while mu falls.
+        rounding = ROUNDING * abs(memory.total)
+        closer = memory.gap < memory.least_gap - rounding or rounding < mu < 0.9 * memory.mu
+        memory.least_gap = min(memory.gap, memory.least_gap)
+        memory.mu = min(mu, memory.mu)
+        memory.idle = 0 if closer else memory.idle + 1
+        state.done = memory.idle >= MOST_IDLE or memory.gap <= 4.0 * EPS * abs(memory.total)
 
     def progress(self, state):
         """The dual objective at the dual variables, the greatest so far, and the gap to F."""
         memory = state.memory
-        return Progress(left=memory["gap"], lower=memory["bound"], done=state.done)
+        return Progress(left=memory.gap, lower=memory.bound, done=state.done)
 
     def answer(self, state):
         """The unknowns, with the coefficients that an L1 part holds at 0 there."""
-        if self.net is None:
+        if self.l1_duals is None:
             return state.point
-        v = state.point.copy()
-        v[: self.objective.n_features][state.memory.get("pinned", [])] = 0.0
+        v, held = state.point.copy(), state.memory.held
+        if held is not None:
+            v[: self.objective.n_features][held] = 0.0
         return v
 
     def evaluate(self, state):
         """(v, smooth part of F, its gradient) at the answer, from X: one pass.
 
-        Where the images that move along with the point are found to have drifted away, the next
-        iteration begins with new ones.
+        Where rounding shows in the products that move along with the point, the next iteration
+        begins with new ones.
         """
-        found = super().evaluate(state)
+        found, memory = super().evaluate(state), state.memory
         if found.point is state.point:
-            total, kept = (
-                found.smooth + self.objective.rest_value(found.point),
-                state.memory["total"],
-            )
-            state.memory["drifted"] = not abs(total - kept) <= DRIFTED * abs(total)
+            total = found.smooth + self.objective.rest_value(found.point)
+            memory.inexact = not abs(total - memory.total) <= DRIFTED * abs(total)
         return found
 
     def _balance(self, state):
-        """Scale down what pulls to the heavier side: from the middle the path of rare classes
-        was lost at once.
+        """Scale down the derivatives of the heavier sign: from the middle the central path of
+        rare classes was lost at once.
         """
-        s, sums = state.memory["duals"][0], np.zeros(2)
-        for some in self._rows(state):
-            pull = some.shares * some.pieces.sign * s[:, some.here]
-            sums += np.maximum(pull, 0.0).sum(), np.maximum(-pull, 0.0).sum()
+        s, sums = state.memory.duals[0], np.zeros(2)
+        for chunk in self._chunks(state):
+            derivatives = chunk.shares * chunk.pieces.sign * s[:, chunk.rows]
+            sums += np.maximum(derivatives, 0.0).sum(), np.maximum(-derivatives, 0.0).sum()
         side, share = 1.0 if sums[0] > sums[1] else -1.0, sums.min() / max(sums.max(), 1e-300)
-        for some in self._rows(state):
-            s[:, some.here] *= np.where(side * some.pieces.sign * s[:, some.here] > 0.0, share, 1.0)
+        for chunk in self._chunks(state):
+            heavier = side * chunk.pieces.sign * s[:, chunk.rows] > 0.0
+            s[:, chunk.rows] *= np.where(heavier, share, 1.0)
 
-    def _rows(self, state):
+    def _chunks(self, state):
         """The rows that count, some at a time, so that what is computed of them stays in the
-        cache.
+        cache: each a `RowChunk`.
         """
         F = self.objective
-        samples, n, images = F.samples, F.n_samples, state.memory["images"]
+        samples, n, products = F.samples, F.n_samples, state.memory.products
         intercept = float(state.point[-1]) if F.fit_intercept else 0.0
         shares, offsets = (np.broadcast_to(one, n) for one in (samples.weights, samples.offsets))
         for start in range(0, n, ROWS):
-            here: slice | np.ndarray = slice(start, start + ROWS)
-            if not shares[here].all():
-                here = start + np.flatnonzero(shares[here])
-            made = pieces(F.loss, samples.targets[here])
-            center = made.center + made.sign * offsets[here]
-            u = center + made.sign * (images[here] + intercept)
-            yield SomeRows(here, shares[here] / F.n_active, made._replace(center=center), u)
+            rows: slice | np.ndarray = slice(start, start + ROWS)
+            if not shares[rows].all():
+                rows = start + np.flatnonzero(shares[rows])
+            made = pieces(F.loss, samples.targets[rows])
+            center = made.center + made.sign * offsets[rows]
+            u = center + made.sign * (products[rows] + intercept)
+            yield RowChunk(rows, shares[rows] / F.n_active, made._replace(center=center), u)
 
-    def _boxes(self, state):
-        """Some rows at a time, and their part of a step."""
-        if self._looked is not None:
-            yield from self._looked
-            return
-        for some in self._rows(state):
-            self.box.look(some.u, state.memory["duals"][:, :, some.here])
-            yield some, self.box
+    def _points(self, state):
+        """Each chunk of rows, and where its dual variables are."""
+        for chunk in self._chunks(state):
+            yield chunk, self.row_duals.at(chunk.u, state.memory.duals[:, :, chunk.rows])
 
-    def _rooms(self):
+    def _corrected(self, points, first, aim):
+        """The same with the equations of a step to mu = `aim`, in which the products of the
+        first step's changes count.
+        """
+        for chunk, point in points():
+            last = point.equations(0.0).step(first.change(chunk))
+            yield chunk, point, point.equations(self.row_scale * aim, last)
+
+    def _computed_once(self, make):
+        """`make`, which goes over chunks of rows; where one chunk holds all rows, its result."""
+        if self.objective.n_samples > ROWS:
+            return make
+        made = list(make())
+        return lambda: made
+
+    def _arrays(self):
         """Two arrays as long as there are rows."""
-        if self._room is None:
-            self._room = np.zeros((2, self.objective.n_samples))
-        return self._room
+        if self._workspace is None:
+            self._workspace = np.zeros((2, self.objective.n_samples))
+        return self._workspace
 
-    def _aim(self, state, first):
+    def _aim(self, points, first, l1_point):
         """Mean of what should be mu over all ends, a row's times its share of the mean loss, and
         where to aim at.
         """
         sums, share = np.zeros(3), 1.0
-        if self.net is not None:
-            sums, share = (
-                self.net.products(first.net, np.ones(self.objective.n_features)),
-                self.net.longest(first.net),
-            )
-        for some, box in self._boxes(state):
-            box.aim(0.0)
-            step = box.step(first.change(some))
-            sums, share = sums + box.products(step, some.shares), min(share, box.longest(step))
+        if l1_point is not None:
+            sums = l1_point.products(first.l1_duals, np.ones(self.objective.n_features))
+            share = l1_point.longest(first.l1_duals)
+        for chunk, point in points():
+            step = point.equations(0.0).step(first.change(chunk))
+            sums = sums + point.products(step, chunk.shares)
+            share = min(share, point.longest(step))
         return aimed_at(sums / max(self.n_ends, 1.0), share)
 
-    def _aimed(self, some, box, first, aim):
-        """Aim at mu = `aim`, with what the products of the first step's changes add."""
-        box.aim(0.0)
-        return box.aim(self.row_scale * aim, box.step(first.change(some)))
-
-    def _factor(self, memory, curvatures):
+    def _factor(self, memory, curvatures, l1_point):
         """Curvature of the step, made ready to be solved with."""
         F = self.objective
         if self.by_rows:
-            return self._row_system(memory, curvatures[F.samples.active()] / F.n_active)
-        factor = self._factor_of(curvatures, self._redundant, memory)
+            active = curvatures[F.samples.active()] / F.n_active
+            return self._row_system(memory, active, l1_point)
+        factor = self._factor_of(curvatures, self._redundant, memory, l1_point)
         if not (factor.regular or self._searched or F.l1 + F.l2 > 0.0):
-            self._redundant, self._searched = (
-                redundant_columns(F, self.linear_map, curvatures > 0.0),
-                True,
-            )
-            factor = self._factor_of(curvatures, self._redundant, memory)
+            self._redundant = redundant_columns(F, self.linear_map, curvatures > 0.0)
+            self._searched = True
+            factor = self._factor_of(curvatures, self._redundant, memory, l1_point)
         return factor
 
-    def _factor_of(self, curvatures, redundant, memory):
-        """Factor of the curvature of F where rows have these; in `memory` it notes what is
-        pinned.
+    def _factor_of(self, curvatures, redundant, memory, l1_point=None):
+        """Factor of the curvature of F where rows have these; `memory` notes which columns are
+        held at 0.
         """
         matrix = self.objective.gram(curvatures)
-        if self.net is not None:
+        if l1_point is not None:
             d = np.arange(self.objective.n_features)
-            memory["pinned"] = self._pinned(self.net, matrix[d, d])
-            matrix[d, d] += self.net.curvature
+            memory.held = _held(l1_point, matrix[d, d])
+            matrix[d, d] += l1_point.curvature
             return Factor(redundant.left_out(matrix))
-        return factor_of(self.objective, lambda: curvatures, redundant.left_out(matrix), memory)
+        factor, memory.singular = factor_of(
+            self.objective, lambda: curvatures, redundant.left_out(matrix), memory.singular
+        )
+        return factor
 
-    def _row_system(self, memory, curvatures):
+    def _row_system(self, memory, curvatures, l1_point):
         F = self.objective
         if self._system is None:
             self._system = RowSystem(self._matrix(), F.fit_intercept)
         metric = np.full(F.n_features, F.l2)
-        if self.net is not None:
-            memory["pinned"] = self._pinned(self.net, F.l2 + self._system.squares(curvatures))
-            metric += self.net.curvature
+        if l1_point is not None:
+            memory.held = _held(l1_point, F.l2 + self._system.squares(curvatures))
+            metric += l1_point.curvature
         F.meter.count(1.0 * self._system.look(metric, curvatures))
         return self._system
 
@@ -364,143 +447,144 @@ class CentralPath(Solver):
         chosen = slice(None) if F.n_active == F.n_samples else F.samples.active()
         return F.rows.part(chosen).astype(np.float64, copy=False)
 
-    @staticmethod
-    def _pinned(net, curvature):
-        """Where the ends hold a coefficient more than the data do: it is 0 but for less than
-        sqrt(mu / curvature).
-        """
-        return np.flatnonzero(net.curvature > curvature)
+    def _step(self, state, factor, derivatives, out, l1_point, mu, last=None):
+        """The `Step` that these derivatives of the rows ask for; its products go into `out`.
 
-    def _way(self, state, factor, amounts, mu, first, room):
-        """The step of all that the amounts of the rows ask for; its images go into `room`.
-
-        `first` is the net's part of a step whose products are taken into account.
+        `last` is a step of the L1 part's dual variables whose products are taken into account.
         """
-        F, changes = self.objective, None
+        F, predictions, equations = self.objective, None, None
         rest = F.l2 * state.point[: F.n_features]
-        if self.net is not None:
-            rest = rest + self.net.aim(mu, first)
+        if l1_point is not None:
+            equations = l1_point.equations(mu, last)
+            rest = rest + equations.target()
         if self.by_rows:
-            active, changes = F.samples.active(), np.zeros(F.n_samples)
-            step, changes[active] = (-part for part in factor.solve(amounts[active], rest))
+            active, predictions = F.samples.active(), np.zeros(F.n_samples)
+            step, predictions[active] = (-part for part in factor.solve(derivatives[active], rest))
         else:
-            gradient = self._gradient(amounts)
+            gradient = self._gradient(derivatives)
             gradient[: F.n_features] += rest
             step = -factor.solve(gradient)
         coef, intercept = F.split(step)
-        moved = self.linear_map.matvec(np.ascontiguousarray(coef), room)
-        return Way(
-            step,
-            moved,
-            intercept,
-            changes,
-            None if self.net is None else np.array(self.net.step(coef)),
-        )
+        products = self.linear_map.matvec(np.ascontiguousarray(coef), out)
+        l1_duals = None if equations is None else np.array(equations.step(coef))
+        return Step(step, products, intercept, predictions, l1_duals)
 
-    def _gradient(self, amounts):
-        """Sum of amount * (x, 1): half a pass."""
+    def _gradient(self, derivatives):
+        """Sum of derivative * (x, 1): half a pass."""
         F = self.objective
         gradient = np.empty(F.size)
-        self.linear_map.rmatvec(amounts, gradient[: F.n_features])
+        self.linear_map.rmatvec(derivatives, gradient[: F.n_features])
         if F.fit_intercept:
-            gradient[-1] = amounts.sum()
+            gradient[-1] = derivatives.sum()
         return gradient
 
-    def _tell(self, state):
+    def _update_gap(self, state):
         """F here, the bound, and the gap between them; the gradient that is left, in magnitude:
         half a pass.
         """
         memory = state.memory
-        total, floor, gradient = self._sides(state)
-        memory["bound"] = max(memory["bound"], floor)
-        memory.update(total=total, floor=floor, gap=total - memory["bound"])
+        memory.total, memory.dual_objective, gradient = self._primal_and_dual(state)
+        memory.bound = max(memory.bound, memory.dual_objective)
+        memory.gap = memory.total - memory.bound
         return gradient
 
-    def _sides(self, state):
+    def _primal_and_dual(self, state):
         """F, and what it is nowhere below: the least of what the dual variables leave of it, made
         feasible first.
 
-        An intercept asks for derivatives that sum to 0: rows that pull to the heavier side are
-        scaled down. Without an L2 part no column may have a gradient beyond l1: all rows are scaled
-        down. The gradient before that comes third.
+        An intercept asks for derivatives that sum to 0: those of the heavier sign are scaled down.
+        Without an L2 part no column may have a gradient beyond l1: all rows are scaled down. The
+        gradient before that comes third.
 
         What rounds: the rows' terms, by a few units of their sizes; and the gradient, which leaves
         the bound wrong by no more than sum_j e_j |w*_j|, w* being an optimum of twice w at most.
         That is added where a gap is promising.
         """
-        F, memory, amounts = self.objective, state.memory, self._rooms()[0]
-        amounts[:], losses, sums = 0.0, 0.0, np.zeros((2, 4))
-        for some in self._rows(state):
-            s = memory["duals"][0][:, some.here]
-            losses += float(some.shares @ some.pieces.value(some.u))
-            amounts[some.here] = pull = some.amounts(s)
-            terms = s * some.pieces.center
+        F, memory, derivatives = self.objective, state.memory, self._arrays()[0]
+        derivatives[:], losses, sums = 0.0, 0.0, np.zeros((2, 4))
+        for chunk in self._chunks(state):
+            s = memory.duals[0][:, chunk.rows]
+            losses += float(chunk.shares @ chunk.pieces.value(chunk.u))
+            derivatives[chunk.rows] = own = chunk.derivatives(s)
+            terms = s * chunk.pieces.center
             parts = [
-                some.shares * part.sum(axis=0)
-                for part in (terms, np.abs(terms), 0.5 * self.box.bend * s * s)
+                chunk.shares * part.sum(axis=0)
+                for part in (terms, np.abs(terms), 0.5 * self.row_duals.bend * s * s)
             ]
-            sums += np.stack([pull > 0.0, pull <= 0.0]).astype(float) @ np.stack([pull, *parts]).T
-        share, pulls = np.ones(2), np.abs(sums[:, 0])
+            sums += np.stack([own > 0.0, own <= 0.0]).astype(float) @ np.stack([own, *parts]).T
+        share, sizes = np.ones(2), np.abs(sums[:, 0])
         if F.fit_intercept:
-            heavier = int(np.argmax(pulls))
-            share[heavier] = pulls.min() / max(pulls.max(), 1e-300)
+            heavier = int(np.argmax(sizes))
+            share[heavier] = sizes.min() / max(sizes.max(), 1e-300)
             np.multiply(
-                amounts, share[heavier], out=amounts, where=(amounts > 0.0) == (heavier == 0)
+                derivatives,
+                share[heavier],
+                out=derivatives,
+                where=(derivatives > 0.0) == (heavier == 0),
             )
-        linear, size, bent = share @ sums[:, 1], share @ sums[:, 2], share**2 @ sums[:, 3]
-        gradient = np.abs(self._gradient(amounts)[: F.n_features])
+        linear, size, squares = share @ sums[:, 1], share @ sums[:, 2], share**2 @ sums[:, 3]
+        gradient = np.abs(self._gradient(derivatives)[: F.n_features])
         beyond, scale = np.maximum(gradient - F.l1, 0.0), 1.0
         if F.l2 > 0.0:
             rest = 0.5 * float(beyond @ beyond) / F.l2
         else:
             rest, scale = 0.0, min(1.0, F.l1 / max(float(gradient.max(initial=0.0)), 1e-300))
-        floor = scale * (linear - scale * bent) - rest - 8.0 * EPS * (size + bent + rest)
+        lower = scale * (linear - scale * squares) - rest - 8.0 * EPS * (size + squares + rest)
         total = losses + F.penalty_value(state.point)
-        if total - floor < PROMISING * unit_at(F, total):
-            slope = float(np.linalg.norm(amounts)) * np.sqrt(F.n_samples)
-            floor -= 3.0 * sum_rounding(F) * slope * prediction_size(F, state.point)
-        return total, float(floor), gradient
+        if total - lower < PROMISING * unit_at(F, total):
+            slope = float(np.linalg.norm(derivatives)) * np.sqrt(F.n_samples)
+            lower -= 3.0 * sum_rounding(F) * slope * prediction_size(F, state.point)
+        return total, float(lower), gradient
 
-    def _prove(self, state, factor, mu, curvature):
+    def _prove(self, state, factor, mu, curvature, l1_point):
         """Raise the bound to what completed dual variables prove, `factor` being that of the
         iteration: half a pass.
 
-        Where that is nothing although the gap is closing, some may have no room: a level that only
-        rows of one class have leaves them nothing but 0.  Then those that the ends hold are moved
-        there, for a matrix of the others.
+        Where that is nothing although the gap is closing, some may not be free to move: a level
+        that only rows of one class have leaves them nothing but 0.  Then those that the ends hold
+        are moved there, for a matrix of the others.
         """
-        F, memory, box, s = self.objective, state.memory, self.box, state.memory["duals"][0]
-        value = self._completed(state, s, curvature, factor, self._redundant)
-        closing = mu <= min(CLOSING * abs(memory["total"]), memory.get("tried", np.inf))
-        if value == -np.inf and closing and self.net is None:
-            memory["tried"] = 0.01 * mu
+        F, memory, bounds, s = self.objective, state.memory, self.row_duals, state.memory.duals[0]
+        value = self._completed(state, s, curvature, factor, self._redundant, l1_point)
+        closing = mu <= min(CLOSING * abs(memory.total), memory.tried_mu)
+        if value == -np.inf and closing and l1_point is None:
+            memory.tried_mu = 0.01 * mu
             sizes = [
-                [r.shares @ abs(one).sum(axis=0) for one in (s[:, r.here], r.u)]
-                for r in self._rows(state)
+                [chunk.shares @ abs(one).sum(axis=0) for one in (s[:, chunk.rows], chunk.u)]
+                for chunk in self._chunks(state)
             ]
             free = curvature >= HELD * np.divide(*np.sum(sizes, axis=0))
-            s = np.where(free, s, np.where(s - box.low < box.high - s, box.low, box.high))
+            nearest = np.where(s - bounds.low < bounds.high - s, bounds.low, bounds.high)
+            s = np.where(free, s, nearest)
             curvature = np.where(free, curvature, 0.0)
             curvatures = F.samples.weights * curvature.sum(axis=0)
             redundant = redundant_columns(F, self.linear_map, curvatures > 0.0)
-            value = self._completed(
-                state, s, curvature, self._factor_of(curvatures, redundant, memory), redundant
-            )
-        memory["bound"] = max(memory["bound"], value)
-        memory["gap"] = memory["total"] - memory["bound"]
+            factor = self._factor_of(curvatures, redundant, memory)
+            value = self._completed(state, s, curvature, factor, redundant)
+        memory.bound = max(memory.bound, value)
+        memory.gap = memory.total - memory.bound
 
-    def _completed(self, state, s, curvature, factor, redundant):
+    def _completed(self, state, s, curvature, factor, redundant, l1_point=None):
         """What dual variables near `s` prove, `curvature` being that of `factor`, or -inf."""
         if not factor.regular:
             return -np.inf
-        amounts = self._rooms()[0]
-        amounts[:] = 0.0
-        for some in self._rows(state):
-            amounts[some.here] = some.amounts(s[:, some.here])
-        rows = ((some, s[:, some.here], curvature[:, some.here]) for some in self._rows(state))
-        net = None if self.net is None else (state.memory["net"][0], self.net.curvature)
-        data = self.objective, self.box, rows, state.point, self._gradient(amounts)
-        return completed_dual.lower_bound(*data, factor, redundant, net)
+        derivatives = self._arrays()[0]
+        derivatives[:] = 0.0
+        for chunk in self._chunks(state):
+            derivatives[chunk.rows] = chunk.derivatives(s[:, chunk.rows])
+        rows = (
+            (chunk, s[:, chunk.rows], curvature[:, chunk.rows]) for chunk in self._chunks(state)
+        )
+        l1 = None if l1_point is None else (state.memory.l1_duals[0], l1_point.curvature)
+        data = self.objective, self.row_duals, rows, state.point, self._gradient(derivatives)
+        return completed_dual.lower_bound(*data, factor, redundant, l1)
+
+
+def _held(l1_point, curvature):
+    """Where the ends hold a coefficient more than the data do: it is 0 but for less than sqrt(mu /
+    curvature).
+    """
+    return np.flatnonzero(l1_point.curvature > curvature)
 
 
 def path_size(objective):

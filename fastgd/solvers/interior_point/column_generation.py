@@ -8,11 +8,18 @@ SVMs and related linear programs: revisiting the effectiveness of column and con
 section 2.)
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fastgd.objective.subset import on_columns
 from fastgd.solvers.base import State
-from fastgd.solvers.interior_point.central_path import WIDEST_PATH, CentralPath, path_size
+from fastgd.solvers.interior_point.central_path import (
+    WIDEST_PATH,
+    CentralPath,
+    CentralPathMemory,
+    path_size,
+)
 
 # Columns of the first set.  Those whose gradients are above this share of l1 may join, and a stage
 # ends with this share of the gap: with 1.0 for 0.9 a text of 6,000 rows and 10,000 columns took 1.5
@@ -26,6 +33,34 @@ SHARE = 0.1
 MOST = 0.5
 # A set for which neither columns nor rows have a smaller matrix than this, 128 MB, is not begun.
 WIDEST = 4000
+
+
+@dataclass
+class ColumnGenerationMemory:
+    """What a run on a few columns at a time remembers.
+
+    Attributes
+    ----------
+    columns : ndarray or None
+        The working set; None before the first stage.
+    inner : State or None
+        That of `CentralPath` on these columns.
+    total : float
+        F at the point.
+    dual_objective : float
+        What the dual variables of the stage prove F of all columns to be nowhere below.
+    bound : float
+        The greatest that was proved so far.
+    gap : float
+        `total` less `bound`.
+    """
+
+    columns: np.ndarray | None = None
+    inner: State | None = None
+    total: float = np.nan
+    dual_objective: float = -np.inf
+    bound: float = -np.inf
+    gap: float = np.inf
 
 
 class PathOnColumns(CentralPath):
@@ -54,6 +89,8 @@ class PathOnColumns(CentralPath):
     array([3., 2., 1., 0.])
     """
 
+    Memory = ColumnGenerationMemory
+
     def __init__(self, objective):
         super().__init__(objective)
         self._size = path_size(objective)
@@ -63,7 +100,7 @@ class PathOnColumns(CentralPath):
         """Go on with the columns of the earlier run, else with those that matter most at its
         point.
         """
-        if not self._continues(state.memory):
+        if not self._stage_continues(state.memory):
             state.forget()
             d = self.objective.n_features
             gradient = np.abs(self.objective.loss_and_gradient(state.point)[1][:d])
@@ -71,21 +108,21 @@ class PathOnColumns(CentralPath):
             order = np.argsort(-gradient, kind="stable")
             n_first = max(FEWEST, np.count_nonzero(gradient == np.inf))
             self._begin_stage(state, np.sort(order[:n_first]))
-        state.memory["bound"] = -np.inf
-        self._tell(state)
+        state.memory.bound = -np.inf
+        self._update_gap(state)
 
     @np.errstate(all="ignore")
     def advance(self, state):
         """An iteration on the columns, and half a pass over all."""
-        memory, inner = state.memory, state.memory["inner"]
+        memory, inner = state.memory, state.memory.inner
         self._solver.advance(inner)
-        state.point, state.rate = self._spread(inner.point, memory["columns"]), inner.rate
+        state.point, state.rate = self._spread(inner.point, memory.columns), inner.rate
         state.iteration, state.updates = state.iteration + 1, state.updates + 1
-        gradient, ended = self._tell(state), inner.done
-        own, all_columns = (one["total"] - one["floor"] for one in (inner.memory, memory))
+        gradient, ended = self._update_gap(state), inner.done
+        own, all_columns = (one.total - one.dual_objective for one in (inner.memory, memory))
         if ended or own <= SHARE * all_columns:
-            more = self._others(gradient, memory["columns"])
-            columns = np.union1d(memory["columns"], more)
+            more = self._others(gradient, memory.columns)
+            columns = np.union1d(memory.columns, more)
             size = min(columns.size, self.objective.n_active)
             if size > MOST * self._size and self._size <= WIDEST_PATH:
                 columns = np.arange(self.objective.n_features)
@@ -95,7 +132,7 @@ class PathOnColumns(CentralPath):
 
     def answer(self, state):
         """The unknowns, with the coefficients that the L1 part holds at 0 there."""
-        return self._spread(self._solver.answer(state.memory["inner"]), state.memory["columns"])
+        return self._spread(self._solver.answer(state.memory.inner), state.memory.columns)
 
     def _others(self, gradient, columns):
         """Columns outside the set that should join it: none unless one of them is beyond l1."""
@@ -109,17 +146,17 @@ class PathOnColumns(CentralPath):
     def _begin_stage(self, state, columns):
         """Begin a stage on these columns where the last one ended: one pass."""
         self._solver = self._made(columns)
-        inner = self._solver.start(state.point[np.append(columns, self._free)])
-        state.memory.update(columns=columns, inner=inner)
+        state.memory.columns = columns
+        state.memory.inner = self._solver.start(state.point[np.append(columns, self._free)])
 
-    def _continues(self, memory):
+    def _stage_continues(self, memory):
         """Whether the stage of an earlier run goes on; not where its dual variables are of other
         data.
         """
-        if "columns" not in memory:
+        if memory.columns is None:
             return False
-        inner = memory["inner"]
-        before, self._solver = inner.memory, self._made(memory["columns"])
+        inner = memory.inner
+        before, self._solver = inner.memory, self._made(memory.columns)
         self._solver.start(inner.point, inner)
         return inner.memory is before
 
@@ -139,7 +176,7 @@ class PathOnColumns(CentralPath):
         spread[np.append(columns, self._free)] = point
         return spread
 
-    def _sides(self, state):
-        inner = state.memory["inner"].memory
-        rows = {name: inner[name] for name in ("duals", "images")}
-        return super()._sides(State(state.point, state.batch, memory=rows))
+    def _primal_and_dual(self, state):
+        inner = state.memory.inner.memory
+        rows = CentralPathMemory(products=inner.products, duals=inner.duals)
+        return super()._primal_and_dual(State(state.point, state.batch, memory=rows))

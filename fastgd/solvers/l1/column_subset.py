@@ -40,11 +40,11 @@ class Columns:
         """Products x_i . w, (n_samples,)."""
         return self.linear_map.matvec(coef)
 
-    def gradient(self, kept, coef):
+    def gradient(self, rows, coef):
         """Gradient of the smooth part of F in these coefficients."""
         F = self.objective
         # In place: with a million columns each temporary costs as much as a tenth of the product.
-        gradient = self.linear_map.rmatvec(kept.derivatives)
+        gradient = self.linear_map.rmatvec(rows.derivatives)
         gradient /= F.n_active
         if F.l2 > 0.0:
             gradient += F.l2 * coef
@@ -74,12 +74,12 @@ class Columns:
         matrices[0] *= F.n_samples / n_rows / F.n_active
         return matrices[0]
 
-    def lasting_curvature(self, chosen, wished, curvatures):
-        """`curvature` that is kept until it is forgotten: computed once for all `wished`, the
-        chosen among them.
+    def kept_curvature(self, chosen, columns, curvatures):
+        """`curvature` that is kept until it is forgotten: computed once for `columns`, the chosen
+        among them.
         """
-        if self._known is None or not np.array_equal(self._known[0], wished):
-            self._known = wished, self.curvature(wished, curvatures)
+        if self._known is None or not np.array_equal(self._known[0], columns):
+            self._known = columns, self.curvature(columns, curvatures)
         known, matrix = self._known
         if known.size == chosen.size:
             return matrix

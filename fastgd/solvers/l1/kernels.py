@@ -15,18 +15,18 @@ PIECE = np.uint64(256)
 
 
 @kernel
-def gather_entries(rows, member, slots, cuts, room, first, last, values, columns, ends, counts):
+def gather_entries(rows, member, slots, cuts, capacity, first, last, values, columns, ends, counts):
     """Entries of the rows of each block whose column is a `member`, at `slots[column]`, from
-    `room[b]` on.
+    `capacity[b]` on.
 
-    `ends[i + 1]` gets how many there are of row i; `counts[b]` how many in the block. Those for
-    which there is no room are counted only.
+    `ends[i + 1]` gets how many there are of row i; `counts[b]` how many in the block. Those beyond
+    `capacity[b + 1]` are counted only.
     """
     # Which entries are wanted is noted first, a piece of a row at a time, without a branch that
     # could be mispredicted.
     wanted = np.empty(PIECE, np.uint64)
     for b in range(first, last):
-        position, end, count = room[b], room[b + 1], 0
+        position, end, count = capacity[b], capacity[b + 1], 0
         for i in range(cuts[b], cuts[b + 1]):
             begin = count
             start, stop = rows.span(i)
@@ -91,12 +91,14 @@ def matrix_descent(matrix, gradient, coef, l1, n_penalised, tolerance, most):
 
 
 @kernel(relaxed=True)  # sums over a column take 0.7 of the time
-def column_epoch(data, order, diagonal, curvatures, amounts, coef, l1, l2, n_active, n_penalised):
+def column_epoch(
+    data, order, diagonal, curvatures, derivatives, coef, l1, l2, n_active, n_penalised
+):
     """Coordinate descent on the model on its columns, once in this order; the largest change of a
     derivative.
 
     `data` are values, row numbers, starts and places: column j is between the start at its place
-    and the next one. `amounts[i]`, the derivative of row i's loss + curvature * change of its
+    and the next one. `derivatives[i]`, the derivative of row i's loss + curvature * change of its
     prediction, `coef`, and `diagonal`, 0 where it is not known yet, move along.
     """
     values, rows, starts, places = data
@@ -105,7 +107,7 @@ def column_epoch(data, order, diagonal, curvatures, amounts, coef, l1, l2, n_act
         start, stop = starts[places[j]], starts[places[j] + 1]
         derivative = 0.0
         for k in range(start, stop):
-            derivative += values[k] * amounts[rows[k]]
+            derivative += values[k] * derivatives[rows[k]]
         if diagonal[j] == 0.0:
             for k in range(start, stop):
                 diagonal[j] += values[k] * values[k] * curvatures[rows[k]]
@@ -117,6 +119,6 @@ def column_epoch(data, order, diagonal, curvatures, amounts, coef, l1, l2, n_act
             step = coef[j] - old
             if step != 0.0:
                 for k in range(start, stop):
-                    amounts[rows[k]] += step * values[k] * curvatures[rows[k]]
+                    derivatives[rows[k]] += step * values[k] * curvatures[rows[k]]
                 largest = max(largest, abs(step) * curvature)
     return largest

@@ -23,7 +23,7 @@ from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
 from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS
-from fastgd.solvers.l1.quadratic_interior_point import follow_path
+from fastgd.solvers.l1.quadratic_interior_point import follow_central_path
 from fastgd.solvers.line_search import armijo, halvings
 
 SUFFICIENT = 0.1
@@ -32,7 +32,7 @@ HALVINGS = 30
 ROUNDING = 32.0
 # Coordinate descent finds out in a few epochs which coefficients are nonzero; then a linear system
 # has their values, which would take it thousands of epochs where columns are alike.  After so many
-# rounds the path of the model is followed, which costs about as much as 15 of them.
+# rounds the central path of the model is followed, which costs about as much as 15 of them.
 EPOCHS = 10
 ROUNDS = 8
 COLUMN_ROUNDS = 5
@@ -45,18 +45,18 @@ TINY = 1e-300
 # It ends at a small share of the violation.  Where there are more columns than this share of the
 # rows, which is where rounds cost more than the matrix, it ends at a larger one unless it is there
 # in the first round: 1000 x 2000 with half as many nonzero coefficients as rows took twice as long
-# without, a census of 300,000 rows up to 1.5 times with.
+# without, one-hot columns of 300,000 rows up to 1.5 times with.
 TIGHT = 1e-3
 LOOSE = 0.1
 MANY = 0.25
 
 
 @dataclass
-class Kept:
+class RowValues:
     """Rows at some coefficients: products x_i . w, and the weighted derivatives and curvatures of
     their losses.
 
-    `loss`, `slope` and `bend` are the means of loss, derivative and curvature.
+    `loss`, `slope` and `curvature` are the means of loss, derivative and curvature.
     """
 
     products: np.ndarray
@@ -65,22 +65,22 @@ class Kept:
     intercept: float
     loss: float = np.nan
     slope: float = np.nan
-    bend: float = np.nan
+    curvature: float = np.nan
 
     @classmethod
     def at(cls, linear_map, products, intercept):
         """Evaluated at these products and this intercept."""
-        kept = cls(products, np.empty(products.size), np.empty(products.size), intercept)
-        kept.evaluate(linear_map)
-        return kept
+        rows = cls(products, np.empty(products.size), np.empty(products.size), intercept)
+        rows.evaluate(linear_map)
+        return rows
 
     def at_others(self, linear_map, products, intercept):
-        """Evaluated elsewhere, in the room of these derivatives and curvatures, which `evaluate`
+        """Evaluated elsewhere, in the arrays of these derivatives and curvatures, which `evaluate`
         brings back.
         """
-        kept = Kept(products, self.derivatives, self.curvatures, intercept)
-        kept.evaluate(linear_map)
-        return kept
+        rows = RowValues(products, self.derivatives, self.curvatures, intercept)
+        rows.evaluate(linear_map)
+        return rows
 
     def evaluate(self, linear_map):
         """Look at the losses where products and intercept are now: not a pass, for X is not
@@ -89,7 +89,7 @@ class Kept:
         rows = self.derivatives, self.curvatures
         self.loss = linear_map.fill(self.products, self.intercept, *rows)
         n_active = linear_map.objective.n_active
-        self.slope, self.bend = (float(part.sum()) / n_active for part in rows)
+        self.slope, self.curvature = (float(part.sum()) / n_active for part in rows)
 
     def centre(self, linear_map, most=4):
         """Move the intercept to where the derivatives sum to 0, which the duality gap needs:
@@ -98,12 +98,12 @@ class Kept:
         for _ in range(most):
             if not (
                 linear_map.objective.fit_intercept
-                and self.bend > 0.0
-                and abs(self.slope) > 4.0 * EPS * self.bend
+                and self.curvature > 0.0
+                and abs(self.slope) > 4.0 * EPS * self.curvature
             ):
                 return
             before, slope, loss = self.intercept, self.slope, self.loss
-            self.intercept -= slope / self.bend
+            self.intercept -= slope / self.curvature
             self.evaluate(linear_map)
             if not (abs(self.slope) < abs(slope) and self.loss <= loss * (1.0 + 4.0 * EPS)):
                 self.intercept = before
@@ -124,7 +124,7 @@ class Model(NamedTuple):
         How far the coefficients are from their optimum, of which coordinate descent leaves a share.
     order : ndarray
         Rows that stand for all in its matrix; all where empty.
-    wished : ndarray or None
+    kept_columns : ndarray or None
         Columns whose curvature is kept, the chosen among them, where it changes little or not at
         all.
     rng : Generator or None
@@ -135,7 +135,7 @@ class Model(NamedTuple):
     damping: float
     violation: float
     order: np.ndarray = NO_ROWS
-    wished: np.ndarray | None = None
+    kept_columns: np.ndarray | None = None
     rng: np.random.Generator | None = None
 
 
@@ -146,94 +146,94 @@ class Step(NamedTuple):
     ----------
     coef : ndarray
         Of the columns.
-    kept : Kept
+    rows : RowValues
         The rows there.
     share : float
-        Of the way to the model's minimum, 0 where F fell nowhere.
-    easy : bool
+        Of the step to the model's minimum, 0 where F fell nowhere.
+    converged : bool
         Whether coordinate descent found that minimum; it does not where columns are alike, or many
         as rows.
     """
 
     coef: np.ndarray
-    kept: Kept
+    rows: RowValues
     share: float
-    easy: bool
+    converged: bool
 
 
-def newton_step(columns, coef, gradient, kept, model):
-    """One step from these coefficients of the columns, a `Step`; the arrays of `kept` but its
+def newton_step(columns, coef, gradient, rows, model):
+    """One step from these coefficients of the columns, a `Step`; the arrays of `rows` but its
     products go into it.
     """
     F, linear_map, size = columns.objective, columns.linear_map, model.chosen.size
-    target, easy = _minimum(columns, coef, gradient, kept, model)
+    target, converged = _minimum(columns, coef, gradient, rows, model)
     trial = coef.copy()
     trial[model.chosen] = target[:size]
-    shift = target[size] - kept.intercept if F.fit_intercept else 0.0
+    shift = target[size] - rows.intercept if F.fit_intercept else 0.0
     move = target[:size] - coef[model.chosen]
     weight, weight_before = (F.term.value(u[model.chosen]) for u in (trial, coef))
     # Term by term, for near the optimum the sums would be rounding alone.
     terms = gradient[model.chosen] * move + F.l1 * (
         np.abs(trial[model.chosen]) - np.abs(coef[model.chosen])
     )
-    promised = float(terms.sum()) + kept.slope * shift
+    promised = float(terms.sum()) + rows.slope * shift
     if not promised < 0.0:
-        kept.evaluate(linear_map)
-        return Step(coef, kept, 0.0, easy)
-    found = kept.at_others(linear_map, columns.products(trial), kept.intercept + shift)
-    slack = ROUNDING * EPS * abs(kept.loss + weight_before)
+        rows.evaluate(linear_map)
+        return Step(coef, rows, 0.0, converged)
+    found = rows.at_others(linear_map, columns.products(trial), rows.intercept + shift)
+    slack = ROUNDING * EPS * abs(rows.loss + weight_before)
     for share in halvings(HALVINGS):
         if share < 1.0:
             trial[model.chosen] = coef[model.chosen] + share * move
             weight = F.term.value(trial[model.chosen])
-            found.products += kept.products
+            found.products += rows.products
             found.products *= 0.5
-            found.intercept = kept.intercept + share * shift
+            found.intercept = rows.intercept + share * shift
             found.evaluate(linear_map)
-        change = found.loss - kept.loss + weight - weight_before
+        change = found.loss - rows.loss + weight - weight_before
         if armijo(0.0, change, promised, share, slack, SUFFICIENT):
             break
     else:
-        kept.evaluate(linear_map)
-        return Step(coef, kept, 0.0, easy)
+        rows.evaluate(linear_map)
+        return Step(coef, rows, 0.0, converged)
     if share < 1.0:  # the products that a run continued from here would find
         found.products = columns.products(trial)
         found.evaluate(linear_map)
     found.centre(linear_map)
-    return Step(trial, found, share, easy)
+    return Step(trial, found, share, converged)
 
 
-def _minimum(columns, coef, gradient, kept, model):
+def _minimum(columns, coef, gradient, rows, model):
     """Where the model is least: the chosen coefficients, and the intercept if there is one;
-    whether that was easy.
+    whether coordinate descent found it.
     """
     F, chosen, size = columns.objective, model.chosen, model.chosen.size
     n_unknowns = size + F.fit_intercept
-    curvatures = kept.curvatures
+    curvatures = rows.curvatures
     if model.damping > 0.0:
         curvatures += model.damping
-    unknowns = np.append(coef[chosen], kept.intercept)[:n_unknowns]
+    unknowns = np.append(coef[chosen], rows.intercept)[:n_unknowns]
     if model.rng is not None:
-        _sweep(columns, unknowns, kept.derivatives.copy(), curvatures, model)
+        _sweep(columns, unknowns, rows.derivatives.copy(), curvatures, model)
         return unknowns, True
-    if model.wished is None:
+    if model.kept_columns is None:
         matrix = columns.curvature(chosen, curvatures, model.order)
     else:
-        matrix = columns.lasting_curvature(chosen, model.wished, curvatures)
+        matrix = columns.kept_curvature(chosen, model.kept_columns, curvatures)
         matrix = matrix.copy()
     matrix[np.arange(size), np.arange(size)] += F.l2
-    model_gradient = np.append(gradient[chosen], kept.slope)[:n_unknowns]
+    model_gradient = np.append(gradient[chosen], rows.slope)[:n_unknowns]
     least = matrix, model_gradient, unknowns, F.l1, size
     tolerance = TIGHT * model.violation
     loose = LOOSE * model.violation if size > MANY * F.n_samples else tolerance
     if _descend(*least, tolerance, loose):
         return unknowns, True
-    follow_path(matrix[:n_unknowns, :n_unknowns], *least[1:])
+    follow_central_path(matrix[:n_unknowns, :n_unknowns], *least[1:])
     _descend(*least, tolerance, tolerance)
     return unknowns, False
 
 
-def _sweep(columns, unknowns, amounts, curvatures, model):
+def _sweep(columns, unknowns, derivatives, curvatures, model):
     """Coordinate descent on the columns and, near the optimum, signs that are settled in turn, for
     some rounds.
 
@@ -246,7 +246,7 @@ def _sweep(columns, unknowns, amounts, curvatures, model):
     X = sp.csc_array(tuple(data), shape=(F.n_samples, data[2].size - 1))
     free = np.arange(n_unknowns) >= size
     every = active = np.arange(n_unknowns)
-    numbers = np.zeros(n_unknowns), curvatures, amounts, unknowns, F.l1, F.l2, F.n_active, size
+    numbers = np.zeros(n_unknowns), curvatures, derivatives, unknowns, F.l1, F.l2, F.n_active, size
     for _ in range(COLUMN_ROUNDS):
         for _ in range(EPOCHS):
             move = kernels.column_epoch((*data, places), model.rng.permutation(active), *numbers)
@@ -263,27 +263,30 @@ def _sweep(columns, unknowns, amounts, curvatures, model):
         active = every
 
 
-def settle(X, support, diagonal, curvatures, amounts, unknowns, l1, l2, n_active, n_penalised):
+def settle(X, support, diagonal, curvatures, derivatives, unknowns, l1, l2, n_active, n_penalised):
     """`solve_support` by conjugate gradients on the columns of the support."""
-    sharp, old = support < n_penalised, unknowns[support]
-    sign, scale = np.where(sharp, np.sign(old), 0.0), np.maximum(diagonal[support], TINY)
-    own = np.where(sharp, l2, 0.0)
-    pull = X.T @ amounts / n_active + own * old + l1 * sign
+    penalised, old = support < n_penalised, unknowns[support]
+    sign, scale = np.where(penalised, np.sign(old), 0.0), np.maximum(diagonal[support], TINY)
+    own = np.where(penalised, l2, 0.0)
+    gradient = X.T @ derivatives / n_active + own * old + l1 * sign
 
     def product(direction):
         return X.T @ (curvatures * (X @ direction)) / n_active + own * direction
 
-    system = ConjugateGradients(product, -pull, lambda rest: rest / scale)
+    system = ConjugateGradients(product, -gradient, lambda rest: rest / scale)
     enough = SETTLED**2 * system.height
     for _ in range(CG_STEPS):
         if not system.advance() or system.height <= enough:
             break
-    for move in ways(old, system.step, sign):
+    for move in moves_along(old, system.step, sign):
         image = X @ move
         change = curvatures * image
-        if float(move @ (pull + 0.5 * own * move)) + 0.5 * float(image @ change) / n_active <= 0.0:
+        if (
+            float(move @ (gradient + 0.5 * own * move)) + 0.5 * float(image @ change) / n_active
+            <= 0.0
+        ):
             unknowns[support] += move
-            amounts += change
+            derivatives += change
             return
 
 
@@ -309,7 +312,7 @@ def solve_support(matrix, gradient, unknowns, l1, n_penalised):
     """Move the nonzero unknowns, and those without penalty, to the minimum of the model for their
     present signs.
 
-    Those that would change sign become 0; if that makes the model larger, the way ends where the
+    Those that would change sign become 0; if that makes the model larger, the step ends where the
     first of them is 0. `gradient` and `unknowns` move along; where the matrix is singular they
     stay.
     """
@@ -321,8 +324,8 @@ def solve_support(matrix, gradient, unknowns, l1, n_penalised):
         factor = scipy.linalg.cho_factor(part, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
         return
-    way = scipy.linalg.cho_solve(factor, -(gradient[support] + l1 * sign), check_finite=False)
-    for move in ways(old, way, sign):
+    step = scipy.linalg.cho_solve(factor, -(gradient[support] + l1 * sign), check_finite=False)
+    for move in moves_along(old, step, sign):
         everywhere = np.zeros(unknowns.size)
         everywhere[support] = move
         change = matrix @ everywhere
@@ -332,14 +335,14 @@ def solve_support(matrix, gradient, unknowns, l1, n_penalised):
             return
 
 
-def ways(old, way, sign):
-    """Moves along `way` on which none changes its sign: the whole way, those that would ending at
+def moves_along(old, step, sign):
+    """Moves along `step` on which none changes its sign: the whole step, those that would ending at
     0, and to the first.
 
     Coordinates of sign 0 go where they like.
     """
-    crossing = (old + way) * sign < 0.0
-    for stop in (1.0, float(np.min(-old[crossing] / way[crossing], initial=1.0))):
-        new = old + stop * way
+    crossing = (old + step) * sign < 0.0
+    for stop in (1.0, float(np.min(-old[crossing] / step[crossing], initial=1.0))):
+        new = old + stop * step
         new[new * sign < 0.0] = 0.0
         yield new - old

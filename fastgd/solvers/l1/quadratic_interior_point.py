@@ -11,7 +11,7 @@ whatever the columns are like (Mehrotra, 1992; `fastgd.solvers.interior_point.ce
 import numpy as np
 
 from fastgd.linalg.cholesky import Ridged
-from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, Box, aimed_at
+from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, BoundedDuals, aimed_at
 
 # Ends once no more than this share of what the model fell by can be left, or after so many steps.
 EXACT = 1e-6
@@ -22,7 +22,7 @@ WHOLE = 0.9
 
 
 @np.errstate(all="ignore")  # values of 1e150 overflow in passing
-def follow_path(matrix, gradient, unknowns, l1, n_penalised):
+def follow_central_path(matrix, gradient, unknowns, l1, n_penalised):
     """Move `unknowns` to the minimum, and `gradient`, the gradient of the quadratic there, along.
 
     Parameters
@@ -38,19 +38,19 @@ def follow_path(matrix, gradient, unknowns, l1, n_penalised):
     Examples
     --------
     >>> gradient, unknowns = np.array([-3.0, 0.5]), np.zeros(2)
-    >>> follow_path(np.diag([1.0, 2.0]), gradient, unknowns, 1.0, 2)
+    >>> follow_central_path(np.diag([1.0, 2.0]), gradient, unknowns, 1.0, 2)
     >>> unknowns.round(6)
     array([2., 0.])
     """
-    sharp, net, fallen = slice(0, n_penalised), Box(-l1, l1, 0.0), 0.0
-    duals, ones = net.start(unknowns[sharp]), np.ones(n_penalised)
+    penalised, bounded, fallen = slice(0, n_penalised), BoundedDuals(-l1, l1, 0.0), 0.0
+    duals, ones = bounded.start(unknowns[penalised]), np.ones(n_penalised)
     for _ in range(MOST_STEPS):
-        net.look(unknowns[sharp], duals)
-        factor = Ridged(matrix, net.curvature)
-        _, ahead = _step(factor, gradient, net, 0.0)
-        _, mu = aimed_at(net.products(ahead, ones) / (2.0 * n_penalised), net.longest(ahead))
-        step, ahead = _step(factor, gradient, net, mu, ahead)
-        share = min(1.0, TO_THE_END * net.longest(ahead))
+        point = bounded.at(unknowns[penalised], duals)
+        factor = Ridged(matrix, point.curvature)
+        _, ahead = _step(factor, gradient, point, 0.0)
+        _, mu = aimed_at(point.products(ahead, ones) / (2.0 * n_penalised), point.longest(ahead))
+        step, ahead = _step(factor, gradient, point, mu, ahead)
+        share = min(1.0, TO_THE_END * point.longest(ahead))
         if not np.isfinite(step).all():
             break
         change = matrix @ (share * step)
@@ -59,20 +59,21 @@ def follow_path(matrix, gradient, unknowns, l1, n_penalised):
         gradient += change
         duals = duals + share * ahead
         if share >= WHOLE and float(
-            net.products(ahead, ones) @ [1.0, share, share**2]
+            point.products(ahead, ones) @ [1.0, share, share**2]
         ) <= EXACT * abs(fallen):
             break
-    net.look(unknowns[sharp], duals)
-    held = np.flatnonzero(net.curvature > np.diag(matrix)[sharp])
+    curvature = bounded.at(unknowns[penalised], duals).curvature
+    held = np.flatnonzero(curvature > np.diag(matrix)[penalised])
     move = np.zeros(unknowns.size)
     move[held] = -unknowns[held]
     gradient += matrix @ move
     unknowns[held] = 0.0
 
 
-def _step(factor, gradient, net, mu, last=None):
+def _step(factor, gradient, point, mu, last=None):
     """Steps of the unknowns and of the dual variables."""
-    pull = gradient.copy()
-    pull[: net.u.size] += net.aim(mu, last)
-    step = -factor.solve(pull)
-    return step, np.array(net.step(step[: net.u.size]))
+    equations, penalised = point.equations(mu, last), slice(0, point.u.size)
+    residual = gradient.copy()
+    residual[penalised] += equations.target()
+    step = -factor.solve(residual)
+    return step, np.array(equations.step(step[penalised]))

@@ -15,9 +15,11 @@ long as steps with it get on.
 
 Measured, processor seconds on one thread of a busy machine, the best of skglm and LIBLINEAR over a
 grid of tolerances that reach the error / ours, which is certified; log loss, l1 at 0.1 and 0.01 of
-the greatest alpha.  A text of 1.3 million columns: to 1e-4 1.8 and 2.4, to 1e-6 2.2 and 2.9; a
-census of 300,000 rows: 6.2 and 5.5, 8.3 and 5.5.
+the greatest alpha.  A text of 1.3 million columns: to 1e-4 1.8 and 2.4, to 1e-6 2.2 and 2.9;
+one-hot columns of 300,000 rows: 6.2 and 5.5, 8.3 and 5.5.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,7 +31,7 @@ from fastgd.solvers.base import Solver
 from fastgd.solvers.interior_point.central_path import central_path_applies
 from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, Columns
-from fastgd.solvers.l1.proximal_newton import ROUNDING, Kept, Model, newton_step
+from fastgd.solvers.l1.proximal_newton import ROUNDING, Model, RowValues, newton_step
 
 # A working set holds at least so many columns, or twice the nonzero ones, with |gradient| above
 # this share of l1.
@@ -40,12 +42,12 @@ NEAR = 0.5
 # after so many steps.  (With
 # 0.01 an elastic net on the text took 1.4 times as long to 1e-4.)  A curvature matrix whose step
 # left less than a share
-# of `CHORD` serves for another, which is cheap enough to go on to a share of
-# `LASTING`.
+# of `REUSED` serves for another, which is cheap enough to go on to a share of
+# `INNER_REUSED`.
 INNER = 0.03
 MOST_STEPS = 8
-CHORD = 0.15
-LASTING = 1e-4
+REUSED = 0.15
+INNER_REUSED = 1e-4
 # Gathered columns may hold this share of the values of X, and as many more as there are
 # coefficients.
 SHARE_OF_X = 0.1
@@ -67,6 +69,42 @@ FIRST_DAMPING = 1e-2
 RAISED_DAMPING = 1e-3
 LEAST_DAMPING = 1e-10
 MOST_IDLE = 3
+
+
+@dataclass
+class WorkingSetMemory:
+    """What the working-set solver remembers.
+
+    Attributes
+    ----------
+    working_set : ndarray or None
+        Columns of the last iteration; None for X itself.
+    kept_columns : ndarray or None
+        Columns of the working set whose curvature is computed once, for a loss of constant
+        curvature.
+    damping : float or None
+        Added to the curvature of each row, in units of the loss's; None before the first step.
+    sampled_curvature : bool
+        Whether curvature may be that of a sample of the rows: until a step with it brings little.
+    correlated : bool
+        Whether coordinate descent has failed to find a minimum: columns that are alike take each
+        other's place.
+    n_sweeps : int
+        Steps by coordinate descent on the columns themselves: each has an order of its own.
+    least_violation : float
+        Of all iterations, before their steps.
+    idle : int
+        Iterations in a row in which neither F nor the violation fell.
+    """
+
+    working_set: np.ndarray | None = None
+    kept_columns: np.ndarray | None = None
+    damping: float | None = None
+    sampled_curvature: bool = True
+    correlated: bool = False
+    n_sweeps: int = 0
+    least_violation: float = np.inf
+    idle: int = 0
 
 
 class WorkingSet(Solver):
@@ -92,12 +130,14 @@ class WorkingSet(Solver):
     [0.8, 0.0, 0.3]
     """
 
+    Memory = WorkingSetMemory
+
     def __init__(self, objective, seed=0, sampling=True):
         super().__init__(objective)
         self.seed, self.sampling = seed, sampling and objective.n_samples // SAMPLE >= LEAST_SAMPLE
         self._all = Columns(objective, objective.rows)
         # What follows from X and the state, kept so as not to be computed again.
-        self._kept, self._point, self._columns = None, None, None
+        self._rows, self._point, self._columns = None, None, None
 
     def _resume(self, state):
         """Evaluate the point; what is remembered holds where its value is that of the earlier
@@ -127,22 +167,22 @@ class WorkingSet(Solver):
         before = state.point
         columns = self._working_set(state)
         part = slice(0, d) if columns.whole else columns.index
-        u, gradient, kept, steps, first = self._steps(
+        u, gradient, rows, steps, first = self._steps(
             columns, before[part], state.gradient[part], state
         )
         state.updates += steps
-        total, sharp = state.value, F.term.rest_value(before[part])
-        if kept is not self._kept:
+        total, penalty = state.value, F.term.rest_value(before[part])
+        if rows is not self._rows:
             point = np.zeros(F.size)
             point[part] = u
-            point[d:] = kept.intercept
-            self._settle(state, point, kept, gradient if columns.whole else None)
-        fall = total - state.value + sharp - F.term.rest_value(u)
-        fell = fall > ROUNDING * EPS * (abs(total) + sharp)
-        closer = first < 0.5 * memory.get("least", np.inf)
-        memory["least"] = min(first, memory.get("least", np.inf))
-        memory["idle"] = 0 if fell or closer else memory.get("idle", 0) + 1
-        if memory["idle"] >= MOST_IDLE:
+            point[d:] = rows.intercept
+            self._settle(state, point, rows, gradient if columns.whole else None)
+        fall = total - state.value + penalty - F.term.rest_value(u)
+        fell = fall > ROUNDING * EPS * (abs(total) + penalty)
+        closer = first < 0.5 * memory.least_violation
+        memory.least_violation = min(first, memory.least_violation)
+        memory.idle = 0 if fell or closer else memory.idle + 1
+        if memory.idle >= MOST_IDLE:
             state.done = True
         state.iteration += 1
 
@@ -151,59 +191,62 @@ class WorkingSet(Solver):
         coefficients are 0.
         """
         coef, intercept = self.objective.split(state.point)
-        coef, self._kept = np.ascontiguousarray(coef), None  # before there are others
+        coef, self._rows = np.ascontiguousarray(coef), None  # before there are others
         products = self._all.products(coef) if coef.any() else np.zeros(self.objective.n_samples)
-        self._settle(state, state.point, Kept.at(self._all.linear_map, products, intercept))
+        self._settle(state, state.point, RowValues.at(self._all.linear_map, products, intercept))
 
-    def _settle(self, state, point, kept, gradient=None):
+    def _settle(self, state, point, rows, gradient=None):
         """Make `point` the point of the state; without its gradient, half a pass."""
         F, coef = self.objective, point[: self.objective.n_features]
         if gradient is None:
-            gradient = self._all.gradient(kept, coef)
+            gradient = self._all.gradient(rows, coef)
         state.point = point
-        state.value = kept.loss + (F.term.smooth_value(coef) if F.l2 > 0.0 else 0.0)
-        state.gradient = np.append(gradient, kept.slope) if F.fit_intercept else gradient
-        self._kept, self._point = kept, point
+        state.value = rows.loss + (F.term.smooth_value(coef) if F.l2 > 0.0 else 0.0)
+        state.gradient = np.append(gradient, rows.slope) if F.fit_intercept else gradient
+        self._rows, self._point = rows, point
 
     def _steps(self, columns, u, gradient, state):
-        """Newton steps on some columns: coefficients, gradient, `Kept`, number of steps,
+        """Newton steps on some columns: coefficients, gradient, `RowValues`, number of steps,
         violation before them.
         """
-        F, kept, steps, lasting = self.objective, self._kept, 0, None
+        F, rows, steps, kept_columns = self.objective, self._rows, 0, None
         memory = state.memory
-        u, first = u.copy(), _violation(F, u, gradient, kept)
+        u, first = u.copy(), _violation(F, u, gradient, rows)
         left = first
         while steps < (1 if columns.whole else MOST_STEPS) and left > 0.0:
             model = self._model(columns, u, gradient, left, memory)
             matrix = not columns.whole and model.rng is None
-            if matrix and model.wished is None and model.damping == 0.0:
-                if lasting is None or not np.isin(model.chosen, lasting, assume_unique=True).all():
+            if matrix and model.kept_columns is None and model.damping == 0.0:
+                if (
+                    kept_columns is None
+                    or not np.isin(model.chosen, kept_columns, assume_unique=True).all()
+                ):
                     if left <= INNER * first:
                         break
                     columns.forget_curvature()
-                    lasting = model.chosen
-                model = model._replace(wished=lasting)
-            step = newton_step(columns, u, gradient, kept, model)
-            u, kept = step.coef, step.kept
+                    kept_columns = model.chosen
+                model = model._replace(kept_columns=kept_columns)
+            step = newton_step(columns, u, gradient, rows, model)
+            u, rows = step.coef, step.rows
             self._learn(memory, step)
-            # A whole path of F costs little more than this one model's did: `fastgd.fitting.plan`
-            # goes on along it.
-            state.done = not step.easy and self._rows_are_few(model.chosen.size)
+            # The central path of F costs little more than this one model's did:
+            # `fastgd.fitting.plan` goes on along it.
+            state.done = not step.converged and self._rows_are_few(model.chosen.size)
             if step.share == 0.0:
                 break
             steps += 1
-            gradient = columns.gradient(kept, u)
-            left, before = _violation(F, u, gradient, kept), left
+            gradient = columns.gradient(rows, u)
+            left, before = _violation(F, u, gradient, rows), left
             if (
                 model.order.size
-                and _violation(F, u[model.chosen], gradient[model.chosen], kept) > POOR * before
+                and _violation(F, u[model.chosen], gradient[model.chosen], rows) > POOR * before
             ):
-                memory["exact"] = True
-            if left > CHORD * before:
-                lasting = None
-            if left <= (INNER if lasting is None else LASTING) * first or state.done:
+                memory.sampled_curvature = False
+            if left > REUSED * before:
+                kept_columns = None
+            if left <= (INNER if kept_columns is None else INNER_REUSED) * first or state.done:
                 break
-        return u, gradient, kept, steps, first
+        return u, gradient, rows, steps, first
 
     def _rows_are_few(self, size):
         """Whether steps on the central path of all columns, by way of the rows, cost what they
@@ -217,7 +260,7 @@ class WorkingSet(Solver):
         curvature or not.
         """
         F = self.objective
-        near = NEAR if memory.get("alike", False) else 1.0
+        near = NEAR if memory.correlated else 1.0
         chosen = F.term.candidates(u, gradient, near)
         n_nonzero = int(np.count_nonzero(u[chosen]))
         most = max(FEWEST_COLUMNS, int(GROWTH * n_nonzero))
@@ -229,21 +272,20 @@ class WorkingSet(Solver):
             else:  # not even the nonzero ones have a matrix: the worst of them
                 off = F.term.violation(u[chosen], gradient[chosen])
             chosen = np.sort(chosen[np.argpartition(-off, most)[:most]])
-        damping = memory.setdefault(
-            "damping", FIRST_DAMPING if F.loss.self_concordance is None else 0.0
-        )
-        damping *= typical_curvature(F.loss)
+        if memory.damping is None:
+            memory.damping = FIRST_DAMPING if F.loss.self_concordance is None else 0.0
+        damping = memory.damping * typical_curvature(F.loss)
         if columns.are_swept(chosen):
-            memory["sweeps"] = memory.get("sweeps", 0) + 1
-            rng = np.random.Generator(np.random.PCG64([self.seed, memory["sweeps"]]))
+            memory.n_sweeps += 1
+            rng = np.random.Generator(np.random.PCG64([self.seed, memory.n_sweeps]))
             return Model(chosen, damping, left, rng=rng)
         if F.loss.self_concordance == 0.0 and damping == 0.0:
-            wished = memory.get("wished")
-            if wished is None or not np.isin(chosen, wished, assume_unique=True).all():
+            kept_columns = memory.kept_columns
+            if kept_columns is None or not np.isin(chosen, kept_columns, assume_unique=True).all():
                 near = F.term.candidates(u, gradient, NEAR)
-                wished = memory["wished"] = near if near.size <= WIDEST_MATRIX else chosen
-            return Model(chosen, 0.0, left, wished=wished)
-        thin = self.sampling and not memory.get("exact", False)
+                kept_columns = memory.kept_columns = near if near.size <= WIDEST_MATRIX else chosen
+            return Model(chosen, 0.0, left, kept_columns=kept_columns)
+        thin = self.sampling and memory.sampled_curvature
         order = (
             self._sampled(THIN)
             if thin and F.n_samples >= THIN * ROWS_PER_COLUMN * chosen.size
@@ -255,14 +297,14 @@ class WorkingSet(Solver):
         """Adapt the damping to how much of a step was taken; columns that are alike take each
         other's place.
         """
-        damping, share = memory["damping"], step.share
-        memory["alike"] = memory.get("alike", False) or not step.easy
+        damping, share = memory.damping, step.share
+        memory.correlated = memory.correlated or not step.converged
         if share < 1.0:
-            memory["damping"] = max(10.0 * damping, RAISED_DAMPING)
-            memory["exact"] = memory.get("exact", False) or share == 0.0
+            memory.damping = max(10.0 * damping, RAISED_DAMPING)
+            memory.sampled_curvature = memory.sampled_curvature and share > 0.0
         else:
             least = LEAST_DAMPING if self.objective.loss.self_concordance is None else 0.0
-            memory["damping"] = max(0.1 * damping if damping > RAISED_DAMPING else 0.0, least)
+            memory.damping = max(0.1 * damping if damping > RAISED_DAMPING else 0.0, least)
 
     def _working_set(self, state):
         """Columns of this iteration: those of the last one if they hold all that violate, else
@@ -270,7 +312,7 @@ class WorkingSet(Solver):
         """
         F, memory, d = self.objective, state.memory, self.objective.n_features
         coef, gradient = state.point[:d], state.gradient[:d]
-        held = memory.get("set")
+        held = memory.working_set
         if (
             held is not None
             and np.isin(F.term.candidates(coef, gradient), held, assume_unique=True).all()
@@ -280,9 +322,9 @@ class WorkingSet(Solver):
             return self._columns
         ranked, n_nonzero = _ranked(F, coef, gradient)
         self._columns = self._gather(ranked, n_nonzero)
-        if memory.get("set") is not None or not self._columns.whole:
-            memory.pop("wished", None)  # these were numbers of other columns
-        memory["set"] = self._columns.index
+        if memory.working_set is not None or not self._columns.whole:
+            memory.kept_columns = None  # these were numbers of other columns
+        memory.working_set = self._columns.index
         return self._columns
 
     def _gather(self, ranked, n_nonzero):
@@ -290,8 +332,8 @@ class WorkingSet(Solver):
         itself.
         """
         least = min(n_nonzero + FEWEST_COLUMNS // 4, ranked.size)
-        room = SHARE_OF_X * self._all.rows.stored() + SHARE_OF_COEF * self.objective.n_features
-        fitting = int(np.searchsorted(np.cumsum(self._all.entries(ranked)), 0.9 * room))
+        capacity = SHARE_OF_X * self._all.rows.stored() + SHARE_OF_COEF * self.objective.n_features
+        fitting = int(np.searchsorted(np.cumsum(self._all.entries(ranked)), 0.9 * capacity))
         while fitting >= least:
             columns, share = self._gathered(np.sort(ranked[:fitting]))
             if columns is not None:
@@ -300,7 +342,7 @@ class WorkingSet(Solver):
         return self._all
 
     def _gathered(self, index):
-        """The columns `index`, or None where they outgrow the room there is, and the share of it
+        """The columns `index`, or None where they outgrow the capacity, and the share of it
         that they take.
         """
         F, rows = self.objective, self.objective.rows
@@ -312,28 +354,28 @@ class WorkingSet(Solver):
         n_blocks = min(F.n_samples, GATHER_BLOCKS)
         cuts = np.arange(n_blocks + 1) * F.n_samples // n_blocks
         limit = SHARE_OF_X + SHARE_OF_COEF * F.n_features / max(rows.stored(), 1)
-        room = np.floor(limit * rows.storage.starts[cuts]).astype(np.int64)
+        capacity = np.floor(limit * rows.storage.starts[cuts]).astype(np.int64)
         member = np.zeros(F.n_features, dtype=np.uint8)
         member[index] = 1
         values, columns = (
-            np.empty(room[-1], rows.dtype),
-            np.empty(room[-1], rows.storage.columns.dtype),
+            np.empty(capacity[-1], rows.dtype),
+            np.empty(capacity[-1], rows.storage.columns.dtype),
         )
         ends, counts = np.zeros(F.n_samples + 1, np.int64), np.zeros(n_blocks, np.int64)
         slots = self._all.slots(index)
 
         def work(first, last):
             kernels.gather_entries(
-                rows, member, slots, cuts, room, first, last, values, columns, ends, counts
+                rows, member, slots, cuts, capacity, first, last, values, columns, ends, counts
             )
 
         F.map_blocks(work, n_blocks)
-        share = float((counts / np.maximum(np.diff(room), 1)).max())
+        share = float((counts / np.maximum(np.diff(capacity), 1)).max())
         if share > 1.0:
             return None, share
         total = 0
         for begin, count in zip(
-            room[:-1], counts, strict=True
+            capacity[:-1], counts, strict=True
         ):  # closing the gaps in place: a copy is a tenth of X
             for array in (values, columns):
                 array[total : total + count] = array[begin : begin + count]
@@ -359,12 +401,12 @@ class WorkingSet(Solver):
         for _ in range(SAMPLE_ITERATIONS):
             solver.advance(inner)
             if (
-                _violation(sample, inner.point[:d], inner.gradient[:d], solver._kept)
+                _violation(sample, inner.point[:d], inner.gradient[:d], solver._rows)
                 <= ROUGH * F.l1
             ):
                 break
         intercept = float(state.point[-1]) if F.fit_intercept else 0.0
-        nothing = Kept.at(self._all.linear_map, np.zeros(F.n_samples), intercept).loss
+        nothing = RowValues.at(self._all.linear_map, np.zeros(F.n_samples), intercept).loss
         start, state.point = state.point, inner.point
         self._look(state)
         if not state.value + F.rest_value(state.point) <= nothing:
@@ -381,9 +423,9 @@ def _ranked(F, coef, gradient):
     return found[np.lexsort((found, -score))], int(np.count_nonzero(score == np.inf))
 
 
-def _violation(F, coef, gradient, kept):
+def _violation(F, coef, gradient, rows):
     """The greatest distance of 0 from a component of the subdifferential, the intercept's
     included.
     """
-    free = abs(kept.slope) if F.fit_intercept else 0.0
+    free = abs(rows.slope) if F.fit_intercept else 0.0
     return max(float(F.term.violation(coef, gradient).max(initial=0.0)), free)

@@ -8,17 +8,18 @@ corrected by the pairs (s, y) of the steps since, as in L-BFGS (Nocedal, 1980, w
 """
 
 import math
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from fastgd.certificates import corrected_dual
-from fastgd.certificates.rounding import intercept_rounding, sum_rounding
 from fastgd.data.chunk_sizes import ROWS
+from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.cost_model import curvature_cost, pass_cost, solving_cost
 from fastgd.objective.distances import unit_at
-from fastgd.objective.gram import are_few, quadratic
+from fastgd.objective.gram import are_few
 from fastgd.objective.moments import say, spread
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
@@ -34,14 +35,15 @@ MOST_PAIRS = 10
 NEW_STEPS = 1.5
 # Rows whose curvature changed by more than this factor since the matrix was taken make it doubtful;
 # steps that cost this share of a new one are risked all the same.
-BENT = 2.7
-CHORD = 0.5
+CHANGED = 2.7
+STALE_SHARE = 0.5
 # Rows whose curvature is below this share of the mean are left out of a matrix: nine tenths of the
-# products on `w8a`, a third on `census`. The matrix is below the curvature by so little, and a
-# decrement from it is no smaller than the true one, so that a proof stays one. With 1e-2 `census`
-# took 21 passes to 1e-4 instead of 11. A rare column may have no other rows, and then all steps
-# along it are too long: where they may be more than `MISSED` of a column's curvature, matrices are
-# of all rows from then on (`census` at a hundredth of alpha 15 passes instead of 35 to 54).
+# products on rare binary features, a third on one-hot columns. The matrix is below the curvature by
+# so little, and a decrement from it is no smaller than the true one, so that a proof stays one.
+# With 1e-2 one-hot columns took 21 passes to 1e-4 instead of 11. A rare column may have no other
+# rows, and then all steps along it are too long: where they may be more than `MISSED` of a column's
+# curvature, matrices are of all rows from then on (one-hot columns at a hundredth of alpha 15
+# passes instead of 35 to 54).
 NEGLIGIBLE = 1e-3
 MISSED = 0.5
 # A sample shows a column where its mean square is at least this share of that over all rows.
@@ -50,8 +52,9 @@ SEEN = 0.1
 # more curvature than they have: without it a row that is wrong by 10 promises a step of 20,000
 # under the log loss.
 FAR = 1e-2
-# A value that is foreseen is as good as one from a pass where it is off by less than this share.
-FORESEEN = 1e-10
+# A matrix that follows from that of another alpha is expected to bring the decrement down by this
+# factor, until a step has told.
+PRESUMED_GAIN = float(np.log(10.0))
 
 # Newton's method takes about so many iterations and matrices of all rows, fewer matrices where a
 # batch grows.
@@ -72,6 +75,53 @@ MOST_ITERATIONS = 100.0
 ITERATIONS_PER_SPREAD = 10.0
 
 
+@dataclass
+class NewtonMemory:
+    """What Newton's method remembers.
+
+    Attributes
+    ----------
+    factor : Factor or None
+        Of the curvature matrix that steps are taken with.
+    anchor : ndarray or None
+        The point whose curvature that is; None for a matrix of a sample of the rows.
+    exact : bool
+        Whether the matrix is the curvature of F there, none of it raised to `curvature_floor`.
+    row_curvatures : ndarray or None, (n_samples,)
+        What the matrix was made of; 0 for rows that were left out.
+    singular : bool
+        Whether directions without curvature were found to be what a factor does not resolve.
+    omits_rows : bool or None
+        Whether rows of next to no curvature are left out of a matrix; None before the first one.
+    pairs : list of (ndarray, ndarray)
+        Steps s from this matrix and the changes y of the gradient along them.
+    n_steps : int
+        Steps from this matrix.
+    decrement : float or None
+        Squared Newton decrement, g'B^-1 g, before the last step.
+    gain : float
+        Logarithm of the factor by which the last step brought the decrement down; 0 where it was
+        not a whole step.
+    curvature_floor : float or None
+        Curvature that each row has at least: that of the loss far from the optimum, else 0.
+    lower : float
+        What a dual point has proved F to be nowhere below.
+    """
+
+    factor: Factor | None = None
+    anchor: np.ndarray | None = None
+    exact: bool = False
+    row_curvatures: np.ndarray | None = None
+    singular: bool = False
+    omits_rows: bool | None = None
+    pairs: list = field(default_factory=list)
+    n_steps: int = 0
+    decrement: float | None = None
+    gain: float = 0.0
+    curvature_floor: float | None = None
+    lower: float = -np.inf
+
+
 class Newton(Solver):
     """`solver="newton"` for few columns: a loss of one prediction, a penalty that has a gradient.
 
@@ -82,60 +132,39 @@ class Newton(Solver):
         Relative suboptimality that the run is for: tells how much work lies ahead.
     """
 
+    Memory = NewtonMemory
+
     def __init__(self, objective, tol=0.0):
         super().__init__(objective)
         self.tol = tol
         F = objective
         self.matrix_cost = curvature_cost(F)
         self._held = None
-        # Only where a tolerance ends the run: a run of so many iterations is to reach rounding.
-        self.foresees = (
-            tol > 0.0 and F.loss.self_concordance == 0.0 and F.elastic and F.whole is None
-        )
         self._curvatures = self._spare = np.empty(0)
+        self._followed = None
 
     def _resume(self, state):
         """Evaluate the point; what was remembered of the curvature holds for the same objective
         only.
         """
         known, memory = state.value, state.memory
-        if (
-            self._spare.size == 0
-        ):  # a solver that waits for samples to be done takes no room for all rows
-            # Of a sample the other rows are never written: what memory held before must not count
-            # as curvature.
-            self._curvatures, self._spare = (np.zeros(self.objective.n_samples) for _ in range(2))
-        if self.foresees and "handed" not in memory and (known is None or "foreseen" in memory):
-            self._resume_quadratic(state)
-            return
-        floor = memory.get("floor", self.objective.loss.curvature_bound)
+        self._allocate()
+        floor = memory.curvature_floor
+        if floor is None:
+            floor = self.objective.loss.curvature_bound
         state.value, state.gradient = self.objective.smooth_and_gradient(
             state.point, self._curvatures, floor
         )
-        if known is None or known != state.value:
-            handed = state.memory.get("handed", {})
+        if known is not None and known != state.value:
             state.forget()
-            state.memory.update(pairs=[], floor=floor, **handed)
+        state.memory.curvature_floor = floor
 
-    def _resume_quadratic(self, state):
-        """What every point's value follows from: value, gradient and curvature at one."""
-        F, memory, foreseen = self.objective, state.memory, state.memory.get("foreseen")
-        value, gradient, matrix = quadratic(
-            F, state.point if foreseen is None else memory["anchor"]
-        )
-        if value == foreseen:
-            return
-        if foreseen is not None:
-            value, gradient, matrix = quadratic(F, state.point)
-        state.value, state.gradient = value, gradient
-        state.forget()
-        factor = factor_of(F, lambda: self._curvatures_at(state.point), matrix, state.memory)
-        state.memory.update(pairs=[], floor=0.0, factor=factor, anchor=state.point, steps=0)
-        state.memory.update(curved=None, exact=True)
-
-    def _curvatures_at(self, point):
-        self.objective.smooth_and_gradient(point, self._curvatures)
-        return self._curvatures
+    def _allocate(self):
+        """Arrays as long as there are rows; a solver that waits for samples to be done has none."""
+        if self._spare.size == 0:
+            # Of a sample the other rows are never written: what memory held before must not count
+            # as curvature.
+            self._curvatures, self._spare = (np.zeros(self.objective.n_samples) for _ in range(2))
 
     def advance(self, state):
         """One step, for one pass; one more where the curvature is taken anew, and for each
@@ -148,19 +177,20 @@ class Newton(Solver):
             if close and self._close(state) and self._proved(state):
                 state.iteration += 1
                 return
-        step = two_loops(memory["pairs"], g, memory["factor"].solve)
+        step = two_loops(memory.pairs, g, memory.factor.solve)
         slope = float(g @ step)
         total = state.value + F.rest_value(state.point)
         slack = 4.0 * EPS * abs(total) * math.sqrt(step.size + 10.0)
         if not slope < 0.0 or not math.isfinite(slope):
             step, slope = -g, -float(g @ g)
-        memory["floor"] = F.loss.curvature_bound if -slope > 2.0 * FAR * total else 0.0
+        memory.curvature_floor = F.loss.curvature_bound if -slope > 2.0 * FAR * total else 0.0
         rate, found = self._search(state, step, slope, total, slack)
         if found is None:
             # Nothing falls along the step from a matrix of this very point: rounding is what is
             # left.
-            state.done = memory["anchor"] is state.point
-            memory.update(factor=None, pairs=[])
+            state.done = memory.anchor is state.point
+            memory.factor = None
+            memory.pairs = []
         else:
             point, value, gradient = found
             self._remember(memory, rate, point - state.point, gradient - g, -slope)
@@ -169,22 +199,55 @@ class Newton(Solver):
 
     def hand_over(self, memory):
         """The last matrix, and how fast steps from it get on."""
-        kept = {
-            key: memory[key] for key in ("factor", "gain", "decrement", "choosy") if key in memory
-        }
-        return {"handed": {**kept, "anchor": None, "curved": None, "exact": False, "steps": 0}}
+        return self.Memory(
+            factor=memory.factor,
+            gain=memory.gain,
+            decrement=memory.decrement,
+            omits_rows=memory.omits_rows,
+        )
 
-    def progress(self, state):
-        """The last curvature matrix where it is exact, what `_proved` has shown, and what a
-        foreseen value may be wrong by.
+    def follow(self, state, added):
+        """Make a state of another alpha one of the present alpha: no pass.
+
+        Value, gradient and curvature matrix of the mean loss are the same for every alpha, only the
+        penalty's part follows.
+
+        Parameters
+        ----------
+        state : State
+        added : ndarray, (size,)
+            What the penalty's curvature, a diagonal, has grown by.
         """
         memory = state.memory
-        exact = memory.get("factor") is not None and memory["exact"]
+        state.value += 0.5 * float(state.point @ (added * state.point))
+        state.gradient = state.gradient + added * state.point
+        memory.lower = -np.inf
+        memory.pairs = [(s, y + added * s) for s, y in memory.pairs]
+        factor = memory.factor
+        if factor is None or not factor.full or self.objective.loss.self_concordance is None:
+            # Where curvature jumps, a matrix from elsewhere tells nothing: the truth was up to 40
+            # times its estimate.
+            memory.factor = None
+            memory.pairs = []
+            return
+        if self._followed is None or self._followed[0] is not factor:
+            self._followed = factor, factor.matrix()
+        matrix = self._followed[1]
+        matrix[np.diag_indices_from(matrix)] += added
+        memory.factor = Factor(matrix.copy())
+        self._followed = memory.factor, matrix
+        # As if the rate at which the matrix brings steps closer had been seen once more.
+        memory.gain = max(memory.gain, PRESUMED_GAIN)
+        memory.decrement = np.exp(memory.gain) * memory.factor.norm_of(state.gradient) ** 2
+
+    def progress(self, state):
+        """The last curvature matrix where it is exact, and what `_proved` has shown."""
+        memory = state.memory
+        exact = memory.factor is not None and memory.exact
         return Progress(
-            left=0.5 * memory.get("decrement", np.inf),
-            lower=memory.get("lower", -np.inf),
-            curvature=Curvature(memory["factor"], memory["anchor"]) if exact else Curvature(),
-            doubt=memory["doubt"] if "foreseen" in memory else None,
+            left=np.inf if memory.decrement is None else 0.5 * memory.decrement,
+            lower=memory.lower,
+            curvature=Curvature(memory.factor, memory.anchor) if exact else Curvature(),
             done=state.done,
         )
 
@@ -194,7 +257,7 @@ class Newton(Solver):
         Where an iteration begins like this, the run goes on because the decrement has not proved
         it.
         """
-        factor = state.memory.get("factor")
+        factor = state.memory.factor
         return (
             factor is not None
             and self.tol > 0.0
@@ -211,16 +274,16 @@ class Newton(Solver):
         1.5 passes.
 
         The rows that move most decide the decrement bound; they are next to nothing in this one.
-        Standardised `covtype_binary`, rare columns: certified 1e-6 after 13.5 to 14.7 passes
+        Standardised rare binary columns: certified 1e-6 after 13.5 to 14.7 passes
         instead of 17 to 21.
         """
         F, memory = self.objective, state.memory
         if not corrected_dual.applies(F) or F.whole is not None:
             return False
         floor = corrected_dual.lower_bound(
-            F, state.point, -memory["factor"].solve(state.gradient), self._spare
+            F, state.point, -memory.factor.solve(state.gradient), self._spare
         )
-        memory["lower"] = max(floor, memory.get("lower", -np.inf))
+        memory.lower = max(floor, memory.lower)
         return state.value + F.rest_value(state.point) - floor <= self._target(state)
 
     def _refresh_pays(self, state):
@@ -228,23 +291,22 @@ class Newton(Solver):
         take.
         """
         memory = state.memory
-        if memory.get("factor") is None:
+        if memory.factor is None:
             return True
-        if self.objective.loss.self_concordance == 0.0 or memory["anchor"] is state.point:
+        if self.objective.loss.self_concordance == 0.0 or memory.anchor is state.point:
             return False
         total = abs(state.value + self.objective.rest_value(state.point))
         target = max(self._target(state), 4.0 * EPS * total) + 1e-300
-        ahead = math.log(max(memory["factor"].norm_of(state.gradient) ** 2 / target, 1.0))
+        ahead = math.log(max(memory.factor.norm_of(state.gradient) ** 2 / target, 1.0))
         # Close enough, as far as the old matrix can tell: steps from it may still bring the proof.
-        risked = CHORD * self.matrix_cost if ahead > 0.0 else self.matrix_cost
-        gain = memory.get("gain", 0.0)
-        if gain <= 0.0 or ahead / gain > 1.0 + self.matrix_cost + NEW_STEPS:
+        risked = STALE_SHARE * self.matrix_cost if ahead > 0.0 else self.matrix_cost
+        if memory.gain <= 0.0 or ahead / memory.gain > 1.0 + self.matrix_cost + NEW_STEPS:
             return True
-        return memory["steps"] >= risked and self._bent(memory["curved"])
+        return memory.n_steps >= risked and self._curvature_changed(memory.row_curvatures)
 
-    def _bent(self, before):
+    def _curvature_changed(self, before):
         """Whether some row's curvature is another than where the matrix was taken, by more than a
-        factor of `BENT`.
+        factor of `CHANGED`.
 
         Rare columns show in few rows only: the decrement looks small in the old matrix when all
         they have is there.
@@ -255,7 +317,7 @@ class Newton(Solver):
         for start in range(0, before.size, ROWS):
             here = slice(start, start + ROWS)
             now, then = np.maximum(self._curvatures[here], least), np.maximum(before[here], least)
-            if not ((now <= BENT * then).all() and (then <= BENT * now).all()):
+            if not ((now <= CHANGED * then).all() and (then <= CHANGED * now).all()):
                 return True
         return False
 
@@ -270,29 +332,30 @@ class Newton(Solver):
 
     def _take_curvature(self, state):
         F, memory = self.objective, state.memory
-        curved, memory["curved"] = self._curvatures, None  # before there are others
-        memory.setdefault(
-            "choosy", are_few(F.row_length, F.n_features)
-        )  # of dense and CSR rows alike
-        least = self._least() if memory["choosy"] else 0.0
+        curvatures = self._curvatures
+        memory.row_curvatures = None  # before there are others
+        if memory.omits_rows is None:  # of dense and CSR rows alike
+            memory.omits_rows = are_few(F.row_length, F.n_features)
+        least = self._least() if memory.omits_rows else 0.0
         if least > 0.0:
-            # In place: what is left out has no say in `_bent` either, and a copy would be one more
-            # vector.
-            np.multiply(curved, curved >= least, out=curved)
-        matrix = F.gram(curved)
+            # In place: what is left out has no say in `_curvature_changed` either, and a copy
+            # would be one more vector.
+            np.multiply(curvatures, curvatures >= least, out=curvatures)
+        matrix = F.gram(curvatures)
         if least > 0.0:
             missed = least * F.moments()[0][SUM_OF_SQUARES]
-            memory["choosy"] = bool((missed <= MISSED * np.diag(matrix)[: missed.size]).all())
+            memory.omits_rows = bool((missed <= MISSED * np.diag(matrix)[: missed.size]).all())
         if not F.elastic:
             n = F.n_features
             matrix[np.arange(n), np.arange(n)] += np.maximum(F.penalty_curvature(state.point), 0.0)
         if F.share < 1.0:
             self._hold_unseen(matrix)
-        exact = memory["floor"] == 0.0 or F.loss.self_concordance == 0.0
-        factor = factor_of(F, lambda: curved, matrix, memory)
-        memory.update(
-            factor=factor, anchor=state.point, curved=curved, exact=exact, pairs=[], steps=0
-        )
+        memory.factor, memory.singular = factor_of(F, lambda: curvatures, matrix, memory.singular)
+        memory.anchor = state.point
+        memory.row_curvatures = curvatures
+        memory.exact = memory.curvature_floor == 0.0 or F.loss.self_concordance == 0.0
+        memory.pairs = []
+        memory.n_steps = 0
 
     def _hold_unseen(self, matrix):
         """Let columns that a sample of the rows hardly shows stay where they are.
@@ -312,63 +375,36 @@ class Newton(Solver):
 
     def _search(self, state, step, slope, total, slack):
         """(rate, (point, value, gradient)) with F low enough, or None where no rate is."""
-        F, rate = self.objective, 1.0
-        if self.foresees and state.memory["anchor"] is state.point:
-            found = self._foreseen(state, step, slope)
-            if found is not None:
-                return rate, found
-        state.memory.pop("foreseen", None)
+        F, memory, rate = self.objective, state.memory, 1.0
         while rate > LEAST_RATE:
             point = state.point + rate * step
-            if self._spare is state.memory["curved"]:
+            if self._spare is memory.row_curvatures:
                 self._spare = np.zeros(F.n_samples)
             with np.errstate(all="ignore"):
-                value, gradient = F.smooth_and_gradient(point, self._spare, state.memory["floor"])
+                value, gradient = F.smooth_and_gradient(point, self._spare, memory.curvature_floor)
                 reached = value + F.rest_value(point)
             if armijo(total, reached, slope, rate, slack):
                 self._curvatures, self._spare = self._spare, self._curvatures
                 return rate, (point, value, gradient)
             # A whole step that fails means rows far out, whose own curvature promises too much.
-            state.memory["floor"] = F.loss.curvature_bound
+            memory.curvature_floor = F.loss.curvature_bound
             # The parabola through F, its slope and the trial has its lowest point here.
-            bend = reached - total - rate * slope
-            lowest = -0.5 * slope * rate * rate / bend if np.isfinite(bend) and bend > 0.0 else 0.0
+            second = reached - total - rate * slope
+            lowest = (
+                -0.5 * slope * rate * rate / second if np.isfinite(second) and second > 0.0 else 0.0
+            )
             rate = float(np.clip(lowest, 0.1 * rate, 0.5 * rate))
         return rate, None
 
-    def _foreseen(self, state, step, slope):
-        """(point, value, gradient) after a whole step by the parabola that F is, or None where
-        rounding would show.
-
-        With u the rounding of a sum over n rows, each entry of the gradient is wrong by at most u
-        sqrt(H_jj) (sqrt(2 F) + sum_k sqrt(H_kk) |s_k|), by Cauchy and Schwarz, and the value by u
-        times the square of what stands in the brackets.
-        """
-        factor, before = state.memory["factor"], state.value
-        value = before + slope + 0.5 * factor.norm(step) ** 2 if factor.full else 0.0
-        if not value > 1e-3 * before:
-            return None
-        size = np.sqrt(2.0 * before) + float(factor.scale @ (np.abs(step) + np.abs(state.point)))
-        wrong = (
-            2.0 * EPS * self.objective.n_samples * np.sqrt(step.size) * size * factor.inverse_norm()
-        )
-        doubt = 2.0 * sum_rounding(self.objective) * size**2
-        if 0.5 * wrong**2 > EPS * value or doubt > min(0.1 * self.tol, FORESEEN) * value:
-            return None
-        point, gradient = state.point + step, state.gradient + factor.product(step)
-        doubt += intercept_rounding(self.objective, point, abs(float(gradient[-1])))
-        state.memory.update(foreseen=before, doubt=doubt)
-        return point, value, gradient
-
     def _remember(self, memory, rate, s, y, decrement):
         """The pair of a step, and how much of the decrement it took."""
-        if memory["anchor"] is not None and float(s @ y) > 1e-10 * math.sqrt(
+        if memory.anchor is not None and float(s @ y) > 1e-10 * math.sqrt(
             float(s @ s) * float(y @ y)
         ):
-            memory["pairs"] = [*memory["pairs"], (s, y)][-MOST_PAIRS:]
-        memory["steps"] += 1
-        before, memory["decrement"] = memory.get("decrement"), decrement
-        memory["gain"] = (
+            memory.pairs = [*memory.pairs, (s, y)][-MOST_PAIRS:]
+        memory.n_steps += 1
+        before, memory.decrement = memory.decrement, decrement
+        memory.gain = (
             math.log(before / decrement) if rate == 1.0 and before and decrement > 0.0 else 0.0
         )
 

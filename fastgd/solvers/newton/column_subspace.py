@@ -25,7 +25,7 @@ from fastgd.solvers.newton.subspace import AFFORDABLE, MOST, RowSpan
 # others, but 79.5 (63) on 20,000 rows and 3,000 columns on wild scales, for which 4 MB are enough
 # for as many as are worth their time.
 FEWEST_LONG = 3
-LEAST_ROOM = 4e6
+LEAST_BYTES = 4e6
 # Greatest squared length of a row over the mean beyond which `RowSpan` is not tried, judged by so
 # many rows. At 11.6,
 # 20.6 and 35.6 it was behind once and ahead twice; at 87 it did not arrive in 400 passes (one
@@ -46,24 +46,25 @@ class ColumnSpan(RowSpan):
     ----------
     objective : Objective
     kept : int, optional
-        Directions kept, the point included; None: what the values in X afford, in time and in room.
+        Directions kept, the point included; None: what the values in X afford, in time and in
+        memory.
     """
 
     def __init__(self, objective, kept=None):
         F = objective
         length = F.n_samples + F.n_features
         affordable = np.sqrt(max(2.0 * F.n_nonzeros, AFFORDABLE) / length)
-        room = max(0.1 * 12.0 * F.n_nonzeros, LEAST_ROOM) / (8.0 * length)
+        fitting = max(0.1 * 12.0 * F.n_nonzeros, LEAST_BYTES) / (8.0 * length)
         super().__init__(
-            F, int(np.clip(min(affordable, room), FEWEST_LONG, MOST)) if kept is None else kept
+            F, int(np.clip(min(affordable, fitting), FEWEST_LONG, MOST)) if kept is None else kept
         )
         self._inverse = 1.0 / Coordinates.standard(F).scales[:, 0] ** 2
 
     def located(self, state):
         """Unknowns in the units of the data: no pass."""
         memory = state.memory
-        intercept = [memory["intercept"]] if self.objective.fit_intercept else []
-        return np.r_[memory["moves"][0], intercept]
+        intercept = [memory.intercept] if self.objective.fit_intercept else []
+        return np.r_[memory.moves[0], intercept]
 
     def _direction(self, state):
         """The gradient over the columns' own curvatures, and its image."""
@@ -74,7 +75,7 @@ class ColumnSpan(RowSpan):
         inner = moves @ moves.T
         return inner, np.where(np.diag(inner) > 0.0, 1.0, 0.0)
 
-    def _room(self, coef, memory):
+    def _allocated(self, coef, memory):
         F = self.objective
         moves, images = np.zeros((self.kept, F.n_features)), np.zeros((self.kept, F.n_samples + 1))
         if coef.any():
@@ -85,11 +86,11 @@ class ColumnSpan(RowSpan):
         return np.r_[self.linear_map.matvec(coef), 0.0]
 
     def _squared_length(self, memory):
-        return float(memory["moves"][0] @ memory["moves"][0])
+        return float(memory.moves[0] @ memory.moves[0])
 
-    def _gradient(self, amounts, memory, out):
-        self.linear_map.rmatvec(amounts, out)
-        out += self.objective.l2 * memory["moves"][0]
+    def _gradient(self, derivatives, memory, out):
+        self.linear_map.rmatvec(derivatives, out)
+        out += self.objective.l2 * memory.moves[0]
 
 
 def choose_span(objective):

@@ -23,6 +23,8 @@ n 13.5 and 17.5 (19 and 24; 46 and 57).  Curvature of 100 to 1000 sampled rows a
 trusted further.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fastgd.data.chunk_sizes import ROWS
@@ -31,7 +33,7 @@ from fastgd.linalg.symmetric import scaled_eigenpairs
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest
 from fastgd.solvers.base import Answer, Progress, Solver, State
-from fastgd.solvers.gradient.lbfgs import notice_rounding
+from fastgd.solvers.gradient.lbfgs import Falls, notice_rounding
 from fastgd.solvers.line_search import armijo, halvings
 
 # Directions kept: their Newton step, as many operations a row as its square, is about a tenth of a
@@ -54,6 +56,42 @@ VALUE_OFF = 1e-9
 GRADIENT_OFF = 0.1
 # A run that rounding has taken to where F overflows begins anew so many times.
 MOST_BEGINNINGS = 3
+
+
+@dataclass
+class SubspaceMemory(Falls):
+    """What Newton's method in a subspace remembers.
+
+    Attributes
+    ----------
+    moves : ndarray or None, (n_directions, n_samples + 1) or (n_directions, n_features)
+        The point, then the last moves: (a, a0) of w = X'a + a0 w0, or w itself.
+    images : ndarray or None, (n_directions, n_samples + 1)
+        X w of each, and w0 . w last.
+    origin : ndarray or None
+        w0, empty where it is 0.
+    intercept : float
+    row_gradient : ndarray or None, (n_samples + 1,)
+        The gradient in the form of the moves.
+    n_steps : int
+        Steps since the images were new.
+    inexact : bool
+        Whether rounding was found in the images; the next iteration computes them anew.
+    lowest : float
+        Smallest value that was computed from X.
+    n_retreats : int
+        How often it began anew from a safe point.
+    """
+
+    moves: np.ndarray | None = None
+    images: np.ndarray | None = None
+    origin: np.ndarray | None = None
+    intercept: float = 0.0
+    row_gradient: np.ndarray | None = None
+    n_steps: int = 0
+    inexact: bool = False
+    lowest: float = np.inf
+    n_retreats: int = 0
 
 
 class SpanState(State):
@@ -87,6 +125,8 @@ class RowSpan(Solver):
         Directions kept, the point included; None: what the length of the rows affords.
     """
 
+    Memory = SubspaceMemory
+
     def __init__(self, objective, kept=None):
         super().__init__(objective)
         if not fits(objective):
@@ -108,8 +148,7 @@ class RowSpan(Solver):
         """Go on where data and objective are those of the earlier run, else start from its
         point.
         """
-        memory = state.memory
-        if "moves" in memory and self._is_ours(state):
+        if state.memory.moves is not None and self._is_ours(state):
             state.solver = self
             return
         state.forget()
@@ -119,20 +158,21 @@ class RowSpan(Solver):
     def advance(self, state):
         """One Newton step among the directions kept and the gradient: one pass."""
         memory = state.memory
-        if memory.pop("drifted", False):
-            memory["moves"][1:] = memory["images"][1:] = 0.0  # theirs have drifted as well
-            memory["images"][0] = self._image(state.point[: self.objective.n_features], memory)
+        if memory.inexact:
+            memory.inexact = False
+            memory.moves[1:] = memory.images[1:] = 0.0  # theirs have drifted as well
+            memory.images[0] = self._image(state.point[: self.objective.n_features], memory)
             self._evaluate(state)
-        elif memory["done"] % REFRESH == REFRESH - 1:
-            memory["images"][0] = self._image(state.point[: self.objective.n_features], memory)
+        elif memory.n_steps % REFRESH == REFRESH - 1:
+            memory.images[0] = self._image(state.point[: self.objective.n_features], memory)
         value = state.value
-        slot = 1 + memory["done"] % (self.kept - 1)
-        memory["moves"][slot], memory["images"][slot] = self._direction(state)
-        self._step(state, slot, min(memory["done"] + 2, self.kept), value)
+        slot = 1 + memory.n_steps % (self.kept - 1)
+        memory.moves[slot], memory.images[slot] = self._direction(state)
+        self._step(state, slot, min(memory.n_steps + 2, self.kept), value)
         self._balance(memory)
         self._evaluate(state)
         notice_rounding(state, value, state.value, state.gradient)
-        memory["done"] += 1
+        memory.n_steps += 1
         state.rate = 1.0
         state.iteration += 1
         state.updates += 1
@@ -142,7 +182,7 @@ class RowSpan(Solver):
         move in their `slot`.
         """
         memory = state.memory
-        moves, images = memory["moves"][:used], memory["images"][:used]
+        moves, images = memory.moves[:used], memory.images[:used]
         inner, shares = self._products(moves, images)
         seen = shares > UNSEEN
         if not seen[slot]:  # the gradient is rounding
@@ -155,12 +195,12 @@ class RowSpan(Solver):
         moves[slot], images[slot] = step @ moves, step @ images
         moves[0] += moves[slot]
         images[0] += images[slot]
-        memory["intercept"] += float(shift)
+        memory.intercept += float(shift)
 
     def _direction(self, state):
         """The gradient and its image."""
         memory = state.memory
-        return memory["gradient"], self._image(state.gradient[: self.objective.n_features], memory)
+        return memory.row_gradient, self._image(state.gradient[: self.objective.n_features], memory)
 
     def _products(self, moves, images):
         """Inner products of the coefficients, and what share of its digits each direction's own
@@ -176,9 +216,9 @@ class RowSpan(Solver):
         """Unknowns in the units of the data, from what they are combined of: half a pass."""
         F, memory = self.objective, state.memory
         point = np.empty(F.size)
-        self._combine(memory["moves"][0], memory["origin"], point[: F.n_features])
+        self._combine(memory.moves[0], memory.origin, point[: F.n_features])
         if F.fit_intercept:
-            point[-1] = memory["intercept"]
+            point[-1] = memory.intercept
         return point
 
     def progress(self, state):
@@ -200,14 +240,14 @@ class RowSpan(Solver):
         """
         F, memory, point = self.objective, state.memory, state.point
         coef, intercept = F.split(point)
-        loss, amounts = self.linear_map.derivatives(
+        loss, derivatives = self.linear_map.derivatives(
             self.linear_map.matvec(np.ascontiguousarray(coef)), intercept
         )[:2]
         gradient = np.empty(F.size)
-        self.linear_map.rmatvec(amounts, gradient[: F.n_features])
+        self.linear_map.rmatvec(derivatives, gradient[: F.n_features])
         value = loss + F.term.add_gradient(coef, gradient[: F.n_features])
         if F.fit_intercept:
-            gradient[-1] = amounts.sum()
+            gradient[-1] = derivatives.sum()
         off, length = (float(np.linalg.norm(one)) for one in (gradient - state.gradient, gradient))
         # A gradient that is all rounding is never right: it matters where the gap that it makes
         # does.
@@ -216,37 +256,37 @@ class RowSpan(Solver):
             and off * (off + length) > VALUE_OFF * F.l2 * abs(value) > 0.0
         )
         if not abs(value - state.value) <= VALUE_OFF * abs(value) or matters:
-            memory["drifted"] = True
-            if value < (1.0 - VALUE_OFF) * memory.get(
-                "lowest", np.inf
-            ):  # else rounding is what is left
+            memory.inexact = True
+            if value < (1.0 - VALUE_OFF) * memory.lowest:  # else rounding is what is left
                 state.done = False
-        memory["lowest"] = min(value, memory.get("lowest", np.inf))
+        memory.lowest = min(value, memory.lowest)
         return Answer(point, value, gradient)
 
     def retreat(self, state, safe_point):
         """Begin anew from `safe_point`; the third time nothing is left to do here, and another
         plan goes on.
         """
-        begun = state.memory.get("begun", 0) + 1
+        n_retreats = state.memory.n_retreats + 1
         state.forget()
         state.point = np.array(safe_point, dtype=np.float64)
         self._begin(state)
-        state.memory["begun"] = begun
-        state.done = begun >= MOST_BEGINNINGS
+        state.memory.n_retreats = n_retreats
+        state.done = n_retreats >= MOST_BEGINNINGS
         return True
 
     def _begin(self, state):
         coef, intercept = self.objective.split(state.point)
-        moves, images = self._room(np.ascontiguousarray(coef), state.memory)
-        state.memory.update(moves=moves, images=images, intercept=float(intercept), done=0)
+        memory = state.memory
+        memory.moves, memory.images = self._allocated(np.ascontiguousarray(coef), memory)
+        memory.intercept = float(intercept)
+        memory.n_steps = 0
         point = state.point
         self._evaluate(state)
         state.point = point
 
-    def _room(self, coef, memory):
-        """Room for directions and images, with the point as the first direction."""
-        memory["origin"] = np.array(coef) if coef.any() else np.empty(0)
+    def _allocated(self, coef, memory):
+        """Arrays for directions and images, with the point as the first direction."""
+        memory.origin = np.array(coef) if coef.any() else np.empty(0)
         moves, images = np.zeros((2, self.kept, self.objective.n_samples + 1))
         if coef.any():
             moves[0, -1] = 1.0
@@ -256,7 +296,7 @@ class RowSpan(Solver):
     def _is_ours(self, state):
         """Whether the point has the images and the value that are remembered.  Half a pass."""
         F, memory = self.objective, state.memory
-        if len(memory["moves"]) != self.kept or memory["images"].shape[1] != F.n_samples + 1:
+        if len(memory.moves) != self.kept or memory.images.shape[1] != F.n_samples + 1:
             return False
         if state.point.size != F.size:
             return False
@@ -270,24 +310,24 @@ class RowSpan(Solver):
         """X w, and w0 . w last: what (a, a0) has to be multiplied by for an inner product with
         w.
         """
-        last = float(memory["origin"] @ coef) if memory["origin"].size else 0.0
+        last = float(memory.origin @ coef) if memory.origin.size else 0.0
         return np.r_[self.linear_map.matvec(coef), last]
 
-    def _combine(self, amounts, origin, out):
-        self.linear_map.rmatvec(amounts[:-1], out)
+    def _combine(self, derivatives, origin, out):
+        self.linear_map.rmatvec(derivatives[:-1], out)
         if origin.size:
-            out += amounts[-1] * origin
+            out += derivatives[-1] * origin
 
     def _evaluate(self, state):
         """Value and gradient at the point: half a pass."""
         F, memory, state.gradient = self.objective, state.memory, None  # before there is another
-        images = memory["images"][0, :-1]
-        loss, amounts = self.linear_map.derivatives(images, memory["intercept"])[:2]
+        images = memory.images[0, :-1]
+        loss, derivatives = self.linear_map.derivatives(images, memory.intercept)[:2]
         state.value = loss + 0.5 * F.l2 * self._squared_length(memory)
         gradient = np.empty(F.size)
-        self._gradient(amounts, memory, gradient[: F.n_features])
+        self._gradient(derivatives, memory, gradient[: F.n_features])
         if F.fit_intercept:
-            gradient[-1] = amounts.sum()
+            gradient[-1] = derivatives.sum()
         state.gradient = gradient
         if isinstance(state, SpanState):
             state.__dict__.pop("point", None)
@@ -296,12 +336,12 @@ class RowSpan(Solver):
 
     def _squared_length(self, memory):
         """|w|^2 at the point."""
-        return float(memory["moves"][0] @ memory["images"][0])
+        return float(memory.moves[0] @ memory.images[0])
 
-    def _gradient(self, amounts, memory, out):
+    def _gradient(self, derivatives, memory, out):
         """Gradient in the coefficients: half a pass; here in the form of the moves as well."""
-        memory["gradient"] = np.r_[amounts, 0.0] + self.objective.l2 * memory["moves"][0]
-        self._combine(memory["gradient"], memory["origin"], out)
+        memory.row_gradient = np.r_[derivatives, 0.0] + self.objective.l2 * memory.moves[0]
+        self._combine(memory.row_gradient, memory.origin, out)
 
     def _balance(self, memory):
         """Move the intercept to its best: the gap holds there, and each iteration's Newton step is
@@ -309,17 +349,15 @@ class RowSpan(Solver):
         """
         F = self.objective
         if F.fit_intercept and F.loss.convex:
-            predictions = memory["images"][0, :-1]
+            predictions = memory.images[0, :-1]
 
             def sums(shift):
-                loss, amounts, curvatures = self.linear_map.derivatives(
-                    predictions, memory["intercept"] + shift
+                loss, derivatives, curvatures = self.linear_map.derivatives(
+                    predictions, memory.intercept + shift
                 )
-                return loss, float(amounts.sum()), float(curvatures.sum())
+                return loss, float(derivatives.sum()), float(curvatures.sum())
 
-            memory["intercept"] += lowest(
-                sums, abs(memory["intercept"]) + np.abs(predictions).max()
-            )[0]
+            memory.intercept += lowest(sums, abs(memory.intercept) + np.abs(predictions).max())[0]
 
     def _newton(self, memory, images, inner, has_point, value, rounding):
         """Combination of the moves, and shift of the intercept, that a Newton step with a line
@@ -328,22 +366,24 @@ class RowSpan(Solver):
         Where a full step goes too far (curvature that vanishes or jumps), curvature gets a floor
         and another step follows; no trial reads X.
         """
-        F, linear_map, intercept = self.objective, self.linear_map, memory["intercept"]
+        F, linear_map, intercept = self.objective, self.linear_map, memory.intercept
         columns, start = images[:, :-1], np.zeros(len(images))
         start[0] = has_point  # the point is the first direction, unless it is 0
         point, shift, predictions, floor = start, 0.0, start @ columns, 0.0
         for _ in range(STEPS):
-            _, amounts, curvatures = linear_map.derivatives(predictions, intercept + shift, floor)
-            gradient = columns @ amounts + F.l2 * (inner @ point)
+            _, derivatives, curvatures = linear_map.derivatives(
+                predictions, intercept + shift, floor
+            )
+            gradient = columns @ derivatives + F.l2 * (inner @ point)
             matrix = _weighted_products(columns, curvatures) + F.l2 * inner
             if F.fit_intercept:
                 cross = columns @ curvatures
                 matrix = np.block([[matrix, cross[:, None]], [cross, curvatures.sum()]])
-                gradient = np.r_[gradient, amounts.sum()]
+                gradient = np.r_[gradient, derivatives.sum()]
             if not (np.isfinite(matrix).all() and np.isfinite(gradient).all()):
                 break  # a curvature that overflows tells nothing
             step = -_solve(matrix, gradient, rounding)
-            del amounts, curvatures
+            del derivatives, curvatures
             share, value = self._line(
                 predictions, columns, inner, point, step, intercept + shift, gradient, value
             )
@@ -360,13 +400,13 @@ class RowSpan(Solver):
     def _line(self, predictions, columns, inner, point, step, intercept, gradient, value):
         """Share of the step that lowers F enough, 0 if none does, and F there."""
         F = self.objective
-        along, bend = step[: point.size] @ columns, step[: point.size]
+        along, move = step[: point.size] @ columns, step[: point.size]
         extra = float(step[-1]) if F.fit_intercept else 0.0
         slope, slack = float(gradient @ step), 2.0 * EPS * abs(value)
         if not slope < 0.0:
             return 0.0, value
         for share in halvings():
-            there = point + share * bend
+            there = point + share * move
             with np.errstate(all="ignore"):
                 loss = self.linear_map.loss(predictions + share * along, intercept + share * extra)
                 trial = loss + 0.5 * F.l2 * float(there @ inner @ there)

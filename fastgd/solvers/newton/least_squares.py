@@ -1,0 +1,146 @@
+"""Least squares by one curvature matrix: one pass gives value, gradient and curvature of F at a
+point, and with them F everywhere.
+
+Where the loss is a square, with L2 or no penalty, a Newton step is the answer, and
+
+    F(v + step) = F(v) + g'step + step'H step / 2
+
+needs no pass.  Where rounding would show in that, the rows are read again, and steps go on as those
+of `fastgd.solvers.newton.cholesky`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgd.certificates.rounding import intercept_rounding, sum_rounding
+from fastgd.linalg.precision import EPS
+from fastgd.objective.gram import quadratic
+from fastgd.objective.refined_factor import factor_of
+from fastgd.solvers.newton.cholesky import Newton, NewtonMemory
+
+# An extrapolated value is as good as one from a pass where it is off by less than this share.
+EXTRAPOLATED = 1e-10
+
+
+@dataclass
+class LeastSquaresMemory(NewtonMemory):
+    """What a run of least squares remembers.
+
+    Attributes
+    ----------
+    anchor_value : float or None
+        Smooth part of F at the anchor, from which value and gradient at the point were
+        extrapolated; None where they are from a pass.
+    rounding : float or None
+        What an extrapolated value may be wrong by.
+    """
+
+    anchor_value: float | None = None
+    rounding: float | None = None
+
+
+class LeastSquares(Newton):
+    """`solver="newton"` for a loss of constant curvature: `least_squares_applies`.
+
+    Parameters
+    ----------
+    objective : Objective
+    tol : float
+        Relative suboptimality that the run is for.
+
+    Examples
+    --------
+    >>> from fastgd.objective.objective import Objective
+    >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 2.0, 4.0])
+    >>> F = Objective("squared_error", X, y)
+    >>> solver = LeastSquares(F, 1e-6)
+    >>> state = solver.start(F.start())
+    >>> solver.advance(state)
+    >>> state.point.round(3), F.passes
+    (array([1.5  , 0.833]), 1.0)
+    """
+
+    Memory = LeastSquaresMemory
+
+    def _resume(self, state):
+        """Value, gradient and curvature at a point; those of an extrapolated point hold where the
+        value at its anchor is what it was.
+        """
+        F, memory, before = self.objective, state.memory, state.memory.anchor_value
+        new = state.value is None and memory.factor is None
+        if not new and before is None:
+            super()._resume(state)
+            return
+        self._allocate()
+        value, gradient, matrix = quadratic(F, state.point if before is None else memory.anchor)
+        if value == before:
+            return
+        if before is not None:
+            value, gradient, matrix = quadratic(F, state.point)
+        state.value = value
+        state.gradient = gradient
+        state.forget()
+        memory = state.memory
+        memory.factor, memory.singular = factor_of(
+            F, lambda: self._curvatures_at(state.point), matrix
+        )
+        memory.anchor = state.point
+        memory.exact = True
+        memory.curvature_floor = 0.0
+
+    def _curvatures_at(self, point):
+        self.objective.smooth_and_gradient(point, self._curvatures)
+        return self._curvatures
+
+    def progress(self, state):
+        """As Newton's, and what an extrapolated value may be wrong by."""
+        memory = state.memory
+        known = super().progress(state)
+        return known._replace(doubt=None if memory.anchor_value is None else memory.rounding)
+
+    def _search(self, state, step, slope, total, slack):
+        """A whole step without a pass where the matrix is of this very point and rounding does not
+        show, else as Newton's.
+        """
+        if state.memory.anchor is state.point:
+            found = self._extrapolated(state, step, slope)
+            if found is not None:
+                return 1.0, found
+        state.memory.anchor_value = None
+        return super()._search(state, step, slope, total, slack)
+
+    def _extrapolated(self, state, step, slope):
+        """(point, value, gradient) after a whole step by the parabola that F is, or None where
+        rounding would show.
+
+        With u the rounding of a sum over n rows, each entry of the gradient is wrong by at most u
+        sqrt(H_jj) (sqrt(2 F) + sum_k sqrt(H_kk) |s_k|), by Cauchy and Schwarz, and the value by u
+        times the square of what stands in the brackets.
+        """
+        factor, before = state.memory.factor, state.value
+        value = before + slope + 0.5 * factor.norm(step) ** 2 if factor.full else 0.0
+        if not value > 1e-3 * before:
+            return None
+        size = np.sqrt(2.0 * before) + float(factor.scale @ (np.abs(step) + np.abs(state.point)))
+        wrong = (
+            2.0 * EPS * self.objective.n_samples * np.sqrt(step.size) * size * factor.inverse_norm()
+        )
+        doubt = 2.0 * sum_rounding(self.objective) * size**2
+        if 0.5 * wrong**2 > EPS * value or doubt > min(0.1 * self.tol, EXTRAPOLATED) * value:
+            return None
+        point, gradient = state.point + step, state.gradient + factor.product(step)
+        doubt += intercept_rounding(self.objective, point, abs(float(gradient[-1])))
+        state.memory.anchor_value = before
+        state.memory.rounding = doubt
+        return point, value, gradient
+
+
+def least_squares_applies(objective, tol):
+    """Whether a step to the minimum can be taken without a look at it: a loss of constant
+    curvature, an L2 penalty or none, all rows.
+
+    Only where a tolerance ends the run: a run of so many iterations is to reach rounding.
+    """
+    F = objective
+    return tol > 0.0 and F.loss.self_concordance == 0.0 and F.elastic and F.whole is None
