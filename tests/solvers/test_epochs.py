@@ -27,8 +27,10 @@ def schedule(c, t0=0.0, p=0.0):
 
 
 def options(c, t0=0.0, p=0.0, **others):
-    values = dict.fromkeys(epochs.OPTIONS, 0.0) | {"intercept_rate": 1.0, "average_from": np.inf}
-    return np.array(list((values | {"c": c, "t0": t0, "p": p} | others).values()))
+    numbers = dict.fromkeys(("l1", "l2", "alpha"), 0.0) | {"exact": False, "smooth": False}
+    numbers |= {"intercept_rate": 1.0, "average_from": np.inf} | others
+    numbers["average_from"] = float(numbers["average_from"])
+    return epochs.Options(c, t0, p, **numbers)
 
 
 def problem(loss, storage, seed=0):
@@ -166,7 +168,7 @@ def check_exact_rule(
         average_from,
     )
     numbers = options(
-        *rate, l2=l2, intercept_rate=intercept_rate, average_from=average_from, exact=1.0
+        *rate, l2=l2, intercept_rate=intercept_rate, average_from=average_from, exact=True
     )
     columns = np.ones((2, D + 1))
     columns[0, :D] = scales
@@ -192,7 +194,7 @@ def test_an_exact_rule_with_other_numbers(rule, l2, intercept_rate):
 
 def test_exact_gd_is_gd_epoch():
     _, _, _, _, order, data = problem(LogLoss(), "csr")
-    numbers = options(0.2, l2=0.3, average_from=5, exact=1.0)
+    numbers = options(0.2, l2=0.3, average_from=5, exact=True)
     plain, general = start(), start()
     epochs.gd_epoch(*data, Scheduled(), order, 4, *plain, numbers)
     point, total, book = general
@@ -220,7 +222,7 @@ def test_adagrad_stays_finite_where_a_gradient_is_tiny():
             total,
             np.ones((2, 3)),
             book,
-            options(0.1, l2=0.01, average_from=1, exact=1.0),
+            options(0.1, l2=0.01, average_from=1, exact=True),
         )
         assert np.isfinite(point).all()
         assert abs(point[1]) < 1.0
@@ -417,10 +419,10 @@ def test_short_blocks_end_near_a_penalty_at_every_update():
     np.testing.assert_allclose(total / book[1], exact[1] / exact[3], atol=0.02)
 
 
-@pytest.mark.parametrize("exact", [0.0, 1.0])
+@pytest.mark.parametrize("exact", [False, True])
 def test_two_epochs_of_a_rule_are_one_over_both_orders(exact):
     _, _, _, _, order, data = problem(LogLoss(), "csr")
-    numbers = options(0.1, l2=0.05, alpha=0.05, average_from=7, smooth=1.0, exact=exact)
+    numbers = options(0.1, l2=0.05, alpha=0.05, average_from=7, smooth=True, exact=exact)
 
     def run(parts):
         point, total, book = start()
@@ -481,7 +483,7 @@ def test_scheduled_rate(numbers):
 @pytest.mark.jit
 def test_compiled_epochs_are_the_python_they_were_written_in():
     _, _, _, _, order, data = problem(LogLoss(), "csr")
-    numbers = options(0.1, l1=0.02, l2=0.05, alpha=0.05, average_from=7, exact=1.0)
+    numbers = options(0.1, l1=0.02, l2=0.05, alpha=0.05, average_from=7, exact=True)
     results = []
     for kernel in (epochs.gd_epoch, epochs.gd_epoch.py_func):
         point, total, book = start()

@@ -47,7 +47,7 @@ PENALTIES = [
 
 
 def twin_epoch(
-    X, y, weights, offsets, loss, order, batch, emphasis, table, w, b, mean, slope, anchor, step
+    X, y, weights, offsets, loss, order, batch, importance, table, w, b, mean, slope, anchor, step
 ):
     """An epoch as the papers write it; `step(w_j, gradient_j, mean_j, j)` moves a touched
     coefficient.
@@ -65,8 +65,8 @@ def twin_epoch(
                 )
             else:
                 known = table[i]
-            gradient += emphasis[i] * (found[i] - known) * X[i] / len(rows)
-            lift += emphasis[i] * (found[i] - known) / len(rows)
+            gradient += importance[i] * (found[i] - known) * X[i] / len(rows)
+            lift += importance[i] * (found[i] - known) / len(rows)
             change += (found[i] - known) ** 2
         for j in np.flatnonzero((X[rows] != 0.0).any(axis=0)):
             w[j] = step(w[j], gradient[j], mean[j], j)
@@ -109,7 +109,7 @@ def test_an_epoch_is_the_textbook_loop(solver, penalty, batch, storage):
     X, y, weights, offsets = sparse_problem(loss, N, D)
     counted = np.flatnonzero(weights)
     order = rng.permutation(np.r_[counted, counted[:5], counted[2]])
-    emphasis, rates, rarity = (
+    importance, rates, rarity = (
         rng.uniform(0.5, 1.5, N),
         rng.uniform(0.02, 0.1, D),
         rng.uniform(1.0, 5.0, D),
@@ -117,7 +117,7 @@ def test_an_epoch_is_the_textbook_loop(solver, penalty, batch, storage):
     table = rng.standard_normal(N) if solver is Saga else None
     w, anchor, mean = rng.standard_normal(D), rng.standard_normal(D + 1), rng.standard_normal(D)
     step = proximal_step(penalty, alpha, rates, rarity)
-    rest = (order, batch, emphasis, table, w, 0.2, mean, -0.1, anchor, step)
+    rest = (order, batch, importance, table, w, 0.2, mean, -0.1, anchor, step)
     expected = twin_epoch(X, y, weights, offsets, loss, *rest)
     l1, l2 = (alpha * share for share in penalty.shares or (0.0, 0.0))
     scale = 1.0 + rates * rarity * l2
@@ -126,8 +126,14 @@ def test_an_epoch_is_the_textbook_loop(solver, penalty, batch, storage):
         np.array([0.2, -0.1, anchor[-1]]),
     )
     found = np.zeros(0) if table is None else table.copy()
-    options = np.array(
-        [counted.size, alpha, l1, l2, penalty.shares is not None, penalty.smooth, 0.3]
+    options = kernels.Options(
+        n=float(counted.size),
+        l1=float(l1),
+        l2=float(l2),
+        alpha=alpha,
+        elastic=penalty.shares is not None,
+        smooth=penalty.smooth,
+        intercept_rate=0.3,
     )
     columns = np.asarray(columns, order="F" if storage == "csr" else "C")
     data = (
@@ -137,7 +143,7 @@ def test_an_epoch_is_the_textbook_loop(solver, penalty, batch, storage):
         L2() if penalty.shares else penalty,
         order,
     )
-    numbers = emphasis, found, columns, anchor[:-1].copy(), ends, options
+    numbers = importance, found, columns, anchor[:-1].copy(), ends, options
     one_row = batch == 1
     change = (
         kernels.row_epoch(*data, *numbers)
@@ -272,11 +278,11 @@ def test_a_state_from_other_data_or_another_penalty_is_no_obstacle(solver):
 
 def test_the_table_outlives_a_change_of_the_penalty():
     state = iterations(Saga(make(LogLoss(), "l2"), 1, 0), 5)
-    table = state.memory["table"].copy()
+    table = state.memory.table.copy()
     F = make(LogLoss(), "l2", 0.3)
     one = Saga(F, 1, 0)
     one.start(state.point, state)
-    np.testing.assert_array_equal(state.memory["table"], table)
+    np.testing.assert_array_equal(state.memory.table, table)
     assert suboptimality(F, iterations(one, 300, state)) <= 1e-9
 
 
@@ -286,10 +292,11 @@ def test_a_step_much_too_long_is_backed_off(solver):
         F = make(SquaredError(), "l2", storage=sp.csr_array)
         one = solver(F, 1, 0)
         state = started(one)
-        state.memory["tuning"]["step"] *= factor
+        tuning = state.memory.tuning
+        state.memory.tuning = tuning._replace(step=factor * tuning.step)
         start = F.value(state.point)
         result = Descent(one, [], max_iter=600).run(state)
-        assert state.memory["share"] < 1.0
+        assert state.memory.step_factor < 1.0
         assert result.objective <= start
         assert result.objective / least(F) - 1.0 <= 1e-6
 
@@ -452,7 +459,7 @@ def test_long_rows_are_visited_more_often():
     X = rng.standard_normal((100, 5)) * np.where(np.arange(100) < 5, 20.0, 1.0)[:, None]
     F = Objective("squared_error", X, rng.standard_normal(100), alpha=0.01, fit_intercept=False)
     one = Saga(F, 1, 0)
-    tuning = started(one).memory["tuning"]
+    tuning = started(one).memory.tuning
     curvatures = (X**2).sum(axis=1)
     assert 100 < one.order_of.size <= 150
     counts = np.bincount(one.order_of, minlength=100)
@@ -460,7 +467,7 @@ def test_long_rows_are_visited_more_often():
         counts, np.maximum(np.ceil(curvatures / (2.0 * curvatures.mean())), 1)
     )
     # On average over an epoch's visits a row counts once.
-    np.testing.assert_allclose(tuning["emphasis"] * counts / one.order_of.size, 1.0 / 100)
+    np.testing.assert_allclose(tuning.importance * counts / one.order_of.size, 1.0 / 100)
     assert suboptimality(F, iterations(one, 100)) <= 1e-9
 
 

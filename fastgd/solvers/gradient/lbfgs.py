@@ -142,7 +142,7 @@ class LBFGS(ScaledSolver):
 
 
 def check_smooth(objective):
-    """Raise ValueError where loss or penalty have corners, at which a quadratic model is worth
+    """Raise ValueError where loss or penalty are non-smooth: at kinks a quadratic model is worth
     nothing.
     """
     if not objective.smooth:

@@ -7,12 +7,11 @@ the iterates since update `average_from`), a rule's `state`, and `counters`:
     counters[UPDATES]  updates done so far, in this and all earlier epochs
     counters[AVERAGED] how many iterates `total` holds
 
-`options` holds the numbers of the schedule and the penalty, in the order of `OPTIONS`: the rate of
-update t is c / (t0 + t)^p.
-
 Loops stand where array expressions would be shorter: one `a[:] = b` adds up to 3 s of compiling (it
 brings the text of its error message), an arithmetic one 0.2 s.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +19,6 @@ from fastgd.runtime.jit import kernel
 
 UPDATES = 0
 AVERAGED = 1
-OPTIONS = ("c", "t0", "p", "l1", "l2", "intercept_rate", "average_from", "exact", "alpha", "smooth")
 
 # Below this the common factor of the coefficients is folded into them. Far from underflow: the sums
 # of iterates lose the digits that it has lost (at 1e-9, where scikit-learn folds, they are right to
@@ -31,14 +29,45 @@ SMALLEST_SCALE = 1e-3
 AHEAD = 4
 
 
+class Options(NamedTuple):
+    """Numbers of the schedule and the penalty; kernels are compiled for these types.
+
+    Attributes
+    ----------
+    c, t0, p : float
+        The rate of update t is c / (t0 + t)^p.
+    l1, l2, alpha : float
+        Strengths of an elastic net, and that of any penalty.
+    intercept_rate : float
+        Rate of the intercept, relative to that of the coefficients; 0 keeps it as it is.
+    average_from : float
+        First update whose iterate enters the sum.
+    exact : bool
+        Whether an L2 penalty acts in closed form between updates (`rule_epoch`).
+    smooth : bool
+        Whether the penalty has a derivative.
+    """
+
+    c: float
+    t0: float
+    p: float
+    l1: float
+    l2: float
+    alpha: float
+    intercept_rate: float
+    average_from: float
+    exact: bool
+    smooth: bool
+
+
 @kernel
 def scheduled_rate(options, update):
     """Rate of update number `update`: c / (t0 + t)^p, without a power where p is 0 or 1."""
-    if options[2] == 0.0:
-        return options[0]
-    if options[2] == 1.0:
-        return options[0] / (options[1] + update)
-    return options[0] / (options[1] + update) ** options[2]
+    if options.p == 0.0:
+        return options.c
+    if options.p == 1.0:
+        return options.c / (options.t0 + update)
+    return options.c / (options.t0 + update) ** options.p
 
 
 @kernel
@@ -105,10 +134,10 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, counters, op
     5.1). L1 steps are caught up with when a row touches the coefficient (Lipton and Elkan, 2015).
     The iterates sum to mass * point + total.
     """
-    l1, l2, intercept_rate, average_from = options[3], options[4], options[5], options[6]
+    l1, l2, average_from = options.l1, options.l2, options.average_from
     coef, d, n = point[:-1], point.size - 1, order.size
     coef_total = total[:-1]
-    amounts = np.zeros(min(batch, n))
+    steps = np.zeros(min(batch, n))
     seen = np.zeros(d if l1 > 0.0 else 0, np.int64)
     trail = np.zeros(3 * ((n + batch - 1) // batch + 1) if l1 > 0.0 else 0)
     intercept, intercept_total, scale, mass = point[d], total[d], 1.0, 0.0
@@ -122,32 +151,31 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, counters, op
         rate = scheduled_rate(options, update)
         if l1 > 0.0:
             _threshold_rows(rows, order, first, stop, coef, coef_total, seen, trail, now)
-        slope = 0.0
+        intercept_step = 0.0
         for m in range(first, stop):
             i = order[m]
             rows.prefetch(order[min(m + AHEAD, n - 1)])
             prediction = scale * rows.dot(i, coef) + intercept + samples.offset(i)
             target = samples.target(i)
-            amount = loss.derivative(prediction, target)
+            derivative = loss.derivative(prediction, target)
             if pace.uses_row():
-                amount = pace.multiple(
-                    rate, loss.value(prediction, target), amount, rows.squared_norm(i)
-                )
+                value = loss.value(prediction, target)
+                step = pace.multiple(rate, value, derivative, rows.squared_norm(i))
             else:
-                amount = pace.multiple(rate, 0.0, amount, 0.0)
-            amount *= samples.weight(i) / (stop - first)
-            slope += amount
-            amounts[m - first] = amount
+                step = pace.multiple(rate, 0.0, derivative, 0.0)
+            step *= samples.weight(i) / (stop - first)
+            intercept_step += step
+            steps[m - first] = step
         scale *= max(0.0, 1.0 - rate * l2)
         if scale < SMALLEST_SCALE:
             _fold(coef, coef_total, seen, trail, now, scale, mass)
             scale, mass, now = 1.0, 0.0, start
         for m in range(first, stop):
-            if amounts[m - first] != 0.0:
-                rows.add(order[m], -amounts[m - first] / scale, coef)
+            if steps[m - first] != 0.0:
+                rows.add(order[m], -steps[m - first] / scale, coef)
                 if mass != 0.0:
-                    rows.add(order[m], amounts[m - first] / scale * mass, coef_total)
-        intercept -= intercept_rate * slope
+                    rows.add(order[m], steps[m - first] / scale * mass, coef_total)
+        intercept -= options.intercept_rate * intercept_step
         counts = 1.0 if update >= average_from else 0.0
         averaged += counts
         intercept_total += counts * intercept
@@ -196,18 +224,13 @@ def rule_epoch(
     """One epoch of any update rule with any penalty, touching what the rows of a batch touch.
 
     `columns[0]` multiplies the rate of each coefficient, `columns[1]` is how much rarer than once
-    per update a row touches it. With options["exact"] an L2 penalty acts on every coefficient at
+    per update a row touches it. With `options.exact` an L2 penalty acts on every coefficient at
     every update, in closed form between the rows that touch it; otherwise a penalty acts on touched
     coefficients only, `columns[1]` times as hard (Pedregosa, Leblond and Lacoste-Julien, 2017).
     """
-    l2, intercept_rate, exact, alpha, smooth = (
-        options[4],
-        options[5],
-        options[7] > 0.0,
-        options[8],
-        options[9] > 0.0,
-    )
-    average_from = np.int64(min(options[6], 2.0**62))
+    l2, alpha, intercept_rate = options.l2, options.alpha, options.intercept_rate
+    exact, smooth = options.exact, options.smooth
+    average_from = np.int64(min(options.average_from, 2.0**62))
     coef, d, n = point[:-1], point.size - 1, order.size
     update = int(counters[UPDATES])
     gradient = np.zeros(d)
@@ -288,7 +311,7 @@ def rule_epoch(
 
 @kernel(relaxed=True)
 def _row_dot(rows, i, coef):
-    """Row `i` times `coef`, added up in any order: 0.85 of the time of `row_epoch` on census."""
+    """Row `i` times `coef`, added up in any order: 0.85 of the time of `row_epoch`."""
     start, stop = rows.span(i)
     total = 0.0
     for k in range(start, stop):
@@ -309,9 +332,9 @@ def row_epoch(
     constant, and steps are proportional to it: `rates` multiplies those of each coefficient.
 
     The memory of a row's columns is gathered, and square roots and divisions vectorise. Time of a
-    row of `census` (35 values): 0.11 us, 0.16 without the gathering, 0.60 in `rule_epoch`.
+    row of 35 values: 0.11 us, 0.16 without the gathering, 0.60 in `rule_epoch`.
     """
-    rate, intercept_rate, average_from, alpha = options[0], options[5], options[6], options[8]
+    rate, intercept_rate, average_from = options.c, options.intercept_rate, options.average_from
     coef, d, n = point[:-1], point.size - 1, order.size
     held, steps = np.empty((state.shape[0], d)), np.empty(d)
     update = counters[UPDATES]
@@ -342,7 +365,7 @@ def row_epoch(
                 if intercept_rate > 0.0:
                     point[d] -= rule.step(state, d, derivative, 0.0, rate * intercept_rate, scale)
         counts = 1.0 if update >= average_from else 0.0
-        scale, strength = rule.begin(int(update)), alpha * rate * (stop - first)
+        scale, strength = rule.begin(int(update)), options.alpha * rate * (stop - first)
         for j in range(d):
             coef[j] = penalty.prox(
                 coef[j], j, strength * rates[j] * rule.reach(state, j, 1.0, scale)
@@ -356,45 +379,45 @@ def row_epoch(
 @kernel
 def vector_epoch(rows, samples, loss, order, batch, point, total, counters, options):
     """`gd_epoch` for K predictions and an L2 penalty: `point` and `total` are (d + 1, K)."""
-    l2, intercept_rate, average_from = options[4], options[5], options[6]
+    l2, intercept_rate, average_from = options.l2, options.intercept_rate, options.average_from
     coef, d, n, n_predictions = point[:-1], point.shape[0] - 1, order.size, point.shape[1]
-    predictions, slopes = np.zeros(n_predictions), np.zeros(n_predictions)
-    amounts = np.zeros((min(batch, n), n_predictions))
+    predictions, intercept_steps = np.zeros(n_predictions), np.zeros(n_predictions)
+    steps = np.zeros((min(batch, n), n_predictions))
     scale, mass, update = 1.0, 0.0, counters[UPDATES]
     for first in range(0, n, batch):
         stop = min(first + batch, n)
         update += 1.0
         rate = scheduled_rate(options, update)
         for m in range(first, stop):
-            i, amount = order[m], amounts[m - first]
+            i, step = order[m], steps[m - first]
             rows.prefetch(order[min(m + AHEAD, n - 1)])
             for c in range(n_predictions):
                 predictions[c] = (point[d, c] + samples.offset(i)) / scale
             rows.dots(i, coef, predictions)
             for c in range(n_predictions):
                 predictions[c] *= scale
-            loss.derivatives(predictions, samples.target(i), amount)
+            loss.derivatives(predictions, samples.target(i), step)
             for c in range(n_predictions):
-                amount[c] *= rate * samples.weight(i) / (stop - first)
-                slopes[c] += amount[c]
+                step[c] *= rate * samples.weight(i) / (stop - first)
+                intercept_steps[c] += step[c]
         scale *= max(0.0, 1.0 - rate * l2)
         if scale < SMALLEST_SCALE:
             _fold_table(point, total, scale, mass)
             scale, mass = 1.0, 0.0
         for m in range(first, stop):
-            amount = amounts[m - first]
+            step = steps[m - first]
             for c in range(n_predictions):
-                amount[c] /= -scale
-            rows.adds(order[m], amount, coef)
+                step[c] /= -scale
+            rows.adds(order[m], step, coef)
             if mass != 0.0:
                 for c in range(n_predictions):
-                    amount[c] *= -mass
-                rows.adds(order[m], amount, total)
+                    step[c] *= -mass
+                rows.adds(order[m], step, total)
         counts = 1.0 if update >= average_from else 0.0
         for c in range(n_predictions):
-            point[d, c] -= intercept_rate * slopes[c]
+            point[d, c] -= intercept_rate * intercept_steps[c]
             total[d, c] += counts * point[d, c]
-            slopes[c] = 0.0
+            intercept_steps[c] = 0.0
         mass += counts * scale
         counters[AVERAGED] += counts
     _fold_table(point, total, scale, mass)

@@ -9,7 +9,14 @@ from fastgd.rules.batches import row_order
 from fastgd.rules.one_sample import Scheduled
 from fastgd.solvers.base import Solver, State
 from fastgd.solvers.gradient.scheduled import ScheduledMemory, empty_slots
-from fastgd.solvers.stochastic.kernels import AVERAGED, UPDATES, gd_epoch, rule_epoch, vector_epoch
+from fastgd.solvers.stochastic.kernels import (
+    AVERAGED,
+    UPDATES,
+    Options,
+    gd_epoch,
+    rule_epoch,
+    vector_epoch,
+)
 
 
 @dataclass
@@ -161,20 +168,17 @@ class Stochastic(Solver):
 
     def _options(self, memory):
         F, schedule = self.objective, self.schedule
-        return np.array(
-            [
-                schedule.c / memory.divisor,
-                schedule.t0,
-                schedule.p,
-                F.l1,
-                F.l2,
-                self.intercept_rate * F.fit_intercept,
-                self.average_from,
-                self.lazily_exact,
-                F.alpha,
-                F.term.smooth,
-            ],
-            dtype=np.float64,
+        return Options(
+            c=float(schedule.c / memory.divisor),
+            t0=float(schedule.t0),
+            p=float(schedule.p),
+            l1=float(F.l1),
+            l2=float(F.l2),
+            alpha=float(F.alpha),
+            intercept_rate=float(self.intercept_rate * F.fit_intercept),
+            average_from=float(self.average_from),
+            exact=bool(self.lazily_exact),
+            smooth=bool(F.term.smooth),
         )
 
     def _columns(self):

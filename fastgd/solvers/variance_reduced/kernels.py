@@ -13,19 +13,21 @@ the penalty, which are dense, act on the columns that the rows of an update touc
 P(touched) times as hard (Pedregosa, Leblond and Lacoste-Julien, 2017, section 2). With rate r_j, a
 proximal step on an elastic net is, t_j = r_j D_j l2,
 
-    u_j = w_j - pull_j (mean_j + l2 w_j) - rate_j e_i (phi_i - memory_i) x_ij,    rate_j = r_j / (1
-    + t_j) w_j = sign(u_j) max(|u_j| - pull_j l1, 0),                                    pull_j =
-    r_j D_j / (1 + t_j)
+    u_j = w_j - dense_j (mean_j + l2 w_j) - rate_j e_i (phi_i - memory_i) x_ij
+    w_j = sign(u_j) max(|u_j| - dense_j l1, 0)
+    rate_j = r_j / (1 + t_j),    dense_j = r_j D_j / (1 + t_j)
 
 without a division. At the optimum phi_i = memory_i and mean_j + l2 w_j is the subgradient that the
 threshold takes off, whatever D_j.
 
 Zeros of a dense row are passed over, so that dense and CSR rows take the same steps. `columns` is
-(4, d), the rows of it `COEF`, `MEAN`, `RATE` and `PULL`; `ends`, (3,), holds the intercept, its
-mean and the anchor's intercept; `options` the numbers of `OPTIONS`. A `table` without entries means
-SVRG. Both kernels return the sum over the visits of (phi_i - memory_i)^2, which tells a run that
-settles from one that swings.
+(4, d), the rows of it `COEF`, `MEAN`, `RATE` and `DENSE_RATE`; `ends`, (3,), holds the intercept,
+its mean and the anchor's intercept. A `table` without entries means SVRG. Both kernels return the
+sum over the visits of (phi_i - memory_i)^2, which tells a run that converges from one that
+oscillates.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,33 +35,58 @@ from fastgd.runtime.jit import kernel
 from fastgd.runtime.memory import prefetch
 from fastgd.solvers.stochastic.kernels import AHEAD
 
-COEF, MEAN, RATE, PULL = range(4)
-INTERCEPT, SLOPE, ANCHOR = range(3)
-OPTIONS = ("n", "alpha", "l1", "l2", "elastic", "smooth", "intercept_rate")
+COEF, MEAN, RATE, DENSE_RATE = range(4)
+INTERCEPT, INTERCEPT_MEAN, ANCHOR = range(3)
 
 
-@kernel
-def moved(penalty, w, mean, amount, j, rate, pull, alpha, l1, l2, elastic, smooth):
-    """Coefficient `j` after its step: `amount` is the rows' part of the gradient, `mean` the
-    part of all rows.
+class Options(NamedTuple):
+    """Numbers of the penalty and the step; kernels are compiled for these types.
+
+    Attributes
+    ----------
+    n : float
+        Rows that count.
+    l1, l2, alpha : float
+        Strengths of an elastic net, and that of any penalty.
+    elastic, smooth : bool
+        Whether the penalty is an elastic net, and whether it has a derivative.
+    intercept_rate : float
+        Rate of the intercept.
     """
-    if elastic:
-        u = w - pull * (mean + l2 * w) - rate * amount
-        threshold = pull * l1
-        return u - min(max(u, -threshold), threshold)
-    if smooth:
-        return w - pull * (mean + alpha * penalty.derivative(w, j)) - rate * amount
-    return penalty.prox(w - pull * mean - rate * amount, j, alpha * pull)
+
+    n: float
+    l1: float
+    l2: float
+    alpha: float
+    elastic: bool
+    smooth: bool
+    intercept_rate: float
 
 
 @kernel
-def row_epoch(rows, samples, loss, penalty, order, emphasis, table, columns, anchor, ends, options):
-    """One row per update, those of `order`; `emphasis` is e_i, one number or one for each row.
+def moved(penalty, w, mean, own, j, rate, dense_rate, options):
+    """Coefficient `j` after its step: `own` is the part of the gradient of the update's rows,
+    `mean` that of all rows.
+    """
+    alpha = options.alpha
+    if options.elastic:
+        u = w - dense_rate * (mean + options.l2 * w) - rate * own
+        threshold = dense_rate * options.l1
+        return u - min(max(u, -threshold), threshold)
+    if options.smooth:
+        return w - dense_rate * (mean + alpha * penalty.derivative(w, j)) - rate * own
+    return penalty.prox(w - dense_rate * mean - rate * own, j, alpha * dense_rate)
+
+
+@kernel
+def row_epoch(
+    rows, samples, loss, penalty, order, importance, table, columns, anchor, ends, options
+):
+    """One row per update, those of `order`; `importance` is e_i, one number or one for each row.
     The docstring above.
     """
-    n, alpha, l1, l2, intercept_rate = options[0], options[1], options[2], options[3], options[6]
-    elastic, smooth = options[4] > 0.0, options[5] > 0.0
-    coef, mean, rates, pulls = columns[0], columns[1], columns[2], columns[3]
+    n, intercept_rate = options.n, options.intercept_rate
+    coef, mean, rates, dense_rates = columns[0], columns[1], columns[2], columns[3]
     intercept, slope, remembers = ends[0], ends[1], table.size > 0
     n_visits, change = order.size, 0.0
     for m in range(n_visits):
@@ -78,7 +105,7 @@ def row_epoch(rows, samples, loss, penalty, order, emphasis, table, columns, anc
                 rows.dot(i, anchor) + ends[2] + offset, target
             )
         change += difference * difference
-        amount = difference * (emphasis[i] if emphasis.size > 1 else emphasis[0])
+        amount = difference * (importance[i] if importance.size > 1 else importance[0])
         start, stop = rows.span(i)
         for k in range(start, stop):
             column, x = rows.column(k), rows.entry(i, k)
@@ -91,12 +118,8 @@ def row_epoch(rows, samples, loss, penalty, order, emphasis, table, columns, anc
                     amount * x,
                     np.int64(column),
                     rates[column],
-                    pulls[column],
-                    alpha,
-                    l1,
-                    l2,
-                    elastic,
-                    smooth,
+                    dense_rates[column],
+                    options,
                 )
                 mean[column] = g + share * x
         intercept -= intercept_rate * (amount + slope)
@@ -107,14 +130,13 @@ def row_epoch(rows, samples, loss, penalty, order, emphasis, table, columns, anc
 
 @kernel
 def batch_epoch(
-    rows, samples, loss, penalty, order, batch, emphasis, table, columns, anchor, ends, options
+    rows, samples, loss, penalty, order, batch, importance, table, columns, anchor, ends, options
 ):
     """`row_epoch` with `batch` rows of `order` per update, the last one of an epoch with what is
     left.
     """
-    n, alpha, l1, l2, intercept_rate = options[0], options[1], options[2], options[3], options[6]
-    elastic, smooth = options[4] > 0.0, options[5] > 0.0
-    coef, mean, rates, pulls = columns[0], columns[1], columns[2], columns[3]
+    n, intercept_rate = options.n, options.intercept_rate
+    coef, mean, rates, dense_rates = columns[0], columns[1], columns[2], columns[3]
     d, n_visits, remembers, change = columns.shape[1], order.size, table.size > 0, 0.0
     derivatives, gradient = np.zeros(batch), np.zeros(d)
     seen, touched = np.zeros(d, np.int64), np.zeros(d, np.int64)
@@ -142,26 +164,14 @@ def batch_epoch(
                 )
             derivatives[m - first] = derivative
             change += difference * difference
-            amount = (
-                difference * (emphasis[i] if emphasis.size > 1 else emphasis[0]) / (stop - first)
-            )
+            counts = importance[i] if importance.size > 1 else importance[0]
+            amount = difference * counts / (stop - first)
             total += amount
             rows.add(i, amount, gradient)
         for t in range(n_touched):
             j = touched[t]
             coef[j] = moved(
-                penalty,
-                coef[j],
-                mean[j],
-                gradient[j],
-                j,
-                rates[j],
-                pulls[j],
-                alpha,
-                l1,
-                l2,
-                elastic,
-                smooth,
+                penalty, coef[j], mean[j], gradient[j], j, rates[j], dense_rates[j], options
             )
         ends[0] -= intercept_rate * (total + ends[1])
         if remembers:
