@@ -230,7 +230,7 @@ def _gain_by_matrix(F, v, value, gradient):
         matrix, gradient, noise = matrix[np.ix_(moving, moving)], gradient[moving], noise[moving]
         factor = Factor(matrix) if moving.size else None
     else:
-        factor = factor_of(F, lambda: curvatures, matrix, {})
+        factor, _ = factor_of(F, lambda: curvatures, matrix)
     if factor is None:
         return 0.0
     step, scale = factor.solve(gradient), np.sqrt(np.diag(matrix))

@@ -71,11 +71,14 @@ def is_open(name, form, objective):
 
 
 def _least(open_to, objective, tol):
-    """(solver, forecast) of the least forecast; of equal ones the first."""
+    """(solver, forecast) of the least forecast; the first of equal ones, and where none is chosen
+    by itself.
+    """
     found, least = open_to[0], Forecast(np.inf, last=True)
     for solver in open_to:
         best = np.inf if least.last else least.passes
         told = solver.cost(objective, tol, best)
-        if (told.last, told.passes) < (least.last, least.passes):
+        by_itself = told.passes < np.inf
+        if by_itself and (told.last, told.passes) < (least.last, least.passes):
             found, least = solver, told
     return found, least

@@ -221,7 +221,7 @@ def _one_look(F, reasons):
 
     Mean accuracy on the next of 12 chunks of 1,000 rows, rates that fall as 1 / (alpha t) less
     Adagrad's, for hinge and log loss: more than 1,024 columns and alpha / R^2 of 1e-3 0.024 to
-    0.071 on news text and random features of images, of 1e-4 0.003 to 0.022, of 1e-5 -0.009 to
+    0.071 on text and random features of images, of 1e-4 0.003 to 0.022, of 1e-5 -0.009 to
     0.008, of 1e-6 -0.018 to -0.003; up to 1,024 columns they are behind throughout (six data sets,
     1e-3 to 1e-8, -0.095 to 0.003).
     """
@@ -251,7 +251,7 @@ def _too_few(F, solver, most_iterations):
     rows of 14 values; Adagrad 0.900, 0.904, 0.905, 0.903 and 0.845 throughout.  Log loss on the
     images 0.804, 0.862, 0.874, 0.894; Adagrad 0.899, 0.903, 0.902, 0.901.  A squared loss needs
     one iteration. Dual ascent on the one-hot rows and on 54 standardised columns 0.765, 0.808,
-    0.844, 0.851 and 0.658, 0.681, 0.716, 0.749, Adagrad 0.855 and 0.753 at once; on news text dual
+    0.844, 0.851 and 0.658, 0.681, 0.716, 0.749, Adagrad 0.855 and 0.753 at once; on text dual
     ascent is ahead, 0.972 to 0.958.
     """
     if not F.loss_smooth:

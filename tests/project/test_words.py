@@ -12,23 +12,6 @@ pytestmark = pytest.mark.skipif(
     not (ROOT / "bench/cases.py").is_file(), reason="tests of the source tree"
 )
 
-# Files whose comments still name some.
-STILL = {
-    "solvers/dual/sdca.py",
-    "solvers/gradient/accelerated.py",
-    "solvers/gradient/scheduled.py",
-    "solvers/growing_batch.py",
-    "solvers/l1/proximal_newton.py",
-    "solvers/l1/working_set.py",
-    "solvers/newton/cholesky.py",
-    "solvers/stochastic/automatic.py",
-    "solvers/stochastic/kernels.py",
-    "solvers/variance_reduced/base.py",
-    "solvers/variance_reduced/row_curvature.py",
-    "solvers/variance_reduced/saga.py",
-    "solvers/variance_reduced/svrg.py",
-}
-
 
 def names():
     """Data sets of the suite, as words that a comment may have for them."""
@@ -60,4 +43,4 @@ def test_no_data_set_is_named_in_the_package():
         path.relative_to(PACKAGE).as_posix(): found_in(path.read_text("utf-8")) for path in files
     }
     assert len(files) > 100
-    assert {path: sets for path, sets in named.items() if sets and path not in STILL} == {}
+    assert {path: sets for path, sets in named.items() if sets} == {}

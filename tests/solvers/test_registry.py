@@ -7,6 +7,8 @@ from fastgd import GDClassifier, GDRegressor, solvers
 from fastgd.fitting.candidates import batch_sizes, cheapest, takeovers
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import Forecast, Solver
+from fastgd.solvers.gradient.accelerated import Accelerated
+from support.components import ToyWeightedL1
 
 
 class Halving(Solver):
@@ -92,6 +94,13 @@ def test_every_objective_has_a_solver(loss, penalty, data):
     assert forecast.passes < np.inf
     assert forecast.reason
     assert solver in [one for one, _ in takeovers(F, 1e-4)]
+
+
+def test_what_only_its_name_chooses_is_not_chosen(data):
+    """A weighted L1 norm is refused by all that come first; SAGA was taken, for 1,000 epochs."""
+    X, y = data
+    F = Objective("log_loss", X, np.sign(y), penalty=ToyWeightedL1(np.ones(3)), alpha=0.01)
+    assert cheapest(F, 1e-4)[0] is Accelerated
 
 
 def test_names_and_batch_sizes_go_together():

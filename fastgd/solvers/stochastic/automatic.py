@@ -41,7 +41,7 @@ LONGEST_ROW = 4.0
 BOOST = 3.0
 # In `row_epoch` the penalty acts once in so many rows, or in an eighth as many as there are
 # columns: a twentieth of the work on 500 binary columns of which 35 are 1 in a row. With many
-# columns that is too seldom: accuracy 0.86 for 0.92 over 17 chunks of news text.
+# columns that is too seldom: accuracy 0.86 for 0.92 over 17 chunks of text.
 SHORTEST_BLOCK = 16
 NARROW = 1024
 

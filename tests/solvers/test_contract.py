@@ -1,0 +1,189 @@
+"""What holds for every solver of the registry, on every small problem that it does not refuse."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastgd import solvers
+from fastgd.fitting.loop import Descent
+from fastgd.losses.base import Loss
+from fastgd.objective.null_model import null_model
+from fastgd.objective.objective import Objective
+from fastgd.rules.base import Rule
+from fastgd.solvers.base import Options
+from fastgd.solvers.growing_batch import Growing
+from fastgd.solvers.stochastic.automatic import SelfTuned
+from support.problems import Quartic, dense_problem
+from support.twins import members, with_jit
+
+# Iterations of the runs that are compared, and of those that are to end at the optimum.
+SHORT = 5
+LONG = with_jit(3000, 600)
+# One-row steps end on estimates, the others within tol of the optimum.
+TOL = 1e-6
+REFERENCES: dict = {}
+
+
+def strided(X):
+    return np.repeat(X, 2, axis=1)[:, ::2]
+
+
+STORAGES = {"dense": np.asarray, "csr": sp.csr_array, "strided": strided}
+ROUGH = [one for one in solvers.REGISTRY if one.random or one is SelfTuned]
+LOSSES = [loss for loss in members(Loss) if not loss.online]
+PENALTIES = {"l2": "l2", "l1": "l1", "elasticnet": "elasticnet", "none": None, "own": Quartic()}
+
+
+def problem(loss, penalty, storage=np.asarray, repeat=None, n_threads=1, n=23):
+    """Three rows have no weight; `repeat` gives weights as repetitions of rows."""
+    X, y, weights, offsets = dense_problem(loss, n=n)
+    weights = np.ceil(2.0 * weights)
+    if repeat:
+        chosen = np.repeat(np.arange(n), weights.astype(int))
+        X, y, offsets, weights = X[chosen], y[chosen], offsets[chosen], np.ones(chosen.size)
+    return Objective(
+        loss,
+        storage(X),
+        y,
+        sample_weight=weights,
+        offset=offsets,
+        penalty=PENALTIES[penalty],
+        alpha=0.0 if penalty == "none" else 0.05,
+        l1_ratio=0.4,
+        n_jobs=n_threads,
+    )
+
+
+def make(solver, F):
+    """A solver with its usual options; one that carries out a rule gets it."""
+    F.null_intercept, F.null_value = null_model(F)
+    if solver is SelfTuned:
+        return SelfTuned(F, Rule.named(solver.rule_name)(), 1, seed=3)
+    return solver.make(F, Options(tol=TOL, seed=3, batch=solver.batch_sizes[0]))
+
+
+def moved(solver, count, state=None):
+    state = solver.start(solver.objective.start()) if state is None else state
+    for _ in range(count):
+        if not state.done:
+            solver.advance(state)
+    return state
+
+
+CASES = [
+    pytest.param(solver, loss, penalty, id=f"{solver.__name__}-{loss.name}-{penalty}")
+    for solver in solvers.REGISTRY
+    for loss in LOSSES
+    for penalty in PENALTIES
+    if solver.refusal(problem(loss, penalty)) is None
+]
+each = pytest.mark.parametrize(("solver", "loss", "penalty"), CASES)
+
+
+def test_every_solver_has_a_problem():
+    assert {case.values[0] for case in CASES} >= set(solvers.REGISTRY) - {
+        solvers.PathOnColumns  # for more columns than these have
+    }
+
+
+@each
+def test_resuming_is_running_at_once(solver, loss, penalty):
+    """Also through a pickle, and a copy."""
+    whole = moved(make(solver, problem(loss, penalty)), 2 * SHORT)
+    part = moved(make(solver, problem(loss, penalty)), SHORT)
+    for kept in (pickle.loads(pickle.dumps(part)), copy.deepcopy(part)):
+        other = make(solver, problem(loss, penalty))
+        state = moved(other, SHORT, other.start(kept.point, kept))
+        np.testing.assert_array_equal(state.point, whole.point)
+        assert (state.iteration, state.updates) == (whole.iteration, whole.updates)
+
+
+@each
+def test_storages_and_threads_agree(solver, loss, penalty):
+    points = {
+        name: moved(make(solver, problem(loss, penalty, storage)), SHORT).point
+        for name, storage in STORAGES.items()
+        if not (name == "strided" and solver.random)
+    }
+    scale = 1.0 + np.abs(points["dense"]).max()
+    for point in points.values():
+        np.testing.assert_allclose(point, points["dense"], rtol=1e-6, atol=1e-7 * scale)
+    threads = moved(make(solver, problem(loss, penalty, n_threads=2)), SHORT).point
+    np.testing.assert_array_equal(threads, points["dense"])
+
+
+@each
+def test_progress_and_answers_tell_the_truth(solver, loss, penalty):
+    F = problem(loss, penalty)
+    made = make(solver, F)
+    state = moved(made, SHORT)
+    known = made.progress(state)
+    found = made.evaluate(state)
+    value = found.smooth + F.rest_value(found.point)
+    assert value == pytest.approx(F.value(found.point), rel=1e-9, abs=1e-12)
+    np.testing.assert_array_equal(found.point, made.answer(state))
+    assert known.lower <= value * (1.0 + 1e-9) + 1e-12
+    if found.gradient is not None:
+        smooth, gradient = F.smooth_and_gradient(found.point)
+        np.testing.assert_allclose(found.gradient, gradient, rtol=1e-6, atol=1e-8)
+
+
+@each
+def test_a_retreat_leads_to_the_safe_point(solver, loss, penalty):
+    F = problem(loss, penalty)
+    made = make(solver, F)
+    state = moved(made, 2)
+    safe = F.start()
+    state.point = np.full(F.size, np.inf)
+    if made.retreat(state, safe):
+        assert np.isfinite(state.point).all()
+        assert np.isfinite(F.value(moved(made, 2, state).point))
+
+
+@each
+def test_steps_of_its_own_end_at_the_optimum(solver, loss, penalty):
+    if not loss.smooth and not make(solver, problem(loss, penalty)).proves_itself:
+        pytest.skip("averages of one-row steps get there like 1 / iterations")
+    ends = []
+    for repeat in (False, True):
+        made = make(solver, problem(loss, penalty, repeat=repeat))
+        result = Descent(made, [], max_iter=LONG, tol=TOL).run(made.start(made.objective.start()))
+        ends.append(result.objective)
+        reference = reference_value(loss, penalty)
+        slack = 1e-5 * max(abs(reference), 1e-4 * abs(made.objective.null_value)) + 1e-9
+        assert result.objective <= reference + (100.0 if solver in ROUGH else 1.0) * slack
+    assert ends[0] == pytest.approx(ends[1], rel=1e-3, abs=1e-6)
+
+
+def reference_value(loss, penalty):
+    """The lowest F that the first of the solvers to claim an optimum finds."""
+    key = repr(loss), penalty
+    if key not in REFERENCES:
+        values = []
+        for solver in solvers.REGISTRY:
+            F = problem(loss, penalty)
+            if solver.refusal(F) is None and not solver.random and solver is not SelfTuned:
+                made = make(solver, F)
+                run = Descent(made, [], max_iter=LONG, tol=1e-9)
+                values.append(run.run(made.start(F.start())).objective)
+        REFERENCES[key] = min(values, default=np.inf)
+    return REFERENCES[key]
+
+
+@pytest.mark.parametrize(
+    "solver", [one for one in solvers.REGISTRY if "growing" in one.batch_sizes]
+)
+def test_a_growing_batch_ends_where_all_rows_do(solver):
+    loss = next(one for one in LOSSES if one.name == "log_loss")
+    F = problem(loss, "l2", n=4000)
+    options = Options(tol=TOL, seed=3, batch="growing")
+    growing = Growing(F, lambda part: solver.make(part, options), seed=1, first=500)
+    state = growing.start(F.start())
+    assert not growing.progress(state).whole
+    result = Descent(growing, [], max_iter=500, tol=TOL).run(state)
+    made = make(solver, F)
+    whole = Descent(made, [], max_iter=500, tol=TOL).run(made.start(F.start()))
+    assert result.objective == pytest.approx(whole.objective, rel=1e-4)
