@@ -16,6 +16,7 @@ WORDS = {
     "cold": "imports, first fits and steady state",
     "memory": "peak beyond the input",
     "kernels": "the cost of an epoch and of a pass",
+    "calibrate": "what this machine does in a ns, beside the costs that plans rest on",
     "search": "a path of alphas against one fit, and a grid search",
     "certify": "claims tried on random problems that are meant to break them",
     "compare": "two saved runs: compare OLD.json NEW.json",
@@ -24,7 +25,7 @@ WORDS = {
 
 
 def parse(arguments):
-    lines = "\n".join(f"  {word:9}{text}" for word, text in WORDS.items())
+    lines = "\n".join(f"  {word:11}{text}" for word, text in WORDS.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         epilog=lines,
@@ -174,6 +175,7 @@ def measure(options):
         "memory": {"names": names, "threads": options.threads},
         "scaling": {"rounds": options.rounds, "out": options.out},
         "cold": {"rounds": options.rounds},
+        "calibrate": {"rounds": options.rounds},
         "search": {"data": options.data or "a9a", "rounds": options.rounds},
     }
     measured = importlib.import_module(f"bench.{options.what}")
@@ -190,12 +192,8 @@ def _suite(options):
     from . import report
 
     options.threads, options.seconds = options.threads or report.cores(), options.seconds or 55.0
-    for name in (
-        "OMP",
-        "OPENBLAS",
-        "MKL",
-        "NUMBA",
-    ):  # before the packages that look at them are loaded
+    for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+        # Before the packages that look at them are loaded.
         os.environ.setdefault(f"{name}_NUM_THREADS", str(options.threads))
     from . import suite
 
@@ -217,7 +215,7 @@ def smoke(options):
     """A tiny form of everything: a few solvers on a corner of a small data set, small sizes, one
     round.
     """
-    from . import against, cold, kernels, memory, report, scaling, search, single
+    from . import against, calibrate, cold, kernels, memory, report, scaling, search, single
 
     given, options.data, options.scale, options.threads = (
         options.seconds,
@@ -239,6 +237,7 @@ def smoke(options):
         ("scaling", scaling, scaling.run(1, most=1e4, out=options.out)),
         ("memory", memory, memory.run(["small"], 1)),
         ("cold", cold, cold.run(1, cases=())),
+        ("calibrate", calibrate, calibrate.run(1, 0.01)),
         ("search", search, search.run(options.data, 1, of=())),
     ):
         report.save(options.out, name, figures, module.samples(figures))

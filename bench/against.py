@@ -48,9 +48,8 @@ def compare(old, new):
     rows, marked = [], []
     for name, (a, b) in pairs.items():
         unit = name.split()[-1]
-        fair = (
-            b / machine if unit == "s" else b
-        )  # everybody's seconds grow on a machine that is slower
+        # Everybody's seconds grow on a machine that is slower.
+        fair = b / machine if unit == "s" else b
         more, less = slower(a, fair, unit), slower(fair, a, unit)
         marked += [name] if more else []
         mark = (

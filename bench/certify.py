@@ -9,10 +9,9 @@ recipes: `certify --again FILE` runs one once more.
 A false proof: `bound_kind_` is "proof" and the error is above the claim by more than 1 % and by
 more than the truth's own rounding. A silent failure: the error is above 10 tol without a
 ConvergenceWarning (and without a proof of tol, which would be a false one). `objective_` is wrong
-beyond 1e-9 max(F, 1e-4 F0) + 8 eps mean |loss'| (|x| . |coef| +
-|intercept|). `auto` is beaten where it ends unproved above 10 tol, at a tol from 1e-6 to 1e-2, and
-another solver with
-steps of its own proves tol in no more passes. The last entry of `history_` is `objective_`.
+beyond 1e-9 max(F, 1e-4 F0) + 8 eps mean |loss'| (|x| . |coef| + |intercept|). `auto` is beaten
+where it ends unproved above 10 tol, at a tol from 1e-6 to 1e-2, and another solver with steps of
+its own proves tol in no more passes. The last entry of `history_` is `objective_`.
 
 Separable data without a penalty, and condition numbers above 1e7 of the centred columns of unit
 length, are counted apart and break no bar; so are targets that a constant model fits to rounding.
@@ -57,10 +56,8 @@ KINDS = (
 ROUNDED = (
     1e-13  # relative errors up to this are false by rounding: told apart, and not allowed either
 )
-RATES = (
-    "silent one-row step",
-    "auto beaten",
-)  # so many in a thousand are allowed; of the others none
+# So many in a thousand are allowed; of the others none.
+RATES = ("silent one-row step", "auto beaten")
 ALLOWED_SHARE = 1e-3
 BEATEN_TOL = 1e-6, 1e-2
 
@@ -400,7 +397,9 @@ class Tally:
 def run(options):
     """Try problems until time or fits are used up; returns whether every bar holds."""
     folder = Path(options.out) / "certify"
-    tally, begin, index = Tally(), time.perf_counter(), 0
+    tally = Tally()
+    begin = time.perf_counter()
+    index = 0
     compiled = _compiling()
     while time.perf_counter() - begin < options.seconds and sum(tally.fits.values()) < options.fits:
         problem = hard_problems.make(options.seed, index)
@@ -485,7 +484,9 @@ def save(folder, problem, finding, why, settings):
 def again(path):
     """Run a saved finding once more; returns whether it is gone."""
     saved = json.loads(Path(path).read_text())
-    seed, index, data = saved["seed"], saved["index"], Path(path).with_suffix(".npz")
+    seed = saved["seed"]
+    index = saved["index"]
+    data = Path(path).with_suffix(".npz")
     if data.is_file():
         problem = hard_problems.load(data, saved["problem"], seed, index)
     else:

@@ -104,14 +104,12 @@ def _from_table(path, target):
     except ImportError as error:
         raise SystemExit(
             f"reading {path.name} takes pandas, and pyarrow for Parquet: pip install pandas "
-            "pyarrow "
-            f"({str(error).splitlines()[0]})"
+            f"pyarrow ({str(error).splitlines()[0]})"
         ) from error
     if target not in table.columns:
         raise SystemExit(
             f"--target must name the column to predict, got {target!r}; {path.name} has the "
-            "columns "
-            f"{', '.join(map(str, table.columns))}"
+            f"columns {', '.join(map(str, table.columns))}"
         )
     empty = [str(name) for name in table.columns[table.isna().any()]]
     if empty:

@@ -3,8 +3,8 @@
 A number is the sum of two floats, high and low, about 32 digits. Predictions X w + b, where
 cancellation sits, are formed so: each product exactly (Dekker 1971, "A floating-point technique for
 extending the available precision"), sums in pairs. Pieces of squares and of lines stay
-double-double; exp and log1p of long doubles have 64 bits (2^-64 is
-5.4e-20; 53 where a machine has no more), and what they are wrong by is part of `Value.rounding`.
+double-double; exp and log1p of long doubles have 64 bits (2^-64 is 5.4e-20; 53 where a machine has
+no more), and their error is part of `Value.rounding`.
 """
 
 from itertools import pairwise
@@ -234,9 +234,8 @@ def log_loss(loss, y, z):
 
 def expectile(loss, y, z):
     r = _residual(y, z)
-    share = np.where(
-        r[0] < 0.0, loss.share, 1.0 - loss.share
-    )  # both are the floats that the loss itself uses
+    # Both are the floats that the loss itself uses.
+    share = np.where(r[0] < 0.0, loss.share, 1.0 - loss.share)
     return multiply(number(share), _squared(r)), 2.0 * share * r[0], 0.0
 
 

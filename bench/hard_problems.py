@@ -18,7 +18,9 @@ from . import exact
 from .own_losses import Counts, Expectile
 
 IN_A_ROW = 8
-MOST_ROWS, MOST_COLUMNS, MOST_VALUES = 50_000, 20_000, 2e7
+MOST_ROWS = 50_000
+MOST_COLUMNS = 20_000
+MOST_VALUES = 2e7
 # Shares of the sizes n d (of sparse data: stored values), as powers of ten: most are small, for
 # fits of a few ms.
 SIZES = (
@@ -248,9 +250,8 @@ def _dense_columns(rng, n, d, kinds=None):
         kinds = [str(kind) for kind in rng.choice(COLUMNS, size=rng.integers(1, 4), replace=False)]
     X, made = np.empty((n, d)), []
     places = np.array_split(rng.permutation(d), len(kinds))
-    late = [
-        k for k, kind in enumerate(kinds) if kind == "copies"
-    ]  # copies of what is there by then
+    # Copies of what is there by then.
+    late = [k for k, kind in enumerate(kinds) if kind == "copies"]
     for k in [k for k in range(len(kinds)) if k not in late] + late:
         here = places[k]
         X[:, here] = _columns(rng, kinds[k], n, here.size, X[:, made] if made else None)
@@ -444,7 +445,9 @@ def _weights(rng, n):
 def settings(problem):
     """Parameters of the fits of a problem: `auto` first, then a few solvers with the same tol."""
     rng = np.random.default_rng([problem.seed, problem.index, 4])
-    smooth, l1, l2 = problem.loss.smooth, problem.l1, problem.l2
+    smooth = problem.loss.smooth
+    l1 = problem.l1
+    l2 = problem.l2
     iterations = {
         "rows": _iterations(2e7, problem.stored),
         "full": _iterations(3e8, problem.stored),

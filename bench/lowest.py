@@ -151,7 +151,9 @@ def _program(F, starts):
     # Unknowns: v = plus - minus of the columns (and the intercept), then the slack of each row on
     # either side.
     if name == "hinge":
-        rows, right, slack = -p.y[:, None] * A, -(1.0 - p.y * F.offset), -np.eye(n)
+        rows = -p.y[:, None] * A
+        right = -(1.0 - p.y * F.offset)
+        slack = -np.eye(n)
         cost = F.weights
     elif name == "quantile":
         rows, right = np.vstack([A, -A]), np.concatenate([left, -left])

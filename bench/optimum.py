@@ -62,9 +62,11 @@ def _solve(problem):
         _tell(problem, "Newton on a corner rounded less and less", gap)
         return
     if problem.l1 > 0.0:
-        v, how = _sparse(problem), "working sets of L-BFGS-B and Newton"
+        v = _sparse(problem)
+        how = "working sets of L-BFGS-B and Newton"
     else:
-        v, how = newton(F, start), "Newton"
+        v = newton(F, start)
+        how = "Newton"
     problem.optimum = float(F.value(v))
     gap = proof(problem, v)
     if gap is None or problem.suboptimality(problem.optimum + gap) > CERTAIN:
@@ -87,12 +89,10 @@ def _tell(problem, how, gap, apart=np.inf):
     problem.reference = f"{how}{found}" + (f", proved to {proved:.0e}" if gap is not None else "")
     if not problem.uncertainty <= CERTAIN:
         raise SystemExit(
-            f"{problem.name}, {problem.loss}, alpha {problem.alpha:.3g}: no reference to judge by. "
-            "The lowest value "
-            f"found is {problem.optimum:.12g} ({problem.reference}), and {CERTAIN:g} is needed. "
-            "Divide the columns by "
-            "their greatest magnitude (--scale), raise --alpha, or look for rows and columns that "
-            "are out of all scale"
+            f"{problem.name}, {problem.loss}, alpha {problem.alpha:.3g}: no reference to judge "
+            f"by. The lowest value found is {problem.optimum:.12g} ({problem.reference}), and "
+            f"{CERTAIN:g} is needed. Divide the columns by their greatest magnitude (--scale), "
+            "raise --alpha, or look for rows and columns that are out of all scale"
         )
 
 
@@ -105,10 +105,11 @@ def _cornered(problem):
             f"the reference for {problem.loss} is for an L2 penalty alone, with alpha above 0"
         )
     F, G = PlainObjective(problem), PlainObjective(problem)
-    v, best, lower = F.start(), np.inf, 0.0
-    widest = 2.0 * max(
-        F.loss(problem.y, np.zeros(problem.y.size))[0].max(), 1.0
-    )  # all rows are in it
+    v = F.start()
+    best = np.inf
+    lower = 0.0
+    # All rows are in it.
+    widest = 2.0 * max(F.loss(problem.y, np.zeros(problem.y.size))[0].max(), 1.0)
     for width in np.geomspace(widest, 1e-9, 45):
         G.loss, G.curvature = rounded(problem.loss, width)
         v = newton(G, v)
@@ -276,11 +277,9 @@ def _iterative_step(F, v, gradient, weights=None):
 def _sparse(problem, most=50):
     """Coefficients (and intercept) of a problem with an L1 norm."""
     F, d = PlainObjective(problem), problem.shape[1]
-    v, tight, columns = (
-        F.start(),
-        0.7,
-        sp.csc_array(problem.X) if sp.issparse(problem.X) else problem.X,
-    )
+    v = F.start()
+    tight = 0.7
+    columns = sp.csc_array(problem.X) if sp.issparse(problem.X) else problem.X
     for _ in range(most):
         _, gradient = F.value_and_gradient(v)
         chosen = np.flatnonzero((v[:d] != 0.0) | (np.abs(gradient[:d]) >= tight * problem.l1))
@@ -324,9 +323,8 @@ def _on_working_set(F, v):
                 split, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
             ).x
         )
-        for _ in range(
-            20
-        ):  # Newton for the signs there are; a coefficient that crosses zero stays there
+        for _ in range(20):
+            # Newton for the signs there are; a coefficient that crosses zero stays there.
             support = np.flatnonzero(v[:d])
             part = F.problem.X[:, support]
             G = PlainObjective(

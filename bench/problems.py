@@ -178,7 +178,9 @@ class PlainObjective:
     """
 
     def __init__(self, problem):
-        self.problem, self.passes, self._at = problem, 0, None
+        self.problem = problem
+        self.passes = 0
+        self._at = None
         self.loss, self.curvature = LOSSES[problem.loss], CURVATURES.get(problem.loss)
 
     def start(self):

@@ -83,12 +83,10 @@ class Race:
     """
 
     def __init__(self, problem, accuracies, threads, cap=np.inf, say=lambda text: None):
-        self.problem, self.accuracies, self.threads, self.say = (
-            problem,
-            sorted(accuracies, reverse=True),
-            threads,
-            say,
-        )
+        self.problem = problem
+        self.accuracies = sorted(accuracies, reverse=True)
+        self.threads = threads
+        self.say = say
         self.cap = cap  # seconds of one run, for solvers that can be told
         self.F, self.records = PlainObjective(problem), {}
         self.reference, self.told = problem.optimum, problem.reference
@@ -109,9 +107,8 @@ class Race:
                     self._look_between(rival, record, accuracy, seconds, twice)
         except TimeoutError:
             record.ended = GIVEN_UP
-        except (
-            Exception
-        ) as error:  # a rival that fails is a line of the table, not the end of the suite
+        except Exception as error:
+            # A rival that fails is a line of the table, not the end of the suite.
             record.ended = f"{type(error).__name__}: {error}".splitlines()[0][:120]
         record.sort()
         return record
@@ -164,9 +161,8 @@ class Race:
                 self.say(f"{rival.name}: {run.budget:g}, round {iteration + 1}")
                 try:
                     _, taken, cpu = self._run(rival, run.budget, patience=3.0)
-                except (
-                    TimeoutError
-                ):  # slower by far than it was alone: what was measured then stays
+                except TimeoutError:
+                    # Slower by far than it was alone: what was measured then stays.
                     continue
                 # What was measured alone, maybe with other work beside it, does not count beside
                 # the rounds.

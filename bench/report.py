@@ -109,9 +109,8 @@ def _version(package):
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return (
-            __import__(package).__version__ if package == "fastgd" else None
-        )  # run from a checkout
+        # A checkout of fastgd need not be installed.
+        return __import__(package).__version__ if package == "fastgd" else None
 
 
 def columns(rows, header):

@@ -165,7 +165,9 @@ def run(old_tree, new_tree=ROOT, problems=PROBLEMS, fits=None):
         fits = [*same_problems.of_sklearn(), *same_problems.random(problems)]
         parts = [fits, same_problems.of_suite()] if problems >= PROBLEMS else [fits]
         fits = (fit for part in parts for fit in part)
-    tally, begin, sides = Tally(), time.perf_counter(), []
+    tally = Tally()
+    begin = time.perf_counter()
+    sides = []
     try:
         sides += [Side(tree) for tree in trees]
         for fit in fits:

@@ -14,13 +14,7 @@ import sklearn.datasets
 
 from .cases import CASES
 
-CLASSES = (
-    "log_loss",
-    "hinge",
-    "squared_hinge",
-    "modified_huber",
-    "perceptron",
-)
+CLASSES = ("log_loss", "hinge", "squared_hinge", "modified_huber", "perceptron")
 NUMBERS = (
     "squared_error",
     "huber",
@@ -212,9 +206,7 @@ def _solver(rng, loss, penalty):
             able += [{"solver": "sdca", **rows}]
     if loss not in CORNERED:
         able += [{"solver": "saga", **rows}, {"solver": "svrg", **rows}]
-        able += [
-            {"solver": "gd", **full, "learning_rate": "line_search"},
-        ]
+        able += [{"solver": "gd", **full, "learning_rate": "line_search"}]
         if penalty in (None, "l2"):
             able += [{"solver": "lbfgs"}, {"solver": "newton", "batch_size": "full"}]
     return able[rng.integers(len(able))]

@@ -82,9 +82,8 @@ def _measure(name, make, sizes, rounds):
                     warnings.simplefilter("ignore")
                     begin = time.perf_counter()
                     model.fit(X, y)
-                    seconds[str(threads)] += (
-                        [time.perf_counter() - begin] if iteration else []
-                    )  # the first may compile
+                    # The first may compile.
+                    seconds[str(threads)] += [time.perf_counter() - begin] if iteration else []
             if iteration and sum(map(sum, seconds.values())) > 10.0:
                 break
         passes = float(model.history_["passes"][-1])
@@ -99,7 +98,9 @@ def slope(sizes, seconds):
 
 
 def _text(name, found):
-    rows, medians, sizes = [], {}, [size["size"] for size in found]
+    rows = []
+    medians = {}
+    sizes = [size["size"] for size in found]
     for size in found:
         times = {threads: median(values) for threads, values in size["seconds"].items()}
         for threads, value in times.items():

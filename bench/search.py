@@ -2,14 +2,12 @@
 SGDClassifier's.
 
 - the path: seconds of `fit_path` over 30 alphas, and of one `GDClassifier` fit from zero at the
-  smallest of them, in
-  the same warm process, in turns; one and two threads.
+  smallest of them, in the same warm process, in turns; one and two threads.
 - the grid: seconds of `GridSearchCV` over 20 settings with `n_jobs=2`, in a process of its own,
-  from its start to the
-  last score, imports and joblib's workers included but not the reading of the data, for
-  `GDClassifier` and `SGDClassifier`; the best mean score of each, and the processor seconds of all
-  these processes against the seconds (more than `n_jobs` would be more threads than were asked
-  for).
+  from its start to the last score, imports and joblib's workers included but not the reading of
+  the data, for `GDClassifier` and `SGDClassifier`; the best mean score of each, and the processor
+  seconds of all these processes against the seconds (more than `n_jobs` would be more threads than
+  were asked for).
 """
 
 import json
@@ -24,7 +22,9 @@ import numpy as np
 
 from .data import load
 
-ALPHAS, THREADS, JOBS = 30, (1, 2), 2
+ALPHAS = 30
+THREADS = (1, 2)
+JOBS = 2
 GRID = {"alpha": np.logspace(-6, -2, 10).tolist(), "loss": ["log_loss", "squared_hinge"]}
 NAMES = "fastgd", "sklearn"
 
@@ -35,15 +35,13 @@ def run(data="a9a", rounds=5, of=NAMES):
     for threads, seen in figures["path"].items():
         print(
             f"path of {ALPHAS} alphas, {threads} threads: {seen['path']:.3f} s; a fit at the "
-            "smallest "
-            f"{seen['fit']:.3f} s; ratio {seen['ratio']:.2f} (rounds: "
+            f"smallest {seen['fit']:.3f} s; ratio {seen['ratio']:.2f} (rounds: "
             f"{', '.join(f'{r:.2f}' for r in seen['ratios'])})"
         )
     for name, seen in figures["grid"].items():
         print(
             f"grid search, {name}: {seen['seconds']:.2f} s, best mean score {seen['score']:.5f} "
-            f"with {seen['best']}, "
-            f"processor seconds / seconds {seen['use']:.2f}"
+            f"with {seen['best']}, processor seconds / seconds {seen['use']:.2f}"
         )
     return figures
 

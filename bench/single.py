@@ -40,9 +40,8 @@ def run(options, rows=None):
     )
     for k, rival in enumerate(rivals):
         done[0] = 0.5 * k / len(rivals)
-        race.alone(
-            rival, seconds, twice=rival.name.startswith("fastgd")
-        )  # other tolerances, other kernels
+        # Other tolerances, other kernels.
+        race.alone(rival, seconds, twice=rival.name.startswith("fastgd"))
     by_name = {rival.name: rival for rival in rivals}
     runs = [(by_name[record.name], run) for record in race.records.values() for run in record.runs]
     race.in_iteration(runs, REPEATS, 0.5 * (time.perf_counter() - begin), least=1)

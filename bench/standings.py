@@ -30,12 +30,8 @@ def row(case, problem, records, contenders, asked, accuracies):
     }
     for accuracy in accuracies:
         key, times = f"{accuracy:g}", {}
-        for (
-            name,
-            run,
-        ) in (
-            contenders
-        ):  # only runs that were in turn count, and they count for coarser accuracies too
+        for name, run in contenders:
+            # Only runs that were in turn count, and they count for coarser accuracies too.
             if run.suboptimality <= accuracy:
                 times[name] = min(run.time, times.get(name, np.inf))
         ours = times.pop(OURS, None)

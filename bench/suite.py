@@ -59,7 +59,9 @@ def run(options):
         {"threads": options.threads, "accuracies": options.accuracy, "cases": {}},
         time.perf_counter(),
     )
-    samples, path, seconds = {}, None, options.seconds
+    samples = {}
+    path = None
+    seconds = options.seconds
     for k, case in enumerate(cases):
         try:
             problem = case.problem()

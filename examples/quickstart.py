@@ -21,8 +21,7 @@ def explain(model, names, most=5):
     )
     print(
         f"cost           {model.n_iter_} iterations, {model.history_['passes'][-1]:.0f} passes "
-        "over the "
-        "rows"
+        "over the rows"
     )
     coef = np.ravel(model.coef_)
     for j in np.argsort(-np.abs(coef * model.spread))[:most]:
@@ -60,8 +59,7 @@ def main():
         classic.fit(scaler.transform(X), y)
         print(
             f"    {name:10s} descent: objective {classic.objective_:.4f}, {classic.n_iter_:3d} "
-            "epochs, "
-            f"{classic.t_ - 1:6.0f} updates, accuracy "
+            f"epochs, {classic.t_ - 1:6.0f} updates, accuracy "
             f"{classic.score(scaler.transform(X_test), y_test):.3f}"
         )
 

@@ -20,7 +20,8 @@ def descend(X, y, **rate):
     """
     model = GDRegressor(**PROBLEM, solver="gd", batch_size="full", tol=None, max_iter=40, **rate)
     try:
-        history, error = model.fit(X, y).history_, None
+        history = model.fit(X, y).history_
+        error = None
     except DivergenceError as found:
         history, error = found.history, found
     return np.arange(1, history["objective"].size + 1), history["objective"], error

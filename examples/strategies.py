@@ -44,9 +44,8 @@ def fit_all(X, y):
 
 def report(name, history, best):
     """Print what it took to come within 1e-2, 1e-4 and 1e-6 of the optimum."""
-    whole = np.isfinite(
-        history["bound"]
-    )  # the checks on all rows; a growing batch has others before
+    # The checks on all rows; a growing batch has others before.
+    whole = np.isfinite(history["bound"])
     for share in (1e-2, 1e-4, 1e-6):
         near = np.flatnonzero(whole & (history["objective"] / best - 1 <= share))
         when = f"not in {history['passes'][-1]:.0f} passes"

@@ -50,9 +50,8 @@ def main():
         (text, library, file) for library in LIBRARIES for text, file in docstrings(library)
     ]
     texts, y, files = map(np.array, zip(*labelled, strict=True))
-    learn, test = next(
-        GroupShuffleSplit(1, test_size=0.3, random_state=0).split(texts, y, files)
-    )  # by file
+    # Docstrings of one file stay together.
+    learn, test = next(GroupShuffleSplit(1, test_size=0.3, random_state=0).split(texts, y, files))
     words = TfidfVectorizer(
         token_pattern=r"[a-z]{3,}", ngram_range=(1, 2), min_df=2, sublinear_tf=True
     )

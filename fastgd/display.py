@@ -193,7 +193,9 @@ class ConvergenceDisplay:
         """(style, label, x, y) of each line; `x` and `y` without what a logarithmic axis cannot
         show.
         """
-        alone, curves, style = len(self.histories) == 1, [], -1
+        alone = len(self.histories) == 1
+        curves = []
+        style = -1
         lowest = self._lowest() if best is None else np.atleast_1d(as_floats(best, "best"))
         if not lowest.size:
             raise ValueError(f"best must be a number, or one for each class, got {best!r}")
@@ -213,9 +215,8 @@ class ConvergenceDisplay:
                 label = (
                     name if len(runs) == 1 else f"{name}, class {labels[k] if len(labels) else k}"
                 )
-                if (
-                    len(runs) > 1 and not alone
-                ):  # one entry in the legend for all classes of an estimator
+                # One entry in the legend for all classes of an estimator.
+                if len(runs) > 1 and not alone:
                     label = "_" if shown else f"{name}, {len(runs)} classes"
                 curves.append((style, label, run[against][kept], y[kept]))
                 shown = True
@@ -252,9 +253,8 @@ def _on_all_rows(history, plan):
     """
     kept = np.ones(history["objective"].size, dtype=bool)
     if plan.batch_size == "growing":
-        kept = np.isfinite(
-            history["bound"]
-        )  # of a sample nothing is proved, of all rows something always is
+        # Of a sample nothing is proved, of all rows something always is.
+        kept = np.isfinite(history["bound"])
     return {key: column[kept] for key, column in history.items()}
 
 

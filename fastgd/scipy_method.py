@@ -180,7 +180,9 @@ class _Point(NamedTuple):
 
 def _descend(problem, here, compass, rates, gtol, maxiter, listen):
     """The four steps: start (`here`), gradient, update, stop."""
-    start, best, iteration = here.value, here, 0
+    start = here.value
+    best = here
+    iteration = 0
     while True:
         if np.abs(here.gradient).max() <= gtol:
             text = f"converged: no component of the gradient exceeds {gtol:g}"
@@ -211,8 +213,7 @@ def _descend(problem, here, compass, rates, gtol, maxiter, listen):
         if not (sound and np.isfinite(here.gradient).all()):
             text = (
                 f"diverged in iteration {iteration}: the objective went from {start:.2g} to "
-                f"{value:.2g}; "
-                f"{rates.advice}"
+                f"{value:.2g}; {rates.advice}"
             )
             return _result(problem, best, iteration, _DIVERGENCE, text)
         if here.value < best.value:
@@ -293,10 +294,8 @@ class _Problem:
     def _call(self, function, x, too_large):
         try:
             return function(x.copy(), *self.args)
-        except (
-            OverflowError,
-            FloatingPointError,
-        ):  # of `math.exp`, or of NumPy if the user lets it raise
+        except (OverflowError, FloatingPointError):
+            # Of `math.exp`, or of NumPy if the user lets it raise.
             if self.nfev == 1:
                 raise
             return too_large
@@ -316,7 +315,8 @@ class _Compass:
 
     def __init__(self, rule):
         self.rule = rule
-        self.age, self.state = 0, np.empty((0, 0))
+        self.age = 0
+        self.state = np.empty((0, 0))
 
     def direction(self, gradient):
         """Take one step of the rule."""

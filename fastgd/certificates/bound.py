@@ -1,4 +1,4 @@
-"""A bound on F - F*, the unit in which it is told, and a point with its bound."""
+"""A bound on F - F*, its unit, and a point with its bound."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

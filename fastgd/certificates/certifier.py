@@ -16,21 +16,22 @@ import numpy as np
 
 from fastgd.certificates import estimates
 from fastgd.certificates.bound import Bound, Check, relative
-from fastgd.certificates.duality_gap import DualityGap
+from fastgd.certificates.duality_gap import NEGLIGIBLE, DualityGap
 from fastgd.certificates.newton_proof import NewtonProof
 from fastgd.certificates.rounding import value_rounding
 from fastgd.linalg.precision import EPS
-from fastgd.objective.distances import enough
+from fastgd.objective.cost_model import VALUE
+from fastgd.objective.distances import enough, unit
 
-# A certificate at the end may take this share of the run's passes, less if no tolerance asks for
-# it, or so many operations (20 ms).
+# A certificate at the end may take twice the run's passes where a tolerance asks for it: without
+# one the run has not shown what it was for. Where none does, a tenth, which is not felt, or so many
+# ns: nor are 20 ms.
 ASKED_SHARE = 2.0
 UNASKED_SHARE = 0.1
-UNASKED_WORK = 2e7
-# On the way, where answers cost passes of their own, a proof may take this share of those so far.
+UNASKED_TIME = 2e7
+# On the way, where answers cost passes of their own, a proof may take this share of those so far:
+# one in vain makes the run longer by a fifth at most.
 SHARE_ON_THE_WAY = 0.2
-# Rounding of F that is less than this share of what tol allows is not looked at more closely.
-NEGLIGIBLE = 0.05
 # At the end a better intercept is worth two passes where it halves the bound.
 WORTH_CENTERING = 0.5
 
@@ -84,6 +85,9 @@ class Certifier:
             allowed = NEGLIGIBLE * enough(self.tol or 1e-4, value, F.null_value, F.loss.infimum)
             with np.errstate(all="ignore"):
                 doubt = value_rounding(F, v, value, allowed, gradient if F.loss_smooth else None)
+        # A sum of 4,000 products is wrong by more than a few units of them: where F is next to
+        # nothing beside F0, so are claims below a unit of rounding.
+        doubt = max(doubt, EPS * unit(value, F.null_value, F.loss.infimum))
         return Check(v, value, smooth, gradient, doubt)
 
     def evaluated(self, v):
@@ -219,7 +223,7 @@ class Certifier:
             if self.tol is None and self.newton.wide:
                 return False
             share = UNASKED_SHARE if self.tol is None else ASKED_SHARE
-            quick = cost * F.row_length * F.n_samples <= UNASKED_WORK
+            quick = VALUE * cost * F.row_length * F.n_samples <= UNASKED_TIME
             return cost <= max(share * spent, 2.0) or quick
         if progress.curvature is not None or not progress.whole:
             return False

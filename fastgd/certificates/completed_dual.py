@@ -5,18 +5,28 @@ Let s be those of rows, of pieces `fastgd.losses.piecewise`, and p those of the 
 leave of the gradient, r = X' s + p, is taken away by changes of length |r| in the inverse of the
 curvature H = X' C X + K, shared out over rows and coefficients as in a Newton step.  As H holds
 each row's curvature c (no leverage is above 1), none of its variables moves by more than sqrt(c)
-|r|.  Where all have that much room, the changed ones are feasible, and with u = center + sign X w
+|r|.  Where all are that far from their bounds, the changed ones are feasible, and with
+u = center + sign X w
 
-    F* >= mean(s center - bend s^2 / 2) + w.r - |r| sqrt(mean(c (u - bend s)^2) + w' K w) - |r|^2 /
-    2
+    F* >= mean(s center - bend s^2 / 2) + w.r - |r| sqrt(mean(c (u - bend s)^2) + w' K w)
+          - |r|^2 / 2
 
 Columns that are left out of H, for they are zeros or made up by others, must have a rest of 0 as it
 is.
+
+What rounds, with u = `sum_rounding`, x_j the root mean square of column j and |s| that of the rows'
+variables (Cauchy and Schwarz):
+
+- X' s, and r with it, by u |s| x_j: through w.r that is taken off, for the length |r| it is
+  brought into the inverse of H and added, and so much may be left along columns that are not in H;
+- H, by u: |r| grows by 1 / sqrt(1 - u |L^-1|^2);
+- the terms s center, by 8 eps of their sizes, and a center, of a target and an offset that may
+  cancel, by 4 eps of the greatest offset, times |s|.
 """
 
 import numpy as np
 
-from fastgd.certificates.rounding import column_sizes, sum_rounding
+from fastgd.certificates.rounding import column_sizes, offset_size, sum_rounding
 from fastgd.linalg.precision import EPS
 
 
@@ -40,7 +50,10 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
     net : tuple or None
         p and the diagonal of K.
     """
-    F, coef, sums, reach = objective, objective.split(point)[0], np.zeros(4), np.inf
+    F = objective
+    coef = objective.split(point)[0]
+    sums = np.zeros(4)
+    reach = np.inf
     for some, s, c in rows:
         terms = s * some.pieces.center - 0.5 * box.bend * s * s
         parts = terms, np.abs(terms), c * np.square(some.u - box.bend * s)
@@ -48,8 +61,8 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
             *(some.shares @ part.sum(axis=0) for part in parts),
             some.shares @ np.square(np.abs(s).sum(axis=0)),
         ]
-        room = np.minimum(s - box.low, box.high - s) * np.sqrt(some.shares)
-        reach = min(reach, float(np.min(room[c > 0.0] / np.sqrt(c[c > 0.0]), initial=np.inf)))
+        slack = np.minimum(s - box.low, box.high - s) * np.sqrt(some.shares)
+        reach = min(reach, float(np.min(slack[c > 0.0] / np.sqrt(c[c > 0.0]), initial=np.inf)))
     value, terms, away, pulls = *sums[:3], np.sqrt(sums[3])
     rest, size = left.copy(), sum_rounding(F) * column_sizes(F)
     if net is not None:
@@ -60,8 +73,8 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
     seen, inverse_norm = factor.diagonal > 0.0, factor.inverse_norm()
     blind = ~seen
     blind[redundant.columns] = False
-    kernel = np.append(rest[blind], rest @ redundant.ways)
-    noise = pulls * np.append(size[blind], size @ np.abs(redundant.ways) + redundant.left)
+    kernel = np.append(rest[blind], rest @ redundant.directions)
+    noise = pulls * np.append(size[blind], size @ np.abs(redundant.directions) + redundant.left)
     doubt = factor.doubt(sum_rounding(F))
     if not doubt < 1.0 or (np.abs(kernel) > noise).any():
         return -np.inf
@@ -70,4 +83,5 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
     if not length <= reach:
         return -np.inf
     value += float(point @ rest) - 0.5 * length**2 - length * np.sqrt(away)
-    return float(value - 8.0 * EPS * terms - pulls * float(size @ np.abs(point)))
+    rounded = 8.0 * EPS * terms + 4.0 * EPS * pulls * offset_size(F)
+    return float(value - rounded - pulls * float(size @ np.abs(point)))

@@ -15,11 +15,25 @@ the order q^4:
 loss* is convex: between the derivatives at z + q and at a point beyond it is below its chord, so
 that a gap is no more than a share of a tangent's distance, in values and derivatives of the loss
 alone.
+
+What rounds, with u = `sum_rounding`, x_j the root mean square of column j and a that of the dual
+point (Cauchy and Schwarz), is taken off:
+
+- the values and gaps, as terms and as sums, by 4 u of them;
+- the predictions, by 4 eps (sum_j x_j (|w_j| + |p_j|) + |offset|) times a: for whatever z + q is in
+  floats the bound holds but for a times what that is off by;
+- X' a, by 2 u a x_j, and l2 (w + p), by eps of it, in the length of the rest;
+- an intercept's mean of a, that is not quite 0, by what scaling the heavier sign down costs.
 """
 
 import numpy as np
 
-from fastgd.certificates.rounding import column_sizes, slope_rounding, sum_rounding
+from fastgd.certificates.rounding import (
+    column_sizes,
+    offset_size,
+    slope_rounding,
+    sum_rounding,
+)
 from fastgd.linalg.precision import EPS
 from fastgd.objective.linear_map import LinearMap
 
@@ -42,7 +56,7 @@ def applies(objective):
     )
 
 
-def lower_bound(objective, v, step, room=None):
+def lower_bound(objective, v, step, workspace=None):
     """A number that F is nowhere below, proved at the Newton `step` from `v`; -inf where an
     intercept does not balance.
 
@@ -53,44 +67,50 @@ def lower_bound(objective, v, step, room=None):
     objective : Objective
         For which it `applies`.
     v, step : ndarray, (size,)
-    room : ndarray, (n_samples,), optional
-        Is written over.
+    workspace : ndarray, (n_samples,), optional
+        For predictions; written over.
     """
     F, linear_map = objective, LinearMap(objective)
     (coef, intercept), (move, shift) = F.split(v), F.split(step)
-    predictions, moves = linear_map.matvec(coef, room), linear_map.matvec(move)
+    predictions, moves = linear_map.matvec(coef, workspace), linear_map.matvec(move)
     excess = tiny = 0.0
     for _ in range(MOST_SHIFTS):
         duals = np.empty(0)  # gone before there are others
-        below, duals, bend = linear_map.conjugates(predictions, moves, intercept, shift)
+        below, duals, curvature = linear_map.conjugates(predictions, moves, intercept, shift)
         if not F.fit_intercept:
             break
         excess, tiny = (
             abs(float(duals.sum())),
             1e-14 * float(np.linalg.norm(duals)) * float(np.sqrt(F.n_samples)),
         )
-        if excess <= tiny or not bend > 0.0:
+        if excess <= tiny or not curvature > 0.0:
             break
-        shift -= float(duals.sum()) / bend
+        shift -= float(duals.sum()) / curvature
     if excess > tiny:
         return -np.inf
     there = coef + move
     value = below + 0.5 * F.l2 * float(there @ there)
     sizes = column_sizes(F)
+    slope = _root_mean_square(F, duals)
+    of_sums = max(slope_rounding(F, value), 2.0 * sum_rounding(F) * slope)
+    wrong = of_sums * float(np.linalg.norm(sizes)) + EPS * F.l2 * float(np.linalg.norm(there))
     # What is left of the mean goes where its heavier sign is scaled down: no sum moves by more.
-    wrong = slope_rounding(F, value) * float(np.linalg.norm(sizes)) + tiny * float(
-        np.sqrt(F.moments()[1][0])
-    )
+    wrong += tiny * float(np.sqrt(F.moments()[1][0]))
     rest = float(np.linalg.norm(linear_map.rmatvec(duals) + F.l2 * there)) + wrong
     largest = abs(intercept + shift) + sum(
         _largest(part) for part in (predictions, moves, F.samples.offsets)
     )
-    slope = float(np.linalg.norm(duals)) * np.sqrt(F.n_samples)
-    rounded = 4.0 * sum_rounding(F) * abs(value) + 4.0 * EPS * slope * float(
-        sizes @ np.abs(v + step)
-    )
+    predicted = float(sizes @ (np.abs(v) + np.abs(step))) + offset_size(F)
+    rounded = 4.0 * sum_rounding(F) * abs(value) + 4.0 * EPS * slope * predicted
     rounded += 4.0 * tiny * (1.0 + float(largest) + _largest(F.samples.targets))
     return value - rest**2 / (2.0 * F.l2) - rounded
+
+
+def _root_mean_square(F, duals):
+    """That of the dual variables by the weights of the rows, which `duals` have as factors."""
+    weights = np.broadcast_to(F.samples.weights, duals.shape)
+    squares = np.divide(duals**2, weights, out=np.zeros_like(duals), where=weights > 0.0)
+    return float(np.sqrt(F.n_active * squares.sum()))
 
 
 def _largest(values):

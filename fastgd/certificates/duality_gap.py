@@ -15,7 +15,8 @@ from fastgd.objective.distances import slope_size, unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest, shifted_sums
 
-# Rounding that is less than this share of a gap is not looked at more closely.
+# Rounding that is less than this share of a gap, or of what tol allows, is not looked at more
+# closely.
 NEGLIGIBLE = 0.05
 # A gap below this share of the unit of distances is worth knowing how far rounding has taken it:
 # above, it ends no run.

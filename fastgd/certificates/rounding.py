@@ -1,4 +1,4 @@
-"""What sums over rows, gradients and values are wrong by."""
+"""Rounding errors of sums over rows, of gradients and of F."""
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def value_rounding(F, v, value, enough, gradient=None):
         else float(np.abs(gradient[F.n_features * F.n_predictions :]).max(initial=0.0))
     )
     known = sum_rounding(F) * abs(value) + intercept_rounding(F, v, slopes)
-    known += wrong(2.0 * EPS * float(np.abs(F.samples.offsets).max()))
+    known += wrong(2.0 * EPS * offset_size(F))
     rounded = known + wrong(2.0 * EPS * prediction_size(F, v, rough=True))
     return rounded if rounded <= enough else known + wrong(2.0 * EPS * prediction_size(F, v))
 
@@ -76,10 +76,16 @@ def prediction_size(F, v, rough=False):
     return float(F.root_mean_squares() @ coef) + shift
 
 
+def offset_size(F):
+    """The greatest |offset|: what predictions are rounded in beside `prediction_size`."""
+    offsets = F.samples.offsets
+    return max(float(offsets.max()), -float(offsets.min()))
+
+
 def gradient_rounding(F, value, size):
     """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`.
 
-    As `slope_rounding` says, and through predictions of `prediction_size` `size`, by way of the
-    curvature.
+    As `slope_rounding` says, and through predictions of `prediction_size` `size` and offsets, by
+    way of the curvature.
     """
-    return slope_rounding(F, value) + EPS * typical_curvature(F.loss) * size
+    return slope_rounding(F, value) + EPS * typical_curvature(F.loss) * (size + offset_size(F))

@@ -306,8 +306,7 @@ def _refuse_values(rows, name, chunk=1 << 18):
         if not np.isfinite(total):
             raise ValueError(
                 f"{name} holds values of up to {np.abs(part).max():.3g}, whose squares overflow; "
-                "give its columns "
-                "other units, for example with MaxAbsScaler"
+                "give its columns other units, for example with MaxAbsScaler"
             )
 
 

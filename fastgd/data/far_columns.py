@@ -2,7 +2,7 @@
 sensors alike.
 
 A column of mean m and standard deviation s is, next to an intercept, a copy of it but for s / m: a
-matrix of products keeps 52 - 2 log2(m / s) bits of what the column has to say.  With x - c, c near
+matrix of products keeps 52 - 2 log2(m / s) bits of how the column varies.  With x - c, c near
 m, the intercept b + c . w takes the place of b, and everything that reads rows sees a column like
 others.
 """
@@ -18,13 +18,13 @@ from fastgd.data.rows import ShiftedRows
 # A column is far where |m| is more than so many times s: 3 of the 16 digits of a matrix are lost by
 # then. Ordinary columns are not far, and cost nothing: an age has 3, heights in a mountain range
 # 10.6, for which passes would read shifted rows with 10 here. Where s is below the last share of
-# |m|, the column is constant but for rounding, and stays a copy of the intercept: its coefficient
-# times m would drown what it has to say in any prediction.
+# |m|, the column is constant but for rounding, and stays a copy of the intercept: in
+# predictions the rounding of m times its coefficient would exceed all that it varies by.
 FAR = 30.0
 CONSTANT = 1e-13
-# Rows, and values, of the sample that tells which columns are worth a look at all rows, with half
-# of `FAR`; at least so many rows, and so many in which compressed columns have to be stored before
-# more are looked at.
+# Rows, and values, of a first sample: only columns that are far in it, by half of `FAR`, are
+# measured in all rows. It has at least so many rows, and compressed columns have to be stored in
+# so many rows first.
 SAMPLE_ROWS = 256
 SAMPLE_VALUES = 1 << 16
 FEWEST_ROWS = 8
@@ -43,7 +43,7 @@ def read_shifted(rows, samples):
     rows : Rows
         As they are stored.
     samples : Samples
-        Rows of weight 0 have no say in where a column is.
+        Rows of weight 0 do not count.
 
     Examples
     --------
@@ -95,7 +95,9 @@ def _far(rows, samples, columns, means):
     n, d = rows.shape()
     table = rows.values.reshape(n, d) if rows.sparse and rows.stored() == n * d else None
     counts = samples.weights > 0.0 if samples.weights.size > 1 else None
-    full, sums, n_active = np.full(columns.size, True), np.zeros((2, columns.size)), 0
+    full = np.full(columns.size, True)
+    sums = np.zeros((2, columns.size))
+    n_active = 0
     step = max(VALUES // columns.size, 1)
     for first in range(0, n, step):
         here = slice(first, first + step)

@@ -12,8 +12,8 @@ from fastgd.runtime.jit import kernel
 from fastgd.runtime.memory import prefetch
 
 # Lines of 64 bytes that `prefetch` asks for: the processor itself fetches what follows (8 lines of
-# one CSR row were no faster than 4 on w8a and news20_binary; 2 of 7 lines of a dense row took 1.5
-# times as long on covtype_binary).
+# one CSR row were no faster than 4 with 12 values a row and on text; 2 of 7 lines of a dense row of
+# 54 columns took 1.5 times as long).
 CSR_LINES = 4
 DENSE_LINES = 8
 # A vector of this many numbers is far larger than an L2 cache: what compressed rows meet in it is
@@ -33,9 +33,9 @@ def dense_dot(values, i, coef):
 
 
 @kernel
-def dense_add(values, i, amount, vector):
+def dense_add(values, i, multiple, vector):
     for j in range(vector.shape[0]):
-        vector[j] += amount * values[i, j]
+        vector[j] += multiple * values[i, j]
 
 
 @kernel
@@ -74,9 +74,9 @@ def dense_prefetch(values, i):
 
 
 @kernel
-def dense_add_rows(values, first, stop, amounts, vector, ahead):
+def dense_add_rows(values, first, stop, multiples, vector, ahead):
     # Four rows at once read and write the vector a quarter as often: 0.6 of the time of a pass over
-    # covtype_binary. They are added one after the other, as compressed rows are. Rows are asked for
+    # 54 columns. They are added one after the other, as compressed rows are. Rows are asked for
     # whole or not at all: to ask for a part of 784 columns makes a pass 1.3 times as long, not to
     # ask for 19 columns 1.4 times.
     fetched = ahead > 0 and vector.shape[0] <= 8 * DENSE_LINES
@@ -86,14 +86,14 @@ def dense_add_rows(values, first, stop, amounts, vector, ahead):
         if fetched:
             for row in range(i + ahead, min(i + ahead + 4, values.shape[0])):
                 dense_prefetch(values, row)
-        a, b, c, d = amounts[m], amounts[m + 1], amounts[m + 2], amounts[m + 3]
+        a, b, c, d = multiples[m], multiples[m + 1], multiples[m + 2], multiples[m + 3]
         for j in range(vector.shape[0]):
             total = vector[j] + a * values[i, j]
             total = total + b * values[i + 1, j]
             total = total + c * values[i + 2, j]
             vector[j] = total + d * values[i + 3, j]
     for i in range(whole, stop):
-        dense_add(values, i, amounts[i - first], vector)
+        dense_add(values, i, multiples[i - first], vector)
 
 
 @kernel(relaxed=True)
@@ -113,9 +113,9 @@ def strided_dot(memory, start, step, coef):
 
 
 @kernel
-def strided_add(memory, start, step, amount, vector):
+def strided_add(memory, start, step, multiple, vector):
     for j in range(vector.shape[0]):
-        vector[j] += amount * memory[start + j * step]
+        vector[j] += multiple * memory[start + j * step]
 
 
 @kernel
@@ -128,9 +128,8 @@ def strided_squared_norm(memory, start, step, width):
 
 @kernel
 def strided_dot_rows(memory, first, stop, row_step, column_step, coef, out):
-    if (
-        column_step == 1 and row_step >= coef.shape[0]
-    ):  # columns of a wider table, whose last row may end early
+    # Columns of a wider table, whose last row may end early.
+    if column_step == 1 and row_step >= coef.shape[0]:
         whole = min(memory.size // row_step, stop)
         dense_dot_rows(memory[: whole * row_step].reshape(whole, row_step), first, whole, coef, out)
         for i in range(max(whole, first), stop):
@@ -160,14 +159,14 @@ def strided_dot_rows(memory, first, stop, row_step, column_step, coef, out):
 
 
 @kernel
-def strided_add_rows(memory, first, stop, row_step, column_step, amounts, vector):
+def strided_add_rows(memory, first, stop, row_step, column_step, multiples, vector):
     if column_step == 1 and row_step >= vector.shape[0]:
         whole = min(memory.size // row_step, stop)
         dense_add_rows(
-            memory[: whole * row_step].reshape(whole, row_step), first, whole, amounts, vector, 0
+            memory[: whole * row_step].reshape(whole, row_step), first, whole, multiples, vector, 0
         )
         for i in range(max(whole, first), stop):
-            strided_add(memory, i * row_step, 1, amounts[i - first], vector)
+            strided_add(memory, i * row_step, 1, multiples[i - first], vector)
         return
     # Eight columns at once hide the latency of the additions, which go from one row to the next.
     n, begin = stop - first, np.uint64(first * row_step)
@@ -178,21 +177,21 @@ def strided_add_rows(memory, first, stop, row_step, column_step, amounts, vector
         a, b, c, d = vector[j], vector[j + 1], vector[j + 2], vector[j + 3]
         e, f, g, h = vector[j + 4], vector[j + 5], vector[j + 6], vector[j + 7]
         for m in range(n):
-            k, amount = start + np.uint64(m) * down, amounts[m]
-            a += amount * memory[k]
-            b += amount * memory[k + right]
-            c += amount * memory[k + np.uint64(2) * right]
-            d += amount * memory[k + np.uint64(3) * right]
-            e += amount * memory[k + np.uint64(4) * right]
-            f += amount * memory[k + np.uint64(5) * right]
-            g += amount * memory[k + np.uint64(6) * right]
-            h += amount * memory[k + np.uint64(7) * right]
+            k, multiple = start + np.uint64(m) * down, multiples[m]
+            a += multiple * memory[k]
+            b += multiple * memory[k + right]
+            c += multiple * memory[k + np.uint64(2) * right]
+            d += multiple * memory[k + np.uint64(3) * right]
+            e += multiple * memory[k + np.uint64(4) * right]
+            f += multiple * memory[k + np.uint64(5) * right]
+            g += multiple * memory[k + np.uint64(6) * right]
+            h += multiple * memory[k + np.uint64(7) * right]
         vector[j], vector[j + 1], vector[j + 2], vector[j + 3] = a, b, c, d
         vector[j + 4], vector[j + 5], vector[j + 6], vector[j + 7] = e, f, g, h
     for j in range(whole, vector.shape[0]):
         start, total = begin + np.uint64(j) * right, vector[j]
         for m in range(n):
-            total += amounts[m] * memory[start + np.uint64(m) * down]
+            total += multiples[m] * memory[start + np.uint64(m) * down]
         vector[j] = total
 
 
@@ -235,9 +234,9 @@ def csr_dot_rows(values, columns, starts, first, stop, coef, out):
 
 
 @kernel
-def csr_add(values, columns, start, stop, amount, vector):
+def csr_add(values, columns, start, stop, multiple, vector):
     for k in range(start, stop):
-        vector[columns[k]] += amount * values[k]
+        vector[columns[k]] += multiple * values[k]
 
 
 @kernel
@@ -249,28 +248,28 @@ def csr_prefetch(values, columns, start):
 
 
 @kernel
-def csr_add_wide(values, columns, starts, first, stop, amounts, vector):
+def csr_add_wide(values, columns, starts, first, stop, multiples, vector):
     end = starts[starts.size - 1]
     for i in range(first, stop):
-        start, amount = starts[i], amounts[i - first]
+        start, multiple = starts[i], multiples[i - first]
         middle = min(max(end, start + VALUES_AHEAD) - VALUES_AHEAD, starts[i + 1])
         for k in range(start, middle):
             prefetch(vector, columns[k + VALUES_AHEAD])
-            vector[columns[k]] += amount * values[k]
+            vector[columns[k]] += multiple * values[k]
         for k in range(middle, starts[i + 1]):
-            vector[columns[k]] += amount * values[k]
+            vector[columns[k]] += multiple * values[k]
 
 
 @kernel
-def csr_add_rows(values, columns, starts, first, stop, amounts, vector, ahead):
+def csr_add_rows(values, columns, starts, first, stop, multiples, vector, ahead):
     n = starts.size - 1
     if vector.shape[0] < WIDE:
         for i in range(first, stop):
             if ahead > 0:
                 csr_prefetch(values, columns, starts[min(i + ahead, n - 1)])
-            csr_add(values, columns, starts[i], starts[i + 1], amounts[i - first], vector)
+            csr_add(values, columns, starts[i], starts[i + 1], multiples[i - first], vector)
     else:
-        csr_add_wide(values, columns, starts, first, stop, amounts, vector)
+        csr_add_wide(values, columns, starts, first, stop, multiples, vector)
 
 
 @kernel
@@ -291,12 +290,12 @@ def dots(rows, i, coef, out):
 
 
 @kernel
-def adds(rows, i, amounts, matrix):
+def adds(rows, i, multiples, matrix):
     start, stop = rows.span(i)
     for k in range(start, stop):
         value, j = rows.entry(i, k), rows.column(k)
-        for c in range(amounts.shape[0]):
-            matrix[j, c] += value * amounts[c]
+        for c in range(multiples.shape[0]):
+            matrix[j, c] += value * multiples[c]
 
 
 @kernel
@@ -312,11 +311,11 @@ def shifted_dot(rows, centers, i, coef):
 
 
 @kernel
-def shifted_add(rows, centers, i, amount, vector):
+def shifted_add(rows, centers, i, multiple, vector):
     start, stop = rows.span(i)
     for k in range(start, stop):
         j = rows.column(k)
-        vector[j] += amount * (rows.entry(i, k) - centers[j])
+        vector[j] += multiple * (rows.entry(i, k) - centers[j])
 
 
 @kernel
@@ -341,7 +340,7 @@ def shifted_dot_columns(rows, centers, first, stop, coef, out):
 
 
 @kernel
-def shifted_add_columns(rows, centers, first, stop, amounts, vector):
+def shifted_add_columns(rows, centers, first, stop, multiples, vector):
     # As `strided_add_rows`, four columns at once.
     n = stop - first
     whole = vector.shape[0] - vector.shape[0] % 4
@@ -349,16 +348,16 @@ def shifted_add_columns(rows, centers, first, stop, amounts, vector):
         a, b, c, d = vector[j], vector[j + 1], vector[j + 2], vector[j + 3]
         p, q, r, s = centers[j], centers[j + 1], centers[j + 2], centers[j + 3]
         for m in range(n):
-            i, amount = first + m, amounts[m]
-            a += amount * (rows.entry(i, j) - p)
-            b += amount * (rows.entry(i, j + 1) - q)
-            c += amount * (rows.entry(i, j + 2) - r)
-            d += amount * (rows.entry(i, j + 3) - s)
+            i, multiple = first + m, multiples[m]
+            a += multiple * (rows.entry(i, j) - p)
+            b += multiple * (rows.entry(i, j + 1) - q)
+            c += multiple * (rows.entry(i, j + 2) - r)
+            d += multiple * (rows.entry(i, j + 3) - s)
         vector[j], vector[j + 1], vector[j + 2], vector[j + 3] = a, b, c, d
     for j in range(whole, vector.shape[0]):
         total = vector[j]
         for m in range(n):
-            total += amounts[m] * (rows.entry(first + m, j) - centers[j])
+            total += multiples[m] * (rows.entry(first + m, j) - centers[j])
         vector[j] = total
 
 
@@ -390,10 +389,10 @@ def shifted_dot_rows(rows, centers, first, stop, coef, out):
 
 
 @kernel
-def shifted_add_rows(rows, centers, first, stop, amounts, vector, ahead):
+def shifted_add_rows(rows, centers, first, stop, multiples, vector, ahead):
     # As `dense_add_rows`; past the last row there is nothing to ask for, which does no harm.
     if rows.by_column():
-        shifted_add_columns(rows, centers, first, stop, amounts, vector)
+        shifted_add_columns(rows, centers, first, stop, multiples, vector)
         return
     fetched = ahead > 0 and vector.shape[0] <= 8 * DENSE_LINES
     whole = first if rows.sparse else stop - (stop - first) % 4
@@ -402,7 +401,7 @@ def shifted_add_rows(rows, centers, first, stop, amounts, vector, ahead):
         if fetched:
             for row in range(i + ahead, i + ahead + 4):
                 rows.prefetch(row)
-        a, b, c, d = amounts[m], amounts[m + 1], amounts[m + 2], amounts[m + 3]
+        a, b, c, d = multiples[m], multiples[m + 1], multiples[m + 2], multiples[m + 3]
         for j in range(vector.shape[0]):
             center = centers[j]
             total = vector[j] + a * (rows.entry(i, j) - center)
@@ -410,7 +409,7 @@ def shifted_add_rows(rows, centers, first, stop, amounts, vector, ahead):
             total = total + c * (rows.entry(i + 2, j) - center)
             vector[j] = total + d * (rows.entry(i + 3, j) - center)
     for i in range(whole, stop):
-        shifted_add(rows, centers, i, amounts[i - first], vector)
+        shifted_add(rows, centers, i, multiples[i - first], vector)
 
 
 @kernel

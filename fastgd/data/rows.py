@@ -32,8 +32,8 @@ class Rows(Component, family=True):
         """Row `i` times `coef`."""
 
     @required
-    def add(self, i, amount, vector):
-        """Add `amount` times row `i` to `vector`."""
+    def add(self, i, multiple, vector):
+        """Add `multiple` of row `i` to `vector`."""
 
     @required
     def dot_rows(self, first, stop, coef, out):
@@ -42,8 +42,8 @@ class Rows(Component, family=True):
         """
 
     @required
-    def add_rows(self, first, stop, amounts, vector, ahead):
-        """Add rows `first` to `stop` - 1, times `amounts[0]`, `amounts[1]`, ..., to `vector`.
+    def add_rows(self, first, stop, multiples, vector, ahead):
+        """Add rows `first` to `stop` - 1, times `multiples[0]`, `multiples[1]`, ..., to `vector`.
 
         Where `ahead` is not 0, the row that is so many rows further on is asked for with each.
         """
@@ -52,9 +52,9 @@ class Rows(Component, family=True):
         """Add row `i` times each column of `coef`, (d, K), to `out`, (K,)."""
         _row_loops.dots(self, i, coef, out)
 
-    def adds(self, i, amounts, matrix):
-        """Add row `i` times `amounts`, (K,), to `matrix`, (d, K)."""
-        _row_loops.adds(self, i, amounts, matrix)
+    def adds(self, i, multiples, matrix):
+        """Add row `i` times `multiples`, (K,), to `matrix`, (d, K)."""
+        _row_loops.adds(self, i, multiples, matrix)
 
     def by_column(self):
         """Whether neighbours in a column are closer in memory than neighbours in a row."""
@@ -147,14 +147,14 @@ class DenseRows(Rows):
     def dot(self, i, coef):
         return _row_loops.dense_dot(self.values, i, coef)
 
-    def add(self, i, amount, vector):
-        _row_loops.dense_add(self.values, i, amount, vector)
+    def add(self, i, multiple, vector):
+        _row_loops.dense_add(self.values, i, multiple, vector)
 
     def dot_rows(self, first, stop, coef, out):
         _row_loops.dense_dot_rows(self.values, first, stop, coef, out)
 
-    def add_rows(self, first, stop, amounts, vector, ahead):
-        _row_loops.dense_add_rows(self.values, first, stop, amounts, vector, ahead)
+    def add_rows(self, first, stop, multiples, vector, ahead):
+        _row_loops.dense_add_rows(self.values, first, stop, multiples, vector, ahead)
 
     def squared_norm(self, i):
         return _row_loops.dense_squared_norm(self.values, i)
@@ -232,17 +232,17 @@ class StridedRows(Rows):
     def dot(self, i, coef):
         return _row_loops.strided_dot(self.memory, i * self.row_step, self.column_step, coef)
 
-    def add(self, i, amount, vector):
-        _row_loops.strided_add(self.memory, i * self.row_step, self.column_step, amount, vector)
+    def add(self, i, multiple, vector):
+        _row_loops.strided_add(self.memory, i * self.row_step, self.column_step, multiple, vector)
 
     def dot_rows(self, first, stop, coef, out):
         _row_loops.strided_dot_rows(
             self.memory, first, stop, self.row_step, self.column_step, coef, out
         )
 
-    def add_rows(self, first, stop, amounts, vector, ahead):
+    def add_rows(self, first, stop, multiples, vector, ahead):
         _row_loops.strided_add_rows(
-            self.memory, first, stop, self.row_step, self.column_step, amounts, vector
+            self.memory, first, stop, self.row_step, self.column_step, multiples, vector
         )
 
     def by_column(self):
@@ -303,8 +303,8 @@ class CSRRows(Rows):
     """Compressed rows: `values` and `columns` between `starts[i]` and `starts[i + 1]` are row `i`.
 
     Both index arrays are unsigned, which spares a kernel the test for negative indices (measured, X
-    @ w: 0.34 of the time with signed ones on a text of 1.3 million columns, 0.65 on a census); the
-    sums are not reordered, because gathers do not vectorise anyway.
+    @ w: 0.34 of the time with signed ones on a text of 1.3 million columns, 0.65 with 510 columns).
+    The sums are not reordered, because gathers do not vectorise anyway.
     """
 
     values: np.ndarray
@@ -318,9 +318,9 @@ class CSRRows(Rows):
             self.values, self.columns, self.starts[i], self.starts[i + 1], coef
         )
 
-    def add(self, i, amount, vector):
+    def add(self, i, multiple, vector):
         _row_loops.csr_add(
-            self.values, self.columns, self.starts[i], self.starts[i + 1], amount, vector
+            self.values, self.columns, self.starts[i], self.starts[i + 1], multiple, vector
         )
 
     def dot_rows(self, first, stop, coef, out):
@@ -331,9 +331,9 @@ class CSRRows(Rows):
         else:
             _row_loops.csr_dot_wide(self.values, self.columns, self.starts, first, stop, coef, out)
 
-    def add_rows(self, first, stop, amounts, vector, ahead):
+    def add_rows(self, first, stop, multiples, vector, ahead):
         _row_loops.csr_add_rows(
-            self.values, self.columns, self.starts, first, stop, amounts, vector, ahead
+            self.values, self.columns, self.starts, first, stop, multiples, vector, ahead
         )
 
     def squared_norm(self, i):
@@ -378,9 +378,8 @@ class CSRRows(Rows):
             here = slice(int(starts[0]), int(starts[-1]))
             values = np.square(self.values[here], dtype=np.float64)
             squares = CSRRows(values, self.columns[here], starts - starts[0], self.width)
-            total += squares.matrix().T @ np.ones(
-                starts.size - 1
-            )  # SciPy's power and sum take twice as long
+            # SciPy's power and sum take twice as long.
+            total += squares.matrix().T @ np.ones(starts.size - 1)
         return np.sqrt(total)
 
     @python_only
@@ -454,14 +453,14 @@ class ShiftedRows(Rows):
     def dot(self, i, coef):
         return _row_loops.shifted_dot(self.inner, self.centers, i, coef)
 
-    def add(self, i, amount, vector):
-        _row_loops.shifted_add(self.inner, self.centers, i, amount, vector)
+    def add(self, i, multiple, vector):
+        _row_loops.shifted_add(self.inner, self.centers, i, multiple, vector)
 
     def dot_rows(self, first, stop, coef, out):
         _row_loops.shifted_dot_rows(self.inner, self.centers, first, stop, coef, out)
 
-    def add_rows(self, first, stop, amounts, vector, ahead):
-        _row_loops.shifted_add_rows(self.inner, self.centers, first, stop, amounts, vector, ahead)
+    def add_rows(self, first, stop, multiples, vector, ahead):
+        _row_loops.shifted_add_rows(self.inner, self.centers, first, stop, multiples, vector, ahead)
 
     def squared_norm(self, i):
         return _row_loops.shifted_squared_norm(self.inner, self.centers, i)

@@ -14,11 +14,11 @@ from fastgd.runtime.fingerprint import is_ours
 
 # What no method would write by chance.
 UNWRITTEN = 1.2345678901234567e-301
+# Any rate does; a power of 2 rounds nothing.
 RATE = 0.125
 HOW_MANY = (
     "a loss of several predictions says how many they are: define n_predictions(self, targets), "
-    "for targets that are "
-    "numbers of classes `return int(targets.max()) + 1`"
+    "for targets that are numbers of classes `return int(targets.max()) + 1`"
 )
 
 
@@ -165,7 +165,8 @@ def _run(component, name, where, *arguments, arithmetic=False):
 
     Python raises where compiled code goes on with infinity or NaN.
     """
-    result, failed = None, False
+    result = None
+    failed = False
     try:
         result = getattr(component, name)(*arguments)
     except ArithmeticError:

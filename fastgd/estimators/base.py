@@ -18,8 +18,9 @@ from fastgd.data.trial import try_components
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
+from fastgd.fitting.candidates import batch_sizes
 from fastgd.fitting.observers import Lines, Together
-from fastgd.fitting.plan import BATCHES, Settings, own_steps, random_by_name
+from fastgd.fitting.plan import Settings, own_steps, random_by_name
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.fitting.targets import Task, fit_targets
 from fastgd.losses.base import VectorLoss, find_loss
@@ -49,6 +50,11 @@ FROM_THE_WORST = (
 # Of what a pickle holds: raised with each change that makes older pickles unreadable.
 STORED_FORMAT = 1
 ROWS_AT_ONCE = 8192  # of a prediction: cut by the number of rows alone
+# Predictions from float32 are multiplied in float64 where their terms are so many times as large,
+# in the mean of a few rows: columns of 1e6 +- 1 had left them off by 0.07.
+CANCELS = 8.0
+ROWS_LOOKED_AT = 64
+FEW_VALUES = 4096  # not worth the look
 
 
 @public
@@ -371,7 +377,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         # Solvers that find their own steps keep vectors as long as there are rows: only for whoever
         # asked to go on.
         self._states = [
-            r.result.state if self.warm_start or r.plan.solver not in BATCHES else None
+            r.result.state if self.warm_start or r.plan.solver not in batch_sizes() else None
             for r in runs
         ]
 
@@ -399,26 +405,28 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._validated(X, reset=False)
         coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
-        scores = self._products(X, coef.T.astype(X.dtype)) + np.ravel(self.intercept_)
+        intercept = np.ravel(self.intercept_)
+        exact = X.dtype == np.float64 or X.size <= FEW_VALUES or _cancel(X, coef, intercept)
+        scores = self._products(X, coef.T.astype(np.float64 if exact else X.dtype)) + intercept
         if offset is not None:
             offset = as_offset(offset, X.shape[0])
             scores = scores + offset[:, None]
         return scores
 
     def _products(self, X, coef):
-        """X @ coef, (n_samples, n_outputs); dense ones on as many threads as asked for, with the
-        same bits on any.
+        """X @ coef in the type of `coef`, (n_samples, n_outputs); dense ones on as many threads as
+        asked for, with the same bits on any.
         """
         if sp.issparse(X) or sp.issparse(coef):
             product = X @ coef
             return product.toarray() if sp.issparse(product) else product
         cuts = range(0, X.shape[0] + ROWS_AT_ONCE, ROWS_AT_ONCE)
-        products = np.empty((X.shape[0], coef.shape[1]), dtype=X.dtype)
+        products = np.empty((X.shape[0], coef.shape[1]), dtype=coef.dtype)
 
         def work(first, last):
             for block in range(first, last):
                 here = slice(cuts[block], cuts[block + 1])
-                np.matmul(X[here], coef, out=products[here])
+                np.matmul(X[here].astype(coef.dtype, copy=False), coef, out=products[here])
 
         with one_blas_thread():
             map_ranges(work, len(cuts) - 1, count_threads(self.n_jobs) if len(cuts) > 2 else 1)
@@ -454,9 +462,8 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     task = estimator._task(loss, penalty, rows, n_threads)
     offset = None if offset is None else as_offset(offset, n_samples)
     X_val, y_val, sample_weight_val = validation
-    rng = check_random_state(
-        estimator.random_state
-    )  # early stopping was asked for: its rows follow NumPy's convention
+    # Early stopping was asked for: its rows follow NumPy's convention.
+    rng = check_random_state(estimator.random_state)
     holdout = Holdout.choose(estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng)
     if holdout is not None:
         weights = holdout.training_weights(weights, n_samples)
@@ -514,3 +521,15 @@ def _is_time(dtype):
     durations.
     """
     return str(dtype).lower().startswith(("date", "time", "duration"))
+
+
+def _cancel(X, coef, intercept):
+    """Whether the terms of some predictions, (n_samples, n_outputs), are far larger than they
+    are.
+    """
+    some = X[:: -(-X.shape[0] // ROWS_LOOKED_AT)].astype(np.float64)
+    squares, scores = some.multiply(some) if sp.issparse(some) else some**2, some @ coef.T
+    squares = squares @ (coef.multiply(coef) if sp.issparse(coef) else coef**2).T
+    squares, scores = (one.toarray() if sp.issparse(one) else one for one in (squares, scores))
+    rest = ((scores + intercept) ** 2).sum(axis=0)
+    return bool((squares.sum(axis=0) > CANCELS**2 * rest).any())

@@ -37,7 +37,7 @@ except ImportError:
 
 
 def fit_callbacks(estimator, X, y, sample_weight, n_targets):
-    """The callbacks of a fit that begins, told so, or None where the estimator has none."""
+    """The callbacks of a fit, informed that it begins, or None where the estimator has none."""
     if not getattr(estimator, "_skl_callbacks", None):
         return None
     return FitCallbacks(estimator, X, y, sample_weight, n_targets)

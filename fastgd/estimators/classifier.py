@@ -37,8 +37,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     ----------
     loss : str or Loss, default="log_loss"
         `"log_loss"`, `"hinge"`, `"squared_hinge"`, `"modified_huber"`, `"perceptron"`, a regression
-        loss on the signs
-        -1 and 1, or a component of your own.
+        loss on the signs -1 and 1, or a component of your own.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
     alpha : float, default=1e-4
         Strength of the penalty; it multiplies a mean loss, so that C = 1 / (alpha * n_samples).
@@ -112,8 +111,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     objective_ : float
         F at the model; the sum over the classes of one-vs-rest.
     suboptimality_ : float
-        bound / max(F - bound, 1e-4 F0), with F0 the objective of the best constant model; the
-        greatest over the classes.
+        bound / max(F - bound, 1e-4 F0), with F0 the objective of the null model (the best one
+        without columns); the greatest over the classes.
     bound_kind_ : {"proof", "estimate", "none"}
         What the bound is: proved, or the estimate on which the fit ended (`history_["bound"]` keeps
         what is proved); of several classes the worst.
@@ -333,8 +332,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         if weights is not None and np.unique(y[weights > 0.0]).size == 1:
             raise ValueError(
                 "a classifier needs at least 2 classes, got 1 class with a positive weight; check "
-                "sample_weight and "
-                "class_weight"
+                "sample_weight and class_weight"
             )
 
     def _shaped(self, runs):

@@ -52,8 +52,8 @@ class Holdout:
         except ValueError as error:
             raise ValueError(
                 "early_stopping=True cannot hold out "
-                f"validation_fraction={estimator.validation_fraction} of "
-                f"{active.size} rows: {error} Give more rows, another fraction, or X_val and y_val."
+                f"validation_fraction={estimator.validation_fraction} of {active.size} rows: "
+                f"{error} Give more rows, another fraction, or X_val and y_val."
             ) from error
         if train.size == 0 or chosen.size == 0:
             raise ValueError(
@@ -76,9 +76,8 @@ class Holdout:
         )
         if X_val.shape[1] != X.shape[1]:
             raise ValueError(f"X_val has {X_val.shape[1]} features, X has {X.shape[1]}")
-        validate_data(
-            estimator, given, reset=False, skip_check_array=True
-        )  # the names of its columns
+        # Columns must have the names that they had.
+        validate_data(estimator, given, reset=False, skip_check_array=True)
         classification = estimator.__sklearn_tags__().estimator_type == "classifier"
         n_samples = X_val.shape[0]
         y_val = (

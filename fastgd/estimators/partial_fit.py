@@ -100,7 +100,9 @@ class ChunkEstimator(GDEstimator):
 
     def _advance(self, task, X, targets, weights, validation):
         """One epoch of each target over a chunk."""
-        began, loss, n_targets = time.perf_counter(), task.loss, len(targets)
+        began = time.perf_counter()
+        loss = task.loss
+        n_targets = len(targets)
         task.rows = as_rows(X, checked=True)
         task.n_threads = count_threads(self.n_jobs) if n_targets > 1 else 1
         states = getattr(self, "_states", None)
@@ -111,14 +113,12 @@ class ChunkEstimator(GDEstimator):
             else [None] * n_targets
         )
         if weights is None and loss.classification:
-            first = WeightedSamples(
-                targets[0], np.ones(1), np.zeros(1)
-            )  # made of checked labels; 8 us less
+            # Made of checked labels; 8 us less.
+            first = WeightedSamples(targets[0], np.ones(1), np.zeros(1))
         else:
             first = as_samples(loss, targets[0], X.shape[0], weights)
-        if (
-            getattr(self, "_tried", None) is not task.settings
-        ):  # once for parameters that stay the same objects
+        # Once for parameters that stay the same objects.
+        if getattr(self, "_tried", None) is not task.settings:
             given = task.settings.solver if isinstance(task.settings.solver, Rule) else None
             try_components(loss, task.penalty, first.targets, X.shape[1], rule=given)
             self._tried = task.settings
@@ -139,9 +139,8 @@ class ChunkEstimator(GDEstimator):
         self.t_ = 1.0 + max(part.state.updates for part in parts)
         self.plan_ = parts[0].plan if n_targets == 1 else [part.plan for part in parts]
         for name in OF_A_FIT:
-            self.__dict__.pop(
-                name, None
-            )  # of an earlier fit: nothing is known about the rows of all chunks
+            # Of an earlier fit: nothing is known about the rows of all chunks.
+            self.__dict__.pop(name, None)
         score = np.nan if validation is None else self._validate(X, *validation)
         self._note_chunk(parts, score, time.perf_counter() - began)
         if validation is not None:

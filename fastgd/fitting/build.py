@@ -1,12 +1,11 @@
 """From a plan to the solver that carries it out."""
 
-from fastgd.fitting.plan import CENTRAL_PATH
+from fastgd.fitting.candidates import of_name
 from fastgd.rules.one_sample import Pa1, Pa2, Scheduled
 from fastgd.rules.schedules import make_schedule
-from fastgd.solvers.dual.sdca import Sdca
+from fastgd.solvers.base import Options
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.gradient.scheduled import (
     AveragedFullBatch,
     BackingOff,
@@ -16,19 +15,9 @@ from fastgd.solvers.gradient.scheduled import (
     Subgradient,
 )
 from fastgd.solvers.growing_batch import Growing
-from fastgd.solvers.interior_point.central_path import CentralPath, takes_columns_by_need
-from fastgd.solvers.interior_point.column_generation import PathOnColumns
-from fastgd.solvers.l1.working_set import WorkingSet
-from fastgd.solvers.newton.cholesky import Newton, newton_pays
-from fastgd.solvers.newton.column_subspace import choose_span
-from fastgd.solvers.newton.least_squares import LeastSquares, least_squares_applies
-from fastgd.solvers.newton.subspace import fits
-from fastgd.solvers.newton.truncated import NewtonCG
 from fastgd.solvers.stochastic.automatic import SelfTuned
 from fastgd.solvers.stochastic.bottou_rates import FallingRates
 from fastgd.solvers.stochastic.scheduled import Stochastic
-from fastgd.solvers.variance_reduced.saga import Saga
-from fastgd.solvers.variance_reduced.svrg import Svrg
 
 
 def make_solver(plan, rule, settings, objective, seed):
@@ -94,28 +83,8 @@ def _automatic_full_batch(rule, objective):
 
 def _own_steps(plan, settings, objective, seed):
     """A solver that finds its own steps."""
-    tol, rows = settings.tol or 0.0, plan.batch_size
-    if plan.solver == "sdca":
-        return Sdca(objective, seed, shuffle=settings.shuffle)
-    if plan.form == CENTRAL_PATH:
-        return (PathOnColumns if takes_columns_by_need(objective) else CentralPath)(objective)
-    if plan.solver in ("saga", "svrg"):
-        kind = Saga if plan.solver == "saga" else Svrg
-        batch = "auto" if rows == "growing" else rows
-
-        def make(F):
-            return kind(F, batch, seed, shuffle=settings.shuffle)
-    else:
-        make = LBFGS if plan.solver == "lbfgs" else _newton(objective, tol, seed)
-    return Growing(objective, make, seed) if rows == "growing" else make(objective)
-
-
-def _newton(objective, tol, seed):
-    """The form of Newton's method that suits penalty and number of columns: what makes it for an
-    objective.
-    """
-    if objective.l1 > 0.0:
-        return lambda F: WorkingSet(F, seed)
-    if newton_pays(objective) or not (fits(objective) or objective.smooth):
-        return lambda F: (LeastSquares if least_squares_applies(F, tol) else Newton)(F, tol)
-    return choose_span if fits(objective) else NewtonCG
+    solver = of_name(plan.solver, objective, settings.tol, plan.form)
+    options = Options(settings.tol or 0.0, seed, settings.shuffle, plan.batch_size)
+    if plan.batch_size == "growing":
+        return Growing(objective, lambda F: solver.make(F, options), seed)
+    return solver.make(objective, options)

@@ -68,9 +68,8 @@ def _advance_one(task, objective, seed, start, state, X):
     if what and not (solver.own_steps and solver.retreat(state, before)):
         raise DivergenceError(
             f"{what} in epoch {state.iteration} of partial_fit (rate {state.rate:.3g}): lower "
-            "eta0, "
-            "scale X, for example "
-            "with StandardScaler, or leave the step to learning_rate='auto'.",
+            "eta0, scale X, for example with StandardScaler, or leave the step to "
+            "learning_rate='auto'.",
             History().arrays(),
         )
     coef, intercept = objective.split(solver.answer(state) if what else v)

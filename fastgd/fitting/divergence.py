@@ -1,4 +1,4 @@
-"""Whether a run has gone beyond all reason, and what its steps were too long for."""
+"""Whether a run diverges, and how to lower a rate that makes it."""
 
 import numpy as np
 
@@ -23,9 +23,7 @@ def reference(objective):
 
 
 def exploded(solver, value, start_point):
-    """Whether F = `value` is beyond all reason; far from the start it may have been beyond before
-    the first iteration.
-    """
+    """Whether F = `value` means divergence; a start far from the optimum may have had as much."""
     F = solver.objective
     # A dual solver's F may rise on the way.
     if value <= DIVERGED * abs(reference(F)) or (solver.proves_itself and np.isfinite(value)):
@@ -60,12 +58,20 @@ def scale(objective):
 
     A constant fits one row, or equal targets: any step is 1e10 times what is left then.
     """
-    F, value = objective, abs(objective.null_value)
+    F = objective
+    if not null_model_is_rounding(F):
+        return abs(F.null_value)
     with np.errstate(all="ignore"):
-        if value > ROUNDED * value_rounding(F, null_point(F, F.null_intercept), value, np.inf):
-            return value
         at_zero = abs(F.value(F.start()))
     return at_zero if 0.0 < at_zero < np.inf else 1.0
+
+
+def null_model_is_rounding(objective):
+    """Whether a constant fits: F0 is no more than what it may be wrong by."""
+    F, value = objective, abs(objective.null_value)
+    with np.errstate(all="ignore"):
+        rounding = value_rounding(F, null_point(F, F.null_intercept), value, np.inf)
+    return not value > ROUNDED * rounding
 
 
 def how_to_lower(objective):

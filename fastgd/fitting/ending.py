@@ -1,7 +1,7 @@
-"""What is told of a run that has ended: which point, which bound or estimate, which advice."""
+"""What is reported of a run that has ended: which point, which bound or estimate, which advice."""
 
 from fastgd.certificates.bound import Bound, relative
-from fastgd.fitting.divergence import how_to_lower, reference
+from fastgd.fitting.divergence import how_to_lower, null_model_is_rounding, reference
 from fastgd.fitting.stopping import StopReason
 from fastgd.linalg.precision import EPS
 from fastgd.objective.null_model import null_point
@@ -10,9 +10,13 @@ from fastgd.objective.null_model import null_point
 ENDS = (StopReason.PLATEAU, StopReason.MAX_ITER, StopReason.TIME)
 # What is told of steps of a solver's own that came to an end without a proof.
 NO_MORE = (
-    "Its steps bring no more: what is left is rounding, or too small for them to see. To get "
+    "Its steps bring no more: what is left is rounding, or too little for them. To get "
     "further, scale the columns of X, raise alpha or tol, or leave the choice to solver='auto'."
 )
+# Rounding that leaves more than so many times tol is told, unless tol asks for no more than
+# rounding.
+EXCUSED = 10.0
+LEAST = 1e-14
 # A schedule may end at so many times its lowest check: noise, not too large a rate.
 NOISE = 2.0
 # Above the null model by more than this share a run has shown nothing.
@@ -69,8 +73,11 @@ def advice(solver, check, reason, history, tol):
     no more; "" for nothing.
     """
     F = solver.objective
-    # Of F that is no more than what it is rounded by there is nothing to be told.
+    # Of F that is no more than what it is rounded by there is nothing to be told, but for a tol
+    # that rounding keeps far away, unless the null model is rounding itself.
     rounding = check.objective - F.loss.infimum <= 4.0 * check.doubt
+    far_away = LEAST < (tol or 0.0) < check.suboptimality / EXCUSED
+    rounding = rounding and (not far_away or null_model_is_rounding(F))
     if reason not in ENDS or F.loss.online or rounding:
         return ""
     if solver.own_steps:
@@ -79,6 +86,6 @@ def advice(solver, check, reason, history, tol):
     if check.objective <= limit and check.objective <= NOISE * lowest + 1e-4 * reference(F):
         return ""
     return (
-        f"The rate ({history['rate'][-1]:.3g} at the end) is too large: the null model "
-        f"has {F.null_value:.6g}, the lowest check had {lowest:.6g}. {how_to_lower(F)}"
+        f"The rate ({history['rate'][-1]:.3g} at the end) is too large: the null model, without "
+        f"columns, has {F.null_value:.6g}, the lowest check had {lowest:.6g}. {how_to_lower(F)}"
     )

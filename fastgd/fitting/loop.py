@@ -320,8 +320,8 @@ class Descent:
             else "the coefficients became infinite"
         )
         raise DivergenceError(
-            f"{what} in iteration {state.iteration} (rate {state.rate:.3g}; the best constant "
-            f"model has {F.null_value:.3g}). {divergence.how_to_lower(F)}",
+            f"{what} in iteration {state.iteration} (rate {state.rate:.3g}; the null "
+            f"model, without columns, has {F.null_value:.3g}). {divergence.how_to_lower(F)}",
             self.history.arrays(),
         )
 

@@ -10,33 +10,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastgd.objective.cost_model import curvature_cost
+from fastgd.fitting.candidates import batch_sizes, cheapest, is_open, of_name, random_names
 from fastgd.rules.base import Rule
 from fastgd.rules.batches import rows_per_update
 from fastgd.rules.classic import find_rule
 from fastgd.rules.schedules import LEARNING_RATES
 from fastgd.runtime.component import shown
-from fastgd.solvers.dual.sdca import dual_applies, dual_cost, dual_pays
-from fastgd.solvers.growing_batch import growth_pays
-from fastgd.solvers.interior_point.central_path import (
-    central_path_applies,
-    central_path_cost,
-    takes_columns_by_need,
-)
-from fastgd.solvers.newton.cholesky import newton_pays
+from fastgd.solvers.growing_batch import Growing, growth_pays
+from fastgd.solvers.interior_point.central_path import CentralPath
 
-# What each solver that finds its own steps takes as batch_size, the first where none is given.
-BATCHES = {
-    "lbfgs": ("full", "growing"),
-    "newton": ("full", "growing"),
-    "saga": ("auto", "growing"),
-    "svrg": ("auto", "growing"),
-    "sdca": (1,),
-}
-# Those of them whose steps look at some of the rows.
-RANDOM = ("saga", "svrg", "sdca")
-# With no more iterations than these a look at each row brings more than Newton's method: on the
-# central path, and elsewhere from so many rows on.
+# With no more iterations than these a look at each row brings more than Newton's method: by the
+# interior point method, and elsewhere from so many rows on.
 FEW_ON_PATH = 5
 FEW = 3
 ENOUGH_ROWS = 1000
@@ -44,11 +28,10 @@ ENOUGH_ROWS = 1000
 # 1 / (alpha t).
 MANY_COLUMNS = 1024
 STRONG = 3e-5
-# What no other plan would take more passes than: dual ascent that will be there by then is not left
-# for one-row steps.
-LAST_RESORT = 1000.0
-# Form of Newton's method that no other has to be left for.
-CENTRAL_PATH = "on the central path"
+
+
+# What plans call Newton steps for non-smooth losses, which no other has to be left for.
+INTERIOR_POINT = CentralPath.form
 
 
 @dataclass(frozen=True)
@@ -131,7 +114,7 @@ def make_plan(settings, objective, streaming=False, fresh=True):
         raise ValueError(
             f"solver must be a string or a Rule component, got {shown(solver)}; legal: {_legal()}"
         )
-    if isinstance(solver, str) and solver not in ("auto", *BATCHES, *Rule.members()):
+    if isinstance(solver, str) and solver not in ("auto", *batch_sizes(), *Rule.members()):
         raise ValueError(f"unknown solver {solver!r}; legal: {_legal()}")
     growing = isinstance(settings.batch_size, str) and settings.batch_size == "growing"
     n, given = objective.n_active, settings.batch_size
@@ -141,7 +124,7 @@ def make_plan(settings, objective, streaming=False, fresh=True):
         # SAGA and SVRG keep what they know of each row, and dual ascent refuses any number but 1.
         batch = (
             "full"
-            if isinstance(solver, Rule) or "full" in BATCHES.get(solver, ("full",))
+            if isinstance(solver, Rule) or "full" in batch_sizes().get(solver, ("full",))
             else batch
         )
         reasons.append(f"batch_size={_shown(given)} is all {n:,} rows")
@@ -150,11 +133,13 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     if (
         settings.average
         and rate in ("auto", "line_search")
-        and (batch in ("full", "growing") or solver in BATCHES)
+        and (batch in ("full", "growing") or solver in batch_sizes())
     ):
         reasons.append("nothing is averaged, for these steps end at the optimum by themselves")
-    if isinstance(solver, str) and solver in BATCHES:
-        return _own_steps(solver, batch, _shown(given), rate, objective, reasons), None
+    if isinstance(solver, str) and solver in batch_sizes():
+        given = _shown(given)
+        tol = settings.tol
+        return _own_steps(solver, batch, given, rate, objective, tol, reasons), None
     if batch == "auto":
         batch = "full" if _all_rows_suit(rate, objective.loss_smooth, streaming) else 1
         reasons.append(
@@ -185,8 +170,9 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
         return rule, 1 if batch == "auto" and rate != "line_search" else batch, rate
     if batch == "growing":
         reasons.append("batch_size='growing' was given")
-        return ("newton" if newton_applies(F) and newton_pays(F) else "lbfgs"), batch, rate
-    if batch == "full" and not (F.loss_smooth or central_path_applies(F)):
+        best = cheapest(F, settings.tol)[0]
+        return (best.name if "growing" in best.batch_sizes else "lbfgs"), batch, rate
+    if batch == "full" and not F.loss_smooth and not _interior_point(F):
         reasons.append(f"batch_size={_shown(settings.batch_size)} was given")
         return "nesterov", "full", rate
     if batch not in ("auto", "full") or rate != "auto":
@@ -200,14 +186,33 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
         )
         reasons.append(f"{given} was given")
         return ("nesterov", "full", rate) if full else ("gd", 1 if batch == "auto" else batch, rate)
-    solver, rows = _cheapest(F, batch, settings.tol, reasons)
-    if batch == "auto" and rows != "growing" and _too_few(F, solver, settings.most_iterations):
+    chosen, forecast = cheapest(F, settings.tol, batch)
+    values = F.rows.stored() / F.n_samples
+    size = f"{F.n_active:,} rows, {F.n_features:,} columns, {values:.0f} values in a row"
+    reasons.append(f"{size}: {forecast.reason}")
+    rows = _rows_for(chosen, F, batch, reasons)
+    if batch == "auto" and rows != "growing" and _too_few(F, chosen, settings.most_iterations):
         reasons.append(
             f"max_iter={settings.most_iterations} would end that early, so each row is a step "
             "instead"
         )
         return _one_look(F, reasons)
-    return solver, rows, rate
+    return chosen.rule_name or chosen.name, rows, rate
+
+
+def _rows_for(solver, F, batch, reasons):
+    """The batch size of a solver where none, or all rows, were given."""
+    if batch == "full" or "growing" not in solver.batch_sizes or not growth_pays(F):
+        return solver.batch_sizes[0]
+    if solver.batch_sizes[0] != "full" or solver.cost(F, None).last or Growing.refusal(F):
+        return solver.batch_sizes[0]
+    reasons.append("most of the way can be gone on a sample of the rows, so the batch grows")
+    return "growing"
+
+
+def _interior_point(F):
+    """Whether Newton's method takes a loss that is not smooth."""
+    return not F.loss_smooth and is_open("newton", INTERIOR_POINT, F)
 
 
 def _one_look(F, reasons):
@@ -216,7 +221,7 @@ def _one_look(F, reasons):
 
     Mean accuracy on the next of 12 chunks of 1,000 rows, rates that fall as 1 / (alpha t) less
     Adagrad's, for hinge and log loss: more than 1,024 columns and alpha / R^2 of 1e-3 0.024 to
-    0.071 on news text and random features of `mnist`, of 1e-4 0.003 to 0.022, of 1e-5 -0.009 to
+    0.071 on news text and random features of images, of 1e-4 0.003 to 0.022, of 1e-5 -0.009 to
     0.008, of 1e-6 -0.018 to -0.003; up to 1,024 columns they are behind throughout (six data sets,
     1e-3 to 1e-8, -0.095 to 0.003).
     """
@@ -241,144 +246,41 @@ def _one_look(F, reasons):
 def _too_few(F, solver, most_iterations):
     """Whether the solver would be cut off where epochs of one-row steps are known to be ahead.
 
-    Accuracy on held-out rows after 1, 2, 3, 5 iterations: hinge, on the central path, 0.506, 0.636,
-    0.865, 0.900 on `mnist` (odd or even) and 0.758, 0.783, 0.819, 0.840 on `a9a`; Adagrad 0.900,
-    0.904, 0.905, 0.903 and 0.845 throughout.  Log loss on `mnist` 0.804, 0.862, 0.874, 0.894;
-    Adagrad 0.899, 0.903, 0.902, 0.901.  A squared loss needs one iteration. Dual ascent on `a9a`
-    and standardised `covtype_binary` 0.765, 0.808, 0.844, 0.851 and 0.658, 0.681, 0.716, 0.749,
-    Adagrad
-    0.855 and 0.753 at once; on news text dual ascent is ahead, 0.972 to 0.958.
+    Accuracy on held-out rows after 1, 2, 3, 5 iterations: hinge, by the interior point method,
+    0.506, 0.636, 0.865, 0.900 on images of 784 pixels and 0.758, 0.783, 0.819, 0.840 on one-hot
+    rows of 14 values; Adagrad 0.900, 0.904, 0.905, 0.903 and 0.845 throughout.  Log loss on the
+    images 0.804, 0.862, 0.874, 0.894; Adagrad 0.899, 0.903, 0.902, 0.901.  A squared loss needs
+    one iteration. Dual ascent on the one-hot rows and on 54 standardised columns 0.765, 0.808,
+    0.844, 0.851 and 0.658, 0.681, 0.716, 0.749, Adagrad 0.855 and 0.753 at once; on news text dual
+    ascent is ahead, 0.972 to 0.958.
     """
     if not F.loss_smooth:
-        return (
-            most_iterations <= FEW_ON_PATH
-            and solver in ("newton", "sdca")
-            and central_path_applies(F)
-        )
+        own = solver.name in ("newton", "sdca")
+        return most_iterations <= FEW_ON_PATH and own and _interior_point(F)
     return (
-        solver == "newton"
+        solver.name == "newton"
         and most_iterations <= FEW
         and F.n_active >= ENOUGH_ROWS
         and F.loss.self_concordance != 0.0
     )
 
 
-def _cheapest(F, batch, tol, reasons):
-    """The solver and batch that operation counts favour for this objective."""
-    values = F.rows.stored() / F.n_samples
-    size = f"{F.n_active:,} rows, {F.n_features:,} columns, {values:.0f} values in a row"
-    if not F.loss_smooth:
-        dual = batch == "auto" and dual_applies(F) and dual_pays(F)
-        if central_path_applies(F) and not (dual and dual_cost(F, tol) < central_path_cost(F)):
-            reasons.append(
-                f"{size}: the loss has corners, which Newton steps on the central path go round"
-            )
-            if takes_columns_by_need(F):
-                reasons.append(
-                    "with an l1 part most coefficients are 0, so columns are taken as they are "
-                    "needed"
-                )
-            return "newton", "full"
-        if dual:
-            reasons.append(
-                f"{size}: the loss has corners, which a step on each row's dual variable meets "
-                "exactly"
-            )
-            return "sdca", 1
-        reasons.append(
-            "the loss has corners: averages of one-row steps get further than subgradients of all "
-            "rows"
-        )
-        return "gd", 1
-    if not F.convex or not (F.elastic or F.penalty.smooth) or (F.vector and F.l1 > 0.0):
-        what = (
-            "the loss or the penalty is not convex"
-            if not F.convex
-            else "the penalty has corners of its own"
-        )
-        reasons.append(
-            f"{what}: accelerated descent with restarts finds a low point of either kind"
-        )
-        return "nesterov", "full"
-    if F.l1 > 0.0:
-        reasons.append(
-            "with an l1 part most coefficients are 0: Newton's method on the columns that are not"
-        )
-        return "newton", "full"
-    if F.vector or not F.elastic:
-        reasons.append(f"{size}: pairs of past steps stand in for a curvature matrix")
-        return "lbfgs", "full"
-    if newton_pays(F):
-        reasons.append(
-            f"{size}: a curvature matrix costs about {curvature_cost(F):.2g} passes and saves many "
-            "more"
-        )
-        if batch == "full" or not growth_pays(F):
-            return "newton", "full"
-        reasons.append("most of the way can be gone on a sample of the rows, so the batch grows")
-        return "newton", "growing"
-    jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
-    if batch == "auto" and jumps and dual_applies(F) and dual_pays(F):
-        reasons.append(
-            f"{size}: many columns and a curvature that jumps, where the dual variables of rows "
-            "move freely"
-        )
-        return "sdca", 1
-    reasons.append(
-        f"{size}: too many columns for a curvature matrix, so Newton steps are taken among past "
-        "gradients"
-    )
-    return "newton", "full"
-
-
-def newton_applies(F):
-    """Whether Newton's method is defined here: one prediction, a derivative, an elastic net or a
-    smooth penalty.
-    """
-    return not F.vector and F.loss_smooth and (F.elastic or F.penalty.smooth)
-
-
-def _own_steps(solver, batch, given, rate, F, reasons):
+def _own_steps(name, batch, given, rate, F, tol, reasons):
     """Plan for a solver that finds its own steps; `given` is the batch size in the user's words."""
-    allowed = BATCHES[solver]
-    if batch == "auto":
-        batch = allowed[0]
-        if (
-            solver == "newton"
-            and newton_applies(F)
-            and F.l1 == 0.0
-            and newton_pays(F)
-            and growth_pays(F)
-        ):
-            batch = "growing"
-    legal = batch in allowed or (allowed[0] == "auto" and isinstance(batch, int))
+    allowed = batch_sizes()[name]
+    legal = batch in ("auto", *allowed) or (allowed[0] == "auto" and isinstance(batch, int))
     if not legal:
-        raise ValueError(
-            f"solver={solver!r} does not go with batch_size={given}; legal: {_legal()}"
-        )
-    smooth = (F.loss_smooth or (solver == "newton" and central_path_applies(F))) and (
-        F.elastic or F.penalty.smooth
-    )
-    if solver in ("newton", "lbfgs") and not smooth:
-        raise ValueError(
-            f"solver={solver!r} needs a loss and a penalty with derivatives, got {F.loss!r} and "
-            f"{F.penalty!r}; "
-            "use solver='auto', or 'sdca' for a loss with corners"
-        )
-    if (solver == "newton" and F.vector) or (solver == "lbfgs" and F.l1 > 0.0):
-        what = "a loss of several predictions" if F.vector else "an l1 part"
-        raise ValueError(f"solver={solver!r} does not go with {what}; use solver='auto'")
-    if batch == "growing" and (not F.loss_smooth or F.l1 > 0.0):
-        raise ValueError(
-            f"solver={solver!r} grows its batch for smooth losses and penalties only; use "
-            "batch_size='full'"
-        )
+        raise ValueError(f"solver={name!r} does not go with batch_size={given}; legal: {_legal()}")
+    if batch == "growing" and Growing.refusal(F):
+        raise ValueError(f"solver={name!r} {Growing.refusal(F)}")
+    solver = of_name(name, F, tol)
+    if batch == "auto":
+        batch = _rows_for(solver, F, batch, [])
     if rate != "auto":
         raise ValueError(
-            f"solver={solver!r} finds its own steps: learning_rate must be 'auto', got {rate!r}"
+            f"solver={name!r} finds its own steps: learning_rate must be 'auto', got {rate!r}"
         )
-    form = CENTRAL_PATH if solver == "newton" and not F.loss_smooth else ""
-    return Plan(solver, batch, rate, tuple(reasons), form)
+    return Plan(name, batch, rate, tuple(reasons), solver.form)
 
 
 def _all_rows_suit(rate, smooth, streaming):
@@ -389,8 +291,8 @@ def _all_rows_suit(rate, smooth, streaming):
 def random_by_name(settings, loss, streaming=False):
     """Whether the user, not `auto`, chose steps on some of the rows: random by nature."""
     solver, batch, rate = settings.solver, settings.batch_size, settings.learning_rate
-    if isinstance(solver, str) and solver in BATCHES:
-        return solver in RANDOM
+    if isinstance(solver, str) and solver in batch_sizes():
+        return solver in random_names()
     if not isinstance(batch, str):
         return isinstance(batch, numbers.Integral) or batch != 1.0
     if batch != "auto" or (isinstance(solver, str) and solver == "auto" and rate == "auto"):
@@ -414,7 +316,7 @@ def takes_chunks(estimator):
     AttributeError
         If not, saying what does.
     """
-    if isinstance(estimator.solver, str) and estimator.solver in BATCHES:
+    if isinstance(estimator.solver, str) and estimator.solver in batch_sizes():
         raise AttributeError(
             f"partial_fit takes a solver that sees each row once: {_rules()} or 'auto', got "
             f"{estimator.solver!r}"
@@ -434,9 +336,19 @@ def _rules():
 def _legal():
     return (
         f"solver 'auto' or one of {_rules()} (or a Rule) with batch_size 'full', a number of rows, "
-        "a fraction, 'auto'; "
-        "lbfgs, newton with 'full' or 'growing'; saga, svrg with a number of rows or 'growing'; "
-        "sdca with 1"
+        f"a fraction, 'auto'; {_own_batches()}"
+    )
+
+
+def _own_batches():
+    """What solvers with steps of their own take as batch size, in words."""
+    by_batches: dict[tuple[int | str, ...], list[str]] = {}
+    for name, sizes in sorted(batch_sizes().items()):
+        by_batches.setdefault(sizes, []).append(name)
+    words: dict[int | str, str] = {"auto": "a number of rows"}
+    return "; ".join(
+        f"{', '.join(names)} with {' or '.join(words.get(one, repr(one)) for one in sizes)}"
+        for sizes, names in by_batches.items()
     )
 
 

@@ -8,21 +8,19 @@ import numpy as np
 
 from fastgd.certificates.bound import Bound
 from fastgd.data.rows import StridedRows
-from fastgd.fitting.ending import ENDS, NO_MORE
-from fastgd.fitting.plan import BATCHES, CENTRAL_PATH, LAST_RESORT, Plan, make_plan, newton_applies
+from fastgd.fitting.candidates import batch_sizes, is_open, of_name, takeovers
+from fastgd.fitting.ending import ENDS, LEAST, NO_MORE
+from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
 from fastgd.fitting.stopping import (
     StopReason,
 )
 from fastgd.rules.base import Rule
-from fastgd.solvers.dual.sdca import dual_applies, dual_cost, dual_pays
-from fastgd.solvers.interior_point.central_path import central_path_applies, central_path_cost
-from fastgd.solvers.newton.cholesky import span_cost
+from fastgd.solvers.base import LAST_RESORT
 
-# A run on the central path that ends farther off than this was lost in rounding; else rounding is
-# just its end.
+# An interior point run that ends farther off than this was lost in rounding; else rounding is just
+# its end.
 LOST = 0.1
-# What tol=0 asks for, and what no other plan is asked to improve on then.
-LEAST = 1e-14
+# What no other plan is asked to improve on where tol is 0.
 SETTLED = 1e-8
 _copying = threading.Lock()
 
@@ -42,9 +40,9 @@ def run_by_plans(task, objective, go, start, state):
     tried = [plan]
     result = go(tried, rule, start, state, task.max_iter, task.max_time)
     updates = _updates(objective, result)
-    # On the central path it is still Newton's method: open to whoever asked for that, too.
+    # An interior point method is still Newton's method: open to whoever asked for that, too.
     may_change = settings.solver == "auto" or (
-        plan.solver == "newton" and central_path_applies(objective)
+        plan.solver == "newton" and is_open("newton", INTERIOR_POINT, objective)
     )
     while may_change and _stuck(plan, objective, result, settings.tol):
         iterations = int(result.history["iteration"][-1])
@@ -140,16 +138,17 @@ def _stuck(plan, objective, result, tol):
     """Whether a run ended because nothing fell any more, although it is not proved to be where it
     should.
 
-    For the central path of a loss with corners rounding is just its end, unless it ended far off.
+    For the interior point method rounding is just its end, unless it ended far off.
     """
     if not tol or result.reason not in (StopReason.PLATEAU, StopReason.CONVERGED):
         return False
     if result.suboptimality <= max(tol, SETTLED if tol <= LEAST else 0.0) or result.rounded:
-        # An estimate is not the last word where the central path would bring a proof.
+        # An estimate is not the last word where the interior point would bring a proof.
         newton = plan.solver in ("newton", "lbfgs") and not plan.form
-        return newton and result.bound.kind == "estimate" and central_path_applies(objective)
+        estimated = result.bound.kind == "estimate"
+        return newton and estimated and is_open("newton", INTERIOR_POINT, objective)
     lost = objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST
-    return plan.form != CENTRAL_PATH or lost or objective.loss_smooth
+    return plan.form != INTERIOR_POINT or lost or objective.loss_smooth
 
 
 def _ending(plan, result, tol):
@@ -170,43 +169,40 @@ def next_plan(tried, F, ending, automatic=True):
     were tried, too.
 
     `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the
-    central path left.
+    interior point method left.
     """
-    if tried[-1].solver not in BATCHES:
-        return None
     known = {(plan.solver, plan.form) for plan in tried}
-    for solver, form in _others(F, automatic):
-        if (solver, form) not in known:
-            rule = None if solver in BATCHES else Rule.named(solver)()
-            along = f"{solver} {form}" if form else solver if solver != "gd" else "one-row steps"
+    for solver, told in _after(tried[-1], list(takeovers(F, None))):
+        name = solver.rule_name or solver.name
+        if (name, solver.form) not in known and (automatic or _follows_a_name(solver, told, F)):
+            rule = Rule.named(name)() if solver.rule_name else None
+            along = "one-row steps" if name == "gd" else f"{name} {solver.form}".rstrip()
             reasons = (*tried[-1].reasons, f"{ending}, so {along} went on from there")
-            return Plan(
-                solver, 1 if solver in ("sdca", "gd") else "full", "auto", reasons, form
-            ), rule
+            return Plan(name, solver.batch_sizes[0], "auto", reasons, solver.form), rule
     return None
 
 
-def _others(F, automatic):
-    """(solver, form) of all plans that can take over from another, in this order."""
-    path = [("newton", CENTRAL_PATH)] if central_path_applies(F) else []
-    if not automatic and F.loss_smooth:
-        return path
-    if not F.loss_smooth:
-        dual = [("sdca", "")] if dual_applies(F) and dual_pays(F) else []
-        return [*path, *dual, ("gd", "")] if path or dual else []
-    newton = [("newton", "")] if F.convex and newton_applies(F) else []
-    pairs = [("lbfgs", "")] if F.smooth else []
-    return [*newton, *path, *pairs, ("nesterov", "")]
+def _follows_a_name(solver, told, F):
+    """Whether a solver may take over from one that was named: the interior point method, and for
+    non-smooth losses what is expected to get there.
+    """
+    if F.loss_smooth:
+        return solver.form == INTERIOR_POINT
+    return bool(solver.rule_name) or not told.last
+
+
+def _after(plan, told):
+    """Those that may follow a plan: all of them, but after an update rule only what comes later."""
+    if plan.solver in batch_sizes():
+        return told
+    rules = [solver.rule_name for solver, _ in told]
+    return told[rules.index(plan.solver) + 1 :] if plan.solver in rules else []
 
 
 def forecast(plan, F, tol):
-    """What a run of a plan takes in passes' worth of time; a plan without a forecast is there
-    for the worst case.
+    """What a run of a plan takes in passes' worth of time; one of a rule is there for the worst
+    case.
     """
-    if plan.form == CENTRAL_PATH:
-        return central_path_cost(F)
-    if plan.solver == "sdca":
-        return dual_cost(F, tol)
-    if plan.solver == "newton":
-        return span_cost(F)
-    return LAST_RESORT
+    if plan.solver not in batch_sizes():
+        return LAST_RESORT
+    return of_name(plan.solver, F, tol, plan.form).cost(F, tol).passes

@@ -13,8 +13,8 @@ from fastgd.solvers.base import State
 
 @public
 class DivergenceError(ValueError, FloatingPointError):
-    """The objective is not finite, beyond 1e10 times that of the best constant model, or above it
-    and still growing.
+    """The objective is not finite, beyond 1e10 times that of the null model (the best one without
+    columns), or above it and still growing.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Result:
     state : State or None
         From which the run can be continued; None after an interruption.
     advice : str
-        What whoever asked for tol has to be told in this run's own words, "" for nothing.
+        For the warning of a fit that did not reach tol: a remedy for this run, "" for none.
     doubt : float
         What the objective may be wrong by; the bound takes it in.
     """

@@ -1,4 +1,4 @@
-"""Stopping: why a fit ends, and the rules that say so.  Plain Python, looked at once per check."""
+"""Stopping: why a fit ends, and the rules for it.  Plain Python, applied once per check."""
 
 import enum
 
@@ -55,11 +55,11 @@ class Extrapolated(StoppingRule):
     """What is left to fall, judged from the falls while the number of iterations doubled, is at
     most tol F / 2.
 
-    `unit(F)` is what falls are told in: |F| itself by default.
+    `unit(F)` is the unit of falls: |F| itself by default.
 
     With f1 and f2 the last two of these falls and q = f2 / f1, a geometric series leaves f2 q / (1
     - q), which is f2 where errors fall as 1 / iterations; the larger of that and f2 is compared.
-    What is told as left (`estimate`) is twice that: in 47 runs of one-row steps the truth was 0.4
+    The `estimate` is twice that: in 47 runs of one-row steps the truth was 0.4
     of it in the median, and 6 times as much in one of twenty.
     """
 
@@ -67,13 +67,13 @@ class Extrapolated(StoppingRule):
         self.tol, self.unit = tol, unit
 
     def check(self, history):
-        """PLATEAU when checks at e, e / 2 and e / 4 iterations say so."""
+        """PLATEAU by the checks at e, e / 2 and e / 4 iterations."""
         left = self.left(history)
         enough = 0.5 * self.tol / (1.0 + self.tol) * self.unit(history["objective"][-1])
         return StopReason.PLATEAU if left <= enough else None
 
     def estimate(self, history):
-        """F - F* as it is told."""
+        """F - F* by estimate."""
         return 2.0 * self.left(history)
 
     def left(self, history):
@@ -97,10 +97,10 @@ class Extrapolated(StoppingRule):
 
 
 class Cautious(Extrapolated):
-    """For full batches, whose F may stand still for long before it falls on: more is told as left.
+    """For full batches, whose F may stand still for long before it falls on: estimates are larger.
 
     That is 19 times the last fall, as if the series hardly converged: steps over gradients that do
-    not go to 0 were once 560 times as far from the optimum as they said (hinge).  The `patient` go
+    not go to 0 were once 560 times as far from the optimum as estimated (hinge).  The `patient` go
     on until that is at most tol F, which takes steps that converge a few iterations more; others
     would take 19 times as many, and end where `Extrapolated` does.
     """
@@ -110,14 +110,14 @@ class Cautious(Extrapolated):
         self.patient = patient
 
     def check(self, history):
-        """PLATEAU when checks at e, e / 2 and e / 4 iterations say so."""
+        """PLATEAU by the checks at e, e / 2 and e / 4 iterations."""
         enough = self.tol / (1.0 + self.tol) * self.unit(history["objective"][-1])
         return (
             super().check(history) if not self.patient or self.estimate(history) <= enough else None
         )
 
     def estimate(self, history):
-        """F - F* as it is told."""
+        """F - F* by estimate."""
         last = self._last(history)
         return (
             np.inf
@@ -306,8 +306,8 @@ def user_rules(stop):
 
 
 def falls_short(result, tol):
-    """Whether a run ended where whoever asked for `tol` has to be told: neither proved, nor as a
-    schedule may end.
+    """Whether a run ended so that a warning is due: neither proved to `tol`, nor as a schedule may
+    end.
     """
     if tol is None or result.suboptimality <= tol:
         return False
@@ -317,11 +317,11 @@ def falls_short(result, tol):
 
 
 def ending(result, tol, max_iter):
-    """How far a run that did not converge got, how fast it was closing in, and what to change:
+    """How far a run that did not converge got, how fast F was falling, and what to change:
     one sentence each.
     """
     history, value = result.history, f"the objective {result.objective:.6g}"
-    # A bound of more than F itself says no more than that losses are not negative.
+    # A bound of more than F itself only means that losses are not negative.
     if result.suboptimality < 1.0:
         how = "estimated" if result.bound.kind == "estimate" else "proved"
         how_far = (
@@ -330,7 +330,8 @@ def ending(result, tol, max_iter):
         )
     else:
         how_far = f"{value} has no useful bound on its distance to the optimum, tol is {tol:g}"
-    half, fall = len(history) // 2, ""
+    half = len(history) // 2
+    fall = ""
     if half >= 1:
         before, after = history["objective"][half - 1], history["objective"][-1]
         share = max(before - after, 0.0) / max(abs(after), 1e-300)

@@ -12,10 +12,11 @@ from fastgd.certificates.bound import NO_BOUND
 from fastgd.certificates.certifier import provable
 from fastgd.data.targets import WeightedSamples
 from fastgd.fitting.build import make_solver
+from fastgd.fitting.candidates import is_open
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended, Together, Watch
-from fastgd.fitting.plan import CENTRAL_PATH
+from fastgd.fitting.plan import INTERIOR_POINT
 from fastgd.fitting.replan import forecast, next_plan, run_by_plans
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import (
@@ -29,6 +30,7 @@ from fastgd.fitting.stopping import (
     TimeLimit,
     Validation,
 )
+from fastgd.objective.cost_model import PYTHON, VALUE
 from fastgd.objective.distances import unit_at
 from fastgd.objective.infimum import check_infimum
 from fastgd.objective.null_model import null_model, null_point
@@ -36,10 +38,9 @@ from fastgd.objective.objective import Objective
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.base import RunRecord
-from fastgd.solvers.interior_point.central_path import central_path_applies
 
-# An iteration takes about 0.1 ms of Python, and about 2 ns for each stored value.
-LEAST_FOR_THREADS = 50_000
+# From so many stored values on an iteration's two looks at them take longer than its Python.
+LEAST_FOR_THREADS = PYTHON / (2.0 * VALUE)
 # Newton's method is there within a dozen iterations or two; where the central path is open, it is
 # taken after these checks.
 NEWTON_CHECKS = 50
@@ -138,9 +139,8 @@ def fit_targets(task, samples, seeds, starts, states):
         try:
             # No thread goes on working on a fit that has failed.
             map_ranges(work, len(samples), target_threads(task, len(samples)), end=ended.set)
-        except (
-            KeyboardInterrupt
-        ) as key:  # between two targets, or while the main thread waited for the others
+        except KeyboardInterrupt as key:
+            # Between two targets, or while the main thread waited for the others.
             keys.append(key)
             ended.set()
     if not ended.is_set():
@@ -337,7 +337,9 @@ def _unknowns(objective, coef, intercept):
 
 def _rules(task, tried, solver, max_time):
     """Stopping rules of a run by the last of the plans that were `tried`."""
-    settings, tol, plan = task.settings, task.settings.tol or None, tried[-1]
+    settings = task.settings
+    tol = task.settings.tol or None
+    plan = tried[-1]
     rules: list = [] if max_time is None else [TimeLimit(max_time)]
     unit = functools.partial(unit_at, solver.objective)
     if task.score is not None:
@@ -355,12 +357,13 @@ def _rules(task, tried, solver, max_time):
         if not solver.own_steps and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if plan.solver in ("newton", "lbfgs", "nesterov"):
-            automatic, path = settings.solver == "auto", central_path_applies(solver.objective)
-            # Newton's method that was named, too, may leave for the central path, once it stands
-            # still.
-            if automatic or (plan.solver == "newton" and path and plan.form != CENTRAL_PATH):
+            automatic = settings.solver == "auto"
+            path = is_open("newton", INTERIOR_POINT, solver.objective)
+            # Newton's method that was named, too, may become an interior point method, once it
+            # brings no more.
+            if automatic or (plan.solver == "newton" and path and plan.form != INTERIOR_POINT):
                 patient = (
-                    plan.form == CENTRAL_PATH
+                    plan.form == INTERIOR_POINT
                     or plan.solver == "nesterov"
                     or not (automatic and path)
                 )

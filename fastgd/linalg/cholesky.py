@@ -1,5 +1,5 @@
-"""A curvature matrix made ready to be solved with: Cholesky where it is positive definite, else
-its range alone.
+"""A factored curvature matrix: by Cholesky where it is positive definite, else by the eigenvectors
+of its range.
 """
 
 import numpy as np
@@ -11,16 +11,16 @@ from fastgd.linalg.precision import EPS
 # A pivot, of ones on the diagonal, above this is known to a thousandth of its square.
 RESOLVED = 3e-6
 
-# Added to a diagonal of ones for each unknown, and a hundred times as much as often as that is not
-# enough.
+# Added to a diagonal of ones for each unknown: a few units in the last place, and a hundred times
+# as much as often as that is not enough.
 RIDGE = 1e-15
 # Where this is not enough the matrix is not one of finite numbers, and no ridge will do.
 LARGEST_RIDGE = 1e3
 
 
 class Factor:
-    """H as (D L)(D L)' with D the roots of its diagonal, so that columns on wild scales do not
-    drown each other.
+    """H as (D L)(D L)' with D the roots of its diagonal, so that the rounding of large columns
+    does not hide small ones.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Factor:
 
     def _take_diagonal(self, matrix):
         diagonal = self.diagonal = np.sqrt(np.maximum(np.diag(matrix), 0.0))
-        self._blind = np.flatnonzero(diagonal == 0.0)
+        self._zeros = np.flatnonzero(diagonal == 0.0)
         self.scale = np.where(diagonal > 0.0, diagonal, 1.0)
         self.border = matrix[:, -1].copy()
 
@@ -72,18 +72,18 @@ class Factor:
         values, vectors = (
             scipy.linalg.eigh(scaled) if finite else (np.zeros(len(scaled)), np.eye(len(scaled)))
         )
-        vectors[self._blind] = 0.0
+        vectors[self._zeros] = 0.0
         return values, vectors
 
     def _scaled(self, matrix):
         scaled = matrix / self.scale
         scaled /= self.scale[:, None]
-        scaled[self._blind, self._blind] = 1.0
+        scaled[self._zeros, self._zeros] = 1.0
         return scaled
 
     def _right(self, gradient):
         scaled = gradient / self.scale
-        scaled[self._blind] = 0.0
+        scaled[self._zeros] = 0.0
         return scaled
 
     @property
@@ -91,7 +91,7 @@ class Factor:
         """Whether H is positive definite beyond rounding, so that its inverse bounds what F can
         still fall.
         """
-        return self.regular and self._blind.size == 0
+        return self.regular and self._zeros.size == 0
 
     @property
     def resolved(self):
@@ -144,8 +144,8 @@ class Factor:
         return self.scale * blas.dtrmv(self._lower, upper, lower=1)
 
     def inverse_norm(self):
-        """At least the norm of (D L)^-1 D, which turns what is wrong with a scaled gradient into
-        a decrement.
+        """At least the norm of (D L)^-1 D, by which an error of a scaled gradient becomes one of
+        the decrement.
         """
         if self._inverse_norm is None:
             self._inverse_norm = float(
@@ -162,7 +162,7 @@ class Factor:
 
 
 class Ridged:
-    """(H + diagonal)^-1, scaled so that columns on wild scales do not drown each other.
+    """(H + diagonal)^-1, scaled so that the rounding of large columns does not hide small ones.
 
     Parameters
     ----------
@@ -182,7 +182,8 @@ class Ridged:
         diagonal = np.diag(matrix).copy()
         diagonal[: added.size] += added
         self._scale = np.where(diagonal > 0.0, np.sqrt(diagonal), 1.0)
-        ridge, failed = RIDGE * diagonal.size, 1
+        ridge = RIDGE * diagonal.size
+        failed = 1
         while failed and ridge < LARGEST_RIDGE:
             scaled = matrix / self._scale[:, None]
             scaled /= self._scale
@@ -191,7 +192,7 @@ class Ridged:
             self._upper, failed = lapack.dpotrf(scaled.T, lower=0, clean=0, overwrite_a=1)
             ridge *= 100.0
         if failed:
-            self._upper[:] = np.nan  # so is what is solved with it, and whoever asks stops there
+            self._upper[:] = np.nan  # so are solutions, at which callers stop
 
     def solve(self, right):
         """The unknowns for `right`, (size,) or (size, k)."""

@@ -1,4 +1,4 @@
-"""Conjugate gradients, one step at a time: whoever asks for a step decides when it is the last."""
+"""Conjugate gradients, one step at a time: the caller decides when to stop."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class ConjugateGradients:
     step, residual : ndarray, (size,)
         p and r, which the next step changes in place.
     height : float
-        r'M r: what rules that stop by a relative residual look at.
+        r'M r, for rules that stop by the relative residual.
 
     References
     ----------
@@ -43,10 +43,11 @@ class ConjugateGradients:
     def __init__(self, product, right, precondition=None):
         self._product, self._precondition = product, precondition
         self.step, self.residual = np.zeros(right.size), right.copy()
-        self._direction, self._before = None, 0.0
-        self._look()
+        self._direction = None
+        self._before = 0.0
+        self._measure()
 
-    def _look(self):
+    def _measure(self):
         r = self.residual
         self._scaled = r if self._precondition is None else self._precondition(r)
         self.height = float(r @ self._scaled)
@@ -59,12 +60,12 @@ class ConjugateGradients:
         if self._direction is not None and self._before > 0.0:
             direction += (self.height / self._before) * self._direction
         curved = self._product(direction)
-        bend = float(direction @ curved)
-        if not bend > (flat * float(direction @ direction) if flat > 0.0 else 0.0):
+        curvature = float(direction @ curved)
+        if not curvature > (flat * float(direction @ direction) if flat > 0.0 else 0.0):
             return False
-        share = self.height / bend
+        share = self.height / curvature
         self.step += share * direction
         self.residual -= share * curved
         self._direction, self._before = direction, self.height
-        self._look()
+        self._measure()
         return True

@@ -32,7 +32,8 @@ def largest_eigenvalue(product, start, n_steps):
     >>> round(largest_eigenvalue(lambda v: A @ v, np.array([1.0, 0.0]), 20), 6)
     3.0
     """
-    direction, value = start, 0.0
+    direction = start
+    value = 0.0
     length = float(np.linalg.norm(direction))
     for _ in range(n_steps):
         if length == 0.0:

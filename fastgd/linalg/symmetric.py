@@ -1,5 +1,5 @@
-"""Symmetric matrices with their scales taken out: columns on wild scales drown each other's
-eigenvalues in rounding, and with ones on the diagonal they do not.
+"""Symmetric matrices scaled to ones on their diagonal: else the rounding of columns on a large
+scale hides the eigenvalues of those on a small one.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""A curvature matrix solved with by way of the rows: for more columns than rows.
+"""Systems with a curvature matrix of more columns than rows, by way of one of the rows.
 
 (M + sum_i c_i (x_i, 1)(x_i, 1)') (w, b) = (X' a + g, sum a) with a diagonal M, which leaves b
 alone, is, with r_i = a_i - c_i (x_i . w + b) and the columns in two groups, P and A,
@@ -7,16 +7,16 @@ alone, is, with r_i = a_i - c_i (x_i . w + b) and the columns in two groups, P a
     + X_P' r) (M_A + X_A' B^-1 X_A) w_A = g_A + X_A' B^-1 (...)
 
 (Woodbury, 1950), the intercept being one more column of A, with M = 0.  Both matrices are about as
-large as there are rows.  Columns that M hardly holds go to A: in B their products would drown all
-others.  Amounts a of the rows are kept apart from g, for in X' a - X' t no digit would be left
-where |x|^2 c / M is 1e16.
+large as there are rows.  Columns whose entry of M is small go to A: in B the rounding of their
+products would hide all others.  Derivatives a of the rows' losses are kept apart from g, for in
+X' a - X' t no digit would be left where |x|^2 c / M is 1e16.
 """
 
 import numpy as np
 
 from fastgd.linalg.cholesky import Ridged
 
-# Columns whose |x|^2 / M is above this many times the median are hardly held; at most as many as
+# Columns whose |x|^2 / M is above this many times the median go to A; at most as many as
 # there are rows. With all in P, quantiles of 300 rows with an l1 part on 3000 columns ended at a
 # gap of 0.01, now 1.6e-7; by way of a matrix of the columns, at the same gap, 15 to 30 times as
 # much time.
@@ -38,7 +38,7 @@ class RowSystem:
     --------
     >>> X = np.array([[1.0, 2.0, 0.0]])
     >>> system = RowSystem(X, False)
-    >>> system.look(np.ones(3), np.ones(1))  # X was read
+    >>> system.factorise(np.ones(3), np.ones(1))  # X was read
     True
     >>> system.solve(np.array([6.0]), np.array([0.0, -12.0, 1.0]))
     (array([ 5., -2.,  1.]), array([1.]))
@@ -47,30 +47,32 @@ class RowSystem:
     def __init__(self, X, fit_intercept):
         self.X, self.fit_intercept = X, fit_intercept
         self._by_column = X if isinstance(X, np.ndarray) else X.tocsc()
-        self._squared, self._products = X * X, None
+        self._squared = X * X
+        self._products = None
 
     def squares(self, weights=None):
         """Weighted squares of the columns, (d,)."""
         return self._squared.T @ (np.ones(self.X.shape[0]) if weights is None else weights)
 
-    def look(self, metric, curvatures):
-        """Make ready for M, (d,), and c, (n,), positive both; whether X was read for it."""
+    def factorise(self, metric, curvatures):
+        """Factor the matrices for M, (d,), and c, (n,), both positive; whether X was read."""
         read = self._products is None or not np.array_equal(metric, self._metric)
         if read:
             self._split(metric)
         self._curvatures = curvatures
-        self._rows, self._within = Ridged(self._products, 1.0 / curvatures), None
+        self._rows = Ridged(self._products, 1.0 / curvatures)
+        self._within = None
         if self._wide.shape[1]:
             self._within = Ridged(self._wide.T @ self._rows.solve(self._wide), self._own)
         return read
 
-    def solve(self, amounts, rest):
-        """(w, b) for a = `amounts`, (n,), and g = `rest`, (d,), and x_i . w + b as (a_i - r_i) /
-        c_i.
+    def solve(self, derivatives, rest):
+        """(w, b) for a = `derivatives`, (n,), and g = `rest`, (d,), and x_i . w + b.
 
-        That has the digits of r where c is large, which those of a product with w are lost in.
+        The latter is (a_i - r_i) / c_i: a product with w would lose the digits of r where c is
+        large.
         """
-        right = amounts / self._curvatures - self.X @ (self._inverse * rest)
+        right = derivatives / self._curvatures - self.X @ (self._inverse * rest)
         known = np.r_[rest[self._apart], np.zeros(self._own.size - self._apart.size)]
         r, own = self._solved(right, known)
         for _ in range(REFINEMENTS):
@@ -79,7 +81,7 @@ class RowSystem:
             r, own = r + more, own + others
         coef = self._inverse * (rest + self.X.T @ r)
         coef[self._apart] = own[: self._apart.size]
-        return np.r_[coef, own[self._apart.size :]], (amounts - r) / self._curvatures
+        return np.r_[coef, own[self._apart.size :]], (derivatives - r) / self._curvatures
 
     def _solved(self, right, known):
         """r, and w_A with b, of B r + X_A w_A + b = `right`, M_A w_A = `known` + X_A' r."""

@@ -2,14 +2,14 @@
 
 Convention, for the whole package: the objective is
 
-    F(w, b) = sum_i s_i loss(z_i, y_i) / sum_i s_i + alpha sum_j penalty(w_j),    z_i = x_i . w + b
-    (+ offset_i)
+    F(w, b) = sum_i s_i loss(z_i, y_i) / sum_i s_i + alpha sum_j penalty(w_j),
+    z_i = x_i . w + b (+ offset_i)
 
 with weights s, predictions z (before any link) and targets y; the intercept b is never penalised. A
 `derivative` is d loss / d prediction, so a step *subtracts* it; a `curvature` is the second
-derivative (where the derivative has a corner: the value on one of its sides). Every loss here has
+derivative (where the derivative has a kink: the value on one of its sides). Every loss here has
 the infimum 0, and declares it. Where scikit-learn's SGDClassifier or SGDRegressor has the loss too,
-the scaling and the choice of a subgradient at a corner are the same.
+the scaling and the choice of a subgradient are the same.
 
 Bodies run compiled and as plain Python. They use np.exp, never math.exp, divide by nothing that can
 be 0, and prefer min and max to branches: such bodies vectorise, and pass a NaN on, so that
@@ -76,15 +76,16 @@ class Loss(Component, family=True):
 
     @required
     def derivative(self, prediction, target):
-        """Derivative of the value with respect to the prediction; at a corner, any subgradient."""
+        """Derivative of the value with respect to the prediction; where there is none, any
+        subgradient.
+        """
 
     def curvature(self, prediction, target):
         """Second derivative; by default the central difference of `derivative` (about ten
         digits).
         """
-        step = 6e-6 * max(
-            1.0, abs(prediction)
-        )  # the cube root of the rounding error balances both errors
+        # The cube root of the rounding error balances both errors.
+        step = 6e-6 * max(1.0, abs(prediction))
         after = self.derivative(prediction + step, target)
         before = self.derivative(prediction - step, target)
         return (after - before) / (2.0 * step)

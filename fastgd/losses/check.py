@@ -24,9 +24,8 @@ from fastgd.runtime.jit import kernel
 # rounding
 STEP = 6e-6
 ROUNDING = 64 * EPS  # what a sum of a few values may lose, relative to the largest
-FAR = np.array(
-    [sign * 10.0**power for sign in (-1, 1) for power in range(1, 9)]
-)  # where log losses reach infima
+# Predictions at which log losses reach their infima.
+FAR = np.array([sign * 10.0**power for sign in (-1, 1) for power in range(1, 9)])
 
 UNKNOWN = (
     "no infimum is declared: no bound uses one; declare, say, infimum = 0.0 in the class "
@@ -90,7 +89,7 @@ def check_loss(loss: Loss | VectorLoss, targets=None) -> LossReport:
     plain Python.
 
     Checked are: finite numbers for predictions near the targets, and no NaN far away; `derivative`
-    against one-sided differences of `value` (between them at a corner); `curvature` against those
+    against one-sided differences of `value` (between them at a kink); `curvature` against those
     of `derivative`; `smooth`, `convex`, `infimum` where one is declared, `curvature_bound` and
     `self_concordance` on a grid; the compiled methods against the same in Python.
 
@@ -233,7 +232,7 @@ class _Line:
         return float(np.sum(self.direction * self.products(t)))
 
     @functools.cached_property
-    def corners(self):
+    def kinks(self):
         """Pairs of neighbouring places between which the slope jumps."""
         slopes = np.array([self.slope(t) for t in self.grid])
         found = [
@@ -244,8 +243,8 @@ class _Line:
 
     @functools.cached_property
     def places(self):
-        """The grid and the sides of each corner."""
-        return np.unique(np.concatenate([self.grid, *self.corners]))
+        """The grid and the sides of each kink."""
+        return np.unique(np.concatenate([self.grid, *self.kinks]))
 
     def where(self, t):
         return (
@@ -271,13 +270,8 @@ def _lines(loss, targets) -> list[_Line]:
             for field in dataclasses.fields(loss)
             if isinstance(x := getattr(loss, field.name), float)
         ]
-        likely = [
-            0.0,
-            1.0,
-            -1.0,
-            *numbers,
-            *(-number for number in numbers),
-        ]  # where corners tend to be
+        # Where kinks tend to be.
+        likely = [0.0, 1.0, -1.0, *numbers, *(-number for number in numbers)]
         around = np.concatenate([steps, likely])
         ends = np.float64(0.0), np.float64(1.0)
         return [
@@ -358,8 +352,8 @@ def _wrong_derivative(line: _Line) -> Faults:
 
 def _wrong_curvature(line: _Line) -> Faults:
     for t in line.grid:
-        if any(abs(side - t) < 4.0 * STEP * max(1.0, abs(t)) for side in np.ravel(line.corners)):
-            continue  # at a corner there is no second derivative
+        if any(abs(side - t) < 4.0 * STEP * max(1.0, abs(t)) for side in np.ravel(line.kinks)):
+            continue  # at a kink there is no second derivative
         left, right, rounding = _one_sided(line.derivatives, t)
         found = line.products(t)
         outside = np.max(_outside(found, left, right, rounding))
@@ -369,7 +363,7 @@ def _wrong_curvature(line: _Line) -> Faults:
 
 
 def _not_smooth(line: _Line) -> Faults:
-    for before, after in line.corners if line.loss.smooth else []:
+    for before, after in line.kinks if line.loss.smooth else []:
         low, high = line.slope(before), line.slope(after)
         jump = f"the derivative jumps from {_text(low)} to {_text(high)} {line.where(after)}"
         yield abs(high - low), f"{jump}; declare smooth = False"

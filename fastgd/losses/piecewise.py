@@ -1,4 +1,4 @@
-"""Losses made of straight lines and parabolas, as the suprema that they are.
+"""Losses made of linear and quadratic pieces, each as a supremum over a dual variable.
 
 With u = center + sign * prediction, such a loss is a sum of pieces
 
@@ -40,7 +40,7 @@ class Pieces(NamedTuple):
         return (s * u - 0.5 * self.bend * s * s).sum(axis=0)
 
     def dual(self, u):
-        """Where the supremum is taken; at a corner, at one of its ends."""
+        """Where the supremum is taken; where that is an interval, at one of its ends."""
         if self.bend > 0.0:
             return np.clip(u / self.bend, self.low, self.high)
         return np.where(u > 0.0, self.high, self.low)

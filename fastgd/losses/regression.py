@@ -77,8 +77,8 @@ class Huber(Loss):
 class EpsilonInsensitive(Loss):
     """Support vector regression: max(0, abs(prediction - target) - epsilon).
 
-    Not smooth; at the corners the derivative is 0. With epsilon 0 the best constant prediction is
-    the median.
+    Not smooth; where it has no derivative, 0 is taken. With epsilon 0 the best constant prediction
+    is the median.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class Quantile(Loss):
     """Quantile regression: quantile * r or (quantile - 1) * r, whichever is larger, r = target -
     prediction.
 
-    Not smooth; at the corner the derivative is -quantile. The best constant prediction is the
+    Not smooth; where it has no derivative, -quantile is taken. The best constant prediction is the
     quantile of the targets. Koenker, Bassett (1978), "Regression quantiles", equation (3.1).
 
     Parameters

@@ -1,1 +1,1 @@
-"""Searches along paths of alphas."""
+"""Searches along regularisation paths."""

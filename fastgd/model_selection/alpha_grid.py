@@ -1,4 +1,4 @@
-"""Which alphas are worth a fit."""
+"""The grid of alphas that a search tries by default."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
     (count,).
 
     With an L1 part the largest is the smallest alpha for which all coefficients are 0 (near it for
-    a loss with corners, which has several gradients there),
+    a non-smooth loss, which has several subgradients there),
 
         max_j |mean_i s_i loss'(y_i, b0) x_ij| / l1_ratio,
 
@@ -44,15 +44,13 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
     if shares is None or not sum(shares) > 0.0:
         raise ValueError(
             f"alphas={count} are spaced for penalty 'l2', 'l1' or 'elasticnet', got "
-            f"{estimator.penalty!r}; pass an "
-            "array of alphas"
+            f"{estimator.penalty!r}; pass an array of alphas"
         )
     objectives = [fits.objective(samples, 1.0) for samples in fits.samples]
     largest = max(_largest(one, *shares) for one in objectives)
     if not 0.0 < largest < np.inf:
-        return np.logspace(
-            0.0, np.log10(RATIO_L2), count
-        )  # X tells nothing about y: any alpha will do
+        # X tells nothing about y: any alpha will do.
+        return np.logspace(0.0, np.log10(RATIO_L2), count)
     columns = objectives[0].moments()[0][LARGEST]
     columns = columns[columns > 0.0]
     scale = min(ALIKE * float(np.median(columns) / columns.max()), 1.0)

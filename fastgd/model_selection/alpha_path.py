@@ -1,4 +1,4 @@
-"""A path of alphas: one model for each, from the largest alpha to the smallest, each fit begun
+"""A regularisation path: one model for each, from the largest alpha to the smallest, each fit begun
 where the last ended.
 """
 
@@ -57,13 +57,14 @@ def fit_path(estimator, X, y, alphas, weights=None, n_threads=1, *, rows=None, s
 
 
 class PathFits:
-    """The fits along one path, asked for one alpha after the other; parameters are those of
+    """The fits along one path, made for one alpha after the other; parameters are those of
     `fit_path`.
     """
 
     def __init__(self, estimator, X, y, weights=None, n_threads=1, *, rows=None, stop=None):
         self.estimator, self.n_threads = copy.copy(estimator), n_threads
-        self.estimator.n_features_in_, self.estimator.alpha = X.shape[1], 1.0
+        self.estimator.n_features_in_ = X.shape[1]
+        self.estimator.alpha = 1.0
         self.stop = threading.Event() if stop is None else stop
         rows = as_rows(X, checked=True) if rows is None else rows
         no_validation = None, None, None
@@ -111,10 +112,8 @@ class PathFits:
             run = self._newton[k].run(alpha)
             if run.result.reason is not StopReason.PLATEAU or not task.settings.tol:
                 return run
-            start = (
-                run.coef,
-                run.intercept,
-            )  # the plan was wrong for this alpha: a fit may change it
+            # The plan was wrong for this alpha: a fit may change it.
+            start = run.coef, run.intercept
         elif last is not None:
             start = last.coef, last.intercept
         if (

@@ -1,5 +1,5 @@
-"""What `GDClassifierCV` and `GDRegressorCV` share: the scikit-learn contract around a search
-along paths of alphas.
+"""What `GDClassifierCV` and `GDRegressorCV` share: the scikit-learn contract around a search along
+regularisation paths.
 """
 
 import inspect
@@ -50,7 +50,7 @@ class PathSearch(GDEstimator):
 
     @whole_or_nothing
     def fit(self, X, y, sample_weight=None, **params):
-        """Score a path of alphas on each fold, choose, and fit the chosen model to all rows;
+        """Score a regularisation path on each fold, choose, and fit the chosen model to all rows;
         callbacks see that.
 
         Parameters

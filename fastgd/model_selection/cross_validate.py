@@ -60,7 +60,9 @@ def score_paths(estimators, alphas, table, splits, score, n_threads):
     scores = np.full((len(estimators), alphas.shape[1], len(splits)), np.nan)
     work = list(itertools.product(range(len(estimators)), range(len(splits))))
     inner = n_threads if len(work) == 1 else 1
-    stop, lock, queue = threading.Event(), threading.Lock(), iter(work)
+    stop = threading.Event()
+    lock = threading.Lock()
+    queue = iter(work)
     failures: list[BaseException] = []
     short: list[tuple[float, float]] = []
     config = sklearn.get_config()  # each thread has its own
@@ -108,9 +110,8 @@ def _fold(estimator, alphas, table, train, f, n_threads, stop):
         weights *= table.weights
     y = table.y
     if is_classifier(estimator):
-        classes = np.unique(
-            y[train]
-        )  # labels that only held-out rows have are unknown to this fold
+        # Labels that only held-out rows have are unknown to this fold.
+        classes = np.unique(y[train])
         y = np.where(np.isin(y, classes), y, classes[0])
     try:
         yield from fit_path(
@@ -127,11 +128,9 @@ def _warn(short, n_fits, estimator):
     worst, alpha = max(short)
     warnings.warn(
         f"{len(short)} of {n_fits} fits along the paths ended before their objective was within "
-        f"tol={estimator.tol:g} "
-        f"of the optimum; the farthest, with alpha={alpha:.3g}, has no better bound than "
-        f"{worst:.2g}. Raise max_iter "
-        f"(it was {estimator.max_iter}) or tol, scale the columns of X, or leave out the smallest "
-        "alphas.",
+        f"tol={estimator.tol:g} of the optimum; the farthest, with alpha={alpha:.3g}, has no "
+        f"better bound than {worst:.2g}. Raise max_iter (it was {estimator.max_iter}) or tol, "
+        "scale the columns of X, or leave out the smallest alphas.",
         ConvergenceWarning,
         stacklevel=6,
     )

@@ -1,9 +1,9 @@
-"""Newton's method along a path of alphas: what is known of the mean loss is handed on from one
-alpha to the next.
+"""Newton's method along a regularisation path: value, gradient and curvature of the mean loss are
+kept from one alpha to the next.
 
-Value, gradient and curvature matrix of the mean loss are the same for every alpha, only the
-penalty's part follows.  So a step from the last optimum with the last matrix is a step along the
-path, for one pass, and the matrix goes on telling how far the next optimum is.
+They are the same for every alpha, only the penalty's part changes.  So a step from the last optimum
+with the last matrix is a step along the path, for one pass, and the matrix still estimates how far
+the next optimum is.
 """
 
 from dataclasses import replace
@@ -145,7 +145,7 @@ class PathCertifier(Certifier):
         F, (factor, anchor) = self.objective, known
         if not (F.convex and factor.full):
             return NO_BOUND
-        if anchor is not None or F.loss.self_concordance == 0.0:
+        if anchor is not None:  # else the matrix may be that of a sample of the rows
             proved = super()._from_known(known, check)
             if proved.value <= self._enough(check) or F.loss.self_concordance == 0.0:
                 return proved

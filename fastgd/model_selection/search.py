@@ -9,7 +9,7 @@ from fastgd.runtime.public import public
 
 @public
 class GDClassifierCV(PathSearch, GDClassifier):
-    """Linear classifier whose alpha is chosen by cross-validation along a path of alphas.
+    """Linear classifier whose alpha is chosen by cross-validation along a regularisation path.
 
     On each fold one model after the other is fitted, from the largest alpha to the smallest, each
     from where the last one ended; the folds share X and run on threads.  The alpha with the best
@@ -26,9 +26,9 @@ class GDClassifierCV(PathSearch, GDClassifier):
     alphas : int or array-like, default=30
         The alphas, or how many.  A number of them is spaced logarithmically.  With an L1 part: from
         the smallest alpha for which all coefficients are 0 to 1e-3 of it.  With L2 alone: from
-        where the best model is proved to gain at most 1 % over the best constant one to 1e-6 of
-        that.  Columns on wild scales extend it downwards, so that the small ones get a say.  The
-        grid follows from all rows and is the same in all folds.
+        where the best model is proved to gain at most 1 % over the null model (the best one
+        without columns) to 1e-6 of that.  Columns of very different scales extend it downwards,
+        until the small ones count.  The grid follows from all rows and is the same in all folds.
     l1_ratios : array-like, optional
         Shares of the L1 part to choose from, with `penalty="elasticnet"`; None: `l1_ratio` alone.
     cv : int, splitter or iterable, default=5
@@ -168,9 +168,9 @@ class GDClassifierCV(PathSearch, GDClassifier):
 
 @public
 class GDRegressorCV(PathSearch, GDRegressor):
-    """Linear regression whose alpha is chosen by cross-validation along a path of alphas.
+    """Linear regression whose alpha is chosen by cross-validation along a regularisation path.
 
-    As `GDClassifierCV`, which says what a path is.
+    As `GDClassifierCV`, which says what a regularisation path is.
 
     Parameters
     ----------

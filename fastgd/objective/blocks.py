@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgd.runtime.threads import RANGES_PER_THREAD, map_ranges
 
+# Four ranges, as `map_ranges` makes them, for each of 16 threads.
 MOST_BLOCKS = 64
 # Rows that dense kernels read at once, and that samples take together: the rows that are left over,
 # one by one, take five times as long each (blocks of 47 rows: a pass over 3,000 rows of 300 columns

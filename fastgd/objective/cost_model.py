@@ -1,26 +1,140 @@
-"""What things cost, counted in operations and told in ns or in passes: the constants that plans
-rest on.
+"""What things cost on a machine, in ns or as ratios of times, and what that is in passes: the
+numbers that plans rest on.
 
-They were measured once, on two machines' worth of AMD EPYC cores, and are shipped: a plan depends
-on the data and never on a clock, so that the same fit takes the same path everywhere.
+They were measured on two kinds of AMD EPYC cores, one thread, and are shipped: a plan depends on
+the data and never on a clock, so that the same fit takes the same path everywhere.
+`python -m bench calibrate` measures them again, prints them beside these and changes nothing.
 """
 
-from fastgd.objective.gram import loops
+from fastgd.runtime.threads import LEAST_PER_THREAD
 
-# A pass takes about 1 ns for each stored value and this many for each row: 27 ns a row with 54
-# dense columns, 30 to 45 with 12 or 14 nonzeros, 48 with 35.
-ROW = 25.0
-# A curvature matrix takes so many ns for each pair of a value and a column (by BLAS) or of two
-# nonzeros of a row (by a loop), and solving with d columns d^3 / 3 multiplications at so many of
-# them a ns.
-DENSE_COST = 0.03
-LOOP_COST = 0.3
-MULTIPLICATIONS = 15.0
+
+class Cost(float):
+    """A number that was measured, with its unit and how it was measured; it calculates as any
+    float does.
+
+    A constant at the head of a file that is a `Cost` is found by `declared_in`.
+
+    Parameters
+    ----------
+    value : float
+    unit : str
+    measured : str
+        What was measured, on which shapes, with the figures.
+
+    Examples
+    --------
+    >>> row = Cost(25.0, "ns a row", "27 with 54 dense columns")
+    >>> 2.0 * row, row.unit
+    (50.0, 'ns a row')
+    """
+
+    unit: str
+    measured: str
+
+    def __new__(cls, value, unit, measured):
+        """A float that knows where it is from."""
+        cost = super().__new__(cls, value)
+        cost.unit, cost.measured = unit, measured
+        return cost
+
+    def __getnewargs__(self):
+        """What pickles and copies are made from."""
+        return float(self), self.unit, self.measured
+
+
+def declared_in(module):
+    """The costs among the constants of a module, by name, in the order of the file.
+
+    Examples
+    --------
+    >>> from fastgd.objective import cost_model
+    >>> list(declared_in(cost_model))[:2]
+    ['VALUE', 'ROW']
+    """
+    return {name: cost for name, cost in vars(module).items() if isinstance(cost, Cost)}
+
+
+VALUE = Cost(
+    1.0,
+    "ns a stored value",
+    "Value and gradient of the log loss: the slope over stored values, dense and CSR.",
+)
+ROW = Cost(
+    25.0,
+    "ns a row",
+    "The rest of the same passes: 27 with 54 dense columns, 30 to 45 with 12 or 14 nonzeros, 48 "
+    "with 35.",
+)
+DERIVATIVES = Cost(
+    10.0,
+    "ns a row",
+    "Loss, derivative and curvature of a row whose prediction is known: log loss.",
+)
+DENSE_COST = Cost(
+    0.03,
+    "ns a product",
+    "A curvature matrix by BLAS, per value and column: 19 us a row with 784 columns.",
+)
+LOOP_COST = Cost(
+    0.3,
+    "ns a pair",
+    "A curvature matrix by the loop, per two nonzeros of a row, half of which it multiplies: 8 us "
+    "a row with 157 of 784 columns.",
+)
+# Not LOOP_COST / DENSE_COST: those are rounded, and this was measured where both take as long.
+LOOP_STEP = Cost(
+    11.0,
+    "products by BLAS",
+    "What takes as long as a pair by the loop: dense rows of 784 columns, a fifth nonzero.",
+)
+MULTIPLICATIONS = Cost(
+    15.0,
+    "a ns",
+    "A Cholesky factorisation of d columns takes d^3 / 3 of them: 1,000 columns.",
+)
+COMBINATIONS = Cost(
+    120.0,
+    "ns a row",
+    "An iteration of Newton's method among past gradients, beside its pass: CSR, 14 nonzeros.",
+)
+BATCH_COST = Cost(
+    1.5,
+    "visits",
+    "A visit of SAGA in a batch, in visits on its own: columns are collected, and rows are read "
+    "twice.",
+)
+PYTHON = Cost(
+    1e5,
+    "ns an iteration",
+    "What an iteration of the loop takes beside the rows: gradient descent on 50 rows.",
+)
+# Declared where it is read, below this room: handing a range to a thread takes 30 us, and may take
+# 0.3 of what the range does.
+RANGE_OF_A_THREAD = Cost(
+    LEAST_PER_THREAD,
+    "stored values",
+    "What takes over three times as long to read as a range takes to be handed to a thread.",
+)
 
 
 def pass_cost(objective):
     """Time of a pass in ns."""
-    return objective.rows.stored() + ROW * objective.n_samples
+    return VALUE * objective.rows.stored() + ROW * objective.n_samples
+
+
+def loops(rows, row_length):
+    """Whether the loop over the nonzeros, `row_length` of them in a row, is the faster way to a
+    curvature matrix.
+    """
+    return rows.sparse or are_few(row_length, rows.shape()[1])
+
+
+def are_few(row_length, n_features):
+    """Whether rows have so few nonzeros that the loop over them is the faster way even where
+    zeros are stored.
+    """
+    return LOOP_STEP * row_length**2 < n_features**2
 
 
 def curvature_cost(objective):

@@ -1,8 +1,8 @@
-"""In what unit a distance to the optimum is told: `suboptimality_` is a bound over it.
+"""The unit of distances to the optimum: `suboptimality_` is a bound divided by it.
 
-Where the infimum of the loss is known, what is left counts beside how far F stays above it, or 1e-4
-of how far the null model does.  Where it is unknown, F may have any sign and any size: what is
-left counts beside F0 - F, what the columns have gained.
+Where the infimum of the loss is known, the unit is how far F is above it, or 1e-4 of how far the
+null model is.  Where it is unknown, F may have any sign and any size: the unit is F0 - F, what the
+columns have gained.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 KNOWN = 1e-4
 UNKNOWN = 1e-9
 NOTHING = 1e-60
-# Rows that tell how large the slopes of a loss are, where its infimum does not.
+# Rows of which the derivatives are measured, where no infimum bounds them.
 MOST_ROWS = 1000
 
 
@@ -71,7 +71,8 @@ def slope_size(objective, value, curvature):
 
 def _slopes(objective):
     """Root mean square of loss' at the null model, of some of the rows, in plain Python."""
-    F, squares = objective, 0.0
+    F = objective
+    squares = 0.0
     rows = F.samples.active()
     rows = rows[:: -(-rows.size // MOST_ROWS)]
     intercept = np.broadcast_to(

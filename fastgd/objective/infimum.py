@@ -1,4 +1,4 @@
-"""Whether a loss stays above the infimum that it declares: proofs that F is next to its least value
+"""Whether a loss stays above the infimum that it declares: proofs that F is near its minimum
 rest on it.
 
 Losses of this package are known to; a user's is tried on targets of the fit, where each row's loss
@@ -9,7 +9,8 @@ import numpy as np
 
 from fastgd.runtime.fingerprint import is_ours
 
-# Values this far below the infimum, as a share of what the null model has, are rounding.
+# Values this far below the infimum, as a share of what the null model has, are rounding, with six
+# digits to spare.
 ROUNDING = 1e-9
 # Targets that are tried, the least and the greatest among them, and steps of a search: 2 ms.
 MOST_TARGETS = 32
@@ -69,9 +70,8 @@ def _refuse(loss, what):
     name = type(loss).__name__
     raise ValueError(
         f"the value of {name} {what}, below the infimum {loss.infimum:g} that it declares, on "
-        "which proofs rest; "
-        "declare a lower one in the class, or infimum = -np.inf where there is none or it is not "
-        "known"
+        "which proofs rest; declare a lower one in the class, or infimum = -np.inf where there is "
+        "none or it is not known"
     )
 
 
@@ -79,7 +79,9 @@ def _lowest(loss, target):
     """(Prediction, value) about where one row's loss is least: downhill by doubling steps, then
     between two of them.
     """
-    here, value, slope = 0.0, float(loss.value(0.0, target)), float(loss.derivative(0.0, target))
+    here = 0.0
+    value = float(loss.value(0.0, target))
+    slope = float(loss.derivative(0.0, target))
     before, step = here, -np.sign(slope)
     for _ in range(DOUBLINGS if slope != 0.0 else 0):
         ahead = float(loss.value(here + step, target))
@@ -100,7 +102,9 @@ def _lowest(loss, target):
 
 def _lowest_of_vector(loss, target, here):
     """(Predictions, value) of a loss of several after some steps down its derivatives."""
-    value, step, slopes = float(loss.value(here, target)), 1.0, np.empty(here.size)
+    value = float(loss.value(here, target))
+    step = 1.0
+    slopes = np.empty(here.size)
     for _ in range(DESCENTS):
         loss.derivatives(here, target, slopes)
         while step > 1e-6 and not float(loss.value(here - step * slopes, target)) < value:

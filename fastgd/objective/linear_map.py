@@ -7,11 +7,11 @@ import numpy as np
 from fastgd.data.chunk_sizes import ROWS
 from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import MOST_BLOCKS, cut
+from fastgd.objective.cost_model import DERIVATIVES, VALUE
 from fastgd.objective.gram import chunks, merged
-from fastgd.objective.kernels import evaluate
+from fastgd.objective.kernels import NOTHING, evaluate
 from fastgd.runtime.threads import map_ranges
 
-NOTHING = np.empty(0)
 # Stored values from which on a single product is worth a kernel: NumPy takes 2 to 10 ms for them on
 # one thread.
 WORTH_COMPILING = 4_000_000
@@ -55,8 +55,8 @@ class LinearMap:
         self._n_values = int(F.share * self.rows.stored())
         # What a pass over these columns is of one over all, for what is counted.
         self.share = 1.0 if rows is None else rows.stored() / max(F.rows.stored(), 1)
-        # A derivative and a curvature take as long as some ten stored values.
-        self._few_values = int(10 * F.share * F.n_samples)
+        # Stored values that take as long as the derivatives of all rows.
+        self._few_values = int(DERIVATIVES / VALUE * F.share * F.n_samples)
 
     @property
     def rows(self):
@@ -142,7 +142,8 @@ class LinearMap:
         See `fastgd.certificates.corrected_dual`.
         """
         F, n_blocks = self.objective, self._rows[1].size - 1
-        totals, bends, duals = np.zeros(n_blocks), np.zeros(n_blocks), np.zeros(predictions.size)
+        totals, curvatures = np.zeros(n_blocks), np.zeros(n_blocks)
+        duals = np.zeros(predictions.size)
 
         def work(ranges, cuts, first, last):
             for b in range(first, last):
@@ -151,13 +152,13 @@ class LinearMap:
                 ):
                     before = predictions[own] + (intercept + offsets)
                     found = _conjugates(F.loss, targets, before, moves[own] + shift)
-                    value, duals[own], bend = (weights * part for part in found)
+                    value, duals[own], curvature = (weights * part for part in found)
                     totals[b] += value.sum()
-                    bends[b] += bend.sum()
+                    curvatures[b] += curvature.sum()
 
         self._map(self._rows, work, self._few_values)
         duals /= F.n_active
-        return float(totals.sum()) / F.n_active, duals, float(bends.sum()) / F.n_active
+        return float(totals.sum()) / F.n_active, duals, float(curvatures.sum()) / F.n_active
 
     def _map(self, blocks, work, n_values):
         ranges, cuts = blocks
@@ -191,19 +192,19 @@ def _conjugates(loss, targets, before, move):
 
     Where no derivative beyond reaches what the step asks for, the last one that is known stands in.
     """
-    start, curvature = _looked(loss, targets, before)[1:]
+    start, curvature = _evaluated(loss, targets, before)[1:]
     there = before + move
-    value, derivative, own = _looked(loss, targets, there)
+    value, derivative, own = _evaluated(loss, targets, there)
     asked = start + curvature * move - derivative
     with np.errstate(all="ignore"):
         beyond = np.where((asked != 0.0) & (own > 0.0), there + 2.0 * asked / own, there)
-        value_beyond, far, _ = _looked(loss, targets, beyond)
+        value_beyond, far, _ = _evaluated(loss, targets, beyond)
         share = np.where(far != derivative, np.clip(asked / (far - derivative), 0.0, 1.0), 0.0)
         gap = share * np.maximum(value - value_beyond + far * (beyond - there), 0.0)
     return value - gap, derivative + share * (far - derivative), curvature
 
 
-def _looked(loss, targets, predictions):
+def _evaluated(loss, targets, predictions):
     """Value, derivative and curvature of each row's loss, (3, n)."""
     values, derivatives, curvatures = found = np.empty((3, predictions.size))
     evaluate(loss, predictions, targets, values, derivatives, curvatures, True, 0.0)

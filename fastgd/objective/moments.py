@@ -5,11 +5,16 @@ import numpy as np
 from fastgd.linalg.power_iteration import largest_eigenvalue
 from fastgd.objective.objective import LARGEST
 
+# Rows that plans look at, which ask for an order of magnitude: 1,000 rows of 100 columns take the
+# power method 0.5 ms; the spread of 100 normal columns, 1.1 over 20,000 rows, was 3.9, 2.1, 1.6,
+# 1.4 from 100, 300, 1,000, 3,000 of them.
 FEWEST_ROWS = 100
 SAMPLE_ROWS = 1000
-# Products of the power method: for plans, which ask for the order of magnitude, and for steps.
+# Products of the power iteration: for plans, which need the order of magnitude, and for steps.
 SPREAD_PRODUCTS = 10
 CURVATURE_PRODUCTS = 20
+# Up to this overlap dual ascent took 45 to 216 passes; 204 to over 1,900 with 5 to 80. 64 rows tell
+# it to a few per cent (0.149 of 300 rows of 2,000 normal numbers, 0.152 from all) in 0.4 ms.
 MOST_OVERLAP = 2.0
 OVERLAP_ROWS = 64
 
@@ -21,8 +26,8 @@ def column_scales(objective):
 
 
 def spread(objective):
-    """Greatest curvature of the columns over the mean one, from some of the rows by the power
-    method.
+    """Greatest curvature of the columns over the mean one, from some of the rows by power
+    iteration.
     """
     return measured_once(objective, _spread)
 
@@ -92,16 +97,16 @@ def sampled_curvature(objective, rows, scales, intercept_scale, seed):
     constant = intercept_scale * F.fit_intercept
 
     def product(v):
-        amounts = weights * (sample @ (scales * v[:-1]) + constant * v[-1])
-        return np.append(scales * (sample.T @ amounts), constant * amounts.sum()) / chosen.size
+        changes = weights * (sample @ (scales * v[:-1]) + constant * v[-1])
+        return np.append(scales * (sample.T @ changes), constant * changes.sum()) / chosen.size
 
     start = rng.standard_normal(F.n_features + 1)
     largest = largest_eigenvalue(product, start, CURVATURE_PRODUCTS)
     return largest, 2.0 * CURVATURE_PRODUCTS * chosen.size / rows.size
 
 
-def say(objective):
-    """Mean |x|^2 / (l2 n): how much all other rows have a say in a row's prediction.
+def row_coupling(objective):
+    """Mean |x|^2 / (l2 n): how strongly the other rows act on the prediction for one.
 
     1 to 100 on text and scaled columns, 1e5 on raw ones.
     """

@@ -1,5 +1,5 @@
-"""The best model without columns: where automatic descent starts, and the unit in which
-suboptimality is told.
+"""The null model, the best one without columns: where automatic descent starts, and the unit of
+suboptimality.
 """
 
 import numpy as np
@@ -69,9 +69,8 @@ def _few_samples(objective):
     else:
         weights = samples.weights[0] * positive.sum(), samples.weights[0] * (~positive).sum()
     two = WeightedSamples(np.array([1.0, -1.0]), np.array(weights, dtype=np.float64), np.zeros(1))
-    plain = getattr(
-        coefficients.shifted_sums, "py_func", coefficients.shifted_sums
-    )  # not worth compiling
+    # For two samples a kernel is not worth compiling.
+    plain = getattr(coefficients.shifted_sums, "py_func", coefficients.shifted_sums)
     return lambda shift: tuple(
         total / n_active for total in plain(two, objective.loss, np.zeros(1), shift)
     )
@@ -117,9 +116,14 @@ def lowest(sums, size, infimum=0.0):
     (2.0, 0.0)
     """
     value, slope, curvature = sums(0.0)
-    best, shift, low, high, reach = (value, abs(slope), 0.0), 0.0, -np.inf, np.inf, 1.0
+    best = (value, abs(slope), 0.0)
+    shift = 0.0
+    low = -np.inf
+    high = np.inf
+    reach = 1.0
     # Where every target is the same class the loss falls for ever: 1e-14 of it is far enough.
-    enough, ties = infimum + 1e-14 * (value - infimum) if infimum > -np.inf else -np.inf, 0
+    enough = infimum + 1e-14 * (value - infimum) if infimum > -np.inf else -np.inf
+    ties = 0
     # A shift this small changes no prediction (near an optimum 1 evaluation for 56, each of them a
     # pass over n).
     least = EPS * float(size)

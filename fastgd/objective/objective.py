@@ -1,10 +1,10 @@
 """The objective as one object: its value, gradient and curvature at a vector of unknowns, and how
 many passes it took.
 
-    F(w, b) = sum_i s_i loss(y_i, z_i) / sum_i s_i + alpha * sum_j penalty(w_j),    z_i = x_i . w +
-    b (+ offset_i)
+    F(w, b) = sum_i s_i loss(y_i, z_i) / sum_i s_i + alpha * sum_j penalty(w_j),
+    z_i = x_i . w + b (+ offset_i)
 
-Solvers, certificates and SciPy's optimisers are all handed this object.
+Solvers, certificates and SciPy's optimisers all take this object.
 """
 
 import numpy as np
@@ -16,7 +16,9 @@ from fastgd.data.trial import try_components
 from fastgd.losses.base import find_loss
 from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import chunk_length, coarser, count_nonzeros, cut
-from fastgd.objective.gram import ALL, add_gram, assemble, loops, matrix_cuts
+from fastgd.objective.cost_model import loops
+from fastgd.objective.gram import ALL, add_gram, assemble, matrix_cuts
+from fastgd.objective.kernels import NOTHING
 from fastgd.objective.meter import Meter
 from fastgd.objective.vector import kind_of
 from fastgd.penalties.separable import find_penalty
@@ -25,7 +27,6 @@ from fastgd.runtime.threads import count_threads, map_ranges
 
 # Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
 NARROW = 128
-NOTHING = np.empty(0)
 # Values in the blocks' matrices where they may not depend on the storage: 8 MB.
 ALIKE_VALUES = 1_000_000
 # Rows of the array that `Objective.moments` returns.
@@ -130,7 +131,9 @@ class Objective:
         )
         self.cuts = cut(self.n_samples, self.n_nonzeros, self.n_features * self.n_predictions)
         self.ranges = np.stack([self.cuts[:-1], self.cuts[1:]], axis=1)
-        self.range_cuts, self.share, self.whole = np.arange(self.cuts.size), 1.0, None
+        self.range_cuts = np.arange(self.cuts.size)
+        self.share = 1.0
+        self.whole = None
         self.use_rows(rows)
         self.set_alpha(alpha)
         self._moments = self._norms = self._row_size = self.matrix_cuts = self._matrices = None
@@ -179,7 +182,7 @@ class Objective:
         return self.loss.convex and self.term.convex
 
     def start(self):
-        """Zeros: where descent starts unless told otherwise."""
+        """Zeros: where descent starts by default."""
         return np.zeros(self.size)
 
     def split(self, v):
@@ -206,14 +209,14 @@ class Objective:
         return self.loss_and_gradient(v, alone=True)[0] + self.penalty_value(v)
 
     def gradient(self, v):
-        """Gradient of F at `v`, a new array of the same length; ValueError where the penalty has
-        corners.
+        """Gradient of F at `v`, a new array of the same length; ValueError where the penalty is
+        not smooth.
         """
         return self.value_and_gradient(v)[1]
 
     def value_and_gradient(self, v):
-        """F and its gradient at `v` in one pass; ValueError where the penalty has corners (an L1
-        part).
+        """F and its gradient at `v` in one pass; ValueError where the penalty is not smooth (an
+        L1 part).
         """
         if not self.term.smooth:
             raise ValueError(
@@ -223,8 +226,8 @@ class Objective:
         return self.smooth_and_gradient(v)
 
     def hessian_product(self, v, p):
-        """Second derivative of F at `v` times `p`, a new array; of the smooth part where F has
-        corners.  One pass.
+        """Second derivative of F at `v` times `p`, a new array; of the smooth part where F is
+        not smooth.  One pass.
         """
         v, p = _vector(v), _vector(p)
         products = self.kind.curvature_product(self, self._contiguous(v), self._contiguous(p))
@@ -260,8 +263,8 @@ class Objective:
         return value, gradient
 
     def rest_value(self, v):
-        """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty with
-        corners.
+        """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty that
+        is not smooth.
         """
         return self.term.rest_value(_vector(v)[: self._n_coef])
 
@@ -326,12 +329,10 @@ class Objective:
         """
         cuts, length = matrix_cuts(self), self.row_length
         if alike:
-            cuts, length = (
-                coarser(self.range_cuts, max(ALIKE_VALUES // (self.n_features + 1) ** 2, 1)),
-                0.0,
-            )
-        # In the room of the last ones: new pages took 7 of the 10 ms of a matrix of 4,680 rows and
-        # 510 columns.
+            cuts = coarser(self.range_cuts, max(ALIKE_VALUES // (self.n_features + 1) ** 2, 1))
+            length = 0.0
+        # In the memory of the last ones: new pages took 7 of the 10 ms of a matrix of 4,680 rows
+        # and 510 columns.
         if self._matrices is None or len(self._matrices) != cuts.size - 1:
             self._matrices = np.empty((cuts.size - 1, self.n_features + 1, self.n_features + 1))
         data, matrices = (self.rows, ALL, curvatures, self.ranges, cuts), self._matrices
@@ -357,9 +358,8 @@ class Objective:
         """`moments` of the rows of a part by themselves, while those that it has are of all
         rows.
         """
-        cuts = coarser(
-            self.range_cuts, max(2, self.n_nonzeros // (40 * self.n_features))
-        )  # tables: 0.1 X, or two
+        # The blocks have tables, which take a tenth of what X does, or there are two.
+        cuts = coarser(self.range_cuts, max(2, self.n_nonzeros // (40 * self.n_features)))
         table, norms = np.zeros((cuts.size - 1, 4, self.n_features)), np.zeros((cuts.size - 1, 3))
         data = self.rows, self.samples, self.ranges, cuts
         self.map_blocks(lambda a, b: passes.column_moments(*data, a, b, table, norms), len(table))

@@ -1,9 +1,9 @@
-"""A curvature matrix resolved beyond its own rounding: for columns that others make up but for 1e-7
-of them, or less.
+"""A curvature matrix resolved beyond its own rounding: for columns that are linear combinations of
+others, but for 1e-7 of their length or less.
 
-A matrix of products H knows directions along which the rows hardly move to 2^-52 of the greatest
-curvature: columns, of unit length and centred, that differ by less than 1e-7 are one for it.  The
-rows themselves know more.  With T_r the directions that H resolves, scaled to curvature 1, and T_u
+A matrix of products H has the curvature along any direction to 2^-52 of the greatest one:
+columns, of unit length and centred, that differ by less than 1e-7 are the same in it.  In the rows
+themselves they are not.  With T_r the directions that H resolves, scaled to curvature 1, and T_u
 the others, one pass gives
 
     A = T_u' H T_u    and    B = T_r' H T_u    from    Y = X T_u
@@ -26,9 +26,9 @@ RESOLVED = 1e-11
 # rounding is a part.
 NULL = 1e-11
 # Nor do those along which rows move by less than so many times the rounding of columns far from 0,
-# as they were given: what they have to say would be drowned in predictions from these columns.
-DROWNED = 4.0
-# Eigenvectors of a larger matrix, which take ten times as long as its factor, are asked for only
+# as they were given: in predictions it exceeds what these columns vary by.
+NOISE = 4.0
+# Eigenvectors of a larger matrix, which take ten times as long as its factor, are computed only
 # where that has failed.
 WIDEST = 500
 
@@ -45,18 +45,18 @@ class RefinedFactor(Factor):
     n_known : int
         The last so many of them are resolved.
     A, B : ndarray, (k, k), (n_known, k)
-    drowned : callable
+    noise : callable
         What rounding of the columns as they were given moves rows by along scaled directions,
         (size, m).
     """
 
-    def __init__(self, matrix, values, vectors, n_known, A, B, drowned):
+    def __init__(self, matrix, values, vectors, n_known, A, B, noise):
         self._take_diagonal(matrix)
         k = values.size - n_known
         roots = np.sqrt(values[k:])
         spread, turned = scipy.linalg.eigh(A - B.T @ B)
         others = vectors[:, :k] - vectors[:, k:] / roots @ B
-        kept = spread > np.maximum(NULL**2 * values[-1], drowned(others @ turned) ** 2)
+        kept = spread > np.maximum(NULL**2 * values[-1], noise(others @ turned) ** 2)
         weights = np.sqrt(spread[kept])
         known = vectors[:, k:] / roots
         self._root = np.hstack([known, others @ (turned[:, kept] / weights)])
@@ -67,11 +67,9 @@ class RefinedFactor(Factor):
                 weights[:, None] * (turned[:, kept].T @ vectors[:, :k].T),
             ]
         )
-        self._lower, self._inverse_norm, self._weakest = (
-            None,
-            float(np.linalg.norm(self._root)),
-            0.0,
-        )
+        self._lower = None
+        self._inverse_norm = float(np.linalg.norm(self._root))
+        self._weakest = 0.0
         self._regular = bool(kept.all())
         rounded = EPS * values.size / float(weights.min(initial=1.0))
         self._doubt = float((1.0 / values[k:]).sum()), 4.0 * k * rounded, 4.0 * k
@@ -113,7 +111,7 @@ class RefinedFactor(Factor):
         return self.scale * (self._back.T @ (self._back @ (step * self.scale)))
 
     def inverse_norm(self):
-        """At least the norm of R' D, which turns what is wrong with a scaled gradient into a
+        """At least the norm of R' D, by which an error of a scaled gradient becomes one of the
         decrement.
         """
         return self._inverse_norm
@@ -165,12 +163,10 @@ def factor_of(objective, curvatures, matrix, singular=False):
     known = vectors[:, k:] / np.sqrt(values[k:])
     B = (known / factor.scale[:, None]).T @ B
 
-    def drowned(directions):
-        return (
-            DROWNED * EPS * F.rows.taken_away((directions / factor.scale[:, None])[: F.n_features])
-        )
+    def noise(directions):
+        return NOISE * EPS * F.rows.taken_away((directions / factor.scale[:, None])[: F.n_features])
 
-    refined = RefinedFactor(matrix, values, vectors, values.size - k, A, B, drowned)
+    refined = RefinedFactor(matrix, values, vectors, values.size - k, A, B, noise)
     if refined.rank <= values.size - k:
         return factor, True
     return refined, singular

@@ -106,10 +106,10 @@ class Curvatures:
         """H @ p, (size,): one pass."""
         F = self.objective
         coef, intercept = F.split(p)
-        amounts = self.curvatures * (self.linear_map.matvec(np.ascontiguousarray(coef)) + intercept)
+        changes = self.curvatures * (self.linear_map.matvec(np.ascontiguousarray(coef)) + intercept)
         product = np.empty(F.size)
-        self.linear_map.rmatvec(amounts, product[: F.n_features])
+        self.linear_map.rmatvec(changes, product[: F.n_features])
         product[: F.n_features] += self.diagonal * coef
         if F.fit_intercept:
-            product[-1] = amounts.sum()
+            product[-1] = changes.sum()
         return product

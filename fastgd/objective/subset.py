@@ -42,7 +42,8 @@ def on_groups(objective, groups, alpha):
     some.n_active = F.samples.total_weight(some.ranges)
     some.meter = Meter(F.meter, some.share)
     some.set_alpha(alpha)
-    some.matrix_cuts, some.measured = None, {}
+    some.matrix_cuts = None
+    some.measured = {}
     return some
 
 

@@ -22,7 +22,7 @@ class KPredictions:
     """
 
     vector = True
-    smooth = True  # corners of several predictions are not looked for
+    smooth = True  # non-smooth losses of several predictions are not told apart
 
     def __init__(self, loss, n_predictions):
         self.loss, self.n_predictions = loss, n_predictions

@@ -56,7 +56,7 @@ class Penalty(Component, family=True):
 
     @required
     def derivative(self, coefficient, j):
-        """Derivative of the value; at a corner, any subgradient."""
+        """Derivative of the value; where there is none, any subgradient."""
 
     def prox(self, coefficient, j, rate):
         """Return the u that minimises rate * value(u) + (u - coefficient)^2 / 2.

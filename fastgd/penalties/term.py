@@ -1,5 +1,5 @@
-"""What a penalty and its strength are on a whole array of coefficients: what the objective, the
-solvers and the certificates ask of it.
+"""A penalty with its strength on a whole array of coefficients, as the objective, the solvers and
+the certificates use it.
 
 A `Term` is split as solvers meet it: a smooth part, whose gradient goes with that of the loss, and
 a rest, which has proximal steps only. An elastic net has closed forms in NumPy; any other penalty
@@ -11,10 +11,10 @@ import numpy as np
 
 from fastgd.penalties import kernels
 
-# A proximal step that changes nothing but what no finite penalty allows.
-NO_WAY = 1e-100
-# The step that tells the least subgradient, as a share of the coefficient, or of 1 where that is
-# more: differences lose half of the digits, as the step's own bend does.
+# A proximal step so short that only coefficients with an infinite penalty move.
+TINY_STEP = 1e-100
+# The step of the difference that gives the least subgradient, as a share of the coefficient, or of
+# 1 where that is more: rounding and curvature then take half of the digits each.
 SHORT = 1e-8
 # Columns that are compared at once: a million of them in half the time.
 AT_ONCE = 1 << 16
@@ -238,7 +238,9 @@ class SeparableTerm(Term):
     """
 
     def __init__(self, penalty, alpha, n_predictions=1):
-        self.penalty, self.alpha, self.n_predictions = penalty, float(alpha), n_predictions
+        self.penalty = penalty
+        self.alpha = float(alpha)
+        self.n_predictions = n_predictions
         self.smooth, self.convex = penalty.smooth, penalty.convex
 
     def __repr__(self):
@@ -291,19 +293,19 @@ class SeparableTerm(Term):
         if self.smooth or self.rest_value(coef) != np.inf:
             return coef
         moved = coef.copy()
-        self.prox(moved, NO_WAY)
+        self.prox(moved, TINY_STEP)
         return moved
 
     def steepest(self, coef, gradient):
         """The limit of (w - prox(w - t g; t)) / t as t goes to 0.
 
         Brezis (1973), "Operateurs maximaux monotones", proposition 2.6: these quotients are never
-        longer.  Coefficients beyond bounds have no subgradient; large numbers say so.
+        longer.  Coefficients beyond bounds have no subgradient, and get large numbers.
         """
         if self.smooth:
             return gradient
-        pull = np.abs(gradient) + np.abs(self._sum(coef)[1])
-        rates = SHORT * np.maximum(1.0, np.abs(coef)) / np.maximum(pull, 1.0)
+        slopes = np.abs(gradient) + np.abs(self._sum(coef)[1])
+        rates = SHORT * np.maximum(1.0, np.abs(coef)) / np.maximum(slopes, 1.0)
         moved = coef - rates * gradient
         self.prox(moved, rates)
         return (coef - moved) / rates

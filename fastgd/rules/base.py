@@ -16,11 +16,8 @@ def coast_linear(a, b, c, d, coefficient, velocity, count):
     products, no powers.
     """
     if coefficient == 0.0 and velocity == 0.0:
-        return (
-            0.0,
-            0.0,
-            0.0,
-        )  # most coefficients at first; and powers that overflow would make them NaN
+        # As most coefficients at first, and powers that overflow would make them NaN.
+        return 0.0, 0.0, 0.0
     qa, qb, qc, qd = a, b, c, d
     total = 0.0
     while count > 0:

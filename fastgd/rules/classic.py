@@ -1,12 +1,10 @@
 """Update rules: how much a gradient takes from a coefficient, and what happens to coefficients that
 no row touches.
 
-A rule iterations the gradient of the loss and the derivative of the penalty (the decay) into the
-number that is
-*subtracted* from a coefficient. Its memory is `state`, `(slots, n_features)`. `j` is one index
-inside a kernel and
-`slice(None)` in the full-batch solvers, which run the same methods on whole arrays as plain NumPy:
-one definition of each rule serves every batch strategy.
+A rule turns the gradient of the loss and the derivative of the penalty (the decay) into the number
+that is *subtracted* from a coefficient. Its memory is `state`, `(slots, n_features)`. `j` is one
+index inside a kernel and `slice(None)` in the full-batch solvers, which run the same methods on
+whole arrays as plain NumPy: one definition of each rule serves every batch strategy.
 
 Sparse rows touch few coefficients. Where `coasts` is True, `coast` says in closed form what `count`
 steps with a zero loss gradient and an L2 penalty at a constant rate do, so that sparse data gets

@@ -8,17 +8,17 @@ from fastgd.runtime.component import Component
 class Pace(Component, family=True):
     """Family of one-sample step lengths, for plain gradient descent with one row per step.
 
-    `amount` is the multiple of the row that is subtracted from the coefficients.
+    `multiple` is the multiple of the row that is subtracted from the coefficients.
     """
 
-    def amount(self, rate, value, derivative, squared_norm):
+    def multiple(self, rate, value, derivative, squared_norm):
         """Multiple of the row to subtract: from the scheduled rate, the row's loss and
         derivative, its squared norm.
         """
         return rate * derivative
 
     def uses_row(self):
-        """Whether `amount` looks at the loss and the norm; when not, kernels compute neither."""
+        """Whether `multiple` looks at the loss and the norm; when not, kernels compute neither."""
         return False
 
 
@@ -36,10 +36,10 @@ class Capped(Pace):
 
     intercept_rate: float = 0.0
 
-    def amount(self, rate, value, derivative, squared_norm):
-        room = derivative * (squared_norm + self.intercept_rate)
-        if rate * abs(derivative) * abs(room) > value:
-            return value / room
+    def multiple(self, rate, value, derivative, squared_norm):
+        change = derivative * (squared_norm + self.intercept_rate)
+        if rate * abs(derivative) * abs(change) > value:
+            return value / change
         return rate * derivative
 
     def uses_row(self):
@@ -52,11 +52,10 @@ class Pa1(Pace):
     Crammer et al. (2006), "Online passive-aggressive algorithms", equation 14.
     """
 
-    def amount(self, rate, value, derivative, squared_norm):
+    def multiple(self, rate, value, derivative, squared_norm):
         length = min(rate, value / max(squared_norm, 1e-300))
-        return (
-            length * np.sign(derivative) * (squared_norm > 0.0)
-        )  # an empty row moves nothing, not even the intercept
+        # An empty row moves nothing, not even the intercept.
+        return length * np.sign(derivative) * (squared_norm > 0.0)
 
     def uses_row(self):
         return True
@@ -68,7 +67,7 @@ class Pa2(Pace):
     Crammer et al. (2006), "Online passive-aggressive algorithms", equation 15.
     """
 
-    def amount(self, rate, value, derivative, squared_norm):
+    def multiple(self, rate, value, derivative, squared_norm):
         return value / (squared_norm + 0.5 / rate) * np.sign(derivative)
 
     def uses_row(self):

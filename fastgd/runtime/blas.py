@@ -57,7 +57,8 @@ def _forget():
     thread there.
     """
     global _lock, _inside
-    _lock, _inside = threading.Lock(), 0
+    _lock = threading.Lock()
+    _inside = 0
 
 
 if hasattr(os, "register_at_fork"):

@@ -295,9 +295,8 @@ def _type_class(cls: type[Component]) -> type[ComponentType]:
     """Numba type class of a component class, made and published to Numba when first needed."""
     key = (cls.__module__, cls.__qualname__, current_stamp(cls))
     if key not in _type_classes:
-        with (
-            global_compiler_lock
-        ):  # another thread may be compiling, that is, reading Numba's tables
+        with global_compiler_lock:
+            # Another thread may be compiling, that is, reading Numba's tables.
             body = {
                 "__module__": key[0],
                 "__qualname__": key[1],

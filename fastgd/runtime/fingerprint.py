@@ -20,14 +20,8 @@ from typing import Any
 
 import numpy as np
 
-_KNOWN_BY_NAME = {
-    "numpy",
-    "numba",
-    "math",
-    "cmath",
-    "builtins",
-    "operator",
-}  # Numba brings its own code for these
+# Numba brings its own code for these.
+_KNOWN_BY_NAME = {"numpy", "numba", "math", "cmath", "builtins", "operator"}
 
 
 def fingerprint(value: Any) -> str:
@@ -95,9 +89,8 @@ def _describe(value: Any, names: frozenset[str], seen: dict[Any, int]) -> Iterat
     elif (key := (id(value), names if inspect.ismodule(value) else None)) in seen:
         yield str(seen[key])
     else:
-        if not isinstance(
-            value, tuple | list | dict | set | frozenset
-        ):  # these may be gone, and their id another's
+        # These may be gone, and their id another's.
+        if not isinstance(value, tuple | list | dict | set | frozenset):
             seen[key] = len(seen)
         names = _all_names(value) if inspect.isfunction(value) else names
         for part in _parts(value, names):

@@ -49,6 +49,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 STRICT = frozenset({"contract", "nsz"})
 RELAXED = STRICT | {"reassoc"}
 
+# Caches of other versions go 30 days after they were last used, and all but the last eight an hour
+# after.
 KEPT_DAYS = 30
 KEPT_FOLDERS = 8
 
@@ -170,9 +172,8 @@ class _Cache:
                 return _read(path, target)
             except OSError:
                 pass  # not there, or not for us to read
-            except (
-                Exception
-            ) as error:  # whatever a damaged file leads to, it must cost a compile and no more
+            except Exception as error:
+                # Whatever a damaged file leads to, it must cost a compile and no more.
                 _log.info("removing %s: %r", path, error)
                 _unlink(path)
         _log.info("compiling %s", self._dispatcher.py_func.__qualname__)
@@ -245,9 +246,8 @@ def _write(path: Path, compiled: Any) -> None:
     outside = [
         part.name for part in (*module.functions, *module.global_variables) if part.is_declaration
     ]
-    symbols = [
-        name for name in outside if not name.startswith("llvm.")
-    ]  # those are the compiler's own
+    # Those are the compiler's own.
+    symbols = [name for name in outside if not name.startswith("llvm.")]
     data = dumps((symbols, compiled._reduce()))
     temporary = path.with_suffix(f".{os.urandom(8).hex()}.tmp")
     try:
@@ -319,9 +319,8 @@ def _hash(*parts: str | Path) -> str:
 @functools.cache
 def _warn_once(reason: str) -> None:
     _log.warning(
-        "no cache of compiled kernels: %s. Each process compiles them anew; set NUMBA_CACHE_DIR to "
-        "a folder that can "
-        "be written, or FASTGD_CACHE=0 to silence this.",
+        "no cache of compiled kernels: %s. Each process compiles them anew; set NUMBA_CACHE_DIR "
+        "to a folder that can be written, or FASTGD_CACHE=0 to silence this.",
         reason,
     )
 

@@ -3,8 +3,8 @@ with another thread.
 
 Stochastic descent reads rows in random order, and a row that comes from main memory costs more than
 all arithmetic on it. Measured, an epoch of one-sample steps with the row four steps ahead
-prefetched, against the same loop without:
-0.55 on `w8a`, 0.45 on `covtype_binary`, 0.75 on `news20_binary`.
+prefetched, against the same loop without: 0.55 with 12 values a row in CSR, 0.45 with 54 dense
+columns, 0.75 on a text of 1.3 million columns.
 """
 
 from numba import config, types

@@ -1,1 +1,36 @@
-"""Algorithms: how a state moves by one iteration.  One contract for all, in `base`."""
+"""Algorithms: how a state moves by one iteration.  One contract for all, in `base`.
+
+`REGISTRY` holds those that `solver=` and `auto` can choose.  A new one is a file with its class,
+and a line here.  Where one stalls the others take over in this order.
+"""
+
+from fastgd.solvers.base import Solver
+from fastgd.solvers.dual.sdca import Sdca
+from fastgd.solvers.gradient.accelerated import Accelerated
+from fastgd.solvers.gradient.lbfgs import LBFGS
+from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.column_generation import PathOnColumns
+from fastgd.solvers.l1.working_set import WorkingSet
+from fastgd.solvers.newton.cholesky import Newton
+from fastgd.solvers.newton.column_subspace import SubspaceNewton
+from fastgd.solvers.newton.least_squares import LeastSquares
+from fastgd.solvers.newton.truncated import NewtonCG
+from fastgd.solvers.stochastic.automatic import SelfTuned
+from fastgd.solvers.variance_reduced.saga import Saga
+from fastgd.solvers.variance_reduced.svrg import Svrg
+
+REGISTRY: tuple[type[Solver], ...] = (
+    LeastSquares,
+    Newton,
+    SubspaceNewton,
+    NewtonCG,
+    WorkingSet,
+    CentralPath,
+    PathOnColumns,
+    LBFGS,
+    Accelerated,
+    SelfTuned,
+    Sdca,
+    Saga,
+    Svrg,
+)

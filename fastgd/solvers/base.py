@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+# Passes that are told of a solver whose need nobody can tell from the data.
+LAST_RESORT = 1000.0
+
 
 class Curvature(NamedTuple):
     """What a solver keeps of the curvature of F.
@@ -58,6 +61,45 @@ class Progress(NamedTuple):
     doubt: float | None = None
     whole: bool = True
     done: bool = False
+
+
+class Forecast(NamedTuple):
+    """What a solver is expected to take, as far as the data can tell.
+
+    Attributes
+    ----------
+    passes : float
+        Passes' worth of time until tol holds; inf for a solver that only its name chooses.
+    reason : str
+        Why that is little, in the words of a plan.
+    last : bool
+        Whether others come first, however many passes they take: there for when they stall.
+    """
+
+    passes: float
+    reason: str = ""
+    last: bool = False
+
+
+class Options(NamedTuple):
+    """What a solver may be made with, beside the objective.
+
+    Attributes
+    ----------
+    tol : float
+        Relative suboptimality that the run is for.
+    seed : int
+        Of whatever is random.
+    shuffle : bool
+        Whether rows are visited in random order.
+    batch : int or str
+        Rows per update, one of `Solver.batch_sizes`.
+    """
+
+    tol: float = 0.0
+    seed: int = 0
+    shuffle: bool = True
+    batch: int | str = "auto"
 
 
 class Answer(NamedTuple):
@@ -143,10 +185,22 @@ class State:
 class Solver:
     """Contract of all solvers.
 
-    `advance` is the only method that every solver has to write.
+    `advance` is the only method that every solver has to write; one that `solver=` and `auto` are
+    to find also has a `name`, `refusal` and `cost`, and a line in `fastgd.solvers.REGISTRY`.
 
     Attributes
     ----------
+    name : str
+        What `solver=` calls it, "" for one that only other solvers use. Several may share a name:
+        the cheapest that does not refuse an objective is taken.
+    form : str
+        What plans call it beside the name, where it is a method of its own.
+    batch_sizes : tuple
+        What it takes as `batch_size`, the first where none is given; "auto" is any number.
+    rule_name : str
+        The update rule that it carries out, "" for a method of its own.
+    random : bool
+        Whether its steps look at some of the rows, in random order.
     objective : Objective
     Memory : type
         What a state's `memory` is: a dataclass whose defaults mean that nothing is known yet.
@@ -181,6 +235,11 @@ class Solver:
     """
 
     Memory: type = NoMemory
+    name = ""
+    form = ""
+    batch_sizes: tuple[int | str, ...] = ("full",)
+    rule_name = ""
+    random = False
     own_steps = True
     free_answers = True
     proves_itself = False
@@ -188,6 +247,27 @@ class Solver:
 
     def __init__(self, objective):
         self.objective = objective
+
+    @classmethod
+    def refusal(cls, objective):
+        """Why it cannot minimise this objective, in words that follow its name; None where it
+        can.
+        """
+        return None
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """What it takes to tol: a `Forecast`, by counts of operations and never by a clock.
+
+        `best` is what another solver takes: one that is above that anyway may tell any number that
+        is, and need not look at rows for it.
+        """
+        return Forecast(np.inf)
+
+    @classmethod
+    def make(cls, objective, options):
+        """A solver for this objective."""
+        return cls(objective)
 
     @property
     def kind(self):

@@ -62,6 +62,13 @@ class Growing(Solver):
 
     Memory = GrowingMemory
 
+    @classmethod
+    def refusal(cls, objective):
+        """What has no curvature on a sample: non-smooth losses and penalties."""
+        if objective.loss_smooth and objective.l1 == 0.0:
+            return None
+        return "grows its batch for smooth losses and penalties only; use batch_size='full'"
+
     def __init__(self, objective, make_inner, seed, first=None):
         super().__init__(objective)
         self.make_inner, self.seed = make_inner, seed

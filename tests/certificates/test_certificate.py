@@ -10,6 +10,7 @@ from fastgd.certificates import newton_proof as certificate
 from fastgd.certificates.bound import Bound, relative
 from fastgd.certificates.certifier import provable
 from fastgd.certificates.duality_gap import DualityGap
+from fastgd.certificates.estimates import sure_fall
 from fastgd.certificates.newton_decrement import decrement_bound, likely_gain
 from fastgd.certificates.newton_proof import NewtonProof
 from fastgd.losses.base import Loss
@@ -201,7 +202,7 @@ def dual_optimum(loss, X, y, l2):
 @pytest.mark.parametrize(
     "loss", [Hinge(), *with_jit([], [Quantile(0.3)])], ids=lambda loss: loss.name
 )
-def test_the_gap_holds_for_losses_with_corners(loss, penalty):
+def test_the_gap_holds_for_non_smooth_losses(loss, penalty):
     for seed in range(with_jit(20, 5)):
         rng = np.random.default_rng(seed)
         X = rng.standard_normal((20, 3))
@@ -531,3 +532,73 @@ def test_the_decrement_estimates_what_is_left_near_the_optimum(penalty):
     v[0] = -v[0]
     gradient = F.smooth_and_gradient(v)[1]
     assert likely_gain(F, v, gradient) >= 0.3 * (F.value(v) - F.value(optimum))
+
+
+@pytest.mark.parametrize("more", [0, 80])
+@pytest.mark.parametrize("level", [0.0, 3.6e10])
+@pytest.mark.parametrize("loss", [ModifiedHuber(), SquaredHinge()], ids=str)
+def test_the_estimate_sees_copies_beside_constant_columns(loss, level, more):
+    """Constant columns far from zero made up all of the residual: the first product took it away,
+    and what two copies were good for, 2 % of F, was not looked at.
+    """
+    rng = np.random.default_rng(0)
+    n, apart = 300, 1e-2 if more else 1e-4
+    x, other = rng.standard_normal(n), rng.standard_normal(n)
+    X = np.column_stack([x, np.full(n, level), x + apart * other, np.full(n, level)])
+    X = np.column_stack([X, 0.01 * rng.standard_normal((n, more))])
+    y = np.where(x + other + rng.logistic(size=n) > 0.0, 1.0, -1.0)
+    F = Objective(loss, X, y, alpha=1e-6 if more else 1e-9)
+    best = GDClassifier(loss, alpha=F.l2, tol=1e-3).fit(X, y)
+    v = np.append(best.coef_[0], best.intercept_)
+    v[[0, 2]] += np.array([0.1, -0.1]) / apart
+    v[-1] += level * (v[1] + v[3])
+    v[[1, 3]] = 0.0
+    v[4:-1] *= 1.001
+    gradient = F.smooth_and_gradient(v)[1]
+    kept = np.delete(np.arange(F.size), [1, 3])
+    H = F.curvature_matrix(v)[np.ix_(kept, kept)]
+    left = 0.5 * gradient[kept] @ np.linalg.solve(H, gradient[kept])
+    assert left > 1e-4
+    assert likely_gain(F, v, gradient) == pytest.approx(left, rel=0.05)
+
+
+def test_the_estimate_tells_of_an_intercept_without_curvature():
+    """All rows are right by more than 1, or wrong by more than 1: F is flat or straight along the
+    intercept.
+    """
+    X = np.array([[1.0], [1.1], [-1.0]])
+    y = np.array([1.0, 1.0, -1.0])
+    F = Objective("modified_huber", X, y, alpha=1e-3)
+    for slope, expected in ((4.0, 0.5e-3 * 16.0), (-9.0, np.inf)):
+        v = np.array([slope, 0.1])
+        gradient = F.smooth_and_gradient(v)[1]
+        assert likely_gain(F, v, gradient) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_estimate_sees_what_the_rows_tell_beyond_the_matrix():
+    """Columns around 1e6: a matrix of products knows them to 1e-4 of what they differ by."""
+    rng = np.random.default_rng(0)
+    X = 1e6 + rng.standard_normal((40, 30))
+    y = X @ rng.standard_normal(30)
+    y /= y.std()
+    F = Objective(Huber(1e3), X, y, alpha=0.0, fit_intercept=False)
+    best = np.linalg.lstsq(X, y)[0]
+    coef = best + np.append([1e-3, -1e-3], np.zeros(28))
+    left = F.value(coef) - F.value(best)
+    assert likely_gain(F, coef, F.gradient(coef)) == pytest.approx(left, rel=0.01)
+
+
+@pytest.mark.parametrize("loss", [Quantile(0.2), EpsilonInsensitive(0.0)], ids=str)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_fall_is_seen_where_a_row_lies_on_a_corner(loss, sign):
+    """The best constant meets the heavier row: as the mean is held, what one row gains the other
+    one costs.
+    """
+    X, y = sign * np.array([[3.0], [5.0]]), np.array([-0.3, 0.4])
+    F = Objective(loss, X, y, penalty=None, sample_weight=np.array([0.2, 0.9]))
+    constant, value = null_model(F)
+    assert constant == pytest.approx(0.4)
+    v = np.array([0.0, constant])
+    fall = sure_fall(F, v, F.smooth_and_gradient(v)[1])
+    assert fall >= 0.7 * value
+    assert fall <= value * (1.0 + 1e-12)

@@ -9,9 +9,11 @@ import scipy.special
 
 from fastgd import Objective
 from fastgd.certificates import corrected_dual
+from fastgd.linalg.cholesky import Factor
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss
 from fastgd.solvers.newton.cholesky import Newton
+from support.extended import extended, newton_points, without_rounding
 from support.twins import members, sparse_problem, stored, with_jit
 
 LOSSES = with_jit(
@@ -20,7 +22,7 @@ LOSSES = with_jit(
 )
 
 
-def newton_points(F, iterations=12):
+def points_of(F, iterations=12):
     """(v, gradient, curvature) along a run, and the lowest F that was seen."""
     newton = Newton(F)
     state = newton.start(F.start())
@@ -46,7 +48,7 @@ def test_it_is_never_above_the_minimum_whatever_the_step(loss, fit_intercept, st
     rng = np.random.default_rng(1)
     for seed in range(4):
         F = objective(loss, seed, storage, fit_intercept=fit_intercept)
-        points, best = newton_points(F)
+        points, best = points_of(F)
         for v, g in points[:6]:
             for step in (
                 -np.linalg.solve(F.curvature_matrix(v) + 1e-9 * np.eye(F.size), g),
@@ -58,7 +60,7 @@ def test_it_is_never_above_the_minimum_whatever_the_step(loss, fit_intercept, st
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_near_the_optimum_it_is_far_closer_than_the_gap_at_the_point(fit_intercept):
     F = objective(LogLoss(), 3, fit_intercept=fit_intercept)
-    points, best = newton_points(F)
+    points, best = points_of(F)
     seen = 0
     for v, g in points:
         left, gap = F.value(v) - best, g[: F.n_features] @ g[: F.n_features] / (2.0 * F.l2)
@@ -72,7 +74,7 @@ def test_near_the_optimum_it_is_far_closer_than_the_gap_at_the_point(fit_interce
 
 def test_the_rows_own_gaps_are_at_least_those_of_the_conjugate():
     F = objective(LogLoss(), 2, fit_intercept=False)
-    v, g = newton_points(F, 4)[0][-1]
+    v, g = points_of(F, 4)[0][-1]
     step = -np.linalg.solve(F.curvature_matrix(v), g)
     X, y, s = F.rows.values, F.samples.targets, np.broadcast_to(F.samples.weights, F.n_samples)
     z, q = X @ v + F.samples.offsets, X @ step
@@ -102,10 +104,28 @@ def test_rare_columns_under_a_weak_penalty_are_proved_by_it():
     F = Objective("log_loss", X, y, alpha=1.0 / n, fit_intercept=False)
     newton = Newton(F, 1e-4)
     state = newton.start(F.start())
-    best = newton_points(Objective("log_loss", X, y, alpha=1.0 / n, fit_intercept=False), 30)[1]
+    best = points_of(Objective("log_loss", X, y, alpha=1.0 / n, fit_intercept=False), 30)[1]
     floors = []
     for _ in range(12):
         newton.advance(state)
         floors.append(newton.progress(state).lower)
     assert max(floors) <= best
     assert best - max(floors) <= 1e-4 * best
+
+
+@extended
+@pytest.mark.parametrize(("loss", "seeds"), [("squared_error", (40, 70)), ("log_loss", (64, 92))])
+def test_what_is_rounded_is_taken_off(loss, seeds, monkeypatch):
+    """Also where offsets of 1e8 are what predictions are rounded in."""
+    visible = 0
+    for seed in range(*seeds):
+        F, points, minimum = newton_points(loss, seed)
+        for v in points:
+            step = -Factor(F.curvature_matrix(v)).solve(F.gradient(v))
+            least = np.nextafter(minimum(v)[1], np.inf)
+            floor = corrected_dual.lower_bound(F, v, step)
+            assert floor <= least, (seed, (floor - least) / least)
+            with monkeypatch.context() as patched:
+                without_rounding(patched, corrected_dual)
+                visible += corrected_dual.lower_bound(F, v, step) > least
+    assert visible >= 5

@@ -1,8 +1,5 @@
 """Proofs hold where rounding is all that is left: columns on wild scales, nearly collinear, next to
 no noise.
-
-The twin solves in extended precision: least squares by Householder reflections, Newton steps on top
-of it.
 """
 
 from fractions import Fraction
@@ -12,8 +9,9 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
+from fastgd.certificates import newton_decrement, newton_proof
 from fastgd.certificates.duality_gap import DualityGap
-from fastgd.certificates.newton_decrement import decrement_bound, longest_row
+from fastgd.certificates.newton_decrement import decrement_bound, longest_row, product_bound
 from fastgd.certificates.newton_proof import NewtonProof
 from fastgd.certificates.rounding import (
     gradient_rounding,
@@ -24,97 +22,15 @@ from fastgd.certificates.rounding import (
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.solvers.newton.cholesky import Newton
-
-LONG = np.longdouble
-extended = pytest.mark.skipif(
-    np.finfo(LONG).eps > 1e-18, reason="long double is no longer than double here"
+from support.extended import (
+    LONG,
+    above_the_minimum,
+    extended,
+    logistic_minimum,
+    newton_points,
+    problem,
+    without_rounding,
 )
-
-
-def least_squares(A, b):
-    """argmin |A w - b|, in extended precision; no column is 0."""
-    scale = np.sqrt((A * A).sum(axis=0))
-    A, b = A / scale, b.astype(LONG)
-    d = A.shape[1]
-    for k in range(d):
-        x = A[k:, k].copy()
-        x[0] += np.copysign(np.sqrt((x * x).sum()), x[0])
-        x /= np.sqrt((x * x).sum())
-        A[k:, k:] -= 2 * np.outer(x, x @ A[k:, k:])
-        b[k:] -= 2 * x * (x @ b[k:])
-    w = np.zeros(d, LONG)
-    for k in range(d - 1, -1, -1):
-        w[k] = (b[k] - A[k, k + 1 :] @ w[k + 1 :]) / A[k, k]
-    return w / scale
-
-
-def with_penalty(X, alpha, fit_intercept):
-    """Rows with the intercept's 1, and those that stand for the penalty, (d, size)."""
-    n, d = X.shape
-    rows = np.c_[X.astype(LONG), np.ones((n, int(fit_intercept)), LONG)]
-    return rows, np.sqrt(LONG(alpha)) * np.eye(d, d + fit_intercept, dtype=LONG)
-
-
-def above_the_minimum(X, y, alpha, fit_intercept, v):
-    """(F - F* at `v`, F*) for squares, the first as the square that it is."""
-    rows, penalty = with_penalty(X, alpha, fit_intercept)
-    if alpha == 0.0:
-        penalty = penalty[:0]
-    A = np.r_[rows / np.sqrt(LONG(len(y))), penalty]
-    b = np.r_[y / np.sqrt(LONG(len(y))), np.zeros(len(penalty))]
-    best = least_squares(A, b)
-    away, rest = A @ (v - best), A @ best - b
-    return float(away @ away) / 2, float(rest @ rest) / 2
-
-
-def logistic_minimum(X, y, alpha, fit_intercept, v):
-    """(F at `v`, F*) for the log loss, by Newton steps from `v`, each a problem of least
-    squares.
-    """
-    rows, penalty = with_penalty(X, alpha, fit_intercept)
-    signed, n = rows * y[:, None], LONG(len(y))
-
-    def value(w):
-        z = signed @ w
-        return (np.log1p(np.exp(-np.abs(z))) + np.maximum(-z, 0)).mean() + (
-            (penalty @ w) ** 2
-        ).sum() / 2
-
-    w, first = v.astype(LONG), value(v)
-    for _ in range(30):
-        p = 1 / (1 + np.exp(signed @ w))
-        roots = np.sqrt(p * (1 - p) / n)
-        A = np.r_[signed * roots[:, None], penalty]
-        step, rate = least_squares(A, np.r_[roots / (1 - p), -penalty @ w]), LONG(1)
-        while value(w + rate * step) > value(w) and rate > 1e-6:
-            rate /= 2
-        w = w + rate * step
-        if ((A @ step) ** 2).sum() < 1e-28:
-            break
-    return float(first - value(w)), float(value(w))
-
-
-def problem(seed):
-    rng = np.random.default_rng(seed)
-    n, d = int(rng.choice([60, 200])), int(rng.integers(2, 10))
-    X = rng.standard_normal((n, d))
-    if rng.random() < 0.4:
-        X += 10.0 ** rng.uniform(0, 6, d) * rng.choice([0, 1], d)
-    for j in range(0, d - 1, 2):
-        X[:, j + 1] = X[:, j] * (1 + 10.0 ** rng.uniform(-8, -5) * rng.standard_normal(n))
-    unit = X / np.abs(X).max(axis=0)
-    X *= 10.0 ** rng.uniform(-6, 6, d)
-    w = rng.standard_normal(d)
-    kind = seed % 3
-    if kind == 0:
-        y = X @ w + 1e-3 * rng.standard_normal(n)
-    elif kind == 1:
-        y = unit @ w + 10.0 ** rng.uniform(-6, 0) * rng.standard_normal(n)
-    else:  # what tells y is how nearly equal columns differ
-        y = np.diff(unit, axis=1)[:, ::2] @ 10.0 ** rng.uniform(
-            0, 9, d // 2
-        ) + 1e-3 * rng.standard_normal(n)
-    return X, y, float(rng.choice([0.0, 0.0, 10.0 ** rng.uniform(-14, -2)])), rng
 
 
 def unknowns(model):
@@ -191,6 +107,45 @@ def test_the_bound_from_a_matrix_counts_what_the_matrix_is_wrong_by():
     assert visible >= 5  # what the bound would be without rounding is too little
 
 
+def known(F, v, value, gradient, anchor):
+    return NewtonProof(F).from_known(anchor, v, gradient, 0.0, value).value
+
+
+def by_products(F, v, value, gradient, anchor):
+    return product_bound(F, v, value, gradient, 0.0)
+
+
+def proved(F, v, value, gradient, anchor):
+    return NewtonProof(F).prove(v, value, gradient).value
+
+
+@extended
+@pytest.mark.parametrize("bound", [known, by_products, proved])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+def test_a_bound_counts_what_is_rounded(loss, bound, monkeypatch):
+    """From a matrix here or nearby, from products, or at the end of more Newton steps: with offsets
+    that predictions are rounded in, and wild columns, with and without an intercept.
+    """
+    visible = 0
+    for seed in range(35 if loss == "squared_error" else 12):
+        F, points, minimum = newton_points(loss, seed, n_iterations=7)
+        anchor = Factor(F.curvature_matrix(points[0])), points[0]
+        for v in points:
+            value, gradient = F.smooth_and_gradient(v)
+            here = Factor(F.curvature_matrix(v)), v
+            above, _ = minimum(v)
+            # what F itself is wrong by is added by whoever tells of its difference
+            doubt = value_rounding(F, v, value, 0.0, gradient) if bound is proved else 0.0
+            for near in (here, anchor):
+                assert above <= bound(F, v, value, gradient, near) * (1.0 + 1e-9) + doubt, seed
+            with monkeypatch.context() as patched:
+                without_rounding(patched, newton_proof, newton_decrement)
+                visible += above > bound(F, v, value, gradient, here)
+            anchor = here
+    # of a log loss even extended precision shows less than a unit of F
+    assert visible >= 5 or loss == "log_loss"
+
+
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
 def test_ordinary_problems_keep_their_bounds(loss):
     rng = np.random.default_rng(0)
@@ -221,9 +176,9 @@ def test_a_matrix_that_is_all_rounding_proves_nothing():
     factor = Factor(F.curvature_matrix(v))
     assert factor.full
     assert sum_rounding(F) * factor.inverse_norm() ** 2 > 0.1
-    certifier, (value, gradient) = NewtonProof(F), F.value_and_gradient(v)
+    value, gradient = F.value_and_gradient(v)
     assert (
-        certifier.from_known((factor, v), v, gradient, 0.0, value).value
+        NewtonProof(F).from_known((factor, v), v, gradient, 0.0, value).value
         > 0.55 * factor.norm_of(gradient) ** 2
     )
 

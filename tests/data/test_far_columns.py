@@ -73,13 +73,13 @@ def test_rows_hand_out_differences_bit_for_bit(storage):
     assert isinstance(rows, ShiftedRows)
     table, (n, d) = X - rows.centers, X.shape
     assert np.flatnonzero(rows.centers).tolist() == [0, 1]
-    coef, amounts = rng.standard_normal(d), rng.standard_normal(n)
+    coef, multiples = rng.standard_normal(d), rng.standard_normal(n)
     out, vector = np.zeros(n), np.zeros(d)
     rows.dot_rows(0, n, coef, out)
-    rows.add_rows(0, n, amounts, vector, 16)
+    rows.add_rows(0, n, multiples, vector, 16)
     expected, combined = rows_of(X).matvec(coef), np.zeros(d)
     for i in range(n):
-        rows_of(X).add(i, amounts[i], combined)
+        rows_of(X).add(i, multiples[i], combined)
     np.testing.assert_array_equal(out, expected)
     np.testing.assert_array_equal(rows.matvec(coef), expected)
     np.testing.assert_array_equal(vector, combined)
@@ -107,6 +107,39 @@ def test_float32_columns_count_as_the_numbers_that_they_hold():
     rows = rows_of(X)
     np.testing.assert_array_equal(rows.take(slice(None)), X.astype(np.float64) - rows.centers)
     assert rows.dtype == np.float64
+
+
+@pytest.mark.parametrize("kind", ["dense", "csr_array", "csr_matrix", "sparsified"])
+@pytest.mark.parametrize("n", [5, 1500])
+def test_predictions_from_float32_are_right_to_the_rounding_of_what_they_are(n, kind):
+    """Multiplied in float32, predictions from columns of 1e6 +- 1 were off by 0.2."""
+    rng = np.random.default_rng(0)
+    X = (1e6 + rng.uniform(-1.0, 1.0, (n, 4))).astype(np.float32)
+    classes = np.arange(n) % 3
+    y = X.astype(np.float64) @ [1.0, -2.0, 1.5, 0.0]
+    models = (
+        GDRegressor(alpha=1e-6, max_iter=2, tol=None).fit(X, y - y.mean()),
+        GDClassifier(alpha=1e-3, max_iter=2, tol=None).fit(X, classes),
+        GDRegressor(alpha=1e-6, fit_intercept=False, max_iter=2, tol=None).fit(X, y - y.mean()),
+    )
+    for model in models:
+        coef, intercept = np.atleast_2d(model.coef_).astype(np.longdouble), model.intercept_
+        expected = X.astype(np.longdouble) @ coef.T + intercept
+        if kind == "sparsified":
+            model.sparsify()
+        rows = getattr(sp, kind)(X) if kind.startswith("csr") else X
+        predict = getattr(model, "decision_function", model.predict)
+        wrong = np.abs(np.reshape(predict(rows), expected.shape) - expected)
+        assert wrong.max() <= 1e-6 * np.abs(expected).mean()
+
+
+def test_few_rows_of_float32_and_many_are_predicted_alike():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3000, 5)).astype(np.float32)
+    model = GDRegressor(max_iter=2, tol=None).fit(X, X[:, 0] + rng.standard_normal(3000))
+    many, few = model.predict(X), np.concatenate([model.predict(X[i : i + 1]) for i in range(50)])
+    np.testing.assert_allclose(few, many[:50], rtol=0, atol=1e-6)
+    assert many.dtype == few.dtype == np.float64
 
 
 def far(column, n=400, weights=None):

@@ -108,12 +108,12 @@ def test_rows_that_meet_little_of_a_long_vector(n_values):
     rng = np.random.default_rng(0)
     where = rng.integers(9, size=n_values), rng.integers(n_columns, size=n_values)
     matrix = sp.csr_array((rng.standard_normal(n_values), where), shape=(9, n_columns))
-    rows, coef, amounts = as_rows(matrix), rng.standard_normal(n_columns), rng.standard_normal(7)
+    rows, coef, multiples = as_rows(matrix), rng.standard_normal(n_columns), rng.standard_normal(7)
     products, sums = np.zeros(7), np.zeros(n_columns)
     rows.dot_rows(1, 8, coef, products)
-    rows.add_rows(1, 8, amounts, sums, 0)
+    rows.add_rows(1, 8, multiples, sums, 0)
     np.testing.assert_allclose(products, (matrix @ coef)[1:8], rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(sums, matrix[1:8].T @ amounts, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(sums, matrix[1:8].T @ multiples, rtol=1e-12, atol=1e-12)
 
 
 WIDER = np.concatenate([np.full((3, 2), np.nan), X, np.full((3, 1), np.nan)], axis=1)
@@ -232,9 +232,9 @@ def test_methods_of_all_rows_agree(d):
                 int(j): float(matrix[i, j]) for j in np.flatnonzero(matrix[i])
             }
         for first, stop in ((0, 11), (1, 11), (2, 4), (3, 3), (10, 11)):
-            vector, amounts, out = np.ones(d), rng.standard_normal(11), np.full(11, 7.0)
-            rows.add_rows(first, stop, amounts, vector, 0)
-            np.testing.assert_allclose(vector, 1 + amounts[: stop - first] @ matrix[first:stop])
+            vector, multiples, out = np.ones(d), rng.standard_normal(11), np.full(11, 7.0)
+            rows.add_rows(first, stop, multiples, vector, 0)
+            np.testing.assert_allclose(vector, 1 + multiples[: stop - first] @ matrix[first:stop])
             rows.dot_rows(first, stop, coef, out)
             np.testing.assert_allclose(
                 out, [*(matrix[first:stop] @ coef), *np.full(11 - stop + first, 7.0)]

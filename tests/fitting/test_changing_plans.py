@@ -9,16 +9,15 @@ import pytest
 
 from fastgd import GDClassifier, GDRegressor, Objective, Quantile
 from fastgd.certificates.bound import Bound
-from fastgd.fitting import plan
 from fastgd.fitting import targets as fitting
 from fastgd.fitting.history import History
-from fastgd.fitting.plan import CENTRAL_PATH, Plan, Settings, make_plan
+from fastgd.fitting.plan import INTERIOR_POINT, Plan, Settings, make_plan
 from fastgd.fitting.replan import continued, forecast, next_plan
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import Overdue, StopReason
 from fastgd.objective.moments import rows_apart
-from fastgd.solvers.base import Progress
-from fastgd.solvers.dual.sdca import Sdca, dual_cost
+from fastgd.solvers.base import Forecast, Progress
+from fastgd.solvers.dual.sdca import Sdca, dual_passes
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.newton.cholesky import Newton
@@ -93,8 +92,8 @@ def test_a_run_is_overdue_once_another_plan_is_ahead_by_count():
 @pytest.fixture
 def hopeful(monkeypatch):
     """Dual ascent said to take next to nothing, everywhere."""
-    for name, value in (("dual_cost", 1.0), ("dual_pays", True), ("newton_pays", False)):
-        monkeypatch.setattr(plan, name, lambda *_, value=value: value)
+    told = classmethod(lambda cls, F, tol, best=np.inf: Forecast(1.0, "said to be quick"))
+    monkeypatch.setattr(Sdca, "cost", told)
 
 
 @pytest.mark.parametrize("loss", ["hinge", Quantile(0.5), "squared_hinge", "huber"], ids=str)
@@ -152,7 +151,7 @@ def test_every_plan_has_its_iteration_once(monkeypatch):
     words = str(model.plan_)
     plans = [
         words.index(f"so {one} went on")
-        for one in ("newton on the central path", "lbfgs", "nesterov")
+        for one in (f"newton {INTERIOR_POINT}", "lbfgs", "nesterov")
     ]
     assert plans == sorted(plans)
     assert words.count("went on") == 3
@@ -160,7 +159,7 @@ def test_every_plan_has_its_iteration_once(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:Stopped because")
-def test_corners_end_with_one_row_steps(monkeypatch):
+def test_non_smooth_losses_end_with_one_row_steps(monkeypatch):
     stuck(monkeypatch, Sdca, CentralPath)
     X, _, labels = raw(60, 5, sigma=0.5)
     model = GDClassifier("hinge", alpha=1e-2, max_iter=100, random_state=0)
@@ -188,12 +187,27 @@ def test_no_plan_comes_twice(loss, penalty):
     assert next_plan([Plan("gd", 1, "auto")], F, "") is None
 
 
+def test_dual_ascent_is_the_last_where_it_is_not_expected_to_pay():
+    rng = np.random.default_rng(0)
+    X = rng.lognormal(0.0, 1.0, (4000, 4)) * 1e3
+    F = Objective("quantile", X, rng.standard_normal(4000), alpha=1e-6, fit_intercept=False)
+    assert Sdca.cost(F, 1e-4).last
+    tried = [make_plan(Settings(), F)[0]]
+    while (following := next_plan(tried, F, "it ended")) is not None:
+        tried.append(following[0])
+    assert [one.solver for one in tried[-2:]] == ["gd", "sdca"]
+    named = [Plan("newton", "full", "auto", (), INTERIOR_POINT)]
+    while (following := next_plan(named, F, "", automatic=False)) is not None:
+        named.append(following[0])
+    assert "sdca" not in [one.solver for one in named]
+
+
 def test_a_named_newton_has_the_central_path_left():
     X, _, labels = raw(40, 6, sigma=0.5)
     F = Objective("squared_hinge", X, np.where(labels, 1.0, -1.0), alpha=1e-3)
     tried = [Plan("newton", "full", "auto")]
     tried.append(next_plan(tried, F, "", automatic=False)[0])
-    assert tried[-1].form == CENTRAL_PATH
+    assert tried[-1].form == INTERIOR_POINT
     assert next_plan(tried, F, "", automatic=False) is None
 
 
@@ -250,4 +264,4 @@ def test_rows_of_wild_lengths_are_not_apart():
         assert not rows_apart(Objective("hinge", wild, y, alpha=1e-4))
         apart = Objective("hinge", even, y, alpha=1e-4)
         assert rows_apart(apart)
-        assert 25.0 < dual_cost(apart, 1e-4) < 100.0  # 69 passes
+        assert 25.0 < dual_passes(apart, 1e-4) < 100.0  # 69 passes

@@ -245,6 +245,32 @@ def test_tol_0_goes_on_to_rounding_in_silence():
         assert model.suboptimality_ <= 1e-8
 
 
+def test_rounding_that_keeps_tol_far_away_is_told():
+    """Columns of 1e9 without an intercept: F is rounded by 2e-8 of its unit."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 30)), rng.standard_normal(20)
+    X[:, ::2] += 1e9
+    model = GDRegressor("huber", penalty=None, fit_intercept=False)
+    for tol, told in ((0.0, False), (1e-10, True), (1e-8, False), (1e-6, False)):
+        seen = heard(model.set_params(tol=tol), X, y)
+        assert bool(seen) == told
+        assert (model.bound_kind_, model.suboptimality_ < 1e-7) == ("proof", True)
+        assert model.converged_ == (tol == 1e-6)
+    assert "what is left is rounding" in heard(model.set_params(tol=1e-10), X, y)[0]
+
+
+def test_a_run_that_is_all_rounding_is_told():
+    """Far columns that do not count as numbers of their own: F is 0.03 and may be wrong by that."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(11, 93)) + 1e9 * rng.choice([-1, 1], 93)
+    y = rng.normal(size=11)
+    options = {"solver": "adagrad", "batch_size": 16, "penalty": None, "tol": 1e-6}
+    model = GDRegressor("epsilon_insensitive", epsilon=0.0, **options)
+    assert "what is left is rounding" in heard(model, X, y)[0]
+    assert not model.converged_
+    assert heard(model, X, np.ones(11)) == []  # a constant fits
+
+
 @pytest.mark.parametrize("loss", ["squared_hinge", "modified_huber"])
 @pytest.mark.parametrize("solver", ["auto", "newton", "lbfgs"])
 def test_where_no_bound_goes_to_0_an_estimate_does(loss, solver):

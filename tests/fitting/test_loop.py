@@ -139,7 +139,7 @@ def test_passes_are_counted_and_few():
 
 
 def test_a_certificate_that_nobody_asked_for_is_left_out_where_it_is_dear(monkeypatch):
-    monkeypatch.setattr("fastgd.certificates.certifier.UNASKED_WORK", 0.0)
+    monkeypatch.setattr("fastgd.certificates.certifier.UNASKED_TIME", 0.0)
     F = hard(alpha=0.05)
     result, _ = run(ScheduledFullBatch(F, Gd(), Schedule(4.0)), max_iter=10)
     assert F.passes == 11

@@ -11,17 +11,18 @@ from sklearn.base import clone
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.fitting.build import make_solver
-from fastgd.fitting.plan import BATCHES, Settings, make_plan
+from fastgd.fitting.candidates import batch_sizes, cheapest
+from fastgd.fitting.plan import Settings, make_plan
 from fastgd.objective.cost_model import curvature_cost
-from fastgd.objective.moments import rows_apart, say, spread
-from fastgd.solvers.dual.sdca import MOST_SAY, Sdca
+from fastgd.objective.moments import row_coupling, rows_apart, spread
+from fastgd.solvers.dual.sdca import MOST_COUPLED, Sdca
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.growing_batch import Growing, growth_pays
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.column_generation import PathOnColumns
 from fastgd.solvers.l1.working_set import WorkingSet
-from fastgd.solvers.newton.cholesky import Newton, newton_pays
-from fastgd.solvers.newton.column_subspace import ColumnSpan
+from fastgd.solvers.newton.cholesky import Newton
+from fastgd.solvers.newton.column_subspace import ColumnSpan, SubspaceNewton
 from fastgd.solvers.newton.subspace import RowSpan
 from support.components import ToySoftmax
 
@@ -68,8 +69,9 @@ def test_what_is_chosen(shape, loss, given, solver, batch, kind):
 def test_a_matrix_costs_more_the_more_columns_there_are():
     few, many = (Objective("log_loss", *classes(100, d), alpha=0.1) for d in (5, 50))
     assert curvature_cost(few) < curvature_cost(many)
-    assert newton_pays(few)
-    assert not newton_pays(Objective("log_loss", *classes(200, 6000), alpha=0.1))
+    assert cheapest(few, 1e-4)[0] is Newton
+    wide = Objective("log_loss", *classes(200, 6000), alpha=0.1)
+    assert cheapest(wide, 1e-4)[0] is SubspaceNewton
     assert not growth_pays(few)
 
 
@@ -79,15 +81,15 @@ def test_past_gradients_do_where_the_penalty_is_strong_or_no_direction_stands_ou
     weak, strong = (
         Objective("log_loss", X, y, alpha=alpha, fit_intercept=False) for alpha in (1e-5, 10.0)
     )
-    assert newton_pays(weak)
-    assert not newton_pays(strong)
+    assert cheapest(weak, 1e-4)[0] is Newton
+    assert cheapest(strong, 1e-4)[0] is SubspaceNewton
     even = Objective(
         "log_loss", np.random.default_rng(0).standard_normal((4000, 300)), y, alpha=1e-5
     )
     assert (
         spread(even) < 4.0 < 100.0 < spread(weak)
     )  # in 400 rows normal numbers have (1 + sqrt(300 / 400))^2 = 3.5
-    assert not newton_pays(even)
+    assert cheapest(even, 1e-4)[0] is SubspaceNewton
 
 
 def test_columns_of_zeros_have_no_spread():
@@ -96,7 +98,7 @@ def test_columns_of_zeros_have_no_spread():
         assert spread(Objective("log_loss", X, y, alpha=0.1)) == 1.0
 
 
-@pytest.mark.parametrize("solver", [*BATCHES, "auto"])
+@pytest.mark.parametrize("solver", [*batch_sizes(), "auto"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_every_solver_ends_at_the_same_optimum(solver, fit_intercept):
     X, y = classes(300, 6)
@@ -139,7 +141,7 @@ def test_history_tells_how_the_batch_grows():
 
 def test_rows_in_chunks_need_a_rule():
     X, y = classes(50, 3)
-    for solver in BATCHES:
+    for solver in batch_sizes():
         assert not hasattr(GDClassifier(solver=solver), "partial_fit")
         with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
             GDClassifier(solver=solver).partial_fit(X, y)
@@ -228,7 +230,7 @@ def test_dual_ascent_goes_with_rows_that_have_little_in_common():
         Objective("squared_hinge", rows, y, alpha=1 / 60, fit_intercept=False)
         for rows in (X, alike)
     )
-    assert say(apart) > MOST_SAY  # a row's own say is next to nothing, and yet no other has one
+    assert row_coupling(apart) > MOST_COUPLED  # by lengths alone they would be coupled
     assert rows_apart(apart)
     assert not rows_apart(together)
     assert rows_apart(

@@ -55,7 +55,7 @@ class BelowInfimum(SquaredError, abstract=True):
 
 
 class HiddenCorner(Loss, abstract=True):
-    """A corner at an odd place, on no grid."""
+    """A kink at an odd place, on no grid."""
 
     def value(self, prediction, target):
         return abs(prediction - 0.1234567)
@@ -68,7 +68,7 @@ class HiddenCorner(Loss, abstract=True):
 
 
 class WrongAtCorner(EpsilonInsensitive, abstract=True):
-    """A derivative at the corners that is no subgradient."""
+    """A derivative at the kinks that is no subgradient."""
 
     def derivative(self, prediction, target):
         residual = prediction - target

@@ -99,6 +99,28 @@ def test_what_a_path_tells_is_no_less_than_the_truth(loss):
             assert model.bound_kind_ in ("proof", "estimate")
 
 
+@pytest.mark.parametrize("given", [{"tol": 1e-3}, {"tol": None, "max_iter": 3}])
+@pytest.mark.filterwarnings("ignore::fastgd.ConvergenceWarning")
+def test_a_matrix_of_a_sample_proves_nothing_of_all_rows(given):
+    """A squared loss has one matrix, which a batch that grows takes from a sample: of a column that
+    is rarely nonzero that knows little.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((5000, 4))
+    X[:, 0] = 30.0 * (rng.random(5000) < 0.002)
+    y = X @ np.array([3.0, 1.0, 1.0, 1.0]) + rng.standard_normal(5000)
+    Z, centred = X - X.mean(axis=0), y - y.mean()
+    growing = GDRegressor(solver="newton", batch_size="growing", random_state=0, **given)
+    for model in fit_path(growing, X, y, [1.0, 0.3, 0.1]):
+        best = np.linalg.solve(Z.T @ Z / 5000 + model.alpha * np.eye(4), Z.T @ centred / 5000)
+        F, lowest = (
+            0.5 * np.mean((centred - Z @ w) ** 2) + 0.5 * model.alpha * w @ w
+            for w in (model.coef_, best)
+        )
+        if model.bound_kind_ == "proof":
+            assert F - lowest <= model.suboptimality_ * model.objective_ * 1.01 + 1e-12
+
+
 def test_a_path_takes_fewer_passes_than_cold_fits():
     X, y = table(n=150, d=8)
     estimator = GDClassifier(tol=1e-6)

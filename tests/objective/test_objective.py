@@ -179,7 +179,7 @@ def test_several_predictions_are_a_matrix_in_c_order(loss, storage, fit_intercep
 
 
 @pytest.mark.parametrize("penalty", ["l1", "elasticnet", ToyWeightedL1(np.arange(6.0))], ids=str)
-def test_a_penalty_with_corners_has_a_value_and_no_gradient(penalty):
+def test_a_non_smooth_penalty_has_a_value_and_no_gradient(penalty):
     X, y, _, _ = sparse_problem(LogLoss())
     F = Objective("log_loss", X, y, penalty=penalty, alpha=0.1)
     v = np.arange(7.0)

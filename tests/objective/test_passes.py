@@ -9,7 +9,7 @@ from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import Huber
 from fastgd.objective import kernels as passes
 from fastgd.objective.gram import ALL, add_gram
-from fastgd.objective.objective import NOTHING
+from fastgd.objective.kernels import NOTHING
 from support.components import ToyMultiSquared, ToySoftmax
 from support.twins import (
     column_moments,

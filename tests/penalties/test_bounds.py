@@ -138,7 +138,7 @@ def test_averages_stay_inside(way):
             assert ((model.coef_ >= low) & (model.coef_ <= high)).all(), name
 
 
-def test_a_classifier_and_a_loss_with_corners():
+def test_a_classifier_and_a_non_smooth_loss():
     X, y = problem(5)
     labels = y > np.median(y)
     low, high = np.zeros(6), np.full(6, np.inf)

@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 from bench import (  # noqa: E402
     adapters,
     against,
+    calibrate,
     cases,
     certify,
     data,
@@ -45,6 +46,8 @@ from bench import (  # noqa: E402
 )
 from bench.__main__ import main, parse  # noqa: E402
 from fastgd import EpsilonInsensitive, Hinge, LogLoss, Loss, Quantile, SquaredError  # noqa: E402
+from fastgd.objective import cost_model  # noqa: E402
+from fastgd.objective.cost_model import Cost, declared_in  # noqa: E402
 from fastgd.runtime.fingerprint import is_ours  # noqa: E402
 
 # Budgets with which a rival is there. Stochastic ones only get near, and so do sag and saga on
@@ -160,7 +163,7 @@ def test_optimum_of_newton_and_of_the_way_for_many_features(monkeypatch):
 
 
 @pytest.mark.parametrize("loss", problems.CORNERED)
-def test_optimum_of_a_loss_with_a_corner(loss):
+def test_optimum_of_a_non_smooth_loss(loss):
     problem = problems.make_problem("sklearn:iris", loss, alpha=0.05, rows=80)
     optimum.solve(problem)
     assert float(problem.reference.split()[-1]) < 1e-6
@@ -477,6 +480,24 @@ def test_kernels_skip_by_name_without_data(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(data, "FOLDER", tmp_path)
     assert kernels.run(["w8a"]) == {"epochs": [], "passes": []}
     assert "w8a: skipped" in capsys.readouterr().out
+
+
+def test_calibrate_measures_every_shipped_cost(capsys):
+    figures = calibrate.run(1, 0.002)
+    lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line]
+    for name, cost in declared_in(cost_model).items():
+        assert name in lines
+        found = figures["costs"][name]
+        assert (found["shipped"], found["unit"]) == (cost, cost.unit)
+        assert np.isfinite(found["measured"]), name
+    assert set(calibrate.samples(figures)) >= {"calibrate ROW, ns a row"}
+
+
+def test_what_calibrate_cannot_measure_stands_there_as_it_is_shipped():
+    costs = {"PASSES": Cost(12.0, "passes", "To 1e-4.")}
+    figures = calibrate.measured(costs, rounds=1)
+    assert figures == {"PASSES": {"unit": "passes", "shipped": 12.0, "measured": None}}
+    assert calibrate.text(figures).splitlines()[-1].split() == ["PASSES", "passes", "12", "-", "-"]
 
 
 def test_scaling_finds_the_slope():
@@ -863,6 +884,7 @@ def test_smoke(tmp_path):
     ]
     assert {run["passes"] is None for run in runs} == {False, True}
     assert {path.stem for path in tmp_path.glob("*.json")} >= {
+        "calibrate",
         "cold",
         "kernels",
         "memory",

@@ -128,13 +128,13 @@ def test_every_pace_is_its_twin(name, rate):
     ]:
         for sign in (-1.0, 1.0):
             expected = twin(pace, rate, value, sign * derivative, squared_norm)
-            found = pace.amount(rate, value, sign * derivative, squared_norm)
+            found = pace.multiple(rate, value, sign * derivative, squared_norm)
             assert found == pytest.approx(expected, rel=1e-12, abs=1e-300)
 
 
 def test_paces_stand_empty_rows():
     for name, fields in PACES.items():
-        assert np.isfinite(Pace.named(name)(*fields).amount(0.1, 0.7, -0.5, 0.0))
+        assert np.isfinite(Pace.named(name)(*fields).multiple(0.1, 0.7, -0.5, 0.0))
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def assert_same(theirs, ours, y, weights=None, tol=1e-5):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn's, about versions to come
         theirs.fit(X, y, **({} if weights is None else {"sample_weight": weights}))
-    # What corners cost in iterations grows with the accuracy.
+    # What a non-smooth loss costs in iterations grows with the accuracy.
     ours.set_params(tol=1e-7 if ours.loss == "hinge" or "epsilon" in ours.loss else 1e-9)
     ours.fit(X, y, sample_weight=weights)
     scale = np.abs(theirs.coef_).max()

@@ -68,7 +68,7 @@ def test_automatic_steps_reach_a_proved_optimum(loss, penalty):
 
 @pytest.mark.parametrize("penalty", with_jit(["l2"], ["l2", "l1", "elasticnet"]))
 @pytest.mark.parametrize("loss", with_jit(CORNERS[:1], CORNERS), ids=lambda loss: loss.name)
-def test_subgradients_come_close_for_losses_with_corners(loss, penalty):
+def test_subgradients_come_close_for_non_smooth_losses(loss, penalty):
     F = objective(loss, penalty, alpha=0.05, n=40)
     values = {}
     for rule in members(Rule):

@@ -172,8 +172,8 @@ def test_a_system_by_way_of_the_rows_is_the_one_of_the_columns(fit_intercept, lo
     expected = np.linalg.solve(matrix, wide.T @ amounts + np.r_[rest, [0.0] * fit_intercept])
     for stored in (X, sp.csr_array(X)):
         system = RowSystem(stored, fit_intercept)
-        assert system.look(metric, 2.0 * curvatures)
-        assert not system.look(metric, curvatures)  # the same M: its products are there
+        assert system.factorise(metric, 2.0 * curvatures)
+        assert not system.factorise(metric, curvatures)  # the same M: its products are there
         found, predictions = system.solve(amounts, rest)
         np.testing.assert_allclose(found, expected, rtol=1e-8)
         np.testing.assert_allclose(predictions, wide @ expected, rtol=1e-8)

@@ -286,3 +286,27 @@ def test_the_plan_is_carried_out():
     F = problem(LogLoss())
     plan, rule = make_plan(Settings(solver="newton", batch_size="growing"), F)
     assert isinstance(make_solver(plan, rule, Settings(), F, 0), Growing)
+
+
+@pytest.mark.parametrize("loss", [LogLoss(), Huber(0.7)], ids=lambda loss: loss.name)
+def test_a_state_follows_to_another_alpha(loss):
+    """Value and gradient are those that a pass would find, the matrix is that of the new alpha."""
+    F = problem(loss, alpha=0.1)
+    newton = Newton(F)
+    state = run(newton, 3)
+    factor, pairs = state.memory.factor, state.memory.pairs
+    added, matrix = np.r_[np.full(5, -0.07), 0.0], factor.matrix()
+    F.set_alpha(0.03)
+    newton.follow(state, added)
+    value, gradient = F.smooth_and_gradient(state.point)
+    assert state.value == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(state.gradient, gradient, atol=1e-12)
+    if loss.self_concordance is None:  # curvature that jumps is not followed
+        assert state.memory.factor is None
+        return
+    np.testing.assert_allclose(state.memory.factor.matrix(), matrix + np.diag(added), atol=1e-12)
+    for (s, y), (_, before) in zip(state.memory.pairs, pairs, strict=True):
+        np.testing.assert_allclose(y, before + added * s, atol=1e-15)
+    for _ in range(10):
+        newton.advance(state)
+    assert np.abs(F.gradient(state.point)).max() < 1e-8

@@ -499,3 +499,17 @@ def test_saga_goes_on_where_derivatives_stay_as_they_are():
     with pytest.warns(ConvergenceWarning):
         model.fit(X, y)
     assert model.n_iter_ == 30
+
+
+def test_rows_that_begin_to_bend_do_not_shorten_the_steps():
+    """Beyond epsilon the derivatives of a Huber loss stay as they are: what changes in the table
+    is next to nothing until a row comes near, and had then grown a million times.
+    """
+    rng = np.random.default_rng(1)
+    X = np.floor(rng.uniform(0.0, 10.0 ** rng.uniform(1, 5, 4), size=(200, 4)))
+    y = (X - X.mean(axis=0)) / X.std(axis=0) @ rng.standard_normal(4)
+    y = 10.0 * (y + 0.3 * rng.standard_t(1.5, 200))
+    options = {"solver": "saga", "max_iter": 64, "tol": None, "random_state": 0}
+    model = GDRegressor("huber", epsilon=0.1, alpha=1e-6, **options).fit(X, y)
+    assert model.history_["rate"][-1] >= 0.2 * model.history_["rate"][0]
+    assert model.objective_ <= 1.5  # 1.9 with a step halved six times

@@ -274,7 +274,7 @@ def test_gathered_columns_are_the_columns():
         )
         assert share <= 1.0
         assert columns.rows.shape() == (40, 5)
-    # Columns that iteration out to hold more are gathered again, fewer.
+    # Columns that turn out to hold more are gathered again, fewer.
     solver._all.entries = lambda index: np.ones(index.size)
     assert 50 <= solver._gather(np.arange(600), 0).index.size < 105
     assert solver._gather(np.arange(600), 200).whole

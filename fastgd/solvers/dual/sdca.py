@@ -18,9 +18,9 @@ import numpy as np
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.moments import measured_once, row_overlap, rows_apart, say
+from fastgd.objective.moments import measured_once, row_coupling, row_overlap, rows_apart
 from fastgd.rules.batches import row_order
-from fastgd.solvers.base import Answer, Progress, Solver, State
+from fastgd.solvers.base import LAST_RESORT, Answer, Forecast, Progress, Solver, State
 from fastgd.solvers.dual import kernels as dual
 
 # Between, only rows are visited whose squared move of w is above this many times the mean. Passes
@@ -47,21 +47,20 @@ VISIBLE = 0.1
 # Units of rounding of a sum that NumPy makes of halves of halves, and of its terms.
 SUMMED = 8.0
 
-# Dual ascent takes about 12 + 9 r passes to 1e-4, with r the say of other rows in a row's
-# prediction: with r of 0.3, 3, 30, 200 it took 10 to 32, 27 to 90, 191 to 753, over 970 (hinge,
-# quantile, epsilon-insensitive; text, census, protein, covtype_binary), and four to five times as
-# many to 1e-6. Where the central path takes more by count, it took 1 to 11 times as long by the
-# clock. Where that is not open, dual ascent is chosen up to r = 1000.
+# Dual ascent takes about 12 + 9 r passes to 1e-4, with r the coupling of rows (`row_coupling`):
+# with r of 0.3, 3, 30, 200 it took 10 to 32, 27 to 90, 191 to 753, over 970 (hinge,
+# quantile, epsilon-insensitive; text, one-hot columns, 9 and 54 dense columns), and four to five
+# times as many to 1e-6. Where the interior point method takes more by count, it took 1 to 11 times
+# as long by the clock. Where that does not apply, dual ascent is chosen up to r = 1000.
 DUAL_PASSES = 12.0
-DUAL_PASSES_PER_SAY = 9.0
-MOST_SAY = 1000.0
+DUAL_PASSES_PER_COUPLING = 9.0
+MOST_COUPLED = 1000.0
 # It takes about 25 + 220 o where o, the squared cosines of a row with all others, each times how
 # many times as long the row is, squared, if it is longer, adds up to no more than 2, estimated from
-# some: 300 rows of 20,000 normal numbers have r = 20,000, and take 37 ms by dual ascent and 750 on
-# the central path (squared hinge). With o of 0.1, 0.24, 0.34,
-# 0.96, 1.1, 1.5 it took 45, 69, 105, 216, 72, 206 passes, and with 5 to 80 (log-normal columns,
-# sigma 2 and 3) 204 to
-# over 1,900, while squared cosines alone were 0.3 to 1.5 (hinge, alpha = 1e-4).
+# some: 300 rows of 20,000 normal numbers have r = 20,000, and take 37 ms by dual ascent and 750 by
+# the interior point method (squared hinge). With o of 0.1, 0.24, 0.34, 0.96, 1.1, 1.5 it took 45,
+# 69, 105, 216, 72, 206 passes, and with 5 to 80 (log-normal columns, sigma 2 and 3) 204 to over
+# 1,900, while squared cosines alone were 0.3 to 1.5 (hinge, alpha = 1e-4).
 DUAL_PASSES_APART = 25.0
 DUAL_PASSES_PER_OVERLAP = 220.0
 # Beyond so many by the say of other rows it is worth looking whether rows are apart.
@@ -136,11 +135,59 @@ class Sdca(Solver):
     """
 
     Memory = SdcaMemory
+    name = "sdca"
+    batch_sizes = (1,)
+    random = True
     free_answers = False
-    own_steps = True
+
+    @classmethod
+    def refusal(cls, objective):
+        """Losses that are not convex or of several predictions, penalties without an L2 part."""
+        F = objective
+        if F.vector or F.loss.online or not F.loss.convex:
+            return (
+                "needs a convex loss of one prediction other than 'perceptron', got "
+                f"{F.loss!r}; use solver='auto'"
+            )
+        if not F.elastic or F.l2 <= 0.0:
+            return (
+                "needs a penalty with an L2 part and alpha > 0, got penalty "
+                f"{F.penalty!r} and alpha={F.alpha:g}; use penalty='l2' or 'elasticnet', or "
+                "solver='auto'"
+            )
+        return None
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """By what rows have in common: a step on one row's dual variable must not be undone by
+        those on the others, else a one-row descent with a rate for each column is ahead.
+
+        For smooth losses only where curvature jumps and columns are many, so that dual variables
+        of rows move freely.
+        """
+        F = objective
+        jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
+        pays = row_coupling(F) <= MOST_COUPLED or rows_apart(F)
+        if F.loss_smooth and not (jumps and pays):
+            return Forecast(np.inf)
+        reason = (
+            "many columns and a curvature that jumps, where the dual variables of rows move freely"
+            if F.loss_smooth
+            else "the loss is not smooth, and each row's dual variable gets the best step for it"
+        )
+        # Slow where it does not pay, but then nothing else that proves what is left may be open.
+        passes = dual_passes(F, tol)
+        return Forecast(passes if pays else max(passes, LAST_RESORT), reason, last=not pays)
+
+    @classmethod
+    def make(cls, objective, options):
+        """With the seed of its orders of rows."""
+        return cls(objective, options.seed, shuffle=options.shuffle)
 
     def __init__(self, objective, seed, *, shuffle=True):
-        _require(objective)
+        reason = self.refusal(objective)
+        if reason:
+            raise ValueError(f"solver={self.name!r} {reason}")
         super().__init__(objective)
         self.seed, self.shuffle = seed, shuffle
         F = objective
@@ -411,45 +458,10 @@ class Sdca(Solver):
         return min(RHO * F.l2 / mean_norm if mean_norm > 0.0 else np.inf, typical_curvature(F.loss))
 
 
-def _require(objective):
-    """Raise ValueError where dual ascent does not apply, saying what does."""
-    F = objective
-    if F.vector or F.loss.online or not F.loss.convex:
-        raise ValueError(
-            "solver 'sdca' needs a convex loss of one prediction other than 'perceptron', got "
-            f"{F.loss!r}; "
-            "use solver='auto'"
-        )
-    if not F.elastic or F.l2 <= 0.0:
-        raise ValueError(
-            "solver 'sdca' needs a penalty with an L2 part and alpha > 0, got penalty "
-            f"{F.penalty!r} and "
-            f"alpha={F.alpha:g}; use penalty='l2' or 'elasticnet', or solver='auto'"
-        )
-
-
-def dual_pays(objective):
-    """Whether dual ascent gets on: a step on one row's dual variable is not undone by those on the
-    others.
-
-    Where it is, a one-row descent with a rate for each column is ahead.
-    """
-    return say(objective) <= MOST_SAY or rows_apart(objective)
-
-
-def dual_cost(objective, tol):
+def dual_passes(objective, tol):
     """What a run of dual ascent takes, in passes' worth of time."""
-    passes = DUAL_PASSES + DUAL_PASSES_PER_SAY * say(objective)
+    passes = DUAL_PASSES + DUAL_PASSES_PER_COUPLING * row_coupling(objective)
     if passes > WORTH_A_LOOK and rows_apart(objective):
-        passes = min(
-            passes,
-            DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * measured_once(objective, row_overlap),
-        )
+        overlap = measured_once(objective, row_overlap)
+        passes = min(passes, DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * overlap)
     return passes * (1e-4 / (tol or EPS)) ** (1.0 / 3.0)
-
-
-def dual_applies(F):
-    """Whether dual ascent is defined here: a convex loss of one prediction, an L2 part, nothing
-    but an elastic net.
-    """
-    return not F.vector and F.loss.convex and not F.loss.online and F.elastic and F.l2 > 0.0

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgd.solvers.base import LAST_RESORT, Forecast
 from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 
 # The measured curvature is along the step only: forgetting it slowly lets the step grow where the
@@ -57,6 +58,17 @@ class Accelerated(ScaledSolver):
     """`solver="nesterov"`, full batch, automatic steps."""
 
     Memory = AcceleratedMemory
+    name = rule_name = "nesterov"
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """Unknown; where F is convex others come first."""
+        F = objective
+        if not F.loss_smooth:
+            return Forecast(np.inf)
+        what = "the penalty is not smooth" if F.convex else "the loss or the penalty is not convex"
+        reason = f"{what}: accelerated descent with restarts finds a low point of either kind"
+        return Forecast(2.0 * LAST_RESORT, reason, last=F.convex)
 
     def advance(self, state):
         """One look-ahead point: one pass, more where the curvature was underrated."""

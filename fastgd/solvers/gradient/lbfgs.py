@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastgd.linalg.precision import EPS
+from fastgd.solvers.base import LAST_RESORT, Forecast
 from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 from fastgd.solvers.line_search import weak_wolfe
 
@@ -69,6 +70,23 @@ class LBFGS(ScaledSolver):
     """
 
     Memory = LBFGSMemory
+    name = "lbfgs"
+    batch_sizes = ("full", "growing")
+
+    @classmethod
+    def refusal(cls, objective):
+        """L1 parts and non-smooth losses and penalties."""
+        F = objective
+        if not F.loss_smooth or not (F.elastic or F.penalty.smooth):
+            return f"needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}"
+        return "does not go with an l1 part" if F.l1 > 0.0 else None
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """Unknown; Newton steps come first where they are known to get there."""
+        newton = not objective.vector and objective.elastic
+        reason = "pairs of past steps stand in for a curvature matrix"
+        return Forecast(LAST_RESORT, reason, last=newton or not objective.convex)
 
     def __init__(self, objective, memory=MEMORY):
         check_smooth(objective)

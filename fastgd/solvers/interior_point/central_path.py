@@ -23,7 +23,7 @@ import numpy as np
 
 from fastgd.certificates import completed_dual
 from fastgd.certificates.duality_gap import PROMISING
-from fastgd.certificates.rounding import prediction_size, sum_rounding
+from fastgd.certificates.rounding import offset_size, prediction_size, sum_rounding
 from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
@@ -34,7 +34,7 @@ from fastgd.objective.cost_model import DENSE_COST, curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
-from fastgd.solvers.base import Progress, Solver
+from fastgd.solvers.base import Forecast, Progress, Solver
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, BoundedDuals, aimed_at
 
 # So many iterations without a smaller gap or mu, down to a share of F, are the last.
@@ -176,15 +176,35 @@ class CentralPath(Solver):
     >>> X, y = np.arange(5.0)[:, None], np.array([1.0, 2.0, 3.0, 4.0, 0.0])
     >>> solver = CentralPath(Objective("quantile", X, y))
     >>> state = solver.start(np.zeros(2))
-        >>> for _ in range(10):
+    >>> for _ in range(10):
     ...     solver.advance(state)
     >>> state.point.round(3)
     array([1., 1.])
     """
 
     Memory: type = CentralPathMemory
+    name = "newton"
+    form = "by an interior point method"
     free_answers = False
     proves_itself = True
+
+    @classmethod
+    def refusal(cls, objective):
+        """Losses that are not made of straight and parabolic pieces, and matrices too large."""
+        F = objective
+        if not central_path_applies(F):
+            return f"needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}"
+        return "takes few columns at once" if takes_columns_by_need(F) else None
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """By the size of its matrices; smooth losses have Newton's method, which comes first."""
+        F = objective
+        size = path_size(F)
+        matrix = DENSE_COST * size if size < F.n_features else curvature_cost(F)
+        passes = PATH_ITERATIONS * (PATH_SWEEPS + matrix + solving_cost(F, size))
+        reason = "the loss is not smooth, which an interior point method does not mind"
+        return Forecast(passes, reason, last=F.loss_smooth)
 
     def __init__(self, objective):
         super().__init__(objective)
@@ -439,7 +459,7 @@ class CentralPath(Solver):
         if l1_point is not None:
             memory.held = _held(l1_point, F.l2 + self._system.squares(curvatures))
             metric += l1_point.curvature
-        F.meter.count(1.0 * self._system.look(metric, curvatures))
+        F.meter.count(1.0 * self._system.factorise(metric, curvatures))
         return self._system
 
     def _matrix(self):
@@ -496,7 +516,8 @@ class CentralPath(Solver):
         Without an L2 part no column may have a gradient beyond l1: all rows are scaled down. The
         gradient before that comes third.
 
-        What rounds: the rows' terms, by a few units of their sizes; and the gradient, which leaves
+        What rounds: the rows' terms, by a few units of their sizes, in which targets and offsets
+        may have canceled; and the gradient, which leaves
         the bound wrong by no more than sum_j e_j |w*_j|, w* being an optimum of twice w at most.
         That is added where a gap is promising.
         """
@@ -530,6 +551,7 @@ class CentralPath(Solver):
         else:
             rest, scale = 0.0, min(1.0, F.l1 / max(float(gradient.max(initial=0.0)), 1e-300))
         lower = scale * (linear - scale * squares) - rest - 8.0 * EPS * (size + squares + rest)
+        lower -= 4.0 * EPS * float(sizes.sum()) * offset_size(F)
         total = losses + F.penalty_value(state.point)
         if total - lower < PROMISING * unit_at(F, total):
             slope = float(np.linalg.norm(derivatives)) * np.sqrt(F.n_samples)
@@ -611,11 +633,3 @@ def takes_columns_by_need(objective):
     at 0.
     """
     return objective.l1 > 0.0 and objective.n_features > COLUMNS_AT_ONCE
-
-
-def central_path_cost(objective):
-    """What a run on the central path takes, in passes' worth of time; `central_path_applies`."""
-    F = objective
-    size = path_size(F)
-    matrix = DENSE_COST * size if size < F.n_features else curvature_cost(F)
-    return PATH_ITERATIONS * (PATH_SWEEPS + matrix + solving_cost(F, size))

@@ -18,7 +18,9 @@ from fastgd.solvers.interior_point.central_path import (
     WIDEST_PATH,
     CentralPath,
     CentralPathMemory,
+    central_path_applies,
     path_size,
+    takes_columns_by_need,
 )
 
 # Columns of the first set.  Those whose gradients are above this share of l1 may join, and a stage
@@ -83,13 +85,27 @@ class PathOnColumns(CentralPath):
     >>> F = Objective("quantile", X, y, penalty="l1", alpha=0.1, fit_intercept=False)
     >>> solver = PathOnColumns(F)
     >>> state = solver.start(np.zeros(500))
-        >>> for _ in range(10):
+    >>> for _ in range(10):
     ...     solver.advance(state)
     >>> state.point[:4].round(3)
     array([3., 2., 1., 0.])
     """
 
     Memory = ColumnGenerationMemory
+
+    @classmethod
+    def refusal(cls, objective):
+        """What `CentralPath` refuses for other reasons, and columns that are few."""
+        if not central_path_applies(objective):
+            return super().refusal(objective)
+        return None if takes_columns_by_need(objective) else "takes many columns with an l1 part"
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """At most that of all columns at once."""
+        whole = super().cost(objective, tol, best)
+        more = "with an l1 part most coefficients are 0, so columns are taken as they are needed"
+        return whole._replace(reason=f"{whole.reason}; {more}")
 
     def __init__(self, objective):
         super().__init__(objective)

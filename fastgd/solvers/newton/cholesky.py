@@ -16,14 +16,11 @@ from fastgd.certificates import corrected_dual
 from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
-from fastgd.losses.base import typical_curvature
-from fastgd.objective.cost_model import curvature_cost, pass_cost, solving_cost
+from fastgd.objective.cost_model import are_few, curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
-from fastgd.objective.gram import are_few
-from fastgd.objective.moments import say, spread
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
-from fastgd.solvers.base import Curvature, Progress, Solver
+from fastgd.solvers.base import Curvature, Forecast, Progress, Solver
 from fastgd.solvers.gradient.lbfgs import two_loops
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.line_search import armijo
@@ -61,18 +58,6 @@ PRESUMED_GAIN = float(np.log(10.0))
 ITERATIONS = 8.0
 MATRICES = 6.0
 MATRICES_AFTER_GROWTH = 3.0
-# An iteration among past gradients takes so many ns for each row beside its pass, and there are
-# about 5 + 15 sqrt(r) of them, at most 100, where r is the loss's curvature times the say of other
-# rows. Iterations to 1e-4: news text 5 (r = 0.25), w8a 24 (2.9), census 43 to 106 (9), mnist 74 to
-# 92 (25); with alpha 100 times as large 2, 5, 7 to 19, 13 to 24.
-COMBINATIONS = 120.0
-FEWEST_ITERATIONS = 5.0
-ITERATIONS_PER_ROOT = 15.0
-MOST_ITERATIONS = 100.0
-# Nor are there many where no direction stands out: about 5 + 10 sqrt(s), with s the greatest
-# curvature over the mean one, 1.4 for 784 columns of normal numbers, 53 to 390 on a9a, w8a, census,
-# mnist.
-ITERATIONS_PER_SPREAD = 10.0
 
 
 @dataclass
@@ -133,6 +118,37 @@ class Newton(Solver):
     """
 
     Memory = NewtonMemory
+    name = "newton"
+    batch_sizes = ("full", "growing")
+
+    @classmethod
+    def refusal(cls, objective):
+        """Several predictions, losses or penalties without a derivative, l1 parts."""
+        F = objective
+        if F.vector:
+            return "does not go with a loss of several predictions"
+        if not F.loss_smooth or not (F.elastic or F.penalty.smooth):
+            return f"needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}"
+        return "with one matrix does not go with an l1 part" if F.l1 > 0.0 else None
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """By the matrices that it forms and solves with; not where these would outgrow X."""
+        F = objective
+        if F.n_features**2 > max(0.5 * F.rows.stored(), 4e6):
+            return Forecast(np.inf)
+        matrices = MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
+        solving = ITERATIONS * (1.0 + solving_cost(F, F.n_features))
+        passes = solving + matrices * curvature_cost(F)
+        reason = (
+            f"a curvature matrix costs about {curvature_cost(F):.2g} passes and saves many more"
+        )
+        return Forecast(passes, reason, last=not (F.convex and F.elastic))
+
+    @classmethod
+    def make(cls, objective, options):
+        """For the tolerance of the run."""
+        return cls(objective, options.tol)
 
     def __init__(self, objective, tol=0.0):
         super().__init__(objective)
@@ -407,28 +423,3 @@ class Newton(Solver):
         memory.gain = (
             math.log(before / decrement) if rate == 1.0 and before and decrement > 0.0 else 0.0
         )
-
-
-def newton_pays(objective):
-    """Whether forming and solving with curvature matrices takes less than the iterations that past
-    gradients would.
-    """
-    F = objective
-    if F.n_features**2 > max(0.5 * F.rows.stored(), 4e6):
-        return False
-    matrices = MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
-    time = ITERATIONS * (1.0 + solving_cost(F, F.n_features)) + matrices * curvature_cost(F)
-    paid = time / (1.0 + COMBINATIONS * F.n_samples / pass_cost(F))
-    if paid <= FEWEST_ITERATIONS or paid > MOST_ITERATIONS:  # what follows reads rows
-        return paid <= FEWEST_ITERATIONS
-    if paid > FEWEST_ITERATIONS + ITERATIONS_PER_ROOT * math.sqrt(
-        typical_curvature(F.loss) * say(F)
-    ):
-        return False
-    return paid <= FEWEST_ITERATIONS + ITERATIONS_PER_SPREAD * math.sqrt(spread(F))
-
-
-def span_cost(objective):
-    """What Newton's method among past gradients takes at most, in passes' worth of time."""
-    F = objective
-    return MOST_ITERATIONS * (1.0 + COMBINATIONS * F.n_samples / pass_cost(F))

@@ -16,8 +16,17 @@ tells of the preconditioner does harm: 10 iterations for 7, 38 for 17.
 
 import numpy as np
 
+from fastgd.solvers.base import Forecast, Solver
 from fastgd.solvers.gradient.preconditioner import Coordinates
-from fastgd.solvers.newton.subspace import AFFORDABLE, MOST, RowSpan
+from fastgd.solvers.newton.subspace import (
+    AFFORDABLE,
+    MOST,
+    MOST_ITERATIONS,
+    RowSpan,
+    fits,
+    pass_here,
+    subspace_passes,
+)
 
 # Directions and images together take a tenth of X, or 4 MB; three are the least: point, gradient,
 # last move. With 3 instead of 10 passes to 1e-6 were 18.5 (18.5), 50 (50), 66.5 (65) on 200,000
@@ -91,6 +100,38 @@ class ColumnSpan(RowSpan):
     def _gradient(self, derivatives, memory, out):
         self.linear_map.rmatvec(derivatives, out)
         out += self.objective.l2 * memory.moves[0]
+
+
+class SubspaceNewton(Solver):
+    """`solver="newton"` for many columns and an L2 penalty or none: `RowSpan` or `ColumnSpan`."""
+
+    name = "newton"
+
+    @classmethod
+    def refusal(cls, objective):
+        """Whatever has no gradients of the form X' c + l2 w."""
+        if fits(objective):
+            return None
+        return "among past gradients needs a smooth loss of one prediction and an L2 penalty"
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """By how many directions stand out, at worst where curvature jumps and columns are many."""
+        F = objective
+        jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
+        passes = MOST_ITERATIONS * pass_here(F) if jumps else subspace_passes(F, best)
+        reason = (
+            "too many columns for a curvature matrix, so Newton steps are taken among past "
+            "gradients"
+        )
+        return Forecast(passes, reason, last=not F.convex)
+
+    @classmethod
+    def make(cls, objective, options):
+        """`RowSpan` where columns are at least as many as rows, and no row far longer than the
+        mean, else `ColumnSpan`.
+        """
+        return choose_span(objective)
 
 
 def choose_span(objective):

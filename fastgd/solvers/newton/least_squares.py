@@ -63,6 +63,20 @@ class LeastSquares(Newton):
 
     Memory = LeastSquaresMemory
 
+    @classmethod
+    def refusal(cls, objective):
+        """What Newton's method refuses, losses of other curvature, and penalties of their own."""
+        reason = super().refusal(objective)
+        if reason is None and not _is_quadratic(objective):
+            return "of least squares needs a squared loss and an L2 penalty or none"
+        return reason
+
+    @classmethod
+    def make(cls, objective, options):
+        """Newton's method where values are not to be extrapolated: `least_squares_applies`."""
+        kind = cls if least_squares_applies(objective, options.tol) else Newton
+        return kind(objective, options.tol)
+
     def _resume(self, state):
         """Value, gradient and curvature at a point; those of an extrapolated point hold where the
         value at its anchor is what it was.
@@ -142,5 +156,9 @@ def least_squares_applies(objective, tol):
 
     Only where a tolerance ends the run: a run of so many iterations is to reach rounding.
     """
+    return tol > 0.0 and _is_quadratic(objective) and objective.whole is None
+
+
+def _is_quadratic(objective):
     F = objective
-    return tol > 0.0 and F.loss.self_concordance == 0.0 and F.elastic and F.whole is None
+    return not F.vector and F.loss.self_concordance == 0.0 and F.elastic

@@ -27,6 +27,7 @@ from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.rules.one_sample import Capped
 from fastgd.rules.schedules import Schedule
+from fastgd.solvers.base import LAST_RESORT, Forecast
 from fastgd.solvers.gradient.scheduled import empty_slots
 from fastgd.solvers.stochastic.kernels import AVERAGED, row_epoch
 from fastgd.solvers.stochastic.scheduled import Stochastic, StochasticMemory
@@ -103,7 +104,18 @@ class SelfTuned(Stochastic):
     """
 
     Memory = SelfTunedMemory
+    name = rule_name = "gd"
+    batch_sizes = (1,)
     own_steps = True
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """Without a proof, and so last; with a derivative all rows suit."""
+        reason = (
+            "the loss is not smooth: averages of one-row steps get further than subgradients of "
+            "all rows"
+        )
+        return Forecast(np.inf if objective.loss_smooth else LAST_RESORT, reason, last=True)
 
     def __init__(self, objective, rule, batch, seed, *, shuffle=True, average_from=None, tol=0.0):
         super().__init__(

@@ -160,9 +160,9 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, counters, op
             derivative = loss.derivative(prediction, target)
             if pace.uses_row():
                 value = loss.value(prediction, target)
-                step = pace.amount(rate, value, derivative, rows.squared_norm(i))
+                step = pace.multiple(rate, value, derivative, rows.squared_norm(i))
             else:
-                step = pace.amount(rate, 0.0, derivative, 0.0)
+                step = pace.multiple(rate, 0.0, derivative, 0.0)
             step *= samples.weight(i) / (stop - first)
             intercept_step += step
             steps[m - first] = step

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.losses.base import VectorLoss
+from fastgd.objective.cost_model import BATCH_COST
 from fastgd.objective.objective import NONZEROS, SUM_OF_SQUARES
 from fastgd.penalties.separable import L2
 from fastgd.rules.batches import row_order
@@ -26,9 +27,6 @@ from fastgd.solvers.variance_reduced.row_curvature import (
 )
 
 LONGEST = 2.0
-# A visit in a batch costs that many times one on its own: columns are collected, and rows are read
-# twice.
-BATCH_COST = 1.5
 LEAST_FACTOR = 2.0**-40
 
 
@@ -112,12 +110,26 @@ class VarianceReduced(Solver):
         For other losses.
     """
 
+    batch_sizes = ("auto", "growing")
+    random = True
     Memory: type = VarianceReducedMemory
-    name: str
     step: float
 
+    @classmethod
+    def refusal(cls, objective):
+        """Losses that are not smooth and convex, of one prediction, with a bounded curvature."""
+        return _unsuitable(objective.loss)
+
+    @classmethod
+    def make(cls, objective, options):
+        """With the rows per update that were asked for."""
+        batch = "auto" if options.batch == "growing" else options.batch
+        return cls(objective, batch, options.seed, shuffle=options.shuffle)
+
     def __init__(self, objective, batch="auto", seed=0, *, shuffle=True):
-        _check_loss(objective.loss, self.name)
+        reason = self.refusal(objective)
+        if reason:
+            raise ValueError(f"solver={self.name!r} {reason}")
         super().__init__(objective)
         self.asked, self.seed, self.shuffle = batch, seed, shuffle
         self.active = _active_rows(objective)
@@ -334,20 +346,15 @@ def _active_rows(objective):
     return np.intersect1d(active, inside)
 
 
-def _check_loss(loss, name):
-    instead = "solver='lbfgs', 'newton' or 'nesterov'"
+def _unsuitable(loss):
+    """Why a loss is not for these solvers, in words, or None."""
     if isinstance(loss, VectorLoss):
-        raise ValueError(
-            f"solver={name!r} takes losses of one prediction, got {loss.name!r}; use "
-            "solver='nesterov'"
-        )
+        return f"takes losses of one prediction, got {loss.name!r}; use solver='nesterov'"
     if not (loss.smooth and loss.convex):
-        raise ValueError(
-            f"solver={name!r} takes smooth convex losses, got {loss.name!r}; use solver='gd', or a "
-            "smooth loss"
-        )
+        return f"takes smooth convex losses, got {loss.name!r}; use solver='gd', or a smooth loss"
     if not 0.0 < loss.curvature_bound < np.inf:
-        raise ValueError(
-            f"solver={name!r} needs a loss whose curvature_bound is finite, {loss.name!r} has "
-            f"{loss.curvature_bound:g}; use {instead}"
+        return (
+            f"needs a loss whose curvature_bound is finite, {loss.name!r} has "
+            f"{loss.curvature_bound:g}; use solver='lbfgs', 'newton' or 'nesterov'"
         )
+    return None

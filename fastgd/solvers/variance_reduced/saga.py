@@ -22,8 +22,11 @@ OSCILLATES = 4.0
 DIVERGES = 1e6
 # Below this share of the sum of squared derivatives it is negligible: where few rows have another
 # curvature it grows for a while (7 epochs, to 1000 times, on 54 standardised columns, where half
-# the step costs 15 epochs more). Below the second share it is rounding.
+# the step costs 15 epochs more), and where the curvature jumps a row that begins to bend brings
+# more than all others changed: of 54 Huber losses 64 epochs ended up to 35 % lower with the second
+# number. Below the last share it is rounding.
 NEGLIGIBLE = 1e-6
+NEGLIGIBLE_WHERE_IT_JUMPS = 1e-2
 ROUNDING = 1e-26
 # A point that an epoch moves by no more than this share of it counts as not moved.
 LEAST_MOVE = 1e-9
@@ -109,9 +112,12 @@ class Saga(VarianceReduced):
         with np.errstate(all="ignore"):
             size = float(table @ table)
         state.done = change <= ROUNDING * size
-        if not np.isfinite(change) or change > DIVERGES * memory.least_change:
+        jumps = self.objective.loss.self_concordance is None
+        negligible = (NEGLIGIBLE_WHERE_IT_JUMPS if jumps else NEGLIGIBLE) * size
+        too_long = max(DIVERGES * memory.least_change, jumps * negligible)
+        if not np.isfinite(change) or change > too_long:
             self.retreat(state, memory.safe_point)
-        elif change > max(OSCILLATES * memory.least_change, NEGLIGIBLE * size):
+        elif change > max(OSCILLATES * memory.least_change, negligible):
             memory.least_change = np.inf
             self.shorten(state)
         else:

@@ -1,0 +1,250 @@
+"""What the shipped costs are on this machine: `fastgd/objective/cost_model.py` measured again.
+
+One thread by its own clock (of the threads themselves: two, by the wall's), the best of several
+rounds, compile time apart, random data of the shapes that stand in each function. Nothing is
+changed by it: plans depend on the data, never on a clock. A ratio that is far from 1 on many
+machines says that a number should be shipped anew; one run does not.
+"""
+
+import time
+import warnings
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.linalg import cho_factor
+from threadpoolctl import threadpool_limits
+
+from fastgd import GDClassifier, Objective
+from fastgd.objective import cost_model
+from fastgd.objective.gram import ALL, add_gram
+from fastgd.objective.linear_map import LinearMap
+from fastgd.solvers.newton.subspace import RowSpan
+from fastgd.solvers.variance_reduced.saga import Saga
+
+from .report import columns, number, progress
+
+HANDING_SHARE = 0.3  # of reading a range, that handing it to a thread may take
+
+
+def run(rounds=5, share=1.0):
+    """Print each shipped cost beside what is measured, and return the figures.
+
+    `share` of the rows of every shape are used, and of the columns of the factorisation.
+    """
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        figures = measured(cost_model.declared_in(cost_model), rounds, share)
+    progress("")
+    print(text(figures))
+    return {"costs": figures}
+
+
+def measured(costs, rounds, share=1.0):
+    """Figures of each cost, by name; those that no function here measures, such as a solver's
+    own counts, stand there as they are shipped.
+    """
+    found = {}
+    for measure, names in MEASURES.items():
+        if not found.keys() >= set(names) and costs.keys() & set(names):
+            progress(f"{measure.__name__}, {rounds} rounds")
+            found |= dict(zip(names, measure(rounds, share), strict=True))
+    return {
+        name: {"unit": cost.unit, "shipped": float(cost), "measured": found.get(name)}
+        for name, cost in costs.items()
+    }
+
+
+def text(figures):
+    """A line for each cost."""
+    rows = [
+        [
+            name,
+            f["unit"],
+            number(f["shipped"]),
+            number(f["measured"]),
+            number(f["measured"] and f["measured"] / f["shipped"]),
+        ]
+        for name, f in figures.items()
+    ]
+    return columns(rows, ["cost", "unit", "shipped", "measured", "ratio"])
+
+
+def samples(figures):
+    """The measured times; what is no time of its own is left out."""
+    return {
+        f"calibrate {name}, {f['unit']}": [f["measured"]]
+        for name, f in figures["costs"].items()
+        if f["unit"].startswith("ns ")
+    }
+
+
+def _passes(rounds, share):
+    """ns of a value and of a row: least squares over passes of five shapes, each relative to its
+    time.
+    """
+    objectives = [
+        _logistic(_dense(int(200_000 * share), 10)),
+        _logistic(_dense(int(50_000 * share), 54)),
+        _logistic(_dense(int(10_000 * share), 300)),
+        _logistic(_sparse(int(100_000 * share), 12, 300)),
+        _logistic(_sparse(int(50_000 * share), 35, 400)),
+    ]
+    times = np.array(
+        [_best(rounds, lambda F=F: F.value_and_gradient(np.zeros(F.size))) for F in objectives]
+    )
+    counts = np.array([(F.rows.stored(), F.n_samples) for F in objectives])
+    return np.linalg.lstsq(counts / times[:, None], np.ones(times.size), rcond=None)[0].tolist()
+
+
+def _derivatives(rounds, share):
+    """ns a row of the log loss with derivative and curvature, predictions known: 300,000 rows."""
+    F = _logistic(_dense(int(300_000 * share), 2))
+    linear_map, predictions = LinearMap(F), _random().standard_normal(F.n_samples)
+    return [_best(rounds, lambda: linear_map.derivatives(predictions, 0.0)) / F.n_samples]
+
+
+def _matrices(rounds, share):
+    """ns of a product by BLAS (784 dense columns), of a pair by the loop (CSR, 100 nonzeros in 784
+    columns), and their ratio in dense rows a fifth of which is nonzero.
+    """
+    d, nonzeros = 784, 100
+    F = _logistic(_dense(int(4000 * share), d))
+    product = _gram_time(F, np.inf, rounds) / (F.n_samples * d**2)
+    F = _logistic(_sparse(int(10_000 * share), nonzeros, d))
+    pair = _gram_time(F, nonzeros, rounds) / (F.rows.stored() ** 2 / F.n_samples)
+    X = _dense(int(4000 * share), d)
+    X[_random().random(X.shape) > 0.2] = 0.0
+    F = _logistic(X)
+    pairs = float(((X != 0.0).sum(axis=1) ** 2.0).sum())
+    step = _gram_time(F, 0.0, rounds) / pairs
+    return [product, pair, step / product]
+
+
+def _gram_time(F, row_length, rounds):
+    """ns of a sum of weighted products of columns, by the way that this length of rows takes."""
+    curvatures = _random().random(F.n_samples)
+    matrices = np.zeros((1, F.n_features + 1, F.n_features + 1))
+    where = F.ranges, np.array([0, len(F.ranges)]), 0, 1
+    return _best(rounds, lambda: add_gram(F.rows, ALL, curvatures, *where, matrices, row_length))
+
+
+def _factorisation(rounds, share):
+    """Multiplications a ns of LAPACK's Cholesky factorisation, 1,000 columns."""
+    d = max(int(1000 * share), 20)
+    matrix = np.eye(d) + 0.5 / d
+    return [d**3 / 3.0 / _best(rounds, lambda: cho_factor(matrix, check_finite=False))]
+
+
+def _combinations(rounds, share):
+    """ns a row of an iteration among past gradients beside a pass: 50,000 CSR rows, 14 nonzeros,
+    120 columns, when all directions are there.
+    """
+    F = _logistic(_sparse(int(50_000 * share), 14, 120), alpha=1e-7)
+    solver, times = RowSpan(F), []
+    for _ in range(rounds):
+        state = solver.start(np.zeros(F.size))
+        for iteration in range(solver.kept + 4):
+            begin = time.thread_time_ns()
+            solver.advance(state)
+            if iteration >= solver.kept:
+                times.append(time.thread_time_ns() - begin)
+    one = _best(rounds, lambda: F.value_and_gradient(np.zeros(F.size)))
+    return [(min(times) - one) / F.n_samples]
+
+
+def _batches(rounds, share):
+    """Time of a visit of SAGA in batches of 8 over that of one on its own: 50,000 CSR rows, 14
+    nonzeros, 1,000 columns.
+    """
+    F = _logistic(_sparse(int(50_000 * share), 14, 1000))
+    one, many = (_epoch_time(Saga(F, batch=batch), rounds) for batch in (1, 8))
+    return [many / one]
+
+
+def _epoch_time(solver, rounds):
+    state = solver.start(np.zeros(solver.objective.size))
+    return _best(rounds, lambda: solver.advance(state))
+
+
+def _python(rounds, share):
+    """ns of an iteration of the loop without rows to speak of: 50 rows of 3 columns, the slope
+    between 129 and 1023 iterations of gradient descent, between which are three checks.
+    """
+    X = _dense(50, 3)
+    few, many = (129, 1023) if share == 1.0 else (9, 31)
+
+    def fit(iterations):
+        settings = {"learning_rate": "constant", "eta0": 1e-3, "tol": None, "n_jobs": 1}
+        model = GDClassifier(solver="gd", batch_size="full", max_iter=iterations, **settings)
+        return lambda: model.fit(X, X[:, 0] > 0.0)
+
+    return [(_best(rounds, fit(many)) - _best(rounds, fit(few))) / (many - few)]
+
+
+def _handing(rounds, share):
+    """Stored values whose reading takes 1 / 0.3 times as long as the other thread is late: what a
+    pass over 20,000 rows of 54 columns takes on two threads beyond half of what it takes on one,
+    by the clock.
+    """
+    X = _dense(int(20_000 * share), 54)
+    one, two = (
+        _best(
+            100 * rounds, lambda F=F: F.value_and_gradient(np.zeros(F.size)), time.perf_counter_ns
+        )
+        for F in (_logistic(X), _logistic(X, n_threads=2))
+    )
+    return [max(two - one / 2, 0.0) / HANDING_SHARE / (one / X.size)]
+
+
+# What each function measures, in order.
+MEASURES = {
+    _passes: ("VALUE", "ROW"),
+    _derivatives: ("DERIVATIVES",),
+    _matrices: ("DENSE_COST", "LOOP_COST", "LOOP_STEP"),
+    _factorisation: ("MULTIPLICATIONS",),
+    _combinations: ("COMBINATIONS",),
+    _batches: ("BATCH_COST",),
+    _python: ("PYTHON",),
+    _handing: ("RANGE_OF_A_THREAD",),
+}
+
+
+def _best(rounds, call, clock=time.thread_time_ns):
+    """Least ns of a call, after one that may compile: of this thread, as others may want the
+    processor meanwhile.
+    """
+    call()
+    times = []
+    for _ in range(rounds):
+        begin = clock()
+        call()
+        times.append(clock() - begin)
+    return min(times)
+
+
+def _random():
+    return np.random.default_rng(0)
+
+
+def _dense(n, d):
+    return _random().standard_normal((max(n, 20), d))
+
+
+def _sparse(n, nonzeros, d):
+    """CSR rows with so many nonzeros each, in sorted columns."""
+    n = max(n, 20)
+    indices = np.argsort(_random().random((n, d)), axis=1)[:, :nonzeros].astype(np.int32)
+    indptr = np.arange(0, n * nonzeros + 1, nonzeros, dtype=np.int32)
+    values = _random().standard_normal(n * nonzeros)
+    X = sp.csr_array((values, indices.ravel(), indptr), shape=(n, d))
+    X.sort_indices()
+    return X
+
+
+def _logistic(X, alpha=1e-4, n_threads=1):
+    """Log loss of labels that depend on the rows, with noise."""
+    random = np.random.default_rng(1)
+    scores = X @ random.standard_normal(X.shape[1]) + random.standard_normal(X.shape[0])
+    return Objective(
+        "log_loss", X, np.where(scores > 0.0, 1.0, -1.0), alpha=alpha, n_jobs=n_threads
+    )

@@ -1,0 +1,81 @@
+"""Which solvers an objective is open to, and what each would take: asked of the solvers."""
+
+import numpy as np
+
+from fastgd import solvers
+from fastgd.solvers.base import Forecast
+
+
+def batch_sizes():
+    """What each solver with steps of its own takes as `batch_size`, by name, the first where none
+    is given.
+    """
+    own = (solver for solver in solvers.REGISTRY if not solver.rule_name)
+    found: dict[str, tuple[int | str, ...]] = {}
+    for solver in own:
+        found.setdefault(solver.name, solver.batch_sizes)
+    return found
+
+
+def random_names():
+    """Names of those whose steps look at some of the rows."""
+    return tuple(dict.fromkeys(one.name for one in solvers.REGISTRY if one.random))
+
+
+def of_name(name, objective, tol, form=None):
+    """The solver of this name, and of this form where that is given, that an objective gets.
+
+    Raises
+    ------
+    ValueError
+        Where all of them refuse it, saying why.
+    """
+    all_of_them = [one for one in solvers.REGISTRY if one.name == name and not one.rule_name]
+    fitting = [one for one in all_of_them if form is None or one.form == form]
+    open_to = [one for one in fitting if one.refusal(objective) is None]
+    if not open_to:
+        reason = fitting[0].refusal(objective)
+        more = "" if "use " in str(reason) else "; use solver='auto'"
+        raise ValueError(f"solver={name!r} {reason}{more}")
+    return _least(open_to, objective, tol)[0]
+
+
+def cheapest(objective, tol, batch="auto"):
+    """(solver, forecast) of what takes least, of the solvers that take this batch size."""
+    open_to = [
+        one
+        for one in solvers.REGISTRY
+        if (batch == "auto" or batch in one.batch_sizes) and one.refusal(objective) is None
+    ]
+    return _least(open_to, objective, tol)
+
+
+def takeovers(objective, tol):
+    """(solver, forecast) of those that `auto` may take, in the order in which they take over from
+    each other: that of the registry, those that come last after all others.
+    """
+    open_to = [one for one in solvers.REGISTRY if one.refusal(objective) is None]
+    told = [(one, one.cost(objective, tol)) for one in open_to]
+    for last in (False, True):
+        for solver, forecast in told:
+            if forecast.last == last and forecast.passes < np.inf:
+                yield solver, forecast
+
+
+def is_open(name, form, objective):
+    """Whether a solver of this name and form would take the objective."""
+    return any(
+        (one.name, one.form) == (name, form) and one.refusal(objective) is None
+        for one in solvers.REGISTRY
+    )
+
+
+def _least(open_to, objective, tol):
+    """(solver, forecast) of the least forecast; of equal ones the first."""
+    found, least = open_to[0], Forecast(np.inf, last=True)
+    for solver in open_to:
+        best = np.inf if least.last else least.passes
+        told = solver.cost(objective, tol, best)
+        if (told.last, told.passes) < (least.last, least.passes):
+            found, least = solver, told
+    return found, least

@@ -1,0 +1,57 @@
+"""Costs are floats that say what they are, and are found by that."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastgd.objective import cost_model, gram
+from fastgd.objective.cost_model import Cost, declared_in
+from fastgd.objective.objective import Objective
+from fastgd.runtime import threads
+
+
+def test_every_cost_says_its_unit_and_how_it_was_measured():
+    costs = declared_in(cost_model)
+    assert costs.keys() >= {"VALUE", "ROW", "DENSE_COST", "LOOP_COST", "COMBINATIONS"}
+    for name, cost in costs.items():
+        assert cost > 0.0, name
+        assert cost.unit, name
+        assert cost.measured.endswith("."), name
+
+
+def test_every_number_of_the_cost_model_is_a_cost():
+    plain = [
+        name
+        for name, value in vars(cost_model).items()
+        if type(value) in (int, float) and not hasattr(threads, name)
+    ]
+    assert plain == []
+    assert threads.LEAST_PER_THREAD == cost_model.RANGE_OF_A_THREAD
+
+
+def test_a_cost_calculates_as_a_float_and_survives_copies():
+    cost = Cost(25.0, "ns a row", "By a clock.")
+    assert type(2.0 * cost) is type(cost / 2.0) is float
+    for other in (pickle.loads(pickle.dumps(cost)), copy.deepcopy(cost)):
+        assert other == 25.0
+        assert (other.unit, other.measured) == ("ns a row", "By a clock.")
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=lambda one: one.__name__)
+def test_costs_by_hand(storage):
+    X = np.ones((200, 20))
+    F = Objective("squared_error", storage(X), np.zeros(200))
+    time = 200 * 20 * 1.0 + 200 * 25.0
+    assert cost_model.pass_cost(F) == time
+    assert cost_model.solving_cost(F, 30) == pytest.approx(30**3 / 3 / 15 / time)
+    matrix = 200 * 20 * 20 * (0.3 if storage is sp.csr_array else 0.03)
+    assert cost_model.curvature_cost(F) == pytest.approx(matrix / time)
+    assert gram.loops(F.rows, 20.0) == (storage is sp.csr_array)
+
+
+def test_rows_are_few_where_the_loop_takes_less_than_blas():
+    assert cost_model.are_few(30, 100)  # 11 * 900 < 10,000
+    assert not cost_model.are_few(31, 100)

@@ -1,0 +1,101 @@
+"""A solver is a class and a line in the registry: nothing else has to know it."""
+
+import numpy as np
+import pytest
+
+from fastgd import GDClassifier, GDRegressor, solvers
+from fastgd.fitting.candidates import batch_sizes, cheapest, takeovers
+from fastgd.objective.objective import Objective
+from fastgd.solvers.base import Forecast, Solver
+
+
+class Halving(Solver):
+    """Steps along the gradient, halved until F falls; nothing else."""
+
+    name = "halving"
+
+    @classmethod
+    def refusal(cls, objective):
+        return None if objective.loss_smooth else "needs a loss with a derivative"
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        return Forecast(0.5, "steps are said to be enough")
+
+    def advance(self, state):
+        F, rate = self.objective, 1.0
+        total = state.value + F.rest_value(state.point)
+        for _ in range(60):
+            point = state.point - rate * state.gradient
+            value, gradient = F.smooth_and_gradient(point)
+            if value + F.rest_value(point) < total:
+                state.point, state.value, state.gradient = point, value, gradient
+                break
+            rate *= 0.5
+        else:
+            state.done = True
+        state.rate = rate
+        state.iteration += 1
+        state.updates += 1
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    monkeypatch.setattr(solvers, "REGISTRY", (*solvers.REGISTRY, Halving))
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 3))
+    return X, X @ [1.0, -1.0, 0.5] + 0.1 * rng.standard_normal(60)
+
+
+def test_it_is_found_by_its_name(registered, data):
+    X, y = data
+    model = GDRegressor(solver="halving", alpha=0.1, tol=1e-8).fit(X, y)
+    assert model.plan_.solver == "halving"
+    assert model.converged_
+    np.testing.assert_allclose(model.coef_, GDRegressor(alpha=0.1, tol=1e-8).fit(X, y).coef_, 1e-3)
+    again = GDRegressor(solver="halving", alpha=0.1, tol=None, max_iter=3, warm_start=True)
+    at_once = GDRegressor(solver="halving", alpha=0.1, tol=None, max_iter=6).fit(X, y)
+    np.testing.assert_array_equal(again.fit(X, y).fit(X, y).coef_, at_once.coef_)
+
+
+def test_auto_takes_it_where_it_says_that_it_is_cheap(registered, data):
+    X, y = data
+    model = GDClassifier(alpha=0.1).fit(X, y > 0.0)
+    assert model.plan_.solver == "halving"
+    assert "said to be enough" in str(model.plan_)
+
+
+def test_what_it_refuses_is_refused_in_its_words(registered, data):
+    X, y = data
+    with pytest.raises(ValueError, match="solver='halving' needs a loss with a derivative"):
+        GDRegressor("quantile", solver="halving").fit(X, y)
+    with pytest.raises(ValueError, match=r"does not go with batch_size=7; legal: .*halving"):
+        GDRegressor(solver="halving", batch_size=7).fit(X, y)
+    assert GDRegressor("quantile", alpha=0.1).fit(X, y).plan_.solver != "halving"
+
+
+def test_without_its_line_it_is_unknown(data):
+    with pytest.raises(ValueError, match="unknown solver 'halving'"):
+        GDRegressor(solver="halving").fit(*data)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile"])
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet", None])
+def test_every_objective_has_a_solver(loss, penalty, data):
+    F = Objective(loss, *data, penalty=penalty, alpha=0.0 if penalty is None else 0.1)
+    solver, forecast = cheapest(F, 1e-4)
+    assert solver.refusal(F) is None
+    assert forecast.passes < np.inf
+    assert forecast.reason
+    assert solver in [one for one, _ in takeovers(F, 1e-4)]
+
+
+def test_names_and_batch_sizes_go_together():
+    for solver in solvers.REGISTRY:
+        assert solver.name
+        if not solver.rule_name:
+            assert set(solver.batch_sizes) <= set(batch_sizes()[solver.name])
