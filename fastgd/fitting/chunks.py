@@ -101,8 +101,7 @@ def _copied(state):
     made = copy.copy(state)
     made.memory = copy.copy(state.memory)
     made.run = copy.copy(state.run)
-    memory = made.memory if isinstance(made.memory, dict) else vars(made.memory)
-    for named in (vars(made), memory):
+    for named in (vars(made), vars(made.memory)):
         for key, one in named.items():
             if isinstance(one, np.ndarray):
                 named[key] = one.copy()

@@ -137,6 +137,11 @@ class RunRecord:
 
 
 @dataclass
+class NoMemory:
+    """What a solver remembers that needs nothing but its state."""
+
+
+@dataclass
 class State:
     """Where a run is.
 
@@ -168,7 +173,7 @@ class State:
     value: float | None = None
     gradient: np.ndarray | None = None
     done: bool = False
-    memory: Any = field(default_factory=dict)
+    memory: Any = field(default_factory=NoMemory)
     run: RunRecord = field(default_factory=RunRecord)
 
     def forget(self):
@@ -229,7 +234,7 @@ class Solver:
     (array([ 1., -0.]), False)
     """
 
-    Memory: type = dict
+    Memory: type = NoMemory
     name = ""
     form = ""
     batch_sizes: tuple[int | str, ...] = ("full",)
