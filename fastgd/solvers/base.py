@@ -230,8 +230,8 @@ class Solver:
     >>> state = solver.start(np.zeros(2))
     >>> for _ in range(100):
     ...     solver.advance(state)
-    >>> state.point.round(3), solver.progress(state).done
-    (array([ 1., -0.]), False)
+    >>> abs(state.point).round(3), solver.progress(state).done
+    (array([1., 0.]), False)
     """
 
     Memory: type = NoMemory
