@@ -153,12 +153,12 @@ class Race:
             with contextlib.suppress(TimeoutError):  # warm it is even so
                 self._run(rival, run.budget)
         begin = time.perf_counter()
-        for iteration in range(10 * rounds):
+        for k in range(10 * rounds):
             taken = time.perf_counter() - begin
             if (iteration >= rounds and taken > SHORT) or (iteration >= least and taken > seconds):
                 break
             for rival, run in contenders:
-                self.say(f"{rival.name}: {run.budget:g}, round {iteration + 1}")
+                self.say(f"{rival.name}: {run.budget:g}, round {k + 1}")
                 try:
                     _, taken, cpu = self._run(rival, run.budget, patience=3.0)
                 except TimeoutError:
@@ -166,8 +166,8 @@ class Race:
                     continue
                 # What was measured alone, maybe with other work beside it, does not count beside
                 # the rounds.
-                run.seconds = [taken] if iteration == 0 else [*run.seconds, taken]
-                run.cpu = [cpu] if iteration == 0 else [*run.cpu, cpu]
+                run.seconds = [taken] if k == 0 else [*run.seconds, taken]
+                run.cpu = [cpu] if k == 0 else [*run.cpu, cpu]
 
     def _climb(self, rival, record, seconds, twice):
         budget = 0.1 if rival.budget == "tol" else 1

@@ -83,7 +83,7 @@ def longest_row(F, root):
     root = np.ascontiguousarray(root)
     lengths = np.sqrt(np.square(root).sum(axis=1))
     corner = float(lengths[-1]) if F.fit_intercept else 0.0
-    norm = _longest_sparse(F, root) if F.rows.sparse else _longest_dense(F, root)
+    norm = _longest_by_nonzeros(F, root) if F.rows.sparse else _longest_by_blas(F, root)
     F.meter.count()
     # The terms of a row's norm cancel where columns are far from 0: their rounding counts, that of
     # a row of the greatest |x| of all columns.
@@ -91,7 +91,7 @@ def longest_row(F, root):
     return float(np.sqrt(norm + 4.0 * EPS * terms**2))
 
 
-def _longest_dense(F, root):
+def _longest_by_blas(F, root):
     """Greatest |(x_i, 1) root|^2 over the rows with weight, by BLAS."""
     largest = np.zeros(F.cuts.size - 1)
 
@@ -105,8 +105,8 @@ def _longest_dense(F, root):
     return largest.max()
 
 
-def _longest_sparse(F, root):
-    """`_longest_dense` by the loop over nonzeros that has formed the curvature."""
+def _longest_by_nonzeros(F, root):
+    """The same by the loop over nonzeros that has formed the curvature."""
     norms, weights = np.zeros(F.n_samples), F.samples.weights + np.zeros(F.n_samples)
     matrix, size = np.zeros((1, F.n_features + 1, F.n_features + 1)), len(root)
     matrix[0, :size, :size] = root @ root.T

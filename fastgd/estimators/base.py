@@ -10,11 +10,17 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastgd.data.as_rows import as_rows, check_structure
-from fastgd.data.checks import as_floats, as_offset, as_weights, check_parameters, refuse_masked
+from fastgd.data.check_matrix import as_rows, check_structure
+from fastgd.data.check_values import (
+    as_floats,
+    as_offset,
+    as_weights,
+    check_parameters,
+    refuse_masked,
+)
+from fastgd.data.component_trial import try_components
 from fastgd.data.far_columns import read_shifted
 from fastgd.data.targets import as_samples
-from fastgd.data.trial import try_components
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.rollback import interruptible, whole_or_nothing

@@ -5,7 +5,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from fastgd.data.checks import only_given
+from fastgd.data.check_values import only_given
 from fastgd.estimators.labels import class_totals, distinct, targets_of, with_class_weight
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing

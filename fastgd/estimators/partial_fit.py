@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.data.as_rows import as_rows
-from fastgd.data.checks import check_parameters, only_given
+from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_values import check_parameters, only_given
+from fastgd.data.component_trial import try_components
 from fastgd.data.targets import WeightedSamples, as_samples
-from fastgd.data.trial import try_components
 from fastgd.estimators.base import GDEstimator, generator
 from fastgd.estimators.holdout import Holdout
 from fastgd.fitting.chunks import advance_targets

@@ -6,7 +6,7 @@ import copy
 import threading
 from dataclasses import replace
 
-from fastgd.data.as_rows import as_rows
+from fastgd.data.check_matrix import as_rows
 from fastgd.estimators.base import fitted_copy, prepare
 from fastgd.fitting.stopping import StopReason
 from fastgd.fitting.targets import fit_target

@@ -42,7 +42,7 @@ def add_gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, row_l
         return
     columns = _columns_of(slots)
     for b in range(first, last):
-        _add_dense(rows, columns, curvatures, merged(ranges[cuts[b] : cuts[b + 1]]), matrices[b])
+        _add_by_blas(rows, columns, curvatures, merged(ranges[cuts[b] : cuts[b + 1]]), matrices[b])
 
 
 def _columns_of(slots):
@@ -53,7 +53,7 @@ def _columns_of(slots):
     return None if np.array_equal(order, np.arange(slots.size)) else order
 
 
-def _add_dense(rows, columns, curvatures, ranges, matrix):
+def _add_by_blas(rows, columns, curvatures, ranges, matrix):
     d = matrix.shape[0] - 1
     first, stop = ranges[0]
     alike = columns is None and len(ranges) == 1 and rows.dtype == np.float64

@@ -9,10 +9,10 @@ Solvers, certificates and SciPy's optimisers all take this object.
 
 import numpy as np
 
-from fastgd.data.as_rows import as_rows
-from fastgd.data.checks import as_floats, check_parameters
+from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_values import as_floats, check_parameters
+from fastgd.data.component_trial import try_components
 from fastgd.data.targets import as_samples
-from fastgd.data.trial import try_components
 from fastgd.losses.base import find_loss
 from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import chunk_length, coarser, count_nonzeros, cut

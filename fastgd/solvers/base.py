@@ -331,3 +331,16 @@ class Solver:
     def retreat(self, state, safe_point):
         """Take smaller steps from `safe_point` on; whether that is possible."""
         return False
+
+
+def no_derivatives(objective):
+    """Why a solver that needs derivatives refuses an objective, in words, or None."""
+    F = objective
+    if F.loss_smooth and (F.elastic or F.penalty.smooth):
+        return None
+    return f"needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}"
+
+
+def several_predictions(objective):
+    """Why a solver for one prediction refuses an objective, in words, or None."""
+    return "does not go with a loss of several predictions" if objective.vector else None

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastgd.linalg.precision import EPS
-from fastgd.solvers.base import LAST_RESORT, Forecast
+from fastgd.solvers.base import LAST_RESORT, Forecast, no_derivatives
 from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 from fastgd.solvers.line_search import weak_wolfe
 
@@ -76,10 +76,8 @@ class LBFGS(ScaledSolver):
     @classmethod
     def refusal(cls, objective):
         """L1 parts and non-smooth losses and penalties."""
-        F = objective
-        if not F.loss_smooth or not (F.elastic or F.penalty.smooth):
-            return f"needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}"
-        return "does not go with an l1 part" if F.l1 > 0.0 else None
+        l1 = "does not go with an l1 part" if objective.l1 > 0.0 else None
+        return no_derivatives(objective) or l1
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):

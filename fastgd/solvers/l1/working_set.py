@@ -23,11 +23,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.data.as_rows import CSRRows, DenseRows
+from fastgd.data.check_matrix import CSRRows, DenseRows
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.subset import on_rows
-from fastgd.solvers.base import Forecast, Solver
+from fastgd.solvers.base import Forecast, Solver, no_derivatives, several_predictions
 from fastgd.solvers.interior_point.central_path import central_path_applies
 from fastgd.solvers.l1 import kernels as kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, Columns
@@ -138,12 +138,8 @@ class WorkingSet(Solver):
     @classmethod
     def refusal(cls, objective):
         """Whatever is no smooth loss of one prediction with an l1 part."""
-        F = objective
-        if F.vector:
-            return "does not go with a loss of several predictions"
-        if not F.loss_smooth or not F.elastic:
-            return f"needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}"
-        return None if F.l1 > 0.0 else "on a working set is for an l1 part"
+        l1 = None if objective.l1 > 0.0 else "on a working set is for an l1 part"
+        return several_predictions(objective) or no_derivatives(objective) or l1
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):

@@ -20,7 +20,14 @@ from fastgd.objective.cost_model import are_few, curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
-from fastgd.solvers.base import Curvature, Forecast, Progress, Solver
+from fastgd.solvers.base import (
+    Curvature,
+    Forecast,
+    Progress,
+    Solver,
+    no_derivatives,
+    several_predictions,
+)
 from fastgd.solvers.gradient.lbfgs import two_loops
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.line_search import armijo
@@ -124,12 +131,8 @@ class Newton(Solver):
     @classmethod
     def refusal(cls, objective):
         """Several predictions, losses or penalties without a derivative, l1 parts."""
-        F = objective
-        if F.vector:
-            return "does not go with a loss of several predictions"
-        if not F.loss_smooth or not (F.elastic or F.penalty.smooth):
-            return f"needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}"
-        return "with one matrix does not go with an l1 part" if F.l1 > 0.0 else None
+        l1 = "with one matrix does not go with an l1 part" if objective.l1 > 0.0 else None
+        return several_predictions(objective) or no_derivatives(objective) or l1
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):

@@ -19,7 +19,7 @@ import numpy as np
 
 from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
-from fastgd.solvers.base import Forecast
+from fastgd.solvers.base import Forecast, no_derivatives, several_predictions
 from fastgd.solvers.gradient.lbfgs import Falls, check_smooth, notice_rounding
 from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 from fastgd.solvers.gradient.preconditioner import Coordinates
@@ -69,12 +69,8 @@ class NewtonCG(ScaledSolver):
     @classmethod
     def refusal(cls, objective):
         """Several predictions, losses or penalties without a derivative, l1 parts."""
-        F = objective
-        if F.vector:
-            return "does not go with a loss of several predictions"
-        if not F.smooth:
-            return f"needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}"
-        return None
+        l1 = "by products does not go with an l1 part" if objective.l1 > 0.0 else None
+        return several_predictions(objective) or no_derivatives(objective) or l1
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):

@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 
 import fastgd.estimators.partial_fit
 from fastgd import GDClassifier, GDRegressor, Loss, Objective, Penalty, Rule, VectorLoss
-from fastgd.data.trial import try_components
+from fastgd.data.component_trial import try_components
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import SquaredError
 from fastgd.penalties.separable import L2

@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 import scipy.sparse as sp
 
-from fastgd.data.checks import refuse_masked
+from fastgd.data.check_values import refuse_masked
 from fastgd.data.rows import CSRRows, DenseRows, Rows, StridedRows
 
 __all__ = ["CSRRows", "DenseRows", "Rows", "StridedRows", "as_rows", "check_structure"]
