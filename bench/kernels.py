@@ -78,7 +78,7 @@ def epoch_figures(problem, name, rate, rounds):
 
     few, many = SPAN if problem.describe()["stored"] > 5_000_000 else SPAN_OF_FEW
     calls = [lambda fit=fit, n=n: fit(n) for n in (1, few, many) for fit in (ours, theirs)]
-    times = _in_iteration(calls, rounds, f"{problem.name}: epochs, {rate}")
+    times = _in_turn(calls, rounds, f"{problem.name}: epochs, {rate}")
     slopes = (times[:, :, 4:] - times[:, :, 2:4]) / (many - few)
     whole = {"fit of 1": _ratio(times[0, :, :2]), f"fit of {many}": _ratio(times[0, :, 4:])}
     return _figures(name, EPOCH_TARGETS.get(name), slopes) | {"rate": rate, "whole": whole}
@@ -98,11 +98,11 @@ def pass_figures(problem, name, rounds):
         + 1.0
     )
     calls = [lambda: ours.value_and_gradient(v), lambda: theirs.value_and_gradient(v)]
-    times = _in_iteration(calls, 3 * rounds, f"{problem.name}: passes")
+    times = _in_turn(calls, 3 * rounds, f"{problem.name}: passes")
     return _figures(name, PASS_TARGETS.get(name), times)
 
 
-def _in_iteration(calls, rounds, text):
+def _in_turn(calls, rounds, text):
     """Seconds by the clock and of the processor, (2, rounds, calls), after a warm call each."""
     times = np.empty((2, rounds, len(calls)))
     for call in calls:

@@ -3,7 +3,7 @@ in turn.
 
 Alone, a rival doubles its iterations (or divides its tolerance by ten) until the finest accuracy is
 reached, and then looks between the last run that missed an accuracy and the first that reached it.
-In iteration, runs are repeated A, B, C, A, B, C, so that a machine that slows down slows all of
+In turn, runs are repeated A, B, C, A, B, C, so that a machine that slows down slows all of
 them; medians count.
 """
 
@@ -145,7 +145,7 @@ class Race:
             for run in record.runs:
                 run.suboptimality = max(self.problem.suboptimality(run.objective), 0.0)
 
-    def in_iteration(self, contenders, rounds, seconds, least=3, warm=False):
+    def in_turn(self, contenders, rounds, seconds, least=3, warm=False):
         """Repeat runs, given as (rival, run), in rounds until `seconds` are over; `warm` for a
         lost first call.
         """
@@ -153,12 +153,12 @@ class Race:
             with contextlib.suppress(TimeoutError):  # warm it is even so
                 self._run(rival, run.budget)
         begin = time.perf_counter()
-        for k in range(10 * rounds):
+        for turn in range(10 * rounds):
             taken = time.perf_counter() - begin
-            if (iteration >= rounds and taken > SHORT) or (iteration >= least and taken > seconds):
+            if (turn >= rounds and taken > SHORT) or (turn >= least and taken > seconds):
                 break
             for rival, run in contenders:
-                self.say(f"{rival.name}: {run.budget:g}, round {k + 1}")
+                self.say(f"{rival.name}: {run.budget:g}, round {turn + 1}")
                 try:
                     _, taken, cpu = self._run(rival, run.budget, patience=3.0)
                 except TimeoutError:
@@ -166,8 +166,8 @@ class Race:
                     continue
                 # What was measured alone, maybe with other work beside it, does not count beside
                 # the rounds.
-                run.seconds = [taken] if k == 0 else [*run.seconds, taken]
-                run.cpu = [cpu] if k == 0 else [*run.cpu, cpu]
+                run.seconds = [taken] if turn == 0 else [*run.seconds, taken]
+                run.cpu = [cpu] if turn == 0 else [*run.cpu, cpu]
 
     def _climb(self, rival, record, seconds, twice):
         budget = 0.1 if rival.budget == "tol" else 1

@@ -74,8 +74,8 @@ def _measure(name, make, sizes, rounds):
     for k, size in enumerate(sizes):
         X, y = make(size)
         seconds = {str(threads): [] for threads in THREADS}
-        for iteration in range(rounds + 1):
-            progress(f"{name}: {size}, round {iteration} of {rounds}", k / len(sizes))
+        for turn in range(rounds + 1):
+            progress(f"{name}: {size}, round {turn} of {rounds}", k / len(sizes))
             for threads in THREADS:
                 model = GDClassifier(alpha=1.0 / y.size, n_jobs=threads)
                 with threadpool_limits(threads), warnings.catch_warnings():
@@ -83,8 +83,8 @@ def _measure(name, make, sizes, rounds):
                     begin = time.perf_counter()
                     model.fit(X, y)
                     # The first may compile.
-                    seconds[str(threads)] += [time.perf_counter() - begin] if iteration else []
-            if iteration and sum(map(sum, seconds.values())) > 10.0:
+                    seconds[str(threads)] += [time.perf_counter() - begin] if turn else []
+            if turn and sum(map(sum, seconds.values())) > 10.0:
                 break
         passes = float(model.history_["passes"][-1])
         plan = f"{model.plan_.solver}, {model.plan_.batch_size}"

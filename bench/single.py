@@ -44,7 +44,7 @@ def run(options, rows=None):
         race.alone(rival, seconds, twice=rival.name.startswith("fastgd"))
     by_name = {rival.name: rival for rival in rivals}
     runs = [(by_name[record.name], run) for record in race.records.values() for run in record.runs]
-    race.in_iteration(runs, REPEATS, 0.5 * (time.perf_counter() - begin), least=1)
+    race.in_turn(runs, REPEATS, 0.5 * (time.perf_counter() - begin), least=1)
     race.judge()  # the optimum may have become lower since the first runs
     report.progress("")
     return _tell(problem, race, seconds, options)

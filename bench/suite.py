@@ -144,8 +144,8 @@ def one_case(case, problem, rivals, earlier, options, say=lambda text: None):
         ]
         contenders |= {id(run): (name, run) for name, run in few}
     contenders = list(contenders.values())
-    in_iteration = [(by_name.get(name, ours), run) for name, run in contenders]
-    started.in_iteration(in_iteration, options.rounds, 0.25 * options.seconds, warm=bool(earlier))
+    in_turn = [(by_name.get(name, ours), run) for name, run in contenders]
+    started.in_turn(in_turn, options.rounds, 0.25 * options.seconds, warm=bool(earlier))
     row = standings.row(case, problem, started.records, contenders, asked, options.accuracy)
     ran = [
         record

@@ -258,14 +258,14 @@ def test_race_finds_the_budgets_and_runs_in_iteration():
         assert first <= 1.3 * max(budget for budget, error in errors.items() if error > 1e-4) + 1
     calls.clear()
     run = started.records["A"].runs[-1]
-    started.in_iteration([(one, run) for one in two], rounds=4, seconds=10.0)
+    started.in_turn([(one, run) for one in two], rounds=4, seconds=10.0)
     assert [name for name, _ in calls[:8]] == ["A", "B"] * 4
 
     def late(problem, budget, threads):
         raise TimeoutError("interrupted")
 
     before = list(run.seconds)
-    started.in_iteration([(rivals.Rival("late", late), run)], rounds=2, seconds=10.0, warm=True)
+    started.in_turn([(rivals.Rival("late", late), run)], rounds=2, seconds=10.0, warm=True)
     assert run.seconds == before  # what was measured alone stays
 
 
