@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from fastgd import GDClassifier, GDRegressor, Momentum, check_loss
+from fastgd import GDClassifier, GDRegressor, Loss, Momentum, Penalty, Rule, check_loss
 from support.twins import with_jit
 
 RNG = np.random.default_rng(0)
@@ -87,6 +87,13 @@ class Half(Rule):
     def reach(self, state, j, rate, scale):
         return 2.0 * rate
 """
+
+
+@pytest.fixture(autouse=True)
+def registries(monkeypatch):
+    """Classes of these sources are forgotten after each test: other tests list the members."""
+    for family in (Loss, Penalty, Rule):
+        monkeypatch.setattr(family, "_members", dict(family._members))
 
 
 @pytest.fixture

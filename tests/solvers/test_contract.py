@@ -33,8 +33,12 @@ def strided(X):
 
 STORAGES = {"dense": np.asarray, "csr": sp.csr_array, "strided": strided}
 ROUGH = [one for one in solvers.REGISTRY if one.random or one is SelfTuned]
-LOSSES = [loss for loss in members(Loss) if not loss.online]
-PENALTIES = {"l2": "l2", "l1": "l1", "elasticnet": "elasticnet", "none": None, "own": Quartic()}
+# Compiled, a few of them; all in plain Python.
+EACH = [loss for loss in members(Loss) if not loss.online]
+FEW = [loss for loss in EACH if loss.name in ("log_loss", "squared_error", "hinge")]
+LOSSES = with_jit(FEW, EACH)
+EVERY = {"l2": "l2", "l1": "l1", "elasticnet": "elasticnet", "none": None, "own": Quartic()}
+PENALTIES = with_jit({"l2": "l2", "l1": "l1"}, EVERY)
 
 
 def problem(loss, penalty, storage=np.asarray, repeat=None, n_threads=1, n=23):
@@ -50,7 +54,7 @@ def problem(loss, penalty, storage=np.asarray, repeat=None, n_threads=1, n=23):
         y,
         sample_weight=weights,
         offset=offsets,
-        penalty=PENALTIES[penalty],
+        penalty=EVERY[penalty],
         alpha=0.0 if penalty == "none" else 0.05,
         l1_ratio=0.4,
         n_jobs=n_threads,
