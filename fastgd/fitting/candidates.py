@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgd import solvers
-from fastgd.solvers.base import Forecast
+from fastgd.solvers.base import LAST_RESORT, Forecast
 
 
 def batch_sizes():
@@ -52,14 +52,14 @@ def cheapest(objective, tol, batch="auto"):
 
 def takeovers(objective, tol):
     """(solver, forecast) of those that `auto` may take, in the order in which they take over from
-    each other: that of the registry, those that come last after all others.
+    each other: that of the registry; then, by what they tell, those whose need is unknown.
     """
     open_to = [one for one in solvers.REGISTRY if one.refusal(objective) is None]
     told = [(one, one.cost(objective, tol)) for one in open_to]
-    for last in (False, True):
-        for solver, forecast in told:
-            if forecast.last == last and forecast.passes < np.inf:
-                yield solver, forecast
+    told = [(one, forecast) for one, forecast in told if forecast.passes < np.inf]
+    unknown = [pair for pair in told if pair[1].last and pair[1].passes >= LAST_RESORT]
+    known = [pair for pair in told if pair not in unknown]
+    return [*known, *sorted(unknown, key=lambda pair: pair[1].passes)]
 
 
 def is_open(name, form, objective):

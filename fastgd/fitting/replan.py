@@ -172,7 +172,7 @@ def next_plan(tried, F, ending, automatic=True):
     interior point method left.
     """
     known = {(plan.solver, plan.form) for plan in tried}
-    for solver, told in _after(tried[-1], list(takeovers(F, None))):
+    for solver, told in _after(tried[-1], takeovers(F, None)):
         name = solver.rule_name or solver.name
         if (name, solver.form) not in known and (automatic or _follows_a_name(solver, told, F)):
             rule = Rule.named(name)() if solver.rule_name else None

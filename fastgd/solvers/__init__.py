@@ -27,10 +27,10 @@ REGISTRY: tuple[type[Solver], ...] = (
     WorkingSet,
     CentralPath,
     PathOnColumns,
+    Sdca,
     LBFGS,
     Accelerated,
     SelfTuned,
-    Sdca,
     Saga,
     Svrg,
 )

@@ -177,7 +177,7 @@ class Sdca(Solver):
         )
         # Slow where it does not pay, but then nothing else that proves what is left may be open.
         passes = dual_passes(F, tol)
-        return Forecast(passes if pays else max(passes, LAST_RESORT), reason, last=not pays)
+        return Forecast(passes if pays else max(passes, 2.0 * LAST_RESORT), reason, last=not pays)
 
     @classmethod
     def make(cls, objective, options):
