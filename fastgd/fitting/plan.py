@@ -202,9 +202,7 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
 
 def _rows_for(solver, F, batch, reasons):
     """The batch size of a solver where none, or all rows, were given."""
-    if batch == "full" or "growing" not in solver.batch_sizes or not growth_pays(F):
-        return solver.batch_sizes[0]
-    if solver.batch_sizes[0] != "full" or solver.cost(F, None).last or Growing.refusal(F):
+    if batch == "full" or not solver.begins_on_samples or not growth_pays(F) or Growing.refusal(F):
         return solver.batch_sizes[0]
     reasons.append("most of the way can be gone on a sample of the rows, so the batch grows")
     return "growing"

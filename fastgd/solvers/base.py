@@ -201,6 +201,8 @@ class Solver:
         The update rule that it carries out, "" for a method of its own.
     random : bool
         Whether its steps look at some of the rows, in random order.
+    begins_on_samples : bool
+        Whether its batch grows by itself where there are enough rows.
     objective : Objective
     Memory : type
         What a state's `memory` is: a dataclass whose defaults mean that nothing is known yet.
@@ -240,6 +242,7 @@ class Solver:
     batch_sizes: tuple[int | str, ...] = ("full",)
     rule_name = ""
     random = False
+    begins_on_samples = False
     own_steps = True
     free_answers = True
     proves_itself = False

@@ -25,6 +25,7 @@ from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.column_subspace import ColumnSpan, SubspaceNewton
 from fastgd.solvers.newton.subspace import RowSpan
 from support.components import ToySoftmax
+from support.problems import Quartic
 
 
 def classes(n, d, density=1.0, seed=0):
@@ -137,6 +138,22 @@ def test_history_tells_how_the_batch_grows():
     assert np.isinf(model.history_["bound"][batch < y.size]).all()
     assert model.suboptimality_ <= 1e-4
     assert "grows" in str(model.plan_)
+
+
+def test_only_newton_begins_on_samples_by_itself():
+    X, y = classes(60_000, 20)
+    F = Objective("log_loss", X, y, alpha=1e-4)
+    several = Objective(ToySoftmax(), X, (y > 0).astype(float), alpha=1e-4)
+    own = Objective("log_loss", X, y, penalty=Quartic(), alpha=1e-4)
+    for objective, solver, batch in (
+        (F, "newton", "growing"),
+        (F, "lbfgs", "full"),
+        (several, "lbfgs", "full"),
+        (several, "auto", "full"),
+        (own, "newton", "growing"),
+        (own, "auto", "full"),
+    ):
+        assert make_plan(Settings(solver), objective)[0].batch_size == batch
 
 
 def test_rows_in_chunks_need_a_rule():

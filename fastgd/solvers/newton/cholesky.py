@@ -127,6 +127,7 @@ class Newton(Solver):
     Memory = NewtonMemory
     name = "newton"
     batch_sizes = ("full", "growing")
+    begins_on_samples = True
 
     @classmethod
     def refusal(cls, objective):
