@@ -10,13 +10,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fastgd.data.check_matrix import as_rows
-from fastgd.data.check_values import (
+from fastgd.data.check_parameters import (
     as_floats,
     as_offset,
     as_weights,
     check_parameters,
 )
+from fastgd.data.check_X import as_rows, refuse_not_finite
 from fastgd.data.component_trial import try_components
 from fastgd.data.far_columns import read_shifted
 from fastgd.data.targets import as_samples
@@ -25,7 +25,7 @@ from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, wit
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.input import validated
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
-from fastgd.fitting.candidates import batch_sizes
+from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.observers import Lines, Together
 from fastgd.fitting.plan import Settings, own_steps, random_by_name
 from fastgd.fitting.runs import Task, fit_targets
@@ -194,7 +194,6 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
             reset=reset,
             order=order,
             multi_output=isinstance(self.loss, VectorLoss),
-            ensure_all_finite=False,
             **self._y_options(),
         )
 
@@ -345,6 +344,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = validated(self, X, reset=False)
+        refuse_not_finite(X)
         coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
         intercept = np.ravel(self.intercept_)
         scores = predictions.scores(X, coef, intercept, self.n_jobs)

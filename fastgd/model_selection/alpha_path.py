@@ -6,7 +6,7 @@ import copy
 import threading
 from dataclasses import replace
 
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.estimators.base import fitted_copy, prepare
 from fastgd.fitting.runs import fit_target
 from fastgd.fitting.stopping import StopReason

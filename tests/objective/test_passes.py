@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import Huber
