@@ -77,10 +77,15 @@ def parse(arguments):
         "in all, default: no end",
     )
     parser.add_argument(
-        "--rounds", type=int, default=5, help="of repeated measurements; default: 5"
+        "--rounds",
+        type=int,
+        default=5,
+        help="of repeated measurements; default: 5; of regret: 0 for operations alone",
     )
     parser.add_argument(
-        "--cases", type=_texts, help="of suite: parts of names or patterns; default: all"
+        "--cases",
+        type=_texts,
+        help="of suite: parts of names, patterns; of regret: sklearn, random, suite; default: all",
     )
     parser.add_argument(
         "--reuse", type=Path, help="suite: JSON of a run whose rivals count; the best run again"

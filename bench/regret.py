@@ -30,7 +30,6 @@ TOLS = 1e-2, 1e-4, 1e-6
 BEYOND = 3.0  # times what `auto` did a solver may do
 MOST_SECONDS = 60.0  # of a fit
 GRACE = 2e-3  # seconds that are added to both sides
-REPEATS = 3  # of each set, fewer where fits are long
 LONG = 1.0
 MOST_ITERATIONS = 1_000_000
 # Beyond so many columns or rows a matrix of them is not asked for: it would be 3 GB.
@@ -61,7 +60,7 @@ def run(options):
             if time.perf_counter() - begin > (options.seconds or np.inf):
                 break
             report.progress(f"problem {count}: {' '.join(problem.kinds)}")
-            for row in rows_of(problem, options.accuracy):
+            for row in rows_of(problem, options.accuracy, options.rounds):
                 rows.append(row)
                 print(json.dumps(row), file=file, flush=True)
     report.progress("")
@@ -80,15 +79,17 @@ def problems(options):
     if options.index is not None:
         yield broad_problems.make(options.seed, options.index)
         return
-    yield from broad_problems.of_sklearn()
-    for index in range(options.problems):
-        yield broad_problems.make(options.seed, index)
-    if options.problems >= 200:
+    cases = options.cases or ["sklearn", "random", *["suite"] * (options.problems >= 200)]
+    if "sklearn" in cases:
+        yield from broad_problems.of_sklearn()
+    if "random" in cases:
+        yield from (broad_problems.make(options.seed, k) for k in range(options.problems))
+    if "suite" in cases:
         yield from broad_problems.of_suite()
 
 
-def rows_of(problem, tols=TOLS):
-    """A row for each tol."""
+def rows_of(problem, tols=TOLS, rounds=3):
+    """A row for each tol; seconds by so many repeats of each set, none where that is 0."""
     objective, own = _solvers(problem)
     for tol in tols:
         auto = measure(problem, tol, None, "auto")
@@ -104,7 +105,7 @@ def rows_of(problem, tols=TOLS):
         proving = {"auto": auto, **found}
         settings = {"auto": (None, "auto"), **{name: rest for name, *rest in own}}
         settings = {name: one for name, one in settings.items() if proving[name]["proved"]}
-        yield _row(problem, tol, auto, found, told, _timed(problem, tol, settings))
+        yield _row(problem, tol, auto, found, told, _timed(problem, tol, settings, rounds))
 
 
 def _row(problem, tol, auto, own, told, seconds):
@@ -211,14 +212,14 @@ def _ended(how, count, begin, proved=False, **more):
     }
 
 
-def _timed(problem, tol, settings):
+def _timed(problem, tol, settings, rounds):
     """Least seconds of `auto` and of the fastest on one set of repeats; the fastest is chosen on
     another. Nothing where `auto` does not prove tol.
     """
-    if "auto" not in settings:
+    if "auto" not in settings or rounds == 0:
         return {}
     first = {name: _seconds(problem, tol, *settings[name]) for name in settings}
-    repeats = REPEATS - 1 if first["auto"] < LONG else 0
+    repeats = rounds - 1 if first["auto"] < LONG else 0
     for _ in range(repeats):
         for name, before in first.items():
             if before <= BEYOND * first["auto"] + GRACE:

@@ -78,8 +78,8 @@ def test_problems_are_the_same_each_time(monkeypatch):
 def test_rows_are_told_and_read_again(problem, monkeypatch, tmp_path, capsys):
     one = replace(problem, index=3)
     monkeypatch.setattr(regret, "problems", lambda options: [one])
-    monkeypatch.setattr(regret, "REPEATS", 1)
-    assert main(["regret", "--accuracy", "1e-2,1e-4", "--out", str(tmp_path)]) == 0
+    words = ["--accuracy", "1e-2,1e-4", "--rounds", "1", "--out", str(tmp_path)]
+    assert main(["regret", *words]) == 0
     first = capsys.readouterr().out
     path = next(tmp_path.glob("*.jsonl"))
     rows = [json.loads(line) for line in path.read_text().splitlines()]
