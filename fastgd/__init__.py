@@ -22,6 +22,8 @@ _HOMES = {
     "StoppingRule": "fitting.stopping",
     "gradient_descent": "scipy_method",
     "check_loss": "losses.check",
+    "Summary": "inference.summary",
+    "Coefficients": "inference.summary",
     "warmup": "warm_up",
     **dict.fromkeys(
         ("Loss", "VectorLoss", "LogLoss", "Hinge", "SquaredHinge", "ModifiedHuber", "Perceptron"),
@@ -46,6 +48,8 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.fitting.result import DivergenceError as DivergenceError
     from fastgd.fitting.stopping import StoppingRule as StoppingRule
     from fastgd.fitting.stopping import StopReason as StopReason
+    from fastgd.inference.summary import Coefficients as Coefficients
+    from fastgd.inference.summary import Summary as Summary
     from fastgd.losses.base import Loss as Loss
     from fastgd.losses.base import VectorLoss as VectorLoss
     from fastgd.losses.check import check_loss as check_loss

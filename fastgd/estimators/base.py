@@ -24,6 +24,7 @@ from fastgd.estimators import predictions
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.input import validated
+from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.observers import Lines, Together
@@ -62,7 +63,7 @@ class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
     """A fit ended before its objective was proved, or judged, to be within tol."""
 
 
-class GDEstimator(CallbackSupportMixin, BaseEstimator):
+class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share."""
 
     _doc_link_module = "fastgd"
