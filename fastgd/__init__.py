@@ -27,6 +27,7 @@ _HOMES = {
         ("Loss", "VectorLoss", "LogLoss", "Hinge", "SquaredHinge", "ModifiedHuber", "Perceptron"),
         "losses",
     ),
+    "Multinomial": "losses",
     **dict.fromkeys(
         ("SquaredError", "Huber", "EpsilonInsensitive", "SquaredEpsilonInsensitive", "Quantile"),
         "losses",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.losses.classification import ModifiedHuber as ModifiedHuber
     from fastgd.losses.classification import Perceptron as Perceptron
     from fastgd.losses.classification import SquaredHinge as SquaredHinge
+    from fastgd.losses.multinomial import Multinomial as Multinomial
     from fastgd.losses.regression import EpsilonInsensitive as EpsilonInsensitive
     from fastgd.losses.regression import Huber as Huber
     from fastgd.losses.regression import Quantile as Quantile

@@ -5,8 +5,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from fastgd.data.check_values import only_given
-from fastgd.estimators.labels import class_totals, distinct, targets_of, with_class_weight
+from fastgd.data.check_parameters import only_given
+from fastgd.estimators.class_weights import class_totals, with_class_weight
+from fastgd.estimators.labels import distinct, targets_of
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks

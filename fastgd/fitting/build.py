@@ -1,6 +1,6 @@
 """From a plan to the solver that carries it out."""
 
-from fastgd.fitting.candidates import of_name
+from fastgd.fitting.choose_solver import of_name
 from fastgd.rules.one_sample import Pa1, Pa2, Scheduled
 from fastgd.rules.schedules import SCHEDULES, make_schedule
 from fastgd.solvers.base import Options

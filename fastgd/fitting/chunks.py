@@ -12,7 +12,7 @@ from fastgd.fitting.divergence import DIVERGED
 from fastgd.fitting.history import History
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.fitting.result import DivergenceError
-from fastgd.fitting.targets import ready_state, target_objectives, target_threads
+from fastgd.fitting.runs import ready_state, target_objectives, target_threads
 from fastgd.objective.kernels import shifted_sums
 from fastgd.objective.null_model import null_model
 from fastgd.rules.base import Rule

@@ -382,3 +382,5 @@ class Descent:
                 suboptimality=chosen.suboptimality,
                 score=chosen.score,
             )
+            if not last:
+                self.watch.checked(self.history)

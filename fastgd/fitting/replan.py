@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgd.certificates.bound import Bound
 from fastgd.data.rows import StridedRows
-from fastgd.fitting.candidates import batch_sizes, is_open, of_name, takeovers
+from fastgd.fitting.choose_solver import batch_sizes, is_open, of_name, takeovers
 from fastgd.fitting.ending import ENDS, LEAST, NO_MORE
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
 from fastgd.fitting.stopping import (

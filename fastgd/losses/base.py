@@ -106,7 +106,8 @@ class VectorLoss(Component, family=True):
     predicted at once. Attributes as those of `Loss`, with these differences: `curvature_bound`
     bounds the largest eigenvalue of the (K, K) second derivative H, and `self_concordance` is M
     with abs(third derivative along v) <= M max_k abs(v_k) v'Hv for every direction v (squared 0,
-    softmax 2).
+    softmax 2).  `shift_invariant` says that the same number added to all K predictions changes
+    nothing: models are then told with intercepts that sum to 0.
     """
 
     smooth: ClassVar[bool] = True
@@ -118,6 +119,7 @@ class VectorLoss(Component, family=True):
     target_domain: ClassVar[Interval] = REALS
     online: ClassVar[bool] = False
     passive_aggressive: ClassVar[bool] = False
+    shift_invariant: ClassVar[bool] = False
 
     @required
     def value(self, predictions, target):
@@ -128,6 +130,13 @@ class VectorLoss(Component, family=True):
         """Write the K derivatives of the value with respect to the predictions to out, (K,)
         float.
         """
+
+    def value_and_derivatives(self, predictions, target, out):
+        """The value, with the derivatives written to out: what passes call, for losses whose two
+        share most of their work.
+        """
+        self.derivatives(predictions, target, out)
+        return self.value(predictions, target)
 
     def curvature_product(self, predictions, target, direction, out):
         """Write H @ direction to out, H the (K, K) second derivative; by default a central

@@ -66,6 +66,23 @@ ROW = Cost(
     "The rest of the same passes: 27 with 54 dense columns, 30 to 45 with 12 or 14 nonzeros, 48 "
     "with 35.",
 )
+COLUMN = Cost(
+    8.0,
+    "ns a column",
+    "What a pass takes for each column, arrays being cleared and added: texts of 20,000 and "
+    "100,000 columns.",
+)
+VISIT = Cost(
+    150.0,
+    "ns a row",
+    "A visit to a single row in random order beside what the row takes in a pass: dual ascent, 110 "
+    "to 170, hinge, squared and log loss, 8 to 300 values in a row.",
+)
+VISITED_VALUE = Cost(
+    1.5,
+    "ns a stored value",
+    "The same where each value moves a coefficient of its own and a mean: SAGA.",
+)
 DERIVATIVES = Cost(
     10.0,
     "ns a row",

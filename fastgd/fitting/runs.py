@@ -12,7 +12,7 @@ from fastgd.certificates.bound import NO_BOUND
 from fastgd.certificates.certifier import provable
 from fastgd.data.targets import WeightedSamples
 from fastgd.fitting.build import make_solver
-from fastgd.fitting.candidates import is_open
+from fastgd.fitting.choose_solver import is_open
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended, Together, Watch
