@@ -25,6 +25,7 @@ _HOMES = {
     "Summary": "inference.summary",
     "Coefficients": "inference.summary",
     "warmup": "warm_up",
+    "show_versions": "versions",
     **dict.fromkeys(
         ("Loss", "VectorLoss", "LogLoss", "Hinge", "SquaredHinge", "ModifiedHuber", "Perceptron"),
         "losses",
@@ -80,6 +81,7 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.rules.classic import Momentum as Momentum
     from fastgd.rules.classic import Nesterov as Nesterov
     from fastgd.scipy_method import gradient_descent as gradient_descent
+    from fastgd.versions import show_versions as show_versions
     from fastgd.warm_up import warmup as warmup
 
 

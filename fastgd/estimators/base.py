@@ -135,7 +135,8 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         check_parameters(vars(self))
         given = X
         X, y = self._checked(X, y, reset=True, order=None)
-        rows = as_rows(X, checked=True, in_place=True)
+        names = getattr(self, "feature_names_in_", None)
+        rows = as_rows(X, checked=True, in_place=True, columns=names)
         validation = X_val, y_val, sample_weight_val
         task, samples, seeds = prepare(
             self, X, y, sample_weight, offset, validation, rows, count_threads(self.n_jobs)
@@ -345,7 +346,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = validated(self, X, reset=False)
-        refuse_not_finite(X)
+        refuse_not_finite(X, columns=getattr(self, "feature_names_in_", None))
         coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
         intercept = np.ravel(self.intercept_)
         scores = predictions.scores(X, coef, intercept, self.n_jobs)

@@ -2,12 +2,13 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from fastgd.data.check_parameters import only_given
 from fastgd.estimators.class_weights import class_totals, with_class_weight
 from fastgd.estimators.labels import distinct, targets_of
+from fastgd.estimators.offered import offered_if
+from fastgd.estimators.other_names import explains_other_names
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
@@ -149,6 +150,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     (True, True)
     """
 
+    @explains_other_names
     def __init__(
         self,
         loss="log_loss",
@@ -208,7 +210,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.max_time = max_time
         self.stop = stop
 
-    @available_if(takes_chunks)
+    @offered_if(takes_chunks)
     @whole_or_nothing
     def partial_fit(
         self,
@@ -288,7 +290,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         chosen = (scores > 0.0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]
 
-    @available_if(_gives_probabilities)
+    @offered_if(_gives_probabilities)
     def predict_proba(self, X, offset=None):
         """Probability of each class, (n_samples, n_classes); rows sum to 1, however large the
         scores are.
@@ -302,7 +304,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         best[np.arange(own.shape[0]), scores.argmax(axis=1)] = 1.0
         return np.where(total > 1e-300, own / np.where(total > 1e-300, total, 1.0), best)
 
-    @available_if(_gives_probabilities)
+    @offered_if(_gives_probabilities)
     def predict_log_proba(self, X, offset=None):
         """Logarithm of `predict_proba`."""
         with np.errstate(divide="ignore"):

@@ -2,8 +2,9 @@
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.metaestimators import available_if
 
+from fastgd.estimators.offered import offered_if
+from fastgd.estimators.other_names import explains_other_names
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
@@ -92,6 +93,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     (0.518, 'proof')
     """
 
+    @explains_other_names
     def __init__(
         self,
         loss="squared_error",
@@ -147,7 +149,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.max_time = max_time
         self.stop = stop
 
-    @available_if(takes_chunks)
+    @offered_if(takes_chunks)
     @whole_or_nothing
     def partial_fit(
         self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None

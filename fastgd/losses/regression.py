@@ -24,6 +24,15 @@ def _require_positive(loss: Loss, parameter: str, or_zero: bool = False) -> None
 class SquaredError(Loss):
     """Least squares: (prediction - target)^2 / 2; the best constant prediction is the mean."""
 
+    also_called: ClassVar[tuple[str, ...]] = (
+        "mse",
+        "squared",
+        "squared_loss",
+        "least_squares",
+        "ols",
+        "ls",
+        "l2",
+    )
     infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 1.0
     self_concordance: ClassVar[float | None] = 0.0
@@ -95,6 +104,10 @@ class EpsilonInsensitive(Loss):
         Residuals up to this size cost nothing; 0 gives the absolute error.
     """
 
+    also_called: ClassVar[tuple[str, ...]] = (
+        "svr",
+        "linear_svr",
+    )
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
     passive_aggressive: ClassVar[bool] = True
@@ -162,6 +175,16 @@ class Quantile(Loss):
         absolute error.
     """
 
+    also_called: ClassVar[tuple[str, ...]] = (
+        "mae",
+        "absolute_error",
+        "absolute",
+        "least_absolute_deviation",
+        "lad",
+        "l1",
+        "pinball",
+        "median",
+    )
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
 
