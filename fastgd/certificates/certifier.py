@@ -35,6 +35,9 @@ SHARE_ON_THE_WAY = 0.2
 # At the end a better intercept is worth two passes where it halves the bound.
 WORTH_CENTERING = 0.5
 
+# A bound that overflows is none, and no comparison takes it for one.
+_quiet = np.errstate(all="ignore")
+
 
 def provable(objective):
     """Whether some bound goes to 0 as the gradient does, so that a run can go on until it is
@@ -94,6 +97,7 @@ class Certifier:
         """A `Check` of `v`: one pass."""
         return self.check(v, *self.objective.smooth_and_gradient(v))
 
+    @_quiet
     def judge(self, check, progress, spent, final=False):
         """The check with the smallest bound that is worth its passes.
 
@@ -119,11 +123,13 @@ class Certifier:
             self._prove(check)
         return check
 
+    @_quiet
     def settle(self, check, progress, spent):
         """Prove a check on which an estimate would end the run, where that is affordable."""
         if self._proof_pays(check, progress, spent, final=True):
             self._prove(check)
 
+    @_quiet
     def estimated(self, check, fallen, spent, best):
         """An estimate of F - F* at a check where falls say that `fallen` is left: inf where nothing
         is told, None where the run has to go on.
@@ -151,6 +157,7 @@ class Certifier:
         left = max(fallen, estimates.sure_fall(F, check.point, self._gradient(check)))
         return left if self._relative(left, check.objective) <= self.tol else None
 
+    @_quiet
     def left_at_rest(self, check, progress, fallen):
         """An estimate of what a solver with nothing left to do has left, where no bound goes to 0;
         `fallen` is what falls so far say.
