@@ -315,6 +315,9 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         self.history_ = (
             [r.history.arrays() for r in results] if several else results[0].history.arrays()
         )
+        best = [np.fmax.reduce(result.history["score"]) for result in results]
+        if not np.isnan(best).all():
+            self.best_validation_score_ = float(np.mean(best))
         self.plan_ = [run.plan for run in runs] if several else runs[0].plan
         # Solvers that find their own steps keep vectors as long as there are rows: only for whoever
         # asked to go on.

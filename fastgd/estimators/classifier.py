@@ -125,7 +125,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     stop_reason_ : StopReason
         Of several classes the one that tells most: what cut one short, then a plateau.
     history_ : dict of ndarray, or a list of them
-        Equally long arrays `passes seconds objective bound rate batch`, one entry for each check;
+        Equally long arrays `passes seconds objective bound rate batch`, one entry for each check,
+        with held-out rows `score`, and `kept`, which check the model is of;
         from `partial_fit` one dict, an entry for each call, the objective that of its rows after
         it, and `score` on the validation rows.
     plan_ : Plan or list of Plan
@@ -134,7 +135,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         `partial_fit` with `class_weight="balanced"`: total weight of each class in all chunks so
         far, which the weights of the next one follow.
     best_validation_score_ : float
-        `partial_fit` with validation rows: the score of the model that predicts.
+        With rows held out, or validation rows: the best score on them, that of the model that is
+        kept; of one-vs-rest `fit` the mean of the classes' (shares of signs that are right).
 
     References
     ----------

@@ -141,6 +141,8 @@ class ChunkEstimator(GDEstimator):
         for name in OF_A_FIT:
             # Of an earlier fit: nothing is known about the rows of all chunks.
             self.__dict__.pop(name, None)
+        if not hasattr(self, "_best"):
+            self.__dict__.pop("best_validation_score_", None)
         score = np.nan if validation is None else self._validate(X, *validation)
         self._note_chunk(parts, score, time.perf_counter() - began)
         if validation is not None:
