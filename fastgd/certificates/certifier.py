@@ -19,6 +19,7 @@ from fastgd.certificates.bound import Bound, Check, relative
 from fastgd.certificates.duality_gap import NEGLIGIBLE, DualityGap
 from fastgd.certificates.newton_proof import NewtonProof
 from fastgd.certificates.rounding import value_rounding
+from fastgd.certificates.vector_newton_proof import VectorNewtonProof
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import VALUE
 from fastgd.objective.distances import enough, unit
@@ -49,7 +50,12 @@ def provable(objective):
     penalised = F.l2 > 0.0 or (F.l1 > 0.0 and F.loss.infimum > -np.inf)
     balanced = not F.fit_intercept or DualityGap(F).centering_helps
     gap = F.elastic and penalised and balanced
-    return F.loss_smooth and F.convex and (NewtonProof(F).applies or gap)
+    return F.loss_smooth and F.convex and (newton_proof(F).applies or gap)
+
+
+def newton_proof(objective):
+    """Proofs by the Newton decrement for one prediction, or for K."""
+    return VectorNewtonProof(objective) if objective.vector else NewtonProof(objective)
 
 
 class Certifier:
@@ -71,7 +77,7 @@ class Certifier:
         self.own_steps = own_steps
         self.free_answers = free_answers
         self.gap = DualityGap(objective, NEGLIGIBLE * (tol or 0.0))
-        self.newton = NewtonProof(objective)
+        self.newton = newton_proof(objective)
         self.begin()
 
     def begin(self):

@@ -203,6 +203,10 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         """Checked sample weights, or None."""
         return None if sample_weight is None else as_weights(sample_weight, n_samples)
 
+    def _joint_loss(self, loss):
+        """The loss that is minimised: one of all classes where there are several."""
+        return loss
+
     def _check_rows(self, y, weights):
         """Raise ValueError where the rows that have a weight cannot be fitted."""
 
@@ -290,10 +294,11 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
         intercept = np.ravel(self.intercept_)
         vector = isinstance(loss, VectorLoss)
-        if coef.shape[1] != n_features or (not vector and coef.shape[0] != n_targets):
+        wanted = n_targets if not vector else int(getattr(loss, "n_classes", 0)) or coef.shape[0]
+        if coef.shape != (wanted, n_features):
             raise ValueError(
                 f"the model to go on from has coef_ of shape {coef.shape}, these data need "
-                f"({n_targets}, {n_features}); set warm_start=False, or fit a clone, to start anew"
+                f"({wanted}, {n_features}); set warm_start=False, or fit a clone, to start anew"
             )
         return [(coef.T, intercept)] if vector else list(zip(coef, intercept, strict=True))
 
@@ -383,6 +388,7 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     """
     loss, penalty = estimator._components()
     targets = estimator._start_targets(y, loss)
+    loss = estimator._joint_loss(loss)
     task = estimator._task(loss, penalty, rows, n_threads)
     weights = estimator._weights(sample_weight, y, X.shape[0])
     offset = None if offset is None else as_offset(offset, X.shape[0])

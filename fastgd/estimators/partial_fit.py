@@ -80,8 +80,6 @@ class ChunkEstimator(GDEstimator):
                 "early_stopping must be False with partial_fit, which sees each row once; give "
                 "X_val and y_val"
             )
-        if isinstance(self.loss, VectorLoss):
-            raise ValueError("partial_fit needs a loss of one prediction")
 
     def _prepared(self):
         """Task without rows, its parameters checked; made anew when a parameter is another
@@ -112,7 +110,7 @@ class ChunkEstimator(GDEstimator):
             if hasattr(self, "coef_")
             else [None] * n_targets
         )
-        if weights is None and loss.classification:
+        if weights is None and loss.classification and not isinstance(loss, VectorLoss):
             # Made of checked labels; 8 us less.
             first = WeightedSamples(targets[0], np.ones(1), np.zeros(1))
         else:
@@ -120,7 +118,9 @@ class ChunkEstimator(GDEstimator):
         # Once for parameters that stay the same objects.
         if getattr(self, "_tried", None) is not task.settings:
             given = task.settings.solver if isinstance(task.settings.solver, Rule) else None
-            try_components(loss, task.penalty, first.targets, X.shape[1], rule=given)
+            classes = getattr(self, "classes_", None)
+            n_classes = None if classes is None else classes.size
+            try_components(loss, task.penalty, first.targets, X.shape[1], n_classes, given)
             self._tried = task.settings
         samples = [self._chunk_samples(first, weights)]
         samples += [samples[0].with_targets(one) for one in targets[1:]]
@@ -132,9 +132,7 @@ class ChunkEstimator(GDEstimator):
         seeds = self._seeds(rng, states)
         parts = advance_targets(task, samples, seeds, starts, states, X)
         self._states = [part.state for part in parts]
-        self._set_latest(
-            np.array([part.coef for part in parts]), [part.intercept for part in parts]
-        )
+        self._set_latest(*self._shaped(parts))
         self.n_iter_ = max(part.state.iteration for part in parts)
         self.t_ = 1.0 + max(part.state.updates for part in parts)
         self.plan_ = parts[0].plan if n_targets == 1 else [part.plan for part in parts]

@@ -409,10 +409,3 @@ def _check_pair(rule, batch, rate, objective):
                 "elastic-net penalty, "
                 f"got {objective.loss.name!r} and {objective.penalty!r}"
             )
-    simple = rule.plain and objective.elastic and objective.l1 == 0.0
-    if objective.vector and batch != "full" and not simple:
-        raise ValueError(
-            "a loss of several predictions runs with batch_size='full', or with solver='gd' and "
-            "an L2 penalty; "
-            f"got {rule.name!r} with batch_size={batch!r}"
-        )

@@ -124,9 +124,9 @@ class VectorLoss(Component, family=True):
     The target is a row of numbers, (n_targets,) float: a class index, or several values to be
     predicted at once. Attributes as those of `Loss`, with these differences: `curvature_bound`
     bounds the largest eigenvalue of the (K, K) second derivative H, and `self_concordance` is M
-    with abs(third derivative along v) <= M max_k abs(v_k) v'Hv for every direction v (squared 0,
-    softmax 2).  `shift_invariant` says that the same number added to all K predictions changes
-    nothing: models are then told with intercepts that sum to 0.
+    with abs(third derivative along u, v, v) <= M max_k abs(u_k) v'Hv for all directions u and v
+    (squared 0, softmax 2).  `shift_invariant` says that the same number added to all K predictions
+    changes nothing: models are then told with intercepts that sum to 0.
     """
 
     smooth: ClassVar[bool] = True

@@ -65,7 +65,7 @@ class NewtonPath:
         """
         F = objective
         smooth = F.elastic and F.loss_smooth and F.l1 == 0.0
-        if run.plan.solver != "newton" or not smooth or run.result.state is None:
+        if F.vector or run.plan.solver != "newton" or not smooth or run.result.state is None:
             return None
         state = of_all_rows(run.result.state)
         memory = state.memory

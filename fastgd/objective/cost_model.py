@@ -115,6 +115,16 @@ COMBINATIONS = Cost(
     "ns a row",
     "An iteration of Newton's method among past gradients, beside its pass: CSR, 14 nonzeros.",
 )
+VECTOR_VALUE = Cost(
+    0.45,
+    "ns a product",
+    "A pass for K predictions, per stored value and prediction: 64 and 784 dense columns, K = 10.",
+)
+VECTOR_ROW = Cost(
+    12.0,
+    "ns a prediction",
+    "The rest of the same passes, mostly exponentials.",
+)
 BATCH_COST = Cost(
     1.5,
     "visits",
@@ -137,7 +147,15 @@ RANGE_OF_A_THREAD = Cost(
 
 def pass_cost(objective):
     """Time of a pass in ns."""
+    if objective.vector:
+        return vector_pass_cost(objective)
     return VALUE * objective.rows.stored() + ROW * objective.n_samples
+
+
+def vector_pass_cost(objective):
+    """Time of a pass for K predictions in ns."""
+    F = objective
+    return F.n_predictions * (VECTOR_VALUE * F.rows.stored() + VECTOR_ROW * F.n_samples)
 
 
 def loops(rows, row_length):

@@ -11,6 +11,7 @@ from fastgd.fitting.build import make_solver
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.losses.base import Loss, typical_curvature
 from fastgd.losses.classification import LogLoss
+from fastgd.losses.multinomial import Multinomial
 from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.blocks import MOST_BLOCKS, chunk_length, cut
 from fastgd.objective.moments import column_scales
@@ -58,8 +59,12 @@ def test_rates_are_those_of_scikit_learn(name, alpha):
 def test_optimal_says_what_it_needs():
     with pytest.raises(ValueError, match="divides by alpha, which is 0"):
         make_schedule("optimal", 0.1, 0.5, 0.0, LogLoss())
-    with pytest.raises(ValueError, match="needs a loss of one prediction"):
+    with pytest.raises(ValueError, match="needs a loss of one prediction or of classes"):
         make_schedule("optimal", 0.1, 0.5, 0.1, ToySoftmax())
+    one, several = (
+        make_schedule("optimal", 0.1, 0.5, 0.1, loss) for loss in (LogLoss(), Multinomial())
+    )
+    assert one == several
 
 
 # Batches

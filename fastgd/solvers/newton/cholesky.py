@@ -387,7 +387,8 @@ class Newton(Solver):
         F = self.objective
         if self._held is None:
             seen, there = (moments[SUM_OF_SQUARES] for moments, _ in (F.own_moments(), F.moments()))
-            self._held = np.flatnonzero(seen < SEEN * there)
+            columns = np.flatnonzero(seen < SEEN * there)[:, None]
+            self._held = (columns * F.n_predictions + np.arange(F.n_predictions)).ravel()
         held = self._held
         matrix[held] = matrix[:, held] = 0.0
         # Next to no step, whatever the gradient.
