@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
-from fastgd.losses.base import Loss
+from fastgd.losses.base import Loss, require_positive
 from fastgd.runtime.public import public
-
-
-def _require_positive(loss: Loss, parameter: str, or_zero: bool = False) -> None:
-    number = getattr(loss, parameter)
-    if not (0.0 < number < np.inf or (or_zero and number == 0.0)):
-        allowed = "non-negative" if or_zero else "positive"
-        raise ValueError(
-            f"{type(loss).__name__} {parameter} must be {allowed} and finite, got {number}"
-        )
 
 
 @public
@@ -59,7 +48,7 @@ class Huber(Loss):
     epsilon: float = 1.35
 
     def __post_init__(self):
-        _require_positive(self, "epsilon")
+        require_positive(self, "epsilon")
 
     def value(self, prediction, target):
         distance = abs(prediction - target)
@@ -93,7 +82,7 @@ class EpsilonInsensitive(Loss):
     epsilon: float = 0.1
 
     def __post_init__(self):
-        _require_positive(self, "epsilon", or_zero=True)
+        require_positive(self, "epsilon", or_zero=True)
 
     def value(self, prediction, target):
         return max(abs(prediction - target) - self.epsilon, 0.0)
@@ -124,7 +113,7 @@ class SquaredEpsilonInsensitive(Loss):
     epsilon: float = 0.1
 
     def __post_init__(self):
-        _require_positive(self, "epsilon", or_zero=True)
+        require_positive(self, "epsilon", or_zero=True)
 
     def value(self, prediction, target):
         slack = max(abs(prediction - target) - self.epsilon, 0.0)
