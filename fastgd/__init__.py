@@ -35,6 +35,10 @@ _HOMES = {
         ("SquaredError", "Huber", "EpsilonInsensitive", "SquaredEpsilonInsensitive", "Quantile"),
         "losses",
     ),
+    **dict.fromkeys(
+        ("Poisson", "Gamma", "Tweedie", "InverseGaussian", "NegativeBinomial", "Binomial"),
+        "losses",
+    ),
     **dict.fromkeys(("Penalty", "L2", "L1", "ElasticNet", "NoPenalty"), "penalties"),
     **dict.fromkeys(("Rule", "Gd", "Momentum", "Nesterov", "Adagrad", "Rmsprop", "Adam"), "rules"),
 }
@@ -59,6 +63,12 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.losses.classification import ModifiedHuber as ModifiedHuber
     from fastgd.losses.classification import Perceptron as Perceptron
     from fastgd.losses.classification import SquaredHinge as SquaredHinge
+    from fastgd.losses.deviances import Binomial as Binomial
+    from fastgd.losses.deviances import Gamma as Gamma
+    from fastgd.losses.deviances import InverseGaussian as InverseGaussian
+    from fastgd.losses.deviances import NegativeBinomial as NegativeBinomial
+    from fastgd.losses.deviances import Poisson as Poisson
+    from fastgd.losses.deviances import Tweedie as Tweedie
     from fastgd.losses.multinomial import Multinomial as Multinomial
     from fastgd.losses.regression import EpsilonInsensitive as EpsilonInsensitive
     from fastgd.losses.regression import Huber as Huber

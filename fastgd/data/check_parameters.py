@@ -144,11 +144,14 @@ def as_weights(sample_weight, n_samples, name="sample_weight", of="X"):
     return weights
 
 
-def as_offset(offset, n_samples):
-    """Offsets as float64, (n_samples,), all finite; ValueError else."""
-    offsets = as_numbers(offset, "offset", n_samples)
+def as_offset(offset, n_samples, name="offset", of="X"):
+    """Offsets as float64, (n_samples,), all finite; ValueError else.
+
+    `name` and `of` are what messages call the offsets and the matrix whose rows they belong to.
+    """
+    offsets = as_numbers(offset, name, n_samples, of)
     if offsets.ndim != 1:
-        raise ValueError(f"offset must have shape ({n_samples},), got {offsets.shape}")
+        raise ValueError(f"{name} must have shape ({n_samples},), got {offsets.shape}")
     return offsets
 
 

@@ -102,6 +102,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         y_val=None,
         sample_weight_val=None,
         offset=None,
+        offset_val=None,
     ):
         """Fit to data, to within `tol` of the optimum.
 
@@ -113,7 +114,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
             Weight k means the row k times; only ratios matter.
         coef_init, intercept_init : array-like, optional
             Where to start, in the shapes of `coef_` and `intercept_`.
-        X_val, y_val, sample_weight_val : array-like, optional
+        X_val, y_val, sample_weight_val, offset_val : array-like, optional
             Rows to watch for early stopping; given, they switch it on.
         offset : array-like, (n_samples,), optional
             Added to the predictions.
@@ -137,7 +138,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         X, y = self._checked(X, y, reset=True, order=None)
         names = getattr(self, "feature_names_in_", None)
         rows = as_rows(X, checked=True, in_place=True, columns=names)
-        validation = X_val, y_val, sample_weight_val
+        validation = X_val, y_val, sample_weight_val, offset_val
         task, samples, seeds = prepare(
             self, X, y, sample_weight, offset, validation, rows, count_threads(self.n_jobs)
         )
@@ -352,16 +353,29 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
 
     def _scores(self, X, offset=None):
         """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""
+        scores, offset = self._linear(X), self._own_offset(offset)
+        if offset is not None:
+            scores = scores + as_offset(offset, scores.shape[0])[:, None]
+        return scores
+
+    def _linear(self, X):
+        """X @ coef + intercept, (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = validated(self, X, reset=False)
         refuse_not_finite(X, columns=getattr(self, "feature_names_in_", None))
         coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
         intercept = np.ravel(self.intercept_)
-        scores = predictions.scores(X, coef, intercept, self.n_jobs)
-        if offset is not None:
-            offset = as_offset(offset, X.shape[0])
-            scores = scores + offset[:, None]
-        return scores
+        return predictions.scores(X, coef, intercept, self.n_jobs)
+
+    def offset_of_rows(self, offset):
+        """Predict with this offset from now on where none is given: how a search, whose scorer
+        knows no offsets, scores a model on rows that have some.
+        """
+        self._offset_of_rows = offset
+
+    def _own_offset(self, offset):
+        """The offset that is given, or that of the rows which a search scores this model on."""
+        return getattr(self, "_offset_of_rows", None) if offset is None else offset
 
     def sparsify(self):
         """Turn `coef_` into a SciPy sparse array, which saves memory where most coefficients are
@@ -384,7 +398,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
 def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads):
     """What a fit to checked data needs: the `Task`, the samples of each target, and their seeds.
 
-    `validation` is X_val, y_val, sample_weight_val, each of which may be None.
+    `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None.
     """
     loss, penalty = estimator._components()
     targets = estimator._start_targets(y, loss)
@@ -394,8 +408,7 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     offset = None if offset is None else as_offset(offset, X.shape[0])
     # Early stopping was asked for: its rows follow NumPy's convention.
     rng = check_random_state(estimator.random_state)
-    X_val, y_val, sample_weight_val = validation
-    holdout = Holdout.choose(estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng)
+    holdout = Holdout.choose(estimator, X, y, weights, offset, validation, rng)
     if holdout is not None:
         weights = holdout.training_weights(weights, X.shape[0])
         task.score = holdout.score

@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
 
 from fastgd.data.check_parameters import only_given
@@ -238,6 +239,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        offset=None,
+        offset_val=None,
     ):
         """One epoch over these rows, from the model as it is.
 
@@ -249,7 +252,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             All labels there will be; needed in the first call.
         sample_weight : array-like, (n_samples,), optional
             Only ratios matter, within a chunk and between chunks.
-        X_val, y_val, sample_weight_val : array-like, optional
+        offset : array-like, (n_samples,), optional
+            Added to the predictions.
+        X_val, y_val, sample_weight_val, offset_val : array-like, optional
             Rows to watch, the same in each call: the model that predicts is the one of the best
             `score` on them so far, while the next call goes on from the latest.  `stop_reason_` is
             `StopReason.VALIDATION` once `n_iter_no_change` calls in a row have not improved it by
@@ -291,7 +296,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             self.class_count_ = totals + getattr(self, "class_count_", 0.0)
         totals = getattr(self, "class_count_", None)
         weights = with_class_weight(self.class_weight, self.classes_, y, weights, totals)
-        self._advance(task, X, targets, weights, validation_rows(X_val, y_val, sample_weight_val))
+        validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
+        self._advance(task, X, targets, weights, validation, offset)
         return self
 
     def decision_function(self, X, offset=None):
@@ -306,6 +312,23 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         scores = self.decision_function(X, **only_given(offset=offset))
         chosen = (scores > 0.0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]
+
+    def score(self, X, y, sample_weight=None, offset=None):
+        """Share of the labels that are right.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features)
+        y : array-like, (n_samples,)
+        sample_weight, offset : array-like, (n_samples,), optional
+
+        Returns
+        -------
+        float
+        """
+        if offset is None:
+            return super().score(X, y, sample_weight)
+        return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
 
     @offered_if(_gives_probabilities)
     def predict_proba(self, X, offset=None):

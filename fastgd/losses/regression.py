@@ -6,18 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastgd.losses.base import Loss
+from fastgd.losses.base import Loss, require_positive
 from fastgd.runtime.component import python_only
 from fastgd.runtime.public import public
-
-
-def _require_positive(loss: Loss, parameter: str, or_zero: bool = False) -> None:
-    number = getattr(loss, parameter)
-    if not (0.0 < number < np.inf or (or_zero and number == 0.0)):
-        allowed = "non-negative" if or_zero else "positive"
-        raise ValueError(
-            f"{type(loss).__name__} {parameter} must be {allowed} and finite, got {number}"
-        )
 
 
 @public
@@ -77,7 +68,7 @@ class Huber(Loss):
     epsilon: float = 1.35
 
     def __post_init__(self):
-        _require_positive(self, "epsilon")
+        require_positive(self, "epsilon")
 
     def value(self, prediction, target):
         distance = abs(prediction - target)
@@ -115,7 +106,7 @@ class EpsilonInsensitive(Loss):
     epsilon: float = 0.1
 
     def __post_init__(self):
-        _require_positive(self, "epsilon", or_zero=True)
+        require_positive(self, "epsilon", or_zero=True)
 
     def value(self, prediction, target):
         return max(abs(prediction - target) - self.epsilon, 0.0)
@@ -146,7 +137,7 @@ class SquaredEpsilonInsensitive(Loss):
     epsilon: float = 0.1
 
     def __post_init__(self):
-        _require_positive(self, "epsilon", or_zero=True)
+        require_positive(self, "epsilon", or_zero=True)
 
     def value(self, prediction, target):
         slack = max(abs(prediction - target) - self.epsilon, 0.0)

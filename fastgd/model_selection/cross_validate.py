@@ -19,14 +19,15 @@ from fastgd.runtime.threads import map_ranges
 
 @dataclass
 class Table:
-    """Checked data: X, (n_samples, n_features), and the `Rows` made of it, y, and weights,
-    (n_samples,), or None.
+    """Checked data: X, (n_samples, n_features), and the `Rows` made of it, y, and weights and
+    offsets, (n_samples,), or None.
     """
 
     X: object
     rows: object
     y: np.ndarray
     weights: np.ndarray | None
+    offset: np.ndarray | None = None
 
 
 def score_paths(estimators, alphas, table, splits, score, n_threads):
@@ -71,6 +72,8 @@ def score_paths(estimators, alphas, table, splits, score, n_threads):
         train, test = splits[f]
         X_test, y_test = table.X[test], table.y[test]
         for k, model in enumerate(_fold(estimators[p], alphas[p], table, train, f, inner, stop)):
+            if table.offset is not None:
+                model.offset_of_rows(table.offset[test])
             scores[p, k, f] = score(model, X_test, y_test, test)
             if model.tol and model.falls_short:
                 short.append((model.suboptimality_, model.alpha))
@@ -115,7 +118,15 @@ def _fold(estimator, alphas, table, train, f, n_threads, stop):
         y = np.where(np.isin(y, classes), y, classes[0])
     try:
         yield from fit_path(
-            estimator, table.X, y, alphas, weights, n_threads, rows=table.rows, stop=stop
+            estimator,
+            table.X,
+            y,
+            alphas,
+            weights,
+            n_threads,
+            rows=table.rows,
+            stop=stop,
+            offset=table.offset,
         )
     except ValueError as error:
         if type(error) is not ValueError:

@@ -181,7 +181,7 @@ class GDRegressorCV(PathSearch, GDRegressor):
     cv : int, splitter or iterable, default=5
         As in scikit-learn's searches; a number means folds of rows that follow one another.
     scoring : str or callable, optional
-        One score, higher is better; None: R^2.
+        One score, higher is better; None: R^2, or D^2 where the loss has a link.
     penalty, l1_ratio, n_jobs, verbose, warm_start
         As in `GDClassifierCV`.
     fit_intercept, max_iter, tol, shuffle, epsilon, random_state, learning_rate, eta0, power_t,

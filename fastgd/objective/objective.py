@@ -312,7 +312,7 @@ class Objective:
 
     def curvature_matrix(self, v):
         """Second derivative of the mean loss plus L2 at `v`, (size, size): two passes and the
-        arithmetic of about d/2.
+        arithmetic of about d/2.  Of a loss that is not convex, by its `step_curvature`.
 
         The penalty is an elastic net.  For K predictions the arithmetic is that of about d K / 4.
         """
