@@ -25,9 +25,11 @@ from fastgd.certificates.rounding import (
     sum_rounding,
     value_rounding,
 )
+from fastgd.linalg.bordered import BorderedFactor
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.collinear import redundant_columns
+from fastgd.objective.exclusive.matrix import BorderedCurvature
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import LARGEST, SUM, SUM_OF_SQUARES
 from fastgd.objective.subset import reweighted
@@ -174,7 +176,12 @@ class NewtonProof:
         likely = np.exp(min(moved, 50.0)) * 0.6 * decrement**2 <= enough
         far = self._known_reach * max(decrement, moved) > HOPELESS
         if bound > enough and likely and far and self.measures_rows:
-            self._known_reach = F.loss.self_concordance * longest_row(F, factor.root()) * wider
+            longest = (
+                BorderedCurvature(F).longest_row(factor)
+                if isinstance(factor, BorderedFactor)
+                else longest_row(F, factor.root())
+            )
+            self._known_reach = F.loss.self_concordance * longest * wider
             bound = stretched_bound(decrement, self._known_reach, moved)
         return Bound(bound + least, "proof") if bound < np.inf else NO_BOUND
 
