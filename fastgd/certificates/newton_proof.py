@@ -25,9 +25,11 @@ from fastgd.certificates.rounding import (
     sum_rounding,
     value_rounding,
 )
+from fastgd.linalg.bordered import BorderedFactor
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.collinear import redundant_columns
+from fastgd.objective.exclusive.matrix import BorderedCurvature
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import LARGEST, SUM, SUM_OF_SQUARES
 from fastgd.objective.subset import reweighted
@@ -207,6 +209,8 @@ class NewtonProof:
     def _longest(self, factor):
         """The same from the rows themselves: one pass."""
         F = self.objective
+        if isinstance(factor, BorderedFactor):
+            return F.loss.self_concordance * BorderedCurvature(F).longest_row(factor)
         return F.loss.self_concordance * longest_row(F, factor.root())
 
     def _curvature_proof(self, v, value, gradient, enough, matrices=2):

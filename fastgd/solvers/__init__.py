@@ -13,6 +13,7 @@ from fastgd.solvers.interior_point.column_generation import PathOnColumns
 from fastgd.solvers.l1.working_set import WorkingSet
 from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
+from fastgd.solvers.newton.elimination import Eliminating
 from fastgd.solvers.newton.least_squares import LeastSquares
 from fastgd.solvers.newton.truncated import NewtonCG
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
@@ -27,6 +28,7 @@ REGISTRY: tuple[type[Solver], ...] = (
     VectorNewton,
     BlockNewton,
     SubspaceNewton,
+    Eliminating,
     NewtonCG,
     WorkingSet,
     CentralPath,

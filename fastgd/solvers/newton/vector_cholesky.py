@@ -61,7 +61,7 @@ class VectorNewton(Newton):
         F, memory = self.objective, state.memory
         matrix = F.curvature_matrix(state.point)
         if F.share < 1.0:
-            self._hold_unseen(matrix)
+            matrix = self._holding(matrix, self._unseen())
         memory.factor = Factor(hold_shifts(F, matrix))
         memory.anchor, memory.exact = state.point, True
         memory.pairs, memory.n_steps = [], 0
