@@ -22,11 +22,14 @@ _HOMES = {
     "StoppingRule": "fitting.stopping",
     "gradient_descent": "scipy_method",
     "check_loss": "losses.check",
+    "Summary": "inference.summary",
+    "Coefficients": "inference.summary",
     "warmup": "warm_up",
     **dict.fromkeys(
         ("Loss", "VectorLoss", "LogLoss", "Hinge", "SquaredHinge", "ModifiedHuber", "Perceptron"),
         "losses",
     ),
+    "Multinomial": "losses",
     **dict.fromkeys(
         ("SquaredError", "Huber", "EpsilonInsensitive", "SquaredEpsilonInsensitive", "Quantile"),
         "losses",
@@ -45,6 +48,8 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.fitting.result import DivergenceError as DivergenceError
     from fastgd.fitting.stopping import StoppingRule as StoppingRule
     from fastgd.fitting.stopping import StopReason as StopReason
+    from fastgd.inference.summary import Coefficients as Coefficients
+    from fastgd.inference.summary import Summary as Summary
     from fastgd.losses.base import Loss as Loss
     from fastgd.losses.base import VectorLoss as VectorLoss
     from fastgd.losses.check import check_loss as check_loss
@@ -53,6 +58,7 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.losses.classification import ModifiedHuber as ModifiedHuber
     from fastgd.losses.classification import Perceptron as Perceptron
     from fastgd.losses.classification import SquaredHinge as SquaredHinge
+    from fastgd.losses.multinomial import Multinomial as Multinomial
     from fastgd.losses.regression import EpsilonInsensitive as EpsilonInsensitive
     from fastgd.losses.regression import Huber as Huber
     from fastgd.losses.regression import Quantile as Quantile

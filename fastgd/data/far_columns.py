@@ -47,7 +47,7 @@ def read_shifted(rows, samples):
 
     Examples
     --------
-    >>> from fastgd.data.check_matrix import as_rows
+    >>> from fastgd.data.check_X import as_rows
     >>> from fastgd.data.targets import as_samples
     >>> from fastgd.losses import SquaredError
     >>> X, y = np.array([[1e6, 0.0], [1e6 + 1.0, 1.0], [1e6 + 2.0, 1.0]]), np.zeros(3)

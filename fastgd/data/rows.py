@@ -1,7 +1,7 @@
 """Storages of rows as kernels read them: dense, as it lies in memory, or compressed, behind the
 same methods.
 
-What comes in here is trusted: `fastgd.data.check_matrix.as_rows` makes them from whatever is given.
+What comes in here is trusted: `fastgd.data.check_X.as_rows` makes them from whatever is given.
 """
 
 import functools

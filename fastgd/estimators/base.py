@@ -7,34 +7,35 @@ import numpy as np
 import scipy.sparse as sp
 import sklearn.exceptions
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
-from fastgd.data.check_matrix import as_rows, check_structure
-from fastgd.data.check_values import (
+from fastgd.data.check_parameters import (
     as_floats,
     as_offset,
     as_weights,
     check_parameters,
-    refuse_masked,
 )
+from fastgd.data.check_X import as_rows, refuse_not_finite
 from fastgd.data.component_trial import try_components
 from fastgd.data.far_columns import read_shifted
 from fastgd.data.targets import as_samples
+from fastgd.estimators import predictions
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
+from fastgd.estimators.input import validated
+from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
-from fastgd.fitting.candidates import batch_sizes
+from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.observers import Lines, Together
 from fastgd.fitting.plan import Settings, own_steps, random_by_name
+from fastgd.fitting.runs import Task, fit_targets
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
-from fastgd.fitting.targets import Task, fit_targets
 from fastgd.losses.base import VectorLoss, find_loss
 from fastgd.penalties.separable import find_penalty
 from fastgd.rules.base import Rule
-from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.public import public
-from fastgd.runtime.threads import count_threads, map_ranges
+from fastgd.runtime.threads import count_threads
 
 # tol=0 asks for the first, which rounding may leave, and has converged at the second, which it
 # nearly always leaves.
@@ -55,12 +56,6 @@ FROM_THE_WORST = (
 )
 # Of what a pickle holds: raised with each change that makes older pickles unreadable.
 STORED_FORMAT = 1
-ROWS_AT_ONCE = 8192  # of a prediction: cut by the number of rows alone
-# Predictions from float32 are multiplied in float64 where their terms are so many times as large,
-# in the mean of a few rows: columns of 1e6 +- 1 had left them off by 0.07.
-CANCELS = 8.0
-ROWS_LOOKED_AT = 64
-FEW_VALUES = 4096  # not worth the look
 
 
 @public
@@ -68,13 +63,7 @@ class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
     """A fit ended before its objective was proved, or judged, to be within tol."""
 
 
-class NotNumbersError(ValueError, TypeError):
-    """Data of a type that is no number: a ValueError, like all that can be wrong with data, and
-    a TypeError.
-    """
-
-
-class GDEstimator(CallbackSupportMixin, BaseEstimator):
+class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share."""
 
     _doc_link_module = "fastgd"
@@ -199,69 +188,15 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _checked(self, X, y, reset, order="C"):
         """X and y, but for what `as_rows` says about the values of X."""
-        return self._validated(
+        return validated(
+            self,
             X,
             y,
             reset=reset,
             order=order,
             multi_output=isinstance(self.loss, VectorLoss),
-            ensure_all_finite=False,
             **self._y_options(),
         )
-
-    def _validated(self, X, *y, **options):
-        """X, and y if there is one, as float arrays or CSR; ValueError for whatever compiled
-        code must not see.
-        """
-        check_structure(X)
-        finite = options.get("ensure_all_finite", True)
-        if not options["reset"] and self._is_plain(X, finite) and all(map(_are_plain, y)):
-            check_consistent_length(X, *y)
-            return (X, *y) if y else X
-        for name, values in zip(("X", "y"), (X, *y), strict=False):
-            refuse_masked(values, name)
-        dates = sorted(
-            {
-                str(one)
-                for one in np.ravel(getattr(X, "dtypes", getattr(X, "dtype", "")))
-                if _is_time(one)
-            }
-        )
-        if dates:
-            raise ValueError(
-                f"X holds dates or durations ({dates[0]}); turn them into numbers, for example days"
-            )
-        options.update(
-            accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32]
-        )
-        try:
-            return validate_data(self, X, *y, **options)
-        except ValueError as error:
-            if str(error).startswith("could not convert string to float"):
-                raise ValueError(
-                    f"{error}: encode text as numbers first, for example with OneHotEncoder"
-                ) from error
-            raise
-        except TypeError as error:
-            raise NotNumbersError(
-                f"X and y must hold numbers (y of a classifier: labels): {error}"
-            ) from error
-
-    def _is_plain(self, X, finite):
-        """Whether X is a float array or CSR of the columns that were fitted: nothing that
-        `validate_data` would change.
-
-        It looks at the same things (at the values where they have to be `finite`), at 100 us more:
-        a fifth of what `partial_fit` may take for a chunk.
-        """
-        dense = type(X) is np.ndarray and X.ndim == 2
-        if not (dense or (sp.issparse(X) and X.format == "csr")) or hasattr(
-            self, "feature_names_in_"
-        ):
-            return False
-        same = X.shape[0] > 0 and X.shape[1] == getattr(self, "n_features_in_", -1)
-        floats = same and X.dtype in (np.float64, np.float32)
-        return floats and (not finite or _finite(X if dense else X.data))
 
     def _weights(self, sample_weight, y, n_samples):
         """Checked sample weights, or None."""
@@ -409,34 +344,15 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
     def _scores(self, X, offset=None):
         """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""
         check_is_fitted(self)
-        X = self._validated(X, reset=False)
+        X = validated(self, X, reset=False)
+        refuse_not_finite(X)
         coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
         intercept = np.ravel(self.intercept_)
-        exact = X.dtype == np.float64 or X.size <= FEW_VALUES or _cancel(X, coef, intercept)
-        scores = self._products(X, coef.T.astype(np.float64 if exact else X.dtype)) + intercept
+        scores = predictions.scores(X, coef, intercept, self.n_jobs)
         if offset is not None:
             offset = as_offset(offset, X.shape[0])
             scores = scores + offset[:, None]
         return scores
-
-    def _products(self, X, coef):
-        """X @ coef in the type of `coef`, (n_samples, n_outputs); dense ones on as many threads as
-        asked for, with the same bits on any.
-        """
-        if sp.issparse(X) or sp.issparse(coef):
-            product = X @ coef
-            return product.toarray() if sp.issparse(product) else product
-        cuts = range(0, X.shape[0] + ROWS_AT_ONCE, ROWS_AT_ONCE)
-        products = np.empty((X.shape[0], coef.shape[1]), dtype=coef.dtype)
-
-        def work(first, last):
-            for block in range(first, last):
-                here = slice(cuts[block], cuts[block + 1])
-                np.matmul(X[here].astype(coef.dtype, copy=False), coef, out=products[here])
-
-        with one_blas_thread():
-            map_ranges(work, len(cuts) - 1, count_threads(self.n_jobs) if len(cuts) > 2 else 1)
-        return products
 
     def sparsify(self):
         """Turn `coef_` into a SciPy sparse array, which saves memory where most coefficients are
@@ -463,31 +379,43 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     """
     loss, penalty = estimator._components()
     targets = estimator._start_targets(y, loss)
-    n_samples = X.shape[0]
-    weights = estimator._weights(sample_weight, y, n_samples)
     task = estimator._task(loss, penalty, rows, n_threads)
-    offset = None if offset is None else as_offset(offset, n_samples)
-    X_val, y_val, sample_weight_val = validation
+    weights = estimator._weights(sample_weight, y, X.shape[0])
+    offset = None if offset is None else as_offset(offset, X.shape[0])
     # Early stopping was asked for: its rows follow NumPy's convention.
     rng = check_random_state(estimator.random_state)
+    X_val, y_val, sample_weight_val = validation
     holdout = Holdout.choose(estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng)
     if holdout is not None:
-        weights = holdout.training_weights(weights, n_samples)
+        weights = holdout.training_weights(weights, X.shape[0])
+        task.score = holdout.score
     estimator._check_rows(y, weights)
-    first = as_samples(loss, targets[0], n_samples, weights, offset)
-    n_classes = np.size(estimator.classes_) if hasattr(estimator, "classes_") else None
-    rule = estimator.solver if isinstance(estimator.solver, Rule) else None
-    try_components(loss, penalty, first.targets, X.shape[1], n_classes, rule)
-    samples = [first, *(first.with_targets(one) for one in targets[1:])]
+    first = as_samples(loss, targets[0], X.shape[0], weights, offset)
+    _try_components(estimator, task, first)
+    _read_shifted(task, first)
     task.stop_rules = tuple(user_rules(estimator.stop))
-    task.score = None if holdout is None else holdout.score
-    if task.fit_intercept and own_steps(task.settings, loss):
-        task.rows = read_shifted(rows, first)
-        if task.rows is not rows:
-            task.notes += ("columns far from 0 are read as distances from their means",)
+    samples = [first, *(first.with_targets(one) for one in targets[1:])]
     if estimator.random_state is None:
         rng = generator(None, task.settings, loss)
     return task, samples, estimator._seeds(rng, [None] * len(samples))
+
+
+def _try_components(estimator, task, samples):
+    """ValueError for a component whose methods fail in plain Python on rows of these samples."""
+    n_classes = np.size(estimator.classes_) if hasattr(estimator, "classes_") else None
+    rule = estimator.solver if isinstance(estimator.solver, Rule) else None
+    _, n_features = task.rows.shape()
+    try_components(task.loss, task.penalty, samples.targets, n_features, n_classes, rule)
+
+
+def _read_shifted(task, samples):
+    """Let the solvers of `task` read columns far from zero as distances from their means."""
+    if not (task.fit_intercept and own_steps(task.settings, task.loss)):
+        return
+    rows = task.rows
+    task.rows = read_shifted(rows, samples)
+    if task.rows is not rows:
+        task.notes += ("columns far from 0 are read as distances from their means",)
 
 
 def generator(random_state, settings, loss, streaming=False):
@@ -506,36 +434,3 @@ def fitted_copy(estimator, runs, alpha):
     fitted._set_fitted(runs)
     fitted.falls_short = bool(fitted._short_of_tol([run.result for run in runs]))
     return fitted
-
-
-def _are_plain(y):
-    """Whether y is a vector of finite numbers: nothing that `validate_data` would change."""
-    return (
-        type(y) is np.ndarray
-        and y.ndim == 1
-        and (y.dtype.kind in "iub" or (y.dtype.kind == "f" and _finite(y)))
-    )
-
-
-def _finite(values):
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(values.sum(dtype=np.float64)))
-
-
-def _is_time(dtype):
-    """Whether a column type of NumPy, pandas, Arrow or Polars is one of dates, times or
-    durations.
-    """
-    return str(dtype).lower().startswith(("date", "time", "duration"))
-
-
-def _cancel(X, coef, intercept):
-    """Whether the terms of some predictions, (n_samples, n_outputs), are far larger than they
-    are.
-    """
-    some = X[:: -(-X.shape[0] // ROWS_LOOKED_AT)].astype(np.float64)
-    squares, scores = some.multiply(some) if sp.issparse(some) else some**2, some @ coef.T
-    squares = squares @ (coef.multiply(coef) if sp.issparse(coef) else coef**2).T
-    squares, scores = (one.toarray() if sp.issparse(one) else one for one in (squares, scores))
-    rest = ((scores + intercept) ** 2).sum(axis=0)
-    return bool((squares.sum(axis=0) > CANCELS**2 * rest).any())

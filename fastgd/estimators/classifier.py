@@ -5,8 +5,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from fastgd.data.check_values import only_given
-from fastgd.estimators.labels import class_totals, distinct, targets_of, with_class_weight
+from fastgd.data.check_parameters import only_given
+from fastgd.estimators.class_weights import class_totals, with_class_weight
+from fastgd.estimators.labels import distinct, targets_of
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
@@ -49,7 +50,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Most iterations of the loop: steps of a full-batch solver, epochs of a stochastic one.
     tol : float or None, default=1e-4
         Relative suboptimality to reach; 0 goes on until rounding is what is left, None runs
-        `max_iter` iterations.
+        `max_iter` iterations.  With an explicit learning rate on some of the rows, the fall of the
+        mean training loss without which `n_iter_no_change` epochs in a row end the fit.
     shuffle : bool, default=True
         Whether stochastic epochs visit the rows in a new random order.
     verbose : int, default=0

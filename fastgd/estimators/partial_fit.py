@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.data.check_matrix import as_rows
-from fastgd.data.check_values import check_parameters, only_given
+from fastgd.data.check_parameters import check_parameters, only_given
+from fastgd.data.check_X import as_rows
 from fastgd.data.component_trial import try_components
 from fastgd.data.targets import WeightedSamples, as_samples
 from fastgd.estimators.base import GDEstimator, generator

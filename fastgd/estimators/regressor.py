@@ -35,7 +35,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         Most iterations of the loop: steps of a full-batch solver, epochs of a stochastic one.
     tol : float or None, default=1e-4
         Relative suboptimality to reach; 0 goes on until rounding is what is left, None runs
-        `max_iter` iterations.
+        `max_iter` iterations.  With an explicit learning rate on some of the rows, the fall of the
+        mean training loss without which `n_iter_no_change` epochs in a row end the fit.
     shuffle : bool, default=True
         Whether stochastic epochs visit the rows in a new random order.
     verbose : int, default=0

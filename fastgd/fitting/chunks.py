@@ -12,7 +12,7 @@ from fastgd.fitting.divergence import DIVERGED
 from fastgd.fitting.history import History
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.fitting.result import DivergenceError
-from fastgd.fitting.targets import ready_state, target_objectives, target_threads
+from fastgd.fitting.runs import ready_state, target_objectives, target_threads
 from fastgd.objective.kernels import shifted_sums
 from fastgd.objective.null_model import null_model
 from fastgd.rules.base import Rule
@@ -55,7 +55,7 @@ def advance_targets(task, samples, seeds, starts, states, X):
 def _advance_one(task, objective, seed, start, state, X):
     stream = _stream(task.settings, objective, start, None if state is None else state.run.stream)
     plan = stream.plan
-    solver = make_solver(plan, stream.rule, task.settings, objective, seed)
+    solver = make_solver(plan, stream.rule, task.settings, objective, seed, streaming=True)
     earlier, copied = state, None if state is None else _copied(state)
     state = ready_state(
         solver, plan, objective, start, copied, seed, lambda: _null_intercept_of_chunk(objective)

@@ -82,7 +82,8 @@ class Descent:
 
     def _read(self, rules):
         """What the stopping rules ask for."""
-        self.rules = rules if self.tol is None else [Tolerance(self.tol), *rules]
+        asked = self.tol is not None and not self.solver.ends_itself
+        self.rules = [Tolerance(self.tol), *rules] if asked else rules
         self.watched = any("every_iteration" in rule.needs for rule in self.rules)
         self.every_iteration = self.solver.free_answers or self.watched
         self.wants_loss = any("loss" in rule.needs for rule in self.rules)
@@ -268,7 +269,8 @@ class Descent:
 
     def _at_rest(self, state, check):
         """PLATEAU where rounding is what is left, or the solver has nothing left to do."""
-        if self.tol is not None and is_rounding(check.bound, check.doubt):
+        proved = self.tol is not None and not self.solver.ends_itself
+        if proved and is_rounding(check.bound, check.doubt):
             return StopReason.PLATEAU
         if self.tol is not None and self.progress.done:
             if self.solver.own_steps and not provable(self.objective):
@@ -380,3 +382,5 @@ class Descent:
                 suboptimality=chosen.suboptimality,
                 score=chosen.score,
             )
+            if not last:
+                self.watch.checked(self.history)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastgd.fitting.candidates import batch_sizes, cheapest, is_open, of_name, random_names
+from fastgd.fitting.choose_solver import batch_sizes, cheapest, is_open, of_name, random_names
 from fastgd.rules.base import Rule
 from fastgd.rules.batches import rows_per_update
 from fastgd.rules.classic import find_rule

@@ -3,6 +3,7 @@
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.losses.classification import Hinge, LogLoss, ModifiedHuber, Perceptron, SquaredHinge
 from fastgd.losses.domain import REALS, SIGNS, Interval
+from fastgd.losses.multinomial import Multinomial
 from fastgd.losses.regression import (
     EpsilonInsensitive,
     Huber,
@@ -21,6 +22,7 @@ __all__ = [
     "LogLoss",
     "Loss",
     "ModifiedHuber",
+    "Multinomial",
     "Perceptron",
     "Quantile",
     "SquaredEpsilonInsensitive",

@@ -45,6 +45,11 @@ class LogLoss(Loss):
         with np.errstate(over="ignore"):
             return 1.0 / (1.0 + np.exp(-predictions))
 
+    @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        """Of the classes: minus the loss."""
+        return float(-weights @ np.logaddexp(0.0, -targets * predictions))
+
 
 @public
 class Hinge(Loss):

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastgd.losses.base import Loss
+from fastgd.runtime.component import python_only
 from fastgd.runtime.public import public
 
 
@@ -26,6 +27,7 @@ class SquaredError(Loss):
     infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 1.0
     self_concordance: ClassVar[float | None] = 0.0
+    estimates_dispersion: ClassVar[bool] = True
 
     def value(self, prediction, target):
         residual = prediction - target
@@ -36,6 +38,13 @@ class SquaredError(Loss):
 
     def curvature(self, prediction, target):
         return 1.0
+
+    @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        """Of normal residuals, at their most likely variance."""
+        total = weights.sum()
+        variance = weights @ np.square(targets - predictions) / total
+        return float(-0.5 * total * (np.log(2.0 * np.pi * variance) + 1.0))
 
 
 @public

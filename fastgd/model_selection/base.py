@@ -14,8 +14,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 
-from fastgd.data.check_matrix import as_rows
-from fastgd.data.check_values import as_weights, check_parameters, only_given
+from fastgd.data.check_parameters import as_weights, check_parameters, only_given
+from fastgd.data.check_X import as_rows
 from fastgd.estimators.base import MAX_SEED, GDEstimator
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import random_by_name

@@ -15,8 +15,8 @@ from fastgd.certificates.certifier import Certifier
 from fastgd.certificates.estimates import caution
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended
+from fastgd.fitting.runs import Run
 from fastgd.fitting.stopping import Stalled, TimeLimit, Validation
-from fastgd.fitting.targets import Run
 from fastgd.solvers.base import Curvature
 from fastgd.solvers.growing_batch import of_all_rows
 from fastgd.solvers.newton.cholesky import Newton, NewtonMemory
@@ -75,7 +75,7 @@ class NewtonPath:
         return cls(run.plan, task, objective, state, k, stop)
 
     def run(self, alpha):
-        """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.targets.Run`."""
+        """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.runs.Run`."""
         task, F, state = self.task, self.objective, self.state
         self._follow(alpha)
         score = None if task.score is None else lambda v: task.score(F, v, self.k)

@@ -9,8 +9,8 @@ Solvers, certificates and SciPy's optimisers all take this object.
 
 import numpy as np
 
-from fastgd.data.check_matrix import as_rows
-from fastgd.data.check_values import as_floats, check_parameters
+from fastgd.data.check_parameters import as_floats, check_parameters
+from fastgd.data.check_X import as_rows
 from fastgd.data.component_trial import try_components
 from fastgd.data.targets import as_samples
 from fastgd.losses.base import find_loss

@@ -818,6 +818,26 @@ def test_a_mistake_that_raises_a_value_error_is_no_refusal(monkeypatch):
         assert "ValueError" in getattr(certify.fit(problem, {"solver": "auto"}), attribute)
 
 
+def test_a_warning_of_numpy_is_a_finding_of_solvers_with_their_own_steps(monkeypatch):
+    problem = hard_problems.make(3, 0)
+    estimator = certify.ESTIMATORS[problem.classification]
+
+    def overflowing(self, *arguments, **parameters):
+        np.array([1e300]) * 1e300
+        return estimator.fit(self, *arguments, **parameters)
+
+    patched = type(
+        estimator.__name__, (estimator,), {"fit": overflowing, "__init__": estimator.__init__}
+    )
+    monkeypatch.setitem(certify.ESTIMATORS, problem.classification, patched)
+    settings = {"solver": "auto"}, {"solver": "gd", "learning_rate": "constant", "eta0": 1e-3}
+    fits = [certify.fit(problem, one) for one in settings]
+    found = certify.judge(problem, fits, certify.Truth(problem, fits))
+    assert [one.fit for one in found if one.kind == "stray warning"] == fits[:1]
+    assert "RuntimeWarning at project/test_bench.py:" in fits[0].stray[0]
+    assert "overflow" in fits[0].stray[0]
+
+
 def test_what_is_counted_apart():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 2))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.losses.base import Loss, typical_curvature

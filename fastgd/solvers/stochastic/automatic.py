@@ -171,10 +171,9 @@ class SelfTuned(Stochastic):
         """
         F = self.objective
         if not self.rule.accumulates or self.batch > 1 or F.vector or F.n_features > NARROW:
-            super()._epoch(order, point, memory, options)
-            return
+            return super()._epoch(order, point, memory, options)
         block = max(F.n_features // 8, SHORTEST_BLOCK)
-        row_epoch(
+        return row_epoch(
             F.rows,
             F.samples,
             F.loss,

@@ -8,7 +8,7 @@ from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
 from fastgd.rules.one_sample import Scheduled
 from fastgd.solvers.base import Solver, State
-from fastgd.solvers.gradient.scheduled import ScheduledMemory, empty_slots
+from fastgd.solvers.gradient.scheduled import ScheduledMemory, divided, empty_slots
 from fastgd.solvers.stochastic.kernels import (
     AVERAGED,
     UPDATES,
@@ -54,7 +54,7 @@ class Stochastic(Solver):
     average_from : float
         First update whose iterate enters the average; inf for none.
     patience : Patience, optional
-        For `learning_rate="adaptive"`.
+        Ends the run, or divides its rate, by the training loss of epochs; None: it runs on.
     """
 
     Memory: type = StochasticMemory
@@ -81,6 +81,7 @@ class Stochastic(Solver):
         self.scheduled = not self.pace.uses_row()
         self.average_from = average_from
         self.patience = patience
+        self.ends_itself = patience is not None
         self.rows = objective.samples.active()
         closed = objective.elastic
         self.plain = rule.plain and closed
@@ -104,6 +105,8 @@ class Stochastic(Solver):
 
     def _resume(self, state):
         """Nothing to evaluate: an epoch needs the point only."""
+        if self.patience is not None:
+            self.patience.resume(state, self.objective)
 
     def advance(self, state):
         """One epoch."""
@@ -111,39 +114,39 @@ class Stochastic(Solver):
         order = row_order(self.rows, self.seed, state.iteration, self.shuffle)
         point = self._padded(state.point)
         with np.errstate(all="ignore"):
-            self._epoch(order, point, memory, self._options(memory))
+            lost = self._epoch(order, point, memory, self._options(memory))
         state.point = point.ravel()[: F.size]
         F.meter.count(order.size / F.n_active)
         state.updates = int(memory.counters[UPDATES])
-        state.rate = self.schedule.rate(state.updates) / memory.divisor
+        state.rate = divided(self.schedule.rate(state.updates), memory.divisor)
         state.iteration += 1
         if self.patience is not None:
-            v = self.answer(state)
-            self.patience.look(state, F.value(v))
+            self.patience.look(state, lost / order.size)
 
     def _epoch(self, order, point, memory, options):
-        """Move `point` and what is in `memory` by the kernel for this rule."""
+        """Move `point` and what is in `memory` by the kernel for this rule; what it tells of
+        the loss.
+        """
         F, total, counters = self.objective, memory.iterate_sum, memory.counters
         data = F.rows, F.samples, F.loss
         if F.vector:
-            vector_epoch(*data, order, self.batch, point, total, counters, options)
-        elif self.plain:
-            gd_epoch(*data, self.pace, order, self.batch, point, total, counters, options)
-        else:
-            penalty = ElasticNet(0.0) if self.lazily_exact else F.penalty
-            rule_epoch(
-                *data,
-                self.rule,
-                penalty,
-                order,
-                self.batch,
-                point,
-                memory.slots,
-                total,
-                self._columns(),
-                counters,
-                options,
-            )
+            return vector_epoch(*data, order, self.batch, point, total, counters, options)
+        if self.plain:
+            return gd_epoch(*data, self.pace, order, self.batch, point, total, counters, options)
+        penalty = ElasticNet(0.0) if self.lazily_exact else F.penalty
+        return rule_epoch(
+            *data,
+            self.rule,
+            penalty,
+            order,
+            self.batch,
+            point,
+            memory.slots,
+            total,
+            self._columns(),
+            counters,
+            options,
+        )
 
     def retreat(self, state, safe_point):
         """Halve the rate and go on from a point that is known to be good."""
@@ -169,7 +172,7 @@ class Stochastic(Solver):
     def _options(self, memory):
         F, schedule = self.objective, self.schedule
         return Options(
-            c=float(schedule.c / memory.divisor),
+            c=float(divided(schedule.c, memory.divisor)),
             t0=float(schedule.t0),
             p=float(schedule.p),
             l1=float(F.l1),
@@ -179,6 +182,7 @@ class Stochastic(Solver):
             average_from=float(self.average_from),
             exact=bool(self.lazily_exact),
             smooth=bool(F.term.smooth),
+            told=self.patience is not None,
         )
 
     def _columns(self):

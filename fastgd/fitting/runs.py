@@ -12,7 +12,7 @@ from fastgd.certificates.bound import NO_BOUND
 from fastgd.certificates.certifier import provable
 from fastgd.data.targets import WeightedSamples
 from fastgd.fitting.build import make_solver
-from fastgd.fitting.candidates import is_open
+from fastgd.fitting.choose_solver import is_open
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended, Together, Watch
@@ -223,7 +223,8 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     def go(tried, rule, start, state, max_iter, max_time):
         plan = tried[-1]
         before = objective.passes
-        solver = make_solver(plan, rule, task.settings, objective, seed)
+        scored = score is not None
+        solver = make_solver(plan, rule, task.settings, objective, seed, scored=scored)
         rules = _rules(task, tried, solver, max_time)
         descent = Descent(
             solver,
@@ -346,7 +347,7 @@ def _rules(task, tried, solver, max_time):
         rules.append(Validation(tol or 0.0, settings.n_iter_no_change))
     elif tol is not None and task.loss.online and settings.learning_rate == "auto":
         rules.append(NoMistakes())
-    elif tol is not None:
+    elif tol is not None and not solver.ends_itself:
         if not (solver.proves_itself or (solver.free_answers and provable(solver.objective))):
             cautious = solver.free_answers and solver.own_steps
             rules.append(
