@@ -266,7 +266,10 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
                 return [None] * n_targets
             return self._last_models(n_features, n_targets, loss)
         vector = isinstance(loss, VectorLoss)
-        n_outputs = np.size(intercept_init) if vector and intercept_init is not None else n_targets
+        n_outputs = n_targets
+        if vector:
+            given = len(np.atleast_2d(coef_init)) if intercept_init is None else None
+            n_outputs = int(getattr(loss, "n_classes", 0)) or given or np.size(intercept_init)
         shapes = f"of shapes ({n_outputs}, {n_features}) and ({n_outputs},)"
         coef = (
             np.zeros((n_outputs, n_features))

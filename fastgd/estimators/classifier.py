@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.check_parameters import only_given
 from fastgd.estimators.class_weights import class_totals, with_class_weight
@@ -350,6 +351,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     @offered_if(_gives_probabilities)
     def predict_log_proba(self, X, offset=None):
         """Logarithm of `predict_proba`; of the multinomial model finite at any scores."""
+        check_is_fitted(self)
         if self._is_joint() and not isinstance(self.loss, VectorLoss):
             scores = self._scores(X, offset)
             scores -= scores.max(axis=1, keepdims=True)
