@@ -24,6 +24,7 @@ from fastgd.estimators import predictions
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.input import validated
+from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.observers import Lines, Together
@@ -62,7 +63,7 @@ class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
     """A fit ended before its objective was proved, or judged, to be within tol."""
 
 
-class GDEstimator(CallbackSupportMixin, BaseEstimator):
+class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share."""
 
     _doc_link_module = "fastgd"
@@ -101,6 +102,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         y_val=None,
         sample_weight_val=None,
         offset=None,
+        offset_val=None,
     ):
         """Fit to data, to within `tol` of the optimum.
 
@@ -112,7 +114,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
             Weight k means the row k times; only ratios matter.
         coef_init, intercept_init : array-like, optional
             Where to start, in the shapes of `coef_` and `intercept_`.
-        X_val, y_val, sample_weight_val : array-like, optional
+        X_val, y_val, sample_weight_val, offset_val : array-like, optional
             Rows to watch for early stopping; given, they switch it on.
         offset : array-like, (n_samples,), optional
             Added to the predictions.
@@ -134,8 +136,9 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         check_parameters(vars(self))
         given = X
         X, y = self._checked(X, y, reset=True, order=None)
-        rows = as_rows(X, checked=True, in_place=True)
-        validation = X_val, y_val, sample_weight_val
+        names = getattr(self, "feature_names_in_", None)
+        rows = as_rows(X, checked=True, in_place=True, columns=names)
+        validation = X_val, y_val, sample_weight_val, offset_val
         task, samples, seeds = prepare(
             self, X, y, sample_weight, offset, validation, rows, count_threads(self.n_jobs)
         )
@@ -200,6 +203,10 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
     def _weights(self, sample_weight, y, n_samples):
         """Checked sample weights, or None."""
         return None if sample_weight is None else as_weights(sample_weight, n_samples)
+
+    def _joint_loss(self, loss):
+        """The loss that is minimised: one of all classes where there are several."""
+        return loss
 
     def _check_rows(self, y, weights):
         """Raise ValueError where the rows that have a weight cannot be fitted."""
@@ -288,10 +295,11 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
         intercept = np.ravel(self.intercept_)
         vector = isinstance(loss, VectorLoss)
-        if coef.shape[1] != n_features or (not vector and coef.shape[0] != n_targets):
+        wanted = n_targets if not vector else int(getattr(loss, "n_classes", 0)) or coef.shape[0]
+        if coef.shape != (wanted, n_features):
             raise ValueError(
                 f"the model to go on from has coef_ of shape {coef.shape}, these data need "
-                f"({n_targets}, {n_features}); set warm_start=False, or fit a clone, to start anew"
+                f"({wanted}, {n_features}); set warm_start=False, or fit a clone, to start anew"
             )
         return [(coef.T, intercept)] if vector else list(zip(coef, intercept, strict=True))
 
@@ -345,16 +353,29 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _scores(self, X, offset=None):
         """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""
+        scores, offset = self._linear(X), self._own_offset(offset)
+        if offset is not None:
+            scores = scores + as_offset(offset, scores.shape[0])[:, None]
+        return scores
+
+    def _linear(self, X):
+        """X @ coef + intercept, (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = validated(self, X, reset=False)
-        refuse_not_finite(X)
+        refuse_not_finite(X, columns=getattr(self, "feature_names_in_", None))
         coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
         intercept = np.ravel(self.intercept_)
-        scores = predictions.scores(X, coef, intercept, self.n_jobs)
-        if offset is not None:
-            offset = as_offset(offset, X.shape[0])
-            scores = scores + offset[:, None]
-        return scores
+        return predictions.scores(X, coef, intercept, self.n_jobs)
+
+    def offset_of_rows(self, offset):
+        """Predict with this offset from now on where none is given: how a search, whose scorer
+        knows no offsets, scores a model on rows that have some.
+        """
+        self._offset_of_rows = offset
+
+    def _own_offset(self, offset):
+        """The offset that is given, or that of the rows which a search scores this model on."""
+        return getattr(self, "_offset_of_rows", None) if offset is None else offset
 
     def sparsify(self):
         """Turn `coef_` into a SciPy sparse array, which saves memory where most coefficients are
@@ -377,17 +398,17 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
 def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads):
     """What a fit to checked data needs: the `Task`, the samples of each target, and their seeds.
 
-    `validation` is X_val, y_val, sample_weight_val, each of which may be None.
+    `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None.
     """
     loss, penalty = estimator._components()
     targets = estimator._start_targets(y, loss)
+    loss = estimator._joint_loss(loss)
     task = estimator._task(loss, penalty, rows, n_threads)
     weights = estimator._weights(sample_weight, y, X.shape[0])
     offset = None if offset is None else as_offset(offset, X.shape[0])
     # Early stopping was asked for: its rows follow NumPy's convention.
     rng = check_random_state(estimator.random_state)
-    X_val, y_val, sample_weight_val = validation
-    holdout = Holdout.choose(estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng)
+    holdout = Holdout.choose(estimator, X, y, weights, offset, validation, rng)
     if holdout is not None:
         weights = holdout.training_weights(weights, X.shape[0])
         task.score = holdout.score

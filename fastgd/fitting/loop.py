@@ -137,7 +137,10 @@ class Descent:
 
         for iteration in range(1, self.max_iter + 1):
             self.watch.iteration_begins(model)
-            self.solver.advance(state)
+            # What overflows is a value that the checks look at: a warning of NumPy's would be an
+            # error before they can tell what it means where a user makes errors of warnings.
+            with np.errstate(all="ignore"):
+                self.solver.advance(state)
             asked = self.watch.iteration_ends(model)
             timed_out = time.perf_counter() - self._clock >= self.time_limit
             final = iteration == self.max_iter or timed_out or asked

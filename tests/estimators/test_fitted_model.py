@@ -30,6 +30,7 @@ from fastgd import (
     StopReason,
 )
 from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1
+from support.twins import with_jit
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((150, 4))
@@ -247,7 +248,7 @@ def test_metadata_routing():
         model = (
             GDRegressor()
             .set_fit_request(sample_weight=True, offset=True)
-            .set_score_request(sample_weight=True)
+            .set_score_request(sample_weight=True, offset=True)
         )
         search = GridSearchCV(model, {"alpha": [1e-3, 1.0]}, cv=2)
         search.fit(X, T, sample_weight=weights, offset=np.zeros(150))
@@ -313,8 +314,11 @@ def test_losses_of_several_predictions():
         np.testing.assert_allclose(both.coef_[k], alone.coef_, rtol=1e-4, atol=1e-5)
     stopped = GDRegressor(loss=ToyMultiSquared()).fit(X, SCORES, X_val=X, y_val=SCORES)
     assert np.isfinite(stopped.coef_).all()
-    with pytest.raises(ValueError, match="one prediction"):
-        both.partial_fit(X, SCORES)
+    chunked = GDRegressor(loss=ToyMultiSquared(), alpha=0.01)
+    for _ in range(with_jit(200, 30)):
+        chunked.partial_fit(X, SCORES)
+    assert chunked.coef_.shape == (3, 4)
+    assert chunked.score(X, SCORES) > both.score(X, SCORES) - 0.02
 
 
 @pytest.mark.parametrize("average", [True, 5])

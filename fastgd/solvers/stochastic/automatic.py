@@ -143,7 +143,9 @@ class SelfTuned(Stochastic):
         alike = tuning.scales is None
         self.plain = self.plain and alike
         if memory.slots is None and self._has_slots:
-            memory.slots = empty_slots(self.rule, self.objective.n_features + 1)
+            memory.slots = empty_slots(
+                self.rule, (self.objective.n_features + 1) * self.objective.n_predictions
+            )
         self.power = 1.0 if self.rule.normalises else 2.0
         self.scales = tuning.scales
         if alike:
