@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from fastgd.data import row_loops as _row_loops
 from fastgd.data.chunk_sizes import ROWS, STREAMED
 from fastgd.runtime.component import Component, python_only, required
+from fastgd.runtime.memory import prefetch
 
 # Rows of one column that are read together where columns are what is contiguous (measured with 784
 # columns: 0.7 of the time of 27 rows at once).
@@ -66,6 +67,9 @@ class Rows(Component, family=True):
 
     def prefetch(self, i):
         """Ask for row `i` to be in the cache by the time it is read."""
+
+    def prefetch_start(self, i):
+        """Ask for where row `i` begins, which `prefetch` reads."""
 
     @property
     def storage(self: Any) -> Any:
@@ -342,6 +346,9 @@ class CSRRows(Rows):
     def prefetch(self, i):
         _row_loops.csr_prefetch(self.values, self.columns, self.starts[i])
 
+    def prefetch_start(self, i):
+        prefetch(self.starts, i)
+
     def span(self, i):
         return self.starts[i], self.starts[i + 1]
 
@@ -467,6 +474,9 @@ class ShiftedRows(Rows):
 
     def prefetch(self, i):
         self.inner.prefetch(i)
+
+    def prefetch_start(self, i):
+        self.inner.prefetch_start(i)
 
     def span(self, i):
         return self.inner.span(i)

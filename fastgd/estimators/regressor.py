@@ -2,8 +2,11 @@
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.metaestimators import available_if
+from sklearn.metrics import r2_score
 
+from fastgd.estimators.deviance import explained, is_deviance
+from fastgd.estimators.offered import offered_if
+from fastgd.estimators.other_names import explains_other_names
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
@@ -23,7 +26,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     ----------
     loss : str or Loss, default="squared_error"
         `"squared_error"`, `"huber"`, `"epsilon_insensitive"`, `"squared_epsilon_insensitive"`,
-        `"quantile"`, or a component, for example `Quantile(0.9)` or one of your own.
+        `"quantile"`; for counts, amounts and shares `"poisson"`, `"negative_binomial"`, `"gamma"`,
+        `"inverse_gaussian"`, `"tweedie"`, `"binomial"`; or a component, for example
+        `Tweedie(1.7)` or one of your own.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
     alpha : float, default=1e-4
         Strength of the penalty; it multiplies a mean loss.
@@ -56,7 +61,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     eta0, power_t : float, default=0.01, 0.25
         Of the explicit learning rates.
     early_stopping : bool, default=False
-        As in `GDClassifier`; the score is R^2.
+        As in `GDClassifier`; the score is that of `score`.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=5
     warm_start : bool, default=False
@@ -92,6 +97,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     (0.518, 'proof')
     """
 
+    @explains_other_names
     def __init__(
         self,
         loss="squared_error",
@@ -147,10 +153,19 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.max_time = max_time
         self.stop = stop
 
-    @available_if(takes_chunks)
+    @offered_if(takes_chunks)
     @whole_or_nothing
     def partial_fit(
-        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        offset=None,
+        offset_val=None,
     ):
         """One epoch over these rows, from the model as it is; as that of `GDClassifier`, without
         classes.
@@ -158,15 +173,44 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         task = self._prepared()
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         weights = self._weights(sample_weight, y, X.shape[0])
-        self._advance(
-            task, X, self._targets(y), weights, validation_rows(X_val, y_val, sample_weight_val)
-        )
+        validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
+        self._advance(task, X, self._targets(y), weights, validation, offset)
         return self
 
     def predict(self, X, offset=None):
-        """Predictions, (n_samples,), or (n_samples, n_targets) for a vector loss."""
-        scores = self._scores(X, offset)
-        return scores.ravel() if scores.shape[1] == 1 else scores
+        """Predictions on the scale of the targets: `mean` of the loss at X @ coef + intercept +
+        offset.
+
+        Returns
+        -------
+        ndarray, (n_samples,), or (n_samples, n_targets) for a vector loss
+        """
+        means = self._components()[0].mean(self._scores(X, offset))
+        return means.ravel() if means.shape[1] == 1 else means
+
+    def score(self, X, y, sample_weight=None, offset=None):
+        """R^2 of the predictions, or D^2 where the loss has a link.
+
+        D^2 is the share of the deviance, the value of the loss, that the null model leaves and this
+        one does not; of Poisson, Gamma and Tweedie losses that of scikit-learn's generalised linear
+        models.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features)
+        y : array-like, (n_samples,)
+        sample_weight, offset : array-like, (n_samples,), optional
+
+        Returns
+        -------
+        float
+        """
+        loss = self._components()[0]
+        if is_deviance(loss):
+            return explained(loss, y, self._linear(X), sample_weight, self._own_offset(offset))
+        if offset is None:
+            return super().score(X, y, sample_weight)
+        return r2_score(y, self.predict(X, offset), sample_weight=sample_weight)
 
     def _y_options(self):
         return {"y_numeric": True}

@@ -13,8 +13,9 @@ from fastgd.fitting.history import History
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.runs import ready_state, target_objectives, target_threads
-from fastgd.objective.kernels import shifted_sums
+from fastgd.objective.kernels import shifted_sums, vector_losses
 from fastgd.objective.null_model import null_model
+from fastgd.objective.vector_map import NO_TABLE, samples_of
 from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
@@ -73,7 +74,7 @@ def _advance_one(task, objective, seed, start, state, X):
             History().arrays(),
         )
     coef, intercept = objective.split(solver.answer(state) if what else v)
-    return Part(plan, state, coef, intercept, value)
+    return Part(plan, state, np.array(coef), intercept, value)
 
 
 class Stream(NamedTuple):
@@ -117,6 +118,8 @@ def _null_intercept_of_chunk(objective):
     targets = objective.samples.targets[objective.samples.active()]
     if objective.loss.classification and (targets == targets[0]).all():
         return 0.0
+    if objective.vector and np.unique(targets).size < objective.n_predictions:
+        return np.zeros(objective.n_predictions)
     return null_model(objective)[0]
 
 
@@ -125,19 +128,30 @@ def _value_of_chunk(objective, v, X, run):
     of a pass.
     """
     coef, intercept = objective.split(v)
-    samples, loss, n_active = objective.samples, objective.loss, objective.n_active
+    n_active = objective.n_active
     with np.errstate(all="ignore"):
         if not np.isfinite(v.sum()):  # a third of the time of looking at each
             return np.inf, "the coefficients became infinite"
-        mean = shifted_sums(samples, loss, X @ coef + samples.offsets, intercept)[0] / n_active
+        mean = _sum_of_losses(objective, X @ coef, intercept) / n_active
         value = mean + objective.penalty_value(v)
         # Of an earlier chunk: this one's need not be computed.
         if mean <= DIVERGED * run.reference:
             return value, ""
-        reference = (
-            shifted_sums(samples, loss, np.zeros(1) + samples.offsets, 0.0)[0] / n_active or 1.0
-        )
+        reference = _sum_of_losses(objective, np.zeros_like(coef[:1]), 0.0 * intercept) / n_active
+        reference = reference or 1.0
     if np.isfinite(mean) and mean <= DIVERGED * reference:
         run.reference = reference
         return value, ""
     return value, f"the mean loss reached {mean:.3g} (with zero coefficients it is {reference:.3g})"
+
+
+def _sum_of_losses(objective, predictions, intercept):
+    """Sum of weight * loss at predictions without intercept and offsets; one number, or (1, K),
+    stands for all rows.
+    """
+    samples, loss = objective.samples, objective.loss
+    if not objective.vector:
+        return shifted_sums(samples, loss, predictions + samples.offsets, intercept)[0]
+    predictions = np.zeros((samples.size(), objective.n_predictions)) + predictions
+    data = samples_of(samples, slice(None))
+    return vector_losses(loss, *data, intercept, predictions, False, False, NO_TABLE, NO_TABLE)

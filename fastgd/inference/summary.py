@@ -234,7 +234,8 @@ def summarise(objective, coef, intercept, names, total, kind="model", clusters=N
     expected = rows
     if likelihood and has_mean(F.loss):
         expected = covariance.at_model(F, v, total, F.loss.mean(rows.predictions))
-    used = expected if kind == "model" else rows
+    # A curvature that may be negative is read as at least 0, which would not be the matrix.
+    used = expected if kind == "model" or not F.loss.convex else rows
     information = covariance.matrix_of(F, used.curvatures)
     outer = covariance.inverse(covariance.penalised(F, information, total))
     n_effective = float(np.sum(outer * information.T))

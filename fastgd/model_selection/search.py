@@ -31,8 +31,9 @@ class GDClassifierCV(PathSearch, GDClassifier):
         until the small ones count.  The grid follows from all rows and is the same in all folds.
     l1_ratios : array-like, optional
         Shares of the L1 part to choose from, with `penalty="elasticnet"`; None: `l1_ratio` alone.
-    cv : int, splitter or iterable, default=5
-        As in scikit-learn's searches; a number means stratified folds.
+    cv : int, "loo", splitter or iterable, default=5
+        As in scikit-learn's searches; a number means stratified folds. "loo" scores each row by
+        the model without it (`loo_predictions`), at the price of one path.
     scoring : str or callable, optional
         One score, higher is better; None: accuracy.
     one_standard_error : bool, default=False
@@ -178,10 +179,11 @@ class GDRegressorCV(PathSearch, GDRegressor):
         As in `GDRegressor`.
     alphas, l1_ratios, one_standard_error, refit
         As in `GDClassifierCV`.
-    cv : int, splitter or iterable, default=5
-        As in scikit-learn's searches; a number means folds of rows that follow one another.
+    cv : int, "loo", splitter or iterable, default=5
+        As in scikit-learn's searches; a number means folds of rows that follow one another. "loo"
+        scores each row by the model without it (`loo_predictions`), at the price of one path.
     scoring : str or callable, optional
-        One score, higher is better; None: R^2.
+        One score, higher is better; None: R^2, or D^2 where the loss has a link.
     penalty, l1_ratio, n_jobs, verbose, warm_start
         As in `GDClassifierCV`.
     fit_intercept, max_iter, tol, shuffle, epsilon, random_state, learning_rate, eta0, power_t,

@@ -20,7 +20,7 @@ from fastgd.solvers.dual import kernels as dual
 from fastgd.solvers.dual.sdca import Sdca
 from support.components import ToySoftmax
 from support.problems import Quartic, iterations, objective, started
-from support.twins import members, samples, sparse_problem, stored, with_jit
+from support.twins import members, samples, sparse_problem, stored, targets_of, with_jit
 
 
 class Cornered(Loss):
@@ -93,7 +93,11 @@ def test_the_step_of_one_row_is_the_best_one(loss):
     step = getattr(step, "py_func", step)
     for rate in (1e-4, 0.1, 1.0, 30.0, 1e4):
         for _ in range(6):
-            target = rng.choice([-1.0, 1.0]) if loss.classification else rng.standard_normal()
+            target = (
+                rng.choice([-1.0, 1.0])
+                if loss.classification
+                else float(targets_of(loss, rng.standard_normal()))
+            )
             at, z0 = 2.0 * rng.standard_normal(2)
             u0 = -loss.derivative(at, target)
 
@@ -142,7 +146,7 @@ def test_a_step_never_lowers_the_dual_however_long_the_row(loss):
         target = (
             rng.choice([-1.0, 1.0])
             if loss.classification
-            else rng.standard_normal() * 10.0 ** rng.uniform(-3, 2)
+            else float(targets_of(loss, rng.standard_normal() * 10.0 ** rng.uniform(-3, 2)))
         )
         at = target * (1.0 + 10.0 ** rng.uniform(-3, 1) * rng.standard_normal())
         u0 = -loss.derivative(at, target) if k % 4 else 0.0

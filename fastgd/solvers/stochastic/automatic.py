@@ -139,7 +139,9 @@ class SelfTuned(Stochastic):
         alike = tuning.scales is None
         self.plain = self.plain and alike
         if memory.slots is None and self._has_slots:
-            memory.slots = empty_slots(self.rule, self.objective.n_features + 1)
+            memory.slots = empty_slots(
+                self.rule, (self.objective.n_features + 1) * self.objective.n_predictions
+            )
         power = 1.0 if self.rule.normalises else 2.0
         if alike:
             self.intercept_rate = tuning.unit**power

@@ -16,6 +16,7 @@ from fastgd.solvers.stochastic.kernels import (
     gd_epoch,
     rule_epoch,
     vector_epoch,
+    vector_rule_epoch,
 )
 
 
@@ -95,13 +96,18 @@ class Stochastic(Solver):
         F = self.objective
         memory = self.Memory(iterate_sum=np.zeros(F.kind.shape(F.n_features)), counters=np.zeros(2))
         if self._has_slots:
-            memory.slots = empty_slots(self.rule, F.n_features + 1)
+            memory.slots = empty_slots(self.rule, (F.n_features + 1) * F.n_predictions)
         return State(np.array(point, dtype=np.float64), self.batch, memory=memory)
+
+    @property
+    def _closed(self):
+        """Whether plain descent has a kernel of its own: for K predictions not with an L1 part."""
+        return not self.objective.vector or self.objective.l1 == 0.0
 
     @property
     def _has_slots(self):
         """Whether the kernel of an epoch keeps the rule's memory."""
-        return not (self.plain or self.objective.vector)
+        return not (self.plain and self._closed)
 
     def _resume(self, state):
         """Nothing to evaluate: an epoch needs the point only."""
@@ -129,12 +135,13 @@ class Stochastic(Solver):
         """
         F, total, counters = self.objective, memory.iterate_sum, memory.counters
         data = F.rows, F.samples, F.loss
-        if F.vector:
+        if F.vector and not self._has_slots:
             return vector_epoch(*data, order, self.batch, point, total, counters, options)
-        if self.plain:
+        if not self._has_slots:
             return gd_epoch(*data, self.pace, order, self.batch, point, total, counters, options)
         penalty = ElasticNet(0.0) if self.lazily_exact else F.penalty
-        return rule_epoch(
+        epoch = vector_rule_epoch if F.vector else rule_epoch
+        return epoch(
             *data,
             self.rule,
             penalty,
