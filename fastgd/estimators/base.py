@@ -30,6 +30,7 @@ from fastgd.fitting.plan import Settings, own_steps, random_by_name
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.fitting.targets import Task, fit_targets
 from fastgd.losses.base import VectorLoss, find_loss
+from fastgd.objective.null_model import check_optimum
 from fastgd.penalties.separable import find_penalty
 from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
@@ -492,6 +493,9 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     rule = estimator.solver if isinstance(estimator.solver, Rule) else None
     try_components(loss, penalty, first.targets, X.shape[1], n_classes, rule)
     samples = [first, *(first.with_targets(one) for one in targets[1:])]
+    if task.fit_intercept:
+        for one in samples:
+            check_optimum(loss, one)
     task.stop_rules = tuple(user_rules(estimator.stop))
     task.score = None if holdout is None else holdout.score
     if task.fit_intercept and own_steps(task.settings, loss):

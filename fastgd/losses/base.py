@@ -211,6 +211,14 @@ def has_mean(loss):
     return type(loss).mean not in (Loss.mean, VectorLoss.mean)
 
 
+def steps_curve(loss):
+    """Whether the curvature that Newton steps are taken with is never negative: that of convex
+    losses, and of those that give one for steps.
+    """
+    own = getattr(type(loss), "step_curvature", Loss.step_curvature)
+    return loss.convex or own is not Loss.step_curvature
+
+
 def typical_curvature(loss):
     """The curvature bound of a loss, or 1 where there is none: a unit for steps, not a promise."""
     bound = getattr(loss, "curvature_bound", np.inf)
