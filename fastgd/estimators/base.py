@@ -34,6 +34,7 @@ from fastgd.fitting.plan import Settings, own_steps, random_by_name
 from fastgd.fitting.runs import Task, fit_targets
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
+from fastgd.objective.null_model import check_optimum
 from fastgd.penalties.separable import find_penalty
 from fastgd.rules.base import Rule
 from fastgd.runtime.public import public
@@ -435,9 +436,12 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     estimator._check_rows(y, weights)
     first = as_samples(loss, targets[0], X.shape[0], weights, offset)
     _try_components(estimator, task, first)
+    samples = [first, *(first.with_targets(one) for one in targets[1:])]
+    if task.fit_intercept:
+        for one in samples:
+            check_optimum(loss, one)
     _read_shifted(task, first)
     task.stop_rules = tuple(user_rules(estimator.stop))
-    samples = [first, *(first.with_targets(one) for one in targets[1:])]
     if estimator.random_state is None:
         rng = generator(None, task.settings, loss)
     return task, samples, estimator._seeds(rng, [None] * len(samples))
