@@ -6,6 +6,7 @@ at a clock.
 """
 
 import difflib
+import html
 import numbers
 from dataclasses import dataclass, field
 
@@ -52,6 +53,9 @@ ELSEWHERE = {
     "svd": "'auto'",
 }
 
+# Of more classes with one plan only these are named.
+MOST_NAMES = 10
+
 # What plans call Newton steps for non-smooth losses, which no other has to be left for.
 INTERIOR_POINT = CentralPath.form
 
@@ -82,6 +86,50 @@ class Plan:
         solver = f"{self.solver} {self.form}" if self.form else self.solver
         text = f"{solver} on {rows} per update, learning rate {self.learning_rate}"
         return f"{text}: {'; '.join(self.reasons)}." if self.reasons else f"{text}."
+
+
+class Plans(list):
+    """The plans of several models, one for each class; printed, each once, with the classes that
+    it is of.
+
+    Examples
+    --------
+    >>> gd, newton = Plan("gd", 1, "auto"), Plan("newton", "full", "auto")
+    >>> print(Plans([gd, newton, gd], ["a", "b", "c"]))
+    classes a, c: gd on 1 row per update, learning rate auto.
+    class b: newton on all rows per update, learning rate auto.
+    """
+
+    def __init__(self, plans=(), names=()):
+        super().__init__(plans)
+        self.names = [str(one) for one in names]
+
+    def by_text(self):
+        """The names of the models of each plan, by what the plan says."""
+        found: dict[str, list[str]] = {}
+        for plan, name in zip(self, self.names, strict=True):
+            found.setdefault(str(plan), []).append(name)
+        return found
+
+    def __str__(self):
+        return "\n".join(f"{_named(names)}: {text}" for text, names in self.by_text().items())
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        """A table, for notebooks."""
+        rows = (
+            f"<tr><td>{html.escape(_named(names))}</td><td>{html.escape(text)}</td></tr>"
+            for text, names in self.by_text().items()
+        )
+        return f"<table>{''.join(rows)}</table>"
+
+
+def _named(names):
+    """The classes of one plan, in words; of many the first and how many they are."""
+    if len(names) > MOST_NAMES:
+        return f"{len(names)} classes ({', '.join(names[:MOST_NAMES])}, ...)"
+    return f"class{'es' if len(names) > 1 else ''} {', '.join(names)}"
 
 
 @dataclass(frozen=True)
