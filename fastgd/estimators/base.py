@@ -204,7 +204,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
             y,
             reset=reset,
             order=order,
-            multi_output=isinstance(self.loss, VectorLoss),
+            multi_output=self._several_targets(y),
             ensure_all_finite=False,
             **self._y_options(),
         )
@@ -266,6 +266,14 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
     def _weights(self, sample_weight, y, n_samples):
         """Checked sample weights, or None."""
         return None if sample_weight is None else as_weights(sample_weight, n_samples)
+
+    def _checked_targets(self, loss, targets):
+        """Targets beside the first of several: signs of classes are as they should be."""
+        return targets
+
+    def _several_targets(self, y):
+        """Whether y may be a table of targets."""
+        return isinstance(self.loss, VectorLoss)
 
     def _joint_loss(self, loss):
         """The loss that is minimised: one of all classes where there are several."""
@@ -487,7 +495,8 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     n_classes = np.size(estimator.classes_) if hasattr(estimator, "classes_") else None
     rule = estimator.solver if isinstance(estimator.solver, Rule) else None
     try_components(loss, penalty, first.targets, X.shape[1], n_classes, rule)
-    samples = [first, *(first.with_targets(one) for one in targets[1:])]
+    others = [estimator._checked_targets(loss, one) for one in targets[1:]]
+    samples = [first, *(first.with_targets(one) for one in others)]
     task.stop_rules = tuple(user_rules(estimator.stop))
     task.score = None if holdout is None else holdout.score
     if task.fit_intercept and own_steps(task.settings, loss):
