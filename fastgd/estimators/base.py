@@ -212,13 +212,21 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
             y,
             reset=reset,
             order=order,
-            multi_output=isinstance(self.loss, VectorLoss),
+            multi_output=self._several_targets(y),
             **self._y_options(),
         )
 
     def _weights(self, sample_weight, y, n_samples):
         """Checked sample weights, or None."""
         return None if sample_weight is None else as_weights(sample_weight, n_samples)
+
+    def _checked_targets(self, loss, targets):
+        """The targets, of which the first was checked: signs of classes are as they should be."""
+        return targets
+
+    def _several_targets(self, y):
+        """Whether y may be a table of targets."""
+        return isinstance(self.loss, VectorLoss)
 
     def _joint_loss(self, loss):
         """The loss that is minimised: one of all classes where there are several."""
@@ -440,7 +448,7 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     _try_components(estimator, task, first)
     if task.fit_intercept:
         check_optimum(loss, first)
-    samples = SamplesOfTargets(first, targets)
+    samples = SamplesOfTargets(first, estimator._checked_targets(loss, targets))
     _read_shifted(task, first)
     task.stop_rules = tuple(user_rules(estimator.stop))
     if estimator.random_state is None:
