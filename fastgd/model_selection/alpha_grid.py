@@ -17,7 +17,7 @@ RATIO_L2 = 1e-6
 ALIKE = 30.0
 
 
-def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
+def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, offset=None):
     """`count` alphas spaced logarithmically down from the largest one that is of interest,
     (count,).
 
@@ -39,7 +39,7 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
     ValueError
         For a penalty that is no elastic net.
     """
-    fits = PathFits(estimator, X, y, weights, n_threads, rows=rows)
+    fits = PathFits(estimator, X, y, weights, n_threads, rows=rows, offset=offset)
     shares = fits.task.penalty.shares
     if shares is None or not sum(shares) > 0.0:
         raise ValueError(

@@ -15,8 +15,8 @@ from fastgd.certificates.certifier import Certifier
 from fastgd.certificates.estimates import caution
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended
+from fastgd.fitting.runs import Run
 from fastgd.fitting.stopping import Stalled, TimeLimit, Validation
-from fastgd.fitting.targets import Run
 from fastgd.linalg.bordered import BorderedFactor
 from fastgd.solvers.base import Curvature
 from fastgd.solvers.growing_batch import of_all_rows
@@ -66,7 +66,7 @@ class NewtonPath:
         """
         F = objective
         smooth = F.elastic and F.loss_smooth and F.l1 == 0.0
-        if run.plan.solver != "newton" or not smooth or run.result.state is None:
+        if F.vector or run.plan.solver != "newton" or not smooth or run.result.state is None:
             return None
         state = of_all_rows(run.result.state)
         memory = state.memory
@@ -76,7 +76,7 @@ class NewtonPath:
         return cls(run.plan, task, objective, state, k, stop)
 
     def run(self, alpha):
-        """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.targets.Run`."""
+        """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.runs.Run`."""
         task, F, state = self.task, self.objective, self.state
         self._follow(alpha)
         score = None if task.score is None else lambda v: task.score(F, v, self.k)

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, GDRegressorCV
-from fastgd.fitting.candidates import cheapest
+from fastgd.fitting.choose_solver import cheapest
 from fastgd.fitting.loop import Descent
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import Options

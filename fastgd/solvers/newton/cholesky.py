@@ -17,6 +17,7 @@ from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.bordered import HELD
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
+from fastgd.losses.base import steps_curve
 from fastgd.objective.cost_model import are_few, curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.objective import SUM_OF_SQUARES
@@ -148,7 +149,7 @@ class Newton(Solver):
         reason = (
             f"a curvature matrix costs about {curvature_cost(F):.2g} passes and saves many more"
         )
-        return Forecast(passes, reason, last=not (F.convex and F.elastic))
+        return Forecast(passes, reason, last=not (steps_curve(F.loss) and F.elastic))
 
     @classmethod
     def make(cls, objective, options):
@@ -388,7 +389,8 @@ class Newton(Solver):
         F = self.objective
         if self._held is None:
             seen, there = (moments[SUM_OF_SQUARES] for moments, _ in (F.own_moments(), F.moments()))
-            self._held = np.append(seen < SEEN * there, np.zeros(F.size - seen.size, np.bool_))
+            rare = np.repeat(seen < SEEN * there, F.n_predictions)
+            self._held = np.append(rare, np.zeros(F.size - rare.size, np.bool_))
         return self._held
 
     # What a subclass with matrices of another form has its own of.
