@@ -24,7 +24,7 @@ PROMISING = 0.1
 
 
 class DualityGap:
-    """Bounds from F and its gradient, for losses that are convex and an elastic net or none.
+    """Bounds from F and its gradient, for convex losses, and penalties whose conjugate is known.
 
     Parameters
     ----------
@@ -48,10 +48,10 @@ class DualityGap:
         passes.
         """
         F = self.objective
-        if not F.convex or not F.elastic or F.loss.online:
+        if not F.convex or not F.term.certified or F.loss.online:
             return NO_BOUND
         least = smooth_value + F.rest_value(v) - F.loss.infimum
-        if F.l1 + F.l2 > 0.0:
+        if F.term.penalises:
             unbalanced = 0.0 if balanced else self._unbalanced(smooth_value, gradient)
             if unbalanced < np.inf:
                 n_coef = F.n_features * F.n_predictions
@@ -74,8 +74,8 @@ class DualityGap:
             and not F.vector
             and F.loss.smooth
             and F.convex
-            and F.elastic
-            and F.l1 + F.l2 > 0.0
+            and F.term.certified
+            and F.term.penalises
         )
 
     def centered(self, v):

@@ -29,6 +29,17 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         Strength of the penalty; it multiplies a mean loss.
     l1_ratio : float, default=0.15
         Share of the L1 part for `"elasticnet"`.
+    positive : bool, default=False
+        Whether no coefficient may be negative.
+    bounds : (low, high), optional
+        Ends of the coefficients, met exactly: numbers, infinite ones among them, or arrays of one
+        for each feature.
+    penalty_weights : array-like, (n_features,), optional
+        What the penalty of each feature is multiplied with: 0 leaves it out, infinity makes the
+        coefficient 0.  These three go with `"l2"`, `"l1"`, `"elasticnet"` and None.
+    P2 : array-like or sparse, (n_features, n_features), optional
+        Symmetric, positive semi-definite: the L2 part is then w'P2 w / 2, which holds, say,
+        neighbouring levels of a category together.  Weights are then of the L1 part.
     fit_intercept : bool, default=True
         The intercept is never penalised.
     max_iter : int, default=1000
@@ -99,6 +110,10 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         penalty="l2",
         alpha=1e-4,
         l1_ratio=0.15,
+        positive=False,
+        bounds=None,
+        penalty_weights=None,
+        P2=None,
         fit_intercept=True,
         max_iter=1000,
         tol=1e-4,
@@ -125,6 +140,10 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.penalty = penalty
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.bounds = bounds
+        self.penalty_weights = penalty_weights
+        self.P2 = P2
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol

@@ -48,8 +48,8 @@ class GDClassifierCV(PathSearch, GDClassifier):
         As in `GDClassifier`, for the refitted model.
     warm_start : bool, default=False
         Of `best_estimator_`; the search begins anew with each `fit`.
-    l1_ratio, fit_intercept, max_iter, tol, shuffle, epsilon, random_state, learning_rate, eta0,
-    power_t, early_stopping
+    l1_ratio, positive, bounds, penalty_weights, P2, fit_intercept, max_iter, tol, shuffle,
+    epsilon, random_state, learning_rate, eta0, power_t, early_stopping
         As in `GDClassifier`; `max_iter` and `tol` hold for each fit.
     validation_fraction, n_iter_no_change, class_weight, average, solver, batch_size, momentum,
     multi_class
@@ -108,6 +108,10 @@ class GDClassifierCV(PathSearch, GDClassifier):
         refit=True,
         penalty="l2",
         l1_ratio=0.15,
+        positive=False,
+        bounds=None,
+        penalty_weights=None,
+        P2=None,
         fit_intercept=True,
         max_iter=1000,
         tol=1e-4,
@@ -141,6 +145,10 @@ class GDClassifierCV(PathSearch, GDClassifier):
         self.refit = refit
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.bounds = bounds
+        self.penalty_weights = penalty_weights
+        self.P2 = P2
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol
@@ -182,7 +190,7 @@ class GDRegressorCV(PathSearch, GDRegressor):
         As in scikit-learn's searches; a number means folds of rows that follow one another.
     scoring : str or callable, optional
         One score, higher is better; None: R^2.
-    penalty, l1_ratio, n_jobs, verbose, warm_start
+    penalty, l1_ratio, positive, bounds, penalty_weights, P2, n_jobs, verbose, warm_start
         As in `GDClassifierCV`.
     fit_intercept, max_iter, tol, shuffle, epsilon, random_state, learning_rate, eta0, power_t,
     early_stopping
@@ -225,6 +233,10 @@ class GDRegressorCV(PathSearch, GDRegressor):
         refit=True,
         penalty="l2",
         l1_ratio=0.15,
+        positive=False,
+        bounds=None,
+        penalty_weights=None,
+        P2=None,
         fit_intercept=True,
         max_iter=1000,
         tol=1e-4,
@@ -256,6 +268,10 @@ class GDRegressorCV(PathSearch, GDRegressor):
         self.refit = refit
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.bounds = bounds
+        self.penalty_weights = penalty_weights
+        self.P2 = P2
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol

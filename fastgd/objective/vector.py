@@ -82,7 +82,7 @@ class VectorCurvatures:
         self.vector_map = VectorMap(F)
         coef, self.intercept = F.split(v)
         self.predictions = self.vector_map.matvec(coef)
-        self.diagonal = F.penalty_curvature(v)
+        self.penalty = F.penalty_curvature_at(v)
 
     def times(self, p):
         """H @ p, (size,): one pass."""
@@ -96,5 +96,5 @@ class VectorCurvatures:
         if F.fit_intercept:
             product[-1] = changes.sum(axis=0)
         product = product.ravel()
-        product[: coef.size] += self.diagonal * coef.ravel()
+        product[: coef.size] += self.penalty(coef.ravel())
         return product

@@ -14,6 +14,7 @@ from fastgd.solvers.l1.working_set import WorkingSet
 from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
 from fastgd.solvers.newton.least_squares import LeastSquares
+from fastgd.solvers.newton.proximal import ProximalNewton
 from fastgd.solvers.newton.truncated import NewtonCG
 from fastgd.solvers.stochastic.automatic import SelfTuned
 from fastgd.solvers.variance_reduced.saga import Saga
@@ -24,6 +25,7 @@ REGISTRY: tuple[type[Solver], ...] = (
     Newton,
     SubspaceNewton,
     NewtonCG,
+    ProximalNewton,
     WorkingSet,
     CentralPath,
     PathOnColumns,

@@ -147,7 +147,7 @@ class Newton(Solver):
         reason = (
             f"a curvature matrix costs about {curvature_cost(F):.2g} passes and saves many more"
         )
-        return Forecast(passes, reason, last=not (F.convex and F.elastic))
+        return Forecast(passes, reason, last=not (F.convex and F.term.certified))
 
     @classmethod
     def make(cls, objective, options):
@@ -365,7 +365,7 @@ class Newton(Solver):
         if least > 0.0:
             missed = least * F.moments()[0][SUM_OF_SQUARES]
             memory.omits_rows = bool((missed <= MISSED * np.diag(matrix)[: missed.size]).all())
-        if not F.elastic:
+        if not F.term.certified:  # else it is in the matrix
             n = F.n_features
             matrix[np.arange(n), np.arange(n)] += np.maximum(F.penalty_curvature(state.point), 0.0)
         if F.share < 1.0:
