@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd import Loss
+from fastgd.losses.domain import REALS
 
 from . import exact
 from .own_losses import Counts, Expectile
@@ -200,9 +201,7 @@ def make(seed, index):
                 weights[y == sign] = weights.max()
     offset = None
     if rng.random() < 0.15:
-        offset = rng.normal(size=n) * (
-            1.0 if loss.classification or loss.name == "counts" else y.std() + 1e-3
-        )
+        offset = rng.normal(size=n) * (y.std() + 1e-3 if loss.target_domain == REALS else 1.0)
     return HardProblem(
         seed,
         index,
@@ -363,6 +362,10 @@ def loss_named(rng, name):
         return Loss.named(name)(float(rng.choice([1e-3, 0.1, 1.35])))
     if name.endswith("epsilon_insensitive"):
         return Loss.named(name)(float(rng.choice([0.0, 0.1, 0.5])))
+    if name == "tweedie":
+        return Loss.named(name)(float(rng.choice([1.0, 1.1, 1.5, 1.9, 2.0, 2.5, 3.0])))
+    if name == "negative_binomial":
+        return Loss.named(name)(float(10.0 ** rng.uniform(-4, 1)))
     return OWN[name]() if name in OWN else Loss.named(name)()
 
 
@@ -388,11 +391,8 @@ def _targets(rng, loss, score):
         y = np.full(n, -1.0)
         y[order[n - int(np.clip(round(share * n), 1, n - 1)) :]] = 1.0
         return y
-    if loss.name == "counts":
-        mean = np.exp(np.clip(score * rng.uniform(0.1, 1.5), -8.0, 8.0)) * 10.0 ** rng.uniform(
-            -1, 3
-        )
-        return rng.poisson(np.minimum(mean, 1e6)).astype(float)
+    if loss.target_domain != REALS:
+        return _positive_targets(rng, loss.target_domain, score, level)
     tails = rng.random() < 0.3
     y = score + level * (
         np.clip(rng.standard_t(1.5, size=n), -1e6, 1e6) if tails else rng.normal(size=n)
@@ -406,6 +406,21 @@ def _targets(rng, loss, score):
     if rng.random() < 0.25:
         y = y + 10.0 ** rng.uniform(0, 6)
     return y
+
+
+def _positive_targets(rng, domain, score, level):
+    """Counts and amounts, with zeros where the domain has 0, or shares of a few trials."""
+    n = score.size
+    mean = np.exp(np.clip(score * rng.uniform(0.1, 1.5), -8.0, 8.0))
+    if domain.high == 1.0:
+        trials = rng.integers(1, rng.choice([2, 5, 100]), size=n)
+        return rng.binomial(trials, mean / (1.0 + mean)) / trials
+    mean = np.minimum(mean * 10.0 ** rng.uniform(-1, 3), 1e6)
+    counts = rng.poisson(mean).astype(float)
+    if domain.low_closed and rng.random() < 0.6:
+        return counts
+    amounts = rng.gamma(1.0 / (0.1 + level), 0.1 + level, size=n) + 1e-6
+    return amounts * (counts if domain.low_closed else mean)
 
 
 def _penalty(rng, n):

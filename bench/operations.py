@@ -20,6 +20,7 @@ from fastgd.solvers import REGISTRY
 from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.lbfgs import LBFGS
+from fastgd.solvers.interior_point.central_path import PATH_ROW, CentralPath
 from fastgd.solvers.l1 import column_subset, proximal_newton
 from fastgd.solvers.l1 import kernels as l1_kernels
 from fastgd.solvers.newton import least_squares
@@ -101,12 +102,22 @@ def _count_passes(put, count):
     def of_meter(before):
         def counted(self, passes=1.0):
             if self._whole is None:
-                count.add_pass(passes)
+                count.add_pass(passes * getattr(self, "worth", 1.0))
             before(self, passes)
 
         return counted
 
     put(Meter, "count", of_meter)
+
+    def of_objective(before):
+        def _set(self, loss, rows, *rest):
+            before(self, loss, rows, *rest)
+            if self.n_features == 0:  # predictions that are known, in search of an intercept
+                self.meter.worth = cost.DERIVATIVES * self.n_samples / count.one
+
+        return _set
+
+    put(objective.Objective, "_set", of_objective)
     for solver in {one for kind in (*REGISTRY, RowSpan) for one in kind.__mro__}:
         # Not that of a base class, whose iteration others are made of.
         if "advance" in vars(solver):
@@ -122,6 +133,8 @@ def _of_iteration(before, count):
             count.add(cost.COMBINATIONS * F.n_samples * share)
         before(self, state)
         read = count.read - read
+        if isinstance(self, CentralPath):
+            count.add(PATH_ROW * F.n_samples)
         for kind, ns in VECTORS.items():
             if isinstance(self, kind):
                 count.add(ns * F.n_features * (read if kind is NewtonCG else 1.0))
@@ -143,6 +156,8 @@ def _count_matrices(put, count):
             count.add(
                 _pairs(rows, slots, curvatures, which) if ways else _products(which, matrices)
             )
+            count.add(cost.MATRIX_ROW * float((which[:, 1] - which[:, 0]).sum()))
+            count.add(cost.MATRIX_ENTRY * matrices.shape[-1] ** 2 / len(matrices))
             before(rows, slots, curvatures, ranges, cuts, first, last, matrices, length)
 
         return add_gram
@@ -192,7 +207,8 @@ def _pairs(rows, slots, curvatures, ranges):
     lengths = _lengths(rows, slots)
     chosen = np.concatenate([np.arange(first, stop) for first, stop in ranges])
     own = lengths[chosen] * (curvatures[chosen] != 0.0)
-    return cost.LOOP_COST * float((own**2).sum())
+    columns = rows.shape()[1] if slots.size == 0 else int(np.count_nonzero(slots >= 0))
+    return cost.pair_cost(columns) * float((own**2).sum())
 
 
 def _products(ranges, matrices):
@@ -233,7 +249,7 @@ def _count_factors(put, count):
         return made
 
     def factor(a, *_):
-        return len(a) ** 3 / 3.0 / cost.MULTIPLICATIONS
+        return len(a) ** 3 / 3.0 / cost.MULTIPLICATIONS + cost.MATRIX_ENTRY * len(a) ** 2
 
     def solution(a, b, *_):
         columns = 1 if np.ndim(b) == 1 else b.shape[1]

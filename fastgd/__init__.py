@@ -7,7 +7,7 @@ Importing the package compiles nothing; the public names are loaded when they ar
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "GDClassifier": "estimators",
@@ -25,6 +25,7 @@ _HOMES = {
     "Summary": "inference.summary",
     "Coefficients": "inference.summary",
     "warmup": "warm_up",
+    "show_versions": "versions",
     **dict.fromkeys(
         ("Loss", "VectorLoss", "LogLoss", "Hinge", "SquaredHinge", "ModifiedHuber", "Perceptron"),
         "losses",
@@ -32,6 +33,10 @@ _HOMES = {
     "Multinomial": "losses",
     **dict.fromkeys(
         ("SquaredError", "Huber", "EpsilonInsensitive", "SquaredEpsilonInsensitive", "Quantile"),
+        "losses",
+    ),
+    **dict.fromkeys(
+        ("Poisson", "Gamma", "Tweedie", "InverseGaussian", "NegativeBinomial", "Binomial"),
         "losses",
     ),
     **dict.fromkeys(("Penalty", "L2", "L1", "ElasticNet", "NoPenalty"), "penalties"),
@@ -59,6 +64,12 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.losses.classification import ModifiedHuber as ModifiedHuber
     from fastgd.losses.classification import Perceptron as Perceptron
     from fastgd.losses.classification import SquaredHinge as SquaredHinge
+    from fastgd.losses.deviances import Binomial as Binomial
+    from fastgd.losses.deviances import Gamma as Gamma
+    from fastgd.losses.deviances import InverseGaussian as InverseGaussian
+    from fastgd.losses.deviances import NegativeBinomial as NegativeBinomial
+    from fastgd.losses.deviances import Poisson as Poisson
+    from fastgd.losses.deviances import Tweedie as Tweedie
     from fastgd.losses.multinomial import Multinomial as Multinomial
     from fastgd.losses.regression import EpsilonInsensitive as EpsilonInsensitive
     from fastgd.losses.regression import Huber as Huber
@@ -85,6 +96,7 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.rules.classic import Momentum as Momentum
     from fastgd.rules.classic import Nesterov as Nesterov
     from fastgd.scipy_method import gradient_descent as gradient_descent
+    from fastgd.versions import show_versions as show_versions
     from fastgd.warm_up import warmup as warmup
 
 

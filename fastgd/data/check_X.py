@@ -28,7 +28,7 @@ PARTS = {
 }
 
 
-def as_rows(X, *, name="X", checked=False, in_place=False):
+def as_rows(X, *, name="X", checked=False, in_place=False, columns=None):
     """Turn a matrix into `Rows`, copying only what has to be copied.
 
     Parameters
@@ -44,6 +44,8 @@ def as_rows(X, *, name="X", checked=False, in_place=False):
     in_place : bool
         Whether an array in Fortran order, or with steps, is left where it is, for those who read
         all rows.
+    columns : array-like of str, optional
+        Names of the columns, for messages.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def as_rows(X, *, name="X", checked=False, in_place=False):
     rows = _csr_rows(X, name, not checked) if sp.issparse(X) else _dense_rows(X, name, in_place)
     with np.errstate(all="ignore"):
         if not np.isfinite(rows.sum_of_squares()):
-            refuse_not_finite(rows.matrix() if rows.sparse else rows.values, name)
+            refuse_not_finite(rows.matrix() if rows.sparse else rows.values, name, columns)
             _refuse_overflow(rows.values, name)
     return rows
 
@@ -284,7 +286,7 @@ def _refuse_empty(shape, name):
         )
 
 
-def refuse_not_finite(X, name="X"):
+def refuse_not_finite(X, name="X", columns=None):
     """Raise ValueError for NaN and infinity in a float array or CSR; one reading."""
     values = X.data if sp.issparse(X) else X
     with np.errstate(all="ignore"):
@@ -299,8 +301,9 @@ def refuse_not_finite(X, name="X"):
         value = values[i] if sp.issparse(X) else values[i, j]
         if sp.issparse(X):
             i, j = int(np.searchsorted(X.indptr, i, side="right") - 1), int(X.indices[i])
+        column = f"column {j}" if columns is None else f"column {columns[j]!r}"
         raise ValueError(
-            f"{name} contains NaN or infinity (first in row {i}, column {j}): {value}; impute or "
+            f"{name} contains NaN or infinity (first in row {i}, {column}): {value}; impute or "
             "drop it"
         )
 

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import (
     as_floats,
     as_offset,
@@ -32,6 +34,7 @@ from fastgd.fitting.plan import Settings, own_steps, random_by_name
 from fastgd.fitting.runs import Task, fit_targets
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
+from fastgd.objective.null_model import check_optimum
 from fastgd.penalties.quadratic import with_quadratic
 from fastgd.penalties.separable import find_penalty
 from fastgd.penalties.weighted import weighted
@@ -70,6 +73,19 @@ class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
 class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share."""
 
+    coef_: Floats
+    intercept_: Floats
+    n_features_in_: int
+    n_iter_: int
+    t_: float
+    objective_: float
+    suboptimality_: float
+    bound_kind_: str
+    converged_: bool
+    stop_reason_: StopReason
+    history_: Any
+    plan_: Any
+
     _doc_link_module = "fastgd"
     _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
 
@@ -96,17 +112,18 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
     @with_callbacks
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
         *,
-        coef_init=None,
-        intercept_init=None,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        offset=None,
-    ):
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        X_val: Matrix | None = None,
+        y_val: Labels | None = None,
+        sample_weight_val: Vector | None = None,
+        offset: Vector | None = None,
+        offset_val: Vector | None = None,
+    ) -> Self:
         """Fit to data, to within `tol` of the optimum.
 
         Parameters
@@ -117,7 +134,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
             Weight k means the row k times; only ratios matter.
         coef_init, intercept_init : array-like, optional
             Where to start, in the shapes of `coef_` and `intercept_`.
-        X_val, y_val, sample_weight_val : array-like, optional
+        X_val, y_val, sample_weight_val, offset_val : array-like, optional
             Rows to watch for early stopping; given, they switch it on.
         offset : array-like, (n_samples,), optional
             Added to the predictions.
@@ -139,8 +156,9 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         check_parameters(vars(self))
         given = X
         X, y = self._checked(X, y, reset=True, order=None)
-        rows = as_rows(X, checked=True, in_place=True)
-        validation = X_val, y_val, sample_weight_val
+        names = getattr(self, "feature_names_in_", None)
+        rows = as_rows(X, checked=True, in_place=True, columns=names)
+        validation = X_val, y_val, sample_weight_val, offset_val
         task, samples, seeds = prepare(
             self, X, y, sample_weight, offset, validation, rows, count_threads(self.n_jobs)
         )
@@ -212,6 +230,10 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         """Checked sample weights, or None."""
         return None if sample_weight is None else as_weights(sample_weight, n_samples)
 
+    def _joint_loss(self, loss):
+        """The loss that is minimised: one of all classes where there are several."""
+        return loss
+
     def _check_rows(self, y, weights):
         """Raise ValueError where the rows that have a weight cannot be fitted."""
 
@@ -270,7 +292,10 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
                 return [None] * n_targets
             return self._last_models(n_features, n_targets, loss)
         vector = isinstance(loss, VectorLoss)
-        n_outputs = np.size(intercept_init) if vector and intercept_init is not None else n_targets
+        n_outputs = n_targets
+        if vector:
+            given = len(np.atleast_2d(coef_init)) if intercept_init is None else None
+            n_outputs = int(getattr(loss, "n_classes", 0)) or given or np.size(intercept_init)
         shapes = f"of shapes ({n_outputs}, {n_features}) and ({n_outputs},)"
         coef = (
             np.zeros((n_outputs, n_features))
@@ -296,13 +321,15 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
 
     def _last_models(self, n_features, n_targets, loss):
         """(coef, intercept) of the fitted model for each target."""
-        coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
+        stored: Any = self.coef_
+        coef = stored.toarray() if sp.issparse(stored) else np.atleast_2d(stored)
         intercept = np.ravel(self.intercept_)
         vector = isinstance(loss, VectorLoss)
-        if coef.shape[1] != n_features or (not vector and coef.shape[0] != n_targets):
+        wanted = n_targets if not vector else int(getattr(loss, "n_classes", 0)) or coef.shape[0]
+        if coef.shape != (wanted, n_features):
             raise ValueError(
                 f"the model to go on from has coef_ of shape {coef.shape}, these data need "
-                f"({n_targets}, {n_features}); set warm_start=False, or fit a clone, to start anew"
+                f"({wanted}, {n_features}); set warm_start=False, or fit a clone, to start anew"
             )
         return [(coef.T, intercept)] if vector else list(zip(coef, intercept, strict=True))
 
@@ -324,6 +351,9 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         self.history_ = (
             [r.history.arrays() for r in results] if several else results[0].history.arrays()
         )
+        best = [np.fmax.reduce(result.history["score"]) for result in results]
+        if not np.isnan(best).all():
+            self.best_validation_score_ = float(np.mean(best))
         self.plan_ = [run.plan for run in runs] if several else runs[0].plan
         # Solvers that find their own steps keep vectors as long as there are rows: only for whoever
         # asked to go on.
@@ -353,18 +383,31 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
 
     def _scores(self, X, offset=None):
         """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""
-        check_is_fitted(self)
-        X = validated(self, X, reset=False)
-        refuse_not_finite(X)
-        coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
-        intercept = np.ravel(self.intercept_)
-        scores = predictions.scores(X, coef, intercept, self.n_jobs)
+        scores, offset = self._linear(X), self._own_offset(offset)
         if offset is not None:
-            offset = as_offset(offset, X.shape[0])
-            scores = scores + offset[:, None]
+            scores = scores + as_offset(offset, scores.shape[0])[:, None]
         return scores
 
-    def sparsify(self):
+    def _linear(self, X):
+        """X @ coef + intercept, (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        X = validated(self, X, reset=False)
+        refuse_not_finite(X, columns=getattr(self, "feature_names_in_", None))
+        coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
+        intercept = np.ravel(self.intercept_)
+        return predictions.scores(X, coef, intercept, self.n_jobs)
+
+    def offset_of_rows(self, offset):
+        """Predict with this offset from now on where none is given: how a search, whose scorer
+        knows no offsets, scores a model on rows that have some.
+        """
+        self._offset_of_rows = offset
+
+    def _own_offset(self, offset):
+        """The offset that is given, or that of the rows which a search scores this model on."""
+        return getattr(self, "_offset_of_rows", None) if offset is None else offset
+
+    def sparsify(self) -> Self:
         """Turn `coef_` into a SciPy sparse array, which saves memory where most coefficients are
         0; returns self.
         """
@@ -374,37 +417,41 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         )
         return self
 
-    def densify(self):
+    def densify(self) -> Self:
         """Turn `coef_` back into an ndarray; returns self."""
         check_is_fitted(self)
-        if sp.issparse(self.coef_):
-            self.coef_ = self._dense_shape(self.coef_.toarray())
+        stored: Any = self.coef_
+        if sp.issparse(stored):
+            self.coef_ = self._dense_shape(stored.toarray())
         return self
 
 
 def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads):
     """What a fit to checked data needs: the `Task`, the samples of each target, and their seeds.
 
-    `validation` is X_val, y_val, sample_weight_val, each of which may be None.
+    `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None.
     """
     loss, penalty = estimator._components()
     targets = estimator._start_targets(y, loss)
+    loss = estimator._joint_loss(loss)
     task = estimator._task(loss, penalty, rows, n_threads)
     weights = estimator._weights(sample_weight, y, X.shape[0])
     offset = None if offset is None else as_offset(offset, X.shape[0])
     # Early stopping was asked for: its rows follow NumPy's convention.
     rng = check_random_state(estimator.random_state)
-    X_val, y_val, sample_weight_val = validation
-    holdout = Holdout.choose(estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng)
+    holdout = Holdout.choose(estimator, X, y, weights, offset, validation, rng)
     if holdout is not None:
         weights = holdout.training_weights(weights, X.shape[0])
         task.score = holdout.score
     estimator._check_rows(y, weights)
     first = as_samples(loss, targets[0], X.shape[0], weights, offset)
     _try_components(estimator, task, first)
+    samples = [first, *(first.with_targets(one) for one in targets[1:])]
+    if task.fit_intercept:
+        for one in samples:
+            check_optimum(loss, one)
     _read_shifted(task, first)
     task.stop_rules = tuple(user_rules(estimator.stop))
-    samples = [first, *(first.with_targets(one) for one in targets[1:])]
     if estimator.random_state is None:
         rng = generator(None, task.settings, loss)
     return task, samples, estimator._seeds(rng, [None] * len(samples))

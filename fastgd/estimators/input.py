@@ -8,6 +8,9 @@ from sklearn.utils.validation import validate_data
 from fastgd.data.check_parameters import refuse_masked
 from fastgd.data.check_X import check_structure
 
+# How names of types begin that NumPy, pandas, Arrow and Polars have for dates and durations.
+TIMES = ("date", "time", "duration")
+
 
 class NotNumbersError(ValueError, TypeError):
     """Data of a type that is no number: a ValueError, like all that can be wrong with data, and
@@ -25,17 +28,12 @@ def validated(estimator, X, *y, **options):
         return (X, *y) if y else X
     for name, values in zip(("X", "y"), (X, *y), strict=False):
         refuse_masked(values, name)
-    dates = sorted(
-        {
-            str(one)
-            for one in np.ravel(getattr(X, "dtypes", getattr(X, "dtype", "")))
-            if _is_time(one)
-        }
-    )
-    if dates:
-        raise ValueError(
-            f"X holds dates or durations ({dates[0]}); turn them into numbers, for example days"
-        )
+    for name, kind in _kinds_of_columns(X):
+        if str(kind).lower().startswith(TIMES):
+            raise ValueError(
+                f"X holds dates or durations ({kind}{name}); turn them into numbers, for example "
+                "days"
+            )
     options.update(accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32])
     options["ensure_all_finite"] = False
     try:
@@ -43,7 +41,8 @@ def validated(estimator, X, *y, **options):
     except ValueError as error:
         if str(error).startswith("could not convert string to float"):
             raise ValueError(
-                f"{error}: encode text as numbers first, for example with OneHotEncoder"
+                f"{error}{_column_of_text(X)}: encode text as numbers first, for example with "
+                "OneHotEncoder"
             ) from error
         raise
     except TypeError as error:
@@ -82,8 +81,20 @@ def _finite(values):
         return bool(np.isfinite(values.sum(dtype=np.float64)))
 
 
-def _is_time(dtype):
-    """Whether a column type of NumPy, pandas, Arrow or Polars is one of dates, times or
-    durations.
-    """
-    return str(dtype).lower().startswith(("date", "time", "duration"))
+def _kinds_of_columns(X):
+    """(" in column 'name'", type) of each column of a frame; ("", dtype) of an array."""
+    kinds = np.ravel(np.asarray(getattr(X, "dtypes", getattr(X, "dtype", "")), dtype=object))
+    names = getattr(X, "columns", ())
+    if len(names) != len(kinds):
+        return [("", kind) for kind in kinds]
+    return [(f" in column {name!r}", kind) for name, kind in zip(names, kinds, strict=True)]
+
+
+def _column_of_text(X):
+    """Words for the first column of a frame that is no numbers; empty for an array."""
+    for name in getattr(X, "columns", ()):
+        try:
+            np.asarray(X[name], dtype=np.float64)
+        except (TypeError, ValueError):
+            return f" in column {name!r}"
+    return ""

@@ -104,6 +104,8 @@ def continued(before, after, tol=0.0):
     of the two points.
     """
     passes = before.history["passes"][-1]
+    lost = before if after.objective <= before.objective else after
+    lost.history["kept"][:] = [0.0] * len(lost.history)
     before.history.extend(after.history, passes)
     better, other = (after, before) if after.objective <= before.objective else (before, after)
     if other.bound.kind == "proof":

@@ -23,6 +23,7 @@ from fastgd.fitting.stopping import (
     Cautious,
     Extrapolated,
     NoMistakes,
+    OutOfReach,
     Overdue,
     Plateau,
     Stalled,
@@ -336,6 +337,12 @@ def _unknowns(objective, coef, intercept):
     return table.ravel()
 
 
+def _null_distance(objective):
+    """F of the null model less the infimum of the loss; F itself where nothing bounds the loss."""
+    infimum = objective.loss.infimum
+    return abs(objective.null_value - (infimum if infimum > -np.inf else 0.0))
+
+
 def _rules(task, tried, solver, max_time):
     """Stopping rules of a run by the last of the plans that were `tried`."""
     settings = task.settings
@@ -355,6 +362,10 @@ def _rules(task, tried, solver, max_time):
                 if cautious
                 else Extrapolated(tol, unit)
             )
+        if settings.solver != "auto" and solver.rule_name and plan.batch_size != "full":
+            F = solver.objective
+            far = functools.partial(_null_distance, F)
+            rules.append(OutOfReach(tol, unit, task.max_iter, far))
         if not solver.own_steps and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if plan.solver in ("newton", "lbfgs", "nesterov"):

@@ -85,7 +85,7 @@ class Summary:
         """Probability of a |z| this large where the coefficient is 0."""
         return scipy.special.erfc(np.abs(self.z) / np.sqrt(2.0))
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """The table as a pandas DataFrame, a row for each coefficient.
 
         Raises
@@ -173,7 +173,7 @@ class Coefficients:
             None if standardised is None else standardised[order],
         )
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """The table as a pandas DataFrame; ImportError where pandas is not installed."""
         import pandas as pd
 
@@ -234,7 +234,8 @@ def summarise(objective, coef, intercept, names, total, kind="model", clusters=N
     expected = rows
     if likelihood and has_mean(F.loss):
         expected = covariance.at_model(F, v, total, F.loss.mean(rows.predictions))
-    used = expected if kind == "model" else rows
+    # A curvature that may be negative is read as at least 0, which would not be the matrix.
+    used = expected if kind == "model" or not F.loss.convex else rows
     information = covariance.matrix_of(F, used.curvatures)
     outer = covariance.inverse(covariance.penalised(F, information, total))
     n_effective = float(np.sum(outer * information.T))

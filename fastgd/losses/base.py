@@ -93,6 +93,14 @@ class Loss(Component, family=True):
         before = self.derivative(prediction - step, target)
         return (after - before) / (2.0 * step)
 
+    def step_curvature(self, prediction, target):
+        """Curvature that Newton steps are taken with, at least 0; by default `curvature`.
+
+        A loss that is not convex may give the mean of its curvature over the targets that the
+        prediction expects (Fisher's), which is never negative.
+        """
+        return self.curvature(prediction, target)
+
     @python_only
     def mean(self, predictions):
         """What predictions stand for on the scale of the targets, an array of the same shape: what
@@ -124,9 +132,9 @@ class VectorLoss(Component, family=True):
     The target is a row of numbers, (n_targets,) float: a class index, or several values to be
     predicted at once. Attributes as those of `Loss`, with these differences: `curvature_bound`
     bounds the largest eigenvalue of the (K, K) second derivative H, and `self_concordance` is M
-    with abs(third derivative along v) <= M max_k abs(v_k) v'Hv for every direction v (squared 0,
-    softmax 2).  `shift_invariant` says that the same number added to all K predictions changes
-    nothing: models are then told with intercepts that sum to 0.
+    with abs(third derivative along u, v, v) <= M max_k abs(u_k) v'Hv for all directions u and v
+    (squared 0, softmax 2).  `shift_invariant` says that the same number added to all K predictions
+    changes nothing: models are then told with intercepts that sum to 0.
     """
 
     smooth: ClassVar[bool] = True
@@ -233,6 +241,14 @@ def has_log_likelihood(loss):
     return getattr(type(loss), "log_likelihood", None) not in (None, Loss.log_likelihood)
 
 
+def steps_curve(loss):
+    """Whether the curvature that Newton steps are taken with is never negative: that of convex
+    losses, and of those that give one for steps.
+    """
+    own = getattr(type(loss), "step_curvature", Loss.step_curvature)
+    return loss.convex or own is not Loss.step_curvature
+
+
 def typical_curvature(loss):
     """The curvature bound of a loss, or 1 where there is none: a unit for steps, not a promise."""
     bound = getattr(loss, "curvature_bound", np.inf)
@@ -251,3 +267,13 @@ def find_loss(loss, **fields):
         )
     found = Loss.named(loss)
     return found(**{name: value for name, value in fields.items() if name in found.__annotations__})
+
+
+def require_positive(loss: Loss, parameter: str, or_zero: bool = False) -> None:
+    """Raise ValueError where a parameter of a loss is not positive and finite."""
+    number = getattr(loss, parameter)
+    if not (0.0 < number < np.inf or (or_zero and number == 0.0)):
+        allowed = "non-negative" if or_zero else "positive"
+        raise ValueError(
+            f"{type(loss).__name__} {parameter} must be {allowed} and finite, got {number}"
+        )

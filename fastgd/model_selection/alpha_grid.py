@@ -17,7 +17,7 @@ RATIO_L2 = 1e-6
 ALIKE = 30.0
 
 
-def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
+def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, offset=None):
     """`count` alphas spaced logarithmically down from the largest one that is of interest,
     (count,).
 
@@ -39,7 +39,7 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
     ValueError
         For a penalty that is no elastic net.
     """
-    fits = PathFits(estimator, X, y, weights, n_threads, rows=rows)
+    fits = PathFits(estimator, X, y, weights, n_threads, rows=rows, offset=offset)
     penalty = fits.task.penalty
     if penalty.largest_alpha(np.ones((X.shape[1], 1)), 1.0) is None:
         raise ValueError(

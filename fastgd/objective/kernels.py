@@ -30,7 +30,7 @@ def raised_curvature(loss, prediction, target, value, derivative, floor):
     A Newton step for the row alone then goes no further than to where its tangent is 0. Differences
     of derivatives, which stand in for a curvature that is not given, may fall below 0.
     """
-    curvature = max(loss.curvature(prediction, target), 0.0)
+    curvature = max(loss.step_curvature(prediction, target), 0.0)
     if floor > 0.0:
         curvature = max(curvature, min(derivative * derivative / (value + 1e-300), floor))
     return curvature
@@ -176,6 +176,45 @@ def vector_curvatures(loss, targets, weights, offsets, intercept, predictions, o
             along[k] = 0.0
             for c in range(n_predictions):
                 out[m, k, c] = weight * written[c] if weight > 0.0 else 0.0
+
+
+@kernel
+def vector_diagonals(loss, targets, weights, offsets, intercept, predictions, out):
+    """Weight * diagonal of H of some rows, (n, K) into `out`."""
+    n_predictions = intercept.size
+    at, along = np.empty(n_predictions), np.zeros(n_predictions)
+    written = np.empty(n_predictions)
+    for m in range(predictions.shape[0]):
+        weight = weights[m] if weights.size > 1 else weights[0]
+        offset = offsets[m] if offsets.size > 1 else offsets[0]
+        for c in range(n_predictions):
+            at[c] = predictions[m, c] + intercept[c] + offset
+            out[m, c] = 0.0
+        if weight > 0.0:
+            for c in range(n_predictions):
+                along[c] = 1.0
+                loss.curvature_product(at, targets[m], along, written)
+                along[c] = 0.0
+                out[m, c] = weight * written[c]
+
+
+@kernel
+def vector_outer(values, columns, starts, curvatures, d, n_formed, matrix):
+    """Lower triangle of the sum over compressed rows of (x_i, 1)(x_i, 1)' times the first
+    `n_formed` rows and columns of curvatures[i], added to `matrix`: unknown j, k at j n_formed + k.
+    """
+    for i in range(starts.size - 1):
+        first, stop = starts[i], starts[i + 1]
+        for a in range(first, stop + 1):
+            left = values[a] if a < stop else 1.0
+            row = (columns[a] if a < stop else d) * n_formed
+            for b in range(first, stop + 1):
+                right = left * (values[b] if b < stop else 1.0)
+                column = (columns[b] if b < stop else d) * n_formed
+                if column <= row:
+                    for k in range(n_formed):
+                        for c in range(n_formed):
+                            matrix[row + k, column + c] += right * curvatures[i, k, c]
 
 
 @kernel

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastgd.losses.base import VectorLoss
 from fastgd.objective.scalar import OnePrediction
+from fastgd.objective.vector_gram import vector_gram
 from fastgd.objective.vector_map import VectorMap
 from fastgd.objective.vector_null_model import best_shifts
 
@@ -46,6 +47,10 @@ class KPredictions:
         """Function p -> H p; the predictions at `v` are kept, for half a pass."""
         return VectorCurvatures(F, v).times
 
+    def curvature_matrix(self, F, v):
+        """As for one prediction."""
+        return vector_gram(F, v)
+
     def null_model(self, F):
         """Intercepts, (K,), and value of the best model without columns."""
         return best_shifts(F)
@@ -80,21 +85,17 @@ class VectorCurvatures:
     def __init__(self, objective, v):
         F = self.objective = objective
         self.vector_map = VectorMap(F)
-        coef, self.intercept = F.split(v)
-        self.predictions = self.vector_map.matvec(coef)
+        self.coef, self.intercept = F.split(v)
+        self.predictions = self.vector_map.matvec(self.coef)
         self.penalty = F.penalty_curvature_at(v)
 
     def times(self, p):
         """H @ p, (size,): one pass."""
         F = self.objective
         coef, shift = F.split(p)
-        moves = self.vector_map.matvec(coef)
-        changes = self.vector_map.curved(self.predictions, self.intercept, moves, shift, out=moves)
-        changes /= F.n_active
-        product = np.empty((F.n_features + F.fit_intercept, F.n_predictions))
-        product[: F.n_features] = self.vector_map.rmatvec(changes)
-        if F.fit_intercept:
-            product[-1] = changes.sum(axis=0)
-        product = product.ravel()
+        at = self.coef, self.intercept
+        along = np.ascontiguousarray(coef), shift
+        blocks = self.vector_map.curvature_product(*at, *along, self.predictions)
+        product = blocks.sum(axis=0).ravel()[: F.size] / F.n_active
         product[: coef.size] += self.penalty(coef.ravel())
         return product

@@ -85,13 +85,15 @@ class VectorMap:
         F.meter.count()
         return totals, gradients
 
-    def curvature_product(self, coef, intercept, direction, shift):
+    def curvature_product(self, coef, intercept, direction, shift, predictions=None):
         """Sums over the blocks of the second derivative times [direction, shift], (blocks, d + 1,
-        K).  One pass.
+        K); `predictions` are X coef where they are known.  One pass.
         """
         F = self.objective
         if F.rows.sparse:
-            changes = self.curved(self.matvec(coef), intercept, self.matvec(direction), shift)
+            known = self.matvec(coef) if predictions is None else predictions
+            moves = self.matvec(direction)
+            changes = self.curved(known, intercept, moves, shift, out=moves)
             products = np.zeros((1, F.n_features + 1, F.n_predictions))
             products[0, :-1] = self.rmatvec(changes)
             products[0, -1] = changes.sum(axis=0)
@@ -100,12 +102,14 @@ class VectorMap:
 
         def work(first, last):
             for b in range(first, last):
-                for part, samples in self._parts(F.ranges[self._cuts[b] : self._cuts[b + 1]]):
+                own = merged(F.ranges[self._cuts[b] : self._cuts[b + 1]])
+                for chosen in chunks(own, self._length):
+                    part = self._dense(chosen)
                     moves = part @ direction
                     moves += shift
-                    passes.vector_losses(
-                        F.loss, *samples, intercept, part @ coef, True, True, moves, moves
-                    )
+                    known = part @ coef if predictions is None else predictions[chosen]
+                    data = F.loss, *samples_of(F.samples, chosen), intercept, known
+                    passes.vector_losses(*data, True, True, moves, moves)
                     products[b, :-1] += part.T @ moves
                     products[b, -1] += moves.sum(axis=0)
 

@@ -17,6 +17,8 @@ ENOUGH = 1e-14
 # Curvature of a shift below this share of the greatest is none: alike shifts of all predictions
 # change nothing under a softmax.
 FLAT = 1e-12
+# Where F is rounding, slopes have to fall to this share.
+FLATTER = 0.5
 # Share of what a step promises that is enough of a fall.
 SUFFICIENT = 1e-4
 
@@ -43,17 +45,17 @@ def lowest_shifts(sums, infimum=-np.inf):
     enough = infimum + ENOUGH * (value - infimum) if infimum > -np.inf else -np.inf
     for _ in range(MOST_STEPS):
         step = -_solve(matrix, slopes)
-        slope = float(slopes @ step)
-        if not slope < -EPS * EPS * abs(value) or value <= enough:
+        slope, size = float(slopes @ step), float(np.abs(slopes).max())
+        if not slope < 0.0 or value <= enough:
             break
+        close = -slope <= EPS * abs(value)  # F no longer tells, slopes do
         found = None
-        for halving in range(MOST_HALVINGS):
+        for halving in range(1 if close else MOST_HALVINGS):
             share = 0.5**halving
             with np.errstate(all="ignore"):
                 trial = sums.at(shifts + share * step)
-            flatter = np.abs(trial[1]).sum() < np.abs(slopes).sum()
-            slack = 4.0 * EPS * abs(value) if flatter else 0.0
-            if trial[0] <= value + SUFFICIENT * share * slope + slack:
+            flatter = float(np.abs(trial[1]).max()) < FLATTER * size
+            if flatter if close else trial[0] <= value + SUFFICIENT * share * slope:
                 found = trial
                 break
         if found is None:

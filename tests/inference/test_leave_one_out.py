@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
-from fastgd import GDClassifier, GDRegressor
+from fastgd import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV
 
 X, Y = load_diabetes(return_X_y=True)
 X, Y = X[:60] * 20.0, Y[:60] / 50.0
@@ -68,3 +68,31 @@ def test_a_row_that_alone_holds_a_coefficient():
 def test_refused_by_name(options):
     with pytest.raises(ValueError, match="loo_predictions needs a loss with a derivative"):
         GDRegressor(**options).fit(X, Y).loo_predictions(X, Y)
+
+
+def test_a_search_scores_each_row_without_it():
+    alphas = [1.0, 1e-1, 1e-2, 1e-3]
+    search = GDRegressorCV(
+        alphas=alphas, cv="loo", scoring="neg_mean_squared_error", tol=1e-13
+    ).fit(X, Y, sample_weight=WEIGHTS)
+    for alpha, score in zip(search.alphas_, search.scores_[:, 0], strict=True):
+        model = GDRegressor(alpha=alpha, tol=1e-13).fit(X, Y, sample_weight=WEIGHTS)
+        left_out = model.loo_predictions(X, Y, sample_weight=WEIGHTS)
+        assert score == pytest.approx(-np.average((Y - left_out) ** 2, weights=WEIGHTS), rel=1e-6)
+    assert search.alpha_ == search.alphas_[np.argmax(search.scores_[:, 0])]
+    # The refitted model predicts as any other.
+    np.testing.assert_allclose(
+        search.predict(X),
+        GDRegressor(alpha=search.alpha_, tol=1e-13).fit(X, Y, sample_weight=WEIGHTS).predict(X),
+    )
+
+
+def test_a_search_of_a_classifier_scores_probabilities():
+    labels = np.where(Y > 3.0, "high", "low")
+    search = GDClassifierCV(alphas=[1.0, 1e-2], cv="loo", scoring="neg_log_loss").fit(X, labels)
+    assert search.scores_.shape == (2, 1)
+    assert np.isfinite(search.scores_).all()
+    with pytest.raises(ValueError, match="cv must be a number of folds, 'loo'"):
+        GDClassifierCV(cv="leave-one-out").fit(X, labels)
+    with pytest.raises(ValueError, match="loo_predictions needs a loss with a derivative"):
+        GDClassifierCV("hinge", cv="loo", alphas=[1.0]).fit(X, labels)

@@ -102,6 +102,46 @@ def test_weights_are_repeats_and_dense_is_csr(storage):
         )
 
 
+COUNTS = np.round(Y)
+MEANS = {"poisson": 1.0, "gamma": 2.0, "tweedie": 1.5, "inverse_gaussian": 3.0}
+DENSITIES = {
+    "poisson": lambda y, mean, dispersion: scipy.stats.poisson.logpmf(y, mean),
+    "gamma": lambda y, mean, dispersion: scipy.stats.gamma.logpdf(
+        y, 1.0 / dispersion, scale=dispersion * mean
+    ),
+    "inverse_gaussian": lambda y, mean, dispersion: scipy.stats.invgauss.logpdf(
+        y, dispersion * mean, scale=1.0 / dispersion
+    ),
+    "negative_binomial": lambda y, mean, dispersion: scipy.stats.nbinom.logpmf(
+        y, 1.0, 1.0 / (1.0 + mean)
+    ),
+}
+
+
+@pytest.mark.parametrize("loss", [*MEANS, "negative_binomial"])
+def test_losses_with_a_log_link(loss):
+    """Fisher's information is sum of s_i mean_i^2 / variance(mean_i) x_i x_i'."""
+    y = COUNTS if loss in ("poisson", "negative_binomial") else Y
+    model = GDRegressor(loss=loss, alpha=0.0, **EXACT).fit(X, y, sample_weight=WEIGHTS)
+    found = model.summary(X, y, sample_weight=WEIGHTS)
+    means = model.predict(X)
+    variances = means + means**2 if loss == "negative_binomial" else means ** MEANS[loss]
+    Z = np.column_stack([X, np.ones(len(X))])
+    information = (Z.T * (WEIGHTS * means**2 / variances)) @ Z
+    dispersion = 1.0
+    if loss not in ("poisson", "negative_binomial"):
+        squares = WEIGHTS @ ((y - means) ** 2 / variances)
+        dispersion = squares / (WEIGHTS.sum() - Z.shape[1])
+    np.testing.assert_allclose(found.dispersion, dispersion, rtol=1e-8)
+    np.testing.assert_allclose(found.covariance, dispersion * np.linalg.inv(information), rtol=1e-6)
+    if loss in DENSITIES:
+        expected = WEIGHTS @ DENSITIES[loss](y, means, dispersion)
+        np.testing.assert_allclose(found.log_likelihood, expected, rtol=1e-8)
+    np.testing.assert_allclose(
+        found.deviance_explained, model.score(X, y, sample_weight=WEIGHTS), rtol=1e-6
+    )
+
+
 def test_columns_far_from_zero():
     far = X + np.array([1e6, 0.0, 0.0, 0.0, 0.0])
     near = GDRegressor(alpha=0.0, **EXACT).fit(X, Y).summary(X, Y)

@@ -124,3 +124,20 @@ def test_without_tol_and_with_held_out_rows_it_does_not_end_the_run():
     assert GDClassifier(tol=None, **kw).fit(X, y > 0).n_iter_ == 40
     scored = GDClassifier(early_stopping=True, tol=1e-3, **kw).fit(X, y > 0)
     assert scored.stop_reason_ is StopReason.VALIDATION
+
+
+@pytest.mark.jit
+@pytest.mark.filterwarnings("ignore:.*no longer falls by more than tol")
+@pytest.mark.parametrize("batch", [1, 32])
+@pytest.mark.parametrize("rule", ["gd", "adam"])
+@pytest.mark.parametrize("data", [iris, digits])
+def test_automatic_steps_end_where_tol_is_out_of_reach(data, rule, batch):
+    """They took 1,000 epochs; what is told to be left is an estimate, within a factor of 10."""
+    X, y = data()
+    X = X / X.max()
+    model = GDClassifier(solver=rule, batch_size=batch, random_state=0).fit(X, y)
+    assert model.n_iter_ <= 512
+    assert model.stop_reason_ is StopReason.PLATEAU
+    best = GDClassifier(tol=1e-8).fit(X, y)
+    assert model.objective_ <= 1.1 * best.objective_
+    assert not model.converged_

@@ -333,6 +333,28 @@ def rule_epoch(
     return lost
 
 
+@kernel
+def coast_others(
+    rule, state, coef, total, chosen, first, last, l2, scales, power, rate, average_from
+):
+    """From update `first` to `last`, what an L2 penalty makes of coefficients that no row touches:
+    those that are not among the sorted `chosen`.
+
+    Of rules that do nothing where the gradient is 0, so that a coefficient of 0 stays. Rates are
+    `rate` / scales^power, or `rate` where there are no scales.
+    """
+    average_from = np.int64(min(average_from, 2.0**62))
+    position = 0
+    for j in range(coef.size):
+        if position < chosen.size and chosen[position] == j:
+            position += 1
+        elif coef[j] != 0.0:
+            own_rate = rate
+            if scales.size > 0:
+                own_rate = rate * (1.0 / scales[j] ** power)
+            _coast(rule, state, coef, total, j, first, last, l2, own_rate, average_from)
+
+
 @kernel(relaxed=True)
 def _row_dot(rows, i, coef):
     """Row `i` times `coef`, added up in any order: 0.85 of the time of `row_epoch`."""
@@ -448,6 +470,121 @@ def vector_epoch(rows, samples, loss, order, batch, point, total, counters, opti
         counters[AVERAGED] += counts
     _fold_table(point, total, scale, mass)
     counters[UPDATES] = update
+    return lost
+
+
+@kernel
+def vector_rule_epoch(
+    rows,
+    samples,
+    loss,
+    rule,
+    penalty,
+    order,
+    batch,
+    point,
+    state,
+    total,
+    columns,
+    counters,
+    options,
+):
+    """`rule_epoch` for K predictions: `point` and `total` are (d + 1, K), and unknown j, c has the
+    place j K + c in `state`.
+    """
+    l2, alpha, intercept_rate = options.l2, options.alpha, options.intercept_rate
+    exact, smooth = options.exact, options.smooth
+    average_from = np.int64(min(options.average_from, 2.0**62))
+    d, n, n_predictions = point.shape[0] - 1, order.size, point.shape[1]
+    coef, unknowns, sums = point[:-1], point.reshape(point.size), total.reshape(total.size)
+    update, lost = int(counters[UPDATES]), 0.0
+    gradient, derivatives = np.zeros((d, n_predictions)), np.zeros(n_predictions)
+    predictions, slopes = np.zeros(n_predictions), np.zeros(n_predictions)
+    seen, touched = np.zeros(d, np.int64), np.zeros(d, np.int64)
+    for j in range(d):
+        seen[j] = update
+    for first in range(0, n, batch):
+        stop = min(first + batch, n)
+        update += 1
+        rate = scheduled_rate(options, np.float64(update))
+        scale = rule.begin(update)
+        n_touched = 0
+        for m in range(first, stop):
+            i = order[m]
+            rows.prefetch(order[min(m + AHEAD, n - 1)])
+            start, end = rows.span(i)
+            for k in range(start, end):
+                column = np.int64(rows.column(k))
+                if seen[column] != update and rows.entry(i, k) != 0.0:
+                    touched[n_touched] = column
+                    n_touched += 1
+                    last, seen[column] = seen[column], update
+                    away = max(0, update - max(last + 1, average_from))
+                    for u in range(column * n_predictions, (column + 1) * n_predictions):
+                        gradient[column, u - column * n_predictions] = 0.0
+                        if exact:
+                            own_rate = rate * columns[0, column]
+                            _coast(
+                                rule,
+                                state,
+                                unknowns,
+                                sums,
+                                u,
+                                last,
+                                update - 1,
+                                l2,
+                                own_rate,
+                                average_from,
+                            )
+                        else:
+                            sums[u] += unknowns[u] * away
+        for c in range(n_predictions):
+            slopes[c] = 0.0
+        for m in range(first, stop):
+            i = order[m]
+            for c in range(n_predictions):
+                predictions[c] = point[d, c] + samples.offset(i)
+            rows.dots(i, coef, predictions)
+            loss.derivatives(predictions, samples.target(i), derivatives)
+            if options.told:
+                lost += loss.value(predictions, samples.target(i))
+            for c in range(n_predictions):
+                derivatives[c] *= samples.weight(i) / (stop - first)
+                slopes[c] += derivatives[c]
+            rows.adds(i, derivatives, gradient)
+        for m in range(n_touched):
+            j = touched[m]
+            own_rate = rate * columns[0, j]
+            for c in range(n_predictions):
+                u, decay = j * n_predictions + c, 0.0
+                if exact:
+                    decay = rule.decay(state, u, unknowns[u], l2, own_rate)
+                elif smooth:
+                    decay = alpha * columns[1, j] * penalty.derivative(unknowns[u], j)
+                unknowns[u] -= rule.step(state, u, gradient[j, c], decay, own_rate, scale)
+                if not exact and not smooth:
+                    reach = rule.reach(state, u, own_rate, scale)
+                    unknowns[u] = penalty.prox(unknowns[u], j, alpha * columns[1, j] * reach)
+                if update >= average_from:
+                    sums[u] += unknowns[u]
+        for c in range(n_predictions):
+            u = d * n_predictions + c
+            if intercept_rate > 0.0:
+                unknowns[u] -= rule.step(state, u, slopes[c], 0.0, rate * intercept_rate, scale)
+            if update >= average_from:
+                sums[u] += unknowns[u]
+        if update >= average_from:
+            counters[AVERAGED] += 1.0
+    rate = scheduled_rate(options, np.float64(update))
+    for j in range(d):
+        away = max(0, update + 1 - max(seen[j] + 1, average_from))
+        for u in range(j * n_predictions, (j + 1) * n_predictions):
+            if exact:
+                own_rate = rate * columns[0, j]
+                _coast(rule, state, unknowns, sums, u, seen[j], update, l2, own_rate, average_from)
+            else:
+                sums[u] += unknowns[u] * away
+    counters[UPDATES] = np.float64(update)
     return lost
 
 
