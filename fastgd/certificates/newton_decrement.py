@@ -182,15 +182,15 @@ def likely_gain(F, v, gradient):
     value, work = F.value(v), F.row_length * F.n_samples
     small = F.size <= SMALL_MATRIX and F.row_length * work <= FEW_OPERATIONS
     if not F.vector and (F.size <= FEW_PRODUCTS or small):
-        return _gain_by_matrix(F, v, value, _steepest(F, v, gradient))
+        return _gain_by_matrix(F, v, value, F.steepest(v, gradient))
     unsure = slope_rounding(F, value)
     eliminated = _without_intercept(F, v, gradient, unsure)
     if eliminated is None:
         return np.inf
     gradient, centers, known = eliminated
-    gradient = _steepest(F, v, gradient)
+    gradient = F.steepest(v, gradient)
     shrink, sizes = _inverse_diagonal(F)
-    if F.l1 > 0.0:
+    if not F.term.smooth:
         shrink[(v == 0.0) & (gradient == 0.0)] = 0.0
     if centers is not None:
         shrink[-1] = 0.0
@@ -225,7 +225,7 @@ def _gain_by_matrix(F, v, value, gradient):
     noise = 4.0 * gradient_rounding(F, value, prediction_size(F, v)) * column_sizes(F)
     if not np.isfinite(matrix).all():
         return np.inf
-    if F.l1 > 0.0:
+    if not F.term.smooth:
         moving = np.flatnonzero((v != 0.0) | (gradient != 0.0))
         matrix, gradient, noise = matrix[np.ix_(moving, moving)], gradient[moving], noise[moving]
         factor = Factor(matrix) if moving.size else None
@@ -274,12 +274,3 @@ def _inverse_diagonal(F):
     shrink = 1.0 / np.where(table > 0.0, table, 1.0)
     shrink[: F.n_features][variance <= 8.0 * sum_rounding(F) * squares] = 0.0
     return shrink.ravel(), sizes.ravel()
-
-
-def _steepest(F, v, gradient):
-    """The subgradient of F at `v` that is shortest, `gradient` being that of its smooth part."""
-    if F.term.smooth:
-        return gradient
-    steepest, n_coef = gradient.copy(), F.n_features * F.n_predictions
-    steepest[:n_coef] = F.term.steepest(v[:n_coef], gradient[:n_coef])
-    return steepest

@@ -4,6 +4,10 @@ keeps, or from products where columns are too many for a matrix.
 With lambda^2 = g' H^-1 g and r = M max_i |(x_i, 1)|_{H^-1}, `fastgd.certificates.newton_decrement`
 bounds F - F* where r lambda < 1.  Where r lambda >= 1, Newton steps lead to a point p for which it
 holds: F - F* = F - F(p) + (F(p) - F*).
+
+Where the penalty has corners or bounds, g is a subgradient of F, the shortest: a convex penalty is
+nowhere below its value at the point plus the subgradient times the way, and what is left of F is
+the mean loss with its quadratic part, which H is the curvature of.
 """
 
 import math
@@ -74,7 +78,7 @@ class NewtonProof:
         F = self.objective
         holds = (
             not F.vector
-            and F.elastic
+            and F.term.certified
             and F.l1 == 0.0
             and F.loss.convex
             and F.loss.self_concordance is not None
@@ -135,7 +139,12 @@ class NewtonProof:
             bound = Bound(found, "proof") if found < np.inf else NO_BOUND
         else:
             bound = self._curvature_proof(v, value, gradient, enough)
-            if F.l1 + F.l2 == 0.0 and F.loss.infimum == 0.0 and enough < min(bound.value, np.inf):
+            if (
+                F.elastic
+                and F.l1 + F.l2 == 0.0
+                and F.loss.infimum == 0.0
+                and enough < min(bound.value, np.inf)
+            ):
                 bound = min(bound, self._proof_by_others(v, value, enough))
         self._tried_at = self.objective.passes
         self._products = max(self._tried_at - before, 1.0)
@@ -218,6 +227,9 @@ class NewtonProof:
         """
         F = self.objective
         matrix = F.curvature_matrix(v)
+        sizes, held = np.sqrt(np.maximum(np.diag(matrix), 0.0)), F.term.held
+        if held is not None:  # coefficients that are nowhere else
+            matrix[held] = matrix[:, held] = 0.0
         diagonal = np.diag(matrix)
         scale = np.where(
             diagonal > 0.0, 1.0 / np.sqrt(np.maximum(diagonal, np.finfo(float).tiny)), 0.0
@@ -227,12 +239,12 @@ class NewtonProof:
         keep = values > 10.0 * rounding
         vectors *= scale[:, None]
         self._factor, self._rough = vectors[:, keep] / np.sqrt(values[keep] - rounding), False
-        if not keep.all() and not self._unseen(vectors[:, ~keep], diagonal):
+        if not keep.all() and not self._unseen(vectors[:, ~keep], diagonal, gradient):
             return NO_BOUND
         inverse_norm = math.sqrt(float((1.0 / (values[keep] - rounding)).sum()))
 
         def unsure(point, value):
-            return self._unsure(point, value, np.sqrt(np.maximum(diagonal, 0.0)), inverse_norm)
+            return self._unsure(point, value, sizes, inverse_norm)
 
         decrement, least = self._decrement(gradient) + unsure(v, value), EPS * abs(value)
         concordance = F.loss.self_concordance
@@ -254,7 +266,8 @@ class NewtonProof:
         # bound from here is never below half the square of the decrement: with 0.6 of it there is
         # little to win, and where 0.02 of it would not do the run goes on instead.
         hopeless = 0.0 < enough < 0.02 * decrement**2
-        if hopeless or enough == np.inf or bound.value <= max(enough, 0.6 * decrement**2):
+        settled = bound.value <= max(enough, 0.6 * decrement**2)
+        if hopeless or enough == np.inf or settled or not F.term.smooth:
             return bound
         return min(
             bound, self._proof_from_elsewhere(v, value, gradient, reach, enough, matrices, unsure)
@@ -295,7 +308,7 @@ class NewtonProof:
             best = min(best, Bound(value - lower + onward.value + rounded, onward.kind))
         return best
 
-    def _unseen(self, directions, diagonal):
+    def _unseen(self, directions, diagonal, gradient):
         """Whether F changes along none of these columns, which have no curvature beyond rounding.
 
         So it is where there are as many of them as columns of zeros and columns that others make
@@ -303,6 +316,9 @@ class NewtonProof:
         """
         F = self.objective
         blind = diagonal[: F.n_features] <= 0.0
+        if not F.elastic:  # what a penalty has along columns that others make up is not looked at
+            still = not gradient[: F.n_features][blind].any()
+            return still and directions.shape[1] == int(blind.sum())
         if F.l2 > 0.0 or F.moments()[0][LARGEST][blind].any():
             return False
         counted = np.broadcast_to(F.samples.weights, (F.n_samples,)) > 0.0

@@ -61,6 +61,17 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Strength of the penalty; it multiplies a mean loss, so that C = 1 / (alpha * n_samples).
     l1_ratio : float, default=0.15
         Share of the L1 part for `"elasticnet"`.
+    positive : bool, default=False
+        Whether no coefficient may be negative.
+    bounds : (low, high), optional
+        Ends of the coefficients, met exactly: numbers, infinite ones among them, or arrays of one
+        for each feature.
+    penalty_weights : array-like, (n_features,), optional
+        What the penalty of each feature is multiplied with: 0 leaves it out, infinity makes the
+        coefficient 0.  These three go with `"l2"`, `"l1"`, `"elasticnet"` and None.
+    P2 : array-like or sparse, (n_features, n_features), optional
+        Symmetric, positive semi-definite: the L2 part is then w'P2 w / 2, which holds, say,
+        neighbouring levels of a category together.  Weights are then of the L1 part.
     fit_intercept : bool, default=True
         The intercept is never penalised.
     max_iter : int, default=1000
@@ -140,9 +151,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     suboptimality_ : float
         bound / max(F - bound, 1e-4 F0), with F0 the objective of the null model (the best one
         without columns); the greatest over the classes.
-    bound_kind_ : {"proof", "estimate", "none"}
+    bound_kind_ : {"proof", "estimate", "stationarity", "none"}
         What the bound is: proved, or the estimate on which the fit ended (`history_["bound"]` keeps
-        what is proved); of several classes the worst.
+        what is proved), or with a penalty that is not convex what steps along single columns would
+        gain, which is 0 at every stationary point; of several classes the worst.
     converged_ : bool
         Whether `suboptimality_` is at most `tol` (1e-14 where that is 0), and nothing else; False
         without a `tol`.
@@ -186,6 +198,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         penalty: str | Penalty | None = "l2",
         alpha: float = 1e-4,
         l1_ratio: float | None = 0.15,
+        positive: bool = False,
+        bounds: tuple[float | Vector, float | Vector] | None = None,
+        penalty_weights: Vector | None = None,
+        P2: Matrix | None = None,
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-4,
@@ -214,6 +230,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.penalty = penalty
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.bounds = bounds
+        self.penalty_weights = penalty_weights
+        self.P2 = P2
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol

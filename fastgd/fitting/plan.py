@@ -245,8 +245,10 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
         reasons.append("batch_size='growing' was given")
         best = cheapest(F, settings.tol)[0]
         return (best.name if "growing" in best.batch_sizes else "lbfgs"), batch, rate
-    if batch == "full" and not F.loss_smooth and not _interior_point(F):
-        reasons.append(f"batch_size={_shown(settings.batch_size)} was given")
+    whole = batch == "auto" and rate == "auto" and not F.penalty.single
+    if (batch == "full" or whole) and not F.loss_smooth and not _interior_point(F):
+        given = f"batch_size={_shown(settings.batch_size)} was given"
+        reasons.append("the penalty needs all rows per update" if whole else given)
         return "nesterov", "full", rate
     if batch not in ("auto", "full") or rate != "auto":
         # Explicit schedules are those of scikit-learn's SGD: one row at a time, as there, unless a
@@ -457,3 +459,8 @@ def _check_pair(rule, batch, rate, objective):
                 "elastic-net penalty, "
                 f"got {objective.loss.name!r} and {objective.penalty!r}"
             )
+    if batch != "full" and not objective.penalty.single:
+        raise ValueError(
+            f"penalty {objective.penalty!r} is none of single coefficients and needs "
+            f"batch_size='full', got {rule.name!r} with batch_size={batch!r}"
+        )

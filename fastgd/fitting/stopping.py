@@ -365,7 +365,12 @@ def ending(result, tol, max_iter):
     """
     history, value = result.history, f"the objective {result.objective:.6g}"
     # A bound of more than F itself only means that losses are not negative.
-    if result.suboptimality < 1.0:
+    if result.bound.kind == "stationarity":
+        how_far = (
+            f"{value} would fall by about {result.suboptimality:.2g} (relative) along single "
+            f"columns, tol is {tol:g}"
+        )
+    elif result.suboptimality < 1.0:
         how = "estimated" if result.bound.kind == "estimate" else "proved"
         how_far = (
             f"{value} is {how} to be within {result.suboptimality:.2g} (relative) of the "

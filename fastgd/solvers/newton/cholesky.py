@@ -149,7 +149,7 @@ class Newton(Solver):
         reason = (
             f"a curvature matrix costs about {curvature_cost(F):.2g} passes and saves many more"
         )
-        return Forecast(passes, reason, last=not (steps_curve(F.loss) and F.elastic))
+        return Forecast(passes, reason, last=not (steps_curve(F.loss) and F.term.certified))
 
     @classmethod
     def make(cls, objective, options):
@@ -366,7 +366,7 @@ class Newton(Solver):
         if least > 0.0:
             missed, has = least * F.moments()[0][SUM_OF_SQUARES], self._diagonal_of(matrix)
             memory.omits_rows = bool((missed <= MISSED * has[: missed.size]).all())
-        if not F.elastic:
+        if not F.term.certified:  # else it is in the matrix
             added = np.zeros(F.size)
             added[: F.n_features] = np.maximum(F.penalty_curvature(state.point), 0.0)
             matrix = self._raised(matrix, added)

@@ -10,7 +10,7 @@ import numpy as np
 from fastgd.linalg.cholesky import Factor
 from fastgd.objective.cost_model import DENSE_COST, LOOP_COST, solving_cost, vector_pass_cost
 from fastgd.objective.vector_gram import hold_shifts
-from fastgd.solvers.base import Forecast, no_derivatives
+from fastgd.solvers.base import Forecast, no_derivatives, several_strengths
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.newton.cholesky import ITERATIONS, MATRICES, MATRICES_AFTER_GROWTH, Newton
 
@@ -39,7 +39,7 @@ class VectorNewton(Newton):
         if F.size > MOST_UNKNOWNS:
             return f"with one matrix takes at most {MOST_UNKNOWNS:,} unknowns, got {F.size:,}"
         l1 = "with one matrix does not go with an l1 part" if F.l1 > 0.0 else None
-        return no_derivatives(F) or l1
+        return no_derivatives(F) or several_strengths(F) or l1
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):
