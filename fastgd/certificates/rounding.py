@@ -28,7 +28,10 @@ def value_rounding(F, v, value, enough, gradient=None):
     the roots of the mean squares multiplied (Cauchy and Schwarz), and by its square, which is all
     where slopes are 0: roughly where that is no more than `enough`.  Where columns are read as
     distances from their centers, the intercept that is returned is rounded in units of its own.
+    Without coefficients predictions are the intercept, exactly.
     """
+    if not v[: F.n_features * F.n_predictions].any() and offset_size(F) == 0.0:
+        return (4.0 * EPS + sum_rounding(F)) * abs(value)
     curvature = typical_curvature(F.loss) if F.loss_smooth else 0.0
     slope = slope_size(F, value, curvature) if F.loss_smooth else 1.0
 

@@ -34,9 +34,16 @@ def highest(objective):
 
 
 def lowest_of(checks, objective, evaluated):
-    """The lowest of the checks, or the null model where none is below it."""
-    if not min(check.objective for check in checks) <= objective.null_value:
-        checks = [*checks, evaluated(null_point(objective, objective.null_intercept))]
+    """The lowest of the checks, or the null model where none is below it.
+
+    Nothing is below a null model at the infimum of the loss, which is known without rounding: of
+    others whose F is 0 too it is told what their predictions are wrong by.
+    """
+    F = objective
+    if F.elastic and F.null_value == F.loss.infimum:
+        return evaluated(null_point(F, F.null_intercept))
+    if not min(check.objective for check in checks) <= F.null_value:
+        checks = [*checks, evaluated(null_point(F, F.null_intercept))]
     return min(checks, key=lambda check: check.objective)
 
 

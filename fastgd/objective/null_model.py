@@ -23,6 +23,9 @@ def null_model(objective):
 
 def best_shift(objective):
     """`null_model` of a loss of one prediction."""
+    exact = _exact_constant(objective)
+    if exact is not None:
+        return exact
     if type(objective.loss) is SquaredError:
         shift, value = _mean(objective.samples, objective.fit_intercept)
         return shift, value / objective.n_active
@@ -35,6 +38,20 @@ def best_shift(objective):
     if objective.fit_intercept:
         return lowest(sums, float(np.abs(objective.samples.offsets).max()), objective.loss.infimum)
     return 0.0, sums(0.0)[0]
+
+
+def _exact_constant(objective):
+    """(b, F0) where all targets are one number b and the loss is at its infimum there, else None.
+
+    What a search finds there is off by rounding, in whose unit a claim would say nothing.
+    """
+    samples, loss = objective.samples, objective.loss
+    if loss.classification or not objective.fit_intercept or samples.offsets.any():
+        return None
+    first = float(samples.targets[0])
+    if loss.value(first, first) != loss.infimum or (samples.targets != first).any():
+        return None
+    return first, float(loss.infimum)
 
 
 def null_point(objective, intercept):
