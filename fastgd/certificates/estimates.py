@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastgd.certificates.newton_decrement import likely_gain
+from fastgd.losses.base import typical_curvature
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest, shifted_sums
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
@@ -39,6 +40,23 @@ def likely_left(F, v, gradient, times=None):
     not arrive.
     """
     return (caution(F.loss) if times is None else times) * likely_gain(F, v, gradient)
+
+
+def fall_along_columns(F, v, gradient):
+    """What F would fall by if each column, and the intercept, made the step to its own minimum: 0
+    at stationary points alone.
+
+    By curvatures that columns have without each other; no bound, and no pass where there are
+    moments.
+    """
+    moments, d = F.moments()[0], F.n_features
+    means = moments[SUM] * F.fit_intercept
+    slopes = F.steepest(v, gradient).reshape(-1, F.n_predictions)
+    curvature = typical_curvature(F.loss)
+    variances = curvature * np.maximum(moments[SUM_OF_SQUARES] - means**2, 0.0)
+    squares = np.square(slopes[:d]).sum(axis=1)
+    along = np.where(variances > 0.0, squares / np.where(variances > 0.0, variances, 1.0), 0.0)
+    return float(along.sum() + np.square(slopes[d:]).sum() / curvature)
 
 
 def sure_fall(F, v, gradient):

@@ -28,9 +28,9 @@ from fastgd.certificates.rounding import (
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
-from fastgd.losses.base import typical_curvature
 from fastgd.objective import kernels as passes
 from fastgd.objective.cost_model import curvature_cost, solving_cost
+from fastgd.objective.distances import curvature_unit
 from fastgd.objective.gram import ALL, largest_norm
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
@@ -132,7 +132,7 @@ def product_bound(F, v, value, gradient, enough):
     moments, norms = F.moments()
     d, longest = F.n_features, np.sqrt(norms[0])
     target, known, corner, centers = gradient[:d], 0.0, 0.0, np.zeros(d)
-    curvature = typical_curvature(F.loss)
+    curvature = curvature_unit(F)
     # Rounding of the gradient and, through predictions that are wrong by a few units, of the
     # derivatives in it.
     sizes = column_sizes(F)
@@ -183,15 +183,15 @@ def likely_gain(F, v, gradient):
     """
     value, work = F.value(v), F.row_length * F.n_samples
     if not F.vector and F.size <= WIDEST_MATRIX and _matrix_passes(F) <= FEW_PRODUCTS:
-        return _gain_by_matrix(F, v, value, _steepest(F, v, gradient))
+        return _gain_by_matrix(F, v, value, F.steepest(v, gradient))
     unsure = slope_rounding(F, value)
     eliminated = _without_intercept(F, v, gradient, unsure)
     if eliminated is None:
         return np.inf
     gradient, centers, known = eliminated
-    gradient = _steepest(F, v, gradient)
+    gradient = F.steepest(v, gradient)
     shrink, sizes = _inverse_diagonal(F)
-    if F.l1 > 0.0:
+    if not F.term.smooth:
         shrink[(v == 0.0) & (gradient == 0.0)] = 0.0
     if centers is not None:
         shrink[-1] = 0.0
@@ -231,7 +231,7 @@ def _gain_by_matrix(F, v, value, gradient):
     noise = 4.0 * gradient_rounding(F, value, prediction_size(F, v)) * column_sizes(F)
     if not np.isfinite(matrix).all():
         return np.inf
-    if F.l1 > 0.0:
+    if not F.term.smooth:
         moving = np.flatnonzero((v != 0.0) | (gradient != 0.0))
         matrix, gradient, noise = matrix[np.ix_(moving, moving)], gradient[moving], noise[moving]
         factor = Factor(matrix) if moving.size else None
@@ -275,17 +275,8 @@ def _inverse_diagonal(F):
     variance = np.maximum(squares - moments[SUM] ** 2 * F.fit_intercept, 0.0)
     table = np.ones((F.n_features + F.fit_intercept, F.n_predictions))
     sizes = np.ones_like(table)
-    table[: F.n_features] = (typical_curvature(F.loss) * variance + F.l2)[:, None]
+    table[: F.n_features] = (curvature_unit(F) * variance + F.l2)[:, None]
     sizes[: F.n_features] = squares[:, None]
     shrink = 1.0 / np.where(table > 0.0, table, 1.0)
     shrink[: F.n_features][variance <= 8.0 * sum_rounding(F) * squares] = 0.0
     return shrink.ravel(), sizes.ravel()
-
-
-def _steepest(F, v, gradient):
-    """The subgradient of F at `v` that is shortest, `gradient` being that of its smooth part."""
-    if F.term.smooth:
-        return gradient
-    steepest, n_coef = gradient.copy(), F.n_features * F.n_predictions
-    steepest[:n_coef] = F.term.steepest(v[:n_coef], gradient[:n_coef])
-    return steepest

@@ -4,6 +4,10 @@ keeps, or from products where columns are too many for a matrix.
 With lambda^2 = g' H^-1 g and r = M max_i |(x_i, 1)|_{H^-1}, `fastgd.certificates.newton_decrement`
 bounds F - F* where r lambda < 1.  Where r lambda >= 1, a Newton step leads to a point p for which
 it may hold: F - F* = F - F(p) + (F(p) - F*).
+
+Where the penalty has corners or bounds, g is a subgradient of F, the shortest: a convex penalty is
+nowhere below its value at the point plus the subgradient times the way, and what is left of F is
+the mean loss with its quadratic part, which H is the curvature of.
 """
 
 import math
@@ -25,9 +29,11 @@ from fastgd.certificates.rounding import (
     sum_rounding,
     value_rounding,
 )
+from fastgd.linalg.bordered import BorderedFactor
 from fastgd.linalg.precision import EPS
-from fastgd.losses.base import typical_curvature
 from fastgd.objective.collinear import redundant_columns
+from fastgd.objective.distances import curvature_unit
+from fastgd.objective.exclusive.matrix import BorderedCurvature
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import LARGEST, SUM, SUM_OF_SQUARES
 from fastgd.objective.subset import reweighted
@@ -84,7 +90,7 @@ class NewtonProof:
         F = self.objective
         holds = (
             not F.vector
-            and F.elastic
+            and F.term.certified
             and F.l1 == 0.0
             and F.loss.convex
             and F.loss.self_concordance is not None
@@ -144,7 +150,12 @@ class NewtonProof:
             bound = Bound(found, "proof") if found < np.inf else NO_BOUND
         else:
             bound = self._curvature_proof(v, value, gradient, enough)
-            if F.l1 + F.l2 == 0.0 and F.loss.infimum == 0.0 and enough < min(bound.value, np.inf):
+            if (
+                F.elastic
+                and F.l1 + F.l2 == 0.0
+                and F.loss.infimum == 0.0
+                and enough < min(bound.value, np.inf)
+            ):
                 bound = min(bound, self._proof_by_others(v, value, enough))
         self._tried_at = self.objective.passes
         self._products = max(self._tried_at - before, 1.0)
@@ -185,7 +196,7 @@ class NewtonProof:
         likely = np.exp(min(moved, 50.0)) * CLOSE * decrement**2 <= enough
         far = self._known_reach * max(decrement, moved) > HOPELESS
         if bound > enough and likely and far and self.measures_rows:
-            self._known_reach = F.loss.self_concordance * longest_row(F, factor.root()) * wider
+            self._known_reach = self._longest(factor) * wider
             bound = stretched_bound(decrement, self._known_reach, moved)
         return Bound(bound + least, "proof") if bound < np.inf else NO_BOUND
 
@@ -197,9 +208,9 @@ class NewtonProof:
         """
         F, stretch = self.objective, 1.0
         if F.loss.self_concordance != 0.0:
-            sizes = math.sqrt(typical_curvature(F.loss)) * column_sizes(F)
+            sizes = math.sqrt(curvature_unit(F)) * np.repeat(column_sizes(F), F.n_predictions)
             stretch = float((sizes[scale > 0.0] / scale[scale > 0.0]).max(initial=0.0))
-        root = math.sqrt(typical_curvature(F.loss))
+        root = math.sqrt(curvature_unit(F))
         predicted = 2.0 * EPS * (float(scale @ np.abs(v)) + root * offset_size(F))
         return slope_rounding(F, value) / root * stretch * inverse_norm + predicted
 
@@ -214,12 +225,22 @@ class NewtonProof:
             longest += float(np.linalg.norm(factor.border[:-1])) * corner
         return F.loss.self_concordance * np.sqrt(longest**2 / F.l2 + corner)
 
+    def _longest(self, factor):
+        """The same from the rows themselves: one pass."""
+        F = self.objective
+        if isinstance(factor, BorderedFactor):
+            return F.loss.self_concordance * BorderedCurvature(F).longest_row(factor)
+        return F.loss.self_concordance * longest_row(F, factor.root())
+
     def _curvature_proof(self, v, value, gradient, enough):
         """Bound from the exact curvature matrix; three passes, and two more for each direction
         without curvature.
         """
         F = self.objective
         matrix = F.curvature_matrix(v)
+        sizes, held = np.sqrt(np.maximum(np.diag(matrix), 0.0)), F.term.held
+        if held is not None:  # coefficients that are nowhere else
+            matrix[held] = matrix[:, held] = 0.0
         diagonal = np.diag(matrix)
         scale = np.where(
             diagonal > 0.0, 1.0 / np.sqrt(np.maximum(diagonal, np.finfo(float).tiny)), 0.0
@@ -229,12 +250,12 @@ class NewtonProof:
         keep = values > 10.0 * rounding
         vectors *= scale[:, None]
         self._factor, self._rough = vectors[:, keep] / np.sqrt(values[keep] - rounding), False
-        if not keep.all() and not self._unseen(vectors[:, ~keep], diagonal):
+        if not keep.all() and not self._unseen(vectors[:, ~keep], diagonal, gradient):
             return NO_BOUND
         inverse_norm = math.sqrt(float((1.0 / (values[keep] - rounding)).sum()))
 
         def unsure(point, value):
-            return self._unsure(point, value, np.sqrt(np.maximum(diagonal, 0.0)), inverse_norm)
+            return self._unsure(point, value, sizes, inverse_norm)
 
         decrement, least = self._decrement(gradient) + unsure(v, value), EPS * abs(value)
         concordance = F.loss.self_concordance
@@ -256,7 +277,8 @@ class NewtonProof:
         # bound from here is never below half the square of the decrement: with 0.6 of it there is
         # little to win, and where 0.02 of it would not do the run goes on instead.
         hopeless = 0.0 < enough < OUT_OF_REACH * decrement**2
-        if hopeless or enough == np.inf or bound.value <= max(enough, CLOSE * decrement**2):
+        settled = bound.value <= max(enough, CLOSE * decrement**2)
+        if hopeless or enough == np.inf or settled or not F.term.smooth:
             return bound
         return min(bound, self._proof_from_elsewhere(v, value, gradient, reach, unsure))
 
@@ -285,7 +307,7 @@ class NewtonProof:
         rounded = sum_rounding(F) * abs(value) + value_rounding(F, point, lower, 0.0, gradient)
         return Bound(value - lower + rest + rounded, "proof")
 
-    def _unseen(self, directions, diagonal):
+    def _unseen(self, directions, diagonal, gradient):
         """Whether F changes along none of these columns, which have no curvature beyond rounding.
 
         So it is where there are as many of them as columns of zeros and columns that others make
@@ -293,6 +315,9 @@ class NewtonProof:
         """
         F = self.objective
         blind = diagonal[: F.n_features] <= 0.0
+        if not F.elastic:  # what a penalty has along columns that others make up is not looked at
+            still = not gradient[: F.n_features][blind].any()
+            return still and directions.shape[1] == int(blind.sum())
         if F.l2 > 0.0 or F.moments()[0][LARGEST][blind].any():
             return False
         counted = np.broadcast_to(F.samples.weights, (F.n_samples,)) > 0.0
@@ -329,9 +354,7 @@ class NewtonProof:
         moments = F.moments()[0]
         variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
         coef_gradient = gradient[: F.n_features]
-        return 0.5 * float(
-            coef_gradient @ (coef_gradient / (typical_curvature(F.loss) * variance + F.l2))
-        )
+        return 0.5 * float(coef_gradient @ (coef_gradient / (curvature_unit(F) * variance + F.l2)))
 
     def _decrement(self, gradient):
         return np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))

@@ -4,7 +4,7 @@ from fastgd.certificates.bound import Bound, relative
 from fastgd.fitting.divergence import how_to_lower, null_model_is_rounding, reference
 from fastgd.fitting.stopping import StopReason
 from fastgd.linalg.precision import EPS
-from fastgd.objective.null_model import null_point
+from fastgd.objective.null_model import is_exact, null_point
 
 # Reasons for which a run ends by itself.
 ENDS = (StopReason.PLATEAU, StopReason.MAX_ITER, StopReason.TIME)
@@ -40,10 +40,11 @@ def lowest_of(checks, objective, evaluated):
     others whose F is 0 too it is told what their predictions are wrong by.
     """
     F = objective
-    if F.elastic and F.null_value == F.loss.infimum:
-        return evaluated(null_point(F, F.null_intercept))
+    null = null_point(F, F.null_intercept)
+    if F.elastic and F.null_value == F.loss.infimum and is_exact(F, null):
+        return evaluated(null)
     if not min(check.objective for check in checks) <= F.null_value:
-        checks = [*checks, evaluated(null_point(F, F.null_intercept))]
+        checks = [*checks, evaluated(null)]
     return min(checks, key=lambda check: check.objective)
 
 

@@ -58,6 +58,8 @@ class Loss(Component, family=True):
     passive_aggressive : bool
         Whether the learning rates "pa1" and "pa2" are meant for it: the derivative is -1 or 1
         wherever the value is above 0, so that value / |x|^2 is the step that a row asks for.
+    estimates_dispersion : bool
+        Whether, of a loss that is a likelihood, the targets' variance is known only up to a factor.
     """
 
     smooth: ClassVar[bool] = True
@@ -69,6 +71,7 @@ class Loss(Component, family=True):
     target_domain: ClassVar[Interval] = REALS
     online: ClassVar[bool] = False
     passive_aggressive: ClassVar[bool] = False
+    estimates_dispersion: ClassVar[bool] = False
 
     @required
     def value(self, prediction, target):
@@ -90,6 +93,30 @@ class Loss(Component, family=True):
         before = self.derivative(prediction - step, target)
         return (after - before) / (2.0 * step)
 
+    def step_curvature(self, prediction, target):
+        """Curvature that Newton steps are taken with, at least 0; by default `curvature`.
+
+        A loss that is not convex may give the mean of its curvature over the targets that the
+        prediction expects (Fisher's), which is never negative.
+        """
+        return self.curvature(prediction, target)
+
+    @python_only
+    def mean(self, predictions):
+        """What predictions stand for on the scale of the targets, an array of the same shape: what
+        `GDRegressor.predict` returns. By default the predictions themselves.
+
+        Where a class defines it, `score` is the share of the deviance that is explained, the
+        deviance being the value of the loss.
+        """
+        return predictions
+
+    @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        """Sum of weight * log-likelihood of the targets, a float, for a class whose value is minus
+        a log-likelihood times the dispersion, up to what does not depend on the prediction.
+        """
+
     @python_only
     def probability(self, predictions):
         """Probability of the class +1 for predictions, an array of any shape: what a class that
@@ -105,8 +132,9 @@ class VectorLoss(Component, family=True):
     The target is a row of numbers, (n_targets,) float: a class index, or several values to be
     predicted at once. Attributes as those of `Loss`, with these differences: `curvature_bound`
     bounds the largest eigenvalue of the (K, K) second derivative H, and `self_concordance` is M
-    with abs(third derivative along v) <= M max_k abs(v_k) v'Hv for every direction v (squared 0,
-    softmax 2).
+    with abs(third derivative along u, v, v) <= M max_k abs(u_k) v'Hv for all directions u and v
+    (squared 0, softmax 2).  `shift_invariant` says that the same number added to all K predictions
+    changes nothing: models are then told with intercepts that sum to 0.
     """
 
     smooth: ClassVar[bool] = True
@@ -118,6 +146,7 @@ class VectorLoss(Component, family=True):
     target_domain: ClassVar[Interval] = REALS
     online: ClassVar[bool] = False
     passive_aggressive: ClassVar[bool] = False
+    shift_invariant: ClassVar[bool] = False
 
     @required
     def value(self, predictions, target):
@@ -128,6 +157,13 @@ class VectorLoss(Component, family=True):
         """Write the K derivatives of the value with respect to the predictions to out, (K,)
         float.
         """
+
+    def value_and_derivatives(self, predictions, target, out):
+        """The value, with the derivatives written to out: what passes call, for losses whose two
+        share most of their work.
+        """
+        self.derivatives(predictions, target, out)
+        return self.value(predictions, target)
 
     def curvature_product(self, predictions, target, direction, out):
         """Write H @ direction to out, H the (K, K) second derivative; by default a central
@@ -146,6 +182,13 @@ class VectorLoss(Component, family=True):
         self.derivatives(moved, target, out)
         for k in range(predictions.size):
             out[k] = (out[k] - before[k]) / (2.0 * step)
+
+    @python_only
+    def mean(self, predictions):
+        """What predictions, (n_samples, K), stand for on the scale of the targets; by default
+        the predictions themselves.  As that of `Loss`.
+        """
+        return predictions
 
     @python_only
     def n_predictions(self, targets) -> int:
@@ -174,6 +217,38 @@ def has_probabilities(loss) -> bool:
     return found not in (None, Loss.probability, VectorLoss.probability)
 
 
+def has_mean(loss):
+    """Whether a loss component says what its predictions stand for.
+
+    Examples
+    --------
+    >>> from fastgd.losses.regression import SquaredError
+    >>> has_mean(SquaredError())
+    False
+    """
+    return type(loss).mean not in (Loss.mean, VectorLoss.mean)
+
+
+def has_log_likelihood(loss):
+    """Whether a loss component is a likelihood.
+
+    Examples
+    --------
+    >>> from fastgd.losses.regression import Huber, SquaredError
+    >>> has_log_likelihood(SquaredError()), has_log_likelihood(Huber())
+    (True, False)
+    """
+    return getattr(type(loss), "log_likelihood", None) not in (None, Loss.log_likelihood)
+
+
+def steps_curve(loss):
+    """Whether the curvature that Newton steps are taken with is never negative: that of convex
+    losses, and of those that give one for steps.
+    """
+    own = getattr(type(loss), "step_curvature", Loss.step_curvature)
+    return loss.convex or own is not Loss.step_curvature
+
+
 def typical_curvature(loss):
     """The curvature bound of a loss, or 1 where there is none: a unit for steps, not a promise."""
     bound = getattr(loss, "curvature_bound", np.inf)
@@ -192,3 +267,13 @@ def find_loss(loss, **fields):
         )
     found = Loss.named(loss)
     return found(**{name: value for name, value in fields.items() if name in found.__annotations__})
+
+
+def require_positive(loss: Loss, parameter: str, or_zero: bool = False) -> None:
+    """Raise ValueError where a parameter of a loss is not positive and finite."""
+    number = getattr(loss, parameter)
+    if not (0.0 < number < np.inf or (or_zero and number == 0.0)):
+        allowed = "non-negative" if or_zero else "positive"
+        raise ValueError(
+            f"{type(loss).__name__} {parameter} must be {allowed} and finite, got {number}"
+        )

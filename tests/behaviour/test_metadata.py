@@ -67,7 +67,7 @@ def test_everything_through_a_search():
     model = (
         GDRegressor(tol=1e-8)
         .set_fit_request(sample_weight=True, offset=True)
-        .set_score_request(sample_weight=True)
+        .set_score_request(sample_weight=True, offset=True)
     )
     search = GridSearchCV(model, {"alpha": [1e-3, 1.0]}, cv=3)
     search.fit(X, SCORE + 3 * OFFSET, sample_weight=WEIGHTS, offset=3 * OFFSET)
@@ -93,7 +93,7 @@ def test_tags_names_and_links():
         True,
         True,
     )
-    assert (tags.classifier_tags.multi_class, tags.classifier_tags.multi_label) == (True, False)
+    assert (tags.classifier_tags.multi_class, tags.classifier_tags.multi_label) == (True, True)
     tags = GDRegressor().__sklearn_tags__()
     assert (tags.estimator_type, tags.input_tags.sparse, tags.target_tags.required) == (
         "regressor",

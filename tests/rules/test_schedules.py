@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.losses.base import Loss, typical_curvature
 from fastgd.losses.classification import LogLoss
+from fastgd.losses.domain import REALS
+from fastgd.losses.multinomial import Multinomial
 from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.blocks import MOST_BLOCKS, chunk_length, cut
 from fastgd.objective.moments import column_scales
@@ -58,8 +60,12 @@ def test_rates_are_those_of_scikit_learn(name, alpha):
 def test_optimal_says_what_it_needs():
     with pytest.raises(ValueError, match="divides by alpha, which is 0"):
         make_schedule("optimal", 0.1, 0.5, 0.0, LogLoss())
-    with pytest.raises(ValueError, match="needs a loss of one prediction"):
+    with pytest.raises(ValueError, match="needs a loss of one prediction or of classes"):
         make_schedule("optimal", 0.1, 0.5, 0.1, ToySoftmax())
+    one, several = (
+        make_schedule("optimal", 0.1, 0.5, 0.1, loss) for loss in (LogLoss(), Multinomial())
+    )
+    assert one == several
 
 
 # Batches
@@ -211,7 +217,7 @@ def test_in_curvature_coordinates_the_curvature_bound_is_the_identity(loss):
     """Whatever the targets: far from 0 a Huber loss has no curvature of its own to go by."""
     X, y, weights, offsets = sparse_problem(loss)
     X[:, 3] = X[:, 2] ** 2 - 1.0
-    if not loss.classification:
+    if loss.target_domain == REALS:
         y = y + 1e5
     for given in (None, offsets + 50.0):
         F = Objective(loss, X, y, sample_weight=weights, offset=given, alpha=0.1)
