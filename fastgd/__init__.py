@@ -7,7 +7,7 @@ Importing the package compiles nothing; the public names are loaded when they ar
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "GDClassifier": "estimators",

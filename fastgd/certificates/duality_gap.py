@@ -10,8 +10,7 @@ import numpy as np
 from fastgd.certificates.bound import NO_BOUND, Bound
 from fastgd.certificates.rounding import gradient_rounding, prediction_size
 from fastgd.linalg.precision import EPS
-from fastgd.losses.base import typical_curvature
-from fastgd.objective.distances import slope_size, unit_at
+from fastgd.objective.distances import curvature_unit, slope_size, unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest, shifted_sums
 from fastgd.objective.vector_map import VectorMap
@@ -102,7 +101,7 @@ class DualityGap:
         F = self.objective
         if not F.fit_intercept:
             return 0.0
-        usual = slope_size(F, smooth_value, typical_curvature(F.loss))
+        usual = slope_size(F, smooth_value, curvature_unit(F))
         slopes = gradient[F.size - F.n_predictions :]
         mean = float(np.abs(slopes).max())
         return mean if mean <= 1e-12 * usual else np.inf

@@ -28,8 +28,8 @@ from fastgd.certificates.rounding import (
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
-from fastgd.losses.base import typical_curvature
 from fastgd.objective import kernels as passes
+from fastgd.objective.distances import curvature_unit
 from fastgd.objective.gram import ALL, largest_norm
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
@@ -130,7 +130,7 @@ def product_bound(F, v, value, gradient, enough):
     moments, norms = F.moments()
     d, longest = F.n_features, np.sqrt(norms[0])
     target, known, corner, centers = gradient[:d], 0.0, 0.0, np.zeros(d)
-    curvature = typical_curvature(F.loss)
+    curvature = curvature_unit(F)
     # Rounding of the gradient and, through predictions that are wrong by a few units, of the
     # derivatives in it.
     sizes = column_sizes(F)
@@ -269,7 +269,7 @@ def _inverse_diagonal(F):
     variance = np.maximum(squares - moments[SUM] ** 2 * F.fit_intercept, 0.0)
     table = np.ones((F.n_features + F.fit_intercept, F.n_predictions))
     sizes = np.ones_like(table)
-    table[: F.n_features] = (typical_curvature(F.loss) * variance + F.l2)[:, None]
+    table[: F.n_features] = (curvature_unit(F) * variance + F.l2)[:, None]
     sizes[: F.n_features] = squares[:, None]
     shrink = 1.0 / np.where(table > 0.0, table, 1.0)
     shrink[: F.n_features][variance <= 8.0 * sum_rounding(F) * squares] = 0.0

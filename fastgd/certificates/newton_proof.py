@@ -27,8 +27,8 @@ from fastgd.certificates.rounding import (
 )
 from fastgd.linalg.bordered import BorderedFactor
 from fastgd.linalg.precision import EPS
-from fastgd.losses.base import typical_curvature
 from fastgd.objective.collinear import redundant_columns
+from fastgd.objective.distances import curvature_unit
 from fastgd.objective.exclusive.matrix import BorderedCurvature
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import LARGEST, SUM, SUM_OF_SQUARES
@@ -188,10 +188,9 @@ class NewtonProof:
         """
         F, stretch = self.objective, 1.0
         if F.loss.self_concordance != 0.0:
-            sizes = np.repeat(column_sizes(F), F.n_predictions)
-            sizes *= math.sqrt(typical_curvature(F.loss))
+            sizes = math.sqrt(curvature_unit(F)) * np.repeat(column_sizes(F), F.n_predictions)
             stretch = float((sizes[scale > 0.0] / scale[scale > 0.0]).max(initial=0.0))
-        root = math.sqrt(typical_curvature(F.loss))
+        root = math.sqrt(curvature_unit(F))
         predicted = 2.0 * EPS * (float(scale @ np.abs(v)) + root * offset_size(F))
         return slope_rounding(F, value) / root * stretch * inverse_norm + predicted
 
@@ -340,9 +339,7 @@ class NewtonProof:
         moments = F.moments()[0]
         variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
         coef_gradient = gradient[: F.n_features]
-        return 0.5 * float(
-            coef_gradient @ (coef_gradient / (typical_curvature(F.loss) * variance + F.l2))
-        )
+        return 0.5 * float(coef_gradient @ (coef_gradient / (curvature_unit(F) * variance + F.l2)))
 
     def _decrement(self, gradient):
         return np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))

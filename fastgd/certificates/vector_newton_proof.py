@@ -33,6 +33,7 @@ from fastgd.runtime.threads import map_ranges
 MOST_UNKNOWNS = 1500
 # Arithmetic of a matrix and of the longest row, in ns an unknown squared and row.
 PER_ROW = 0.05
+LARGEST = np.finfo(float).max
 
 
 class VectorNewtonProof(NewtonProof):
@@ -61,7 +62,8 @@ class VectorNewtonProof(NewtonProof):
         factor = known[0]
         if 0.5 * factor.norm_of(gradient) ** 2 > enough:
             return NO_BOUND
-        return super().from_known(known, v, gradient, enough, value)
+        # Any bound will do where none is asked for, but not none.
+        return super().from_known(known, v, gradient, min(enough, LARGEST), value)
 
     @property
     def passes(self):

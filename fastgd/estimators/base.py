@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import (
     as_floats,
     as_offset,
@@ -32,6 +34,7 @@ from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
 from fastgd.fitting.runs import Task, fit_targets
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
+from fastgd.objective.null_model import check_optimum
 from fastgd.penalties.separable import find_penalty
 from fastgd.rules.base import Rule
 from fastgd.runtime.public import public
@@ -66,6 +69,19 @@ class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
 class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share."""
 
+    coef_: Floats
+    intercept_: Floats
+    n_features_in_: int
+    n_iter_: int
+    t_: float
+    objective_: float
+    suboptimality_: float
+    bound_kind_: str
+    converged_: bool
+    stop_reason_: StopReason
+    history_: Any
+    plan_: Any
+
     _doc_link_module = "fastgd"
     _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
 
@@ -92,18 +108,18 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
     @with_callbacks
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
         *,
-        coef_init=None,
-        intercept_init=None,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        offset=None,
-        offset_val=None,
-    ):
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        X_val: Matrix | None = None,
+        y_val: Labels | None = None,
+        sample_weight_val: Vector | None = None,
+        offset: Vector | None = None,
+        offset_val: Vector | None = None,
+    ) -> Self:
         """Fit to data, to within `tol` of the optimum.
 
         Parameters
@@ -267,7 +283,10 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
                 return [None] * n_targets
             return self._last_models(n_features, n_targets, loss)
         vector = isinstance(loss, VectorLoss)
-        n_outputs = np.size(intercept_init) if vector and intercept_init is not None else n_targets
+        n_outputs = n_targets
+        if vector:
+            given = len(np.atleast_2d(coef_init)) if intercept_init is None else None
+            n_outputs = int(getattr(loss, "n_classes", 0)) or given or np.size(intercept_init)
         shapes = f"of shapes ({n_outputs}, {n_features}) and ({n_outputs},)"
         coef = (
             np.zeros((n_outputs, n_features))
@@ -293,7 +312,8 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
 
     def _last_models(self, n_features, n_targets, loss):
         """(coef, intercept) of the fitted model for each target."""
-        coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
+        stored: Any = self.coef_
+        coef = stored.toarray() if sp.issparse(stored) else np.atleast_2d(stored)
         intercept = np.ravel(self.intercept_)
         vector = isinstance(loss, VectorLoss)
         wanted = n_targets if not vector else int(getattr(loss, "n_classes", 0)) or coef.shape[0]
@@ -379,7 +399,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         """The offset that is given, or that of the rows which a search scores this model on."""
         return getattr(self, "_offset_of_rows", None) if offset is None else offset
 
-    def sparsify(self):
+    def sparsify(self) -> Self:
         """Turn `coef_` into a SciPy sparse array, which saves memory where most coefficients are
         0; returns self.
         """
@@ -389,11 +409,12 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         )
         return self
 
-    def densify(self):
+    def densify(self) -> Self:
         """Turn `coef_` back into an ndarray; returns self."""
         check_is_fitted(self)
-        if sp.issparse(self.coef_):
-            self.coef_ = self._dense_shape(self.coef_.toarray())
+        stored: Any = self.coef_
+        if sp.issparse(stored):
+            self.coef_ = self._dense_shape(stored.toarray())
         return self
 
 
@@ -417,9 +438,12 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     estimator._check_rows(y, weights)
     first = as_samples(loss, targets[0], X.shape[0], weights, offset)
     _try_components(estimator, task, first)
+    samples = SamplesOfTargets(first, targets)
+    if task.fit_intercept:
+        for one in samples:
+            check_optimum(loss, one)
     _read_shifted(task, first)
     task.stop_rules = tuple(user_rules(estimator.stop))
-    samples = SamplesOfTargets(first, targets)
     if estimator.random_state is None:
         rng = generator(None, task.settings, loss)
     return task, samples, estimator._seeds(rng, [None] * len(samples))

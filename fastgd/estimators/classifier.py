@@ -1,10 +1,15 @@
 """`GDClassifier`: labels in, signs as targets, labels and probabilities out."""
 
+from typing import Any, Self
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 
+from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import only_given
 from fastgd.estimators.class_weights import class_totals, with_class_weight
 from fastgd.estimators.labels import distinct, targets_of
@@ -16,7 +21,9 @@ from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import Loss, VectorLoss, find_loss, has_probabilities
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.multinomial import Multinomial
+from fastgd.penalties.base import Penalty
 from fastgd.penalties.separable import NoPenalty
+from fastgd.rules.base import Rule
 from fastgd.runtime.component import shown
 from fastgd.runtime.public import public
 
@@ -167,38 +174,40 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     (True, True)
     """
 
+    classes_: npt.NDArray[Any]
+
     @explains_other_names
     def __init__(
         self,
-        loss="log_loss",
+        loss: str | Loss | VectorLoss = "log_loss",
         *,
-        penalty="l2",
-        alpha=1e-4,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-4,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        n_jobs=None,
-        random_state=None,
-        learning_rate="auto",
-        eta0=0.01,
-        power_t=0.5,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        class_weight=None,
-        warm_start=False,
-        average=False,
-        solver="auto",
-        batch_size="auto",
-        momentum=0.9,
-        multi_class="auto",
-        max_time=None,
-        stop=None,
-    ):
+        penalty: str | Penalty | None = "l2",
+        alpha: float = 1e-4,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-4,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str = "auto",
+        eta0: float = 0.01,
+        power_t: float = 0.5,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: dict[Any, float] | str | None = None,
+        warm_start: bool = False,
+        average: bool | int = False,
+        solver: str | Rule = "auto",
+        batch_size: int | float | str = "auto",
+        momentum: float = 0.9,
+        multi_class: str = "auto",
+        max_time: float | None = None,
+        stop: Any = None,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
@@ -231,17 +240,17 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     @whole_or_nothing
     def partial_fit(
         self,
-        X,
-        y,
-        classes=None,
-        sample_weight=None,
+        X: Matrix,
+        y: Labels,
+        classes: Labels | None = None,
+        sample_weight: Vector | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        offset=None,
-        offset_val=None,
-    ):
+        X_val: Matrix | None = None,
+        y_val: Labels | None = None,
+        sample_weight_val: Vector | None = None,
+        offset: Vector | None = None,
+        offset_val: Vector | None = None,
+    ) -> Self:
         """One epoch over these rows, from the model as it is.
 
         Parameters
@@ -300,20 +309,26 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self._advance(task, X, targets, weights, validation, offset)
         return self
 
-    def decision_function(self, X, offset=None):
+    def decision_function(self, X: Matrix, offset: Vector | None = None) -> Floats:
         """Predictions before any link: (n_samples,) for two classes, (n_samples, n_classes) for
         more.
         """
         scores = self._scores(X, offset)
         return scores.ravel() if scores.shape[1] == 1 else scores
 
-    def predict(self, X, offset=None):
+    def predict(self, X: Matrix, offset: Vector | None = None) -> npt.NDArray[Any]:
         """Label of each row, (n_samples,)."""
         scores = self.decision_function(X, **only_given(offset=offset))
         chosen = (scores > 0.0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]
 
-    def score(self, X, y, sample_weight=None, offset=None):
+    def score(
+        self,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        offset: Vector | None = None,
+    ) -> float:
         """Share of the labels that are right.
 
         Parameters
@@ -331,7 +346,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
 
     @offered_if(_gives_probabilities)
-    def predict_proba(self, X, offset=None):
+    def predict_proba(self, X: Matrix, offset: Vector | None = None) -> Floats:
         """Probability of each class, (n_samples, n_classes); rows sum to 1, however large the
         scores are.
         """
@@ -348,8 +363,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return np.where(total > 1e-300, own / np.where(total > 1e-300, total, 1.0), best)
 
     @offered_if(_gives_probabilities)
-    def predict_log_proba(self, X, offset=None):
+    def predict_log_proba(self, X: Matrix, offset: Vector | None = None) -> Floats:
         """Logarithm of `predict_proba`; of the multinomial model finite at any scores."""
+        check_is_fitted(self)
         if self._is_joint() and not isinstance(self.loss, VectorLoss):
             scores = self._scores(X, offset)
             scores -= scores.max(axis=1, keepdims=True)

@@ -14,7 +14,7 @@ from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.runs import ready_state, target_objectives, target_threads
 from fastgd.objective.kernels import shifted_sums, vector_losses
-from fastgd.objective.null_model import null_model
+from fastgd.objective.null_model import falls_for_ever, null_model
 from fastgd.objective.vector_map import NO_TABLE, samples_of
 from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
@@ -118,14 +118,16 @@ def _copied(state):
 
 
 def _null_intercept_of_chunk(objective):
-    """Best intercept alone, 0 where the chunk holds one class only: other chunks hold the other
-    one.
+    """Best intercept alone, 0 where the chunk holds one class only, or zeros of counts: other
+    chunks hold others.
     """
     targets = objective.samples.targets[objective.samples.active()]
     if objective.loss.classification and (targets == targets[0]).all():
         return 0.0
     if objective.vector and np.unique(targets).size < objective.n_predictions:
         return np.zeros(objective.n_predictions)
+    if falls_for_ever(objective.loss, objective.samples):
+        return 0.0
     return null_model(objective)[0]
 
 

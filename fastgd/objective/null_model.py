@@ -6,12 +6,15 @@ import numpy as np
 
 from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.precision import EPS
+from fastgd.losses.base import has_mean
 from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as coefficients
 from fastgd.penalties.separable import NoPenalty
 
 # So many ties in a row that do not halve the slope are rounding.
 MOST_TIES = 3
+# Predictions of which one lies below and one above whatever has a minimum near.
+FAR = 30.0
 
 
 def null_model(objective):
@@ -45,6 +48,42 @@ def null_point(objective, intercept):
     if objective.fit_intercept:
         table[-1] = intercept
     return table.ravel()
+
+
+def falls_for_ever(loss, samples):
+    """Whether the loss of all rows that count falls for ever with the intercept: their targets are
+    one end of the domain, which no prediction reaches.
+
+    Examples
+    --------
+    >>> from fastgd.data.targets import as_samples
+    >>> from fastgd.losses import Poisson, SquaredError
+    >>> [falls_for_ever(one(), as_samples(one(), [0.0] * 3, 3)) for one in (Poisson, SquaredError)]
+    [True, False]
+    """
+    if hasattr(loss, "derivatives") or not has_mean(loss):
+        return False
+    targets = samples.targets[samples.active()]
+    end = float(targets[0])
+    domain = loss.target_domain
+    at_end = (domain.low_closed and end == domain.low) or (
+        domain.high_closed and end == domain.high
+    )
+    if not at_end or not (targets == end).all():
+        return False
+    return loss.derivative(-FAR, end) * loss.derivative(FAR, end) > 0.0
+
+
+def check_optimum(loss, samples):
+    """Raise ValueError where there is no finite optimum with an intercept, because the loss
+    `falls_for_ever`.
+    """
+    if falls_for_ever(loss, samples):
+        raise ValueError(
+            f"y is {samples.targets[samples.active()[0]]:g} in every row that counts: loss "
+            f"{loss.name!r} then has no finite optimum, it falls for ever with the intercept; add "
+            "rows with another target, or leave the intercept out (fit_intercept=False)"
+        )
 
 
 def _mean(samples, fit_intercept):

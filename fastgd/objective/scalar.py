@@ -4,6 +4,7 @@
 
 import numpy as np
 
+from fastgd.losses.base import has_mean
 from fastgd.objective import kernels, null_model
 from fastgd.objective.linear_map import LinearMap
 
@@ -87,7 +88,8 @@ class OnePrediction:
 
     def target_variance(self, targets):
         """Square of the scale that targets give to predictions; 0 where they have none."""
-        return 0.0 if self.loss.classification else float(np.var(targets))
+        alike = self.loss.classification or has_mean(self.loss)
+        return 0.0 if alike else float(np.var(targets))
 
 
 class Curvatures:

@@ -50,7 +50,7 @@ def test_a_line_of_its_own_for_the_best_point_of_the_run(capsys):
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_one_against_the_rest_says_which_class(n_jobs, capsys):
-    model = GDClassifier(verbose=1, n_jobs=n_jobs, solver="lbfgs").fit(X, Y3)
+    model = GDClassifier(verbose=1, n_jobs=n_jobs, solver="lbfgs", multi_class="ovr").fit(X, Y3)
     lines = capsys.readouterr().out.splitlines()
     for name, history in zip("abc", model.history_, strict=True):
         own = [one for one in lines if one.startswith(f"class {name}  iteration")]

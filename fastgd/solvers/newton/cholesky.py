@@ -17,6 +17,7 @@ from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.bordered import HELD
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
+from fastgd.losses.base import steps_curve
 from fastgd.objective.cost_model import are_few, curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.objective import SUM_OF_SQUARES
@@ -148,7 +149,7 @@ class Newton(Solver):
         reason = (
             f"a curvature matrix costs about {curvature_cost(F):.2g} passes and saves many more"
         )
-        return Forecast(passes, reason, last=not (F.convex and F.elastic))
+        return Forecast(passes, reason, last=not (steps_curve(F.loss) and F.elastic))
 
     @classmethod
     def make(cls, objective, options):

@@ -20,8 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgd.losses.base import typical_curvature
-from fastgd.objective.distances import unit_at
+from fastgd.objective.distances import curvature_unit, unit_at
 from fastgd.objective.moments import column_scales, sampled_curvature
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import SUM_OF_SQUARES
@@ -288,7 +287,7 @@ class SelfTuned(Stochastic):
         Huber 9e-2 and 7e-4.
         """
         F = self.objective
-        typical = typical_curvature(F.loss)
+        typical = curvature_unit(F)
         variance = F.kind.target_variance(F.samples.targets[self.rows])
         if variance == 0.0 or F.loss.infimum == -np.inf:
             return typical
