@@ -128,6 +128,7 @@ class Descent:
         self.last = None
         self.progress = Progress()
         self.likely = None  # F*, where an estimate ends the run
+        self.out_of_reach = False
 
     def _iterate(self, state, start_point):
         """Iterations and checks until one of them is the last: the reason."""
@@ -265,6 +266,7 @@ class Descent:
         if not rule.beyond(self.history, left):
             return None
         self.likely = check.objective - left if told else None
+        self.out_of_reach = True
         return StopReason.PLATEAU
 
     def _settled(self, check, rule):
@@ -368,6 +370,8 @@ class Descent:
         if reason in ending.ENDS and self.tol is not None and suboptimality <= self.tol:
             reason = StopReason.CONVERGED
         advice = ending.advice(self.solver, chosen, reason, self.history, self.tol)
+        if advice and self.out_of_reach:
+            advice = ending.OUT_OF_REACH
         found = chosen.objective, bound, suboptimality
         return Result(chosen.point, *found, reason, self.history, state, advice, chosen.doubt)
 

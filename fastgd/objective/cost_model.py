@@ -163,12 +163,27 @@ RANGE_OF_A_THREAD = Cost(
 NEAR_MATRIX = 1 << 20
 
 
+def values_of(objective):
+    """Stored values that a cost is made of.
+
+    Of narrow data, whose zeros an objective does not count, as if all were stored: what solvers
+    decide by costs is then the same for dense and CSR rows.
+    """
+    F = objective
+    return F.n_nonzeros if is_full(F) else F.rows.stored()
+
+
+def is_full(objective):
+    """Whether all values count as stored: in narrow data they do."""
+    return objective.n_nonzeros == objective.n_samples * objective.n_features
+
+
 def pass_cost(objective):
     """Time of a pass in ns."""
     F = objective
     if F.vector:
         return vector_pass_cost(F)
-    return VALUE * F.rows.stored() + ROW * F.n_samples + COLUMN * F.n_features
+    return VALUE * values_of(F) + ROW * F.n_samples + COLUMN * F.n_features
 
 
 def visit_cost(objective):
@@ -179,7 +194,7 @@ def visit_cost(objective):
 def vector_pass_cost(objective):
     """Time of a pass for K predictions in ns."""
     F = objective
-    return F.n_predictions * (VECTOR_VALUE * F.rows.stored() + VECTOR_ROW * F.n_samples)
+    return F.n_predictions * (VECTOR_VALUE * values_of(F) + VECTOR_ROW * F.n_samples)
 
 
 def loops(rows, row_length):
@@ -204,11 +219,11 @@ def pair_cost(n_features):
 def curvature_cost(objective):
     """A curvature matrix in passes' worth of time."""
     F = objective
-    stored = max(F.rows.stored(), F.n_samples)
+    stored = max(values_of(F), F.n_samples)
     nonzeros = min(F.row_length, stored / F.n_samples)
     products = (
         pair_cost(F.n_features) * nonzeros**2 * F.n_samples
-        if loops(F.rows, nonzeros)
+        if not is_full(F) and loops(F.rows, nonzeros)
         else DENSE_COST * stored * F.n_features
     )
     around = VALUE * stored + MATRIX_ROW * F.n_samples + MATRIX_ENTRY * F.n_features**2

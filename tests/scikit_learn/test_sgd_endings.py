@@ -141,5 +141,6 @@ def test_automatic_steps_end_where_tol_is_out_of_reach(multi_class, data, rule, 
     assert model.n_iter_ <= 512
     assert model.stop_reason_ is StopReason.PLATEAU
     best = GDClassifier(tol=1e-6, **kw).fit(X, y)
-    assert model.objective_ <= 1.1 * best.objective_
+    # One rate for all classes at once gets less far in an epoch.
+    assert model.objective_ <= (1.1 if multi_class == "ovr" else 1.3) * best.objective_
     assert not model.converged_

@@ -8,7 +8,14 @@ are orthogonal to them, and so are steps.
 import numpy as np
 
 from fastgd.linalg.cholesky import Factor
-from fastgd.objective.cost_model import DENSE_COST, LOOP_COST, solving_cost, vector_pass_cost
+from fastgd.objective.cost_model import (
+    DENSE_COST,
+    LOOP_COST,
+    is_full,
+    solving_cost,
+    values_of,
+    vector_pass_cost,
+)
 from fastgd.objective.vector_gram import hold_shifts
 from fastgd.solvers.base import Forecast, no_derivatives, several_strengths
 from fastgd.solvers.growing_batch import growth_pays
@@ -71,9 +78,9 @@ def matrix_cost(objective):
     """A curvature matrix and its factor in passes' worth of time."""
     F, size = objective, objective.size
     formed = F.n_predictions * (F.n_predictions + 1) / 2.0
-    stored = max(F.rows.stored(), F.n_samples)
+    stored = max(values_of(F), F.n_samples)
     nonzeros = stored / F.n_samples
-    if F.rows.sparse:
+    if F.rows.sparse and not is_full(F):
         time = LOOP_COST * nonzeros**2 * F.n_samples * formed
     else:
         time = PAIRS * DENSE_COST * stored * F.n_features * formed
