@@ -362,7 +362,7 @@ def test_tags():
     assert is_classifier(GDClassifier())
     assert is_regressor(GDRegressor())
     assert classifier.classifier_tags.multi_class
-    assert not classifier.classifier_tags.multi_label
+    assert classifier.classifier_tags.multi_label
     for tags in (classifier, regressor):
         assert tags.input_tags.sparse
         assert tags.target_tags.required
