@@ -8,6 +8,7 @@ are orthogonal to them, and so are steps.
 import numpy as np
 
 from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import (
     DENSE_COST,
     LOOP_COST,
@@ -60,6 +61,19 @@ class VectorNewton(Newton):
     def __init__(self, objective, tol=0.0):
         super().__init__(objective, tol)
         self.matrix_cost = matrix_cost(objective)
+
+    def advance(self, state):
+        """One step; where neither F nor the gradient falls the matrix is taken anew, and what is
+        left after that is rounding.
+        """
+        value, gradient = state.value, state.gradient
+        super().advance(state)
+        flat = value - state.value <= 4.0 * EPS * abs(value)
+        if flat and not float(state.gradient @ state.gradient) < 0.25 * float(gradient @ gradient):
+            memory = state.memory
+            fresh = memory.n_steps <= 1
+            memory.factor = None if not fresh else memory.factor
+            state.done = state.done or fresh
 
     def _allocate(self):
         """No arrays as long as there are rows: their curvatures are not kept."""
