@@ -185,11 +185,11 @@ def make(seed, index):
     names = losses()
     cycle, place = divmod(index // IN_A_ROW, len(names))
     name = np.random.default_rng([seed, cycle, 2]).permutation(names)[place]
-    storage = _one_of(of_block, STORAGES)
+    storage = one_of(of_block, STORAGES)
     rng = np.random.default_rng([seed, index, 3])
-    loss = _loss(rng, str(name))
+    loss = loss_named(rng, str(name))
     X, kinds = _matrix(rng, storage, 2 if loss.classification else 1)
-    score = _score(rng, X)
+    score = score_of(rng, X)
     y = _targets(rng, loss, score)
     n = y.size
     penalty, alpha, l1_ratio = _penalty(rng, n)
@@ -220,7 +220,7 @@ def make(seed, index):
     )
 
 
-def _one_of(rng, shares):
+def one_of(rng, shares):
     """A key of `shares`, as often as its value says."""
     return str(rng.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values())))
 
@@ -253,12 +253,12 @@ def _dense_columns(rng, n, d, kinds=None):
     late = [k for k, kind in enumerate(kinds) if kind == "copies"]
     for k in [k for k in range(len(kinds)) if k not in late] + late:
         here = places[k]
-        X[:, here] = _columns(rng, kinds[k], n, here.size, X[:, made] if made else None)
+        X[:, here] = columns(rng, kinds[k], n, here.size, X[:, made] if made else None)
         made += list(here)
     return X, kinds
 
 
-def _columns(rng, kind, n, m, there):
+def columns(rng, kind, n, m, there):
     """`m` columns of a kind; `there` are the columns made before them."""
     if kind == "copies":
         if there is None:
@@ -301,7 +301,7 @@ def _one_hot(rng, n, levels):
 
 
 def _sparse_matrix(rng, least):
-    kind = _one_of(rng, SPARSE)
+    kind = one_of(rng, SPARSE)
     size, n = _shape(rng, least)
     a_row = max(1, int(size / n))
     if kind == "random":
@@ -353,7 +353,7 @@ def _stored(X, storage):
     return np.ascontiguousarray(X, dtype=np.float32 if storage == "float32" else np.float64)
 
 
-def _loss(rng, name):
+def loss_named(rng, name):
     if name == "quantile":
         return Loss.named(name)(float(rng.choice([0.01, 0.2, 0.5, 0.8, 0.95])))
     if name == "expectile":
@@ -369,7 +369,7 @@ def _loss(rng, name):
     return OWN[name]() if name in OWN else Loss.named(name)()
 
 
-def _score(rng, X):
+def score_of(rng, X):
     """A standardised score of each row, from a few columns, each of unit spread."""
     n, d = X.shape
     chosen = rng.choice(d, size=min(d, int(rng.integers(1, 30))), replace=False)

@@ -22,11 +22,15 @@ _HOMES = {
     "StoppingRule": "fitting.stopping",
     "gradient_descent": "scipy_method",
     "check_loss": "losses.check",
+    "Summary": "inference.summary",
+    "Coefficients": "inference.summary",
     "warmup": "warm_up",
+    "show_versions": "versions",
     **dict.fromkeys(
         ("Loss", "VectorLoss", "LogLoss", "Hinge", "SquaredHinge", "ModifiedHuber", "Perceptron"),
         "losses",
     ),
+    "Multinomial": "losses",
     **dict.fromkeys(
         ("SquaredError", "Huber", "EpsilonInsensitive", "SquaredEpsilonInsensitive", "Quantile"),
         "losses",
@@ -49,6 +53,8 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.fitting.result import DivergenceError as DivergenceError
     from fastgd.fitting.stopping import StoppingRule as StoppingRule
     from fastgd.fitting.stopping import StopReason as StopReason
+    from fastgd.inference.summary import Coefficients as Coefficients
+    from fastgd.inference.summary import Summary as Summary
     from fastgd.losses.base import Loss as Loss
     from fastgd.losses.base import VectorLoss as VectorLoss
     from fastgd.losses.check import check_loss as check_loss
@@ -63,6 +69,7 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.losses.deviances import NegativeBinomial as NegativeBinomial
     from fastgd.losses.deviances import Poisson as Poisson
     from fastgd.losses.deviances import Tweedie as Tweedie
+    from fastgd.losses.multinomial import Multinomial as Multinomial
     from fastgd.losses.regression import EpsilonInsensitive as EpsilonInsensitive
     from fastgd.losses.regression import Huber as Huber
     from fastgd.losses.regression import Quantile as Quantile
@@ -84,6 +91,7 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.rules.classic import Momentum as Momentum
     from fastgd.rules.classic import Nesterov as Nesterov
     from fastgd.scipy_method import gradient_descent as gradient_descent
+    from fastgd.versions import show_versions as show_versions
     from fastgd.warm_up import warmup as warmup
 
 

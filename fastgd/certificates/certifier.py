@@ -19,6 +19,7 @@ from fastgd.certificates.bound import Bound, Check, relative
 from fastgd.certificates.duality_gap import NEGLIGIBLE, DualityGap
 from fastgd.certificates.newton_proof import NewtonProof
 from fastgd.certificates.rounding import value_rounding
+from fastgd.certificates.vector_newton_proof import VectorNewtonProof
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import VALUE
 from fastgd.objective.distances import enough, unit
@@ -35,6 +36,9 @@ SHARE_ON_THE_WAY = 0.2
 # At the end a better intercept is worth two passes where it halves the bound.
 WORTH_CENTERING = 0.5
 
+# A bound that overflows is none, and no comparison takes it for one.
+_quiet = np.errstate(all="ignore")
+
 
 def provable(objective):
     """Whether some bound goes to 0 as the gradient does, so that a run can go on until it is
@@ -46,7 +50,12 @@ def provable(objective):
     penalised = F.l2 > 0.0 or (F.l1 > 0.0 and F.loss.infimum > -np.inf)
     balanced = not F.fit_intercept or DualityGap(F).centering_helps
     gap = F.elastic and penalised and balanced
-    return F.loss_smooth and F.convex and (NewtonProof(F).applies or gap)
+    return F.loss_smooth and F.convex and (newton_proof(F).applies or gap)
+
+
+def newton_proof(objective):
+    """Proofs by the Newton decrement for one prediction, or for K."""
+    return VectorNewtonProof(objective) if objective.vector else NewtonProof(objective)
 
 
 class Certifier:
@@ -68,7 +77,7 @@ class Certifier:
         self.own_steps = own_steps
         self.free_answers = free_answers
         self.gap = DualityGap(objective, NEGLIGIBLE * (tol or 0.0))
-        self.newton = NewtonProof(objective)
+        self.newton = newton_proof(objective)
         self.begin()
 
     def begin(self):
@@ -94,6 +103,7 @@ class Certifier:
         """A `Check` of `v`: one pass."""
         return self.check(v, *self.objective.smooth_and_gradient(v))
 
+    @_quiet
     def judge(self, check, progress, spent, final=False):
         """The check with the smallest bound that is worth its passes.
 
@@ -119,11 +129,13 @@ class Certifier:
             self._prove(check)
         return check
 
+    @_quiet
     def settle(self, check, progress, spent):
         """Prove a check on which an estimate would end the run, where that is affordable."""
         if self._proof_pays(check, progress, spent, final=True):
             self._prove(check)
 
+    @_quiet
     def estimated(self, check, fallen, spent, best):
         """An estimate of F - F* at a check where falls say that `fallen` is left: inf where nothing
         is told, None where the run has to go on.
@@ -151,6 +163,7 @@ class Certifier:
         left = max(fallen, estimates.sure_fall(F, check.point, self._gradient(check)))
         return left if self._relative(left, check.objective) <= self.tol else None
 
+    @_quiet
     def left_at_rest(self, check, progress, fallen):
         """An estimate of what a solver with nothing left to do has left, where no bound goes to 0;
         `fallen` is what falls so far say.

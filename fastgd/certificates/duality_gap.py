@@ -13,6 +13,8 @@ from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit, slope_size, unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest, shifted_sums
+from fastgd.objective.vector_map import VectorMap
+from fastgd.objective.vector_null_model import Shifts, lowest_shifts
 
 # Rounding that is less than this share of a gap, or of what tol allows, is not looked at more
 # closely.
@@ -64,18 +66,11 @@ class DualityGap:
 
     @property
     def centering_helps(self):
-        """Whether `centered` makes the duality gap apply: an intercept, a smooth loss of one
-        prediction, a penalty.
+        """Whether `centered` makes the duality gap apply: an intercept, a smooth loss, a
+        penalty.
         """
         F = self.objective
-        return (
-            F.fit_intercept
-            and not F.vector
-            and F.loss.smooth
-            and F.convex
-            and F.elastic
-            and F.l1 + F.l2 > 0.0
-        )
+        return F.fit_intercept and F.loss.smooth and F.convex and F.elastic and F.l1 + F.l2 > 0.0
 
     def centered(self, v):
         """`v` with the best intercept for its coefficients, which the duality gap needs.  Half a
@@ -83,6 +78,12 @@ class DualityGap:
         """
         F = self.objective
         coef, intercept = F.split(v)
+        if F.vector:
+            predictions = VectorMap(F).matvec(coef) + intercept
+            sums = Shifts(F.loss, F.samples, predictions, F.n_predictions)
+            moved = v.copy()
+            moved[F.size - F.n_predictions :] += lowest_shifts(sums, F.loss.infimum)[0]
+            return moved
         predictions = LinearMap(F).matvec(coef, often=False)
         predictions += F.samples.offsets + intercept
         largest = max(predictions.max(), -predictions.min())

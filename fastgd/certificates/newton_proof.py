@@ -25,9 +25,11 @@ from fastgd.certificates.rounding import (
     sum_rounding,
     value_rounding,
 )
+from fastgd.linalg.bordered import BorderedFactor
 from fastgd.linalg.precision import EPS
 from fastgd.objective.collinear import redundant_columns
 from fastgd.objective.distances import curvature_unit
+from fastgd.objective.exclusive.matrix import BorderedCurvature
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import LARGEST, SUM, SUM_OF_SQUARES
 from fastgd.objective.subset import reweighted
@@ -174,7 +176,7 @@ class NewtonProof:
         likely = np.exp(min(moved, 50.0)) * 0.6 * decrement**2 <= enough
         far = self._known_reach * max(decrement, moved) > HOPELESS
         if bound > enough and likely and far and self.measures_rows:
-            self._known_reach = F.loss.self_concordance * longest_row(F, factor.root()) * wider
+            self._known_reach = self._longest(factor) * wider
             bound = stretched_bound(decrement, self._known_reach, moved)
         return Bound(bound + least, "proof") if bound < np.inf else NO_BOUND
 
@@ -186,7 +188,8 @@ class NewtonProof:
         """
         F, stretch = self.objective, 1.0
         if F.loss.self_concordance != 0.0:
-            sizes = math.sqrt(curvature_unit(F)) * column_sizes(F)
+            sizes = np.repeat(column_sizes(F), F.n_predictions)
+            sizes *= math.sqrt(curvature_unit(F))
             stretch = float((sizes[scale > 0.0] / scale[scale > 0.0]).max(initial=0.0))
         root = math.sqrt(curvature_unit(F))
         predicted = 2.0 * EPS * (float(scale @ np.abs(v)) + root * offset_size(F))
@@ -202,6 +205,13 @@ class NewtonProof:
             corner = 1.0 / factor.border[-1]
             longest += float(np.linalg.norm(factor.border[:-1])) * corner
         return F.loss.self_concordance * np.sqrt(longest**2 / F.l2 + corner)
+
+    def _longest(self, factor):
+        """The same from the rows themselves: one pass."""
+        F = self.objective
+        if isinstance(factor, BorderedFactor):
+            return F.loss.self_concordance * BorderedCurvature(F).longest_row(factor)
+        return F.loss.self_concordance * longest_row(F, factor.root())
 
     def _curvature_proof(self, v, value, gradient, enough, matrices=2):
         """Bound from the exact curvature matrix; three passes, and two more for each direction

@@ -4,7 +4,7 @@ wrong with them.
 
 import numpy as np
 
-from fastgd.data.check_values import as_numbers, as_offset, as_weights
+from fastgd.data.check_parameters import as_numbers, as_offset, as_weights
 from fastgd.losses.domain import REALS
 from fastgd.runtime.component import Component, python_only, required
 

@@ -1,18 +1,34 @@
 """`GDClassifier`: labels in, signs as targets, labels and probabilities out."""
 
+from typing import Any, Self
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 
-from fastgd.data.check_values import only_given
-from fastgd.estimators.labels import class_totals, distinct, targets_of, with_class_weight
+from fastgd.data.array_types import Floats, Labels, Matrix, Vector
+from fastgd.data.check_parameters import only_given
+from fastgd.estimators.class_weights import class_totals, with_class_weight
+from fastgd.estimators.labels import distinct, targets_of
+from fastgd.estimators.offered import offered_if
+from fastgd.estimators.other_names import explains_other_names
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import Loss, VectorLoss, find_loss, has_probabilities
+from fastgd.losses.classification import LogLoss
+from fastgd.losses.multinomial import Multinomial
+from fastgd.penalties.base import Penalty
+from fastgd.penalties.separable import NoPenalty
+from fastgd.rules.base import Rule
+from fastgd.runtime.component import shown
 from fastgd.runtime.public import public
+
+# Solvers that take a loss of one prediction.
+ONE_PREDICTION = ("saga", "svrg", "sdca")
 
 
 def _gives_probabilities(estimator):
@@ -31,8 +47,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     tune.
 
     Minimises F(w, b) = sum_i s_i loss(y_i, x_i . w + b) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 -
-    l1_ratio) / 2 |w|_2^2), one model for two classes and one for each class against the rest for
-    more.
+    l1_ratio) / 2 |w|_2^2), one model for two classes; for more one of all of them, with the
+    multinomial loss log(sum_k exp(z_k)) - z_y, or one for each class against the rest
+    (`multi_class`).
 
     Parameters
     ----------
@@ -50,7 +67,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Most iterations of the loop: steps of a full-batch solver, epochs of a stochastic one.
     tol : float or None, default=1e-4
         Relative suboptimality to reach; 0 goes on until rounding is what is left, None runs
-        `max_iter` iterations.
+        `max_iter` iterations.  With an explicit learning rate on some of the rows, the fall of the
+        mean training loss without which `n_iter_no_change` epochs in a row end the fit.
     shuffle : bool, default=True
         Whether stochastic epochs visit the rows in a new random order.
     verbose : int, default=0
@@ -92,7 +110,11 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         first and all at the end (growing).  As many as there are rows, or more, are all; in
         `partial_fit` a shorter chunk is one mini-batch.
     momentum : float, default=0.9
-    multi_class : {"auto", "ovr"}, default="auto"
+    multi_class : {"auto", "multinomial", "ovr"}, default="auto"
+        With more than two classes: one multinomial model of all classes, for `"log_loss"`, or one
+        model of each class against the rest.  Auto: multinomial for `"log_loss"`, whatever the
+        solver, but for `"saga"`, `"svrg"` and `"sdca"`, which take one prediction; else one
+        against the rest.
     max_time : float, optional
         Seconds after which the best model so far is kept.
     stop : callable, StoppingRule or list of them, optional
@@ -102,6 +124,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     ----------
     coef_ : ndarray, (1 or n_classes, n_features)
     intercept_ : ndarray, (1 or n_classes,)
+        Of the multinomial model, which a common shift does not change, the sum is 0; without a
+        penalty so are the sums of `coef_` over the classes.
     classes_ : ndarray, (n_classes,)
     n_features_in_, feature_names_in_
         Of the X that was fitted.
@@ -123,7 +147,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     stop_reason_ : StopReason
         Of several classes the one that tells most: what cut one short, then a plateau.
     history_ : dict of ndarray, or a list of them
-        Equally long arrays `passes seconds objective bound rate batch`, one entry for each check;
+        Equally long arrays `passes seconds objective bound rate batch`, one entry for each check,
+        with held-out rows `score`, and `kept`, which check the model is of;
         from `partial_fit` one dict, an entry for each call, the objective that of its rows after
         it, and `score` on the validation rows.
     plan_ : Plan or list of Plan
@@ -132,7 +157,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         `partial_fit` with `class_weight="balanced"`: total weight of each class in all chunks so
         far, which the weights of the next one follow.
     best_validation_score_ : float
-        `partial_fit` with validation rows: the score of the model that predicts.
+        With rows held out, or validation rows: the best score on them, that of the model that is
+        kept; of one-vs-rest `fit` the mean of the classes' (shares of signs that are right).
 
     References
     ----------
@@ -148,37 +174,40 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     (True, True)
     """
 
+    classes_: npt.NDArray[Any]
+
+    @explains_other_names
     def __init__(
         self,
-        loss="log_loss",
+        loss: str | Loss | VectorLoss = "log_loss",
         *,
-        penalty="l2",
-        alpha=1e-4,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-4,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        n_jobs=None,
-        random_state=None,
-        learning_rate="auto",
-        eta0=0.01,
-        power_t=0.5,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        class_weight=None,
-        warm_start=False,
-        average=False,
-        solver="auto",
-        batch_size="auto",
-        momentum=0.9,
-        multi_class="auto",
-        max_time=None,
-        stop=None,
-    ):
+        penalty: str | Penalty | None = "l2",
+        alpha: float = 1e-4,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-4,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str = "auto",
+        eta0: float = 0.01,
+        power_t: float = 0.5,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: dict[Any, float] | str | None = None,
+        warm_start: bool = False,
+        average: bool | int = False,
+        solver: str | Rule = "auto",
+        batch_size: int | float | str = "auto",
+        momentum: float = 0.9,
+        multi_class: str = "auto",
+        max_time: float | None = None,
+        stop: Any = None,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
@@ -207,21 +236,21 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.max_time = max_time
         self.stop = stop
 
-    @available_if(takes_chunks)
+    @offered_if(takes_chunks)
     @whole_or_nothing
     def partial_fit(
         self,
-        X,
-        y,
-        classes=None,
-        sample_weight=None,
+        X: Matrix,
+        y: Labels,
+        classes: Labels | None = None,
+        sample_weight: Vector | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        offset=None,
-        offset_val=None,
-    ):
+        X_val: Matrix | None = None,
+        y_val: Labels | None = None,
+        sample_weight_val: Vector | None = None,
+        offset: Vector | None = None,
+        offset_val: Vector | None = None,
+    ) -> Self:
         """One epoch over these rows, from the model as it is.
 
         Parameters
@@ -268,6 +297,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             raise ValueError(
                 f"classes={classes} is not what the first call to partial_fit got: {self.classes_}"
             )
+        task.loss = self._joint_loss(task.loss)
         targets = self._targets(y)
         weights = super()._weights(sample_weight, y, X.shape[0])
         if self.class_weight == "balanced":
@@ -279,20 +309,26 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self._advance(task, X, targets, weights, validation, offset)
         return self
 
-    def decision_function(self, X, offset=None):
+    def decision_function(self, X: Matrix, offset: Vector | None = None) -> Floats:
         """Predictions before any link: (n_samples,) for two classes, (n_samples, n_classes) for
         more.
         """
         scores = self._scores(X, offset)
         return scores.ravel() if scores.shape[1] == 1 else scores
 
-    def predict(self, X, offset=None):
+    def predict(self, X: Matrix, offset: Vector | None = None) -> npt.NDArray[Any]:
         """Label of each row, (n_samples,)."""
         scores = self.decision_function(X, **only_given(offset=offset))
         chosen = (scores > 0.0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]
 
-    def score(self, X, y, sample_weight=None, offset=None):
+    def score(
+        self,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        offset: Vector | None = None,
+    ) -> float:
         """Share of the labels that are right.
 
         Parameters
@@ -309,13 +345,16 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             return super().score(X, y, sample_weight)
         return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
 
-    @available_if(_gives_probabilities)
-    def predict_proba(self, X, offset=None):
+    @offered_if(_gives_probabilities)
+    def predict_proba(self, X: Matrix, offset: Vector | None = None) -> Floats:
         """Probability of each class, (n_samples, n_classes); rows sum to 1, however large the
         scores are.
         """
         scores = self._scores(X, offset)
-        own = find_loss(self.loss, epsilon=float(self.epsilon)).probability(scores)
+        loss = self._joint_loss(find_loss(self.loss, epsilon=float(self.epsilon)))
+        own = loss.probability(scores)
+        if isinstance(loss, Multinomial):
+            return own
         if own.shape[1] == 1:
             return np.hstack([1.0 - own, own])
         total = own.sum(axis=1, keepdims=True)
@@ -323,9 +362,14 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         best[np.arange(own.shape[0]), scores.argmax(axis=1)] = 1.0
         return np.where(total > 1e-300, own / np.where(total > 1e-300, total, 1.0), best)
 
-    @available_if(_gives_probabilities)
-    def predict_log_proba(self, X, offset=None):
-        """Logarithm of `predict_proba`."""
+    @offered_if(_gives_probabilities)
+    def predict_log_proba(self, X: Matrix, offset: Vector | None = None) -> Floats:
+        """Logarithm of `predict_proba`; of the multinomial model finite at any scores."""
+        check_is_fitted(self)
+        if self._is_joint() and not isinstance(self.loss, VectorLoss):
+            scores = self._scores(X, offset)
+            scores -= scores.max(axis=1, keepdims=True)
+            return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X, **only_given(offset=offset)))
 
@@ -343,7 +387,35 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return self._targets(y)
 
     def _targets(self, y):
-        return targets_of(y, self.classes_, isinstance(self.loss, VectorLoss))
+        return targets_of(y, self.classes_, self._is_joint())
+
+    def _is_joint(self):
+        """Whether one loss takes all classes at once."""
+        if isinstance(self.loss, VectorLoss):
+            return True
+        log_loss = isinstance(self.loss, LogLoss) or self.loss == LogLoss.name
+        if self.multi_class == "multinomial" and not log_loss:
+            raise ValueError(
+                f"multi_class='multinomial' needs loss='log_loss', got {shown(self.loss)}; use "
+                "'ovr'"
+            )
+        joint = self.multi_class != "ovr" and log_loss and self.classes_.size > 2
+        if not joint or not isinstance(self.solver, str) or self.solver not in ONE_PREDICTION:
+            return joint
+        if self.multi_class == "multinomial":
+            raise ValueError(
+                f"solver={self.solver!r} takes one prediction; with multi_class='multinomial' use "
+                "solver='auto', or multi_class='ovr'"
+            )
+        return False
+
+    def _joint_loss(self, loss):
+        """The loss of all classes at once where there is one, else `loss`."""
+        if not self._is_joint():
+            return loss
+        if isinstance(loss, LogLoss | Multinomial):
+            return Multinomial(self.classes_.size)
+        return loss
 
     def _weights(self, sample_weight, y, n_samples):
         """Sample weights times class weights, or None."""
@@ -352,18 +424,37 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         )
 
     def _check_rows(self, y, weights):
-        if weights is not None and np.unique(y[weights > 0.0]).size == 1:
+        if weights is None:
+            return
+        totals = class_totals(self.classes_, y, weights)
+        if np.count_nonzero(totals) == 1:
             raise ValueError(
                 "a classifier needs at least 2 classes, got 1 class with a positive weight; check "
                 "sample_weight and class_weight"
             )
+        if self._is_joint() and not totals.all():
+            missing = self.classes_[totals == 0.0].tolist()
+            raise ValueError(
+                f"class {missing[0]!r} has no row with a positive weight, and its score would fall "
+                "for ever; check sample_weight and class_weight, or leave its rows out"
+            )
 
     def _shaped(self, runs):
-        if isinstance(self.loss, VectorLoss):
-            return runs[0].coef.T.copy(), np.array(runs[0].intercept)
-        return np.array([run.coef for run in runs]), np.array(
-            [float(run.intercept) for run in runs]
-        )
+        if self._is_joint():
+            return self._without_shift(runs[0].coef.T.copy(), np.array(runs[0].intercept))
+        # A list of one long array is copied by NumPy at ten times the time of the array itself.
+        several = [run.coef for run in runs]
+        coef = several[0][None] if len(runs) == 1 else np.array(several)
+        return coef, np.array([float(run.intercept) for run in runs])
+
+    def _without_shift(self, coef, intercept):
+        """Coefficients, (K, d), and intercepts with what shifts all scores alike taken out; with a
+        penalty the coefficients, which it holds, stay.
+        """
+        if not self._joint_loss(find_loss(self.loss)).shift_invariant:
+            return coef, intercept
+        free = self.alpha == 0.0 or self.penalty is None or isinstance(self.penalty, NoPenalty)
+        return (coef - coef.mean(axis=0) if free else coef), intercept - intercept.mean()
 
     def _dense_shape(self, coef):
         return coef

@@ -6,8 +6,8 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from fastgd.data.check_matrix import check_structure
-from fastgd.data.check_values import as_numbers, as_offset, as_weights
+from fastgd.data.check_parameters import as_numbers, as_offset, as_weights
+from fastgd.data.check_X import check_structure
 from fastgd.estimators.deviance import explained, is_deviance
 
 

@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.data.check_matrix import as_rows
-from fastgd.data.check_values import check_parameters, only_given
+from fastgd.data.check_parameters import check_parameters, only_given
+from fastgd.data.check_X import as_rows
 from fastgd.data.component_trial import try_components
+from fastgd.data.far_columns import read_from, read_shifted
 from fastgd.data.targets import WeightedSamples, as_samples
 from fastgd.estimators.base import GDEstimator, generator
 from fastgd.estimators.holdout import Holdout
 from fastgd.fitting.chunks import advance_targets
 from fastgd.fitting.observers import line
+from fastgd.fitting.plan import own_steps
 from fastgd.fitting.stopping import Validation
 from fastgd.losses.base import VectorLoss
 from fastgd.rules.base import Rule
@@ -80,8 +82,6 @@ class ChunkEstimator(GDEstimator):
                 "early_stopping must be False with partial_fit, which sees each row once; give "
                 "X_val and y_val"
             )
-        if isinstance(self.loss, VectorLoss):
-            raise ValueError("partial_fit needs a loss of one prediction")
 
     def _prepared(self):
         """Task without rows, its parameters checked; made anew when a parameter is another
@@ -112,7 +112,8 @@ class ChunkEstimator(GDEstimator):
             if hasattr(self, "coef_")
             else [None] * n_targets
         )
-        if weights is None and offset is None and loss.classification:
+        plain = loss.classification and not isinstance(loss, VectorLoss)
+        if weights is None and offset is None and plain:
             # Made of checked labels; 8 us less.
             first = WeightedSamples(targets[0], np.ones(1), np.zeros(1))
         else:
@@ -120,8 +121,11 @@ class ChunkEstimator(GDEstimator):
         # Once for parameters that stay the same objects.
         if getattr(self, "_tried", None) is not task.settings:
             given = task.settings.solver if isinstance(task.settings.solver, Rule) else None
-            try_components(loss, task.penalty, first.targets, X.shape[1], rule=given)
+            classes = getattr(self, "classes_", None)
+            n_classes = None if classes is None else classes.size
+            try_components(loss, task.penalty, first.targets, X.shape[1], n_classes, given)
             self._tried = task.settings
+        self._shift(task, first, states)
         samples = [self._chunk_samples(first, weights)]
         samples += [samples[0].with_targets(one) for one in targets[1:]]
         rng = (
@@ -132,21 +136,32 @@ class ChunkEstimator(GDEstimator):
         seeds = self._seeds(rng, states)
         parts = advance_targets(task, samples, seeds, starts, states, X)
         self._states = [part.state for part in parts]
-        self._set_latest(
-            np.array([part.coef for part in parts]), [part.intercept for part in parts]
-        )
+        self._set_latest(*self._shaped(parts))
         self.n_iter_ = max(part.state.iteration for part in parts)
         self.t_ = 1.0 + max(part.state.updates for part in parts)
         self.plan_ = parts[0].plan if n_targets == 1 else [part.plan for part in parts]
         for name in OF_A_FIT:
             # Of an earlier fit: nothing is known about the rows of all chunks.
             self.__dict__.pop(name, None)
+        if not hasattr(self, "_best"):
+            self.__dict__.pop("best_validation_score_", None)
         score = np.nan if validation is None else self._validate(X, *validation)
         self._note_chunk(parts, score, time.perf_counter() - began)
         if validation is not None:
             scores = self._chunks.columns()["score"]
             rule = Validation(self.tol or 0.0, self.n_iter_no_change)
             self.stop_reason_ = rule.check({"score": scores[np.isfinite(scores)]})
+
+    def _shift(self, task, samples, states):
+        """Let automatic rates read columns that are far from 0 in the first chunk as distances
+        from their means there, the same in all chunks.
+        """
+        if not (task.fit_intercept and own_steps(task.settings, task.loss)):
+            return
+        if None in states or not hasattr(self, "_centers"):
+            self._centers = getattr(read_shifted(task.rows, samples), "centers", None)
+        if self._centers is not None:
+            task.rows = read_from(task.rows, self._centers)
 
     def _chunk_samples(self, samples, weights):
         """The samples with weights of mean 1 over all chunks so far: between chunks they count
@@ -202,6 +217,7 @@ class ChunkEstimator(GDEstimator):
 
     def _set_fitted(self, runs):
         # What was kept between chunks is of other rows.
-        for name in ("_chunks", "_weighed", "_best", "best_validation_score_", "class_count_"):
+        of_chunks = ("_chunks", "_weighed", "_best", "_centers", "class_count_")
+        for name in (*of_chunks, "best_validation_score_"):
             self.__dict__.pop(name, None)
         super()._set_fitted(runs)

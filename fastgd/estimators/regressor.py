@@ -1,15 +1,21 @@
 """`GDRegressor`: numbers in, numbers out."""
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.metaestimators import available_if
 
+from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.estimators.deviance import explained, is_deviance
+from fastgd.estimators.offered import offered_if
+from fastgd.estimators.other_names import explains_other_names
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
-from fastgd.losses.base import VectorLoss
+from fastgd.losses.base import Loss, VectorLoss
+from fastgd.penalties.base import Penalty
+from fastgd.rules.base import Rule
 from fastgd.runtime.public import public
 
 
@@ -39,7 +45,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         Most iterations of the loop: steps of a full-batch solver, epochs of a stochastic one.
     tol : float or None, default=1e-4
         Relative suboptimality to reach; 0 goes on until rounding is what is left, None runs
-        `max_iter` iterations.
+        `max_iter` iterations.  With an explicit learning rate on some of the rows, the fall of the
+        mean training loss without which `n_iter_no_change` epochs in a row end the fit.
     shuffle : bool, default=True
         Whether stochastic epochs visit the rows in a new random order.
     verbose : int, default=0
@@ -95,35 +102,36 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     (0.518, 'proof')
     """
 
+    @explains_other_names
     def __init__(
         self,
-        loss="squared_error",
+        loss: str | Loss | VectorLoss = "squared_error",
         *,
-        penalty="l2",
-        alpha=1e-4,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-4,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        n_jobs=None,
-        random_state=None,
-        learning_rate="auto",
-        eta0=0.01,
-        power_t=0.25,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        warm_start=False,
-        average=False,
-        solver="auto",
-        batch_size="auto",
-        momentum=0.9,
-        max_time=None,
-        stop=None,
-    ):
+        penalty: str | Penalty | None = "l2",
+        alpha: float = 1e-4,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-4,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str = "auto",
+        eta0: float = 0.01,
+        power_t: float = 0.25,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        warm_start: bool = False,
+        average: bool | int = False,
+        solver: str | Rule = "auto",
+        batch_size: int | float | str = "auto",
+        momentum: float = 0.9,
+        max_time: float | None = None,
+        stop: Any = None,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
@@ -150,20 +158,20 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.max_time = max_time
         self.stop = stop
 
-    @available_if(takes_chunks)
+    @offered_if(takes_chunks)
     @whole_or_nothing
     def partial_fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        offset=None,
-        offset_val=None,
-    ):
+        X_val: Matrix | None = None,
+        y_val: Labels | None = None,
+        sample_weight_val: Vector | None = None,
+        offset: Vector | None = None,
+        offset_val: Vector | None = None,
+    ) -> Self:
         """One epoch over these rows, from the model as it is; as that of `GDClassifier`, without
         classes.
         """
@@ -174,7 +182,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self._advance(task, X, self._targets(y), weights, validation, offset)
         return self
 
-    def predict(self, X, offset=None):
+    def predict(self, X: Matrix, offset: Vector | None = None) -> Floats:
         """Predictions on the scale of the targets: `mean` of the loss at X @ coef + intercept +
         offset.
 
@@ -185,7 +193,13 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         means = self._components()[0].mean(self._scores(X, offset))
         return means.ravel() if means.shape[1] == 1 else means
 
-    def score(self, X, y, sample_weight=None, offset=None):
+    def score(
+        self,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        offset: Vector | None = None,
+    ) -> float:
         """R^2 of the predictions, or D^2 where the loss has a link.
 
         D^2 is the share of the deviance, the value of the loss, that the null model leaves and this

@@ -12,9 +12,10 @@ from fastgd.fitting.divergence import DIVERGED
 from fastgd.fitting.history import History
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.fitting.result import DivergenceError
-from fastgd.fitting.targets import ready_state, target_objectives, target_threads
-from fastgd.objective.kernels import shifted_sums
+from fastgd.fitting.runs import ready_state, target_objectives, target_threads
+from fastgd.objective.kernels import shifted_sums, vector_losses
 from fastgd.objective.null_model import falls_for_ever, null_model
+from fastgd.objective.vector_map import NO_TABLE, samples_of
 from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
@@ -53,9 +54,11 @@ def advance_targets(task, samples, seeds, starts, states, X):
 
 
 def _advance_one(task, objective, seed, start, state, X):
+    if start is not None:
+        start = start[0], objective.rows.own_intercept(*start)
     stream = _stream(task.settings, objective, start, None if state is None else state.run.stream)
     plan = stream.plan
-    solver = make_solver(plan, stream.rule, task.settings, objective, seed)
+    solver = make_solver(plan, stream.rule, task.settings, objective, seed, streaming=True)
     earlier, copied = state, None if state is None else _copied(state)
     state = ready_state(
         solver, plan, objective, start, copied, seed, lambda: _null_intercept_of_chunk(objective)
@@ -72,7 +75,9 @@ def _advance_one(task, objective, seed, start, state, X):
             "learning_rate='auto'.",
             History().arrays(),
         )
-    coef, intercept = objective.split(solver.answer(state) if what else v)
+    coef, intercept = objective.model(solver.answer(state) if what else v)
+    if np.may_share_memory(coef, state.point):
+        coef = coef.copy()
     return Part(plan, state, coef, intercept, value)
 
 
@@ -103,7 +108,9 @@ def _copied(state):
     made.run = copy.copy(state.run)
     for named in (vars(made), vars(made.memory)):
         for key, one in named.items():
-            if isinstance(one, np.ndarray):
+            if key == "point":
+                pass  # no solver moves it in place
+            elif isinstance(one, np.ndarray):
                 named[key] = one.copy()
             elif key not in ("memory", "run") and not isinstance(one, int | float | tuple):
                 named[key] = copy.deepcopy(one)
@@ -119,6 +126,8 @@ def _null_intercept_of_chunk(objective):
         return 0.0
     if falls_for_ever(objective.loss, objective.samples):
         return 0.0
+    if objective.vector and np.unique(targets).size < objective.n_predictions:
+        return np.zeros(objective.n_predictions)
     return null_model(objective)[0]
 
 
@@ -126,20 +135,36 @@ def _value_of_chunk(objective, v, X, run):
     """F of the chunk after its epoch, and what is wrong with it in words, or "": at a fraction
     of a pass.
     """
-    coef, intercept = objective.split(v)
-    samples, loss, n_active = objective.samples, objective.loss, objective.n_active
+    coef, intercept = objective.model(v)
+    n_active = objective.n_active
     with np.errstate(all="ignore"):
-        if not np.isfinite(v.sum()):  # a third of the time of looking at each
+        penalty = objective.penalty_value(v)
+        # Squares that add up to a number say it too; else a sum takes a third of the time of
+        # looking at each.
+        squared = objective.elastic and objective.l2 > 0.0 and not objective.vector
+        known = squared and np.isfinite(penalty) and np.isfinite(intercept)
+        if not (known or np.isfinite(v.sum())):
             return np.inf, "the coefficients became infinite"
-        mean = shifted_sums(samples, loss, X @ coef + samples.offsets, intercept)[0] / n_active
-        value = mean + objective.penalty_value(v)
+        mean = _sum_of_losses(objective, X @ coef, intercept) / n_active
+        value = mean + penalty
         # Of an earlier chunk: this one's need not be computed.
         if mean <= DIVERGED * run.reference:
             return value, ""
-        reference = (
-            shifted_sums(samples, loss, np.zeros(1) + samples.offsets, 0.0)[0] / n_active or 1.0
-        )
+        reference = _sum_of_losses(objective, np.zeros_like(coef[:1]), 0.0 * intercept) / n_active
+        reference = reference or 1.0
     if np.isfinite(mean) and mean <= DIVERGED * reference:
         run.reference = reference
         return value, ""
     return value, f"the mean loss reached {mean:.3g} (with zero coefficients it is {reference:.3g})"
+
+
+def _sum_of_losses(objective, predictions, intercept):
+    """Sum of weight * loss at predictions without intercept and offsets; one number, or (1, K),
+    stands for all rows.
+    """
+    samples, loss = objective.samples, objective.loss
+    if not objective.vector:
+        return shifted_sums(samples, loss, predictions + samples.offsets, intercept)[0]
+    predictions = np.zeros((samples.size(), objective.n_predictions)) + predictions
+    data = samples_of(samples, slice(None))
+    return vector_losses(loss, *data, intercept, predictions, False, False, NO_TABLE, NO_TABLE)

@@ -5,12 +5,13 @@ like, and what a pass, a curvature matrix and an update cost in terms of each ot
 at a clock.
 """
 
+import difflib
 import numbers
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastgd.fitting.candidates import batch_sizes, cheapest, is_open, of_name, random_names
+from fastgd.fitting.choose_solver import batch_sizes, cheapest, is_open, of_name, random_names
 from fastgd.rules.base import Rule
 from fastgd.rules.batches import rows_per_update
 from fastgd.rules.classic import find_rule
@@ -29,6 +30,27 @@ ENOUGH_ROWS = 1000
 MANY_COLUMNS = 1024
 STRONG = 3e-5
 
+
+# Solvers of other libraries, and what they are here.
+ELSEWHERE = {
+    "sgd": "'gd' with batch_size=1",
+    "bgd": "'gd' with batch_size='full'",
+    "minibatch": "'gd' with a batch_size, such as 32",
+    "adamw": "'adam'",
+    "nag": "'nesterov'",
+    "fista": "'nesterov'",
+    "bfgs": "'lbfgs'",
+    "l-bfgs-b": "'lbfgs'",
+    "newton-cg": "'newton'",
+    "newton-cholesky": "'newton'",
+    "irls": "'newton'",
+    "cholesky": "'newton'",
+    "sag": "'saga'",
+    "liblinear": "'auto'",
+    "libsvm": "'auto'",
+    "coordinate_descent": "'auto'",
+    "svd": "'auto'",
+}
 
 # What plans call Newton steps for non-smooth losses, which no other has to be left for.
 INTERIOR_POINT = CentralPath.form
@@ -109,13 +131,16 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     if not isinstance(rate, str) or rate not in LEARNING_RATES:
         raise ValueError(
             f"learning_rate must be one of {', '.join(map(repr, LEARNING_RATES))}, got {rate!r}"
+            f"{_instead_of_rate(rate)}"
         )
     if not isinstance(solver, str | Rule):
         raise ValueError(
             f"solver must be a string or a Rule component, got {shown(solver)}; legal: {_legal()}"
         )
     if isinstance(solver, str) and solver not in ("auto", *batch_sizes(), *Rule.members()):
-        raise ValueError(f"unknown solver {solver!r}; legal: {_legal()}")
+        raise ValueError(
+            f"unknown solver {solver!r}{_instead_of_solver(solver)}; legal: {_legal()}"
+        )
     growing = isinstance(settings.batch_size, str) and settings.batch_size == "growing"
     n, given = objective.n_active, settings.batch_size
     batch = "growing" if growing else rows_per_update(given, n, streaming)
@@ -331,6 +356,21 @@ def _rules():
     return ", ".join(sorted(Rule.members()))
 
 
+def _instead_of_rate(rate):
+    """What to write instead of a learning rate that is a number, or the name of a solver."""
+    if isinstance(rate, numbers.Real):
+        return f"; a number is written learning_rate='constant', eta0={rate}"
+    known = rate in (*batch_sizes(), *Rule.members()) if isinstance(rate, str) else False
+    return f"; that is a solver: write solver={rate!r}" if known else ""
+
+
+def _instead_of_solver(name):
+    """What to write instead of a solver that other libraries know by this name."""
+    known = {one: repr(one) for one in (*batch_sizes(), *Rule.members())} | ELSEWHERE
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.7)
+    return f"; write solver={known[near[0]]}" if near else ""
+
+
 def _legal():
     return (
         f"solver 'auto' or one of {_rules()} (or a Rule) with batch_size 'full', a number of rows, "
@@ -369,10 +409,3 @@ def _check_pair(rule, batch, rate, objective):
                 "elastic-net penalty, "
                 f"got {objective.loss.name!r} and {objective.penalty!r}"
             )
-    simple = rule.plain and objective.elastic and objective.l1 == 0.0
-    if objective.vector and batch != "full" and not simple:
-        raise ValueError(
-            "a loss of several predictions runs with batch_size='full', or with solver='gd' and "
-            "an L2 penalty; "
-            f"got {rule.name!r} with batch_size={batch!r}"
-        )

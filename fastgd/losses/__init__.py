@@ -11,6 +11,7 @@ from fastgd.losses.deviances import (
     Tweedie,
 )
 from fastgd.losses.domain import REALS, SIGNS, Interval
+from fastgd.losses.multinomial import Multinomial
 from fastgd.losses.regression import (
     EpsilonInsensitive,
     Huber,
@@ -32,6 +33,7 @@ __all__ = [
     "LogLoss",
     "Loss",
     "ModifiedHuber",
+    "Multinomial",
     "NegativeBinomial",
     "Perceptron",
     "Poisson",

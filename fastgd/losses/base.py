@@ -58,6 +58,8 @@ class Loss(Component, family=True):
     passive_aggressive : bool
         Whether the learning rates "pa1" and "pa2" are meant for it: the derivative is -1 or 1
         wherever the value is above 0, so that value / |x|^2 is the step that a row asks for.
+    estimates_dispersion : bool
+        Whether, of a loss that is a likelihood, the targets' variance is known only up to a factor.
     """
 
     smooth: ClassVar[bool] = True
@@ -69,6 +71,7 @@ class Loss(Component, family=True):
     target_domain: ClassVar[Interval] = REALS
     online: ClassVar[bool] = False
     passive_aggressive: ClassVar[bool] = False
+    estimates_dispersion: ClassVar[bool] = False
 
     @required
     def value(self, prediction, target):
@@ -109,6 +112,12 @@ class Loss(Component, family=True):
         return predictions
 
     @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        """Sum of weight * log-likelihood of the targets, a float, for a class whose value is minus
+        a log-likelihood times the dispersion, up to what does not depend on the prediction.
+        """
+
+    @python_only
     def probability(self, predictions):
         """Probability of the class +1 for predictions, an array of any shape: what a class that
         defines it gives to `predict_proba`.
@@ -123,8 +132,9 @@ class VectorLoss(Component, family=True):
     The target is a row of numbers, (n_targets,) float: a class index, or several values to be
     predicted at once. Attributes as those of `Loss`, with these differences: `curvature_bound`
     bounds the largest eigenvalue of the (K, K) second derivative H, and `self_concordance` is M
-    with abs(third derivative along v) <= M max_k abs(v_k) v'Hv for every direction v (squared 0,
-    softmax 2).
+    with abs(third derivative along u, v, v) <= M max_k abs(u_k) v'Hv for all directions u and v
+    (squared 0, softmax 2).  `shift_invariant` says that the same number added to all K predictions
+    changes nothing: models are then told with intercepts that sum to 0.
     """
 
     smooth: ClassVar[bool] = True
@@ -136,6 +146,7 @@ class VectorLoss(Component, family=True):
     target_domain: ClassVar[Interval] = REALS
     online: ClassVar[bool] = False
     passive_aggressive: ClassVar[bool] = False
+    shift_invariant: ClassVar[bool] = False
 
     @required
     def value(self, predictions, target):
@@ -146,6 +157,13 @@ class VectorLoss(Component, family=True):
         """Write the K derivatives of the value with respect to the predictions to out, (K,)
         float.
         """
+
+    def value_and_derivatives(self, predictions, target, out):
+        """The value, with the derivatives written to out: what passes call, for losses whose two
+        share most of their work.
+        """
+        self.derivatives(predictions, target, out)
+        return self.value(predictions, target)
 
     def curvature_product(self, predictions, target, direction, out):
         """Write H @ direction to out, H the (K, K) second derivative; by default a central
@@ -217,6 +235,18 @@ def steps_curve(loss):
     """
     own = getattr(type(loss), "step_curvature", Loss.step_curvature)
     return loss.convex or own is not Loss.step_curvature
+
+
+def has_log_likelihood(loss):
+    """Whether a loss component is a likelihood.
+
+    Examples
+    --------
+    >>> from fastgd.losses.regression import Huber, SquaredError
+    >>> has_log_likelihood(SquaredError()), has_log_likelihood(Huber())
+    (True, False)
+    """
+    return getattr(type(loss), "log_likelihood", None) not in (None, Loss.log_likelihood)
 
 
 def typical_curvature(loss):

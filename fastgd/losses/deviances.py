@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.special import gammaln
 
 from fastgd.losses.base import Loss, require_positive
 from fastgd.losses.domain import REALS, Interval
@@ -95,6 +96,11 @@ class Poisson(Loss):
     def mean(self, predictions):
         return exponential(predictions)
 
+    @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        logs = targets * predictions - exponential(predictions) - gammaln(targets + 1.0)
+        return float(weights @ logs)
+
 
 @public
 class Gamma(Loss):
@@ -103,6 +109,7 @@ class Gamma(Loss):
     """
 
     infimum: ClassVar[float] = 0.0
+    estimates_dispersion: ClassVar[bool] = True
     self_concordance: ClassVar[float | None] = 1.0
     target_domain: ClassVar[Interval] = POSITIVE
 
@@ -119,6 +126,14 @@ class Gamma(Loss):
     def mean(self, predictions):
         return exponential(predictions)
 
+    @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        """Of the shape 1 / dispersion."""
+        shape = 1.0 / dispersion
+        ratios = shape * targets * exponential(-predictions)
+        logs = shape * np.log(ratios) - ratios - np.log(targets) - gammaln(shape)
+        return float(weights @ logs)
+
 
 @public
 class InverseGaussian(Loss):
@@ -129,6 +144,7 @@ class InverseGaussian(Loss):
     """
 
     infimum: ClassVar[float] = 0.0
+    estimates_dispersion: ClassVar[bool] = True
     convex: ClassVar[bool] = False
     target_domain: ClassVar[Interval] = POSITIVE
 
@@ -150,6 +166,13 @@ class InverseGaussian(Loss):
     @python_only
     def mean(self, predictions):
         return exponential(predictions)
+
+    @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        means = exponential(predictions)
+        squares = (targets - means) ** 2 / (dispersion * means**2 * targets)
+        logs = -0.5 * (squares + np.log(2.0 * np.pi * dispersion * targets**3))
+        return float(weights @ logs)
 
 
 class _OfPower:
@@ -195,6 +218,7 @@ class Tweedie(Loss):
     """
 
     infimum: ClassVar[float] = 0.0
+    estimates_dispersion: ClassVar[bool] = True
     curvature_bound = _of_power(lambda power: 1.0 if power == 0.0 else np.inf)
     convex = _of_power(lambda power: power <= 2.0)
     self_concordance = _of_power(_third_by_second)
@@ -250,6 +274,11 @@ class Tweedie(Loss):
     def mean(self, predictions):
         return predictions if self.power == 0.0 else exponential(predictions)
 
+    @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        """NaN: between the powers 1 and 2 the density has no closed form."""
+        return np.nan
+
 
 @public
 class NegativeBinomial(Loss):
@@ -297,6 +326,14 @@ class NegativeBinomial(Loss):
     def mean(self, predictions):
         return exponential(predictions)
 
+    @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        r = 1.0 / self.dispersion
+        counts = gammaln(targets + r) - gammaln(targets + 1.0) - gammaln(r)
+        odds = predictions + np.log(self.dispersion)  # of the share mean / (mean + r)
+        logs = counts - targets * np.logaddexp(0.0, -odds) - r * np.logaddexp(0.0, odds)
+        return float(weights @ logs)
+
 
 @public
 class Binomial(Loss):
@@ -329,3 +366,11 @@ class Binomial(Loss):
     def mean(self, predictions):
         with np.errstate(over="ignore"):
             return 1.0 / (1.0 + np.exp(-predictions))
+
+    @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        """Of single trials, the weight being how many: without the number of ways in which they can
+        be ordered.
+        """
+        logs = targets * predictions - np.logaddexp(0.0, predictions)
+        return float(weights @ logs)

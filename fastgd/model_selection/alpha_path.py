@@ -6,10 +6,10 @@ import copy
 import threading
 from dataclasses import replace
 
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.estimators.base import fitted_copy, prepare
+from fastgd.fitting.runs import fit_target
 from fastgd.fitting.stopping import StopReason
-from fastgd.fitting.targets import fit_target
 from fastgd.model_selection.newton_warm_start import NewtonPath
 from fastgd.objective.objective import Objective
 from fastgd.runtime.blas import one_blas_thread

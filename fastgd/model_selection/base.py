@@ -5,6 +5,7 @@ regularisation paths.
 import copy
 import inspect
 import numbers
+from typing import Any, Self
 
 import numpy as np
 import sklearn
@@ -20,8 +21,9 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.metaestimators import available_if
 
-from fastgd.data.check_matrix import as_rows
-from fastgd.data.check_values import as_offset, as_weights, check_parameters, only_given
+from fastgd.data.array_types import Labels, Matrix, Vector
+from fastgd.data.check_parameters import as_offset, as_weights, check_parameters, only_given
+from fastgd.data.check_X import as_rows
 from fastgd.estimators.base import MAX_SEED, GDEstimator
 from fastgd.estimators.deviance import explained, is_deviance
 from fastgd.estimators.rollback import whole_or_nothing
@@ -30,6 +32,8 @@ from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.cross_validate import Table, choose, score_paths
 from fastgd.runtime.threads import count_threads
 
+# As `cv`: each row is scored by the model without it (`fastgd.inference.leave_one_out`).
+LEAVE_ONE_OUT = "loo"
 # What a refitted model brings along.
 OF_THE_BEST = (
     "coef_",
@@ -56,7 +60,15 @@ class PathSearch(GDEstimator):
     """What the two searches share, before `GDClassifier` or `GDRegressor` among the bases."""
 
     @whole_or_nothing
-    def fit(self, X, y, sample_weight=None, *, offset=None, **params):
+    def fit(
+        self,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        *,
+        offset: Vector | None = None,
+        **params: Any,
+    ) -> Self:
         """Score a regularisation path on each fold, choose, and fit the chosen model to all rows;
         callbacks see that.
 
@@ -108,7 +120,7 @@ class PathSearch(GDEstimator):
             paths = [np.sort(alphas)[::-1]] * len(bases)
         grids = np.array(paths)
 
-        def score(model, X_test, y_test, test):
+        def score(model, X_test, y_test, test) -> float:
             return _score(
                 scorer,
                 model,
@@ -117,7 +129,8 @@ class PathSearch(GDEstimator):
                 {key: _part(v, test, y) for key, v in for_scores.items()},
             )
 
-        scores = score_paths(bases, grids, table, splits, score, n_threads)
+        left_out = self._leaves_one_out()
+        scores = score_paths(bases, grids, table, splits, score, n_threads, left_out)
         p, k = choose(scores, self.one_standard_error)
         several = self.l1_ratios is not None
         self.alphas_: np.ndarray = grids if several else grids[0]
@@ -160,10 +173,11 @@ class PathSearch(GDEstimator):
         `MetadataRouter`.
         """
         mapping = MethodMapping()
+        splitter = None if isinstance(self.cv, str) else self.cv
         return (
             MetadataRouter(owner=self)
             .add_self_request(self)
-            .add(splitter=self.cv, method_mapping=mapping.add(caller="fit", callee="split"))
+            .add(splitter=splitter, method_mapping=mapping.add(caller="fit", callee="split"))
             .add(
                 scorer=self._scorer(),
                 method_mapping=MethodMapping()
@@ -238,7 +252,9 @@ class PathSearch(GDEstimator):
         return [float(ratio) for ratio in ratios]
 
     def _splits(self, X, y, params):
-        """(train, test) of each fold as indices."""
+        """(train, test) of each fold as indices; all rows twice for `LEAVE_ONE_OUT`."""
+        if self._leaves_one_out():
+            return [(np.arange(X.shape[0]),) * 2]
         cv = check_cv(self.cv, y, classifier=is_classifier(self))
         index = np.arange(X.shape[0])
         splits = [(index[train], index[test]) for train, test in cv.split(X, y, **params)]
@@ -251,6 +267,14 @@ class PathSearch(GDEstimator):
                     "both some"
                 )
         return splits
+
+    def _leaves_one_out(self):
+        if isinstance(self.cv, str) and self.cv != LEAVE_ONE_OUT:
+            raise ValueError(
+                f"cv must be a number of folds, {LEAVE_ONE_OUT!r}, a splitter or splits, got "
+                f"{self.cv!r}"
+            )
+        return isinstance(self.cv, str)
 
     def _scorer(self):
         """The callable that scores a model; ours asks for the weights."""

@@ -123,30 +123,139 @@ def loss_and_gradient(
 
 
 @kernel
-def vector_loss_and_gradient(
-    rows, samples, loss, coef, intercept, cuts, first, last, totals, gradients
+def vector_losses(
+    loss, targets, weights, offsets, intercept, predictions, kept, curved, moves, out
 ):
-    """`loss_and_gradient` for K predictions: `coef` is (d, K), `intercept` (K,), `gradients[b]`
-    (d + 1, K).
+    """Sum of weight * loss of some rows, and of each weight * derivatives, into `out`, (n, K),
+    where they are `kept`.
+
+    Where `curved`, `out` gets weight * H @ moves instead, H the (K, K) second derivative of the
+    row's loss.  Predictions, (n, K), are without `intercept` and offsets; `out` may be `moves`.
+    """
+    total = 0.0
+    n_predictions = intercept.size
+    at, along = np.empty(n_predictions), np.empty(n_predictions)
+    written = np.empty(n_predictions)
+    for m in range(predictions.shape[0]):
+        weight = weights[m] if weights.size > 1 else weights[0]
+        offset = offsets[m] if offsets.size > 1 else offsets[0]
+        for c in range(n_predictions):
+            at[c] = predictions[m, c] + intercept[c] + offset
+        if weight == 0.0:
+            for c in range(n_predictions):
+                written[c] = 0.0
+        elif curved:
+            for c in range(n_predictions):
+                along[c] = moves[m, c]
+            loss.curvature_product(at, targets[m], along, written)
+        elif kept:
+            total += weight * loss.value_and_derivatives(at, targets[m], written)
+        else:
+            total += weight * loss.value(at, targets[m])
+        if kept:
+            for c in range(n_predictions):
+                out[m, c] = weight * written[c] if weight > 0.0 else 0.0
+    return total
+
+
+@kernel
+def vector_curvatures(loss, targets, weights, offsets, intercept, predictions, out):
+    """Weight * H of some rows, (n, K, K) into `out`: the second derivatives of their losses."""
+    n_predictions = intercept.size
+    at, along = np.empty(n_predictions), np.zeros(n_predictions)
+    written = np.empty(n_predictions)
+    for m in range(predictions.shape[0]):
+        weight = weights[m] if weights.size > 1 else weights[0]
+        offset = offsets[m] if offsets.size > 1 else offsets[0]
+        for c in range(n_predictions):
+            at[c] = predictions[m, c] + intercept[c] + offset
+        for k in range(n_predictions):
+            along[k] = 1.0
+            if weight > 0.0:
+                loss.curvature_product(at, targets[m], along, written)
+            along[k] = 0.0
+            for c in range(n_predictions):
+                out[m, k, c] = weight * written[c] if weight > 0.0 else 0.0
+
+
+@kernel
+def vector_diagonals(loss, targets, weights, offsets, intercept, predictions, out):
+    """Weight * diagonal of H of some rows, (n, K) into `out`."""
+    n_predictions = intercept.size
+    at, along = np.empty(n_predictions), np.zeros(n_predictions)
+    written = np.empty(n_predictions)
+    for m in range(predictions.shape[0]):
+        weight = weights[m] if weights.size > 1 else weights[0]
+        offset = offsets[m] if offsets.size > 1 else offsets[0]
+        for c in range(n_predictions):
+            at[c] = predictions[m, c] + intercept[c] + offset
+            out[m, c] = 0.0
+        if weight > 0.0:
+            for c in range(n_predictions):
+                along[c] = 1.0
+                loss.curvature_product(at, targets[m], along, written)
+                along[c] = 0.0
+                out[m, c] = weight * written[c]
+
+
+@kernel
+def vector_outer(values, columns, starts, curvatures, d, n_formed, matrix):
+    """Lower triangle of the sum over compressed rows of (x_i, 1)(x_i, 1)' times the first
+    `n_formed` rows and columns of curvatures[i], added to `matrix`: unknown j, k at j n_formed + k.
+    """
+    for i in range(starts.size - 1):
+        first, stop = starts[i], starts[i + 1]
+        for a in range(first, stop + 1):
+            left = values[a] if a < stop else 1.0
+            row = (columns[a] if a < stop else d) * n_formed
+            for b in range(first, stop + 1):
+                right = left * (values[b] if b < stop else 1.0)
+                column = (columns[b] if b < stop else d) * n_formed
+                if column <= row:
+                    for k in range(n_formed):
+                        for c in range(n_formed):
+                            matrix[row + k, column + c] += right * curvatures[i, k, c]
+
+
+@kernel
+def vector_product(rows, transposed, table, ranges, cuts, first, last, out):
+    """`product` for K columns: rows of the blocks times `table`, (d, K), into `out[0]`, (n, K), or
+    `transposed` the sum of x_i table[i]' into `out[b]`, (d, K).
+    """
+    for b in range(first, last):
+        for r in range(cuts[b], cuts[b + 1]):
+            for i in range(ranges[r, 0], ranges[r, 1]):
+                if transposed:
+                    rows.adds(i, table[i], out[b])
+                else:
+                    rows.dots(i, table, out[0, i])
+
+
+@kernel
+def vector_loss_and_gradient(
+    rows, samples, loss, coef, intercept, ranges, cuts, first, last, totals, gradients
+):
+    """`loss_and_gradient` for K predictions, row by row: `coef` is (d, K), `intercept` (K,),
+    `gradients[b]` (d + 1, K).
     """
     predictions = np.empty(intercept.size)
     derivatives = np.empty(intercept.size)
     for b in range(first, last):
         gradient = gradients[b]
         total = 0.0
-        for i in range(cuts[b], cuts[b + 1]):
-            target, weight = samples.target(i), samples.weight(i)
-            for c in range(predictions.size):
-                predictions[c] = intercept[c] + samples.offset(i)
-            rows.dots(i, coef, predictions)
-            if weight == 0.0:
-                continue
-            total += weight * loss.value(predictions, target)
-            loss.derivatives(predictions, target, derivatives)
-            for c in range(derivatives.size):
-                derivatives[c] *= weight
-                gradient[-1, c] += derivatives[c]
-            rows.adds(i, derivatives, gradient)
+        for r in range(cuts[b], cuts[b + 1]):
+            for i in range(ranges[r, 0], ranges[r, 1]):
+                target, weight = samples.target(i), samples.weight(i)
+                if weight == 0.0:
+                    continue
+                for c in range(predictions.size):
+                    predictions[c] = intercept[c] + samples.offset(i)
+                rows.dots(i, coef, predictions)
+                total += weight * loss.value_and_derivatives(predictions, target, derivatives)
+                for c in range(derivatives.size):
+                    derivatives[c] *= weight
+                    gradient[-1, c] += derivatives[c]
+                rows.adds(i, derivatives, gradient)
         totals[b] = total
 
 
@@ -179,44 +288,6 @@ def curvature_product(
             slope += change
             rows.add(i, change, product)
         products[b, -1] = slope
-
-
-@kernel
-def vector_curvature_product(
-    rows,
-    samples,
-    loss,
-    coef,
-    intercept,
-    direction,
-    direction_intercept,
-    cuts,
-    first,
-    last,
-    products,
-):
-    """`curvature_product` for K predictions; all matrices are (d, K), `products[b]` is (d + 1,
-    K).
-    """
-    predictions = np.empty(intercept.size)
-    steps = np.empty(intercept.size)
-    changes = np.empty(intercept.size)
-    for b in range(first, last):
-        product = products[b]
-        for i in range(cuts[b], cuts[b + 1]):
-            if samples.weight(i) == 0.0:
-                continue
-            for c in range(predictions.size):
-                predictions[c] = intercept[c] + samples.offset(i)
-                steps[c] = direction_intercept[c]
-            rows.dots(i, coef, predictions)
-            rows.dots(i, direction, steps)
-            loss.curvature_product(predictions, samples.target(i), steps, changes)
-            weight = samples.weight(i)
-            for c in range(changes.size):
-                changes[c] *= weight
-                product[-1, c] += changes[c]
-            rows.adds(i, changes, product)
 
 
 @kernel

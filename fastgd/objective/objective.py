@@ -9,8 +9,8 @@ Solvers, certificates and SciPy's optimisers all take this object.
 
 import numpy as np
 
-from fastgd.data.check_matrix import as_rows
-from fastgd.data.check_values import as_floats, check_parameters
+from fastgd.data.check_parameters import as_floats, check_parameters
+from fastgd.data.check_X import as_rows
 from fastgd.data.component_trial import try_components
 from fastgd.data.targets import as_samples
 from fastgd.losses.base import find_loss
@@ -314,11 +314,9 @@ class Objective:
         """Second derivative of the mean loss plus L2 at `v`, (size, size): two passes and the
         arithmetic of about d/2.  Of a loss that is not convex, by its `step_curvature`.
 
-        For losses of one prediction; the penalty is an elastic net.
+        The penalty is an elastic net.  For K predictions the arithmetic is that of about d K / 4.
         """
-        curvatures = np.zeros(self.n_samples)
-        self.loss_and_gradient(v, curvatures)
-        return self.gram(curvatures)
+        return self.kind.curvature_matrix(self, v)
 
     def gram(self, curvatures, alike=False):
         """Mean of curvatures[i] (x_i, 1)(x_i, 1)' plus L2, (size, size): the curvature of F.  One

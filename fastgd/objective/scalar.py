@@ -72,6 +72,12 @@ class OnePrediction:
         """
         return Curvatures(F, v).times
 
+    def curvature_matrix(self, F, v):
+        """Second derivative of the mean loss plus L2 at `v`, (size, size)."""
+        curvatures = np.zeros(F.n_samples)
+        F.loss_and_gradient(v, curvatures)
+        return F.gram(curvatures)
+
     def null_model(self, F):
         """Intercept and value of the best model without columns."""
         return null_model.best_shift(F)

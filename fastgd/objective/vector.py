@@ -2,13 +2,13 @@
 (`fastgd.objective.scalar`, with the same methods).
 """
 
-import functools
-
 import numpy as np
 
 from fastgd.losses.base import VectorLoss
-from fastgd.objective import kernels
 from fastgd.objective.scalar import OnePrediction
+from fastgd.objective.vector_gram import vector_gram
+from fastgd.objective.vector_map import VectorMap
+from fastgd.objective.vector_null_model import best_shifts
 
 
 class KPredictions:
@@ -36,34 +36,24 @@ class KPredictions:
         return coef, intercept[0] if len(intercept) else np.zeros(self.n_predictions)
 
     def loss_and_gradient(self, F, coef, intercept, curvatures, floor, alone):
-        """As for one prediction; there are always gradients, and never curvatures."""
-        totals = np.zeros(F.range_cuts.size - 1)
-        gradients = np.zeros((totals.size, *self.shape(F.n_features)))
-        data = F.rows, F.samples, F.loss, coef, intercept, F.cuts
-        F.map_blocks(
-            lambda first, last: kernels.vector_loss_and_gradient(
-                *data, first, last, totals, gradients
-            )
-        )
-        return totals, gradients
+        """As for one prediction; there are never curvatures, of which each row has (K, K)."""
+        return VectorMap(F).loss_and_gradient(coef, intercept, alone)
 
     def curvature_product(self, F, at, along):
         """As for one prediction."""
-        products = np.zeros((F.cuts.size - 1, *self.shape(F.n_features)))
-        (coef, intercept), (direction, shift) = at, along
-        data = F.rows, F.samples, F.loss, coef, intercept, direction, shift, F.cuts
-        F.map_blocks(
-            lambda first, last: kernels.vector_curvature_product(*data, first, last, products)
-        )
-        return products
+        return VectorMap(F).curvature_product(*at, *along)
 
     def product_at(self, F, v):
-        """Function p -> H p; nothing is kept of the rows, whose curvatures are (K, K) each."""
-        return functools.partial(F.hessian_product, v)
+        """Function p -> H p; the predictions at `v` are kept, for half a pass."""
+        return VectorCurvatures(F, v).times
+
+    def curvature_matrix(self, F, v):
+        """As for one prediction."""
+        return vector_gram(F, v)
 
     def null_model(self, F):
-        """Zeros, and the value there."""
-        return np.zeros(self.n_predictions), F.loss_and_gradient(F.start())[0]
+        """Intercepts, (K,), and value of the best model without columns."""
+        return best_shifts(F)
 
     def slopes(self, predictions, target):
         """Derivatives of one row's loss, (K,), in plain Python."""
@@ -81,3 +71,31 @@ def kind_of(loss, targets):
     if isinstance(loss, VectorLoss):
         return KPredictions(loss, loss.n_predictions(targets))
     return OnePrediction(loss)
+
+
+class VectorCurvatures:
+    """Second derivative of an objective at `v`, for products: what each row predicts is kept.
+
+    Parameters
+    ----------
+    objective : Objective
+    v : ndarray, (size,)
+    """
+
+    def __init__(self, objective, v):
+        F = self.objective = objective
+        self.vector_map = VectorMap(F)
+        self.coef, self.intercept = F.split(v)
+        self.predictions = self.vector_map.matvec(self.coef)
+        self.diagonal = F.penalty_curvature(v)
+
+    def times(self, p):
+        """H @ p, (size,): one pass."""
+        F = self.objective
+        coef, shift = F.split(p)
+        at = self.coef, self.intercept
+        along = np.ascontiguousarray(coef), shift
+        blocks = self.vector_map.curvature_product(*at, *along, self.predictions)
+        product = blocks.sum(axis=0).ravel()[: F.size] / F.n_active
+        product[: coef.size] += self.diagonal * coef.ravel()
+        return product

@@ -60,11 +60,13 @@ def make_schedule(learning_rate, eta0, power_t, alpha, loss):
             "learning_rate='optimal' divides by alpha, which is 0; give alpha > 0 or "
             "learning_rate='auto'"
         )
-    if not hasattr(loss, "derivative"):
+    several = hasattr(loss, "derivatives")
+    if several and not loss.classification:
         raise ValueError(
-            "learning_rate='optimal' needs a loss of one prediction; use 'auto', 'constant' or "
-            "'invscaling'"
+            "learning_rate='optimal' needs a loss of one prediction or of classes; use 'auto', "
+            "'constant' or 'invscaling'"
         )
     typical = np.sqrt(1.0 / np.sqrt(alpha))
-    first = typical / max(1.0, loss.derivative(-typical, 1.0))
+    # The slope of the class's own score is negative where that is low.
+    first = typical / max(1.0, 0.0 if several else loss.derivative(-typical, 1.0))
     return Schedule(1.0 / alpha, 1.0 / (first * alpha) - 1.0, 1.0)

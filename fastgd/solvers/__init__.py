@@ -13,8 +13,11 @@ from fastgd.solvers.interior_point.column_generation import PathOnColumns
 from fastgd.solvers.l1.working_set import WorkingSet
 from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
+from fastgd.solvers.newton.elimination import Eliminating
 from fastgd.solvers.newton.least_squares import LeastSquares
 from fastgd.solvers.newton.truncated import NewtonCG
+from fastgd.solvers.newton.vector_cholesky import VectorNewton
+from fastgd.solvers.newton.vector_truncated import BlockNewton
 from fastgd.solvers.stochastic.automatic import SelfTuned
 from fastgd.solvers.variance_reduced.saga import Saga
 from fastgd.solvers.variance_reduced.svrg import Svrg
@@ -22,7 +25,10 @@ from fastgd.solvers.variance_reduced.svrg import Svrg
 REGISTRY: tuple[type[Solver], ...] = (
     LeastSquares,
     Newton,
+    VectorNewton,
+    BlockNewton,
     SubspaceNewton,
+    Eliminating,
     NewtonCG,
     WorkingSet,
     CentralPath,

@@ -435,6 +435,19 @@ def test_not_fitted():
             assert_refused(model, vars(model).copy(), "not fitted", method, *args)
 
 
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array, pd.DataFrame])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_fit_predict_and_chunks_say_the_same_of_nan(storage, value):
+    bad = storage(changed(X, (5, 2), value))
+    model = GDRegressor(solver="gd", batch_size=1, max_iter=1, tol=None).fit(storage(X), T)
+    texts = set()
+    for call in (model.predict, lambda X: model.fit(X, T), lambda X: model.partial_fit(X, T)):
+        with pytest.raises(ValueError, match=r"NaN or infinity .first in row 5, column 2.") as told:
+            call(bad)
+        texts.add(str(told.value))
+    assert len(texts) == 1
+
+
 def test_an_index_array_that_changes_after_fit():
     matrix = sp.csr_array(X)
     model = GDRegressor(max_iter=3, tol=None).fit(matrix, T)

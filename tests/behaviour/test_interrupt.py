@@ -140,7 +140,8 @@ def test_checks_that_did_without_the_point_are_checks():
 @pytest.mark.parametrize("at", [2, 5, 9])
 def test_one_against_the_rest(n_jobs, at, monkeypatch):
     monkeypatch.setattr(fitting, "LEAST_FOR_THREADS", 0)
-    model = GDClassifier(**{**SLOW, "max_iter": 4}, n_jobs=n_jobs, stop=Pressed(at))
+    settings = {**SLOW, "max_iter": 4, "multi_class": "ovr"}
+    model = GDClassifier(**settings, n_jobs=n_jobs, stop=Pressed(at))
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y3)
     assert model.stop_reason_ is StopReason.INTERRUPTED
@@ -160,7 +161,7 @@ def test_one_against_the_rest(n_jobs, at, monkeypatch):
 
 def test_one_against_the_rest_before_any_check(monkeypatch):
     in_iteration(monkeypatch, 1)
-    model = GDClassifier(**SLOW)
+    model = GDClassifier(**SLOW, multi_class="ovr")
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y3)
     assert not hasattr(model, "coef_")
@@ -266,7 +267,7 @@ def test_callbacks_are_told_to_the_end():
 
     for y in (Y, Y3):
         recorder = Recorder(3)
-        model = GDClassifier(**SLOW).set_callbacks(recorder)
+        model = GDClassifier(**SLOW, multi_class="ovr").set_callbacks(recorder)
         with pytest.raises(KeyboardInterrupt):
             model.fit(X, y)
         begun = [task[1:] for task in recorder.heard if task[0] == "begin"]

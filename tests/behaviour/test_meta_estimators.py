@@ -153,7 +153,7 @@ def test_weights_reach_the_estimator():
     with sklearn.config_context(enable_metadata_routing=True):
         routed = sklearn.clone(SOFT).set_fit_request(sample_weight=True)
         many = OneVsRestClassifier(routed).fit(X, Y3, sample_weight=WEIGHTS)
-        own = sklearn.clone(SOFT).fit(X, Y3, sample_weight=WEIGHTS)
+        own = sklearn.clone(SOFT).set_params(multi_class="ovr").fit(X, Y3, sample_weight=WEIGHTS)
     np.testing.assert_allclose(many.estimators_[2].coef_[0], own.coef_[2], rtol=1e-6, atol=1e-8)
 
 

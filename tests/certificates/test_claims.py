@@ -135,7 +135,7 @@ def test_the_last_line_of_the_history_is_the_model_that_is_returned(options):
 
 def test_one_against_the_rest_adds_up_such_objectives():
     X, y = load_iris(return_X_y=True)
-    model = GDClassifier().fit(X, y)
+    model = GDClassifier(multi_class="ovr").fit(X, y)
     total = 0.0
     for k, one in enumerate(model.classes_):
         F = Objective("log_loss", X, np.where(y == one, 1.0, -1.0), alpha=model.alpha)

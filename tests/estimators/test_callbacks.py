@@ -110,7 +110,8 @@ def test_a_callback_ends_the_fit(parameters):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_one_against_the_rest(n_jobs):
     recorder = Recorder()
-    model = GDClassifier(n_jobs=n_jobs, tol=1e-8).set_callbacks(recorder).fit(X, Y3)
+    model = GDClassifier(n_jobs=n_jobs, tol=1e-8, multi_class="ovr")
+    model.set_callbacks(recorder).fit(X, Y3)
     assert {("begin", "class", 0, k) for k in range(3)} < set(recorder.heard)
     for k, history in enumerate(model.history_):
         assert len(recorder.iterations(k)) == history["passes"].size
@@ -159,7 +160,7 @@ def test_a_callback_that_fails_leaves_the_estimator_as_it_was():
 
 def test_scoring_monitor():
     monitor = sklearn_callback.ScoringMonitor(scoring="neg_log_loss")
-    model = GDClassifier().set_callbacks(monitor).fit(X, Y3)
+    model = GDClassifier(multi_class="ovr").set_callbacks(monitor).fit(X, Y3)
     scores = [
         row["neg_log_loss"] for row in monitor.get_logs().data if row["task_name"] == "iteration"
     ]
@@ -177,7 +178,7 @@ def test_scoring_monitor():
 @pytest.mark.parametrize("y", [Y, Y3], ids=["two", "three"])
 def test_progress_bar(y, capsys):
     pytest.importorskip("rich")
-    model = make_pipeline(StandardScaler(), GDClassifier(n_jobs=2))
+    model = make_pipeline(StandardScaler(), GDClassifier(n_jobs=2, multi_class="ovr"))
     model.set_callbacks(sklearn_callback.ProgressBar(max_propagation_depth=None)).fit(X, y)
     shown = capsys.readouterr().out
     assert "GDClassifier - fit" in shown

@@ -78,7 +78,7 @@ WRONG = [
     ({"penalty": 2}, "penalty must be a string, None or a Penalty"),
 ]
 WRONG_CLASSIFIER = [
-    ({"multi_class": "multinomial"}, "multi_class must be 'auto' or 'ovr'"),
+    ({"multi_class": "ovo"}, "multi_class must be 'auto', 'multinomial' or 'ovr'"),
     ({"class_weight": "even"}, "class_weight must be None, 'balanced' or a dict"),
     (
         {"class_weight": {7: 1.0}},

@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.fitting.build import make_solver
-from fastgd.fitting.candidates import batch_sizes, cheapest
+from fastgd.fitting.choose_solver import batch_sizes, cheapest
 from fastgd.fitting.plan import Settings, make_plan
 from fastgd.objective.cost_model import curvature_cost
 from fastgd.objective.moments import row_coupling, rows_apart, spread
@@ -24,6 +24,8 @@ from fastgd.solvers.l1.working_set import WorkingSet
 from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.column_subspace import ColumnSpan, SubspaceNewton
 from fastgd.solvers.newton.subspace import RowSpan
+from fastgd.solvers.newton.vector_cholesky import VectorNewton
+from fastgd.solvers.newton.vector_truncated import BlockNewton
 from support.components import ToySoftmax
 from support.problems import Quartic
 
@@ -53,7 +55,9 @@ def classes(n, d, density=1.0, seed=0):
         ((300, 5000, 0.005), "hinge", {}, "sdca", 1, Sdca),
         ((20, 500, 0.1), "hinge", {"penalty": "l1"}, "newton", "full", PathOnColumns),
         ((200, 5), "log_loss", {"penalty": "l1"}, "newton", "full", WorkingSet),
-        ((200, 5), ToySoftmax(), {}, "lbfgs", "full", LBFGS),
+        ((200, 5), ToySoftmax(), {}, "newton", "full", VectorNewton),
+        ((400, 900), ToySoftmax(), {}, "newton", "full", BlockNewton),
+        ((100, 3000, 0.01), ToySoftmax(), {}, "lbfgs", "full", LBFGS),
     ],
 )
 def test_what_is_chosen(shape, loss, given, solver, batch, kind):
@@ -149,7 +153,7 @@ def test_only_newton_begins_on_samples_by_itself():
         (F, "newton", "growing"),
         (F, "lbfgs", "full"),
         (several, "lbfgs", "full"),
-        (several, "auto", "full"),
+        (several, "auto", "growing"),
         (own, "newton", "growing"),
         (own, "auto", "full"),
     ):

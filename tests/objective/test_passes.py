@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import Huber
@@ -248,17 +248,29 @@ def test_vector_passes(loss, storage):
     data, cuts = (stored(X, storage), samples(Y, weights, offsets), loss), blocks(0, 4, 23)
 
     totals, gradients = np.zeros(2), np.zeros((2, 7, 3))
-    passes.vector_loss_and_gradient(*data, point[:-1], point[-1], cuts, 0, 2, totals, gradients)
+    where = *whole(cuts), 0, 2
+    passes.vector_loss_and_gradient(*data, point[:-1], point[-1], *where, totals, gradients)
     assert totals.sum() == pytest.approx(
         vector_loss_sum(X, Y, weights, offsets, loss, point), rel=1e-13
     )
     gradient = vector_gradient_sum(X, Y, weights, offsets, loss, point)
     np.testing.assert_allclose(gradients.sum(axis=0), gradient, rtol=1e-12, atol=1e-13)
 
+    images, moves = np.zeros((2, 1, 23, 3))
+    passes.vector_product(data[0], False, point[:-1], *where, images)
+    passes.vector_product(data[0], False, direction[:-1], *where, moves)
+    np.testing.assert_allclose(images[0], X @ point[:-1], rtol=1e-13, atol=1e-14)
+    changes = moves[0] + direction[-1]
+    rows = loss, Y, weights, offsets, point[-1], images[0]
+    passes.vector_losses(*rows, True, True, changes, changes)
     products = np.zeros((2, 7, 3))
-    passes.vector_curvature_product(
-        *data, point[:-1], point[-1], direction[:-1], direction[-1], cuts, 0, 2, products
-    )
+    passes.vector_product(data[0], True, changes, *where, products[:, :-1])
+    products[0, -1] = changes.sum(axis=0)
+    curvatures = np.empty((23, 3, 3))
+    passes.vector_curvatures(*rows, curvatures)
+    steps = moves[0] + direction[-1]
+    by_matrix = np.einsum("ikc,ik->ic", curvatures, steps)
+    np.testing.assert_allclose(by_matrix, changes, rtol=1e-6, atol=1e-9)
     after, before = (
         vector_gradient_sum(X, Y, weights, offsets, loss, point + sign * 1e-5 * direction)
         for sign in (1, -1)

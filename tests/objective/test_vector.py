@@ -7,11 +7,13 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.losses.classification import LogLoss
+from fastgd.losses.multinomial import Multinomial
 from fastgd.losses.regression import SquaredError
 from fastgd.objective.distances import slope_size
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.objective.scalar import OnePrediction
+from fastgd.objective.subset import on_groups
 from fastgd.objective.vector import KPredictions, kind_of
 from support.components import ToyMultiSquared, ToySoftmax
 from support.twins import sparse_problem
@@ -87,8 +89,87 @@ def test_the_null_model_and_the_scale_of_targets():
     one, several = pair()
     assert null_model(one)[1] < one.value(np.zeros(one.size))
     shift, value = null_model(several)
-    np.testing.assert_array_equal(shift, [0.0])
-    assert value == pytest.approx(one.value(np.zeros(one.size)), rel=1e-14)
+    best, least = null_model(one)
+    np.testing.assert_allclose(shift, [best], rtol=1e-12)
+    assert value == pytest.approx(least, rel=1e-14)
     assert one.kind.target_variance(np.array([1.0, 3.0])) == 1.0
     assert several.kind.target_variance(np.array([[1.0], [3.0]])) == 0.0
     assert OnePrediction(LogLoss()).target_variance(np.array([-1.0, 1.0])) == 0.0
+
+
+def log_softmax_loss(Z, y, weights):
+    """Mean multinomial loss by np.exp on shifted margins."""
+    shifted = Z - Z.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(y)), y]
+    return weights @ losses / weights.sum()
+
+
+def multinomial_problem(n=31, d=4, k=3):
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((n, d)) * (rng.random((n, d)) < 0.7)
+    y = rng.integers(0, k, n)
+    weights = rng.uniform(0.5, 1.5, n) * (rng.random(n) < 0.8)
+    return X, y, weights, 0.1 * rng.standard_normal(n)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, sp.csr_array])
+def test_a_pass_is_the_formula_on_any_storage(storage, dtype):
+    X, y, weights, offsets = multinomial_problem()
+    X = X.astype(dtype)
+    F = Objective(
+        Multinomial(), storage(X), y, sample_weight=weights, offset=offsets, alpha=0.2, n_jobs=1
+    )
+    rng = np.random.default_rng(1)
+    v, p = rng.standard_normal((2, F.size))
+
+    def value(v):
+        W = v.reshape(5, 3)
+        Z = X.astype(float) @ W[:4] + W[4] + offsets[:, None]
+        return log_softmax_loss(Z, y, weights) + 0.1 * (W[:4] ** 2).sum()
+
+    step = 1e-6 * np.eye(F.size)
+    slopes = [(value(v + e) - value(v - e)) / 2e-6 for e in step]
+    found, gradient = F.value_and_gradient(v)
+    assert found == pytest.approx(value(v), rel=1e-13)
+    assert F.value(v) == pytest.approx(found, rel=1e-14)
+    np.testing.assert_allclose(gradient, slopes, atol=1e-8)
+    ahead, behind = F.gradient(v + 1e-5 * p), F.gradient(v - 1e-5 * p)
+    np.testing.assert_allclose(F.hessian_product(v, p), (ahead - behind) / 2e-5, atol=1e-8)
+    np.testing.assert_allclose(F.product_at(v)(p), F.hessian_product(v, p), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+def test_a_part_reads_its_own_rows_alone(storage):
+    X, y, weights, offsets = multinomial_problem(n=40)
+    data = {"sample_weight": weights, "offset": offsets}
+    F = Objective(Multinomial(3), storage(X), y, **data)
+    part = on_groups(F, np.array([0, 3]), 0.0)
+    own = np.r_[0:8, 24:32]
+    data = {"sample_weight": weights[own], "offset": offsets[own]}
+    alone = Objective(Multinomial(3), storage(X[own]), y[own], **data)
+    v, p = np.random.default_rng(1).standard_normal((2, F.size))
+    scale = weights[own].sum() / np.count_nonzero(weights[own])
+    scale *= (
+        np.count_nonzero(weights) / weights.sum() / (part.n_active / np.count_nonzero(weights[own]))
+    )
+    for here, there in (
+        (part.value(v), alone.value(v)),
+        (part.gradient(v), alone.gradient(v)),
+        (part.hessian_product(v, p), alone.hessian_product(v, p)),
+        (part.product_at(v)(p), alone.hessian_product(v, p)),
+    ):
+        np.testing.assert_allclose(here, np.multiply(scale, there), rtol=1e-10, atol=1e-13)
+
+
+def test_the_null_model_of_classes_is_their_shares():
+    X, y, weights, _ = multinomial_problem()
+    F = Objective(Multinomial(), X, y, sample_weight=weights)
+    shares = np.bincount(y, weights=weights) / weights.sum()
+    shifts, value = null_model(F)
+    np.testing.assert_allclose(shifts, np.log(shares) - np.log(shares).mean(), rtol=1e-10)
+    assert value == pytest.approx(-(shares * np.log(shares)).sum(), rel=1e-14)
+    with_offsets = Objective(Multinomial(), X, y, sample_weight=weights, offset=X[:, 0])
+    np.testing.assert_allclose(null_model(with_offsets)[0], shifts, rtol=1e-8, atol=1e-9)
+    without = Objective(Multinomial(), X, y, fit_intercept=False)
+    assert null_model(without)[1] == pytest.approx(np.log(3.0), rel=1e-14)

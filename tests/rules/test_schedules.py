@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.losses.base import Loss, typical_curvature
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.domain import REALS
+from fastgd.losses.multinomial import Multinomial
 from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.blocks import MOST_BLOCKS, chunk_length, cut
 from fastgd.objective.moments import column_scales
@@ -59,8 +60,12 @@ def test_rates_are_those_of_scikit_learn(name, alpha):
 def test_optimal_says_what_it_needs():
     with pytest.raises(ValueError, match="divides by alpha, which is 0"):
         make_schedule("optimal", 0.1, 0.5, 0.0, LogLoss())
-    with pytest.raises(ValueError, match="needs a loss of one prediction"):
+    with pytest.raises(ValueError, match="needs a loss of one prediction or of classes"):
         make_schedule("optimal", 0.1, 0.5, 0.1, ToySoftmax())
+    one, several = (
+        make_schedule("optimal", 0.1, 0.5, 0.1, loss) for loss in (LogLoss(), Multinomial())
+    )
+    assert one == several
 
 
 # Batches
@@ -205,7 +210,7 @@ def test_a_proximal_step_in_coordinates_is_one_in_the_users_units():
 
 @pytest.mark.parametrize(
     "loss",
-    with_jit([LogLoss(), Huber()], [one for one in members(Loss) if one.smooth]),
+    with_jit([LogLoss(), Huber()], [one for one in members(Loss) if one.smooth and one.convex]),
     ids=lambda loss: loss.name,
 )
 def test_in_curvature_coordinates_the_curvature_bound_is_the_identity(loss):

@@ -87,9 +87,20 @@ def test_class_weights_count_in_the_sum():
     )
 
 
-def test_several_classes_are_one_against_the_rest():
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+def test_several_classes_are_one_multinomial_model(weights):
+    total = N if weights is None else TOTAL
+    theirs = logistic().fit(X, Y3, sample_weight=weights)
+    ours = GDClassifier(alpha=1 / (C * total), tol=1e-12).fit(X, Y3, sample_weight=weights)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6, atol=1e-6)
+    shift = theirs.intercept_ - theirs.intercept_.mean()
+    np.testing.assert_allclose(ours.intercept_, shift, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
+
+
+def test_one_against_the_rest_is_asked_for():
     theirs = OneVsRestClassifier(logistic()).fit(X, Y3)
-    ours = GDClassifier(alpha=1 / (C * N), tol=1e-9).fit(X, Y3)
+    ours = GDClassifier(alpha=1 / (C * N), tol=1e-9, multi_class="ovr").fit(X, Y3)
     for k in range(3):
         np.testing.assert_allclose(ours.coef_[k], theirs.estimators_[k].coef_[0], rtol=1e-4)
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-4, atol=1e-6)

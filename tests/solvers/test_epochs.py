@@ -473,6 +473,48 @@ def test_vector_epoch_is_the_textbook_loop(storage, loss, batch, l2, average_fro
     check((point, total, book), expected)
 
 
+@pytest.mark.boundscheck
+@pytest.mark.parametrize("storage", with_jit(["csr"], ["dense", "csr"]))
+@pytest.mark.parametrize(
+    "rule", with_jit([Adam()], [Gd(), Adam(), Nesterov(), Adagrad()]), ids=repr
+)
+@pytest.mark.parametrize(
+    ("penalty", "exact", "smooth"),
+    with_jit(
+        [(L2(), False, True)], [(L2(), True, True), (L2(), False, True), (L1(), False, False)]
+    ),
+    ids=str,
+)
+def test_vector_rule_epoch_is_an_epoch_for_each_target(storage, rule, penalty, exact, smooth):
+    """Squares of K targets have nothing to do with each other."""
+    if exact and not rule.coasts:
+        pytest.skip("no closed form")
+    X, _, weights, offsets = sparse_problem(LogLoss(), N, D)
+    generator = np.random.default_rng(7)
+    Y, order = generator.standard_normal((N, 3)), generator.permutation(N)
+    numbers = options(0.1, l2=0.05, alpha=0.05, average_from=4, smooth=smooth, exact=exact)
+    columns = np.vstack([np.linspace(0.5, 1.5, D + 1), np.linspace(1.0, 2.0, D + 1)])
+    point, total, book = start(shape=(D + 1, 3))
+    state = np.zeros((2, 3 * (D + 1)))
+    data = stored(X, storage), samples(Y, weights, offsets), ToyMultiSquared()
+    for _ in range(2):
+        epochs.vector_rule_epoch(
+            *data, rule, penalty, order, 4, point, state, total, columns, book, numbers
+        )
+    for c in range(3):
+        alone, sums, counted = start(shape=(D + 1, 3))
+        alone, sums = np.ascontiguousarray(alone[:, c]), np.ascontiguousarray(sums[:, c])
+        own = np.zeros((2, D + 1))
+        data = stored(X, storage), samples(Y[:, c], weights, offsets), SquaredError()
+        for _ in range(2):
+            epochs.rule_epoch(
+                *data, rule, penalty, order, 4, alone, own, sums, columns, counted, numbers
+            )
+        np.testing.assert_allclose(point[:, c], alone, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(total[:, c], sums, rtol=1e-12, atol=1e-14)
+        np.testing.assert_array_equal(book, counted)
+
+
 @pytest.mark.parametrize("numbers", [(0.3, 0.0, 0.0), (0.3, 5.0, 1.0), (0.3, 0.0, 0.25)])
 def test_scheduled_rate(numbers):
     assert epochs.scheduled_rate(options(*numbers), 7.0) == pytest.approx(
@@ -512,6 +554,46 @@ def test_compiled_epochs_are_the_python_they_were_written_in():
         results.append(np.concatenate([point, total, book]))
     for k in (0, 2, 4):
         np.testing.assert_allclose(results[k], results[k + 1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("l2", [0.0, 0.4])
+def test_epochs_tell_what_rows_lost_before_their_updates(storage, l2):
+    """A rate that shrinks the common factor below its least folds it on the way."""
+    X, y, weights, offsets, order, data = problem(LogLoss(), storage)
+    for batch, penalised in ((1, l2), (4, 0.0)):
+        point, total, book = start()
+        lost, w, b = 0.0, point[:-1].copy(), point[-1]
+        for first in range(0, N, batch):
+            rows = order[first : first + batch]
+            step = np.zeros(D + 1)
+            for i in rows:
+                z = X[i] @ w + b + offsets[i]
+                lost += LogLoss().value(z, y[i]) + 0.5 * penalised * (w @ w)
+                slope = LogLoss().derivative(z, y[i]) * weights[i] / len(rows)
+                step += 0.9 * slope * np.append(X[i], 1.0)
+            w, b = w * (1.0 - 0.9 * l2) - step[:-1], b - step[-1]
+        numbers = options(0.9, l2=l2, told=True)
+        told = epochs.gd_epoch(*data, Scheduled(), order, batch, point, total, book, numbers)
+        assert told == pytest.approx(lost, rel=1e-9)
+        np.testing.assert_allclose(point, np.append(w, b), rtol=1e-9, atol=1e-12)
+        point, total, book = start()
+        slots, columns = np.zeros((1, D + 1)), np.ones((2, D + 1))
+        told = epochs.rule_epoch(
+            *data,
+            Gd(),
+            L2(),
+            order,
+            batch,
+            point,
+            slots,
+            total,
+            columns,
+            book,
+            options(0.9, l2=l2, alpha=l2, exact=True, told=True),
+        )
+        if penalised == 0.0:
+            assert told == pytest.approx(lost, rel=1e-9)
 
 
 def test_float32_rows_are_read_as_they_are():

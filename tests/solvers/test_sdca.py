@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from fastgd.fitting.loop import Descent
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge, LogLoss, Perceptron, SquaredHinge
 from fastgd.losses.regression import Huber, Quantile, SquaredEpsilonInsensitive
@@ -242,6 +243,37 @@ def test_the_bound_is_never_above_the_optimum(loss):
             found.append(solver.lower_bound(state))
         assert np.isfinite(found).all()
         assert max(found) <= F.value(state.point) * (1.0 + 1e-13)  # which is at least the optimum
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
+@pytest.mark.parametrize("penalty", ["l2", ElasticNet(0.4)], ids=["l2", "elastic net"])
+@LOSSES
+def test_the_gaps_of_all_rows_are_what_the_bound_leaves(loss, penalty, fit_intercept):
+    F = objective(loss, penalty, 0.05, fit_intercept=fit_intercept)
+    solver = Sdca(F, seed=1)
+    state = iterations(solver, 3)
+    if state.memory.lower == -np.inf:
+        assert solver.progress(state).left == np.inf
+        return
+    left = F.value(state.point) - state.memory.lower
+    size = abs(F.value(state.point)) + abs(state.memory.lower)
+    assert abs(solver._gap(state, solver.rows) - left) <= 1e-12 * size
+
+
+@pytest.mark.parametrize("loss", FEW, ids=str)
+def test_a_check_comes_when_the_bound_is_there(loss):
+    """Some of the rows tell when: what the last iteration raised the bound by brought 15 and 60
+    checks.
+    """
+    rng = np.random.default_rng(0)
+    X = sp.random_array((800, 400), density=0.02, rng=rng, format="csr")
+    y = np.where(X @ rng.standard_normal(400) + 0.1 * rng.standard_normal(800) > 0.0, 1.0, -1.0)
+    for tol in (1e-1, 1e-3):
+        F = Objective(loss, X, y, alpha=0.1 / y.size, fit_intercept=False, n_jobs=1)
+        solver = Sdca(F, seed=2)
+        result = Descent(solver, [], max_iter=100, tol=tol).run(started(solver))
+        assert 0.01 * tol <= result.suboptimality <= tol
+        assert len(result.history) <= 6
 
 
 def heavy_tails(loss, seed):

@@ -5,6 +5,7 @@ import numpy as np
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.plan import Settings, make_plan
+from fastgd.losses.multinomial import Multinomial
 from fastgd.objective.objective import Objective
 from fastgd.penalties.base import Penalty
 from support.twins import targets_of
@@ -27,7 +28,10 @@ def dense_problem(loss, n=23, d=4, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, d))
     z = X @ rng.standard_normal(d) + rng.standard_normal(n)
-    y = targets_of(loss, z)
+    if isinstance(loss, Multinomial):
+        y = np.digitize(z, [-1.0, 1.0]).astype(float)
+    else:
+        y = targets_of(loss, z)
     return X, y, rng.uniform(0.5, 1.5, n) * (rng.random(n) < 0.9), 0.1 * rng.standard_normal(n)
 
 

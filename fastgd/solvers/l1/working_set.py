@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.data.check_matrix import CSRRows, DenseRows
+from fastgd.data.check_X import CSRRows, DenseRows
 from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.subset import on_rows

@@ -43,6 +43,8 @@ BOOST = 3.0
 # columns that is too seldom: accuracy 0.86 for 0.92 over 17 chunks of text.
 SHORTEST_BLOCK = 16
 NARROW = 1024
+# Rows of a later chunk that are looked at for larger values.
+LOOKED_AT = 64
 
 
 class Tuning(NamedTuple):
@@ -134,17 +136,19 @@ class SelfTuned(Stochastic):
         memory = state.memory
         if memory.tuning is None:
             memory.tuning = self._measure()
+        else:
+            self._widen(memory)
         tuning = memory.tuning
         alike = tuning.scales is None
         self.plain = self.plain and alike
         if memory.slots is None and self._has_slots:
-            memory.slots = empty_slots(self.rule, self.objective.n_features + 1)
-        power = 1.0 if self.rule.normalises else 2.0
+            memory.slots = empty_slots(
+                self.rule, (self.objective.n_features + 1) * self.objective.n_predictions
+            )
+        self.power = 1.0 if self.rule.normalises else 2.0
+        self.scales = tuning.scales
         if alike:
-            self.intercept_rate = tuning.unit**power
-            self.rates = np.ones(self.objective.n_features)
-        else:
-            self.rates = 1.0 / tuning.scales**power
+            self.intercept_rate = tuning.unit**self.power
         if self.plain and self.batch == 1:
             self.pace = Capped(self.intercept_rate * self.objective.fit_intercept)
 
@@ -164,16 +168,37 @@ class SelfTuned(Stochastic):
         ):
             self._adjust(state)
 
+    def _widen(self, memory):
+        """Let values that are larger than any before shorten the rates of their columns; nothing
+        else moves.
+
+        Of rules that normalise gradients: a step there is a share of the scale of the column, and
+        scales of the first chunk may be those of a few rows. Of 1,000 rows of 54 columns the look
+        at all of them took a quarter of the time of a call. With many columns, which are mostly
+        hashed or weighted words, it would take longer than the epoch.
+        """
+        F, tuning = self.objective, memory.tuning
+        if not self.rule.normalises or F.vector or F.n_features > NARROW:
+            return
+        rows = F.rows.take(self.rows[:: -(-self.rows.size // LOOKED_AT)])
+        largest = abs(rows).max(axis=0)
+        largest = largest.toarray().ravel() if F.rows.sparse else largest
+        known = tuning.unit if tuning.scales is None else tuning.scales
+        if (largest <= (ALIKE if tuning.scales is None else 1.0) * known).all():
+            return
+        scales = np.maximum(known, largest)
+        spread = tuning.spread * (tuning.unit if tuning.scales is None else 1.0)
+        memory.tuning = tuning._replace(scales=scales, spread=spread)
+
     def _epoch(self, order, point, memory, options):
         """Where no formula is asked for, Adagrad, and what else accumulates, on one row of few
         columns takes the faster kernel.
         """
         F = self.objective
         if not self.rule.accumulates or self.batch > 1 or F.vector or F.n_features > NARROW:
-            super()._epoch(order, point, memory, options)
-            return
+            return super()._epoch(order, point, memory, options)
         block = max(F.n_features // 8, SHORTEST_BLOCK)
-        row_epoch(
+        return row_epoch(
             F.rows,
             F.samples,
             F.loss,
@@ -184,7 +209,7 @@ class SelfTuned(Stochastic):
             point,
             memory.slots,
             memory.iterate_sum,
-            self.rates,
+            np.ones(F.n_features) if self.scales is None else self._rates(),
             memory.counters,
             options,
         )

@@ -59,7 +59,10 @@ ALLOWED = {
         lambda v: is_flag(v) or (is_count(v) and v >= 0),
     ),
     "momentum": ("a number of at least 0 and below 1", lambda v: is_real(v) and 0 <= v < 1),
-    "multi_class": ("'auto' or 'ovr'", lambda v: isinstance(v, str) and v in ("auto", "ovr")),
+    "multi_class": (
+        "'auto', 'multinomial' or 'ovr'",
+        lambda v: isinstance(v, str) and v in ("auto", "multinomial", "ovr"),
+    ),
     "max_time": (
         "None or a positive number of seconds",
         lambda v: v is None or (is_real(v) and v > 0),

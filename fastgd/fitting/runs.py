@@ -12,7 +12,7 @@ from fastgd.certificates.bound import NO_BOUND
 from fastgd.certificates.certifier import provable
 from fastgd.data.targets import WeightedSamples
 from fastgd.fitting.build import make_solver
-from fastgd.fitting.candidates import is_open
+from fastgd.fitting.choose_solver import is_open
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended, Together, Watch
@@ -23,6 +23,7 @@ from fastgd.fitting.stopping import (
     Cautious,
     Extrapolated,
     NoMistakes,
+    OutOfReach,
     Overdue,
     Plateau,
     Stalled,
@@ -223,7 +224,8 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     def go(tried, rule, start, state, max_iter, max_time):
         plan = tried[-1]
         before = objective.passes
-        solver = make_solver(plan, rule, task.settings, objective, seed)
+        scored = score is not None
+        solver = make_solver(plan, rule, task.settings, objective, seed, scored=scored)
         rules = _rules(task, tried, solver, max_time)
         descent = Descent(
             solver,
@@ -335,6 +337,12 @@ def _unknowns(objective, coef, intercept):
     return table.ravel()
 
 
+def _null_distance(objective):
+    """F of the null model less the infimum of the loss; F itself where nothing bounds the loss."""
+    infimum = objective.loss.infimum
+    return abs(objective.null_value - (infimum if infimum > -np.inf else 0.0))
+
+
 def _rules(task, tried, solver, max_time):
     """Stopping rules of a run by the last of the plans that were `tried`."""
     settings = task.settings
@@ -346,7 +354,7 @@ def _rules(task, tried, solver, max_time):
         rules.append(Validation(tol or 0.0, settings.n_iter_no_change))
     elif tol is not None and task.loss.online and settings.learning_rate == "auto":
         rules.append(NoMistakes())
-    elif tol is not None:
+    elif tol is not None and not solver.ends_itself:
         if not (solver.proves_itself or (solver.free_answers and provable(solver.objective))):
             cautious = solver.free_answers and solver.own_steps
             rules.append(
@@ -354,6 +362,10 @@ def _rules(task, tried, solver, max_time):
                 if cautious
                 else Extrapolated(tol, unit)
             )
+        if settings.solver != "auto" and solver.rule_name and plan.batch_size != "full":
+            F = solver.objective
+            far = functools.partial(_null_distance, F)
+            rules.append(OutOfReach(tol, unit, task.max_iter, far))
         if not solver.own_steps and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if plan.solver in ("newton", "lbfgs", "nesterov"):

@@ -1,0 +1,138 @@
+"""Proofs by the Newton decrement for K predictions, from the (dK, dK) curvature matrix.
+
+Along a direction u each row's curvature changes by a factor of at most exp(c), c = M max_k |x_i .
+u_k|: with lambda^2 = g' H^-1 g and r the greatest c of a direction of norm 1 in H,
+
+    r = M max_i,k |e_k (x) (x_i, 1)|_{H^-1}
+
+F - F* is bounded as in `fastgd.certificates.newton_decrement`.  Where a common shift of all
+predictions changes nothing, c is M / 2 times the range of the x_i . u_k (|D3 f| <= range(v) D2 f
+for a softmax, whose M is 2), and r a maximum over rows and pairs of classes:
+
+    r = M / 2 max_i,k,l |(e_k - e_l) (x) (x_i, 1)|_{H^-1}
+
+H has no curvature along common shifts; as g and all that r is made of are orthogonal to them, they
+are given some.
+"""
+
+import math
+
+import numpy as np
+
+from fastgd.certificates.bound import NO_BOUND
+from fastgd.certificates.newton_proof import NewtonProof
+from fastgd.data.chunk_sizes import VALUES
+from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.precision import EPS
+from fastgd.objective.cost_model import vector_pass_cost
+from fastgd.objective.gram import chunks, merged
+from fastgd.objective.vector_gram import hold_shifts
+from fastgd.runtime.threads import map_ranges
+
+# From so many unknowns on no matrix is made for a proof.
+MOST_UNKNOWNS = 1500
+# Arithmetic of a matrix and of the longest row, in ns an unknown squared and row.
+PER_ROW = 0.05
+LARGEST = np.finfo(float).max
+
+
+class VectorNewtonProof(NewtonProof):
+    """`NewtonProof` for an objective with K predictions."""
+
+    @property
+    def applies(self):
+        """Whether the bound holds for this loss and penalty, and is affordable."""
+        F = self.objective
+        penalty = F.elastic and F.l1 == 0.0
+        return (
+            penalty
+            and F.loss_smooth
+            and F.loss.convex
+            and F.loss.self_concordance is not None
+            and not self.wide
+        )
+
+    @property
+    def wide(self):
+        """Whether there are too many unknowns to form a curvature matrix."""
+        return self.objective.size > MOST_UNKNOWNS
+
+    def from_known(self, known, v, gradient, enough, value=0.0):
+        """As for one prediction; nothing where the decrement alone says that it will not do."""
+        factor = known[0]
+        if 0.5 * factor.norm_of(gradient) ** 2 > enough:
+            return NO_BOUND
+        # Any bound will do where none is asked for, but not none.
+        return super().from_known(known, v, gradient, min(enough, LARGEST), value)
+
+    @property
+    def passes(self):
+        """What `prove` costs, in passes' worth of time: a matrix and, at most, the longest row."""
+        F = self.objective
+        return 3.0 + PER_ROW * F.n_samples * F.size**2 / vector_pass_cost(F)
+
+    def prove(self, v, value, gradient, enough=0.0):
+        """Bound from the Newton decrement at `v`, or none."""
+        F = self.objective
+        self._tried_at = F.passes
+        factor = Factor(hold_shifts(F, F.curvature_matrix(v)))
+        if not factor.full:
+            return NO_BOUND
+        self._factor, self._rough = factor.root(), False
+        return self.from_known((factor, v), v, gradient, enough, value)
+
+    def _rough_reach(self, factor):
+        """Of an L2 part alone where there is no intercept, else left to the rows."""
+        F = self.objective
+        if F.l2 == 0.0 or F.fit_intercept:
+            return np.inf
+        pairs = math.sqrt(0.5) if F.loss.shift_invariant else 1.0
+        return F.loss.self_concordance * pairs * math.sqrt(F.moments()[1][0] / F.l2)
+
+    def _longest(self, factor):
+        """R without the rounding of H: one pass, and the arithmetic of a matrix."""
+        return self.objective.loss.self_concordance * longest_difference(self.objective, factor)
+
+
+def longest_difference(F, factor):
+    """The greatest |e_k (x) (x_i, 1)| in the norm of the inverse curvature, over rows with weight
+    and predictions; half of that of (e_k - e_l) (x) (x_i, 1) over pairs where common shifts change
+    nothing.  One pass.
+    """
+    k, d = F.n_predictions, F.n_features
+    root = factor.root().reshape(-1, k, F.size)
+    ranges, cuts = F.ranges, F.range_cuts
+    largest = np.zeros(cuts.size - 1)
+    columns = np.ascontiguousarray(root.reshape(len(root), -1))
+    length = max(16, VALUES // (k * F.size))
+
+    def work(first, last):
+        for b in range(first, last):
+            for chosen in chunks(merged(ranges[cuts[b] : cuts[b + 1]]), length):
+                part = F.rows.part(chosen).astype(np.float64, copy=False)
+                images = part @ columns[:d]
+                if F.fit_intercept:
+                    images = images + columns[d]
+                images = images.reshape(-1, k, F.size)
+                norms = _greatest(images, F.loss.shift_invariant)
+                weights = F.samples.weights
+                counts = weights[chosen] > 0.0 if weights.size > 1 else slice(None)
+                largest[b] = max(largest[b], norms[counts].max(initial=0.0))
+
+    map_ranges(work, largest.size, F.n_threads)
+    F.meter.count()
+    # The terms of a row's norm cancel where columns are far from 0: their rounding counts.
+    lengths = np.sqrt(np.square(root).sum(axis=2)).max(axis=1)
+    terms = float(F.largest() @ lengths[:d]) + float(lengths[d:].sum())
+    found = float(largest.max()) + 16.0 * EPS * terms**2
+    return 0.5 * math.sqrt(found) if F.loss.shift_invariant else math.sqrt(found)
+
+
+def _greatest(images, differences):
+    """Of each row the greatest squared norm of images[i, k], or of a difference of two of them."""
+    products = images @ images.transpose(0, 2, 1)
+    squares = np.einsum("ikk->ik", products)
+    if not differences:
+        return squares.max(axis=1)
+    distances = squares[:, :, None] + squares[:, None, :] - 2.0 * products
+    return distances.max(axis=(1, 2))

@@ -1,0 +1,101 @@
+"""The multinomial loss: one score for each of K classes, and their softmax as probabilities."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from fastgd.losses.base import VectorLoss
+from fastgd.losses.domain import Interval
+from fastgd.losses.exponentials import exp_of_minus
+from fastgd.runtime.component import python_only
+from fastgd.runtime.public import public
+
+
+@public
+class Multinomial(VectorLoss):
+    """Multinomial logistic regression: log(sum_k exp(z_k)) - z_y, target y the index of the class,
+    from 0 on.
+
+    All methods subtract the largest score first: no exponential overflows, and probabilities sum
+    to one at any scores.  The same number added to all scores changes nothing.  With p the
+    probabilities the second derivative is diag(p) - p p', whose greatest eigenvalue is at most 1/2;
+    its change along u is a third cumulant, at most max_k |u_k - u'p| <= 2 max_k |u_k| times it.
+
+    `n_classes` is K; 0, as by default, where the largest target is to tell.
+
+    Examples
+    --------
+    >>> loss = Multinomial(3)
+    >>> loss.value(np.zeros(3), np.array([2.0])).round(4)
+    np.float64(1.0986)
+    >>> loss.probability(np.array([[1e4, 1e4, -1e4]])).tolist()
+    [[0.5, 0.5, 0.0]]
+    """
+
+    n_classes: float = 0.0
+    infimum: ClassVar[float] = 0.0
+    curvature_bound: ClassVar[float] = 0.5
+    self_concordance: ClassVar[float | None] = 2.0
+    classification: ClassVar[bool] = True
+    shift_invariant: ClassVar[bool] = True
+    target_domain: ClassVar[Interval] = Interval(low=0.0, low_closed=True)
+
+    def value(self, predictions, target):
+        largest, total = predictions[0], 0.0
+        for k in range(predictions.size):
+            largest = max(largest, predictions[k])
+        for k in range(predictions.size):
+            total += exp_of_minus(largest - predictions[k])
+        return np.log(total) + (largest - predictions[int(target[0])])
+
+    def derivatives(self, predictions, target, out):
+        self.value_and_derivatives(predictions, target, out)
+
+    def value_and_derivatives(self, predictions, target, out):
+        largest, total, rest = predictions[0], 0.0, 0.0
+        for k in range(predictions.size):
+            largest = max(largest, predictions[k])
+        for k in range(predictions.size):
+            out[k] = exp_of_minus(largest - predictions[k])
+        own = int(target[0])
+        for k in range(predictions.size):
+            total += out[k]
+            rest += out[k] if k != own else 0.0
+        for k in range(predictions.size):
+            out[k] /= total
+        out[own] = -rest / total  # p - 1, its digits kept where p is close to 1
+        return np.log(total) + (largest - predictions[own])
+
+    def curvature_product(self, predictions, target, direction, out):
+        largest, total, mean = predictions[0], 0.0, 0.0
+        for k in range(predictions.size):
+            largest = max(largest, predictions[k])
+        for k in range(predictions.size):
+            out[k] = exp_of_minus(largest - predictions[k])
+        for k in range(predictions.size):
+            total += out[k]
+            mean += out[k] * direction[k]
+        for k in range(predictions.size):
+            out[k] *= (direction[k] - mean / total) / total
+
+    @python_only
+    def n_predictions(self, targets) -> int:
+        largest = np.max(targets)
+        if not (np.shape(targets)[1] == 1 and (np.floor(targets) == targets).all()):
+            raise ValueError(
+                "targets of the multinomial loss must be numbers of classes, one a row"
+            )
+        if self.n_classes and largest >= self.n_classes:
+            raise ValueError(
+                f"targets of Multinomial(n_classes={self.n_classes:g}) must be whole numbers below "
+                f"it, got {largest:g}"
+            )
+        return int(self.n_classes) or int(largest) + 1
+
+    @python_only
+    def probability(self, predictions):
+        shifted = predictions - np.max(predictions, axis=1, keepdims=True)
+        odds = np.exp(shifted)
+        return odds / odds.sum(axis=1, keepdims=True)

@@ -1,0 +1,256 @@
+"""The linear map of an objective with K predictions for each row: X W and X' A, and the losses
+between them, on its threads.
+
+Dense rows go through BLAS, a cache's worth at a time, which reads them once for all K; compressed
+rows by a loop that reads each of them once.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fastgd.data.chunk_sizes import VALUES
+from fastgd.objective import kernels as passes
+from fastgd.objective.blocks import coarser, cut
+from fastgd.objective.gram import chunks, merged
+from fastgd.runtime.threads import map_ranges
+
+# Rows that BLAS multiplies at once, at least.
+LEAST_ROWS = 64
+# An array of derivatives that is not asked for.
+NO_TABLE = np.empty((0, 1))
+
+
+class VectorMap:
+    """Products X W and X' A, W (d, K) and A (n, K), and losses at predictions, (n, K), for the
+    rows of an objective.
+
+    Each product counts half a pass.  Rows that are not in the part that an objective is of are
+    left at 0.  The bits do not depend on the number of threads.
+
+    Parameters
+    ----------
+    objective : Objective
+        Whose loss is a `VectorLoss`.
+
+    Examples
+    --------
+    >>> from fastgd.losses import Multinomial
+    >>> from fastgd.objective.objective import Objective
+    >>> F = Objective(Multinomial(3), np.array([[1.0], [3.0]]), [0, 2])
+    >>> VectorMap(F).matvec(np.array([[1.0, 0.0, -1.0]])).tolist()
+    [[1.0, 0.0, -1.0], [3.0, 0.0, -3.0]]
+    """
+
+    def __init__(self, objective):
+        F = self.objective = objective
+        self._length = max(LEAST_ROWS, VALUES // (F.n_features + F.n_predictions))
+        self._n_values = int(F.share * F.rows.stored()) * F.n_predictions
+        # A block of dense rows is to be worth its calls of Python: 0.05 ms, and a row of 64 columns
+        # and 10 classes takes 0.6 us.
+        rows = int(F.share * F.n_samples)
+        most = F.range_cuts.size if F.rows.sparse else max(rows // self._length, 1)
+        self._cuts = coarser(F.range_cuts, most)
+        if F.whole is None:
+            # Losses and predictions have no sums to write for each block: those may be many.
+            cuts = cut(F.n_samples, F.n_samples * F.n_predictions, LEAST_ROWS)
+            self._rows = np.stack([cuts[:-1], cuts[1:]], axis=1), np.arange(cuts.size)
+        else:
+            self._rows = F.ranges, F.range_cuts
+
+    def loss_and_gradient(self, coef, intercept, alone=False):
+        """Sums of weight * loss over the blocks, and their gradients, (blocks, d + 1, K), which
+        mean nothing where losses are asked for `alone`.  One pass.
+        """
+        F = self.objective
+        totals = np.zeros(self._cuts.size - 1)
+        rows = 1 if alone and not F.rows.sparse else F.n_features + 1
+        gradients = np.zeros((totals.size, rows, F.n_predictions))
+        if F.rows.sparse:
+            data = F.rows, F.samples, F.loss, coef, intercept, F.ranges, self._cuts
+            self._map(
+                lambda first, last: passes.vector_loss_and_gradient(
+                    *data, first, last, totals, gradients
+                ),
+                (F.ranges, self._cuts),
+            )
+        else:
+
+            def work(first, last):
+                for b in range(first, last):
+                    totals[b] = self._block(b, coef, intercept, gradients[b], alone)
+
+            self._map(work, (F.ranges, self._cuts))
+        F.meter.count()
+        return totals, gradients
+
+    def curvature_product(self, coef, intercept, direction, shift, predictions=None):
+        """Sums over the blocks of the second derivative times [direction, shift], (blocks, d + 1,
+        K); `predictions` are X coef where they are known.  One pass.
+        """
+        F = self.objective
+        if F.rows.sparse:
+            known = self.matvec(coef) if predictions is None else predictions
+            moves = self.matvec(direction)
+            changes = self.curved(known, intercept, moves, shift, out=moves)
+            products = np.zeros((1, F.n_features + 1, F.n_predictions))
+            products[0, :-1] = self.rmatvec(changes)
+            products[0, -1] = changes.sum(axis=0)
+            return products
+        products = np.zeros((self._cuts.size - 1, F.n_features + 1, F.n_predictions))
+
+        def work(first, last):
+            for b in range(first, last):
+                own = merged(F.ranges[self._cuts[b] : self._cuts[b + 1]])
+                for chosen in chunks(own, self._length):
+                    part = self._dense(chosen)
+                    moves = part @ direction
+                    moves += shift
+                    known = part @ coef if predictions is None else predictions[chosen]
+                    data = F.loss, *samples_of(F.samples, chosen), intercept, known
+                    passes.vector_losses(*data, True, True, moves, moves)
+                    products[b, :-1] += part.T @ moves
+                    products[b, -1] += moves.sum(axis=0)
+
+        self._map(work, (F.ranges, self._cuts))
+        F.meter.count()
+        return products
+
+    def matvec(self, table, out=None):
+        """X @ table, (n_samples, K)."""
+        F = self.objective
+        table = np.ascontiguousarray(table)
+        made = np.zeros((F.n_samples, table.shape[1])) if out is None else out
+        if F.rows.sparse:
+            made[...] = 0.0
+            data = F.rows, False, table, *self._rows
+            self._map(lambda a, b: passes.vector_product(*data, a, b, made[None]), self._rows)
+        else:
+
+            def work(first, last):
+                ranges, cuts = self._rows
+                for chosen in chunks(merged(ranges[cuts[first] : cuts[last]]), self._length):
+                    made[chosen] = self._dense(chosen) @ table
+
+            self._map(work, self._rows)
+        F.meter.count(0.5)
+        return made
+
+    def rmatvec(self, table):
+        """X' @ table, (n_features, K)."""
+        F = self.objective
+        sums = np.zeros((self._cuts.size - 1, F.n_features, table.shape[1]))
+        if F.rows.sparse:
+            data = F.rows, True, table, F.ranges, self._cuts
+            self._map(lambda a, b: passes.vector_product(*data, a, b, sums), (F.ranges, self._cuts))
+        else:
+
+            def work(first, last):
+                for b in range(first, last):
+                    own = merged(F.ranges[self._cuts[b] : self._cuts[b + 1]])
+                    for chosen in chunks(own, self._length):
+                        sums[b] += self._dense(chosen).T @ table[chosen]
+
+            self._map(work, (F.ranges, self._cuts))
+        F.meter.count(0.5)
+        return sums.sum(axis=0) if len(sums) > 1 else sums[0]
+
+    def derivatives(self, predictions, intercept):
+        """Mean loss, and of each row weight * derivatives / n, (n_samples, K)."""
+        F = self.objective
+        found = np.zeros(predictions.shape)
+        loss = self._losses(predictions, intercept, found)
+        found /= F.n_active
+        return loss, found
+
+    def loss(self, predictions, intercept):
+        """Mean loss alone."""
+        return self._losses(predictions, intercept, None)
+
+    def curved(self, predictions, intercept, moves, shift=0.0, out=None):
+        """Of each row weight * H @ (moves + shift), (n_samples, K): H the second derivative of its
+        loss.
+        """
+        F = self.objective
+        made = np.zeros(predictions.shape) if out is None else out
+
+        def work(first, last):
+            ranges, cuts = self._rows
+            for chosen in chunks(merged(ranges[cuts[first] : cuts[last]]), self._length):
+                along = moves[chosen] + shift
+                data = F.loss, *samples_of(F.samples, chosen), intercept, predictions[chosen]
+                passes.vector_losses(*data, True, True, along, along)
+                made[chosen] = along
+
+        self._map(work, self._rows)
+        return made
+
+    def curvatures(self, chosen, coef, intercept):
+        """The rows `chosen`, a slice or indices, as they are stored, and weight * H of each, (n,
+        K, K).  Counts nothing.
+        """
+        F = self.objective
+        part = self._dense(chosen)
+        found = np.empty((part.shape[0], F.n_predictions, F.n_predictions))
+        predictions = np.ascontiguousarray(part @ coef)
+        passes.vector_curvatures(
+            F.loss, *samples_of(F.samples, chosen), intercept, predictions, found
+        )
+        return part, found
+
+    def _losses(self, predictions, intercept, found):
+        F = self.objective
+        ranges, cuts = self._rows
+        totals = np.zeros(cuts.size - 1)
+
+        def work(first, last):
+            for b in range(first, last):
+                for chosen in chunks(merged(ranges[cuts[b] : cuts[b + 1]]), self._length):
+                    data = F.loss, *samples_of(F.samples, chosen), intercept, predictions[chosen]
+                    out = NO_TABLE if found is None else np.empty(predictions[chosen].shape)
+                    totals[b] += passes.vector_losses(
+                        *data, found is not None, False, NO_TABLE, out
+                    )
+                    if found is not None:
+                        found[chosen] = out
+
+        self._map(work, self._rows)
+        return float(totals.sum()) / F.n_active
+
+    def _block(self, b, coef, intercept, gradient, alone):
+        """Sum of the losses of block `b`, whose gradient is added to `gradient`."""
+        F, total = self.objective, 0.0
+        for part, samples in self._parts(F.ranges[self._cuts[b] : self._cuts[b + 1]]):
+            predictions = part @ coef
+            out = NO_TABLE if alone else predictions
+            total += passes.vector_losses(
+                F.loss, *samples, intercept, predictions, not alone, False, NO_TABLE, out
+            )
+            if not alone:
+                gradient[:-1] += part.T @ predictions
+                gradient[-1] += predictions.sum(axis=0)
+        return total
+
+    def _parts(self, ranges) -> Iterator[tuple[Any, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+        """A cache's worth of the rows in `ranges` at a time, and what belongs to them."""
+        for chosen in chunks(merged(ranges), self._length):
+            yield self._dense(chosen), samples_of(self.objective.samples, chosen)
+
+    def _dense(self, chosen):
+        return self.objective.rows.part(chosen).astype(np.float64, copy=False)
+
+    def _map(self, work, blocks):
+        F = self.objective
+        map_ranges(work, blocks[1].size - 1, F.n_threads, self._n_values)
+
+
+def samples_of(samples, chosen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Targets, weights and offsets of some rows, as kernels take them."""
+    targets, weights, offsets = (
+        array if array.shape[0] == 1 else array[chosen]
+        for array in (samples.targets, samples.weights, samples.offsets)
+    )
+    for array in (targets, weights, offsets):
+        array.flags.writeable = False  # as a slice is, for which the loop is compiled
+    return targets, weights, offsets

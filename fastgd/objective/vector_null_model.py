@@ -1,0 +1,119 @@
+"""The null model of K predictions, and the best shifts of given predictions: Newton's method in K
+numbers.
+"""
+
+import numpy as np
+
+from fastgd.data.chunk_sizes import VALUES
+from fastgd.data.targets import WeightedSamples
+from fastgd.linalg.precision import EPS
+from fastgd.objective import kernels as passes
+from fastgd.objective.vector_map import NO_TABLE, samples_of
+
+MOST_STEPS = 100
+MOST_HALVINGS = 40
+# What is left of a loss that falls for ever: far enough.
+ENOUGH = 1e-14
+# Curvature of a shift below this share of the greatest is none: alike shifts of all predictions
+# change nothing under a softmax.
+FLAT = 1e-12
+# Where F is rounding, slopes have to fall to this share.
+FLATTER = 0.5
+# Share of what a step promises that is enough of a fall.
+SUFFICIENT = 1e-4
+
+
+def best_shifts(objective):
+    """Intercepts, (K,), and objective of the best model without columns; zeros where there is no
+    intercept.
+    """
+    F = objective
+    samples = F.samples
+    if F.loss.classification and not samples.offsets.any():
+        samples = _distinct(samples)
+    sums = Shifts(F.loss, samples, None, F.n_predictions)
+    if not (F.fit_intercept and F.loss_smooth and F.loss.convex):
+        shifts = np.zeros(F.n_predictions)
+        return shifts, sums.at(shifts, curved=False)[0]
+    return lowest_shifts(sums, F.loss.infimum)
+
+
+def lowest_shifts(sums, infimum=-np.inf):
+    """The shifts of K predictions with the least loss, and that loss, by `sums`, a `Shifts`."""
+    shifts = np.zeros(sums.n_predictions)
+    value, slopes, matrix = sums.at(shifts)
+    enough = infimum + ENOUGH * (value - infimum) if infimum > -np.inf else -np.inf
+    for _ in range(MOST_STEPS):
+        step = -_solve(matrix, slopes)
+        slope, size = float(slopes @ step), float(np.abs(slopes).max())
+        if not slope < 0.0 or value <= enough:
+            break
+        close = -slope <= EPS * abs(value)  # F no longer tells, slopes do
+        found = None
+        for halving in range(1 if close else MOST_HALVINGS):
+            share = 0.5**halving
+            with np.errstate(all="ignore"):
+                trial = sums.at(shifts + share * step)
+            flatter = float(np.abs(trial[1]).max()) < FLATTER * size
+            if flatter if close else trial[0] <= value + SUFFICIENT * share * slope:
+                found = trial
+                break
+        if found is None:
+            break
+        shifts = shifts + share * step
+        value, slopes, matrix = found
+    return shifts, value
+
+
+class Shifts:
+    """Mean loss where all rows' predictions are shifted alike, its gradient and curvature.
+
+    Parameters
+    ----------
+    loss : VectorLoss
+    samples : WeightedSamples
+    predictions : ndarray, (n_samples, n_predictions), or None
+        Without offsets; None for zeros.
+    n_predictions : int
+    """
+
+    def __init__(self, loss, samples, predictions, n_predictions):
+        self.loss, self.samples, self.predictions = loss, samples, predictions
+        self.n_predictions = n_predictions
+        self._length = max(VALUES // n_predictions**2, 16)
+
+    def at(self, shifts, curved=True):
+        """(value, gradient (K,), curvature (K, K)) at these shifts."""
+        k, n = self.n_predictions, self.samples.size()
+        value, slopes, matrix = 0.0, np.zeros(k), np.zeros((k, k))
+        for first in range(0, n, self._length):
+            chosen = slice(first, min(first + self._length, n))
+            height = chosen.stop - first
+            own = np.zeros((height, k)) if self.predictions is None else self.predictions[chosen]
+            data = self.loss, *samples_of(self.samples, chosen), shifts, own
+            out = np.empty((height, k))
+            value += passes.vector_losses(*data, True, False, NO_TABLE, out)
+            slopes += out.sum(axis=0)
+            if curved:
+                curvatures = np.empty((height, k, k))
+                passes.vector_curvatures(*data, curvatures)
+                matrix += curvatures.sum(axis=0)
+        n_active = self.samples.weights.sum() if self.samples.weights.size > 1 else n
+        return value / n_active, slopes / n_active, matrix / n_active
+
+
+def _distinct(samples):
+    """One row for each target that there is, weighing as much as all that have it."""
+    targets, which = np.unique(samples.targets, axis=0, return_inverse=True)
+    weights = np.broadcast_to(samples.weights, (samples.size(),))
+    totals = np.bincount(np.ravel(which), weights=weights, minlength=len(targets))
+    return WeightedSamples(targets, np.atleast_1d(totals / totals.mean()), np.zeros(1))
+
+
+def _solve(matrix, slopes):
+    """Newton step of a small problem; along what has no curvature none is taken."""
+    values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
+    keep = values > FLAT * max(values[-1], 0.0)
+    if not np.isfinite(values).all() or not keep.any():
+        return slopes
+    return vectors[:, keep] @ (vectors[:, keep].T @ slopes / values[keep])

@@ -1,0 +1,80 @@
+"""Newton's method for K predictions and few unknowns: the (dK, dK) curvature, Cholesky, and steps
+from one matrix while they gain enough, as for one prediction (`fastgd.solvers.newton.cholesky`).
+
+Along common shifts of all predictions, which change nothing, the matrix gets curvature: gradients
+are orthogonal to them, and so are steps.
+"""
+
+import numpy as np
+
+from fastgd.linalg.cholesky import Factor
+from fastgd.objective.cost_model import DENSE_COST, LOOP_COST, solving_cost, vector_pass_cost
+from fastgd.objective.vector_gram import hold_shifts
+from fastgd.solvers.base import Forecast, no_derivatives
+from fastgd.solvers.growing_batch import growth_pays
+from fastgd.solvers.newton.cholesky import ITERATIONS, MATRICES, MATRICES_AFTER_GROWTH, Newton
+
+# From so many unknowns on a matrix is no longer made: 18 MB, and 0.1 s for a factor.
+MOST_UNKNOWNS = 1500
+# Products of two different columns take BLAS so many times what those of a column with itself do.
+PAIRS = 1.5
+
+
+class VectorNewton(Newton):
+    """`solver="newton"` for K predictions and few unknowns, a penalty that has a gradient.
+
+    Parameters
+    ----------
+    objective : Objective
+    tol : float
+        Relative suboptimality that the run is for.
+    """
+
+    @classmethod
+    def refusal(cls, objective):
+        """One prediction, losses or penalties without a derivative, l1 parts, many unknowns."""
+        F = objective
+        if not F.vector:
+            return "for several predictions does not go with a loss of one"
+        if F.size > MOST_UNKNOWNS:
+            return f"with one matrix takes at most {MOST_UNKNOWNS:,} unknowns, got {F.size:,}"
+        l1 = "with one matrix does not go with an l1 part" if F.l1 > 0.0 else None
+        return no_derivatives(F) or l1
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """By the matrices that it forms and solves with."""
+        F = objective
+        matrices = MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
+        one = matrix_cost(F)
+        reason = f"a curvature matrix costs about {one:.2g} passes and saves many more"
+        return Forecast(ITERATIONS + matrices * one, reason, last=not (F.convex and F.elastic))
+
+    def __init__(self, objective, tol=0.0):
+        super().__init__(objective, tol)
+        self.matrix_cost = matrix_cost(objective)
+
+    def _allocate(self):
+        """No arrays as long as there are rows: their curvatures are not kept."""
+
+    def _take_curvature(self, state):
+        F, memory = self.objective, state.memory
+        matrix = F.curvature_matrix(state.point)
+        if F.share < 1.0:
+            matrix = self._holding(matrix, self._unseen())
+        memory.factor = Factor(hold_shifts(F, matrix))
+        memory.anchor, memory.exact = state.point, True
+        memory.pairs, memory.n_steps = [], 0
+
+
+def matrix_cost(objective):
+    """A curvature matrix and its factor in passes' worth of time."""
+    F, size = objective, objective.size
+    formed = F.n_predictions * (F.n_predictions + 1) / 2.0
+    stored = max(F.rows.stored(), F.n_samples)
+    nonzeros = stored / F.n_samples
+    if F.rows.sparse:
+        time = LOOP_COST * nonzeros**2 * F.n_samples * formed
+    else:
+        time = PAIRS * DENSE_COST * stored * F.n_features * formed
+    return time / vector_pass_cost(F) + solving_cost(F, size)

@@ -1,0 +1,107 @@
+"""Proofs for K predictions: the reach by its definition, and bounds above what is true."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastgd import GDClassifier
+from fastgd.certificates.duality_gap import DualityGap
+from fastgd.certificates.vector_newton_proof import VectorNewtonProof, longest_difference
+from fastgd.linalg.cholesky import Factor
+from fastgd.losses.multinomial import Multinomial
+from fastgd.objective.null_model import null_model
+from fastgd.objective.objective import Objective
+from fastgd.objective.vector_gram import hold_shifts
+from fastgd.solvers.base import Curvature
+from support.components import ToySoftmax
+from support.twins import with_jit
+
+
+def problem(seed, storage=np.asarray, loss=None, fit_intercept=True, alpha=None):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((40, 3)) * rng.uniform(0.1, 10.0, 3)
+    y = (X / X.std(axis=0) @ rng.standard_normal((3, 3)) + rng.gumbel(size=(40, 3))).argmax(axis=1)
+    alpha = 10.0 ** rng.uniform(-4, 0) if alpha is None else alpha
+    F = Objective(
+        Multinomial(3) if loss is None else loss,
+        storage(X),
+        y.astype(float),
+        alpha=alpha,
+        fit_intercept=fit_intercept,
+        n_jobs=1,
+    )
+    F.null_intercept, F.null_value = null_model(F)
+    return F, X
+
+
+def optimum(F):
+    v = F.start()
+    for _ in range(60):
+        v = v - np.linalg.lstsq(F.curvature_matrix(v), F.gradient(v), rcond=1e-13)[0]
+    return v
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("loss", [Multinomial(3), ToySoftmax()], ids=lambda loss: loss.name)
+def test_the_reach_is_the_longest_difference(storage, loss):
+    F, X = problem(0, storage, loss, alpha=0.05)
+    v = 0.3 * np.cos(np.arange(F.size))
+    matrix = F.curvature_matrix(v)
+    # A loss that does not say that common shifts change nothing has no inverse without more.
+    held = hold_shifts(F, matrix) if loss.shift_invariant else matrix + 0.1 * np.eye(F.size)
+    inverse, longest = np.linalg.inv(held), 0.0
+    for x in X:
+        row = np.append(x, 1.0)
+        units = [np.kron(row, one) for one in np.eye(3)]
+        if loss.shift_invariant:
+            pairs = [0.5 * (units[k] - units[m]) for k in range(3) for m in range(k)]
+            longest = max(longest, max(one @ inverse @ one for one in pairs))
+        else:
+            longest = max(longest, max(one @ inverse @ one for one in units))
+    assert longest_difference(F, Factor(held)) == pytest.approx(np.sqrt(longest), rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(with_jit(20, 8)))
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_bounds_are_never_below_the_truth(seed, fit_intercept):
+    F, _ = problem(seed, fit_intercept=fit_intercept)
+    best = optimum(F)
+    least, rng = F.value(best), np.random.default_rng(seed)
+    direction = rng.standard_normal((F.size // 3, 3))
+    direction = (direction - direction.mean(axis=1, keepdims=True)).ravel()
+    proved = 0
+    for size in (1e-1, 1e-2, 1e-3, 1e-5):
+        v = best + size * direction / np.sqrt(direction @ F.curvature_matrix(best) @ direction)
+        value, gradient = F.value_and_gradient(v)
+        left = value - least
+        bound = VectorNewtonProof(F).prove(v, value, gradient, np.inf)
+        assert bound.value >= left * (1.0 - 1e-9)
+        proved += bound.kind == "proof"
+        known = Curvature(Factor(hold_shifts(F, F.curvature_matrix(best))), best)
+        nearby = VectorNewtonProof(F).from_known(known, v, gradient, np.inf, value)
+        assert nearby.value >= left * (1.0 - 1e-9)
+        gap = DualityGap(F)
+        at = gap.centered(v) if fit_intercept else v
+        value, gradient = F.value_and_gradient(at)
+        assert gap.bound(at, value, gradient).value >= (value - least) * (1.0 - 1e-9)
+    assert proved >= 1
+
+
+def test_centering_balances_each_prediction():
+    F, _ = problem(1)
+    v = np.cos(np.arange(F.size))
+    centered = DualityGap(F).centered(v)
+    np.testing.assert_allclose(F.gradient(centered)[-3:], 0.0, atol=1e-15)
+    np.testing.assert_array_equal(centered[:-3], v[:-3])
+    assert abs((centered - v)[-3:].sum()) < 1e-10
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-3])
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+def test_a_fit_is_proved_with_and_without_a_penalty(alpha, scale):
+    rng = np.random.default_rng(4)
+    X = scale * rng.standard_normal((60, 3)) + scale
+    y = (X / scale @ rng.standard_normal((3, 3)) + rng.gumbel(size=(60, 3))).argmax(axis=1)
+    model = GDClassifier(alpha=alpha, tol=1e-6).fit(X, y)
+    assert model.bound_kind_ == "proof"
+    assert model.converged_

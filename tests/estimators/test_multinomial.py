@@ -1,0 +1,228 @@
+"""`GDClassifier` with several classes at once: the optimum, in every way to get there."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+
+from fastgd import GDClassifier, GDClassifierCV, LogLoss, Multinomial
+from support.twins import with_jit
+
+rng = np.random.default_rng(0)
+N = 90
+X = rng.standard_normal((N, 4)) * (rng.random((N, 4)) < 0.8)
+SCORES = X @ rng.standard_normal((4, 3)) + rng.gumbel(size=(N, 3))
+Y = np.array(["ant", "bee", "cat"])[SCORES.argmax(axis=1)]
+WEIGHTS = rng.integers(0, 3, N).astype(float)
+ALPHA = 0.02
+
+
+def softmax(Z):
+    odds = np.exp(Z - Z.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+def objective(coef, intercept, weights=None, alpha=ALPHA, l1=0.0):
+    """F by np.exp on shifted scores."""
+    weights = np.ones(N) if weights is None else weights
+    p = softmax(X @ coef.T + intercept)
+    losses = -np.log(p[np.arange(N), np.searchsorted(["ant", "bee", "cat"], Y)])
+    penalty = alpha * (l1 * np.abs(coef).sum() + 0.5 * (1.0 - l1) * (coef**2).sum())
+    return weights @ losses / weights.sum() + penalty
+
+
+def best(weights=None):
+    """The optimum by scipy on the formula."""
+
+    def F(v):
+        return objective(v[:12].reshape(3, 4), v[12:], weights)
+
+    return scipy.optimize.minimize(F, np.zeros(15), tol=1e-12).fun
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+def test_the_default_proves_the_optimum(storage, weights):
+    model = GDClassifier(alpha=ALPHA, tol=1e-9).fit(storage(X), Y, sample_weight=weights)
+    assert model.bound_kind_ == "proof"
+    assert model.converged_
+    assert model.coef_.shape == (3, 4)
+    assert abs(model.intercept_.sum()) < 1e-12
+    assert model.objective_ == pytest.approx(best(weights), rel=1e-7)
+    assert model.objective_ == pytest.approx(
+        objective(model.coef_, model.intercept_, weights), rel=1e-12
+    )
+    repeated = GDClassifier(alpha=ALPHA, tol=1e-9).fit(
+        np.repeat(X, WEIGHTS.astype(int), axis=0), np.repeat(Y, WEIGHTS.astype(int))
+    )
+    if weights is not None:
+        np.testing.assert_allclose(repeated.coef_, model.coef_, rtol=1e-6, atol=1e-7)
+
+
+WAYS = [
+    {"solver": "newton"},
+    {"solver": "newton", "batch_size": "growing"},
+    {"solver": "lbfgs"},
+    {"solver": "lbfgs", "batch_size": "growing"},
+    *({"solver": rule, "batch_size": "full"} for rule in ("gd", "momentum", "nesterov", "adam")),
+    *({"solver": rule, "batch_size": 8} for rule in ("gd", "momentum", "nesterov", "adagrad")),
+    *({"solver": rule, "batch_size": 1} for rule in ("gd", "adagrad", "rmsprop", "adam")),
+    {"learning_rate": "optimal"},
+    {"learning_rate": "constant", "eta0": 0.02, "average": True},
+    {"learning_rate": "invscaling", "eta0": 0.5, "batch_size": 8},
+    {"learning_rate": "adaptive", "eta0": 0.1, "batch_size": 8},
+    {"learning_rate": "line_search"},
+]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("penalty", with_jit(["l2"], ["l2", "l1", "elasticnet", None]))
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_each_way_leads_there(way, penalty):
+    model = GDClassifier(
+        alpha=ALPHA, penalty=penalty, l1_ratio=0.4, random_state=0, max_iter=60, **way
+    )
+    smooth_only = "growing" in way.values() or way.get("solver") in ("newton", "lbfgs")
+    if penalty in ("l1", "elasticnet") and smooth_only:
+        with pytest.raises(ValueError, match=r"solver=|grows"):
+            model.fit(X, Y)
+        return
+    share = {"l2": 0.0, "l1": 1.0, "elasticnet": 0.4, None: 0.0}[penalty]
+    alpha = 0.0 if penalty is None else ALPHA
+    dense = clone(model).fit(X, Y)
+    least = reference(penalty).objective_
+    found = objective(dense.coef_, dense.intercept_, alpha=alpha, l1=share)
+    assert found == pytest.approx(dense.objective_, rel=1e-9)
+    assert least * (1.0 - 1e-9) <= found <= 1.05 * least
+    assert abs(dense.intercept_.sum()) < 1e-10
+    if penalty is None:
+        np.testing.assert_allclose(dense.coef_.sum(axis=0), 0.0, atol=1e-10)
+    compressed = clone(model).fit(sp.csr_array(X), Y)
+    if way.get("learning_rate") == "line_search":  # what is accepted may hang on the last digit
+        assert compressed.objective_ <= 1.05 * least
+        return
+    np.testing.assert_allclose(compressed.coef_, dense.coef_, rtol=1e-5, atol=1e-6)
+
+
+REFERENCES: dict = {}
+
+
+def reference(penalty):
+    if penalty not in REFERENCES:
+        model = GDClassifier(alpha=ALPHA, penalty=penalty, l1_ratio=0.4, tol=1e-7, max_iter=5000)
+        REFERENCES[penalty] = model.fit(X, Y)
+    return REFERENCES[penalty]
+
+
+def test_agrees_with_logistic_regression():
+    model = GDClassifier(alpha=ALPHA, tol=1e-12, class_weight={"bee": 2.0}).fit(X, Y)
+    total = N + (Y == "bee").sum()
+    theirs = LogisticRegression(
+        C=1.0 / (ALPHA * total), tol=1e-10, max_iter=10_000, class_weight={"bee": 2.0}
+    ).fit(X, Y)
+    np.testing.assert_allclose(model.coef_, theirs.coef_, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(model.predict_proba(X), theirs.predict_proba(X), atol=1e-7)
+    np.testing.assert_array_equal(model.predict(X), theirs.predict(X))
+
+
+def test_probabilities_of_scores_of_1e4():
+    model = GDClassifier(alpha=ALPHA).fit(X, Y)
+    far = 1e5 * X
+    p = model.predict_proba(far)
+    np.testing.assert_allclose(p.sum(axis=1), 1.0, rtol=1e-14)
+    logs = model.predict_log_proba(far)
+    assert np.isfinite(logs).all()
+    scores = model.decision_function(far)
+    np.testing.assert_allclose(
+        np.take_along_axis(logs, scores.argsort(axis=1)[:, ::2], axis=1)[:, 0],
+        scores.min(axis=1) - scores.max(axis=1),
+        rtol=1e-9,
+    )
+
+
+def test_two_classes_and_other_losses_are_as_before():
+    two = GDClassifier(multi_class="multinomial").fit(X, Y == "ant")
+    np.testing.assert_array_equal(two.coef_, GDClassifier().fit(X, Y == "ant").coef_)
+    one, other = (
+        GDClassifier(loss="hinge", multi_class=way, alpha=0.1).fit(X, Y) for way in ("auto", "ovr")
+    )
+    np.testing.assert_array_equal(one.coef_, other.coef_)
+    for loss in (LogLoss(), Multinomial(), Multinomial(3)):
+        own = GDClassifier(loss=loss, alpha=ALPHA).fit(X, Y)
+        np.testing.assert_array_equal(own.coef_, GDClassifier(alpha=ALPHA).fit(X, Y).coef_)
+    saga = GDClassifier(solver="saga", random_state=0).fit(X, Y)
+    assert len(saga.history_) == 3
+
+
+@pytest.mark.parametrize(
+    ("parameters", "y", "weights", "message"),
+    [
+        ({}, np.full(N, "ant"), None, "at least 2 classes in y, got 1 class: 'ant'"),
+        ({}, Y, np.where(Y == "bee", 0.0, 1.0), "class 'bee' has no row with a positive weight"),
+        ({"class_weight": {"cat": 0.0}}, Y, None, "class 'cat' has no row"),
+        ({"loss": "hinge", "multi_class": "multinomial"}, Y, None, "needs loss='log_loss'"),
+        ({"solver": "saga", "multi_class": "multinomial"}, Y, None, "takes one prediction"),
+        ({"solver": "sdca", "multi_class": "multinomial"}, Y, None, "takes one prediction"),
+        ({"learning_rate": "pa1"}, Y, None, "pa1"),
+    ],
+)
+def test_messages(parameters, y, weights, message):
+    with pytest.raises(ValueError, match=message):
+        GDClassifier(**parameters).fit(X, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("parameters", [{}, {"solver": "adam"}, {"batch_size": 8, "average": True}])
+def test_chunks_may_lack_classes(parameters, storage):
+    model = GDClassifier(alpha=1e-3, random_state=0, **parameters)
+    order = np.argsort(Y, kind="stable")
+    for _ in range(with_jit(20, 6)):
+        for part in np.array_split(order, 6):
+            model.partial_fit(storage(X[part]), Y[part], classes=["ant", "bee", "cat"])
+    assert model.coef_.shape == (3, 4)
+    assert abs(model.intercept_.sum()) < 1e-10
+    assert np.isfinite(model.coef_).all()
+    assert model.predict_proba(X).shape == (N, 3)
+    mixed = GDClassifier(alpha=1e-3, random_state=0, **parameters)
+    for _ in range(with_jit(40, 10)):
+        for part in np.array_split(np.arange(N), 6):
+            mixed.partial_fit(storage(X[part]), Y[part], classes=["ant", "bee", "cat"])
+    assert mixed.score(X, Y) > GDClassifier(alpha=1e-3).fit(X, Y).score(X, Y) - 0.1
+
+
+@pytest.mark.parametrize(
+    "way", [{}, {"solver": "lbfgs"}, {"solver": "adam", "batch_size": 8}], ids=str
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_warm_starts_pickles_and_starts(way):
+    once = GDClassifier(alpha=1e-3, max_iter=6, tol=None, random_state=0, **way).fit(X, Y)
+    parts = clone(once).set_params(warm_start=True, max_iter=3).fit(X, Y)
+    parts = pickle.loads(pickle.dumps(parts)).fit(X, Y)
+    np.testing.assert_array_equal(parts.coef_, once.coef_)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(once)).predict(X), once.predict(X))
+    there = GDClassifier(alpha=ALPHA, tol=1e-6).fit(X, Y)
+    again = clone(there).fit(X, Y, coef_init=there.coef_, intercept_init=there.intercept_)
+    assert again.n_iter_ <= there.n_iter_
+    with pytest.raises(ValueError, match=r"of shapes \(3, 4\) and \(3,\)"):
+        clone(there).fit(X, Y, coef_init=np.zeros((2, 4)))
+
+
+def test_early_stopping_and_validation_rows():
+    model = GDClassifier(early_stopping=True, random_state=0).fit(X, Y)
+    assert 0.3 < model.score(X, Y) <= 1.0
+    watched = GDClassifier().fit(X, Y, X_val=X[:30], y_val=Y[:30])
+    assert watched.score(X[:30], Y[:30]) > 0.5
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_search(penalty):
+    search = GDClassifierCV(alphas=6, cv=3, penalty=penalty).fit(X, Y)
+    assert search.scores_.shape == (6, 3)
+    assert search.coef_.shape == (3, 4)
+    own = GDClassifier(penalty=penalty, alpha=search.alpha_).fit(X, Y)
+    np.testing.assert_array_equal(search.coef_, own.coef_)

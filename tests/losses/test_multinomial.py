@@ -1,0 +1,77 @@
+"""The multinomial loss against np.exp on shifted margins, and far away."""
+
+import numpy as np
+import pytest
+
+from fastgd import Multinomial, Objective, check_loss
+
+CASES = [
+    (np.zeros(3), 0),
+    (np.array([0.3, -1.2, 2.0, 0.1]), 2),
+    (np.array([0.3, -1.2, 2.0, 0.1]), 1),
+    (np.array([30.0, -30.0]), 0),
+    (np.array([30.0, -30.0]), 1),
+]
+
+
+def softmax(z):
+    odds = np.exp(z - z.max())
+    return odds / odds.sum()
+
+
+def test_is_what_it_says():
+    report = check_loss(Multinomial(4), np.array([[0.0], [1.0], [3.0]]))
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize(("z", "own"), CASES)
+def test_formulas(z, own):
+    loss, target, p = Multinomial(), np.array([float(own)]), softmax(z)
+    assert loss.value(z, target) == pytest.approx(-np.log(p[own]), rel=1e-13, abs=1e-300)
+    slopes, again, product = np.empty((3, z.size))
+    loss.derivatives(z, target, slopes)
+    assert loss.value_and_derivatives(z, target, again) == loss.value(z, target)
+    expected = p - np.eye(z.size)[own]
+    expected[own] = -np.delete(p, own).sum()
+    np.testing.assert_allclose(slopes, expected, rtol=1e-13)
+    np.testing.assert_array_equal(again, slopes)
+    direction = np.cos(np.arange(z.size))
+    loss.curvature_product(z, target, direction, product)
+    np.testing.assert_allclose(product, (np.diag(p) - np.outer(p, p)) @ direction, atol=1e-15)
+
+
+def test_scores_of_1e4_have_probabilities_that_sum_to_one():
+    z = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4], [1e4, 1e4, -1e4], [0.0, 709.0, 710.0]])
+    p = Multinomial().probability(z)
+    assert np.isfinite(p).all()
+    np.testing.assert_allclose(p.sum(axis=1), 1.0, rtol=1e-15)
+    np.testing.assert_allclose(p[1], 1.0 / 3.0, rtol=1e-15)
+    loss, slopes = Multinomial(), np.empty(3)
+    for own, value in ((0, 0.0), (1, 2e4), (2, 1e4)):
+        assert loss.value(z[0], np.array([float(own)])) == value
+        loss.derivatives(z[0], np.array([float(own)]), slopes)
+        np.testing.assert_allclose(slopes, np.eye(3)[0] - np.eye(3)[own])
+
+
+def test_third_derivatives_are_bounded_by_the_range():
+    """abs(D3 along u) <= (max u - min u) u'Hu: what the decrement bound rests on."""
+    rng, step = np.random.default_rng(0), 1e-4
+    for _ in range(50):
+        z, u = 3.0 * rng.standard_normal((2, 4))
+        H = [np.diag(p) - np.outer(p, p) for p in (softmax(z + step * u), softmax(z - step * u))]
+        third = u @ (H[0] - H[1]) @ u / (2.0 * step)
+        p = softmax(z)
+        assert abs(third) <= np.ptp(u) * (u @ (np.diag(p) - np.outer(p, p)) @ u) * (1.0 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("y", "loss", "message"),
+    [
+        ([0.0, 0.5], Multinomial(), "numbers of classes, one a row"),
+        ([0.0, 3.0], Multinomial(3), r"whole numbers below it, got 3"),
+        ([0.0, -1.0], Multinomial(3), r"takes targets that are in \[0, inf\), got -1"),
+    ],
+)
+def test_targets_that_are_no_classes_are_refused(y, loss, message):
+    with pytest.raises(ValueError, match=message):
+        Objective(loss, np.ones((2, 1)), y)

@@ -1,0 +1,120 @@
+"""Newton's method for K predictions, by one matrix and by conjugate gradients."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastgd.fitting.loop import Descent
+from fastgd.fitting.plan import Settings, make_plan
+from fastgd.losses.multinomial import Multinomial
+from fastgd.objective.null_model import null_model
+from fastgd.objective.objective import Objective
+from fastgd.solvers.gradient.lbfgs import LBFGS
+from fastgd.solvers.growing_batch import Growing
+from fastgd.solvers.newton.vector_cholesky import VectorNewton
+from fastgd.solvers.newton.vector_truncated import BlockNewton, blocks_at
+from support.components import ToyMultiSquared, ToySoftmax
+from support.problems import Quartic
+
+SOLVERS = pytest.mark.parametrize("solver", [VectorNewton, BlockNewton])
+TOL = 1e-8
+
+
+def problem(loss=None, storage=np.asarray, n=60, n_jobs=1, **more):
+    loss = Multinomial(3) if loss is None else loss
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 4)) * (rng.random((n, 4)) < 0.8) * [1.0, 10.0, 0.1, 1.0]
+    Z = X / [1.0, 10.0, 0.1, 1.0] @ rng.standard_normal((4, 3)) + rng.gumbel(size=(n, 3))
+    y = Z if isinstance(loss, ToyMultiSquared) else Z.argmax(axis=1).astype(float)
+    weights = rng.integers(0, 3, n).astype(float)
+    given = {"sample_weight": weights, "offset": 0.1 * Z[:, 0], "alpha": 0.01, **more}
+    F = Objective(loss, storage(X), y, n_jobs=n_jobs, **given)
+    F.null_intercept, F.null_value = null_model(F)
+    return F
+
+
+def run(solver, F, tol=TOL, max_iter=100):
+    made = solver(F, tol)
+    return Descent(made, [], max_iter=max_iter, tol=tol).run(made.start(F.start()))
+
+
+def moved(solver, count, state=None):
+    state = solver.start(solver.objective.start()) if state is None else state
+    for _ in range(count):
+        solver.advance(state)
+    return state
+
+
+@SOLVERS
+@pytest.mark.parametrize(
+    "more", [{}, {"fit_intercept": False}, {"alpha": 0.0}, {"penalty": Quartic()}], ids=str
+)
+@pytest.mark.parametrize(
+    "loss", [Multinomial(3), ToyMultiSquared(), ToySoftmax()], ids=lambda loss: loss.name
+)
+def test_ends_where_lbfgs_does(solver, loss, more):
+    F = problem(loss, **more)
+    found = run(solver, F)
+    other = Descent(LBFGS(F), [], max_iter=3000, tol=1e-9)
+    reference = other.run(LBFGS(F).start(F.start())).objective
+    assert found.objective <= reference * (1.0 + 1e-7)
+    assert np.abs(F.gradient(found.point)).max() < 1e-3
+
+
+@SOLVERS
+def test_storages_and_threads_agree(solver):
+    dense = moved(solver(problem()), 4).point
+    for storage in (sp.csr_array, np.asfortranarray):
+        other = moved(solver(problem(storage=storage)), 4).point
+        np.testing.assert_allclose(other, dense, rtol=1e-7, atol=1e-9)
+    np.testing.assert_array_equal(moved(solver(problem(n_jobs=2)), 4).point, dense)
+
+
+@SOLVERS
+def test_resuming_is_running_at_once(solver):
+    whole = moved(solver(problem()), 6)
+    part = moved(solver(problem()), 3)
+    for kept in (pickle.loads(pickle.dumps(part)), copy.deepcopy(part)):
+        other = solver(problem())
+        state = moved(other, 3, other.start(kept.point, kept))
+        np.testing.assert_array_equal(state.point, whole.point)
+
+
+@SOLVERS
+def test_steps_are_orthogonal_to_common_shifts(solver):
+    point = moved(solver(problem()), 5).point.reshape(-1, 3)
+    np.testing.assert_allclose(point.sum(axis=1), 0.0, atol=1e-9)
+
+
+@SOLVERS
+def test_a_growing_batch_ends_where_all_rows_do(solver):
+    F = problem(n=3000)
+    growing = Growing(F, lambda part: solver(part, 1e-6), seed=1, first=400)
+    state = growing.start(F.start())
+    assert not growing.progress(state).whole
+    result = Descent(growing, [], max_iter=200, tol=1e-6).run(state)
+    assert result.objective == pytest.approx(run(solver, F).objective, rel=1e-6)
+
+
+def test_blocks_are_the_curvature_of_each_prediction():
+    F = problem()
+    v = np.cos(np.arange(F.size))
+    matrix, p = F.curvature_matrix(v), np.sin(np.arange(5))
+    for k, factor in enumerate(blocks_at(F, v)):
+        block = matrix[k::3, k::3]
+        np.testing.assert_allclose(block @ factor.solve(p), p, rtol=1e-6, atol=1e-8)
+
+
+def test_which_plan_there_is():
+    assert make_plan(Settings(), problem())[0].solver == "newton"
+    wide = Objective(Multinomial(3), np.ones((9, 3000)), np.arange(9) % 3, alpha=0.1)
+    assert "fewer columns than 3,000" in BlockNewton.refusal(wide)
+    assert "at most 1,500 unknowns" in VectorNewton.refusal(wide)
+    assert make_plan(Settings(), wide)[0].solver in ("lbfgs", "nesterov")
+    one = Objective("log_loss", np.ones((4, 1)), [1.0, -1.0, 1.0, 1.0])
+    for solver in (VectorNewton, BlockNewton):
+        assert "does not go with a loss of one" in solver.refusal(one)
+        assert "l1" in solver.refusal(problem(penalty="l1"))
