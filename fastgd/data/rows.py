@@ -19,6 +19,9 @@ from fastgd.runtime.memory import prefetch
 # Rows of one column that are read together where columns are what is contiguous (measured with 784
 # columns: 0.7 of the time of 27 rows at once).
 LEAST_OF_COLUMN = 512
+# Columns are few where there are so many times as many as stored values: to number those that occur
+# takes the time of a few passes over the values.
+FEW_COLUMNS = 4
 
 
 class Rows(Component, family=True):
@@ -85,6 +88,13 @@ class Rows(Component, family=True):
     def mark(self):
         """Bytes that tell what was taken from the columns."""
         return b""
+
+    @python_only
+    def narrowed(self) -> Any:
+        """The columns with a stored value, in order, and rows of these alone, where they are few;
+        else None.
+        """
+        return None
 
     @python_only
     def part(self: Any, chosen, columns=None):
@@ -357,6 +367,27 @@ class CSRRows(Rows):
 
     def entry(self, i, k):
         return self.values[k]
+
+    @python_only
+    def narrowed(self):
+        """As for all rows.
+
+        Examples
+        --------
+        >>> from scipy.sparse import csr_array
+        >>> from fastgd.data.check_X import as_rows
+        >>> row = np.zeros((1, 20))
+        >>> row[0, [3, 7]] = 1.0
+        >>> columns, rows = as_rows(csr_array(row)).narrowed()
+        >>> columns, rows.shape()
+        (array([3, 7]), (1, 2))
+        """
+        if FEW_COLUMNS * self.values.size > self.width:
+            return None
+        columns, renumbered = np.unique(self.columns, return_inverse=True)
+        renumbered = np.ascontiguousarray(renumbered.ravel(), dtype=self.columns.dtype)
+        rows = CSRRows(self.values, renumbered, self.starts, float(columns.size))
+        return columns.astype(np.int64), rows
 
     @python_only
     def shape(self):

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import (
     as_floats,
     as_offset,
@@ -19,7 +21,7 @@ from fastgd.data.check_parameters import (
 from fastgd.data.check_X import as_rows, refuse_not_finite
 from fastgd.data.component_trial import try_components
 from fastgd.data.far_columns import read_shifted
-from fastgd.data.targets import as_samples
+from fastgd.data.targets import SamplesOfTargets, as_samples
 from fastgd.estimators import predictions
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
@@ -28,11 +30,14 @@ from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.observers import Lines, Together
-from fastgd.fitting.plan import Settings, own_steps, random_by_name
+from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
 from fastgd.fitting.runs import Task, fit_targets
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
+from fastgd.objective.null_model import check_optimum
+from fastgd.penalties.quadratic import with_quadratic
 from fastgd.penalties.separable import find_penalty
+from fastgd.penalties.weighted import weighted
 from fastgd.rules.base import Rule
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads
@@ -54,6 +59,8 @@ FROM_THE_WORST = (
     StopReason.PLATEAU,
     StopReason.CONVERGED,
 )
+# Of several models, the worst.
+KINDS_OF_BOUNDS = "none", "stationarity", "estimate", "proof"
 # Of what a pickle holds: raised with each change that makes older pickles unreadable.
 STORED_FORMAT = 1
 
@@ -65,6 +72,19 @@ class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
 
 class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share."""
+
+    coef_: Floats
+    intercept_: Floats
+    n_features_in_: int
+    n_iter_: int
+    t_: float
+    objective_: float
+    suboptimality_: float
+    bound_kind_: str
+    converged_: bool
+    stop_reason_: StopReason
+    history_: Any
+    plan_: Any
 
     _doc_link_module = "fastgd"
     _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
@@ -92,18 +112,18 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
     @with_callbacks
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
         *,
-        coef_init=None,
-        intercept_init=None,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        offset=None,
-        offset_val=None,
-    ):
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        X_val: Matrix | None = None,
+        y_val: Labels | None = None,
+        sample_weight_val: Vector | None = None,
+        offset: Vector | None = None,
+        offset_val: Vector | None = None,
+    ) -> Self:
         """Fit to data, to within `tol` of the optimum.
 
         Parameters
@@ -183,10 +203,16 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
 
     def _components(self):
         loss = find_loss(self.loss, epsilon=float(self.epsilon))
-        l1_ratio = 0.15 if self.l1_ratio is None else self.l1_ratio
+        features = self.positive, self.bounds, self.penalty_weights
+        if self.P2 is not None:
+            return loss, with_quadratic(self._net(), self.P2, *features)
+        return loss, weighted(self._net(), *features)
+
+    def _net(self):
+        """The penalty without weights and bounds."""
         if isinstance(self.penalty, str) and self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("penalty='elasticnet' needs l1_ratio, a number from 0 to 1, got None")
-        return loss, find_penalty(self.penalty, l1_ratio)
+        return find_penalty(self.penalty, 0.15 if self.l1_ratio is None else self.l1_ratio)
 
     def _checked(self, X, y, reset, order="C"):
         """X and y, but for what `as_rows` says about the values of X."""
@@ -196,13 +222,21 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
             y,
             reset=reset,
             order=order,
-            multi_output=isinstance(self.loss, VectorLoss),
+            multi_output=self._several_targets(y),
             **self._y_options(),
         )
 
     def _weights(self, sample_weight, y, n_samples):
         """Checked sample weights, or None."""
         return None if sample_weight is None else as_weights(sample_weight, n_samples)
+
+    def _checked_targets(self, loss, targets):
+        """The targets, of which the first was checked: signs of classes are as they should be."""
+        return targets
+
+    def _several_targets(self, y):
+        """Whether y may be a table of targets."""
+        return isinstance(self.loss, VectorLoss)
 
     def _joint_loss(self, loss):
         """The loss that is minimised: one of all classes where there are several."""
@@ -236,6 +270,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
             int(self.max_iter),
             self.max_time,
             n_threads=n_threads,
+            keeps_states=bool(self.warm_start),
         )
 
     def _kept_states(self, n_targets):
@@ -295,7 +330,8 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
 
     def _last_models(self, n_features, n_targets, loss):
         """(coef, intercept) of the fitted model for each target."""
-        coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
+        stored: Any = self.coef_
+        coef = stored.toarray() if sp.issparse(stored) else np.atleast_2d(stored)
         intercept = np.ravel(self.intercept_)
         vector = isinstance(loss, VectorLoss)
         wanted = n_targets if not vector else int(getattr(loss, "n_classes", 0)) or coef.shape[0]
@@ -316,7 +352,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         self.objective_ = float(sum(result.objective for result in results))
         self.suboptimality_ = float(max(result.suboptimality for result in results))
         kinds = {result.bound.kind for result in results}
-        self.bound_kind_ = next(kind for kind in ("none", "estimate", "proof") if kind in kinds)
+        self.bound_kind_ = next(kind for kind in KINDS_OF_BOUNDS if kind in kinds)
         self.converged_ = self.tol is not None and self.suboptimality_ <= (self.tol or ROUNDED)
         self.stop_reason_ = min((result.reason for result in results), key=FROM_THE_WORST.index)
         if self.tol == 0 and self.converged_ and self.stop_reason_ is StopReason.PLATEAU:
@@ -327,7 +363,8 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         best = [np.fmax.reduce(result.history["score"]) for result in results]
         if not np.isnan(best).all():
             self.best_validation_score_ = float(np.mean(best))
-        self.plan_ = [run.plan for run in runs] if several else runs[0].plan
+        plans = [run.plan for run in runs]
+        self.plan_ = Plans(plans, self.classes_) if several else plans[0]
         # Solvers that find their own steps keep vectors as long as there are rows: only for whoever
         # asked to go on.
         self._states = [
@@ -380,7 +417,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         """The offset that is given, or that of the rows which a search scores this model on."""
         return getattr(self, "_offset_of_rows", None) if offset is None else offset
 
-    def sparsify(self):
+    def sparsify(self) -> Self:
         """Turn `coef_` into a SciPy sparse array, which saves memory where most coefficients are
         0; returns self.
         """
@@ -390,11 +427,12 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         )
         return self
 
-    def densify(self):
+    def densify(self) -> Self:
         """Turn `coef_` back into an ndarray; returns self."""
         check_is_fitted(self)
-        if sp.issparse(self.coef_):
-            self.coef_ = self._dense_shape(self.coef_.toarray())
+        stored: Any = self.coef_
+        if sp.issparse(stored):
+            self.coef_ = self._dense_shape(stored.toarray())
         return self
 
 
@@ -418,9 +456,11 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     estimator._check_rows(y, weights)
     first = as_samples(loss, targets[0], X.shape[0], weights, offset)
     _try_components(estimator, task, first)
+    if task.fit_intercept:
+        check_optimum(loss, first)
+    samples = SamplesOfTargets(first, estimator._checked_targets(loss, targets))
     _read_shifted(task, first)
     task.stop_rules = tuple(user_rules(estimator.stop))
-    samples = [first, *(first.with_targets(one) for one in targets[1:])]
     if estimator.random_state is None:
         rng = generator(None, task.settings, loss)
     return task, samples, estimator._seeds(rng, [None] * len(samples))

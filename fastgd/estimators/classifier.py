@@ -1,14 +1,18 @@
 """`GDClassifier`: labels in, signs as targets, labels and probabilities out."""
 
+from typing import Any, Self
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import only_given
 from fastgd.estimators.class_weights import class_totals, with_class_weight
-from fastgd.estimators.labels import distinct, targets_of
+from fastgd.estimators.labels import distinct, indicator_targets, targets_of
 from fastgd.estimators.offered import offered_if
 from fastgd.estimators.other_names import explains_other_names
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
@@ -17,7 +21,9 @@ from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import Loss, VectorLoss, find_loss, has_probabilities
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.multinomial import Multinomial
+from fastgd.penalties.base import Penalty
 from fastgd.penalties.separable import NoPenalty
+from fastgd.rules.base import Rule
 from fastgd.runtime.component import shown
 from fastgd.runtime.public import public
 
@@ -55,6 +61,17 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Strength of the penalty; it multiplies a mean loss, so that C = 1 / (alpha * n_samples).
     l1_ratio : float, default=0.15
         Share of the L1 part for `"elasticnet"`.
+    positive : bool, default=False
+        Whether no coefficient may be negative.
+    bounds : (low, high), optional
+        Ends of the coefficients, met exactly: numbers, infinite ones among them, or arrays of one
+        for each feature.
+    penalty_weights : array-like, (n_features,), optional
+        What the penalty of each feature is multiplied with: 0 leaves it out, infinity makes the
+        coefficient 0.  These three go with `"l2"`, `"l1"`, `"elasticnet"` and None.
+    P2 : array-like or sparse, (n_features, n_features), optional
+        Symmetric, positive semi-definite: the L2 part is then w'P2 w / 2, which holds, say,
+        neighbouring levels of a category together.  Weights are then of the L1 part.
     fit_intercept : bool, default=True
         The intercept is never penalised.
     max_iter : int, default=1000
@@ -121,6 +138,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Of the multinomial model, which a common shift does not change, the sum is 0; without a
         penalty so are the sums of `coef_` over the classes.
     classes_ : ndarray, (n_classes,)
+        Of a table of labels (y of shape (n_samples, n_labels), 0 or 1), which has one model for
+        each label, their numbers.
     n_features_in_, feature_names_in_
         Of the X that was fitted.
     n_iter_ : int
@@ -132,9 +151,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     suboptimality_ : float
         bound / max(F - bound, 1e-4 F0), with F0 the objective of the null model (the best one
         without columns); the greatest over the classes.
-    bound_kind_ : {"proof", "estimate", "none"}
+    bound_kind_ : {"proof", "estimate", "stationarity", "none"}
         What the bound is: proved, or the estimate on which the fit ended (`history_["bound"]` keeps
-        what is proved); of several classes the worst.
+        what is proved), or with a penalty that is not convex what steps along single columns would
+        gain, which is 0 at every stationary point; of several classes the worst.
     converged_ : bool
         Whether `suboptimality_` is at most `tol` (1e-14 where that is 0), and nothing else; False
         without a `tol`.
@@ -168,42 +188,52 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     (True, True)
     """
 
+    classes_: npt.NDArray[Any]
+
     @explains_other_names
     def __init__(
         self,
-        loss="log_loss",
+        loss: str | Loss | VectorLoss = "log_loss",
         *,
-        penalty="l2",
-        alpha=1e-4,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-4,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        n_jobs=None,
-        random_state=None,
-        learning_rate="auto",
-        eta0=0.01,
-        power_t=0.5,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        class_weight=None,
-        warm_start=False,
-        average=False,
-        solver="auto",
-        batch_size="auto",
-        momentum=0.9,
-        multi_class="auto",
-        max_time=None,
-        stop=None,
-    ):
+        penalty: str | Penalty | None = "l2",
+        alpha: float = 1e-4,
+        l1_ratio: float | None = 0.15,
+        positive: bool = False,
+        bounds: tuple[float | Vector, float | Vector] | None = None,
+        penalty_weights: Vector | None = None,
+        P2: Matrix | None = None,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-4,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str = "auto",
+        eta0: float = 0.01,
+        power_t: float = 0.5,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: dict[Any, float] | str | None = None,
+        warm_start: bool = False,
+        average: bool | int = False,
+        solver: str | Rule = "auto",
+        batch_size: int | float | str = "auto",
+        momentum: float = 0.9,
+        multi_class: str = "auto",
+        max_time: float | None = None,
+        stop: Any = None,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.bounds = bounds
+        self.penalty_weights = penalty_weights
+        self.P2 = P2
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol
@@ -232,17 +262,17 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     @whole_or_nothing
     def partial_fit(
         self,
-        X,
-        y,
-        classes=None,
-        sample_weight=None,
+        X: Matrix,
+        y: Labels,
+        classes: Labels | None = None,
+        sample_weight: Vector | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        offset=None,
-        offset_val=None,
-    ):
+        X_val: Matrix | None = None,
+        y_val: Labels | None = None,
+        sample_weight_val: Vector | None = None,
+        offset: Vector | None = None,
+        offset_val: Vector | None = None,
+    ) -> Self:
         """One epoch over these rows, from the model as it is.
 
         Parameters
@@ -272,6 +302,15 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         """
         task = self._prepared()
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
+        several = np.ndim(y) == 2
+        if not hasattr(self, "classes_") and several:
+            self._n_labels = np.shape(y)[1]
+            self.classes_ = np.arange(self._n_labels)
+        if several != self._is_multilabel() or (several and np.shape(y)[1] != self._n_labels):
+            raise ValueError(
+                f"y has shape {np.shape(y)}, not the labels of the first call to partial_fit: "
+                f"{self.classes_.size}"
+            )
         if not hasattr(self, "classes_"):
             if classes is None:
                 raise ValueError(
@@ -292,6 +331,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         task.loss = self._joint_loss(task.loss)
         targets = self._targets(y)
         weights = super()._weights(sample_weight, y, X.shape[0])
+        if self._is_multilabel() and self.class_weight is not None:
+            raise ValueError(
+                "class_weight must be None where y is a table of labels; use sample_weight"
+            )
         if self.class_weight == "balanced":
             totals = class_totals(self.classes_, y, weights)
             self.class_count_ = totals + getattr(self, "class_count_", 0.0)
@@ -301,20 +344,28 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self._advance(task, X, targets, weights, validation, offset)
         return self
 
-    def decision_function(self, X, offset=None):
+    def decision_function(self, X: Matrix, offset: Vector | None = None) -> Floats:
         """Predictions before any link: (n_samples,) for two classes, (n_samples, n_classes) for
         more.
         """
         scores = self._scores(X, offset)
         return scores.ravel() if scores.shape[1] == 1 else scores
 
-    def predict(self, X, offset=None):
-        """Label of each row, (n_samples,)."""
+    def predict(self, X: Matrix, offset: Vector | None = None) -> npt.NDArray[Any]:
+        """Label of each row, (n_samples,); of a table of labels 0 or 1, (n_samples, n_labels)."""
+        if self._is_multilabel():
+            return (self._scores(X, offset) > 0.0).astype(int)
         scores = self.decision_function(X, **only_given(offset=offset))
         chosen = (scores > 0.0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]
 
-    def score(self, X, y, sample_weight=None, offset=None):
+    def score(
+        self,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        offset: Vector | None = None,
+    ) -> float:
         """Share of the labels that are right.
 
         Parameters
@@ -332,14 +383,14 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
 
     @offered_if(_gives_probabilities)
-    def predict_proba(self, X, offset=None):
+    def predict_proba(self, X: Matrix, offset: Vector | None = None) -> Floats:
         """Probability of each class, (n_samples, n_classes); rows sum to 1, however large the
-        scores are.
+        scores are, but for a table of labels, each of which has a probability of its own.
         """
         scores = self._scores(X, offset)
         loss = self._joint_loss(find_loss(self.loss, epsilon=float(self.epsilon)))
         own = loss.probability(scores)
-        if isinstance(loss, Multinomial):
+        if isinstance(loss, Multinomial) or self._is_multilabel():
             return own
         if own.shape[1] == 1:
             return np.hstack([1.0 - own, own])
@@ -349,7 +400,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return np.where(total > 1e-300, own / np.where(total > 1e-300, total, 1.0), best)
 
     @offered_if(_gives_probabilities)
-    def predict_log_proba(self, X, offset=None):
+    def predict_log_proba(self, X: Matrix, offset: Vector | None = None) -> Floats:
         """Logarithm of `predict_proba`; of the multinomial model finite at any scores."""
         check_is_fitted(self)
         if self._is_joint() and not isinstance(self.loss, VectorLoss):
@@ -359,10 +410,36 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X, **only_given(offset=offset)))
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
     def _y_options(self):
         return {}
 
+    def _several_targets(self, y):
+        """A table of labels is one of several; a single column is a vector, with a warning."""
+        shape = getattr(y, "shape", None) or np.shape(y)
+        return len(shape) == 2 and shape[1] > 1
+
+    def _is_multilabel(self):
+        """Whether a row may have any number of labels."""
+        return getattr(self, "_n_labels", None) is not None
+
     def _start_targets(self, y, loss):
+        self._n_labels = _labels_of(y)
+        if self._n_labels is not None:
+            self.classes_ = np.arange(self._n_labels)
+            self._is_joint()
+            targets = self._targets(y)
+            for k, one in enumerate(targets):
+                if (one == one[0]).all():
+                    raise ValueError(
+                        f"label {k} is {int(one[0] > 0.0)} in every row of y, which leaves nothing "
+                        "to learn: leave out its column"
+                    )
+            return targets
         self.classes_ = distinct(y)
         check_classification_targets(y)
         if self.classes_.size < 2:
@@ -373,10 +450,19 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return self._targets(y)
 
     def _targets(self, y):
+        if self._is_multilabel():
+            return indicator_targets(y, self.classes_.size)
         return targets_of(y, self.classes_, self._is_joint())
 
     def _is_joint(self):
         """Whether one loss takes all classes at once."""
+        if self._is_multilabel():
+            if isinstance(self.loss, VectorLoss) or self.multi_class == "multinomial":
+                raise ValueError(
+                    "a loss of all classes takes one label a row, got a table of labels in y: use "
+                    "multi_class='auto' and a loss of one prediction"
+                )
+            return False
         if isinstance(self.loss, VectorLoss):
             return True
         log_loss = isinstance(self.loss, LogLoss) or self.loss == LogLoss.name
@@ -405,12 +491,18 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _weights(self, sample_weight, y, n_samples):
         """Sample weights times class weights, or None."""
+        if self._is_multilabel():
+            if self.class_weight is not None:
+                raise ValueError(
+                    "class_weight must be None where y is a table of labels; use sample_weight"
+                )
+            return super()._weights(sample_weight, y, n_samples)
         return with_class_weight(
             self.class_weight, self.classes_, y, super()._weights(sample_weight, y, n_samples)
         )
 
     def _check_rows(self, y, weights):
-        if weights is None:
+        if weights is None or self._is_multilabel():
             return
         totals = class_totals(self.classes_, y, weights)
         if np.count_nonzero(totals) == 1:
@@ -428,9 +520,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     def _shaped(self, runs):
         if self._is_joint():
             return self._without_shift(runs[0].coef.T.copy(), np.array(runs[0].intercept))
-        return np.array([run.coef for run in runs]), np.array(
-            [float(run.intercept) for run in runs]
-        )
+        # A list of one long array is copied by NumPy at ten times the time of the array itself.
+        several = [run.coef for run in runs]
+        coef = several[0][None] if len(runs) == 1 else np.array(several)
+        return coef, np.array([float(run.intercept) for run in runs])
 
     def _without_shift(self, coef, intercept):
         """Coefficients, (K, d), and intercepts with what shifts all scores alike taken out; with a
@@ -443,3 +536,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _dense_shape(self, coef):
         return coef
+
+
+def _labels_of(y):
+    """Number of labels where y is a table of them, else None."""
+    return np.shape(y)[1] if np.ndim(y) == 2 else None

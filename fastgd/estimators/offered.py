@@ -1,5 +1,10 @@
 """Methods that an estimator has only where its parameters allow them."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 
 class offered_if:
     """Decorator of a method that is there where `check(estimator)` is true.
@@ -21,12 +26,12 @@ class offered_if:
     AttributeError: This 'Model' has no attribute 'predict_proba': loss
     """
 
-    def __init__(self, check):
+    def __init__(self, check: Callable[..., Any]) -> None:
         self.check = check
 
-    def __call__(self, method):
+    def __call__(self, method: Method) -> Method:
         """Make the attribute of the class."""
-        return _Offered(method, self.check)
+        return cast(Method, _Offered(method, self.check))
 
 
 class _Offered:

@@ -12,11 +12,13 @@ import numpy as np
 from fastgd.data.check_parameters import check_parameters, only_given
 from fastgd.data.check_X import as_rows
 from fastgd.data.component_trial import try_components
+from fastgd.data.far_columns import read_from, read_shifted
 from fastgd.data.targets import WeightedSamples, as_samples
 from fastgd.estimators.base import GDEstimator, generator
 from fastgd.estimators.holdout import Holdout
 from fastgd.fitting.chunks import advance_targets
 from fastgd.fitting.observers import line
+from fastgd.fitting.plan import Plans, own_steps
 from fastgd.fitting.stopping import Validation
 from fastgd.losses.base import VectorLoss
 from fastgd.rules.base import Rule
@@ -123,8 +125,9 @@ class ChunkEstimator(GDEstimator):
             n_classes = None if classes is None else classes.size
             try_components(loss, task.penalty, first.targets, X.shape[1], n_classes, given)
             self._tried = task.settings
+        self._shift(task, first, states)
         samples = [self._chunk_samples(first, weights)]
-        samples += [samples[0].with_targets(one) for one in targets[1:]]
+        samples += [samples[0].with_targets(targets[k]) for k in range(1, n_targets)]
         rng = (
             generator(self.random_state, task.settings, loss, streaming=True)
             if None in states
@@ -136,7 +139,8 @@ class ChunkEstimator(GDEstimator):
         self._set_latest(*self._shaped(parts))
         self.n_iter_ = max(part.state.iteration for part in parts)
         self.t_ = 1.0 + max(part.state.updates for part in parts)
-        self.plan_ = parts[0].plan if n_targets == 1 else [part.plan for part in parts]
+        plans = [part.plan for part in parts]
+        self.plan_ = plans[0] if n_targets == 1 else Plans(plans, self.classes_)
         for name in OF_A_FIT:
             # Of an earlier fit: nothing is known about the rows of all chunks.
             self.__dict__.pop(name, None)
@@ -148,6 +152,17 @@ class ChunkEstimator(GDEstimator):
             scores = self._chunks.columns()["score"]
             rule = Validation(self.tol or 0.0, self.n_iter_no_change)
             self.stop_reason_ = rule.check({"score": scores[np.isfinite(scores)]})
+
+    def _shift(self, task, samples, states):
+        """Let automatic rates read columns that are far from 0 in the first chunk as distances
+        from their means there, the same in all chunks.
+        """
+        if not (task.fit_intercept and own_steps(task.settings, task.loss)):
+            return
+        if None in states or not hasattr(self, "_centers"):
+            self._centers = getattr(read_shifted(task.rows, samples), "centers", None)
+        if self._centers is not None:
+            task.rows = read_from(task.rows, self._centers)
 
     def _chunk_samples(self, samples, weights):
         """The samples with weights of mean 1 over all chunks so far: between chunks they count
@@ -203,6 +218,7 @@ class ChunkEstimator(GDEstimator):
 
     def _set_fitted(self, runs):
         # What was kept between chunks is of other rows.
-        for name in ("_chunks", "_weighed", "_best", "best_validation_score_", "class_count_"):
+        of_chunks = ("_chunks", "_weighed", "_best", "_centers", "class_count_")
+        for name in (*of_chunks, "best_validation_score_"):
             self.__dict__.pop(name, None)
         super()._set_fitted(runs)

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import as_offset
 from fastgd.data.check_X import as_rows
 from fastgd.data.far_columns import read_shifted
@@ -14,7 +15,7 @@ from fastgd.data.targets import as_samples
 from fastgd.estimators.input import validated
 from fastgd.inference.covariance import KINDS
 from fastgd.inference.leave_one_out import leave_one_out
-from fastgd.inference.summary import Coefficients, summarise
+from fastgd.inference.summary import Coefficients, Summary, summarise
 from fastgd.losses.base import VectorLoss
 from fastgd.objective.objective import Objective
 from fastgd.runtime.threads import count_threads
@@ -25,14 +26,14 @@ class Reports(BaseEstimator):
 
     def summary(
         self,
-        X,
-        y,
-        sample_weight=None,
-        offset=None,
-        covariance="model",
-        clusters=None,
-        level=0.95,
-    ):
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        offset: Vector | None = None,
+        covariance: str = "model",
+        clusters: Labels | None = None,
+        level: float = 0.95,
+    ) -> Summary:
         """Coefficients with standard errors, tests and intervals, and how well the model fits.
 
         Parameters
@@ -83,7 +84,7 @@ class Reports(BaseEstimator):
         names = [*self._names(), "intercept"] if F.fit_intercept else self._names()
         return summarise(F, coef, intercept, names, total, covariance, clusters, level)
 
-    def coefficients(self, X=None):
+    def coefficients(self, X: Matrix | None = None) -> Coefficients:
         """Coefficients with their names, the largest first.
 
         Parameters
@@ -108,7 +109,13 @@ class Reports(BaseEstimator):
             outputs = [str(one) for one in classes]
         return Coefficients.of(self._names(), outputs, coef, scale)
 
-    def loo_predictions(self, X, y, sample_weight=None, offset=None):
+    def loo_predictions(
+        self,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        offset: Vector | None = None,
+    ) -> Floats:
         """Prediction for each row by the model fitted without it, (n_samples,): exact for a squared
         loss, else one Newton step from the model of all rows.
 

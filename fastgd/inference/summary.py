@@ -85,7 +85,7 @@ class Summary:
         """Probability of a |z| this large where the coefficient is 0."""
         return scipy.special.erfc(np.abs(self.z) / np.sqrt(2.0))
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """The table as a pandas DataFrame, a row for each coefficient.
 
         Raises
@@ -173,7 +173,7 @@ class Coefficients:
             None if standardised is None else standardised[order],
         )
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """The table as a pandas DataFrame; ImportError where pandas is not installed."""
         import pandas as pd
 

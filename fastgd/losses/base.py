@@ -241,6 +241,14 @@ def has_log_likelihood(loss):
     return getattr(type(loss), "log_likelihood", None) not in (None, Loss.log_likelihood)
 
 
+def steps_curve(loss):
+    """Whether the curvature that Newton steps are taken with is never negative: that of convex
+    losses, and of those that give one for steps.
+    """
+    own = getattr(type(loss), "step_curvature", Loss.step_curvature)
+    return loss.convex or own is not Loss.step_curvature
+
+
 def typical_curvature(loss):
     """The curvature bound of a loss, or 1 where there is none: a unit for steps, not a promise."""
     bound = getattr(loss, "curvature_bound", np.inf)

@@ -5,6 +5,7 @@ regularisation paths.
 import copy
 import inspect
 import numbers
+from typing import Any, Self
 
 import numpy as np
 import sklearn
@@ -20,6 +21,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.metaestimators import available_if
 
+from fastgd.data.array_types import Labels, Matrix, Vector
 from fastgd.data.check_parameters import as_offset, as_weights, check_parameters, only_given
 from fastgd.data.check_X import as_rows
 from fastgd.estimators.base import MAX_SEED, GDEstimator
@@ -58,7 +60,15 @@ class PathSearch(GDEstimator):
     """What the two searches share, before `GDClassifier` or `GDRegressor` among the bases."""
 
     @whole_or_nothing
-    def fit(self, X, y, sample_weight=None, *, offset=None, **params):
+    def fit(
+        self,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        *,
+        offset: Vector | None = None,
+        **params: Any,
+    ) -> Self:
         """Score a regularisation path on each fold, choose, and fit the chosen model to all rows;
         callbacks see that.
 
@@ -110,7 +120,7 @@ class PathSearch(GDEstimator):
             paths = [np.sort(alphas)[::-1]] * len(bases)
         grids = np.array(paths)
 
-        def score(model, X_test, y_test, test):
+        def score(model, X_test, y_test, test) -> float:
             return _score(
                 scorer,
                 model,
@@ -125,7 +135,7 @@ class PathSearch(GDEstimator):
         several = self.l1_ratios is not None
         self.alphas_: np.ndarray = grids if several else grids[0]
         self.scores_: np.ndarray = scores if several else scores[0]
-        shares = bases[p]._components()[1].shares
+        shares = bases[p]._net().shares
         self.alpha_, self.l1_ratio_ = (
             float(grids[p, k]),
             None if shares is None else float(shares[0]),

@@ -1,5 +1,6 @@
 """Any update rule on few rows at a time: an epoch is one iteration."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from fastgd.solvers.stochastic.kernels import (
     AVERAGED,
     UPDATES,
     Options,
+    coast_others,
     gd_epoch,
     rule_epoch,
     vector_epoch,
@@ -88,7 +90,8 @@ class Stochastic(Solver):
         self.plain = rule.plain and closed
         steady = schedule.p == 0.0
         self.lazily_exact = rule.coasts and steady and closed and objective.l1 == 0.0
-        self.rates: float | np.ndarray = 1.0
+        self.scales: np.ndarray | None = None
+        self.power = 1.0
         self.intercept_rate = 1.0
 
     def _fresh(self, point):
@@ -134,6 +137,9 @@ class Stochastic(Solver):
         the loss.
         """
         F, total, counters = self.objective, memory.iterate_sum, memory.counters
+        narrowed = self._narrowed()
+        if narrowed is not None:
+            return self._narrow_epoch(narrowed, order, point, memory, options)
         data = F.rows, F.samples, F.loss
         if F.vector and not self._has_slots:
             return vector_epoch(*data, order, self.batch, point, total, counters, options)
@@ -154,6 +160,51 @@ class Stochastic(Solver):
             counters,
             options,
         )
+
+    def _narrowed(self):
+        """The columns that the rows touch, and rows of these alone, where they are few and all
+        others can be told at once; else None.
+        """
+        others = self.plain and self.objective.l1 == 0.0
+        others = others or (self.rule.accumulates and not self.objective.vector)
+        if self.patience is not None or self.objective.vector or not others:
+            return None
+        return self.objective.rows.narrowed()
+
+    def _narrow_epoch(self, narrowed, order, point, memory, options):
+        """`_epoch` for rows that touch few columns: no array as long as there are columns is
+        made, and others are gone over once.
+        """
+        F, counters, (chosen, rows) = self.objective, memory.counters, narrowed
+        coef, total, data = point[:-1], memory.iterate_sum[:-1], (rows, F.samples, F.loss)
+        begun, averaged = counters
+        at = np.append(chosen, coef.size)
+        if self.plain:
+            # One more coefficient, which no row touches, tells what becomes of all others.
+            at = np.insert(at, chosen.size, coef.size)
+            few, few_total = point[at], memory.iterate_sum[at]
+            few[-2], few_total[-2] = 1.0, 0.0
+            gd_epoch(*data, self.pace, order, self.batch, few, few_total, counters, options)
+            if few_total[-2] != 0.0:
+                total += few_total[-2] * coef
+            coef *= few[-2]
+            few[-2], few_total[-2] = few[-1], few_total[-1]
+        else:
+            few, few_total, slots = point[at], memory.iterate_sum[at], memory.slots[:, at]
+            columns = self._columns(chosen)
+            rule, penalty = self.rule, ElasticNet(0.0) if self.lazily_exact else F.penalty
+            epoch = order, self.batch, few, slots, few_total, columns, counters, options
+            rule_epoch(*data, rule, penalty, *epoch)
+            if self.lazily_exact:
+                scales = np.zeros(0) if self.scales is None else self.scales
+                span = chosen, int(begun), int(counters[UPDATES]), options.l2
+                rates = scales, self.power, options.c, options.average_from
+                coast_others(rule, memory.slots, coef, total, *span, *rates)
+            elif counters[AVERAGED] != averaged:
+                total += (counters[AVERAGED] - averaged) * coef
+            memory.slots[:, at] = slots
+        point[at], memory.iterate_sum[at] = few, few_total
+        return 0.0
 
     def retreat(self, state, safe_point):
         """Halve the rate and go on from a point that is known to be good."""
@@ -192,14 +243,20 @@ class Stochastic(Solver):
             told=self.patience is not None,
         )
 
-    def _columns(self):
+    def _rates(self, chosen=slice(None)):
+        """Rates of some coefficients in units of the schedule's: an array, or one for all."""
+        return 1.0 if self.scales is None else 1.0 / self.scales[chosen] ** self.power
+
+    def _columns(self, chosen=slice(None)):
         """Rates of the coefficients, and how much rarer than once per update a batch touches
         each (1 / P(touched)).
         """
-        columns = np.ones((2, self.objective.n_features))
-        columns[0] = self.rates
+        rates = self._rates(chosen)
+        count = self.objective.n_features if isinstance(chosen, slice) else chosen.size
+        columns = np.ones((2, count))
+        columns[0] = rates
         if not self.lazily_exact:
-            share = self.objective.moments()[0][3]
+            share = self.objective.moments()[0][3][chosen]
             touched = -np.expm1(self.batch * np.log1p(-np.minimum(share, 1.0 - 1e-16)))
             columns[1] = 1.0 / np.where(share > 0.0, np.minimum(touched, 1.0), 1.0)
         return columns
@@ -208,6 +265,9 @@ class Stochastic(Solver):
         """The point with an intercept of 0 where the objective has none, in the shape of the
         kernels.
         """
-        padded = np.zeros(self.objective.kind.shape(self.objective.n_features))
+        shape = self.objective.kind.shape(self.objective.n_features)
+        if v.size == math.prod(shape):
+            return v.copy().reshape(shape)
+        padded = np.zeros(shape)
         padded.reshape(-1)[: v.size] = v
         return padded
