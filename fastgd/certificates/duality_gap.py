@@ -25,7 +25,7 @@ PROMISING = 0.1
 
 
 class DualityGap:
-    """Bounds from F and its gradient, for losses that are convex and an elastic net or none.
+    """Bounds from F and its gradient, for convex losses, and penalties whose conjugate is known.
 
     Parameters
     ----------
@@ -49,10 +49,10 @@ class DualityGap:
         passes.
         """
         F = self.objective
-        if not F.convex or not F.elastic or F.loss.online:
+        if not F.convex or not F.term.certified or F.loss.online:
             return NO_BOUND
         least = smooth_value + F.rest_value(v) - F.loss.infimum
-        if F.l1 + F.l2 > 0.0:
+        if F.term.penalises:
             unbalanced = 0.0 if balanced else self._unbalanced(smooth_value, gradient)
             if unbalanced < np.inf:
                 n_coef = F.n_features * F.n_predictions
@@ -70,7 +70,8 @@ class DualityGap:
         penalty.
         """
         F = self.objective
-        return F.fit_intercept and F.loss.smooth and F.convex and F.elastic and F.l1 + F.l2 > 0.0
+        known = F.convex and F.term.certified and F.term.penalises
+        return F.fit_intercept and F.loss.smooth and known
 
     def centered(self, v):
         """`v` with the best intercept for its coefficients, which the duality gap needs.  Half a

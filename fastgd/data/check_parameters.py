@@ -35,6 +35,7 @@ def is_flag(value):
 ALLOWED = {
     "alpha": ("a finite number of at least 0", lambda v: is_real(v) and 0 <= v < np.inf),
     "l1_ratio": ("a number from 0 to 1", lambda v: v is None or (is_real(v) and 0 <= v <= 1)),
+    "positive": ("True or False", is_flag),
     "fit_intercept": ("True or False", is_flag),
     "max_iter": ("an integer of at least 1", lambda v: is_count(v) and v >= 1),
     "tol": ("None or a number of at least 0", lambda v: v is None or (is_real(v) and v >= 0)),

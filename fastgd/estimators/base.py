@@ -35,7 +35,9 @@ from fastgd.fitting.runs import Task, fit_targets
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
 from fastgd.objective.null_model import check_optimum
+from fastgd.penalties.quadratic import with_quadratic
 from fastgd.penalties.separable import find_penalty
+from fastgd.penalties.weighted import weighted
 from fastgd.rules.base import Rule
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads
@@ -57,6 +59,8 @@ FROM_THE_WORST = (
     StopReason.PLATEAU,
     StopReason.CONVERGED,
 )
+# Of several models, the worst.
+KINDS_OF_BOUNDS = "none", "stationarity", "estimate", "proof"
 # Of what a pickle holds: raised with each change that makes older pickles unreadable.
 STORED_FORMAT = 1
 
@@ -199,10 +203,16 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
 
     def _components(self):
         loss = find_loss(self.loss, epsilon=float(self.epsilon))
-        l1_ratio = 0.15 if self.l1_ratio is None else self.l1_ratio
+        features = self.positive, self.bounds, self.penalty_weights
+        if self.P2 is not None:
+            return loss, with_quadratic(self._net(), self.P2, *features)
+        return loss, weighted(self._net(), *features)
+
+    def _net(self):
+        """The penalty without weights and bounds."""
         if isinstance(self.penalty, str) and self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("penalty='elasticnet' needs l1_ratio, a number from 0 to 1, got None")
-        return loss, find_penalty(self.penalty, l1_ratio)
+        return find_penalty(self.penalty, 0.15 if self.l1_ratio is None else self.l1_ratio)
 
     def _checked(self, X, y, reset, order="C"):
         """X and y, but for what `as_rows` says about the values of X."""
@@ -212,13 +222,21 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
             y,
             reset=reset,
             order=order,
-            multi_output=isinstance(self.loss, VectorLoss),
+            multi_output=self._several_targets(y),
             **self._y_options(),
         )
 
     def _weights(self, sample_weight, y, n_samples):
         """Checked sample weights, or None."""
         return None if sample_weight is None else as_weights(sample_weight, n_samples)
+
+    def _checked_targets(self, loss, targets):
+        """The targets, of which the first was checked: signs of classes are as they should be."""
+        return targets
+
+    def _several_targets(self, y):
+        """Whether y may be a table of targets."""
+        return isinstance(self.loss, VectorLoss)
 
     def _joint_loss(self, loss):
         """The loss that is minimised: one of all classes where there are several."""
@@ -334,7 +352,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         self.objective_ = float(sum(result.objective for result in results))
         self.suboptimality_ = float(max(result.suboptimality for result in results))
         kinds = {result.bound.kind for result in results}
-        self.bound_kind_ = next(kind for kind in ("none", "estimate", "proof") if kind in kinds)
+        self.bound_kind_ = next(kind for kind in KINDS_OF_BOUNDS if kind in kinds)
         self.converged_ = self.tol is not None and self.suboptimality_ <= (self.tol or ROUNDED)
         self.stop_reason_ = min((result.reason for result in results), key=FROM_THE_WORST.index)
         if self.tol == 0 and self.converged_ and self.stop_reason_ is StopReason.PLATEAU:
@@ -438,10 +456,9 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     estimator._check_rows(y, weights)
     first = as_samples(loss, targets[0], X.shape[0], weights, offset)
     _try_components(estimator, task, first)
-    samples = SamplesOfTargets(first, targets)
     if task.fit_intercept:
-        for one in samples:
-            check_optimum(loss, one)
+        check_optimum(loss, first)
+    samples = SamplesOfTargets(first, estimator._checked_targets(loss, targets))
     _read_shifted(task, first)
     task.stop_rules = tuple(user_rules(estimator.stop))
     if estimator.random_state is None:

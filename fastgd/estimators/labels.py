@@ -63,6 +63,22 @@ class AgainstRest(Sequence):
         return np.where(self.class_of_rows == k, 1.0, -1.0)
 
 
+def indicator_targets(y, n_labels):
+    """-1 and 1 for each column of a table of labels, which holds 0 and 1 alone.
+
+    Examples
+    --------
+    >>> indicator_targets(np.array([[0, 1], [1, 1]]), 2)
+    [array([-1.,  1.]), array([1., 1.])]
+    """
+    y = np.asarray(y)
+    if y.ndim != 2 or y.shape[1] != n_labels:
+        raise ValueError(f"y must have shape (n_samples, {n_labels}), got {y.shape}")
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError("a table of labels must hold 0 and 1 alone; one label a row is a vector")
+    return [np.where(column == 1, 1.0, -1.0) for column in y.T]
+
+
 def distinct(y, name="y"):
     """The labels that there are, sorted; ValueError for kinds that have no order among each
     other.

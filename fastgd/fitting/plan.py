@@ -8,11 +8,18 @@ at a clock.
 import difflib
 import html
 import numbers
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fastgd.fitting.choose_solver import batch_sizes, cheapest, is_open, of_name, random_names
+from fastgd.fitting.choose_solver import (
+    batch_sizes,
+    cheapest,
+    forecasts,
+    is_open,
+    of_name,
+    random_names,
+)
 from fastgd.rules.base import Rule
 from fastgd.rules.batches import rows_per_update
 from fastgd.rules.classic import find_rule
@@ -64,6 +71,9 @@ INTERIOR_POINT = CentralPath.form
 class Plan:
     """What a fit does, and why; `str(plan)` is a few sentences.
 
+    `forecasts` says what the solvers that `auto` chose among were expected to take, in passes'
+    worth of time, the least first; of one that is above the chosen one it may be a rough number.
+
     Examples
     --------
     >>> print(Plan("nesterov", "full", "auto", ("the loss has a derivative everywhere",)))
@@ -75,6 +85,7 @@ class Plan:
     learning_rate: str
     reasons: tuple[str, ...] = field(default=())
     form: str = ""
+    forecasts: tuple[tuple[str, float], ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self):
         rows = {
@@ -212,7 +223,11 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     if isinstance(solver, str) and solver in batch_sizes():
         given = _shown(given)
         tol = settings.tol
-        return _own_steps(solver, batch, given, rate, objective, tol, reasons), None
+        plan = _own_steps(solver, batch, given, rate, objective, tol, reasons)
+        if settings.solver == "auto":
+            best = of_name(solver, objective, tol, plan.form).cost(objective, tol).passes
+            plan = replace(plan, forecasts=forecasts(objective, tol, best))
+        return plan, None
     if batch == "auto":
         batch = "full" if _all_rows_suit(rate, objective.loss_smooth, streaming) else 1
         reasons.append(
@@ -245,8 +260,10 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
         reasons.append("batch_size='growing' was given")
         best = cheapest(F, settings.tol)[0]
         return (best.name if "growing" in best.batch_sizes else "lbfgs"), batch, rate
-    if batch == "full" and not F.loss_smooth and not _interior_point(F):
-        reasons.append(f"batch_size={_shown(settings.batch_size)} was given")
+    whole = batch == "auto" and rate == "auto" and not F.penalty.single
+    if (batch == "full" or whole) and not F.loss_smooth and not _interior_point(F):
+        given = f"batch_size={_shown(settings.batch_size)} was given"
+        reasons.append("the penalty needs all rows per update" if whole else given)
         return "nesterov", "full", rate
     if batch not in ("auto", "full") or rate != "auto":
         # Explicit schedules are those of scikit-learn's SGD: one row at a time, as there, unless a
@@ -457,3 +474,8 @@ def _check_pair(rule, batch, rate, objective):
                 "elastic-net penalty, "
                 f"got {objective.loss.name!r} and {objective.penalty!r}"
             )
+    if batch != "full" and not objective.penalty.single:
+        raise ValueError(
+            f"penalty {objective.penalty!r} is none of single coefficients and needs "
+            f"batch_size='full', got {rule.name!r} with batch_size={batch!r}"
+        )

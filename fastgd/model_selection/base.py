@@ -135,7 +135,7 @@ class PathSearch(GDEstimator):
         several = self.l1_ratios is not None
         self.alphas_: np.ndarray = grids if several else grids[0]
         self.scores_: np.ndarray = scores if several else scores[0]
-        shares = bases[p]._components()[1].shares
+        shares = bases[p]._net().shares
         self.alpha_, self.l1_ratio_ = (
             float(grids[p, k]),
             None if shares is None else float(shares[0]),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.data.array_types import Vector
+from fastgd.data.array_types import Matrix, Vector
 from fastgd.estimators import GDClassifier, GDRegressor
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.model_selection.base import PathSearch
@@ -58,8 +58,8 @@ class GDClassifierCV(PathSearch, GDClassifier):
         As in `GDClassifier`, for the refitted model.
     warm_start : bool, default=False
         Of `best_estimator_`; the search begins anew with each `fit`.
-    l1_ratio, fit_intercept, max_iter, tol, shuffle, epsilon, random_state, learning_rate, eta0,
-    power_t, early_stopping
+    l1_ratio, positive, bounds, penalty_weights, P2, fit_intercept, max_iter, tol, shuffle,
+    epsilon, random_state, learning_rate, eta0, power_t, early_stopping
         As in `GDClassifier`; `max_iter` and `tol` hold for each fit.
     validation_fraction, n_iter_no_change, class_weight, average, solver, batch_size, momentum,
     multi_class
@@ -118,6 +118,10 @@ class GDClassifierCV(PathSearch, GDClassifier):
         refit: bool = True,
         penalty: str | Penalty | None = "l2",
         l1_ratio: float | None = 0.15,
+        positive: bool = False,
+        bounds: tuple[float | Vector, float | Vector] | None = None,
+        penalty_weights: Vector | None = None,
+        P2: Matrix | None = None,
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-4,
@@ -151,6 +155,10 @@ class GDClassifierCV(PathSearch, GDClassifier):
         self.refit = refit
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.bounds = bounds
+        self.penalty_weights = penalty_weights
+        self.P2 = P2
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol
@@ -193,7 +201,7 @@ class GDRegressorCV(PathSearch, GDRegressor):
         scores each row by the model without it (`loo_predictions`), at the price of one path.
     scoring : str or callable, optional
         One score, higher is better; None: R^2, or D^2 where the loss has a link.
-    penalty, l1_ratio, n_jobs, verbose, warm_start
+    penalty, l1_ratio, positive, bounds, penalty_weights, P2, n_jobs, verbose, warm_start
         As in `GDClassifierCV`.
     fit_intercept, max_iter, tol, shuffle, epsilon, random_state, learning_rate, eta0, power_t,
     early_stopping
@@ -236,6 +244,10 @@ class GDRegressorCV(PathSearch, GDRegressor):
         refit: bool = True,
         penalty: str | Penalty | None = "l2",
         l1_ratio: float | None = 0.15,
+        positive: bool = False,
+        bounds: tuple[float | Vector, float | Vector] | None = None,
+        penalty_weights: Vector | None = None,
+        P2: Matrix | None = None,
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-4,
@@ -267,6 +279,10 @@ class GDRegressorCV(PathSearch, GDRegressor):
         self.refit = refit
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.bounds = bounds
+        self.penalty_weights = penalty_weights
+        self.P2 = P2
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol

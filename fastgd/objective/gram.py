@@ -130,7 +130,7 @@ def assemble(F, matrices, lower=False):
     if lower:
         for i in range(len(matrix) - 1):
             matrix[i, i + 1 :] = matrix[i + 1 :, i]
-    matrix.ravel()[: F.n_features * (len(matrix) + 1) : len(matrix) + 1] += F.l2
+    F.term.add_curvature(matrix[: F.n_features, : F.n_features])
     return matrix[: F.size, : F.size]
 
 

@@ -108,7 +108,7 @@ class Curvatures:
         self.curvatures = self.linear_map.derivatives(
             self.linear_map.matvec(np.ascontiguousarray(coef)), intercept
         )[2]
-        self.diagonal = F.penalty_curvature(v)
+        self.penalty = F.penalty_curvature_at(v)
 
     def times(self, p):
         """H @ p, (size,): one pass."""
@@ -117,7 +117,7 @@ class Curvatures:
         changes = self.curvatures * (self.linear_map.matvec(np.ascontiguousarray(coef)) + intercept)
         product = np.empty(F.size)
         self.linear_map.rmatvec(changes, product[: F.n_features])
-        product[: F.n_features] += self.diagonal * coef
+        product[: F.n_features] += self.penalty(coef)
         if F.fit_intercept:
             product[-1] = changes.sum()
         return product

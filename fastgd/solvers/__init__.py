@@ -15,6 +15,7 @@ from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
 from fastgd.solvers.newton.elimination import Eliminating
 from fastgd.solvers.newton.least_squares import LeastSquares
+from fastgd.solvers.newton.proximal import ProximalNewton
 from fastgd.solvers.newton.truncated import NewtonCG
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
 from fastgd.solvers.newton.vector_truncated import BlockNewton
@@ -30,11 +31,12 @@ REGISTRY: tuple[type[Solver], ...] = (
     SubspaceNewton,
     Eliminating,
     NewtonCG,
+    ProximalNewton,
     WorkingSet,
     CentralPath,
     PathOnColumns,
-    Sdca,
     LBFGS,
+    Sdca,
     Accelerated,
     SelfTuned,
     Saga,

@@ -348,6 +348,12 @@ def no_derivatives(objective):
     return f"needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}"
 
 
+def several_strengths(objective):
+    """Why a solver for one strength of the penalty refuses an objective, in words, or None."""
+    own = objective.term.certified and not objective.elastic
+    return "does not go with a penalty that differs between features" if own else None
+
+
 def several_predictions(objective):
     """Why a solver for one prediction refuses an objective, in words, or None."""
     return "does not go with a loss of several predictions" if objective.vector else None

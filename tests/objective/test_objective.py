@@ -26,7 +26,9 @@ from support.twins import (
 LOSSES = pytest.mark.parametrize(
     "loss", with_jit([LogLoss(), Huber(0.7)], members(Loss)), ids=lambda loss: loss.name
 )
-PENALTIES = pytest.mark.parametrize("penalty", members(Penalty), ids=lambda penalty: penalty.name)
+# Others are no multiple of the sum of `value`, and have tests of their terms.
+SINGLE = [penalty for penalty in members(Penalty) if penalty.single]
+PENALTIES = pytest.mark.parametrize("penalty", SINGLE, ids=lambda penalty: penalty.name)
 STORAGE = pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
 INTERCEPT = pytest.mark.parametrize(
     "fit_intercept", [True, False], ids=["intercept", "no intercept"]

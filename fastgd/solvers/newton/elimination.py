@@ -12,7 +12,7 @@ from fastgd.linalg.bordered import BorderedFactor
 from fastgd.objective.cost_model import solving_cost
 from fastgd.objective.exclusive.columns import fewest_others, find_exclusive
 from fastgd.objective.exclusive.matrix import BorderedCurvature, bordered_cost
-from fastgd.solvers.base import Forecast, Solver
+from fastgd.solvers.base import Forecast, Solver, several_strengths
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.newton.cholesky import (
     ITERATIONS,
@@ -79,8 +79,8 @@ class Eliminating(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """What Newton's method refuses."""
-        return Newton.refusal(objective)
+        """What Newton's method refuses, and strengths that differ between features."""
+        return Newton.refusal(objective) or several_strengths(objective)
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):

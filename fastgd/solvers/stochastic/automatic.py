@@ -110,6 +110,13 @@ class SelfTuned(Stochastic):
     own_steps = True
 
     @classmethod
+    def refusal(cls, objective):
+        """Penalties that are none of single coefficients."""
+        if objective.penalty.single:
+            return None
+        return f"takes penalties of single coefficients, got {objective.penalty!r}"
+
+    @classmethod
     def cost(cls, objective, tol, best=np.inf):
         """Without a proof, and so last; with a derivative all rows suit."""
         reason = (
