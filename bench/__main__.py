@@ -19,6 +19,7 @@ WORDS = {
     "calibrate": "what this machine does in a ns, beside the costs that plans rest on",
     "search": "a path of alphas against one fit, and a grid search",
     "certify": "claims tried on random problems that are meant to break them",
+    "regret": "auto against the best of the package's own solvers, on problems of all kinds",
     "compare": "two saved runs: compare OLD.json NEW.json",
     "same": "whether two checkouts find the same models: same OLD_TREE",
 }
@@ -61,7 +62,9 @@ def parse(arguments):
         "--solvers", type=_texts, help="names or patterns: fastgd,fastgd/newton/full,'*/Objective'"
     )
     parser.add_argument(
-        "--accuracy", type=_numbers, help="default: 1e-2,1e-4,1e-6,1e-8; suite: 1e-4,1e-6"
+        "--accuracy",
+        type=_numbers,
+        help="default: 1e-2,1e-4,1e-6,1e-8; suite: 1e-4,1e-6; regret: 1e-2,1e-4,1e-6",
     )
     parser.add_argument(
         "--threads", type=int, help="of everybody; default: 1; suite: what the process may use"
@@ -70,13 +73,19 @@ def parse(arguments):
         "--seconds",
         type=float,
         help="for each solver; default: 1, or 100 passes where they take "
-        "longer; suite: for a case on average, default: 55; certify: in all, default: 60",
+        "longer; suite: for a case on average, default: 55; certify: in all, default: 60; regret: "
+        "in all, default: no end",
     )
     parser.add_argument(
-        "--rounds", type=int, default=5, help="of repeated measurements; default: 5"
+        "--rounds",
+        type=int,
+        default=5,
+        help="of repeated measurements; default: 5; of regret: 0 for operations alone",
     )
     parser.add_argument(
-        "--cases", type=_texts, help="of suite: parts of names or patterns; default: all"
+        "--cases",
+        type=_texts,
+        help="of suite: parts of names, patterns; of regret: sklearn, random, suite; default: all",
     )
     parser.add_argument(
         "--reuse", type=Path, help="suite: JSON of a run whose rivals count; the best run again"
@@ -87,26 +96,34 @@ def parse(arguments):
     parser.add_argument(
         "--against", type=Path, help="JSON of an earlier run, to be compared with this one"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of certify: which random problems")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of certify, regret: which random problems"
+    )
+    parser.add_argument(
+        "--index", type=int, help="of regret: the one random problem of this number"
+    )
     parser.add_argument(
         "--fits", type=float, default=float("inf"), help="of certify: end after so many"
     )
     parser.add_argument(
-        "--again", type=Path, help="of certify: JSON of a finding, to be tried once more"
+        "--again",
+        type=Path,
+        help="of certify: JSON of a finding, to be tried once more; of regret: JSON lines of a "
+        "run, to be read again",
     )
     parser.add_argument(
         "--problems",
         type=int,
         default=200,
-        help="of same: random ones; below 200 without the suite's cases; default: 200",
+        help="of same, regret: random ones; below 200 without the suite's cases; default: 200",
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of JSON and PNG")
     parser.add_argument(
         "--smoke", action="store_true", help="a tiny form of everything, to see that it runs"
     )
     options = parser.parse_args(arguments)
-    suite = options.what == "suite"
-    options.accuracy = options.accuracy or ([1e-4, 1e-6] if suite else [1e-2, 1e-4, 1e-6, 1e-8])
+    of = {"suite": [1e-4, 1e-6], "regret": [1e-2, 1e-4, 1e-6]}
+    options.accuracy = options.accuracy or of.get(options.what, [1e-2, 1e-4, 1e-6, 1e-8])
     if len(options.files) != {"compare": 2, "same": 1}.get(options.what, 0):
         parser.error(
             "compare takes two files, OLD.json NEW.json, and same a folder; nothing else takes any"
@@ -141,6 +158,9 @@ def main(arguments=None):
         return 1 if against.compare(*options.files) else 0
     if options.what == "certify":
         return 0 if _certify(options) else 1
+    if options.what == "regret":
+        _regret(options)
+        return 0
     if options.what == "same":
         from . import same
 
@@ -209,6 +229,16 @@ def _certify(options):
     options.seconds = options.seconds or 60.0
     with threadpool_limits(1):  # fits run on one thread, and so does what judges them
         return certify.again(options.again) if options.again else certify.run(options)
+
+
+def _regret(options):
+    """Regret on new problems, or the report of the rows of `--again`."""
+    from threadpoolctl import threadpool_limits
+
+    from . import regret
+
+    with threadpool_limits(1):
+        return regret.again(options.again) if options.again else regret.run(options)
 
 
 def smoke(options):

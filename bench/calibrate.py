@@ -18,6 +18,7 @@ from fastgd import GDClassifier, Objective
 from fastgd.objective import cost_model
 from fastgd.objective.gram import ALL, add_gram
 from fastgd.objective.linear_map import LinearMap
+from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.newton.subspace import RowSpan
 from fastgd.solvers.variance_reduced.saga import Saga
 
@@ -79,8 +80,8 @@ def samples(figures):
 
 
 def _passes(rounds, share):
-    """ns of a value and of a row: least squares over passes of five shapes, each relative to its
-    time.
+    """ns of a value, of a row and of a column: least squares over passes of seven shapes, each
+    relative to its time.
     """
     objectives = [
         _logistic(_dense(int(200_000 * share), 10)),
@@ -88,11 +89,13 @@ def _passes(rounds, share):
         _logistic(_dense(int(10_000 * share), 300)),
         _logistic(_sparse(int(100_000 * share), 12, 300)),
         _logistic(_sparse(int(50_000 * share), 35, 400)),
+        _logistic(_wide(int(20_000 * share), 50, 100_000)),
+        _logistic(_wide(int(5_000 * share), 120, 20_000)),
     ]
     times = np.array(
         [_best(rounds, lambda F=F: F.value_and_gradient(np.zeros(F.size))) for F in objectives]
     )
-    counts = np.array([(F.rows.stored(), F.n_samples) for F in objectives])
+    counts = np.array([(F.rows.stored(), F.n_samples, F.n_features) for F in objectives])
     return np.linalg.lstsq(counts / times[:, None], np.ones(times.size), rcond=None)[0].tolist()
 
 
@@ -166,6 +169,26 @@ def _epoch_time(solver, rounds):
     return _best(rounds, lambda: solver.advance(state))
 
 
+def _visits(rounds, share):
+    """ns a row of an epoch of dual ascent beside a pass (100,000 CSR rows, 14 nonzeros, 1,000
+    columns), and ns a value of one of SAGA's beside that (20,000 rows, 120 nonzeros).
+    """
+    F = _logistic(_sparse(int(100_000 * share), 14, 1000))
+    solver = Sdca(F, 0)
+    times = []
+    for _ in range(rounds + 1):
+        state = solver.start(np.zeros(F.size))
+        begin = time.thread_time_ns()
+        solver.advance(state)
+        times.append(time.thread_time_ns() - begin)
+    one = _best(rounds, lambda: F.value_and_gradient(np.zeros(F.size)))
+    visit = (min(times) - one) / F.n_samples
+    F = _logistic(_sparse(int(20_000 * share), 120, 1000))
+    one = _best(rounds, lambda: F.value_and_gradient(np.zeros(F.size)))
+    rest = _epoch_time(Saga(F, batch=1), rounds) - one - visit * F.n_samples
+    return [visit, rest / F.rows.stored()]
+
+
 def _python(rounds, share):
     """ns of an iteration of the loop without rows to speak of: 50 rows of 3 columns, the slope
     between 129 and 1023 iterations of gradient descent, between which are three checks.
@@ -198,7 +221,8 @@ def _handing(rounds, share):
 
 # What each function measures, in order.
 MEASURES = {
-    _passes: ("VALUE", "ROW"),
+    _passes: ("VALUE", "ROW", "COLUMN"),
+    _visits: ("VISIT", "VISITED_VALUE"),
     _derivatives: ("DERIVATIVES",),
     _matrices: ("DENSE_COST", "LOOP_COST", "LOOP_STEP"),
     _factorisation: ("MULTIPLICATIONS",),
@@ -239,6 +263,17 @@ def _sparse(n, nonzeros, d):
     X = sp.csr_array((values, indices.ravel(), indptr), shape=(n, d))
     X.sort_indices()
     return X
+
+
+def _wide(n, nonzeros, d):
+    """CSR rows of about so many nonzeros, in sorted columns, of many."""
+    n = max(n, 20)
+    columns = _random().integers(d, size=n * nonzeros)
+    starts = np.arange(0, n * nonzeros + 1, nonzeros)
+    X = sp.csr_array((np.ones(columns.size), columns, starts), shape=(n, d))
+    X.sum_duplicates()
+    parts = X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32)
+    return sp.csr_array(parts, shape=X.shape)
 
 
 def _logistic(X, alpha=1e-4, n_threads=1):

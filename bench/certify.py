@@ -11,7 +11,8 @@ more than the truth's own rounding. A silent failure: the error is above 10 tol 
 ConvergenceWarning (and without a proof of tol, which would be a false one). `objective_` is wrong
 beyond 1e-9 max(F, 1e-4 F0) + 8 eps mean |loss'| (|x| . |coef| + |intercept|). `auto` is beaten
 where it ends unproved above 10 tol, at a tol from 1e-6 to 1e-2, and another solver with steps of
-its own proves tol in no more passes. The last entry of `history_` is `objective_`.
+its own proves tol in no more passes. The last entry of `history_` is `objective_`. Solvers with
+steps of their own let no warning of NumPy's through.
 
 Separable data without a penalty, and condition numbers above 1e7 of the centred columns of unit
 length, are counted apart and break no bar; so are targets that a constant model fits to rounding.
@@ -52,6 +53,7 @@ KINDS = (
     "last of history_",
     "auto beaten",
     "crash",
+    "stray warning",
 )
 ROUNDED = (
     1e-13  # relative errors up to this are false by rounding: told apart, and not allowed either
@@ -72,6 +74,7 @@ class Fit:
     refused: str = ""
     crash: str = ""
     warned: list = field(default_factory=list)
+    stray: list = field(default_factory=list)  # other warnings, and where they were raised
     claims: dict = field(default_factory=dict)
     model: tuple | None = None
     value: exact.Value | None = None
@@ -185,6 +188,7 @@ def _fit_once(problem, setting, kind, tol, seconds):
     compiled = _compiling() - compiled
     one.seconds = time.perf_counter() - start - compiled
     one.warned = sorted({seen_one.category.__name__ for seen_one in seen if _counts(seen_one)})
+    one.stray = sorted({_shown(seen_one) for seen_one in seen if _is_stray(seen_one)})
     if one.refused or one.crash:
         return one, compiled
     one.model = np.array(model.coef_, dtype=np.float64).ravel(), float(model.intercept_[0])
@@ -224,6 +228,18 @@ def _counts(seen):
     )
 
 
+def _is_stray(seen):
+    """Whether a warning came from numbers that ran away, and not from what is claimed."""
+    return issubclass(seen.category, RuntimeWarning) and not issubclass(
+        seen.category, ConvergenceWarning
+    )
+
+
+def _shown(seen):
+    where = f"{Path(seen.filename).parent.name}/{Path(seen.filename).name}:{seen.lineno}"
+    return f"{seen.category.__name__} at {where}: {seen.message}"
+
+
 _timer = event.TimingListener()
 event.register("numba:compiler_lock", _timer)
 
@@ -239,6 +255,8 @@ def judge(problem, fits, truth):
     for one in fits:
         if one.crash:
             found.append(Finding("crash", one, {"what": one.crash}))
+        if one.stray and one.kind != "rates":
+            found.append(Finding("stray warning", one, {"what": one.stray}))
         if one.value is None or truth.value is None:
             continue
         claim, error = one.claims["suboptimality_"], truth.error(one.value)
@@ -420,6 +438,7 @@ def run(options):
             path = save(folder, problem, finding, why, [one.setting for one in fits])
             told = [key for key in ("error", "claim", "off") if key in finding.measured]
             measured = [f"{key} {finding.measured[key]:.2g}" for key in told]
+            measured += [str(finding.measured["what"])] if "what" in finding.measured else []
             print(f"{path.stem} ({why})" if why else path.stem, *measured, flush=True)
         index += 1
     report.progress("")
@@ -505,7 +524,8 @@ def again(path):
             if one.value is not None
             else one.refused or one.crash
         )
-        print(f"{_name(one.setting)}: {error} {kinds.upper()}\n    {one.claims} {one.warned}")
+        print(f"{_name(one.setting)}: {error} {kinds.upper()}")
+        print(f"    {one.claims} {one.warned} {one.stray}")
     same = [
         one for one in findings if one.fit.setting == saved["setting"] and one.kind == saved["kind"]
     ]

@@ -252,6 +252,82 @@ def counts(loss, y, z):
     return _from_long(value), (mean - target).astype(np.float64), rounding.astype(np.float64)
 
 
+class _Above:
+    """A prediction above the link of its target, u = z - link, in long doubles: what the deviances
+    are functions of.
+
+    What the logarithm in it and z itself are wrong by moves the loss by its slope.
+    """
+
+    def __init__(self, y, z, link):
+        self.z = z[0].astype(np.longdouble) + z[1]
+        self.y = y.astype(np.longdouble)
+        self.link = link(np.where(y > 0.0, self.y, 1))
+        self.u = (z[0].astype(np.longdouble) - self.link) + z[1]
+
+    def told(self, value, slope, terms):
+        """Value, derivative and rounding; `terms` are the greatest that the value is a sum of."""
+        moved = np.abs(slope) * (2 + np.abs(self.z) + np.abs(self.link))
+        rounding = 4.0 * LONG * (moved + np.abs(terms) + np.abs(value))
+        return _from_long(value), slope.astype(np.float64), rounding.astype(np.float64)
+
+
+def _tangent(t):
+    return np.expm1(t) - t
+
+
+def gamma(loss, y, z):
+    above = _Above(y, z, np.log)
+    return above.told(_tangent(-above.u), -np.expm1(-above.u), above.u)
+
+
+def inverse_gaussian(loss, y, z):
+    above = _Above(y, z, np.log)
+    off = np.expm1(-above.u)
+    return above.told(off * off / (2 * above.y), -off * np.exp(-above.u) / above.y, 0 * off)
+
+
+def tweedie(loss, y, z):
+    p = np.longdouble(loss.power)
+    if p == 0:
+        return squared_error(loss, y, z)
+    a, b, above = p - 1, 2 - p, _Above(y, z, np.log)
+    scale, u, zero = np.exp(b * above.link), above.u, y <= 0.0
+    value = scale * sum(_tangent(t * u) / abs(t) * np.sign(s) for t, s in ((-a, 1), (b, b)) if t)
+    slope = scale * np.where(u < 0, np.expm1(u) * np.exp(-a * u), -np.expm1(-u) * np.exp(b * u))
+    if b > 0:
+        value = np.where(zero, np.exp(b * above.z) / b, value)
+        slope = np.where(zero, np.exp(b * above.z), slope)
+    return above.told(value, slope, np.where(zero, 0, scale * u))
+
+
+def _divergence(share, rest, v):
+    """That of a share from the one whose log odds are v above it, and its greatest term."""
+    move, less = np.abs(v), np.where(v > 0, rest, share)
+    inner = np.expm1(-move) * less
+    # What is left of 1 + inner may be small, and is wrong by a share of `less`.
+    return np.log1p(inner) + less * move, less * np.minimum(move, 1 / (1 + inner))
+
+
+def negative_binomial(loss, y, z):
+    r, above = 1 / np.longdouble(loss.dispersion), _Above(y, z, np.log)
+    total, mean = above.y + r, np.exp(above.z)
+    value, terms = _divergence(above.y / total, r / total, above.u)
+    value = np.where(y > 0.0, total * value, r * np.logaddexp(0, above.z - np.log(r)))
+    slope = np.where(above.z > 0, r * (1 - above.y / mean) / (1 + r / mean), 0)
+    slope = np.where(above.z > 0, slope, r * (mean - above.y) / (r + mean))
+    return above.told(value, slope, np.where(y > 0.0, total * terms, abs(np.log(r)) * slope))
+
+
+def binomial(loss, y, z):
+    inside = (y > 0.0) & (y < 1.0)
+    above = _Above(np.where(inside, y, 0.5), z, lambda share: np.log(share) - np.log1p(-share))
+    y = y.astype(np.longdouble)
+    value, terms = _divergence(above.y, 1 - above.y, above.u)
+    value = np.where(inside, value, np.logaddexp(0, np.where(y > 0, -above.z, above.z)))
+    return above.told(value, 1 / (1 + np.exp(-above.z)) - y, np.where(inside, terms, 0))
+
+
 def _from_long(x):
     high = x.astype(np.float64)
     return high, (x - high).astype(np.float64)
@@ -271,8 +347,14 @@ LOSSES = {
         log_loss,
         expectile,
         counts,
+        gamma,
+        inverse_gaussian,
+        tweedie,
+        negative_binomial,
+        binomial,
     )
 }
+LOSSES["poisson"] = counts
 
 
 def value(problem, coef, intercept):

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd import Loss
+from fastgd.losses.domain import REALS
 
 from . import exact
 from .own_losses import Counts, Expectile
@@ -184,11 +185,11 @@ def make(seed, index):
     names = losses()
     cycle, place = divmod(index // IN_A_ROW, len(names))
     name = np.random.default_rng([seed, cycle, 2]).permutation(names)[place]
-    storage = _one_of(of_block, STORAGES)
+    storage = one_of(of_block, STORAGES)
     rng = np.random.default_rng([seed, index, 3])
-    loss = _loss(rng, str(name))
+    loss = loss_named(rng, str(name))
     X, kinds = _matrix(rng, storage, 2 if loss.classification else 1)
-    score = _score(rng, X)
+    score = score_of(rng, X)
     y = _targets(rng, loss, score)
     n = y.size
     penalty, alpha, l1_ratio = _penalty(rng, n)
@@ -200,9 +201,7 @@ def make(seed, index):
                 weights[y == sign] = weights.max()
     offset = None
     if rng.random() < 0.15:
-        offset = rng.normal(size=n) * (
-            1.0 if loss.classification or loss.name == "counts" else y.std() + 1e-3
-        )
+        offset = rng.normal(size=n) * (y.std() + 1e-3 if loss.target_domain == REALS else 1.0)
     return HardProblem(
         seed,
         index,
@@ -221,7 +220,7 @@ def make(seed, index):
     )
 
 
-def _one_of(rng, shares):
+def one_of(rng, shares):
     """A key of `shares`, as often as its value says."""
     return str(rng.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values())))
 
@@ -254,12 +253,12 @@ def _dense_columns(rng, n, d, kinds=None):
     late = [k for k, kind in enumerate(kinds) if kind == "copies"]
     for k in [k for k in range(len(kinds)) if k not in late] + late:
         here = places[k]
-        X[:, here] = _columns(rng, kinds[k], n, here.size, X[:, made] if made else None)
+        X[:, here] = columns(rng, kinds[k], n, here.size, X[:, made] if made else None)
         made += list(here)
     return X, kinds
 
 
-def _columns(rng, kind, n, m, there):
+def columns(rng, kind, n, m, there):
     """`m` columns of a kind; `there` are the columns made before them."""
     if kind == "copies":
         if there is None:
@@ -302,7 +301,7 @@ def _one_hot(rng, n, levels):
 
 
 def _sparse_matrix(rng, least):
-    kind = _one_of(rng, SPARSE)
+    kind = one_of(rng, SPARSE)
     size, n = _shape(rng, least)
     a_row = max(1, int(size / n))
     if kind == "random":
@@ -354,7 +353,7 @@ def _stored(X, storage):
     return np.ascontiguousarray(X, dtype=np.float32 if storage == "float32" else np.float64)
 
 
-def _loss(rng, name):
+def loss_named(rng, name):
     if name == "quantile":
         return Loss.named(name)(float(rng.choice([0.01, 0.2, 0.5, 0.8, 0.95])))
     if name == "expectile":
@@ -363,10 +362,14 @@ def _loss(rng, name):
         return Loss.named(name)(float(rng.choice([1e-3, 0.1, 1.35])))
     if name.endswith("epsilon_insensitive"):
         return Loss.named(name)(float(rng.choice([0.0, 0.1, 0.5])))
+    if name == "tweedie":
+        return Loss.named(name)(float(rng.choice([1.0, 1.1, 1.5, 1.9, 2.0, 2.5, 3.0])))
+    if name == "negative_binomial":
+        return Loss.named(name)(float(10.0 ** rng.uniform(-4, 1)))
     return OWN[name]() if name in OWN else Loss.named(name)()
 
 
-def _score(rng, X):
+def score_of(rng, X):
     """A standardised score of each row, from a few columns, each of unit spread."""
     n, d = X.shape
     chosen = rng.choice(d, size=min(d, int(rng.integers(1, 30))), replace=False)
@@ -388,11 +391,8 @@ def _targets(rng, loss, score):
         y = np.full(n, -1.0)
         y[order[n - int(np.clip(round(share * n), 1, n - 1)) :]] = 1.0
         return y
-    if loss.name == "counts":
-        mean = np.exp(np.clip(score * rng.uniform(0.1, 1.5), -8.0, 8.0)) * 10.0 ** rng.uniform(
-            -1, 3
-        )
-        return rng.poisson(np.minimum(mean, 1e6)).astype(float)
+    if loss.target_domain != REALS:
+        return _positive_targets(rng, loss.target_domain, score, level)
     tails = rng.random() < 0.3
     y = score + level * (
         np.clip(rng.standard_t(1.5, size=n), -1e6, 1e6) if tails else rng.normal(size=n)
@@ -406,6 +406,21 @@ def _targets(rng, loss, score):
     if rng.random() < 0.25:
         y = y + 10.0 ** rng.uniform(0, 6)
     return y
+
+
+def _positive_targets(rng, domain, score, level):
+    """Counts and amounts, with zeros where the domain has 0, or shares of a few trials."""
+    n = score.size
+    mean = np.exp(np.clip(score * rng.uniform(0.1, 1.5), -8.0, 8.0))
+    if domain.high == 1.0:
+        trials = rng.integers(1, rng.choice([2, 5, 100]), size=n)
+        return rng.binomial(trials, mean / (1.0 + mean)) / trials
+    mean = np.minimum(mean * 10.0 ** rng.uniform(-1, 3), 1e6)
+    counts = rng.poisson(mean).astype(float)
+    if domain.low_closed and rng.random() < 0.6:
+        return counts
+    amounts = rng.gamma(1.0 / (0.1 + level), 0.1 + level, size=n) + 1e-6
+    return amounts * (counts if domain.low_closed else mean)
 
 
 def _penalty(rng, n):

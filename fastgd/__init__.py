@@ -7,7 +7,7 @@ Importing the package compiles nothing; the public names are loaded when they ar
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "GDClassifier": "estimators",
@@ -22,7 +22,10 @@ _HOMES = {
     "StoppingRule": "fitting.stopping",
     "gradient_descent": "scipy_method",
     "check_loss": "losses.check",
+    "Summary": "inference.summary",
+    "Coefficients": "inference.summary",
     "warmup": "warm_up",
+    "show_versions": "versions",
     **dict.fromkeys(
         ("Loss", "VectorLoss", "LogLoss", "Hinge", "SquaredHinge", "ModifiedHuber", "Perceptron"),
         "losses",
@@ -32,7 +35,12 @@ _HOMES = {
         ("SquaredError", "Huber", "EpsilonInsensitive", "SquaredEpsilonInsensitive", "Quantile"),
         "losses",
     ),
+    **dict.fromkeys(
+        ("Poisson", "Gamma", "Tweedie", "InverseGaussian", "NegativeBinomial", "Binomial"),
+        "losses",
+    ),
     **dict.fromkeys(("Penalty", "L2", "L1", "ElasticNet", "NoPenalty"), "penalties"),
+    **dict.fromkeys(("GroupLasso", "SparseGroupLasso", "MCP", "SCAD"), "penalties"),
     **dict.fromkeys(("Rule", "Gd", "Momentum", "Nesterov", "Adagrad", "Rmsprop", "Adam"), "rules"),
 }
 
@@ -46,6 +54,8 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.fitting.result import DivergenceError as DivergenceError
     from fastgd.fitting.stopping import StoppingRule as StoppingRule
     from fastgd.fitting.stopping import StopReason as StopReason
+    from fastgd.inference.summary import Coefficients as Coefficients
+    from fastgd.inference.summary import Summary as Summary
     from fastgd.losses.base import Loss as Loss
     from fastgd.losses.base import VectorLoss as VectorLoss
     from fastgd.losses.check import check_loss as check_loss
@@ -54,6 +64,12 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.losses.classification import ModifiedHuber as ModifiedHuber
     from fastgd.losses.classification import Perceptron as Perceptron
     from fastgd.losses.classification import SquaredHinge as SquaredHinge
+    from fastgd.losses.deviances import Binomial as Binomial
+    from fastgd.losses.deviances import Gamma as Gamma
+    from fastgd.losses.deviances import InverseGaussian as InverseGaussian
+    from fastgd.losses.deviances import NegativeBinomial as NegativeBinomial
+    from fastgd.losses.deviances import Poisson as Poisson
+    from fastgd.losses.deviances import Tweedie as Tweedie
     from fastgd.losses.multinomial import Multinomial as Multinomial
     from fastgd.losses.regression import EpsilonInsensitive as EpsilonInsensitive
     from fastgd.losses.regression import Huber as Huber
@@ -64,6 +80,10 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.model_selection.search import GDRegressorCV as GDRegressorCV
     from fastgd.objective.objective import Objective as Objective
     from fastgd.penalties.base import Penalty as Penalty
+    from fastgd.penalties.concave import MCP as MCP
+    from fastgd.penalties.concave import SCAD as SCAD
+    from fastgd.penalties.groups import GroupLasso as GroupLasso
+    from fastgd.penalties.groups import SparseGroupLasso as SparseGroupLasso
     from fastgd.penalties.separable import L1 as L1
     from fastgd.penalties.separable import L2 as L2
     from fastgd.penalties.separable import ElasticNet as ElasticNet
@@ -76,6 +96,7 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.rules.classic import Momentum as Momentum
     from fastgd.rules.classic import Nesterov as Nesterov
     from fastgd.scipy_method import gradient_descent as gradient_descent
+    from fastgd.versions import show_versions as show_versions
     from fastgd.warm_up import warmup as warmup
 
 

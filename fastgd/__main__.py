@@ -1,7 +1,8 @@
-"""`python -m fastgd warmup`, `cache` or `versions`: compile, show the cache, what is installed."""
+"""`python -m fastgd warmup`, `cache` or `versions`: compile, show or clear the cache, what is
+installed.
+"""
 
 import argparse
-import platform
 
 
 def main(arguments=None):
@@ -12,9 +13,16 @@ def main(arguments=None):
         choices=("warmup", "cache", "versions"),
         help="compile what a first fit needs | where compiled code is kept | versions",
     )
-    {"warmup": _warmup, "cache": _cache, "versions": _versions}[
-        parser.parse_args(arguments).command
-    ]()
+    parser.add_argument("--clear", action="store_true", help="cache: remove the compiled code")
+    given = parser.parse_args(arguments)
+    if given.clear and given.command != "cache":
+        parser.error("--clear goes with the command cache")
+    if given.command == "warmup":
+        _warmup()
+    elif given.command == "cache":
+        _cache(given.clear)
+    else:
+        _versions()
 
 
 def _warmup():
@@ -24,32 +32,19 @@ def _warmup():
     _cache()
 
 
-def _cache():
-    from fastgd.runtime.jit import cache_folder
+def _cache(clear=False):
+    from fastgd.runtime.jit import clear_cache
+    from fastgd.versions import cache_in_words
 
-    folder = cache_folder()
-    if folder is None:
-        print("compiled code is not kept: no folder can be written to, or FASTGD_CACHE=0")
-        return
-    files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-    size = sum(path.stat().st_size for path in files) / 1e6
-    print(f"{folder}: {len(files)} files, {size:.1f} MB")
+    print(cache_in_words())
+    if clear:
+        print(f"{clear_cache()} files removed")
 
 
 def _versions():
-    import numba
-    import numpy
-    import scipy
-    import sklearn
+    from fastgd.versions import show_versions
 
-    import fastgd
-
-    for name, version in (
-        ("fastgd", fastgd.__version__),
-        ("python", platform.python_version()),
-        *((module.__name__, module.__version__) for module in (numba, numpy, scipy, sklearn)),
-    ):
-        print(f"{name} {version}")
+    show_versions()
 
 
 if __name__ == "__main__":

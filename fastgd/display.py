@@ -6,11 +6,15 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from fastgd.data.check_values import as_floats
+from fastgd.data.check_parameters import as_floats
 from fastgd.runtime.public import public
 
 AXES = {"passes": "passes over the rows", "seconds": "seconds"}
-VALUES = {"objective": "F - best known F", "bound": "bound on F - F*"}
+VALUES = {
+    "objective": "F - best known F",
+    "bound": "bound on F - F*",
+    "score": "score on held-out rows",
+}
 # Told apart in grey by the dashes and the markers; the colours are those of the user's matplotlib
 # style.
 DASHES = ("-", "--", "-.", ":")
@@ -19,7 +23,8 @@ MARKERS = "osD^vPX*"
 
 @public
 class ConvergenceDisplay:
-    """Picture of how the objective, or the bound on what is left, fell in one fit or several.
+    """Picture of how the objective, or the bound on what is left, fell in one fit or several, or of
+    how the score on held-out rows rose.
 
     Make it with `from_estimator` or `from_estimators`; draw it again in another way with `plot`.  A
     line is one model; one-vs-rest has one for each class.
@@ -28,7 +33,7 @@ class ConvergenceDisplay:
     ----------
     histories : dict of str to list of dict
         For each name the `history_` of its models: arrays `passes`, `seconds`, `objective`,
-        `bound`.
+        `bound`, with held-out rows `score` and `kept`.
     classes : dict of str to sequence, optional
         For each name the labels of its models, where it has several.
 
@@ -130,16 +135,17 @@ class ConvergenceDisplay:
         return cls(histories, classes=classes).plot(**options)
 
     def plot(self, ax=None, *, what="objective", against="passes", best=None, **line_kw):
-        """Draw the lines, on a logarithmic axis.
+        """Draw the lines, on a logarithmic axis but for scores.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             None: a new figure.
-        what : {"objective", "bound"}, default="objective"
+        what : {"objective", "bound", "score"}, default="objective"
             "objective": how far F was above `best`; a check that found `best` itself has no place
             on a logarithmic axis and is left out; after `partial_fit`, F is that of each chunk.
             "bound": how far F could be above its minimum, as far as the fit knew then.
+            "score": on the rows held out for early stopping; a star is the check that was kept.
         against : {"passes", "seconds"}, default="passes"
         best : float or sequence of float, optional
             The lowest objective known, of each class for one-vs-rest; None: the lowest of these
@@ -171,12 +177,14 @@ class ConvergenceDisplay:
                 "objective": "take more iterations or a smaller tol, give best, or use "
                 "what='bound'",
                 "bound": "fit anew with a tol, or use what='objective'",
+                "score": "fit with early_stopping=True, or with X_val and y_val",
             }
-            raise ValueError(f"no check has a positive {VALUES[what]}: {remedies[what]}")
+            found = "finite" if what == "score" else "positive"
+            raise ValueError(f"no check has a {found} {VALUES[what]}: {remedies[what]}")
         self.ax_ = _new_axes() if ax is None else ax
         self.figure_ = self.ax_.figure
         self.lines_, line_kw = [], _spelled_out(line_kw)
-        for style, label, x, y in curves:
+        for style, label, x, y, star in curves:
             look = {
                 "linestyle": DASHES[style % len(DASHES)],
                 "marker": MARKERS[style % len(MARKERS)],
@@ -185,13 +193,17 @@ class ConvergenceDisplay:
             self.lines_ += self.ax_.plot(
                 x, y, **{"color": f"C{style % 10}", **look, "label": label, **line_kw}
             )
-        self.ax_.set(yscale="log", xlabel=AXES[against], ylabel=VALUES[what])
+            if star.any():
+                color = self.lines_[-1].get_color()
+                self.ax_.plot(x[star], y[star], "*", color=color, markersize=12)
+        scale = "linear" if what == "score" else "log"
+        self.ax_.set(yscale=scale, xlabel=AXES[against], ylabel=VALUES[what])
         self.ax_.legend()
         return self
 
     def _curves(self, what, against, best):
-        """(style, label, x, y) of each line; `x` and `y` without what a logarithmic axis cannot
-        show.
+        """(style, label, x, y, star) of each line; `x` and `y` without what a logarithmic axis
+        cannot show, `star` where a score was kept.
         """
         alone = len(self.histories) == 1
         curves = []
@@ -204,12 +216,8 @@ class ConvergenceDisplay:
             shown = False
             for k, run in enumerate(runs):
                 style += alone
-                y = (
-                    run["bound"]
-                    if what == "bound"
-                    else run["objective"] - lowest[min(k, lowest.size - 1)]
-                )
-                kept = np.isfinite(y) & (y > 0.0)
+                y = _values(run, what, lowest[min(k, lowest.size - 1)])
+                kept = np.isfinite(y) & ((y > 0.0) | (what == "score"))
                 if not kept.any():
                     continue
                 label = (
@@ -218,7 +226,8 @@ class ConvergenceDisplay:
                 # One entry in the legend for all classes of an estimator.
                 if len(runs) > 1 and not alone:
                     label = "_" if shown else f"{name}, {len(runs)} classes"
-                curves.append((style, label, run[against][kept], y[kept]))
+                star = run.get("kept", np.zeros(y.size, dtype=bool)) & (what == "score")
+                curves.append((style, label, run[against][kept], y[kept], star[kept]))
                 shown = True
         return curves
 
@@ -229,6 +238,13 @@ class ConvergenceDisplay:
         return np.array(
             [min(run["objective"].min() for j, run in runs if j == k) for k in range(count)]
         )
+
+
+def _values(run, what, lowest):
+    """What a line shows at each check; NaN where a run has no such numbers."""
+    if what == "objective":
+        return run["objective"] - lowest
+    return run.get(what, np.full(run["objective"].size, np.nan))
 
 
 _NO_HISTORY = (

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import OptimizeResult, OptimizeWarning
 
-from fastgd.data.check_values import as_floats, check_parameters, is_count, is_real
+from fastgd.data.check_parameters import as_floats, check_parameters, is_count, is_real
 from fastgd.rules.barzilai_borwein import barzilai_borwein_rate
 from fastgd.rules.classic import find_rule
 from fastgd.solvers.line_search import armijo, halvings

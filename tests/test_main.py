@@ -12,17 +12,33 @@ from fastgd.__main__ import main
 
 def test_versions(capsys):
     main(["versions"])
-    printed = capsys.readouterr().out.splitlines()
-    assert f"fastgd {fastgd.__version__}" in printed
-    assert [line.split()[0] for line in printed[2:]] == ["numba", "numpy", "scipy", "sklearn"]
+    printed = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
+    assert printed["fastgd"].startswith(fastgd.__version__)
+    assert {"python", "numba", "numpy", "scipy", "scikit-learn", "threads"} <= set(printed)
 
 
 def test_cache(capsys, monkeypatch):
     main(["cache"])
     assert "files, " in capsys.readouterr().out or numba.config.DISABLE_JIT
-    monkeypatch.setattr("fastgd.runtime.jit.cache_folder", lambda: None)
+    monkeypatch.setattr("fastgd.versions.cache_folder", lambda: None)
     main(["cache"])
-    assert "not kept" in capsys.readouterr().out
+    assert "no folder can be written to" in capsys.readouterr().out
+
+
+def test_the_cache_is_cleared_of_what_it_wrote_and_of_nothing_else(capsys, monkeypatch, tmp_path):
+    root = tmp_path / "fastgd"
+    kernels, others = root / ("a" * 16), root / "mine"
+    for path in (kernels / "dot-1.nbc", kernels / "dot-2.1f.tmp", others / "notes-1.nbc"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"0")
+    for module in ("fastgd.runtime.jit", "fastgd.versions"):
+        monkeypatch.setattr(f"{module}.cache_folder", lambda: root / ("b" * 16))
+    main(["cache", "--clear"])
+    assert "2 files removed" in capsys.readouterr().out
+    assert not kernels.exists()
+    assert (others / "notes-1.nbc").exists()
+    with pytest.raises(SystemExit):
+        main(["versions", "--clear"])
 
 
 def test_other_commands_are_refused(capsys):

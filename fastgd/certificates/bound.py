@@ -9,7 +9,7 @@ from fastgd.objective.distances import unit
 
 
 class Bound(NamedTuple):
-    """Upper bound on F - F*, with "proof", "estimate" or "none" as its kind."""
+    """Upper bound on F - F*, with "proof", "estimate", "stationarity" or "none" as its kind."""
 
     value: float
     kind: str

@@ -36,17 +36,18 @@ SHARE_ON_THE_WAY = 0.2
 # At the end a better intercept is worth two passes where it halves the bound.
 WORTH_CENTERING = 0.5
 
+# A bound that overflows is none, and no comparison takes it for one.
+_quiet = np.errstate(all="ignore")
+
 
 def provable(objective):
     """Whether some bound goes to 0 as the gradient does, so that a run can go on until it is
     proved to be close.
     """
     F = objective
-    # Without an L2 part derivatives are scaled down until no column is beyond l1, which needs an
-    # infimum.
-    penalised = F.l2 > 0.0 or (F.l1 > 0.0 and F.loss.infimum > -np.inf)
+    vanishes = F.term.gap_vanishes(F.loss.infimum > -np.inf)
     balanced = not F.fit_intercept or DualityGap(F).centering_helps
-    gap = F.elastic and penalised and balanced
+    gap = vanishes and balanced
     return F.loss_smooth and F.convex and (newton_proof(F).applies or gap)
 
 
@@ -100,6 +101,7 @@ class Certifier:
         """A `Check` of `v`: one pass."""
         return self.check(v, *self.objective.smooth_and_gradient(v))
 
+    @_quiet
     def judge(self, check, progress, spent, final=False):
         """The check with the smallest bound that is worth its passes.
 
@@ -125,11 +127,13 @@ class Certifier:
             self._prove(check)
         return check
 
+    @_quiet
     def settle(self, check, progress, spent):
         """Prove a check on which an estimate would end the run, where that is affordable."""
         if self._proof_pays(check, progress, spent, final=True):
             self._prove(check)
 
+    @_quiet
     def estimated(self, check, fallen, spent, best):
         """An estimate of F - F* at a check where falls say that `fallen` is left: inf where nothing
         is told, None where the run has to go on.
@@ -139,12 +143,14 @@ class Certifier:
         `best` is the lowest F so far.
         """
         F = self.objective
-        if F.convex and F.loss_smooth and F.elastic:
+        if F.term.stationary:
+            return None  # how far a stationary point is, is known
+        if F.convex and F.loss_smooth and F.term.certified:
             if not self._due(spent):
                 return None
             left = self._by_curvature(check, fallen)
             return left if self._relative(left, check.objective) <= self.tol else None
-        if F.convex and F.elastic and self.free_answers:
+        if F.convex and F.term.certified and self.free_answers:
             return np.inf  # subgradients of all rows: no falls tell how far the optimum is
         if best < check.objective - self._enough(check):
             return None  # what falls is the noise
@@ -157,17 +163,18 @@ class Certifier:
         left = max(fallen, estimates.sure_fall(F, check.point, self._gradient(check)))
         return left if self._relative(left, check.objective) <= self.tol else None
 
+    @_quiet
     def left_at_rest(self, check, progress, fallen):
         """An estimate of what a solver with nothing left to do has left, where no bound goes to 0;
         `fallen` is what falls so far say.
         """
         F, known = self.objective, _known(progress)
         if known is not None and F.convex and known.factor.full and check.gradient is not None:
-            decrement = known.factor.norm_of(check.gradient)
+            decrement = known.factor.norm_of(F.steepest(check.point, check.gradient))
             return 0.5 * estimates.caution(F.loss) * decrement**2
-        if F.convex and F.loss_smooth and F.elastic:
+        if F.convex and F.loss_smooth and F.term.certified:
             return estimates.likely_left(F, check.point, self._gradient(check))
-        if F.convex and F.elastic:
+        if (F.convex and F.term.certified) or F.term.stationary:
             return np.inf
         return fallen
 
@@ -182,6 +189,9 @@ class Certifier:
             self._bound(check, Bound(max(exact.value, least), exact.kind))
         # What was proved at an earlier point holds for all: F* >= F - bound there.
         self._bound(check, Bound(max(check.objective - self._lower, least), "proof"))
+        if F.term.stationary and F.loss_smooth:
+            fall = estimates.fall_along_columns(F, check.point, self._gradient(check))
+            self._bound(check, Bound(fall, "stationarity"))
         if self._open(check):
             gradient = self._gradient(check)
             self._bound(check, self.gap.bound(check.point, check.smooth, gradient))
@@ -233,17 +243,18 @@ class Certifier:
             return cost <= max(share * spent, 2.0) or quick
         if progress.curvature is not None or not progress.whole:
             return False
-        worth = self.newton.worth_trying(check.objective, check.gradient, self.tol, F.null_value)
+        slopes = F.steepest(check.point, check.gradient)
+        worth = self.newton.worth_trying(check.objective, slopes, self.tol, F.null_value)
         return worth and (self.free_answers or cost <= SHARE_ON_THE_WAY * spent)
 
     def _prove(self, check):
-        gradient = self._gradient(check)
+        slopes = self._steepest(check)
         asked = self._enough(check)
-        self._bound(check, self.newton.prove(check.point, check.objective, gradient, asked))
+        self._bound(check, self.newton.prove(check.point, check.objective, slopes, asked))
 
     def _from_known(self, known, check):
-        gradient, asked = self._gradient(check), self._enough(check)
-        return self.newton.from_known(known, check.point, gradient, asked, check.objective)
+        slopes, asked = self._steepest(check), self._enough(check)
+        return self.newton.from_known(known, check.point, slopes, asked, check.objective)
 
     def _by_curvature(self, check, fallen):
         """What the curvature at the check says of what is left."""
@@ -287,6 +298,10 @@ class Certifier:
             check.suboptimality = self._relative(bound.value, check.objective)
             if bound.kind == "proof":
                 self._lower = max(self._lower, check.objective - bound.value)
+
+    def _steepest(self, check):
+        """The shortest subgradient of F at a check."""
+        return self.objective.steepest(check.point, self._gradient(check))
 
     def _gradient(self, check):
         if check.gradient is None:

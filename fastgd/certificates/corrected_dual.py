@@ -39,6 +39,8 @@ from fastgd.objective.linear_map import LinearMap
 
 # Shifts of the intercept until the mean of the dual point is 0 but for rounding.
 MOST_SHIFTS = 8
+# Dual variables up to here have squares.
+HUGE = 1e140
 
 
 def applies(objective):
@@ -77,7 +79,7 @@ def lower_bound(objective, v, step, workspace=None):
     for _ in range(MOST_SHIFTS):
         duals = np.empty(0)  # gone before there are others
         below, duals, curvature = linear_map.conjugates(predictions, moves, intercept, shift)
-        if not F.fit_intercept:
+        if not F.fit_intercept or not np.isfinite(below):
             break
         excess, tiny = (
             abs(float(duals.sum())),
@@ -86,7 +88,8 @@ def lower_bound(objective, v, step, workspace=None):
         if excess <= tiny or not curvature > 0.0:
             break
         shift -= float(duals.sum()) / curvature
-    if excess > tiny:
+    # A step so long that the loss overflows, an exponential one soon, proves nothing.
+    if not (excess <= tiny and np.isfinite(below) and np.abs(duals).max(initial=0.0) < HUGE):
         return -np.inf
     there = coef + move
     value = below + 0.5 * F.l2 * float(there @ there)

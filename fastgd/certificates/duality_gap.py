@@ -10,8 +10,7 @@ import numpy as np
 from fastgd.certificates.bound import NO_BOUND, Bound
 from fastgd.certificates.rounding import gradient_rounding, prediction_size
 from fastgd.linalg.precision import EPS
-from fastgd.losses.base import typical_curvature
-from fastgd.objective.distances import slope_size, unit_at
+from fastgd.objective.distances import curvature_unit, slope_size, unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest, shifted_sums
 from fastgd.objective.vector_map import VectorMap
@@ -26,7 +25,7 @@ PROMISING = 0.1
 
 
 class DualityGap:
-    """Bounds from F and its gradient, for losses that are convex and an elastic net or none.
+    """Bounds from F and its gradient, for convex losses, and penalties whose conjugate is known.
 
     Parameters
     ----------
@@ -50,10 +49,10 @@ class DualityGap:
         passes.
         """
         F = self.objective
-        if not F.convex or not F.elastic or F.loss.online:
+        if not F.convex or not F.term.certified or F.loss.online:
             return NO_BOUND
         least = smooth_value + F.rest_value(v) - F.loss.infimum
-        if F.l1 + F.l2 > 0.0:
+        if F.term.penalises:
             unbalanced = 0.0 if balanced else self._unbalanced(smooth_value, gradient)
             if unbalanced < np.inf:
                 n_coef = F.n_features * F.n_predictions
@@ -71,7 +70,8 @@ class DualityGap:
         penalty.
         """
         F = self.objective
-        return F.fit_intercept and F.loss.smooth and F.convex and F.elastic and F.l1 + F.l2 > 0.0
+        known = F.convex and F.term.certified and F.term.penalises
+        return F.fit_intercept and F.loss.smooth and known
 
     def centered(self, v):
         """`v` with the best intercept for its coefficients, which the duality gap needs.  Half a
@@ -102,7 +102,7 @@ class DualityGap:
         F = self.objective
         if not F.fit_intercept:
             return 0.0
-        usual = slope_size(F, smooth_value, typical_curvature(F.loss))
+        usual = slope_size(F, smooth_value, curvature_unit(F))
         slopes = gradient[F.size - F.n_predictions :]
         mean = float(np.abs(slopes).max())
         return mean if mean <= 1e-12 * usual else np.inf

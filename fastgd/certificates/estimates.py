@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastgd.certificates.newton_decrement import likely_gain
+from fastgd.losses.base import typical_curvature
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest, shifted_sums
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
@@ -14,7 +15,10 @@ from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 LIKELY = 3.0
 LIKELY_WHERE_IT_JUMPS = 25.0
 # Steepest columns along which F is tried, and powers of 2 of the steps, in units of what the
-# predictions are off by.
+# predictions are off by.  On 73 problems (hinge, quantile, epsilon-insensitive; 20 to 150 rows,
+# half of them log-normal), after 4 or 16 epochs of one-row steps, they find 31 % of what is left in
+# the median, in 4 passes: 1 column 23 %, 3 columns 30 % in 2 passes, 30 as much in 5.7.  Powers
+# from -7 or up to 0 find as much, from -4 to 1 28 %; without the intercept's best 26 %.
 STEEPEST = 8
 LENGTHS = (-14, 3)
 # Of these some with the best intercept for them, a search of 40 values, in so many operations.
@@ -36,6 +40,23 @@ def likely_left(F, v, gradient, times=None):
     not arrive.
     """
     return (caution(F.loss) if times is None else times) * likely_gain(F, v, gradient)
+
+
+def fall_along_columns(F, v, gradient):
+    """What F would fall by if each column, and the intercept, made the step to its own minimum: 0
+    at stationary points alone.
+
+    By curvatures that columns have without each other; no bound, and no pass where there are
+    moments.
+    """
+    moments, d = F.moments()[0], F.n_features
+    means = moments[SUM] * F.fit_intercept
+    slopes = F.steepest(v, gradient).reshape(-1, F.n_predictions)
+    curvature = typical_curvature(F.loss)
+    variances = curvature * np.maximum(moments[SUM_OF_SQUARES] - means**2, 0.0)
+    squares = np.square(slopes[:d]).sum(axis=1)
+    along = np.where(variances > 0.0, squares / np.where(variances > 0.0, variances, 1.0), 0.0)
+    return float(along.sum() + np.square(slopes[d:]).sum() / curvature)
 
 
 def sure_fall(F, v, gradient):

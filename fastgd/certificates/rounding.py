@@ -3,8 +3,8 @@
 import numpy as np
 
 from fastgd.linalg.precision import EPS
-from fastgd.losses.base import typical_curvature
-from fastgd.objective.distances import slope_size
+from fastgd.objective.distances import curvature_unit, slope_size
+from fastgd.objective.null_model import is_exact
 from fastgd.objective.objective import SUM_OF_SQUARES
 
 
@@ -17,7 +17,7 @@ def slope_rounding(F, value):
     """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`:
     terms and sum.
     """
-    return 2.0 * sum_rounding(F) * slope_size(F, value, typical_curvature(F.loss))
+    return 2.0 * sum_rounding(F) * slope_size(F, value, curvature_unit(F))
 
 
 def value_rounding(F, v, value, enough, gradient=None):
@@ -28,8 +28,11 @@ def value_rounding(F, v, value, enough, gradient=None):
     the roots of the mean squares multiplied (Cauchy and Schwarz), and by its square, which is all
     where slopes are 0: roughly where that is no more than `enough`.  Where columns are read as
     distances from their centers, the intercept that is returned is rounded in units of its own.
+    Where all targets are one number that is the intercept, nothing rounds.
     """
-    curvature = typical_curvature(F.loss) if F.loss_smooth else 0.0
+    if F.null_value == F.loss.infimum and is_exact(F, v):
+        return 0.0
+    curvature = curvature_unit(F) if F.loss_smooth else 0.0
     slope = slope_size(F, value, curvature) if F.loss_smooth else 1.0
 
     def wrong(prediction):
@@ -53,7 +56,7 @@ def intercept_rounding(F, v, slope):
     if not F.fit_intercept or not F.rows.mark:
         return 0.0
     moved = EPS * float(np.abs(F.model(v)[1]).max())
-    return moved * (slope + typical_curvature(F.loss) * moved)
+    return moved * (slope + curvature_unit(F) * moved)
 
 
 def column_sizes(F):
@@ -88,4 +91,4 @@ def gradient_rounding(F, value, size):
     As `slope_rounding` says, and through predictions of `prediction_size` `size` and offsets, by
     way of the curvature.
     """
-    return slope_rounding(F, value) + EPS * typical_curvature(F.loss) * (size + offset_size(F))
+    return slope_rounding(F, value) + EPS * curvature_unit(F) * (size + offset_size(F))

@@ -51,6 +51,7 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
     >>> from fastgd.penalties.separable import L2
     >>> try_components(LogLoss(), L2(), np.array([-1.0, 1.0]), 3)  # ours need no trial
     """
+    penalty.check_columns(n_features)
     with np.errstate(all="ignore"):
         if isinstance(loss, VectorLoss):
             n_predictions = _n_predictions(loss, targets, n_classes)

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.data.chunk_sizes import VALUES
-from fastgd.data.rows import ShiftedRows
+from fastgd.data.rows import CSRRows, ShiftedRows
 
 # A column is far where |m| is more than so many times s: 3 of the 16 digits of a matrix are lost by
 # then. Ordinary columns are not far, and cost nothing: an age has 3, heights in a mountain range
@@ -47,7 +47,7 @@ def read_shifted(rows, samples):
 
     Examples
     --------
-    >>> from fastgd.data.check_matrix import as_rows
+    >>> from fastgd.data.check_X import as_rows
     >>> from fastgd.data.targets import as_samples
     >>> from fastgd.losses import SquaredError
     >>> X, y = np.array([[1e6, 0.0], [1e6 + 1.0, 1.0], [1e6 + 2.0, 1.0]]), np.zeros(3)
@@ -70,6 +70,42 @@ def read_shifted(rows, samples):
     centers = np.zeros(rows.shape()[1])
     centers[columns[far]] = means[far]
     return ShiftedRows(rows, centers)
+
+
+def read_from(rows, centers):
+    """Later rows as distances from the same numbers; compressed rows store what is 0 in a column
+    that has one.
+
+    Examples
+    --------
+    >>> from fastgd.data.check_X import as_rows
+    >>> rows = read_from(as_rows(sp.csr_array([[0.0, 1.0], [9.0, 0.0]])), np.array([8.0, 0.0]))
+    >>> rows.take(slice(None)).toarray()
+    array([[-8.,  1.],
+           [ 1.,  0.]])
+    """
+    if rows.sparse:
+        rows = _with_zeros(rows, np.flatnonzero(centers))
+    return ShiftedRows(rows, centers)
+
+
+def _with_zeros(rows, columns):
+    """Compressed rows that store a value in each of the columns."""
+    n, d = rows.shape()
+    where = np.searchsorted(columns, rows.columns)
+    here = columns[np.minimum(where, columns.size - 1)] == rows.columns
+    if np.count_nonzero(here) == n * columns.size:
+        return rows
+    stored = np.zeros((n, columns.size), dtype=bool)
+    of_row = np.repeat(np.arange(n), np.diff(rows.starts).astype(np.int64))
+    stored[of_row[here], where[here]] = True
+    more, which = np.nonzero(~stored)
+    row = np.concatenate([of_row, more])
+    column = np.concatenate([rows.columns, columns[which].astype(rows.columns.dtype)])
+    values = np.concatenate([rows.values, np.zeros(more.size, rows.values.dtype)])
+    order = np.lexsort((column, row))
+    starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n))])
+    return CSRRows(values[order], column[order], starts.astype(rows.starts.dtype), float(d))
 
 
 def _without_zeros(rows, chosen):

@@ -1,7 +1,7 @@
 """Storages of rows as kernels read them: dense, as it lies in memory, or compressed, behind the
 same methods.
 
-What comes in here is trusted: `fastgd.data.check_matrix.as_rows` makes them from whatever is given.
+What comes in here is trusted: `fastgd.data.check_X.as_rows` makes them from whatever is given.
 """
 
 import functools
@@ -14,10 +14,14 @@ import scipy.sparse as sp
 from fastgd.data import row_loops as _row_loops
 from fastgd.data.chunk_sizes import ROWS, STREAMED
 from fastgd.runtime.component import Component, python_only, required
+from fastgd.runtime.memory import prefetch
 
 # Rows of one column that are read together where columns are what is contiguous (measured with 784
 # columns: 0.7 of the time of 27 rows at once).
 LEAST_OF_COLUMN = 512
+# Columns are few where there are so many times as many as stored values: to number those that occur
+# takes the time of a few passes over the values.
+FEW_COLUMNS = 4
 
 
 class Rows(Component, family=True):
@@ -67,6 +71,9 @@ class Rows(Component, family=True):
     def prefetch(self, i):
         """Ask for row `i` to be in the cache by the time it is read."""
 
+    def prefetch_start(self, i):
+        """Ask for where row `i` begins, which `prefetch` reads."""
+
     @property
     def storage(self: Any) -> Any:
         """The rows as they are stored."""
@@ -81,6 +88,13 @@ class Rows(Component, family=True):
     def mark(self):
         """Bytes that tell what was taken from the columns."""
         return b""
+
+    @python_only
+    def narrowed(self) -> Any:
+        """The columns with a stored value, in order, and rows of these alone, where they are few;
+        else None.
+        """
+        return None
 
     @python_only
     def part(self: Any, chosen, columns=None):
@@ -342,6 +356,9 @@ class CSRRows(Rows):
     def prefetch(self, i):
         _row_loops.csr_prefetch(self.values, self.columns, self.starts[i])
 
+    def prefetch_start(self, i):
+        prefetch(self.starts, i)
+
     def span(self, i):
         return self.starts[i], self.starts[i + 1]
 
@@ -350,6 +367,27 @@ class CSRRows(Rows):
 
     def entry(self, i, k):
         return self.values[k]
+
+    @python_only
+    def narrowed(self):
+        """As for all rows.
+
+        Examples
+        --------
+        >>> from scipy.sparse import csr_array
+        >>> from fastgd.data.check_X import as_rows
+        >>> row = np.zeros((1, 20))
+        >>> row[0, [3, 7]] = 1.0
+        >>> columns, rows = as_rows(csr_array(row)).narrowed()
+        >>> columns, rows.shape()
+        (array([3, 7]), (1, 2))
+        """
+        if FEW_COLUMNS * self.values.size > self.width:
+            return None
+        columns, renumbered = np.unique(self.columns, return_inverse=True)
+        renumbered = np.ascontiguousarray(renumbered.ravel(), dtype=self.columns.dtype)
+        rows = CSRRows(self.values, renumbered, self.starts, float(columns.size))
+        return columns.astype(np.int64), rows
 
     @python_only
     def shape(self):
@@ -467,6 +505,9 @@ class ShiftedRows(Rows):
 
     def prefetch(self, i):
         self.inner.prefetch(i)
+
+    def prefetch_start(self, i):
+        self.inner.prefetch_start(i)
 
     def span(self, i):
         return self.inner.span(i)

@@ -2,39 +2,45 @@
 
 import copy
 import warnings
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 import sklearn.exceptions
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
-from fastgd.data.check_matrix import as_rows, check_structure
-from fastgd.data.check_values import (
+from fastgd.data.array_types import Floats, Labels, Matrix, Vector
+from fastgd.data.check_parameters import (
     as_floats,
     as_offset,
     as_weights,
     check_parameters,
-    refuse_masked,
 )
+from fastgd.data.check_X import as_rows, refuse_not_finite
 from fastgd.data.component_trial import try_components
 from fastgd.data.far_columns import read_shifted
-from fastgd.data.targets import as_samples
+from fastgd.data.targets import SamplesOfTargets, as_samples
+from fastgd.estimators import predictions
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
+from fastgd.estimators.input import validated
+from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
-from fastgd.fitting.candidates import batch_sizes
+from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.observers import Lines, Together
-from fastgd.fitting.plan import Settings, own_steps, random_by_name
+from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
+from fastgd.fitting.runs import Task, fit_targets
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
-from fastgd.fitting.targets import Task, fit_targets
 from fastgd.losses.base import VectorLoss, find_loss
+from fastgd.objective.null_model import check_optimum
+from fastgd.penalties.quadratic import with_quadratic
 from fastgd.penalties.separable import find_penalty
+from fastgd.penalties.weighted import weighted
 from fastgd.rules.base import Rule
-from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.public import public
-from fastgd.runtime.threads import count_threads, map_ranges
+from fastgd.runtime.threads import count_threads
 
 # tol=0 asks for the first, which rounding may leave, and has converged at the second, which it
 # nearly always leaves.
@@ -53,14 +59,10 @@ FROM_THE_WORST = (
     StopReason.PLATEAU,
     StopReason.CONVERGED,
 )
+# Of several models, the worst.
+KINDS_OF_BOUNDS = "none", "stationarity", "estimate", "proof"
 # Of what a pickle holds: raised with each change that makes older pickles unreadable.
 STORED_FORMAT = 1
-ROWS_AT_ONCE = 8192  # of a prediction: cut by the number of rows alone
-# Predictions from float32 are multiplied in float64 where their terms are so many times as large,
-# in the mean of a few rows: columns of 1e6 +- 1 had left them off by 0.07.
-CANCELS = 8.0
-ROWS_LOOKED_AT = 64
-FEW_VALUES = 4096  # not worth the look
 
 
 @public
@@ -68,14 +70,21 @@ class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
     """A fit ended before its objective was proved, or judged, to be within tol."""
 
 
-class NotNumbersError(ValueError, TypeError):
-    """Data of a type that is no number: a ValueError, like all that can be wrong with data, and
-    a TypeError.
-    """
-
-
-class GDEstimator(CallbackSupportMixin, BaseEstimator):
+class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share."""
+
+    coef_: Floats
+    intercept_: Floats
+    n_features_in_: int
+    n_iter_: int
+    t_: float
+    objective_: float
+    suboptimality_: float
+    bound_kind_: str
+    converged_: bool
+    stop_reason_: StopReason
+    history_: Any
+    plan_: Any
 
     _doc_link_module = "fastgd"
     _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
@@ -103,17 +112,18 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
     @with_callbacks
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
         *,
-        coef_init=None,
-        intercept_init=None,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        offset=None,
-    ):
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        X_val: Matrix | None = None,
+        y_val: Labels | None = None,
+        sample_weight_val: Vector | None = None,
+        offset: Vector | None = None,
+        offset_val: Vector | None = None,
+    ) -> Self:
         """Fit to data, to within `tol` of the optimum.
 
         Parameters
@@ -124,7 +134,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
             Weight k means the row k times; only ratios matter.
         coef_init, intercept_init : array-like, optional
             Where to start, in the shapes of `coef_` and `intercept_`.
-        X_val, y_val, sample_weight_val : array-like, optional
+        X_val, y_val, sample_weight_val, offset_val : array-like, optional
             Rows to watch for early stopping; given, they switch it on.
         offset : array-like, (n_samples,), optional
             Added to the predictions.
@@ -146,8 +156,9 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         check_parameters(vars(self))
         given = X
         X, y = self._checked(X, y, reset=True, order=None)
-        rows = as_rows(X, checked=True, in_place=True)
-        validation = X_val, y_val, sample_weight_val
+        names = getattr(self, "feature_names_in_", None)
+        rows = as_rows(X, checked=True, in_place=True, columns=names)
+        validation = X_val, y_val, sample_weight_val, offset_val
         task, samples, seeds = prepare(
             self, X, y, sample_weight, offset, validation, rows, count_threads(self.n_jobs)
         )
@@ -192,83 +203,35 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _components(self):
         loss = find_loss(self.loss, epsilon=float(self.epsilon))
-        l1_ratio = 0.15 if self.l1_ratio is None else self.l1_ratio
+        features = self.positive, self.bounds, self.penalty_weights
+        if self.P2 is not None:
+            return loss, with_quadratic(self._net(), self.P2, *features)
+        return loss, weighted(self._net(), *features)
+
+    def _net(self):
+        """The penalty without weights and bounds."""
         if isinstance(self.penalty, str) and self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("penalty='elasticnet' needs l1_ratio, a number from 0 to 1, got None")
-        return loss, find_penalty(self.penalty, l1_ratio)
+        return find_penalty(self.penalty, 0.15 if self.l1_ratio is None else self.l1_ratio)
 
     def _checked(self, X, y, reset, order="C"):
         """X and y, but for what `as_rows` says about the values of X."""
-        return self._validated(
+        return validated(
+            self,
             X,
             y,
             reset=reset,
             order=order,
             multi_output=self._several_targets(y),
-            ensure_all_finite=False,
             **self._y_options(),
         )
-
-    def _validated(self, X, *y, **options):
-        """X, and y if there is one, as float arrays or CSR; ValueError for whatever compiled
-        code must not see.
-        """
-        check_structure(X)
-        finite = options.get("ensure_all_finite", True)
-        if not options["reset"] and self._is_plain(X, finite) and all(map(_are_plain, y)):
-            check_consistent_length(X, *y)
-            return (X, *y) if y else X
-        for name, values in zip(("X", "y"), (X, *y), strict=False):
-            refuse_masked(values, name)
-        dates = sorted(
-            {
-                str(one)
-                for one in np.ravel(getattr(X, "dtypes", getattr(X, "dtype", "")))
-                if _is_time(one)
-            }
-        )
-        if dates:
-            raise ValueError(
-                f"X holds dates or durations ({dates[0]}); turn them into numbers, for example days"
-            )
-        options.update(
-            accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32]
-        )
-        try:
-            return validate_data(self, X, *y, **options)
-        except ValueError as error:
-            if str(error).startswith("could not convert string to float"):
-                raise ValueError(
-                    f"{error}: encode text as numbers first, for example with OneHotEncoder"
-                ) from error
-            raise
-        except TypeError as error:
-            raise NotNumbersError(
-                f"X and y must hold numbers (y of a classifier: labels): {error}"
-            ) from error
-
-    def _is_plain(self, X, finite):
-        """Whether X is a float array or CSR of the columns that were fitted: nothing that
-        `validate_data` would change.
-
-        It looks at the same things (at the values where they have to be `finite`), at 100 us more:
-        a fifth of what `partial_fit` may take for a chunk.
-        """
-        dense = type(X) is np.ndarray and X.ndim == 2
-        if not (dense or (sp.issparse(X) and X.format == "csr")) or hasattr(
-            self, "feature_names_in_"
-        ):
-            return False
-        same = X.shape[0] > 0 and X.shape[1] == getattr(self, "n_features_in_", -1)
-        floats = same and X.dtype in (np.float64, np.float32)
-        return floats and (not finite or _finite(X if dense else X.data))
 
     def _weights(self, sample_weight, y, n_samples):
         """Checked sample weights, or None."""
         return None if sample_weight is None else as_weights(sample_weight, n_samples)
 
     def _checked_targets(self, loss, targets):
-        """Targets beside the first of several: signs of classes are as they should be."""
+        """The targets, of which the first was checked: signs of classes are as they should be."""
         return targets
 
     def _several_targets(self, y):
@@ -307,6 +270,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
             int(self.max_iter),
             self.max_time,
             n_threads=n_threads,
+            keeps_states=bool(self.warm_start),
         )
 
     def _kept_states(self, n_targets):
@@ -366,7 +330,8 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _last_models(self, n_features, n_targets, loss):
         """(coef, intercept) of the fitted model for each target."""
-        coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
+        stored: Any = self.coef_
+        coef = stored.toarray() if sp.issparse(stored) else np.atleast_2d(stored)
         intercept = np.ravel(self.intercept_)
         vector = isinstance(loss, VectorLoss)
         wanted = n_targets if not vector else int(getattr(loss, "n_classes", 0)) or coef.shape[0]
@@ -387,7 +352,7 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         self.objective_ = float(sum(result.objective for result in results))
         self.suboptimality_ = float(max(result.suboptimality for result in results))
         kinds = {result.bound.kind for result in results}
-        self.bound_kind_ = next(kind for kind in ("none", "estimate", "proof") if kind in kinds)
+        self.bound_kind_ = next(kind for kind in KINDS_OF_BOUNDS if kind in kinds)
         self.converged_ = self.tol is not None and self.suboptimality_ <= (self.tol or ROUNDED)
         self.stop_reason_ = min((result.reason for result in results), key=FROM_THE_WORST.index)
         if self.tol == 0 and self.converged_ and self.stop_reason_ is StopReason.PLATEAU:
@@ -395,7 +360,11 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         self.history_ = (
             [r.history.arrays() for r in results] if several else results[0].history.arrays()
         )
-        self.plan_ = [run.plan for run in runs] if several else runs[0].plan
+        best = [np.fmax.reduce(result.history["score"]) for result in results]
+        if not np.isnan(best).all():
+            self.best_validation_score_ = float(np.mean(best))
+        plans = [run.plan for run in runs]
+        self.plan_ = Plans(plans, self.classes_) if several else plans[0]
         # Solvers that find their own steps keep vectors as long as there are rows: only for whoever
         # asked to go on.
         self._states = [
@@ -424,37 +393,31 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _scores(self, X, offset=None):
         """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""
-        check_is_fitted(self)
-        X = self._validated(X, reset=False)
-        coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
-        intercept = np.ravel(self.intercept_)
-        exact = X.dtype == np.float64 or X.size <= FEW_VALUES or _cancel(X, coef, intercept)
-        scores = self._products(X, coef.T.astype(np.float64 if exact else X.dtype)) + intercept
+        scores, offset = self._linear(X), self._own_offset(offset)
         if offset is not None:
-            offset = as_offset(offset, X.shape[0])
-            scores = scores + offset[:, None]
+            scores = scores + as_offset(offset, scores.shape[0])[:, None]
         return scores
 
-    def _products(self, X, coef):
-        """X @ coef in the type of `coef`, (n_samples, n_outputs); dense ones on as many threads as
-        asked for, with the same bits on any.
+    def _linear(self, X):
+        """X @ coef + intercept, (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        X = validated(self, X, reset=False)
+        refuse_not_finite(X, columns=getattr(self, "feature_names_in_", None))
+        coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
+        intercept = np.ravel(self.intercept_)
+        return predictions.scores(X, coef, intercept, self.n_jobs)
+
+    def offset_of_rows(self, offset):
+        """Predict with this offset from now on where none is given: how a search, whose scorer
+        knows no offsets, scores a model on rows that have some.
         """
-        if sp.issparse(X) or sp.issparse(coef):
-            product = X @ coef
-            return product.toarray() if sp.issparse(product) else product
-        cuts = range(0, X.shape[0] + ROWS_AT_ONCE, ROWS_AT_ONCE)
-        products = np.empty((X.shape[0], coef.shape[1]), dtype=coef.dtype)
+        self._offset_of_rows = offset
 
-        def work(first, last):
-            for block in range(first, last):
-                here = slice(cuts[block], cuts[block + 1])
-                np.matmul(X[here].astype(coef.dtype, copy=False), coef, out=products[here])
+    def _own_offset(self, offset):
+        """The offset that is given, or that of the rows which a search scores this model on."""
+        return getattr(self, "_offset_of_rows", None) if offset is None else offset
 
-        with one_blas_thread():
-            map_ranges(work, len(cuts) - 1, count_threads(self.n_jobs) if len(cuts) > 2 else 1)
-        return products
-
-    def sparsify(self):
+    def sparsify(self) -> Self:
         """Turn `coef_` into a SciPy sparse array, which saves memory where most coefficients are
         0; returns self.
         """
@@ -464,48 +427,61 @@ class GDEstimator(CallbackSupportMixin, BaseEstimator):
         )
         return self
 
-    def densify(self):
+    def densify(self) -> Self:
         """Turn `coef_` back into an ndarray; returns self."""
         check_is_fitted(self)
-        if sp.issparse(self.coef_):
-            self.coef_ = self._dense_shape(self.coef_.toarray())
+        stored: Any = self.coef_
+        if sp.issparse(stored):
+            self.coef_ = self._dense_shape(stored.toarray())
         return self
 
 
 def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads):
     """What a fit to checked data needs: the `Task`, the samples of each target, and their seeds.
 
-    `validation` is X_val, y_val, sample_weight_val, each of which may be None.
+    `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None.
     """
     loss, penalty = estimator._components()
     targets = estimator._start_targets(y, loss)
     loss = estimator._joint_loss(loss)
-    n_samples = X.shape[0]
-    weights = estimator._weights(sample_weight, y, n_samples)
     task = estimator._task(loss, penalty, rows, n_threads)
-    offset = None if offset is None else as_offset(offset, n_samples)
-    X_val, y_val, sample_weight_val = validation
+    weights = estimator._weights(sample_weight, y, X.shape[0])
+    offset = None if offset is None else as_offset(offset, X.shape[0])
     # Early stopping was asked for: its rows follow NumPy's convention.
     rng = check_random_state(estimator.random_state)
-    holdout = Holdout.choose(estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng)
+    holdout = Holdout.choose(estimator, X, y, weights, offset, validation, rng)
     if holdout is not None:
-        weights = holdout.training_weights(weights, n_samples)
+        weights = holdout.training_weights(weights, X.shape[0])
+        task.score = holdout.score
     estimator._check_rows(y, weights)
-    first = as_samples(loss, targets[0], n_samples, weights, offset)
-    n_classes = np.size(estimator.classes_) if hasattr(estimator, "classes_") else None
-    rule = estimator.solver if isinstance(estimator.solver, Rule) else None
-    try_components(loss, penalty, first.targets, X.shape[1], n_classes, rule)
-    others = [estimator._checked_targets(loss, one) for one in targets[1:]]
-    samples = [first, *(first.with_targets(one) for one in others)]
+    first = as_samples(loss, targets[0], X.shape[0], weights, offset)
+    _try_components(estimator, task, first)
+    if task.fit_intercept:
+        check_optimum(loss, first)
+    samples = SamplesOfTargets(first, estimator._checked_targets(loss, targets))
+    _read_shifted(task, first)
     task.stop_rules = tuple(user_rules(estimator.stop))
-    task.score = None if holdout is None else holdout.score
-    if task.fit_intercept and own_steps(task.settings, loss):
-        task.rows = read_shifted(rows, first)
-        if task.rows is not rows:
-            task.notes += ("columns far from 0 are read as distances from their means",)
     if estimator.random_state is None:
         rng = generator(None, task.settings, loss)
     return task, samples, estimator._seeds(rng, [None] * len(samples))
+
+
+def _try_components(estimator, task, samples):
+    """ValueError for a component whose methods fail in plain Python on rows of these samples."""
+    n_classes = np.size(estimator.classes_) if hasattr(estimator, "classes_") else None
+    rule = estimator.solver if isinstance(estimator.solver, Rule) else None
+    _, n_features = task.rows.shape()
+    try_components(task.loss, task.penalty, samples.targets, n_features, n_classes, rule)
+
+
+def _read_shifted(task, samples):
+    """Let the solvers of `task` read columns far from zero as distances from their means."""
+    if not (task.fit_intercept and own_steps(task.settings, task.loss)):
+        return
+    rows = task.rows
+    task.rows = read_shifted(rows, samples)
+    if task.rows is not rows:
+        task.notes += ("columns far from 0 are read as distances from their means",)
 
 
 def generator(random_state, settings, loss, streaming=False):
@@ -524,36 +500,3 @@ def fitted_copy(estimator, runs, alpha):
     fitted._set_fitted(runs)
     fitted.falls_short = bool(fitted._short_of_tol([run.result for run in runs]))
     return fitted
-
-
-def _are_plain(y):
-    """Whether y is a vector of finite numbers: nothing that `validate_data` would change."""
-    return (
-        type(y) is np.ndarray
-        and y.ndim == 1
-        and (y.dtype.kind in "iub" or (y.dtype.kind == "f" and _finite(y)))
-    )
-
-
-def _finite(values):
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(values.sum(dtype=np.float64)))
-
-
-def _is_time(dtype):
-    """Whether a column type of NumPy, pandas, Arrow or Polars is one of dates, times or
-    durations.
-    """
-    return str(dtype).lower().startswith(("date", "time", "duration"))
-
-
-def _cancel(X, coef, intercept):
-    """Whether the terms of some predictions, (n_samples, n_outputs), are far larger than they
-    are.
-    """
-    some = X[:: -(-X.shape[0] // ROWS_LOOKED_AT)].astype(np.float64)
-    squares, scores = some.multiply(some) if sp.issparse(some) else some**2, some @ coef.T
-    squares = squares @ (coef.multiply(coef) if sp.issparse(coef) else coef**2).T
-    squares, scores = (one.toarray() if sp.issparse(one) else one for one in (squares, scores))
-    rest = ((scores + intercept) ** 2).sum(axis=0)
-    return bool((squares.sum(axis=0) > CANCELS**2 * rest).any())

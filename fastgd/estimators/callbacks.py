@@ -4,8 +4,9 @@ nothing but the rest.
 
 import functools
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -19,14 +20,17 @@ __all__ = [
     "with_callbacks",
 ]
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _with_callbacks
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in for scikit-learn's; without `set_callbacks` there are none to call."""
 
-    def with_callbacks(method):
+    def _with_callbacks(method):
         """Call the method; there are no callbacks to tear down."""
 
         @functools.wraps(method)
@@ -34,6 +38,11 @@ except ImportError:
             return method(self, *args, **kwargs)
 
         return alone
+
+
+def with_callbacks(method: Method) -> Method:
+    """scikit-learn's decorator, with the types of the method."""
+    return cast(Method, _with_callbacks(method))
 
 
 def fit_callbacks(estimator, X, y, sample_weight, n_targets):

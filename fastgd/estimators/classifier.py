@@ -1,26 +1,29 @@
 """`GDClassifier`: labels in, signs as targets, labels and probabilities out."""
 
+from typing import Any, Self
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import ClassifierMixin
-from sklearn.utils.metaestimators import available_if
+from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from fastgd.data.check_values import only_given
-from fastgd.estimators.labels import (
-    class_totals,
-    distinct,
-    indicator_targets,
-    targets_of,
-    with_class_weight,
-)
+from fastgd.data.array_types import Floats, Labels, Matrix, Vector
+from fastgd.data.check_parameters import only_given
+from fastgd.estimators.class_weights import class_totals, with_class_weight
+from fastgd.estimators.labels import distinct, indicator_targets, targets_of
+from fastgd.estimators.offered import offered_if
+from fastgd.estimators.other_names import explains_other_names
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import Loss, VectorLoss, find_loss, has_probabilities
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.multinomial import Multinomial
+from fastgd.penalties.base import Penalty
 from fastgd.penalties.separable import NoPenalty
+from fastgd.rules.base import Rule
 from fastgd.runtime.component import shown
 from fastgd.runtime.public import public
 
@@ -58,13 +61,25 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Strength of the penalty; it multiplies a mean loss, so that C = 1 / (alpha * n_samples).
     l1_ratio : float, default=0.15
         Share of the L1 part for `"elasticnet"`.
+    positive : bool, default=False
+        Whether no coefficient may be negative.
+    bounds : (low, high), optional
+        Ends of the coefficients, met exactly: numbers, infinite ones among them, or arrays of one
+        for each feature.
+    penalty_weights : array-like, (n_features,), optional
+        What the penalty of each feature is multiplied with: 0 leaves it out, infinity makes the
+        coefficient 0.  These three go with `"l2"`, `"l1"`, `"elasticnet"` and None.
+    P2 : array-like or sparse, (n_features, n_features), optional
+        Symmetric, positive semi-definite: the L2 part is then w'P2 w / 2, which holds, say,
+        neighbouring levels of a category together.  Weights are then of the L1 part.
     fit_intercept : bool, default=True
         The intercept is never penalised.
     max_iter : int, default=1000
         Most iterations of the loop: steps of a full-batch solver, epochs of a stochastic one.
     tol : float or None, default=1e-4
         Relative suboptimality to reach; 0 goes on until rounding is what is left, None runs
-        `max_iter` iterations.
+        `max_iter` iterations.  With an explicit learning rate on some of the rows, the fall of the
+        mean training loss without which `n_iter_no_change` epochs in a row end the fit.
     shuffle : bool, default=True
         Whether stochastic epochs visit the rows in a new random order.
     verbose : int, default=0
@@ -136,16 +151,18 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     suboptimality_ : float
         bound / max(F - bound, 1e-4 F0), with F0 the objective of the null model (the best one
         without columns); the greatest over the classes.
-    bound_kind_ : {"proof", "estimate", "none"}
+    bound_kind_ : {"proof", "estimate", "stationarity", "none"}
         What the bound is: proved, or the estimate on which the fit ended (`history_["bound"]` keeps
-        what is proved); of several classes the worst.
+        what is proved), or with a penalty that is not convex what steps along single columns would
+        gain, which is 0 at every stationary point; of several classes the worst.
     converged_ : bool
         Whether `suboptimality_` is at most `tol` (1e-14 where that is 0), and nothing else; False
         without a `tol`.
     stop_reason_ : StopReason
         Of several classes the one that tells most: what cut one short, then a plateau.
     history_ : dict of ndarray, or a list of them
-        Equally long arrays `passes seconds objective bound rate batch`, one entry for each check;
+        Equally long arrays `passes seconds objective bound rate batch`, one entry for each check,
+        with held-out rows `score`, and `kept`, which check the model is of;
         from `partial_fit` one dict, an entry for each call, the objective that of its rows after
         it, and `score` on the validation rows.
     plan_ : Plan or list of Plan
@@ -154,7 +171,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         `partial_fit` with `class_weight="balanced"`: total weight of each class in all chunks so
         far, which the weights of the next one follow.
     best_validation_score_ : float
-        `partial_fit` with validation rows: the score of the model that predicts.
+        With rows held out, or validation rows: the best score on them, that of the model that is
+        kept; of one-vs-rest `fit` the mean of the classes' (shares of signs that are right).
 
     References
     ----------
@@ -170,41 +188,52 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     (True, True)
     """
 
+    classes_: npt.NDArray[Any]
+
+    @explains_other_names
     def __init__(
         self,
-        loss="log_loss",
+        loss: str | Loss | VectorLoss = "log_loss",
         *,
-        penalty="l2",
-        alpha=1e-4,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-4,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        n_jobs=None,
-        random_state=None,
-        learning_rate="auto",
-        eta0=0.01,
-        power_t=0.5,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        class_weight=None,
-        warm_start=False,
-        average=False,
-        solver="auto",
-        batch_size="auto",
-        momentum=0.9,
-        multi_class="auto",
-        max_time=None,
-        stop=None,
-    ):
+        penalty: str | Penalty | None = "l2",
+        alpha: float = 1e-4,
+        l1_ratio: float | None = 0.15,
+        positive: bool = False,
+        bounds: tuple[float | Vector, float | Vector] | None = None,
+        penalty_weights: Vector | None = None,
+        P2: Matrix | None = None,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-4,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str = "auto",
+        eta0: float = 0.01,
+        power_t: float = 0.5,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: dict[Any, float] | str | None = None,
+        warm_start: bool = False,
+        average: bool | int = False,
+        solver: str | Rule = "auto",
+        batch_size: int | float | str = "auto",
+        momentum: float = 0.9,
+        multi_class: str = "auto",
+        max_time: float | None = None,
+        stop: Any = None,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.bounds = bounds
+        self.penalty_weights = penalty_weights
+        self.P2 = P2
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol
@@ -229,19 +258,21 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.max_time = max_time
         self.stop = stop
 
-    @available_if(takes_chunks)
+    @offered_if(takes_chunks)
     @whole_or_nothing
     def partial_fit(
         self,
-        X,
-        y,
-        classes=None,
-        sample_weight=None,
+        X: Matrix,
+        y: Labels,
+        classes: Labels | None = None,
+        sample_weight: Vector | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-    ):
+        X_val: Matrix | None = None,
+        y_val: Labels | None = None,
+        sample_weight_val: Vector | None = None,
+        offset: Vector | None = None,
+        offset_val: Vector | None = None,
+    ) -> Self:
         """One epoch over these rows, from the model as it is.
 
         Parameters
@@ -252,7 +283,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             All labels there will be; needed in the first call.
         sample_weight : array-like, (n_samples,), optional
             Only ratios matter, within a chunk and between chunks.
-        X_val, y_val, sample_weight_val : array-like, optional
+        offset : array-like, (n_samples,), optional
+            Added to the predictions.
+        X_val, y_val, sample_weight_val, offset_val : array-like, optional
             Rows to watch, the same in each call: the model that predicts is the one of the best
             `score` on them so far, while the next call goes on from the latest.  `stop_reason_` is
             `StopReason.VALIDATION` once `n_iter_no_change` calls in a row have not improved it by
@@ -307,17 +340,18 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             self.class_count_ = totals + getattr(self, "class_count_", 0.0)
         totals = getattr(self, "class_count_", None)
         weights = with_class_weight(self.class_weight, self.classes_, y, weights, totals)
-        self._advance(task, X, targets, weights, validation_rows(X_val, y_val, sample_weight_val))
+        validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
+        self._advance(task, X, targets, weights, validation, offset)
         return self
 
-    def decision_function(self, X, offset=None):
+    def decision_function(self, X: Matrix, offset: Vector | None = None) -> Floats:
         """Predictions before any link: (n_samples,) for two classes, (n_samples, n_classes) for
         more.
         """
         scores = self._scores(X, offset)
         return scores.ravel() if scores.shape[1] == 1 else scores
 
-    def predict(self, X, offset=None):
+    def predict(self, X: Matrix, offset: Vector | None = None) -> npt.NDArray[Any]:
         """Label of each row, (n_samples,); of a table of labels 0 or 1, (n_samples, n_labels)."""
         if self._is_multilabel():
             return (self._scores(X, offset) > 0.0).astype(int)
@@ -325,8 +359,31 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         chosen = (scores > 0.0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]
 
-    @available_if(_gives_probabilities)
-    def predict_proba(self, X, offset=None):
+    def score(
+        self,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        offset: Vector | None = None,
+    ) -> float:
+        """Share of the labels that are right.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features)
+        y : array-like, (n_samples,)
+        sample_weight, offset : array-like, (n_samples,), optional
+
+        Returns
+        -------
+        float
+        """
+        if offset is None:
+            return super().score(X, y, sample_weight)
+        return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
+
+    @offered_if(_gives_probabilities)
+    def predict_proba(self, X: Matrix, offset: Vector | None = None) -> Floats:
         """Probability of each class, (n_samples, n_classes); rows sum to 1, however large the
         scores are, but for a table of labels, each of which has a probability of its own.
         """
@@ -342,8 +399,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         best[np.arange(own.shape[0]), scores.argmax(axis=1)] = 1.0
         return np.where(total > 1e-300, own / np.where(total > 1e-300, total, 1.0), best)
 
-    @available_if(_gives_probabilities)
-    def predict_log_proba(self, X, offset=None):
+    @offered_if(_gives_probabilities)
+    def predict_log_proba(self, X: Matrix, offset: Vector | None = None) -> Floats:
         """Logarithm of `predict_proba`; of the multinomial model finite at any scores."""
         check_is_fitted(self)
         if self._is_joint() and not isinstance(self.loss, VectorLoss):
@@ -463,9 +520,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     def _shaped(self, runs):
         if self._is_joint():
             return self._without_shift(runs[0].coef.T.copy(), np.array(runs[0].intercept))
-        return np.array([run.coef for run in runs]), np.array(
-            [float(run.intercept) for run in runs]
-        )
+        # A list of one long array is copied by NumPy at ten times the time of the array itself.
+        several = [run.coef for run in runs]
+        coef = several[0][None] if len(runs) == 1 else np.array(several)
+        return coef, np.array([float(run.intercept) for run in runs])
 
     def _without_shift(self, coef, intercept):
         """Coefficients, (K, d), and intercepts with what shifts all scores alike taken out; with a

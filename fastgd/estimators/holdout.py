@@ -6,12 +6,14 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from fastgd.data.check_matrix import check_structure
-from fastgd.data.check_values import as_numbers, as_weights
+from fastgd.data.check_parameters import as_numbers, as_offset, as_weights
+from fastgd.data.check_X import check_structure
+from fastgd.estimators.deviance import explained, is_deviance
 
 
 class Holdout:
-    """Validation rows: the share of signs that are right (classification) or R^2, weighted.
+    """Validation rows: the share of signs that are right (classification), R^2 or, where the loss
+    has a link, D^2, weighted.
 
     Parameters
     ----------
@@ -24,21 +26,28 @@ class Holdout:
         Which training rows these are, if they are.
     offset : ndarray, (n_rows,), or float
         Added to their predictions.
+    loss : Loss or VectorLoss, optional
+        Whose deviance is explained, if it is one.
     """
 
-    def __init__(self, X, targets, weights, classification, rows=None, offset=0.0):
+    def __init__(self, X, targets, weights, classification, rows=None, offset=0.0, loss=None):
         self.X, self.targets, self.weights = X, targets, weights
         self.classification, self.rows, self.offset = classification, rows, offset
+        self.loss = loss
 
     @classmethod
-    def choose(cls, estimator, X, y, weights, offset, X_val, y_val, sample_weight_val, rng):
+    def choose(cls, estimator, X, y, weights, offset, validation, rng):
         """Holdout from the rows given, or, with `early_stopping`, a random (stratified) part of
         the rows; or None.
+
+        `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None.
         """
+        X_val, y_val, sample_weight_val, offset_val = validation
         if X_val is not None or y_val is not None:
-            return cls._given(estimator, X, y, X_val, y_val, sample_weight_val)
-        if sample_weight_val is not None:
-            raise ValueError("sample_weight_val needs X_val and y_val")
+            return cls._given(estimator, X, y, X_val, y_val, sample_weight_val, offset_val)
+        for name, one in (("sample_weight_val", sample_weight_val), ("offset_val", offset_val)):
+            if one is not None:
+                raise ValueError(f"{name} needs X_val and y_val")
         if not estimator.early_stopping:
             return None
         classification = estimator.__sklearn_tags__().estimator_type == "classifier"
@@ -63,10 +72,11 @@ class Holdout:
         targets = [target[rows] for target in estimator._targets(y)]
         own_weights = np.ones(rows.size) if weights is None else weights[rows]
         own_offset = 0.0 if offset is None else offset[rows]
-        return cls(X[rows], targets, own_weights, classification, rows, own_offset)
+        loss = estimator._components()[0]
+        return cls(X[rows], targets, own_weights, classification, rows, own_offset, loss)
 
     @classmethod
-    def _given(cls, estimator, X, y, X_val, y_val, sample_weight_val):
+    def _given(cls, estimator, X, y, X_val, y_val, sample_weight_val, offset_val):
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together")
         check_structure(X_val, "X_val")
@@ -91,7 +101,11 @@ class Holdout:
         weights = np.ones(n_samples)
         if sample_weight_val is not None:
             weights = as_weights(sample_weight_val, n_samples, "sample_weight_val", "X_val")
-        return cls(X_val, estimator._targets(y_val), weights, classification)
+        offset = 0.0
+        if offset_val is not None:
+            offset = as_offset(offset_val, n_samples, "offset_val", "X_val")
+        targets, loss = estimator._targets(y_val), estimator._components()[0]
+        return cls(X_val, targets, weights, classification, None, offset, loss)
 
     def training_weights(self, weights, n_samples):
         """Training weights that are 0 on the validation rows, if those are training rows."""
@@ -106,8 +120,12 @@ class Holdout:
         coef, intercept = objective.model(v)
         product = self.X @ coef
         predictions = (product.toarray() if sp.issparse(product) else product) + intercept
-        predictions = (predictions.T + self.offset).T
         target = self.targets[k]
+        if not self.classification and self.loss is not None and is_deviance(self.loss):
+            table, n = predictions.reshape(len(target), -1), len(target)
+            offset = np.broadcast_to(self.offset, n)
+            return explained(self.loss, target, table, self.weights, offset)
+        predictions = (predictions.T + self.offset).T
         if self.classification and predictions.ndim == 1:
             right = np.where(predictions > 0.0, 1.0, -1.0) == target
             return float(np.average(right, weights=self.weights))

@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.data.check_matrix import as_rows
-from fastgd.data.check_values import check_parameters, only_given
+from fastgd.data.check_parameters import check_parameters, only_given
+from fastgd.data.check_X import as_rows
 from fastgd.data.component_trial import try_components
+from fastgd.data.far_columns import read_from, read_shifted
 from fastgd.data.targets import WeightedSamples, as_samples
 from fastgd.estimators.base import GDEstimator, generator
 from fastgd.estimators.holdout import Holdout
 from fastgd.fitting.chunks import advance_targets
 from fastgd.fitting.observers import line
+from fastgd.fitting.plan import Plans, own_steps
 from fastgd.fitting.stopping import Validation
 from fastgd.losses.base import VectorLoss
 from fastgd.rules.base import Rule
@@ -64,9 +66,9 @@ def _parameter_names(kind):
     return tuple(inspect.signature(kind).parameters)
 
 
-def validation_rows(X_val, y_val, sample_weight_val):
-    """The three as a tuple, or None where none is given."""
-    given = X_val, y_val, sample_weight_val
+def validation_rows(X_val, y_val, sample_weight_val, offset_val):
+    """The four as a tuple, or None where none is given."""
+    given = X_val, y_val, sample_weight_val, offset_val
     return None if all(one is None for one in given) else given
 
 
@@ -96,7 +98,7 @@ class ChunkEstimator(GDEstimator):
             self._last_task = given, task
         return copy.copy(task)
 
-    def _advance(self, task, X, targets, weights, validation):
+    def _advance(self, task, X, targets, weights, validation, offset=None):
         """One epoch of each target over a chunk."""
         began = time.perf_counter()
         loss = task.loss
@@ -110,11 +112,12 @@ class ChunkEstimator(GDEstimator):
             if hasattr(self, "coef_")
             else [None] * n_targets
         )
-        if weights is None and loss.classification and not isinstance(loss, VectorLoss):
+        plain = loss.classification and not isinstance(loss, VectorLoss)
+        if weights is None and offset is None and plain:
             # Made of checked labels; 8 us less.
             first = WeightedSamples(targets[0], np.ones(1), np.zeros(1))
         else:
-            first = as_samples(loss, targets[0], X.shape[0], weights)
+            first = as_samples(loss, targets[0], X.shape[0], weights, offset)
         # Once for parameters that stay the same objects.
         if getattr(self, "_tried", None) is not task.settings:
             given = task.settings.solver if isinstance(task.settings.solver, Rule) else None
@@ -122,8 +125,9 @@ class ChunkEstimator(GDEstimator):
             n_classes = None if classes is None else classes.size
             try_components(loss, task.penalty, first.targets, X.shape[1], n_classes, given)
             self._tried = task.settings
+        self._shift(task, first, states)
         samples = [self._chunk_samples(first, weights)]
-        samples += [samples[0].with_targets(one) for one in targets[1:]]
+        samples += [samples[0].with_targets(targets[k]) for k in range(1, n_targets)]
         rng = (
             generator(self.random_state, task.settings, loss, streaming=True)
             if None in states
@@ -135,16 +139,30 @@ class ChunkEstimator(GDEstimator):
         self._set_latest(*self._shaped(parts))
         self.n_iter_ = max(part.state.iteration for part in parts)
         self.t_ = 1.0 + max(part.state.updates for part in parts)
-        self.plan_ = parts[0].plan if n_targets == 1 else [part.plan for part in parts]
+        plans = [part.plan for part in parts]
+        self.plan_ = plans[0] if n_targets == 1 else Plans(plans, self.classes_)
         for name in OF_A_FIT:
             # Of an earlier fit: nothing is known about the rows of all chunks.
             self.__dict__.pop(name, None)
+        if not hasattr(self, "_best"):
+            self.__dict__.pop("best_validation_score_", None)
         score = np.nan if validation is None else self._validate(X, *validation)
         self._note_chunk(parts, score, time.perf_counter() - began)
         if validation is not None:
             scores = self._chunks.columns()["score"]
             rule = Validation(self.tol or 0.0, self.n_iter_no_change)
             self.stop_reason_ = rule.check({"score": scores[np.isfinite(scores)]})
+
+    def _shift(self, task, samples, states):
+        """Let automatic rates read columns that are far from 0 in the first chunk as distances
+        from their means there, the same in all chunks.
+        """
+        if not (task.fit_intercept and own_steps(task.settings, task.loss)):
+            return
+        if None in states or not hasattr(self, "_centers"):
+            self._centers = getattr(read_shifted(task.rows, samples), "centers", None)
+        if self._centers is not None:
+            task.rows = read_from(task.rows, self._centers)
 
     def _chunk_samples(self, samples, weights):
         """The samples with weights of mean 1 over all chunks so far: between chunks they count
@@ -162,13 +180,15 @@ class ChunkEstimator(GDEstimator):
     def _set_latest(self, coef, intercept):
         self.coef_, self.intercept_ = self._dense_shape(coef), np.array(intercept, dtype=np.float64)
 
-    def _validate(self, X, X_val, y_val, sample_weight_val):
+    def _validate(self, X, X_val, y_val, sample_weight_val, offset_val):
         """Score on the validation rows; the best model on them so far becomes the one that
         predicts.
         """
-        held = Holdout.choose(self, X, None, None, None, X_val, y_val, sample_weight_val, None)
+        validation = X_val, y_val, sample_weight_val, offset_val
+        held = Holdout.choose(self, X, None, None, None, validation, None)
         weights = None if sample_weight_val is None else held.weights
-        score = float(self.score(X_val, y_val, **only_given(sample_weight=weights)))
+        given = only_given(sample_weight=weights, offset=offset_val)
+        score = float(self.score(X_val, y_val, **given))
         if not (
             hasattr(self, "_best") and score <= getattr(self, "best_validation_score_", -np.inf)
         ):
@@ -198,6 +218,7 @@ class ChunkEstimator(GDEstimator):
 
     def _set_fitted(self, runs):
         # What was kept between chunks is of other rows.
-        for name in ("_chunks", "_weighed", "_best", "best_validation_score_", "class_count_"):
+        of_chunks = ("_chunks", "_weighed", "_best", "_centers", "class_count_")
+        for name in (*of_chunks, "best_validation_score_"):
             self.__dict__.pop(name, None)
         super()._set_fitted(runs)

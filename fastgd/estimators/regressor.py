@@ -1,14 +1,22 @@
 """`GDRegressor`: numbers in, numbers out."""
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.metaestimators import available_if
+from sklearn.metrics import r2_score
 
+from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.targets import as_samples
+from fastgd.estimators.deviance import explained, is_deviance
+from fastgd.estimators.offered import offered_if
+from fastgd.estimators.other_names import explains_other_names
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
-from fastgd.losses.base import VectorLoss
+from fastgd.losses.base import Loss, VectorLoss
+from fastgd.penalties.base import Penalty
+from fastgd.rules.base import Rule
 from fastgd.runtime.public import public
 
 
@@ -24,19 +32,33 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     ----------
     loss : str or Loss, default="squared_error"
         `"squared_error"`, `"huber"`, `"epsilon_insensitive"`, `"squared_epsilon_insensitive"`,
-        `"quantile"`, or a component, for example `Quantile(0.9)` or one of your own.
+        `"quantile"`; for counts, amounts and shares `"poisson"`, `"negative_binomial"`, `"gamma"`,
+        `"inverse_gaussian"`, `"tweedie"`, `"binomial"`; or a component, for example
+        `Tweedie(1.7)` or one of your own.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
     alpha : float, default=1e-4
         Strength of the penalty; it multiplies a mean loss.
     l1_ratio : float, default=0.15
         Share of the L1 part for `"elasticnet"`.
+    positive : bool, default=False
+        Whether no coefficient may be negative.
+    bounds : (low, high), optional
+        Ends of the coefficients, met exactly: numbers, infinite ones among them, or arrays of one
+        for each feature.
+    penalty_weights : array-like, (n_features,), optional
+        What the penalty of each feature is multiplied with: 0 leaves it out, infinity makes the
+        coefficient 0.  These three go with `"l2"`, `"l1"`, `"elasticnet"` and None.
+    P2 : array-like or sparse, (n_features, n_features), optional
+        Symmetric, positive semi-definite: the L2 part is then w'P2 w / 2, which holds, say,
+        neighbouring levels of a category together.  Weights are then of the L1 part.
     fit_intercept : bool, default=True
         The intercept is never penalised.
     max_iter : int, default=1000
         Most iterations of the loop: steps of a full-batch solver, epochs of a stochastic one.
     tol : float or None, default=1e-4
         Relative suboptimality to reach; 0 goes on until rounding is what is left, None runs
-        `max_iter` iterations.
+        `max_iter` iterations.  With an explicit learning rate on some of the rows, the fall of the
+        mean training loss without which `n_iter_no_change` epochs in a row end the fit.
     shuffle : bool, default=True
         Whether stochastic epochs visit the rows in a new random order.
     verbose : int, default=0
@@ -56,7 +78,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     eta0, power_t : float, default=0.01, 0.25
         Of the explicit learning rates.
     early_stopping : bool, default=False
-        As in `GDClassifier`; the score is R^2.
+        As in `GDClassifier`; the score is that of `score`.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=5
     warm_start : bool, default=False
@@ -92,39 +114,48 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     (0.518, 'proof')
     """
 
+    @explains_other_names
     def __init__(
         self,
-        loss="squared_error",
+        loss: str | Loss | VectorLoss = "squared_error",
         *,
-        penalty="l2",
-        alpha=1e-4,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-4,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        n_jobs=None,
-        random_state=None,
-        learning_rate="auto",
-        eta0=0.01,
-        power_t=0.25,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        warm_start=False,
-        average=False,
-        solver="auto",
-        batch_size="auto",
-        momentum=0.9,
-        max_time=None,
-        stop=None,
-    ):
+        penalty: str | Penalty | None = "l2",
+        alpha: float = 1e-4,
+        l1_ratio: float | None = 0.15,
+        positive: bool = False,
+        bounds: tuple[float | Vector, float | Vector] | None = None,
+        penalty_weights: Vector | None = None,
+        P2: Matrix | None = None,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-4,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str = "auto",
+        eta0: float = 0.01,
+        power_t: float = 0.25,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        warm_start: bool = False,
+        average: bool | int = False,
+        solver: str | Rule = "auto",
+        batch_size: int | float | str = "auto",
+        momentum: float = 0.9,
+        max_time: float | None = None,
+        stop: Any = None,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.bounds = bounds
+        self.penalty_weights = penalty_weights
+        self.P2 = P2
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol
@@ -147,11 +178,20 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.max_time = max_time
         self.stop = stop
 
-    @available_if(takes_chunks)
+    @offered_if(takes_chunks)
     @whole_or_nothing
     def partial_fit(
-        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
-    ):
+        self,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        *,
+        X_val: Matrix | None = None,
+        y_val: Labels | None = None,
+        sample_weight_val: Vector | None = None,
+        offset: Vector | None = None,
+        offset_val: Vector | None = None,
+    ) -> Self:
         """One epoch over these rows, from the model as it is; as that of `GDClassifier`, without
         classes.
         """
@@ -166,14 +206,57 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
                 f"y has shape {np.shape(y)}, not the number of targets that the model has: "
                 f"{'one' if self._n_columns is None else self._n_columns}"
             )
-        first = [targets[0], *(self._checked_targets(task.loss, one) for one in targets[1:])]
-        self._advance(task, X, first, weights, validation_rows(X_val, y_val, sample_weight_val))
+        targets = self._checked_targets(task.loss, targets)
+        validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
+        self._advance(task, X, targets, weights, validation, offset)
         return self
 
-    def predict(self, X, offset=None):
-        """Predictions, (n_samples,), or (n_samples, n_targets) where y was a table."""
-        scores = self._scores(X, offset)
-        return scores.ravel() if getattr(self, "_n_columns", None) is None else scores
+    def predict(self, X: Matrix, offset: Vector | None = None) -> Floats:
+        """Predictions on the scale of the targets: `mean` of the loss at X @ coef + intercept +
+        offset.
+
+        Returns
+        -------
+        ndarray, (n_samples,), or (n_samples, n_targets) where y was a table
+        """
+        means = self._components()[0].mean(self._scores(X, offset))
+        return means.ravel() if getattr(self, "_n_columns", None) is None else means
+
+    def score(
+        self,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        offset: Vector | None = None,
+    ) -> float:
+        """R^2 of the predictions, or D^2 where the loss has a link.
+
+        D^2 is the share of the deviance, the value of the loss, that the null model leaves and this
+        one does not; of Poisson, Gamma and Tweedie losses that of scikit-learn's generalised linear
+        models.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features)
+        y : array-like, (n_samples,)
+        sample_weight, offset : array-like, (n_samples,), optional
+
+        Returns
+        -------
+        float
+        """
+        loss = self._components()[0]
+        if is_deviance(loss):
+            tables = [(y, self._linear(X))]
+            if getattr(self, "_n_columns", None) is not None and not isinstance(loss, VectorLoss):
+                found = self._linear(X)
+                tables = [(one, found[:, [k]]) for k, one in enumerate(np.asarray(y).T)]
+            own = self._own_offset(offset)
+            shares = [explained(loss, y, found, sample_weight, own) for y, found in tables]
+            return float(np.mean(shares))
+        if offset is None:
+            return super().score(X, y, sample_weight)
+        return r2_score(y, self.predict(X, offset), sample_weight=sample_weight)
 
     def _y_options(self):
         return {"y_numeric": True}
@@ -187,7 +270,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         return True
 
     def _checked_targets(self, loss, targets):
-        return as_samples(loss, targets, targets.shape[0]).targets
+        others = (as_samples(loss, one, one.shape[0]).targets for one in targets[1:])
+        return [targets[0], *others]
 
     def _name_of(self, k, n_targets):
         return f"target {k}  " if n_targets > 1 else ""

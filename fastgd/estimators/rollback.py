@@ -1,11 +1,15 @@
 """An estimator is fitted, or it is left as it was; a key pressed is raised again."""
 
 import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from fastgd.fitting.stopping import StopReason
 
+Method = TypeVar("Method", bound=Callable[..., Any])
 
-def whole_or_nothing(method):
+
+def whole_or_nothing(method: Method) -> Method:
     """Decorator: where the method raises, the estimator is left as it was."""
 
     @functools.wraps(method)
@@ -17,10 +21,10 @@ def whole_or_nothing(method):
             self.__dict__ = before  # at once: a second key may be pressed at any time
             raise
 
-    return guarded
+    return cast(Method, guarded)
 
 
-def interruptible(fit):
+def interruptible(fit: Method) -> Method:
     """Decorator: where a key has ended a fit that has stored its model so far, KeyboardInterrupt
     is raised again.
     """
@@ -36,4 +40,4 @@ def interruptible(fit):
             )
         return fitted
 
-    return guarded
+    return cast(Method, guarded)

@@ -1,8 +1,8 @@
 """From a plan to the solver that carries it out."""
 
-from fastgd.fitting.candidates import of_name
+from fastgd.fitting.choose_solver import of_name
 from fastgd.rules.one_sample import Pa1, Pa2, Scheduled
-from fastgd.rules.schedules import make_schedule
+from fastgd.rules.schedules import SCHEDULES, make_schedule
 from fastgd.solvers.base import Options
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
@@ -20,13 +20,21 @@ from fastgd.solvers.stochastic.bottou_rates import FallingRates
 from fastgd.solvers.stochastic.scheduled import Stochastic
 
 
-def make_solver(plan, rule, settings, objective, seed):
-    """Solver that carries out a plan."""
+def make_solver(plan, rule, settings, objective, seed, *, scored=False, streaming=False):
+    """Solver that carries out a plan.
+
+    Parameters
+    ----------
+    plan, rule, settings, objective, seed
+        As `make_plan` and `Task` have them.
+    scored : bool
+        Whether held-out rows end the run.
+    streaming : bool
+        Whether these rows are a chunk: nothing ends there.
+    """
     if rule is None:
         return _own_steps(plan, settings, objective, seed)
-    patience = None
-    if plan.learning_rate == "adaptive":
-        patience = Patience(settings.eta0, settings.tol, settings.n_iter_no_change)
+    patience = None if streaming else _patience(plan, settings, scored)
     if plan.batch_size == "full":
         if plan.learning_rate == "line_search":
             return LineSearch(objective, rule)
@@ -61,6 +69,19 @@ def make_solver(plan, rule, settings, objective, seed):
         average_from=average_from,
         patience=patience,
     )
+
+
+def _patience(plan, settings, scored):
+    """What ends an explicit schedule on some of the rows, as SGDClassifier's, and what divides the
+    rate of `"adaptive"`.
+    """
+    cuts, explicit = plan.learning_rate == "adaptive", settings.learning_rate in SCHEDULES
+    if settings.tol is None or not explicit or (scored and not cuts):
+        return None
+    full = plan.batch_size == "full"
+    if full and not cuts:
+        return None
+    return Patience(settings.eta0, settings.tol, settings.n_iter_no_change, cuts, relative=full)
 
 
 def _schedule(plan, settings, objective):

@@ -12,9 +12,9 @@ from fastgd.fitting.divergence import DIVERGED
 from fastgd.fitting.history import History
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.fitting.result import DivergenceError
-from fastgd.fitting.targets import ready_state, target_objectives, target_threads
+from fastgd.fitting.runs import ready_state, target_objectives, target_threads
 from fastgd.objective.kernels import shifted_sums, vector_losses
-from fastgd.objective.null_model import null_model
+from fastgd.objective.null_model import falls_for_ever, null_model
 from fastgd.objective.vector_map import NO_TABLE, samples_of
 from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
@@ -40,12 +40,12 @@ def advance_targets(task, samples, seeds, starts, states, X):
     -------
     list of Part
     """
-    objectives = target_objectives(task, samples)
+    objective_of = target_objectives(task, samples)
     parts = [None] * len(samples)
 
     def work(first, last):
         for k in range(first, last):
-            parts[k] = _advance_one(task, objectives[k], seeds[k], starts[k], states[k], X)
+            parts[k] = _advance_one(task, objective_of(k), seeds[k], starts[k], states[k], X)
 
     # Sparse products do not call BLAS.
     with contextlib.nullcontext() if task.rows.sparse else one_blas_thread():
@@ -54,9 +54,11 @@ def advance_targets(task, samples, seeds, starts, states, X):
 
 
 def _advance_one(task, objective, seed, start, state, X):
+    if start is not None:
+        start = start[0], objective.rows.own_intercept(*start)
     stream = _stream(task.settings, objective, start, None if state is None else state.run.stream)
     plan = stream.plan
-    solver = make_solver(plan, stream.rule, task.settings, objective, seed)
+    solver = make_solver(plan, stream.rule, task.settings, objective, seed, streaming=True)
     earlier, copied = state, None if state is None else _copied(state)
     state = ready_state(
         solver, plan, objective, start, copied, seed, lambda: _null_intercept_of_chunk(objective)
@@ -73,8 +75,10 @@ def _advance_one(task, objective, seed, start, state, X):
             "learning_rate='auto'.",
             History().arrays(),
         )
-    coef, intercept = objective.split(solver.answer(state) if what else v)
-    return Part(plan, state, np.array(coef), intercept, value)
+    coef, intercept = objective.model(solver.answer(state) if what else v)
+    if np.may_share_memory(coef, state.point):
+        coef = coef.copy()
+    return Part(plan, state, coef, intercept, value)
 
 
 class Stream(NamedTuple):
@@ -104,7 +108,9 @@ def _copied(state):
     made.run = copy.copy(state.run)
     for named in (vars(made), vars(made.memory)):
         for key, one in named.items():
-            if isinstance(one, np.ndarray):
+            if key == "point":
+                pass  # no solver moves it in place
+            elif isinstance(one, np.ndarray):
                 named[key] = one.copy()
             elif key not in ("memory", "run") and not isinstance(one, int | float | tuple):
                 named[key] = copy.deepcopy(one)
@@ -112,14 +118,16 @@ def _copied(state):
 
 
 def _null_intercept_of_chunk(objective):
-    """Best intercept alone, 0 where the chunk holds one class only: other chunks hold the other
-    one.
+    """Best intercept alone, 0 where the chunk holds one class only, or zeros of counts: other
+    chunks hold others.
     """
     targets = objective.samples.targets[objective.samples.active()]
     if objective.loss.classification and (targets == targets[0]).all():
         return 0.0
     if objective.vector and np.unique(targets).size < objective.n_predictions:
         return np.zeros(objective.n_predictions)
+    if falls_for_ever(objective.loss, objective.samples):
+        return 0.0
     return null_model(objective)[0]
 
 
@@ -127,13 +135,18 @@ def _value_of_chunk(objective, v, X, run):
     """F of the chunk after its epoch, and what is wrong with it in words, or "": at a fraction
     of a pass.
     """
-    coef, intercept = objective.split(v)
+    coef, intercept = objective.model(v)
     n_active = objective.n_active
     with np.errstate(all="ignore"):
-        if not np.isfinite(v.sum()):  # a third of the time of looking at each
+        penalty = objective.penalty_value(v)
+        # Squares that add up to a number say it too; else a sum takes a third of the time of
+        # looking at each.
+        squared = objective.elastic and objective.l2 > 0.0 and not objective.vector
+        known = squared and np.isfinite(penalty) and np.isfinite(intercept)
+        if not (known or np.isfinite(v.sum())):
             return np.inf, "the coefficients became infinite"
         mean = _sum_of_losses(objective, X @ coef, intercept) / n_active
-        value = mean + objective.penalty_value(v)
+        value = mean + penalty
         # Of an earlier chunk: this one's need not be computed.
         if mean <= DIVERGED * run.reference:
             return value, ""

@@ -4,13 +4,16 @@ import numpy as np
 
 
 class History:
-    """What was measured at each check, as equally long lists; `arrays` is what users see."""
+    """What was measured at each check, as equally long lists; `arrays` is what users see.
+
+    `kept` is 1 at the check whose model a run with held-out rows reports.
+    """
 
     KEYS = ("passes", "seconds", "objective", "bound", "rate", "batch")
 
     def __init__(self):
         self.rows: dict[str, list[float]] = {
-            key: [] for key in (*self.KEYS, "iteration", "suboptimality", "score", "loss")
+            key: [] for key in (*self.KEYS, "iteration", "suboptimality", "score", "loss", "kept")
         }
 
     def append(self, **measured):
@@ -42,5 +45,9 @@ class History:
             self.rows[key][-1] = value
 
     def arrays(self):
-        """The public columns as a dict of arrays."""
-        return {key: np.array(self.rows[key], dtype=float) for key in self.KEYS}
+        """The public columns as a dict of arrays; with scores, where there are any."""
+        columns = {key: np.array(self.rows[key], dtype=float) for key in self.KEYS}
+        if not np.isnan(self.rows["score"]).all():
+            columns["score"] = np.array(self.rows["score"], dtype=float)
+            columns["kept"] = np.array(self.rows["kept"]) == 1.0
+        return columns

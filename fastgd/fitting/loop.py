@@ -19,6 +19,7 @@ from fastgd.fitting.observers import Watch
 from fastgd.fitting.result import DivergenceError, Result, is_rounding
 from fastgd.fitting.stopping import (
     Extrapolated,
+    OutOfReach,
     Stalled,
     StopReason,
     TimeLimit,
@@ -82,7 +83,8 @@ class Descent:
 
     def _read(self, rules):
         """What the stopping rules ask for."""
-        self.rules = rules if self.tol is None else [Tolerance(self.tol), *rules]
+        asked = self.tol is not None and not self.solver.ends_itself
+        self.rules = [Tolerance(self.tol), *rules] if asked else rules
         self.watched = any("every_iteration" in rule.needs for rule in self.rules)
         self.every_iteration = self.solver.free_answers or self.watched
         self.wants_loss = any("loss" in rule.needs for rule in self.rules)
@@ -122,9 +124,11 @@ class Descent:
         self.history = History()
         self.best = self._remembered(state)
         self.best_scored: Check | None = None
+        self.scored_at = 0
         self.last = None
         self.progress = Progress()
         self.likely = None  # F*, where an estimate ends the run
+        self.out_of_reach = False
 
     def _iterate(self, state, start_point):
         """Iterations and checks until one of them is the last: the reason."""
@@ -134,7 +138,10 @@ class Descent:
 
         for iteration in range(1, self.max_iter + 1):
             self.watch.iteration_begins(model)
-            self.solver.advance(state)
+            # What overflows is a value that the checks look at: a warning of NumPy's would be an
+            # error before they can tell what it means where a user makes errors of warnings.
+            with np.errstate(all="ignore"):
+                self.solver.advance(state)
             asked = self.watch.iteration_ends(model)
             timed_out = time.perf_counter() - self._clock >= self.time_limit
             final = iteration == self.max_iter or timed_out or asked
@@ -236,17 +243,31 @@ class Descent:
             self.best = check
             state.run.best = check.objective, check.point
         if self.best_scored is None or check.score > self.best_scored.score:
-            self.best_scored = check
+            self.best_scored, self.scored_at = check, len(self.history) - 1
 
     def _asked_of(self, check):
         """The reason for which a rule ends the run, or None."""
         for rule in self.rules:
             reason = rule.check(self.history)
-            if reason is not None and isinstance(rule, Extrapolated) and self.solver.own_steps:
+            if reason is not None and isinstance(rule, OutOfReach):
+                reason = self._out_of_reach(check, rule)
+            elif reason is not None and isinstance(rule, Extrapolated) and self.solver.own_steps:
                 reason = self._settled(check, rule)
             if reason is not None:
                 return reason
         return None
+
+    def _out_of_reach(self, check, rule):
+        """PLATEAU where what is estimated to be left says that tol is out of reach, else None."""
+        fallen = rule.estimate(self.history)
+        left = self.certifier.left_at_rest(check, self.progress, fallen)
+        told = [one for one in (left, fallen) if one < np.inf]
+        left = max(told, default=np.inf)
+        if not rule.beyond(self.history, left):
+            return None
+        self.likely = check.objective - left if told else None
+        self.out_of_reach = True
+        return StopReason.PLATEAU
 
     def _settled(self, check, rule):
         """The reason where falls say that the run may end: a proof, an estimate, or None."""
@@ -268,7 +289,8 @@ class Descent:
 
     def _at_rest(self, state, check):
         """PLATEAU where rounding is what is left, or the solver has nothing left to do."""
-        if self.tol is not None and is_rounding(check.bound, check.doubt):
+        proved = self.tol is not None and not self.solver.ends_itself
+        if proved and is_rounding(check.bound, check.doubt):
             return StopReason.PLATEAU
         if self.tol is not None and self.progress.done:
             if self.solver.own_steps and not provable(self.objective):
@@ -327,10 +349,13 @@ class Descent:
 
     def _result(self, state, reason, start_point):
         """What the run found."""
-        chosen = self.best_scored if reason is StopReason.VALIDATION else self.last
+        scored = self.score is not None and reason is not StopReason.CONVERGED
+        chosen = (self.best_scored if scored else None) or self.last
         if chosen is None:
             chosen = self.certifier.evaluated(start_point)
-        if self.solver.own_steps and reason not in (StopReason.CONVERGED, StopReason.VALIDATION):
+        if self.score is not None and len(self.history):
+            self.history["kept"][-1 if chosen is self.last else self.scored_at] = 1.0
+        if self.solver.own_steps and not scored and reason is not StopReason.CONVERGED:
             checks = [chosen] if self.best is None else [chosen, self.best]
             chosen = ending.lowest_of(checks, self.objective, self.certifier.evaluated)
         last = chosen is self.last
@@ -345,6 +370,8 @@ class Descent:
         if reason in ending.ENDS and self.tol is not None and suboptimality <= self.tol:
             reason = StopReason.CONVERGED
         advice = ending.advice(self.solver, chosen, reason, self.history, self.tol)
+        if advice and self.out_of_reach:
+            advice = ending.OUT_OF_REACH
         found = chosen.objective, bound, suboptimality
         return Result(chosen.point, *found, reason, self.history, state, advice, chosen.doubt)
 
@@ -380,3 +407,5 @@ class Descent:
                 suboptimality=chosen.suboptimality,
                 score=chosen.score,
             )
+            if not last:
+                self.watch.checked(self.history)

@@ -4,6 +4,8 @@ one.
 
 import sys
 
+import numpy as np
+
 from fastgd.fitting.stopping import StopReason
 
 
@@ -93,6 +95,8 @@ class Lines(Watch):
     >>> history.append(iteration=3, passes=4.5, objective=0.25, bound=1e-3, seconds=0.02)
     >>> Lines(1, "class 2  ").checked(history)
     class 2  iteration     3  passes      4.5  objective 0.25  bound 1.00e-03  seconds 0.02
+
+    With held-out rows a line ends with the score on them.
     """
 
     def __init__(self, every, name=""):
@@ -101,5 +105,7 @@ class Lines(Watch):
     def checked(self, history):
         """Print what the last check found, if its turn has come."""
         if len(history) % self.every == 0:
+            begin = f"{self.name}iteration {int(history['iteration'][-1]):5d}"
+            score = history["score"][-1]
             found = [history[key][-1] for key in ("passes", "objective", "bound", "seconds")]
-            line(f"{self.name}iteration {int(history['iteration'][-1]):5d}", *found)
+            line(begin, *found, *([] if np.isnan(score) else [f"  score {score:.6g}"]))

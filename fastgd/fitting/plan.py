@@ -5,12 +5,14 @@ like, and what a pass, a curvature matrix and an update cost in terms of each ot
 at a clock.
 """
 
+import difflib
+import html
 import numbers
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastgd.fitting.candidates import batch_sizes, cheapest, is_open, of_name, random_names
+from fastgd.fitting.choose_solver import batch_sizes, cheapest, is_open, of_name, random_names
 from fastgd.rules.base import Rule
 from fastgd.rules.batches import rows_per_update
 from fastgd.rules.classic import find_rule
@@ -29,6 +31,30 @@ ENOUGH_ROWS = 1000
 MANY_COLUMNS = 1024
 STRONG = 3e-5
 
+
+# Solvers of other libraries, and what they are here.
+ELSEWHERE = {
+    "sgd": "'gd' with batch_size=1",
+    "bgd": "'gd' with batch_size='full'",
+    "minibatch": "'gd' with a batch_size, such as 32",
+    "adamw": "'adam'",
+    "nag": "'nesterov'",
+    "fista": "'nesterov'",
+    "bfgs": "'lbfgs'",
+    "l-bfgs-b": "'lbfgs'",
+    "newton-cg": "'newton'",
+    "newton-cholesky": "'newton'",
+    "irls": "'newton'",
+    "cholesky": "'newton'",
+    "sag": "'saga'",
+    "liblinear": "'auto'",
+    "libsvm": "'auto'",
+    "coordinate_descent": "'auto'",
+    "svd": "'auto'",
+}
+
+# Of more classes with one plan only these are named.
+MOST_NAMES = 10
 
 # What plans call Newton steps for non-smooth losses, which no other has to be left for.
 INTERIOR_POINT = CentralPath.form
@@ -60,6 +86,50 @@ class Plan:
         solver = f"{self.solver} {self.form}" if self.form else self.solver
         text = f"{solver} on {rows} per update, learning rate {self.learning_rate}"
         return f"{text}: {'; '.join(self.reasons)}." if self.reasons else f"{text}."
+
+
+class Plans(list):
+    """The plans of several models, one for each class; printed, each once, with the classes that
+    it is of.
+
+    Examples
+    --------
+    >>> gd, newton = Plan("gd", 1, "auto"), Plan("newton", "full", "auto")
+    >>> print(Plans([gd, newton, gd], ["a", "b", "c"]))
+    classes a, c: gd on 1 row per update, learning rate auto.
+    class b: newton on all rows per update, learning rate auto.
+    """
+
+    def __init__(self, plans=(), names=()):
+        super().__init__(plans)
+        self.names = [str(one) for one in names]
+
+    def by_text(self):
+        """The names of the models of each plan, by what the plan says."""
+        found: dict[str, list[str]] = {}
+        for plan, name in zip(self, self.names, strict=True):
+            found.setdefault(str(plan), []).append(name)
+        return found
+
+    def __str__(self):
+        return "\n".join(f"{_named(names)}: {text}" for text, names in self.by_text().items())
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        """A table, for notebooks."""
+        rows = (
+            f"<tr><td>{html.escape(_named(names))}</td><td>{html.escape(text)}</td></tr>"
+            for text, names in self.by_text().items()
+        )
+        return f"<table>{''.join(rows)}</table>"
+
+
+def _named(names):
+    """The classes of one plan, in words; of many the first and how many they are."""
+    if len(names) > MOST_NAMES:
+        return f"{len(names)} classes ({', '.join(names[:MOST_NAMES])}, ...)"
+    return f"class{'es' if len(names) > 1 else ''} {', '.join(names)}"
 
 
 @dataclass(frozen=True)
@@ -109,13 +179,16 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     if not isinstance(rate, str) or rate not in LEARNING_RATES:
         raise ValueError(
             f"learning_rate must be one of {', '.join(map(repr, LEARNING_RATES))}, got {rate!r}"
+            f"{_instead_of_rate(rate)}"
         )
     if not isinstance(solver, str | Rule):
         raise ValueError(
             f"solver must be a string or a Rule component, got {shown(solver)}; legal: {_legal()}"
         )
     if isinstance(solver, str) and solver not in ("auto", *batch_sizes(), *Rule.members()):
-        raise ValueError(f"unknown solver {solver!r}; legal: {_legal()}")
+        raise ValueError(
+            f"unknown solver {solver!r}{_instead_of_solver(solver)}; legal: {_legal()}"
+        )
     growing = isinstance(settings.batch_size, str) and settings.batch_size == "growing"
     n, given = objective.n_active, settings.batch_size
     batch = "growing" if growing else rows_per_update(given, n, streaming)
@@ -172,8 +245,10 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
         reasons.append("batch_size='growing' was given")
         best = cheapest(F, settings.tol)[0]
         return (best.name if "growing" in best.batch_sizes else "lbfgs"), batch, rate
-    if batch == "full" and not F.loss_smooth and not _interior_point(F):
-        reasons.append(f"batch_size={_shown(settings.batch_size)} was given")
+    whole = batch == "auto" and rate == "auto" and not F.penalty.single
+    if (batch == "full" or whole) and not F.loss_smooth and not _interior_point(F):
+        given = f"batch_size={_shown(settings.batch_size)} was given"
+        reasons.append("the penalty needs all rows per update" if whole else given)
         return "nesterov", "full", rate
     if batch not in ("auto", "full") or rate != "auto":
         # Explicit schedules are those of scikit-learn's SGD: one row at a time, as there, unless a
@@ -331,6 +406,21 @@ def _rules():
     return ", ".join(sorted(Rule.members()))
 
 
+def _instead_of_rate(rate):
+    """What to write instead of a learning rate that is a number, or the name of a solver."""
+    if isinstance(rate, numbers.Real):
+        return f"; a number is written learning_rate='constant', eta0={rate}"
+    known = rate in (*batch_sizes(), *Rule.members()) if isinstance(rate, str) else False
+    return f"; that is a solver: write solver={rate!r}" if known else ""
+
+
+def _instead_of_solver(name):
+    """What to write instead of a solver that other libraries know by this name."""
+    known = {one: repr(one) for one in (*batch_sizes(), *Rule.members())} | ELSEWHERE
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.7)
+    return f"; write solver={known[near[0]]}" if near else ""
+
+
 def _legal():
     return (
         f"solver 'auto' or one of {_rules()} (or a Rule) with batch_size 'full', a number of rows, "
@@ -369,3 +459,8 @@ def _check_pair(rule, batch, rate, objective):
                 "elastic-net penalty, "
                 f"got {objective.loss.name!r} and {objective.penalty!r}"
             )
+    if batch != "full" and not objective.penalty.single:
+        raise ValueError(
+            f"penalty {objective.penalty!r} is none of single coefficients and needs "
+            f"batch_size='full', got {rule.name!r} with batch_size={batch!r}"
+        )

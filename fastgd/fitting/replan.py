@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgd.certificates.bound import Bound
 from fastgd.data.rows import StridedRows
-from fastgd.fitting.candidates import batch_sizes, is_open, of_name, takeovers
+from fastgd.fitting.choose_solver import batch_sizes, is_open, of_name, takeovers
 from fastgd.fitting.ending import ENDS, LEAST, NO_MORE
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
 from fastgd.fitting.stopping import (
@@ -41,7 +41,8 @@ def run_by_plans(task, objective, go, start, state):
     result = go(tried, rule, start, state, task.max_iter, task.max_time)
     updates = _updates(objective, result)
     # An interior point method is still Newton's method: open to whoever asked for that, too.
-    may_change = settings.solver == "auto" or (
+    # An explicit schedule ends as it ends.
+    may_change = (settings.solver == "auto" and settings.learning_rate == "auto") or (
         plan.solver == "newton" and is_open("newton", INTERIOR_POINT, objective)
     )
     while may_change and _stuck(plan, objective, result, settings.tol):
@@ -103,6 +104,8 @@ def continued(before, after, tol=0.0):
     of the two points.
     """
     passes = before.history["passes"][-1]
+    lost = before if after.objective <= before.objective else after
+    lost.history["kept"][:] = [0.0] * len(lost.history)
     before.history.extend(after.history, passes)
     better, other = (after, before) if after.objective <= before.objective else (before, after)
     if other.bound.kind == "proof":

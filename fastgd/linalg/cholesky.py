@@ -48,7 +48,7 @@ class Factor:
         else:
             self._lower = None
             values, vectors = self._pairs = self._eigenpairs(matrix)
-            kept = values > 10.0 * EPS * values.size * max(values[-1], 0.0)
+            kept = values > 10.0 * EPS * values.size * self._largest(values)
             self._root = vectors[:, kept] / np.sqrt(values[kept])
             self._values, self._vectors = values[kept], vectors[:, kept]
         self._inverse_norm = None
@@ -58,6 +58,10 @@ class Factor:
         self._zeros = np.flatnonzero(diagonal == 0.0)
         self.scale = np.where(diagonal > 0.0, diagonal, 1.0)
         self.border = matrix[:, -1].copy()
+
+    def _largest(self, values):
+        """What the eigenvalues are rounded in units of."""
+        return max(values[-1], 0.0)
 
     def eigenpairs(self, matrix):
         """Eigenvalues, ascending, and eigenvectors of H with ones on its diagonal; columns of

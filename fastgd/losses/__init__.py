@@ -2,6 +2,14 @@
 
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.losses.classification import Hinge, LogLoss, ModifiedHuber, Perceptron, SquaredHinge
+from fastgd.losses.deviances import (
+    Binomial,
+    Gamma,
+    InverseGaussian,
+    NegativeBinomial,
+    Poisson,
+    Tweedie,
+)
 from fastgd.losses.domain import REALS, SIGNS, Interval
 from fastgd.losses.multinomial import Multinomial
 from fastgd.losses.regression import (
@@ -15,18 +23,24 @@ from fastgd.losses.regression import (
 __all__ = [
     "REALS",
     "SIGNS",
+    "Binomial",
     "EpsilonInsensitive",
+    "Gamma",
     "Hinge",
     "Huber",
     "Interval",
+    "InverseGaussian",
     "LogLoss",
     "Loss",
     "ModifiedHuber",
     "Multinomial",
+    "NegativeBinomial",
     "Perceptron",
+    "Poisson",
     "Quantile",
     "SquaredEpsilonInsensitive",
     "SquaredError",
     "SquaredHinge",
+    "Tweedie",
     "VectorLoss",
 ]

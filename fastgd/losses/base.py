@@ -58,6 +58,8 @@ class Loss(Component, family=True):
     passive_aggressive : bool
         Whether the learning rates "pa1" and "pa2" are meant for it: the derivative is -1 or 1
         wherever the value is above 0, so that value / |x|^2 is the step that a row asks for.
+    estimates_dispersion : bool
+        Whether, of a loss that is a likelihood, the targets' variance is known only up to a factor.
     """
 
     smooth: ClassVar[bool] = True
@@ -69,6 +71,7 @@ class Loss(Component, family=True):
     target_domain: ClassVar[Interval] = REALS
     online: ClassVar[bool] = False
     passive_aggressive: ClassVar[bool] = False
+    estimates_dispersion: ClassVar[bool] = False
 
     @required
     def value(self, prediction, target):
@@ -89,6 +92,30 @@ class Loss(Component, family=True):
         after = self.derivative(prediction + step, target)
         before = self.derivative(prediction - step, target)
         return (after - before) / (2.0 * step)
+
+    def step_curvature(self, prediction, target):
+        """Curvature that Newton steps are taken with, at least 0; by default `curvature`.
+
+        A loss that is not convex may give the mean of its curvature over the targets that the
+        prediction expects (Fisher's), which is never negative.
+        """
+        return self.curvature(prediction, target)
+
+    @python_only
+    def mean(self, predictions):
+        """What predictions stand for on the scale of the targets, an array of the same shape: what
+        `GDRegressor.predict` returns. By default the predictions themselves.
+
+        Where a class defines it, `score` is the share of the deviance that is explained, the
+        deviance being the value of the loss.
+        """
+        return predictions
+
+    @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        """Sum of weight * log-likelihood of the targets, a float, for a class whose value is minus
+        a log-likelihood times the dispersion, up to what does not depend on the prediction.
+        """
 
     @python_only
     def probability(self, predictions):
@@ -157,6 +184,13 @@ class VectorLoss(Component, family=True):
             out[k] = (out[k] - before[k]) / (2.0 * step)
 
     @python_only
+    def mean(self, predictions):
+        """What predictions, (n_samples, K), stand for on the scale of the targets; by default
+        the predictions themselves.  As that of `Loss`.
+        """
+        return predictions
+
+    @python_only
     def n_predictions(self, targets) -> int:
         """Return K, the number of predictions that targets, (n_samples, n_targets), ask for; by
         default n_targets.
@@ -183,6 +217,38 @@ def has_probabilities(loss) -> bool:
     return found not in (None, Loss.probability, VectorLoss.probability)
 
 
+def has_mean(loss):
+    """Whether a loss component says what its predictions stand for.
+
+    Examples
+    --------
+    >>> from fastgd.losses.regression import SquaredError
+    >>> has_mean(SquaredError())
+    False
+    """
+    return type(loss).mean not in (Loss.mean, VectorLoss.mean)
+
+
+def has_log_likelihood(loss):
+    """Whether a loss component is a likelihood.
+
+    Examples
+    --------
+    >>> from fastgd.losses.regression import Huber, SquaredError
+    >>> has_log_likelihood(SquaredError()), has_log_likelihood(Huber())
+    (True, False)
+    """
+    return getattr(type(loss), "log_likelihood", None) not in (None, Loss.log_likelihood)
+
+
+def steps_curve(loss):
+    """Whether the curvature that Newton steps are taken with is never negative: that of convex
+    losses, and of those that give one for steps.
+    """
+    own = getattr(type(loss), "step_curvature", Loss.step_curvature)
+    return loss.convex or own is not Loss.step_curvature
+
+
 def typical_curvature(loss):
     """The curvature bound of a loss, or 1 where there is none: a unit for steps, not a promise."""
     bound = getattr(loss, "curvature_bound", np.inf)
@@ -201,3 +267,13 @@ def find_loss(loss, **fields):
         )
     found = Loss.named(loss)
     return found(**{name: value for name, value in fields.items() if name in found.__annotations__})
+
+
+def require_positive(loss: Loss, parameter: str, or_zero: bool = False) -> None:
+    """Raise ValueError where a parameter of a loss is not positive and finite."""
+    number = getattr(loss, parameter)
+    if not (0.0 < number < np.inf or (or_zero and number == 0.0)):
+        allowed = "non-negative" if or_zero else "positive"
+        raise ValueError(
+            f"{type(loss).__name__} {parameter} must be {allowed} and finite, got {number}"
+        )

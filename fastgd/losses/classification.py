@@ -21,6 +21,17 @@ class LogLoss(Loss):
     computed once.
     """
 
+    also_called: ClassVar[tuple[str, ...]] = (
+        "log",
+        "logistic",
+        "logloss",
+        "cross_entropy",
+        "binary_crossentropy",
+        "bce",
+        "deviance",
+        "softmax",
+        "multinomial",
+    )
     infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 0.25
     self_concordance: ClassVar[float | None] = 1.0
@@ -45,6 +56,11 @@ class LogLoss(Loss):
         with np.errstate(over="ignore"):
             return 1.0 / (1.0 + np.exp(-predictions))
 
+    @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        """Of the classes: minus the loss."""
+        return float(-weights @ np.logaddexp(0.0, -targets * predictions))
+
 
 @public
 class Hinge(Loss):
@@ -52,6 +68,11 @@ class Hinge(Loss):
     -target at margin 1.
     """
 
+    also_called: ClassVar[tuple[str, ...]] = (
+        "svm",
+        "linear_svm",
+        "svc",
+    )
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
     classification: ClassVar[bool] = True
@@ -72,6 +93,10 @@ class Hinge(Loss):
 class SquaredHinge(Loss):
     """Hinge with squared slack: max(0, 1 - margin)^2; curvature 2 below margin 1, else 0."""
 
+    also_called: ClassVar[tuple[str, ...]] = (
+        "l2_svm",
+        "hinge_squared",
+    )
     infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 2.0
     classification: ClassVar[bool] = True

@@ -6,26 +6,28 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastgd.losses.base import Loss
+from fastgd.losses.base import Loss, require_positive
+from fastgd.runtime.component import python_only
 from fastgd.runtime.public import public
-
-
-def _require_positive(loss: Loss, parameter: str, or_zero: bool = False) -> None:
-    number = getattr(loss, parameter)
-    if not (0.0 < number < np.inf or (or_zero and number == 0.0)):
-        allowed = "non-negative" if or_zero else "positive"
-        raise ValueError(
-            f"{type(loss).__name__} {parameter} must be {allowed} and finite, got {number}"
-        )
 
 
 @public
 class SquaredError(Loss):
     """Least squares: (prediction - target)^2 / 2; the best constant prediction is the mean."""
 
+    also_called: ClassVar[tuple[str, ...]] = (
+        "mse",
+        "squared",
+        "squared_loss",
+        "least_squares",
+        "ols",
+        "ls",
+        "l2",
+    )
     infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 1.0
     self_concordance: ClassVar[float | None] = 0.0
+    estimates_dispersion: ClassVar[bool] = True
 
     def value(self, prediction, target):
         residual = prediction - target
@@ -36,6 +38,13 @@ class SquaredError(Loss):
 
     def curvature(self, prediction, target):
         return 1.0
+
+    @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        """Of normal residuals, at their most likely variance."""
+        total = weights.sum()
+        variance = weights @ np.square(targets - predictions) / total
+        return float(-0.5 * total * (np.log(2.0 * np.pi * variance) + 1.0))
 
 
 @public
@@ -59,7 +68,7 @@ class Huber(Loss):
     epsilon: float = 1.35
 
     def __post_init__(self):
-        _require_positive(self, "epsilon")
+        require_positive(self, "epsilon")
 
     def value(self, prediction, target):
         distance = abs(prediction - target)
@@ -86,6 +95,10 @@ class EpsilonInsensitive(Loss):
         Residuals up to this size cost nothing; 0 gives the absolute error.
     """
 
+    also_called: ClassVar[tuple[str, ...]] = (
+        "svr",
+        "linear_svr",
+    )
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
     passive_aggressive: ClassVar[bool] = True
@@ -93,7 +106,7 @@ class EpsilonInsensitive(Loss):
     epsilon: float = 0.1
 
     def __post_init__(self):
-        _require_positive(self, "epsilon", or_zero=True)
+        require_positive(self, "epsilon", or_zero=True)
 
     def value(self, prediction, target):
         return max(abs(prediction - target) - self.epsilon, 0.0)
@@ -124,7 +137,7 @@ class SquaredEpsilonInsensitive(Loss):
     epsilon: float = 0.1
 
     def __post_init__(self):
-        _require_positive(self, "epsilon", or_zero=True)
+        require_positive(self, "epsilon", or_zero=True)
 
     def value(self, prediction, target):
         slack = max(abs(prediction - target) - self.epsilon, 0.0)
@@ -153,6 +166,16 @@ class Quantile(Loss):
         absolute error.
     """
 
+    also_called: ClassVar[tuple[str, ...]] = (
+        "mae",
+        "absolute_error",
+        "absolute",
+        "least_absolute_deviation",
+        "lad",
+        "l1",
+        "pinball",
+        "median",
+    )
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
 

@@ -17,7 +17,7 @@ RATIO_L2 = 1e-6
 ALIKE = 30.0
 
 
-def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
+def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, offset=None):
     """`count` alphas spaced logarithmically down from the largest one that is of interest,
     (count,).
 
@@ -39,33 +39,29 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None):
     ValueError
         For a penalty that is no elastic net.
     """
-    fits = PathFits(estimator, X, y, weights, n_threads, rows=rows)
-    shares = fits.task.penalty.shares
-    if shares is None or not sum(shares) > 0.0:
+    fits = PathFits(estimator, X, y, weights, n_threads, rows=rows, offset=offset)
+    penalty = fits.task.penalty
+    if penalty.largest_alpha(np.ones((X.shape[1], 1)), 1.0) is None:
         raise ValueError(
             f"alphas={count} are spaced for penalty 'l2', 'l1' or 'elasticnet', got "
             f"{estimator.penalty!r}; pass an array of alphas"
         )
     objectives = [fits.objective(samples, 1.0) for samples in fits.samples]
-    largest = max(_largest(one, *shares) for one in objectives)
+    largest = max(_largest(one) for one in objectives)
     if not 0.0 < largest < np.inf:
         # X tells nothing about y: any alpha will do.
         return np.logspace(0.0, np.log10(RATIO_L2), count)
     columns = objectives[0].moments()[0][LARGEST]
     columns = columns[columns > 0.0]
     scale = min(ALIKE * float(np.median(columns) / columns.max()), 1.0)
-    ratio = RATIO_L1 * scale if shares[0] > 0.0 else RATIO_L2 * scale**2
+    ratio = RATIO_L1 * scale if penalty.selects else RATIO_L2 * scale**2
     return largest * np.logspace(0.0, np.log10(ratio), count)
 
 
-def _largest(objective, l1, l2):
-    """The largest alpha of interest for one objective; `l1` and `l2` are the shares of the
-    penalty.
-    """
+def _largest(objective):
+    """The largest alpha of interest for one objective."""
     F = objective
     intercept, value = null_model(F)
     gradient = F.loss_and_gradient(null_point(F, intercept))[1][: F.n_features * F.n_predictions]
-    if l1 > 0.0:
-        return float(np.abs(gradient).max()) / l1
     above = abs(value) if F.loss.infimum == -np.inf else value - F.loss.infimum
-    return float(gradient @ gradient) / (2.0 * GAIN * above * l2) if above > 0.0 else 0.0
+    return F.penalty.largest_alpha(gradient.reshape(F.n_features, -1), GAIN * above)

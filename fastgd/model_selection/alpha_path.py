@@ -6,17 +6,19 @@ import copy
 import threading
 from dataclasses import replace
 
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.estimators.base import fitted_copy, prepare
+from fastgd.fitting.runs import fit_target
 from fastgd.fitting.stopping import StopReason
-from fastgd.fitting.targets import fit_target
 from fastgd.model_selection.newton_warm_start import NewtonPath
 from fastgd.objective.objective import Objective
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 
 
-def fit_path(estimator, X, y, alphas, weights=None, n_threads=1, *, rows=None, stop=None):
+def fit_path(
+    estimator, X, y, alphas, weights=None, n_threads=1, *, rows=None, stop=None, offset=None
+):
     """Yield a fitted copy of `estimator` for each alpha.
 
     Parameters
@@ -36,6 +38,8 @@ def fit_path(estimator, X, y, alphas, weights=None, n_threads=1, *, rows=None, s
         What `as_rows` made of X, where it is there.
     stop : threading.Event, optional
         Ends the path once it is set.
+    offset : ndarray, (n_samples,), optional
+        Added to the predictions.
 
     Raises
     ------
@@ -51,7 +55,7 @@ def fit_path(estimator, X, y, alphas, weights=None, n_threads=1, *, rows=None, s
     >>> [round(float(model.coef_[0]), 2) for model in models]
     [0.8, 1.74, 2.0]
     """
-    fits = PathFits(estimator, X, y, weights, n_threads, rows=rows, stop=stop)
+    fits = PathFits(estimator, X, y, weights, n_threads, rows=rows, stop=stop, offset=offset)
     for alpha in alphas:
         yield fits.model(float(alpha))
 
@@ -61,15 +65,17 @@ class PathFits:
     `fit_path`.
     """
 
-    def __init__(self, estimator, X, y, weights=None, n_threads=1, *, rows=None, stop=None):
+    def __init__(
+        self, estimator, X, y, weights=None, n_threads=1, *, rows=None, stop=None, offset=None
+    ):
         self.estimator, self.n_threads = copy.copy(estimator), n_threads
         self.estimator.n_features_in_ = X.shape[1]
         self.estimator.alpha = 1.0
         self.stop = threading.Event() if stop is None else stop
         rows = as_rows(X, checked=True) if rows is None else rows
-        no_validation = None, None, None
+        no_validation = None, None, None, None
         self.task, self.samples, self.seeds = prepare(
-            self.estimator, X, y, weights, None, no_validation, rows, n_threads
+            self.estimator, X, y, weights, offset, no_validation, rows, n_threads
         )
         self._runs: list = [None] * len(self.samples)
         self._newton: list = [None] * len(self.samples)

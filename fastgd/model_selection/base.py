@@ -2,8 +2,10 @@
 regularisation paths.
 """
 
+import copy
 import inspect
 import numbers
+from typing import Any, Self
 
 import numpy as np
 import sklearn
@@ -11,18 +13,27 @@ from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import (
+    MetadataRequest,
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
 from sklearn.utils.metaestimators import available_if
 
-from fastgd.data.check_matrix import as_rows
-from fastgd.data.check_values import as_weights, check_parameters, only_given
+from fastgd.data.array_types import Labels, Matrix, Vector
+from fastgd.data.check_parameters import as_offset, as_weights, check_parameters, only_given
+from fastgd.data.check_X import as_rows
 from fastgd.estimators.base import MAX_SEED, GDEstimator
+from fastgd.estimators.deviance import explained, is_deviance
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import random_by_name
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.cross_validate import Table, choose, score_paths
 from fastgd.runtime.threads import count_threads
 
+# As `cv`: each row is scored by the model without it (`fastgd.inference.leave_one_out`).
+LEAVE_ONE_OUT = "loo"
 # What a refitted model brings along.
 OF_THE_BEST = (
     "coef_",
@@ -49,7 +60,15 @@ class PathSearch(GDEstimator):
     """What the two searches share, before `GDClassifier` or `GDRegressor` among the bases."""
 
     @whole_or_nothing
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(
+        self,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        *,
+        offset: Vector | None = None,
+        **params: Any,
+    ) -> Self:
         """Score a regularisation path on each fold, choose, and fit the chosen model to all rows;
         callbacks see that.
 
@@ -60,6 +79,8 @@ class PathSearch(GDEstimator):
         sample_weight : array-like, (n_samples,), optional
             Weight k means the row k times, in fits and in scores.  With metadata routing enabled
             they reach a scorer that asks for them, the default one does.
+        offset : array-like, (n_samples,), optional
+            Added to the predictions, in fits and in scores by whatever scorer.
         **params : dict
             `groups` for the splitter; with metadata routing enabled, what splitter and scorer ask
             for.
@@ -82,22 +103,24 @@ class PathSearch(GDEstimator):
         X, y = self._checked(X, y, reset=True)
         self._start_targets(y, base._components()[0])
         weights = None if sample_weight is None else as_weights(sample_weight, X.shape[0])
+        offset = None if offset is None else as_offset(offset, X.shape[0])
         for_splits, for_scores = self._routed(scorer, weights, params)
         splits = self._splits(X, y, for_splits)
-        table = Table(X, as_rows(X, checked=True), y, weights)
+        table = Table(X, as_rows(X, checked=True), y, weights, offset)
         bases = [
             base if ratio is None else self._base(random_state=seed, l1_ratio=ratio)
             for ratio in l1_ratios
         ]
         if isinstance(alphas, int):
             paths = [
-                alpha_grid(one, X, y, alphas, weights, n_threads, rows=table.rows) for one in bases
+                alpha_grid(one, X, y, alphas, weights, n_threads, rows=table.rows, offset=offset)
+                for one in bases
             ]
         else:
             paths = [np.sort(alphas)[::-1]] * len(bases)
         grids = np.array(paths)
 
-        def score(model, X_test, y_test, test):
+        def score(model, X_test, y_test, test) -> float:
             return _score(
                 scorer,
                 model,
@@ -106,31 +129,32 @@ class PathSearch(GDEstimator):
                 {key: _part(v, test, y) for key, v in for_scores.items()},
             )
 
-        scores = score_paths(bases, grids, table, splits, score, n_threads)
+        left_out = self._leaves_one_out()
+        scores = score_paths(bases, grids, table, splits, score, n_threads, left_out)
         p, k = choose(scores, self.one_standard_error)
         several = self.l1_ratios is not None
         self.alphas_: np.ndarray = grids if several else grids[0]
         self.scores_: np.ndarray = scores if several else scores[0]
-        shares = bases[p]._components()[1].shares
+        shares = bases[p]._net().shares
         self.alpha_, self.l1_ratio_ = (
             float(grids[p, k]),
             None if shares is None else float(shares[0]),
         )
-        self._refit(X, y, sample_weight, l1_ratios[p])
+        self._refit(X, y, sample_weight, offset, l1_ratios[p])
         return self
 
     @available_if(_sees_rows_once)
     def partial_fit(self, X, y):
         """Not for a search."""
 
-    def score(self, X, y, sample_weight=None, **params):
+    def score(self, X, y, sample_weight=None, offset=None, **params):
         """The score of the refitted model on these rows, by `scoring`.
 
         Parameters
         ----------
         X : array-like or sparse, (n_samples, n_features)
         y : array-like, (n_samples,)
-        sample_weight : array-like, (n_samples,), optional
+        sample_weight, offset : array-like, (n_samples,), optional
         **params : dict
             With metadata routing enabled, what the scorer asks for.
 
@@ -138,18 +162,22 @@ class PathSearch(GDEstimator):
         -------
         float
         """
-        scorer = self._scorer()
-        return _score(scorer, self, X, y, self._routed(scorer, sample_weight, params, "score")[1])
+        scorer, model = self._scorer(), self
+        if offset is not None:
+            model = copy.copy(self)
+            model.offset_of_rows(offset)
+        return _score(scorer, model, X, y, self._routed(scorer, sample_weight, params, "score")[1])
 
     def get_metadata_routing(self):
         """Who gets which metadata: this estimator, the splitter and the scorer; a
         `MetadataRouter`.
         """
         mapping = MethodMapping()
+        splitter = None if isinstance(self.cv, str) else self.cv
         return (
             MetadataRouter(owner=self)
             .add_self_request(self)
-            .add(splitter=self.cv, method_mapping=mapping.add(caller="fit", callee="split"))
+            .add(splitter=splitter, method_mapping=mapping.add(caller="fit", callee="split"))
             .add(
                 scorer=self._scorer(),
                 method_mapping=MethodMapping()
@@ -158,12 +186,12 @@ class PathSearch(GDEstimator):
             )
         )
 
-    def _scores(self, X, offset=None):
+    def _linear(self, X):
         if hasattr(self, "alpha_") and not hasattr(self, "coef_"):
             raise AttributeError(
                 "this search was fitted with refit=False and has no model; set refit=True"
             )
-        return super()._scores(X, offset)
+        return super()._linear(X)
 
     def _base(self, **chosen):
         """The estimator that is fitted along the paths, with this search's parameters."""
@@ -187,7 +215,7 @@ class PathSearch(GDEstimator):
                 return None
         return int(check_random_state(random_state).randint(MAX_SEED))
 
-    def _refit(self, X, y, sample_weight, l1_ratio):
+    def _refit(self, X, y, sample_weight, offset, l1_ratio):
         """Set, or remove, what a model fitted to all rows brings along."""
         for name in (*OF_THE_BEST, "best_estimator_"):
             self.__dict__.pop(name, None)
@@ -198,7 +226,7 @@ class PathSearch(GDEstimator):
         callbacks = getattr(self, "_skl_callbacks", None)
         if callbacks:  # they look on while the chosen model is fitted
             best.set_callbacks(*callbacks)
-        best.fit(X, y, **only_given(sample_weight=sample_weight))
+        best.fit(X, y, **only_given(sample_weight=sample_weight, offset=offset))
         if hasattr(self, "feature_names_in_"):
             best.feature_names_in_ = self.feature_names_in_
         self.best_estimator_ = best
@@ -224,7 +252,9 @@ class PathSearch(GDEstimator):
         return [float(ratio) for ratio in ratios]
 
     def _splits(self, X, y, params):
-        """(train, test) of each fold as indices."""
+        """(train, test) of each fold as indices; all rows twice for `LEAVE_ONE_OUT`."""
+        if self._leaves_one_out():
+            return [(np.arange(X.shape[0]),) * 2]
         cv = check_cv(self.cv, y, classifier=is_classifier(self))
         index = np.arange(X.shape[0])
         splits = [(index[train], index[test]) for train, test in cv.split(X, y, **params)]
@@ -238,8 +268,20 @@ class PathSearch(GDEstimator):
                 )
         return splits
 
+    def _leaves_one_out(self):
+        if isinstance(self.cv, str) and self.cv != LEAVE_ONE_OUT:
+            raise ValueError(
+                f"cv must be a number of folds, {LEAVE_ONE_OUT!r}, a splitter or splits, got "
+                f"{self.cv!r}"
+            )
+        return isinstance(self.cv, str)
+
     def _scorer(self):
         """The callable that scores a model; ours asks for the weights."""
+        if self.scoring is None and not is_classifier(self):
+            loss = self._components()[0]
+            if is_deviance(loss):
+                return Explained()
         if self.scoring is None:
             scorer = get_scorer("accuracy" if is_classifier(self) else "r2")
             return scorer.set_score_request(sample_weight=True) if _routes() else scorer
@@ -263,6 +305,21 @@ class PathSearch(GDEstimator):
         return params, {"sample_weight": sample_weight} if sample_weight is not None and _weighs(
             scorer
         ) else {}
+
+
+class Explained:
+    """The scorer of a loss with a link: the share of the deviance that a model explains."""
+
+    def __call__(self, model, X, y, sample_weight=None):
+        """D^2 of a model on these rows."""
+        loss = model._components()[0]
+        return explained(loss, y, model._linear(X), sample_weight, model._own_offset(None))
+
+    def get_metadata_routing(self):
+        """Weights are asked for."""
+        request = MetadataRequest(owner=self)
+        request.score.add_request(param="sample_weight", alias=True)
+        return request
 
 
 def _routes():

@@ -19,17 +19,18 @@ from fastgd.runtime.threads import map_ranges
 
 @dataclass
 class Table:
-    """Checked data: X, (n_samples, n_features), and the `Rows` made of it, y, and weights,
-    (n_samples,), or None.
+    """Checked data: X, (n_samples, n_features), and the `Rows` made of it, y, and weights and
+    offsets, (n_samples,), or None.
     """
 
     X: object
     rows: object
     y: np.ndarray
     weights: np.ndarray | None
+    offset: np.ndarray | None = None
 
 
-def score_paths(estimators, alphas, table, splits, score, n_threads):
+def score_paths(estimators, alphas, table, splits, score, n_threads, left_out=False):
     """Scores of all models of all paths on the rows that their folds hold out.
 
     No fold has rows of its own: it has all of them, with weight 0 where they are held out.
@@ -47,6 +48,8 @@ def score_paths(estimators, alphas, table, splits, score, n_threads):
         `score(model, X_test, y_test, test)`, a float.
     n_threads : int
         Threads for the paths of the folds; one path alone has them for its passes.
+    left_out : bool
+        Whether the one fold has all rows, each of which is scored by the model without it.
 
     Returns
     -------
@@ -71,6 +74,10 @@ def score_paths(estimators, alphas, table, splits, score, n_threads):
         train, test = splits[f]
         X_test, y_test = table.X[test], table.y[test]
         for k, model in enumerate(_fold(estimators[p], alphas[p], table, train, f, inner, stop)):
+            if left_out:
+                _predict_left_out(model, table)
+            elif table.offset is not None:
+                model.offset_of_rows(table.offset[test])
             scores[p, k, f] = score(model, X_test, y_test, test)
             if model.tol and model.falls_short:
                 short.append((model.suboptimality_, model.alpha))
@@ -102,6 +109,13 @@ def score_paths(estimators, alphas, table, splits, score, n_threads):
     return scores
 
 
+def _predict_left_out(model, table):
+    """Let a model, for its score on all rows, predict each by the model without it."""
+    X, y, weights, offset = table.X, table.y, table.weights, table.offset
+    found = model.loo_predictions(X, y, sample_weight=weights, offset=offset)[:, None]
+    model._linear = lambda X: found
+
+
 def _fold(estimator, alphas, table, train, f, n_threads, stop):
     """The models of one fold's path, one after the other."""
     n_samples = table.y.shape[0]
@@ -115,7 +129,15 @@ def _fold(estimator, alphas, table, train, f, n_threads, stop):
         y = np.where(np.isin(y, classes), y, classes[0])
     try:
         yield from fit_path(
-            estimator, table.X, y, alphas, weights, n_threads, rows=table.rows, stop=stop
+            estimator,
+            table.X,
+            y,
+            alphas,
+            weights,
+            n_threads,
+            rows=table.rows,
+            stop=stop,
+            offset=table.offset,
         )
     except ValueError as error:
         if type(error) is not ValueError:

@@ -15,11 +15,13 @@ from fastgd.certificates.certifier import Certifier
 from fastgd.certificates.estimates import caution
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended
+from fastgd.fitting.runs import Run
 from fastgd.fitting.stopping import Stalled, TimeLimit, Validation
-from fastgd.fitting.targets import Run
+from fastgd.linalg.bordered import BorderedFactor
 from fastgd.solvers.base import Curvature
 from fastgd.solvers.growing_batch import of_all_rows
 from fastgd.solvers.newton.cholesky import Newton, NewtonMemory
+from fastgd.solvers.newton.elimination import Elimination, EliminationOfSquares
 from fastgd.solvers.newton.least_squares import LeastSquares, least_squares_applies
 
 
@@ -53,8 +55,7 @@ class NewtonPath:
         )
         self.state, self.k, self.stop = state, k, stop
         tol = task.settings.tol or 0.0
-        kind = LeastSquares if least_squares_applies(objective, tol) else PathNewton
-        self.solver = kind(objective, tol)
+        self.solver = _solver(state.memory.factor, objective, tol)
         self.certifier = PathCertifier(objective, tol or None)
         self.solver.start(state.point, state)
 
@@ -75,7 +76,7 @@ class NewtonPath:
         return cls(run.plan, task, objective, state, k, stop)
 
     def run(self, alpha):
-        """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.targets.Run`."""
+        """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.runs.Run`."""
         task, F, state = self.task, self.objective, self.state
         self._follow(alpha)
         score = None if task.score is None else lambda v: task.score(F, v, self.k)
@@ -125,6 +126,18 @@ class PathNewton(Newton):
         memory = state.memory
         anchor = memory.anchor if memory.exact else None
         return super().progress(state)._replace(curvature=Curvature(memory.factor, anchor))
+
+
+class PathElimination(PathNewton, Elimination):
+    """The same where exclusive columns are eliminated."""
+
+
+def _solver(factor, objective, tol):
+    """Newton's method with matrices of the form that the last one has."""
+    squares, bordered = least_squares_applies(objective, tol), isinstance(factor, BorderedFactor)
+    if squares:
+        return (EliminationOfSquares if bordered else LeastSquares)(objective, tol)
+    return (PathElimination if bordered else PathNewton)(objective, tol)
 
 
 class PathCertifier(Certifier):

@@ -2,8 +2,17 @@
 cross-validation.
 """
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastgd.data.array_types import Matrix, Vector
 from fastgd.estimators import GDClassifier, GDRegressor
+from fastgd.losses.base import Loss, VectorLoss
 from fastgd.model_selection.base import PathSearch
+from fastgd.penalties.base import Penalty
+from fastgd.rules.base import Rule
 from fastgd.runtime.public import public
 
 
@@ -31,8 +40,9 @@ class GDClassifierCV(PathSearch, GDClassifier):
         until the small ones count.  The grid follows from all rows and is the same in all folds.
     l1_ratios : array-like, optional
         Shares of the L1 part to choose from, with `penalty="elasticnet"`; None: `l1_ratio` alone.
-    cv : int, splitter or iterable, default=5
-        As in scikit-learn's searches; a number means stratified folds.
+    cv : int, "loo", splitter or iterable, default=5
+        As in scikit-learn's searches; a number means stratified folds. "loo" scores each row by
+        the model without it (`loo_predictions`), at the price of one path.
     scoring : str or callable, optional
         One score, higher is better; None: accuracy.
     one_standard_error : bool, default=False
@@ -48,8 +58,8 @@ class GDClassifierCV(PathSearch, GDClassifier):
         As in `GDClassifier`, for the refitted model.
     warm_start : bool, default=False
         Of `best_estimator_`; the search begins anew with each `fit`.
-    l1_ratio, fit_intercept, max_iter, tol, shuffle, epsilon, random_state, learning_rate, eta0,
-    power_t, early_stopping
+    l1_ratio, positive, bounds, penalty_weights, P2, fit_intercept, max_iter, tol, shuffle,
+    epsilon, random_state, learning_rate, eta0, power_t, early_stopping
         As in `GDClassifier`; `max_iter` and `tol` hold for each fit.
     validation_fraction, n_iter_no_change, class_weight, average, solver, batch_size, momentum,
     multi_class
@@ -98,40 +108,44 @@ class GDClassifierCV(PathSearch, GDClassifier):
 
     def __init__(
         self,
-        loss="log_loss",
+        loss: str | Loss | VectorLoss = "log_loss",
         *,
-        alphas=30,
-        l1_ratios=None,
-        cv=5,
-        scoring=None,
-        one_standard_error=False,
-        refit=True,
-        penalty="l2",
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-4,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        n_jobs=None,
-        random_state=None,
-        learning_rate="auto",
-        eta0=0.01,
-        power_t=0.5,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        class_weight=None,
-        warm_start=False,
-        average=False,
-        solver="auto",
-        batch_size="auto",
-        momentum=0.9,
-        multi_class="auto",
-        max_time=None,
-        stop=None,
-    ):
+        alphas: int | Vector = 30,
+        l1_ratios: Vector | None = None,
+        cv: Any = 5,
+        scoring: str | Callable[..., float] | None = None,
+        one_standard_error: bool = False,
+        refit: bool = True,
+        penalty: str | Penalty | None = "l2",
+        l1_ratio: float | None = 0.15,
+        positive: bool = False,
+        bounds: tuple[float | Vector, float | Vector] | None = None,
+        penalty_weights: Vector | None = None,
+        P2: Matrix | None = None,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-4,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str = "auto",
+        eta0: float = 0.01,
+        power_t: float = 0.5,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: dict[Any, float] | str | None = None,
+        warm_start: bool = False,
+        average: bool | int = False,
+        solver: str | Rule = "auto",
+        batch_size: int | float | str = "auto",
+        momentum: float = 0.9,
+        multi_class: str = "auto",
+        max_time: float | None = None,
+        stop: Any = None,
+    ) -> None:
         self.loss = loss
         self.alphas = alphas
         self.l1_ratios = l1_ratios
@@ -141,6 +155,10 @@ class GDClassifierCV(PathSearch, GDClassifier):
         self.refit = refit
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.bounds = bounds
+        self.penalty_weights = penalty_weights
+        self.P2 = P2
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol
@@ -178,11 +196,12 @@ class GDRegressorCV(PathSearch, GDRegressor):
         As in `GDRegressor`.
     alphas, l1_ratios, one_standard_error, refit
         As in `GDClassifierCV`.
-    cv : int, splitter or iterable, default=5
-        As in scikit-learn's searches; a number means folds of rows that follow one another.
+    cv : int, "loo", splitter or iterable, default=5
+        As in scikit-learn's searches; a number means folds of rows that follow one another. "loo"
+        scores each row by the model without it (`loo_predictions`), at the price of one path.
     scoring : str or callable, optional
-        One score, higher is better; None: R^2.
-    penalty, l1_ratio, n_jobs, verbose, warm_start
+        One score, higher is better; None: R^2, or D^2 where the loss has a link.
+    penalty, l1_ratio, positive, bounds, penalty_weights, P2, n_jobs, verbose, warm_start
         As in `GDClassifierCV`.
     fit_intercept, max_iter, tol, shuffle, epsilon, random_state, learning_rate, eta0, power_t,
     early_stopping
@@ -215,38 +234,42 @@ class GDRegressorCV(PathSearch, GDRegressor):
 
     def __init__(
         self,
-        loss="squared_error",
+        loss: str | Loss | VectorLoss = "squared_error",
         *,
-        alphas=30,
-        l1_ratios=None,
-        cv=5,
-        scoring=None,
-        one_standard_error=False,
-        refit=True,
-        penalty="l2",
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-4,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        n_jobs=None,
-        random_state=None,
-        learning_rate="auto",
-        eta0=0.01,
-        power_t=0.25,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        warm_start=False,
-        average=False,
-        solver="auto",
-        batch_size="auto",
-        momentum=0.9,
-        max_time=None,
-        stop=None,
-    ):
+        alphas: int | Vector = 30,
+        l1_ratios: Vector | None = None,
+        cv: Any = 5,
+        scoring: str | Callable[..., float] | None = None,
+        one_standard_error: bool = False,
+        refit: bool = True,
+        penalty: str | Penalty | None = "l2",
+        l1_ratio: float | None = 0.15,
+        positive: bool = False,
+        bounds: tuple[float | Vector, float | Vector] | None = None,
+        penalty_weights: Vector | None = None,
+        P2: Matrix | None = None,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-4,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str = "auto",
+        eta0: float = 0.01,
+        power_t: float = 0.25,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        warm_start: bool = False,
+        average: bool | int = False,
+        solver: str | Rule = "auto",
+        batch_size: int | float | str = "auto",
+        momentum: float = 0.9,
+        max_time: float | None = None,
+        stop: Any = None,
+    ) -> None:
         self.loss = loss
         self.alphas = alphas
         self.l1_ratios = l1_ratios
@@ -256,6 +279,10 @@ class GDRegressorCV(PathSearch, GDRegressor):
         self.refit = refit
         self.penalty = penalty
         self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.bounds = bounds
+        self.penalty_weights = penalty_weights
+        self.P2 = P2
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol

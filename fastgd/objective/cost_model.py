@@ -61,10 +61,26 @@ VALUE = Cost(
     "Value and gradient of the log loss: the slope over stored values, dense and CSR.",
 )
 ROW = Cost(
-    25.0,
+    8.0,
     "ns a row",
-    "The rest of the same passes: 27 with 54 dense columns, 30 to 45 with 12 or 14 nonzeros, 48 "
-    "with 35.",
+    "The rest of the same passes, least squares over seven shapes: 6 to 8.",
+)
+COLUMN = Cost(
+    8.0,
+    "ns a column",
+    "What a pass takes for each column, arrays being cleared and added: texts of 20,000 and "
+    "100,000 columns.",
+)
+VISIT = Cost(
+    150.0,
+    "ns a row",
+    "A visit to a single row in random order beside what the row takes in a pass: dual ascent, 110 "
+    "to 170, hinge, squared and log loss, 8 to 300 values in a row.",
+)
+VISITED_VALUE = Cost(
+    1.5,
+    "ns a stored value",
+    "The same where each value moves a coefficient of its own and a mean: SAGA.",
 )
 DERIVATIVES = Cost(
     10.0,
@@ -81,6 +97,21 @@ LOOP_COST = Cost(
     "ns a pair",
     "A curvature matrix by the loop, per two nonzeros of a row, half of which it multiplies: 8 us "
     "a row with 157 of 784 columns.",
+)
+FAR_LOOP_COST = Cost(
+    1.4,
+    "ns a pair",
+    "The same where the matrix is larger than `NEAR_MATRIX`: 14 nonzeros in 1,000 columns.",
+)
+MATRIX_ROW = Cost(
+    25.0,
+    "ns a row",
+    "What a row takes beside these and beside a look at its values, dense and CSR.",
+)
+MATRIX_ENTRY = Cost(
+    6.0,
+    "ns an entry",
+    "Clearing blocks of a curvature matrix, adding and scaling them: 300 and 1,000 columns.",
 )
 # Not LOOP_COST / DENSE_COST: those are rounded, and this was measured where both take as long.
 LOOP_STEP = Cost(
@@ -128,17 +159,42 @@ RANGE_OF_A_THREAD = Cost(
 )
 
 
+# Bytes of a matrix that a cache close to the processor holds.
+NEAR_MATRIX = 1 << 20
+
+
+def values_of(objective):
+    """Stored values that a cost is made of.
+
+    Of narrow data, whose zeros an objective does not count, as if all were stored: what solvers
+    decide by costs is then the same for dense and CSR rows.
+    """
+    F = objective
+    return F.n_nonzeros if is_full(F) else F.rows.stored()
+
+
+def is_full(objective):
+    """Whether all values count as stored: in narrow data they do."""
+    return objective.n_nonzeros == objective.n_samples * objective.n_features
+
+
 def pass_cost(objective):
     """Time of a pass in ns."""
-    if objective.vector:
-        return vector_pass_cost(objective)
-    return VALUE * objective.rows.stored() + ROW * objective.n_samples
+    F = objective
+    if F.vector:
+        return vector_pass_cost(F)
+    return VALUE * values_of(F) + ROW * F.n_samples + COLUMN * F.n_features
+
+
+def visit_cost(objective):
+    """An epoch of visits to single rows in random order, in passes' worth of time."""
+    return 1.0 + VISIT * objective.n_samples / pass_cost(objective)
 
 
 def vector_pass_cost(objective):
     """Time of a pass for K predictions in ns."""
     F = objective
-    return F.n_predictions * (VECTOR_VALUE * F.rows.stored() + VECTOR_ROW * F.n_samples)
+    return F.n_predictions * (VECTOR_VALUE * values_of(F) + VECTOR_ROW * F.n_samples)
 
 
 def loops(rows, row_length):
@@ -155,19 +211,28 @@ def are_few(row_length, n_features):
     return LOOP_STEP * row_length**2 < n_features**2
 
 
+def pair_cost(n_features):
+    """Ns of a pair of nonzeros by the loop, into a matrix of so many columns."""
+    return LOOP_COST if 8.0 * n_features**2 <= NEAR_MATRIX else FAR_LOOP_COST
+
+
 def curvature_cost(objective):
     """A curvature matrix in passes' worth of time."""
     F = objective
-    stored = max(F.rows.stored(), F.n_samples)
+    stored = max(values_of(F), F.n_samples)
     nonzeros = min(F.row_length, stored / F.n_samples)
-    time = (
-        LOOP_COST * nonzeros**2 * F.n_samples
-        if loops(F.rows, nonzeros)
+    products = (
+        pair_cost(F.n_features) * nonzeros**2 * F.n_samples
+        if not is_full(F) and loops(F.rows, nonzeros)
         else DENSE_COST * stored * F.n_features
     )
-    return time / pass_cost(F)
+    around = VALUE * stored + MATRIX_ROW * F.n_samples + MATRIX_ENTRY * F.n_features**2
+    return (products + around) / pass_cost(F)
 
 
 def solving_cost(objective, size):
-    """A Cholesky factorisation of a matrix of so many columns in passes' worth of time."""
-    return size**3 / 3.0 / MULTIPLICATIONS / pass_cost(objective)
+    """A Cholesky factorisation of a matrix of so many columns, scaled and copied before, in passes'
+    worth of time.
+    """
+    time = size**3 / 3.0 / MULTIPLICATIONS + MATRIX_ENTRY * size**2
+    return time / pass_cost(objective)

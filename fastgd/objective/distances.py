@@ -7,6 +7,8 @@ columns have gained.
 
 import numpy as np
 
+from fastgd.losses.base import typical_curvature
+
 # The least unit, as shares of the null model's objective, where the infimum is known and where
 # it is not: columns that gain nothing at all leave none but rounding.  What is below the last is 0,
 # whatever is measured.
@@ -15,6 +17,8 @@ UNKNOWN = 1e-9
 NOTHING = 1e-60
 # Rows of which the derivatives are measured, where no infimum bounds them.
 MOST_ROWS = 1000
+# Rows whose curvature is: 1 ms.
+FEW_ROWS = 200
 
 
 def unit(value, null_value, infimum=0.0, bound=0.0):
@@ -67,6 +71,40 @@ def slope_size(objective, value, curvature):
         F.measured["slopes"] = _slopes(F)
     more = 0.0 if F.null_value is None else max(value - F.null_value, 0.0)
     return F.measured["slopes"] + float(np.sqrt(2.0 * curvature * more))
+
+
+def curvature_unit(objective):
+    """The curvature bound of the loss; where there is none, what curvature it has about the null
+    model.
+
+    The latter is a unit, not a promise: the greater one of the mean curvature of some rows and of
+    c in loss'^2 = 2 c (loss - infimum), in plain Python. Counts of 1e6 have a curvature of 1e6.
+    """
+    F = objective
+    known = F.null_intercept is not None and not F.vector
+    if F.loss.curvature_bound < np.inf or not F.loss_smooth or not known:
+        return typical_curvature(F.loss)
+    if "curvature" not in F.measured:
+        F.measured["curvature"] = _curvature(F)
+    return F.measured["curvature"]
+
+
+def _curvature(objective):
+    F, loss = objective, objective.loss
+    rows = F.samples.active()
+    rows = rows[:: -(-rows.size // FEW_ROWS)]
+    offsets = np.broadcast_to(F.samples.offsets, F.n_samples)
+    curvature = squares = values = 0.0
+    with np.errstate(all="ignore"):
+        for i in rows:
+            z, y = float(F.null_intercept + offsets[i]), float(F.samples.targets[i])
+            curvature += max(float(loss.step_curvature(z, y)), 0.0)
+            squares += float(loss.derivative(z, y)) ** 2
+            values += float(loss.value(z, y)) - loss.infimum
+    found = curvature / max(rows.size, 1)
+    if 0.0 < values < np.inf:
+        found = max(found, 0.5 * squares / values)
+    return found if 0.0 < found < np.inf else 1.0
 
 
 def _slopes(objective):

@@ -30,7 +30,7 @@ def raised_curvature(loss, prediction, target, value, derivative, floor):
     A Newton step for the row alone then goes no further than to where its tangent is 0. Differences
     of derivatives, which stand in for a curvature that is not given, may fall below 0.
     """
-    curvature = max(loss.curvature(prediction, target), 0.0)
+    curvature = max(loss.step_curvature(prediction, target), 0.0)
     if floor > 0.0:
         curvature = max(curvature, min(derivative * derivative / (value + 1e-300), floor))
     return curvature

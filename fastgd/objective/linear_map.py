@@ -152,7 +152,12 @@ class LinearMap:
                 ):
                     before = predictions[own] + (intercept + offsets)
                     found = _conjugates(F.loss, targets, before, moves[own] + shift)
-                    value, duals[own], curvature = (weights * part for part in found)
+                    # Whatever a row of weight 0 has, infinite too, it does not count.
+                    counts = np.broadcast_to(weights > 0.0, before.shape)
+                    value, duals[own], curvature = (
+                        np.multiply(weights, part, out=np.zeros_like(part), where=counts)
+                        for part in found
+                    )
                     totals[b] += value.sum()
                     curvatures[b] += curvature.sum()
 
@@ -199,9 +204,12 @@ def _conjugates(loss, targets, before, move):
     with np.errstate(all="ignore"):
         beyond = np.where((asked != 0.0) & (own > 0.0), there + 2.0 * asked / own, there)
         value_beyond, far, _ = _evaluated(loss, targets, beyond)
-        share = np.where(far != derivative, np.clip(asked / (far - derivative), 0.0, 1.0), 0.0)
-        gap = share * np.maximum(value - value_beyond + far * (beyond - there), 0.0)
-    return value - gap, derivative + share * (far - derivative), curvature
+        # Beyond may be where an exponential loss overflows.
+        known = (far != derivative) & np.isfinite(far) & np.isfinite(value_beyond)
+        share = np.where(known, np.clip(asked / (far - derivative), 0.0, 1.0), 0.0)
+        gap = np.where(known, np.maximum(value - value_beyond + far * (beyond - there), 0.0), 0.0)
+        duals = derivative + np.where(known, share * (far - derivative), 0.0)
+        return value - share * gap, duals, curvature
 
 
 def _evaluated(loss, targets, predictions):

@@ -39,7 +39,7 @@ def measured_once(objective, measure):
     return objective.measured[measure.__name__]
 
 
-def _sample(objective):
+def sample_of_rows(objective):
     """A tenth of the rows, within limits."""
     n = objective.n_samples
     chosen = np.unique(
@@ -49,12 +49,12 @@ def _sample(objective):
 
 
 def _mean_square(objective):
-    sample = _sample(objective)
+    sample = sample_of_rows(objective)
     return float((sample * sample).sum()) / sample.shape[0]
 
 
 def _spread(objective):
-    sample = _sample(objective)
+    sample = sample_of_rows(objective)
     total = float((sample * sample).sum())
     start = sample.sum(axis=0) + np.sqrt(total) / sample.shape[1]
     largest = largest_eigenvalue(lambda v: sample.T @ (sample @ v), start, SPREAD_PRODUCTS)

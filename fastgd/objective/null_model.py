@@ -6,12 +6,15 @@ import numpy as np
 
 from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.precision import EPS
+from fastgd.losses.base import has_mean
 from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as coefficients
 from fastgd.penalties.separable import NoPenalty
 
 # So many ties in a row that do not halve the slope are rounding.
 MOST_TIES = 3
+# Predictions of which one lies below and one above whatever has a minimum near.
+FAR = 30.0
 
 
 def null_model(objective):
@@ -23,6 +26,9 @@ def null_model(objective):
 
 def best_shift(objective):
     """`null_model` of a loss of one prediction."""
+    exact = _exact_constant(objective)
+    if exact is not None:
+        return exact
     if type(objective.loss) is SquaredError:
         shift, value = _mean(objective.samples, objective.fit_intercept)
         return shift, value / objective.n_active
@@ -37,6 +43,31 @@ def best_shift(objective):
     return 0.0, sums(0.0)[0]
 
 
+def _exact_constant(objective):
+    """(b, F0) where all targets are one number b and the loss is at its infimum there, else None.
+
+    What a search finds there is off by rounding, in whose unit a claim would say nothing.
+    """
+    samples, loss = objective.samples, objective.loss
+    first = float(samples.targets[0])
+    if loss.classification or not objective.fit_intercept or samples.offsets.any():
+        return None
+    if (samples.targets != first).any():
+        return None
+    with np.errstate(all="ignore"):  # predictions may be on another scale than targets
+        if loss.value(first, first) != loss.infimum:
+            return None
+    return first, float(loss.infimum)
+
+
+def is_exact(objective, v):
+    """Whether `v` is a null model that meets all targets, which are one number, exactly."""
+    F = objective
+    if F.vector or v[: F.n_features].any() or not F.fit_intercept:
+        return False
+    return v[-1] == F.null_intercept and _exact_constant(F) == (v[-1], F.null_value)
+
+
 def null_point(objective, intercept):
     """Unknowns of the null model: this intercept, or one for each prediction, where there is one,
     and no columns.
@@ -45,6 +76,42 @@ def null_point(objective, intercept):
     if objective.fit_intercept:
         table[-1] = intercept
     return table.ravel()
+
+
+def falls_for_ever(loss, samples):
+    """Whether the loss of all rows that count falls for ever with the intercept: their targets are
+    one end of the domain, which no prediction reaches.
+
+    Examples
+    --------
+    >>> from fastgd.data.targets import as_samples
+    >>> from fastgd.losses import Poisson, SquaredError
+    >>> [falls_for_ever(one(), as_samples(one(), [0.0] * 3, 3)) for one in (Poisson, SquaredError)]
+    [True, False]
+    """
+    if hasattr(loss, "derivatives") or not has_mean(loss):
+        return False
+    targets = samples.targets[samples.active()]
+    end = float(targets[0])
+    domain = loss.target_domain
+    at_end = (domain.low_closed and end == domain.low) or (
+        domain.high_closed and end == domain.high
+    )
+    if not at_end or not (targets == end).all():
+        return False
+    return loss.derivative(-FAR, end) * loss.derivative(FAR, end) > 0.0
+
+
+def check_optimum(loss, samples):
+    """Raise ValueError where there is no finite optimum with an intercept, because the loss
+    `falls_for_ever`.
+    """
+    if falls_for_ever(loss, samples):
+        raise ValueError(
+            f"y is {samples.targets[samples.active()[0]]:g} in every row that counts: loss "
+            f"{loss.name!r} then has no finite optimum, it falls for ever with the intercept; add "
+            "rows with another target, or leave the intercept out (fit_intercept=False)"
+        )
 
 
 def _mean(samples, fit_intercept):

@@ -9,8 +9,8 @@ Solvers, certificates and SciPy's optimisers all take this object.
 
 import numpy as np
 
-from fastgd.data.check_matrix import as_rows
-from fastgd.data.check_values import as_floats, check_parameters
+from fastgd.data.check_parameters import as_floats, check_parameters
+from fastgd.data.check_X import as_rows
 from fastgd.data.component_trial import try_components
 from fastgd.data.targets import as_samples
 from fastgd.losses.base import find_loss
@@ -232,7 +232,7 @@ class Objective:
         v, p = _vector(v), _vector(p)
         products = self.kind.curvature_product(self, self._contiguous(v), self._contiguous(p))
         product, n_coef = self._mean(products), self._n_coef
-        product[:n_coef] += self.penalty_curvature(v) * p[:n_coef]
+        product[:n_coef] += self.penalty_curvature_at(v)(p[:n_coef])
         return product
 
     def product_at(self, v):
@@ -272,6 +272,16 @@ class Objective:
         """Alpha * sum of the penalty at `v`."""
         return self.term.value(_vector(v)[: self._n_coef])
 
+    def steepest(self, v, gradient):
+        """The shortest subgradient of F at `v`, where its smooth part has this gradient; the
+        gradient itself where all of F has one.
+        """
+        if self.term.smooth:
+            return gradient
+        found, n = gradient.copy(), self._n_coef
+        found[:n] = self.term.steepest(v[:n], gradient[:n])
+        return found
+
     def penalty_gradient(self, v):
         """Gradient of the smooth part of the penalty at `v`, 0 for the intercept: what rules
         call the decay.
@@ -281,10 +291,14 @@ class Objective:
         return decay
 
     def penalty_curvature(self, v):
-        """Second derivative of the smooth part of the penalty, which is diagonal: an array, or
-        one number for all coefficients.
+        """Second derivative of the smooth part of the penalty, its diagonal: an array, or one
+        number for all coefficients.
         """
         return self.term.curvature(_vector(v)[: self._n_coef])
+
+    def penalty_curvature_at(self, v):
+        """Function p -> that second derivative times p, (d K,), which need not be diagonal."""
+        return self.term.curvature_at(_vector(v)[: self._n_coef])
 
     def proximal(self, v, rates, whole=False):
         """`v` after a proximal step on the part without a gradient; `rates` is a number or one for
@@ -312,7 +326,7 @@ class Objective:
 
     def curvature_matrix(self, v):
         """Second derivative of the mean loss plus L2 at `v`, (size, size): two passes and the
-        arithmetic of about d/2.
+        arithmetic of about d/2.  Of a loss that is not convex, by its `step_curvature`.
 
         The penalty is an elastic net.  For K predictions the arithmetic is that of about d K / 4.
         """

@@ -4,6 +4,7 @@
 
 import numpy as np
 
+from fastgd.losses.base import has_mean
 from fastgd.objective import kernels, null_model
 from fastgd.objective.linear_map import LinearMap
 
@@ -87,7 +88,8 @@ class OnePrediction:
 
     def target_variance(self, targets):
         """Square of the scale that targets give to predictions; 0 where they have none."""
-        return 0.0 if self.loss.classification else float(np.var(targets))
+        alike = self.loss.classification or has_mean(self.loss)
+        return 0.0 if alike else float(np.var(targets))
 
 
 class Curvatures:
@@ -106,7 +108,7 @@ class Curvatures:
         self.curvatures = self.linear_map.derivatives(
             self.linear_map.matvec(np.ascontiguousarray(coef)), intercept
         )[2]
-        self.diagonal = F.penalty_curvature(v)
+        self.penalty = F.penalty_curvature_at(v)
 
     def times(self, p):
         """H @ p, (size,): one pass."""
@@ -115,7 +117,7 @@ class Curvatures:
         changes = self.curvatures * (self.linear_map.matvec(np.ascontiguousarray(coef)) + intercept)
         product = np.empty(F.size)
         self.linear_map.rmatvec(changes, product[: F.n_features])
-        product[: F.n_features] += self.diagonal * coef
+        product[: F.n_features] += self.penalty(coef)
         if F.fit_intercept:
             product[-1] = changes.sum()
         return product

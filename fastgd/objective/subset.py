@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.data.targets import WeightedSamples
 from fastgd.objective.blocks import GROUP, cut
 from fastgd.objective.meter import Meter

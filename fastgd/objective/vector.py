@@ -87,7 +87,7 @@ class VectorCurvatures:
         self.vector_map = VectorMap(F)
         self.coef, self.intercept = F.split(v)
         self.predictions = self.vector_map.matvec(self.coef)
-        self.diagonal = F.penalty_curvature(v)
+        self.penalty = F.penalty_curvature_at(v)
 
     def times(self, p):
         """H @ p, (size,): one pass."""
@@ -97,5 +97,5 @@ class VectorCurvatures:
         along = np.ascontiguousarray(coef), shift
         blocks = self.vector_map.curvature_product(*at, *along, self.predictions)
         product = blocks.sum(axis=0).ravel()[: F.size] / F.n_active
-        product[: coef.size] += self.diagonal * coef.ravel()
+        product[: coef.size] += self.penalty(coef.ravel())
         return product

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from fastgd.penalties.term import ElasticTerm, SeparableTerm
 from fastgd.runtime.component import Component, python_only, required
 from fastgd.runtime.public import public
@@ -24,6 +26,9 @@ class Penalty(Component, family=True):
     shares : tuple of two floats or None
         (l1, l2) if the penalty is l1 * abs(w) + l2 * w^2 / 2, which has faster code; None for any
         other penalty.
+    single : bool
+        Whether it is the sum of `value` over the coefficients, which one after the other may have
+        proximal steps.
 
     Examples
     --------
@@ -49,6 +54,7 @@ class Penalty(Component, family=True):
     smooth: ClassVar[bool] = False
     convex: ClassVar[bool] = True
     shares: ClassVar[tuple[float, float] | None] = None
+    single: ClassVar[bool] = True
 
     @required
     def value(self, coefficient, j):
@@ -71,6 +77,30 @@ class Penalty(Component, family=True):
             uphill = (u - coefficient + rate * self.derivative(u, j)) * coefficient
             near, far = (near, middle) if uphill >= 0.0 else (middle, far)
         return far * coefficient if near > 0.0 else 0.0 * coefficient
+
+    @python_only
+    def check_columns(self, n_features):
+        """Raise ValueError where this penalty is not for X with so many columns."""
+
+    @python_only
+    def largest_alpha(self, gradient, gain):
+        """The largest alpha of interest where the mean loss has this gradient, (d, K), with all
+        coefficients 0; None where it is not known.
+
+        With an L1 part the least that keeps them there; else one with which F falls by no more
+        than `gain`, as under an L2 penalty it does by at most |g|^2 / (2 alpha).
+        """
+        if self.shares is None or not sum(self.shares) > 0.0:
+            return None
+        l1, l2 = self.shares
+        if l1 > 0.0:
+            return float(np.abs(gradient).max()) / l1
+        return float(np.square(gradient).sum()) / (2.0 * gain * l2) if gain > 0.0 else 0.0
+
+    @property
+    def selects(self):
+        """Whether coefficients leave 0 one after the other as alpha falls."""
+        return self.shares is not None and self.shares[0] > 0.0
 
     @python_only
     def term(self, alpha, n_predictions=1):

@@ -24,6 +24,11 @@ class L2(Penalty):
     2.0
     """
 
+    also_called: ClassVar[tuple[str, ...]] = (
+        "ridge",
+        "tikhonov",
+        "weight_decay",
+    )
     smooth: ClassVar[bool] = True
     shares: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
 
@@ -47,6 +52,7 @@ class L1(Penalty):
     2.5 0.0
     """
 
+    also_called: ClassVar[tuple[str, ...]] = ("lasso",)
     shares: ClassVar[tuple[float, float] | None] = (1.0, 0.0)
 
     def value(self, coefficient, j):
@@ -77,6 +83,12 @@ class ElasticNet(Penalty):
     1.0
     """
 
+    also_called: ClassVar[tuple[str, ...]] = (
+        "elastic_net",
+        "elastic",
+        "enet",
+        "l1_l2",
+    )
     name = "elasticnet"
 
     l1_ratio: float = 0.15

@@ -34,20 +34,46 @@ class Term:
         Whether the value is convex.
     elastic : bool
         Whether it is `l1` |w|_1 + `l2` |w|^2 / 2 and nothing else.
+    certified : bool
+        Whether it is convex and what it says of subgradients, curvature and gap is exact, so that
+        certificates may rest on it; of a user's penalty nobody knows.
+    separable : bool
+        Whether it has arrays `thresholds`, `curvatures`, `low` and `high`, with which the closed
+        forms of each coefficient are those of an elastic net within bounds.
+    stationary : bool
+        Whether it is not convex, and what it says of subgradients is exact.
+    grouped : bool
+        Whether it is that of `fastgd.penalties.group_term`, whose groups move as one.
     l1, l2 : float
         The strengths of these parts; 0 where it is not elastic.
+    held : ndarray of int, slice or None
+        Coefficients that can have one value only; None where there are none.
     """
 
     smooth = True
     convex = True
     elastic = False
+    certified = False
+    separable = False
+    grouped = False
+    stationary = False
     l1 = 0.0
     l2 = 0.0
+    held: np.ndarray | slice | None = None
 
     @property
     def strong_convexity(self):
         """The greatest m for which it is known that value - m |w|^2 / 2 is convex."""
         return self.l2
+
+    @property
+    def penalises(self):
+        """Whether there is anything that makes a duality gap finite."""
+        return False
+
+    def gap_vanishes(self, has_infimum):
+        """Whether the duality gap is 0 at the optimum, where the loss has an infimum or not."""
+        return False
 
     def value(self, coef):
         """The penalty, a float."""
@@ -76,6 +102,16 @@ class Term:
         all.
         """
         raise NotImplementedError
+
+    def curvature_at(self, coef):
+        """Function p -> the second derivative of the smooth part times p, for many p."""
+        diagonal = self.curvature(coef)
+        return lambda p: diagonal * p
+
+    def add_curvature(self, matrix):
+        """Add the curvature that is the same for all coefficients, of a quadratic part, to the
+        (d K, d K) matrix, in place.
+        """
 
     def prox(self, coef, rates, whole=False):
         """Move `coef`, in place, to the u that minimises rest_value(u) + sum (u - coef)^2 / (2
@@ -135,6 +171,7 @@ class ElasticTerm(Term):
     """
 
     elastic = True
+    certified = True
 
     def __init__(self, l1, l2):
         self.l1, self.l2 = float(l1), float(l2)
@@ -142,6 +179,21 @@ class ElasticTerm(Term):
 
     def __repr__(self):
         return f"ElasticTerm({self.l1!r}, {self.l2!r})"
+
+    @property
+    def penalises(self):
+        """Whether one of the parts is there."""
+        return self.l1 + self.l2 > 0.0
+
+    def gap_vanishes(self, has_infimum):
+        """With an L2 part; without one derivatives are scaled down until no column is beyond l1,
+        which needs an infimum.
+        """
+        return self.l2 > 0.0 or (self.l1 > 0.0 and has_infimum)
+
+    def add_curvature(self, matrix):
+        """Add l2 to the diagonal."""
+        matrix[np.diag_indices_from(matrix)] += self.l2
 
     def smooth_value(self, coef):
         """l2 |w|^2 / 2."""

@@ -78,6 +78,7 @@ class Component:
     """
 
     name: ClassVar[str]
+    also_called: ClassVar[tuple[str, ...]] = ()  # elsewhere, for messages about unknown names
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     _family: ClassVar[type[Component]]
     _members: ClassVar[dict[str, type[Component]]]
@@ -155,7 +156,9 @@ class Component:
         """
         if isinstance(name, str) and name in cls._members:
             return cls._members[name]
-        near = difflib.get_close_matches(str(name).lower(), cls._members, n=1)
+        plain = str(name).lower()
+        near = [one for one, member in cls._members.items() if plain in member.also_called]
+        near = near[:1] or difflib.get_close_matches(plain, cls._members, n=1)
         close = [f"; did you mean {one!r}?" for one in near]
         kind = snake_case(cls._family.__name__).replace("_", " ")
         raise ValueError(

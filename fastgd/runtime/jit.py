@@ -284,6 +284,25 @@ def cache_folder() -> Path | None:
     return root / "fastgd" / _hash("\n".join([_source_hash(), *versions, *flags]))
 
 
+def clear_cache() -> int:
+    """Remove the compiled code of these sources and of all others beside it; the number of files.
+
+    Only what the cache itself wrote is removed: files of machine code, and folders that are empty
+    then.
+    """
+    folder = cache_folder()
+    if folder is None or not folder.parent.is_dir():
+        return 0
+    ours = [one for one in folder.parent.iterdir() if re.fullmatch("[0-9a-f]{16}", one.name)]
+    files = [path for one in ours for path in [*one.glob("*.nbc"), *one.glob("*.tmp")]]
+    for path in files:
+        _unlink(path)
+    for one in ours:
+        with contextlib.suppress(OSError):
+            one.rmdir()
+    return len(files)
+
+
 def _user_cache() -> Path | None:
     if sys.platform == "win32":
         root = os.environ.get("LOCALAPPDATA", "")

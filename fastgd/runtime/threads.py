@@ -17,8 +17,8 @@ RANGES_PER_THREAD = 4
 
 
 def count_threads(n_jobs):
-    """Threads to use: `n_jobs` counts them, -1 is all, None is all the process may use and one
-    inside a worker.
+    """Threads to use: `n_jobs` counts them, up to the processors there are, -1 is all, None is all
+    the process may use and one inside a worker.
 
     What a process may use is bounded by its affinity, the quota of its container and
     `LOKY_MAX_CPU_COUNT`.  Workers are those of joblib (processes and threads), multiprocessing,
@@ -31,8 +31,8 @@ def count_threads(n_jobs):
 
     Examples
     --------
-    >>> count_threads(3)
-    3
+    >>> count_threads(1)
+    1
     """
     if n_jobs is None:
         return 1 if _inside_worker() else _available()
@@ -42,7 +42,9 @@ def count_threads(n_jobs):
             f"{n_jobs!r}"
         )
     count = int(n_jobs)
-    return count if count > 0 else max(_available() + 1 + count, 1)
+    if count < 0:
+        return max(_available() + 1 + count, 1)
+    return min(count, max(os.cpu_count() or 1, _available()))
 
 
 def _available():

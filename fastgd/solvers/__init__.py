@@ -13,7 +13,9 @@ from fastgd.solvers.interior_point.column_generation import PathOnColumns
 from fastgd.solvers.l1.working_set import WorkingSet
 from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
+from fastgd.solvers.newton.elimination import Eliminating
 from fastgd.solvers.newton.least_squares import LeastSquares
+from fastgd.solvers.newton.proximal import ProximalNewton
 from fastgd.solvers.newton.truncated import NewtonCG
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
 from fastgd.solvers.newton.vector_truncated import BlockNewton
@@ -27,7 +29,9 @@ REGISTRY: tuple[type[Solver], ...] = (
     VectorNewton,
     BlockNewton,
     SubspaceNewton,
+    Eliminating,
     NewtonCG,
+    ProximalNewton,
     WorkingSet,
     CentralPath,
     PathOnColumns,

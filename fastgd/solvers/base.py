@@ -214,6 +214,9 @@ class Solver:
         pass.
     proves_itself : bool
         Whether `Progress.lower` goes to F* as F does.
+    ends_itself : bool
+        Whether a run ends when the solver is done and not before, as explicit schedules on single
+        rows do.
     scheduled : bool
         Whether a scheduled rate is how long steps are, so that too large a one makes F grow.
 
@@ -246,6 +249,7 @@ class Solver:
     own_steps = True
     free_answers = True
     proves_itself = False
+    ends_itself = False
     scheduled = True
 
     def __init__(self, objective):
@@ -342,6 +346,12 @@ def no_derivatives(objective):
     if F.loss_smooth and (F.elastic or F.penalty.smooth):
         return None
     return f"needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}"
+
+
+def several_strengths(objective):
+    """Why a solver for one strength of the penalty refuses an objective, in words, or None."""
+    own = objective.term.certified and not objective.elastic
+    return "does not go with a penalty that differs between features" if own else None
 
 
 def several_predictions(objective):

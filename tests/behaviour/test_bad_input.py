@@ -148,7 +148,7 @@ BAD_X = {
 
 BAD_Y = {
     "short": (slice(None, -1), "inconsistent|one entry"),
-    "two columns": ([[1, 2]] * N, "1d array|shape|multi"),
+    "three axes": (np.ones((N, 2, 2)), "dim 3|1d array|shape|multi"),
     "masked": (np.ma.masked_array(Y, Y == 1), "y has masked values"),
     "none": (None, "requires y|NoneType"),
     "scalar": (1, "1d array|shape|Singleton|array"),
@@ -171,7 +171,7 @@ BAD_LABELS = {
         np.array(["a", None] * (N // 2), dtype=object),
         "y mixes labels that cannot be ordered",
     ),
-    "multilabel": (np.eye(N)[:, :3].astype(int), "1d array|shape|multi|label"),
+    "labels 0 and 2": (2 * np.eye(N)[:, :3].astype(int), "must hold 0 and 1 alone"),
 }
 BAD_WEIGHTS = {
     "negative": (changed(np.ones(N), 2, -1.0), "must not be negative, got -1"),
@@ -433,6 +433,19 @@ def test_not_fitted():
             ("densify", ()),
         ):
             assert_refused(model, vars(model).copy(), "not fitted", method, *args)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array, pd.DataFrame])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_fit_predict_and_chunks_say_the_same_of_nan(storage, value):
+    bad = storage(changed(X, (5, 2), value))
+    model = GDRegressor(solver="gd", batch_size=1, max_iter=1, tol=None).fit(storage(X), T)
+    texts = set()
+    for call in (model.predict, lambda X: model.fit(X, T), lambda X: model.partial_fit(X, T)):
+        with pytest.raises(ValueError, match=r"NaN or infinity .first in row 5, column 2.") as told:
+            call(bad)
+        texts.add(str(told.value))
+    assert len(texts) == 1
 
 
 def test_an_index_array_that_changes_after_fit():

@@ -15,7 +15,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV
 
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor
-from fastgd.fitting.candidates import batch_sizes
+from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.plan import Settings, random_by_name
 from fastgd.losses.classification import LogLoss
 

@@ -67,7 +67,7 @@ def test_everything_through_a_search():
     model = (
         GDRegressor(tol=1e-8)
         .set_fit_request(sample_weight=True, offset=True)
-        .set_score_request(sample_weight=True)
+        .set_score_request(sample_weight=True, offset=True)
     )
     search = GridSearchCV(model, {"alpha": [1e-3, 1.0]}, cv=3)
     search.fit(X, SCORE + 3 * OFFSET, sample_weight=WEIGHTS, offset=3 * OFFSET)

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV, Quantile
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.data.far_columns import FAR, read_shifted
 from fastgd.data.rows import DenseRows, ShiftedRows
 from fastgd.data.targets import as_samples

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from fastgd.data.check_matrix import CSRRows, DenseRows, StridedRows, as_rows, check_structure
+from fastgd.data.check_X import CSRRows, DenseRows, StridedRows, as_rows, check_structure
 from fastgd.data.row_loops import WIDE
 
 X = np.array([[1.0, 0.0, -2.0, 0.5], [0.0, 0.0, 0.0, 0.0], [0.0, 3.0, 0.0, -4.0]])

@@ -69,6 +69,7 @@ class Ridge4(Penalty):
         return coefficient**3
 
 
+@pytest.mark.filterwarnings("ignore:.*would take more than max_iter iterations")
 @pytest.mark.parametrize("parameters", STRATEGIES, ids=str)
 def test_history(parameters):
     for model, y in (
@@ -253,7 +254,7 @@ def test_metadata_routing():
         model = (
             GDRegressor()
             .set_fit_request(sample_weight=True, offset=True)
-            .set_score_request(sample_weight=True)
+            .set_score_request(sample_weight=True, offset=True)
         )
         search = GridSearchCV(model, {"alpha": [1e-3, 1.0]}, cv=2)
         search.fit(X, T, sample_weight=weights, offset=np.zeros(150))

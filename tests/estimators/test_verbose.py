@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
 
 from fastgd import GDClassifier, GDRegressor
 
@@ -31,6 +32,20 @@ def test_lines_are_checks(solver, every, capsys):
     assert len(found) == history["passes"].size > 0
     objective = [float(one[2]) for one in found]
     np.testing.assert_allclose(objective, history["objective"], rtol=1e-6)
+
+
+def test_a_line_of_its_own_for_the_best_point_of_the_run(capsys):
+    """A run that ends above its best point returns that point, as one more check."""
+    X, y = load_iris(return_X_y=True)
+    counts = set()
+    for seed in range(6):
+        model = GDClassifier(
+            "hinge", solver="sdca", verbose=1, max_iter=12, tol=None, random_state=seed
+        ).fit(X, y == 1)
+        iterations = [int(line.split()[1]) for line in capsys.readouterr().out.splitlines()]
+        assert len(iterations) == model.history_["passes"].size
+        counts.add(len(iterations))
+    assert len(counts) == 2  # some of these runs end above their best point
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

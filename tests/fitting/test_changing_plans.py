@@ -9,7 +9,7 @@ import pytest
 
 from fastgd import GDClassifier, GDRegressor, Objective, Quantile
 from fastgd.certificates.bound import Bound
-from fastgd.fitting import targets as fitting
+from fastgd.fitting import runs as fitting
 from fastgd.fitting.history import History
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, Settings, make_plan
 from fastgd.fitting.replan import continued, forecast, next_plan

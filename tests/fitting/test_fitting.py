@@ -9,13 +9,13 @@ from sklearn.datasets import load_breast_cancer
 
 from fastgd import GDClassifier
 from fastgd.certificates.bound import NO_BOUND, Bound
-from fastgd.fitting import targets as fitting
+from fastgd.fitting import runs as fitting
 from fastgd.fitting.history import History
 from fastgd.fitting.plan import Settings
 from fastgd.fitting.replan import continued
 from fastgd.fitting.result import Result
+from fastgd.fitting.runs import Task
 from fastgd.fitting.stopping import StopReason
-from fastgd.fitting.targets import Task
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import State
 from fastgd.solvers.newton.cholesky import Newton

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from fastgd import GDRegressor
 from fastgd.certificates import newton_proof as certificate
 from fastgd.certificates.certifier import Certifier
 from fastgd.fitting.loop import Descent
@@ -207,6 +208,18 @@ def test_divergence_is_reported_not_returned():
         run(Scripted(parabola(), points, exact=False, adapts=False))
     with pytest.raises(DivergenceError, match="the coefficients became infinite in iteration 2"):
         run(Scripted(parabola(), [[0.0], [np.nan]], adapts=False))
+
+
+def test_numbers_that_overflow_are_divergence_and_no_warning():
+    # Warnings are errors here, and one of NumPy's came before the DivergenceError.
+    rng = np.random.default_rng(0)
+    X, y = 1e5 * rng.normal(size=(40, 6)), rng.normal(size=40)
+    for loss in ("squared_error", "squared_epsilon_insensitive"):
+        model = GDRegressor(
+            loss, penalty=None, solver="gd", batch_size=1, learning_rate="adaptive", eta0=1e-3
+        )
+        with pytest.raises(DivergenceError):
+            model.set_params(random_state=0).fit(X, y)
 
 
 def test_far_from_the_start_is_not_divergence():

@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.fitting.build import make_solver
-from fastgd.fitting.candidates import batch_sizes, cheapest
+from fastgd.fitting.choose_solver import batch_sizes, cheapest
 from fastgd.fitting.plan import Settings, make_plan
 from fastgd.objective.cost_model import curvature_cost
 from fastgd.objective.moments import row_coupling, rows_apart, spread

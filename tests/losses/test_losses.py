@@ -12,13 +12,22 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
+from scipy.stats import nbinom
 from sklearn._loss import _loss as sklearn_loss
 from sklearn.base import clone
 from sklearn.linear_model import _sgd_fast as sklearn_sgd
 
-from fastgd.losses.base import Loss, VectorLoss, has_probabilities
+from fastgd.losses.base import Loss, VectorLoss, has_mean, has_probabilities
 from fastgd.losses.check import check_loss
 from fastgd.losses.classification import Hinge, LogLoss, ModifiedHuber, Perceptron, SquaredHinge
+from fastgd.losses.deviances import (
+    Binomial,
+    Gamma,
+    InverseGaussian,
+    NegativeBinomial,
+    Poisson,
+    Tweedie,
+)
 from fastgd.losses.domain import REALS, SIGNS, Interval
 from fastgd.losses.regression import (
     EpsilonInsensitive,
@@ -41,6 +50,9 @@ LOSSES = [
     EpsilonInsensitive(2.0),
     SquaredEpsilonInsensitive(0.0),
     SquaredEpsilonInsensitive(2.0),
+    *(Tweedie(power) for power in (0.0, 1.0, 1.01, 1.9, 2.0, 2.5, 3.0)),
+    NegativeBinomial(0.01),
+    NegativeBinomial(5.0),
 ]
 TARGETS = [-2.5, -1.0, 0.0, 0.25, 1.0, 3.0]
 
@@ -49,6 +61,21 @@ every_loss = pytest.mark.parametrize("loss", LOSSES, ids=repr)
 
 def targets_of(loss):
     return [target for target in TARGETS if loss.target_domain.contains(target)]
+
+
+def perfect(loss, target):
+    """Prediction that stands for the target, by bisection where the loss has a link; far out where
+    none does.
+    """
+    if not has_mean(loss):
+        return target
+    if target in (loss.target_domain.low, loss.target_domain.high):
+        return -1e4 if target == loss.target_domain.low else 1e4
+    low, high = -80.0, 80.0
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if loss.mean(middle) < target else (low, middle)
+    return high
 
 
 @every_loss
@@ -77,7 +104,11 @@ def test_curvature_bound_is_the_least(loss):
         (p, t) for t in targets_of(loss) for p in np.concatenate([[t], np.linspace(-9, 9, 181)])
     ]
     largest = max(loss.curvature(p, t) for p, t in grid)
-    assert largest == (loss.curvature_bound if loss.smooth else 0.0)
+    if loss.smooth and loss.curvature_bound == np.inf:
+        # It grows with the prediction, or with the target.
+        assert max(largest, loss.curvature(5.0, 1e6)) > 50.0
+    else:
+        assert largest == (loss.curvature_bound if loss.smooth else 0.0)
 
 
 @every_loss
@@ -85,16 +116,20 @@ def test_default_curvature_agrees(loss):
     for target in targets_of(loss):
         for prediction in target + np.arange(-40, 40) * 0.17 + 0.0123:
             by_differences = Loss.curvature(loss, prediction, target)
-            assert loss.curvature(prediction, target) == pytest.approx(by_differences, abs=1e-8)
+            assert loss.curvature(prediction, target) == pytest.approx(
+                by_differences, rel=1e-8, abs=1e-8
+            )
 
 
 @every_loss
 def test_perfect_prediction_costs_nothing(loss):
     for target in targets_of(loss):
-        prediction = 1e4 * target if loss.classification else target
-        assert loss.value(prediction, target) == 0.0
+        prediction = 1e4 * target if loss.classification else perfect(loss, target)
+        linked = has_mean(loss) and loss.mean(0.0) != 0.0
+        # a logarithm is rounded: by that much a prediction is off
+        assert 0.0 <= loss.value(prediction, target) <= (1e-28 if linked else 0.0)
         if loss.smooth:
-            assert loss.derivative(prediction, target) == 0.0
+            assert abs(loss.derivative(prediction, target)) <= (1e-13 if linked else 0.0)
 
 
 @every_loss
@@ -106,8 +141,10 @@ def test_extreme_predictions(loss):
             f(size, target) for f in (loss.value, loss.derivative, loss.curvature)
         )
         assert value >= 0.0
-        assert np.isfinite([derivative, curvature]).all()
-        assert np.isfinite(value) or (abs(size) > 1e100 and abs(derivative) > 1e100)
+        if loss.curvature_bound < np.inf or not loss.smooth:
+            assert np.isfinite([derivative, curvature]).all()
+        assert not np.isnan([derivative, curvature]).any()
+        assert np.isfinite(value) or (abs(size) > 1e3 and abs(derivative) > 1e100)
 
 
 @every_loss
@@ -169,6 +206,20 @@ HAND = [  # prediction, target: value, derivative, curvature
     (EpsilonInsensitive(0.5), 1.25, 1.0, 0.0, 0.0, 0.0),
     (EpsilonInsensitive(0.5), 3.0, 1.0, 1.5, 1.0, 0.0),
     (SquaredEpsilonInsensitive(0.5), -1.0, 1.0, 2.25, -3.0, 2.0),
+    (Poisson(), np.log(2.0), 1.0, 1.0 - np.log(2.0), 1.0, 2.0),
+    (Poisson(), np.log(2.0), 0.0, 2.0, 2.0, 2.0),
+    (Gamma(), np.log(2.0), 1.0, np.log(2.0) - 0.5, 0.5, 0.5),
+    (InverseGaussian(), np.log(2.0), 1.0, 0.125, 0.25, 0.0),
+    (InverseGaussian(), np.log(2.0), 4.0, 0.125, -0.5, 1.5),
+    (Tweedie(0.0), 3.0, 1.0, 2.0, 2.0, 1.0),
+    (Tweedie(1.5), np.log(4.0), 1.0, 1.0, 1.5, 1.25),
+    (Tweedie(1.5), np.log(4.0), 0.0, 4.0, 2.0, 1.0),
+    (Tweedie(3.0), np.log(2.0), 4.0, 0.125, -0.5, 1.5),
+    (NegativeBinomial(1.0), np.log(3.0), 1.0, 2.0 * np.log(2.0) - np.log(3.0), 0.5, 0.375),
+    (NegativeBinomial(1.0), np.log(3.0), 0.0, np.log(4.0), 0.75, 0.1875),
+    (Binomial(), np.log(3.0), 0.5, 0.5 * np.log(4.0 / 3.0), 0.25, 0.1875),
+    (Binomial(), np.log(3.0), 0.0, np.log(4.0), 0.75, 0.1875),
+    (Binomial(), np.log(3.0), 1.0, np.log(4.0 / 3.0), -0.25, 0.1875),
     (Quantile(0.75), 1.0, 3.0, 1.5, -0.75, 0.0),
     (Quantile(0.75), 3.0, 1.0, 0.5, 0.25, 0.0),
 ]
@@ -176,9 +227,11 @@ HAND = [  # prediction, target: value, derivative, curvature
 
 @pytest.mark.parametrize(("loss", "prediction", "target", "value", "derivative", "curvature"), HAND)
 def test_hand_computed(loss, prediction, target, value, derivative, curvature):
-    assert loss.value(prediction, target) == pytest.approx(value, rel=1e-15)
-    assert loss.derivative(prediction, target) == pytest.approx(derivative, rel=1e-15)
-    assert loss.curvature(prediction, target) == pytest.approx(curvature, rel=1e-15)
+    # a prediction that is a logarithm is rounded
+    near = {"rel": 4e-15, "abs": 1e-15} if has_mean(loss) else {"rel": 1e-15}
+    assert loss.value(prediction, target) == pytest.approx(value, **near)
+    assert loss.derivative(prediction, target) == pytest.approx(derivative, **near)
+    assert loss.curvature(prediction, target) == pytest.approx(curvature, **near)
 
 
 def test_every_loss_has_hand_computed_values():
@@ -258,6 +311,117 @@ def test_equals_scikit_learn(loss, oracle, zero_one):
     np.testing.assert_array_max_ulp(derivatives, expected[1], maxulp=4 if zero_one else 0)
 
 
+@every_loss
+def test_equals_scikit_learns_generalised_linear_models(loss):
+    """Up to what does not depend on the prediction."""
+    if not has_mean(loss):
+        return
+    oracle = {
+        "poisson": lambda: sklearn_loss.CyHalfPoissonLoss(),
+        "gamma": lambda: sklearn_loss.CyHalfGammaLoss(),
+        "inverse_gaussian": lambda: sklearn_loss.CyHalfTweedieLoss(3.0),
+        "tweedie": lambda: (
+            sklearn_loss.CyHalfTweedieLoss(loss.power)
+            if loss.power
+            else sklearn_loss.CyHalfSquaredError()
+        ),
+        "binomial": lambda: sklearn_loss.CyHalfBinomialLoss(),
+    }.get(loss.name)
+    if oracle is None:
+        assert loss.name == "negative_binomial"  # scikit-learn has none
+        return
+    grid = np.linspace(-5.0, 5.0, 81)
+    for target in targets_of(loss):
+        values, derivatives = scikit_learns(oracle(), grid, np.full(grid.size, target))
+        own = np.array([loss.value(z, target) for z in grid])
+        np.testing.assert_allclose(
+            own - own[0], values - values[0], rtol=1e-12, atol=1e-12 * abs(values).max()
+        )
+        np.testing.assert_allclose(
+            [loss.derivative(z, target) for z in grid],
+            derivatives,
+            rtol=1e-13,
+            atol=1e-14 * abs(derivatives).max(),
+        )
+
+
+def test_negative_binomial_is_its_likelihood():
+    """Up to what does not depend on the prediction."""
+    for dispersion, target in itertools.product([0.1, 1.0, 4.0], [0.0, 1.0, 7.0]):
+        loss, r = NegativeBinomial(dispersion), 1.0 / dispersion
+        z = np.linspace(-4.0, 4.0, 33)
+        likely = nbinom.logpmf(target, r, r / (r + np.exp(z)))
+        own = np.array([loss.value(one, target) for one in z])
+        np.testing.assert_allclose(own - own[0], likely[0] - likely, rtol=1e-11, atol=1e-12)
+    near = NegativeBinomial(1e-9)
+    assert near.value(1.3, 2.0) == pytest.approx(Poisson().value(1.3, 2.0), rel=1e-7)
+
+
+@pytest.mark.parametrize("away", [1e-9, 1e-4, 0.1, 0.7, 5.0])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        Poisson(),
+        Gamma(),
+        InverseGaussian(),
+        Tweedie(1.5),
+        Tweedie(1.01),
+        Tweedie(2.5),
+        NegativeBinomial(0.5),
+        Binomial(),
+    ],
+    ids=repr,
+)
+def test_deviances_against_a_hundred_digits(loss, away, sign):
+    """Near its infimum too, where a deviance as it is defined would cancel."""
+    for target in (0.3, 0.9) if loss.name == "binomial" else (1e-3, 1.0, 3.0, 4e5):
+        prediction = perfect(loss, target) + sign * away
+        with localcontext() as context:
+            context.prec = 100
+            expected = _exact_deviance(loss, Decimal(float(prediction)), Decimal(target))
+        # What the rounding of the logarithm of the target changes.
+        rounded = 4e-16 * (abs(prediction) + 2.0) * abs(loss.derivative(prediction, target))
+        assert loss.value(prediction, target) == pytest.approx(expected, rel=1e-14, abs=rounded)
+
+
+def _exact_deviance(loss, z, y):
+    """Half the deviance as it is defined, at the mean that the prediction stands for."""
+    if loss.name == "binomial":
+        p = 1 / (1 + (-z).exp())
+        return float(y * (y / p).ln() + (1 - y) * ((1 - y) / (1 - p)).ln())
+    mean = z.exp()
+    if loss.name == "negative_binomial":
+        r = 1 / Decimal(loss.dispersion)
+        return float(y * (y / mean).ln() - (y + r) * ((y + r) / (mean + r)).ln())
+    known = {"poisson": 1.0, "gamma": 2.0, "inverse_gaussian": 3.0}.get(loss.name)
+    p = Decimal(loss.power if known is None else known)
+    if p == 1:
+        return float(mean - y + y * (y / mean).ln())
+    if p == 2:
+        return float((mean / y).ln() + y / mean - 1)
+    return float(
+        y ** (2 - p) / ((1 - p) * (2 - p))
+        - y * mean ** (1 - p) / (1 - p)
+        + mean ** (2 - p) / (2 - p)
+    )
+
+
+@every_loss
+def test_steps_are_taken_with_a_curvature_that_is_never_negative(loss):
+    """Where the loss is not convex, with the mean of its curvature over targets of the mean that is
+    predicted: the derivative is 0 there, and so the curvature is the same one.
+    """
+    for z in np.linspace(-6.0, 6.0, 25):
+        for target in targets_of(loss):
+            curvature = loss.step_curvature(z, target)
+            assert curvature >= 0.0
+            if loss.convex:
+                assert curvature == loss.curvature(z, target)
+        if not loss.convex:
+            assert curvature == pytest.approx(loss.curvature(z, float(loss.mean(z))), rel=1e-12)
+
+
 SAMPLE = np.random.default_rng(3).gamma(2.0, size=301)
 
 
@@ -267,6 +431,17 @@ SAMPLE = np.random.default_rng(3).gamma(2.0, size=301)
         (SquaredError(), SAMPLE.mean()),
         (Huber(1e3), SAMPLE.mean()),
         (SquaredEpsilonInsensitive(0.0), SAMPLE.mean()),
+        *(
+            (loss, np.log(SAMPLE.mean()))
+            for loss in (
+                Poisson(),
+                Gamma(),
+                InverseGaussian(),
+                Tweedie(1.3),
+                Tweedie(2.6),
+                NegativeBinomial(2.0),
+            )
+        ),
         (EpsilonInsensitive(0.0), np.median(SAMPLE)),
         (Quantile(), np.median(SAMPLE)),
         (Huber(1e-9), np.median(SAMPLE)),
@@ -321,6 +496,12 @@ def test_best_constant_prediction_of_signs(loss, best):
             r"^SquaredEpsilonInsensitive epsilon must be non-negative",
         ),
         (lambda: Quantile(1.5), r"^Quantile quantile must lie strictly between 0 and 1, got 1\.5$"),
+        (lambda: Tweedie(0.5), r"^Tweedie power must be 0 or at least 1, got 0\.5$"),
+        (lambda: Tweedie(np.inf), r"^Tweedie power must be 0 or at least 1, got inf$"),
+        (
+            lambda: NegativeBinomial(0),
+            r"^NegativeBinomial dispersion must be positive and finite, got 0\.0$",
+        ),
         (lambda: Quantile(0), r"^Quantile quantile must lie strictly between 0 and 1, got 0\.0$"),
         (
             lambda: Loss.named("hubber"),
@@ -345,6 +526,12 @@ def test_names_and_lookup():
         "epsilon_insensitive",
         "squared_epsilon_insensitive",
         "quantile",
+        "poisson",
+        "gamma",
+        "tweedie",
+        "inverse_gaussian",
+        "negative_binomial",
+        "binomial",
     }
     for name, cls in MEMBERS.items():
         assert Loss.named(name) is cls
@@ -354,11 +541,13 @@ def test_names_and_lookup():
 @every_loss
 def test_facts_are_declared_alike_on_class_and_object(loss):
     """Lists of losses (documentation, messages) read the class, solvers the object."""
+    default = type(loss)() if loss.name == "tweedie" else loss  # whose facts depend on the power
     for fact in ("smooth", "convex", "infimum", "classification", "target_domain"):
-        assert getattr(type(loss), fact) == getattr(loss, fact)
+        assert getattr(type(loss), fact) == getattr(default, fact)
     assert loss.infimum == 0.0
     assert loss.classification == (loss.target_domain == SIGNS)
-    assert loss.smooth == np.isfinite(loss.curvature_bound)
+    assert loss.smooth or loss.curvature_bound == np.inf
+    assert not loss.smooth or has_mean(loss) or loss.curvature_bound < np.inf
 
 
 @every_loss

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.losses.classification import LogLoss
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import Objective

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import Huber
@@ -189,12 +189,13 @@ def test_curvature_matrix_and_product_agree_with_each_other_and_with_the_sum(los
     rng = np.random.default_rng(5)
     point, direction, cuts = rng.standard_normal(7), rng.standard_normal(7), blocks(0, 9, 23)
     data = stored(X, storage), samples(y, weights, offsets), loss, point
-    matrix = curvature_matrix(*data, cuts)
-    np.testing.assert_allclose(
-        matrix, curvature_sum(X, y, weights, offsets, loss, point), rtol=1e-11, atol=1e-12
+    true, of_steps = (
+        curvature_sum(X, y, weights, offsets, loss, point, steps) for steps in (False, True)
     )
+    matrix = curvature_matrix(*data, cuts)
+    np.testing.assert_allclose(matrix, of_steps, rtol=1e-11, atol=1e-12)
     product = curvature_product(*data, direction, cuts)
-    np.testing.assert_allclose(product, matrix @ direction, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(product, true @ direction, rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.boundscheck

@@ -14,7 +14,7 @@ FLOORS, FILES_AT_THE_TOP = 12, 10
 
 def rooms():
     """Rooms in the order of the table, from the ground up: folders, and files at the top."""
-    table = PLAN.read_text(encoding="utf-8").split("| room, from the ground up")[1].split("\n\n")[0]
+    table = PLAN.read_text(encoding="utf-8").split("| room |")[1].split("\n\n")[0]
     return re.findall(r"^\| `([a-z_]+(?:/|\.py))`", table, re.MULTILINE)
 
 
@@ -26,7 +26,7 @@ def described():
         lines = section.split("\n## ")[0].splitlines()
         if folder:
             cells = " ".join(line.split("|")[1] for line in lines if line.startswith("| `"))
-            files |= {folder[1] + name for name in re.findall(r"`([a-z0-9_/]+\.py)`", cells)}
+            files |= {folder[1] + name for name in re.findall(r"`([A-Za-z0-9_/]+\.py)`", cells)}
     return files
 
 

@@ -10,7 +10,7 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge
 from fastgd.losses.piecewise import known

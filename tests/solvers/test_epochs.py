@@ -556,6 +556,46 @@ def test_compiled_epochs_are_the_python_they_were_written_in():
         np.testing.assert_allclose(results[k], results[k + 1], rtol=1e-12)
 
 
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("l2", [0.0, 0.4])
+def test_epochs_tell_what_rows_lost_before_their_updates(storage, l2):
+    """A rate that shrinks the common factor below its least folds it on the way."""
+    X, y, weights, offsets, order, data = problem(LogLoss(), storage)
+    for batch, penalised in ((1, l2), (4, 0.0)):
+        point, total, book = start()
+        lost, w, b = 0.0, point[:-1].copy(), point[-1]
+        for first in range(0, N, batch):
+            rows = order[first : first + batch]
+            step = np.zeros(D + 1)
+            for i in rows:
+                z = X[i] @ w + b + offsets[i]
+                lost += LogLoss().value(z, y[i]) + 0.5 * penalised * (w @ w)
+                slope = LogLoss().derivative(z, y[i]) * weights[i] / len(rows)
+                step += 0.9 * slope * np.append(X[i], 1.0)
+            w, b = w * (1.0 - 0.9 * l2) - step[:-1], b - step[-1]
+        numbers = options(0.9, l2=l2, told=True)
+        told = epochs.gd_epoch(*data, Scheduled(), order, batch, point, total, book, numbers)
+        assert told == pytest.approx(lost, rel=1e-9)
+        np.testing.assert_allclose(point, np.append(w, b), rtol=1e-9, atol=1e-12)
+        point, total, book = start()
+        slots, columns = np.zeros((1, D + 1)), np.ones((2, D + 1))
+        told = epochs.rule_epoch(
+            *data,
+            Gd(),
+            L2(),
+            order,
+            batch,
+            point,
+            slots,
+            total,
+            columns,
+            book,
+            options(0.9, l2=l2, alpha=l2, exact=True, told=True),
+        )
+        if penalised == 0.0:
+            assert told == pytest.approx(lost, rel=1e-9)
+
+
 def test_float32_rows_are_read_as_they_are():
     X, y, _, _, order, _ = problem(Huber(0.7), "dense")
     X = X.astype(np.float32)

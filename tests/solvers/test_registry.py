@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastgd import GDClassifier, GDRegressor, solvers
-from fastgd.fitting.candidates import batch_sizes, cheapest, takeovers
+from fastgd.fitting.choose_solver import batch_sizes, cheapest, takeovers
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import Forecast, Solver
 from fastgd.solvers.gradient.accelerated import Accelerated

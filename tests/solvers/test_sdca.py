@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from fastgd.fitting.loop import Descent
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge, LogLoss, Perceptron, SquaredHinge
 from fastgd.losses.regression import Huber, Quantile, SquaredEpsilonInsensitive
@@ -19,7 +20,7 @@ from fastgd.solvers.dual import kernels as dual
 from fastgd.solvers.dual.sdca import Sdca
 from support.components import ToySoftmax
 from support.problems import Quartic, iterations, objective, started
-from support.twins import members, samples, sparse_problem, stored, with_jit
+from support.twins import members, samples, sparse_problem, stored, targets_of, with_jit
 
 
 class Cornered(Loss):
@@ -92,7 +93,11 @@ def test_the_step_of_one_row_is_the_best_one(loss):
     step = getattr(step, "py_func", step)
     for rate in (1e-4, 0.1, 1.0, 30.0, 1e4):
         for _ in range(6):
-            target = rng.choice([-1.0, 1.0]) if loss.classification else rng.standard_normal()
+            target = (
+                rng.choice([-1.0, 1.0])
+                if loss.classification
+                else float(targets_of(loss, rng.standard_normal()))
+            )
             at, z0 = 2.0 * rng.standard_normal(2)
             u0 = -loss.derivative(at, target)
 
@@ -141,7 +146,7 @@ def test_a_step_never_lowers_the_dual_however_long_the_row(loss):
         target = (
             rng.choice([-1.0, 1.0])
             if loss.classification
-            else rng.standard_normal() * 10.0 ** rng.uniform(-3, 2)
+            else float(targets_of(loss, rng.standard_normal() * 10.0 ** rng.uniform(-3, 2)))
         )
         at = target * (1.0 + 10.0 ** rng.uniform(-3, 1) * rng.standard_normal())
         u0 = -loss.derivative(at, target) if k % 4 else 0.0
@@ -238,6 +243,37 @@ def test_the_bound_is_never_above_the_optimum(loss):
             found.append(solver.lower_bound(state))
         assert np.isfinite(found).all()
         assert max(found) <= F.value(state.point) * (1.0 + 1e-13)  # which is at least the optimum
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
+@pytest.mark.parametrize("penalty", ["l2", ElasticNet(0.4)], ids=["l2", "elastic net"])
+@LOSSES
+def test_the_gaps_of_all_rows_are_what_the_bound_leaves(loss, penalty, fit_intercept):
+    F = objective(loss, penalty, 0.05, fit_intercept=fit_intercept)
+    solver = Sdca(F, seed=1)
+    state = iterations(solver, 3)
+    if state.memory.lower == -np.inf:
+        assert solver.progress(state).left == np.inf
+        return
+    left = F.value(state.point) - state.memory.lower
+    size = abs(F.value(state.point)) + abs(state.memory.lower)
+    assert abs(solver._gap(state, solver.rows) - left) <= 1e-12 * size
+
+
+@pytest.mark.parametrize("loss", FEW, ids=str)
+def test_a_check_comes_when_the_bound_is_there(loss):
+    """Some of the rows tell when: what the last iteration raised the bound by brought 15 and 60
+    checks.
+    """
+    rng = np.random.default_rng(0)
+    X = sp.random_array((800, 400), density=0.02, rng=rng, format="csr")
+    y = np.where(X @ rng.standard_normal(400) + 0.1 * rng.standard_normal(800) > 0.0, 1.0, -1.0)
+    for tol in (1e-1, 1e-3):
+        F = Objective(loss, X, y, alpha=0.1 / y.size, fit_intercept=False, n_jobs=1)
+        solver = Sdca(F, seed=2)
+        result = Descent(solver, [], max_iter=100, tol=tol).run(started(solver))
+        assert 0.01 * tol <= result.suboptimality <= tol
+        assert len(result.history) <= 6
 
 
 def heavy_tails(loss, seed):

@@ -13,7 +13,7 @@ from fastgd.fitting.stopping import StopReason
 from fastgd.losses.classification import LogLoss
 from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import ElasticNet
-from fastgd.rules.adaptive import Adam
+from fastgd.rules.adaptive import Adagrad, Adam
 from fastgd.rules.base import Rule
 from fastgd.rules.classic import Gd, Momentum
 from fastgd.rules.schedules import Schedule
@@ -258,3 +258,41 @@ def test_a_line_search_never_goes_up(rule):
         assert (np.diff(values) <= 1e-14).all()
         assert values[-1] < 0.99 * values[0]
         assert F.passes <= 1 + 61 + 60 * 4 + 60
+
+
+@pytest.mark.parametrize(
+    ("rule", "penalty", "scales"),
+    [
+        (Gd(), "l2", None),
+        (Gd(), None, None),
+        (Adagrad(), "l2", None),
+        (Adagrad(), "l2", 3.0),
+        (Adagrad(), "l1", 3.0),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("average_from", [np.inf, 1.0, 7.0])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_rows_of_few_columns_move_all_columns_as_before(rule, penalty, scales, average_from, batch):
+    """What no row touches shrinks, and is averaged, as if it had been looked at."""
+    rng = np.random.default_rng(0)
+    X = np.zeros((12, 400))
+    X[np.arange(12), rng.integers(0, 400, 12)] = rng.standard_normal(12)
+    X[np.arange(12), rng.integers(0, 3, 12)] = 1.0
+    X, y = sp.csr_array(X), np.where(rng.standard_normal(12) > 0.0, 1.0, -1.0)
+    F = Objective("log_loss", X, y, penalty=penalty, alpha=0.3)
+    found = []
+    for narrow in (True, False):
+        solver = Stochastic(F, rule, Schedule(0.4), batch, seed=1, average_from=average_from)
+        solver.scales = None if scales is None else np.linspace(1.0, scales, 400)
+        if not narrow:
+            solver._narrowed = lambda: None
+        state = started(solver, np.linspace(-1.0, 1.0, 401))
+        for _ in range(3):
+            solver.advance(state)
+        found.append([state.point, state.memory.iterate_sum, state.memory.counters])
+        if state.memory.slots is not None:
+            found[-1].append(state.memory.slots)
+    assert F.rows.narrowed()[0].size < 20
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)

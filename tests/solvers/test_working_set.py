@@ -26,7 +26,7 @@ from fastgd.solvers.l1.column_subset import Columns
 from fastgd.solvers.l1.proximal_newton import RowValues, solve_support
 from fastgd.solvers.l1.working_set import WorkingSet
 from support.problems import iterations, proved, started
-from support.twins import members, samples, stored, with_jit, with_ones
+from support.twins import members, samples, stored, targets_of, with_jit, with_ones
 
 SMOOTH = [loss for loss in members(Loss) if loss.smooth and loss.convex]
 STORAGES = pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
@@ -51,9 +51,7 @@ def problem(
     X = rng.standard_normal((n, d)) * (rng.random((n, d)) < 0.6)
     X[:, 1] += X[:, 0]
     z = X[:, :4] @ rng.standard_normal(4) + 0.5 * rng.standard_normal(n) + 0.3
-    y = np.where(z > 0, 1.0, -1.0) if loss.classification else z
-    if not loss.target_domain.contains(y).all():
-        y = np.round(np.abs(y) + 1.0)
+    y = targets_of(loss, z)
     weights = rng.uniform(0.5, 1.5, n) * (rng.random(n) < 0.9)
     return Objective(
         loss,

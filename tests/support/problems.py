@@ -8,6 +8,7 @@ from fastgd.fitting.plan import Settings, make_plan
 from fastgd.losses.multinomial import Multinomial
 from fastgd.objective.objective import Objective
 from fastgd.penalties.base import Penalty
+from support.twins import targets_of
 
 
 class Quartic(Penalty):
@@ -27,10 +28,11 @@ def dense_problem(loss, n=23, d=4, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, d))
     z = X @ rng.standard_normal(d) + rng.standard_normal(n)
-    y = np.where(z > 0, 1.0, -1.0) if loss.classification else z
     if isinstance(loss, Multinomial):
         # Of no order, so that without a penalty there is an optimum.
         y = np.random.default_rng(seed + 1).integers(0, 3, n).astype(float)
+    else:
+        y = targets_of(loss, z)
     return X, y, rng.uniform(0.5, 1.5, n) * (rng.random(n) < 0.9), 0.1 * rng.standard_normal(n)
 
 

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import scipy.sparse as sp
 
-from fastgd.data.check_matrix import as_rows
+from fastgd.data.check_X import as_rows
 from fastgd.data.targets import WeightedSamples
 from fastgd.runtime.fingerprint import is_ours
 
@@ -24,6 +24,21 @@ def with_jit(few, many):
     return many if numba.config.DISABLE_JIT else few
 
 
+def targets_of(loss, numbers):
+    """Targets of a loss made of real numbers: their signs, shares, counts, amounts, or themselves,
+    as its domain asks.
+    """
+    domain, numbers = loss.target_domain, np.asarray(numbers, dtype=float)
+    if domain.ends_only:
+        return np.where(numbers > 0.0, domain.high, domain.low)
+    if domain.contains(numbers).all():
+        return numbers
+    if domain.high < np.inf:
+        return domain.low + (domain.high - domain.low) / (1.0 + np.exp(-numbers))
+    amounts = np.exp(np.clip(0.5 * numbers, -3.0, 3.0))
+    return domain.low + (np.floor(amounts) if domain.low_closed else amounts)
+
+
 def sparse_problem(loss, n=23, d=6, seed=0):
     """X with zeros, an empty row and an empty column; targets of the loss, weights with a zero,
     offsets.
@@ -31,7 +46,11 @@ def sparse_problem(loss, n=23, d=6, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, d)) * (rng.random((n, d)) < 0.5)
     X[n // 2], X[:, d // 2] = 0.0, 0.0
-    y = rng.choice([-1.0, 1.0], n) if loss.classification else rng.standard_normal(n)
+    y = (
+        rng.choice([-1.0, 1.0], n)
+        if loss.classification
+        else targets_of(loss, rng.standard_normal(n))
+    )
     weights = rng.uniform(0.5, 1.5, n)
     weights[1] = 0.0
     return X, y, weights, 0.1 * rng.standard_normal(n)
@@ -353,9 +372,12 @@ def gradient_sum(X, y, weights, offsets, loss, point):
     ]
 
 
-def curvature_sum(X, y, weights, offsets, loss, point):
-    z = with_ones(X) @ point + offsets
-    curvatures = [w * loss.curvature(p, t) for w, p, t in zip(weights, z, y, strict=True)]
+def curvature_sum(X, y, weights, offsets, loss, point, of_steps=False):
+    """Second derivative, or, `of_steps`, what stands for it where a loss is not convex."""
+    z, curvature = with_ones(X) @ point + offsets, loss.curvature
+    if of_steps:
+        curvature = loss.step_curvature
+    curvatures = [w * curvature(p, t) for w, p, t in zip(weights, z, y, strict=True)]
     return with_ones(X).T @ (np.array(curvatures)[:, None] * with_ones(X))
 
 

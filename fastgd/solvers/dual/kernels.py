@@ -323,6 +323,21 @@ def duals_at(rows, samples, loss, point, duals, terms, sizes):
 
 
 @kernel
+def sum_of_gaps(rows, samples, loss, chosen, point, duals, terms):
+    """Sum of s_i (loss(z_i + offset_i) - t_i + u_i z_i) over the `chosen` rows, at w and the
+    intercept in `point`, (d + 1,): no term is negative.
+    """
+    coef, intercept, total = point[:-1], point[point.size - 1], 0.0
+    for m in range(chosen.size):
+        i = chosen[m]
+        rows.prefetch(chosen[min(m + AHEAD, chosen.size - 1)])
+        z = rows.dot(i, coef) + intercept
+        value = loss.value(z + samples.offset(i), samples.target(i))
+        total += samples.weight(i) * (value - terms[i] + duals[i] * z)
+    return total
+
+
+@kernel
 def squared_norms(rows, cuts, first, last, norms):
     """|x_i|^2 of each row, into `norms`."""
     for i in range(cuts[first], cuts[last]):

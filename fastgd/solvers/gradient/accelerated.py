@@ -28,6 +28,7 @@ FORGET = 0.98
 # curvature jumps, that along the step says little of the next one's, and squared hinges of 300 rows
 # and 3,000 columns went to 1e10.
 RISE = 2.0
+EXPLODED = 1e3
 LEAST_CURVATURE = 1e-30
 GREATEST_CURVATURE = 1e30
 
@@ -88,7 +89,8 @@ class Accelerated(ScaledSolver):
             v, total_next, smooth, gradient = self.evaluate_at(y_next)
             step = y_next - y
             length = float(step @ step)
-            change = float(step @ (self.coordinates.gradient(gradient) - g))
+            with np.errstate(all="ignore"):  # of gradients that overflowed
+                change = float(step @ (self.coordinates.gradient(gradient) - g))
             seen = change / length if length > 0.0 else 0.0
             slack = 1e-13 * abs(total)
             if total_next <= total + slack or (seen <= curvature and total_next <= ceiling):
@@ -101,7 +103,10 @@ class Accelerated(ScaledSolver):
                 v, smooth, gradient = state.point, state.value, state.gradient
                 t_next, seen = 1.0, 0.0
                 break
-            curvature = max(2.0 * curvature, seen) if np.isfinite(seen) else 4.0 * curvature
+            # Where an exponential loss has exploded, the curvature on the way says nothing of that
+            # here: counts of 1e6 had seen 1e200 of it.
+            told = np.isfinite(seen) and total_next <= EXPLODED * abs(total)
+            curvature = max(2.0 * curvature, seen) if told else 4.0 * curvature
         self.move(state, y_next, v, smooth, gradient)
         if memory.curvature is not None:
             least = FORGET * curvature

@@ -17,7 +17,7 @@ import scipy.linalg
 
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import scaled_eigenpairs
-from fastgd.losses.base import typical_curvature
+from fastgd.objective.distances import curvature_unit
 from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 
 # A curvature matrix costs about as many passes as a row has values, and each iteration d^2
@@ -60,7 +60,7 @@ class Coordinates:
         square = moments[SUM_OF_SQUARES]
         # Below 1e-12 of the mean square a variance is rounding error of the difference.
         variance = np.maximum(square - centers**2, 1e-12 * square)
-        curvature = typical_curvature(objective.loss)
+        curvature = curvature_unit(objective)
         scales = np.sqrt(curvature * variance + objective.l2)
         scales[scales == 0.0] = 1.0
         if not (objective.elastic or objective.term.smooth):
@@ -199,7 +199,7 @@ def choose_coordinates(objective):
     if F.vector or not (few and F.elastic and F.l1 == 0.0 and F.loss.convex):
         return Coordinates.standard(F)
     # What the curvature is where each row's loss has its greatest.
-    curvatures = typical_curvature(F.loss) * np.broadcast_to(F.samples.weights, F.n_samples)
+    curvatures = curvature_unit(F) * np.broadcast_to(F.samples.weights, F.n_samples)
     matrix = F.gram(np.ascontiguousarray(curvatures), alike=True)
     return CurvatureCoordinates(matrix, F.n_features, F.l2)
 

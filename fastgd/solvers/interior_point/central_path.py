@@ -30,7 +30,7 @@ from fastgd.linalg.precision import EPS
 from fastgd.linalg.woodbury import RowSystem
 from fastgd.losses.piecewise import Pieces, known, pieces
 from fastgd.objective.collinear import Redundant, redundant_columns
-from fastgd.objective.cost_model import DENSE_COST, curvature_cost, solving_cost
+from fastgd.objective.cost_model import DENSE_COST, curvature_cost, pass_cost, solving_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
@@ -48,10 +48,11 @@ CLOSING = 1e-4
 # Products X w are computed anew where F, computed from X, is off by more than this share.
 DRIFTED = 1e-9
 
-# Iterations on the central path, sweeps of one beside its matrix in passes, and how large the
-# matrix may be: 32 MB.
+# Iterations on the central path, sweeps of one beside its matrix in passes and ns of a row that its
+# two dual variables take, and how large the matrix may be: 32 MB.
 PATH_ITERATIONS = 20.0
 PATH_SWEEPS = 3.0
+PATH_ROW = 200.0
 WIDEST_PATH = 2000
 # With an L1 part more columns than this are taken by need.
 COLUMNS_AT_ONCE = 400
@@ -202,7 +203,8 @@ class CentralPath(Solver):
         F = objective
         size = path_size(F)
         matrix = DENSE_COST * size if size < F.n_features else curvature_cost(F)
-        passes = PATH_ITERATIONS * (PATH_SWEEPS + matrix + solving_cost(F, size))
+        sweeps = PATH_SWEEPS + PATH_ROW * F.n_samples / pass_cost(F)
+        passes = PATH_ITERATIONS * (sweeps + matrix + solving_cost(F, size))
         reason = "the loss is not smooth, which an interior point method does not mind"
         return Forecast(passes, reason, last=F.loss_smooth)
 

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.data.check_matrix import CSRRows, DenseRows
+from fastgd.data.check_X import CSRRows, DenseRows
 from fastgd.linalg.precision import EPS
-from fastgd.losses.base import typical_curvature
+from fastgd.objective.distances import curvature_unit
 from fastgd.objective.subset import on_rows
 from fastgd.solvers.base import Forecast, Solver, no_derivatives, several_predictions
 from fastgd.solvers.interior_point.central_path import central_path_applies
@@ -296,7 +296,7 @@ class WorkingSet(Solver):
             chosen = np.sort(chosen[np.argpartition(-off, most)[:most]])
         if memory.damping is None:
             memory.damping = FIRST_DAMPING if F.loss.self_concordance is None else 0.0
-        damping = memory.damping * typical_curvature(F.loss)
+        damping = memory.damping * curvature_unit(F)
         if columns.are_swept(chosen):
             memory.n_sweeps += 1
             rng = np.random.Generator(np.random.PCG64([self.seed, memory.n_sweeps]))

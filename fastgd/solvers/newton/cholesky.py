@@ -14,8 +14,10 @@ import numpy as np
 
 from fastgd.certificates import corrected_dual
 from fastgd.data.chunk_sizes import ROWS
+from fastgd.linalg.bordered import HELD
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
+from fastgd.losses.base import steps_curve
 from fastgd.objective.cost_model import are_few, curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.objective import SUM_OF_SQUARES
@@ -147,7 +149,7 @@ class Newton(Solver):
         reason = (
             f"a curvature matrix costs about {curvature_cost(F):.2g} passes and saves many more"
         )
-        return Forecast(passes, reason, last=not (F.convex and F.elastic))
+        return Forecast(passes, reason, last=not (steps_curve(F.loss) and F.term.certified))
 
     @classmethod
     def make(cls, objective, options):
@@ -252,9 +254,8 @@ class Newton(Solver):
             return
         if self._followed is None or self._followed[0] is not factor:
             self._followed = factor, factor.matrix()
-        matrix = self._followed[1]
-        matrix[np.diag_indices_from(matrix)] += added
-        memory.factor = Factor(matrix.copy())
+        matrix = self._raised(self._followed[1], added)
+        memory.factor = self._factor(matrix)
         self._followed = memory.factor, matrix
         # As if the rate at which the matrix brings steps closer had been seen once more.
         memory.gain = max(memory.gain, PRESUMED_GAIN)
@@ -361,24 +362,25 @@ class Newton(Solver):
             # In place: what is left out has no say in `_curvature_changed` either, and a copy
             # would be one more vector.
             np.multiply(curvatures, curvatures >= least, out=curvatures)
-        matrix = F.gram(curvatures)
+        matrix = self._matrix_of(curvatures)
         if least > 0.0:
-            missed = least * F.moments()[0][SUM_OF_SQUARES]
-            memory.omits_rows = bool((missed <= MISSED * np.diag(matrix)[: missed.size]).all())
-        if not F.elastic:
-            n = F.n_features
-            matrix[np.arange(n), np.arange(n)] += np.maximum(F.penalty_curvature(state.point), 0.0)
+            missed, has = least * F.moments()[0][SUM_OF_SQUARES], self._diagonal_of(matrix)
+            memory.omits_rows = bool((missed <= MISSED * has[: missed.size]).all())
+        if not F.term.certified:  # else it is in the matrix
+            added = np.zeros(F.size)
+            added[: F.n_features] = np.maximum(F.penalty_curvature(state.point), 0.0)
+            matrix = self._raised(matrix, added)
         if F.share < 1.0:
-            self._hold_unseen(matrix)
-        memory.factor, memory.singular = factor_of(F, lambda: curvatures, matrix, memory.singular)
+            matrix = self._holding(matrix, self._unseen())
+        memory.factor, memory.singular = self._factored(matrix, lambda: curvatures, memory.singular)
         memory.anchor = state.point
         memory.row_curvatures = curvatures
         memory.exact = memory.curvature_floor == 0.0 or F.loss.self_concordance == 0.0
         memory.pairs = []
         memory.n_steps = 0
 
-    def _hold_unseen(self, matrix):
-        """Let columns that a sample of the rows hardly shows stay where they are.
+    def _unseen(self):
+        """Columns that a sample of the rows hardly shows, a mask: they are to stay where they are.
 
         A rare indicator, standardised, is a constant next to 0 in a sample without its rows, and
         would be used as one: one such column was left with predictions of -789 for the rows that it
@@ -387,12 +389,33 @@ class Newton(Solver):
         F = self.objective
         if self._held is None:
             seen, there = (moments[SUM_OF_SQUARES] for moments, _ in (F.own_moments(), F.moments()))
-            columns = np.flatnonzero(seen < SEEN * there)[:, None]
-            self._held = (columns * F.n_predictions + np.arange(F.n_predictions)).ravel()
-        held = self._held
+            rare = np.repeat(seen < SEEN * there, F.n_predictions)
+            self._held = np.append(rare, np.zeros(F.size - rare.size, np.bool_))
+        return self._held
+
+    # What a subclass with matrices of another form has its own of.
+
+    def _matrix_of(self, curvatures):
+        return self.objective.gram(curvatures)
+
+    def _diagonal_of(self, matrix):
+        return np.diag(matrix)
+
+    def _raised(self, matrix, added):
+        matrix[np.diag_indices_from(matrix)] += added
+        return matrix
+
+    def _holding(self, matrix, held):
         matrix[held] = matrix[:, held] = 0.0
         # Next to no step, whatever the gradient.
-        matrix[held, held] = 1e20 * np.diag(matrix).max()
+        matrix[held, held] = HELD * np.diag(matrix).max()
+        return matrix
+
+    def _factor(self, matrix):
+        return Factor(matrix.copy())
+
+    def _factored(self, matrix, curvatures, singular=False):
+        return factor_of(self.objective, curvatures, matrix, singular)
 
     def _search(self, state, step, slope, total, slack):
         """(rate, (point, value, gradient)) with F low enough, or None where no rate is."""

@@ -16,7 +16,6 @@ import numpy as np
 from fastgd.certificates.rounding import intercept_rounding, sum_rounding
 from fastgd.linalg.precision import EPS
 from fastgd.objective.gram import quadratic
-from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.newton.cholesky import Newton, NewtonMemory
 
 # An extrapolated value is as good as one from a pass where it is off by less than this share.
@@ -81,27 +80,31 @@ class LeastSquares(Newton):
         """Value, gradient and curvature at a point; those of an extrapolated point hold where the
         value at its anchor is what it was.
         """
-        F, memory, before = self.objective, state.memory, state.memory.anchor_value
+        memory, before = state.memory, state.memory.anchor_value
         new = state.value is None and memory.factor is None
         if not new and before is None:
             super()._resume(state)
             return
         self._allocate()
-        value, gradient, matrix = quadratic(F, state.point if before is None else memory.anchor)
+        value, gradient, matrix = self._quadratic(state.point if before is None else memory.anchor)
         if value == before:
             return
         if before is not None:
-            value, gradient, matrix = quadratic(F, state.point)
+            value, gradient, matrix = self._quadratic(state.point)
         state.value = value
         state.gradient = gradient
         state.forget()
         memory = state.memory
-        memory.factor, memory.singular = factor_of(
-            F, lambda: self._curvatures_at(state.point), matrix
+        memory.factor, memory.singular = self._factored(
+            matrix, lambda: self._curvatures_at(state.point)
         )
         memory.anchor = state.point
         memory.exact = True
         memory.curvature_floor = 0.0
+
+    def _quadratic(self, point):
+        """Value, gradient and curvature matrix at a point."""
+        return quadratic(self.objective, point)
 
     def _curvatures_at(self, point):
         self.objective.smooth_and_gradient(point, self._curvatures)

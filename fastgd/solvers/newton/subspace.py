@@ -31,8 +31,8 @@ import numpy as np
 from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import scaled_eigenpairs
-from fastgd.losses.base import typical_curvature
 from fastgd.objective.cost_model import COMBINATIONS, pass_cost
+from fastgd.objective.distances import curvature_unit
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.moments import row_coupling, spread
 from fastgd.objective.null_model import lowest
@@ -442,7 +442,7 @@ def subspace_passes(objective, best=np.inf):
     F, one = objective, pass_here(objective)
     if best <= FEWEST_ITERATIONS * one:  # what follows reads rows
         return FEWEST_ITERATIONS * one
-    curvature = typical_curvature(F.loss) * row_coupling(F)
+    curvature = curvature_unit(F) * row_coupling(F)
     coupled = FEWEST_ITERATIONS + ITERATIONS_PER_ROOT * math.sqrt(curvature)
     most = min(coupled, MOST_ITERATIONS) * one
     if best <= most:

@@ -9,9 +9,16 @@ import numpy as np
 
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
-from fastgd.objective.cost_model import DENSE_COST, LOOP_COST, solving_cost, vector_pass_cost
+from fastgd.objective.cost_model import (
+    DENSE_COST,
+    LOOP_COST,
+    is_full,
+    solving_cost,
+    values_of,
+    vector_pass_cost,
+)
 from fastgd.objective.vector_gram import hold_shifts
-from fastgd.solvers.base import Forecast, no_derivatives
+from fastgd.solvers.base import Forecast, no_derivatives, several_strengths
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.newton.cholesky import ITERATIONS, MATRICES, MATRICES_AFTER_GROWTH, Newton
 
@@ -40,7 +47,7 @@ class VectorNewton(Newton):
         if F.size > MOST_UNKNOWNS:
             return f"with one matrix takes at most {MOST_UNKNOWNS:,} unknowns, got {F.size:,}"
         l1 = "with one matrix does not go with an l1 part" if F.l1 > 0.0 else None
-        return no_derivatives(F) or l1
+        return no_derivatives(F) or several_strengths(F) or l1
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):
@@ -75,7 +82,7 @@ class VectorNewton(Newton):
         F, memory = self.objective, state.memory
         matrix = F.curvature_matrix(state.point)
         if F.share < 1.0:
-            self._hold_unseen(matrix)
+            matrix = self._holding(matrix, self._unseen())
         memory.factor = Factor(hold_shifts(F, matrix))
         memory.anchor, memory.exact = state.point, True
         memory.pairs, memory.n_steps = [], 0
@@ -85,9 +92,9 @@ def matrix_cost(objective):
     """A curvature matrix and its factor in passes' worth of time."""
     F, size = objective, objective.size
     formed = F.n_predictions * (F.n_predictions + 1) / 2.0
-    stored = max(F.rows.stored(), F.n_samples)
+    stored = max(values_of(F), F.n_samples)
     nonzeros = stored / F.n_samples
-    if F.rows.sparse:
+    if F.rows.sparse and not is_full(F):
         time = LOOP_COST * nonzeros**2 * F.n_samples * formed
     else:
         time = PAIRS * DENSE_COST * stored * F.n_features * formed

@@ -28,7 +28,7 @@ from fastgd.objective.distances import unit_at
 from fastgd.objective.gram import chunks, merged
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.objective.vector_map import samples_of
-from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives
+from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, several_strengths
 from fastgd.solvers.gradient.lbfgs import Falls, notice_rounding
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.line_search import armijo, halvings
@@ -102,7 +102,7 @@ class BlockNewton(Solver):
                 "solver='lbfgs'"
             )
         l1 = "by products does not go with an l1 part" if F.l1 > 0.0 else None
-        return no_derivatives(F) or l1
+        return no_derivatives(F) or several_strengths(F) or l1
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):

@@ -7,6 +7,9 @@ the iterates since update `average_from`), a rule's `state`, and `counters`:
     counters[UPDATES]  updates done so far, in this and all earlier epochs
     counters[AVERAGED] how many iterates `total` holds
 
+With `options.told` epochs return the sum over the rows of what each lost before its update, as
+SGDClassifier's ending looks at it: weights do not count. Otherwise they return 0.
+
 Loops stand where array expressions would be shorter: one `a[:] = b` adds up to 3 s of compiling (it
 brings the text of its error message), an arithmetic one 0.2 s.
 """
@@ -46,6 +49,8 @@ class Options(NamedTuple):
         Whether an L2 penalty acts in closed form between updates (`rule_epoch`).
     smooth : bool
         Whether the penalty has a derivative.
+    told : bool
+        Whether the training loss is summed.
     """
 
     c: float
@@ -58,6 +63,7 @@ class Options(NamedTuple):
     average_from: float
     exact: bool
     smooth: bool
+    told: bool = False
 
 
 @kernel
@@ -132,9 +138,10 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, counters, op
 
     The coefficients are scale * point: an L2 step changes the scale only (Bottou, 2012, section
     5.1). L1 steps are caught up with when a row touches the coefficient (Lipton and Elkan, 2015).
-    The iterates sum to mass * point + total.
+    The iterates sum to mass * point + total. What is told of single rows has the L2 penalty in it,
+    from a sum of squares that moves with the coefficients.
     """
-    l1, l2, average_from = options.l1, options.l2, options.average_from
+    l1, l2, average_from, told = options.l1, options.l2, options.average_from, options.told
     coef, d, n = point[:-1], point.size - 1, order.size
     coef_total = total[:-1]
     steps = np.zeros(min(batch, n))
@@ -145,6 +152,11 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, counters, op
     start = now = np.int64(
         0
     )  # a plain 0 would have Numba compile the functions it is passed to twice
+    lost, squares, dot = 0.0, 0.0, 0.0
+    penalised = told and batch == 1 and l1 == 0.0 and l2 > 0.0 and not pace.uses_row()
+    if penalised:
+        for j in range(d):
+            squares += coef[j] * coef[j]
     for first in range(0, n, batch):
         stop = min(first + batch, n)
         update += 1.0
@@ -155,9 +167,12 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, counters, op
         for m in range(first, stop):
             i = order[m]
             rows.prefetch(order[min(m + AHEAD, n - 1)])
-            prediction = scale * rows.dot(i, coef) + intercept + samples.offset(i)
+            dot = rows.dot(i, coef)
+            prediction = scale * dot + intercept + samples.offset(i)
             target = samples.target(i)
             derivative = loss.derivative(prediction, target)
+            if told:
+                lost += loss.value(prediction, target) + 0.5 * l2 * (scale * scale * squares)
             if pace.uses_row():
                 value = loss.value(prediction, target)
                 step = pace.multiple(rate, value, derivative, rows.squared_norm(i))
@@ -169,9 +184,14 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, counters, op
         scale *= max(0.0, 1.0 - rate * l2)
         if scale < SMALLEST_SCALE:
             _fold(coef, coef_total, seen, trail, now, scale, mass)
+            squares *= scale * scale
+            dot *= scale
             scale, mass, now = 1.0, 0.0, start
         for m in range(first, stop):
             if steps[m - first] != 0.0:
+                if penalised:
+                    multiple = -steps[m - first] / scale
+                    squares += multiple * (2.0 * dot + multiple * rows.squared_norm(order[m]))
                 rows.add(order[m], -steps[m - first] / scale, coef)
                 if mass != 0.0:
                     rows.add(order[m], steps[m - first] / scale * mass, coef_total)
@@ -190,6 +210,7 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, counters, op
     _fold(coef, coef_total, seen, trail, now, scale, mass)
     point[d], total[d] = intercept, intercept_total
     counters[UPDATES], counters[AVERAGED] = update, averaged
+    return lost
 
 
 @kernel
@@ -232,7 +253,7 @@ def rule_epoch(
     exact, smooth = options.exact, options.smooth
     average_from = np.int64(min(options.average_from, 2.0**62))
     coef, d, n = point[:-1], point.size - 1, order.size
-    update = int(counters[UPDATES])
+    update, lost = int(counters[UPDATES]), 0.0
     gradient = np.zeros(d)
     seen, touched = np.zeros(d, np.int64), np.zeros(d, np.int64)
     for j in range(d):
@@ -277,6 +298,8 @@ def rule_epoch(
             derivative = (
                 loss.derivative(prediction, samples.target(i)) * samples.weight(i) / (stop - first)
             )
+            if options.told:
+                lost += loss.value(prediction, samples.target(i))
             slope += derivative
             rows.add(i, derivative, gradient)
         for m in range(n_touched):
@@ -307,6 +330,29 @@ def rule_epoch(
         else:
             total[j] += coef[j] * max(0, update + 1 - max(seen[j] + 1, average_from))
     counters[UPDATES] = np.float64(update)
+    return lost
+
+
+@kernel
+def coast_others(
+    rule, state, coef, total, chosen, first, last, l2, scales, power, rate, average_from
+):
+    """From update `first` to `last`, what an L2 penalty makes of coefficients that no row touches:
+    those that are not among the sorted `chosen`.
+
+    Of rules that do nothing where the gradient is 0, so that a coefficient of 0 stays. Rates are
+    `rate` / scales^power, or `rate` where there are no scales.
+    """
+    average_from = np.int64(min(average_from, 2.0**62))
+    position = 0
+    for j in range(coef.size):
+        if position < chosen.size and chosen[position] == j:
+            position += 1
+        elif coef[j] != 0.0:
+            own_rate = rate
+            if scales.size > 0:
+                own_rate = rate * (1.0 / scales[j] ** power)
+            _coast(rule, state, coef, total, j, first, last, l2, own_rate, average_from)
 
 
 @kernel(relaxed=True)
@@ -383,7 +429,7 @@ def vector_epoch(rows, samples, loss, order, batch, point, total, counters, opti
     coef, d, n, n_predictions = point[:-1], point.shape[0] - 1, order.size, point.shape[1]
     predictions, intercept_steps = np.zeros(n_predictions), np.zeros(n_predictions)
     steps = np.zeros((min(batch, n), n_predictions))
-    scale, mass, update = 1.0, 0.0, counters[UPDATES]
+    scale, mass, update, lost = 1.0, 0.0, counters[UPDATES], 0.0
     for first in range(0, n, batch):
         stop = min(first + batch, n)
         update += 1.0
@@ -397,6 +443,8 @@ def vector_epoch(rows, samples, loss, order, batch, point, total, counters, opti
             for c in range(n_predictions):
                 predictions[c] *= scale
             loss.derivatives(predictions, samples.target(i), step)
+            if options.told:
+                lost += loss.value(predictions, samples.target(i))
             for c in range(n_predictions):
                 step[c] *= rate * samples.weight(i) / (stop - first)
                 intercept_steps[c] += step[c]
@@ -422,6 +470,7 @@ def vector_epoch(rows, samples, loss, order, batch, point, total, counters, opti
         counters[AVERAGED] += counts
     _fold_table(point, total, scale, mass)
     counters[UPDATES] = update
+    return lost
 
 
 @kernel
@@ -448,7 +497,7 @@ def vector_rule_epoch(
     average_from = np.int64(min(options.average_from, 2.0**62))
     d, n, n_predictions = point.shape[0] - 1, order.size, point.shape[1]
     coef, unknowns, sums = point[:-1], point.reshape(point.size), total.reshape(total.size)
-    update = int(counters[UPDATES])
+    update, lost = int(counters[UPDATES]), 0.0
     gradient, derivatives = np.zeros((d, n_predictions)), np.zeros(n_predictions)
     predictions, slopes = np.zeros(n_predictions), np.zeros(n_predictions)
     seen, touched = np.zeros(d, np.int64), np.zeros(d, np.int64)
@@ -497,6 +546,8 @@ def vector_rule_epoch(
                 predictions[c] = point[d, c] + samples.offset(i)
             rows.dots(i, coef, predictions)
             loss.derivatives(predictions, samples.target(i), derivatives)
+            if options.told:
+                lost += loss.value(predictions, samples.target(i))
             for c in range(n_predictions):
                 derivatives[c] *= samples.weight(i) / (stop - first)
                 slopes[c] += derivatives[c]
@@ -534,6 +585,7 @@ def vector_rule_epoch(
             else:
                 sums[u] += unknowns[u] * away
     counters[UPDATES] = np.float64(update)
+    return lost
 
 
 @kernel

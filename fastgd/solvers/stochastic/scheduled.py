@@ -1,5 +1,6 @@
 """Any update rule on few rows at a time: an epoch is one iteration."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +9,12 @@ from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
 from fastgd.rules.one_sample import Scheduled
 from fastgd.solvers.base import Solver, State
-from fastgd.solvers.gradient.scheduled import ScheduledMemory, empty_slots
+from fastgd.solvers.gradient.scheduled import ScheduledMemory, divided, empty_slots
 from fastgd.solvers.stochastic.kernels import (
     AVERAGED,
     UPDATES,
     Options,
+    coast_others,
     gd_epoch,
     rule_epoch,
     vector_epoch,
@@ -55,7 +57,7 @@ class Stochastic(Solver):
     average_from : float
         First update whose iterate enters the average; inf for none.
     patience : Patience, optional
-        For `learning_rate="adaptive"`.
+        Ends the run, or divides its rate, by the training loss of epochs; None: it runs on.
     """
 
     Memory: type = StochasticMemory
@@ -82,12 +84,14 @@ class Stochastic(Solver):
         self.scheduled = not self.pace.uses_row()
         self.average_from = average_from
         self.patience = patience
+        self.ends_itself = patience is not None
         self.rows = objective.samples.active()
         closed = objective.elastic
         self.plain = rule.plain and closed
         steady = schedule.p == 0.0
         self.lazily_exact = rule.coasts and steady and closed and objective.l1 == 0.0
-        self.rates: float | np.ndarray = 1.0
+        self.scales: np.ndarray | None = None
+        self.power = 1.0
         self.intercept_rate = 1.0
 
     def _fresh(self, point):
@@ -110,6 +114,8 @@ class Stochastic(Solver):
 
     def _resume(self, state):
         """Nothing to evaluate: an epoch needs the point only."""
+        if self.patience is not None:
+            self.patience.resume(state, self.objective)
 
     def advance(self, state):
         """One epoch."""
@@ -117,40 +123,88 @@ class Stochastic(Solver):
         order = row_order(self.rows, self.seed, state.iteration, self.shuffle)
         point = self._padded(state.point)
         with np.errstate(all="ignore"):
-            self._epoch(order, point, memory, self._options(memory))
+            lost = self._epoch(order, point, memory, self._options(memory))
         state.point = point.ravel()[: F.size]
         F.meter.count(order.size / F.n_active)
         state.updates = int(memory.counters[UPDATES])
-        state.rate = self.schedule.rate(state.updates) / memory.divisor
+        state.rate = divided(self.schedule.rate(state.updates), memory.divisor)
         state.iteration += 1
         if self.patience is not None:
-            v = self.answer(state)
-            self.patience.look(state, F.value(v))
+            self.patience.look(state, lost / order.size)
 
     def _epoch(self, order, point, memory, options):
-        """Move `point` and what is in `memory` by the kernel for this rule."""
+        """Move `point` and what is in `memory` by the kernel for this rule; what it tells of
+        the loss.
+        """
         F, total, counters = self.objective, memory.iterate_sum, memory.counters
+        narrowed = self._narrowed()
+        if narrowed is not None:
+            return self._narrow_epoch(narrowed, order, point, memory, options)
         data = F.rows, F.samples, F.loss
         if F.vector and not self._has_slots:
-            vector_epoch(*data, order, self.batch, point, total, counters, options)
-        elif not self._has_slots:
-            gd_epoch(*data, self.pace, order, self.batch, point, total, counters, options)
+            return vector_epoch(*data, order, self.batch, point, total, counters, options)
+        if not self._has_slots:
+            return gd_epoch(*data, self.pace, order, self.batch, point, total, counters, options)
+        penalty = ElasticNet(0.0) if self.lazily_exact else F.penalty
+        epoch = vector_rule_epoch if F.vector else rule_epoch
+        return epoch(
+            *data,
+            self.rule,
+            penalty,
+            order,
+            self.batch,
+            point,
+            memory.slots,
+            total,
+            self._columns(),
+            counters,
+            options,
+        )
+
+    def _narrowed(self):
+        """The columns that the rows touch, and rows of these alone, where they are few and all
+        others can be told at once; else None.
+        """
+        others = self.plain and self.objective.l1 == 0.0
+        others = others or (self.rule.accumulates and not self.objective.vector)
+        if self.patience is not None or self.objective.vector or not others:
+            return None
+        return self.objective.rows.narrowed()
+
+    def _narrow_epoch(self, narrowed, order, point, memory, options):
+        """`_epoch` for rows that touch few columns: no array as long as there are columns is
+        made, and others are gone over once.
+        """
+        F, counters, (chosen, rows) = self.objective, memory.counters, narrowed
+        coef, total, data = point[:-1], memory.iterate_sum[:-1], (rows, F.samples, F.loss)
+        begun, averaged = counters
+        at = np.append(chosen, coef.size)
+        if self.plain:
+            # One more coefficient, which no row touches, tells what becomes of all others.
+            at = np.insert(at, chosen.size, coef.size)
+            few, few_total = point[at], memory.iterate_sum[at]
+            few[-2], few_total[-2] = 1.0, 0.0
+            gd_epoch(*data, self.pace, order, self.batch, few, few_total, counters, options)
+            if few_total[-2] != 0.0:
+                total += few_total[-2] * coef
+            coef *= few[-2]
+            few[-2], few_total[-2] = few[-1], few_total[-1]
         else:
-            penalty = ElasticNet(0.0) if self.lazily_exact else F.penalty
-            epoch = vector_rule_epoch if F.vector else rule_epoch
-            epoch(
-                *data,
-                self.rule,
-                penalty,
-                order,
-                self.batch,
-                point,
-                memory.slots,
-                total,
-                self._columns(),
-                counters,
-                options,
-            )
+            few, few_total, slots = point[at], memory.iterate_sum[at], memory.slots[:, at]
+            columns = self._columns(chosen)
+            rule, penalty = self.rule, ElasticNet(0.0) if self.lazily_exact else F.penalty
+            epoch = order, self.batch, few, slots, few_total, columns, counters, options
+            rule_epoch(*data, rule, penalty, *epoch)
+            if self.lazily_exact:
+                scales = np.zeros(0) if self.scales is None else self.scales
+                span = chosen, int(begun), int(counters[UPDATES]), options.l2
+                rates = scales, self.power, options.c, options.average_from
+                coast_others(rule, memory.slots, coef, total, *span, *rates)
+            elif counters[AVERAGED] != averaged:
+                total += (counters[AVERAGED] - averaged) * coef
+            memory.slots[:, at] = slots
+        point[at], memory.iterate_sum[at] = few, few_total
+        return 0.0
 
     def retreat(self, state, safe_point):
         """Halve the rate and go on from a point that is known to be good."""
@@ -176,7 +230,7 @@ class Stochastic(Solver):
     def _options(self, memory):
         F, schedule = self.objective, self.schedule
         return Options(
-            c=float(schedule.c / memory.divisor),
+            c=float(divided(schedule.c, memory.divisor)),
             t0=float(schedule.t0),
             p=float(schedule.p),
             l1=float(F.l1),
@@ -186,16 +240,23 @@ class Stochastic(Solver):
             average_from=float(self.average_from),
             exact=bool(self.lazily_exact),
             smooth=bool(F.term.smooth),
+            told=self.patience is not None,
         )
 
-    def _columns(self):
+    def _rates(self, chosen=slice(None)):
+        """Rates of some coefficients in units of the schedule's: an array, or one for all."""
+        return 1.0 if self.scales is None else 1.0 / self.scales[chosen] ** self.power
+
+    def _columns(self, chosen=slice(None)):
         """Rates of the coefficients, and how much rarer than once per update a batch touches
         each (1 / P(touched)).
         """
-        columns = np.ones((2, self.objective.n_features))
-        columns[0] = self.rates
+        rates = self._rates(chosen)
+        count = self.objective.n_features if isinstance(chosen, slice) else chosen.size
+        columns = np.ones((2, count))
+        columns[0] = rates
         if not self.lazily_exact:
-            share = self.objective.moments()[0][3]
+            share = self.objective.moments()[0][3][chosen]
             touched = -np.expm1(self.batch * np.log1p(-np.minimum(share, 1.0 - 1e-16)))
             columns[1] = 1.0 / np.where(share > 0.0, np.minimum(touched, 1.0), 1.0)
         return columns
@@ -204,6 +265,9 @@ class Stochastic(Solver):
         """The point with an intercept of 0 where the objective has none, in the shape of the
         kernels.
         """
-        padded = np.zeros(self.objective.kind.shape(self.objective.n_features))
+        shape = self.objective.kind.shape(self.objective.n_features)
+        if v.size == math.prod(shape):
+            return v.copy().reshape(shape)
+        padded = np.zeros(shape)
         padded.reshape(-1)[: v.size] = v
         return padded

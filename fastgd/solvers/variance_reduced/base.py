@@ -117,7 +117,11 @@ class VarianceReduced(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """Losses that are not smooth and convex, of one prediction, with a bounded curvature."""
+        """Losses that are not smooth and convex, of one prediction, with a bounded curvature;
+        penalties that are none of single coefficients.
+        """
+        if not objective.penalty.single:
+            return f"takes penalties of single coefficients, got {objective.penalty!r}"
         return _unsuitable(objective.loss)
 
     @classmethod

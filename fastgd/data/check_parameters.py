@@ -35,6 +35,7 @@ def is_flag(value):
 ALLOWED = {
     "alpha": ("a finite number of at least 0", lambda v: is_real(v) and 0 <= v < np.inf),
     "l1_ratio": ("a number from 0 to 1", lambda v: v is None or (is_real(v) and 0 <= v <= 1)),
+    "positive": ("True or False", is_flag),
     "fit_intercept": ("True or False", is_flag),
     "max_iter": ("an integer of at least 1", lambda v: is_count(v) and v >= 1),
     "tol": ("None or a number of at least 0", lambda v: v is None or (is_real(v) and v >= 0)),
@@ -144,11 +145,14 @@ def as_weights(sample_weight, n_samples, name="sample_weight", of="X"):
     return weights
 
 
-def as_offset(offset, n_samples):
-    """Offsets as float64, (n_samples,), all finite; ValueError else."""
-    offsets = as_numbers(offset, "offset", n_samples)
+def as_offset(offset, n_samples, name="offset", of="X"):
+    """Offsets as float64, (n_samples,), all finite; ValueError else.
+
+    `name` and `of` are what messages call the offsets and the matrix whose rows they belong to.
+    """
+    offsets = as_numbers(offset, name, n_samples, of)
     if offsets.ndim != 1:
-        raise ValueError(f"offset must have shape ({n_samples},), got {offsets.shape}")
+        raise ValueError(f"{name} must have shape ({n_samples},), got {offsets.shape}")
     return offsets
 
 

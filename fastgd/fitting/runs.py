@@ -10,9 +10,8 @@ import numpy as np
 
 from fastgd.certificates.bound import NO_BOUND
 from fastgd.certificates.certifier import provable
-from fastgd.data.targets import WeightedSamples
 from fastgd.fitting.build import make_solver
-from fastgd.fitting.candidates import is_open
+from fastgd.fitting.choose_solver import batch_sizes, is_open
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended, Together, Watch
@@ -23,6 +22,7 @@ from fastgd.fitting.stopping import (
     Cautious,
     Extrapolated,
     NoMistakes,
+    OutOfReach,
     Overdue,
     Plateau,
     Stalled,
@@ -63,6 +63,8 @@ class Task:
         `watch(k)` is the Watch of target `k`.
     notes : tuple of str
         What else plans are to tell.
+    keeps_states : bool
+        Whether a later fit may go on with what solvers keep.
     """
 
     loss: object
@@ -78,6 +80,7 @@ class Task:
     watch: Callable[[int], Watch] | None = None
     n_threads: int = 1
     notes: tuple = ()
+    keeps_states: bool = True
 
 
 @dataclass
@@ -118,9 +121,9 @@ def fit_targets(task, samples, seeds, starts, states):
     KeyboardInterrupt
         Where a key was pressed before any check.
     """
-    for one in samples:
-        check_infimum(task.loss, one.targets)
-    objectives = target_objectives(task, samples)
+    # One target after the other, about one a thread at a time: all at once would hold a few numbers
+    # for each row and target.
+    objective_of = target_objectives(task, samples)
     runs: list = [None] * len(samples)
     ended = threading.Event()
     keys: list[KeyboardInterrupt] = []
@@ -130,7 +133,9 @@ def fit_targets(task, samples, seeds, starts, states):
             if ended.is_set():
                 return
             try:
-                runs[k] = fit_target(task, objectives[k], seeds[k], starts[k], states[k], k, ended)
+                check_infimum(task.loss, samples[k].targets)
+                run = fit_target(task, objective_of(k), seeds[k], starts[k], states[k], k, ended)
+                runs[k] = run if task.keeps_states else _without_state(run)
             except KeyboardInterrupt as key:
                 keys.append(key)
                 ended.set()
@@ -149,7 +154,7 @@ def fit_targets(task, samples, seeds, starts, states):
     if begun is None:
         raise keys[0]
     for k, run in enumerate(runs):
-        runs[k] = run or _not_begun(objectives[k], starts[k], begun.plan)
+        runs[k] = run or _not_begun(objective_of(k), starts[k], begun.plan)
     if all(run.result.reason is not StopReason.INTERRUPTED for run in runs):
         runs[-1].result.reason = StopReason.INTERRUPTED
     return runs
@@ -162,21 +167,36 @@ def target_threads(task, n_targets):
     return task.n_threads if n_targets > 1 and task.rows.stored() >= LEAST_FOR_THREADS else 1
 
 
+def _without_state(run):
+    """The run without what solvers with steps of their own keep, vectors as long as there are
+    rows, where nobody is to go on with it.
+    """
+    if run.plan.solver in batch_sizes():
+        run.result.state = None
+    return run
+
+
 def target_objectives(task, samples):
-    """Objective of each target; only the outermost of targets and blocks uses threads."""
+    """A function that makes the objective of a target; only the outermost of targets and blocks
+    uses threads.
+    """
     inner = task.n_threads if len(samples) == 1 else 1
-    objectives = [
-        Objective.of(task.loss, task.rows, one, task.penalty, task.alpha, task.fit_intercept, inner)
-        for one in samples
-    ]
-    shared = isinstance(samples[0], WeightedSamples) and all(
-        one.weights is samples[0].weights for one in samples
-    )
-    if shared and len(samples) > 1:
-        moments = objectives[0].moments()
-        for objective in objectives[1:]:
-            objective.take_moments(moments)
-    return objectives
+
+    def bare(k):
+        problem = task.loss, task.rows, samples[k], task.penalty
+        return Objective.of(*problem, task.alpha, task.fit_intercept, inner)
+
+    if len(samples) == 1:
+        return bare
+    # Of rows and weights, which all share.
+    moments = bare(0).moments()
+
+    def objective_of(k):
+        objective = bare(k)
+        objective.take_moments(moments)
+        return objective
+
+    return objective_of
 
 
 def _not_begun(objective, start, plan):
@@ -223,7 +243,8 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     def go(tried, rule, start, state, max_iter, max_time):
         plan = tried[-1]
         before = objective.passes
-        solver = make_solver(plan, rule, task.settings, objective, seed)
+        scored = score is not None
+        solver = make_solver(plan, rule, task.settings, objective, seed, scored=scored)
         rules = _rules(task, tried, solver, max_time)
         descent = Descent(
             solver,
@@ -335,6 +356,12 @@ def _unknowns(objective, coef, intercept):
     return table.ravel()
 
 
+def _null_distance(objective):
+    """F of the null model less the infimum of the loss; F itself where nothing bounds the loss."""
+    infimum = objective.loss.infimum
+    return abs(objective.null_value - (infimum if infimum > -np.inf else 0.0))
+
+
 def _rules(task, tried, solver, max_time):
     """Stopping rules of a run by the last of the plans that were `tried`."""
     settings = task.settings
@@ -346,7 +373,7 @@ def _rules(task, tried, solver, max_time):
         rules.append(Validation(tol or 0.0, settings.n_iter_no_change))
     elif tol is not None and task.loss.online and settings.learning_rate == "auto":
         rules.append(NoMistakes())
-    elif tol is not None:
+    elif tol is not None and not solver.ends_itself:
         if not (solver.proves_itself or (solver.free_answers and provable(solver.objective))):
             cautious = solver.free_answers and solver.own_steps
             rules.append(
@@ -354,6 +381,10 @@ def _rules(task, tried, solver, max_time):
                 if cautious
                 else Extrapolated(tol, unit)
             )
+        if settings.solver != "auto" and solver.rule_name and plan.batch_size != "full":
+            F = solver.objective
+            far = functools.partial(_null_distance, F)
+            rules.append(OutOfReach(tol, unit, task.max_iter, far))
         if not solver.own_steps and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if plan.solver in ("newton", "lbfgs", "nesterov"):

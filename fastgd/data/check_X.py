@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 import scipy.sparse as sp
 
-from fastgd.data.check_values import refuse_masked
+from fastgd.data.check_parameters import refuse_masked
 from fastgd.data.rows import CSRRows, DenseRows, Rows, StridedRows
 
 __all__ = ["CSRRows", "DenseRows", "Rows", "StridedRows", "as_rows", "check_structure"]
@@ -28,7 +28,7 @@ PARTS = {
 }
 
 
-def as_rows(X, *, name="X", checked=False, in_place=False):
+def as_rows(X, *, name="X", checked=False, in_place=False, columns=None):
     """Turn a matrix into `Rows`, copying only what has to be copied.
 
     Parameters
@@ -44,6 +44,8 @@ def as_rows(X, *, name="X", checked=False, in_place=False):
     in_place : bool
         Whether an array in Fortran order, or with steps, is left where it is, for those who read
         all rows.
+    columns : array-like of str, optional
+        Names of the columns, for messages.
 
     Returns
     -------
@@ -68,7 +70,8 @@ def as_rows(X, *, name="X", checked=False, in_place=False):
     rows = _csr_rows(X, name, not checked) if sp.issparse(X) else _dense_rows(X, name, in_place)
     with np.errstate(all="ignore"):
         if not np.isfinite(rows.sum_of_squares()):
-            _refuse_values(rows, name)
+            refuse_not_finite(rows.matrix() if rows.sparse else rows.values, name, columns)
+            _refuse_overflow(rows.values, name)
     return rows
 
 
@@ -283,31 +286,45 @@ def _refuse_empty(shape, name):
         )
 
 
-def _refuse_values(rows, name, chunk=1 << 18):
-    """Raise ValueError for NaN, infinity and squares that overflow in double precision; else
-    there are none.
-    """
-    values, length = rows.values, chunk if rows.sparse else max(chunk // rows.shape()[1], 1)
-    total = 0.0
-    for first in range(0, len(values), length):
-        part = values[first : first + length].astype(np.float64)
+def refuse_not_finite(X, name="X", columns=None):
+    """Raise ValueError for NaN and infinity in a float array or CSR; one reading."""
+    values = X.data if sp.issparse(X) else X
+    with np.errstate(all="ignore"):
+        if np.isfinite(values.sum(dtype=np.float64)):
+            return
+    for first, part in _parts(values):
         finite = np.isfinite(part)
-        if not finite.all():
-            k = np.unravel_index(int(np.argmin(finite)), finite.shape)
-            i, j = first + int(k[0]), int(k[-1])
-            value = values[i] if rows.sparse else values[i, j]
-            if rows.sparse:
-                i, j = int(np.searchsorted(rows.starts, i, side="right") - 1), int(rows.columns[i])
-            raise ValueError(
-                f"{name} contains NaN or infinity (first in row {i}, column {j}): {value}; impute "
-                "or drop it"
-            )
+        if finite.all():
+            continue
+        k = np.unravel_index(int(np.argmin(finite)), finite.shape)
+        i, j = first + int(k[0]), int(k[-1])
+        value = values[i] if sp.issparse(X) else values[i, j]
+        if sp.issparse(X):
+            i, j = int(np.searchsorted(X.indptr, i, side="right") - 1), int(X.indices[i])
+        column = f"column {j}" if columns is None else f"column {columns[j]!r}"
+        raise ValueError(
+            f"{name} contains NaN or infinity (first in row {i}, {column}): {value}; impute or "
+            "drop it"
+        )
+
+
+def _refuse_overflow(values, name):
+    """Raise ValueError where the sum of squares is not finite in double precision."""
+    total = 0.0
+    for _, part in _parts(values):
         total += float(np.square(part).sum())
         if not np.isfinite(total):
             raise ValueError(
                 f"{name} holds values of up to {np.abs(part).max():.3g}, whose squares overflow; "
                 "give its columns other units, for example with MaxAbsScaler"
             )
+
+
+def _parts(values, chunk=1 << 18):
+    """Where parts of an array begin, and these parts in double precision."""
+    length = max(chunk // (values.shape[1] if values.ndim == 2 else 1), 1)
+    for first in range(0, len(values), length):
+        yield first, values[first : first + length].astype(np.float64)
 
 
 def _read_only(array):

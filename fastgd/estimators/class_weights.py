@@ -1,0 +1,64 @@
+"""Weights of classes, as weights of rows."""
+
+import numbers
+
+import numpy as np
+
+
+def class_totals(classes, y, weights):
+    """Total weight of the rows of each class, (n_classes,); the number of rows where `weights`
+    is None.
+    """
+    return np.bincount(np.searchsorted(classes, y), weights=weights, minlength=classes.size).astype(
+        np.float64
+    )
+
+
+def with_class_weight(class_weight, classes, y, weights, totals=None):
+    """Weights of the rows times those of their classes.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        1 for a class that a dict does not name; balanced: the classes' total weights become equal.
+    classes : ndarray, (n_classes,)
+    y : ndarray, (n_samples,)
+    weights : ndarray, (n_samples,), or None
+    totals : ndarray, (n_classes,), optional
+        For balanced: the classes' total weights, if more is known about them than these rows tell.
+
+    Raises
+    ------
+    ValueError
+        For a dict that names an unknown class or holds anything but finite numbers that are not
+        negative.
+
+    Examples
+    --------
+    >>> with_class_weight({1: 3.0}, np.array([0, 1]), np.array([1, 0]), None)
+    array([3., 1.])
+    """
+    if class_weight is None:
+        return weights
+    index = np.searchsorted(classes, y)
+    if isinstance(class_weight, str):
+        totals = class_totals(classes, y, weights) if totals is None else totals
+        seen = totals > 0.0
+        by_class = totals.sum() / np.count_nonzero(seen) / np.where(seen, totals, 1.0)
+    else:
+        by_class = _from_dict(class_weight, classes)
+    return by_class[index] if weights is None else by_class[index] * weights
+
+
+def _from_dict(class_weight, classes):
+    labels = classes.tolist()
+    unknown = [label for label in class_weight if label not in labels]
+    if unknown:
+        raise ValueError(f"class_weight names {unknown}, which is not among the classes {classes}")
+    if not all(
+        isinstance(w, numbers.Real) and 0 <= float(w) < np.inf for w in class_weight.values()
+    ):
+        raise ValueError(
+            f"class_weight must hold finite numbers that are not negative, got {class_weight}"
+        )
+    return np.array([float(class_weight.get(label, 1.0)) for label in labels])

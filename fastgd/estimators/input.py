@@ -1,0 +1,100 @@
+"""X and y as an estimator is given them: float arrays or CSR, or a ValueError."""
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import validate_data
+
+from fastgd.data.check_parameters import refuse_masked
+from fastgd.data.check_X import check_structure
+
+# How names of types begin that NumPy, pandas, Arrow and Polars have for dates and durations.
+TIMES = ("date", "time", "duration")
+
+
+class NotNumbersError(ValueError, TypeError):
+    """Data of a type that is no number: a ValueError, like all that can be wrong with data, and
+    a TypeError.
+    """
+
+
+def validated(estimator, X, *y, **options):
+    """X, and y if there is one, as float arrays or CSR; ValueError for whatever compiled code must
+    not see, but for NaN and infinity in X, which `fastgd.data.check_X` refuses.
+    """
+    check_structure(X)
+    if not options["reset"] and _is_plain(estimator, X) and all(map(_are_plain, y)):
+        check_consistent_length(X, *y)
+        return (X, *y) if y else X
+    for name, values in zip(("X", "y"), (X, *y), strict=False):
+        refuse_masked(values, name)
+    for name, kind in _kinds_of_columns(X):
+        if str(kind).lower().startswith(TIMES):
+            raise ValueError(
+                f"X holds dates or durations ({kind}{name}); turn them into numbers, for example "
+                "days"
+            )
+    options.update(accept_sparse="csr", accept_large_sparse=True, dtype=[np.float64, np.float32])
+    options["ensure_all_finite"] = False
+    try:
+        return validate_data(estimator, X, *y, **options)
+    except ValueError as error:
+        if str(error).startswith("could not convert string to float"):
+            raise ValueError(
+                f"{error}{_column_of_text(X)}: encode text as numbers first, for example with "
+                "OneHotEncoder"
+            ) from error
+        raise
+    except TypeError as error:
+        raise NotNumbersError(
+            f"X and y must hold numbers (y of a classifier: labels): {error}"
+        ) from error
+
+
+def _is_plain(estimator, X):
+    """Whether X is a float array or CSR of the columns that were fitted: nothing that
+    `validate_data` would change.
+
+    It looks at the same things, at 100 us more: a fifth of what `partial_fit` may take for a
+    chunk.
+    """
+    dense = type(X) is np.ndarray and X.ndim == 2
+    if not (dense or (sp.issparse(X) and X.format == "csr")) or hasattr(
+        estimator, "feature_names_in_"
+    ):
+        return False
+    same = X.shape[0] > 0 and X.shape[1] == getattr(estimator, "n_features_in_", -1)
+    return same and X.dtype in (np.float64, np.float32)
+
+
+def _are_plain(y):
+    """Whether y is a vector of finite numbers: nothing that `validate_data` would change."""
+    return (
+        type(y) is np.ndarray
+        and y.ndim == 1
+        and (y.dtype.kind in "iub" or (y.dtype.kind == "f" and _finite(y)))
+    )
+
+
+def _finite(values):
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(values.sum(dtype=np.float64)))
+
+
+def _kinds_of_columns(X):
+    """(" in column 'name'", type) of each column of a frame; ("", dtype) of an array."""
+    kinds = np.ravel(np.asarray(getattr(X, "dtypes", getattr(X, "dtype", "")), dtype=object))
+    names = getattr(X, "columns", ())
+    if len(names) != len(kinds):
+        return [("", kind) for kind in kinds]
+    return [(f" in column {name!r}", kind) for name, kind in zip(names, kinds, strict=True)]
+
+
+def _column_of_text(X):
+    """Words for the first column of a frame that is no numbers; empty for an array."""
+    for name in getattr(X, "columns", ()):
+        try:
+            np.asarray(X[name], dtype=np.float64)
+        except (TypeError, ValueError):
+            return f" in column {name!r}"
+    return ""

@@ -1,0 +1,199 @@
+"""What a fitted estimator reports beside predictions: a table of its coefficients, leave-one-out
+predictions.
+"""
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from fastgd.data.array_types import Floats, Labels, Matrix, Vector
+from fastgd.data.check_parameters import as_offset
+from fastgd.data.check_X import as_rows
+from fastgd.data.far_columns import read_shifted
+from fastgd.data.targets import as_samples
+from fastgd.estimators.input import validated
+from fastgd.inference.covariance import KINDS
+from fastgd.inference.leave_one_out import leave_one_out
+from fastgd.inference.summary import Coefficients, Summary, summarise
+from fastgd.losses.base import VectorLoss
+from fastgd.objective.objective import Objective
+from fastgd.runtime.threads import count_threads
+
+
+class Reports(BaseEstimator):
+    """Methods of `GDClassifier` and `GDRegressor`."""
+
+    def summary(
+        self,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        offset: Vector | None = None,
+        covariance: str = "model",
+        clusters: Labels | None = None,
+        level: float = 0.95,
+    ) -> Summary:
+        """Coefficients with standard errors, tests and intervals, and how well the model fits.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features)
+            The rows that were fitted.
+        y, sample_weight, offset : array-like, (n_samples,)
+            As in `fit`; a weight k means k rows.
+        covariance : {"model", "HC0", "HC1", "cluster"}, default="model"
+            "model": the loss is minus a log-likelihood and the targets follow it. "HC0" and "HC1":
+            White's, right for residuals of any variance; "cluster": for residuals that go together
+            within a cluster.
+        clusters : array-like, (n_samples,), optional
+            Label of each row's cluster, for "cluster".
+        level : float, default=0.95
+            Of the intervals.
+
+        Returns
+        -------
+        Summary
+            Print it, show it in a notebook, or take `to_frame()`.
+
+        Raises
+        ------
+        ValueError
+            For a loss without a derivative, a penalty that is not L2, more than one model (several
+            classes or targets), linearly dependent columns without a penalty, and bad input.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from fastgd import GDRegressor
+        >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+        >>> model = GDRegressor(alpha=0.0).fit(X, y)
+        >>> table = model.summary(X, y)
+        >>> round(float(table.std_error[table.names.index("bmi")]), 1)
+        66.5
+        """
+        if covariance not in KINDS:
+            raise ValueError(f"covariance must be one of {KINDS}, got {covariance!r}")
+        if not (isinstance(level, float) and 0.0 < level < 1.0):
+            raise ValueError(f"level must be a float between 0 and 1, got {level!r}")
+        F, coef, intercept, total = self._reported(X, y, sample_weight, offset, "summary")
+        if covariance == "cluster":
+            clusters = self._clusters(clusters, F.n_samples)
+        elif clusters is not None:
+            raise ValueError(f"clusters go with covariance='cluster', got {covariance!r}")
+        names = [*self._names(), "intercept"] if F.fit_intercept else self._names()
+        return summarise(F, coef, intercept, names, total, covariance, clusters, level)
+
+    def coefficients(self, X: Matrix | None = None) -> Coefficients:
+        """Coefficients with their names, the largest first.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features), optional
+            Rows from which the standard deviations of the columns are taken: a standardised
+            coefficient is what one standard deviation of its column adds to the prediction.
+
+        Returns
+        -------
+        Coefficients
+        """
+        check_is_fitted(self)
+        scale = None
+        if X is not None:
+            X = validated(self, X, reset=False)
+            scale = _standard_deviations(X)
+        coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
+        classes = getattr(self, "classes_", None)
+        outputs = [""] if len(coef) == 1 else [str(k) for k in range(len(coef))]
+        if classes is not None and len(coef) == len(classes):
+            outputs = [str(one) for one in classes]
+        return Coefficients.of(self._names(), outputs, coef, scale)
+
+    def loo_predictions(
+        self,
+        X: Matrix,
+        y: Labels,
+        sample_weight: Vector | None = None,
+        offset: Vector | None = None,
+    ) -> Floats:
+        """Prediction for each row by the model fitted without it, (n_samples,): exact for a squared
+        loss, else one Newton step from the model of all rows.
+
+        They are on the scale of `decision_function`, or of `predict` of a regressor. `alpha` stays
+        what it is: the mean loss of n - 1 rows is penalised as that of n was.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset
+            The rows that were fitted, as in `fit`; a row leaves with all its weight.
+
+        Raises
+        ------
+        ValueError
+            As `summary`; and for more than 10,000 columns.
+        """
+        F, coef, intercept, total = self._reported(X, y, sample_weight, offset, "loo_predictions")
+        return leave_one_out(F, coef, intercept, total)
+
+    def _names(self):
+        names = getattr(self, "feature_names_in_", None)
+        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
+
+    def _reported(self, X, y, sample_weight, offset, what):
+        """(objective, coef, intercept, sum of the weights) of the rows that were fitted."""
+        check_is_fitted(self)
+        loss, penalty = self._components()
+        if isinstance(loss, VectorLoss) or np.size(self.intercept_) > 1:
+            raise ValueError(
+                f"{what} is for a model with one prediction for each row, this one has "
+                f"{np.size(self.intercept_)}"
+            )
+        X, y = self._checked(X, y, reset=False)
+        rows = as_rows(X, checked=True)
+        targets = self._targets(y)[0]
+        weights = self._weights(sample_weight, y, X.shape[0])
+        offset = None if offset is None else as_offset(offset, X.shape[0])
+        samples = as_samples(loss, targets, X.shape[0], weights, offset)
+        if self.fit_intercept:
+            rows = read_shifted(rows, samples)
+        F = Objective.of(
+            loss,
+            rows,
+            samples,
+            penalty,
+            float(self.alpha),
+            bool(self.fit_intercept),
+            count_threads(self.n_jobs),
+        )
+        if not loss.smooth or not (F.elastic and F.term.smooth):
+            raise ValueError(
+                f"{what} needs a loss with a derivative and an L2 penalty or none, got "
+                f"loss={self.loss!r} and penalty={self.penalty!r}; see coefficients() for others"
+            )
+        coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.asarray(self.coef_)
+        total = float(X.shape[0]) if weights is None else float(np.sum(weights))
+        return F, coef.ravel().astype(float), float(np.ravel(self.intercept_)[0]), total
+
+    @staticmethod
+    def _clusters(clusters, n_samples):
+        if clusters is None:
+            raise ValueError("covariance='cluster' needs clusters=, a label for each row")
+        clusters = np.asarray(clusters)
+        if clusters.shape != (n_samples,):
+            raise ValueError(
+                f"clusters must have shape ({n_samples},), one label for each row, got "
+                f"{clusters.shape}"
+            )
+        if np.unique(clusters).size < 2:
+            raise ValueError("covariance='cluster' needs at least 2 clusters, got 1")
+        return clusters
+
+
+def _standard_deviations(X):
+    """Of each column, (n_features,)."""
+    if not sp.issparse(X):
+        return np.std(X, axis=0, dtype=np.float64)
+    X = X.astype(np.float64)
+    means = np.asarray(X.mean(axis=0)).ravel()
+    squares = np.asarray(X.multiply(X).mean(axis=0)).ravel()
+    return np.sqrt(np.maximum(squares - means**2, 0.0))

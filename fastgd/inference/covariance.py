@@ -1,0 +1,155 @@
+"""Covariance of the coefficients of a fitted model: from its curvature, or from its residuals.
+
+With H the second derivative of the sum over the rows of weight * loss + alpha * penalty at the
+model, and J that without the penalty,
+
+    "model"    phi H^-1 J H^-1, for a loss that is minus a log-likelihood: phi is its dispersion;
+    "HC0"      H^-1 M H^-1, M = sum_i s_i g_i^2 x_i x_i', g_i the derivative of row i's loss;
+    "HC1"      the same times N / (N - p);
+    "cluster"  with M = sum over clusters of u u', u = sum of s_i g_i x_i over the rows of one,
+               times G / (G - 1) (N - 1) / (N - p), G being the number of clusters.
+
+N is the sum of the weights, so that a row of weight k counts as k rows, and p = trace(H^-1 J) is
+the number of coefficients, or fewer where a penalty holds them. With an L2 penalty these are
+covariances about the expectation of the penalised estimate, not about what an estimate without a
+penalty would be.
+
+Where the mean of the targets is a function of the prediction, "model" takes H and J at the expected
+targets (Fisher's information), as statistics packages do.
+
+References
+----------
+White (1980), "A heteroskedasticity-consistent covariance matrix estimator and a direct test for
+heteroskedasticity", Econometrica 48, equation 3 (HC0).  MacKinnon and White (1985), Journal of
+Econometrics 29, equation 7 (HC1).  Liang and Zeger (1986), "Longitudinal data analysis using
+generalized linear models", Biometrika 73, equation 5 (clusters).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+
+from fastgd.objective.linear_map import LinearMap
+
+KINDS = ("model", "HC0", "HC1", "cluster")
+# A scaled matrix with a smaller pivot, or singular value, has columns that are copies of others but
+# for rounding: (condition number)^-2 of the columns.
+SINGULAR = 1e-13
+
+
+@dataclass(frozen=True)
+class RowTerms:
+    """What the rows say at a model; the weights are the user's.
+
+    Attributes
+    ----------
+    weights, derivatives, curvatures : ndarray, (n_samples,)
+        Weight, weight * derivative and weight * curvature of each row's loss.
+    predictions : ndarray, (n_samples,)
+        With intercept and offset.
+    loss : float
+        Sum of weight * loss.
+    """
+
+    weights: np.ndarray
+    derivatives: np.ndarray
+    curvatures: np.ndarray
+    predictions: np.ndarray
+    loss: float
+
+    @property
+    def total(self):
+        """Sum of the weights."""
+        return float(self.weights.sum())
+
+    @property
+    def squares(self):
+        """Weight * derivative^2 of each row, (n_samples,)."""
+        some = self.weights > 0.0
+        return np.divide(self.derivatives**2, self.weights, where=some, out=0.0 * self.weights)
+
+
+def at_model(objective, v, total, targets=None):
+    """`RowTerms` at the unknowns `v`; with `targets` of these instead of the user's.
+
+    `total` is the sum of the user's weights, which the objective has divided by their mean.
+    """
+    F = objective
+    if targets is not None:
+        samples = F.samples.with_targets(targets)
+        F = F.of(F.loss, F.rows, samples, F.penalty, F.alpha, F.fit_intercept, F.n_threads)
+    coef, intercept = F.split(v)
+    linear_map = LinearMap(F)
+    products = linear_map.matvec(np.ascontiguousarray(coef))
+    derivatives, curvatures = np.zeros(F.n_samples), np.zeros(F.n_samples)
+    loss = linear_map.fill(products, intercept, derivatives, curvatures)
+    share = total / F.n_active
+    weights = share * np.broadcast_to(F.samples.weights, F.n_samples)
+    predictions = products + intercept + F.samples.offsets
+    return RowTerms(weights, share * derivatives, share * curvatures, predictions, total * loss)
+
+
+def matrix_of(objective, row_weights):
+    """Sum of row_weights[i] (x_i, 1)(x_i, 1)', (size, size), without a penalty."""
+    F = objective
+    bare = F.of(F.loss, F.rows, F.samples, F.penalty, 0.0, F.fit_intercept, F.n_threads)
+    return F.n_active * bare.gram(np.ascontiguousarray(row_weights))
+
+
+def penalised(objective, matrix, total):
+    """`matrix` plus the second derivative of `total` times an L2 penalty."""
+    matrix = matrix.copy()
+    d = objective.n_features
+    matrix[np.arange(d), np.arange(d)] += total * objective.l2
+    return matrix
+
+
+def inverse(matrix):
+    """Inverse of a positive definite matrix.
+
+    Raises
+    ------
+    ValueError
+        Where it is singular: columns that are combinations of others.
+    """
+    diagonal = np.diag(matrix)
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+    scaled = matrix * np.outer(scale, scale)
+    try:
+        factor = scipy.linalg.cholesky(scaled, lower=True)
+        regular = bool((diagonal > 0.0).all()) and np.diag(factor).min() ** 2 > SINGULAR
+    except np.linalg.LinAlgError:
+        regular = False
+    if not regular:
+        raise ValueError(
+            "the columns of X are linearly dependent at this model, so its coefficients have no "
+            "standard errors; leave such columns out, or fit with alpha > 0"
+        )
+    return scipy.linalg.cho_solve((factor, True), np.diag(scale)) * scale[:, None]
+
+
+def scores_of_clusters(objective, derivatives, clusters):
+    """Sums of weight * derivative * (x_i, 1) over the rows of each cluster, (n_clusters, size)."""
+    F = objective
+    _, index = np.unique(clusters, return_inverse=True)
+    shape = int(index.max()) + 1, F.n_samples
+    gather = sp.csr_array((derivatives, (index, np.arange(F.n_samples))), shape=shape)
+    X = F.rows.part(slice(None))
+    sums = gather @ X
+    sums = sums.toarray() if sp.issparse(sums) else np.asarray(sums)
+    totals = np.bincount(index, weights=derivatives)
+    return np.column_stack([sums, totals]) if F.fit_intercept else sums
+
+
+def meat(objective, rows, kind, clusters, n_effective):
+    """M of the formulas above with its correction, (size, size)."""
+    total = rows.total
+    if kind == "cluster":
+        sums = scores_of_clusters(objective, rows.derivatives, clusters)
+        n = len(sums)
+        correction = n / (n - 1.0) * (total - 1.0) / (total - n_effective)
+        return correction * (sums.T @ sums)
+    correction = total / (total - n_effective) if kind == "HC1" else 1.0
+    return correction * matrix_of(objective, rows.squares)

@@ -1,0 +1,312 @@
+"""The table of a fitted model: coefficients with standard errors, and how well it fits."""
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+from fastgd.inference import covariance
+from fastgd.losses.base import has_log_likelihood, has_mean
+from fastgd.objective.null_model import null_model
+from fastgd.runtime.public import public
+
+PENALISED = (
+    "The coefficients are penalised (alpha={alpha:g}): the intervals are about the mean of the "
+    "penalised estimate, which is pulled towards 0."
+)
+COLUMNS = ("coef", "std_error", "z", "p_value", "low", "high")
+NO_LIKELIHOOD = (
+    "covariance='model' needs a loss that is a likelihood, and {loss!r} is none; pass "
+    "covariance='HC1', which needs no model of the residuals"
+)
+
+
+@public
+@dataclass(frozen=True)
+class Summary:
+    """Coefficients of a fitted model with standard errors, and how well the model fits.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the coefficients; the intercept comes last.
+    coef, std_error, z, p_value, low, high : ndarray, (n_coefficients,)
+        z = coef / std_error, compared with a normal distribution; `low` to `high` is the interval
+        of the given level.
+    covariance : ndarray, (n_coefficients, n_coefficients)
+    kind : str
+        What the covariance is: "model", "HC0", "HC1" or "cluster".
+    level : float
+        Of the intervals, 0.95 for 95 %.
+    n_observations : float
+        Sum of the weights.
+    n_effective : float
+        Coefficients, or what a penalty leaves of them: trace(H^-1 J).
+    dispersion : float
+        Of the targets about their means; 1 where the likelihood has none, NaN where there is no
+        likelihood.
+    deviance_explained : float
+        1 - loss / loss of the null model, which has no columns; NaN where the loss has no known
+        infimum of 0.
+    log_likelihood, aic, bic : float
+        -2 log-likelihood plus 2, or log(n_observations), times n_effective; NaN where the loss is
+        no likelihood.
+    notes : tuple of str
+        What has to be known about the intervals.
+    """
+
+    names: list
+    coef: np.ndarray
+    std_error: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    covariance: np.ndarray
+    kind: str
+    level: float
+    n_observations: float
+    n_effective: float
+    dispersion: float
+    deviance_explained: float
+    log_likelihood: float
+    aic: float
+    bic: float
+    notes: tuple
+
+    @property
+    def z(self):
+        """Coefficients in standard errors."""
+        with np.errstate(all="ignore"):
+            return self.coef / self.std_error
+
+    @property
+    def p_value(self):
+        """Probability of a |z| this large where the coefficient is 0."""
+        return scipy.special.erfc(np.abs(self.z) / np.sqrt(2.0))
+
+    def to_frame(self) -> Any:
+        """The table as a pandas DataFrame, a row for each coefficient.
+
+        Raises
+        ------
+        ImportError
+            Where pandas is not installed.
+        """
+        import pandas as pd
+
+        return pd.DataFrame({name: getattr(self, name) for name in COLUMNS}, index=self.names)
+
+    def __str__(self):
+        width = max(len(name) for name in (*self.names, "coefficient"))
+        lines = ["  ".join([f"{'coefficient':<{width}}", *(f"{one:>11}" for one in COLUMNS)])]
+        for name, row in zip(self.names, self._cells(), strict=True):
+            lines.append("  ".join([f"{name:<{width}}", *(f"{cell:>11}" for cell in row)]))
+        facts = [f"{name}: {value}" for name, value in self._facts()]
+        return "\n".join([*lines, "", *facts, *self.notes])
+
+    def _repr_html_(self):
+        head = "".join(f"<th>{one}</th>" for one in ("", *COLUMNS))
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
+            for name, row in zip(self.names, self._cells(), strict=True)
+        )
+        facts = "<br>".join(f"{name}: {value}" for name, value in self._facts())
+        notes = "<br>".join(escape(note) for note in self.notes)
+        return f"<table><thead><tr>{head}</tr></thead>{rows}</table><p>{facts}</p><p>{notes}</p>"
+
+    def _cells(self):
+        columns = [getattr(self, name) for name in COLUMNS]
+        return [
+            [
+                f"{x:.4f}" if name == "p_value" else f"{x:.5g}"
+                for name, x in zip(COLUMNS, row, strict=True)
+            ]
+            for row in zip(*columns, strict=True)
+        ]
+
+    def _facts(self):
+        found = {
+            "observations": self.n_observations,
+            "effective coefficients": self.n_effective,
+            "dispersion": self.dispersion,
+            "deviance explained": self.deviance_explained,
+            "log-likelihood": self.log_likelihood,
+            "AIC": self.aic,
+            "BIC": self.bic,
+        }
+        numbers = [(name, f"{x:.6g}") for name, x in found.items() if not np.isnan(x)]
+        return [*numbers, ("standard errors", self.kind), ("level of the intervals", self.level)]
+
+
+@public
+@dataclass(frozen=True)
+class Coefficients:
+    """Coefficients of a fitted model with the names of their columns, the largest first.
+
+    Attributes
+    ----------
+    names, outputs : list of str
+        Column, and class or target where there are several, of each coefficient.
+    values : ndarray, (n_coefficients,)
+    standardised : ndarray, (n_coefficients,), or None
+        Times the standard deviation of the column.
+    """
+
+    names: list
+    outputs: list
+    values: np.ndarray
+    standardised: Any
+
+    @classmethod
+    def of(cls, names, outputs, coef, scale=None):
+        """From coefficients (n_outputs, n_features) and standard deviations of the columns."""
+        values = np.ravel(coef)
+        standardised = None if scale is None else np.ravel(coef * scale)
+        size = np.abs(values if standardised is None else standardised)
+        order = np.argsort(-size, kind="stable")
+        labels = [(name, output) for output in outputs for name in names]
+        return cls(
+            [labels[k][0] for k in order],
+            [labels[k][1] for k in order],
+            values[order],
+            None if standardised is None else standardised[order],
+        )
+
+    def to_frame(self) -> Any:
+        """The table as a pandas DataFrame; ImportError where pandas is not installed."""
+        import pandas as pd
+
+        columns = {"output": self.outputs, "value": self.values}
+        if self.standardised is not None:
+            columns["standardised"] = self.standardised
+        return pd.DataFrame(columns, index=self.names)
+
+    def __str__(self):
+        return "\n".join("  ".join(row) for row in self._cells())
+
+    def _repr_html_(self):
+        head, *rows = self._cells()
+        lines = [
+            "<tr>" + "".join(f"<{tag}>{escape(cell.strip())}</{tag}>" for cell in row) + "</tr>"
+            for tag, row in [("th", head), *(("td", row) for row in rows)]
+        ]
+        return f"<table>{''.join(lines)}</table>"
+
+    def _cells(self):
+        columns = [["coefficient", *self.names]]
+        if any(self.outputs):
+            columns.append(["output", *self.outputs])
+        columns.append(["value", *(f"{x:.5g}" for x in self.values)])
+        if self.standardised is not None:
+            columns.append(["standardised", *(f"{x:.5g}" for x in self.standardised)])
+        widths = [max(map(len, column)) for column in columns]
+        return [
+            [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
+            for row in zip(*columns, strict=True)
+        ]
+
+
+def summarise(objective, coef, intercept, names, total, kind="model", clusters=None, level=0.95):
+    """`Summary` of a model.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of the rows that the model was fitted to, with the loss, weights, offset and penalty; one
+        prediction, a loss with a derivative, no L1 part.
+    coef, intercept : ndarray (n_features,), float
+        As the user sees them.
+    names : list of str
+        Of the coefficients, the intercept included where there is one.
+    total : float
+        Sum of the weights.
+    kind : {"model", "HC0", "HC1", "cluster"}
+    clusters : ndarray, (n_samples,), optional
+    level : float
+    """
+    F = objective
+    likelihood = has_log_likelihood(F.loss)
+    if kind == "model" and not likelihood:
+        raise ValueError(NO_LIKELIHOOD.format(loss=F.loss.name))
+    v = np.r_[coef, F.rows.own_intercept(coef, intercept)] if F.fit_intercept else coef
+    rows = covariance.at_model(F, v, total)
+    expected = rows
+    if likelihood and has_mean(F.loss):
+        expected = covariance.at_model(F, v, total, F.loss.mean(rows.predictions))
+    # A curvature that may be negative is read as at least 0, which would not be the matrix.
+    used = expected if kind == "model" or not F.loss.convex else rows
+    information = covariance.matrix_of(F, used.curvatures)
+    outer = covariance.inverse(covariance.penalised(F, information, total))
+    n_effective = float(np.sum(outer * information.T))
+    if total <= n_effective:
+        raise ValueError(
+            f"standard errors need more observations than coefficients, got {total:g} and "
+            f"{n_effective:g}"
+        )
+    dispersion = np.nan
+    if likelihood:
+        dispersion = _dispersion(F.loss, rows, expected, total - n_effective)
+    if kind == "model":
+        middle = dispersion * information
+    else:
+        middle = covariance.meat(F, rows, kind, clusters, n_effective)
+    matrix = _as_given(F, outer @ middle @ outer)
+    estimate = np.r_[coef, intercept] if F.fit_intercept else coef
+    spread = np.sqrt(np.diag(matrix)) * scipy.special.ndtri(0.5 + 0.5 * level)
+    log_likelihood = np.nan
+    if likelihood:
+        log_likelihood = F.loss.log_likelihood(
+            rows.predictions, F.samples.targets, rows.weights, dispersion
+        )
+    return Summary(
+        names=names,
+        coef=estimate,
+        std_error=np.sqrt(np.diag(matrix)),
+        low=estimate - spread,
+        high=estimate + spread,
+        covariance=matrix,
+        kind=kind,
+        level=level,
+        n_observations=total,
+        n_effective=n_effective,
+        dispersion=dispersion,
+        deviance_explained=_explained(F, rows),
+        log_likelihood=log_likelihood,
+        aic=2.0 * n_effective - 2.0 * log_likelihood,
+        bic=np.log(total) * n_effective - 2.0 * log_likelihood,
+        notes=(PENALISED.format(alpha=F.alpha),) if F.l2 > 0.0 else (),
+    )
+
+
+def _dispersion(loss, rows, expected, n_free):
+    """Pearson's estimate, or 1 where the likelihood has no dispersion.
+
+    (target - mean)^2 / variance is derivative^2 / expected curvature for every exponential family,
+    whatever the link.
+    """
+    if not loss.estimates_dispersion:
+        return 1.0
+    some = expected.curvatures > 0.0
+    return float(np.sum(rows.derivatives[some] ** 2 / expected.curvatures[some])) / n_free
+
+
+def _explained(objective, rows):
+    """1 - loss / loss of the null model, where the loss is 0 at best."""
+    F = objective
+    null = null_model(F)[1] * rows.total
+    return 1.0 - rows.loss / null if F.loss.infimum == 0.0 and null > 0.0 else np.nan
+
+
+def _as_given(objective, matrix):
+    """Covariance of the coefficients and the intercept as the user sees them, where columns far
+    from 0 were read as distances from their means.
+    """
+    F = objective
+    if not F.fit_intercept:
+        return matrix
+    eye = np.eye(F.n_features)
+    moved = np.array([F.rows.user_intercept(one, 0.0) for one in eye])
+    change = np.eye(F.size)
+    change[-1, :-1] = moved
+    return change @ matrix @ change.T

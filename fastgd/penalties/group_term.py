@@ -1,0 +1,208 @@
+"""Lengths of groups of coefficients as a penalty, with an L1 part, on whole arrays.
+
+l1 |w|_1 + sum_g strength_g |w_g|
+"""
+
+import numpy as np
+
+from fastgd.linalg.precision import EPS
+from fastgd.penalties.term import Term
+from fastgd.penalties.weighted_term import soft
+
+# Newton steps for the length of a group after a proximal step, and halvings of a strength.
+STEPS = 50
+HALVINGS = 60
+
+
+class GroupTerm(Term):
+    """The penalty of the first lines of this file.
+
+    Parameters
+    ----------
+    members : ndarray of int, (size,)
+        Coefficients, those of a group one after the other.
+    sizes : ndarray of int, (n_groups,)
+    strengths : ndarray, (n_groups,)
+    l1 : float
+        Kept as `corner`, for `l1` is that of an elastic net.
+
+    Examples
+    --------
+    >>> term = GroupTerm(np.array([0, 2, 1]), np.array([2, 1]), np.array([1.0, 2.0]), 0.0)
+    >>> coef = np.array([3.0, -1.0, 4.0])
+    >>> term.value(coef)
+    7.0
+    >>> term.prox(coef, 1.0)
+    >>> coef.round(2).tolist()
+    [2.4, 0.0, 3.2]
+    """
+
+    smooth = False
+    certified = True
+    grouped = True
+
+    def __init__(self, members, sizes, strengths, l1):
+        self.members, self.sizes, self.strengths, self.corner = members, sizes, strengths, l1
+        self.starts = np.cumsum(sizes) - sizes
+        # The group of each coefficient, in the order of the coefficients.
+        self.group = np.empty(members.size, dtype=np.int64)
+        self.group[members] = np.repeat(np.arange(sizes.size), sizes)
+
+    def __repr__(self):
+        return f"GroupTerm({self.sizes.size} groups, {self.strengths!r}, {self.corner!r})"
+
+    @property
+    def penalises(self):
+        """Whether some group has a strength."""
+        return bool(self.corner > 0.0 or self.strengths.any())
+
+    def gap_vanishes(self, has_infimum):
+        """Where every group is penalised; derivatives are scaled down until none is beyond."""
+        held = (self.strengths > 0.0) | (self.corner > 0.0)
+        return bool(has_infimum and held.all())
+
+    def lengths(self, values):
+        """|values_g| of each group."""
+        return np.sqrt(np.add.reduceat(np.square(values)[self.members], self.starts))
+
+    def smooth_value(self, coef):
+        """Nothing of it has a gradient."""
+        return 0.0
+
+    def rest_value(self, coef):
+        """All of it."""
+        return float(self.strengths @ self.lengths(coef)) + self.corner * float(np.abs(coef).sum())
+
+    def gradient(self, coef):
+        """Zeros."""
+        return np.zeros(coef.size)
+
+    def add_gradient(self, coef, gradient):
+        """Nothing."""
+        return 0.0
+
+    def curvature(self, coef):
+        """0."""
+        return 0.0
+
+    def prox(self, coef, rates, whole=False):
+        """Soft thresholding at l1 rates, then u_j = t c_j / (t + strength_g rate_j), t = |u_g|.
+
+        With one rate for a group t is |c_g| less strength_g rate; else it solves
+        sum_j (c_j / (t + strength_g rate_j))^2 = 1, by Newton steps on one over the root, which is
+        concave in t.
+        """
+        moved = soft(coef, self.corner * rates)
+        pulls = self.strengths[self.group] * rates
+        if np.ndim(rates) == 0:
+            lengths = self.lengths(moved)
+            left = np.maximum(lengths - self.strengths * rates, 0.0)
+        else:
+            left = self._lengths_left(moved, pulls)
+        left = left[self.group]
+        np.divide(moved * left, left + pulls, out=moved, where=left > 0.0)
+        np.copyto(coef, np.where(left > 0.0, moved, 0.0))
+
+    def _lengths_left(self, moved, pulls):
+        """|u_g| after a proximal step with rates of its own for each coefficient."""
+        with np.errstate(all="ignore"):
+            shares = np.where(pulls > 0.0, moved / pulls, np.where(moved != 0.0, np.inf, 0.0))
+        open_ = self.lengths(shares) > 1.0
+        left = np.zeros(self.sizes.size)
+        free = open_ & (self.strengths == 0.0)
+        left[free] = self.lengths(moved)[free]
+        open_ &= ~free
+        for _ in range(STEPS):
+            there = np.where(open_, left, 1.0)[self.group] + pulls
+            squares = np.square(moved / np.where(there > 0.0, there, 1.0))
+            total = np.add.reduceat(squares[self.members], self.starts)
+            slope = np.add.reduceat(
+                (squares / np.where(there > 0.0, there, 1.0))[self.members], self.starts
+            )
+            size = np.sqrt(np.maximum(total, 0.0))
+            with np.errstate(all="ignore"):
+                # The root of the tangent of 1 / size - 1, whose slope is `slope` / size^3.
+                step = np.where(open_ & (slope > 0.0), (size - 1.0) * total / slope, 0.0)
+            left = np.where(open_, np.maximum(left + step, 0.0), left)
+            if (np.abs(step) <= 2.0 * EPS * left).all():
+                break
+        return left
+
+    def steepest(self, coef, gradient):
+        """The gradient plus l1 sign(w) + strength w_g / |w_g|; of a group at 0 what is beyond both
+        parts.
+        """
+        lengths = self.lengths(coef)
+        slopes = gradient.copy()
+        away = lengths > 0.0
+        pulls = np.divide(self.strengths, lengths, out=np.zeros_like(lengths), where=away)
+        slopes += pulls[self.group] * coef + self.corner * np.sign(coef)
+        at_zero = coef == 0.0
+        slopes[at_zero] = soft(gradient, self.corner)[at_zero]
+        beyond = self.lengths(slopes)
+        still = ~away & (beyond <= self.strengths)
+        kept = np.ones(lengths.size)
+        np.divide(beyond - self.strengths, beyond, out=kept, where=~away & (beyond > 0.0))
+        kept[still] = 0.0
+        return slopes * kept[self.group]
+
+    def gap(self, coef, gradient, above=np.inf):
+        """W.g + value(w) where every group of g is within the penalty, for which it is scaled
+        down.
+        """
+        share = self._feasible_share(gradient)
+        own = share * gradient
+        rest = (1.0 - share) * above if share < 1.0 else 0.0
+        values = self.corner * np.abs(coef)
+        terms = np.add.reduceat((coef * own + values)[self.members], self.starts)
+        lengths = self.strengths * self.lengths(coef)
+        rounded = 8.0 * EPS * float(np.abs(coef * own).sum() + values.sum() + lengths.sum())
+        return float(np.maximum(terms + lengths, 0.0).sum()) + rest + rounded
+
+    def _feasible_share(self, gradient):
+        """The greatest share of g, at most 1 and but for a few halvings, within the penalty."""
+
+        def within(share):
+            lengths = self.lengths(soft(share * gradient, self.corner))
+            return bool((lengths <= self.strengths).all())
+
+        if within(1.0):
+            return 1.0
+        if self.corner == 0.0:
+            lengths = self.lengths(gradient)
+            beyond = lengths > self.strengths
+            return float((self.strengths[beyond] / lengths[beyond]).min())
+        low, high = 0.0, 1.0
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if within(middle) else (low, middle)
+        return low
+
+    def rest_curvature(self, coef, index):
+        """Second derivative among the coefficients `index`, which are not 0, as a matrix."""
+        lengths = self.lengths(coef)[self.group[index]]
+        pulls = self.strengths[self.group[index]] / lengths
+        unit = coef[index] / lengths
+        alike = self.group[index][:, None] == self.group[index]
+        return np.diag(pulls) - alike * (np.sqrt(pulls) * unit)[:, None] * (np.sqrt(pulls) * unit)
+
+
+def least_strength(gradient, l1, strength):
+    """The least alpha for which alpha (l1 |.|_1 + strength |.|) holds a group at 0, with this
+    gradient.
+
+    Examples
+    --------
+    >>> least_strength(np.array([3.0, 4.0]), 0.0, 2.0), least_strength(np.array([3.0]), 1.0, 0.0)
+    (2.5, 3.0)
+    """
+    if l1 == 0.0:
+        return float(np.linalg.norm(gradient)) / strength
+    low, high = 0.0, float(np.abs(gradient).max()) / l1
+    if strength == 0.0:
+        return high
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        beyond = np.linalg.norm(soft(gradient, middle * l1)) > middle * strength
+        low, high = (middle, high) if beyond else (low, middle)
+    return high

@@ -1,0 +1,178 @@
+"""Penalties on groups of features: all coefficients of a group are 0, or none has to be."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from fastgd.penalties.base import Penalty
+from fastgd.penalties.group_term import GroupTerm, least_strength
+from fastgd.runtime.component import python_only
+from fastgd.runtime.public import public
+
+
+class Grouped(Penalty, abstract=True):
+    """l1_ratio |w|_1 + (1 - l1_ratio) sum_g weight_g |w_g|, over groups that every feature is in
+    once.
+
+    Parameters
+    ----------
+    features : ndarray of int, (d,)
+        Features, those of a group one after the other.
+    sizes : ndarray of int, (n_groups,)
+        How many a group has.
+    weights : ndarray, (n_groups,)
+    l1_ratio : float
+    """
+
+    features: np.ndarray
+    sizes: np.ndarray
+    weights: np.ndarray
+    l1_ratio: float
+
+    single: ClassVar[bool] = False
+
+    def _read(self, groups, weights, l1_ratio):
+        """Set the fields from what a user gives."""
+        name = type(self).__name__
+        members, sizes = _checked_groups(name, groups)
+        if weights is None:
+            weights = np.sqrt(sizes)
+        weights = np.asarray(weights, dtype=np.float64)
+        if weights.shape != sizes.shape or not (np.isfinite(weights) & (weights >= 0.0)).all():
+            raise ValueError(
+                f"{name} weights must be a finite number of at least 0 for each of the "
+                f"{sizes.size} groups, got {weights}"
+            )
+        fields = {"features": members, "sizes": sizes, "weights": weights, "l1_ratio": l1_ratio}
+        for field, value in fields.items():
+            object.__setattr__(self, field, value)
+        Penalty.__post_init__(self)
+        if not 0.0 <= self.l1_ratio <= 1.0:
+            raise ValueError(f"{name} l1_ratio must lie between 0 and 1, got {l1_ratio}")
+
+    def value(self, coefficient, j):
+        """Of a coefficient that is a group by itself, of weight 1."""
+        return abs(coefficient)
+
+    def derivative(self, coefficient, j):
+        return 1.0 if coefficient > 0.0 else (-1.0 if coefficient < 0.0 else 0.0)
+
+    @python_only
+    def check_columns(self, n_features):
+        """ValueError where the groups are of another number of features."""
+        if self.features.size != n_features:
+            raise ValueError(
+                f"{type(self).__name__} groups hold {self.features.size} features, X has "
+                f"{n_features}"
+            )
+
+    @python_only
+    def largest_alpha(self, gradient, gain):
+        """The least alpha that keeps all groups at 0; None where a group is not penalised."""
+        strengths = (1.0 - self.l1_ratio) * self.weights
+        if not ((strengths > 0.0) | (self.l1_ratio > 0.0)).all():
+            return None
+        parts = np.split(gradient[self.features], np.cumsum(self.sizes)[:-1])
+        pairs = zip(parts, strengths, strict=True)
+        return max(least_strength(part, self.l1_ratio, strength) for part, strength in pairs)
+
+    @property
+    def selects(self):
+        """Groups leave 0 one after the other."""
+        return True
+
+    @python_only
+    def term(self, alpha, n_predictions=1):
+        """The `GroupTerm` of this penalty; the coefficients of a feature for all predictions are in
+        one group.
+        """
+        members = (n_predictions * self.features[:, None] + np.arange(n_predictions)).ravel()
+        strengths = alpha * (1.0 - self.l1_ratio) * self.weights
+        return GroupTerm(members, n_predictions * self.sizes, strengths, alpha * self.l1_ratio)
+
+
+@public
+class GroupLasso(Grouped, abstract=True):
+    """Group lasso: sum_g weight_g |w_g|, which keeps whole groups of features at 0.
+
+    Yuan and Lin (2006), "Model selection and estimation in regression with grouped variables",
+    equation (2.1).
+
+    Parameters
+    ----------
+    groups : list of lists of int
+        Numbers of the features in each group; every feature is in one.
+    weights : array-like, (n_groups,), optional
+        None: the root of how many features a group has.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgd import GDRegressor
+    >>> X = np.random.default_rng(0).normal(size=(50, 4))
+    >>> model = GDRegressor(penalty=GroupLasso([[0, 1], [2, 3]]), alpha=0.5).fit(X, 2.0 * X[:, 0])
+    >>> (model.coef_ != 0.0).tolist()
+    [True, True, False, False]
+    """
+
+    def __init__(self, groups, weights=None):
+        self._read(groups, weights, 0.0)
+
+    def __repr__(self):
+        return f"GroupLasso of {self.sizes.size} groups"
+
+
+@public
+class SparseGroupLasso(Grouped, abstract=True):
+    """Sparse group lasso: l1_ratio |w|_1 + (1 - l1_ratio) sum_g weight_g |w_g|, which keeps groups
+    at 0 and features within the others.
+
+    Simon, Friedman, Hastie and Tibshirani (2013), "A sparse-group lasso", equation (3).
+
+    Parameters
+    ----------
+    groups : list of lists of int
+        Numbers of the features in each group; every feature is in one.
+    l1_ratio : float, default=0.5
+        Share of the L1 part, from 0 (as `GroupLasso`) to 1 (as `L1`).
+    weights : array-like, (n_groups,), optional
+        None: the root of how many features a group has.
+
+    Examples
+    --------
+    >>> penalty = SparseGroupLasso([[0, 2], [1]], l1_ratio=0.25)
+    >>> print(penalty.l1_ratio, penalty)
+    0.25 SparseGroupLasso of 2 groups, l1_ratio=0.25
+    """
+
+    def __init__(self, groups, l1_ratio=0.5, weights=None):
+        self._read(groups, weights, l1_ratio)
+
+    def __repr__(self):
+        return f"SparseGroupLasso of {self.sizes.size} groups, l1_ratio={self.l1_ratio:g}"
+
+
+def _checked_groups(name, groups):
+    """(members, sizes) of lists of feature numbers that hold 0 to d - 1, each once."""
+    try:
+        lists = [np.asarray(group) for group in groups]
+    except TypeError:
+        lists = []
+    wrong = [one for one in lists if one.ndim != 1 or not one.size or one.dtype.kind not in "iu"]
+    if not lists or wrong:
+        raise ValueError(
+            f"{name} groups must be lists of feature numbers, none of them empty, got {groups!r}"
+        )
+    members = np.concatenate(lists).astype(np.int64)
+    if members.min() < 0:
+        raise ValueError(f"{name} groups must hold feature numbers, got {members.min()}")
+    counts = np.bincount(members)
+    if (counts > 1).any():
+        j = int(np.flatnonzero(counts > 1)[0])
+        raise ValueError(f"{name} groups must not overlap, feature {j} is in {counts[j]} of them")
+    if (counts == 0).any():
+        j = int(np.flatnonzero(counts == 0)[0])
+        raise ValueError(f"{name} groups must hold every feature, {j} is in none of them")
+    return members, np.array([one.size for one in lists], dtype=np.int64)

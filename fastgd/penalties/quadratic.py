@@ -1,0 +1,125 @@
+"""A quadratic form in place of the L2 part: what `P2` of the estimators makes of a penalty."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+import scipy.sparse.linalg
+
+from fastgd.linalg.precision import EPS
+from fastgd.penalties.quadratic_term import QuadraticTerm
+from fastgd.penalties.weighted import Weighted, weighted
+from fastgd.runtime.component import python_only
+
+# A matrix of so many columns is looked at as a dense one: a second for its eigenvalues.
+MOST_DENSE = 2000
+# What is below 0 by this share of the largest eigenvalue is rounding, and so is what two halves
+# differ by.
+ROUNDED = 1e-10
+
+
+class Quadratic(Weighted, abstract=True):
+    """`Weighted` without its L2 part, and w'P w / 2; P in CSR form.
+
+    Parameters
+    ----------
+    values, columns, starts : ndarray
+        Of P, with its share.
+    """
+
+    single: ClassVar[bool] = False
+
+    values: np.ndarray
+    columns: np.ndarray
+    starts: np.ndarray
+
+    def __repr__(self):
+        return "an elastic net with P2"
+
+    @python_only
+    def check_columns(self, n_features):
+        """ValueError where P2, weights or bounds are of another number of columns."""
+        size = self.starts.size - 1
+        if size != n_features:
+            raise ValueError(
+                f"P2 must be of shape ({n_features}, {n_features}), as X has {n_features} "
+                f"features, got ({size}, {size})"
+            )
+        super().check_columns(n_features)
+
+    @python_only
+    def term(self, alpha, n_predictions=1):
+        """The `QuadraticTerm` of this penalty."""
+        size = self.starts.size - 1
+        matrix = sp.csr_array((alpha * self.values, self.columns, self.starts), shape=(size, size))
+        return QuadraticTerm(matrix, alpha * self.l1, self.low, self.high, n_predictions)
+
+
+def with_quadratic(net, P2, positive=False, bounds=None, penalty_weights=None):
+    """The penalty with P2 in place of the identity in its L2 part.
+
+    Parameters
+    ----------
+    net : Penalty
+        An elastic net with an L2 part.
+    P2 : ndarray or sparse, (d, d)
+        Symmetric, positive semi-definite.
+    positive, bounds, penalty_weights
+        As `fastgd.penalties.weighted.weighted` takes them; weights are of the L1 part.
+
+    Raises
+    ------
+    ValueError
+        For what is none of this.
+    """
+    share = 0.0 if net.shares is None else net.shares[1]
+    if share == 0.0:
+        raise ValueError(f"P2 goes with penalty 'l2' or 'elasticnet', got {net!r}")
+    penalty = weighted(net, positive, bounds, penalty_weights, always=True)
+    if penalty.weighs and net.shares[0] == 0.0 and (penalty.l2[penalty.l2 > 0.0] != 1.0).any():
+        raise ValueError(
+            "penalty_weights go with P2 where there is an L1 part, which they multiply, else scale "
+            "P2; got penalty='l2'"
+        )
+    matrix = _checked(P2)
+    arrays = share * matrix.data, matrix.indices, matrix.indptr
+    held = penalty.l1, np.zeros(penalty.l1.size), penalty.low, penalty.high
+    return Quadratic(*held, penalty.n_weights, penalty.n_bounds, *arrays)
+
+
+def _checked(P2):
+    """P2 in CSR form, symmetric and positive semi-definite."""
+    try:
+        matrix = sp.csr_array(P2, dtype=np.float64)
+    except (TypeError, ValueError):
+        matrix = None
+    if matrix is None or matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        shown = f"shape {np.shape(P2)}" if np.shape(P2) else repr(P2)
+        raise ValueError(f"P2 must be a square matrix of numbers, got {shown}")
+    if not np.isfinite(matrix.data).all():
+        raise ValueError("P2 must be finite, it has NaN or infinity")
+    matrix.sum_duplicates()
+    largest = float(np.abs(matrix.data).max(initial=0.0))
+    off = abs(matrix - matrix.T)
+    if off.nnz and off.max() > ROUNDED * largest:
+        raise ValueError(f"P2 must be symmetric, it differs from its transpose by {off.max():g}")
+    least = _least_eigenvalue(matrix)
+    if least < -max(ROUNDED, EPS * matrix.shape[0]) * largest * np.sqrt(matrix.shape[0]):
+        raise ValueError(f"P2 must be positive semi-definite, it has the eigenvalue {least:g}")
+    return matrix
+
+
+def _least_eigenvalue(matrix):
+    """The smallest; of a large matrix a lower bound by Gershgorin's circles where that will do."""
+    diagonal = matrix.diagonal()
+    if matrix.shape[0] > MOST_DENSE:
+        least = float((diagonal - (abs(matrix).sum(axis=1) - np.abs(diagonal))).min())
+        if least >= 0.0:
+            return least
+        return float(
+            scipy.sparse.linalg.eigsh(matrix, k=1, which="SA", return_eigenvectors=False)[0]
+        )
+    return float(scipy.linalg.eigvalsh(matrix.toarray(), subset_by_index=[0, 0])[0])

@@ -1,0 +1,86 @@
+"""A quadratic form in place of the L2 part of an elastic net, with weights and bounds.
+
+w'P w / 2 + sum_j l1_j |w_j|,    low_j <= w_j <= high_j
+"""
+
+import numpy as np
+
+from fastgd.penalties.weighted_term import WeightedTerm
+
+
+class QuadraticTerm(WeightedTerm):
+    """The penalty of the first lines of this file.
+
+    Parameters
+    ----------
+    matrix : csr_array, (d, d)
+        P, symmetric and positive semi-definite, with its strength.
+    l1, low, high : ndarray, (d,) or (1,)
+    n_predictions : int
+        Each of which has a form of its own.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> P = sp.csr_array([[1.0, -1.0], [-1.0, 1.0]])
+    >>> ends = np.zeros(1), np.full(1, -np.inf), np.full(1, np.inf)
+    >>> term = QuadraticTerm(P, *ends)
+    >>> term.value(np.array([1.0, 3.0])), term.gradient(np.array([1.0, 3.0])).tolist()
+    (2.0, [-2.0, 2.0])
+    """
+
+    def __init__(self, matrix, l1, low, high, n_predictions=1):
+        super().__init__(l1, np.zeros(1), low, high, n_predictions)
+        self.matrix, self.n_predictions = matrix, n_predictions
+        self.diagonal = np.repeat(matrix.diagonal(), n_predictions)
+
+    def __repr__(self):
+        return f"QuadraticTerm of {self.matrix.shape[0]} columns"
+
+    @property
+    def strong_convexity(self):
+        """Not known."""
+        return 0.0
+
+    @property
+    def penalises(self):
+        """The conjugate of the form is not known."""
+        return False
+
+    def gap_vanishes(self, has_infimum):
+        """Never."""
+        return False
+
+    def smooth_value(self, coef):
+        """W'P w / 2."""
+        return 0.5 * float(coef @ self.gradient(coef))
+
+    def gradient(self, coef):
+        """P w."""
+        return (self.matrix @ coef.reshape(-1, self.n_predictions)).ravel()
+
+    def add_gradient(self, coef, gradient):
+        """Add P w."""
+        own = self.gradient(coef)
+        gradient += own
+        return 0.5 * float(coef @ own)
+
+    def curvature(self, coef):
+        """The diagonal of P; products have all of it."""
+        return self.diagonal
+
+    def curvature_at(self, coef):
+        """Products with P."""
+        return self.gradient
+
+    def add_curvature(self, matrix):
+        """Add P, for one prediction."""
+        matrix += self.matrix.toarray()
+
+    def prox(self, coef, rates, whole=False):
+        """That of corners and bounds."""
+        super().prox(coef, rates)
+
+    def gap(self, coef, gradient, above=np.inf):
+        """Not known."""
+        return np.inf

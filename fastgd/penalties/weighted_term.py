@@ -1,0 +1,181 @@
+"""An elastic net with strengths and bounds of its own for each coefficient, on whole arrays.
+
+    sum_j  l1_j |w_j| + l2_j w_j^2 / 2,    low_j <= w_j <= high_j
+
+The quadratic part has a gradient; the rest has proximal steps: a soft threshold, then the nearest
+number within the bounds, which are met exactly.
+"""
+
+import numpy as np
+
+from fastgd.linalg.precision import EPS
+from fastgd.penalties.term import Term
+
+
+def soft(values, thresholds):
+    """Values moved towards 0 by their thresholds, and no further.
+
+    Examples
+    --------
+    >>> soft(np.array([3.0, -1.0, 0.5]), 1.0).tolist()
+    [2.0, 0.0, 0.0]
+    """
+    return values - np.clip(values, -thresholds, thresholds)
+
+
+class WeightedTerm(Term):
+    """The penalty of the first lines of this file.
+
+    Parameters
+    ----------
+    l1, l2, low, high : ndarray, (d,) or (1,)
+        One number for each column, or one for all of them.
+    n_predictions : int
+        Coefficients of each column.
+
+    Examples
+    --------
+    >>> ends = np.array([0.0]), np.array([np.inf])
+    >>> term = WeightedTerm(np.array([1.0, 0.0, 2.0]), np.array([0.5]), *ends)
+    >>> coef = np.array([3.0, -2.0, 1.0])
+    >>> term.prox(coef, 1.0)
+    >>> coef.tolist()
+    [2.0, 0.0, 0.0]
+    >>> term.value(coef), term.gap(coef, np.array([-2.0, 0.0, 1.0]))
+    (3.0, 0.0)
+    """
+
+    certified = True
+    separable = True
+
+    def __init__(self, l1, l2, low, high, n_predictions=1):
+        def each(numbers):
+            return np.repeat(numbers, n_predictions) if numbers.size > 1 else numbers
+
+        self.thresholds, self.curvatures = each(l1), each(l2)
+        self.low, self.high = each(low), each(high)
+        self.bounded = bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())
+        self.smooth = not (self.bounded or self.thresholds.any())
+        fixed = self.low == self.high
+        if fixed.any():
+            self.held = np.flatnonzero(fixed) if fixed.size > 1 else slice(None)
+        own = np.where(fixed, np.inf, self.curvatures)
+        self.least_curvature = float(own.min()) if np.isfinite(own).any() else 0.0
+
+    def __repr__(self):
+        return (
+            f"WeightedTerm({self.thresholds!r}, {self.curvatures!r}, {self.low!r}, {self.high!r})"
+        )
+
+    @property
+    def strong_convexity(self):
+        """The least of the quadratic parts; coefficients that are fixed do not count."""
+        return self.least_curvature
+
+    @property
+    def penalises(self):
+        """Whether there is anything that makes a duality gap finite."""
+        return bool(self.bounded or self.thresholds.any() or self.curvatures.any())
+
+    def gap_vanishes(self, has_infimum):
+        """Whether the duality gap is 0 at the optimum and small near it: every coefficient has a
+        quadratic part, two bounds, or where the loss has an infimum, an L1 part.
+        """
+        held = (self.curvatures > 0.0) | (np.isfinite(self.low) & np.isfinite(self.high))
+        if has_infimum:
+            held |= self.thresholds > 0.0
+        return bool(held.all())
+
+    def smooth_value(self, coef):
+        """Sum of l2_j w_j^2 / 2."""
+        return 0.5 * float(coef @ (self.curvatures * coef))
+
+    def rest_value(self, coef):
+        """Sum of l1_j |w_j|, infinite beyond the bounds."""
+        if self.bounded and ((coef < self.low) | (coef > self.high)).any():
+            return np.inf
+        return float((self.thresholds * np.abs(coef)).sum())
+
+    def gradient(self, coef):
+        """l2_j w_j."""
+        return self.curvatures * coef
+
+    def add_gradient(self, coef, gradient):
+        """Add l2_j w_j."""
+        own = self.curvatures * coef
+        gradient += own
+        return 0.5 * float(coef @ own)
+
+    def curvature(self, coef):
+        """l2_j."""
+        return self.curvatures
+
+    def add_curvature(self, matrix):
+        """Add l2_j to the diagonal."""
+        matrix[np.diag_indices_from(matrix)] += self.curvatures
+
+    def prox(self, coef, rates, whole=False):
+        """Soft thresholding at l1_j rates, and the nearest number within the bounds; with `whole`
+        divided by 1 + l2_j rates before.
+        """
+        moved = soft(coef, self.thresholds * rates)
+        if whole:
+            moved /= 1.0 + self.curvatures * rates
+        np.clip(moved, self.low, self.high, out=coef)
+
+    def allowed(self, coef):
+        """`coef`, or the nearest coefficients within the bounds."""
+        if self.rest_value(coef) < np.inf:
+            return coef
+        return np.clip(coef, self.low, self.high)
+
+    def steepest(self, coef, gradient):
+        """The gradient plus l1_j sign(w_j) or what is beyond l1_j at 0, without what a bound
+        holds.
+        """
+        slopes = gradient + self.thresholds * np.sign(coef)
+        at_zero = coef == 0.0
+        slopes[at_zero] = soft(gradient, self.thresholds)[at_zero]
+        # Where a bound is met a coefficient moves in one direction, and uphill is nowhere.  At 0
+        # that is one side of the corner.
+        slopes[(coef <= self.low) & (slopes > 0.0)] = 0.0
+        slopes[(coef >= self.high) & (slopes < 0.0)] = 0.0
+        return slopes
+
+    def gap(self, coef, gradient, above=np.inf):
+        """A sum of terms w_j g_j + l1_j |w_j| + l2_j w_j^2 / 2 + conjugate_j(-g_j), g being the
+        gradient of the mean loss: none is negative.
+
+        The conjugate is the supremum over u within the bounds of -g_j u - l1_j |u| - l2_j u^2 / 2;
+        where it would be infinite, all of g is scaled down until it is finite.
+        """
+        own = gradient - self.curvatures * coef
+        share = self._feasible_share(own)
+        own *= share
+        farthest = soft(-own, self.thresholds)
+        curved = self.curvatures > 0.0
+        with np.errstate(all="ignore"):
+            most = np.where(curved, farthest / np.where(curved, self.curvatures, 1.0), 0.0)
+        flat = ~curved & (farthest != 0.0)
+        most[flat] = np.where(farthest > 0.0, self.high, self.low)[flat]
+        # Scaling leaves a rounding beyond where the bound is infinite.
+        most[~np.isfinite(most)] = 0.0
+        most = np.clip(most, self.low, self.high)
+
+        def weighed(w):
+            return w * own + self.thresholds * np.abs(w) + 0.5 * self.curvatures * w * w
+
+        here, there = weighed(coef), weighed(most)
+        rounded = 8.0 * EPS * float(np.abs(here).sum() + np.abs(there).sum())
+        rest = (1.0 - share) * above if share < 1.0 else 0.0
+        return float(np.maximum(here - there, 0.0).sum()) + rest + rounded
+
+    def _feasible_share(self, own):
+        """The greatest share of -g, at most 1, whose conjugate is finite."""
+        free = self.curvatures == 0.0
+        side = np.where(own < 0.0, self.high, self.low)
+        beyond = free & np.isinf(side) & (np.abs(own) > self.thresholds)
+        if not beyond.any():
+            return 1.0
+        thresholds = np.broadcast_to(self.thresholds, own.size)
+        return float((thresholds[beyond] / np.abs(own[beyond])).min())

@@ -1,0 +1,131 @@
+"""Newton's method for columns that never meet in a row, as many as they are: these are eliminated,
+and only the others need a Cholesky factor.
+
+One-hot coded levels of a category have a diagonal block in the curvature matrix
+(`fastgd.linalg.bordered`).  With 3,810 columns of which 3,328 are routes, a squared loss on a
+million rows is at its minimum after one matrix.
+"""
+
+import numpy as np
+
+from fastgd.linalg.bordered import BorderedFactor
+from fastgd.objective.cost_model import solving_cost
+from fastgd.objective.exclusive.columns import fewest_others, find_exclusive
+from fastgd.objective.exclusive.matrix import BorderedCurvature, bordered_cost
+from fastgd.solvers.base import Forecast, Solver, several_strengths
+from fastgd.solvers.growing_batch import growth_pays
+from fastgd.solvers.newton.cholesky import (
+    ITERATIONS,
+    MATRICES,
+    MATRICES_AFTER_GROWTH,
+    Newton,
+)
+from fastgd.solvers.newton.least_squares import LeastSquares, least_squares_applies
+
+# Up to so many columns a matrix of all of them is factored in a millisecond.
+FEW_COLUMNS = 256
+# A squared loss takes one matrix, and a step or two.
+ITERATIONS_OF_SQUARES = 2.0
+# With more of the columns left over their factor would take half of what one of all columns does.
+MOST_LEFT = 0.8
+# The search for these columns in passes' worth of time: what it may save is worth it from twice as
+# many passes on.
+SEARCH = 2.0
+
+
+class Elimination(Newton):
+    """Newton's method with a matrix whose exclusive columns are apart; `Newton`'s parameters."""
+
+    def __init__(self, objective, tol=0.0):
+        super().__init__(objective, tol)
+        F = objective
+        self._bordered = BorderedCurvature(F)
+        self.matrix_cost = bordered_cost(F, self._bordered.columns)
+
+    def _matrix_of(self, curvatures):
+        return self._bordered.at(curvatures)
+
+    def _diagonal_of(self, matrix):
+        return matrix.diagonal_of_all()
+
+    def _raised(self, matrix, added):
+        return matrix.raised(added)
+
+    def _holding(self, matrix, held):
+        return matrix.holding(held)
+
+    def _factor(self, matrix):
+        return BorderedFactor(matrix)
+
+    def _factored(self, matrix, curvatures, singular=False):
+        return BorderedFactor(matrix), singular
+
+
+class EliminationOfSquares(Elimination, LeastSquares):
+    """The same for a loss of constant curvature: `least_squares_applies`."""
+
+    def _quadratic(self, point):
+        value, gradient = self.objective.smooth_and_gradient(point, self._curvatures)
+        return value, gradient, self._matrix_of(self._curvatures)
+
+
+class Eliminating(Solver):
+    """`solver="newton"` where many columns never meet: `Elimination`, or `EliminationOfSquares`."""
+
+    name = "newton"
+    form = "by elimination"
+    batch_sizes = ("full", "growing")
+    begins_on_samples = True
+
+    @classmethod
+    def refusal(cls, objective):
+        """What Newton's method refuses, and strengths that differ between features."""
+        return Newton.refusal(objective) or several_strengths(objective)
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """By the matrices that it forms and what is left of them; for few columns no look is taken
+        at the rows, nor where even a matrix of few others would take too long.
+        """
+        F = objective
+        constant = F.loss.self_concordance == 0.0
+        iterations = ITERATIONS_OF_SQUARES if constant else ITERATIONS
+        matrices = MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
+        matrices = 1.0 if constant else matrices
+
+        def passes(size, columns=None):
+            forming = matrices * bordered_cost(F, columns)
+            return iterations * (1.0 + solving_cost(F, size)) + forming
+
+        if F.n_features <= FEW_COLUMNS or passes(0) + SEARCH >= best:
+            return Forecast(np.inf)
+        most = _most_others(F, passes, best)
+        if fewest_others(F, most) > most:
+            return Forecast(np.inf)
+        columns = find_exclusive(F, most)
+        if columns is None:
+            return Forecast(np.inf)
+        reason = (
+            f"{columns.first.size:,} of them never meet in a row: without these a curvature matrix "
+            f"costs about {bordered_cost(F, columns):.2g} passes and saves many more"
+        )
+        last = not (F.convex and F.elastic)
+        return Forecast(passes(columns.rest.size, columns), reason, last=last)
+
+    @classmethod
+    def make(cls, objective, options):
+        """For the tolerance of the run."""
+        applies = least_squares_applies(objective, options.tol)
+        return (EliminationOfSquares if applies else Elimination)(objective, options.tol)
+
+
+def _most_others(F, passes, best):
+    """How many columns may be left over: a matrix of them is no larger than X, or 32 MB, and all of
+    it takes no longer than what is `best`.
+    """
+    least, most = 0, int(np.sqrt(max(0.5 * F.rows.stored(), 4e6)))
+    most = min(most, int(MOST_LEFT * F.n_features))
+    while least < most:
+        size = (least + most + 1) // 2
+        least, most = (size, most) if passes(size) < best else (least, size - 1)
+    return least

@@ -1,0 +1,223 @@
+"""Proximal Newton steps for few columns, each with strengths and bounds of its own.
+
+With the curvature matrix H of the smooth part of F at w, and g its gradient, the model
+
+    q(e) = g'e + e' H e / 2 + sum_j l1_j |w_j + e_j|,    low_j <= w_j + e_j <= high_j
+
+is minimised by coordinate descent and linear systems (`fastgd.solvers.newton.box_model`), or with a
+penalty on groups in their place by `fastgd.solvers.newton.group_model`; the step is halved until F
+falls by a share of what the model promises (Lee, Sun and Saunders, 2014, equation 2.20).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.precision import EPS
+from fastgd.objective.cost_model import curvature_cost, solving_cost
+from fastgd.objective.distances import unit_at
+from fastgd.solvers.base import Curvature, Forecast, Progress, Solver, several_predictions
+from fastgd.solvers.line_search import armijo, halvings
+from fastgd.solvers.newton import box_model, group_model
+
+SUFFICIENT = 0.1
+HALVINGS = 40
+# The model is minimised to this share of the decrement, or of what tol asks for.
+TIGHT = 1e-3
+# Where a step promises more than this share of F, rows that are far out get more curvature than
+# they have, as in Newton's method (`fastgd.solvers.newton.cholesky`).
+FAR = 1e-2
+# Iterations and matrices that it takes, as Newton's method does; linear systems for each matrix.
+ITERATIONS = 8.0
+SYSTEMS = 4.0
+# More columns than this have no proof by their matrix: a factor that fails takes eigenvectors.
+WIDEST_PROOF = 1500
+
+
+@dataclass
+class ProximalNewtonMemory:
+    """What proximal Newton steps remember.
+
+    Attributes
+    ----------
+    factor : Factor or None
+        Of the last curvature matrix, where it is positive definite; for proofs.
+    anchor : ndarray or None
+        The point where it is exact.
+    matrix : ndarray or None
+        The matrix of a loss of constant curvature, which is taken once.
+    singular : bool
+        Whether a matrix was found not to be positive definite.
+    floor : float or None
+        Curvature that each row has at least: that of the loss far from the optimum, else 0.
+    """
+
+    factor: Factor | None = None
+    anchor: np.ndarray | None = None
+    matrix: np.ndarray | None = None
+    singular: bool = False
+    floor: float | None = None
+
+
+class ProximalNewton(Solver):
+    """`solver="newton"` for weights and bounds of each feature, and few columns.
+
+    Parameters
+    ----------
+    objective : Objective
+    tol : float
+        Relative suboptimality that the run is for.
+    """
+
+    Memory = ProximalNewtonMemory
+    name = "newton"
+    form = "by proximal steps"
+
+    @classmethod
+    def refusal(cls, objective):
+        """Several predictions, losses without a derivative, and penalties without closed forms of
+        this kind.
+        """
+        F = objective
+        if not F.loss_smooth:
+            return f"by proximal steps needs a loss with a derivative, got {F.loss!r}"
+        if not (F.term.separable or F.term.grouped):
+            return "by proximal steps is for weights and bounds of each feature, and for groups"
+        return several_predictions(F)
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """By the matrices that it forms and solves with; not where these would outgrow X."""
+        F = objective
+        if F.n_features**2 > max(0.5 * F.rows.stored(), 4e6):
+            return Forecast(np.inf)
+        once = F.loss.self_concordance == 0.0
+        matrices = 1.0 if once else ITERATIONS
+        passes = matrices * (1.0 + curvature_cost(F) + SYSTEMS * solving_cost(F, F.n_features))
+        reason = (
+            f"a curvature matrix costs about {curvature_cost(F):.2g} passes, and the steps in it "
+            "meet corners and bounds"
+        )
+        return Forecast(passes, reason, last=not F.loss.convex)
+
+    @classmethod
+    def make(cls, objective, options):
+        """For the tolerance of the run."""
+        return cls(objective, options.tol)
+
+    def __init__(self, objective, tol=0.0):
+        super().__init__(objective)
+        self.tol = tol
+        self.box = _box(objective) if objective.term.separable else None
+        self._curvatures = self._spare = np.empty(0)
+
+    def _resume(self, state):
+        """Evaluate the point; what was remembered of the curvature holds for the same objective
+        only.
+        """
+        F, known = self.objective, state.value
+        if self._spare.size == 0:
+            self._curvatures, self._spare = (np.zeros(F.n_samples) for _ in range(2))
+        state.point = F.allowed(state.point)
+        floor = F.loss.curvature_bound if state.memory.floor is None else state.memory.floor
+        state.value, state.gradient = F.smooth_and_gradient(state.point, self._curvatures, floor)
+        if known is not None and known != state.value:
+            state.forget()
+        state.memory.floor = floor
+
+    def advance(self, state):
+        """One step: a matrix, and a pass for each trial."""
+        F, memory, g = self.objective, state.memory, state.gradient
+        matrix = self._take_curvature(state)
+        target = self._minimum(state, matrix)
+        move = target - state.point
+        total = state.value + F.rest_value(state.point)
+        if self.box is None:
+            rest = F.rest_value(target) - F.rest_value(state.point)
+            promised = float(g @ move) + rest
+        else:  # term by term, for near the optimum the sums would be rounding alone
+            corners = self.box.l1 * (np.abs(target) - np.abs(state.point))
+            promised = float((g * move + corners).sum())
+        memory.floor = F.loss.curvature_bound if -promised > 2.0 * FAR * abs(total) else 0.0
+        found = self._search(state, target, promised, total) if promised < 0.0 else None
+        if found is None:
+            # Nothing falls along the step from a matrix of this very point: rounding is what is
+            # left, unless that matrix had curvature that the rows do not have.
+            state.done = True
+        else:
+            state.rate, state.point, state.value, state.gradient = found
+        state.iteration += 1
+        state.updates += 1
+
+    def progress(self, state):
+        """The last curvature matrix where it is exact, at a point nearby."""
+        memory = state.memory
+        return Progress(curvature=Curvature(memory.factor, memory.anchor), done=state.done)
+
+    def _take_curvature(self, state):
+        F, memory = self.objective, state.memory
+        if memory.matrix is not None:
+            return memory.matrix
+        matrix, once = F.gram(self._curvatures), F.loss.self_concordance == 0.0
+        if once:
+            memory.matrix = matrix
+        memory.factor = memory.anchor = None
+        exact = once or (memory.floor == 0.0 and F.loss.self_concordance is not None)
+        if exact and not memory.singular and self._may_be_definite(matrix):
+            factor = Factor(matrix)
+            memory.singular = not factor.full
+            if factor.full:
+                memory.factor, memory.anchor = factor, state.point
+        return matrix
+
+    def _may_be_definite(self, matrix):
+        F = self.objective
+        curved = np.broadcast_to(F.term.curvature(np.zeros(F.n_features)), F.n_features)
+        rank = F.n_active + np.count_nonzero(curved)
+        return len(matrix) <= min(WIDEST_PROOF, rank) and bool((np.diag(matrix) > 0.0).all())
+
+    def _minimum(self, state, matrix):
+        """Where the model is least."""
+        F, point, gradient = self.objective, state.point.copy(), state.gradient.copy()
+        diagonal = np.diag(matrix)
+        slopes = F.steepest(state.point, state.gradient)
+        seen = diagonal > 0.0
+        rough = float(np.sqrt((slopes[seen] ** 2 / diagonal[seen]).max(initial=0.0)))
+        total = abs(state.value + F.rest_value(state.point))
+        target = self.tol * unit_at(F, total) / max(point.size, 1)
+        tolerance = min(TIGHT * rough, 0.1 * np.sqrt(target)) if target > 0.0 else TIGHT * rough
+        tolerance = max(tolerance, np.sqrt(1e-3 * EPS * total))
+        if self.box is None:
+            group_model.minimise(matrix, gradient, point, F.term, tolerance)
+        else:
+            box_model.minimise(matrix, gradient, point, self.box, tolerance)
+        return point
+
+    def _search(self, state, target, promised, total):
+        """(rate, point, value, gradient) with F low enough, or None where no rate is."""
+        F, memory = self.objective, state.memory
+        slack = 4.0 * EPS * abs(total) * np.sqrt(target.size + 10.0)
+        for share in halvings(HALVINGS):
+            # The whole step ends exactly where the model is least, at corners and bounds.
+            point = target if share == 1.0 else state.point + share * (target - state.point)
+            point = F.allowed(point)
+            with np.errstate(all="ignore"):
+                value, gradient = F.smooth_and_gradient(point, self._spare, memory.floor)
+                reached = value + F.rest_value(point)
+            if armijo(total, reached, promised, share, slack, SUFFICIENT):
+                self._curvatures, self._spare = self._spare, self._curvatures
+                return share, point, value, gradient
+            memory.floor = F.loss.curvature_bound
+        return None
+
+
+def _box(objective):
+    """Corners and bounds of the coefficients, and of an intercept none."""
+    term = objective.term
+    box = box_model.Box(*(np.zeros(objective.size) for _ in range(3)))
+    ends = (term.thresholds, 0.0), (term.low, -np.inf), (term.high, np.inf)
+    for array, (own, of_intercept) in zip(box, ends, strict=True):
+        array[: objective.n_features] = own
+        array[objective.n_features :] = of_intercept
+    return box

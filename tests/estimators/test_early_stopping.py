@@ -1,0 +1,79 @@
+"""Rows held out: every check has its score, and the best one's model is kept."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.preprocessing import scale
+
+from fastgd import ConvergenceDisplay, GDClassifier, GDRegressor, StopReason
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*max_iter was reached")
+STEPS = {"solver": "adam", "batch_size": 32, "random_state": 0}
+QUICK = {"early_stopping": True, **STEPS}
+
+
+def halves(X, y):
+    return (X[::2], y[::2]), (X[1::2], y[1::2])
+
+
+def cancer():
+    X, y = load_breast_cancer(return_X_y=True)
+    return scale(X), y
+
+
+@pytest.mark.parametrize("max_iter", [3, 1000])
+def test_the_best_check_is_kept_and_told(max_iter):
+    (X, y), (X_val, y_val) = halves(*cancer())
+    model = GDClassifier(max_iter=max_iter, n_iter_no_change=3, tol=1e-3, **STEPS)
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    history = model.history_
+    assert np.isfinite(history["score"]).all()
+    assert history["score"].size == history["kept"].size == history["passes"].size
+    assert model.stop_reason_ in (StopReason.VALIDATION, StopReason.MAX_ITER)
+    assert history["score"][history["kept"]] == [history["score"].max()]
+    assert model.best_validation_score_ == history["score"].max()
+    assert model.best_validation_score_ == pytest.approx(model.score(X_val, y_val))
+
+
+def test_a_regressor_is_scored_by_r_squared():
+    (X, y), (X_val, y_val) = halves(*load_diabetes(return_X_y=True))
+    model = GDRegressor(max_iter=50, **STEPS).fit(X, y, X_val=X_val, y_val=y_val)
+    assert model.best_validation_score_ == pytest.approx(model.score(X_val, y_val))
+
+
+def test_each_class_has_its_scores():
+    X, y = load_iris(return_X_y=True)
+    model = GDClassifier(multi_class="ovr", **QUICK, max_iter=20).fit(scale(X), y)
+    best = [history["score"].max() for history in model.history_]
+    assert all(history["kept"].sum() == 1 for history in model.history_)
+    assert model.best_validation_score_ == pytest.approx(np.mean(best))
+
+
+def test_without_held_out_rows_there_are_none():
+    X, y = cancer()
+    model = GDClassifier(**QUICK, max_iter=5).fit(X, y)
+    model.set_params(early_stopping=False).fit(X, y)
+    assert "score" not in model.history_
+    assert not hasattr(model, "best_validation_score_")
+
+
+def test_lines_end_with_the_score(capsys):
+    X, y = cancer()
+    model = GDClassifier(**QUICK, max_iter=2, verbose=1).fit(X, y)
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.endswith(f"score {model.history_['score'][0]:.6g}")
+
+
+def test_scores_are_drawn_with_a_star_where_one_was_kept():
+    X, y = cancer()
+    model = GDClassifier(**QUICK, max_iter=6).fit(X, y)
+    display = ConvergenceDisplay.from_estimator(model, what="score", ax=Figure().subplots())
+    (line,) = display.lines_
+    np.testing.assert_array_equal(line.get_ydata(), model.history_["score"])
+    assert display.ax_.get_yscale() == "linear"
+    star = display.ax_.lines[-1]
+    assert star.get_ydata() == [model.best_validation_score_]
+    other = GDClassifier(max_iter=20).fit(X, y)
+    with pytest.raises(ValueError, match=r"no check has a finite score .* early_stopping=True"):
+        ConvergenceDisplay.from_estimator(other, what="score", ax=Figure().subplots())

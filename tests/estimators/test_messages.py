@@ -1,0 +1,87 @@
+"""What a user of another library writes first, and what it is told to write here."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import fastgd
+from fastgd import GDClassifier, GDRegressor
+
+X = np.random.default_rng(0).standard_normal((30, 3))
+Y = (X[:, 0] > 0.0).astype(int)
+FRAME = pd.DataFrame(X, columns=["age", "income", "city"])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        (
+            {"learning_rate": 0.1},
+            "0.1; a number is written learning_rate='constant', eta0=0.1",
+        ),
+        ({"learning_rate": "adam"}, "that is a solver: write solver='adam'"),
+        ({"solver": "sgd"}, "write solver='gd' with batch_size=1"),
+        ({"solver": "newton-cg"}, "write solver='newton'"),
+        ({"solver": "AdamW"}, "write solver='adam'"),
+        ({"loss": "log"}, "did you mean 'log_loss'"),
+        ({"loss": "logistic"}, "did you mean 'log_loss'"),
+        ({"loss": "mse"}, "did you mean 'squared_error'"),
+        ({"loss": "absolute_error"}, "did you mean 'quantile'"),
+        ({"loss": "Hinge_"}, "did you mean 'hinge'"),
+        ({"penalty": "ridge"}, "did you mean 'l2'"),
+        ({"penalty": "elastic_net"}, "did you mean 'elasticnet'"),
+    ],
+    ids=str,
+)
+def test_values_of_other_libraries(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        GDClassifier(**parameters).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("C", 1.0, r"write alpha=1 / \(C \* n_samples\)"),
+        ("quantile", 0.9, r"write loss=fastgd.Quantile\(0.9\)"),
+        ("lr", 0.1, "write learning_rate='constant', eta0=0.1"),
+        ("unheard_of", 1, "unexpected keyword argument 'unheard_of'$"),
+    ],
+)
+def test_parameters_of_other_libraries(name, value, message):
+    for kind in (GDClassifier, GDRegressor):
+        with pytest.raises(TypeError, match=message):
+            kind(**{name: value})
+
+
+def test_columns_of_frames_have_names():
+    missing, text, dates = FRAME.copy(), FRAME.copy(), FRAME.copy()
+    missing.loc[4, "income"] = np.nan
+    text["city"] = "Paris"
+    dates["city"] = pd.Timestamp("2020-01-01")
+    model = GDClassifier().fit(FRAME, Y)
+    for bad, message in (
+        (missing, r"NaN or infinity \(first in row 4, column 'income'\)"),
+        (text, "'Paris' in column 'city': encode text as numbers first"),
+        (dates, r"dates or durations \(datetime64.* in column 'city'\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            GDClassifier().fit(bad, Y)
+        with pytest.raises(ValueError, match=message):
+            model.predict(bad)
+
+
+def test_the_last_line_says_why_a_method_is_missing():
+    model = GDClassifier("hinge").fit(X, Y)
+    assert not hasattr(model, "predict_proba")
+    with pytest.raises(AttributeError, match="no attribute 'predict_proba': probabilities need"):
+        model.predict_proba(X)
+    with pytest.raises(AttributeError, match="no attribute 'partial_fit': partial_fit takes"):
+        GDClassifier(solver="lbfgs").partial_fit(X, Y)
+    assert "Probability of each class" in GDClassifier.predict_proba.__doc__
+
+
+def test_show_versions(capsys):
+    fastgd.show_versions()
+    found = capsys.readouterr().out
+    for word in ("fastgd", "numba", "scikit-learn", "python", "threads", "cache"):
+        assert word in found

@@ -1,0 +1,87 @@
+"""Chunks of raw columns: automatic rates need no scaler, and later values may be larger."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.datasets import load_diabetes, load_wine
+from sklearn.preprocessing import StandardScaler, scale
+
+from fastgd import GDClassifier, GDRegressor
+
+PARTS = 8
+
+
+def diabetes():
+    """In the units of a doctor, with a year and a pressure far from 0."""
+    X, y = load_diabetes(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(y))
+    units = np.linspace(0.1, 40.0, X.shape[1])
+    centers = np.where(np.arange(X.shape[1]) % 3 == 0, 1000.0 * units, 0.3 * units)
+    return (scale(X) * units + centers)[order], y[order]
+
+
+def stream(model, X, y, convert=np.asarray, **first):
+    for part in np.array_split(np.arange(len(y)), PARTS):
+        model.partial_fit(convert(X[part]), y[part], **first)
+    return model
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_raw_columns_are_learnt_as_scaled_ones(loss):
+    X, y = diabetes()
+    kw = {"loss": loss, "random_state": 0, "epsilon": 10.0}
+    raw = stream(GDRegressor(**kw), X, y)
+    Z = StandardScaler().fit_transform(X)
+    scaled = stream(GDRegressor(**kw), Z, y)
+    errors = [np.mean((m.predict(A) - y) ** 2) for m, A in ((raw, X), (scaled, Z))]
+    assert errors[0] < 1.1 * errors[1] < 0.7 * y.var()
+
+
+def test_classes_too():
+    X, y = load_wine(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(y))
+    X, y = X[order] + np.linspace(0.0, 3000.0, X.shape[1]), y[order]
+    model = stream(GDClassifier(random_state=0), X, y, classes=[0, 1, 2])
+    assert model.score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("convert", [sp.csr_array, np.asfortranarray], ids=["csr", "fortran"])
+def test_storages_agree(convert):
+    X, y = diabetes()
+    X[X.shape[0] // 2 :: 7, 0] = 0.0  # a far column is 0 in later chunks
+    dense = stream(GDRegressor(random_state=0), X, y)
+    other = stream(GDRegressor(random_state=0), X, y, convert)
+    np.testing.assert_allclose(other.coef_, dense.coef_, rtol=1e-7)
+    np.testing.assert_allclose(other.intercept_, dense.intercept_, rtol=1e-7)
+
+
+def test_a_stream_goes_on_from_a_pickle():
+    X, y = diabetes()
+    model = GDRegressor(random_state=0).partial_fit(X[:100], y[:100])
+    again = pickle.loads(pickle.dumps(model))
+    for one in (model, again):
+        one.partial_fit(X[100:], y[100:])
+    np.testing.assert_array_equal(model.coef_, again.coef_)
+
+
+def test_larger_values_later_shorten_the_rates_and_move_nothing():
+    """In a first chunk of values that are 1,000 times smaller, its scales made the model jump."""
+    X, y = diabetes()
+    X = X - X.mean(axis=0)
+    first = X.copy()
+    first[:40] *= 1e-3
+    model = stream(GDRegressor(random_state=0), first, y)
+    assert np.mean((model.predict(X) - y) ** 2) < 0.8 * y.var()
+
+
+def test_explicit_schedules_see_the_columns_as_given():
+    X, y = diabetes()
+    X, kw = X[:, :3], {"learning_rate": "constant", "eta0": 1e-9, "shuffle": False}
+    model = GDRegressor(**kw).partial_fit(X[:30], y[:30])
+    w, b = np.zeros(X.shape[1]), 0.0
+    for x, t in zip(X[:30], y[:30], strict=True):
+        slope = x @ w + b - t
+        w, b = w * (1.0 - 1e-9 * 1e-4) - 1e-9 * slope * x, b - 1e-9 * slope
+    np.testing.assert_allclose(model.coef_, w, rtol=1e-9)

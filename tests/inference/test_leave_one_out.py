@@ -1,0 +1,98 @@
+"""Predictions without a row, against fits without it."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.datasets import load_breast_cancer, load_diabetes
+
+from fastgd import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV
+
+X, Y = load_diabetes(return_X_y=True)
+X, Y = X[:60] * 20.0, Y[:60] / 50.0
+WEIGHTS = np.random.default_rng(0).integers(1, 5, len(Y)).astype(float)
+
+
+def refits(make, X, y, weights, predict):
+    """Prediction for each row by a model fitted without it."""
+    found = np.empty(len(y))
+    for i in range(len(y)):
+        rest = np.arange(len(y)) != i
+        found[i] = predict(make().fit(X[rest], y[rest], sample_weight=weights[rest]), X[i : i + 1])[
+            0
+        ]
+    return found
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("alpha", [0.0, 1e-2, 1.0])
+def test_squared_loss_is_exact(alpha, fit_intercept, storage):
+    def make():
+        return GDRegressor(alpha=alpha, fit_intercept=fit_intercept, tol=1e-13)
+
+    expected = refits(make, X, Y, WEIGHTS, lambda model, x: model.predict(x))
+    model = make().fit(storage(X), Y, sample_weight=WEIGHTS)
+    found = model.loo_predictions(storage(X), Y, sample_weight=WEIGHTS)
+    np.testing.assert_allclose(found, expected, atol=1e-7 * np.abs(Y).max())
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 1e-2, 1e-1])
+def test_other_losses_are_close(alpha):
+    X, y = load_breast_cancer(return_X_y=True)
+    X, y = (X - X.mean(0)) / X.std(0), y
+    X, y = X[:150], y[:150]
+    signs = 2.0 * y - 1.0
+
+    def make():
+        return GDClassifier(alpha=alpha, tol=1e-8)
+
+    def score(predictions):
+        return np.logaddexp(0.0, -signs * predictions).mean()
+
+    model = make().fit(X, y)
+    refitted = refits(make, X, y, np.ones(len(y)), lambda model, x: model.decision_function(x))
+    training = score(model.decision_function(X))
+    optimism = score(refitted) - training
+    assert abs(score(model.loo_predictions(X, y)) - score(refitted)) <= 0.05 * optimism
+
+
+def test_a_row_that_alone_holds_a_coefficient():
+    wide = np.column_stack([X, np.eye(len(Y))[:, 3]])
+    with pytest.raises(ValueError, match="row 3 cannot be left out"):
+        GDRegressor(alpha=0.0).fit(wide, Y).loo_predictions(wide, Y)
+    ridge = GDRegressor(alpha=0.1).fit(wide, Y)
+    assert np.isfinite(ridge.loo_predictions(wide, Y)).all()
+
+
+@pytest.mark.parametrize("options", [{"loss": "quantile"}, {"penalty": "l1"}])
+def test_refused_by_name(options):
+    with pytest.raises(ValueError, match="loo_predictions needs a loss with a derivative"):
+        GDRegressor(**options).fit(X, Y).loo_predictions(X, Y)
+
+
+def test_a_search_scores_each_row_without_it():
+    alphas = [1.0, 1e-1, 1e-2, 1e-3]
+    search = GDRegressorCV(
+        alphas=alphas, cv="loo", scoring="neg_mean_squared_error", tol=1e-13
+    ).fit(X, Y, sample_weight=WEIGHTS)
+    for alpha, score in zip(search.alphas_, search.scores_[:, 0], strict=True):
+        model = GDRegressor(alpha=alpha, tol=1e-13).fit(X, Y, sample_weight=WEIGHTS)
+        left_out = model.loo_predictions(X, Y, sample_weight=WEIGHTS)
+        assert score == pytest.approx(-np.average((Y - left_out) ** 2, weights=WEIGHTS), rel=1e-6)
+    assert search.alpha_ == search.alphas_[np.argmax(search.scores_[:, 0])]
+    # The refitted model predicts as any other.
+    np.testing.assert_allclose(
+        search.predict(X),
+        GDRegressor(alpha=search.alpha_, tol=1e-13).fit(X, Y, sample_weight=WEIGHTS).predict(X),
+    )
+
+
+def test_a_search_of_a_classifier_scores_probabilities():
+    labels = np.where(Y > 3.0, "high", "low")
+    search = GDClassifierCV(alphas=[1.0, 1e-2], cv="loo", scoring="neg_log_loss").fit(X, labels)
+    assert search.scores_.shape == (2, 1)
+    assert np.isfinite(search.scores_).all()
+    with pytest.raises(ValueError, match="cv must be a number of folds, 'loo'"):
+        GDClassifierCV(cv="leave-one-out").fit(X, labels)
+    with pytest.raises(ValueError, match="loo_predictions needs a loss with a derivative"):
+        GDClassifierCV("hinge", cv="loo", alphas=[1.0]).fit(X, labels)

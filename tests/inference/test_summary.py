@@ -1,0 +1,225 @@
+"""Standard errors, against their formulas with plain loops and against other packages."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import scipy.stats
+from sklearn.datasets import load_breast_cancer, load_diabetes
+
+from fastgd import GDClassifier, GDRegressor
+
+X, Y = load_diabetes(return_X_y=True)
+X = X[:, :5] * 10.0 + 0.5
+Y = Y / 50.0
+RNG = np.random.default_rng(0)
+WEIGHTS = RNG.integers(1, 4, len(Y)).astype(float)
+CLUSTERS = RNG.integers(0, 40, len(Y))
+LABELS = (Y > 3.0).astype(int)
+EXACT = {"tol": 1e-12}
+
+
+def regressor(**options):
+    return GDRegressor(**{"alpha": 0.0, **EXACT, **options}).fit(X, Y, sample_weight=WEIGHTS)
+
+
+def classifier(**options):
+    return GDClassifier(**{"alpha": 0.0, **EXACT, **options}).fit(X, LABELS, sample_weight=WEIGHTS)
+
+
+def slow(prediction_terms, coef, alpha, kind):
+    """(covariance, p) with loops over rows; `prediction_terms(z, i)` is (derivative, curvature)."""
+    Z = np.column_stack([X, np.ones(len(X))])
+    total, size = WEIGHTS.sum(), Z.shape[1]
+    information, meat = np.zeros((size, size)), np.zeros((size, size))
+    by_cluster = {}
+    for i, row in enumerate(Z):
+        derivative, curvature = prediction_terms(float(row @ coef), i)
+        information += WEIGHTS[i] * curvature * np.outer(row, row)
+        meat += WEIGHTS[i] * derivative**2 * np.outer(row, row)
+        by_cluster[CLUSTERS[i]] = by_cluster.get(CLUSTERS[i], 0.0) + WEIGHTS[i] * derivative * row
+    penalty = np.diag([alpha * total] * (size - 1) + [0.0])
+    outer = np.linalg.inv(information + penalty)
+    p = np.trace(outer @ information)
+    if kind == "cluster":
+        n = len(by_cluster)
+        meat = sum(np.outer(u, u) for u in by_cluster.values())
+        meat *= n / (n - 1) * (total - 1) / (total - p)
+    elif kind == "HC1":
+        meat *= total / (total - p)
+    elif kind == "model":
+        meat = information
+    return outer @ meat @ outer, p
+
+
+def squared(z, i):
+    return z - Y[i], 1.0
+
+
+def logistic(z, i):
+    p = 1.0 / (1.0 + np.exp(-z))
+    return p - LABELS[i], p * (1.0 - p)
+
+
+@pytest.mark.parametrize("kind", ["model", "HC0", "HC1", "cluster"])
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize("which", ["squared", "logistic"])
+def test_covariances_are_their_formulas(which, alpha, kind):
+    if which == "squared":
+        model, y, terms = regressor(alpha=alpha), Y, squared
+    else:
+        model, y, terms = classifier(alpha=alpha), LABELS, logistic
+    clusters = CLUSTERS if kind == "cluster" else None
+    found = model.summary(X, y, sample_weight=WEIGHTS, covariance=kind, clusters=clusters)
+    coef = np.r_[np.ravel(model.coef_), model.intercept_]
+    expected, p = slow(terms, coef, alpha, kind)
+    if kind == "model" and which == "squared":
+        residuals = Y - model.predict(X)
+        expected *= (WEIGHTS @ residuals**2) / (WEIGHTS.sum() - p)
+    np.testing.assert_allclose(found.covariance, expected, rtol=1e-6, atol=1e-14)
+    np.testing.assert_allclose(found.n_effective, p, rtol=1e-8)
+    np.testing.assert_allclose(found.coef, coef)
+    assert bool(found.notes) == (alpha > 0.0)
+
+
+def test_least_squares_agrees_with_the_textbook():
+    """`scipy.stats.linregress` on one column."""
+    model = GDRegressor(alpha=0.0, **EXACT).fit(X[:, :1], Y)
+    found, other = model.summary(X[:, :1], Y), scipy.stats.linregress(X[:, 0], Y)
+    expected = other.stderr, other.intercept_stderr
+    np.testing.assert_allclose(found.std_error, expected, rtol=1e-7)
+    np.testing.assert_allclose(found.deviance_explained, other.rvalue**2, rtol=1e-7)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
+def test_weights_are_repeats_and_dense_is_csr(storage):
+    repeats = np.repeat(np.arange(len(Y)), WEIGHTS.astype(int))
+    model = regressor()
+    weighted = model.summary(storage(X), Y, sample_weight=WEIGHTS)
+    repeated = model.summary(X[repeats], Y[repeats])
+    for name in ("std_error", "p_value", "log_likelihood", "aic", "bic", "deviance_explained"):
+        np.testing.assert_allclose(
+            getattr(weighted, name), getattr(repeated, name), rtol=1e-8, atol=1e-14, err_msg=name
+        )
+
+
+COUNTS = np.round(Y)
+MEANS = {"poisson": 1.0, "gamma": 2.0, "tweedie": 1.5, "inverse_gaussian": 3.0}
+DENSITIES = {
+    "poisson": lambda y, mean, dispersion: scipy.stats.poisson.logpmf(y, mean),
+    "gamma": lambda y, mean, dispersion: scipy.stats.gamma.logpdf(
+        y, 1.0 / dispersion, scale=dispersion * mean
+    ),
+    "inverse_gaussian": lambda y, mean, dispersion: scipy.stats.invgauss.logpdf(
+        y, dispersion * mean, scale=1.0 / dispersion
+    ),
+    "negative_binomial": lambda y, mean, dispersion: scipy.stats.nbinom.logpmf(
+        y, 1.0, 1.0 / (1.0 + mean)
+    ),
+}
+
+
+@pytest.mark.parametrize("loss", [*MEANS, "negative_binomial"])
+def test_losses_with_a_log_link(loss):
+    """Fisher's information is sum of s_i mean_i^2 / variance(mean_i) x_i x_i'."""
+    y = COUNTS if loss in ("poisson", "negative_binomial") else Y
+    model = GDRegressor(loss=loss, alpha=0.0, **EXACT).fit(X, y, sample_weight=WEIGHTS)
+    found = model.summary(X, y, sample_weight=WEIGHTS)
+    means = model.predict(X)
+    variances = means + means**2 if loss == "negative_binomial" else means ** MEANS[loss]
+    Z = np.column_stack([X, np.ones(len(X))])
+    information = (Z.T * (WEIGHTS * means**2 / variances)) @ Z
+    dispersion = 1.0
+    if loss not in ("poisson", "negative_binomial"):
+        squares = WEIGHTS @ ((y - means) ** 2 / variances)
+        dispersion = squares / (WEIGHTS.sum() - Z.shape[1])
+    np.testing.assert_allclose(found.dispersion, dispersion, rtol=1e-8)
+    np.testing.assert_allclose(found.covariance, dispersion * np.linalg.inv(information), rtol=1e-6)
+    if loss in DENSITIES:
+        expected = WEIGHTS @ DENSITIES[loss](y, means, dispersion)
+        np.testing.assert_allclose(found.log_likelihood, expected, rtol=1e-8)
+    np.testing.assert_allclose(
+        found.deviance_explained, model.score(X, y, sample_weight=WEIGHTS), rtol=1e-6
+    )
+
+
+def test_columns_far_from_zero():
+    far = X + np.array([1e6, 0.0, 0.0, 0.0, 0.0])
+    near = GDRegressor(alpha=0.0, **EXACT).fit(X, Y).summary(X, Y)
+    found = GDRegressor(alpha=0.0, **EXACT).fit(far, Y).summary(far, Y)
+    np.testing.assert_allclose(found.std_error[:-1], near.std_error[:-1], rtol=1e-5)
+    # The intercept is now that of a point a million away.
+    assert found.std_error[-1] > 1e5 * near.std_error[0]
+
+
+def test_it_prints_and_gives_a_frame():
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    found = GDRegressor(alpha=1e-3, **EXACT).fit(X, y).summary(X, y, covariance="HC1")
+    frame = found.to_frame()
+    assert list(frame.index) == [*X.columns, "intercept"]
+    assert list(frame.columns) == ["coef", "std_error", "z", "p_value", "low", "high"]
+    text, html = str(found), found._repr_html_()
+    for word in ("bmi", "intercept", "HC1", "AIC", "penalised"):
+        assert word in text
+        assert word in html
+    assert (found.low < found.coef).all()
+    assert (found.coef < found.high).all()
+
+
+def test_coefficients_of_any_model():
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    model = GDClassifier("hinge", penalty="l1", alpha=1e-2).fit(X, y)
+    table = model.coefficients(X)
+    order = [list(X.columns).index(name) for name in table.names]
+    np.testing.assert_array_equal(table.values, model.coef_[0][order])
+    np.testing.assert_allclose(table.standardised, (model.coef_[0] * X.std(ddof=0).array)[order])
+    assert (np.diff(np.abs(table.standardised)) <= 0.0).all()
+    model = GDClassifier("hinge", penalty="l1", alpha=1e-2).fit(X.to_numpy(), y)
+    sparse = model.coefficients(sp.csr_array(X.to_numpy()))
+    np.testing.assert_allclose(sparse.standardised, table.standardised, rtol=1e-9)
+    assert "worst" in str(table)
+    assert "worst" in table._repr_html_()
+    assert len(table.to_frame()) == X.shape[1]
+
+
+def test_coefficients_of_several_classes_name_them():
+    model = GDClassifier("hinge").fit(X, np.array(["a", "b", "c"])[np.digitize(Y, [2.0, 4.0])])
+    table = model.coefficients()
+    assert set(table.outputs) == {"a", "b", "c"}
+    assert table.values.size == 3 * X.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "changes", "message"),
+    [
+        ({}, {"covariance": "robust"}, r"covariance must be one of .*'robust'"),
+        ({}, {"level": 95}, "level must be a float between 0 and 1, got 95"),
+        ({}, {"covariance": "cluster"}, "needs clusters=, a label for each row"),
+        ({}, {"clusters": CLUSTERS}, "clusters go with covariance='cluster', got 'model'"),
+        (
+            {},
+            {"covariance": "cluster", "clusters": CLUSTERS[:5]},
+            r"clusters must have shape \(442,\)",
+        ),
+        ({}, {"covariance": "cluster", "clusters": 0 * CLUSTERS}, "at least 2 clusters, got 1"),
+        ({"loss": "huber"}, {}, "needs a loss that is a likelihood, and 'huber' is none"),
+        ({"loss": "quantile"}, {"covariance": "HC1"}, "needs a loss with a derivative"),
+        ({"penalty": "l1"}, {"covariance": "HC1"}, "an L2 penalty or none, got loss="),
+    ],
+)
+def test_bad_input(options, changes, message):
+    model = GDRegressor(**options).fit(X, Y)
+    with pytest.raises(ValueError, match=message):
+        model.summary(X, Y, **changes)
+
+
+def test_dependent_columns_have_no_standard_errors():
+    twice = np.column_stack([X, X[:, 0]])
+    with pytest.raises(ValueError, match="columns of X are linearly dependent"):
+        GDRegressor(alpha=0.0).fit(twice, Y).summary(twice, Y)
+    assert np.isfinite(GDRegressor(alpha=0.1).fit(twice, Y).summary(twice, Y).std_error).all()
+
+
+def test_one_model_at_a_time():
+    model = GDClassifier("squared_hinge").fit(X, np.digitize(Y, [2.0, 4.0]))
+    with pytest.raises(ValueError, match="one prediction for each row, this one has 3"):
+        model.summary(X, np.digitize(Y, [2.0, 4.0]), covariance="HC1")

@@ -1,0 +1,123 @@
+"""A quadratic form in place of the L2 part: closed forms, a slow twin, and what is refused."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.optimize import minimize
+
+from fastgd import GDClassifier, GDRegressor, GDRegressorCV, Huber, Objective
+from fastgd.penalties.quadratic import MOST_DENSE, with_quadratic
+from fastgd.penalties.separable import L1, L2, ElasticNet
+
+D = 6
+DIFFERENCES = np.diff(np.eye(D), axis=0)
+P2 = DIFFERENCES.T @ DIFFERENCES + np.diag([0.0, 0.0, 0.0, 0.0, 0.0, 0.3])
+
+
+def problem(n=90, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, D)) + 0.5
+    return X, X @ np.linspace(-1.0, 1.0, D) + rng.normal(size=n)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array, sp.coo_matrix])
+def test_a_ridge_has_its_closed_form(form):
+    X, y = problem()
+    model = GDRegressor(alpha=0.7, P2=form(P2), tol=1e-12).fit(X, y)
+    centred = X - X.mean(0)
+    matrix = centred.T @ centred / len(y) + 0.7 * P2
+    expected = np.linalg.solve(matrix, centred.T @ (y - y.mean()) / len(y))
+    np.testing.assert_allclose(model.coef_, expected, atol=1e-9)
+    assert model.bound_kind_ == "proof"
+    same = GDRegressor(alpha=0.7, P2=np.eye(D), tol=1e-12).fit(X, y)
+    ridge = GDRegressor(alpha=0.7, tol=1e-12).fit(X, y)
+    np.testing.assert_allclose(same.coef_, ridge.coef_, atol=1e-9)
+
+
+@pytest.mark.parametrize("solver", ["auto", "lbfgs", "nesterov", "adam"])
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge"])
+def test_smooth_losses(loss, solver):
+    X, y = problem()
+    labels = (y > np.median(y)).astype(int)
+    given = {"alpha": 0.05, "P2": P2, "solver": solver, "tol": 1e-7}
+    model = GDClassifier(loss, **given).fit(X, labels)
+    net = with_quadratic(L2(), P2)
+    F = Objective(loss, X, np.where(labels == 1, 1.0, -1.0), penalty=net, alpha=0.05)
+    found = minimize(F.value_and_gradient, F.start(), jac=True, options={"gtol": 1e-9})
+    assert model.objective_ == pytest.approx(found.fun, rel=1e-6)
+    v, p = found.x, np.arange(D + 1.0)
+    ahead, behind = (F.gradient(v + s * 1e-5 * p) for s in (1.0, -1.0))
+    np.testing.assert_allclose(F.hessian_product(v, p), (ahead - behind) / 2e-5, atol=1e-5)
+    np.testing.assert_allclose(F.product_at(v)(p), F.hessian_product(v, p), atol=1e-12)
+
+
+def test_with_corners_weights_and_bounds():
+    """Against plain proximal gradient descent."""
+    X, y = problem()
+    weights, low = np.array([1.0, 2.0, 0.0, np.inf, 1.0, 1.0]), -0.2
+    given = {"penalty": "elasticnet", "l1_ratio": 0.4, "alpha": 0.3, "P2": P2}
+    model = GDRegressor(**given, bounds=(low, 0.6), penalty_weights=weights, tol=1e-12).fit(X, y)
+    centred, left, coef = X - X.mean(0), y - y.mean(), np.zeros(D)
+    matrix = centred.T @ centred / len(y) + 0.3 * 0.6 * P2
+    rate = 1.0 / np.linalg.eigvalsh(matrix)[-1]
+    corners = np.where(np.isinf(weights), 0.0, 0.3 * 0.4 * weights)
+    for _ in range(20_000):
+        coef = coef - rate * (matrix @ coef - centred.T @ left / len(y))
+        coef = np.clip(coef - np.clip(coef, -rate * corners, rate * corners), low, 0.6)
+        coef[3] = 0.0
+    np.testing.assert_allclose(model.coef_, coef, atol=1e-7)
+    assert model.bound_kind_ == "proof"
+    assert model.coef_[3] == 0.0
+    assert model.coef_.min() >= low
+
+
+def test_along_paths_and_other_losses():
+    X, y = problem()
+    search = GDRegressorCV(penalty="elasticnet", l1_ratio=0.5, P2=P2, alphas=5, cv=3).fit(X, y)
+    assert np.isfinite(search.scores_).all()
+    given = GDRegressorCV(P2=P2, alphas=[1.0, 0.1], cv=3).fit(X, y)
+    assert given.alpha_ in (1.0, 0.1)
+    assert GDRegressor(Huber(0.5), P2=P2, alpha=0.1).fit(X, y).converged_
+
+
+def test_glum_finds_the_same():
+    glum = pytest.importorskip("glum")
+    X, y = problem()
+    theirs = glum.GeneralizedLinearRegressor(
+        family="normal", alpha=0.7, l1_ratio=0.0, P2=P2, gradient_tol=1e-12
+    ).fit(X, y)
+    own = GDRegressor(alpha=0.7, P2=P2, tol=1e-12).fit(X, y)
+    np.testing.assert_allclose(own.coef_, theirs.coef_, atol=1e-6)
+
+
+WRONG = [
+    ({"P2": np.ones((D, 2))}, "P2 must be a square matrix of numbers, got shape .6, 2."),
+    ({"P2": np.eye(3)}, "P2 must be of shape .6, 6., as X has 6 features, got .3, 3."),
+    ({"P2": "smooth"}, "P2 must be a square matrix of numbers, got 'smooth'"),
+    ({"P2": np.eye(D) + np.eye(D, k=1)}, "P2 must be symmetric, it differs from its .* by 1"),
+    ({"P2": np.diag([1.0, 1, 1, 1, 1, -0.5])}, "must be positive semi-definite, .*eigenvalue -0.5"),
+    ({"P2": np.nan * np.eye(D)}, "P2 must be finite"),
+    ({"P2": P2, "penalty": "l1"}, "P2 goes with penalty 'l2' or 'elasticnet', got L1"),
+    ({"P2": P2, "penalty_weights": np.arange(D)}, "penalty_weights go with P2 where"),
+    ({"P2": P2, "solver": "saga"}, "saga.*takes penalties of single coefficients"),
+    ({"P2": P2, "solver": "sdca"}, "sdca"),
+    ({"P2": P2, "batch_size": 4}, "needs batch_size='full'"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG)
+def test_what_is_refused(given, message):
+    X, y = problem()
+    with pytest.raises(ValueError, match=message):
+        GDRegressor(**given).fit(X, y)
+
+
+def test_large_forms_are_looked_at_too():
+    size = MOST_DENSE + 1
+    ones = np.ones(size - 1)
+    chain = sp.diags_array([np.r_[1.0, 2.0 * ones[1:], 1.0], -ones, -ones], offsets=[0, 1, -1])
+    with_quadratic(ElasticNet(0.5), chain)
+    with pytest.raises(ValueError, match="positive semi-definite"):
+        with_quadratic(ElasticNet(0.5), chain - 0.5 * sp.eye_array(size))
+    with pytest.raises(ValueError, match="P2 goes with"):
+        with_quadratic(L1(), chain)
