@@ -8,11 +8,18 @@ at a clock.
 import difflib
 import html
 import numbers
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fastgd.fitting.choose_solver import batch_sizes, cheapest, is_open, of_name, random_names
+from fastgd.fitting.choose_solver import (
+    batch_sizes,
+    cheapest,
+    forecasts,
+    is_open,
+    of_name,
+    random_names,
+)
 from fastgd.rules.base import Rule
 from fastgd.rules.batches import rows_per_update
 from fastgd.rules.classic import find_rule
@@ -64,6 +71,9 @@ INTERIOR_POINT = CentralPath.form
 class Plan:
     """What a fit does, and why; `str(plan)` is a few sentences.
 
+    `forecasts` says what the solvers that `auto` chose among were expected to take, in passes'
+    worth of time, the least first; of one that is above the chosen one it may be a rough number.
+
     Examples
     --------
     >>> print(Plan("nesterov", "full", "auto", ("the loss has a derivative everywhere",)))
@@ -75,6 +85,7 @@ class Plan:
     learning_rate: str
     reasons: tuple[str, ...] = field(default=())
     form: str = ""
+    forecasts: tuple[tuple[str, float], ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self):
         rows = {
@@ -212,7 +223,11 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     if isinstance(solver, str) and solver in batch_sizes():
         given = _shown(given)
         tol = settings.tol
-        return _own_steps(solver, batch, given, rate, objective, tol, reasons), None
+        plan = _own_steps(solver, batch, given, rate, objective, tol, reasons)
+        if settings.solver == "auto":
+            best = of_name(solver, objective, tol, plan.form).cost(objective, tol).passes
+            plan = replace(plan, forecasts=forecasts(objective, tol, best))
+        return plan, None
     if batch == "auto":
         batch = "full" if _all_rows_suit(rate, objective.loss_smooth, streaming) else 1
         reasons.append(

@@ -25,12 +25,13 @@ from fastgd.fitting.stopping import (
     OutOfReach,
     Overdue,
     Plateau,
+    Slow,
     Stalled,
     StopReason,
     TimeLimit,
     Validation,
 )
-from fastgd.objective.cost_model import PYTHON, VALUE
+from fastgd.objective.cost_model import PYTHON, VALUE, curvature_cost, solving_cost, visit_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.infimum import check_infimum
 from fastgd.objective.null_model import null_model, null_point
@@ -362,6 +363,28 @@ def _null_distance(objective):
     return abs(objective.null_value - (infimum if infimum > -np.inf else 0.0))
 
 
+def _rules_of_rivals(settings, tried, objective, unit):
+    """Rules by which `auto` leaves a plan early, where another one is expected to be there first.
+
+    How much rows undo of each other's steps decides dual ascent, and how many change the piece of
+    their loss Newton's method where curvature jumps; neither is known before.
+    """
+    F, plan, tol = objective, tried[-1], settings.tol
+    jumps = F.loss_smooth and not F.vector and F.loss.self_concordance is None
+    newton = plan.solver == "newton" and plan.form != INTERIOR_POINT and jumps
+    if settings.solver != "auto" or not (newton or plan.solver == "sdca"):
+        return []
+    other = next_plan(tried, F, "", tol=tol)
+    if other is None:
+        return []
+    rival = forecast(other[0], F, tol)
+    if newton:
+        matrices = F.l1 == 0.0 and F.n_features <= F.n_active
+        more = curvature_cost(F) + solving_cost(F, F.n_features) if matrices else 0.0
+        return [Slow(tol, rival, more, unit)]
+    return [Overdue(tol, forecast(plan, F, tol), rival, visit_cost(F))]
+
+
 def _rules(task, tried, solver, max_time):
     """Stopping rules of a run by the last of the plans that were `tried`."""
     settings = task.settings
@@ -400,13 +423,5 @@ def _rules(task, tried, solver, max_time):
                 )
                 most = WORKING_SET_CHECKS if solver.objective.l1 > 0.0 else NEWTON_CHECKS
                 rules.append(Stalled(tol, np.inf if patient else most, unit))
-        other = (
-            next_plan(tried, solver.objective, "")
-            if settings.solver == "auto" and plan.solver == "sdca"
-            else None
-        )
-        if other is not None:
-            rules.append(
-                Overdue(tol, *(forecast(one, solver.objective, tol) for one in (plan, other[0])))
-            )
+        rules += _rules_of_rivals(settings, tried, solver.objective, unit)
     return [*rules, *task.stop_rules]

@@ -6,6 +6,7 @@ the data and never on a clock, so that the same fit takes the same path everywhe
 `python -m bench calibrate` measures them again, prints them beside these and changes nothing.
 """
 
+from fastgd.data import chunk_sizes
 from fastgd.runtime.threads import LEAST_PER_THREAD
 
 
@@ -101,7 +102,8 @@ LOOP_COST = Cost(
 FAR_LOOP_COST = Cost(
     1.4,
     "ns a pair",
-    "The same where the matrix is larger than `NEAR_MATRIX`: 14 nonzeros in 1,000 columns.",
+    "The same where a cache close to the processor does not hold the matrix: 14 nonzeros in 1,000 "
+    "columns.",
 )
 MATRIX_ROW = Cost(
     25.0,
@@ -159,10 +161,6 @@ RANGE_OF_A_THREAD = Cost(
 )
 
 
-# Bytes of a matrix that a cache close to the processor holds.
-NEAR_MATRIX = 1 << 20
-
-
 def values_of(objective):
     """Stored values that a cost is made of.
 
@@ -213,7 +211,7 @@ def are_few(row_length, n_features):
 
 def pair_cost(n_features):
     """Ns of a pair of nonzeros by the loop, into a matrix of so many columns."""
-    return LOOP_COST if 8.0 * n_features**2 <= NEAR_MATRIX else FAR_LOOP_COST
+    return LOOP_COST if n_features**2 <= 2 * chunk_sizes.VALUES else FAR_LOOP_COST
 
 
 def curvature_cost(objective):
