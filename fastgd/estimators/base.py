@@ -197,6 +197,10 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
 
         return watch
 
+    def _target_names(self, n_targets):
+        """What the models of several targets are called: classes, or numbers."""
+        return getattr(self, "classes_", range(n_targets))
+
     def _name_of(self, k, n_targets):
         """What lines about target `k` begin with."""
         return f"class {self.classes_[k]!s}  " if n_targets > 1 else ""
@@ -364,7 +368,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         if not np.isnan(best).all():
             self.best_validation_score_ = float(np.mean(best))
         plans = [run.plan for run in runs]
-        self.plan_ = Plans(plans, self.classes_) if several else plans[0]
+        self.plan_ = Plans(plans, self._target_names(len(plans))) if several else plans[0]
         # Solvers that find their own steps keep vectors as long as there are rows: only for whoever
         # asked to go on.
         self._states = [

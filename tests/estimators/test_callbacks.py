@@ -121,7 +121,8 @@ def test_one_against_the_rest(n_jobs):
     assert all(one.coef_.shape == (3, 3) for one in recorder.models)
     last = recorder.models[-1]
     np.testing.assert_array_equal(last.predict(X), model.predict(X))
-    stopped = GDClassifier(n_jobs=n_jobs).set_callbacks(Recorder(stop_at=2)).fit(X, Y3)
+    stopped = GDClassifier(n_jobs=n_jobs, multi_class="ovr")
+    stopped.set_callbacks(Recorder(stop_at=2)).fit(X, Y3)
     assert stopped.stop_reason_ is StopReason.CALLBACK
     assert [history["passes"].size for history in stopped.history_] == [2, 2, 2]
     assert stopped.score(X, Y3) > 0.5

@@ -226,3 +226,11 @@ def test_a_search(penalty):
     assert search.coef_.shape == (3, 4)
     own = GDClassifier(penalty=penalty, alpha=search.alpha_).fit(X, Y)
     np.testing.assert_array_equal(search.coef_, own.coef_)
+
+
+def test_callbacks_see_all_classes():
+    monitor = pytest.importorskip("sklearn.callback").ScoringMonitor(scoring="neg_log_loss")
+    model = GDClassifier(alpha=ALPHA).set_callbacks(monitor).fit(X, Y)
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "iteration"]
+    assert len(rows) == model.history_["passes"].size
+    assert max(row["neg_log_loss"] for row in rows) > np.log(1.0 / 3.0)
