@@ -36,8 +36,8 @@ from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
 from fastgd.runtime.threads import map_ranges
 
-# A proof by products: the share of r^2 or lambda^2 that may be slack, and the most products it may
-# take.
+# A proof by products: the share of lambda^2 that may be slack, which makes the bound larger by a
+# tenth at most, and the most products it may take.
 SLACK = 0.1
 MOST_PRODUCTS = 200
 # An estimate by products: the share of the first residual's square that may be left, and the most

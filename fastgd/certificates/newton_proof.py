@@ -304,7 +304,7 @@ class NewtonProof:
         `reach` is M max_i |x_i| in the latter.  `unsure` tells what rounding took from a decrement;
         what F at p is wrong by is added, F at `v` being that which was computed.
 
-        More steps, and matrices for points beyond, proved nothing in 440 fits that this one had
+        More steps, and matrices for points beyond, proved nothing in 195 fits that this one had
         not, for 0.5 % more passes.
         """
         F, point = self.objective, v - self._solve(gradient)
