@@ -19,10 +19,11 @@ from fastgd.objective.moments import row_coupling, spread
 # (143).
 FEWEST = 3.0
 PER_ROOT = 0.6
-# Where columns are fewer, and scaled to equal curvature, not many more than 3 + 4 sqrt(s), s the
-# greatest curvature over the mean one: 8 (9), 9 (10), 11 (35), 12 (12), 14 (9), 14 (33), 17 (10),
-# 34 (25), 65 (43).
-PER_ROOT_OF_SPREAD = 4.0
+# Where columns are fewer, and scaled to equal curvature, not many more than 3 + 3 sqrt(s) / (1 -
+# sqrt(d / n)), s the greatest curvature over the mean one; the least one is by the second factor
+# below it where directions are random: 8 (10), 9 (13), 11 (33), 12 (12), 14 (17), 17 (10), 34 (41),
+# 65 (150).
+PER_ROOT_OF_SPREAD = 3.0
 MOST = 150.0
 FEWEST_MORE = 2.0
 # What other tolerances take: 0.6 of it to 1e-2, 1.4 of it to 1e-6.
@@ -38,8 +39,9 @@ def fewest_iterations(tol):
 def likely_iterations(objective, tol):
     """Iterations to `tol`, about."""
     F, most = objective, MOST
-    if F.n_features <= F.n_active:
-        most = min(most, FEWEST + PER_ROOT_OF_SPREAD * math.sqrt(spread(F)))
+    if F.n_features < F.n_active:
+        least = 1.0 - math.sqrt(F.n_features / F.n_active)
+        most = min(most, FEWEST + PER_ROOT_OF_SPREAD * math.sqrt(spread(F)) / least)
     if F.l2 > 0.0:
         coupling = curvature_unit(F) * row_coupling(F)
         directions = min(F.n_features, F.n_active) / F.n_active

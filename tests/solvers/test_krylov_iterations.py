@@ -20,8 +20,8 @@ def test_iterations_by_hand(n, d, alpha):
     s = spread(F)
     greatest = s * 0.25 * row_coupling(F) * n / min(n, d)
     expected = 3.0 + 0.6 * np.sqrt(greatest)
-    if d <= n:
-        expected = min(expected, 3.0 + 4.0 * np.sqrt(s))
+    if d < n:
+        expected = min(expected, 3.0 + 3.0 * np.sqrt(s) / (1.0 - np.sqrt(d / n)))
     assert likely_iterations(F, 1e-4) == pytest.approx(min(expected, 150.0))
 
 

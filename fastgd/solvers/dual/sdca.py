@@ -77,15 +77,16 @@ DUAL_PASSES_PER_OVERLAP = 220.0
 MANY_COLUMNS = 4.0
 VISITS_APART = 8.0
 VISITS_APART_PER_ROOT = 0.5
-# Where the loss has a curvature c, about 6 + 2 sqrt(k) to 1e-4, with k the condition number of the
+# Where the loss has a curvature c, about 4 + 1.5 sqrt(k) to 1e-4, k the condition number of the
 # dual problem: with more columns than rows and k of 1, 1.8, 8, 79, 1228 it took 9, 7, 6, 20, 76
 # visits. An intercept, for which dual variables have to add up to 0, makes it twice as many, and up
-# to seven times where rows have much in common: 18, 28, 202 for 10, 29, 30. With fewer columns
+# to seven times where rows have much in common: 18, 28, 202 for 7, 21, 22. With fewer columns
 # about 6 + 6 sqrt(c r): 8, 16, 43, 135 visits with c r of 0.7, 2.2, 104, 287.
-FEWEST_VISITS = 6.0
-VISITS_PER_ROOT = 2.0
+FEWEST_VISITS = 4.0
+VISITS_PER_ROOT = 1.5
 WITH_INTERCEPT = 2.0
 WITH_INTERCEPT_AND_OVERLAP = 5.0
+FEWEST_VISITS_OF_MANY = 6.0
 VISITS_PER_ROOT_OF_MANY = 6.0
 # Beyond so many by the say of other rows it is worth looking whether rows are apart.
 WORTH_A_LOOK = 100.0
@@ -552,7 +553,7 @@ def _visits_of_smooth(objective):
     F = objective
     curved = max(typical_curvature(F.loss) * row_coupling(F), EPS)
     if F.n_features < F.n_active:
-        return FEWEST_VISITS + VISITS_PER_ROOT_OF_MANY * math.sqrt(curved)
+        return FEWEST_VISITS_OF_MANY + VISITS_PER_ROOT_OF_MANY * math.sqrt(curved)
     overlap = measured_once(F, row_overlap)
     least = max(1.0 - math.sqrt(overlap), 0.0) ** 2
     condition = (1.0 + 1.0 / curved) / (least + 1.0 / curved)
