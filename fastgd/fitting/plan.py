@@ -20,6 +20,7 @@ from fastgd.fitting.choose_solver import (
     of_name,
     random_names,
 )
+from fastgd.losses.base import has_mean
 from fastgd.rules.base import Rule
 from fastgd.rules.batches import rows_per_update
 from fastgd.rules.classic import find_rule
@@ -312,6 +313,11 @@ def _one_look(F, reasons):
     0.071 on text and random features of images, of 1e-4 0.003 to 0.022, of 1e-5 -0.009 to
     0.008, of 1e-6 -0.018 to -0.003; up to 1,024 columns they are behind throughout (six data sets,
     1e-3 to 1e-8, -0.095 to 0.003).
+
+    An exponential loss is steep beyond measure where one step went too far, which Adagrad never
+    forgets: on 678,013 rows of claim counts, 1,000 at a time, its objective was 40 times worse than
+    the null model's after two passes; RMSprop had 0.983 of the optimum's gain after one, 0.989
+    after two.
     """
     if (
         F.n_features > MANY_COLUMNS
@@ -327,6 +333,9 @@ def _one_look(F, reasons):
                 "/ (alpha t)"
             )
             return "gd", 1, "optimal"
+    if has_mean(F.loss) and F.loss.curvature_bound == np.inf:
+        reasons.append("each column finds its own rate and forgets where the loss was steep")
+        return "rmsprop", 1, "auto"
     reasons.append("each column finds its own rate")
     return "adagrad", 1, "auto"
 

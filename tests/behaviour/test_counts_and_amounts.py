@@ -126,3 +126,16 @@ def test_where_every_target_is_the_same_there_may_be_one():
         warnings.simplefilter("ignore")
         model = GDRegressor("poisson", alpha=0.1, tol=1e-8).fit(X, np.full(90, 4.0))
     np.testing.assert_allclose(model.predict(X), 4.0, rtol=1e-4)
+
+
+def test_counts_in_chunks_forget_where_the_loss_was_steep():
+    """Adagrad would not: rare counts with a raw column sent it far out at once."""
+    rng = np.random.default_rng(0)
+    table = np.c_[rng.standard_normal((3000, 3)), 6.0 + 2.0 * rng.standard_normal(3000)]
+    y = rng.poisson(0.1 * np.exp(table @ [0.5, -0.3, 0.2, 0.1])).astype(float)
+    best = GDRegressor("poisson", alpha=1e-6).fit(table, y)
+    model = GDRegressor("poisson", alpha=1e-6, random_state=0)
+    for start in [*range(0, 3000, 500)] * 2:
+        model.partial_fit(table[start : start + 500], y[start : start + 500])
+    assert model.plan_.solver == "rmsprop"
+    assert model.score(table, y) > 0.8 * best.score(table, y)
