@@ -11,7 +11,7 @@ import scipy.optimize
 import sklearn
 from sklearn import linear_model, svm
 
-from .problems import CLASSIFICATION, CORNERED, EPSILON, PlainObjective
+from .problems import CLASSIFICATION, CORNERED, DEVIANCES, EPSILON, LOSSES, PlainObjective
 from .rivals import Answer, Rival, choose_from, fitted, needs
 from .third_party import MOST_FOR_MATRIX, third_party_rivals
 
@@ -140,6 +140,30 @@ def _ridge(solver):
     return run
 
 
+def _deviance(solver):
+    """The same F, the same alpha: half the deviance per row; iterations are max_iter, tol is out of
+    the way.
+    """
+
+    def run(problem, budget, threads):
+        kind, more = {
+            "poisson": (linear_model.PoissonRegressor, {}),
+            "gamma": (linear_model.GammaRegressor, {}),
+            "tweedie": (linear_model.TweedieRegressor, {"power": 1.5}),
+        }[problem.loss]
+        estimator = kind(
+            alpha=problem.alpha,
+            solver=solver,
+            tol=1e-14,
+            max_iter=budget,
+            fit_intercept=problem.fit_intercept,
+            **more,
+        )
+        return fitted(estimator, problem)
+
+    return run
+
+
 def _elastic_net(problem, budget, threads):
     """The same F, the same alpha; iterations are max_iter, tol is out of the way."""
     estimator = linear_model.ElasticNet(
@@ -239,6 +263,11 @@ def _sklearn_rivals():
         yield Rival(
             f"sklearn/Ridge/{solver}", _ridge(solver), needed, "none" if direct else "iterations"
         )
+    for solver in ("lbfgs", "newton-cholesky"):
+        most = MOST_FOR_MATRIX if solver == "newton-cholesky" else np.inf
+        yield Rival(
+            f"sklearn/deviance/{solver}", _deviance(solver), needs(*DEVIANCES, features=most)
+        )
     yield Rival(
         "sklearn/ElasticNet",
         _elastic_net,
@@ -246,8 +275,9 @@ def _sklearn_rivals():
     )
     other = "its scale is fitted too, and its losses are scaled by it: another objective"
     yield Rival("sklearn/HuberRegressor", None, lambda problem: needs("huber")(problem) or other)
-    yield Rival("sklearn/SGD", _sgd(False), needs(l1=True, elastic_net=True))
-    yield Rival("sklearn/SGD/average", _sgd(True), needs(l1=True, elastic_net=True))
+    needed = needs(*(set(LOSSES) - set(DEVIANCES)), l1=True, elastic_net=True)
+    yield Rival("sklearn/SGD", _sgd(False), needed)
+    yield Rival("sklearn/SGD/average", _sgd(True), needed)
 
 
 # --- fastgd

@@ -123,6 +123,20 @@ def _matrices(rounds, share):
     return [product, pair, step / product]
 
 
+def _around_matrices(rounds, share):
+    """ns of a pair by the loop into a large matrix (CSR, 14 nonzeros in 1,000 columns), of a row
+    beside its pairs and values (5 nonzeros in 50), and of an entry (1,000 columns, hardly a row).
+    """
+    F = _logistic(_sparse(int(20_000 * share), 14, 1000))
+    far = _gram_time(F, 14, rounds) / (F.rows.stored() ** 2 / F.n_samples)
+    F = _logistic(_sparse(int(50_000 * share), 5, 50))
+    known = cost_model.LOOP_COST * 5 * F.rows.stored() + cost_model.VALUE * F.rows.stored()
+    row = (_gram_time(F, 5, rounds) - known) / F.n_samples
+    F = _logistic(_sparse(20, 2, 1000))
+    curvatures = np.ones(F.n_samples)
+    return [far, row, _best(rounds, lambda: F.gram(curvatures)) / F.n_features**2]
+
+
 def _gram_time(F, row_length, rounds):
     """ns of a sum of weighted products of columns, by the way that this length of rows takes."""
     curvatures = _random().random(F.n_samples)
@@ -225,6 +239,7 @@ MEASURES = {
     _visits: ("VISIT", "VISITED_VALUE"),
     _derivatives: ("DERIVATIVES",),
     _matrices: ("DENSE_COST", "LOOP_COST", "LOOP_STEP"),
+    _around_matrices: ("FAR_LOOP_COST", "MATRIX_ROW", "MATRIX_ENTRY"),
     _factorisation: ("MULTIPLICATIONS",),
     _combinations: ("COMBINATIONS",),
     _batches: ("BATCH_COST",),

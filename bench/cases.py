@@ -60,14 +60,15 @@ class Case:
                 else "sklearn/LinearSVC/primal"
             )
         if self.loss == "squared_error":
-            return "sklearn/Ridge/sparse_cg" if self.data == "flights" else "sklearn/Ridge/cholesky"
+            sparse = self.data.startswith("flights")
+            return f"sklearn/Ridge/{'sparse_cg' if sparse else 'cholesky'}"
         solvers = {0.0: "lbfgs", 1.0: "liblinear"}
         return f"sklearn/LogisticRegression/{solvers.get(self.l1_ratio, 'saga')}"
 
 
 @lru_cache(maxsize=1)
 def _loaded(data, rows):
-    options = {"n": rows} if data == "flights" else {}
+    options = {} if rows is None else {"n": rows}
     return load(data, **options)
 
 
@@ -89,6 +90,26 @@ def _without_outliers(X, y):
 
 def _scaled(X, y):
     return X / np.abs(X).max(axis=0), y
+
+
+def _late(X, y):
+    return X, np.where(y > 15.0, 1.0, -1.0)
+
+
+def _route_cases():
+    for loss, name, prepare in (
+        ("squared_error", "squared", _without_outliers),
+        ("log_loss", "log", _late),
+    ):
+        for fit_intercept in (False, True):
+            yield Case(
+                f"flights_routes {name} 1/n{' intercept' * fit_intercept}",
+                "flights_routes",
+                loss,
+                fit_intercept=fit_intercept,
+                prepare=prepare,
+                rows=1_000_000,
+            )
 
 
 def _sparse_cases(data):
@@ -130,5 +151,6 @@ CASES = [
     Case(
         "flights squared 1/n", "flights", "squared_error", prepare=_without_outliers, rows=1_000_000
     ),
+    *_route_cases(),
 ]
 SMOKE = [Case("breast_cancer log 1/n", "sklearn:breast_cancer", "log_loss", prepare=_scaled)]

@@ -51,6 +51,22 @@ def _squared_epsilon_insensitive(y, z):
     return beyond**2, 2.0 * np.sign(z - y) * beyond
 
 
+def _poisson(y, z):
+    mean, positive = np.exp(z), np.where(y > 0.0, y, 1.0)
+    return mean - y + y * (np.log(positive) - z), mean - y
+
+
+def _gamma(y, z):
+    ratio = y * np.exp(-z)
+    return ratio - 1.0 - np.log(y) + z, 1.0 - ratio
+
+
+def _tweedie(y, z):
+    """Of power 3 / 2: twice (sqrt(y) - sqrt(mean))^2 / sqrt(mean)."""
+    root = np.exp(0.5 * z)
+    return 2.0 * (np.sqrt(y) - root) ** 2 / root, root - y / root
+
+
 # Losses with a corner: max(t, 0), where t and its derivative are
 CORNERED = {
     "hinge": lambda y, z: (1.0 - y * z, -y),
@@ -87,7 +103,12 @@ LOSSES = {
     "squared_error": _squared_error,
     "huber": _huber,
     "squared_epsilon_insensitive": _squared_epsilon_insensitive,
+    "poisson": _poisson,
+    "gamma": _gamma,
+    "tweedie": _tweedie,
 }
+# Half deviances with the link log, of targets from 0 on.
+DEVIANCES = ("poisson", "gamma", "tweedie")
 # Curvature of each row, of the losses that have a derivative everywhere, which SciPy's methods
 # need.
 CURVATURES = {
@@ -97,6 +118,9 @@ CURVATURES = {
     "squared_error": lambda y, z: np.ones_like(z),
     "huber": lambda y, z: 1.0 * (np.abs(z - y) <= EPSILON),
     "squared_epsilon_insensitive": lambda y, z: 2.0 * (np.abs(z - y) > EPSILON),
+    "poisson": lambda y, z: np.exp(z),
+    "gamma": lambda y, z: y * np.exp(-z),
+    "tweedie": lambda y, z: 0.5 * (np.exp(0.5 * z) + y * np.exp(-0.5 * z)),
 }
 # Of the losses that are linear far out, the curvature of the parabola that touches each row's loss
 # at its prediction, has its minimum where the loss has, and is nowhere below it.
@@ -275,6 +299,8 @@ def make_problem(
         raise SystemExit(
             f"{loss} takes numbers as targets: {error}; for classes, see --loss log_loss"
         ) from error
+    if loss in DEVIANCES and not (y.min() > 0.0 or (y.min() == 0.0 and loss != "gamma")):
+        raise SystemExit(f"{loss} takes targets above 0, or from 0 on, got {y.min():g}")
     if scale:
         X = scaled(X)
     name = Path(data).name + " scaled" * scale + f"[:{rows}]" * (rows is not None)

@@ -8,6 +8,7 @@ is its own cost, as it is fastgd's. A package that is not installed is skipped b
 import numpy as np
 import scipy.sparse as sp
 
+from .problems import DEVIANCES
 from .rivals import Answer, Rival, fitted, needs
 
 MOST_FOR_MATRIX = 5000  # features of a method that forms a d x d matrix
@@ -153,7 +154,13 @@ def _cyanure_rivals():
 
 
 def _glum_rivals():
-    families = {"log_loss": "binomial", "squared_error": "normal"}
+    families = {
+        "log_loss": "binomial",
+        "squared_error": "normal",
+        "poisson": "poisson",
+        "gamma": "gamma",
+        "tweedie": "tweedie (1.5)",
+    }
     for solver in ("irls-ls", "irls-cd", "lbfgs"):
 
         def run(problem, budget, threads, solver=solver):
@@ -170,6 +177,7 @@ def _glum_rivals():
                 fit_intercept=problem.fit_intercept,
                 max_iter=budget,
                 gradient_tol=1e-13,
+                **({"link": "log"} if problem.loss in DEVIANCES else {}),
             )
             estimator.fit(
                 _matrix(problem),

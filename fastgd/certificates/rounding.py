@@ -4,6 +4,7 @@ import numpy as np
 
 from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit, slope_size
+from fastgd.objective.null_model import is_exact
 from fastgd.objective.objective import SUM_OF_SQUARES
 
 
@@ -27,7 +28,10 @@ def value_rounding(F, v, value, enough, gradient=None):
     the roots of the mean squares multiplied (Cauchy and Schwarz), and by its square, which is all
     where slopes are 0: roughly where that is no more than `enough`.  Where columns are read as
     distances from their centers, the intercept that is returned is rounded in units of its own.
+    Where all targets are one number that is the intercept, nothing rounds.
     """
+    if F.null_value == F.loss.infimum and is_exact(F, v):
+        return 0.0
     curvature = curvature_unit(F) if F.loss_smooth else 0.0
     slope = slope_size(F, value, curvature) if F.loss_smooth else 1.0
 

@@ -2,6 +2,8 @@
 wrong with them.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fastgd.data.check_parameters import as_numbers, as_offset, as_weights
@@ -89,6 +91,26 @@ class WeightedSamples(Samples):
             if self.weights.size > 1
             else np.arange(self.targets.shape[0])
         )
+
+
+class SamplesOfTargets(Sequence):
+    """Samples for each of several targets, made whenever they are asked for.
+
+    Parameters
+    ----------
+    first : WeightedSamples
+        Of the first target; the others have its weights and offsets.
+    targets : sequence of ndarray, (n_samples,)
+    """
+
+    def __init__(self, first, targets):
+        self.first, self.targets = first, targets
+
+    def __len__(self):
+        return len(self.targets)
+
+    def __getitem__(self, k):
+        return self.first if k == 0 else self.first.with_targets(self.targets[k])
 
 
 def as_samples(loss, y, n_samples, sample_weight=None, offset=None):

@@ -21,7 +21,7 @@ from fastgd.data.check_parameters import (
 from fastgd.data.check_X import as_rows, refuse_not_finite
 from fastgd.data.component_trial import try_components
 from fastgd.data.far_columns import read_shifted
-from fastgd.data.targets import as_samples
+from fastgd.data.targets import SamplesOfTargets, as_samples
 from fastgd.estimators import predictions
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
@@ -30,7 +30,7 @@ from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.observers import Lines, Together
-from fastgd.fitting.plan import Settings, own_steps, random_by_name
+from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
 from fastgd.fitting.runs import Task, fit_targets
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
@@ -222,13 +222,21 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
             y,
             reset=reset,
             order=order,
-            multi_output=isinstance(self.loss, VectorLoss),
+            multi_output=self._several_targets(y),
             **self._y_options(),
         )
 
     def _weights(self, sample_weight, y, n_samples):
         """Checked sample weights, or None."""
         return None if sample_weight is None else as_weights(sample_weight, n_samples)
+
+    def _checked_targets(self, loss, targets):
+        """The targets, of which the first was checked: signs of classes are as they should be."""
+        return targets
+
+    def _several_targets(self, y):
+        """Whether y may be a table of targets."""
+        return isinstance(self.loss, VectorLoss)
 
     def _joint_loss(self, loss):
         """The loss that is minimised: one of all classes where there are several."""
@@ -262,6 +270,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
             int(self.max_iter),
             self.max_time,
             n_threads=n_threads,
+            keeps_states=bool(self.warm_start),
         )
 
     def _kept_states(self, n_targets):
@@ -354,7 +363,8 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         best = [np.fmax.reduce(result.history["score"]) for result in results]
         if not np.isnan(best).all():
             self.best_validation_score_ = float(np.mean(best))
-        self.plan_ = [run.plan for run in runs] if several else runs[0].plan
+        plans = [run.plan for run in runs]
+        self.plan_ = Plans(plans, self.classes_) if several else plans[0]
         # Solvers that find their own steps keep vectors as long as there are rows: only for whoever
         # asked to go on.
         self._states = [
@@ -446,10 +456,9 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     estimator._check_rows(y, weights)
     first = as_samples(loss, targets[0], X.shape[0], weights, offset)
     _try_components(estimator, task, first)
-    samples = [first, *(first.with_targets(one) for one in targets[1:])]
     if task.fit_intercept:
-        for one in samples:
-            check_optimum(loss, one)
+        check_optimum(loss, first)
+    samples = SamplesOfTargets(first, estimator._checked_targets(loss, targets))
     _read_shifted(task, first)
     task.stop_rules = tuple(user_rules(estimator.stop))
     if estimator.random_state is None:

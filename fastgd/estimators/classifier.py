@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import only_given
 from fastgd.estimators.class_weights import class_totals, with_class_weight
-from fastgd.estimators.labels import distinct, targets_of
+from fastgd.estimators.labels import distinct, indicator_targets, targets_of
 from fastgd.estimators.offered import offered_if
 from fastgd.estimators.other_names import explains_other_names
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
@@ -138,6 +138,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Of the multinomial model, which a common shift does not change, the sum is 0; without a
         penalty so are the sums of `coef_` over the classes.
     classes_ : ndarray, (n_classes,)
+        Of a table of labels (y of shape (n_samples, n_labels), 0 or 1), which has one model for
+        each label, their numbers.
     n_features_in_, feature_names_in_
         Of the X that was fitted.
     n_iter_ : int
@@ -300,6 +302,15 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         """
         task = self._prepared()
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
+        several = np.ndim(y) == 2
+        if not hasattr(self, "classes_") and several:
+            self._n_labels = np.shape(y)[1]
+            self.classes_ = np.arange(self._n_labels)
+        if several != self._is_multilabel() or (several and np.shape(y)[1] != self._n_labels):
+            raise ValueError(
+                f"y has shape {np.shape(y)}, not the labels of the first call to partial_fit: "
+                f"{self.classes_.size}"
+            )
         if not hasattr(self, "classes_"):
             if classes is None:
                 raise ValueError(
@@ -320,6 +331,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         task.loss = self._joint_loss(task.loss)
         targets = self._targets(y)
         weights = super()._weights(sample_weight, y, X.shape[0])
+        if self._is_multilabel() and self.class_weight is not None:
+            raise ValueError(
+                "class_weight must be None where y is a table of labels; use sample_weight"
+            )
         if self.class_weight == "balanced":
             totals = class_totals(self.classes_, y, weights)
             self.class_count_ = totals + getattr(self, "class_count_", 0.0)
@@ -337,7 +352,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return scores.ravel() if scores.shape[1] == 1 else scores
 
     def predict(self, X: Matrix, offset: Vector | None = None) -> npt.NDArray[Any]:
-        """Label of each row, (n_samples,)."""
+        """Label of each row, (n_samples,); of a table of labels 0 or 1, (n_samples, n_labels)."""
+        if self._is_multilabel():
+            return (self._scores(X, offset) > 0.0).astype(int)
         scores = self.decision_function(X, **only_given(offset=offset))
         chosen = (scores > 0.0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]
@@ -368,12 +385,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     @offered_if(_gives_probabilities)
     def predict_proba(self, X: Matrix, offset: Vector | None = None) -> Floats:
         """Probability of each class, (n_samples, n_classes); rows sum to 1, however large the
-        scores are.
+        scores are, but for a table of labels, each of which has a probability of its own.
         """
         scores = self._scores(X, offset)
         loss = self._joint_loss(find_loss(self.loss, epsilon=float(self.epsilon)))
         own = loss.probability(scores)
-        if isinstance(loss, Multinomial):
+        if isinstance(loss, Multinomial) or self._is_multilabel():
             return own
         if own.shape[1] == 1:
             return np.hstack([1.0 - own, own])
@@ -393,10 +410,36 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X, **only_given(offset=offset)))
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
     def _y_options(self):
         return {}
 
+    def _several_targets(self, y):
+        """A table of labels is one of several; a single column is a vector, with a warning."""
+        shape = getattr(y, "shape", None) or np.shape(y)
+        return len(shape) == 2 and shape[1] > 1
+
+    def _is_multilabel(self):
+        """Whether a row may have any number of labels."""
+        return getattr(self, "_n_labels", None) is not None
+
     def _start_targets(self, y, loss):
+        self._n_labels = _labels_of(y)
+        if self._n_labels is not None:
+            self.classes_ = np.arange(self._n_labels)
+            self._is_joint()
+            targets = self._targets(y)
+            for k, one in enumerate(targets):
+                if (one == one[0]).all():
+                    raise ValueError(
+                        f"label {k} is {int(one[0] > 0.0)} in every row of y, which leaves nothing "
+                        "to learn: leave out its column"
+                    )
+            return targets
         self.classes_ = distinct(y)
         check_classification_targets(y)
         if self.classes_.size < 2:
@@ -407,10 +450,19 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return self._targets(y)
 
     def _targets(self, y):
+        if self._is_multilabel():
+            return indicator_targets(y, self.classes_.size)
         return targets_of(y, self.classes_, self._is_joint())
 
     def _is_joint(self):
         """Whether one loss takes all classes at once."""
+        if self._is_multilabel():
+            if isinstance(self.loss, VectorLoss) or self.multi_class == "multinomial":
+                raise ValueError(
+                    "a loss of all classes takes one label a row, got a table of labels in y: use "
+                    "multi_class='auto' and a loss of one prediction"
+                )
+            return False
         if isinstance(self.loss, VectorLoss):
             return True
         log_loss = isinstance(self.loss, LogLoss) or self.loss == LogLoss.name
@@ -439,12 +491,18 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _weights(self, sample_weight, y, n_samples):
         """Sample weights times class weights, or None."""
+        if self._is_multilabel():
+            if self.class_weight is not None:
+                raise ValueError(
+                    "class_weight must be None where y is a table of labels; use sample_weight"
+                )
+            return super()._weights(sample_weight, y, n_samples)
         return with_class_weight(
             self.class_weight, self.classes_, y, super()._weights(sample_weight, y, n_samples)
         )
 
     def _check_rows(self, y, weights):
-        if weights is None:
+        if weights is None or self._is_multilabel():
             return
         totals = class_totals(self.classes_, y, weights)
         if np.count_nonzero(totals) == 1:
@@ -478,3 +536,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _dense_shape(self, coef):
         return coef
+
+
+def _labels_of(y):
+    """Number of labels where y is a table of them, else None."""
+    return np.shape(y)[1] if np.ndim(y) == 2 else None

@@ -51,7 +51,7 @@ class Holdout:
         if not estimator.early_stopping:
             return None
         classification = estimator.__sklearn_tags__().estimator_type == "classifier"
-        split = StratifiedShuffleSplit if classification else ShuffleSplit
+        split = StratifiedShuffleSplit if classification and np.ndim(y) == 1 else ShuffleSplit
         splitter = split(
             test_size=estimator.validation_fraction, random_state=rng.randint(2**31 - 1)
         )

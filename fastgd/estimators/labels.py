@@ -1,5 +1,7 @@
 """Labels of a classifier, as targets that losses take."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -18,8 +20,9 @@ def targets_of(y, classes, vector=False):
 
     Returns
     -------
-    list of ndarray
-        -1 and 1: one array for two classes, for more one for each class against the rest.
+    sequence of ndarray
+        -1 and 1: one array for two classes, for more one for each class against the rest, made
+        whenever it is asked for.
 
     Raises
     ------
@@ -34,8 +37,46 @@ def targets_of(y, classes, vector=False):
     index = indices_of(y, classes)
     if vector:
         return [index.astype(np.float64)[:, None]]
-    chosen = [1] if classes.size == 2 else range(classes.size)
-    return [np.where(index == k, 1.0, -1.0) for k in chosen]
+    against_rest = AgainstRest(index, classes.size)
+    return [against_rest[1]] if classes.size == 2 else against_rest
+
+
+class AgainstRest(Sequence):
+    """1 for the rows of a class and -1 for all others: one array for each class, made whenever it
+    is asked for, as all of them would hold a number for each row and class.
+
+    Examples
+    --------
+    >>> AgainstRest(np.array([2, 0]), 3)[2]
+    array([ 1., -1.])
+    """
+
+    def __init__(self, class_of_rows, n_classes):
+        self.class_of_rows, self.n_classes = class_of_rows, n_classes
+
+    def __len__(self):
+        return self.n_classes
+
+    def __getitem__(self, k):
+        if not 0 <= k < self.n_classes:
+            raise IndexError(k)
+        return np.where(self.class_of_rows == k, 1.0, -1.0)
+
+
+def indicator_targets(y, n_labels):
+    """-1 and 1 for each column of a table of labels, which holds 0 and 1 alone.
+
+    Examples
+    --------
+    >>> indicator_targets(np.array([[0, 1], [1, 1]]), 2)
+    [array([-1.,  1.]), array([1., 1.])]
+    """
+    y = np.asarray(y)
+    if y.ndim != 2 or y.shape[1] != n_labels:
+        raise ValueError(f"y must have shape (n_samples, {n_labels}), got {y.shape}")
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError("a table of labels must hold 0 and 1 alone; one label a row is a vector")
+    return [np.where(column == 1, 1.0, -1.0) for column in y.T]
 
 
 def distinct(y, name="y"):

@@ -18,7 +18,7 @@ from fastgd.estimators.base import GDEstimator, generator
 from fastgd.estimators.holdout import Holdout
 from fastgd.fitting.chunks import advance_targets
 from fastgd.fitting.observers import line
-from fastgd.fitting.plan import own_steps
+from fastgd.fitting.plan import Plans, own_steps
 from fastgd.fitting.stopping import Validation
 from fastgd.losses.base import VectorLoss
 from fastgd.rules.base import Rule
@@ -127,7 +127,7 @@ class ChunkEstimator(GDEstimator):
             self._tried = task.settings
         self._shift(task, first, states)
         samples = [self._chunk_samples(first, weights)]
-        samples += [samples[0].with_targets(one) for one in targets[1:]]
+        samples += [samples[0].with_targets(targets[k]) for k in range(1, n_targets)]
         rng = (
             generator(self.random_state, task.settings, loss, streaming=True)
             if None in states
@@ -139,7 +139,8 @@ class ChunkEstimator(GDEstimator):
         self._set_latest(*self._shaped(parts))
         self.n_iter_ = max(part.state.iteration for part in parts)
         self.t_ = 1.0 + max(part.state.updates for part in parts)
-        self.plan_ = parts[0].plan if n_targets == 1 else [part.plan for part in parts]
+        plans = [part.plan for part in parts]
+        self.plan_ = plans[0] if n_targets == 1 else Plans(plans, self.classes_)
         for name in OF_A_FIT:
             # Of an earlier fit: nothing is known about the rows of all chunks.
             self.__dict__.pop(name, None)

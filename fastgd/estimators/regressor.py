@@ -7,6 +7,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
+from fastgd.data.targets import as_samples
 from fastgd.estimators.deviance import explained, is_deviance
 from fastgd.estimators.offered import offered_if
 from fastgd.estimators.other_names import explains_other_names
@@ -25,7 +26,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     tune.
 
     Minimises F(w, b) = sum_i s_i loss(y_i, x_i . w + b) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 -
-    l1_ratio) / 2 |w|_2^2).
+    l1_ratio) / 2 |w|_2^2), for y of shape (n_samples, n_targets) that of each target by itself.
 
     Parameters
     ----------
@@ -96,11 +97,11 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
 
     Attributes
     ----------
-    coef_ : ndarray, (n_features,)
-    intercept_ : ndarray, (1,)
+    coef_ : ndarray, (n_features,), or (n_targets, n_features) where y is a table
+    intercept_ : ndarray, (1,) or (n_targets,)
     n_features_in_, feature_names_in_, n_iter_, t_, objective_, suboptimality_, bound_kind_,
     converged_
-        As in `GDClassifier`.
+        As in `GDClassifier`; with several targets those of one-vs-rest, for each target.
     stop_reason_, history_, plan_, best_validation_score_
         As in `GDClassifier`.
 
@@ -197,8 +198,17 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         task = self._prepared()
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         weights = self._weights(sample_weight, y, X.shape[0])
+        if not hasattr(self, "coef_"):
+            self._n_columns = _columns_of(y)
+        targets = self._targets(y)
+        if getattr(self, "_n_columns", None) != _columns_of(y):
+            raise ValueError(
+                f"y has shape {np.shape(y)}, not the number of targets that the model has: "
+                f"{'one' if self._n_columns is None else self._n_columns}"
+            )
+        targets = self._checked_targets(task.loss, targets)
         validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
-        self._advance(task, X, self._targets(y), weights, validation, offset)
+        self._advance(task, X, targets, weights, validation, offset)
         return self
 
     def predict(self, X: Matrix, offset: Vector | None = None) -> Floats:
@@ -207,10 +217,10 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
 
         Returns
         -------
-        ndarray, (n_samples,), or (n_samples, n_targets) for a vector loss
+        ndarray, (n_samples,), or (n_samples, n_targets) where y was a table
         """
         means = self._components()[0].mean(self._scores(X, offset))
-        return means.ravel() if means.shape[1] == 1 else means
+        return means.ravel() if getattr(self, "_n_columns", None) is None else means
 
     def score(
         self,
@@ -237,7 +247,13 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         """
         loss = self._components()[0]
         if is_deviance(loss):
-            return explained(loss, y, self._linear(X), sample_weight, self._own_offset(offset))
+            tables = [(y, self._linear(X))]
+            if getattr(self, "_n_columns", None) is not None and not isinstance(loss, VectorLoss):
+                found = self._linear(X)
+                tables = [(one, found[:, [k]]) for k, one in enumerate(np.asarray(y).T)]
+            own = self._own_offset(offset)
+            shares = [explained(loss, y, found, sample_weight, own) for y, found in tables]
+            return float(np.mean(shares))
         if offset is None:
             return super().score(X, y, sample_weight)
         return r2_score(y, self.predict(X, offset), sample_weight=sample_weight)
@@ -245,8 +261,25 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     def _y_options(self):
         return {"y_numeric": True}
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _several_targets(self, y):
+        return True
+
+    def _checked_targets(self, loss, targets):
+        others = (as_samples(loss, one, one.shape[0]).targets for one in targets[1:])
+        return [targets[0], *others]
+
+    def _name_of(self, k, n_targets):
+        return f"target {k}  " if n_targets > 1 else ""
+
     def _start_targets(self, y, loss):
-        return self._targets(y)
+        targets = self._targets(y)
+        self._n_columns = _columns_of(y)
+        return targets
 
     def _targets(self, y):
         y = np.asarray(y)
@@ -254,12 +287,23 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
             raise ValueError(
                 f"y must hold real numbers, got dtype {y.dtype}; encode it as numbers first"
             )
-        return [y.astype(np.float64, copy=False)]
+        y = y.astype(np.float64, copy=False)
+        if y.ndim == 1 or isinstance(self.loss, VectorLoss):
+            return [y]
+        return [np.ascontiguousarray(column) for column in y.T]
 
     def _shaped(self, runs):
         if isinstance(self.loss, VectorLoss):
             return runs[0].coef.T.copy(), np.array(runs[0].intercept)
-        return runs[0].coef, np.array([float(runs[0].intercept)])
+        intercept = np.array([float(run.intercept) for run in runs])
+        if self._n_columns is None:
+            return runs[0].coef, intercept
+        return np.array([run.coef for run in runs]), intercept
 
     def _dense_shape(self, coef):
-        return coef.ravel() if coef.shape[0] == 1 else coef
+        return coef.ravel() if getattr(self, "_n_columns", None) is None else coef
+
+
+def _columns_of(y):
+    """Number of targets where y is a table, else None."""
+    return np.shape(y)[1] if np.ndim(y) == 2 else None

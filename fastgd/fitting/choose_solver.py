@@ -50,6 +50,20 @@ def cheapest(objective, tol, batch="auto"):
     return _least(open_to, objective, tol)
 
 
+def forecasts(objective, tol, best):
+    """((name, passes), ...) of the solvers that `auto` may take, the least first, where the one
+    that it takes needs `best`: others that are above that anyway are told roughly, for rows are not
+    read for them.
+    """
+    told = [
+        (f"{one.rule_name or one.name} {one.form}".rstrip(), one.cost(objective, tol, best).passes)
+        for one in solvers.REGISTRY
+        if one.refusal(objective) is None
+    ]
+    known = sorted((float(passes), name) for name, passes in told if passes < np.inf)
+    return tuple((name, passes) for passes, name in known)
+
+
 def takeovers(objective, tol):
     """(solver, forecast) of those that `auto` may take, in the order in which they take over from
     each other: that of the registry; then, by what they tell, those whose need is unknown.

@@ -40,12 +40,12 @@ def advance_targets(task, samples, seeds, starts, states, X):
     -------
     list of Part
     """
-    objectives = target_objectives(task, samples)
+    objective_of = target_objectives(task, samples)
     parts = [None] * len(samples)
 
     def work(first, last):
         for k in range(first, last):
-            parts[k] = _advance_one(task, objectives[k], seeds[k], starts[k], states[k], X)
+            parts[k] = _advance_one(task, objective_of(k), seeds[k], starts[k], states[k], X)
 
     # Sparse products do not call BLAS.
     with contextlib.nullcontext() if task.rows.sparse else one_blas_thread():

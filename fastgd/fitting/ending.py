@@ -4,7 +4,7 @@ from fastgd.certificates.bound import Bound, relative
 from fastgd.fitting.divergence import how_to_lower, null_model_is_rounding, reference
 from fastgd.fitting.stopping import StopReason
 from fastgd.linalg.precision import EPS
-from fastgd.objective.null_model import null_point
+from fastgd.objective.null_model import is_exact, null_point
 
 # Reasons for which a run ends by itself.
 ENDS = (StopReason.PLATEAU, StopReason.MAX_ITER, StopReason.TIME)
@@ -12,6 +12,11 @@ ENDS = (StopReason.PLATEAU, StopReason.MAX_ITER, StopReason.TIME)
 NO_MORE = (
     "Its steps bring no more: what is left is rounding, or too little for them. To get "
     "further, scale the columns of X, raise alpha or tol, or leave the choice to solver='auto'."
+)
+# And of those that could not reach tol in time.
+OUT_OF_REACH = (
+    "At its pace tol would take more than max_iter iterations. To get further, raise max_iter or "
+    "tol, scale the columns of X, or leave the choice to solver='auto'."
 )
 # Rounding that leaves more than so many times tol is told, unless tol asks for no more than
 # rounding.
@@ -34,9 +39,17 @@ def highest(objective):
 
 
 def lowest_of(checks, objective, evaluated):
-    """The lowest of the checks, or the null model where none is below it."""
-    if not min(check.objective for check in checks) <= objective.null_value:
-        checks = [*checks, evaluated(null_point(objective, objective.null_intercept))]
+    """The lowest of the checks, or the null model where none is below it.
+
+    Nothing is below a null model at the infimum of the loss, which is known without rounding: of
+    others whose F is 0 too it is told what their predictions are wrong by.
+    """
+    F = objective
+    null = null_point(F, F.null_intercept)
+    if F.elastic and F.null_value == F.loss.infimum and is_exact(F, null):
+        return evaluated(null)
+    if not min(check.objective for check in checks) <= F.null_value:
+        checks = [*checks, evaluated(null)]
     return min(checks, key=lambda check: check.objective)
 
 

@@ -20,6 +20,8 @@ from fastgd.fitting.result import DivergenceError, Result, is_rounding
 from fastgd.fitting.stopping import (
     Extrapolated,
     OutOfReach,
+    Overdue,
+    Slow,
     Stalled,
     StopReason,
     TimeLimit,
@@ -88,10 +90,12 @@ class Descent:
         self.watched = any("every_iteration" in rule.needs for rule in self.rules)
         self.every_iteration = self.solver.free_answers or self.watched
         self.wants_loss = any("loss" in rule.needs for rule in self.rules)
-        self.stalled = [rule for rule in self.rules if isinstance(rule, Stalled)]
-        without_points = Tolerance | TimeLimit | Stalled
+        self.stalled = [rule for rule in self.rules if isinstance(rule, Stalled | Slow)]
+        without_points = Tolerance | TimeLimit | Stalled | Slow
         others = [rule for rule in self.rules if not isinstance(rule, without_points)]
         self.asks_for_points = bool(others) or self.score is not None
+        overdue = any(isinstance(rule, Overdue) for rule in self.rules)
+        self.first_look = Overdue.FIRST_LOOK if overdue else FIRST_LOOK
         limits = (rule.seconds for rule in self.rules if isinstance(rule, TimeLimit))
         self.time_limit = min(limits, default=np.inf)
 
@@ -128,6 +132,8 @@ class Descent:
         self.last = None
         self.progress = Progress()
         self.likely = None  # F*, where an estimate ends the run
+        self.out_of_reach = False
+        self.left_early = False  # whether another plan is expected to be there first
 
     def _iterate(self, state, start_point):
         """Iterations and checks until one of them is the last: the reason."""
@@ -187,7 +193,7 @@ class Descent:
 
     def _regular(self, state):
         """Whether a check is due at this iteration however long the run is."""
-        first = FIRST_LOOK if self.solver.proves_itself and self.tol is not None else 1
+        first = self.first_look if self.solver.proves_itself and self.tol is not None else 1
         k = state.iteration
         return self.every_iteration or (k >= first and k & (k - 1) == 0)
 
@@ -252,6 +258,7 @@ class Descent:
                 reason = self._out_of_reach(check, rule)
             elif reason is not None and isinstance(rule, Extrapolated) and self.solver.own_steps:
                 reason = self._settled(check, rule)
+            self.left_early = reason is not None and isinstance(rule, Overdue | Slow)
             if reason is not None:
                 return reason
         return None
@@ -265,6 +272,7 @@ class Descent:
         if not rule.beyond(self.history, left):
             return None
         self.likely = check.objective - left if told else None
+        self.out_of_reach = True
         return StopReason.PLATEAU
 
     def _settled(self, check, rule):
@@ -357,7 +365,8 @@ class Descent:
             checks = [chosen] if self.best is None else [chosen, self.best]
             chosen = ending.lowest_of(checks, self.objective, self.certifier.evaluated)
         last = chosen is self.last
-        if reason not in (StopReason.CONVERGED, StopReason.INTERRUPTED):
+        # One that is left has shown that it is not there: a proof would be in vain.
+        if reason not in (StopReason.CONVERGED, StopReason.INTERRUPTED) and not self.left_early:
             score = chosen.score
             chosen = self.certifier.judge(chosen, self.progress, self._spent, final=True)
             chosen.score = score
@@ -368,6 +377,8 @@ class Descent:
         if reason in ending.ENDS and self.tol is not None and suboptimality <= self.tol:
             reason = StopReason.CONVERGED
         advice = ending.advice(self.solver, chosen, reason, self.history, self.tol)
+        if advice and self.out_of_reach:
+            advice = ending.OUT_OF_REACH
         found = chosen.objective, bound, suboptimality
         return Result(chosen.point, *found, reason, self.history, state, advice, chosen.doubt)
 

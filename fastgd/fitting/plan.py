@@ -6,12 +6,20 @@ at a clock.
 """
 
 import difflib
+import html
 import numbers
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fastgd.fitting.choose_solver import batch_sizes, cheapest, is_open, of_name, random_names
+from fastgd.fitting.choose_solver import (
+    batch_sizes,
+    cheapest,
+    forecasts,
+    is_open,
+    of_name,
+    random_names,
+)
 from fastgd.rules.base import Rule
 from fastgd.rules.batches import rows_per_update
 from fastgd.rules.classic import find_rule
@@ -52,6 +60,9 @@ ELSEWHERE = {
     "svd": "'auto'",
 }
 
+# Of more classes with one plan only these are named.
+MOST_NAMES = 10
+
 # What plans call Newton steps for non-smooth losses, which no other has to be left for.
 INTERIOR_POINT = CentralPath.form
 
@@ -59,6 +70,9 @@ INTERIOR_POINT = CentralPath.form
 @dataclass(frozen=True)
 class Plan:
     """What a fit does, and why; `str(plan)` is a few sentences.
+
+    `forecasts` says what the solvers that `auto` chose among were expected to take, in passes'
+    worth of time, the least first; of one that is above the chosen one it may be a rough number.
 
     Examples
     --------
@@ -71,6 +85,7 @@ class Plan:
     learning_rate: str
     reasons: tuple[str, ...] = field(default=())
     form: str = ""
+    forecasts: tuple[tuple[str, float], ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self):
         rows = {
@@ -82,6 +97,50 @@ class Plan:
         solver = f"{self.solver} {self.form}" if self.form else self.solver
         text = f"{solver} on {rows} per update, learning rate {self.learning_rate}"
         return f"{text}: {'; '.join(self.reasons)}." if self.reasons else f"{text}."
+
+
+class Plans(list):
+    """The plans of several models, one for each class; printed, each once, with the classes that
+    it is of.
+
+    Examples
+    --------
+    >>> gd, newton = Plan("gd", 1, "auto"), Plan("newton", "full", "auto")
+    >>> print(Plans([gd, newton, gd], ["a", "b", "c"]))
+    classes a, c: gd on 1 row per update, learning rate auto.
+    class b: newton on all rows per update, learning rate auto.
+    """
+
+    def __init__(self, plans=(), names=()):
+        super().__init__(plans)
+        self.names = [str(one) for one in names]
+
+    def by_text(self):
+        """The names of the models of each plan, by what the plan says."""
+        found: dict[str, list[str]] = {}
+        for plan, name in zip(self, self.names, strict=True):
+            found.setdefault(str(plan), []).append(name)
+        return found
+
+    def __str__(self):
+        return "\n".join(f"{_named(names)}: {text}" for text, names in self.by_text().items())
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        """A table, for notebooks."""
+        rows = (
+            f"<tr><td>{html.escape(_named(names))}</td><td>{html.escape(text)}</td></tr>"
+            for text, names in self.by_text().items()
+        )
+        return f"<table>{''.join(rows)}</table>"
+
+
+def _named(names):
+    """The classes of one plan, in words; of many the first and how many they are."""
+    if len(names) > MOST_NAMES:
+        return f"{len(names)} classes ({', '.join(names[:MOST_NAMES])}, ...)"
+    return f"class{'es' if len(names) > 1 else ''} {', '.join(names)}"
 
 
 @dataclass(frozen=True)
@@ -164,7 +223,11 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     if isinstance(solver, str) and solver in batch_sizes():
         given = _shown(given)
         tol = settings.tol
-        return _own_steps(solver, batch, given, rate, objective, tol, reasons), None
+        plan = _own_steps(solver, batch, given, rate, objective, tol, reasons)
+        if settings.solver == "auto":
+            best = of_name(solver, objective, tol, plan.form).cost(objective, tol).passes
+            plan = replace(plan, forecasts=forecasts(objective, tol, best))
+        return plan, None
     if batch == "auto":
         batch = "full" if _all_rows_suit(rate, objective.loss_smooth, streaming) else 1
         reasons.append(

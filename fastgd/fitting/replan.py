@@ -48,9 +48,9 @@ def run_by_plans(task, objective, go, start, state):
     while may_change and _stuck(plan, objective, result, settings.tol):
         iterations = int(result.history["iteration"][-1])
         try:
-            changed = next_plan(
-                tried, objective, _ending(plan, result, settings.tol), settings.solver == "auto"
-            )
+            ending = _ending(plan, result, settings.tol)
+            automatic = settings.solver == "auto"
+            changed = next_plan(tried, objective, ending, automatic, settings.tol)
             if changed is None or iterations >= task.max_iter:
                 break
             left = None if task.max_time is None else task.max_time - (time.perf_counter() - begin)
@@ -167,7 +167,7 @@ def _ending(plan, result, tol):
     )
 
 
-def next_plan(tried, F, ending, automatic=True):
+def next_plan(tried, F, ending, automatic=True, tol=None):
     """Plan and rule to go on with where the last of `tried` turned out wrong; None where all others
     were tried, too.
 
@@ -175,7 +175,7 @@ def next_plan(tried, F, ending, automatic=True):
     interior point method left.
     """
     known = {(plan.solver, plan.form) for plan in tried}
-    for solver, told in _after(tried[-1], takeovers(F, None)):
+    for solver, told in _after(tried[-1], takeovers(F, tol)):
         name = solver.rule_name or solver.name
         if (name, solver.form) not in known and (automatic or _follows_a_name(solver, told, F)):
             rule = Rule.named(name)() if solver.rule_name else None

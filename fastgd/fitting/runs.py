@@ -10,9 +10,8 @@ import numpy as np
 
 from fastgd.certificates.bound import NO_BOUND
 from fastgd.certificates.certifier import provable
-from fastgd.data.targets import WeightedSamples
 from fastgd.fitting.build import make_solver
-from fastgd.fitting.choose_solver import is_open
+from fastgd.fitting.choose_solver import batch_sizes, is_open
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended, Together, Watch
@@ -26,12 +25,13 @@ from fastgd.fitting.stopping import (
     OutOfReach,
     Overdue,
     Plateau,
+    Slow,
     Stalled,
     StopReason,
     TimeLimit,
     Validation,
 )
-from fastgd.objective.cost_model import PYTHON, VALUE
+from fastgd.objective.cost_model import PYTHON, VALUE, curvature_cost, solving_cost, visit_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.infimum import check_infimum
 from fastgd.objective.null_model import null_model, null_point
@@ -64,6 +64,8 @@ class Task:
         `watch(k)` is the Watch of target `k`.
     notes : tuple of str
         What else plans are to tell.
+    keeps_states : bool
+        Whether a later fit may go on with what solvers keep.
     """
 
     loss: object
@@ -79,6 +81,7 @@ class Task:
     watch: Callable[[int], Watch] | None = None
     n_threads: int = 1
     notes: tuple = ()
+    keeps_states: bool = True
 
 
 @dataclass
@@ -119,9 +122,9 @@ def fit_targets(task, samples, seeds, starts, states):
     KeyboardInterrupt
         Where a key was pressed before any check.
     """
-    for one in samples:
-        check_infimum(task.loss, one.targets)
-    objectives = target_objectives(task, samples)
+    # One target after the other, about one a thread at a time: all at once would hold a few numbers
+    # for each row and target.
+    objective_of = target_objectives(task, samples)
     runs: list = [None] * len(samples)
     ended = threading.Event()
     keys: list[KeyboardInterrupt] = []
@@ -131,7 +134,9 @@ def fit_targets(task, samples, seeds, starts, states):
             if ended.is_set():
                 return
             try:
-                runs[k] = fit_target(task, objectives[k], seeds[k], starts[k], states[k], k, ended)
+                check_infimum(task.loss, samples[k].targets)
+                run = fit_target(task, objective_of(k), seeds[k], starts[k], states[k], k, ended)
+                runs[k] = run if task.keeps_states else _without_state(run)
             except KeyboardInterrupt as key:
                 keys.append(key)
                 ended.set()
@@ -150,7 +155,7 @@ def fit_targets(task, samples, seeds, starts, states):
     if begun is None:
         raise keys[0]
     for k, run in enumerate(runs):
-        runs[k] = run or _not_begun(objectives[k], starts[k], begun.plan)
+        runs[k] = run or _not_begun(objective_of(k), starts[k], begun.plan)
     if all(run.result.reason is not StopReason.INTERRUPTED for run in runs):
         runs[-1].result.reason = StopReason.INTERRUPTED
     return runs
@@ -163,21 +168,36 @@ def target_threads(task, n_targets):
     return task.n_threads if n_targets > 1 and task.rows.stored() >= LEAST_FOR_THREADS else 1
 
 
+def _without_state(run):
+    """The run without what solvers with steps of their own keep, vectors as long as there are
+    rows, where nobody is to go on with it.
+    """
+    if run.plan.solver in batch_sizes():
+        run.result.state = None
+    return run
+
+
 def target_objectives(task, samples):
-    """Objective of each target; only the outermost of targets and blocks uses threads."""
+    """A function that makes the objective of a target; only the outermost of targets and blocks
+    uses threads.
+    """
     inner = task.n_threads if len(samples) == 1 else 1
-    objectives = [
-        Objective.of(task.loss, task.rows, one, task.penalty, task.alpha, task.fit_intercept, inner)
-        for one in samples
-    ]
-    shared = isinstance(samples[0], WeightedSamples) and all(
-        one.weights is samples[0].weights for one in samples
-    )
-    if shared and len(samples) > 1:
-        moments = objectives[0].moments()
-        for objective in objectives[1:]:
-            objective.take_moments(moments)
-    return objectives
+
+    def bare(k):
+        problem = task.loss, task.rows, samples[k], task.penalty
+        return Objective.of(*problem, task.alpha, task.fit_intercept, inner)
+
+    if len(samples) == 1:
+        return bare
+    # Of rows and weights, which all share.
+    moments = bare(0).moments()
+
+    def objective_of(k):
+        objective = bare(k)
+        objective.take_moments(moments)
+        return objective
+
+    return objective_of
 
 
 def _not_begun(objective, start, plan):
@@ -343,6 +363,28 @@ def _null_distance(objective):
     return abs(objective.null_value - (infimum if infimum > -np.inf else 0.0))
 
 
+def _rules_of_rivals(settings, tried, objective, unit):
+    """Rules by which `auto` leaves a plan early, where another one is expected to be there first.
+
+    How much rows undo of each other's steps decides dual ascent, and how many change the piece of
+    their loss Newton's method where curvature jumps; neither is known before.
+    """
+    F, plan, tol = objective, tried[-1], settings.tol
+    jumps = F.loss_smooth and not F.vector and F.loss.self_concordance is None
+    newton = plan.solver == "newton" and plan.form != INTERIOR_POINT and jumps
+    if settings.solver != "auto" or not (newton or plan.solver == "sdca"):
+        return []
+    other = next_plan(tried, F, "", tol=tol)
+    if other is None:
+        return []
+    rival = forecast(other[0], F, tol)
+    if newton:
+        matrices = F.l1 == 0.0 and F.n_features <= F.n_active
+        more = curvature_cost(F) + solving_cost(F, F.n_features) if matrices else 0.0
+        return [Slow(tol, rival, more, unit)]
+    return [Overdue(tol, forecast(plan, F, tol), rival, visit_cost(F))]
+
+
 def _rules(task, tried, solver, max_time):
     """Stopping rules of a run by the last of the plans that were `tried`."""
     settings = task.settings
@@ -381,13 +423,5 @@ def _rules(task, tried, solver, max_time):
                 )
                 most = WORKING_SET_CHECKS if solver.objective.l1 > 0.0 else NEWTON_CHECKS
                 rules.append(Stalled(tol, np.inf if patient else most, unit))
-        other = (
-            next_plan(tried, solver.objective, "")
-            if settings.solver == "auto" and plan.solver == "sdca"
-            else None
-        )
-        if other is not None:
-            rules.append(
-                Overdue(tol, *(forecast(one, solver.objective, tol) for one in (plan, other[0])))
-            )
+        rules += _rules_of_rivals(settings, tried, solver.objective, unit)
     return [*rules, *task.stop_rules]

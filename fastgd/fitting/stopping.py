@@ -247,42 +247,104 @@ class Stalled(StoppingRule):
 
 
 class Overdue(StoppingRule):
-    """More passes than were forecast, and by its own pace more are left than another plan takes: a
-    wrong plan.
+    """More than was forecast, and by its own pace more is left than another plan takes: a wrong
+    plan.
 
     The pace is the rate at which the bound came closer, as a geometric series, since the last check
     with half as many passes. Whatever it promises, `MOST` times what the two plans are said to take
-    are enough.
+    are enough; where it promises more than `HOPELESS` times the other plan, that forecast is not
+    waited for once `TRIED` of what the other one takes is spent.
 
     Parameters
     ----------
     tol : float
     forecast, other : float
-        Passes of this plan, and of another one.
+        What this plan takes, and another one, in passes' worth of time.
+    worth : float
+        What a pass of this plan takes in that unit.
     """
 
     MOST = 8.0
+    HOPELESS = 2.0
+    TRIED = 0.25
+    # Of its iterations, which tell of a pace only if they are looked at.
+    FIRST_LOOK = 4
 
-    def __init__(self, tol, forecast, other):
-        self.tol, self.forecast, self.other = tol, forecast, other
+    def __init__(self, tol, forecast, other, worth=1.0):
+        self.tol, self.forecast, self.other, self.worth = tol, forecast, other, worth
 
     def check(self, history):
         """PLATEAU where the other plan is expected to be there first."""
-        spent = history["passes"][-1]
-        if spent <= min(self.forecast, self.other):
-            return None
-        if spent > self.MOST * max(self.forecast, self.other) or self.left(history) > self.other:
+        spent = self.worth * history["passes"][-1]
+        if spent > self.MOST * max(self.forecast, self.other):
             return StopReason.PLATEAU
-        return None
+        left = self.worth * self.left(history)
+        if spent > min(self.forecast, self.other):
+            return StopReason.PLATEAU if left > self.other else None
+        tried = spent > self.TRIED * self.other
+        hopeless = tried and self.HOPELESS * self.other < left < np.inf
+        return StopReason.PLATEAU if hopeless else None
 
     def left(self, history):
-        """Passes that are left at the pace of the last ones; inf where nothing came closer."""
+        """Passes that are left at the pace of the last ones; inf where nothing came closer, 0 where
+        there is nothing yet to compare a bound with.
+        """
         passes, far = np.array(history["passes"]), np.array(history["suboptimality"])
-        before = np.flatnonzero((passes <= 0.5 * passes[-1]) & np.isfinite(far))
+        half = passes <= 0.5 * passes[-1]
+        if not half.any() and np.isfinite(far[-1]):
+            return 0.0
+        before = np.flatnonzero(half & np.isfinite(far))
         if not before.size or not 0.0 < far[-1] < far[before[-1]]:
             return np.inf
         pace = np.log(far[before[-1]] / far[-1]) / (passes[-1] - passes[before[-1]])
         return float(np.log(max(far[-1] / self.tol, 1.0)) / pace)
+
+
+class Slow(StoppingRule):
+    """By the pace at which F falls more is left than another plan takes: a wrong plan.
+
+    That of Newton's method where curvature jumps: its steps tell nothing of the next ones, and it
+    either finds the pieces that rows are on, in a dozen iterations, or goes on for hundreds. The
+    pace is that of the falls of the last checks, as a geometric series.
+
+    Parameters
+    ----------
+    tol : float
+    other : float
+        What the other plan takes, in passes' worth of time.
+    more : float
+        What an iteration takes beside its passes, in that unit.
+    unit : callable
+        Of distances at a value of F.
+    """
+
+    CHECKS = 4
+    LEAST = 10
+
+    def __init__(self, tol, other, more, unit=abs):
+        self.tol, self.other, self.more, self.unit = tol, other, more, unit
+
+    def check(self, history):
+        """PLATEAU where the other plan is expected to be there first."""
+        values = history["objective"]
+        if len(values) < max(self.LEAST, 2 * self.CHECKS + 1):
+            return None
+        return StopReason.PLATEAU if self.left(history) > self.other else None
+
+    def left(self, history):
+        """What is left at the pace of the last falls, in passes' worth of time."""
+        values, passes = history["objective"], history["passes"]
+        k = self.CHECKS
+        before, fallen = values[-2 * k - 1] - values[-k - 1], values[-k - 1] - values[-1]
+        target = self.tol * self.unit(values[-1])
+        if fallen <= target:  # it is there, or stands still, of which others tell
+            return 0.0
+        if not fallen < before:
+            return np.inf
+        rest = fallen * fallen / (before - fallen)
+        checks = k * np.log(max(rest / target, 1.0)) / np.log(before / fallen)
+        each = (passes[-1] - passes[-k - 1]) / k + self.more
+        return float(checks * each)
 
 
 class Validation(StoppingRule):

@@ -6,6 +6,7 @@ the data and never on a clock, so that the same fit takes the same path everywhe
 `python -m bench calibrate` measures them again, prints them beside these and changes nothing.
 """
 
+from fastgd.data import chunk_sizes
 from fastgd.runtime.threads import LEAST_PER_THREAD
 
 
@@ -101,7 +102,8 @@ LOOP_COST = Cost(
 FAR_LOOP_COST = Cost(
     1.4,
     "ns a pair",
-    "The same where the matrix is larger than `NEAR_MATRIX`: 14 nonzeros in 1,000 columns.",
+    "The same where a cache close to the processor does not hold the matrix: 14 nonzeros in 1,000 "
+    "columns.",
 )
 MATRIX_ROW = Cost(
     25.0,
@@ -159,8 +161,19 @@ RANGE_OF_A_THREAD = Cost(
 )
 
 
-# Bytes of a matrix that a cache close to the processor holds.
-NEAR_MATRIX = 1 << 20
+def values_of(objective):
+    """Stored values that a cost is made of.
+
+    Of narrow data, whose zeros an objective does not count, as if all were stored: what solvers
+    decide by costs is then the same for dense and CSR rows.
+    """
+    F = objective
+    return F.n_nonzeros if is_full(F) else F.rows.stored()
+
+
+def is_full(objective):
+    """Whether all values count as stored: in narrow data they do."""
+    return objective.n_nonzeros == objective.n_samples * objective.n_features
 
 
 def pass_cost(objective):
@@ -168,7 +181,7 @@ def pass_cost(objective):
     F = objective
     if F.vector:
         return vector_pass_cost(F)
-    return VALUE * F.rows.stored() + ROW * F.n_samples + COLUMN * F.n_features
+    return VALUE * values_of(F) + ROW * F.n_samples + COLUMN * F.n_features
 
 
 def visit_cost(objective):
@@ -179,7 +192,7 @@ def visit_cost(objective):
 def vector_pass_cost(objective):
     """Time of a pass for K predictions in ns."""
     F = objective
-    return F.n_predictions * (VECTOR_VALUE * F.rows.stored() + VECTOR_ROW * F.n_samples)
+    return F.n_predictions * (VECTOR_VALUE * values_of(F) + VECTOR_ROW * F.n_samples)
 
 
 def loops(rows, row_length):
@@ -198,17 +211,17 @@ def are_few(row_length, n_features):
 
 def pair_cost(n_features):
     """Ns of a pair of nonzeros by the loop, into a matrix of so many columns."""
-    return LOOP_COST if 8.0 * n_features**2 <= NEAR_MATRIX else FAR_LOOP_COST
+    return LOOP_COST if n_features**2 <= 2 * chunk_sizes.VALUES else FAR_LOOP_COST
 
 
 def curvature_cost(objective):
     """A curvature matrix in passes' worth of time."""
     F = objective
-    stored = max(F.rows.stored(), F.n_samples)
+    stored = max(values_of(F), F.n_samples)
     nonzeros = min(F.row_length, stored / F.n_samples)
     products = (
         pair_cost(F.n_features) * nonzeros**2 * F.n_samples
-        if loops(F.rows, nonzeros)
+        if not is_full(F) and loops(F.rows, nonzeros)
         else DENSE_COST * stored * F.n_features
     )
     around = VALUE * stored + MATRIX_ROW * F.n_samples + MATRIX_ENTRY * F.n_features**2

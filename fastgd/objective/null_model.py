@@ -26,6 +26,9 @@ def null_model(objective):
 
 def best_shift(objective):
     """`null_model` of a loss of one prediction."""
+    exact = _exact_constant(objective)
+    if exact is not None:
+        return exact
     if type(objective.loss) is SquaredError:
         shift, value = _mean(objective.samples, objective.fit_intercept)
         return shift, value / objective.n_active
@@ -38,6 +41,31 @@ def best_shift(objective):
     if objective.fit_intercept:
         return lowest(sums, float(np.abs(objective.samples.offsets).max()), objective.loss.infimum)
     return 0.0, sums(0.0)[0]
+
+
+def _exact_constant(objective):
+    """(b, F0) where all targets are one number b and the loss is at its infimum there, else None.
+
+    What a search finds there is off by rounding, in whose unit a claim would say nothing.
+    """
+    samples, loss = objective.samples, objective.loss
+    first = float(samples.targets[0])
+    if loss.classification or not objective.fit_intercept or samples.offsets.any():
+        return None
+    if (samples.targets != first).any():
+        return None
+    with np.errstate(all="ignore"):  # predictions may be on another scale than targets
+        if loss.value(first, first) != loss.infimum:
+            return None
+    return first, float(loss.infimum)
+
+
+def is_exact(objective, v):
+    """Whether `v` is a null model that meets all targets, which are one number, exactly."""
+    F = objective
+    if F.vector or v[: F.n_features].any() or not F.fit_intercept:
+        return False
+    return v[-1] == F.null_intercept and _exact_constant(F) == (v[-1], F.null_value)
 
 
 def null_point(objective, intercept):

@@ -17,7 +17,9 @@ ENOUGH = 1e-14
 # Curvature of a shift below this share of the greatest is none: alike shifts of all predictions
 # change nothing under a softmax.
 FLAT = 1e-12
-# Where F is rounding, slopes have to fall to this share.
+# Where a step promises no more than so many units of rounding F no longer tells, and slopes have to
+# fall to this share.
+TELLS = 1e4
 FLATTER = 0.5
 # Share of what a step promises that is enough of a fall.
 SUFFICIENT = 1e-4
@@ -48,7 +50,7 @@ def lowest_shifts(sums, infimum=-np.inf):
         slope, size = float(slopes @ step), float(np.abs(slopes).max())
         if not slope < 0.0 or value <= enough:
             break
-        close = -slope <= EPS * abs(value)  # F no longer tells, slopes do
+        close = -slope <= TELLS * EPS * abs(value)
         found = None
         for halving in range(1 if close else MOST_HALVINGS):
             share = 0.5**halving

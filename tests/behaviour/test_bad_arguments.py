@@ -127,7 +127,10 @@ def test_stop():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"what": ["bound"]}, r"what must be one of 'objective', 'bound', got \['bound'\]"),
+        (
+            {"what": ["bound"]},
+            r"one of 'objective', 'bound', 'score', got \['bound'\]",
+        ),
         ({"best": "a"}, "best must hold real numbers"),
         ({"best": []}, r"best must be a number, or one for each class, got \[\]"),
     ],

@@ -148,7 +148,7 @@ BAD_X = {
 
 BAD_Y = {
     "short": (slice(None, -1), "inconsistent|one entry"),
-    "two columns": ([[1, 2]] * N, "1d array|shape|multi"),
+    "three axes": (np.ones((N, 2, 2)), "dim 3|1d array|shape|multi"),
     "masked": (np.ma.masked_array(Y, Y == 1), "y has masked values"),
     "none": (None, "requires y|NoneType"),
     "scalar": (1, "1d array|shape|Singleton|array"),
@@ -171,7 +171,7 @@ BAD_LABELS = {
         np.array(["a", None] * (N // 2), dtype=object),
         "y mixes labels that cannot be ordered",
     ),
-    "multilabel": (np.eye(N)[:, :3].astype(int), "1d array|shape|multi|label"),
+    "labels 0 and 2": (2 * np.eye(N)[:, :3].astype(int), "must hold 0 and 1 alone"),
 }
 BAD_WEIGHTS = {
     "negative": (changed(np.ones(N), 2, -1.0), "must not be negative, got -1"),

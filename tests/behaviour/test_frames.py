@@ -256,10 +256,16 @@ def test_labels_that_are_numbers(dtype):
 
 
 def test_a_column_of_targets_is_taken_with_a_warning():
-    for model, y in ((GDClassifier(), Y), (GDRegressor(), Z)):
-        with pytest.warns(DataConversionWarning, match="column-vector"):
-            model.fit(FRAME, pd.DataFrame({"y": y}))
-        np.testing.assert_array_equal(model.coef_, clone(model).fit(FRAME, y).coef_)
+    model = GDClassifier()
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        model.fit(FRAME, pd.DataFrame({"y": Y}))
+    np.testing.assert_array_equal(model.coef_, clone(model).fit(FRAME, Y).coef_)
+
+
+def test_a_column_of_numbers_has_a_column_of_predictions():
+    model = GDRegressor().fit(FRAME, pd.DataFrame({"y": Z}))
+    np.testing.assert_array_equal(model.coef_, [GDRegressor().fit(FRAME, Z).coef_])
+    assert model.predict(FRAME).shape == (80, 1)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +362,7 @@ def test_tags():
     assert is_classifier(GDClassifier())
     assert is_regressor(GDRegressor())
     assert classifier.classifier_tags.multi_class
-    assert not classifier.classifier_tags.multi_label
+    assert classifier.classifier_tags.multi_label
     for tags in (classifier, regressor):
         assert tags.input_tags.sparse
         assert tags.target_tags.required

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor, Huber, StopReason, gradient_descent
 from fastgd.fitting import chunks, replan
-from fastgd.fitting import targets as fitting
+from fastgd.fitting import runs as fitting
 from fastgd.runtime.workers import workers
 from fastgd.solvers.stochastic.scheduled import Stochastic
 

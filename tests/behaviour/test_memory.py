@@ -3,6 +3,7 @@ needs in d.
 """
 
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -118,3 +119,19 @@ def test_the_rows_are_not_copied_for_their_norms(looked_at):
     np.testing.assert_allclose(
         F.rows.column_norms(), np.sqrt(X.multiply(X).sum(axis=0)).ravel(), rtol=1e-12
     )
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("loss", ["log_loss", "hinge"])
+def test_one_class_after_the_other(loss):
+    """All at once they held 2 and 5.6 numbers for each row and class."""
+    X, _ = dense(20_000)
+    y = np.digitize(X[:, 0], np.linspace(-2.0, 2.0, 39))
+    model = GDClassifier(loss, multi_class="ovr", n_jobs=1, max_iter=4, tol=1e-2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that max_iter was reached
+        peak = peak_beyond(model, X, y)
+    assert peak <= 0.5 * 8 * y.size * np.unique(y).size
+    assert len(model.plan_) == len(model.history_) == 40
+    assert str(model.plan_).count("\n") <= 4
+    assert model.plan_._repr_html_().startswith("<table><tr><td>")

@@ -93,7 +93,7 @@ def test_tags_names_and_links():
         True,
         True,
     )
-    assert (tags.classifier_tags.multi_class, tags.classifier_tags.multi_label) == (True, False)
+    assert (tags.classifier_tags.multi_class, tags.classifier_tags.multi_label) == (True, True)
     tags = GDRegressor().__sklearn_tags__()
     assert (tags.estimator_type, tags.input_tags.sparse, tags.target_tags.required) == (
         "regressor",

@@ -69,6 +69,7 @@ class Ridge4(Penalty):
         return coefficient**3
 
 
+@pytest.mark.filterwarnings("ignore:.*would take more than max_iter iterations")
 @pytest.mark.parametrize("parameters", STRATEGIES, ids=str)
 def test_history(parameters):
     for model, y in (

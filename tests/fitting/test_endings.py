@@ -43,6 +43,23 @@ def heard(model, X, y):
     return [str(one.message) for one in seen]
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile", "epsilon_insensitive"])
+@pytest.mark.parametrize("n", [1, 12])
+def test_where_all_targets_are_one_number_that_is_the_answer(n, loss):
+    """F of what a search found was 1e-31, which 0 is infinitely better than: "within 2e-4"."""
+    own = [{}, {"solver": "sdca"}, {"solver": "nesterov", "batch_size": "full"}]
+    if loss in ("squared_error", "huber"):
+        own += [{"solver": "lbfgs"}, {"solver": "saga"}]
+    for y in (0.0, 1e5 / 3.0):
+        for parameters in own:
+            model = GDRegressor(loss, max_iter=8, random_state=0, **parameters)
+            model.fit(1e3 * XD[:n], np.full(n, y))
+            assert model.objective_ == 0.0
+            assert model.converged_
+            assert model.suboptimality_ <= 1e-15
+            assert not model.coef_.any()
+
+
 @pytest.mark.parametrize("eta0", [0.1, 100.0])
 @pytest.mark.parametrize("loss", ["log_loss", "hinge", "squared_hinge", "modified_huber"])
 @pytest.mark.parametrize("batch_size", ["full", 1])

@@ -9,7 +9,7 @@ from sklearn.datasets import load_breast_cancer
 
 from fastgd import GDClassifier
 from fastgd.certificates.bound import NO_BOUND, Bound
-from fastgd.fitting import targets as fitting
+from fastgd.fitting import runs as fitting
 from fastgd.fitting.history import History
 from fastgd.fitting.plan import Settings
 from fastgd.fitting.replan import continued

@@ -71,6 +71,16 @@ def test_what_is_chosen(shape, loss, given, solver, batch, kind):
     assert isinstance(make_solver(plan, rule, settings, F, 0), kind)
 
 
+def test_a_plan_tells_what_others_would_have_cost():
+    F = Objective("hinge", *classes(200, 5), alpha=0.1)
+    told = make_plan(Settings(), F)[0].forecasts
+    assert told[0][0] == "sdca"
+    assert told[0][1] == Sdca.cost(F, 1e-4).passes
+    assert dict(told)["newton by an interior point method"] == CentralPath.cost(F, 1e-4).passes
+    assert [passes for _, passes in told] == sorted(passes for _, passes in told)
+    assert make_plan(Settings(solver="sdca"), F)[0].forecasts == ()
+
+
 def test_a_matrix_costs_more_the_more_columns_there_are():
     few, many = (Objective("log_loss", *classes(100, d), alpha=0.1) for d in (5, 50))
     assert curvature_cost(few) < curvature_cost(many)

@@ -9,7 +9,9 @@ from fastgd.fitting.history import History
 from fastgd.fitting.stopping import (
     Extrapolated,
     NoMistakes,
+    Overdue,
     Plateau,
+    Slow,
     Stalled,
     StoppingRule,
     StopReason,
@@ -176,3 +178,48 @@ def test_what_was_proved_before_a_jump_counts():
             suboptimality=5.0 if iteration < 20 else 1e12 if iteration < 40 else 50.0,
         )
     assert Stalled(1e-4).check(history) is StopReason.PLATEAU
+
+
+def seen(objective=(), passes=(), suboptimality=()):
+    """A history of these checks."""
+    return {"objective": objective, "passes": passes, "suboptimality": suboptimality}
+
+
+def test_a_plan_is_left_where_its_pace_promises_more_than_another_one_takes():
+    overdue = Overdue(1e-4, forecast=20.0, other=30.0, worth=2.0)
+    assert overdue.check(seen(passes=[4.0], suboptimality=[0.1])) is None  # no pace yet
+    # A factor of 10 in 4 passes, two more to go: 8 passes, each worth 2.
+    fast = seen(passes=[4.0, 8.0], suboptimality=[0.1, 0.01])
+    assert overdue.left(fast) == pytest.approx(8.0)
+    assert overdue.check(fast) is None
+    # In 4 passes a factor of 1.1: hundreds more, and a quarter of the other plan is spent.
+    slow = seen(passes=[4.0, 8.0], suboptimality=[0.1, 0.09])
+    assert overdue.check(slow) is StopReason.PLATEAU
+    early = seen(passes=[1.0, 3.0], suboptimality=[0.1, 0.09])
+    assert overdue.check(early) is None
+    # Beyond the forecast it is enough that more is left than the other plan takes.
+    late = seen(passes=[10.0, 20.0], suboptimality=[0.01, 0.001])
+    assert overdue.left(late) == pytest.approx(10.0)
+    assert overdue.check(late) is None
+    late = seen(passes=[10.0, 20.0], suboptimality=[0.01, 0.003])
+    assert 15.0 < overdue.left(late) < 30.0
+    assert overdue.check(late) is StopReason.PLATEAU
+    far = seen(passes=[100.0, 200.0], suboptimality=[1.0, 1e-9])
+    assert overdue.check(far) is StopReason.PLATEAU
+
+
+def test_newton_is_left_where_falls_promise_more_than_another_plan_takes():
+    k = np.arange(12)
+    slow = Slow(1e-4, other=50.0, more=3.0)
+    # Falls of 10 % less each time: what is left is 9 times the last one.
+    values = [*(1.0 + 0.9**k)]
+    left = 0.9**11
+    checks = np.log(left / (1e-4 * values[-1])) / np.log(1.0 / 0.9)
+    history = seen(objective=values, passes=[*(2.0 * k)])
+    assert slow.left(history) == pytest.approx(checks * (2.0 + 3.0))
+    assert slow.check(history) is StopReason.PLATEAU
+    assert slow.check(seen(objective=values[:8], passes=[*(2.0 * k[:8])])) is None
+    quick = seen(objective=[*(1.0 + 0.3**k)], passes=[*(2.0 * k)])
+    assert slow.check(quick) is None
+    grows = seen(objective=[*(1.0 - 0.01 * k**2)], passes=[*(2.0 * k)])
+    assert slow.left(grows) == np.inf

@@ -44,11 +44,15 @@ def test_a_cost_calculates_as_a_float_and_survives_copies():
 def test_costs_by_hand(storage):
     X = np.ones((200, 20))
     F = Objective("squared_error", storage(X), np.zeros(200))
-    time = 200 * 20 * 1.0 + 200 * 25.0
+    time = 200 * 20 * 1.0 + 200 * 8.0 + 20 * 8.0
     assert cost_model.pass_cost(F) == time
-    assert cost_model.solving_cost(F, 30) == pytest.approx(30**3 / 3 / 15 / time)
+    assert cost_model.visit_cost(F) == pytest.approx(1.0 + 200 * 150.0 / time)
+    solving = 30**3 / 3 / 15 + 6.0 * 30**2
+    assert cost_model.solving_cost(F, 30) == pytest.approx(solving / time)
     matrix = 200 * 20 * 20 * (0.3 if storage is sp.csr_array else 0.03)
+    matrix += 200 * 20 * 1.0 + 200 * 25.0 + 6.0 * 20**2
     assert cost_model.curvature_cost(F) == pytest.approx(matrix / time)
+    assert [cost_model.pair_cost(d) for d in (300, 400)] == [0.3, 1.4]
     assert gram.loops(F.rows, 20.0) == (storage is sp.csr_array)
 
 

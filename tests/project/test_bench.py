@@ -164,6 +164,26 @@ def test_optimum_of_newton_and_of_the_way_for_many_features(monkeypatch):
     assert problem.optimum < problem.constant
 
 
+@pytest.mark.parametrize("loss", problems.DEVIANCES)
+def test_deviances_are_those_of_the_package_and_of_their_rivals(loss):
+    problem = problems.make_problem("sklearn:diabetes", loss, alpha=0.01, scale=True, rows=150)
+    F, own = problems.PlainObjective(problem), adapters._objective(problem, 1)
+    v = 0.5 * np.random.default_rng(0).standard_normal(F.start().size)
+    v[-1] = 4.5
+    for found, expected in zip(F.value_and_gradient(v), own.value_and_gradient(v), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(F.hessian_product(v, v), own.hessian_product(v, v), rtol=1e-9)
+    optimum.solve(problem)
+    for name in ("sklearn/deviance/newton-cholesky", "glum/irls-ls", "fastgd/default"):
+        rival = adapters.RIVALS[name]
+        if rival.why_not(problem) == rivals.NOT_INSTALLED:
+            continue
+        budget = 1e-9 if rival.budget == "tol" else 100
+        answer = rival.run(problem, budget, 1)
+        value = F.value(np.append(answer.coef, answer.intercept))
+        assert abs(problem.suboptimality(value)) < 1e-8
+
+
 @pytest.mark.parametrize("loss", problems.CORNERED)
 def test_optimum_of_a_non_smooth_loss(loss):
     problem = problems.make_problem("sklearn:iris", loss, alpha=0.05, rows=80)

@@ -38,7 +38,8 @@ def digits():
 def test_classifiers_end_in_the_same_epoch(data, loss, rate, penalty):
     X, y = data()
     kw = {"loss": loss, "learning_rate": rate, "penalty": penalty, **IN_ORDER}
-    ours, theirs = GDClassifier(**kw).fit(X, y), SGDClassifier(**kw).fit(X, y)
+    ours = GDClassifier(multi_class="ovr", **kw).fit(X, y)
+    theirs = SGDClassifier(**kw).fit(X, y)
     assert ours.n_iter_ == theirs.n_iter_ < 1000
     assert ours.stop_reason_ in (StopReason.PLATEAU, StopReason.CONVERGED)
 
@@ -131,13 +132,15 @@ def test_without_tol_and_with_held_out_rows_it_does_not_end_the_run():
 @pytest.mark.parametrize("batch", [1, 32])
 @pytest.mark.parametrize("rule", ["gd", "adam"])
 @pytest.mark.parametrize("data", [iris, digits])
-def test_automatic_steps_end_where_tol_is_out_of_reach(data, rule, batch):
-    """They took 1,000 epochs; what is told to be left is an estimate, within a factor of 10."""
+@pytest.mark.parametrize("multi_class", ["ovr", "multinomial"])
+def test_automatic_steps_end_where_tol_is_out_of_reach(multi_class, data, rule, batch):
+    """They took 1,000 epochs."""
     X, y = data()
-    X = X / X.max()
-    model = GDClassifier(solver=rule, batch_size=batch, random_state=0).fit(X, y)
+    X, kw = X / X.max(), {"multi_class": multi_class, "random_state": 0}
+    model = GDClassifier(solver=rule, batch_size=batch, **kw).fit(X, y)
     assert model.n_iter_ <= 512
     assert model.stop_reason_ is StopReason.PLATEAU
-    best = GDClassifier(tol=1e-8).fit(X, y)
-    assert model.objective_ <= 1.1 * best.objective_
+    best = GDClassifier(tol=1e-6, **kw).fit(X, y)
+    # One rate for all classes at once gets less far in an epoch.
+    assert model.objective_ <= (1.1 if multi_class == "ovr" else 1.3) * best.objective_
     assert not model.converged_

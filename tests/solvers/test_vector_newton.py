@@ -57,8 +57,8 @@ def moved(solver, count, state=None):
 )
 def test_ends_where_lbfgs_does(solver, loss, more):
     F = problem(loss, **more)
-    found = run(solver, F)
-    other = Descent(LBFGS(F), [], max_iter=3000, tol=1e-9)
+    found = run(solver, F, max_iter=25)
+    other = Descent(LBFGS(F), [], max_iter=400, tol=1e-9)
     reference = other.run(LBFGS(F).start(F.start())).objective
     assert found.objective <= reference * (1.0 + 1e-7)
     assert np.abs(F.gradient(found.point)).max() < 1e-3

@@ -29,7 +29,8 @@ def dense_problem(loss, n=23, d=4, seed=0):
     X = rng.standard_normal((n, d))
     z = X @ rng.standard_normal(d) + rng.standard_normal(n)
     if isinstance(loss, Multinomial):
-        y = np.digitize(z, [-1.0, 1.0]).astype(float)
+        # Of no order, so that without a penalty there is an optimum.
+        y = np.random.default_rng(seed + 1).integers(0, 3, n).astype(float)
     else:
         y = targets_of(loss, z)
     return X, y, rng.uniform(0.5, 1.5, n) * (rng.random(n) < 0.9), 0.1 * rng.standard_normal(n)

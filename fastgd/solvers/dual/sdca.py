@@ -11,17 +11,20 @@ mean_i s_i u_i / rho, and each iteration makes b the center. At the end the mean
 has been added.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
+from fastgd.objective.cost_model import visit_cost
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.moments import measured_once, row_coupling, row_overlap, rows_apart
 from fastgd.rules.batches import row_order
 from fastgd.solvers.base import LAST_RESORT, Answer, Forecast, Progress, Solver, State
 from fastgd.solvers.dual import kernels as dual
+from fastgd.solvers.krylov_iterations import share_of_digits
 
 # Between, only rows are visited whose squared move of w is above this many times the mean. Passes
 # to a certified 1e-6 with 0.05, 0.2, 1 and without such visits (one seed, log loss): 34, 23, 13 and
@@ -69,6 +72,21 @@ MOST_COUPLED = 1000.0
 # 1,900, while squared cosines alone were 0.3 to 1.5 (hinge, alpha = 1e-4).
 DUAL_PASSES_APART = 25.0
 DUAL_PASSES_PER_OVERLAP = 220.0
+# With four times as many columns as rows, and without an intercept, about 8 + 0.5 sqrt(r): 10, 9,
+# 69, 79 visits with r of 7, 152, 20,000, 41,000.
+MANY_COLUMNS = 4.0
+VISITS_APART = 8.0
+VISITS_APART_PER_ROOT = 0.5
+# Where the loss has a curvature c, about 6 + 2 sqrt(k) to 1e-4, with k the condition number of the
+# dual problem: with more columns than rows and k of 1, 1.8, 8, 79, 1228 it took 9, 7, 6, 20, 76
+# visits. An intercept, for which dual variables have to add up to 0, makes it twice as many, and up
+# to seven times where rows have much in common: 18, 28, 202 for 10, 29, 30. With fewer columns
+# about 6 + 6 sqrt(c r): 8, 16, 43, 135 visits with c r of 0.7, 2.2, 104, 287.
+FEWEST_VISITS = 6.0
+VISITS_PER_ROOT = 2.0
+WITH_INTERCEPT = 2.0
+WITH_INTERCEPT_AND_OVERLAP = 5.0
+VISITS_PER_ROOT_OF_MANY = 6.0
 # Beyond so many by the say of other rows it is worth looking whether rows are apart.
 WORTH_A_LOOK = 100.0
 
@@ -171,19 +189,22 @@ class Sdca(Solver):
         """By what rows have in common: a step on one row's dual variable must not be undone by
         those on the others, else a one-row descent with a rate for each column is ahead.
 
-        For smooth losses only where curvature jumps and columns are many, so that dual variables
-        of rows move freely.
+        Without an L1 part smooth losses have others that are as good, but where rows have little
+        in common.
         """
         F = objective
-        jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
-        pays = row_coupling(F) <= MOST_COUPLED or rows_apart(F)
-        if F.loss_smooth and not (jumps and pays):
+        if F.loss_smooth and F.l1 > 0.0:
             return Forecast(np.inf)
         reason = (
-            "many columns and a curvature that jumps, where the dual variables of rows move freely"
+            "rows have little in common, so that their dual variables move freely"
             if F.loss_smooth
             else "the loss is not smooth, and each row's dual variable gets the best step for it"
         )
+        if F.loss_smooth:
+            least = FEWEST_VISITS * share_of_digits(tol) * visit_cost(F)
+            return Forecast(least if best <= least else dual_passes(F, tol), reason)
+        many = not F.fit_intercept and F.n_features >= MANY_COLUMNS * F.n_active
+        pays = row_coupling(F) <= MOST_COUPLED or many or rows_apart(F)
         # Slow where it does not pay, but then nothing else that proves what is left may be open.
         passes = dual_passes(F, tol)
         return Forecast(passes if pays else max(passes, 2.0 * LAST_RESORT), reason, last=not pays)
@@ -498,8 +519,44 @@ class Sdca(Solver):
 
 def dual_passes(objective, tol):
     """What a run of dual ascent takes, in passes' worth of time."""
-    passes = DUAL_PASSES + DUAL_PASSES_PER_COUPLING * row_coupling(objective)
-    if passes > WORTH_A_LOOK and rows_apart(objective):
-        overlap = measured_once(objective, row_overlap)
-        passes = min(passes, DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * overlap)
-    return passes * (1e-4 / (tol or EPS)) ** (1.0 / 3.0)
+    return visit_cost(objective) * _visits(objective, tol)
+
+
+def _visits(objective, tol):
+    """Visits to each row."""
+    F = objective
+    if F.loss_smooth:
+        return _visits_of_smooth(F) * share_of_digits(tol)
+    # With nothing in common the gap falls by a factor in each visit, else as 1 / visits^3.
+    slower = (1e-4 / (tol or EPS)) ** (1.0 / 3.0)
+    coupling = row_coupling(F)
+    visits = DUAL_PASSES + DUAL_PASSES_PER_COUPLING * coupling
+    told = DUAL_PASSES * share_of_digits(tol) + DUAL_PASSES_PER_COUPLING * coupling * slower
+    if visits > WORTH_A_LOOK and rows_apart(F):
+        overlap = measured_once(F, row_overlap)
+        apart = DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * overlap
+        told = min(told, apart * slower)
+    if not F.fit_intercept and F.n_features >= MANY_COLUMNS * F.n_active:
+        apart = VISITS_APART + VISITS_APART_PER_ROOT * math.sqrt(coupling)
+        told = min(told, apart * share_of_digits(tol))
+    return told
+
+
+def _visits_of_smooth(objective):
+    """Visits to each row to 1e-4 where the loss has a curvature.
+
+    By the condition number of the dual problem: 1 / r beside products of rows with ones on the
+    diagonal, whose least eigenvalue is about (1 - sqrt(o))^2 where directions are random and the
+    overlap o is below 1.
+    """
+    F = objective
+    curved = max(typical_curvature(F.loss) * row_coupling(F), EPS)
+    if F.n_features < F.n_active:
+        return FEWEST_VISITS + VISITS_PER_ROOT_OF_MANY * math.sqrt(curved)
+    overlap = measured_once(F, row_overlap)
+    least = max(1.0 - math.sqrt(overlap), 0.0) ** 2
+    condition = (1.0 + 1.0 / curved) / (least + 1.0 / curved)
+    visits = FEWEST_VISITS + VISITS_PER_ROOT * math.sqrt(condition)
+    if not F.fit_intercept:
+        return visits
+    return visits * (WITH_INTERCEPT if overlap < 1.0 else WITH_INTERCEPT_AND_OVERLAP)

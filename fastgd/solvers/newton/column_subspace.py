@@ -21,10 +21,8 @@ from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.subspace import (
     AFFORDABLE,
     MOST,
-    MOST_ITERATIONS,
     RowSpan,
     fits,
-    pass_here,
     subspace_passes,
 )
 
@@ -118,8 +116,7 @@ class SubspaceNewton(Solver):
     def cost(cls, objective, tol, best=np.inf):
         """By how many directions stand out, at worst where curvature jumps and columns are many."""
         F = objective
-        jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
-        passes = MOST_ITERATIONS * pass_here(F) if jumps else subspace_passes(F, best)
+        passes = subspace_passes(F, tol, best)
         reason = (
             "too many columns for a curvature matrix, so Newton steps are taken among past "
             "gradients"

@@ -15,6 +15,7 @@ import numpy as np
 
 from fastgd.certificates.rounding import intercept_rounding, sum_rounding
 from fastgd.linalg.precision import EPS
+from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.gram import quadratic
 from fastgd.solvers.newton.cholesky import Newton, NewtonMemory
 
@@ -69,6 +70,15 @@ class LeastSquares(Newton):
         if reason is None and not _is_quadratic(objective):
             return "of least squares needs a squared loss and an L2 penalty or none"
         return reason
+
+    @classmethod
+    def cost(cls, objective, tol, best=np.inf):
+        """One matrix, one step, and a pass where rounding would show."""
+        F, known = objective, super().cost(objective, tol, best)
+        if not known.passes < np.inf:
+            return known
+        one = 1.0 + curvature_cost(F) + solving_cost(F, F.n_features)
+        return known._replace(passes=one)
 
     @classmethod
     def make(cls, objective, options):

@@ -23,7 +23,6 @@ n 13.5 and 17.5 (19 and 24; 46 and 57).  Curvature of 100 to 1000 sampled rows a
 trusted further.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,12 +31,16 @@ from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import scaled_eigenpairs
 from fastgd.objective.cost_model import COMBINATIONS, pass_cost
-from fastgd.objective.distances import curvature_unit
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.moments import row_coupling, spread
 from fastgd.objective.null_model import lowest
 from fastgd.solvers.base import Answer, Progress, Solver, State
 from fastgd.solvers.gradient.lbfgs import Falls, notice_rounding
+from fastgd.solvers.krylov_iterations import FEWEST as FEWEST_ITERATIONS
+from fastgd.solvers.krylov_iterations import (
+    fewest_iterations,
+    likely_iterations,
+    share_of_digits,
+)
 from fastgd.solvers.line_search import armijo, halvings
 
 # Directions kept: their Newton step, as many operations a row as its square, is about a tenth of a
@@ -60,17 +63,11 @@ VALUE_OFF = 1e-9
 GRADIENT_OFF = 0.1
 # A run that rounding has taken to where F overflows begins anew so many times.
 MOST_BEGINNINGS = 3
-# Among past gradients there are about 5 + 15 sqrt(r) iterations, at most 100, where r is the loss's
-# curvature times the coupling of rows (`row_coupling`). Iterations to 1e-4: text 5 (r = 0.25), rare
-# binary features 24 (2.9), one-hot columns 43 to 106 (9), images 74 to 92 (25); with alpha 100
-# times as large 2, 5, 7 to 19, 13 to 24.
-FEWEST_ITERATIONS = 5.0
-ITERATIONS_PER_ROOT = 15.0
-MOST_ITERATIONS = 100.0
-# Nor are there many where no direction stands out: about 5 + 10 sqrt(s), with s the greatest
-# curvature over the mean one, 1.4 for 784 columns of normal numbers, 53 to 390 on one-hot columns,
-# rare binary features and images.
-ITERATIONS_PER_SPREAD = 10.0
+# Where curvature jumps and columns are many steps tell less of the next ones: 42 and 285 passes
+# where without jumps 17 and 100 are to be expected, but 6 and 7 under a strong penalty.
+WHERE_IT_JUMPS = 3.0
+# Directions with which `COMBINATIONS` was measured.
+MEASURED_WITH = 10.0
 
 
 @dataclass
@@ -151,8 +148,7 @@ class RowSpan(Solver):
                 f"none, got {objective.loss!r} and {objective.penalty!r}; use solver='lbfgs'"
             )
         self.linear_map = LinearMap(objective)
-        affordable = np.sqrt(max(2.0 * objective.n_nonzeros, AFFORDABLE) / objective.n_samples)
-        self.kept = int(np.clip(affordable, FEWEST, MOST)) if kept is None else kept
+        self.kept = affordable(objective, objective.n_samples) if kept is None else kept
 
     def _fresh(self, point):
         """State before the first iteration."""
@@ -430,24 +426,32 @@ class RowSpan(Solver):
         return 0.0, value
 
 
-def pass_here(objective):
-    """An iteration among past gradients in passes' worth of time."""
-    return 1.0 + COMBINATIONS * objective.n_samples / pass_cost(objective)
+def affordable(objective, length):
+    """Directions that are worth keeping where each is so long."""
+    found = np.sqrt(max(2.0 * objective.n_nonzeros, AFFORDABLE) / length)
+    return int(np.clip(found, FEWEST, MOST))
 
 
-def subspace_passes(objective, best=np.inf):
+def subspace_passes(objective, tol, best=np.inf):
     """What Newton's method among past gradients takes, in passes' worth of time: a number above
     `best` where it is above that anyway.
     """
-    F, one = objective, pass_here(objective)
-    if best <= FEWEST_ITERATIONS * one:  # what follows reads rows
-        return FEWEST_ITERATIONS * one
-    curvature = curvature_unit(F) * row_coupling(F)
-    coupled = FEWEST_ITERATIONS + ITERATIONS_PER_ROOT * math.sqrt(curvature)
-    most = min(coupled, MOST_ITERATIONS) * one
-    if best <= most:
-        return min(most, (FEWEST_ITERATIONS + ITERATIONS_PER_SPREAD * math.sqrt(spread(F))) * one)
-    return most
+    F = objective
+    least = _passes_of(F, fewest_iterations(tol))
+    if best <= least:  # what follows reads rows
+        return least
+    jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
+    iterations, fewest = likely_iterations(F, tol), FEWEST_ITERATIONS * share_of_digits(tol)
+    return _passes_of(F, fewest + (WHERE_IT_JUMPS if jumps else 1.0) * (iterations - fewest))
+
+
+def _passes_of(F, iterations):
+    """So many iterations in passes' worth of time: more directions are combined the longer it
+    takes.
+    """
+    used = min(affordable(F, F.n_samples), 0.5 * iterations + 1.0)
+    combining = COMBINATIONS * F.n_samples * used / MEASURED_WITH
+    return iterations * (1.0 + combining / pass_cost(F))
 
 
 def fits(objective):

@@ -75,7 +75,7 @@ class NewtonCG(ScaledSolver):
     @classmethod
     def cost(cls, objective, tol, best=np.inf):
         """About four times what Newton steps among past gradients take, where these apply."""
-        passes = subspace_passes(objective, best)
+        passes = subspace_passes(objective, tol, best)
         return Forecast(FOUR_TIMES * passes if fits(objective) else passes, last=True)
 
     def __init__(self, objective, curvature=None):

@@ -8,7 +8,15 @@ are orthogonal to them, and so are steps.
 import numpy as np
 
 from fastgd.linalg.cholesky import Factor
-from fastgd.objective.cost_model import DENSE_COST, LOOP_COST, solving_cost, vector_pass_cost
+from fastgd.linalg.precision import EPS
+from fastgd.objective.cost_model import (
+    DENSE_COST,
+    LOOP_COST,
+    is_full,
+    solving_cost,
+    values_of,
+    vector_pass_cost,
+)
 from fastgd.objective.vector_gram import hold_shifts
 from fastgd.solvers.base import Forecast, no_derivatives, several_strengths
 from fastgd.solvers.growing_batch import growth_pays
@@ -54,6 +62,19 @@ class VectorNewton(Newton):
         super().__init__(objective, tol)
         self.matrix_cost = matrix_cost(objective)
 
+    def advance(self, state):
+        """One step; where neither F nor the gradient falls the matrix is taken anew, and what is
+        left after that is rounding.
+        """
+        value, gradient = state.value, state.gradient
+        super().advance(state)
+        flat = value - state.value <= 4.0 * EPS * abs(value)
+        if flat and not float(state.gradient @ state.gradient) < 0.25 * float(gradient @ gradient):
+            memory = state.memory
+            fresh = memory.n_steps <= 1
+            memory.factor = None if not fresh else memory.factor
+            state.done = state.done or fresh
+
     def _allocate(self):
         """No arrays as long as there are rows: their curvatures are not kept."""
 
@@ -71,9 +92,9 @@ def matrix_cost(objective):
     """A curvature matrix and its factor in passes' worth of time."""
     F, size = objective, objective.size
     formed = F.n_predictions * (F.n_predictions + 1) / 2.0
-    stored = max(F.rows.stored(), F.n_samples)
+    stored = max(values_of(F), F.n_samples)
     nonzeros = stored / F.n_samples
-    if F.rows.sparse:
+    if F.rows.sparse and not is_full(F):
         time = LOOP_COST * nonzeros**2 * F.n_samples * formed
     else:
         time = PAIRS * DENSE_COST * stored * F.n_features * formed

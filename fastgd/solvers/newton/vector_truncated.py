@@ -29,6 +29,7 @@ from fastgd.objective.gram import chunks, merged
 from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.objective.vector_map import samples_of
 from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, several_strengths
+from fastgd.solvers.gradient.lbfgs import Falls, notice_rounding
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.line_search import armijo, halvings
 
@@ -52,7 +53,7 @@ PASSES_AFTER_GROWTH = 25.0
 
 
 @dataclass
-class BlockMemory:
+class BlockMemory(Falls):
     """What truncated Newton with blocks remembers.
 
     Attributes
@@ -149,6 +150,7 @@ class BlockNewton(Solver):
         if found is None:
             memory.blocks, state.done = None, True  # rounding is what is left
         else:
+            notice_rounding(state, state.value, found[2], found[3])
             state.rate, state.point, state.value, state.gradient = found
             solved = self._precondition(memory.blocks, state.gradient)
             memory.left = 0.5 * float(state.gradient @ solved)
@@ -189,15 +191,15 @@ class BlockNewton(Solver):
     def _precondition(self, blocks, gradient):
         """P^-1 g; common shifts have the curvature of the penalty alone, or none."""
         F, k = self.objective, self.objective.n_predictions
-        table = gradient.reshape(-1, k)
-        mean = table.mean(axis=1, keepdims=True)
-        if F.loss.shift_invariant:
-            table = table - mean
+        table = np.array(gradient.reshape(-1, k))
+        # Under a penalty of one's own coefficients do not shift alike.
+        shifts = slice(0 if F.elastic else F.n_features, None if F.loss.shift_invariant else 0)
+        mean = table[shifts].mean(axis=1, keepdims=True)
+        table[shifts] -= mean
         solved = np.column_stack([blocks[c].solve(table[:, c]) for c in range(k)])
-        if F.loss.shift_invariant:
-            solved -= solved.mean(axis=1, keepdims=True)
-            if F.elastic and F.l2 > 0.0:
-                solved[: F.n_features] += mean[: F.n_features] / F.l2
+        solved[shifts] -= solved[shifts].mean(axis=1, keepdims=True)
+        if F.loss.shift_invariant and F.elastic and F.l2 > 0.0:
+            solved[: F.n_features] += mean[: F.n_features] / F.l2
         return solved.ravel()
 
     def _search(self, state, step):

@@ -1,0 +1,115 @@
+"""Tables of targets and of labels: one model for each column."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.linear_model import Ridge
+
+from fastgd import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV
+from support.twins import with_jit
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((60, 4))
+T = X @ rng.standard_normal((4, 3)) + 0.3 * rng.standard_normal((60, 3))
+LABELS = (X @ rng.standard_normal((4, 3)) + 0.5 * rng.standard_normal((60, 3)) > 0.0).astype(int)
+WEIGHTS = rng.integers(0, 3, 60).astype(float)
+LOSSES = ["squared_error", "huber", "epsilon_insensitive", "quantile"]
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+@pytest.mark.parametrize("loss", with_jit(LOSSES[:1], LOSSES))
+def test_each_target_has_its_model(loss, penalty, storage):
+    model = GDRegressor(loss, penalty=penalty, alpha=0.01, epsilon=0.5)
+    model.fit(storage(X), T, sample_weight=WEIGHTS)
+    assert (model.coef_.shape, model.intercept_.shape) == ((3, 4), (3,))
+    for k in range(3):
+        alone = clone(model).fit(storage(X), T[:, k], sample_weight=WEIGHTS)
+        np.testing.assert_array_equal(model.coef_[k], alone.coef_)
+        np.testing.assert_array_equal(model.intercept_[k], alone.intercept_[0])
+        np.testing.assert_allclose(model.predict(X)[:, k], alone.predict(X), rtol=1e-13, atol=1e-14)
+    assert len(model.history_) == 3
+
+
+def test_equals_ridge_and_has_its_shapes():
+    theirs = Ridge(alpha=2.0).fit(X, T)
+    ours = GDRegressor(alpha=2.0 / 60, tol=1e-12).fit(X, T)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-8)
+    assert ours.score(X, T) == pytest.approx(theirs.score(X, T), rel=1e-9)
+    one = GDRegressor().fit(X, T[:, :1])
+    assert (one.coef_.shape, one.predict(X).shape) == ((1, 4), (60, 1))
+    assert GDRegressor().fit(X, T[:, 0]).predict(X).shape == (60,)
+    kept = pickle.loads(pickle.dumps(ours.sparsify())).densify()
+    np.testing.assert_allclose(kept.predict(X), ours.predict(X), rtol=1e-12)
+    assert one.sparsify().densify().coef_.shape == (1, 4)
+
+
+def test_chunks_starts_and_validation_rows_of_several_targets():
+    model = GDRegressor(alpha=1e-3)
+    for _ in range(with_jit(100, 20)):
+        model.partial_fit(X, T)
+    assert model.coef_.shape == (3, 4)
+    assert model.score(X, T) > 0.8
+    with pytest.raises(ValueError, match=r"y has shape \(60,\), not the number of targets"):
+        model.partial_fit(X, T[:, 0])
+    warm = GDRegressor(warm_start=True).fit(X, T).fit(X, T)
+    given = GDRegressor().fit(X, T, coef_init=warm.coef_, intercept_init=warm.intercept_)
+    np.testing.assert_allclose(given.coef_, warm.coef_, rtol=1e-3, atol=1e-4)
+    watched = GDRegressor().fit(X, T, X_val=X, y_val=T)
+    assert watched.coef_.shape == (3, 4)
+    assert GDRegressor(early_stopping=True, random_state=0).fit(X, T).coef_.shape == (3, 4)
+    with pytest.raises(ValueError, match="y"):
+        GDRegressor().fit(X, np.where(T[3, 1] == T, np.nan, T))
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "hinge"])
+def test_each_label_has_its_model(loss):
+    model = GDClassifier(loss, alpha=0.01).fit(X, LABELS, sample_weight=WEIGHTS)
+    assert model.classes_.tolist() == [0, 1, 2]
+    for k in range(3):
+        alone = clone(model).fit(X, LABELS[:, k], sample_weight=WEIGHTS)
+        np.testing.assert_array_equal(model.coef_[k], alone.coef_[0])
+        np.testing.assert_array_equal(model.predict(X)[:, k], alone.predict(X))
+        if loss == "log_loss":
+            own = alone.predict_proba(X)[:, 1]
+            np.testing.assert_allclose(model.predict_proba(X)[:, k], own, rtol=1e-12)
+    assert model.decision_function(X).shape == (60, 3)
+    assert model.score(X, LABELS) > 0.5
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+    again = model.fit(X, LABELS.argmax(axis=1))
+    assert again.predict(X).shape == (60,)
+
+
+def test_chunks_and_validation_rows_of_labels():
+    model = GDClassifier()
+    for part in np.array_split(np.arange(60), 4):
+        model.partial_fit(X[part], LABELS[part])
+    assert model.predict(X).shape == (60, 3)
+    with pytest.raises(ValueError, match="not the labels of the first call"):
+        model.partial_fit(X, LABELS[:, :2])
+    assert GDClassifier(early_stopping=True, random_state=0).fit(X, LABELS).coef_.shape == (3, 4)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_searches():
+    search = GDRegressorCV(alphas=4, cv=3).fit(X, T)
+    assert (search.scores_.shape, search.predict(X).shape) == ((4, 3), (60, 3))
+    search = GDClassifierCV(alphas=4, cv=3).fit(X, LABELS)
+    assert (search.scores_.shape, search.predict(X).shape) == ((4, 3), (60, 3))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "y", "message"),
+    [
+        ({}, np.c_[LABELS, np.zeros(60)], "label 3 is 0 in every row of y"),
+        ({}, LABELS + 1, "must hold 0 and 1 alone"),
+        ({"multi_class": "multinomial"}, LABELS, "takes one label a row"),
+        ({"class_weight": "balanced"}, LABELS, "class_weight must be None where y is a table"),
+    ],
+)
+def test_tables_of_labels_that_are_refused(parameters, y, message):
+    with pytest.raises(ValueError, match=message):
+        GDClassifier(**parameters).fit(X, y)
