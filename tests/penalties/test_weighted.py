@@ -201,6 +201,13 @@ def test_what_is_refused(given, message):
         GDRegressor(**given).fit(X, y)
 
 
+def test_what_reports_say():
+    X, y = problem()
+    model = GDRegressor(positive=True).fit(X, y)
+    with pytest.raises(ValueError, match="penalty=an elastic net with bounds; see coefficients"):
+        model.summary(X, y)
+
+
 def test_nothing_given_is_nothing_changed():
     net = L1()
     assert weighted(net) is net
