@@ -122,11 +122,11 @@ def test_several_classes_and_regression(data):
 
 def test_automatic_partial_fit_is_adagrad_one_row_at_a_time(data):
     X, labels, _ = data
-    model = GDClassifier(random_state=0).partial_fit(X, labels, classes=[0, 1, 2])
+    kw = {"multi_class": "ovr", "random_state": 0}
+    model = GDClassifier(**kw).partial_fit(X, labels, classes=[0, 1, 2])
     assert {(plan.solver, plan.batch_size) for plan in model.plan_} == {("adagrad", 1)}
-    named = GDClassifier(solver="adagrad", batch_size=1, random_state=0).partial_fit(
-        X, labels, classes=[0, 1, 2]
-    )
+    named = GDClassifier(solver="adagrad", batch_size=1, **kw)
+    named.partial_fit(X, labels, classes=[0, 1, 2])
     assert_same(model, named)
 
 

@@ -35,8 +35,13 @@ def test_columns_of_few_entries_have_no_matrix():
     assert columns.are_swept(np.arange(200))  # 40,000 numbers for 1,400 entries
     assert not columns.are_swept(np.arange(36))  # 1,296 for 250
     assert not columns.are_swept(np.arange(30))  # fewer than there are rows
+    assert not columns.are_swept(np.arange(36), far=True)  # too few to cost anything
     _, F = objective(300, 200, 0.02, lambda X: X.toarray())
     assert not Columns(F, F.rows).are_swept(np.arange(200))
+    _, F = objective(300, 200, 0.2)
+    columns = Columns(F, F.rows)
+    assert not columns.are_swept(np.arange(110))  # 12,100 for 6,600: a matrix serves again
+    assert columns.are_swept(np.arange(110), far=True)
 
 
 @pytest.mark.parametrize("seed", range(5))

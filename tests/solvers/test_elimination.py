@@ -104,7 +104,7 @@ def test_samples_come_first_where_the_batch_grows():
 def many_levels(n=20_000, levels=(1500, 20, 7), seed=0):
     rng = np.random.default_rng(seed)
     begins = np.cumsum([0, *levels])
-    columns = [rng.integers(0, m, n) + b for m, b in zip(levels, begins, strict=False)]
+    columns = [rng.permutation(n) % m + b for m, b in zip(levels, begins, strict=False)]
     columns = np.stack([*columns, np.full(n, begins[-1])], axis=1).ravel()
     values = np.ones((n, len(levels) + 1))
     values[:, -1] = rng.standard_normal(n)
@@ -157,3 +157,18 @@ def test_a_path_goes_on_with_its_matrices():
     search = GDRegressorCV(alphas=alphas, cv=2, tol=1e-7).fit(X, z)
     alone = GDRegressor(alpha=search.alpha_, tol=1e-7).fit(X, z)
     np.testing.assert_allclose(search.predict(X), alone.predict(X), atol=1e-2)
+
+
+def test_many_columns_of_full_rank_are_proved_without_a_penalty():
+    X, z = many_levels(9000, (1600,))
+    for loss, y in (("squared_error", z), ("log_loss", np.where(z > 0.0, 1.0, -1.0))):
+        solver = EliminationOfSquares if loss == "squared_error" else Elimination
+        flipped = np.arange(y.size) % 3 == 0  # every level has both signs
+        y = np.where(flipped, -y, y)
+        F = Objective(loss, X, y, penalty="none", fit_intercept=False, n_jobs=1)
+        found = run(solver(F, 1e-6), 1e-6)
+        gradient = F.gradient(found.point)
+        assert float(np.abs(gradient).max()) < 1e-5
+        if loss == "squared_error":
+            assert found.suboptimality <= 1e-6
+            assert found.bound.kind == "proof"

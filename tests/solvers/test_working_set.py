@@ -162,10 +162,11 @@ def test_coordinate_descent_on_the_matrix_is_its_twin(epochs):
 def test_an_epoch_on_columns_is_its_twin(order):
     X, curvatures, derivatives, coef, _, _ = model()
     X, coef = X[:, [0, 1, 3, 4, 5, 6]], coef[[0, 1, 3, 4, 5, 6]]  # l2 on each column but the last
-    columns, places, start, largest = (
+    columns, places, start, largest, total = (
         sp.csc_array(X[:, [3, 0, 1, 2, 4, 5]]),
         np.array([1, 2, 3, 0, 4, 5]),
         coef,
+        0.0,
         0.0,
     )
     expected, l1, l2 = coef.copy(), np.append(np.full(5, 0.2), 0.0), np.append(np.full(5, 0.3), 0.0)
@@ -177,16 +178,48 @@ def test_an_epoch_on_columns_is_its_twin(order):
         )
         new = expected[j] - slope / bends[j]
         new = np.sign(new) * max(abs(new) - l1[j] / bends[j], 0.0)
-        largest, expected[j] = max(largest, abs(new - expected[j]) * bends[j]), new
+        change = abs(new - expected[j]) * bends[j]
+        largest, total, expected[j] = max(largest, change), total + change, new
     data = columns.data, columns.indices.astype(np.uint32), columns.indptr.astype(np.uint64), places
     found, amounts, diagonal = coef.copy(), derivatives.copy(), np.zeros(6)
-    move = kernels.column_epoch(data, order, diagonal, curvatures, amounts, found, 0.2, 0.3, 30, 5)
+    numbers = diagonal, curvatures, amounts, found, 0.2, 0.3, 30, 5
+    moves = kernels.column_epoch(data, order, *numbers)
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(
         amounts, derivatives + curvatures * (X @ (expected - coef)), rtol=1e-11, atol=1e-13
     )
     np.testing.assert_allclose(diagonal[order], bends[order], rtol=1e-12)
-    assert move == pytest.approx(largest, rel=1e-11)
+    assert moves == pytest.approx((largest, total), rel=1e-11)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
+def test_rough_steps_lead_to_the_same_optimum(fit_intercept, monkeypatch):
+    """Under a weak penalty runs begin with a few epochs on many columns; they end where runs
+    without do.
+    """
+    rng = np.random.default_rng(3)
+    X = sp.random_array((300, 500), density=0.03, rng=rng, format="csr")
+    y = np.where(X @ rng.standard_normal(500) + 0.1 * rng.standard_normal(300) > 0.0, 1.0, -1.0)
+    found, rough = [], []
+    for far in (sets.FAR, np.inf):
+        monkeypatch.setattr(sets, "FAR", far)
+        F = Objective("log_loss", X, y, penalty="l1", alpha=2e-4, fit_intercept=fit_intercept)
+        solver = WorkingSet(F, sampling=False)
+        made, step = [], sets.newton_step
+
+        def watched(*arguments, made=made, step=step):
+            made.append(arguments[-1].rough)
+            return step(*arguments)
+
+        monkeypatch.setattr(sets, "newton_step", watched)
+        result = proved(solver, tol=1e-6)
+        monkeypatch.setattr(sets, "newton_step", step)
+        assert result.suboptimality <= 1e-6
+        found.append(F.value(result.point))
+        rough.append(sum(made))
+    assert rough[0] >= 2
+    assert rough[1] == 0
+    assert found[0] == pytest.approx(found[1], rel=2e-6)
 
 
 def test_the_support_is_solved_for_exactly():

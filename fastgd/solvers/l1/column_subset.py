@@ -14,6 +14,10 @@ from fastgd.objective.linear_map import LinearMap
 # with 8 instead of 4, 1500 x 20,000 with 770 with 1.
 WIDEST_MATRIX = 1500
 NUMBERS_PER_ENTRY = 4
+# Far from the optimum a matrix serves for one step, of which a part is enough; one of so few
+# columns costs nothing.
+NUMBERS_PER_ENTRY_FAR = 0.25
+FEW = 100
 # Each block of rows has a matrix of its own: two blocks where it may be large.
 MATRIX_BLOCKS = 4
 NO_ROWS = np.empty(0, dtype=np.int64)
@@ -118,16 +122,17 @@ class Columns:
             n / (firsts.size * chunk) * (0.5 + np.bincount(found[found >= 0], minlength=index.size))
         )
 
-    def are_swept(self, chosen):
+    def are_swept(self, chosen, far=False):
         """Whether coordinate descent goes over the chosen columns themselves, not over a matrix
-        of them.
+        of them; sooner where the coefficients are `far` from their optimum.
         """
         size = chosen.size
+        numbers = NUMBERS_PER_ENTRY_FAR if far and size > FEW else NUMBERS_PER_ENTRY
         if size > WIDEST_MATRIX and not self.whole:
             return True
-        if not self.rows.sparse or size**2 <= NUMBERS_PER_ENTRY * self.objective.n_samples:
+        if not self.rows.sparse or size**2 <= numbers * self.objective.n_samples:
             return False
-        return NUMBERS_PER_ENTRY * float(self.entries(chosen).sum()) < size**2
+        return numbers * float(self.entries(chosen).sum()) < size**2
 
     def by_column(self, chosen):
         """Values, row numbers and starts of columns, the chosen among them, and the places of

@@ -113,14 +113,14 @@ def column_epoch(
     data, order, diagonal, curvatures, derivatives, coef, l1, l2, n_active, n_penalised
 ):
     """Coordinate descent on the model on its columns, once in this order; the largest change of a
-    derivative.
+    derivative, and the sum of all.
 
     `data` are values, row numbers, starts and places: column j is between the start at its place
     and the next one. `derivatives[i]`, the derivative of row i's loss + curvature * change of its
     prediction, `coef`, and `diagonal`, 0 where it is not known yet, move along.
     """
     values, rows, starts, places = data
-    largest, n = 0.0, order.shape[0]
+    largest, total, n = 0.0, 0.0, order.shape[0]
     for m in range(n):
         j = order[m]
         ahead = places[order[min(m + AHEAD, n - 1)]]
@@ -142,4 +142,5 @@ def column_epoch(
                 for k in range(start, stop):
                     derivatives[rows[k]] += step * values[k] * curvatures[rows[k]]
                 largest = max(largest, abs(step) * curvature)
-    return largest
+                total += abs(step) * curvature
+    return largest, total

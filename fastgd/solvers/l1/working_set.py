@@ -38,6 +38,13 @@ from fastgd.solvers.l1.proximal_newton import ROUNDING, Model, RowValues, newton
 FEWEST_COLUMNS = 200
 GROWTH = 2.0
 NEAR = 0.5
+# A step that begins farther than FAR l1 from the optimum is a rough one: it moves up to
+# FAR_GROWTH times as many columns as are nonzero, by coordinate descent on them that ends early.
+# Processor seconds to a certified 1e-4 without and with rough steps, log loss: 4.0 and 2.0 on code
+# (49,000 x 50,000) at 0.001 of the greatest alpha, 0.60 and 0.51 at 0.003, 1.9 and 1.5 on generated
+# text, 0.58 and 0.44 on a text of 1.3 million columns at 0.01.
+FAR = 0.3
+FAR_GROWTH = 10.0
 # An iteration ends once the steps on its set have brought its violation down to this share, or
 # after so many steps.  (With
 # 0.01 an elastic net on the text took 1.4 times as long to 1e-4.)  A curvature matrix whose step
@@ -285,7 +292,9 @@ class WorkingSet(Solver):
         near = NEAR if memory.correlated else 1.0
         chosen = F.term.candidates(u, gradient, near)
         n_nonzero = int(np.count_nonzero(u[chosen]))
-        most = max(FEWEST_COLUMNS, int(GROWTH * n_nonzero))
+        far = left > FAR * F.l1 and columns.rows.sparse
+        growth = FAR_GROWTH if far and columns.are_swept(chosen, far) else GROWTH
+        most = max(FEWEST_COLUMNS, int(growth * n_nonzero))
         if columns.whole and chosen.size > WIDEST_MATRIX and not columns.are_swept(chosen):
             most = min(most, WIDEST_MATRIX)
         if chosen.size > most:
@@ -297,10 +306,10 @@ class WorkingSet(Solver):
         if memory.damping is None:
             memory.damping = FIRST_DAMPING if F.loss.self_concordance is None else 0.0
         damping = memory.damping * curvature_unit(F)
-        if columns.are_swept(chosen):
+        if columns.are_swept(chosen, far):
             memory.n_sweeps += 1
             rng = np.random.Generator(np.random.PCG64([self.seed, memory.n_sweeps]))
-            return Model(chosen, damping, left, rng=rng)
+            return Model(chosen, damping, left, rng=rng, rough=far)
         if F.loss.self_concordance == 0.0 and damping == 0.0:
             kept_columns = memory.kept_columns
             if kept_columns is None or not np.isin(chosen, kept_columns, assume_unique=True).all():
