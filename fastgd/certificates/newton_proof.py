@@ -329,7 +329,7 @@ class NewtonProof:
         """
         F = self.objective
         blind = diagonal[: F.n_features] <= 0.0
-        if not F.elastic:  # what a penalty has along columns that others make up is not looked at
+        if not F.term.smooth:  # along columns that others make up a penalty has corners
             still = not gradient[: F.n_features][blind].any()
             return still and directions.shape[1] == int(blind.sum())
         if F.l2 > 0.0 or F.moments()[0][LARGEST][blind].any():

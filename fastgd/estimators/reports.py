@@ -166,9 +166,10 @@ class Reports(BaseEstimator):
             count_threads(self.n_jobs),
         )
         if not loss.smooth or not (F.elastic and F.term.smooth):
+            given = repr(self.penalty) if penalty.shares is not None else str(penalty)
             raise ValueError(
                 f"{what} needs a loss with a derivative and an L2 penalty or none, got "
-                f"loss={self.loss!r} and penalty={self.penalty!r}; see coefficients() for others"
+                f"loss={self.loss!r} and penalty={given}; see coefficients() for others"
             )
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.asarray(self.coef_)
         total = float(X.shape[0]) if weights is None else float(np.sum(weights))

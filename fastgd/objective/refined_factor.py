@@ -194,6 +194,7 @@ def _looked_at(F, curvatures, directions):
 
     F.map_blocks(work, n_blocks)
     squares, products = squares.sum(axis=0) / F.n_active, products.sum(axis=0) / F.n_active
-    held = F.l2 * directions[:d]
+    curved = F.penalty_curvature_at(np.zeros(F.size))
+    held = np.column_stack([curved(direction) for direction in directions[:d].T])
     products[:d] += held
     return squares + directions[:d].T @ held, products

@@ -112,6 +112,24 @@ def test_what_is_refused(given, message):
         GDRegressor(**given).fit(X, y)
 
 
+def test_levels_of_a_category_with_an_intercept():
+    """Neither X nor the form changes along one shift of all levels: proved all the same."""
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, D, 200)
+    X, y = np.eye(D)[levels], np.sin(levels) + rng.normal(size=200)
+    form = DIFFERENCES.T @ DIFFERENCES
+    model = GDRegressor(alpha=0.1, P2=form, tol=1e-10).fit(X, y)
+    assert model.bound_kind_ == "proof"
+    centred = X - X.mean(0)
+    matrix = centred.T @ centred / 200 + 0.1 * form
+    expected = np.linalg.lstsq(matrix, centred.T @ (y - y.mean()) / 200, rcond=1e-12)[0]
+    np.testing.assert_allclose(np.diff(model.coef_), np.diff(expected), atol=1e-8)
+    labels = (y > 0).astype(int)
+    assert GDClassifier(alpha=0.01, P2=form, tol=1e-6).fit(X, labels).bound_kind_ == "proof"
+    held = np.diff(GDRegressor(alpha=1e4, P2=form, tol=1e-10).fit(X, y).coef_)
+    np.testing.assert_allclose(held, 0.0, atol=1e-3)
+
+
 def test_large_forms_are_looked_at_too():
     size = MOST_DENSE + 1
     ones = np.ones(size - 1)

@@ -106,6 +106,21 @@ def test_losses_without_a_derivative_and_several_classes():
     assert robust.coef_.min() == 0.1
 
 
+def test_columns_that_make_up_each_other():
+    """Levels of a category beside an intercept: no proof without a penalty, and no warning."""
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, 6, 300)
+    X = np.hstack([np.eye(6)[levels], rng.normal(size=(300, 2))])
+    y = np.sin(levels) + X[:, 6] + rng.normal(size=300)
+    model = GDRegressor(alpha=0.0, positive=True, tol=1e-8).fit(X, y)
+    best = LinearRegression(positive=True).fit(X, y)
+    assert model.objective_ <= 0.5 * np.mean((y - best.predict(X)) ** 2) * (1.0 + 1e-12)
+    assert model.bound_kind_ == "estimate"
+    labels = (y > 0.5).astype(int)
+    weights = np.r_[np.zeros(6), 1.0, 1.0]
+    GDClassifier(penalty="l1", alpha=0.01, penalty_weights=weights, tol=1e-6).fit(X, labels)
+
+
 @pytest.mark.filterwarnings("ignore:.*:fastgd.ConvergenceWarning")
 def test_chunks():
     X, y = problem()
@@ -184,6 +199,13 @@ def test_what_is_refused(given, message):
     X, y = problem()
     with pytest.raises(ValueError, match=message):
         GDRegressor(**given).fit(X, y)
+
+
+def test_what_reports_say():
+    X, y = problem()
+    model = GDRegressor(positive=True).fit(X, y)
+    with pytest.raises(ValueError, match="penalty=an elastic net with bounds; see coefficients"):
+        model.summary(X, y)
 
 
 def test_nothing_given_is_nothing_changed():
