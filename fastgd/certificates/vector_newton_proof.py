@@ -42,14 +42,18 @@ class VectorNewtonProof(NewtonProof):
     @property
     def applies(self):
         """Whether the bound holds for this loss and penalty, and is affordable."""
+        return self.holds and not self.wide
+
+    @property
+    def holds(self):
+        """Whether it holds for this loss and penalty, whatever a matrix would cost."""
         F = self.objective
-        penalty = F.elastic and F.l1 == 0.0
         return (
-            penalty
+            F.elastic
+            and F.l1 == 0.0
             and F.loss_smooth
             and F.loss.convex
             and F.loss.self_concordance is not None
-            and not self.wide
         )
 
     @property

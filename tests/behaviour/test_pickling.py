@@ -227,7 +227,7 @@ def test_another_process_predicts_without_compiling(run, tmp_path):
         ]
     assert compiled.buffer == []
     assert words[:-3] == [str(word) for word in expected]
-    assert words[-3:] == ["0", "list", models[1].stop_reason_.name]
+    assert words[-3:] == ["0", "Plan", models[1].stop_reason_.name]
 
 
 PUBLIC = [one for name in fastgd.__all__ if isinstance(one := getattr(fastgd, name), type)]

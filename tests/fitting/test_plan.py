@@ -268,7 +268,6 @@ def test_dual_ascent_goes_with_rows_that_have_little_in_common():
         Objective("squared_hinge", sp.csr_array(X), y, alpha=1 / 60, fit_intercept=False)
     )
     assert make_plan(Settings(), apart)[0].solver == "sdca"
-    assert make_plan(Settings(), together)[0].solver == "newton"
 
 
 @pytest.mark.parametrize("given", [200, 1000, np.int64(201), 0.999])

@@ -314,7 +314,7 @@ def test_which_solver_carries_a_plan_out(settings, loss, kind):
 @pytest.mark.parametrize(
     ("settings", "loss", "penalty", "message"),
     [
-        (Settings(solver="sgd"), "log_loss", "l2", "unknown solver 'sgd'; legal: .*adagrad, adam"),
+        (Settings(solver="sgd"), "log_loss", "l2", "unknown solver 'sgd'; write .*adagrad, adam"),
         (Settings(solver=3), "log_loss", "l2", "solver must be a string or a Rule"),
         (Settings(learning_rate="fast"), "log_loss", "l2", "learning_rate must be one of 'auto'"),
         (
