@@ -420,7 +420,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _several_targets(self, y):
         """A table of labels is one of several; a single column is a vector, with a warning."""
-        shape = getattr(y, "shape", None) or np.shape(y)
+        shape = getattr(y, "shape", None) or np.asarray(y, dtype=object).shape
         return len(shape) == 2 and shape[1] > 1
 
     def _is_multilabel(self):

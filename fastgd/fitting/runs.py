@@ -45,6 +45,9 @@ LEAST_FOR_THREADS = PYTHON / (2.0 * VALUE)
 # Newton's method is there within a dozen iterations or two; where the central path is open, it is
 # taken after these checks.
 NEWTON_CHECKS = 50
+# Up to so many rows a run of updates on some of them ends where tol is out of reach. With more of
+# them rates fall in time: 8 epochs of 16 rows of 49,000 say nothing of what 32 reach.
+FEW_ROWS = 5000
 WORKING_SET_CHECKS = 20
 
 
@@ -363,6 +366,13 @@ def _null_distance(objective):
     return abs(objective.null_value - (infimum if infimum > -np.inf else 0.0))
 
 
+def _is_last(tried, objective, tol):
+    """Whether no other plan is left for accelerated descent, the last resort, to be left for: it
+    then goes on as if it had been named.
+    """
+    return tried[-1].solver == "nesterov" and next_plan(tried, objective, "", tol=tol) is None
+
+
 def _rules_of_rivals(settings, tried, objective, unit):
     """Rules by which `auto` leaves a plan early, where another one is expected to be there first.
 
@@ -404,14 +414,15 @@ def _rules(task, tried, solver, max_time):
                 if cautious
                 else Extrapolated(tol, unit)
             )
-        if settings.solver != "auto" and solver.rule_name and plan.batch_size != "full":
-            F = solver.objective
+        F = solver.objective
+        named = settings.solver != "auto" and solver.rule_name and plan.batch_size != "full"
+        if named and F.n_active <= FEW_ROWS:
             far = functools.partial(_null_distance, F)
             rules.append(OutOfReach(tol, unit, task.max_iter, far))
         if not solver.own_steps and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if plan.solver in ("newton", "lbfgs", "nesterov"):
-            automatic = settings.solver == "auto"
+            automatic = settings.solver == "auto" and not _is_last(tried, solver.objective, tol)
             path = is_open("newton", INTERIOR_POINT, solver.objective)
             # Newton's method that was named, too, may become an interior point method, once it
             # brings no more.
