@@ -134,7 +134,7 @@ def test_exposure_as_offset_and_as_weight(power, storage, solver):
             rtol=1e-4,
         )
         assert totals.score(given, total, offset=np.log(EXPOSURE)) == pytest.approx(
-            rates.score(given, total / EXPOSURE, EXPOSURE), rel=1e-9
+            rates.score(given, total / EXPOSURE, EXPOSURE), rel=1e-8
         )
 
 
