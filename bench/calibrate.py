@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from scipy.linalg import cho_factor
 from threadpoolctl import threadpool_limits
 
-from fastgd import GDClassifier, Objective
+from fastgd import GDClassifier, Multinomial, Objective
 from fastgd.objective import cost_model
 from fastgd.objective.gram import ALL, add_gram
 from fastgd.objective.linear_map import LinearMap
@@ -96,6 +96,21 @@ def _passes(rounds, share):
         [_best(rounds, lambda F=F: F.value_and_gradient(np.zeros(F.size))) for F in objectives]
     )
     counts = np.array([(F.rows.stored(), F.n_samples, F.n_features) for F in objectives])
+    return np.linalg.lstsq(counts / times[:, None], np.ones(times.size), rcond=None)[0].tolist()
+
+
+def _vector_passes(rounds, share):
+    """ns of a product and of a prediction in a pass of ten classes: least squares over dense rows
+    of 10, 64 and 784 columns, each relative to its time.
+    """
+    objectives = [
+        _multinomial(_dense(int(n * share), d))
+        for n, d in ((50_000, 10), (20_000, 64), (2000, 784))
+    ]
+    times = np.array(
+        [_best(rounds, lambda F=F: F.value_and_gradient(np.zeros(F.size))) for F in objectives]
+    )
+    counts = np.array([(F.rows.stored(), F.n_samples) for F in objectives]) * CLASSES
     return np.linalg.lstsq(counts / times[:, None], np.ones(times.size), rcond=None)[0].tolist()
 
 
@@ -233,10 +248,12 @@ def _handing(rounds, share):
     return [max(two - one / 2, 0.0) / HANDING_SHARE / (one / X.size)]
 
 
+CLASSES = 10
 # What each function measures, in order.
 MEASURES = {
     _passes: ("VALUE", "ROW", "COLUMN"),
     _visits: ("VISIT", "VISITED_VALUE"),
+    _vector_passes: ("VECTOR_VALUE", "VECTOR_ROW"),
     _derivatives: ("DERIVATIVES",),
     _matrices: ("DENSE_COST", "LOOP_COST", "LOOP_STEP"),
     _around_matrices: ("FAR_LOOP_COST", "MATRIX_ROW", "MATRIX_ENTRY"),
@@ -289,6 +306,12 @@ def _wide(n, nonzeros, d):
     X.sum_duplicates()
     parts = X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32)
     return sp.csr_array(parts, shape=X.shape)
+
+
+def _multinomial(X):
+    """Multinomial loss of labels without a pattern."""
+    labels = np.random.default_rng(1).integers(0, CLASSES, X.shape[0]).astype(float)
+    return Objective(Multinomial(CLASSES), X, labels, alpha=1e-4, n_jobs=1)
 
 
 def _logistic(X, alpha=1e-4, n_threads=1):

@@ -29,6 +29,8 @@ from fastgd.runtime.public import public
 
 # Solvers that take a loss of one prediction.
 ONE_PREDICTION = ("saga", "svrg", "sdca")
+# And one that takes several only where the penalty has a derivative.
+SMOOTH_FOR_SEVERAL = ("newton",)
 
 
 def _gives_probabilities(estimator):
@@ -472,14 +474,19 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
                 "'ovr'"
             )
         joint = self.multi_class != "ovr" and log_loss and self.classes_.size > 2
-        if not joint or not isinstance(self.solver, str) or self.solver not in ONE_PREDICTION:
+        if not joint or not isinstance(self.solver, str) or not self._takes_one_prediction():
             return joint
         if self.multi_class == "multinomial":
             raise ValueError(
-                f"solver={self.solver!r} takes one prediction; with multi_class='multinomial' use "
-                "solver='auto', or multi_class='ovr'"
+                f"solver={self.solver!r} with penalty={shown(self.penalty)} takes one prediction; "
+                "with multi_class='multinomial' use solver='auto', or multi_class='ovr'"
             )
         return False
+
+    def _takes_one_prediction(self):
+        """Whether the solver that was named does not go with K predictions."""
+        corners = self.solver in SMOOTH_FOR_SEVERAL and not self._components()[1].term(1.0).smooth
+        return corners or self.solver in ONE_PREDICTION
 
     def _joint_loss(self, loss):
         """The loss of all classes at once where there is one, else `loss`."""

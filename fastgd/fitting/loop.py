@@ -266,12 +266,12 @@ class Descent:
     def _out_of_reach(self, check, rule):
         """PLATEAU where what is estimated to be left says that tol is out of reach, else None."""
         fallen = rule.estimate(self.history)
-        left = self.certifier.left_at_rest(check, self.progress, fallen)
-        told = [one for one in (left, fallen) if one < np.inf]
-        left = max(told, default=np.inf)
-        if not rule.beyond(self.history, left):
+        # A bound says too little here: on noisy data it ended runs at 8 epochs, 0.3 from the
+        # optimum, that were within 0.005 after 256.
+        if not fallen < np.inf or not rule.beyond(self.history, fallen):
             return None
-        self.likely = check.objective - left if told else None
+        left = self.certifier.left_at_rest(check, self.progress, fallen)
+        self.likely = check.objective - max(one for one in (left, fallen) if one < np.inf)
         self.out_of_reach = True
         return StopReason.PLATEAU
 

@@ -12,7 +12,8 @@ SETS = [
     {"learning_rate": "line_search"},
     {"solver": "momentum", "batch_size": "full"},
     {"solver": "adam", "batch_size": "full"},
-    {"solver": "rmsprop", "batch_size": 1.0},
+    # Where it lets rounding grow, on three classes at once, 20 iterations do not.
+    {"solver": "rmsprop", "batch_size": 1.0, "max_iter": 20},
     {"solver": "adagrad", "batch_size": "full", "learning_rate": "constant", "eta0": 0.5},
     {"solver": "nesterov", "batch_size": "full", "learning_rate": "line_search"},
     {"solver": "gd", "batch_size": 1, "max_iter": 8},
@@ -72,6 +73,12 @@ def stochastic(estimator):
 
 
 def expected_failures(estimator):
+    if estimator.loss == "modified_huber":
+        return {
+            "check_classifiers_multilabel_output_format_predict_proba": (
+                "far from the boundary its probabilities are 0 and 1, as those of SGDClassifier"
+            )
+        }
     if not stochastic(estimator):
         return {}
     why = "a repeated row is visited more often than a weighted one"

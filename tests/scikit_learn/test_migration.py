@@ -100,7 +100,7 @@ def test_several_classes_are_one_multinomial_model(weights):
 
 def test_one_against_the_rest_is_asked_for():
     theirs = OneVsRestClassifier(logistic()).fit(X, Y3)
-    ours = GDClassifier(alpha=1 / (C * N), tol=1e-9, multi_class="ovr").fit(X, Y3)
+    ours = GDClassifier(alpha=1 / (C * N), tol=1e-12, multi_class="ovr").fit(X, Y3)
     for k in range(3):
         np.testing.assert_allclose(ours.coef_[k], theirs.estimators_[k].coef_[0], rtol=1e-4)
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-4, atol=1e-6)

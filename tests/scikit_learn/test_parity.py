@@ -125,7 +125,7 @@ def test_one_vs_rest(average):
     }
     assert_parity(
         fitted(SGDClassifier(loss="log_loss", **kw, **COMMON), X, y),
-        GDClassifier(**kw, **COMMON, **OURS).fit(X, y),
+        GDClassifier(multi_class="ovr", **kw, **COMMON, **OURS).fit(X, y),
     )
 
 
@@ -141,7 +141,7 @@ def test_partial_fit(n_classes):
     }
     theirs, ours = (
         SGDClassifier(**kw),
-        GDClassifier(**kw),
+        GDClassifier(multi_class="ovr", **kw),
     )  # batch_size and solver are "auto": one row per update
     for k in range(4):
         rows = slice(20 * k, 20 * k + 20)
