@@ -49,9 +49,23 @@ def automatic(F):
         yield LineSearch(F, rule)
 
 
-@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+def usual(loss, penalty):
+    """Every convex loss with L2 and a few with every penalty; the rest takes half a minute each."""
+    return loss.name in ("log_loss", "huber") or (penalty == "l2" and loss.convex)
+
+
 @pytest.mark.parametrize(
-    "loss", with_jit([LogLoss(), Huber(0.7)], SMOOTH), ids=lambda loss: loss.name
+    ("loss", "penalty"),
+    [
+        pytest.param(
+            loss,
+            penalty,
+            id=f"{loss.name}-{penalty}",
+            marks=() if usual(loss, penalty) else pytest.mark.long,
+        )
+        for loss in with_jit([LogLoss(), Huber(0.7)], SMOOTH)
+        for penalty in ("l2", "l1", "elasticnet")
+    ],
 )
 def test_automatic_steps_reach_a_proved_optimum(loss, penalty):
     F = objective(loss, penalty, alpha=0.05, n=40)
