@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd import solvers
+from fastgd import GroupLasso, solvers
 from fastgd.fitting.loop import Descent
 from fastgd.losses.base import Loss
 from fastgd.losses.multinomial import Multinomial
@@ -38,8 +38,16 @@ ROUGH = [one for one in solvers.REGISTRY if one.random or one is SelfTuned]
 EACH = [loss for loss in members(Loss) if not loss.online]
 FEW = [loss for loss in EACH if loss.name in ("log_loss", "squared_error", "hinge")]
 LOSSES = [*with_jit(FEW, EACH), Multinomial(3)]
-EVERY = {"l2": "l2", "l1": "l1", "elasticnet": "elasticnet", "none": None, "own": Quartic()}
-PENALTIES = with_jit({"l2": "l2", "l1": "l1"}, EVERY)
+GROUPS = GroupLasso([[0, 1], [2, 3]])
+EVERY = {
+    "l2": "l2",
+    "l1": "l1",
+    "elasticnet": "elasticnet",
+    "none": None,
+    "own": Quartic(),
+    "groups": GROUPS,
+}
+PENALTIES = with_jit({"l2": "l2", "l1": "l1", "groups": GROUPS}, EVERY)
 
 
 def problem(loss, penalty, storage=np.asarray, repeat=None, n_threads=1, n=23):
