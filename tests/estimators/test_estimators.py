@@ -46,8 +46,8 @@ REGRESSORS_ONLY = [
     {"loss": "huber", "max_iter": 30},
     {"loss": "epsilon_insensitive", "max_iter": 8},
 ]
-# Every set runs compiled, `MORE` in the long form.  The Python around them is the same for all: of each kind of solver one
-# runs without the JIT.
+# Every set runs compiled, `MORE` in the long form.  The Python around them is the same for all: of
+# each kind of solver one runs without the JIT.
 PLAIN = [
     {},
     {"solver": "gd", "batch_size": 1, "max_iter": 8},
