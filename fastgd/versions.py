@@ -4,10 +4,11 @@ import importlib.metadata
 import platform
 import sys
 
+from fastgd import __version__
 from fastgd.runtime.jit import cache_folder
 from fastgd.runtime.threads import count_threads
 
-PACKAGES = ("fastgd", "numba", "llvmlite", "numpy", "scipy", "scikit-learn")
+PACKAGES = ("numba", "llvmlite", "numpy", "scipy", "scikit-learn")
 
 
 def show_versions():
@@ -18,7 +19,7 @@ def show_versions():
     >>> show_versions()  # doctest: +SKIP
     """
     lines = [("python", sys.version.split()[0]), ("platform", platform.platform())]
-    lines += [(name, _version(name)) for name in PACKAGES]
+    lines += [("fastgd", __version__), *((name, _version(name)) for name in PACKAGES)]
     lines += [("threads", str(count_threads(None))), ("cache", cache_in_words())]
     for name, value in lines:
         print(f"{name:<13} {value}")

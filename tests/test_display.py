@@ -32,7 +32,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def one_vs_rest():
-    return GDClassifier(alpha=0.1).fit(X, LABELS)
+    return GDClassifier(alpha=0.1, multi_class="ovr").fit(X, LABELS)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ class Multinomial(VectorLoss):
 
     Examples
     --------
+    >>> import numpy as np
     >>> loss = Multinomial(3)
     >>> loss.value(np.zeros(3), np.array([2.0])).round(4)
     np.float64(1.0986)

@@ -99,7 +99,7 @@ def falls_for_ever(loss, samples):
     )
     if not at_end or not (targets == end).all():
         return False
-    return loss.derivative(-FAR, end) * loss.derivative(FAR, end) > 0.0
+    return bool(loss.derivative(-FAR, end) * loss.derivative(FAR, end) > 0.0)
 
 
 def check_optimum(loss, samples):

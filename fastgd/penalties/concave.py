@@ -57,6 +57,7 @@ class MCP(Concave):
 
     Examples
     --------
+    >>> import numpy as np
     >>> term = MCP(2.0).term(0.5)
     >>> coef = np.array([0.3, 0.75, 4.0])
     >>> term.prox(coef, 1.0)
@@ -97,6 +98,7 @@ class SCAD(Concave):
 
     Examples
     --------
+    >>> import numpy as np
     >>> term = SCAD(3.0).term(1.0)
     >>> coef = np.array([0.5, 1.5, 9.0])
     >>> term.prox(coef, 1.0)

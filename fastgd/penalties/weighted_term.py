@@ -41,7 +41,7 @@ class WeightedTerm(Term):
     >>> term.prox(coef, 1.0)
     >>> coef.tolist()
     [2.0, 0.0, 0.0]
-    >>> term.value(coef), term.gap(coef, np.array([-2.0, 0.0, 1.0]))
+    >>> term.value(coef), round(term.gap(coef, np.array([-1.0, 0.0, 1.0])), 6)
     (3.0, 0.0)
     """
 
