@@ -83,9 +83,8 @@ WAYS = [
 @pytest.mark.parametrize("penalty", with_jit(["l2"], ["l2", "l1", "elasticnet", None]))
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_each_way_leads_there(way, penalty):
-    model = GDClassifier(
-        alpha=ALPHA, penalty=penalty, l1_ratio=0.4, random_state=0, max_iter=60, **way
-    )
+    settings = {"alpha": ALPHA, "l1_ratio": 0.4, "random_state": 0, "max_iter": 60}
+    model = GDClassifier(multi_class="multinomial", penalty=penalty, **settings, **way)
     smooth_only = "growing" in way.values() or way.get("solver") in ("newton", "lbfgs")
     if penalty in ("l1", "elasticnet") and smooth_only:
         with pytest.raises(ValueError, match=r"solver=|grows"):
@@ -106,6 +105,13 @@ def test_each_way_leads_there(way, penalty):
         assert compressed.objective_ <= 1.05 * least
         return
     np.testing.assert_allclose(compressed.coef_, dense.coef_, rtol=1e-5, atol=1e-6)
+
+
+def test_newton_with_corners_is_one_against_the_rest_unless_asked_otherwise():
+    model = GDClassifier(solver="newton", penalty="l1", alpha=0.01).fit(X, Y)
+    assert len(model.plan_) == len(model.history_) == 3
+    with pytest.raises(ValueError, match="takes one prediction; with multi_class='multinomial'"):
+        model.set_params(multi_class="multinomial").fit(X, Y)
 
 
 REFERENCES: dict = {}
