@@ -126,8 +126,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     multi_class : {"auto", "multinomial", "ovr"}, default="auto"
         With more than two classes: one multinomial model of all classes, for `"log_loss"`, or one
         model of each class against the rest.  Auto: multinomial for `"log_loss"`, whatever the
-        solver, but for `"saga"`, `"svrg"` and `"sdca"`, which take one prediction; else one
-        against the rest.
+        solver, but for `"saga"`, `"svrg"`, `"sdca"` and, with an L1 part, `"newton"`, which take
+        one prediction; else one against the rest.
     max_time : float, optional
         Seconds after which the best model so far is kept.
     stop : callable, StoppingRule or list of them, optional
