@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.fitting.loop import Descent
-from fastgd.losses.base import Loss
+from fastgd.losses.base import Loss, has_mean
 from fastgd.losses.classification import Hinge, LogLoss, Perceptron, SquaredHinge
 from fastgd.losses.regression import Huber, Quantile, SquaredEpsilonInsensitive
 from fastgd.objective.objective import Objective
@@ -243,7 +243,10 @@ def test_the_bound_is_never_above_the_optimum(loss):
         state = started(solver)
         found = [solver.lower_bound(state)]
         for _ in range(25):
-            solver.advance(state)
+            with np.errstate(
+                all="ignore"
+            ):  # plain Python warns of inf / inf, compiled code does not
+                solver.advance(state)
             found.append(solver.lower_bound(state))
         assert np.isfinite(found).all()
         assert max(found) <= F.value(state.point) * (1.0 + 1e-13)  # which is at least the optimum
@@ -361,7 +364,7 @@ def exact_value(loss, X, y, alpha, v):
     "loss", [Quantile(0.2), Quantile(0.8), *with_jit([Hinge()], members(Loss))], ids=str
 )
 def test_the_bound_holds_where_rows_are_long_beside_the_penalty(loss):
-    if loss.name in ("perceptron", "log_loss"):
+    if loss.name in ("perceptron", "log_loss") or has_mean(loss):
         pytest.skip("no dual ascent, or no twin in extended precision")
     for seed in range(with_jit(6, 2)):
         X, y = heavy_tails(loss, seed)
