@@ -15,7 +15,8 @@ its own proves tol in no more passes. The last entry of `history_` is `objective
 steps of their own let no warning of NumPy's through.
 
 Separable data without a penalty, and condition numbers above 1e7 of the centred columns of unit
-length, are counted apart and break no bar; so are targets that a constant model fits to rounding.
+length, are counted apart and break no bar; so are targets that a constant model fits to rounding,
+and losses that are not convex: they have several minima, and what is told of one is an estimate.
 """
 
 import dis
@@ -321,6 +322,8 @@ def apart(problem, truth):
     """Why findings of this problem are counted apart, or ""."""
     if truth.nothing_left:
         return "a constant fits"
+    if not problem.loss.convex:
+        return "not convex"
     if problem.classification and problem.l1 + problem.l2 == 0.0 and _separable(problem, truth):
         return "separable"
     condition = condition_number(problem)
