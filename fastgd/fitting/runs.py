@@ -45,10 +45,10 @@ LEAST_FOR_THREADS = PYTHON / (2.0 * VALUE)
 # Newton's method is there within a dozen iterations or two; where the central path is open, it is
 # taken after these checks.
 NEWTON_CHECKS = 50
+WORKING_SET_CHECKS = 20
 # Up to so many rows a run of updates on some of them ends where tol is out of reach. With more of
 # them rates fall in time: 8 epochs of 16 rows of 49,000 say nothing of what 32 reach.
 FEW_ROWS = 5000
-WORKING_SET_CHECKS = 20
 
 
 @dataclass
