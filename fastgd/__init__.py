@@ -22,6 +22,8 @@ _HOMES = {
     "StoppingRule": "fitting.stopping",
     "gradient_descent": "scipy_method",
     "check_loss": "losses.check",
+    "BlockSource": "data.sources",
+    "from_chunks": "data.sources",
     "Summary": "inference.summary",
     "Coefficients": "inference.summary",
     "warmup": "warm_up",
@@ -47,6 +49,8 @@ _HOMES = {
 __all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
+    from fastgd.data.sources import BlockSource as BlockSource
+    from fastgd.data.sources import from_chunks as from_chunks
     from fastgd.display import ConvergenceDisplay as ConvergenceDisplay
     from fastgd.estimators import GDClassifier as GDClassifier
     from fastgd.estimators import GDRegressor as GDRegressor
