@@ -63,7 +63,7 @@ class BlockFacts:
         Sum of the columns of compressed rows.
     """
 
-    own: slice
+    own: slice | np.ndarray
     stored: int
     nonzeros: int
     squares: float

@@ -137,8 +137,10 @@ def row_overlap(objective):
     """
     F = objective
     chosen = F.samples.active()
-    sample = F.rows.take(
-        chosen[np.unique(np.linspace(0, chosen.size - 1, OVERLAP_ROWS).astype(int))]
+    sample = (
+        F.rows.take(chosen[np.unique(np.linspace(0, chosen.size - 1, OVERLAP_ROWS).astype(int))])
+        if F.rows.in_memory
+        else F.rows.sample.take(slice(0, OVERLAP_ROWS))
     )
     products = sample @ sample.T
     products = np.asarray(products.toarray() if F.rows.sparse else products)

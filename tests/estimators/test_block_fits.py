@@ -69,7 +69,7 @@ def test_weights_and_offsets_come_with_the_rows(loss):
     assert blocks.score(source) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("solver", from_blocks())
+@pytest.mark.parametrize("solver", [one for one in from_blocks() if one not in ("sdca", "gd")])
 def test_one_block_is_all_rows_at_once(solver):
     X, y = problem()
     settings = {"alpha": 1e-2, "tol": 1e-8, "solver": solver, "max_iter": 50}
@@ -204,3 +204,40 @@ def test_a_source_of_ones_own():
             yield Block(X[300:], y[300:])
 
     assert GDClassifier().fit(Halves()).score(Halves()) > 0.9
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("loss", ["log_loss", "hinge"])
+def test_dual_ascent_reaches_the_optimum_from_blocks(loss, sparse):
+    X, y = problem(sparse)
+    settings = {"loss": loss, "alpha": 1e-2, "solver": "sdca", "tol": 1e-4}
+    whole = GDClassifier(**settings).fit(X, y)
+    blocks = GDClassifier(**settings, memory=MEMORY).fit(source_of(X, y))
+    assert blocks.bound_kind_ == "proof"
+    assert blocks.converged_
+    assert blocks.objective_ == pytest.approx(whole.objective_, rel=1e-3)
+
+
+@pytest.mark.parametrize("learning_rate", ["auto", "invscaling"])
+@pytest.mark.parametrize("solver", ["gd", "adam"])
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_one_row_steps_walk_through_blocks(solver, batch_size, learning_rate):
+    X, y = problem()
+    order = np.argsort(y)  # sorted by class: only what mixes rows gets on
+    settings = {"solver": solver, "batch_size": batch_size, "learning_rate": learning_rate}
+    settings |= {"alpha": 1e-3, "max_iter": 20, "tol": None, "random_state": 0, "eta0": 0.05}
+    whole = GDClassifier(**settings).fit(X[order], y[order])
+    source = source_of(X[order], y[order])
+    blocks = GDClassifier(**settings, memory=MEMORY).fit(source)
+    again = GDClassifier(**settings, memory=MEMORY).fit(source)
+    assert blocks.objective_ < 1.1 * whole.objective_
+    np.testing.assert_array_equal(blocks.coef_, again.coef_)
+
+
+def test_rows_in_order_take_the_steps_of_arrays():
+    X, y = problem()
+    settings = {"learning_rate": "optimal", "alpha": 1e-2, "shuffle": False, "max_iter": 3}
+    settings |= {"tol": None, "batch_size": 1, "solver": "gd"}
+    whole = GDClassifier(**settings).fit(X, y)
+    blocks = GDClassifier(**settings, memory=MEMORY).fit(source_of(X, y))
+    np.testing.assert_allclose(whole.coef_, blocks.coef_, rtol=1e-12)
