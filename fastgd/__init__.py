@@ -18,6 +18,7 @@ _HOMES = {
     "ConvergenceWarning": "estimators.base",
     "DivergenceError": "fitting.loop",
     "Objective": "objective",
+    "from_parquet": "data.readers.tables",
     "from_svmlight": "data.readers.svmlight",
     "StopReason": "fitting.stopping",
     "StoppingRule": "fitting.stopping",
@@ -49,6 +50,7 @@ __all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.data.readers.svmlight import from_svmlight as from_svmlight
+    from fastgd.data.readers.tables import from_parquet as from_parquet
     from fastgd.display import ConvergenceDisplay as ConvergenceDisplay
     from fastgd.estimators import GDClassifier as GDClassifier
     from fastgd.estimators import GDRegressor as GDRegressor
