@@ -24,6 +24,8 @@ _HOMES = {
     "StoppingRule": "fitting.stopping",
     "gradient_descent": "scipy_method",
     "check_loss": "losses.check",
+    "BlockSource": "data.sources",
+    "from_chunks": "data.sources",
     "Summary": "inference.summary",
     "Coefficients": "inference.summary",
     "warmup": "warm_up",
@@ -51,6 +53,8 @@ __all__ = ["__version__", *sorted(_HOMES)]
 if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.data.readers.svmlight import from_svmlight as from_svmlight
     from fastgd.data.readers.tables import from_parquet as from_parquet
+    from fastgd.data.sources import BlockSource as BlockSource
+    from fastgd.data.sources import from_chunks as from_chunks
     from fastgd.display import ConvergenceDisplay as ConvergenceDisplay
     from fastgd.estimators import GDClassifier as GDClassifier
     from fastgd.estimators import GDRegressor as GDRegressor

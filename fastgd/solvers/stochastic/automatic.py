@@ -21,9 +21,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.objective.distances import curvature_unit, unit_at
+from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.moments import column_scales, sampled_curvature
 from fastgd.objective.null_model import null_model
-from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.rules.one_sample import Capped
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.base import LAST_RESORT, Forecast
