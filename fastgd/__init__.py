@@ -18,6 +18,8 @@ _HOMES = {
     "ConvergenceWarning": "estimators.base",
     "DivergenceError": "fitting.loop",
     "Objective": "objective",
+    "from_parquet": "data.readers.tables",
+    "from_svmlight": "data.readers.svmlight",
     "StopReason": "fitting.stopping",
     "StoppingRule": "fitting.stopping",
     "gradient_descent": "scipy_method",
@@ -49,6 +51,8 @@ _HOMES = {
 __all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
+    from fastgd.data.readers.svmlight import from_svmlight as from_svmlight
+    from fastgd.data.readers.tables import from_parquet as from_parquet
     from fastgd.data.sources import BlockSource as BlockSource
     from fastgd.data.sources import from_chunks as from_chunks
     from fastgd.display import ConvergenceDisplay as ConvergenceDisplay
