@@ -14,7 +14,9 @@ _HOMES = {
     "GDRegressor": "estimators",
     "GDClassifierCV": "model_selection.search",
     "GDRegressorCV": "model_selection.search",
-    "ConvergenceDisplay": "display",
+    **dict.fromkeys(
+        ("ConvergenceDisplay", "PathDisplay", "SearchDisplay", "CoefficientDisplay"), "display"
+    ),
     "ConvergenceWarning": "estimators.base",
     "DivergenceError": "fitting.loop",
     "Objective": "objective",
@@ -55,7 +57,10 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.data.readers.tables import from_parquet as from_parquet
     from fastgd.data.sources import BlockSource as BlockSource
     from fastgd.data.sources import from_chunks as from_chunks
-    from fastgd.display import ConvergenceDisplay as ConvergenceDisplay
+    from fastgd.display.coefficients import CoefficientDisplay as CoefficientDisplay
+    from fastgd.display.convergence import ConvergenceDisplay as ConvergenceDisplay
+    from fastgd.display.path import PathDisplay as PathDisplay
+    from fastgd.display.search import SearchDisplay as SearchDisplay
     from fastgd.estimators import GDClassifier as GDClassifier
     from fastgd.estimators import GDRegressor as GDRegressor
     from fastgd.estimators.base import ConvergenceWarning as ConvergenceWarning

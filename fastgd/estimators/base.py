@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse as sp
 import sklearn.exceptions
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -28,6 +27,7 @@ from fastgd.estimators.block_fits import read_first, read_predictions, source_of
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.input import validated
+from fastgd.estimators.nested_parameters import NestedParameters
 from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.fitting.choose_solver import batch_sizes
@@ -72,7 +72,7 @@ class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
     """A fit ended before its objective was proved, or judged, to be within tol."""
 
 
-class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
+class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     """What the classifier and the regressor share."""
 
     coef_: Floats
