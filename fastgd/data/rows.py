@@ -31,6 +31,7 @@ class Rows(Component, family=True):
 
     sparse: ClassVar[bool] = False
     in_memory: ClassVar[bool] = True
+    kind: ClassVar[str] = "memory"
 
     @required
     def dot(self, i, coef):

@@ -92,6 +92,15 @@ class WeightedSamples(Samples):
         return WeightedSamples(np.asarray(targets, dtype=np.float64), self.weights, self.offsets)
 
     @python_only
+    def some_active(self, most):
+        """Indices of at most so many of the rows with a positive weight, evenly spread."""
+        if self.weights.size > 1:
+            rows = np.flatnonzero(self.weights)
+            return rows[:: -(-rows.size // most)]
+        n = self.targets.shape[0]
+        return np.arange(0, n, -(-n // most))
+
+    @python_only
     def active(self):
         """Indices of the rows with a positive weight."""
         return (

@@ -23,7 +23,7 @@ from fastgd.data.far_columns import read_shifted
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import SamplesOfTargets, as_samples
 from fastgd.estimators import predictions
-from fastgd.estimators.block_fits import read_first, read_predictions, source_of
+from fastgd.estimators.block_fits import as_first_read, read_first, read_predictions, source_of
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.input import validated
@@ -37,6 +37,7 @@ from fastgd.fitting.runs import Task, fit_targets
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
 from fastgd.objective.null_model import check_optimum
+from fastgd.objective.survey import Surveyed
 from fastgd.penalties.quadratic import with_quadratic
 from fastgd.penalties.separable import find_penalty
 from fastgd.penalties.weighted import weighted
@@ -159,15 +160,31 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             `StopReason.INTERRUPTED`; before, the estimator is left as it was.
         """
         check_parameters(vars(self))
-        given, n_threads = X, count_threads(self.n_jobs)
-        source = source_of(X, y, sample_weight, offset, self.memory)
+        source, checked = source_of(X, y, sample_weight, offset, self.memory), None
         if source is None:
-            X, y = self._checked(X, y, reset=True, order=None)
+            checked, y = self._checked(X, y, reset=True, order=None)
             names = getattr(self, "feature_names_in_", None)
-            rows: Any = as_rows(X, checked=True, in_place=True, columns=names)
+            rows = as_rows(checked, checked=True, in_place=True, columns=names)
+            found = Surveyed(rows, y, sample_weight, offset)
         else:
-            rows, y, sample_weight, offset = read_first(self, source, n_threads)
+            found = read_first(self, source)
         validation = X_val, y_val, sample_weight_val, offset_val
+        return self._fit_rows(found, checked, X, validation, coef_init, intercept_init)
+
+    @interruptible
+    @whole_or_nothing
+    def _fit_surveyed(self, read):
+        """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them."""
+        check_parameters(vars(self))
+        found = as_first_read(self, read())
+        return self._fit_rows(found, None, None, (None,) * 4, None, None)
+
+    def _fit_rows(self, found, X, given, validation, coef_init, intercept_init):
+        """`fit` to rows that are checked, with what belongs to them; X is `given`, and the same as
+        an array where it is in memory.
+        """
+        rows, y, sample_weight, offset = found
+        n_threads = count_threads(self.n_jobs)
         task, samples, seeds = prepare(
             self, X, y, sample_weight, offset, validation, rows, n_threads
         )
@@ -182,10 +199,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         starts = self._starts(coef_init, intercept_init, rows.shape()[1], n_targets, task.loss)
         callbacks = fit_callbacks(self, given, y, sample_weight, n_targets)
         task.watch = self._watch(callbacks, n_targets)
-        if source is not None:
-            n_blocks, size = len(rows.blocks), rows.n_bytes / 1e6
-            read = f"X is read anew in each pass, {n_blocks} blocks of up to {size:.0f} MB"
-            task.notes += (read,)
+        if not rows.in_memory:
+            task.notes += (rows.how_read(),)
         elif isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
             task.notes += ("X was copied once, as floats in C order",)
         runs = fit_targets(task, samples, seeds, starts, states)

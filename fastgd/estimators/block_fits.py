@@ -8,6 +8,7 @@ from sklearn.utils.validation import validate_data
 from fastgd.data.block_rows import memory_of
 from fastgd.data.sources import ArraySource, BlockSource
 from fastgd.objective.survey import Surveyed, joined, survey
+from fastgd.runtime.threads import count_threads
 
 
 def source_of(X, y=None, sample_weight=None, offset=None, memory=None) -> BlockSource | None:
@@ -32,7 +33,7 @@ def source_of(X, y=None, sample_weight=None, offset=None, memory=None) -> BlockS
     return None
 
 
-def read_first(estimator, source, n_threads) -> Surveyed:
+def read_first(estimator, source) -> Surveyed:
     """The first reading for a fit: checked targets, and what the estimator tells of its columns.
 
     Raises
@@ -40,7 +41,13 @@ def read_first(estimator, source, n_threads) -> Surveyed:
     ValueError
         For what `fit` refuses of arrays; where the source has no targets.
     """
-    found = survey(source, memory_of(estimator.memory), n_threads, shift=estimator.fit_intercept)
+    n_threads, memory = count_threads(estimator.n_jobs), memory_of(estimator.memory)
+    found = survey(source, memory, n_threads, shift=estimator.fit_intercept)
+    return as_first_read(estimator, found, source)
+
+
+def as_first_read(estimator, found, source=None) -> Surveyed:
+    """What was surveyed, with targets that are checked; the estimator is told of the columns."""
     if found.y is None:
         raise ValueError(
             "the source has no targets: fit needs blocks of (X, y), or the name of the target's "
@@ -54,9 +61,10 @@ def read_first(estimator, source, n_threads) -> Surveyed:
     )
     estimator.n_features_in_ = found.rows.n_features
     vars(estimator).pop("feature_names_in_", None)
-    if source.feature_names is not None:
-        estimator.feature_names_in_ = np.asarray(source.feature_names, dtype=object)
-    estimator._encoding = source.encoding
+    names = None if source is None else source.feature_names
+    if names is not None:
+        estimator.feature_names_in_ = np.asarray(names, dtype=object)
+    estimator._encoding = None if source is None else source.encoding
     return found._replace(y=y)
 
 

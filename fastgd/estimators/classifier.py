@@ -396,12 +396,15 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         """
         source = source_of(X, y, sample_weight, offset, self.memory)
         if source is not None:
-            found = scored(self, source)
-            labels = self._labels(found.scores)
-            return float(accuracy_score(found.y, labels, sample_weight=found.sample_weight))
+            return self._score_of(*scored(self, source))
         if offset is None:
             return super().score(X, y, sample_weight)
         return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
+
+    def _score_of(self, linear, y, sample_weight, offset):
+        """The score of rows whose predictions without offsets are known: (n_samples, n_outputs)."""
+        scores = linear if offset is None else linear + np.reshape(offset, (-1, 1))
+        return float(accuracy_score(y, self._labels(scores), sample_weight=sample_weight))
 
     @offered_if(_gives_probabilities)
     def predict_proba(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:

@@ -260,10 +260,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         loss = self._components()[0]
         source = source_of(X, y, sample_weight, offset, self.memory)
         if source is not None:
-            found = scored(self, source)
-            if is_deviance(loss):
-                return explained(loss, found.y, found.linear, found.sample_weight, found.offset)
-            return r2_score(found.y, self._means(found.scores), sample_weight=found.sample_weight)
+            return self._score_of(*scored(self, source))
         if is_deviance(loss):
             tables = [(y, self._linear(X))]
             if getattr(self, "_n_columns", None) is not None and not isinstance(loss, VectorLoss):
@@ -275,6 +272,14 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         if offset is None:
             return super().score(X, y, sample_weight)
         return r2_score(y, self.predict(X, offset), sample_weight=sample_weight)
+
+    def _score_of(self, linear, y, sample_weight, offset):
+        """The score of rows whose predictions without offsets are known: (n_samples, n_outputs)."""
+        loss = self._components()[0]
+        if is_deviance(loss):
+            return explained(loss, y, linear, sample_weight, offset)
+        scores = linear if offset is None else linear + np.reshape(offset, (-1, 1))
+        return float(r2_score(y, self._means(scores), sample_weight=sample_weight))
 
     def _y_options(self):
         return {"y_numeric": True}

@@ -33,11 +33,7 @@ def best_shift(objective):
         shift, value = _mean(objective.samples, objective.fit_intercept)
         return shift, value / objective.n_active
     few = _few_samples(objective)
-    sums = (
-        shifted_sums(objective, np.zeros(objective.n_samples) + objective.samples.offsets)
-        if few is None
-        else few
-    )
+    sums = shifted_sums(objective, objective.samples.offsets) if few is None else few
     if objective.fit_intercept:
         return lowest(sums, float(np.abs(objective.samples.offsets).max()), objective.loss.infimum)
     return 0.0, sums(0.0)[0]

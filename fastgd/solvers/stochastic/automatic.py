@@ -104,7 +104,7 @@ class SelfTuned(Stochastic):
         Relative differences of the objective that do not matter.
     """
 
-    from_blocks = True
+    reads = "blocks"
     Memory = SelfTunedMemory
     name = rule_name = "gd"
     batch_sizes = (1,)
