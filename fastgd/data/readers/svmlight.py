@@ -145,10 +145,15 @@ class SvmlightSource(BlockSource):
         Raises
         ------
         ValueError
-            Where `n_features` was given and is not the model's.
+            Where `n_features` was given and is not the model's, or the model was fitted to tables.
         """
         if encoding is None:
             return self
+        if not isinstance(encoding, SvmlightColumns):
+            raise ValueError(
+                "the model was fitted to tables, whose columns have names; it cannot predict the "
+                "rows of svmlight files"
+            )
         if self.n_features not in (None, encoding.n_features):
             raise ValueError(
                 f"the files were given {self.n_features} features (n_features), the model has "
