@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from fastgd.data.ahead import read_ahead
 from fastgd.data.check_X import as_rows
 from fastgd.data.far_columns import read_from
 from fastgd.data.rows import DenseRows, moved_intercept
@@ -240,7 +241,8 @@ class BlockRows:
 
 
 def checked_blocks(source, n_bytes):
-    """(block, rows) of each block of a source that has rows, its X as `Rows`: one reading.
+    """(block, rows) of each block of a source that has rows, its X as `Rows`: one reading, on a
+    thread that is one block ahead.
 
     Raises
     ------
@@ -248,6 +250,10 @@ def checked_blocks(source, n_bytes):
         For whatever `fastgd.data.check_X` refuses, naming the place, and for blocks of another kind
         than the first.
     """
+    yield from read_ahead(_checked(source, n_bytes))
+
+
+def _checked(source, n_bytes):
     kind = None
     for number, block in enumerate(source.blocks(n_bytes)):
         if not isinstance(block, Block):
