@@ -278,7 +278,7 @@ def _plus(total, found):
 
 
 def checked_blocks(source, n_bytes):
-    """(block, rows) of each block of a source that has rows, its X as `Rows`: one reading, by a
+    """(block, rows) of each block of a source that has rows, its X as `Rows`: one reading, on a
     thread that is one block ahead.
 
     Raises
@@ -287,7 +287,7 @@ def checked_blocks(source, n_bytes):
         For whatever `fastgd.data.check_X` refuses, naming the place, and for blocks of another kind
         than the first.
     """
-    return read_ahead(_checked(source, n_bytes))
+    yield from read_ahead(_checked(source, n_bytes))
 
 
 def _checked(source, n_bytes):

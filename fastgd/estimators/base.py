@@ -439,6 +439,10 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         check_is_fitted(self)
         X = validated(self, X, reset=False)
         refuse_not_finite(X, columns=getattr(self, "feature_names_in_", None))
+        return self._linear_of(X)
+
+    def _linear_of(self, X):
+        """The same for an array or CSR that has been checked."""
         coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
         intercept = np.ravel(self.intercept_)
         return predictions.scores(X, coef, intercept, self.n_jobs)
