@@ -24,6 +24,7 @@ from fastgd.data.far_columns import read_shifted
 from fastgd.data.targets import SamplesOfTargets, as_samples
 from fastgd.estimators import predictions
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
+from fastgd.estimators.checkpointing import OF_VALIDATION, Resumption, of_samples
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.input import validated
 from fastgd.estimators.reports import Reports
@@ -31,6 +32,7 @@ from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.observers import Lines, Together
 from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
+from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.runs import Task, fit_targets
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
@@ -146,7 +148,8 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For data or parameters that are not allowed; the estimator is left as it was.
+            For data or parameters that are not allowed, and for a `checkpoint` of other data,
+            parameters or version; the estimator is left as it was.
         DivergenceError
             Where an explicit learning rate makes the objective explode; likewise.
         KeyboardInterrupt
@@ -159,8 +162,10 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         rows = as_rows(X, checked=True, in_place=True, columns=names)
         validation = X_val, y_val, sample_weight_val, offset_val
+        resumption = None if self.checkpoint is None else Resumption(self)
+        rng = check_random_state(self.random_state) if resumption is None else resumption.rng
         task, samples, seeds = prepare(
-            self, X, y, sample_weight, offset, validation, rows, count_threads(self.n_jobs)
+            self, X, y, sample_weight, offset, validation, rows, count_threads(self.n_jobs), rng
         )
         n_targets = len(samples)
         states = [None] * n_targets
@@ -171,12 +176,25 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
                 for one, state in zip(seeds, states, strict=True)
             ]
         starts = self._starts(coef_init, intercept_init, X.shape[1], n_targets, task.loss)
+        if resumption is not None:
+            given = {"coef_init": coef_init, "intercept_init": intercept_init}
+            given |= dict(zip(OF_VALIDATION, validation, strict=True))
+            data = {"X": rows, "y": y, **of_samples(samples[0]), **given}
+            runs = resumption.checkpoint(data, seeds, starts, states)
+            task.checkpoint, seeds, starts, states = runs
         callbacks = fit_callbacks(self, given, y, sample_weight, n_targets)
         task.watch = self._watch(callbacks, n_targets)
         if isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
             task.notes += ("X was copied once, as floats in C order",)
-        runs = fit_targets(task, samples, seeds, starts, states)
+        try:
+            runs = fit_targets(task, samples, seeds, starts, states)
+        except DivergenceError:  # so it would end again
+            if task.checkpoint is not None:
+                task.checkpoint.remove()
+            raise
         self._set_fitted(runs)
+        if task.checkpoint is not None and self.stop_reason_ is not StopReason.INTERRUPTED:
+            task.checkpoint.remove()
         if callbacks is not None:
             callbacks.end()
         self._warn(runs)
@@ -440,10 +458,11 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         return self
 
 
-def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads):
+def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads, rng=None):
     """What a fit to checked data needs: the `Task`, the samples of each target, and their seeds.
 
-    `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None.
+    `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None; `rng`
+    stands for the random_state.
     """
     loss, penalty = estimator._components()
     targets = estimator._start_targets(y, loss)
@@ -452,7 +471,7 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     weights = estimator._weights(sample_weight, y, X.shape[0])
     offset = None if offset is None else as_offset(offset, X.shape[0])
     # Early stopping was asked for: its rows follow NumPy's convention.
-    rng = check_random_state(estimator.random_state)
+    rng = check_random_state(estimator.random_state) if rng is None else rng
     holdout = Holdout.choose(estimator, X, y, weights, offset, validation, rng)
     if holdout is not None:
         weights = holdout.training_weights(weights, X.shape[0])

@@ -1,5 +1,6 @@
 """`GDClassifier`: labels in, signs as targets, labels and probabilities out."""
 
+import os
 from typing import Any, Self
 
 import numpy as np
@@ -132,6 +133,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Seconds after which the best model so far is kept.
     stop : callable, StoppingRule or list of them, optional
         Your own reason to stop: a function of `history_`.
+    checkpoint : str or path, optional
+        File in which `fit` keeps where it is; where there is one of the same fit, it goes on from
+        there, to the same bits.  Removed when a fit ends, kept where it is killed, interrupted or
+        fails.  Each fit needs a path of its own.
+    checkpoint_every : float, default=60.0
+        Seconds between two writes of it, which come between two iterations.
 
     Attributes
     ----------
@@ -227,6 +234,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         multi_class: str = "auto",
         max_time: float | None = None,
         stop: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -259,6 +268,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.multi_class = multi_class
         self.max_time = max_time
         self.stop = stop
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     @offered_if(takes_chunks)
     @whole_or_nothing

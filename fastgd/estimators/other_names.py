@@ -26,6 +26,7 @@ INSTEAD = {
     "n_threads": "n_jobs={value!r}",
     "regularization": "penalty={value!r}",
     "intercept": "fit_intercept={value!r}",
+    "checkpoint": "a checkpoint of best_estimator_: a search is many fits, each soon begun anew",
     "selection": "nothing: the solvers here choose their columns themselves",
 }
 

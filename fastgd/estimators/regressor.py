@@ -1,5 +1,6 @@
 """`GDRegressor`: numbers in, numbers out."""
 
+import os
 from typing import Any, Self
 
 import numpy as np
@@ -94,6 +95,10 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         Seconds after which the best model so far is kept.
     stop : callable, StoppingRule or list of them, optional
         Your own reason to stop: a function of `history_`.
+    checkpoint : str or path, optional
+    checkpoint_every : float, default=60.0
+        As in `GDClassifier`: a file from which `fit` goes on where it was killed, and the seconds
+        between two writes of it.
 
     Attributes
     ----------
@@ -147,6 +152,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         momentum: float = 0.9,
         max_time: float | None = None,
         stop: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -177,6 +184,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.momentum = momentum
         self.max_time = max_time
         self.stop = stop
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     @offered_if(takes_chunks)
     @whole_or_nothing
