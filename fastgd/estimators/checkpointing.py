@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
 
+from fastgd.data.block_rows import memory_of
 from fastgd.data.digest import digest
 from fastgd.fitting.checkpoint import FORMAT, Checkpoint, beside, instead, read, version_of_files
 from fastgd.runtime.component import Component
@@ -50,14 +51,17 @@ class Resumption:
         if self.found is None:
             self.rng = check_random_state(estimator.random_state)
             state = self.rng.get_state(legacy=False)
+            self.memory = memory_of(estimator.memory)
         else:
             header, begin, _ = self.found
             self._compare({name: header["fit"].get(name) for name in self.fit})
             # In a copy: NumPy's generator, or whose it is, stays where it is.
             state = begin["random_state"]
+            # What is free now must not decide which rows are read together.
+            self.memory = begin["memory"]
             self.rng = np.random.RandomState()
             self.rng.set_state(state)
-        self.begin = {"random_state": state}
+        self.begin = {"random_state": state, "memory": self.memory}
 
     def checkpoint(self, data, seeds, starts, states):
         """(checkpoint, seeds, starts, states): those of the interrupted fit where there is one.

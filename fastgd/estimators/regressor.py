@@ -8,7 +8,9 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
+from fastgd.data.sources import BlockSource
 from fastgd.data.targets import as_samples
+from fastgd.estimators.block_fits import scored, source_of
 from fastgd.estimators.deviance import explained, is_deviance
 from fastgd.estimators.offered import offered_if
 from fastgd.estimators.other_names import explains_other_names
@@ -95,6 +97,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         Seconds after which the best model so far is kept.
     stop : callable, StoppingRule or list of them, optional
         Your own reason to stop: a function of `history_`.
+    memory : float, optional
+        Bytes that a fit or a prediction from a source of blocks may take, about; None: a quarter of
+        what is free.  Of no account for data in memory.
     checkpoint : str or path, optional
     checkpoint_every : float, default=60.0
         As in `GDClassifier`: a file from which `fit` goes on where it was killed, and the seconds
@@ -152,6 +157,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         momentum: float = 0.9,
         max_time: float | None = None,
         stop: Any = None,
+        memory: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
     ) -> None:
@@ -184,6 +190,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.momentum = momentum
         self.max_time = max_time
         self.stop = stop
+        self.memory = memory
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
 
@@ -220,7 +227,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self._advance(task, X, targets, weights, validation, offset)
         return self
 
-    def predict(self, X: Matrix, offset: Vector | None = None) -> Floats:
+    def predict(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
         """Predictions on the scale of the targets: `mean` of the loss at X @ coef + intercept +
         offset.
 
@@ -228,13 +235,17 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         -------
         ndarray, (n_samples,), or (n_samples, n_targets) where y was a table
         """
-        means = self._components()[0].mean(self._scores(X, offset))
+        return self._means(self._scores(X, offset))
+
+    def _means(self, scores):
+        """Predictions on the scale of the targets by scores, (n_samples, n_outputs)."""
+        means = self._components()[0].mean(scores)
         return means.ravel() if getattr(self, "_n_columns", None) is None else means
 
     def score(
         self,
-        X: Matrix,
-        y: Labels,
+        X: Matrix | BlockSource,
+        y: Labels | None = None,
         sample_weight: Vector | None = None,
         offset: Vector | None = None,
     ) -> float:
@@ -246,7 +257,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse, (n_samples, n_features)
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+            A source brings its own y, weights and offsets.
         y : array-like, (n_samples,)
         sample_weight, offset : array-like, (n_samples,), optional
 
@@ -255,6 +267,12 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         float
         """
         loss = self._components()[0]
+        source = source_of(X, y, sample_weight, offset, self.memory)
+        if source is not None:
+            found = scored(self, source)
+            if is_deviance(loss):
+                return explained(loss, found.y, found.linear, found.sample_weight, found.offset)
+            return r2_score(found.y, self._means(found.scores), sample_weight=found.sample_weight)
         if is_deviance(loss):
             tables = [(y, self._linear(X))]
             if getattr(self, "_n_columns", None) is not None and not isinstance(loss, VectorLoss):

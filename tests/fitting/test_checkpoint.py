@@ -14,7 +14,16 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 
-from fastgd import DivergenceError, GDClassifier, GDClassifierCV, GDRegressor, StopReason, losses
+from fastgd import (
+    DivergenceError,
+    GDClassifier,
+    GDClassifierCV,
+    GDRegressor,
+    StopReason,
+    from_chunks,
+    losses,
+)
+from fastgd.estimators import checkpointing
 from fastgd.fitting import checkpoint, runs
 from fastgd.solvers.base import Forecast
 from fastgd.solvers.dual.sdca import Sdca
@@ -131,6 +140,35 @@ def test_columns_by_need(monkeypatch, written, tmp_path):
     wide = np.random.default_rng(1).standard_normal((25, 60))
     model = GDRegressor("quantile", penalty="l1", alpha=0.05, tol=1e-9)
     check_taken_up(model, written, tmp_path / "fit", wide, wide[:, :8].sum(axis=1), each=6)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"solver": "adam", "batch_size": 8, "tol": None, "max_iter": 5},
+        {"loss": "hinge", "solver": "sdca", "tol": None, "max_iter": 4},
+        {"solver": "lbfgs", "tol": 1e-8},
+        {"solver": "newton", "batch_size": "growing", "tol": 1e-8},
+    ],
+    ids=lambda one: one["solver"],
+)
+def test_rows_from_blocks(parameters, monkeypatch, written, tmp_path):
+    """As many bytes may be taken as when the fit began, whatever is free when it goes on."""
+    monkeypatch.setattr("fastgd.solvers.growing_batch.LEAST_ROWS", 10)
+    free = iter(range(8_000_000, 90_000_000, 8_000_000))
+    monkeypatch.setattr(checkpointing, "memory_of", lambda given: next(free))
+    source = from_chunks(lambda: ((X[k : k + 50], Y[k : k + 50]) for k in range(0, 120, 50)))
+    path = tmp_path / "fit"
+    whole = GDClassifier(**parameters, random_state=0, memory=8e6).fit(source)
+    model = GDClassifier(**parameters, random_state=0, checkpoint=path, checkpoint_every=0.0)
+    assert_same(model.fit(source), whole)
+    for copy in written[:: max(len(written) // 3, 1)]:
+        shutil.copy(copy, path)
+        assert_same(clone(model).fit(source), whole)
+    shutil.copy(written[0], path)
+    other = from_chunks(lambda: ((X[:60], Y[:60]), (X[60:], 1 - Y[60:])))
+    with pytest.raises(ValueError, match="of another fit"):
+        model.fit(other)
 
 
 def test_targets_on_threads(monkeypatch, written, tmp_path):
@@ -376,6 +414,7 @@ for kill in range(int(kills) + 1):
         os._exit(0)
     if kill < kills:
         while mark() == before:
+            assert os.waitpid(child, os.WNOHANG) == (0, 0), "ended before it was killed"
             time.sleep(0.005)
         time.sleep(rng.uniform(0.0, within))
         os.kill(child, signal.SIGKILL)
