@@ -64,6 +64,8 @@ CLOSE = 0.6
 # to r lambda = 49 (Bach, 2010): for a bound below that the run goes on instead, which 93 of 440
 # fits did with 16 % fewer passes.
 OUT_OF_REACH = 0.02
+# What changes while a run goes on.
+OF_A_RUN = "_factor", "_rough", "_tried_at", "_products", "_wait", "_known", "_known_reach"
 
 
 class NewtonProof:
@@ -83,6 +85,15 @@ class NewtonProof:
         self._factor, self._rough = None, True
         self._tried_at, self._products, self._wait = 0.0, 10.0, 0.0
         self._known, self._known_reach = None, np.inf
+
+    def known(self):
+        """What is known of the run so far, for `recall`."""
+        return {name: getattr(self, name) for name in OF_A_RUN}
+
+    def recall(self, known):
+        """Know what another one of the same run did."""
+        for name in OF_A_RUN:
+            setattr(self, name, known[name])
 
     @property
     def applies(self):

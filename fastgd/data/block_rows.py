@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from fastgd.data.ahead import read_ahead
 from fastgd.data.check_X import as_rows
+from fastgd.data.digest import hash_of
 from fastgd.data.far_columns import read_from
 from fastgd.data.rows import DenseRows, moved_intercept
 from fastgd.data.sources import Block
@@ -165,6 +166,22 @@ class BlockRows:
     def added(self, objective, work, arguments, arrays):
         """What `Objective.added` gives, one reading."""
         return added_in_order(self.over_parts(objective, work, arguments, arrays))
+
+    def digest(self):
+        """What tells these rows from others (`fastgd.data.digest`): what the first reading found.
+
+        Sums of squares of a block are left out: they may differ in their last bits.
+        """
+        counts = [(one.stored, one.nonzeros, one.columns) for one in self.blocks]
+        ends = [one.own.stop for one in self.blocks]
+        arrays = [np.array(counts, dtype=np.uint64), np.array(ends), *(self.moments or ())]
+        shape = [int(one) for one in self.shape()]
+        return {
+            "kind": "blocks",
+            "shape": shape,
+            "dtype": str(self._dtype),
+            "hash": hash_of(arrays),
+        }
 
     def _changed(self, number, rows):
         """What to say of a block that is not as it was."""

@@ -1,6 +1,7 @@
 """What the parameters of the estimators may be, and the message for anything else."""
 
 import numbers
+import os
 
 import numpy as np
 
@@ -71,6 +72,14 @@ ALLOWED = {
     "max_time": (
         "None or a positive number of seconds",
         lambda v: v is None or (is_real(v) and v > 0),
+    ),
+    "checkpoint": (
+        "None or the path of a file",
+        lambda v: v is None or (isinstance(v, str | os.PathLike) and isinstance(os.fspath(v), str)),
+    ),
+    "checkpoint_every": (
+        "a number of seconds, at least 0",
+        lambda v: is_real(v) and 0 <= v < np.inf,
     ),
     "random_state": (
         "None, an integer from 0 to 2**32 - 1 or a numpy.random.RandomState",

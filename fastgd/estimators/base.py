@@ -25,6 +25,7 @@ from fastgd.data.targets import SamplesOfTargets, as_samples
 from fastgd.estimators import predictions
 from fastgd.estimators.block_fits import as_first_read, read_first, read_predictions, source_of
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
+from fastgd.estimators.checkpointing import OF_VALIDATION, Resumption, of_samples
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.input import validated
 from fastgd.estimators.nested_parameters import NestedParameters
@@ -33,6 +34,7 @@ from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.observers import Lines, Together
 from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
+from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.runs import Task, fit_targets
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
@@ -152,7 +154,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         Raises
         ------
         ValueError
-            For data or parameters that are not allowed; the estimator is left as it was.
+            For data or parameters that are not allowed, and for a `checkpoint` of other data,
+            parameters or version; the estimator is left as it was.
         DivergenceError
             Where an explicit learning rate makes the objective explode; likewise.
         KeyboardInterrupt
@@ -160,33 +163,39 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             `StopReason.INTERRUPTED`; before, the estimator is left as it was.
         """
         check_parameters(vars(self))
-        source, checked = source_of(X, y, sample_weight, offset, self.memory), None
+        resumption = None if self.checkpoint is None else Resumption(self)
+        memory = self.memory if resumption is None else resumption.memory
+        source, checked = source_of(X, y, sample_weight, offset, memory), None
         if source is None:
             checked, y = self._checked(X, y, reset=True, order=None)
             names = getattr(self, "feature_names_in_", None)
             rows = as_rows(checked, checked=True, in_place=True, columns=names)
             found = Surveyed(rows, y, sample_weight, offset)
         else:
-            found = read_first(self, source)
+            found = read_first(self, source, memory)
         validation = X_val, y_val, sample_weight_val, offset_val
-        return self._fit_rows(found, checked, X, validation, coef_init, intercept_init)
+        starts = coef_init, intercept_init
+        return self._fit_rows(found, checked, X, validation, starts, resumption)
 
     @interruptible
     @whole_or_nothing
     def _fit_surveyed(self, read):
         """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them."""
         check_parameters(vars(self))
+        resumption = None if self.checkpoint is None else Resumption(self)
         found = as_first_read(self, read())
-        return self._fit_rows(found, None, None, (None,) * 4, None, None)
+        return self._fit_rows(found, None, None, (None,) * 4, (None, None), resumption)
 
-    def _fit_rows(self, found, X, given, validation, coef_init, intercept_init):
+    def _fit_rows(self, found, X, given, validation, inits, resumption):
         """`fit` to rows that are checked, with what belongs to them; X is `given`, and the same as
         an array where it is in memory.
         """
         rows, y, sample_weight, offset = found
+        coef_init, intercept_init = inits
         n_threads = count_threads(self.n_jobs)
+        rng = check_random_state(self.random_state) if resumption is None else resumption.rng
         task, samples, seeds = prepare(
-            self, X, y, sample_weight, offset, validation, rows, n_threads
+            self, X, y, sample_weight, offset, validation, rows, n_threads, rng
         )
         n_targets = len(samples)
         states = [None] * n_targets
@@ -197,14 +206,27 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
                 for one, state in zip(seeds, states, strict=True)
             ]
         starts = self._starts(coef_init, intercept_init, rows.shape()[1], n_targets, task.loss)
+        if resumption is not None:
+            beside = {"coef_init": coef_init, "intercept_init": intercept_init}
+            beside |= dict(zip(OF_VALIDATION, validation, strict=True))
+            data = {"X": rows, "y": y, **of_samples(samples[0]), **beside}
+            runs = resumption.checkpoint(data, seeds, starts, states)
+            task.checkpoint, seeds, starts, states = runs
         callbacks = fit_callbacks(self, given, y, sample_weight, n_targets)
         task.watch = self._watch(callbacks, n_targets)
         if not rows.in_memory:
             task.notes += (rows.how_read(),)
         elif isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
             task.notes += ("X was copied once, as floats in C order",)
-        runs = fit_targets(task, samples, seeds, starts, states)
+        try:
+            runs = fit_targets(task, samples, seeds, starts, states)
+        except DivergenceError:  # so it would end again
+            if task.checkpoint is not None:
+                task.checkpoint.remove()
+            raise
         self._set_fitted(runs)
+        if task.checkpoint is not None and self.stop_reason_ is not StopReason.INTERRUPTED:
+            task.checkpoint.remove()
         if callbacks is not None:
             callbacks.end()
         self._warn(runs)
@@ -476,10 +498,11 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         return self
 
 
-def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads):
+def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads, rng=None):
     """What a fit to checked data needs: the `Task`, the samples of each target, and their seeds.
 
-    `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None.
+    `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None; `rng`
+    stands for the random_state.
     """
     loss, penalty = estimator._components()
     targets = estimator._start_targets(y, loss)
@@ -493,7 +516,7 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
             "early_stopping=True holds out rows of X, which needs X in memory; give X_val and y_val"
         )
     # Early stopping was asked for: its rows follow NumPy's convention.
-    rng = check_random_state(estimator.random_state)
+    rng = check_random_state(estimator.random_state) if rng is None else rng
     holdout = Holdout.choose(estimator, X, y, weights, offset, validation, rng)
     if holdout is not None:
         weights = holdout.training_weights(weights, n_samples)

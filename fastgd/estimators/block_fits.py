@@ -33,7 +33,7 @@ def source_of(X, y=None, sample_weight=None, offset=None, memory=None) -> BlockS
     return None
 
 
-def read_first(estimator, source) -> Surveyed:
+def read_first(estimator, source, memory) -> Surveyed:
     """The first reading for a fit: checked targets, and what the estimator tells of its columns.
 
     Raises
@@ -41,8 +41,8 @@ def read_first(estimator, source) -> Surveyed:
     ValueError
         For what `fit` refuses of arrays; where the source has no targets.
     """
-    n_threads, memory = count_threads(estimator.n_jobs), memory_of(estimator.memory)
-    found = survey(source, memory, n_threads, shift=estimator.fit_intercept)
+    n_threads = count_threads(estimator.n_jobs)
+    found = survey(source, memory_of(memory), n_threads, shift=estimator.fit_intercept)
     return as_first_read(estimator, found, source)
 
 

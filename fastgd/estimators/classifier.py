@@ -1,5 +1,6 @@
 """`GDClassifier`: labels in, signs as targets, labels and probabilities out."""
 
+import os
 from typing import Any, Self
 
 import numpy as np
@@ -137,6 +138,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     memory : float, optional
         Bytes that a fit or a prediction from a source of blocks may take, about; None: a quarter of
         what is free.  Of no account for data in memory.
+    checkpoint : str or path, optional
+        File in which `fit` keeps where it is; where there is one of the same fit, it goes on from
+        there, to the same bits.  Removed when a fit ends, kept where it is killed, interrupted or
+        fails.  Each fit needs a path of its own.
+    checkpoint_every : float, default=60.0
+        Seconds between two writes of it, which come between two iterations.
 
     Attributes
     ----------
@@ -233,6 +240,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         max_time: float | None = None,
         stop: Any = None,
         memory: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -266,6 +275,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.max_time = max_time
         self.stop = stop
         self.memory = memory
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     @offered_if(takes_chunks)
     @whole_or_nothing

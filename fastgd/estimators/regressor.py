@@ -1,5 +1,6 @@
 """`GDRegressor`: numbers in, numbers out."""
 
+import os
 from typing import Any, Self
 
 import numpy as np
@@ -99,6 +100,10 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     memory : float, optional
         Bytes that a fit or a prediction from a source of blocks may take, about; None: a quarter of
         what is free.  Of no account for data in memory.
+    checkpoint : str or path, optional
+    checkpoint_every : float, default=60.0
+        As in `GDClassifier`: a file from which `fit` goes on where it was killed, and the seconds
+        between two writes of it.
 
     Attributes
     ----------
@@ -153,6 +158,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         max_time: float | None = None,
         stop: Any = None,
         memory: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -184,6 +191,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.max_time = max_time
         self.stop = stop
         self.memory = memory
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     @offered_if(takes_chunks)
     @whole_or_nothing

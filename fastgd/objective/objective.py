@@ -8,6 +8,7 @@ Solvers, certificates and SciPy's optimisers all take this object.
 """
 
 import functools
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +36,17 @@ from fastgd.objective.vector import kind_of
 from fastgd.penalties.separable import find_penalty
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads, map_ranges
+
+
+class Measured(NamedTuple):
+    """What an objective has measured of its rows so far, and the passes."""
+
+    moments: tuple | None
+    norms: np.ndarray | None
+    row_size: float | None
+    matrix_cuts: np.ndarray | None
+    others: dict[str, Any]
+    passes: float
 
 
 @public
@@ -157,6 +169,20 @@ class Objective:
     def passes(self):
         """Passes over the rows so far."""
         return self.meter.passes
+
+    def known(self):
+        """What has been measured so far: a `Measured`."""
+        moments, norms = self._moments, self._norms
+        others, passes = dict(self.measured), self.meter.passes
+        return Measured(moments, norms, self._row_size, self.matrix_cuts, others, passes)
+
+    def recall(self, known):
+        """Know this, no more and no less, of the same rows: what follows, and what it costs, may
+        depend on it.
+        """
+        self._moments, self._norms, self._row_size = known.moments, known.norms, known.row_size
+        self.matrix_cuts, self.measured = known.matrix_cuts, dict(known.others)
+        self.meter.passes = known.passes
 
     def set_alpha(self, alpha):
         """Change the strength of the penalty."""

@@ -125,6 +125,18 @@ class Growing(Solver):
         self._show(state)
         return able
 
+    def beside(self, state):
+        """That of the solver of the stage, and what its objective knows."""
+        solver = self._solver(state)
+        known = solver.objective.known()
+        return {"known": known, "inner": solver.beside(state.memory.inner)}
+
+    def recall(self, state, beside):
+        """Find the sample of the stage once more."""
+        solver = self._solver(state)
+        solver.objective.recall(beside["known"])
+        solver.recall(state.memory.inner, beside["inner"])
+
     def advance(self, state):
         """One iteration of the solver on the sample, or on all rows."""
         solver, inner, whole = self._solver(state), state.memory.inner, self._whole(state)

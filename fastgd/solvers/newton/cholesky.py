@@ -134,6 +134,7 @@ class Newton(Solver):
     name = "newton"
     batch_sizes = ("full", "growing")
     begins_on_samples = True
+    workspace = ("_held", "_curvatures", "_spare")
 
     @classmethod
     def refusal(cls, objective):

@@ -74,6 +74,7 @@ class ProximalNewton(Solver):
     Memory = ProximalNewtonMemory
     name = "newton"
     form = "by proximal steps"
+    workspace = ("_curvatures", "_spare")
 
     @classmethod
     def refusal(cls, objective):

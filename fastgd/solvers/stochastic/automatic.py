@@ -146,13 +146,17 @@ class SelfTuned(Stochastic):
             memory.tuning = self._measure()
         else:
             self._widen(memory)
-        tuning = memory.tuning
-        alike = tuning.scales is None
-        self.plain = self.plain and alike
+        self.recall(state, {})
         if memory.slots is None and self._has_slots:
             memory.slots = empty_slots(
                 self.rule, (self.objective.n_features + 1) * self.objective.n_predictions
             )
+
+    def recall(self, state, beside):
+        """Take rates as was measured."""
+        tuning = state.memory.tuning
+        alike = tuning.scales is None
+        self.plain = self.plain and alike
         self.power = 1.0 if self.rule.normalises else 2.0
         self.scales = tuning.scales
         if alike:

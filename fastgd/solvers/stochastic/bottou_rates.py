@@ -66,6 +66,11 @@ class FallingRates(Stochastic):
             moments, norms = self.objective.moments()
             memory.mean_squared_norm = float(norms[2])
             memory.largest_mean_square = float(moments[SUM_OF_SQUARES].max())
+        self.recall(state, {})
+
+    def recall(self, state, beside):
+        """Take rates as was measured."""
+        memory = state.memory
         self.intercept_rate = memory.largest_mean_square
         self.schedule = self._schedule(memory.mean_squared_norm)
 
