@@ -38,6 +38,7 @@ from numba.core.errors import NumbaIRAssumptionWarning
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
+from fastgd.runtime.announce import announcement
 from fastgd.runtime.compile_errors import in_one_line
 from fastgd.runtime.component import ComponentType
 from fastgd.runtime.fingerprint import current_stamp, fingerprint, is_ours
@@ -130,7 +131,8 @@ def _compile(compile_for_args: Callable[..., Any], *arguments: Any) -> Any:
     a ValueError of one line.
     """
     try:
-        return compile_for_args(*arguments)
+        with announcement.call():
+            return compile_for_args(*arguments)
     except Exception as error:  # not only Numba's own: the compiler also fails by assertion
         kinds = _components(tuple(numba.typeof(one) for one in arguments))
         classes = {kind.python_class for kind in kinds if not is_ours(kind.python_class)}
@@ -194,6 +196,7 @@ class _Cache:
                 _log.info("removing %s: %r", path, error)
                 _unlink(path)
         _log.info("compiling %s", self._dispatcher.py_func.__qualname__)
+        announcement.compiling()
         return None
 
     def save_overload(self, signature: Any, compiled: Any) -> None:

@@ -35,7 +35,7 @@ def count_threads(n_jobs):
     1
     """
     if n_jobs is None:
-        return 1 if _inside_worker() else _available()
+        return 1 if inside_worker() else _available()
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, numbers.Integral) or n_jobs == 0:
         raise ValueError(
             "n_jobs must be a positive number of threads, a negative one (-1: all) or None, got "
@@ -59,7 +59,8 @@ def _with_quota(n_affinity):
     return joblib.cpu_count()
 
 
-def _inside_worker():
+def inside_worker():
+    """Whether this is a worker of joblib, multiprocessing, Dask or pytest-xdist."""
     import multiprocessing
 
     import joblib
