@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Iterator
 
+from fastgd.runtime.inside_worker import inside_worker
+
 # Seconds of compiling, all in all, before anything is said.
 PATIENCE = 1.0
 TEXT = (
@@ -55,8 +57,6 @@ class Announcement:
 
 def _is_read() -> bool:
     """Whether somebody reads stderr as it is written: of this process, not of a worker."""
-    from fastgd.runtime.threads import inside_worker
-
     there = sys.stderr is not None and (sys.stderr.isatty() or "ipykernel" in sys.modules)
     return there and not inside_worker()
 

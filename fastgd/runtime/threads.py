@@ -4,9 +4,8 @@ import functools
 import itertools
 import numbers
 import os
-import sys
-import threading
 
+from fastgd.runtime.inside_worker import inside_worker
 from fastgd.runtime.workers import workers
 
 # Handing a range to a thread takes about 30 us, reading so many stored values 100 (what both are on
@@ -57,22 +56,6 @@ def _with_quota(n_affinity):
     import joblib
 
     return joblib.cpu_count()
-
-
-def inside_worker():
-    """Whether this is a worker of joblib, multiprocessing, Dask or pytest-xdist."""
-    import multiprocessing
-
-    import joblib
-
-    if multiprocessing.parent_process() is not None or "PYTEST_XDIST_WORKER" in os.environ:
-        return True
-    # Dask's tasks run on threads that nothing public marks; a fit of one's own on another thread is
-    # the rarer case.
-    if "dask" in sys.modules and threading.current_thread() is not threading.main_thread():
-        return True
-    backend = joblib.parallel.get_active_backend()[0]
-    return (getattr(backend, "nesting_level", 0) or 0) > 0
 
 
 def map_ranges(function, n_items, n_threads, n_values=None, end=None):

@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
 
 def terminal(monkeypatch):
     """A stderr that is one; set in the test itself, as pytest sets its own before each."""
-    monkeypatch.setattr("fastgd.runtime.threads.inside_worker", lambda: False)
+    monkeypatch.setattr("fastgd.runtime.announce.inside_worker", lambda: False)
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     monkeypatch.setattr(sys, "stderr", Terminal())
     return sys.stderr
@@ -62,7 +62,7 @@ def test_nobody_is_told_where_nobody_reads(monkeypatch):
     stderr = terminal(monkeypatch)
     monkeypatch.setattr(announce, "PATIENCE", 0.0)
     for is_worker, stream in ((True, stderr), (False, io.StringIO()), (False, None)):
-        monkeypatch.setattr("fastgd.runtime.threads.inside_worker", lambda told=is_worker: told)
+        monkeypatch.setattr("fastgd.runtime.announce.inside_worker", lambda told=is_worker: told)
         monkeypatch.setattr(sys, "stderr", stream)
         announcement = Announcement()
         compile_for(announcement, 0.005)
@@ -71,7 +71,7 @@ def test_nobody_is_told_where_nobody_reads(monkeypatch):
 
 
 def test_notebooks_are_told(monkeypatch):
-    monkeypatch.setattr("fastgd.runtime.threads.inside_worker", lambda: False)
+    monkeypatch.setattr("fastgd.runtime.announce.inside_worker", lambda: False)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setitem(sys.modules, "ipykernel", io)
     announcement = Announcement()
