@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -84,7 +85,7 @@ def fits(loss, form, dtype):
     few = _as(form, X[:FEW])
     yield lambda X, y: plain.fit(X, y).predict(X), few, y[:FEW]
     yield lasso.fit, few, y[:FEW]
-    chunk = {"classes": [0, 1]} if classification else {}
+    chunk: dict[str, Any] = {"classes": [0, 1]} if classification else {}
     yield lambda X, y: kind(loss).partial_fit(X, y, **chunk), few, y[:FEW]
     # Losses that are not smooth have no batch that grows.
     if Loss.named(loss).smooth:

@@ -29,9 +29,10 @@ from fastgd.estimators.input import validated
 from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.fitting.choose_solver import batch_sizes
-from fastgd.fitting.observers import Lines, Together
+from fastgd.fitting.lines import Lines
+from fastgd.fitting.observers import Together
 from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
-from fastgd.fitting.runs import Task, fit_targets
+from fastgd.fitting.runs import Task, fit_targets, target_threads
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
 from fastgd.objective.null_model import check_optimum
@@ -177,7 +178,8 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
             ]
         starts = self._starts(coef_init, intercept_init, X.shape[1], n_targets, task.loss)
         callbacks = fit_callbacks(self, given, y, sample_weight, n_targets)
-        task.watch = self._watch(callbacks, n_targets)
+        held = target_threads(task, n_targets) > 1
+        task.watch = self._watch(callbacks, n_targets, held)
         if isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
             task.notes += ("X was copied once, as floats in C order",)
         runs = fit_targets(task, samples, seeds, starts, states)
@@ -187,17 +189,16 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         self._warn(runs)
         return self
 
-    def _watch(self, callbacks, n_targets):
+    def _watch(self, callbacks, n_targets, held):
         """Function that gives each target those who look on while it is fitted, or None for
-        nobody.
+        nobody; lines are `held` where several targets are fitted at once.
         """
         if callbacks is None and not self.verbose:
             return None
 
         def watch(k):
-            watches = (
-                [Lines(int(self.verbose), self._name_of(k, n_targets))] if self.verbose else []
-            )
+            name = self._name_of(k, n_targets)
+            watches = [Lines(int(self.verbose), name, held)] if self.verbose else []
             return Together(*watches, *([] if callbacks is None else [callbacks.watch(k)]))
 
         return watch

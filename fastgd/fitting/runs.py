@@ -247,6 +247,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     def go(tried, rule, start, state, max_iter, max_time):
         plan = tried[-1]
         before = objective.passes
+        watch.planned(plan)
         scored = score is not None
         solver = make_solver(plan, rule, task.settings, objective, seed, scored=scored)
         rules = _rules(task, tried, solver, max_time)
@@ -270,6 +271,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     except KeyboardInterrupt:
         interrupted.set()
         raise
+    watch.ended(result)
     coef, intercept = objective.model(result.point)
     try:
         watch.run_ends(lambda: (coef, intercept))
