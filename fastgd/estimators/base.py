@@ -32,10 +32,11 @@ from fastgd.estimators.nested_parameters import NestedParameters
 from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.fitting.choose_solver import batch_sizes
-from fastgd.fitting.observers import Lines, Together
+from fastgd.fitting.lines import Lines
+from fastgd.fitting.observers import Together
 from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
 from fastgd.fitting.result import DivergenceError
-from fastgd.fitting.runs import Task, fit_targets
+from fastgd.fitting.runs import Task, fit_targets, target_threads
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
 from fastgd.objective.null_model import check_optimum
@@ -51,6 +52,10 @@ from fastgd.runtime.threads import count_threads
 # nearly always leaves.
 LEAST_TOL = 1e-14
 ROUNDED = 1e-12
+# Up to so many values an array in Fortran order, a DataFrame's too, is copied in C order: half a
+# millisecond, and it shares the kernels of C order, of which each process loads fewer, and a new
+# machine compiles fewer (3 s). Beyond, the copy is 3 to 6 passes.
+FEW_VALUES = 1 << 18
 MAX_SEED = np.iinfo(np.int32).max
 ROUNDING = 1e-8  # a fit that was to go on to rounding (tol=0) and is this close has done so
 # Of several models, what one of them tells for all.
@@ -169,7 +174,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         if source is None:
             checked, y = self._checked(X, y, reset=True, order=None)
             names = getattr(self, "feature_names_in_", None)
-            rows = as_rows(checked, checked=True, in_place=True, columns=names)
+            in_place = sp.issparse(checked) or checked.size > FEW_VALUES
+            rows = as_rows(checked, checked=True, in_place=in_place, columns=names)
             found = Surveyed(rows, y, sample_weight, offset)
         else:
             found = read_first(self, source, memory)
@@ -213,7 +219,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             runs = resumption.checkpoint(data, seeds, starts, states)
             task.checkpoint, seeds, starts, states = runs
         callbacks = fit_callbacks(self, given, y, sample_weight, n_targets)
-        task.watch = self._watch(callbacks, n_targets)
+        held = target_threads(task, n_targets) > 1
+        task.watch = self._watch(callbacks, n_targets, held)
         if not rows.in_memory:
             task.notes += (rows.how_read(),)
         elif isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
@@ -232,17 +239,16 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         self._warn(runs)
         return self
 
-    def _watch(self, callbacks, n_targets):
+    def _watch(self, callbacks, n_targets, held):
         """Function that gives each target those who look on while it is fitted, or None for
-        nobody.
+        nobody; lines are `held` where several targets are fitted at once.
         """
         if callbacks is None and not self.verbose:
             return None
 
         def watch(k):
-            watches = (
-                [Lines(int(self.verbose), self._name_of(k, n_targets))] if self.verbose else []
-            )
+            name = self._name_of(k, n_targets)
+            watches = [Lines(int(self.verbose), name, held)] if self.verbose else []
             return Together(*watches, *([] if callbacks is None else [callbacks.watch(k)]))
 
         return watch

@@ -67,7 +67,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     verbose : int, default=0
         Print a line every so many checks.
     epsilon : float, default=0.1
-        Of the Huber and the insensitive losses.
+        Of the Huber and the insensitive losses, where `loss` is a string; 0.1 as in `SGDRegressor`.
+        A component has its own, so `loss="huber"` is `Huber(0.1)`, not `Huber()`, whose 1.35 suits
+        residuals of unit variance.
     n_jobs : int, optional
         Threads; None: what the process may use, one inside a worker.  The result does not depend on
         it.

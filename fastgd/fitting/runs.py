@@ -298,6 +298,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         if taken is not None:
             objective.recall(taken.begun)
         begun, plan = objective.known(), trail.tried[-1]
+        watch.planned(plan)
         scored = score is not None
         solver = make_solver(plan, rule, task.settings, objective, seed, scored=scored)
         rules = _rules(task, trail.tried, solver, max_time)
@@ -325,6 +326,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     except KeyboardInterrupt:
         interrupted.set()
         raise
+    watch.ended(result)
     coef, intercept = objective.model(result.point)
     try:
         watch.run_ends(lambda: (coef, intercept))
