@@ -69,6 +69,8 @@ class Task:
         What else plans are to tell.
     keeps_states : bool
         Whether a later fit may go on with what solvers keep.
+    keep : float
+        What earlier chunks still count as in a stream that forgets.
     """
 
     loss: object
@@ -85,6 +87,7 @@ class Task:
     n_threads: int = 1
     notes: tuple = ()
     keeps_states: bool = True
+    keep: float = 1.0
 
 
 @dataclass
