@@ -20,10 +20,14 @@ _HOMES = {
     "ConvergenceWarning": "estimators.base",
     "DivergenceError": "fitting.loop",
     "Objective": "objective",
+    "from_parquet": "data.readers.tables",
+    "from_svmlight": "data.readers.svmlight",
     "StopReason": "fitting.stopping",
     "StoppingRule": "fitting.stopping",
     "gradient_descent": "scipy_method",
     "check_loss": "losses.check",
+    "BlockSource": "data.sources",
+    "from_chunks": "data.sources",
     "Summary": "inference.summary",
     "Coefficients": "inference.summary",
     "warmup": "warm_up",
@@ -49,6 +53,10 @@ _HOMES = {
 __all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
+    from fastgd.data.readers.svmlight import from_svmlight as from_svmlight
+    from fastgd.data.readers.tables import from_parquet as from_parquet
+    from fastgd.data.sources import BlockSource as BlockSource
+    from fastgd.data.sources import from_chunks as from_chunks
     from fastgd.display.coefficients import CoefficientDisplay as CoefficientDisplay
     from fastgd.display.convergence import ConvergenceDisplay as ConvergenceDisplay
     from fastgd.display.path import PathDisplay as PathDisplay

@@ -35,7 +35,7 @@ from fastgd.objective.collinear import redundant_columns
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.exclusive.matrix import BorderedCurvature
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.objective import LARGEST, SUM, SUM_OF_SQUARES
+from fastgd.objective.moment_sums import LARGEST, SUM, SUM_OF_SQUARES
 from fastgd.objective.subset import reweighted
 
 # A curvature matrix takes about d/2 passes' worth of arithmetic; beyond this many it is never worth

@@ -37,6 +37,10 @@ ALLOWED = {
     "l1_ratio": ("a number from 0 to 1", lambda v: v is None or (is_real(v) and 0 <= v <= 1)),
     "positive": ("True or False", is_flag),
     "fit_intercept": ("True or False", is_flag),
+    "memory": (
+        "a number of bytes, at least 1e6, or None",
+        lambda v: v is None or (is_real(v) and 1e6 <= v < np.inf),
+    ),
     "max_iter": ("an integer of at least 1", lambda v: is_count(v) and v >= 1),
     "tol": ("None or a number of at least 0", lambda v: v is None or (is_real(v) and v >= 0)),
     "shuffle": ("True or False", is_flag),

@@ -77,6 +77,14 @@ class WeightedSamples(Samples):
         return float((running[ranges[:, 1]] - running[ranges[:, 0]]).sum())
 
     @python_only
+    def part(self, own):
+        """Those of some of the rows, a slice: views."""
+        weights, offsets = (
+            array[own] if array.size > 1 else array for array in (self.weights, self.offsets)
+        )
+        return WeightedSamples(self.targets[own], weights, offsets)
+
+    @python_only
     def with_targets(self, targets):
         """The same weights and offsets with other targets, one number for each row, that the
         loss accepts.

@@ -20,8 +20,10 @@ from fastgd.data.check_parameters import (
 from fastgd.data.check_X import as_rows, refuse_not_finite
 from fastgd.data.component_trial import try_components
 from fastgd.data.far_columns import read_shifted
+from fastgd.data.sources import BlockSource
 from fastgd.data.targets import SamplesOfTargets, as_samples
 from fastgd.estimators import predictions
+from fastgd.estimators.block_fits import read_first, read_predictions, source_of
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.input import validated
@@ -85,6 +87,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     stop_reason_: StopReason
     history_: Any
     plan_: Any
+    memory: float | None = None
 
     _doc_link_module = "fastgd"
     _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
@@ -112,8 +115,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     @with_callbacks
     def fit(
         self,
-        X: Matrix,
-        y: Labels,
+        X: Matrix | BlockSource,
+        y: Labels | None = None,
         sample_weight: Vector | None = None,
         *,
         coef_init: Any = None,
@@ -128,7 +131,9 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
         Parameters
         ----------
-        X : array-like or sparse, (n_samples, n_features)
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+            A source of blocks (`fastgd.from_chunks`, ...) brings its own targets, weights and
+            offsets; a memory map that does not fit in `memory` is read in blocks too.
         y : array-like, (n_samples,)
         sample_weight : array-like, (n_samples,), optional
             Weight k means the row k times; only ratios matter.
@@ -154,13 +159,17 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             `StopReason.INTERRUPTED`; before, the estimator is left as it was.
         """
         check_parameters(vars(self))
-        given = X
-        X, y = self._checked(X, y, reset=True, order=None)
-        names = getattr(self, "feature_names_in_", None)
-        rows = as_rows(X, checked=True, in_place=True, columns=names)
+        given, n_threads = X, count_threads(self.n_jobs)
+        source = source_of(X, y, sample_weight, offset, self.memory)
+        if source is None:
+            X, y = self._checked(X, y, reset=True, order=None)
+            names = getattr(self, "feature_names_in_", None)
+            rows: Any = as_rows(X, checked=True, in_place=True, columns=names)
+        else:
+            rows, y, sample_weight, offset = read_first(self, source, n_threads)
         validation = X_val, y_val, sample_weight_val, offset_val
         task, samples, seeds = prepare(
-            self, X, y, sample_weight, offset, validation, rows, count_threads(self.n_jobs)
+            self, X, y, sample_weight, offset, validation, rows, n_threads
         )
         n_targets = len(samples)
         states = [None] * n_targets
@@ -170,10 +179,14 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
                 one if state is None else state.run.seed
                 for one, state in zip(seeds, states, strict=True)
             ]
-        starts = self._starts(coef_init, intercept_init, X.shape[1], n_targets, task.loss)
+        starts = self._starts(coef_init, intercept_init, rows.shape()[1], n_targets, task.loss)
         callbacks = fit_callbacks(self, given, y, sample_weight, n_targets)
         task.watch = self._watch(callbacks, n_targets)
-        if isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
+        if source is not None:
+            n_blocks, size = len(rows.blocks), rows.n_bytes / 1e6
+            read = f"X is read anew in each pass, {n_blocks} blocks of up to {size:.0f} MB"
+            task.notes += (read,)
+        elif isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
             task.notes += ("X was copied once, as floats in C order",)
         runs = fit_targets(task, samples, seeds, starts, states)
         self._set_fitted(runs)
@@ -397,6 +410,10 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
     def _scores(self, X, offset=None):
         """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""
+        source = source_of(X, offset=offset, memory=self.memory)
+        if source is not None:
+            check_is_fitted(self)
+            return read_predictions(self, source).scores
         scores, offset = self._linear(X), self._own_offset(offset)
         if offset is not None:
             scores = scores + as_offset(offset, scores.shape[0])[:, None]
@@ -449,16 +466,21 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
     targets = estimator._start_targets(y, loss)
     loss = estimator._joint_loss(loss)
     task = estimator._task(loss, penalty, rows, n_threads)
-    weights = estimator._weights(sample_weight, y, X.shape[0])
-    offset = None if offset is None else as_offset(offset, X.shape[0])
+    n_samples = rows.shape()[0]
+    weights = estimator._weights(sample_weight, y, n_samples)
+    offset = None if offset is None else as_offset(offset, n_samples)
+    if not rows.in_memory and estimator.early_stopping and validation[0] is None:
+        raise ValueError(
+            "early_stopping=True holds out rows of X, which needs X in memory; give X_val and y_val"
+        )
     # Early stopping was asked for: its rows follow NumPy's convention.
     rng = check_random_state(estimator.random_state)
     holdout = Holdout.choose(estimator, X, y, weights, offset, validation, rng)
     if holdout is not None:
-        weights = holdout.training_weights(weights, X.shape[0])
+        weights = holdout.training_weights(weights, n_samples)
         task.score = holdout.score
     estimator._check_rows(y, weights)
-    first = as_samples(loss, targets[0], X.shape[0], weights, offset)
+    first = as_samples(loss, targets[0], n_samples, weights, offset)
     _try_components(estimator, task, first)
     if task.fit_intercept:
         check_optimum(loss, first)
@@ -483,7 +505,10 @@ def _read_shifted(task, samples):
     if not (task.fit_intercept and own_steps(task.settings, task.loss)):
         return
     rows = task.rows
-    task.rows = read_shifted(rows, samples)
+    if rows.in_memory:
+        task.rows = read_shifted(rows, samples)
+    elif rows.far is not None:
+        task.rows = rows.shifted(rows.far)
     if task.rows is not rows:
         task.notes += ("columns far from 0 are read as distances from their means",)
 

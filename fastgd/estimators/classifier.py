@@ -12,6 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import only_given
+from fastgd.data.sources import BlockSource
+from fastgd.estimators.block_fits import scored, source_of
 from fastgd.estimators.class_weights import class_totals, with_class_weight
 from fastgd.estimators.labels import distinct, indicator_targets, targets_of
 from fastgd.estimators.offered import offered_if
@@ -139,6 +141,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Seconds after which the best model so far is kept.
     stop : callable, StoppingRule or list of them, optional
         Your own reason to stop: a function of `history_`.
+    memory : float, optional
+        Bytes that a fit or a prediction from a source of blocks may take, about; None: a quarter of
+        what is free.  Of no account for data in memory.
 
     Attributes
     ----------
@@ -236,6 +241,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         multi_class: str = "auto",
         max_time: float | None = None,
         stop: Any = None,
+        memory: float | None = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -269,6 +275,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.multi_class = multi_class
         self.max_time = max_time
         self.stop = stop
+        self.memory = memory
 
     @offered_if(takes_chunks)
     @whole_or_nothing
@@ -358,25 +365,31 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self._advance(task, X, targets, weights, validation, offset, before)
         return self
 
-    def decision_function(self, X: Matrix, offset: Vector | None = None) -> Floats:
+    def decision_function(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
         """Predictions before any link: (n_samples,) for two classes, (n_samples, n_classes) for
         more.
         """
         scores = self._scores(X, offset)
         return scores.ravel() if scores.shape[1] == 1 else scores
 
-    def predict(self, X: Matrix, offset: Vector | None = None) -> npt.NDArray[Any]:
+    def predict(self, X: Matrix | BlockSource, offset: Vector | None = None) -> npt.NDArray[Any]:
         """Label of each row, (n_samples,); of a table of labels 0 or 1, (n_samples, n_labels)."""
+        if self._is_multilabel() or isinstance(X, BlockSource):
+            return self._labels(self._scores(X, offset))
+        return self._labels(self.decision_function(X, **only_given(offset=offset)))
+
+    def _labels(self, scores):
+        """Labels by scores, (n_samples,) or (n_samples, n_outputs)."""
         if self._is_multilabel():
-            return (self._scores(X, offset) > 0.0).astype(int)
-        scores = self.decision_function(X, **only_given(offset=offset))
+            return (scores > 0.0).astype(int)
+        scores = scores.ravel() if scores.ndim == 2 and scores.shape[1] == 1 else scores
         chosen = (scores > 0.0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]
 
     def score(
         self,
-        X: Matrix,
-        y: Labels,
+        X: Matrix | BlockSource,
+        y: Labels | None = None,
         sample_weight: Vector | None = None,
         offset: Vector | None = None,
     ) -> float:
@@ -384,7 +397,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse, (n_samples, n_features)
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+            A source brings its own y, weights and offsets.
         y : array-like, (n_samples,)
         sample_weight, offset : array-like, (n_samples,), optional
 
@@ -392,12 +406,17 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         -------
         float
         """
+        source = source_of(X, y, sample_weight, offset, self.memory)
+        if source is not None:
+            found = scored(self, source)
+            labels = self._labels(found.scores)
+            return float(accuracy_score(found.y, labels, sample_weight=found.sample_weight))
         if offset is None:
             return super().score(X, y, sample_weight)
         return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
 
     @offered_if(_gives_probabilities)
-    def predict_proba(self, X: Matrix, offset: Vector | None = None) -> Floats:
+    def predict_proba(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
         """Probability of each class, (n_samples, n_classes); rows sum to 1, however large the
         scores are, but for a table of labels, each of which has a probability of its own.
         """
@@ -414,7 +433,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return np.where(total > 1e-300, own / np.where(total > 1e-300, total, 1.0), best)
 
     @offered_if(_gives_probabilities)
-    def predict_log_proba(self, X: Matrix, offset: Vector | None = None) -> Floats:
+    def predict_log_proba(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
         """Logarithm of `predict_proba`; of the multinomial model finite at any scores."""
         check_is_fitted(self)
         if self._is_joint() and not isinstance(self.loss, VectorLoss):

@@ -8,7 +8,9 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
+from fastgd.data.sources import BlockSource
 from fastgd.data.targets import as_samples
+from fastgd.estimators.block_fits import scored, source_of
 from fastgd.estimators.deviance import explained, is_deviance
 from fastgd.estimators.offered import offered_if
 from fastgd.estimators.other_names import explains_other_names
@@ -97,6 +99,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         Seconds after which the best model so far is kept.
     stop : callable, StoppingRule or list of them, optional
         Your own reason to stop: a function of `history_`.
+    memory : float, optional
+        Bytes that a fit or a prediction from a source of blocks may take, about; None: a quarter of
+        what is free.  Of no account for data in memory.
 
     Attributes
     ----------
@@ -151,6 +156,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         momentum: float = 0.9,
         max_time: float | None = None,
         stop: Any = None,
+        memory: float | None = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -182,6 +188,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.momentum = momentum
         self.max_time = max_time
         self.stop = stop
+        self.memory = memory
 
     @offered_if(takes_chunks)
     @whole_or_nothing
@@ -218,7 +225,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self._advance(task, X, targets, weights, validation, offset, before)
         return self
 
-    def predict(self, X: Matrix, offset: Vector | None = None) -> Floats:
+    def predict(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
         """Predictions on the scale of the targets: `mean` of the loss at X @ coef + intercept +
         offset.
 
@@ -226,13 +233,17 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         -------
         ndarray, (n_samples,), or (n_samples, n_targets) where y was a table
         """
-        means = self._components()[0].mean(self._scores(X, offset))
+        return self._means(self._scores(X, offset))
+
+    def _means(self, scores):
+        """Predictions on the scale of the targets by scores, (n_samples, n_outputs)."""
+        means = self._components()[0].mean(scores)
         return means.ravel() if getattr(self, "_n_columns", None) is None else means
 
     def score(
         self,
-        X: Matrix,
-        y: Labels,
+        X: Matrix | BlockSource,
+        y: Labels | None = None,
         sample_weight: Vector | None = None,
         offset: Vector | None = None,
     ) -> float:
@@ -244,7 +255,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse, (n_samples, n_features)
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+            A source brings its own y, weights and offsets.
         y : array-like, (n_samples,)
         sample_weight, offset : array-like, (n_samples,), optional
 
@@ -253,6 +265,12 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         float
         """
         loss = self._components()[0]
+        source = source_of(X, y, sample_weight, offset, self.memory)
+        if source is not None:
+            found = scored(self, source)
+            if is_deviance(loss):
+                return explained(loss, found.y, found.linear, found.sample_weight, found.offset)
+            return r2_score(found.y, self._means(found.scores), sample_weight=found.sample_weight)
         if is_deviance(loss):
             tables = [(y, self._linear(X))]
             if getattr(self, "_n_columns", None) is not None and not isinstance(loss, VectorLoss):

@@ -17,6 +17,20 @@ def batch_sizes():
     return found
 
 
+def refusal(solver, objective):
+    """Why a solver does not take an objective, in words that follow its name, or None."""
+    if not (objective.rows.in_memory or solver.from_blocks):
+        others = ", ".join(map(repr, from_blocks()))
+        return f"reads single rows in any order and needs X in memory; from blocks use {others}"
+    return solver.refusal(objective)
+
+
+def from_blocks():
+    """Names of those that read X in blocks, and of the rules that do so on all rows."""
+    names = (one.rule_name or one.name for one in solvers.REGISTRY if one.from_blocks)
+    return tuple(dict.fromkeys(names))
+
+
 def random_names():
     """Names of those whose steps look at some of the rows."""
     return tuple(dict.fromkeys(one.name for one in solvers.REGISTRY if one.random))
@@ -32,9 +46,9 @@ def of_name(name, objective, tol, form=None):
     """
     all_of_them = [one for one in solvers.REGISTRY if one.name == name and not one.rule_name]
     fitting = [one for one in all_of_them if form is None or one.form == form]
-    open_to = [one for one in fitting if one.refusal(objective) is None]
+    open_to = [one for one in fitting if refusal(one, objective) is None]
     if not open_to:
-        reason = fitting[0].refusal(objective)
+        reason = refusal(fitting[0], objective)
         more = "" if "use " in str(reason) else "; use solver='auto'"
         raise ValueError(f"solver={name!r} {reason}{more}")
     return _least(open_to, objective, tol)[0]
@@ -45,7 +59,7 @@ def cheapest(objective, tol, batch="auto"):
     open_to = [
         one
         for one in solvers.REGISTRY
-        if (batch == "auto" or batch in one.batch_sizes) and one.refusal(objective) is None
+        if (batch == "auto" or batch in one.batch_sizes) and refusal(one, objective) is None
     ]
     return _least(open_to, objective, tol)
 
@@ -58,7 +72,7 @@ def forecasts(objective, tol, best):
     told = [
         (f"{one.rule_name or one.name} {one.form}".rstrip(), one.cost(objective, tol, best).passes)
         for one in solvers.REGISTRY
-        if one.refusal(objective) is None
+        if refusal(one, objective) is None
     ]
     known = sorted((float(passes), name) for name, passes in told if passes < np.inf)
     return tuple((name, passes) for passes, name in known)
@@ -68,7 +82,7 @@ def takeovers(objective, tol):
     """(solver, forecast) of those that `auto` may take, in the order in which they take over from
     each other: that of the registry; then, by what they tell, those whose need is unknown.
     """
-    open_to = [one for one in solvers.REGISTRY if one.refusal(objective) is None]
+    open_to = [one for one in solvers.REGISTRY if refusal(one, objective) is None]
     told = [(one, one.cost(objective, tol)) for one in open_to]
     told = [(one, forecast) for one, forecast in told if forecast.passes < np.inf]
     unknown = [pair for pair in told if pair[1].last and pair[1].passes >= LAST_RESORT]
@@ -79,7 +93,7 @@ def takeovers(objective, tol):
 def is_open(name, form, objective):
     """Whether a solver of this name and form would take the objective."""
     return any(
-        (one.name, one.form) == (name, form) and one.refusal(objective) is None
+        (one.name, one.form) == (name, form) and refusal(one, objective) is None
         for one in solvers.REGISTRY
     )
 

@@ -278,9 +278,7 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
         reasons.append(f"{given} was given")
         return ("nesterov", "full", rate) if full else ("gd", 1 if batch == "auto" else batch, rate)
     chosen, forecast = cheapest(F, settings.tol, batch)
-    values = F.rows.stored() / F.n_samples
-    size = f"{F.n_active:,} rows, {F.n_features:,} columns, {values:.0f} values in a row"
-    reasons.append(f"{size}: {forecast.reason}")
+    reasons.append(f"{_size(F)}: {forecast.reason}")
     rows = _rows_for(chosen, F, batch, reasons)
     if batch == "auto" and rows != "growing" and _too_few(F, chosen, settings.most_iterations):
         reasons.append(
@@ -289,6 +287,13 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
         )
         return _one_look(F, reasons)
     return chosen.rule_name or chosen.name, rows, rate
+
+
+def _size(F):
+    """Rows and columns in words; of sparse rows how many of their values are not 0."""
+    size = f"{F.n_active:,} rows, {F.n_features:,} columns"
+    share = F.rows.stored() / (F.n_samples * F.n_features)
+    return size if share == 1.0 else f"{size}, {share * F.n_features:.3g} nonzeros a row"
 
 
 def _rows_for(solver, F, batch, reasons):

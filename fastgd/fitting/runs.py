@@ -171,7 +171,8 @@ def target_threads(task, n_targets):
     """Threads for the targets: one where iterations are mostly Python, which runs on one thread at
     a time.
     """
-    return task.n_threads if n_targets > 1 and task.rows.stored() >= LEAST_FOR_THREADS else 1
+    many = n_targets > 1 and task.rows.in_memory and task.rows.stored() >= LEAST_FOR_THREADS
+    return task.n_threads if many else 1
 
 
 def _without_state(run):
@@ -187,7 +188,7 @@ def target_objectives(task, samples):
     """A function that makes the objective of a target; only the outermost of targets and blocks
     uses threads.
     """
-    inner = task.n_threads if len(samples) == 1 else 1
+    inner = task.n_threads if len(samples) == 1 or not task.rows.in_memory else 1
 
     def bare(k):
         problem = task.loss, task.rows, samples[k], task.penalty

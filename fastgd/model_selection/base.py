@@ -25,6 +25,7 @@ from sklearn.utils.metaestimators import available_if
 from fastgd.data.array_types import Labels, Matrix, Vector
 from fastgd.data.check_parameters import as_offset, as_weights, check_parameters, only_given
 from fastgd.data.check_X import as_rows
+from fastgd.data.sources import BlockSource
 from fastgd.estimators.base import MAX_SEED, GDEstimator
 from fastgd.estimators.deviance import explained, is_deviance
 from fastgd.estimators.rollback import whole_or_nothing
@@ -64,8 +65,8 @@ class PathSearch(GDEstimator):
     @whole_or_nothing
     def fit(
         self,
-        X: Matrix,
-        y: Labels,
+        X: Matrix | BlockSource,
+        y: Labels | None = None,
         sample_weight: Vector | None = None,
         *,
         offset: Vector | None = None,
@@ -152,7 +153,7 @@ class PathSearch(GDEstimator):
     def partial_fit(self, X, y):
         """Not for a search."""
 
-    def score(self, X, y, sample_weight=None, offset=None, **params):
+    def score(self, X, y=None, sample_weight=None, offset=None, **params):
         """The score of the refitted model on these rows, by `scoring`.
 
         Parameters

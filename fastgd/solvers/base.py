@@ -203,6 +203,9 @@ class Solver:
         Whether its steps look at some of the rows, in random order.
     begins_on_samples : bool
         Whether its batch grows by itself where there are enough rows.
+    from_blocks : bool
+        Whether it asks for sums over the rows alone, and so takes X in blocks that are not in
+        memory together.
     objective : Objective
     Memory : type
         What a state's `memory` is: a dataclass whose defaults mean that nothing is known yet.
@@ -246,6 +249,7 @@ class Solver:
     rule_name = ""
     random = False
     begins_on_samples = False
+    from_blocks = False
     own_steps = True
     free_answers = True
     proves_itself = False

@@ -1,6 +1,8 @@
 """The examples: each is short, harmless to import, and has its picture; `.ci/run` runs them."""
 
 import ast
+import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -27,3 +29,16 @@ def test_each_picture_is_that_of_a_script_and_small():
     assert pictures.keys() == {path.stem for path in DRAWING}
     assert len(pictures) >= 10
     assert max(pictures.values()) < 100_000
+
+
+@pytest.mark.jit
+def test_the_tour_says_the_same_of_both_libraries_and_how_sure_it_is(capsys):
+    runpy.run_path(str(EXAMPLES / "quickstart.py"))["main"]()
+    printed = capsys.readouterr().out
+    found = re.findall(r"^(fastgd, default|scikit-learn).*? ([\d.]+) +([\d.]+) ", printed, re.M)
+    ours, theirs = found[::2], found[1::2]
+    assert len(ours) == len(theirs) == 2
+    for (_, score, objective), (_, their_score, their_objective) in zip(ours, theirs, strict=True):
+        assert float(score) == pytest.approx(float(their_score), rel=1e-3)
+        assert float(objective) == pytest.approx(float(their_objective), rel=1e-3)
+    assert printed.count("(proved, rounding included)") == 2

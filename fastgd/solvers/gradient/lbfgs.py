@@ -79,6 +79,7 @@ class LBFGS(ScaledSolver):
         Pairs kept.
     """
 
+    from_blocks = True
     Memory = LBFGSMemory
     name = "lbfgs"
     batch_sizes = ("full", "growing")

@@ -20,7 +20,7 @@ from fastgd.linalg.precision import EPS
 from fastgd.losses.base import steps_curve
 from fastgd.objective.cost_model import are_few, curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
-from fastgd.objective.objective import SUM_OF_SQUARES
+from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import (
     Curvature,
@@ -128,6 +128,7 @@ class Newton(Solver):
         Relative suboptimality that the run is for: tells how much work lies ahead.
     """
 
+    from_blocks = True
     Memory = NewtonMemory
     name = "newton"
     batch_sizes = ("full", "growing")
@@ -373,7 +374,7 @@ class Newton(Solver):
             added = np.zeros(F.size)
             added[: F.n_features] = np.maximum(F.penalty_curvature(state.point), 0.0)
             matrix = self._raised(matrix, added)
-        if F.share < 1.0:
+        if F.whole is not None:
             matrix = self._holding(matrix, self._unseen())
         memory.factor, memory.singular = self._factored(matrix, lambda: curvatures, memory.singular)
         memory.anchor = state.point

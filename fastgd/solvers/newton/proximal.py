@@ -70,6 +70,7 @@ class ProximalNewton(Solver):
         Relative suboptimality that the run is for.
     """
 
+    from_blocks = True
     Memory = ProximalNewtonMemory
     name = "newton"
     form = "by proximal steps"

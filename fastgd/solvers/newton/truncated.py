@@ -63,6 +63,7 @@ class NewtonCG(ScaledSolver):
         rows; None: the objective's.
     """
 
+    from_blocks = True
     Memory = NewtonCGMemory
     name = "newton"
 

@@ -21,9 +21,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.objective.distances import curvature_unit, unit_at
+from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.moments import column_scales, sampled_curvature
 from fastgd.objective.null_model import null_model
-from fastgd.objective.objective import SUM_OF_SQUARES
 from fastgd.rules.one_sample import Capped
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.base import LAST_RESORT, Forecast
@@ -112,6 +112,7 @@ class SelfTuned(Stochastic):
         Relative differences of the objective that do not matter.
     """
 
+    from_blocks = True
     Memory = SelfTunedMemory
     name = rule_name = "gd"
     batch_sizes = (1,)
@@ -224,17 +225,17 @@ class SelfTuned(Stochastic):
         spread = tuning.spread * (tuning.unit if tuning.scales is None else 1.0)
         memory.tuning = tuning._replace(scales=scales, spread=spread)
 
-    def _epoch(self, order, point, memory, options):
+    def _epoch(self, part, order, point, memory, options):
         """Where no formula is asked for, Adagrad, and what else accumulates, on one row of few
         columns takes the faster kernel.
         """
         F = self.objective
         if not self.rule.accumulates or self.batch > 1 or F.vector or F.n_features > NARROW:
-            return super()._epoch(order, point, memory, options)
+            return super()._epoch(part, order, point, memory, options)
         block = max(F.n_features // 8, SHORTEST_BLOCK)
-        return row_epoch(
-            F.rows,
-            F.samples,
+        row_epoch(
+            part.rows,
+            part.samples,
             F.loss,
             self.rule,
             F.penalty,
@@ -247,6 +248,7 @@ class SelfTuned(Stochastic):
             memory.counters,
             options,
         )
+        return 0.0
 
     def _adjust(self, state):
         """At epochs that are powers of two: larger steps while the run is slow rather than noisy.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.objective.objective import SUM_OF_SQUARES
+from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.rules.classic import Gd
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.stochastic.scheduled import Stochastic, StochasticMemory

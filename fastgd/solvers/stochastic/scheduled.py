@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgd.objective.mixing import mixed_parts
 from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
 from fastgd.rules.one_sample import Scheduled
@@ -135,28 +136,31 @@ class Stochastic(Solver):
 
     def advance(self, state):
         """One epoch."""
-        F, memory = self.objective, state.memory
-        order = row_order(self.rows, self.seed, state.iteration, self.shuffle)
+        F, memory, lost = self.objective, state.memory, 0.0
         point = self._padded(state.point)
-        with np.errstate(all="ignore"):
-            lost = self._epoch(order, point, memory, self._options(memory))
+        parts = mixed_parts(F, self.seed, state.iteration, self.shuffle)
+        for number, part in enumerate(parts):
+            here = (self.rows, ()) if part is F else (part.samples.active(), (number,))
+            order = row_order(here[0], self.seed, state.iteration, self.shuffle, here[1])
+            with np.errstate(all="ignore"):
+                lost += self._epoch(part, order, point, memory, self._options(memory))
         state.point = point.ravel()[: F.size]
-        F.meter.count(order.size / F.n_active)
+        F.meter.count(self.rows.size / F.n_active)
         state.updates = int(memory.counters[UPDATES])
         state.rate = divided(self.schedule.rate(state.updates - memory.faded), memory.divisor)
         state.iteration += 1
         if self.patience is not None:
-            self.patience.look(state, lost / order.size)
+            self.patience.look(state, lost / self.rows.size)
 
-    def _epoch(self, order, point, memory, options):
-        """Move `point` and what is in `memory` by the kernel for this rule; what it tells of
-        the loss.
+    def _epoch(self, part, order, point, memory, options):
+        """Move `point` and what is in `memory` by the kernel for this rule and these rows of a
+        part; what it tells of the loss.
         """
         F, total, counters = self.objective, memory.iterate_sum, memory.counters
         narrowed = self._narrowed()
         if narrowed is not None:
             return self._narrow_epoch(narrowed, order, point, memory, options)
-        data = F.rows, F.samples, F.loss
+        data = part.rows, part.samples, F.loss
         if F.vector and not self._has_slots:
             return vector_epoch(*data, order, self.batch, point, total, counters, options)
         if not self._has_slots:

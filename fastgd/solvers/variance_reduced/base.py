@@ -13,7 +13,7 @@ import numpy as np
 
 from fastgd.losses.base import VectorLoss
 from fastgd.objective.cost_model import BATCH_COST
-from fastgd.objective.objective import NONZEROS, SUM_OF_SQUARES
+from fastgd.objective.moment_sums import NONZEROS, SUM_OF_SQUARES
 from fastgd.penalties.separable import L2
 from fastgd.rules.batches import row_order
 from fastgd.solvers.base import Solver, State
