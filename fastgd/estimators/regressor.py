@@ -1,5 +1,6 @@
 """`GDRegressor`: numbers in, numbers out."""
 
+import functools
 import os
 from typing import Any, Self
 
@@ -90,6 +91,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         Whether `fit` goes on where the last one ended.
     average : bool or int, default=False
         Report the mean of the iterates, from that update on.
+    forget : float, optional
+        Half-life in rows of what `partial_fit` has learnt, as in `GDClassifier`.
     solver : str or Rule, default="auto"
         As in `GDClassifier`, and so is `batch_size`.
     batch_size : {"auto", "full", "growing"}, int or float, default="auto"
@@ -154,6 +157,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         n_iter_no_change: int = 5,
         warm_start: bool = False,
         average: bool | int = False,
+        forget: float | None = None,
         solver: str | Rule = "auto",
         batch_size: int | float | str = "auto",
         momentum: float = 0.9,
@@ -187,6 +191,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.average = average
+        self.forget = forget
         self.solver = solver
         self.batch_size = batch_size
         self.momentum = momentum
@@ -213,7 +218,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         """One epoch over these rows, from the model as it is; as that of `GDClassifier`, without
         classes.
         """
-        task = self._prepared()
+        task, given = self._prepared(), X
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         weights = self._weights(sample_weight, y, X.shape[0])
         if not hasattr(self, "coef_"):
@@ -226,7 +231,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
             )
         targets = self._checked_targets(task.loss, targets)
         validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
-        self._advance(task, X, targets, weights, validation, offset)
+        task.keep = self._share_kept(weights, X.shape[0])
+        before = functools.partial(self._score_before, given, y, sample_weight, offset)
+        self._advance(task, X, targets, weights, validation, offset, before)
         return self
 
     def predict(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:

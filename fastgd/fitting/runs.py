@@ -72,6 +72,8 @@ class Task:
         Whether a later fit may go on with what solvers keep.
     checkpoint : Checkpoint or None
         Where runs are kept, and taken up from.
+    keep : float
+        What earlier chunks still count as in a stream that forgets.
     """
 
     loss: object
@@ -89,6 +91,7 @@ class Task:
     notes: tuple = ()
     keeps_states: bool = True
     checkpoint: Any = None
+    keep: float = 1.0
 
 
 @dataclass

@@ -360,6 +360,16 @@ class Solver:
         for name in self.workspace:
             setattr(self, name, beside[name])
 
+    def fade(self, state, share):
+        """Let what was learnt of the rows so far count `share` of what it did (`forget`): nothing
+        to do where nothing is kept between chunks.
+        """
+
+    def renew(self, state):
+        """The last iterate predicts better than the average, whose world is gone: forget the
+        average, and most of all else that rests on earlier rows.
+        """
+
     def retreat(self, state, safe_point):
         """Take smaller steps from `safe_point` on; whether that is possible."""
         return False
