@@ -223,3 +223,6 @@ def test_newton_is_left_where_falls_promise_more_than_another_plan_takes():
     assert slow.check(quick) is None
     grows = seen(objective=[*(1.0 - 0.01 * k**2)], passes=[*(2.0 * k)])
     assert slow.left(grows) == np.inf
+    # The objectives of samples are other ones.
+    samples = seen(objective=values, passes=[*(2.0 * k)], batch=[100.0] * 4 + [1000.0] * 8)
+    assert slow.check(samples) is None
