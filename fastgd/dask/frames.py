@@ -98,9 +98,8 @@ def shared_encoding(told):
             )
         for name, (kind, seen) in columns.items():
             if _family(kind) is not _family(usual[name][0]):
-                raise ValueError(
-                    f"{place}: column {name!r} holds {kind.value}, in {first} {usual[name][0].value}"
-                )
+                other = usual[name][0].value
+                raise ValueError(f"{place}: column {name!r} holds {kind.value}, in {first} {other}")
             if seen is not None:
                 found[name] |= seen
     own = {name: tuple(sorted(seen)) for name, seen in found.items()}

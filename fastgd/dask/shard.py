@@ -162,19 +162,17 @@ def _loaded(place, given, encoding):
     """(place, facts, rows, (y, sample_weight, offset)) of a block, or of all blocks of a source;
     those without rows are left out.
     """
-    for place, X, beside in _read(place, given, encoding):
+    for own, X, beside in _read(place, given, encoding):
         if X.shape[0] == 0:
             continue
         try:
             rows = as_rows(X)
-            found = [
-                beside_of(one, name, place, X.shape[0])
-                for name, one in zip(BESIDE, beside, strict=True)
-            ]
         except (ValueError, TypeError) as error:
-            message = str(error)
-            raise ValueError(message if place in message else f"{place}: {message}") from None
-        yield place, facts_of(rows, 0), rows, found
+            raise ValueError(f"{own}: {error}") from None
+        found = [
+            beside_of(one, name, own, X.shape[0]) for name, one in zip(BESIDE, beside, strict=True)
+        ]
+        yield own, facts_of(rows, 0), rows, found
 
 
 def _read(place, given, encoding):
