@@ -319,11 +319,8 @@ class NewtonProof:
         not, for 0.5 % more passes.
         """
         F, point = self.objective, v - self._solve(gradient)
-        active = F.samples.active()
         lower, gradient = F.smooth_and_gradient(point)
-        coef, intercept = F.split(point - v)
-        moves = LinearMap(F).matvec(coef, often=False)
-        moved = np.abs(moves[active] + intercept).max()
+        moved = max(F.over_parts(_largest_move, *F.split(point - v)))
         stretch = np.exp(min(0.5 * F.loss.self_concordance * float(moved), 50.0))
         decrement = self._decrement(gradient) + unsure(point, lower)
         if not stretch**2 * reach * decrement < 1.0:
@@ -387,3 +384,9 @@ class NewtonProof:
     def _solve(self, gradient):
         assert self._factor is not None
         return self._factor @ (self._factor.T @ gradient)
+
+
+def _largest_move(part, coef, intercept):
+    """The greatest |x_i . coef + intercept| over the rows of a part that have a weight."""
+    moves = LinearMap(part).matvec(coef, often=False) + intercept
+    return np.abs(moves[part.samples.active()]).max(initial=0.0)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from fastgd.data.ahead import read_ahead
 from fastgd.data.check_X import as_rows
 from fastgd.data.digest import hash_of
 from fastgd.data.far_columns import read_from
@@ -114,6 +115,7 @@ class BlockRows:
     """
 
     in_memory = False
+    kind = "blocks"
 
     def __init__(self, source, n_bytes, blocks, n_features, sparse, dtype, norms, sample, sampled):
         self.source, self.n_bytes, self.blocks = source, n_bytes, blocks
@@ -149,6 +151,21 @@ class BlockRows:
                 f"the source ended after {number + 1} of the {len(self.blocks)} blocks that it had "
                 "at the first reading; it has to hand out the same rows each time"
             )
+
+    def how_read(self):
+        """What a plan is to tell of how X is read."""
+        n_blocks, size = len(self.blocks), self.n_bytes / 1e6
+        return f"X is read anew in each pass, {n_blocks} blocks of up to {size:.0f} MB"
+
+    def over_parts(self, objective, work, arguments, arrays):
+        """What `Objective.over_parts` gives, one reading."""
+        for facts, rows in self.parts():
+            part = objective.on_block(rows, facts)
+            yield work(part, *arguments, *(array[facts.own] for array in arrays))
+
+    def added(self, objective, work, arguments, arrays):
+        """What `Objective.added` gives, one reading."""
+        return added_in_order(self.over_parts(objective, work, arguments, arrays))
 
     def digest(self):
         """What tells these rows from others (`fastgd.data.digest`): what the first reading found.
@@ -256,8 +273,30 @@ class BlockRows:
         return moved_intercept(self.centers, coef, intercept, 1.0)
 
 
+def added_in_order(results):
+    """Sum of arrays, numbers or tuples of them, in an array of its own: the next result may be
+    written over the one before.
+    """
+    total = None
+    for found in results:
+        total = _copied(found) if total is None else _plus(total, found)
+    return total
+
+
+def _copied(found):
+    return tuple(map(np.array, found)) if isinstance(found, tuple) else np.array(found)
+
+
+def _plus(total, found):
+    if isinstance(found, tuple):
+        return tuple(_plus(a, b) for a, b in zip(total, found, strict=True))
+    total += found
+    return total
+
+
 def checked_blocks(source, n_bytes):
-    """(block, rows) of each block of a source that has rows, its X as `Rows`: one reading.
+    """(block, rows) of each block of a source that has rows, its X as `Rows`: one reading, on a
+    thread that is one block ahead.
 
     Raises
     ------
@@ -265,6 +304,10 @@ def checked_blocks(source, n_bytes):
         For whatever `fastgd.data.check_X` refuses, naming the place, and for blocks of another kind
         than the first.
     """
+    yield from read_ahead(_checked(source, n_bytes))
+
+
+def _checked(source, n_bytes):
     kind = None
     for number, block in enumerate(source.blocks(n_bytes)):
         if not isinstance(block, Block):

@@ -64,6 +64,10 @@ ALLOWED = {
         "True, False or the update to start from",
         lambda v: is_flag(v) or (is_count(v) and v >= 0),
     ),
+    "forget": (
+        "None or a positive number of rows, the half-life",
+        lambda v: v is None or (is_real(v) and v > 0),
+    ),
     "momentum": ("a number of at least 0 and below 1", lambda v: is_real(v) and 0 <= v < 1),
     "multi_class": (
         "'auto', 'multinomial' or 'ovr'",

@@ -1,5 +1,6 @@
 """`GDClassifier`: labels in, signs as targets, labels and probabilities out."""
 
+import functools
 import os
 from typing import Any, Self
 
@@ -117,6 +118,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     average : bool or int, default=False
         Report the mean of the iterates, from that update on; full-batch steps that end at the
         optimum by themselves (`"auto"`, `"line_search"`) are not averaged.
+    forget : float, optional
+        Half-life in rows of what `partial_fit` has learnt: after so many more rows a chunk counts
+        half as much in averages, in the gradients that Adagrad adds up, in class counts and in
+        what rates were measured on; rates that fall do so as if 1.44 times as many rows had been
+        seen at most.  `history_` then has the score of each chunk before it was learnt from;
+        infinity gives this alone.  None forgets nothing; `fit` forgets nothing.
     solver : str or Rule, default="auto"
         `"gd"`, `"momentum"`, `"nesterov"`, `"adagrad"`, `"rmsprop"`, `"adam"`, or a rule with
         parameters of its own; `"newton"`, `"lbfgs"`, `"saga"`, `"svrg"`, `"sdca"` find their own
@@ -178,7 +185,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Equally long arrays `passes seconds objective bound rate batch`, one entry for each check,
         with held-out rows `score`, and `kept`, which check the model is of;
         from `partial_fit` one dict, an entry for each call, the objective that of its rows after
-        it, and `score` on the validation rows.
+        it, `score` on the validation rows, and with `forget` `prequential`, the score of each
+        chunk by the model before it.
     plan_ : Plan or list of Plan
         What was done and why; print it.
     class_count_ : ndarray, (n_classes,)
@@ -233,6 +241,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         class_weight: dict[Any, float] | str | None = None,
         warm_start: bool = False,
         average: bool | int = False,
+        forget: float | None = None,
         solver: str | Rule = "auto",
         batch_size: int | float | str = "auto",
         momentum: float = 0.9,
@@ -268,6 +277,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.average = average
+        self.forget = forget
         self.solver = solver
         self.batch_size = batch_size
         self.momentum = momentum
@@ -320,7 +330,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         ValueError
             For a label that is not in `classes`, and as `fit`; the estimator is left as it was.
         """
-        task = self._prepared()
+        task, given = self._prepared(), X
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         several = np.ndim(y) == 2
         if not hasattr(self, "classes_") and several:
@@ -355,13 +365,15 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             raise ValueError(
                 "class_weight must be None where y is a table of labels; use sample_weight"
             )
+        task.keep = self._share_kept(weights, X.shape[0])
         if self.class_weight == "balanced":
             totals = class_totals(self.classes_, y, weights)
-            self.class_count_ = totals + getattr(self, "class_count_", 0.0)
+            self.class_count_ = totals + task.keep * getattr(self, "class_count_", 0.0)
         totals = getattr(self, "class_count_", None)
         weights = with_class_weight(self.class_weight, self.classes_, y, weights, totals)
         validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
-        self._advance(task, X, targets, weights, validation, offset)
+        before = functools.partial(self._score_before, given, y, sample_weight, offset)
+        self._advance(task, X, targets, weights, validation, offset, before)
         return self
 
     def decision_function(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
@@ -407,12 +419,15 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         """
         source = source_of(X, y, sample_weight, offset, self.memory)
         if source is not None:
-            found = scored(self, source)
-            labels = self._labels(found.scores)
-            return float(accuracy_score(found.y, labels, sample_weight=found.sample_weight))
+            return self._score_of(*scored(self, source))
         if offset is None:
             return super().score(X, y, sample_weight)
         return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
+
+    def _score_of(self, linear, y, sample_weight, offset):
+        """The score of rows whose predictions without offsets are known: (n_samples, n_outputs)."""
+        scores = linear if offset is None else linear + np.reshape(offset, (-1, 1))
+        return float(accuracy_score(y, self._labels(scores), sample_weight=sample_weight))
 
     @offered_if(_gives_probabilities)
     def predict_proba(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:

@@ -1,5 +1,6 @@
 """`GDRegressor`: numbers in, numbers out."""
 
+import functools
 import os
 from typing import Any, Self
 
@@ -67,7 +68,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     verbose : int, default=0
         Print a line every so many checks.
     epsilon : float, default=0.1
-        Of the Huber and the insensitive losses.
+        Of the Huber and the insensitive losses, where `loss` is a string; 0.1 as in `SGDRegressor`.
+        A component has its own, so `loss="huber"` is `Huber(0.1)`, not `Huber()`, whose 1.35 suits
+        residuals of unit variance.
     n_jobs : int, optional
         Threads; None: what the process may use, one inside a worker.  The result does not depend on
         it.
@@ -88,6 +91,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         Whether `fit` goes on where the last one ended.
     average : bool or int, default=False
         Report the mean of the iterates, from that update on.
+    forget : float, optional
+        Half-life in rows of what `partial_fit` has learnt, as in `GDClassifier`.
     solver : str or Rule, default="auto"
         As in `GDClassifier`, and so is `batch_size`.
     batch_size : {"auto", "full", "growing"}, int or float, default="auto"
@@ -152,6 +157,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         n_iter_no_change: int = 5,
         warm_start: bool = False,
         average: bool | int = False,
+        forget: float | None = None,
         solver: str | Rule = "auto",
         batch_size: int | float | str = "auto",
         momentum: float = 0.9,
@@ -185,6 +191,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.average = average
+        self.forget = forget
         self.solver = solver
         self.batch_size = batch_size
         self.momentum = momentum
@@ -211,7 +218,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         """One epoch over these rows, from the model as it is; as that of `GDClassifier`, without
         classes.
         """
-        task = self._prepared()
+        task, given = self._prepared(), X
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         weights = self._weights(sample_weight, y, X.shape[0])
         if not hasattr(self, "coef_"):
@@ -224,7 +231,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
             )
         targets = self._checked_targets(task.loss, targets)
         validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
-        self._advance(task, X, targets, weights, validation, offset)
+        task.keep = self._share_kept(weights, X.shape[0])
+        before = functools.partial(self._score_before, given, y, sample_weight, offset)
+        self._advance(task, X, targets, weights, validation, offset, before)
         return self
 
     def predict(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
@@ -269,10 +278,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         loss = self._components()[0]
         source = source_of(X, y, sample_weight, offset, self.memory)
         if source is not None:
-            found = scored(self, source)
-            if is_deviance(loss):
-                return explained(loss, found.y, found.linear, found.sample_weight, found.offset)
-            return r2_score(found.y, self._means(found.scores), sample_weight=found.sample_weight)
+            return self._score_of(*scored(self, source))
         if is_deviance(loss):
             tables = [(y, self._linear(X))]
             if getattr(self, "_n_columns", None) is not None and not isinstance(loss, VectorLoss):
@@ -284,6 +290,14 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         if offset is None:
             return super().score(X, y, sample_weight)
         return r2_score(y, self.predict(X, offset), sample_weight=sample_weight)
+
+    def _score_of(self, linear, y, sample_weight, offset):
+        """The score of rows whose predictions without offsets are known: (n_samples, n_outputs)."""
+        loss = self._components()[0]
+        if is_deviance(loss):
+            return explained(loss, y, linear, sample_weight, offset)
+        scores = linear if offset is None else linear + np.reshape(offset, (-1, 1))
+        return float(r2_score(y, self._means(scores), sample_weight=sample_weight))
 
     def _y_options(self):
         return {"y_numeric": True}

@@ -246,7 +246,7 @@ class Descent:
             if not (progress.whole or final or self.watched):
                 # The objective of the sample that the batch is at: a pass over all rows would cost
                 # more than it.
-                self._note(state, state.value, NO_BOUND, np.inf, np.nan)
+                self._note(state, state.value, NO_BOUND, np.inf, np.nan, sampled=state.batch)
             elif not final and self._goes_on(state, progress):
                 pass
             elif final or self._due(state, progress):
@@ -474,7 +474,7 @@ class Descent:
         found = chosen.objective, bound, suboptimality
         return Result(chosen.point, *found, reason, self.history, state, advice, chosen.doubt)
 
-    def _note(self, state, value, bound, suboptimality, score, loss=np.nan):
+    def _note(self, state, value, bound, suboptimality, score, loss=np.nan, sampled=np.nan):
         self.history.append(
             passes=self._spent,
             seconds=time.perf_counter() - self._clock,
@@ -486,6 +486,7 @@ class Descent:
             suboptimality=suboptimality,
             score=score,
             loss=loss,
+            sampled=sampled,
         )
         self.watch.checked(self.history)
 

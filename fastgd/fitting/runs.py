@@ -72,6 +72,8 @@ class Task:
         Whether a later fit may go on with what solvers keep.
     checkpoint : Checkpoint or None
         Where runs are kept, and taken up from.
+    keep : float
+        What earlier chunks still count as in a stream that forgets.
     """
 
     loss: object
@@ -89,6 +91,7 @@ class Task:
     notes: tuple = ()
     keeps_states: bool = True
     checkpoint: Any = None
+    keep: float = 1.0
 
 
 @dataclass
@@ -298,6 +301,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         if taken is not None:
             objective.recall(taken.begun)
         begun, plan = objective.known(), trail.tried[-1]
+        watch.planned(plan)
         scored = score is not None
         solver = make_solver(plan, rule, task.settings, objective, seed, scored=scored)
         rules = _rules(task, trail.tried, solver, max_time)
@@ -325,6 +329,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     except KeyboardInterrupt:
         interrupted.set()
         raise
+    watch.ended(result)
     coef, intercept = objective.model(result.point)
     try:
         watch.run_ends(lambda: (coef, intercept))

@@ -56,7 +56,8 @@ class GDClassifierCV(PathSearch, GDClassifier):
         Threads, for the folds and for the refitted model; None: what the process may use, one
         inside a worker.  The result does not depend on it.
     verbose : int, default=0
-        As in `GDClassifier`, for the refitted model.
+        Print progress: a line for each path and fold, or a bar in a terminal where rich is
+        installed; then as in `GDClassifier` for the refitted model.
     warm_start : bool, default=False
         Of `best_estimator_`; the search begins anew with each `fit`.
     l1_ratio, positive, bounds, penalty_weights, P2, fit_intercept, max_iter, tol, shuffle,

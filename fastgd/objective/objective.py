@@ -142,6 +142,7 @@ class Objective:
         self.loss, self.rows, self.samples, self.penalty = loss, rows, samples, penalty
         self.fit_intercept, self.n_threads = bool(fit_intercept), n_threads
         self.n_samples, self.n_features = rows.shape()
+        self.n_stored = rows.stored()
         self.kind = kind_of(loss, samples.targets)
         self.vector, self.n_predictions = self.kind.vector, self.kind.n_predictions
         self.size = (self.n_features + self.fit_intercept) * self.n_predictions
@@ -363,13 +364,14 @@ class Objective:
         moved[: self._n_coef] = found
         return moved
 
-    def curvature_matrix(self, v):
+    def curvature_matrix(self, v, floor=0.0):
         """Second derivative of the mean loss plus L2 at `v`, (size, size): two passes and the
         arithmetic of about d/2.  Of a loss that is not convex, by its `step_curvature`.
 
-        The penalty is an elastic net.  For K predictions the arithmetic is that of about d K / 4.
+        The penalty is an elastic net.  For K predictions the arithmetic is that of about d K / 4;
+        for one, curvatures are raised as `smooth_and_gradient` raises them with this `floor`.
         """
-        return self.kind.curvature_matrix(self, v)
+        return self.kind.curvature_matrix(self, v, floor)
 
     def gram(self, curvatures, alike=False):
         """Mean of curvatures[i] (x_i, 1)(x_i, 1)' plus L2, (size, size): the curvature of F.  One
@@ -484,19 +486,18 @@ class Objective:
         """
         if self.rows.in_memory:
             yield work(self, *arguments, *rows)
-            return
-        for facts, block in self.rows.parts():
-            part = on_block(self, block, facts)
-            yield work(part, *arguments, *(array[facts.own] for array in rows))
+        else:
+            yield from self.rows.over_parts(self, work, arguments, rows)
 
     def added(self, work, *arguments, rows=()):
         """Sum of what `work` gives for the parts, arrays or tuples of them, added in order."""
-        total = None
-        for found in self.over_parts(work, *arguments, rows=rows):
-            if self.rows.in_memory:
-                return found
-            total = _copied(found) if total is None else _plus(total, found)
-        return total
+        if self.rows.in_memory:
+            return work(self, *arguments, *rows)
+        return self.rows.added(self, work, arguments, rows)
+
+    def on_block(self, rows, facts):
+        """The losses on one block of the rows, as a part."""
+        return on_block(self, rows, facts)
 
     def map_blocks(self, work, n_blocks=None, n_values=None, passes=1.0):
         """Call `work(first, last)` over the blocks, on threads: it takes as long as reading
@@ -528,19 +529,6 @@ def _moments_of_part(part):
     F = part
     part.meter.count()
     return moment_sums(F.rows, F.samples, F.ranges, F.range_cuts, F.n_nonzeros, F.n_threads)
-
-
-def _copied(found):
-    """A copy of arrays that the next part may write over."""
-    return tuple(map(np.copy, found)) if isinstance(found, tuple) else np.copy(found)
-
-
-def _plus(total, found):
-    """The sum of two results; arrays of the first are written over."""
-    if isinstance(found, tuple):
-        return tuple(_plus(a, b) for a, b in zip(total, found, strict=True))
-    total += found
-    return total
 
 
 def _vector(v):

@@ -205,9 +205,10 @@ class Solver:
         Whether its steps look at some of the rows, in random order.
     begins_on_samples : bool
         Whether its batch grows by itself where there are enough rows.
-    from_blocks : bool
-        Whether it asks for sums over the rows alone, and so takes X in blocks that are not in
-        memory together.
+    reads : {"rows", "blocks", "sums"}
+        What it asks of X: rows in any order, which have to be in memory; blocks, one after the
+        other, beside arrays as long as there are rows; or nothing but sums over the rows, which may
+        be anywhere.
     objective : Objective
     Memory : type
         What a state's `memory` is: a dataclass whose defaults mean that nothing is known yet.
@@ -254,7 +255,7 @@ class Solver:
     rule_name = ""
     random = False
     begins_on_samples = False
-    from_blocks = False
+    reads = "rows"
     own_steps = True
     free_answers = True
     proves_itself = False
@@ -358,6 +359,16 @@ class Solver:
         """
         for name in self.workspace:
             setattr(self, name, beside[name])
+
+    def fade(self, state, share):
+        """Let what was learnt of the rows so far count `share` of what it did (`forget`): nothing
+        to do where nothing is kept between chunks.
+        """
+
+    def renew(self, state):
+        """The last iterate predicts better than the average, whose world is gone: forget the
+        average, and most of all else that rests on earlier rows.
+        """
 
     def retreat(self, state, safe_point):
         """Take smaller steps from `safe_point` on; whether that is possible."""

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from fastgd.data.readers import kernels
+from fastgd.data.readers import kernels, pages
 from fastgd.data.readers.files import as_paths, whole_lines
 from fastgd.data.sources import Block, BlockSource
 
@@ -145,10 +145,15 @@ class SvmlightSource(BlockSource):
         Raises
         ------
         ValueError
-            Where `n_features` was given and is not the model's.
+            Where `n_features` was given and is not the model's, or the model was fitted to tables.
         """
         if encoding is None:
             return self
+        if not isinstance(encoding, SvmlightColumns):
+            raise ValueError(
+                "the model was fitted to tables, whose columns have names; it cannot predict the "
+                "rows of svmlight files"
+            )
         if self.n_features not in (None, encoding.n_features):
             raise ValueError(
                 f"the files were given {self.n_features} features (n_features), the model has "
@@ -235,8 +240,8 @@ class _RowsInMaking:
     def _new_room(self):
         # More values are too many bytes. What is not written to takes no memory.
         most = self.n_bytes // 12 + 1
-        data, indices = np.empty(most), np.empty(most, np.int32)
-        indptr, targets = np.empty(self.most_rows + 1, np.int32), np.empty(self.most_rows)
+        data, indices = pages.empty(most), pages.empty(most, np.int32)
+        indptr, targets = pages.empty(self.most_rows + 1, np.int32), pages.empty(self.most_rows)
         indptr[0] = 0
         return kernels.Room(data, indices, indptr, targets, self.hard)
 
@@ -302,7 +307,7 @@ class _RowsInMaking:
 
 
 def _doubled(array):
-    grown = np.empty(2 * array.size, array.dtype)
+    grown = pages.empty(2 * array.size, array.dtype.type)
     grown[: array.size] = array
     return grown
 
