@@ -24,6 +24,18 @@ def test_a_script_says_what_it_shows_and_does_nothing_when_imported(path):
     ]
 
 
+def test_running_an_example_leaves_the_pictures_of_the_page_alone(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    plt = pytest.importorskip("matplotlib.pyplot")
+    style = runpy.run_path(str(EXAMPLES / "style.py"))
+    assert "examples/output/" in (EXAMPLES.parent / ".gitignore").read_text(encoding="utf-8")
+    for options, folder in (([], "output"), (["--publish"], "pictures")):
+        monkeypatch.setattr("sys.argv", ["own.py", *options])
+        style["save"](plt.figure(figsize=(2, 1)), str(tmp_path / "own.py"))
+        path = tmp_path / folder / "own.png"
+        assert plt.imread(path).shape[:2] == (200, 400)
+
+
 def test_each_picture_is_that_of_a_script_and_small():
     pictures = {path.stem: path.stat().st_size for path in (EXAMPLES / "pictures").glob("*.png")}
     assert pictures.keys() == {path.stem for path in DRAWING}
