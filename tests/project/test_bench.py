@@ -452,12 +452,13 @@ def test_unknown_names():
         adapters.choose(["nothing"])
 
 
-def test_cases_skip_by_name_without_data(monkeypatch, tmp_path, capsys):
+def test_cases_skip_by_name_without_their_data(monkeypatch, tmp_path, capsys):
+    (tmp_path / "load.py").write_text("def load(name): raise KeyError(f'no data set {name!r}')")
     monkeypatch.setattr(data, "FOLDER", tmp_path)
     cases._loaded.cache_clear()
     options = parse(["suite", "--cases", "a9a", "--out", str(tmp_path)])
     assert suite.run(options) is None
-    assert "a9a log 1/n: skipped, no file 'a9a'" in capsys.readouterr().out
+    assert "a9a log 1/n: skipped, no data set 'a9a'" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="known: protein"):
         suite.chosen_cases(["nothing"])
 
