@@ -14,14 +14,20 @@ _HOMES = {
     "GDRegressor": "estimators",
     "GDClassifierCV": "model_selection.search",
     "GDRegressorCV": "model_selection.search",
-    "ConvergenceDisplay": "display",
+    **dict.fromkeys(
+        ("ConvergenceDisplay", "PathDisplay", "SearchDisplay", "CoefficientDisplay"), "display"
+    ),
     "ConvergenceWarning": "estimators.base",
     "DivergenceError": "fitting.loop",
     "Objective": "objective",
+    "from_parquet": "data.readers.tables",
+    "from_svmlight": "data.readers.svmlight",
     "StopReason": "fitting.stopping",
     "StoppingRule": "fitting.stopping",
     "gradient_descent": "scipy_method",
     "check_loss": "losses.check",
+    "BlockSource": "data.sources",
+    "from_chunks": "data.sources",
     "Summary": "inference.summary",
     "Coefficients": "inference.summary",
     "warmup": "warm_up",
@@ -47,7 +53,14 @@ _HOMES = {
 __all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
-    from fastgd.display import ConvergenceDisplay as ConvergenceDisplay
+    from fastgd.data.readers.svmlight import from_svmlight as from_svmlight
+    from fastgd.data.readers.tables import from_parquet as from_parquet
+    from fastgd.data.sources import BlockSource as BlockSource
+    from fastgd.data.sources import from_chunks as from_chunks
+    from fastgd.display.coefficients import CoefficientDisplay as CoefficientDisplay
+    from fastgd.display.convergence import ConvergenceDisplay as ConvergenceDisplay
+    from fastgd.display.path import PathDisplay as PathDisplay
+    from fastgd.display.search import SearchDisplay as SearchDisplay
     from fastgd.estimators import GDClassifier as GDClassifier
     from fastgd.estimators import GDRegressor as GDRegressor
     from fastgd.estimators.base import ConvergenceWarning as ConvergenceWarning

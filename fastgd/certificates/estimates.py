@@ -5,8 +5,8 @@ import numpy as np
 from fastgd.certificates.newton_decrement import likely_gain
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.linear_map import LinearMap
+from fastgd.objective.moment_sums import SUM, SUM_OF_SQUARES
 from fastgd.objective.null_model import lowest, shifted_sums
-from fastgd.objective.objective import SUM, SUM_OF_SQUARES
 
 # The estimate is half the squared decrement times this, the second number where curvature jumps:
 # it may be that of another point, or fall on the way.  With 3 the truth was once 1.25 times the

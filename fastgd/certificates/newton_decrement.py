@@ -32,7 +32,7 @@ from fastgd.objective import kernels as passes
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.gram import ALL, largest_norm
-from fastgd.objective.objective import SUM, SUM_OF_SQUARES
+from fastgd.objective.moment_sums import SUM, SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
 from fastgd.runtime.threads import map_ranges
 
@@ -85,12 +85,18 @@ def longest_row(F, root):
     root = np.ascontiguousarray(root)
     lengths = np.sqrt(np.square(root).sum(axis=1))
     corner = float(lengths[-1]) if F.fit_intercept else 0.0
-    norm = _longest_by_nonzeros(F, root) if F.rows.sparse else _longest_by_blas(F, root)
-    F.meter.count()
+    norm = max(F.over_parts(_longest_of_part, root))
     # The terms of a row's norm cancel where columns are far from 0: their rounding counts, that of
     # a row of the greatest |x| of all columns.
     terms = float(F.largest() @ lengths[: F.n_features]) + corner
     return float(np.sqrt(norm + 4.0 * EPS * terms**2))
+
+
+def _longest_of_part(part, root):
+    """Greatest |(x_i, 1) root|^2 over the rows of a part that have a weight."""
+    part.meter.count()
+    by = _longest_by_nonzeros if part.rows.sparse else _longest_by_blas
+    return by(part, root)
 
 
 def _longest_by_blas(F, root):
@@ -225,9 +231,12 @@ def _gain_by_matrix(F, v, value, gradient):
     What the matrix does not resolve the rows do: gradient descent on 20 rows of 30 columns around
     1e6 had told 4e-13 of a Huber loss, and 2e-6 was left.
     """
-    curvatures = np.zeros(F.n_samples)
-    F.loss_and_gradient(v, curvatures)
-    matrix = F.gram(curvatures)
+    if F.rows.in_memory:
+        curvatures = np.zeros(F.n_samples)
+        F.loss_and_gradient(v, curvatures)
+        matrix = F.gram(curvatures)
+    else:
+        matrix = F.curvature_matrix(v)
     noise = 4.0 * gradient_rounding(F, value, prediction_size(F, v)) * column_sizes(F)
     if not np.isfinite(matrix).all():
         return np.inf
@@ -236,7 +245,7 @@ def _gain_by_matrix(F, v, value, gradient):
         matrix, gradient, noise = matrix[np.ix_(moving, moving)], gradient[moving], noise[moving]
         factor = Factor(matrix) if moving.size else None
     else:
-        factor, _ = factor_of(F, lambda: curvatures, matrix)
+        factor, _ = factor_of(F, lambda: curvatures, matrix, singular=not F.rows.in_memory)
     if factor is None:
         return 0.0
     step, scale = factor.solve(gradient), np.sqrt(np.diag(matrix))

@@ -4,8 +4,8 @@ import numpy as np
 
 from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit, slope_size
+from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.null_model import is_exact
-from fastgd.objective.objective import SUM_OF_SQUARES
 
 
 def sum_rounding(F):

@@ -105,9 +105,20 @@ def longest_difference(F, factor):
     """
     k, d = F.n_predictions, F.n_features
     root = factor.root().reshape(-1, k, F.size)
+    columns = np.ascontiguousarray(root.reshape(len(root), -1))
+    norm = max(F.over_parts(_greatest_of_part, columns))
+    # The terms of a row's norm cancel where columns are far from 0: their rounding counts.
+    lengths = np.sqrt(np.square(root).sum(axis=2)).max(axis=1)
+    terms = float(F.largest() @ lengths[:d]) + float(lengths[d:].sum())
+    found = float(norm) + 16.0 * EPS * terms**2
+    return 0.5 * math.sqrt(found) if F.loss.shift_invariant else math.sqrt(found)
+
+
+def _greatest_of_part(part, columns):
+    """The greatest squared norm over the rows of a part."""
+    F, k, d = part, part.n_predictions, part.n_features
     ranges, cuts = F.ranges, F.range_cuts
     largest = np.zeros(cuts.size - 1)
-    columns = np.ascontiguousarray(root.reshape(len(root), -1))
     length = max(16, VALUES // (k * F.size))
 
     def work(first, last):
@@ -125,11 +136,7 @@ def longest_difference(F, factor):
 
     map_ranges(work, largest.size, F.n_threads)
     F.meter.count()
-    # The terms of a row's norm cancel where columns are far from 0: their rounding counts.
-    lengths = np.sqrt(np.square(root).sum(axis=2)).max(axis=1)
-    terms = float(F.largest() @ lengths[:d]) + float(lengths[d:].sum())
-    found = float(largest.max()) + 16.0 * EPS * terms**2
-    return 0.5 * math.sqrt(found) if F.loss.shift_invariant else math.sqrt(found)
+    return float(largest.max())
 
 
 def _greatest(images, differences):

@@ -1,6 +1,7 @@
 """What the parameters of the estimators may be, and the message for anything else."""
 
 import numbers
+import os
 
 import numpy as np
 
@@ -37,6 +38,10 @@ ALLOWED = {
     "l1_ratio": ("a number from 0 to 1", lambda v: v is None or (is_real(v) and 0 <= v <= 1)),
     "positive": ("True or False", is_flag),
     "fit_intercept": ("True or False", is_flag),
+    "memory": (
+        "a number of bytes, at least 1e6, or None",
+        lambda v: v is None or (is_real(v) and 1e6 <= v < np.inf),
+    ),
     "max_iter": ("an integer of at least 1", lambda v: is_count(v) and v >= 1),
     "tol": ("None or a number of at least 0", lambda v: v is None or (is_real(v) and v >= 0)),
     "shuffle": ("True or False", is_flag),
@@ -59,6 +64,10 @@ ALLOWED = {
         "True, False or the update to start from",
         lambda v: is_flag(v) or (is_count(v) and v >= 0),
     ),
+    "forget": (
+        "None or a positive number of rows, the half-life",
+        lambda v: v is None or (is_real(v) and v > 0),
+    ),
     "momentum": ("a number of at least 0 and below 1", lambda v: is_real(v) and 0 <= v < 1),
     "multi_class": (
         "'auto', 'multinomial' or 'ovr'",
@@ -67,6 +76,14 @@ ALLOWED = {
     "max_time": (
         "None or a positive number of seconds",
         lambda v: v is None or (is_real(v) and v > 0),
+    ),
+    "checkpoint": (
+        "None or the path of a file",
+        lambda v: v is None or (isinstance(v, str | os.PathLike) and isinstance(os.fspath(v), str)),
+    ),
+    "checkpoint_every": (
+        "a number of seconds, at least 0",
+        lambda v: is_real(v) and 0 <= v < np.inf,
     ),
     "random_state": (
         "None, an integer from 0 to 2**32 - 1 or a numpy.random.RandomState",

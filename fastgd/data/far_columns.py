@@ -148,3 +148,70 @@ def _far(rows, samples, columns, means):
     spread = np.sqrt(np.maximum(square - shift**2, 0.0))
     size = np.abs(means + shift)
     return full & (size > FAR * spread) & (spread > CONSTANT * size)
+
+
+@np.errstate(all="ignore")
+def centers_of(sample, means, full):
+    """What is to be taken from each column, or None where none is far from 0: by a sample of the
+    rows, and the means of all; columns that are not `full` have a zero somewhere.
+    """
+    columns = np.flatnonzero(full)
+    table = sample.part(slice(None), columns)
+    table = np.asarray(table.toarray() if sp.issparse(table) else table, dtype=np.float64)
+    spread = np.sqrt(np.square(table - means[columns]).mean(axis=0))
+    size = np.abs(means[columns])
+    far = columns[(size > FAR * spread) & (spread > CONSTANT * size)]
+    if far.size == 0:
+        return None
+    centers = np.zeros(means.size)
+    centers[far] = means[far]
+    return centers
+
+
+class FarColumns:
+    """The same for rows that come in blocks, each once: sums of distances from the means of the
+    first block.
+    """
+
+    def __init__(self):
+        self._columns: np.ndarray | None = None
+        self._n = 0
+
+    @np.errstate(all="ignore")
+    def add(self, rows):
+        """The rows of one more block."""
+        if self._columns is None:
+            some = np.arange(min(rows.shape()[0], SAMPLE_ROWS))
+            self._columns, values = _without_zeros(rows, some)
+            self._means = values.mean(axis=0)
+            self._sums = np.zeros((2, self._columns.size))
+        if self._columns.size == 0:
+            return
+        n = rows.shape()[0]
+        step = max(VALUES // self._columns.size, 1)
+        for first in range(0, n, step):
+            part = rows.part(slice(first, first + step), self._columns)
+            table = np.asarray(part.toarray() if sp.issparse(part) else part, dtype=np.float64)
+            full = (table != 0.0).all(axis=0)
+            if not full.all():
+                table = table[:, full]
+                self._columns, self._means = self._columns[full], self._means[full]
+                self._sums = self._sums[:, full]
+            table = table - self._means
+            self._sums += table.sum(axis=0), np.square(table).sum(axis=0)
+        self._n += n
+
+    @np.errstate(all="ignore")
+    def centers(self, n_features):
+        """What is to be taken from each column, or None where none is far from 0."""
+        if self._columns is None or self._columns.size == 0:
+            return None
+        shift, square = self._sums / self._n
+        spread = np.sqrt(np.maximum(square - shift**2, 0.0))
+        size = np.abs(self._means + shift)
+        far = (size > FAR * spread) & (spread > CONSTANT * size)
+        if not far.any():
+            return None
+        centers = np.zeros(n_features)
+        centers[self._columns[far]] = self._means[far]
+        return centers

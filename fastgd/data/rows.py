@@ -30,6 +30,8 @@ class Rows(Component, family=True):
     """
 
     sparse: ClassVar[bool] = False
+    in_memory: ClassVar[bool] = True
+    kind: ClassVar[str] = "memory"
 
     # Data are compared by identity: numbers of a whole X would have to be looked at.
     __eq__ = object.__eq__
@@ -630,24 +632,23 @@ class ShiftedRows(Rows):
     @python_only
     def user_intercept(self, coef, intercept):
         """Intercept b - c . coef that goes with the columns as they were given, rounded once."""
-        return self._moved(coef, intercept, -1.0)
+        return moved_intercept(self.centers, coef, intercept, -1.0)
 
     @python_only
     def own_intercept(self, coef, intercept):
         """Intercept b + c . coef that goes with what the rows hand out, rounded once."""
-        return self._moved(coef, intercept, 1.0)
+        return moved_intercept(self.centers, coef, intercept, 1.0)
 
-    @python_only
-    def _moved(self, coef, intercept, sign):
-        far = np.flatnonzero(self.centers)
-        table, given = (
-            np.reshape(np.asarray(coef, np.float64), (self.centers.size, -1))[far],
-            np.ravel(intercept),
-        )
-        moved = [
-            _exact_sum(b, sign * self.centers[far], w) for b, w in zip(given, table.T, strict=True)
-        ]
-        return moved[0] if np.ndim(intercept) == 0 else np.array(moved)
+
+def moved_intercept(centers, coef, intercept, sign):
+    """Intercept b + sign * centers . coef, or K of them, rounded once."""
+    far = np.flatnonzero(centers)
+    table = np.reshape(np.asarray(coef, np.float64), (centers.size, -1))[far]
+    moved = [
+        _exact_sum(b, sign * centers[far], w)
+        for b, w in zip(np.ravel(intercept), table.T, strict=True)
+    ]
+    return moved[0] if np.ndim(intercept) == 0 else np.array(moved)
 
 
 def _exact_sum(number, left, right):

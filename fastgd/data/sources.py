@@ -2,7 +2,7 @@
 read them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,3 +62,134 @@ class BlockSource:
     def encoded_as(self, encoding: Any) -> "BlockSource":
         """The same source with columns as another source, of a fitted model, has them."""
         return self
+
+
+class _Chunks(BlockSource):
+    """What `from_chunks` returns."""
+
+    def __init__(self, factory):
+        self.factory = factory
+
+    def blocks(self, n_bytes):
+        """The chunks, those that are larger cut into pieces."""
+        chunks = self.factory()
+        if not isinstance(chunks, Iterable):
+            raise ValueError(
+                "the factory of from_chunks must return an iterator of (X, y), got "
+                f"{type(chunks).__name__}"
+            )
+        for number, chunk in enumerate(chunks):
+            yield from _pieces(_block_of(chunk, number), n_bytes)
+
+    def place(self, number, row):
+        """Chunks are counted, not the pieces that they are cut into."""
+        return f"row {row} of piece {number} of the chunks"
+
+
+def from_chunks(factory: Callable[[], Iterable[Any]]) -> BlockSource:
+    """Rows that a function hands out in chunks, to be fitted without all of them in memory.
+
+    Parameters
+    ----------
+    factory : callable
+        Returns a fresh iterator of `(X, y)`, `(X, y, sample_weight)` or `(X, y, sample_weight,
+        offset)` each time, or of `X` alone for predictions: the same rows in the same order.  Each
+        X is an array, a frame of numbers or a SciPy sparse matrix, (n_rows, n_features).  It is
+        called on a thread of its own, which reads one block ahead: connections to a database are
+        best opened in it.
+
+    Returns
+    -------
+    BlockSource
+        What `fit`, `predict`, `score` and `Objective` take in place of X.
+
+    Raises
+    ------
+    ValueError
+        Once it is read: for chunks of other shapes than these, of different columns, or other rows
+        at a later reading.
+
+    Examples
+    --------
+    >>> from fastgd import GDRegressor, from_chunks
+    >>> def chunks():
+    ...     rng = np.random.default_rng(0)
+    ...     for _ in range(10):
+    ...         X = rng.standard_normal((1000, 3))
+    ...         yield X, X @ [1.0, 2.0, 3.0]
+    >>> GDRegressor(alpha=0.0).fit(from_chunks(chunks)).coef_.round(6)
+    array([1., 2., 3.])
+    """
+    if not callable(factory):
+        raise ValueError(
+            f"from_chunks takes a function that returns a fresh iterator each time, got "
+            f"{type(factory).__name__}; an iterator can be read only once, so wrap what makes it "
+            "in a function"
+        )
+    return _Chunks(factory)
+
+
+class ArraySource(BlockSource):
+    """Arrays as long as there are rows, memory maps among them: read from the first row to the
+    last.
+    """
+
+    def __init__(self, X, y=None, sample_weight=None, offset=None):
+        self.arrays = X, y, sample_weight, offset
+
+    def blocks(self, n_bytes):
+        """Copies of so many rows at a time."""
+        X, *beside = self.arrays
+        step = max(int(n_bytes // max(X.shape[1] * max(X.itemsize, 8), 1)), 1)
+        for first in range(0, X.shape[0], step):
+            own = slice(first, first + step)
+            yield Block(
+                _numbers(np.array(X[own])), *(None if one is None else one[own] for one in beside)
+            )
+
+
+def _block_of(chunk, number):
+    """A `Block` of what a factory gives."""
+    given = tuple(chunk) if isinstance(chunk, tuple | list) else (chunk,)
+    if not 1 <= len(given) <= 4:
+        raise ValueError(
+            f"chunk {number} has {len(given)} parts; a chunk is (X, y), (X, y, sample_weight) or "
+            "(X, y, sample_weight, offset)"
+        )
+    X, *beside = given
+    if sp.issparse(X):
+        X = sp.csr_array(X)
+    else:
+        X = _numbers(X)
+        if X.ndim != 2:
+            raise ValueError(
+                f"chunk {number}: X must have two dimensions, rows and columns, got shape {X.shape}"
+            )
+    found = [None if one is None else np.asarray(one) for one in beside]
+    for name, one in zip(("y", "sample_weight", "offset"), found, strict=False):
+        if one is not None and one.shape[:1] != X.shape[:1]:
+            raise ValueError(
+                f"chunk {number}: {name} has shape {one.shape}, X has {X.shape[0]} rows"
+            )
+    return Block(X, *found)
+
+
+def _numbers(X):
+    """As an array of floats."""
+    table = np.asarray(X)
+    return table if table.dtype in (np.float64, np.float32) else table.astype(np.float64)
+
+
+def _pieces(block, n_bytes):
+    """The block, or pieces of it that are not larger than that."""
+    X, *beside = block
+    n = X.shape[0]
+    size = 12 * X.nnz + 8 * n if sp.issparse(X) else X.nbytes
+    count = max(-(-size // n_bytes), 1)
+    if count == 1:
+        yield block
+        return
+    step = max(-(-n // count), 1)
+    for first in range(0, n, step):
+        own = slice(first, first + step)
+        yield Block(X[own], *(None if one is None else one[own] for one in beside))

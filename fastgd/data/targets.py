@@ -81,11 +81,28 @@ class WeightedSamples(Samples):
         return float((running[ranges[:, 1]] - running[ranges[:, 0]]).sum())
 
     @python_only
+    def part(self, own):
+        """Those of some of the rows, a slice: views."""
+        weights, offsets = (
+            array[own] if array.size > 1 else array for array in (self.weights, self.offsets)
+        )
+        return WeightedSamples(self.targets[own], weights, offsets)
+
+    @python_only
     def with_targets(self, targets):
         """The same weights and offsets with other targets, one number for each row, that the
         loss accepts.
         """
         return WeightedSamples(np.asarray(targets, dtype=np.float64), self.weights, self.offsets)
+
+    @python_only
+    def some_active(self, most):
+        """Indices of at most so many of the rows with a positive weight, evenly spread."""
+        if self.weights.size > 1:
+            rows = np.flatnonzero(self.weights)
+            return rows[:: -(-rows.size // most)]
+        n = self.targets.shape[0]
+        return np.arange(0, n, -(-n // most))
 
     @python_only
     def active(self):

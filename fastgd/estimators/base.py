@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse as sp
 import sklearn.exceptions
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -21,21 +20,27 @@ from fastgd.data.check_parameters import (
 from fastgd.data.check_X import as_rows, refuse_not_finite
 from fastgd.data.component_trial import try_components
 from fastgd.data.far_columns import read_shifted
+from fastgd.data.sources import BlockSource
 from fastgd.data.targets import SamplesOfTargets, as_samples
 from fastgd.estimators import predictions
+from fastgd.estimators.block_fits import as_first_read, read_first, read_predictions, source_of
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
+from fastgd.estimators.checkpointing import OF_VALIDATION, Resumption, of_samples
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.input import validated
+from fastgd.estimators.nested_parameters import NestedParameters
 from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.lines import Lines
 from fastgd.fitting.observers import Together
 from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
+from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.runs import Task, fit_targets, target_threads
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
 from fastgd.objective.null_model import check_optimum
+from fastgd.objective.survey import Surveyed
 from fastgd.penalties.quadratic import with_quadratic
 from fastgd.penalties.separable import find_penalty
 from fastgd.penalties.weighted import weighted
@@ -75,7 +80,7 @@ class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
     """A fit ended before its objective was proved, or judged, to be within tol."""
 
 
-class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
+class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     """What the classifier and the regressor share."""
 
     coef_: Floats
@@ -90,6 +95,7 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
     stop_reason_: StopReason
     history_: Any
     plan_: Any
+    memory: float | None = None
 
     _doc_link_module = "fastgd"
     _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
@@ -117,8 +123,8 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
     @with_callbacks
     def fit(
         self,
-        X: Matrix,
-        y: Labels,
+        X: Matrix | BlockSource,
+        y: Labels | None = None,
         sample_weight: Vector | None = None,
         *,
         coef_init: Any = None,
@@ -133,7 +139,9 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse, (n_samples, n_features)
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+            A source of blocks (`fastgd.from_chunks`, ...) brings its own targets, weights and
+            offsets; a memory map that does not fit in `memory` is read in blocks too.
         y : array-like, (n_samples,)
         sample_weight : array-like, (n_samples,), optional
             Weight k means the row k times; only ratios matter.
@@ -151,7 +159,8 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For data or parameters that are not allowed; the estimator is left as it was.
+            For data or parameters that are not allowed, and for a `checkpoint` of other data,
+            parameters or version; the estimator is left as it was.
         DivergenceError
             Where an explicit learning rate makes the objective explode; likewise.
         KeyboardInterrupt
@@ -159,14 +168,40 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
             `StopReason.INTERRUPTED`; before, the estimator is left as it was.
         """
         check_parameters(vars(self))
-        given = X
-        X, y = self._checked(X, y, reset=True, order=None)
-        names = getattr(self, "feature_names_in_", None)
-        in_place = sp.issparse(X) or X.size > FEW_VALUES
-        rows = as_rows(X, checked=True, in_place=in_place, columns=names)
+        resumption = None if self.checkpoint is None else Resumption(self)
+        memory = self.memory if resumption is None else resumption.memory
+        source, checked = source_of(X, y, sample_weight, offset, memory), None
+        if source is None:
+            checked, y = self._checked(X, y, reset=True, order=None)
+            names = getattr(self, "feature_names_in_", None)
+            in_place = sp.issparse(checked) or checked.size > FEW_VALUES
+            rows = as_rows(checked, checked=True, in_place=in_place, columns=names)
+            found = Surveyed(rows, y, sample_weight, offset)
+        else:
+            found = read_first(self, source, memory)
         validation = X_val, y_val, sample_weight_val, offset_val
+        starts = coef_init, intercept_init
+        return self._fit_rows(found, checked, X, validation, starts, resumption)
+
+    @interruptible
+    @whole_or_nothing
+    def _fit_surveyed(self, read):
+        """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them."""
+        check_parameters(vars(self))
+        resumption = None if self.checkpoint is None else Resumption(self)
+        found = as_first_read(self, read())
+        return self._fit_rows(found, None, None, (None,) * 4, (None, None), resumption)
+
+    def _fit_rows(self, found, X, given, validation, inits, resumption):
+        """`fit` to rows that are checked, with what belongs to them; X is `given`, and the same as
+        an array where it is in memory.
+        """
+        rows, y, sample_weight, offset = found
+        coef_init, intercept_init = inits
+        n_threads = count_threads(self.n_jobs)
+        rng = check_random_state(self.random_state) if resumption is None else resumption.rng
         task, samples, seeds = prepare(
-            self, X, y, sample_weight, offset, validation, rows, count_threads(self.n_jobs)
+            self, X, y, sample_weight, offset, validation, rows, n_threads, rng
         )
         n_targets = len(samples)
         states = [None] * n_targets
@@ -176,14 +211,29 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
                 one if state is None else state.run.seed
                 for one, state in zip(seeds, states, strict=True)
             ]
-        starts = self._starts(coef_init, intercept_init, X.shape[1], n_targets, task.loss)
+        starts = self._starts(coef_init, intercept_init, rows.shape()[1], n_targets, task.loss)
+        if resumption is not None:
+            beside = {"coef_init": coef_init, "intercept_init": intercept_init}
+            beside |= dict(zip(OF_VALIDATION, validation, strict=True))
+            data = {"X": rows, "y": y, **of_samples(samples[0]), **beside}
+            runs = resumption.checkpoint(data, seeds, starts, states)
+            task.checkpoint, seeds, starts, states = runs
         callbacks = fit_callbacks(self, given, y, sample_weight, n_targets)
         held = target_threads(task, n_targets) > 1
         task.watch = self._watch(callbacks, n_targets, held)
-        if isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
+        if not rows.in_memory:
+            task.notes += (rows.how_read(),)
+        elif isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
             task.notes += ("X was copied once, as floats in C order",)
-        runs = fit_targets(task, samples, seeds, starts, states)
+        try:
+            runs = fit_targets(task, samples, seeds, starts, states)
+        except DivergenceError:  # so it would end again
+            if task.checkpoint is not None:
+                task.checkpoint.remove()
+            raise
         self._set_fitted(runs)
+        if task.checkpoint is not None and self.stop_reason_ is not StopReason.INTERRUPTED:
+            task.checkpoint.remove()
         if callbacks is not None:
             callbacks.end()
         self._warn(runs)
@@ -403,6 +453,10 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
 
     def _scores(self, X, offset=None):
         """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""
+        source = source_of(X, offset=offset, memory=self.memory)
+        if source is not None:
+            check_is_fitted(self)
+            return read_predictions(self, source).scores
         scores, offset = self._linear(X), self._own_offset(offset)
         if offset is not None:
             scores = scores + as_offset(offset, scores.shape[0])[:, None]
@@ -413,6 +467,10 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         X = validated(self, X, reset=False)
         refuse_not_finite(X, columns=getattr(self, "feature_names_in_", None))
+        return self._linear_of(X)
+
+    def _linear_of(self, X):
+        """The same for an array or CSR that has been checked."""
         coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
         intercept = np.ravel(self.intercept_)
         return predictions.scores(X, coef, intercept, self.n_jobs)
@@ -446,25 +504,31 @@ class GDEstimator(Reports, CallbackSupportMixin, BaseEstimator):
         return self
 
 
-def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads):
+def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads, rng=None):
     """What a fit to checked data needs: the `Task`, the samples of each target, and their seeds.
 
-    `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None.
+    `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None; `rng`
+    stands for the random_state.
     """
     loss, penalty = estimator._components()
     targets = estimator._start_targets(y, loss)
     loss = estimator._joint_loss(loss)
     task = estimator._task(loss, penalty, rows, n_threads)
-    weights = estimator._weights(sample_weight, y, X.shape[0])
-    offset = None if offset is None else as_offset(offset, X.shape[0])
+    n_samples = rows.shape()[0]
+    weights = estimator._weights(sample_weight, y, n_samples)
+    offset = None if offset is None else as_offset(offset, n_samples)
+    if not rows.in_memory and estimator.early_stopping and validation[0] is None:
+        raise ValueError(
+            "early_stopping=True holds out rows of X, which needs X in memory; give X_val and y_val"
+        )
     # Early stopping was asked for: its rows follow NumPy's convention.
-    rng = check_random_state(estimator.random_state)
+    rng = check_random_state(estimator.random_state) if rng is None else rng
     holdout = Holdout.choose(estimator, X, y, weights, offset, validation, rng)
     if holdout is not None:
-        weights = holdout.training_weights(weights, X.shape[0])
+        weights = holdout.training_weights(weights, n_samples)
         task.score = holdout.score
     estimator._check_rows(y, weights)
-    first = as_samples(loss, targets[0], X.shape[0], weights, offset)
+    first = as_samples(loss, targets[0], n_samples, weights, offset)
     _try_components(estimator, task, first)
     if task.fit_intercept:
         check_optimum(loss, first)
@@ -489,7 +553,10 @@ def _read_shifted(task, samples):
     if not (task.fit_intercept and own_steps(task.settings, task.loss)):
         return
     rows = task.rows
-    task.rows = read_shifted(rows, samples)
+    if rows.in_memory:
+        task.rows = read_shifted(rows, samples)
+    elif rows.far is not None:
+        task.rows = rows.shifted(rows.far)
     if task.rows is not rows:
         task.notes += ("columns far from 0 are read as distances from their means",)
 

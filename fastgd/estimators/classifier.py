@@ -1,5 +1,7 @@
 """`GDClassifier`: labels in, signs as targets, labels and probabilities out."""
 
+import functools
+import os
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import only_given
+from fastgd.data.sources import BlockSource
+from fastgd.estimators.block_fits import scored, source_of
 from fastgd.estimators.class_weights import class_totals, with_class_weight
 from fastgd.estimators.labels import distinct, indicator_targets, targets_of
 from fastgd.estimators.offered import offered_if
@@ -114,6 +118,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     average : bool or int, default=False
         Report the mean of the iterates, from that update on; full-batch steps that end at the
         optimum by themselves (`"auto"`, `"line_search"`) are not averaged.
+    forget : float, optional
+        Half-life in rows of what `partial_fit` has learnt: after so many more rows a chunk counts
+        half as much in averages, in the gradients that Adagrad adds up, in class counts and in
+        what rates were measured on; rates that fall do so as if 1.44 times as many rows had been
+        seen at most.  `history_` then has the score of each chunk before it was learnt from;
+        infinity gives this alone.  None forgets nothing; `fit` forgets nothing.
     solver : str or Rule, default="auto"
         `"gd"`, `"momentum"`, `"nesterov"`, `"adagrad"`, `"rmsprop"`, `"adam"`, or a rule with
         parameters of its own; `"newton"`, `"lbfgs"`, `"saga"`, `"svrg"`, `"sdca"` find their own
@@ -132,6 +142,15 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Seconds after which the best model so far is kept.
     stop : callable, StoppingRule or list of them, optional
         Your own reason to stop: a function of `history_`.
+    memory : float, optional
+        Bytes that a fit or a prediction from a source of blocks may take, about; None: a quarter of
+        what is free.  Of no account for data in memory.
+    checkpoint : str or path, optional
+        File in which `fit` keeps where it is; where there is one of the same fit, it goes on from
+        there, to the same bits.  Removed when a fit ends, kept where it is killed, interrupted or
+        fails.  Each fit needs a path of its own.
+    checkpoint_every : float, default=60.0
+        Seconds between two writes of it, which come between two iterations.
 
     Attributes
     ----------
@@ -166,7 +185,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Equally long arrays `passes seconds objective bound rate batch`, one entry for each check,
         with held-out rows `score`, and `kept`, which check the model is of;
         from `partial_fit` one dict, an entry for each call, the objective that of its rows after
-        it, and `score` on the validation rows.
+        it, `score` on the validation rows, and with `forget` `prequential`, the score of each
+        chunk by the model before it.
     plan_ : Plan or list of Plan
         What was done and why; print it.
     class_count_ : ndarray, (n_classes,)
@@ -221,12 +241,16 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         class_weight: dict[Any, float] | str | None = None,
         warm_start: bool = False,
         average: bool | int = False,
+        forget: float | None = None,
         solver: str | Rule = "auto",
         batch_size: int | float | str = "auto",
         momentum: float = 0.9,
         multi_class: str = "auto",
         max_time: float | None = None,
         stop: Any = None,
+        memory: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -253,12 +277,16 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.average = average
+        self.forget = forget
         self.solver = solver
         self.batch_size = batch_size
         self.momentum = momentum
         self.multi_class = multi_class
         self.max_time = max_time
         self.stop = stop
+        self.memory = memory
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     @offered_if(takes_chunks)
     @whole_or_nothing
@@ -302,7 +330,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         ValueError
             For a label that is not in `classes`, and as `fit`; the estimator is left as it was.
         """
-        task = self._prepared()
+        task, given = self._prepared(), X
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         several = np.ndim(y) == 2
         if not hasattr(self, "classes_") and several:
@@ -337,34 +365,42 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             raise ValueError(
                 "class_weight must be None where y is a table of labels; use sample_weight"
             )
+        task.keep = self._share_kept(weights, X.shape[0])
         if self.class_weight == "balanced":
             totals = class_totals(self.classes_, y, weights)
-            self.class_count_ = totals + getattr(self, "class_count_", 0.0)
+            self.class_count_ = totals + task.keep * getattr(self, "class_count_", 0.0)
         totals = getattr(self, "class_count_", None)
         weights = with_class_weight(self.class_weight, self.classes_, y, weights, totals)
         validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
-        self._advance(task, X, targets, weights, validation, offset)
+        before = functools.partial(self._score_before, given, y, sample_weight, offset)
+        self._advance(task, X, targets, weights, validation, offset, before)
         return self
 
-    def decision_function(self, X: Matrix, offset: Vector | None = None) -> Floats:
+    def decision_function(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
         """Predictions before any link: (n_samples,) for two classes, (n_samples, n_classes) for
         more.
         """
         scores = self._scores(X, offset)
         return scores.ravel() if scores.shape[1] == 1 else scores
 
-    def predict(self, X: Matrix, offset: Vector | None = None) -> npt.NDArray[Any]:
+    def predict(self, X: Matrix | BlockSource, offset: Vector | None = None) -> npt.NDArray[Any]:
         """Label of each row, (n_samples,); of a table of labels 0 or 1, (n_samples, n_labels)."""
+        if self._is_multilabel() or isinstance(X, BlockSource):
+            return self._labels(self._scores(X, offset))
+        return self._labels(self.decision_function(X, **only_given(offset=offset)))
+
+    def _labels(self, scores):
+        """Labels by scores, (n_samples,) or (n_samples, n_outputs)."""
         if self._is_multilabel():
-            return (self._scores(X, offset) > 0.0).astype(int)
-        scores = self.decision_function(X, **only_given(offset=offset))
+            return (scores > 0.0).astype(int)
+        scores = scores.ravel() if scores.ndim == 2 and scores.shape[1] == 1 else scores
         chosen = (scores > 0.0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[chosen]
 
     def score(
         self,
-        X: Matrix,
-        y: Labels,
+        X: Matrix | BlockSource,
+        y: Labels | None = None,
         sample_weight: Vector | None = None,
         offset: Vector | None = None,
     ) -> float:
@@ -372,7 +408,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse, (n_samples, n_features)
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+            A source brings its own y, weights and offsets.
         y : array-like, (n_samples,)
         sample_weight, offset : array-like, (n_samples,), optional
 
@@ -380,12 +417,20 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         -------
         float
         """
+        source = source_of(X, y, sample_weight, offset, self.memory)
+        if source is not None:
+            return self._score_of(*scored(self, source))
         if offset is None:
             return super().score(X, y, sample_weight)
         return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
 
+    def _score_of(self, linear, y, sample_weight, offset):
+        """The score of rows whose predictions without offsets are known: (n_samples, n_outputs)."""
+        scores = linear if offset is None else linear + np.reshape(offset, (-1, 1))
+        return float(accuracy_score(y, self._labels(scores), sample_weight=sample_weight))
+
     @offered_if(_gives_probabilities)
-    def predict_proba(self, X: Matrix, offset: Vector | None = None) -> Floats:
+    def predict_proba(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
         """Probability of each class, (n_samples, n_classes); rows sum to 1, however large the
         scores are, but for a table of labels, each of which has a probability of its own.
         """
@@ -402,7 +447,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return np.where(total > 1e-300, own / np.where(total > 1e-300, total, 1.0), best)
 
     @offered_if(_gives_probabilities)
-    def predict_log_proba(self, X: Matrix, offset: Vector | None = None) -> Floats:
+    def predict_log_proba(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
         """Logarithm of `predict_proba`; of the multinomial model finite at any scores."""
         check_is_fitted(self)
         if self._is_joint() and not isinstance(self.loss, VectorLoss):

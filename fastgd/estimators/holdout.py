@@ -84,8 +84,9 @@ class Holdout:
         X_val = check_array(
             X_val, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X_val"
         )
-        if X_val.shape[1] != X.shape[1]:
-            raise ValueError(f"X_val has {X_val.shape[1]} features, X has {X.shape[1]}")
+        width = estimator.n_features_in_
+        if X_val.shape[1] != width:
+            raise ValueError(f"X_val has {X_val.shape[1]} features, X has {width}")
         # Columns must have the names that they had.
         validate_data(estimator, given, reset=False, skip_check_array=True)
         classification = estimator.__sklearn_tags__().estimator_type == "classifier"

@@ -7,6 +7,7 @@ from sklearn.utils.validation import validate_data
 
 from fastgd.data.check_parameters import refuse_masked
 from fastgd.data.check_X import check_structure
+from fastgd.data.sources import BlockSource
 
 # How names of types begin that NumPy, pandas, Arrow and Polars have for dates and durations.
 TIMES = ("date", "time", "duration")
@@ -22,6 +23,11 @@ def validated(estimator, X, *y, **options):
     """X, and y if there is one, as float arrays or CSR; ValueError for whatever compiled code must
     not see, but for NaN and infinity in X, which `fastgd.data.check_X` refuses.
     """
+    if isinstance(X, BlockSource):
+        raise ValueError(
+            "a source of blocks goes into fit, predict, predict_proba, decision_function and score "
+            "of GDClassifier and GDRegressor; here X has to be an array"
+        )
     check_structure(X)
     if not options["reset"] and _is_plain(estimator, X) and all(map(_are_plain, y)):
         check_consistent_length(X, *y)

@@ -30,6 +30,8 @@ INSTEAD = {
     "n_threads": "n_jobs={value!r}",
     "regularization": "penalty={value!r}",
     "intercept": "fit_intercept={value!r}",
+    "checkpoint": "nothing: a search is many fits; with refit=False its alpha_ can be fitted by an "
+    "estimator with checkpoint={value!r}",
     "selection": "nothing: the solvers here choose their columns themselves",
 }
 

@@ -1,5 +1,7 @@
 """`GDRegressor`: numbers in, numbers out."""
 
+import functools
+import os
 from typing import Any, Self
 
 import numpy as np
@@ -7,7 +9,9 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
+from fastgd.data.sources import BlockSource
 from fastgd.data.targets import as_samples
+from fastgd.estimators.block_fits import scored, source_of
 from fastgd.estimators.deviance import explained, is_deviance
 from fastgd.estimators.offered import offered_if
 from fastgd.estimators.other_names import explains_other_names
@@ -87,6 +91,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         Whether `fit` goes on where the last one ended.
     average : bool or int, default=False
         Report the mean of the iterates, from that update on.
+    forget : float, optional
+        Half-life in rows of what `partial_fit` has learnt, as in `GDClassifier`.
     solver : str or Rule, default="auto"
         As in `GDClassifier`, and so is `batch_size`.
     batch_size : {"auto", "full", "growing"}, int or float, default="auto"
@@ -96,6 +102,13 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         Seconds after which the best model so far is kept.
     stop : callable, StoppingRule or list of them, optional
         Your own reason to stop: a function of `history_`.
+    memory : float, optional
+        Bytes that a fit or a prediction from a source of blocks may take, about; None: a quarter of
+        what is free.  Of no account for data in memory.
+    checkpoint : str or path, optional
+    checkpoint_every : float, default=60.0
+        As in `GDClassifier`: a file from which `fit` goes on where it was killed, and the seconds
+        between two writes of it.
 
     Attributes
     ----------
@@ -144,11 +157,15 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         n_iter_no_change: int = 5,
         warm_start: bool = False,
         average: bool | int = False,
+        forget: float | None = None,
         solver: str | Rule = "auto",
         batch_size: int | float | str = "auto",
         momentum: float = 0.9,
         max_time: float | None = None,
         stop: Any = None,
+        memory: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -174,11 +191,15 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.average = average
+        self.forget = forget
         self.solver = solver
         self.batch_size = batch_size
         self.momentum = momentum
         self.max_time = max_time
         self.stop = stop
+        self.memory = memory
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     @offered_if(takes_chunks)
     @whole_or_nothing
@@ -197,7 +218,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         """One epoch over these rows, from the model as it is; as that of `GDClassifier`, without
         classes.
         """
-        task = self._prepared()
+        task, given = self._prepared(), X
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         weights = self._weights(sample_weight, y, X.shape[0])
         if not hasattr(self, "coef_"):
@@ -210,10 +231,12 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
             )
         targets = self._checked_targets(task.loss, targets)
         validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
-        self._advance(task, X, targets, weights, validation, offset)
+        task.keep = self._share_kept(weights, X.shape[0])
+        before = functools.partial(self._score_before, given, y, sample_weight, offset)
+        self._advance(task, X, targets, weights, validation, offset, before)
         return self
 
-    def predict(self, X: Matrix, offset: Vector | None = None) -> Floats:
+    def predict(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
         """Predictions on the scale of the targets: `mean` of the loss at X @ coef + intercept +
         offset.
 
@@ -221,13 +244,17 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         -------
         ndarray, (n_samples,), or (n_samples, n_targets) where y was a table
         """
-        means = self._components()[0].mean(self._scores(X, offset))
+        return self._means(self._scores(X, offset))
+
+    def _means(self, scores):
+        """Predictions on the scale of the targets by scores, (n_samples, n_outputs)."""
+        means = self._components()[0].mean(scores)
         return means.ravel() if getattr(self, "_n_columns", None) is None else means
 
     def score(
         self,
-        X: Matrix,
-        y: Labels,
+        X: Matrix | BlockSource,
+        y: Labels | None = None,
         sample_weight: Vector | None = None,
         offset: Vector | None = None,
     ) -> float:
@@ -239,7 +266,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse, (n_samples, n_features)
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+            A source brings its own y, weights and offsets.
         y : array-like, (n_samples,)
         sample_weight, offset : array-like, (n_samples,), optional
 
@@ -248,6 +276,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         float
         """
         loss = self._components()[0]
+        source = source_of(X, y, sample_weight, offset, self.memory)
+        if source is not None:
+            return self._score_of(*scored(self, source))
         if is_deviance(loss):
             tables = [(y, self._linear(X))]
             if getattr(self, "_n_columns", None) is not None and not isinstance(loss, VectorLoss):
@@ -259,6 +290,14 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         if offset is None:
             return super().score(X, y, sample_weight)
         return r2_score(y, self.predict(X, offset), sample_weight=sample_weight)
+
+    def _score_of(self, linear, y, sample_weight, offset):
+        """The score of rows whose predictions without offsets are known: (n_samples, n_outputs)."""
+        loss = self._components()[0]
+        if is_deviance(loss):
+            return explained(loss, y, linear, sample_weight, offset)
+        scores = linear if offset is None else linear + np.reshape(offset, (-1, 1))
+        return float(r2_score(y, self._means(scores), sample_weight=sample_weight))
 
     def _y_options(self):
         return {"y_numeric": True}

@@ -101,13 +101,9 @@ class Reports(BaseEstimator):
         scale = None
         if X is not None:
             X = validated(self, X, reset=False)
-            scale = _standard_deviations(X)
+            scale = standard_deviations(X)
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
-        classes = getattr(self, "classes_", None)
-        outputs = [""] if len(coef) == 1 else [str(k) for k in range(len(coef))]
-        if classes is not None and len(coef) == len(classes):
-            outputs = [str(one) for one in classes]
-        return Coefficients.of(self._names(), outputs, coef, scale)
+        return Coefficients.of(self._names(), self._output_names(len(coef)), coef, scale)
 
     def loo_predictions(
         self,
@@ -134,6 +130,13 @@ class Reports(BaseEstimator):
         """
         F, coef, intercept, total = self._reported(X, y, sample_weight, offset, "loo_predictions")
         return leave_one_out(F, coef, intercept, total)
+
+    def _output_names(self, n_outputs):
+        """Names of the classes or targets; [""] for one output."""
+        classes = getattr(self, "classes_", None)
+        if n_outputs > 1 and classes is not None and n_outputs == len(classes):
+            return [str(one) for one in classes]
+        return [""] if n_outputs == 1 else [str(k) for k in range(n_outputs)]
 
     def _names(self):
         names = getattr(self, "feature_names_in_", None)
@@ -190,7 +193,7 @@ class Reports(BaseEstimator):
         return clusters
 
 
-def _standard_deviations(X):
+def standard_deviations(X):
     """Of each column, (n_features,)."""
     if not sp.issparse(X):
         return np.std(X, axis=0, dtype=np.float64)

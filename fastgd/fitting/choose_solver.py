@@ -5,6 +5,13 @@ import numpy as np
 from fastgd import solvers
 from fastgd.solvers.base import LAST_RESORT, Forecast
 
+# What solvers may ask of X that is in memory, in blocks of a source, and on other machines.
+READ = {
+    "memory": ("rows", "blocks", "sums"),
+    "blocks": ("blocks", "sums"),
+    "elsewhere": ("sums",),
+}
+
 
 def batch_sizes():
     """What each solver with steps of its own takes as `batch_size`, by name, the first where none
@@ -15,6 +22,21 @@ def batch_sizes():
     for solver in own:
         found.setdefault(solver.name, solver.batch_sizes)
     return found
+
+
+def refusal(solver, objective):
+    """Why a solver does not take an objective, in words that follow its name, or None."""
+    kind = objective.rows.kind
+    if solver.reads not in READ[kind]:
+        others = ", ".join(map(repr, readers_of(kind)))
+        return f"reads single rows in any order and needs X in memory; from blocks use {others}"
+    return solver.refusal(objective)
+
+
+def readers_of(kind):
+    """Names of the solvers that take X of this kind, with the rules that do so on all rows."""
+    names = (one.rule_name or one.name for one in solvers.REGISTRY if one.reads in READ[kind])
+    return tuple(dict.fromkeys(names))
 
 
 def random_names():
@@ -32,9 +54,9 @@ def of_name(name, objective, tol, form=None):
     """
     all_of_them = [one for one in solvers.REGISTRY if one.name == name and not one.rule_name]
     fitting = [one for one in all_of_them if form is None or one.form == form]
-    open_to = [one for one in fitting if one.refusal(objective) is None]
+    open_to = [one for one in fitting if refusal(one, objective) is None]
     if not open_to:
-        reason = fitting[0].refusal(objective)
+        reason = refusal(fitting[0], objective)
         more = "" if "use " in str(reason) else "; use solver='auto'"
         raise ValueError(f"solver={name!r} {reason}{more}")
     return _least(open_to, objective, tol)[0]
@@ -45,7 +67,7 @@ def cheapest(objective, tol, batch="auto"):
     open_to = [
         one
         for one in solvers.REGISTRY
-        if (batch == "auto" or batch in one.batch_sizes) and one.refusal(objective) is None
+        if (batch == "auto" or batch in one.batch_sizes) and refusal(one, objective) is None
     ]
     return _least(open_to, objective, tol)
 
@@ -58,7 +80,7 @@ def forecasts(objective, tol, best):
     told = [
         (f"{one.rule_name or one.name} {one.form}".rstrip(), one.cost(objective, tol, best).passes)
         for one in solvers.REGISTRY
-        if one.refusal(objective) is None
+        if refusal(one, objective) is None
     ]
     known = sorted((float(passes), name) for name, passes in told if passes < np.inf)
     return tuple((name, passes) for passes, name in known)
@@ -68,7 +90,7 @@ def takeovers(objective, tol):
     """(solver, forecast) of those that `auto` may take, in the order in which they take over from
     each other: that of the registry; then, by what they tell, those whose need is unknown.
     """
-    open_to = [one for one in solvers.REGISTRY if one.refusal(objective) is None]
+    open_to = [one for one in solvers.REGISTRY if refusal(one, objective) is None]
     told = [(one, one.cost(objective, tol)) for one in open_to]
     told = [(one, forecast) for one, forecast in told if forecast.passes < np.inf]
     unknown = [pair for pair in told if pair[1].last and pair[1].passes >= LAST_RESORT]
@@ -79,7 +101,7 @@ def takeovers(objective, tol):
 def is_open(name, form, objective):
     """Whether a solver of this name and form would take the objective."""
     return any(
-        (one.name, one.form) == (name, form) and one.refusal(objective) is None
+        (one.name, one.form) == (name, form) and refusal(one, objective) is None
         for one in solvers.REGISTRY
     )
 

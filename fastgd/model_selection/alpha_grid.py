@@ -3,8 +3,8 @@
 import numpy as np
 
 from fastgd.model_selection.alpha_path import PathFits
+from fastgd.objective.moment_sums import LARGEST
 from fastgd.objective.null_model import null_model, null_point
-from fastgd.objective.objective import LARGEST
 
 # With the largest alpha and no L1 part, the best model is proved to gain no more than this share of
 # F0.

@@ -5,6 +5,7 @@ regularisation paths.
 import copy
 import inspect
 import numbers
+import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -24,12 +25,14 @@ from sklearn.utils.metaestimators import available_if
 from fastgd.data.array_types import Labels, Matrix, Vector
 from fastgd.data.check_parameters import as_offset, as_weights, check_parameters, only_given
 from fastgd.data.check_X import as_rows
+from fastgd.data.sources import BlockSource
 from fastgd.estimators.base import MAX_SEED, GDEstimator
 from fastgd.estimators.deviance import explained, is_deviance
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import random_by_name
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.cross_validate import Table, choose, score_paths
+from fastgd.model_selection.end_of_grid import end_of_grid
 from fastgd.model_selection.progress import Progress
 from fastgd.runtime.threads import count_threads
 
@@ -63,8 +66,8 @@ class PathSearch(GDEstimator):
     @whole_or_nothing
     def fit(
         self,
-        X: Matrix,
-        y: Labels,
+        X: Matrix | BlockSource,
+        y: Labels | None = None,
         sample_weight: Vector | None = None,
         *,
         offset: Vector | None = None,
@@ -97,7 +100,7 @@ class PathSearch(GDEstimator):
             estimator is left as it was.
         """
         check_parameters(vars(self))
-        alphas, l1_ratios = _checked_alphas(self.alphas), self._checked_ratios()
+        alphas, l1_ratios = checked_alphas(self.alphas), self._checked_ratios()
         scorer, seed = self._scorer(), self._seed_of_paths()
         base = self._base(random_state=seed)
         n_threads = count_threads(self.n_jobs)
@@ -140,6 +143,9 @@ class PathSearch(GDEstimator):
         with progress:
             scores = score_paths(bases, grids, table, splits, score, n_threads, progress, left_out)
         p, k = choose(scores, self.one_standard_error)
+        end = end_of_grid(grids[p], scores[p].mean(axis=1), k, isinstance(alphas, int))
+        if end:
+            warnings.warn(end, UserWarning, stacklevel=3)
         several = self.l1_ratios is not None
         self.alphas_: np.ndarray = grids if several else grids[0]
         self.scores_: np.ndarray = scores if several else scores[0]
@@ -156,7 +162,7 @@ class PathSearch(GDEstimator):
     def partial_fit(self, X, y):
         """Not for a search."""
 
-    def score(self, X, y, sample_weight=None, offset=None, **params):
+    def score(self, X, y=None, sample_weight=None, offset=None, **params):
         """The score of the refitted model on these rows, by `scoring`.
 
         Parameters
@@ -300,6 +306,16 @@ class PathSearch(GDEstimator):
             )
         return check_scoring(self._kind(), scoring=self.scoring)
 
+    def _score_name(self):
+        """What `scores_` are, in a word."""
+        if callable(self.scoring):
+            return getattr(self.scoring, "__name__", "score")
+        if self.scoring is not None:
+            return self.scoring
+        if is_classifier(self):
+            return "accuracy"
+        return "share of the deviance" if is_deviance(self._components()[0]) else "r2"
+
     def _routed(self, scorer, sample_weight, params, method="fit"):
         """Metadata for the splitter and for the scorer, two dicts."""
         if _routes():
@@ -377,7 +393,7 @@ def _numbers(values):
     return array.astype(np.float64)
 
 
-def _checked_alphas(alphas):
+def checked_alphas(alphas):
     """Number of alphas, or an array of them."""
     if isinstance(alphas, numbers.Integral) and not isinstance(alphas, bool) and int(alphas) >= 1:
         return int(alphas)

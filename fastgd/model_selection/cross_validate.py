@@ -109,7 +109,7 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
     if failures:
         raise failures[0]
     if short:
-        _warn(short, scores.size, estimators[0])
+        warn_about_short(short, scores.size, estimators[0], stacklevel=4)
     return scores
 
 
@@ -149,7 +149,7 @@ def _fold(estimator, alphas, table, train, f, n_threads, stop):
         raise ValueError(f"fold {f} of the cross-validation cannot be fitted: {error}") from error
 
 
-def _warn(short, n_fits, estimator):
+def warn_about_short(short, n_fits, estimator, stacklevel):
     """One warning about all fits that ended too early."""
     worst, alpha = max(short)
     warnings.warn(
@@ -158,7 +158,7 @@ def _warn(short, n_fits, estimator):
         f"better bound than {worst:.2g}. Raise max_iter (it was {estimator.max_iter}) or tol, "
         "scale the columns of X, or leave out the smallest alphas.",
         ConvergenceWarning,
-        stacklevel=6,
+        stacklevel=stacklevel + 1,
     )
 
 

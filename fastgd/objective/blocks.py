@@ -14,6 +14,8 @@ MOST_BLOCKS = 64
 # one by one, take five times as long each (blocks of 47 rows: a pass over 3,000 rows of 300 columns
 # took 1.3 times as long).
 GROUP = 8
+# Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
+NARROW = 128
 # A chunk of rows that fits well inside a 1 MiB L2 cache beside the coefficients and the gradient.
 CHUNK_BYTES = 1 << 18
 L2_BYTES = 1 << 20

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
-from fastgd.objective.objective import LARGEST
+from fastgd.objective.moment_sums import LARGEST
 
 # A column whose variance the others leave less than this share of is looked at, for one to three
 # passes each; with more of them than this nothing is done.

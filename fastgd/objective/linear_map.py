@@ -72,12 +72,19 @@ class LinearMap:
         Who needs one product now and then says that it is not `often`: NumPy has it where the rows
         are too few for a kernel, which takes a second to compile, and the bits are those of NumPy.
         """
-        if not often and self.objective.whole is None and self._n_values < WORTH_COMPILING:
+        F = self.objective
+        if not F.rows.in_memory:
+            out = np.empty(F.n_samples) if out is None else out
+            first = 0
+            for products in F.over_parts(_products, coef):
+                out[first : first + len(products)] = products
+                first += len(products)
+            return out
+        if not often and F.whole is None and self._n_values < WORTH_COMPILING:
             self._count()
             return self.rows.matvec(np.ascontiguousarray(coef))
         if out is None:
-            make = np.empty if self.objective.whole is None else np.zeros
-            out = make(self.objective.n_samples)
+            out = (np.empty if F.whole is None else np.zeros)(F.n_samples)
         rows, coef, table = self.rows, np.ascontiguousarray(coef), out.reshape(1, -1)
 
         def work(ranges, cuts, first, last):
@@ -90,6 +97,11 @@ class LinearMap:
     def rmatvec(self, derivatives, out=None):
         """X' @ derivatives, (n_features,); into `out` where it is given."""
         rows = self.rows
+        if not rows.in_memory:
+            total = self.objective.added(_sum_of_rows, rows=(derivatives,))
+            if out is not None:
+                out[...] = total
+            return total if out is None else out
         sums = np.zeros((self._sums[1].size - 1, rows.shape()[1]))
 
         def work(ranges, cuts, first, last):
@@ -176,6 +188,14 @@ class LinearMap:
 
     def _count(self):
         self.objective.meter.count(0.5 * self.share)
+
+
+def _products(part, coef):
+    return LinearMap(part).matvec(coef)
+
+
+def _sum_of_rows(part, derivatives):
+    return LinearMap(part).rmatvec(derivatives)
 
 
 def _parts(samples, ranges):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgd.linalg.power_iteration import largest_eigenvalue
-from fastgd.objective.objective import LARGEST
+from fastgd.objective.moment_sums import LARGEST
 
 # Rows that plans look at, which ask for an order of magnitude: 1,000 rows of 100 columns take the
 # power method 0.5 ms; the spread of 100 normal columns, 1.1 over 20,000 rows, was 3.9, 2.1, 1.6,
@@ -42,9 +42,10 @@ def measured_once(objective, measure):
 def sample_of_rows(objective):
     """A tenth of the rows, within limits."""
     n = objective.n_samples
-    chosen = np.unique(
-        np.linspace(0, n - 1, min(max(n // 10, FEWEST_ROWS), SAMPLE_ROWS)).astype(int)
-    )
+    wanted = min(max(n // 10, FEWEST_ROWS), SAMPLE_ROWS)
+    if not objective.rows.in_memory:
+        return objective.rows.sample.take(slice(0, wanted))
+    chosen = np.unique(np.linspace(0, n - 1, wanted).astype(int))
     return objective.rows.take(chosen)
 
 
@@ -136,8 +137,10 @@ def row_overlap(objective):
     """
     F = objective
     chosen = F.samples.active()
-    sample = F.rows.take(
-        chosen[np.unique(np.linspace(0, chosen.size - 1, OVERLAP_ROWS).astype(int))]
+    sample = (
+        F.rows.take(chosen[np.unique(np.linspace(0, chosen.size - 1, OVERLAP_ROWS).astype(int))])
+        if F.rows.in_memory
+        else F.rows.sample.take(slice(0, OVERLAP_ROWS))
     )
     products = sample @ sample.T
     products = np.asarray(products.toarray() if F.rows.sparse else products)

@@ -7,30 +7,46 @@ many passes it took.
 Solvers, certificates and SciPy's optimisers all take this object.
 """
 
+import functools
+from typing import Any, NamedTuple
+
 import numpy as np
 
+from fastgd.data.block_rows import memory_of
 from fastgd.data.check_parameters import as_floats, check_parameters
 from fastgd.data.check_X import as_rows
 from fastgd.data.component_trial import try_components
+from fastgd.data.sources import BlockSource
 from fastgd.data.targets import as_samples
 from fastgd.losses.base import find_loss
-from fastgd.objective import kernels as passes
-from fastgd.objective.blocks import chunk_length, coarser, count_nonzeros, cut
-from fastgd.objective.cost_model import loops
-from fastgd.objective.gram import ALL, add_gram, assemble, matrix_cuts
+from fastgd.objective.blocks import NARROW, chunk_length, count_nonzeros, cut
+from fastgd.objective.gram import assemble, gram_sum
 from fastgd.objective.kernels import NOTHING
 from fastgd.objective.meter import Meter
+from fastgd.objective.moment_sums import (
+    LARGEST,
+    NONZEROS,
+    SUM_OF_SQUARES,
+    added_moments,
+    moment_sums,
+)
+from fastgd.objective.subset import on_block
+from fastgd.objective.survey import survey
 from fastgd.objective.vector import kind_of
 from fastgd.penalties.separable import find_penalty
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads, map_ranges
 
-# Up to this many columns all values count as nonzeros: counting them in a dense X takes a pass.
-NARROW = 128
-# Values in the blocks' matrices where they may not depend on the storage: 8 MB.
-ALIKE_VALUES = 1_000_000
-# Rows of the array that `Objective.moments` returns.
-SUM, SUM_OF_SQUARES, LARGEST, NONZEROS = range(4)
+
+class Measured(NamedTuple):
+    """What an objective has measured of its rows so far, and the passes."""
+
+    moments: tuple | None
+    norms: np.ndarray | None
+    row_size: float | None
+    matrix_cuts: np.ndarray | None
+    others: dict[str, Any]
+    passes: float
 
 
 @public
@@ -45,10 +61,11 @@ class Objective:
     ----------
     loss : str or Loss or VectorLoss
         `"log_loss"`, `"squared_error"`, ... or a component, one of your own included.
-    X : array-like or sparse, (n_samples, n_features)
-        float64 or float32, dense or any SciPy sparse format.
-    y : array-like, (n_samples,) or (n_samples, n_targets) for a vector loss
-        -1 or 1 for the classification losses.
+    X : array-like or sparse, (n_samples, n_features), or BlockSource
+        float64 or float32, dense or any SciPy sparse format.  A source brings y, weights and
+        offsets.
+    y : array-like, (n_samples,) or (n_samples, n_targets) for a vector loss, optional
+        -1 or 1 for the classification losses; left out beside a source.
     sample_weight, offset : array-like, (n_samples,), optional
         Weights of the rows (only their ratios matter), and what is added to each prediction.
     penalty : {"l2", "l1", "elasticnet", "none"}, None or Penalty, default="l2"
@@ -60,6 +77,8 @@ class Objective:
         Whether b is among the unknowns.  It is never penalised.
     n_jobs : int, optional
         Threads of a pass; None: all that the process may use.  The bits do not depend on it.
+    memory : float, optional
+        Bytes that reading a source of blocks may take; None: a quarter of what is free.
 
     Attributes
     ----------
@@ -86,7 +105,7 @@ class Objective:
         self,
         loss,
         X,
-        y,
+        y=None,
         *,
         sample_weight=None,
         offset=None,
@@ -95,12 +114,16 @@ class Objective:
         l1_ratio=0.15,
         fit_intercept=True,
         n_jobs=None,
+        memory=None,
     ):
         check_parameters(
             {"alpha": alpha, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept, "n_jobs": n_jobs}
         )
         loss = find_loss(loss)
-        rows = as_rows(X, in_place=True)
+        if isinstance(X, BlockSource):
+            rows, y, sample_weight, offset = survey(X, memory_of(memory), count_threads(n_jobs))
+        else:
+            rows = as_rows(X, in_place=True)
         samples = as_samples(loss, y, rows.shape()[0], sample_weight, offset)
         penalty = find_penalty(penalty, l1_ratio)
         try_components(loss, penalty, samples.targets, rows.shape()[1])
@@ -119,6 +142,7 @@ class Objective:
         self.loss, self.rows, self.samples, self.penalty = loss, rows, samples, penalty
         self.fit_intercept, self.n_threads = bool(fit_intercept), n_threads
         self.n_samples, self.n_features = rows.shape()
+        self.n_stored = rows.stored()
         self.kind = kind_of(loss, samples.targets)
         self.vector, self.n_predictions = self.kind.vector, self.kind.n_predictions
         self.size = (self.n_features + self.fit_intercept) * self.n_predictions
@@ -136,7 +160,7 @@ class Objective:
         self.whole = None
         self.use_rows(rows)
         self.set_alpha(alpha)
-        self._moments = self._norms = self._row_size = self.matrix_cuts = self._matrices = None
+        self._moments = self._norms = self._row_size = self.matrix_cuts = self.matrices = None
         # The null model, once a run has looked for it.
         self.null_intercept = self.null_value = None
         self.measured = {}  # what plans have measured of the rows, for the solver that comes after
@@ -145,6 +169,20 @@ class Objective:
     def passes(self):
         """Passes over the rows so far."""
         return self.meter.passes
+
+    def known(self):
+        """What has been measured so far: a `Measured`."""
+        moments, norms = self._moments, self._norms
+        others, passes = dict(self.measured), self.meter.passes
+        return Measured(moments, norms, self._row_size, self.matrix_cuts, others, passes)
+
+    def recall(self, known):
+        """Know this, no more and no less, of the same rows: what follows, and what it costs, may
+        depend on it.
+        """
+        self._moments, self._norms, self._row_size = known.moments, known.norms, known.row_size
+        self.matrix_cuts, self.measured = known.matrix_cuts, dict(known.others)
+        self.meter.passes = known.passes
 
     def set_alpha(self, alpha):
         """Change the strength of the penalty."""
@@ -230,7 +268,8 @@ class Objective:
         not smooth.  One pass.
         """
         v, p = _vector(v), _vector(p)
-        products = self.kind.curvature_product(self, self._contiguous(v), self._contiguous(p))
+        at, along = self._contiguous(v), self._contiguous(p)
+        products = self.added(_curvature_product, at, along)
         product, n_coef = self._mean(products), self._n_coef
         product[:n_coef] += self.penalty_curvature_at(v)(p[:n_coef])
         return product
@@ -239,6 +278,8 @@ class Objective:
         """Function p -> `hessian_product(v, p)` for many p: where one prediction is made, what rows
         need is kept, for half a pass.
         """
+        if not self.rows.in_memory:  # both halves of a product in one reading
+            return functools.partial(self.hessian_product, v)
         return self.kind.product_at(self, v)
 
     def loss_and_gradient(self, v, curvatures=NOTHING, floor=0.0, alone=False):
@@ -246,10 +287,9 @@ class Objective:
         gradient.  One pass.
         """
         coef, intercept = self._contiguous(v)
-        totals, gradients = self.kind.loss_and_gradient(
-            self, coef, intercept, curvatures, floor, alone
-        )
-        return float(_added(totals)) / self.n_active, None if alone else self._mean(gradients)
+        arguments = coef, intercept, floor, alone
+        found = self.added(_loss_and_gradient, *arguments, rows=(curvatures,))
+        return float(found[0]) / self.n_active, None if alone else self._mean(found[1])
 
     def smooth_and_gradient(self, v, curvatures=NOTHING, floor=0.0):
         """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient:
@@ -324,13 +364,14 @@ class Objective:
         moved[: self._n_coef] = found
         return moved
 
-    def curvature_matrix(self, v):
+    def curvature_matrix(self, v, floor=0.0):
         """Second derivative of the mean loss plus L2 at `v`, (size, size): two passes and the
         arithmetic of about d/2.  Of a loss that is not convex, by its `step_curvature`.
 
-        The penalty is an elastic net.  For K predictions the arithmetic is that of about d K / 4.
+        The penalty is an elastic net.  For K predictions the arithmetic is that of about d K / 4;
+        for one, curvatures are raised as `smooth_and_gradient` raises them with this `floor`.
         """
-        return self.kind.curvature_matrix(self, v)
+        return self.kind.curvature_matrix(self, v, floor)
 
     def gram(self, curvatures, alike=False):
         """Mean of curvatures[i] (x_i, 1)(x_i, 1)' plus L2, (size, size): the curvature of F.  One
@@ -339,22 +380,7 @@ class Objective:
         What `smooth_and_gradient` filled at a point gives the second derivative there. With `alike`
         dense and CSR rows give the same bits, by the loop over nonzeros.
         """
-        cuts, length = matrix_cuts(self), self.row_length
-        if alike:
-            cuts = coarser(self.range_cuts, max(ALIKE_VALUES // (self.n_features + 1) ** 2, 1))
-            length = 0.0
-        # In the memory of the last ones: new pages took 7 of the 10 ms of a matrix of 4,680 rows
-        # and 510 columns.
-        if self._matrices is None or len(self._matrices) != cuts.size - 1:
-            self._matrices = np.empty((cuts.size - 1, self.n_features + 1, self.n_features + 1))
-        data, matrices = (self.rows, ALL, curvatures, self.ranges, cuts), self._matrices
-
-        def work(first, last):
-            matrices[first:last] = 0.0  # here, so that threads share the faults of new pages
-            add_gram(*data, first, last, matrices, length)
-
-        self.map_blocks(work, len(matrices))
-        return assemble(self, matrices, loops(self.rows, length))
+        return assemble(self, self.added(gram_sum, alike, rows=(curvatures,)))
 
     def moments(self):
         """Weighted means of x and x^2, greatest |x| and share of nonzeros of each column, (4, d),
@@ -370,15 +396,12 @@ class Objective:
         """`moments` of the rows of a part by themselves, while those that it has are of all
         rows.
         """
-        # The blocks have tables, which take a tenth of what X does, or there are two.
-        cuts = coarser(self.range_cuts, max(2, self.n_nonzeros // (40 * self.n_features)))
-        table, norms = np.zeros((cuts.size - 1, 4, self.n_features)), np.zeros((cuts.size - 1, 3))
-        data = self.rows, self.samples, self.ranges, cuts
-        self.map_blocks(lambda a, b: passes.column_moments(*data, a, b, table, norms), len(table))
-        largest, moments = table[:, LARGEST].max(axis=0), _added(table)
-        moments /= self.n_active
+        known = None if self.rows.in_memory or self.samples.weights.size > 1 else self.rows.moments
+        moments, norms = known or added_moments(self.over_parts(_moments_of_part))
+        largest = moments[LARGEST].copy()
+        moments = moments / self.n_active
         moments[LARGEST] = largest
-        return moments, np.r_[norms[:, :2].max(axis=0), norms[:, 2].sum() / self.n_active]
+        return moments, np.r_[norms[:2], norms[2] / self.n_active]
 
     def largest(self):
         """The greatest |x| of each column where there are moments, else no less: its norm, for
@@ -448,13 +471,33 @@ class Objective:
     def _n_coef(self):
         return self.n_features * self.n_predictions
 
-    def _mean(self, blocks):
-        """Sum of what the blocks found, which is written over, by the number of rows, cut to
-        what is unknown.
+    def _mean(self, total):
+        """A sum over the rows, which is written over, by the number of rows, cut to what is
+        unknown.
         """
-        total = _added(blocks)
         total /= self.n_active
         return total.reshape(-1)[: self.size]
+
+    def over_parts(self, work, *arguments, rows=()):
+        """What `work(part, *arguments, *own)` gives for each part of the rows that is in memory at
+        once, in order: the objective itself, or those of the blocks that a source is read in.
+
+        `own` are the entries of the arrays `rows`, one for each row, that belong to the part.
+        """
+        if self.rows.in_memory:
+            yield work(self, *arguments, *rows)
+        else:
+            yield from self.rows.over_parts(self, work, arguments, rows)
+
+    def added(self, work, *arguments, rows=()):
+        """Sum of what `work` gives for the parts, arrays or tuples of them, added in order."""
+        if self.rows.in_memory:
+            return work(self, *arguments, *rows)
+        return self.rows.added(self, work, arguments, rows)
+
+    def on_block(self, rows, facts):
+        """The losses on one block of the rows, as a part."""
+        return on_block(self, rows, facts)
 
     def map_blocks(self, work, n_blocks=None, n_values=None, passes=1.0):
         """Call `work(first, last)` over the blocks, on threads: it takes as long as reading
@@ -468,6 +511,24 @@ class Objective:
 def _added(blocks):
     """Sum of what the blocks found, in order."""
     return blocks.sum(axis=0) if len(blocks) > 1 else blocks[0]
+
+
+def _loss_and_gradient(part, coef, intercept, floor, alone, curvatures):
+    """Sum of the losses of a part, and their gradient: 0 where losses are asked for `alone`."""
+    totals, gradients = part.kind.loss_and_gradient(part, coef, intercept, curvatures, floor, alone)
+    return _added(totals), 0.0 if alone else _added(gradients)
+
+
+def _curvature_product(part, at, along):
+    """Second derivative of the losses of a part at `at` times `along`."""
+    return _added(part.kind.curvature_product(part, at, along))
+
+
+def _moments_of_part(part):
+    """`moment_sums` of the rows of a part: one pass."""
+    F = part
+    part.meter.count()
+    return moment_sums(F.rows, F.samples, F.ranges, F.range_cuts, F.n_nonzeros, F.n_threads)
 
 
 def _vector(v):

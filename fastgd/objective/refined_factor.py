@@ -174,7 +174,17 @@ def factor_of(objective, curvatures, matrix, singular=False):
 
 def _looked_at(F, curvatures, directions):
     """Directions' H directions, (k, k), and H directions, (size, k): one pass."""
-    d, (size, k) = F.n_features, directions.shape
+    squares, products = F.added(_products_with, directions, rows=(curvatures,))
+    squares, products, d = squares / F.n_active, products / F.n_active, F.n_features
+    curved = F.penalty_curvature_at(np.zeros(F.size))
+    held = np.column_stack([curved(direction) for direction in directions[:d].T])
+    products[:d] += held
+    return squares + directions[:d].T @ held, products
+
+
+def _products_with(part, directions, curvatures):
+    """The same of the losses of a part, summed."""
+    F, d, (size, k) = part, part.n_features, directions.shape
     length = max(VALUES // (d + k), 8)
     n_blocks = F.cuts.size - 1
     squares, products = np.zeros((n_blocks, k, k)), np.zeros((n_blocks, size, k))
@@ -193,8 +203,4 @@ def _looked_at(F, curvatures, directions):
                 products[b, d:] += weighted.sum(axis=0)
 
     F.map_blocks(work, n_blocks)
-    squares, products = squares.sum(axis=0) / F.n_active, products.sum(axis=0) / F.n_active
-    curved = F.penalty_curvature_at(np.zeros(F.size))
-    held = np.column_stack([curved(direction) for direction in directions[:d].T])
-    products[:d] += held
-    return squares + directions[:d].T @ held, products
+    return squares.sum(axis=0), products.sum(axis=0)

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastgd.losses.base import has_mean
 from fastgd.objective import kernels, null_model
+from fastgd.objective.gram import assemble, gram_sum
 from fastgd.objective.linear_map import LinearMap
 
 
@@ -72,11 +73,11 @@ class OnePrediction:
         """
         return Curvatures(F, v).times
 
-    def curvature_matrix(self, F, v):
-        """Second derivative of the mean loss plus L2 at `v`, (size, size)."""
-        curvatures = np.zeros(F.n_samples)
-        F.loss_and_gradient(v, curvatures)
-        return F.gram(curvatures)
+    def curvature_matrix(self, F, v, floor):
+        """Second derivative of the mean loss plus L2 at `v`, (size, size), of curvatures raised by
+        this floor.
+        """
+        return assemble(F, F.added(_curvature_sum, v, floor))
 
     def null_model(self, F):
         """Intercept and value of the best model without columns."""
@@ -90,6 +91,13 @@ class OnePrediction:
         """Square of the scale that targets give to predictions; 0 where they have none."""
         alike = self.loss.classification or has_mean(self.loss)
         return 0.0 if alike else float(np.var(targets))
+
+
+def _curvature_sum(part, v, floor):
+    """Second derivative of the losses of a part at `v`, summed: two passes, one reading."""
+    curvatures = np.zeros(part.n_samples)
+    part.loss_and_gradient(v, curvatures, floor)
+    return gram_sum(part, False, curvatures)
 
 
 class Curvatures:

@@ -47,6 +47,54 @@ def on_groups(objective, groups, alpha):
     return some
 
 
+def on_block(objective, rows, facts, samples=None):
+    """The objective's losses on one block of its rows, `rows`; `facts` say which, and `samples`
+    are theirs, by default those that the objective has.
+
+    What is summed over the rows of the blocks is added up; nothing is divided by their number.
+    """
+    F, part = objective, copy.copy(objective)
+    part.kind, part.rows = F.kind, rows
+    part.samples = F.samples.part(facts.own) if samples is None else samples
+    part.n_samples = rows.shape()[0]
+    full = F.n_nonzeros == F.n_samples * F.n_features
+    part.n_nonzeros = part.n_samples * F.n_features if full else facts.nonzeros
+    part.cuts = cut(part.n_samples, part.n_nonzeros, F.n_features * F.n_predictions)
+    part.ranges = np.stack([part.cuts[:-1], part.cuts[1:]], axis=1)
+    part.range_cuts = np.arange(part.cuts.size)
+    part.use_rows(rows)
+    part.meter = Meter(F.meter, facts.stored / max(F.n_stored, 1))
+    part.matrix_cuts = None
+    return part
+
+
+def without_rows(objective):
+    """A copy that knows neither rows nor samples, to be sent to where these are."""
+    bare = copy.copy(objective)
+    bare.rows = bare.samples = bare.matrices = bare.whole = None
+    bare.meter, bare.measured = Meter(), {}
+    bare.take_moments(None)
+    return bare
+
+
+def on_sample(objective, n_rows, alpha):
+    """The objective on the first rows of the sample that was kept of a source, which are in random
+    order, with an `alpha` of its own.
+    """
+    F, chosen = objective, objective.rows.sampled[:n_rows]
+    samples = WeightedSamples(
+        F.samples.targets[chosen],
+        _scaled(F.samples.weights[chosen]) if F.samples.weights.size > 1 else np.ones(1),
+        F.samples.offsets[chosen] if F.samples.offsets.size > 1 else F.samples.offsets,
+    )
+    rows = as_rows(F.rows.sample.part(slice(0, n_rows)), checked=True)
+    some = F.of(F.loss, rows, samples, F.penalty, alpha, F.fit_intercept, F.n_threads)
+    some.whole = F
+    some.take_moments(F.moments())
+    some.meter = Meter(F.meter, n_rows / F.n_samples)
+    return some
+
+
 def on_rows(objective, chosen):
     """The objective on a copy of some of the rows, their numbers `chosen`."""
     F, samples = objective, objective.samples

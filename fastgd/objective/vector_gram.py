@@ -25,6 +25,15 @@ def vector_gram(F, v):
     """Second derivative of the mean loss plus the smooth part of the penalty at `v`, (size, size),
     unknowns in the order of `v`.  Two passes, and the arithmetic of about d K / 4.
     """
+    matrix = _completed(F, F.added(_formed_sum, v) / F.n_active)
+    diagonal = np.broadcast_to(F.penalty_curvature(v), (F.n_features * F.n_predictions,))
+    matrix.ravel()[: diagonal.size * (len(matrix) + 1) : len(matrix) + 1] += diagonal
+    return matrix
+
+
+def _formed_sum(part, v):
+    """Sum over the rows of a part, of the predictions whose blocks are formed, (d, K, d, K)."""
+    F = part
     coef, intercept = F.split(v)
     coef = np.ascontiguousarray(coef)
     n_formed = _formed(F)
@@ -48,11 +57,7 @@ def vector_gram(F, v):
 
     map_ranges(work, len(matrices), F.n_threads, int(stored) * height)
     F.meter.count(2.0)
-    formed = sum(matrices[1:], matrices[0]) / F.n_active
-    matrix = _completed(F, formed)
-    diagonal = np.broadcast_to(F.penalty_curvature(v), (F.n_features * F.n_predictions,))
-    matrix.ravel()[: diagonal.size * (len(matrix) + 1) : len(matrix) + 1] += diagonal
-    return matrix
+    return sum(matrices[1:], matrices[0])
 
 
 def hold_shifts(F, matrix):

@@ -122,6 +122,12 @@ class VectorMap:
         F = self.objective
         table = np.ascontiguousarray(table)
         made = np.zeros((F.n_samples, table.shape[1])) if out is None else out
+        if not F.rows.in_memory:
+            first = 0
+            for products in F.over_parts(_products, table):
+                made[first : first + len(products)] = products
+                first += len(products)
+            return made
         if F.rows.sparse:
             made[...] = 0.0
             data = F.rows, False, table, *self._rows
@@ -140,6 +146,8 @@ class VectorMap:
     def rmatvec(self, table):
         """X' @ table, (n_features, K)."""
         F = self.objective
+        if not F.rows.in_memory:
+            return F.added(_sum_of_rows, rows=(table,))
         sums = np.zeros((self._cuts.size - 1, F.n_features, table.shape[1]))
         if F.rows.sparse:
             data = F.rows, True, table, F.ranges, self._cuts
@@ -243,6 +251,14 @@ class VectorMap:
     def _map(self, work, blocks):
         F = self.objective
         map_ranges(work, blocks[1].size - 1, F.n_threads, self._n_values)
+
+
+def _products(part, table):
+    return VectorMap(part).matvec(table)
+
+
+def _sum_of_rows(part, table):
+    return VectorMap(part).rmatvec(table)
 
 
 def samples_of(samples, chosen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -52,6 +52,14 @@ class Grouped(Penalty, abstract=True):
         if not 0.0 <= self.l1_ratio <= 1.0:
             raise ValueError(f"{name} l1_ratio must lie between 0 and 1, got {l1_ratio}")
 
+    @python_only
+    def constructor_arguments(self):
+        """Weights that are the default remain so for other groups."""
+        lists = np.split(self.features, np.cumsum(self.sizes)[:-1])
+        groups = [members.tolist() for members in lists]
+        usual = bool((self.weights == np.sqrt(self.sizes)).all())
+        return {"groups": groups, "weights": None if usual else self.weights}
+
     def value(self, coefficient, j):
         """Of a coefficient that is a group by itself, of weight 1."""
         return abs(coefficient)
@@ -149,6 +157,10 @@ class SparseGroupLasso(Grouped, abstract=True):
 
     def __init__(self, groups, l1_ratio=0.5, weights=None):
         self._read(groups, weights, l1_ratio)
+
+    @python_only
+    def constructor_arguments(self):
+        return {**super().constructor_arguments(), "l1_ratio": self.l1_ratio}
 
     def __repr__(self):
         return f"SparseGroupLasso of {self.sizes.size} groups, l1_ratio={self.l1_ratio:g}"

@@ -49,9 +49,9 @@ def rows_per_update(batch_size, n_samples, streaming=False):
     )
 
 
-def row_order(rows, seed, epoch, shuffle):
+def row_order(rows, seed, epoch, shuffle, block=()):
     """Order in which an epoch visits `rows`: a function of seed and number of the epoch, so that a
-    run can be resumed.
+    run can be resumed.  Where rows are a block of a source, `block` holds its number.
 
     Examples
     --------
@@ -60,4 +60,4 @@ def row_order(rows, seed, epoch, shuffle):
     """
     if not shuffle:
         return rows
-    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(rows)
+    return np.random.Generator(np.random.PCG64([seed, epoch, *block])).permutation(rows)

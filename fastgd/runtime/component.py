@@ -153,6 +153,11 @@ class Component:
         self.__dict__.update(state)
         Component.__post_init__(self)  # NumPy unpickles a read-only array as a writable one
 
+    @python_only
+    def constructor_arguments(self) -> dict[str, Any]:
+        """What makes an equal component: `type(self)(**self.constructor_arguments())`."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
     @functools.cached_property
     def _numba_type_(self) -> ComponentType:
         # Numba's dispatcher reads this name in C: a call with three components takes 2.8 us, by

@@ -427,6 +427,7 @@ def test_one_warning_for_all_fits_that_end_too_early():
         GDClassifierCV(alphas=3, cv=2, solver="gd", max_iter=1, refit=False, tol=1e-10).fit(X, y)
     assert len(caught) == 1
     assert "of 6 fits along the paths" in str(caught[0].message)
+    assert caught[0].filename == __file__
 
 
 def test_a_key_pressed_leaves_the_search_as_it_was():

@@ -11,6 +11,7 @@ mean_i s_i u_i / rho, and each iteration makes b the center. At the end the mean
 has been added.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from fastgd.losses.base import typical_curvature
 from fastgd.objective.cost_model import visit_cost
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.moments import measured_once, row_coupling, row_overlap, rows_apart
+from fastgd.objective.subset import on_sample
 from fastgd.rules.batches import row_order
 from fastgd.solvers.base import LAST_RESORT, Answer, Forecast, Progress, Solver, State
 from fastgd.solvers.dual import kernels as dual
@@ -162,6 +164,7 @@ class Sdca(Solver):
     shrinking.
     """
 
+    reads = "blocks"
     Memory = SdcaMemory
     name = "sdca"
     batch_sizes = (1,)
@@ -227,7 +230,8 @@ class Sdca(Solver):
         self.proves_itself = not F.fit_intercept or F.loss.infimum > -np.inf
         self.rows = F.samples.active()
         self.norms, self.linear_map = np.zeros(F.n_samples), LinearMap(F)
-        F.map_blocks(lambda a, b: dual.squared_norms(F.rows, F.cuts, a, b, self.norms))
+        for _ in F.over_parts(_squared_norms, rows=(self.norms,)):
+            pass
         self.weights = np.broadcast_to(F.samples.weights, (F.n_samples,))
         self.rho = self._intercept_strength() if F.fit_intercept else np.inf
 
@@ -244,8 +248,9 @@ class Sdca(Solver):
         )
         state = State(np.array(point, dtype=np.float64), 1, memory=memory)
         if coef.any():
-            dual.duals_at(F.rows, F.samples, F.loss, np.r_[coef, intercept], duals, terms, sizes)
-            F.meter.count()
+            at, arrays = np.r_[coef, intercept], (duals, terms, sizes)
+            for _ in F.over_parts(_duals_at, at, rows=arrays):
+                pass
         v = self._rebuilt(state)
         self._put(state, v)
         # c t + (1 - c) inf loss is a term for c u, and |w|^2 shrinks by c^2 at least.
@@ -298,7 +303,7 @@ class Sdca(Solver):
             state.iteration & (state.iteration - 1) == 0 or self._blurred(state)
         ):
             point[:-1] = self._rebuilt(state)
-        if state.iteration > 0:
+        if state.iteration > 0 and F.rows.in_memory:
             self._visit_active(state, point)
         self._visit(state, point, self.rows)
         self._put(state, point[:-1])
@@ -404,8 +409,13 @@ class Sdca(Solver):
         if memory.bound == -np.inf:
             return np.inf
         coef, intercept = F.split(state.point)
-        data = F.rows, F.samples, F.loss, chosen, np.append(coef, intercept)
-        total = dual.sum_of_gaps(*data, memory.duals, memory.terms)
+        some, at, arrays = F, np.append(coef, intercept), (memory.duals, memory.terms)
+        if not F.rows.in_memory:
+            # Of the rows that are at hand.
+            some = on_sample(F, F.rows.sampled.size, F.alpha)
+            arrays = memory.duals[F.rows.sampled], memory.terms[F.rows.sampled]
+            chosen = some.samples.active()
+        total = dual.sum_of_gaps(some.rows, some.samples, F.loss, chosen, at, *arrays)
         F.meter.count(chosen.size / here.size)
         gap = total * here.size / chosen.size / F.n_active
         if F.fit_intercept:
@@ -452,34 +462,40 @@ class Sdca(Solver):
     def _visit(self, state, point, rows):
         """One visit to each of `rows`; how much they moved w."""
         F, memory = self.objective, state.memory
-        order = row_order(rows, self.seed, memory.visits, self.shuffle)
         n = F.n_active
         options = np.array([1.0 / (F.l2 * n), F.l1 / F.l2, 1.0 / (self.rho * n)])
         nonsmooth = None if F.loss.smooth else True
         before = float(np.linalg.norm(point[:-1]))
-        moved = dual.dual_epoch(
-            F.rows,
-            F.samples,
-            F.loss,
-            nonsmooth,
-            order,
-            self.norms,
-            point,
-            memory.duals,
-            memory.terms,
-            memory.sizes,
-            memory.moves,
-            options,
-        )
+        block = itertools.count()
+
+        def visit(part, norms, duals, terms, sizes, moves):
+            chosen = rows if part is F else part.samples.active()
+            number = () if part is F else (next(block),)
+            order = row_order(chosen, self.seed, memory.visits, self.shuffle, number)
+            return dual.dual_epoch(
+                part.rows,
+                part.samples,
+                F.loss,
+                nonsmooth,
+                order,
+                norms,
+                point,
+                duals,
+                terms,
+                sizes,
+                moves,
+                options,
+            )
+
+        arrays = self.norms, memory.duals, memory.terms, memory.sizes, memory.moves
+        moved = sum(F.over_parts(visit, rows=arrays))
         # Each update rounds v by a unit of what it is then, which is no longer than before and all
         # moves since.
-        longest = before + options[0] * np.sqrt(order.size * moved)
-        memory.rounding = float(
-            np.hypot(memory.rounding, EPS * np.sqrt(4.0 * order.size) * longest)
-        )
+        longest = before + options[0] * np.sqrt(rows.size * moved)
+        memory.rounding = float(np.hypot(memory.rounding, EPS * np.sqrt(4.0 * rows.size) * longest))
         memory.visits += 1
-        state.updates += order.size
-        F.meter.count(order.size / n)
+        state.updates += rows.size
+        F.meter.count(rows.size / n)
         return moved
 
     def _padded(self, state):
@@ -516,6 +532,15 @@ class Sdca(Solver):
         F = self.objective
         mean_norm = float(self.weights @ self.norms) / F.n_active
         return min(RHO * F.l2 / mean_norm if mean_norm > 0.0 else np.inf, typical_curvature(F.loss))
+
+
+def _squared_norms(part, norms):
+    part.map_blocks(lambda a, b: dual.squared_norms(part.rows, part.cuts, a, b, norms))
+
+
+def _duals_at(part, at, duals, terms, sizes):
+    dual.duals_at(part.rows, part.samples, part.loss, at, duals, terms, sizes)
+    part.meter.count()
 
 
 def dual_passes(objective, tol):

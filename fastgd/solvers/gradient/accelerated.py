@@ -58,6 +58,7 @@ class AcceleratedMemory(ScaledMemory):
 class Accelerated(ScaledSolver):
     """`solver="nesterov"`, full batch, automatic steps."""
 
+    reads = "sums"
     Memory = AcceleratedMemory
     name = rule_name = "nesterov"
 

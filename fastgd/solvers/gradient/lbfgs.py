@@ -79,6 +79,7 @@ class LBFGS(ScaledSolver):
         Pairs kept.
     """
 
+    reads = "sums"
     Memory = LBFGSMemory
     name = "lbfgs"
     batch_sizes = ("full", "growing")

@@ -18,7 +18,7 @@ import scipy.linalg
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import scaled_eigenpairs
 from fastgd.objective.distances import curvature_unit
-from fastgd.objective.objective import SUM, SUM_OF_SQUARES
+from fastgd.objective.moment_sums import SUM, SUM_OF_SQUARES
 
 # A curvature matrix costs about as many passes as a row has values, and each iteration d^2
 # operations on top.

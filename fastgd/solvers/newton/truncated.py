@@ -63,6 +63,7 @@ class NewtonCG(ScaledSolver):
         rows; None: the objective's.
     """
 
+    reads = "sums"
     Memory = NewtonCGMemory
     name = "newton"
 

@@ -81,7 +81,7 @@ class VectorNewton(Newton):
     def _take_curvature(self, state):
         F, memory = self.objective, state.memory
         matrix = F.curvature_matrix(state.point)
-        if F.share < 1.0:
+        if F.whole is not None:
             matrix = self._holding(matrix, self._unseen())
         memory.factor = Factor(hold_shifts(F, matrix))
         memory.anchor, memory.exact = state.point, True

@@ -26,7 +26,8 @@ from fastgd.objective import kernels as passes
 from fastgd.objective.cost_model import DENSE_COST, MULTIPLICATIONS, pass_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.gram import chunks, merged
-from fastgd.objective.objective import SUM_OF_SQUARES
+from fastgd.objective.moment_sums import SUM_OF_SQUARES
+from fastgd.objective.subset import on_sample
 from fastgd.objective.vector_map import samples_of
 from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, several_strengths
 from fastgd.solvers.gradient.lbfgs import Falls, notice_rounding
@@ -84,6 +85,7 @@ class BlockNewton(Solver):
         Relative suboptimality that the run is for.
     """
 
+    reads = "sums"
     Memory = BlockMemory
     name = "newton"
     batch_sizes = ("full", "growing")
@@ -228,19 +230,20 @@ def blocks_at(F, v):
     size = d + F.fit_intercept
     matrices, total = np.zeros((k, d + 1, d + 1)), np.zeros(k)
     n_rows, length = 0.0, max(64, VALUES // (d + 1))
-    for ranges in _some_ranges(F):
+    some = F if F.rows.in_memory else on_sample(F, min(_most_rows(F), F.rows.sampled.size), F.alpha)
+    for ranges in _some_ranges(some):
         for chosen in chunks(ranges, length):
-            part = F.rows.part(chosen).astype(np.float64, copy=False)
+            part = some.rows.part(chosen).astype(np.float64, copy=False)
             weights = np.empty((part.shape[0], k))
-            data = F.loss, *samples_of(F.samples, chosen), intercept
+            data = F.loss, *samples_of(some.samples, chosen), intercept
             passes.vector_diagonals(*data, np.ascontiguousarray(part @ coef), weights)
             table = np.empty((len(weights), d + 1))
-            table[:, :d], table[:, d] = part.toarray() if F.rows.sparse else part, 1.0
+            table[:, :d], table[:, d] = part.toarray() if some.rows.sparse else part, 1.0
             for c in range(k):
                 scaled = np.sqrt(np.maximum(weights[:, c], 0.0))[:, None] * table
                 matrices[c] += scaled.T @ scaled
             total += weights.sum(axis=0)
-            own = F.samples.weights
+            own = some.samples.weights
             n_rows += float(own[chosen].sum()) if own.size > 1 else len(weights)
     F.meter.count(n_rows / F.n_active)
     squares = F.moments()[0][SUM_OF_SQUARES] if F.n_features else np.empty(0)

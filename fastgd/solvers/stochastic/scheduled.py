@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgd.objective.mixing import mixed_parts
 from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
 from fastgd.rules.one_sample import Scheduled
 from fastgd.solvers.base import Solver, State
-from fastgd.solvers.gradient.scheduled import ScheduledMemory, divided, empty_slots
+from fastgd.solvers.gradient.scheduled import RENEWED, ScheduledMemory, divided, empty_slots
 from fastgd.solvers.stochastic.kernels import (
     AVERAGED,
     UPDATES,
@@ -33,10 +34,26 @@ class StochasticMemory(ScheduledMemory):
     counters : ndarray, (2,), or None
         Updates done, and how many iterates the sum holds (`UPDATES` and `AVERAGED` of
         `kernels.py`).
+    n_measured : int
+        Rows of the chunk that was measured for the rates.
+    stale : float
+        Share of it that is forgotten (`forget`).
     """
 
     iterate_sum: np.ndarray | None = None
     counters: np.ndarray | None = None
+    n_measured: int = 0
+    stale: float = 0.0
+
+    def is_stale(self, share, n_rows):
+        """Whether half of what was measured is forgotten, all of it counting `share` of
+        what it did, and these rows tell as much; then it is as if measured anew.
+        """
+        self.stale += (1.0 - self.stale) * (1.0 - share)
+        if self.stale < 0.5 or n_rows < self.n_measured:
+            return False
+        self.stale = 0.0
+        return True
 
 
 class Stochastic(Solver):
@@ -119,28 +136,31 @@ class Stochastic(Solver):
 
     def advance(self, state):
         """One epoch."""
-        F, memory = self.objective, state.memory
-        order = row_order(self.rows, self.seed, state.iteration, self.shuffle)
+        F, memory, lost = self.objective, state.memory, 0.0
         point = self._padded(state.point)
-        with np.errstate(all="ignore"):
-            lost = self._epoch(order, point, memory, self._options(memory))
+        parts = mixed_parts(F, self.seed, state.iteration, self.shuffle)
+        for number, part in enumerate(parts):
+            here = (self.rows, ()) if part is F else (part.samples.active(), (number,))
+            order = row_order(here[0], self.seed, state.iteration, self.shuffle, here[1])
+            with np.errstate(all="ignore"):
+                lost += self._epoch(part, order, point, memory, self._options(memory))
         state.point = point.ravel()[: F.size]
-        F.meter.count(order.size / F.n_active)
+        F.meter.count(self.rows.size / F.n_active)
         state.updates = int(memory.counters[UPDATES])
-        state.rate = divided(self.schedule.rate(state.updates), memory.divisor)
+        state.rate = divided(self.schedule.rate(state.updates - memory.faded), memory.divisor)
         state.iteration += 1
         if self.patience is not None:
-            self.patience.look(state, lost / order.size)
+            self.patience.look(state, lost / self.rows.size)
 
-    def _epoch(self, order, point, memory, options):
-        """Move `point` and what is in `memory` by the kernel for this rule; what it tells of
-        the loss.
+    def _epoch(self, part, order, point, memory, options):
+        """Move `point` and what is in `memory` by the kernel for this rule and these rows of a
+        part; what it tells of the loss.
         """
         F, total, counters = self.objective, memory.iterate_sum, memory.counters
         narrowed = self._narrowed()
         if narrowed is not None:
             return self._narrow_epoch(narrowed, order, point, memory, options)
-        data = F.rows, F.samples, F.loss
+        data = part.rows, part.samples, F.loss
         if F.vector and not self._has_slots:
             return vector_epoch(*data, order, self.batch, point, total, counters, options)
         if not self._has_slots:
@@ -206,6 +226,23 @@ class Stochastic(Solver):
         point[at], memory.iterate_sum[at] = few, few_total
         return 0.0
 
+    def fade(self, state, share):
+        """The average is one of the last iterates, gradients that a rule adds up are those of the
+        last rows, and rates fall no further than those of as many updates as count.
+        """
+        memory = state.memory
+        memory.fade(state.updates, share)
+        memory.iterate_sum *= share
+        memory.counters[AVERAGED] *= share
+        if memory.slots is not None and self.rule.accumulates:
+            memory.slots *= share
+
+    def renew(self, state):
+        """The average begins anew."""
+        self.fade(state, RENEWED)
+        state.memory.iterate_sum[:] = 0.0
+        state.memory.counters[AVERAGED] = 0.0
+
     def retreat(self, state, safe_point):
         """Halve the rate and go on from a point that is known to be good."""
         memory = state.memory
@@ -231,7 +268,7 @@ class Stochastic(Solver):
         F, schedule = self.objective, self.schedule
         return Options(
             c=float(divided(schedule.c, memory.divisor)),
-            t0=float(schedule.t0),
+            t0=float(schedule.t0 - memory.faded),
             p=float(schedule.p),
             l1=float(F.l1),
             l2=float(F.l2),

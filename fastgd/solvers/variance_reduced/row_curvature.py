@@ -16,8 +16,8 @@ plain NumPy on a few rows at a time: it runs once, and a kernel would cost more 
 import numpy as np
 
 from fastgd.data.chunk_sizes import STREAMED
+from fastgd.objective.moment_sums import LARGEST, SUM_OF_SQUARES
 from fastgd.objective.moments import sampled_curvature
-from fastgd.objective.objective import LARGEST, SUM_OF_SQUARES
 
 DISADVANTAGE = 16.0
 

@@ -1,12 +1,14 @@
-"""`ConvergenceDisplay`: how fits got where they are, drawn from `history_`; matplotlib is
-imported when drawing.
-"""
+"""`ConvergenceDisplay`: how fits got where they are, drawn from `history_`."""
+
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.check_parameters import as_floats
+from fastgd.display.axes import axes_for, look, spelled_out
+from fastgd.display.inner_estimator import inner_estimator
 from fastgd.runtime.public import public
 
 AXES = {"passes": "passes over the rows", "seconds": "seconds"}
@@ -14,11 +16,18 @@ VALUES = {
     "objective": "F - best known F",
     "bound": "bound on F - F*",
     "score": "score on held-out rows",
+    "prequential": "score on rows before they were learnt from",
 }
-# Told apart in grey by the dashes and the markers; the colours are those of the user's matplotlib
-# style.
-DASHES = ("-", "--", "-.", ":")
-MARKERS = "osD^vPX*"
+SCORES = "score", "prequential"
+SCALES = ("linear", "log")
+REMEDIES = {
+    "objective": "take more iterations or a smaller tol, give best, or use what='bound'",
+    "bound": "fit anew with a tol, or use what='objective'",
+    "score": "fit with early_stopping=True, or with X_val and y_val",
+    "prequential": "give forget, and call partial_fit more than once",
+}
+# With more checks than this a line has markers at about so many places, evenly spaced.
+MOST_MARKERS = 15
 
 
 @public
@@ -78,7 +87,8 @@ class ConvergenceDisplay:
         name : str, optional
             For the legend; None: the name of the class.
         **options
-            Of `plot`: `what`, `against`, `best`, `ax`, and what matplotlib's `Axes.plot` takes.
+            Of `plot`: `what`, `against`, `best`, `xscale`, `ax`, and what matplotlib's `Axes.plot`
+            takes.
 
         Returns
         -------
@@ -90,7 +100,7 @@ class ConvergenceDisplay:
             Where the estimator is not fitted and there is no X.
         """
         return cls.from_estimators(
-            {name or type(_fitted(estimator)).__name__: estimator}, X, y, **options
+            {name or type(inner_estimator(estimator)).__name__: estimator}, X, y, **options
         )
 
     @classmethod
@@ -105,7 +115,8 @@ class ConvergenceDisplay:
         X, y : array-like, optional
             Rows to fit clones of the estimators to.
         **options
-            Of `plot`: `what`, `against`, `best`, `ax`, and what matplotlib's `Axes.plot` takes.
+            Of `plot`: `what`, `against`, `best`, `xscale`, `ax`, and what matplotlib's `Axes.plot`
+            takes.
 
         Returns
         -------
@@ -123,7 +134,7 @@ class ConvergenceDisplay:
             )
         histories, classes = {}, {}
         for name, estimator in estimators.items():
-            model = _fitted(estimator if X is None else clone(estimator).fit(X, y))
+            model = inner_estimator(estimator if X is None else clone(estimator).fit(X, y))
             check_is_fitted(model, "history_", msg=_NO_HISTORY)
             several = isinstance(model.history_, list)
             plans = model.plan_ if several else [model.plan_]
@@ -134,24 +145,32 @@ class ConvergenceDisplay:
             classes[name] = model.classes_ if several else ()
         return cls(histories, classes=classes).plot(**options)
 
-    def plot(self, ax=None, *, what="objective", against="passes", best=None, **line_kw):
+    def plot(
+        self, ax=None, *, what="objective", against="passes", best=None, xscale="linear", **line_kw
+    ):
         """Draw the lines, on a logarithmic axis but for scores.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             None: a new figure.
-        what : {"objective", "bound", "score"}, default="objective"
+        what : {"objective", "bound", "score", "prequential"}, default="objective"
             "objective": how far F was above `best`; a check that found `best` itself has no place
             on a logarithmic axis and is left out; after `partial_fit`, F is that of each chunk.
+            A fit that found it at its first check is a triangle that points downwards, at the
+            bound on what is left: it is at most so far.
             "bound": how far F could be above its minimum, as far as the fit knew then.
             "score": on the rows held out for early stopping; a star is the check that was kept.
+            "prequential": of each chunk of a stream that forgets, before it was learnt from.
         against : {"passes", "seconds"}, default="passes"
         best : float or sequence of float, optional
             The lowest objective known, of each class for one-vs-rest; None: the lowest of these
             fits.
+        xscale : {"linear", "log"}, default="linear"
+            "log" shows fits that take very different times.
         **line_kw
-            What matplotlib's `Axes.plot` takes, for all lines.
+            What matplotlib's `Axes.plot` takes, for all lines.  With many checks only some have a
+            marker; `markevery=1` is for all.
 
         Returns
         -------
@@ -162,49 +181,43 @@ class ConvergenceDisplay:
         ImportError
             Without matplotlib.
         ValueError
-            For another `what` or `against`, or where no check has a value to show.
+            For another `what`, `against` or `xscale`, or where no check has a value to show.
         """
-        for given, allowed, parameter in ((what, VALUES, "what"), (against, AXES, "against")):
+        choices = (what, VALUES, "what"), (against, AXES, "against"), (xscale, SCALES, "xscale")
+        for given, allowed, parameter in choices:
             if not isinstance(given, str) or given not in allowed:
                 raise ValueError(
                     f"{parameter} must be one of {', '.join(map(repr, allowed))}, got {given!r}"
                 )
-        if ax is not None and not hasattr(ax, "plot"):
-            raise ValueError(f"ax must be matplotlib Axes or None, got {ax!r}")
         curves = self._curves(what, against, best)
         if not curves:
-            remedies = {
-                "objective": "take more iterations or a smaller tol, give best, or use "
-                "what='bound'",
-                "bound": "fit anew with a tol, or use what='objective'",
-                "score": "fit with early_stopping=True, or with X_val and y_val",
-            }
-            found = "finite" if what == "score" else "positive"
-            raise ValueError(f"no check has a {found} {VALUES[what]}: {remedies[what]}")
-        self.ax_ = _new_axes() if ax is None else ax
+            found = "finite" if what in SCORES else "positive"
+            raise ValueError(f"no check has a {found} {VALUES[what]}: {REMEDIES[what]}")
+        self.ax_ = axes_for(ax)
         self.figure_ = self.ax_.figure
-        self.lines_, line_kw = [], _spelled_out(line_kw)
-        for style, label, x, y, star in curves:
-            look = {
-                "linestyle": DASHES[style % len(DASHES)],
-                "marker": MARKERS[style % len(MARKERS)],
-                "markersize": 4,
-            }
-            self.lines_ += self.ax_.plot(
-                x, y, **{"color": f"C{style % 10}", **look, "label": label, **line_kw}
-            )
-            if star.any():
-                color = self.lines_[-1].get_color()
-                self.ax_.plot(x[star], y[star], "*", color=color, markersize=12)
-        scale = "linear" if what == "score" else "log"
-        self.ax_.set(yscale=scale, xlabel=AXES[against], ylabel=VALUES[what])
+        self.lines_, line_kw = [], spelled_out(line_kw)
+        for curve in curves:
+            self._draw(curve, line_kw)
+        scale = "linear" if what in SCORES else "log"
+        self.ax_.set(yscale=scale, xscale=xscale, xlabel=AXES[against], ylabel=VALUES[what])
         self.ax_.legend()
         return self
 
+    def _draw(self, curve, line_kw):
+        """Add one line, and the star of what was kept."""
+        own = look(curve.style)
+        if curve.at_most:
+            own["marker"] = "v"
+        if curve.x.size > MOST_MARKERS:
+            own["markevery"] = 1.0 / MOST_MARKERS
+        own = {**own, "label": curve.label, **line_kw}
+        self.lines_ += self.ax_.plot(curve.x, curve.y, **own)
+        if curve.star.any():
+            x, y, color = curve.x[curve.star], curve.y[curve.star], self.lines_[-1].get_color()
+            self.ax_.plot(x, y, "*", color=color, markersize=12)
+
     def _curves(self, what, against, best):
-        """(style, label, x, y, star) of each line; `x` and `y` without what a logarithmic axis
-        cannot show, `star` where a score was kept.
-        """
+        """The `Curve` of each model that has something to show."""
         alone = len(self.histories) == 1
         curves = []
         style = -1
@@ -217,7 +230,10 @@ class ConvergenceDisplay:
             for k, run in enumerate(runs):
                 style += alone
                 y = _values(run, what, lowest[min(k, lowest.size - 1)])
-                kept = np.isfinite(y) & ((y > 0.0) | (what == "score"))
+                kept = np.isfinite(y) & ((y > 0.0) | (what in SCORES))
+                at_most = not kept.any() and what == "objective"
+                if at_most:
+                    y, kept = _within_bound(y, run["bound"])
                 if not kept.any():
                     continue
                 label = (
@@ -227,7 +243,7 @@ class ConvergenceDisplay:
                 if len(runs) > 1 and not alone:
                     label = "_" if shown else f"{name}, {len(runs)} classes"
                 star = run.get("kept", np.zeros(y.size, dtype=bool)) & (what == "score")
-                curves.append((style, label, run[against][kept], y[kept], star[kept]))
+                curves.append(Curve(style, label, run[against][kept], y[kept], star[kept], at_most))
                 shown = True
         return curves
 
@@ -238,6 +254,27 @@ class ConvergenceDisplay:
         return np.array(
             [min(run["objective"].min() for j, run in runs if j == k) for k in range(count)]
         )
+
+
+class Curve(NamedTuple):
+    """One line: `x` and `y` without what a logarithmic axis cannot show, `star` where a score was
+    kept; `at_most` where `y` is a bound on it.
+    """
+
+    style: int
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    star: np.ndarray
+    at_most: bool
+
+
+def _within_bound(above, bound):
+    """(y, kept) of a run that found the best F, or is as near to it as its bound tells: where the
+    bound is known, as the only thing that a logarithmic axis can show of it.
+    """
+    kept = np.isfinite(bound) & (bound > 0.0) & (np.abs(above) <= bound)
+    return bound, kept
 
 
 def _values(run, what, lowest):
@@ -252,17 +289,6 @@ _NO_HISTORY = (
 )
 
 
-def _fitted(estimator):
-    """The estimator that did the fit: the winner of a search, the end of a pipeline."""
-    while True:
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif hasattr(estimator, "steps"):
-            estimator = estimator.steps[-1][1]
-        else:
-            return estimator
-
-
 def _on_all_rows(history, plan):
     """The checks whose objective is that of all rows: the early ones of a growing batch are of a
     sample.
@@ -272,19 +298,3 @@ def _on_all_rows(history, plan):
         # Of a sample nothing is proved, of all rows something always is.
         kept = np.isfinite(history["bound"])
     return {key: column[kept] for key, column in history.items()}
-
-
-def _spelled_out(line_kw):
-    """The arguments with long names: `ls` given beside our `linestyle` would be an error."""
-    from matplotlib.cbook import normalize_kwargs
-    from matplotlib.lines import Line2D
-
-    return normalize_kwargs(line_kw, Line2D)
-
-
-def _new_axes():
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("drawing needs matplotlib: pip install matplotlib") from error
-    return plt.subplots()[1]

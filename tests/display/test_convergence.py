@@ -103,6 +103,30 @@ def test_early_stages_of_a_growing_batch_are_left_out(ax):
     )
 
 
+def test_a_fit_of_one_step_is_drawn_at_its_bound(models, ax):
+    at_once = GDRegressor(alpha=0.1).fit(X, Y)
+    assert at_once.history_["objective"].size == 1
+    display = ConvergenceDisplay.from_estimator(at_once, ax=ax)
+    (line,) = display.lines_
+    assert line.get_marker() == "v"
+    np.testing.assert_array_equal(line.get_ydata(), at_once.history_["bound"])
+    with pytest.raises(ValueError, match="no check has a positive"):
+        # Far from the best that is given, its own bound tells nothing of the distance to it.
+        ConvergenceDisplay.from_estimator(at_once, best=at_once.objective_ + 1.0, ax=ax)
+
+
+def test_many_checks_have_few_markers_and_passes_may_be_spaced_by_their_logarithm(ax):
+    checks = np.arange(1.0, 101.0)
+    history = {"passes": checks, "objective": 1.0 + 0.9**checks, "bound": np.inf * checks}
+    display = ConvergenceDisplay({"model": [history]}).plot(ax, best=1.0, xscale="log")
+    assert ax.get_xscale() == "log"
+    assert 0.0 < display.lines_[0].get_markevery() < 0.1
+    display.plot(Figure().subplots(), best=1.0, markevery=2)
+    assert display.lines_[0].get_markevery() == 2
+    with pytest.raises(ValueError, match="xscale must be one of 'linear', 'log', got 'lin'"):
+        display.plot(xscale="lin")
+
+
 def test_pipelines_searches_and_estimators_to_fit(models, ax):
     pipeline = make_pipeline(StandardScaler(), GDRegressor())
     display = ConvergenceDisplay.from_estimator(pipeline, X, Y, what="bound", ax=ax)
@@ -116,7 +140,7 @@ def test_pipelines_searches_and_estimators_to_fit(models, ax):
 
 
 def test_what_cannot_be_drawn_is_said(models, ax):
-    with pytest.raises(ValueError, match="one of 'objective', 'bound', 'score', got 'loss'"):
+    with pytest.raises(ValueError, match="'score', 'prequential', got 'loss'"):
         ConvergenceDisplay.from_estimator(models["auto"], what="loss", ax=ax)
     with pytest.raises(
         ValueError, match="against must be one of 'passes', 'seconds', got 'epochs'"

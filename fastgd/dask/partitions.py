@@ -1,0 +1,126 @@
+"""Dask's collections as blocks of rows: one delayed tuple (X, y, sample_weight, offset) each."""
+
+import importlib.util
+import itertools
+
+import numpy as np
+
+from fastgd.data.sources import BlockSource
+
+# Sums are made by groups of neighbouring blocks, so many at the most: each sends one result.
+MOST_GROUPS = 64
+
+
+def require_dask():
+    """Raise ImportError that says how to install Dask, where it is missing."""
+    for name in ("dask", "distributed"):
+        if importlib.util.find_spec(name) is None:
+            raise ImportError(
+                f"fastgd.dask needs {name}, which is not installed: pip install 'fastgd[dask]'"
+            )
+
+
+def current_client():
+    """The client of this program.
+
+    Raises
+    ------
+    ValueError
+        Where there is none.
+    """
+    from distributed import get_client
+
+    try:
+        return get_client()
+    except ValueError:
+        raise ValueError(
+            "there is no Dask client; make one first: `from dask.distributed import Client, "
+            "LocalCluster; client = Client(LocalCluster())`, or Client(address) of a cluster"
+        ) from None
+
+
+def delayed_blocks(X, y=None, sample_weight=None, offset=None):
+    """A list of delayed tuples, one for each block of rows.
+
+    Parameters
+    ----------
+    X : dask array, dask dataframe, or list of delayed sources, arrays or frames
+    y, sample_weight, offset : dask array, dask series, array-like or list of delayed, optional
+        In blocks like X; arrays of NumPy are cut where X is.
+
+    Raises
+    ------
+    ValueError
+        Where blocks do not go together.
+    """
+    from dask.delayed import delayed
+
+    parts, heights = _parts_of(X, "X")
+    columns = []
+    for name, one in (("y", y), ("sample_weight", sample_weight), ("offset", offset)):
+        columns.append(_column_of(one, name, parts, heights))
+    together = delayed(_together, pure=False)
+    return [together(X, *(column[k] for column in columns)) for k, X in enumerate(parts)]
+
+
+def grouped(blocks):
+    """Neighbouring blocks in groups, of about equal numbers: the same whatever the workers."""
+    count = min(len(blocks), MOST_GROUPS)
+    cuts = np.arange(count + 1) * len(blocks) // count
+    return [blocks[a:b] for a, b in itertools.pairwise(cuts)]
+
+
+def _together(X, y, sample_weight, offset):
+    """One block, made on a worker."""
+    return X if isinstance(X, BlockSource) else (X, y, sample_weight, offset)
+
+
+def _parts_of(X, name):
+    """Delayed blocks of rows, and how many rows each has where that is known."""
+    from dask.delayed import Delayed
+
+    if isinstance(X, list | tuple) and X and all(isinstance(one, Delayed) for one in X):
+        return list(X), None
+    if hasattr(X, "chunks") and hasattr(X, "to_delayed"):
+        if X.ndim == 2 and len(X.chunks[1]) > 1:
+            X = X.rechunk({1: -1})
+        heights = None if np.isnan(X.chunks[0]).any() else list(X.chunks[0])
+        return list(X.to_delayed().ravel()), heights
+    if hasattr(X, "npartitions") and hasattr(X, "to_delayed"):
+        return list(X.to_delayed()), None
+    raise ValueError(
+        f"{name} must be a dask array, a dask dataframe or a list of delayed blocks, got "
+        f"{type(X).__name__}; for data in memory use the fit of the estimator"
+    )
+
+
+def _column_of(given, name, parts, heights):
+    """Delayed blocks of one number for each row, as many as X has; Nones where nothing is given."""
+    if given is None:
+        return [None] * len(parts)
+    if isinstance(given, np.ndarray) or not hasattr(given, "to_delayed"):
+        if isinstance(given, list) and len(given) == len(parts):
+            return given
+        if heights is None:
+            raise ValueError(
+                f"{name} is in memory, and the blocks of X have unknown lengths; give {name} as a "
+                "dask array in blocks like X, or call X.compute_chunk_sizes() first"
+            )
+        whole = np.asarray(given)
+        if whole.shape[:1] != (sum(heights),):
+            raise ValueError(f"{name} has shape {whole.shape}, X has {sum(heights)} rows")
+        cuts = np.cumsum([0, *heights])
+        return [whole[a:b] for a, b in itertools.pairwise(cuts)]
+    if heights is not None and hasattr(given, "chunks") and not np.isnan(given.chunks[0]).any():
+        if sum(given.chunks[0]) != sum(heights):
+            raise ValueError(
+                f"{name} has {sum(given.chunks[0])} rows, X has {sum(heights)}; they go together"
+            )
+        given = given.rechunk({0: tuple(heights)})
+    found, _ = _parts_of(given, name)
+    if len(found) != len(parts):
+        raise ValueError(
+            f"{name} has {len(found)} blocks, X has {len(parts)}; they have to be cut alike "
+            "(call compute_chunk_sizes() on both, or repartition)"
+        )
+    return found

@@ -1,0 +1,334 @@
+"""Rows that stay where they are, in files or made anew by each reading, and are read block by
+block.
+
+A first reading, the survey (`fastgd.objective.survey`), checks all values, sums the columns up, and
+keeps what belongs to each row beside its features and a uniform sample of the rows.  Each later one
+is held against it, so that a source that hands out other data is noticed.
+"""
+
+import copy
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastgd.data.ahead import read_ahead
+from fastgd.data.check_X import as_rows
+from fastgd.data.digest import hash_of
+from fastgd.data.far_columns import read_from
+from fastgd.data.rows import DenseRows, moved_intercept
+from fastgd.data.sources import Block
+
+# Shares of the memory that a fit may take: of a block, of which there are three at once (one is
+# worked on, one is ready, one is being read), and of the sample.
+BLOCK = 1.0 / 8.0
+SAMPLE = 1.0 / 4.0
+LEAST_BLOCK = 1 << 16
+# A block larger than this is read no faster.
+MOST_BLOCK = 1 << 26
+# Where the system does not say how much memory is free.
+UNKNOWN_MEMORY = 1 << 30
+# Sums of a block are the same each time but for the order in which they are added.
+SAME = 1e-12
+
+
+def memory_of(given):
+    """Bytes that a fit may take: as given, or a quarter of what is free."""
+    if given is not None:
+        return int(given)
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            free = next(line for line in lines if line.startswith("MemAvailable"))
+        return int(free.split()[1]) * 1024 // 4
+    except (OSError, StopIteration, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8
+    except (AttributeError, OSError, ValueError):
+        return UNKNOWN_MEMORY
+
+
+@dataclass
+class BlockFacts:
+    """What is known of one block of a source.
+
+    Attributes
+    ----------
+    own : slice
+        Which rows it holds.
+    stored, nonzeros : int
+        Number of values, and of those that are not 0.
+    squares : float
+        Their sum of squares.
+    columns : int
+        Sum of the columns of compressed rows.
+    """
+
+    own: slice | np.ndarray
+    stored: int
+    nonzeros: int
+    squares: float
+    columns: int
+
+    def differs(self, rows):
+        """Whether these rows are others than those that were surveyed."""
+        if rows.stored() != self.stored or _sum_of_columns(rows) != self.columns:
+            return True
+        return not abs(rows.sum_of_squares() - self.squares) <= SAME * self.squares
+
+
+def facts_of(rows, first):
+    """The facts of rows that begin with row `first` of all."""
+    own = slice(first, first + rows.shape()[0])
+    return BlockFacts(
+        own, rows.stored(), rows.nonzeros(), rows.sum_of_squares(), _sum_of_columns(rows)
+    )
+
+
+def _sum_of_columns(rows):
+    return int(rows.columns.sum(dtype=np.uint64)) if rows.sparse else 0
+
+
+class BlockRows:
+    """X in blocks: what is known of all rows, and the way to read them again.
+
+    It stands where `Rows` do in an objective; passes ask for `parts`.
+
+    Parameters
+    ----------
+    source : BlockSource
+    n_bytes : int
+        Of a block, at most about.
+    blocks : list of BlockFacts
+    n_features : int
+    sparse : bool
+    dtype : dtype
+    norms : ndarray, (n_features,)
+        Root of the sum of squares of each column.
+    sample : Rows
+        Some of the rows, in random order.
+    sampled : ndarray of int
+        Which they are.
+    centers : ndarray, (n_features,), or None
+        What is taken from columns that are far from 0.
+    """
+
+    in_memory = False
+    kind = "blocks"
+
+    def __init__(self, source, n_bytes, blocks, n_features, sparse, dtype, norms, sample, sampled):
+        self.source, self.n_bytes, self.blocks = source, n_bytes, blocks
+        self.n_features, self.sparse, self._dtype = n_features, sparse, dtype
+        self.norms, self.sample, self.sampled = norms, sample, sampled
+        # Sums behind the moments of the rows as they are stored, all of weight 1.
+        self.moments: tuple | None = None
+        # What is to be taken from the columns where those far from 0 are read as distances.
+        self.far: np.ndarray | None = None
+        self.centers: np.ndarray | None = None
+
+    def parts(self):
+        """(facts, rows) of each block, in order: one reading.
+
+        Raises
+        ------
+        ValueError
+            Where the source hands out other rows than it did at first.
+        """
+        known = iter(self.blocks)
+        for number, (_, rows) in enumerate(checked_blocks(self.source, self.n_bytes)):
+            facts = next(known, None)
+            if facts is None or rows.shape() != (
+                facts.own.stop - facts.own.start,
+                self.n_features,
+            ):
+                raise ValueError(self._changed(number, rows))
+            if facts.differs(rows):
+                raise ValueError(self._changed(number, rows))
+            yield facts, rows if self.centers is None else read_from(rows, self.centers)
+        if next(known, None) is not None:
+            raise ValueError(
+                f"the source ended after {number + 1} of the {len(self.blocks)} blocks that it had "
+                "at the first reading; it has to hand out the same rows each time"
+            )
+
+    def how_read(self):
+        """What a plan is to tell of how X is read."""
+        n_blocks, size = len(self.blocks), self.n_bytes / 1e6
+        return f"X is read anew in each pass, {n_blocks} blocks of up to {size:.0f} MB"
+
+    def over_parts(self, objective, work, arguments, arrays):
+        """What `Objective.over_parts` gives, one reading."""
+        for facts, rows in self.parts():
+            part = objective.on_block(rows, facts)
+            yield work(part, *arguments, *(array[facts.own] for array in arrays))
+
+    def added(self, objective, work, arguments, arrays):
+        """What `Objective.added` gives, one reading."""
+        return added_in_order(self.over_parts(objective, work, arguments, arrays))
+
+    def digest(self):
+        """What tells these rows from others (`fastgd.data.digest`): what the first reading found.
+
+        Sums of squares of a block are left out: they may differ in their last bits.
+        """
+        counts = [(one.stored, one.nonzeros, one.columns) for one in self.blocks]
+        ends = [one.own.stop for one in self.blocks]
+        arrays = [np.array(counts, dtype=np.uint64), np.array(ends), *(self.moments or ())]
+        shape = [int(one) for one in self.shape()]
+        return {
+            "kind": "blocks",
+            "shape": shape,
+            "dtype": str(self._dtype),
+            "hash": hash_of(arrays),
+        }
+
+    def _changed(self, number, rows):
+        """What to say of a block that is not as it was."""
+        place = self.source.place(number, 0)
+        return (
+            f"block {number} of the source ({place}) is not what it was at the first reading: "
+            f"{rows.shape()[0]} rows, {rows.stored()} values; a source has to hand out the same "
+            "rows each time"
+        )
+
+    def shifted(self, centers):
+        """The same rows, read as distances from these numbers."""
+        moved = copy.copy(self)
+        moved.centers = centers
+        moved.sample = read_from(self.sample, centers)
+        moved.moments = None
+        return moved
+
+    @property
+    def storage(self):
+        """The rows as they are stored."""
+        return self
+
+    @property
+    def dtype(self):
+        """Of what the rows hand out."""
+        return self._dtype if self.centers is None else np.dtype(np.float64)
+
+    @property
+    def mark(self):
+        """Bytes that tell what was taken from the columns."""
+        return b"" if self.centers is None else self.centers.tobytes()
+
+    def shape(self):
+        """Number of rows and of columns."""
+        return self.blocks[-1].own.stop, self.n_features
+
+    def stored(self):
+        """Number of stored values."""
+        return sum(facts.stored for facts in self.blocks)
+
+    def nonzeros(self, part=0, parts=1):
+        """Number of values that are not 0; they count for the first part."""
+        return sum(facts.nonzeros for facts in self.blocks) if part == 0 else 0
+
+    def least_chunk(self):
+        """Rows that a pass should take together at least."""
+        return 16
+
+    def narrowed(self):
+        """None: other columns are not looked for."""
+
+    def column_norms(self):
+        """Root of the sum of squares of each column, as the rows are stored."""
+        return self.norms
+
+    def sum_of_squares(self):
+        """Of all values, as they are stored."""
+        return sum(facts.squares for facts in self.blocks)
+
+    def take(self, chosen):
+        """These rows, increasing indices, as a float64 array, or SciPy array: one reading."""
+        chosen, found = np.arange(self.shape()[0])[chosen], []
+        for facts, rows in self.parts():
+            first, last = np.searchsorted(chosen, (facts.own.start, facts.own.stop))
+            if last > first:
+                found.append(rows.take(chosen[first:last] - facts.own.start))
+        return sp.vstack(found, format="csr") if self.sparse else np.concatenate(found)
+
+    def without_columns(self):
+        """As many rows with nothing in them."""
+        return DenseRows(np.empty((self.shape()[0], 0)))
+
+    def taken_away(self, directions):
+        """How much was taken from rows along `directions`, (d, k): sums of magnitudes, (k,)."""
+        taken = np.zeros(self.n_features) if self.centers is None else self.centers
+        return np.abs(taken) @ np.abs(directions)
+
+    def user_intercept(self, coef, intercept):
+        """Intercept that goes with the columns as they were given."""
+        if self.centers is None:
+            return intercept
+        return moved_intercept(self.centers, coef, intercept, -1.0)
+
+    def own_intercept(self, coef, intercept):
+        """Intercept that goes with what the rows hand out."""
+        if self.centers is None:
+            return intercept
+        return moved_intercept(self.centers, coef, intercept, 1.0)
+
+
+def added_in_order(results):
+    """Sum of arrays, numbers or tuples of them, in an array of its own: the next result may be
+    written over the one before.
+    """
+    total = None
+    for found in results:
+        total = _copied(found) if total is None else _plus(total, found)
+    return total
+
+
+def _copied(found):
+    return tuple(map(np.array, found)) if isinstance(found, tuple) else np.array(found)
+
+
+def _plus(total, found):
+    if isinstance(found, tuple):
+        return tuple(_plus(a, b) for a, b in zip(total, found, strict=True))
+    total += found
+    return total
+
+
+def checked_blocks(source, n_bytes):
+    """(block, rows) of each block of a source that has rows, its X as `Rows`: one reading, on a
+    thread that is one block ahead.
+
+    Raises
+    ------
+    ValueError
+        For whatever `fastgd.data.check_X` refuses, naming the place, and for blocks of another kind
+        than the first.
+    """
+    yield from read_ahead(_checked(source, n_bytes))
+
+
+def _checked(source, n_bytes):
+    kind = None
+    for number, block in enumerate(source.blocks(n_bytes)):
+        if not isinstance(block, Block):
+            raise ValueError(
+                f"block {number} of the source is a {type(block).__name__}, not a Block"
+            )
+        if block.X.shape[0] == 0:
+            continue
+        try:
+            rows = as_rows(block.X)
+        except ValueError as error:
+            raise ValueError(f"{source.place(number, 0)}: {error}") from error
+        own = rows.shape()[1], rows.sparse
+        kind = kind or own
+        if own != kind:
+            raise ValueError(
+                f"{source.place(number, 0)}: X has {_kind(*own)}, the blocks before it have "
+                f"{_kind(*kind)}; all blocks need the same columns"
+            )
+        yield block, rows
+
+
+def _kind(n_features, sparse):
+    return f"{n_features} {'sparse' if sparse else 'dense'} columns"

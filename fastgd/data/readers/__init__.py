@@ -1,0 +1,1 @@
+"""Files as sources of blocks: svmlight, Parquet and CSV."""

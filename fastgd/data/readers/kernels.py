@@ -1,0 +1,187 @@
+"""Compiled loops over the bytes of an svmlight file.
+
+    target [qid:number] index:value index:value ... [# words]
+
+They trust that the last byte is the end of a line.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgd.data.readers.decimals import HARD, INFINITE, MALFORMED, ZERO, read_number
+from fastgd.runtime.jit import kernel
+
+TAB, NEWLINE, RETURN, SPACE, HASH, COLON = b"\t\n\r #:"
+LETTER_Q, LETTER_I, LETTER_D = b"qid"
+
+# Places in `counts`; of indices the least and the greatest so far, counted from the base.
+ROWS, VALUES, HARD_NUMBERS, LINES, POSITION, TOKEN, LEAST, GREATEST = range(8)
+N_COUNTS = 8
+
+# How a call of `parse_rows` ends. The first row that does not fit is read again by the next call.
+DONE, FULL, MORE_VALUES, MORE_ROWS, MORE_HARD = range(5)
+# And what is wrong otherwise.
+BAD_TARGET, BAD_PAIR, BAD_VALUE, BEYOND, ZERO_INDEX, FALLING_INDEX = range(5, 11)
+TARGET_BEYOND_DOUBLES, VALUE_BEYOND_DOUBLES = 11, 12
+
+# Beyond all indices: not counted on.
+FAR = 1 << 40
+
+
+class Room(NamedTuple):
+    """Arrays that rows are written to.
+
+    Attributes
+    ----------
+    data, indices, indptr : ndarray
+        As in a CSR matrix, of float64, int32 and int32.
+    targets : ndarray of float64, (room for rows,)
+    hard : ndarray of int64, (room, 4)
+        Numbers that Python has to convert: the place in `data`, or -1 - the row of a target; the
+        first byte, one past the last, the line.
+    """
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    targets: np.ndarray
+    hard: np.ndarray
+
+
+@kernel
+def parse_rows(text, n_bytes, base, n_features, room, counts):
+    """Rows of whole lines, from `counts[POSITION]` on, until they are more than `n_bytes` in
+    memory; how it ended.
+
+    Indices are counted from `base`.  Zeros are not stored.  At an error `counts[TOKEN]` is where
+    it is.
+    """
+    position = counts[POSITION]
+    while position < text.size:
+        counts[POSITION] = position
+        position = past_blanks(text, position)
+        if text[position] != NEWLINE and text[position] != HASH:
+            n_values = counts[VALUES]
+            n_hard = counts[HARD_NUMBERS]
+            status, position = parse_row(text, position, base, n_features, room, counts)
+            n_rows = counts[ROWS]
+            size = 12 * counts[VALUES] + 8 * (n_rows + 1)
+            if n_rows > 0 and (status == MORE_VALUES or (status == DONE and size > n_bytes)):
+                status = FULL
+            if status != DONE:
+                counts[VALUES] = n_values
+                counts[HARD_NUMBERS] = n_hard
+                counts[TOKEN] = position
+                return status
+            counts[ROWS] = n_rows + 1
+            room.indptr[n_rows + 1] = counts[VALUES]
+        while text[position] != NEWLINE:
+            position += 1
+        position += 1
+        counts[LINES] += 1
+    counts[POSITION] = position
+    return DONE
+
+
+@kernel
+def parse_row(text, position, base, n_features, room, counts):
+    """One row, up to the end of its line or the words behind it; how it ended, and where."""
+    row = counts[ROWS]
+    n_values = counts[VALUES]
+    if row == room.targets.size:
+        return MORE_ROWS, position
+    target, end, found = read_number(text, position)
+    if found == MALFORMED or not ends(text[end]):
+        return BAD_TARGET, position
+    if found == INFINITE:
+        return TARGET_BEYOND_DOUBLES, position
+    if found == HARD and not note(room, counts, -1 - row, position, end):
+        return MORE_HARD, position
+    room.targets[row] = target
+    position = past_query(text, past_blanks(text, end))
+    previous = -1
+    while text[position] != NEWLINE and text[position] != HASH:
+        index, after = read_index(text, position)
+        if after == position or text[after] != COLON:
+            return BAD_PAIR, position
+        index -= base
+        if previous < 0:
+            counts[LEAST] = min(counts[LEAST], index)
+        if index <= previous:
+            return (ZERO_INDEX if index < 0 else FALLING_INDEX), position
+        if index >= n_features:
+            return BEYOND, position
+        value, end, found = read_number(text, after + 1)
+        if found == MALFORMED or not ends(text[end]):
+            return BAD_VALUE, position
+        if found == INFINITE:
+            return VALUE_BEYOND_DOUBLES, position
+        if value != 0.0 or found == HARD:
+            if n_values == room.data.size:
+                return MORE_VALUES, position
+            if found == HARD and not note(room, counts, n_values, after + 1, end):
+                return MORE_HARD, position
+            room.data[n_values] = value
+            room.indices[n_values] = index
+            n_values += 1
+        previous = index
+        position = past_blanks(text, end)
+    counts[VALUES] = n_values
+    counts[GREATEST] = max(counts[GREATEST], previous)
+    return DONE, position
+
+
+@kernel
+def read_index(text, position):
+    """The integer at `position` and where it ends."""
+    index = 0
+    digit = np.int64(text[position]) - ZERO
+    while 0 <= digit <= 9:
+        if index < FAR:
+            index = 10 * index + digit
+        position += 1
+        digit = np.int64(text[position]) - ZERO
+    return index, position
+
+
+@kernel
+def past_blanks(text, position):
+    """Where the next word begins, or the line ends."""
+    while text[position] == SPACE or text[position] == TAB or text[position] == RETURN:
+        position += 1
+    return position
+
+
+@kernel
+def past_query(text, position):
+    """The number of the query in front of the first pair, as ranking has it, is passed over."""
+    if (
+        text[position] != LETTER_Q
+        or text[position + 1] != LETTER_I
+        or text[position + 2] != LETTER_D
+    ):
+        return position
+    while not ends(text[position]):
+        position += 1
+    return past_blanks(text, position)
+
+
+@kernel
+def ends(character):
+    """Whether a number may be followed by this; what no line may hold is found next."""
+    return character <= SPACE or character == HASH
+
+
+@kernel
+def note(room, counts, place, first, last):
+    """Leave a number to Python, if there is room for it."""
+    k = counts[HARD_NUMBERS]
+    if k == room.hard.shape[0]:
+        return False
+    room.hard[k, 0] = place
+    room.hard[k, 1] = first
+    room.hard[k, 2] = last
+    room.hard[k, 3] = counts[LINES]
+    counts[HARD_NUMBERS] = k + 1
+    return True

@@ -1,0 +1,322 @@
+"""svmlight files (libsvm's format, too) as sources of blocks."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastgd.data.readers import kernels, pages
+from fastgd.data.readers.files import as_paths, whole_lines
+from fastgd.data.sources import Block, BlockSource
+
+# Columns that int32 can count.
+MOST_FEATURES = np.iinfo(np.int32).max
+# Bytes of a block whose values int32 can count.
+MOST_BYTES = 12 * MOST_FEATURES - 12
+# Bytes of a block where only its indices are looked at.
+SCANNED = 1 << 22
+# What the first block has room for, before it grows.
+FEWEST_ROWS = 1 << 10
+FEWEST_HARD = 1 << 6
+
+NOT_FINITE = (b"nan", b"inf", b"infinity")
+BEYOND_DOUBLES = "is beyond the range of double precision"
+
+
+class SvmlightColumns(NamedTuple):
+    """How indices become columns.
+
+    Attributes
+    ----------
+    n_features : int
+    zero_based : bool
+        Whether the first column has index 0, not 1.
+    """
+
+    n_features: int
+    zero_based: bool
+
+
+def from_svmlight(
+    paths: str | os.PathLike | Sequence[str | os.PathLike],
+    n_features: int | None = None,
+    zero_based: bool | Literal["auto"] = "auto",
+) -> BlockSource:
+    r"""Rows of svmlight files, which scikit-learn and libsvm write and read, block by block.
+
+    A line is `target index:value index:value ...`, with indices that rise. Words behind a # and
+    `qid:number` in front of the first pair are passed over. Files whose names end with .gz or .bz2
+    are unpacked as they are read, at the pace of Python's modules.
+
+    Parameters
+    ----------
+    paths : path-like or sequence of them
+        One file, or several that are read one after the other.
+    n_features : int, optional
+        Number of columns. By default it is found in a pass of its own, before the first block is
+        made, or taken from the model that predicts.
+    zero_based : bool or "auto", default="auto"
+        Whether the first column has the index 0. "auto": if index 0 occurs in any of the files,
+        found in the same pass.
+
+    Returns
+    -------
+    BlockSource
+
+    Raises
+    ------
+    ValueError
+        When it is read: for what is no such line, a number that is not finite, indices that do not
+        rise or are out of range, naming file and line; for a file without rows.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = Path(folder.name) / "rows.svm"
+    >>> _ = path.write_text("1 1:0.5 3:2\n-1 2:1e-1  # a remark\n")
+    >>> for block in from_svmlight(path).blocks(n_bytes=1_000_000):
+    ...     print(block.X.toarray(), block.y)
+    [[0.5 0.  2. ]
+     [0.  0.1 0. ]] [ 1. -1.]
+    >>> folder.cleanup()
+    """
+    if n_features is not None and not 0 < n_features <= MOST_FEATURES:
+        raise ValueError(
+            f"n_features must be from 1 to {MOST_FEATURES}, or None, got {n_features!r}"
+        )
+    if zero_based not in (True, False, "auto"):
+        raise ValueError(f"zero_based must be True, False or 'auto', got {zero_based!r}")
+    return SvmlightSource(as_paths(paths), n_features, zero_based)
+
+
+class SvmlightSource(BlockSource):
+    """Rows of svmlight files.
+
+    Parameters
+    ----------
+    paths : list of Path
+    n_features : int or None
+    zero_based : bool or "auto"
+        As `from_svmlight` has them.
+
+    Attributes
+    ----------
+    encoding : SvmlightColumns or None
+        None until it is given or found.
+    """
+
+    def __init__(self, paths: list[Path], n_features: int | None, zero_based: bool | str) -> None:
+        self.paths = paths
+        self.n_features = n_features
+        self.zero_based = zero_based
+        if n_features is not None and zero_based != "auto":
+            self.encoding = SvmlightColumns(n_features, bool(zero_based))
+        self._first_rows: list[int] = []
+
+    def blocks(self, n_bytes: int) -> Iterator[Block]:
+        """CSR blocks without stored zeros, across the files; see `BlockSource.blocks`."""
+        if self.encoding is None:
+            self.encoding = self._scanned()
+        self._first_rows = []
+        return self._blocks(_RowsInMaking(n_bytes, self.encoding), self._first_rows)
+
+    def place(self, number: int, row: int) -> str:
+        """File and line, found by reading the files once more."""
+        left = self._first_rows[number] + row
+        for path in self.paths:
+            line = 0
+            for text in whole_lines(path):
+                for one in text.tobytes().splitlines():
+                    line += 1
+                    if one.strip() and not one.lstrip().startswith(b"#"):
+                        if left == 0:
+                            return f"{path}, line {line}"
+                        left -= 1
+        return super().place(number, row)
+
+    def encoded_as(self, encoding: Any) -> "SvmlightSource":
+        """The same files with the columns of a model; `zero_based` stays where it was given.
+
+        Raises
+        ------
+        ValueError
+            Where `n_features` was given and is not the model's, or the model was fitted to tables.
+        """
+        if encoding is None:
+            return self
+        if not isinstance(encoding, SvmlightColumns):
+            raise ValueError(
+                "the model was fitted to tables, whose columns have names; it cannot predict the "
+                "rows of svmlight files"
+            )
+        if self.n_features not in (None, encoding.n_features):
+            raise ValueError(
+                f"the files were given {self.n_features} features (n_features), the model has "
+                f"{encoding.n_features}"
+            )
+        based = encoding.zero_based if self.zero_based == "auto" else self.zero_based
+        return SvmlightSource(self.paths, encoding.n_features, based)
+
+    def _scanned(self):
+        """Columns by the indices that occur, as scikit-learn has them."""
+        rows = _RowsInMaking(SCANNED, SvmlightColumns(MOST_FEATURES, True))
+        for _ in self._blocks(rows, []):
+            pass
+        based = self.zero_based
+        if based == "auto":
+            based = bool(rows.counts[kernels.LEAST] == 0)
+        n_features = int(rows.counts[kernels.GREATEST]) + (1 if based else 0)
+        return SvmlightColumns(self.n_features or max(n_features, 1), bool(based))
+
+    def _blocks(self, rows, first_rows):
+        n_rows = 0
+        for path in self.paths:
+            before = n_rows + rows.n_rows
+            rows.begin(path)
+            for text in whole_lines(path):
+                while rows.take(text) == kernels.FULL:
+                    first_rows.append(n_rows)
+                    n_rows += rows.n_rows
+                    yield rows.block()
+            if n_rows + rows.n_rows == before:
+                raise ValueError(f"{path} has no rows")
+        first_rows.append(n_rows)
+        yield rows.block()
+
+
+class _RowsInMaking:
+    """The arrays of a block while lines are read into them."""
+
+    def __init__(self, n_bytes, columns):
+        self.n_bytes = min(n_bytes, MOST_BYTES)
+        self.columns = columns
+        self.path = None
+        self.counts = np.zeros(kernels.N_COUNTS, np.int64)
+        self.counts[kernels.LEAST] = MOST_FEATURES
+        self.counts[kernels.GREATEST] = -1
+        self.hard = np.empty((FEWEST_HARD, 4), np.int64)
+        self.room: Any = None
+        self.most_rows = FEWEST_ROWS
+
+    @property
+    def n_rows(self):
+        return int(self.counts[kernels.ROWS])
+
+    def begin(self, path):
+        """Begin a file."""
+        self.path = path
+        self.counts[kernels.LINES] = 0
+
+    def take(self, text):
+        """Read lines until the text ends or the block is full: `DONE` or `FULL`."""
+        if self.room is None:  # not earlier: the last block may still be in use
+            self.room = self._new_room()
+        status = self._parsed(text)
+        while status in (kernels.MORE_VALUES, kernels.MORE_ROWS, kernels.MORE_HARD):
+            self._grow(status)
+            status = self._parsed(text)
+        if status == kernels.DONE:
+            self.counts[kernels.POSITION] = 0
+        elif status != kernels.FULL:
+            raise ValueError(self._wrong(status, text))
+        return status
+
+    def block(self):
+        """What was read; the next block gets arrays of its own."""
+        n_rows = self.n_rows
+        n_values = int(self.counts[kernels.VALUES])
+        room, self.room = self.room, None
+        self.counts[kernels.ROWS] = self.counts[kernels.VALUES] = 0
+        self.most_rows = max(FEWEST_ROWS, n_rows + n_rows // 8)
+        parts = room.data[:n_values], room.indices[:n_values], room.indptr[: n_rows + 1]
+        X = sp.csr_array(parts, shape=(n_rows, self.columns.n_features))
+        return Block(X, room.targets[:n_rows])
+
+    def _new_room(self):
+        # More values are too many bytes. What is not written to takes no memory.
+        most = self.n_bytes // 12 + 1
+        data, indices = pages.empty(most), pages.empty(most, np.int32)
+        indptr, targets = pages.empty(self.most_rows + 1, np.int32), pages.empty(self.most_rows)
+        indptr[0] = 0
+        return kernels.Room(data, indices, indptr, targets, self.hard)
+
+    def _grow(self, status):
+        """Twice the room that is missing."""
+        room = self.room
+        if status == kernels.MORE_ROWS:
+            room = room._replace(targets=_doubled(room.targets), indptr=_doubled(room.indptr))
+        elif status == kernels.MORE_VALUES:
+            room = room._replace(data=_doubled(room.data), indices=_doubled(room.indices))
+        else:
+            self.hard = np.empty((2 * len(self.hard), 4), np.int64)
+            room = room._replace(hard=self.hard)
+        self.room = room
+
+    def _parsed(self, text):
+        status = kernels.parse_rows(
+            text,
+            self.n_bytes,
+            0 if self.columns.zero_based else 1,
+            self.columns.n_features,
+            self.room,
+            self.counts,
+        )
+        for place, first, last, line in self.hard[: self.counts[kernels.HARD_NUMBERS]].tolist():
+            word = text[first:last].tobytes()
+            value = float(word)
+            if np.isinf(value):
+                raise ValueError(f"{self._line(line)}: {_shown(word)} {BEYOND_DOUBLES}")
+            if place < 0:
+                self.room.targets[-1 - place] = value
+            else:
+                self.room.data[place] = value
+        self.counts[kernels.HARD_NUMBERS] = 0
+        return status
+
+    def _line(self, number):
+        return f"{self.path}, line {number + 1}"
+
+    def _wrong(self, status, text):
+        """What is wrong with a line, and where."""
+        first = int(self.counts[kernels.TOKEN])
+        word = _word(text, first)
+        shown = _shown(word)
+        number = word.split(b":")[-1].lstrip(b"+-").lower()
+        if status in (kernels.BAD_TARGET, kernels.BAD_VALUE) and number in NOT_FINITE:
+            reason = f"{shown} is not finite; drop the row or put a number there"
+        elif status == kernels.BAD_TARGET and b"," in word:
+            reason = f"{shown} are several targets, and rows must have one"
+        elif status == kernels.BAD_TARGET:
+            reason = f"the target {shown} is no number"
+        elif status in (kernels.TARGET_BEYOND_DOUBLES, kernels.VALUE_BEYOND_DOUBLES):
+            reason = f"{shown} {BEYOND_DOUBLES}"
+        elif status == kernels.BEYOND:
+            reason = f"the index of {shown} is beyond {self.columns.n_features} columns"
+        elif status == kernels.ZERO_INDEX:
+            reason = f"{shown} has index 0, where the first is 1 (zero_based=False)"
+        elif status == kernels.FALLING_INDEX:
+            reason = f"the index of {shown} does not rise, as indices must within a row"
+        else:
+            reason = f"{shown} is not index:value"
+        return f"{self._line(int(self.counts[kernels.LINES]))}: {reason}"
+
+
+def _doubled(array):
+    grown = pages.empty(2 * array.size, array.dtype.type)
+    grown[: array.size] = array
+    return grown
+
+
+def _word(text, first):
+    """The bytes from there to the next blank."""
+    return text[first : first + 200].tobytes().split(b"\n")[0].split(maxsplit=1)[0]
+
+
+def _shown(word):
+    text = word.decode("utf-8", "replace")
+    return repr(text if len(text) <= 40 else text[:40] + "...")

@@ -1,0 +1,225 @@
+"""Parquet and CSV files as batches of columns, by pyarrow, which is imported when it is used."""
+
+import contextlib
+import enum
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fastgd.data.readers.table_values import is_text
+
+# Bytes of a file that are read at once. pyarrow holds up to 44 parts of a CSV file.
+PARQUET_CHUNK = 1 << 18
+CSV_CHUNK = 1 << 18
+
+
+class Kind(enum.Enum):
+    """What a column holds, in words for an error."""
+
+    NUMBER = "numbers"
+    FLAG = "booleans"
+    INTEGER = "integers"
+    CODE = "a category of integers"
+    TEXT = "text"
+    OTHER = "neither numbers nor text"
+
+
+# What may stand where a kind is expected.
+FITTING = {
+    Kind.NUMBER: {Kind.NUMBER, Kind.FLAG, Kind.INTEGER, Kind.CODE},
+    Kind.INTEGER: {Kind.INTEGER, Kind.CODE},
+    Kind.FLAG: {Kind.FLAG},
+    Kind.TEXT: {Kind.TEXT},
+}
+
+
+def require_pyarrow() -> None:
+    """Raise ImportError, saying what to install, where pyarrow is not there."""
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise ImportError('reading tables takes pyarrow: pip install "fastgd[parquet]"') from error
+
+
+def open_table(path: Path, format: str) -> "Table":
+    """The columns of a file; its rows are not read yet.
+
+    Raises
+    ------
+    ValueError
+        For a file that is none of the format, naming it.
+    """
+    return CsvTable(path) if format == "csv" else ParquetTable(path)
+
+
+class Table:
+    """A file of columns.
+
+    Attributes
+    ----------
+    path : Path
+    kinds : dict of str to Kind
+        In the order of the file.
+    types : dict of str to str
+        As the format calls them.
+    index : set of str
+        Columns that are names of rows.
+    """
+
+    path: Path
+    kinds: dict[str, Kind]
+    types: dict[str, str]
+    index: set[str]
+
+    def batches(self, wanted: Mapping[str, Kind], n_rows: int) -> Iterator[Any]:
+        """Record batches of these columns of about `n_rows`: text as dictionaries."""
+        raise NotImplementedError
+
+    def require(self, wanted: Mapping[str, Kind], source: str) -> None:
+        """Raise ValueError where a column is not there, or is of another kind than in `source`."""
+        for name, kind in wanted.items():
+            self.require_names([name])
+            if not self.fits(name, kind):
+                raise ValueError(
+                    f"{self.path}: column {name!r} holds {self.kinds[name].value} "
+                    f"({self.types[name]}), in {source} {kind.value}"
+                )
+
+    def fits(self, name: str, kind: Kind) -> bool:
+        """Whether a column can be read as one of that kind."""
+        return self.kinds[name] in FITTING[kind]
+
+    def require_names(self, names: list[str]) -> None:
+        """Raise ValueError where a column is not there."""
+        for name in names:
+            if name not in self.kinds:
+                shown = ", ".join(map(repr, list(self.kinds)[:20]))
+                more = ", ..." if len(self.kinds) > 20 else ""
+                raise ValueError(f"{self.path} has no column {name!r}; it has {shown}{more}")
+
+    def _describe(self, schema):
+        names = schema.names
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{self.path} has several columns {name!r}")
+        told = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+        codes = {
+            one["name"] for one in told.get("columns", ()) if one["pandas_type"] == "categorical"
+        }
+        self.index = {one for one in told.get("index_columns", ()) if isinstance(one, str)}
+        self.types = {one.name: str(one.type) for one in schema}
+        self.kinds = {one.name: _kind(one.type, one.name in codes) for one in schema}
+
+
+class ParquetTable(Table):
+    """A Parquet file: batches are decoded one after the other, whatever its row groups are."""
+
+    def __init__(self, path):
+        import pyarrow.parquet as pq
+
+        self.path = path
+        with naming(path):
+            self._describe(pq.read_schema(path))
+
+    def batches(self, wanted, n_rows):  # noqa: D102
+        import pyarrow.parquet as pq
+
+        names = list(wanted)
+        texts = [name for name in names if wanted[name] is Kind.TEXT]
+        with naming(self.path):
+            file = pq.ParquetFile(
+                self.path, read_dictionary=texts, buffer_size=PARQUET_CHUNK, pre_buffer=False
+            )
+        with contextlib.closing(file):
+            # Its threads are no faster for a few columns, and keep 25 MB.
+            yield from _named(
+                self.path, file.iter_batches(n_rows, columns=names, use_threads=False)
+            )
+
+
+class CsvTable(Table):
+    """A CSV file with names in its first line; kinds are those of its first 256 KB."""
+
+    def __init__(self, path):
+        self.path = path
+        with naming(path), self._opened() as file:
+            self._describe(file.schema)
+
+    def fits(self, name, kind):
+        """Whether a column can be read as one of that kind: as text, any can."""
+        return kind is Kind.TEXT or super().fits(name, kind)
+
+    def batches(self, wanted, n_rows):  # noqa: D102
+        import pyarrow as pa
+
+        as_types = {
+            Kind.NUMBER: pa.float64(),
+            Kind.INTEGER: pa.int64(),
+            Kind.FLAG: pa.bool_(),
+            Kind.TEXT: pa.dictionary(pa.int32(), pa.string()),
+        }
+        kinds = {
+            name: Kind.FLAG if kind is Kind.NUMBER and self.kinds[name] is Kind.FLAG else kind
+            for name, kind in wanted.items()
+        }
+        options = {
+            "include_columns": list(wanted),
+            "column_types": {name: as_types[kind] for name, kind in kinds.items()},
+        }
+        with naming(self.path):
+            file = self._opened(**options)
+        with file:
+            yield from _named(self.path, file)
+
+    def _opened(self, **options):
+        import pyarrow as pa
+        import pyarrow.csv
+
+        return pa.csv.open_csv(
+            self.path,
+            # On one thread errors say in which row they are.
+            read_options=pa.csv.ReadOptions(use_threads=False, block_size=CSV_CHUNK),
+            parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+            convert_options=pa.csv.ConvertOptions(strings_can_be_null=True, **options),
+        )
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What pyarrow cannot read is a ValueError that names the file."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # not there, or not for us to read: it says so
+        raise ValueError(f"{path}: {str(error).splitlines()[0]}") from error
+
+
+def _named(path, batches):
+    batches = iter(batches)
+    while True:
+        with naming(path):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def _kind(kind, code):
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        kind, code = kind.value_type, True
+    if types.is_integer(kind):
+        return Kind.CODE if code else Kind.INTEGER
+    if is_text(kind):
+        return Kind.TEXT
+    if code:
+        return Kind.OTHER
+    if types.is_boolean(kind):
+        return Kind.FLAG
+    numbers = types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind)
+    return Kind.NUMBER if numbers else Kind.OTHER

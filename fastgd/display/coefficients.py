@@ -1,0 +1,138 @@
+"""`CoefficientDisplay`: the coefficients of a fitted model, with intervals where there are some."""
+
+import numpy as np
+
+from fastgd.display.axes import axes_for, spelled_out
+from fastgd.display.inner_estimator import inner_estimator, last_step
+from fastgd.inference.summary import Coefficients, Summary
+from fastgd.runtime.public import public
+
+
+@public
+class CoefficientDisplay:
+    """Picture of the coefficients of a fitted model with the names of their columns.
+
+    Make it with `from_estimator`, or with `from_summary`, which has intervals; draw it again in
+    another way with `plot`.
+
+    Parameters
+    ----------
+    names : list of str
+        Of the coefficients.
+    values : ndarray, (n_coefficients,)
+    low, high : ndarray, (n_coefficients,), optional
+        Ends of the intervals.
+    xlabel : str, default="coefficient"
+
+    Attributes
+    ----------
+    container_ : matplotlib ErrorbarContainer
+        The points, and the intervals where there are some.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastgd import CoefficientDisplay, GDRegressor
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = GDRegressor(alpha=0.0).fit(X, y)
+    >>> from matplotlib.figure import Figure  # leave `ax` out to have pyplot make one
+    >>> display = CoefficientDisplay.from_summary(model.summary(X, y), ax=Figure().subplots())
+    >>> [text.get_text() for text in display.ax_.get_yticklabels()][:3]
+    ['s1', 's5', 'bmi']
+    """
+
+    def __init__(self, names, values, *, low=None, high=None, xlabel="coefficient"):
+        self.names, self.values = list(names), np.asarray(values)
+        self.low, self.high, self.xlabel = low, high, xlabel
+
+    @classmethod
+    def from_estimator(cls, estimator, X=None, **options):
+        """The coefficients of a fitted model.
+
+        Parameters
+        ----------
+        estimator : GDClassifier, GDRegressor or a search of theirs
+            Fitted, or a pipeline or a search that ends in a fitted one.
+        X : array-like or sparse, (n_samples, n_features), optional
+            Rows, for standardised coefficients: what one standard deviation of a column adds to
+            the prediction.
+        **options
+            Of `plot`: `most`, `ax`, and what matplotlib's `Axes.errorbar` takes.
+
+        Returns
+        -------
+        CoefficientDisplay
+        """
+        if X is not None:
+            estimator, X = last_step(getattr(estimator, "best_estimator_", estimator), X)
+        model = inner_estimator(estimator)
+        if not hasattr(model, "coefficients"):
+            raise ValueError(
+                "estimator must be GDClassifier, GDRegressor or a search of theirs, or a pipeline "
+                f"that ends in one, got {model!r}"
+            )
+        table: Coefficients = model.coefficients(X)
+        names = [" ".join(pair).strip() for pair in zip(table.names, table.outputs, strict=True)]
+        values = table.values if X is None else table.standardised
+        xlabel = "coefficient" if X is None else "standardised coefficient"
+        return cls(names, values, xlabel=xlabel).plot(**options)
+
+    @classmethod
+    def from_summary(cls, summary: Summary, *, intercept=False, **options):
+        """Coefficients with the intervals of a summary.
+
+        Parameters
+        ----------
+        summary : Summary
+        intercept : bool, default=False
+            Whether to show it too.
+        **options
+            Of `plot`: `most`, `ax`, and what matplotlib's `Axes.errorbar` takes.
+
+        Returns
+        -------
+        CoefficientDisplay
+        """
+        if not isinstance(summary, Summary):
+            raise ValueError(f"summary must be what summary() gives, got {summary!r}")
+        shown = np.array([intercept or name != "intercept" for name in summary.names])
+        order = np.flatnonzero(shown)
+        order = order[np.argsort(-np.abs(summary.coef[order]), kind="stable")]
+        names = [summary.names[k] for k in order]
+        low, high = summary.low[order], summary.high[order]
+        xlabel = f"coefficient, {100 * summary.level:g} % intervals"
+        return cls(names, summary.coef[order], low=low, high=high, xlabel=xlabel).plot(**options)
+
+    def plot(self, ax=None, *, most=20, **line_kw):
+        """Draw a point for each coefficient, the first on top.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            None: a new figure.
+        most : int, default=20
+            How many to show; the others are left out.
+        **line_kw
+            What matplotlib's `Axes.errorbar` takes.
+
+        Returns
+        -------
+        self
+        """
+        if isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1:
+            raise ValueError(f"most must be a positive whole number, got {most!r}")
+        self.ax_ = axes_for(ax)
+        self.figure_ = self.ax_.figure
+        values, names = self.values[:most], self.names[:most]
+        places, spread = np.arange(len(values)), None
+        if self.low is not None:
+            spread = np.array([values - self.low[:most], self.high[:most] - values])
+        own = {"fmt": "o", "markersize": 4, "capsize": 2, **spelled_out(line_kw)}
+        self.container_ = self.ax_.errorbar(values, places, xerr=spread, **own)
+        self.ax_.axvline(0.0, color="0.5", linewidth=0.8)
+        self.ax_.set_yticks(places, names)
+        self.ax_.invert_yaxis()
+        self.ax_.set(xlabel=self.xlabel)
+        return self

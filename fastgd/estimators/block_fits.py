@@ -1,0 +1,136 @@
+"""Estimators and sources of blocks: what a fit takes from one, and predictions for all its rows."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastgd.data.block_rows import checked_blocks, memory_of
+from fastgd.data.sources import ArraySource, BlockSource
+from fastgd.objective.survey import Surveyed, joined, survey
+from fastgd.runtime.threads import count_threads
+
+
+def source_of(X, y=None, sample_weight=None, offset=None, memory=None) -> BlockSource | None:
+    """X as a source of blocks: where it is one, or a memory map that is larger than `memory`; else
+    None.
+
+    Raises
+    ------
+    ValueError
+        Where a source is given and targets, weights or offsets beside it.
+    """
+    if isinstance(X, BlockSource):
+        for name, given in (("y", y), ("sample_weight", sample_weight), ("offset", offset)):
+            if given is not None:
+                raise ValueError(
+                    f"{name} is given beside a source of blocks; a source hands out {name} "
+                    "together with its rows, so leave the argument out"
+                )
+        return X
+    if isinstance(X, np.memmap) and X.ndim == 2 and X.nbytes > memory_of(memory):
+        return ArraySource(X, y, sample_weight, offset)
+    return None
+
+
+def read_first(estimator, source, memory) -> Surveyed:
+    """The first reading for a fit: checked targets, and what the estimator tells of its columns.
+
+    Raises
+    ------
+    ValueError
+        For what `fit` refuses of arrays; where the source has no targets.
+    """
+    n_threads = count_threads(estimator.n_jobs)
+    found = survey(source, memory_of(memory), n_threads, shift=estimator.fit_intercept)
+    return as_first_read(estimator, found, source)
+
+
+def as_first_read(estimator, found, source=None) -> Surveyed:
+    """What was surveyed, with targets that are checked; the estimator is told of the columns."""
+    if found.y is None:
+        raise ValueError(
+            "the source has no targets: fit needs blocks of (X, y), or the name of the target's "
+            "column"
+        )
+    y = validate_data(
+        estimator,
+        y=found.y,
+        multi_output=estimator._several_targets(found.y),
+        **estimator._y_options(),
+    )
+    estimator.n_features_in_ = found.rows.n_features
+    vars(estimator).pop("feature_names_in_", None)
+    names = None if source is None else source.feature_names
+    if names is not None:
+        estimator.feature_names_in_ = np.asarray(names, dtype=object)
+    estimator._encoding = None if source is None else source.encoding
+    return found._replace(y=y)
+
+
+class Read(NamedTuple):
+    """What one reading of a source gives for predictions of its rows.
+
+    Attributes
+    ----------
+    linear : ndarray, (n_samples, n_outputs)
+        X @ coef + intercept.
+    y, sample_weight, offset : ndarray, (n_samples,), or None
+    """
+
+    linear: np.ndarray
+    y: np.ndarray | None
+    sample_weight: np.ndarray | None
+    offset: np.ndarray | None
+
+    @property
+    def scores(self):
+        """Predictions before any link, (n_samples, n_outputs)."""
+        return self.linear if self.offset is None else self.linear + self.offset[:, None]
+
+
+def read_predictions(estimator, source) -> Read:
+    """Predictions for all rows of a source, a block at a time.
+
+    Raises
+    ------
+    ValueError
+        Where the source has other columns than those that were fitted.
+    """
+    check_is_fitted(estimator)
+    source = source.encoded_as(getattr(estimator, "_encoding", None))
+    beside: dict[str, list] = {"y": [], "sample_weight": [], "offset": []}
+    linear: list[np.ndarray] = []
+    for block, rows in checked_blocks(source, memory_of(estimator.memory) // 8):
+        if not linear:
+            _check_columns(estimator, source, rows.shape()[1])
+        linear.append(estimator._linear_of(rows.matrix() if rows.sparse else rows.values))
+        for name, parts in beside.items():
+            parts.append(getattr(block, name))
+    if not linear:
+        raise ValueError("the source has no rows; at least one is needed")
+    return Read(np.concatenate(linear), *(joined(source, *pair) for pair in beside.items()))
+
+
+def _check_columns(estimator, source, n_features):
+    """Raise ValueError where a source has other columns than those that were fitted."""
+    if n_features != estimator.n_features_in_:
+        raise ValueError(
+            f"the source has {n_features} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input"
+        )
+    names, fitted = source.feature_names, getattr(estimator, "feature_names_in_", None)
+    if names is not None and fitted is not None and list(names) != list(fitted):
+        other = next(pair for pair in zip(names, fitted, strict=True) if pair[0] != pair[1])
+        raise ValueError(
+            f"the source has a column {other[0]!r} where {other[1]!r} was fitted; its columns have "
+            "to be the same, in the same order"
+        )
+
+
+def scored(estimator, source) -> Read:
+    """The same for rows that have targets, which is needed for a score."""
+    found = read_predictions(estimator, source)
+    if found.y is None:
+        raise ValueError("the source has no targets: score needs blocks of (X, y)")
+    return found

@@ -1,0 +1,176 @@
+"""The first reading of a source of blocks: what every fit to it needs to know, in one pass."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastgd.data.block_rows import (
+    BLOCK,
+    LEAST_BLOCK,
+    MOST_BLOCK,
+    SAMPLE,
+    BlockRows,
+    checked_blocks,
+    facts_of,
+)
+from fastgd.data.check_X import as_rows
+from fastgd.data.far_columns import FarColumns
+from fastgd.data.targets import WeightedSamples
+from fastgd.objective.blocks import NARROW, cut
+from fastgd.objective.moment_sums import SUM_OF_SQUARES, added_moments, moment_sums
+
+# Of the random numbers by which rows are drawn for the sample: the same each time.
+SEED = 0
+
+
+class Surveyed(NamedTuple):
+    """What a first reading of a source finds.
+
+    Attributes
+    ----------
+    rows : BlockRows, or Rows where they were in memory
+    y, sample_weight, offset : array, (n_samples,), or None
+    """
+
+    rows: Any
+    y: Any
+    sample_weight: Any
+    offset: Any
+
+
+def survey(source, memory, n_threads=1, shift=False):
+    """Read all blocks once.
+
+    Parameters
+    ----------
+    source : BlockSource
+    memory : int
+        Bytes that a fit may take.
+    n_threads : int
+    shift : bool
+        Whether columns far from 0 are looked for.
+
+    Raises
+    ------
+    ValueError
+        For whatever a fit in memory would refuse, naming the place; for a source without rows, and
+        one of which only some blocks have targets, weights or offsets.
+    """
+    n_bytes = int(np.clip(BLOCK * memory, LEAST_BLOCK, MOST_BLOCK))
+    sample, far = _Sample(SAMPLE * memory), FarColumns()
+    facts: list = []
+    moments: list = []
+    beside: dict[str, list] = {"y": [], "sample_weight": [], "offset": []}
+    dtype, first, sparse = np.dtype(np.float32), 0, False
+    for block, rows in checked_blocks(source, n_bytes):
+        facts.append(facts_of(rows, first))
+        place = source.place(len(facts) - 1, 0)
+        for name, found in beside.items():
+            found.append(beside_of(getattr(block, name), name, place, rows.shape()[0]))
+        moments.append(moments_of_block(rows, facts[-1], n_threads))
+        moments = [added_moments(moments)]
+        if shift:
+            far.add(rows)
+        sample.add(rows, first)
+        first = facts[-1].own.stop
+        sparse = rows.sparse
+        dtype = np.promote_types(dtype, rows.dtype)
+    if not facts:
+        raise ValueError("the source has no rows; at least one is needed")
+    table, norms = moments[0]
+    lengths = np.sqrt(table[SUM_OF_SQUARES])
+    kept, chosen = sample.rows()
+    d = table.shape[1]
+    found = BlockRows(source, n_bytes, facts, d, sparse, dtype, lengths, kept, chosen)
+    found.moments = table, norms
+    found.far = far.centers(d) if shift else None
+    return Surveyed(found, *(joined(source, name, parts) for name, parts in beside.items()))
+
+
+def moments_of_block(rows, facts, n_threads):
+    """`moment_sums` of a block, all rows of weight 1."""
+    n, d = rows.shape()
+    samples = WeightedSamples(np.zeros(n), np.ones(1), np.zeros(1))
+    n_nonzeros = n * d if d <= NARROW else facts.nonzeros
+    cuts = cut(n, n_nonzeros, d)
+    ranges = np.stack([cuts[:-1], cuts[1:]], axis=1)
+    return moment_sums(rows, samples, ranges, np.arange(cuts.size), n_nonzeros, n_threads)
+
+
+def beside_of(given, name, place, n_rows):
+    """What a block has of one number for each row, or None.
+
+    Raises
+    ------
+    ValueError
+        Where there are not as many as rows.
+    """
+    if given is None:
+        return None
+    values = np.array(given)
+    if values.shape[:1] != (n_rows,):
+        raise ValueError(f"{place}: {name} has shape {values.shape}, X has {n_rows} rows")
+    return values
+
+
+def joined(source, name, parts):
+    """What the blocks have of one number for each row, in one array; None where none has any.
+
+    Raises
+    ------
+    ValueError
+        Where some have, and some have not.
+    """
+    there = [part is not None for part in parts]
+    if not any(there):
+        return None
+    if not all(there):
+        place = source.place(there.index(False), 0)
+        raise ValueError(f"{place} has no {name}, other blocks have; all need it, or none")
+    return np.concatenate(parts)
+
+
+class _Sample:
+    """A uniform sample of the rows within so many bytes: those with the least random numbers."""
+
+    def __init__(self, n_bytes):
+        self.n_bytes = n_bytes
+        self._random = np.random.Generator(np.random.PCG64(SEED))
+        self._below = 1.0
+        self._parts: list = []
+        self._keys: list[np.ndarray] = []
+        self._rows: list[np.ndarray] = []
+        self._held = 0
+
+    def add(self, rows, first):
+        """Rows of a block, the first of which is row `first` of all."""
+        keys = self._random.random(rows.shape()[0])
+        chosen = np.flatnonzero(keys < self._below)
+        self._put(rows.part(chosen), keys[chosen], chosen + first)
+        while self._held > self.n_bytes and sum(map(len, self._keys)) > 1:
+            every = np.concatenate(self._keys)
+            self._below = float(np.median(every))
+            kept, self._parts, old = self._parts, [], (self._keys, self._rows)
+            self._keys, self._rows, self._held = [], [], 0
+            for part, own, where in zip(kept, *old, strict=True):
+                below = np.flatnonzero(own < self._below)
+                self._put(part[below], own[below], where[below])
+
+    def rows(self):
+        """The sample as `Rows` in the order of their random numbers, and which rows they are."""
+        keys = np.concatenate(self._keys)
+        order = np.argsort(keys, kind="stable")
+        parts, self._parts = self._parts, []
+        table = sp.vstack(parts, format="csr") if sp.issparse(parts[0]) else np.concatenate(parts)
+        del parts
+        return as_rows(table[order], checked=True), np.concatenate(self._rows)[order]
+
+    def _put(self, part, keys, where):
+        if where.size == 0 and self._parts:
+            return
+        self._parts.append(part)
+        self._keys.append(keys)
+        self._rows.append(where)
+        size = 12 * part.nnz + 8 * where.size if sp.issparse(part) else part.nbytes
+        self._held += size

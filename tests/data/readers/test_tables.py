@@ -1,0 +1,427 @@
+"""Parquet and CSV files as blocks, against pandas."""
+
+import builtins
+import decimal
+import pickle
+import re
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from fastgd.data.readers.table_files import PARQUET_CHUNK
+from fastgd.data.readers.tables import from_parquet
+
+pa = pytest.importorskip("pyarrow")
+import pyarrow.parquet as pq  # noqa: E402
+
+
+def frame(n_rows=200, seed=0):
+    random = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "age": random.integers(0, 90, n_rows),
+            "fuel": random.choice(["petrol", "diesel", "gas"], n_rows),
+            "new": random.random(n_rows) < 0.5,
+            "region": pd.Categorical(random.choice(["r2", "r10"], n_rows), ["r1", "r10", "r2"]),
+            "price": random.standard_normal(n_rows).round(3),
+            "zip": random.choice([30, 4, 200], n_rows),
+        }
+    )
+
+
+def expected(table, categories=("fuel", "region"), columns=None):
+    """X of pandas, columns of categories in their places, and names."""
+    parts, names = [], []
+    for name in columns or table.columns:
+        if name in categories:
+            levels = sorted(set(table[name]))
+            parts += [(table[name] == level).to_numpy(float) for level in levels]
+            names += [f"{name}={level}" for level in levels]
+        else:
+            parts.append(table[name].to_numpy(float))
+            names.append(name)
+    return np.column_stack(parts), names
+
+
+def together(source, n_bytes=1 << 20):
+    blocks = list(source.blocks(n_bytes))
+    X = sp.vstack([sp.csr_array(block.X) for block in blocks]).toarray()
+    return X, *(
+        None if part[0] is None else np.concatenate(part)
+        for part in list(zip(*blocks, strict=True))[1:]
+    )
+
+
+@pytest.fixture(params=["parquet", "csv"])
+def written(request, tmp_path):
+    """A function that writes a frame and gives its path; `.format` is the format."""
+
+    def write(table, name="rows", **options):
+        path = tmp_path / f"{name}.{request.param}"
+        if request.param == "csv":
+            table.to_csv(path, index=False, **options)
+        else:
+            table.to_parquet(path, **options)
+        return path
+
+    write.format = request.param
+    return write
+
+
+def test_rows_are_those_of_pandas(written):
+    table = frame()
+    source = from_parquet(
+        str(written(table)), "price", weight="age", offset="zip", format=written.format
+    )
+    X, y, weight, offset = together(source)
+    truth, names = expected(table[["fuel", "new", "region"]])
+    np.testing.assert_array_equal(X, truth)
+    np.testing.assert_array_equal(y, table["price"])
+    np.testing.assert_array_equal(weight, table["age"])
+    np.testing.assert_array_equal(offset, table["zip"])
+    assert (weight.dtype, offset.dtype) == (np.float64, np.float64)
+    assert source.feature_names.tolist() == names
+    block = next(source.blocks(1 << 20))
+    assert (block.X.has_canonical_format, block.X.indices.dtype) == (True, np.int32)
+    assert block.X.nnz == np.count_nonzero(truth)
+
+
+def test_only_numbers_are_dense(written):
+    table = frame()[["age", "new", "price", "zip"]]
+    source = from_parquet(written(table), target="price", format=written.format)
+    blocks = list(source.blocks(8 * 3 * 30))
+    assert [block.X.shape[0] for block in blocks] == [30] * 6 + [20]
+    assert all(block.X.flags.c_contiguous for block in blocks)
+    np.testing.assert_array_equal(
+        np.vstack([block.X for block in blocks]), table[["age", "new", "zip"]]
+    )
+    assert source.feature_names.tolist() == ["age", "new", "zip"]
+    assert blocks[0].sample_weight is blocks[0].offset is None
+
+
+def test_integers_as_categories_and_chosen_columns(written):
+    table = frame()
+    source = from_parquet(
+        written(table),
+        columns=["zip", "age"],
+        categories=["zip"],
+        target="fuel",
+        format=written.format,
+    )
+    X, y, *_ = together(source)
+    truth, names = expected(table, ("zip",), ["zip", "age"])
+    np.testing.assert_array_equal(X, truth)
+    assert source.feature_names.tolist() == names == ["zip=4", "zip=30", "zip=200", "age"]
+    assert y.dtype.kind == "U"
+    assert y.tolist() == table["fuel"].tolist()
+
+
+def test_several_files_with_columns_in_another_order(written):
+    one, two = frame(50), frame(70, seed=1)
+    two.loc[:, "fuel"] = "steam"
+    paths = [written(one, "one"), written(two[two.columns[::-1]], "two")]
+    source = from_parquet(paths, target="price", format=written.format)
+    both = pd.concat([one, two]).astype({"region": str})
+    truth, names = expected(both.drop(columns="price"))
+    X, y, *_ = together(source, n_bytes=1000)
+    np.testing.assert_array_equal(X, truth)
+    np.testing.assert_array_equal(y, both["price"])
+    assert source.feature_names.tolist() == names
+    places = [
+        source.place(number, row)
+        for number, block in enumerate(source.blocks(1000))
+        for row in range(block.X.shape[0])
+    ]
+    rows = [(path, i) for path, n in zip(paths, (50, 70), strict=True) for i in range(n)]
+    assert places == [f"{path}, row {i} (the first is 0)" for path, i in rows]
+
+
+def test_blocks_are_the_same_again_and_no_larger(written):
+    source = from_parquet(written(frame()), target="price", format=written.format)
+    first, again = list(source.blocks(2000)), list(source.blocks(2000))
+    assert len(first) == len(again) > 3
+    for one, two in zip(first, again, strict=True):
+        assert 12 * one.X.nnz + 8 * one.X.shape[0] <= 2000
+        np.testing.assert_array_equal(one.X.toarray(), two.X.toarray())
+    assert all(block.X.shape[0] == 1 for block in source.blocks(1))
+
+
+def test_targets_keep_their_types(tmp_path):
+    table = frame()
+    table.to_parquet(tmp_path / "rows.parquet")
+    kinds = {"age": "i", "fuel": "U", "new": "b", "region": "U", "price": "f"}
+    for name, kind in kinds.items():
+        y = next(from_parquet(tmp_path / "rows.parquet", name).blocks(1 << 20)).y
+        assert y.dtype.kind == kind
+        assert y.tolist() == table[name].tolist()
+
+
+def test_columns_are_those_of_a_model(written):
+    table = frame()
+    model = from_parquet(written(table), target="price", format=written.format)
+    truth = together(model)[0]
+    encoding = pickle.loads(pickle.dumps(model.encoding))
+    new = table.drop(columns="price").iloc[:40].astype({"region": str})
+    new["other"] = "x"
+    new.loc[5, "fuel"] = "steam"
+    path = written(new[new.columns[::-1]], "new")
+    source = from_parquet(path, format=written.format).encoded_as(encoding)
+    X, y, *_ = together(source)
+    assert y is None
+    assert X[5, 1:4].tolist() == [0, 0, 0]
+    X[5] = truth[5]
+    np.testing.assert_array_equal(X, truth[:40])
+    assert source.feature_names.tolist() == model.feature_names.tolist()
+    strict = from_parquet(path, unknown="error", format=written.format).encoded_as(encoding)
+    with pytest.raises(ValueError, match=r"row 5 .*'fuel' has the level 'steam', which is not"):
+        list(strict.blocks(1 << 20))
+    other = from_parquet(path, columns=["age", "other"], format=written.format)
+    with pytest.raises(ValueError, match=r"columns are not those of the model; .*'other'"):
+        other.encoded_as(encoding)
+    with pytest.raises(ValueError, match="fitted to svmlight files"):
+        other.encoded_as((3, True))
+
+
+def test_unknown_integers(written):
+    table = frame()
+    model = from_parquet(
+        written(table), columns=["zip"], categories=["zip"], unknown="error", format=written.format
+    )
+    list(model.blocks(1000))
+    path = written(table.replace({"zip": {30: 31}}), "new")
+    source = from_parquet(path, format=written.format).encoded_as(model.encoding)
+    with pytest.raises(ValueError, match=r"'zip' has the level 31, which is not among the 3"):
+        list(source.blocks(1000))
+    lenient = from_parquet(path, format=written.format).encoded_as(
+        model.encoding._replace(unknown="zeros")
+    )
+    X = together(lenient)[0]
+    np.testing.assert_array_equal(X[:, 1], np.zeros(200))
+    np.testing.assert_array_equal(X[:, [0, 2]], expected(table, ("zip",), ["zip"])[0][:, [0, 2]])
+
+
+@pytest.mark.parametrize("name", ["age", "fuel", "region", "price", "weight"])
+def test_missing_values(written, name):
+    table = frame().assign(weight=1.5)
+    table[name] = table[name].astype(object)
+    table.loc[150, name] = None
+    other = written(frame().assign(weight=1.0), "other")
+    path = written(table)
+    source = from_parquet([other, path], target="price", weight="weight", format=written.format)
+    said = rf"{re.escape(str(path))}, row 150 \(the first is 0\): column '{name}' has no value"
+    with pytest.raises(ValueError, match=said):
+        list(source.blocks(3000))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite(tmp_path, value):
+    path = tmp_path / "rows.parquet"
+    prices = np.where(np.arange(20) == 7, value, 1.0)
+    pq.write_table(pa.table({"age": np.arange(20), "price": prices}), path)
+    with pytest.raises(ValueError, match=rf"row 7 \(the first is 0\): column 'price' is {value}"):
+        list(from_parquet(path, target="age").blocks(100))
+
+
+def test_a_later_file_lacks_a_column_or_has_another_type(written):
+    table = frame()
+    good = written(table, "good")
+    lacking = written(table.drop(columns="age"), "lacking")
+    source = from_parquet([good, lacking], target="price", format=written.format)
+    said = rf"{re.escape(str(lacking))} has no column 'age'; it has 'fuel', 'new'"
+    with pytest.raises(ValueError, match=said):
+        list(source.blocks(1 << 20))
+    other = written(table.assign(age="old"), "other")
+    source = from_parquet([good, other], target="price", format=written.format)
+    said = rf"{re.escape(str(other))}: column 'age' holds text .* in {re.escape(str(good))} numbers"
+    with pytest.raises(ValueError, match=said):
+        list(source.blocks(1 << 20))
+
+
+def test_text_in_a_later_parquet_file_cannot_be_numbers(tmp_path):
+    table = frame()
+    paths = [tmp_path / "one.parquet", tmp_path / "two.parquet"]
+    table.to_parquet(paths[0])
+    table.assign(fuel=3).to_parquet(paths[1])
+    with pytest.raises(ValueError, match=r"two.parquet: column 'fuel' holds integers \(int"):
+        list(from_parquet(paths, target="price").blocks(1000))
+
+
+def test_text_that_looks_like_numbers_in_a_later_csv_file(tmp_path):
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    one.write_text("y,zip\n1,K1A\n2,90210\n")
+    two.write_text("y,zip\n3,90210\n4,10115\n")
+    source = from_parquet([one, two], target="y", format="csv")
+    X = together(source)[0]
+    assert source.feature_names.tolist() == ["zip=10115", "zip=90210", "zip=K1A"]
+    assert X.tolist() == [[0, 0, 1], [0, 1, 0], [0, 1, 0], [1, 0, 0]]
+
+
+def test_csv_of_other_numbers_than_at_its_beginning(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("y,x,flag\n" + "1,2,true\n" * 40_000 + "1.5,-2e-3,false\n")
+    X, y, *_ = together(from_parquet(path, target="y", format="csv"), 10**6)
+    assert X[[0, -1]].tolist() == [[2.0, 1.0], [-0.002, 0.0]]
+    assert y[-1] == 1.5
+    path.write_text(path.read_text() + "1,oh,false\n")
+    said = rf"{re.escape(str(path))}: .* Row #40003: .* invalid value 'oh'"
+    with pytest.raises(ValueError, match=said):
+        together(from_parquet(path, target="y", format="csv"))
+
+
+def test_csv_with_quotes_and_packed(tmp_path):
+    table = pd.DataFrame({"name": ["a\nb", 'say "c"', "d, e"] * 3, "y": range(9)})
+    for ending in ("csv", "csv.gz", "csv.bz2"):
+        path = tmp_path / f"rows.{ending}"
+        table.to_csv(path, index=False)
+        source = from_parquet(path, target="y", format="csv")
+        np.testing.assert_array_equal(together(source)[0], expected(table, ("name",), ["name"])[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Empty CSV file"),
+        ("y,x\n", "has no rows"),
+        ("y,x\n1,2\n3\n", "Row #3: Expected 2 columns, got 1"),
+        ("y,x\n1,2\n3,4,5\n", "Row #3: Expected 2 columns, got 3"),
+        ("y,x,x\n1,2,3\n", "has several columns 'x'"),
+        ("y,x\n1,2020-01-01\n", r"column 'x' holds neither numbers nor text \(date32"),
+        ("y,x\n1,\n2,\n", r"row 0 .*: column 'x' has no value"),
+    ],
+)
+def test_csv_that_cannot_be_read(tmp_path, text, said):
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))}.*{said}"):
+        list(from_parquet(path, target="y", format="csv").blocks(100))
+
+
+def test_parquet_that_cannot_be_read(tmp_path):
+    path = tmp_path / "rows.parquet"
+    frame(5000).to_parquet(path)
+    content = path.read_bytes()
+    middle = len(content) // 3
+    damaged = content[:middle] + bytes(200) + content[middle + 200 :]
+    for text in (b"", b"PAR1", content[:-100], content[: len(content) // 2], damaged):
+        path.write_bytes(text)
+        with pytest.raises(ValueError, match=re.escape(str(path))):
+            list(from_parquet(path, target="price").blocks(1000))
+    frame(0).to_parquet(path)
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))} has no rows"):
+        list(from_parquet(path, target="price").blocks(1000))
+
+
+def test_a_path_that_disappears(written):
+    path = written(frame())
+    source = from_parquet(path, target="price", format=written.format)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        list(source.blocks(1000))
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        from_parquet(path, format=written.format)
+
+
+def test_types_of_parquet(tmp_path):
+    path = tmp_path / "rows.parquet"
+    text = ["b", "a", "b"]
+    columns = {
+        "whole": pa.array([1, 2, 3], pa.uint8()),
+        "half": pa.array(np.array([0.5, 1.5, -2.0], np.float16)),
+        "exact": pa.array([decimal.Decimal("1.25"), decimal.Decimal("2.50"), decimal.Decimal(0)]),
+        "large": pa.array(text, pa.large_string()),
+        "view": pa.array(text, pa.string_view()),
+        "codes": pa.array(text).dictionary_encode(),
+        "when": pa.array([1, 2, 3], pa.timestamp("s")),
+    }
+    pq.write_table(pa.table(columns), path)
+    with pytest.raises(ValueError, match=r"'when' holds neither .* \(timestamp.* leave it out"):
+        list(from_parquet(path).blocks(100))
+    names = list(columns)[:-1]
+    X = together(from_parquet(path, columns=names))[0]
+    both = [[0, 1], [1, 0], [0, 1]]
+    truth = np.column_stack([[1, 2, 3], [0.5, 1.5, -2.0], [1.25, 2.5, 0.0], both, both, both])
+    np.testing.assert_array_equal(X, truth)
+
+
+def test_pandas_index_and_categories_of_integers(tmp_path):
+    table = frame().sample(67).assign(level=pd.Categorical([7, 5, 5] * 22 + [9]))
+    path = tmp_path / "rows.parquet"
+    table.to_parquet(path)
+    assert "__index_level_0__" in pq.read_schema(path).names
+    source = from_parquet(path, target="price")
+    X = together(source)[0]
+    truth, names = expected(table.drop(columns="price"), ("fuel", "region", "level"))
+    np.testing.assert_array_equal(X, truth)
+    assert source.feature_names.tolist() == names
+
+
+def test_names_and_parameters(written):
+    path = written(frame())
+    wrong = {
+        "has no column 'cost'; it has 'age', 'fuel'": {"target": "cost"},
+        "has no column 'agee'": {"columns": ["agee"]},
+        "has no column 'ages'": {"categories": ["ages"]},
+        "column 'age' is named twice": {"target": "age", "columns": ["age", "zip"]},
+        "categories name 'zip', which is not among columns": {
+            "categories": ["zip"],
+            "columns": ["age"],
+        },
+        "columns must be a list of names, got 'age'": {"columns": "age"},
+        "unknown must be 'zeros' or 'error'": {"unknown": "drop"},
+    }
+    for said, options in wrong.items():
+        with pytest.raises(ValueError, match=said):
+            from_parquet(path, **options, format=written.format)
+    with pytest.raises(ValueError, match="format must be 'parquet' or 'csv', got 'json'"):
+        from_parquet(path, format="json")
+    source = from_parquet(path, categories=["price"], format=written.format)
+    with pytest.raises(ValueError, match=r"'price' holds numbers \(double\), not integers or text"):
+        list(source.blocks(100))
+    source = from_parquet(path, weight="fuel", format=written.format)
+    with pytest.raises(ValueError, match=r"column 'fuel' holds text"):
+        list(source.blocks(100))
+
+
+def test_without_pyarrow(tmp_path, monkeypatch):
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(b"")
+    imported = builtins.__import__
+
+    def refuse(name, *arguments, **options):
+        if name.startswith("pyarrow"):
+            raise ImportError(name)
+        return imported(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(ImportError, match=re.escape('pip install "fastgd[parquet]"')):
+        from_parquet(path)
+
+
+def test_memory_is_that_of_two_blocks(tmp_path):
+    path = tmp_path / "rows.parquet"
+    random = np.random.default_rng(0)
+    columns = {f"x{j}": random.standard_normal(200_000) for j in range(4)}
+    table = pa.table({**columns, "kind": random.choice(["a", "b"], 200_000)})
+    pq.write_table(table, path, use_dictionary=["kind"], data_page_size=1 << 16)
+    assert pq.read_metadata(path).num_row_groups == 1
+    n_bytes = 1_000_000
+    source = from_parquet(path, target="x0")
+    sizes, of_arrow = [], []
+    list(source.blocks(10**9))
+    tracemalloc.start()
+    try:
+        before = pa.total_allocated_bytes()
+        for block in source.blocks(n_bytes):
+            sizes.append(12 * block.X.nnz + 8 * block.X.shape[0])
+            of_arrow.append(pa.total_allocated_bytes() - before)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(sizes) == 12
+    assert max(sizes) <= n_bytes
+    # The block in use and the one being made, and a batch of a quarter of it, with what is read.
+    assert peak < 3.0 * n_bytes
+    assert max(of_arrow) < n_bytes + 6 * PARQUET_CHUNK

@@ -1,0 +1,245 @@
+"""Fits and predictions from blocks of rows: the same models as from arrays."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+
+from fastgd import BlockSource, GDClassifier, GDClassifierCV, GDRegressor, Objective, from_chunks
+from fastgd.data.sources import Block
+from fastgd.fitting.choose_solver import readers_of
+
+MEMORY = 1e6
+
+
+def source_of(X, *beside, step=60):
+    """The rows, so many at a time."""
+
+    def chunks():
+        for first in range(0, X.shape[0], step):
+            own = slice(first, first + step)
+            yield X[own], *(one[own] for one in beside)
+
+    return from_chunks(chunks)
+
+
+def problem(sparse=False, classes=2, n=250, d=6, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d)) * (rng.random((n, d)) < 0.5)
+    y = (X @ rng.standard_normal((d, classes)) + rng.gumbel(size=(n, classes))).argmax(axis=1)
+    return (sp.csr_array(X) if sparse else X), y
+
+
+def assert_same(one, other, X, rtol=1e-9):
+    assert one.objective_ == pytest.approx(other.objective_, rel=rtol)
+    spread = (
+        np.ptp(one.decision_function(X)) if hasattr(one, "classes_") else np.ptp(one.predict(X))
+    )
+    predict = "decision_function" if hasattr(one, "classes_") else "predict"
+    gap = np.abs(getattr(one, predict)(X) - getattr(other, predict)(X)).max()
+    assert gap <= 1e-5 * spread
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge", "modified_huber"])
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_the_model_is_that_of_arrays(loss, sparse, penalty):
+    X, y = problem(sparse)
+    settings = {"loss": loss, "penalty": penalty, "alpha": 1e-3, "tol": 1e-11}
+    whole = GDClassifier(**settings).fit(X, y)
+    blocks = GDClassifier(**settings, memory=MEMORY).fit(source_of(X, y))
+    assert_same(whole, blocks, X)
+    assert blocks.converged_
+    assert blocks.bound_kind_ == whole.bound_kind_
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson"])
+def test_weights_and_offsets_come_with_the_rows(loss):
+    X, y = problem()
+    y = y + 0.5
+    rng = np.random.default_rng(1)
+    weights, offset = rng.integers(0, 3, y.size).astype(float), rng.standard_normal(y.size)
+    settings = {"loss": loss, "alpha": 1e-3, "tol": 1e-11}
+    whole = GDRegressor(**settings).fit(X, y, weights, offset=offset)
+    source = source_of(X, y, weights, offset)
+    blocks = GDRegressor(**settings, memory=MEMORY).fit(source)
+    assert blocks.objective_ == pytest.approx(whole.objective_, rel=1e-9)
+    np.testing.assert_allclose(blocks.predict(source), whole.predict(X, offset=offset), atol=1e-5)
+    expected = whole.score(X, y, weights, offset=offset)
+    assert blocks.score(source) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "solver", [one for one in readers_of("blocks") if one not in ("sdca", "gd")]
+)
+def test_one_block_is_all_rows_at_once(solver):
+    X, y = problem()
+    settings = {"alpha": 1e-2, "tol": 1e-8, "solver": solver, "max_iter": 50}
+    settings["batch_size"] = "full"
+    with np.errstate(all="ignore"):
+        whole = GDClassifier(**settings).fit(X, y)
+        blocks = GDClassifier(**settings, memory=1e8).fit(source_of(X, y, step=X.shape[0]))
+    np.testing.assert_array_equal(whole.coef_, blocks.coef_)
+    # Single products are left to NumPy in memory.
+    np.testing.assert_allclose(whole.intercept_, blocks.intercept_, rtol=1e-13)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_several_classes(sparse):
+    X, y = problem(sparse, classes=3)
+    labels = np.array(["red", "green", "blue"])[y]
+    whole = GDClassifier(tol=1e-10).fit(X, labels)
+    blocks = GDClassifier(tol=1e-10, memory=MEMORY).fit(source_of(X, labels))
+    assert_same(whole, blocks, X)
+    source = source_of(X, labels)
+    assert (blocks.predict(source) == whole.predict(X)).all()
+    np.testing.assert_allclose(blocks.predict_proba(source), whole.predict_proba(X), atol=1e-6)
+    assert blocks.score(source) == whole.score(X, labels)
+
+
+@pytest.mark.jit
+def test_a_batch_grows_on_the_sample_that_was_kept():
+    X, y = problem(n=20_000, d=20)
+    blocks = GDClassifier(batch_size="growing", memory=8e6).fit(source_of(X, y, step=4000))
+    assert blocks.history_["batch"][0] < X.shape[0]
+    assert blocks.suboptimality_ <= 1e-4
+    assert "read anew in each pass" in str(blocks.plan_)
+
+
+def test_columns_far_from_zero_are_read_shifted():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((500, 2))
+    y = X @ [1.0, -2.0] + 0.01 * rng.standard_normal(500)
+    X[:, 0] = 1e6 + 0.1 * X[:, 0]
+    blocks = GDRegressor(alpha=0.0, memory=MEMORY).fit(source_of(X, y))
+    assert blocks.score(X, y) > 0.999
+    assert blocks.coef_ == pytest.approx([10.0, -2.0], rel=1e-2)
+
+
+@pytest.mark.jit
+def test_a_memory_map_larger_than_memory_is_read_in_blocks(tmp_path):
+    X, y = problem(n=22_000)
+    mapped = np.memmap(tmp_path / "X", dtype=np.float64, mode="w+", shape=X.shape)
+    mapped[:] = X
+    blocks = GDClassifier(memory=MEMORY).fit(mapped, y)
+    assert "blocks" in str(blocks.plan_)
+    assert "blocks" not in str(GDClassifier(memory=1e9).fit(mapped, y).plan_)
+    np.testing.assert_array_equal(blocks.predict(mapped), blocks.predict(X))
+
+
+def test_objective_takes_a_source():
+    X, y = load_diabetes(return_X_y=True)
+    F, blocks = (
+        Objective("huber", X, y, alpha=0.1),
+        Objective("huber", source_of(X, y), alpha=0.1, memory=MEMORY),
+    )
+    v = np.linspace(-1.0, 1.0, F.size)
+    for one, other in zip(F.value_and_gradient(v), blocks.value_and_gradient(v), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        F.hessian_product(v, v), blocks.hessian_product(v, v), rtol=1e-11, atol=1e-14
+    )
+    assert blocks.passes == pytest.approx(2.0)
+
+
+def test_the_three_classes_of_iris():
+    X, y = load_iris(return_X_y=True)
+    source = source_of(X, y, step=40)
+    whole, blocks = GDClassifier().fit(X, y), GDClassifier(memory=MEMORY).fit(source)
+    assert (whole.predict(X) == blocks.predict(X)).all()
+
+
+def test_sources_that_do_not_fit_are_refused():
+    X, y = load_breast_cancer(return_X_y=True)
+    model = GDClassifier(memory=MEMORY)
+    with pytest.raises(ValueError, match="leave the argument out"):
+        model.fit(source_of(X, y), y)
+    with pytest.raises(ValueError, match="no targets"):
+        model.fit(source_of(X))
+    with pytest.raises(ValueError, match="fresh iterator"):
+        from_chunks(iter([(X, y)]))
+    with pytest.raises(ValueError, match="no rows"):
+        model.fit(from_chunks(lambda: iter([])))
+    with pytest.raises(ValueError, match="same columns"):
+        model.fit(from_chunks(lambda: iter([(X, y), (X[:, 1:], y)])))
+    with pytest.raises(ValueError, match="y has shape"):
+        model.fit(from_chunks(lambda: iter([(X, y[1:])])))
+    with pytest.raises(ValueError, match="all need it"):
+        model.fit(from_chunks(lambda: iter([(X, y, np.ones(y.size)), (X, y)])))
+    with pytest.raises(ValueError, match=r"NaN"):
+        model.fit(from_chunks(lambda: iter([(X, y), (X * np.nan, y)])))
+    with pytest.raises(ValueError, match="goes into fit"):
+        GDClassifierCV().fit(source_of(X, y))
+    with pytest.raises(ValueError, match="needs X in memory"):
+        GDClassifier(solver="saga").fit(source_of(X, y))
+    with pytest.raises(ValueError, match="X_val"):
+        GDClassifier(early_stopping=True).fit(source_of(X, y))
+    assert not hasattr(model, "coef_")
+
+
+def test_other_rows_at_a_later_reading_are_noticed():
+    X, y = load_breast_cancer(return_X_y=True)
+    readings = []
+
+    def changing():
+        readings.append(1)
+        yield (X if len(readings) < 4 else X + 1.0), y
+
+    def shrinking():
+        readings.append(1)
+        yield X, y
+        if len(readings) < 4:
+            yield X, y
+
+    for factory in (changing, shrinking):
+        readings.clear()
+        with pytest.raises(ValueError, match="same rows each time"):
+            GDClassifier(memory=MEMORY, tol=1e-10).fit(from_chunks(factory))
+
+
+def test_a_source_of_ones_own():
+    X, y = load_breast_cancer(return_X_y=True)
+
+    class Halves(BlockSource):
+        def blocks(self, n_bytes):
+            yield Block(X[:300], y[:300])
+            yield Block(X[300:], y[300:])
+
+    assert GDClassifier().fit(Halves()).score(Halves()) > 0.9
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("loss", ["log_loss", "hinge"])
+def test_dual_ascent_reaches_the_optimum_from_blocks(loss, sparse):
+    X, y = problem(sparse)
+    settings = {"loss": loss, "alpha": 1e-2, "solver": "sdca", "tol": 1e-4}
+    whole = GDClassifier(**settings).fit(X, y)
+    blocks = GDClassifier(**settings, memory=MEMORY).fit(source_of(X, y))
+    assert blocks.bound_kind_ == "proof"
+    assert blocks.converged_
+    assert blocks.objective_ == pytest.approx(whole.objective_, rel=1e-3)
+
+
+@pytest.mark.parametrize("learning_rate", ["auto", "invscaling"])
+@pytest.mark.parametrize("solver", ["gd", "adam"])
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_one_row_steps_walk_through_blocks(solver, batch_size, learning_rate):
+    X, y = problem()
+    order = np.argsort(y)  # sorted by class: only what mixes rows gets on
+    settings = {"solver": solver, "batch_size": batch_size, "learning_rate": learning_rate}
+    settings |= {"alpha": 1e-3, "max_iter": 20, "tol": None, "random_state": 0, "eta0": 0.05}
+    whole = GDClassifier(**settings).fit(X[order], y[order])
+    source = source_of(X[order], y[order])
+    blocks = GDClassifier(**settings, memory=MEMORY).fit(source)
+    again = GDClassifier(**settings, memory=MEMORY).fit(source)
+    assert blocks.objective_ < 1.1 * whole.objective_
+    np.testing.assert_array_equal(blocks.coef_, again.coef_)
+
+
+def test_rows_in_order_take_the_steps_of_arrays():
+    X, y = problem()
+    settings = {"learning_rate": "optimal", "alpha": 1e-2, "shuffle": False, "max_iter": 3}
+    settings |= {"tol": None, "batch_size": 1, "solver": "gd"}
+    whole = GDClassifier(**settings).fit(X, y)
+    blocks = GDClassifier(**settings, memory=MEMORY).fit(source_of(X, y))
+    np.testing.assert_allclose(whole.coef_, blocks.coef_, rtol=1e-12)
