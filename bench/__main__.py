@@ -207,7 +207,7 @@ def measure(options):
     from . import report
 
     path = report.save(options.out, options.what, figures, measured.samples(figures))
-    print(f"\n{path.name} written to", os.path.relpath(options.out))
+    print(f"\n{path.name} written to", report.shown_path(options.out))
     return path
 
 

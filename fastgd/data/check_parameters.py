@@ -130,7 +130,10 @@ def check_parameters(parameters):
     """
     for name, (words, allowed) in ALLOWED.items():
         if name in parameters and not allowed(parameters[name]):
-            raise ValueError(f"{name} must be {words}, got {parameters[name]!r}")
+            given = parameters[name]
+            search = name == "alpha" and isinstance(given, str)
+            hint = "; GDClassifierCV and GDRegressorCV choose one" if search else ""
+            raise ValueError(f"{name} must be {words}, got {given!r}{hint}")
 
 
 def as_weights(sample_weight, n_samples, name="sample_weight", of="X"):

@@ -19,6 +19,7 @@ from fastgd.fitting.observers import Ended, Together, Watch
 from fastgd.fitting.plan import INTERIOR_POINT
 from fastgd.fitting.replan import Trail, forecast, next_plan, run_by_plans
 from fastgd.fitting.result import Result
+from fastgd.fitting.separation import SEPARATED, is_separated
 from fastgd.fitting.stopping import (
     Cautious,
     Extrapolated,
@@ -329,6 +330,9 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     except KeyboardInterrupt:
         interrupted.set()
         raise
+    if is_separated(objective, result.objective):
+        plan = replace(plan, reasons=(*plan.reasons, SEPARATED))
+        result.advice = f"{SEPARATED[0].upper()}{SEPARATED[1:]}."
     watch.ended(result)
     coef, intercept = objective.model(result.point)
     try:
