@@ -144,6 +144,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     memory : float, optional
         Bytes that a fit or a prediction from a source of blocks may take, about; None: a quarter of
         what is free.  Of no account for data in memory.
+    record : {None, "coef"}, default=None
+        "coef": keep the model after each update, for pictures of the way.
 
     Attributes
     ----------
@@ -182,6 +184,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         chunk by the model before it.
     plan_ : Plan or list of Plan
         What was done and why; print it.
+    coef_path_ : ndarray, (1 + n_updates, 1 or n_classes, n_features), or a list of them
+        With `record="coef"`: the coefficients that `fit` began with, and those after each update of
+        a rule (Adagrad's by automatic rates in steps of max(16, n_features / 8) rows), epoch of
+        another stochastic solver, or iteration; of one-vs-rest a list of arrays without the second
+        axis.  An average is of these.
+    intercept_path_ : ndarray, (1 + n_updates, 1 or n_classes), or a list of them
     class_count_ : ndarray, (n_classes,)
         `partial_fit` with `class_weight="balanced"`: total weight of each class in all chunks so
         far, which the weights of the next one follow.
@@ -242,6 +250,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         max_time: float | None = None,
         stop: Any = None,
         memory: float | None = None,
+        record: str | None = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -276,6 +285,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.max_time = max_time
         self.stop = stop
         self.memory = memory
+        self.record = record
 
     @offered_if(takes_chunks)
     @whole_or_nothing

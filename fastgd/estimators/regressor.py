@@ -102,6 +102,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     memory : float, optional
         Bytes that a fit or a prediction from a source of blocks may take, about; None: a quarter of
         what is free.  Of no account for data in memory.
+    record : {None, "coef"}, default=None
+        "coef": keep the model after each update, for pictures of the way.
 
     Attributes
     ----------
@@ -112,6 +114,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         As in `GDClassifier`; with several targets those of one-vs-rest, for each target.
     stop_reason_, history_, plan_, best_validation_score_
         As in `GDClassifier`.
+    coef_path_, intercept_path_
+        With `record="coef"`, as in `GDClassifier`: `coef_path_[i]` has the shape of `coef_`.
 
     Examples
     --------
@@ -157,6 +161,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         max_time: float | None = None,
         stop: Any = None,
         memory: float | None = None,
+        record: str | None = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -189,6 +194,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.max_time = max_time
         self.stop = stop
         self.memory = memory
+        self.record = record
 
     @offered_if(takes_chunks)
     @whole_or_nothing

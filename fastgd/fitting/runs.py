@@ -14,7 +14,7 @@ from fastgd.fitting.build import make_solver
 from fastgd.fitting.choose_solver import batch_sizes, is_open
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent
-from fastgd.fitting.observers import Ended, Together, Watch
+from fastgd.fitting.observers import Ended, NoRecorder, Recorder, Together, Watch
 from fastgd.fitting.plan import INTERIOR_POINT
 from fastgd.fitting.replan import forecast, next_plan, run_by_plans
 from fastgd.fitting.result import Result
@@ -71,6 +71,8 @@ class Task:
         Whether a later fit may go on with what solvers keep.
     keep : float
         What earlier chunks still count as in a stream that forgets.
+    records : bool
+        Whether the models after each update are kept.
     """
 
     loss: object
@@ -88,12 +90,13 @@ class Task:
     notes: tuple = ()
     keeps_states: bool = True
     keep: float = 1.0
+    records: bool = False
 
 
 @dataclass
 class Run:
     """One target's part of a fit: plan, result, updates so far, and the unknowns as coefficients
-    and intercept.
+    and intercept; in `path` those after each update, where they are recorded.
     """
 
     plan: object
@@ -101,6 +104,7 @@ class Run:
     updates: int
     coef: np.ndarray
     intercept: object
+    path: list | None = None
 
 
 def fit_targets(task, samples, seeds, starts, states):
@@ -248,6 +252,8 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     if start is not None:
         start = start[0], objective.rows.own_intercept(*start)
 
+    path = Recorder(objective) if task.records else NoRecorder()
+
     def go(tried, rule, start, state, max_iter, max_time):
         plan = tried[-1]
         before = objective.passes
@@ -263,11 +269,11 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
             watch=watch,
             passes_before=before,
         )
-        return descent.run(
-            ready_state(
-                solver, plan, objective, start, state, seed, lambda: objective.null_intercept
-            )
+        ready = ready_state(
+            solver, plan, objective, start, state, seed, lambda: objective.null_intercept
         )
+        path.tell(solver, ready)
+        return descent.run(ready)
 
     try:
         plan, result, updates = run_by_plans(task, objective, go, start, state)
@@ -281,7 +287,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         result.reason = StopReason.INTERRUPTED
     if result.reason is StopReason.INTERRUPTED:
         interrupted.set()
-    return Run(plan, result, updates, np.array(coef), intercept)
+    return Run(plan, result, updates, np.array(coef), intercept, path.models)
 
 
 def ready_state(solver, plan, objective, start, state, seed, null_intercept):

@@ -5,6 +5,7 @@ nothing but what it was made from; what changes is in a `State`, which can be pi
 k iterations and then m more are k + m iterations, bit for bit.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -222,6 +223,11 @@ class Solver:
         rows do.
     scheduled : bool
         Whether a scheduled rate is how long steps are, so that too large a one makes F grow.
+    tell : callable or None
+        Hears the point after each update (`record="coef"`).
+    tells : bool
+        Whether the solver calls it itself, for updates within an iteration; if not, the loop does
+        so after each iteration.
 
     Examples
     --------
@@ -255,6 +261,8 @@ class Solver:
     proves_itself = False
     ends_itself = False
     scheduled = True
+    tell: Callable[[np.ndarray], None] | None = None
+    tells = False
 
     def __init__(self, objective):
         self.objective = objective

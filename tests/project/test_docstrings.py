@@ -92,7 +92,7 @@ def test_a_search_has_the_defaults_of_its_estimator(theirs):
     searched = inspect.signature(theirs).parameters
     alone = inspect.signature(GDClassifier if theirs is GDClassifierCV else GDRegressor).parameters
     # A search has no partial_fit that could forget.
-    assert set(alone) - set(searched) == {"alpha", "forget", "memory"}
+    assert set(alone) - set(searched) == {"alpha", "forget", "memory", "record"}
     assert all(
         searched[name].default == one.default for name, one in alone.items() if name in searched
     )
@@ -109,5 +109,6 @@ def test_attributes(estimator):
         for name in vars(estimator.fit(ROWS, y))
         if name.endswith("_") and not name.startswith("_")
     }
-    # What comes with frames, and with partial_fit alone.
-    assert there <= told <= there | {"feature_names_in_", "class_count_", "best_validation_score_"}
+    # What comes with frames, with partial_fit alone, and where it is recorded.
+    others = {"feature_names_in_", "class_count_", "best_validation_score_"}
+    assert there <= told <= there | others | {"coef_path_", "intercept_path_"}
