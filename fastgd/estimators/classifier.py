@@ -499,7 +499,13 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _is_joint(self):
         """Whether one loss takes all classes at once."""
+        joins = getattr(self.penalty, "joins", False)
         if self._is_multilabel():
+            if joins:
+                raise ValueError(
+                    f"penalty={self.penalty!r} joins the classes of one model, got a table of "
+                    "labels in y"
+                )
             if isinstance(self.loss, VectorLoss) or self.multi_class == "multinomial":
                 raise ValueError(
                     "a loss of all classes takes one label a row, got a table of labels in y: use "
@@ -515,6 +521,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
                 "'ovr'"
             )
         joint = self.multi_class != "ovr" and log_loss and self.classes_.size > 2
+        if joins and self.classes_.size > 2 and not joint:
+            raise ValueError(
+                f"penalty={self.penalty!r} joins the classes of one model, which needs "
+                f"loss='log_loss' and multi_class='auto' or 'multinomial', got "
+                f"{shown(self.loss)} and {self.multi_class!r}"
+            )
         if not joint or not isinstance(self.solver, str) or not self._takes_one_prediction():
             return joint
         if self.multi_class == "multinomial":

@@ -37,6 +37,7 @@ from fastgd.objective.infimum import check_infimum
 from fastgd.objective.null_model import null_model, null_point
 from fastgd.objective.objective import Objective
 from fastgd.runtime.blas import one_blas_thread
+from fastgd.runtime.component import Component
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.base import RunRecord
 
@@ -337,12 +338,11 @@ def _kind(solver, plan, objective):
 
 
 def _named(component):
-    """Class and numbers of a component, without its arrays."""
-    values = vars(component).items()
-    numbers = tuple(
-        one for name, one in values if not name.startswith("_") and isinstance(one, int | float)
-    )
-    return type(component).__module__, type(component).__qualname__, *numbers
+    """Class and numbers of a component, and of those it is made of, without its arrays."""
+    values = [one for name, one in vars(component).items() if not name.startswith("_")]
+    numbers = tuple(one for one in values if isinstance(one, int | float))
+    parts = tuple(_named(one) for one in values if isinstance(one, Component))
+    return type(component).__module__, type(component).__qualname__, *numbers, *parts
 
 
 def _arrays(component):
