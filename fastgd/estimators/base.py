@@ -194,10 +194,12 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     @interruptible
     @whole_or_nothing
     def _fit_surveyed(self, read):
-        """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them."""
+        """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them, and what a source
+        tells of its columns.
+        """
         check_parameters(vars(self))
         resumption = None if self.checkpoint is None else Resumption(self)
-        found = as_first_read(self, read())
+        found = as_first_read(self, *read())
         return self._fit_rows(found, None, None, (None,) * 4, (None, None), resumption)
 
     def _fit_rows(self, found, X, given, validation, inits, resumption):
