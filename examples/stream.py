@@ -1,10 +1,10 @@
 """A stream that is never all in memory: each chunk is predicted first, then learnt; half-way the
-world changes.
+world changes, and a model that forgets follows.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
-from style import BLACK, BLUE, RED, save
+from style import BLACK, BLUE, ORANGE, RED, save
 
 from fastgd import GDClassifier
 
@@ -30,25 +30,27 @@ def smooth(scores, width=5):
 
 
 def main():
+    # A half-life that is infinite forgets nothing; `history_` has the scores all the same.
+    constant = {"learning_rate": "constant", "eta0": 0.02}
     models = {
-        "auto": (GDClassifier(random_state=0), BLUE, "-"),
-        "constant": (GDClassifier(learning_rate="constant", eta0=0.02, random_state=0), RED, "--"),
+        "auto": (GDClassifier(forget=np.inf, random_state=0), BLUE, "-"),
+        "constant": (GDClassifier(forget=np.inf, random_state=0, **constant), RED, "--"),
+        "auto, forget": (GDClassifier(forget=5_000, random_state=0), ORANGE, "-"),
     }
-    scores, possible = {name: [] for name in models}, []
+    possible = []
     for X, y, best in stream():
         possible.append(best)
-        for name, (model, _, _) in models.items():
-            scores[name].append(model.score(X, y) if hasattr(model, "coef_") else 0.5)
+        for model, _, _ in models.values():
             model.partial_fit(X, y, classes=[False, True])
     rows = ROWS * np.arange(1, CHUNKS + 1) / 1000
     figure, axis = plt.subplots(figsize=(7.2, 3.6))
     axis.plot(rows, smooth(possible), color="#8A8A8A", lw=1)
     for name, (model, color, dashes) in models.items():
-        axis.plot(rows, smooth(scores[name]), dashes, color=color)
-        before, after, end = np.reshape(scores[name], (-1, 20)).mean(axis=1)[[4, 5, 9]]
+        scores = np.nan_to_num(model.history_["prequential"], nan=0.5)
+        axis.plot(rows, smooth(scores), dashes, color=color)
+        before, after, end = np.reshape(scores, (-1, 20)).mean(axis=1)[[4, 5, 9]]
         print(
-            f"learning_rate={name!r}: {model.t_ - 1:,.0f} updates; "
-            "accuracy on rows not yet learnt ",
+            f"{name}: {model.t_ - 1:,.0f} updates; accuracy on rows not yet learnt ",
             end="",
         )
         print(
@@ -62,6 +64,7 @@ def main():
     axis.axvline(rows[CHUNKS // 2 - 1], color=BLACK, lw=0.8)
     axis.text(49, 0.62, "the world changes", ha="right")
     axis.text(68, 0.81, "constant rate: follows", color=RED)
+    axis.text(68, 0.58, "half-life of 5,000 rows:\nas exact, and follows", color=ORANGE)
     axis.text(68, 0.7, '"auto", rate falls:\nmore exact, slow to follow', color=BLUE)
     axis.annotate("what can be known", (76, 0.877), xytext=(76, 0.905), color="#555555")
     axis.set(

@@ -16,12 +16,15 @@ VALUES = {
     "objective": "F - best known F",
     "bound": "bound on F - F*",
     "score": "score on held-out rows",
+    "prequential": "score on rows before they were learnt from",
 }
+SCORES = "score", "prequential"
 SCALES = ("linear", "log")
 REMEDIES = {
     "objective": "take more iterations or a smaller tol, give best, or use what='bound'",
     "bound": "fit anew with a tol, or use what='objective'",
     "score": "fit with early_stopping=True, or with X_val and y_val",
+    "prequential": "give forget, and call partial_fit more than once",
 }
 # With more checks than this a line has markers at about so many places, evenly spaced.
 MOST_MARKERS = 15
@@ -151,13 +154,14 @@ class ConvergenceDisplay:
         ----------
         ax : matplotlib Axes, optional
             None: a new figure.
-        what : {"objective", "bound", "score"}, default="objective"
+        what : {"objective", "bound", "score", "prequential"}, default="objective"
             "objective": how far F was above `best`; a check that found `best` itself has no place
             on a logarithmic axis and is left out; after `partial_fit`, F is that of each chunk.
             A fit that found it at its first check is a triangle that points downwards, at the
             bound on what is left: it is at most so far.
             "bound": how far F could be above its minimum, as far as the fit knew then.
             "score": on the rows held out for early stopping; a star is the check that was kept.
+            "prequential": of each chunk of a stream that forgets, before it was learnt from.
         against : {"passes", "seconds"}, default="passes"
         best : float or sequence of float, optional
             The lowest objective known, of each class for one-vs-rest; None: the lowest of these
@@ -187,14 +191,14 @@ class ConvergenceDisplay:
                 )
         curves = self._curves(what, against, best)
         if not curves:
-            found = "finite" if what == "score" else "positive"
+            found = "finite" if what in SCORES else "positive"
             raise ValueError(f"no check has a {found} {VALUES[what]}: {REMEDIES[what]}")
         self.ax_ = axes_for(ax)
         self.figure_ = self.ax_.figure
         self.lines_, line_kw = [], spelled_out(line_kw)
         for curve in curves:
             self._draw(curve, line_kw)
-        scale = "linear" if what == "score" else "log"
+        scale = "linear" if what in SCORES else "log"
         self.ax_.set(yscale=scale, xscale=xscale, xlabel=AXES[against], ylabel=VALUES[what])
         self.ax_.legend()
         return self
@@ -226,7 +230,7 @@ class ConvergenceDisplay:
             for k, run in enumerate(runs):
                 style += alone
                 y = _values(run, what, lowest[min(k, lowest.size - 1)])
-                kept = np.isfinite(y) & ((y > 0.0) | (what == "score"))
+                kept = np.isfinite(y) & ((y > 0.0) | (what in SCORES))
                 at_most = not kept.any() and what == "objective"
                 if at_most:
                     y, kept = _within_bound(y, run["bound"])

@@ -1,5 +1,6 @@
 """`GDClassifier`: labels in, signs as targets, labels and probabilities out."""
 
+import functools
 import os
 from typing import Any, Self
 
@@ -117,6 +118,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     average : bool or int, default=False
         Report the mean of the iterates, from that update on; full-batch steps that end at the
         optimum by themselves (`"auto"`, `"line_search"`) are not averaged.
+    forget : float, optional
+        Half-life in rows of what `partial_fit` has learnt: after so many more rows a chunk counts
+        half as much in averages, in the gradients that Adagrad adds up, in class counts and in
+        what rates were measured on; rates that fall do so as if 1.44 times as many rows had been
+        seen at most.  `history_` then has the score of each chunk before it was learnt from;
+        infinity gives this alone.  None forgets nothing; `fit` forgets nothing.
     solver : str or Rule, default="auto"
         `"gd"`, `"momentum"`, `"nesterov"`, `"adagrad"`, `"rmsprop"`, `"adam"`, or a rule with
         parameters of its own; `"newton"`, `"lbfgs"`, `"saga"`, `"svrg"`, `"sdca"` find their own
@@ -144,6 +151,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         fails.  Each fit needs a path of its own.
     checkpoint_every : float, default=60.0
         Seconds between two writes of it, which come between two iterations.
+    record : {None, "coef"}, default=None
+        "coef": keep the model after each update, for pictures of the way.
 
     Attributes
     ----------
@@ -178,9 +187,16 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Equally long arrays `passes seconds objective bound rate batch`, one entry for each check,
         with held-out rows `score`, and `kept`, which check the model is of;
         from `partial_fit` one dict, an entry for each call, the objective that of its rows after
-        it, and `score` on the validation rows.
+        it, `score` on the validation rows, and with `forget` `prequential`, the score of each
+        chunk by the model before it.
     plan_ : Plan or list of Plan
         What was done and why; print it.
+    coef_path_ : ndarray, (1 + n_updates, 1 or n_classes, n_features), or a list of them
+        With `record="coef"`: the coefficients that `fit` began with, and those after each update of
+        a rule (Adagrad's by automatic rates in steps of max(16, n_features / 8) rows), epoch of
+        another stochastic solver, or iteration; of one-vs-rest a list of arrays without the second
+        axis.  An average is of these.
+    intercept_path_ : ndarray, (1 + n_updates, 1 or n_classes), or a list of them
     class_count_ : ndarray, (n_classes,)
         `partial_fit` with `class_weight="balanced"`: total weight of each class in all chunks so
         far, which the weights of the next one follow.
@@ -233,6 +249,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         class_weight: dict[Any, float] | str | None = None,
         warm_start: bool = False,
         average: bool | int = False,
+        forget: float | None = None,
         solver: str | Rule = "auto",
         batch_size: int | float | str = "auto",
         momentum: float = 0.9,
@@ -242,6 +259,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         memory: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
+        record: str | None = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -268,6 +286,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.average = average
+        self.forget = forget
         self.solver = solver
         self.batch_size = batch_size
         self.momentum = momentum
@@ -277,6 +296,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.memory = memory
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
+        self.record = record
 
     @offered_if(takes_chunks)
     @whole_or_nothing
@@ -320,7 +340,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         ValueError
             For a label that is not in `classes`, and as `fit`; the estimator is left as it was.
         """
-        task = self._prepared()
+        task, given = self._prepared(), X
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         several = np.ndim(y) == 2
         if not hasattr(self, "classes_") and several:
@@ -355,13 +375,15 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             raise ValueError(
                 "class_weight must be None where y is a table of labels; use sample_weight"
             )
+        task.keep = self._share_kept(weights, X.shape[0])
         if self.class_weight == "balanced":
             totals = class_totals(self.classes_, y, weights)
-            self.class_count_ = totals + getattr(self, "class_count_", 0.0)
+            self.class_count_ = totals + task.keep * getattr(self, "class_count_", 0.0)
         totals = getattr(self, "class_count_", None)
         weights = with_class_weight(self.class_weight, self.classes_, y, weights, totals)
         validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
-        self._advance(task, X, targets, weights, validation, offset)
+        before = functools.partial(self._score_before, given, y, sample_weight, offset)
+        self._advance(task, X, targets, weights, validation, offset, before)
         return self
 
     def decision_function(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
@@ -491,7 +513,13 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _is_joint(self):
         """Whether one loss takes all classes at once."""
+        joins = getattr(self.penalty, "joins", False)
         if self._is_multilabel():
+            if joins:
+                raise ValueError(
+                    f"penalty={self.penalty!r} joins the classes of one model, got a table of "
+                    "labels in y"
+                )
             if isinstance(self.loss, VectorLoss) or self.multi_class == "multinomial":
                 raise ValueError(
                     "a loss of all classes takes one label a row, got a table of labels in y: use "
@@ -507,6 +535,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
                 "'ovr'"
             )
         joint = self.multi_class != "ovr" and log_loss and self.classes_.size > 2
+        if joins and self.classes_.size > 2 and not joint:
+            raise ValueError(
+                f"penalty={self.penalty!r} joins the classes of one model, which needs "
+                f"loss='log_loss' and multi_class='auto' or 'multinomial', got "
+                f"{shown(self.loss)} and {self.multi_class!r}"
+            )
         if not joint or not isinstance(self.solver, str) or not self._takes_one_prediction():
             return joint
         if self.multi_class == "multinomial":

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from fastgd.data.check_parameters import check_parameters, only_given
 from fastgd.data.check_X import as_rows
@@ -39,11 +40,11 @@ class ChunkHistory:
     array([0.5])
     """
 
-    KEYS = ("passes", "seconds", "objective", "bound", "rate", "batch", "score")
+    keys = ("passes", "seconds", "objective", "bound", "rate", "batch", "score")
 
-    def __init__(self, table=None, size=0):
-        self.table, self.size = np.empty((16, len(self.KEYS))) if table is None else table, size
-        self.extended = False
+    def __init__(self, table=None, size=0, keys=keys):
+        self.table, self.size = np.empty((16, len(keys))) if table is None else table, size
+        self.keys, self.extended = keys, False
 
     def plus(self, row):
         """The history with one more row; this one stays as it is, and the table is copied where
@@ -51,14 +52,21 @@ class ChunkHistory:
         """
         table = self.table
         if self.extended or self.size == len(table):
-            table = np.concatenate([table[: self.size], np.empty((self.size + 16, len(self.KEYS)))])
+            table = np.concatenate([table[: self.size], np.empty((self.size + 16, len(self.keys)))])
         self.extended = True
         table[self.size] = row
-        return ChunkHistory(table, self.size + 1)
+        return ChunkHistory(table, self.size + 1, self.keys)
+
+    def with_column(self, key):
+        """The history with a column more, unknown so far; itself where it has that."""
+        if key in self.keys:
+            return self
+        table = np.column_stack([self.table, np.full(len(self.table), np.nan)])
+        return ChunkHistory(table, self.size, (*self.keys, key))
 
     def columns(self):
         """A dict of arrays, (n_calls,)."""
-        return {key: self.table[: self.size, j] for j, key in enumerate(self.KEYS)}
+        return {key: self.table[: self.size, j] for j, key in enumerate(self.keys)}
 
 
 @functools.cache
@@ -82,6 +90,11 @@ class ChunkEstimator(GDEstimator):
                 "early_stopping must be False with partial_fit, which sees each row once; give "
                 "X_val and y_val"
             )
+        if self.record is not None:
+            raise ValueError(
+                f"record must be None with partial_fit, got {self.record!r}: coef_ after each call "
+                "is there to be kept"
+            )
 
     def _prepared(self):
         """Task without rows, its parameters checked; made anew when a parameter is another
@@ -98,8 +111,23 @@ class ChunkEstimator(GDEstimator):
             self._last_task = given, task
         return copy.copy(task)
 
-    def _advance(self, task, X, targets, weights, validation, offset=None):
-        """One epoch of each target over a chunk."""
+    def _share_kept(self, weights, n_samples):
+        """What earlier chunks still count where this one comes: half after `forget` rows."""
+        if self.forget is None:
+            return 1.0
+        n_active = n_samples if weights is None else np.count_nonzero(weights)
+        return float(0.5 ** (n_active / self.forget))
+
+    def _score_before(self, X, y, sample_weight, offset):
+        """Score of the model on a chunk that it has not learnt from; NaN where there is none."""
+        one_row = len(y) < 2 and not is_classifier(self)
+        if self.forget is None or not hasattr(self, "coef_") or one_row:
+            return np.nan
+        given = only_given(sample_weight=sample_weight, offset=offset)
+        return float(self.score(X, y, **given))
+
+    def _advance(self, task, X, targets, weights, validation, offset=None, score_before=None):
+        """One epoch of each target over a chunk; `score_before` is called once all was checked."""
         began = time.perf_counter()
         loss = task.loss
         n_targets = len(targets)
@@ -126,7 +154,7 @@ class ChunkEstimator(GDEstimator):
             try_components(loss, task.penalty, first.targets, X.shape[1], n_classes, given)
             self._tried = task.settings
         self._shift(task, first, states)
-        samples = [self._chunk_samples(first, weights)]
+        samples = [self._chunk_samples(first, weights, task.keep)]
         samples += [samples[0].with_targets(targets[k]) for k in range(1, n_targets)]
         rng = (
             generator(self.random_state, task.settings, loss, streaming=True)
@@ -134,6 +162,7 @@ class ChunkEstimator(GDEstimator):
             else None
         )
         seeds = self._seeds(rng, states)
+        before = score_before()
         parts = advance_targets(task, samples, seeds, starts, states, X)
         self._states = [part.state for part in parts]
         self._set_latest(*self._shaped(parts))
@@ -147,7 +176,7 @@ class ChunkEstimator(GDEstimator):
         if not hasattr(self, "_best"):
             self.__dict__.pop("best_validation_score_", None)
         score = np.nan if validation is None else self._validate(X, *validation)
-        self._note_chunk(parts, score, time.perf_counter() - began)
+        self._note_chunk(parts, score, before, time.perf_counter() - began)
         if validation is not None:
             scores = self._chunks.columns()["score"]
             rule = Validation(self.tol or 0.0, self.n_iter_no_change)
@@ -164,14 +193,14 @@ class ChunkEstimator(GDEstimator):
         if self._centers is not None:
             task.rows = read_from(task.rows, self._centers)
 
-    def _chunk_samples(self, samples, weights):
-        """The samples with weights of mean 1 over all chunks so far: between chunks they count
-        too.
+    def _chunk_samples(self, samples, weights, keep):
+        """The samples with weights of mean 1 over all chunks so far, of which the earlier ones
+        count `keep`: between chunks they count too.
         """
         n_active = samples.n_active()
         total = n_active if weights is None else float(weights.sum())
         seen, weighed = getattr(self, "_weighed", (0, 0.0))
-        self._weighed = seen, weighed = seen + n_active, weighed + total
+        self._weighed = seen, weighed = keep * seen + n_active, keep * weighed + total
         share = (total / n_active) / (weighed / seen)
         if abs(share - 1.0) <= SAME:
             return samples
@@ -196,17 +225,19 @@ class ChunkEstimator(GDEstimator):
         self.coef_, self.intercept_ = (part.copy() for part in self._best)
         return score
 
-    def _note_chunk(self, parts, score, seconds):
+    def _note_chunk(self, parts, score, score_before, seconds):
         """One more entry of `history_`, and a line for it."""
         before = getattr(self, "_chunks", None) or ChunkHistory()
+        if self.forget is not None:
+            before = before.with_column("prequential")
         earlier = before.table[before.size - 1, 1] if before.size else 0.0
         state, objective = parts[0].state, sum(part.objective for part in parts)
-        self._chunks = before.plus(
-            [self.n_iter_, earlier + seconds, objective, np.inf, state.rate, state.batch, score]
-        )
+        entry = [self.n_iter_, earlier + seconds, objective, np.inf, state.rate, state.batch, score]
+        self._chunks = before.plus([*entry, score_before][: len(before.keys)])
         self.history_ = self._chunks.columns()
         if self.verbose and self._chunks.size % int(self.verbose) == 0:
             scored = f"  {score:.6g}" if np.isfinite(score) else ""
+            scored += f"  before {score_before:.6g}" if np.isfinite(score_before) else ""
             if self._chunks.size == int(self.verbose):
                 print(f"{header('chunk', bool(scored))}  (objective on the chunk)")
             seen = self._chunks.size, self.n_iter_, objective, np.inf, earlier + seconds

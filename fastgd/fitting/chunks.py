@@ -10,6 +10,7 @@ import numpy as np
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.divergence import DIVERGED
 from fastgd.fitting.history import History
+from fastgd.fitting.overtaken import is_overtaken
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.runs import ready_state, target_objectives, target_threads
@@ -64,6 +65,8 @@ def _advance_one(task, objective, seed, start, state, X):
         solver, plan, objective, start, copied, seed, lambda: _null_intercept_of_chunk(objective)
     )
     state.run.stream = stream
+    if state is copied and task.keep < 1.0:
+        _forget(solver, state, task.keep, X)
     before = earlier.point if state is copied else state.point.copy()
     solver.advance(state)
     v = solver.answer(state)
@@ -79,6 +82,15 @@ def _advance_one(task, objective, seed, start, state, X):
     if np.may_share_memory(coef, state.point):
         coef = coef.copy()
     return Part(plan, state, coef, intercept, value)
+
+
+def _forget(solver, state, keep, X):
+    """Let what was learnt of earlier chunks count `keep`, or next to nothing where this chunk
+    shows that their world is gone.
+    """
+    solver.fade(state, keep)
+    if is_overtaken(solver.objective, X, solver.answer(state), state.point):
+        solver.renew(state)
 
 
 class Stream(NamedTuple):

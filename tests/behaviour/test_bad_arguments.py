@@ -129,7 +129,7 @@ def test_stop():
     [
         (
             {"what": ["bound"]},
-            r"one of 'objective', 'bound', 'score', got \['bound'\]",
+            r"one of 'objective', 'bound', 'score', 'prequential', got \['bound'\]",
         ),
         ({"best": "a"}, "best must hold real numbers"),
         ({"best": []}, r"best must be a number, or one for each class, got \[\]"),

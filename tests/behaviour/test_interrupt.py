@@ -45,8 +45,9 @@ def in_iteration(monkeypatch, at):
     pressed, epoch = Pressed(at), Stochastic._epoch
 
     def advance(self, *args):
-        epoch(self, *args)
+        lost = epoch(self, *args)
         pressed()
+        return lost
 
     monkeypatch.setattr(Stochastic, "_epoch", advance)
 

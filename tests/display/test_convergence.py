@@ -140,7 +140,7 @@ def test_pipelines_searches_and_estimators_to_fit(models, ax):
 
 
 def test_what_cannot_be_drawn_is_said(models, ax):
-    with pytest.raises(ValueError, match="one of 'objective', 'bound', 'score', got 'loss'"):
+    with pytest.raises(ValueError, match="'score', 'prequential', got 'loss'"):
         ConvergenceDisplay.from_estimator(models["auto"], what="loss", ax=ax)
     with pytest.raises(
         ValueError, match="against must be one of 'passes', 'seconds', got 'epochs'"

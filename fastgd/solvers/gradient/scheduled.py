@@ -21,6 +21,10 @@ CUT = 0.5
 CEILING = 0.5
 LOOK_BACK = 5
 
+# What counts on of the rows before, each time that the iterate is found to be ahead of the average
+# (`renew`): after two such chunks in a row a sixteenth.
+RENEWED = 0.25
+
 
 def proximal(objective, v, reach, whole=False):
     """`v` after a proximal step at the rates `reach`, one number or one for each unknown."""
@@ -70,7 +74,20 @@ class Plateau:
 
 @dataclass
 class ScheduledMemory(RuleMemory, Plateau):
-    """What a scheduled rule remembers."""
+    """What a scheduled rule remembers.
+
+    Attributes
+    ----------
+    faded : float
+        How many of the updates no longer count (`forget`): rates that fall are those of as many
+        updates as are left.
+    """
+
+    faded: float = 0.0
+
+    def fade(self, updates, share):
+        """Let all of the `updates` so far count `share` of what they did."""
+        self.faded = updates - share * (updates - self.faded)
 
 
 @dataclass
@@ -81,12 +98,12 @@ class AveragedMemory(ScheduledMemory):
     ----------
     iterate_sum : ndarray, (size,), or None
         Sum of the iterates that count.
-    n_averaged : int
+    n_averaged : float
         How many these are.
     """
 
     iterate_sum: np.ndarray | None = None
-    n_averaged: int = 0
+    n_averaged: float = 0.0
 
 
 class ScheduledFullBatch(Solver):
@@ -118,7 +135,7 @@ class ScheduledFullBatch(Solver):
         """One update: one pass."""
         F, memory = self.objective, state.memory
         update = state.updates + 1
-        rate = self.schedule.rate(update) / memory.divisor
+        rate = self.schedule.rate(update - memory.faded) / memory.divisor
         scale = self.rule.begin(update)
         everything, slots = slice(None), memory.slots
         with np.errstate(all="ignore"):
@@ -164,7 +181,19 @@ class AveragedFullBatch(ScheduledFullBatch):
         memory = state.memory
         if state.updates >= self.average_from:
             memory.iterate_sum = memory.iterate_sum + state.point
-            memory.n_averaged += 1
+            memory.n_averaged += 1.0
+
+    def fade(self, state, share):
+        """The average is one of the last iterates, and the rates fall no further."""
+        memory = state.memory
+        memory.fade(state.updates, share)
+        memory.iterate_sum = share * memory.iterate_sum
+        memory.n_averaged *= share
+
+    def renew(self, state):
+        """The average begins anew."""
+        self.fade(state, RENEWED)
+        state.memory.iterate_sum, state.memory.n_averaged = np.zeros_like(state.point), 0.0
 
     def answer(self, state):
         """The average once there is one, else the iterate."""

@@ -43,8 +43,16 @@ BOOST = 3.0
 # columns that is too seldom: accuracy 0.86 for 0.92 over 17 chunks of text.
 SHORTEST_BLOCK = 16
 NARROW = 1024
+# Where less of the updates counts than this share (`forget`), the average is one of the last
+# iterates by that, and begins no more anew.
+WHOLE = 0.5
 # Rows of a later chunk that are looked at for larger values.
 LOOKED_AT = 64
+
+
+def is_power(epoch):
+    """Whether an epoch is 0 or a power of two."""
+    return epoch & (epoch - 1) == 0
 
 
 class Tuning(NamedTuple):
@@ -143,7 +151,7 @@ class SelfTuned(Stochastic):
         """Measure the data once; a continued run keeps what the first one measured."""
         memory = state.memory
         if memory.tuning is None:
-            memory.tuning = self._measure()
+            memory.tuning, memory.n_measured = self._measure(), self.rows.size
         else:
             self._widen(memory)
         self.recall(state, {})
@@ -166,19 +174,34 @@ class SelfTuned(Stochastic):
 
     def advance(self, state):
         """One epoch at one rate, so that lazy updates are exact."""
-        memory, epoch = state.memory, state.iteration
-        if self.restarts_average and epoch & (epoch - 1) == 0:
+        memory, counts = state.memory, 1.0 - state.memory.faded / max(state.updates, 1)
+        epoch = counts * state.iteration
+        if self.restarts_average and is_power(state.iteration) and counts > WHOLE:
             memory.iterate_sum[:] = 0.0
             memory.counters[AVERAGED] = 0.0
         self.schedule = Schedule(memory.boost * self._rate(memory.tuning, epoch))
         self.rule = self.own_rule.after(max(self.rows.size / self.batch, 1.0) * max(epoch, 1))
         super().advance(state)
-        if (
-            self.restarts_average
-            and state.iteration >= 2
-            and state.iteration & (state.iteration - 1) == 0
-        ):
+        if self.restarts_average and state.iteration >= 2 and is_power(state.iteration):
             self._adjust(state)
+
+    def fade(self, state, share):
+        """As of schedules; and what was measured of the data is measured anew once most of it is
+        forgotten.
+        """
+        super().fade(state, share)
+        memory = state.memory
+        if memory.is_stale(share, self.rows.size):
+            memory.tuning = self._measure(self._faded_scales(memory.tuning))
+            self.recall(state, {})
+
+    def _faded_scales(self, tuning):
+        """Scales of the columns in these rows, but no less than half of what they were: a few rows
+        may lack the large values.
+        """
+        known = tuning.unit if tuning.scales is None else tuning.scales
+        seen = self.objective.moments()[0][SUM_OF_SQUARES] > 0.0
+        return np.where(seen, np.maximum(column_scales(self.objective), 0.5 * known), known)
 
     def _widen(self, memory):
         """Let values that are larger than any before shorten the rates of their columns; nothing
@@ -206,10 +229,9 @@ class SelfTuned(Stochastic):
         """Where no formula is asked for, Adagrad, and what else accumulates, on one row of few
         columns takes the faster kernel.
         """
-        F = self.objective
-        if not self.rule.accumulates or self.batch > 1 or F.vector or F.n_features > NARROW:
+        F, block = self.objective, self._rows_between()
+        if not self._takes_row_kernel():
             return super()._epoch(part, order, point, memory, options)
-        block = max(F.n_features // 8, SHORTEST_BLOCK)
         row_epoch(
             part.rows,
             part.samples,
@@ -226,6 +248,16 @@ class SelfTuned(Stochastic):
             options,
         )
         return 0.0
+
+    def _takes_row_kernel(self):
+        F = self.objective
+        narrow = not F.vector and F.n_features <= NARROW
+        return self.rule.accumulates and self.batch == 1 and narrow
+
+    def _rows_between(self):
+        """The rows between two steps of the penalty, in the faster kernel."""
+        few = max(self.objective.n_features // 8, SHORTEST_BLOCK)
+        return few if self._takes_row_kernel() else self.batch
 
     def _adjust(self, state):
         """At epochs that are powers of two: larger steps while the run is slow rather than noisy.
@@ -259,14 +291,14 @@ class SelfTuned(Stochastic):
         rate = min(1.5 / tuning.batch_curvature, self.batch * tuning.row_rate * falling)
         return rate * self.rule.newest_share()
 
-    def _measure(self):
-        """Constants of the data: column scales, curvature of a row and of a batch, scale of the
-        targets.
+    def _measure(self, scales=None):
+        """Constants of the data: column scales (given, or those of these rows), curvature of a row
+        and of a batch, scale of the targets.
         """
         F = self.objective
         n, batch = F.n_active, min(self.batch, F.n_active)
         moments, norms = F.moments()
-        scales = column_scales(F)
+        scales = column_scales(F) if scales is None else scales
         curvature = self._curvature()
         used = scales[moments[SUM_OF_SQUARES] > 0.0]
         alike = used.size == 0 or used.max() <= ALIKE * used.min()

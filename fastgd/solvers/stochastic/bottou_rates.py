@@ -66,6 +66,7 @@ class FallingRates(Stochastic):
             moments, norms = self.objective.moments()
             memory.mean_squared_norm = float(norms[2])
             memory.largest_mean_square = float(moments[SUM_OF_SQUARES].max())
+            memory.n_measured = self.rows.size
         self.recall(state, {})
 
     def recall(self, state, beside):
@@ -73,6 +74,19 @@ class FallingRates(Stochastic):
         memory = state.memory
         self.intercept_rate = memory.largest_mean_square
         self.schedule = self._schedule(memory.mean_squared_norm)
+
+    def fade(self, state, share):
+        """As of schedules; and once most of what was measured is forgotten, it is the mean of what
+        it was and of what these rows tell.
+        """
+        super().fade(state, share)
+        memory = state.memory
+        if memory.is_stale(share, self.rows.size):
+            moments, norms = self.objective.moments()
+            found = float(norms[2]), float(moments[SUM_OF_SQUARES].max())
+            memory.mean_squared_norm = 0.5 * (memory.mean_squared_norm + found[0])
+            memory.largest_mean_square = 0.5 * (memory.largest_mean_square + found[1])
+            self.recall(state, {})
 
     def _schedule(self, mean_square):
         F = self.objective

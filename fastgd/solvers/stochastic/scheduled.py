@@ -10,7 +10,7 @@ from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
 from fastgd.rules.one_sample import Scheduled
 from fastgd.solvers.base import Solver, State
-from fastgd.solvers.gradient.scheduled import ScheduledMemory, divided, empty_slots
+from fastgd.solvers.gradient.scheduled import RENEWED, ScheduledMemory, divided, empty_slots
 from fastgd.solvers.stochastic.kernels import (
     AVERAGED,
     UPDATES,
@@ -34,10 +34,26 @@ class StochasticMemory(ScheduledMemory):
     counters : ndarray, (2,), or None
         Updates done, and how many iterates the sum holds (`UPDATES` and `AVERAGED` of
         `kernels.py`).
+    n_measured : int
+        Rows of the chunk that was measured for the rates.
+    stale : float
+        Share of it that is forgotten (`forget`).
     """
 
     iterate_sum: np.ndarray | None = None
     counters: np.ndarray | None = None
+    n_measured: int = 0
+    stale: float = 0.0
+
+    def is_stale(self, share, n_rows):
+        """Whether half of what was measured is forgotten, all of it counting `share` of
+        what it did, and these rows tell as much; then it is as if measured anew.
+        """
+        self.stale += (1.0 - self.stale) * (1.0 - share)
+        if self.stale < 0.5 or n_rows < self.n_measured:
+            return False
+        self.stale = 0.0
+        return True
 
 
 class Stochastic(Solver):
@@ -64,6 +80,7 @@ class Stochastic(Solver):
     Memory: type = StochasticMemory
     free_answers = False
     own_steps = False
+    tells = True
 
     def __init__(
         self,
@@ -127,11 +144,15 @@ class Stochastic(Solver):
             here = (self.rows, ()) if part is F else (part.samples.active(), (number,))
             order = row_order(here[0], self.seed, state.iteration, self.shuffle, here[1])
             with np.errstate(all="ignore"):
-                lost += self._epoch(part, order, point, memory, self._options(memory))
+                options = self._options(memory)
+                if self.tell is None:
+                    lost += self._epoch(part, order, point, memory, options)
+                else:
+                    lost += self._told_epoch(self.tell, part, order, point, memory, options)
         state.point = point.ravel()[: F.size]
         F.meter.count(self.rows.size / F.n_active)
         state.updates = int(memory.counters[UPDATES])
-        state.rate = divided(self.schedule.rate(state.updates), memory.divisor)
+        state.rate = divided(self.schedule.rate(state.updates - memory.faded), memory.divisor)
         state.iteration += 1
         if self.patience is not None:
             self.patience.look(state, lost / self.rows.size)
@@ -164,6 +185,18 @@ class Stochastic(Solver):
             counters,
             options,
         )
+
+    def _told_epoch(self, tell, part, order, point, memory, options):
+        """`_epoch`, a few rows at a time, with the point told in between."""
+        size, rows, lost = self.objective.size, self._rows_between(), 0.0
+        for first in range(0, order.size, rows):
+            lost += self._epoch(part, order[first : first + rows], point, memory, options)
+            tell(point.ravel()[:size])
+        return lost
+
+    def _rows_between(self):
+        """Rows between two points that can be told."""
+        return self.batch
 
     def _narrowed(self):
         """The columns that the rows touch, and rows of these alone, where they are few and all
@@ -210,6 +243,23 @@ class Stochastic(Solver):
         point[at], memory.iterate_sum[at] = few, few_total
         return 0.0
 
+    def fade(self, state, share):
+        """The average is one of the last iterates, gradients that a rule adds up are those of the
+        last rows, and rates fall no further than those of as many updates as count.
+        """
+        memory = state.memory
+        memory.fade(state.updates, share)
+        memory.iterate_sum *= share
+        memory.counters[AVERAGED] *= share
+        if memory.slots is not None and self.rule.accumulates:
+            memory.slots *= share
+
+    def renew(self, state):
+        """The average begins anew."""
+        self.fade(state, RENEWED)
+        state.memory.iterate_sum[:] = 0.0
+        state.memory.counters[AVERAGED] = 0.0
+
     def retreat(self, state, safe_point):
         """Halve the rate and go on from a point that is known to be good."""
         memory = state.memory
@@ -235,7 +285,7 @@ class Stochastic(Solver):
         F, schedule = self.objective, self.schedule
         return Options(
             c=float(divided(schedule.c, memory.divisor)),
-            t0=float(schedule.t0),
+            t0=float(schedule.t0 - memory.faded),
             p=float(schedule.p),
             l1=float(F.l1),
             l2=float(F.l2),

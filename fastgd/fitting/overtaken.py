@@ -1,0 +1,57 @@
+"""Whether the last iterate has overtaken the average on rows that neither has seen: the world that
+the average is of is gone.
+"""
+
+import numpy as np
+
+from fastgd.objective.kernels import evaluate, vector_losses
+from fastgd.objective.vector_map import NO_TABLE, samples_of
+
+# Rows are compared in so many groups; with fewer rows nothing is told.
+GROUPS = 32
+# The mean difference has to be so many of its standard errors. Of 200 chunks of 500 rows whose
+# world changes half-way, two to five are told with this, half-lives of 2 to 20 chunks, and nothing
+# of the accuracy before the change is lost (0.863).
+ERRORS = 2.0
+
+
+def is_overtaken(objective, X, average, iterate):
+    """Whether the loss of the iterate is lower than that of the average, beyond chance.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of rows that neither has learnt from.
+    X : ndarray or CSR, (n_samples, n_features)
+        These rows as the user gave them.
+    average, iterate : ndarray, (size,)
+        Unknowns.
+    """
+    n_samples = X.shape[0]
+    if average is iterate or n_samples < GROUPS:
+        return False
+    starts = np.linspace(0, n_samples, GROUPS, endpoint=False).astype(np.int64)
+    with np.errstate(all="ignore"):
+        of_average, of_iterate = (_losses(objective, X, v, starts) for v in (average, iterate))
+        gains = of_average - of_iterate
+        return bool(gains.mean() > ERRORS * gains.std(ddof=1) / np.sqrt(GROUPS))
+
+
+def _losses(objective, X, v, starts):
+    """Sum of weight * loss over each group of rows, (n_groups,)."""
+    F, (coef, intercept) = objective, objective.model(v)
+    samples, products = F.samples, X @ coef
+    if F.vector:
+        stops = [*starts[1:], X.shape[0]]
+        groups = [slice(*ends) for ends in zip(starts, stops, strict=True)]
+        options = False, False, NO_TABLE, NO_TABLE
+        return np.array(
+            [
+                vector_losses(F.loss, *samples_of(samples, g), intercept, products[g], *options)
+                for g in groups
+            ]
+        )
+    predictions = products + intercept + samples.offsets
+    values, derivatives = np.empty((2, X.shape[0]))
+    evaluate(F.loss, predictions, samples.targets, values, derivatives, derivatives, False, 0.0)
+    return np.add.reduceat(samples.weights * values, starts)
