@@ -7,7 +7,7 @@ import numpy as np
 from fastgd.dask.cluster_rows import ClusterRows, gather_sample
 from fastgd.dask.crew import Crew
 from fastgd.dask.partitions import current_client, delayed_blocks, grouped, require_dask
-from fastgd.data.block_rows import SAMPLE, memory_of
+from fastgd.data.block_rows import SAMPLE
 from fastgd.data.far_columns import centers_of
 from fastgd.objective.moment_sums import NONZEROS, SUM, SUM_OF_SQUARES, added_moments
 from fastgd.objective.survey import Surveyed
@@ -50,8 +50,8 @@ def fit(estimator, X, y=None, sample_weight=None, offset=None):
     blocks = delayed_blocks(X, y, sample_weight, offset)
     futures = client.compute(blocks)
     crew = Crew(client, grouped(futures))
-    memory = memory_of(estimator.memory)
-    return estimator._fit_surveyed(lambda: surveyed(crew, memory, estimator.fit_intercept))
+    shift = estimator.fit_intercept
+    return estimator._fit_surveyed(lambda memory: surveyed(crew, memory, shift))
 
 
 def surveyed(crew, memory, shift):

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
+from fastgd.data.block_rows import memory_of
 from fastgd.data.check_parameters import (
     as_floats,
     as_offset,
@@ -186,10 +187,13 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     @interruptible
     @whole_or_nothing
     def _fit_surveyed(self, read):
-        """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them."""
+        """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them for the bytes that
+        the fit may take.
+        """
         check_parameters(vars(self))
         resumption = None if self.checkpoint is None else Resumption(self)
-        found = as_first_read(self, read())
+        memory = self.memory if resumption is None else resumption.memory
+        found = as_first_read(self, read(memory_of(memory)))
         return self._fit_rows(found, None, None, (None,) * 4, (None, None), resumption)
 
     def _fit_rows(self, found, X, given, validation, inits, resumption):
