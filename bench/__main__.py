@@ -17,6 +17,8 @@ WORDS = {
     "memory": "peak beyond the input",
     "kernels": "the cost of an epoch and of a pass",
     "calibrate": "what this machine does in a ns, beside the costs that plans rest on",
+    "readers": "files as blocks of rows, against scikit-learn and pandas",
+    "blocks": "fits to files, block by block, beside the same fits in memory",
     "search": "a path of alphas against one fit, and a grid search",
     "certify": "claims tried on random problems that are meant to break them",
     "regret": "auto against the best of the package's own solvers, on problems of all kinds",
@@ -196,6 +198,8 @@ def measure(options):
         "scaling": {"rounds": options.rounds, "out": options.out},
         "cold": {"rounds": options.rounds},
         "calibrate": {"rounds": options.rounds},
+        "readers": {"name": options.data, "rounds": options.rounds},
+        "blocks": {"name": options.data},
         "search": {"data": options.data or "a9a", "rounds": options.rounds},
     }
     measured = importlib.import_module(f"bench.{options.what}")
@@ -203,7 +207,7 @@ def measure(options):
     from . import report
 
     path = report.save(options.out, options.what, figures, measured.samples(figures))
-    print(f"\n{path.name} written to", os.path.relpath(options.out))
+    print(f"\n{path.name} written to", report.shown_path(options.out))
     return path
 
 
@@ -245,7 +249,19 @@ def smoke(options):
     """A tiny form of everything: a few solvers on a corner of a small data set, small sizes, one
     round.
     """
-    from . import against, calibrate, cold, kernels, memory, report, scaling, search, single
+    from . import (
+        against,
+        blocks,
+        calibrate,
+        cold,
+        kernels,
+        memory,
+        readers,
+        report,
+        scaling,
+        search,
+        single,
+    )
 
     given, options.data, options.scale, options.threads = (
         options.seconds,
@@ -269,6 +285,8 @@ def smoke(options):
         ("cold", cold, cold.run(1, cases=())),
         ("calibrate", calibrate, calibrate.run(1, 0.01)),
         ("search", search, search.run(options.data, 1, of=())),
+        ("readers", readers, readers.run(options.data, 1, rows=500)),
+        ("blocks", blocks, blocks.run("generated", 0.0, rows=5000)),
     ):
         report.save(options.out, name, figures, module.samples(figures))
     options.fits = 1  # all fits of one problem

@@ -157,7 +157,7 @@ def _fits(case, rounds):
         return [r[key] for r in results]
 
     return empty[0]["kernels"], {
-        f"{case}: first fit, empty cache": (of(empty, "first"), of(theirs, "first"), 5.0),
+        f"{case}: first fit, empty cache": (of(empty, "first"), of(theirs, "first"), 3.0),
         f"{case}: first fit of a second process": (of(second, "first"), of(theirs, "first"), None),
         f"{case}: the same with the import, beyond a warm fit": (of(second, "extra"), None, 0.6),
         f"{case}: first fit of the other storage, warm process": (

@@ -116,7 +116,11 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
 
 def __getattr__(name):
     if name not in _HOMES:
-        raise AttributeError(f"module 'fastgd' has no attribute {name!r}")
+        import difflib
+
+        close = difflib.get_close_matches(name, __all__, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise AttributeError(f"module 'fastgd' has no attribute {name!r}{hint}")
     value = getattr(importlib.import_module(f"fastgd.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

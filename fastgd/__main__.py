@@ -29,7 +29,6 @@ def _warmup():
     from fastgd.warm_up import warmup
 
     warmup()
-    _cache()
 
 
 def _cache(clear=False):

@@ -86,6 +86,15 @@ class Certifier:
         self._hoped = np.inf
         self._asked = 0.0
 
+    def known(self):
+        """What is known of F* and of proofs, for `recall`."""
+        return {"of_run": (self._lower, self._hoped, self._asked), "newton": self.newton.known()}
+
+    def recall(self, known):
+        """Know what a certifier of the same run did."""
+        self._lower, self._hoped, self._asked = known["of_run"]
+        self.newton.recall(known["newton"])
+
     def check(self, v, smooth, gradient, doubt=None):
         """A `Check` of `v`, where the smooth part of F is known; `doubt` as in `Progress`."""
         F = self.objective

@@ -231,9 +231,12 @@ def _gain_by_matrix(F, v, value, gradient):
     What the matrix does not resolve the rows do: gradient descent on 20 rows of 30 columns around
     1e6 had told 4e-13 of a Huber loss, and 2e-6 was left.
     """
-    curvatures = np.zeros(F.n_samples)
-    F.loss_and_gradient(v, curvatures)
-    matrix = F.gram(curvatures)
+    if F.rows.in_memory:
+        curvatures = np.zeros(F.n_samples)
+        F.loss_and_gradient(v, curvatures)
+        matrix = F.gram(curvatures)
+    else:
+        matrix = F.curvature_matrix(v)
     noise = 4.0 * gradient_rounding(F, value, prediction_size(F, v)) * column_sizes(F)
     if not np.isfinite(matrix).all():
         return np.inf
@@ -242,7 +245,7 @@ def _gain_by_matrix(F, v, value, gradient):
         matrix, gradient, noise = matrix[np.ix_(moving, moving)], gradient[moving], noise[moving]
         factor = Factor(matrix) if moving.size else None
     else:
-        factor, _ = factor_of(F, lambda: curvatures, matrix)
+        factor, _ = factor_of(F, lambda: curvatures, matrix, singular=not F.rows.in_memory)
     if factor is None:
         return 0.0
     step, scale = factor.solve(gradient), np.sqrt(np.diag(matrix))

@@ -1,6 +1,7 @@
 """What the parameters of the estimators may be, and the message for anything else."""
 
 import numbers
+import os
 
 import numpy as np
 
@@ -77,6 +78,14 @@ ALLOWED = {
         "None or a positive number of seconds",
         lambda v: v is None or (is_real(v) and v > 0),
     ),
+    "checkpoint": (
+        "None or the path of a file",
+        lambda v: v is None or (isinstance(v, str | os.PathLike) and isinstance(os.fspath(v), str)),
+    ),
+    "checkpoint_every": (
+        "a number of seconds, at least 0",
+        lambda v: is_real(v) and 0 <= v < np.inf,
+    ),
     "random_state": (
         "None, an integer from 0 to 2**32 - 1 or a numpy.random.RandomState",
         lambda v: (
@@ -122,7 +131,10 @@ def check_parameters(parameters):
     """
     for name, (words, allowed) in ALLOWED.items():
         if name in parameters and not allowed(parameters[name]):
-            raise ValueError(f"{name} must be {words}, got {parameters[name]!r}")
+            given = parameters[name]
+            search = name == "alpha" and isinstance(given, str)
+            hint = "; GDClassifierCV and GDRegressorCV choose one" if search else ""
+            raise ValueError(f"{name} must be {words}, got {given!r}{hint}")
 
 
 def as_weights(sample_weight, n_samples, name="sample_weight", of="X"):

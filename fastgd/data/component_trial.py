@@ -5,10 +5,12 @@ it, and one that writes there destroys it. Here the same methods run on a few nu
 do check, for some 0.1 ms.
 """
 
+import contextlib
 import numbers
 
 import numpy as np
 
+from fastgd.data.derivative_trial import try_loss, try_penalty
 from fastgd.losses.base import VectorLoss
 from fastgd.runtime.fingerprint import is_ours
 
@@ -42,8 +44,8 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
     ------
     ValueError
         For a number of predictions that does not fit, an index out of range, a result that is not a
-        real number, or whatever else a method raises; it names class and method. Overflow and the
-        like are let pass.
+        real number, a derivative that is not that of the values, or whatever else a method raises;
+        it names class and method. Overflow and the like are let pass.
 
     Examples
     --------
@@ -57,12 +59,25 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
             n_predictions = _n_predictions(loss, targets, n_classes)
             if not is_ours(type(loss)):
                 _try_vector_loss(loss, targets, n_predictions)
+                _try_derivatives(try_loss, loss, _extremes(targets), n_predictions)
         elif not is_ours(type(loss)):
             _try_loss(loss, targets)
+            _try_derivatives(try_loss, loss, _extremes(targets), 1)
         if not is_ours(type(penalty)):
             _try_penalty(penalty, n_features)
+            _try_derivatives(try_penalty, penalty, {0, n_features - 1})
         if rule is not None and not is_ours(type(rule)):
             _try_rule(rule)
+
+
+def _try_derivatives(trial, *given):
+    """Run a trial of derivatives; where plain Python refuses a number, nothing is known."""
+    with contextlib.suppress(ArithmeticError):
+        try:
+            trial(*given)
+        except ValueError as error:
+            if not _is_arithmetic(error):
+                raise
 
 
 def _n_predictions(loss, targets, n_classes):
@@ -173,7 +188,7 @@ def _run(component, name, where, *arguments, arithmetic=False):
     except ArithmeticError:
         failed = True
     except Exception as error:
-        if not (isinstance(error, ValueError) and str(error).startswith(("math ", "expected a "))):
+        if not _is_arithmetic(error):
             hint = (
                 f"; {HOW_MANY}"
                 if isinstance(component, VectorLoss) and isinstance(error, IndexError)
@@ -185,6 +200,11 @@ def _run(component, name, where, *arguments, arithmetic=False):
             ) from error
         failed = True
     return (result, failed) if arithmetic else result
+
+
+def _is_arithmetic(error):
+    """Whether it is what Python's math raises for a number, where compiled code has NaN."""
+    return isinstance(error, ValueError) and str(error).startswith(("math ", "expected a "))
 
 
 def _refuse_nan(component, name, results, where):

@@ -150,6 +150,24 @@ def _far(rows, samples, columns, means):
     return full & (size > FAR * spread) & (spread > CONSTANT * size)
 
 
+@np.errstate(all="ignore")
+def centers_of(sample, means, full):
+    """What is to be taken from each column, or None where none is far from 0: by a sample of the
+    rows, and the means of all; columns that are not `full` have a zero somewhere.
+    """
+    columns = np.flatnonzero(full)
+    table = sample.part(slice(None), columns)
+    table = np.asarray(table.toarray() if sp.issparse(table) else table, dtype=np.float64)
+    spread = np.sqrt(np.square(table - means[columns]).mean(axis=0))
+    size = np.abs(means[columns])
+    far = columns[(size > FAR * spread) & (spread > CONSTANT * size)]
+    if far.size == 0:
+        return None
+    centers = np.zeros(means.size)
+    centers[far] = means[far]
+    return centers
+
+
 class FarColumns:
     """The same for rows that come in blocks, each once: sums of distances from the means of the
     first block.

@@ -56,7 +56,9 @@ class BlockSource:
         raise NotImplementedError
 
     def place(self, number: int, row: int) -> str:
-        """Where row `row` of block `number` is, in words for an error: file and line if known."""
+        """Where row `row` of block `number` of the last reading is, in words for an error: file and
+        line if known.  It is asked for row 0 of each block, also where there is no error.
+        """
         return f"row {row} of block {number}"
 
     def encoded_as(self, encoding: Any) -> "BlockSource":
@@ -94,7 +96,9 @@ def from_chunks(factory: Callable[[], Iterable[Any]]) -> BlockSource:
     factory : callable
         Returns a fresh iterator of `(X, y)`, `(X, y, sample_weight)` or `(X, y, sample_weight,
         offset)` each time, or of `X` alone for predictions: the same rows in the same order.  Each
-        X is an array, a frame of numbers or a SciPy sparse matrix, (n_rows, n_features).
+        X is an array, a frame of numbers or a SciPy sparse matrix, (n_rows, n_features).  It is
+        called on a thread of its own, which reads one block ahead: connections to a database are
+        best opened in it.
 
     Returns
     -------

@@ -14,6 +14,10 @@ from fastgd.runtime.component import Component, python_only, required
 class Samples(Component, family=True):
     """Family of what belongs to each row: its target, weight and offset."""
 
+    # Data are compared by identity: numbers of a whole X would have to be looked at.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
     @required
     def size(self):
         """Number of rows."""
@@ -90,6 +94,15 @@ class WeightedSamples(Samples):
         loss accepts.
         """
         return WeightedSamples(np.asarray(targets, dtype=np.float64), self.weights, self.offsets)
+
+    @python_only
+    def some_active(self, most):
+        """Indices of at most so many of the rows with a positive weight, evenly spread."""
+        if self.weights.size > 1:
+            rows = np.flatnonzero(self.weights)
+            return rows[:: -(-rows.size // most)]
+        n = self.targets.shape[0]
+        return np.arange(0, n, -(-n // most))
 
     @python_only
     def active(self):

@@ -24,8 +24,9 @@ from fastgd.data.far_columns import read_shifted
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import SamplesOfTargets, as_samples
 from fastgd.estimators import predictions
-from fastgd.estimators.block_fits import read_first, read_predictions, source_of
+from fastgd.estimators.block_fits import as_first_read, read_first, read_predictions, source_of
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
+from fastgd.estimators.checkpointing import OF_VALIDATION, Resumption, of_samples
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.input import validated
 from fastgd.estimators.nested_parameters import NestedParameters
@@ -33,12 +34,15 @@ from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.history import Histories
-from fastgd.fitting.observers import Lines, Together
+from fastgd.fitting.lines import Lines
+from fastgd.fitting.observers import Together
 from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
-from fastgd.fitting.runs import Task, fit_targets
+from fastgd.fitting.result import DivergenceError
+from fastgd.fitting.runs import Task, fit_targets, target_threads
 from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
 from fastgd.objective.null_model import check_optimum
+from fastgd.objective.survey import Surveyed
 from fastgd.penalties.quadratic import with_quadratic
 from fastgd.penalties.separable import find_penalty
 from fastgd.penalties.weighted import weighted
@@ -50,6 +54,10 @@ from fastgd.runtime.threads import count_threads
 # nearly always leaves.
 LEAST_TOL = 1e-14
 ROUNDED = 1e-12
+# Up to so many values an array in Fortran order, a DataFrame's too, is copied in C order: half a
+# millisecond, and it shares the kernels of C order, of which each process loads fewer, and a new
+# machine compiles fewer (3 s). Beyond, the copy is 3 to 6 passes.
+FEW_VALUES = 1 << 18
 MAX_SEED = np.iinfo(np.int32).max
 ROUNDING = 1e-8  # a fit that was to go on to rounding (tol=0) and is this close has done so
 # Of several models, what one of them tells for all.
@@ -154,7 +162,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         Raises
         ------
         ValueError
-            For data or parameters that are not allowed; the estimator is left as it was.
+            For data or parameters that are not allowed, and for a `checkpoint` of other data,
+            parameters or version; the estimator is left as it was.
         DivergenceError
             Where an explicit learning rate makes the objective explode; likewise.
         KeyboardInterrupt
@@ -162,17 +171,47 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             `StopReason.INTERRUPTED`; before, the estimator is left as it was.
         """
         check_parameters(vars(self))
-        given, n_threads = X, count_threads(self.n_jobs)
-        source = source_of(X, y, sample_weight, offset, self.memory)
+        if self.record is not None and self.checkpoint is not None:
+            raise ValueError(
+                "record='coef' keeps the way of a fit in memory, and a fit that is taken up from a "
+                "checkpoint lacks its beginning; leave out one of the two"
+            )
+        resumption = None if self.checkpoint is None else Resumption(self)
+        memory = self.memory if resumption is None else resumption.memory
+        source, checked = source_of(X, y, sample_weight, offset, memory), None
         if source is None:
-            X, y = self._checked(X, y, reset=True, order=None)
+            checked, y = self._checked(X, y, reset=True, order=None)
             names = getattr(self, "feature_names_in_", None)
-            rows: Any = as_rows(X, checked=True, in_place=True, columns=names)
+            in_place = sp.issparse(checked) or checked.size > FEW_VALUES
+            rows = as_rows(checked, checked=True, in_place=in_place, columns=names)
+            found = Surveyed(rows, y, sample_weight, offset)
         else:
-            rows, y, sample_weight, offset = read_first(self, source, n_threads)
+            found = read_first(self, source, memory)
         validation = X_val, y_val, sample_weight_val, offset_val
+        starts = coef_init, intercept_init
+        return self._fit_rows(found, checked, X, validation, starts, resumption)
+
+    @interruptible
+    @whole_or_nothing
+    def _fit_surveyed(self, read):
+        """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them, and what a source
+        tells of its columns.
+        """
+        check_parameters(vars(self))
+        resumption = None if self.checkpoint is None else Resumption(self)
+        found = as_first_read(self, *read())
+        return self._fit_rows(found, None, None, (None,) * 4, (None, None), resumption)
+
+    def _fit_rows(self, found, X, given, validation, inits, resumption):
+        """`fit` to rows that are checked, with what belongs to them; X is `given`, and the same as
+        an array where it is in memory.
+        """
+        rows, y, sample_weight, offset = found
+        coef_init, intercept_init = inits
+        n_threads = count_threads(self.n_jobs)
+        rng = check_random_state(self.random_state) if resumption is None else resumption.rng
         task, samples, seeds = prepare(
-            self, X, y, sample_weight, offset, validation, rows, n_threads
+            self, X, y, sample_weight, offset, validation, rows, n_threads, rng
         )
         n_targets = len(samples)
         states = [None] * n_targets
@@ -183,32 +222,43 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
                 for one, state in zip(seeds, states, strict=True)
             ]
         starts = self._starts(coef_init, intercept_init, rows.shape()[1], n_targets, task.loss)
+        if resumption is not None:
+            beside = {"coef_init": coef_init, "intercept_init": intercept_init}
+            beside |= dict(zip(OF_VALIDATION, validation, strict=True))
+            data = {"X": rows, "y": y, **of_samples(samples[0]), **beside}
+            runs = resumption.checkpoint(data, seeds, starts, states)
+            task.checkpoint, seeds, starts, states = runs
         callbacks = fit_callbacks(self, given, y, sample_weight, n_targets)
-        task.watch = self._watch(callbacks, n_targets)
-        if source is not None:
-            n_blocks, size = len(rows.blocks), rows.n_bytes / 1e6
-            read = f"X is read anew in each pass, {n_blocks} blocks of up to {size:.0f} MB"
-            task.notes += (read,)
+        held = target_threads(task, n_targets) > 1
+        task.watch = self._watch(callbacks, n_targets, held)
+        if not rows.in_memory:
+            task.notes += (rows.how_read(),)
         elif isinstance(given, np.ndarray) and not np.may_share_memory(given, rows.values):
             task.notes += ("X was copied once, as floats in C order",)
-        runs = fit_targets(task, samples, seeds, starts, states)
+        try:
+            runs = fit_targets(task, samples, seeds, starts, states)
+        except DivergenceError:  # so it would end again
+            if task.checkpoint is not None:
+                task.checkpoint.remove()
+            raise
         self._set_fitted(runs)
+        if task.checkpoint is not None and self.stop_reason_ is not StopReason.INTERRUPTED:
+            task.checkpoint.remove()
         if callbacks is not None:
             callbacks.end()
         self._warn(runs)
         return self
 
-    def _watch(self, callbacks, n_targets):
+    def _watch(self, callbacks, n_targets, held):
         """Function that gives each target those who look on while it is fitted, or None for
-        nobody.
+        nobody; lines are `held` where several targets are fitted at once.
         """
         if callbacks is None and not self.verbose:
             return None
 
         def watch(k):
-            watches = (
-                [Lines(int(self.verbose), self._name_of(k, n_targets))] if self.verbose else []
-            )
+            name = self._name_of(k, n_targets)
+            watches = [Lines(int(self.verbose), name, held)] if self.verbose else []
             return Together(*watches, *([] if callbacks is None else [callbacks.watch(k)]))
 
         return watch
@@ -446,6 +496,10 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         check_is_fitted(self)
         X = validated(self, X, reset=False)
         refuse_not_finite(X, columns=getattr(self, "feature_names_in_", None))
+        return self._linear_of(X)
+
+    def _linear_of(self, X):
+        """The same for an array or CSR that has been checked."""
         coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
         intercept = np.ravel(self.intercept_)
         return predictions.scores(X, coef, intercept, self.n_jobs)
@@ -479,10 +533,11 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         return self
 
 
-def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads):
+def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads, rng=None):
     """What a fit to checked data needs: the `Task`, the samples of each target, and their seeds.
 
-    `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None.
+    `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None; `rng`
+    stands for the random_state.
     """
     loss, penalty = estimator._components()
     targets = estimator._start_targets(y, loss)
@@ -496,7 +551,7 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads)
             "early_stopping=True holds out rows of X, which needs X in memory; give X_val and y_val"
         )
     # Early stopping was asked for: its rows follow NumPy's convention.
-    rng = check_random_state(estimator.random_state)
+    rng = check_random_state(estimator.random_state) if rng is None else rng
     holdout = Holdout.choose(estimator, X, y, weights, offset, validation, rng)
     if holdout is not None:
         weights = holdout.training_weights(weights, n_samples)

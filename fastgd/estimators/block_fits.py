@@ -3,11 +3,12 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastgd.data.block_rows import memory_of
+from fastgd.data.block_rows import checked_blocks, memory_of
 from fastgd.data.sources import ArraySource, BlockSource
 from fastgd.objective.survey import Surveyed, joined, survey
+from fastgd.runtime.threads import count_threads
 
 
 def source_of(X, y=None, sample_weight=None, offset=None, memory=None) -> BlockSource | None:
@@ -32,7 +33,7 @@ def source_of(X, y=None, sample_weight=None, offset=None, memory=None) -> BlockS
     return None
 
 
-def read_first(estimator, source, n_threads) -> Surveyed:
+def read_first(estimator, source, memory) -> Surveyed:
     """The first reading for a fit: checked targets, and what the estimator tells of its columns.
 
     Raises
@@ -40,7 +41,13 @@ def read_first(estimator, source, n_threads) -> Surveyed:
     ValueError
         For what `fit` refuses of arrays; where the source has no targets.
     """
-    found = survey(source, memory_of(estimator.memory), n_threads, shift=estimator.fit_intercept)
+    n_threads = count_threads(estimator.n_jobs)
+    found = survey(source, memory_of(memory), n_threads, shift=estimator.fit_intercept)
+    return as_first_read(estimator, found, source)
+
+
+def as_first_read(estimator, found, source=None) -> Surveyed:
+    """What was surveyed, with targets that are checked; the estimator is told of the columns."""
     if found.y is None:
         raise ValueError(
             "the source has no targets: fit needs blocks of (X, y), or the name of the target's "
@@ -54,9 +61,10 @@ def read_first(estimator, source, n_threads) -> Surveyed:
     )
     estimator.n_features_in_ = found.rows.n_features
     vars(estimator).pop("feature_names_in_", None)
-    if source.feature_names is not None:
-        estimator.feature_names_in_ = np.asarray(source.feature_names, dtype=object)
-    estimator._encoding = source.encoding
+    names = None if source is None else source.feature_names
+    if names is not None:
+        estimator.feature_names_in_ = np.asarray(names, dtype=object)
+    estimator._encoding = None if source is None else source.encoding
     return found._replace(y=y)
 
 
@@ -82,18 +90,42 @@ class Read(NamedTuple):
 
 
 def read_predictions(estimator, source) -> Read:
-    """Predictions for all rows of a source, a block at a time."""
+    """Predictions for all rows of a source, a block at a time.
+
+    Raises
+    ------
+    ValueError
+        Where the source has other columns than those that were fitted.
+    """
+    check_is_fitted(estimator)
     source = source.encoded_as(getattr(estimator, "_encoding", None))
     beside: dict[str, list] = {"y": [], "sample_weight": [], "offset": []}
-    linear = []
-    for block in source.blocks(memory_of(estimator.memory) // 8):
-        if block.X.shape[0]:
-            linear.append(estimator._linear(block.X))
-            for name, parts in beside.items():
-                parts.append(getattr(block, name))
+    linear: list[np.ndarray] = []
+    for block, rows in checked_blocks(source, memory_of(estimator.memory) // 8):
+        if not linear:
+            _check_columns(estimator, source, rows.shape()[1])
+        linear.append(estimator._linear_of(rows.matrix() if rows.sparse else rows.values))
+        for name, parts in beside.items():
+            parts.append(getattr(block, name))
     if not linear:
         raise ValueError("the source has no rows; at least one is needed")
     return Read(np.concatenate(linear), *(joined(source, *pair) for pair in beside.items()))
+
+
+def _check_columns(estimator, source, n_features):
+    """Raise ValueError where a source has other columns than those that were fitted."""
+    if n_features != estimator.n_features_in_:
+        raise ValueError(
+            f"the source has {n_features} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input"
+        )
+    names, fitted = source.feature_names, getattr(estimator, "feature_names_in_", None)
+    if names is not None and fitted is not None and list(names) != list(fitted):
+        other = next(pair for pair in zip(names, fitted, strict=True) if pair[0] != pair[1])
+        raise ValueError(
+            f"the source has a column {other[0]!r} where {other[1]!r} was fitted; its columns have "
+            "to be the same, in the same order"
+        )
 
 
 def scored(estimator, source) -> Read:

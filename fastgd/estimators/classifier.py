@@ -1,6 +1,7 @@
 """`GDClassifier`: labels in, signs as targets, labels and probabilities out."""
 
 import functools
+import os
 from typing import Any, Self
 
 import numpy as np
@@ -144,6 +145,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     memory : float, optional
         Bytes that a fit or a prediction from a source of blocks may take, about; None: a quarter of
         what is free.  Of no account for data in memory.
+    checkpoint : str or path, optional
+        File in which `fit` keeps where it is; where there is one of the same fit, it goes on from
+        there, to the same bits.  Removed when a fit ends, kept where it is killed, interrupted or
+        fails.  Each fit needs a path of its own.
+    checkpoint_every : float, default=60.0
+        Seconds between two writes of it, which come between two iterations.
     record : {None, "coef"}, default=None
         "coef": keep the model after each update, for pictures of the way.
 
@@ -250,6 +257,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         max_time: float | None = None,
         stop: Any = None,
         memory: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
         record: str | None = None,
     ) -> None:
         self.loss = loss
@@ -285,6 +294,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.max_time = max_time
         self.stop = stop
         self.memory = memory
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.record = record
 
     @offered_if(takes_chunks)
@@ -418,12 +429,15 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         """
         source = source_of(X, y, sample_weight, offset, self.memory)
         if source is not None:
-            found = scored(self, source)
-            labels = self._labels(found.scores)
-            return float(accuracy_score(found.y, labels, sample_weight=found.sample_weight))
+            return self._score_of(*scored(self, source))
         if offset is None:
             return super().score(X, y, sample_weight)
         return float(accuracy_score(y, self.predict(X, offset), sample_weight=sample_weight))
+
+    def _score_of(self, linear, y, sample_weight, offset):
+        """The score of rows whose predictions without offsets are known: (n_samples, n_outputs)."""
+        scores = linear if offset is None else linear + np.reshape(offset, (-1, 1))
+        return float(accuracy_score(y, self._labels(scores), sample_weight=sample_weight))
 
     @offered_if(_gives_probabilities)
     def predict_proba(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:

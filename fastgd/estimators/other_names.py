@@ -10,6 +10,10 @@ INSTEAD = {
     "C": "alpha=1 / (C * n_samples)",
     "lambda_": "alpha",
     "reg": "alpha",
+    "reg_lambda": "alpha={value!r}, which multiplies a mean loss",
+    "lam": "alpha={value!r}, which multiplies a mean loss",
+    "weight_decay": "alpha={value!r}, which multiplies a mean loss",
+    "delta": "epsilon={value!r}",
     "reg_param": "alpha",
     "quantile": "loss=fastgd.Quantile({value!r})",
     "power": "loss=fastgd.Tweedie({value!r})",
@@ -26,6 +30,8 @@ INSTEAD = {
     "n_threads": "n_jobs={value!r}",
     "regularization": "penalty={value!r}",
     "intercept": "fit_intercept={value!r}",
+    "checkpoint": "nothing: a search is many fits; with refit=False its alpha_ can be fitted by an "
+    "estimator with checkpoint={value!r}",
     "selection": "nothing: the solvers here choose their columns themselves",
 }
 

@@ -18,7 +18,7 @@ from fastgd.data.targets import WeightedSamples, as_samples
 from fastgd.estimators.base import GDEstimator, generator
 from fastgd.estimators.holdout import Holdout
 from fastgd.fitting.chunks import advance_targets
-from fastgd.fitting.observers import line
+from fastgd.fitting.lines import header, row
 from fastgd.fitting.plan import Plans, own_steps
 from fastgd.fitting.stopping import Validation
 from fastgd.losses.base import VectorLoss
@@ -232,20 +232,16 @@ class ChunkEstimator(GDEstimator):
             before = before.with_column("prequential")
         earlier = before.table[before.size - 1, 1] if before.size else 0.0
         state, objective = parts[0].state, sum(part.objective for part in parts)
-        row = [self.n_iter_, earlier + seconds, objective, np.inf, state.rate, state.batch, score]
-        self._chunks = before.plus([*row, score_before][: len(before.keys)])
+        entry = [self.n_iter_, earlier + seconds, objective, np.inf, state.rate, state.batch, score]
+        self._chunks = before.plus([*entry, score_before][: len(before.keys)])
         self.history_ = self._chunks.columns()
         if self.verbose and self._chunks.size % int(self.verbose) == 0:
-            scored = f"  score {score:.6g}" if np.isfinite(score) else ""
+            scored = f"  {score:.6g}" if np.isfinite(score) else ""
             scored += f"  before {score_before:.6g}" if np.isfinite(score_before) else ""
-            line(
-                f"chunk {self._chunks.size:5d}",
-                self.n_iter_,
-                objective,
-                np.inf,
-                earlier + seconds,
-                scored,
-            )
+            if self._chunks.size == int(self.verbose):
+                print(f"{header('chunk', bool(scored))}  (objective on the chunk)")
+            seen = self._chunks.size, self.n_iter_, objective, np.inf, earlier + seconds
+            print(row(*seen, scored), flush=True)
 
     def _set_fitted(self, runs):
         # What was kept between chunks is of other rows.

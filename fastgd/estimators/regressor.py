@@ -1,6 +1,7 @@
 """`GDRegressor`: numbers in, numbers out."""
 
 import functools
+import os
 from typing import Any, Self
 
 import numpy as np
@@ -70,7 +71,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     verbose : int, default=0
         Print a line every so many checks.
     epsilon : float, default=0.1
-        Of the Huber and the insensitive losses.
+        Of the Huber and the insensitive losses, where `loss` is a string; 0.1 as in `SGDRegressor`.
+        A component has its own, so `loss="huber"` is `Huber(0.1)`, not `Huber()`, whose 1.35 suits
+        residuals of unit variance.
     n_jobs : int, optional
         Threads; None: what the process may use, one inside a worker.  The result does not depend on
         it.
@@ -105,6 +108,10 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     memory : float, optional
         Bytes that a fit or a prediction from a source of blocks may take, about; None: a quarter of
         what is free.  Of no account for data in memory.
+    checkpoint : str or path, optional
+    checkpoint_every : float, default=60.0
+        As in `GDClassifier`: a file from which `fit` goes on where it was killed, and the seconds
+        between two writes of it.
     record : {None, "coef"}, default=None
         "coef": keep the model after each update, for pictures of the way.
 
@@ -164,6 +171,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         max_time: float | None = None,
         stop: Any = None,
         memory: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
         record: str | None = None,
     ) -> None:
         self.loss = loss
@@ -197,6 +206,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.max_time = max_time
         self.stop = stop
         self.memory = memory
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.record = record
 
     @offered_if(takes_chunks)
@@ -277,10 +288,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         loss = self._components()[0]
         source = source_of(X, y, sample_weight, offset, self.memory)
         if source is not None:
-            found = scored(self, source)
-            if is_deviance(loss):
-                return explained(loss, found.y, found.linear, found.sample_weight, found.offset)
-            return r2_score(found.y, self._means(found.scores), sample_weight=found.sample_weight)
+            return self._score_of(*scored(self, source))
         if is_deviance(loss):
             tables = [(y, self._linear(X))]
             if getattr(self, "_n_columns", None) is not None and not isinstance(loss, VectorLoss):
@@ -292,6 +300,14 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         if offset is None:
             return super().score(X, y, sample_weight)
         return r2_score(y, self.predict(X, offset), sample_weight=sample_weight)
+
+    def _score_of(self, linear, y, sample_weight, offset):
+        """The score of rows whose predictions without offsets are known: (n_samples, n_outputs)."""
+        loss = self._components()[0]
+        if is_deviance(loss):
+            return explained(loss, y, linear, sample_weight, offset)
+        scores = linear if offset is None else linear + np.reshape(offset, (-1, 1))
+        return float(r2_score(y, self._means(scores), sample_weight=sample_weight))
 
     def _y_options(self):
         return {"y_numeric": True}

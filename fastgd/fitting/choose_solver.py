@@ -5,6 +5,13 @@ import numpy as np
 from fastgd import solvers
 from fastgd.solvers.base import LAST_RESORT, Forecast
 
+# What solvers may ask of X that is in memory, in blocks of a source, and on other machines.
+READ = {
+    "memory": ("rows", "blocks", "sums"),
+    "blocks": ("blocks", "sums"),
+    "elsewhere": ("sums",),
+}
+
 
 def batch_sizes():
     """What each solver with steps of its own takes as `batch_size`, by name, the first where none
@@ -19,15 +26,16 @@ def batch_sizes():
 
 def refusal(solver, objective):
     """Why a solver does not take an objective, in words that follow its name, or None."""
-    if not (objective.rows.in_memory or solver.from_blocks):
-        others = ", ".join(map(repr, from_blocks()))
+    kind = objective.rows.kind
+    if solver.reads not in READ[kind]:
+        others = ", ".join(map(repr, readers_of(kind)))
         return f"reads single rows in any order and needs X in memory; from blocks use {others}"
     return solver.refusal(objective)
 
 
-def from_blocks():
-    """Names of those that read X in blocks, and of the rules that do so on all rows."""
-    names = (one.rule_name or one.name for one in solvers.REGISTRY if one.from_blocks)
+def readers_of(kind):
+    """Names of the solvers that take X of this kind, with the rules that do so on all rows."""
+    names = (one.rule_name or one.name for one in solvers.REGISTRY if one.reads in READ[kind])
     return tuple(dict.fromkeys(names))
 
 

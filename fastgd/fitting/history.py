@@ -11,14 +11,24 @@ SHOWN = ("passes", "objective", "bound", "score")
 class History:
     """What was measured at each check, as equally long lists; `arrays` is what users see.
 
-    `kept` is 1 at the check whose model a run with held-out rows reports.
+    `kept` is 1 at the check whose model a run with held-out rows reports; `sampled` is the number
+    of rows where the objective is that of some of them.
     """
 
     KEYS = ("passes", "seconds", "objective", "bound", "rate", "batch")
 
     def __init__(self):
         self.rows: dict[str, list[float]] = {
-            key: [] for key in (*self.KEYS, "iteration", "suboptimality", "score", "loss", "kept")
+            key: []
+            for key in (
+                *self.KEYS,
+                "iteration",
+                "suboptimality",
+                "score",
+                "loss",
+                "kept",
+                "sampled",
+            )
         }
 
     def append(self, **measured):

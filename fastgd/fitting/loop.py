@@ -8,6 +8,8 @@ until a stopping rule holds:
 """
 
 import time
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,11 +32,56 @@ from fastgd.fitting.stopping import (
 )
 from fastgd.objective.infimum import check_mean
 from fastgd.objective.null_model import null_model, null_point
-from fastgd.solvers.base import Progress
+from fastgd.solvers.base import Progress, State
 
 # A solver that proves itself tells when it is nearly done: until then checks begin at this
 # iteration.
 FIRST_LOOK = 8
+
+
+@dataclass
+class Underway:
+    """A run between two of its iterations: all that the rest of it follows from.
+
+    Attributes
+    ----------
+    state : State
+    beside : dict
+        What the solver holds beside it.
+    iteration : int
+        Iterations of this run so far.
+    seconds : float
+        How long it has taken.
+    start_point : ndarray
+    passes_before : float
+        The objective's passes that are not of this run.
+    history : History
+    best, best_scored, last : Check or None
+        The lowest, the one of the best score, and the last one.
+    scored_at : int
+        Place of the best score in the history.
+    progress : Progress
+        At the last check.
+    certifier : dict
+        What it knows.
+    known : Measured
+        What the objective knows.
+    """
+
+    state: State
+    beside: dict[str, Any]
+    iteration: int
+    seconds: float
+    start_point: np.ndarray
+    passes_before: float
+    history: History
+    best: Check | None
+    best_scored: Check | None
+    last: Check | None
+    scored_at: int
+    progress: Progress
+    certifier: dict[str, Any]
+    known: Any
 
 
 class Descent:
@@ -56,6 +103,8 @@ class Descent:
         The objective's passes that are not of this run; None: those until now.
     certifier : Certifier, optional
         One that knows the objective from an earlier run.
+    keeper : optional
+        Who keeps the run so that it can be taken up: `due()` says when, `keep(underway)` does it.
     """
 
     def __init__(
@@ -69,6 +118,7 @@ class Descent:
         watch=None,
         passes_before=None,
         certifier=None,
+        keeper=None,
     ):
         F = self.objective = solver.objective
         self.passes_before = F.passes if passes_before is None else passes_before
@@ -77,10 +127,13 @@ class Descent:
         self.tol = tol or None
         self.score = score
         self.watch = watch or Watch()
+        self.keeper = keeper
         F.null_intercept, F.null_value = null_model(F)
         traits = {"own_steps": solver.own_steps, "free_answers": solver.free_answers}
         self.certifier = certifier or Certifier(F, self.tol, **traits)
         self.last: Check | None = None
+        self.best: Any = None  # a Check, the lowest one
+        self.best_scored: Check | None = None
         self._read(list(rules))
 
     def _read(self, rules):
@@ -107,10 +160,29 @@ class Descent:
         DivergenceError
             Where an explicit schedule makes the objective explode.
         """
-        self._begin(state)
-        start_point = state.point.copy()
+        self._begin()
+        self.best = self._remembered(state)
+        return self._run(state, state.point.copy(), 0)
+
+    def take_up(self, underway):
+        """`run`, from its middle on: a new solver, objective and certifier, of the same, become as
+        those were.
+        """
+        one = underway
+        self._begin()
+        self._clock -= one.seconds
+        self.passes_before = one.passes_before
+        self.history, self.progress = one.history, one.progress
+        self.best, self.best_scored, self.last = one.best, one.best_scored, one.last
+        self.scored_at = one.scored_at
+        self.solver.recall(one.state, one.beside)
+        self.certifier.recall(one.certifier)
+        self.objective.recall(one.known)
+        return self._run(one.state, one.start_point, one.iteration)
+
+    def _run(self, state, start_point, done):
         try:
-            reason = self._iterate(state, start_point)
+            reason = self._iterate(state, start_point, done)
             if reason in ending.ENDS and divergence.still_grows(self.solver, self.history):
                 value = self.history["objective"][-1]
                 self._diverged(state, value, start_point, " and still grows")
@@ -122,12 +194,30 @@ class Descent:
                 raise
             return self._result(None, StopReason.INTERRUPTED, start_point)
 
-    def _begin(self, state):
+    def _underway(self, state, start_point, iteration):
+        """The run as it is between two iterations."""
+        return Underway(
+            state=state,
+            beside=self.solver.beside(state),
+            iteration=iteration,
+            seconds=time.perf_counter() - self._clock,
+            start_point=start_point,
+            passes_before=self.passes_before,
+            history=self.history,
+            best=self.best,
+            best_scored=self.best_scored,
+            last=self.last,
+            scored_at=self.scored_at,
+            progress=self.progress,
+            certifier=self.certifier.known(),
+            known=self.objective.known(),
+        )
+
+    def _begin(self):
         self._clock = time.perf_counter()
         self.certifier.begin()
         self.history = History()
-        self.best = self._remembered(state)
-        self.best_scored: Check | None = None
+        self.best = self.best_scored = None
         self.scored_at = 0
         self.last = None
         self.progress = Progress()
@@ -135,13 +225,15 @@ class Descent:
         self.out_of_reach = False
         self.left_early = False  # whether another plan is expected to be there first
 
-    def _iterate(self, state, start_point):
-        """Iterations and checks until one of them is the last: the reason."""
+    def _iterate(self, state, start_point, done):
+        """Iterations and checks after so many, until one of them is the last: the reason."""
 
         def model():
             return self.objective.model(self.solver.answer(state))
 
-        for iteration in range(1, self.max_iter + 1):
+        for iteration in range(done + 1, self.max_iter + 1):
+            if self.keeper is not None and self.keeper.due():
+                self.keeper.keep(self._underway(state, start_point, iteration - 1))
             self.watch.iteration_begins(model)
             # What overflows is a value that the checks look at: a warning of NumPy's would be an
             # error before they can tell what it means where a user makes errors of warnings.
@@ -156,7 +248,7 @@ class Descent:
             if not (progress.whole or final or self.watched):
                 # The objective of the sample that the batch is at: a pass over all rows would cost
                 # more than it.
-                self._note(state, state.value, NO_BOUND, np.inf, np.nan)
+                self._note(state, state.value, NO_BOUND, np.inf, np.nan, sampled=state.batch)
             elif not final and self._goes_on(state, progress):
                 pass
             elif final or self._due(state, progress):
@@ -384,7 +476,7 @@ class Descent:
         found = chosen.objective, bound, suboptimality
         return Result(chosen.point, *found, reason, self.history, state, advice, chosen.doubt)
 
-    def _note(self, state, value, bound, suboptimality, score, loss=np.nan):
+    def _note(self, state, value, bound, suboptimality, score, loss=np.nan, sampled=np.nan):
         self.history.append(
             passes=self._spent,
             seconds=time.perf_counter() - self._clock,
@@ -396,6 +488,7 @@ class Descent:
             suboptimality=suboptimality,
             score=score,
             loss=loss,
+            sampled=sampled,
         )
         self.watch.checked(self.history)
 

@@ -2,8 +2,6 @@
 one.
 """
 
-import sys
-
 import numpy as np
 
 from fastgd.fitting.stopping import StopReason
@@ -15,6 +13,9 @@ class Watch:
     `model` is a function that gives (coef, intercept) as they are, so that nobody pays for what
     nobody asks for.
     """
+
+    def planned(self, plan):
+        """Hear by which plan the run begins, or goes on."""
 
     def iteration_begins(self, model):
         """Hear that an iteration of the loop begins."""
@@ -28,6 +29,9 @@ class Watch:
     def checked(self, history):
         """Hear that the history has one more entry."""
 
+    def ended(self, result):
+        """Hear what the run has found."""
+
     def run_ends(self, model):
         """Hear that this is the model that will be reported."""
 
@@ -37,6 +41,11 @@ class Together(Watch):
 
     def __init__(self, *watches):
         self.watches = watches
+
+    def planned(self, plan):
+        """Tell all."""
+        for one in self.watches:
+            one.planned(plan)
 
     def iteration_begins(self, model):
         """Tell all."""
@@ -52,6 +61,11 @@ class Together(Watch):
         """Tell all."""
         for one in self.watches:
             one.checked(history)
+
+    def ended(self, result):
+        """Tell all."""
+        for one in self.watches:
+            one.ended(result)
 
     def run_ends(self, model):
         """Tell all."""
@@ -101,44 +115,3 @@ class NoRecorder:
 
     def tell(self, solver, state):
         """Hear nothing."""
-
-
-def line(begin, passes, objective, bound, seconds, end=""):
-    """Print a line about a check in one write, so that lines of several threads stay whole."""
-    sys.stdout.write(
-        f"{begin}  passes {passes:8.1f}  objective {objective:.8g}  bound {bound:.2e}  seconds "
-        f"{seconds:.2f}{end}\n"
-    )
-    sys.stdout.flush()
-
-
-class Lines(Watch):
-    """Prints a line at each `every`-th check.
-
-    Parameters
-    ----------
-    every : int
-    name : str
-        What the line begins with where several models are fitted at once.
-
-    Examples
-    --------
-    >>> from fastgd.fitting.history import History
-    >>> history = History()
-    >>> history.append(iteration=3, passes=4.5, objective=0.25, bound=1e-3, seconds=0.02)
-    >>> Lines(1, "class 2  ").checked(history)
-    class 2  iteration     3  passes      4.5  objective 0.25  bound 1.00e-03  seconds 0.02
-
-    With held-out rows a line ends with the score on them.
-    """
-
-    def __init__(self, every, name=""):
-        self.every, self.name = every, name
-
-    def checked(self, history):
-        """Print what the last check found, if its turn has come."""
-        if len(history) % self.every == 0:
-            begin = f"{self.name}iteration {int(history['iteration'][-1]):5d}"
-            score = history["score"][-1]
-            found = [history[key][-1] for key in ("passes", "objective", "bound", "seconds")]
-            line(begin, *found, *([] if np.isnan(score) else [f"  score {score:.6g}"]))

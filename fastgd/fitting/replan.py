@@ -2,7 +2,7 @@
 
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,10 +11,10 @@ from fastgd.data.rows import StridedRows
 from fastgd.fitting.choose_solver import batch_sizes, is_open, of_name, takeovers
 from fastgd.fitting.ending import ENDS, LEAST, NO_MORE
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
-from fastgd.fitting.stopping import (
-    StopReason,
-)
+from fastgd.fitting.result import Result
+from fastgd.fitting.stopping import StopReason
 from fastgd.rules.base import Rule
+from fastgd.rules.classic import find_rule
 from fastgd.solvers.base import LAST_RESORT
 
 # An interior point run that ends farther off than this was lost in rounding; else rounding is just
@@ -25,60 +25,126 @@ SETTLED = 1e-8
 _copying = threading.Lock()
 
 
-def run_by_plans(task, objective, go, start, state):
+@dataclass
+class Trail:
+    """The plans of a run so far.
+
+    Attributes
+    ----------
+    tried : list of Plan
+        The last one is under way.
+    result : Result or None
+        What came of those before it.
+    updates : int
+        That led to it.
+    seconds : float
+        How long these took, of what they share.
+    """
+
+    tried: list[Plan]
+    result: Result | None = None
+    updates: int = 0
+    seconds: float = 0.0
+
+
+def run_by_plans(task, objective, go, start, state, trail=None, spent=0.0):
     """(plan, result, updates) of a run that goes on by another plan where the first turns out
     wrong.
 
-    `go(plans, rule, start, state, max_iter, max_time)` gives the result of the last of the plans;
-    all have to share iterations and time.
+    `go(trail, rule, start, state, max_iter, max_time)` gives the result of the last of the plans;
+    all have to share iterations and time.  With a `trail` the last of its plans, which has taken
+    `spent` seconds, is taken up.
     """
-    begin, settings = time.perf_counter(), task.settings
-    plan, rule = make_plan(settings, objective)
-    if task.notes:
-        plan = replace(plan, reasons=(*plan.reasons, *task.notes))
-    plan = _with_rows_in_order(task, objective, plan)
-    tried = [plan]
-    result = go(tried, rule, start, state, task.max_iter, task.max_time)
-    updates = _updates(objective, result)
+    begin, settings, tol = time.perf_counter(), task.settings, task.settings.tol
+    if trail is None:
+        plan, rule = make_plan(settings, objective)
+        if task.notes:
+            plan = replace(plan, reasons=(*plan.reasons, *task.notes))
+        trail = Trail([_with_rows_in_order(task, objective, plan)])
+    else:
+        begin -= trail.seconds + spent
+        for plan in trail.tried:
+            _with_rows_in_order(task, objective, plan)
+        rule = _rule_of(settings, trail.tried)
     # An interior point method is still Newton's method: open to whoever asked for that, too.
     # An explicit schedule ends as it ends.
     may_change = (settings.solver == "auto" and settings.learning_rate == "auto") or (
-        plan.solver == "newton" and is_open("newton", INTERIOR_POINT, objective)
+        trail.tried[0].solver == "newton" and is_open("newton", INTERIOR_POINT, objective)
     )
-    while may_change and _stuck(plan, objective, result, settings.tol):
-        iterations = int(result.history["iteration"][-1])
+    before = trail.result
+    while True:
         try:
-            ending = _ending(plan, result, settings.tol)
-            automatic = settings.solver == "auto"
-            changed = next_plan(tried, objective, ending, automatic, settings.tol)
-            if changed is None or iterations >= task.max_iter:
-                break
-            left = None if task.max_time is None else task.max_time - (time.perf_counter() - begin)
-            if left is not None and left <= 0.0:
-                result.reason = StopReason.TIME
-                break
-            plan, rule = _with_rows_in_order(task, objective, changed[0]), changed[1]
-            tried.append(plan)
-            after = go(
-                tried, rule, objective.split(result.point), None, task.max_iter - iterations, left
-            )
-        except (
-            KeyboardInterrupt
-        ):  # before a check of the later plan: there is the model of the earlier one
+            result = go(trail, rule, start, state, *_left(task, trail))
+        except KeyboardInterrupt:
+            if before is None:
+                raise
+            # Before a check of the later plan: there is the model of the earlier one.
+            result = replace(before, reason=StopReason.INTERRUPTED)
+            break
+        trail.updates += _updates(objective, result)
+        if before is not None:
+            result = continued(before, result, tol)
+        if not (may_change and _stuck(trail.tried[-1], objective, result, tol)):
+            break
+        try:
+            changed = _changed(task, objective, trail.tried, result)
+        except KeyboardInterrupt:
             result.reason = StopReason.INTERRUPTED
             break
-        updates += _updates(objective, after)
-        result = continued(result, after, settings.tol)
-    if settings.tol and result.reason in ENDS and result.suboptimality <= settings.tol:
+        if changed is None:
+            break
+        seconds = time.perf_counter() - begin
+        if task.max_time is not None and seconds >= task.max_time:
+            result.reason = StopReason.TIME
+            break
+        plan, rule = changed
+        trail.tried.append(_with_rows_in_order(task, objective, plan))
+        before = result
+        trail.result, trail.seconds = replace(result, state=None), seconds
+        start, state = objective.split(result.point), None
+    _judge_ending(result, tol)
+    return trail.tried[-1], result, trail.updates
+
+
+def _left(task, trail):
+    """Iterations and seconds that are left for the last of the plans."""
+    if trail.result is None:
+        return task.max_iter, task.max_time
+    iterations = int(trail.result.history["iteration"][-1])
+    left = None if task.max_time is None else task.max_time - trail.seconds
+    return task.max_iter - iterations, left
+
+
+def _rule_of(settings, tried):
+    """The update rule of the last of the plans, or None, as `make_plan` and `next_plan` gave it."""
+    name = tried[-1].solver
+    if name in batch_sizes():
+        return None
+    if len(tried) > 1:
+        return Rule.named(name)()
+    return find_rule(name if settings.solver == "auto" else settings.solver, settings.momentum)
+
+
+def _changed(task, objective, tried, result):
+    """Plan and rule to go on with, or None."""
+    settings = task.settings
+    if int(result.history["iteration"][-1]) >= task.max_iter:
+        return None
+    ending = _ending(tried[-1], result, settings.tol)
+    return next_plan(tried, objective, ending, settings.solver == "auto", settings.tol)
+
+
+def _judge_ending(result, tol):
+    """Let the reason tell of what is known of the point that is reported."""
+    if not tol:
+        return
+    if result.reason in ENDS and result.suboptimality <= tol:
         result.reason = StopReason.CONVERGED  # by what one plan proved of another one's point
-    elif (
-        settings.tol
-        and result.reason is StopReason.CONVERGED
-        and not (result.rounded or result.suboptimality <= settings.tol)
+    elif result.reason is StopReason.CONVERGED and not (
+        result.rounded or result.suboptimality <= tol
     ):
         # The last plan's estimate was of a point that is higher than where it began.
         result.reason, result.advice = StopReason.PLATEAU, NO_MORE
-    return plan, result, updates
 
 
 def _with_rows_in_order(task, objective, plan):

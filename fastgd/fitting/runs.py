@@ -5,6 +5,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +14,12 @@ from fastgd.certificates.certifier import provable
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.choose_solver import batch_sizes, is_open
 from fastgd.fitting.history import History
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Descent, Underway
 from fastgd.fitting.observers import Ended, NoRecorder, Recorder, Together, Watch
 from fastgd.fitting.plan import INTERIOR_POINT
-from fastgd.fitting.replan import forecast, next_plan, run_by_plans
+from fastgd.fitting.replan import Trail, forecast, next_plan, run_by_plans
 from fastgd.fitting.result import Result
+from fastgd.fitting.separation import SEPARATED, is_separated
 from fastgd.fitting.stopping import (
     Cautious,
     Extrapolated,
@@ -35,7 +37,7 @@ from fastgd.objective.cost_model import PYTHON, VALUE, curvature_cost, solving_c
 from fastgd.objective.distances import unit_at
 from fastgd.objective.infimum import check_infimum
 from fastgd.objective.null_model import null_model, null_point
-from fastgd.objective.objective import Objective
+from fastgd.objective.objective import Measured, Objective
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.component import Component
 from fastgd.runtime.threads import map_ranges
@@ -70,6 +72,8 @@ class Task:
         What else plans are to tell.
     keeps_states : bool
         Whether a later fit may go on with what solvers keep.
+    checkpoint : Checkpoint or None
+        Where runs are kept, and taken up from.
     keep : float
         What earlier chunks still count as in a stream that forgets.
     records : bool
@@ -90,6 +94,7 @@ class Task:
     n_threads: int = 1
     notes: tuple = ()
     keeps_states: bool = True
+    checkpoint: Any = None
     keep: float = 1.0
     records: bool = False
 
@@ -106,6 +111,40 @@ class Run:
     coef: np.ndarray
     intercept: object
     path: list | None = None
+
+
+@dataclass
+class KeptRun:
+    """One target's run that is under way.
+
+    Attributes
+    ----------
+    trail : Trail
+        Its plans so far.
+    begun : Measured
+        What the objective knew when the solver of the last one was made.
+    underway : Underway
+        That one.
+    """
+
+    trail: Trail
+    begun: Measured
+    underway: Underway
+
+
+class Keeper:
+    """Keeps the run of target `k` in a checkpoint."""
+
+    def __init__(self, checkpoint, k, trail, begun):
+        self.checkpoint, self.k, self.trail, self.begun = checkpoint, k, trail, begun
+
+    def due(self):
+        """Whether it is time to."""
+        return self.checkpoint.due(self.k)
+
+    def keep(self, underway):
+        """Do it now."""
+        self.checkpoint.keep(self.k, KeptRun(self.trail, self.begun, underway))
 
 
 def fit_targets(task, samples, seeds, starts, states):
@@ -145,9 +184,14 @@ def fit_targets(task, samples, seeds, starts, states):
             if ended.is_set():
                 return
             try:
+                runs[k] = None if task.checkpoint is None else task.checkpoint.ended(k)
+                if runs[k] is not None:
+                    continue
                 check_infimum(task.loss, samples[k].targets)
                 run = fit_target(task, objective_of(k), seeds[k], starts[k], states[k], k, ended)
                 runs[k] = run if task.keeps_states else _without_state(run)
+                if task.checkpoint is not None and not ended.is_set():
+                    task.checkpoint.end(k, runs[k])
             except KeyboardInterrupt as key:
                 keys.append(key)
                 ended.set()
@@ -162,6 +206,8 @@ def fit_targets(task, samples, seeds, starts, states):
             ended.set()
     if not ended.is_set():
         return runs
+    if task.checkpoint is not None:
+        task.checkpoint.flush()
     begun = next((run for run in runs if run is not None), None)
     if begun is None:
         raise keys[0]
@@ -253,14 +299,19 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     if start is not None:
         start = start[0], objective.rows.own_intercept(*start)
 
+    kept = None if task.checkpoint is None else task.checkpoint.under_way(k)
     path = Recorder(objective) if task.records else NoRecorder()
 
-    def go(tried, rule, start, state, max_iter, max_time):
-        plan = tried[-1]
-        before = objective.passes
+    def go(trail, rule, start, state, max_iter, max_time):
+        nonlocal kept
+        taken, kept = kept, None
+        if taken is not None:
+            objective.recall(taken.begun)
+        begun, plan = objective.known(), trail.tried[-1]
+        watch.planned(plan)
         scored = score is not None
         solver = make_solver(plan, rule, task.settings, objective, seed, scored=scored)
-        rules = _rules(task, tried, solver, max_time)
+        rules = _rules(task, trail.tried, solver, max_time)
         descent = Descent(
             solver,
             rules,
@@ -268,8 +319,11 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
             tol=task.settings.tol,
             score=score,
             watch=watch,
-            passes_before=before,
+            passes_before=begun.passes,
+            keeper=None if task.checkpoint is None else Keeper(task.checkpoint, k, trail, begun),
         )
+        if taken is not None:
+            return descent.take_up(taken.underway)
         ready = ready_state(
             solver, plan, objective, start, state, seed, lambda: objective.null_intercept
         )
@@ -277,10 +331,15 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         return descent.run(ready)
 
     try:
-        plan, result, updates = run_by_plans(task, objective, go, start, state)
+        before = () if kept is None else (kept.trail, kept.underway.seconds)
+        plan, result, updates = run_by_plans(task, objective, go, start, state, *before)
     except KeyboardInterrupt:
         interrupted.set()
         raise
+    if is_separated(objective, result.objective):
+        plan = replace(plan, reasons=(*plan.reasons, SEPARATED))
+        result.advice = f"{SEPARATED[0].upper()}{SEPARATED[1:]}."
+    watch.ended(result)
     coef, intercept = objective.model(result.point)
     try:
         watch.run_ends(lambda: (coef, intercept))

@@ -326,8 +326,10 @@ class Slow(StoppingRule):
 
     def check(self, history):
         """PLATEAU where the other plan is expected to be there first."""
-        values = history["objective"]
-        if len(values) < max(self.LEAST, 2 * self.CHECKS + 1):
+        batch = history["batch"]
+        # Values on samples of the rows are of other objectives.
+        last = batch[-2 * self.CHECKS - 1 :]
+        if len(batch) < max(self.LEAST, 2 * self.CHECKS + 1) or last[0] != last[-1]:
             return None
         return StopReason.PLATEAU if self.left(history) > self.other else None
 

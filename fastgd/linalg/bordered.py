@@ -133,7 +133,7 @@ class BorderedFactor(Factor):
         D = matrix.diagonal
         self._inverse = np.where(D > 0.0, 1.0 / np.where(D > 0.0, D, 1.0), 0.0)
         lengths = self.diagonal[matrix.rest]
-        self._others = _Complement(matrix.complement(self._inverse), lengths)
+        self._others = Complement(matrix.complement(self._inverse), lengths)
         self._weakest = self._others._weakest
         self._inverse_norm = None
 
@@ -203,7 +203,7 @@ class BorderedFactor(Factor):
         return gradient[H.rest] - H.coupling.T @ (self._inverse * gradient[H.first])
 
 
-class _Complement(Factor):
+class Complement(Factor):
     """Factor of a Schur complement, whose rounding is that of the diagonal that it was before.
 
     Parameters

@@ -48,7 +48,7 @@ class RowSystem:
         self.X, self.fit_intercept = X, fit_intercept
         self._by_column = X if isinstance(X, np.ndarray) else X.tocsc()
         self._squared = X * X
-        self._products = None
+        self.metric = self._products = None
 
     def squares(self, weights=None):
         """Weighted squares of the columns, (d,)."""
@@ -56,9 +56,9 @@ class RowSystem:
 
     def factorise(self, metric, curvatures):
         """Factor the matrices for M, (d,), and c, (n,), both positive; whether X was read."""
-        read = self._products is None or not np.array_equal(metric, self._metric)
+        read = self.metric is None or not np.array_equal(metric, self.metric)
         if read:
-            self._split(metric)
+            self.take_metric(metric)
         self._curvatures = curvatures
         self._rows = Ridged(self._products, 1.0 / curvatures)
         self._within = None
@@ -90,13 +90,13 @@ class RowSystem:
         own = self._within.solve(known + self._wide.T @ self._rows.solve(right))
         return self._rows.solve(right - self._wide @ own), own
 
-    def _split(self, metric):
-        """Which columns are in A, and the products of the others."""
+    def take_metric(self, metric):
+        """Find which columns are in A, and the products of the others."""
         n, sizes = self.X.shape[0], self.squares() / metric
         apart = np.flatnonzero(sizes > STANDS_OUT * np.median(sizes))
         if apart.size > n:
             apart = np.sort(apart[np.argpartition(-sizes[apart], n)[:n]])
-        self._metric, self._apart = metric, apart
+        self.metric, self._apart = metric, apart
         self._inverse = 1.0 / metric
         self._inverse[apart] = 0.0
         self._products = _products(self.X, self._inverse)

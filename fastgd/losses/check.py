@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator
+import itertools
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numba
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
-from fastgd.linalg.precision import EPS
 from fastgd.losses.base import Loss, VectorLoss
+from fastgd.losses.differences import ROUNDING, STEP, one_sided, outside
 from fastgd.runtime.jit import kernel
 
-# of differences: near the cube root of the rounding error, which balances truncation against
-# rounding
-STEP = 6e-6
-ROUNDING = 64 * EPS  # what a sum of a few values may lose, relative to the largest
 # Predictions at which log losses reach their infima.
 FAR = np.array([sign * 10.0**power for sign in (-1, 1) for power in range(1, 9)])
 
@@ -133,22 +131,39 @@ def check_loss(loss: Loss | VectorLoss, targets=None) -> LossReport:
     lines = _lines(loss, _as_targets(loss, targets))
     findings: list[Finding] = []
     declared = loss.infimum > -np.inf
+    checks = ["finite", *_CHECKS]
     with np.errstate(all="ignore"):  # overflow far away is looked at as a value, not as a warning
-        try:
-            findings += _worst("finite", (fault for line in lines for fault in _not_finite(line)))
-            for check, found in ({} if findings else _CHECKS).items():
-                findings += _worst(check, (fault for line in lines for fault in found(line)))
-            if declared:
-                findings += _worst("infimum", [] if findings else _above_infimum(loss, lines))
-        except Exception as error:  # whatever a user's method raises is the finding
-            findings.append(Finding("finite", f"raises {type(error).__name__}: {error}"))
-        checks = ["finite", *_CHECKS, *(["infimum"] if declared else [])]
+        for method in lines[0].methods:
+            findings += _found("finite", functools.partial(_not_finite, method=method), lines)
+        for check, faults in _CHECKS.items():
+            findings += _found(check, faults, lines)
+        if declared:
+            checks.append("infimum")
+            findings += _found("infimum", lambda line: _above_infimum(loss, lines), lines[:1])
         if not numba.config.DISABLE_JIT:
             checks.append("compiled")
-            findings += _worst(
-                "compiled", [] if any(f.check == "finite" for f in findings) else _compiled(lines)
-            )
-    return LossReport(repr(loss), tuple(checks), tuple(findings), () if declared else (UNKNOWN,))
+            findings += _found("compiled", lambda line: _compiled(lines), lines[:1])
+    told: dict[str, Finding] = {}
+    for finding in findings:
+        told.setdefault(finding.text, finding)  # what a method raises, each check that calls it
+    return LossReport(
+        repr(loss), tuple(checks), tuple(told.values()), () if declared else (UNKNOWN,)
+    )
+
+
+def _found(check: str, faults: Callable[[_Line], Faults], lines: list[_Line]) -> list[Finding]:
+    """What a check finds: its worst fault, or what a user's method raises while it is made."""
+    try:
+        return _worst(check, itertools.chain(*map(faults, lines)))
+    except Exception as error:
+        return [Finding(check, _raised(error))]
+
+
+def _raised(error: Exception) -> str:
+    """An error in a few words, and the line of a method where it was raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = "" if last.filename == __file__ else f" ({last.name}, line {last.lineno})"
+    return f"raises {type(error).__name__}: {error}{where}"
 
 
 def _worst(check: str, faults: Iterable[tuple[float, str]]) -> list[Finding]:
@@ -180,10 +195,10 @@ def _as_targets(loss, targets) -> np.ndarray:
         )
         targets = np.unique(usual[domain.contains(usual)])
     targets = np.array(targets, dtype=float, ndmin=2 if isinstance(loss, VectorLoss) else 1)
-    outside = targets[~domain.contains(targets)]
-    if outside.size:
+    foreign = targets[~domain.contains(targets)]
+    if foreign.size:
         raise ValueError(
-            f"targets of {type(loss).__name__} must be {domain.text}, got {outside[0]:g}"
+            f"targets of {type(loss).__name__} must be {domain.text}, got {foreign[0]:g}"
         )
     return targets
 
@@ -305,47 +320,29 @@ def _jump(function, before, after, low, high):
     return (before, after) if change > threshold else None
 
 
-def _one_sided(function, t):
-    """Return the second-order differences before and after t, and a bound of their rounding
-    error.
-    """
-    step = STEP * max(1.0, abs(t))
-    values = [function(t + k * step) for k in (-2, -1, 0, 1, 2)]
-    two_before, before, here, after, two_after = values
-    left = (3.0 * here - 4.0 * before + two_before) / (2.0 * step)
-    right = (4.0 * after - 3.0 * here - two_after) / (2.0 * step)
-    return left, right, ROUNDING * np.max(np.abs(values)) / step
-
-
-def _outside(found, left, right, rounding):
-    """How far a number lies outside the span of two, less what differences cannot tell."""
-    tolerance = rounding + 1e-6 * np.maximum(1.0, np.abs(found))
-    return np.maximum(np.minimum(left, right) - found, found - np.maximum(left, right)) - tolerance
-
-
-def _not_finite(line: _Line) -> Faults:
-    for name, method in line.methods.items():
-        for t in line.grid:
-            if not np.all(np.isfinite(method(t))):
-                yield 1.0, f"{name} is {_text(method(t))} {line.where(t)}"
-        for t in FAR:  # infinity is right where a loss overflows
-            if np.any(np.isnan(method(t))):
-                yield 0.0, f"{name} is nan {line.where(t)}"
+def _not_finite(line: _Line, method: str) -> Faults:
+    result = line.methods[method]
+    for t in line.grid:
+        if not np.all(np.isfinite(result(t))):
+            yield 1.0, f"{method} is {_text(result(t))} {line.where(t)}"
+    for t in FAR:  # infinity is right where a loss overflows
+        if np.any(np.isnan(result(t))):
+            yield 0.0, f"{method} is nan {line.where(t)}"
 
 
 def _wrong_derivative(line: _Line) -> Faults:
     for t in line.places:
-        left, right, rounding = _one_sided(line.value, t)
+        left, right, rounding = one_sided(line.value, t)
         found = line.slope(t)
-        outside = _outside(found, left, right, rounding)
-        if outside > 0.0:
+        excess = outside(found, left, right, rounding)
+        if excess > 0.0:
             between = (
                 _text(left)
                 if np.isclose(left, right, 1e-4, 1e-4)
                 else f"{_text(left)} to {_text(right)}"
             )
             yield (
-                outside,
+                excess,
                 f"{_text(found)}{line.along} {line.where(t)}; differences of value give {between}",
             )
 
@@ -354,12 +351,12 @@ def _wrong_curvature(line: _Line) -> Faults:
     for t in line.grid:
         if any(abs(side - t) < 4.0 * STEP * max(1.0, abs(t)) for side in np.ravel(line.kinks)):
             continue  # at a kink there is no second derivative
-        left, right, rounding = _one_sided(line.derivatives, t)
+        left, right, rounding = one_sided(line.derivatives, t)
         found = line.products(t)
-        outside = np.max(_outside(found, left, right, rounding))
-        if outside > 0.0:
+        excess = np.max(outside(found, left, right, rounding))
+        if excess > 0.0:
             differences = f"differences of the derivative give {_text(left)}"
-            yield outside, f"{_text(found)}{line.along} {line.where(t)}; {differences}"
+            yield excess, f"{_text(found)}{line.along} {line.where(t)}; {differences}"
 
 
 def _not_smooth(line: _Line) -> Faults:
@@ -485,10 +482,10 @@ def _compiled(lines: list[_Line]) -> Faults:
             else:
                 _scan(line.loss, predictions, line.target, found[0], found[1][:, 0], found[2][:, 0])
         except Exception as error:  # not only Numba's own: the compiler also fails by assertion
-            yield (
-                0.0,
-                f"does not compile: {type(error).__name__}: {' '.join(str(error).split())[:600]}",
-            )
+            told = " ".join(str(error).split())
+            if "cannot be compiled" not in told:
+                told = f"does not compile: {type(error).__name__}: {told[:600]}"
+            yield 0.0, told
             return
         for name, compiled, python in zip(line.methods, found, expected, strict=True):
             # a curvature by differences magnifies one unit in the last place by 1 / STEP

@@ -59,7 +59,8 @@ class Huber(Loss):
     ----------
     epsilon : float, default=1.35
         Where the loss turns absolute; positive. The default keeps 95 % of the efficiency of least
-        squares on Gaussian residuals of unit variance.
+        squares on Gaussian residuals of unit variance. `loss="huber"` takes the estimator's
+        epsilon, which is 0.1 as in scikit-learn's `SGDRegressor`, so it is `Huber(0.1)`.
     """
 
     infimum: ClassVar[float] = 0.0

@@ -33,6 +33,7 @@ from fastgd.fitting.plan import random_by_name
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.cross_validate import Table, choose, score_paths
 from fastgd.model_selection.end_of_grid import end_of_grid
+from fastgd.model_selection.progress import Progress
 from fastgd.runtime.threads import count_threads
 
 # As `cv`: each row is scored by the model without it (`fastgd.inference.leave_one_out`).
@@ -133,7 +134,14 @@ class PathSearch(GDEstimator):
             )
 
         left_out = self._leaves_one_out()
-        scores = score_paths(bases, grids, table, splits, score, n_threads, left_out)
+        names = [
+            f"{'' if ratio is None else f'l1_ratio {ratio:g}, '}alpha {path[0]:.3g} to "
+            f"{path[-1]:.3g}"
+            for ratio, path in zip(l1_ratios, grids, strict=True)
+        ]
+        progress = Progress(self.verbose, grids.size * len(splits), names, len(splits))
+        with progress:
+            scores = score_paths(bases, grids, table, splits, score, n_threads, progress, left_out)
         p, k = choose(scores, self.one_standard_error)
         end = end_of_grid(grids[p], scores[p].mean(axis=1), k, isinstance(alphas, int))
         if end:
@@ -146,6 +154,7 @@ class PathSearch(GDEstimator):
             float(grids[p, k]),
             None if shares is None else float(shares[0]),
         )
+        progress.chosen(self.alpha_, l1_ratios[p], float(scores[p, k].mean()))
         self._refit(X, y, sample_weight, offset, l1_ratios[p])
         return self
 

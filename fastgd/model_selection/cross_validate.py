@@ -30,7 +30,7 @@ class Table:
     offset: np.ndarray | None = None
 
 
-def score_paths(estimators, alphas, table, splits, score, n_threads, left_out=False):
+def score_paths(estimators, alphas, table, splits, score, n_threads, progress, left_out=False):
     """Scores of all models of all paths on the rows that their folds hold out.
 
     No fold has rows of its own: it has all of them, with weight 0 where they are held out.
@@ -48,6 +48,8 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, left_out=Fa
         `score(model, X_test, y_test, test)`, a float.
     n_threads : int
         Threads for the paths of the folds; one path alone has them for its passes.
+    progress : Progress
+        Told about each model.
     left_out : bool
         Whether the one fold has all rows, each of which is scored by the model without it.
 
@@ -79,8 +81,10 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, left_out=Fa
             elif table.offset is not None:
                 model.offset_of_rows(table.offset[test])
             scores[p, k, f] = score(model, X_test, y_test, test)
+            progress.model_scored()
             if model.tol and model.falls_short:
                 short.append((model.suboptimality_, model.alpha))
+        progress.path_done(p, f, scores[p, :, f])
 
     def drain(first, last):
         try:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgd.data.array_types import Matrix, Vector
 from fastgd.estimators import GDClassifier, GDRegressor
+from fastgd.estimators.other_names import explains_other_names
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.model_selection.base import PathSearch
 from fastgd.penalties.base import Penalty
@@ -55,7 +56,8 @@ class GDClassifierCV(PathSearch, GDClassifier):
         Threads, for the folds and for the refitted model; None: what the process may use, one
         inside a worker.  The result does not depend on it.
     verbose : int, default=0
-        As in `GDClassifier`, for the refitted model.
+        Print progress: a line for each path and fold, or a bar in a terminal where rich is
+        installed; then as in `GDClassifier` for the refitted model.
     warm_start : bool, default=False
         Of `best_estimator_`; the search begins anew with each `fit`.
     l1_ratio, positive, bounds, penalty_weights, P2, fit_intercept, max_iter, tol, shuffle,
@@ -106,6 +108,7 @@ class GDClassifierCV(PathSearch, GDClassifier):
 
     _kind = GDClassifier
 
+    @explains_other_names
     def __init__(
         self,
         loss: str | Loss | VectorLoss = "log_loss",
@@ -232,6 +235,7 @@ class GDRegressorCV(PathSearch, GDRegressor):
 
     _kind = GDRegressor
 
+    @explains_other_names
     def __init__(
         self,
         loss: str | Loss | VectorLoss = "squared_error",

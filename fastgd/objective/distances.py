@@ -91,8 +91,7 @@ def curvature_unit(objective):
 
 def _curvature(objective):
     F, loss = objective, objective.loss
-    rows = F.samples.active()
-    rows = rows[:: -(-rows.size // FEW_ROWS)]
+    rows = F.samples.some_active(FEW_ROWS)
     offsets = np.broadcast_to(F.samples.offsets, F.n_samples)
     curvature = squares = values = 0.0
     with np.errstate(all="ignore"):
@@ -111,8 +110,7 @@ def _slopes(objective):
     """Root mean square of loss' at the null model, of some of the rows, in plain Python."""
     F = objective
     squares = 0.0
-    rows = F.samples.active()
-    rows = rows[:: -(-rows.size // MOST_ROWS)]
+    rows = F.samples.some_active(MOST_ROWS)
     intercept = np.broadcast_to(
         0.0 if F.null_intercept is None else F.null_intercept, F.n_predictions
     )

@@ -176,6 +176,8 @@ def quadratic(F, v):
         and not rows.sparse
     )
     if not plain or rows.dtype != np.float64:
+        if not rows.in_memory:
+            return *F.smooth_and_gradient(v), F.curvature_matrix(v)
         curvatures = np.empty(F.n_samples)
         value, gradient = F.smooth_and_gradient(v, curvatures)
         return value, gradient, F.gram(curvatures)

@@ -75,8 +75,10 @@ class LinearMap:
         F = self.objective
         if not F.rows.in_memory:
             out = np.empty(F.n_samples) if out is None else out
-            for _ in F.over_parts(_fill_products, coef, rows=(out,)):
-                pass
+            first = 0
+            for products in F.over_parts(_products, coef):
+                out[first : first + len(products)] = products
+                first += len(products)
             return out
         if not often and F.whole is None and self._n_values < WORTH_COMPILING:
             self._count()
@@ -188,8 +190,8 @@ class LinearMap:
         self.objective.meter.count(0.5 * self.share)
 
 
-def _fill_products(part, coef, out):
-    LinearMap(part).matvec(coef, out)
+def _products(part, coef):
+    return LinearMap(part).matvec(coef)
 
 
 def _sum_of_rows(part, derivatives):

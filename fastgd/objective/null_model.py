@@ -4,6 +4,7 @@ suboptimality.
 
 import numpy as np
 
+from fastgd.data.rows import DenseRows
 from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import has_mean
@@ -15,6 +16,8 @@ from fastgd.penalties.separable import NoPenalty
 MOST_TIES = 3
 # Predictions of which one lies below and one above whatever has a minimum near.
 FAR = 30.0
+# Rows that are evaluated at once where memory is short.
+PIECE = 1 << 18
 
 
 def null_model(objective):
@@ -33,11 +36,7 @@ def best_shift(objective):
         shift, value = _mean(objective.samples, objective.fit_intercept)
         return shift, value / objective.n_active
     few = _few_samples(objective)
-    sums = (
-        shifted_sums(objective, np.zeros(objective.n_samples) + objective.samples.offsets)
-        if few is None
-        else few
-    )
+    sums = shifted_sums(objective, objective.samples.offsets) if few is None else few
     if objective.fit_intercept:
         return lowest(sums, float(np.abs(objective.samples.offsets).max()), objective.loss.infimum)
     return 0.0, sums(0.0)[0]
@@ -151,12 +150,41 @@ def shifted_sums(objective, predictions):
     """
     F = objective
     samples = WeightedSamples(F.samples.targets, F.samples.weights, predictions)
+    if not F.rows.in_memory:
+        return _sums_in_pieces(F, samples)
     bare = F.of(F.loss, F.rows.without_columns(), samples, NoPenalty(), 0.0, True, F.n_threads)
     curvatures = np.empty(F.n_samples)
 
     def sums(shift):
         value, slope = bare.loss_and_gradient(np.array([shift]), curvatures)
         return value, float(slope[0]), float(curvatures.sum()) / bare.n_active
+
+    return sums
+
+
+def _sums_in_pieces(F, samples):
+    """`shifted_sums` without another array as long as there are rows."""
+    pieces = [
+        F.of(
+            F.loss,
+            DenseRows(np.empty((min(PIECE, F.n_samples - first), 0))),
+            samples.part(slice(first, first + PIECE)),
+            NoPenalty(),
+            0.0,
+            True,
+            F.n_threads,
+        )
+        for first in range(0, F.n_samples, PIECE)
+    ]
+    curvatures = np.empty(PIECE)
+
+    def sums(shift):
+        total = np.zeros(3)
+        for piece in pieces:
+            own = curvatures[: piece.n_samples]
+            value, slope = piece.loss_and_gradient(np.array([shift]), own)
+            total += piece.n_active * value, piece.n_active * float(slope[0]), float(own.sum())
+        return tuple(total / F.n_active)
 
     return sums
 

@@ -8,6 +8,7 @@ Solvers, certificates and SciPy's optimisers all take this object.
 """
 
 import functools
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +36,17 @@ from fastgd.objective.vector import kind_of
 from fastgd.penalties.separable import find_penalty
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads, map_ranges
+
+
+class Measured(NamedTuple):
+    """What an objective has measured of its rows so far, and the passes."""
+
+    moments: tuple | None
+    norms: np.ndarray | None
+    row_size: float | None
+    matrix_cuts: np.ndarray | None
+    others: dict[str, Any]
+    passes: float
 
 
 @public
@@ -130,6 +142,7 @@ class Objective:
         self.loss, self.rows, self.samples, self.penalty = loss, rows, samples, penalty
         self.fit_intercept, self.n_threads = bool(fit_intercept), n_threads
         self.n_samples, self.n_features = rows.shape()
+        self.n_stored = rows.stored()
         self.kind = kind_of(loss, samples.targets)
         self.vector, self.n_predictions = self.kind.vector, self.kind.n_predictions
         self.size = (self.n_features + self.fit_intercept) * self.n_predictions
@@ -156,6 +169,20 @@ class Objective:
     def passes(self):
         """Passes over the rows so far."""
         return self.meter.passes
+
+    def known(self):
+        """What has been measured so far: a `Measured`."""
+        moments, norms = self._moments, self._norms
+        others, passes = dict(self.measured), self.meter.passes
+        return Measured(moments, norms, self._row_size, self.matrix_cuts, others, passes)
+
+    def recall(self, known):
+        """Know this, no more and no less, of the same rows: what follows, and what it costs, may
+        depend on it.
+        """
+        self._moments, self._norms, self._row_size = known.moments, known.norms, known.row_size
+        self.matrix_cuts, self.measured = known.matrix_cuts, dict(known.others)
+        self.meter.passes = known.passes
 
     def set_alpha(self, alpha):
         """Change the strength of the penalty."""
@@ -337,13 +364,14 @@ class Objective:
         moved[: self._n_coef] = found
         return moved
 
-    def curvature_matrix(self, v):
+    def curvature_matrix(self, v, floor=0.0):
         """Second derivative of the mean loss plus L2 at `v`, (size, size): two passes and the
         arithmetic of about d/2.  Of a loss that is not convex, by its `step_curvature`.
 
-        The penalty is an elastic net.  For K predictions the arithmetic is that of about d K / 4.
+        The penalty is an elastic net.  For K predictions the arithmetic is that of about d K / 4;
+        for one, curvatures are raised as `smooth_and_gradient` raises them with this `floor`.
         """
-        return self.kind.curvature_matrix(self, v)
+        return self.kind.curvature_matrix(self, v, floor)
 
     def gram(self, curvatures, alike=False):
         """Mean of curvatures[i] (x_i, 1)(x_i, 1)' plus L2, (size, size): the curvature of F.  One
@@ -458,19 +486,18 @@ class Objective:
         """
         if self.rows.in_memory:
             yield work(self, *arguments, *rows)
-            return
-        for facts, block in self.rows.parts():
-            part = on_block(self, block, facts)
-            yield work(part, *arguments, *(array[facts.own] for array in rows))
+        else:
+            yield from self.rows.over_parts(self, work, arguments, rows)
 
     def added(self, work, *arguments, rows=()):
         """Sum of what `work` gives for the parts, arrays or tuples of them, added in order."""
-        total = None
-        for found in self.over_parts(work, *arguments, rows=rows):
-            if self.rows.in_memory:
-                return found
-            total = _copied(found) if total is None else _plus(total, found)
-        return total
+        if self.rows.in_memory:
+            return work(self, *arguments, *rows)
+        return self.rows.added(self, work, arguments, rows)
+
+    def on_block(self, rows, facts):
+        """The losses on one block of the rows, as a part."""
+        return on_block(self, rows, facts)
 
     def map_blocks(self, work, n_blocks=None, n_values=None, passes=1.0):
         """Call `work(first, last)` over the blocks, on threads: it takes as long as reading
@@ -502,19 +529,6 @@ def _moments_of_part(part):
     F = part
     part.meter.count()
     return moment_sums(F.rows, F.samples, F.ranges, F.range_cuts, F.n_nonzeros, F.n_threads)
-
-
-def _copied(found):
-    """A copy of arrays that the next part may write over."""
-    return tuple(map(np.copy, found)) if isinstance(found, tuple) else np.copy(found)
-
-
-def _plus(total, found):
-    """The sum of two results; arrays of the first are written over."""
-    if isinstance(found, tuple):
-        return tuple(_plus(a, b) for a, b in zip(total, found, strict=True))
-    total += found
-    return total
 
 
 def _vector(v):

@@ -73,9 +73,11 @@ class OnePrediction:
         """
         return Curvatures(F, v).times
 
-    def curvature_matrix(self, F, v):
-        """Second derivative of the mean loss plus L2 at `v`, (size, size)."""
-        return assemble(F, F.added(_curvature_sum, v))
+    def curvature_matrix(self, F, v, floor):
+        """Second derivative of the mean loss plus L2 at `v`, (size, size), of curvatures raised by
+        this floor.
+        """
+        return assemble(F, F.added(_curvature_sum, v, floor))
 
     def null_model(self, F):
         """Intercept and value of the best model without columns."""
@@ -91,10 +93,10 @@ class OnePrediction:
         return 0.0 if alike else float(np.var(targets))
 
 
-def _curvature_sum(part, v):
+def _curvature_sum(part, v, floor):
     """Second derivative of the losses of a part at `v`, summed: two passes, one reading."""
     curvatures = np.zeros(part.n_samples)
-    part.loss_and_gradient(v, curvatures)
+    part.loss_and_gradient(v, curvatures, floor)
     return gram_sum(part, False, curvatures)
 
 

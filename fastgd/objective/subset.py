@@ -47,13 +47,15 @@ def on_groups(objective, groups, alpha):
     return some
 
 
-def on_block(objective, rows, facts):
-    """The objective's losses on one block of the rows of a source, `rows`; `facts` say which.
+def on_block(objective, rows, facts, samples=None):
+    """The objective's losses on one block of its rows, `rows`; `facts` say which, and `samples`
+    are theirs, by default those that the objective has.
 
     What is summed over the rows of the blocks is added up; nothing is divided by their number.
     """
     F, part = objective, copy.copy(objective)
-    part.kind, part.rows, part.samples = F.kind, rows, F.samples.part(facts.own)
+    part.kind, part.rows = F.kind, rows
+    part.samples = F.samples.part(facts.own) if samples is None else samples
     part.n_samples = rows.shape()[0]
     full = F.n_nonzeros == F.n_samples * F.n_features
     part.n_nonzeros = part.n_samples * F.n_features if full else facts.nonzeros
@@ -61,9 +63,18 @@ def on_block(objective, rows, facts):
     part.ranges = np.stack([part.cuts[:-1], part.cuts[1:]], axis=1)
     part.range_cuts = np.arange(part.cuts.size)
     part.use_rows(rows)
-    part.meter = Meter(F.meter, facts.stored / max(F.rows.stored(), 1))
+    part.meter = Meter(F.meter, facts.stored / max(F.n_stored, 1))
     part.matrix_cuts = None
     return part
+
+
+def without_rows(objective):
+    """A copy that knows neither rows nor samples, to be sent to where these are."""
+    bare = copy.copy(objective)
+    bare.rows = bare.samples = bare.matrices = bare.whole = None
+    bare.meter, bare.measured = Meter(), {}
+    bare.take_moments(None)
+    return bare
 
 
 def on_sample(objective, n_rows, alpha):

@@ -1,6 +1,6 @@
 """The first reading of a source of blocks: what every fit to it needs to know, in one pass."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -29,14 +29,14 @@ class Surveyed(NamedTuple):
 
     Attributes
     ----------
-    rows : BlockRows
-    y, sample_weight, offset : ndarray, (n_samples,), or None
+    rows : BlockRows, or Rows where they were in memory
+    y, sample_weight, offset : array, (n_samples,), or None
     """
 
-    rows: BlockRows
-    y: np.ndarray | None
-    sample_weight: np.ndarray | None
-    offset: np.ndarray | None
+    rows: Any
+    y: Any
+    sample_weight: Any
+    offset: Any
 
 
 def survey(source, memory, n_threads=1, shift=False):
@@ -65,9 +65,10 @@ def survey(source, memory, n_threads=1, shift=False):
     dtype, first, sparse = np.dtype(np.float32), 0, False
     for block, rows in checked_blocks(source, n_bytes):
         facts.append(facts_of(rows, first))
+        place = source.place(len(facts) - 1, 0)
         for name, found in beside.items():
-            found.append(_beside(block, name, source, len(facts) - 1, rows.shape()[0]))
-        moments.append(_moments(rows, facts[-1], n_threads))
+            found.append(beside_of(getattr(block, name), name, place, rows.shape()[0]))
+        moments.append(moments_of_block(rows, facts[-1], n_threads))
         moments = [added_moments(moments)]
         if shift:
             far.add(rows)
@@ -87,7 +88,7 @@ def survey(source, memory, n_threads=1, shift=False):
     return Surveyed(found, *(joined(source, name, parts) for name, parts in beside.items()))
 
 
-def _moments(rows, facts, n_threads):
+def moments_of_block(rows, facts, n_threads):
     """`moment_sums` of a block, all rows of weight 1."""
     n, d = rows.shape()
     samples = WeightedSamples(np.zeros(n), np.ones(1), np.zeros(1))
@@ -97,16 +98,19 @@ def _moments(rows, facts, n_threads):
     return moment_sums(rows, samples, ranges, np.arange(cuts.size), n_nonzeros, n_threads)
 
 
-def _beside(block, name, source, number, n_rows):
-    """What a block has of one number for each row, or None."""
-    given = getattr(block, name)
+def beside_of(given, name, place, n_rows):
+    """What a block has of one number for each row, or None.
+
+    Raises
+    ------
+    ValueError
+        Where there are not as many as rows.
+    """
     if given is None:
         return None
     values = np.array(given)
     if values.shape[:1] != (n_rows,):
-        raise ValueError(
-            f"{source.place(number, 0)}: {name} has shape {values.shape}, X has {n_rows} rows"
-        )
+        raise ValueError(f"{place}: {name} has shape {values.shape}, X has {n_rows} rows")
     return values
 
 

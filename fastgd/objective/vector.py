@@ -47,8 +47,8 @@ class KPredictions:
         """Function p -> H p; the predictions at `v` are kept, for half a pass."""
         return VectorCurvatures(F, v).times
 
-    def curvature_matrix(self, F, v):
-        """As for one prediction."""
+    def curvature_matrix(self, F, v, floor):
+        """As for one prediction, but for the floor."""
         return vector_gram(F, v)
 
     def null_model(self, F):

@@ -123,8 +123,10 @@ class VectorMap:
         table = np.ascontiguousarray(table)
         made = np.zeros((F.n_samples, table.shape[1])) if out is None else out
         if not F.rows.in_memory:
-            for _ in F.over_parts(_fill_products, table, rows=(made,)):
-                pass
+            first = 0
+            for products in F.over_parts(_products, table):
+                made[first : first + len(products)] = products
+                first += len(products)
             return made
         if F.rows.sparse:
             made[...] = 0.0
@@ -251,8 +253,8 @@ class VectorMap:
         map_ranges(work, blocks[1].size - 1, F.n_threads, self._n_values)
 
 
-def _fill_products(part, table, out):
-    VectorMap(part).matvec(table, out)
+def _products(part, table):
+    return VectorMap(part).matvec(table)
 
 
 def _sum_of_rows(part, table):

@@ -25,6 +25,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.typing.templates import AttributeTemplate
 
 from fastgd.runtime.fingerprint import callable_methods, class_constants, current_stamp, is_ours
+from fastgd.runtime.typed_only import TypedOnly
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -57,10 +58,10 @@ class Component:
             def derivative(self, prediction, target):
                 return (prediction - target) / (self.width**2 + (prediction - target) ** 2)
 
-    The class becomes a frozen dataclass, compared by identity. Its fields are numbers (made
-    `float`; `int` or `bool` where annotated so), arrays of numbers (made read-only, C-contiguous
-    views of what was given; the dtype is kept), or other components. `__post_init__` runs after
-    that, and only has to validate.
+    The class becomes a frozen dataclass; objects are equal where class and fields are. Fields are
+    numbers (made `float`; `int` or `bool` where annotated so), arrays of numbers (made read-only,
+    C-contiguous views of what was given; the dtype is kept), or other components. `__post_init__`
+    runs after that, and only has to validate.
 
     Methods may have several returns, return tuples, call other methods of `self`, `@kernel`
     functions and NumPy's functions, and read numeric constants of the class, of the module and of
@@ -73,8 +74,9 @@ class Component:
     call; `abstract=True` makes a class between family and components, which need not define every
     required method and is not found by name.
 
-    A class that lacks a required method, or whose methods take other parameters than the family's,
-    is a TypeError when it is made; a field that is not what its annotation says is a ValueError.
+    A class that lacks a required method, whose methods take other parameters than the family's, or
+    that has a number without a type is a TypeError when it is made; a field that is not what its
+    annotation says is a ValueError.
     """
 
     name: ClassVar[str]
@@ -111,6 +113,8 @@ class Component:
             )
         if not abstract and not empty:
             _check_methods(cls)  # type: ignore[arg-type]
+        if not is_ours(cls):
+            _refuse_without_type(cls)
         if "__post_init__" in vars(cls):
             cls.__post_init__ = _after_coercion(vars(cls)["__post_init__"])  # type: ignore[assignment,method-assign]
         dataclasses.dataclass(frozen=True, eq=False)(cls)
@@ -125,6 +129,21 @@ class Component:
         _check_methods(type(self))  # type: ignore[arg-type]
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _coerce(self, field, getattr(self, field.name)))
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return self is other or self._fields_as_keys() == other._fields_as_keys()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._fields_as_keys()))
+
+    def _fields_as_keys(self) -> tuple[Any, ...]:
+        """Fields as values that can be compared and hashed."""
+        values = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return tuple(
+            (v.dtype.str, v.shape, v.tobytes()) if isinstance(v, np.ndarray) else v for v in values
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         # The fields alone: a pickle that held the Numba type would not survive an upgrade of Numba.
@@ -192,6 +211,35 @@ def _check_methods(cls: type[Component]) -> None:
         given = inspect.signature(method)
         if len(given.parameters) != len(wanted) or "*" in str(given):
             raise TypeError(f"{cls.__name__}.{name} must take ({', '.join(wanted)}), not {given}")
+
+
+def _refuse_without_type(cls: type[Component]) -> None:
+    """TypeError for a number in the body of a class that looks like a field: `width = 1.0`.
+
+    It would be a constant, and `Own(width=2.0)` a TypeError that does not say why. What the family
+    declares, names in capitals and private ones are constants for all to see.
+    """
+    try:
+        typed = inspect.get_annotations(cls)
+    except NameError:  # of a type that is known to type checkers only
+        return
+    fields = {
+        field.name
+        for base in cls.__mro__[1:]
+        if dataclasses.is_dataclass(base)
+        for field in dataclasses.fields(base)
+    }
+    for name, value in vars(cls).items():
+        inherited = name not in fields and any(hasattr(base, name) for base in cls.__mro__[1:])
+        if name in typed or inherited or name.startswith("_") or name.isupper():
+            continue
+        if isinstance(value, bool | int | float | np.ndarray):
+            kind = "np.ndarray" if isinstance(value, np.ndarray) else type(value).__name__
+            text = f"{kind} = " + ("..." if isinstance(value, np.ndarray) else repr(value))
+            raise TypeError(
+                f"{cls.__name__}.{name} has no type: write `{name}: {text}` for a parameter of "
+                f"{cls.__name__}, `{name}: ClassVar[{kind}] = ...` for a constant"
+            )
 
 
 def _after_coercion(validate: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -326,7 +374,8 @@ def _publish(numba_type: type[ComponentType], name: str, method: FunctionType) -
 
     # Without inline="always" LLVM inlines the body after its loop vectoriser has run: 57.6 against
     # 20.4 ns a sample.
-    extending.overload_method(numba_type, name, strict=False, inline="always")(resolve)
+    options = {"strict": False, "inline": "always", "jit_options": {"pipeline_class": TypedOnly}}
+    extending.overload_method(numba_type, name, **options)(resolve)
 
 
 def _model(manager: Any, numba_type: ComponentType) -> extending.models.StructModel:

@@ -38,8 +38,10 @@ from numba.core.errors import NumbaIRAssumptionWarning
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
+from fastgd.runtime.announce import announcement
+from fastgd.runtime.compile_errors import in_one_line
 from fastgd.runtime.component import ComponentType
-from fastgd.runtime.fingerprint import current_stamp, fingerprint
+from fastgd.runtime.fingerprint import current_stamp, fingerprint, is_ours
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -120,7 +122,24 @@ def kernel(function: Any = None, *, relaxed: bool = False) -> Any:
     }
     dispatcher = njit(pipeline_class=_Compiler, **options)(function)
     dispatcher._cache = _Cache(dispatcher)
+    dispatcher._compile_for_args = functools.partial(_compile, dispatcher._compile_for_args)
     return dispatcher
+
+
+def _compile(compile_for_args: Callable[..., Any], *arguments: Any) -> Any:
+    """Compile a kernel for these arguments, or load it; a user's method that cannot be compiled is
+    a ValueError of one line.
+    """
+    try:
+        with announcement.call():
+            return compile_for_args(*arguments)
+    except Exception as error:  # not only Numba's own: the compiler also fails by assertion
+        kinds = _components(tuple(numba.typeof(one) for one in arguments))
+        classes = {kind.python_class for kind in kinds if not is_ours(kind.python_class)}
+        told = in_one_line(error, classes)
+        if told is None:
+            raise
+        raise ValueError(told) from None
 
 
 def callee(function: Function) -> Function:
@@ -177,6 +196,7 @@ class _Cache:
                 _log.info("removing %s: %r", path, error)
                 _unlink(path)
         _log.info("compiling %s", self._dispatcher.py_func.__qualname__)
+        announcement.compiling()
         return None
 
     def save_overload(self, signature: Any, compiled: Any) -> None:

@@ -4,9 +4,8 @@ import functools
 import itertools
 import numbers
 import os
-import sys
-import threading
 
+from fastgd.runtime.inside_worker import inside_worker
 from fastgd.runtime.workers import workers
 
 # Handing a range to a thread takes about 30 us, reading so many stored values 100 (what both are on
@@ -35,7 +34,7 @@ def count_threads(n_jobs):
     1
     """
     if n_jobs is None:
-        return 1 if _inside_worker() else _available()
+        return 1 if inside_worker() else _available()
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, numbers.Integral) or n_jobs == 0:
         raise ValueError(
             "n_jobs must be a positive number of threads, a negative one (-1: all) or None, got "
@@ -57,21 +56,6 @@ def _with_quota(n_affinity):
     import joblib
 
     return joblib.cpu_count()
-
-
-def _inside_worker():
-    import multiprocessing
-
-    import joblib
-
-    if multiprocessing.parent_process() is not None or "PYTEST_XDIST_WORKER" in os.environ:
-        return True
-    # Dask's tasks run on threads that nothing public marks; a fit of one's own on another thread is
-    # the rarer case.
-    if "dask" in sys.modules and threading.current_thread() is not threading.main_thread():
-        return True
-    backend = joblib.parallel.get_active_backend()[0]
-    return (getattr(backend, "nesting_level", 0) or 0) > 0
 
 
 def map_ranges(function, n_items, n_threads, n_values=None, end=None):

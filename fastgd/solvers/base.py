@@ -1,8 +1,10 @@
 """The contract of all solvers: how a state moves by one iteration, and what is known of it.
 
 An iteration of a full-batch solver is one step, that of a stochastic one an epoch.  A solver keeps
-nothing but what it was made from; what changes is in a `State`, which can be pickled and continued:
-k iterations and then m more are k + m iterations, bit for bit.
+nothing but what it was made from, and what follows from that and a state; what changes is in a
+`State`, which can be pickled and continued: k iterations and then m more are k + m iterations, bit
+for bit.  What follows from the state may take passes, and have rounding of its own: with what is
+`beside` the state a run is taken up between two iterations as if nothing had been (`recall`).
 """
 
 from collections.abc import Callable
@@ -204,9 +206,10 @@ class Solver:
         Whether its steps look at some of the rows, in random order.
     begins_on_samples : bool
         Whether its batch grows by itself where there are enough rows.
-    from_blocks : bool
-        Whether it asks for sums over the rows alone, and so takes X in blocks that are not in
-        memory together.
+    reads : {"rows", "blocks", "sums"}
+        What it asks of X: rows in any order, which have to be in memory; blocks, one after the
+        other, beside arrays as long as there are rows; or nothing but sums over the rows, which may
+        be anywhere.
     objective : Objective
     Memory : type
         What a state's `memory` is: a dataclass whose defaults mean that nothing is known yet.
@@ -223,6 +226,9 @@ class Solver:
         rows do.
     scheduled : bool
         Whether a scheduled rate is how long steps are, so that too large a one makes F grow.
+    workspace : tuple of str
+        Attributes that hold more than what the solver was made from, for `beside` and
+        `recall`.
     tell : callable or None
         Hears the point after each update (`record="coef"`).
     tells : bool
@@ -255,12 +261,13 @@ class Solver:
     rule_name = ""
     random = False
     begins_on_samples = False
-    from_blocks = False
+    reads = "rows"
     own_steps = True
     free_answers = True
     proves_itself = False
     ends_itself = False
     scheduled = True
+    workspace: tuple[str, ...] = ()
     tell: Callable[[np.ndarray], None] | None = None
     tells = False
 
@@ -346,6 +353,20 @@ class Solver:
     def hand_over(self, memory):
         """Memory for a state of this solver, from that of one with fewer of the rows."""
         return self.Memory()
+
+    def beside(self, state):
+        """What the solver holds that follows from a state, between two iterations: of the classes
+        that `fastgd.fitting.stored_classes` names, for `recall`.
+        """
+        return {name: getattr(self, name) for name in self.workspace}
+
+    def recall(self, state, beside):
+        """Be as the solver was that had this beside the state.
+
+        Passes need not be counted.
+        """
+        for name in self.workspace:
+            setattr(self, name, beside[name])
 
     def fade(self, state, share):
         """Let what was learnt of the rows so far count `share` of what it did (`forget`): nothing

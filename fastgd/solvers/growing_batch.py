@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.objective.blocks import GROUP
-from fastgd.objective.subset import on_groups
+from fastgd.objective.subset import on_groups, on_sample
 from fastgd.solvers.base import Answer, Progress, Solver, State
 
 # A stage ends at this many times d / m, relative to F, at this share of it where columns are many,
@@ -76,10 +76,12 @@ class Growing(Solver):
         self.inner = make_inner(objective)
         self.free_answers = self.inner.free_answers
         self._order = self._part = None
-        n = objective.n_samples
         first = first_sample(objective) if first is None else first
-        self.sizes = [n]
-        while self.sizes[0] >= GROWTH * first:
+        self.sizes = [objective.n_samples]
+        kept = at_hand(objective)
+        if kept < objective.n_samples and kept >= first:
+            self.sizes.insert(0, min(kept, objective.n_samples // GROWTH))
+        while self.sizes[0] >= GROWTH * first and self.sizes[0] <= GROWTH * kept:
             self.sizes.insert(0, self.sizes[0] // GROWTH)
 
     @property
@@ -124,6 +126,18 @@ class Growing(Solver):
         able = self.inner.retreat(memory.inner, safe_point)
         self._show(state)
         return able
+
+    def beside(self, state):
+        """That of the solver of the stage, and what its objective knows."""
+        solver = self._solver(state)
+        known = solver.objective.known()
+        return {"known": known, "inner": solver.beside(state.memory.inner)}
+
+    def recall(self, state, beside):
+        """Find the sample of the stage once more."""
+        solver = self._solver(state)
+        solver.objective.recall(beside["known"])
+        solver.recall(state.memory.inner, beside["inner"])
 
     def advance(self, state):
         """One iteration of the solver on the sample, or on all rows."""
@@ -184,17 +198,29 @@ class Growing(Solver):
 
     def _stage_solver(self, stage):
         if self._part is None or self._part[0] != stage:
-            F, n_rows = self.objective, self.sizes[stage]
-            if self._order is None:
-                self._order = np.random.default_rng(self.seed).permutation(-(-F.n_samples // GROUP))
-            chosen = np.sort(self._order[: -(-n_rows // GROUP)])
-            self._part = stage, self.make_inner(on_groups(F, chosen, max(F.alpha, 1.0 / n_rows)))
+            self._part = stage, self.make_inner(self._objective_of(self.sizes[stage]))
         return self._part[1]
+
+    def _objective_of(self, n_rows):
+        """The objective on so many of the rows: of a source, on rows that were kept."""
+        F = self.objective
+        alpha = max(F.alpha, 1.0 / n_rows)
+        if not F.rows.in_memory:
+            return on_sample(F, n_rows, alpha)
+        if self._order is None:
+            self._order = np.random.default_rng(self.seed).permutation(-(-F.n_samples // GROUP))
+        return on_groups(F, np.sort(self._order[: -(-n_rows // GROUP)]), alpha)
 
 
 def of_all_rows(state):
     """The state of the solver of all rows, where samples came first too."""
     return state.memory.inner if isinstance(state.memory, GrowingMemory) else state
+
+
+def at_hand(objective):
+    """Rows that samples can be taken from: all of them, or those that were kept of a source."""
+    rows = objective.rows
+    return objective.n_samples if rows.in_memory else rows.sampled.size
 
 
 def first_sample(objective):
@@ -211,4 +237,6 @@ def growth_pays(objective):
     F = objective
     small = F.n_samples * F.n_features < 1_000_000
     constant = not F.vector and F.loss.self_concordance == 0.0
-    return not constant and not small and F.n_samples >= GROWTH * first_sample(F)
+    first = first_sample(F)
+    enough = F.n_samples >= GROWTH * first and at_hand(F) >= first
+    return not constant and not small and enough

@@ -171,15 +171,69 @@ def test_right_ones_are_left_alone():
         )
     try_components(ToyMultiSquared(), ToyWeightedL1(np.ones(3)), nothing, 3)
     whole = loss_with(
-        value=lambda self, z, y: 1 if z > y else 0.0, curvature=lambda self, z, y: np.array(1.0)
+        value=lambda self, z, y: 1 if z > y else 0.0,
+        derivative=lambda self, z, y: 0,
+        curvature=lambda self, z, y: np.array(1.0),
+    )
+    never_negative = penalty_with(
+        value=lambda self, w, j: np.inf if w < 0 else 0,
+        derivative=lambda self, w, j: -np.inf if w < 0 else 0.0,
+        prox=lambda self, w, j, rate: max(w, 0.0),
     )
     try_components(
         whole,
-        penalty_with(value=lambda self, w, j: np.inf if w < 0 else 0),
+        never_negative,
         TARGETS,
         3,
         rule=rule_with(),
     )
+
+
+@pytest.mark.parametrize(
+    ("derivative", "words"),
+    [
+        (lambda self, z, y: y - z, r"gives 1\.13 at prediction 0\.37, target -?\d"),
+        (lambda self, z, y: 2.0 * (z - y), r"where differences of value give -?\d+\.?\d*; `print"),
+        (lambda self, z, y: max(z - y, 0.0), r"Mine\.derivative gives 0 "),
+        (lambda self, z, y: z, r"check_loss\(Mine\(\)\)"),
+    ],
+    ids=["sign", "factor", "one side", "no target"],
+)
+def test_a_wrong_derivative_is_told_at_once(derivative, words):
+    with pytest.raises(
+        ValueError, match=words.replace("1\\.13", r"-?[\d.]+").replace("0\\.37", r"\S+")
+    ):
+        try_components(loss_with(derivative=derivative), L2(), TARGETS, 3)
+    with pytest.raises(ValueError, match=r"Mine\.derivative gives"):
+        GDRegressor(loss_with(derivative=derivative)).fit(X, X[:, 0])
+
+
+def test_wrong_derivatives_of_several_predictions_and_of_penalties():
+    def doubled(self, predictions, target, out):
+        Counted.derivatives(self, predictions, target, out)
+        out *= 2.0
+
+    with pytest.raises(ValueError, match=r"Several\.derivatives gives .* along .*, where"):
+        GDClassifier(vector_loss_with(derivatives=doubled)).fit(X, LABELS)
+    with pytest.raises(ValueError, match=r"Own\.derivative gives -1 for coefficient 0\.37, j = 0"):
+        GDRegressor(penalty=penalty_with(derivative=lambda self, w, j: -np.sign(w))).fit(X, X[:, 0])
+    with pytest.raises(
+        ValueError, match=r"Own\.prox gives 0\.37 for coefficient 0\.37, .* lower at"
+    ):
+        GDRegressor(penalty=penalty_with(prox=lambda self, w, j, rate: w)).fit(X, X[:, 0])
+
+
+def test_a_derivative_that_is_nearly_right_is_let_pass():
+    for derivative in (
+        lambda self, z, y: (z - y) * (1.0 + 1e-4),
+        lambda self, z, y: (z - y) + 1e-5,
+    ):
+        try_components(loss_with(derivative=derivative), L2(), TARGETS, 3)
+    corner = loss_with(
+        value=lambda self, z, y: abs(z - 0.37), derivative=lambda s, z, y: np.sign(z - 0.37)
+    )
+    try_components(corner, L2(), TARGETS * 1e6, 3)
+    try_components(loss_with(), L2(), TARGETS * 1e12, 3)
 
 
 def test_it_costs_next_to_nothing():

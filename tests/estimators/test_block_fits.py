@@ -7,7 +7,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
 from fastgd import BlockSource, GDClassifier, GDClassifierCV, GDRegressor, Objective, from_chunks
 from fastgd.data.sources import Block
-from fastgd.fitting.choose_solver import from_blocks
+from fastgd.fitting.choose_solver import readers_of
 
 MEMORY = 1e6
 
@@ -69,7 +69,9 @@ def test_weights_and_offsets_come_with_the_rows(loss):
     assert blocks.score(source) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("solver", [one for one in from_blocks() if one not in ("sdca", "gd")])
+@pytest.mark.parametrize(
+    "solver", [one for one in readers_of("blocks") if one not in ("sdca", "gd")]
+)
 def test_one_block_is_all_rows_at_once(solver):
     X, y = problem()
     settings = {"alpha": 1e-2, "tol": 1e-8, "solver": solver, "max_iter": 50}

@@ -61,8 +61,9 @@ def test_without_held_out_rows_there_are_none():
 def test_lines_end_with_the_score(capsys):
     X, y = cancer()
     model = GDClassifier(**QUICK, max_iter=2, verbose=1).fit(X, y)
-    first = capsys.readouterr().out.splitlines()[0]
-    assert first.endswith(f"score {model.history_['score'][0]:.6g}")
+    _, header, first, *_ = capsys.readouterr().out.splitlines()
+    assert header.endswith("  score")
+    assert first.endswith(f"  {model.history_['score'][0]:.6g}")
 
 
 def test_scores_are_drawn_with_a_star_where_one_was_kept():

@@ -231,8 +231,10 @@ def test_what_a_solver_is_not_for_is_refused(given, words):
         GDClassifier(**given).fit(X, y)
 
 
-def test_a_copy_of_x_is_named():
+def test_a_copy_of_x_is_named(monkeypatch):
     X, y = classes(50, 3)
+    assert "copied once" in str(GDClassifier().fit(np.asfortranarray(X), y).plan_)  # few values
+    monkeypatch.setattr("fastgd.estimators.base.FEW_VALUES", 0)
     lying = np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2]
     for given in (X[::-1], X.astype(int)):
         assert "copied once" in str(GDClassifier().fit(given, y).plan_)

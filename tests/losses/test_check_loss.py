@@ -312,3 +312,26 @@ def test_what_it_refuses():
         check_loss(Positive(), targets=[1.0, -3.0])
     with pytest.raises(ValueError, match=r"ToySoftmax needs targets to be checked on"):
         check_loss(ToySoftmax())
+
+
+@pytest.mark.usefixtures("no_jit")
+def test_it_goes_on_after_the_first_finding():
+    class Manifold(SquaredError, abstract=True):
+        """An infinite value at 8, half the derivative, a convexity that is not, an infimum of 1."""
+
+        infimum = 1.0
+
+        def value(self, prediction, target):
+            return np.inf if prediction == 8.0 else -0.5 * (prediction - target) ** 2
+
+        def derivative(self, prediction, target):
+            return -0.5 * (prediction - target)
+
+        def curvature(self, prediction, target):
+            raise RuntimeError("not written yet")
+
+    report = check_loss(Manifold(), targets=[0.0])
+    found = [finding.check for finding in report.findings]
+    assert found == ["finite", "finite", "derivative", "convex", "infimum"]
+    assert "raises RuntimeError: not written yet (curvature, line " in report.findings[1].text
+    assert str(report).count("not written yet") == 1

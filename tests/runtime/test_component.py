@@ -4,12 +4,14 @@ and named.
 
 import copy
 import pickle
+from typing import ClassVar
 
 import numba
 import numpy as np
 import pytest
 from sklearn.base import clone
 
+from fastgd.data.rows import DenseRows
 from fastgd.runtime.component import Component, required, snake_case
 from support.bridge import Curve, Dense, Huber, Robust, height, table_sum
 
@@ -22,10 +24,52 @@ def test_numbers_become_floats_and_instances_are_frozen():
     for given in (2, True, np.float32(2), np.int64(2), np.array(2.0)):
         assert type(Huber(given).epsilon) is float
     assert repr(Huber(2)) == "Huber(epsilon=2.0)"
-    assert Huber(1.0) != Huber(1.0)
-    assert len({Huber(), Huber()}) == 2
     with pytest.raises(AttributeError):
         Huber().epsilon = 3.0
+
+
+def test_components_are_equal_where_class_and_fields_are():
+    assert Huber(1) == Huber(1.0) != Huber(2.0)
+    assert len({Huber(1), Huber(1.0), Huber(2.0)}) == 2
+    assert Dense(np.ones((2, 3))) == Dense(np.ones((2, 3)))
+    assert Dense(np.ones((2, 3))) != Dense(np.ones((3, 2)))
+    assert len({Dense(np.ones((2, 3))), Dense([[1.0] * 3] * 2)}) == 1
+
+    class Other(Huber):
+        pass
+
+    assert Other(1.0) != Huber(1.0)
+    assert Other(1.0) != 1.0
+
+
+def test_data_are_equal_to_themselves_only():
+    rows = DenseRows(np.ones((2, 3)))
+    assert rows == rows
+    assert rows != DenseRows(np.ones((2, 3)))
+
+
+def test_a_number_without_a_type_is_told_when_the_class_is_made():
+    words = r"^Forgot\.width has no type: write `width: float = 1\.0` for a parameter of Forgot, "
+    with pytest.raises(TypeError, match=words):
+
+        class Forgot(Huber):
+            width = 1.0
+
+    with pytest.raises(TypeError, match=r"`epsilon: float = 2\.0` for a parameter"):
+
+        class Silent(Huber):  # the field of the base would keep its default
+            epsilon = 2.0
+
+    class Declared(Huber):
+        FACTOR = 2.0
+        _hidden = 3.0
+        offset: ClassVar[float] = 1.0
+        more: float = 0.5
+
+    class Again(Declared):
+        offset = 2.0  # declared a constant by its base
+
+    assert (Again(1.0).more, Again.offset) == (0.5, 2.0)
 
 
 @pytest.mark.parametrize(

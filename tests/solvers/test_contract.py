@@ -1,6 +1,7 @@
 """What holds for every solver of the registry, on every small problem that it does not refuse."""
 
 import copy
+import json
 import pickle
 
 import numpy as np
@@ -9,6 +10,8 @@ import scipy.sparse as sp
 
 from fastgd import GroupLasso, solvers
 from fastgd.fitting.loop import Descent
+from fastgd.fitting.plain_values import Decoder, Encoder
+from fastgd.fitting.stored_classes import REGISTERED
 from fastgd.losses.base import Loss
 from fastgd.losses.multinomial import Multinomial
 from fastgd.objective.null_model import null_model
@@ -123,6 +126,40 @@ def test_resuming_is_running_at_once(solver, loss, penalty):
         state = moved(other, SHORT, other.start(kept.point, kept))
         np.testing.assert_array_equal(state.point, whole.point)
         assert (state.iteration, state.updates) == (whole.iteration, whole.updates)
+
+
+def through_a_file(solver, state):
+    """A state, and what its solver holds beside it, as a checkpoint has them: JSON and arrays."""
+    encoder = Encoder(REGISTERED)
+    tree = encoder.tree([state, solver.beside(state), solver.objective.known()])
+    tree = json.loads(json.dumps(tree, allow_nan=False))
+    return Decoder(REGISTERED, [one.copy() for one in encoder.arrays]).value(tree)
+
+
+@each
+def test_a_run_is_taken_up_between_two_iterations(solver, loss, penalty):
+    """Whatever it knows, to the last bit, and as many passes as at once."""
+    whole = make(solver, problem(loss, penalty))
+    state = whole.start(whole.objective.start())
+    begun = whole.objective.known()
+    for _ in range(2):
+        moved(whole, 2, state)
+        stored, beside, known = through_a_file(whole, state)
+        other = make(solver, problem(loss, penalty))
+        other.objective.recall(begun)
+        other.recall(stored, beside)
+        other.objective.recall(known)
+        moved(whole, 2, state)
+        moved(other, 2, stored)
+        assert described(stored) == described(state)
+        assert other.objective.passes == whole.objective.passes
+
+
+def described(state):
+    """All numbers of a state, as words and bytes."""
+    encoder = Encoder(REGISTERED)
+    tree = encoder.tree(state)
+    return tree, [(one.shape, one.tobytes()) for one in encoder.arrays]
 
 
 @each

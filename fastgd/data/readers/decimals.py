@@ -16,8 +16,8 @@ from fastgd.runtime.jit import kernel
 READ, HARD, MALFORMED, INFINITE = range(4)
 
 PLUS, MINUS, POINT, ZERO, BIG_E, SMALL_E = b"+-.0Ee"
-# Digits that an int64 holds.
-DIGITS = 18
+# Another digit is added below this: 18 digits, which an int64 holds.
+NEARLY_FULL = 10**17
 EXACT_INTEGERS = 1 << 53
 EXACT_POWERS = 22
 # 10^18 times a power below rounds to 0, 1 times one above is infinite.
@@ -66,26 +66,31 @@ def read_number(text, position):
         position += 1
     mantissa = 0
     exponent = 0
-    n_digits = 0  # that the mantissa has
-    n_read = 0
     truncated = False
-    fraction = False
-    while True:
+    start = position
+    digit = np.int64(text[position]) - ZERO
+    while 0 <= digit <= 9:
+        if mantissa < NEARLY_FULL:
+            mantissa = 10 * mantissa + digit
+        else:
+            truncated |= digit > 0
+            exponent += 1
+        position += 1
         digit = np.int64(text[position]) - ZERO
-        if 0 <= digit <= 9:
-            n_read += 1
-            if n_digits < DIGITS:
+    n_read = position - start
+    if digit == POINT - ZERO:
+        position += 1
+        start = position
+        digit = np.int64(text[position]) - ZERO
+        while 0 <= digit <= 9:
+            if mantissa < NEARLY_FULL:
                 mantissa = 10 * mantissa + digit
-                n_digits += mantissa > 0
-                exponent -= fraction
+                exponent -= 1
             else:
                 truncated |= digit > 0
-                exponent += not fraction
-        elif digit == POINT - ZERO and not fraction:
-            fraction = True
-        else:
-            break
-        position += 1
+            position += 1
+            digit = np.int64(text[position]) - ZERO
+        n_read += position - start
     if n_read == 0:
         return 0.0, position, MALFORMED
     if text[position] == SMALL_E or text[position] == BIG_E:

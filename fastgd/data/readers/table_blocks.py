@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from fastgd.data.readers import pages
 from fastgd.data.readers.table_encoding import Encoder
 from fastgd.data.readers.table_values import Where, labels, numbers
 from fastgd.data.sources import Block
@@ -61,7 +62,7 @@ class _Dense:
 
     def __init__(self, most_rows, encoder):
         self.columns = encoder.encoding.columns
-        self.values = np.empty((most_rows, len(self.columns)))
+        self.values = pages.empty(most_rows * len(self.columns)).reshape(most_rows, -1)
 
     def add(self, first, batch, where):
         part = self.values[first : first + batch.num_rows]
@@ -81,9 +82,10 @@ class _Sparse:
         self.columns = encoder.encoding.columns
         *self.starts, self.n_features = encoder.encoding.starts
         most = most_rows * len(self.columns)
-        self.data = np.empty(most)
-        self.indices = np.empty(most, np.int32)
-        self.indptr = np.zeros(most_rows + 1, np.int32)
+        self.data = pages.empty(most)
+        self.indices = pages.empty(most, np.int32)
+        self.indptr = pages.empty(most_rows + 1, np.int32)
+        self.indptr[0] = 0
 
     def add(self, first, batch, where):
         shape = batch.num_rows, len(self.columns)

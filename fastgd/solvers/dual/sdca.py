@@ -164,7 +164,7 @@ class Sdca(Solver):
     shrinking.
     """
 
-    from_blocks = True
+    reads = "blocks"
     Memory = SdcaMemory
     name = "sdca"
     batch_sizes = (1,)

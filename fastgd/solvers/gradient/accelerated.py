@@ -58,7 +58,7 @@ class AcceleratedMemory(ScaledMemory):
 class Accelerated(ScaledSolver):
     """`solver="nesterov"`, full batch, automatic steps."""
 
-    from_blocks = True
+    reads = "sums"
     Memory = AcceleratedMemory
     name = rule_name = "nesterov"
 

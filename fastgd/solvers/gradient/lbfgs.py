@@ -79,7 +79,7 @@ class LBFGS(ScaledSolver):
         Pairs kept.
     """
 
-    from_blocks = True
+    reads = "sums"
     Memory = LBFGSMemory
     name = "lbfgs"
     batch_sizes = ("full", "growing")

@@ -266,6 +266,18 @@ class CentralPath(Solver):
         memory.idle = 0
         self._update_gap(state)
 
+    def beside(self, state):
+        """Columns that others make up, and the metric of the matrix of the rows."""
+        metric = None if self._system is None else self._system.metric
+        return {"redundant": self._redundant, "searched": self._searched, "metric": metric}
+
+    def recall(self, state, beside):
+        """Form the matrix of the rows once more."""
+        self._redundant, self._searched = beside["redundant"], beside["searched"]
+        if beside["metric"] is not None:
+            self._system = RowSystem(self._matrix(), self.objective.fit_intercept)
+            self._system.take_metric(beside["metric"])
+
     def _continues(self, state, products):
         """Whether the dual variables of an earlier run are of these rows and this objective."""
         memory = state.memory

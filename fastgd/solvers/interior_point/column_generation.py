@@ -158,6 +158,17 @@ class PathOnColumns(CentralPath):
             if more.size and not state.done:
                 self._begin_stage(state, columns)
 
+    def beside(self, state):
+        """That of the solver on these columns, and what its objective knows."""
+        known = self._solver.objective.known()
+        return {"known": known, "inner": self._solver.beside(state.memory.inner)}
+
+    def recall(self, state, beside):
+        """Gather the columns once more."""
+        self._solver = self._made(state.memory.columns)
+        self._solver.objective.recall(beside["known"])
+        self._solver.recall(state.memory.inner, beside["inner"])
+
     def answer(self, state):
         """The unknowns, with the coefficients that the L1 part holds at 0 there."""
         return self._spread(self._solver.answer(state.memory.inner), state.memory.columns)

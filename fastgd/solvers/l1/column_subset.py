@@ -38,7 +38,8 @@ class Columns:
         self.objective, self.rows, self.index = objective, rows, index
         self.width, self.whole = rows.shape()[1], index is None
         self.linear_map = LinearMap(objective, None if self.whole else rows)
-        self._slots, self._known, self._sorted = None, None, None
+        self._slots, self._sorted = None, None
+        self.known: tuple | None = None  # columns and the matrix that is kept of them
 
     def products(self, coef):
         """Products x_i . w, (n_samples,)."""
@@ -82,9 +83,9 @@ class Columns:
         """`curvature` that is kept until it is forgotten: computed once for `columns`, the chosen
         among them.
         """
-        if self._known is None or not np.array_equal(self._known[0], columns):
-            self._known = columns, self.curvature(columns, curvatures)
-        known, matrix = self._known
+        if self.known is None or not np.array_equal(self.known[0], columns):
+            self.known = columns, self.curvature(columns, curvatures)
+        known, matrix = self.known
         if known.size == chosen.size:
             return matrix
         part = np.append(np.searchsorted(known, chosen), known.size)
@@ -92,7 +93,7 @@ class Columns:
 
     def forget_curvature(self):
         """Compute it anew the next time."""
-        self._known = None
+        self.known = None
 
     def slots(self, chosen):
         """Table of the place of each column among the chosen, -1 for the others; valid until the

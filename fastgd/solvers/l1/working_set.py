@@ -184,6 +184,21 @@ class WorkingSet(Solver):
         if known != state.value:
             state.forget()
 
+    def beside(self, state):
+        """What the rows are at the point, and curvatures of columns."""
+        held = [self._columns or self._all, self._all]
+        # Of other losses it is forgotten before the next step.
+        constant = self.objective.loss.self_concordance == 0.0
+        known, of_all = (one.known if constant else None for one in held)
+        return {"rows": self._rows, "point": self._point, "known": known, "of_all": of_all}
+
+    def recall(self, state, beside):
+        """Gather the columns at hand once more."""
+        self._rows, self._point = beside["rows"], beside["point"]
+        held = state.memory.working_set
+        self._columns = self._all if held is None else self._gathered(held)[0]
+        self._columns.known, self._all.known = beside["known"], beside["of_all"]
+
     def advance(self, state):
         """Steps on the working set, then the gradient of all columns: a pass and a half, and what
         the set takes.

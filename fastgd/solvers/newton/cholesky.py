@@ -7,6 +7,7 @@ B is the curvature at the point or, while steps from an earlier one still gain e
 corrected by the pairs (s, y) of the steps since, as in L-BFGS (Nocedal, 1980, with H_0 = B^-1).
 """
 
+import functools
 import math
 from dataclasses import dataclass, field
 
@@ -128,11 +129,12 @@ class Newton(Solver):
         Relative suboptimality that the run is for: tells how much work lies ahead.
     """
 
-    from_blocks = True
+    reads = "sums"
     Memory = NewtonMemory
     name = "newton"
     batch_sizes = ("full", "growing")
     begins_on_samples = True
+    workspace = ("_held", "_curvatures", "_spare")
 
     @classmethod
     def refusal(cls, objective):
@@ -186,8 +188,10 @@ class Newton(Solver):
         state.memory.curvature_floor = floor
 
     def _allocate(self):
-        """Arrays as long as there are rows; a solver that waits for samples to be done has none."""
-        if self._spare.size == 0:
+        """Arrays as long as there are rows; a solver that waits for samples to be done has none,
+        nor one that reads X in blocks, which evaluates curvatures again when it forms a matrix.
+        """
+        if self._spare.size == 0 and self.objective.rows.in_memory:
             # Of a sample the other rows are never written: what memory held before must not count
             # as curvature.
             self._curvatures, self._spare = (np.zeros(self.objective.n_samples) for _ in range(2))
@@ -303,7 +307,7 @@ class Newton(Solver):
         instead of 17 to 21.
         """
         F, memory = self.objective, state.memory
-        if not corrected_dual.applies(F) or F.whole is not None:
+        if not (corrected_dual.applies(F) and F.whole is None and F.rows.in_memory):
             return False
         floor = corrected_dual.lower_bound(
             F, state.point, -memory.factor.solve(state.gradient), self._spare
@@ -359,6 +363,27 @@ class Newton(Solver):
         F, memory = self.objective, state.memory
         curvatures = self._curvatures
         memory.row_curvatures = None  # before there are others
+        if F.rows.in_memory:
+            matrix = self._matrix_of_rows(memory, curvatures)
+        else:
+            matrix = F.curvature_matrix(state.point, memory.curvature_floor)
+        if not F.term.certified:  # else it is in the matrix
+            added = np.zeros(F.size)
+            added[: F.n_features] = np.maximum(F.penalty_curvature(state.point), 0.0)
+            matrix = self._raised(matrix, added)
+        if F.whole is not None:
+            matrix = self._holding(matrix, self._unseen())
+        of_rows = functools.partial(self._curvatures_at, state.point, memory.curvature_floor)
+        memory.factor, memory.singular = self._factored(matrix, of_rows, memory.singular)
+        memory.anchor = state.point
+        memory.row_curvatures = curvatures if F.rows.in_memory else None
+        memory.exact = memory.curvature_floor == 0.0 or F.loss.self_concordance == 0.0
+        memory.pairs = []
+        memory.n_steps = 0
+
+    def _matrix_of_rows(self, memory, curvatures):
+        """Curvature matrix of the rows, of which those that have next to none may be left out."""
+        F = self.objective
         if memory.omits_rows is None:  # of dense and CSR rows alike
             memory.omits_rows = are_few(F.row_length, F.n_features)
         least = self._least() if memory.omits_rows else 0.0
@@ -370,18 +395,18 @@ class Newton(Solver):
         if least > 0.0:
             missed, has = least * F.moments()[0][SUM_OF_SQUARES], self._diagonal_of(matrix)
             memory.omits_rows = bool((missed <= MISSED * has[: missed.size]).all())
-        if not F.term.certified:  # else it is in the matrix
-            added = np.zeros(F.size)
-            added[: F.n_features] = np.maximum(F.penalty_curvature(state.point), 0.0)
-            matrix = self._raised(matrix, added)
-        if F.whole is not None:
-            matrix = self._holding(matrix, self._unseen())
-        memory.factor, memory.singular = self._factored(matrix, lambda: curvatures, memory.singular)
-        memory.anchor = state.point
-        memory.row_curvatures = curvatures
-        memory.exact = memory.curvature_floor == 0.0 or F.loss.self_concordance == 0.0
-        memory.pairs = []
-        memory.n_steps = 0
+        return matrix
+
+    def _curvatures_at(self, point, floor):
+        """Curvature of each row at the point whose curvatures are the latest: a pass where none
+        are kept.
+        """
+        F = self.objective
+        if F.rows.in_memory:
+            return self._curvatures
+        curvatures = np.zeros(F.n_samples)
+        F.smooth_and_gradient(point, curvatures, floor)
+        return curvatures
 
     def _unseen(self):
         """Columns that a sample of the rows hardly shows, a mask: they are to stay where they are.

@@ -103,7 +103,7 @@ class ColumnSpan(RowSpan):
 class SubspaceNewton(Solver):
     """`solver="newton"` for many columns and an L2 penalty or none: `RowSpan` or `ColumnSpan`."""
 
-    from_blocks = True
+    reads = "blocks"
     name = "newton"
 
     @classmethod

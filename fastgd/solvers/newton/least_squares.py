@@ -106,7 +106,7 @@ class LeastSquares(Newton):
         state.forget()
         memory = state.memory
         memory.factor, memory.singular = self._factored(
-            matrix, lambda: self._curvatures_at(state.point)
+            matrix, lambda: self._evaluated_at(state.point)
         )
         memory.anchor = state.point
         memory.exact = True
@@ -116,9 +116,12 @@ class LeastSquares(Newton):
         """Value, gradient and curvature matrix at a point."""
         return quadratic(self.objective, point)
 
-    def _curvatures_at(self, point):
-        self.objective.smooth_and_gradient(point, self._curvatures)
-        return self._curvatures
+    def _evaluated_at(self, point):
+        """Curvature of each row: a pass."""
+        F = self.objective
+        curvatures = self._curvatures if F.rows.in_memory else np.zeros(F.n_samples)
+        F.smooth_and_gradient(point, curvatures)
+        return curvatures
 
     def progress(self, state):
         """As Newton's, and what an extrapolated value may be wrong by."""

@@ -70,10 +70,11 @@ class ProximalNewton(Solver):
         Relative suboptimality that the run is for.
     """
 
-    from_blocks = True
+    reads = "sums"
     Memory = ProximalNewtonMemory
     name = "newton"
     form = "by proximal steps"
+    workspace = ("_curvatures", "_spare")
 
     @classmethod
     def refusal(cls, objective):
@@ -118,7 +119,7 @@ class ProximalNewton(Solver):
         only.
         """
         F, known = self.objective, state.value
-        if self._spare.size == 0:
+        if self._spare.size == 0 and F.rows.in_memory:
             self._curvatures, self._spare = (np.zeros(F.n_samples) for _ in range(2))
         state.point = F.allowed(state.point)
         floor = F.loss.curvature_bound if state.memory.floor is None else state.memory.floor
@@ -160,7 +161,12 @@ class ProximalNewton(Solver):
         F, memory = self.objective, state.memory
         if memory.matrix is not None:
             return memory.matrix
-        matrix, once = F.gram(self._curvatures), F.loss.self_concordance == 0.0
+        matrix = (
+            F.gram(self._curvatures)
+            if F.rows.in_memory
+            else F.curvature_matrix(state.point, memory.floor)
+        )
+        once = F.loss.self_concordance == 0.0
         if once:
             memory.matrix = matrix
         memory.factor = memory.anchor = None

@@ -166,6 +166,10 @@ class RowSpan(Solver):
         state.solver = self
         self._begin(state)
 
+    def recall(self, state, beside):
+        """Locate the point of the state, where it is asked for."""
+        state.solver = self
+
     def advance(self, state):
         """One Newton step among the directions kept and the gradient: one pass."""
         memory = state.memory

@@ -63,7 +63,7 @@ class NewtonCG(ScaledSolver):
         rows; None: the objective's.
     """
 
-    from_blocks = True
+    reads = "sums"
     Memory = NewtonCGMemory
     name = "newton"
 

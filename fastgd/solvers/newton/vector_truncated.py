@@ -85,7 +85,7 @@ class BlockNewton(Solver):
         Relative suboptimality that the run is for.
     """
 
-    from_blocks = True
+    reads = "sums"
     Memory = BlockMemory
     name = "newton"
     batch_sizes = ("full", "growing")

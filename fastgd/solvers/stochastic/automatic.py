@@ -112,7 +112,7 @@ class SelfTuned(Stochastic):
         Relative differences of the objective that do not matter.
     """
 
-    from_blocks = True
+    reads = "blocks"
     Memory = SelfTunedMemory
     name = rule_name = "gd"
     batch_sizes = (1,)
@@ -154,17 +154,17 @@ class SelfTuned(Stochastic):
             memory.tuning, memory.n_measured = self._measure(), self.rows.size
         else:
             self._widen(memory)
-        self._take(memory)
-
-    def _take(self, memory):
-        """Let rates be those of what was measured."""
-        tuning = memory.tuning
-        alike = tuning.scales is None
-        self.plain = self.plain and alike
+        self.recall(state, {})
         if memory.slots is None and self._has_slots:
             memory.slots = empty_slots(
                 self.rule, (self.objective.n_features + 1) * self.objective.n_predictions
             )
+
+    def recall(self, state, beside):
+        """Take rates as was measured."""
+        tuning = state.memory.tuning
+        alike = tuning.scales is None
+        self.plain = self.plain and alike
         self.power = 1.0 if self.rule.normalises else 2.0
         self.scales = tuning.scales
         if alike:
@@ -193,7 +193,7 @@ class SelfTuned(Stochastic):
         memory = state.memory
         if memory.is_stale(share, self.rows.size):
             memory.tuning = self._measure(self._faded_scales(memory.tuning))
-            self._take(memory)
+            self.recall(state, {})
 
     def _faded_scales(self, tuning):
         """Scales of the columns in these rows, but no less than half of what they were: a few rows

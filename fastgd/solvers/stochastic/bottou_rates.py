@@ -67,10 +67,11 @@ class FallingRates(Stochastic):
             memory.mean_squared_norm = float(norms[2])
             memory.largest_mean_square = float(moments[SUM_OF_SQUARES].max())
             memory.n_measured = self.rows.size
-        self._take(memory)
+        self.recall(state, {})
 
-    def _take(self, memory):
-        """Let rates be those of what was measured."""
+    def recall(self, state, beside):
+        """Take rates as was measured."""
+        memory = state.memory
         self.intercept_rate = memory.largest_mean_square
         self.schedule = self._schedule(memory.mean_squared_norm)
 
@@ -85,7 +86,7 @@ class FallingRates(Stochastic):
             found = float(norms[2]), float(moments[SUM_OF_SQUARES].max())
             memory.mean_squared_norm = 0.5 * (memory.mean_squared_norm + found[0])
             memory.largest_mean_square = 0.5 * (memory.largest_mean_square + found[1])
-            self._take(memory)
+            self.recall(state, {})
 
     def _schedule(self, mean_square):
         F = self.objective

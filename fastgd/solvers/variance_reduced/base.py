@@ -159,8 +159,13 @@ class VarianceReduced(Solver):
         )
         if memory.tuning is None or memory.tuning.key != key:
             memory.tuning = self._measure(key)
-        self.batch = state.batch = memory.tuning.batch
-        visits = memory.tuning.visits
+        self.recall(state, {})
+
+    def recall(self, state, beside):
+        """Take rows as was measured."""
+        tuning = state.memory.tuning
+        self.batch = state.batch = tuning.batch
+        visits = tuning.visits
         self.order_of = (
             self.active if visits.size == 1 else np.repeat(self.active, visits[self.active])
         )

@@ -1,0 +1,129 @@
+"""Dask's collections as blocks of rows: one delayed tuple (X, y, sample_weight, offset) each."""
+
+import importlib.util
+import itertools
+
+import numpy as np
+
+# Sums are made by groups of neighbouring blocks, so many at the most.
+MOST_GROUPS = 64
+
+
+def require_dask():
+    """Raise ImportError that says how to install Dask, where it is missing."""
+    for name in ("dask", "distributed"):
+        if importlib.util.find_spec(name) is None:
+            raise ImportError(
+                f"fastgd.dask needs {name}, which is not installed: pip install 'fastgd[dask]'"
+            )
+
+
+def current_client():
+    """The client of this program.
+
+    Raises
+    ------
+    ValueError
+        Where there is none.
+    """
+    from distributed import get_client
+
+    try:
+        return get_client()
+    except ValueError:
+        raise ValueError(
+            "there is no Dask client; make one first: `from dask.distributed import Client, "
+            "LocalCluster; client = Client(LocalCluster())`, or Client(address) of a cluster"
+        ) from None
+
+
+def delayed_blocks(X, **columns):
+    """A list of delayed tuples (X, *columns), one for each block of rows; and which columns are in
+    memory: they stay here, and None is in their place.
+
+    Parameters
+    ----------
+    X : dask array, dask dataframe, or list of delayed sources, arrays or frames
+    **columns : dask array, dask series, list of delayed, array-like or None
+        Collections of Dask's are cut where X is.
+
+    Raises
+    ------
+    ValueError
+        Where blocks do not go together.
+    """
+    from dask.delayed import delayed
+
+    parts, heights = _parts_of(X, "X")
+    here = {name: np.asarray(one) for name, one in columns.items() if not _is_elsewhere(one)}
+    found = [
+        _column_of(None if name in here else one, name, parts, heights)
+        for name, one in columns.items()
+    ]
+    for name, one in here.items():
+        if heights is not None:
+            check_length(one, name, sum(heights))
+    together = delayed(_together, pure=False)
+    return [together(part, *beside) for part, *beside in zip(parts, *found, strict=True)], here
+
+
+def check_length(given, name, n_rows):
+    """Raise ValueError where there is not one entry for each row."""
+    if given.shape[:1] != (n_rows,):
+        raise ValueError(f"{name} has shape {given.shape}, X has {n_rows} rows")
+
+
+def grouped(blocks):
+    """Neighbouring blocks in groups, of about equal numbers: the same whatever the workers."""
+    count = min(len(blocks), MOST_GROUPS)
+    cuts = np.arange(count + 1) * len(blocks) // count
+    return [blocks[a:b] for a, b in itertools.pairwise(cuts)]
+
+
+def _together(*block):
+    """One block, made on a worker."""
+    return block
+
+
+def _is_elsewhere(given):
+    from dask.delayed import Delayed
+
+    if isinstance(given, list | tuple):
+        return bool(given) and all(isinstance(one, Delayed) for one in given)
+    return given is None or hasattr(given, "to_delayed")
+
+
+def _parts_of(X, name):
+    """Delayed blocks of rows, and how many rows each has where that is known."""
+    if isinstance(X, list | tuple) and _is_elsewhere(X):
+        return list(X), None
+    if hasattr(X, "chunks") and hasattr(X, "to_delayed"):
+        if X.ndim == 2 and len(X.chunks[1]) > 1:
+            X = X.rechunk({1: -1})
+        heights = None if np.isnan(X.chunks[0]).any() else list(X.chunks[0])
+        return list(X.to_delayed().ravel()), heights
+    if hasattr(X, "npartitions") and hasattr(X, "to_delayed"):
+        return list(X.to_delayed()), None
+    raise ValueError(
+        f"{name} must be a dask array, a dask dataframe or a list of delayed blocks, got "
+        f"{type(X).__name__}; for data in memory use the fit of the estimator"
+    )
+
+
+def _column_of(given, name, parts, heights):
+    """Delayed blocks of one entry for each row, as many as X has; Nones where nothing is given."""
+    if given is None:
+        return [None] * len(parts)
+    if heights is not None and hasattr(given, "chunks") and not np.isnan(given.chunks[0]).any():
+        if sum(given.chunks[0]) != sum(heights):
+            raise ValueError(
+                f"{name} has {sum(given.chunks[0])} rows, X has {sum(heights)}; they go together"
+            )
+        given = given.rechunk({0: tuple(heights)})
+    found, _ = _parts_of(given, name)
+    if len(found) != len(parts):
+        raise ValueError(
+            f"{name} has {len(found)} blocks, X has {len(parts)}; they have to be cut alike "
+            "(call compute_chunk_sizes() on both, or repartition)"
+        )
+    return found

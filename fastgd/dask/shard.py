@@ -1,0 +1,207 @@
+"""What a worker holds: some blocks of the rows, and sums over them whenever they are asked for."""
+
+import pickle
+import time
+
+import numpy as np
+import scipy.sparse as sp
+
+from fastgd.dask.frames import Frame, FrameSource, is_frame
+from fastgd.dask.tree import folded
+from fastgd.data.block_rows import added_in_order, facts_of
+from fastgd.data.check_X import as_rows
+from fastgd.data.far_columns import read_from
+from fastgd.data.sources import BlockSource
+from fastgd.objective.meter import Meter
+from fastgd.objective.subset import on_block
+from fastgd.objective.survey import beside_of, moments_of_block
+from fastgd.runtime.threads import count_threads
+
+# Bytes of the blocks that a source is read in.
+BLOCK = 1 << 26
+BESIDE = "y", "sample_weight", "offset"
+
+
+class Shard:
+    """The blocks of one worker, an actor of Dask's.
+
+    Blocks come in groups of neighbours.  The groups are the same whichever worker has them, and
+    each is summed by itself, so that sums do not depend on who did what.
+
+    Parameters
+    ----------
+    numbers : list of int
+        Of the groups.
+    firsts : list of int
+        The number of the first block of each of these groups.
+    groups : list of list of tuple
+        (X, y, sample_weight, offset) of each block of each of these groups; a source of blocks
+        stands for all of its own.
+    """
+
+    def __init__(self, numbers, firsts, groups):
+        self.groups = {
+            number: [(f"block {first + k}", one) for k, one in enumerate(blocks)]
+            for number, first, blocks in zip(numbers, firsts, groups, strict=True)
+        }
+        self.blocks: dict = {}
+        self.problems: dict = {}
+        self.n_threads = _own_threads()
+
+    def columns(self):
+        """Of each group, what frames and sources tell of their columns: (place, what) of each."""
+        found: dict = {}
+        for number, blocks in self.groups.items():
+            found[number] = []
+            for place, (X, *_) in blocks:
+                if isinstance(X, BlockSource):
+                    next(iter(X.blocks(1 << 16)), None)
+                    found[number].append((place, X.encoding, X.feature_names))
+                elif is_frame(X) and len(X):
+                    found[number].append((place, Frame(X, place).levels(), None))
+        return found
+
+    def load(self, encoding):
+        """Turn the blocks into rows, frames by this encoding.
+
+        Raises
+        ------
+        ValueError
+            For what a fit in memory refuses, naming the block.
+        """
+        for number, blocks in self.groups.items():
+            self.blocks[number] = [
+                one for place, given in blocks for one in _loaded(place, given, encoding)
+            ]
+        self.groups = {}
+
+    def survey(self):
+        """Of each group, what is known of its blocks: facts, kind, targets, weights, offsets and
+        moments.
+        """
+        return {
+            number: [
+                (
+                    place,
+                    facts,
+                    (rows.shape()[1], rows.sparse),
+                    rows.dtype,
+                    beside,
+                    moments_of_block(rows, facts, self.n_threads),
+                )
+                for place, facts, rows, beside in blocks
+            ]
+            for number, blocks in self.blocks.items()
+        }
+
+    def take(self, centers, chosen):
+        """Rows of each block, by their numbers in it, as the objective reads them."""
+        found: dict = {}
+        for number, blocks in self.blocks.items():
+            found[number] = [
+                (rows if centers is None else read_from(rows, centers)).take(own)
+                for (_, _, rows, _), own in zip(blocks, chosen[number], strict=True)
+                if own.size
+            ]
+        return found
+
+    def prepare(self, key, problem):
+        """Take down an objective without rows, what is taken from columns, and the samples of the
+        blocks that are here.
+        """
+        template, centers, samples = pickle.loads(problem)
+        template.n_threads = self.n_threads
+        readers = {
+            number: [
+                (facts, rows if centers is None else read_from(rows, centers), own)
+                for (_, facts, rows, _), own in zip(blocks, samples[number], strict=True)
+            ]
+            for number, blocks in self.blocks.items()
+        }
+        self.problems = {key: (template, readers)}
+
+    def run(self, key, work, arguments, count, arrays):
+        """What `work` gives for the blocks: by the number of the group, or with a `count` of all
+        groups their sums, as far as they are all here; the passes over all rows that this counts
+        as, and the seconds that it took.
+        """
+        begin = time.perf_counter()
+        template, readers = self.problems[key]
+        template.meter = Meter()
+        found = {}
+        for number, blocks in readers.items():
+            own = ([array[number][k] for array in arrays] for k in range(len(blocks)))
+            results = (
+                work(on_block(template, rows, facts, samples), *arguments, *beside)
+                for (facts, rows, samples), beside in zip(blocks, own, strict=True)
+            )
+            if count:
+                found[number, number + 1] = added_in_order(results)
+            else:
+                found[number] = list(map(_kept, results))
+        found = folded(found, count) if count else found
+        return found, template.meter.passes, time.perf_counter() - begin
+
+
+def _own_threads():
+    """As many threads as Dask gives the worker."""
+    from distributed import get_worker
+
+    try:
+        return count_threads(get_worker().state.nthreads)
+    except ValueError:
+        return count_threads(None)
+
+
+def _kept(found):
+    """A result that the next one does not write over."""
+    return found.copy() if isinstance(found, np.ndarray) else found
+
+
+def _loaded(place, given, encoding):
+    """(place, facts, rows, (y, sample_weight, offset)) of a block, or of all blocks of a source;
+    those without rows are left out.
+    """
+    for own, X, beside in _read(place, given, encoding):
+        if X.shape[0] == 0:
+            continue
+        try:
+            rows = as_rows(X)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{own}: {error}") from None
+        found = [
+            beside_of(one, name, own, X.shape[0]) for name, one in zip(BESIDE, beside, strict=True)
+        ]
+        yield own, facts_of(rows, 0), rows, found
+
+
+def _read(place, given, encoding):
+    X, *beside = given
+    if isinstance(X, BlockSource):
+        if any(one is not None for one in beside):
+            raise ValueError(f"{place} is a source, which brings its own y, weights and offsets")
+        for k, block in enumerate(X.encoded_as(encoding).blocks(BLOCK)):
+            yield f"piece {k} of {place}", block.X, block[1:]
+    elif is_frame(X):
+        if len(X):
+            yield place, Frame(X, place).encoded(encoding), beside
+    else:
+        yield place, as_array(X), beside
+
+
+def as_array(X):
+    """An array, or CSR of a sparse block of SciPy or another library."""
+    if sp.issparse(X):
+        return sp.csr_array(X)
+    if hasattr(X, "tocsr"):
+        return sp.csr_array(X.tocsr())
+    return np.ascontiguousarray(X)
+
+
+def as_features(X, place, encoding):
+    """A block in a form that a model predicts from: a frame by the encoding that it keeps."""
+    if isinstance(X, BlockSource):
+        return X
+    if is_frame(X):
+        return X if encoding is None else FrameSource(X, place)
+    return as_array(X)

@@ -1,0 +1,65 @@
+"""The classes whose instances a checkpoint may hold: a closed list, by names of its own."""
+
+from fastgd.certificates.bound import Bound, Check
+from fastgd.fitting.history import History
+from fastgd.fitting.loop import Underway
+from fastgd.fitting.plain_values import Registry
+from fastgd.fitting.plan import Plan
+from fastgd.fitting.replan import Trail
+from fastgd.fitting.result import Result
+from fastgd.fitting.runs import KeptRun, Run
+from fastgd.fitting.stopping import StopReason
+from fastgd.linalg.bordered import Bordered, BorderedFactor, Complement
+from fastgd.linalg.cholesky import Factor
+from fastgd.objective.collinear import Redundant
+from fastgd.objective.exclusive.columns import Exclusive
+from fastgd.objective.objective import Measured
+from fastgd.objective.refined_factor import RefinedFactor
+from fastgd.solvers import REGISTRY
+from fastgd.solvers.base import Curvature, Progress, RunRecord, Solver, State
+from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
+from fastgd.solvers.gradient.scheduled import (
+    AveragedFullBatch,
+    BackingOff,
+    LineSearch,
+    ScheduledFullBatch,
+    Subgradient,
+)
+from fastgd.solvers.growing_batch import Growing
+from fastgd.solvers.l1.proximal_newton import RowValues
+from fastgd.solvers.newton.subspace import RowSpan, SpanState
+from fastgd.solvers.stochastic.automatic import Tuning as RateTuning
+from fastgd.solvers.stochastic.bottou_rates import FallingRates
+from fastgd.solvers.stochastic.scheduled import Stochastic
+from fastgd.solvers.variance_reduced.base import Tuning as StepTuning
+
+# Those that only other solvers use, or plans make for an update rule.
+OTHERS = (
+    AveragedFullBatch,
+    BackingOff,
+    BarzilaiBorwein,
+    FallingRates,
+    Growing,
+    LineSearch,
+    RowSpan,
+    ScheduledFullBatch,
+    Stochastic,
+    Subgradient,
+)
+SOLVERS: tuple[type[Solver], ...] = (*REGISTRY, *OTHERS)
+MEMORIES = {solver.Memory for solver in SOLVERS}
+PARTS = (
+    *(State, SpanState, RunRecord, Progress, Curvature),
+    *(Factor, RefinedFactor, Bordered, BorderedFactor, Complement, Redundant, Exclusive),
+    *(RowValues, Measured, Bound, Check, History, Plan, Result, StopReason),
+    *(Run, KeptRun, Trail, Underway),
+)
+REGISTERED = Registry(
+    {
+        **{one.__name__: one for one in (*PARTS, *MEMORIES)},
+        "RateTuning": RateTuning,
+        "StepTuning": StepTuning,
+    },
+    # The solver takes the state up again; how chunks are taken is no part of a fit.
+    {SpanState: {"solver"}, RunRecord: {"stream"}},
+)

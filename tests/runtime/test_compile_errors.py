@@ -1,0 +1,109 @@
+"""What cannot be compiled in a user's method is told in one line: class, method, line, instead."""
+
+import numba
+import numpy as np
+import pytest
+from scipy import special
+from scipy.special import xlogy
+
+from fastgd import GDRegressor, Loss
+from fastgd.runtime.jit import kernel
+
+pytestmark = pytest.mark.jit
+FACTORS = {"half": 0.5}
+
+
+def half(number):
+    return 0.5 * number
+
+
+def at_zero():
+    @kernel
+    def value(loss, target):
+        return loss.value(0.0, target)
+
+    return value
+
+
+def loss_of(value):
+    return type(
+        "Mine", (Loss,), {"value": value, "derivative": lambda self, z, y: z - y}, abstract=True
+    )()
+
+
+def catches(self, z, y):
+    try:
+        return 0.5 * (z - y) ** 2
+    except ValueError:
+        return 0.0
+
+
+def changes_kind(self, z, y):
+    kind = "text" if z > 1e9 else z
+    return 0.5 * (z - y) ** 2 * (kind == z)
+
+
+def calls_a_method(self, z, y):
+    return special.gammaln(2.0) + z
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (
+            lambda self, z, y: xlogy(z, y),
+            r"xlogy \(numpy\.ufunc\) is not known to the compiler; use",
+        ),
+        (
+            calls_a_method,
+            r"`return special\.gammaln\(2\.0\) \+ z`\): scipy\.special\.gammaln is not",
+        ),
+        (
+            lambda self, z, y: np.format_float_positional(z),
+            r"numpy\.format_float_positional is not",
+        ),
+        (
+            lambda self, z, y: half(z - y),
+            r"half is a plain function; put @numba\.njit above it, or",
+        ),
+        (lambda self, z, y: FACTORS["half"] * z, r"FACTORS is a dict; use a number, a NumPy array"),
+        (lambda self, z, y: z - self.width, r"self\.width is neither a field nor a constant; decl"),
+        (
+            lambda self, z, y: max(k * z for k in (0.1, 2.0)),
+            r"generator expression cannot be compi",
+        ),
+        (lambda self, z, y: Loss.curvature(self, z, y), r"Loss is a class; methods of self can be"),
+        (catches, r"`except ValueError:`\): `except` of a kind of error cannot be compiled"),
+        (changes_kind, r"a variable or result is (str|float64) here and (str|float64) there"),
+    ],
+)
+def test_one_line_says_what_and_where(value, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        at_zero()(loss_of(value), 1.0)
+    told = str(caught.value)
+    assert told.startswith("Mine.value cannot be compiled (test_compile_errors.py, line ")
+    assert "\n" not in told
+    assert caught.value.__suppress_context__
+
+
+def test_a_fit_tells_it_and_names_the_method_that_is_called():
+    class Inner(Loss, abstract=True):
+        def value(self, prediction, target):
+            return self.inner(prediction - target)
+
+        def inner(self, r):
+            return half(r * r)
+
+        def derivative(self, prediction, target):
+            return prediction - target
+
+    X = np.arange(6.0)[:, None]
+    with pytest.raises(
+        ValueError, match=r"^Inner\.inner cannot be compiled .* `return half\(r \* r\)`"
+    ):
+        GDRegressor(Inner()).fit(X, X[:, 0] + 1.0)
+
+
+def test_other_errors_of_the_compiler_stay_as_they_are():
+    with pytest.raises(numba.core.errors.TypingError):
+        at_zero()(3.0, 1.0)
