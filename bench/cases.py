@@ -1,5 +1,5 @@
-"""The cases of the suite: data, preparation, loss, penalty and intercept; every one on real data
-of the data folder.
+"""The cases of the suite: data, preparation, loss, penalty and intercept; on real data of the data
+folder, else on generated data of the same shapes and on scikit-learn's.
 """
 
 from collections.abc import Callable
@@ -152,5 +152,21 @@ CASES = [
         "flights squared 1/n", "flights", "squared_error", prepare=_without_outliers, rows=1_000_000
     ),
     *_route_cases(),
+]
+# What everyone has; in the suite where there is no data folder.
+OF_SKLEARN = [
+    Case(
+        "breast_cancer standardised log 1/n",
+        "sklearn:breast_cancer",
+        "log_loss",
+        prepare=_standardised,
+    ),
+    Case("digits odd or even log 1/n", "sklearn:digits", "log_loss", prepare=_odd_against_even),
+    Case(
+        "diabetes standardised squared 1/n",
+        "sklearn:diabetes",
+        "squared_error",
+        prepare=_standardised_and_centred,
+    ),
 ]
 SMOKE = [Case("breast_cancer log 1/n", "sklearn:breast_cancer", "log_loss", prepare=_scaled)]

@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from .generated import SHAPES, generated
+
 FOLDER = Path(
     os.environ.get("FASTGD_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
 )
 
 
 def load(data, target=None, **options):
-    """X and y of `sklearn:NAME`, of a name in the data folder (with options), or of a file.
+    """X and y of `sklearn:NAME`, of a name in the data folder (with options), or of a file; where
+    there is no data folder, generated data of the same shape.
 
     Files are .npz (y, and X or the parts of a CSR matrix), .csv, .parquet (both with the name of
     the target column; text becomes a column of 0 and 1 for each value), and svmlight for all other
@@ -25,9 +28,12 @@ def load(data, target=None, **options):
         return _from_file(Path(data), target)
     loader = folder_loader()
     if loader is None:
+        found = generated(data, **options)
+        if found is not None:
+            return found
         raise SystemExit(
             f"no file {data!r}, and no load.py in the data folder (set FASTGD_DATA, or use "
-            "sklearn:NAME)"
+            f"sklearn:NAME, or a name of generated data: {', '.join(SHAPES)})"
         )
     try:
         return loader(data, **options)[:2]

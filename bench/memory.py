@@ -7,13 +7,12 @@ CSR, which `plan_` has to name.
 """
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from .data import folder_loader
-from .report import columns, progress
+from .report import columns, cores, progress
 
 VECTORS, MATRICES = 12, 6  # what a method may need in d: vectors, and where d is small, matrices
 MOST_FOR_MATRIX = 4000
@@ -107,7 +106,7 @@ def run(names=None, threads=None):
     figures, rows = {}, []
     for case in names or cases:
         progress(f"memory: {case}")
-        figures[case] = found = _child(case, threads or len(os.sched_getaffinity(0)))
+        figures[case] = found = _child(case, threads or cores())
         rows.append(_row(case, found))
     progress("")
     print(

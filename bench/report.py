@@ -100,6 +100,14 @@ def about(content):
     return f"{content['date'][:10]}, {content['machine']['cores']} cores; {', '.join(parts)}"
 
 
+def shown_path(path):
+    """A path as seen from here; as it is where that cannot be said, on another drive of Windows."""
+    try:
+        return os.path.relpath(path)
+    except ValueError:
+        return os.fspath(path)
+
+
 def cores():
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -11,7 +11,6 @@ SGDClassifier's.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -105,7 +104,13 @@ def grid(data, rounds=2, of=NAMES):
 
 
 def _spent():
-    """Processor seconds of the processes that this one started and that have ended."""
+    """Processor seconds of the processes that this one started and that have ended; NaN on Windows,
+    which does not tell.
+    """
+    try:
+        import resource
+    except ImportError:
+        return float("nan")
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

@@ -2,7 +2,6 @@
 of the raw points.
 """
 
-import os
 import re
 import time
 
@@ -85,7 +84,7 @@ def _tell(problem, race, seconds, options):
     print(
         "\n" + " and ".join(p.name for p in (path, drawn) if p),
         "written to",
-        os.path.relpath(options.out),
+        report.shown_path(options.out),
     )
     if drawn is None:
         print("(no picture: matplotlib is not installed)")

@@ -7,12 +7,12 @@ quickest few and fastgd then run in turn.
 """
 
 import json
-import os
 import time
 from fnmatch import fnmatchcase
 
 from . import adapters, optimum, race, report, standings
-from .cases import CASES, SMOKE
+from .cases import CASES, OF_SKLEARN, SMOKE
+from .data import folder_loader
 
 OURS = "fastgd/default"
 # The promising first: what the others may take follows from the best so far, and what a case may
@@ -92,20 +92,27 @@ def run(options):
     table = standings.markdown(rows, content)
     path.with_suffix(".md").write_text(table)
     print("\n" + (table if options.markdown else standings.text(rows, content)))
-    print(f"\n{path.name} and {path.stem}.md written to", os.path.relpath(options.out))
+    print(f"\n{path.name} and {path.stem}.md written to", report.shown_path(options.out))
     return path
 
 
 def chosen_cases(patterns):
     """Cases whose name matches a pattern, or holds it; all for None."""
+    known = CASES
+    if folder_loader() is None:
+        known = [*OF_SKLEARN, *CASES]
+        print(
+            "no data folder (FASTGD_DATA): scikit-learn's data, and generated data of the shapes "
+            "of those in bench/README.md"
+        )
     chosen = [
         c
-        for c in CASES
+        for c in known
         if not patterns or any(p in c.name or fnmatchcase(c.name, p) for p in patterns)
     ]
     if not chosen:
         raise SystemExit(
-            f"--cases: nothing matches {patterns}; known: {'; '.join(case.name for case in CASES)}"
+            f"--cases: nothing matches {patterns}; known: {'; '.join(case.name for case in known)}"
         )
     return chosen
 

@@ -2,12 +2,15 @@
 grey, few lines.
 """
 
+import io
+import sys
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from PIL import Image
 
 BLACK, BLUE, ORANGE, GREEN, RED, GREY = (
     "#000000",
@@ -29,7 +32,7 @@ STRATEGIES = {
 plt.rcParams.update(
     {
         "figure.constrained_layout.use": True,
-        "figure.dpi": 100,
+        "savefig.dpi": 200,
         "font.size": 9,
         "axes.titlesize": 10,
         "axes.titlelocation": "left",
@@ -47,11 +50,14 @@ plt.rcParams.update(
 
 
 def save(figure, script):
-    """Write the figure to pictures/, under the script's name; the same figure gives the same
-    bytes.
+    """Write the figure to output/, under the script's name, or to pictures/, which this page shows,
+    where `--publish` is given. The same figure gives the same bytes, of 64 colours.
     """
-    path = Path(script).parent / "pictures" / f"{Path(script).stem}.png"
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, metadata={"Software": None}, pil_kwargs={"optimize": True})
+    folder = Path(script).parent / ("pictures" if "--publish" in sys.argv else "output")
+    folder.mkdir(exist_ok=True)
+    drawn = io.BytesIO()
+    figure.savefig(drawn)
     plt.close(figure)
-    print(f"picture: {path.parent.parent.name}/{path.parent.name}/{path.name}")
+    path = folder / f"{Path(script).stem}.png"
+    Image.open(drawn).convert("RGB").quantize(64).save(path, optimize=True)
+    print(f"picture: {folder.parent.name}/{folder.name}/{path.name}")

@@ -33,6 +33,13 @@ def docstrings(library):
                     yield GIVEAWAYS.sub(" ", text), str(file)
 
 
+def texts(chosen):
+    """The docstrings of these numbers, in rising order, one after the other."""
+    chosen = set(chosen.tolist())
+    every = (text for library in LIBRARIES for text, _ in docstrings(library))
+    return (text for k, text in enumerate(every) if k in chosen)
+
+
 def draw(model, names):
     """The words with the largest coefficients, for each library."""
     figure, axes = plt.subplots(1, 3, figsize=(8.6, 3.4))
@@ -46,16 +53,17 @@ def draw(model, names):
 
 
 def main():
-    labelled = [
-        (text, library, file) for library in LIBRARIES for text, file in docstrings(library)
-    ]
-    texts, y, files = map(np.array, zip(*labelled, strict=True))
+    labels, files = zip(
+        *((library, file) for library in LIBRARIES for _, file in docstrings(library)), strict=True
+    )
+    y = np.array(labels)
     # Docstrings of one file stay together.
-    learn, test = next(GroupShuffleSplit(1, test_size=0.3, random_state=0).split(texts, y, files))
+    learn, test = next(GroupShuffleSplit(1, test_size=0.3, random_state=0).split(y, y, files))
     words = TfidfVectorizer(
         token_pattern=r"[a-z]{3,}", ngram_range=(1, 2), min_df=2, sublinear_tf=True
     )
-    X, X_test = words.fit_transform(texts[learn]), words.transform(texts[test])
+    # Texts are read as they are counted: an array of them takes 1.7 GB, as long as the longest.
+    X, X_test = words.fit_transform(texts(learn)), words.transform(texts(test))
     print(
         f"{X.shape[0]:,} docstrings to learn from, {X.shape[1]:,} words and pairs, "
         f"{X.nnz / X.shape[0]:.0f} in each"

@@ -18,7 +18,7 @@ from fastgd.dask.partitions import (
     grouped,
     require_dask,
 )
-from fastgd.data.block_rows import SAMPLE, memory_of
+from fastgd.data.block_rows import SAMPLE
 from fastgd.data.far_columns import centers_of
 from fastgd.fitting.plan import Plans
 from fastgd.model_selection.base import PathSearch
@@ -92,7 +92,7 @@ def fit(estimator, X, y=None, sample_weight=None, offset=None):
     wait(futures)  # so that each is asked for where it is
     crew = Crew(client, grouped(futures))
     try:
-        estimator._fit_surveyed(lambda: surveyed(crew, estimator, here))
+        estimator._fit_surveyed(lambda memory: surveyed(crew, estimator, here, memory))
     finally:
         crew.close()
         logger.info(
@@ -105,9 +105,9 @@ def fit(estimator, X, y=None, sample_weight=None, offset=None):
     return estimator
 
 
-def surveyed(crew, estimator, here):
+def surveyed(crew, estimator, here, memory):
     """What a first reading of the blocks finds, where they are, and of which columns; columns that
-    are `here` go with it.
+    are `here` go with it.  A sample of the rows takes a share of so many bytes.
     """
     columns = columns_of(crew.columns())
     told = crew.survey(columns.encoding)
@@ -134,7 +134,7 @@ def surveyed(crew, estimator, here):
     rows = ClusterRows(crew, facts, groups, n_features, sparse, dtype, lengths)
     rows.moments = table, norms
     wanted = max(SHARE * 8.0 * rows.stored(), LEAST_SAMPLE)
-    rows.draw_sample(min(wanted, SAMPLE * memory_of(estimator.memory), MOST_SAMPLE), SEED)
+    rows.draw_sample(min(wanted, SAMPLE * memory, MOST_SAMPLE), SEED)
     rows.far = _far_columns(rows, table) if estimator.fit_intercept else None
     beside = [_joined(found, k, here, first) for k in range(3)]
     if beside[0] is None:

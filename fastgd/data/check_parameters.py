@@ -68,6 +68,7 @@ ALLOWED = {
         "None or a positive number of rows, the half-life",
         lambda v: v is None or (is_real(v) and v > 0),
     ),
+    "record": ("None or 'coef'", lambda v: v is None or (isinstance(v, str) and v == "coef")),
     "momentum": ("a number of at least 0 and below 1", lambda v: is_real(v) and 0 <= v < 1),
     "multi_class": (
         "'auto', 'multinomial' or 'ovr'",
@@ -130,7 +131,10 @@ def check_parameters(parameters):
     """
     for name, (words, allowed) in ALLOWED.items():
         if name in parameters and not allowed(parameters[name]):
-            raise ValueError(f"{name} must be {words}, got {parameters[name]!r}")
+            given = parameters[name]
+            search = name == "alpha" and isinstance(given, str)
+            hint = "; GDClassifierCV and GDRegressorCV choose one" if search else ""
+            raise ValueError(f"{name} must be {words}, got {given!r}{hint}")
 
 
 def as_weights(sample_weight, n_samples, name="sample_weight", of="X"):

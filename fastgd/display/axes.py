@@ -54,5 +54,5 @@ def _new_axes():
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError('drawing needs matplotlib: pip install "fastgd[plot]"') from error
+        raise ImportError("drawing needs matplotlib: pip install matplotlib") from error
     return plt.subplots()[1]

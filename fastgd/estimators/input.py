@@ -32,6 +32,8 @@ def validated(estimator, X, *y, **options):
     if not options["reset"] and _is_plain(estimator, X) and all(map(_are_plain, y)):
         check_consistent_length(X, *y)
         return (X, *y) if y else X
+    if y and sp.issparse(y[0]):
+        raise ValueError("y must not be sparse; make it an array, y.toarray().ravel()")
     for name, values in zip(("X", "y"), (X, *y), strict=False):
         refuse_masked(values, name)
     for name, kind in _kinds_of_columns(X):
@@ -45,6 +47,8 @@ def validated(estimator, X, *y, **options):
     try:
         return validate_data(estimator, X, *y, **options)
     except ValueError as error:
+        if str(error).startswith("Expected 2D array, got 1D array"):
+            raise ValueError(_one_dimensional(X, *y)) from None
         if str(error).startswith("could not convert string to float"):
             raise ValueError(
                 f"{error}{_column_of_text(X)}: encode text as numbers first, for example with "
@@ -55,6 +59,19 @@ def validated(estimator, X, *y, **options):
         raise NotNumbersError(
             f"X and y must hold numbers (y of a classifier: labels): {error}"
         ) from error
+
+
+def _one_dimensional(X, y=None):
+    """What is said of an X of one dimension, and perhaps a y of two."""
+    if y is not None and np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        return (
+            f"X has one dimension, {np.shape(X)}, and y has two, {np.shape(y)}: they seem to be "
+            "swapped, fit(X, y) takes the features first"
+        )
+    return (
+        f"Expected 2D array, got 1D array instead: X has shape {np.shape(X)}. Reshape your data: "
+        "X.reshape(-1, 1) if it is one feature, X.reshape(1, -1) if it is one row"
+    )
 
 
 def _is_plain(estimator, X):

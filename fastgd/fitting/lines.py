@@ -58,6 +58,8 @@ class Lines(Watch):
         within = f", {sure} to be within {result.suboptimality:.2g} (relative) of the optimum"
         left = within if known else ""
         self._print(f"ended: {result.reason.value}; objective {_digits(result.objective)}{left}")
+        if result.advice:
+            self._print(result.advice)
         self._write(self.kept)
         self.kept = []
 

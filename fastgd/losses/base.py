@@ -262,8 +262,10 @@ def find_loss(loss, **fields):
     if isinstance(loss, Loss | VectorLoss):
         return loss
     if not isinstance(loss, str):
+        function = callable(loss) and not isinstance(loss, type)
+        own = "; write a class with value and derivative, derived from Loss" if function else ""
         raise ValueError(
-            f"loss must be a string or a Loss or VectorLoss component, got {shown(loss)}"
+            f"loss must be a string or a Loss or VectorLoss component, got {shown(loss)}{own}"
         )
     found = Loss.named(loss)
     return found(**{name: value for name, value in fields.items() if name in found.__annotations__})

@@ -181,7 +181,10 @@ def _checked_bounds(given, positive):
         low, high = np.full(1, -np.inf), np.full(1, np.inf)
     else:
         if not isinstance(given, tuple | list) or len(given) != 2:
-            raise ValueError(f"bounds must be a pair (low, high), got {given!r}")
+            raise ValueError(
+                "bounds must be a pair (low, high), each a number or one for each feature, got "
+                f"{given!r}"
+            )
         low, high = (_numbers(one, "bounds") for one in given)
         if low.size > 1 < high.size and low.size != high.size:
             raise ValueError(f"bounds hold {low.size} low ends and {high.size} high ends")

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 
 import fastgd
 from fastgd import GDClassifier, GDRegressor
@@ -85,3 +86,35 @@ def test_show_versions(capsys):
     found = capsys.readouterr().out
     for word in ("fastgd", "numba", "scikit-learn", "python", "threads", "cache"):
         assert word in found
+
+
+def test_x_of_one_dimension_and_x_and_y_that_are_swapped():
+    with pytest.raises(
+        ValueError, match=r"X has shape \(30,\)\. Reshape your data: X\.reshape\(-1, 1"
+    ):
+        GDRegressor().fit(X[:, 0], Y)
+    with pytest.raises(
+        ValueError, match=r"\(30,\), and y has two, \(30, 3\): they seem to be swapped"
+    ):
+        GDClassifier().fit(Y, X)
+    with pytest.raises(ValueError, match=r"X\.reshape\(1, -1\) if it is one row$"):
+        GDRegressor().fit(X, Y).predict(X[0])
+    with pytest.raises(ValueError, match=r"y must not be sparse"):
+        GDRegressor().fit(X, sp.csr_array(Y[:, None]))
+
+
+def test_what_to_write_instead_of_a_function_a_name_and_a_list():
+    with pytest.raises(
+        ValueError, match=r"write a class with value and derivative, derived from Los"
+    ):
+        GDRegressor(lambda prediction, target: 0.0).fit(X, Y)
+    with pytest.raises(
+        ValueError, match=r"got 'auto'; GDClassifierCV and GDRegressorCV choose one"
+    ):
+        GDClassifier(alpha="auto").fit(X, Y)
+    with pytest.raises(
+        ValueError, match=r"a pair \(low, high\), each a number or one for each feat"
+    ):
+        GDRegressor(bounds=[(0, 1)] * 3).fit(X, Y)
+    with pytest.raises(AttributeError, match=r"'GDClasifier'; did you mean 'GDClassifier'\?"):
+        fastgd.GDClasifier  # noqa: B018

@@ -180,9 +180,11 @@ def test_what_was_proved_before_a_jump_counts():
     assert Stalled(1e-4).check(history) is StopReason.PLATEAU
 
 
-def seen(objective=(), passes=(), suboptimality=()):
+def seen(objective=(), passes=(), suboptimality=(), batch=None):
     """A history of these checks."""
-    return {"objective": objective, "passes": passes, "suboptimality": suboptimality}
+    batch = [1000.0] * len(objective) if batch is None else batch
+    checks = {"objective": objective, "passes": passes, "suboptimality": suboptimality}
+    return {**checks, "batch": batch}
 
 
 def test_a_plan_is_left_where_its_pace_promises_more_than_another_one_takes():

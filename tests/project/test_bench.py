@@ -18,6 +18,8 @@ import scipy.sparse as sp
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+if not (ROOT / "bench/__main__.py").is_file():
+    pytest.skip("tests of the source tree", allow_module_level=True)
 
 from bench import (  # noqa: E402
     adapters,
@@ -452,12 +454,13 @@ def test_unknown_names():
         adapters.choose(["nothing"])
 
 
-def test_cases_skip_by_name_without_data(monkeypatch, tmp_path, capsys):
+def test_cases_skip_by_name_without_their_data(monkeypatch, tmp_path, capsys):
+    (tmp_path / "load.py").write_text("def load(name): raise KeyError(f'no data set {name!r}')")
     monkeypatch.setattr(data, "FOLDER", tmp_path)
     cases._loaded.cache_clear()
     options = parse(["suite", "--cases", "a9a", "--out", str(tmp_path)])
     assert suite.run(options) is None
-    assert "a9a log 1/n: skipped, no file 'a9a'" in capsys.readouterr().out
+    assert "a9a log 1/n: skipped, no data set 'a9a'" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="known: protein"):
         suite.chosen_cases(["nothing"])
 
@@ -966,3 +969,37 @@ def test_smoke(tmp_path):
     }
     assert json.loads((tmp_path / "suite.json").read_text())["cases"]
     assert list(tmp_path.glob("*.png"))
+
+
+def test_generated_data_stand_in_for_the_data_folder(tmp_path, monkeypatch):
+    from bench import data, generated, suite
+    from bench.cases import CASES
+
+    monkeypatch.setattr(data, "FOLDER", tmp_path)
+    assert {case.data for case in CASES} <= generated.SHAPES.keys()
+    columns = {"protein": 9, "a9a": 123, "census": 510, "covtype_binary": 54, "mnist": 784}
+    for name, width in columns.items():
+        X, y = data.load(name, n=300)
+        again, _ = data.load(name, n=300)
+        assert X.shape == (300, width)
+        assert y.shape == (300,)
+        assert abs(X - again).max() == 0.0
+        assert np.unique(y).size == {"protein": 300, "mnist": 10}.get(name, 2)
+    X, y = data.load("flights", n=300)
+    assert X.shape == (300, 497)
+    assert X.format == "csr"
+    with pytest.raises(SystemExit, match=r"no file 'nothing'.* FASTGD_DATA.* covtype_binary"):
+        data.load("nothing")
+    names = [case.data for case in suite.chosen_cases(["digits", "a9a log 1/n"])]
+    assert names == ["sklearn:digits", "a9a", "a9a"]
+
+
+def test_a_path_on_another_drive_is_shown_as_it_is(monkeypatch):
+    from bench import report
+
+    def refuse(path):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    assert report.shown_path(Path("x").absolute()) == "x"
+    monkeypatch.setattr("os.path.relpath", refuse)
+    assert report.shown_path(Path("x")) == "x"

@@ -9,6 +9,7 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("*.py"))
+pytestmark = pytest.mark.skipif(not SCRIPTS, reason="tests of the source tree")
 DRAWING = [path for path in SCRIPTS if "save(figure, __file__)" in path.read_text(encoding="utf-8")]
 
 
@@ -22,6 +23,18 @@ def test_a_script_says_what_it_shows_and_does_nothing_when_imported(path):
     assert [ast.unparse(node) for node in guarded] == [
         "if __name__ == '__main__':\n    main()" for _ in range(path.stem != "style")
     ]
+
+
+def test_running_an_example_leaves_the_pictures_of_the_page_alone(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    plt = pytest.importorskip("matplotlib.pyplot")
+    style = runpy.run_path(str(EXAMPLES / "style.py"))
+    assert "examples/output/" in (EXAMPLES.parent / ".gitignore").read_text(encoding="utf-8")
+    for options, folder in (([], "output"), (["--publish"], "pictures")):
+        monkeypatch.setattr("sys.argv", ["own.py", *options])
+        style["save"](plt.figure(figsize=(2, 1)), str(tmp_path / "own.py"))
+        path = tmp_path / folder / "own.png"
+        assert plt.imread(path).shape[:2] == (200, 400)
 
 
 def test_each_picture_is_that_of_a_script_and_small():

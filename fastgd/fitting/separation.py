@@ -1,0 +1,39 @@
+"""Classes that are separated: without a penalty F then falls for ever as coefficients grow."""
+
+import numpy as np
+
+from fastgd.losses.base import VectorLoss
+
+SEPARATED = (
+    "the classes are separated and nothing is penalised, so no finite optimum exists: the "
+    "coefficients would grow for ever; give alpha above 0"
+)
+# A margin at which a loss that has its minimum at a finite prediction has reached it.
+FAR = 30.0
+
+
+def is_separated(objective, value):
+    """Whether F = `value` shows that each row is on its side, and going on would lower F for ever.
+
+    With F n / w below the loss of a row that is on no side, w the least weight, no row has more.
+    Costs no pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgd import Objective
+    >>> F = Objective("log_loss", np.array([[-1.0], [1.0]]), [-1.0, 1.0])
+    >>> is_separated(F, 1e-3), is_separated(F, 0.6)
+    (True, False)
+    """
+    F = objective
+    if not F.elastic or F.l1 > 0.0 or F.l2 > 0.0 or F.loss.infimum != 0.0:
+        return False
+    if isinstance(F.loss, VectorLoss):
+        on_no_side = np.log(2.0) if F.loss.classification else 0.0
+    elif F.loss.classification and F.loss.derivative(FAR, 1.0) != 0.0:
+        on_no_side = float(F.loss.value(0.0, 1.0))
+    else:
+        return False
+    weights = F.samples.weights[F.samples.weights > 0.0]
+    return value * F.n_active < on_no_side * float(weights.min())
