@@ -5,7 +5,6 @@ import logging
 import time
 from concurrent.futures import CancelledError
 
-import cloudpickle
 import numpy as np
 
 from fastgd.dask.shard import Shard
@@ -224,6 +223,8 @@ class Crew:
 
     def _prepared(self, addresses):
         """Tell actors the objective; who of them is lost."""
+        import cloudpickle
+
         key, template, centers, samples = self._problem
         calls = {}
         for address in addresses:

@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import pickle
+import re
 import signal
 import threading
 import time
@@ -237,6 +238,9 @@ def test_what_is_refused(client):
         fit(GDClassifierCV(), dX, dy)
     with pytest.raises(ValueError, match="saga"):
         fit(GDClassifier(solver="saga"), dX, dy)
+    for one in (GDClassifier(batch_size=32), GDClassifier("perceptron")):
+        with pytest.raises(ValueError, match="steps on some of the rows"):
+            fit(one, dX, dy)
     with pytest.raises(ValueError, match="early_stopping"):
         fit(GDClassifier(early_stopping=True), dX, dy)
     with pytest.raises(ValueError, match="alpha"):
@@ -301,6 +305,26 @@ def test_a_straggler_is_told_of(client, monkeypatch, caplog):
     with caplog.at_level(logging.WARNING, "fastgd"):
         fastgd.dask.fit(GDClassifier(), *blocks(X, y))
     assert "the median worker" in caplog.text
+
+
+def test_a_checkpoint_goes_on_to_the_same_bits(client, monkeypatch, tmp_path):
+    X, y = data()
+    options = {"checkpoint": tmp_path / "fit", "checkpoint_every": 0.0, "solver": "lbfgs"}
+    usual = fastgd.dask.fit(GDClassifier(**options), *blocks(X, y))
+
+    def fail():
+        raise OSError("no more power")
+
+    Trouble(monkeypatch, 9, fail)
+    with pytest.raises(OSError, match="no more power"):
+        fastgd.dask.fit(GDClassifier(**options), *blocks(X, y))
+    found = fastgd.dask.fit(GDClassifier(**options), *blocks(X, y))
+    np.testing.assert_array_equal(found.coef_, usual.coef_)
+    assert rounds_of(found) < rounds_of(usual)
+
+
+def rounds_of(model):
+    return int(re.search(r"(\d+) rounds", str(model.plan_))[1])
 
 
 def test_ctrl_c_keeps_the_best_model_so_far(client, monkeypatch):
