@@ -10,6 +10,7 @@ import numpy as np
 from fastgd.dask.cluster_rows import ClusterRows
 from fastgd.dask.crew import Crew
 from fastgd.dask.frames import shared_encoding, united
+from fastgd.dask.packing import unpacked
 from fastgd.dask.partitions import (
     check_length,
     current_client,
@@ -172,7 +173,7 @@ def _kind(n_features, sparse):
 def _joined(found, k, here, n_rows):
     """Targets, weights or offsets of all blocks in one array, or None."""
     name = BESIDE[k]
-    parts = [one[4][k] for one in found]
+    parts = [unpacked(one[4][k]) for one in found]
     places = [one[0] for one, part in zip(found, parts, strict=True) if part is None]
     if name in here:
         if len(places) < len(parts):
