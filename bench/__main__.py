@@ -18,6 +18,8 @@ WORDS = {
     "kernels": "the cost of an epoch and of a pass",
     "calibrate": "what this machine does in a ns, beside the costs that plans rest on",
     "readers": "files as blocks of rows, against scikit-learn and pandas",
+    "blocks": "fits to files, block by block, beside the same fits in memory",
+    "dask": "rounds on a Dask cluster of this machine, and larger ones modelled",
     "search": "a path of alphas against one fit, and a grid search",
     "certify": "claims tried on random problems that are meant to break them",
     "regret": "auto against the best of the package's own solvers, on problems of all kinds",
@@ -198,6 +200,8 @@ def measure(options):
         "cold": {"rounds": options.rounds},
         "calibrate": {"rounds": options.rounds},
         "readers": {"name": options.data, "rounds": options.rounds},
+        "blocks": {"name": options.data},
+        "dask": {"rounds": options.rounds},
         "search": {"data": options.data or "a9a", "rounds": options.rounds},
     }
     measured = importlib.import_module(f"bench.{options.what}")
@@ -249,6 +253,7 @@ def smoke(options):
     """
     from . import (
         against,
+        blocks,
         calibrate,
         cold,
         kernels,
@@ -283,6 +288,7 @@ def smoke(options):
         ("calibrate", calibrate, calibrate.run(1, 0.01)),
         ("search", search, search.run(options.data, 1, of=())),
         ("readers", readers, readers.run(options.data, 1, rows=500)),
+        ("blocks", blocks, blocks.run("generated", 0.0, rows=5000)),
     ):
         report.save(options.out, name, figures, module.samples(figures))
     options.fits = 1  # all fits of one problem

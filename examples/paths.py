@@ -21,9 +21,7 @@ def make_rows():
 
 
 def path(X, y, rows_per_step, eta0, epochs):
-    """All points that descent visits from zeros: `partial_fit` on the rows of one step is one
-    step.
-    """
+    """All points that descent visits from zeros."""
     model = GDRegressor(
         solver="gd",
         batch_size=rows_per_step,
@@ -31,12 +29,12 @@ def path(X, y, rows_per_step, eta0, epochs):
         eta0=eta0,
         alpha=0,
         fit_intercept=False,
+        max_iter=epochs,
+        tol=None,
+        random_state=0,
+        record="coef",
     )
-    rng, points = np.random.default_rng(0), [np.zeros(2)]
-    for _ in range(epochs):
-        for rows in rng.permutation(N).reshape(-1, rows_per_step):
-            points.append(model.partial_fit(X[rows], y[rows]).coef_.copy())
-    return np.array(points)
+    return model.fit(X, y).coef_path_
 
 
 def draw(axis, contours, points, name, title):

@@ -46,7 +46,7 @@ _HOMES = {
         "losses",
     ),
     **dict.fromkeys(("Penalty", "L2", "L1", "ElasticNet", "NoPenalty"), "penalties"),
-    **dict.fromkeys(("GroupLasso", "SparseGroupLasso", "MCP", "SCAD"), "penalties"),
+    **dict.fromkeys(("GroupLasso", "SparseGroupLasso", "MCP", "SCAD", "MultiTask"), "penalties"),
     **dict.fromkeys(("Rule", "Gd", "Momentum", "Nesterov", "Adagrad", "Rmsprop", "Adam"), "rules"),
 }
 
@@ -97,6 +97,7 @@ if TYPE_CHECKING:  # "X as X" tells type checkers that X is public
     from fastgd.penalties.concave import SCAD as SCAD
     from fastgd.penalties.groups import GroupLasso as GroupLasso
     from fastgd.penalties.groups import SparseGroupLasso as SparseGroupLasso
+    from fastgd.penalties.multi_task import MultiTask as MultiTask
     from fastgd.penalties.separable import L1 as L1
     from fastgd.penalties.separable import L2 as L2
     from fastgd.penalties.separable import ElasticNet as ElasticNet

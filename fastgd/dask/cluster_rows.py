@@ -2,12 +2,14 @@
 them.
 """
 
+import copy
 import itertools
 
 import numpy as np
 import scipy.sparse as sp
 
-from fastgd.data.block_rows import BlockRows, added_in_order
+from fastgd.dask.packing import packed
+from fastgd.data.block_rows import BlockRows
 from fastgd.data.check_X import as_rows
 from fastgd.objective.subset import without_rows
 
@@ -23,15 +25,19 @@ class ClusterRows(BlockRows):
         The workers that hold the blocks.
     blocks : list of BlockFacts
         Of all blocks, in order.
-    groups : list of list of int
-        Which blocks each group holds.
+    groups : dict of int to list of BlockFacts
+        Those of each group.
+    n_features, sparse, dtype, norms
+        As `BlockRows` has them; there is no sample yet.
     """
 
     kind = "elsewhere"
 
-    def __init__(self, crew, blocks, groups, n_features, sparse, dtype, norms, sample, sampled):
-        super().__init__(None, 0, blocks, n_features, sparse, dtype, norms, sample, sampled)
+    def __init__(self, crew, blocks, groups, n_features, sparse, dtype, norms):
+        super().__init__(None, 0, blocks, n_features, sparse, dtype, norms, None, None)
         self.crew, self.groups = crew, groups
+        # The objective that the workers know, by its parts, and its key.
+        self._known: list = [None, None]
 
     def parts(self):
         """Not here: the rows are on other machines."""
@@ -44,67 +50,79 @@ class ClusterRows(BlockRows):
 
     def over_parts(self, objective, work, arguments, arrays):
         """As a source's blocks give it, for one round."""
-        found = self._round(objective, work, arguments, arrays, added=False)
+        found, passes = self.crew.run(*self._call(objective, work, arguments, arrays))
+        objective.meter.count(passes)
         yield from itertools.chain.from_iterable(found[number] for number in sorted(found))
 
     def added(self, objective, work, arguments, arrays):
-        """The same, summed: by groups on the workers, and then here."""
-        found = self._round(objective, work, arguments, arrays, added=True)
-        sums = (found[number] for number in sorted(found))
-        return added_in_order(one for one in sums if one is not None)
+        """The same, summed: on the workers, and then here."""
+        found, passes = self.crew.added(*self._call(objective, work, arguments, arrays))
+        objective.meter.count(passes)
+        return found
 
     def take(self, chosen):
-        """These rows, increasing indices: one round."""
-        found = self.crew.ask("take", np.arange(self.shape()[0])[chosen])
+        """These rows, increasing indices, as a float64 array or SciPy array: one round."""
+        chosen = np.arange(self.shape()[0])[chosen]
+        own = {
+            number: [
+                chosen[slice(*np.searchsorted(chosen, (facts.own.start, facts.own.stop)))]
+                - facts.own.start
+                for facts in blocks
+            ]
+            for number, blocks in self.groups.items()
+        }
+        found = self.crew.take(self.centers, own)
         parts = [part for number in sorted(found) for part in found[number]]
         return sp.vstack(parts, format="csr") if self.sparse else np.concatenate(parts)
+
+    def draw_sample(self, most_bytes, seed):
+        """Take a uniform sample of the rows in random order: one round."""
+        n = self.shape()[0]
+        one = 12.0 * self.stored() / n + 8.0 if self.sparse else 8.0 * self.n_features
+        size = int(min(n, max(most_bytes // one, 1)))
+        rng = np.random.Generator(np.random.PCG64(seed))
+        chosen = rng.permutation(n)[:size]
+        order = np.argsort(chosen)
+        table = self.take(chosen[order])
+        back = np.empty(size, dtype=np.int64)
+        back[order] = np.arange(size)
+        self.sample, self.sampled = as_rows(table[back], checked=True), chosen
 
     def shifted(self, centers):
         """The same rows, read as distances from these numbers."""
         moved = super().shifted(centers)
-        self.crew.centers = centers
-        self.crew.place()
+        moved._known = [None, None]
         return moved
 
-    def _round(self, objective, work, arguments, arrays, added):
-        own = [self._by_group(array) for array in arrays]
-        key = self._key_of(objective)
-        found, passes = self.crew.run(key, work, arguments, own, added)
-        objective.meter.count(passes)
-        return found
+    def __deepcopy__(self, memo):
+        """A copy of a state goes on with the same workers."""
+        return copy.copy(self)
 
-    def _by_group(self, array):
-        """Entries of an array, one for each row, for each block of each group."""
-        return {
-            number: [array[self.blocks[k].own] for k in blocks]
-            for number, blocks in enumerate(self.groups)
-        }
+    def _call(self, objective, work, arguments, arrays):
+        """What a round is asked with."""
+        own = [
+            {number: [array[one.own] for one in blocks] for number, blocks in self.groups.items()}
+            for array in arrays
+        ]
+        return self._key_of(objective), work, arguments, own
 
     def _key_of(self, objective):
-        """What the workers know an objective by; they are told once."""
-        F = objective
-        marks = id(F.samples), id(F.loss)
-        if self.crew.marks != marks:
-            self.crew.marks = marks
-            template = without_rows(F)
-            samples = {
-                number: [F.samples.part(self.blocks[k].own) for k in blocks]
-                for number, blocks in enumerate(self.groups)
-            }
-            self.crew.held = F.samples, F.loss  # so that no other has their ids
-            self.crew.prepare(next(_keys), template, samples)
-        return self.crew.key
+        """What the workers know an objective by: those that share samples and loss are one.  They
+        know one at a time.
+        """
+        F, (known, key) = objective, self._known
+        if known and known[0] is F.samples and known[1] is F.loss and self.crew.key == key:
+            return key
+        samples = {
+            number: [_packed(F.samples.part(one.own)) for one in blocks]
+            for number, blocks in self.groups.items()
+        }
+        key = next(_keys)
+        self.crew.prepare(key, without_rows(F), self.centers, samples)
+        self._known = [(F.samples, F.loss), key]
+        return key
 
 
-def gather_sample(rows, most_bytes, seed):
-    """A uniform sample of the rows in random order, as `Rows`, and which they are: one round."""
-    n = rows.shape()[0]
-    one = 12.0 * rows.stored() / n + 8.0 if rows.sparse else 8.0 * rows.n_features
-    size = int(min(n, max(most_bytes // one, 1)))
-    rng = np.random.Generator(np.random.PCG64(seed))
-    chosen = rng.permutation(n)[:size]
-    order = np.argsort(chosen)
-    table = rows.take(chosen[order])
-    back = np.empty(size, dtype=np.int64)
-    back[order] = np.arange(size)
-    return as_rows(table[back], checked=True), chosen
+def _packed(samples):
+    """Targets, weights and offsets, packed."""
+    return [packed(one) for one in (samples.targets, samples.weights, samples.offsets)]

@@ -1,18 +1,23 @@
 """The workers that hold the blocks: asked all at once, a round, and replaced where one is lost."""
 
+import itertools
 import logging
 import time
+from concurrent.futures import CancelledError
 
 import cloudpickle
 import numpy as np
 
 from fastgd.dask.shard import Shard
+from fastgd.dask.tree import folded
 
 logger = logging.getLogger("fastgd")
 
 # A worker that takes so many times as long as the median one, so many rounds in a row, is told of.
 STRAGGLES = 5.0
 OFTEN = 3
+# Seconds of work below which nobody is called slow.
+QUICK = 1e-2
 # How often a round is tried again after a worker was lost.
 MOST_LOSSES = 20
 # Seconds between looks whether a worker that has not answered is still there.
@@ -30,178 +35,222 @@ class Crew:
     ----------
     client : distributed.Client
     groups : list of list of futures
-        Each group's blocks as tuples (X, y, sample_weight, offset) or sources; kept, so that Dask
+        Each group's blocks as tuples (X, y, sample_weight, offset), computed; kept, so that Dask
         makes them again where a worker is lost.
+
+    Attributes
+    ----------
+    rounds : int
+        Passes over the rows so far, in each of which every worker was asked once.
+    key : int or None
+        Of the objective that the workers know.
+    seconds, computing : float
+        That they took, and that the slowest worker of each computed.
     """
 
     def __init__(self, client, groups):
         self.client, self.groups = client, groups
+        self.firsts = [0, *itertools.accumulate(map(len, groups))]
         self.actors: dict = {}
         self.key: int | None = None
-        self.marks: tuple | None = None
-        self.held: tuple | None = None
-        self.problem: tuple = ()
-        self.centers = None
-        self.firsts: dict | None = None
         self.rounds = 0
         self.seconds = 0.0
-        self.waited = 0.0
+        self.computing = 0.0
+        # What a worker that takes over is told: the encoding, once there is one, and the objective.
+        self._loaded: tuple = ()
+        self._problem: tuple = ()
         self._slow: dict = {}
         self._homes = homes_of(client, groups)
-        for address in sorted(set(self._homes.values())):
-            self._hire(address)
+        self._replace(self._hire(set(self._homes.values())))
 
-    def survey(self):
-        """What all groups know of their blocks, by number."""
-        return self._merged(self._everywhere("survey"))
+    def columns(self):
+        """What frames and sources tell of their columns, by group."""
+        return _merged(self._everywhere("columns"))
 
-    def ask(self, method, *arguments):
-        """The answers of all actors, merged by group: one round."""
-        return self._merged(self._everywhere(method, *arguments))
+    def survey(self, encoding):
+        """What is known of the blocks, by group."""
+        self._loaded = (encoding,)
+        self._everywhere("load", encoding)
+        return _merged(self._everywhere("survey"))
 
-    def place(self):
-        """Tell which rows the blocks hold, and what is taken from columns."""
-        self._everywhere("place", self.firsts, self.centers)
+    def take(self, centers, chosen):
+        """Rows of the blocks of each group, which are given by their numbers in each."""
+        return _merged(self._everywhere("take", centers, chosen))
 
-    def prepare(self, key, template, samples):
+    def prepare(self, key, template, centers, samples):
         """Make an objective known to those who hold its rows."""
-        self.key, self.problem = key, (template, samples)
-        for address, actor in list(self.actors.items()):
-            self._prepare_one(address, actor)
+        self.key, self._problem = key, (key, template, centers, samples)
+        self._replace(self._prepared(list(self.actors)))
 
-    def run(self, key, work, arguments, arrays, added):
-        """One round: what `work` gives for each group, by number, and the passes that it took."""
+    def run(self, key, work, arguments, arrays):
+        """What `work` gives for the blocks of each group, and the passes that it took: a round."""
+        answers = self._round(key, work, arguments, 0, arrays)
+        return _merged({address: one[0] for address, one in answers.items()}), _passes(answers)
+
+    def added(self, key, work, arguments, arrays):
+        """The sum of it over all blocks, and the passes that it took: a round."""
+        count = len(self.groups)
+        answers = self._round(key, work, arguments, count, arrays)
+        found = folded(_merged({address: one[0] for address, one in answers.items()}), count)
+        return found[0, count], _passes(answers)
+
+    def close(self):
+        """Let the workers go."""
+        self.actors.clear()
+        self.groups = []
+        self._problem = ()
+
+    def _round(self, key, work, arguments, count, arrays):
         begin = time.perf_counter()
-        answers = self._everywhere("run", key, work, arguments, arrays, added)
+        answers = self._everywhere("run", key, work, arguments, count, arrays)
         spent = {address: seconds for address, (*_, seconds) in answers.items()}
         self._notice(spent)
         self.rounds += 1
         self.seconds += time.perf_counter() - begin
-        self.waited += max(spent.values())
-        found = self._merged({address: groups for address, (groups, *_) in answers.items()})
-        return found, sum(passes for _, passes, _ in answers.values())
-
-    def _merged(self, answers):
-        found: dict = {}
-        for one in answers.values():
-            found.update(one)
-        return found
+        self.computing += max(spent.values())
+        return answers
 
     def _everywhere(self, method, *arguments):
-        """Answers by address; groups of a lost worker go to another, which is then asked too."""
+        """Answers by address.  Groups of a lost worker go to others, which are asked too."""
         answers: dict = {}
         for _ in range(MOST_LOSSES):
-            asked = {
-                address: self._send(address, method, arguments)
-                for address in self.actors
-                if address not in answers
-            }
-            lost = []
-            for address, future in asked.items():
-                try:
-                    answers[address] = self._result(address, future)
-                except _Lost:
-                    lost.append(address)
+            found, lost = self._asked(
+                {
+                    address: (method, *(self._own(address, one) for one in arguments))
+                    for address in self.actors
+                    if address not in answers
+                }
+            )
+            answers |= found
             if not lost:
                 return answers
             for address in self._replace(lost):
                 answers.pop(address, None)
         raise LostWorkersError(f"workers were lost {MOST_LOSSES} times in one round; given up")
 
-    def _send(self, address, method, arguments):
-        own = [self._own(address, one) for one in arguments]
-        try:
-            return getattr(self.actors[address], method)(*own)
-        except Exception as error:
-            if self._there(address):
-                raise
-            return error
+    def _asked(self, calls):
+        """Answers of actors that are called all at once, by address, and who of them is lost."""
+        futures = {}
+        for address, (method, *arguments) in calls.items():
+            try:
+                futures[address] = getattr(self.actors[address], method)(*arguments)
+            except RuntimeError as error:  # the actor is known to be lost
+                futures[address] = error
+        answers, lost = {}, []
+        for address, future in futures.items():
+            try:
+                answers[address] = self._result(address, future)
+            except _LostError:
+                lost.append(address)
+        return answers, lost
 
     def _own(self, address, argument):
-        """Of a list of arrays by group, those of this worker's groups."""
-        if isinstance(argument, list) and argument and isinstance(argument[0], dict):
-            mine = self._groups_at(address)
-            return [{number: one[number] for number in mine} for one in argument]
+        """Of arrays by group, those of this worker's groups."""
+        if isinstance(argument, list):
+            return [self._own(address, one) for one in argument]
+        if isinstance(argument, dict):
+            return {number: argument[number] for number in self._groups_at(address)}
         return argument
 
     def _result(self, address, future):
+        """What an actor answers, or Dask makes on this worker."""
         if isinstance(future, Exception):
-            raise _Lost from future
+            raise _LostError from future
         while True:
+            done = future.done()
             try:
                 return future.result(timeout=LOOK)
-            except TimeoutError:
-                if not self._there(address):
-                    raise _Lost from None
-            except ValueError as error:
-                if "lost" in str(error).lower() and not self._there(address):
-                    raise _Lost from error
-                raise
+            except TimeoutError as error:
+                if done or not self._there(address):
+                    raise _LostError from error
             except OSError as error:
-                raise _Lost from error
+                raise _LostError from error
+            except CancelledError as error:
+                raise LostWorkersError(
+                    "blocks were lost together with a worker, and Dask cannot make them again: "
+                    "data that were scattered have no recipe; load them by tasks, as "
+                    "dask.array.from_array or read_parquet do, to outlive a worker"
+                ) from error
+            except Exception as error:
+                if not self._there(address):
+                    raise _LostError from error
+                raise
 
     def _there(self, address):
-        return address in self.client.scheduler_info(n_workers=-1)["workers"]
+        return address in workers_of(self.client)
 
     def _replace(self, lost):
         """Give the groups of lost workers to others; addresses of the actors that are new."""
-        left = sorted(set(self.client.scheduler_info(n_workers=-1)["workers"]) - set(lost))
-        if not left:
-            raise LostWorkersError(
-                "all workers of the cluster are gone; the estimator is as it was: start workers "
-                "and fit again"
+        changed: set = set()
+        for _ in range(MOST_LOSSES):
+            if not lost:
+                return changed
+            logger.warning("lost %s; its blocks are made again elsewhere", ", ".join(sorted(lost)))
+            left = sorted(set(workers_of(self.client)) - set(lost))
+            if not left:
+                raise LostWorkersError(
+                    "all workers of the cluster are gone; the estimator is as it was: start "
+                    "workers and fit again"
+                )
+            for address in lost:
+                self.actors.pop(address, None)
+            changed -= set(lost)
+            for number, home in self._homes.items():
+                if home in lost:
+                    self._homes[number] = left[number % len(left)]
+                    changed.add(self._homes[number])
+            lost = self._hire(changed) or self._told(changed)
+        raise LostWorkersError(f"workers were lost {MOST_LOSSES} times in one round; given up")
+
+    def _told(self, addresses):
+        """Tell new actors what the others know; who of them is lost."""
+        lost: list = []
+        if self._loaded:
+            lost = self._asked(dict.fromkeys(addresses, ("load", *self._loaded)))[1]
+        if self._problem and not lost:
+            lost = self._prepared(addresses)
+        return lost
+
+    def _prepared(self, addresses):
+        """Tell actors the objective; who of them is lost."""
+        key, template, centers, samples = self._problem
+        calls = {}
+        for address in addresses:
+            own = self._own(address, samples)
+            calls[address] = "prepare", key, cloudpickle.dumps((template, centers, own))
+        return self._asked(calls)[1]
+
+    def _hire(self, addresses):
+        """Actors for the groups of these workers; who of them is lost."""
+        futures = {}
+        for address in sorted(addresses):
+            mine = self._groups_at(address)
+            futures[address] = self.client.submit(
+                Shard,
+                mine,
+                [self.firsts[number] for number in mine],
+                [self.groups[number] for number in mine],
+                actor=True,
+                workers=[address],
+                allow_other_workers=False,
+                pure=False,
             )
-        logger.warning("lost %s; its blocks are made again elsewhere", ", ".join(lost))
-        changed = []
-        for address in lost:
-            del self.actors[address]
-        for number, home in self._homes.items():
-            if home in lost:
-                new = left[number % len(left)]
-                self._homes[number] = new
-                if new not in changed:
-                    changed.append(new)
-        for address in changed:
-            self._hire(address)
-            if self.firsts is not None:
-                actor = self.actors[address]
-                self._wait(address, actor.survey())
-                self._wait(address, actor.place(self.firsts, self.centers))
-                if self.problem:
-                    self._prepare_one(address, actor)
-        return changed
-
-    def _wait(self, address, future):
-        return self._result(address, future)
-
-    def _hire(self, address):
-        """An actor for the groups of a worker."""
-        mine = self._groups_at(address)
-        future = self.client.submit(
-            Shard,
-            mine,
-            [self.groups[number] for number in mine],
-            actor=True,
-            workers=[address],
-            allow_other_workers=False,
-            pure=False,
-        )
-        self.actors[address] = future.result()
+        lost = []
+        for address, future in futures.items():
+            try:
+                self.actors[address] = self._result(address, future)
+            except _LostError:
+                lost.append(address)
+        return lost
 
     def _groups_at(self, address):
         return sorted(number for number, home in self._homes.items() if home == address)
-
-    def _prepare_one(self, address, actor):
-        template, samples = self.problem
-        own = {number: samples[number] for number in self._groups_at(address)}
-        problem = cloudpickle.dumps((template, own))
-        self._wait(address, actor.prepare(self.key, problem))
 
     def _notice(self, spent):
         """Tell of a worker that is slow again and again."""
         usual = float(np.median(list(spent.values())))
         for address, seconds in spent.items():
-            slow = len(spent) > 1 and seconds > STRAGGLES * max(usual, 1e-2)
+            slow = len(spent) > 1 and seconds > STRAGGLES * max(usual, QUICK)
             self._slow[address] = self._slow.get(address, 0) + 1 if slow else 0
             if self._slow[address] == OFTEN:
                 logger.warning(
@@ -212,13 +261,20 @@ class Crew:
                 )
 
 
-class _Lost(Exception):
+class _LostError(Exception):
     """A worker that was asked is gone."""
+
+
+def workers_of(client):
+    """Addresses of the workers that there are."""
+    return list(client.scheduler_info(n_workers=-1)["workers"])
 
 
 def homes_of(client, groups):
     """The worker that each group is to live on: where most of its blocks are."""
-    workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    workers = sorted(workers_of(client))
+    if not workers:
+        raise LostWorkersError("the cluster has no workers; start some, or wait for them")
     where = client.who_has([block for blocks in groups for block in blocks])
     homes = {}
     for number, blocks in enumerate(groups):
@@ -230,3 +286,14 @@ def homes_of(client, groups):
         at = sorted(address for address, count in counts.items() if count == best)
         homes[number] = at[0] if at else workers[number % len(workers)]
     return homes
+
+
+def _merged(answers):
+    found: dict = {}
+    for one in answers.values():
+        found.update(one)
+    return found
+
+
+def _passes(answers):
+    return sum(passes for _, passes, _ in answers.values())

@@ -1,19 +1,44 @@
 """A fit to rows on a cluster: the survey, and then the ordinary fit, whose passes are rounds."""
 
 import copy
+import logging
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgd.dask.cluster_rows import ClusterRows, gather_sample
+from fastgd.dask.cluster_rows import ClusterRows
 from fastgd.dask.crew import Crew
-from fastgd.dask.partitions import current_client, delayed_blocks, grouped, require_dask
-from fastgd.data.block_rows import SAMPLE, memory_of
+from fastgd.dask.frames import shared_encoding, united
+from fastgd.dask.packing import unpacked
+from fastgd.dask.partitions import (
+    check_length,
+    current_client,
+    delayed_blocks,
+    grouped,
+    require_dask,
+)
+from fastgd.data.block_rows import SAMPLE
 from fastgd.data.far_columns import centers_of
+from fastgd.fitting.plan import Plans
+from fastgd.model_selection.base import PathSearch
 from fastgd.objective.moment_sums import NONZEROS, SUM, SUM_OF_SQUARES, added_moments
 from fastgd.objective.survey import Surveyed
 
+logger = logging.getLogger("fastgd")
+
 # Of the random numbers by which rows are drawn for the sample: the same each time.
 SEED = 0
+# Bytes of the sample, at the most: it has to come over the network.
+MOST_SAMPLE = 1 << 26
+BESIDE = "y", "sample_weight", "offset"
+
+
+class Columns(NamedTuple):
+    """What a fitted model keeps of the columns of frames."""
+
+    feature_names: Any = None
+    encoding: Any = None
 
 
 def fit(estimator, X, y=None, sample_weight=None, offset=None):
@@ -21,16 +46,18 @@ def fit(estimator, X, y=None, sample_weight=None, offset=None):
 
     Blocks stay on the workers that hold them: the coefficients go out, and sums over the rows come
     back, one round for each pass.  Targets, weights and offsets, one number a row, come here too,
-    and a sample of the rows within `estimator.memory`.
+    and a sample of the rows, 64 MB at the most.  `plan_` tells how many rounds it took; with
+    `logging` at the level of INFO, "fastgd" tells their seconds.
 
     Parameters
     ----------
     estimator : GDClassifier or GDRegressor
         Is fitted and returned; on an error it is left as it was.
     X : dask array, dask dataframe or list of delayed blocks
-        Blocks of rows, dense or SciPy sparse; delayed ones may be sources of blocks.
-    y, sample_weight, offset : dask array, dask series or array-like, optional
-        In blocks like X.
+        Blocks of rows, dense or SciPy sparse; frames, whose text and categories become columns of 0
+        and 1 as `from_parquet` makes them; delayed ones may be sources of blocks.
+    y, sample_weight, offset : dask array, dask series, list of delayed or array-like, optional
+        Those of Dask in blocks like X.
 
     Returns
     -------
@@ -39,87 +66,134 @@ def fit(estimator, X, y=None, sample_weight=None, offset=None):
     Raises
     ------
     ValueError
-        For data that `fit` refuses, naming the block, and without a client.
+        For data that `fit` refuses, naming the block; without a client; for a search
+        (`GDClassifierCV`), early stopping without rows of its own, and solvers that visit single
+        rows.
     LostWorkersError
         Where all workers are lost.
     KeyboardInterrupt
         As `fit` raises it.
     """
     require_dask()
+    from distributed import wait
+
+    if isinstance(estimator, PathSearch):
+        raise ValueError(
+            f"fastgd.dask.fit takes no {type(estimator).__name__}: its scores need the predictions "
+            "of held-out rows of each fold; fit a GDClassifier or GDRegressor for each alpha"
+        )
     client = current_client()
-    blocks = delayed_blocks(X, y, sample_weight, offset)
+    blocks, here = delayed_blocks(X, y=y, sample_weight=sample_weight, offset=offset)
     futures = client.compute(blocks)
+    wait(futures)  # so that each is asked for where it is
     crew = Crew(client, grouped(futures))
-    memory = memory_of(estimator.memory)
-    return estimator._fit_surveyed(lambda: surveyed(crew, memory, estimator.fit_intercept))
+    try:
+        estimator._fit_surveyed(lambda memory: surveyed(crew, estimator, here, memory))
+    finally:
+        crew.close()
+        logger.info(
+            "%d rounds, %.3f s, of which the slowest workers computed %.3f s",
+            crew.rounds,
+            crew.seconds,
+            crew.computing,
+        )
+    _tell_rounds(estimator, crew.rounds)
+    return estimator
 
 
-def surveyed(crew, memory, shift):
-    """What a first reading of the blocks finds, where they are: two rounds, or three."""
-    told = crew.survey()
+def surveyed(crew, estimator, here, memory):
+    """What a first reading of the blocks finds, where they are, and of which columns; columns that
+    are `here` go with it.  A sample of the rows takes a share of so many bytes.
+    """
+    columns = columns_of(crew.columns())
+    told = crew.survey(columns.encoding)
     facts: list = []
-    groups: list = []
+    groups: dict = {}
     found: list = []
-    firsts: dict = {}
     first = 0
     for number in sorted(told):
-        groups.append([])
-        firsts[number] = []
+        groups[number] = []
         for block in told[number]:
-            own = copy.copy(block[0])
-            length = own.own.stop - own.own.start
-            own.own = slice(first, first + length)
-            firsts[number].append(first)
-            first += length
-            groups[-1].append(len(facts))
+            own = copy.copy(block[1])
+            own.own = slice(first, first + own.own.stop)
+            first = own.own.stop
+            groups[number].append(own)
             facts.append(own)
-            found.append((number, *block[1:]))
+            found.append(block)
     if not facts:
         raise ValueError("the blocks have no rows; at least one is needed")
     _check_alike(found)
-    crew.firsts = firsts
-    crew.place()
-    _, n_features, sparse, _, _, _ = found[0]
+    n_features, sparse = found[0][2]
     dtype = np.result_type(*(one[3] for one in found))
     table, norms = added_moments(one[5] for one in found)
-    rows = ClusterRows(
-        crew, facts, groups, n_features, sparse, dtype, np.sqrt(table[SUM_OF_SQUARES]), None, None
-    )
+    lengths = np.sqrt(table[SUM_OF_SQUARES])
+    rows = ClusterRows(crew, facts, groups, n_features, sparse, dtype, lengths)
     rows.moments = table, norms
-    rows.sample, rows.sampled = gather_sample(rows, SAMPLE * memory, SEED)
-    rows.far = _far_columns(rows, table) if shift else None
-    return Surveyed(rows, *(_joined(found, k) for k in range(3)))
+    rows.draw_sample(min(SAMPLE * memory, MOST_SAMPLE), SEED)
+    rows.far = _far_columns(rows, table) if estimator.fit_intercept else None
+    beside = [_joined(found, k, here, first) for k in range(3)]
+    if beside[0] is None:
+        raise ValueError("y is missing: fit needs targets, from sources of blocks as well")
+    return Surveyed(rows, *beside), columns
+
+
+def columns_of(told):
+    """The columns that all frames, or all sources, have."""
+    every = [one for number in sorted(told) for one in told[number]]
+    frames = [(place, own) for place, own, _ in every if isinstance(own, dict)]
+    if frames:
+        encoding = shared_encoding(frames)
+        return Columns(encoding.feature_names, encoding)
+    encoding = united([(place, own) for place, own, _ in every]) if every else None
+    names = every[0][2] if every else None
+    return Columns(getattr(encoding, "feature_names", names), encoding)
 
 
 def _far_columns(rows, table):
     """What is to be taken from columns that are far from 0: means and spreads of the sample."""
-    if not (table[NONZEROS] == rows.shape()[0]).any():
-        return None
-    return centers_of(rows.sample, table[SUM] / rows.shape()[0], table[NONZEROS] == rows.shape()[0])
+    full = table[NONZEROS] == rows.shape()[0]
+    return centers_of(rows.sample, table[SUM] / rows.shape()[0], full) if full.any() else None
 
 
 def _check_alike(found):
     """ValueError for a block of other columns than the first."""
-    usual = found[0][1:3]
-    for number, *own in found:
-        if tuple(own[:2]) != tuple(usual):
+    first, _, usual, *_ = found[0]
+    for place, _, own, *_ in found:
+        if own != usual:
             raise ValueError(
-                f"a block of partition {number} has {own[0]} {_stored(own[1])} columns, the first "
-                f"one {usual[0]} {_stored(usual[1])}; all blocks need the same columns"
+                f"{place} has {_kind(*own)}, {first} {_kind(*usual)}; all blocks need the same "
+                "columns"
             )
 
 
-def _stored(sparse):
-    return "sparse" if sparse else "dense"
+def _kind(n_features, sparse):
+    return f"{n_features} {'sparse' if sparse else 'dense'} columns"
 
 
-def _joined(found, k):
+def _joined(found, k, here, n_rows):
     """Targets, weights or offsets of all blocks in one array, or None."""
-    name = ("y", "sample_weight", "offset")[k]
-    parts = [one[4][k] for one in found]
-    missing = [one[0] for one, part in zip(found, parts, strict=True) if part is None]
-    if len(missing) == len(parts):
+    name = BESIDE[k]
+    parts = [unpacked(one[4][k]) for one in found]
+    places = [one[0] for one, part in zip(found, parts, strict=True) if part is None]
+    if name in here:
+        if len(places) < len(parts):
+            raise ValueError(f"{name} is given, and the blocks bring their own")
+        check_length(here[name], name, n_rows)
+        return here[name]
+    if len(places) == len(parts):
         return None
-    if missing:
-        raise ValueError(f"a block of partition {missing[0]} has no {name}, others have")
+    if places:
+        raise ValueError(f"{places[0]} has no {name}, other blocks have; all need it, or none")
     return np.concatenate(parts)
+
+
+def _tell_rounds(estimator, rounds):
+    """Say in the plan how many rounds the fit took."""
+    note = f"{rounds} rounds"
+    if isinstance(estimator.plan_, Plans):
+        note = f"{note} for all of them"
+        plans = [replace(plan, reasons=(*plan.reasons, note)) for plan in estimator.plan_]
+        estimator.plan_ = Plans(plans, estimator.plan_.names)
+    else:
+        plan = estimator.plan_
+        estimator.plan_ = replace(plan, reasons=(*plan.reasons, note))

@@ -5,10 +5,8 @@ import itertools
 
 import numpy as np
 
-from fastgd.data.sources import BlockSource
-
-# Sums are made by groups of neighbouring blocks, so many at the most: each sends one result.
-MOST_GROUPS = 64
+# Blocks stay and are summed in groups of neighbours, so many at the most: as many workers can help.
+MOST_GROUPS = 1024
 
 
 def require_dask():
@@ -39,14 +37,15 @@ def current_client():
         ) from None
 
 
-def delayed_blocks(X, y=None, sample_weight=None, offset=None):
-    """A list of delayed tuples, one for each block of rows.
+def delayed_blocks(X, **columns):
+    """A list of delayed tuples (X, *columns), one for each block of rows; and which columns are in
+    memory: they stay here, and None is in their place.
 
     Parameters
     ----------
     X : dask array, dask dataframe, or list of delayed sources, arrays or frames
-    y, sample_weight, offset : dask array, dask series, array-like or list of delayed, optional
-        In blocks like X; arrays of NumPy are cut where X is.
+    **columns : dask array, dask series, list of delayed, array-like or None
+        Collections of Dask's are cut where X is.
 
     Raises
     ------
@@ -56,11 +55,22 @@ def delayed_blocks(X, y=None, sample_weight=None, offset=None):
     from dask.delayed import delayed
 
     parts, heights = _parts_of(X, "X")
-    columns = []
-    for name, one in (("y", y), ("sample_weight", sample_weight), ("offset", offset)):
-        columns.append(_column_of(one, name, parts, heights))
+    here = {name: np.asarray(one) for name, one in columns.items() if not _is_elsewhere(one)}
+    found = [
+        _column_of(None if name in here else one, name, parts, heights)
+        for name, one in columns.items()
+    ]
+    for name, one in here.items():
+        if heights is not None:
+            check_length(one, name, sum(heights))
     together = delayed(_together, pure=False)
-    return [together(X, *(column[k] for column in columns)) for k, X in enumerate(parts)]
+    return [together(part, *beside) for part, *beside in zip(parts, *found, strict=True)], here
+
+
+def check_length(given, name, n_rows):
+    """Raise ValueError where there is not one entry for each row."""
+    if given.shape[:1] != (n_rows,):
+        raise ValueError(f"{name} has shape {given.shape}, X has {n_rows} rows")
 
 
 def grouped(blocks):
@@ -70,16 +80,22 @@ def grouped(blocks):
     return [blocks[a:b] for a, b in itertools.pairwise(cuts)]
 
 
-def _together(X, y, sample_weight, offset):
+def _together(*block):
     """One block, made on a worker."""
-    return X if isinstance(X, BlockSource) else (X, y, sample_weight, offset)
+    return block
+
+
+def _is_elsewhere(given):
+    from dask.delayed import Delayed
+
+    if isinstance(given, list | tuple):
+        return bool(given) and all(isinstance(one, Delayed) for one in given)
+    return given is None or hasattr(given, "to_delayed")
 
 
 def _parts_of(X, name):
     """Delayed blocks of rows, and how many rows each has where that is known."""
-    from dask.delayed import Delayed
-
-    if isinstance(X, list | tuple) and X and all(isinstance(one, Delayed) for one in X):
+    if isinstance(X, list | tuple) and _is_elsewhere(X):
         return list(X), None
     if hasattr(X, "chunks") and hasattr(X, "to_delayed"):
         if X.ndim == 2 and len(X.chunks[1]) > 1:
@@ -95,22 +111,9 @@ def _parts_of(X, name):
 
 
 def _column_of(given, name, parts, heights):
-    """Delayed blocks of one number for each row, as many as X has; Nones where nothing is given."""
+    """Delayed blocks of one entry for each row, as many as X has; Nones where nothing is given."""
     if given is None:
         return [None] * len(parts)
-    if isinstance(given, np.ndarray) or not hasattr(given, "to_delayed"):
-        if isinstance(given, list) and len(given) == len(parts):
-            return given
-        if heights is None:
-            raise ValueError(
-                f"{name} is in memory, and the blocks of X have unknown lengths; give {name} as a "
-                "dask array in blocks like X, or call X.compute_chunk_sizes() first"
-            )
-        whole = np.asarray(given)
-        if whole.shape[:1] != (sum(heights),):
-            raise ValueError(f"{name} has shape {whole.shape}, X has {sum(heights)} rows")
-        cuts = np.cumsum([0, *heights])
-        return [whole[a:b] for a, b in itertools.pairwise(cuts)]
     if heights is not None and hasattr(given, "chunks") and not np.isnan(given.chunks[0]).any():
         if sum(given.chunks[0]) != sum(heights):
             raise ValueError(

@@ -1,40 +1,77 @@
 """Predictions for dask arrays and frames: lazy, a block at a time, on whichever worker."""
 
+import copy
+
 import numpy as np
 
-from fastgd.dask.partitions import delayed_blocks, require_dask
+from fastgd.dask.partitions import check_length, delayed_blocks, require_dask
+from fastgd.dask.shard import as_features
+from fastgd.data.sources import BlockSource
+from fastgd.estimators.block_fits import read_predictions
+from fastgd.model_selection.base import PathSearch
 
 
 def predict(estimator, X, offset=None):
     """Predictions of a fitted estimator for each row of `X`, a dask array that is computed when it
     is asked for.
+
+    Parameters
+    ----------
+    estimator : GDClassifier or GDRegressor
+        Fitted here or in memory, a search included.
+    X : dask array, dask dataframe or list of delayed blocks
+        Frames are encoded as those that the estimator was fitted to.
+    offset : dask array, dask series or list of delayed, optional
+        In blocks like X.
+
+    Returns
+    -------
+    dask array, (n_samples,) or (n_samples, n_outputs)
     """
     return _lazily(estimator, "predict", X, offset)
 
 
 def predict_proba(estimator, X, offset=None):
-    """Probabilities of the classes, a dask array (n_samples, n_classes)."""
+    """Probabilities of the classes, a dask array (n_samples, n_classes); else as `predict`."""
     return _lazily(estimator, "predict_proba", X, offset)
 
 
 def decision_function(estimator, X, offset=None):
-    """Predictions before any link, a dask array."""
+    """Predictions before any link, a dask array; else as `predict`."""
     return _lazily(estimator, "decision_function", X, offset)
 
 
-def score(estimator, X, y, sample_weight=None, offset=None):
+def score(estimator, X, y=None, sample_weight=None, offset=None):
     """The score of the estimator on these rows, as its own `score`: predictions are made on the
-    workers, and one number a row comes here.
+    workers, and some numbers a row come here.
+
+    Raises
+    ------
+    ValueError
+        For rows without targets, and a search with a `scoring` of its own.
     """
+    require_dask()
     from dask.base import compute
     from dask.delayed import delayed
 
-    blocks = delayed_blocks(X, y, sample_weight, offset)
-    linear = delayed(_linear_of, pure=False)
-    found = compute(*(linear(estimator, block) for block in blocks))
+    if isinstance(estimator, PathSearch) and estimator.scoring is not None:
+        raise ValueError(
+            "a search with a scoring of its own scores predictions in one place; score "
+            "best_estimator_, or predict and score"
+        )
+    blocks, here = delayed_blocks(X, y=y, sample_weight=sample_weight, offset=offset)
+    model, linear = delayed(estimator, pure=False), delayed(_linear_of, pure=False)
+    found = compute(*(linear(model, block, f"block {k}") for k, block in enumerate(blocks)))
     found = [one for one in found if one is not None]
-    columns = [[one[k] for one in found] for k in range(4)]
-    scores, *beside = map(_joined, columns)
+    if not found:
+        raise ValueError("the blocks have no rows; at least one is needed")
+    scores, *beside = (_joined([one[k] for one in found]) for k in range(4))
+    for k, name in enumerate(("y", "sample_weight", "offset")):
+        if name in here:
+            check_length(here[name], name, scores.shape[0])
+            beside[k] = here[name]
+    if beside[0] is None:
+        raise ValueError("y is missing: score needs targets")
     return estimator._score_of(scores, *beside)
 
 
@@ -42,12 +79,19 @@ def _joined(parts):
     return None if any(part is None for part in parts) else np.concatenate(parts)
 
 
-def _linear_of(estimator, block):
+def _linear_of(estimator, block, place):
     """X @ coef + intercept of a block, and what belongs to its rows."""
-    X, y, sample_weight, offset = block
-    if X.shape[0] == 0:
+    X, *beside = block
+    if not isinstance(X, BlockSource) and X.shape[0] == 0:
         return None
-    return estimator._linear(X), y, sample_weight, offset
+    X = as_features(X, place, getattr(estimator, "_encoding", None))
+    if isinstance(X, BlockSource):
+        found = read_predictions(estimator, X)
+        own = found.y, found.sample_weight, found.offset
+        return found.linear, *(
+            given if one is None else one for one, given in zip(own, beside, strict=True)
+        )
+    return estimator._linear(X), *beside
 
 
 def _lazily(estimator, method, X, offset):
@@ -55,28 +99,33 @@ def _lazily(estimator, method, X, offset):
     import dask.array as da
     from dask.delayed import delayed
 
-    blocks = delayed_blocks(X, offset=offset)
+    blocks, here = delayed_blocks(X, offset=offset)
+    if here:
+        raise ValueError("offset is in memory; give it as a dask array in blocks like X")
     example = _empty_of(estimator, method)
-    of_block = delayed(_of_block, pure=False)
+    model, of_block = delayed(estimator, pure=False), delayed(_of_block, pure=False)
     heights = X.chunks[0] if hasattr(X, "chunks") else (np.nan,) * len(blocks)
     arrays = [
         da.from_delayed(
-            of_block(estimator, method, block, example),
+            of_block(model, method, block, example, f"block {k}"),
             (height, *example.shape[1:]),
             meta=example,
         )
-        for block, height in zip(blocks, heights, strict=True)
+        for k, (block, height) in enumerate(zip(blocks, heights, strict=True))
     ]
     return da.concatenate(arrays, allow_unknown_chunksizes=True)
 
 
-def _of_block(estimator, method, block, example):
-    X, _, _, offset = block
-    if X.shape[0] == 0:
+def _of_block(estimator, method, block, example, place):
+    X, offset = block
+    if hasattr(X, "shape") and X.shape[0] == 0:
         return example
+    X = as_features(X, place, getattr(estimator, "_encoding", None))
     return getattr(estimator, method)(X, **({} if offset is None else {"offset": offset}))
 
 
 def _empty_of(estimator, method):
     """What predictions for no rows are: an array of the right type and width."""
-    return getattr(estimator, method)(np.zeros((1, estimator.n_features_in_)))[:0]
+    nameless = copy.copy(estimator)
+    vars(nameless).pop("feature_names_in_", None)
+    return getattr(nameless, method)(np.zeros((1, estimator.n_features_in_)))[:0]

@@ -6,14 +6,22 @@ import time
 import numpy as np
 import scipy.sparse as sp
 
+from fastgd.dask.frames import Frame, FrameSource, is_frame
+from fastgd.dask.packing import packed, unpacked
+from fastgd.dask.tree import folded
 from fastgd.data.block_rows import added_in_order, facts_of
 from fastgd.data.check_X import as_rows
 from fastgd.data.far_columns import read_from
 from fastgd.data.sources import BlockSource
+from fastgd.data.targets import WeightedSamples
 from fastgd.objective.meter import Meter
 from fastgd.objective.subset import on_block
 from fastgd.objective.survey import beside_of, moments_of_block
 from fastgd.runtime.threads import count_threads
+
+# Bytes of the blocks that a source is read in.
+BLOCK = 1 << 26
+BESIDE = "y", "sample_weight", "offset"
 
 
 class Shard:
@@ -26,106 +34,129 @@ class Shard:
     ----------
     numbers : list of int
         Of the groups.
+    firsts : list of int
+        The number of the first block of each of these groups.
     groups : list of list of tuple
         (X, y, sample_weight, offset) of each block of each of these groups; a source of blocks
         stands for all of its own.
     """
 
-    def __init__(self, numbers, groups):
+    def __init__(self, numbers, firsts, groups):
         self.groups = {
-            number: [one for given in blocks for one in _blocks_of(given)]
-            for number, blocks in zip(numbers, groups, strict=True)
+            number: [(f"block {first + k}", one) for k, one in enumerate(blocks)]
+            for number, first, blocks in zip(numbers, firsts, groups, strict=True)
         }
-        self.rows = {}
-        self.problems = {}
-        self.centers = None
+        self.blocks: dict = {}
+        self.problems: dict = {}
+        self.n_threads = _own_threads()
 
-    def survey(self):
-        """Of each group, what is known of its blocks: facts, targets, weights, offsets, moments.
+    def columns(self):
+        """Of each group, what frames and sources tell of their columns: (place, what) of each."""
+        found: dict = {}
+        for number, blocks in self.groups.items():
+            found[number] = []
+            for place, (X, *_) in blocks:
+                if isinstance(X, BlockSource):
+                    next(iter(X.blocks(1 << 16)), None)
+                    found[number].append((place, X.encoding, X.feature_names))
+                elif is_frame(X) and len(X):
+                    found[number].append((place, Frame(X, place).levels(), None))
+        return found
+
+    def load(self, encoding):
+        """Turn the blocks into rows, frames by this encoding.
 
         Raises
         ------
         ValueError
             For what a fit in memory refuses, naming the block.
         """
-        found = {}
-        n_threads = count_threads(None)
         for number, blocks in self.groups.items():
-            told = []
-            self.rows[number] = []
-            for k, (X, *beside) in enumerate(blocks):
-                place = f"block {k} of partition {number}"
-                if X.shape[0] == 0:
-                    continue
-                try:
-                    rows = as_rows(X)
-                except ValueError as error:
-                    raise ValueError(f"{place}: {error}") from None
-                facts = facts_of(rows, 0)
-                told.append(
-                    (
-                        facts,
-                        rows.shape()[1],
-                        rows.sparse,
-                        rows.dtype,
-                        [beside_of(one, name, place, X.shape[0]) for name, one in beside],
-                        moments_of_block(rows, facts, n_threads),
-                    )
-                )
-                self.rows[number].append((facts, rows))
-            found[number] = told
+            self.blocks[number] = [
+                one for place, given in blocks for one in _loaded(place, given, encoding)
+            ]
         self.groups = {}
-        return found
 
-    def place(self, firsts, centers):
-        """Take down which rows of all the blocks of each group hold, the first of which are
-        `firsts`, and what is taken from columns.
+    def survey(self):
+        """Of each group, what is known of its blocks: facts, kind, targets, weights, offsets and
+        moments.
         """
-        self.centers = centers
-        for number, blocks in self.rows.items():
-            for (facts, _), first in zip(blocks, firsts[number], strict=True):
-                length = facts.own.stop - facts.own.start
-                facts.own = slice(first, first + length)
+        return {
+            number: [
+                (
+                    place,
+                    facts,
+                    (rows.shape()[1], rows.sparse),
+                    rows.dtype,
+                    [packed(one) for one in beside],
+                    moments_of_block(rows, facts, self.n_threads),
+                )
+                for place, facts, rows, beside in blocks
+            ]
+            for number, blocks in self.blocks.items()
+        }
 
-    def take(self, chosen):
-        """These rows, increasing numbers of all, where they are here: by the number of the group,
-        a list of arrays.
-        """
+    def take(self, centers, chosen):
+        """Rows of each block, by their numbers in it, as the objective reads them."""
         found: dict = {}
-        for number, blocks in self.rows.items():
-            found[number] = []
-            for facts, rows in blocks:
-                first, last = np.searchsorted(chosen, (facts.own.start, facts.own.stop))
-                if last > first:
-                    found[number].append(rows.take(chosen[first:last] - facts.own.start))
+        for number, blocks in self.blocks.items():
+            found[number] = [
+                (rows if centers is None else read_from(rows, centers)).take(own)
+                for (_, _, rows, _), own in zip(blocks, chosen[number], strict=True)
+                if own.size
+            ]
         return found
 
     def prepare(self, key, problem):
-        """Take down an objective without rows; `problem` is pickled, its targets are of the rows
-        that are here.
+        """Take down an objective without rows, what is taken from columns, and the targets, weights
+        and offsets of the blocks that are here.
         """
-        template, samples = pickle.loads(problem)
-        template.n_threads = count_threads(None)
-        self.problems = {key: (template, samples)}
+        template, centers, samples = pickle.loads(problem)
+        template.n_threads = self.n_threads
+        readers = {
+            number: [
+                (
+                    facts,
+                    rows if centers is None else read_from(rows, centers),
+                    WeightedSamples(*map(unpacked, own)),
+                )
+                for (_, facts, rows, _), own in zip(blocks, samples[number], strict=True)
+            ]
+            for number, blocks in self.blocks.items()
+        }
+        self.problems = {key: (template, readers)}
 
-    def run(self, key, work, arguments, arrays, added):
-        """By the number of the group, what `work` gives for its blocks, or the sum of that; the
-        passes over all rows that this counts as, and the seconds that it took.
+    def run(self, key, work, arguments, count, arrays):
+        """What `work` gives for the blocks: by the number of the group, or with a `count` of all
+        groups their sums, as far as they are all here; the passes over all rows that this counts
+        as, and the seconds that it took.
         """
         begin = time.perf_counter()
-        template, samples = self.problems[key]
+        template, readers = self.problems[key]
         template.meter = Meter()
         found = {}
-        for number, blocks in self.rows.items():
-            results = self._results(template, samples, number, blocks, work, arguments, arrays)
-            found[number] = added_in_order(results) if added else list(map(_kept, results))
+        for number, blocks in readers.items():
+            own = ([array[number][k] for array in arrays] for k in range(len(blocks)))
+            results = (
+                work(on_block(template, rows, facts, samples), *arguments, *beside)
+                for (facts, rows, samples), beside in zip(blocks, own, strict=True)
+            )
+            if count:
+                found[number, number + 1] = added_in_order(results)
+            else:
+                found[number] = list(map(_kept, results))
+        found = folded(found, count) if count else found
         return found, template.meter.passes, time.perf_counter() - begin
 
-    def _results(self, template, samples, number, blocks, work, arguments, arrays):
-        for k, (facts, rows) in enumerate(blocks):
-            read = rows if self.centers is None else read_from(rows, self.centers)
-            part = on_block(template, read, facts, samples[number][k])
-            yield work(part, *arguments, *(array[number][k] for array in arrays))
+
+def _own_threads():
+    """As many threads as Dask gives the worker."""
+    from distributed import get_worker
+
+    try:
+        return count_threads(get_worker().state.nthreads)
+    except ValueError:
+        return count_threads(None)
 
 
 def _kept(found):
@@ -133,24 +164,50 @@ def _kept(found):
     return found.copy() if isinstance(found, np.ndarray) else found
 
 
-def _blocks_of(given):
-    """(X, (name, values), ...) of a block, or of all blocks of a source."""
-    names = "y", "sample_weight", "offset"
-    if isinstance(given, BlockSource):
-        for block in given.blocks(1 << 26):
-            yield block.X, *zip(names, block[1:], strict=True)
-        return
+def _loaded(place, given, encoding):
+    """(place, facts, rows, (y, sample_weight, offset)) of a block, or of all blocks of a source;
+    those without rows are left out.
+    """
+    for own, X, beside in _read(place, given, encoding):
+        if X.shape[0] == 0:
+            continue
+        try:
+            rows = as_rows(X)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{own}: {error}") from None
+        found = [
+            beside_of(one, name, own, X.shape[0]) for name, one in zip(BESIDE, beside, strict=True)
+        ]
+        yield own, facts_of(rows, 0), rows, found
+
+
+def _read(place, given, encoding):
     X, *beside = given
+    if isinstance(X, BlockSource):
+        if any(one is not None for one in beside):
+            raise ValueError(f"{place} is a source, which brings its own y, weights and offsets")
+        for k, block in enumerate(X.encoded_as(encoding).blocks(BLOCK)):
+            yield f"piece {k} of {place}", block.X, block[1:]
+    elif is_frame(X):
+        if len(X):
+            yield place, Frame(X, place).encoded(encoding), beside
+    else:
+        yield place, as_array(X), beside
+
+
+def as_array(X):
+    """An array, or CSR of a sparse block of SciPy or another library."""
     if sp.issparse(X):
-        X = sp.csr_array(X)
-    elif not isinstance(X, np.ndarray):
-        X = _as_array(X)
-    found = [None if one is None else np.asarray(one) for one in beside]
-    yield X, *zip(names, found, strict=True)
-
-
-def _as_array(X):
-    """A frame as an array; a sparse array of another library as CSR."""
+        return sp.csr_array(X)
     if hasattr(X, "tocsr"):
         return sp.csr_array(X.tocsr())
-    return np.ascontiguousarray(np.asarray(X))
+    return np.ascontiguousarray(X)
+
+
+def as_features(X, place, encoding):
+    """A block in a form that a model predicts from: a frame by the encoding that it keeps."""
+    if isinstance(X, BlockSource):
+        return X
+    if is_frame(X):
+        return X if encoding is None else FrameSource(X, place)
+    return as_array(X)

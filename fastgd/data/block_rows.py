@@ -19,6 +19,7 @@ from fastgd.data.digest import hash_of
 from fastgd.data.far_columns import read_from
 from fastgd.data.rows import DenseRows, moved_intercept
 from fastgd.data.sources import Block
+from fastgd.runtime.heap import give_back
 
 # Shares of the memory that a fit may take: of a block, of which there are three at once (one is
 # worked on, one is ready, one is being read), and of the sample.
@@ -27,6 +28,9 @@ SAMPLE = 1.0 / 4.0
 LEAST_BLOCK = 1 << 16
 # A block larger than this is read no faster.
 MOST_BLOCK = 1 << 26
+# What blocks and their passes leave free in the allocator is given back after so many bytes: 40 of
+# 160 MB that a fit within 64 MB had taken.
+GIVEN_BACK = 1 << 25
 # Where the system does not say how much memory is free.
 UNKNOWN_MEMORY = 1 << 30
 # Sums of a block are the same each time but for the order in which they are added.
@@ -309,6 +313,7 @@ def checked_blocks(source, n_bytes):
 
 def _checked(source, n_bytes):
     kind = None
+    read = 0
     for number, block in enumerate(source.blocks(n_bytes)):
         if not isinstance(block, Block):
             raise ValueError(
@@ -328,6 +333,10 @@ def _checked(source, n_bytes):
                 f"{_kind(*kind)}; all blocks need the same columns"
             )
         yield block, rows
+        read += rows.stored() * rows.dtype.itemsize
+        if read > max(GIVEN_BACK, 4 * n_bytes):
+            give_back()
+            read = 0
 
 
 def _kind(n_features, sparse):

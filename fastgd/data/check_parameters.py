@@ -68,6 +68,7 @@ ALLOWED = {
         "None or a positive number of rows, the half-life",
         lambda v: v is None or (is_real(v) and v > 0),
     ),
+    "record": ("None or 'coef'", lambda v: v is None or (isinstance(v, str) and v == "coef")),
     "momentum": ("a number of at least 0 and below 1", lambda v: is_real(v) and 0 <= v < 1),
     "multi_class": (
         "'auto', 'multinomial' or 'ovr'",

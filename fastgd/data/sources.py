@@ -56,7 +56,9 @@ class BlockSource:
         raise NotImplementedError
 
     def place(self, number: int, row: int) -> str:
-        """Where row `row` of block `number` is, in words for an error: file and line if known."""
+        """Where row `row` of block `number` of the last reading is, in words for an error: file and
+        line if known.  It is asked for row 0 of each block, also where there is no error.
+        """
         return f"row {row} of block {number}"
 
     def encoded_as(self, encoding: Any) -> "BlockSource":

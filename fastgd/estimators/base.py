@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
+from fastgd.data.block_rows import memory_of
 from fastgd.data.check_parameters import (
     as_floats,
     as_offset,
@@ -32,6 +34,7 @@ from fastgd.estimators.nested_parameters import NestedParameters
 from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.fitting.choose_solver import batch_sizes
+from fastgd.fitting.history import Histories
 from fastgd.fitting.lines import Lines
 from fastgd.fitting.observers import Together
 from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
@@ -94,6 +97,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     converged_: bool
     stop_reason_: StopReason
     history_: Any
+    record: str | None
     plan_: Any
     memory: float | None = None
 
@@ -186,10 +190,13 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     @interruptible
     @whole_or_nothing
     def _fit_surveyed(self, read):
-        """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them."""
+        """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them, within so many
+        bytes, and what a source tells of its columns.
+        """
         check_parameters(vars(self))
         resumption = None if self.checkpoint is None else Resumption(self)
-        found = as_first_read(self, read())
+        memory = self.memory if resumption is None else resumption.memory
+        found = as_first_read(self, *read(memory_of(memory)))
         return self._fit_rows(found, None, None, (None,) * 4, (None, None), resumption)
 
     def _fit_rows(self, found, X, given, validation, inits, resumption):
@@ -331,6 +338,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             self.max_time,
             n_threads=n_threads,
             keeps_states=bool(self.warm_start),
+            records=self.record is not None,
         )
 
     def _kept_states(self, n_targets):
@@ -417,20 +425,38 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         self.stop_reason_ = min((result.reason for result in results), key=FROM_THE_WORST.index)
         if self.tol == 0 and self.converged_ and self.stop_reason_ is StopReason.PLATEAU:
             self.stop_reason_ = StopReason.CONVERGED
-        self.history_ = (
-            [r.history.arrays() for r in results] if several else results[0].history.arrays()
-        )
+        histories = [result.history.arrays() for result in results]
+        names = self._target_names(len(runs))
+        self.history_ = Histories(histories, names) if several else histories[0]
+        self._set_paths(runs)
         best = [np.fmax.reduce(result.history["score"]) for result in results]
         if not np.isnan(best).all():
             self.best_validation_score_ = float(np.mean(best))
         plans = [run.plan for run in runs]
-        self.plan_ = Plans(plans, self._target_names(len(plans))) if several else plans[0]
+        self.plan_ = Plans(plans, names) if several else plans[0]
         # Solvers that find their own steps keep vectors as long as there are rows: only for whoever
         # asked to go on.
         self._states = [
             r.result.state if self.warm_start or r.plan.solver not in batch_sizes() else None
             for r in runs
         ]
+
+    def _set_paths(self, runs):
+        """The models after each update, where they were recorded."""
+        if self.record is None:
+            for name in ("coef_path_", "intercept_path_"):
+                self.__dict__.pop(name, None)
+            return
+        self.coef_path_: Any
+        self.intercept_path_: Any
+        paths = [run.path or [(run.coef, run.intercept)] for run in runs]
+        if len(runs) == 1:
+            models = [self._shaped([SimpleNamespace(coef=w, intercept=b)]) for w, b in paths[0]]
+            self.coef_path_, self.intercept_path_ = map(np.array, zip(*models, strict=True))
+            return
+        # One against the rest: as many updates as each class has taken.
+        self.coef_path_ = [np.array([w for w, _ in path]) for path in paths]
+        self.intercept_path_ = [np.array([b for _, b in path]) for path in paths]
 
     def _warn(self, runs):
         """One warning for a fit, about the target that is farthest from its optimum."""

@@ -32,12 +32,18 @@ class Resumption:
     ------
     ValueError
         Where nothing can be written, or what is there is of other parameters or another version,
-        is damaged or no checkpoint.
+        is damaged or no checkpoint; with `record`.
     """
 
     def __init__(self, estimator):
-        self.path, self.every = os.fspath(estimator.checkpoint), float(estimator.checkpoint_every)
-        self.estimator = estimator
+        if estimator.record is not None:
+            raise ValueError(
+                "record='coef' keeps the way of a fit in memory, and a fit that is taken up from a "
+                "checkpoint lacks its beginning; leave out one of the two"
+            )
+        # Where it is now: the folder of the process may change, and a link stays one.
+        self.path = os.path.realpath(os.fspath(estimator.checkpoint))
+        self.every, self.estimator = float(estimator.checkpoint_every), estimator
         check_writable(self.path)
         self.found = read(self.path)
         self.fit = {
@@ -80,7 +86,10 @@ class Resumption:
             self.begin |= {"seeds": list(seeds), "starts": list(starts), "states": list(states)}
         else:
             header, self.begin, runs = self.found
+            self.found = None  # its arrays are those of the runs, which go on in others
             self._compare(header["fit"])
+            if self.estimator.verbose:
+                print(f"goes on from the checkpoint {self.path!r}")
             seeds, starts, states = (self.begin[name] for name in ("seeds", "starts", "states"))
         header = {"format": FORMAT, **version_of_files(), "fit": self.fit}
         kept = Checkpoint(self.path, self.every, header, self.begin, len(seeds), runs)

@@ -151,6 +151,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         fails.  Each fit needs a path of its own.
     checkpoint_every : float, default=60.0
         Seconds between two writes of it, which come between two iterations.
+    record : {None, "coef"}, default=None
+        "coef": keep the model after each update, for pictures of the way.
 
     Attributes
     ----------
@@ -189,6 +191,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         chunk by the model before it.
     plan_ : Plan or list of Plan
         What was done and why; print it.
+    coef_path_ : ndarray, (1 + n_updates, 1 or n_classes, n_features), or a list of them
+        With `record="coef"`: the coefficients that `fit` began with, and those after each update of
+        a rule (Adagrad's by automatic rates in steps of max(16, n_features / 8) rows), epoch of
+        another stochastic solver, or iteration; of one-vs-rest a list of arrays without the second
+        axis.  An average is of these.
+    intercept_path_ : ndarray, (1 + n_updates, 1 or n_classes), or a list of them
     class_count_ : ndarray, (n_classes,)
         `partial_fit` with `class_weight="balanced"`: total weight of each class in all chunks so
         far, which the weights of the next one follow.
@@ -251,6 +259,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         memory: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
+        record: str | None = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -287,6 +296,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.memory = memory
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
+        self.record = record
 
     @offered_if(takes_chunks)
     @whole_or_nothing
@@ -503,7 +513,13 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _is_joint(self):
         """Whether one loss takes all classes at once."""
+        joins = getattr(self.penalty, "joins", False)
         if self._is_multilabel():
+            if joins:
+                raise ValueError(
+                    f"penalty={self.penalty!r} joins the classes of one model, got a table of "
+                    "labels in y"
+                )
             if isinstance(self.loss, VectorLoss) or self.multi_class == "multinomial":
                 raise ValueError(
                     "a loss of all classes takes one label a row, got a table of labels in y: use "
@@ -519,6 +535,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
                 "'ovr'"
             )
         joint = self.multi_class != "ovr" and log_loss and self.classes_.size > 2
+        if joins and self.classes_.size > 2 and not joint:
+            raise ValueError(
+                f"penalty={self.penalty!r} joins the classes of one model, which needs "
+                f"loss='log_loss' and multi_class='auto' or 'multinomial', got "
+                f"{shown(self.loss)} and {self.multi_class!r}"
+            )
         if not joint or not isinstance(self.solver, str) or not self._takes_one_prediction():
             return joint
         if self.multi_class == "multinomial":

@@ -90,6 +90,11 @@ class ChunkEstimator(GDEstimator):
                 "early_stopping must be False with partial_fit, which sees each row once; give "
                 "X_val and y_val"
             )
+        if self.record is not None:
+            raise ValueError(
+                f"record must be None with partial_fit, got {self.record!r}: coef_ after each call "
+                "is there to be kept"
+            )
 
     def _prepared(self):
         """Task without rows, its parameters checked; made anew when a parameter is another

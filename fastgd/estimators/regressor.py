@@ -18,9 +18,11 @@ from fastgd.estimators.other_names import explains_other_names
 from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
-from fastgd.losses.base import Loss, VectorLoss
+from fastgd.losses.base import Loss, VectorLoss, has_mean
+from fastgd.losses.each_target import EachTarget
 from fastgd.penalties.base import Penalty
 from fastgd.rules.base import Rule
+from fastgd.runtime.component import shown
 from fastgd.runtime.public import public
 
 
@@ -30,7 +32,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     tune.
 
     Minimises F(w, b) = sum_i s_i loss(y_i, x_i . w + b) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 -
-    l1_ratio) / 2 |w|_2^2), for y of shape (n_samples, n_targets) that of each target by itself.
+    l1_ratio) / 2 |w|_2^2), for y of shape (n_samples, n_targets) that of each target by itself, but
+    for the penalty `MultiTask`, which has one model of all.
 
     Parameters
     ----------
@@ -109,6 +112,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     checkpoint_every : float, default=60.0
         As in `GDClassifier`: a file from which `fit` goes on where it was killed, and the seconds
         between two writes of it.
+    record : {None, "coef"}, default=None
+        "coef": keep the model after each update, for pictures of the way.
 
     Attributes
     ----------
@@ -119,6 +124,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         As in `GDClassifier`; with several targets those of one-vs-rest, for each target.
     stop_reason_, history_, plan_, best_validation_score_
         As in `GDClassifier`.
+    coef_path_, intercept_path_
+        With `record="coef"`, as in `GDClassifier`: `coef_path_[i]` has the shape of `coef_`.
 
     Examples
     --------
@@ -166,6 +173,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         memory: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
+        record: str | None = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -200,6 +208,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.memory = memory
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
+        self.record = record
 
     @offered_if(takes_chunks)
     @whole_or_nothing
@@ -229,6 +238,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
                 f"y has shape {np.shape(y)}, not the number of targets that the model has: "
                 f"{'one' if self._n_columns is None else self._n_columns}"
             )
+        task.loss = self._joint_loss(task.loss)
         targets = self._checked_targets(task.loss, targets)
         validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
         task.keep = self._share_kept(weights, X.shape[0])
@@ -318,9 +328,25 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         return f"target {k}  " if n_targets > 1 else ""
 
     def _start_targets(self, y, loss):
-        targets = self._targets(y)
         self._n_columns = _columns_of(y)
-        return targets
+        return self._targets(y)
+
+    def _is_joint(self):
+        """Whether one model has all targets."""
+        if isinstance(self.loss, VectorLoss):
+            return True
+        return self._n_columns is not None and getattr(self.penalty, "joins", False)
+
+    def _joint_loss(self, loss):
+        """The loss of all targets at once where one model has them, else `loss`."""
+        if not self._is_joint() or isinstance(loss, VectorLoss):
+            return loss
+        if has_mean(loss):
+            raise ValueError(
+                f"penalty={self.penalty!r} with several targets goes with losses without a link, "
+                f"got loss={shown(self.loss)}"
+            )
+        return EachTarget(loss)
 
     def _targets(self, y):
         y = np.asarray(y)
@@ -329,12 +355,12 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
                 f"y must hold real numbers, got dtype {y.dtype}; encode it as numbers first"
             )
         y = y.astype(np.float64, copy=False)
-        if y.ndim == 1 or isinstance(self.loss, VectorLoss):
+        if y.ndim == 1 or self._is_joint():
             return [y]
         return [np.ascontiguousarray(column) for column in y.T]
 
     def _shaped(self, runs):
-        if isinstance(self.loss, VectorLoss):
+        if self._is_joint():
             return runs[0].coef.T.copy(), np.array(runs[0].intercept)
         intercept = np.array([float(run.intercept) for run in runs])
         if self._n_columns is None:

@@ -15,6 +15,7 @@ from fastgd.data.targets import as_samples
 from fastgd.estimators.input import validated
 from fastgd.inference.covariance import KINDS
 from fastgd.inference.leave_one_out import leave_one_out
+from fastgd.inference.several_outputs import summarise_outputs
 from fastgd.inference.summary import Coefficients, Summary, summarise
 from fastgd.losses.base import VectorLoss
 from fastgd.objective.objective import Objective
@@ -59,8 +60,14 @@ class Reports(BaseEstimator):
         Raises
         ------
         ValueError
-            For a loss without a derivative, a penalty that is not L2, more than one model (several
-            classes or targets), linearly dependent columns without a penalty, and bad input.
+            For a loss without a derivative, a penalty that is not L2, more than one model (one
+            class against the rest, several targets), linearly dependent columns without a penalty,
+            and bad input.
+
+        Notes
+        -----
+        Of the multinomial model of several classes the table has each class's coefficients, which
+        sum to 0 over the classes; `relative_to(label)` gives differences to one of them.
 
         Examples
         --------
@@ -76,12 +83,17 @@ class Reports(BaseEstimator):
             raise ValueError(f"covariance must be one of {KINDS}, got {covariance!r}")
         if not (isinstance(level, float) and 0.0 < level < 1.0):
             raise ValueError(f"level must be a float between 0 and 1, got {level!r}")
-        F, coef, intercept, total = self._reported(X, y, sample_weight, offset, "summary")
+        given = X, y, sample_weight, offset
+        F, coef, intercept, total = self._reported(*given, "summary", joint=True)
         if covariance == "cluster":
             clusters = self._clusters(clusters, F.n_samples)
         elif clusters is not None:
             raise ValueError(f"clusters go with covariance='cluster', got {covariance!r}")
         names = [*self._names(), "intercept"] if F.fit_intercept else self._names()
+        if F.vector:
+            outputs = self._output_names(F.n_predictions)
+            table = coef, intercept, names, outputs, total
+            return summarise_outputs(F, *table, covariance, clusters, level)
         return summarise(F, coef, intercept, names, total, covariance, clusters, level)
 
     def coefficients(self, X: Matrix | None = None) -> Coefficients:
@@ -142,14 +154,22 @@ class Reports(BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
 
-    def _reported(self, X, y, sample_weight, offset, what):
-        """(objective, coef, intercept, sum of the weights) of the rows that were fitted."""
+    def _reported(self, X, y, sample_weight, offset, what, joint=False):
+        """(objective, coef, intercept, sum of the weights) of the rows that were fitted; `joint`
+        says that a model of several classes may be one of them.
+        """
         check_is_fitted(self)
         loss, penalty = self._components()
-        if isinstance(loss, VectorLoss) or np.size(self.intercept_) > 1:
+        loss = self._joint_loss(loss)
+        vector, n_outputs = isinstance(loss, VectorLoss), np.size(self.intercept_)
+        if vector and not joint:
             raise ValueError(
-                f"{what} is for a model with one prediction for each row, this one has "
-                f"{np.size(self.intercept_)}"
+                f"{what} is for a model with one prediction for each row, this one has {n_outputs}"
+            )
+        if n_outputs > 1 and not vector:
+            raise ValueError(
+                f"{what} is for one model, here are {n_outputs} with one prediction each: fit them "
+                "one by one"
             )
         X, y = self._checked(X, y, reset=False)
         rows = as_rows(X, checked=True)
@@ -176,6 +196,8 @@ class Reports(BaseEstimator):
             )
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.asarray(self.coef_)
         total = float(X.shape[0]) if weights is None else float(np.sum(weights))
+        if vector:
+            return F, np.atleast_2d(coef).astype(float), np.ravel(self.intercept_), total
         return F, coef.ravel().astype(float), float(np.ravel(self.intercept_)[0]), total
 
     @staticmethod

@@ -13,7 +13,8 @@ The header is a JSON object:
     version     VERSION: of this description
     package     version of fastgd
     fit         what tells the fit from others: parameters and data in words, numbers and hashes
-    begin       value: where the generator of random numbers was, seeds, starts of the targets
+    begin       value: where the generator of random numbers was, the bytes that sources of blocks
+                may take, and of each target its seed, and where it starts
     targets     for each target null, or the value of its run: one that is under way (`KeptRun`) or
                 has ended (`Run`)
 
@@ -102,8 +103,11 @@ class Checkpoint:
 
     def under_way(self, k):
         """The `KeptRun` of target `k` that is to be taken up, or None."""
-        found = self._found.get(k)
-        return self._found.pop(k) if isinstance(found, KeptRun) else None
+        if not isinstance(self._found.get(k), KeptRun):
+            return None
+        if not self._several:
+            self._parts[k] = None  # nothing is written before it is kept again
+        return self._found.pop(k)
 
     def ended(self, k):
         """The `Run` of target `k` that an earlier process has ended, or None."""
@@ -240,6 +244,7 @@ def read(path):
             f"{path!r} is no checkpoint of fastgd, or is damaged ({error}); {instead()}"
         ) from error
     whole = isinstance(header.get("fit"), dict) and isinstance(begin, dict)
+    whole = whole and begin.keys() >= {"random_state", "memory"}
     whole = whole and all(len(begin.get(name, ())) == len(runs) for name in OF_TARGETS)
     if not whole or not all(one is None or isinstance(one, Run | KeptRun) for one in runs):
         raise ValueError(f"{path!r} is damaged: parts are missing; {instead()}")

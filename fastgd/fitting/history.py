@@ -1,6 +1,11 @@
 """What was measured at each check."""
 
+import html
+
 import numpy as np
+
+# Of the last check of each model, in the lines that several histories are printed as.
+SHOWN = ("passes", "objective", "bound", "score")
 
 
 class History:
@@ -61,3 +66,48 @@ class History:
             columns["score"] = np.array(self.rows["score"], dtype=float)
             columns["kept"] = np.array(self.rows["kept"]) == 1.0
         return columns
+
+
+class Histories(list):
+    """The histories of several models, one for each class or target; printed as a line for each
+    that tells how it ended.
+
+    Examples
+    --------
+    >>> columns = {"passes": np.array([1.0, 4.0]), "objective": np.array([0.7, 0.25])}
+    >>> print(Histories([columns, columns], ["a", "b"]))
+       checks  passes  objective
+    a       2       4       0.25
+    b       2       4       0.25
+    """
+
+    def __init__(self, histories=(), names=()):
+        super().__init__(histories)
+        self.names = [str(one) for one in names]
+
+    def _cells(self):
+        """Rows of the table as strings, the head first."""
+        known = [key for key in SHOWN if self and key in self[0]]
+        rows = [["", "checks", *known]]
+        for name, columns in zip(self.names, self, strict=True):
+            last = [f"{columns[key][-1]:.6g}" for key in known]
+            rows.append([name, str(len(columns["passes"])), *last])
+        return rows
+
+    def __str__(self):
+        rows = self._cells()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = []
+        for name, *cells in rows:
+            padded = [f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True)]
+            lines.append("  ".join([f"{name:<{widths[0]}}", *padded]))
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        """A table, for notebooks."""
+        head, *rows = [[html.escape(cell) for cell in row] for row in self._cells()]
+        lines = ["<tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>"]
+        lines += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
+        return f"<table>{''.join(lines)}</table>"

@@ -239,6 +239,8 @@ class Descent:
             # error before they can tell what it means where a user makes errors of warnings.
             with np.errstate(all="ignore"):
                 self.solver.advance(state)
+            if self.solver.tell is not None and not self.solver.tells:
+                self.solver.tell(state.point)
             asked = self.watch.iteration_ends(model)
             timed_out = time.perf_counter() - self._clock >= self.time_limit
             final = iteration == self.max_iter or timed_out or asked

@@ -2,6 +2,8 @@
 one.
 """
 
+import numpy as np
+
 from fastgd.fitting.stopping import StopReason
 
 
@@ -80,3 +82,36 @@ class Ended(Watch):
     def iteration_ends(self, model):
         """INTERRUPTED once the event is set."""
         return StopReason.INTERRUPTED if self.event.is_set() else False
+
+
+class Recorder:
+    """Keeps the model after each update of a run, the one that it begins with first.
+
+    Attributes
+    ----------
+    models : list of (coef, intercept)
+        In the units of the user's columns.
+    """
+
+    def __init__(self, objective):
+        self.objective = objective
+        self.models: list = []
+
+    def tell(self, solver, state):
+        """Hear of the points of a run that begins, or of one with another plan that goes on."""
+        if not self.models:
+            self._keep(state.point)
+        solver.tell = self._keep
+
+    def _keep(self, point):
+        coef, intercept = self.objective.model(point.copy())
+        self.models.append((np.array(coef), intercept))
+
+
+class NoRecorder:
+    """Keeps nothing."""
+
+    models = None
+
+    def tell(self, solver, state):
+        """Hear nothing."""

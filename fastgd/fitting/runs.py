@@ -15,7 +15,7 @@ from fastgd.fitting.build import make_solver
 from fastgd.fitting.choose_solver import batch_sizes, is_open
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent, Underway
-from fastgd.fitting.observers import Ended, Together, Watch
+from fastgd.fitting.observers import Ended, NoRecorder, Recorder, Together, Watch
 from fastgd.fitting.plan import INTERIOR_POINT
 from fastgd.fitting.replan import Trail, forecast, next_plan, run_by_plans
 from fastgd.fitting.result import Result
@@ -39,6 +39,7 @@ from fastgd.objective.infimum import check_infimum
 from fastgd.objective.null_model import null_model, null_point
 from fastgd.objective.objective import Measured, Objective
 from fastgd.runtime.blas import one_blas_thread
+from fastgd.runtime.component import Component
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.base import RunRecord
 
@@ -75,6 +76,8 @@ class Task:
         Where runs are kept, and taken up from.
     keep : float
         What earlier chunks still count as in a stream that forgets.
+    records : bool
+        Whether the models after each update are kept.
     """
 
     loss: object
@@ -93,12 +96,13 @@ class Task:
     keeps_states: bool = True
     checkpoint: Any = None
     keep: float = 1.0
+    records: bool = False
 
 
 @dataclass
 class Run:
     """One target's part of a fit: plan, result, updates so far, and the unknowns as coefficients
-    and intercept.
+    and intercept; in `path` those after each update, where they are recorded.
     """
 
     plan: object
@@ -106,6 +110,7 @@ class Run:
     updates: int
     coef: np.ndarray
     intercept: object
+    path: list | None = None
 
 
 @dataclass
@@ -295,6 +300,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         start = start[0], objective.rows.own_intercept(*start)
 
     kept = None if task.checkpoint is None else task.checkpoint.under_way(k)
+    path = Recorder(objective) if task.records else NoRecorder()
 
     def go(trail, rule, start, state, max_iter, max_time):
         nonlocal kept
@@ -318,11 +324,11 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         )
         if taken is not None:
             return descent.take_up(taken.underway)
-        return descent.run(
-            ready_state(
-                solver, plan, objective, start, state, seed, lambda: objective.null_intercept
-            )
+        ready = ready_state(
+            solver, plan, objective, start, state, seed, lambda: objective.null_intercept
         )
+        path.tell(solver, ready)
+        return descent.run(ready)
 
     try:
         before = () if kept is None else (kept.trail, kept.underway.seconds)
@@ -341,7 +347,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         result.reason = StopReason.INTERRUPTED
     if result.reason is StopReason.INTERRUPTED:
         interrupted.set()
-    return Run(plan, result, updates, np.array(coef), intercept)
+    return Run(plan, result, updates, np.array(coef), intercept, path.models)
 
 
 def ready_state(solver, plan, objective, start, state, seed, null_intercept):
@@ -391,12 +397,11 @@ def _kind(solver, plan, objective):
 
 
 def _named(component):
-    """Class and numbers of a component, without its arrays."""
-    values = vars(component).items()
-    numbers = tuple(
-        one for name, one in values if not name.startswith("_") and isinstance(one, int | float)
-    )
-    return type(component).__module__, type(component).__qualname__, *numbers
+    """Class and numbers of a component, and of those it is made of, without its arrays."""
+    values = [one for name, one in vars(component).items() if not name.startswith("_")]
+    numbers = tuple(one for one in values if isinstance(one, int | float))
+    parts = tuple(_named(one) for one in values if isinstance(one, Component))
+    return type(component).__module__, type(component).__qualname__, *numbers, *parts
 
 
 def _arrays(component):

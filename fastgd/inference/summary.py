@@ -1,6 +1,6 @@
 """The table of a fitted model: coefficients with standard errors, and how well it fits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
@@ -32,6 +32,8 @@ class Summary:
     ----------
     names : list of str
         Of the coefficients; the intercept comes last.
+    outputs : list of str
+        The class, or target, of each coefficient; "" where there is one.
     coef, std_error, z, p_value, low, high : ndarray, (n_coefficients,)
         z = coef / std_error, compared with a normal distribution; `low` to `high` is the interval
         of the given level.
@@ -73,6 +75,7 @@ class Summary:
     aic: float
     bic: float
     notes: tuple
+    outputs: list = field(default_factory=list)
 
     @property
     def z(self):
@@ -95,12 +98,57 @@ class Summary:
         """
         import pandas as pd
 
-        return pd.DataFrame({name: getattr(self, name) for name in COLUMNS}, index=self.names)
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        if any(self.outputs):
+            columns = {"output": self.outputs, **columns}
+        return pd.DataFrame(columns, index=self.names)
+
+    def relative_to(self, output) -> "Summary":
+        """The table of the differences to one of several classes: what a model with this class as
+        the reference says.
+
+        Parameters
+        ----------
+        output : label
+            Of the class of reference.
+
+        Returns
+        -------
+        Summary
+        """
+        labels = list(dict.fromkeys(self.outputs))
+        if len(labels) < 2 or str(output) not in labels:
+            known = ", ".join(labels) if len(labels) > 1 else "none, as there is one model"
+            raise ValueError(f"output must be one of {known}, got {output!r}")
+        size, base = len(self.names) // len(labels), labels.index(str(output))
+        differences = np.delete(np.eye(len(labels)), base, axis=0)
+        differences[:, base] = -1.0
+        change = np.kron(differences, np.eye(size))
+        estimate, matrix = change @ self.coef, change @ self.covariance @ change.T
+        error = np.sqrt(np.diag(matrix))
+        spread = error * scipy.special.ndtri(0.5 + 0.5 * self.level)
+        return replace(
+            self,
+            names=self.names[size:],
+            outputs=[one for one in self.outputs if one != str(output)],
+            coef=estimate,
+            std_error=error,
+            low=estimate - spread,
+            high=estimate + spread,
+            covariance=matrix,
+            notes=(*self.notes, f"Coefficients less those of {output}."),
+        )
+
+    def _labels(self):
+        """Names of the rows: with the class where there are several."""
+        if not any(self.outputs):
+            return self.names
+        return [f"{one}: {name}" for one, name in zip(self.outputs, self.names, strict=True)]
 
     def __str__(self):
-        width = max(len(name) for name in (*self.names, "coefficient"))
+        width = max(len(name) for name in (*self._labels(), "coefficient"))
         lines = ["  ".join([f"{'coefficient':<{width}}", *(f"{one:>11}" for one in COLUMNS)])]
-        for name, row in zip(self.names, self._cells(), strict=True):
+        for name, row in zip(self._labels(), self._cells(), strict=True):
             lines.append("  ".join([f"{name:<{width}}", *(f"{cell:>11}" for cell in row)]))
         facts = [f"{name}: {value}" for name, value in self._facts()]
         return "\n".join([*lines, "", *facts, *self.notes])
@@ -109,7 +157,7 @@ class Summary:
         head = "".join(f"<th>{one}</th>" for one in ("", *COLUMNS))
         rows = "".join(
             f"<tr><th>{escape(name)}</th>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
-            for name, row in zip(self.names, self._cells(), strict=True)
+            for name, row in zip(self._labels(), self._cells(), strict=True)
         )
         facts = "<br>".join(f"{name}: {value}" for name, value in self._facts())
         notes = "<br>".join(escape(note) for note in self.notes)
@@ -252,15 +300,48 @@ def summarise(objective, coef, intercept, names, total, kind="model", clusters=N
     else:
         middle = covariance.meat(F, rows, kind, clusters, n_effective)
     matrix = _as_given(F, outer @ middle @ outer)
-    estimate = np.r_[coef, intercept] if F.fit_intercept else coef
-    spread = np.sqrt(np.diag(matrix)) * scipy.special.ndtri(0.5 + 0.5 * level)
     log_likelihood = np.nan
     if likelihood:
         log_likelihood = F.loss.log_likelihood(
             rows.predictions, F.samples.targets, rows.weights, dispersion
         )
+    return assembled(
+        F,
+        names=names,
+        outputs=[""] * len(names),
+        estimate=np.r_[coef, intercept] if F.fit_intercept else coef,
+        matrix=matrix,
+        kind=kind,
+        level=level,
+        total=total,
+        n_effective=n_effective,
+        dispersion=dispersion,
+        loss=rows.loss,
+        log_likelihood=log_likelihood,
+    )
+
+
+def assembled(
+    objective,
+    *,
+    names,
+    outputs,
+    estimate,
+    matrix,
+    kind,
+    level,
+    total,
+    n_effective,
+    dispersion,
+    loss,
+    log_likelihood,
+):
+    """The `Summary` of coefficients with this covariance; `loss` is summed over the rows."""
+    F = objective
+    spread = np.sqrt(np.diag(matrix)) * scipy.special.ndtri(0.5 + 0.5 * level)
     return Summary(
         names=names,
+        outputs=outputs,
         coef=estimate,
         std_error=np.sqrt(np.diag(matrix)),
         low=estimate - spread,
@@ -271,7 +352,7 @@ def summarise(objective, coef, intercept, names, total, kind="model", clusters=N
         n_observations=total,
         n_effective=n_effective,
         dispersion=dispersion,
-        deviance_explained=_explained(F, rows),
+        deviance_explained=_explained(F, loss, total),
         log_likelihood=log_likelihood,
         aic=2.0 * n_effective - 2.0 * log_likelihood,
         bic=np.log(total) * n_effective - 2.0 * log_likelihood,
@@ -291,11 +372,11 @@ def _dispersion(loss, rows, expected, n_free):
     return float(np.sum(rows.derivatives[some] ** 2 / expected.curvatures[some])) / n_free
 
 
-def _explained(objective, rows):
+def _explained(objective, loss, total):
     """1 - loss / loss of the null model, where the loss is 0 at best."""
     F = objective
-    null = null_model(F)[1] * rows.total
-    return 1.0 - rows.loss / null if F.loss.infimum == 0.0 and null > 0.0 else np.nan
+    null = null_model(F)[1] * total
+    return 1.0 - loss / null if F.loss.infimum == 0.0 and null > 0.0 else np.nan
 
 
 def _as_given(objective, matrix):

@@ -96,6 +96,14 @@ class Multinomial(VectorLoss):
         return int(self.n_classes) or int(largest) + 1
 
     @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        """Of the classes: minus the loss."""
+        largest = predictions.max(axis=1)
+        total = largest + np.log(np.exp(predictions - largest[:, None]).sum(axis=1))
+        own = np.take_along_axis(predictions, targets.astype(np.int64), axis=1)[:, 0]
+        return float(weights @ (own - total))
+
+    @python_only
     def probability(self, predictions):
         shifted = predictions - np.max(predictions, axis=1, keepdims=True)
         odds = np.exp(shifted)

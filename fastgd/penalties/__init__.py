@@ -3,6 +3,7 @@
 from fastgd.penalties.base import Penalty
 from fastgd.penalties.concave import MCP, SCAD
 from fastgd.penalties.groups import GroupLasso, SparseGroupLasso
+from fastgd.penalties.multi_task import MultiTask
 from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "SCAD",
     "ElasticNet",
     "GroupLasso",
+    "MultiTask",
     "NoPenalty",
     "Penalty",
     "SparseGroupLasso",

@@ -29,6 +29,9 @@ class Penalty(Component, family=True):
     single : bool
         Whether it is the sum of `value` over the coefficients, which one after the other may have
         proximal steps.
+    joins : bool
+        Whether it is of the coefficients of a feature for several predictions: then several targets
+        are one model.
 
     Examples
     --------
@@ -55,6 +58,7 @@ class Penalty(Component, family=True):
     convex: ClassVar[bool] = True
     shares: ClassVar[tuple[float, float] | None] = None
     single: ClassVar[bool] = True
+    joins: ClassVar[bool] = False
 
     @required
     def value(self, coefficient, j):

@@ -7,6 +7,7 @@ for bit.  What follows from the state may take passes, and have rounding of its 
 `beside` the state a run is taken up between two iterations as if nothing had been (`recall`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -228,6 +229,11 @@ class Solver:
     workspace : tuple of str
         Attributes that hold more than what the solver was made from, for `beside` and
         `recall`.
+    tell : callable or None
+        Hears the point after each update (`record="coef"`).
+    tells : bool
+        Whether the solver calls it itself, for updates within an iteration; if not, the loop does
+        so after each iteration.
 
     Examples
     --------
@@ -262,6 +268,8 @@ class Solver:
     ends_itself = False
     scheduled = True
     workspace: tuple[str, ...] = ()
+    tell: Callable[[np.ndarray], None] | None = None
+    tells = False
 
     def __init__(self, objective):
         self.objective = objective

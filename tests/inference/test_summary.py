@@ -221,5 +221,5 @@ def test_dependent_columns_have_no_standard_errors():
 
 def test_one_model_at_a_time():
     model = GDClassifier("squared_hinge").fit(X, np.digitize(Y, [2.0, 4.0]))
-    with pytest.raises(ValueError, match="one prediction for each row, this one has 3"):
+    with pytest.raises(ValueError, match="is for one model, here are 3 with one prediction each"):
         model.summary(X, np.digitize(Y, [2.0, 4.0]), covariance="HC1")

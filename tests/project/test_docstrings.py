@@ -92,7 +92,7 @@ def test_a_search_has_the_defaults_of_its_estimator(theirs):
     searched = inspect.signature(theirs).parameters
     alone = inspect.signature(GDClassifier if theirs is GDClassifierCV else GDRegressor).parameters
     # A search has no partial_fit that could forget, and takes no blocks and no checkpoints.
-    of_one_fit = {"alpha", "forget", "memory", "checkpoint", "checkpoint_every"}
+    of_one_fit = {"alpha", "forget", "memory", "checkpoint", "checkpoint_every", "record"}
     assert set(alone) - set(searched) == of_one_fit
     assert all(searched[name].default == alone[name].default for name in alone.keys() - of_one_fit)
 
@@ -108,5 +108,6 @@ def test_attributes(estimator):
         for name in vars(estimator.fit(ROWS, y))
         if name.endswith("_") and not name.startswith("_")
     }
-    # What comes with frames, and with partial_fit alone.
-    assert there <= told <= there | {"feature_names_in_", "class_count_", "best_validation_score_"}
+    # What comes with frames, with partial_fit alone, and where it is recorded.
+    others = {"feature_names_in_", "class_count_", "best_validation_score_"}
+    assert there <= told <= there | others | {"coef_path_", "intercept_path_"}

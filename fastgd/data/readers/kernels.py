@@ -15,9 +15,10 @@ from fastgd.runtime.jit import kernel
 TAB, NEWLINE, RETURN, SPACE, HASH, COLON = b"\t\n\r #:"
 LETTER_Q, LETTER_I, LETTER_D = b"qid"
 
-# Places in `counts`; of indices the least and the greatest so far, counted from the base.
-ROWS, VALUES, HARD_NUMBERS, LINES, POSITION, TOKEN, LEAST, GREATEST = range(8)
-N_COUNTS = 8
+# Places in `counts`; of indices the least and the greatest so far, counted from the base; the line
+# of the first row.
+ROWS, VALUES, HARD_NUMBERS, LINES, POSITION, TOKEN, LEAST, GREATEST, FIRST_LINE = range(9)
+N_COUNTS = 9
 
 # How a call of `parse_rows` ends. The first row that does not fit is read again by the next call.
 DONE, FULL, MORE_VALUES, MORE_ROWS, MORE_HARD = range(5)
@@ -74,6 +75,8 @@ def parse_rows(text, n_bytes, base, n_features, room, counts):
                 counts[HARD_NUMBERS] = n_hard
                 counts[TOKEN] = position
                 return status
+            if n_rows == 0:
+                counts[FIRST_LINE] = counts[LINES]
             counts[ROWS] = n_rows + 1
             room.indptr[n_rows + 1] = counts[VALUES]
         while text[position] != NEWLINE:

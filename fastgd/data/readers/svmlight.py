@@ -116,27 +116,30 @@ class SvmlightSource(BlockSource):
         self.zero_based = zero_based
         if n_features is not None and zero_based != "auto":
             self.encoding = SvmlightColumns(n_features, bool(zero_based))
-        self._first_rows: list[int] = []
+        # Of each block of the last reading, the file and the line of its first row.
+        self._starts: list[tuple[Path, int]] = []
 
     def blocks(self, n_bytes: int) -> Iterator[Block]:
         """CSR blocks without stored zeros, across the files; see `BlockSource.blocks`."""
         if self.encoding is None:
             self.encoding = self._scanned()
-        self._first_rows = []
-        return self._blocks(_RowsInMaking(n_bytes, self.encoding), self._first_rows)
+        self._starts = []
+        return self._blocks(_RowsInMaking(n_bytes, self.encoding), self._starts)
 
     def place(self, number: int, row: int) -> str:
-        """File and line, found by reading the files once more."""
-        left = self._first_rows[number] + row
-        for path in self.paths:
-            line = 0
-            for text in whole_lines(path):
-                for one in text.tobytes().splitlines():
-                    line += 1
-                    if one.strip() and not one.lstrip().startswith(b"#"):
-                        if left == 0:
-                            return f"{path}, line {line}"
-                        left -= 1
+        """File and line: known of the first row of a block, found for others by reading on."""
+        path, first = self._starts[number]
+        if row == 0:
+            return _line(path, first)
+        left = row
+        for one in self.paths[self.paths.index(path) :]:
+            for line, text in enumerate(_lines(one)):
+                if one == path and line < first:
+                    continue
+                if text.strip() and not text.lstrip().startswith(b"#"):
+                    if left == 0:
+                        return _line(one, line)
+                    left -= 1
         return super().place(number, row)
 
     def encoded_as(self, encoding: Any) -> "SvmlightSource":
@@ -173,19 +176,16 @@ class SvmlightSource(BlockSource):
         n_features = int(rows.counts[kernels.GREATEST]) + (1 if based else 0)
         return SvmlightColumns(self.n_features or max(n_features, 1), bool(based))
 
-    def _blocks(self, rows, first_rows):
-        n_rows = 0
+    def _blocks(self, rows, starts):
         for path in self.paths:
-            before = n_rows + rows.n_rows
             rows.begin(path)
             for text in whole_lines(path):
                 while rows.take(text) == kernels.FULL:
-                    first_rows.append(n_rows)
-                    n_rows += rows.n_rows
+                    starts.append(rows.start)
                     yield rows.block()
-            if n_rows + rows.n_rows == before:
+            if rows.n_rows_of_file == 0:
                 raise ValueError(f"{path} has no rows")
-        first_rows.append(n_rows)
+        starts.append(rows.start)
         yield rows.block()
 
 
@@ -195,7 +195,9 @@ class _RowsInMaking:
     def __init__(self, n_bytes, columns):
         self.n_bytes = min(n_bytes, MOST_BYTES)
         self.columns = columns
-        self.path = None
+        self.path: Any = None
+        self.start: Any = None
+        self._rows_before = 0  # of this file, in blocks that were handed out
         self.counts = np.zeros(kernels.N_COUNTS, np.int64)
         self.counts[kernels.LEAST] = MOST_FEATURES
         self.counts[kernels.GREATEST] = -1
@@ -204,12 +206,14 @@ class _RowsInMaking:
         self.most_rows = FEWEST_ROWS
 
     @property
-    def n_rows(self):
-        return int(self.counts[kernels.ROWS])
+    def n_rows_of_file(self):
+        """Rows that the file has had so far."""
+        return self._rows_before + int(self.counts[kernels.ROWS])
 
     def begin(self, path):
         """Begin a file."""
         self.path = path
+        self._rows_before = -int(self.counts[kernels.ROWS])
         self.counts[kernels.LINES] = 0
 
     def take(self, text):
@@ -224,14 +228,18 @@ class _RowsInMaking:
             self.counts[kernels.POSITION] = 0
         elif status != kernels.FULL:
             raise ValueError(self._wrong(status, text))
+        if self.start is None and self.counts[kernels.ROWS] > 0:
+            self.start = self.path, int(self.counts[kernels.FIRST_LINE])
         return status
 
     def block(self):
         """What was read; the next block gets arrays of its own."""
-        n_rows = self.n_rows
+        n_rows = int(self.counts[kernels.ROWS])
         n_values = int(self.counts[kernels.VALUES])
         room, self.room = self.room, None
         self.counts[kernels.ROWS] = self.counts[kernels.VALUES] = 0
+        self._rows_before += n_rows
+        self.start = None
         self.most_rows = max(FEWEST_ROWS, n_rows + n_rows // 8)
         parts = room.data[:n_values], room.indices[:n_values], room.indptr[: n_rows + 1]
         X = sp.csr_array(parts, shape=(n_rows, self.columns.n_features))
@@ -270,16 +278,13 @@ class _RowsInMaking:
             word = text[first:last].tobytes()
             value = float(word)
             if np.isinf(value):
-                raise ValueError(f"{self._line(line)}: {_shown(word)} {BEYOND_DOUBLES}")
+                raise ValueError(f"{_line(self.path, line)}: {_shown(word)} {BEYOND_DOUBLES}")
             if place < 0:
                 self.room.targets[-1 - place] = value
             else:
                 self.room.data[place] = value
         self.counts[kernels.HARD_NUMBERS] = 0
         return status
-
-    def _line(self, number):
-        return f"{self.path}, line {number + 1}"
 
     def _wrong(self, status, text):
         """What is wrong with a line, and where."""
@@ -303,7 +308,16 @@ class _RowsInMaking:
             reason = f"the index of {shown} does not rise, as indices must within a row"
         else:
             reason = f"{shown} is not index:value"
-        return f"{self._line(int(self.counts[kernels.LINES]))}: {reason}"
+        return f"{_line(self.path, int(self.counts[kernels.LINES]))}: {reason}"
+
+
+def _line(path, number):
+    return f"{path}, line {number + 1}"
+
+
+def _lines(path):
+    for text in whole_lines(path):
+        yield from text.tobytes()[:-1].split(b"\n")
 
 
 def _doubled(array):

@@ -229,10 +229,9 @@ class SelfTuned(Stochastic):
         """Where no formula is asked for, Adagrad, and what else accumulates, on one row of few
         columns takes the faster kernel.
         """
-        F = self.objective
-        if not self.rule.accumulates or self.batch > 1 or F.vector or F.n_features > NARROW:
+        F, block = self.objective, self._rows_between()
+        if not self._takes_row_kernel():
             return super()._epoch(part, order, point, memory, options)
-        block = max(F.n_features // 8, SHORTEST_BLOCK)
         row_epoch(
             part.rows,
             part.samples,
@@ -249,6 +248,16 @@ class SelfTuned(Stochastic):
             options,
         )
         return 0.0
+
+    def _takes_row_kernel(self):
+        F = self.objective
+        narrow = not F.vector and F.n_features <= NARROW
+        return self.rule.accumulates and self.batch == 1 and narrow
+
+    def _rows_between(self):
+        """The rows between two steps of the penalty, in the faster kernel."""
+        few = max(self.objective.n_features // 8, SHORTEST_BLOCK)
+        return few if self._takes_row_kernel() else self.batch
 
     def _adjust(self, state):
         """At epochs that are powers of two: larger steps while the run is slow rather than noisy.

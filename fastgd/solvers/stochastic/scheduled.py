@@ -80,6 +80,7 @@ class Stochastic(Solver):
     Memory: type = StochasticMemory
     free_answers = False
     own_steps = False
+    tells = True
 
     def __init__(
         self,
@@ -143,7 +144,11 @@ class Stochastic(Solver):
             here = (self.rows, ()) if part is F else (part.samples.active(), (number,))
             order = row_order(here[0], self.seed, state.iteration, self.shuffle, here[1])
             with np.errstate(all="ignore"):
-                lost += self._epoch(part, order, point, memory, self._options(memory))
+                options = self._options(memory)
+                if self.tell is None:
+                    lost += self._epoch(part, order, point, memory, options)
+                else:
+                    lost += self._told_epoch(self.tell, part, order, point, memory, options)
         state.point = point.ravel()[: F.size]
         F.meter.count(self.rows.size / F.n_active)
         state.updates = int(memory.counters[UPDATES])
@@ -180,6 +185,18 @@ class Stochastic(Solver):
             counters,
             options,
         )
+
+    def _told_epoch(self, tell, part, order, point, memory, options):
+        """`_epoch`, a few rows at a time, with the point told in between."""
+        size, rows, lost = self.objective.size, self._rows_between(), 0.0
+        for first in range(0, order.size, rows):
+            lost += self._epoch(part, order[first : first + rows], point, memory, options)
+            tell(point.ravel()[:size])
+        return lost
+
+    def _rows_between(self):
+        """Rows between two points that can be told."""
+        return self.batch
 
     def _narrowed(self):
         """The columns that the rows touch, and rows of these alone, where they are few and all

@@ -1,0 +1,47 @@
+"""Sums over groups of blocks in an order that depends on their number alone.
+
+The groups are the leaves of a binary tree.  Whoever holds all leaves below a node adds them up, so
+that a worker sends a few sums, not one for each of its groups, and bits do not depend on who held
+what.
+"""
+
+from fastgd.data.block_rows import added_in_order
+
+
+def folded(found, count):
+    """Sums of neighbours in place of the neighbours, wherever both are there.
+
+    Parameters
+    ----------
+    found : dict of (int, int) to sum or None
+        By first group and one past the last; None where groups have no rows.
+    count : int
+        Of all groups.
+
+    Examples
+    --------
+    >>> folded({(0, 1): 1.0, (1, 2): 2.0, (3, 4): 8.0}, 4)
+    {(3, 4): 8.0, (0, 2): 3.0}
+    """
+    left = dict(found)
+
+    def fold(first, last):
+        if (first, last) in left or last - first == 1:
+            return (first, last) in left
+        middle = (first + last) // 2
+        whole = fold(first, middle) & fold(middle, last)
+        if whole:
+            pair = [left.pop((first, middle)), left.pop((middle, last))]
+            there = [one for one in pair if one is not None]
+            left[first, last] = _sum(there)
+        return whole
+
+    fold(0, count)
+    return left
+
+
+def _sum(there):
+    if len(there) < 2:
+        return there[0] if there else None
+    found = added_in_order(there)
+    return found[()] if getattr(found, "ndim", 1) == 0 else found

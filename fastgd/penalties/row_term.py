@@ -1,0 +1,148 @@
+"""Lengths of the rows of a (d, K) table of coefficients as a penalty, with an L2 part.
+
+strength sum_j |w_j| + curved / 2 |w|^2
+"""
+
+import numpy as np
+
+from fastgd.linalg.precision import EPS
+from fastgd.penalties.group_term import GroupTerm
+from fastgd.penalties.term import Term
+
+
+class RowTerm(Term):
+    """The penalty of the first lines of this file.
+
+    Parameters
+    ----------
+    strength : float
+        Above 0.
+    curved : float
+        Strength of the L2 part; `l2` is that of an elastic net.
+    n_predictions : int
+        K.
+
+    Examples
+    --------
+    >>> term = RowTerm(1.0, 0.5, 2)
+    >>> coef = np.array([3.0, 4.0, 0.0, 0.6])
+    >>> term.value(coef)
+    11.94
+    >>> term.prox(coef, 1.0)
+    >>> coef.round(2).tolist()
+    [2.4, 3.2, 0.0, 0.0]
+    """
+
+    smooth = False
+    certified = True
+
+    def __init__(self, strength, curved, n_predictions):
+        self.strength, self.curved = float(strength), float(curved)
+        self.n_predictions = n_predictions
+
+    def __repr__(self):
+        return f"RowTerm({self.strength!r}, {self.curved!r}, {self.n_predictions!r})"
+
+    @property
+    def strong_convexity(self):
+        """That of the L2 part."""
+        return self.curved
+
+    @property
+    def penalises(self):
+        """Always."""
+        return True
+
+    def gap_vanishes(self, has_infimum):
+        """With an L2 part, or where derivatives can be scaled down until no row is beyond the
+        penalty.
+        """
+        return bool(self.curved > 0.0 or has_infimum)
+
+    def lengths(self, values):
+        """|values_j| of each row."""
+        return np.sqrt(np.square(self._table(values)).sum(axis=1))
+
+    def smooth_value(self, coef):
+        """The L2 part."""
+        return 0.5 * self.curved * float(coef @ coef)
+
+    def rest_value(self, coef):
+        """The lengths."""
+        return self.strength * float(self.lengths(coef).sum())
+
+    def gradient(self, coef):
+        """Of the L2 part: curved w."""
+        return self.curved * coef
+
+    def add_gradient(self, coef, gradient):
+        """Add curved w."""
+        gradient += self.curved * coef
+        return self.smooth_value(coef)
+
+    def curvature(self, coef):
+        """The same for all coefficients."""
+        return self.curved
+
+    def add_curvature(self, matrix):
+        """Add it to the diagonal."""
+        matrix[np.diag_indices_from(matrix)] += self.curved
+
+    def prox(self, coef, rates, whole=False):
+        """Rows are shortened by strength times the rate, to 0 at least; with `whole` as at rates
+        rate / (1 + curved rate) from coefficients that are as much smaller.
+        """
+        if whole:
+            shrunk = 1.0 + self.curved * rates
+            coef /= shrunk
+            rates = rates / shrunk
+        if np.ndim(rates) > 0:
+            # Rates of their own within a row: the length of what is left has no closed form.
+            self._groups(coef.size).prox(coef, rates)
+            return
+        lengths = self.lengths(coef)
+        kept = np.maximum(lengths - self.strength * rates, 0.0)
+        np.divide(kept, lengths, out=kept, where=lengths > 0.0)
+        self._table(coef)[:] *= kept[:, None]
+
+    def steepest(self, coef, gradient):
+        """The gradient plus strength w_j / |w_j|; of a row at 0 what is beyond the strength."""
+        lengths, found = self.lengths(coef), gradient.copy()
+        table, away = self._table(found), lengths > 0.0
+        pulls = np.divide(self.strength, lengths, out=np.zeros_like(lengths), where=away)
+        table += pulls[:, None] * self._table(coef)
+        slopes = self.lengths(gradient)
+        beyond = np.maximum(slopes - self.strength, 0.0)
+        share = np.divide(beyond, slopes, out=np.zeros_like(slopes), where=slopes > 0.0)
+        table *= np.where(away, 1.0, share)[:, None]
+        return found
+
+    def gap(self, coef, gradient, above=np.inf):
+        """A sum over rows of terms that are never negative.
+
+        With an L2 part the conjugate of a row is max(|g_j| - strength, 0)^2 / (2 curved); without
+        one it is 0 where no row is beyond the strength, for which all are scaled down.
+        """
+        slopes = gradient - self.curved * coef
+        lengths, sizes = self.lengths(coef), self.lengths(slopes)
+        if self.curved > 0.0:
+            share, rest = 1.0, 0.0
+            conjugates = np.maximum(sizes - self.strength, 0.0) ** 2 / (2.0 * self.curved)
+        else:
+            largest = float(sizes.max(initial=0.0))
+            share = min(1.0, self.strength / largest) if largest > 0.0 else 1.0
+            rest, conjugates = ((1.0 - share) * above if share < 1.0 else 0.0), 0.0
+        products = self._table(coef * slopes)
+        own = self.strength * lengths + 0.5 * self.curved * lengths**2 + conjugates
+        rounded = 8.0 * EPS * float(np.abs(products).sum() + np.sum(own))
+        terms = np.maximum(share * products.sum(axis=1) + own, 0.0)
+        return float(terms.sum()) + rest + rounded
+
+    def _groups(self, size):
+        """The lengths as groups of any coefficients."""
+        n_rows = size // self.n_predictions
+        sizes = np.full(n_rows, self.n_predictions)
+        return GroupTerm(np.arange(size), sizes, np.full(n_rows, self.strength), 0.0)
+
+    def _table(self, values):
+        return values.reshape(-1, self.n_predictions)

@@ -1,0 +1,78 @@
+"""Lengths of rows on arrays, against groups, slow twins and searches."""
+
+import numpy as np
+import pytest
+
+from fastgd.penalties.row_term import RowTerm
+
+RNG = np.random.default_rng(0)
+K = 3
+COEF = RNG.normal(size=(5, K)) * np.array([1.0, 0.0, 2.0, 0.0, 0.1])[:, None]
+GRADIENT = RNG.normal(size=(5, K))
+CURVED = [0.0, 0.7]
+
+
+def value(table, curved):
+    return 0.5 * sum(np.sqrt((row**2).sum()) for row in table) + 0.5 * curved * (table**2).sum()
+
+
+@pytest.mark.parametrize("curved", CURVED)
+def test_values_and_gradients(curved):
+    term, coef = RowTerm(0.5, curved, K), COEF.ravel()
+    assert term.value(coef) == pytest.approx(value(COEF, curved))
+    gradient = GRADIENT.ravel().copy()
+    assert term.add_gradient(coef, gradient) == pytest.approx(0.5 * curved * (COEF**2).sum())
+    np.testing.assert_allclose(gradient, GRADIENT.ravel() + curved * coef)
+    matrix = np.zeros((15, 15))
+    term.add_curvature(matrix)
+    np.testing.assert_array_equal(matrix, curved * np.eye(15))
+    assert (term.strong_convexity, term.gap_vanishes(False)) == (curved, curved > 0.0)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("curved", CURVED)
+@pytest.mark.parametrize("rates", [0.8, RNG.uniform(0.1, 2.0, 15)], ids=["one", "own"])
+def test_a_proximal_step_is_where_no_way_leads_down(curved, rates, whole):
+    term, start = RowTerm(0.5, curved, K), 3.0 * RNG.normal(size=15)
+    moved = start.copy()
+    term.prox(moved, rates, whole)
+
+    def height(u):
+        own = value(u.reshape(5, K), curved if whole else 0.0)
+        return own + np.sum((u - start) ** 2 / (2.0 * rates))
+
+    assert (moved.reshape(5, K).any(axis=1) | (start.reshape(5, K) != 0.0).any(axis=1)).all()
+    for _ in range(300):
+        assert height(moved) <= height(moved + 1e-3 * RNG.normal(size=15)) + 1e-14
+
+
+@pytest.mark.parametrize("curved", CURVED)
+def test_the_steepest_subgradient_is_the_limit_of_proximal_steps(curved):
+    term, coef = RowTerm(0.5, curved, K), COEF.ravel()
+    slopes = (GRADIENT * np.array([1.0, 0.1, 1.0, 1.0, 1.0])[:, None]).ravel()
+    moved = coef - 1e-7 * slopes
+    term.prox(moved, 1e-7)
+    np.testing.assert_allclose(term.steepest(coef, slopes), (coef - moved) / 1e-7, atol=1e-5)
+    assert not term.steepest(0.0 * coef, 0.1 * slopes).any()
+    np.testing.assert_array_equal(term.candidates(0.0 * coef, 0.1 * slopes), [])
+
+
+@pytest.mark.parametrize("curved", CURVED)
+def test_the_gap_bounds_what_is_left_of_a_least_squares_problem(curved):
+    """F(w) = |w - c|^2 / 2 + term: its minimum is a proximal step."""
+    term, target = RowTerm(0.5, curved, K), RNG.normal(size=15)
+    best = target.copy()
+    term.prox(best, 1.0, whole=True)
+
+    def height(w):
+        return 0.5 * np.sum((w - target) ** 2) + term.value(w)
+
+    for share in (1.0, 0.1, 0.0):
+        w = best + share * COEF.ravel()
+        residual = w - target
+        # The conjugate of the loss at its derivative makes up for w.g.
+        rest = 0.5 * residual @ residual
+        gap = term.gap(w, residual + curved * w, above=rest)
+        left = height(w) - height(best)
+        assert gap >= left - 1e-12
+    assert gap == pytest.approx(0.0, abs=1e-12)
