@@ -19,6 +19,7 @@ WORDS = {
     "calibrate": "what this machine does in a ns, beside the costs that plans rest on",
     "readers": "files as blocks of rows, against scikit-learn and pandas",
     "blocks": "fits to files, block by block, beside the same fits in memory",
+    "dask": "rounds on a Dask cluster of this machine, and larger ones modelled",
     "search": "a path of alphas against one fit, and a grid search",
     "certify": "claims tried on random problems that are meant to break them",
     "regret": "auto against the best of the package's own solvers, on problems of all kinds",
@@ -200,6 +201,7 @@ def measure(options):
         "calibrate": {"rounds": options.rounds},
         "readers": {"name": options.data, "rounds": options.rounds},
         "blocks": {"name": options.data},
+        "dask": {"rounds": options.rounds},
         "search": {"data": options.data or "a9a", "rounds": options.rounds},
     }
     measured = importlib.import_module(f"bench.{options.what}")

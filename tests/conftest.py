@@ -2,6 +2,7 @@
 data where they are.
 """
 
+import collections
 import importlib.util
 import os
 from pathlib import Path
@@ -14,10 +15,18 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 DATA = Path(os.environ.get("FASTGD_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before marks are looked at
 def pytest_collection_modifyitems(items):
     if numba.config.DISABLE_JIT:
         skip = pytest.mark.skip(reason="needs the JIT")
+        of_test = collections.Counter()
         for item in items:
+            thinned = item.get_closest_marker("thinned")
+            if thinned:
+                number = of_test[item.nodeid.split("[")[0]]
+                of_test[item.nodeid.split("[")[0]] += 1
+                if number % thinned.args[0]:
+                    item.add_marker(pytest.mark.long)
             if item.get_closest_marker("jit") or "real_data" in getattr(item, "fixturenames", ()):
                 item.add_marker(skip)
 

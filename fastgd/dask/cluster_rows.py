@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import scipy.sparse as sp
 
+from fastgd.dask.packing import packed
 from fastgd.data.block_rows import BlockRows
 from fastgd.data.check_X import as_rows
 from fastgd.objective.subset import without_rows
@@ -113,10 +114,15 @@ class ClusterRows(BlockRows):
         if known and known[0] is F.samples and known[1] is F.loss and self.crew.key == key:
             return key
         samples = {
-            number: [F.samples.part(one.own) for one in blocks]
+            number: [_packed(F.samples.part(one.own)) for one in blocks]
             for number, blocks in self.groups.items()
         }
         key = next(_keys)
         self.crew.prepare(key, without_rows(F), self.centers, samples)
         self._known = [(F.samples, F.loss), key]
         return key
+
+
+def _packed(samples):
+    """Targets, weights and offsets, packed."""
+    return [packed(one) for one in (samples.targets, samples.weights, samples.offsets)]

@@ -10,6 +10,7 @@ import numpy as np
 from fastgd.dask.cluster_rows import ClusterRows
 from fastgd.dask.crew import Crew
 from fastgd.dask.frames import shared_encoding, united
+from fastgd.dask.packing import unpacked
 from fastgd.dask.partitions import (
     check_length,
     current_client,
@@ -17,7 +18,7 @@ from fastgd.dask.partitions import (
     grouped,
     require_dask,
 )
-from fastgd.data.block_rows import SAMPLE, memory_of
+from fastgd.data.block_rows import SAMPLE
 from fastgd.data.far_columns import centers_of
 from fastgd.fitting.plan import Plans
 from fastgd.model_selection.base import PathSearch
@@ -87,7 +88,7 @@ def fit(estimator, X, y=None, sample_weight=None, offset=None):
     wait(futures)  # so that each is asked for where it is
     crew = Crew(client, grouped(futures))
     try:
-        estimator._fit_surveyed(lambda: surveyed(crew, estimator, here))
+        estimator._fit_surveyed(lambda memory: surveyed(crew, estimator, here, memory))
     finally:
         crew.close()
         logger.info(
@@ -100,9 +101,9 @@ def fit(estimator, X, y=None, sample_weight=None, offset=None):
     return estimator
 
 
-def surveyed(crew, estimator, here):
+def surveyed(crew, estimator, here, memory):
     """What a first reading of the blocks finds, where they are, and of which columns; columns that
-    are `here` go with it.
+    are `here` go with it.  A sample of the rows takes a share of so many bytes.
     """
     columns = columns_of(crew.columns())
     told = crew.survey(columns.encoding)
@@ -128,7 +129,7 @@ def surveyed(crew, estimator, here):
     lengths = np.sqrt(table[SUM_OF_SQUARES])
     rows = ClusterRows(crew, facts, groups, n_features, sparse, dtype, lengths)
     rows.moments = table, norms
-    rows.draw_sample(min(SAMPLE * memory_of(estimator.memory), MOST_SAMPLE), SEED)
+    rows.draw_sample(min(SAMPLE * memory, MOST_SAMPLE), SEED)
     rows.far = _far_columns(rows, table) if estimator.fit_intercept else None
     beside = [_joined(found, k, here, first) for k in range(3)]
     if beside[0] is None:
@@ -172,7 +173,7 @@ def _kind(n_features, sparse):
 def _joined(found, k, here, n_rows):
     """Targets, weights or offsets of all blocks in one array, or None."""
     name = BESIDE[k]
-    parts = [one[4][k] for one in found]
+    parts = [unpacked(one[4][k]) for one in found]
     places = [one[0] for one, part in zip(found, parts, strict=True) if part is None]
     if name in here:
         if len(places) < len(parts):

@@ -122,7 +122,7 @@ def united(encodings):
         return shared_encoding(told)._replace(unknown=usual.unknown)
     place = next(place for place, one in encodings if one != usual)
     raise ValueError(
-        f"the source of {place} has other columns than that of {first}: {encodings[-1][1]!r}, not "
+        f"{place} has other columns than {first}: {dict(encodings)[place]!r}, not "
         f"{usual!r}; tell the sources what columns there are"
     )
 

@@ -5,8 +5,8 @@ import itertools
 
 import numpy as np
 
-# Sums are made by groups of neighbouring blocks, so many at the most.
-MOST_GROUPS = 64
+# Blocks stay and are summed in groups of neighbours, so many at the most: as many workers can help.
+MOST_GROUPS = 1024
 
 
 def require_dask():

@@ -7,11 +7,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.dask.frames import Frame, FrameSource, is_frame
+from fastgd.dask.packing import packed, unpacked
 from fastgd.dask.tree import folded
 from fastgd.data.block_rows import added_in_order, facts_of
 from fastgd.data.check_X import as_rows
 from fastgd.data.far_columns import read_from
 from fastgd.data.sources import BlockSource
+from fastgd.data.targets import WeightedSamples
 from fastgd.objective.meter import Meter
 from fastgd.objective.subset import on_block
 from fastgd.objective.survey import beside_of, moments_of_block
@@ -86,7 +88,7 @@ class Shard:
                     facts,
                     (rows.shape()[1], rows.sparse),
                     rows.dtype,
-                    beside,
+                    [packed(one) for one in beside],
                     moments_of_block(rows, facts, self.n_threads),
                 )
                 for place, facts, rows, beside in blocks
@@ -106,14 +108,18 @@ class Shard:
         return found
 
     def prepare(self, key, problem):
-        """Take down an objective without rows, what is taken from columns, and the samples of the
-        blocks that are here.
+        """Take down an objective without rows, what is taken from columns, and the targets, weights
+        and offsets of the blocks that are here.
         """
         template, centers, samples = pickle.loads(problem)
         template.n_threads = self.n_threads
         readers = {
             number: [
-                (facts, rows if centers is None else read_from(rows, centers), own)
+                (
+                    facts,
+                    rows if centers is None else read_from(rows, centers),
+                    WeightedSamples(*map(unpacked, own)),
+                )
                 for (_, facts, rows, _), own in zip(blocks, samples[number], strict=True)
             ]
             for number, blocks in self.blocks.items()

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
+from fastgd.data.block_rows import memory_of
 from fastgd.data.check_parameters import (
     as_floats,
     as_offset,
@@ -171,11 +172,6 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             `StopReason.INTERRUPTED`; before, the estimator is left as it was.
         """
         check_parameters(vars(self))
-        if self.record is not None and self.checkpoint is not None:
-            raise ValueError(
-                "record='coef' keeps the way of a fit in memory, and a fit that is taken up from a "
-                "checkpoint lacks its beginning; leave out one of the two"
-            )
         resumption = None if self.checkpoint is None else Resumption(self)
         memory = self.memory if resumption is None else resumption.memory
         source, checked = source_of(X, y, sample_weight, offset, memory), None
@@ -194,12 +190,13 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     @interruptible
     @whole_or_nothing
     def _fit_surveyed(self, read):
-        """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them, and what a source
-        tells of its columns.
+        """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them, within so many
+        bytes, and what a source tells of its columns.
         """
         check_parameters(vars(self))
         resumption = None if self.checkpoint is None else Resumption(self)
-        found = as_first_read(self, *read())
+        memory = self.memory if resumption is None else resumption.memory
+        found = as_first_read(self, *read(memory_of(memory)))
         return self._fit_rows(found, None, None, (None,) * 4, (None, None), resumption)
 
     def _fit_rows(self, found, X, given, validation, inits, resumption):

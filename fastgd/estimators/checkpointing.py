@@ -32,10 +32,15 @@ class Resumption:
     ------
     ValueError
         Where nothing can be written, or what is there is of other parameters or another version,
-        is damaged or no checkpoint.
+        is damaged or no checkpoint; with `record`.
     """
 
     def __init__(self, estimator):
+        if estimator.record is not None:
+            raise ValueError(
+                "record='coef' keeps the way of a fit in memory, and a fit that is taken up from a "
+                "checkpoint lacks its beginning; leave out one of the two"
+            )
         # Where it is now: the folder of the process may change, and a link stays one.
         self.path = os.path.realpath(os.fspath(estimator.checkpoint))
         self.every, self.estimator = float(estimator.checkpoint_every), estimator

@@ -96,8 +96,8 @@ def check_loss(loss: Loss | VectorLoss, targets=None) -> LossReport:
     loss : Loss or VectorLoss
         The loss.
     targets : array-like, optional
-        Targets to try, (n,) for a Loss, by default a few of its domain; a VectorLoss needs them,
-        (n, n_targets).
+        Targets to try, (n,) for a Loss, by default a few of its domain, -1 and 1 of a loss of
+        classes; a VectorLoss needs them, (n, n_targets).
 
     Returns
     -------
@@ -180,8 +180,11 @@ def _as_targets(loss, targets) -> np.ndarray:
                 f"{type(loss).__name__} needs targets to be checked on: an array (n_samples, "
                 "n_targets)"
             )
+        # Estimators give a loss of classes these two, whatever its domain.
+        signs = [-1.0, 1.0] if loss.classification else None
         usual = np.array(
-            [
+            signs
+            or [
                 domain.low,
                 domain.low + 0.5,
                 -2.5,

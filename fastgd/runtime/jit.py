@@ -276,7 +276,9 @@ def _write(path: Path, compiled: Any) -> None:
         os.replace(temporary, path)
     except OSError:
         _unlink(temporary)
-        raise
+        # Windows replaces no file that another process is reading, which holds the same code.
+        if not path.is_file():
+            raise
 
 
 def _components(kind: Any) -> Iterator[ComponentType]:

@@ -275,9 +275,11 @@ def test_files_that_are_damaged_or_foreign_are_refused(tmp_path):
     path = tmp_path / "fit"
     model = GDClassifier(**interrupted(path))
     whole = path.read_bytes()
-    flipped = bytearray(whole)
-    flipped[len(whole) // 2] ^= 64
-    foreign = [b"", b"PK", b"x,y\n1,2\n", pickle.dumps(print), bytes(flipped)]
+    foreign = [b"", b"PK", b"x,y\n1,2\n", pickle.dumps(print)]
+    for place in (whole.index(b'"seeds"'), whole.rindex(b"\x93NUMPY") + 20):
+        flipped = bytearray(whole)
+        flipped[place] ^= 64
+        foreign.append(bytes(flipped))
     for content in [*foreign, *(whole[:n] for n in range(0, len(whole), 997))]:
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"fit' is .*; delete the file or choose another"):
@@ -313,6 +315,11 @@ def test_paths_that_cannot_be_written_are_refused(tmp_path):
             GDClassifier(checkpoint=path).fit(X, Y)
     with pytest.raises(ValueError, match="checkpoint_every must be"):
         GDClassifier(checkpoint=tmp_path / "fit", checkpoint_every=-1).fit(X, Y)
+
+
+def test_the_way_of_a_fit_is_not_kept(tmp_path):
+    with pytest.raises(ValueError, match="leave out one of the two"):
+        GDClassifier(checkpoint=tmp_path / "fit", record="coef").fit(X, Y)
 
 
 def test_searches_have_none():

@@ -335,3 +335,18 @@ def test_it_goes_on_after_the_first_finding():
     assert found == ["finite", "finite", "derivative", "convex", "infimum"]
     assert "raises RuntimeError: not written yet (curvature, line " in report.findings[1].text
     assert str(report).count("not written yet") == 1
+
+
+@pytest.mark.usefixtures("no_jit")
+def test_a_loss_of_classes_is_tried_on_signs():
+    class OwnLog(Loss, abstract=True):
+        infimum = 0.0
+        classification = True
+
+        def value(self, prediction, target):
+            return np.logaddexp(0.0, -prediction * target)
+
+        def derivative(self, prediction, target):
+            return -target / (1.0 + np.exp(prediction * target))
+
+    assert check_loss(OwnLog()).ok

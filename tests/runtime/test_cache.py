@@ -274,6 +274,22 @@ def test_where_nothing_can_be_written_it_works_with_one_line_in_the_log(
 
 
 @jit
+def test_a_file_that_another_process_is_reading_is_left_as_it_is(folder, monkeypatch, caplog):
+    """As Windows has it: what is open cannot be replaced."""
+
+    def refuse(*paths):
+        raise PermissionError(13, "access is denied")
+
+    kernel(moved)(Up(2), 1.0)
+    monkeypatch.setattr(_jit, "_read", refuse)
+    monkeypatch.setattr(_jit.os, "replace", refuse)
+    assert kernel(moved)(Up(2), 1.0) == 3.0
+    assert caplog.text == ""
+    assert len(files(folder)) == 1
+    assert not list(folder.rglob("*.tmp"))
+
+
+@jit
 def test_without_a_home_it_works_with_one_line_in_the_log(folder, monkeypatch, caplog):
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):

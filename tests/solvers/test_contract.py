@@ -204,6 +204,7 @@ def test_a_retreat_leads_to_the_safe_point(solver, loss, penalty):
         assert np.isfinite(F.value(moved(made, 2, state).point))
 
 
+@pytest.mark.thinned(3)
 @each
 def test_steps_of_its_own_end_at_the_optimum(solver, loss, penalty):
     if not loss.smooth and not make(solver, problem(loss, penalty)).proves_itself:
@@ -234,6 +235,7 @@ def reference_value(loss, penalty):
     return REFERENCES[key]
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     "solver", [one for one in solvers.REGISTRY if "growing" in one.batch_sizes]
 )

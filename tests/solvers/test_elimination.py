@@ -139,6 +139,7 @@ def test_other_data_are_not_searched():
         assert F.measured.get("exclusive", (0, None))[1] is None
 
 
+@pytest.mark.jit
 def test_estimators_say_what_they_did():
     X, z = many_levels(6000, (700, 9))
     model = GDRegressor(alpha=1e-4, tol=1e-8).fit(X, z)
@@ -159,6 +160,7 @@ def test_a_path_goes_on_with_its_matrices():
     np.testing.assert_allclose(search.predict(X), alone.predict(X), atol=1e-2)
 
 
+@pytest.mark.jit
 def test_many_columns_of_full_rank_are_proved_without_a_penalty():
     X, z = many_levels(9000, (1600,))
     for loss, y in (("squared_error", z), ("log_loss", np.where(z > 0.0, 1.0, -1.0))):

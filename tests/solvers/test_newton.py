@@ -156,6 +156,7 @@ def test_iterations_in_two_parts_are_the_same_iterations(first):
     np.testing.assert_array_equal(part.point, whole.point)
 
 
+@pytest.mark.jit
 def test_a_batch_that_grows_saves_passes_and_ends_at_the_same_optimum():
     X, y = rows_of_a_sorted_classifier(n=20_000)
     F = Objective("log_loss", X, y, alpha=1e-4)
@@ -223,6 +224,7 @@ def test_rows_of_next_to_no_curvature_are_left_out_and_the_decrement_stays_a_bou
         assert factor.norm_of(g) ** 2 >= g @ np.linalg.solve(whole, g) * (1.0 - 1e-12)
 
 
+@pytest.mark.jit
 def test_no_rows_are_left_out_where_a_rare_column_has_no_others(monkeypatch):
     """Steps along it were too long for good: 123 passes on `covtype_binary` in CSR, 17 with its
     rows.

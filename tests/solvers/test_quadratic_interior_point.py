@@ -86,6 +86,7 @@ def test_log_loss_is_proved_in_few_iterations(kind, shape, penalty):
     assert model.n_iter_ <= 20
 
 
+@pytest.mark.jit
 def test_few_rows_go_on_along_the_central_path_of_all_columns():
     X = columns("plain", 40, 400)
     target = X[:, :5].sum(axis=1) + 0.1 * np.random.default_rng(1).standard_normal(40)

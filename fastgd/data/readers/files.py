@@ -68,6 +68,13 @@ def whole_lines(path: Path, chunk: int = CHUNK) -> Iterator[np.ndarray]:
         yield np.frombuffer(store, np.uint8, held + 1)
 
 
+def longest_line(path: Path, n_lines: int) -> int:
+    """Bytes of the longest of the first lines."""
+    with _opened(path) as file:
+        lines = io.BufferedReader(file) if isinstance(file, io.RawIOBase) else file
+        return max(len(lines.readline()) for _ in range(n_lines))
+
+
 def _opened(path):
     suffix = path.suffix.lower()
     if suffix == ".gz":

@@ -3,10 +3,12 @@
 import contextlib
 import enum
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fastgd.data.readers.files import longest_line
 from fastgd.data.readers.table_values import is_text
 
 # Bytes of a file that are read at once. pyarrow holds up to 44 parts of a CSV file.
@@ -143,6 +145,9 @@ class CsvTable(Table):
 
     def __init__(self, path):
         self.path = path
+        with naming(path):
+            # A part holds a few rows at least.
+            self._chunk = max(CSV_CHUNK, 4 * longest_line(path, 2))
         with naming(path), self._opened() as file:
             self._describe(file.schema)
 
@@ -179,9 +184,11 @@ class CsvTable(Table):
         return pa.csv.open_csv(
             self.path,
             # On one thread errors say in which row they are.
-            read_options=pa.csv.ReadOptions(use_threads=False, block_size=CSV_CHUNK),
+            read_options=pa.csv.ReadOptions(use_threads=False, block_size=self._chunk),
             parse_options=pa.csv.ParseOptions(newlines_in_values=True),
             convert_options=pa.csv.ConvertOptions(strings_can_be_null=True, **options),
+            # pyarrow's own allocator keeps 30 MB of what these parts take.
+            memory_pool=pa.system_memory_pool(),
         )
 
 
@@ -192,7 +199,7 @@ def naming(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # not there, or not for us to read: it says so
         raise ValueError(f"{path}: {str(error).splitlines()[0]}") from error

@@ -1,7 +1,9 @@
 """Parquet and CSV files as blocks, against pandas."""
 
 import builtins
+import bz2
 import decimal
+import gzip
 import pickle
 import re
 import tracemalloc
@@ -11,6 +13,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
+from fastgd.data.readers import table_files
 from fastgd.data.readers.table_files import PARQUET_CHUNK
 from fastgd.data.readers.tables import from_parquet
 
@@ -280,6 +283,14 @@ def test_csv_with_quotes_and_packed(tmp_path):
         np.testing.assert_array_equal(together(source)[0], expected(table, ("name",), ["name"])[0])
 
 
+def test_csv_with_rows_longer_than_what_is_read_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_files, "CSV_CHUNK", 100)
+    X = np.arange(240.0).reshape(4, 60)
+    path = tmp_path / "rows.csv"
+    pd.DataFrame(X, columns=[f"x{j}" for j in range(60)]).to_csv(path, index=False)
+    np.testing.assert_array_equal(together(from_parquet(path, format="csv"))[0], X)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -425,3 +436,21 @@ def test_memory_is_that_of_two_blocks(tmp_path):
     # The block in use and the one being made, and a batch of a quarter of it, with what is read.
     assert peak < 3.0 * n_bytes
     assert max(of_arrow) < n_bytes + 6 * PARQUET_CHUNK
+
+
+@pytest.mark.parametrize("pack", [gzip, bz2], ids=["gz", "bz2"])
+def test_a_packed_csv_that_is_cut_off_or_damaged(tmp_path, pack):
+    path = tmp_path / f"rows.csv.{'gz' if pack is gzip else 'bz2'}"
+    random = np.random.default_rng(0)
+    lines = "".join(f"{a:.5f},{b:.5f}\n" for a, b in random.standard_normal((5000, 2)))
+    packed = pack.compress(f"y,x\n{lines}".encode())
+    middle = len(packed) // 2
+    for content in (
+        packed[:middle],
+        packed[:20],
+        packed[:middle] + packed[middle + 50 :],
+        b"y,x\n",
+    ):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=re.escape(str(path))):
+            list(from_parquet(path, target="y", format="csv").blocks(1000))

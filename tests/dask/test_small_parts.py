@@ -1,0 +1,56 @@
+"""What needs no cluster: sums in a tree, numbers in few bytes."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("distributed")
+
+from fastgd.dask.packing import packed, unpacked
+from fastgd.dask.tree import folded
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 13])
+def test_bits_of_a_tree_do_not_depend_on_who_held_its_leaves(count):
+    rng = np.random.default_rng(count)
+    leaves = {(k, k + 1): (rng.random(3), rng.random()) for k in range(count)}
+    leaves[0, 1] = leaves[0, 1] if count == 1 else None
+    usual = folded(dict(leaves), count)[0, count]
+    total = sum(one[0] for one in leaves.values() if one is not None)
+    np.testing.assert_allclose(usual[0], total)
+    for n_workers in (2, 3):
+        home = rng.integers(n_workers, size=count)
+        sent = {}
+        for worker in range(n_workers):
+            own = {key: one for key, one in leaves.items() if home[key[0]] == worker}
+            sent |= folded(own, count)
+        found = folded(sent, count)[0, count]
+        np.testing.assert_array_equal(found[0], usual[0])
+        assert found[1] == usual[1]
+
+
+def test_neighbours_are_one_sum():
+    assert list(folded({(k, k + 1): float(k) for k in range(4)}, 8)) == [(0, 4)]
+
+
+@pytest.mark.parametrize(
+    ("values", "n_bytes"),
+    [
+        (np.array([1.0, -1.0]), 1),
+        (np.array([3.0, 300.0]), 2),
+        (np.array([0.5, 3e4]), 4),
+        (np.array([0.1, 1.0]), 8),
+        (np.array([np.nan, 1.0]), 8),
+        (np.array([0, 200]), 2),
+        (np.array([2**40]), 4),
+        (np.array([2**40 + 1]), 8),
+        (np.array([True]), 1),
+        (np.array(["yes"]), 12),
+    ],
+)
+def test_numbers_come_back_as_they_were(values, n_bytes):
+    small = packed(values)
+    assert small.values.itemsize == n_bytes
+    found = unpacked(small)
+    assert found.dtype == values.dtype
+    np.testing.assert_array_equal(found, values)
+    assert unpacked(packed(None)) is None
