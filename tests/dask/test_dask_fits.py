@@ -19,6 +19,7 @@ from fastgd import GDClassifier, GDClassifierCV, GDRegressor
 pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
 
+import dask  # noqa: E402
 import distributed  # noqa: E402
 from dask import delayed  # noqa: E402
 
@@ -39,6 +40,8 @@ N, D, CHUNK = 240, 4, 50
 def client():
     options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
     with (
+        # Else the cluster gives up a worker whose process is being started anew.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -48,7 +51,7 @@ def client():
 @pytest.fixture
 def two_workers(client):
     """The client, once two workers are there again."""
-    client.wait_for_workers(2)
+    client.wait_for_workers(2, timeout=60)
     return client
 
 
@@ -301,7 +304,7 @@ def test_a_worker_that_dies_costs_a_round(two_workers, monkeypatch, caplog):
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(10))
 def test_a_worker_that_dies_at_any_moment(client, seed):
-    client.wait_for_workers(2)
+    client.wait_for_workers(2, timeout=60)
     X, y = data("classes", 20_000)
     parts = blocks(X, y, chunk=1000)
     for _ in range(2):  # the second is warm
