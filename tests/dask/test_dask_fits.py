@@ -423,3 +423,32 @@ def test_no_client(monkeypatch):
     X, y = data()
     with pytest.raises(ValueError, match="there is no Dask client"):
         fastgd.dask.fit(GDClassifier(), *blocks(X, y))
+
+
+class Pressed:
+    """A key, pressed at the n-th check."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def __call__(self, history):
+        self.at -= 1
+        if self.at == 0:
+            raise KeyboardInterrupt
+
+
+def test_a_fit_that_was_interrupted_goes_on_with_the_same_bits(two_workers, tmp_path):
+    given = blocks(*data())
+
+    def fit(at, **more):
+        model = GDClassifier(solver="lbfgs", tol=1e-10, stop=Pressed(at), **more)
+        return fastgd.dask.fit(model, *given)
+
+    kept = {"checkpoint": tmp_path / "fit", "checkpoint_every": 0.0}
+    whole = fit(0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(4, **kept)
+    again = fit(0, **kept)
+    np.testing.assert_array_equal(again.coef_, whole.coef_)
+    np.testing.assert_array_equal(again.history_["passes"], whole.history_["passes"])
+    assert not kept["checkpoint"].exists()
