@@ -225,8 +225,8 @@ def _line(n, one):
     text = (
         f"{n} worker{'s' if int(n) > 1 else ''}: {min(one['rough']):.3f} s to 1e-4, "
         f"{min(one['seconds']):.3f} s to 1e-6, proved; {one['rounds']} rounds, "
-        f"{one['passes']:.3g} passes; computing {min(one['computing']):.3f} s; {1e3 * min(one['beyond']):.1f} ms and "
-        f"{one['bytes'] / 1e3:.1f} kB a round beyond"
+        f"{one['passes']:.3g} passes; computing {min(one['computing']):.3f} s; "
+        f"{1e3 * min(one['beyond']):.1f} ms and {one['bytes'] / 1e3:.1f} kB a round beyond"
     )
     rivals = [
         f"  dask-ml {name}: {seconds:.2f} s, {above:.1e} above"
