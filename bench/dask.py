@@ -62,7 +62,7 @@ def _on_cluster(n_workers, rounds, rows, processes):
     options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
     with (
         distributed.LocalCluster(
-            n_workers, threads_per_worker=1, processes=processes, **options
+            n_workers=n_workers, threads_per_worker=1, processes=processes, **options
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

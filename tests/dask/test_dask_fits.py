@@ -4,7 +4,6 @@ import gc
 import logging
 import os
 import pickle
-import re
 import signal
 import threading
 import time
@@ -305,26 +304,6 @@ def test_a_straggler_is_told_of(client, monkeypatch, caplog):
     with caplog.at_level(logging.WARNING, "fastgd"):
         fastgd.dask.fit(GDClassifier(), *blocks(X, y))
     assert "the median worker" in caplog.text
-
-
-def test_a_checkpoint_goes_on_to_the_same_bits(client, monkeypatch, tmp_path):
-    X, y = data()
-    options = {"checkpoint": tmp_path / "fit", "checkpoint_every": 0.0, "solver": "lbfgs"}
-    usual = fastgd.dask.fit(GDClassifier(**options), *blocks(X, y))
-
-    def fail():
-        raise OSError("no more power")
-
-    Trouble(monkeypatch, 9, fail)
-    with pytest.raises(OSError, match="no more power"):
-        fastgd.dask.fit(GDClassifier(**options), *blocks(X, y))
-    found = fastgd.dask.fit(GDClassifier(**options), *blocks(X, y))
-    np.testing.assert_array_equal(found.coef_, usual.coef_)
-    assert rounds_of(found) < rounds_of(usual)
-
-
-def rounds_of(model):
-    return int(re.search(r"(\d+) rounds", str(model.plan_))[1])
 
 
 def test_ctrl_c_keeps_the_best_model_so_far(client, monkeypatch):
