@@ -66,7 +66,7 @@ def draw(path):
     handles = dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
     axis.legend(handles.values(), handles.keys(), fontsize=8, frameon=False, loc="upper right")
     path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=100, metadata={"Software": None}, pil_kwargs={"optimize": True})
+    figure.savefig(path, dpi=200, metadata={"Software": None}, pil_kwargs={"optimize": True})
     plt.close(figure)
     return path
 

@@ -72,7 +72,7 @@ def draw(path, problem, records, threads):
     figure.suptitle(
         f"{problem.name} ({n:,} x {d:,}), {problem.loss}, alpha = {problem.alpha:.2g}", fontsize=11
     )
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=200)
     plt.close(figure)
     return path
 

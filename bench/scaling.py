@@ -160,7 +160,7 @@ def _draw(path, figures):
     axes[0].set_ylabel("seconds of a fit (tol 1e-4)")
     axes[0].legend(frameon=False, fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=200)
     plt.close(figure)
 
 

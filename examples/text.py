@@ -4,17 +4,18 @@ The text is on every machine that has fastgd: the docstrings of NumPy, SciPy and
 """
 
 import re
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.model_selection import GroupShuffleSplit
-from style import BLUE, save
+from sklearn.utils import murmurhash3_32
 
 from fastgd import GDClassifier
 
+COLUMNS = 1 << 15
 LIBRARIES = ("numpy", "scipy", "sklearn")
 DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
 # Names and code would give the answer away.
@@ -40,12 +41,25 @@ def texts(chosen):
     return (text for k, text in enumerate(every) if k in chosen)
 
 
-def draw(model, names):
+def names(columns, analyse, chosen):
+    """The most frequent word or pair of each of these columns."""
+    found = {j: Counter() for j in columns.flat}
+    for text in texts(chosen):
+        for term in analyse(text):
+            column = abs(murmurhash3_32(term, seed=0)) % COLUMNS
+            if column in found:
+                found[column][term] += 1
+    return {column: terms.most_common(1)[0][0] for column, terms in found.items()}
+
+
+def draw(model, columns, terms):
     """The words with the largest coefficients, for each library."""
+    import matplotlib.pyplot as plt  # after the fit, which takes its memory
+    from style import BLUE, save
+
     figure, axes = plt.subplots(1, 3, figsize=(8.6, 3.4))
-    for axis, library, coef in zip(axes, model.classes_, model.coef_, strict=True):
-        top = np.argsort(coef)[-12:]
-        axis.barh(names[top], coef[top], color=BLUE, height=0.65)
+    for axis, library, coef, top in zip(axes, model.classes_, model.coef_, columns, strict=True):
+        axis.barh([terms[j] for j in top], coef[top], color=BLUE, height=0.65)
         axis.set(title=library, xlabel="coefficient (log odds)")
         axis.grid(False, axis="y")
         axis.tick_params(axis="y", length=0)
@@ -59,13 +73,17 @@ def main():
     y = np.array(labels)
     # Docstrings of one file stay together.
     learn, test = next(GroupShuffleSplit(1, test_size=0.3, random_state=0).split(y, y, files))
-    words = TfidfVectorizer(
-        token_pattern=r"[a-z]{3,}", ngram_range=(1, 2), min_df=2, sublinear_tf=True
+    # Texts are read as they are counted, and words are columns by their hash: an array of texts
+    # and a dictionary of all pairs of words would take 1.8 GB.
+    words = HashingVectorizer(
+        token_pattern=r"[a-z]{3,}", ngram_range=(1, 2), n_features=COLUMNS, alternate_sign=False
     )
-    # Texts are read as they are counted: an array of them takes 1.7 GB, as long as the longest.
-    X, X_test = words.fit_transform(texts(learn)), words.transform(texts(test))
+    weights = TfidfTransformer(sublinear_tf=True)
+    counts = words.transform(texts(learn))
+    X = weights.fit(counts).transform(counts, copy=False)
+    X_test = weights.transform(words.transform(texts(test)), copy=False)
     print(
-        f"{X.shape[0]:,} docstrings to learn from, {X.shape[1]:,} words and pairs, "
+        f"{X.shape[0]:,} docstrings to learn from, {X.shape[1]:,} columns of words and pairs, "
         f"{X.nnz / X.shape[0]:.0f} in each"
     )
     model = GDClassifier(alpha=1e-5).fit(X, y[learn])
@@ -79,7 +97,8 @@ def main():
         f"accuracy {model.score(X_test, y[test]):.3f} on other files; always the most frequent: "
         f"{often:.3f}"
     )
-    draw(model, words.get_feature_names_out())
+    top = np.argsort(model.coef_, axis=1)[:, -12:]
+    draw(model, top, names(top, words.build_analyzer(), learn))
 
 
 if __name__ == "__main__":

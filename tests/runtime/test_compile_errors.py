@@ -47,6 +47,8 @@ def calls_a_method(self, z, y):
     return special.gammaln(2.0) + z
 
 
+# Numba's own, from Python 3.13 on, where it meets a generator.
+@pytest.mark.filterwarnings("ignore:Assigning a code object:DeprecationWarning")
 @pytest.mark.parametrize(
     ("value", "words"),
     [
