@@ -11,7 +11,8 @@ import scipy.optimize
 import sklearn
 from sklearn import linear_model, svm
 
-from .problems import CLASSIFICATION, CORNERED, DEVIANCES, EPSILON, LOSSES, PlainObjective
+from .multinomial import objective_of
+from .problems import CLASSIFICATION, CORNERED, DEVIANCES, EPSILON, LOSSES, MULTINOMIAL
 from .rivals import Answer, Rival, choose_from, fitted, needs
 from .third_party import MOST_FOR_MATRIX, third_party_rivals
 
@@ -48,7 +49,7 @@ def _scipy_rivals():
                 curved=curvature,
                 form=form,
             ):
-                F = PlainObjective(problem) if form == "numpy" else _objective(problem, threads)
+                F = objective_of(problem) if form == "numpy" else _objective(problem, threads)
                 found = scipy.optimize.minimize(
                     F.value_and_gradient,
                     F.start(),
@@ -58,6 +59,8 @@ def _scipy_rivals():
                     options={**options, counter: budget},
                 )
                 coef, intercept = F.split(found.x)
+                if problem.n_outputs > 1:
+                    return Answer(coef.T, intercept, F.passes)
                 return Answer(coef, float(intercept), F.passes)
 
             yield Rival(f"scipy/{method}/{form}", run, needs(features=most, corners=False))
@@ -73,8 +76,9 @@ def _objective(problem, threads):
         "huber": fastgd.Huber,
         "squared_epsilon_insensitive": fastgd.SquaredEpsilonInsensitive,
     }.get(problem.loss)
+    given = problem.loss if loss is None else loss(EPSILON)
     return fastgd.Objective(
-        problem.loss if loss is None else loss(EPSILON),
+        fastgd.Multinomial(problem.n_outputs) if problem.loss == MULTINOMIAL else given,
         problem.X,
         problem.y,
         alpha=problem.alpha,
@@ -140,17 +144,22 @@ def _ridge(solver):
     return run
 
 
+# Losses, their estimator there, and its options.
+GENERALISED = {
+    "poisson": (linear_model.PoissonRegressor, {}),
+    "gamma": (linear_model.GammaRegressor, {}),
+    "tweedie": (linear_model.TweedieRegressor, {"power": 1.5}),
+    "inverse_gaussian": (linear_model.TweedieRegressor, {"power": 3.0, "link": "log"}),
+}
+
+
 def _deviance(solver):
     """The same F, the same alpha: half the deviance per row; iterations are max_iter, tol is out of
     the way.
     """
 
     def run(problem, budget, threads):
-        kind, more = {
-            "poisson": (linear_model.PoissonRegressor, {}),
-            "gamma": (linear_model.GammaRegressor, {}),
-            "tweedie": (linear_model.TweedieRegressor, {"power": 1.5}),
-        }[problem.loss]
+        kind, more = GENERALISED[problem.loss]
         estimator = kind(
             alpha=problem.alpha,
             solver=solver,
@@ -226,6 +235,7 @@ def _sklearn_rivals():
         # newton-cholesky keeps a d x d matrix.
         needed = needs(
             "log_loss",
+            MULTINOMIAL,
             l1=solver == "saga",
             elastic_net=solver == "saga",
             features=MOST_FOR_MATRIX if solver == "newton-cholesky" else np.inf,
@@ -266,7 +276,7 @@ def _sklearn_rivals():
     for solver in ("lbfgs", "newton-cholesky"):
         most = MOST_FOR_MATRIX if solver == "newton-cholesky" else np.inf
         yield Rival(
-            f"sklearn/deviance/{solver}", _deviance(solver), needs(*DEVIANCES, features=most)
+            f"sklearn/deviance/{solver}", _deviance(solver), needs(*GENERALISED, features=most)
         )
     yield Rival(
         "sklearn/ElasticNet",
@@ -275,7 +285,7 @@ def _sklearn_rivals():
     )
     other = "its scale is fitted too, and its losses are scaled by it: another objective"
     yield Rival("sklearn/HuberRegressor", None, lambda problem: needs("huber")(problem) or other)
-    needed = needs(*(set(LOSSES) - set(DEVIANCES)), l1=True, elastic_net=True)
+    needed = needs(*(set(LOSSES) - {*DEVIANCES, "binomial"}), l1=True, elastic_net=True)
     yield Rival("sklearn/SGD", _sgd(False), needed)
     yield Rival("sklearn/SGD/average", _sgd(True), needed)
 
@@ -304,7 +314,10 @@ def _estimator(**options):
             settings |= {"tol": budget} | (
                 {"n_jobs": threads} if threads != count_threads(None) else {}
             )
-        estimator = kind(problem.loss, **settings)
+        if problem.loss == MULTINOMIAL:
+            estimator = kind("log_loss", multi_class="multinomial", **settings)
+        else:
+            estimator = kind(problem.loss, **settings)
         return fitted(estimator, problem, lambda fitted: float(fitted.history_["passes"][-1]))
 
     return run

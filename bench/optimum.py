@@ -17,7 +17,8 @@ import scipy.optimize
 import scipy.sparse as sp
 import scipy.sparse.linalg
 
-from .problems import CORNERED, SECANTS, PlainObjective, rounded
+from .multinomial import best_constant, by_itself, objective_of
+from .problems import CORNERED, MULTINOMIAL, NOT_CONVEX, SECANTS, PlainObjective, rounded
 
 MOST_FOR_NEWTON = 2000  # beyond so many features the Hessian is not formed
 CACHED = "optimum", "constant", "reference", "uncertainty"
@@ -49,6 +50,9 @@ def solve(problem, cache=None):
 
 
 def _solve(problem):
+    if problem.loss == MULTINOMIAL:
+        _multinomial(problem)
+        return
     F = PlainObjective(problem)
     of_constant = scipy.optimize.minimize_scalar(
         lambda b: F.loss(problem.y, np.full(problem.y.size, b))[0].mean()
@@ -78,6 +82,14 @@ def _solve(problem):
         _tell(problem, how, gap, abs(values[1] - values[0]))
         return
     _tell(problem, how, gap)
+
+
+def _multinomial(problem):
+    F = objective_of(problem)
+    start, problem.constant = best_constant(F)
+    values = [float(F.value(v)) for v in (newton(F, start), by_itself(F, start))]
+    problem.optimum = min(values)
+    _tell(problem, "Newton", None, abs(values[1] - values[0]))
 
 
 def _tell(problem, how, gap, apart=np.inf):
@@ -352,7 +364,7 @@ def proof(problem, v):
     there is no penalty.
     """
     F = PlainObjective(problem)
-    if problem.alpha == 0.0:
+    if problem.alpha == 0.0 or problem.loss in NOT_CONVEX:
         return None
     z = F.predictions(v)
     values, u = F.loss(problem.y, z)

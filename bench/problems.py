@@ -16,6 +16,7 @@ import scipy.sparse as sp
 
 from .data import load, scaled, signs
 
+MOST_CLASSES = 1000  # more labels than that are numbers
 EPSILON = 0.1  # of huber and squared_epsilon_insensitive: the estimators' default
 
 
@@ -67,6 +68,27 @@ def _tweedie(y, z):
     return 2.0 * (np.sqrt(y) - root) ** 2 / root, root - y / root
 
 
+def _negative_binomial(y, z):
+    """Of dispersion 1: variance mean + mean^2."""
+    mean, positive = np.exp(z), np.where(y > 0.0, y, 1.0)
+    value = y * (np.log(positive) - z) - (y + 1.0) * (np.log1p(y) - np.log1p(mean))
+    return value, (mean - y) / (1.0 + mean)
+
+
+def _inverse_gaussian(y, z):
+    ratio = y * np.exp(-z)
+    return 0.5 * (ratio - 1.0) ** 2 / y, (1.0 - ratio) * ratio / y
+
+
+def _binomial(y, z):
+    """Of shares: log loss less what no model can get below."""
+    entropy, e = 0.0, np.exp(-np.abs(z))
+    for share in (y, 1.0 - y):
+        entropy = entropy - share * np.log(np.where(share > 0.0, share, 1.0))
+    mean = np.where(z > 0.0, 1.0, e) / (1.0 + e)
+    return np.log1p(e) + np.maximum(z, 0.0) - y * z - entropy, mean - y
+
+
 # Losses with a corner: max(t, 0), where t and its derivative are
 CORNERED = {
     "hinge": lambda y, z: (1.0 - y * z, -y),
@@ -106,9 +128,17 @@ LOSSES = {
     "poisson": _poisson,
     "gamma": _gamma,
     "tweedie": _tweedie,
+    "negative_binomial": _negative_binomial,
+    "inverse_gaussian": _inverse_gaussian,
+    "binomial": _binomial,
 }
-# Half deviances with the link log, of targets from 0 on.
-DEVIANCES = ("poisson", "gamma", "tweedie")
+# Half deviances with the link log, of targets from 0 on, some of them above 0.
+DEVIANCES = ("poisson", "gamma", "tweedie", "negative_binomial", "inverse_gaussian")
+POSITIVE = ("gamma", "inverse_gaussian")
+# Not convex: stationary points are no optima, and Fenchel's gap proves nothing.
+NOT_CONVEX = ("inverse_gaussian",)
+# Several classes at once, whose formulas are in `multinomial.py`.
+MULTINOMIAL = "multinomial"
 # Curvature of each row, of the losses that have a derivative everywhere, which SciPy's methods
 # need.
 CURVATURES = {
@@ -121,6 +151,10 @@ CURVATURES = {
     "poisson": lambda y, z: np.exp(z),
     "gamma": lambda y, z: y * np.exp(-z),
     "tweedie": lambda y, z: 0.5 * (np.exp(0.5 * z) + y * np.exp(-0.5 * z)),
+    "negative_binomial": lambda y, z: (1.0 + y) * np.exp(z) / (1.0 + np.exp(z)) ** 2,
+    # The expected one: its own may be negative.
+    "inverse_gaussian": lambda y, z: np.exp(-z),
+    "binomial": lambda y, z: np.exp(-np.abs(z)) / (1.0 + np.exp(-np.abs(z))) ** 2,
 }
 # Of the losses that are linear far out, the curvature of the parabola that touches each row's loss
 # at its prediction, has its minimum where the loss has, and is nowhere below it.
@@ -156,7 +190,11 @@ class Problem:
 
     @property
     def classification(self):
-        return self.loss in CLASSIFICATION
+        return self.loss in (*CLASSIFICATION, MULTINOMIAL)
+
+    @property
+    def n_outputs(self):
+        return int(self.y.max()) + 1 if self.loss == MULTINOMIAL else 1
 
     @property
     def l1(self):
@@ -213,6 +251,10 @@ class PlainObjective:
     def split(self, v):
         d = self.problem.shape[1]
         return v[:d], v[d] if self.problem.fit_intercept else 0.0
+
+    def joined(self, answer):
+        """Unknowns of a rival's answer."""
+        return np.append(answer.coef, [answer.intercept] * self.problem.fit_intercept)
 
     def value(self, v):
         smooth, _ = self.value_and_gradient(v)
@@ -284,8 +326,10 @@ def make_problem(
     """Problem on the first `rows` rows; `alpha` is 1 / n by default; `scale` divides columns by
     their greatest |x|.
     """
-    if loss not in LOSSES:
-        raise SystemExit(f"--loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+    if loss not in (*LOSSES, MULTINOMIAL):
+        raise SystemExit(f"--loss must be one of {', '.join((*LOSSES, MULTINOMIAL))}, got {loss!r}")
+    if loss == MULTINOMIAL and l1_ratio:
+        raise SystemExit("the reference for multinomial is for an L2 penalty alone")
     X, y = load(data, target)
     X, y = X[:rows], y[:rows]
     X = (
@@ -294,12 +338,21 @@ def make_problem(
         else np.ascontiguousarray(X, dtype=np.float64)
     )
     try:
+        if loss == MULTINOMIAL:
+            labels, y = np.unique(y, return_inverse=True)
+            if not 2 < labels.size <= MOST_CLASSES:
+                raise SystemExit(
+                    f"multinomial takes 3 to {MOST_CLASSES} classes, got {labels.size}; for two "
+                    "of them --loss log_loss"
+                )
         y = signs(y) if loss in CLASSIFICATION else np.asarray(y, dtype=np.float64)
     except ValueError as error:
         raise SystemExit(
             f"{loss} takes numbers as targets: {error}; for classes, see --loss log_loss"
         ) from error
-    if loss in DEVIANCES and not (y.min() > 0.0 or (y.min() == 0.0 and loss != "gamma")):
+    if loss == "binomial" and not (y.min() >= 0.0 and y.max() <= 1.0):
+        raise SystemExit(f"binomial takes shares from 0 to 1, got {y.min():g} to {y.max():g}")
+    if loss in DEVIANCES and not (y.min() > 0.0 or (y.min() == 0.0 and loss not in POSITIVE)):
         raise SystemExit(f"{loss} takes targets above 0, or from 0 on, got {y.min():g}")
     if scale:
         X = scaled(X)

@@ -16,8 +16,8 @@ from statistics import median
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from .multinomial import objective_of
 from .optimum import CERTAIN
-from .problems import PlainObjective
 
 LOOKS = 2  # between two budgets, for each accuracy
 GIVEN_UP = "not there when its seconds were over"
@@ -88,7 +88,7 @@ class Race:
         self.threads = threads
         self.say = say
         self.cap = cap  # seconds of one run, for solvers that can be told
-        self.F, self.records = PlainObjective(problem), {}
+        self.F, self.records = objective_of(problem), {}
         self.reference, self.told = problem.optimum, problem.reference
 
     def alone(self, rival, seconds, twice=False):
@@ -219,13 +219,8 @@ class Race:
             first, (answer, taken, cpu) = taken, self._run(rival, budget)
             record.compile += max(first - taken, 0.0)
         record.spent += taken
-        v = (
-            np.append(answer.coef, answer.intercept)
-            if self.problem.fit_intercept
-            else np.array(answer.coef)
-        )
         with np.errstate(all="ignore"):
-            value = float(self.F.value(v))
+            value = float(self.F.value(self.F.joined(answer)))
         value = value if np.isfinite(value) else np.inf
         self.problem.optimum = min(self.problem.optimum, value)
         suboptimality = max(self.problem.suboptimality(value), 0.0)

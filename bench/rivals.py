@@ -17,8 +17,8 @@ NOT_INSTALLED = "is not installed"
 
 @dataclass(frozen=True)
 class Answer:
-    coef: np.ndarray
-    intercept: float
+    coef: np.ndarray  # (d,), of K classes (K, d)
+    intercept: float | np.ndarray
     passes: float | None = None
     estimator: object = None
 
@@ -82,7 +82,7 @@ def needs(
             dense == "always" or (dense == "with intercept" and problem.fit_intercept)
         ):
             return "needs dense X"
-        if problem.shape[1] > features:
+        if problem.shape[1] * problem.n_outputs > features:
             return f"costs d^2 and more: at most {features:g} features"
         return None
 
@@ -92,10 +92,11 @@ def needs(
 def fitted(estimator, problem, passes=None):
     """The answer of an estimator of scikit-learn's kind."""
     estimator.fit(problem.X, problem.y)
-    intercept = np.ravel(estimator.intercept_)[0] if problem.fit_intercept else 0.0
+    several = problem.n_outputs > 1
+    intercept = np.ravel(estimator.intercept_) if problem.fit_intercept else np.zeros(1)
     return Answer(
-        np.ravel(estimator.coef_),
-        float(intercept),
+        estimator.coef_ if several else np.ravel(estimator.coef_),
+        intercept if several else float(intercept[0]),
         passes(estimator) if passes else None,
         estimator,
     )

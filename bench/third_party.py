@@ -8,7 +8,7 @@ is its own cost, as it is fastgd's. A package that is not installed is skipped b
 import numpy as np
 import scipy.sparse as sp
 
-from .problems import DEVIANCES
+from .problems import DEVIANCES, MULTINOMIAL
 from .rivals import Answer, Rival, fitted, needs
 
 MOST_FOR_MATRIX = 5000  # features of a method that forms a d x d matrix
@@ -105,6 +105,7 @@ def _cyanure_rivals():
         "log_loss": ("logistic", 1.0),
         "squared_hinge": ("sqhinge", 2.0),
         "squared_error": ("square", 1.0),
+        MULTINOMIAL: ("multiclass-logistic", 1.0),
     }
     for solver in ("auto", "qning-miso", "catalyst-miso"):
 
@@ -139,8 +140,10 @@ def _cyanure_rivals():
                 n_threads=threads,
             )
             estimator.fit(_matrix(problem), problem.y)
-            intercept = np.ravel(estimator.intercept_)[0] if problem.fit_intercept else 0.0
-            return Answer(np.ravel(estimator.coef_), float(intercept))
+            intercept = np.ravel(estimator.intercept_) if problem.fit_intercept else np.zeros(1)
+            if problem.n_outputs > 1:
+                return Answer(np.transpose(estimator.coef_), intercept)
+            return Answer(np.ravel(estimator.coef_), float(intercept[0]))
 
         yield Rival(
             f"cyanure/{solver}",
@@ -160,6 +163,9 @@ def _glum_rivals():
         "poisson": "poisson",
         "gamma": "gamma",
         "tweedie": "tweedie (1.5)",
+        "negative_binomial": "negative.binomial (1.0)",
+        "inverse_gaussian": "inverse.gaussian",
+        "binomial": "binomial",
     }
     for solver in ("irls-ls", "irls-cd", "lbfgs"):
 

@@ -29,8 +29,12 @@ logger = logging.getLogger("fastgd")
 
 # Of the random numbers by which rows are drawn for the sample: the same each time.
 SEED = 0
-# Bytes of the sample, at the most: it has to come over the network.
+# Bytes of the sample, which has to come over the network: at the most, what is always drawn, and a
+# share of all.  400,000 rows of 50 columns, two workers: all that fits in 64 MB took 4 rounds and
+# 1.7 s, 16 MB 6 rounds and 1.3 s, 4 MB 7 rounds and 0.9 to 1.4 s.
 MOST_SAMPLE = 1 << 26
+LEAST_SAMPLE = 1 << 22
+SHARE = 1 / 8
 BESIDE = "y", "sample_weight", "offset"
 
 
@@ -129,7 +133,8 @@ def surveyed(crew, estimator, here, memory):
     lengths = np.sqrt(table[SUM_OF_SQUARES])
     rows = ClusterRows(crew, facts, groups, n_features, sparse, dtype, lengths)
     rows.moments = table, norms
-    rows.draw_sample(min(SAMPLE * memory, MOST_SAMPLE), SEED)
+    wanted = max(SHARE * 8.0 * rows.stored(), LEAST_SAMPLE)
+    rows.draw_sample(min(wanted, SAMPLE * memory, MOST_SAMPLE), SEED)
     rows.far = _far_columns(rows, table) if estimator.fit_intercept else None
     beside = [_joined(found, k, here, first) for k in range(3)]
     if beside[0] is None:

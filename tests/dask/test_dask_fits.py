@@ -19,6 +19,7 @@ from fastgd import GDClassifier, GDClassifierCV, GDRegressor
 pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
 
+import dask  # noqa: E402
 import distributed  # noqa: E402
 from dask import delayed  # noqa: E402
 
@@ -39,6 +40,8 @@ N, D, CHUNK = 240, 4, 50
 def client():
     options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
     with (
+        # Else the cluster gives up a worker whose process is being started anew.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -48,7 +51,7 @@ def client():
 @pytest.fixture
 def two_workers(client):
     """The client, once two workers are there again."""
-    client.wait_for_workers(2)
+    client.wait_for_workers(2, timeout=60)
     return client
 
 
@@ -301,7 +304,7 @@ def test_a_worker_that_dies_costs_a_round(two_workers, monkeypatch, caplog):
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(10))
 def test_a_worker_that_dies_at_any_moment(client, seed):
-    client.wait_for_workers(2)
+    client.wait_for_workers(2, timeout=60)
     X, y = data("classes", 20_000)
     parts = blocks(X, y, chunk=1000)
     for _ in range(2):  # the second is warm
@@ -386,3 +389,32 @@ def test_no_client(monkeypatch):
     X, y = data()
     with pytest.raises(ValueError, match="there is no Dask client"):
         fastgd.dask.fit(GDClassifier(), *blocks(X, y))
+
+
+class Pressed:
+    """A key, pressed at the n-th check."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def __call__(self, history):
+        self.at -= 1
+        if self.at == 0:
+            raise KeyboardInterrupt
+
+
+def test_a_fit_that_was_interrupted_goes_on_with_the_same_bits(two_workers, tmp_path):
+    given = blocks(*data())
+
+    def fit(at, **more):
+        model = GDClassifier(solver="lbfgs", tol=1e-10, stop=Pressed(at), **more)
+        return fastgd.dask.fit(model, *given)
+
+    kept = {"checkpoint": tmp_path / "fit", "checkpoint_every": 0.0}
+    whole = fit(0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(4, **kept)
+    again = fit(0, **kept)
+    np.testing.assert_array_equal(again.coef_, whole.coef_)
+    np.testing.assert_array_equal(again.history_["passes"], whole.history_["passes"])
+    assert not kept["checkpoint"].exists()

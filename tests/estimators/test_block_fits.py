@@ -8,6 +8,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from fastgd import BlockSource, GDClassifier, GDClassifierCV, GDRegressor, Objective, from_chunks
 from fastgd.data.sources import Block
 from fastgd.fitting.choose_solver import readers_of
+from fastgd.losses.base import Loss
+from support.twins import targets_of
 
 MEMORY = 1e6
 
@@ -49,6 +51,20 @@ def test_the_model_is_that_of_arrays(loss, sparse, penalty):
     whole = GDClassifier(**settings).fit(X, y)
     blocks = GDClassifier(**settings, memory=MEMORY).fit(source_of(X, y))
     assert_same(whole, blocks, X)
+    assert blocks.converged_
+    assert blocks.bound_kind_ == whole.bound_kind_
+
+
+@pytest.mark.parametrize("name", [one for one in Loss.members() if one != "perceptron"])
+def test_every_loss_has_the_default_model_of_arrays(name):
+    loss = Loss.named(name)()
+    X, _ = problem(n=150, d=4)
+    rng = np.random.default_rng(2)
+    y = targets_of(loss, X @ rng.standard_normal(4) + rng.standard_normal(150))
+    kind = GDClassifier if loss.classification else GDRegressor
+    whole = kind(loss=loss, alpha=1e-2).fit(X, y)
+    blocks = kind(loss=loss, alpha=1e-2, memory=MEMORY).fit(source_of(X, y))
+    assert blocks.objective_ == pytest.approx(whole.objective_, rel=3e-4)
     assert blocks.converged_
     assert blocks.bound_kind_ == whole.bound_kind_
 

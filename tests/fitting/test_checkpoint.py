@@ -171,6 +171,25 @@ def test_rows_from_blocks(parameters, monkeypatch, written, tmp_path):
         model.fit(other)
 
 
+def test_a_source_that_fails_leaves_the_checkpoint(tmp_path):
+    failing, path = [7], tmp_path / "fit"
+
+    def chunks():
+        failing[0] -= 1
+        for first in range(0, 120, 50):
+            if failing[0] == 0 and first:
+                raise OSError("the disk is gone")
+            yield X[first : first + 50], Y[first : first + 50]
+
+    model = GDClassifier(solver="lbfgs", tol=1e-10, memory=1e6)
+    model.set_params(checkpoint=path, checkpoint_every=0.0)
+    with pytest.raises(OSError, match="the disk is gone"):
+        model.fit(from_chunks(chunks))
+    assert path.exists()
+    again = model.fit(from_chunks(chunks))
+    assert_same(again, clone(model).set_params(checkpoint=None).fit(from_chunks(chunks)))
+
+
 def test_targets_on_threads(monkeypatch, written, tmp_path):
     monkeypatch.setattr(runs, "LEAST_FOR_THREADS", 0)
     model = GDClassifier("squared_hinge", max_iter=6, n_jobs=2, tol=1e-12, solver="lbfgs")

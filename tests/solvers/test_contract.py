@@ -25,6 +25,7 @@ from support.twins import members, with_jit
 
 # Iterations of the runs that are compared, and of those that are to end at the optimum.
 SHORT = 5
+EARLY = 2
 LONG = with_jit(3000, 600)
 # One-row steps end on estimates, the others within tol of the optimum.
 TOL = 1e-6
@@ -116,18 +117,6 @@ def test_every_solver_has_a_problem():
     }
 
 
-@each
-def test_resuming_is_running_at_once(solver, loss, penalty):
-    """Also through a pickle, and a copy."""
-    whole = moved(make(solver, problem(loss, penalty)), 2 * SHORT)
-    part = moved(make(solver, problem(loss, penalty)), SHORT)
-    for kept in (pickle.loads(pickle.dumps(part)), copy.deepcopy(part)):
-        other = make(solver, problem(loss, penalty))
-        state = moved(other, SHORT, other.start(kept.point, kept))
-        np.testing.assert_array_equal(state.point, whole.point)
-        assert (state.iteration, state.updates) == (whole.iteration, whole.updates)
-
-
 def through_a_file(solver, state):
     """A state, and what its solver holds beside it, as a checkpoint has them: JSON and arrays."""
     encoder = Encoder(REGISTERED)
@@ -136,30 +125,36 @@ def through_a_file(solver, state):
     return Decoder(REGISTERED, [one.copy() for one in encoder.arrays]).value(tree)
 
 
-@each
-def test_a_run_is_taken_up_between_two_iterations(solver, loss, penalty):
-    """Whatever it knows, to the last bit, and as many passes as at once."""
-    whole = make(solver, problem(loss, penalty))
-    state = whole.start(whole.objective.start())
-    begun = whole.objective.known()
-    for _ in range(2):
-        moved(whole, 2, state)
-        stored, beside, known = through_a_file(whole, state)
-        other = make(solver, problem(loss, penalty))
-        other.objective.recall(begun)
-        other.recall(stored, beside)
-        other.objective.recall(known)
-        moved(whole, 2, state)
-        moved(other, 2, stored)
-        assert described(stored) == described(state)
-        assert other.objective.passes == whole.objective.passes
-
-
 def described(state):
     """All numbers of a state, as words and bytes."""
     encoder = Encoder(REGISTERED)
     tree = encoder.tree(state)
     return tree, [(one.shape, one.tobytes()) for one in encoder.arrays]
+
+
+@each
+def test_resuming_is_running_at_once(solver, loss, penalty):
+    """Through a pickle and a copy; and from a file, whose run has the same passes as well."""
+    at_once = make(solver, problem(loss, penalty))
+    whole = moved(at_once, 2 * SHORT)
+    ending, passes = described(whole), at_once.objective.passes  # a look at the point may be one
+    in_parts = make(solver, problem(loss, penalty))
+    part = in_parts.start(in_parts.objective.start())
+    begun = in_parts.objective.known()
+    stored = through_a_file(in_parts, moved(in_parts, EARLY, part))
+    moved(in_parts, SHORT - EARLY, part)
+    for kept in (pickle.loads(pickle.dumps(part)), copy.deepcopy(part)):
+        other = make(solver, problem(loss, penalty))
+        state = moved(other, SHORT, other.start(kept.point, kept))
+        np.testing.assert_array_equal(state.point, whole.point)
+        assert (state.iteration, state.updates) == (whole.iteration, whole.updates)
+    state, beside, known = stored
+    other = make(solver, problem(loss, penalty))
+    other.objective.recall(begun)
+    other.recall(state, beside)
+    other.objective.recall(known)
+    assert described(moved(other, 2 * SHORT - EARLY, state)) == ending
+    assert other.objective.passes == passes
 
 
 @each

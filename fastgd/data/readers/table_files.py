@@ -4,7 +4,9 @@ import contextlib
 import enum
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +103,9 @@ class Table:
                 raise ValueError(f"{self.path} has no column {name!r}; it has {shown}{more}")
 
     def _describe(self, schema):
-        names = schema.names
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"{self.path} has several columns {name!r}")
+        name, count = max(Counter(schema.names).items(), key=itemgetter(1), default=("", 0))
+        if count > 1:
+            raise ValueError(f"{self.path} has several columns {name!r}")
         told = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
         codes = {
             one["name"] for one in told.get("columns", ()) if one["pandas_type"] == "categorical"

@@ -2,6 +2,7 @@
 
 import copy
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -198,8 +199,8 @@ class TableSource(BlockSource):
         """Raise ValueError for names that the first file does not have, or that are there twice."""
         names = list(self.roles.values()) + (self.columns or [])
         first.require_names([*names, *self.categories])
-        for name in names:
-            if names.count(name) > 1:
+        for name, count in Counter(names).items():
+            if count > 1:
                 raise ValueError(
                     f"column {name!r} is named twice among target, weight, offset and columns"
                 )

@@ -188,6 +188,7 @@ class CentralPath(Solver):
     array([1., 1.])
     """
 
+    reads = "blocks"
     Memory: type = CentralPathMemory
     name = "newton"
     form = "by an interior point method"
@@ -200,6 +201,8 @@ class CentralPath(Solver):
         F = objective
         if not central_path_applies(F):
             return f"needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}"
+        if not F.rows.in_memory and by_rows(F):
+            return "solves for the rows, where columns are more, which need X in memory"
         return "takes few columns at once" if takes_columns_by_need(F) else None
 
     @classmethod

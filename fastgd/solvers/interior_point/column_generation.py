@@ -96,6 +96,7 @@ class PathOnColumns(CentralPath):
     array([3., 2., 1., 0.])
     """
 
+    reads = "rows"
     Memory = ColumnGenerationMemory
 
     @classmethod
