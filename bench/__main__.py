@@ -256,6 +256,7 @@ def smoke(options):
         blocks,
         calibrate,
         cold,
+        dask,
         kernels,
         memory,
         readers,
@@ -289,6 +290,7 @@ def smoke(options):
         ("search", search, search.run(options.data, 1, of=())),
         ("readers", readers, readers.run(options.data, 1, rows=500)),
         ("blocks", blocks, blocks.run("generated", 0.0, rows=5000)),
+        ("dask", dask, dask.run(1, rows=2000, processes=False)),
     ):
         report.save(options.out, name, figures, module.samples(figures))
     options.fits = 1  # all fits of one problem

@@ -5,7 +5,6 @@ import logging
 import time
 from concurrent.futures import CancelledError
 
-import cloudpickle
 import numpy as np
 
 from fastgd.dask.shard import Shard
@@ -22,6 +21,8 @@ QUICK = 1e-2
 MOST_LOSSES = 20
 # Seconds between looks whether a worker that has not answered is still there.
 LOOK = 0.5
+# Seconds that a cluster without workers is given to start one.
+PATIENCE = 20.0
 
 
 class LostWorkersError(RuntimeError):
@@ -186,12 +187,7 @@ class Crew:
             if not lost:
                 return changed
             logger.warning("lost %s; its blocks are made again elsewhere", ", ".join(sorted(lost)))
-            left = sorted(set(workers_of(self.client)) - set(lost))
-            if not left:
-                raise LostWorkersError(
-                    "all workers of the cluster are gone; the estimator is as it was: start "
-                    "workers and fit again"
-                )
+            left = self._left(lost)
             for address in lost:
                 self.actors.pop(address, None)
             changed -= set(lost)
@@ -201,6 +197,20 @@ class Crew:
                     changed.add(self._homes[number])
             lost = self._hire(changed) or self._told(changed)
         raise LostWorkersError(f"workers were lost {MOST_LOSSES} times in one round; given up")
+
+    def _left(self, lost):
+        """Workers that are there, or come back soon: many are started anew where they die."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            left = sorted(set(workers_of(self.client)) - set(lost))
+            if left:
+                return left
+            if time.monotonic() >= until:
+                raise LostWorkersError(
+                    "all workers of the cluster are gone; the estimator is as it was: start "
+                    "workers and fit again"
+                )
+            time.sleep(LOOK)
 
     def _told(self, addresses):
         """Tell new actors what the others know; who of them is lost."""
@@ -213,6 +223,8 @@ class Crew:
 
     def _prepared(self, addresses):
         """Tell actors the objective; who of them is lost."""
+        import cloudpickle
+
         key, template, centers, samples = self._problem
         calls = {}
         for address in addresses:

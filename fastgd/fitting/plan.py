@@ -278,7 +278,8 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
         reasons.append(f"{given} was given")
         return ("nesterov", "full", rate) if full else ("gd", 1 if batch == "auto" else batch, rate)
     chosen, forecast = cheapest(F, settings.tol, batch)
-    reasons.append(f"{_size(F)}: {forecast.reason}")
+    why = forecast.reason or "nothing else takes this loss with sums over the rows alone"
+    reasons.append(f"{_size(F)}: {why}")
     rows = _rows_for(chosen, F, batch, reasons)
     if batch == "auto" and rows != "growing" and _too_few(F, chosen, settings.most_iterations):
         reasons.append(
@@ -488,6 +489,12 @@ def _check_pair(rule, batch, rate, objective):
                 "elastic-net penalty, "
                 f"got {objective.loss.name!r} and {objective.penalty!r}"
             )
+    if batch != "full" and objective.rows.kind == "elsewhere":
+        raise ValueError(
+            f"steps on some of the rows ({rule.name!r} with batch_size={batch!r}) need the rows "
+            "here, not on the workers of a cluster; use batch_size='full', or solver='auto' with a "
+            "loss that has a derivative everywhere"
+        )
     if batch != "full" and not objective.penalty.single:
         raise ValueError(
             f"penalty {objective.penalty!r} is none of single coefficients and needs "

@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import pickle
+import re
 import signal
 import threading
 import time
@@ -237,6 +238,9 @@ def test_what_is_refused(client):
         fit(GDClassifierCV(), dX, dy)
     with pytest.raises(ValueError, match="saga"):
         fit(GDClassifier(solver="saga"), dX, dy)
+    for one in (GDClassifier(batch_size=32), GDClassifier("perceptron")):
+        with pytest.raises(ValueError, match="steps on some of the rows"):
+            fit(one, dX, dy)
     with pytest.raises(ValueError, match="early_stopping"):
         fit(GDClassifier(early_stopping=True), dX, dy)
     with pytest.raises(ValueError, match="alpha"):
@@ -287,38 +291,13 @@ class Trouble:
 
 
 def kill_one(client):
-    os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+    """Kill a worker; its address."""
+    address, pid = next(iter(client.run(os.getpid).items()))
+    os.kill(pid, signal.SIGKILL)
+    return address
 
 
-def test_a_worker_that_dies_costs_a_round(two_workers, monkeypatch, caplog):
-    X, y = data("classes")
-    usual = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
-    # The survey's calls are 1 to 4, so that an objective is known by then.
-    Trouble(monkeypatch, 7, lambda: kill_one(two_workers))
-    with caplog.at_level(logging.WARNING, "fastgd"):
-        found = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
-    assert "made again elsewhere" in caplog.text
-    np.testing.assert_array_equal(found.coef_, usual.coef_)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(10))
-def test_a_worker_that_dies_at_any_moment(client, seed):
-    client.wait_for_workers(2, timeout=60)
-    X, y = data("classes", 20_000)
-    parts = blocks(X, y, chunk=1000)
-    for _ in range(2):  # the second is warm
-        begin = time.perf_counter()
-        usual = fastgd.dask.fit(GDClassifier(), *parts)
-        took = time.perf_counter() - begin
-    moment = threading.Timer(np.random.default_rng(seed).random() * took, kill_one, [client])
-    moment.start()
-    found = fastgd.dask.fit(GDClassifier(), *parts)
-    moment.join()
-    np.testing.assert_array_equal(found.coef_, usual.coef_)
-
-
-def test_a_straggler_is_told_of(two_workers, monkeypatch, caplog):
+def test_a_straggler_is_told_of(client, monkeypatch, caplog):
     X, y = data()
     monkeypatch.setattr(crews, "QUICK", 0.0)
     monkeypatch.setattr(crews, "STRAGGLES", 1.0)
@@ -326,6 +305,26 @@ def test_a_straggler_is_told_of(two_workers, monkeypatch, caplog):
     with caplog.at_level(logging.WARNING, "fastgd"):
         fastgd.dask.fit(GDClassifier(), *blocks(X, y))
     assert "the median worker" in caplog.text
+
+
+def test_a_checkpoint_goes_on_to_the_same_bits(client, monkeypatch, tmp_path):
+    X, y = data()
+    options = {"checkpoint": tmp_path / "fit", "checkpoint_every": 0.0, "solver": "lbfgs"}
+    usual = fastgd.dask.fit(GDClassifier(**options), *blocks(X, y))
+
+    def fail():
+        raise OSError("no more power")
+
+    Trouble(monkeypatch, 9, fail)
+    with pytest.raises(OSError, match="no more power"):
+        fastgd.dask.fit(GDClassifier(**options), *blocks(X, y))
+    found = fastgd.dask.fit(GDClassifier(**options), *blocks(X, y))
+    np.testing.assert_array_equal(found.coef_, usual.coef_)
+    assert rounds_of(found) < rounds_of(usual)
+
+
+def rounds_of(model):
+    return int(re.search(r"(\d+) rounds", str(model.plan_))[1])
 
 
 def test_ctrl_c_keeps_the_best_model_so_far(client, monkeypatch):
@@ -346,13 +345,25 @@ def test_ctrl_c_keeps_the_best_model_so_far(client, monkeypatch):
     assert model.stop_reason_ is fastgd.StopReason.INTERRUPTED
 
 
-def test_the_last_worker_is_lost(two_workers, monkeypatch):
+def test_a_worker_that_dies_costs_a_round(two_workers, monkeypatch, caplog):
+    X, y = data("classes")
+    usual = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
+    # The survey's calls are 1 to 4, so that an objective is known by then.
+    Trouble(monkeypatch, 7, lambda: kill_one(two_workers))
+    with caplog.at_level(logging.WARNING, "fastgd"):
+        found = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
+    assert "made again elsewhere" in caplog.text
+    np.testing.assert_array_equal(found.coef_, usual.coef_)
+
+
+def test_the_last_worker_is_lost(client, monkeypatch):
     X, y = data("classes")
     model = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
     before = dict(vars(model))
 
     def lose():
-        kill_one(two_workers)
+        kill_one(client)
+        monkeypatch.setattr(crews, "PATIENCE", 0.0)
         monkeypatch.setattr(crews, "workers_of", lambda client: [])
 
     Trouble(monkeypatch, 7, lose)
@@ -362,10 +373,32 @@ def test_the_last_worker_is_lost(two_workers, monkeypatch):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("seed", range(10))
+def test_a_worker_that_dies_at_any_moment(client, seed):
+    client.wait_for_workers(2, timeout=60)
+    X, y = data("classes", 20_000)
+    parts = blocks(X, y, chunk=1000)
+    for _ in range(2):  # the second is warm
+        begin = time.perf_counter()
+        usual = fastgd.dask.fit(GDClassifier(), *parts)
+        took = time.perf_counter() - begin
+    killed: list = []
+    after = np.random.default_rng(seed).random() * took
+    moment = threading.Timer(after, lambda: killed.append(kill_one(client)))
+    moment.start()
+    found = fastgd.dask.fit(GDClassifier(), *parts)
+    moment.join()
+    while killed[0] in crews.workers_of(client):
+        time.sleep(0.1)
+    np.testing.assert_array_equal(found.coef_, usual.coef_)
+
+
+@pytest.mark.long
 def test_all_workers_are_lost(two_workers, monkeypatch):
     X, y = data("classes")
     model = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
     before = dict(vars(model))
+    monkeypatch.setattr(crews, "PATIENCE", 0.0)
     Trouble(monkeypatch, 7, lambda: two_workers.cluster.scale(0) or time.sleep(5.0))
     with pytest.raises(LostWorkersError, match="all workers"):
         fastgd.dask.fit(model, *blocks(X, y))
@@ -373,6 +406,7 @@ def test_all_workers_are_lost(two_workers, monkeypatch):
     two_workers.cluster.scale(2)
 
 
+@pytest.mark.long
 def test_lost_blocks_that_nobody_can_make_again(two_workers, monkeypatch):
     X, y = data("classes")
     held = [delayed(one) for one in two_workers.scatter([X[:100], X[100:]])]

@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("distributed")
 
+from fastgd.dask import partitions
 from fastgd.dask.packing import packed, unpacked
 from fastgd.dask.tree import folded
 
@@ -54,3 +55,9 @@ def test_numbers_come_back_as_they_were(values, n_bytes):
     assert found.dtype == values.dtype
     np.testing.assert_array_equal(found, values)
     assert unpacked(packed(None)) is None
+
+
+def test_without_dask_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setattr(partitions.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'fastgd\[dask\]'"):
+        partitions.require_dask()
