@@ -163,7 +163,7 @@ class PathDisplay:
         if self.chosen is not None and self.alphas[-1] <= self.chosen <= self.alphas[0]:
             self.ax_.axvline(self.chosen, color="0.5", linewidth=0.8, linestyle=":")
         self.ax_.set(ylabel=ylabel)
-        self.ax_.legend()
+        self.ax_.legend(fontsize="small", ncols=2)
         return self
 
     def _values(self, output, standardised):

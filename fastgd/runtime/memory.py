@@ -1,5 +1,5 @@
 """Single numbers in memory: `prefetch` asks for one ahead of time, `load` and `store` share one
-with another thread.
+with another thread, `word_at` is eight bytes at once.
 
 Stochastic descent reads rows in random order, and a row that comes from main memory costs more than
 all arithmetic on it. Measured, an epoch of one-sample steps with the row four steps ahead
@@ -7,6 +7,9 @@ prefetched, against the same loop without: 0.55 with 12 values a row in CSR, 0.4
 columns, 0.75 on a text of 1.3 million columns.
 """
 
+import sys
+
+import numpy as np
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -48,6 +51,17 @@ def _store(typing_context, array, index, number):
     return types.void(array, index, types.int64), generate
 
 
+def _word_at(typing_context, array, index):
+    def generate(context, builder, signature, arguments):
+        from llvmlite import ir
+
+        address = _address(context, builder, signature, arguments)
+        word = builder.load(builder.bitcast(address, ir.IntType(64).as_pointer()), align=1)
+        return word if sys.byteorder == "little" else builder.bswap(word)
+
+    return types.uint64(array, index), generate
+
+
 def _fill_no_cache(array, index):
     """Nothing: plain Python has no cache to fill."""
 
@@ -60,10 +74,16 @@ def _set(array, index, number):
     array[index] = number
 
 
+def _read_word(array, index):
+    return np.uint64(int.from_bytes(array[index : index + 8].tobytes(), "little"))
+
+
 # prefetch(array, index): array contiguous, seen as one-dimensional; an index past the end does no
 # harm. load(array, index), store(array, index, number): int64, in the order that other threads see.
-prefetch, load, store = (
-    (_fill_no_cache, _get, _set)
+# word_at(array, index): eight bytes of an array of bytes, which must be there, the first the least
+# significant.
+prefetch, load, store, word_at = (
+    (_fill_no_cache, _get, _set, _read_word)
     if config.DISABLE_JIT
-    else map(intrinsic, (_prefetch, _load, _store))
+    else map(intrinsic, (_prefetch, _load, _store, _word_at))
 )

@@ -323,7 +323,7 @@ def test_the_model_that_callers_look_at_is_of_the_columns_as_given():
             seen.append(model())
 
     model = GDRegressor(alpha=0.01, solver="lbfgs")
-    model._watch = lambda callbacks, n_targets: lambda k: Looks()
+    model._watch = lambda callbacks, n_targets, held: lambda k: Looks()
     model.fit(X, score)
     coef, intercept = seen[-1]
     assert np.square(X @ coef + intercept - score).mean() < np.var(score)

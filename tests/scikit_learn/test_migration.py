@@ -15,6 +15,7 @@ from sklearn.linear_model import (
     Lasso,
     LinearRegression,
     LogisticRegression,
+    MultiTaskElasticNet,
     Perceptron,
     QuantileRegressor,
     Ridge,
@@ -26,7 +27,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 
-from fastgd import GDClassifier, GDRegressor, Quantile
+from fastgd import GDClassifier, GDRegressor, MultiTask, Quantile
 
 RNG = np.random.default_rng(0)
 N = 80
@@ -199,6 +200,14 @@ def test_glmnet():
     lasso = GDRegressor(penalty="l1", alpha=0.1, tol=1e-9).fit(Z, T).coef_
     unit = GDRegressor(penalty="l1", alpha=0.1 / T.std(), tol=1e-9).fit(Z, T / T.std()).coef_
     np.testing.assert_allclose(unit * T.std(), lasso, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.6])
+def test_several_targets_together(l1_ratio):
+    theirs = MultiTaskElasticNet(alpha=0.1, l1_ratio=l1_ratio, tol=1e-12, max_iter=10_000)
+    ours = GDRegressor(penalty=MultiTask(l1_ratio), alpha=0.1, tol=1e-11)
+    ours.fit(X, SCORES)
+    np.testing.assert_allclose(ours.coef_, theirs.fit(X, SCORES).coef_, atol=1e-5)
 
 
 CLASSIFICATION = [

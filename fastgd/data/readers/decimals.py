@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from fastgd.runtime.jit import kernel
+from fastgd.runtime.memory import word_at
 
 # What becomes of the bytes: a number, or left to Python, or no number, or one beyond the doubles.
 READ, HARD, MALFORMED, INFINITE = range(4)
@@ -26,10 +27,24 @@ GREATEST_POWER = 308
 # Exponents are not counted on beyond this.
 FAR = 100_000
 
+# Eight digits are read at once while there is room for them.
+ROOM_FOR_EIGHT = 10**10
+ZEROS = np.uint64(0x3030303030303030)
+SIXES = np.uint64(0x0606060606060606)
+HIGH_NIBBLES = np.uint64(0xF0F0F0F0F0F0F0F0)
+LOW_BYTE = np.uint64(0xFF)
+BYTE = np.uint64(8)
+TWO_BYTES = np.uint64(16)
+SIX_BYTES = np.uint64(48)
+TEN = np.uint64(10)
+HUNDRED = np.uint64(100)
+
 ONE = np.uint64(1)
 WORD = np.uint64(32)
 HALF = np.uint64((1 << 32) - 1)
 TOP = np.uint64(1 << 63)
+# Shifts that bring any bit to the top.
+STEPS = np.array([32, 16, 8, 4, 2, 1], np.uint64)
 LAST = np.uint64(63)
 # Bits of a product below the 55 that are rounded to 53.
 BELOW = 9
@@ -81,6 +96,13 @@ def read_number(text, position):
     if digit == POINT - ZERO:
         position += 1
         start = position
+        while mantissa < ROOM_FOR_EIGHT and position + 8 <= text.size:
+            word = word_at(text, position)
+            if not are_digits(word):
+                break
+            mantissa = 100_000_000 * mantissa + eight_digits(word)
+            exponent -= 8
+            position += 8
         digit = np.int64(text[position]) - ZERO
         while 0 <= digit <= 9:
             if mantissa < NEARLY_FULL:
@@ -100,6 +122,22 @@ def read_number(text, position):
         exponent += power
     value, status = decimal(mantissa, exponent, truncated)
     return (-value if negative else value), position, status
+
+
+@kernel
+def are_digits(word):
+    """Whether each of eight bytes is a digit."""
+    return word & HIGH_NIBBLES == ZEROS and (word + SIXES) & HIGH_NIBBLES == ZEROS
+
+
+@kernel
+def eight_digits(word):
+    """The number of eight digits, the first of which is the least significant byte."""
+    tens = TEN * (word - ZEROS)
+    pairs = tens + ((word - ZEROS) >> BYTE)
+    first, second = pairs & LOW_BYTE, (pairs >> TWO_BYTES) & LOW_BYTE
+    third, fourth = (pairs >> WORD) & LOW_BYTE, (pairs >> SIX_BYTES) & LOW_BYTE
+    return np.int64(((first * HUNDRED + second) * HUNDRED + third) * HUNDRED + fourth)
 
 
 @kernel
@@ -146,9 +184,10 @@ def rounded(mantissa, exponent):
         return np.inf
     word = np.uint64(mantissa)
     shift = 0
-    while word < TOP:
-        word = word << ONE
-        shift += 1
+    for k in range(STEPS.size):
+        if word < TOP >> (STEPS[k] - ONE):
+            word = word << STEPS[k]
+            shift += np.int64(STEPS[k])
     high, low = leading_product(word, exponent - LEAST_POWER)
     upper = np.int64(high >> LAST)
     bits = np.int64(high >> np.uint64(upper + BELOW))
