@@ -283,17 +283,20 @@ class Trouble:
         def troubled(crew, calls):
             self.rounds += 1
             if self.rounds == self.number:
-                self.happen()
+                self.happen(crew)
             return asked(crew, calls)
 
         monkeypatch.setattr(crews.Crew, "_asked", troubled)
 
 
-def kill_one(client):
-    """Kill a worker; its address."""
-    address, pid = next(iter(client.run(os.getpid).items()))
-    os.kill(pid, signal.SIGKILL)
-    return address
+def kill_one(crew):
+    """Kill one of the workers that hold blocks."""
+    address = sorted(crew.actors)[0]
+    kill(crew.client, address)
+
+
+def kill(client, address):
+    os.kill(client.run(os.getpid, workers=[address])[address], signal.SIGKILL)
 
 
 def test_a_straggler_is_told_of(client, monkeypatch, caplog):
@@ -309,7 +312,7 @@ def test_a_straggler_is_told_of(client, monkeypatch, caplog):
 def test_ctrl_c_keeps_the_best_model_so_far(client, monkeypatch):
     X, y = data("classes")
 
-    def press():
+    def press(crew):
         raise KeyboardInterrupt
 
     model = GDClassifier(solver="lbfgs", tol=1e-10)
@@ -328,7 +331,7 @@ def test_a_worker_that_dies_costs_a_round(two_workers, monkeypatch, caplog):
     X, y = data("classes")
     usual = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
     # The survey's calls are 1 to 4, so that an objective is known by then.
-    Trouble(monkeypatch, 7, lambda: kill_one(two_workers))
+    Trouble(monkeypatch, 7, kill_one)
     with caplog.at_level(logging.WARNING, "fastgd"):
         found = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
     assert "made again elsewhere" in caplog.text
@@ -340,8 +343,8 @@ def test_the_last_worker_is_lost(client, monkeypatch):
     model = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
     before = dict(vars(model))
 
-    def lose():
-        kill_one(client)
+    def lose(crew):
+        kill_one(crew)
         monkeypatch.setattr(crews, "PATIENCE", 0.0)
         monkeypatch.setattr(crews, "workers_of", lambda client: [])
 
@@ -361,13 +364,13 @@ def test_a_worker_that_dies_at_any_moment(client, seed):
         begin = time.perf_counter()
         usual = fastgd.dask.fit(GDClassifier(), *parts)
         took = time.perf_counter() - begin
-    killed: list = []
+    victim = crews.workers_of(client)[seed % 2]
     after = np.random.default_rng(seed).random() * took
-    moment = threading.Timer(after, lambda: killed.append(kill_one(client)))
+    moment = threading.Timer(after, kill, [client, victim])
     moment.start()
     found = fastgd.dask.fit(GDClassifier(), *parts)
     moment.join()
-    while killed[0] in crews.workers_of(client):
+    while victim in crews.workers_of(client):
         time.sleep(0.1)
     np.testing.assert_array_equal(found.coef_, usual.coef_)
 
@@ -378,7 +381,7 @@ def test_all_workers_are_lost(two_workers, monkeypatch):
     model = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
     before = dict(vars(model))
     monkeypatch.setattr(crews, "PATIENCE", 0.0)
-    Trouble(monkeypatch, 7, lambda: two_workers.cluster.scale(0) or time.sleep(5.0))
+    Trouble(monkeypatch, 7, lambda crew: two_workers.cluster.scale(0) or time.sleep(5.0))
     with pytest.raises(LostWorkersError, match="all workers"):
         fastgd.dask.fit(model, *blocks(X, y))
     assert vars(model) == before
@@ -389,7 +392,7 @@ def test_all_workers_are_lost(two_workers, monkeypatch):
 def test_lost_blocks_that_nobody_can_make_again(two_workers, monkeypatch):
     X, y = data("classes")
     held = [delayed(one) for one in two_workers.scatter([X[:100], X[100:]])]
-    Trouble(monkeypatch, 7, lambda: kill_one(two_workers))
+    Trouble(monkeypatch, 7, kill_one)
     with pytest.raises(LostWorkersError, match="scattered"):
         fastgd.dask.fit(GDClassifier(), held, y)
 
