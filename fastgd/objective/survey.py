@@ -16,6 +16,7 @@ from fastgd.data.block_rows import (
 )
 from fastgd.data.check_X import as_rows
 from fastgd.data.far_columns import FarColumns
+from fastgd.data.readers.pages import empty
 from fastgd.data.targets import WeightedSamples
 from fastgd.objective.blocks import NARROW, cut
 from fastgd.objective.moment_sums import SUM_OF_SQUARES, added_moments, moment_sums
@@ -108,10 +109,16 @@ def beside_of(given, name, place, n_rows):
     """
     if given is None:
         return None
-    values = np.array(given)
+    values = np.asarray(given)
     if values.shape[:1] != (n_rows,):
         raise ValueError(f"{place}: {name} has shape {values.shape}, X has {n_rows} rows")
-    return values
+    if values.dtype.kind not in "fiub":
+        return np.array(values)
+    # On pages of its own: between blocks that come and go it would hold on to theirs (24 MB of a
+    # fit to 3 million rows).
+    kept = empty(values.size, values.dtype).reshape(values.shape)
+    kept[...] = values
+    return kept
 
 
 def joined(source, name, parts):

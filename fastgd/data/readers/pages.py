@@ -6,6 +6,7 @@ block) keep it from giving it back: blocks of 8 MB had left 50 to 80 MB behind i
 
 import contextlib
 import mmap
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ LEAST = 1 << 17
 LARGE = 1 << 22
 
 
-def empty(size: int, dtype: type = np.float64) -> np.ndarray:
+def empty(size: int, dtype: Any = np.float64) -> np.ndarray:
     """An array like `np.empty(size, dtype)`, on pages of its own, which are there once they are
     written to.
 
