@@ -17,16 +17,17 @@ DATA = Path(os.environ.get("FASTGD_DATA", Path(__file__).resolve().parents[2] / 
 
 @pytest.hookimpl(tryfirst=True)  # before marks are looked at
 def pytest_collection_modifyitems(items):
-    if numba.config.DISABLE_JIT:
+    plain, of_test = bool(numba.config.DISABLE_JIT), collections.Counter()
+    for item in items:
+        thinned = item.get_closest_marker("thinned")
+        if thinned:
+            name = item.nodeid.split("[")[0]
+            if of_test[name] % thinned.kwargs["plain" if plain else "compiled"]:
+                item.add_marker(pytest.mark.long)
+            of_test[name] += 1
+    if plain:
         skip = pytest.mark.skip(reason="needs the JIT")
-        of_test = collections.Counter()
         for item in items:
-            thinned = item.get_closest_marker("thinned")
-            if thinned:
-                number = of_test[item.nodeid.split("[")[0]]
-                of_test[item.nodeid.split("[")[0]] += 1
-                if number % thinned.args[0]:
-                    item.add_marker(pytest.mark.long)
             if item.get_closest_marker("jit") or "real_data" in getattr(item, "fixturenames", ()):
                 item.add_marker(skip)
 

@@ -43,6 +43,7 @@ def deviance(loss, y, z):
     return mean ** (2.0 - p) / (2.0 - p) - y * mean ** (1.0 - p) / (1.0 - p)
 
 
+@pytest.mark.thinned(plain=1, compiled=3)
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
 @pytest.mark.parametrize("loss", LINKED, ids=repr)
 def test_the_optimum_is_that_of_a_slow_twin(loss, storage):
@@ -93,6 +94,7 @@ def test_far_starts_arrive(kind, given, fit_intercept):
         assert model.objective_ == pytest.approx(best.objective_, rel=3e-6)
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize(
     ("loss", "end"),
     [

@@ -59,6 +59,7 @@ CHOSEN = [
 ]
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.filterwarnings("ignore:Stopped because")
 @pytest.mark.parametrize(("model", "shape", "word"), CHOSEN)
 def test_what_is_chosen_repeats(model, shape, word):

@@ -62,6 +62,7 @@ def assert_same(a, b):
     assert (a.n_iter_, a.t_) == (b.n_iter_, b.t_)
 
 
+@pytest.mark.thinned(plain=1, compiled=3)
 @pytest.mark.parametrize("parameters", EVERY + MORE, ids=name)
 def test_warm_start(parameters, data):
     X, labels, _ = data

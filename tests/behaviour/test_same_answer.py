@@ -96,6 +96,7 @@ STORAGES = {
 }
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize("parameters", NAMED, ids=name)
 def test_storage(parameters, tmp_path):
     X, labels, target = data()
@@ -149,6 +150,7 @@ def test_integers_are_numbers():
     )
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize(
     "parameters", [{}, {"solver": "adam", "batch_size": 16}, {"penalty": "l1"}], ids=name
 )

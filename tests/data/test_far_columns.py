@@ -193,6 +193,7 @@ def test_each_loss_and_penalty_on_raw_columns(loss, penalty):
     assert same_answer(*fits, X, Z) < 0.02
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize("storage", [*STORAGES, "float32"])
 @pytest.mark.parametrize("solver", ["auto", "newton", "lbfgs", "sdca", "saga"])
 def test_each_solver_on_each_storage(solver, storage):
@@ -424,6 +425,7 @@ def test_nothing_is_claimed_of_what_rounding_hides(offset, spacing):
     )
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize(
     ("loss", "penalty", "alpha"),
     [

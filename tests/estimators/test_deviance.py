@@ -138,6 +138,7 @@ def test_exposure_as_offset_and_as_weight(power, storage, solver):
         )
 
 
+@pytest.mark.thinned(plain=1, compiled=3)
 @each
 def test_offsets_in_chunks(loss):
     """They take a model about as far as a fit to all rows with them, dense or not."""

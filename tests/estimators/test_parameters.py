@@ -219,6 +219,7 @@ if numba.config.DISABLE_JIT:
     STRATEGIES = [("nesterov", "full"), ("gd", "full"), ("gd", 32)]
 
 
+@pytest.mark.thinned(plain=1, compiled=3)
 @pytest.mark.parametrize(("solver", "batch"), STRATEGIES)
 def test_automatic_steps_on_raw_columns(solver, batch):
     rng = np.random.default_rng(1)

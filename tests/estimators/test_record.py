@@ -43,6 +43,7 @@ MODELS = [
 ]
 
 
+@pytest.mark.thinned(plain=1, compiled=3)
 @pytest.mark.filterwarnings("ignore::fastgd.ConvergenceWarning")
 @pytest.mark.parametrize("rows", [X, sp.csr_array(X)], ids=["dense", "csr"])
 @pytest.mark.parametrize("model", MODELS)

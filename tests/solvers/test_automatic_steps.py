@@ -54,7 +54,7 @@ def usual(loss, penalty):
     return loss.name in ("log_loss", "huber") or (penalty == "l2" and loss.convex)
 
 
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize(
     ("loss", "penalty"),
     [
@@ -82,7 +82,7 @@ def test_automatic_steps_reach_a_proved_optimum(loss, penalty):
         assert result.objective <= lowest * (1 + 1e-6), name
 
 
-@pytest.mark.thinned(2)
+@pytest.mark.thinned(plain=2, compiled=1)
 @pytest.mark.parametrize("penalty", with_jit(["l2"], ["l2", "l1", "elasticnet"]))
 @pytest.mark.parametrize("loss", with_jit(CORNERS[:1], CORNERS), ids=lambda loss: loss.name)
 def test_subgradients_come_close_for_non_smooth_losses(loss, penalty):
@@ -175,7 +175,7 @@ def columns(kind, X):
     return X * scales + (1e4 if kind == "shifted" else 0.0)
 
 
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize(
     "kind", ["collinear", "constant and empty", "huge", "tiny", "wild", "shifted"]
 )

@@ -157,6 +157,7 @@ def test_resuming_is_running_at_once(solver, loss, penalty):
     assert other.objective.passes == passes
 
 
+@pytest.mark.thinned(plain=2, compiled=2)
 @each
 def test_storages_and_threads_agree(solver, loss, penalty):
     points = {
@@ -199,7 +200,7 @@ def test_a_retreat_leads_to_the_safe_point(solver, loss, penalty):
         assert np.isfinite(F.value(moved(made, 2, state).point))
 
 
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(plain=3, compiled=1)
 @each
 def test_steps_of_its_own_end_at_the_optimum(solver, loss, penalty):
     if not loss.smooth and not make(solver, problem(loss, penalty)).proves_itself:
@@ -230,7 +231,7 @@ def reference_value(loss, penalty):
     return REFERENCES[key]
 
 
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize(
     "solver", [one for one in solvers.REGISTRY if "growing" in one.batch_sizes]
 )

@@ -107,7 +107,7 @@ def state_rate(points, k, pairs, gradients):
     return 2.0 ** np.round(np.log2(float(step @ direction) / float(direction @ direction)))
 
 
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize("fit_intercept", with_jit([True], [True, False]))
 @pytest.mark.parametrize("penalty", with_jit(["l2"], ["l2", None, Quartic()]), ids=str)
 @LOSSES

@@ -208,7 +208,7 @@ def test_an_epoch_is_its_twin(loss, l1, storage):
         assert total == pytest.approx(moved, rel=10.0 * near["rtol"])
 
 
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
 @pytest.mark.parametrize("penalty", ["l2", ElasticNet(0.4)], ids=["l2", "elastic net"])
 @LOSSES

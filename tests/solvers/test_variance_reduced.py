@@ -216,7 +216,7 @@ CASES = with_jit(
 )
 
 
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize(("loss", "penalty"), CASES, ids=str)
 @SOLVERS
 def test_the_end_is_the_optimum(solver, loss, penalty):

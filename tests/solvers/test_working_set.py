@@ -328,7 +328,7 @@ def test_violators_are_found():
 # --- optima
 
 
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(plain=3, compiled=1)
 @FEW_LOSSES
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
 @pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
@@ -343,7 +343,7 @@ def test_the_optimum_of_a_reference(loss, l1_ratio, fit_intercept):
     np.testing.assert_allclose(points[0], points[1], rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.thinned(4)
+@pytest.mark.thinned(plain=4, compiled=1)
 @pytest.mark.parametrize("loss", with_jit([LogLoss()], SMOOTH), ids=lambda loss: loss.name)
 @STORAGES
 @pytest.mark.parametrize(
@@ -409,7 +409,7 @@ def test_beyond_the_greatest_alpha_all_coefficients_are_0(loss, fit_intercept):
 # --- the contract
 
 
-@pytest.mark.thinned(3)
+@pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize("storage", with_jit([sp.csr_array], [np.asarray, sp.csr_array]))
 @pytest.mark.parametrize(
     ("loss", "tall"),
