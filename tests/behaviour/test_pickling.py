@@ -115,6 +115,7 @@ def assert_same(one, two):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.thinned(plain=1, compiled=3)
 @pytest.mark.parametrize("way", COPIES)
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

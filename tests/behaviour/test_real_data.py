@@ -98,6 +98,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize(("solver", "batch_size"), SETTINGS)
 def test_california_as_it_comes(solver, batch_size, real_data):
     X, y, _, _ = real_data("california")

@@ -78,6 +78,7 @@ def test_warm_start(parameters, data):
     assert_same(whole, again)
 
 
+@pytest.mark.thinned(plain=1, compiled=3)
 @pytest.mark.parametrize(
     "parameters", [p for p in EVERY + MORE[3:] if p.get("batch_size") != "full"], ids=name
 )
@@ -281,6 +282,7 @@ OF_NUMBERS = [
 ]
 
 
+@pytest.mark.thinned(plain=2, compiled=1)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("estimator", [GDClassifier, GDRegressor])
 def test_a_run_of_one_kind_goes_on_as_any_other(estimator, data):

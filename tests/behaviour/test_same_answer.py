@@ -150,7 +150,7 @@ def test_integers_are_numbers():
     )
 
 
-@pytest.mark.thinned(plain=1, compiled=2)
+@pytest.mark.thinned(plain=2, compiled=2)
 @pytest.mark.parametrize(
     "parameters", [{}, {"solver": "adam", "batch_size": 16}, {"penalty": "l1"}], ids=name
 )
@@ -188,6 +188,7 @@ LOSSES = [
 ]
 
 
+@pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize(("cls", "loss"), LOSSES)
 @pytest.mark.parametrize("solver", ["nesterov", "gd", "adam", "rmsprop", "adagrad", "momentum"])
 def test_weights(cls, loss, solver):

@@ -145,6 +145,7 @@ def rounding(F, value):
     return 1e-12 * value + 1e-15 * np.abs(F.samples.targets).max() * np.sqrt(2.0 * value)
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
 @pytest.mark.parametrize("loss", with_jit(SMOOTH[:2], SMOOTH), ids=lambda loss: loss.name)
 def test_no_bound_is_below_the_truth(loss, penalty, monkeypatch):
@@ -535,6 +536,7 @@ def test_the_decrement_estimates_what_is_left_near_the_optimum(penalty):
     assert likely_gain(F, v, gradient) >= 0.3 * (F.value(v) - F.value(optimum))
 
 
+@pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize("more", [0, 80, 320])
 @pytest.mark.parametrize("level", [0.0, 3.6e10])
 @pytest.mark.parametrize("loss", [ModifiedHuber(), SquaredHinge()], ids=str)

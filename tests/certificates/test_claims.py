@@ -93,6 +93,7 @@ def test_images_that_have_drifted_are_computed_anew(kind):
     assert state.value == pytest.approx(F.value(state.point), rel=1e-9)
 
 
+@pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize(
     "options",
     [

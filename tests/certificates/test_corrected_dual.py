@@ -41,6 +41,7 @@ def objective(loss, seed=0, storage="dense", **given):
     return Objective(loss, rows.matrix() if storage == "csr" else X, y, **given)
 
 
+@pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("storage", ["dense", "csr"])

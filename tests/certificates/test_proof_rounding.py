@@ -62,6 +62,7 @@ def test_a_proof_for_squares_is_never_below_the_truth():
     assert proved >= 30
 
 
+@pytest.mark.jit
 @extended
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_proof_for_the_log_loss_is_never_below_the_truth():
@@ -119,6 +120,7 @@ def proved(F, v, value, gradient, anchor):
     return NewtonProof(F).prove(v, value, gradient).value
 
 
+@pytest.mark.thinned(plain=2, compiled=1)
 @extended
 @pytest.mark.parametrize("bound", [known, by_products, proved])
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])

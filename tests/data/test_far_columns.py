@@ -109,6 +109,7 @@ def test_float32_columns_count_as_the_numbers_that_they_hold():
     assert rows.dtype == np.float64
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize("kind", ["dense", "csr_array", "csr_matrix", "sparsified"])
 @pytest.mark.parametrize("n", [5, 1500])
 def test_predictions_from_float32_are_right_to_the_rounding_of_what_they_are(n, kind):

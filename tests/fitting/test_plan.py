@@ -143,6 +143,7 @@ def test_small_smooth_problems_end_at_rounding():
     np.testing.assert_allclose(line.coef_, np.arange(6.0), atol=1e-10)
 
 
+@pytest.mark.jit
 def test_history_tells_how_the_batch_grows():
     X, y = classes(60_000, 20)
     model = GDClassifier(alpha=1e-4, random_state=0).fit(X, y)

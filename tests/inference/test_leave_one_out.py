@@ -36,6 +36,7 @@ def test_squared_loss_is_exact(alpha, fit_intercept, storage):
     np.testing.assert_allclose(found, expected, atol=1e-7 * np.abs(Y).max())
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("alpha", [1e-3, 1e-2, 1e-1])
 def test_other_losses_are_close(alpha):
     X, y = load_breast_cancer(return_X_y=True)

@@ -78,6 +78,7 @@ def perfect(loss, target):
     return high
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @every_loss
 def test_is_what_it_says(loss):
     """Derivative, curvature, smooth, convex, infimum, bounds, and compiled as in Python."""

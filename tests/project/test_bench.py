@@ -917,6 +917,7 @@ def test_a_mistake_that_raises_a_value_error_is_no_refusal(monkeypatch):
         assert "ValueError" in getattr(certify.fit(problem, {"solver": "auto"}), attribute)
 
 
+@pytest.mark.jit
 def test_a_warning_of_numpy_is_a_finding_of_solvers_with_their_own_steps(monkeypatch):
     problem = hard_problems.make(3, 0)
     estimator = certify.ESTIMATORS[problem.classification]

@@ -157,7 +157,7 @@ def test_resuming_is_running_at_once(solver, loss, penalty):
     assert other.objective.passes == passes
 
 
-@pytest.mark.thinned(plain=2, compiled=2)
+@pytest.mark.thinned(plain=2, compiled=4)
 @each
 def test_storages_and_threads_agree(solver, loss, penalty):
     points = {
