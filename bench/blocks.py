@@ -166,21 +166,14 @@ def _data(load, name):
     X, y = sp.csr_array(data.X), np.asarray(data.y, dtype=float)
     if name != "flights":
         return X, y, None
-    table, first = {}, 0
-    for k, levels in enumerate(_widths(X)):
-        own = X.indices.reshape(X.shape[0], -1)[:, k]
-        table[f"c{k}"] = own - first
-        first += levels
-    table["number"] = X.data.reshape(X.shape[0], -1)[:, -1]
-    table["y"] = y
+    table = {"y": y}
+    values, places = X.data.reshape(X.shape[0], -1), X.indices.reshape(X.shape[0], -1)
+    for k in range(values.shape[1]):
+        if (values[:, k] == 1.0).all():
+            table[f"c{k}"] = places[:, k] - places[:, k].min()
+        else:
+            table["number"] = values[:, k]
     return X, y, table
-
-
-def _widths(X):
-    """Columns of each category of one-hot rows, the last column being a number."""
-    places = X.indices.reshape(X.shape[0], -1)[:, :-1]
-    ends = places.max(axis=0) + 1
-    return np.diff(np.concatenate([[0], ends])).tolist()
 
 
 def _write(case, folder):
