@@ -44,7 +44,6 @@ if case["estimator"] == "GDClassifier":
     y = y.copy()
     levels = case["levels"]
     y[: len(levels)] = levels
-fastgd.from_chunks(lambda: iter(()))
 small = fastgd.from_chunks(lambda: iter([(first.X[few], y)]))
 estimator.fit(small) if way != "memory" else estimator.fit(first.X[few], y)
 X = None

@@ -231,6 +231,7 @@ def _gain_by_matrix(F, v, value, gradient):
     What the matrix does not resolve the rows do: gradient descent on 20 rows of 30 columns around
     1e6 had told 4e-13 of a Huber loss, and 2e-6 was left.
     """
+    curvatures = None  # of each row: those of blocks are not kept
     if F.rows.in_memory:
         curvatures = np.zeros(F.n_samples)
         F.loss_and_gradient(v, curvatures)
@@ -245,7 +246,7 @@ def _gain_by_matrix(F, v, value, gradient):
         matrix, gradient, noise = matrix[np.ix_(moving, moving)], gradient[moving], noise[moving]
         factor = Factor(matrix) if moving.size else None
     else:
-        factor, _ = factor_of(F, lambda: curvatures, matrix, singular=not F.rows.in_memory)
+        factor, _ = factor_of(F, lambda: curvatures, matrix, singular=curvatures is None)
     if factor is None:
         return 0.0
     step, scale = factor.solve(gradient), np.sqrt(np.diag(matrix))

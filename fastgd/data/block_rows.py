@@ -53,6 +53,11 @@ def memory_of(given):
         return UNKNOWN_MEMORY
 
 
+def block_bytes(memory):
+    """Bytes of a block where a fit or a prediction may take so many in all."""
+    return int(np.clip(BLOCK * memory, LEAST_BLOCK, MOST_BLOCK))
+
+
 @dataclass
 class BlockFacts:
     """What is known of one block of a source.

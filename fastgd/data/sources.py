@@ -83,10 +83,6 @@ class _Chunks(BlockSource):
         for number, chunk in enumerate(chunks):
             yield from _pieces(_block_of(chunk, number), n_bytes)
 
-    def place(self, number, row):
-        """Chunks are counted, not the pieces that they are cut into."""
-        return f"row {row} of piece {number} of the chunks"
-
 
 def from_chunks(factory: Callable[[], Iterable[Any]]) -> BlockSource:
     """Rows that a function hands out in chunks, to be fitted without all of them in memory.

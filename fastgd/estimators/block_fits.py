@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastgd.data.block_rows import checked_blocks, memory_of
+from fastgd.data.block_rows import block_bytes, checked_blocks, memory_of
 from fastgd.data.sources import ArraySource, BlockSource
 from fastgd.objective.survey import Surveyed, joined, survey
 from fastgd.runtime.blas import one_blas_thread
@@ -105,7 +105,8 @@ def read_predictions(estimator, source) -> Read:
     source = source.encoded_as(getattr(estimator, "_encoding", None))
     beside: dict[str, list] = {"y": [], "sample_weight": [], "offset": []}
     linear: list[np.ndarray] = []
-    for block, rows in checked_blocks(source, memory_of(estimator.memory) // 8):
+    n_bytes = block_bytes(memory_of(estimator.memory))
+    for block, rows in checked_blocks(source, n_bytes):
         if not linear:
             _check_columns(estimator, source, rows.shape()[1])
         linear.append(estimator._linear_of(rows.matrix() if rows.sparse else rows.values))

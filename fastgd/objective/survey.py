@@ -6,11 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.data.block_rows import (
-    BLOCK,
-    LEAST_BLOCK,
-    MOST_BLOCK,
     SAMPLE,
     BlockRows,
+    block_bytes,
     checked_blocks,
     facts_of,
 )
@@ -58,7 +56,7 @@ def survey(source, memory, n_threads=1, shift=False):
         For whatever a fit in memory would refuse, naming the place; for a source without rows, and
         one of which only some blocks have targets, weights or offsets.
     """
-    n_bytes = int(np.clip(BLOCK * memory, LEAST_BLOCK, MOST_BLOCK))
+    n_bytes = block_bytes(memory)
     sample, far = _Sample(SAMPLE * memory), FarColumns()
     facts: list = []
     moments: list = []
