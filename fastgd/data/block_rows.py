@@ -164,7 +164,8 @@ class BlockRows:
     def how_read(self):
         """What a plan is to tell of how X is read."""
         n_blocks, size = len(self.blocks), self.n_bytes / 1e6
-        return f"X is read anew in each pass, {n_blocks} blocks of up to {size:.0f} MB"
+        blocks = f"{n_blocks} block{'s' if n_blocks > 1 else ''}"
+        return f"X is read anew in each pass, {blocks} of up to {size:.0f} MB"
 
     def over_parts(self, objective, work, arguments, arrays):
         """What `Objective.over_parts` gives, one reading."""
