@@ -131,6 +131,62 @@ def matrix_descent(matrix, gradient, coef, l1, n_penalised, tolerance, most):
 
 
 @kernel
+def concave_minimum(center, curvature, lows, slopes, bends, heights):
+    """The u with the lowest curvature (u - center)^2 / 2 + penalty(|u|), 0 of equally low ones.
+
+    The penalty is `heights` + `slopes` t + `bends` t^2 / 2, t = |u| - `lows`, from each of the
+    `lows` to the next one.  In a piece it is least at one point where it is convex, else at an end.
+    """
+    size, best = abs(center), 0.0
+    lowest = 0.5 * curvature * size * size
+    for p in range(lows.shape[0]):
+        low = lows[p]
+        high = lows[p + 1] if p + 1 < lows.shape[0] else np.inf
+        curved = curvature + bends[p]
+        inner = low
+        if curved > 0.0:
+            inner = (curvature * size - slopes[p] + bends[p] * low) / curved
+            inner = min(max(inner, low), high)
+        for there in (inner, low):
+            t = there - low
+            height = heights[p] + (slopes[p] + 0.5 * bends[p] * t) * t
+            height += 0.5 * curvature * (there - size) * (there - size)
+            if height < lowest:
+                best, lowest = there, height
+    return best if center > 0.0 else -best
+
+
+@kernel
+def concave_descent(
+    matrix, gradient, coef, lows, slopes, bends, heights, n_penalised, tolerance, most
+):
+    """Coordinate descent on gradient'e + e' matrix e / 2 + a penalty of |coef + e|, each coordinate
+    to its lowest point; `gradient` and `coef` move along.
+
+    Ends once no step changes its derivative by more than `tolerance`, or after `most` epochs.
+    """
+    size = coef.shape[0]
+    for _ in range(most):
+        largest = 0.0
+        for j in range(size):
+            curvature = matrix[j, j]
+            if curvature > 0.0:
+                old = coef[j]
+                new = old - gradient[j] / curvature
+                if j < n_penalised:
+                    new = concave_minimum(new, curvature, lows, slopes, bends, heights)
+                step = new - old
+                if step != 0.0:
+                    coef[j] = new
+                    line = matrix[j]
+                    for k in range(size):
+                        gradient[k] += step * line[k]
+                    largest = max(largest, abs(step) * curvature)
+        if largest <= tolerance:
+            break
+
+
+@kernel
 def prefetch_column(values, rows, start, stop):
     """Ask for the first values and row numbers of a column."""
     end = min(stop, start + FETCHED)

@@ -44,16 +44,18 @@ NEAR = 0.5
 # times tol, within these ends.  Rough ones move up to FAR_GROWTH times as many columns as are
 # nonzero, by coordinate descent that ends early.  The others solve the model, over columns with
 # |gradient| above NEARLY l1 too, until no derivative changes by more than a share of l1: what tol
-# allows, or TIGHT times what F fell by, for the next model is another.  The dual point of such a
-# model is what a proof is made from.  Processor seconds to a certified 1e-4 beside LIBLINEAR's to a
-# true one, geometric mean over code, generated text and uniform columns at 0.03 to 0.001 of the
-# greatest alpha: CLOSE 3, 10, 30: 0.93, 0.89, 0.97; NEARLY 0.5, 0.7, 0.9: 0.96, 0.89, 0.92; rough
-# steps that ended by violations, and proofs by the duality gap: 1.11.
+# allows, or TIGHT times what F fell by, or than AT_ONCE times the violation, for the next model is
+# another.  The dual point of such a model is what a proof is made from.  Processor seconds to a
+# certified 1e-4 beside LIBLINEAR's to a true one, geometric mean over code, generated text and
+# uniform columns at 0.03 to 0.001 of the greatest alpha: CLOSE 3, 10, 30: 0.93, 0.89, 0.97; NEARLY
+# 0.5, 0.7, 0.9: 0.96, 0.89, 0.92; rough steps that ended by violations, and proofs by the duality
+# gap: 1.11.
 CLOSE = 10.0
 CLOSEST = 1e-5
 FAREST = 1e-2
 NEARLY = 0.7
 TIGHT = 0.01
+AT_ONCE = 0.02
 FAR_GROWTH = 10.0
 # An iteration ends once the steps on its set have brought its violation down to this share, or
 # after so many steps.  (With
@@ -254,7 +256,8 @@ class WorkingSet(Solver):
         fall = total - state.value + penalty - now
         fell = fall > ROUNDING * EPS * (abs(total) + penalty)
         if steps:
-            memory.fall = self._share_of(fall, state.value + now)
+            uncut = last is None or last[0].share == 1.0
+            memory.fall = self._share_of(fall, state.value + now) if uncut else np.inf
             if last is not None:
                 self._try_proof(state, columns, *last)
         closer = first < 0.5 * memory.least_violation
@@ -342,8 +345,9 @@ class WorkingSet(Solver):
             state.done = not step.converged and self._rows_are_few(model.chosen.size)
             if step.share == 0.0:
                 break
-            last = None if model.order.size else (step, *began)
-            fall = self._share_of(step.fall, value - step.fall)
+            last = None if model.rng is None else (step, *began)
+            # After a step that was cut, curvatures are others: rough steps do.
+            fall = self._share_of(step.fall, value - step.fall) if step.share == 1.0 else np.inf
             steps += 1
             gradient = columns.gradient(rows, u)
             left, before = _violation(F, u, gradient, rows), left
@@ -392,7 +396,8 @@ class WorkingSet(Solver):
         if columns.are_swept(chosen, far, n_nonzero):
             memory.n_sweeps += 1
             rng = np.random.Generator(np.random.PCG64([self.seed, memory.n_sweeps]))
-            goal = min(F.l1 * max(0.25 * self.tol, TIGHT * fall), LOOSE * left)
+            goal = max(F.l1 * max(0.25 * self.tol, TIGHT * fall), AT_ONCE * left)
+            goal = min(goal, LOOSE * left)
             return Model(chosen, damping, left, rng=rng, rough=far, goal=goal)
         if F.loss.self_concordance == 0.0 and damping == 0.0:
             kept_columns = memory.kept_columns
