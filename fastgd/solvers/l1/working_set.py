@@ -276,10 +276,13 @@ class WorkingSet(Solver):
     def _try_proof(self, state, columns, step, before, u):
         """The dual point of the last step's model, where that may prove tol and the duality gap
         does not; half a pass.
+
+        Not on a sample, which has no null model: nobody asks for a proof there.
         """
-        F, d = self.objective, self.objective.n_features
-        fallen = state.memory.fall
-        if step.share < 1.0 or not fallen <= np.sqrt(self.tol) or not scaled_dual.applies(F):
+        F, d, fallen = self.objective, self.objective.n_features, state.memory.fall
+        if F.null_value is None or step.share < 1.0 or not fallen <= np.sqrt(self.tol):
+            return
+        if not scaled_dual.applies(F):
             return
         value, above = state.value + F.rest_value(state.point), state.value - F.loss.infimum
         target = self.tol * unit_at(F, value)
