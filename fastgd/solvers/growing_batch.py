@@ -68,8 +68,11 @@ class Growing(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """What has no curvature on a sample: non-smooth losses and penalties."""
-        if objective.loss_smooth and objective.l1 == 0.0:
+        """What has no curvature on a sample: losses that are not smooth, and L1 parts, which have
+        a working set of columns in place of it where X is in memory.
+        """
+        F = objective
+        if F.loss_smooth and (F.l1 == 0.0 or not F.rows.in_memory):
             return None
         return "grows its batch for smooth losses and penalties only; use batch_size='full'"
 
