@@ -118,6 +118,14 @@ class Rows(Component, family=True):
         return np.array(self.part(chosen), dtype=np.float64, order="C")
 
     @python_only
+    def sizes_in(self: Any, chosen):
+        """(columns, |x| in them) of these few rows: all columns and the greatest, or stored
+        values, which may be several of a column.
+        """
+        largest = abs(self.take(chosen)).max(axis=0)
+        return slice(None), largest.toarray().ravel() if self.sparse else largest
+
+    @python_only
     def taken_away(self, directions):
         """How much was taken from rows along `directions`, (d, k): sums of magnitudes, (k,)."""
         return np.zeros(directions.shape[1])
@@ -464,6 +472,15 @@ class CSRRows(Rows):
     def take(self, chosen):
         """These rows as a float64 SciPy array of their own."""
         return self.part(chosen).astype(np.float64)
+
+    @python_only
+    def sizes_in(self, chosen):
+        """As for all rows; SciPy would take twenty times as long."""
+        starts = self.starts.view(np.int64)
+        counts = starts[chosen + 1] - starts[chosen]
+        stops = np.cumsum(counts)
+        at = np.arange(counts.sum()) + np.repeat(starts[chosen] - stops + counts, counts)
+        return self.columns[at], np.abs(self.values[at])
 
     @python_only
     def without_columns(self):

@@ -329,7 +329,7 @@ def _one_look(F, reasons):
     if (
         F.n_features > MANY_COLUMNS
         and F.elastic
-        and not F.vector
+        and not (F.vector and F.l1 > 0.0)
         and F.loss.classification
         and F.l2 > 0.0
     ):
