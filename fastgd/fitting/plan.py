@@ -299,7 +299,8 @@ def _size(F):
 
 def _rows_for(solver, F, batch, reasons):
     """The batch size of a solver where none, or all rows, were given."""
-    if batch == "full" or not solver.begins_on_samples or not growth_pays(F) or Growing.refusal(F):
+    grows = F.rows.kind in solver.begins_on_samples and growth_pays(F)
+    if batch == "full" or not grows or Growing.refusal(F):
         return solver.batch_sizes[0]
     reasons.append("most of the way can be gone on a sample of the rows, so the batch grows")
     return "growing"

@@ -29,7 +29,14 @@ from fastgd.objective.gram import chunks, merged
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.subset import on_sample
 from fastgd.objective.vector_map import samples_of
-from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, several_strengths
+from fastgd.solvers.base import (
+    EVERYWHERE,
+    Forecast,
+    Progress,
+    Solver,
+    no_derivatives,
+    several_strengths,
+)
 from fastgd.solvers.gradient.lbfgs import Falls, notice_rounding
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.line_search import armijo, halvings
@@ -92,7 +99,7 @@ class BlockNewton(Solver):
     Memory = BlockMemory
     name = "newton"
     batch_sizes = ("full", "growing")
-    begins_on_samples = True
+    begins_on_samples = EVERYWHERE
 
     @classmethod
     def refusal(cls, objective):
