@@ -19,6 +19,7 @@ from fastgd.solvers.newton.least_squares import LeastSquares
 from fastgd.solvers.newton.proximal import ProximalNewton
 from fastgd.solvers.newton.truncated import NewtonCG
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
+from fastgd.solvers.newton.vector_subspace import VectorSubspaceNewton
 from fastgd.solvers.newton.vector_truncated import BlockNewton
 from fastgd.solvers.stochastic.automatic import SelfTuned
 from fastgd.solvers.variance_reduced.saga import Saga
@@ -30,6 +31,7 @@ REGISTRY: tuple[type[Solver], ...] = (
     VectorNewton,
     BlockNewton,
     SubspaceNewton,
+    VectorSubspaceNewton,
     Eliminating,
     NewtonCG,
     ProximalNewton,

@@ -179,6 +179,13 @@ class State:
     memory: Any = field(default_factory=NoMemory)
     run: RunRecord = field(default_factory=RunRecord)
 
+    def take_back(self):
+        """Be as before a later state moved arrays of this one in place."""
+        journal = getattr(self.memory, "journal", None)
+        if journal is not None:
+            journal.take_back()
+            self.memory.journal = None
+
     def forget(self):
         """Forget what was of other data or another objective; whose run this is stays."""
         self.memory = type(self.memory)()

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from fastgd.objective.distances import curvature_unit
-from fastgd.objective.moments import row_coupling, spread
+from fastgd.objective.moments import row_coupling, spread, standard_spread
 
 # About 3 + 0.6 sqrt(k) to 1e-4, with k the greatest curvature over that of the penalty. Iterations
 # beside these numbers, rows fewer than columns: 2 (3), 4 (5), 9 (12), 14 (39), 20 (7), 73 (86), 153
@@ -36,12 +36,13 @@ def fewest_iterations(tol):
     return (FEWEST + FEWEST_MORE) * share_of_digits(tol)
 
 
-def likely_iterations(objective, tol):
-    """Iterations to `tol`, about."""
+def likely_iterations(objective, tol, standardised=False):
+    """Iterations to `tol`, about; where it is so, of a method in standardised coordinates."""
     F, most = objective, MOST
     if F.n_features < F.n_active:
         least = 1.0 - math.sqrt(F.n_features / F.n_active)
-        most = min(most, FEWEST + PER_ROOT_OF_SPREAD * math.sqrt(spread(F)) / least)
+        known = standard_spread(F) if standardised else spread(F)
+        most = min(most, FEWEST + PER_ROOT_OF_SPREAD * math.sqrt(known) / least)
     if F.l2 > 0.0:
         coupling = curvature_unit(F) * row_coupling(F)
         directions = min(F.n_features, F.n_active) / F.n_active

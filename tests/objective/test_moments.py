@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.objective.moments import sampled_curvature, spread
+from fastgd.objective.moments import sampled_curvature, spread, standard_spread
 from fastgd.objective.objective import Objective
 
 
@@ -47,3 +47,27 @@ def test_spread_is_greatest_curvature_over_the_mean_one():
     values = np.linalg.eigvalsh(X.T @ X)
     assert spread(Objective("huber", X, y)) == pytest.approx(values[-1] / values.mean(), rel=1e-6)
     assert spread(Objective("huber", np.zeros((3, 2)), np.ones(3))) == 1.0
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=lambda one: one.__name__)
+def test_spread_of_standardised_columns(storage):
+    X, y = rows(n=90)  # all of the rows are looked at
+    X[:, 1] = 50.0 * (X[:, 0] + 0.1 * X[:, 1])
+    told = standard_spread(Objective("huber", storage(X), y))
+    shown = np.linalg.eigvalsh(np.corrcoef(X.T))[-1]
+    # The value that a sample of 90 rows shows as this one.
+    assert told * (1.0 + 5 / 90 / (told - 1.0)) == pytest.approx(shown, rel=1e-3)
+    # Shifts and units are of no account.
+    moved = 1e3 * (X + np.arange(5.0))
+    assert standard_spread(Objective("huber", moved, y)) == pytest.approx(told, rel=1e-3)
+
+
+def test_what_few_rows_show_is_not_spread():
+    X = np.random.default_rng(0).standard_normal((20_000, 400))
+    y = X[:, 0].copy()
+    by_chance = (1.0 + np.sqrt(400 / 20_000)) ** 2
+    assert standard_spread(Objective("huber", X, y)) == pytest.approx(by_chance)
+    common = X + 0.5 * y[:, None]
+    greatest = np.linalg.eigvalsh(np.corrcoef(common.T))[-1]
+    assert standard_spread(Objective("huber", common, y)) == pytest.approx(greatest, rel=0.1)
+    assert standard_spread(Objective("huber", np.zeros((3, 2)), np.ones(3))) == 1.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastgd import Objective
-from fastgd.objective.moments import row_coupling, spread
+from fastgd.objective.moments import row_coupling, spread, standard_spread
 from fastgd.solvers.krylov_iterations import fewest_iterations, likely_iterations, share_of_digits
 
 
@@ -23,6 +23,12 @@ def test_iterations_by_hand(n, d, alpha):
     if d < n:
         expected = min(expected, 3.0 + 3.0 * np.sqrt(s) / (1.0 - np.sqrt(d / n)))
     assert likely_iterations(F, 1e-4) == pytest.approx(min(expected, 150.0))
+
+
+def test_iterations_in_standardised_coordinates_follow_their_spread():
+    F = made(200, 20, 1e-9)
+    expected = 3.0 + 3.0 * np.sqrt(standard_spread(F)) / (1.0 - np.sqrt(0.1))
+    assert likely_iterations(F, 1e-4, standardised=True) == pytest.approx(expected)
 
 
 def test_the_greatest_curvature_is_about_that_of_the_matrix():

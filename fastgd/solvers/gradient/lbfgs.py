@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastgd.linalg.precision import EPS
-from fastgd.objective.cost_model import pass_cost
+from fastgd.objective.cost_model import curvature_cost, eigenvector_cost, pass_cost
 from fastgd.solvers.base import LAST_RESORT, Forecast, no_derivatives
 from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
+from fastgd.solvers.gradient.preconditioner import curvature_pays
 from fastgd.solvers.krylov_iterations import fewest_iterations, likely_iterations
 from fastgd.solvers.line_search import weak_wolfe
 
@@ -103,7 +104,11 @@ class LBFGS(ScaledSolver):
         least = one * (AROUND + MORE * fewest_iterations(tol))
         if best <= least:  # what follows reads rows
             return Forecast(least, reason)
-        return Forecast(one * (AROUND + MORE * likely_iterations(F, tol)), reason)
+        matrix, iterations = 0.0, likely_iterations(F, tol, standardised=True)
+        if curvature_pays(F):
+            iterations = min(iterations, fewest_iterations(tol))
+            matrix = curvature_cost(F) + eigenvector_cost(F, F.n_features)
+        return Forecast(one * (AROUND + MORE * iterations) + matrix, reason)
 
     def __init__(self, objective, memory=MEMORY):
         check_smooth(objective)

@@ -28,7 +28,7 @@ from fastgd.rules.one_sample import Capped
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.base import LAST_RESORT, Forecast
 from fastgd.solvers.gradient.scheduled import empty_slots
-from fastgd.solvers.stochastic.kernels import AVERAGED, row_epoch
+from fastgd.solvers.stochastic.kernels import row_epoch
 from fastgd.solvers.stochastic.scheduled import Stochastic, StochasticMemory
 from fastgd.solvers.variance_reduced.expected_smoothness import expected_smoothness
 
@@ -177,8 +177,7 @@ class SelfTuned(Stochastic):
         memory, counts = state.memory, 1.0 - state.memory.faded / max(state.updates, 1)
         epoch = counts * state.iteration
         if self.restarts_average and is_power(state.iteration) and counts > WHOLE:
-            memory.iterate_sum[:] = 0.0
-            memory.counters[AVERAGED] = 0.0
+            memory.begin_average()
         self.schedule = Schedule(memory.boost * self._rate(memory.tuning, epoch))
         self.rule = self.own_rule.after(max(self.rows.size / self.batch, 1.0) * max(epoch, 1))
         super().advance(state)
@@ -253,6 +252,9 @@ class SelfTuned(Stochastic):
         F = self.objective
         narrow = not F.vector and F.n_features <= NARROW
         return self.rule.accumulates and self.batch == 1 and narrow
+
+    def _narrowed(self):
+        return None if self._takes_row_kernel() else super()._narrowed()
 
     def _rows_between(self):
         """The rows between two steps of the penalty, in the faster kernel."""
