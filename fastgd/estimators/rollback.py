@@ -19,6 +19,9 @@ def whole_or_nothing(method: Method) -> Method:
             return method(self, *args, **kwargs)
         except BaseException:
             self.__dict__ = before  # at once: a second key may be pressed at any time
+            for state in before.get("_states") or ():
+                if state is not None:
+                    state.take_back()
             raise
 
     return cast(Method, guarded)

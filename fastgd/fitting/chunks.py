@@ -1,6 +1,5 @@
 """One epoch over a chunk of rows: the engine of `partial_fit`."""
 
-import contextlib
 import copy
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,6 +19,8 @@ from fastgd.objective.vector_map import NO_TABLE, samples_of
 from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
+from fastgd.solvers.journal import Journal
+from fastgd.solvers.stochastic.scheduled import StochasticMemory
 
 
 @dataclass
@@ -48,8 +49,7 @@ def advance_targets(task, samples, seeds, starts, states, X):
         for k in range(first, last):
             parts[k] = _advance_one(task, objective_of(k), seeds[k], starts[k], states[k], X)
 
-    # Sparse products do not call BLAS.
-    with contextlib.nullcontext() if task.rows.sparse else one_blas_thread():
+    with one_blas_thread():
         map_ranges(work, len(samples), target_threads(task, len(samples)))
     return parts
 
@@ -60,7 +60,7 @@ def _advance_one(task, objective, seed, start, state, X):
     stream = _stream(task.settings, objective, start, None if state is None else state.run.stream)
     plan = stream.plan
     solver = make_solver(plan, stream.rule, task.settings, objective, seed, streaming=True)
-    earlier, copied = state, None if state is None else _copied(state)
+    earlier, copied = state, None if state is None else _copied(state, task.in_place)
     state = ready_state(
         solver, plan, objective, start, copied, seed, lambda: _null_intercept_of_chunk(objective)
     )
@@ -71,6 +71,8 @@ def _advance_one(task, objective, seed, start, state, X):
     solver.advance(state)
     v = solver.answer(state)
     value, what = _value_of_chunk(objective, v, X, state.run)
+    if what and earlier is not None and state is copied:
+        earlier.take_back()
     if what and not (solver.own_steps and solver.retreat(state, before)):
         raise DivergenceError(
             f"{what} in epoch {state.iteration} of partial_fit (rate {state.rate:.3g}): lower "
@@ -79,8 +81,11 @@ def _advance_one(task, objective, seed, start, state, X):
             History().arrays(),
         )
     coef, intercept = objective.model(solver.answer(state) if what else v)
-    if np.may_share_memory(coef, state.point):
+    # Of K predictions estimators make a table in another order, which is a copy.
+    if coef.ndim == 1 and np.may_share_memory(coef, state.point):
         coef = coef.copy()
+    if task.in_place and isinstance(state.memory, StochasticMemory):
+        state.memory.journal = None  # that of the earlier state takes an error back
     return Part(plan, state, coef, intercept, value)
 
 
@@ -111,17 +116,29 @@ def _stream(settings, objective, start, stream):
     return Stream(settings, plan, rule, fresh)
 
 
-def _copied(state):
+# Arrays that solvers move in place where a journal takes it back.
+SHARED = ("point", "iterate_sum", "slots")
+
+
+def _copied(state, in_place=False):
     """A state that can be moved while this one stays: a deep copy, at a fifth of the time of
     `copy.deepcopy`.
+
+    With `in_place`, for a solver that keeps a journal, the two share the longest arrays, and what
+    is moved in them is noted for both.
     """
+    in_place = in_place and isinstance(state.memory, StochasticMemory)
+    shared = SHARED if in_place else ("point",)
+    if in_place:
+        state.take_back()  # where two keys were pressed, and the second one before that was done
+        state.memory.journal = Journal()
     made = copy.copy(state)
     made.memory = copy.copy(state.memory)
     made.run = copy.copy(state.run)
     for named in (vars(made), vars(made.memory)):
         for key, one in named.items():
-            if key == "point":
-                pass  # no solver moves it in place
+            if key in shared or isinstance(one, Journal):
+                pass  # without a journal no solver moves the point in place
             elif isinstance(one, np.ndarray):
                 named[key] = one.copy()
             elif key not in ("memory", "run") and not isinstance(one, int | float | tuple):

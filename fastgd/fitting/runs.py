@@ -76,6 +76,8 @@ class Task:
         Where runs are kept, and taken up from.
     keep : float
         What earlier chunks still count as in a stream that forgets.
+    in_place : bool
+        Whether the states are of chunks, whose arrays nobody else holds.
     records : bool
         Whether the models after each update are kept.
     """
@@ -96,6 +98,7 @@ class Task:
     keeps_states: bool = True
     checkpoint: Any = None
     keep: float = 1.0
+    in_place: bool = False
     records: bool = False
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastgd.rules.base import Rule, coast_linear
+from fastgd.rules.base import Rule, coast_shrinking
 from fastgd.rules.classic import require_fraction, require_positive
 from fastgd.runtime.component import python_only
 from fastgd.runtime.public import public
@@ -50,9 +50,8 @@ class Adagrad(Rule):
     def coast(self, state, j, coefficient, alpha, rate, count):
         if state[0, j] == 0.0:
             return coefficient, count * coefficient
-        factor = max(0.0, 1.0 - rate * alpha / (np.sqrt(state[0, j]) + self.epsilon))
-        coefficient, _, total = coast_linear(factor, 0.0, 0.0, 0.0, coefficient, 0.0, count)
-        return coefficient, total
+        shrink = rate * alpha / (np.sqrt(state[0, j]) + self.epsilon)
+        return coast_shrinking(shrink, coefficient, count)
 
 
 @public

@@ -179,10 +179,20 @@ class State:
     memory: Any = field(default_factory=NoMemory)
     run: RunRecord = field(default_factory=RunRecord)
 
+    def take_back(self):
+        """Be as before a later state moved arrays of this one in place."""
+        journal = getattr(self.memory, "journal", None)
+        if journal is not None:
+            journal.take_back()
+            self.memory.journal = None
+
     def forget(self):
         """Forget what was of other data or another objective; whose run this is stays."""
         self.memory = type(self.memory)()
         self.done = False
+
+
+EVERYWHERE = "memory", "blocks", "elsewhere"
 
 
 class Solver:
@@ -204,8 +214,8 @@ class Solver:
         The update rule that it carries out, "" for a method of its own.
     random : bool
         Whether its steps look at some of the rows, in random order.
-    begins_on_samples : bool
-        Whether its batch grows by itself where there are enough rows.
+    begins_on_samples : tuple of str
+        Kinds of X (`Rows.kind`) of which its batch grows by itself where there are enough rows.
     reads : {"rows", "blocks", "sums"}
         What it asks of X: rows in any order, which have to be in memory; blocks, one after the
         other, beside arrays as long as there are rows; or nothing but sums over the rows, which may
@@ -260,7 +270,7 @@ class Solver:
     batch_sizes: tuple[int | str, ...] = ("full",)
     rule_name = ""
     random = False
-    begins_on_samples = False
+    begins_on_samples: tuple[str, ...] = ()
     reads = "rows"
     own_steps = True
     free_answers = True

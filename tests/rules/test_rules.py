@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
-from fastgd.rules.base import Rule, coast_linear
+from fastgd.rules.base import Rule, coast_linear, coast_shrinking
 from fastgd.rules.classic import Gd, Momentum, Nesterov
 from fastgd.rules.one_sample import Pace
 from support.twins import members, twin_of_pace, twin_of_rule
@@ -110,6 +110,19 @@ def test_coast_linear_is_the_power_of_the_matrix_and_the_sum_of_powers(count):
         total += vector[0]
     np.testing.assert_allclose(
         coast_linear(a, b, c, d, 2.0, -1.0, count), [*vector, total], rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 37, 1000])
+@pytest.mark.parametrize("shrink", [0.0, 1e-200, 1e-12, 1e-3, 0.4, 0.9999, 1.0, 7.0])
+def test_coast_shrinking_is_a_loop(shrink, count):
+    coefficient, total = 3.0, 0.0
+    for _ in range(count):
+        coefficient -= min(shrink, 1.0) * coefficient
+        total += coefficient
+    expected = coefficient, total
+    np.testing.assert_allclose(
+        coast_shrinking(shrink, 3.0, count), expected, rtol=1e-11, atol=1e-200
     )
 
 

@@ -127,7 +127,8 @@ def _fold(coef, total, seen, trail, now, scale, mass):
         if seen.size > 0:
             _threshold(coef, total, seen, trail, j, now)
             seen[j] = 0
-        total[j] += mass * coef[j]
+        if mass != 0.0:
+            total[j] += mass * coef[j]
         coef[j] *= scale
 
 
@@ -335,24 +336,20 @@ def rule_epoch(
 
 @kernel
 def coast_others(
-    rule, state, coef, total, chosen, first, last, l2, scales, power, rate, average_from
+    rule, state, coef, total, others, first, last, l2, scales, power, rate, average_from
 ):
-    """From update `first` to `last`, what an L2 penalty makes of coefficients that no row touches:
-    those that are not among the sorted `chosen`.
+    """From update `first` to `last`, what an L2 penalty makes of coefficients that no row touches,
+    the `others`.
 
     Of rules that do nothing where the gradient is 0, so that a coefficient of 0 stays. Rates are
     `rate` / scales^power, or `rate` where there are no scales.
     """
     average_from = np.int64(min(average_from, 2.0**62))
-    position = 0
-    for j in range(coef.size):
-        if position < chosen.size and chosen[position] == j:
-            position += 1
-        elif coef[j] != 0.0:
-            own_rate = rate
-            if scales.size > 0:
-                own_rate = rate * (1.0 / scales[j] ** power)
-            _coast(rule, state, coef, total, j, first, last, l2, own_rate, average_from)
+    for j in others:
+        own_rate = rate
+        if scales.size > 0:
+            own_rate = rate * (1.0 / scales[j] ** power)
+        _coast(rule, state, coef, total, j, first, last, l2, own_rate, average_from)
 
 
 @kernel(relaxed=True)
@@ -593,5 +590,6 @@ def _fold_table(point, total, scale, mass):
     """`_fold` for (d + 1, K) arrays without thresholds; the intercepts stay."""
     for j in range(point.shape[0] - 1):
         for c in range(point.shape[1]):
-            total[j, c] += mass * point[j, c]
+            if mass != 0.0:
+                total[j, c] += mass * point[j, c]
             point[j, c] *= scale

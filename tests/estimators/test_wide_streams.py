@@ -1,0 +1,93 @@
+"""Chunks that touch few of many columns: these are moved in place, and an error takes it back."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fastgd import GDClassifier, GDRegressor
+from fastgd.data.rows import CSRRows
+
+D = 3000
+RNG = np.random.default_rng(0)
+SETTINGS = {
+    "adagrad": {},
+    "gd": {"solver": "gd", "alpha": 1e-3},
+    "averaged": {"learning_rate": "constant", "eta0": 0.1, "average": True, "alpha": 1e-3},
+    "forgetting": {"forget": 20},
+    "elastic": {"penalty": "elasticnet", "alpha": 1e-3},
+    "no intercept": {"fit_intercept": False},
+    "rates that fall": {"alpha": 0.1},
+    "three classes": {"alpha": 0.1, "average": True},
+}
+
+
+def chunk(n=8, row_length=5):
+    index = RNG.integers(0, 300, (n, row_length)) * 9 + RNG.integers(0, 2, (n, 1))
+    values = RNG.uniform(0.5, 1.5, n * row_length)
+    starts = np.arange(0, n * row_length + 1, row_length)
+    X = sp.csr_array((values, index.ravel(), starts), shape=(n, D))
+    X.sum_duplicates()
+    return X, np.arange(n)
+
+
+CHUNKS = [chunk() for _ in range(12)]
+
+
+def stream(model, chunks):
+    n_classes = 3 if model.average and model.learning_rate == "auto" else 2
+    for X, y in chunks:
+        model.partial_fit(X, y % n_classes, classes=np.arange(n_classes))
+    return model
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_only_some_columns_moved_in_place_are_all_columns_moved_in_copies(name, monkeypatch):
+    of_few = stream(GDClassifier(random_state=0, **SETTINGS[name]), CHUNKS)
+    monkeypatch.setattr(CSRRows, "narrowed", lambda self: None)
+    of_all = stream(GDClassifier(random_state=0, **SETTINGS[name]), CHUNKS)
+    np.testing.assert_allclose(of_few.coef_, of_all.coef_, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(of_few.intercept_, of_all.intercept_, rtol=1e-9)
+    objective = of_few.history_["objective"]
+    np.testing.assert_allclose(objective, of_all.history_["objective"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_an_error_after_an_epoch_leaves_the_stream_as_it_was(name):
+    model = stream(GDClassifier(random_state=0, **SETTINGS[name]), CHUNKS[:5])
+    apart, coef = pickle.loads(pickle.dumps(model)), model.coef_.copy()
+    X, y = CHUNKS[5]
+    with pytest.raises(ValueError, match="features"):
+        model.partial_fit(X, y % 2, X_val=np.ones((2, 3)), y_val=[0, 1])
+    np.testing.assert_array_equal(model.coef_, coef)
+    np.testing.assert_array_equal(stream(model, CHUNKS[6:]).coef_, stream(apart, CHUNKS[6:]).coef_)
+
+
+@pytest.mark.parametrize("made", [copy.copy, copy.deepcopy])
+def test_copies_go_their_own_ways(made):
+    model = stream(GDClassifier(random_state=0), CHUNKS[:4])
+    other, stored = made(model), pickle.dumps(model)
+    stream(model, CHUNKS[4:8])
+    expected = stream(pickle.loads(stored), CHUNKS[8:]).coef_
+    np.testing.assert_array_equal(stream(other, CHUNKS[8:]).coef_, expected)
+
+
+def test_a_model_is_not_moved_by_later_chunks():
+    model = GDClassifier(random_state=0).fit(*CHUNKS[0])
+    for X, y in CHUNKS[1:4]:
+        held, before = model.coef_, model.coef_.copy()
+        model.partial_fit(X, y)
+        np.testing.assert_array_equal(held, before)
+
+
+def test_a_stream_that_stepped_too_far_goes_on_from_where_it_was():
+    X, y = chunk(40)
+    model = GDRegressor(solver="gd", random_state=0)
+    for _ in range(3):
+        model.partial_fit(X, 1.0 * y)
+    before = model.coef_.copy()
+    model.partial_fit(1e6 * X, 1.0 * y)
+    assert np.isfinite(model.coef_).all()
+    np.testing.assert_allclose(model.coef_, before, rtol=1.0, atol=1.0)
