@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import sklearn.datasets
 
 from fastgd import Loss
+from fastgd.losses.domain import REALS
 
 from . import hard_problems
 from .cases import CASES
@@ -284,6 +285,8 @@ def _targets(rng, loss, score, kinds):
         y = np.full(n, -1.0)
         y[np.argsort(noisy, kind="stable")[n - max(1, round(share * n)) :]] = 1.0
         return y
+    if loss.target_domain != REALS:
+        return hard_problems.positive_targets(rng, loss.target_domain, score, level)
     heavy = rng.random() < 0.2
     y = score + level * (rng.standard_t(2.0, size=n) if heavy else rng.normal(size=n))
     if rng.random() < 0.15:

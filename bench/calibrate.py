@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import cho_factor
+from scipy.linalg import cho_factor, eigh
 from threadpoolctl import threadpool_limits
 
 from fastgd import GDClassifier, Multinomial, Objective
@@ -161,10 +161,14 @@ def _gram_time(F, row_length, rounds):
 
 
 def _factorisation(rounds, share):
-    """Multiplications a ns of LAPACK's Cholesky factorisation, 1,000 columns."""
+    """Multiplications a ns of LAPACK's Cholesky factorisation, 1,000 columns, and its eigenvectors
+    in units of such a factorisation, 300.
+    """
     d = max(int(1000 * share), 20)
-    matrix = np.eye(d) + 0.5 / d
-    return [d**3 / 3.0 / _best(rounds, lambda: cho_factor(matrix, check_finite=False))]
+    matrix, smaller = (np.eye(size) + 0.5 / size for size in (d, max(3 * d // 10, 20)))
+    factor = _best(rounds, lambda: cho_factor(matrix, check_finite=False))
+    of_smaller = _best(rounds, lambda: cho_factor(smaller, check_finite=False))
+    return [d**3 / 3.0 / factor, _best(rounds, lambda: eigh(smaller)) / of_smaller]
 
 
 def _combinations(rounds, share):
@@ -257,7 +261,7 @@ MEASURES = {
     _derivatives: ("DERIVATIVES",),
     _matrices: ("DENSE_COST", "LOOP_COST", "LOOP_STEP"),
     _around_matrices: ("FAR_LOOP_COST", "MATRIX_ROW", "MATRIX_ENTRY"),
-    _factorisation: ("MULTIPLICATIONS",),
+    _factorisation: ("MULTIPLICATIONS", "EIGENVECTORS"),
     _combinations: ("COMBINATIONS",),
     _batches: ("BATCH_COST",),
     _python: ("PYTHON",),

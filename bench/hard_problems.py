@@ -392,7 +392,7 @@ def _targets(rng, loss, score):
         y[order[n - int(np.clip(round(share * n), 1, n - 1)) :]] = 1.0
         return y
     if loss.target_domain != REALS:
-        return _positive_targets(rng, loss.target_domain, score, level)
+        return positive_targets(rng, loss.target_domain, score, level)
     tails = rng.random() < 0.3
     y = score + level * (
         np.clip(rng.standard_t(1.5, size=n), -1e6, 1e6) if tails else rng.normal(size=n)
@@ -408,7 +408,7 @@ def _targets(rng, loss, score):
     return y
 
 
-def _positive_targets(rng, domain, score, level):
+def positive_targets(rng, domain, score, level):
     """Counts and amounts, with zeros where the domain has 0, or shares of a few trials."""
     n = score.size
     mean = np.exp(np.clip(score * rng.uniform(0.1, 1.5), -8.0, 8.0))

@@ -13,8 +13,11 @@ from scipy.linalg import lapack
 
 from fastgd.certificates import newton_proof
 from fastgd.linalg import woodbury
+from fastgd.linalg.bordered import Bordered
 from fastgd.objective import cost_model as cost
 from fastgd.objective import gram, objective
+from fastgd.objective.exclusive import kernels as exclusive_kernels
+from fastgd.objective.exclusive.matrix import OUT_OF_ORDER, BorderedCurvature
 from fastgd.objective.meter import Meter
 from fastgd.solvers import REGISTRY
 from fastgd.solvers.dual.sdca import Sdca
@@ -38,10 +41,10 @@ VECTORS = {LBFGS: 35.0, Accelerated: 20.0, ColumnSpan: 20.0, NewtonCG: 11.0}
 NUMBER = 0.3
 ENTRY = 3.0
 SOLVED = 0.5
+# A look at which columns a row has takes so much of a pass.
+INDICES = 1.0 / 3.0
 # Directions that an iteration among past gradients combines where `COMBINATIONS` was measured.
 DIRECTIONS = 10.0
-# Eigenvectors take so many times what a Cholesky factor does.
-EIGENVECTORS = 10.0
 
 
 class TooMuch(Exception):
@@ -200,6 +203,45 @@ def _count_matrices(put, count):
         return _products
 
     put(woodbury, "_products", of_rows)
+    _count_elimination(put, count)
+
+
+def _count_elimination(put, count):
+    """Matrices whose exclusive columns are apart, and the search for these."""
+
+    def of_parts(before):
+        def reading(self, known):
+            F = self.objective
+            lengths = _lengths(F.rows, gram.ALL)
+            chosen = np.concatenate([np.arange(first, stop) for first, stop in F.ranges])
+            pairs = float((lengths[chosen] ** 2).sum())
+            count.add(OUT_OF_ORDER * chosen.size + cost.LOOP_COST * pairs)
+            return before(self, known)
+
+        return reading
+
+    for name in ("at", "longest_row"):
+        put(BorderedCurvature, name, of_parts)
+
+    def of_complement(before):
+        def complement(self, inverse):
+            met = np.diff(self.coupling.indptr).astype(float)
+            count.add(0.5 * cost.LOOP_COST * float((met**2).sum()))
+            return before(self, inverse)
+
+        return complement
+
+    put(Bordered, "complement", of_complement)
+
+    def of_search(before):
+        def search(*data):
+            count.add(INDICES * count.one)
+            return before(*data)
+
+        return search
+
+    for name in ("survey", "thin", "find_met", "group_rows"):
+        put(exclusive_kernels, name, of_search)
 
 
 def _pairs(rows, slots, curvatures, ranges):
@@ -260,7 +302,7 @@ def _count_factors(put, count):
     for name in ("dpotrs", "dtrtrs"):
         put(lapack, name, of(solution))
     put(scipy.linalg, "cho_factor", of(factor))
-    put(scipy.linalg, "eigh", of(lambda a, *_: EIGENVECTORS * factor(a)))
+    put(scipy.linalg, "eigh", of(lambda a, *_: cost.EIGENVECTORS * factor(a)))
 
 
 def _count_loops(put, count):

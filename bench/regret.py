@@ -22,6 +22,7 @@ import numpy as np
 
 import fastgd.solvers
 from fastgd import GDClassifier, GDRegressor, Objective
+from fastgd.objective.exclusive.columns import find_exclusive
 
 from . import broad_problems, report
 from .operations import TooMuch, counted
@@ -146,12 +147,19 @@ def _solvers(problem):
         path = solver.__name__ == "CentralPath" and min(F.n_features, F.n_active) > WIDEST
         if solver.refusal(F) is not None or wide or path or solver.__name__ in NOT_PROVING:
             continue
+        if solver.__name__ == "Eliminating" and not _few_are_left(F):
+            continue
         found += [
             (f"{solver.__name__} {batch}" if batch == "growing" else solver.__name__, solver, batch)
             for batch in solver.batch_sizes
             if batch != "growing" or (F.loss_smooth and F.l1 == 0.0)
         ]
     return F, found
+
+
+def _few_are_left(F):
+    """Whether a matrix of what is left beside exclusive columns is one to ask for."""
+    return find_exclusive(F, min(F.n_features, WIDEST)) is not None
 
 
 def fitted(problem, tol, solver, batch):

@@ -45,7 +45,7 @@ class Columns(NamedTuple):
     encoding: Any = None
 
 
-def fit(estimator, X, y=None, sample_weight=None, offset=None):
+def fit(estimator, X, y=None, sample_weight=None, offset=None, **params):
     """Fit an estimator to rows that are spread over the workers of a Dask cluster.
 
     Blocks stay on the workers that hold them: the coefficients go out, and sums over the rows come
@@ -55,13 +55,16 @@ def fit(estimator, X, y=None, sample_weight=None, offset=None):
 
     Parameters
     ----------
-    estimator : GDClassifier or GDRegressor
-        Is fitted and returned; on an error it is left as it was.
+    estimator : GDClassifier, GDRegressor, GDClassifierCV or GDRegressorCV
+        Is fitted and returned; on an error it is left as it was.  Folds of a search are those of
+        arrays, by the numbers of the rows, and one after the other goes along its path.
     X : dask array, dask dataframe or list of delayed blocks
         Blocks of rows, dense or SciPy sparse; frames, whose text and categories become columns of 0
         and 1 as `from_parquet` makes them; delayed ones may be sources of blocks.
     y, sample_weight, offset : dask array, dask series, list of delayed or array-like, optional
         Those of Dask in blocks like X.
+    **params : dict
+        What the `fit` of a search takes beside them, `groups` for its splitter.
 
     Returns
     -------
@@ -70,9 +73,8 @@ def fit(estimator, X, y=None, sample_weight=None, offset=None):
     Raises
     ------
     ValueError
-        For data that `fit` refuses, naming the block; without a client; for a search
-        (`GDClassifierCV`), early stopping without rows of its own, and solvers that visit single
-        rows.
+        For data that `fit` refuses, naming the block; without a client; for
+        early stopping without rows of its own, and solvers that visit single rows.
     LostWorkersError
         Where all workers are lost.
     KeyboardInterrupt
@@ -81,18 +83,13 @@ def fit(estimator, X, y=None, sample_weight=None, offset=None):
     require_dask()
     from distributed import wait
 
-    if isinstance(estimator, PathSearch):
-        raise ValueError(
-            f"fastgd.dask.fit takes no {type(estimator).__name__}: its scores need the predictions "
-            "of held-out rows of each fold; fit a GDClassifier or GDRegressor for each alpha"
-        )
     client = current_client()
     blocks, here = delayed_blocks(X, y=y, sample_weight=sample_weight, offset=offset)
     futures = client.compute(blocks)
     wait(futures)  # so that each is asked for where it is
     crew = Crew(client, grouped(futures))
     try:
-        estimator._fit_surveyed(lambda memory: surveyed(crew, estimator, here, memory))
+        estimator._fit_surveyed(lambda memory: surveyed(crew, estimator, here, memory), **params)
     finally:
         crew.close()
         logger.info(
@@ -194,11 +191,15 @@ def _joined(found, k, here, n_rows):
 
 def _tell_rounds(estimator, rounds):
     """Say in the plan how many rounds the fit took."""
+    plan = getattr(estimator, "plan_", None)
+    if plan is None:  # a search without a model
+        return
     note = f"{rounds} rounds"
-    if isinstance(estimator.plan_, Plans):
+    if isinstance(estimator, PathSearch):
+        note = f"{note} for the search"
+    if isinstance(plan, Plans):
         note = f"{note} for all of them"
-        plans = [replace(plan, reasons=(*plan.reasons, note)) for plan in estimator.plan_]
+        plans = [replace(plan, reasons=(*plan.reasons, note)) for plan in plan]
         estimator.plan_ = Plans(plans, estimator.plan_.names)
     else:
-        plan = estimator.plan_
         estimator.plan_ = replace(plan, reasons=(*plan.reasons, note))

@@ -189,6 +189,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
     @interruptible
     @whole_or_nothing
+    @with_callbacks
     def _fit_surveyed(self, read):
         """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them, within so many
         bytes, and what a source tells of its columns.

@@ -25,8 +25,8 @@ def validated(estimator, X, *y, **options):
     """
     if isinstance(X, BlockSource):
         raise ValueError(
-            "a source of blocks goes into fit, predict, predict_proba, decision_function and score "
-            "of GDClassifier and GDRegressor; here X has to be an array"
+            "a source of blocks goes into fit, predict, predict_proba, decision_function and "
+            "score; here X has to be an array"
         )
     check_structure(X)
     if not options["reset"] and _is_plain(estimator, X) and all(map(_are_plain, y)):

@@ -28,6 +28,7 @@ from fastgd.rules.schedules import LEARNING_RATES
 from fastgd.runtime.component import shown
 from fastgd.solvers.growing_batch import Growing, growth_pays
 from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.row_generation import RowGeneration
 
 # With no more iterations than these a look at each row brings more than Newton's method: by the
 # interior point method, and elsewhere from so many rows on.
@@ -299,7 +300,8 @@ def _size(F):
 
 def _rows_for(solver, F, batch, reasons):
     """The batch size of a solver where none, or all rows, were given."""
-    if batch == "full" or not solver.begins_on_samples or not growth_pays(F) or Growing.refusal(F):
+    grows = F.rows.kind in solver.begins_on_samples and growth_pays(F)
+    if batch == "full" or not grows or Growing.refusal(F):
         return solver.batch_sizes[0]
     reasons.append("most of the way can be gone on a sample of the rows, so the batch grows")
     return "growing"
@@ -307,7 +309,8 @@ def _rows_for(solver, F, batch, reasons):
 
 def _interior_point(F):
     """Whether Newton's method takes a loss that is not smooth."""
-    return not F.loss_smooth and is_open("newton", INTERIOR_POINT, F)
+    forms = INTERIOR_POINT, RowGeneration.form
+    return not F.loss_smooth and any(is_open("newton", form, F) for form in forms)
 
 
 def _one_look(F, reasons):
@@ -322,8 +325,10 @@ def _one_look(F, reasons):
 
     An exponential loss is steep beyond measure where one step went too far, which Adagrad never
     forgets: on 678,013 rows of claim counts, 1,000 at a time, its objective was 40 times worse than
-    the null model's after two passes; RMSprop had 0.983 of the optimum's gain after one, 0.989
-    after two.
+    the null model's after two passes.  Shares of the optimum's gain after one and two, rows
+    shuffled, of gd and RMSprop: counts with an offset 0.981, 0.988 and 0.866, 0.907; rates with
+    exposures as weights 0.926, 0.957 and 0.839, 0.865; amounts of all policies (Tweedie) 0.417,
+    0.769, and RMSprop overflows; amounts of 24,944 claims (Gamma) -1.71, 0.422 and 0.422, 0.596.
     """
     if (
         F.n_features > MANY_COLUMNS
@@ -340,8 +345,8 @@ def _one_look(F, reasons):
             )
             return "gd", 1, "optimal"
     if has_mean(F.loss) and F.loss.curvature_bound == np.inf:
-        reasons.append("each column finds its own rate and forgets where the loss was steep")
-        return "rmsprop", 1, "auto"
+        reasons.append("steps are as long as the curvature about the null model allows")
+        return "gd", 1, "auto"
     reasons.append("each column finds its own rate")
     return "adagrad", 1, "auto"
 
@@ -357,6 +362,8 @@ def _too_few(F, solver, most_iterations):
     0.844, 0.851 and 0.658, 0.681, 0.716, 0.749, Adagrad 0.855 and 0.753 at once; on text dual
     ascent is ahead, 0.972 to 0.958.
     """
+    if F.rows.kind == "elsewhere":
+        return False
     if not F.loss_smooth:
         own = solver.name in ("newton", "sdca")
         return most_iterations <= FEW_ON_PATH and own and _interior_point(F)

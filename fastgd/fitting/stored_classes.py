@@ -28,6 +28,7 @@ from fastgd.solvers.gradient.scheduled import (
 from fastgd.solvers.growing_batch import Growing
 from fastgd.solvers.l1.proximal_newton import RowValues
 from fastgd.solvers.newton.subspace import RowSpan, SpanState
+from fastgd.solvers.newton.vector_subspace import VectorRowSpan
 from fastgd.solvers.stochastic.automatic import Tuning as RateTuning
 from fastgd.solvers.stochastic.bottou_rates import FallingRates
 from fastgd.solvers.stochastic.scheduled import Stochastic
@@ -45,6 +46,7 @@ OTHERS = (
     ScheduledFullBatch,
     Stochastic,
     Subgradient,
+    VectorRowSpan,
 )
 SOLVERS: tuple[type[Solver], ...] = (*REGISTRY, *OTHERS)
 MEMORIES = {solver.Memory for solver in SOLVERS}

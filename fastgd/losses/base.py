@@ -183,12 +183,29 @@ class VectorLoss(Component, family=True):
         for k in range(predictions.size):
             out[k] = (out[k] - before[k]) / (2.0 * step)
 
+    def curvature_diagonal(self, predictions, target, out):
+        """Write the diagonal of H to out; by default from K products, for losses that do not have
+        it at once.
+        """
+        along, product = np.zeros(predictions.size), np.empty(predictions.size)
+        for k in range(predictions.size):
+            along[k] = 1.0
+            self.curvature_product(predictions, target, along, product)
+            along[k] = 0.0
+            out[k] = product[k]
+
     @python_only
     def mean(self, predictions):
         """What predictions, (n_samples, K), stand for on the scale of the targets; by default
         the predictions themselves.  As that of `Loss`.
         """
         return predictions
+
+    @python_only
+    def summed_curvature(self, predictions, targets, weights):
+        """Sum of weight * H over rows, (K, K), for a class that has it at less than the K products
+        with H of each row that are taken where this is None, as by default.
+        """
 
     @python_only
     def n_predictions(self, targets) -> int:

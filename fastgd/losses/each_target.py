@@ -52,6 +52,10 @@ class EachTarget(VectorLoss, abstract=True):
         for k in range(predictions.size):
             out[k] = self.loss.curvature(predictions[k], target[k]) * direction[k]
 
+    def curvature_diagonal(self, predictions, target, out):
+        for k in range(predictions.size):
+            out[k] = self.loss.curvature(predictions[k], target[k])
+
     @python_only
     def n_predictions(self, targets) -> int:
         return int(np.shape(targets)[1])

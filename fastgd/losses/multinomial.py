@@ -81,6 +81,24 @@ class Multinomial(VectorLoss):
         for k in range(predictions.size):
             out[k] *= (direction[k] - mean / total) / total
 
+    def curvature_diagonal(self, predictions, target, out):
+        largest, total = predictions[0], 0.0
+        for k in range(predictions.size):
+            largest = max(largest, predictions[k])
+        for k in range(predictions.size):
+            out[k] = exp_of_minus(largest - predictions[k])
+        for k in range(predictions.size):
+            total += out[k]
+        for k in range(predictions.size):
+            out[k] = out[k] / total * ((total - out[k]) / total)
+
+    @python_only
+    def summed_curvature(self, predictions, targets, weights):
+        """diag(sum p) - sum p p', by one product."""
+        shares = self.probability(predictions)
+        weighted = weights[:, None] * shares
+        return np.diag(weighted.sum(axis=0)) - weighted.T @ shares
+
     @python_only
     def n_predictions(self, targets) -> int:
         largest = np.max(targets)

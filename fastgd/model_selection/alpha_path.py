@@ -83,7 +83,8 @@ class PathFits:
 
     def objective(self, samples, alpha):
         """The objective of one target."""
-        task, n_threads = self.task, 1 if len(self.samples) > 1 else self.n_threads
+        task = self.task
+        n_threads = self.n_threads if self._target_threads() == 1 else 1
         objective = Objective.of(
             task.loss, task.rows, samples, task.penalty, alpha, task.fit_intercept, n_threads
         )
@@ -102,13 +103,18 @@ class PathFits:
 
         try:
             with one_blas_thread():
-                map_ranges(work, len(self.samples), self.n_threads, end=self.stop.set)
+                map_ranges(work, len(self.samples), self._target_threads(), end=self.stop.set)
         except BaseException:
             self.stop.set()
             raise
         if any(run.result.reason is StopReason.INTERRUPTED for run in self._runs):
             raise KeyboardInterrupt
         return fitted_copy(self.estimator, self._runs, alpha)
+
+    def _target_threads(self):
+        """Threads for the targets; one where each reads an X that is not in memory."""
+        several = len(self.samples) > 1 and self.task.rows.in_memory
+        return self.n_threads if several else 1
 
     def _run(self, k, alpha):
         """Fit target `k` with this alpha, from where it is."""

@@ -23,16 +23,19 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 
 from fastgd.data.array_types import Labels, Matrix, Vector
+from fastgd.data.block_rows import memory_of
 from fastgd.data.check_parameters import as_offset, as_weights, check_parameters, only_given
 from fastgd.data.check_X import as_rows
 from fastgd.data.sources import BlockSource
 from fastgd.estimators.base import MAX_SEED, GDEstimator
+from fastgd.estimators.block_fits import as_first_read, first_reading, scored, source_of
 from fastgd.estimators.deviance import explained, is_deviance
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import random_by_name
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.cross_validate import Table, choose, score_paths
 from fastgd.model_selection.end_of_grid import end_of_grid
+from fastgd.model_selection.held_out import RowsElsewhere, predicting
 from fastgd.model_selection.progress import Progress
 from fastgd.runtime.threads import count_threads
 
@@ -78,7 +81,9 @@ class PathSearch(GDEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse, (n_samples, n_features)
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+            A source brings its own targets, weights and offsets, and is read in each pass; its
+            folds are those of arrays.
         y : array-like, (n_samples,)
         sample_weight : array-like, (n_samples,), optional
             Weight k means the row k times, in fits and in scores.  With metadata routing enabled
@@ -100,17 +105,53 @@ class PathSearch(GDEstimator):
             estimator is left as it was.
         """
         check_parameters(vars(self))
+        source = source_of(X, y, sample_weight, offset, self.memory)
+        if source is not None:
+            return self._fit_surveyed(
+                lambda memory: (first_reading(self, source, memory), source), **params
+            )
+
+        def read():
+            checked, targets = self._checked(X, y, reset=True)
+            n_samples = checked.shape[0]
+            weights = None if sample_weight is None else as_weights(sample_weight, n_samples)
+            offsets = None if offset is None else as_offset(offset, n_samples)
+            rows = as_rows(checked, checked=True)
+            return Table(checked, rows, targets, weights, offsets)
+
+        def refit(best):
+            best.fit(X, y, **only_given(sample_weight=sample_weight, offset=offset))
+
+        return self._search(read, refit, params)
+
+    @whole_or_nothing
+    def _fit_surveyed(self, read, **params):
+        check_parameters(vars(self))
+        if self._leaves_one_out():
+            raise ValueError("cv='loo' needs X in memory; give a number of folds, or a splitter")
+        memory = memory_of(self.memory)
+        found: Any = None
+
+        def table():
+            nonlocal found
+            found = read(memory)
+            rows, y, weights, offset = as_first_read(self, *found)
+            X = RowsElsewhere(*rows.shape())
+            return Table(X, rows, y, weights, offset, memory)
+
+        return self._search(table, lambda best: best._fit_surveyed(lambda memory: found), params)
+
+    def _search(self, read, refit, params):
+        """`fit` to the `Table` that is `read`; the chosen model is fitted by `refit`."""
         alphas, l1_ratios = checked_alphas(self.alphas), self._checked_ratios()
         scorer, seed = self._scorer(), self._seed_of_paths()
         base = self._base(random_state=seed)
         n_threads = count_threads(self.n_jobs)
-        X, y = self._checked(X, y, reset=True)
+        table = read()
+        X, y, weights, offset = table.X, table.y, table.weights, table.offset
         self._start_targets(y, base._components()[0])
-        weights = None if sample_weight is None else as_weights(sample_weight, X.shape[0])
-        offset = None if offset is None else as_offset(offset, X.shape[0])
         for_splits, for_scores = self._routed(scorer, weights, params)
         splits = self._splits(X, y, for_splits)
-        table = Table(X, as_rows(X, checked=True), y, weights, offset)
         bases = [
             base if ratio is None else self._base(random_state=seed, l1_ratio=ratio)
             for ratio in l1_ratios
@@ -145,7 +186,7 @@ class PathSearch(GDEstimator):
         p, k = choose(scores, self.one_standard_error)
         end = end_of_grid(grids[p], scores[p].mean(axis=1), k, isinstance(alphas, int))
         if end:
-            warnings.warn(end, UserWarning, stacklevel=3)
+            warnings.warn(end, UserWarning, stacklevel=4 if table.in_memory else 6)
         several = self.l1_ratios is not None
         self.alphas_: np.ndarray = grids if several else grids[0]
         self.scores_: np.ndarray = scores if several else scores[0]
@@ -155,7 +196,7 @@ class PathSearch(GDEstimator):
             None if shares is None else float(shares[0]),
         )
         progress.chosen(self.alpha_, l1_ratios[p], float(scores[p, k].mean()))
-        self._refit(X, y, sample_weight, offset, l1_ratios[p])
+        self._refit(refit, l1_ratios[p])
         return self
 
     @available_if(_sees_rows_once)
@@ -167,7 +208,8 @@ class PathSearch(GDEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse, (n_samples, n_features)
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+            A source brings its own y, weights and offsets.
         y : array-like, (n_samples,)
         sample_weight, offset : array-like, (n_samples,), optional
         **params : dict
@@ -178,8 +220,13 @@ class PathSearch(GDEstimator):
         float
         """
         scorer, model = self._scorer(), self
+        source = source_of(X, y, sample_weight, offset, self.memory)
+        if source is not None:
+            linear, y, sample_weight, offset = scored(self, source)
+            X = RowsElsewhere(linear.shape[0], self.n_features_in_)
+            model = predicting(self, linear)
         if offset is not None:
-            model = copy.copy(self)
+            model = copy.copy(model)
             model.offset_of_rows(offset)
         return _score(scorer, model, X, y, self._routed(scorer, sample_weight, params, "score")[1])
 
@@ -230,7 +277,7 @@ class PathSearch(GDEstimator):
                 return None
         return int(check_random_state(random_state).randint(MAX_SEED))
 
-    def _refit(self, X, y, sample_weight, offset, l1_ratio):
+    def _refit(self, refit, l1_ratio):
         """Set, or remove, what a model fitted to all rows brings along."""
         for name in (*OF_THE_BEST, "best_estimator_"):
             self.__dict__.pop(name, None)
@@ -241,7 +288,7 @@ class PathSearch(GDEstimator):
         callbacks = getattr(self, "_skl_callbacks", None)
         if callbacks:  # they look on while the chosen model is fitted
             best.set_callbacks(*callbacks)
-        best.fit(X, y, **only_given(sample_weight=sample_weight, offset=offset))
+        refit(best)
         if hasattr(self, "feature_names_in_"):
             best.feature_names_in_ = self.feature_names_in_
         self.best_estimator_ = best

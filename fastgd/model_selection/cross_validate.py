@@ -6,13 +6,15 @@ import itertools
 import threading
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sklearn
 from sklearn.base import is_classifier
 
 from fastgd.estimators.base import ConvergenceWarning
-from fastgd.model_selection.alpha_path import fit_path
+from fastgd.model_selection.alpha_path import PathFits
+from fastgd.model_selection.held_out import with_predictions
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 
@@ -20,14 +22,21 @@ from fastgd.runtime.threads import map_ranges
 @dataclass
 class Table:
     """Checked data: X, (n_samples, n_features), and the `Rows` made of it, y, and weights and
-    offsets, (n_samples,), or None.
+    offsets, (n_samples,), or None; of rows that are not in memory, `RowsElsewhere` as X, and the
+    bytes that a fit may take.
     """
 
-    X: object
-    rows: object
+    X: Any
+    rows: Any
     y: np.ndarray
     weights: np.ndarray | None
     offset: np.ndarray | None = None
+    memory: int = 0
+
+    @property
+    def in_memory(self):
+        """Whether X is."""
+        return self.rows.in_memory
 
 
 def score_paths(estimators, alphas, table, splits, score, n_threads, progress, left_out=False):
@@ -47,7 +56,8 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
     score : callable
         `score(model, X_test, y_test, test)`, a float.
     n_threads : int
-        Threads for the paths of the folds; one path alone has them for its passes.
+        Threads for the paths of the folds; one path alone has them for its passes, and so has one
+        after the other where X is not in memory: each reads all of it.
     progress : Progress
         Told about each model.
     left_out : bool
@@ -64,7 +74,8 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
     """
     scores = np.full((len(estimators), alphas.shape[1], len(splits)), np.nan)
     work = list(itertools.product(range(len(estimators)), range(len(splits))))
-    inner = n_threads if len(work) == 1 else 1
+    at_once = min(n_threads, len(work)) if table.in_memory else 1
+    inner = n_threads if at_once == 1 else 1
     stop = threading.Event()
     lock = threading.Lock()
     queue = iter(work)
@@ -73,9 +84,10 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
     config = sklearn.get_config()  # each thread has its own
 
     def score_path(p, f):
-        train, test = splits[f]
+        test = splits[f][1]
         X_test, y_test = table.X[test], table.y[test]
-        for k, model in enumerate(_fold(estimators[p], alphas[p], table, train, f, inner, stop)):
+        models = _fold(estimators[p], alphas[p], table, splits[f], f, inner, stop)
+        for k, model in enumerate(models):
             if left_out:
                 _predict_left_out(model, table)
             elif table.offset is not None:
@@ -101,15 +113,14 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
 
     try:
         with one_blas_thread():
-            n_threads = min(n_threads, len(work))
-            map_ranges(drain, n_threads, n_threads, end=stop.set)
+            map_ranges(drain, at_once, at_once, end=stop.set)
     except BaseException:
         stop.set()
         raise
     if failures:
         raise failures[0]
     if short:
-        warn_about_short(short, scores.size, estimators[0], stacklevel=4)
+        warn_about_short(short, scores.size, estimators[0], stacklevel=5)
     return scores
 
 
@@ -120,8 +131,9 @@ def _predict_left_out(model, table):
     model._linear = lambda X: found
 
 
-def _fold(estimator, alphas, table, train, f, n_threads, stop):
-    """The models of one fold's path, one after the other."""
+def _fold(estimator, alphas, table, split, f, n_threads, stop):
+    """The models of one fold's path, one after the other, that can predict the rows held out."""
+    train, test = split
     n_samples = table.y.shape[0]
     weights = np.bincount(train, minlength=n_samples).astype(np.float64)
     if table.weights is not None:
@@ -132,17 +144,20 @@ def _fold(estimator, alphas, table, train, f, n_threads, stop):
         classes = np.unique(y[train])
         y = np.where(np.isin(y, classes), y, classes[0])
     try:
-        yield from fit_path(
+        fits = PathFits(
             estimator,
             table.X,
             y,
-            alphas,
             weights,
             n_threads,
             rows=table.rows,
             stop=stop,
             offset=table.offset,
         )
+        models = (fits.model(float(alpha)) for alpha in alphas)
+        if not table.in_memory:
+            models = with_predictions(fits, models, test, table.memory)
+        yield from models
     except ValueError as error:
         if type(error) is not ValueError:
             raise

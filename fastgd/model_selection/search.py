@@ -68,6 +68,8 @@ class GDClassifierCV(PathSearch, GDClassifier):
         As in `GDClassifier`.
     max_time, stop
         As in `GDClassifier`, for each fit.
+    memory : float, optional
+        As in `GDClassifier`: bytes that reading a source of blocks may take.
 
     Attributes
     ----------
@@ -148,6 +150,7 @@ class GDClassifierCV(PathSearch, GDClassifier):
         multi_class: str = "auto",
         max_time: float | None = None,
         stop: Any = None,
+        memory: float | None = None,
     ) -> None:
         self.loss = loss
         self.alphas = alphas
@@ -185,6 +188,7 @@ class GDClassifierCV(PathSearch, GDClassifier):
         self.multi_class = multi_class
         self.max_time = max_time
         self.stop = stop
+        self.memory = memory
 
 
 @public
@@ -211,6 +215,8 @@ class GDRegressorCV(PathSearch, GDRegressor):
         As in `GDRegressor`; `max_iter` and `tol` hold for each fit.
     validation_fraction, n_iter_no_change, average, solver, batch_size, momentum, max_time, stop
         As in `GDRegressor`, for each fit.
+    memory : float, optional
+        As in `GDRegressor`: bytes that reading a source of blocks may take.
 
     Attributes
     ----------
@@ -273,6 +279,7 @@ class GDRegressorCV(PathSearch, GDRegressor):
         momentum: float = 0.9,
         max_time: float | None = None,
         stop: Any = None,
+        memory: float | None = None,
     ) -> None:
         self.loss = loss
         self.alphas = alphas
@@ -308,3 +315,4 @@ class GDRegressorCV(PathSearch, GDRegressor):
         self.momentum = momentum
         self.max_time = max_time
         self.stop = stop
+        self.memory = memory

@@ -182,20 +182,17 @@ def vector_curvatures(loss, targets, weights, offsets, intercept, predictions, o
 def vector_diagonals(loss, targets, weights, offsets, intercept, predictions, out):
     """Weight * diagonal of H of some rows, (n, K) into `out`."""
     n_predictions = intercept.size
-    at, along = np.empty(n_predictions), np.zeros(n_predictions)
-    written = np.empty(n_predictions)
+    at, written = np.empty(n_predictions), np.empty(n_predictions)
     for m in range(predictions.shape[0]):
         weight = weights[m] if weights.size > 1 else weights[0]
         offset = offsets[m] if offsets.size > 1 else offsets[0]
         for c in range(n_predictions):
             at[c] = predictions[m, c] + intercept[c] + offset
-            out[m, c] = 0.0
+            written[c] = 0.0
         if weight > 0.0:
-            for c in range(n_predictions):
-                along[c] = 1.0
-                loss.curvature_product(at, targets[m], along, written)
-                along[c] = 0.0
-                out[m, c] = weight * written[c]
+            loss.curvature_diagonal(at, targets[m], written)
+        for c in range(n_predictions):
+            out[m, c] = weight * written[c]
 
 
 @kernel

@@ -261,6 +261,27 @@ def _sum_of_rows(part, table):
     return VectorMap(part).rmatvec(table)
 
 
+def summed_curvature(loss, samples, intercept, predictions):
+    """Sum of weight * H over some rows, (K, K): `samples` as `samples_of` tells them, predictions,
+    (n, K), without intercept and offsets.
+    """
+    targets, weights, offsets = samples
+    n, k = predictions.shape
+    shifted = predictions + intercept + offsets[:, None]
+    found = loss.summed_curvature(shifted, targets, np.broadcast_to(weights, (n,)))
+    if found is not None:
+        return found
+    found, length = np.zeros((k, k)), max(16, VALUES // k**2)
+    for first in range(0, n, length):
+        chosen = slice(first, first + length)
+        y, s, o = (one if one.shape[0] == 1 else one[chosen] for one in samples)
+        own = predictions[chosen]
+        curvatures = np.empty((len(own), k, k))
+        passes.vector_curvatures(loss, y, s, o, intercept, own, curvatures)
+        found += curvatures.sum(axis=0)
+    return found
+
+
 def samples_of(samples, chosen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Targets, weights and offsets of some rows, as kernels take them."""
     targets, weights, offsets = (

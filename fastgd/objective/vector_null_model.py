@@ -8,7 +8,7 @@ from fastgd.data.chunk_sizes import VALUES
 from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.precision import EPS
 from fastgd.objective import kernels as passes
-from fastgd.objective.vector_map import NO_TABLE, samples_of
+from fastgd.objective.vector_map import NO_TABLE, samples_of, summed_curvature
 
 MOST_STEPS = 100
 MOST_HALVINGS = 40
@@ -82,7 +82,7 @@ class Shifts:
     def __init__(self, loss, samples, predictions, n_predictions):
         self.loss, self.samples, self.predictions = loss, samples, predictions
         self.n_predictions = n_predictions
-        self._length = max(VALUES // n_predictions**2, 16)
+        self._length = max(VALUES // n_predictions, 16)
 
     def at(self, shifts, curved=True):
         """(value, gradient (K,), curvature (K, K)) at these shifts."""
@@ -97,9 +97,7 @@ class Shifts:
             value += passes.vector_losses(*data, True, False, NO_TABLE, out)
             slopes += out.sum(axis=0)
             if curved:
-                curvatures = np.empty((height, k, k))
-                passes.vector_curvatures(*data, curvatures)
-                matrix += curvatures.sum(axis=0)
+                matrix += summed_curvature(self.loss, data[1:4], shifts, own)
         n_active = self.samples.weights.sum() if self.samples.weights.size > 1 else n
         return value / n_active, slopes / n_active, matrix / n_active
 

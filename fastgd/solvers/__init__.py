@@ -10,6 +10,8 @@ from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.column_generation import PathOnColumns
+from fastgd.solvers.interior_point.row_generation import RowGeneration
+from fastgd.solvers.l1.concave_set import ConcaveSet
 from fastgd.solvers.l1.working_set import WorkingSet
 from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
@@ -18,6 +20,7 @@ from fastgd.solvers.newton.least_squares import LeastSquares
 from fastgd.solvers.newton.proximal import ProximalNewton
 from fastgd.solvers.newton.truncated import NewtonCG
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
+from fastgd.solvers.newton.vector_subspace import VectorSubspaceNewton
 from fastgd.solvers.newton.vector_truncated import BlockNewton
 from fastgd.solvers.stochastic.automatic import SelfTuned
 from fastgd.solvers.variance_reduced.saga import Saga
@@ -29,10 +32,13 @@ REGISTRY: tuple[type[Solver], ...] = (
     VectorNewton,
     BlockNewton,
     SubspaceNewton,
+    VectorSubspaceNewton,
     Eliminating,
     NewtonCG,
     ProximalNewton,
     WorkingSet,
+    ConcaveSet,
+    RowGeneration,
     CentralPath,
     PathOnColumns,
     LBFGS,

@@ -192,6 +192,9 @@ class State:
         self.done = False
 
 
+EVERYWHERE = "memory", "blocks", "elsewhere"
+
+
 class Solver:
     """Contract of all solvers.
 
@@ -211,8 +214,8 @@ class Solver:
         The update rule that it carries out, "" for a method of its own.
     random : bool
         Whether its steps look at some of the rows, in random order.
-    begins_on_samples : bool
-        Whether its batch grows by itself where there are enough rows.
+    begins_on_samples : tuple of str
+        Kinds of X (`Rows.kind`) of which its batch grows by itself where there are enough rows.
     reads : {"rows", "blocks", "sums"}
         What it asks of X: rows in any order, which have to be in memory; blocks, one after the
         other, beside arrays as long as there are rows; or nothing but sums over the rows, which may
@@ -267,7 +270,7 @@ class Solver:
     batch_sizes: tuple[int | str, ...] = ("full",)
     rule_name = ""
     random = False
-    begins_on_samples = False
+    begins_on_samples: tuple[str, ...] = ()
     reads = "rows"
     own_steps = True
     free_answers = True

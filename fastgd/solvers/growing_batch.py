@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgd.losses.base import has_mean
 from fastgd.objective.blocks import GROUP
 from fastgd.objective.subset import on_groups, on_sample
 from fastgd.solvers.base import Answer, Progress, Solver, State
@@ -28,6 +29,10 @@ MOST_ITERATIONS = 8
 ROWS_PER_COLUMN = 5
 LEAST_ROWS = 1000
 GROWTH = 4
+# Of fewer numbers a sample saves nothing. All rows and a growing batch, Newton's method, passes'
+# worth of time: 22 and 11 on 5,695 x 20, 29 and 17 on 10,778 x 30, 39 and 39 on 20,196 x 25, 28 and
+# 37 on 4,003 x 40; seconds 0.020 and 0.014, 0.019 and 0.018, 0.051 and 0.057, 0.039 and 0.041.
+SMALL = 100_000
 
 
 @dataclass
@@ -64,8 +69,11 @@ class Growing(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """What has no curvature on a sample: non-smooth losses and penalties."""
-        if objective.loss_smooth and objective.l1 == 0.0:
+        """What has no curvature on a sample: losses that are not smooth, and L1 parts, which have
+        a working set of columns in place of it where X is in memory.
+        """
+        F = objective
+        if F.loss_smooth and (F.l1 == 0.0 or not F.rows.in_memory):
             return None
         return "grows its batch for smooth losses and penalties only; use batch_size='full'"
 
@@ -225,7 +233,30 @@ def at_hand(objective):
 
 def first_sample(objective):
     """Rows of the first sample of a growing batch."""
-    return max(ROWS_PER_COLUMN * objective.n_features, LEAST_ROWS)
+    rows = max(ROWS_PER_COLUMN * objective.n_features, LEAST_ROWS)
+    return int(rows / telling_share(objective))
+
+
+def telling_share(objective):
+    """Share of the rows that are worth as much as all of them: of counts and amounts few are above
+    0, or large.
+
+    It is (sum a)^2 / (n sum a^2) of a = weight * target.  Samples that did not look at it took
+    Tweedie's deviance of insurance claims, 156 of 678,000 rows by this count, from 12.5 passes to
+    26.5.
+
+    Examples
+    --------
+    >>> from fastgd import Objective
+    >>> telling_share(Objective("poisson", [[1.0]] * 4, [0.0, 2.0, 0.0, 0.0]))
+    0.25
+    """
+    F, samples = objective, objective.samples
+    if F.vector or not has_mean(F.loss) or F.loss.target_domain.low != 0.0:
+        return 1.0
+    amounts = samples.targets * samples.weights
+    squares = amounts.size * float(amounts @ amounts)
+    return float(amounts.sum()) ** 2 / squares if squares > 0.0 else 1.0
 
 
 def growth_pays(objective):
@@ -235,7 +266,7 @@ def growth_pays(objective):
     A loss of constant curvature needs one matrix, of all rows.
     """
     F = objective
-    small = F.n_samples * F.n_features < 1_000_000
+    small = F.n_samples * F.n_features < SMALL
     constant = not F.vector and F.loss.self_concordance == 0.0
     first = first_sample(F)
     enough = F.n_samples >= GROWTH * first and at_hand(F) >= first

@@ -115,6 +115,23 @@ def test_the_model_is_that_of_memory(client, name):
     np.testing.assert_allclose(found.coef_, usual.coef_, atol=1e-3)
 
 
+@pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="two processes would compile it")
+@pytest.mark.parametrize("kind", ["signs", "classes"])
+def test_a_search_is_that_of_memory(client, kind):
+    X, y = data(kind)
+    settings = {"alphas": 3, "cv": 3, "tol": 1e-12}
+    if kind == "classes":
+        settings["loss"] = "squared_hinge"  # one against the rest
+    usual = GDClassifierCV(**settings).fit(X, y)
+    found = fastgd.dask.fit(GDClassifierCV(**settings), *blocks(X, y))
+    same(found, usual)
+    np.testing.assert_allclose(found.scores_, usual.scores_, atol=1e-8)
+    assert found.alpha_ == pytest.approx(usual.alpha_)
+    assert "rounds for the search" in str(found.plan_)
+    bare = fastgd.dask.fit(GDClassifierCV(**settings, refit=False), *blocks(X, y))
+    np.testing.assert_array_equal(bare.scores_, found.scores_)
+
+
 def test_sparse_blocks_and_columns_far_from_0(client):
     X, y = data()
     X[:, 0] += 1000.0
@@ -233,8 +250,8 @@ def test_what_is_refused(client):
         fit(GDClassifier(), dX[dX[:, 0] > 1e9], dy[dX[:, 0] > 1e9])
     with pytest.raises(ValueError, match="for data in memory use the fit"):
         fit(GDClassifier(), X, y)
-    with pytest.raises(ValueError, match="takes no GDClassifierCV"):
-        fit(GDClassifierCV(), dX, dy)
+    with pytest.raises(ValueError, match="cv='loo' needs X in memory"):
+        fit(GDClassifierCV(cv="loo"), dX, dy)
     with pytest.raises(ValueError, match="saga"):
         fit(GDClassifier(solver="saga"), dX, dy)
     for one in (GDClassifier(batch_size=32), GDClassifier("perceptron")):

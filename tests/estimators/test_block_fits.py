@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
-from fastgd import BlockSource, GDClassifier, GDClassifierCV, GDRegressor, Objective, from_chunks
+from fastgd import BlockSource, GDClassifier, GDRegressor, Objective, from_chunks
 from fastgd.data.sources import Block
 from fastgd.fitting.choose_solver import readers_of
 from fastgd.losses.base import Loss
@@ -191,7 +191,7 @@ def test_sources_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"NaN"):
         model.fit(from_chunks(lambda: iter([(X, y), (X * np.nan, y)])))
     with pytest.raises(ValueError, match="goes into fit"):
-        GDClassifierCV().fit(source_of(X, y))
+        GDClassifier().partial_fit(source_of(X, y), y)
     with pytest.raises(ValueError, match="needs X in memory"):
         GDClassifier(solver="saga").fit(source_of(X, y))
     with pytest.raises(ValueError, match="X_val"):
@@ -265,3 +265,21 @@ def test_rows_in_order_take_the_steps_of_arrays():
     whole = GDClassifier(**settings).fit(X, y)
     blocks = GDClassifier(**settings, memory=MEMORY).fit(source_of(X, y))
     np.testing.assert_allclose(whole.coef_, blocks.coef_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge"])
+def test_an_l1_part_takes_proximal_newton_steps_and_few_readings(loss):
+    X, y = problem(n=400)
+    readings = [0]
+
+    def counted():
+        readings[0] += 1
+        return iter([(X[:200], y[:200]), (X[200:], y[200:])])
+
+    settings = {"penalty": "l1", "alpha": 1e-2, "tol": 1e-9}
+    whole = GDClassifier(loss, **settings).fit(X, y)
+    blocks = GDClassifier(loss, **settings, memory=MEMORY).fit(from_chunks(counted))
+    assert blocks.objective_ == pytest.approx(whole.objective_, rel=1e-9)
+    assert (blocks.coef_ != 0).tolist() == (whole.coef_ != 0).tolist()
+    assert blocks.plan_.form == "by proximal steps"
+    assert readings[0] <= 25  # 200 and more by accelerated descent

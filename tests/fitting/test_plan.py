@@ -25,6 +25,7 @@ from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.column_subspace import ColumnSpan, SubspaceNewton
 from fastgd.solvers.newton.subspace import RowSpan
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
+from fastgd.solvers.newton.vector_subspace import VectorRowSpan
 from fastgd.solvers.newton.vector_truncated import BlockNewton
 from support.components import ToySoftmax
 from support.problems import Quartic
@@ -56,8 +57,10 @@ def classes(n, d, density=1.0, seed=0):
         ((20, 500, 0.1), "hinge", {"penalty": "l1"}, "newton", "full", PathOnColumns),
         ((200, 5), "log_loss", {"penalty": "l1"}, "newton", "full", WorkingSet),
         ((200, 5), ToySoftmax(), {}, "newton", "full", VectorNewton),
-        ((400, 900), ToySoftmax(), {}, "newton", "full", BlockNewton),
-        ((100, 3000, 0.01), ToySoftmax(), {}, "lbfgs", "full", LBFGS),
+        ((1000, 900), ToySoftmax(), {}, "newton", "full", BlockNewton),
+        ((400, 900), ToySoftmax(), {}, "newton", "full", VectorRowSpan),
+        ((100, 3000, 0.01), ToySoftmax(), {}, "newton", "full", VectorRowSpan),
+        ((3100, 3000, 0.001), ToySoftmax(), {}, "lbfgs", "full", LBFGS),
     ],
 )
 def test_what_is_chosen(shape, loss, given, solver, batch, kind):

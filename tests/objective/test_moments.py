@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.objective import moments
-from fastgd.objective.moments import sampled_curvature, spread
+from fastgd.objective.moments import sampled_curvature, spread, standard_spectrum
 from fastgd.objective.objective import Objective
 
 
@@ -58,3 +58,30 @@ def test_a_spread_on_the_columns_that_rows_touch_is_that_of_all(monkeypatch):
         monkeypatch.setattr(moments, "MANY_COLUMNS", many)
         found.append(moments._spread(Objective("squared_error", X, rng.standard_normal(40))))
     assert found[0] == pytest.approx(found[1], rel=1e-12)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+def test_spectrum_of_standardised_columns(storage, alpha):
+    X, y = rows(n=90)  # all of the rows are looked at
+    X[:, 1] = 50.0 * (X[:, 0] + 0.1 * X[:, 1])
+    F = Objective("squared_error", storage(X), y, alpha=alpha)
+    curvature = np.cov(X.T, bias=True) + F.l2 * np.eye(5)
+    scales = 1.0 / np.sqrt(np.diag(curvature))
+    values = np.linalg.eigvalsh(scales[:, None] * curvature * scales)[::-1]
+    found = standard_spectrum(F)
+    np.testing.assert_allclose(found[[0, -1]], values[[0, -1]], rtol=1e-6)
+    np.testing.assert_allclose(found[1:-1], np.maximum(values[1:-1], 1.0), rtol=1e-6)
+    if alpha == 0.0:  # shifts and units are of no account
+        moved = Objective("squared_error", storage(1e3 * (X + np.arange(5.0))), y)
+        np.testing.assert_allclose(standard_spectrum(moved), found, rtol=1e-3)
+
+
+def test_what_few_rows_show_is_no_spread():
+    X = np.random.default_rng(0).standard_normal((20_000, 400))
+    y = X[:, 0].copy()
+    values = np.linalg.eigvalsh(np.corrcoef(X.T))[::-1]
+    found = standard_spectrum(Objective("huber", X, y))
+    assert found[0] == pytest.approx(values[0], rel=0.2)
+    assert 0.8 * values[-1] < found[-1] <= 1.0  # ten products do not reach the lower end
+    assert standard_spectrum(Objective("huber", np.zeros((3, 2)), np.ones(3))).tolist() == [1.0]

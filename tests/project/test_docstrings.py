@@ -91,8 +91,8 @@ def test_examples_of_public_classes_are_found():
 def test_a_search_has_the_defaults_of_its_estimator(theirs):
     searched = inspect.signature(theirs).parameters
     alone = inspect.signature(GDClassifier if theirs is GDClassifierCV else GDRegressor).parameters
-    # A search has no partial_fit that could forget, and takes no blocks and no checkpoints.
-    of_one_fit = {"alpha", "forget", "memory", "checkpoint", "checkpoint_every", "record"}
+    # A search has no partial_fit that could forget, and takes no checkpoints.
+    of_one_fit = {"alpha", "forget", "checkpoint", "checkpoint_every", "record"}
     assert set(alone) - set(searched) == of_one_fit
     assert all(searched[name].default == alone[name].default for name in alone.keys() - of_one_fit)
 

@@ -113,7 +113,7 @@ def test_which_plan_there_is():
     wide = Objective(Multinomial(3), np.ones((9, 3000)), np.arange(9) % 3, alpha=0.1)
     assert "fewer columns than 3,000" in BlockNewton.refusal(wide)
     assert "at most 1,500 unknowns" in VectorNewton.refusal(wide)
-    assert make_plan(Settings(), wide)[0].solver in ("lbfgs", "nesterov")
+    assert "past gradients" in str(make_plan(Settings(), wide)[0])
     one = Objective("log_loss", np.ones((4, 1)), [1.0, -1.0, 1.0, 1.0])
     for solver in (VectorNewton, BlockNewton):
         assert "does not go with a loss of one" in solver.refusal(one)

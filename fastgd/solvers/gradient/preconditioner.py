@@ -190,13 +190,17 @@ class CurvatureCoordinates:
         return u
 
 
-def choose_coordinates(objective):
-    """Curvature coordinates where F has a gradient and rows are short enough to afford them,
-    else standardised ones.
-    """
+def curvature_pays(objective):
+    """Whether F has a gradient and rows are short enough to afford curvature coordinates."""
     F = objective
     few = F.n_features <= MOST_COLUMNS and F.n_nonzeros <= LONGEST_ROW * F.n_samples
-    if F.vector or not (few and F.elastic and F.l1 == 0.0 and F.loss.convex):
+    return not F.vector and few and F.elastic and F.l1 == 0.0 and F.loss.convex
+
+
+def choose_coordinates(objective):
+    """Curvature coordinates where these pay, else standardised ones."""
+    F = objective
+    if not curvature_pays(F):
         return Coordinates.standard(F)
     # What the curvature is where each row's loss has its greatest.
     curvatures = curvature_unit(F) * np.broadcast_to(F.samples.weights, F.n_samples)

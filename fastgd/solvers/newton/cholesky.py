@@ -24,6 +24,7 @@ from fastgd.objective.distances import unit_at
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import (
+    EVERYWHERE,
     Curvature,
     Forecast,
     Progress,
@@ -133,7 +134,7 @@ class Newton(Solver):
     Memory = NewtonMemory
     name = "newton"
     batch_sizes = ("full", "growing")
-    begins_on_samples = True
+    begins_on_samples = EVERYWHERE
     workspace = ("_held", "_curvatures", "_spare")
 
     @classmethod

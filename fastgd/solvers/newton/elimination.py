@@ -12,7 +12,7 @@ from fastgd.linalg.bordered import BorderedFactor
 from fastgd.objective.cost_model import solving_cost
 from fastgd.objective.exclusive.columns import fewest_others, find_exclusive
 from fastgd.objective.exclusive.matrix import BorderedCurvature, bordered_cost
-from fastgd.solvers.base import Forecast, Solver, several_strengths
+from fastgd.solvers.base import EVERYWHERE, Forecast, Solver, several_strengths
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.newton.cholesky import (
     ITERATIONS,
@@ -75,7 +75,7 @@ class Eliminating(Solver):
     name = "newton"
     form = "by elimination"
     batch_sizes = ("full", "growing")
-    begins_on_samples = True
+    begins_on_samples = EVERYWHERE
 
     @classmethod
     def refusal(cls, objective):

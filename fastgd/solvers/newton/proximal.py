@@ -74,6 +74,8 @@ class ProximalNewton(Solver):
     Memory = ProximalNewtonMemory
     name = "newton"
     form = "by proximal steps"
+    # Where a pass is a reading or a round.
+    begins_on_samples = ("blocks", "elsewhere")
     workspace = ("_curvatures", "_spare")
 
     @classmethod
@@ -84,7 +86,9 @@ class ProximalNewton(Solver):
         F = objective
         if not F.loss_smooth:
             return f"by proximal steps needs a loss with a derivative, got {F.loss!r}"
-        if not (F.term.separable or F.term.grouped):
+        # The working set has L1 parts of rows in memory.
+        elsewhere = F.elastic and F.l1 > 0.0 and not F.rows.in_memory
+        if not (F.term.separable or F.term.grouped or elsewhere):
             return "by proximal steps is for weights and bounds of each feature, and for groups"
         return several_predictions(F)
 
@@ -111,7 +115,7 @@ class ProximalNewton(Solver):
     def __init__(self, objective, tol=0.0):
         super().__init__(objective)
         self.tol = tol
-        self.box = _box(objective) if objective.term.separable else None
+        self.box = None if objective.term.grouped else _box(objective)
         self._curvatures = self._spare = np.empty(0)
 
     def _resume(self, state):
@@ -221,10 +225,10 @@ class ProximalNewton(Solver):
 
 def _box(objective):
     """Corners and bounds of the coefficients, and of an intercept none."""
-    term = objective.term
+    term, none = objective.term, np.inf
     box = box_model.Box(*(np.zeros(objective.size) for _ in range(3)))
-    ends = (term.thresholds, 0.0), (term.low, -np.inf), (term.high, np.inf)
-    for array, (own, of_intercept) in zip(box, ends, strict=True):
-        array[: objective.n_features] = own
+    own = (term.l1, -none, none) if term.elastic else (term.thresholds, term.low, term.high)
+    for array, of_features, of_intercept in zip(box, own, (0.0, -none, none), strict=True):
+        array[: objective.n_features] = of_features
         array[objective.n_features :] = of_intercept
     return box

@@ -38,7 +38,7 @@ from fastgd.solvers.gradient.lbfgs import Falls, notice_rounding
 from fastgd.solvers.krylov_iterations import FEWEST as FEWEST_ITERATIONS
 from fastgd.solvers.krylov_iterations import (
     fewest_iterations,
-    likely_iterations,
+    newton_iterations,
     share_of_digits,
 )
 from fastgd.solvers.line_search import armijo, halvings
@@ -82,7 +82,7 @@ class SubspaceMemory(Falls):
         X w of each, and w0 . w last.
     origin : ndarray or None
         w0, empty where it is 0.
-    intercept : float
+    intercept : float, or ndarray (K,) for K predictions
     row_gradient : ndarray or None, (n_samples + 1,)
         The gradient in the form of the moves.
     n_steps : int
@@ -98,7 +98,7 @@ class SubspaceMemory(Falls):
     moves: np.ndarray | None = None
     images: np.ndarray | None = None
     origin: np.ndarray | None = None
-    intercept: float = 0.0
+    intercept: float | np.ndarray = 0.0
     row_gradient: np.ndarray | None = None
     n_steps: int = 0
     inexact: bool = False
@@ -141,14 +141,26 @@ class RowSpan(Solver):
 
     def __init__(self, objective, kept=None):
         super().__init__(objective)
-        if not fits(objective):
+        if not self.fits(objective):
             raise ValueError(
-                "steps in the span of the rows need a loss of one prediction with a derivative and "
-                "an L2 penalty or "
+                "steps in the span of the rows need a loss with a derivative, of one prediction "
+                "or of several as the solver's name says, and an L2 penalty or "
                 f"none, got {objective.loss!r} and {objective.penalty!r}; use solver='lbfgs'"
             )
-        self.linear_map = LinearMap(objective)
+        self.linear_map = self._mapped(objective)
+        # Coefficients, and predictions of all rows.
+        self.n_coef = objective.n_features * objective.n_predictions
+        self.n_images = objective.n_samples * objective.n_predictions
         self.kept = affordable(objective, objective.n_samples) if kept is None else kept
+
+    @staticmethod
+    def fits(objective):
+        """Whether an objective can be minimised in the span of the rows."""
+        return fits(objective)
+
+    @staticmethod
+    def _mapped(objective):
+        return LinearMap(objective)
 
     def _fresh(self, point):
         """State before the first iteration."""
@@ -176,10 +188,10 @@ class RowSpan(Solver):
         if memory.inexact:
             memory.inexact = False
             memory.moves[1:] = memory.images[1:] = 0.0  # theirs have drifted as well
-            memory.images[0] = self._image(state.point[: self.objective.n_features], memory)
+            memory.images[0] = self._image(state.point[: self.n_coef], memory)
             self._evaluate(state)
         elif memory.n_steps % REFRESH == REFRESH - 1:
-            memory.images[0] = self._image(state.point[: self.objective.n_features], memory)
+            memory.images[0] = self._image(state.point[: self.n_coef], memory)
         value = state.value
         slot = 1 + memory.n_steps % (self.kept - 1)
         memory.moves[slot], memory.images[slot] = self._direction(state)
@@ -210,12 +222,12 @@ class RowSpan(Solver):
         moves[slot], images[slot] = step @ moves, step @ images
         moves[0] += moves[slot]
         images[0] += images[slot]
-        memory.intercept += float(shift)
+        memory.intercept = memory.intercept + shift
 
     def _direction(self, state):
         """The gradient and its image."""
         memory = state.memory
-        return memory.row_gradient, self._image(state.gradient[: self.objective.n_features], memory)
+        return memory.row_gradient, self._image(state.gradient[: self.n_coef], memory)
 
     def _products(self, moves, images):
         """Inner products of the coefficients, and what share of its digits each direction's own
@@ -231,9 +243,9 @@ class RowSpan(Solver):
         """Unknowns in the units of the data, from what they are combined of: half a pass."""
         F, memory = self.objective, state.memory
         point = np.empty(F.size)
-        self._combine(memory.moves[0], memory.origin, point[: F.n_features])
+        self._combine(memory.moves[0], memory.origin, point[: self.n_coef])
         if F.fit_intercept:
-            point[-1] = memory.intercept
+            point[self.n_coef :] = memory.intercept
         return point
 
     def progress(self, state):
@@ -243,7 +255,7 @@ class RowSpan(Solver):
         """
         F, left = self.objective, np.inf
         if F.convex and F.l2 > 0.0:
-            gradient = state.gradient[: F.n_features]
+            gradient = state.gradient[: self.n_coef]
             left = float(gradient @ gradient) / (2.0 * F.l2)
         return Progress(value=state.value, left=left, done=state.done)
 
@@ -255,14 +267,13 @@ class RowSpan(Solver):
         """
         F, memory, point = self.objective, state.memory, state.point
         coef, intercept = F.split(point)
-        loss, derivatives = self.linear_map.derivatives(
-            self.linear_map.matvec(np.ascontiguousarray(coef)), intercept
-        )[:2]
+        coef = np.ascontiguousarray(coef).ravel()
+        loss, derivatives = self.linear_map.derivatives(self.linear_map.matvec(coef), intercept)[:2]
         gradient = np.empty(F.size)
-        self.linear_map.rmatvec(derivatives, gradient[: F.n_features])
-        value = loss + F.term.add_gradient(coef, gradient[: F.n_features])
+        self.linear_map.rmatvec(derivatives, gradient[: self.n_coef])
+        value = loss + F.term.add_gradient(coef, gradient[: self.n_coef])
         if F.fit_intercept:
-            gradient[-1] = derivatives.sum()
+            gradient[self.n_coef :] = self._summed(derivatives)
         off, length = (float(np.linalg.norm(one)) for one in (gradient - state.gradient, gradient))
         # A gradient that is all rounding is never right: it matters where the gap that it makes
         # does.
@@ -292,8 +303,8 @@ class RowSpan(Solver):
     def _begin(self, state):
         coef, intercept = self.objective.split(state.point)
         memory = state.memory
-        memory.moves, memory.images = self._allocated(np.ascontiguousarray(coef), memory)
-        memory.intercept = float(intercept)
+        memory.moves, memory.images = self._allocated(np.ascontiguousarray(coef).ravel(), memory)
+        memory.intercept = np.array(intercept) if self.objective.vector else float(intercept)
         memory.n_steps = 0
         point = state.point
         self._evaluate(state)
@@ -302,7 +313,7 @@ class RowSpan(Solver):
     def _allocated(self, coef, memory):
         """Arrays for directions and images, with the point as the first direction."""
         memory.origin = np.array(coef) if coef.any() else np.empty(0)
-        moves, images = np.zeros((2, self.kept, self.objective.n_samples + 1))
+        moves, images = np.zeros((2, self.kept, self.n_images + 1))
         if coef.any():
             moves[0, -1] = 1.0
             images[0] = self._image(coef, memory)
@@ -311,12 +322,13 @@ class RowSpan(Solver):
     def _is_ours(self, state):
         """Whether the point has the images and the value that are remembered.  Half a pass."""
         F, memory = self.objective, state.memory
-        if len(memory.moves) != self.kept or memory.images.shape[1] != F.n_samples + 1:
+        if len(memory.moves) != self.kept or memory.images.shape[1] != self.n_images + 1:
             return False
         if state.point.size != F.size:
             return False
         coef, intercept = F.split(state.point)
-        images = self.linear_map.matvec(np.ascontiguousarray(coef))
+        coef = np.ascontiguousarray(coef).ravel()
+        images = self.linear_map.matvec(coef)
         loss = self.linear_map.derivatives(images, intercept)[0]
         value = loss + F.term.smooth_value(coef)
         return abs(value - state.value) <= 1e-9 * abs(state.value)
@@ -340,9 +352,9 @@ class RowSpan(Solver):
         loss, derivatives = self.linear_map.derivatives(images, memory.intercept)[:2]
         state.value = loss + 0.5 * F.l2 * self._squared_length(memory)
         gradient = np.empty(F.size)
-        self._gradient(derivatives, memory, gradient[: F.n_features])
+        self._gradient(derivatives, memory, gradient[: self.n_coef])
         if F.fit_intercept:
-            gradient[-1] = derivatives.sum()
+            gradient[self.n_coef :] = self._summed(derivatives)
         state.gradient = gradient
         if isinstance(state, SpanState):
             state.__dict__.pop("point", None)
@@ -390,11 +402,10 @@ class RowSpan(Solver):
                 predictions, intercept + shift, floor
             )
             gradient = columns @ derivatives + F.l2 * (inner @ point)
-            matrix = _weighted_products(columns, curvatures) + F.l2 * inner
+            matrix = self._curved(columns, curvatures)
+            matrix[: point.size, : point.size] += F.l2 * inner
             if F.fit_intercept:
-                cross = columns @ curvatures
-                matrix = np.block([[matrix, cross[:, None]], [cross, curvatures.sum()]])
-                gradient = np.r_[gradient, derivatives.sum()]
+                gradient = np.r_[gradient, self._summed(derivatives)]
             if not (np.isfinite(matrix).all() and np.isfinite(gradient).all()):
                 break  # a curvature that overflows tells nothing
             step = -_solve(matrix, gradient, rounding)
@@ -406,17 +417,33 @@ class RowSpan(Solver):
                 break
             point = point + share * step[: point.size]
             predictions += share * (step[: point.size] @ columns)
-            shift += share * step[-1] if F.fit_intercept else 0.0
+            shift = shift + share * self._shift_of(step[point.size :])
             if share == 1.0:
                 break
             floor = F.loss.curvature_bound
         return point - start, shift
 
+    def _curved(self, columns, curvatures):
+        """Second derivative of the mean loss along columns and intercept."""
+        matrix = _weighted_products(columns, curvatures)
+        if not self.objective.fit_intercept:
+            return matrix
+        cross = columns @ curvatures
+        return np.block([[matrix, cross[:, None]], [cross, curvatures.sum()]])
+
+    def _summed(self, derivatives):
+        """Derivative of the mean loss in the intercept."""
+        return derivatives.sum()
+
+    def _shift_of(self, step):
+        """What the end of a step moves the intercept by."""
+        return float(step[0]) if step.size else 0.0
+
     def _line(self, predictions, columns, inner, point, step, intercept, gradient, value):
         """Share of the step that lowers F enough, 0 if none does, and F there."""
         F = self.objective
         along, move = step[: point.size] @ columns, step[: point.size]
-        extra = float(step[-1]) if F.fit_intercept else 0.0
+        extra = self._shift_of(step[point.size :])
         slope, slack = float(gradient @ step), 2.0 * EPS * abs(value)
         if not slope < 0.0:
             return 0.0, value
@@ -445,7 +472,7 @@ def subspace_passes(objective, tol, best=np.inf):
     if best <= least:  # what follows reads rows
         return least
     jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
-    iterations, fewest = likely_iterations(F, tol), FEWEST_ITERATIONS * share_of_digits(tol)
+    iterations, fewest = newton_iterations(F, tol), FEWEST_ITERATIONS * share_of_digits(tol)
     return _passes_of(F, fewest + (WHERE_IT_JUMPS if jumps else 1.0) * (iterations - fewest))
 
 
