@@ -5,6 +5,7 @@ few dtypes, so that few kernels are compiled, and it checks whatever could make 
 bounds: kernels trust their input.
 """
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -12,9 +13,13 @@ import scipy.sparse as sp
 
 from fastgd.data.check_parameters import refuse_masked
 from fastgd.data.rows import CSRRows, DenseRows, Rows, StridedRows
+from fastgd.runtime.blas import one_blas_thread
 
 __all__ = ["CSRRows", "DenseRows", "Rows", "StridedRows", "as_rows", "check_structure"]
 
+# Up to so many values BLAS takes longer to wake its threads than to add up their squares: 5 ms of
+# processor time for 17,000.
+FEW = 1_000_000
 # What has to be an array in a sparse matrix of each format.
 COMPRESSED = ("data", "indices", "indptr")
 PARTS = {
@@ -68,7 +73,8 @@ def as_rows(X, *, name="X", checked=False, in_place=False, columns=None):
     (2, 2)
     """
     rows = _csr_rows(X, name, not checked) if sp.issparse(X) else _dense_rows(X, name, in_place)
-    with np.errstate(all="ignore"):
+    few = one_blas_thread() if rows.stored() <= FEW else contextlib.nullcontext()
+    with np.errstate(all="ignore"), few:
         if not np.isfinite(rows.sum_of_squares()):
             refuse_not_finite(rows.matrix() if rows.sparse else rows.values, name, columns)
             _refuse_overflow(rows.values, name)

@@ -193,9 +193,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         What was done and why; print it.
     coef_path_ : ndarray, (1 + n_updates, 1 or n_classes, n_features), or a list of them
         With `record="coef"`: the coefficients that `fit` began with, and those after each update of
-        a rule (Adagrad's by automatic rates in steps of max(16, n_features / 8) rows), epoch of
-        another stochastic solver, or iteration; of one-vs-rest a list of arrays without the second
-        axis.  An average is of these.
+        a rule (by automatic rates Adagrad's, and those of `"gd"` in columns of unlike scales, in
+        steps of max(16, n_features / 8) rows), epoch of another stochastic solver, or iteration; of
+        one-vs-rest a list of arrays without the second axis.  An average is of these.
     intercept_path_ : ndarray, (1 + n_updates, 1 or n_classes), or a list of them
     class_count_ : ndarray, (n_classes,)
         `partial_fit` with `class_weight="balanced"`: total weight of each class in all chunks so

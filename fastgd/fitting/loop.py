@@ -62,6 +62,8 @@ class Underway:
         Place of the best score in the history.
     progress : Progress
         At the last check.
+    trend : list of (float, float)
+        After so many iterations, F - F* by estimate, where that was asked for.
     certifier : dict
         What it knows.
     known : Measured
@@ -80,6 +82,7 @@ class Underway:
     last: Check | None
     scored_at: int
     progress: Progress
+    trend: list[tuple[float, float]]
     certifier: dict[str, Any]
     known: Any
 
@@ -173,6 +176,7 @@ class Descent:
         self._clock -= one.seconds
         self.passes_before = one.passes_before
         self.history, self.progress = one.history, one.progress
+        self.trend = list(one.trend)
         self.best, self.best_scored, self.last = one.best, one.best_scored, one.last
         self.scored_at = one.scored_at
         self.solver.recall(one.state, one.beside)
@@ -209,6 +213,7 @@ class Descent:
             last=self.last,
             scored_at=self.scored_at,
             progress=self.progress,
+            trend=list(self.trend),
             certifier=self.certifier.known(),
             known=self.objective.known(),
         )
@@ -221,6 +226,7 @@ class Descent:
         self.scored_at = 0
         self.last = None
         self.progress = Progress()
+        self.trend = []
         self.likely = None  # F*, where an estimate ends the run
         self.out_of_reach = False
         self.left_early = False  # whether another plan is expected to be there first
@@ -360,12 +366,26 @@ class Descent:
     def _out_of_reach(self, check, rule):
         """PLATEAU where what is estimated to be left says that tol is out of reach, else None."""
         fallen = rule.estimate(self.history)
-        # A bound says too little here: on noisy data it ended runs at 8 epochs, 0.3 from the
-        # optimum, that were within 0.005 after 256.
-        if not fallen < np.inf or not rule.beyond(self.history, fallen):
-            return None
-        left = self.certifier.left_at_rest(check, self.progress, fallen)
-        self.likely = check.objective - max(one for one in (left, fallen) if one < np.inf)
+        if fallen < np.inf:
+            # A bound says too little here: on noisy data it ended runs at 8 epochs, 0.3 from the
+            # optimum, that were within 0.005 after 256.
+            if not rule.beyond(self.history, fallen):
+                return None
+            left = self.certifier.left_at_rest(check, self.progress, fallen)
+        else:
+            # Falls at rates that changed tell nothing. How estimates by the curvature came down
+            # does.
+            left = self.certifier.left_by_curvature(check)
+            # Above the null model it is still on its way.
+            if not left < np.inf or check.objective > ending.highest(self.objective):
+                return None
+            self.trend.append((float(self.history["iteration"][-1]), float(left)))
+            if not rule.never(self.trend, self.history):
+                return None
+            if self.objective.vector:  # of which a few products have shown a part
+                left = self.certifier.left_at_rest(check, self.progress, fallen)
+        told = [one for one in (left, fallen) if one < np.inf]
+        self.likely = check.objective - max(told) if told else None
         self.out_of_reach = True
         return StopReason.PLATEAU
 
@@ -459,8 +479,10 @@ class Descent:
             checks = [chosen] if self.best is None else [chosen, self.best]
             chosen = ending.lowest_of(checks, self.objective, self.certifier.evaluated)
         last = chosen is self.last
-        # One that is left has shown that it is not there: a proof would be in vain.
-        if reason not in (StopReason.CONVERGED, StopReason.INTERRUPTED) and not self.left_early:
+        # One that is left has shown that it is not there: a proof would be in vain. So it would
+        # be, of K predictions after an estimate, for as long as all epochs took.
+        in_vain = self.left_early or (self.out_of_reach and self.objective.vector)
+        if reason not in (StopReason.CONVERGED, StopReason.INTERRUPTED) and not in_vain:
             score = chosen.score
             chosen = self.certifier.judge(chosen, self.progress, self._spent, final=True)
             chosen.score = score

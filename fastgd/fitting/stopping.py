@@ -145,6 +145,9 @@ class OutOfReach(Extrapolated):
 
     FEWEST = 8
     PACE = 10.0
+    # Fewer estimates, and needs that are no more than so many times what is allowed, tell nothing.
+    ESTIMATES = 4
+    MARGIN = 3.0
 
     def __init__(self, tol, unit, most, null_distance):
         super().__init__(tol, unit)
@@ -167,6 +170,43 @@ class OutOfReach(Extrapolated):
         """Whether errors that fall from `left` as 1 / iterations do not reach tol in time."""
         unit = self.unit(history["objective"][-1])
         return history["iteration"][-1] * left > self.most * self.tol * unit
+
+    def never(self, trend, history):
+        """Whether estimates of what is left, at (iteration, left), come down too slowly: by the
+        power of the iterations with which the least of them did at the last two checks, and at the
+        last one.
+
+        While rates grow it is on its way, faster at each check, until an eighth of all iterations
+        are done.
+        """
+        rate = dict(zip(history["iteration"], history["rate"], strict=True))
+        iteration = history["iteration"][-1]
+        grows = rate[iteration] > rate.get(iteration // 2, np.inf) and 8 * iteration < self.most
+        if len(trend) < self.ESTIMATES or grows:
+            return False
+        target = self.tol * self.unit(history["objective"][-1])
+        least = np.minimum.accumulate([left for _, left in trend])
+        points = [(one, left) for (one, _), left in zip(trend, least, strict=True)]
+        most = self.MARGIN * self.most
+        return all(iterations_to(target, one, points[-1]) > most for one in points[-3:-1])
+
+
+def iterations_to(target, before, now):
+    """Iterations after which what is left has come down to `target`, as a power of the iterations:
+    by what was left at two (iteration, left).
+
+    Examples
+    --------
+    >>> iterations_to(1.0, (10, 40.0), (20, 10.0)).round(3)
+    63.246
+    """
+    (first, earlier), (last, left) = before, now
+    if left <= target:
+        return last
+    if not left < earlier < np.inf:
+        return np.inf
+    power = np.log(earlier / left) / np.log(last / first)
+    return last * np.exp(np.log(left / target) / power)
 
 
 def left_to_fall(first, second, third):

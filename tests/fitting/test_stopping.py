@@ -9,6 +9,7 @@ from fastgd.fitting.history import History
 from fastgd.fitting.stopping import (
     Extrapolated,
     NoMistakes,
+    OutOfReach,
     Overdue,
     Plateau,
     Slow,
@@ -19,6 +20,7 @@ from fastgd.fitting.stopping import (
     Tolerance,
     UserRule,
     Validation,
+    iterations_to,
     user_rules,
 )
 
@@ -85,6 +87,21 @@ def test_extrapolated_waits_for_falls_that_can_be_compared():
     )
     # Rising objectives are no convergence.
     assert first_stop(rule, iteration=iterations, objective=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5]) is None
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 1.5])
+def test_out_of_reach_follows_the_power_by_which_estimates_come_down(power):
+    rule = OutOfReach(1e-3, abs, 1000, lambda: 1.0)
+    iterations = [8.0, 16.0, 32.0, 64.0]
+    checks = {"iteration": iterations, "objective": [1.0] * 4, "rate": [1.0] * 4}
+    trend = [(one, 2.0 * one**-power) for one in iterations]
+    needed = (2.0 / 1e-3) ** (1.0 / power)
+    assert iterations_to(1e-3, *trend[-2:]) == pytest.approx(needed)
+    assert rule.never(trend, checks) == (needed > 3000.0)
+    # Few estimates tell nothing, nor do one that is an outlier and rates that grow.
+    assert not rule.never(trend[1:], checks)
+    assert not rule.never([*trend[:-1], (64.0, 9.0)], checks) or power < 1.5
+    assert not rule.never(trend, {**checks, "rate": [1.0, 2.0, 4.0, 8.0]})
 
 
 def test_no_mistakes_means_a_loss_of_0():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from fastgd.objective import moments
 from fastgd.objective.moments import sampled_curvature, spread, standard_spectrum
 from fastgd.objective.objective import Objective
 
@@ -47,6 +48,16 @@ def test_spread_is_greatest_curvature_over_the_mean_one():
     values = np.linalg.eigvalsh(X.T @ X)
     assert spread(Objective("huber", X, y)) == pytest.approx(values[-1] / values.mean(), rel=1e-6)
     assert spread(Objective("huber", np.zeros((3, 2)), np.ones(3))) == 1.0
+
+
+def test_a_spread_on_the_columns_that_rows_touch_is_that_of_all(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = sp.random_array((40, 600), density=0.01, rng=rng, format="csr")
+    found = []
+    for many in (600, 601):
+        monkeypatch.setattr(moments, "MANY_COLUMNS", many)
+        found.append(moments._spread(Objective("squared_error", X, rng.standard_normal(40))))
+    assert found[0] == pytest.approx(found[1], rel=1e-12)
 
 
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=lambda one: one.__name__)

@@ -475,6 +475,39 @@ def test_vector_epoch_is_the_textbook_loop(storage, loss, batch, l2, average_fro
 
 @pytest.mark.boundscheck
 @pytest.mark.parametrize("storage", with_jit(["csr"], ["dense", "csr"]))
+@pytest.mark.parametrize("rule", with_jit([Adagrad()], [Gd(), Adagrad()]), ids=repr)
+@pytest.mark.parametrize("average_from", [1, 12])
+def test_rows_of_several_predictions_with_the_penalty_after_blocks(storage, rule, average_from):
+    X, _, weights, offsets = sparse_problem(LogLoss(), N, D)
+    rng, loss, penalty = np.random.default_rng(7), ToySoftmax(), L2()
+    block, rate, alpha = 4, 0.3, 0.1
+    Y = rng.integers(0, 3, (N, 1)).astype(float)
+    order, scales = rng.permutation(N), rng.uniform(0.5, 2.0, D)
+    point, total, book = start(shape=(D + 1, 3))
+    expected, sums, averaged, update = point.copy(), np.zeros((D + 1, 3)), 0, 0
+    slots, rates = np.zeros((1, D + 1, 3)), np.append(scales, 0.5)[:, None]
+    for batch in reference.batches(order, block):
+        for i in batch:
+            update, slopes = update + 1, np.zeros(3)
+            loss.derivatives(X[i] @ expected[:-1] + expected[-1] + offsets[i], Y[i], slopes)
+            gradient = weights[i] * np.outer(np.append(X[i], 1.0), slopes)
+            slots[0] += gradient**2
+            divisor = 1.0 if rule.plain else np.sqrt(slots[0]) + 1e-8 + (slots[0] == 0.0)
+            expected -= rate * rates * gradient / divisor
+        reach = rates[:-1] / divisor[:-1] * (slots[0, :-1] > 0.0) if rule.slots else rates[:-1]
+        expected[:-1] /= 1.0 + alpha * rate * len(batch) * reach
+        if update >= average_from:
+            sums, averaged = sums + expected, averaged + 1
+    numbers = options(rate, alpha=alpha, intercept_rate=0.5, average_from=average_from)
+    state, data = np.zeros((1, 3 * D + 3)), (stored(X, storage), samples(Y, weights, offsets), loss)
+    epochs.vector_row_epoch(
+        *data, rule, penalty, order, block, point, state, total, scales, book, numbers
+    )
+    check((point, total, book), (expected, sums, update, averaged))
+
+
+@pytest.mark.boundscheck
+@pytest.mark.parametrize("storage", with_jit(["csr"], ["dense", "csr"]))
 @pytest.mark.parametrize(
     "rule", with_jit([Adam()], [Gd(), Adam(), Nesterov(), Adagrad()]), ids=repr
 )

@@ -29,7 +29,7 @@ from fastgd.rules.one_sample import Capped
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.base import LAST_RESORT, Forecast
 from fastgd.solvers.gradient.scheduled import empty_slots
-from fastgd.solvers.stochastic.kernels import row_epoch
+from fastgd.solvers.stochastic.kernels import row_epoch, vector_row_epoch
 from fastgd.solvers.stochastic.scheduled import Stochastic, StochasticMemory
 from fastgd.solvers.variance_reduced.expected_smoothness import expected_smoothness
 
@@ -147,6 +147,7 @@ class SelfTuned(Stochastic):
         )
         self.restarts_average = average_from is None
         self.own_rule, self.tol = rule, tol
+        self.longest = np.inf  # |x|^2 of the longest row, where these rows were measured
 
     def _resume(self, state):
         """Measure the data once; a continued run keeps what the first one measured."""
@@ -171,7 +172,9 @@ class SelfTuned(Stochastic):
         if alike:
             self.intercept_rate = tuning.unit**self.power
         if self.plain and self.batch == 1:
-            self.pace = Capped(self.intercept_rate * self.objective.fit_intercept)
+            intercept = self.intercept_rate * self.objective.fit_intercept
+            self.capped, self.short = Capped(intercept), Capped(intercept, 0.0)
+            self.pace = self.capped
 
     def advance(self, state):
         """One epoch at one rate, so that lazy updates are exact."""
@@ -180,10 +183,21 @@ class SelfTuned(Stochastic):
         if self.restarts_average and is_power(state.iteration) and counts > WHOLE:
             memory.begin_average()
         self.schedule = Schedule(memory.boost * self._rate(memory.tuning, epoch))
+        if isinstance(self.pace, Capped):
+            self.pace = self._pace(self.schedule.c)
         self.rule = self.own_rule.after(max(self.rows.size / self.batch, 1.0) * max(epoch, 1))
         super().advance(state)
         if self.restarts_average and state.iteration >= 2 and is_power(state.iteration):
             self._adjust(state)
+
+    def _pace(self, rate):
+        """Steps that end where the row's own loss vanishes: none at this rate does so by itself
+        where loss'^2 <= 2 c loss and rate c |x|^2 <= 1 / 2.
+        """
+        loss, intercept = self.objective.loss, self.capped.intercept_rate
+        known = loss.infimum == 0.0 and loss.curvature_bound < np.inf
+        short = known and 2.0 * rate * loss.curvature_bound * (self.longest + intercept) <= 1.0
+        return self.short if short else self.capped
 
     def fade(self, state, share):
         """As of schedules; and what was measured of the data is measured anew once most of it is
@@ -225,13 +239,14 @@ class SelfTuned(Stochastic):
         memory.tuning = tuning._replace(scales=scales, spread=spread)
 
     def _epoch(self, part, order, point, memory, options):
-        """Where no formula is asked for, Adagrad, and what else accumulates, on one row of few
-        columns takes the faster kernel.
+        """Adagrad, and what else accumulates, on one row of few columns takes the faster kernel,
+        and so does plain descent in columns of unlike scales.
         """
         F, block = self.objective, self._rows_between()
         if not self._takes_row_kernel():
             return super()._epoch(part, order, point, memory, options)
-        row_epoch(
+        epoch = vector_row_epoch if F.vector else row_epoch
+        epoch(
             part.rows,
             part.samples,
             F.loss,
@@ -250,8 +265,9 @@ class SelfTuned(Stochastic):
 
     def _takes_row_kernel(self):
         F = self.objective
-        narrow = not F.vector and F.n_features <= NARROW
-        return self.rule.accumulates and self.batch == 1 and narrow
+        narrow = F.n_features <= NARROW
+        own = self.rule.accumulates or (self.rule.plain and not self.plain)
+        return own and self.batch == 1 and narrow
 
     def _narrowed(self):
         return None if self._takes_row_kernel() else super()._narrowed()
@@ -300,6 +316,7 @@ class SelfTuned(Stochastic):
         F = self.objective
         n, batch = F.n_active, min(self.batch, F.n_active)
         moments, norms = F.moments()
+        self.longest = float(norms[0])
         scales = column_scales(F) if scales is None else scales
         curvature = self._curvature()
         used = scales[moments[SUM_OF_SQUARES] > 0.0]

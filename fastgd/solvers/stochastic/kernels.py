@@ -420,6 +420,57 @@ def row_epoch(
 
 
 @kernel
+def vector_row_epoch(
+    rows, samples, loss, rule, penalty, order, block, point, state, total, rates, counters, options
+):
+    """`row_epoch` for K predictions: `point` and `total` are (d + 1, K), and unknown j, c has the
+    place j K + c in `state`.
+    """
+    rate, intercept_rate, average_from = options.c, options.intercept_rate, options.average_from
+    d, n, n_predictions = point.shape[0] - 1, order.size, point.shape[1]
+    coef, derivatives = point[:-1], np.zeros(n_predictions)
+    predictions, update = np.zeros(n_predictions), counters[UPDATES]
+    for first in range(0, n, block):
+        stop = min(first + block, n)
+        for number in range(first, stop):
+            i = order[number]
+            rows.prefetch(order[min(number + AHEAD, n - 1)])
+            update += 1.0
+            scale = rule.begin(int(update))
+            for c in range(n_predictions):
+                predictions[c] = point[d, c] + samples.offset(i)
+            rows.dots(i, coef, predictions)
+            loss.derivatives(predictions, samples.target(i), derivatives)
+            for c in range(n_predictions):
+                derivatives[c] *= samples.weight(i)
+            left, right = rows.span(i)
+            for k in range(left, right):
+                j, entry = np.int64(rows.column(k)), rows.entry(i, k)
+                if entry != 0.0:
+                    for c in range(n_predictions):
+                        coef[j, c] -= rates[j] * rule.step(
+                            state, j * n_predictions + c, derivatives[c] * entry, 0.0, rate, scale
+                        )
+            for c in range(n_predictions):
+                if intercept_rate > 0.0:
+                    u = d * n_predictions + c
+                    point[d, c] -= rule.step(
+                        state, u, derivatives[c], 0.0, rate * intercept_rate, scale
+                    )
+        counts = 1.0 if update >= average_from else 0.0
+        scale, strength = rule.begin(int(update)), options.alpha * rate * (stop - first)
+        for j in range(d):
+            for c in range(n_predictions):
+                reach = rule.reach(state, j * n_predictions + c, 1.0, scale)
+                coef[j, c] = penalty.prox(coef[j, c], j, strength * rates[j] * reach)
+                total[j, c] += counts * coef[j, c]
+        for c in range(n_predictions):
+            total[d, c] += counts * point[d, c]
+        counters[AVERAGED] += counts
+    counters[UPDATES] = update
+
+
+@kernel
 def vector_epoch(rows, samples, loss, order, batch, point, total, counters, options):
     """`gd_epoch` for K predictions and an L2 penalty: `point` and `total` are (d + 1, K)."""
     l2, intercept_rate, average_from = options.l2, options.intercept_rate, options.average_from
