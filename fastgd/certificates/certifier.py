@@ -189,6 +189,11 @@ class Certifier:
             return np.inf
         return fallen
 
+    def _carry(self, check):
+        """What was proved at an earlier point holds for all: F* >= F - bound there."""
+        least = EPS * abs(check.objective)
+        self._bound(check, Bound(max(check.objective - self._lower, least), "proof"))
+
     def _take_free(self, check, progress):
         """The bounds that cost no pass."""
         F, least = self.objective, EPS * abs(check.objective)
@@ -198,8 +203,7 @@ class Certifier:
         if known is not None and F.loss.self_concordance == 0.0:  # exact, but for rounding
             exact = self._from_known(known, check)
             self._bound(check, Bound(max(exact.value, least), exact.kind))
-        # What was proved at an earlier point holds for all: F* >= F - bound there.
-        self._bound(check, Bound(max(check.objective - self._lower, least), "proof"))
+        self._carry(check)
         if F.term.stationary and F.loss_smooth:
             fall = estimates.fall_along_columns(F, check.point, self._gradient(check))
             self._bound(check, Bound(fall, "stationarity"))
@@ -214,6 +218,7 @@ class Certifier:
         centered = self.evaluated(self.gap.centered(check.point))
         bound = self.gap.bound(centered.point, centered.smooth, centered.gradient)
         self._bound(centered, bound)
+        self._carry(centered)
         if self.own_steps:
             return centered
         # What the rule and the schedule give is never altered; how far it is follows from the

@@ -28,6 +28,7 @@ from fastgd.rules.schedules import LEARNING_RATES
 from fastgd.runtime.component import shown
 from fastgd.solvers.growing_batch import Growing, growth_pays
 from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.row_generation import RowGeneration
 
 # With no more iterations than these a look at each row brings more than Newton's method: by the
 # interior point method, and elsewhere from so many rows on.
@@ -308,7 +309,8 @@ def _rows_for(solver, F, batch, reasons):
 
 def _interior_point(F):
     """Whether Newton's method takes a loss that is not smooth."""
-    return not F.loss_smooth and is_open("newton", INTERIOR_POINT, F)
+    forms = INTERIOR_POINT, RowGeneration.form
+    return not F.loss_smooth and any(is_open("newton", form, F) for form in forms)
 
 
 def _one_look(F, reasons):
@@ -331,7 +333,7 @@ def _one_look(F, reasons):
     if (
         F.n_features > MANY_COLUMNS
         and F.elastic
-        and not F.vector
+        and not (F.vector and F.l1 > 0.0)
         and F.loss.classification
         and F.l2 > 0.0
     ):
@@ -360,6 +362,8 @@ def _too_few(F, solver, most_iterations):
     0.844, 0.851 and 0.658, 0.681, 0.716, 0.749, Adagrad 0.855 and 0.753 at once; on text dual
     ascent is ahead, 0.972 to 0.958.
     """
+    if F.rows.kind == "elsewhere":
+        return False
     if not F.loss_smooth:
         own = solver.name in ("newton", "sdca")
         return most_iterations <= FEW_ON_PATH and own and _interior_point(F)

@@ -9,7 +9,7 @@ import numpy as np
 from fastgd.certificates.bound import Bound
 from fastgd.data.rows import StridedRows
 from fastgd.fitting.choose_solver import batch_sizes, is_open, of_name, takeovers
-from fastgd.fitting.ending import ENDS, LEAST, NO_MORE
+from fastgd.fitting.ending import ENDS, LEAST, NO_MORE, below_rounding, smallest_tol
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import StopReason
@@ -85,6 +85,9 @@ def run_by_plans(task, objective, go, start, state, trail=None, spent=0.0):
         if before is not None:
             result = continued(before, result, tol)
         if not (may_change and _stuck(trail.tried[-1], objective, result, tol)):
+            break
+        if below_rounding(result, tol):
+            result = replace(result, reason=StopReason.PLATEAU, advice=smallest_tol(result))
             break
         try:
             changed = _changed(task, objective, trail.tried, result)

@@ -84,7 +84,7 @@ def on_sample(objective, n_rows, alpha):
     F, chosen = objective, objective.rows.sampled[:n_rows]
     samples = WeightedSamples(
         F.samples.targets[chosen],
-        _scaled(F.samples.weights[chosen]) if F.samples.weights.size > 1 else np.ones(1),
+        scaled(F.samples.weights[chosen]) if F.samples.weights.size > 1 else np.ones(1),
         F.samples.offsets[chosen] if F.samples.offsets.size > 1 else F.samples.offsets,
     )
     rows = as_rows(F.rows.sample.part(slice(0, n_rows)), checked=True)
@@ -100,7 +100,7 @@ def on_rows(objective, chosen):
     F, samples = objective, objective.samples
     offsets = samples.offsets[chosen] if samples.offsets.size > 1 else samples.offsets
     weights = samples.weights[chosen] if samples.weights.size > 1 else np.ones(1)
-    some = WeightedSamples(samples.targets[chosen], _scaled(weights), offsets)
+    some = WeightedSamples(samples.targets[chosen], scaled(weights), offsets)
     rows = as_rows(F.rows.part(chosen), checked=True)
     return _other(F, rows, some, F.alpha, len(chosen) / F.n_samples)
 
@@ -111,7 +111,7 @@ def reweighted(objective, weights, alpha):
     Rows of weight 0 are read and do not count.
     """
     F = objective
-    samples = WeightedSamples(F.samples.targets, _scaled(weights), F.samples.offsets)
+    samples = WeightedSamples(F.samples.targets, scaled(weights), F.samples.offsets)
     return _other(F, F.rows, samples, alpha, 1.0)
 
 
@@ -129,7 +129,7 @@ def _other(F, rows, samples, alpha, share):
     return other
 
 
-def _scaled(weights):
+def scaled(weights):
     """Weights of which those that count have a mean of 1; all 1 where none does."""
     counting = weights[weights > 0.0]
     return weights / counting.mean() if counting.size else np.ones(1)

@@ -20,12 +20,15 @@ from fastgd import (
     StopReason,
 )
 from fastgd.certificates.bound import Bound
+from fastgd.certificates.certifier import Certifier
 from fastgd.certificates.estimates import sure_fall
 from fastgd.fitting.divergence import still_grows
+from fastgd.fitting.ending import below_rounding, smallest_tol
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import Cautious, Extrapolated, ending, falls_short, left_to_fall
+from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import Progress, Solver
 
@@ -453,3 +456,49 @@ def test_what_f_surely_falls_by_is_a_lower_bound():
     value, gradient = F.value_and_gradient(v)
     fall = sure_fall(F, v, gradient)
     assert 0.1 * (value - best) < fall <= (value - best) * (1.0 + 1e-9)
+
+
+def ended(objective, bound, doubt, suboptimality, values):
+    history = History()
+    for value in values:
+        history.append(
+            passes=1.0,
+            seconds=0.0,
+            objective=value,
+            bound=bound,
+            batch=1,
+            iteration=1,
+            suboptimality=suboptimality,
+        )
+    bound = Bound(bound, "proof")
+    return Result(
+        np.zeros(1), objective, bound, suboptimality, StopReason.PLATEAU, history, None, "", doubt
+    )
+
+
+def test_a_tol_below_rounding_is_told_before_all_plans_are_tried():
+    """Huber's loss on 3 million rows, tol=1e-12: six plans took 1,000 passes for a proof that came
+    down to 4 times what F is rounded by, 1.6e-12.
+    """
+    still = [2.0, 1.682, 1.682, 1.682]
+    found = ended(1.682, 1.003e-11, 6.62e-13, 5.96e-12, still)
+    assert below_rounding(found, 1e-12)
+    assert "tol=6e-12 is about the smallest" in smallest_tol(found)
+    assert not below_rounding(found, 1e-11)  # reached
+    assert not below_rounding(found, 5e-12)  # others may prove that
+    assert not below_rounding(found, 1e-15)  # asks for no more than rounding
+    assert not below_rounding(ended(1.682, 1e-9, 6.62e-13, 6e-10, still), 1e-12)
+    assert not below_rounding(ended(1.682, 1.003e-11, 6.62e-13, 5.96e-12, [2.0, 1.9, 1.7]), 1e-12)
+
+
+def test_a_better_intercept_keeps_what_is_proved():
+    """The best intercept was looked for at the end, and its check told its own gap alone."""
+    F = Objective("huber", ZC, YC.astype(float), alpha=1e-3)
+    F.null_intercept, F.null_value = null_model(F)
+    certifier = Certifier(F, 1e-12)
+    v = np.linspace(-0.01, 0.01, F.size)
+    before = certifier._centered(certifier.evaluated(v))
+    assert before.bound.value > 1e-5
+    certifier._lower = before.objective - 1e-6
+    after = certifier._centered(certifier.evaluated(v))
+    assert after.bound.value == pytest.approx(1e-6, rel=1e-6)

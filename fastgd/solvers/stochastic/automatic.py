@@ -215,13 +215,12 @@ class SelfTuned(Stochastic):
         F, tuning = self.objective, memory.tuning
         if not self.rule.normalises or F.vector or F.n_features > NARROW:
             return
-        rows = F.rows.take(self.rows[:: -(-self.rows.size // LOOKED_AT)])
-        largest = abs(rows).max(axis=0)
-        largest = largest.toarray().ravel() if F.rows.sparse else largest
-        known = tuning.unit if tuning.scales is None else tuning.scales
-        if (largest <= (ALIKE if tuning.scales is None else 1.0) * known).all():
+        columns, sizes = F.rows.sizes_in(self.rows[:: -(-self.rows.size // LOOKED_AT)])
+        alike = tuning.scales is None
+        if (sizes <= (ALIKE * tuning.unit if alike else tuning.scales[columns])).all():
             return
-        scales = np.maximum(known, largest)
+        scales = np.full(F.n_features, tuning.unit) if alike else tuning.scales.copy()
+        np.maximum.at(scales, columns, sizes)
         spread = tuning.spread * (tuning.unit if tuning.scales is None else 1.0)
         memory.tuning = tuning._replace(scales=scales, spread=spread)
 
