@@ -34,6 +34,8 @@ class Case:
     def problem(self):
         """X in float64, C-contiguous or CSR."""
         X, y, more = _loaded(self.data, self.rows)
+        if self.beside and self.beside not in more:
+            raise SystemExit(f"{self.data} comes without {self.beside!r}")
         X, y = self.prepare(X, y, more[self.beside]) if self.beside else self.prepare(X, y)
         if self.loss in CLASSIFICATION:
             y = signs(y)

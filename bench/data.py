@@ -19,8 +19,11 @@ def load_all(data, **options):
     loader = folder_loader()
     if loader is None or data.startswith("sklearn:") or Path(data).is_file():
         return *load(data, **options), {}
-    X, y, _, more = loader(data, **options)
-    return X, y, more
+    try:
+        found = loader(data, **options)
+    except KeyError as error:
+        raise SystemExit(str(error.args[0])) from error
+    return *found[:2], found[3] if len(found) > 3 else {}
 
 
 def load(data, target=None, **options):

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 import sklearn.datasets
 
 from .cases import CASES
+from .problems import MULTINOMIAL
 
 CLASSES = ("log_loss", "hinge", "squared_hinge", "modified_huber", "perceptron")
 NUMBERS = (
@@ -79,9 +80,9 @@ def of_suite(say=print):
         except (SystemExit, OSError) as error:
             say(f"{case.name}: skipped, {error}")
             continue
-        classes = np.isin(problem.y, (-1.0, 1.0)).all()
+        classes = problem.classification
         parameters = {
-            "loss": problem.loss,
+            "loss": "log_loss" if problem.loss == MULTINOMIAL else problem.loss,
             "penalty": "elasticnet",
             "alpha": problem.alpha,
             "l1_ratio": problem.l1_ratio,

@@ -34,6 +34,9 @@ MOST_UNKNOWNS = 1500
 # Arithmetic of a matrix and of the longest row, in ns an unknown squared and row.
 PER_ROW = 0.05
 LARGEST = np.finfo(float).max
+# Squared norms are wrong by no more than so many units of their terms' squares, a QR factorisation
+# of a thousand rows included.
+ROUNDING = 64.0
 
 
 class VectorNewtonProof(NewtonProof):
@@ -105,21 +108,38 @@ def longest_difference(F, factor):
     """
     k, d = F.n_predictions, F.n_features
     root = factor.root().reshape(-1, k, F.size)
-    columns = np.ascontiguousarray(root.reshape(len(root), -1))
-    norm = max(F.over_parts(_greatest_of_part, columns))
+    norm = max(F.over_parts(_greatest_of_part, _triangles(root, F.loss.shift_invariant)))
     # The terms of a row's norm cancel where columns are far from 0: their rounding counts.
     lengths = np.sqrt(np.square(root).sum(axis=2)).max(axis=1)
     terms = float(F.largest() @ lengths[:d]) + float(lengths[d:].sum())
-    found = float(norm) + 16.0 * EPS * terms**2
+    found = float(norm) + ROUNDING * EPS * terms**2
     return 0.5 * math.sqrt(found) if F.loss.shift_invariant else math.sqrt(found)
+
+
+def _triangles(root, differences):
+    """For each prediction, or each pair of them, the triangle R with |R x| the norm of a row x:
+    (rows of `root`, number of columns of all of them).
+
+    Images under them are as long as rows, d + 1, where those under the root are d K: 581,012 x 54
+    and 7 classes took 0.3 of the time.
+    """
+    k = root.shape[1]
+    if differences:
+        first, second = np.triu_indices(k, 1)
+        parts = root[:, first] - root[:, second]
+    else:
+        parts = root
+    # NumPy's types know the other modes only.
+    triangles = np.asarray(np.linalg.qr(parts.transpose(1, 2, 0), mode="r"))
+    return np.ascontiguousarray(triangles.transpose(2, 0, 1).reshape(len(root), -1))
 
 
 def _greatest_of_part(part, columns):
     """The greatest squared norm over the rows of a part."""
-    F, k, d = part, part.n_predictions, part.n_features
+    F, d = part, part.n_features
     ranges, cuts = F.ranges, F.range_cuts
     largest = np.zeros(cuts.size - 1)
-    length = max(16, VALUES // (k * F.size))
+    length = max(16, VALUES // columns.shape[1])
 
     def work(first, last):
         for b in range(first, last):
@@ -128,8 +148,8 @@ def _greatest_of_part(part, columns):
                 images = part @ columns[:d]
                 if F.fit_intercept:
                     images = images + columns[d]
-                images = images.reshape(-1, k, F.size)
-                norms = _greatest(images, F.loss.shift_invariant)
+                images = images.reshape(len(images), -1, len(columns))
+                norms = np.einsum("ipj,ipj->ip", images, images).max(axis=1)
                 weights = F.samples.weights
                 counts = weights[chosen] > 0.0 if weights.size > 1 else slice(None)
                 largest[b] = max(largest[b], norms[counts].max(initial=0.0))
@@ -137,13 +157,3 @@ def _greatest_of_part(part, columns):
     map_ranges(work, largest.size, F.n_threads)
     F.meter.count()
     return float(largest.max())
-
-
-def _greatest(images, differences):
-    """Of each row the greatest squared norm of images[i, k], or of a difference of two of them."""
-    products = images @ images.transpose(0, 2, 1)
-    squares = np.einsum("ikk->ik", products)
-    if not differences:
-        return squares.max(axis=1)
-    distances = squares[:, :, None] + squares[:, None, :] - 2.0 * products
-    return distances.max(axis=(1, 2))
