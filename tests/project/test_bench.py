@@ -45,10 +45,19 @@ from bench import (  # noqa: E402
     same_problems,
     scaling,
     standings,
+    structures,
     suite,
 )
 from bench.__main__ import main, parse  # noqa: E402
-from fastgd import EpsilonInsensitive, Hinge, LogLoss, Loss, Quantile, SquaredError  # noqa: E402
+from fastgd import (  # noqa: E402
+    EpsilonInsensitive,
+    GDRegressor,
+    Hinge,
+    LogLoss,
+    Loss,
+    Quantile,
+    SquaredError,
+)
 from fastgd.losses.base import has_mean  # noqa: E402
 from fastgd.losses.domain import REALS, SIGNS  # noqa: E402
 from fastgd.objective import cost_model  # noqa: E402
@@ -723,6 +732,33 @@ def test_hard_problems_are_the_same_each_time(tmp_path):
         assert one.X.shape[0] == one.y.size
         assert one.stored <= hard_problems.MOST_VALUES
     assert one.print_of_data() != hard_problems.make(5, index).print_of_data()
+
+
+@pytest.mark.parametrize("kind", sorted(structures.SHARES))
+def test_structures_of_penalties_in_double_double(kind, monkeypatch):
+    monkeypatch.setattr(structures, "SHARES", {kind: 1.0})
+    rng = np.random.default_rng(3)
+    structure = json.loads(json.dumps(structures.draw(rng, 7)))
+    assert structures.draw(np.random.default_rng(3), 7) == structure
+    problem = replace(
+        hard_problems.make(4, 0),
+        penalty="elasticnet",
+        alpha=0.3,
+        l1_ratio=0.25,
+        structure=structure,
+    )
+    free = [w is not None for w in structure.get("weights", [1.0] * 7)]
+    coef = np.where(free, np.linspace(0.1, 0.7, 7), 0.0)
+    low, high = structure.get("low", [0.0] * 7), structure.get("high", [1.0] * 7)
+    coef = np.clip(coef, low, high)
+    parameters = {**problem.penalty_parameters, "solver": "newton", "tol": 1e-2}
+    model = GDRegressor(**parameters)
+    term = model._components()[1].term(0.3)
+    assert sum(exact._penalty(problem, coef)[0]) == pytest.approx(term.value(coef), rel=1e-12)
+    if kind in ("positive", "bounds", "weights"):
+        beyond = np.full(7, -1e3) if kind != "weights" else np.ones(7)
+        inside = kind == "weights" and all(free)
+        assert structures.allows(structure, beyond) == inside
 
 
 def _own_losses():
