@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.preprocessing import StandardScaler
 
-from .data import load, signs
-from .problems import CLASSIFICATION, LOSSES, Problem
+from .data import load_all, signs
+from .problems import CLASSIFICATION, DEVIANCES, LOSSES, MULTINOMIAL, Problem
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,16 @@ class Case:
     fit_intercept: bool = False
     prepare: Callable = lambda X, y: (X, y)
     rows: int | None = None
+    beside: str = ""  # what `prepare` is given beside X and y, by its name in the data folder
 
     def problem(self):
         """X in float64, C-contiguous or CSR."""
-        X, y = _loaded(self.data, self.rows)
-        X, y = self.prepare(X, y)
+        X, y, more = _loaded(self.data, self.rows)
+        X, y = self.prepare(X, y, more[self.beside]) if self.beside else self.prepare(X, y)
         if self.loss in CLASSIFICATION:
             y = signs(y)
+        if self.loss == MULTINOMIAL:
+            y = np.unique(y, return_inverse=True)[1]
         X = (
             sp.csr_array(X, dtype=np.float64)
             if sp.issparse(X)
@@ -53,6 +56,8 @@ class Case:
         """The rival that is scikit-learn's default estimator for this problem, with an L1 norm
         the nearest to one.
         """
+        if self.loss in DEVIANCES:
+            return "sklearn/deviance/lbfgs"
         if self.loss == "squared_hinge":
             return (
                 "sklearn/LinearSVC/dual"
@@ -69,7 +74,7 @@ class Case:
 @lru_cache(maxsize=1)
 def _loaded(data, rows):
     options = {} if rows is None else {"n": rows}
-    return load(data, **options)
+    return load_all(data, **options)
 
 
 def _standardised(X, y):
@@ -92,6 +97,15 @@ def _scaled(X, y):
     return X / np.abs(X).max(axis=0), y
 
 
+def _mean_claim(X, y, amounts):
+    claims = (y > 0.0) & (amounts > 0.0)
+    return X[claims], amounts[claims] / y[claims]
+
+
+def _premium(X, y, amounts):
+    return X, amounts
+
+
 def _late(X, y):
     return X, np.where(y > 15.0, 1.0, -1.0)
 
@@ -110,6 +124,33 @@ def _route_cases():
                 prepare=prepare,
                 rows=1_000_000,
             )
+
+
+def _several_classes():
+    for name, data in (
+        ("mnist 10 classes", "mnist"),
+        ("news20 20 classes", "news20"),
+        ("covtype raw 7 classes", "covtype"),
+    ):
+        yield Case(f"{name} log 1/n intercept", data, MULTINOMIAL, fit_intercept=True)
+
+
+def _insurance():
+    """Counts of claims, amounts of claims, and amounts of policies."""
+    for loss, name, given in (
+        ("poisson", "counts poisson", {}),
+        ("gamma", "claims gamma", {"prepare": _mean_claim, "beside": "claim_amount"}),
+        ("tweedie", "premiums tweedie", {"prepare": _premium, "beside": "claim_amount"}),
+    ):
+        # As premiums are set: 1 / n leaves rare levels to themselves.
+        yield Case(
+            f"french_motor {name} 100/n intercept",
+            "french_motor",
+            loss,
+            times=100.0,
+            fit_intercept=True,
+            **given,
+        )
 
 
 def _sparse_cases(data):
@@ -152,6 +193,8 @@ CASES = [
         "flights squared 1/n", "flights", "squared_error", prepare=_without_outliers, rows=1_000_000
     ),
     *_route_cases(),
+    *_several_classes(),
+    *_insurance(),
 ]
 # What everyone has; in the suite where there is no data folder.
 OF_SKLEARN = [
@@ -168,5 +211,6 @@ OF_SKLEARN = [
         "squared_error",
         prepare=_standardised_and_centred,
     ),
+    Case("digits log 1/n intercept", "sklearn:digits", MULTINOMIAL, fit_intercept=True),
 ]
 SMOKE = [Case("breast_cancer log 1/n", "sklearn:breast_cancer", "log_loss", prepare=_scaled)]

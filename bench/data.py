@@ -14,6 +14,15 @@ FOLDER = Path(
 )
 
 
+def load_all(data, **options):
+    """X, y and what the data folder has beside them, by name; nothing for other data."""
+    loader = folder_loader()
+    if loader is None or data.startswith("sklearn:") or Path(data).is_file():
+        return *load(data, **options), {}
+    X, y, _, more = loader(data, **options)
+    return X, y, more
+
+
 def load(data, target=None, **options):
     """X and y of `sklearn:NAME`, of a name in the data folder (with options), or of a file; where
     there is no data folder, generated data of the same shape.

@@ -75,46 +75,69 @@ def lower_bound(objective, v, step, workspace=None):
     F, linear_map = objective, LinearMap(objective)
     (coef, intercept), (move, shift) = F.split(v), F.split(step)
     predictions, moves = linear_map.matvec(coef, workspace), linear_map.matvec(move)
+    found = balanced_duals(F, predictions, moves, intercept, shift)
+    if found is None:
+        return -np.inf
+    below, duals, shift, tiny = found
+    there = coef + move
+    value = below + 0.5 * F.l2 * float(there @ there)
+    sizes = column_sizes(F)
+    slope = root_mean_square(F, duals)
+    of_sums = max(slope_rounding(F, value), 2.0 * sum_rounding(F) * slope)
+    wrong = of_sums * float(np.linalg.norm(sizes)) + EPS * F.l2 * float(np.linalg.norm(there))
+    # What is left of the mean goes where its heavier sign is scaled down: no sum moves by more.
+    wrong += tiny * float(np.sqrt(F.moments()[1][0]))
+    rest = float(np.linalg.norm(linear_map.rmatvec(duals) + F.l2 * there)) + wrong
+    largest = abs(intercept + shift) + largest_of(predictions) + largest_of(moves)
+    predicted = float(sizes @ (np.abs(v) + np.abs(step)))
+    rounded = dual_rounding(F, value, slope, predicted, largest, tiny)
+    return value - rest**2 / (2.0 * F.l2) - rounded
+
+
+def balanced_duals(objective, predictions, moves, intercept, shift):
+    """The mean of loss less gap, the dual point over n, the shift of the intercept that makes its
+    sum 0 where there is one, and what may be left of that sum.
+
+    None where it does not balance, or where a step is so long that the loss overflows, an
+    exponential one soon: that proves nothing.
+    """
+    F, linear_map = objective, LinearMap(objective)
     excess = tiny = 0.0
     for _ in range(MOST_SHIFTS):
         duals = np.empty(0)  # gone before there are others
         below, duals, curvature = linear_map.conjugates(predictions, moves, intercept, shift)
         if not F.fit_intercept or not np.isfinite(below):
             break
-        excess, tiny = (
-            abs(float(duals.sum())),
-            1e-14 * float(np.linalg.norm(duals)) * float(np.sqrt(F.n_samples)),
-        )
+        excess = abs(float(duals.sum()))
+        tiny = 1e-14 * float(np.linalg.norm(duals)) * float(np.sqrt(F.n_samples))
         if excess <= tiny or not curvature > 0.0:
             break
         shift -= float(duals.sum()) / curvature
-    # A step so long that the loss overflows, an exponential one soon, proves nothing.
     if not (excess <= tiny and np.isfinite(below) and np.abs(duals).max(initial=0.0) < HUGE):
-        return -np.inf
-    there = coef + move
-    value = below + 0.5 * F.l2 * float(there @ there)
-    sizes = column_sizes(F)
-    slope = _root_mean_square(F, duals)
-    of_sums = max(slope_rounding(F, value), 2.0 * sum_rounding(F) * slope)
-    wrong = of_sums * float(np.linalg.norm(sizes)) + EPS * F.l2 * float(np.linalg.norm(there))
-    # What is left of the mean goes where its heavier sign is scaled down: no sum moves by more.
-    wrong += tiny * float(np.sqrt(F.moments()[1][0]))
-    rest = float(np.linalg.norm(linear_map.rmatvec(duals) + F.l2 * there)) + wrong
-    largest = abs(intercept + shift) + sum(
-        _largest(part) for part in (predictions, moves, F.samples.offsets)
-    )
-    predicted = float(sizes @ (np.abs(v) + np.abs(step))) + offset_size(F)
-    rounded = 4.0 * sum_rounding(F) * abs(value) + 4.0 * EPS * slope * predicted
-    rounded += 4.0 * tiny * (1.0 + float(largest) + _largest(F.samples.targets))
-    return value - rest**2 / (2.0 * F.l2) - rounded
+        return None
+    return below, duals, shift, tiny
 
 
-def _root_mean_square(F, duals):
+def dual_rounding(objective, value, slope, predicted, largest, tiny):
+    """What the values and gaps, which come to `value`, may be wrong by for rounding, and what
+    scaling the heavier sign down costs them.
+
+    `slope` is the root mean square of the dual point, `predicted` what predictions are made of,
+    `largest` the greatest of them, `tiny` what is left of the dual point's sum.
+    """
+    F = objective
+    rounded = 4.0 * sum_rounding(F) * abs(value) + 4.0 * EPS * slope * (predicted + offset_size(F))
+    scaled = 1.0 + float(largest) + largest_of(F.samples.offsets) + largest_of(F.samples.targets)
+    return rounded + 4.0 * tiny * scaled
+
+
+def root_mean_square(F, duals):
     """That of the dual variables by the weights of the rows, which `duals` have as factors."""
     weights = np.broadcast_to(F.samples.weights, duals.shape)
     squares = np.divide(duals**2, weights, out=np.zeros_like(duals), where=weights > 0.0)
     return float(np.sqrt(F.n_active * squares.sum()))
 
 
-def _largest(values):
+def largest_of(values):
+    """The greatest magnitude."""
     return max(float(values.max()), -float(values.min()))

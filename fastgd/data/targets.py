@@ -174,7 +174,8 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
                 f"loss {loss.name!r} takes targets that are {domain.text}, got {bad:g}{hint}"
             )
     with np.errstate(over="ignore"):
-        if not np.isfinite(np.vdot(targets, targets)):
+        # Not by BLAS, whose threads it would wake.
+        if not np.isfinite(np.einsum("i,i->", targets.ravel(), targets.ravel())):
             raise ValueError(
                 f"y holds values of up to {np.abs(targets).max():.3g}, whose squares overflow; "
                 "scale it"

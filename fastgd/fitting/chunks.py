@@ -81,7 +81,8 @@ def _advance_one(task, objective, seed, start, state, X):
             History().arrays(),
         )
     coef, intercept = objective.model(solver.answer(state) if what else v)
-    if np.may_share_memory(coef, state.point):
+    # Of K predictions estimators make a table in another order, which is a copy.
+    if coef.ndim == 1 and np.may_share_memory(coef, state.point):
         coef = coef.copy()
     if task.in_place and isinstance(state.memory, StochasticMemory):
         state.memory.journal = None  # that of the earlier state takes an error back

@@ -325,13 +325,15 @@ def _one_look(F, reasons):
 
     An exponential loss is steep beyond measure where one step went too far, which Adagrad never
     forgets: on 678,013 rows of claim counts, 1,000 at a time, its objective was 40 times worse than
-    the null model's after two passes; RMSprop had 0.983 of the optimum's gain after one, 0.989
-    after two.
+    the null model's after two passes.  Shares of the optimum's gain after one and two, rows
+    shuffled, of gd and RMSprop: counts with an offset 0.981, 0.988 and 0.866, 0.907; rates with
+    exposures as weights 0.926, 0.957 and 0.839, 0.865; amounts of all policies (Tweedie) 0.417,
+    0.769, and RMSprop overflows; amounts of 24,944 claims (Gamma) -1.71, 0.422 and 0.422, 0.596.
     """
     if (
         F.n_features > MANY_COLUMNS
         and F.elastic
-        and not F.vector
+        and not (F.vector and F.l1 > 0.0)
         and F.loss.classification
         and F.l2 > 0.0
     ):
@@ -343,8 +345,8 @@ def _one_look(F, reasons):
             )
             return "gd", 1, "optimal"
     if has_mean(F.loss) and F.loss.curvature_bound == np.inf:
-        reasons.append("each column finds its own rate and forgets where the loss was steep")
-        return "rmsprop", 1, "auto"
+        reasons.append("steps are as long as the curvature about the null model allows")
+        return "gd", 1, "auto"
     reasons.append("each column finds its own rate")
     return "adagrad", 1, "auto"
 

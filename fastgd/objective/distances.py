@@ -85,18 +85,19 @@ def curvature_unit(objective):
     if F.loss.curvature_bound < np.inf or not F.loss_smooth or not known:
         return typical_curvature(F.loss)
     if "curvature" not in F.measured:
-        F.measured["curvature"] = _curvature(F)
+        F.measured["curvature"] = curvature_about(F, F.null_intercept)
     return F.measured["curvature"]
 
 
-def _curvature(objective):
+def curvature_about(objective, intercept):
+    """`curvature_unit` of a loss without a bound, about a model without columns."""
     F, loss = objective, objective.loss
     rows = F.samples.some_active(FEW_ROWS)
     offsets = np.broadcast_to(F.samples.offsets, F.n_samples)
     curvature = squares = values = 0.0
     with np.errstate(all="ignore"):
         for i in rows:
-            z, y = float(F.null_intercept + offsets[i]), float(F.samples.targets[i])
+            z, y = float(intercept + offsets[i]), float(F.samples.targets[i])
             curvature += max(float(loss.step_curvature(z, y)), 0.0)
             squares += float(loss.derivative(z, y)) ** 2
             values += float(loss.value(z, y)) - loss.infimum

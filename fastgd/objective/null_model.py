@@ -12,6 +12,9 @@ from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as coefficients
 from fastgd.penalties.separable import NoPenalty
 
+# Values of F closer than this share are told apart by their slopes: sums of 678,000 rows are wrong
+# by 2e-13, and with 1e-14 Newton steps went on for 22 evaluations at an optimum.
+TIED = 1e-12
 # So many ties in a row that do not halve the slope are rounding.
 MOST_TIES = 3
 # Predictions of which one lies below and one above whatever has a minimum near.
@@ -38,8 +41,31 @@ def best_shift(objective):
     few = _few_samples(objective)
     sums = shifted_sums(objective, objective.samples.offsets) if few is None else few
     if objective.fit_intercept:
-        return lowest(sums, float(np.abs(objective.samples.offsets).max()), objective.loss.infimum)
+        size = float(np.abs(objective.samples.offsets).max())
+        return lowest(sums, size, objective.loss.infimum, _likely_shift(objective))
     return 0.0, sums(0.0)[0]
+
+
+def _likely_shift(objective):
+    """The shift with the mean of the targets, where a loss has a link: all of these have their best
+    constant there, from which offsets lead away a little.
+    """
+    loss, samples = objective.loss, objective.samples
+    if not has_mean(loss):
+        return 0.0
+    weights = samples.weights if samples.weights.size > 1 else None
+    mean = float(np.average(samples.targets, weights=weights))
+    if not loss.target_domain.low < mean < loss.target_domain.high:
+        return 0.0
+
+    def alone(shift):
+        parts = loss.value(shift, mean), loss.derivative(shift, mean), loss.curvature(shift, mean)
+        return tuple(float(part) for part in parts)
+
+    with np.errstate(all="ignore"):
+        found = lowest(alone, 0.0)[0]
+    offsets = samples.offsets
+    return found - float(np.average(offsets, weights=weights if offsets.size > 1 else None))
 
 
 def _exact_constant(objective):
@@ -189,7 +215,7 @@ def _sums_in_pieces(F, samples):
     return sums
 
 
-def lowest(sums, size, infimum=0.0):
+def lowest(sums, size, infimum=0.0, start=0.0):
     """Shift of all predictions with the least loss, and that loss: Newton inside a bracket of the
     sign change.
 
@@ -204,15 +230,17 @@ def lowest(sums, size, infimum=0.0):
         The greatest |prediction|.
     infimum : float
         What the loss is nowhere below, or -inf.
+    start : float
+        A shift to begin with.
 
     Examples
     --------
     >>> lowest(lambda shift: ((shift - 2.0) ** 2, 2.0 * (shift - 2.0), 2.0), 0.0)
     (2.0, 0.0)
     """
-    value, slope, curvature = sums(0.0)
-    best = (value, abs(slope), 0.0)
-    shift = 0.0
+    value, slope, curvature = sums(start)
+    best = (value, abs(slope), start)
+    shift = start
     low = -np.inf
     high = np.inf
     reach = 1.0
@@ -238,7 +266,7 @@ def lowest(sums, size, infimum=0.0):
         if shift in (low, high) or not abs(shift) < 1e150:
             break
         value, slope, curvature = sums(shift)
-        tied = abs(value - best[0]) <= 1e-14 * abs(best[0])
+        tied = abs(value - best[0]) <= TIED * abs(best[0])
         ties = ties + 1 if tied and abs(slope) > 0.5 * best[1] else 0
         if abs(slope) < best[1] if tied else value < best[0]:
             best = (value, abs(slope), shift)

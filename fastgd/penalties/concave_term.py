@@ -37,6 +37,15 @@ class ConcaveTerm(Term):
         """Its derivative in |w|."""
         raise NotImplementedError
 
+    def pieces(self):
+        """Of each piece in |w| where it begins, the slope there, the second derivative, and the
+        value where it begins: four arrays.
+        """
+        lows = np.array([0.0, *self.knots])
+        slopes = np.array([float(self.slope(np.float64(low))) for low in lows])
+        bends = np.append(np.diff(slopes) / np.diff(lows), 0.0)
+        return lows, slopes, bends, self.sizes_value(lows)
+
     def smooth_value(self, coef):
         """Nothing: it is the rest as a whole."""
         return 0.0

@@ -11,6 +11,7 @@ from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.column_generation import PathOnColumns
 from fastgd.solvers.interior_point.row_generation import RowGeneration
+from fastgd.solvers.l1.concave_set import ConcaveSet
 from fastgd.solvers.l1.working_set import WorkingSet
 from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
@@ -36,6 +37,7 @@ REGISTRY: tuple[type[Solver], ...] = (
     NewtonCG,
     ProximalNewton,
     WorkingSet,
+    ConcaveSet,
     RowGeneration,
     CentralPath,
     PathOnColumns,

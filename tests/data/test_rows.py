@@ -289,6 +289,16 @@ def test_more_storage_than_indptr_says_is_ignored():
     check_rows(as_rows(matrix), X)
 
 
+def test_sizes_of_a_few_sparse_rows_are_those_of_all_storages():
+    X = np.random.default_rng(1).standard_normal((30, 12))
+    X[X < 0.5] = 0.0
+    X[7] = 0.0
+    chosen, largest = np.array([2, 7, 8, 29]), np.zeros(12)
+    np.maximum.at(largest, *as_rows(sp.csr_array(-X)).sizes_in(chosen))
+    np.testing.assert_array_equal(largest, np.abs(X[chosen]).max(axis=0))
+    np.testing.assert_array_equal(as_rows(X).sizes_in(chosen)[1], largest)
+
+
 def test_no_stored_value_at_all():
     check_rows(as_rows(sp.csr_array((3, 2))), np.zeros((3, 2)))
 

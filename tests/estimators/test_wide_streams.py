@@ -20,6 +20,7 @@ SETTINGS = {
     "elastic": {"penalty": "elasticnet", "alpha": 1e-3},
     "no intercept": {"fit_intercept": False},
     "rates that fall": {"alpha": 0.1},
+    "three classes": {"alpha": 0.1, "average": True},
 }
 
 
@@ -29,15 +30,16 @@ def chunk(n=8, row_length=5):
     starts = np.arange(0, n * row_length + 1, row_length)
     X = sp.csr_array((values, index.ravel(), starts), shape=(n, D))
     X.sum_duplicates()
-    return X, np.arange(n) % 2
+    return X, np.arange(n)
 
 
 CHUNKS = [chunk() for _ in range(12)]
 
 
 def stream(model, chunks):
+    n_classes = 3 if model.average and model.learning_rate == "auto" else 2
     for X, y in chunks:
-        model.partial_fit(X, y, classes=[0, 1])
+        model.partial_fit(X, y % n_classes, classes=np.arange(n_classes))
     return model
 
 
@@ -56,8 +58,9 @@ def test_only_some_columns_moved_in_place_are_all_columns_moved_in_copies(name, 
 def test_an_error_after_an_epoch_leaves_the_stream_as_it_was(name):
     model = stream(GDClassifier(random_state=0, **SETTINGS[name]), CHUNKS[:5])
     apart, coef = pickle.loads(pickle.dumps(model)), model.coef_.copy()
+    X, y = CHUNKS[5]
     with pytest.raises(ValueError, match="features"):
-        model.partial_fit(*CHUNKS[5], X_val=np.ones((2, 3)), y_val=[0, 1])
+        model.partial_fit(X, y % 2, X_val=np.ones((2, 3)), y_val=[0, 1])
     np.testing.assert_array_equal(model.coef_, coef)
     np.testing.assert_array_equal(stream(model, CHUNKS[6:]).coef_, stream(apart, CHUNKS[6:]).coef_)
 

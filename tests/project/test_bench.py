@@ -214,7 +214,7 @@ def test_shares_are_those_of_the_package():
 
 
 @pytest.mark.parametrize("intercept", [True, False])
-def test_several_classes_are_those_of_the_package_and_of_their_rivals(intercept):
+def test_several_classes_are_those_of_the_package_and_of_their_rivals(intercept, monkeypatch):
     problem = problems.make_problem(
         "sklearn:iris", "multinomial", 0.01, fit_intercept=intercept, scale=True
     )
@@ -236,6 +236,14 @@ def test_several_classes_are_those_of_the_package_and_of_their_rivals(intercept)
             warnings.simplefilter("ignore")
             answer = rival.run(problem, 1e-8 if rival.budget == "tol" else 200, 1)
         assert abs(problem.suboptimality(F.value(F.joined(answer)))) < 1e-6, name
+    value, gap = multinomial.proved(F, F.joined(answer))
+    assert -1e-12 < value - problem.optimum <= gap + 1e-12
+    assert gap < 1e-6
+    monkeypatch.setattr(optimum, "MOST_FOR_NEWTON", 0)
+    again = replace(problem)
+    optimum.solve(again)
+    assert "fastgd, proved to" in again.reference
+    assert again.optimum == pytest.approx(problem.optimum, rel=1e-9)
     with pytest.raises(SystemExit, match="3 to 1000 classes, got 2"):
         problems.make_problem("sklearn:breast_cancer", "multinomial")
 

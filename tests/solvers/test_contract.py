@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd import GroupLasso, solvers
+from fastgd import MCP, GroupLasso, solvers
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.plain_values import Decoder, Encoder
 from fastgd.fitting.stored_classes import REGISTERED
@@ -50,8 +50,9 @@ EVERY = {
     "none": None,
     "own": Quartic(),
     "groups": GROUPS,
+    "mcp": MCP(),
 }
-PENALTIES = with_jit({"l2": "l2", "l1": "l1", "groups": GROUPS}, EVERY)
+PENALTIES = with_jit({"l2": "l2", "l1": "l1", "groups": GROUPS, "mcp": MCP()}, EVERY)
 
 
 def problem(loss, penalty, storage=np.asarray, repeat=None, n_threads=1, n=23):

@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
-from fastgd import Objective
-from fastgd.objective.moments import row_coupling, spread, standard_spread
-from fastgd.solvers.krylov_iterations import fewest_iterations, likely_iterations, share_of_digits
+from fastgd import GDClassifier, Objective
+from fastgd.objective.moments import row_coupling, spread, standard_spectrum
+from fastgd.solvers.krylov_iterations import (
+    fewest_iterations,
+    lbfgs_iterations,
+    newton_iterations,
+    share_of_digits,
+)
 
 
 def made(n, d, alpha):
@@ -14,33 +19,45 @@ def made(n, d, alpha):
     return Objective("log_loss", X, np.where(X[:, 0] > 0.0, 1.0, -1.0), alpha=alpha, n_jobs=1)
 
 
-@pytest.mark.parametrize(("n", "d", "alpha"), [(200, 20, 1e-9), (200, 20, 10.0), (20, 200, 0.1)])
-def test_iterations_by_hand(n, d, alpha):
-    F = made(n, d, alpha)
-    s = spread(F)
-    greatest = s * 0.25 * row_coupling(F) * n / min(n, d)
-    expected = 3.0 + 0.6 * np.sqrt(greatest)
-    if d < n:
-        expected = min(expected, 3.0 + 3.0 * np.sqrt(s) / (1.0 - np.sqrt(d / n)))
-    assert likely_iterations(F, 1e-4) == pytest.approx(min(expected, 150.0))
+@pytest.mark.parametrize("alpha", [1e-9, 10.0])
+def test_iterations_by_the_spectrum_of_columns(alpha):
+    F = made(200, 20, alpha)
+    *greatest, least = standard_spectrum(F)
+    told = [
+        min(2.0 * j + c * np.sqrt(value / least) for j, value in enumerate(greatest))
+        for c in (5.5, 4.5)
+    ]
+    assert lbfgs_iterations(F, 1e-4) == pytest.approx(max(told[0], 3.0))
+    assert newton_iterations(F, 1e-4) == pytest.approx(max(told[1], 3.0))
 
 
-def test_iterations_in_standardised_coordinates_follow_their_spread():
-    F = made(200, 20, 1e-9)
-    expected = 3.0 + 3.0 * np.sqrt(standard_spread(F)) / (1.0 - np.sqrt(0.1))
-    assert likely_iterations(F, 1e-4, standardised=True) == pytest.approx(expected)
+def test_iterations_by_the_penalty_where_rows_are_fewer():
+    F = made(20, 200, 0.1)
+    greatest = spread(F) * 0.25 * row_coupling(F)
+    expected = min(3.0 + 0.6 * np.sqrt(greatest), 150.0)
+    assert newton_iterations(F, 1e-4) == pytest.approx(expected)
 
 
 def test_the_greatest_curvature_is_about_that_of_the_matrix():
-    F = made(400, 30, 1e-3)
+    F = made(30, 400, 1e-3)
     X = F.rows.part(slice(None))
-    greatest = 0.25 * np.linalg.eigvalsh(X.T @ X / 400)[-1] / F.l2
-    told = spread(F) * 0.25 * row_coupling(F) * 400 / 30
+    greatest = 0.25 * np.linalg.eigvalsh(X @ X.T / 30)[-1] / F.l2
+    told = spread(F) * 0.25 * row_coupling(F)
     assert 0.5 < told / greatest < 2.0
+
+
+@pytest.mark.parametrize("common", [0.0, 1.0, 10.0])
+def test_iterations_are_those_that_are_taken(common):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((2000, 150)) + common * rng.standard_normal((2000, 1))
+    y = np.where(X[:, 0] + rng.logistic(size=2000) > 0.0, 1, -1)
+    F = Objective("log_loss", X, y, alpha=1e-4, n_jobs=1)
+    model = GDClassifier(alpha=1e-4, solver="lbfgs", tol=1e-4, n_jobs=1).fit(X, y)
+    assert 0.4 < lbfgs_iterations(F, 1e-4) / model.n_iter_ < 2.5
 
 
 def test_tolerances():
     assert share_of_digits(1e-4) == 1.0
     assert share_of_digits(1e-2) == pytest.approx(0.6)
     assert share_of_digits(None) == share_of_digits(0.0) > 3.0
-    assert fewest_iterations(1e-4) == 5.0
+    assert fewest_iterations(1e-4) == 3.0

@@ -162,13 +162,8 @@ def test_coordinate_descent_on_the_matrix_is_its_twin(epochs):
 def test_an_epoch_on_columns_is_its_twin(order):
     X, curvatures, derivatives, coef, _, _ = model()
     X, coef = X[:, [0, 1, 3, 4, 5, 6]], coef[[0, 1, 3, 4, 5, 6]]  # l2 on each column but the last
-    columns, places, start, largest, total = (
-        sp.csc_array(X[:, [3, 0, 1, 2, 4, 5]]),
-        np.array([1, 2, 3, 0, 4, 5]),
-        coef,
-        0.0,
-        0.0,
-    )
+    columns, places = sp.csc_array(X[:, [3, 0, 1, 2, 4, 5]]), np.array([1, 2, 3, 0, 4, 5])
+    start, changes = coef, np.zeros(6)
     expected, l1, l2 = coef.copy(), np.append(np.full(5, 0.2), 0.0), np.append(np.full(5, 0.3), 0.0)
     bends = X.T**2 @ curvatures / 30 + l2
     for j in order:
@@ -178,18 +173,40 @@ def test_an_epoch_on_columns_is_its_twin(order):
         )
         new = expected[j] - slope / bends[j]
         new = np.sign(new) * max(abs(new) - l1[j] / bends[j], 0.0)
-        change = abs(new - expected[j]) * bends[j]
-        largest, total, expected[j] = max(largest, change), total + change, new
+        changes[j] = abs(new - expected[j]) * bends[j]
+        expected[j] = new
     data = columns.data, columns.indices.astype(np.uint32), columns.indptr.astype(np.uint64), places
     found, amounts, diagonal = coef.copy(), derivatives.copy(), np.zeros(6)
-    numbers = diagonal, curvatures, amounts, found, 0.2, 0.3, 30, 5
+    changed = np.zeros(6)
+    numbers = diagonal, curvatures, amounts, found, changed, 0.2, 0.3, 30, 5
     moves = kernels.column_epoch(data, order, *numbers)
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(
         amounts, derivatives + curvatures * (X @ (expected - coef)), rtol=1e-11, atol=1e-13
     )
     np.testing.assert_allclose(diagonal[order], bends[order], rtol=1e-12)
-    assert moves == pytest.approx((largest, total), rel=1e-11)
+    np.testing.assert_allclose(changed, changes, rtol=1e-11, atol=1e-14)
+    steps = np.divide(changes, bends, where=bends > 0.0, out=np.zeros(6))
+    assert moves == pytest.approx((changes.max(), 0.5 * float(changes @ steps)), rel=1e-11)
+
+
+def test_the_model_falls_by_at_least_what_an_epoch_tells():
+    X, curvatures, derivatives, coef, _, _ = model()
+    n, d = X.shape
+    columns = sp.csc_array(X)
+    data = columns.data, columns.indices.astype(np.uint32), columns.indptr.astype(np.uint64)
+
+    def value(u):
+        q = X @ (u - coef)
+        smooth = derivatives @ q + 0.5 * curvatures @ q**2
+        return smooth / n + 0.2 * np.abs(u[: d - 1]).sum() + 0.15 * u[: d - 1] @ u[: d - 1]
+
+    found, amounts = coef.copy(), derivatives.copy()
+    numbers = np.zeros(d), curvatures, amounts, found, np.zeros(d), 0.2, 0.3, n, d - 1
+    for _ in range(4):
+        before = value(found)
+        fell = kernels.column_epoch((*data, np.arange(d)), np.arange(d), *numbers)[1]
+        assert 0.0 < fell <= (before - value(found)) * (1.0 + 1e-12) + 1e-15
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
@@ -201,8 +218,9 @@ def test_rough_steps_lead_to_the_same_optimum(fit_intercept, monkeypatch):
     X = sp.random_array((300, 500), density=0.03, rng=rng, format="csr")
     y = np.where(X @ rng.standard_normal(500) + 0.1 * rng.standard_normal(300) > 0.0, 1.0, -1.0)
     found, rough = [], []
-    for far in (sets.FAR, np.inf):
-        monkeypatch.setattr(sets, "FAR", far)
+    for closest, farest in ((sets.CLOSEST, sets.FAREST), (np.inf, np.inf)):
+        monkeypatch.setattr(sets, "CLOSEST", closest)
+        monkeypatch.setattr(sets, "FAREST", farest)
         F = Objective("log_loss", X, y, penalty="l1", alpha=2e-4, fit_intercept=fit_intercept)
         solver = WorkingSet(F, sampling=False)
         made, step = [], sets.newton_step
@@ -220,6 +238,50 @@ def test_rough_steps_lead_to_the_same_optimum(fit_intercept, monkeypatch):
     assert rough[0] >= 2
     assert rough[1] == 0
     assert found[0] == pytest.approx(found[1], rel=2e-6)
+
+
+def weak_problem(n=300, d=500, alpha=2e-4, seed=3, **given):
+    rng = np.random.default_rng(seed)
+    X = sp.random_array((n, d), density=0.03, rng=rng, format="csr")
+    y = np.where(X @ rng.standard_normal(d) + 0.1 * rng.standard_normal(n) > 0.0, 1.0, -1.0)
+    return Objective("log_loss", X, y, penalty="l1", alpha=alpha, **given)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
+def test_models_prove_what_the_gap_does_not_yet(fit_intercept, monkeypatch):
+    """Runs end sooner by the dual points of models, and what these prove is true."""
+    iterations = []
+    lowest = proved(WorkingSet(weak_problem(fit_intercept=fit_intercept)), tol=1e-9)
+    for applies in (lambda F: False, sets.scaled_dual.applies):
+        monkeypatch.setattr(sets.scaled_dual, "applies", applies)
+        F = weak_problem(fit_intercept=fit_intercept)
+        solver = WorkingSet(F, tol=1e-4)
+        result = proved(solver, tol=1e-4)
+        assert result.suboptimality <= 1e-4
+        iterations.append(len(result.history["objective"]))
+    best, told = F.value(lowest.point), solver._lower
+    assert 0.99 * best <= told <= best * (1.0 + 1e-12)
+    floor = solver.progress(solver.start(result.point)).lower
+    assert floor == -np.inf  # of another run nothing is known
+    assert iterations[1] <= iterations[0]
+    assert F.value(result.point) - F.value(lowest.point) <= 1e-4 * F.value(lowest.point)
+
+
+def test_a_crowded_sample_is_left(monkeypatch):
+    """Where the sample has more nonzero coefficients than its rows can tell, the run begins with
+    none.
+    """
+    monkeypatch.setattr(sets, "LEAST_SAMPLE", 20)
+    starts = []
+    for crowded in (0.0, np.inf):
+        monkeypatch.setattr(sets, "CROWDED", crowded)
+        X = np.random.default_rng(0).standard_normal((640, 4))
+        F = Objective("log_loss", X, np.sign(X[:, 0]), penalty="l1", alpha=0.02)
+        solver = WorkingSet(F, seed=1)
+        state = solver.start(F.start())
+        solver._start_on_sample(state)
+        starts.append(np.count_nonzero(state.point))
+    assert starts[0] == 0 < starts[1]
 
 
 def test_the_support_is_solved_for_exactly():

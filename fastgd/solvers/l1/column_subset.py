@@ -2,11 +2,14 @@
 one after the other.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import scipy.sparse as sp
 
 from fastgd.objective.gram import add_gram
 from fastgd.objective.linear_map import LinearMap
+from fastgd.solvers.l1 import kernels
 
 # More columns than this have no matrix: 18 MB, and more to read for each coordinate than its column
 # holds.  Nor have columns whose entries, so many times, are fewer than its numbers: 2500 x 20,000
@@ -21,6 +24,32 @@ FEW = 100
 # Each block of rows has a matrix of its own: two blocks where it may be large.
 MATRIX_BLOCKS = 4
 NO_ROWS = np.empty(0, dtype=np.int64)
+
+
+class Sorted(NamedTuple):
+    """Columns one after the other, the first of them ones.
+
+    Attributes
+    ----------
+    places : ndarray, (width,)
+        Which of them each column is; 0 where it is not there.
+    values, numbers : ndarray
+        Values and the rows that they are in.
+    starts : ndarray
+        Column k is between `starts[k]` and `starts[k + 1]`.
+    """
+
+    places: np.ndarray
+    values: np.ndarray
+    numbers: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def ones(cls, width, n):
+        """Nothing but the ones."""
+        numbers = np.arange(n, dtype=np.uint32)
+        starts = np.array([0, n], dtype=np.uint64)
+        return cls(np.zeros(width, dtype=np.int32), np.ones(n), numbers, starts)
 
 
 class Columns:
@@ -38,7 +67,9 @@ class Columns:
         self.objective, self.rows, self.index = objective, rows, index
         self.width, self.whole = rows.shape()[1], index is None
         self.linear_map = LinearMap(objective, None if self.whole else rows)
-        self._slots, self._sorted = None, None
+        self._slots: tuple | None = None
+        self._counts: np.ndarray | None = None
+        self._sorted: Sorted | None = None
         self.known: tuple | None = None  # columns and the matrix that is kept of them
 
     def products(self, coef):
@@ -123,9 +154,10 @@ class Columns:
             n / (firsts.size * chunk) * (0.5 + np.bincount(found[found >= 0], minlength=index.size))
         )
 
-    def are_swept(self, chosen, far=False):
+    def are_swept(self, chosen, far=False, n_nonzero=0):
         """Whether coordinate descent goes over the chosen columns themselves, not over a matrix
-        of them; sooner where the coefficients are `far` from their optimum.
+        of them; sooner where the coefficients are `far` from their optimum, and where those that
+        are not 0 have no matrix.
         """
         size = chosen.size
         numbers = NUMBERS_PER_ENTRY_FAR if far and size > FEW else NUMBERS_PER_ENTRY
@@ -133,18 +165,53 @@ class Columns:
             return True
         if not self.rows.sparse or size**2 <= numbers * self.objective.n_samples:
             return False
+        if n_nonzero > WIDEST_MATRIX:
+            return True
         return numbers * float(self.entries(chosen).sum()) < size**2
 
     def by_column(self, chosen):
         """Values, row numbers and starts of columns, the chosen among them, and the places of
-        these and of ones.
+        these and of ones, 0.
+
+        Columns stay where they are once they were chosen; others are sorted behind them, in one
+        reading of the rows.  That is not counted: a run that is taken up does it once more.
         """
-        if self._sorted is None or not np.isin(chosen, self._sorted[0], assume_unique=True).all():
-            n, index = self.objective.n_samples, chosen if self.whole else np.arange(self.width)
-            part = sp.csc_array(self.rows.part(slice(None), index if self.whole else None))
-            part.sort_indices()
-            starts = np.append(part.indptr, part.indptr[-1] + n).astype(np.uint64)
-            numbers = np.append(part.indices, np.arange(n)).astype(np.uint32)
-            self._sorted = index, (np.append(part.data, np.ones(n)), numbers, starts)
-        index, data = self._sorted
-        return *data, np.append(np.searchsorted(index, chosen), index.size)
+        held = self._sorted
+        if held is None:
+            held = Sorted.ones(self.width, self.objective.n_samples)
+        wanted = chosen if self.whole else np.arange(self.width)
+        missing = wanted[held.places[wanted] == 0]
+        if missing.size:
+            held = self._sort(held, missing)
+        self._sorted = held
+        return held.values, held.numbers, held.starts, np.append(held.places[chosen], 0)
+
+    def _sort(self, held, missing):
+        """These columns behind those that are sorted."""
+        n, part, begin = self.objective.n_samples, None, held.values.size
+        if self.rows.sparse:
+            counts = self.counts()[missing]
+        else:
+            part = sp.csc_array(self.rows.part(slice(None), missing))
+            counts = np.diff(part.indptr)
+        ends = held.starts[-1] + np.cumsum(counts, dtype=np.uint64)
+        values, numbers = np.empty(int(ends[-1])), np.empty(int(ends[-1]), dtype=np.uint32)
+        values[:begin] = held.values
+        numbers[:begin] = held.numbers
+        if part is None:
+            positions = np.append(held.starts[-1], ends[:-1])
+            slots = self.slots(missing)
+            kernels.sort_columns(self.rows, n, slots, positions, values, numbers)
+        else:
+            values[begin:] = part.data
+            numbers[begin:] = part.indices
+        held.places[missing] = np.arange(held.starts.size - 1, held.starts.size - 1 + missing.size)
+        starts = np.append(held.starts, ends)
+        return Sorted(held.places, values, numbers, starts)
+
+    def counts(self):
+        """Stored values of each column: a reading of the columns of the rows, kept."""
+        if self._counts is None:
+            self._counts = np.zeros(self.width, dtype=np.uint32)
+            kernels.count_columns(self.rows, self.objective.n_samples, self._counts)
+        return self._counts

@@ -56,6 +56,38 @@ def gather_entries(rows, member, slots, cuts, capacity, first, last, values, col
 
 
 @kernel
+def count_columns(rows, n_rows, counts):
+    """How many stored values each column has, added to `counts`."""
+    for i in range(n_rows):
+        start, stop = rows.span(i)
+        for k in range(start, stop):
+            counts[rows.column(k)] += np.uint32(1)
+
+
+@kernel
+def sort_columns(rows, n_rows, slots, positions, values, numbers):
+    """Values of columns and the rows that they are in, one column after the other; those at slot -1
+    are left out.
+
+    `positions[slot]` is where the next value of that column goes.
+    """
+    wanted = np.empty(PIECE, np.uint64)  # without a branch, as in `gather_entries`
+    for i in range(n_rows):
+        start, stop = rows.span(i)
+        for low in range(start, stop, PIECE):
+            n_wanted = 0
+            for k in range(low, min(low + PIECE, stop)):
+                wanted[n_wanted] = k
+                n_wanted += 1 if slots[rows.column(k)] >= 0 else 0
+            for p in range(n_wanted):
+                slot = slots[rows.column(wanted[p])]
+                position = positions[slot]
+                values[position] = rows.entry(i, wanted[p])
+                numbers[position] = i
+                positions[slot] = position + np.uint64(1)
+
+
+@kernel
 def coordinate_minimum(coefficient, derivative, curvature, l1):
     """Where derivative e + curvature e^2 / 2 + l1 |coefficient + e| is least, as coefficient +
     e.
@@ -99,6 +131,62 @@ def matrix_descent(matrix, gradient, coef, l1, n_penalised, tolerance, most):
 
 
 @kernel
+def concave_minimum(center, curvature, lows, slopes, bends, heights):
+    """The u with the lowest curvature (u - center)^2 / 2 + penalty(|u|), 0 of equally low ones.
+
+    The penalty is `heights` + `slopes` t + `bends` t^2 / 2, t = |u| - `lows`, from each of the
+    `lows` to the next one.  In a piece it is least at one point where it is convex, else at an end.
+    """
+    size, best = abs(center), 0.0
+    lowest = 0.5 * curvature * size * size
+    for p in range(lows.shape[0]):
+        low = lows[p]
+        high = lows[p + 1] if p + 1 < lows.shape[0] else np.inf
+        curved = curvature + bends[p]
+        inner = low
+        if curved > 0.0:
+            inner = (curvature * size - slopes[p] + bends[p] * low) / curved
+            inner = min(max(inner, low), high)
+        for there in (inner, low):
+            t = there - low
+            height = heights[p] + (slopes[p] + 0.5 * bends[p] * t) * t
+            height += 0.5 * curvature * (there - size) * (there - size)
+            if height < lowest:
+                best, lowest = there, height
+    return best if center > 0.0 else -best
+
+
+@kernel
+def concave_descent(
+    matrix, gradient, coef, lows, slopes, bends, heights, n_penalised, tolerance, most
+):
+    """Coordinate descent on gradient'e + e' matrix e / 2 + a penalty of |coef + e|, each coordinate
+    to its lowest point; `gradient` and `coef` move along.
+
+    Ends once no step changes its derivative by more than `tolerance`, or after `most` epochs.
+    """
+    size = coef.shape[0]
+    for _ in range(most):
+        largest = 0.0
+        for j in range(size):
+            curvature = matrix[j, j]
+            if curvature > 0.0:
+                old = coef[j]
+                new = old - gradient[j] / curvature
+                if j < n_penalised:
+                    new = concave_minimum(new, curvature, lows, slopes, bends, heights)
+                step = new - old
+                if step != 0.0:
+                    coef[j] = new
+                    line = matrix[j]
+                    for k in range(size):
+                        gradient[k] += step * line[k]
+                    largest = max(largest, abs(step) * curvature)
+        if largest <= tolerance:
+            break
+
+
+@kernel
 def prefetch_column(values, rows, start, stop):
     """Ask for the first values and row numbers of a column."""
     end = min(stop, start + FETCHED)
@@ -110,17 +198,18 @@ def prefetch_column(values, rows, start, stop):
 
 @kernel(relaxed=True)  # sums over a column take 0.7 of the time
 def column_epoch(
-    data, order, diagonal, curvatures, derivatives, coef, l1, l2, n_active, n_penalised
+    data, order, diagonal, curvatures, derivatives, coef, changes, l1, l2, n_active, n_penalised
 ):
     """Coordinate descent on the model on its columns, once in this order; the largest change of a
-    derivative, and the sum of all.
+    derivative, and a number that the model has fallen by at least.
 
     `data` are values, row numbers, starts and places: column j is between the start at its place
     and the next one. `derivatives[i]`, the derivative of row i's loss + curvature * change of its
-    prediction, `coef`, and `diagonal`, 0 where it is not known yet, move along.
+    prediction, `coef`, and `diagonal`, 0 where it is not known yet, move along. `changes[j]` is
+    how much column j's step changed its derivative.
     """
     values, rows, starts, places = data
-    largest, total, n = 0.0, 0.0, order.shape[0]
+    largest, fallen, n = 0.0, 0.0, order.shape[0]
     for m in range(n):
         j = order[m]
         ahead = places[order[min(m + AHEAD, n - 1)]]
@@ -138,9 +227,10 @@ def column_epoch(
         if curvature > 0.0:
             coef[j] = coordinate_minimum(old, derivative, curvature, l1 if j < n_penalised else 0.0)
             step = coef[j] - old
+            changes[j] = abs(step) * curvature
             if step != 0.0:
                 for k in range(start, stop):
                     derivatives[rows[k]] += step * values[k] * curvatures[rows[k]]
                 largest = max(largest, abs(step) * curvature)
-                total += abs(step) * curvature
-    return largest, total
+                fallen += 0.5 * curvature * step * step
+    return largest, fallen

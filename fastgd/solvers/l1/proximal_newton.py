@@ -35,19 +35,28 @@ ROUNDING = 32.0
 # rounds the central path of the model is followed, which costs about as much as 15 of them.
 EPOCHS = 10
 ROUNDS = 8
-COLUMN_ROUNDS = 5
-# On columns conjugate gradients leave this share of the system's residual, or end after so many
-# steps.  Without them 1500 x 20,000 with 770 nonzero coefficients took 2.5 times as long; with 50
-# steps, or far from the optimum, 1.3 to 2.
+# On columns, after so many epochs at least of which the last three left the number of nonzero
+# coefficients as it was but for this share, conjugate gradients leave this share of the system's
+# residual, or end after so many steps.  Without them 1500 x 20,000 with 770 nonzero coefficients
+# took 2.5 times as long; with 50 steps, or far from the optimum, 1.3 to 2.  While signs change they
+# bring nothing.
+STEADY = 3e-4
 SETTLED = 0.03
-# A rough step ends where an epoch's moves, as changes of derivatives, add up to this share of how
-# far the columns were off together, or after so many epochs.  To go on makes a step that the line
-# search cuts, for curvatures there are others: with conjugate gradients and exact minima far from
-# the optimum, text took twice as many iterations.
-ROUGH_SHARE = 0.1
-ROUGH_EPOCHS = 20
 CG_STEPS = 20
 TINY = 1e-300
+# Columns that are 0 are looked at again once the others are so much closer.
+CLOSER = 0.1
+MOST_EPOCHS = 50
+# Columns whose change was at least this share of the largest, if they hold no more than this share
+# of the values, are gone over so often once more: in text a few frequent columns answer to all
+# others, and theirs is the violation that a certificate is about.
+HOT = 0.1
+HOT_SHARE = 0.1
+HOT_EPOCHS = 5
+# A rough step ends where an epoch brings less than this share of what the step did, or after so
+# many epochs.  To go on makes a step that the line search cuts, for curvatures there are others.
+ROUGH_SHARE = 0.1
+ROUGH_EPOCHS = 20
 # It ends at a small share of the violation.  Where there are more columns than this share of the
 # rows, which is where rounds cost more than the matrix, it ends at a larger one unless it is there
 # in the first round: 1000 x 2000 with half as many nonzero coefficients as rows took twice as long
@@ -137,6 +146,8 @@ class Model(NamedTuple):
         Of the orders in which the columns themselves are gone over; None where a matrix of them is.
     rough : bool
         Whether going over the columns ends early, far from the optimum.
+    goal : float
+        Change of a derivative at which going over them ends else.
     """
 
     chosen: np.ndarray
@@ -146,6 +157,7 @@ class Model(NamedTuple):
     kept_columns: np.ndarray | None = None
     rng: np.random.Generator | None = None
     rough: bool = False
+    goal: float = 0.0
 
 
 class Step(NamedTuple):
@@ -162,12 +174,15 @@ class Step(NamedTuple):
     converged : bool
         Whether coordinate descent found that minimum; it does not where columns are alike, or many
         as rows.
+    fall : float
+        What F fell by.
     """
 
     coef: np.ndarray
     rows: RowValues
     share: float
     converged: bool
+    fall: float = 0.0
 
 
 def newton_step(columns, coef, gradient, rows, model):
@@ -209,7 +224,7 @@ def newton_step(columns, coef, gradient, rows, model):
         found.products = columns.products(trial)
         found.evaluate(linear_map)
     found.centre(linear_map)
-    return Step(trial, found, share, converged)
+    return Step(trial, found, share, converged, max(-change, 0.0))
 
 
 def _minimum(columns, coef, gradient, rows, model):
@@ -223,10 +238,7 @@ def _minimum(columns, coef, gradient, rows, model):
         curvatures += model.damping
     unknowns = np.append(coef[chosen], rows.intercept)[:n_unknowns]
     if model.rng is not None:
-        off = float(F.term.violation(coef[chosen], gradient[chosen]).sum())
-        if F.fit_intercept:
-            off += abs(rows.slope)
-        _sweep(columns, unknowns, rows.derivatives.copy(), curvatures, model, off)
+        _sweep(columns, unknowns, rows.derivatives.copy(), curvatures, model)
         return unknowns, True
     if model.kept_columns is None:
         matrix = columns.curvature(chosen, curvatures, model.order)
@@ -245,44 +257,75 @@ def _minimum(columns, coef, gradient, rows, model):
     return unknowns, False
 
 
-def _sweep(columns, unknowns, derivatives, curvatures, model, off):
+def _sweep(columns, unknowns, derivatives, curvatures, model):
     """Coordinate descent on the columns and, near the optimum, signs that are settled in turn, for
     some rounds.
 
     Each epoch has an order of its own: in the same order throughout, 20,000 x 20,000 of text took
     four times as long, for its columns are all alike to some degree (Lee and Wright, 2019).
-    Coefficients that are 0 move only first and last.  A rough step is a few epochs, until their
-    moves add up to a share of `off`, the violations of all (Yuan, Ho and Lin, 2012, section 3).
+    Coefficients that are 0 move only first and last, and where those that are not have come a tenth
+    as close.  A rough step is a few epochs, until one brings a small share of what all did (Yuan,
+    Ho and Lin, 2012, section 3).
     """
     F, size, n_unknowns = columns.objective, model.chosen.size, unknowns.size
     *data, places = columns.by_column(model.chosen)
-    X = sp.csc_array(tuple(data), shape=(F.n_samples, data[2].size - 1))
-    free = np.arange(n_unknowns) >= size
-    every = active = np.arange(n_unknowns)
-    numbers = np.zeros(n_unknowns), curvatures, derivatives, unknowns, F.l1, F.l2, F.n_active, size
+    free, every = np.arange(n_unknowns) >= size, np.arange(n_unknowns)
+    changes, lengths = np.zeros(n_unknowns), np.diff(data[2])[places].astype(np.float64)
+    numbers = np.zeros(n_unknowns), curvatures, derivatives, unknowns
+    strengths = F.l1, F.l2, F.n_active, size
+
+    def once(active):
+        order = model.rng.permutation(active)
+        return kernels.column_epoch((*data, places), order, *numbers, changes, *strengths)
 
     def epoch(active):
-        return kernels.column_epoch((*data, places), model.rng.permutation(active), *numbers)
+        largest, fell = once(active)
+        hot = changes[active] > HOT * largest
+        if lengths[active[hot]].sum() > HOT_SHARE * lengths[active].sum():
+            return largest, fell
+        rest = float(changes[active[~hot]].max(initial=0.0))
+        for _ in range(HOT_EPOCHS):
+            largest, more = once(active[hot])
+            fell += more
+            if largest <= rest:
+                break
+        return max(largest, rest), fell
+
+    def moving():
+        return np.flatnonzero((unknowns != 0.0) | free)
 
     if model.rough:
-        for _ in range(ROUGH_EPOCHS):
-            if epoch(active)[1] <= ROUGH_SHARE * off:
-                return
-            active = np.flatnonzero((unknowns != 0.0) | free)
+        _few_epochs(epoch, every, moving)
         return
-    for _ in range(COLUMN_ROUNDS):
-        for _ in range(EPOCHS):
-            if epoch(active)[0] > LOOSE * model.violation:
-                active = np.flatnonzero((unknowns != 0.0) | free)
-            elif active.size == n_unknowns:
+    active, sizes, enough = every, [], model.goal
+    for _ in range(MOST_EPOCHS):
+        largest = epoch(active)[0]
+        if active is every:
+            if largest <= model.goal:
                 return
-            else:
-                active = every
-        if model.violation > F.l1:
+            enough = max(model.goal, CLOSER * largest)
+        elif largest <= enough:
+            active = every
             continue
-        support = np.flatnonzero((unknowns != 0.0) | free)
-        settle(X[:, places[support]], support, *numbers)
-        active = every
+        active = moving()
+        sizes.append(active.size)
+        if len(sizes) >= EPOCHS and abs(sizes[-4] - active.size) <= STEADY * active.size:
+            X = sp.csc_array(tuple(data), shape=(F.n_samples, data[2].size - 1))
+            settle(X[:, places[active]], active, *numbers, *strengths)
+            active, sizes = every, []
+
+
+def _few_epochs(epoch, every, moving):
+    """Epochs over all, then over those that are `moving`, until one brings a small share of what
+    all did.
+    """
+    fallen, active = 0.0, every
+    for _ in range(ROUGH_EPOCHS):
+        fell = epoch(active)[1]
+        fallen += fell
+        if fell <= ROUGH_SHARE * fallen:
+            break
+        active = moving()
 
 
 def settle(X, support, diagonal, curvatures, derivatives, unknowns, l1, l2, n_active, n_penalised):

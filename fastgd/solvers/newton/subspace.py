@@ -38,7 +38,7 @@ from fastgd.solvers.gradient.lbfgs import Falls, notice_rounding
 from fastgd.solvers.krylov_iterations import FEWEST as FEWEST_ITERATIONS
 from fastgd.solvers.krylov_iterations import (
     fewest_iterations,
-    likely_iterations,
+    newton_iterations,
     share_of_digits,
 )
 from fastgd.solvers.line_search import armijo, halvings
@@ -472,7 +472,7 @@ def subspace_passes(objective, tol, best=np.inf):
     if best <= least:  # what follows reads rows
         return least
     jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
-    iterations, fewest = likely_iterations(F, tol), FEWEST_ITERATIONS * share_of_digits(tol)
+    iterations, fewest = newton_iterations(F, tol), FEWEST_ITERATIONS * share_of_digits(tol)
     return _passes_of(F, fewest + (WHERE_IT_JUMPS if jumps else 1.0) * (iterations - fewest))
 
 

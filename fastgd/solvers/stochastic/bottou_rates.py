@@ -91,5 +91,7 @@ class FallingRates(Stochastic):
     def _schedule(self, mean_square):
         F = self.objective
         typical = (mean_square / F.l2) ** 0.25
-        first = typical / max(1.0, abs(F.loss.derivative(-typical, 1.0)))
+        # Derivatives of K predictions are differences of probabilities.
+        steepest = 1.0 if F.vector else abs(F.loss.derivative(-typical, 1.0))
+        first = typical / max(1.0, steepest)
         return Schedule(1.0 / F.l2, mean_square / (first * F.l2) - 1.0, 1.0)

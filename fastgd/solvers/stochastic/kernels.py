@@ -127,7 +127,8 @@ def _fold(coef, total, seen, trail, now, scale, mass):
         if seen.size > 0:
             _threshold(coef, total, seen, trail, j, now)
             seen[j] = 0
-        total[j] += mass * coef[j]
+        if mass != 0.0:
+            total[j] += mass * coef[j]
         coef[j] *= scale
 
 
@@ -589,5 +590,6 @@ def _fold_table(point, total, scale, mass):
     """`_fold` for (d + 1, K) arrays without thresholds; the intercepts stay."""
     for j in range(point.shape[0] - 1):
         for c in range(point.shape[1]):
-            total[j, c] += mass * point[j, c]
+            if mass != 0.0:
+                total[j, c] += mass * point[j, c]
             point[j, c] *= scale

@@ -226,7 +226,7 @@ class Stochastic(Solver):
         """
         others = self.plain and self.objective.l1 == 0.0
         others = others or (self.rule.accumulates and not self.objective.vector)
-        if self.patience is not None or self.objective.vector or not others:
+        if self.patience is not None or not others:
             return None
         return self.objective.rows.narrowed()
 
@@ -235,17 +235,20 @@ class Stochastic(Solver):
         F, counters, (chosen, rows) = self.objective, memory.counters, narrowed
         coef, total, data = point[:-1], memory.iterate_sum[:-1], (rows, F.samples, F.loss)
         begun, averaged = counters
-        at = np.append(chosen, coef.size)
+        at = np.append(chosen, len(coef))
         others = self._others(memory.known, chosen)
         if memory.journal is not None:
             self._note(memory, point, at, others)
         if self.plain:
             # One more coefficient, which no row touches, tells what becomes of all others.
-            at = np.insert(at, chosen.size, coef.size)
+            at = np.insert(at, chosen.size, len(coef))
             few, few_total = point[at], memory.iterate_sum[at]
             few[-2], few_total[-2] = 1.0, 0.0
-            gd_epoch(*data, self.pace, order, self.batch, few, few_total, counters, options)
-            if few_total[-2] != 0.0:
+            if F.vector:
+                vector_epoch(*data, order, self.batch, few, few_total, counters, options)
+            else:
+                gd_epoch(*data, self.pace, order, self.batch, few, few_total, counters, options)
+            if np.any(few_total[-2]):
                 total[others] += few_total[-2] * coef[others]
             coef[others] *= few[-2]
             few[-2], few_total[-2] = few[-1], few_total[-1]
@@ -303,10 +306,10 @@ class Stochastic(Solver):
             return state.point
         if memory.known is None or FEW * memory.known.size > F.n_features:
             return F.allowed(memory.iterate_sum.ravel()[: F.size] / averaged)
-        found = np.zeros(F.size)  # pages that nobody writes to are not made
-        found[memory.known] = memory.iterate_sum[memory.known] / averaged
-        found[F.n_features :] = memory.iterate_sum[F.n_features : F.size] / averaged
-        return F.allowed(found)
+        found = np.zeros(memory.iterate_sum.shape)  # pages that nobody writes to are not made
+        for here in (memory.known, slice(F.n_features, None)):
+            found[here] = memory.iterate_sum[here] / averaged
+        return F.allowed(found.ravel()[: F.size])
 
     def _options(self, memory):
         F, schedule = self.objective, self.schedule
@@ -344,7 +347,7 @@ class Stochastic(Solver):
 
     def _note(self, memory, point, at, others):
         """Note what is to be moved where rows touch it, and by the penalty alone."""
-        for array in (point, memory.iterate_sum):
+        for array in (point.T, memory.iterate_sum.T):
             memory.journal.note(array, at)
             memory.journal.note(array, others)
         if not self.plain:
@@ -358,7 +361,9 @@ class Stochastic(Solver):
         d = self.objective.n_features
         if memory.known is not None and FEW * memory.known.size <= d:
             return memory.known
-        return np.flatnonzero((point[:d] != 0.0) | (memory.iterate_sum[:d] != 0.0))
+        size = d * self.objective.n_predictions
+        moving = (point[:size] != 0.0) | (memory.iterate_sum.ravel()[:size] != 0.0)
+        return np.flatnonzero(moving if size == d else moving.reshape(d, -1).any(axis=1))
 
     @staticmethod
     def _others(known, chosen):
@@ -371,7 +376,8 @@ class Stochastic(Solver):
 
     def _part(self, memory):
         """Have arrays of its own: most of them is to be moved."""
-        memory.iterate_sum = memory.iterate_sum.copy()
+        if self.average_from < np.inf:
+            memory.iterate_sum = memory.iterate_sum.copy()
         memory.slots = None if memory.slots is None else memory.slots.copy()
         memory.journal = None
 
