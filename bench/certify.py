@@ -122,7 +122,9 @@ class Truth:
     @staticmethod
     def _tight(problem):
         others = (
-            {"solver": "lbfgs"} if problem.loss.smooth and not problem.l1 else {"solver": "newton"}
+            {"solver": "lbfgs"}
+            if problem.loss.smooth and not problem.l1 and not problem.structure
+            else {"solver": "newton"}
         )
         for setting in ({"solver": "auto"}, others):
             one = fit(problem, setting, tol=1e-12, seconds=MOST_SECONDS["tight"])
@@ -163,9 +165,7 @@ def _fit_once(problem, setting, kind, tol, seconds):
     p, one = problem, Fit(setting, kind)
     model = ESTIMATORS[p.classification](
         loss=p.loss,
-        penalty=p.penalty,
-        alpha=p.alpha,
-        l1_ratio=p.l1_ratio,
+        **p.penalty_parameters,
         fit_intercept=p.fit_intercept,
         tol=tol,
         max_time=seconds,

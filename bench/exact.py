@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from . import structures
+
 AT_ONCE = 1 << 16  # values of X whose products are formed in one go: they stay in the cache
 SPLITTER = 134217729.0  # 2^27 + 1
 UNIT = 2.0**-100  # of double-double, with room for sums of a million terms
@@ -374,12 +376,12 @@ def value(problem, coef, intercept):
         slope, unsure, size = (np.where(counts_not, 0.0, part) for part in (slope, unsure, size))
         weight = float(weights.sum())
         mean = _over(total(multiply(number(weights), loss)), total(number(weights)))
-        penalty = _penalty(problem, coef)
+        penalty, of_penalty = _penalty(problem, coef)
         high, low = add(mean, penalty)
         slope, size = np.abs(slope), size + abs(intercept)
         reach = size if problem.offset is None else size + np.abs(problem.offset)
         rounding = UNIT * (high + float(weights @ (slope * (reach + np.abs(problem.y)))) / weight)
-        rounding += float(np.sum(weights * unsure)) / weight
+        rounding += float(np.sum(weights * unsure)) / weight + of_penalty
         slack = float(weights @ (slope * size)) / weight
     if not np.isfinite(high):
         return Value(np.inf, 0.0, 0.0, np.inf)
@@ -394,8 +396,18 @@ def _over(a, b):
 
 
 def _penalty(problem, coef):
+    """The penalty, and what that may be wrong by."""
+    structure = problem.structure
+    if not structures.allows(structure, coef):
+        return number(np.inf), 0.0
     alpha, share = number(problem.alpha), number(problem.l1_ratio)
-    absolute = total(number(np.abs(coef)))
-    square = _half(total(two_product(coef, coef)))
+    if "groups" in structure:
+        absolute, lengths = structures.of_groups(structure, coef)
+        own = np.longdouble(structure["share"])
+        found = problem.alpha * (own * absolute + (1.0 - own) * lengths)
+        return _from_long(found), LONG * len(coef) * float(found)
+    weights = [1.0 if w is None else w for w in structure.get("weights", np.ones(coef.size))]
+    absolute = total(two_product(np.abs(coef), np.array(weights)))
+    square = _half(total(multiply(number(weights), two_product(coef, coef))))
     rest = add(number(1.0), negative(share))
-    return multiply(alpha, add(multiply(share, absolute), multiply(rest, square)))
+    return multiply(alpha, add(multiply(share, absolute), multiply(rest, square))), 0.0

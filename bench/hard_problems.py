@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from fastgd import Loss
 from fastgd.losses.domain import REALS
 
-from . import exact
+from . import exact, structures
 from .own_losses import Counts, Expectile
 
 IN_A_ROW = 8
@@ -77,6 +77,13 @@ class HardProblem:
     offset: np.ndarray | None
     storage: str
     kinds: list = field(default_factory=list)
+    structure: dict = field(default_factory=dict)
+
+    @property
+    def penalty_parameters(self):
+        """What an estimator is given of the penalty."""
+        found = structures.parameters(self.structure, self.penalty)
+        return {"l1_ratio": self.l1_ratio, "alpha": self.alpha, **found}
 
     @property
     def classification(self):
@@ -115,6 +122,7 @@ class HardProblem:
             "tol": self.tol,
             "weights": self.sample_weight is not None,
             "offset": self.offset is not None,
+            "structure": self.structure,
         }
 
     def print_of_data(self):
@@ -168,6 +176,7 @@ def load(path, described, seed, index):
         parts.get("offset"),
         d["storage"],
         d["kinds"],
+        d.get("structure", {}),
     )
 
 
@@ -199,6 +208,9 @@ def make(seed, index):
         for sign in (-1.0, 1.0):  # each class counts
             if not weights[y == sign].any():
                 weights[y == sign] = weights.max()
+    structure = {}
+    if penalty is not None:
+        structure = structures.draw(np.random.default_rng([seed, index, 5]), X.shape[1])
     offset = None
     if rng.random() < 0.15:
         offset = rng.normal(size=n) * (y.std() + 1e-3 if loss.target_domain == REALS else 1.0)
@@ -217,6 +229,7 @@ def make(seed, index):
         offset,
         storage,
         kinds,
+        structure,
     )
 
 
@@ -471,6 +484,8 @@ def settings(problem):
     if rng.random() < 0.06:
         auto["max_iter"] = int(rng.choice([1, 2, 3, 5, 20]))
     found = [auto]
+    if problem.structure:
+        return [auto, {"solver": "newton"}, {"solver": "nesterov", "batch_size": "full"}]
     own = [{"solver": "nesterov", "batch_size": "full", "max_iter": iterations["full"]}]
     own += [{"solver": "gd", "batch_size": "full", "max_iter": iterations["full"]}]
     if smooth and not l1:

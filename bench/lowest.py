@@ -94,8 +94,8 @@ class Centred:
 
 def candidates(problem, starts):
     """(name, coef, intercept) of each way that applies; `starts` are the lowest models so far."""
-    if not sp.issparse(problem.X) and problem.X.size > MOST_DENSE:
-        return
+    if problem.structure or (not sp.issparse(problem.X) and problem.X.size > MOST_DENSE):
+        return  # these ways know the elastic net alone
     F = Centred(problem)
     for name, way in WAYS.items() if F.dense else [("L-BFGS-B", _lbfgs)]:
         try:
@@ -293,3 +293,4 @@ class Constant:
             problem.weights,
         )
         self.alpha = self.l1_ratio = 0.0
+        self.structure: dict = {}

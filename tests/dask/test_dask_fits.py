@@ -92,6 +92,7 @@ CASES = {
         {"sample_weight": np.linspace(0.0, 2.0, N), "offset": np.linspace(-0.5, 0.5, N)},
     ),
     "l1": (lambda: GDClassifier(tol=1e-6, penalty="l1", alpha=0.01), "signs", {}),
+    "hinge": (lambda: GDClassifier("hinge", tol=1e-8), "signs", {}),
     "Huber": (lambda: GDRegressor("huber", tol=1e-6), "numbers", {}),
     "lbfgs": (lambda: GDClassifier(tol=1e-6, solver="lbfgs"), "signs", {}),
 }

@@ -45,10 +45,19 @@ from bench import (  # noqa: E402
     same_problems,
     scaling,
     standings,
+    structures,
     suite,
 )
 from bench.__main__ import main, parse  # noqa: E402
-from fastgd import EpsilonInsensitive, Hinge, LogLoss, Loss, Quantile, SquaredError  # noqa: E402
+from fastgd import (  # noqa: E402
+    EpsilonInsensitive,
+    GDRegressor,
+    Hinge,
+    LogLoss,
+    Loss,
+    Quantile,
+    SquaredError,
+)
 from fastgd.losses.base import has_mean  # noqa: E402
 from fastgd.losses.domain import REALS, SIGNS  # noqa: E402
 from fastgd.objective import cost_model  # noqa: E402
@@ -733,6 +742,33 @@ def test_hard_problems_are_the_same_each_time(tmp_path):
     assert one.print_of_data() != hard_problems.make(5, index).print_of_data()
 
 
+@pytest.mark.parametrize("kind", sorted(structures.SHARES))
+def test_structures_of_penalties_in_double_double(kind, monkeypatch):
+    monkeypatch.setattr(structures, "SHARES", {kind: 1.0})
+    rng = np.random.default_rng(3)
+    structure = json.loads(json.dumps(structures.draw(rng, 7)))
+    assert structures.draw(np.random.default_rng(3), 7) == structure
+    problem = replace(
+        hard_problems.make(4, 0),
+        penalty="elasticnet",
+        alpha=0.3,
+        l1_ratio=0.25,
+        structure=structure,
+    )
+    free = [w is not None for w in structure.get("weights", [1.0] * 7)]
+    coef = np.where(free, np.linspace(0.1, 0.7, 7), 0.0)
+    low, high = structure.get("low", [0.0] * 7), structure.get("high", [1.0] * 7)
+    coef = np.clip(coef, low, high)
+    parameters = {**problem.penalty_parameters, "solver": "newton", "tol": 1e-2}
+    model = GDRegressor(**parameters)
+    term = model._components()[1].term(0.3)
+    assert sum(exact._penalty(problem, coef)[0]) == pytest.approx(term.value(coef), rel=1e-12)
+    if kind in ("positive", "bounds", "weights"):
+        beyond = np.full(7, -1e3) if kind != "weights" else np.ones(7)
+        inside = kind == "weights" and all(free)
+        assert structures.allows(structure, beyond) == inside
+
+
 def _own_losses():
     """Losses that tests have made."""
     return {name for name, one in Loss.members().items() if not is_ours(one)}
@@ -780,7 +816,7 @@ def test_double_double_agrees_with_fractions():
     for index in range(0, 4000, 3):
         if index > 400 and seen == set(EXACT):
             break
-        problem = hard_problems.make(5, index)
+        problem = replace(hard_problems.make(5, index), structure={})
         if problem.X.shape[0] * problem.X.shape[1] > 500 or problem.loss.name not in EXACT:
             continue
         coef = rng.normal(size=problem.X.shape[1]) * 10.0 ** rng.uniform(-4, 3)
