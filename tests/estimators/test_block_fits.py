@@ -282,4 +282,4 @@ def test_an_l1_part_takes_proximal_newton_steps_and_few_readings(loss):
     assert blocks.objective_ == pytest.approx(whole.objective_, rel=1e-9)
     assert (blocks.coef_ != 0).tolist() == (whole.coef_ != 0).tolist()
     assert blocks.plan_.form == "by proximal steps"
-    assert readings[0] <= 25  # 200 and more by accelerated descent
+    assert readings[0] <= 25
