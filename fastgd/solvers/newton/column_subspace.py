@@ -16,6 +16,7 @@ tells of the preconditioner does harm: 10 iterations for 7, 38 for 17.
 
 import numpy as np
 
+from fastgd.objective.cost_model import is_full
 from fastgd.solvers.base import Forecast, Solver
 from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.subspace import (
@@ -26,13 +27,13 @@ from fastgd.solvers.newton.subspace import (
     subspace_passes,
 )
 
-# Directions and images together take a tenth of X, or 4 MB; three are the least: point, gradient,
+# Directions and images together take a tenth of X, or 2.5 MB; three are the least: point, gradient,
 # last move. With 3 instead of 10 passes to 1e-6 were 18.5 (18.5), 50 (50), 66.5 (65) on 200,000
 # rows and 100,000 columns, 30 values in a row; 13.5 to 17.5 (the same), 86.5 (88.5), 115 (119) on
-# others, but 79.5 (63) on 20,000 rows and 3,000 columns on wild scales, for which 4 MB are enough
+# others, but 79.5 (63) on 20,000 rows and 3,000 columns on wild scales, for which 4 MB were enough
 # for as many as are worth their time.
 FEWEST_LONG = 3
-LEAST_BYTES = 4e6
+LEAST_BYTES = 2.5e6
 # Greatest squared length of a row over the mean beyond which `RowSpan` is not tried, judged by so
 # many rows. At 11.6,
 # 20.6 and 35.6 it was behind once and ahead twice; at 87 it did not arrive in 400 passes (one
@@ -61,7 +62,8 @@ class ColumnSpan(RowSpan):
         F = objective
         length = F.n_samples + F.n_features
         affordable = np.sqrt(max(2.0 * F.n_nonzeros, AFFORDABLE) / length)
-        fitting = max(0.1 * 12.0 * F.n_nonzeros, LEAST_BYTES) / (8.0 * length)
+        value = 8.0 if is_full(F) else 12.0  # bytes, with the column's number where it is stored
+        fitting = max(0.1 * value * F.n_nonzeros, LEAST_BYTES) / (8.0 * length)
         super().__init__(
             F, int(np.clip(min(affordable, fitting), FEWEST_LONG, MOST)) if kept is None else kept
         )
