@@ -15,10 +15,14 @@ FOLDER = Path(
 
 
 def load_all(data, **options):
-    """X, y and what the data folder has beside them, by name; nothing for other data."""
+    """X, y and what the data folder has beside them, by name; nothing for files and scikit-learn's
+    data.
+    """
     loader = folder_loader()
-    if loader is None or data.startswith("sklearn:") or Path(data).is_file():
+    if data.startswith("sklearn:") or Path(data).is_file():
         return *load(data, **options), {}
+    if loader is None:
+        return _generated(data, **options)
     try:
         found = loader(data, **options)
     except KeyError as error:
@@ -40,17 +44,22 @@ def load(data, target=None, **options):
         return _from_file(Path(data), target)
     loader = folder_loader()
     if loader is None:
-        found = generated(data, **options)
-        if found is not None:
-            return found
-        raise SystemExit(
-            f"no file {data!r}, and no load.py in the data folder (set FASTGD_DATA, or use "
-            f"sklearn:NAME, or a name of generated data: {', '.join(SHAPES)})"
-        )
+        return _generated(data, **options)[:2]
     try:
         return loader(data, **options)[:2]
     except KeyError as error:
         raise SystemExit(str(error.args[0])) from error
+
+
+def _generated(data, **options):
+    """Generated data of the same shape."""
+    found = generated(data, **options)
+    if found is None:
+        raise SystemExit(
+            f"no file {data!r}, and no load.py in the data folder (set FASTGD_DATA, or use "
+            f"sklearn:NAME, or a name of generated data: {', '.join(SHAPES)})"
+        )
+    return found
 
 
 def folder_loader():

@@ -13,20 +13,24 @@ import scipy.sparse as sp
 
 
 class Shape(NamedTuple):
-    """How many rows there are, and the function of (rows, generator) that makes X and y."""
+    """How many rows there are, the function of (rows, generator) that makes X and y, and that of
+    (y, generator) which makes what is beside them, by name.
+    """
 
     n_rows: int
     make: Callable
+    beside: Callable = lambda y, rng: {}
 
 
 def generated(name, n=None):
-    """X and y of the shape of a data set, of its first `n` rows; None for a name that is not
-    known.
+    """X and y of the shape of a data set, of its first `n` rows, and what is beside them; None for
+    a name that is not known.
     """
     if name not in SHAPES:
         return None
-    shape = SHAPES[name]
-    return shape.make(min(shape.n_rows, n or shape.n_rows), np.random.default_rng(0))
+    shape, rng = SHAPES[name], np.random.default_rng(0)
+    X, y = shape.make(min(shape.n_rows, n or shape.n_rows), rng)
+    return X, y, shape.beside(y, rng)
 
 
 def dense(n_columns, decades, signs):
@@ -103,6 +107,34 @@ def one_hot(levels, n_numbers, signs):
     return make
 
 
+def classes(make, n_classes):
+    """The same X, and as many classes of its scores, all as frequent."""
+
+    def made(n, rng):
+        X, scores = make(n, rng)
+        places = np.argsort(np.argsort(scores, kind="stable"), kind="stable")
+        return X, places * n_classes // n
+
+    return made
+
+
+def claims(make):
+    """The same X, and counts that its scores tell in part, a twentieth of a claim a row."""
+
+    def made(n, rng):
+        X, scores = make(n, rng)
+        scores = (scores - scores.mean()) / scores.std()
+        return X, rng.poisson(0.05 * np.exp(0.5 * scores)).astype(float)
+
+    return made
+
+
+def insured(y, rng):
+    """Years that policies lasted, and what their claims came to."""
+    amounts = rng.gamma(2.0, 800.0, size=y.size) * y
+    return {"exposure": rng.uniform(0.1, 1.0, size=y.size), "claim_amount": amounts}
+
+
 def _target(scores, rng, signs):
     """Two classes, or numbers, that the scores tell in part."""
     if signs:
@@ -114,10 +146,15 @@ AIRPORTS = 229
 SHAPES = {
     "protein": Shape(45_730, dense(9, 4.0, signs=False)),
     "covtype_binary": Shape(581_012, dense(54, 4.0, signs=True)),
+    "covtype": Shape(581_012, classes(dense(54, 4.0, signs=False), 7)),
     "mnist": Shape(70_000, pixels(784, 10)),
     "a9a": Shape(48_842, one_hot([5, 8, 16, 16, 7, 14, 6, 5, 2, 2, 2, 5, 5, 30], 0, signs=True)),
     "w8a": Shape(49_749, rare_columns(300, 12, counts=False)),
     "news20_binary": Shape(18_821, rare_columns(1_283_064, 370, counts=True)),
+    "news20": Shape(18_821, classes(rare_columns(1_283_064, 370, counts=True, signs=False), 20)),
+    "french_motor": Shape(
+        678_013, claims(one_hot([22, 6, 2, 11, 12, 12, 80, 20], 2, signs=False)), insured
+    ),
     "census": Shape(299_285, one_hot([9, 52, 47, 17, 3, 7, 24, 15] + [12] * 26 + [17], 7, True)),
     "flights": Shape(3_000_000, one_hot([7, 7, 24, AIRPORTS, AIRPORTS], 1, signs=False)),
     "flights_routes": Shape(

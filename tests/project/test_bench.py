@@ -1077,9 +1077,13 @@ def test_generated_data_stand_in_for_the_data_folder(tmp_path, monkeypatch):
     X, y = data.load("flights", n=300)
     assert X.shape == (300, 497)
     assert X.format == "csr"
+    X, y, beside = data.load_all("french_motor", n=3000)
+    assert X.shape == (3000, 167)
+    assert ((beside["claim_amount"] > 0.0) == (y > 0.0)).all()
+    assert np.bincount(data.load("covtype", n=700)[1]).tolist() == [100] * 7
     with pytest.raises(SystemExit, match=r"no file 'nothing'.* FASTGD_DATA.* covtype_binary"):
         data.load("nothing")
-    names = [case.data for case in suite.chosen_cases(["digits", "a9a log 1/n"])]
+    names = [case.data for case in suite.chosen_cases(["digits odd", "a9a log 1/n"])]
     assert names == ["sklearn:digits", "a9a", "a9a"]
 
 
