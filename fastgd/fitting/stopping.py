@@ -197,7 +197,7 @@ def iterations_to(target, before, now):
 
     Examples
     --------
-    >>> iterations_to(1.0, (10, 40.0), (20, 10.0)).round(3)
+    >>> round(float(iterations_to(1.0, (10, 40.0), (20, 10.0))), 3)
     63.246
     """
     (first, earlier), (last, left) = before, now

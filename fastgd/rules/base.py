@@ -44,7 +44,8 @@ def coast_shrinking(shrink, coefficient, count):
 
     Examples
     --------
-    >>> coast_shrinking(0.5, 1.0, 3)
+    >>> coefficient, total = coast_shrinking(0.5, 1.0, 3)
+    >>> round(coefficient, 9), round(total, 9)
     (0.125, 0.875)
     """
     if not 0.0 < shrink < 1.0:

@@ -217,7 +217,9 @@ def test_steps_of_its_own_end_at_the_optimum(solver, loss, penalty):
         ends.append(result.objective)
         reference = reference_value(loss, penalty)
         slack = 1e-5 * max(abs(reference), 1e-4 * abs(made.objective.null_value)) + 1e-9
-        assert result.objective <= reference + (100.0 if solver in ROUGH else 1.0) * slack
+        # Where F is not convex solvers may come to rest at points that differ.
+        rough = solver in ROUGH or not made.objective.convex
+        assert result.objective <= reference + (100.0 if rough else 1.0) * slack
     assert ends[0] == pytest.approx(ends[1], rel=1e-3, abs=1e-6)
 
 
