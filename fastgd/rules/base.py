@@ -45,7 +45,7 @@ def coast_shrinking(shrink, coefficient, count):
     Examples
     --------
     >>> coefficient, total = coast_shrinking(0.5, 1.0, 3)
-    >>> round(coefficient, 9), round(total, 9)
+    >>> round(float(coefficient), 9), round(float(total), 9)
     (0.125, 0.875)
     """
     if not 0.0 < shrink < 1.0:
