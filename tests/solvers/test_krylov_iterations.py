@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from fastgd import GDClassifier, Objective
+from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.moments import row_coupling, spread, standard_spectrum
 from fastgd.solvers.krylov_iterations import (
+    counted_on,
     fewest_iterations,
     lbfgs_iterations,
     newton_iterations,
+    proof_cost,
     share_of_digits,
 )
 
@@ -61,3 +64,14 @@ def test_tolerances():
     assert share_of_digits(1e-2) == pytest.approx(0.6)
     assert share_of_digits(None) == share_of_digits(0.0) > 3.0
     assert fewest_iterations(1e-4) == 3.0
+
+
+def test_plans_count_on_more_where_a_matrix_would_do():
+    assert counted_on(made(200, 20, 1.0), 10.0) == pytest.approx(18.0)
+    assert counted_on(made(20, 200, 1.0), 10.0) == 10.0
+
+
+def test_a_proof_takes_a_matrix_under_a_weak_penalty():
+    weak, strong, wide = made(200, 20, 1e-6), made(200, 20, 0.1), made(20, 200, 1e-6)
+    assert proof_cost(weak) == curvature_cost(weak) + solving_cost(weak, 20)
+    assert proof_cost(strong) == proof_cost(wide) == 0.0

@@ -20,7 +20,12 @@ from fastgd.objective.cost_model import curvature_cost, eigenvector_cost, pass_c
 from fastgd.solvers.base import LAST_RESORT, Forecast, no_derivatives
 from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 from fastgd.solvers.gradient.preconditioner import curvature_pays
-from fastgd.solvers.krylov_iterations import fewest_iterations, lbfgs_iterations
+from fastgd.solvers.krylov_iterations import (
+    counted_on,
+    fewest_iterations,
+    lbfgs_iterations,
+    proof_cost,
+)
 from fastgd.solvers.line_search import weak_wolfe
 
 MEMORY = 10
@@ -107,7 +112,8 @@ class LBFGS(ScaledSolver):
         if curvature_pays(F):
             matrix = curvature_cost(F) + eigenvector_cost(F, F.n_features)
             return Forecast(least + matrix, reason)
-        return Forecast(one * (around + lbfgs_iterations(F, tol)), reason)
+        iterations = counted_on(F, lbfgs_iterations(F, tol))
+        return Forecast(one * (around + iterations) + proof_cost(F), reason)
 
     def __init__(self, objective, memory=MEMORY):
         check_smooth(objective)

@@ -37,8 +37,10 @@ from fastgd.solvers.base import Answer, Progress, Solver, State
 from fastgd.solvers.gradient.lbfgs import Falls, notice_rounding
 from fastgd.solvers.krylov_iterations import FEWEST as FEWEST_ITERATIONS
 from fastgd.solvers.krylov_iterations import (
+    counted_on,
     fewest_iterations,
     newton_iterations,
+    proof_cost,
     share_of_digits,
 )
 from fastgd.solvers.line_search import armijo, halvings
@@ -472,8 +474,10 @@ def subspace_passes(objective, tol, best=np.inf):
     if best <= least:  # what follows reads rows
         return least
     jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
-    iterations, fewest = newton_iterations(F, tol), FEWEST_ITERATIONS * share_of_digits(tol)
-    return _passes_of(F, fewest + (WHERE_IT_JUMPS if jumps else 1.0) * (iterations - fewest))
+    iterations = counted_on(F, newton_iterations(F, tol))
+    fewest = FEWEST_ITERATIONS * share_of_digits(tol)
+    likely = fewest + (WHERE_IT_JUMPS if jumps else 1.0) * (iterations - fewest)
+    return _passes_of(F, likely) + proof_cost(F)
 
 
 def _passes_of(F, iterations):
