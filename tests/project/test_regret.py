@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from bench.__main__ import main  # noqa: E402
 from bench.operations import TooMuch, counted  # noqa: E402
 from fastgd import Loss, Objective  # noqa: E402
 from fastgd.objective import cost_model as cost  # noqa: E402
+from fastgd.objective.exclusive.columns import find_exclusive  # noqa: E402
+from fastgd.objective.exclusive.matrix import OUT_OF_ORDER, BorderedCurvature  # noqa: E402
 from fastgd.solvers import LBFGS, Sdca  # noqa: E402
 
 
@@ -44,6 +47,21 @@ def test_a_pass_and_a_matrix_are_counted(problem):
     assert others == pytest.approx(by_blas / ones) or others == pytest.approx(by_loop / ones)
     F.value_and_gradient(np.zeros(F.size))  # no longer counted
     assert count.read == F.passes - 1.0
+
+
+def test_an_elimination_is_counted():
+    X = np.hstack([np.eye(20)[np.arange(60) % 20], np.arange(60.0)[:, None]])
+    F = Objective("squared_error", X, X[:, -1], alpha=0.1, n_jobs=1)
+    with counted(SimpleNamespace(X=X, stored=X.size)) as count:
+        find_exclusive(F)
+        searched = count.passes
+        matrix = BorderedCurvature(F).at(np.full(60, 1.0))
+        formed = count.passes
+        matrix.complement(1.0 / matrix.diagonal)
+        assert 0.0 < searched < formed < count.passes
+        # A level, the number and the intercept in each row but the first, whose number is 0.
+        pairs = cost.LOOP_COST * (59 * 9.0 + 4.0)
+        assert (formed - searched) * count.one >= OUT_OF_ORDER * 60 + pairs
 
 
 def test_a_fit_counts_the_same_again_and_ends_where_it_may_do_no_more(problem):
