@@ -60,12 +60,9 @@ class Case:
         """
         if self.loss in DEVIANCES:
             return "sklearn/deviance/lbfgs"
-        if self.loss == "squared_hinge":
-            return (
-                "sklearn/LinearSVC/dual"
-                if self.data == "news20_binary"
-                else "sklearn/LinearSVC/primal"
-            )
+        if self.loss in ("hinge", "squared_hinge"):
+            primal = self.loss == "squared_hinge" and self.data != "news20_binary"
+            return f"sklearn/LinearSVC/{'primal' if primal else 'dual'}"
         if self.loss == "squared_error":
             sparse = self.data.startswith("flights")
             return f"sklearn/Ridge/{'sparse_cg' if sparse else 'cholesky'}"
@@ -155,16 +152,17 @@ def _insurance():
         )
 
 
-def _sparse_cases(data):
-    for l1_ratio, norm in ((1.0, "l1"), (0.5, "elastic net")):
-        for share in (0.1, 0.01):
-            yield Case(
-                f"{data} log {norm} {share:g} alpha_max",
-                data,
-                "log_loss",
-                share=share,
-                l1_ratio=l1_ratio,
-            )
+def _l1_cases(data):
+    """L1 penalties, down to weak ones."""
+    for share in (0.1, 0.03, 0.01, 0.003, 0.001):
+        name = f"{data} log l1 {share:g} alpha_max"
+        yield Case(name, data, "log_loss", share=share, l1_ratio=1.0)
+
+
+def _elastic_net_cases(data):
+    for share in (0.1, 0.01):
+        name = f"{data} log elastic net {share:g} alpha_max"
+        yield Case(name, data, "log_loss", share=share, l1_ratio=0.5)
 
 
 # In the order of the data sets, so that each is loaded once.
@@ -178,13 +176,17 @@ CASES = [
     Case("a9a log 1/n", "a9a", "log_loss"),
     Case("a9a log 1/n intercept", "a9a", "log_loss", fit_intercept=True),
     Case("w8a log 1/n", "w8a", "log_loss"),
+    Case("w8a hinge 1/n", "w8a", "hinge"),
     Case("news20_binary log 1/n", "news20_binary", "log_loss"),
     Case("news20_binary log 0.01/n", "news20_binary", "log_loss", times=0.01),
     Case("news20_binary squared hinge 1/n", "news20_binary", "squared_hinge"),
-    *_sparse_cases("news20_binary"),
+    Case("news20_binary hinge 1/n", "news20_binary", "hinge"),
+    *_l1_cases("news20_binary"),
+    *_elastic_net_cases("news20_binary"),
     Case("census log 1/n", "census", "log_loss"),
     Case("census log 1/n intercept", "census", "log_loss", fit_intercept=True),
-    *_sparse_cases("census"),
+    *_l1_cases("census"),
+    *_elastic_net_cases("census"),
     Case("covtype_binary raw log 1/n", "covtype_binary", "log_loss"),
     Case("covtype_binary raw log 1/n intercept", "covtype_binary", "log_loss", fit_intercept=True),
     Case(
@@ -197,6 +199,10 @@ CASES = [
     *_route_cases(),
     *_several_classes(),
     *_insurance(),
+    *_l1_cases("short_texts"),
+    *_l1_cases("long_texts"),
+    *_l1_cases("even_columns"),
+    Case("zipf_levels log 1/n", "zipf_levels", "log_loss"),
 ]
 # What everyone has; in the suite where there is no data folder.
 OF_SKLEARN = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from .generated import SHAPES, generated
+from .generated import OWN, SHAPES, generated
 
 FOLDER = Path(
     os.environ.get("FASTGD_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
@@ -15,13 +15,11 @@ FOLDER = Path(
 
 
 def load_all(data, **options):
-    """X, y and what the data folder has beside them, by name; nothing for files and scikit-learn's
-    data.
-    """
+    """X, y and what the data folder has beside them, by name; nothing for scikit-learn's data."""
+    if data.startswith("sklearn:"):
+        return *_of_sklearn(data.removeprefix("sklearn:")), {}
     loader = folder_loader()
-    if data.startswith("sklearn:") or Path(data).is_file():
-        return *load(data, **options), {}
-    if loader is None:
+    if loader is None or data in OWN:
         return _generated(data, **options)
     try:
         found = loader(data, **options)
@@ -38,17 +36,9 @@ def load(data, target=None, **options):
     the target column; text becomes a column of 0 and 1 for each value), and svmlight for all other
     names.
     """
-    if data.startswith("sklearn:"):
-        return _of_sklearn(data.removeprefix("sklearn:"))
     if Path(data).is_file():
         return _from_file(Path(data), target)
-    loader = folder_loader()
-    if loader is None:
-        return _generated(data, **options)[:2]
-    try:
-        return loader(data, **options)[:2]
-    except KeyError as error:
-        raise SystemExit(str(error.args[0])) from error
+    return load_all(data, **options)[:2]
 
 
 def _generated(data, **options):
@@ -57,7 +47,7 @@ def _generated(data, **options):
     if found is None:
         raise SystemExit(
             f"no file {data!r}, and no load.py in the data folder (set FASTGD_DATA, or use "
-            f"sklearn:NAME, or a name of generated data: {', '.join(SHAPES)})"
+            f"sklearn:NAME, or a name of generated data: {', '.join(SHAPES | OWN)})"
         )
     return found
 

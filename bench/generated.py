@@ -1,8 +1,9 @@
-"""Generated data of the shapes of the data folder's sets, for machines that have none of them.
+"""Generated data: of the shapes of the data folder's sets, for machines that have none of them
+(`SHAPES`), and of shapes that none of these has (`OWN`).
 
-Rows, columns, nonzeros a row, scales and how often columns occur are like those of the real ones;
-what the columns have to do with the target is not. Seconds on them are not those of the tables in
-README.md.
+Of the former, rows, columns, nonzeros a row, scales and how often columns occur are like those of
+the real ones; what the columns have to do with the target is not. Seconds on them are not those of
+the tables in README.md.
 """
 
 from collections.abc import Callable
@@ -26,9 +27,9 @@ def generated(name, n=None):
     """X and y of the shape of a data set, of its first `n` rows, and what is beside them; None for
     a name that is not known.
     """
-    if name not in SHAPES:
+    shape, rng = (SHAPES | OWN).get(name), np.random.default_rng(0)
+    if shape is None:
         return None
-    shape, rng = SHAPES[name], np.random.default_rng(0)
     X, y = shape.make(min(shape.n_rows, n or shape.n_rows), rng)
     return X, y, shape.beside(y, rng)
 
@@ -107,6 +108,41 @@ def one_hot(levels, n_numbers, signs):
     return make
 
 
+def zipf_levels(levels):
+    """Categories with so many levels each; the k-th level of each occurs in proportion to 1 / k."""
+
+    def make(n, rng):
+        columns, scores = np.empty((n, len(levels)), np.int32), np.zeros(n)
+        for place, count in enumerate(levels):
+            ends = np.cumsum(1.0 / np.arange(1.0, count + 1.0))
+            codes = np.minimum(np.searchsorted(ends / ends[-1], rng.random(n)), count - 1)
+            scores += rng.standard_normal(count)[codes]
+            columns[:, place] = codes + sum(levels[:place])
+        rows = np.arange(0, columns.size + 1, len(levels))
+        parts = np.ones(columns.size), columns.ravel(), rows
+        X = sp.csr_array(parts, shape=(n, sum(levels)))
+        return X, _target(0.5 * (scores - scores.mean()), rng, signs=True)
+
+    return make
+
+
+def even_columns(n_columns, per_row):
+    """Columns that are equally frequent, with normal numbers where they are not 0; a tenth of
+    them tells the target.
+    """
+
+    def make(n, rng):
+        columns = rng.integers(n_columns, size=(n, per_row))
+        rows = np.arange(0, columns.size + 1, per_row)
+        values = rng.standard_normal(columns.size)
+        X = sp.csr_array((values, columns.ravel(), rows), shape=(n, n_columns))
+        X.sum_duplicates()
+        coef = rng.standard_normal(n_columns) * (rng.random(n_columns) < 0.1)
+        return X, _target(X @ coef, rng, signs=True)
+
+    return make
+
+
 def classes(make, n_classes):
     """The same X, and as many classes of its scores, all as frequent."""
 
@@ -143,6 +179,7 @@ def _target(scores, rng, signs):
 
 
 AIRPORTS = 229
+LEVELS = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 155_560)  # 300,000 columns
 SHAPES = {
     "protein": Shape(45_730, dense(9, 4.0, signs=False)),
     "covtype_binary": Shape(581_012, dense(54, 4.0, signs=True)),
@@ -160,4 +197,10 @@ SHAPES = {
     "flights_routes": Shape(
         1_000_000, one_hot([7, 7, 24, AIRPORTS, AIRPORTS, 3_300], 1, signs=False)
     ),
+}
+OWN = {
+    "short_texts": Shape(30_000, rare_columns(100_000, 80, counts=True)),
+    "long_texts": Shape(10_000, rare_columns(300_000, 400, counts=True)),
+    "even_columns": Shape(40_000, even_columns(20_000, 30)),
+    "zipf_levels": Shape(2_000_000, zipf_levels(LEVELS)),
 }

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_info
 PACKAGES = ("fastgd", "numba", "numpy", "scipy", "scikit-learn")
 RIVALS = (
     "celer",
+    "python-glmnet",
     "cyanure",
     "glum",
     "liblinear-official",

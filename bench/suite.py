@@ -23,6 +23,7 @@ RIVALS = (
     "sklearnex/Ridge",
     "skglm/sparse",
     "celer",
+    "glmnet",
     "sklearn/LogisticRegression/liblinear-dual",
     "sklearn/LinearSVC",
     "scipy/Newton-CG/numpy",

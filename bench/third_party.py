@@ -27,6 +27,12 @@ def third_party_rivals():
         needs("log_loss", l2=False, l1=True, intercept="none", package="celer"),
         "tol",
     )
+    yield Rival(
+        "glmnet",
+        _glmnet,
+        needs("log_loss", l2=False, l1=True, elastic_net=True, package="glmnet"),
+        "tol",
+    )
     yield from _sklearnex_rivals()
 
 
@@ -306,6 +312,27 @@ def _celer(problem, budget, threads):
     X = sp.csc_matrix(problem.X) if sp.issparse(problem.X) else np.asfortranarray(problem.X)
     estimator.fit(X, problem.y)
     return Answer(np.ravel(estimator.coef_), 0.0)
+
+
+# --- python-glmnet
+
+
+def _glmnet(problem, budget, threads):
+    """The same F, one alpha, CSC inside. Accuracy by tol, the change of a coefficient."""
+    import glmnet
+
+    estimator = glmnet.LogitNet(
+        alpha=problem.l1_ratio,
+        lambda_path=np.array([problem.alpha]),
+        standardize=False,
+        fit_intercept=problem.fit_intercept,
+        n_splits=0,
+        tol=budget,
+        max_iter=100_000,
+    )
+    X = sp.csc_matrix(problem.X) if sp.issparse(problem.X) else np.asfortranarray(problem.X)
+    estimator.fit(X, problem.y)
+    return Answer(np.ravel(estimator.coef_path_), float(np.ravel(estimator.intercept_path_)[0]))
 
 
 # --- scikit-learn-intelex

@@ -1,10 +1,11 @@
 """Which bound on F - F* is worth its passes: asked at each check of a run.
 
-The bounds that cost no pass are always taken, and the smallest that applies is told:
+The bounds that cost no pass are taken in this order, the latter two while `tol` is not proved, and
+the smallest is told:
 
 - what the solver itself has proved, and what was proved at earlier points: F* is no smaller;
-- the Newton decrement by a curvature matrix that the solver keeps;
-- the duality gap (`fastgd.certificates.duality_gap`).
+- the duality gap (`fastgd.certificates.duality_gap`);
+- the Newton decrement by a curvature matrix that the solver keeps; of a quadratic it comes first.
 
 One that costs passes is computed only where an estimate says that it will prove `tol`, or where the
 run ends and it costs at most twice the passes that the run has taken: the gap with a better

@@ -50,6 +50,16 @@ def with_class_weight(class_weight, classes, y, weights, totals=None):
     return by_class[index] if weights is None else by_class[index] * weights
 
 
+def chunk_weights(class_weight, classes, y, weights, earlier):
+    """Weights of a chunk's rows times those of their classes, and the classes' total weights with
+    those of earlier chunks, which "balanced" goes by; None for anything else.
+    """
+    totals = None
+    if class_weight == "balanced":
+        totals = earlier + class_totals(classes, y, weights)
+    return with_class_weight(class_weight, classes, y, weights, totals), totals
+
+
 def _from_dict(class_weight, classes):
     labels = classes.tolist()
     unknown = [label for label in class_weight if label not in labels]

@@ -15,11 +15,11 @@ from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import only_given
 from fastgd.data.sources import BlockSource
 from fastgd.estimators.block_fits import scored, source_of
-from fastgd.estimators.class_weights import class_totals, with_class_weight
+from fastgd.estimators.chunk_estimator import ChunkEstimator, validation_rows
+from fastgd.estimators.class_weights import chunk_weights, class_totals, with_class_weight
 from fastgd.estimators.labels import distinct, indicator_targets, targets_of
 from fastgd.estimators.offered import offered_if
 from fastgd.estimators.other_names import explains_other_names
-from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import Loss, VectorLoss, find_loss, has_probabilities
@@ -376,11 +376,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
                 "class_weight must be None where y is a table of labels; use sample_weight"
             )
         task.keep = self._share_kept(weights, X.shape[0])
-        if self.class_weight == "balanced":
-            totals = class_totals(self.classes_, y, weights)
-            self.class_count_ = totals + task.keep * getattr(self, "class_count_", 0.0)
-        totals = getattr(self, "class_count_", None)
-        weights = with_class_weight(self.class_weight, self.classes_, y, weights, totals)
+        earlier = task.keep * getattr(self, "class_count_", 0.0)
+        weights, totals = chunk_weights(self.class_weight, self.classes_, y, weights, earlier)
+        if totals is not None:
+            self.class_count_ = totals
         validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
         before = functools.partial(self._score_before, given, y, sample_weight, offset)
         self._advance(task, X, targets, weights, validation, offset, before)

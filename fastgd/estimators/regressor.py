@@ -12,10 +12,10 @@ from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import as_samples
 from fastgd.estimators.block_fits import scored, source_of
+from fastgd.estimators.chunk_estimator import ChunkEstimator, validation_rows
 from fastgd.estimators.deviance import explained, is_deviance
 from fastgd.estimators.offered import offered_if
 from fastgd.estimators.other_names import explains_other_names
-from fastgd.estimators.partial_fit import ChunkEstimator, validation_rows
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import Loss, VectorLoss, has_mean

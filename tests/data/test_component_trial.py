@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-import fastgd.estimators.partial_fit
+import fastgd.estimators.chunk_estimator
 from fastgd import GDClassifier, GDRegressor, Loss, Objective, Penalty, Rule, VectorLoss
 from fastgd.data.component_trial import try_components
 from fastgd.losses.classification import LogLoss
@@ -259,7 +259,7 @@ def test_chunks_are_tried_once(monkeypatch):
 
     model = GDRegressor(Watched(), solver="gd", batch_size=4, learning_rate="constant")
     monkeypatch.setattr(
-        fastgd.estimators.partial_fit,
+        fastgd.estimators.chunk_estimator,
         "try_components",
         lambda *given, **named: calls.append(try_components(*given, **named)),
     )

@@ -1065,7 +1065,7 @@ def test_generated_data_stand_in_for_the_data_folder(tmp_path, monkeypatch):
     from bench.cases import CASES
 
     monkeypatch.setattr(data, "FOLDER", tmp_path)
-    assert {case.data for case in CASES} <= generated.SHAPES.keys()
+    assert {case.data for case in CASES} <= (generated.SHAPES | generated.OWN).keys()
     columns = {"protein": 9, "a9a": 123, "census": 510, "covtype_binary": 54, "mnist": 784}
     for name, width in columns.items():
         X, y = data.load(name, n=300)
