@@ -118,7 +118,7 @@ def zipf_levels(levels):
             codes = np.minimum(np.searchsorted(ends / ends[-1], rng.random(n)), count - 1)
             scores += rng.standard_normal(count)[codes]
             columns[:, place] = codes + sum(levels[:place])
-        rows = np.arange(0, columns.size + 1, len(levels))
+        rows = np.arange(0, columns.size + 1, len(levels), dtype=np.int32)
         parts = np.ones(columns.size), columns.ravel(), rows
         X = sp.csr_array(parts, shape=(n, sum(levels)))
         return X, _target(0.5 * (scores - scores.mean()), rng, signs=True)

@@ -8,6 +8,8 @@ from fastgd.runtime.public import public
 
 # Falls are noisy: a series that seems not to converge counts as 19 more of its last term.
 GREATEST_RATIO = 0.95
+# exp of more overflows.
+LARGEST_EXPONENT = 700.0
 
 
 @public
@@ -206,7 +208,8 @@ def iterations_to(target, before, now):
     if not left < earlier < np.inf:
         return np.inf
     power = np.log(earlier / left) / np.log(last / first)
-    return last * np.exp(np.log(left / target) / power)
+    growth = np.log(left / target) / power
+    return last * np.exp(growth) if growth < LARGEST_EXPONENT else np.inf
 
 
 def left_to_fall(first, second, third):

@@ -97,6 +97,8 @@ def test_out_of_reach_follows_the_power_by_which_estimates_come_down(power):
     trend = [(one, 2.0 * one**-power) for one in iterations]
     needed = (2.0 / 1e-3) ** (1.0 / power)
     assert iterations_to(1e-3, *trend[-2:]) == pytest.approx(needed)
+    # A fall so slow that the power overflows.
+    assert iterations_to(1e-3, (10, 40.0), (20, 40.0 * (1.0 - 1e-12))) == np.inf
     assert rule.never(trend, checks) == (needed > 3000.0)
     # Few estimates tell nothing, nor do one that is an outlier and rates that grow.
     assert not rule.never(trend[1:], checks)
