@@ -1,6 +1,9 @@
 """What is measured of columns and rows before a plan is made."""
 
+from typing import NamedTuple
+
 import numpy as np
+import scipy.linalg
 import scipy.sparse as sp
 
 from fastgd.linalg.lanczos import ritz_values
@@ -23,10 +26,12 @@ MOST_SHARE = 0.95
 CURVATURE_PRODUCTS = 20
 # From so many columns on, those that some rows touch are numbered anew.
 MANY_COLUMNS = 2**18
-# Up to this overlap dual ascent took 45 to 216 passes; 204 to over 1,900 with 5 to 80. 64 rows tell
-# it to a few per cent (0.149 of 300 rows of 2,000 normal numbers, 0.152 from all) in 0.4 ms.
-MOST_OVERLAP = 2.0
+# 64 rows tell the overlap to a few per cent (0.149 of 300 rows of 2,000 normal numbers, 0.152 from
+# all) in 0.4 ms.
 OVERLAP_ROWS = 64
+# So many tell how free rows are of the others, in 2 ms: of 400 rows of 432 normal numbers that they
+# lie in 421 to 447 directions.
+FREEDOM_ROWS = 128
 
 
 def column_scales(objective):
@@ -194,16 +199,6 @@ def row_coupling(objective):
     return measured_once(F, _mean_square) / (F.l2 * F.n_active)
 
 
-def rows_apart(objective):
-    """Whether rows have so little in common that a step for one leaves the predictions for
-    others as they are.
-    """
-    return (
-        objective.n_features >= objective.n_active
-        and measured_once(objective, row_overlap) <= MOST_OVERLAP
-    )
-
-
 def row_overlap(objective):
     """How much the others' steps undo a row's, added up: the mean over some of the rows that count.
 
@@ -211,16 +206,81 @@ def row_overlap(objective):
     squared cosines tell of rows of one length, and of the longer row in other pairs.
     """
     F = objective
-    chosen = F.samples.active()
-    sample = (
-        F.rows.take(chosen[np.unique(np.linspace(0, chosen.size - 1, OVERLAP_ROWS).astype(int))])
-        if F.rows.in_memory
-        else F.rows.sample.take(slice(0, OVERLAP_ROWS))
-    )
-    products = sample @ sample.T
-    products = np.asarray(products.toarray() if F.rows.sparse else products)
+    products = _products(F, OVERLAP_ROWS)
     lengths = np.sqrt(np.maximum(np.diag(products), np.finfo(float).tiny))
     with np.errstate(over="ignore"):
         shares = np.square(products / lengths / np.minimum(lengths, lengths[:, None]))
     np.fill_diagonal(shares, 0.0)
     return float(shares.sum()) / max(len(shares) * (len(shares) - 1), 1) * F.n_active
+
+
+def _products(objective, wanted):
+    """Products of so many of the rows that count with each other."""
+    F = objective
+    chosen = F.samples.active()
+    sample = (
+        F.rows.take(chosen[np.unique(np.linspace(0, chosen.size - 1, wanted).astype(int))])
+        if F.rows.in_memory
+        else F.rows.sample.take(slice(0, wanted))
+    )
+    products = sample @ sample.T
+    return np.asarray(products.toarray() if F.rows.sparse else products)
+
+
+class Freedom(NamedTuple):
+    """What is left of a row, of length 1, where m others are taken out of it: share (1 - m /
+    directions) of its square.
+
+    Attributes
+    ----------
+    share : float
+        Beside the few directions that all rows share.
+    directions : float
+        That the rest lies in.
+    """
+
+    share: float
+    directions: float
+
+    def least(self, n_rows):
+        """About the least eigenvalue of the products of so many such rows with each other, 0 where
+        they are no fewer than the directions (Marchenko and Pastur, 1967).
+
+        Examples
+        --------
+        >>> Freedom(0.5, 400.0).least(100)
+        0.125
+        """
+        return self.share * max(1.0 - np.sqrt(n_rows / self.directions), 0.0) ** 2
+
+
+def row_freedom(objective):
+    """The `Freedom` of the rows that count, by some of them and by halves of these.
+
+    The diagonal of the inverse of their products tells what is left of each where the others are
+    taken out.
+    """
+    products = _products(objective, FREEDOM_ROWS)
+    lengths = np.sqrt(np.maximum(np.diag(products), np.finfo(float).tiny))
+    products = products / lengths / lengths[:, None]
+    n_rows, halves = len(products), (slice(0, None, 2), slice(1, None, 2))
+    of_all = _left(products)
+    if of_all <= 0.0:
+        return Freedom(0.0, float(n_rows))
+    of_half = float(np.mean([_left(products[half, half]) for half in halves]))
+    lost = max(of_half - of_all, 0.0) / max(n_rows - n_rows // 2, 1)
+    share = of_all + lost * n_rows
+    found = Freedom(share, share / lost if lost > 0.0 else np.inf)
+    # A few pairs that are alike, or rows of wild lengths, show in the least eigenvalue alone.
+    expected, least = found.least(n_rows), float(np.linalg.eigvalsh(products)[0])
+    return found._replace(share=share * min(max(least, 0.0) / expected, 1.0)) if expected else found
+
+
+def _left(products):
+    """Harmonic mean of what is left of each row where the others are taken out of it."""
+    try:
+        factor = scipy.linalg.cho_factor(products, lower=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        return 0.0
+    inverse = scipy.linalg.cho_solve(factor, np.eye(len(products)), check_finite=False)
+    return len(products) / float(np.trace(inverse))

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.objective import moments
-from fastgd.objective.moments import sampled_curvature, spread, standard_spectrum
+from fastgd.objective.moments import row_freedom, sampled_curvature, spread, standard_spectrum
 from fastgd.objective.objective import Objective
 
 
@@ -85,3 +85,20 @@ def test_what_few_rows_show_is_no_spread():
     assert found[0] == pytest.approx(values[0], rel=0.2)
     assert 0.8 * values[-1] < found[-1] <= 1.0  # ten products do not reach the lower end
     assert standard_spectrum(Objective("huber", np.zeros((3, 2)), np.ones(3))).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("n_columns", [400, 1200])
+def test_some_rows_tell_the_least_eigenvalue_of_all_products(n_columns):
+    rng = np.random.default_rng(0)
+    X = (rng.random((300, n_columns)) < 0.3).astype(float)
+    X = X[:, X.any(axis=0)]
+    products = X / np.linalg.norm(X, axis=1)[:, None]
+    least = np.linalg.eigvalsh(products @ products.T)[0]
+    dense, sparse = (
+        row_freedom(Objective("hinge", rows, np.sign(X[:, 0] - 0.5)))
+        for rows in (X, sp.csr_array(X))
+    )
+    assert dense.least(300) == pytest.approx(sparse.least(300))
+    assert 0.5 * least < dense.least(300) < 2.0 * least
+    twice = Objective("hinge", np.repeat(X[:2], 20, axis=0), np.tile([-1.0, 1.0], 20))
+    assert row_freedom(twice).least(40) == pytest.approx(0.0)

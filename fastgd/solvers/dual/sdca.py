@@ -21,7 +21,7 @@ from fastgd.linalg.precision import EPS
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.cost_model import visit_cost
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.moments import measured_once, row_coupling, row_overlap, rows_apart
+from fastgd.objective.moments import measured_once, row_coupling, row_freedom, row_overlap
 from fastgd.objective.subset import on_sample
 from fastgd.rules.batches import row_order
 from fastgd.solvers.base import LAST_RESORT, Answer, Forecast, Progress, Solver, State
@@ -66,19 +66,16 @@ SUMMED = 8.0
 DUAL_PASSES = 12.0
 DUAL_PASSES_PER_COUPLING = 9.0
 MOST_COUPLED = 1000.0
-# It takes about 25 + 220 o where o, the squared cosines of a row with all others, each times how
-# many times as long the row is, squared, if it is longer, adds up to no more than 2, estimated from
-# some: 300 rows of 20,000 normal numbers have r = 20,000, and take 37 ms by dual ascent and 750 by
-# the interior point method (squared hinge). With o of 0.1, 0.24, 0.34, 0.96, 1.1, 1.5 it took 45,
-# 69, 105, 216, 72, 206 passes, and with 5 to 80 (log-normal columns, sigma 2 and 3) 204 to over
-# 1,900, while squared cosines alone were 0.3 to 1.5 (hinge, alpha = 1e-4).
-DUAL_PASSES_APART = 25.0
-DUAL_PASSES_PER_OVERLAP = 220.0
-# With four times as many columns as rows, and without an intercept, about 8 + 0.5 sqrt(r): 10, 9,
-# 69, 79 visits with r of 7, 152, 20,000, 41,000.
-MANY_COLUMNS = 4.0
-VISITS_APART = 8.0
-VISITS_APART_PER_ROOT = 0.5
+# Where rows are fewer than directions, dual variables end within their ends however weak the
+# penalty is, and it takes about 6.5 / e to 1e-4, e the least eigenvalue of products of rows of
+# length 1 (`row_freedom`).  Of hinges fewer rows count: a share of 1 / (1 + 0.7 q^2), q rows to a
+# direction, up to 1.1 rows to a column.  Visits told and taken, alpha n = 1e-3, 400 rows of 432,
+# 800 and 1,600 columns, hinge: normal 111 and 122, 53 and 48, 25 and 25; log-normal 190 and 157, 92
+# and 73, 46 and 43; ones, not centred, 175 and 185, 94 and 71, 46 and 43; quantile, of 800 and
+# 1,600: 75 and 75, 26 and 28; 157 and 120, 47 and 43; 159 and 132, 50 and 46.
+VISITS_PER_INVERSE = 6.5
+FEWER_OF_HINGES = 0.7
+MOST_ROWS_OF_HINGES = 1.1
 # Where the loss has a curvature c, about 4 + 1.5 sqrt(k) to 1e-4, k the condition number of the
 # dual problem: with more columns than rows and k of 1, 1.8, 8, 79, 1228 it took 9, 7, 6, 20, 76
 # visits. An intercept, for which dual variables have to add up to 0, makes it twice as many, and up
@@ -207,8 +204,7 @@ class Sdca(Solver):
         if F.loss_smooth:
             least = FEWEST_VISITS * share_of_digits(tol) * visit_cost(F)
             return Forecast(least if best <= least else dual_passes(F, tol), reason)
-        many = not F.fit_intercept and F.n_features >= MANY_COLUMNS * F.n_active
-        pays = row_coupling(F) <= MOST_COUPLED or many or rows_apart(F)
+        pays = row_coupling(F) <= MOST_COUPLED or _visits_of_free_rows(F) < LAST_RESORT
         # Slow where it does not pay, but then nothing else that proves what is left may be open.
         passes = dual_passes(F, tol)
         return Forecast(passes if pays else max(passes, 2.0 * LAST_RESORT), reason, last=not pays)
@@ -558,14 +554,22 @@ def _visits(objective, tol):
     coupling = row_coupling(F)
     visits = DUAL_PASSES + DUAL_PASSES_PER_COUPLING * coupling
     told = DUAL_PASSES * share_of_digits(tol) + DUAL_PASSES_PER_COUPLING * coupling * slower
-    if visits > WORTH_A_LOOK and rows_apart(F):
-        overlap = measured_once(F, row_overlap)
-        apart = DUAL_PASSES_APART + DUAL_PASSES_PER_OVERLAP * overlap
-        told = min(told, apart * slower)
-    if not F.fit_intercept and F.n_features >= MANY_COLUMNS * F.n_active:
-        apart = VISITS_APART + VISITS_APART_PER_ROOT * math.sqrt(coupling)
-        told = min(told, apart * share_of_digits(tol))
+    if visits > WORTH_A_LOOK:
+        told = min(told, _visits_of_free_rows(F) * share_of_digits(tol))
     return told
+
+
+def _visits_of_free_rows(objective):
+    """Visits to each row to 1e-4 where rows are fewer than directions, inf where they are not."""
+    F = objective
+    hinge = F.loss.classification
+    if F.n_active > (MOST_ROWS_OF_HINGES if hinge else 1.0) * F.n_features:
+        return np.inf
+    freedom = measured_once(F, row_freedom)
+    crowded = F.n_active / freedom.directions
+    counts = 1.0 / (1.0 + FEWER_OF_HINGES * crowded**2) if hinge else 1.0
+    least = freedom.least(counts * F.n_active)
+    return VISITS_PER_INVERSE / least if least > 0.0 else np.inf
 
 
 def _visits_of_smooth(objective):
