@@ -88,14 +88,17 @@ def forecasts(objective, tol, best):
 
 def takeovers(objective, tol):
     """(solver, forecast) of those that `auto` may take, in the order in which they take over from
-    each other: that of the registry; then, by what they tell, those whose need is unknown.
+    each other: by what they tell; then those whose need is unknown.
     """
     open_to = [one for one in solvers.REGISTRY if refusal(one, objective) is None]
     told = [(one, one.cost(objective, tol)) for one in open_to]
     told = [(one, forecast) for one, forecast in told if forecast.passes < np.inf]
-    unknown = [pair for pair in told if pair[1].last and pair[1].passes >= LAST_RESORT]
-    known = [pair for pair in told if pair not in unknown]
-    return [*known, *sorted(unknown, key=lambda pair: pair[1].passes)]
+    return sorted(told, key=lambda pair: (_is_unknown(pair[1]), pair[1].passes))
+
+
+def _is_unknown(forecast):
+    """Whether nobody can tell what a solver needs."""
+    return forecast.last and forecast.passes >= LAST_RESORT
 
 
 def is_open(name, form, objective):

@@ -12,7 +12,7 @@ import numpy as np
 from fastgd.certificates.bound import NO_BOUND
 from fastgd.certificates.certifier import provable
 from fastgd.fitting.build import make_solver
-from fastgd.fitting.choose_solver import batch_sizes, is_open
+from fastgd.fitting.choose_solver import batch_sizes, is_open, of_name
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent, Underway
 from fastgd.fitting.observers import Ended, NoRecorder, Recorder, Together, Watch
@@ -38,10 +38,15 @@ from fastgd.objective.distances import unit_at
 from fastgd.objective.infimum import check_infimum
 from fastgd.objective.null_model import null_model, null_point
 from fastgd.objective.objective import Measured, Objective
+from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.component import Component
 from fastgd.runtime.threads import map_ranges
-from fastgd.solvers.base import RunRecord
+from fastgd.solvers.base import LAST_RESORT, RunRecord
+from fastgd.solvers.dual.sdca import Sdca
+from fastgd.solvers.gradient.lbfgs import LBFGS
+from fastgd.solvers.l1.working_set import WorkingSet
+from fastgd.solvers.newton.column_subspace import SubspaceNewton
 
 # From so many stored values on an iteration's two looks at them take longer than its Python.
 LEAST_FOR_THREADS = PYTHON / (2.0 * VALUE)
@@ -52,6 +57,8 @@ WORKING_SET_CHECKS = 20
 # Up to so many rows a run of updates on some of them ends where tol is out of reach. With more of
 # them rates fall in time: 8 epochs of 16 rows of 49,000 say nothing of what 32 reach.
 FEW_ROWS = 5000
+# What takes up to a hundred times what was forecast where matrices take two or three times that.
+FORECAST_BY_GUESS = (LBFGS, SubspaceNewton, WorkingSet)
 
 
 @dataclass
@@ -450,23 +457,29 @@ def _is_last(tried, objective, tol):
 def _rules_of_rivals(settings, tried, objective, unit):
     """Rules by which `auto` leaves a plan early, where another one is expected to be there first.
 
-    How much rows undo of each other's steps decides dual ascent, and how many change the piece of
-    their loss Newton's method where curvature jumps; neither is known before.
+    How much rows undo of each other's steps decides dual ascent, how many change the piece of
+    their loss Newton's method where curvature jumps, how curvature is spread methods of past
+    gradients, and how many coefficients are not 0 a working set; none is known before.
     """
     F, plan, tol = objective, tried[-1], settings.tol
-    jumps = F.loss_smooth and not F.vector and F.loss.self_concordance is None
-    newton = plan.solver == "newton" and plan.form != INTERIOR_POINT and jumps
-    if settings.solver != "auto" or not (newton or plan.solver == "sdca"):
+    if settings.solver != "auto" or plan.solver in Rule.members() or F.vector:
+        return []
+    solver = of_name(plan.solver, F, tol, plan.form)
+    jumps = F.loss_smooth and F.loss.self_concordance is None and plan.form != INTERIOR_POINT
+    newton, guessed = plan.solver == "newton" and jumps, solver in FORECAST_BY_GUESS
+    if not (newton or guessed or solver is Sdca):
         return []
     other = next_plan(tried, F, "", tol=tol)
     if other is None:
         return []
     rival = forecast(other[0], F, tol)
-    if newton:
-        matrices = F.l1 == 0.0 and F.n_features <= F.n_active
-        more = curvature_cost(F) + solving_cost(F, F.n_features) if matrices else 0.0
-        return [Slow(tol, rival, more, unit)]
-    return [Overdue(tol, forecast(plan, F, tol), rival, visit_cost(F))]
+    if solver is Sdca:
+        return [Overdue(tol, forecast(plan, F, tol), rival, visit_cost(F))]
+    if not newton and rival >= LAST_RESORT:
+        return []
+    matrices = newton and F.l1 == 0.0 and F.n_features <= F.n_active
+    more = curvature_cost(F) + solving_cost(F, F.n_features) if matrices else 0.0
+    return [Slow(tol, rival, more, unit, forecast(plan, F, tol) if guessed and not newton else 0.0)]
 
 
 def _rules(task, tried, solver, max_time):

@@ -347,8 +347,9 @@ class Slow(StoppingRule):
     """By the pace at which F falls more is left than another plan takes: a wrong plan.
 
     That of Newton's method where curvature jumps: its steps tell nothing of the next ones, and it
-    either finds the pieces that rows are on, in a dozen iterations, or goes on for hundreds. The
-    pace is that of the falls of the last checks, as a geometric series.
+    either finds the pieces that rows are on, in a dozen iterations, or goes on for hundreds. And
+    that of methods of past gradients which have taken what was forecast: matrices are forecast
+    well, they are not. The pace is that of the falls of the last checks, as a geometric series.
 
     Parameters
     ----------
@@ -359,17 +360,22 @@ class Slow(StoppingRule):
         What an iteration takes beside its passes, in that unit.
     unit : callable
         Of distances at a value of F.
+    forecast : float
+        Passes before which this plan is not looked at.
     """
 
     CHECKS = 4
     LEAST = 10
 
-    def __init__(self, tol, other, more, unit=abs):
+    def __init__(self, tol, other, more, unit=abs, forecast=0.0):
         self.tol, self.other, self.more, self.unit = tol, other, more, unit
+        self.forecast = forecast
 
     def check(self, history):
         """PLATEAU where the other plan is expected to be there first."""
-        batch = history["batch"]
+        batch, passes = history["batch"], history["passes"]
+        if not passes or passes[-1] < self.forecast:
+            return None
         # Values on samples of the rows are of other objectives.
         last = batch[-2 * self.CHECKS - 1 :]
         if len(batch) < max(self.LEAST, 2 * self.CHECKS + 1) or last[0] != last[-1]:

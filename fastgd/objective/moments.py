@@ -265,8 +265,8 @@ def row_freedom(objective):
     products = products / lengths / lengths[:, None]
     n_rows, halves = len(products), (slice(0, None, 2), slice(1, None, 2))
     of_all = _left(products)
-    if of_all <= 0.0:
-        return Freedom(0.0, float(n_rows))
+    if n_rows < 2 or of_all <= 0.0:
+        return Freedom(of_all, float(n_rows))
     of_half = float(np.mean([_left(products[half, half]) for half in halves]))
     lost = max(of_half - of_all, 0.0) / max(n_rows - n_rows // 2, 1)
     share = of_all + lost * n_rows
