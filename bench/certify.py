@@ -34,7 +34,7 @@ from numba.core import event
 
 from fastgd import ConvergenceWarning, GDClassifier, GDRegressor
 
-from . import exact, hard_problems, lowest, report
+from . import exact, hard_problems, joint_problems, lowest, report
 
 ESTIMATORS = {True: GDClassifier, False: GDRegressor}  # by whether there are classes
 MOST_SECONDS = {"auto": 5.0, "tight": 3.0}  # of one fit
@@ -95,6 +95,12 @@ class Finding:
     measured: dict
 
 
+def problem_of(seed, index):
+    """Problem number `index` of `seed`, of one prediction or of several."""
+    of = joint_problems if index >= joint_problems.FIRST else hard_problems
+    return of.make(seed, index)
+
+
 class Truth:
     """F0 and the lowest F known of a problem."""
 
@@ -125,6 +131,8 @@ class Truth:
             {"solver": "lbfgs"}
             if problem.loss.smooth and not problem.l1 and not problem.structure
             else {"solver": "newton"}
+            if problem.n_predictions == 1
+            else {"solver": "nesterov", "batch_size": "full"}
         )
         for setting in ({"solver": "auto"}, others):
             one = fit(problem, setting, tol=1e-12, seconds=MOST_SECONDS["tight"])
@@ -163,9 +171,12 @@ def fit(problem, setting, tol=None, seconds=None):
 
 def _fit_once(problem, setting, kind, tol, seconds):
     p, one = problem, Fit(setting, kind)
+    parameters = p.penalty_parameters
+    if p.loss.name == "multinomial":  # what a solver does not take is refused, not one-vs-rest
+        parameters["multi_class"] = "multinomial"
     model = ESTIMATORS[p.classification](
-        loss=p.loss,
-        **p.penalty_parameters,
+        loss="log_loss" if p.loss.name == "multinomial" else p.loss,
+        **parameters,
         fit_intercept=p.fit_intercept,
         tol=tol,
         max_time=seconds,
@@ -192,7 +203,7 @@ def _fit_once(problem, setting, kind, tol, seconds):
     one.stray = sorted({_shown(seen_one) for seen_one in seen if _is_stray(seen_one)})
     if one.refused or one.crash:
         return one, compiled
-    one.model = np.array(model.coef_, dtype=np.float64).ravel(), float(model.intercept_[0])
+    one.model = tuple(np.array(part, dtype=float) for part in (model.coef_, model.intercept_))
     one.claims = {
         "objective_": float(model.objective_),
         "suboptimality_": float(model.suboptimality_),
@@ -353,17 +364,19 @@ def condition_number(problem):
 def _separable(problem, truth):
     """Whether some direction takes no row's margin down and one's up: F falls along it for ever."""
     p = problem
-    rows = p.weights > 0.0
     if truth.model is not None:
         coef, intercept = truth.model
-        (z, _), _ = exact.products(p.X, coef)
-        if np.all(p.y[rows] * (z + intercept)[rows] > 0.0):
+        z = np.array([exact.products(p.X, one)[0][0] for one in coef]) + intercept[:, None]
+        if (_margins(p, z)[:, p.weights > 0.0] > 0.0).all():
             return True
-    if p.X.shape[0] * p.X.shape[1] > lowest.MOST_FOR_PROGRAM:
+    if p.X.shape[0] * p.X.shape[1] * p.n_predictions**2 > lowest.MOST_FOR_PROGRAM:
         return truth.value.high <= 1e-3 * truth.constant
     F = lowest.Centred(p)
-    A = np.column_stack([F.Z, np.ones(p.y.size)]) if p.fit_intercept else F.Z
-    A = (p.y[:, None] * A)[rows]
+    A = np.column_stack([F.Z, np.ones(len(p.y))]) if p.fit_intercept else F.Z
+    # Margins as products with the unknowns of all predictions.
+    units = np.eye(p.n_predictions)
+    columns = [_margins(p, np.outer(unit, column)) for unit in units for column in A.T]
+    A = np.stack(columns, axis=-1)[:, p.weights > 0.0].reshape(-1, len(columns))
     found = scipy.optimize.linprog(
         -A.sum(axis=0),
         A_ub=np.vstack([-A, A]),
@@ -373,6 +386,17 @@ def _separable(problem, truth):
         options={"time_limit": 2.0},
     )
     return found.x is not None and -found.fun > 1e-6
+
+
+def _margins(problem, z):
+    """What each row's own score is above the others, (K - 1, n), of scores (K, n); of one score
+    what it is on its own side of 0.
+    """
+    if problem.n_predictions == 1:
+        return problem.y * z
+    own, rows = problem.y.astype(int), np.arange(len(problem.y))
+    others = (own + np.arange(1, len(z))[:, None]) % len(z)
+    return z[own, rows] - z[others, rows]
 
 
 @dataclass
@@ -423,10 +447,14 @@ def run(options):
     folder = Path(options.out) / "certify"
     tally = Tally()
     begin = time.perf_counter()
-    index = 0
     compiled = _compiling()
-    while time.perf_counter() - begin < options.seconds and sum(tally.fits.values()) < options.fits:
-        problem = hard_problems.make(options.seed, index)
+    for index in joint_problems.order():
+        if (
+            time.perf_counter() - begin >= options.seconds
+            or sum(tally.fits.values()) >= options.fits
+        ):
+            break
+        problem = problem_of(options.seed, index)
         share = (time.perf_counter() - begin) / options.seconds
         report.progress(
             f"{sum(tally.fits.values())} fits, {sum(tally.found.values())} findings", share
@@ -447,7 +475,6 @@ def run(options):
             measured = [f"{key} {finding.measured[key]:.2g}" for key in told]
             measured += [str(finding.measured["what"])] if "what" in finding.measured else []
             print(f"{path.stem} ({why})" if why else path.stem, *measured, flush=True)
-        index += 1
     report.progress("")
     _print(tally, time.perf_counter() - begin, _compiling() - compiled, options.seed)
     content = {
@@ -516,7 +543,7 @@ def again(path):
     if data.is_file():
         problem = hard_problems.load(data, saved["problem"], seed, index)
     else:
-        problem = hard_problems.make(seed, index)
+        problem = problem_of(seed, index)
     if problem.print_of_data() != saved["data"]:
         raise SystemExit(f"{path} was made by another generator: number {index} is other data now")
     fits = [fit(problem, setting) for setting in saved["settings"]]

@@ -359,33 +359,76 @@ LOSSES = {
 LOSSES["poisson"] = counts
 
 
+def multinomial(y, scores):
+    """Of a class for each row and a score for each class: value, derivatives and rounding."""
+    high, low = (np.array(part) for part in zip(*scores, strict=True))
+    own, rows = y.astype(int), np.arange(y.size)
+    first = high.argmax(axis=0)  # of equal ones the others are as large but for their low parts
+    far = add((high, low), negative((high[first, rows], low[first, rows])))
+    long = far[0].astype(np.longdouble) + far[1]
+    odds = np.exp(long)
+    others = np.where(np.arange(len(high))[:, None] == first, 0, odds)
+    soft = np.log1p(others.sum(axis=0))
+    value = add(_from_long(soft), negative((far[0][own, rows], far[1][own, rows])))
+    slopes = odds / odds.sum(axis=0)
+    slopes[own, rows] = 0
+    slopes[own, rows] = -slopes.sum(axis=0)
+    rounding = LONG * (soft + (others * (1 + np.abs(long))).sum(axis=0))
+    return value, list(slopes.astype(np.float64)), rounding.astype(np.float64)
+
+
+def losses(problem, scores):
+    """(value, derivatives by each prediction, rounding) of each row, from a list of predictions."""
+    if problem.loss.name == "multinomial":
+        return multinomial(problem.y, scores)
+    one = LOSSES[problem.loss.name]
+    columns = problem.y.reshape(problem.y.shape[0], -1).T
+    parts = [one(problem.loss, y, z) for y, z in zip(columns, scores, strict=True)]
+    value = parts[0][0]
+    for other, _, _ in parts[1:]:
+        value = add(value, other)
+    return value, [slope for _, slope, _ in parts], sum(unsure for _, _, unsure in parts)
+
+
 def value(problem, coef, intercept):
-    """F of a `HardProblem` at these coefficients, as a `Value`; infinite where a float cannot
-    hold it.
+    """F of a `HardProblem` at coefficients, (d,) or (K, d), and intercepts, as a `Value`; infinite
+    where a float cannot hold it.
     """
-    coef, intercept = np.asarray(coef, dtype=np.float64).ravel(), float(np.ravel(intercept)[0])
+    coef = np.atleast_2d(np.asarray(coef, dtype=np.float64))
+    intercept = np.ravel(np.asarray(intercept, dtype=np.float64))
+    offset = np.zeros(problem.X.shape[0]) if problem.offset is None else problem.offset
+    weights = problem.weights
+    counts_not = weights == 0.0  # whatever these rows' losses are, infinite too
     with np.errstate(all="ignore"):
-        z, size = products(problem.X, coef)
-        z = add(z, number(np.full(size.size, intercept)))
+        found = [products(problem.X, one) for one in coef]
+        sizes = [size + abs(b) for (_, size), b in zip(found, intercept, strict=True)]
+        scores = [
+            add(z, number(np.full(offset.size, b)))
+            for (z, _), b in zip(found, intercept, strict=True)
+        ]
         if problem.offset is not None:
-            z = add(z, number(problem.offset))
-        loss, slope, unsure = LOSSES[problem.loss.name](problem.loss, problem.y, z)
-        weights = problem.weights
-        counts_not = weights == 0.0  # whatever these rows' losses are, infinite too
+            scores = [add(z, number(offset)) for z in scores]
+        loss, slopes, unsure = losses(problem, scores)
         loss = tuple(np.where(counts_not, 0.0, part) for part in loss)
-        slope, unsure, size = (np.where(counts_not, 0.0, part) for part in (slope, unsure, size))
         weight = float(weights.sum())
         mean = _over(total(multiply(number(weights), loss)), total(number(weights)))
         penalty, of_penalty = _penalty(problem, coef)
         high, low = add(mean, penalty)
-        slope, size = np.abs(slope), size + abs(intercept)
-        reach = size if problem.offset is None else size + np.abs(problem.offset)
-        rounding = UNIT * (high + float(weights @ (slope * (reach + np.abs(problem.y)))) / weight)
-        rounding += float(np.sum(weights * unsure)) / weight + of_penalty
-        slack = float(weights @ (slope * size)) / weight
+        slopes = [np.abs(np.where(counts_not, 0.0, slope)) for slope in slopes]
+        targets = np.abs(problem.y.reshape(offset.size, -1)).max(axis=1)
+        reaches = [size + np.abs(offset) + targets for size in sizes]
+        rounding = UNIT * (high + float(weights @ _summed(slopes, reaches)) / weight)
+        rounding += float(np.sum(np.where(counts_not, 0.0, weights * unsure))) / weight + of_penalty
+        slack = float(weights @ _summed(slopes, sizes)) / weight
     if not np.isfinite(high):
         return Value(np.inf, 0.0, 0.0, np.inf)
     return Value(float(high), float(low), rounding, slack)
+
+
+def _summed(slopes, sizes):
+    """Sum of slope times size; 0 where the slope is 0, whatever the size."""
+    pairs = zip(slopes, sizes, strict=True)
+    return sum(np.where(slope > 0.0, slope * size, 0.0) for slope, size in pairs)
 
 
 def _over(a, b):
@@ -405,9 +448,21 @@ def _penalty(problem, coef):
         absolute, lengths = structures.of_groups(structure, coef)
         own = np.longdouble(structure["share"])
         found = problem.alpha * (own * absolute + (1.0 - own) * lengths)
-        return _from_long(found), LONG * len(coef) * float(found)
-    weights = [1.0 if w is None else w for w in structure.get("weights", np.ones(coef.size))]
-    absolute = total(two_product(np.abs(coef), np.array(weights)))
-    square = _half(total(multiply(number(weights), two_product(coef, coef))))
+        return _from_long(found), LONG * coef.size * float(found)
+    n_features = coef.shape[1]
+    weights = [1.0 if w is None else w for w in structure.get("weights", np.ones(n_features))]
+    weights, w = np.tile(weights, len(coef)), coef.ravel()
+    absolute, unsure = total(two_product(np.abs(w), weights)), 0.0
+    if "rows" in structure:
+        lengths = structures.of_rows(coef)
+        absolute, unsure = _from_long(lengths), LONG * coef.size * problem.l1 * float(lengths)
+    if "form" in structure:
+        pairs = [(products(structures.form(structure), one), one) for one in coef]
+        squares = [multiply(image, number(one)) for (image, _), one in pairs]
+        square = _half(total(tuple(map(np.concatenate, zip(*squares, strict=True)))))
+        unsure += UNIT * problem.l2 * sum(float(size @ np.abs(one)) for (_, size), one in pairs)
+    else:
+        square = _half(total(multiply(number(weights), two_product(w, w))))
     rest = add(number(1.0), negative(share))
-    return multiply(alpha, add(multiply(share, absolute), multiply(rest, square))), 0.0
+    value = multiply(alpha, add(multiply(share, absolute), multiply(rest, square)))
+    return value, unsure

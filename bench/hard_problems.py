@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import scipy.sparse as sp
 
-from fastgd import Loss
+from fastgd import Loss, Multinomial
 from fastgd.losses.domain import REALS
 
 from . import exact, structures
@@ -53,6 +53,8 @@ COLUMNS = (
     "scaled",
 )
 SPARSE = {"onehot": 1, "random": 1.5, "onehot beside raw": 2, "far beside onehot": 1}
+FORMS = 0.1  # share of a quadratic form, of the problems with an L2 part and without a structure
+MOST_FOR_FORM = 500  # columns: its eigenvalues are looked at
 # The built-in losses by the registry, and two of a user; the perceptron is a rule without a bound.
 OWN = {"expectile": Expectile, "counts": Counts}
 # of a far column, in units of its last place: below, nothing is left to be learned from it
@@ -82,7 +84,7 @@ class HardProblem:
     @property
     def penalty_parameters(self):
         """What an estimator is given of the penalty."""
-        found = structures.parameters(self.structure, self.penalty)
+        found = structures.parameters(self.structure, self.penalty, self.l1_ratio)
         return {"l1_ratio": self.l1_ratio, "alpha": self.alpha, **found}
 
     @property
@@ -90,8 +92,15 @@ class HardProblem:
         return self.loss.classification
 
     @property
+    def n_predictions(self):
+        """Scores of a row: one for each of several classes, or targets."""
+        if self.loss.name == "multinomial":
+            return int(self.loss.n_classes)
+        return self.y.shape[1] if self.y.ndim == 2 else 1
+
+    @property
     def weights(self):
-        return np.ones(self.y.size) if self.sample_weight is None else self.sample_weight
+        return np.ones(len(self.y)) if self.sample_weight is None else self.sample_weight
 
     @property
     def l1(self):
@@ -160,11 +169,11 @@ def load(path, described, seed, index):
             (parts["data"], parts["indices"], parts["indptr"]),
             shape=(d["n_samples"], d["n_features"]),
         )
-    kind = OWN.get(d["loss"]) or Loss.named(d["loss"])
+    kind = {**OWN, "multinomial": Multinomial}.get(d["loss"]) or Loss.named(d["loss"])
     return HardProblem(
         seed,
         index,
-        _stored(X, d["storage"]),
+        stored_as(X, d["storage"]),
         parts["y"],
         kind(*(d[one.name] for one in fields(kind))),
         d["penalty"],
@@ -197,13 +206,13 @@ def make(seed, index):
     storage = one_of(of_block, STORAGES)
     rng = np.random.default_rng([seed, index, 3])
     loss = loss_named(rng, str(name))
-    X, kinds = _matrix(rng, storage, 2 if loss.classification else 1)
+    X, kinds = matrix_of(rng, storage, 2 if loss.classification else 1)
     score = score_of(rng, X)
-    y = _targets(rng, loss, score)
+    y = targets_of(rng, loss, score)
     n = y.size
-    penalty, alpha, l1_ratio = _penalty(rng, n)
+    penalty, alpha, l1_ratio = penalty_of(rng, n)
     tol = float(10.0 ** rng.choice([-rng.uniform(2, 6), -rng.uniform(6, 10)], p=[0.75, 0.25]))
-    weights = _weights(rng, n)
+    weights = weights_of(rng, n)
     if loss.classification and weights is not None:
         for sign in (-1.0, 1.0):  # each class counts
             if not weights[y == sign].any():
@@ -211,13 +220,14 @@ def make(seed, index):
     structure = {}
     if penalty is not None:
         structure = structures.draw(np.random.default_rng([seed, index, 5]), X.shape[1])
+        structure = structure or form_of(np.random.default_rng([seed, index, 6]), X, penalty)
     offset = None
     if rng.random() < 0.15:
         offset = rng.normal(size=n) * (y.std() + 1e-3 if loss.target_domain == REALS else 1.0)
     return HardProblem(
         seed,
         index,
-        _stored(X, storage),
+        stored_as(X, storage),
         y,
         loss,
         penalty,
@@ -231,6 +241,12 @@ def make(seed, index):
         kinds,
         structure,
     )
+
+
+def form_of(rng, X, penalty):
+    """A quadratic form in place of the L2 part, for some of the problems that have one."""
+    share = FORMS if penalty in ("l2", "elasticnet") and X.shape[1] <= MOST_FOR_FORM else 0.0
+    return structures.draw_form(rng, X.shape[1]) if rng.random() < share else {}
 
 
 def one_of(rng, shares):
@@ -247,7 +263,7 @@ def _shape(rng, least):
     )
 
 
-def _matrix(rng, storage, least):
+def matrix_of(rng, storage, least):
     if storage.startswith("csr") and rng.random() < 0.8:
         return _sparse_matrix(rng, least)
     size, n = _shape(rng, least)
@@ -347,7 +363,7 @@ def _sparse_matrix(rng, least):
     return sp.csr_array(sp.hstack(blocks)), kinds
 
 
-def _stored(X, storage):
+def stored_as(X, storage):
     """The same numbers (as float32: the nearest ones) in the storage that is asked for."""
     if storage.startswith("csr"):
         X = sp.csr_array(X)
@@ -394,7 +410,7 @@ def score_of(rng, X):
     return score / score.std() if score.std() > 0.0 else rng.normal(size=n)
 
 
-def _targets(rng, loss, score):
+def targets_of(rng, loss, score):
     n = score.size
     level = float(rng.choice([0.0, 1e-3, 0.3, 1.0, 3.0]))
     if loss.classification:
@@ -436,7 +452,7 @@ def positive_targets(rng, domain, score, level):
     return amounts * (counts if domain.low_closed else mean)
 
 
-def _penalty(rng, n):
+def penalty_of(rng, n):
     penalty = rng.choice(["l2", "l1", "elasticnet", "none"], p=[0.5, 0.15, 0.2, 0.15])
     if penalty == "none":
         return None, 0.0, 0.0
@@ -451,7 +467,7 @@ def _penalty(rng, n):
     )
 
 
-def _weights(rng, n):
+def weights_of(rng, n):
     kind = rng.choice(["none", "even", "some", "counts", "orders"], p=[0.6, 0.1, 0.08, 0.07, 0.15])
     if kind == "none":
         return None
@@ -477,15 +493,18 @@ def settings(problem):
     l1 = problem.l1
     l2 = problem.l2
     iterations = {
-        "rows": _iterations(2e7, problem.stored),
-        "full": _iterations(3e8, problem.stored),
+        "rows": most_iterations(2e7, problem.stored * problem.n_predictions),
+        "full": most_iterations(3e8, problem.stored * problem.n_predictions),
     }
     auto = {"solver": "auto"}
     if rng.random() < 0.06:
         auto["max_iter"] = int(rng.choice([1, 2, 3, 5, 20]))
     found = [auto]
     if problem.structure:
-        return [auto, {"solver": "newton"}, {"solver": "nesterov", "batch_size": "full"}]
+        other = {"solver": "newton"}
+        if problem.n_predictions > 1:
+            other = {"solver": "gd", "batch_size": "full", "max_iter": iterations["full"]}
+        return [auto, other, {"solver": "nesterov", "batch_size": "full"}]
     own = [{"solver": "nesterov", "batch_size": "full", "max_iter": iterations["full"]}]
     own += [{"solver": "gd", "batch_size": "full", "max_iter": iterations["full"]}]
     if smooth and not l1:
@@ -560,7 +579,7 @@ def settings(problem):
     ]
 
 
-def _iterations(values, stored):
+def most_iterations(values, stored):
     """Most iterations, so that one fit does not eat the run: by counts, for the same fit on every
     machine.
     """

@@ -13,15 +13,18 @@ import scipy.linalg
 import scipy.optimize
 import scipy.sparse as sp
 
-from . import exact
+from . import exact, structures
 
 MOST_DENSE = 2e6  # values of X for the ways that form the centred columns
 MOST_FOR_NEWTON = 300  # columns
 MOST_FOR_PROGRAM = 2e4  # values of X for linear programs
+MOST_FOR_OTHERS = 2e5  # stored values of X, times predictions, for what is no plain elastic net
+OPTIONS = {"maxiter": 400, "maxfun": 600, "ftol": 0.0, "gtol": 1e-13, "maxcor": 20}
 
 
 class Centred:
-    """F of a problem on centred columns of unit length, in plain NumPy; the unknowns are [u, c].
+    """F of a problem on centred columns of unit length, in plain NumPy; the unknowns are [u, c], of
+    several predictions those of each, one after the other.
 
     Sparse data too large to be dense are not centred, and columns are then only of unit length.
     """
@@ -44,17 +47,34 @@ class Centred:
             lengths = np.sqrt((X * X).T @ self.weights)
         self.lengths = np.where(lengths > 0.0, lengths, 1.0)
         self.Z = X / self.lengths if self.dense else X @ sp.diags_array(1.0 / self.lengths)
-        self.loss = exact.LOSSES[problem.loss.name]
         self.offset = 0.0 if problem.offset is None else problem.offset
+        self.n_predictions, self.n_features = problem.n_predictions, self.lengths.size
+        structure = problem.structure
+        of_columns = [1.0 if w is None else w for w in structure.get("weights", [1.0] * X.shape[1])]
+        self.of_columns = np.array(of_columns)
+        self.form = structures.form(structure) if "form" in structure else None
+        # The L1 part of each unknown u, and its ends.
+        self.price = problem.l1 * self.of_columns / self.lengths
+        low, high = structures.ends(structure, X.shape[1])
+        self.low, self.high = low * self.lengths, high * self.lengths
 
     def back(self, v):
-        """(coef, intercept) of unknowns [u, c]."""
-        coef = v[: self.lengths.size] / self.lengths
-        return coef, self._moved(v[-1], coef, -1.0) if self.problem.fit_intercept else 0.0
+        """(coef, intercept), or tables of them, of unknowns."""
+        low, high = structures.ends(self.problem.structure, self.n_features)
+        coefs, intercepts = [], []
+        for one in v.reshape(self.n_predictions, -1):
+            coefs.append(np.clip(one[: self.n_features] / self.lengths, low, high))
+            here = self.problem.fit_intercept
+            intercepts.append(self._moved(one[-1], coefs[-1], -1.0) if here else 0.0)
+        return np.array(coefs), np.array(intercepts)
 
     def forth(self, coef, intercept):
-        u = coef * self.lengths
-        return np.append(u, self._moved(intercept, coef, 1.0)) if self.problem.fit_intercept else u
+        """The unknowns of a model."""
+        found = []
+        for w, b in zip(np.atleast_2d(coef), np.ravel(intercept), strict=True):
+            found.append(w * self.lengths)
+            found += [[self._moved(b, w, 1.0)]] if self.problem.fit_intercept else []
+        return np.concatenate(found)
 
     def _moved(self, intercept, coef, sign):
         """The intercept plus or minus means . coef, rounded once."""
@@ -63,20 +83,25 @@ class Centred:
         return float(moved[0][0] + moved[1][0])
 
     def predictions(self, v):
-        z = self.Z @ v[: self.lengths.size] + self.offset
+        """(n,) of one vector of unknowns [u, c]."""
+        z = self.Z @ v[: self.n_features] + self.offset
         return z + v[-1] if self.problem.fit_intercept else z
 
     def smooth(self, v):
-        """Value and gradient of F without its L1 part."""
-        p = self.problem
+        """Value and gradient of F without its L1 part, or what stands for it."""
+        p, table = self.problem, v.reshape(self.n_predictions, -1)
         with np.errstate(all="ignore"):
-            z = self.predictions(v)
-            value, slope, _ = self.loss(p.loss, p.y, exact.number(z))
-            slope = self.weights * slope
-            coef = v[: self.lengths.size] / self.lengths
-            total = float(self.weights @ value[0]) + 0.5 * p.l2 * float(coef @ coef)
-        gradient = self.Z.T @ slope + p.l2 * coef / self.lengths
-        return total, np.append(gradient, slope.sum()) if p.fit_intercept else gradient
+            scores = [exact.number(self.predictions(one)) for one in table]
+            value, slopes, _ = exact.losses(p, scores)
+            value = float(self.weights @ value[0])
+        gradients = []
+        for one, slope in zip(table, slopes, strict=True):
+            coef, weighted = one[: self.n_features] / self.lengths, self.weights * slope
+            own = self.of_columns * coef if self.form is None else self.form @ coef
+            value += 0.5 * p.l2 * float(coef @ own)
+            gradients.append(self.Z.T @ weighted + p.l2 * own / self.lengths)
+            gradients += [[weighted.sum()]] if p.fit_intercept else []
+        return value, np.concatenate(gradients)
 
     def curvature(self, v):
         """Matrix of second derivatives of the smooth part, the curvature of each row by
@@ -84,7 +109,7 @@ class Centred:
         """
         p, z = self.problem, self.predictions(v)
         step = 1e-6 * np.maximum(1e-3, np.abs(z - (0.0 if p.classification else p.y)))
-        slopes = [self.loss(p.loss, p.y, exact.number(z + sign * step))[1] for sign in (1.0, -1.0)]
+        slopes = [exact.losses(p, [exact.number(z + s * step)])[1][0] for s in (1.0, -1.0)]
         rows = self.weights * np.maximum((slopes[0] - slopes[1]) / (2.0 * step), 0.0)
         A = np.column_stack([self.Z, np.ones(z.size)]) if p.fit_intercept else self.Z
         H = A.T @ (rows[:, None] * A)
@@ -94,10 +119,13 @@ class Centred:
 
 def candidates(problem, starts):
     """(name, coef, intercept) of each way that applies; `starts` are the lowest models so far."""
-    if problem.structure or (not sp.issparse(problem.X) and problem.X.size > MOST_DENSE):
-        return  # these ways know the elastic net alone
+    if not sp.issparse(problem.X) and problem.X.size > MOST_DENSE:
+        return
+    plain = problem.n_predictions == 1 and not problem.structure
+    if not plain and problem.X.size * problem.n_predictions > MOST_FOR_OTHERS:
+        return
     F = Centred(problem)
-    for name, way in WAYS.items() if F.dense else [("L-BFGS-B", _lbfgs)]:
+    for name, way in _ways(F).items():
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
@@ -106,6 +134,56 @@ def candidates(problem, starts):
                         yield name, *F.back(v)
         except (np.linalg.LinAlgError, ValueError, FloatingPointError, MemoryError):
             continue  # one way less
+
+
+def _ways(F):
+    """Functions by name: all but L-BFGS-B know the elastic net of one prediction alone, and it
+    finds no corners of lengths.
+    """
+    structure = F.problem.structure
+    if "groups" in structure or "rows" in structure:
+        return {"L-BFGS-B": _off_corners}
+    plain = F.dense and not structure and F.n_predictions == 1
+    return WAYS if plain else {"L-BFGS-B": _lbfgs}
+
+
+def _off_corners(F, starts):
+    """From the lowest models, with the lengths at 0 left there: F is smooth around the others."""
+    p, K = F.problem, F.n_predictions
+    if not p.loss.smooth:
+        return
+    groups = p.structure.get("groups", [[j] for j in range(F.n_features)])
+    share = p.structure["share"] if "groups" in p.structure else None
+    for v in starts:
+        width = v.size // K
+        free = v != 0.0
+        free.reshape(K, width)[:, F.n_features :] = True
+
+        def value(x, v=v, free=free, width=width):
+            full = np.zeros_like(v)
+            full[free] = x
+            found, slope = F.smooth(full)
+            coef = full.reshape(K, width)[:, : F.n_features] / F.lengths
+            if share is None:
+                lengths, own = np.sqrt((coef**2).sum(axis=0)), np.zeros_like(coef)
+                np.divide(p.l1 * coef, lengths, out=own, where=lengths > 0.0)
+                found += p.l1 * lengths.sum()
+            else:
+                found -= 0.5 * p.l2 * (coef**2).sum()
+                own = p.alpha * share * np.sign(coef) - p.l2 * coef
+                found += p.alpha * share * np.abs(coef).sum()
+                for group in groups:
+                    part, size = coef[:, group], p.alpha * (1.0 - share) * np.sqrt(len(group))
+                    length = np.sqrt((part**2).sum())
+                    found += size * length
+                    own[:, group] += size * part / length if length > 0.0 else 0.0
+            slope.reshape(K, width)[:, : F.n_features] += own / F.lengths
+            return found, slope[free]
+
+        x = scipy.optimize.minimize(value, v[free], jac=True, method="L-BFGS-B", options=OPTIONS).x
+        full = np.zeros_like(v)
+        full[free] = x
+        yield full
 
 
 def _least_squares(F, starts):
@@ -182,30 +260,35 @@ def _program(F, starts):
 
 
 def _lbfgs(F, starts):
-    p, d = F.problem, F.lengths.size
+    p, K = F.problem, F.n_predictions
     if not p.loss.smooth:
         return
-    for v in [np.zeros(d + p.fit_intercept), *starts[:1]]:
-        options = {"maxiter": 400, "maxfun": 600, "ftol": 0.0, "gtol": 1e-13, "maxcor": 20}
+    free = np.full(int(p.fit_intercept), np.inf)
+    low, high = (
+        np.tile(np.append(ends, sign * free), K) for ends, sign in ((F.low, -1.0), (F.high, 1.0))
+    )
+    price = np.tile(np.append(F.price, 0.0 * np.sign(free)), K)
+    for v in [np.zeros(low.size), *starts[:1]]:
         if not p.l1:
+            bounds = list(zip(low, high, strict=True))
             yield scipy.optimize.minimize(
-                F.smooth, v, jac=True, method="L-BFGS-B", options=options
+                F.smooth, v, jac=True, method="L-BFGS-B", bounds=bounds, options=OPTIONS
             ).x
             continue
-        price = p.l1 / F.lengths
 
-        def split(u, price=price):
-            value, g = F.smooth(np.append(u[:d] - u[d : 2 * d], u[2 * d :]))
-            return value + price @ (u[:d] + u[d : 2 * d]), np.concatenate(
-                [g[:d] + price, price - g[:d], g[d:]]
+        def split(u):
+            value, g = F.smooth(u[: low.size] - u[low.size :])
+            return value + price @ u[: low.size] + price @ u[low.size :], np.concatenate(
+                [g + price, price - g]
             )
 
-        start = np.concatenate([np.maximum(v[:d], 0.0), np.maximum(-v[:d], 0.0), v[d:]])
-        bounds = [(0, None)] * (2 * d) + [(None, None)] * (v.size - d)
+        start = np.concatenate([np.maximum(v, 0.0), np.maximum(-v, 0.0)])
+        ends = np.concatenate([np.maximum(high, 0.0), np.maximum(-low, 0.0)])
+        bounds = [(0.0, end) for end in ends]
         u = scipy.optimize.minimize(
-            split, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+            split, start, jac=True, method="L-BFGS-B", bounds=bounds, options=OPTIONS
         ).x
-        yield np.append(u[:d] - u[d : 2 * d], u[2 * d :])
+        yield u[: low.size] - u[low.size :]
 
 
 def _newton(F, starts):
@@ -254,21 +337,32 @@ WAYS = {"least squares": _least_squares, "program": _program, "L-BFGS-B": _lbfgs
 
 
 def best_constant(problem):
-    """F of the best model without columns (of b = 0 where there is no intercept), from a
-    bisection on its slope.
+    """F of the best model without columns (of b = 0 where there is no intercept): shares of
+    classes, or for each target a bisection on its slope.
     """
-    p, constant = problem, Constant(problem)
+    p, constant, K = problem, Constant(problem), problem.n_predictions
+    nothing = np.zeros((K, 0))
     if not p.fit_intercept:
-        return exact.value(constant, np.zeros(0), 0.0)
+        return exact.value(constant, nothing, np.zeros(K))
+    if p.loss.name == "multinomial":
+        shares = np.bincount(p.y.astype(int), p.weights, minlength=K) / p.weights.sum()
+        return exact.value(constant, nothing, np.log(shares))
     loss, weights = exact.LOSSES[p.loss.name], p.weights / p.weights.sum()
-    offset = np.zeros(p.y.size) if p.offset is None else p.offset
+    offset = np.zeros(len(p.y)) if p.offset is None else p.offset
+    ends = []
+    for y in p.y.reshape(offset.size, -1).T:
 
-    def slope(b):
-        with np.errstate(all="ignore"):
-            return float(weights @ loss(p.loss, p.y, exact.number(offset + b))[1])
+        def slope(b, y=y):
+            with np.errstate(all="ignore"):
+                return float(weights @ loss(p.loss, y, exact.number(offset + b))[1])
 
-    reach = 1.0 + float(np.abs(p.y).max() + np.abs(offset).max())
-    low, high = -reach, reach
+        reach = 1.0 + float(np.abs(y).max() + np.abs(offset).max())
+        ends.append(_root(slope, -reach, reach))
+    return min(exact.value(constant, nothing, end) for end in np.transpose(ends))
+
+
+def _root(slope, low, high):
+    """(low, high) between which a growing function is 0."""
     while slope(low) > 0.0 and low > -1e12:
         low *= 2.0
     while slope(high) < 0.0 and high < 1e12:
@@ -278,14 +372,15 @@ def best_constant(problem):
         if middle in (low, high):
             break
         low, high = (low, middle) if slope(middle) > 0.0 else (middle, high)
-    return min(exact.value(constant, np.zeros(0), b) for b in (low, high))
+    return low, high
 
 
 class Constant:
     """The problem without its columns."""
 
     def __init__(self, problem):
-        self.X = np.zeros((problem.y.size, 0))
+        self.X = np.zeros((len(problem.y), 0))
+        self.n_predictions = problem.n_predictions
         self.loss, self.y, self.offset, self.weights = (
             problem.loss,
             problem.y,

@@ -1,10 +1,14 @@
-"""What hard problems add to their penalties: weights, bounds and signs of features, groups; as
-parameters of the estimators, and their value in double-double, apart from the package.
+"""What hard problems add to their penalties: weights, bounds and signs of features, groups, a
+quadratic form, rows of several predictions; as parameters of the estimators, and their value in
+double-double, apart from the package.
+
+Coefficients are (K, d), those of each of K predictions in a row.
 """
 
 import numpy as np
+import scipy.sparse as sp
 
-from fastgd import GroupLasso, SparseGroupLasso
+from fastgd import GroupLasso, MultiTask, SparseGroupLasso
 
 # Shares of the problems that have each.
 SHARES = {
@@ -36,14 +40,36 @@ def draw(rng, d):
     return {"groups": groups, "share": float(rng.uniform(0.0, 1.0)) if "sparse" in kind else 0.0}
 
 
-def parameters(structure, penalty):
+def draw_form(rng, d):
+    """The same of a quadratic form, exact in floats: of neighbours that are held together, or of a
+    few directions, beside which coefficients are free.
+    """
+    if rng.random() < 0.5:
+        parts = sp.diags_array([np.ones(d), -np.ones(max(d - 1, 0))], offsets=[0, 1], shape=(d, d))
+        parts = sp.csr_array(parts)[: d if rng.random() < 0.5 else max(d - 1, 1)]
+    else:
+        parts = sp.csr_array(rng.integers(-3, 4, size=(int(rng.integers(1, 4)), d)), dtype=float)
+    matrix = sp.csr_array(4.0 ** float(rng.integers(-3, 4)) * (parts.T @ parts))
+    matrix.sort_indices()
+    return {"form": [part.tolist() for part in (matrix.data, matrix.indices, matrix.indptr)]}
+
+
+def form(structure):
+    """P of a quadratic form, in CSR form."""
+    size = len(structure["form"][2]) - 1
+    return sp.csr_array(tuple(map(np.asarray, structure["form"])), shape=(size, size))
+
+
+def parameters(structure, penalty, l1_ratio):
     """What an estimator is given: `penalty`, and others beside it."""
+    if "rows" in structure:
+        return {"penalty": MultiTask(l1_ratio)}
     if "groups" in structure:
         groups, share = structure["groups"], structure["share"]
         return {
             "penalty": SparseGroupLasso(groups, l1_ratio=share) if share else GroupLasso(groups)
         }
-    others = {}
+    others = {"P2": form(structure)} if "form" in structure else {}
     if "weights" in structure:
         others["penalty_weights"] = [np.inf if w is None else w for w in structure["weights"]]
     if "positive" in structure:
@@ -55,20 +81,32 @@ def parameters(structure, penalty):
 
 def allows(structure, coef):
     """Whether coefficients are within bounds, and those that are excluded are 0."""
+    low, high = ends(structure, coef.shape[1])
+    return bool(((coef >= low) & (coef <= high)).all())
+
+
+def ends(structure, d):
+    """(low, high) of the coefficients of each prediction; 0 for those that are excluded."""
+    low = np.zeros(d) if "positive" in structure else np.full(d, -np.inf)
+    high = np.full(d, np.inf)
     if "weights" in structure:
-        return all(c == 0.0 for c, w in zip(coef, structure["weights"], strict=True) if w is None)
-    if "positive" in structure:
-        return bool((coef >= 0.0).all())
+        excluded = [w is None for w in structure["weights"]]
+        low[excluded], high[excluded] = 0.0, 0.0
     if "low" in structure:
-        return bool(((coef >= structure["low"]) & (coef <= structure["high"])).all())
-    return True
+        low, high = np.array(structure["low"]), np.array(structure["high"])
+    return low, high
 
 
 def of_groups(structure, coef):
     """(sum of |w|, sum of sqrt(size) |w_g|), in long doubles."""
     long = np.asarray(coef, dtype=np.longdouble)
     lengths = [
-        np.longdouble(np.sqrt(len(group))) * np.sqrt(np.sum(long[group] ** 2))
+        np.longdouble(np.sqrt(len(group))) * np.sqrt(np.sum(long[:, group] ** 2))
         for group in structure["groups"]
     ]
     return np.sum(np.abs(long)), np.sum(lengths)
+
+
+def of_rows(coef):
+    """Sum of the lengths of what each feature has for all predictions, in long doubles."""
+    return np.sum(np.sqrt(np.sum(np.asarray(coef, dtype=np.longdouble) ** 2, axis=0)))

@@ -170,9 +170,7 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
                 if getattr(loss, "classification", False)
                 else ""
             )
-            raise ValueError(
-                f"loss {loss.name!r} takes targets that are {domain.text}, got {bad:g}{hint}"
-            )
+            raise ValueError(f"y must be {domain.text} for loss={loss.name!r}, got {bad:g}{hint}")
     with np.errstate(over="ignore"):
         # Not by BLAS, whose threads it would wake.
         if not np.isfinite(np.einsum("i,i->", targets.ravel(), targets.ravel())):

@@ -583,11 +583,11 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
                 "a classifier needs at least 2 classes, got 1 class with a positive weight; check "
                 "sample_weight and class_weight"
             )
-        if self._is_joint() and not totals.all():
+        if not totals.all():
             missing = self.classes_[totals == 0.0].tolist()
             raise ValueError(
-                f"class {missing[0]!r} has no row with a positive weight, and its score would fall "
-                "for ever; check sample_weight and class_weight, or leave its rows out"
+                f"class {missing[0]!r} of y has no row with a positive weight, and nothing to be "
+                "told by; check sample_weight and class_weight, or leave its rows out"
             )
 
     def _shaped(self, runs):

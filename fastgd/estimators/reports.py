@@ -2,6 +2,8 @@
 predictions.
 """
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
@@ -34,6 +36,7 @@ class Reports(BaseEstimator):
         covariance: str = "model",
         clusters: Labels | None = None,
         level: float = 0.95,
+        output: Any = None,
     ) -> Summary:
         """Coefficients with standard errors, tests and intervals, and how well the model fits.
 
@@ -51,6 +54,9 @@ class Reports(BaseEstimator):
             Label of each row's cluster, for "cluster".
         level : float, default=0.95
             Of the intervals.
+        output : label, optional
+            Which model, where there are several: the class that is told from the rest, or the
+            number of the target or label.
 
         Returns
         -------
@@ -60,9 +66,9 @@ class Reports(BaseEstimator):
         Raises
         ------
         ValueError
-            For a loss without a derivative, a penalty that is not L2, more than one model (one
-            class against the rest, several targets), linearly dependent columns without a penalty,
-            and bad input.
+            For a loss without a derivative, a penalty that is not L2, several models (classes
+            against the rest, targets, labels) without `output`, linearly dependent columns without
+            a penalty, and bad input.
 
         Notes
         -----
@@ -84,7 +90,7 @@ class Reports(BaseEstimator):
         if not (isinstance(level, float) and 0.0 < level < 1.0):
             raise ValueError(f"level must be a float between 0 and 1, got {level!r}")
         given = X, y, sample_weight, offset
-        F, coef, intercept, total = self._reported(*given, "summary", joint=True)
+        F, coef, intercept, total = self._reported(*given, output, "summary", joint=True)
         if covariance == "cluster":
             clusters = self._clusters(clusters, F.n_samples)
         elif clusters is not None:
@@ -123,6 +129,7 @@ class Reports(BaseEstimator):
         y: Labels,
         sample_weight: Vector | None = None,
         offset: Vector | None = None,
+        output: Any = None,
     ) -> Floats:
         """Prediction for each row by the model fitted without it, (n_samples,): exact for a squared
         loss, else one Newton step from the model of all rows.
@@ -134,13 +141,16 @@ class Reports(BaseEstimator):
         ----------
         X, y, sample_weight, offset
             The rows that were fitted, as in `fit`; a row leaves with all its weight.
+        output : label, optional
+            As in `summary`.
 
         Raises
         ------
         ValueError
             As `summary`; and for more than 10,000 columns.
         """
-        F, coef, intercept, total = self._reported(X, y, sample_weight, offset, "loo_predictions")
+        given = X, y, sample_weight, offset
+        F, coef, intercept, total = self._reported(*given, output, "loo_predictions")
         return leave_one_out(F, coef, intercept, total)
 
     def _output_names(self, n_outputs):
@@ -154,7 +164,7 @@ class Reports(BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
 
-    def _reported(self, X, y, sample_weight, offset, what, joint=False):
+    def _reported(self, X, y, sample_weight, offset, output, what, joint=False):
         """(objective, coef, intercept, sum of the weights) of the rows that were fitted; `joint`
         says that a model of several classes may be one of them.
         """
@@ -166,14 +176,10 @@ class Reports(BaseEstimator):
             raise ValueError(
                 f"{what} is for a model with one prediction for each row, this one has {n_outputs}"
             )
-        if n_outputs > 1 and not vector:
-            raise ValueError(
-                f"{what} is for one model, here are {n_outputs} with one prediction each: fit them "
-                "one by one"
-            )
+        k = self._number_of(output, 1 if vector else n_outputs, what)
         X, y = self._checked(X, y, reset=False)
         rows = as_rows(X, checked=True)
-        targets = self._targets(y)[0]
+        targets = self._targets(y)[k]
         weights = self._weights(sample_weight, y, X.shape[0])
         offset = None if offset is None else as_offset(offset, X.shape[0])
         samples = as_samples(loss, targets, X.shape[0], weights, offset)
@@ -198,7 +204,22 @@ class Reports(BaseEstimator):
         total = float(X.shape[0]) if weights is None else float(np.sum(weights))
         if vector:
             return F, np.atleast_2d(coef).astype(float), np.ravel(self.intercept_), total
-        return F, coef.ravel().astype(float), float(np.ravel(self.intercept_)[0]), total
+        coef, intercept = np.atleast_2d(coef)[k], np.ravel(self.intercept_)[k]
+        return F, coef.astype(float), float(intercept), total
+
+    def _number_of(self, output, n_models, what):
+        """Which of several models is meant."""
+        if n_models == 1:
+            if output is not None:
+                raise ValueError(f"output goes with several models, here is one, got {output!r}")
+            return 0
+        names = [str(one) for one in self._target_names(n_models)]
+        if str(output) not in names:
+            raise ValueError(
+                f"{what} is for one model, here are {n_models} with one prediction each: output= "
+                f"must be one of {', '.join(names)}, got {output!r}"
+            )
+        return names.index(str(output))
 
     @staticmethod
     def _clusters(clusters, n_samples):
@@ -209,6 +230,12 @@ class Reports(BaseEstimator):
             raise ValueError(
                 f"clusters must have shape ({n_samples},), one label for each row, got "
                 f"{clusters.shape}"
+            )
+        missing = [label is None or bool(label != label) for label in clusters.tolist()]
+        if any(missing):
+            raise ValueError(
+                f"clusters must hold a label for each row, row {missing.index(True)} has "
+                f"{clusters[missing.index(True)]!r}"
             )
         if np.unique(clusters).size < 2:
             raise ValueError("covariance='cluster' needs at least 2 clusters, got 1")

@@ -26,7 +26,7 @@ class Interval(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The domain as it reads in a message after "targets must be"."""
+        """The domain as it reads in a message after "y must be"."""
         if self.ends_only:
             return f"{self.low:g} or {self.high:g}"
         if self.low == -np.inf and self.high == np.inf:

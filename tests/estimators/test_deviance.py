@@ -223,13 +223,13 @@ def test_a_search_with_offsets_scores_with_them():
 @pytest.mark.parametrize(
     ("loss", "y", "message"),
     [
-        ("poisson", -1.0, r"loss 'poisson' takes targets that are in \[0, inf\), got -1"),
-        ("gamma", 0.0, r"loss 'gamma' takes targets that are in \(0, inf\), got 0"),
-        ("inverse_gaussian", 0.0, r"loss 'inverse_gaussian' takes targets that are in \(0, inf"),
-        (Tweedie(1.5), -2.0, r"loss 'tweedie' takes targets that are in \[0, inf\), got -2"),
-        (Tweedie(2.5), 0.0, r"loss 'tweedie' takes targets that are in \(0, inf\), got 0"),
-        (NegativeBinomial(), -1.0, r"'negative_binomial' takes targets that are in \[0, inf\)"),
-        ("binomial", 1.5, r"loss 'binomial' takes targets that are in \[0, 1\], got 1.5"),
+        ("poisson", -1.0, r"y must be in \[0, inf\) for loss='poisson', got -1"),
+        ("gamma", 0.0, r"y must be in \(0, inf\) for loss='gamma', got 0"),
+        ("inverse_gaussian", 0.0, r"y must be in \(0, inf\) for loss='inverse_gaussian', got 0"),
+        (Tweedie(1.5), -2.0, r"y must be in \[0, inf\) for loss='tweedie', got -2"),
+        (Tweedie(2.5), 0.0, r"y must be in \(0, inf\) for loss='tweedie', got 0"),
+        (NegativeBinomial(), -1.0, r"y must be in \[0, inf\) for loss='negative_binomial'"),
+        ("binomial", 1.5, r"y must be in \[0, 1\] for loss='binomial', got 1.5"),
     ],
 )
 def test_targets_outside_the_domain(loss, y, message):

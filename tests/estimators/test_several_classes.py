@@ -169,8 +169,9 @@ def test_two_classes_and_other_losses_are_as_before():
     ("parameters", "y", "weights", "message"),
     [
         ({}, np.full(N, "ant"), None, "at least 2 classes in y, got 1 class: 'ant'"),
-        ({}, Y, np.where(Y == "bee", 0.0, 1.0), "class 'bee' has no row with a positive weight"),
-        ({"class_weight": {"cat": 0.0}}, Y, None, "class 'cat' has no row"),
+        ({}, Y, np.where(Y == "bee", 0.0, 1.0), "class 'bee' of y has no row with a positive"),
+        ({"multi_class": "ovr"}, Y, np.where(Y == "bee", 0.0, 1.0), "class 'bee' of y has no row"),
+        ({"class_weight": {"cat": 0.0}}, Y, None, "class 'cat' of y has no row"),
         ({"loss": "hinge", "multi_class": "multinomial"}, Y, None, "needs loss='log_loss'"),
         ({"solver": "saga", "multi_class": "multinomial"}, Y, None, "takes one prediction"),
         ({"solver": "sdca", "multi_class": "multinomial"}, Y, None, "takes one prediction"),

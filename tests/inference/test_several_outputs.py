@@ -128,13 +128,32 @@ def test_without_an_intercept():
 @pytest.mark.filterwarnings("ignore::fastgd.ConvergenceWarning")
 def test_what_has_none():
     rest = fitted(multi_class="ovr")
-    with pytest.raises(ValueError, match="is for one model, here are 3"):
+    with pytest.raises(ValueError, match=r"is for one model, here are 3.*one of a, b, c, got None"):
         rest.summary(X, LABELS)
-    with pytest.raises(ValueError, match="is for one model, here are 2"):
+    with pytest.raises(ValueError, match="output= must be one of a, b, c, got 'd'"):
+        rest.loo_predictions(X, LABELS, output="d")
+    with pytest.raises(ValueError, match=r"is for one model, here are 2.*must be one of 0, 1"):
         GDRegressor(alpha=0.1).fit(X, X).summary(X, X)
+    with pytest.raises(ValueError, match="output goes with several models, here is one, got 'a'"):
+        fitted().summary(X, LABELS, output="a")
     with pytest.raises(ValueError, match="one prediction for each row, this one has 3"):
         fitted().loo_predictions(X, LABELS)
     dependent = np.column_stack([X, X[:, 0]])
     model = fitted(dependent)
     with pytest.raises(ValueError, match="linearly dependent"):
         model.summary(dependent, LABELS, WEIGHTS)
+
+
+def test_one_of_several_models():
+    rest, is_b = fitted(multi_class="ovr"), LABELS == "b"
+    alone = GDClassifier(**rest.get_params()).fit(X, is_b, sample_weight=WEIGHTS)
+    given = {"sample_weight": WEIGHTS, "covariance": "HC1"}
+    one, same = rest.summary(X, LABELS, output="b", **given), alone.summary(X, is_b, **given)
+    np.testing.assert_allclose(one.std_error, same.std_error, rtol=1e-6)
+    np.testing.assert_allclose(one.coef, same.coef, rtol=1e-6)
+    left_out = rest.loo_predictions(X, LABELS, WEIGHTS, output="b")
+    np.testing.assert_allclose(left_out, alone.loo_predictions(X, is_b, WEIGHTS), atol=1e-6)
+    targets = X[:, :2] * [1.0, 2.0] + X[:, :1]
+    table = GDRegressor(alpha=0.1).fit(X, targets).summary(X, targets, output=1)
+    same = GDRegressor(alpha=0.1).fit(X, targets[:, 1]).summary(X, targets[:, 1])
+    np.testing.assert_allclose(table.std_error, same.std_error)

@@ -201,6 +201,11 @@ def test_coefficients_of_several_classes_name_them():
             r"clusters must have shape \(442,\)",
         ),
         ({}, {"covariance": "cluster", "clusters": 0 * CLUSTERS}, "at least 2 clusters, got 1"),
+        (
+            {},
+            {"covariance": "cluster", "clusters": np.where(CLUSTERS > 3, CLUSTERS, np.nan)},
+            "clusters must hold a label for each row, row .* has .*nan",
+        ),
         ({"loss": "huber"}, {}, "needs a loss that is a likelihood, and 'huber' is none"),
         ({"loss": "quantile"}, {"covariance": "HC1"}, "needs a loss with a derivative"),
         ({"penalty": "l1"}, {"covariance": "HC1"}, "an L2 penalty or none, got loss="),
@@ -217,9 +222,3 @@ def test_dependent_columns_have_no_standard_errors():
     with pytest.raises(ValueError, match="columns of X are linearly dependent"):
         GDRegressor(alpha=0.0).fit(twice, Y).summary(twice, Y)
     assert np.isfinite(GDRegressor(alpha=0.1).fit(twice, Y).summary(twice, Y).std_error).all()
-
-
-def test_one_model_at_a_time():
-    model = GDClassifier("squared_hinge").fit(X, np.digitize(Y, [2.0, 4.0]))
-    with pytest.raises(ValueError, match="is for one model, here are 3 with one prediction each"):
-        model.summary(X, np.digitize(Y, [2.0, 4.0]), covariance="HC1")

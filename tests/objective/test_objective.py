@@ -356,7 +356,7 @@ def test_moments_are_those_of_the_rows_that_count():
         ({"l1_ratio": 2.0, "penalty": "elasticnet"}, "l1_ratio"),
         ({"n_jobs": 0}, "n_jobs must be a positive number"),
         ({"n_jobs": 1.5}, "n_jobs must be a positive number"),
-        ({"y": np.zeros(23)}, "takes targets that are -1 or 1, got 0"),
+        ({"y": np.zeros(23)}, "y must be -1 or 1 for loss=.*, got 0"),
         ({"y": np.ones(22)}, "one entry for each of the 23 rows"),
         ({"sample_weight": -np.ones(23)}, "must not be negative"),
         ({"sample_weight": np.zeros(23)}, "for every row"),

@@ -9,6 +9,7 @@ import sys
 import warnings
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from bench import (  # noqa: E402
     data,
     exact,
     hard_problems,
+    joint_problems,
     kernels,
     lowest,
     memory,
@@ -51,10 +53,12 @@ from bench import (  # noqa: E402
 from bench.__main__ import main, parse  # noqa: E402
 from fastgd import (  # noqa: E402
     EpsilonInsensitive,
+    GDClassifier,
     GDRegressor,
     Hinge,
     LogLoss,
     Loss,
+    Multinomial,
     Quantile,
     SquaredError,
 )
@@ -742,12 +746,66 @@ def test_hard_problems_are_the_same_each_time(tmp_path):
     assert one.print_of_data() != hard_problems.make(5, index).print_of_data()
 
 
-@pytest.mark.parametrize("kind", sorted(structures.SHARES))
-def test_structures_of_penalties_in_double_double(kind, monkeypatch):
-    monkeypatch.setattr(structures, "SHARES", {kind: 1.0})
-    rng = np.random.default_rng(3)
-    structure = json.loads(json.dumps(structures.draw(rng, 7)))
-    assert structures.draw(np.random.default_rng(3), 7) == structure
+def test_problems_of_several_predictions_are_the_same_each_time(tmp_path):
+    numbers = list(islice(joint_problems.order(), 200))
+    first = joint_problems.FIRST
+    assert [one for one in numbers if one < first] == list(range(176))
+    assert [one - first for one in numbers if one >= first] == list(range(24))
+    seen = set()
+    for index in range(first, first + 40, 7):
+        one, two = (certify.problem_of(4, index) for _ in range(2))
+        assert one.print_of_data() == two.print_of_data()
+        assert (one.describe(), one.X.shape[0]) == (two.describe(), len(one.y))
+        one.save(tmp_path / "one.npz")
+        told = json.loads(json.dumps(one.describe()))
+        read = hard_problems.load(tmp_path / "one.npz", told, 4, index)
+        assert (read.print_of_data(), read.describe()) == (one.print_of_data(), one.describe())
+        seen.add(one.loss.name == "multinomial")
+        if one.loss.name == "multinomial":
+            assert (np.bincount(one.y.astype(int), one.weights) > 0.0).all()
+    assert seen == {True, False}
+
+
+def test_losses_of_several_predictions_in_double_double():
+    problem = hard_problems.HardProblem(
+        0,
+        0,
+        None,
+        np.array([0.0, 2.0, 1.0]),
+        Multinomial(3),
+        "l2",
+        0,
+        0,
+        True,
+        1e-3,
+        None,
+        None,
+        "",
+    )
+    scores = np.array([[50.0, 1.0, 3.0], [0.0, 1.0, -40.0], [0.0, 1.0, 7.0]])
+    found, slopes, rounding = exact.losses(problem, [exact.number(z) for z in scores])
+    far = 2.0 * np.exp(-50.0)  # below the last place of 50
+    want = [far, np.log(3.0), 47.0 + np.log1p(np.exp(-4.0) + np.exp(-47.0))]
+    np.testing.assert_allclose(found[0], want, rtol=1e-15)
+    assert ((rounding > 0.0) & (rounding < 1e-17)).all()
+    out = np.empty(3)
+    for row, (z, y) in enumerate(zip(scores.T, problem.y, strict=True)):
+        problem.loss.derivatives(z, np.array([y]), out)
+        np.testing.assert_allclose([one[row] for one in slopes], out, rtol=1e-14)
+    targets = replace(problem, y=scores.T[:, :2], loss=SquaredError())
+    found, slopes, _ = exact.losses(targets, [exact.number(np.zeros(3))] * 2)
+    np.testing.assert_allclose(found[0], 0.5 * (scores[:2] ** 2).sum(axis=0), rtol=1e-15)
+    np.testing.assert_array_equal(slopes, -scores[:2])
+
+
+@pytest.mark.parametrize("kind", ["form", "rows", *sorted(structures.SHARES)])
+@pytest.mark.parametrize("n_predictions", [1, 3])
+def test_structures_of_penalties_in_double_double(kind, n_predictions, monkeypatch):
+    monkeypatch.setattr(structures, "SHARES", {"none" if kind in ("form", "rows") else kind: 1.0})
+    draw = structures.draw_form if kind == "form" else structures.draw
+    structure = json.loads(json.dumps(draw(np.random.default_rng(3), 7)))
+    assert draw(np.random.default_rng(3), 7) == structure
+    structure |= {"rows": True} if kind == "rows" else {}
     problem = replace(
         hard_problems.make(4, 0),
         penalty="elasticnet",
@@ -758,13 +816,14 @@ def test_structures_of_penalties_in_double_double(kind, monkeypatch):
     free = [w is not None for w in structure.get("weights", [1.0] * 7)]
     coef = np.where(free, np.linspace(0.1, 0.7, 7), 0.0)
     low, high = structure.get("low", [0.0] * 7), structure.get("high", [1.0] * 7)
-    coef = np.clip(coef, low, high)
+    coef = np.clip(coef * [[1.0], [0.5], [0.25]][:n_predictions], low, high)
     parameters = {**problem.penalty_parameters, "solver": "newton", "tol": 1e-2}
     model = GDRegressor(**parameters)
-    term = model._components()[1].term(0.3)
-    assert sum(exact._penalty(problem, coef)[0]) == pytest.approx(term.value(coef), rel=1e-12)
+    term = model._components()[1].term(0.3, n_predictions)
+    own = term.value(coef.T.ravel())
+    assert sum(exact._penalty(problem, coef)[0]) == pytest.approx(own, rel=1e-12)
     if kind in ("positive", "bounds", "weights"):
-        beyond = np.full(7, -1e3) if kind != "weights" else np.ones(7)
+        beyond = np.full((1, 7), -1e3) if kind != "weights" else np.ones((1, 7))
         inside = kind == "weights" and all(free)
         assert structures.allows(structure, beyond) == inside
 
@@ -1004,6 +1063,23 @@ def test_what_is_counted_apart():
     assert certify.apart(constant, certify.Truth(constant, [])) == "a constant fits"
     none = replace(near, X=X, y=np.zeros(30), loss=own_losses.Counts())
     assert certify.apart(none, certify.Truth(none, [])) == "a constant fits"
+
+
+@pytest.mark.parametrize("structure", [{}, {"rows": True}, {"groups": [[0, 2], [1]], "share": 0.3}])
+def test_the_lowest_of_several_predictions(structure):
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(40, 3)) + 1e4, rng.permutation(40) % 3.0
+    penalty = "l2" if structure else "elasticnet"
+    parts = penalty, 1e-2, 0.5, True, 1e-4, None, None, "dense", [], structure
+    problem = hard_problems.HardProblem(0, 0, X, y, Multinomial(3), *parts)
+    model = GDClassifier(**problem.penalty_parameters, tol=1e-8).fit(X, y)
+    start = model.coef_ * (1.0 + 0.1 * rng.random((3, 3))), model.intercept_
+    found = [exact.value(problem, *one) for _, *one in lowest.candidates(problem, [start])]
+    assert min(found).high == pytest.approx(model.objective_, rel=1e-7)
+    own = exact.value(problem, model.coef_, model.intercept_)
+    assert own.high == pytest.approx(model.objective_, rel=1e-12)
+    shares = np.bincount(y.astype(int)) / 40.0
+    assert lowest.best_constant(problem).high == pytest.approx(-shares @ np.log(shares))
 
 
 def test_the_lowest_of_a_linear_program():
