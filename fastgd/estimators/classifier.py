@@ -600,11 +600,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _without_shift(self, coef, intercept):
         """Coefficients, (K, d), and intercepts with what shifts all scores alike taken out; with a
-        penalty the coefficients, which it holds, stay.
+        penalty or bounds the coefficients, which these hold, stay.
         """
         if not self._joint_loss(find_loss(self.loss)).shift_invariant:
             return coef, intercept
         free = self.alpha == 0.0 or self.penalty is None or isinstance(self.penalty, NoPenalty)
+        free = free and not self.positive and self.bounds is None
         return (coef - coef.mean(axis=0) if free else coef), intercept - intercept.mean()
 
     def _dense_shape(self, coef):

@@ -30,7 +30,7 @@ def test_is_what_it_says():
 @pytest.mark.parametrize(("z", "own"), CASES)
 def test_formulas(z, own):
     loss, target, p = Multinomial(), np.array([float(own)]), softmax(z)
-    assert loss.value(z, target) == pytest.approx(-np.log(p[own]), rel=1e-13, abs=1e-300)
+    assert loss.value(z, target) == pytest.approx(-np.log(p[own]), rel=1e-13, abs=1e-15)
     slopes, again, product = np.empty((3, z.size))
     loss.derivatives(z, target, slopes)
     assert loss.value_and_derivatives(z, target, again) == loss.value(z, target)
@@ -41,6 +41,15 @@ def test_formulas(z, own):
     direction = np.cos(np.arange(z.size))
     loss.curvature_product(z, target, direction, product)
     np.testing.assert_allclose(product, (np.diag(p) - np.outer(p, p)) @ direction, atol=1e-15)
+
+
+def test_a_loss_far_below_1e_16_keeps_its_digits():
+    z, slopes = np.array([0.0, 40.0, 0.5]), np.empty(3)
+    want = np.log1p(np.exp(-40.0) + np.exp(-39.5))
+    assert Multinomial().value(z, np.ones(1)) == pytest.approx(want, rel=1e-14)
+    assert Multinomial().value_and_derivatives(z, np.ones(1), slopes) == pytest.approx(
+        want, rel=1e-14
+    )
 
 
 @pytest.mark.parametrize("loss", [Multinomial(4), ToySoftmax(), ToyMultiSquared()], ids=str)

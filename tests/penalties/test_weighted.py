@@ -99,6 +99,8 @@ def test_losses_without_a_derivative_and_several_classes():
     assert model.coef_.shape == (3, 6)
     assert model.coef_.min() == 0.0
     assert model.bound_kind_ == "proof"
+    # What shifts all scores alike is not taken out where it would leave the bounds.
+    assert GDClassifier(positive=True, alpha=0.0).fit(X, labels).coef_.min() >= 0.0
     with pytest.warns(match="max_iter"):
         hinge = GDClassifier("hinge", positive=True, alpha=0.01, max_iter=20).fit(X, labels > 0)
     assert hinge.coef_.min() >= 0.0
