@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgd import solvers
-from fastgd.solvers.base import LAST_RESORT, Forecast
+from fastgd.solvers.base import LAST_RESORT, Forecast, TooLarge
 
 # What solvers may ask of X that is in memory, in blocks of a source, and on other machines.
 READ = {
@@ -56,7 +56,8 @@ def of_name(name, objective, tol, form=None):
     fitting = [one for one in all_of_them if form is None or one.form == form]
     open_to = [one for one in fitting if refusal(one, objective) is None]
     if not open_to:
-        reason = refusal(fitting[0], objective)
+        reasons = [refusal(one, objective) for one in fitting]
+        reason = next((one for one in reasons if isinstance(one, TooLarge)), reasons[0])
         more = "" if "use " in str(reason) else "; use solver='auto'"
         raise ValueError(f"solver={name!r} {reason}{more}")
     return _least(open_to, objective, tol)[0]

@@ -60,8 +60,7 @@ def sample_of_rows(objective, wanted=None):
     wanted = min(max(n // 10, FEWEST_ROWS), SAMPLE_ROWS) if wanted is None else wanted
     if not objective.rows.in_memory:
         return objective.rows.sample.take(slice(0, wanted))
-    chosen = np.unique(np.linspace(0, n - 1, wanted).astype(int))
-    return objective.rows.take(chosen)
+    return objective.rows.take(np.linspace(0, n - 1, min(wanted, n)).astype(int))
 
 
 def _mean_square(objective):

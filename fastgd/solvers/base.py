@@ -66,6 +66,12 @@ class Progress(NamedTuple):
     done: bool = False
 
 
+class TooLarge(str):
+    """A refusal for the size of what would be kept alone: of several forms of a solver it is the
+    one to tell.
+    """
+
+
 class Forecast(NamedTuple):
     """What a solver is expected to take, as far as the data can tell.
 

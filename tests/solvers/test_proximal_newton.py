@@ -4,6 +4,7 @@ minimise against the same.
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.losses.base import find_loss
@@ -93,6 +94,12 @@ def test_what_it_refuses():
     assert "needs a loss with a derivative" in ProximalNewton.refusal(hinge)
     net = Objective(find_loss("log_loss"), X, y, penalty="l1", alpha=0.1)
     assert "weights and bounds" in ProximalNewton.refusal(net)
+
+
+def test_no_matrix_that_is_large_and_larger_than_the_data():
+    X = scipy.sparse.eye_array(3, 6000, format="csr")
+    with pytest.raises(ValueError, match=r"6000 x 6000 numbers .* use solver='auto'"):
+        GDRegressor(solver="newton", positive=True).fit(X, [1.0, 2.0, 3.0])
 
 
 def test_a_continued_run_is_one_run():

@@ -17,7 +17,14 @@ from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
-from fastgd.solvers.base import Curvature, Forecast, Progress, Solver, several_predictions
+from fastgd.solvers.base import (
+    Curvature,
+    Forecast,
+    Progress,
+    Solver,
+    TooLarge,
+    several_predictions,
+)
 from fastgd.solvers.line_search import armijo, halvings
 from fastgd.solvers.newton import box_model, group_model
 
@@ -33,6 +40,9 @@ ITERATIONS = 8.0
 SYSTEMS = 4.0
 # More columns than this have no proof by their matrix: a factor that fails takes eigenvectors.
 WIDEST_PROOF = 1500
+# Columns from which on its matrix has to have fewer numbers than X: 200 MB, and twice that beside
+# it. Of 19 rows and 20,000 columns it took 20 GB.
+WIDE = 5000
 
 
 @dataclass
@@ -90,7 +100,13 @@ class ProximalNewton(Solver):
         elsewhere = F.elastic and F.l1 > 0.0 and not F.rows.in_memory
         if not (F.term.separable or F.term.grouped or elsewhere):
             return "by proximal steps is for weights and bounds of each feature, and for groups"
-        return several_predictions(F)
+        several = several_predictions(F)
+        if several is None and F.n_features > WIDE and F.n_features**2 > F.rows.stored():
+            return TooLarge(
+                f"keeps a matrix of {F.n_features} x {F.n_features} numbers for this penalty, more "
+                f"than X has, which it does up to {WIDE} columns only"
+            )
+        return several
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):
