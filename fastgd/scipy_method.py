@@ -17,6 +17,7 @@ from scipy.optimize import OptimizeResult, OptimizeWarning
 from fastgd.data.check_parameters import as_floats, check_parameters, is_count, is_real
 from fastgd.rules.barzilai_borwein import barzilai_borwein_rate
 from fastgd.rules.classic import find_rule
+from fastgd.runtime.component import shown
 from fastgd.solvers.line_search import armijo, halvings
 
 # Of a central difference: the truncation h^2 f'''/6 and the rounding eps f/h are equal where h is
@@ -237,7 +238,7 @@ class _Problem:
 
     def __init__(self, fun, jac, args):
         if not callable(fun):
-            raise ValueError(f"fun must be a callable, got {fun!r}")
+            raise ValueError(f"fun must be a callable, got {shown(fun)}")
         if not (callable(jac) or jac is None or isinstance(jac, bool)):
             raise ValueError(f"jac must be a callable, True, or None for differences; got {jac!r}")
         self.fun, self.jac, self.args = fun, jac, args

@@ -5,6 +5,8 @@ import os
 
 import numpy as np
 
+from fastgd.runtime.component import shown
+
 
 def is_real(value):
     """Whether it is a number that a float can hold, infinity and NaN among them, and no bool."""
@@ -132,9 +134,9 @@ def check_parameters(parameters):
     for name, (words, allowed) in ALLOWED.items():
         if name in parameters and not allowed(parameters[name]):
             given = parameters[name]
-            search = name == "alpha" and isinstance(given, str)
+            search = name == "alpha" and isinstance(given, str | list | tuple | np.ndarray)
             hint = "; GDClassifierCV and GDRegressorCV choose one" if search else ""
-            raise ValueError(f"{name} must be {words}, got {given!r}{hint}")
+            raise ValueError(f"{name} must be {words}, got {shown(given)}{hint}")
 
 
 def as_weights(sample_weight, n_samples, name="sample_weight", of="X"):

@@ -5,9 +5,11 @@ differences in plain Python find what is wrong by more than a thousandth; `check
 of a loss, and more closely.
 """
 
+import inspect
+
 import numpy as np
 
-from fastgd.losses.base import VectorLoss
+from fastgd.losses.base import Loss, VectorLoss
 from fastgd.losses.differences import one_sided, outside
 
 # A derivative may be approximate: less than this share is `check_loss`'s to tell.
@@ -17,6 +19,11 @@ AROUND_ZERO = (0.37, -1.7)
 AROUND_TARGET = (0.62, -1.3)
 # Targets beyond are too far from 0 for differences to resolve what is about them.
 FAR = 1e3
+# Methods with the first and the second derivative, of a `Loss` and of a `VectorLoss`.
+FIRST = ("derivative", "derivatives")
+SECOND = ("curvature", "curvature_product")
+# What targets are called.
+TARGETS = ("target", "y_true", "true", "label", "observed")
 COEFFICIENTS = (0.37, -1.7)
 RATES = (0.125, 1.5)
 
@@ -26,9 +33,19 @@ def try_loss(loss, targets, n_predictions):
     worst = (0.0, "")
     for target in targets:
         for base, direction, t in _lines(loss, target, n_predictions):
-            worst = max(worst, _excess(loss, target, base, direction, t))
+            worst = max(worst, *_excesses(loss, target, base, direction, t), (0.0, ""))
     if worst[0] > 0.0:
-        raise ValueError(f"{worst[1]}; `print(check_loss({loss!r}))` shows more")
+        raise ValueError(f"{worst[1]}{_order(loss)}; `print(check_loss({loss!r}))` shows more")
+
+
+def _order(loss):
+    """What is said of a derivative whose first parameter is called as targets are, as in
+    scikit-learn's metrics.
+    """
+    first, second = list(inspect.signature(loss.value).parameters)
+    if first.lower() not in TARGETS:
+        return ""
+    return f"; the prediction comes first, here it is called {first}, and the target {second}"
 
 
 def try_penalty(penalty, columns):
@@ -73,29 +90,44 @@ def _lines(loss, target, n_predictions):
     return [(base, np.cos(np.arange(n_predictions) + 0.5), 0.0), (-base, first, 0.0)]
 
 
-def _excess(loss, target, base, direction, t):
-    """How far a derivative is beyond its tolerance at a place, and the text about it."""
-    at = base + t * direction
-    found = _slope(loss, target, at, direction)
-    left, right, rounding = one_sided(lambda t: loss.value(base + t * direction, target), t)
-    if not _is_wrong(found, left, right, rounding):
-        return 0.0, ""
+def _excesses(loss, target, base, direction, t):
+    """How far each derivative is beyond its tolerance at a place, and the text about it: the first
+    derivative, and the second one where the loss has a method for it.
+    """
     vector = isinstance(loss, VectorLoss)
-    name = "derivatives" if vector else "derivative"
+    family = VectorLoss if vector else Loss
+
+    def value(t):
+        return loss.value(base + t * direction, target)
+
+    def slope(t):
+        return _along(loss, FIRST[vector], direction, base + t * direction, target)
+
+    trials = [(FIRST[vector], slope(t), value, "value")]
+    second = SECOND[vector]
+    if getattr(type(loss), second) is not getattr(family, second):
+        more = (direction,) if vector else ()
+        found = _along(loss, second, direction, base + t * direction, target, *more)
+        trials.append((second, found, slope, FIRST[vector]))
+    at = base + t * direction
     place = f"predictions {np.round(at, 3)}" if vector else f"prediction {at:g}"
     along = f" along {np.round(direction, 3)}" if vector else ""
-    return (
-        float(outside(found, left, right, rounding)),
-        f"{type(loss).__name__}.{name} gives {found:.6g}{along} at {place}, target {target}, where "
-        f"differences of value give {_between(left, right)}",
-    )
+    for name, found, function, of in trials:
+        left, right, rounding = one_sided(function, t)
+        if _is_wrong(found, left, right, rounding):
+            yield (
+                float(outside(found, left, right, rounding)),
+                f"{type(loss).__name__}.{name} gives {found:.6g}{along} at {place}, target "
+                f"{target}, where differences of {of} give {_between(left, right)}",
+            )
 
 
-def _slope(loss, target, at, direction):
+def _along(loss, name, direction, at, *arguments):
+    """What a method gives, along the direction where it writes an array."""
     if not isinstance(loss, VectorLoss):
-        return loss.derivative(at, target)
+        return getattr(loss, name)(at, *arguments)
     out = np.zeros(at.size)
-    loss.derivatives(at, target, out)
+    getattr(loss, name)(at, *arguments, out)
     return float(out @ direction)
 
 

@@ -165,11 +165,11 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
         allowed = domain.contains(targets)
         if not allowed.all():
             bad = targets[~allowed].flat[0]
-            hint = (
-                "; GDClassifier takes labels of any kind"
-                if getattr(loss, "classification", False)
-                else ""
-            )
+            hint = ""
+            if getattr(loss, "classification", False):
+                hint = "; GDClassifier takes labels of any kind"
+            elif bad == -1.0 and set(np.unique(targets)) == {-1.0, 1.0}:
+                hint = ", a sign that the labels of a classifier become; GDRegressor takes numbers"
             raise ValueError(f"y must be {domain.text} for loss={loss.name!r}, got {bad:g}{hint}")
     with np.errstate(over="ignore"):
         # Not by BLAS, whose threads it would wake.

@@ -1,5 +1,7 @@
 """What `GDClassifier` and `GDRegressor` share: the scikit-learn contract around a fit."""
 
+from __future__ import annotations
+
 import copy
 import warnings
 from types import SimpleNamespace

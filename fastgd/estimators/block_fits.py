@@ -1,5 +1,7 @@
 """Estimators and sources of blocks: what a fit takes from one, and predictions for all its rows."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np

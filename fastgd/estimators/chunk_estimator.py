@@ -1,5 +1,7 @@
 """Rows that come in chunks: what the estimators' `partial_fit` share."""
 
+from __future__ import annotations
+
 import copy
 import functools
 import inspect

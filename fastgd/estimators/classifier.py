@@ -1,5 +1,7 @@
 """`GDClassifier`: labels in, signs as targets, labels and probabilities out."""
 
+from __future__ import annotations
+
 import functools
 import os
 from typing import Any, Self
@@ -20,6 +22,7 @@ from fastgd.estimators.class_weights import chunk_weights, class_totals, with_cl
 from fastgd.estimators.labels import distinct, indicator_targets, targets_of
 from fastgd.estimators.offered import offered_if
 from fastgd.estimators.other_names import explains_other_names
+from fastgd.estimators.refused_input import explained_labels
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import Loss, VectorLoss, find_loss, has_probabilities
@@ -496,8 +499,11 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
                         "to learn: leave out its column"
                     )
             return targets
-        self.classes_ = distinct(y)
-        check_classification_targets(y)
+        try:
+            self.classes_ = distinct(y)
+            check_classification_targets(y)
+        except ValueError as error:
+            raise explained_labels(error, y) or error from None
         if self.classes_.size < 2:
             raise ValueError(
                 "a classifier needs at least 2 classes in y, got 1 class: "

@@ -1,6 +1,8 @@
-"""Parameters that other libraries have, and what to write here instead."""
+"""Parameters that other libraries have or that are misspelt, and what to write here instead."""
 
+import difflib
 import functools
+import inspect
 from collections.abc import Callable
 from typing import ParamSpec
 
@@ -33,23 +35,35 @@ INSTEAD = {
     "checkpoint": "nothing: a search is many fits; with refit=False its alpha_ can be fitted by an "
     "estimator with checkpoint={value!r}",
     "selection": "nothing: the solvers here choose their columns themselves",
+    "Cs": "alphas, which are 1 / (C * n_samples)",
+    "n_alphas": "alphas={value!r}",
+    "n_splits": "cv={value!r}",
+    "n_folds": "cv={value!r}",
+    "class_weight": "nothing: that is of classes; sample_weight in fit weighs rows",
 }
+# What a search chooses, where an estimator has one of it.
+SEARCHED = {"alpha": "alphas=[{value!r}]"}
 
 
 def explains_other_names(init: Callable[P, None]) -> Callable[P, None]:
-    """Decorator of `__init__`: the TypeError for a parameter of another library says what to
+    """Decorator of `__init__`: the TypeError for a parameter that there is not says what to
     write.
     """
+    known = list(inspect.signature(init).parameters)[1:]
+    instead = INSTEAD | (SEARCHED if "alphas" in known else {})
 
     @functools.wraps(init)
     def explained(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             init(*args, **kwargs)
         except TypeError as error:
-            found = [name for name in kwargs if name in INSTEAD and f"'{name}'" in str(error)]
-            if not found:
-                raise
-            instead = INSTEAD[found[0]].format(value=kwargs[found[0]])
-            raise TypeError(f"{error}; write {instead}") from None
+            unknown = [name for name in kwargs if name not in known and f"'{name}'" in str(error)]
+            for name in unknown:
+                if name in instead:
+                    told = f"; write {instead[name].format(value=kwargs[name])}"
+                    raise TypeError(f"{error}{told}") from None
+                for near in difflib.get_close_matches(name, known, n=1):
+                    raise TypeError(f"{error}; did you mean {near!r}?") from None
+            raise
 
     return explained

@@ -1,5 +1,7 @@
 """`GDRegressor`: numbers in, numbers out."""
 
+from __future__ import annotations
+
 import functools
 import os
 from typing import Any, Self
@@ -352,7 +354,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         y = np.asarray(y)
         if y.dtype.kind not in "fiub":
             raise ValueError(
-                f"y must hold real numbers, got dtype {y.dtype}; encode it as numbers first"
+                f"y must hold real numbers, got dtype {y.dtype}; encode it as numbers first, or "
+                "let GDClassifier predict labels"
             )
         y = y.astype(np.float64, copy=False)
         if y.ndim == 1 or self._is_joint():

@@ -2,6 +2,9 @@
 predictions.
 """
 
+from __future__ import annotations
+
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,14 @@ from fastgd.inference.summary import Coefficients, Summary, summarise
 from fastgd.losses.base import VectorLoss
 from fastgd.objective.objective import Objective
 from fastgd.runtime.threads import count_threads
+
+# F at the end of a fit and F computed anew differ by rounding: 1e-10 at most where predictions are
+# small beside their terms.
+SAME = 1e-6
+OTHER_ROWS = (
+    "The objective of these rows is {here:.6g}, that of the fit was {fitted:.6g}: the table is "
+    "right for the rows, weights and offsets that were fitted, and for no others."
+)
 
 
 class Reports(BaseEstimator):
@@ -99,8 +110,10 @@ class Reports(BaseEstimator):
         if F.vector:
             outputs = self._output_names(F.n_predictions)
             table = coef, intercept, names, outputs, total
-            return summarise_outputs(F, *table, covariance, clusters, level)
-        return summarise(F, coef, intercept, names, total, covariance, clusters, level)
+            found = summarise_outputs(F, *table, covariance, clusters, level)
+        else:
+            found = summarise(F, coef, intercept, names, total, covariance, clusters, level)
+        return replace(found, notes=(*found.notes, *self._other_rows(F, coef, intercept)))
 
     def coefficients(self, X: Matrix | None = None) -> Coefficients:
         """Coefficients with their names, the largest first.
@@ -153,6 +166,22 @@ class Reports(BaseEstimator):
         F, coef, intercept, total = self._reported(*given, output, "loo_predictions")
         return leave_one_out(F, coef, intercept, total)
 
+    def _other_rows(self, F, coef, intercept):
+        """A note where F is not what it was at the end of the fit: these are other rows, or other
+        weights. Of several models only the sum of their objectives is known.
+        """
+        fitted = getattr(self, "objective_", None)
+        if fitted is None or (np.size(self.intercept_) > 1 and not F.vector):
+            return ()
+        table = np.atleast_2d(coef).T
+        if F.fit_intercept:
+            own = F.rows.own_intercept(table if F.vector else coef, intercept)
+            table = np.vstack([table, np.reshape(own, (1, -1))])
+        here, at_zero = F.value(table.ravel()), F.value(F.start())
+        if abs(here - fitted) <= SAME * max(abs(fitted), abs(at_zero)):
+            return ()
+        return (OTHER_ROWS.format(here=here, fitted=fitted),)
+
     def _output_names(self, n_outputs):
         """Names of the classes or targets; [""] for one output."""
         classes = getattr(self, "classes_", None)
@@ -195,10 +224,11 @@ class Reports(BaseEstimator):
             count_threads(self.n_jobs),
         )
         if not loss.smooth or not (F.elastic and F.term.smooth):
+            others = "; coefficients() has a table without errors" if what == "summary" else ""
             given = repr(self.penalty) if penalty.shares is not None else str(penalty)
             raise ValueError(
                 f"{what} needs a loss with a derivative and an L2 penalty or none, got "
-                f"loss={self.loss!r} and penalty={given}; see coefficients() for others"
+                f"loss={self.loss!r} and penalty={given}{others}"
             )
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.asarray(self.coef_)
         total = float(X.shape[0]) if weights is None else float(np.sum(weights))

@@ -1,6 +1,7 @@
 """Stopping: why a fit ends, and the rules for it.  Plain Python, applied once per check."""
 
 import enum
+import math
 
 import numpy as np
 
@@ -495,8 +496,9 @@ def ending(result, tol, max_iter):
     fall = ""
     if half >= 1:
         before, after = history["objective"][half - 1], history["objective"][-1]
-        share = max(before - after, 0.0) / max(abs(after), 1e-300)
-        fall = f"; over the last half of the checks it fell by {share:.2g} (relative)"
+        if math.isfinite(before) and math.isfinite(after):
+            share = 100.0 * max(before - after, 0.0) / max(abs(before), 1e-300)
+            fall = f"; over the last half of the checks it fell by {share:.2g} %"
     change = f"raise max_iter (it was {max_iter}) or tol, or scale the columns of X"
     if result.reason is StopReason.TIME:
         change = "raise max_time or tol"

@@ -153,6 +153,8 @@ class Summary:
         facts = [f"{name}: {value}" for name, value in self._facts()]
         return "\n".join([*lines, "", *facts, *self.notes])
 
+    __repr__ = __str__
+
     def _repr_html_(self):
         head = "".join(f"<th>{one}</th>" for one in ("", *COLUMNS))
         rows = "".join(
@@ -232,6 +234,8 @@ class Coefficients:
 
     def __str__(self):
         return "\n".join("  ".join(row) for row in self._cells())
+
+    __repr__ = __str__
 
     def _repr_html_(self):
         head, *rows = self._cells()

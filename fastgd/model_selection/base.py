@@ -2,6 +2,8 @@
 regularisation paths.
 """
 
+from __future__ import annotations
+
 import copy
 import inspect
 import numbers
@@ -37,6 +39,7 @@ from fastgd.model_selection.cross_validate import Table, choose, score_paths
 from fastgd.model_selection.end_of_grid import end_of_grid
 from fastgd.model_selection.held_out import RowsElsewhere, predicting
 from fastgd.model_selection.progress import Progress
+from fastgd.runtime.component import shown
 from fastgd.runtime.threads import count_threads
 
 # As `cv`: each row is scored by the model without it (`fastgd.inference.leave_one_out`).
@@ -448,6 +451,6 @@ def checked_alphas(alphas):
     if array is None or not array.size or not (np.isfinite(array) & (array >= 0.0)).all():
         raise ValueError(
             "alphas must be how many there are to be, at least 1, or finite numbers of at least "
-            f"0, got {alphas!r}"
+            f"0, got {shown(alphas)}"
         )
     return array

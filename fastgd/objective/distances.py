@@ -5,6 +5,8 @@ null model is.  Where it is unknown, F may have any sign and any size: the unit 
 columns have gained.
 """
 
+import contextlib
+
 import numpy as np
 
 from fastgd.losses.base import typical_curvature
@@ -19,6 +21,9 @@ NOTHING = 1e-60
 MOST_ROWS = 1000
 # Rows whose curvature is: 1 ms.
 FEW_ROWS = 200
+
+# What Python's math raises for a number, where compiled code has NaN or infinity.
+REFUSED = (ArithmeticError, ValueError)
 
 
 def unit(value, null_value, infimum=0.0, bound=0.0):
@@ -95,8 +100,8 @@ def curvature_about(objective, intercept):
     rows = F.samples.some_active(FEW_ROWS)
     offsets = np.broadcast_to(F.samples.offsets, F.n_samples)
     curvature = squares = values = 0.0
-    with np.errstate(all="ignore"):
-        for i in rows:
+    for i in rows:
+        with np.errstate(all="ignore"), contextlib.suppress(*REFUSED):
             z, y = float(intercept + offsets[i]), float(F.samples.targets[i])
             curvature += max(float(loss.step_curvature(z, y)), 0.0)
             squares += float(loss.derivative(z, y)) ** 2
@@ -116,8 +121,8 @@ def _slopes(objective):
         0.0 if F.null_intercept is None else F.null_intercept, F.n_predictions
     )
     offsets = np.broadcast_to(F.samples.offsets, F.n_samples)
-    with np.errstate(all="ignore"):
-        for i in rows:
+    for i in rows:
+        with np.errstate(all="ignore"), contextlib.suppress(*REFUSED):
             slopes = F.kind.slopes(intercept + offsets[i], F.samples.targets[i])
             squares += float(slopes @ slopes)
     return float(np.sqrt(squares / max(rows.size, 1)))

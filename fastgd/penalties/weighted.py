@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgd.penalties.base import Penalty
 from fastgd.penalties.weighted_term import WeightedTerm
-from fastgd.runtime.component import python_only
+from fastgd.runtime.component import python_only, shown
 
 
 class Weighted(Penalty, abstract=True):
@@ -183,7 +183,11 @@ def _checked_bounds(given, positive):
         if not isinstance(given, tuple | list) or len(given) != 2:
             raise ValueError(
                 "bounds must be a pair (low, high), each a number or one for each feature, got "
-                f"{given!r}"
+                f"{shown(given)}"
+            )
+        if any(one is None for one in given):
+            raise ValueError(
+                f"bounds must be numbers, got {given!r}; -numpy.inf and numpy.inf are no bound"
             )
         low, high = (_numbers(one, "bounds") for one in given)
         if low.size > 1 < high.size and low.size != high.size:
@@ -209,5 +213,5 @@ def _numbers(given, name):
     except (TypeError, ValueError):
         numbers = None
     if numbers is None or numbers.ndim > 1 or not numbers.size:
-        raise ValueError(f"{name} must hold numbers, one or one for each feature, got {given!r}")
+        raise ValueError(f"{name} must be a number or one for each feature, got {shown(given)}")
     return numbers.reshape(-1)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import dis
 import functools
 import inspect
 import re
@@ -26,6 +27,9 @@ from numba.core.typing.templates import AttributeTemplate
 
 from fastgd.runtime.fingerprint import callable_methods, class_constants, current_stamp, is_ours
 from fastgd.runtime.typed_only import TypedOnly
+
+# Values of an array or a list that a message repeats.
+SHORT = 6
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -115,6 +119,7 @@ class Component:
             _check_methods(cls)  # type: ignore[arg-type]
         if not is_ours(cls):
             _refuse_without_type(cls)
+            _refuse_storing_init(cls)
         if "__post_init__" in vars(cls):
             cls.__post_init__ = _after_coercion(vars(cls)["__post_init__"])  # type: ignore[assignment,method-assign]
         dataclasses.dataclass(frozen=True, eq=False)(cls)
@@ -240,6 +245,21 @@ def _refuse_without_type(cls: type[Component]) -> None:
                 f"{cls.__name__}.{name} has no type: write `{name}: {text}` for a parameter of "
                 f"{cls.__name__}, `{name}: ClassVar[{kind}] = ...` for a constant"
             )
+
+
+def _refuse_storing_init(cls: type[Component]) -> None:
+    """TypeError for an `__init__` that stores on self, which a frozen object refuses in words that
+    do not say what to write.
+    """
+    init = vars(cls).get("__init__")
+    if not inspect.isfunction(init):
+        return
+    stored = [one.argval for one in dis.get_instructions(init) if one.opname == "STORE_ATTR"]
+    if stored:
+        raise TypeError(
+            f"{cls.__name__} must have no __init__ that stores on self: declare its parameters in "
+            f"the class, `{stored[0]}: float`; a __post_init__ may check them"
+        )
 
 
 def _after_coercion(validate: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -422,9 +442,18 @@ def _get_attribute(context: Any, builder: Any, typ: ComponentType, value: Any, n
 
 
 def shown(given):
-    """What was given, in words; of a class, that an object of it is wanted."""
-    return (
-        f"the class {given.__name__}: make it {given.__name__}(...)"
-        if isinstance(given, type)
-        else repr(given)
-    )
+    """What was given, in words on one line; of a class, that an object of it is wanted.
+
+    Examples
+    --------
+    >>> shown(0.5), shown(float), shown(np.zeros((30, 2)))
+    ('0.5', 'the class float: make it float(...)', 'an array of shape (30, 2)')
+    """
+    if isinstance(given, type):
+        return f"the class {given.__name__}: make it {given.__name__}(...)"
+    if isinstance(given, np.ndarray) and given.size > SHORT:
+        return f"an array of shape {given.shape}"
+    if isinstance(given, list | tuple) and len(given) > SHORT:
+        first = ", ".join(map(repr, given[:2]))
+        return f"{first}, ... ({type(given).__name__} of {len(given)})"
+    return " ".join(repr(given).split())

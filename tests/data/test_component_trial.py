@@ -173,7 +173,7 @@ def test_right_ones_are_left_alone():
     whole = loss_with(
         value=lambda self, z, y: 1 if z > y else 0.0,
         derivative=lambda self, z, y: 0,
-        curvature=lambda self, z, y: np.array(1.0),
+        curvature=lambda self, z, y: np.array(0.0),
     )
     never_negative = penalty_with(
         value=lambda self, w, j: np.inf if w < 0 else 0,
@@ -267,3 +267,53 @@ def test_chunks_are_tried_once(monkeypatch):
         model.partial_fit(X, LABELS * 1.0)
     model.set_params(penalty="l1").partial_fit(X, LABELS * 1.0)
     assert len(calls) == 2
+
+
+def test_a_second_derivative_that_is_not_that_of_the_derivative():
+    squared = {
+        "value": lambda self, z, y: (z - y) ** 2,
+        "derivative": lambda self, z, y: 2 * (z - y),
+    }
+    with pytest.raises(ValueError, match=r"Mine\.curvature gives 1 .*of derivative give 2; "):
+        try_components(loss_with(**squared, curvature=lambda self, z, y: 1.0), L2(), TARGETS, 3)
+    try_components(loss_with(**squared, curvature=lambda self, z, y: 2.0), L2(), TARGETS, 3)
+
+
+def test_targets_that_are_taken_for_predictions():
+    class Swapped(Loss):
+        def value(self, y_true, y_pred):
+            return (y_pred - y_true) ** 2
+
+        def derivative(self, y_true, y_pred):
+            return 2.0 * (y_pred - y_true)
+
+    with pytest.raises(ValueError, match="the prediction comes first, here it is called y_true"):
+        try_components(Swapped(), L2(), TARGETS, 3)
+
+
+def test_divisions_by_zero_at_the_null_model():
+    class Reciprocal(Loss):
+        def value(self, prediction, target):
+            return 0.5 * (prediction - target) ** 2
+
+        def derivative(self, prediction, target):
+            return prediction - target + 0.0 / prediction  # Python raises at 0
+
+    found = GDRegressor(loss=Reciprocal(), fit_intercept=False, max_iter=1, tol=None).fit(
+        X, X[:, 0]
+    )
+    assert np.isfinite(found.coef_).all()
+
+
+def test_an_init_that_stores_on_self():
+    with pytest.raises(TypeError, match=r"Own must have no __init__ .*`width: float`"):
+
+        class Own(Loss):
+            def __init__(self, width):
+                self.width = width
+
+            def value(self, prediction, target):
+                return prediction * self.width
+
+            def derivative(self, prediction, target):
+                return self.width

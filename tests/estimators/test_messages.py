@@ -46,6 +46,7 @@ def test_values_of_other_libraries(parameters, message):
         ("quantile", 0.9, r"write loss=fastgd.Quantile\(0.9\)"),
         ("lr", 0.1, "write learning_rate='constant', eta0=0.1"),
         ("unheard_of", 1, "unexpected keyword argument 'unheard_of'$"),
+        ("aplha", 1, r"unexpected keyword argument 'aplha'; did you mean 'alpha'\?"),
     ],
 )
 def test_parameters_of_other_libraries(name, value, message):
@@ -118,3 +119,61 @@ def test_what_to_write_instead_of_a_function_a_name_and_a_list():
         GDRegressor(bounds=[(0, 1)] * 3).fit(X, Y)
     with pytest.raises(AttributeError, match=r"'GDClasifier'; did you mean 'GDClassifier'\?"):
         fastgd.GDClasifier  # noqa: B018
+
+
+def test_parameters_of_searches_that_have_another_name():
+    for name, value, message in (
+        ("alpha", 1.0, r"write alphas=\[1.0\]"),
+        ("n_alphas", 5, "write alphas=5"),
+        ("Cs", 5, "write alphas, which are 1"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            fastgd.GDClassifierCV(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "y", "message"),
+    [
+        (GDRegressor, np.where(Y == 1, "yes", "no"), "got dtype <U3; .*GDClassifier"),
+        (
+            GDRegressor,
+            np.where(np.arange(30) == 4, np.nan, Y),
+            r"y contains NaN .*\(.* row 4\): nan",
+        ),
+        (
+            GDRegressor,
+            np.where(np.arange(30) == 4, np.inf, Y),
+            r"y contains NaN .*\(.* row 4\): inf",
+        ),
+        (GDClassifier, pd.Series([None, *"ab" * 15])[:30], r"y contains NaN .*\(.* row 0\): "),
+        (GDClassifier, pd.Series([pd.NA, *"ab" * 15])[:30], r"y contains NaN .*\(.* row 0\): "),
+        (GDClassifier, Y.astype(object), r"y holds Python objects \(int\).*y\.astype\(int\)"),
+        (GDRegressor, Y + 1j, "y holds complex numbers"),
+    ],
+    ids=lambda one: getattr(one, "__name__", None),
+)
+def test_what_is_wrong_with_y(kind, y, message):
+    with pytest.raises(ValueError, match=message):
+        kind().fit(X, y)
+
+
+def test_x_that_is_no_table_of_numbers():
+    mixed = FRAME.rename(columns={"age": 0})
+    for bad, message in (
+        ("data.csv", r"X is 'data\.csv', not rows of numbers; read the file first"),
+        (X + 1j, "^X holds complex numbers"),
+        (mixed, "^Feature names are only supported"),
+        ([["a"] * 3] * 30, "'a': encode text as numbers first"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=message):
+            GDRegressor().fit(bad, Y)
+
+
+def test_messages_do_not_print_arrays():
+    for parameters in ({"alpha": X}, {"penalty_weights": X}, {"loss": X}, {"bounds": X}):
+        with pytest.raises(ValueError, match=r"got an array of shape \(30, 3\)"):
+            GDRegressor(**parameters).fit(X, Y)
+    with pytest.raises(ValueError, match=r"0, 1, \.\.\. \(list of 30\); GDClassifierCV"):
+        GDRegressor(alpha=list(range(30))).fit(X, Y)
+    with pytest.raises(ValueError, match=r"-numpy\.inf and numpy\.inf are no bound"):
+        GDRegressor(bounds=(None, 1.0)).fit(X, Y)

@@ -222,3 +222,24 @@ def test_dependent_columns_have_no_standard_errors():
     with pytest.raises(ValueError, match="columns of X are linearly dependent"):
         GDRegressor(alpha=0.0).fit(twice, Y).summary(twice, Y)
     assert np.isfinite(GDRegressor(alpha=0.1).fit(twice, Y).summary(twice, Y).std_error).all()
+
+
+def test_a_note_says_that_the_rows_are_not_those_that_were_fitted():
+    X, y = load_breast_cancer(return_X_y=True)
+    several = np.digitize(X[:, 0], [12.0, 15.0])
+    for labels in (y, several):
+        model = GDClassifier(alpha=0.1).fit(X[:400], labels[:400])
+        right = model.summary(X[:400], labels[:400])
+        assert not any("objective of these rows" in note for note in right.notes)
+        other = model.summary(X[100:], labels[100:])
+        assert "right for the rows, weights and offsets that were fitted" in other.notes[-1]
+    exact = GDRegressor(alpha=0.0).fit(X[:, :2], X[:, 0])
+    assert len(exact.summary(X[:, :2], X[:, 0]).notes) == 0
+
+
+def test_tables_print_as_tables_at_a_prompt():
+    X, y = load_breast_cancer(return_X_y=True)
+    model = GDClassifier().fit(X[:, :2], y)
+    for table in (model.summary(X[:, :2], y), model.coefficients(X[:, :2])):
+        assert repr(table) == str(table)
+        assert repr(table).startswith("coefficient")

@@ -203,7 +203,8 @@ def naming(path: Path) -> Iterator[None]:
     except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # not there, or not for us to read: it says so
-        raise ValueError(f"{path}: {str(error).splitlines()[0]}") from error
+        hint = "; text is read with format='csv'" if "magic bytes" in str(error) else ""
+        raise ValueError(f"{path}: {str(error).splitlines()[0]}{hint}") from error
 
 
 def _named(path, batches):
