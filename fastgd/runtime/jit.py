@@ -42,6 +42,7 @@ from fastgd.runtime.announce import announcement
 from fastgd.runtime.compile_errors import in_one_line
 from fastgd.runtime.component import ComponentType
 from fastgd.runtime.fingerprint import current_stamp, fingerprint, is_ours
+from fastgd.runtime.uncollected import pause
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -131,7 +132,7 @@ def _compile(compile_for_args: Callable[..., Any], *arguments: Any) -> Any:
     a ValueError of one line.
     """
     try:
-        with announcement.call():
+        with announcement.call(), pause.here():
             return compile_for_args(*arguments)
     except Exception as error:  # not only Numba's own: the compiler also fails by assertion
         kinds = _components(tuple(numba.typeof(one) for one in arguments))
