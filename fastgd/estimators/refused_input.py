@@ -60,9 +60,9 @@ def explained_labels(error, y):
     text = str(error)
     missing = None if y is None else first_missing(y)
     if missing is not None and ("contains" in text or "cannot be ordered" in text):
-        return ValueError(
-            f"y contains NaN or infinity (first in row {missing[0]}): {missing[1]}; drop such rows"
-        )
+        row, value = missing
+        what = "NaN or infinity" if isinstance(value, float | np.floating) else "missing values"
+        return ValueError(f"y contains {what} (first in row {row}): {value}; drop such rows")
     if text.startswith("Unknown label type: unknown"):
         kind = type(np.ravel(y)[0]).__name__
         return ValueError(
@@ -80,7 +80,7 @@ def first_missing(y):
     >>> first_missing(["a", None]), first_missing([1.0, 2.0])
     ((1, None), None)
     """
-    for row, one in enumerate(np.asarray(y, dtype=object)):
+    for row, one in enumerate(np.atleast_1d(np.asarray(y, dtype=object))):
         for value in np.ravel(one):
             if not isinstance(value, str) and str(value) in MISSING:
                 return row, value
