@@ -58,12 +58,13 @@ def explains_other_names(init: Callable[P, None]) -> Callable[P, None]:
             init(*args, **kwargs)
         except TypeError as error:
             unknown = [name for name in kwargs if name not in known and f"'{name}'" in str(error)]
+            text = str(error).split(". Did you mean")[0]  # Python 3.13's own, of names alone
             for name in unknown:
                 if name in instead:
                     told = f"; write {instead[name].format(value=kwargs[name])}"
-                    raise TypeError(f"{error}{told}") from None
+                    raise TypeError(f"{text}{told}") from None
                 for near in difflib.get_close_matches(name, known, n=1):
-                    raise TypeError(f"{error}; did you mean {near!r}?") from None
+                    raise TypeError(f"{text}; did you mean {near!r}?") from None
             raise
 
     return explained

@@ -44,7 +44,7 @@ def explained(error, X, y=None):
         return ValueError(_one_dimensional(X, y))
     if text.startswith("Complex data"):
         name = "X" if np.iscomplexobj(X) else "y"
-        return ValueError(f"{name} holds complex numbers; their parts may be columns of their own")
+        return ValueError(f"{text.splitlines()[0]}: {name} holds complex numbers")
     if text.startswith("could not convert string to float"):
         column = _column_of_text(X)
         if column is None:

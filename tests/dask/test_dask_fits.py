@@ -314,7 +314,10 @@ def kill_one(crew):
 
 
 def kill(client, address):
-    os.kill(client.run(os.getpid, workers=[address])[address], signal.SIGKILL)
+    os.kill(
+        client.run(os.getpid, workers=[address])[address],
+        getattr(signal, "SIGKILL", signal.SIGTERM),
+    )  # Windows has no SIGKILL
 
 
 def test_a_straggler_is_told_of(client, monkeypatch, caplog):

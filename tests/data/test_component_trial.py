@@ -291,6 +291,7 @@ def test_targets_that_are_taken_for_predictions():
         try_components(Swapped(), L2(), TARGETS, 3)
 
 
+@pytest.mark.jit  # plain Python goes no further than to the division
 def test_divisions_by_zero_at_the_null_model():
     class Reciprocal(Loss):
         def value(self, prediction, target):

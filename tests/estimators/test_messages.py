@@ -169,7 +169,7 @@ def test_x_that_is_no_table_of_numbers():
     mixed = FRAME.rename(columns={"age": 0})
     for bad, message in (
         ("data.csv", r"X is 'data\.csv', not rows of numbers; read the file first"),
-        (X + 1j, "^X holds complex numbers"),
+        (X + 1j, "^Complex data not supported: X holds complex numbers$"),
         (mixed, "^Feature names are only supported"),
         ([["a"] * 3] * 30, "'a': encode text as numbers first"),
     ):
