@@ -66,8 +66,8 @@ def explained_labels(error, y):
     if text.startswith("Unknown label type: unknown"):
         kind = type(np.ravel(y)[0]).__name__
         return ValueError(
-            f"y holds Python objects ({kind}) that are no text; make labels integers or text, "
-            "for example y.astype(int)"
+            f"Unknown label type: y holds Python objects ({kind}) that are no text; make labels "
+            "integers or text, for example y.astype(int)"
         )
     return None
 

@@ -206,7 +206,7 @@ def test_what_is_refused(given, message):
 def test_what_reports_say():
     X, y = problem()
     model = GDRegressor(positive=True).fit(X, y)
-    with pytest.raises(ValueError, match="penalty=an elastic net with bounds; see coefficients"):
+    with pytest.raises(ValueError, match="penalty=an elastic net with bounds; coefficients"):
         model.summary(X, y)
 
 
