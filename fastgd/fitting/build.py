@@ -1,6 +1,6 @@
 """From a plan to the solver that carries it out."""
 
-from fastgd.fitting.choose_solver import of_name
+from fastgd.fitting.choose_solver import of_plan
 from fastgd.rules.one_sample import Pa1, Pa2, Scheduled
 from fastgd.rules.schedules import SCHEDULES, make_schedule
 from fastgd.solvers.base import Options
@@ -104,7 +104,7 @@ def _automatic_full_batch(rule, objective):
 
 def _own_steps(plan, settings, objective, seed):
     """A solver that finds its own steps."""
-    solver = of_name(plan.solver, objective, settings.tol, plan.form)
+    solver = of_plan(plan, objective, settings.tol)
     options = Options(settings.tol or 0.0, seed, settings.shuffle, plan.batch_size)
     if plan.batch_size == "growing":
         return Growing(objective, lambda F: solver.make(F, options), seed)

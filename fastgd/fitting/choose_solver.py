@@ -1,5 +1,7 @@
 """Which solvers an objective is open to, and what each would take: asked of the solvers."""
 
+import functools
+
 import numpy as np
 
 from fastgd import solvers
@@ -17,7 +19,12 @@ def batch_sizes():
     """What each solver with steps of its own takes as `batch_size`, by name, the first where none
     is given.
     """
-    own = (solver for solver in solvers.REGISTRY if not solver.rule_name)
+    return _batch_sizes(solvers.REGISTRY)
+
+
+@functools.lru_cache(maxsize=1)  # asked for a dozen times a fit, 30 us each
+def _batch_sizes(registry):
+    own = (solver for solver in registry if not solver.rule_name)
     found: dict[str, tuple[int | str, ...]] = {}
     for solver in own:
         found.setdefault(solver.name, solver.batch_sizes)
@@ -60,31 +67,37 @@ def of_name(name, objective, tol, form=None):
         reason = next((one for one in reasons if isinstance(one, TooLarge)), reasons[0])
         more = "" if "use " in str(reason) else "; use solver='auto'"
         raise ValueError(f"solver={name!r} {reason}{more}")
-    return _least(open_to, objective, tol)[0]
+    # A forecast may read rows.
+    return open_to[0] if len(open_to) == 1 else _least(open_to, objective, tol)[0]
+
+
+def of_plan(plan, objective, tol):
+    """The solver that a plan is of."""
+    for solver in solvers.REGISTRY:
+        if plan.method == solver.__name__:
+            return solver
+    return of_name(plan.solver, objective, tol, plan.form)
 
 
 def cheapest(objective, tol, batch="auto"):
     """(solver, forecast) of what takes least, of the solvers that take this batch size."""
+    return compared(objective, tol, batch)[:2]
+
+
+def compared(objective, tol, batch="auto"):
+    """(solver, forecast, forecasts): `cheapest`, and what all of them tell, ((name, passes), ...),
+    the least first.
+
+    Others that are above the least anyway are told roughly, for rows are not read for them.
+    """
     open_to = [
         one
         for one in solvers.REGISTRY
         if (batch == "auto" or batch in one.batch_sizes) and refusal(one, objective) is None
     ]
-    return _least(open_to, objective, tol)
-
-
-def forecasts(objective, tol, best):
-    """((name, passes), ...) of the solvers that `auto` may take, the least first, where the one
-    that it takes needs `best`: others that are above that anyway are told roughly, for rows are not
-    read for them.
-    """
-    told = [
-        (f"{one.rule_name or one.name} {one.form}".rstrip(), one.cost(objective, tol, best).passes)
-        for one in solvers.REGISTRY
-        if refusal(one, objective) is None
-    ]
-    known = sorted((float(passes), name) for name, passes in told if passes < np.inf)
-    return tuple((name, passes) for passes, name in known)
+    told: list[tuple[float, str]] = []
+    solver, forecast = _least(open_to, objective, tol, told)
+    return solver, forecast, tuple((name, passes) for passes, name in sorted(told))
 
 
 def takeovers(objective, tol):
@@ -110,15 +123,19 @@ def is_open(name, form, objective):
     )
 
 
-def _least(open_to, objective, tol):
+def _least(open_to, objective, tol, told=None):
     """(solver, forecast) of the least forecast; the first of equal ones, and where none is chosen
-    by itself.
+    by itself.  (passes, name) of each is added to `told`.
     """
     found, least = open_to[0], Forecast(np.inf, last=True)
     for solver in open_to:
         best = np.inf if least.last else least.passes
-        told = solver.cost(objective, tol, best)
-        by_itself = told.passes < np.inf
-        if by_itself and (told.last, told.passes) < (least.last, least.passes):
-            found, least = solver, told
+        forecast = solver.cost(objective, tol, best)
+        if not forecast.passes < np.inf:
+            continue
+        if told is not None:
+            name = f"{solver.rule_name or solver.name} {solver.form}".rstrip()
+            told.append((float(forecast.passes), name))
+        if (forecast.last, forecast.passes) < (least.last, least.passes):
+            found, least = solver, forecast
     return found, least

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgd.certificates.bound import Bound
 from fastgd.data.rows import StridedRows
-from fastgd.fitting.choose_solver import batch_sizes, is_open, of_name, takeovers
+from fastgd.fitting.choose_solver import batch_sizes, is_open, of_plan, takeovers
 from fastgd.fitting.ending import ENDS, LEAST, NO_MORE, below_rounding, smallest_tol
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
 from fastgd.fitting.result import Result
@@ -277,4 +277,4 @@ def forecast(plan, F, tol):
     """
     if plan.solver not in batch_sizes():
         return LAST_RESORT
-    return of_name(plan.solver, F, tol, plan.form).cost(F, tol).passes
+    return of_plan(plan, F, tol).cost(F, tol).passes

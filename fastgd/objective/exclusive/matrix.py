@@ -177,8 +177,8 @@ def mean_square_met(objective):
     total = 0.0
     for k in sampled:
         rows = F.rows.take(np.sort(order[starts[k] : starts[k + 1]]))
-        met = rows.indices if F.rows.sparse else np.nonzero(rows)[1]
-        total += float(np.unique(met).size) ** 2
+        met = np.unique(rows.indices).size if F.rows.sparse else np.count_nonzero(rows.any(axis=0))
+        total += float(met) ** 2
     return total / max(sampled.size, 1)
 
 
