@@ -20,8 +20,9 @@ from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import steps_curve
 from fastgd.objective.cost_model import are_few, curvature_cost, solving_cost
-from fastgd.objective.distances import unit_at
+from fastgd.objective.distances import curvature_unit, unit_at
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
+from fastgd.objective.moments import row_coupling
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import (
     EVERYWHERE,
@@ -71,6 +72,15 @@ ITERATIONS = 2.0
 ITERATIONS_PER_DIGIT = 0.5
 MATRICES = 3.0
 MATRICES_AFTER_GROWTH = 2.0
+# Up to twice as many rows as columns are separable whatever their signs are (Cover, 1965): the
+# model grows until the penalty holds it, further the more rows are coupled.  What each factor of 10
+# of the coupling adds under the log loss; root mean squares of told less taken, iterations and
+# matrices: 54 problems of 100 to 300 rows that these numbers are from 3.3 and 1.1, 52 others 2.8
+# and 0.9; by the numbers above, without the coupling, 11.0 and 2.1, 8.4 and 1.7.
+ITERATIONS_PER_COUPLING = 3.5
+MATRICES_PER_COUPLING = 0.9
+MATRICES_PER_DIGIT = 0.25
+MOST_COUPLED = 1e8
 
 
 @dataclass
@@ -149,10 +159,10 @@ class Newton(Solver):
         F = objective
         if F.n_features**2 > max(0.5 * F.rows.stored(), 4e6):
             return Forecast(np.inf)
-        matrices = MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
-        iterations = ITERATIONS - ITERATIONS_PER_DIGIT * math.log10(tol or EPS)
-        solving = iterations * (1.0 + solving_cost(F, F.n_features))
-        passes = solving + matrices * curvature_cost(F)
+        iterations, matrices = likely_steps(F, tol)
+        passes = iterations + matrices * curvature_cost(F)
+        # Each matrix is factored, and at most one more for the proof.
+        passes += min(iterations, matrices + 1.0) * solving_cost(F, F.n_features)
         reason = (
             f"a curvature matrix costs about {curvature_cost(F):.2g} passes and saves many more"
         )
@@ -481,3 +491,15 @@ class Newton(Solver):
         memory.gain = (
             math.log(before / decrement) if rate == 1.0 and before and decrement > 0.0 else 0.0
         )
+
+
+def likely_steps(objective, tol):
+    """(iterations, matrices) of all rows that Newton's method takes to `tol`, about."""
+    F, digits = objective, -math.log10(tol or EPS)
+    iterations = ITERATIONS + ITERATIONS_PER_DIGIT * digits
+    grows = F.loss.classification and F.loss.self_concordance and F.n_active <= 2 * F.n_features
+    if growth_pays(F) or not grows:
+        return iterations, MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
+    coupling = math.log10(min(max(row_coupling(F) * curvature_unit(F), 1.0), MOST_COUPLED))
+    matrices = 1.0 + MATRICES_PER_DIGIT * digits + MATRICES_PER_COUPLING * coupling
+    return iterations + ITERATIONS_PER_COUPLING * coupling, matrices

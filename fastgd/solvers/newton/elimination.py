@@ -13,13 +13,7 @@ from fastgd.objective.cost_model import solving_cost
 from fastgd.objective.exclusive.columns import fewest_others, find_exclusive
 from fastgd.objective.exclusive.matrix import BorderedCurvature, bordered_cost
 from fastgd.solvers.base import EVERYWHERE, Forecast, Solver, several_strengths
-from fastgd.solvers.growing_batch import growth_pays
-from fastgd.solvers.newton.cholesky import (
-    ITERATIONS,
-    MATRICES,
-    MATRICES_AFTER_GROWTH,
-    Newton,
-)
+from fastgd.solvers.newton.cholesky import Newton, likely_steps
 from fastgd.solvers.newton.least_squares import LeastSquares, least_squares_applies
 
 # Up to so many columns a matrix of all of them is factored in a millisecond.
@@ -89,13 +83,11 @@ class Eliminating(Solver):
         """
         F = objective
         constant = F.loss.self_concordance == 0.0
-        iterations = ITERATIONS_OF_SQUARES if constant else ITERATIONS
-        matrices = MATRICES_AFTER_GROWTH if growth_pays(F) else MATRICES
-        matrices = 1.0 if constant else matrices
+        iterations, matrices = (ITERATIONS_OF_SQUARES, 1.0) if constant else likely_steps(F, tol)
 
         def passes(size, columns=None):
-            forming = matrices * bordered_cost(F, columns)
-            return iterations * (1.0 + solving_cost(F, size)) + forming
+            solving = min(iterations, matrices + 1.0) * solving_cost(F, size)
+            return iterations + solving + matrices * bordered_cost(F, columns)
 
         if F.n_features <= FEW_COLUMNS or passes(0) + SEARCH >= best:
             return Forecast(np.inf)
