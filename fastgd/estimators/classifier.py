@@ -501,7 +501,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             return targets
         try:
             self.classes_ = distinct(y)
-            check_classification_targets(y)
+            # Whole numbers that repeat are labels; scikit-learn looks at them for 0.3 ms.
+            if y.dtype.kind not in "biu" or 2 * self.classes_.size > y.size:
+                check_classification_targets(y)
         except ValueError as error:
             raise explained_labels(error, y) or error from None
         if self.classes_.size < 2:

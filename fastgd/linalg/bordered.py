@@ -12,6 +12,7 @@ from scipy.linalg import lapack
 
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.kernels import subtract_outers
+from fastgd.linalg.symmetric import mirror
 
 # What holds a column where it is: so many times the largest entry of the diagonal.
 HELD = 1e20
@@ -108,7 +109,7 @@ class Bordered:
         """S, with `inverse` for D^-1."""
         S, B = self.block.copy(), self.coupling
         subtract_outers(B.indptr, B.indices, B.data, inverse, S)
-        S[np.triu_indices_from(S, 1)] = S.T[np.triu_indices_from(S, 1)]
+        mirror(S)
         return S
 
     def _largest(self):
@@ -227,5 +228,6 @@ class Complement(Factor):
 
     def inverse(self):
         """The inverse of the scaled matrix."""
-        lower = np.tril(lapack.dpotri(self._lower, lower=1)[0])
-        return lower + np.tril(lower, -1).T
+        inverse = lapack.dpotri(self._lower, lower=1)[0]
+        mirror(inverse)
+        return inverse

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from fastgd.linalg.bordered import Bordered
 from fastgd.linalg.precision import EPS
+from fastgd.linalg.symmetric import mirror
 from fastgd.objective.cost_model import LOOP_COST, Cost, pass_cost
 from fastgd.objective.exclusive import kernels
 from fastgd.objective.exclusive.columns import find_exclusive
@@ -148,8 +149,7 @@ class BorderedCurvature:
         for other in blocks[1:]:
             block += other
         block /= F.n_active
-        for i in range(len(block) - 1):
-            block[i, i + 1 :] = block[i + 1 :, i]
+        mirror(block)
         columns = np.arange(self.columns.rest.size)
         block[columns, columns] += F.l2
         return block.copy()

@@ -430,8 +430,12 @@ class RowSpan(Solver):
         matrix = _weighted_products(columns, curvatures)
         if not self.objective.fit_intercept:
             return matrix
-        cross = columns @ curvatures
-        return np.block([[matrix, cross[:, None]], [cross, curvatures.sum()]])
+        size = len(columns)
+        bordered = np.empty((size + 1, size + 1))
+        bordered[:size, :size] = matrix
+        bordered[size, :size] = bordered[:size, size] = columns @ curvatures
+        bordered[size, size] = curvatures.sum()
+        return bordered
 
     def _summed(self, derivatives):
         """Derivative of the mean loss in the intercept."""
