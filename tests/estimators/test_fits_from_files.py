@@ -120,4 +120,6 @@ def test_columns_of_other_names_are_refused(tmp_path):
         model.predict(from_parquet(path))
     fitted = GDRegressor(memory=1e6).fit(from_parquet(path, target="claims"))
     np.testing.assert_allclose(fitted.predict(X), model.predict(X), rtol=1e-3)
-    np.testing.assert_array_equal(fitted.predict(from_parquet(path)), fitted.predict(X))
+    # Some BLAS round products with a frame, whose columns lie one after the other, otherwise.
+    given = fitted.predict(from_parquet(path)), fitted.predict(X)
+    np.testing.assert_allclose(*given, rtol=1e-13)
