@@ -14,6 +14,7 @@ import math
 
 import numpy as np
 import scipy.linalg
+from scipy.linalg import lapack
 
 from fastgd.certificates.bound import NO_BOUND, Bound, relative
 from fastgd.certificates.newton_decrement import (
@@ -41,6 +42,8 @@ from fastgd.objective.subset import reweighted
 # A curvature matrix takes about d/2 passes' worth of arithmetic; beyond this many it is never worth
 # a certificate.
 WIDEST_MATRIX = 1500
+# Cholesky factors are taken where rounding changes a matrix by no more than this share of itself.
+MOST_DOUBT = 1e-3
 # A rough r that is too large by less than this is mended by the next Newton step, which brings the
 # decrement down more.
 HOPELESS = 100.0
@@ -270,14 +273,20 @@ class NewtonProof:
         scale = np.where(
             diagonal > 0.0, 1.0 / np.sqrt(np.maximum(diagonal, np.finfo(float).tiny)), 0.0
         )
-        values, vectors = scipy.linalg.eigh(matrix * scale[:, None] * scale)
-        rounding = EPS * values.size * values[-1] + sum_rounding(F) * math.sqrt(values.size)
-        keep = values > 10.0 * rounding
-        vectors *= scale[:, None]
-        self._factor, self._rough = vectors[:, keep] / np.sqrt(values[keep] - rounding), False
-        if not keep.all() and not self._unseen(vectors[:, ~keep], diagonal, gradient):
-            return NO_BOUND
-        inverse_norm = math.sqrt(float((1.0 / (values[keep] - rounding)).sum()))
+        scaled = matrix * scale[:, None] * scale
+        root = _root_of_inverse(scaled, sum_rounding(F))
+        if root is not None:
+            self._factor, self._rough = root * scale[:, None], False
+            inverse_norm = float(np.linalg.norm(root))
+        else:
+            values, vectors = scipy.linalg.eigh(scaled)
+            rounding = EPS * values.size * values[-1] + sum_rounding(F) * math.sqrt(values.size)
+            keep = values > 10.0 * rounding
+            vectors *= scale[:, None]
+            self._factor, self._rough = vectors[:, keep] / np.sqrt(values[keep] - rounding), False
+            if not keep.all() and not self._unseen(vectors[:, ~keep], diagonal, gradient):
+                return NO_BOUND
+            inverse_norm = math.sqrt(float((1.0 / (values[keep] - rounding)).sum()))
 
         def unsure(point, value):
             return self._unsure(point, value, sizes, inverse_norm)
@@ -384,6 +393,22 @@ class NewtonProof:
     def _solve(self, gradient):
         assert self._factor is not None
         return self._factor @ (self._factor.T @ gradient)
+
+
+def _root_of_inverse(matrix, of_sums):
+    """T with T T' no less than the inverse of a matrix with ones on its diagonal, whose sums are
+    wrong by `of_sums`; None where the matrix is so nearly singular that eigenvectors tell more.
+
+    On 16,859 rows of 1,136 columns, two values in a row, four proofs by eigenvectors took 31,800
+    passes' worth of the 33,400 of a fit.
+    """
+    size = len(matrix)
+    lower, failed = lapack.dpotrf(matrix, lower=1)
+    if failed or not np.diag(lower).min() > 0.0:
+        return None
+    inverse = lapack.dtrtri(lower, lower=1)[0]
+    doubt = (EPS * size**2 + of_sums * math.sqrt(size)) * float((inverse**2).sum())
+    return inverse.T / math.sqrt(1.0 - doubt) if doubt <= MOST_DOUBT else None
 
 
 def _largest_move(part, coef, intercept):

@@ -298,7 +298,7 @@ def test_the_support_is_solved_for_exactly():
         )
 
     u, moved = start.copy(), slope.copy()
-    solve_support(matrix, moved, u, 0.2, 5)
+    assert solve_support(matrix, moved, u, 0.2, 5)
     np.testing.assert_allclose(moved, slope + matrix @ (u - start), rtol=1e-12, atol=1e-14)
     assert value(u) < value(start)
     assert (u[:5] * start[:5] >= 0.0).all()
@@ -310,7 +310,7 @@ def test_the_support_is_solved_for_exactly():
     )
     singular = np.ones((2, 2))
     u, moved = np.array([1.0, 2.0]), np.array([0.3, 0.1])
-    solve_support(singular, moved, u, 0.1, 2)
+    assert not solve_support(singular, moved, u, 0.1, 2)
     assert np.isfinite(u).all()
 
 

@@ -369,13 +369,14 @@ def _descend(matrix, gradient, unknowns, l1, size, tolerance, loose):
         ):
             return True
         tolerance = loose
-        solve_support(matrix[:n_unknowns, :n_unknowns], gradient, unknowns, l1, size)
+        if not solve_support(matrix[:n_unknowns, :n_unknowns], gradient, unknowns, l1, size):
+            return False  # nor will it be in the next rounds
     return False
 
 
 def solve_support(matrix, gradient, unknowns, l1, n_penalised):
     """Move the nonzero unknowns, and those without penalty, to the minimum of the model for their
-    present signs.
+    present signs; whether there is one.
 
     Those that would change sign become 0; if that makes the model larger, the step ends where the
     first of them is 0. `gradient` and `unknowns` move along; where the matrix is singular they
@@ -388,7 +389,7 @@ def solve_support(matrix, gradient, unknowns, l1, n_penalised):
         part = matrix[np.ix_(support, support)]
         factor = scipy.linalg.cho_factor(part, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
-        return
+        return False
     step = scipy.linalg.cho_solve(factor, -(gradient[support] + l1 * sign), check_finite=False)
     for move in moves_along(old, step, sign):
         everywhere = np.zeros(unknowns.size)
@@ -397,7 +398,8 @@ def solve_support(matrix, gradient, unknowns, l1, n_penalised):
         if float(move @ (gradient[support] + 0.5 * change[support] + l1 * sign)) <= 0.0:
             unknowns[support] = old + move
             gradient += change
-            return
+            break
+    return True
 
 
 def moves_along(old, step, sign):
