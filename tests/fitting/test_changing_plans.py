@@ -273,6 +273,7 @@ def test_dual_ascent_knows_how_free_rows_are():
     assert row_freedom(wild).least(100) < 0.05
 
 
+@pytest.mark.jit
 def test_a_working_set_that_nearly_all_columns_are_in_is_left():
     """1,885 rows of 12,452 columns like these were not proved after 295 iterations."""
     rng = np.random.default_rng(0)
