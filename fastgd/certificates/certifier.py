@@ -190,18 +190,6 @@ class Certifier:
             return np.inf
         return fallen
 
-    @_quiet
-    def left_by_curvature(self, check):
-        """An estimate of F - F* by the curvature at a check, inf where nothing is told; for K
-        predictions what a few products show of it.
-        """
-        F = self.objective
-        if not (F.convex and F.loss_smooth and F.term.certified):
-            return np.inf
-        if F.vector:
-            return estimates.surely_left(F, check.point, self._gradient(check))
-        return estimates.likely_left(F, check.point, self._gradient(check))
-
     def _carry(self, check):
         """What was proved at an earlier point holds for all: F* >= F - bound there."""
         least = EPS * abs(check.objective)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgd.certificates.newton_decrement import likely_gain, sure_gain
+from fastgd.certificates.newton_decrement import likely_gain
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.moment_sums import SUM, SUM_OF_SQUARES
@@ -14,8 +14,6 @@ from fastgd.objective.null_model import lowest, shifted_sums
 # as much (Huber), hence 25.
 LIKELY = 5.0
 LIKELY_WHERE_IT_JUMPS = 25.0
-# Products for a look at how that comes down: two or three epochs of one-row steps take as long.
-PRODUCTS = 4
 # Steepest columns along which F is tried, and powers of 2 of the steps, in units of what the
 # predictions are off by.  On 73 problems (hinge, quantile, epsilon-insensitive; 20 to 150 rows,
 # half of them log-normal), after 4 or 16 epochs of one-row steps, they find 31 % of what is left in
@@ -42,11 +40,6 @@ def likely_left(F, v, gradient, times=None):
     not arrive.
     """
     return (caution(F.loss) if times is None else times) * likely_gain(F, v, gradient)
-
-
-def surely_left(F, v, gradient):
-    """What `likely_left` is at least, by a few products with the curvature; inf with an L1 part."""
-    return caution(F.loss) * sure_gain(F, v, gradient, PRODUCTS) if F.term.smooth else np.inf
 
 
 def fall_along_columns(F, v, gradient):

@@ -219,21 +219,6 @@ def likely_gain(F, v, gradient):
     return known + gain if np.isfinite(gain) else np.inf
 
 
-@np.errstate(all="ignore")
-def sure_gain(F, v, gradient, products):
-    """What so many products with the curvature at `v` show of half the squared Newton decrement,
-    which is no less: for a smooth penalty.
-    """
-    shrink, _ = _inverse_diagonal(F)
-    system = ConjugateGradients(
-        lambda p: F.hessian_product(v, p), gradient, lambda rest: shrink * rest
-    )
-    for _ in range(products):
-        if not system.advance():
-            break
-    return 0.5 * float(system.step @ (gradient + system.residual))
-
-
 def _matrix_passes(F):
     """What a curvature matrix and a system with it take, in passes' worth of time."""
     return curvature_cost(F) + solving_cost(F, F.size)

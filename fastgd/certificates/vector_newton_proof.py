@@ -154,6 +154,6 @@ def _greatest_of_part(part, columns):
                 counts = weights[chosen] > 0.0 if weights.size > 1 else slice(None)
                 largest[b] = max(largest[b], norms[counts].max(initial=0.0))
 
-    map_ranges(work, largest.size, F.n_threads)
+    map_ranges(work, largest.size, F.n_threads, F.rows.stored() * columns.shape[1])
     F.meter.count()
     return float(largest.max())

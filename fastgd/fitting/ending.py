@@ -15,11 +15,6 @@ NO_MORE = (
     "Its steps bring no more: what is left is rounding, or too little for them. To get "
     "further, scale the columns of X, raise alpha or tol, or leave the choice to solver='auto'."
 )
-# And of those that could not reach tol in time.
-OUT_OF_REACH = (
-    "At its pace tol would take more than max_iter iterations. To get further, raise max_iter or "
-    "tol, scale the columns of X, or leave the choice to solver='auto'."
-)
 # Rounding that leaves more than so many times tol is told, unless tol asks for no more than
 # rounding.
 EXCUSED = 10.0

@@ -21,7 +21,7 @@ from fastgd.fitting.observers import Watch
 from fastgd.fitting.result import DivergenceError, Result, is_rounding
 from fastgd.fitting.stopping import (
     Extrapolated,
-    OutOfReach,
+    Outpaced,
     Overdue,
     Slow,
     Stalled,
@@ -62,8 +62,6 @@ class Underway:
         Place of the best score in the history.
     progress : Progress
         At the last check.
-    trend : list of (float, float)
-        After so many iterations, F - F* by estimate, where that was asked for.
     certifier : dict
         What it knows.
     known : Measured
@@ -82,7 +80,6 @@ class Underway:
     last: Check | None
     scored_at: int
     progress: Progress
-    trend: list[tuple[float, float]]
     certifier: dict[str, Any]
     known: Any
 
@@ -176,7 +173,6 @@ class Descent:
         self._clock -= one.seconds
         self.passes_before = one.passes_before
         self.history, self.progress = one.history, one.progress
-        self.trend = list(one.trend)
         self.best, self.best_scored, self.last = one.best, one.best_scored, one.last
         self.scored_at = one.scored_at
         self.solver.recall(one.state, one.beside)
@@ -213,7 +209,6 @@ class Descent:
             last=self.last,
             scored_at=self.scored_at,
             progress=self.progress,
-            trend=list(self.trend),
             certifier=self.certifier.known(),
             known=self.objective.known(),
         )
@@ -226,9 +221,7 @@ class Descent:
         self.scored_at = 0
         self.last = None
         self.progress = Progress()
-        self.trend = []
         self.likely = None  # F*, where an estimate ends the run
-        self.out_of_reach = False
         self.left_early = False  # whether another plan is expected to be there first
 
     def _iterate(self, state, start_point, done):
@@ -354,40 +347,12 @@ class Descent:
         """The reason for which a rule ends the run, or None."""
         for rule in self.rules:
             reason = rule.check(self.history)
-            if reason is not None and isinstance(rule, OutOfReach):
-                reason = self._out_of_reach(check, rule)
-            elif reason is not None and isinstance(rule, Extrapolated) and self.solver.own_steps:
+            if reason is not None and isinstance(rule, Extrapolated) and self.solver.own_steps:
                 reason = self._settled(check, rule)
-            self.left_early = reason is not None and isinstance(rule, Overdue | Slow)
+            self.left_early = reason is not None and isinstance(rule, Overdue | Outpaced | Slow)
             if reason is not None:
                 return reason
         return None
-
-    def _out_of_reach(self, check, rule):
-        """PLATEAU where what is estimated to be left says that tol is out of reach, else None."""
-        fallen = rule.estimate(self.history)
-        if fallen < np.inf:
-            # A bound says too little here: on noisy data it ended runs at 8 epochs, 0.3 from the
-            # optimum, that were within 0.005 after 256.
-            if not rule.beyond(self.history, fallen):
-                return None
-            left = self.certifier.left_at_rest(check, self.progress, fallen)
-        else:
-            # Falls at rates that changed tell nothing. How estimates by the curvature came down
-            # does.
-            left = self.certifier.left_by_curvature(check)
-            # Above the null model it is still on its way.
-            if not left < np.inf or check.objective > ending.highest(self.objective):
-                return None
-            self.trend.append((float(self.history["iteration"][-1]), float(left)))
-            if not rule.never(self.trend, self.history):
-                return None
-            if self.objective.vector:  # of which a few products have shown a part
-                left = self.certifier.left_at_rest(check, self.progress, fallen)
-        told = [one for one in (left, fallen) if one < np.inf]
-        self.likely = check.objective - max(told) if told else None
-        self.out_of_reach = True
-        return StopReason.PLATEAU
 
     def _settled(self, check, rule):
         """The reason where falls say that the run may end: a proof, an estimate, or None."""
@@ -479,10 +444,9 @@ class Descent:
             checks = [chosen] if self.best is None else [chosen, self.best]
             chosen = ending.lowest_of(checks, self.objective, self.certifier.evaluated)
         last = chosen is self.last
-        # One that is left has shown that it is not there: a proof would be in vain. So it would
-        # be, of K predictions after an estimate, for as long as all epochs took.
-        in_vain = self.left_early or (self.out_of_reach and self.objective.vector)
-        if reason not in (StopReason.CONVERGED, StopReason.INTERRUPTED) and not in_vain:
+        # One that is left has shown that it is not there: a proof would be in vain.
+        ended = reason not in (StopReason.CONVERGED, StopReason.INTERRUPTED)
+        if ended and not self.left_early:
             score = chosen.score
             chosen = self.certifier.judge(chosen, self.progress, self._spent, final=True)
             chosen.score = score
@@ -493,8 +457,6 @@ class Descent:
         if reason in ending.ENDS and self.tol is not None and suboptimality <= self.tol:
             reason = StopReason.CONVERGED
         advice = ending.advice(self.solver, chosen, reason, self.history, self.tol)
-        if advice and self.out_of_reach:
-            advice = ending.OUT_OF_REACH
         found = chosen.objective, bound, suboptimality
         return Result(chosen.point, *found, reason, self.history, state, advice, chosen.doubt)
 

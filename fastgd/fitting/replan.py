@@ -13,6 +13,7 @@ from fastgd.fitting.ending import ENDS, LEAST, NO_MORE, below_rounding, smallest
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import StopReason
+from fastgd.fitting.successor import may_be_succeeded, successor
 from fastgd.rules.base import Rule
 from fastgd.rules.classic import find_rule
 from fastgd.solvers.base import LAST_RESORT
@@ -68,9 +69,10 @@ def run_by_plans(task, objective, go, start, state, trail=None, spent=0.0):
         rule = _rule_of(settings, trail.tried)
     # An interior point method is still Newton's method: open to whoever asked for that, too.
     # An explicit schedule ends as it ends.
-    may_change = (settings.solver == "auto" and settings.learning_rate == "auto") or (
-        trail.tried[0].solver == "newton" and is_open("newton", INTERIOR_POINT, objective)
-    )
+    automatic = settings.solver == "auto" and settings.learning_rate == "auto"
+    first = trail.tried[0]
+    newton = first.solver == "newton" and is_open("newton", INTERIOR_POINT, objective)
+    may_change = automatic or newton or may_be_succeeded(settings, first, objective)
     before = trail.result
     while True:
         try:
@@ -134,7 +136,11 @@ def _changed(task, objective, tried, result):
     if int(result.history["iteration"][-1]) >= task.max_iter:
         return None
     ending = _ending(tried[-1], result, settings.tol)
-    return next_plan(tried, objective, ending, settings.solver == "auto", settings.tol)
+    succeeded = may_be_succeeded(settings, tried[0], objective)
+    if succeeded and len(tried) == 1:
+        return successor(settings, objective, tried[0], ending)
+    automatic = settings.solver == "auto" or succeeded
+    return next_plan(tried, objective, ending, automatic, settings.tol)
 
 
 def _judge_ending(result, tol):

@@ -24,7 +24,7 @@ from fastgd.fitting.stopping import (
     Cautious,
     Extrapolated,
     NoMistakes,
-    OutOfReach,
+    Outpaced,
     Overdue,
     Plateau,
     Slow,
@@ -33,6 +33,7 @@ from fastgd.fitting.stopping import (
     TimeLimit,
     Validation,
 )
+from fastgd.fitting.successor import may_be_succeeded, worth_of_successor
 from fastgd.objective.cost_model import PYTHON, VALUE, curvature_cost, solving_cost, visit_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.infimum import check_infimum
@@ -54,9 +55,6 @@ LEAST_FOR_THREADS = PYTHON / (2.0 * VALUE)
 # taken after these checks.
 NEWTON_CHECKS = 50
 WORKING_SET_CHECKS = 20
-# Up to so many rows a run of updates on some of them ends where tol is out of reach. With more of
-# them rates fall in time: 8 epochs of 16 rows of 49,000 say nothing of what 32 reach.
-FEW_ROWS = 5000
 # What takes up to a hundred times what was forecast where matrices take two or three times that.
 FORECAST_BY_GUESS = (LBFGS, SubspaceNewton, WorkingSet)
 
@@ -441,12 +439,6 @@ def _unknowns(objective, coef, intercept):
     return table.ravel()
 
 
-def _null_distance(objective):
-    """F of the null model less the infimum of the loss; F itself where nothing bounds the loss."""
-    infimum = objective.loss.infimum
-    return abs(objective.null_value - (infimum if infimum > -np.inf else 0.0))
-
-
 def _is_last(tried, objective, tol):
     """Whether no other plan is left for accelerated descent, the last resort, to be left for: it
     then goes on as if it had been named.
@@ -502,10 +494,9 @@ def _rules(task, tried, solver, max_time):
                 else Extrapolated(tol, unit)
             )
         F = solver.objective
-        named = settings.solver != "auto" and solver.rule_name and plan.batch_size != "full"
-        if named and F.n_active <= FEW_ROWS:
-            far = functools.partial(_null_distance, F)
-            rules.append(OutOfReach(tol, unit, task.max_iter, far))
+        if may_be_succeeded(settings, plan, F):
+            noise = min(F.size, F.n_active * F.n_predictions) / (F.n_active * tol)
+            rules.append(Outpaced(worth_of_successor(settings, F), noise, task.max_iter))
         if not solver.own_steps and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if plan.solver in ("newton", "lbfgs", "nesterov"):

@@ -9,8 +9,6 @@ from fastgd.runtime.public import public
 
 # Falls are noisy: a series that seems not to converge counts as 19 more of its last term.
 GREATEST_RATIO = 0.95
-# exp of more overflows.
-LARGEST_EXPONENT = 700.0
 
 
 @public
@@ -127,90 +125,6 @@ class Cautious(Extrapolated):
             if last is None
             else GREATEST_RATIO / (1.0 - GREATEST_RATIO) * abs(last[1] - last[2])
         )
-
-
-class OutOfReach(Extrapolated):
-    """An iteration of the last half brought less than SGDClassifier would go on for, 1e-3 of F0
-    where tol is 1e-4, and by what is left a run needs more than `most` iterations to tol.
-
-    Small data give few updates an epoch. With 150 rows of 4 columns, of which 1,000 epochs of one
-    row per update end 5e-4 from the optimum, 64 are enough for 1e-2.
-
-    Parameters
-    ----------
-    tol, unit
-        As for `Extrapolated`.
-    most : float
-        Most iterations of the run.
-    null_distance : callable
-        Gives F0 less the infimum of the loss.
-    """
-
-    FEWEST = 8
-    PACE = 10.0
-    # Fewer estimates, and needs that are no more than so many times what is allowed, tell nothing.
-    ESTIMATES = 4
-    MARGIN = 3.0
-
-    def __init__(self, tol, unit, most, null_distance):
-        super().__init__(tol, unit)
-        self.most, self.null_distance = most, null_distance
-
-    def check(self, history):
-        """PLATEAU where it is slow by the checks at e, e / 2 and e / 4 iterations; whether tol is
-        out of reach is to be asked then.
-        """
-        # Whatever the rates: where they grew since, the falls did not become less for it.
-        objective = dict(zip(history["iteration"], history["objective"], strict=True))
-        iteration = history["iteration"][-1]
-        before = objective.get(iteration // 2)
-        if before is None or iteration % 2 or iteration < self.FEWEST:
-            return None
-        pace = abs(before - history["objective"][-1]) / (0.5 * iteration)
-        return StopReason.PLATEAU if pace <= self.PACE * self.tol * self.null_distance() else None
-
-    def beyond(self, history, left):
-        """Whether errors that fall from `left` as 1 / iterations do not reach tol in time."""
-        unit = self.unit(history["objective"][-1])
-        return history["iteration"][-1] * left > self.most * self.tol * unit
-
-    def never(self, trend, history):
-        """Whether estimates of what is left, at (iteration, left), come down too slowly: by the
-        power of the iterations with which the least of them did at the last two checks, and at the
-        last one.
-
-        While rates grow it is on its way, faster at each check, until an eighth of all iterations
-        are done.
-        """
-        rate = dict(zip(history["iteration"], history["rate"], strict=True))
-        iteration = history["iteration"][-1]
-        grows = rate[iteration] > rate.get(iteration // 2, np.inf) and 8 * iteration < self.most
-        if len(trend) < self.ESTIMATES or grows:
-            return False
-        target = self.tol * self.unit(history["objective"][-1])
-        least = np.minimum.accumulate([left for _, left in trend])
-        points = [(one, left) for (one, _), left in zip(trend, least, strict=True)]
-        most = self.MARGIN * self.most
-        return all(iterations_to(target, one, points[-1]) > most for one in points[-3:-1])
-
-
-def iterations_to(target, before, now):
-    """Iterations after which what is left has come down to `target`, as a power of the iterations:
-    by what was left at two (iteration, left).
-
-    Examples
-    --------
-    >>> round(float(iterations_to(1.0, (10, 40.0), (20, 10.0))), 3)
-    63.246
-    """
-    (first, earlier), (last, left) = before, now
-    if left <= target:
-        return last
-    if not left < earlier < np.inf:
-        return np.inf
-    power = np.log(earlier / left) / np.log(last / first)
-    growth = np.log(left / target) / power
-    return last * np.exp(growth) if growth < LARGEST_EXPONENT else np.inf
 
 
 def left_to_fall(first, second, third):
@@ -342,6 +256,32 @@ class Overdue(StoppingRule):
             return np.inf
         pace = np.log(far[before[-1]] / far[-1]) / (passes[-1] - passes[before[-1]])
         return float(np.log(max(far[-1] / self.tol, 1.0)) / pace)
+
+
+class Outpaced(StoppingRule):
+    """The passes so far, and the epochs that noise alone adds to them, are worth the whole of
+    another plan.
+
+    Parameters
+    ----------
+    other : float
+        What the other plan takes, in passes' worth of time.
+    noise : float
+        Epochs after which noise alone is as small as `tol` asks for.
+    most : int
+        Most iterations of both: the last one is nobody else's.
+    """
+
+    def __init__(self, other, noise, most):
+        self.other, self.noise, self.most = other, noise, most
+
+    def check(self, history):
+        """PLATEAU where the other plan is expected to be there first."""
+        epochs = history["iteration"][-1]
+        if epochs >= self.most:
+            return None
+        to_come = max(self.noise - epochs, 0.0)
+        return StopReason.PLATEAU if history["passes"][-1] + to_come >= self.other else None
 
 
 class Slow(StoppingRule):

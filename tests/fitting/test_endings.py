@@ -22,6 +22,7 @@ from fastgd import (
 from fastgd.certificates.bound import Bound
 from fastgd.certificates.certifier import Certifier
 from fastgd.certificates.estimates import sure_fall
+from fastgd.fitting import successor
 from fastgd.fitting.divergence import still_grows
 from fastgd.fitting.ending import below_rounding, smallest_tol
 from fastgd.fitting.history import History
@@ -188,7 +189,8 @@ def test_an_estimate_that_ends_a_run_is_what_is_told():
 @pytest.mark.thinned(plain=3, compiled=2)
 @pytest.mark.parametrize("loss", ["hinge", "epsilon_insensitive", "quantile"])
 @pytest.mark.parametrize("solver", ["gd", "adagrad"])
-def test_estimates_are_honest(loss, solver):
+def test_estimates_are_honest(loss, solver, monkeypatch):
+    monkeypatch.setattr(successor, "FEW_ROWS", 0)
     rng = np.random.default_rng(3)
     truths, claims = [], []
     for k in range(6):
@@ -386,7 +388,8 @@ def test_who_has_to_be_told():
     assert ending(estimated, 1e-4, 10).endswith(". Lower it.")
 
 
-def test_where_noise_ends_a_run_falls_and_curvature_agree():
+def test_where_noise_ends_a_run_falls_and_curvature_agree(monkeypatch):
+    monkeypatch.setattr(successor, "FEW_ROWS", 0)
     X, y = make_classification(500, 20, random_state=0)
     model = GDClassifier(
         loss="squared_hinge", alpha=0.0, solver="adam", batch_size=32, random_state=0

@@ -9,7 +9,7 @@ from fastgd.fitting.history import History
 from fastgd.fitting.stopping import (
     Extrapolated,
     NoMistakes,
-    OutOfReach,
+    Outpaced,
     Overdue,
     Plateau,
     Slow,
@@ -20,7 +20,6 @@ from fastgd.fitting.stopping import (
     Tolerance,
     UserRule,
     Validation,
-    iterations_to,
     user_rules,
 )
 
@@ -89,21 +88,13 @@ def test_extrapolated_waits_for_falls_that_can_be_compared():
     assert first_stop(rule, iteration=iterations, objective=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5]) is None
 
 
-@pytest.mark.parametrize("power", [0.5, 1.0, 1.5])
-def test_out_of_reach_follows_the_power_by_which_estimates_come_down(power):
-    rule = OutOfReach(1e-3, abs, 1000, lambda: 1.0)
-    iterations = [8.0, 16.0, 32.0, 64.0]
-    checks = {"iteration": iterations, "objective": [1.0] * 4, "rate": [1.0] * 4}
-    trend = [(one, 2.0 * one**-power) for one in iterations]
-    needed = (2.0 / 1e-3) ** (1.0 / power)
-    assert iterations_to(1e-3, *trend[-2:]) == pytest.approx(needed)
-    # A fall so slow that the power overflows.
-    assert iterations_to(1e-3, (10, 40.0), (20, 40.0 * (1.0 - 1e-12))) == np.inf
-    assert rule.never(trend, checks) == (needed > 3000.0)
-    # Few estimates tell nothing, nor do one that is an outlier and rates that grow.
-    assert not rule.never(trend[1:], checks)
-    assert not rule.never([*trend[:-1], (64.0, 9.0)], checks) or power < 1.5
-    assert not rule.never(trend, {**checks, "rate": [1.0, 2.0, 4.0, 8.0]})
+def test_outpaced_counts_the_epochs_that_noise_alone_takes():
+    epochs, passes = [1, 2, 4, 8, 16, 32], [4.0, 6.0, 10.0, 16.0, 26.0, 44.0]
+    few_noise, much_noise = Outpaced(20.0, 3.0, 1000), Outpaced(20.0, 300.0, 1000)
+    assert first_stop(few_noise, iteration=epochs, passes=passes) == (5, StopReason.PLATEAU)
+    assert first_stop(much_noise, iteration=epochs, passes=passes) == (1, StopReason.PLATEAU)
+    assert first_stop(Outpaced(np.inf, 300.0, 1000), iteration=epochs, passes=passes) is None
+    assert first_stop(Outpaced(20.0, 3.0, 16), iteration=epochs[:5], passes=passes[:5]) is None
 
 
 def test_no_mistakes_means_a_loss_of_0():

@@ -129,18 +129,20 @@ def test_without_tol_and_with_held_out_rows_it_does_not_end_the_run():
 
 
 @pytest.mark.jit
-@pytest.mark.filterwarnings("ignore:.*no longer falls by more than tol")
 @pytest.mark.parametrize("batch", [1, 32])
 @pytest.mark.parametrize("rule", ["gd", "adam"])
 @pytest.mark.parametrize("data", [iris, digits])
-def test_automatic_steps_end_where_tol_is_out_of_reach(data, rule, batch):
-    """They took 1,000 epochs, as one model against the rest may still: it ends when all do."""
+def test_automatic_steps_on_few_rows_are_succeeded_by_another_plan(data, rule, batch):
+    """They took 8 to 1,000 epochs and ended 5e-4 to 0.6 above the optimum, with a warning."""
     X, y = data()
     X, kw = X / X.max(), {"random_state": 0}
     model = GDClassifier(solver=rule, batch_size=batch, **kw).fit(X, y)
-    assert model.n_iter_ <= 512
-    assert model.stop_reason_ is StopReason.PLATEAU
-    best = GDClassifier(tol=1e-6, **kw).fit(X, y)
-    # One rate for all classes at once gets less far in an epoch.
-    assert model.objective_ <= 1.3 * best.objective_
-    assert not model.converged_
+    assert model.n_iter_ <= 32
+    assert model.stop_reason_ is StopReason.CONVERGED
+    assert f"{rule} brought no more" in str(model.plan_)
+    best = GDClassifier(tol=1e-9, **kw).fit(X, y)
+    assert model.objective_ <= (1.0 + model.suboptimality_) * best.objective_
+    # Epochs that were asked for are made.
+    epochs = GDClassifier(solver=rule, batch_size=batch, tol=None, max_iter=4, **kw).fit(X, y)
+    assert epochs.n_iter_ == 4
+    assert epochs.plan_.solver == rule
