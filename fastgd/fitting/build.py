@@ -17,6 +17,7 @@ from fastgd.solvers.gradient.scheduled import (
 from fastgd.solvers.growing_batch import Growing
 from fastgd.solvers.stochastic.automatic import SelfTuned
 from fastgd.solvers.stochastic.bottou_rates import FallingRates
+from fastgd.solvers.stochastic.laplace import Laplace
 from fastgd.solvers.stochastic.scheduled import Stochastic
 
 
@@ -32,6 +33,8 @@ def make_solver(plan, rule, settings, objective, seed, *, scored=False, streamin
     streaming : bool
         Whether these rows are a chunk: nothing ends there.
     """
+    if plan.batch_size == "chunk":
+        return Laplace(objective)
     if rule is None:
         return _own_steps(plan, settings, objective, seed)
     patience = None if streaming else _patience(plan, settings, scored)

@@ -30,6 +30,7 @@ from fastgd.runtime.component import shown
 from fastgd.solvers.growing_batch import Growing, growth_pays
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.row_generation import RowGeneration
+from fastgd.solvers.stochastic.laplace import Laplace
 
 # With no more iterations than these a look at each row brings more than Newton's method: by the
 # interior point method, and elsewhere from so many rows on.
@@ -98,6 +99,7 @@ class Plan:
             "full": "all rows",
             "growing": "a growing number of rows",
             "auto": "a few rows",
+            "chunk": "the rows of a chunk",
             1: "1 row",
         }.get(self.batch_size, f"{self.batch_size} rows")
         solver = f"{self.solver} {self.form}" if self.form else self.solver
@@ -222,6 +224,8 @@ def make_plan(settings, objective, streaming=False, fresh=True):
     if solver == "auto":
         chosen = _choose(objective, batch, rate, streaming, fresh, settings, reasons)
         solver, batch, rate = chosen[:3]
+        if batch == "chunk":
+            return Plan(solver, batch, rate, tuple(reasons), Laplace.form), None
     if (
         settings.average
         and rate in ("auto", "line_search")
@@ -261,6 +265,12 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
         return Choice("gd", 1 if batch == "auto" else batch, rate)
     if streaming or rate in ("pa1", "pa2"):
         reasons.append("rows come in chunks" if streaming else f"{rate} is a one-row step")
+        if rate == "auto" and fresh and batch == "auto" and Laplace.suits(F):
+            reasons.append(
+                "with this link each chunk is worth a few Newton steps, beside the curvature of "
+                "those before"
+            )
+            return Choice("newton", "chunk", "auto")
         if rate == "auto" and fresh and batch in ("auto", 1):
             return _one_look(F, reasons)
         # Adagrad's first steps are as long as its last: after a fit, 60 more rows took accuracy

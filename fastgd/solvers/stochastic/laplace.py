@@ -1,0 +1,150 @@
+"""Chunks of rows, one Newton method each: what earlier chunks add to F stands for itself as a
+quadratic about the model that they led to.
+
+Laplace propagation (Smola, Vishwanathan and Eskin, 2003): the model after a chunk is the minimum of
+the chunk's own sum plus that quadratic, whose matrix is the sum of the curvatures so far. For a
+squared loss that is the minimum over all rows, in whatever order they come. For losses with a link
+curvatures are those of models that are gone, and age: chunk s of t counts (s / t)^AGEING.
+
+Why: amounts of claims are so noisy that no rates of one-row steps get near the optimum in two looks
+at the rows, and an exponential loss forgives none that are too long. Shares of the optimum's gain
+over the constant after one and two passes over 1,000 rows at a time (insurance: 24,944 claims,
+Gamma; 678,013 policies, counts with exposure as offset; 150,000 of them, Tweedie amounts of powers
+1.5 and 1.9; in the file's order policies with claims come first), one-row steps and this:
+
+    rows                 Gamma       counts       power 1.5    power 1.9
+    shuffled, one-row  -0.48 0.64   0.98 0.99    0.64 0.79   -3.2  -0.89
+    this                0.93 0.99   0.999 1.000  0.99 1.00    0.86  0.95
+    in order, one-row   0.54 0.51  -0.39 -0.20   0.63 0.88   -5.4  -2.1
+    this                0.97 0.99   0.88 0.97    0.90 0.98   -3.2  -1.0
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgd.linalg.cholesky import Factor
+from fastgd.losses.base import has_mean
+from fastgd.objective.distances import unit_at
+from fastgd.objective.kernels import evaluate
+from fastgd.objective.linear_map import LinearMap
+from fastgd.solvers.base import Solver
+
+# Of 0, 0.5, 1 and 2 (every 24th policy): counts in order gain 0.42, 0.98, 0.96, 0.93, Gamma 0.99,
+# 0.98, 0.96, 0.90.
+AGEING = 0.5
+# Steps of a chunk, and how far each may move a prediction: the quadratic says little of models far
+# from its own. One claim of a million among levels of few rows left Tweedie amounts, shuffled, 2.5
+# times the gain above the constant after 5 steps of any length; 3 of 1 or 2 gain 0.99, 2 of 1 0.99,
+# one 0.92 (Gamma 0.97, 0.94 and 0.78).
+STEPS = 3
+FARTHEST = 2.0
+# No more steps where F falls by less than this share.
+ENOUGH = 1e-4
+SHORTEST = 1e-4
+# With more unknowns a factor takes longer than the epoch of 1,000 rows.
+MOST_UNKNOWNS = 256
+
+
+@dataclass
+class LaplaceMemory:
+    """What is remembered of earlier chunks.
+
+    Attributes
+    ----------
+    matrix : ndarray, (size, size), or None
+        Sum of the curvatures of what their rows add to F.
+    chunks : float
+        How many of them count.
+    """
+
+    matrix: np.ndarray | None = None
+    chunks: float = 0.0
+
+
+class Laplace(Solver):
+    """One chunk of rows an iteration (`partial_fit`)."""
+
+    Memory = LaplaceMemory
+    form = "by chunks"
+    free_answers = False
+
+    @staticmethod
+    def suits(objective):
+        """Whether one-row steps are poor for an objective, and its curvature is affordable."""
+        F = objective
+        link = has_mean(F.loss) and F.loss.curvature_bound == np.inf
+        smooth = F.loss_smooth and F.elastic and F.l1 == 0.0
+        return link and smooth and not F.vector and F.size <= MOST_UNKNOWNS
+
+    def advance(self, state):
+        """The minimum for the chunk and the quadratic of all before, by a few Newton steps."""
+        F, memory, n = self.objective, state.memory, self.objective.n_active
+        earlier = np.zeros((F.size, F.size))
+        if memory.matrix is not None:
+            earlier = (memory.chunks / (memory.chunks + 1.0)) ** AGEING / n * memory.matrix
+        with np.errstate(all="ignore"):
+            matrix = self._minimise(state, earlier)
+        memory.matrix, memory.chunks = n * (earlier + matrix), memory.chunks + 1.0
+        state.iteration += 1
+        state.updates, state.batch = state.updates + n, n
+
+    def _minimise(self, state, earlier):
+        """Go to about the minimum of F and the quadratic `earlier` about the point; the curvature
+        of F there.
+        """
+        F, before = self.objective, state.point
+
+        def whole(v):
+            moved = v - before
+            return F.value(v) + 0.5 * float(moved @ earlier @ moved)
+
+        value = whole(before)
+        for _ in range(STEPS):
+            v = state.point
+            gradient, matrix = self._expanded(v)
+            slope = gradient + earlier @ (v - before)
+            step = Factor(earlier + matrix).solve(slope)
+            gain = float(slope @ step)
+            length = min(1.0, FARTHEST / max(float(np.abs(self._moves(step)).max()), SHORTEST))
+            while (
+                length >= SHORTEST and not whole(v - length * step) <= value - 0.1 * length * gain
+            ):
+                length *= 0.5
+            if length < SHORTEST or not gain > ENOUGH * unit_at(F, value):
+                break
+            state.point, state.rate = v - length * step, length
+            value = whole(state.point)
+        return self._expanded(state.point)[1]
+
+    def _moves(self, step):
+        """What a step adds to the predictions."""
+        d = self.objective.n_features
+        return LinearMap(self.objective).matvec(step[:d]) + step[d:].sum()
+
+    def _expanded(self, v):
+        """Gradient of F at `v`, and its curvature, that of each row or the expected one for the
+        targets that the model expects, where that is larger.
+
+        Amounts that are mostly 0 curve next to nothing until they are not: of the power 1.9 levels
+        without an amount ran away, and F with them.
+        """
+        F = self.objective
+        curvatures = np.zeros(F.n_samples)
+        gradient = F.smooth_and_gradient(v, curvatures)[1]
+        predictions = self._moves(v) + F.samples.offsets
+        values, slopes, expected = np.empty((3, F.n_samples))
+        means = F.loss.mean(predictions)
+        evaluate(F.loss, predictions, means, values, slopes, expected, True, 0.0)
+        return gradient, F.gram(np.maximum(curvatures, F.samples.weights * expected))
+
+    def fade(self, state, share):
+        """Earlier chunks count less."""
+        memory = state.memory
+        memory.chunks *= share
+        memory.matrix = None if memory.matrix is None else share * memory.matrix
+
+    def retreat(self, state, safe_point):
+        """Learn nothing from a chunk that leads astray."""
+        state.point = safe_point.copy()
+        return True
