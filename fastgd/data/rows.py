@@ -22,6 +22,8 @@ LEAST_OF_COLUMN = 512
 # Columns are few where there are so many times as many as stored values: to number those that occur
 # takes the time of a few passes over the values.
 FEW_COLUMNS = 4
+# Bits of a number that tell the place of a value, beside its column.
+PLACES = 32
 # A dot product of over 10,000 numbers has BLAS wake its threads, which takes 22 ms where others
 # use the processors; by one thread 60,000 squares take 26 us, and so many as these 0.5 ms.
 ALONE = 1 << 20
@@ -403,12 +405,18 @@ class CSRRows(Rows):
         >>> columns, rows.shape()
         (array([3, 7]), (1, 2))
         """
-        if FEW_COLUMNS * self.values.size > self.width:
+        if FEW_COLUMNS * self.values.size > self.width or self.width >= 1 << (64 - PLACES):
             return None
-        # `np.unique` tells the new numbers, too, in twice as long.
-        columns = np.sort(self.columns)
-        columns = columns[np.append(True, columns[1:] != columns[:-1])]
-        renumbered = np.searchsorted(columns, self.columns).astype(self.columns.dtype)
+        # Columns and places in one number are sorted at once: of 100,000 values in 80,000 columns
+        # `np.searchsorted` took five times as long, `np.unique` ten times.
+        keys = self.columns.astype(np.uint64) << np.uint64(PLACES)
+        keys |= np.arange(keys.size, dtype=np.uint64)
+        keys.sort()
+        columns, places = keys >> np.uint64(PLACES), keys & np.uint64((1 << PLACES) - 1)
+        first = np.append(True, columns[1:] != columns[:-1])
+        renumbered = np.empty(keys.size, self.columns.dtype)
+        renumbered[places] = np.cumsum(first) - 1
+        columns = columns[first]
         rows = CSRRows(self.values, renumbered, self.starts, float(columns.size))
         return columns.astype(np.int64), rows
 

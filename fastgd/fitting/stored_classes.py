@@ -31,6 +31,7 @@ from fastgd.solvers.newton.subspace import RowSpan, SpanState
 from fastgd.solvers.newton.vector_subspace import VectorRowSpan
 from fastgd.solvers.stochastic.automatic import Tuning as RateTuning
 from fastgd.solvers.stochastic.bottou_rates import FallingRates
+from fastgd.solvers.stochastic.laplace import Laplace
 from fastgd.solvers.stochastic.scheduled import Stochastic
 from fastgd.solvers.variance_reduced.base import Tuning as StepTuning
 
@@ -41,6 +42,7 @@ OTHERS = (
     BarzilaiBorwein,
     FallingRates,
     Growing,
+    Laplace,
     LineSearch,
     RowSpan,
     ScheduledFullBatch,
