@@ -7,7 +7,9 @@ import numpy as np
 from fastgd.data.chunk_sizes import VALUES
 from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.precision import EPS
+from fastgd.losses.each_target import EachTarget
 from fastgd.objective import kernels as passes
+from fastgd.objective.null_model import TIED, lowest
 from fastgd.objective.vector_map import NO_TABLE, samples_of, summed_curvature
 
 MOST_STEPS = 100
@@ -42,6 +44,24 @@ def best_shifts(objective):
 
 def lowest_shifts(sums, infimum=-np.inf):
     """The shifts of K predictions with the least loss, and that loss, by `sums`, a `Shifts`."""
+    shifts, found = _newton_steps(sums, infimum)
+    if not isinstance(sums.loss, EachTarget):
+        return shifts, found[0]
+    # Losses that are linear far out have no curvature there, and Newton steps end.
+    for k in np.flatnonzero(_left_to_fall(*found)):
+        shifts[k] = lowest(sums.along(shifts, k), 0.0, start=shifts[k])[0]
+        found = sums.at(shifts)
+    return shifts, found[0]
+
+
+def _left_to_fall(value, slopes, matrix):
+    """Along which shifts, (K,), a loss that is a sum over them would fall by more than rounding."""
+    curvature = np.maximum(np.diag(matrix), FLAT)
+    return slopes**2 > TIED * abs(value) * curvature
+
+
+def _newton_steps(sums, infimum):
+    """Shifts where Newton steps from zero end, and what `sums` are there."""
     shifts = np.zeros(sums.n_predictions)
     value, slopes, matrix = sums.at(shifts)
     enough = infimum + ENOUGH * (value - infimum) if infimum > -np.inf else -np.inf
@@ -64,7 +84,7 @@ def lowest_shifts(sums, infimum=-np.inf):
             break
         shifts = shifts + share * step
         value, slopes, matrix = found
-    return shifts, value
+    return shifts, (value, slopes, matrix)
 
 
 class Shifts:
@@ -100,6 +120,17 @@ class Shifts:
                 matrix += summed_curvature(self.loss, data[1:4], shifts, own)
         n_active = self.samples.weights.sum() if self.samples.weights.size > 1 else n
         return value / n_active, slopes / n_active, matrix / n_active
+
+    def along(self, shifts, k):
+        """Function of the k-th shift alone, the others as they are: (value, slope, curvature)."""
+
+        def at(shift):
+            moved = shifts.copy()
+            moved[k] = shift
+            value, slopes, matrix = self.at(moved)
+            return value, float(slopes[k]), float(matrix[k, k])
+
+        return at
 
 
 def _distinct(samples):

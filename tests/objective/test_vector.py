@@ -7,8 +7,9 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.losses.classification import LogLoss
+from fastgd.losses.each_target import EachTarget
 from fastgd.losses.multinomial import Multinomial
-from fastgd.losses.regression import SquaredError
+from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.distances import slope_size
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
@@ -95,6 +96,20 @@ def test_the_null_model_and_the_scale_of_targets():
     assert one.kind.target_variance(np.array([1.0, 3.0])) == 1.0
     assert several.kind.target_variance(np.array([[1.0], [3.0]])) == 0.0
     assert OnePrediction(LogLoss()).target_variance(np.array([-1.0, 1.0])) == 0.0
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 1.35])
+def test_each_target_has_its_own_null_model_where_losses_have_no_curvature(epsilon):
+    rng = np.random.default_rng(0)
+    targets = rng.standard_normal((7, 3)) * [1e-2, 1.0, 1e3] + [0.0, 5.0, -1e4]
+    X, offset = np.ones((7, 1)), rng.standard_normal(7)
+    joint = Objective(EachTarget(Huber(epsilon)), X, targets, alpha=0.1, offset=offset)
+    shifts, value = null_model(joint)
+    alone = [Objective(Huber(epsilon), X, y, alpha=0.1, offset=offset) for y in targets.T]
+    assert value == pytest.approx(sum(null_model(one)[1] for one in alone), rel=1e-12)
+    assert [one.value(np.array([0.0, b])) for one, b in zip(alone, shifts, strict=True)] == (
+        pytest.approx([null_model(one)[1] for one in alone], rel=1e-9)
+    )
 
 
 def log_softmax_loss(Z, y, weights):
