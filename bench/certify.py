@@ -9,10 +9,10 @@ recipes: `certify --again FILE` runs one once more.
 A false proof: `bound_kind_` is "proof" and the error is above the claim by more than 1 % and by
 more than the truth's own rounding. A silent failure: the error is above 10 tol without a
 ConvergenceWarning (and without a proof of tol, which would be a false one). `objective_` is wrong
-beyond 1e-9 max(F, 1e-4 F0) + 8 eps mean |loss'| (|x| . |coef| + |intercept|). `auto` is beaten
-where it ends unproved above 10 tol, at a tol from 1e-6 to 1e-2, and another solver with steps of
-its own proves tol in no more passes. The last entry of `history_` is `objective_`. Solvers with
-steps of their own let no warning of NumPy's through.
+beyond 1e-9 max(F, 1e-4 F0) + 8 eps (mean |loss'| (|x| . |coef| + |intercept|) + the terms of a
+quadratic form). `auto` is beaten where it ends unproved above 10 tol, at a tol from 1e-6 to 1e-2,
+and another solver with steps of its own proves tol in no more passes. The last entry of `history_`
+is `objective_`. Solvers with steps of their own let no warning of NumPy's through.
 
 Separable data without a penalty, and condition numbers above 1e7 of the centred columns of unit
 length, are counted apart and break no bar; so are targets that a constant model fits to rounding,

@@ -22,8 +22,8 @@ LONG = 4.0 * float(np.finfo(np.longdouble).eps)
 
 
 class Value(NamedTuple):
-    """F = high + low, what that may be wrong by, and the mean of |loss'| (|x| . |coef| +
-    |intercept|).
+    """F = high + low, what that may be wrong by, and what floats round: the mean of |loss'| (|x| .
+    |coef| + |intercept|), and the terms of a quadratic form.
     """
 
     high: float
@@ -412,14 +412,14 @@ def value(problem, coef, intercept):
         loss = tuple(np.where(counts_not, 0.0, part) for part in loss)
         weight = float(weights.sum())
         mean = _over(total(multiply(number(weights), loss)), total(number(weights)))
-        penalty, of_penalty = _penalty(problem, coef)
+        penalty, of_penalty, terms = _penalty(problem, coef)
         high, low = add(mean, penalty)
         slopes = [np.abs(np.where(counts_not, 0.0, slope)) for slope in slopes]
         targets = np.abs(problem.y.reshape(offset.size, -1)).max(axis=1)
         reaches = [size + np.abs(offset) + targets for size in sizes]
         rounding = UNIT * (high + float(weights @ _summed(slopes, reaches)) / weight)
         rounding += float(np.sum(np.where(counts_not, 0.0, weights * unsure))) / weight + of_penalty
-        slack = float(weights @ _summed(slopes, sizes)) / weight
+        slack = float(weights @ _summed(slopes, sizes)) / weight + terms
     if not np.isfinite(high):
         return Value(np.inf, 0.0, 0.0, np.inf)
     return Value(float(high), float(low), rounding, slack)
@@ -439,20 +439,20 @@ def _over(a, b):
 
 
 def _penalty(problem, coef):
-    """The penalty, and what that may be wrong by."""
+    """The penalty, what that may be wrong by, and the sum of the terms of a quadratic form."""
     structure = problem.structure
     if not structures.allows(structure, coef):
-        return number(np.inf), 0.0
+        return number(np.inf), 0.0, 0.0
     alpha, share = number(problem.alpha), number(problem.l1_ratio)
     if "groups" in structure:
         absolute, lengths = structures.of_groups(structure, coef)
         own = np.longdouble(structure["share"])
         found = problem.alpha * (own * absolute + (1.0 - own) * lengths)
-        return _from_long(found), LONG * coef.size * float(found)
+        return _from_long(found), LONG * coef.size * float(found), 0.0
     n_features = coef.shape[1]
     weights = [1.0 if w is None else w for w in structure.get("weights", np.ones(n_features))]
     weights, w = np.tile(weights, len(coef)), coef.ravel()
-    absolute, unsure = total(two_product(np.abs(w), weights)), 0.0
+    absolute, unsure, terms = total(two_product(np.abs(w), weights)), 0.0, 0.0
     if "rows" in structure:
         lengths = structures.of_rows(coef)
         absolute, unsure = _from_long(lengths), LONG * coef.size * problem.l1 * float(lengths)
@@ -460,9 +460,10 @@ def _penalty(problem, coef):
         pairs = [(products(structures.form(structure), one), one) for one in coef]
         squares = [multiply(image, number(one)) for (image, _), one in pairs]
         square = _half(total(tuple(map(np.concatenate, zip(*squares, strict=True)))))
-        unsure += UNIT * problem.l2 * sum(float(size @ np.abs(one)) for (_, size), one in pairs)
+        terms = problem.l2 * sum(float(size @ np.abs(one)) for (_, size), one in pairs)
+        unsure += UNIT * terms
     else:
         square = _half(total(multiply(number(weights), two_product(w, w))))
     rest = add(number(1.0), negative(share))
     value = multiply(alpha, add(multiply(share, absolute), multiply(rest, square)))
-    return value, unsure
+    return value, unsure, terms

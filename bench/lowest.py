@@ -18,7 +18,7 @@ from . import exact, structures
 MOST_DENSE = 2e6  # values of X for the ways that form the centred columns
 MOST_FOR_NEWTON = 300  # columns
 MOST_FOR_PROGRAM = 2e4  # values of X for linear programs
-MOST_FOR_OTHERS = 2e5  # stored values of X, times predictions, for what is no plain elastic net
+MOST_FOR_OTHERS = 5e5  # values of X, times predictions, for what is no plain elastic net: seconds
 OPTIONS = {"maxiter": 400, "maxfun": 600, "ftol": 0.0, "gtol": 1e-13, "maxcor": 20}
 
 
@@ -122,7 +122,7 @@ def candidates(problem, starts):
     if not sp.issparse(problem.X) and problem.X.size > MOST_DENSE:
         return
     plain = problem.n_predictions == 1 and not problem.structure
-    if not plain and problem.X.size * problem.n_predictions > MOST_FOR_OTHERS:
+    if not plain and np.prod(problem.X.shape) * problem.n_predictions > MOST_FOR_OTHERS:
         return
     F = Centred(problem)
     for name, way in _ways(F).items():

@@ -21,8 +21,8 @@ def slope_rounding(F, value):
 
 
 def value_rounding(F, v, value, enough, gradient=None):
-    """What F at `v`, which is `value`, may be wrong by: the sum over the rows, and the predictions
-    in it.
+    """What F at `v`, which is `value`, may be wrong by: the sum over the rows, the predictions in
+    it, and the penalty.
 
     A prediction is wrong by u |x_i| . |w|, and F by that times |loss'|, in the mean no more than
     the roots of the mean squares multiplied (Cauchy and Schwarz), and by its square, which is all
@@ -44,6 +44,7 @@ def value_rounding(F, v, value, enough, gradient=None):
         else float(np.abs(gradient[F.n_features * F.n_predictions :]).max(initial=0.0))
     )
     known = sum_rounding(F) * abs(value) + intercept_rounding(F, v, slopes)
+    known += F.term.value_rounding(v[: F.n_features * F.n_predictions])
     known += wrong(2.0 * EPS * offset_size(F))
     rounded = known + wrong(2.0 * EPS * prediction_size(F, v, rough=True))
     return rounded if rounded <= enough else known + wrong(2.0 * EPS * prediction_size(F, v))

@@ -83,6 +83,10 @@ class Term:
         """The part of the value that has a gradient."""
         raise NotImplementedError
 
+    def value_rounding(self, coef):
+        """What the value may be wrong by, where its terms cancel; 0 where they do not."""
+        return 0.0
+
     def rest_value(self, coef):
         """The part of the value that `smooth_value` leaves out."""
         raise NotImplementedError

@@ -1,11 +1,14 @@
 """A quadratic form in place of the L2 part: closed forms, a slow twin, and what is refused."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from scipy.optimize import minimize
 
 from fastgd import GDClassifier, GDRegressor, GDRegressorCV, Huber, Objective
+from fastgd.certificates.rounding import value_rounding
 from fastgd.penalties.quadratic import MOST_DENSE, with_quadratic
 from fastgd.penalties.separable import L1, L2, ElasticNet
 
@@ -18,6 +21,21 @@ def problem(n=90, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, D)) + 0.5
     return X, X @ np.linspace(-1.0, 1.0, D) + rng.normal(size=n)
+
+
+def test_what_cancels_is_known_to_be_rounded():
+    rng = np.random.default_rng(3)
+    term = with_quadratic(L2(), P2).term(0.7)
+    for _ in range(20):
+        w = 1e7 + rng.normal(size=D)
+        w[-1] = 0.0
+        exact = list(map(Fraction, w.tolist()))
+        halves = [Fraction(0.7 * p) * exact[i] * exact[j] for (i, j), p in np.ndenumerate(P2)]
+        assert abs(Fraction(term.value(w)) - sum(halves) / 2) <= term.value_rounding(w)
+    X, y = problem()
+    F = Objective("huber", X, y, penalty=with_quadratic(L2(), P2), alpha=0.7)
+    v = np.append(w, 0.0)
+    assert value_rounding(F, v, 1.0, 0.0) > term.value_rounding(w) > 0.0
 
 
 @pytest.mark.parametrize("form", [np.asarray, sp.csr_array, sp.coo_matrix])
