@@ -22,6 +22,7 @@ from fastgd.fitting.choose_solver import (
     random_names,
 )
 from fastgd.losses.base import has_mean
+from fastgd.objective.cost_model import reading_share
 from fastgd.rules.base import Rule
 from fastgd.rules.batches import rows_per_update
 from fastgd.rules.classic import find_rule
@@ -302,6 +303,11 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
     chosen, forecast, forecasts = compared(F, settings.tol, batch)
     why = forecast.reason or "nothing else takes this loss with sums over the rows alone"
     reasons.append(f"{_size(F)}: {why}")
+    if not F.rows.in_memory:
+        what = "round" if F.rows.kind == "elsewhere" else "reading"
+        reasons.append(
+            f"what a {what} takes beside computing counts as {reading_share(F):.2g} passes"
+        )
     rows = _rows_for(chosen, F, batch, reasons)
     if batch == "auto" and rows != "growing" and _too_few(F, chosen, settings.most_iterations):
         reasons.append(

@@ -1,6 +1,7 @@
 """Stopping: why a fit ends, and the rules for it.  Plain Python, applied once per check."""
 
 import enum
+import itertools
 import math
 
 import numpy as np
@@ -190,11 +191,15 @@ class Stalled(StoppingRule):
         objective, left = history["objective"], history["suboptimality"]
         if len(objective) >= self.most:
             return StopReason.PLATEAU
+        # Values on samples of the rows are of other objectives, and may be lower.
+        last = history["batch"][-2 * self.CHECKS - 1 :]
+        whole = sum(1 for _ in itertools.takewhile(lambda batch: batch == last[-1], last[::-1]))
+        objective, left = objective[-whole:], left[-whole:]
         if len(objective) <= self.CHECKS or not np.isfinite(left[-self.CHECKS - 1]):
             return None
         # The least of either dozen: where rounding makes F jump up and down, the last ones differ
         # by that alone.
-        earlier, later = slice(-2 * self.CHECKS - 1, -self.CHECKS), slice(-self.CHECKS, None)
+        earlier, later = slice(None, -self.CHECKS), slice(-self.CHECKS, None)
         fall = min(objective[earlier]) - min(objective[later])
         closer = min(left[later]) <= 0.5 * min(left[earlier])
         return (

@@ -157,6 +157,17 @@ PYTHON = Cost(
     "ns an iteration",
     "What an iteration of the loop takes beside the rows: gradient descent on 50 rows.",
 )
+ROUND = Cost(
+    7e6,
+    "ns a round",
+    "A round on a cluster beside computing, `python -m bench dask`: 6.1 to 8.0 ms.",
+)
+ROUND_NUMBER = Cost(
+    100.0,
+    "ns a number",
+    "What a round takes for each number that goes out and comes back: 200,000 of them, to two "
+    "workers and back, 20 ms.",
+)
 # Declared where it is read, below this room: handing a range to a thread takes 30 us, and may take
 # 0.3 of what the range does.
 RANGE_OF_A_THREAD = Cost(
@@ -182,11 +193,38 @@ def is_full(objective):
 
 
 def pass_cost(objective):
-    """Time of a pass in ns."""
+    """Time of a pass in ns, reading included."""
     F = objective
     if F.vector:
         return vector_pass_cost(F)
-    return VALUE * values_of(F) + ROW * F.n_samples + COLUMN * F.n_features
+    computing = VALUE * values_of(F) + ROW * F.n_samples + COLUMN * F.n_features
+    return on_workers(F, computing) + reading_cost(F)
+
+
+def reading_cost(objective, n_numbers=None):
+    """What all rows take beside computing, in ns: a round where they are on a cluster, which brings
+    so many numbers back, by default those of a gradient; a reading where they are in files.
+    """
+    F = objective
+    if F.rows.kind == "elsewhere":
+        return ROUND + ROUND_NUMBER * (F.size if n_numbers is None else n_numbers)
+    if F.rows.kind == "blocks":
+        return F.rows.source.value_cost * F.rows.stored()
+    return 0.0
+
+
+def on_workers(objective, computing):
+    """What `computing` over all rows takes in ns: on a cluster each group of blocks may have a
+    worker of its own, and plans must not depend on how many there are.
+    """
+    rows = objective.rows
+    return computing / len(rows.groups) if rows.kind == "elsewhere" else computing
+
+
+def reading_share(objective):
+    """How many passes' worth of computing each reading, or round, takes beside its own."""
+    beside = reading_cost(objective)
+    return beside / (pass_cost(objective) - beside)
 
 
 def visit_cost(objective):
@@ -195,9 +233,10 @@ def visit_cost(objective):
 
 
 def vector_pass_cost(objective):
-    """Time of a pass for K predictions in ns."""
+    """Time of a pass for K predictions in ns, reading included."""
     F = objective
-    return F.n_predictions * (VECTOR_VALUE * values_of(F) + VECTOR_ROW * F.n_samples)
+    computing = F.n_predictions * (VECTOR_VALUE * values_of(F) + VECTOR_ROW * F.n_samples)
+    return on_workers(F, computing) + reading_cost(F)
 
 
 def loops(rows, row_length):
@@ -230,7 +269,8 @@ def curvature_cost(objective):
         else DENSE_COST * stored * F.n_features
     )
     around = VALUE * stored + MATRIX_ROW * F.n_samples + MATRIX_ENTRY * F.n_features**2
-    return (products + around) / pass_cost(F)
+    made = on_workers(F, products + around) + reading_cost(F, F.n_features**2)
+    return made / pass_cost(F)
 
 
 def solving_cost(objective, size):

@@ -19,9 +19,9 @@ from fastgd.solvers.newton.elimination import Eliminating
 from fastgd.solvers.newton.least_squares import LeastSquares
 from fastgd.solvers.newton.proximal import ProximalNewton
 from fastgd.solvers.newton.truncated import NewtonCG
+from fastgd.solvers.newton.vector_blocks import BlockNewton
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
 from fastgd.solvers.newton.vector_subspace import VectorSubspaceNewton
-from fastgd.solvers.newton.vector_truncated import BlockNewton
 from fastgd.solvers.stochastic.automatic import SelfTuned
 from fastgd.solvers.variance_reduced.saga import Saga
 from fastgd.solvers.variance_reduced.svrg import Svrg

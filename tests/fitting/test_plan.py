@@ -24,9 +24,9 @@ from fastgd.solvers.l1.working_set import WorkingSet
 from fastgd.solvers.newton.cholesky import Newton, likely_steps
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
 from fastgd.solvers.newton.subspace import RowSpan
+from fastgd.solvers.newton.vector_blocks import BlockNewton
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
 from fastgd.solvers.newton.vector_subspace import VectorRowSpan
-from fastgd.solvers.newton.vector_truncated import BlockNewton
 from support.components import ToySoftmax
 from support.problems import Quartic
 

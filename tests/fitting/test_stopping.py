@@ -186,7 +186,16 @@ def test_what_was_proved_before_a_jump_counts():
             iteration=iteration,
             objective=objective,
             suboptimality=5.0 if iteration < 20 else 1e12 if iteration < 40 else 50.0,
+            batch=1000.0,
         )
+    assert Stalled(1e-4).check(history) is StopReason.PLATEAU
+
+
+def test_values_on_samples_are_no_part_of_a_standstill():
+    falls = [1.0 - 0.01 * k for k in range(13)]
+    history = seen([0.4] * 12 + falls, range(25), [np.inf] * 12 + falls, [100.0] * 12 + [1e3] * 13)
+    assert Stalled(1e-4).check(history) is None
+    history = seen([0.4] * 12 + [1.0] * 13, range(25), [1.0] * 25, [100.0] * 12 + [1e3] * 13)
     assert Stalled(1e-4).check(history) is StopReason.PLATEAU
 
 

@@ -1,4 +1,4 @@
-"""Newton's method for K predictions, by one matrix and by conjugate gradients."""
+"""Newton's method for K predictions, by one matrix and by one for each of them."""
 
 import copy
 import pickle
@@ -14,8 +14,8 @@ from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.growing_batch import Growing
+from fastgd.solvers.newton.vector_blocks import BlockNewton, blocks_at
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
-from fastgd.solvers.newton.vector_truncated import BlockNewton, blocks_at
 from support.components import ToyMultiSquared, ToySoftmax
 from support.problems import Quartic
 

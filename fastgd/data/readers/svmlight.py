@@ -110,6 +110,9 @@ class SvmlightSource(BlockSource):
         None until it is given or found.
     """
 
+    # 3 million rows of 6 values, 0.60 s.
+    value_cost = 33.0
+
     def __init__(self, paths: list[Path], n_features: int | None, zero_based: bool | str) -> None:
         self.paths = paths
         self.n_features = n_features

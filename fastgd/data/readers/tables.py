@@ -130,6 +130,9 @@ class TableSource(BlockSource):
         None until it is given or found.
     """
 
+    # 3 million rows of 6 values: 0.67 s from Parquet, 1.04 s from CSV.
+    value_cost = 45.0
+
     def __init__(
         self,
         paths: list[Path],

@@ -13,6 +13,8 @@ from fastgd.objective.cost_model import (
     DENSE_COST,
     LOOP_COST,
     is_full,
+    on_workers,
+    reading_cost,
     solving_cost,
     values_of,
     vector_pass_cost,
@@ -98,4 +100,5 @@ def matrix_cost(objective):
         time = LOOP_COST * nonzeros**2 * F.n_samples * formed
     else:
         time = PAIRS * DENSE_COST * stored * F.n_features * formed
-    return time / vector_pass_cost(F) + solving_cost(F, size)
+    made = on_workers(F, time) + reading_cost(F, size**2)
+    return made / vector_pass_cost(F) + solving_cost(F, size)
