@@ -72,6 +72,9 @@ class BlockFacts:
         Their sum of squares.
     columns : int
         Sum of the columns of compressed rows.
+    ends : ndarray, (2,)
+        Sums of the values of the first and the last row and of their magnitudes, weighted by
+        column: rows or columns in another order have others.
     """
 
     own: slice | np.ndarray
@@ -79,24 +82,37 @@ class BlockFacts:
     nonzeros: int
     squares: float
     columns: int
+    ends: np.ndarray
 
     def differs(self, rows):
         """Whether these rows are others than those that were surveyed."""
         if rows.stored() != self.stored or _sum_of_columns(rows) != self.columns:
             return True
-        return not abs(rows.sum_of_squares() - self.squares) <= SAME * self.squares
+        changed = np.abs(_sums_of_ends(rows) - self.ends).max() > SAME * self.ends[1]
+        return changed or not abs(rows.sum_of_squares() - self.squares) <= SAME * self.squares
 
 
 def facts_of(rows, first):
     """The facts of rows that begin with row `first` of all."""
     own = slice(first, first + rows.shape()[0])
     return BlockFacts(
-        own, rows.stored(), rows.nonzeros(), rows.sum_of_squares(), _sum_of_columns(rows)
+        own,
+        rows.stored(),
+        rows.nonzeros(),
+        rows.sum_of_squares(),
+        _sum_of_columns(rows),
+        _sums_of_ends(rows),
     )
 
 
 def _sum_of_columns(rows):
     return int(rows.columns.sum(dtype=np.uint64)) if rows.sparse else 0
+
+
+def _sums_of_ends(rows):
+    ends = sp.coo_array(rows.take(np.array([0, rows.shape()[0] - 1])))
+    weighted = ends.data * np.sqrt(1.0 + ends.col) * (1.0 + ends.row)
+    return np.array([weighted.sum(), np.abs(weighted).sum()])
 
 
 class BlockRows:
@@ -125,6 +141,8 @@ class BlockRows:
 
     in_memory = False
     kind = "blocks"
+    # That may share a pass.
+    most_workers = 1
 
     def __init__(self, source, n_bytes, blocks, n_features, sparse, dtype, norms, sample, sampled):
         self.source, self.n_bytes, self.blocks = source, n_bytes, blocks
@@ -144,7 +162,7 @@ class BlockRows:
         ValueError
             Where the source hands out other rows than it did at first.
         """
-        known = iter(self.blocks)
+        known, number = iter(self.blocks), -1
         for number, (_, rows) in enumerate(checked_blocks(self.source, self.n_bytes)):
             facts = next(known, None)
             if facts is None or rows.shape() != (
@@ -166,6 +184,10 @@ class BlockRows:
         n_blocks, size = len(self.blocks), self.n_bytes / 1e6
         blocks = f"{n_blocks} block{'s' if n_blocks > 1 else ''}"
         return f"X is read anew in each pass, {blocks} of up to {size:.0f} MB"
+
+    def reading_cost(self, n_numbers):
+        """What a reading takes beside computing, in ns, where so many numbers come of it."""
+        return self.source.value_cost * self.stored()
 
     def over_parts(self, objective, work, arguments, arrays):
         """What `Objective.over_parts` gives, one reading."""

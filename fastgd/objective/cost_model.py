@@ -157,17 +157,6 @@ PYTHON = Cost(
     "ns an iteration",
     "What an iteration of the loop takes beside the rows: gradient descent on 50 rows.",
 )
-ROUND = Cost(
-    7e6,
-    "ns a round",
-    "A round on a cluster beside computing, `python -m bench dask`: 6.1 to 8.0 ms.",
-)
-ROUND_NUMBER = Cost(
-    100.0,
-    "ns a number",
-    "What a round takes for each number that goes out and comes back: 200,000 of them, to two "
-    "workers and back, 20 ms.",
-)
 # Declared where it is read, below this room: handing a range to a thread takes 30 us, and may take
 # 0.3 of what the range does.
 RANGE_OF_A_THREAD = Cost(
@@ -206,11 +195,7 @@ def reading_cost(objective, n_numbers=None):
     so many numbers back, by default those of a gradient; a reading where they are in files.
     """
     F = objective
-    if F.rows.kind == "elsewhere":
-        return ROUND + ROUND_NUMBER * (F.size if n_numbers is None else n_numbers)
-    if F.rows.kind == "blocks":
-        return F.rows.source.value_cost * F.rows.stored()
-    return 0.0
+    return 0.0 if F.rows.in_memory else F.rows.reading_cost(n_numbers or F.size)
 
 
 def on_workers(objective, computing):
@@ -218,7 +203,7 @@ def on_workers(objective, computing):
     worker of its own, and plans must not depend on how many there are.
     """
     rows = objective.rows
-    return computing / len(rows.groups) if rows.kind == "elsewhere" else computing
+    return computing if rows.in_memory else computing / rows.most_workers
 
 
 def reading_share(objective):

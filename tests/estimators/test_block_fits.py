@@ -126,6 +126,7 @@ def test_a_batch_grows_on_the_sample_that_was_kept():
     assert blocks.history_["batch"][0] < X.shape[0]
     assert blocks.suboptimality_ <= 1e-4
     assert "read anew in each pass" in str(blocks.plan_)
+    assert "what a reading takes beside computing counts as" in str(blocks.plan_)
 
 
 def test_columns_far_from_zero_are_read_shifted():
@@ -213,7 +214,17 @@ def test_other_rows_at_a_later_reading_are_noticed():
         if len(readings) < 4:
             yield X, y
 
-    for factory in (changing, shrinking):
+    def shuffling():
+        readings.append(1)
+        order = np.arange(len(y)) if len(readings) < 2 else np.arange(len(y))[::-1]
+        yield X[order], y[order]
+
+    def swapping():
+        readings.append(1)
+        yield X if len(readings) < 2 else X[:, ::-1].copy(), y
+
+    once = iter([(X, y)])
+    for factory in (changing, shrinking, shuffling, swapping, lambda: once):
         readings.clear()
         with pytest.raises(ValueError, match="same rows each time"):
             GDClassifier(memory=MEMORY, tol=1e-10).fit(from_chunks(factory))

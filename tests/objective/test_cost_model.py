@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from fastgd import from_chunks
 from fastgd.objective import cost_model, gram
 from fastgd.objective.cost_model import Cost, declared_in
 from fastgd.objective.objective import Objective
@@ -60,3 +61,17 @@ def test_costs_by_hand(storage):
 def test_rows_are_few_where_the_loop_takes_less_than_blas():
     assert cost_model.are_few(30, 100)  # 11 * 900 < 10,000
     assert not cost_model.are_few(31, 100)
+
+
+def test_a_reading_makes_passes_dearer_and_a_matrix_cheaper_in_them():
+    X, y = np.random.default_rng(0).standard_normal((400, 30)), np.repeat([-1.0, 1.0], 200)
+    here = Objective("log_loss", X, y)
+    there = Objective(
+        "log_loss", from_chunks(lambda: iter([(X[:200], y[:200]), (X[200:], y[200:])]))
+    )
+    beside = 2.0 * X.size
+    assert cost_model.pass_cost(there) == cost_model.pass_cost(here) + beside
+    assert cost_model.curvature_cost(there) < cost_model.curvature_cost(here)
+    share = beside / cost_model.pass_cost(here)
+    assert cost_model.reading_share(there) == pytest.approx(share)
+    assert cost_model.reading_share(here) == 0.0

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.datasets import load_digits
 
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.plan import Settings, make_plan
@@ -118,3 +119,13 @@ def test_which_plan_there_is():
     for solver in (VectorNewton, BlockNewton):
         assert "does not go with a loss of one" in solver.refusal(one)
         assert "l1" in solver.refusal(problem(penalty="l1"))
+
+
+def test_steps_with_a_matrix_for_each_class_take_few_passes():
+    """38 by conjugate gradients on the Newton system."""
+    X, y = load_digits(return_X_y=True)
+    F = Objective(Multinomial(10), X / 16.0, y, alpha=1.0 / len(y))
+    F.null_intercept, F.null_value = null_model(F)
+    found = run(BlockNewton, F, tol=1e-6)
+    assert found.suboptimality <= 1e-6
+    assert F.passes <= 25.0
