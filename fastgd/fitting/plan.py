@@ -303,7 +303,7 @@ def _choose(F, batch, rate, streaming, fresh, settings, reasons):
     chosen, forecast, forecasts = compared(F, settings.tol, batch)
     why = forecast.reason or "nothing else takes this loss with sums over the rows alone"
     reasons.append(f"{_size(F)}: {why}")
-    if not F.rows.in_memory:
+    if reading_share(F) > 0.0:
         what = "round" if F.rows.kind == "elsewhere" else "reading"
         reasons.append(
             f"what a {what} takes beside computing counts as {reading_share(F):.2g} passes"

@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import from_chunks
+from fastgd.fitting.plan import Settings, make_plan
 from fastgd.objective import cost_model, gram
 from fastgd.objective.cost_model import Cost, declared_in
 from fastgd.objective.objective import Objective
@@ -66,12 +67,13 @@ def test_rows_are_few_where_the_loop_takes_less_than_blas():
 def test_a_reading_makes_passes_dearer_and_a_matrix_cheaper_in_them():
     X, y = np.random.default_rng(0).standard_normal((400, 30)), np.repeat([-1.0, 1.0], 200)
     here = Objective("log_loss", X, y)
-    there = Objective(
-        "log_loss", from_chunks(lambda: iter([(X[:200], y[:200]), (X[200:], y[200:])]))
-    )
-    beside = 2.0 * X.size
+    source = from_chunks(lambda: iter([(X[:200], y[:200]), (X[200:], y[200:])]))
+    source.value_cost = 33.0
+    there = Objective("log_loss", source)
+    beside = 33.0 * X.size
     assert cost_model.pass_cost(there) == cost_model.pass_cost(here) + beside
     assert cost_model.curvature_cost(there) < cost_model.curvature_cost(here)
     share = beside / cost_model.pass_cost(here)
     assert cost_model.reading_share(there) == pytest.approx(share)
     assert cost_model.reading_share(here) == 0.0
+    assert "a reading takes beside computing" in str(make_plan(Settings(), there)[0])
