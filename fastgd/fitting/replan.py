@@ -135,11 +135,11 @@ def _changed(task, objective, tried, result):
     settings = task.settings
     if int(result.history["iteration"][-1]) >= task.max_iter:
         return None
-    ending = _ending(tried[-1], result, settings.tol)
     succeeded = may_be_succeeded(settings, tried[0], objective)
     if succeeded and len(tried) == 1:
-        return successor(settings, objective, tried[0], ending)
+        return successor(settings, objective, tried[0], int(result.history["iteration"][-1]))
     automatic = settings.solver == "auto" or succeeded
+    ending = _ending(tried[-1], result, settings.tol)
     return next_plan(tried, objective, ending, automatic, settings.tol)
 
 
@@ -236,9 +236,8 @@ def _ending(plan, result, tol):
     far = f"{result.suboptimality:.1g}" if proved else "nothing"
     solver = f"{plan.solver} {plan.form}" if plan.form else plan.solver
     return (
-        f"after {iterations} iterations {solver} brought no more ({passes:.0f} passes, {far} "
-        "proved, tol "
-        f"is {tol:g})"
+        f"after {iterations} iteration{'s' * (iterations != 1)} {solver} brought no more "
+        f"({passes:.0f} passes, {far} proved, tol is {tol:g})"
     )
 
 

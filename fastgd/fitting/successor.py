@@ -48,12 +48,16 @@ def worth_of_successor(settings, objective):
     return np.inf if forecast.last else forecast.passes
 
 
-def successor(settings, objective, before, ending):
-    """Plan and rule of what takes over after the plan `before`; `ending` says in words how that
-    ended. None where `auto` would choose nothing but such updates.
+def successor(settings, objective, before, epochs):
+    """Plan and rule of what takes over after so many epochs of the plan `before`; None where `auto`
+    would choose nothing but such updates.
     """
     plan, rule = make_plan(replace(settings, solver="auto", batch_size="auto"), objective)
     if plan.solver not in batch_sizes():
         return None
-    why = f"{ending}, so {plan.solver} {plan.form}".rstrip() + " went on from there"
+    other = f"{plan.solver} {plan.form}".rstrip()
+    why = (
+        f"after {epochs} epoch{'s' * (epochs != 1)} of {before.solver}, whose noise takes longer "
+        f"to come down to tol={settings.tol:g} than {other} takes, {other} went on from there"
+    )
     return replace(plan, reasons=(*before.reasons, why, *plan.reasons)), rule
