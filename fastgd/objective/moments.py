@@ -1,5 +1,6 @@
 """What is measured of columns and rows before a plan is made."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -250,7 +251,7 @@ class Freedom(NamedTuple):
         >>> Freedom(0.5, 400.0).least(100)
         0.125
         """
-        return self.share * max(1.0 - np.sqrt(n_rows / self.directions), 0.0) ** 2
+        return self.share * max(1.0 - math.sqrt(n_rows / self.directions), 0.0) ** 2
 
 
 def row_freedom(objective):

@@ -185,8 +185,10 @@ class BlockNewton(Solver):
         return lambda rest: share * solve(rest)
 
     def _patience(self, memory):
-        """Passes of steps from the same matrices."""
-        return STEPS if memory.n_matrices < 2 else max(STEPS, PATIENCE * self.refresh_cost)
+        """Passes of steps from the same matrices: whole ones, so that rows which are repeated take
+        those of rows with weights, where costs hardly differ.
+        """
+        return STEPS if memory.n_matrices < 2 else max(STEPS, round(PATIENCE * self.refresh_cost))
 
     def progress(self, state):
         """Half the squared decrement as the preconditioner sees it."""
