@@ -89,12 +89,13 @@ def test_extrapolated_waits_for_falls_that_can_be_compared():
 
 
 def test_outpaced_counts_the_epochs_that_noise_alone_takes():
-    epochs, passes = [1, 2, 4, 8, 16, 32], [4.0, 6.0, 10.0, 16.0, 26.0, 44.0]
-    few_noise, much_noise = Outpaced(20.0, 3.0, 1000), Outpaced(20.0, 300.0, 1000)
-    assert first_stop(few_noise, iteration=epochs, passes=passes) == (5, StopReason.PLATEAU)
-    assert first_stop(much_noise, iteration=epochs, passes=passes) == (1, StopReason.PLATEAU)
-    assert first_stop(Outpaced(np.inf, 300.0, 1000), iteration=epochs, passes=passes) is None
-    assert first_stop(Outpaced(20.0, 3.0, 16), iteration=epochs[:5], passes=passes[:5]) is None
+    given = {"iteration": [1, 4, 16, 64, 128, 256], "passes": [4, 10, 26, 78, 146, 278]}
+    assert first_stop(Outpaced(310.0, 300.0, 1000), **given) == (3, StopReason.PLATEAU)
+    assert first_stop(Outpaced(20.0, 300.0, 1000), **given) == (1, StopReason.PLATEAU)
+    assert first_stop(Outpaced(np.inf, 300.0, 1000), **given) is None
+    assert first_stop(Outpaced(310.0, 300.0, 16), **given) is None
+    # What comes down soon has some time of its own.
+    assert first_stop(Outpaced(20.0, 3.0, 1000), **given) == (6, StopReason.PLATEAU)
 
 
 def test_no_mistakes_means_a_loss_of_0():
