@@ -200,6 +200,6 @@ def _tell_rounds(estimator, rounds):
     if isinstance(plan, Plans):
         note = f"{note} for all of them"
         plans = [replace(plan, reasons=(*plan.reasons, note)) for plan in plan]
-        estimator.plan_ = Plans(plans, estimator.plan_.names)
+        estimator.plan_ = Plans(plans, plan.names, plan.what)
     else:
         estimator.plan_ = replace(plan, reasons=(*plan.reasons, note))

@@ -105,6 +105,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
     _doc_link_module = "fastgd"
     _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
+    # What each of several models is of.
+    _model_is_of = "class"
 
     def __getstate__(self):
         return {**super().__getstate__(), "_stored_format": STORED_FORMAT}
@@ -269,7 +271,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
     def _name_of(self, k, n_targets):
         """What lines about target `k` begin with."""
-        return f"class {self.classes_[k]!s}  " if n_targets > 1 else ""
+        name = self._target_names(n_targets)[k]
+        return f"{self._model_is_of} {name!s}  " if n_targets > 1 else ""
 
     def _components(self):
         loss = find_loss(self.loss, epsilon=float(self.epsilon))
@@ -436,7 +439,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         if not np.isnan(best).all():
             self.best_validation_score_ = float(np.mean(best))
         plans = [run.plan for run in runs]
-        self.plan_ = Plans(plans, names) if several else plans[0]
+        self.plan_ = Plans(plans, names, self._model_is_of) if several else plans[0]
         # Solvers that find their own steps keep vectors as long as there are rows: only for whoever
         # asked to go on.
         self._states = [

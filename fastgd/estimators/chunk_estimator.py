@@ -185,7 +185,8 @@ class ChunkEstimator(GDEstimator):
         self.n_iter_ = max(part.state.iteration for part in parts)
         self.t_ = 1.0 + max(part.state.updates for part in parts)
         plans = [part.plan for part in parts]
-        self.plan_ = plans[0] if n_targets == 1 else Plans(plans, self._target_names(n_targets))
+        names = self._target_names(n_targets)
+        self.plan_ = plans[0] if n_targets == 1 else Plans(plans, names, self._model_is_of)
         for name in OF_A_FIT:
             # Of an earlier fit: nothing is known about the rows of all chunks.
             self.__dict__.pop(name, None)

@@ -138,6 +138,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     (0.518, 'proof')
     """
 
+    _model_is_of = "target"
+
     @explains_other_names
     def __init__(
         self,
@@ -325,9 +327,6 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     def _checked_targets(self, loss, targets):
         others = (as_samples(loss, one, one.shape[0]).targets for one in targets[1:])
         return [targets[0], *others]
-
-    def _name_of(self, k, n_targets):
-        return f"target {k}  " if n_targets > 1 else ""
 
     def _start_targets(self, y, loss):
         self._n_columns = _columns_of(y)

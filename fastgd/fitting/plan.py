@@ -109,8 +109,8 @@ class Plan:
 
 
 class Plans(list):
-    """The plans of several models, one for each class; printed, each once, with the classes that
-    it is of.
+    """The plans of several models, one for each class or target; printed, each once, with those
+    that it is of.
 
     Examples
     --------
@@ -120,9 +120,10 @@ class Plans(list):
     class b: newton on all rows per update, learning rate auto.
     """
 
-    def __init__(self, plans=(), names=()):
+    def __init__(self, plans=(), names=(), what="class"):
         super().__init__(plans)
         self.names = [str(one) for one in names]
+        self.what = what
 
     def by_text(self):
         """The names of the models of each plan, by what the plan says."""
@@ -132,24 +133,24 @@ class Plans(list):
         return found
 
     def __str__(self):
-        return "\n".join(f"{_named(names)}: {text}" for text, names in self.by_text().items())
+        return "\n".join(f"{self._named(names)}: {text}" for text, names in self.by_text().items())
 
     __repr__ = __str__
 
     def _repr_html_(self):
         """A table, for notebooks."""
         rows = (
-            f"<tr><td>{html.escape(_named(names))}</td><td>{html.escape(text)}</td></tr>"
+            f"<tr><td>{html.escape(self._named(names))}</td><td>{html.escape(text)}</td></tr>"
             for text, names in self.by_text().items()
         )
         return f"<table>{''.join(rows)}</table>"
 
-
-def _named(names):
-    """The classes of one plan, in words; of many the first and how many they are."""
-    if len(names) > MOST_NAMES:
-        return f"{len(names)} classes ({', '.join(names[:MOST_NAMES])}, ...)"
-    return f"class{'es' if len(names) > 1 else ''} {', '.join(names)}"
+    def _named(self, names):
+        """Those that one plan is of, in words; of many the first and how many they are."""
+        several = {"class": "classes"}.get(self.what, f"{self.what}s")
+        if len(names) > MOST_NAMES:
+            return f"{len(names)} {several} ({', '.join(names[:MOST_NAMES])}, ...)"
+        return f"{several if len(names) > 1 else self.what} {', '.join(names)}"
 
 
 @dataclass(frozen=True)

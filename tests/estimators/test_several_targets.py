@@ -26,6 +26,7 @@ def test_each_target_has_its_model(loss, penalty, storage):
     model = GDRegressor(loss, penalty=penalty, alpha=0.01, epsilon=0.5)
     model.fit(storage(X), T, sample_weight=WEIGHTS)
     assert (model.coef_.shape, model.intercept_.shape) == ((3, 4), (3,))
+    assert str(model.plan_).startswith("target")
     for k in range(3):
         alone = clone(model).fit(storage(X), T[:, k], sample_weight=WEIGHTS)
         np.testing.assert_array_equal(model.coef_[k], alone.coef_)
