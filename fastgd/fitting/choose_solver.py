@@ -107,10 +107,10 @@ def takeovers(objective, tol):
     open_to = [one for one in solvers.REGISTRY if refusal(one, objective) is None]
     told = [(one, one.cost(objective, tol)) for one in open_to]
     told = [(one, forecast) for one, forecast in told if forecast.passes < np.inf]
-    return sorted(told, key=lambda pair: (_is_unknown(pair[1]), pair[1].passes))
+    return sorted(told, key=lambda pair: (is_unknown(pair[1]), pair[1].passes))
 
 
-def _is_unknown(forecast):
+def is_unknown(forecast):
     """Whether nobody can tell what a solver needs."""
     return forecast.last and forecast.passes >= LAST_RESORT
 

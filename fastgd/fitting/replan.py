@@ -16,7 +16,7 @@ from fastgd.fitting.stopping import StopReason
 from fastgd.fitting.successor import may_be_succeeded, successor
 from fastgd.rules.base import Rule
 from fastgd.rules.classic import find_rule
-from fastgd.solvers.base import LAST_RESORT
+from fastgd.solvers.base import LAST_RESORT, Forecast
 
 # An interior point run that ends farther off than this was lost in rounding; else rounding is just
 # its end.
@@ -277,9 +277,7 @@ def _after(plan, told):
 
 
 def forecast(plan, F, tol):
-    """What a run of a plan takes in passes' worth of time; one of a rule is there for the worst
-    case.
-    """
+    """What a run of a plan takes, a `Forecast`; one of a rule is there for the worst case."""
     if plan.solver not in batch_sizes():
-        return LAST_RESORT
-    return of_plan(plan, F, tol).cost(F, tol).passes
+        return Forecast(LAST_RESORT, last=True)
+    return of_plan(plan, F, tol).cost(F, tol)

@@ -12,7 +12,7 @@ import numpy as np
 from fastgd.certificates.bound import NO_BOUND
 from fastgd.certificates.certifier import provable
 from fastgd.fitting.build import make_solver
-from fastgd.fitting.choose_solver import batch_sizes, is_open, of_name
+from fastgd.fitting.choose_solver import batch_sizes, is_open, is_unknown, of_name
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent, Underway
 from fastgd.fitting.observers import Ended, NoRecorder, Recorder, Together, Watch
@@ -43,11 +43,14 @@ from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.component import Component
 from fastgd.runtime.threads import map_ranges
-from fastgd.solvers.base import LAST_RESORT, RunRecord
+from fastgd.solvers.base import RunRecord
 from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.l1.working_set import WorkingSet
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
+from fastgd.solvers.newton.subspace import combining_cost
+from fastgd.solvers.newton.vector_cholesky import VectorNewton, matrix_cost
+from fastgd.solvers.newton.vector_subspace import VectorSubspaceNewton
 
 # From so many stored values on an iteration's two looks at them take longer than its Python.
 LEAST_FOR_THREADS = PYTHON / (2.0 * VALUE)
@@ -56,7 +59,7 @@ LEAST_FOR_THREADS = PYTHON / (2.0 * VALUE)
 NEWTON_CHECKS = 50
 WORKING_SET_CHECKS = 20
 # What takes up to a hundred times what was forecast where matrices take two or three times that.
-FORECAST_BY_GUESS = (LBFGS, SubspaceNewton, WorkingSet)
+FORECAST_BY_GUESS = (LBFGS, SubspaceNewton, VectorSubspaceNewton, WorkingSet)
 
 
 @dataclass
@@ -454,7 +457,7 @@ def _rules_of_rivals(settings, tried, objective, unit):
     gradients, and how many coefficients are not 0 a working set; none is known before.
     """
     F, plan, tol = objective, tried[-1], settings.tol
-    if settings.solver != "auto" or plan.solver in Rule.members() or F.vector:
+    if settings.solver != "auto" or plan.solver in Rule.members():
         return []
     solver = of_name(plan.solver, F, tol, plan.form)
     jumps = F.loss_smooth and F.loss.self_concordance is None and plan.form != INTERIOR_POINT
@@ -466,12 +469,24 @@ def _rules_of_rivals(settings, tried, objective, unit):
         return []
     rival = forecast(other[0], F, tol)
     if solver is Sdca:
-        return [Overdue(tol, forecast(plan, F, tol), rival, visit_cost(F))]
-    if not newton and rival >= LAST_RESORT:
+        return [Overdue(tol, forecast(plan, F, tol).passes, rival.passes, visit_cost(F))]
+    if not newton and is_unknown(rival):
         return []
-    matrices = newton and F.l1 == 0.0 and F.n_features <= F.n_active
-    more = curvature_cost(F) + solving_cost(F, F.n_features) if matrices else 0.0
-    return [Slow(tol, rival, more, unit, forecast(plan, F, tol) if guessed and not newton else 0.0)]
+    least = forecast(plan, F, tol).passes if guessed and not newton else 0.0
+    return [Slow(tol, rival.passes, _beside_passes(solver, F), unit, least)]
+
+
+def _beside_passes(solver, objective):
+    """What an iteration of a plan takes beside its passes, in passes' worth of time."""
+    F = objective
+    if solver in (SubspaceNewton, VectorSubspaceNewton):
+        return combining_cost(F)
+    if solver is VectorNewton:
+        return matrix_cost(F)
+    matrices = solver.name == "newton" and not F.vector and F.l1 == 0.0
+    if not (matrices and F.n_features <= F.n_active):
+        return 0.0
+    return curvature_cost(F) + solving_cost(F, F.n_features)
 
 
 def _rules(task, tried, solver, max_time):

@@ -312,7 +312,7 @@ class Slow(StoppingRule):
     unit : callable
         Of distances at a value of F.
     forecast : float
-        Passes before which this plan is not looked at.
+        What it takes, in that unit, before which this plan is not looked at.
     """
 
     CHECKS = 4
@@ -325,7 +325,7 @@ class Slow(StoppingRule):
     def check(self, history):
         """PLATEAU where the other plan is expected to be there first."""
         batch, passes = history["batch"], history["passes"]
-        if not passes or passes[-1] < self.forecast:
+        if not passes or passes[-1] + self.more * len(passes) < self.forecast:
             return None
         # Values on samples of the rows are of other objectives.
         last = batch[-2 * self.CHECKS - 1 :]

@@ -244,8 +244,9 @@ def test_newton_is_left_where_falls_promise_more_than_another_plan_takes():
     quick = seen(objective=[*(1.0 + 0.3**k)], passes=[*(2.0 * k)])
     assert slow.check(quick) is None
     # Not before what was forecast is spent.
-    assert Slow(1e-4, other=50.0, more=3.0, forecast=23.0).check(history) is None
-    assert Slow(1e-4, other=50.0, more=3.0, forecast=22.0).check(history) is StopReason.PLATEAU
+    spent = 22.0 + 12 * 3.0
+    assert Slow(1e-4, other=50.0, more=3.0, forecast=spent + 1.0).check(history) is None
+    assert Slow(1e-4, other=50.0, more=3.0, forecast=spent).check(history) is StopReason.PLATEAU
     grows = seen(objective=[*(1.0 - 0.01 * k**2)], passes=[*(2.0 * k)])
     assert slow.left(grows) == np.inf
     # The objectives of samples are other ones.

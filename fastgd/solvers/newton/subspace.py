@@ -488,9 +488,15 @@ def _passes_of(F, iterations):
     """So many iterations in passes' worth of time: more directions are combined the longer it
     takes.
     """
-    used = min(affordable(F, F.n_samples), 0.5 * iterations + 1.0)
-    combining = COMBINATIONS * F.n_samples * used / MEASURED_WITH
-    return iterations * (1.0 + combining / pass_cost(F))
+    return iterations * (1.0 + combining_cost(F, 0.5 * iterations + 1.0))
+
+
+def combining_cost(F, used=np.inf):
+    """What an iteration takes beside its pass, in passes' worth of time: combinations of so many
+    directions, or as many as are kept.
+    """
+    used = min(affordable(F, F.n_samples), used)
+    return COMBINATIONS * F.n_samples * used / MEASURED_WITH / pass_cost(F)
 
 
 def fits(objective):
