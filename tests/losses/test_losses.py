@@ -235,6 +235,17 @@ def test_hand_computed(loss, prediction, target, value, derivative, curvature):
     assert loss.curvature(prediction, target) == pytest.approx(curvature, **near)
 
 
+@pytest.mark.parametrize("power", [2.01, 2.5, 3.0, 7.0])
+@pytest.mark.parametrize("above", [1e-3, 0.5, 0.99, 1.01, 30.0, 1e6, 1e16])
+def test_tweedie_above_power_2_far_out(power, above):
+    """The twin without tangents, in long doubles: 8 % of a schedule's F at predictions of 1e16."""
+    loss, target, prediction = Tweedie(power), 0.7, above / (power - 2.0) + np.log(0.7)
+    a, b = np.longdouble(power) - 1, 2 - np.longdouble(power)
+    u = np.longdouble(prediction) - np.log(np.longdouble(target))
+    right = target**b * (np.expm1(-a * u) / a + np.expm1(b * u) / b)
+    assert loss.value(prediction, target) == pytest.approx(float(right), rel=1e-12)
+
+
 def test_every_loss_has_hand_computed_values():
     assert {type(row[0]) for row in HAND} == set(MEMBERS.values())
 
