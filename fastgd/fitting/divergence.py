@@ -22,14 +22,27 @@ def reference(objective):
     return objective.null_value or 1.0
 
 
+def check_null_model(objective):
+    """Raise ValueError where offsets make the loss overflow whatever the intercept: beside an
+    infinite F0 nothing can be told.
+    """
+    F, offsets = objective, objective.samples.offsets
+    if offsets.any() and not np.isfinite(F.null_value):
+        raise ValueError(
+            f"{F.loss!r} overflows with offsets from {offsets.min():.3g} to {offsets.max():.3g}, "
+            "whatever the intercept: they are added to predictions, before the link; for exposures "
+            "give their logarithms, offset=np.log(exposure)"
+        )
+
+
 def exploded(solver, value, start_point):
     """Whether F = `value` means divergence; a start far from the optimum may have had as much."""
     F = solver.objective
-    # A dual solver's F may rise on the way.
-    if value <= DIVERGED * abs(reference(F)) or (solver.proves_itself and np.isfinite(value)):
-        return False
     if not np.isfinite(value):
-        return True
+        return True  # whatever the null model has: offsets may make that infinite, too
+    # A dual solver's F may rise on the way.
+    if value <= DIVERGED * abs(reference(F)) or solver.proves_itself:
+        return False
     with np.errstate(all="ignore"):
         return not value <= DIVERGED * max(scale(F), abs(F.value(start_point)))
 

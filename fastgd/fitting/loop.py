@@ -129,6 +129,7 @@ class Descent:
         self.watch = watch or Watch()
         self.keeper = keeper
         F.null_intercept, F.null_value = null_model(F)
+        divergence.check_null_model(F)
         traits = {"own_steps": solver.own_steps, "free_answers": solver.free_answers}
         self.certifier = certifier or Certifier(F, self.tol, **traits)
         self.last: Check | None = None

@@ -309,6 +309,18 @@ def test_weights_that_leave_one_class():
     assert_refused(model, vars(model).copy(), "negative", "fit", X, Y)
 
 
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")  # of NumPy, without the JIT
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+@pytest.mark.parametrize("parameters", [{}, {"solver": "gd", "learning_rate": "constant"}], ids=str)
+def test_exposures_as_offsets_are_refused(loss, parameters):
+    """Without their logarithms exp overflows in every model: an infinite intercept before."""
+    model = GDRegressor(loss, **parameters)
+    exposure = np.linspace(1.0, 3000.0, N)
+    with pytest.raises(ValueError, match=r"offsets from .* to .*np\.log\(exposure\)"):
+        model.fit(X, np.abs(T) + 0.1, offset=exposure * np.sign(T))
+    GDRegressor(loss).fit(X, np.abs(T) + 0.1, offset=np.log(exposure))
+
+
 @pytest.mark.parametrize(
     ("offset", "message"),
     [
