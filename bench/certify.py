@@ -12,7 +12,9 @@ ConvergenceWarning (and without a proof of tol, which would be a false one). `ob
 beyond 1e-9 max(F, 1e-4 F0) + 8 eps (mean |loss'| (|x| . |coef| + |intercept|) + the terms of a
 quadratic form). `auto` is beaten where it ends unproved above 10 tol, at a tol from 1e-6 to 1e-2,
 and another solver with steps of its own proves tol in no more passes. The last entry of `history_`
-is `objective_`. Solvers with steps of their own let no warning of NumPy's through.
+is `objective_`. Solvers with steps of their own let no warning of NumPy's through. Under MCP and
+SCAD nothing is proved, and what is claimed is true of how far from stationary the model is
+(`stationary`).
 
 Separable data without a penalty, and condition numbers above 1e7 of the centred columns of unit
 length, are counted apart and break no bar; so are targets that a constant model fits to rounding,
@@ -20,6 +22,7 @@ and estimates for losses that are not convex, which have several minima; proofs 
 """
 
 import dis
+import itertools
 import json
 import time
 import warnings
@@ -34,7 +37,8 @@ from numba.core import event
 
 from fastgd import ConvergenceWarning, GDClassifier, GDRegressor
 
-from . import exact, hard_problems, joint_problems, lowest, report
+from . import concave_problems, exact, hard_problems, joint_problems, lowest, report
+from .stationary import Stationary
 
 ESTIMATORS = {True: GDClassifier, False: GDRegressor}  # by whether there are classes
 MOST_SECONDS = {"auto": 5.0, "tight": 3.0}  # of one fit
@@ -44,10 +48,10 @@ ILL_CONDITIONED = 1e7
 MOST_SAVED = 3e5  # values of X that are saved with a finding
 MOST_FOR_CONDITION = 4e6  # values of X
 EPS = float(np.finfo(float).eps)
-NOTHING = 1e-290  # F of counts that are all 0 falls to it as the intercept does
 KINDS = (
     "false proof",
     "false by rounding",
+    "false stationarity",
     "silent failure",
     "silent one-row step",
     "wrong objective_",
@@ -95,10 +99,32 @@ class Finding:
     measured: dict
 
 
+# Of this many blocks one has several predictions; of twice as many another has MCP or SCAD.
+EVERY = 8
+
+
+def order():
+    """Numbers of the problems as they are tried."""
+    one, several, concave = (
+        itertools.count(first) for first in (0, joint_problems.FIRST, concave_problems.FIRST)
+    )
+    others = {EVERY - 1: several, EVERY + 3: concave, 2 * EVERY - 1: several}
+    for block in itertools.count():
+        numbers = others.get(block % (2 * EVERY), one)
+        yield from (next(numbers) for _ in range(hard_problems.IN_A_ROW))
+
+
 def problem_of(seed, index):
-    """Problem number `index` of `seed`, of one prediction or of several."""
-    of = joint_problems if index >= joint_problems.FIRST else hard_problems
-    return of.make(seed, index)
+    """Problem number `index` of `seed`."""
+    for of in (concave_problems, joint_problems):
+        if index >= of.FIRST:
+            return of.make(seed, index)
+    return hard_problems.make(seed, index)
+
+
+def truth_of(problem, fits):
+    """What a problem's fits are judged by."""
+    return (Stationary if "concave" in problem.structure else Truth)(problem, fits)
 
 
 class Truth:
@@ -107,9 +133,7 @@ class Truth:
     def __init__(self, problem, fits):
         of_constant = lowest.best_constant(problem)
         self.constant = of_constant.high
-        # Relative to a constant model that is exact to rounding nothing can be told.
-        rounded = 64.0 * EPS * (of_constant.slack + float(np.abs(problem.y).max()))
-        self.nothing_left = of_constant.high <= rounded + NOTHING
+        self.nothing_left = lowest.is_rounding(problem, of_constant)
         models = [
             (one.value, one.setting["solver"], one.model) for one in fits if one.value is not None
         ]
@@ -147,9 +171,9 @@ class Truth:
         """(F less the lowest F, what that may be wrong by)."""
         return value.above(self.value), value.rounding + self.value.rounding
 
-    def error(self, value):
-        """A lower bound of the relative error, in the unit of `suboptimality_`."""
-        excess, rounding = self.excess(value)
+    def error(self, one):
+        """A lower bound of a fit's relative error, in the unit of `suboptimality_`."""
+        excess, rounding = self.excess(one.value)
         sure = excess - rounding
         return sure / self.unit if self.unit > 0.0 else (np.inf if sure > 0.0 else 0.0)
 
@@ -263,7 +287,7 @@ def _compiling():
 
 def judge(problem, fits, truth):
     """Findings about the fits of a problem."""
-    found, tol = [], problem.tol
+    found = []
     for one in fits:
         if one.crash:
             found.append(Finding("crash", one, {"what": one.crash}))
@@ -271,45 +295,65 @@ def judge(problem, fits, truth):
             found.append(Finding("stray warning", one, {"what": one.stray}))
         if one.value is None or truth.value is None:
             continue
-        claim, error = one.claims["suboptimality_"], truth.error(one.value)
-        excess, rounding = truth.excess(one.value)
         measured = {
             "F": one.value.high,
             "lowest F": truth.value.high,
             "lowest by": truth.by,
             "F0": truth.constant,
-            "error": error,
-            "claim": claim,
-            "rounding": rounding,
+            "error": truth.error(one),
+            "claim": one.claims["suboptimality_"],
         }
-        if one.claims["bound_kind_"] == "proof" and excess > 1.01 * claim * truth.unit + rounding:
-            small = excess <= ROUNDED * truth.unit
-            found.append(Finding("false by rounding" if small else "false proof", one, measured))
-        elif error > 10.0 * tol and one.silent and one.kind != "rates":
-            found.append(
-                Finding(
-                    "silent one-row step" if one.kind == "rows" else "silent failure", one, measured
-                )
-            )
-        off = abs(one.claims["objective_"] - one.value.high)
-        allowed = 1e-9 * max(one.value.high, 1e-4 * truth.constant) + 8.0 * EPS * one.value.slack
-        if not off <= allowed:
-            found.append(
-                Finding("wrong objective_", one, {**measured, "off": off, "allowed": allowed})
-            )
-        if one.claims["last"] != one.claims["objective_"]:
-            found.append(
-                Finding(
-                    "last of history_",
-                    one,
-                    {**measured, "off": one.claims["last"] - one.value.high},
-                )
-            )
-        if one.setting["solver"] == "auto" and error > 10.0 * tol and not one.proves(tol):
-            better = _who_beats(one, fits, truth, tol)
-            if better is not None:
-                beaten = {"by": better.setting, "its passes": better.claims["passes"]}
-                found.append(Finding("auto beaten", one, {**measured, **beaten}))
+        judged = _of_stationary if isinstance(truth, Stationary) else _of_optimum
+        found += judged(problem, one, fits, truth, measured)
+        found += _of_objective(one, truth, measured)
+    return found
+
+
+def _of_optimum(problem, one, fits, truth, measured):
+    """Findings about what is claimed of the optimum."""
+    found, tol, claim = [], problem.tol, one.claims["suboptimality_"]
+    excess, rounding = truth.excess(one.value)
+    measured["rounding"] = rounding
+    if one.claims["bound_kind_"] == "proof" and excess > 1.01 * claim * truth.unit + rounding:
+        small = excess <= ROUNDED * truth.unit
+        found.append(Finding("false by rounding" if small else "false proof", one, measured))
+    else:
+        found += _silent(one, tol, measured)
+    if one.setting["solver"] == "auto" and measured["error"] > 10.0 * tol and not one.proves(tol):
+        better = _who_beats(one, fits, truth, tol)
+        if better is not None:
+            beaten = {"by": better.setting, "its passes": better.claims["passes"]}
+            found.append(Finding("auto beaten", one, {**measured, **beaten}))
+    return found
+
+
+def _of_stationary(problem, one, fits, truth, measured):
+    """The same where F is not convex: no optimum is proved, and none is claimed."""
+    if one.claims["bound_kind_"] == "proof":
+        return [Finding("false proof", one, measured)]
+    if one.claims["bound_kind_"] == "stationarity" and truth.is_false(one):
+        return [Finding("false stationarity", one, measured)]
+    return _silent(one, problem.tol, measured)
+
+
+def _silent(one, tol, measured):
+    if not (measured["error"] > 10.0 * tol and one.silent) or one.kind == "rates":
+        return []
+    return [
+        Finding("silent one-row step" if one.kind == "rows" else "silent failure", one, measured)
+    ]
+
+
+def _of_objective(one, truth, measured):
+    """Findings about `objective_` and the last of the history."""
+    found = []
+    off = abs(one.claims["objective_"] - one.value.high)
+    allowed = 1e-9 * max(one.value.high, 1e-4 * truth.constant) + 8.0 * EPS * one.value.slack
+    if not off <= allowed:
+        found.append(Finding("wrong objective_", one, {**measured, "off": off, "allowed": allowed}))
+    if one.claims["last"] != one.claims["objective_"]:
+        off = one.claims["last"] - one.value.high
+        found.append(Finding("last of history_", one, {**measured, "off": off}))
     return found
 
 
@@ -322,7 +366,7 @@ def _who_beats(auto, fits, truth, tol):
             one.kind == "own"
             and one.value is not None
             and one.proves(tol)
-            and truth.error(one.value) <= 1.01 * tol
+            and truth.error(one) <= 1.01 * tol
         )
         if able and one.claims["passes"] <= auto.claims["passes"]:
             return one
@@ -336,6 +380,8 @@ def apart(problem, truth):
     """Why findings of this problem are counted apart, or ""."""
     if truth.nothing_left:
         return "a constant fits"
+    if "concave" in problem.structure:
+        return ""
     if not problem.loss.convex:
         return NOT_CONVEX
     if problem.classification and problem.l1 + problem.l2 == 0.0 and _separable(problem, truth):
@@ -448,7 +494,7 @@ def run(options):
     tally = Tally()
     begin = time.perf_counter()
     compiled = _compiling()
-    for index in joint_problems.order():
+    for index in order():
         if (
             time.perf_counter() - begin >= options.seconds
             or sum(tally.fits.values()) >= options.fits
@@ -463,7 +509,7 @@ def run(options):
         if fits is None:
             break
         tally.take(problem, fits)
-        truth = Truth(problem, fits)
+        truth = truth_of(problem, fits)
         findings = judge(problem, fits, truth)
         why = apart(problem, truth) if findings else ""
         for finding in findings:
@@ -547,16 +593,14 @@ def again(path):
     if problem.print_of_data() != saved["data"]:
         raise SystemExit(f"{path} was made by another generator: number {index} is other data now")
     fits = [fit(problem, setting) for setting in saved["settings"]]
-    truth = Truth(problem, fits)
+    truth = truth_of(problem, fits)
     print(json.dumps(problem.describe(), default=str))
     print(f"F0 {truth.constant:.10g}, lowest F {truth.value.high:.17g} by {truth.by}")
     findings = judge(problem, fits, truth)
     for one in fits:
         kinds = ", ".join(finding.kind for finding in findings if finding.fit is one)
         error = (
-            f"error {truth.error(one.value):.3g}"
-            if one.value is not None
-            else one.refused or one.crash
+            f"error {truth.error(one):.3g}" if one.value is not None else one.refused or one.crash
         )
         print(f"{_name(one.setting)}: {error} {kinds.upper()}")
         print(f"    {one.claims} {one.warned} {one.stray}")

@@ -296,11 +296,14 @@ def tweedie(loss, y, z):
     a, b, above = p - 1, 2 - p, _Above(y, z, np.log)
     scale, u, zero = np.exp(b * above.link), above.u, y <= 0.0
     value = scale * sum(_tangent(t * u) / abs(t) * np.sign(s) for t, s in ((-a, 1), (b, b)) if t)
+    cancels = (-b * u > 1) & (b < 0)  # the tangents do, above power 2
+    if b < 0:
+        value = np.where(cancels, scale * (np.expm1(b * u) / b + np.expm1(-a * u) / a), value)
     slope = scale * np.where(u < 0, np.expm1(u) * np.exp(-a * u), -np.expm1(-u) * np.exp(b * u))
     if b > 0:
         value = np.where(zero, np.exp(b * above.z) / b, value)
         slope = np.where(zero, np.exp(b * above.z), slope)
-    return above.told(value, slope, np.where(zero, 0, scale * u))
+    return above.told(value, slope, np.where(zero | cancels, 0, scale * u))
 
 
 def _divergence(share, rest, v):
@@ -448,6 +451,9 @@ def _penalty(problem, coef):
         absolute, lengths = structures.of_groups(structure, coef)
         own = np.longdouble(structure["share"])
         found = problem.alpha * (own * absolute + (1.0 - own) * lengths)
+        return _from_long(found), LONG * coef.size * float(found), 0.0
+    if "concave" in structure:
+        found = structures.of_concave(structure, problem.alpha, coef)
         return _from_long(found), LONG * coef.size * float(found), 0.0
     n_features = coef.shape[1]
     weights = [1.0 if w is None else w for w in structure.get("weights", np.ones(n_features))]

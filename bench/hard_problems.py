@@ -214,9 +214,7 @@ def make(seed, index):
     tol = float(10.0 ** rng.choice([-rng.uniform(2, 6), -rng.uniform(6, 10)], p=[0.75, 0.25]))
     weights = weights_of(rng, n)
     if loss.classification and weights is not None:
-        for sign in (-1.0, 1.0):  # each class counts
-            if not weights[y == sign].any():
-                weights[y == sign] = weights.max()
+        count_each_class(y, weights)
     structure = {}
     if penalty is not None:
         structure = structures.draw(np.random.default_rng([seed, index, 5]), X.shape[1])
@@ -486,6 +484,13 @@ def weights_of(rng, n):
     return weights
 
 
+def count_each_class(y, weights):
+    """Give the rows of a class that has none some weight, in place."""
+    for label in np.unique(y):
+        if not weights[y == label].any():
+            weights[y == label] = weights.max()
+
+
 def settings(problem):
     """Parameters of the fits of a problem: `auto` first, then a few solvers with the same tol."""
     rng = np.random.default_rng([problem.seed, problem.index, 4])
@@ -504,7 +509,11 @@ def settings(problem):
         other = {"solver": "newton"}
         if problem.n_predictions > 1:
             other = {"solver": "gd", "batch_size": "full", "max_iter": iterations["full"]}
-        return [auto, other, {"solver": "nesterov", "batch_size": "full"}]
+        found = [auto, other, {"solver": "nesterov", "batch_size": "full"}]
+        if "concave" in problem.structure:  # of rules on all rows, too, and not of rows
+            full = {"solver": "gd", "batch_size": "full", "max_iter": iterations["full"]}
+            found += [full, full | {"learning_rate": "constant", "eta0": 1e-3}]
+        return found
     own = [{"solver": "nesterov", "batch_size": "full", "max_iter": iterations["full"]}]
     own += [{"solver": "gd", "batch_size": "full", "max_iter": iterations["full"]}]
     if smooth and not l1:

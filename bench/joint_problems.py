@@ -5,8 +5,6 @@ Their numbers begin at `FIRST`, and they are drawn by themselves: problems of on
 their numbers.
 """
 
-from itertools import count
-
 import numpy as np
 
 from fastgd import Loss, Multinomial
@@ -17,18 +15,9 @@ from . import hard_problems, structures
 from .hard_problems import IN_A_ROW, HardProblem
 
 FIRST = 1_000_000
-EVERY = 8  # one block of this many has several predictions
 MOST_VALUES = 1e6  # of X, times predictions
 CLASSES = {3: 4, 4: 2, 10: 3, 30: 1}
 TARGETS = {1: 1, 2: 4, 3: 2, 8: 2}
-
-
-def order():
-    """Numbers of the problems as they are tried."""
-    one, several = count(), count(FIRST)
-    for block in count():
-        numbers = several if block % EVERY == EVERY - 1 else one
-        yield from (next(numbers) for _ in range(IN_A_ROW))
 
 
 def target_losses():
@@ -60,9 +49,7 @@ def make(seed, index):
     if several_classes:
         loss, y = Multinomial(n_outputs), _labels(rng, X, n_outputs)
         if weights is not None:
-            for k in range(n_outputs):  # each class counts
-                if not weights[y == k].any():
-                    weights[y == k] = weights.max()
+            hard_problems.count_each_class(y, weights)
         if penalty is not None:
             structure = {"rows": True} if rng.random() < 0.15 else structures.draw(rng, d)
             structure = structure or hard_problems.form_of(rng, X, penalty)

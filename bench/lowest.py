@@ -19,6 +19,8 @@ MOST_DENSE = 2e6  # values of X for the ways that form the centred columns
 MOST_FOR_NEWTON = 300  # columns
 MOST_FOR_PROGRAM = 2e4  # values of X for linear programs
 MOST_FOR_OTHERS = 5e5  # values of X, times predictions, for what is no plain elastic net: seconds
+EPS = float(np.finfo(float).eps)
+NOTHING = 1e-290  # F of counts that are all 0 falls to it as the intercept does
 OPTIONS = {"maxiter": 400, "maxfun": 600, "ftol": 0.0, "gtol": 1e-13, "maxcor": 20}
 
 
@@ -359,6 +361,12 @@ def best_constant(problem):
         reach = 1.0 + float(np.abs(y).max() + np.abs(offset).max())
         ends.append(_root(slope, -reach, reach))
     return min(exact.value(constant, nothing, end) for end in np.transpose(ends))
+
+
+def is_rounding(problem, of_constant):
+    """Whether a constant fits: relative to a model that is exact to rounding nothing is told."""
+    rounded = 64.0 * EPS * (of_constant.slack + float(np.abs(problem.y).max()))
+    return of_constant.high <= rounded + NOTHING
 
 
 def _root(slope, low, high):

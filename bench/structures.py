@@ -1,6 +1,6 @@
 """What hard problems add to their penalties: weights, bounds and signs of features, groups, a
-quadratic form, rows of several predictions; as parameters of the estimators, and their value in
-double-double, apart from the package.
+quadratic form, rows of several predictions, MCP and SCAD; as parameters of the estimators, and
+their value in double-double, apart from the package.
 
 Coefficients are (K, d), those of each of K predictions in a row.
 """
@@ -8,7 +8,7 @@ Coefficients are (K, d), those of each of K predictions in a row.
 import numpy as np
 import scipy.sparse as sp
 
-from fastgd import GroupLasso, MultiTask, SparseGroupLasso
+from fastgd import MCP, SCAD, GroupLasso, MultiTask, SparseGroupLasso
 
 # Shares of the problems that have each.
 SHARES = {
@@ -64,6 +64,9 @@ def parameters(structure, penalty, l1_ratio):
     """What an estimator is given: `penalty`, and others beside it."""
     if "rows" in structure:
         return {"penalty": MultiTask(l1_ratio)}
+    if "concave" in structure:
+        kind = {"mcp": MCP, "scad": SCAD}[structure["concave"]]
+        return {"penalty": kind(structure["gamma"])}
     if "groups" in structure:
         groups, share = structure["groups"], structure["share"]
         return {
@@ -110,3 +113,21 @@ def of_groups(structure, coef):
 def of_rows(coef):
     """Sum of the lengths of what each feature has for all predictions, in long doubles."""
     return np.sum(np.sqrt(np.sum(np.asarray(coef, dtype=np.longdouble) ** 2, axis=0)))
+
+
+def of_concave(structure, alpha, coef):
+    """MCP or SCAD of all coefficients, in long doubles."""
+    alpha, gamma = np.longdouble(alpha), np.longdouble(structure["gamma"])
+    size = np.minimum(np.abs(np.asarray(coef, dtype=np.longdouble)), gamma * alpha)
+    if structure["concave"] == "mcp":
+        return np.sum(size * (alpha - size / (2 * gamma)))
+    bent = size - (size - alpha) ** 2 / (2 * alpha * (gamma - 1))
+    return alpha * np.sum(np.where(size <= alpha, size, bent))
+
+
+def concave_slope(structure, alpha, size):
+    """Its derivative in |w|."""
+    gamma = structure["gamma"]
+    if structure["concave"] == "mcp":
+        return np.maximum(alpha - size / gamma, 0.0)
+    return np.minimum(np.maximum(gamma * alpha - size, 0.0) / (gamma - 1.0), alpha)

@@ -47,7 +47,8 @@ def fall_along_columns(F, v, gradient):
     at stationary points alone.
 
     By curvatures that columns have without each other; no bound, and no pass where there are
-    moments.
+    moments.  A column without any is worth its slope times the coefficient, which the penalty alone
+    holds: a constant one kept 1e-5 of F, and was told to be stationary.
     """
     moments, d = F.moments()[0], F.n_features
     means = moments[SUM] * F.fit_intercept
@@ -55,7 +56,8 @@ def fall_along_columns(F, v, gradient):
     curvature = typical_curvature(F.loss)
     variances = curvature * np.maximum(moments[SUM_OF_SQUARES] - means**2, 0.0)
     squares = np.square(slopes[:d]).sum(axis=1)
-    along = np.where(variances > 0.0, squares / np.where(variances > 0.0, variances, 1.0), 0.0)
+    sizes = np.abs(v.reshape(slopes.shape)[:d] * slopes[:d]).sum(axis=1)
+    along = np.where(variances > 0.0, squares / np.where(variances > 0.0, variances, 1.0), sizes)
     return float(along.sum() + np.square(slopes[d:]).sum() / curvature)
 
 

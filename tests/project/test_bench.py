@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
@@ -28,6 +29,7 @@ from bench import (  # noqa: E402
     calibrate,
     cases,
     certify,
+    concave_problems,
     data,
     exact,
     hard_problems,
@@ -47,6 +49,7 @@ from bench import (  # noqa: E402
     same_problems,
     scaling,
     standings,
+    stationary,
     structures,
     suite,
 )
@@ -59,9 +62,11 @@ from fastgd import (  # noqa: E402
     LogLoss,
     Loss,
     Multinomial,
+    Objective,
     Quantile,
     SquaredError,
 )
+from fastgd.certificates import estimates  # noqa: E402
 from fastgd.losses.base import has_mean  # noqa: E402
 from fastgd.losses.domain import REALS, SIGNS  # noqa: E402
 from fastgd.objective import cost_model  # noqa: E402
@@ -747,10 +752,11 @@ def test_hard_problems_are_the_same_each_time(tmp_path):
 
 
 def test_problems_of_several_predictions_are_the_same_each_time(tmp_path):
-    numbers = list(islice(joint_problems.order(), 200))
-    first = joint_problems.FIRST
-    assert [one for one in numbers if one < first] == list(range(176))
-    assert [one - first for one in numbers if one >= first] == list(range(24))
+    numbers = list(islice(certify.order(), 200))
+    first, concave = joint_problems.FIRST, concave_problems.FIRST
+    assert [one for one in numbers if one < first] == list(range(168))
+    assert [one - first for one in numbers if first <= one < concave] == list(range(24))
+    assert [one - concave for one in numbers if one >= concave] == list(range(8))
     seen = set()
     for index in range(first, first + 40, 7):
         one, two = (certify.problem_of(4, index) for _ in range(2))
@@ -764,6 +770,69 @@ def test_problems_of_several_predictions_are_the_same_each_time(tmp_path):
         if one.loss.name == "multinomial":
             assert (np.bincount(one.y.astype(int), one.weights) > 0.0).all()
     assert seen == {True, False}
+
+
+def test_problems_with_mcp_and_scad(tmp_path):
+    """They are the same each time, F is the package's, and so is the claim of how far from
+    stationary a model is.
+    """
+    rng, seen = np.random.default_rng(0), Counter()
+    for index in range(concave_problems.FIRST, concave_problems.FIRST + 400, 9):
+        one, two = (certify.problem_of(4, index) for _ in range(2))
+        assert (one.print_of_data(), one.describe()) == (two.print_of_data(), two.describe())
+        if one.stored > 2000 or one.storage == "float32" or seen[one.structure["concave"]] > 1:
+            continue
+        one.save(tmp_path / "one.npz")
+        told = json.loads(json.dumps(one.describe()))
+        read = hard_problems.load(tmp_path / "one.npz", told, 4, index)
+        assert (read.print_of_data(), read.describe()) == (one.print_of_data(), one.describe())
+        one = replace(one, loss=SquaredError(), y=rng.normal(size=len(one.y)), fit_intercept=False)
+        coef = rng.normal(size=one.X.shape[1]) * one.alpha * (rng.random(one.X.shape[1]) < 0.7)
+        penalty = structures.parameters(one.structure, None, 0.0)["penalty"]
+        F = Objective(
+            one.loss,
+            *(one.X, one.y),
+            penalty=penalty,
+            alpha=one.alpha,
+            sample_weight=one.sample_weight,
+            offset=one.offset,
+            fit_intercept=False,
+        )
+        assert exact.value(one, coef, 0.0).high == pytest.approx(F.value(coef), rel=1e-12)
+        fall = estimates.fall_along_columns(F, coef, F.smooth_and_gradient(coef)[1])
+        assert stationary.least_fall(one, coef, 0.0) == pytest.approx(fall, rel=1e-6)
+        seen[one.structure["concave"]] += 1
+    assert set(seen) == {"mcp", "scad"}
+
+
+def test_what_is_claimed_under_mcp_and_scad_is_judged():
+    index = concave_problems.FIRST
+    problem = replace(
+        certify.problem_of(4, index),
+        X=np.random.default_rng(0).normal(size=(60, 4)),
+        y=np.arange(60.0),
+        loss=SquaredError(),
+        sample_weight=None,
+        offset=None,
+        alpha=0.1,
+        tol=1e-6,
+    )
+    good = certify.fit(problem, {"solver": "auto"})
+    short = certify.fit(problem, {"solver": "nesterov", "batch_size": "full", "max_iter": 1})
+    assert good.claims["bound_kind_"] == "stationarity"
+    fits = [good, short]
+    truth = certify.truth_of(problem, fits)
+    assert certify.judge(problem, fits, truth) == []
+    assert truth.error(good) <= problem.tol < truth.error(short)
+    for claims, warned, kind in (
+        ({"suboptimality_": 0.9 * short.claims["suboptimality_"]}, [], "false stationarity"),
+        ({"bound_kind_": "proof"}, [], "false proof"),
+        ({}, [], "silent failure"),
+        ({"objective_": 2.0 * short.value.high}, short.warned, "wrong objective_"),
+    ):
+        boasting = replace(short, claims=short.claims | claims, warned=warned)
+        assert [one.kind for one in certify.judge(problem, [boasting], truth)][:1] == [kind]
+    assert certify.apart(problem, truth) == ""
 
 
 def test_losses_of_several_predictions_in_double_double():
