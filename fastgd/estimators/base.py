@@ -33,6 +33,7 @@ from fastgd.estimators.checkpointing import OF_VALIDATION, Resumption, of_sample
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.input import validated
 from fastgd.estimators.nested_parameters import NestedParameters
+from fastgd.estimators.other_names import explains_other_arguments
 from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.fitting.choose_solver import batch_sizes
@@ -126,6 +127,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         tags.input_tags.sparse = True
         return tags
 
+    @explains_other_arguments
     @interruptible
     @whole_or_nothing
     @with_callbacks

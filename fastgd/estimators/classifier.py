@@ -21,7 +21,7 @@ from fastgd.estimators.chunk_estimator import ChunkEstimator, validation_rows
 from fastgd.estimators.class_weights import chunk_weights, class_totals, with_class_weight
 from fastgd.estimators.labels import distinct, indicator_targets, targets_of
 from fastgd.estimators.offered import offered_if
-from fastgd.estimators.other_names import explains_other_names
+from fastgd.estimators.other_names import explains_other_arguments, explains_other_names
 from fastgd.estimators.refused_input import explained_labels
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
@@ -302,6 +302,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.record = record
 
     @offered_if(takes_chunks)
+    @explains_other_arguments
     @whole_or_nothing
     def partial_fit(
         self,

@@ -4,9 +4,10 @@ import difflib
 import functools
 import inspect
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 INSTEAD = {
     "C": "alpha=1 / (C * n_samples)",
@@ -41,6 +42,17 @@ INSTEAD = {
     "n_folds": "cv={value!r}",
     "class_weight": "nothing: that is of classes; sample_weight in fit weighs rows",
 }
+# Arguments of `fit` elsewhere.
+ARGUMENTS = {
+    "weights": "sample_weight",
+    "weight": "sample_weight",
+    "w": "sample_weight",
+    "exposure": "offset=np.log(exposure)",
+    "eval_set": "X_val and y_val",
+    "validation_data": "X_val and y_val",
+    "epochs": "max_iter in the constructor",
+    "target": "y",
+}
 # What a search chooses, where an estimator has one of it.
 SEARCHED = {"alpha": "alphas=[{value!r}]"}
 
@@ -68,3 +80,27 @@ def explains_other_names(init: Callable[P, None]) -> Callable[P, None]:
             raise
 
     return explained
+
+
+def explains_other_arguments(method: Method) -> Method:
+    """Decorator of `fit`: the TypeError for an argument that there is not names the user's class,
+    not the one that the method is inherited from, and says what to write.
+    """
+    known = list(inspect.signature(method).parameters)[1:]
+
+    @functools.wraps(method)
+    def explained(self, *args, **kwargs):
+        for name in kwargs:
+            if name not in known:
+                where = f"{type(self).__name__}.{method.__name__}()"
+                raise TypeError(f"{where} has no argument {name!r}{_instead(name, known)}")
+        return method(self, *args, **kwargs)
+
+    return cast(Method, explained)
+
+
+def _instead(name: str, known: list[str]) -> str:
+    if name in ARGUMENTS:
+        return f"; write {ARGUMENTS[name]}"
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(known)}"

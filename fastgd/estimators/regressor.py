@@ -17,7 +17,7 @@ from fastgd.estimators.block_fits import scored, source_of
 from fastgd.estimators.chunk_estimator import ChunkEstimator, validation_rows
 from fastgd.estimators.deviance import explained, is_deviance
 from fastgd.estimators.offered import offered_if
-from fastgd.estimators.other_names import explains_other_names
+from fastgd.estimators.other_names import explains_other_arguments, explains_other_names
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import Loss, VectorLoss, has_mean
@@ -215,6 +215,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.record = record
 
     @offered_if(takes_chunks)
+    @explains_other_arguments
     @whole_or_nothing
     def partial_fit(
         self,

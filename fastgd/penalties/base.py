@@ -54,6 +54,10 @@ class Penalty(Component, family=True):
     -1.0
     """
 
+    of_estimators: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("alpha", "C", "lam", "lambda_", "strength", "weight"),
+        "the strength is the estimator's alpha",
+    )
     smooth: ClassVar[bool] = False
     convex: ClassVar[bool] = True
     shares: ClassVar[tuple[float, float] | None] = None

@@ -77,6 +77,10 @@ class Rule(Component, family=True):
         by themselves, and a gradient of 0 does nothing.
     """
 
+    of_estimators: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("lr", "learning_rate", "rate", "eta0", "step_size", "alpha"),
+        "the rate is the estimator's: learning_rate='constant', eta0={value!r}",
+    )
     slots: ClassVar[int] = 0
     coasts: ClassVar[bool] = False
     plain: ClassVar[bool] = False

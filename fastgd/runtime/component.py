@@ -85,6 +85,8 @@ class Component:
 
     name: ClassVar[str]
     also_called: ClassVar[tuple[str, ...]] = ()  # elsewhere, for messages about unknown names
+    # What others give to such an object and estimators take here, and what to write.
+    of_estimators: ClassVar[dict[str, str]] = {}
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     _family: ClassVar[type[Component]]
     _members: ClassVar[dict[str, type[Component]]]
@@ -122,7 +124,10 @@ class Component:
             _refuse_storing_init(cls)
         if "__post_init__" in vars(cls):
             cls.__post_init__ = _after_coercion(vars(cls)["__post_init__"])  # type: ignore[assignment,method-assign]
+        own_init = "__init__" in vars(cls)
         dataclasses.dataclass(frozen=True, eq=False)(cls)
+        if not own_init:
+            cls.__init__ = _explaining(cls.__init__, cls)  # type: ignore[method-assign]
         if "name" not in vars(cls):
             cls.name = snake_case(cls.__name__)
         # A user's class may be called Huber, but the string "huber" goes on meaning the one that is
@@ -262,6 +267,34 @@ def _refuse_storing_init(cls: type[Component]) -> None:
             f"{cls.__name__} must have no __init__ that stores on self: declare its parameters in "
             f"the class, `{stored[0]}: float`; a __post_init__ may check them"
         )
+
+
+def _explaining(init: Callable[..., None], cls: type[Component]) -> Callable[..., None]:
+    """The `__init__` of a component, whose TypeError for a parameter that there is not says which
+    there are.
+    """
+    names = [field.name for field in dataclasses.fields(cls) if field.init]
+
+    @functools.wraps(init)
+    def __init__(self: Component, *args: Any, **kwargs: Any) -> None:
+        for name in kwargs:
+            if name not in names:
+                raise TypeError(
+                    f"{cls.__name__}() has no parameter {name!r}; "
+                    f"{_instead(cls, names, name, kwargs[name])}"
+                )
+        init(self, *args, **kwargs)
+
+    return __init__
+
+
+def _instead(cls: type[Component], names: list[str], name: str, value: Any) -> str:
+    if name in cls.of_estimators:
+        return cls.of_estimators[name].format(value=value)
+    near = names if len(names) == 1 else difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"write {cls.__name__}({near[0]}={value!r})"
+    return f"it has {', '.join(names)}" if names else f"write {cls.__name__}()"
 
 
 def _after_coercion(validate: Callable[[Any], None]) -> Callable[[Any], None]:

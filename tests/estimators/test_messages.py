@@ -55,6 +55,34 @@ def test_parameters_of_other_libraries(name, value, message):
             kind(**{name: value})
 
 
+def test_arguments_of_fit_elsewhere():
+    class Mine(GDClassifier):
+        """Whose name a message is to have."""
+
+    weights = np.ones(len(Y))
+    for call, message in (
+        (lambda: Mine().fit(X, Y, weights=weights), r"Mine.fit\(\) .*write sample_weight$"),
+        (lambda: GDRegressor().fit(X, Y, ofset=Y), r"GDRegressor.fit\(\) .*mean 'offset'\?"),
+        (lambda: Mine().partial_fit(X, Y, clases=[0, 1]), r"Mine.partial_fit\(\) .*'classes'\?"),
+        (lambda: GDRegressor().fit(X, Y, unheard_of=1), r"'unheard_of'; it has X, y, sample_w"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+
+
+def test_parameters_of_components_elsewhere():
+    for call, message in (
+        (lambda: fastgd.Quantile(q=0.9), r"'q'; write Quantile\(quantile=0.9\)"),
+        (lambda: fastgd.Adam(lr=0.1), "'lr'; the rate is the estimator's: .*eta0=0.1"),
+        (lambda: fastgd.L1(alpha=0.1), "'alpha'; the strength is the estimator's alpha"),
+        (lambda: fastgd.Rmsprop(beta=0.9), "'beta'; it has rho, epsilon"),
+        (lambda: fastgd.Rmsprop(eps=1e-6), r"write Rmsprop\(epsilon=1e-06\)"),
+        (lambda: fastgd.LogLoss(x=1), r"write LogLoss\(\)"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+
+
 def test_columns_of_frames_have_names():
     missing, text, dates = FRAME.copy(), FRAME.copy(), FRAME.copy()
     missing.loc[4, "income"] = np.nan
