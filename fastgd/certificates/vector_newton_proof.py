@@ -24,10 +24,11 @@ from fastgd.certificates.newton_proof import NewtonProof
 from fastgd.data.chunk_sizes import VALUES
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
+from fastgd.objective.blocks import coarser
 from fastgd.objective.cost_model import vector_pass_cost
 from fastgd.objective.gram import chunks, merged
 from fastgd.objective.vector_gram import hold_shifts
-from fastgd.runtime.threads import map_ranges
+from fastgd.runtime.threads import LEAST_PER_THREAD, map_ranges
 
 # From so many unknowns on no matrix is made for a proof.
 MOST_UNKNOWNS = 1500
@@ -137,7 +138,8 @@ def _triangles(root, differences):
 def _greatest_of_part(part, columns):
     """The greatest squared norm over the rows of a part."""
     F, d = part, part.n_features
-    ranges, cuts = F.ranges, F.range_cuts
+    n_values = F.rows.stored() * columns.shape[1]
+    ranges, cuts = F.ranges, coarser(F.range_cuts, 1 + n_values // LEAST_PER_THREAD)
     largest = np.zeros(cuts.size - 1)
     length = max(16, VALUES // columns.shape[1])
 
@@ -154,6 +156,6 @@ def _greatest_of_part(part, columns):
                 counts = weights[chosen] > 0.0 if weights.size > 1 else slice(None)
                 largest[b] = max(largest[b], norms[counts].max(initial=0.0))
 
-    map_ranges(work, largest.size, F.n_threads, F.rows.stored() * columns.shape[1])
+    map_ranges(work, largest.size, F.n_threads, n_values)
     F.meter.count()
     return float(largest.max())

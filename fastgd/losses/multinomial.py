@@ -113,6 +113,12 @@ class Multinomial(VectorLoss):
         return np.diag(weighted.sum(axis=0)) - weighted.T @ shares
 
     @python_only
+    def best_shifts(self, shares):
+        """The constant predictions, of sum 0, for classes of these shares, none of which is 0."""
+        logarithms = np.log(shares)
+        return logarithms - logarithms.mean()
+
+    @python_only
     def n_predictions(self, targets) -> int:
         largest = np.max(targets)
         if not (np.shape(targets)[1] == 1 and (np.floor(targets) == targets).all()):

@@ -181,6 +181,12 @@ def sampled_curvature(objective, rows, scales, intercept_scale, seed):
         changes = weights * (sample @ (scales * v[:-1]) + constant * v[-1])
         return np.append(scales * (sample.T @ changes), constant * changes.sum()) / chosen.size
 
+    # So few columns take less work once they are multiplied with each other.
+    if F.n_features < CURVATURE_PRODUCTS:
+        table = np.empty((chosen.size, F.n_features + 1))
+        table[:, :-1] = (sample.toarray() if F.rows.sparse else sample) * scales
+        table[:, -1] = constant
+        product = (table.T @ (weights.reshape(-1, 1) * table) / chosen.size).dot
     start = rng.standard_normal(F.n_features + 1)
     largest = largest_eigenvalue(product, start, CURVATURE_PRODUCTS)
     return largest, 2.0 * CURVATURE_PRODUCTS * chosen.size / rows.size

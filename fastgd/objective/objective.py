@@ -161,6 +161,7 @@ class Objective:
         self.use_rows(rows)
         self.set_alpha(alpha)
         self._moments = self._norms = self._row_size = self.matrix_cuts = self.matrices = None
+        self.vector_cuts = None
         # The null model, once a run has looked for it.
         self.null_intercept = self.null_value = None
         self.measured = {}  # what plans have measured of the rows, for the solver that comes after
@@ -306,6 +307,8 @@ class Objective:
         """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty that
         is not smooth.
         """
+        if self.term.smooth:
+            return 0.0
         return self.term.rest_value(_vector(v)[: self._n_coef])
 
     def penalty_value(self, v):

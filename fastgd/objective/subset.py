@@ -42,7 +42,7 @@ def on_groups(objective, groups, alpha):
     some.n_active = F.samples.total_weight(some.ranges)
     some.meter = Meter(F.meter, some.share)
     some.set_alpha(alpha)
-    some.matrix_cuts = None
+    some.matrix_cuts = some.vector_cuts = None
     some.measured = {}
     return some
 
@@ -64,7 +64,7 @@ def on_block(objective, rows, facts, samples=None):
     part.range_cuts = np.arange(part.cuts.size)
     part.use_rows(rows)
     part.meter = Meter(F.meter, facts.stored / max(F.n_stored, 1))
-    part.matrix_cuts = None
+    part.matrix_cuts = part.vector_cuts = None
     return part
 
 

@@ -12,7 +12,7 @@ from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import coarser
 from fastgd.objective.gram import chunks, merged
 from fastgd.objective.vector_map import VectorMap
-from fastgd.runtime.threads import map_ranges
+from fastgd.runtime.threads import LEAST_PER_THREAD, map_ranges
 
 # Each block of rows has a matrix of its own to clear and to add; more than two take no more than a
 # tenth of X.
@@ -26,8 +26,8 @@ def vector_gram(F, v):
     unknowns in the order of `v`.  Two passes, and the arithmetic of about d K / 4.
     """
     matrix = _completed(F, F.added(_formed_sum, v) / F.n_active)
-    diagonal = np.broadcast_to(F.penalty_curvature(v), (F.n_features * F.n_predictions,))
-    matrix.ravel()[: diagonal.size * (len(matrix) + 1) : len(matrix) + 1] += diagonal
+    n_coef, step = F.n_features * F.n_predictions, len(matrix) + 1
+    matrix.ravel()[: n_coef * step : step] += F.penalty_curvature(v)
     return matrix
 
 
@@ -41,6 +41,8 @@ def _formed_sum(part, v):
     most, stored = MOST_MATRICES, F.share * F.rows.stored()
     while most > 2 and most * height**2 > 0.1 * stored:
         most //= 2
+    if stored * height <= LEAST_PER_THREAD:  # one thread does it, in half the calls of Python
+        most = 1
     cuts = coarser(F.range_cuts, most)
     matrices: list = [None] * (cuts.size - 1)
     vector_map = VectorMap(F)
@@ -75,7 +77,7 @@ def hold_shifts(F, matrix):
     )
     for j in flat:
         own = slice(j * k, (j + 1) * k)
-        matrix[own, own] += np.diag(matrix)[own].mean() / k
+        matrix[own, own] += matrix.diagonal()[own].mean() / k
     return matrix
 
 

@@ -47,17 +47,26 @@ class VectorMap:
         F = self.objective = objective
         self._length = max(LEAST_ROWS, VALUES // (F.n_features + F.n_predictions))
         self._n_values = int(F.share * F.rows.stored()) * F.n_predictions
+        if F.vector_cuts is None:  # made twice an iteration, they were a twentieth of a fit to iris
+            F.vector_cuts = self._blocks()
+        self._cuts: np.ndarray = F.vector_cuts[0]
+        self._rows: tuple[np.ndarray, np.ndarray] = F.vector_cuts[1]
+
+    def _blocks(self):
+        """Where blocks with sums of their own begin and end, and those without, as (ranges, cuts)
+        of them.
+        """
+        F = self.objective
         # A block of dense rows is to be worth its calls of Python: 0.05 ms, and a row of 64 columns
         # and 10 classes takes 0.6 us.
         rows = int(F.share * F.n_samples)
         most = F.range_cuts.size if F.rows.sparse else max(rows // self._length, 1)
-        self._cuts = coarser(F.range_cuts, most)
-        if F.whole is None:
-            # Losses and predictions have no sums to write for each block: those may be many.
-            cuts = cut(F.n_samples, F.n_samples * F.n_predictions, LEAST_ROWS)
-            self._rows = np.stack([cuts[:-1], cuts[1:]], axis=1), np.arange(cuts.size)
-        else:
-            self._rows = F.ranges, F.range_cuts
+        summed = coarser(F.range_cuts, most)
+        if F.whole is not None:
+            return summed, (F.ranges, F.range_cuts)
+        # Losses and predictions have no sums to write for each block: those may be many.
+        cuts = cut(F.n_samples, F.n_samples * F.n_predictions, LEAST_ROWS)
+        return summed, (np.stack([cuts[:-1], cuts[1:]], axis=1), np.arange(cuts.size))
 
     def loss_and_gradient(self, coef, intercept, alone=False):
         """Sums of weight * loss over the blocks, and their gradients, (blocks, d + 1, K), which
