@@ -7,7 +7,8 @@ from pathlib import Path
 from fastgd.data.readers.table_blocks import RowsInMaking
 from fastgd.data.readers.table_encoding import Encoder, TableColumn, TableEncoding
 from fastgd.data.readers.table_files import Kind, Table, naming, require_pyarrow
-from fastgd.data.readers.table_values import Where, levels
+from fastgd.data.readers.table_levels import Levels
+from fastgd.data.readers.table_values import Where
 from fastgd.data.sources import Block, BlockSource
 
 CATEGORIES = Kind.TEXT, Kind.CODE
@@ -32,7 +33,7 @@ class Frame(Table):
         self.table = table
 
     def levels(self):
-        """{name: (kind, levels or None)} of the columns."""
+        """{name: (kind, `Levels` or None)} of the columns."""
         found = {}
         for name, kind in self.kinds.items():
             if kind is Kind.OTHER:
@@ -41,9 +42,9 @@ class Frame(Table):
                 )
             seen = None
             if kind in CATEGORIES:
-                seen = set().union(
-                    *(levels(one.column(name), name, where) for one, where in self._parts())
-                )
+                seen = Levels(name, kind is Kind.CODE or name in self.declared)
+                for one, where in self._parts():
+                    seen.add(one.column(name), where)
             found[name] = kind, seen
         return found
 
@@ -85,10 +86,11 @@ def shared_encoding(told):
     Raises
     ------
     ValueError
-        For a frame of other columns than the first, naming it.
+        For a frame of other columns than the first, and for a word in a column of numbers, naming
+        the block.
     """
     first, usual = told[0]
-    found: dict = {name: set() for name, (kind, _) in usual.items() if kind in CATEGORIES}
+    found = {name: Levels(name, False) for name, (kind, _) in usual.items() if kind in CATEGORIES}
     for place, columns in told:
         if set(columns) != set(usual):
             others = sorted(set(columns) ^ set(usual))
@@ -101,8 +103,8 @@ def shared_encoding(told):
                 other = usual[name][0].value
                 raise ValueError(f"{place}: column {name!r} holds {kind.value}, in {first} {other}")
             if seen is not None:
-                found[name] |= seen
-    own = {name: tuple(sorted(seen)) for name, seen in found.items()}
+                found[name].include(seen)
+    own = {name: seen.ordered() for name, seen in found.items()}
     return TableEncoding(tuple(TableColumn(name, own.get(name)) for name in usual))
 
 
@@ -128,11 +130,11 @@ def united(encodings):
 
 
 def _levels_of(encoding):
-    """As `Frame.levels` tells it."""
+    """As `Frame.levels` tells it; words among numbers were looked for in each."""
     return {
         one.name: (
             Kind.CODE if one.kind is Kind.INTEGER else one.kind,
-            None if one.levels is None else set(one.levels),
+            None if one.levels is None else Levels(one.name, True, one.levels),
         )
         for one in encoding.columns
     }

@@ -19,6 +19,7 @@ import fastgd.dask  # noqa: E402
 from fastgd.dask.frames import shared_encoding, united  # noqa: E402
 from fastgd.data.readers.table_encoding import TableColumn, TableEncoding  # noqa: E402
 from fastgd.data.readers.table_files import Kind  # noqa: E402
+from fastgd.data.readers.table_levels import Levels  # noqa: E402
 
 N = 200
 
@@ -112,6 +113,20 @@ def test_other_columns_name_the_block(client, wrong):
         fastgd.dask.fit(GDRegressor(), list(map(delayed, parts)), frame["price"])
 
 
+def test_a_word_in_a_column_of_numbers_names_the_block(client):
+    frame = table()
+    texts = (frame["price"].round(6)).astype(str)
+    texts[107] = "?"
+    frame["note"] = texts
+    blocks = dd.from_pandas(frame, npartitions=2)
+    with pytest.raises(ValueError, match=r"block 1, row 7 .* column 'note' has the word '\?'"):
+        fastgd.dask.fit(GDRegressor(), blocks[["age", "note"]], blocks["price"])
+    frame["note"] = texts.astype("category")
+    blocks = dd.from_pandas(frame, npartitions=2)
+    model = fastgd.dask.fit(GDRegressor(), blocks[["age", "note"]], blocks["price"])
+    assert model.n_features_in_ == 1 + texts.nunique()
+
+
 def test_sources_that_found_other_levels_are_united(client, tmp_path):
     frame = table()
     parts = []
@@ -128,8 +143,8 @@ def test_sources_that_found_other_levels_are_united(client, tmp_path):
 
 def test_levels_are_those_of_all_frames():
     told = [
-        ("block 0", {"a": (Kind.NUMBER, None), "b": (Kind.TEXT, {"y"})}),
-        ("block 1", {"b": (Kind.TEXT, {"x", "y"}), "a": (Kind.FLAG, None)}),
+        ("block 0", {"a": (Kind.NUMBER, None), "b": (Kind.TEXT, Levels("b", False, "y"))}),
+        ("block 1", {"b": (Kind.TEXT, Levels("b", False, "xy")), "a": (Kind.FLAG, None)}),
     ]
     usual = TableEncoding((TableColumn("a"), TableColumn("b", ("x", "y"))))
     assert shared_encoding(told) == usual

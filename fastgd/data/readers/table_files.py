@@ -3,6 +3,7 @@
 import contextlib
 import enum
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fastgd.data.readers.files import longest_line
-from fastgd.data.readers.table_values import is_text
+from fastgd.data.readers.table_levels import first_word
+from fastgd.data.readers.table_values import Where, is_text
 
 # Bytes of a file that are read at once. pyarrow holds up to 44 parts of a CSV file.
 PARQUET_CHUNK = 1 << 18
@@ -28,6 +30,12 @@ class Kind(enum.Enum):
     TEXT = "text"
     OTHER = "neither numbers nor text"
 
+
+# How pyarrow tells of a cell of a CSV file; its first row is that of the names, and 1.
+CELL = re.compile(
+    r"In CSV column #(\d+): Row #(\d+): CSV conversion error to (\w+): invalid value (.*)"
+)
+KINDS_OF_TYPES = {"double": "numbers", "int64": "integers", "bool": "booleans"}
 
 # What may stand where a kind is expected.
 FITTING = {
@@ -69,12 +77,15 @@ class Table:
         As the format calls them.
     index : set of str
         Columns that are names of rows.
+    declared : set of str
+        Columns that are categories by their type, whatever their levels look like.
     """
 
     path: Path
     kinds: dict[str, Kind]
     types: dict[str, str]
     index: set[str]
+    declared: set[str]
 
     def batches(self, wanted: Mapping[str, Kind], n_rows: int) -> Iterator[Any]:
         """Record batches of these columns of about `n_rows`: text as dictionaries."""
@@ -87,12 +98,16 @@ class Table:
             if not self.fits(name, kind):
                 raise ValueError(
                     f"{self.path}: column {name!r} holds {self.kinds[name].value} "
-                    f"({self.types[name]}), in {source} {kind.value}"
+                    f"({self.types[name]}){self.example(name)}, in {source} {kind.value}"
                 )
 
     def fits(self, name: str, kind: Kind) -> bool:
         """Whether a column can be read as one of that kind."""
         return self.kinds[name] in FITTING[kind]
+
+    def example(self, name: str) -> str:
+        """Where a column of text has its first word, if that is known, for an error."""
+        return ""
 
     def require_names(self, names: list[str]) -> None:
         """Raise ValueError where a column is not there."""
@@ -112,6 +127,7 @@ class Table:
         }
         self.index = {one for one in told.get("index_columns", ()) if isinstance(one, str)}
         self.types = {one.name: str(one.type) for one in schema}
+        self.declared = {one.name for one in schema if _is_dictionary(one.type)} | codes
         self.kinds = {one.name: _kind(one.type, one.name in codes) for one in schema}
 
 
@@ -156,6 +172,17 @@ class CsvTable(Table):
         """Whether a column can be read as one of that kind: as text, any can."""
         return kind is Kind.TEXT or super().fits(name, kind)
 
+    def example(self, name):
+        """The first word of a column of text, if it is in the first 256 KB."""
+        if self.kinds[name] is not Kind.TEXT:
+            return ""
+        with self._opened(include_columns=[name]) as file:
+            column = file.read_next_batch().column(0)
+        row = first_word(column)
+        if row is None:
+            return ""
+        return f", {column[row].as_py()!r} in row {row} (the first is 0)"
+
     def batches(self, wanted, n_rows):  # noqa: D102
         import pyarrow as pa
 
@@ -175,8 +202,24 @@ class CsvTable(Table):
         }
         with naming(self.path):
             file = self._opened(**options)
-        with file:
+        with file, self._naming_cells():
             yield from _named(self.path, file)
+
+    @contextlib.contextmanager
+    def _naming_cells(self):
+        """What cannot be converted is told with the name of its column, and rows from 0 on."""
+        try:
+            yield
+        except ValueError as error:
+            cell = CELL.search(str(error))
+            if cell is None:
+                raise
+            column, row, kind, value = cell.groups()
+            name, kind = list(self.kinds)[int(column)], KINDS_OF_TYPES.get(kind, kind)
+            raise ValueError(
+                f"{Where(self.path, int(row) - 2).row(0)}: column {name!r} has {value}, and held "
+                f"{kind} before; mend or drop the row"
+            ) from error
 
     def _opened(self, **options):
         import pyarrow as pa
@@ -217,10 +260,16 @@ def _named(path, batches):
         yield batch
 
 
+def _is_dictionary(kind):
+    from pyarrow import types
+
+    return types.is_dictionary(kind)
+
+
 def _kind(kind, code):
     from pyarrow import types
 
-    if types.is_dictionary(kind):
+    if _is_dictionary(kind):
         kind, code = kind.value_type, True
     if types.is_integer(kind):
         return Kind.CODE if code else Kind.INTEGER

@@ -13,7 +13,8 @@ from fastgd.data.readers.files import as_paths
 from fastgd.data.readers.table_blocks import RowsInMaking
 from fastgd.data.readers.table_encoding import Encoder, TableColumn, TableEncoding
 from fastgd.data.readers.table_files import Kind, Table, open_table, require_pyarrow
-from fastgd.data.readers.table_values import Where, levels
+from fastgd.data.readers.table_levels import Levels
+from fastgd.data.readers.table_values import Where
 from fastgd.data.sources import Block, BlockSource
 
 # Rows that are decoded at once, where a block has more: twice as many took 15 MB more, and no less
@@ -37,7 +38,9 @@ def from_parquet(
 
     Numbers and booleans are columns as they are. Text and categories become one column of 0 and 1
     for each level, named `column=level`; levels are found in a pass of their own, and a fitted
-    model keeps them. Blocks are dense where there are only numbers, CSR otherwise. Missing values
+    model keeps them. A column of text that has more numbers than words among its different values
+    is an error that names the first word, unless it is a category by its type or by `categories`.
+    Blocks are dense where there are only numbers, CSR otherwise. Missing values
     are refused, naming file, row and column. Beside the blocks, each column of a Parquet file takes
     about 2 MB while it is read.
 
@@ -50,7 +53,8 @@ def from_parquet(
     weight, offset : str, optional
         Columns with the weight of each row, and with what is added to its prediction.
     categories : sequence of str, optional
-        Further columns whose integers are levels, not numbers.
+        Columns whose integers are levels, not numbers, and those of text whose levels are mostly
+        numbers.
     columns : sequence of str, optional
         The columns to use, in this order. By default all but target, weight, offset and pandas'
         index, in the order of the first file.
@@ -231,18 +235,19 @@ class TableSource(BlockSource):
                     f"{first.path}: column {name!r} holds {kind.value} ({first.types[name]})"
                     + (f", not {wanted}" if kind is not Kind.OTHER else "; leave it out (columns)")
                 )
-        found = self._levels(categories)
+        declared = first.declared.union(self.categories)
+        found = self._levels(categories, declared)
         columns = tuple(TableColumn(name, found.get(name)) for name in names)
         return TableEncoding(columns, self.unknown)
 
-    def _levels(self, categories):
+    def _levels(self, categories, declared):
         """{column: its levels in order}, by a pass over these columns."""
-        found: dict[str, set] = {name: set() for name in categories}
+        found = {name: Levels(name, name in declared) for name in categories}
         if categories:
             for batch, where in self._batches(categories, BATCH, []):
                 for name, seen in found.items():
-                    seen |= levels(batch.column(name), name, where)
-        return {name: tuple(sorted(seen)) for name, seen in found.items()}
+                    seen.add(batch.column(name), where)
+        return {name: seen.ordered() for name, seen in found.items()}
 
     def _blocks(self, encoding, n_rows, starts):
         unknown = "error" if "error" in (self.unknown, encoding.unknown) else "zeros"

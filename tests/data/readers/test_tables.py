@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from fastgd.data.readers import table_files
+from fastgd.data.readers import table_files, table_levels
 from fastgd.data.readers.table_files import PARQUET_CHUNK
+from fastgd.data.readers.table_levels import Levels
 from fastgd.data.readers.tables import from_parquet
 
 pa = pytest.importorskip("pyarrow")
@@ -238,7 +239,8 @@ def test_a_later_file_lacks_a_column_or_has_another_type(written):
         list(source.blocks(1 << 20))
     other = written(table.assign(age="old"), "other")
     source = from_parquet([good, other], target="price", format=written.format)
-    said = rf"{re.escape(str(other))}: column 'age' holds text .* in {re.escape(str(good))} numbers"
+    example = r" \(string\), 'old' in row 0 \(the first is 0\)" if written.format == "csv" else ".*"
+    said = rf"{re.escape(str(other))}: column 'age' holds text{example}, in {re.escape(str(good))}"
     with pytest.raises(ValueError, match=said):
         list(source.blocks(1 << 20))
 
@@ -256,7 +258,7 @@ def test_text_that_looks_like_numbers_in_a_later_csv_file(tmp_path):
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"
     one.write_text("y,zip\n1,K1A\n2,90210\n")
     two.write_text("y,zip\n3,90210\n4,10115\n")
-    source = from_parquet([one, two], target="y", format="csv")
+    source = from_parquet([one, two], target="y", categories=["zip"], format="csv")
     X = together(source)[0]
     assert source.feature_names.tolist() == ["zip=10115", "zip=90210", "zip=K1A"]
     assert X.tolist() == [[0, 0, 1], [0, 1, 0], [0, 1, 0], [1, 0, 0]]
@@ -269,9 +271,53 @@ def test_csv_of_other_numbers_than_at_its_beginning(tmp_path):
     assert X[[0, -1]].tolist() == [[2.0, 1.0], [-0.002, 0.0]]
     assert y[-1] == 1.5
     path.write_text(path.read_text() + "1,oh,false\n")
-    said = rf"{re.escape(str(path))}: .* Row #40003: .* invalid value 'oh'"
+    said = rf"{re.escape(str(path))}, row 40001 \(the first is 0\): column 'x' has 'oh', and held"
     with pytest.raises(ValueError, match=said):
         together(from_parquet(path, target="y", format="csv"))
+
+
+def stray(word, n_numbers=60):
+    """Numbers as text, and a word in row 40."""
+    values = [f"{value / 8}" for value in range(n_numbers)]
+    return pd.DataFrame({"y": 1.0, "x": [*values[:40], word, *values[40:]]})
+
+
+@pytest.mark.parametrize("word", ["oh", "?", "1_0", "12%"])
+def test_a_word_in_a_column_of_numbers(written, word):
+    path = written(stray(word))
+    source = from_parquet(path, target="y", format=written.format)
+    place = rf"{re.escape(str(path))}, row 40 \(the first is 0\): column 'x'"
+    with pytest.raises(ValueError, match=rf"{place} has the word {re.escape(repr(word))}, and mos"):
+        list(source.blocks(100))
+    declared = from_parquet(path, target="y", categories=["x"], format=written.format)
+    assert next(declared.blocks(1 << 20)).X.shape == (61, 61)
+
+
+def test_a_word_in_a_long_column_of_numbers_is_told_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_levels, "MANY", 50)
+    path = tmp_path / "rows.csv"
+    stray("oh", 30_000).to_csv(path, index=False)
+    read = []
+    own = Levels.add
+    monkeypatch.setattr(Levels, "add", lambda *given: (read.append(1), own(*given)))
+    with pytest.raises(ValueError, match=r"row 40 .* column 'x' has the word 'oh'"):
+        list(from_parquet(path, target="y", format="csv").blocks(100))
+    assert len(read) == 1
+
+
+def test_numbers_among_words_are_levels(written):
+    table = pd.DataFrame({"y": 1.0, "code": ["E10", "250", "V57", "E11", "7"] * 3})
+    source = from_parquet(written(table), target="y", format=written.format)
+    assert next(source.blocks(1 << 20)).X.shape == (15, 5)
+
+
+def test_a_parquet_column_that_is_text_or_a_category_by_its_type(tmp_path):
+    path = tmp_path / "rows.parquet"
+    table = stray("oh")
+    table["x"] = table["x"].astype("category")
+    table["zip"] = [f"{row:05}" for row in range(61)]
+    table.to_parquet(path)
+    assert next(from_parquet(path, target="y").blocks(1 << 20)).X.shape == (61, 122)
 
 
 def test_csv_with_quotes_and_packed(tmp_path):
