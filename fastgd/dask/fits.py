@@ -22,7 +22,13 @@ from fastgd.data.block_rows import SAMPLE
 from fastgd.data.far_columns import centers_of
 from fastgd.fitting.plan import Plans
 from fastgd.model_selection.base import PathSearch
-from fastgd.objective.moment_sums import NONZEROS, SUM, SUM_OF_SQUARES, added_moments
+from fastgd.objective.moment_sums import (
+    NONZEROS,
+    SUM,
+    SUM_OF_SQUARES,
+    added_moments,
+    moments_of,
+)
 from fastgd.objective.survey import Surveyed
 
 logger = logging.getLogger("fastgd")
@@ -129,10 +135,10 @@ def surveyed(crew, estimator, here, memory):
     table, norms = added_moments(one[5] for one in found)
     lengths = np.sqrt(table[SUM_OF_SQUARES])
     rows = ClusterRows(crew, facts, groups, n_features, sparse, dtype, lengths)
-    rows.moments = table, norms
     wanted = max(SHARE * 8.0 * rows.stored(), LEAST_SAMPLE)
     rows.draw_sample(min(wanted, SAMPLE * memory, MOST_SAMPLE), SEED)
     rows.far = _far_columns(rows, table) if estimator.fit_intercept else None
+    rows.moments = moments_of((table, norms), rows.shape()[0])
     beside = [_joined(found, k, here, first) for k in range(3)]
     if beside[0] is None:
         raise ValueError("y is missing: fit needs targets, from sources of blocks as well")

@@ -10,35 +10,60 @@ from fastgd.runtime.threads import map_ranges
 SUM, SUM_OF_SQUARES, LARGEST, NONZEROS = range(4)
 
 
-def moment_sums(rows, samples, ranges, range_cuts, n_nonzeros, n_threads):
+def moment_sums(rows, samples, ranges, range_cuts, n_nonzeros, n_threads, before=None):
     """Weighted sums of x and x^2, greatest |x| and number of nonzeros of each column, (4, d), and
     of rows the greatest |x_i|^2 and s_i |x_i|^2 and the sum of s_i |x_i|^2.  One pass.
+
+    What was found `before`, of other rows, is added to, and its arrays are written over.
     """
     d = rows.shape()[1]
-    # The blocks have tables, which take a tenth of what X does, or there are two.
-    cuts = coarser(range_cuts, max(2, n_nonzeros // (40 * d)))
-    table, norms = np.zeros((cuts.size - 1, 4, d)), np.zeros((cuts.size - 1, 3))
+    # The blocks have tables, which take a tenth of what X does, or there are two; where these
+    # would be larger than X, one: of 1.28 million columns it has 41 MB.
+    cuts = coarser(range_cuts, max(2 if n_nonzeros >= d else 1, n_nonzeros // (40 * d)))
+    added_there = before is not None and cuts.size == 2
+    table = before[0][None] if added_there else np.zeros((cuts.size - 1, 4, d))
+    norms = np.zeros((cuts.size - 1, 3))
     data = rows, samples, ranges, cuts
 
     def work(first, last):
         passes.column_moments(*data, first, last, table, norms)
 
     map_ranges(work, len(table), n_threads, rows.stored())
-    largest = table[:, LARGEST].max(axis=0)
-    moments = table.sum(axis=0) if len(table) > 1 else table[0]
-    moments[LARGEST] = largest
-    return moments, np.r_[norms[:, :2].max(axis=0), norms[:, 2].sum()]
+    moments = table[0].copy() if len(table) > 1 else table[0]  # not a view that keeps the others
+    for more in table[1:]:
+        _add(moments, more)
+    own = np.r_[norms[:, :2].max(axis=0), norms[:, 2].sum()]
+    if added_there:
+        return before[0], _added_norms(before[1], own)
+    return (moments, own) if before is None else added_moments([before, (moments, own)])
 
 
 def added_moments(found):
-    """What `moment_sums` are of several parts of the rows together."""
+    """What `moment_sums` are of several parts of the rows together; the first is written over."""
     moments, norms = None, np.zeros(3)
     for table, own in found:
         if moments is None:
             moments = table
         else:
-            largest = np.maximum(moments[LARGEST], table[LARGEST])
-            moments = moments + table
-            moments[LARGEST] = largest
-        norms = np.r_[np.maximum(norms[:2], own[:2]), norms[2] + own[2]]
+            _add(moments, table)
+        norms = _added_norms(norms, own)
     return moments, norms
+
+
+def moments_of(sums, total_weight):
+    """Means in place of sums, which are written over."""
+    table, norms = sums
+    for k in (SUM, SUM_OF_SQUARES, NONZEROS):
+        table[k] /= total_weight
+    return table, np.r_[norms[:2], norms[2] / total_weight]
+
+
+def _add(table, more):
+    """Add moments to others, in place."""
+    for k in (SUM, SUM_OF_SQUARES, NONZEROS):
+        table[k] += more[k]
+    np.maximum(table[LARGEST], more[LARGEST], out=table[LARGEST])
+
+
+def _added_norms(norms, more):
+    return np.r_[np.maximum(norms[:2], more[:2]), norms[2] + more[2]]

@@ -29,6 +29,7 @@ from fastgd.objective.moment_sums import (
     SUM_OF_SQUARES,
     added_moments,
     moment_sums,
+    moments_of,
 )
 from fastgd.objective.subset import on_block
 from fastgd.objective.survey import survey
@@ -400,11 +401,9 @@ class Objective:
         rows.
         """
         known = None if self.rows.in_memory or self.samples.weights.size > 1 else self.rows.moments
-        moments, norms = known or added_moments(self.over_parts(_moments_of_part))
-        largest = moments[LARGEST].copy()
-        moments = moments / self.n_active
-        moments[LARGEST] = largest
-        return moments, np.r_[norms[:2], norms[2] / self.n_active]
+        if known is not None:
+            return known
+        return moments_of(added_moments(self.over_parts(_moments_of_part)), self.n_active)
 
     def largest(self):
         """The greatest |x| of each column where there are moments, else no less: its norm, for

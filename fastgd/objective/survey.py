@@ -17,8 +17,11 @@ from fastgd.data.far_columns import FarColumns
 from fastgd.data.readers.pages import empty
 from fastgd.data.targets import WeightedSamples
 from fastgd.objective.blocks import NARROW, cut
-from fastgd.objective.moment_sums import SUM_OF_SQUARES, added_moments, moment_sums
+from fastgd.objective.moment_sums import SUM_OF_SQUARES, moment_sums, moments_of
 
+# Share of the memory that moments of the columns may take to be kept: those of 1.28 million columns
+# have 41 MB, and few fits ask for them.  Beyond that they are read anew where they are.
+MOMENTS = 1.0 / 8.0
 # Of the random numbers by which rows are drawn for the sample: the same each time.
 SEED = 0
 
@@ -59,7 +62,7 @@ def survey(source, memory, n_threads=1, shift=False):
     n_bytes = block_bytes(memory)
     sample, far = _Sample(SAMPLE * memory), FarColumns()
     facts: list = []
-    moments: list = []
+    moments: Any = None
     beside: dict[str, list] = {"y": [], "sample_weight": [], "offset": []}
     dtype, first, sparse = np.dtype(np.float32), 0, False
     for block, rows in checked_blocks(source, n_bytes):
@@ -67,8 +70,7 @@ def survey(source, memory, n_threads=1, shift=False):
         place = source.place(len(facts) - 1, 0)
         for name, found in beside.items():
             found.append(beside_of(getattr(block, name), name, place, rows.shape()[0]))
-        moments.append(moments_of_block(rows, facts[-1], n_threads))
-        moments = [added_moments(moments)]
+        moments = moments_of_block(rows, facts[-1], n_threads, moments)
         if shift:
             far.add(rows)
         sample.add(rows, first)
@@ -77,24 +79,25 @@ def survey(source, memory, n_threads=1, shift=False):
         dtype = np.promote_types(dtype, rows.dtype)
     if not facts:
         raise ValueError("the source has no rows; at least one is needed")
-    table, norms = moments[0]
-    lengths = np.sqrt(table[SUM_OF_SQUARES])
+    d, room = moments[0].shape[1], MOMENTS * memory
+    lengths = np.sqrt(moments[0][SUM_OF_SQUARES])
+    moments = moments_of(moments, first) if moments[0].nbytes <= room else None
     kept, chosen = sample.rows()
-    d = table.shape[1]
     found = BlockRows(source, n_bytes, facts, d, sparse, dtype, lengths, kept, chosen)
-    found.moments = table, norms
+    found.moments = moments
     found.far = far.centers(d) if shift else None
     return Surveyed(found, *(joined(source, name, parts) for name, parts in beside.items()))
 
 
-def moments_of_block(rows, facts, n_threads):
-    """`moment_sums` of a block, all rows of weight 1."""
+def moments_of_block(rows, facts, n_threads, before=None):
+    """`moment_sums` of a block, all rows of weight 1, and of those `before`."""
     n, d = rows.shape()
     samples = WeightedSamples(np.zeros(n), np.ones(1), np.zeros(1))
     n_nonzeros = n * d if d <= NARROW else facts.nonzeros
     cuts = cut(n, n_nonzeros, d)
     ranges = np.stack([cuts[:-1], cuts[1:]], axis=1)
-    return moment_sums(rows, samples, ranges, np.arange(cuts.size), n_nonzeros, n_threads)
+    cuts = np.arange(cuts.size)
+    return moment_sums(rows, samples, ranges, cuts, n_nonzeros, n_threads, before)
 
 
 def beside_of(given, name, place, n_rows):

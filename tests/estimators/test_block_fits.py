@@ -222,11 +222,46 @@ def test_other_rows_at_a_later_reading_are_noticed():
         readings.append(1)
         yield X if len(readings) < 2 else X[:, ::-1].copy(), y
 
+    ones = sp.csr_array((X.mean(axis=0) < X).astype(float))
+
+    def inner(rows):
+        def exchanging():
+            readings.append(1)
+            order = np.arange(len(y))
+            if len(readings) > 1:
+                order[[100, 333]] = order[[333, 100]]
+            yield rows[order], y
+
+        return exchanging
+
+    def cutting():
+        readings.append(1)
+        cut = ones.copy()
+        if len(readings) > 1:
+            cut.indptr[200] += 1
+        yield cut, y
+
     once = iter([(X, y)])
-    for factory in (changing, shrinking, shuffling, swapping, lambda: once):
+    exchanged = [inner(X), inner(np.asfortranarray(X)), inner(sp.csr_array(X)), inner(ones)]
+    others = (changing, shrinking, shuffling, swapping, cutting)
+    for factory in (*others, *exchanged, lambda: once):
         readings.clear()
         with pytest.raises(ValueError, match="same rows each time"):
             GDClassifier(memory=MEMORY, tol=1e-10).fit(from_chunks(factory))
+
+
+@pytest.mark.parametrize("stored", [np.asarray, np.asfortranarray, sp.csr_array])
+def test_rounding_of_a_later_reading_is_no_other_data(stored):
+    X, y = load_breast_cancer(return_X_y=True)
+    readings = []
+
+    def nearly_the_same():
+        readings.append(1)
+        last_bits = np.random.default_rng(len(readings)).choice([-1.0, 1.0], X.shape)
+        yield stored(X * (1.0 + 2e-16 * last_bits)), y
+
+    GDClassifier(memory=MEMORY).fit(from_chunks(nearly_the_same))
+    assert len(readings) > 2
 
 
 def test_a_source_of_ones_own():

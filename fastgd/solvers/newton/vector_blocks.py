@@ -153,6 +153,7 @@ class BlockNewton(Solver):
         """One step: a pass, and one for each halving."""
         F, memory, g = self.objective, state.memory, state.gradient
         if memory.blocks is None or memory.n_steps >= self._patience(memory):
+            memory.blocks = None  # before there are others: 49 MB of 784 columns, 10 classes
             memory.blocks, memory.n_steps = blocks_at(F, state.point), 0
             memory.n_matrices += 1
         fresh = memory.n_steps == 0 and not memory.pairs
@@ -239,7 +240,7 @@ def blocks_at(F, v):
     coef = np.ascontiguousarray(coef)
     d, k = F.n_features, F.n_predictions
     size = d + F.fit_intercept
-    matrices, total = np.zeros((k, d + 1, d + 1)), np.zeros(k)
+    matrices, total = [np.zeros((d + 1, d + 1)) for _ in range(k)], np.zeros(k)
     n_rows = 0.0
     # As many rows as columns at least: a matrix is read and written for each chunk, and with 82
     # rows of 784 columns that took longer than the products, 1.5 s for 0.6.
@@ -264,7 +265,8 @@ def blocks_at(F, v):
     factors = []
     diagonal = np.broadcast_to(F.penalty_curvature(v), (d * k,)).reshape(d, k)
     for c in range(k):
-        matrix = matrices[c, :size, :size] / n_rows
+        matrix = matrices.pop(0)[:size, :size]  # each is let go once there is its factor
+        matrix /= n_rows
         least = LEAST_SHARE * (total[c] / n_rows) * np.append(squares, 1.0)[:size]
         own = np.diag(matrix)
         matrix[np.diag_indices(size)] = np.maximum(own, least) * (1.0 + 1e-10)
