@@ -135,6 +135,7 @@ def product_bound(F, v, value, gradient, enough):
     eliminated first, H_b = H e_b being one product: the Schur complement S of H_bb is >= l2 as
     well, and r^2 <= M^2 (1 / H_bb + max_i |x_i - h / H_bb|^2 / l2).
     """
+    # Arrays as long as there are columns are let go of as soon as they can be.
     moments, norms = F.moments()
     d, longest = F.n_features, np.sqrt(norms[0])
     target, known, corner, centers = gradient[:d], 0.0, 0.0, np.zeros(d)
@@ -144,22 +145,28 @@ def product_bound(F, v, value, gradient, enough):
     sizes = column_sizes(F)
     unsure = gradient_rounding(F, value, float(sizes @ np.abs(v)))
     unsure *= float(np.linalg.norm(sizes))
+    del sizes
     if F.fit_intercept:
         column = F.hessian_product(v, np.r_[np.zeros(d), 1.0])
         corner = curvature = float(column[d])
         if not corner > 0.0:
             return np.inf
         centers = column[:d] / corner
+        del column
         target = target - centers * gradient[d]
         known, longest = gradient[d] ** 2 / corner, longest + float(np.linalg.norm(centers))
     squared_reach = longest**2 / F.l2 + (1.0 / corner if corner > 0.0 else 0.0)
     reach = F.loss.self_concordance * np.sqrt(squared_reach)
-    variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
-    shrink = 1.0 / (curvature * variance + F.l2)
+    shrink = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
+    shrink *= curvature
+    shrink += F.l2
+    np.divide(1.0, shrink, out=shrink)
 
     def product(p):
         curved = F.hessian_product(v, np.r_[p, 0.0] if F.fit_intercept else p)
-        return curved[:d] - centers * curved[d] if F.fit_intercept else curved
+        if F.fit_intercept:
+            curved[:d] -= centers * curved[d]
+        return curved[:d]
 
     system, best = ConjugateGradients(product, target, lambda rest: shrink * rest), np.inf
     for _ in range(MOST_PRODUCTS):

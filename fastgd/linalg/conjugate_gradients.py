@@ -45,6 +45,7 @@ class ConjugateGradients:
         self.step, self.residual = np.zeros(right.size), right.copy()
         self._direction = None
         self._before = 0.0
+        self._ended = False
         self._measure()
 
     def _measure(self):
@@ -54,18 +55,26 @@ class ConjugateGradients:
 
     def advance(self, flat=0.0):
         """One step, for one product; whether there was one: none along a direction whose
-        curvature d'A d is not above `flat` |d|^2, where all stays as it is.
+        curvature d'A d is not above `flat` |d|^2, where all stays as it is from then on.
         """
-        direction = self._scaled.copy()
-        if self._direction is not None and self._before > 0.0:
-            direction += (self.height / self._before) * self._direction
+        if self._ended:
+            return False
+        if self._direction is None or not self._before > 0.0:
+            direction = self._scaled.copy()
+        else:
+            direction = (self.height / self._before) * self._direction
+            direction += self._scaled
+        # Let go of before there is a product: 10 MB each where there are 1.28 million unknowns.
+        self._direction = self._scaled = None
         curved = self._product(direction)
         curvature = float(direction @ curved)
         if not curvature > (flat * float(direction @ direction) if flat > 0.0 else 0.0):
+            self._ended = True
             return False
         share = self.height / curvature
-        self.step += share * direction
         self.residual -= share * curved
+        del curved
+        self.step += share * direction
         self._direction, self._before = direction, self.height
         self._measure()
         return True

@@ -19,9 +19,6 @@ from fastgd.data.targets import WeightedSamples
 from fastgd.objective.blocks import NARROW, cut
 from fastgd.objective.moment_sums import SUM_OF_SQUARES, moment_sums, moments_of
 
-# Share of the memory that moments of the columns may take to be kept: those of 1.28 million columns
-# have 41 MB, and few fits ask for them.  Beyond that they are read anew where they are.
-MOMENTS = 1.0 / 8.0
 # Of the random numbers by which rows are drawn for the sample: the same each time.
 SEED = 0
 
@@ -79,12 +76,10 @@ def survey(source, memory, n_threads=1, shift=False):
         dtype = np.promote_types(dtype, rows.dtype)
     if not facts:
         raise ValueError("the source has no rows; at least one is needed")
-    d, room = moments[0].shape[1], MOMENTS * memory
-    lengths = np.sqrt(moments[0][SUM_OF_SQUARES])
-    moments = moments_of(moments, first) if moments[0].nbytes <= room else None
+    d, lengths = moments[0].shape[1], np.sqrt(moments[0][SUM_OF_SQUARES])
     kept, chosen = sample.rows()
     found = BlockRows(source, n_bytes, facts, d, sparse, dtype, lengths, kept, chosen)
-    found.moments = moments
+    found.moments = moments_of(moments, first)
     found.far = far.centers(d) if shift else None
     return Surveyed(found, *(joined(source, name, parts) for name, parts in beside.items()))
 

@@ -73,7 +73,7 @@ def test_a_direction_without_curvature_is_not_gone_along(curvature, flat, moves)
     found = ConjugateGradients(lambda p: curvature * p, np.array([3.0, 4.0]))
     assert found.advance(flat) == moves
     assert found.step.any() == moves
-    assert moves or found.height == 25.0
+    assert moves or (found.height == 25.0 and not found.advance(flat))
 
 
 def test_a_system_that_is_solved_moves_no_further():

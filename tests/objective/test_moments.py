@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from fastgd import from_chunks
 from fastgd.objective import moments
 from fastgd.objective.moments import row_freedom, sampled_curvature, spread, standard_spectrum
 from fastgd.objective.objective import Objective
@@ -28,6 +29,23 @@ def test_sampled_curvature_is_the_eigenvalue_of_the_matrix(storage, fit_intercep
     found, passes = sampled_curvature(F, F.samples.active(), scales, 2.0, 0)
     assert 0.98 * greatest <= found <= greatest * (1.0 + 1e-12)
     assert passes == 40.0  # 20 products, each of them forth and back, with all rows
+
+
+@pytest.mark.parametrize("d", [3, 400])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_moments_of_blocks_are_those_of_all_rows(d, weighted):
+    """With 400 columns blocks of 5 rows have fewer values than columns: they share one table."""
+    X, y = rows(40, d)
+    X = sp.csr_array(X if d < 10 else X * (np.arange(d) % 7 == 0))
+    weights = np.arange(40) % 3 if weighted else np.ones(40)
+    own = [slice(first, first + 5) for first in range(0, 40, 5)]
+    source = from_chunks(lambda: ((X[part], y[part], weights[part]) for part in own))
+    F = Objective("huber", X, y, sample_weight=weights)
+    others = Objective("huber", source, memory=1e5)
+    for truth, found in zip(F.moments(), others.moments(), strict=True):
+        np.testing.assert_allclose(found, truth, rtol=1e-13, atol=1e-15)
+    if not weighted:
+        assert others.moments()[0] is others.rows.moments[0]  # not kept twice
 
 
 def test_weights_are_repeated_rows_in_sampled_curvature():

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -107,6 +108,19 @@ def test_blocks_are_the_curvature_of_each_prediction():
     for k, factor in enumerate(blocks_at(F, v)):
         block = matrix[k::3, k::3]
         np.testing.assert_allclose(block @ factor.solve(p), p, rtol=1e-6, atol=1e-8)
+
+
+def test_matrices_are_let_go_of_once_there_are_factors():
+    """Six matrices and six factors at once had taken 12 of them and more."""
+    rng = np.random.default_rng(0)
+    n_columns, k = 250, 6
+    F = Objective(Multinomial(k), rng.standard_normal((300, n_columns)), np.arange(300) % k)
+    blocks_at(F, F.start())
+    tracemalloc.start()
+    blocks_at(F, F.start())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 9.0 * 8 * (n_columns + 1) ** 2 + 8 * 300 * 4 * n_columns
 
 
 def test_which_plan_there_is():
