@@ -88,9 +88,13 @@ class _Sparse:
         self.indptr[0] = 0
 
     def add(self, first, batch, where):
+        # Straight into the block; what is 0 is taken out again: with temporary arrays and masks for
+        # all a reading took 1.4 times as long.
         shape = batch.num_rows, len(self.columns)
-        values = np.ones(shape)
-        indices = np.empty(shape, np.int32)
+        begin = int(self.indptr[first])
+        end = begin + shape[0] * shape[1]
+        values = self.data[begin:end].reshape(shape)
+        indices = self.indices[begin:end].reshape(shape)
         for j, column in enumerate(self.columns):
             given = batch.column(column.name)
             if column.levels is None:
@@ -98,11 +102,13 @@ class _Sparse:
                 indices[:, j] = self.starts[j]
             else:
                 codes = self.encoder.codes(given, column, where)
-                values[codes < 0, j] = 0.0
-                indices[:, j] = codes + self.starts[j]
-        stored = values != 0.0
-        begin = self.indptr[first]
+                values[:, j] = codes >= 0
+                np.add(codes, self.starts[j], out=indices[:, j], casting="same_kind")
         ends = self.indptr[first + 1 : first + 1 + batch.num_rows]
+        stored = values != 0.0
+        if stored.all():
+            ends[:] = np.arange(begin + shape[1], end + 1, shape[1])
+            return
         np.cumsum(np.count_nonzero(stored, axis=1), out=ends)
         ends += begin
         self.data[begin : ends[-1]] = values[stored]

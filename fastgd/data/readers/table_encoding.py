@@ -10,6 +10,10 @@ import numpy as np
 from fastgd.data.readers.table_files import Kind
 from fastgd.data.readers.table_values import as_dictionary, integers, refuse_missing
 
+# Integers are looked up in a table where it has fewer entries than this, 0.5 MB: a fifth of the
+# time of a search among 300 levels.
+WIDEST = 1 << 17
+
 
 class TableColumn(NamedTuple):
     """A column of a table.
@@ -111,9 +115,22 @@ class Encoder:
     def _integer_codes(self, column, of):
         values = integers(column)
         levels = np.array(of.levels, np.int64)
+        if of.levels[-1] - of.levels[0] < WIDEST:
+            table = self._table_of(of.name, levels)
+            # Unsigned, so that what is below the first level is beyond the last.
+            places = (values - levels[0]).view(np.uint64)
+            return table[np.minimum(places, np.uint64(table.size - 1))]
         codes = np.searchsorted(levels, values)
         codes[levels[np.minimum(codes, levels.size - 1)] != values] = -1
         return codes
+
+    def _table_of(self, name, levels):
+        """Codes by the distance from the first level; -1 of what is between levels, and last."""
+        if name not in self._seen:
+            table = np.full(levels[-1] - levels[0] + 2, -1, np.int32)
+            table[levels - levels[0]] = np.arange(levels.size)
+            self._seen[name] = table
+        return self._seen[name]
 
     def _text_codes(self, column, of):
         """Levels are looked up once for each dictionary, which many batches share."""

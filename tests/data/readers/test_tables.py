@@ -7,6 +7,7 @@ import gzip
 import pickle
 import re
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,10 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.data.readers import table_files, table_levels
+from fastgd.data.readers.table_encoding import Encoder, TableColumn, TableEncoding
 from fastgd.data.readers.table_files import PARQUET_CHUNK
 from fastgd.data.readers.table_levels import Levels
+from fastgd.data.readers.table_values import Where
 from fastgd.data.readers.tables import from_parquet
 
 pa = pytest.importorskip("pyarrow")
@@ -318,6 +321,31 @@ def test_a_parquet_column_that_is_text_or_a_category_by_its_type(tmp_path):
     table["zip"] = [f"{row:05}" for row in range(61)]
     table.to_parquet(path)
     assert next(from_parquet(path, target="y").blocks(1 << 20)).X.shape == (61, 122)
+
+
+LEAST, MOST = -(2**63), 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        (3,),
+        (-5, 0, 7),
+        (0, 2**17 - 1),
+        (0, 2**17),
+        (LEAST, LEAST + 2),
+        (MOST - 2, MOST),
+        (LEAST, MOST),
+    ],
+)
+def test_codes_of_integers(known):
+    """By a table, and where levels are far apart by a search."""
+    column = TableColumn("x", known)
+    values = [*known, LEAST, MOST, 0, 1, 2, -1, *(one ^ 1 for one in known)]
+    codes = Encoder(TableEncoding((column,)), "zeros").codes(
+        pa.array(values), column, Where(Path("x"), 0)
+    )
+    assert codes.tolist() == [known.index(one) if one in known else -1 for one in values]
 
 
 def test_csv_with_quotes_and_packed(tmp_path):
