@@ -167,6 +167,8 @@ class CsvTable(Table):
             self._chunk = max(CSV_CHUNK, 4 * longest_line(path, 2))
         with naming(path), self._opened() as file:
             self._describe(file.schema)
+        bytes_in = (name for name, one in self.types.items() if one == "binary")
+        self.types |= dict.fromkeys(bytes_in, "bytes that are not UTF-8")
 
     def fits(self, name, kind):
         """Whether a column can be read as one of that kind: as text, any can."""

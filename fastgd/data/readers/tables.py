@@ -53,8 +53,8 @@ def from_parquet(
     weight, offset : str, optional
         Columns with the weight of each row, and with what is added to its prediction.
     categories : sequence of str, optional
-        Columns whose integers are levels, not numbers, and those of text whose levels are mostly
-        numbers.
+        Columns whose integers are levels, not numbers, and those of text, the target included,
+        whose levels are mostly numbers.
     columns : sequence of str, optional
         The columns to use, in this order. By default all but target, weight, offset and pandas'
         index, in the order of the first file.
@@ -160,6 +160,8 @@ class TableSource(BlockSource):
             role: _kind_of_target(first, name) if role == "target" else Kind.NUMBER
             for role, name in roles.items()
         }
+        # Whether a target is text by its type, whatever it looks like.
+        self._text_target = roles.get("target") in first.declared
 
     def blocks(self, n_bytes: int) -> Iterator[Block]:
         """Dense blocks, or CSR without stored zeros, across the files; see `BlockSource.blocks`."""
@@ -211,8 +213,10 @@ class TableSource(BlockSource):
                 raise ValueError(
                     f"column {name!r} is named twice among target, weight, offset and columns"
                 )
+        allowed = {*(first.kinds if self.columns is None else self.columns)}
+        allowed |= {name for role, name in self.roles.items() if role == "target"}
         for name in self.categories:
-            if name not in (first.kinds if self.columns is None else self.columns):
+            if name not in allowed:
                 raise ValueError(f"categories name {name!r}, which is not among columns")
 
     def _found(self):
@@ -252,10 +256,13 @@ class TableSource(BlockSource):
     def _blocks(self, encoding, n_rows, starts):
         unknown = "error" if "error" in (self.unknown, encoding.unknown) else "zeros"
         rows = RowsInMaking(n_rows, Encoder(encoding, unknown), self.roles)
+        labels = self._labels()
         wanted = {column.name: column.kind for column in encoding.columns}
         wanted |= {self.roles[role]: kind for role, kind in self._kinds_of_roles.items()}
         # A batch is a quarter of a block at most.
         for batch, where in self._batches(wanted, max(min(BATCH, n_rows // 4), 1), starts):
+            if labels is not None:
+                labels.add(batch.column(labels.name), where)
             taken = 0
             while taken < batch.num_rows:
                 part = batch.slice(taken, n_rows - rows.n_rows)
@@ -263,8 +270,17 @@ class TableSource(BlockSource):
                 taken += part.num_rows
                 if rows.n_rows == n_rows:
                     yield rows.block()
+        if labels is not None:
+            labels.ordered()
         if rows.n_rows:
             yield rows.block()
+
+    def _labels(self):
+        """Levels of a target of text, None of other targets."""
+        if self._kinds_of_roles.get("target") is not Kind.TEXT:
+            return None
+        name = self.roles["target"]
+        return Levels(name, self._text_target or name in self.categories)
 
     def _batches(self, wanted, n_rows, starts):
         """Batches of all files and where they are; `starts` gets the first row of each file."""

@@ -296,6 +296,25 @@ def test_a_word_in_a_column_of_numbers(written, word):
     assert next(declared.blocks(1 << 20)).X.shape == (61, 61)
 
 
+def test_a_word_in_a_target_of_numbers(written):
+    table = stray("oh").rename(columns={"x": "y", "y": "x"})
+    path = written(table)
+    said = rf"{re.escape(str(path))}, row 40 .*: column 'y' has the word 'oh'"
+    with pytest.raises(ValueError, match=said):
+        list(from_parquet(path, target="y", format=written.format).blocks(100))
+    options = {"target": "y", "categories": ["y"], "format": written.format}
+    for columns in (None, ["x"]):
+        source = from_parquet(path, columns=columns, **options)
+        assert next(source.blocks(1 << 20)).y[40] == "oh"
+
+
+def test_csv_that_is_not_utf_8(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes("y,x\n1,gr\u00fcn\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"column 'x' holds .* \(bytes that are not UTF-8\)"):
+        list(from_parquet(path, target="y", format="csv").blocks(100))
+
+
 def test_a_word_in_a_long_column_of_numbers_is_told_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(table_levels, "MANY", 50)
     path = tmp_path / "rows.csv"
