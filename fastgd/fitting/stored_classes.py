@@ -27,6 +27,8 @@ from fastgd.solvers.gradient.scheduled import (
 )
 from fastgd.solvers.growing_batch import Growing
 from fastgd.solvers.l1.proximal_newton import RowValues
+from fastgd.solvers.l1.vector_matrix_model import Blocks
+from fastgd.solvers.l1.vector_working_set import VectorRowValues
 from fastgd.solvers.newton.subspace import RowSpan, SpanState
 from fastgd.solvers.newton.vector_subspace import VectorRowSpan
 from fastgd.solvers.stochastic.automatic import Tuning as RateTuning
@@ -55,7 +57,8 @@ MEMORIES = {solver.Memory for solver in SOLVERS}
 PARTS = (
     *(State, SpanState, RunRecord, Progress, Curvature),
     *(Factor, RefinedFactor, Bordered, BorderedFactor, Complement, Redundant, Exclusive),
-    *(RowValues, Measured, Bound, Check, History, Plan, Result, StopReason),
+    *(RowValues, VectorRowValues, Blocks, Measured),
+    *(Bound, Check, History, Plan, Result, StopReason),
     *(Run, KeptRun, Trail, Underway),
 )
 REGISTERED = Registry(

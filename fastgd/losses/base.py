@@ -208,6 +208,12 @@ class VectorLoss(Component, family=True):
         """
 
     @python_only
+    def curvature_root(self, predictions):
+        """Vectors r, (n_samples, K), with H + r r' diagonal in each row, for a class whose H is of
+        this kind; None, as by default, for others.
+        """
+
+    @python_only
     def n_predictions(self, targets) -> int:
         """Return K, the number of predictions that targets, (n_samples, n_targets), ask for; by
         default n_targets.

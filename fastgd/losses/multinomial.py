@@ -119,6 +119,11 @@ class Multinomial(VectorLoss):
         return logarithms - logarithms.mean()
 
     @python_only
+    def curvature_root(self, predictions):
+        """The probabilities."""
+        return self.probability(predictions)
+
+    @python_only
     def n_predictions(self, targets) -> int:
         largest = np.max(targets)
         if not (np.shape(targets)[1] == 1 and (np.floor(targets) == targets).all()):

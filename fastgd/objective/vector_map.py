@@ -220,10 +220,11 @@ class VectorMap:
         F = self.objective
         ranges, cuts = self._rows
         totals = np.zeros(cuts.size - 1)
+        length = max(self._length, VALUES // F.n_predictions)  # no row of X is read
 
         def work(first, last):
             for b in range(first, last):
-                for chosen in chunks(merged(ranges[cuts[b] : cuts[b + 1]]), self._length):
+                for chosen in chunks(merged(ranges[cuts[b] : cuts[b + 1]]), length):
                     data = F.loss, *samples_of(F.samples, chosen), intercept, predictions[chosen]
                     out = NO_TABLE if found is None else np.empty(predictions[chosen].shape)
                     totals[b] += passes.vector_losses(

@@ -234,3 +234,94 @@ def column_epoch(
                 largest = max(largest, abs(step) * curvature)
                 fallen += 0.5 * curvature * step * step
     return largest, fallen
+
+
+@kernel
+def vector_matrix_descent(matrices, starts, ranks, gradient, coef, strengths, tolerance, most):
+    """Coordinate descent on gradient'e + e' B e / 2 + sum strengths |coef + e|, B being matrices of
+    each prediction and `ranks`, (rows, numbers): B = P + sum_r numbers[r] rows[r] rows[r]'.
+
+    `matrices` are those of P, one after the other; `gradient`, which leaves out the ranks, and
+    `coef` move along.  Ends once no coordinate's step changes its derivative by more than
+    `tolerance`, or after `most` epochs.  Those that are 0 are looked at first, and whenever the
+    others have come to rest.
+    """
+    rows, numbers = ranks
+    n_ranks, n_blocks = numbers.shape[0], starts.shape[0] - 1
+    along, diagonal = np.zeros(n_ranks), np.empty(coef.shape[0])
+    offset = 0
+    for b in range(n_blocks):
+        size = starts[b + 1] - starts[b]
+        for a in range(size):
+            c = starts[b] + a
+            diagonal[c] = matrices[offset + a * size + a]
+            for r in range(n_ranks):
+                diagonal[c] += numbers[r] * rows[c, r] * rows[c, r]
+        offset += size * size
+    whole = True
+    for _ in range(most):
+        largest, offset = 0.0, 0
+        for b in range(n_blocks):
+            first, size = starts[b], starts[b + 1] - starts[b]
+            for a in range(size):
+                c = first + a
+                old, curvature = coef[c], diagonal[c]
+                if curvature > 0.0 and (whole or old != 0.0 or strengths[c] == 0.0):
+                    slope = gradient[c]
+                    for r in range(n_ranks):
+                        slope += rows[c, r] * along[r]
+                    coef[c] = coordinate_minimum(old, slope, curvature, strengths[c])
+                    step = coef[c] - old
+                    if step != 0.0:
+                        for r in range(n_ranks):
+                            along[r] += numbers[r] * step * rows[c, r]
+                        line = offset + a * size
+                        for m in range(size):
+                            gradient[first + m] += step * matrices[line + m]
+                        largest = max(largest, abs(step) * curvature)
+            offset += size * size
+        if largest <= tolerance and whole:
+            break
+        whole = largest <= tolerance
+
+
+@kernel(relaxed=True)
+def vector_column_epoch(
+    data, order, diagonal, curved, roots, slopes, coef, changes, l1, l2, n_penalised
+):
+    """Coordinate descent on the model of K predictions on its columns, once in this order; the
+    largest change of a derivative.
+
+    `data` are values, row numbers and starts of columns; of each coordinate the place of its
+    column, and its prediction.  The second derivative of row i is diag(curved[i]) - roots[i]
+    roots[i]'; its first, `slopes`, (n, K), `coef` and `diagonal`, 0 where it is not known yet, move
+    along.  `changes[c]` is how much coordinate c's step changed its derivative.
+    """
+    values, rows, starts, places, which = data
+    largest, k = 0.0, slopes.shape[1]
+    for m in range(order.shape[0]):
+        c = order[m]
+        own, start, stop = which[c], starts[places[c]], starts[places[c] + 1]
+        derivative = 0.0
+        for a in range(start, stop):
+            derivative += values[a] * slopes[rows[a], own]
+        if diagonal[c] == 0.0:
+            for a in range(start, stop):
+                root = roots[rows[a], own]
+                diagonal[c] += values[a] * values[a] * (curved[rows[a], own] - root * root)
+            diagonal[c] += l2 if c < n_penalised else 0.0
+        curvature, old = diagonal[c], coef[c]
+        derivative += l2 * old if c < n_penalised else 0.0
+        if curvature > 0.0:
+            coef[c] = coordinate_minimum(old, derivative, curvature, l1 if c < n_penalised else 0.0)
+            step = coef[c] - old
+            changes[c] = abs(step) * curvature
+            if step != 0.0:
+                for a in range(start, stop):
+                    i, move = rows[a], step * values[a]
+                    share = move * roots[i, own]
+                    for p in range(k):
+                        slopes[i, p] -= share * roots[i, p]
+                    slopes[i, own] += move * curved[i, own]
+                largest = max(largest, abs(step) * curvature)
+    return largest
