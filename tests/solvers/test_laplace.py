@@ -74,6 +74,18 @@ def test_streams_of_noisy_amounts_get_what_the_columns_tell(loss, order):
     assert gain >= 0.9 * (constant - best.objective_)
 
 
+def test_a_chunk_lowers_no_prediction_by_more_than_its_steps_may():
+    """Whatever follows for rows far out: the first amount that comes there would be the dearer."""
+    rng = np.random.default_rng(0)
+    x = np.append(rng.standard_normal(500), 10.0)
+    y = np.append(rng.gamma(1.0, 500.0, 500), 500.0)
+    model = GDRegressor(Tweedie(1.9)).partial_fit(x[:100, None], y[:100])
+    before = np.log(model.predict(x[:, None]))
+    model.partial_fit(x[:, None], np.where(x < 0.0, y, 0.0))
+    fallen = before - np.log(model.predict(x[:, None]))
+    assert 2.0 < fallen.max() <= 3.0 + 1e-9
+
+
 def test_dense_and_sparse_rows_pickles_and_weights():
     X, y = amounts(n=300)
     weights = np.random.default_rng(0).integers(0, 3, 300).astype(float)
