@@ -12,24 +12,21 @@ from fastgd.linalg.power_iteration import largest_eigenvalue
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.moment_sums import LARGEST
 
-# Rows that plans look at, which ask for an order of magnitude: 1,000 rows of 100 columns take the
-# power method 0.5 ms; the spread of 100 normal columns, 1.1 over 20,000 rows, was 3.9, 2.1, 1.6,
-# 1.4 from 100, 300, 1,000, 3,000 of them.
+# Rows that plans look at, which ask for an order of magnitude: ten products with 1,000 rows of 100
+# columns take 0.5 ms.
 FEWEST_ROWS = 100
 SAMPLE_ROWS = 1000
-# Products of the power iteration: for plans, which need the order of magnitude, and for steps.
-SPREAD_PRODUCTS = 10
-SPREAD_SEED = 1
+# Products for plans, which need the order of magnitude.
+SPECTRUM_PRODUCTS = 10
+SPECTRUM_SEED = 1
 # Values that products with a sample may read even where they are more than a fifth of all.
 FEW_VALUES = 200_000
 # Columns to a row, beyond which the lower end of their spectrum is next to 0 by chance alone.
 MOST_SHARE = 0.95
+# Products of the power iteration that steps rest on.
 CURVATURE_PRODUCTS = 20
 # From so many columns on, those that some rows touch are numbered anew.
 MANY_COLUMNS = 2**18
-# 64 rows tell the overlap to a few per cent (0.149 of 300 rows of 2,000 normal numbers, 0.152 from
-# all) in 0.4 ms.
-OVERLAP_ROWS = 64
 # So many tell how free rows are of the others, in 2 ms: of 400 rows of 432 normal numbers that they
 # lie in 421 to 447 directions.
 FREEDOM_ROWS = 128
@@ -39,13 +36,6 @@ def column_scales(objective):
     """Greatest |x| of each column, 1 for a column of zeros: what one-sample steps divide by."""
     largest = objective.moments()[0][LARGEST]
     return np.where(largest > 0.0, largest, 1.0)
-
-
-def spread(objective):
-    """Greatest curvature of the columns over the mean one, from some of the rows by power
-    iteration.
-    """
-    return measured_once(objective, _spread)
 
 
 def measured_once(objective, measure):
@@ -69,16 +59,7 @@ def _mean_square(objective):
     return float((sample * sample).sum()) / sample.shape[0]
 
 
-def _spread(objective):
-    sample = sample_of_rows(objective)
-    shape, total = sample.shape, float((sample * sample).sum())
-    narrow = _of_its_columns(sample)
-    start = narrow.sum(axis=0) + np.sqrt(total) / shape[1]
-    largest = largest_eigenvalue(lambda v: narrow.T @ (narrow @ v), start, SPREAD_PRODUCTS)
-    return largest * min(shape) / total if largest > 0.0 else 1.0
-
-
-def _of_its_columns(sample):
+def of_touched_columns(sample):
     """The rows on the columns that they touch, where these are few of many: of four million columns
     products with some of the rows took 0.2 s.
     """
@@ -120,8 +101,8 @@ def _standard_spectrum(objective):
         images = sample.T @ changes - means * changes.sum()
         return scales * (images / n_rows + ridge * coef)
 
-    start = np.random.Generator(np.random.PCG64(SPREAD_SEED)).standard_normal(d)
-    values = ritz_values(product, start * (scales > 0.0), SPREAD_PRODUCTS)
+    start = np.random.Generator(np.random.PCG64(SPECTRUM_SEED)).standard_normal(d)
+    values = ritz_values(product, start * (scales > 0.0), SPECTRUM_PRODUCTS)
     if values[0] <= 0.0:
         return np.ones(1)
     few, all_rows = (np.sqrt(min(d / m, MOST_SHARE)) for m in (n_rows, n))
@@ -203,21 +184,6 @@ def row_coupling(objective):
     if F.has_moments:
         return float(F.moments()[1][2]) / (F.l2 * F.n_active)
     return measured_once(F, _mean_square) / (F.l2 * F.n_active)
-
-
-def row_overlap(objective):
-    """How much the others' steps undo a row's, added up: the mean over some of the rows that count.
-
-    A step that moves the prediction for row j by 1 moves that for row i by cos |x_i| / |x_j|:
-    squared cosines tell of rows of one length, and of the longer row in other pairs.
-    """
-    F = objective
-    products = _products(F, OVERLAP_ROWS)
-    lengths = np.sqrt(np.maximum(np.diag(products), np.finfo(float).tiny))
-    with np.errstate(over="ignore"):
-        shares = np.square(products / lengths / np.minimum(lengths, lengths[:, None]))
-    np.fill_diagonal(shares, 0.0)
-    return float(shares.sum()) / max(len(shares) * (len(shares) - 1), 1) * F.n_active
 
 
 def _products(objective, wanted):

@@ -5,8 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import from_chunks
-from fastgd.objective import moments
-from fastgd.objective.moments import row_freedom, sampled_curvature, spread, standard_spectrum
+from fastgd.objective.moments import row_freedom, sampled_curvature, standard_spectrum
 from fastgd.objective.objective import Objective
 
 
@@ -58,24 +57,6 @@ def test_weights_are_repeated_rows_in_sampled_curvature():
         for F in (weighted, repeated)
     )
     assert one == pytest.approx(other, rel=0.02)
-
-
-def test_spread_is_greatest_curvature_over_the_mean_one():
-    X, y = rows(n=90)
-    X[:, 0] *= 3.0  # far from the second one, ten products are many
-    values = np.linalg.eigvalsh(X.T @ X)
-    assert spread(Objective("huber", X, y)) == pytest.approx(values[-1] / values.mean(), rel=1e-6)
-    assert spread(Objective("huber", np.zeros((3, 2)), np.ones(3))) == 1.0
-
-
-def test_a_spread_on_the_columns_that_rows_touch_is_that_of_all(monkeypatch):
-    rng = np.random.default_rng(0)
-    X = sp.random_array((40, 600), density=0.01, rng=rng, format="csr")
-    found = []
-    for many in (600, 601):
-        monkeypatch.setattr(moments, "MANY_COLUMNS", many)
-        found.append(moments._spread(Objective("squared_error", X, rng.standard_normal(40))))
-    assert found[0] == pytest.approx(found[1], rel=1e-12)
 
 
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=lambda one: one.__name__)
