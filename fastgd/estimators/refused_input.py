@@ -11,6 +11,8 @@ NO_NUMBERS = ("float()", "int()", "must be", "can't convert", "cannot")
 
 # What is missing or infinite, as it prints.
 MISSING = ("None", "nan", "NaN", "<NA>", "NaT", "inf", "-inf")
+# Characters of a text that a message repeats, its first words included.
+LONGEST = 100
 
 
 class NotNumbersError(ValueError, TypeError):
@@ -49,8 +51,12 @@ def explained(error, X, y=None):
         column = _column_of_text(X)
         if column is None:
             return ValueError(f"y holds text ({text}); GDClassifier predicts labels of any kind")
+        # One dimension: documents, of which the message would repeat a whole one.
+        documents = np.ndim(X) == 1
+        maker = "HashingVectorizer or TfidfVectorizer" if documents else "OneHotEncoder"
+        shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}...'"
         return ValueError(
-            f"{text}{column}: encode text as numbers first, for example with OneHotEncoder"
+            f"{shown}{column}: encode text as numbers first, for example with {maker}"
         )
     return explained_labels(error, y)
 

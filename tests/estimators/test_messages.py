@@ -55,6 +55,17 @@ def test_parameters_of_other_libraries(name, value, message):
             kind(**{name: value})
 
 
+def test_texts_are_told_what_makes_columns_of_their_words():
+    texts = ["so far the best of all worlds " * 50, "a short one"]
+    for call in (
+        lambda: GDClassifier().fit(texts, [0, 1]),
+        lambda: GDClassifier().partial_fit(texts, [0, 1], classes=[0, 1]),
+    ):
+        with pytest.raises(ValueError, match="with HashingVectorizer or TfidfVectorizer") as error:
+            call()
+        assert len(str(error.value)) < 250
+
+
 def test_arguments_of_fit_elsewhere():
     class Mine(GDClassifier):
         """Whose name a message is to have."""
