@@ -154,12 +154,13 @@ class VectorWorkingSet(Solver):
     >>> from fastgd.losses import Multinomial
     >>> from fastgd.objective.objective import Objective
     >>> X = np.array([[0.0, 1.0], [1.0, -1.0], [2.0, 1.0], [3.0, -1.0]])
-    >>> solver = VectorWorkingSet(Objective(Multinomial(3), X, [0, 1, 1, 2], "l1", 0.1))
-    >>> state = solver.start(solver.objective.start())
+    >>> F = Objective(Multinomial(3), X, [0, 1, 1, 2], penalty="l1", alpha=0.1)
+    >>> solver = VectorWorkingSet(F)
+    >>> state = solver.start(F.start())
     >>> for _ in range(20):
     ...     solver.advance(state)
     >>> state.point[:6].reshape(2, 3).round(2).tolist()
-    [[-1.07, 0.0, 1.07], [0.0, 0.0, 0.0]]
+    [[-1.44, 0.0, 1.44], [0.36, 0.0, -0.36]]
     """
 
     Memory = VectorWorkingSetMemory
