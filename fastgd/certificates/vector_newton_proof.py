@@ -52,8 +52,9 @@ class VectorNewtonProof(NewtonProof):
     def holds(self):
         """Whether it holds for this loss and penalty, whatever a matrix would cost."""
         F = self.objective
+        quadratic = F.term.coupled and F.term.smooth
         return (
-            F.elastic
+            (F.elastic or quadratic)
             and F.l1 == 0.0
             and F.loss_smooth
             and F.loss.convex

@@ -27,6 +27,9 @@ def vector_gram(F, v):
     """
     matrix = _completed(F, F.added(_formed_sum, v) / F.n_active)
     n_coef, step = F.n_features * F.n_predictions, len(matrix) + 1
+    if F.term.coupled:
+        F.term.add_curvature(matrix[:n_coef, :n_coef])
+        return matrix
     matrix.ravel()[: n_coef * step : step] += F.penalty_curvature(v)
     return matrix
 
@@ -67,11 +70,14 @@ def hold_shifts(F, matrix):
     directions: nothing changes along what is orthogonal to them, as gradients are.
 
     The matrix is written over.  Shifts of coefficients have the curvature of an L2 penalty, where
-    there is one.
+    there is one, or of a quadratic form but for the directions along which it is 0.
     """
     if not F.loss.shift_invariant:
         return matrix
     k, d = F.n_predictions, F.n_features
+    if F.term.coupled:
+        zero, typical = F.term.flat(), float(matrix.diagonal()[: d * k].mean())
+        matrix[: d * k, : d * k] += np.kron(zero @ zero.T, np.full((k, k), typical / k))
     flat = (
         range(d + F.fit_intercept) if F.l2 == 0.0 and F.elastic else range(d, d + F.fit_intercept)
     )

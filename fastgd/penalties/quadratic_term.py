@@ -30,6 +30,8 @@ class QuadraticTerm(WeightedTerm):
     (2.0, [-2.0, 2.0])
     """
 
+    coupled = True
+
     def __init__(self, matrix, l1, low, high, n_predictions=1):
         super().__init__(l1, np.zeros(1), low, high, n_predictions)
         self.matrix, self.n_predictions = matrix, n_predictions
@@ -83,8 +85,15 @@ class QuadraticTerm(WeightedTerm):
         return self.gradient
 
     def add_curvature(self, matrix):
-        """Add P, for one prediction."""
-        matrix += self.matrix.toarray()
+        """Add P, of each prediction."""
+        k, form = self.n_predictions, self.matrix.toarray()
+        for own in range(k):
+            matrix[own::k, own::k] += form
+
+    def flat(self):
+        """Directions along which the form is 0 but for rounding, (d, m), orthonormal."""
+        values, vectors = np.linalg.eigh(self.matrix.toarray())
+        return vectors[:, values <= EPS * values.size * np.abs(values).max(initial=0.0)]
 
     def prox(self, coef, rates, whole=False):
         """That of corners and bounds."""

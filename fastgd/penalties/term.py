@@ -40,6 +40,8 @@ class Term:
     separable : bool
         Whether it has arrays `thresholds`, `curvatures`, `low` and `high`, with which the closed
         forms of each coefficient are those of an elastic net within bounds.
+    coupled : bool
+        Whether its smooth part is a quadratic form, whose second derivative is not diagonal.
     stationary : bool
         Whether it is not convex, and what it says of subgradients is exact.
     grouped : bool
@@ -56,6 +58,7 @@ class Term:
     certified = False
     separable = False
     grouped = False
+    coupled = False
     stationary = False
     l1 = 0.0
     l2 = 0.0

@@ -12,6 +12,8 @@ from fastgd.losses.multinomial import Multinomial
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.objective.vector_gram import hold_shifts
+from fastgd.penalties.quadratic import with_quadratic
+from fastgd.penalties.separable import L2
 from fastgd.solvers.base import Curvature
 from support.components import ToySoftmax
 from support.twins import with_jit
@@ -105,3 +107,38 @@ def test_a_fit_is_proved_with_and_without_a_penalty(alpha, scale):
     model = GDClassifier(alpha=alpha, tol=1e-6).fit(X, y)
     assert model.bound_kind_ == "proof"
     assert model.converged_
+
+
+# Of differences, which are 0 for equal coefficients, and a form that is positive definite.
+CHAIN = np.array([[1.0, -1.0, 0.0], [-1.0, 2.0, -1.0], [0.0, -1.0, 1.0]])
+FORMS = pytest.mark.parametrize("form", [CHAIN, CHAIN + 0.1 * np.eye(3)], ids=["flat", "definite"])
+
+
+@FORMS
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_proofs_under_a_quadratic_form_are_above_what_is_true(form, fit_intercept):
+    plain, X = problem(3, fit_intercept=fit_intercept)
+    y, penalty = plain.samples.targets[:, 0], with_quadratic(L2(), form)
+    options = {"penalty": penalty, "alpha": 0.05, "fit_intercept": fit_intercept}
+    F = Objective(Multinomial(3), X, y, **options)
+    matrix = F.curvature_matrix(F.start())
+    products = np.array([F.hessian_product(F.start(), one) for one in np.eye(F.size)])
+    np.testing.assert_allclose(matrix, products, atol=1e-12 * np.abs(matrix).max())
+    best = optimum(F)
+    least = F.value(best)
+    proof = VectorNewtonProof(F)
+    for size in (1e-2, 1e-4):
+        v = best + size * np.random.default_rng(7).normal(size=F.size) / np.sqrt(F.size)
+        value, gradient = F.value_and_gradient(v)
+        bound = proof.prove(v, value, gradient, 1.0)
+        assert value - least <= bound.value
+        if size < 1e-3:
+            assert bound.value <= 1.5 * (value - least) + 1e-12
+
+
+@FORMS
+def test_a_quadratic_form_on_several_classes_is_proved(form):
+    F, X = problem(3)
+    model = GDClassifier(P2=form, alpha=0.01, tol=1e-6).fit(X, F.samples.targets[:, 0])
+    assert model.converged_
+    assert model.suboptimality_ <= 1e-6
