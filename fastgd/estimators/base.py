@@ -472,7 +472,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         # Whoever pressed a key knows, and a warning that is an error would keep it from them.
         if short and self.stop_reason_ is not StopReason.INTERRUPTED:
             worst = max(short, key=lambda result: result.suboptimality)
-            warnings.warn(ending(worst, self.tol, self.max_iter), ConvergenceWarning, stacklevel=7)
+            warnings.warn(ending(worst, self.tol, self.max_iter), ConvergenceWarning, stacklevel=8)
 
     def _short_of_tol(self, results):
         """The results that fall short of what `tol` asks for: at 0, of rounding."""

@@ -224,6 +224,7 @@ class Descent:
         self.progress = Progress()
         self.likely = None  # F*, where an estimate ends the run
         self.left_early = False  # whether another plan is expected to be there first
+        self.to_go: float | None = None  # by its own pace, then
 
     def _iterate(self, state, start_point, done):
         """Iterations and checks after so many, until one of them is the last: the reason."""
@@ -352,6 +353,8 @@ class Descent:
                 reason = self._settled(check, rule)
             self.left_early = reason is not None and isinstance(rule, Overdue | Outpaced | Slow)
             if reason is not None:
+                if isinstance(rule, Overdue | Slow):
+                    self.to_go = rule.left(self.history)
                 return reason
         return None
 
@@ -459,7 +462,9 @@ class Descent:
             reason = StopReason.CONVERGED
         advice = ending.advice(self.solver, chosen, reason, self.history, self.tol)
         found = chosen.objective, bound, suboptimality
-        return Result(chosen.point, *found, reason, self.history, state, advice, chosen.doubt)
+        return Result(
+            chosen.point, *found, reason, self.history, state, advice, chosen.doubt, self.to_go
+        )
 
     def _note(self, state, value, bound, suboptimality, score, loss=np.nan, sampled=np.nan):
         self.history.append(

@@ -2,13 +2,13 @@
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from fastgd.certificates.bound import Bound
 from fastgd.data.rows import StridedRows
-from fastgd.fitting.choose_solver import batch_sizes, is_open, of_plan, takeovers
+from fastgd.fitting.choose_solver import batch_sizes, is_open, is_unknown, of_plan, takeovers
 from fastgd.fitting.ending import ENDS, LEAST, NO_MORE, below_rounding, smallest_tol
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
 from fastgd.fitting.result import Result
@@ -40,12 +40,16 @@ class Trail:
         That led to it.
     seconds : float
         How long these took, of what they share.
+    to_go : list of float or None
+        What each of those before had left at its own pace, in passes' worth of time, where it was
+        left for another one; None where it brought no more.
     """
 
     tried: list[Plan]
     result: Result | None = None
     updates: int = 0
     seconds: float = 0.0
+    to_go: list[float | None] = field(default_factory=list)
 
 
 def run_by_plans(task, objective, go, start, state, trail=None, spent=0.0):
@@ -91,8 +95,9 @@ def run_by_plans(task, objective, go, start, state, trail=None, spent=0.0):
         if below_rounding(result, tol):
             result = replace(result, reason=StopReason.PLATEAU, advice=smallest_tol(result))
             break
+        trail.to_go.append(result.to_go)
         try:
-            changed = _changed(task, objective, trail.tried, result)
+            changed = _changed(task, objective, trail, result)
         except KeyboardInterrupt:
             result.reason = StopReason.INTERRUPTED
             break
@@ -130,9 +135,9 @@ def _rule_of(settings, tried):
     return find_rule(name if settings.solver == "auto" else settings.solver, settings.momentum)
 
 
-def _changed(task, objective, tried, result):
+def _changed(task, objective, trail, result):
     """Plan and rule to go on with, or None."""
-    settings = task.settings
+    settings, tried = task.settings, trail.tried
     if int(result.history["iteration"][-1]) >= task.max_iter:
         return None
     succeeded = may_be_succeeded(settings, tried[0], objective)
@@ -140,7 +145,7 @@ def _changed(task, objective, tried, result):
         return successor(settings, objective, tried[0], int(result.history["iteration"][-1]))
     automatic = settings.solver == "auto" or succeeded
     ending = _ending(tried[-1], result, settings.tol)
-    return next_plan(tried, objective, ending, automatic, settings.tol)
+    return next_plan(tried, objective, ending, automatic, settings.tol, trail.to_go)
 
 
 def _judge_ending(result, tol):
@@ -199,7 +204,12 @@ def continued(before, after, tol=0.0):
         before.history["bound"][-1] = better.bound.value if better.bound.kind == "proof" else np.inf
         before.history["suboptimality"][-1] = better.suboptimality
     return replace(
-        better, reason=after.reason, history=before.history, state=after.state, advice=after.advice
+        better,
+        reason=after.reason,
+        history=before.history,
+        state=after.state,
+        advice=after.advice,
+        to_go=after.to_go,
     )
 
 
@@ -241,22 +251,55 @@ def _ending(plan, result, tol):
     )
 
 
-def next_plan(tried, F, ending, automatic=True, tol=None):
+def next_plan(tried, F, ending, automatic=True, tol=None, to_go=()):
     """Plan and rule to go on with where the last of `tried` turned out wrong; None where all others
     were tried, too.
+
+    Before those whose need nobody can tell, one that was left for another plan is taken up again,
+    that with least `to_go` at its own pace: it did come closer, and the forecast for which it was
+    left was wrong.
 
     `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the
     interior point method left.
     """
-    known = {(plan.solver, plan.form) for plan in tried}
+    known = set(map(_name, tried))
+    left = _left_early(tried, to_go) if automatic else None
     for solver, told in _after(tried[-1], takeovers(F, tol)):
         name = solver.rule_name or solver.name
-        if (name, solver.form) not in known and (automatic or _follows_a_name(solver, told, F)):
-            rule = Rule.named(name)() if solver.rule_name else None
-            along = "one-row steps" if name == "gd" else f"{name} {solver.form}".rstrip()
-            reasons = (*tried[-1].reasons, f"{ending}, so {along} went on from there")
-            return Plan(name, solver.batch_sizes[0], "auto", reasons, solver.form), rule
-    return None
+        if (name, solver.form) in known or not (automatic or _follows_a_name(solver, told, F)):
+            continue
+        if left is not None and is_unknown(told):
+            break
+        rule = Rule.named(name)() if solver.rule_name else None
+        along = "one-row steps" if name == "gd" else f"{name} {solver.form}".rstrip()
+        reasons = (*tried[-1].reasons, f"{ending}, so {along} went on from there")
+        return Plan(name, solver.batch_sizes[0], "auto", reasons, solver.form), rule
+    if left is None:
+        return None
+    along = f"{left.solver} {left.form}".rstrip()
+    reasons = (*tried[-1].reasons, f"{ending}, so {along} was taken up again")
+    return replace(left, batch_size=batch_sizes()[left.solver][0], reasons=reasons), None
+
+
+def _left_early(tried, to_go):
+    """What had least left at its own pace of the plans that were left for another one; None where
+    there is none but the last, or one was taken up again before.
+    """
+    places = [place for place, least in enumerate(to_go[:-1]) if least is not None]
+    if not places or len(set(map(_name, tried))) < len(tried):
+        return None
+    return tried[min(places, key=lambda place: to_go[place])]
+
+
+def is_again(tried):
+    """Whether the last plan was left before: no other one is better, so it goes on as if it had
+    been named.
+    """
+    return _name(tried[-1]) in map(_name, tried[:-1])
+
+
+def _name(plan):
+    return plan.solver, plan.form
 
 
 def _follows_a_name(solver, told, F):

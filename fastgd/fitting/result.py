@@ -53,6 +53,9 @@ class Result:
         For the warning of a fit that did not reach tol: a remedy for this run, "" for none.
     doubt : float
         What the objective may be wrong by; the bound takes it in.
+    to_go : float or None
+        What was left at its own pace, in passes' worth of time, where the run was left because
+        another plan is expected to take less.
     """
 
     point: np.ndarray
@@ -64,6 +67,7 @@ class Result:
     state: State | None
     advice: str = ""
     doubt: float = 0.0
+    to_go: float | None = None
 
     @property
     def rounded(self):

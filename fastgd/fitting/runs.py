@@ -17,7 +17,7 @@ from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent, Underway
 from fastgd.fitting.observers import Ended, NoRecorder, Recorder, Together, Watch
 from fastgd.fitting.plan import INTERIOR_POINT
-from fastgd.fitting.replan import Trail, forecast, next_plan, run_by_plans
+from fastgd.fitting.replan import Trail, forecast, is_again, next_plan, run_by_plans
 from fastgd.fitting.result import Result
 from fastgd.fitting.separation import SEPARATED, is_separated
 from fastgd.fitting.stopping import (
@@ -459,6 +459,8 @@ def _rules_of_rivals(settings, tried, objective, unit):
     F, plan, tol = objective, tried[-1], settings.tol
     if settings.solver != "auto" or plan.solver in Rule.members():
         return []
+    if is_again(tried):
+        return []
     solver = of_name(plan.solver, F, tol, plan.form)
     jumps = F.loss_smooth and F.loss.self_concordance is None and plan.form != INTERIOR_POINT
     newton, guessed = plan.solver == "newton" and jumps, solver in FORECAST_BY_GUESS
@@ -515,7 +517,9 @@ def _rules(task, tried, solver, max_time):
         if not solver.own_steps and plan.learning_rate != "adaptive":
             rules.append(Plateau(tol, settings.n_iter_no_change))
         if plan.solver in ("newton", "lbfgs", "nesterov"):
-            automatic = settings.solver == "auto" and not _is_last(tried, solver.objective, tol)
+            automatic = settings.solver == "auto" and not (
+                is_again(tried) or _is_last(tried, solver.objective, tol)
+            )
             path = is_open("newton", INTERIOR_POINT, solver.objective)
             # Newton's method that was named, too, may become an interior point method, once it
             # brings no more.

@@ -241,7 +241,7 @@ class Overdue(StoppingRule):
         spent = self.worth * history["passes"][-1]
         if spent > self.MOST * max(self.forecast, self.other):
             return StopReason.PLATEAU
-        left = self.worth * self.left(history)
+        left = self.left(history)
         if spent > min(self.forecast, self.other):
             return StopReason.PLATEAU if left > self.other else None
         tried = spent > self.TRIED * self.other
@@ -249,8 +249,8 @@ class Overdue(StoppingRule):
         return StopReason.PLATEAU if hopeless else None
 
     def left(self, history):
-        """Passes that are left at the pace of the last ones; inf where nothing came closer, 0 where
-        there is nothing yet to compare a bound with.
+        """What is left at the pace of the last passes, in passes' worth of time; inf where nothing
+        came closer, 0 where there is nothing yet to compare a bound with.
         """
         passes, far = np.array(history["passes"]), np.array(history["suboptimality"])
         half = passes <= 0.5 * passes[-1]
@@ -260,7 +260,7 @@ class Overdue(StoppingRule):
         if not before.size or not 0.0 < far[-1] < far[before[-1]]:
             return np.inf
         pace = np.log(far[before[-1]] / far[-1]) / (passes[-1] - passes[before[-1]])
-        return float(np.log(max(far[-1] / self.tol, 1.0)) / pace)
+        return float(self.worth * np.log(max(far[-1] / self.tol, 1.0)) / pace)
 
 
 class Outpaced(StoppingRule):

@@ -13,7 +13,7 @@ from fastgd.certificates.bound import Bound
 from fastgd.fitting import runs as fitting
 from fastgd.fitting.history import History
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, Settings, make_plan
-from fastgd.fitting.replan import continued, forecast, next_plan
+from fastgd.fitting.replan import continued, forecast, is_again, next_plan
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import Overdue, Slow, StopReason
 from fastgd.objective.cost_model import visit_cost
@@ -191,6 +191,32 @@ def test_no_plan_comes_twice(loss, penalty):
     assert next_plan([Plan("gd", 1, "auto")], F, "") is None
 
 
+def test_what_was_left_early_is_taken_up_again_before_plans_whose_need_nobody_can_tell():
+    rng = np.random.default_rng(0)
+    F = Objective("poisson", rng.normal(size=(40, 60)), rng.poisson(1.0, 40) * 1.0, alpha=1e-3)
+    newton, sdca = Plan("newton", "growing", "auto", method="Newton"), Plan("sdca", 1, "auto")
+
+    def following(tried, to_go, **settings):
+        return next_plan(tried, F, "it ended", to_go=to_go, **settings)[0]
+
+    # Neither what brought no more, nor the last one at once, nor anything for who named a solver.
+    assert following([newton, sdca], [None, None]).solver == "lbfgs"
+    assert following([newton, sdca], [None, 50.0]).solver == "lbfgs"
+    again = following([newton, sdca], [100.0, 50.0])
+    assert (again.solver, again.batch_size, again.method) == ("newton", "full", "Newton")
+    assert "it ended, so newton was taken up again" in str(again)
+    assert following([newton], [100.0]).solver == "sdca"
+    lbfgs = Plan("lbfgs", "full", "auto")
+    assert following([newton, sdca, lbfgs], [np.inf, 900.0, None]).solver == "sdca"
+    # It goes on as if it had been named, and is the only one that comes twice.
+    tried = [newton, sdca, again]
+    assert is_again(tried)
+    assert not is_again([*tried, lbfgs])
+    assert not fitting._rules_of_rivals(Settings(), tried, F, abs)
+    assert following(tried, [100.0, 50.0, None]).solver == "lbfgs"
+    assert following([*tried, lbfgs], [100.0, 50.0, None, None]).solver == "nesterov"
+
+
 def test_a_known_forecast_is_a_rival_however_much_it_tells():
     """Counts of 898 rows on 4,269 one-hot columns beside a raw one, no penalty: past gradients took
     1,411 passes and proved 1e-2, for elimination, which takes 29, was told to be worth 1,713.
@@ -203,7 +229,7 @@ def test_a_known_forecast_is_a_rival_however_much_it_tells():
     )
     X = sp.csr_array(sp.hstack([*levels, np.floor(rng.uniform(0.0, 500.0, (n, 1)))]))
     F = Objective("poisson", X, rng.poisson(0.7, n).astype(float), penalty=None)
-    tried = [make_plan(Settings(), F)[0]]
+    tried = [Plan("newton", "full", "auto")]
     other = next_plan(tried, F, "")[0]
     assert other.form == "by elimination"
     assert forecast(other, F, 1e-4).passes > LAST_RESORT

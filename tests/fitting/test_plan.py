@@ -23,7 +23,6 @@ from fastgd.solvers.interior_point.column_generation import PathOnColumns
 from fastgd.solvers.l1.working_set import WorkingSet
 from fastgd.solvers.newton.cholesky import Newton, likely_steps
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
-from fastgd.solvers.newton.subspace import RowSpan
 from fastgd.solvers.newton.vector_blocks import BlockNewton
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
 from fastgd.solvers.newton.vector_subspace import VectorRowSpan
@@ -47,7 +46,7 @@ def classes(n, d, density=1.0, seed=0):
         ((200, 5), "log_loss", {}, "newton", "full", Newton),
         ((60_000, 20), "log_loss", {}, "newton", "growing", Growing),
         ((60_000, 20), "squared_error", {}, "newton", "full", Newton),
-        ((300, 5000, 0.005), "log_loss", {}, "newton", "full", RowSpan),
+        ((300, 5000, 0.005), "log_loss", {}, "sdca", 1, Sdca),
         ((6000, 4000, 0.002), "log_loss", {}, "lbfgs", "full", LBFGS),
         ((300, 5000, 0.005), "squared_hinge", {}, "sdca", 1, Sdca),
         ((200, 5), "hinge", {}, "newton", "full", CentralPath),

@@ -34,14 +34,18 @@ def digits():
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("loss", ["log_loss", "hinge"])
 @pytest.mark.parametrize("data", [iris, digits])
-@pytest.mark.jit  # in plain Python exp rounds otherwise, which the first rates of "optimal" magnify
+@pytest.mark.jit  # in plain Python exp rounds otherwise
 @TOO_LONG
 def test_classifiers_end_in_the_same_epoch(data, loss, rate, penalty):
     X, y = data()
     kw = {"loss": loss, "learning_rate": rate, "penalty": penalty, **IN_ORDER}
     ours = GDClassifier(multi_class="ovr", **kw).fit(X, y)
     theirs = SGDClassifier(**kw).fit(X, y)
-    assert ours.n_iter_ == theirs.n_iter_ < 1000
+    # The last bit of exp is the processor's, which the first rates of "optimal" magnify: digits 38
+    # and 38 on one, 39 and 38 on another.
+    apart = loss == "log_loss" and rate == "optimal" and data is digits
+    assert abs(ours.n_iter_ - theirs.n_iter_) <= int(apart)
+    assert theirs.n_iter_ < 1000
     assert ours.stop_reason_ in (StopReason.PLATEAU, StopReason.CONVERGED)
 
 

@@ -8,6 +8,7 @@ from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.moments import row_coupling, standard_spectrum
 from fastgd.objective.row_spectrum import row_spectrum
 from fastgd.solvers.krylov_iterations import (
+    MOST,
     counted_on,
     fewest_iterations,
     lbfgs_iterations,
@@ -40,7 +41,7 @@ def test_iterations_by_products_of_rows_where_these_are_fewer():
     *greatest, least = 1.0 + 0.25 * row_coupling(F) * row_spectrum(F)
     told = min(2.0 * j + 3.5 * np.sqrt(value / least) for j, value in enumerate(greatest))
     assert newton_iterations(F, 1e-4) == pytest.approx(max(told, 3.0))
-    assert newton_iterations(made(20, 200, 0.0), 1e-4) == 150.0
+    assert newton_iterations(made(20, 200, 0.0), 1e-4) == MOST
 
 
 @pytest.mark.parametrize("common", [0.0, 1.0, 10.0])
@@ -61,8 +62,7 @@ def test_tolerances():
 
 
 def test_plans_count_on_more_where_a_matrix_would_do():
-    assert counted_on(made(200, 20, 1.0), 10.0) == pytest.approx(18.0)
-    assert counted_on(made(20, 200, 1.0), 10.0) == 10.0
+    assert counted_on(10.0) == pytest.approx(18.0)
 
 
 def test_a_proof_takes_a_matrix_under_a_weak_penalty():

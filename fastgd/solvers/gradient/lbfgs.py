@@ -112,7 +112,7 @@ class LBFGS(ScaledSolver):
         if curvature_pays(F):
             matrix = curvature_cost(F) + eigenvector_cost(F, F.n_features)
             return Forecast(least + matrix, reason)
-        iterations = counted_on(F, lbfgs_iterations(F, tol))
+        iterations = counted_on(lbfgs_iterations(F, tol))
         return Forecast(one * (around + iterations) + proof_cost(F), reason)
 
     def __init__(self, objective, memory=MEMORY):

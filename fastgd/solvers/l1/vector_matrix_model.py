@@ -59,10 +59,8 @@ def blocks_at(F, v, columns):
     widest = max(own.size for own in columns)
     ranges = _some_rows(n, max(ROWS_PER_COLUMN * widest, LEAST_ROWS))
     curvatures, total = _diagonals(F, v, ranges)
-    matrices, cuts = (
-        [np.zeros((1, own.size + 1, own.size + 1)) for own in columns],
-        [0, len(ranges)],
-    )
+    matrices = [np.zeros((1, own.size + 1, own.size + 1)) for own in columns]
+    cuts = np.array([0, len(ranges)])
 
     def work(first, last):
         for c in range(first, last):

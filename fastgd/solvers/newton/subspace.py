@@ -478,7 +478,7 @@ def subspace_passes(objective, tol, best=np.inf):
     if best <= least:  # what follows reads rows
         return least
     jumps = F.loss.self_concordance is None and F.n_features >= F.n_samples
-    iterations = counted_on(F, newton_iterations(F, tol))
+    iterations = counted_on(newton_iterations(F, tol))
     fewest = FEWEST_ITERATIONS * share_of_digits(tol)
     likely = fewest + (WHERE_IT_JUMPS if jumps else 1.0) * (iterations - fewest)
     return _passes_of(F, likely) + proof_cost(F)
