@@ -13,7 +13,6 @@ the mean loss with its quadratic part, which H is the curvature of.
 import math
 
 import numpy as np
-import scipy.linalg
 from scipy.linalg import lapack
 
 from fastgd.certificates.bound import NO_BOUND, Bound, relative
@@ -32,6 +31,7 @@ from fastgd.certificates.rounding import (
 )
 from fastgd.linalg.bordered import BorderedFactor
 from fastgd.linalg.precision import EPS
+from fastgd.linalg.symmetric import eigenpairs
 from fastgd.objective.collinear import redundant_columns
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit
@@ -125,8 +125,12 @@ class NewtonProof:
 
     @property
     def passes(self):
-        """What `prove` costs, in passes' worth of time."""
-        return self._products if self.wide else 3.0 + self.objective.row_length
+        """What `prove` costs, in passes' worth of time: the matrix of dense rows is made by BLAS,
+        that of sparse ones a row's length at a time.
+        """
+        if self.wide:
+            return self._products
+        return min(3.0 + self.objective.row_length, self._passes_of_matrix())
 
     def _passes_of_matrix(self):
         """The same with the matrix and its factor: what a try that nothing speaks for would take.
@@ -135,7 +139,7 @@ class NewtonProof:
         worth of time each, proved nothing.
         """
         F = self.objective
-        return max(self.passes, 3.0 + curvature_cost(F) + solving_cost(F, F.size))
+        return 3.0 + curvature_cost(F) + solving_cost(F, F.size)
 
     def expect(self, inverse_root):
         """Judge by T with T T' about the inverse of the curvature, until there is a matrix,
@@ -293,7 +297,7 @@ class NewtonProof:
             self._factor, self._rough = root * scale[:, None], False
             inverse_norm = float(np.linalg.norm(root))
         else:
-            values, vectors = scipy.linalg.eigh(scaled)
+            values, vectors = eigenpairs(scaled)
             rounding = EPS * values.size * values[-1] + sum_rounding(F) * math.sqrt(values.size)
             keep = values > 10.0 * rounding
             vectors *= scale[:, None]

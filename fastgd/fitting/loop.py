@@ -354,7 +354,7 @@ class Descent:
             self.left_early = reason is not None and isinstance(rule, Overdue | Outpaced | Slow)
             if reason is not None:
                 if isinstance(rule, Overdue | Slow):
-                    self.to_go = rule.left(self.history)
+                    self.to_go = rule.to_go(self.history)
                 return reason
         return None
 

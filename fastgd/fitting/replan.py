@@ -256,19 +256,19 @@ def next_plan(tried, F, ending, automatic=True, tol=None, to_go=()):
     were tried, too.
 
     Before those whose need nobody can tell, one that was left for another plan is taken up again,
-    that with least `to_go` at its own pace: it did come closer, and the forecast for which it was
-    left was wrong.
+    that with least `to_go` at its own pace, if that is less than they are feared to take: it did
+    come closer, and the forecast for which it was left was wrong.
 
     `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the
     interior point method left.
     """
     known = set(map(_name, tried))
-    left = _left_early(tried, to_go) if automatic else None
+    left, least = _left_early(tried, to_go) if automatic else (None, np.inf)
     for solver, told in _after(tried[-1], takeovers(F, tol)):
         name = solver.rule_name or solver.name
         if (name, solver.form) in known or not (automatic or _follows_a_name(solver, told, F)):
             continue
-        if left is not None and is_unknown(told):
+        if is_unknown(told) and least < told.passes:
             break
         rule = Rule.named(name)() if solver.rule_name else None
         along = "one-row steps" if name == "gd" else f"{name} {solver.form}".rstrip()
@@ -282,13 +282,14 @@ def next_plan(tried, F, ending, automatic=True, tol=None, to_go=()):
 
 
 def _left_early(tried, to_go):
-    """What had least left at its own pace of the plans that were left for another one; None where
-    there is none but the last, or one was taken up again before.
+    """What had least left at its own pace of the plans that were left for another one, and how
+    much; None and inf where there is none but the last, or one was taken up again before.
     """
     places = [place for place, least in enumerate(to_go[:-1]) if least is not None]
     if not places or len(set(map(_name, tried))) < len(tried):
-        return None
-    return tried[min(places, key=lambda place: to_go[place])]
+        return None, np.inf
+    place = min(places, key=lambda place: to_go[place])
+    return tried[place], to_go[place]
 
 
 def is_again(tried):

@@ -248,6 +248,11 @@ class Overdue(StoppingRule):
         hopeless = tried and self.HOPELESS * self.other < left < np.inf
         return StopReason.PLATEAU if hopeless else None
 
+    def to_go(self, history):
+        """What is left at its own pace; None where nothing came closer."""
+        left = self.left(history)
+        return left if left < np.inf else None
+
     def left(self, history):
         """What is left at the pace of the last passes, in passes' worth of time; inf where nothing
         came closer, 0 where there is nothing yet to compare a bound with.
@@ -332,6 +337,11 @@ class Slow(StoppingRule):
         if len(batch) < max(self.LEAST, 2 * self.CHECKS + 1) or last[0] != last[-1]:
             return None
         return StopReason.PLATEAU if self.left(history) > self.other else None
+
+    def to_go(self, history):
+        """What is left at its own pace; 0 where falls have grown of late, which no pace tells."""
+        left = self.left(history)
+        return left if left < np.inf else 0.0
 
     def left(self, history):
         """What is left at the pace of the last falls, in passes' worth of time."""

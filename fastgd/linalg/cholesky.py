@@ -5,10 +5,10 @@ of its range.
 import math
 
 import numpy as np
-import scipy.linalg
 from scipy.linalg import blas, lapack
 
 from fastgd.linalg.precision import EPS
+from fastgd.linalg.symmetric import eigenpairs
 
 # A pivot, of ones on the diagonal, above this is known to a thousandth of its square.
 RESOLVED = 3e-6
@@ -76,7 +76,7 @@ class Factor:
         scaled = self._scaled(matrix)
         finite = bool(np.isfinite(scaled).all())
         values, vectors = (
-            scipy.linalg.eigh(scaled) if finite else (np.zeros(len(scaled)), np.eye(len(scaled)))
+            eigenpairs(scaled) if finite else (np.zeros(len(scaled)), np.eye(len(scaled)))
         )
         vectors[self._zeros] = 0.0
         return values, vectors

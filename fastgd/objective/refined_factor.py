@@ -13,11 +13,11 @@ have beside T_r (Schur), and tells which of them move no row but for rounding.
 """
 
 import numpy as np
-import scipy.linalg
 
 from fastgd.data.chunk_sizes import VALUES
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
+from fastgd.linalg.symmetric import eigenpairs
 
 # Below this share of the greatest, an eigenvalue of a matrix with ones on its diagonal is worth a
 # pass; above it, it is known to about 1e-4 of itself.
@@ -54,7 +54,7 @@ class RefinedFactor(Factor):
         self._take_diagonal(matrix)
         k = values.size - n_known
         roots = np.sqrt(values[k:])
-        spread, turned = scipy.linalg.eigh(A - B.T @ B)
+        spread, turned = eigenpairs(A - B.T @ B)
         others = vectors[:, :k] - vectors[:, k:] / roots @ B
         kept = spread > np.maximum(NULL**2 * values[-1], noise(others @ turned) ** 2)
         weights = np.sqrt(spread[kept])

@@ -207,7 +207,12 @@ def test_what_was_left_early_is_taken_up_again_before_plans_whose_need_nobody_ca
     assert "it ended, so newton was taken up again" in str(again)
     assert following([newton], [100.0]).solver == "sdca"
     lbfgs = Plan("lbfgs", "full", "auto")
-    assert following([newton, sdca, lbfgs], [np.inf, 900.0, None]).solver == "sdca"
+    assert following([newton, sdca, lbfgs], [1500.0, 900.0, None]).solver == "sdca"
+    # What has more left than the unknown is feared to take comes after it.
+    assert following([newton, sdca], [1500.0, None]).solver == "lbfgs"
+    assert following([newton, sdca, lbfgs], [2500.0, None, None]).solver == "nesterov"
+    nesterov = Plan("nesterov", "full", "auto")
+    assert following([newton, sdca, lbfgs, nesterov], [2500.0] + 3 * [None]).solver == "newton"
     # It goes on as if it had been named, and is the only one that comes twice.
     tried = [newton, sdca, again]
     assert is_again(tried)

@@ -212,7 +212,8 @@ def test_a_plan_is_left_where_its_pace_promises_more_than_another_one_takes():
     assert overdue.check(seen(passes=[4.0], suboptimality=[0.1])) is None  # no pace yet
     # A factor of 10 in 4 passes, two more to go: 8 passes, each worth 2.
     fast = seen(passes=[4.0, 8.0], suboptimality=[0.1, 0.01])
-    assert overdue.left(fast) == pytest.approx(16.0)
+    assert overdue.left(fast) == overdue.to_go(fast) == pytest.approx(16.0)
+    assert overdue.to_go(seen(passes=[4.0, 8.0], suboptimality=[0.1, 0.1])) is None
     assert overdue.check(fast) is None
     # In 4 passes a factor of 1.1: hundreds more, and a quarter of the other plan is spent.
     slow = seen(passes=[4.0, 8.0], suboptimality=[0.1, 0.09])
@@ -249,6 +250,7 @@ def test_newton_is_left_where_falls_promise_more_than_another_plan_takes():
     assert Slow(1e-4, other=50.0, more=3.0, forecast=spent).check(history) is StopReason.PLATEAU
     grows = seen(objective=[*(1.0 - 0.01 * k**2)], passes=[*(2.0 * k)])
     assert slow.left(grows) == np.inf
+    assert slow.to_go(grows) == 0.0
     # The objectives of samples are other ones.
     samples = seen(objective=values, passes=[*(2.0 * k)], batch=[100.0] * 4 + [1000.0] * 8)
     assert slow.check(samples) is None

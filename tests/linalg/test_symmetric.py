@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 
-from fastgd.linalg.symmetric import scaled_eigenpairs
+from fastgd.linalg.symmetric import eigenpairs, scaled_eigenpairs
 
 
 def correlations(size, seed):
@@ -37,3 +38,18 @@ def test_directions_of_negative_curvature_stay_so():
     values, _, scale = scaled_eigenpairs(np.diag([4.0, -9.0]))
     np.testing.assert_array_equal(values, [-1.0, 1.0])
     np.testing.assert_array_equal(scale, [2.0, 3.0])
+
+
+def test_another_driver_serves_where_the_quickest_one_fails(monkeypatch):
+    eigh = scipy.linalg.eigh
+
+    def fails(matrix, driver=None):
+        if driver is None:
+            raise scipy.linalg.LinAlgError("Internal Error.")
+        return eigh(matrix, driver=driver)
+
+    monkeypatch.setattr(scipy.linalg, "eigh", fails)
+    matrix = correlations(6, 2)
+    values, vectors = eigenpairs(matrix)
+    np.testing.assert_allclose((vectors * values) @ vectors.T, matrix, atol=1e-13)
+    assert (np.diff(values) > 0.0).all()

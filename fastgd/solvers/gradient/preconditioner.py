@@ -13,10 +13,9 @@ X is never touched, so sparse rows stay sparse, and results are reported in the 
 import hashlib
 
 import numpy as np
-import scipy.linalg
 
 from fastgd.linalg.precision import EPS
-from fastgd.linalg.symmetric import scaled_eigenpairs
+from fastgd.linalg.symmetric import eigenpairs, scaled_eigenpairs
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.moment_sums import SUM, SUM_OF_SQUARES
 
@@ -163,7 +162,7 @@ class CurvatureCoordinates:
         other directions did; now 25 iterations do.
         """
         part = self._to_user[:n_coef]
-        shares, axes = scipy.linalg.eigh(l2 * part.T @ part)
+        shares, axes = eigenpairs(l2 * part.T @ part)
         kept = axes[:, shares < 1.0 - rounding]
         if kept.shape[1] < shares.size:
             self._to_user = self._to_user @ kept @ kept.T
