@@ -10,6 +10,7 @@ nowhere below its value at the point plus the subgradient times the way, and wha
 the mean loss with its quadratic part, which H is the curvature of.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -130,8 +131,9 @@ class NewtonProof:
         """
         if self.wide:
             return self._products
-        return min(3.0 + self.objective.row_length, self._passes_of_matrix())
+        return min(3.0 + self.objective.row_length, self._passes_of_matrix)
 
+    @functools.cached_property
     def _passes_of_matrix(self):
         """The same with the matrix and its factor: what a try that nothing speaks for would take.
 
@@ -170,8 +172,8 @@ class NewtonProof:
         if self.wide:
             return likely and spent >= max(self._wait, 2.0 * self._products)
         if not known:
-            return spent >= 2.0 * (self.passes if likely else self._passes_of_matrix())
-        overdue = spent >= OVERDUE * self._passes_of_matrix()
+            return spent >= 2.0 * (self.passes if likely else self._passes_of_matrix)
+        overdue = spent >= OVERDUE * self._passes_of_matrix
         return (likely and (self._rough or spent >= self._wait)) or overdue
 
     def prove(self, v, value, gradient, enough=0.0):

@@ -15,6 +15,7 @@ H has no curvature along common shifts; as g and all that r is made of are ortho
 are given some.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -76,7 +77,12 @@ class VectorNewtonProof(NewtonProof):
 
     @property
     def passes(self):
-        """What `prove` costs, in passes' worth of time: a matrix and, at most, the longest row."""
+        """What `prove` costs, in passes' worth of time."""
+        return self._passes_of_matrix
+
+    @functools.cached_property
+    def _passes_of_matrix(self):
+        """The same: a matrix of all predictions and, at most, the longest row."""
         F = self.objective
         return 3.0 + PER_ROW * F.n_samples * F.size**2 / vector_pass_cost(F)
 

@@ -457,9 +457,7 @@ def _rules_of_rivals(settings, tried, objective, unit):
     gradients, and how many coefficients are not 0 a working set; none is known before.
     """
     F, plan, tol = objective, tried[-1], settings.tol
-    if settings.solver != "auto" or plan.solver in Rule.members():
-        return []
-    if is_again(tried):
+    if settings.solver != "auto" or plan.solver in Rule.members() or is_again(tried):
         return []
     solver = of_name(plan.solver, F, tol, plan.form)
     jumps = F.loss_smooth and F.loss.self_concordance is None and plan.form != INTERIOR_POINT

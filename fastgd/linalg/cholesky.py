@@ -138,9 +138,8 @@ class Factor:
             if self.regular
             else self._root.T @ scaled
         )
-        return math.sqrt(
-            solved @ solved
-        )  # a small fit asks 30 times, of NumPy's norm a checked one
+        # A small fit asks 30 times, and NumPy's norm looks at its argument first.
+        return math.sqrt(solved @ solved)
 
     def matrix(self):
         """H itself, multiplied out again, where it is positive definite."""

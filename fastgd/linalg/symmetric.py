@@ -7,8 +7,9 @@ import scipy.linalg
 def eigenpairs(matrix):
     """Eigenvalues, ascending, and eigenvectors of a symmetric and finite matrix.
 
-    LAPACK's quickest driver may end without them ("Internal Error": a curvature matrix of 759
-    columns on scales from 1 to 1e6 next to an optimum); another one takes three times as long.
+    LAPACK's default driver may end without them ("Internal Error": a curvature matrix of 759
+    columns on scales from 1 to 1e6 next to an optimum); divide and conquer takes as long, and a
+    table more.
 
     Examples
     --------
@@ -19,7 +20,7 @@ def eigenpairs(matrix):
     try:
         return scipy.linalg.eigh(matrix)
     except scipy.linalg.LinAlgError:
-        return scipy.linalg.eigh(matrix, driver="ev")
+        return scipy.linalg.eigh(matrix, driver="evd")
 
 
 def scaled_eigenpairs(matrix):

@@ -142,3 +142,15 @@ def test_a_quadratic_form_on_several_classes_is_proved(form):
     model = GDClassifier(P2=form, alpha=0.01, tol=1e-6).fit(X, F.samples.targets[:, 0])
     assert model.converged_
     assert model.suboptimality_ <= 1e-6
+
+
+def test_a_first_try_waits_for_what_a_matrix_of_all_predictions_takes():
+    F, _ = problem(0)
+    proof = VectorNewtonProof(F)
+    far = np.full(F.size, 1e3)
+    assert not proof.worth_trying(F.null_value, far, 1e-12, F.null_value)
+    proof._tried_at = F.passes  # it has measured the columns meanwhile
+    F.meter.count(1.99 * proof.passes)
+    assert not proof.worth_trying(F.null_value, far, 1e-12, F.null_value)
+    F.meter.count(0.02 * proof.passes)
+    assert proof.worth_trying(F.null_value, far, 1e-12, F.null_value)

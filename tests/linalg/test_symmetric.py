@@ -40,7 +40,7 @@ def test_directions_of_negative_curvature_stay_so():
     np.testing.assert_array_equal(scale, [2.0, 3.0])
 
 
-def test_another_driver_serves_where_the_quickest_one_fails(monkeypatch):
+def test_another_driver_serves_where_the_default_one_fails(monkeypatch):
     eigh = scipy.linalg.eigh
 
     def fails(matrix, driver=None):
