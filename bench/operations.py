@@ -249,8 +249,16 @@ def _pairs(rows, slots, curvatures, ranges):
     lengths = _lengths(rows, slots)
     chosen = np.concatenate([np.arange(first, stop) for first, stop in ranges])
     own = lengths[chosen] * (curvatures[chosen] != 0.0)
-    columns = rows.shape()[1] if slots.size == 0 else int(np.count_nonzero(slots >= 0))
-    return cost.pair_cost(columns) * float((own**2).sum())
+    return cost.pair_cost(_nonzeros(rows, slots)) * float((own**2).sum())
+
+
+def _nonzeros(rows, slots):
+    """Nonzeros of each column, of those that have a slot where there are slots."""
+    if rows.sparse:
+        found = np.bincount(np.asarray(rows.storage.columns), minlength=rows.shape()[1])
+    else:
+        found = np.count_nonzero(rows.part(slice(0, rows.shape()[0])), axis=0)
+    return found if slots.size == 0 else found[slots >= 0]
 
 
 def _products(ranges, matrices):

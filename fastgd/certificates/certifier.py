@@ -132,7 +132,9 @@ class Certifier:
         Check
             `check` itself, or where steps are the solver's own one with a better intercept.
         """
-        self._take_free(check, progress)
+        self._take_free(check, progress, final)
+        if check.gradient is None:
+            return check
         if self._open(check) and self._centering_pays(check, final):
             check = self._centered(check)
         if self._open(check) and self._proof_pays(check, progress, spent, final):
@@ -195,8 +197,8 @@ class Certifier:
         least = EPS * abs(check.objective)
         self._bound(check, Bound(max(check.objective - self._lower, least), "proof"))
 
-    def _take_free(self, check, progress):
-        """The bounds that cost no pass."""
+    def _take_free(self, check, progress, final):
+        """The bounds that cost no pass beside the gradient."""
         F, least = self.objective, EPS * abs(check.objective)
         self._lower = max(self._lower, progress.lower)
         self.newton.expect(progress.inverse_root)
@@ -208,7 +210,9 @@ class Certifier:
         if F.term.stationary and F.loss_smooth:
             fall = estimates.fall_along_columns(F, check.point, self._gradient(check))
             self._bound(check, Bound(fall, "stationarity"))
-        if self._open(check):
+        # Beside a dual point of the solver's own that of the derivatives is not worth a pass.
+        proved = check.gradient is None and progress.lower > -np.inf
+        if self._open(check) and (final or not proved):
             gradient = self._gradient(check)
             self._bound(check, self.gap.bound(check.point, check.smooth, gradient))
         if known is not None and self._open(check):

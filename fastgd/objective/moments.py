@@ -54,6 +54,14 @@ def sample_of_rows(objective, wanted=None):
     return objective.rows.take(np.linspace(0, n - 1, min(wanted, n)).astype(int))
 
 
+def nonzeros_of_columns(objective):
+    """Nonzeros of each column in a sample of the rows, (d,)."""
+    sample = sample_of_rows(objective)
+    if sp.issparse(sample):
+        return np.bincount(sample.indices, minlength=sample.shape[1])
+    return np.count_nonzero(sample, axis=0)
+
+
 def _mean_square(objective):
     sample = sample_of_rows(objective)
     return float((sample * sample).sum()) / sample.shape[0]

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from fastgd import from_chunks
 from fastgd.fitting.plan import Settings, make_plan
-from fastgd.objective import cost_model, gram
+from fastgd.objective import cost_model, gram, moments
 from fastgd.objective.cost_model import Cost, declared_in
 from fastgd.objective.objective import Objective
 from fastgd.runtime import threads
@@ -55,8 +55,23 @@ def test_costs_by_hand(storage):
     matrix = 200 * 20 * 20 * 0.03
     matrix += 200 * 20 * 1.0 + 200 * 25.0 + 6.0 * 20**2
     assert cost_model.curvature_cost(F) == pytest.approx(matrix / time)
-    assert [cost_model.pair_cost(d) for d in (300, 400)] == [0.3, 1.4]
     assert gram.loops(F.rows, 20.0) == (storage is sp.csr_array)
+
+
+def test_pairs_are_near_where_a_cache_holds_the_columns_that_have_them():
+    assert cost_model.pair_cost(np.full(362, 7)) == 0.3
+    alike = cost_model.pair_cost(np.full(3620, 7))
+    assert alike == pytest.approx(0.01 * 0.3 + 0.99 * 1.4)
+    rare = np.r_[np.full(300, 10_000), np.zeros(700)]
+    assert cost_model.pair_cost(rare) == pytest.approx(0.3)
+    assert cost_model.pair_cost(np.zeros(1000)) == pytest.approx(1.4)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=lambda one: one.__name__)
+def test_nonzeros_of_columns_are_counted(storage):
+    X = np.array([[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]])
+    F = Objective("squared_error", storage(X), np.zeros(2))
+    np.testing.assert_array_equal(moments.nonzeros_of_columns(F), [1, 0, 2])
 
 
 def test_rows_are_few_where_the_loop_takes_less_than_blas():

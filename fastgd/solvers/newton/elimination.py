@@ -23,8 +23,10 @@ ITERATIONS_OF_SQUARES = 2.0
 # With more of the columns left over their factor would take half of what one of all columns does.
 MOST_LEFT = 0.8
 # The search for these columns in passes' worth of time: what it may save is worth it from twice as
-# many passes on.
+# many passes on.  Of dense rows it reads all values, up to five times: 70,000 x 784, a fifth of
+# them not 0, 0.42 s, a pass 0.04.
 SEARCH = 2.0
+SEARCH_OF_DENSE = 10.0
 
 
 class Elimination(Newton):
@@ -89,7 +91,8 @@ class Eliminating(Solver):
             solving = min(iterations, matrices + 1.0) * solving_cost(F, size)
             return iterations + solving + matrices * bordered_cost(F, columns)
 
-        if F.n_features <= FEW_COLUMNS or passes(0) + SEARCH >= best:
+        search = SEARCH if F.rows.sparse else SEARCH_OF_DENSE
+        if F.n_features <= FEW_COLUMNS or passes(0) + search >= best:
             return Forecast(np.inf)
         most = _most_others(F, passes, best)
         if fewest_others(F, most) > most:
