@@ -1,15 +1,18 @@
 """A lower bound on F from dual variables that are next to feasible ones, where no L2 part makes all
 of them feasible.
 
-Let s be those of rows, of pieces `fastgd.losses.piecewise`, and p those of the L1 part.  What they
-leave of the gradient, r = X' s + p, is taken away by changes of length |r| in the inverse of the
-curvature H = X' C X + K, shared out over rows and coefficients as in a Newton step.  As H holds
-each row's curvature c (no leverage is above 1), none of its variables moves by more than sqrt(c)
-|r|.  Where all are that far from their bounds, the changed ones are feasible, and with
-u = center + sign X w
+Let s be those of rows, of pieces `fastgd.losses.piecewise`, and p those of the L1 part and of
+bounds, of suprema of p (w - corner).  What they leave of the gradient, r = X' s + p, is taken away
+by changes of length |r| in the inverse of the curvature H = X' C X + K, shared out over rows and
+coefficients as in a Newton step.  As H holds each row's curvature c (no leverage is above 1), none
+of its variables moves by more than sqrt(c) |r|.  Where all are that far from their bounds, the
+changed ones are feasible, and with u = center + sign X w
 
     F* >= mean(s center - bend s^2 / 2) + w.r - |r| sqrt(mean(c (u - bend s)^2) + w' K w)
           - |r|^2 / 2
+
+beside the sum of -p corner.  An L2 part of some coefficients is one more such variable, l2 w, which
+has no ends.  Where a coefficient has one value only, all that is left along it is its value's.
 
 Columns that are left out of H, for they are zeros or made up by others, must have a rest of 0 as it
 is.
@@ -24,10 +27,39 @@ variables (Cauchy and Schwarz):
   cancel, by 4 eps of the greatest offset, times |s|.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgd.certificates.rounding import column_sizes, offset_size, sum_rounding
 from fastgd.linalg.precision import EPS
+
+
+class ColumnParts(NamedTuple):
+    """Dual variables of corners and bounds, (m,) each but for `summed`.
+
+    Attributes
+    ----------
+    distances : ndarray
+        w - corner.
+    curvature : ndarray
+        Their share of the diagonal of K.
+    slack : ndarray
+        How far they are from their nearest end.
+    terms : ndarray
+        -p corner.
+    summed : ndarray, (d,)
+        The sum of p of each column.
+    constant : float
+        What the penalty has beside all suprema.
+    """
+
+    distances: np.ndarray
+    curvature: np.ndarray
+    slack: np.ndarray
+    terms: np.ndarray
+    summed: np.ndarray
+    constant: float = 0.0
 
 
 def lower_bound(objective, box, rows, point, left, factor, redundant, net):
@@ -36,7 +68,7 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
     Parameters
     ----------
     objective : Objective
-        Without an L2 part.
+        Some of whose coefficients have no L2 part.
     box : BoundedDuals
         Ends and bend of the pieces.
     rows : iterable
@@ -47,10 +79,9 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
         Of H, which is regular.
     redundant : Redundant
         Columns that were left out of H.
-    net : tuple or None
-        p and the diagonal of K.
+    net : ColumnParts or None
     """
-    F = objective
+    F, held = objective, objective.term.held
     coef = objective.split(point)[0]
     sums = np.zeros(4)
     reach = np.inf
@@ -65,11 +96,19 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
         reach = min(reach, float(np.min(slack[c > 0.0] / np.sqrt(c[c > 0.0]), initial=np.inf)))
     value, terms, away, pulls = *sums[:3], np.sqrt(sums[3])
     rest, size = left.copy(), sum_rounding(F) * column_sizes(F)
+    d = coef.size
+    rest[:d] += F.term.gradient(coef)
+    value -= F.term.smooth_value(coef)
+    terms += F.term.smooth_value(coef)
     if net is not None:
-        p, curvature = net
-        rest[: coef.size] += p
-        away += float(curvature @ np.square(coef))
-        reach = min(reach, float(((F.l1 - np.abs(p)) / np.sqrt(curvature)).min()))
+        rest[:d] += net.summed
+        value += float(net.terms.sum()) + net.constant
+        terms += float(np.abs(net.terms).sum()) + abs(net.constant)
+        away += float(net.curvature @ np.square(net.distances))
+        reach = min(reach, float((net.slack / np.sqrt(net.curvature)).min(initial=np.inf)))
+    linear = float(point @ rest)
+    if held is not None:
+        rest[:d][held] = 0.0
     seen, inverse_norm = factor.diagonal > 0.0, factor.inverse_norm()
     blind = ~seen
     blind[redundant.columns] = False
@@ -82,6 +121,6 @@ def lower_bound(objective, box, rows, point, left, factor, redundant, net):
     length = (factor.norm_of(rest) + unsure) / np.sqrt(1.0 - doubt)
     if not length <= reach:
         return -np.inf
-    value += float(point @ rest) - 0.5 * length**2 - length * np.sqrt(away)
+    value += linear - 0.5 * length**2 - length * np.sqrt(away)
     rounded = 8.0 * EPS * terms + 4.0 * EPS * pulls * offset_size(F)
     return float(value - rounded - pulls * float(size @ np.abs(point)))

@@ -42,9 +42,9 @@ class Redundant(NamedTuple):
         return matrix
 
 
-def redundant_columns(objective, linear_map, rows):
+def redundant_columns(objective, linear_map, rows, free=None):
     """Columns that are sums of multiples of the others, to rounding in each of these rows; the
-    intercept is none.
+    intercept is none.  Of the `free` ones where these are given, (d,) bool.
 
     Three sweeps for each that is likely one.
 
@@ -67,7 +67,10 @@ def redundant_columns(objective, linear_map, rows):
     weights = np.where(rows, F.samples.weights, 0.0)
     matrix = F.gram(weights)
     diagonal = np.sqrt(np.diag(matrix))
-    seen = np.flatnonzero(diagonal > 0.0)
+    seen = diagonal > 0.0
+    if free is not None:
+        seen[:d] &= free
+    seen = np.flatnonzero(seen)
     if seen.size == 0:
         return Redundant.none(F.size)
     scale = diagonal[seen]

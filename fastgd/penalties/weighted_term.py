@@ -152,6 +152,27 @@ class WeightedTerm(Term):
         own = gradient - self.curvatures * coef
         share = self._feasible_share(own)
         own *= share
+        here = self._weighed(own, coef)
+        there = self._weighed(own, self._lowest(own))
+        rounded = 8.0 * EPS * float(np.abs(here).sum() + np.abs(there).sum())
+        rest = (1.0 - share) * above if share < 1.0 else 0.0
+        return float(np.maximum(here - there, 0.0).sum()) + rest + rounded
+
+    def least(self, gradient):
+        """(c, what c g.w + value(w) is nowhere below), with the greatest share c of g, at most 1,
+        for which that is finite.
+        """
+        share = self._feasible_share(gradient)
+        own = share * gradient
+        there = self._weighed(own, self._lowest(own))
+        return share, float(there.sum()) - 8.0 * EPS * float(np.abs(there).sum())
+
+    def _weighed(self, own, w):
+        """g_j w_j + l1_j |w_j| + l2_j w_j^2 / 2."""
+        return w * own + self.thresholds * np.abs(w) + 0.5 * self.curvatures * w * w
+
+    def _lowest(self, own):
+        """Where these are lowest within the bounds."""
         farthest = soft(-own, self.thresholds)
         curved = self.curvatures > 0.0
         with np.errstate(all="ignore"):
@@ -160,15 +181,7 @@ class WeightedTerm(Term):
         most[flat] = np.where(farthest > 0.0, self.high, self.low)[flat]
         # Scaling leaves a rounding beyond where the bound is infinite.
         most[~np.isfinite(most)] = 0.0
-        most = np.clip(most, self.low, self.high)
-
-        def weighed(w):
-            return w * own + self.thresholds * np.abs(w) + 0.5 * self.curvatures * w * w
-
-        here, there = weighed(coef), weighed(most)
-        rounded = 8.0 * EPS * float(np.abs(here).sum() + np.abs(there).sum())
-        rest = (1.0 - share) * above if share < 1.0 else 0.0
-        return float(np.maximum(here - there, 0.0).sum()) + rest + rounded
+        return np.clip(most, self.low, self.high)
 
     def _feasible_share(self, own):
         """The greatest share of -g, at most 1, whose conjugate is finite."""

@@ -101,9 +101,10 @@ def test_losses_without_a_derivative_and_several_classes():
     assert model.bound_kind_ == "proof"
     # What shifts all scores alike is not taken out where it would leave the bounds.
     assert GDClassifier(positive=True, alpha=0.0).fit(X, labels).coef_.min() >= 0.0
-    with pytest.warns(match="max_iter"):
-        hinge = GDClassifier("hinge", positive=True, alpha=0.01, max_iter=20).fit(X, labels > 0)
+    hinge = GDClassifier("hinge", positive=True, alpha=0.01).fit(X, labels > 0)
     assert hinge.coef_.min() >= 0.0
+    assert hinge.bound_kind_ == "proof"
+    assert hinge.converged_
     robust = GDRegressor(Huber(0.5), alpha=0.01, bounds=(0.1, 1.0)).fit(X, y)
     assert robust.coef_.min() == 0.1
 

@@ -19,7 +19,7 @@ class BoundedDuals:
 
     Parameters
     ----------
-    low, high : float
+    low, high : float or ndarray
         May be infinite.
     bend : float
 
@@ -35,7 +35,7 @@ class BoundedDuals:
 
     def __init__(self, low, high, bend):
         self.low, self.high, self.bend = low, high, bend
-        self.ends = bool(np.isfinite(low)), bool(np.isfinite(high))
+        self.ends = bool(np.isfinite(low).all()), bool(np.isfinite(high).all())
 
     def start(self, u):
         """Variables well inside, s first, an array."""

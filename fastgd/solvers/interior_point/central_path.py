@@ -1,8 +1,9 @@
 """Newton steps on the central path: losses of linear and quadratic pieces, with L2, L1 or no
-penalty at all.
+penalty at all, with weights and bounds of each coefficient.
 
 Each piece is sup over low <= s <= high of s u - bend s^2 / 2 (`fastgd.losses.piecewise`), and so is
-l1 |w_j|, with u = w_j and s between -l1 and l1.  With multipliers a, b >= 0 for the two ends the
+l1 |w_j|, with u = w_j and s between -l1 and l1; bounds are more of these
+(`fastgd.solvers.interior_point.column_duals`).  With multipliers a, b >= 0 for the two ends the
 conditions of the optimum are
 
     mean of s_i sign x_i + l2 w + p = 0,   u - bend s + a - b = 0,   a (s - low) = b (high - s) = mu
@@ -32,11 +33,12 @@ from fastgd.linalg.woodbury import RowSystem
 from fastgd.losses.piecewise import Pieces, known, pieces
 from fastgd.objective.collinear import Redundant, redundant_columns
 from fastgd.objective.cost_model import DENSE_COST, curvature_cost, pass_cost, solving_cost
-from fastgd.objective.distances import unit_at
+from fastgd.objective.distances import curvature_unit, slope_size, unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import LAST_RESORT, Forecast, Progress, Solver
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, BoundedDuals, aimed_at
+from fastgd.solvers.interior_point.column_duals import ColumnDuals
 
 # So many iterations without a smaller gap or mu, down to a share of F, are the last.
 MOST_IDLE = 10
@@ -68,7 +70,16 @@ def by_rows(objective):
     holds them all.
     """
     F = objective
-    return F.n_active < F.n_features and F.l1 + F.l2 > 0.0
+    return F.n_active < F.n_features and held(F).all()
+
+
+def held(objective):
+    """Whether each coefficient has a penalty or a bound, (d,)."""
+    F, term = objective, objective.term
+    if not term.separable:
+        return np.full(F.n_features, F.l1 + F.l2 > 0.0)
+    found = (term.thresholds > 0.0) | (term.curvatures > 0.0)
+    return np.broadcast_to(found | np.isfinite(term.low) | np.isfinite(term.high), F.n_features)
 
 
 class RowChunk(NamedTuple):
@@ -100,7 +111,7 @@ class Step(NamedTuple):
     predictions : ndarray or None, (n_samples,)
         The two together, where rows were solved for: more exact there.
     l1_duals : ndarray or None
-        Steps of the dual variables of the L1 part.
+        Steps of the dual variables of the L1 part and the bounds.
     """
 
     unknowns: np.ndarray
@@ -132,9 +143,9 @@ class CentralPathMemory:
     duals : ndarray or None, (n_variables, n_pieces, n_samples)
         Dual variables s of the rows and the multipliers of their ends.
     l1_duals : ndarray or None, (n_variables, n_features)
-        The same of the L1 part; None without one.
+        The same of the L1 part, and of bounds; None without either.
     held : ndarray or None
-        Columns whose coefficients the L1 part holds at 0.
+        Columns whose coefficients the L1 part holds at 0, or a bound at its end.
     total : float
         F at the point.
     dual_objective : float
@@ -170,7 +181,8 @@ class CentralPathMemory:
 
 
 class CentralPath(Solver):
-    """Primal-dual Newton steps, for losses that `fastgd.losses.piecewise` knows and an elastic net.
+    """Primal-dual Newton steps, for losses that `fastgd.losses.piecewise` knows and an elastic net,
+    with weights and bounds or without.
 
     Parameters
     ----------
@@ -225,19 +237,23 @@ class CentralPath(Solver):
         self.linear_map = LinearMap(F)
         # All ends are alike on the central path: a row's product counts for its share of the mean,
         # a column's for all of it.
-        self.row_scale = float(F.n_active) if F.l1 > 0.0 else 1.0
+        self.l1_duals = _column_duals(F)
+        self.row_scale = float(F.n_active) if self.l1_duals is not None else 1.0
         one = pieces(F.loss, F.samples.targets[:1])
         n_pieces = one.center.shape[0]
         self.row_duals = BoundedDuals(one.low, one.high, one.bend)
-        self.l1_duals = BoundedDuals(-F.l1, F.l1, 0.0) if F.l1 > 0.0 else None
         # Variables of a row: s for each of its pieces, and what each has for its ends.
         n_ends = sum(self.row_duals.ends)
         self.shape = 1 + n_ends, n_pieces, F.n_samples
-        self.n_ends = n_ends * n_pieces * self.row_scale + 2 * F.n_features * (F.l1 > 0.0)
+        of_columns = 0 if self.l1_duals is None else 2 * F.n_features
+        if F.term.separable and self.l1_duals is not None:
+            of_columns = 2 * self.l1_duals.columns.size
+        self.n_ends = n_ends * n_pieces * self.row_scale + of_columns
         self.by_rows, self._system, self._workspace = by_rows(F), None, None
         # For proofs without an L2 part; columns that others make up exactly stay where they are if
         # there is no penalty.
-        self.curvature = None if self.by_rows or F.l2 > 0.0 else np.zeros(self.shape[1:])
+        finite = self.by_rows or F.term.strong_convexity > 0.0
+        self.curvature = None if finite else np.zeros(self.shape[1:])
         self._redundant, self._searched = Redundant.none(F.size), False
 
     @np.errstate(all="ignore")  # values of 1e150 overflow in passing
@@ -261,13 +277,34 @@ class CentralPath(Solver):
                 memory.duals[:, :, rows] = variables
             if self.row_duals.ends[1] and F.fit_intercept:
                 self._balance(state)
-            if self.l1_duals is not None:
+            if F.elastic and self.l1_duals is not None:
                 memory.l1_duals = self.l1_duals.start(coef)
+            elif self.l1_duals is not None:
+                memory.l1_duals = self._started(state, coef)
         memory.bound = -np.inf
         memory.least_gap = np.inf
         memory.mu = np.inf
         memory.idle = 0
         self._update_gap(state)
+
+    def _started(self, state, coef):
+        """Dual variables of corners and bounds, about as far along the central path as the rows'
+        own.
+        """
+        products = 0.0
+        for chunk, point in self._points(state):
+            still = np.zeros((self.shape[0], *chunk.u.shape))
+            products += float(point.products(still, chunk.shares)[0])
+        n_ends = (self.shape[0] - 1) * self.shape[1]
+        mu = products / max(n_ends * self.row_scale, 1.0)
+        return self.l1_duals.start(coef, self._slopes(self._primal_and_dual(state)[0]), mu)
+
+    def _slopes(self, value):
+        """About how steep F may be along each coefficient where it is `value`, (d,)."""
+        F, ends = self.objective, self.row_duals
+        straight = ends.bend == 0.0
+        slope = max(-ends.low, ends.high) if straight else slope_size(F, value, curvature_unit(F))
+        return slope * F.root_mean_squares()
 
     def beside(self, state):
         """Columns that others make up, and the metric of the matrix of the rows."""
@@ -287,6 +324,9 @@ class CentralPath(Solver):
         if np.shape(memory.duals) != self.shape:
             return False
         if (memory.l1_duals is None) != (self.l1_duals is None):
+            return False
+        columns = getattr(self.l1_duals, "columns", None)
+        if columns is not None and np.shape(memory.l1_duals)[1:] != columns.shape:
             return False
         near = 1e-9 * np.abs(products).max(initial=0.0)
         if not np.allclose(products, memory.products, rtol=0.0, atol=near):
@@ -358,13 +398,24 @@ class CentralPath(Solver):
         return Progress(left=memory.gap, lower=memory.bound, done=state.done)
 
     def answer(self, state):
-        """The unknowns, with the coefficients that an L1 part holds at 0 there."""
+        """The unknowns, with the coefficients that an L1 part holds at 0 there, and within their
+        bounds.
+        """
         if self.l1_duals is None:
             return state.point
-        v, held = state.point.copy(), state.memory.held
-        if held is not None:
-            v[: self.objective.n_features][held] = 0.0
-        return v
+        F, v, at_ends = self.objective, state.point.copy(), state.memory.held
+        coef = v[: F.n_features]
+        if at_ends is not None and F.elastic:
+            coef[at_ends] = 0.0
+        elif at_ends is not None:
+            # Where no row is at a kink, what is next to nothing holds a coefficient more: those
+            # that are moved together change F by no more than the gap.
+            nearest, sizes = self.l1_duals.nearest(coef), self._slopes(abs(state.memory.total))
+            moves = (sizes * np.abs(coef - nearest))[at_ends]
+            order = np.argsort(moves, kind="stable")
+            moved = at_ends[order][np.cumsum(moves[order]) <= state.memory.gap]
+            coef[moved] = nearest[moved]
+        return F.allowed(v)
 
     def evaluate(self, state):
         """(v, smooth part of F, its gradient) at the answer, from X: one pass.
@@ -440,7 +491,7 @@ class CentralPath(Solver):
         """
         sums, share = np.zeros(3), 1.0
         if l1_point is not None:
-            sums = l1_point.products(first.l1_duals, np.ones(self.objective.n_features))
+            sums = l1_point.products(first.l1_duals, 1.0)
             share = l1_point.longest(first.l1_duals)
         for chunk, point in points():
             step = point.equations(0.0).step(first.change(chunk))
@@ -455,8 +506,8 @@ class CentralPath(Solver):
             active = curvatures[F.samples.active()] / F.n_active
             return self._row_system(memory, active, l1_point)
         factor = self._factor_of(curvatures, self._redundant, memory, l1_point)
-        if not (factor.regular or self._searched or F.l1 + F.l2 > 0.0):
-            self._redundant = redundant_columns(F, self.linear_map, curvatures > 0.0)
+        if not (factor.regular or self._searched or held(F).all()):
+            self._redundant = redundant_columns(F, self.linear_map, curvatures > 0.0, ~held(F))
             self._searched = True
             factor = self._factor_of(curvatures, self._redundant, memory, l1_point)
         return factor
@@ -465,14 +516,18 @@ class CentralPath(Solver):
         """Factor of the curvature of F where rows have these; `memory` notes which columns are
         held at 0.
         """
-        matrix = self.objective.gram(curvatures)
+        F = self.objective
+        matrix = F.gram(curvatures)
+        if F.term.held is not None:  # coefficients that are nowhere else
+            own = np.arange(F.n_features)[F.term.held]
+            matrix[own] = matrix[:, own] = 0.0
         if l1_point is not None:
-            d = np.arange(self.objective.n_features)
+            d = np.arange(F.n_features)
             memory.held = _held(l1_point, matrix[d, d])
             matrix[d, d] += l1_point.curvature
             return Factor(redundant.left_out(matrix))
         factor, memory.singular = factor_of(
-            self.objective, lambda: curvatures, redundant.left_out(matrix), memory.singular
+            F, lambda: curvatures, redundant.left_out(matrix), memory.singular
         )
         return factor
 
@@ -480,10 +535,12 @@ class CentralPath(Solver):
         F = self.objective
         if self._system is None:
             self._system = RowSystem(self._matrix(), F.fit_intercept)
-        metric = np.full(F.n_features, F.l2)
+        metric = np.zeros(F.n_features) + F.term.curvature(np.zeros(F.n_features))
         if l1_point is not None:
-            memory.held = _held(l1_point, F.l2 + self._system.squares(curvatures))
+            memory.held = _held(l1_point, metric + self._system.squares(curvatures))
             metric += l1_point.curvature
+        if F.term.held is not None:
+            metric[F.term.held] = np.inf
         F.meter.count(1.0 * self._system.factorise(metric, curvatures))
         return self._system
 
@@ -498,7 +555,7 @@ class CentralPath(Solver):
         `last` is a step of the L1 part's dual variables whose products are taken into account.
         """
         F, predictions, equations = self.objective, None, None
-        rest = F.l2 * state.point[: F.n_features]
+        rest = F.term.gradient(state.point[: F.n_features])
         if l1_point is not None:
             equations = l1_point.equations(mu, last)
             rest = rest + equations.target()
@@ -569,15 +626,19 @@ class CentralPath(Solver):
                 where=(derivatives > 0.0) == (heavier == 0),
             )
         linear, size, squares = share @ sums[:, 1], share @ sums[:, 2], share**2 @ sums[:, 3]
-        gradient = np.abs(self._gradient(derivatives)[: F.n_features])
+        slopes = self._gradient(derivatives)[: F.n_features]
+        gradient = np.abs(slopes)
         beyond, scale = np.maximum(gradient - F.l1, 0.0), 1.0
-        if F.l2 > 0.0:
+        if F.term.separable:
+            scale, least = F.term.least(slopes)
+            rest = -least
+        elif F.l2 > 0.0:
             rest = 0.5 * float(beyond @ beyond) / F.l2
         else:
             rest, scale = 0.0, min(1.0, F.l1 / max(float(gradient.max(initial=0.0)), 1e-300))
-        lower = scale * (linear - scale * squares) - rest - 8.0 * EPS * (size + squares + rest)
+        lower = scale * (linear - scale * squares) - rest - 8.0 * EPS * (size + squares + abs(rest))
         lower -= 4.0 * EPS * float(sizes.sum()) * offset_size(F)
-        total = losses + F.penalty_value(state.point)
+        total = losses + F.penalty_value(F.allowed(state.point))
         if total - lower < PROMISING * unit_at(F, total):
             slope = float(np.linalg.norm(derivatives)) * np.sqrt(F.n_samples)
             lower -= 3.0 * sum_rounding(F) * slope * prediction_size(F, state.point)
@@ -605,7 +666,7 @@ class CentralPath(Solver):
             s = np.where(free, s, nearest)
             curvature = np.where(free, curvature, 0.0)
             curvatures = F.samples.weights * curvature.sum(axis=0)
-            redundant = redundant_columns(F, self.linear_map, curvatures > 0.0)
+            redundant = redundant_columns(F, self.linear_map, curvatures > 0.0, ~held(F))
             factor = self._factor_of(curvatures, redundant, memory)
             value = self._completed(state, s, curvature, factor, redundant)
         memory.bound = max(memory.bound, value)
@@ -622,9 +683,33 @@ class CentralPath(Solver):
         rows = (
             (chunk, s[:, chunk.rows], curvature[:, chunk.rows]) for chunk in self._chunks(state)
         )
-        l1 = None if l1_point is None else (state.memory.l1_duals[0], l1_point.curvature)
+        l1 = None if l1_point is None else self._column_parts(state, l1_point)
         data = self.objective, self.row_duals, rows, state.point, self._gradient(derivatives)
         return completed_dual.lower_bound(*data, factor, redundant, l1)
+
+    def _column_parts(self, state, l1_point):
+        """The dual variables of corners and bounds, as completed ones need them."""
+        duals, s, coef = (
+            self.l1_duals,
+            state.memory.l1_duals[0],
+            self.objective.split(state.point)[0],
+        )
+        if self.objective.elastic:
+            slack, nothing = duals.high - np.abs(s), np.zeros(0)
+            return completed_dual.ColumnParts(coef, l1_point.curvature, slack, nothing, s)
+        ends, curvature = duals.pieces, l1_point.variables.curvature
+        slack = np.minimum(s - ends.low, ends.high - s)
+        parts = l1_point.variables.u, curvature, slack, -s * duals.corners, duals.summed(s)
+        return completed_dual.ColumnParts(*parts, duals.constant)
+
+
+def _column_duals(objective):
+    """Dual variables of what a penalty has of corners and bounds, or None."""
+    F = objective
+    if F.elastic:
+        return BoundedDuals(-F.l1, F.l1, 0.0) if F.l1 > 0.0 else None
+    duals = ColumnDuals(F.term, F.n_features)
+    return duals if duals.columns.size else None
 
 
 def _held(l1_point, curvature):
@@ -649,7 +734,7 @@ def path_size(objective):
     are fewer.
     """
     F = objective
-    return min(F.n_features, F.n_active) if F.l1 + F.l2 > 0.0 else F.n_features
+    return min(F.n_features, F.n_active) if held(F).all() else F.n_features
 
 
 def central_path_applies(objective):
@@ -659,8 +744,10 @@ def central_path_applies(objective):
     take these.
     """
     F = objective
-    few = path_size(F) <= WIDEST_PATH or (F.l1 > 0.0 and not F.loss_smooth)
-    return not F.vector and F.elastic and known(F.loss) and few
+    closed = F.elastic or (F.term.separable and not F.term.coupled)
+    if F.vector or not closed or not known(F.loss):
+        return False
+    return path_size(F) <= WIDEST_PATH or (F.l1 > 0.0 and not F.loss_smooth)
 
 
 def takes_columns_by_need(objective):
