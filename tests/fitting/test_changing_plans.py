@@ -360,3 +360,16 @@ def test_a_working_set_that_nearly_all_columns_are_in_is_left():
     assert "newton brought no more" in str(model.plan_)
     assert model.bound_kind_ == "proof"
     assert model.converged_
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_past_gradients_go_on_where_only_the_curvature_tells_how_far_the_optimum_is(seed):
+    """Nobody can tell what accelerated descent takes, which had ended at `max_iter`."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((120, 6))
+    Y = X @ rng.standard_normal((6, 3)) + rng.standard_t(2, (120, 3))
+    model = GDRegressor(Huber(0.001), penalty=MultiTask(), alpha=0.0).fit(X, Y)
+    assert model.plan_.solver == "lbfgs"
+    assert model.converged_
+    each = [GDRegressor(Huber(0.001), alpha=0.0, tol=1e-8).fit(X, y).objective_ for y in Y.T]
+    assert model.objective_ == pytest.approx(sum(each), rel=1e-4)
