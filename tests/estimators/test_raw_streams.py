@@ -66,7 +66,7 @@ def test_a_stream_goes_on_from_a_pickle():
     np.testing.assert_array_equal(model.coef_, again.coef_)
 
 
-def test_larger_values_later_shorten_the_rates_and_move_nothing():
+def test_larger_values_later_shorten_the_rates():
     """In a first chunk of values that are 1,000 times smaller, its scales made the model jump."""
     X, y = diabetes()
     X = X - X.mean(axis=0)
@@ -74,6 +74,33 @@ def test_larger_values_later_shorten_the_rates_and_move_nothing():
     first[:40] *= 1e-3
     model = stream(GDRegressor(random_state=0), first, y)
     assert np.mean((model.predict(X) - y) ** 2) < 0.8 * y.var()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_clock_in_chunks_of_few_rows(seed):
+    """What the first seconds told of it was extrapolated: R^2 of the next chunk 0.78 to -1.5."""
+    rng, n = np.random.default_rng(seed), 3000
+    X = np.c_[rng.normal(size=(n, 3)), 1.7e9 + 60.0 * np.arange(n)]
+    y = X[:, :3] @ [1.0, -1.0, 0.5] + 2.0 * np.arange(n) / n + 0.5 * rng.normal(size=n)
+    model, predicted = GDRegressor(random_state=0), np.zeros(n)
+    for start in range(0, n, 7):
+        rows = slice(start, start + 7)
+        if start:
+            predicted[rows] = model.predict(X[rows])
+        model.partial_fit(X[rows], y[rows])
+    late = slice(2000, None)
+    assert np.mean((predicted - y)[late] ** 2) < 0.2 * y[late].var()
+
+
+def test_an_outlier_leaves_what_many_rows_have_told():
+    rng, n = np.random.default_rng(0), 4000
+    X = rng.normal(size=(n, 3))
+    X[3000, 0] = 50.0
+    w = np.array([1.0, -1.0, 0.5])
+    model = GDRegressor(random_state=0)
+    for rows in np.array_split(np.arange(n), 200):
+        model.partial_fit(X[rows], X[rows] @ w + 0.1 * rng.normal(size=rows.size))
+    np.testing.assert_allclose(model.coef_, w, atol=0.02)
 
 
 def test_explicit_schedules_see_the_columns_as_given():
