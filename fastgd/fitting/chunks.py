@@ -176,8 +176,9 @@ def _value_of_chunk(objective, v, X, run):
             return np.inf, "the coefficients became infinite"
         mean = _sum_of_losses(objective, X @ coef, intercept) / n_active
         value = mean + penalty
-        # Of an earlier chunk: this one's need not be computed.
-        if mean <= DIVERGED * run.reference:
+        # Of an earlier chunk: this one's need not be computed. The perceptron's loss has the unit
+        # of |x|^2 (`divergence.exploded`).
+        if mean <= DIVERGED * run.reference or (objective.loss.online and mean < np.inf):
             return value, ""
         reference = _sum_of_losses(objective, np.zeros_like(coef[:1]), 0.0 * intercept) / n_active
         reference = reference or 1.0

@@ -40,6 +40,10 @@ def exploded(solver, value, start_point):
     F = solver.objective
     if not np.isfinite(value):
         return True  # whatever the null model has: offsets may make that infinite, too
+    # Mistakes of the perceptron move by a row each: its loss has the unit of |x|^2, and grows no
+    # faster than the root of their number.
+    if F.loss.online:
+        return False
     # A dual solver's F may rise on the way.
     if value <= DIVERGED * abs(reference(F)) or solver.proves_itself:
         return False

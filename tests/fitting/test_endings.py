@@ -165,6 +165,20 @@ def test_the_perceptron_is_left_out():
     assert model.score(Z, side) == 1.0
 
 
+@pytest.mark.parametrize("penalty", ["l2", None])
+def test_nor_do_large_columns_make_the_perceptron_diverge(penalty):
+    """Its loss has the unit of |x|^2: 1e18 for a time stamp, which was called divergence."""
+    rng = np.random.default_rng(0)
+    X = np.c_[rng.normal(size=(400, 2)), 1.7e9 + 60.0 * np.arange(400)]
+    y = X[:, 0] > 0.0
+    model = GDClassifier(loss="perceptron", penalty=penalty, random_state=0, max_iter=20)
+    assert len(heard(model, X, y)) <= 1  # that it took all iterations
+    chunks = GDClassifier(loss="perceptron", penalty=penalty, random_state=0)
+    for rows in np.array_split(np.arange(400), 4):
+        chunks.partial_fit(X[rows], y[rows], classes=[False, True])
+    assert np.isfinite([model.coef_, chunks.coef_]).all()
+
+
 def test_an_estimate_that_ends_a_run_is_what_is_told():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 5))
