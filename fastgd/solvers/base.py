@@ -83,11 +83,15 @@ class Forecast(NamedTuple):
         Why that is little, in the words of a plan.
     last : bool
         Whether others come first, however many passes they take: there for when they stall.
+    sure : bool
+        Whether it is mostly the cost of matrices, which are few whatever the data are: of two that
+        are close this one goes first.
     """
 
     passes: float
     reason: str = ""
     last: bool = False
+    sure: bool = False
 
 
 class Options(NamedTuple):

@@ -285,16 +285,16 @@ def test_iterations_in_two_parts_are_the_same_iterations():
 
 
 @pytest.mark.parametrize("loss", CORNERED, ids=lambda loss: loss.name)
-def test_defaults_prove_their_answer_and_agree_with_dual_ascent(loss):
+def test_proves_its_answer_and_agrees_with_dual_ascent(loss):
     X, y, weights, offsets = sparse_problem(loss, n=60, d=5)
     kind = GDClassifier if loss.classification else GDRegressor
     given = {"alpha": 0.05, "tol": 1e-6, "random_state": 0}
-    found = kind(loss, **given).fit(X, y, weights, offset=offsets)
-    assert found.plan_.solver == "newton"
-    assert found.bound_kind_ == "proof"
-    assert found.suboptimality_ <= 1e-6
     other = kind(loss, solver="sdca", max_iter=5000, **given).fit(X, y, weights, offset=offsets)
-    assert found.objective_ == pytest.approx(other.objective_, rel=3e-6)
+    for solver in ("auto", "newton"):
+        found = kind(loss, solver=solver, **given).fit(X, y, weights, offset=offsets)
+        assert found.bound_kind_ == "proof"
+        assert found.suboptimality_ <= 1e-6
+        assert found.objective_ == pytest.approx(other.objective_, rel=3e-6)
 
 
 @pytest.mark.jit  # half a minute in plain Python

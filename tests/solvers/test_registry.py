@@ -8,6 +8,7 @@ from fastgd.fitting.choose_solver import batch_sizes, cheapest, takeovers
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import Forecast, Solver
 from fastgd.solvers.gradient.accelerated import Accelerated
+from fastgd.solvers.newton.cholesky import Newton
 from support.components import ToyWeightedL1
 
 
@@ -69,6 +70,15 @@ def test_auto_takes_it_where_it_says_that_it_is_cheap(registered, data):
     model = GDClassifier(alpha=0.1).fit(X, y > 0.0)
     assert model.plan_.solver == "halving"
     assert "said to be enough" in str(model.plan_)
+
+
+@pytest.mark.parametrize(("told", "chosen"), [(1.1, "newton"), (1.4, "halving")])
+def test_of_two_that_are_close_the_sure_one_is_taken(registered, data, monkeypatch, told, chosen):
+    X, y = data
+    F = Objective("log_loss", X, np.sign(y), alpha=0.1)
+    passes = Newton.cost(F, 1e-4).passes / told
+    monkeypatch.setattr(Halving, "cost", lambda *given: Forecast(passes, "it is said so"))
+    assert cheapest(F, 1e-4)[0].name == chosen
 
 
 def test_what_it_refuses_is_refused_in_its_words(registered, data):

@@ -166,7 +166,8 @@ class Newton(Solver):
         reason = (
             f"a curvature matrix costs about {curvature_cost(F):.2g} passes and saves many more"
         )
-        return Forecast(passes, reason, last=not (steps_curve(F.loss) and F.term.certified))
+        last = not (steps_curve(F.loss) and F.term.certified)
+        return Forecast(passes, reason, last, sure=True)
 
     @classmethod
     def make(cls, objective, options):

@@ -105,7 +105,7 @@ class Eliminating(Solver):
             f"costs about {bordered_cost(F, columns):.2g} passes and saves many more"
         )
         last = not (F.convex and F.elastic)
-        return Forecast(passes(columns.rest.size, columns), reason, last=last)
+        return Forecast(passes(columns.rest.size, columns), reason, last, sure=True)
 
     @classmethod
     def make(cls, objective, options):
