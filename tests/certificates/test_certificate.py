@@ -5,7 +5,7 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 
-from fastgd import GDClassifier
+from fastgd import GDClassifier, GDRegressor
 from fastgd.certificates import newton_proof as certificate
 from fastgd.certificates.bound import Bound, relative
 from fastgd.certificates.certifier import provable
@@ -607,6 +607,25 @@ def test_a_fall_is_seen_where_a_row_lies_on_a_corner(loss, sign):
     fall = sure_fall(F, v, F.smooth_and_gradient(v)[1])
     assert fall >= 0.7 * value
     assert fall <= value * (1.0 + 1e-12)
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_a_fall_is_seen_where_each_column_has_a_row_or_two(seed):
+    """Along no single column F falls; one-row steps had ended there, and told that 0.1 % was left
+    where a third was.
+    """
+    rng, n, d = np.random.default_rng(seed), 400, 500
+    values = np.exp(3.0 * rng.standard_normal(n)) * rng.choice([-1.0, 1.0], n)
+    X = sp.csr_array((values, rng.integers(0, d, n), np.arange(n + 1)), shape=(n, d))
+    y = 5.0 * rng.standard_normal(n)
+    settings = {"solver": "gd", "batch_size": 16, "tol": None, "max_iter": 100, "random_state": 0}
+    model = GDRegressor(Quantile(0.95), alpha=1.0 / n, **settings).fit(X, y)
+    best = GDRegressor(Quantile(0.95), alpha=1.0 / n, tol=1e-8).fit(X, y)
+    F = Objective(Quantile(0.95), X, y, alpha=1.0 / n)
+    v = np.append(model.coef_, model.intercept_)
+    fall = sure_fall(F, v, F.smooth_and_gradient(v)[1])
+    assert fall >= 1e-3 * model.objective_
+    assert fall <= model.objective_ - best.objective_
 
 
 def test_the_root_of_an_inverse_is_no_less_than_that_of_any_matrix_so_near():
