@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.optimize
+import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective, Quantile
 from fastgd.objective.collinear import redundant_columns
@@ -166,3 +167,18 @@ def test_a_quadratic_form_is_refused():
     assert CentralPath.refusal(F) is None
     with pytest.raises(ValueError, match="solver='newton'"):
         GDRegressor("quantile", alpha=0.01, P2=np.eye(5), solver="newton").fit(X, y)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile", "epsilon_insensitive"])
+@pytest.mark.parametrize("structure", [{"positive": True}, {"bounds": (-1.0, 1.0)}], ids=str)
+def test_columns_of_zeros_and_targets_that_a_constant_meets(loss, structure):
+    """Neither says how far from an end to begin: coefficients had become infinite."""
+    X = sp.eye_array(3, 40, format="csr")
+    for y in ([1.0, -1.0, 1.0], np.zeros(3)):
+        model = GDRegressor(loss, solver="newton", alpha=0.1, **structure).fit(X, y)
+        assert model.bound_kind_ == "proof"
+        assert model.suboptimality_ <= 1e-4
+        assert not model.coef_[3:].any()
+    bare = GDRegressor(loss, penalty=None, fit_intercept=False, **structure)
+    assert bare.fit(X[:2], np.zeros(2)).objective_ == 0.0
+    assert bare.converged_

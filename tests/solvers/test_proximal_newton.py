@@ -99,7 +99,7 @@ def test_what_it_refuses():
 def test_no_matrix_that_is_large_and_larger_than_the_data():
     X = scipy.sparse.eye_array(3, 6000, format="csr")
     with pytest.raises(ValueError, match=r"6000 x 6000 numbers .* use solver='auto'"):
-        GDRegressor(solver="newton", positive=True).fit(X, [1.0, 2.0, 3.0])
+        GDRegressor("poisson", solver="newton", positive=True).fit(X, [1.0, 2.0, 3.0])
 
 
 def test_a_continued_run_is_one_run():

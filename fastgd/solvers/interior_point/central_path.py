@@ -286,18 +286,21 @@ class CentralPath(Solver):
         memory.mu = np.inf
         memory.idle = 0
         self._update_gap(state)
+        if memory.total <= F.loss.infimum:  # from there mu would be 0 at once
+            memory.bound, state.done = F.loss.infimum, True
 
     def _started(self, state, coef):
         """Dual variables of corners and bounds, about as far along the central path as the rows'
         own.
         """
-        products = 0.0
+        products, value = 0.0, self._primal_and_dual(state)[0]
         for chunk, point in self._points(state):
             still = np.zeros((self.shape[0], *chunk.u.shape))
             products += float(point.products(still, chunk.shares)[0])
-        n_ends = (self.shape[0] - 1) * self.shape[1]
-        mu = products / max(n_ends * self.row_scale, 1.0)
-        return self.l1_duals.start(coef, self._slopes(self._primal_and_dual(state)[0]), mu)
+        n_ends = (self.shape[0] - 1) * self.shape[1] * self.row_scale
+        # Rows without ends say nothing: then the gap of the columns is F.
+        mu = products / n_ends if products > 0.0 else abs(value) / self.n_ends
+        return self.l1_duals.start(coef, self._slopes(value), mu or 1.0)
 
     def _slopes(self, value):
         """About how steep F may be along each coefficient where it is `value`, (d,)."""
@@ -338,6 +341,9 @@ class CentralPath(Solver):
         """A step that tells where to aim at, and the one that goes there: one curvature matrix
         and four sweeps.
         """
+        if state.done:
+            state.iteration += 1
+            return
         F, memory = self.objective, state.memory
         coef = F.split(state.point)[0]
         if memory.inexact:

@@ -69,7 +69,9 @@ class ColumnDuals:
         """
         low, high = self.pieces.low, self.pieces.high
         strength = np.where(low > -FAR, np.abs(low), np.abs(high))
-        inside = np.maximum(np.maximum(slopes[self.columns], strength), 1e-300)
+        inside = np.maximum(slopes[self.columns], strength)
+        # A column of zeros asks for nothing.
+        inside[inside == 0.0] = inside.max(initial=0.0) or 1.0
         one_end = np.where(low > -FAR, low + inside, high - inside)
         s = np.where((low > -FAR) & (high < FAR), 0.5 * (low + high), one_end)
         u = self._u(coef)
