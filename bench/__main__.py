@@ -25,6 +25,7 @@ WORDS = {
     "regret": "auto against the best of the package's own solvers, on problems of all kinds",
     "compare": "two saved runs: compare OLD.json NEW.json",
     "same": "whether two checkouts find the same models: same OLD_TREE",
+    "paired": "what two checkouts take on the suite's cases, in turn: paired OLD_TREE",
 }
 
 
@@ -88,7 +89,8 @@ def parse(arguments):
     parser.add_argument(
         "--cases",
         type=_texts,
-        help="of suite: parts of names, patterns; of regret: sklearn, random, suite; default: all",
+        help="of suite, paired: parts of names, patterns; of regret: sklearn, random, suite; "
+        "default: all",
     )
     parser.add_argument(
         "--reuse", type=Path, help="suite: JSON of a run whose rivals count; the best run again"
@@ -127,11 +129,12 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     of = {"suite": [1e-4, 1e-6], "regret": [1e-2, 1e-4, 1e-6]}
     options.accuracy = options.accuracy or of.get(options.what, [1e-2, 1e-4, 1e-6, 1e-8])
-    if len(options.files) != {"compare": 2, "same": 1}.get(options.what, 0):
+    if len(options.files) != {"compare": 2, "same": 1, "paired": 1}.get(options.what, 0):
         parser.error(
-            "compare takes two files, OLD.json NEW.json, and same a folder; nothing else takes any"
+            "compare takes two files, OLD.json NEW.json, same and paired a folder; nothing else "
+            "takes any"
         )
-    if options.what == "same":
+    if options.what in ("same", "paired"):
         options.tree = options.files.pop()
         if not options.tree.is_dir():
             parser.error(f"there is no folder {options.tree}")
@@ -168,6 +171,10 @@ def main(arguments=None):
         from . import same
 
         return 0 if same.run(options.tree, problems=options.problems) else 1
+    if options.what == "paired":
+        from . import paired
+
+        return 0 if paired.run(options.tree, cases=options.cases, rounds=options.rounds) else 1
     path = measure(options)
     if options.against and path:
         from . import against

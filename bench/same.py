@@ -67,6 +67,28 @@ class Side:
         self.process.stdout.close()
 
 
+@contextlib.contextmanager
+def sides(*trees):
+    """A `Side` of each of these checkouts, ended with the block.
+
+    Raises
+    ------
+    SystemExit
+        Where one of them has no package fastgd.
+    """
+    trees, found = [Path(tree).resolve() for tree in trees], []
+    for tree in trees:
+        if not (tree / "fastgd" / "__init__.py").is_file():
+            raise SystemExit(f"there is no package fastgd in {tree}")
+    try:
+        for tree in trees:
+            found.append(Side(tree))
+        yield found
+    finally:
+        for side in found:
+            side.close()
+
+
 @dataclass
 class Tally:
     """What a run has counted so far."""
@@ -157,28 +179,18 @@ def run(old_tree, new_tree=ROOT, problems=PROBLEMS, fits=None):
     `problems` counts the random ones; where there are fewer than usual, the suite's cases are left
     out. `fits` takes the place of all problems.
     """
-    trees = Path(old_tree).resolve(), Path(new_tree).resolve()
-    for tree in trees:
-        if not (tree / "fastgd" / "__init__.py").is_file():
-            raise SystemExit(f"there is no package fastgd in {tree}")
     if fits is None:
         fits = [*same_problems.of_sklearn(), *same_problems.random(problems)]
         parts = [fits, same_problems.of_suite()] if problems >= PROBLEMS else [fits]
         fits = (fit for part in parts for fit in part)
-    tally = Tally()
-    begin = time.perf_counter()
-    sides = []
-    try:
-        sides += [Side(tree) for tree in trees]
+    tally, begin = Tally(), time.perf_counter()
+    with sides(old_tree, new_tree) as both:
         for fit in fits:
             report.progress(f"{sum(tally.kinds.values())} fits: {fit.name}")
             request = fit.request()
-            for side in sides:
+            for side in both:
                 side.give(request)
-            tally.add(fit.name, fit.tol, *(side.take() for side in sides))
-    finally:
-        for side in sides:
-            side.close()
+            tally.add(fit.name, fit.tol, *(side.take() for side in both))
         report.progress("")
     print(table(tally))
     print(f"{time.perf_counter() - begin:.0f} seconds")

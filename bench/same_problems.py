@@ -72,9 +72,9 @@ class Fit:
         }
 
 
-def of_suite(say=print):
-    """Fits of the suite's cases, those whose data are there."""
-    for case in CASES:
+def of_suite(say=print, tols=(1e-4, 1e-6), cases=CASES):
+    """Fits of the suite's cases, or of some of them, those whose data are there."""
+    for case in cases:
         try:
             problem = case.problem()
         except (SystemExit, OSError) as error:
@@ -88,7 +88,7 @@ def of_suite(say=print):
             "l1_ratio": problem.l1_ratio,
             "fit_intercept": problem.fit_intercept,
         }
-        for tol in (1e-4, 1e-6):
+        for tol in tols:
             yield Fit(
                 f"{case.name}, tol {tol:g}",
                 "GDClassifier" if classes else "GDRegressor",

@@ -40,6 +40,7 @@ from bench import (  # noqa: E402
     multinomial,
     optimum,
     own_losses,
+    paired,
     picture,
     problems,
     race,
@@ -659,9 +660,33 @@ def test_a_tree_finds_the_same_models_as_itself(capsys):
     assert "every bar holds" in text
 
 
+def test_a_tree_is_paired_with_itself(capsys):
+    fit = same_problems.one_random(0, 0)
+    refused = replace(fit, name="refused", parameters={"loss": "none"})
+    paired.run(ROOT, rounds=3, fits=[fit, refused])
+    text = capsys.readouterr().out
+    assert "refused: ValueError" in text
+    assert "2 fits, new over old" in text
+
+
+def test_what_is_slower_than_a_pass_allows():
+    def answers(*seconds, passes):
+        return [{"processor": one, "passes": passes} for one in seconds]
+
+    old = answers(1.0, 1.01, 0.99, passes=5.0)
+    assert paired.judged("k", old, answers(1.2, 1.25, 1.3, passes=6.0))[0][-1] == ""
+    row, ratio = paired.judged("k", old, answers(1.5, 1.51, 1.52, passes=5.0))
+    assert row[-1] == "SLOWER"
+    assert ratio == pytest.approx(1.51)
+    assert paired.judged("k", old, answers(0.5, 0.51, 0.52, passes=5.0))[0][-1] == "faster"
+    assert paired.judged("k", old, [{"refused": "too large"}] * 3)[1] is None
+
+
 def test_a_folder_without_the_package_is_refused(tmp_path):
     with pytest.raises(SystemExit):
         main(["same"])
+    with pytest.raises(SystemExit):
+        main(["paired"])
     with pytest.raises(SystemExit):
         main(["same", str(tmp_path / "nothing")])
     with pytest.raises(SystemExit, match="no package fastgd"):
