@@ -92,12 +92,11 @@ def sure_fall(F, v, gradient):
     for j, way in zip(steepest, ways, strict=True):
         way[j] = -1.0 if slopes[j] > 0.0 else 1.0
     tried = []
-    for way in (*ways, -slopes / positive):
+    for way, lengths in [*((way, LENGTHS) for way in ways), (-slopes / positive, ALL_LENGTHS)]:
         moves = linear_map.matvec(way) - means @ way
         size = float(np.abs(moves).mean())
         unit = off / size if size > 0.0 else 0.0
         tried.append((way, moves, unit))
-        lengths = LENGTHS if len(tried) <= len(ways) else ALL_LENGTHS
         for length in unit * 2.0 ** np.arange(*lengths) if unit > 0.0 else ():
             ahead = v.copy()
             ahead[:d] += length * way

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from fastgd.data import chunk_sizes
-from fastgd.objective.moments import measured_once, nonzeros_of_columns
+from fastgd.objective.moments import measured_once, sampled_nonzeros
 from fastgd.runtime.threads import LEAST_PER_THREAD
 
 
@@ -265,7 +265,7 @@ def curvature_cost(objective):
     stored = max(values_of(F), F.n_samples)
     nonzeros = min(F.row_length, stored / F.n_samples)
     products = (
-        pair_cost(measured_once(F, nonzeros_of_columns)) * nonzeros**2 * F.n_samples
+        pair_cost(measured_once(F, sampled_nonzeros)[0]) * nonzeros**2 * F.n_samples
         if not is_full(F) and loops(F.rows, nonzeros)
         else DENSE_COST * stored * F.n_features
     )

@@ -54,12 +54,14 @@ def sample_of_rows(objective, wanted=None):
     return objective.rows.take(np.linspace(0, n - 1, min(wanted, n)).astype(int))
 
 
-def nonzeros_of_columns(objective):
-    """Nonzeros of each column in a sample of the rows, (d,)."""
+def sampled_nonzeros(objective):
+    """Nonzeros of each column in a sample of the rows, (d,), and how many rows it has."""
     sample = sample_of_rows(objective)
-    if sp.issparse(sample):
-        return np.bincount(sample.indices, minlength=sample.shape[1])
-    return np.count_nonzero(sample, axis=0)
+    if not sp.issparse(sample):
+        return np.count_nonzero(sample, axis=0), sample.shape[0]
+    # Zeros that are stored do not count: a plan is the same for dense rows.
+    columns = sample.indices[sample.data != 0.0]
+    return np.bincount(columns, minlength=sample.shape[1]), sample.shape[0]
 
 
 def _mean_square(objective):

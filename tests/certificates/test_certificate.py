@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from fastgd import GDClassifier, GDRegressor
 from fastgd.certificates import newton_proof as certificate
 from fastgd.certificates.bound import Bound, relative
-from fastgd.certificates.certifier import provable
+from fastgd.certificates.certifier import Certifier, provable
 from fastgd.certificates.duality_gap import DualityGap
 from fastgd.certificates.estimates import sure_fall
 from fastgd.certificates.newton_decrement import decrement_bound, likely_gain
@@ -26,6 +26,7 @@ from fastgd.losses.regression import (
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.null_model import lowest, null_model, shifted_sums
 from fastgd.objective.objective import Objective
+from fastgd.solvers.base import Progress
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
 from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1
 from support.twins import members, sparse_problem, targets_of, with_jit
@@ -626,6 +627,23 @@ def test_a_fall_is_seen_where_each_column_has_a_row_or_two(seed):
     fall = sure_fall(F, v, F.smooth_and_gradient(v)[1])
     assert fall >= 1e-3 * model.objective_
     assert fall <= model.objective_ - best.objective_
+
+
+def test_beside_a_dual_point_of_the_solver_no_pass_is_spent_on_a_gradient():
+    X = np.random.default_rng(0).standard_normal((30, 4))
+    F = Objective("hinge", X, np.sign(X[:, 0]), alpha=0.1, fit_intercept=False)
+    F.null_intercept, F.null_value = null_model(F)
+    certifier, v = Certifier(F, 1e-6, free_answers=False), np.zeros(4)
+    for progress, final, passes in (
+        (Progress(lower=0.1), False, 0.0),
+        (Progress(lower=0.1), True, 1.0),
+        (Progress(), False, 1.0),
+    ):
+        check, before = certifier.check(v, F.smooth_and_gradient(v)[0], None), F.passes
+        judged = certifier.judge(check, progress, 10.0, final)
+        assert (judged.gradient is None) == (passes == 0.0)
+        assert F.passes - before >= passes
+        assert judged.bound.value <= F.value(v) - 0.1 + 1e-9 or not progress.lower > -np.inf
 
 
 def test_the_root_of_an_inverse_is_no_less_than_that_of_any_matrix_so_near():

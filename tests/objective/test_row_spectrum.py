@@ -6,6 +6,7 @@ import scipy.sparse as sp
 
 from fastgd import Objective
 from fastgd.objective import moments
+from fastgd.objective import row_spectrum as spectrum
 from fastgd.objective.row_spectrum import row_spectrum
 
 
@@ -56,3 +57,22 @@ def test_it_is_looked_at_on_the_columns_that_rows_touch(monkeypatch):
 
 def test_rows_of_zeros():
     assert list(row_spectrum(Objective("squared_error", np.zeros((5, 9)), np.ones(5)))) == [1.0]
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_products_of_all_rows_at_once_have_the_same_spectrum(fit_intercept, monkeypatch):
+    X = np.random.default_rng(0).standard_normal((40, 90)) + 0.5
+    given = {"alpha": 0.1, "fit_intercept": fit_intercept}
+    at_once = row_spectrum(Objective("squared_error", X, np.zeros(40), **given))
+    monkeypatch.setattr(spectrum, "FEW_ROWS", 0)
+    one_by_one = row_spectrum(Objective("squared_error", X, np.zeros(40), **given))
+    np.testing.assert_allclose(at_once, one_by_one, rtol=1e-9)
+
+
+def test_of_long_rows_fewer_are_looked_at():
+    n, d, a_row = 3000, 5000, 400
+    columns = np.tile(np.arange(a_row), n)
+    X = sp.csr_array((np.ones(n * a_row), columns, np.arange(0, n * a_row + 1, a_row)), (n, d))
+    assert spectrum._rows_of_sample(Objective("squared_error", X, np.zeros(n))) == 300
+    longer = Objective("squared_error", sp.vstack([X] * 4, format="csr"), np.zeros(4 * n))
+    assert spectrum._rows_of_sample(longer) == 500  # 200,000 values

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.objective.exclusive import kernels
-from fastgd.objective.moments import measured_once, sample_of_rows
+from fastgd.objective.moments import measured_once, sampled_nonzeros
 
 # Turns of adding what meets none of the columns so far.
 TURNS = 3
@@ -66,19 +66,9 @@ def fewest_others(objective, most):
     F = objective
     if F.row_length - 1.0 > most:
         return F.row_length - 1.0
-    counts, n_rows = measured_once(F, _sampled_counts)
-    held = np.cumsum(counts)
+    counts, n_rows = measured_once(F, sampled_nonzeros)
+    held = np.cumsum(np.sort(counts)[::-1])
     return int(np.searchsorted(held, held[-1] - n_rows)) if held.size else 0
-
-
-def _sampled_counts(objective):
-    """Nonzeros of the columns in a sample, in descending order, and its rows."""
-    sample = sample_of_rows(objective)
-    if objective.rows.sparse:
-        counts = np.bincount(sample.indices[sample.data != 0.0], minlength=objective.n_features)
-    else:
-        counts = np.count_nonzero(sample, axis=0)
-    return np.sort(counts)[::-1], sample.shape[0]
 
 
 def _found(F, most):
