@@ -476,16 +476,23 @@ def _rules_of_rivals(settings, tried, objective, unit):
     newton, guessed = plan.solver == "newton" and jumps, solver in FORECAST_BY_GUESS
     if not (newton or guessed or solver is Sdca):
         return []
+    if solver is Sdca:
+        rival_passes = functools.cache(lambda: _rival_passes(tried, F, tol))
+        return [Overdue(tol, forecast(plan, F, tol).passes, rival_passes, visit_cost(F))]
     other = next_plan(tried, F, "", tol=tol)
     if other is None:
         return []
     rival = forecast(other[0], F, tol)
-    if solver is Sdca:
-        return [Overdue(tol, forecast(plan, F, tol).passes, rival.passes, visit_cost(F))]
     if not newton and is_unknown(rival):
         return []
     least = forecast(plan, F, tol).passes if guessed and not newton else 0.0
     return [Slow(tol, rival.passes, _beside_passes(solver, F), unit, least)]
+
+
+def _rival_passes(tried, objective, tol):
+    """What the next plan takes, in passes' worth of time; inf where there is none."""
+    other = next_plan(tried, objective, "", tol=tol)
+    return np.inf if other is None else forecast(other[0], objective, tol).passes
 
 
 def _beside_passes(solver, objective):

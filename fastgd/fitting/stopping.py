@@ -221,8 +221,11 @@ class Overdue(StoppingRule):
     Parameters
     ----------
     tol : float
-    forecast, other : float
-        What this plan takes, and another one, in passes' worth of time.
+    forecast : float
+        What this plan takes, in passes' worth of time.
+    other : callable
+        What another plan takes, inf where there is none: asked for once there is a pace, for the
+        answer may read rows (4 % of a fit to texts in which dual ascent takes three checks).
     worth : float
         What a pass of this plan takes in that unit.
     """
@@ -239,13 +242,16 @@ class Overdue(StoppingRule):
     def check(self, history):
         """PLATEAU where the other plan is expected to be there first."""
         spent = self.worth * history["passes"][-1]
-        if spent > self.MOST * max(self.forecast, self.other):
-            return StopReason.PLATEAU
         left = self.left(history)
-        if spent > min(self.forecast, self.other):
-            return StopReason.PLATEAU if left > self.other else None
-        tried = spent > self.TRIED * self.other
-        hopeless = tried and self.HOPELESS * self.other < left < np.inf
+        if left == 0.0 and spent <= self.MOST * self.forecast:
+            return None
+        other = self.other()
+        if spent > self.MOST * max(self.forecast, other):
+            return StopReason.PLATEAU
+        if spent > min(self.forecast, other):
+            return StopReason.PLATEAU if left > other else None
+        tried = spent > self.TRIED * other
+        hopeless = tried and self.HOPELESS * other < left < np.inf
         return StopReason.PLATEAU if hopeless else None
 
     def to_go(self, history):

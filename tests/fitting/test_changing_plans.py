@@ -81,7 +81,7 @@ def history(passes, far):
 
 
 def test_a_run_is_overdue_once_another_plan_is_ahead_by_count():
-    rule = Overdue(1e-4, forecast=50.0, other=100.0)
+    rule = Overdue(1e-4, forecast=50.0, other=lambda: 100.0)
     assert rule.check(history([49.0], [np.inf])) is None  # not before it was to be there
     assert rule.check(history([51.0], [np.inf])) is StopReason.PLATEAU
     assert rule.check(history([30.0, 60.0], [1.0, 1.0])) is StopReason.PLATEAU

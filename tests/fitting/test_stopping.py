@@ -208,7 +208,7 @@ def seen(objective=(), passes=(), suboptimality=(), batch=None):
 
 
 def test_a_plan_is_left_where_its_pace_promises_more_than_another_one_takes():
-    overdue = Overdue(1e-4, forecast=20.0, other=30.0, worth=2.0)
+    overdue = Overdue(1e-4, forecast=20.0, other=lambda: 30.0, worth=2.0)
     assert overdue.check(seen(passes=[4.0], suboptimality=[0.1])) is None  # no pace yet
     # A factor of 10 in 4 passes, two more to go: 8 passes, each worth 2.
     fast = seen(passes=[4.0, 8.0], suboptimality=[0.1, 0.01])
@@ -229,6 +229,22 @@ def test_a_plan_is_left_where_its_pace_promises_more_than_another_one_takes():
     assert overdue.check(late) is StopReason.PLATEAU
     far = seen(passes=[100.0, 200.0], suboptimality=[1.0, 1e-9])
     assert overdue.check(far) is StopReason.PLATEAU
+
+
+def test_what_another_plan_takes_is_asked_for_once_there_is_a_pace():
+    asked = []
+
+    def other():
+        asked.append(True)
+        return np.inf
+
+    overdue = Overdue(1e-4, forecast=20.0, other=other)
+    assert overdue.check(seen(passes=[9.0, 16.0], suboptimality=[0.1, 0.01])) is None
+    assert not asked
+    # Where there is no other plan this one is never left.
+    assert overdue.check(seen(passes=[9.0, 900.0], suboptimality=[0.1, 0.09])) is None
+    assert overdue.check(seen(passes=[900.0], suboptimality=[np.inf])) is None
+    assert asked
 
 
 def test_newton_is_left_where_falls_promise_more_than_another_plan_takes():

@@ -67,7 +67,7 @@ def fewest_others(objective, most):
     if F.row_length - 1.0 > most:
         return F.row_length - 1.0
     counts, n_rows = measured_once(F, sampled_nonzeros)
-    held = np.cumsum(np.sort(counts)[::-1])
+    held = np.cumsum(np.sort(counts[counts > 0])[::-1])
     return int(np.searchsorted(held, held[-1] - n_rows)) if held.size else 0
 
 
