@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from sklearn.datasets import load_diabetes
 
 from fastgd import GDClassifier, GDRegressor, Objective
+from fastgd.fitting.choose_solver import cheapest
 from fastgd.linalg.woodbury import RowSystem
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge
@@ -323,3 +324,13 @@ def test_separable_classes_with_next_to_no_penalty(loss, penalty):
     model = GDClassifier(loss, penalty=penalty, alpha=1e-5, random_state=0).fit(X, y)
     assert model.suboptimality_ <= 1e-4
     assert model.n_iter_ < 150
+
+
+def test_more_than_2_000_rows_and_columns_have_a_way_to_a_proof_on_all_rows():
+    """Weighted hinges, `batch_size="full"`: accelerated descent was left, which proves nothing."""
+    n, d = 2700, 2500
+    X = sp.csr_array((np.ones(n), (np.arange(n), np.arange(n) % d)), shape=(n, d))
+    F = Objective("hinge", X, np.where(np.arange(n) % 3, 1.0, -1.0), alpha=1e-4)
+    solver, forecast = cheapest(F, 1e-6, "full")
+    assert solver is CentralPath
+    assert forecast.passes < np.inf

@@ -32,7 +32,6 @@ from fastgd.objective.meter import Meter
 from fastgd.objective.subset import on_sample, scaled
 from fastgd.solvers.base import Forecast, Progress, Solver
 from fastgd.solvers.interior_point.central_path import (
-    WIDEST_PATH,
     CentralPath,
     likely_iterations,
     sweeps,
@@ -57,6 +56,8 @@ MOST_IDLE = 3
 CROWDED = 2.0
 FEWEST = 64
 PASSES = 3.0
+# How large the matrix may be where X is not in memory: 32 MB.
+WIDEST_MATRIX = 2000
 
 
 @dataclass
@@ -110,7 +111,7 @@ class RowGeneration(Solver):
             return "on the rows near a kink is for rows that are not in memory"
         if F.loss_smooth or F.vector or not F.elastic or not known(F.loss):
             return f"on the rows near a kink needs straight pieces and L1 or L2, got {F.loss!r}"
-        wide = F.n_features > WIDEST_PATH and F.l1 == 0.0
+        wide = F.n_features > WIDEST_MATRIX and F.l1 == 0.0
         return "has too many columns for the matrices of the central path" if wide else None
 
     @classmethod
