@@ -33,13 +33,20 @@ def is_flag(value):
     return isinstance(value, bool | np.bool_)
 
 
+def is_no_array(value):
+    """Whether it is neither a dense nor a sparse array of one or more dimensions."""
+    return getattr(value, "ndim", 0) == 0
+
+
 # Name: what it may be in words, and the test.  Strings and components are checked where they are
-# looked up.
+# looked up, for which they must not be arrays: these equal a string here and there.
 ALLOWED = {
     "alpha": ("a finite number of at least 0", lambda v: is_real(v) and 0 <= v < np.inf),
     "l1_ratio": ("a number from 0 to 1", lambda v: v is None or (is_real(v) and 0 <= v <= 1)),
     "positive": ("True or False", is_flag),
     "fit_intercept": ("True or False", is_flag),
+    "learning_rate": ("the name of a schedule", is_no_array),
+    "batch_size": ("'auto', 'full', 'growing', a number of rows or a share of them", is_no_array),
     "memory": (
         "a number of bytes, at least 1e6, or None",
         lambda v: v is None or (is_real(v) and 1e6 <= v < np.inf),
@@ -53,7 +60,7 @@ ALLOWED = {
     ),
     "epsilon": ("a finite number of at least 0", lambda v: is_real(v) and 0 <= v < np.inf),
     "eta0": ("a positive finite number", lambda v: is_real(v) and 0 < v < np.inf),
-    "power_t": ("a finite number", lambda v: is_real(v) and np.isfinite(v)),
+    "power_t": ("a finite number", lambda v: is_real(v) and -np.inf < v < np.inf),
     "early_stopping": ("True or False", is_flag),
     "validation_fraction": ("a number between 0 and 1", lambda v: is_real(v) and 0 < v < 1),
     "n_iter_no_change": ("an integer of at least 1", lambda v: is_count(v) and v >= 1),

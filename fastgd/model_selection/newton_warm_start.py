@@ -22,7 +22,11 @@ from fastgd.solvers.base import Curvature
 from fastgd.solvers.growing_batch import of_all_rows
 from fastgd.solvers.newton.cholesky import Newton, NewtonMemory
 from fastgd.solvers.newton.elimination import Elimination, EliminationOfSquares
-from fastgd.solvers.newton.least_squares import LeastSquares, least_squares_applies
+from fastgd.solvers.newton.least_squares import (
+    LeastSquares,
+    LeastSquaresMemory,
+    least_squares_applies,
+)
 
 
 class NewtonPath:
@@ -55,7 +59,7 @@ class NewtonPath:
         )
         self.state, self.k, self.stop = state, k, stop
         tol = task.settings.tol or 0.0
-        self.solver = _solver(state.memory.factor, objective, tol)
+        self.solver = _solver(state.memory, objective, tol)
         self.certifier = PathCertifier(objective, tol or None)
         self.solver.start(state.point, state)
 
@@ -132,10 +136,12 @@ class PathElimination(PathNewton, Elimination):
     """The same where exclusive columns are eliminated."""
 
 
-def _solver(factor, objective, tol):
-    """Newton's method with matrices of the form that the last one has."""
-    squares, bordered = least_squares_applies(objective, tol), isinstance(factor, BorderedFactor)
-    if squares:
+def _solver(memory, objective, tol):
+    """Newton's method with matrices of the form that the last one has, and with what it remembers:
+    of some of the rows, where a run may end, least squares are no more than another loss.
+    """
+    bordered = isinstance(memory.factor, BorderedFactor)
+    if isinstance(memory, LeastSquaresMemory) and least_squares_applies(objective, tol):
         return (EliminationOfSquares if bordered else LeastSquares)(objective, tol)
     return (PathElimination if bordered else PathNewton)(objective, tol)
 

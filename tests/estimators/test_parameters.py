@@ -54,6 +54,8 @@ WRONG = [
     ({"eta0": 0.0}, "eta0 must be a positive finite number, got 0.0"),
     ({"eta0": np.nan}, "eta0 must be"),
     ({"power_t": np.inf}, "power_t must be"),
+    ({"learning_rate": np.array([0.1, 0.2])}, "learning_rate must be the name of a schedule"),
+    ({"batch_size": np.array([1.0, 2.0])}, "batch_size must be 'auto', 'full', 'growing'"),
     ({"early_stopping": 1}, "early_stopping must be True or False"),
     ({"validation_fraction": 1.0}, "validation_fraction must be a number between 0 and 1"),
     ({"n_iter_no_change": 0}, "n_iter_no_change must be"),

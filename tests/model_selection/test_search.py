@@ -459,3 +459,12 @@ def test_callbacks_look_on_while_the_chosen_model_is_fitted():
     monitor = callback.ScoringMonitor(scoring="accuracy")
     search.set_callbacks(monitor).fit(X, y)
     assert len(monitor.get_logs().data) >= 1
+
+
+def test_a_tolerance_that_ends_the_first_fit_on_some_of_the_rows():
+    """Least squares on a sample leave what Newton's method remembers: an AttributeError before."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3000, 10))
+    y = X @ rng.standard_normal(10) + rng.standard_normal(3000)
+    found = [GDRegressorCV(tol=tol, alphas=4, cv=3).fit(X, y) for tol in (np.inf, 1e-10)]
+    np.testing.assert_allclose(*(one.coef_ for one in found), rtol=1e-6)
