@@ -26,11 +26,13 @@ generalized linear models", Biometrika 73, equation 5 (clusters).
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
+from fastgd.losses.base import has_log_likelihood, has_mean
 from fastgd.objective.linear_map import LinearMap
 
 KINDS = ("model", "HC0", "HC1", "cluster")
@@ -69,6 +71,72 @@ class RowTerms:
         """Weight * derivative^2 of each row, (n_samples,)."""
         some = self.weights > 0.0
         return np.divide(self.derivatives**2, self.weights, where=some, out=0.0 * self.weights)
+
+
+class Found(NamedTuple):
+    """Covariance of the coefficients and what it is made of.
+
+    Attributes
+    ----------
+    matrix : ndarray, (size, size)
+        Of the coefficients and the intercept as the user sees them.
+    rows : RowTerms
+    n_effective : float
+        p of the formulas above.
+    dispersion : float
+        phi, NaN where the loss is no likelihood.
+    """
+
+    matrix: np.ndarray
+    rows: RowTerms
+    n_effective: float
+    dispersion: float
+
+
+def covariance_of(objective, coef, intercept, total, kind="model", clusters=None):
+    """`Found` at a model: the formulas above.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of one prediction, a loss with a derivative and no L1 part.
+    coef, intercept : ndarray (n_features,), float
+        As the user sees them.
+    total : float
+        Sum of the user's weights.
+    kind : {"model", "HC0", "HC1", "cluster"}
+    clusters : ndarray, (n_samples,), optional
+
+    Raises
+    ------
+    ValueError
+        Where columns are combinations of others, or coefficients as many as observations.
+    """
+    F = objective
+    likelihood = has_log_likelihood(F.loss)
+    v = np.r_[coef, F.rows.own_intercept(coef, intercept)] if F.fit_intercept else coef
+    rows = at_model(F, v, total)
+    expected = rows
+    if likelihood and has_mean(F.loss):
+        expected = at_model(F, v, total, F.loss.mean(rows.predictions))
+    # A curvature that may be negative is read as at least 0, which would not be the matrix.
+    used = expected if kind == "model" or not F.loss.convex else rows
+    information = matrix_of(F, used.curvatures)
+    outer = inverse(penalised(F, information, total))
+    n_effective = float(np.sum(outer * information.T))
+    if total <= n_effective:
+        raise ValueError(
+            f"standard errors need more observations than coefficients, got {total:g} and "
+            f"{n_effective:g}"
+        )
+    dispersion = np.nan
+    if likelihood:
+        dispersion = _dispersion(F.loss, rows, expected, total - n_effective)
+    if kind == "model":
+        middle = dispersion * information
+    else:
+        middle = meat(F, rows, kind, clusters, n_effective)
+    return Found(_as_given(F, outer @ middle @ outer), rows, n_effective, dispersion)
 
 
 def at_model(objective, v, total, targets=None):
@@ -153,3 +221,29 @@ def meat(objective, rows, kind, clusters, n_effective):
         return correction * (sums.T @ sums)
     correction = total / (total - n_effective) if kind == "HC1" else 1.0
     return correction * matrix_of(objective, rows.squares)
+
+
+def _dispersion(loss, rows, expected, n_free):
+    """Pearson's estimate, or 1 where the likelihood has no dispersion.
+
+    (target - mean)^2 / variance is derivative^2 / expected curvature for every exponential family,
+    whatever the link.
+    """
+    if not loss.estimates_dispersion:
+        return 1.0
+    some = expected.curvatures > 0.0
+    return float(np.sum(rows.derivatives[some] ** 2 / expected.curvatures[some])) / n_free
+
+
+def _as_given(objective, matrix):
+    """Covariance of the coefficients and the intercept as the user sees them, where columns far
+    from 0 were read as distances from their means.
+    """
+    F = objective
+    if not F.fit_intercept:
+        return matrix
+    eye = np.eye(F.n_features)
+    moved = np.array([F.rows.user_intercept(one, 0.0) for one in eye])
+    change = np.eye(F.size)
+    change[-1, :-1] = moved
+    return change @ matrix @ change.T

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from fastgd.inference import covariance
-from fastgd.losses.base import has_log_likelihood, has_mean
+from fastgd.inference.covariance import covariance_of
+from fastgd.losses.base import has_log_likelihood
 from fastgd.objective.null_model import null_model
 from fastgd.runtime.public import public
 
@@ -278,48 +278,26 @@ def summarise(objective, coef, intercept, names, total, kind="model", clusters=N
     level : float
     """
     F = objective
-    likelihood = has_log_likelihood(F.loss)
-    if kind == "model" and not likelihood:
+    if kind == "model" and not has_log_likelihood(F.loss):
         raise ValueError(NO_LIKELIHOOD.format(loss=F.loss.name))
-    v = np.r_[coef, F.rows.own_intercept(coef, intercept)] if F.fit_intercept else coef
-    rows = covariance.at_model(F, v, total)
-    expected = rows
-    if likelihood and has_mean(F.loss):
-        expected = covariance.at_model(F, v, total, F.loss.mean(rows.predictions))
-    # A curvature that may be negative is read as at least 0, which would not be the matrix.
-    used = expected if kind == "model" or not F.loss.convex else rows
-    information = covariance.matrix_of(F, used.curvatures)
-    outer = covariance.inverse(covariance.penalised(F, information, total))
-    n_effective = float(np.sum(outer * information.T))
-    if total <= n_effective:
-        raise ValueError(
-            f"standard errors need more observations than coefficients, got {total:g} and "
-            f"{n_effective:g}"
-        )
-    dispersion = np.nan
-    if likelihood:
-        dispersion = _dispersion(F.loss, rows, expected, total - n_effective)
-    if kind == "model":
-        middle = dispersion * information
-    else:
-        middle = covariance.meat(F, rows, kind, clusters, n_effective)
-    matrix = _as_given(F, outer @ middle @ outer)
+    found = covariance_of(F, coef, intercept, total, kind, clusters)
+    rows = found.rows
     log_likelihood = np.nan
-    if likelihood:
+    if has_log_likelihood(F.loss):
         log_likelihood = F.loss.log_likelihood(
-            rows.predictions, F.samples.targets, rows.weights, dispersion
+            rows.predictions, F.samples.targets, rows.weights, found.dispersion
         )
     return assembled(
         F,
         names=names,
         outputs=[""] * len(names),
         estimate=np.r_[coef, intercept] if F.fit_intercept else coef,
-        matrix=matrix,
+        matrix=found.matrix,
         kind=kind,
         level=level,
         total=total,
-        n_effective=n_effective,
-        dispersion=dispersion,
+        n_effective=found.n_effective,
+        dispersion=found.dispersion,
         loss=rows.loss,
         log_likelihood=log_likelihood,
     )
@@ -364,34 +342,8 @@ def assembled(
     )
 
 
-def _dispersion(loss, rows, expected, n_free):
-    """Pearson's estimate, or 1 where the likelihood has no dispersion.
-
-    (target - mean)^2 / variance is derivative^2 / expected curvature for every exponential family,
-    whatever the link.
-    """
-    if not loss.estimates_dispersion:
-        return 1.0
-    some = expected.curvatures > 0.0
-    return float(np.sum(rows.derivatives[some] ** 2 / expected.curvatures[some])) / n_free
-
-
 def _explained(objective, loss, total):
     """1 - loss / loss of the null model, where the loss is 0 at best."""
     F = objective
     null = null_model(F)[1] * total
     return 1.0 - loss / null if F.loss.infimum == 0.0 and null > 0.0 else np.nan
-
-
-def _as_given(objective, matrix):
-    """Covariance of the coefficients and the intercept as the user sees them, where columns far
-    from 0 were read as distances from their means.
-    """
-    F = objective
-    if not F.fit_intercept:
-        return matrix
-    eye = np.eye(F.n_features)
-    moved = np.array([F.rows.user_intercept(one, 0.0) for one in eye])
-    change = np.eye(F.size)
-    change[-1, :-1] = moved
-    return change @ matrix @ change.T

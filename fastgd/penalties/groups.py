@@ -1,4 +1,7 @@
-"""Penalties on groups of features: all coefficients of a group are 0, or none has to be."""
+"""Penalties on groups of features: all coefficients of a group are 0, or none has to be.
+
+Their proximal step, which takes whole groups, is `GroupTerm.prox`.
+"""
 
 from __future__ import annotations
 
