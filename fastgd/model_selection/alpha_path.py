@@ -79,16 +79,19 @@ class PathFits:
         )
         self._runs: list = [None] * len(self.samples)
         self._newton: list = [None] * len(self.samples)
+        self._known: list = [None] * len(self.samples)
         self._moments = None
 
-    def objective(self, samples, alpha):
-        """The objective of one target."""
+    def objective(self, samples, alpha, known=None):
+        """The objective of one target; `known` is what an earlier one has measured."""
         task = self.task
         n_threads = self.n_threads if self._target_threads() == 1 else 1
         objective = Objective.of(
             task.loss, task.rows, samples, task.penalty, alpha, task.fit_intercept, n_threads
         )
-        if self._moments is not None:
+        if known is not None:
+            objective.take_known(known)
+        elif self._moments is not None:
             objective.take_moments(self._moments)
         return objective
 
@@ -135,9 +138,10 @@ class PathFits:
         ):
             # From a good start on, a sample of the rows has nothing to tell.
             task.settings = replace(task.settings, batch_size="full")
-        objective = self.objective(self.samples[k], alpha)
+        objective = self.objective(self.samples[k], alpha, self._known[k])
         run = fit_target(task, objective, self.seeds[k], start, None, k, self.stop)
         self._newton[k] = NewtonPath.after(run, task, objective, k, self.stop)
+        self._known[k] = objective.known()
         run.result.state = None  # what belongs to the rows is not kept with each model
         if self._moments is None and objective.has_moments:
             self._moments = objective.moments()

@@ -9,7 +9,10 @@ import contextlib
 
 import numpy as np
 
+from fastgd.data.rows import DenseRows
+from fastgd.data.targets import WeightedSamples
 from fastgd.losses.base import typical_curvature
+from fastgd.objective import kernels
 
 # The least unit, as shares of the null model's objective, where the infimum is known and where
 # it is not: columns that gain nothing at all leave none but rounding.  What is below the last is 0,
@@ -19,7 +22,7 @@ UNKNOWN = 1e-9
 NOTHING = 1e-60
 # Rows of which the derivatives are measured, where no infimum bounds them.
 MOST_ROWS = 1000
-# Rows whose curvature is: 1 ms.
+# Rows whose curvature is.
 FEW_ROWS = 200
 
 # What Python's math raises for a number, where compiled code has NaN or infinity.
@@ -96,20 +99,50 @@ def curvature_unit(objective):
 
 def curvature_about(objective, intercept):
     """`curvature_unit` of a loss without a bound, about a model without columns."""
-    F, loss = objective, objective.loss
-    rows = F.samples.some_active(FEW_ROWS)
-    offsets = np.broadcast_to(F.samples.offsets, F.n_samples)
-    curvature = squares = values = 0.0
-    for i in rows:
-        with np.errstate(all="ignore"), contextlib.suppress(*REFUSED):
-            z, y = float(intercept + offsets[i]), float(F.samples.targets[i])
-            curvature += max(float(loss.step_curvature(z, y)), 0.0)
-            squares += float(loss.derivative(z, y)) ** 2
-            values += float(loss.value(z, y)) - loss.infimum
-    found = curvature / max(rows.size, 1)
-    if 0.0 < values < np.inf:
-        found = max(found, 0.5 * squares / values)
-    return found if 0.0 < found < np.inf else 1.0
+    F = objective
+    curvatures, slopes, values = losses_about(F, F.samples.some_active(FEW_ROWS), intercept)
+    found = curvatures.mean()
+    above = (values - F.loss.infimum).sum()
+    if 0.0 < above < np.inf:
+        found = max(found, 0.5 * float(slopes @ slopes) / above)
+    return float(found) if 0.0 < found < np.inf else 1.0
+
+
+def losses_about(objective, index, intercept):
+    """Curvatures, derivatives and values of the losses of these rows in a model without columns,
+    each without its weight: by the pass that is compiled anyway, with each row as a block.
+
+    One by one in Python 200 rows of counts took 4 ms, a tenth of a fit to 25,000.
+    """
+    F = objective
+    offsets = F.samples.offsets
+    few = WeightedSamples(
+        F.samples.targets[index],
+        np.ones(1),
+        offsets[index] if offsets.size > 1 else offsets,
+    )
+    n = index.size
+    empty = F.rows.without_columns() if F.rows.in_memory else DenseRows(np.empty((n, 0)))
+    curvatures, values, slopes = np.zeros(n), np.zeros(n), np.zeros((n, 1))
+    each = np.stack([np.arange(n), np.arange(1, n + 1)], axis=1)
+    with np.errstate(all="ignore"):
+        kernels.loss_and_gradient(
+            empty,
+            few,
+            F.loss,
+            np.empty(0),
+            float(intercept),
+            each,
+            np.arange(n + 1),
+            0,
+            n,
+            1,
+            values,
+            slopes,
+            curvatures,
+            0.0,
+        )
+    return curvatures, slopes[:, 0], values
 
 
 def _slopes(objective):

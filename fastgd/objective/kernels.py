@@ -14,7 +14,7 @@ cache.
 
 import numpy as np
 
-from fastgd.runtime.jit import kernel
+from fastgd.runtime.jit import callee, kernel
 
 # An array that is not asked for.
 NOTHING = np.empty(0)
@@ -23,7 +23,7 @@ NOTHING = np.empty(0)
 CHUNK = 512
 
 
-@kernel
+@callee
 def raised_curvature(loss, prediction, target, value, derivative, floor):
     """Curvature of one row's loss, at least min(derivative^2 / value, `floor`), and at least 0.
 

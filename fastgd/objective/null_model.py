@@ -17,6 +17,9 @@ from fastgd.penalties.separable import NoPenalty
 TIED = 1e-12
 # So many ties in a row that do not halve the slope are rounding.
 MOST_TIES = 3
+# A Newton step that gains no more than this share of F is rounding: sums of 50,000 rows had slopes
+# of which steps gained 1e-27 to 1e-24, and 4 to 11 evaluations went into telling these apart.
+NO_GAIN = 1e-24
 # Predictions of which one lies below and one above whatever has a minimum near.
 FAR = 30.0
 # Rows that are evaluated at once where memory is short.
@@ -67,6 +70,11 @@ def _likely_shift(objective):
 
     with np.errstate(all="ignore"):
         found = lowest(alone, 0.0)[0]
+        # The value is at its infimum as soon as the shift is within 1e-7: an evaluation of all rows
+        # more.
+        _, slope, curvature = alone(found)
+        moved = found - slope / curvature if curvature > 0.0 else found
+        found = moved if abs(alone(moved)[1]) < abs(slope) else found
     offsets = samples.offsets
     return found - float(np.average(offsets, weights=weights if offsets.size > 1 else None))
 
@@ -258,6 +266,8 @@ def lowest(sums, size, infimum=0.0, start=0.0):
             break
         low, high = (low, shift) if slope > 0.0 else (shift, high)
         newton = shift - slope / curvature if curvature > 0.0 else np.nan
+        if 0.5 * slope * (shift - newton) <= NO_GAIN * abs(value):
+            break
         if abs(newton - shift) <= least + EPS * abs(shift) or ties == MOST_TIES:
             break
         if np.isinf(low) or np.isinf(high):

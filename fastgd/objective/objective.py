@@ -38,6 +38,9 @@ from fastgd.penalties.separable import find_penalty
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads, map_ranges
 
+# What is measured of the losses alone.
+OF_LOSS = ("null_model", "curvature", "slopes")
+
 
 class Measured(NamedTuple):
     """What an objective has measured of its rows so far, and the passes."""
@@ -185,6 +188,14 @@ class Objective:
         self._moments, self._norms, self._row_size = known.moments, known.norms, known.row_size
         self.matrix_cuts, self.measured = known.matrix_cuts, dict(known.others)
         self.meter.passes = known.passes
+
+    def take_known(self, known):
+        """Know what another objective of the same rows, targets and loss, its `Measured`, knows and
+        no penalty changes.
+        """
+        self._moments, self._norms, self._row_size = known.moments, known.norms, known.row_size
+        self.matrix_cuts = known.matrix_cuts
+        self.measured |= {name: known.others[name] for name in OF_LOSS if name in known.others}
 
     def set_alpha(self, alpha):
         """Change the strength of the penalty."""

@@ -35,6 +35,7 @@ from fastgd import (
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.alpha_path import fit_path
 from fastgd.model_selection.cross_validate import choose
+from fastgd.objective import null_model
 
 # At alphas of 7e-6 pairs of past Newton steps let rounding grow to 5e-8 of a prediction on the way
 # to tol=1e-4; at the optimum it is gone.
@@ -132,6 +133,22 @@ def test_a_path_takes_fewer_passes_than_cold_fits():
         GDClassifier(alpha=alpha, tol=1e-6).fit(X, y).history_["passes"][-1] for alpha in alphas
     )
     assert warm < 0.5 * cold
+
+
+@pytest.mark.parametrize("penalty", ["elasticnet", "l2"])
+def test_what_no_alpha_changes_is_measured_once(penalty, monkeypatch):
+    """The null model of counts took a fifth of each fit of a path."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 5))
+    y = rng.poisson(np.exp(X[:, 0])).astype(np.float64)
+    asked, best_shift = [], null_model.best_shift
+    monkeypatch.setattr(null_model, "best_shift", lambda F: asked.append(1) or best_shift(F))
+    estimator = GDRegressor("poisson", penalty=penalty, n_jobs=1, tol=1e-8)
+    models = list(fit_path(estimator, X, y, [0.3, 0.1, 0.03, 0.01]))
+    assert len(asked) == 1
+    for model in models:
+        cold = clone(estimator).set_params(alpha=model.alpha).fit(X, y)
+        assert model.objective_ == pytest.approx(cold.objective_, rel=1e-7)
 
 
 def test_dense_and_sparse_rows_and_threads_give_one_path():

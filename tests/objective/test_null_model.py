@@ -54,3 +54,21 @@ def test_deviances_are_searched_from_the_mean_of_their_targets(loss):
     assert len(asked) <= 8
     assert value == pytest.approx(sums(shift)[0], rel=1e-15)
     assert abs(sums(shift)[1]) < 1e-12 * value
+
+
+@pytest.mark.parametrize("loss", [Poisson(), Gamma(), Tweedie(1.5)], ids=lambda loss: loss.name)
+def test_where_the_mean_is_the_optimum_one_evaluation_does(loss):
+    """Telling roundings of its slope apart took 4 to 11 of them, a quarter of a fit's time."""
+    rng = np.random.default_rng(1)
+    y, weights = rng.gamma(1.0, 2.0, 5000), rng.random(5000)
+    F = Objective(loss, np.zeros((5000, 1)), y, sample_weight=weights, alpha=0.0, n_jobs=1)
+    sums = shifted_sums(F, F.samples.offsets)
+    asked = []
+
+    def counted(shift):
+        asked.append(shift)
+        return sums(shift)
+
+    shift, _ = lowest(counted, 0.0, 0.0, _likely_shift(F))
+    assert len(asked) == 1
+    assert shift == pytest.approx(np.log(np.average(y, weights=weights)), abs=1e-12)

@@ -1,5 +1,6 @@
 """Passes over the rows against sums written in NumPy, and against differences of each other."""
 
+import numba
 import numpy as np
 import pytest
 
@@ -10,6 +11,7 @@ from fastgd.losses.regression import Huber
 from fastgd.objective import kernels as passes
 from fastgd.objective.gram import ALL, add_gram
 from fastgd.objective.kernels import NOTHING
+from fastgd.runtime.jit import STRICT
 from support.components import ToyMultiSquared, ToySoftmax
 from support.twins import (
     column_moments,
@@ -330,3 +332,20 @@ def test_curvature_of_some_columns_is_a_part_of_the_whole(storage, chosen):
     np.testing.assert_allclose(
         np.tril(matrices.sum(axis=0)), np.tril(columns.T @ (weights[:, None] * columns)), rtol=1e-12
     )
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("curved", [False, True])
+@pytest.mark.parametrize(
+    "loss", [one for one in SMOOTH if one.self_concordance is not None], ids=lambda loss: loss.name
+)
+def test_losses_of_rows_are_evaluated_several_at_a_time(loss, curved):
+    """One by one a row of Gamma took 36 ns for 7, a binomial one 75 for 16: what a loss calls had
+    been left a call where it was long.
+    """
+    evaluate = numba.njit(error_model="numpy", fastmath=set(STRICT))(passes.evaluate.py_func)
+    x = np.full(512, 0.5)
+    x.flags.writeable = False
+    evaluate(loss, np.zeros(512), x, *np.zeros((3, 512)), curved, 0.0)
+    (code,) = evaluate.inspect_llvm().values()
+    assert "llvm.loop.isvectorized" in code
