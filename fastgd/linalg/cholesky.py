@@ -123,6 +123,14 @@ class Factor:
             return lapack.dpotrs(self._lower, scaled, lower=1)[0] / self.scale
         return self._root @ (self._root.T @ scaled) / self.scale
 
+    def inverse(self):
+        """H^-1, or that of its range where H has a kernel, (size, size)."""
+        roots = np.where(self.diagonal > 0.0, 1.0 / self.scale, 0.0)
+        if not self.regular:
+            root = self._root / self.scale[:, None]
+            return root @ root.T
+        return lapack.dpotrs(self._lower, np.diag(roots), lower=1)[0] * roots[:, None]
+
     def norm(self, step):
         """sqrt(step' H step)."""
         scaled = step * self.scale

@@ -107,12 +107,13 @@ def _standard_spectrum(objective):
     variances = np.maximum(squares - means**2, 1e-12 * squares)
     ridge = F.l2 / curvature_unit(F)
     lengths = np.sqrt(variances + ridge)
+    transposed = sample.T  # a matrix to be made, of compressed rows
     scales = np.divide(1.0, lengths, out=np.zeros(d), where=variances > 0.0)
 
     def product(v):
         coef = scales * v
         changes = sample @ coef - means @ coef
-        images = sample.T @ changes - means * changes.sum()
+        images = transposed @ changes - means * changes.sum()
         return scales * (images / n_rows + ridge * coef)
 
     start = np.random.Generator(np.random.PCG64(SPECTRUM_SEED)).standard_normal(d)

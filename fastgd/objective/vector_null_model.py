@@ -24,6 +24,9 @@ FLAT = 1e-12
 # fall to this share.
 TELLS = 1e4
 FLATTER = 0.5
+# A step that moves no prediction by more leaves the curvature as it is: it is not summed anew. (100
+# classes of 15,000 rows: 14 ms an evaluation with it, 5 without; a pass takes 16.)
+SHORT = 0.01
 # Share of what a step promises that is enough of a fall.
 SUFFICIENT = 1e-4
 
@@ -83,8 +86,9 @@ def _newton_steps(sums, infimum, start):
         found = None
         for halving in range(1 if close else MOST_HALVINGS):
             share = 0.5**halving
+            bent = share * float(np.abs(step).max()) > SHORT
             with np.errstate(all="ignore"):
-                trial = sums.at(shifts + share * step)
+                trial = sums.at(shifts + share * step, curved=bent)
             flatter = float(np.abs(trial[1]).max()) < FLATTER * size
             if flatter if close else trial[0] <= value + SUFFICIENT * share * slope:
                 found = trial
@@ -92,7 +96,8 @@ def _newton_steps(sums, infimum, start):
         if found is None:
             break
         shifts = shifts + share * step
-        value, slopes, matrix = found
+        value, slopes = found[:2]
+        matrix = found[2] if bent else matrix
     return shifts, (value, slopes, matrix)
 
 

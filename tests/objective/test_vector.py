@@ -16,6 +16,7 @@ from fastgd.objective.objective import Objective
 from fastgd.objective.scalar import OnePrediction
 from fastgd.objective.subset import on_groups
 from fastgd.objective.vector import KPredictions, kind_of
+from fastgd.objective.vector_null_model import Shifts, lowest_shifts
 from support.components import ToyMultiSquared, ToySoftmax
 from support.twins import sparse_problem
 
@@ -188,3 +189,19 @@ def test_the_null_model_of_classes_is_their_shares():
     np.testing.assert_allclose(null_model(with_offsets)[0], shifts, rtol=1e-8, atol=1e-9)
     without = Objective(Multinomial(), X, y, fit_intercept=False)
     assert null_model(without)[1] == pytest.approx(np.log(3.0), rel=1e-14)
+
+
+@pytest.mark.parametrize("far", [1e-6, 1e-3, 3.0])
+def test_shifts_of_a_matrix_that_is_kept_end_where_slopes_are_0(far):
+    rng = np.random.default_rng(0)
+    F = Objective(Multinomial(4), np.zeros((200, 1)), rng.integers(0, 4, 200), n_jobs=1)
+    predictions = rng.standard_normal((200, 4))
+    best = lowest_shifts(Shifts(F.loss, F.samples, predictions, 4))[0]
+    off = predictions + best + far * np.array([1.0, -1.0, 0.5, -0.5])
+    sums = Shifts(F.loss, F.samples, off, 4)
+    asked = []
+    at = sums.at
+    sums.at = lambda shifts, curved=True: asked.append(curved) or at(shifts, curved)
+    shifts = lowest_shifts(sums)[0]
+    assert np.abs(at(shifts)[1]).max() < 1e-14
+    assert far > 0.01 or asked.count(True) == 1

@@ -143,3 +143,12 @@ def test_steps_with_a_matrix_for_each_class_take_few_passes():
     found = run(BlockNewton, F, tol=1e-6)
     assert found.suboptimality <= 1e-6
     assert F.passes <= 25.0
+
+
+def test_blocks_of_few_columns_are_applied_at_once(monkeypatch):
+    F = problem()
+    solver = BlockNewton(F)
+    blocks, gradient = blocks_at(F, F.start()), F.gradient(F.start())
+    at_once = solver._precondition(blocks, gradient)
+    monkeypatch.setattr("fastgd.solvers.newton.vector_blocks.NARROW", 0)
+    np.testing.assert_allclose(at_once, solver._precondition(blocks, gradient), rtol=1e-10)

@@ -56,6 +56,9 @@ MOST_PAIRS = 20
 STEPS = 8
 # Later ones come after so many times as many as they cost.
 PATIENCE = 3.0
+# Blocks of no more columns are applied by their inverses, all at once: of 100 classes and 50
+# columns one by one took 2.3 ms, three times an iteration whose pass takes 16; so 0.3.
+NARROW = 100
 # Passes to 1e-4, from samples of the rows and from the null model, and matrices.
 PASSES = 40.0
 PASSES_AFTER_GROWTH = 25.0
@@ -137,6 +140,7 @@ class BlockNewton(Solver):
         super().__init__(objective)
         self.tol = tol
         self.refresh_cost = refresh_cost(objective)
+        self._inverses: tuple = (None, None)  # of which blocks, and these of them
 
     def _resume(self, state):
         """Evaluate the point; a preconditioner holds for the same objective only."""
@@ -210,11 +214,21 @@ class BlockNewton(Solver):
         shifts = slice(0 if F.elastic else F.n_features, None if F.loss.shift_invariant else 0)
         mean = table[shifts].mean(axis=1, keepdims=True)
         table[shifts] -= mean
-        solved = np.column_stack([blocks[c].solve(table[:, c]) for c in range(k)])
+        solved = self._solved(blocks, table)
         solved[shifts] -= solved[shifts].mean(axis=1, keepdims=True)
         if F.loss.shift_invariant and F.elastic and F.l2 > 0.0:
             solved[: F.n_features] += mean[: F.n_features] / F.l2
         return solved.ravel()
+
+    def _solved(self, blocks, table):
+        """Each prediction's column solved with its block."""
+        if len(table) > NARROW:
+            return np.column_stack(
+                [one.solve(own) for one, own in zip(blocks, table.T, strict=True)]
+            )
+        if self._inverses[0] is not blocks:
+            self._inverses = blocks, np.stack([one.inverse() for one in blocks])
+        return np.matmul(self._inverses[1], table.T[:, :, None])[:, :, 0].T
 
     def _search(self, state, step):
         """(share, point, value, gradient) of the first share that lowers F enough, or None."""
