@@ -225,6 +225,7 @@ class Certifier:
         self._bound(centered, bound)
         self._carry(centered)
         if self.own_steps:
+            check.gradient = None  # whoever has the check still: a proof that follows needs room
             return centered
         # What the rule and the schedule give is never altered; how far it is follows from the
         # better point.

@@ -25,6 +25,7 @@ from fastgd.certificates.rounding import (
     slope_rounding,
     sum_rounding,
 )
+from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
@@ -135,10 +136,10 @@ def product_bound(F, v, value, gradient, enough):
     eliminated first, H_b = H e_b being one product: the Schur complement S of H_bb is >= l2 as
     well, and r^2 <= M^2 (1 / H_bb + max_i |x_i - h / H_bb|^2 / l2).
     """
-    # Arrays as long as there are columns are let go of as soon as they can be.
-    moments, norms = F.moments()
-    d, longest = F.n_features, np.sqrt(norms[0])
-    target, known, corner, centers = gradient[:d], 0.0, 0.0, np.zeros(d)
+    # Arrays as long as there are columns (10 MB each of 1.28 million) are made when they are
+    # needed, and a piece at a time where that does.
+    d, longest = F.n_features, np.sqrt(F.moments()[1][0])
+    known, corner, slope, centers = 0.0, 0.0, 0.0, None
     curvature = curvature_unit(F)
     # Rounding of the gradient and, through predictions that are wrong by a few units, of the
     # derivatives in it.
@@ -147,30 +148,35 @@ def product_bound(F, v, value, gradient, enough):
     unsure *= float(np.linalg.norm(sizes))
     del sizes
     if F.fit_intercept:
-        column = F.hessian_product(v, np.r_[np.zeros(d), 1.0])
-        corner = curvature = float(column[d])
+        centers = F.hessian_product(v, np.eye(1, F.size, d)[0])
+        corner = curvature = float(centers[d])
         if not corner > 0.0:
             return np.inf
-        centers = column[:d] / corner
-        del column
-        target = target - centers * gradient[d]
-        known, longest = gradient[d] ** 2 / corner, longest + float(np.linalg.norm(centers))
+        centers /= corner
+        slope = float(gradient[d])
+        known = slope**2 / corner
+        longest += float(np.linalg.norm(centers[:d]))
     squared_reach = longest**2 / F.l2 + (1.0 / corner if corner > 0.0 else 0.0)
     reach = F.loss.self_concordance * np.sqrt(squared_reach)
-    shrink = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
-    shrink *= curvature
-    shrink += F.l2
-    np.divide(1.0, shrink, out=shrink)
+
+    def target(own):
+        return gradient[own] - (centers[own] * slope if centers is not None else 0.0)
 
     def product(p):
-        curved = F.hessian_product(v, np.r_[p, 0.0] if F.fit_intercept else p)
-        if F.fit_intercept:
-            curved[:d] -= centers * curved[d]
-        return curved[:d]
+        curved = F.hessian_product(v, p)
+        if centers is not None:
+            curved -= centers * curved[d]
+        return curved
 
-    system, best = ConjugateGradients(product, target, lambda rest: shrink * rest), np.inf
+    best, likely_inverse = np.inf, _likely_inverse(F, curvature)
+    right = target(slice(F.size))
+    system = ConjugateGradients(product, right, likely_inverse, overwrite_right=True)
+    del right
     for _ in range(MOST_PRODUCTS):
-        proved = known + float(system.step @ (target + system.residual))
+        proved = known + sum(
+            float(system.step[own] @ (target(own) + system.residual[own]))
+            for own in _pieces(F.size)
+        )
         slack = float(system.residual @ system.residual) / F.l2
         decrement = np.sqrt(proved + slack) + unsure / np.sqrt(F.l2)
         if reach * decrement < 1.0:
@@ -181,6 +187,25 @@ def product_bound(F, v, value, gradient, enough):
         if not system.advance():
             break
     return best
+
+
+def _likely_inverse(F, curvature):
+    """Function r -> r over a likely diagonal of a curvature of this size, 0 for an intercept."""
+    moments = F.moments()[0]
+
+    def divided(rest):
+        found = np.zeros(rest.size)
+        for own in _pieces(F.n_features):
+            variance = moments[SUM_OF_SQUARES, own] - moments[SUM, own] ** 2 * F.fit_intercept
+            found[own] = 1.0 / (curvature * np.maximum(variance, 0.0) + F.l2) * rest[own]
+        return found
+
+    return divided
+
+
+def _pieces(size):
+    """Slices of a long array that a cache holds."""
+    return (slice(first, min(first + ROWS, size)) for first in range(0, size, ROWS))
 
 
 @np.errstate(all="ignore")  # next to no curvature makes steps that overflow

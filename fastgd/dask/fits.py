@@ -1,6 +1,7 @@
 """A fit to rows on a cluster: the survey, and then the ordinary fit, whose passes are rounds."""
 
 import copy
+import functools
 import logging
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -25,8 +26,8 @@ from fastgd.model_selection.base import PathSearch
 from fastgd.objective.moment_sums import (
     NONZEROS,
     SUM,
-    SUM_OF_SQUARES,
     added_moments,
+    lengths_of,
     moments_of,
 )
 from fastgd.objective.survey import Surveyed
@@ -132,13 +133,13 @@ def surveyed(crew, estimator, here, memory):
     _check_alike(found)
     n_features, sparse = found[0][2]
     dtype = np.result_type(*(one[3] for one in found))
-    table, norms = added_moments(one[5] for one in found)
-    lengths = np.sqrt(table[SUM_OF_SQUARES])
+    moments = moments_of(added_moments(one[5] for one in found), first)
+    lengths = functools.partial(lengths_of, moments, first)
     rows = ClusterRows(crew, facts, groups, n_features, sparse, dtype, lengths)
     wanted = max(SHARE * 8.0 * rows.stored(), LEAST_SAMPLE)
     rows.draw_sample(min(wanted, SAMPLE * memory, MOST_SAMPLE), SEED)
-    rows.far = _far_columns(rows, table) if estimator.fit_intercept else None
-    rows.moments = moments_of((table, norms), rows.shape()[0])
+    rows.far = _far_columns(rows, moments[0]) if estimator.fit_intercept else None
+    rows.moments = moments
     beside = [_joined(found, k, here, first) for k in range(3)]
     if beside[0] is None:
         raise ValueError("y is missing: fit needs targets, from sources of blocks as well")
@@ -159,8 +160,8 @@ def columns_of(told):
 
 def _far_columns(rows, table):
     """What is to be taken from columns that are far from 0: means and spreads of the sample."""
-    full = table[NONZEROS] == rows.shape()[0]
-    return centers_of(rows.sample, table[SUM] / rows.shape()[0], full) if full.any() else None
+    full = table[NONZEROS] == 1.0
+    return centers_of(rows.sample, table[SUM], full) if full.any() else None
 
 
 def _check_alike(found):

@@ -163,7 +163,8 @@ class Descent:
         """
         self._begin()
         self.best = self._remembered(state)
-        return self._run(state, state.point.copy(), 0)
+        first = state.point.copy() if self.solver.writes_points else state.point
+        return self._run(state, first, 0)
 
     def take_up(self, underway):
         """`run`, from its middle on: a new solver, objective and certifier, of the same, become as
@@ -317,19 +318,20 @@ class Descent:
         """One check: evaluate the answer, judge it, note it, ask the rules."""
         F = self.objective
         with np.errstate(all="ignore"):
-            v, smooth, gradient = self.solver.evaluate(state)
-            value = smooth + F.rest_value(v)
+            found = self.solver.evaluate(state)
+            value = found.smooth + F.rest_value(found.point)
         if divergence.exploded(self.solver, value, start_point):
             self._note(state, value, NO_BOUND, np.inf, np.nan)
             self._diverged(state, value, start_point)
             late = (rule.check(self.history) for rule in self.rules if isinstance(rule, TimeLimit))
             return next((reason for reason in late if reason is not None), None)
-        check_mean(F, v, value, F.null_value)
+        check_mean(F, found.point, value, F.null_value)
+        loss = value - F.penalty_value(found.point) if self.wants_loss else np.nan
         self.progress = self.solver.progress(state)
-        check = self.certifier.check(v, smooth, gradient, self.progress.doubt)
+        check = self.certifier.check(found.point, found.smooth, found.gradient, self.progress.doubt)
+        del found  # a proof has arrays of that length of its own
         check = self.certifier.judge(check, self.progress, self._spent)
         check.score = self.score(check.point) if self.score is not None else np.nan
-        loss = value - F.penalty_value(v) if self.wants_loss else np.nan
         self._note(state, check.objective, check.bound, check.suboptimality, check.score, loss)
         self._keep(state, check)
         return self._asked_of(check) or self._at_rest(state, check)

@@ -111,7 +111,7 @@ def run_by_plans(task, objective, go, start, state, trail=None, spent=0.0):
         trail.tried.append(_with_rows_in_order(task, objective, plan))
         before = result
         trail.result, trail.seconds = replace(result, state=None), seconds
-        start, state = objective.split(result.point), None
+        start, state = result.point, None
     _judge_ending(result, tol)
     return trail.tried[-1], result, trail.updates
 

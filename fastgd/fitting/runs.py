@@ -424,7 +424,9 @@ def _arrays(component):
 
 
 def _first_point(objective, solver, start, null_intercept):
-    if start is not None:
+    if isinstance(start, np.ndarray):
+        point = start
+    elif start is not None:
         point = _unknowns(objective, *start)
     elif solver.own_steps and objective.fit_intercept:
         point = null_point(objective, null_intercept())

@@ -18,6 +18,8 @@ class ConjugateGradients:
         b.
     precondition : callable, optional
         r -> M r, with M symmetric and positive semidefinite; None: r itself.
+    overwrite_right : bool, default=False
+        Whether b may be written over: one array less where it is as long as there are columns.
 
     Attributes
     ----------
@@ -40,9 +42,10 @@ class ConjugateGradients:
     array([1., 1.])
     """
 
-    def __init__(self, product, right, precondition=None):
+    def __init__(self, product, right, precondition=None, *, overwrite_right=False):
         self._product, self._precondition = product, precondition
-        self.step, self.residual = np.zeros(right.size), right.copy()
+        self.step = np.zeros(right.size)
+        self.residual = right if overwrite_right else right.copy()
         self._direction = None
         self._before = 0.0
         self._ended = False

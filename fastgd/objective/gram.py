@@ -166,7 +166,7 @@ def assemble(F, total):
 def quadratic(F, v):
     """(smooth part of F, its gradient, its curvature) at `v`, for a loss of constant curvature.
 
-    One pass for squares of float64 rows, where BLAS does it all, else two.
+    One pass for squares of float64 rows, where BLAS does it all, else two, of one reading.
     """
     rows, samples = F.rows, F.samples
     plain = (
@@ -177,7 +177,7 @@ def quadratic(F, v):
     )
     if not plain or rows.dtype != np.float64:
         if not rows.in_memory:
-            return *F.smooth_and_gradient(v), F.curvature_matrix(v)
+            return F.smooth_and_curvature(v)
         curvatures = np.empty(F.n_samples)
         value, gradient = F.smooth_and_gradient(v, curvatures)
         return value, gradient, F.gram(curvatures)

@@ -58,6 +58,11 @@ def moments_of(sums, total_weight):
     return table, np.r_[norms[:2], norms[2] / total_weight]
 
 
+def lengths_of(moments, n_rows):
+    """Root of the sum of squares of each column, of moments of so many rows of weight 1."""
+    return np.sqrt(moments[0][SUM_OF_SQUARES] * n_rows)
+
+
 def _add(table, more):
     """Add moments to others, in place."""
     for k in (SUM, SUM_OF_SQUARES, NONZEROS):

@@ -388,6 +388,16 @@ class Objective:
         """
         return self.kind.curvature_matrix(self, v, floor)
 
+    def smooth_and_curvature(self, v, floor=0.0):
+        """What `smooth_and_gradient` and `curvature_matrix` give at `v`, for one prediction: two
+        passes, one reading where X is not in memory.
+        """
+        coef, intercept = self._contiguous(v)
+        total, gradient, matrix = self.added(_expansion, coef, intercept, floor)
+        gradient = self._mean(gradient)
+        value = float(total) / self.n_active + self.term.add_gradient(coef, gradient[: coef.size])
+        return value, gradient, assemble(self, matrix)
+
     def gram(self, curvatures, alike=False):
         """Mean of curvatures[i] (x_i, 1)(x_i, 1)' plus L2, (size, size): the curvature of F.  One
         pass.
@@ -530,6 +540,13 @@ def _loss_and_gradient(part, coef, intercept, floor, alone, curvatures):
     """Sum of the losses of a part, and their gradient: 0 where losses are asked for `alone`."""
     totals, gradients = part.kind.loss_and_gradient(part, coef, intercept, curvatures, floor, alone)
     return _added(totals), 0.0 if alone else _added(gradients)
+
+
+def _expansion(part, coef, intercept, floor):
+    """Sum of the losses of a part, their gradient and their second derivative."""
+    curvatures = np.zeros(part.n_samples)
+    total, gradient = _loss_and_gradient(part, coef, intercept, floor, False, curvatures)
+    return total, gradient, gram_sum(part, False, curvatures)
 
 
 def _curvature_product(part, at, along):

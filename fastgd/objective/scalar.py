@@ -6,7 +6,6 @@ import numpy as np
 
 from fastgd.losses.base import has_mean
 from fastgd.objective import kernels, null_model
-from fastgd.objective.gram import assemble, gram_sum
 from fastgd.objective.linear_map import LinearMap
 
 
@@ -77,7 +76,7 @@ class OnePrediction:
         """Second derivative of the mean loss plus L2 at `v`, (size, size), of curvatures raised by
         this floor.
         """
-        return assemble(F, F.added(_curvature_sum, v, floor))
+        return F.smooth_and_curvature(v, floor)[2]
 
     def null_model(self, F):
         """Intercept and value of the best model without columns."""
@@ -91,13 +90,6 @@ class OnePrediction:
         """Square of the scale that targets give to predictions; 0 where they have none."""
         alike = self.loss.classification or has_mean(self.loss)
         return 0.0 if alike else float(np.var(targets))
-
-
-def _curvature_sum(part, v, floor):
-    """Second derivative of the losses of a part at `v`, summed: two passes, one reading."""
-    curvatures = np.zeros(part.n_samples)
-    part.loss_and_gradient(v, curvatures, floor)
-    return gram_sum(part, False, curvatures)
 
 
 class Curvatures:

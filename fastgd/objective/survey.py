@@ -1,5 +1,6 @@
 """The first reading of a source of blocks: what every fit to it needs to know, in one pass."""
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from fastgd.data.far_columns import FarColumns
 from fastgd.data.readers.pages import empty
 from fastgd.data.targets import WeightedSamples
 from fastgd.objective.blocks import NARROW, cut
-from fastgd.objective.moment_sums import SUM_OF_SQUARES, moment_sums, moments_of
+from fastgd.objective.moment_sums import lengths_of, moment_sums, moments_of
 
 # Of the random numbers by which rows are drawn for the sample: the same each time.
 SEED = 0
@@ -76,10 +77,11 @@ def survey(source, memory, n_threads=1, shift=False):
         dtype = np.promote_types(dtype, rows.dtype)
     if not facts:
         raise ValueError("the source has no rows; at least one is needed")
-    d, lengths = moments[0].shape[1], np.sqrt(moments[0][SUM_OF_SQUARES])
+    moments = moments_of(moments, first)
+    d, lengths = moments[0].shape[1], functools.partial(lengths_of, moments, first)
     kept, chosen = sample.rows()
     found = BlockRows(source, n_bytes, facts, d, sparse, dtype, lengths, kept, chosen)
-    found.moments = moments_of(moments, first)
+    found.moments = moments
     found.far = far.centers(d) if shift else None
     return Surveyed(found, *(joined(source, name, parts) for name, parts in beside.items()))
 

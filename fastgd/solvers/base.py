@@ -244,6 +244,8 @@ class Solver:
     ends_itself : bool
         Whether a run ends when the solver is done and not before, as explicit schedules on single
         rows do.
+    writes_points : bool
+        Whether the point of a state may be written over: a run keeps a copy of its first one then.
     scheduled : bool
         Whether a scheduled rate is how long steps are, so that too large a one makes F grow.
     workspace : tuple of str
@@ -286,6 +288,7 @@ class Solver:
     free_answers = True
     proves_itself = False
     ends_itself = False
+    writes_points = True
     scheduled = True
     workspace: tuple[str, ...] = ()
     tell: Callable[[np.ndarray], None] | None = None
@@ -341,7 +344,8 @@ class Solver:
 
     def _fresh(self, point):
         """A state that nothing was computed for."""
-        point = np.array(point, dtype=np.float64)
+        make = np.array if self.writes_points else np.asarray
+        point = make(point, dtype=np.float64)
         return State(point, self.objective.n_active, memory=self.Memory())
 
     def _resume(self, state):

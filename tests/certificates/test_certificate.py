@@ -678,3 +678,20 @@ def test_a_first_proof_that_nothing_speaks_for_waits_for_what_its_matrix_takes()
     assert not proof.worth_trying(value, gradient, 1e-9, value)
     F.meter.count(2.0 * matrix)
     assert proof.worth_trying(value, gradient, 1e-9, value)
+
+
+def test_a_better_intercept_is_not_looked_for_where_rounding_is_what_is_left(monkeypatch):
+    """It took two passes each time, seven times in this fit and twice in one of a text to 1e-12."""
+    moved = []
+    own = DualityGap.centered
+
+    def centered(self, v):
+        moved.append(own(self, v)[-1] - v[-1])
+        return own(self, v)
+
+    monkeypatch.setattr(DualityGap, "centered", centered)
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 60)), rng.random(40) < 0.5
+    model = GDClassifier(alpha=1.0 / 40, tol=1e-13, solver="newton", n_jobs=1).fit(X, y)
+    assert model.converged_
+    assert len(moved) <= 1

@@ -1,14 +1,20 @@
 """Fits and predictions from blocks of rows: the same models as from arrays."""
 
+import tracemalloc
+import weakref
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
 from fastgd import BlockSource, GDClassifier, GDRegressor, Objective, from_chunks
+from fastgd.certificates.newton_decrement import product_bound
+from fastgd.data.block_rows import added_in_order
 from fastgd.data.sources import Block
 from fastgd.fitting.choose_solver import readers_of
 from fastgd.losses.base import Loss
+from fastgd.objective.null_model import null_model
 from support.twins import targets_of
 
 MEMORY = 1e6
@@ -328,3 +334,82 @@ def test_an_l1_part_takes_proximal_newton_steps_and_few_readings(loss):
     assert (blocks.coef_ != 0).tolist() == (whole.coef_ != 0).tolist()
     assert blocks.plan_.form == "by proximal steps"
     assert readings[0] <= 25
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_a_proof_by_products_holds_few_arrays_as_long_as_there_are_columns(fit_intercept):
+    """Those of conjugate gradients and of a pass, and one for an intercept; there were three more
+    (1.28 million columns: 145 MB at the peak of a fit for 186).
+    """
+    n, d, per_row = 60, 50_000, 10
+    rng = np.random.default_rng(0)
+    columns = rng.integers(d, size=n * per_row).astype(np.int32)
+    parts = rng.standard_normal(n * per_row), columns, np.arange(0, n * per_row + 1, per_row)
+    X, y = sp.csr_array(parts, shape=(n, d)), np.where(rng.random(n) < 0.5, 1.0, -1.0)
+    source = source_of(X, y, step=10)
+    F = Objective("log_loss", source, alpha=10.0, fit_intercept=fit_intercept, memory=1e7)
+    F.null_intercept, F.null_value = null_model(F)
+    v = F.start()
+    v[:d] = 1e-6 * rng.standard_normal(d)
+    value, gradient = F.smooth_and_gradient(v)
+    F.moments()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        assert product_bound(F, v, value, gradient, 0.0) < 0.02
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * d * (5.5 + fit_intercept)
+
+
+def test_what_is_added_is_let_go_of_before_the_next_is_made():
+    class Found(np.ndarray):
+        pass
+
+    alive: list = []
+
+    def results():
+        for k in range(4):
+            found = np.full(3, float(k)).view(Found)
+            assert not any(one() is not None for one in alive)
+            alive.append(weakref.ref(found))
+            yield found
+            del found
+
+    np.testing.assert_array_equal(added_in_order(results()), [6.0, 6.0, 6.0])
+
+
+def test_least_squares_take_value_gradient_and_matrix_from_one_reading():
+    """A reading for what is known of the rows, one for the step, one that looks at where it led:
+    there was one more, a quarter of a fit to a CSV file.
+    """
+    X, y = problem(sparse=True, n=400)
+    y = y + X @ np.ones(X.shape[1])
+    readings = []
+
+    def chunks():
+        readings.append(len(readings))
+        for first in range(0, 400, 60):
+            yield X[first : first + 60], y[first : first + 60]
+
+    model = GDRegressor(alpha=1e-3, tol=1e-12, memory=MEMORY).fit(from_chunks(chunks))
+    assert_same(GDRegressor(alpha=1e-3, tol=1e-12).fit(X, y), model, X)
+    assert len(readings) == 3
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_value_gradient_and_curvature_in_one_reading_are_those_of_three(fit_intercept):
+    X, y = problem(sparse=True)
+    source = source_of(X, 2.0 * y - 1.0)
+    settings = {"alpha": 0.1, "fit_intercept": fit_intercept}
+    F = Objective("log_loss", source, memory=MEMORY, **settings)
+    v = np.linspace(-1.0, 1.0, F.size)
+    value, gradient, matrix = F.smooth_and_curvature(v, floor=0.1)
+    known, slopes = F.smooth_and_gradient(v)
+    assert value == known
+    np.testing.assert_array_equal(gradient, slopes)
+    whole = Objective("log_loss", X, 2.0 * y - 1.0, **settings)
+    curvatures = np.zeros(len(y))
+    whole.smooth_and_gradient(v, curvatures, 0.1)
+    np.testing.assert_allclose(matrix, whole.gram(curvatures), rtol=1e-12, atol=1e-15)

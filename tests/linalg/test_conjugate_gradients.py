@@ -61,6 +61,17 @@ def test_what_is_given_stays_and_products_see_no_array_that_changes():
         np.testing.assert_array_equal(direction, then)
 
 
+def test_a_right_side_that_may_be_written_over_is_not_copied():
+    A, b = system(2)
+    copied = ConjugateGradients(lambda p: A @ p, b)
+    over = ConjugateGradients(lambda p: A @ p, b, overwrite_right=True)
+    assert over.residual is b
+    for _ in range(3):
+        copied.advance()
+        over.advance()
+    np.testing.assert_array_equal(over.step, copied.step)
+
+
 @pytest.mark.parametrize(("curvature", "flat", "moves"), [
     (1.0, 0.0, True),
     (0.0, 0.0, False),

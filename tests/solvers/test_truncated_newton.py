@@ -192,6 +192,21 @@ def test_a_start_elsewhere_leads_to_the_same_optimum(span, fit_intercept):
     np.testing.assert_allclose(state.point, best.point, atol=1e-5)
 
 
+@pytest.mark.parametrize("span", [RowSpan, ColumnSpan])
+def test_points_are_new_arrays_so_that_a_start_need_not_be_copied(span):
+    F = wide(LogLoss())
+    solver = span(F)
+    point = np.random.default_rng(0).standard_normal(F.size)
+    state, seen = started(solver, point), [(point, point.copy())]
+    assert span is ColumnSpan or np.shares_memory(state.memory.origin, point)
+    for _ in range(12):
+        solver.advance(state)
+        seen.append((state.point, state.point.copy()))
+        solver.evaluate(state)
+    for there, then in seen:
+        np.testing.assert_array_equal(there, then)
+
+
 def test_far_targets_where_the_loss_has_no_curvature():
     X, y, weights, offsets = sparse_problem(Huber(0.1), n=30, d=40)
     F = Objective(

@@ -140,6 +140,9 @@ class RowSpan(Solver):
     """
 
     Memory = SubspaceMemory
+    # Each point is a new array: the first one, what directions are told by and what the run keeps
+    # are one, of 10 MB where there are 1.28 million columns.
+    writes_points = False
 
     def __init__(self, objective, kept=None):
         super().__init__(objective)
@@ -314,7 +317,7 @@ class RowSpan(Solver):
 
     def _allocated(self, coef, memory):
         """Arrays for directions and images, with the point as the first direction."""
-        memory.origin = np.array(coef) if coef.any() else np.empty(0)
+        memory.origin = coef if coef.any() else np.empty(0)
         moves, images = np.zeros((2, self.kept, self.n_images + 1))
         if coef.any():
             moves[0, -1] = 1.0
