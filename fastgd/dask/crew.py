@@ -71,8 +71,7 @@ class Crew:
     def survey(self, encoding):
         """What is known of the blocks, by group."""
         self._loaded = (encoding,)
-        self._everywhere("load", encoding)
-        return _merged(self._everywhere("survey"))
+        return _merged(self._everywhere("survey", encoding))
 
     def take(self, centers, chosen):
         """Rows of the blocks of each group, which are given by their numbers in each."""

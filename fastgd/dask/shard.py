@@ -77,10 +77,11 @@ class Shard:
             ]
         self.groups = {}
 
-    def survey(self):
+    def survey(self, encoding):
         """Of each group, what is known of its blocks: facts, kind, targets, weights, offsets and
-        moments.
+        moments.  Blocks are loaded first, where they are not.
         """
+        self.load(encoding)
         return {
             number: [
                 (

@@ -6,8 +6,11 @@ import pytest
 pytest.importorskip("distributed")
 
 from fastgd.dask import partitions
+from fastgd.dask.fits import _far_columns
 from fastgd.dask.packing import packed, unpacked
+from fastgd.dask.shard import Shard
 from fastgd.dask.tree import folded
+from fastgd.data.check_X import as_rows
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 8, 13])
@@ -61,3 +64,29 @@ def test_without_dask_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setattr(partitions.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'fastgd\[dask\]'"):
         partitions.require_dask()
+
+
+def test_the_sample_is_looked_at_only_where_a_column_may_be_far_from_zero():
+    class Unread:
+        @property
+        def sample(self):
+            raise AssertionError("the sample was looked at")
+
+    class Sampled:
+        sample = as_rows(np.random.default_rng(0).standard_normal((200, 2)) + np.array([0.0, 1e6]))
+
+    near = np.array([[0.0, 3.0, 1e6], [1.0, 10.0, 1e12], [5.0, 9.0, 1e6], [1.0, 1.0, 0.9]])
+    assert _far_columns(Unread(), near) is None
+    far = np.array([[0.0, 1e6], [1.0, 1e12 + 1.0], [5.0, 1e6], [1.0, 1.0]])
+    np.testing.assert_array_equal(_far_columns(Sampled(), far), [0.0, 1e6])
+
+
+def test_blocks_of_arrays_are_read_and_told_of_by_one_call():
+    X, y = np.arange(12.0).reshape(6, 2), np.arange(6.0)
+    blocks = [(X[:3], y[:3], None, None), (X[3:], y[3:], None, None)]
+    shard = Shard([0, 1], [0, 1], [[blocks[0]], [blocks[1]]])
+    told = shard.survey(None)
+    again = shard.survey(None)  # as after another worker was lost
+    assert sorted(told) == sorted(again) == [0, 1]
+    assert [told[number][0][1].stored for number in (0, 1)] == [6, 6]
+    assert shard.groups == {}
