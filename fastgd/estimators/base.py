@@ -29,13 +29,13 @@ from fastgd.data.targets import SamplesOfTargets, as_samples
 from fastgd.estimators import predictions
 from fastgd.estimators.block_fits import as_first_read, read_first, read_predictions, source_of
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
-from fastgd.estimators.checkpointing import OF_VALIDATION, Resumption, of_samples
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.input import validated
 from fastgd.estimators.nested_parameters import NestedParameters
-from fastgd.estimators.other_names import explains_other_arguments
 from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
+from fastgd.estimators.same_fit import OF_VALIDATION, Resumption, of_samples
+from fastgd.estimators.unknown_parameters import explains_unknown_arguments
 from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.history import Histories
 from fastgd.fitting.lines import Lines
@@ -127,7 +127,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         tags.input_tags.sparse = True
         return tags
 
-    @explains_other_arguments
+    @explains_unknown_arguments
     @interruptible
     @whole_or_nothing
     @with_callbacks

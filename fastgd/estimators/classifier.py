@@ -21,9 +21,9 @@ from fastgd.estimators.chunk_estimator import ChunkEstimator, validation_rows
 from fastgd.estimators.class_weights import chunk_weights, class_totals, with_class_weight
 from fastgd.estimators.labels import distinct, indicator_targets, targets_of
 from fastgd.estimators.offered import offered_if
-from fastgd.estimators.other_names import explains_other_arguments, explains_other_names
 from fastgd.estimators.refused_input import explained_labels
 from fastgd.estimators.rollback import whole_or_nothing
+from fastgd.estimators.unknown_parameters import explains_unknown_arguments, explains_unknown_names
 from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import Loss, VectorLoss, find_loss, has_probabilities
 from fastgd.losses.classification import LogLoss
@@ -223,7 +223,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     classes_: npt.NDArray[Any]
 
-    @explains_other_names
+    @explains_unknown_names
     def __init__(
         self,
         loss: str | Loss | VectorLoss = "log_loss",
@@ -302,7 +302,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         self.record = record
 
     @offered_if(takes_chunks)
-    @explains_other_arguments
+    @explains_unknown_arguments
     @whole_or_nothing
     def partial_fit(
         self,

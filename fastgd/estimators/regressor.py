@@ -17,8 +17,8 @@ from fastgd.estimators.block_fits import scored, source_of
 from fastgd.estimators.chunk_estimator import ChunkEstimator, validation_rows
 from fastgd.estimators.deviance import explained, is_deviance
 from fastgd.estimators.offered import offered_if
-from fastgd.estimators.other_names import explains_other_arguments, explains_other_names
 from fastgd.estimators.rollback import whole_or_nothing
+from fastgd.estimators.unknown_parameters import explains_unknown_arguments, explains_unknown_names
 from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import Loss, VectorLoss, has_mean
 from fastgd.losses.each_target import EachTarget
@@ -140,7 +140,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
 
     _model_is_of = "target"
 
-    @explains_other_names
+    @explains_unknown_names
     def __init__(
         self,
         loss: str | Loss | VectorLoss = "squared_error",
@@ -215,7 +215,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         self.record = record
 
     @offered_if(takes_chunks)
-    @explains_other_arguments
+    @explains_unknown_arguments
     @whole_or_nothing
     def partial_fit(
         self,

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgd.data.array_types import Matrix, Vector
 from fastgd.estimators import GDClassifier, GDRegressor
-from fastgd.estimators.other_names import explains_other_names
+from fastgd.estimators.unknown_parameters import explains_unknown_names
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.model_selection.base import PathSearch
 from fastgd.penalties.base import Penalty
@@ -112,7 +112,7 @@ class GDClassifierCV(PathSearch, GDClassifier):
 
     _kind = GDClassifier
 
-    @explains_other_names
+    @explains_unknown_names
     def __init__(
         self,
         loss: str | Loss | VectorLoss = "log_loss",
@@ -243,7 +243,7 @@ class GDRegressorCV(PathSearch, GDRegressor):
 
     _kind = GDRegressor
 
-    @explains_other_names
+    @explains_unknown_names
     def __init__(
         self,
         loss: str | Loss | VectorLoss = "squared_error",

@@ -23,7 +23,7 @@ from fastgd import (
     from_chunks,
     losses,
 )
-from fastgd.estimators import checkpointing
+from fastgd.estimators import same_fit
 from fastgd.fitting import checkpoint, runs
 from fastgd.solvers.base import Forecast
 from fastgd.solvers.dual.sdca import Sdca
@@ -156,7 +156,7 @@ def test_rows_from_blocks(parameters, monkeypatch, written, tmp_path):
     """As many bytes may be taken as when the fit began, whatever is free when it goes on."""
     monkeypatch.setattr("fastgd.solvers.growing_batch.LEAST_ROWS", 10)
     free = iter(range(8_000_000, 90_000_000, 8_000_000))
-    monkeypatch.setattr(checkpointing, "memory_of", lambda given: next(free))
+    monkeypatch.setattr(same_fit, "memory_of", lambda given: next(free))
     source = from_chunks(lambda: ((X[k : k + 50], Y[k : k + 50]) for k in range(0, 120, 50)))
     path = tmp_path / "fit"
     whole = GDClassifier(**parameters, random_state=0, memory=8e6).fit(source)

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GroupLasso, Huber, Loss, Quantile
-from fastgd.estimators.checkpointing import MAY_DIFFER, described
+from fastgd.estimators.same_fit import MAY_DIFFER, described
 
 
 def mine(slope):

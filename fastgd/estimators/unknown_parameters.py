@@ -57,7 +57,7 @@ ARGUMENTS = {
 SEARCHED = {"alpha": "alphas=[{value!r}]"}
 
 
-def explains_other_names(init: Callable[P, None]) -> Callable[P, None]:
+def explains_unknown_names(init: Callable[P, None]) -> Callable[P, None]:
     """Decorator of `__init__`: the TypeError for a parameter that there is not says what to
     write.
     """
@@ -82,7 +82,7 @@ def explains_other_names(init: Callable[P, None]) -> Callable[P, None]:
     return explained
 
 
-def explains_other_arguments(method: Method) -> Method:
+def explains_unknown_arguments(method: Method) -> Method:
     """Decorator of `fit`: the TypeError for an argument that there is not names the user's class,
     not the one that the method is inherited from, and says what to write.
     """
