@@ -14,6 +14,7 @@ from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import StopReason
 from fastgd.fitting.successor import may_be_succeeded, successor
+from fastgd.objective.null_model import null_model
 from fastgd.rules.base import Rule
 from fastgd.rules.classic import find_rule
 from fastgd.solvers.base import LAST_RESORT, Forecast
@@ -61,6 +62,8 @@ def run_by_plans(task, objective, go, start, state, trail=None, spent=0.0):
     `spent` seconds, is taken up.
     """
     begin, settings, tol = time.perf_counter(), task.settings, task.settings.tol
+    # What a loss without a bound curves by is known there: plans ask for it.
+    objective.null_intercept, objective.null_value = null_model(objective)
     if trail is None:
         plan, rule = make_plan(settings, objective)
         if task.notes:

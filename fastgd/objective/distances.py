@@ -13,6 +13,7 @@ from fastgd.data.rows import DenseRows
 from fastgd.data.targets import WeightedSamples
 from fastgd.losses.base import typical_curvature
 from fastgd.objective import kernels
+from fastgd.objective.null_model import null_model
 
 # The least unit, as shares of the null model's objective, where the infimum is known and where
 # it is not: columns that gain nothing at all leave none but rounding.  What is below the last is 0,
@@ -106,6 +107,26 @@ def curvature_about(objective, intercept):
     if 0.0 < above < np.inf:
         found = max(found, 0.5 * float(slopes @ slopes) / above)
     return float(found) if 0.0 < found < np.inf else 1.0
+
+
+def curvature_of_most(objective):
+    """`typical_curvature`, or less where rows are on a straight piece of a loss whose curvature
+    jumps: the mean of c in loss'^2 = 2 c (loss - infimum) at the null model, of some rows.
+
+    A Huber loss with epsilon 0.001 and targets of about 1 has 0.001 instead of 1.
+    """
+    F = objective
+    typical = typical_curvature(F.loss)
+    jumps = F.loss.self_concordance is None and F.loss.curvature_bound < np.inf
+    if F.vector or not jumps or F.loss.infimum == -np.inf:
+        return typical
+    if "curvature of most" not in F.measured:
+        _, slopes, values = losses_about(F, F.samples.some_active(FEW_ROWS), null_model(F)[0])
+        above = values - F.loss.infimum
+        bent = above > 0.0
+        found = 0.5 * slopes[bent] ** 2 / above[bent]
+        F.measured["curvature of most"] = float(found.mean()) if found.size else typical
+    return min(typical, F.measured["curvature of most"])
 
 
 def losses_about(objective, index, intercept):
