@@ -413,3 +413,44 @@ def test_value_gradient_and_curvature_in_one_reading_are_those_of_three(fit_inte
     curvatures = np.zeros(len(y))
     whole.smooth_and_gradient(v, curvatures, 0.1)
     np.testing.assert_allclose(matrix, whole.gram(curvatures), rtol=1e-12, atol=1e-15)
+
+
+class Costly(BlockSource):
+    """Rows whose reading takes far longer than computing with them, and how often it was done."""
+
+    value_cost = 1e6
+
+    def __init__(self, X, y):
+        self.rows, self.n_readings = (X, y), 0
+
+    def blocks(self, n_bytes):
+        self.n_readings += 1
+        X, y = self.rows
+        for first in range(0, len(y), 60):
+            own = slice(first, first + 60)
+            yield Block(X[own], y[own])
+
+
+@pytest.mark.parametrize("loss", ["poisson", "log_loss"])
+def test_the_matrix_comes_with_the_step_where_a_reading_costs_more(loss, monkeypatch):
+    """One reading an iteration where there were two; the model is the same."""
+    X, _ = problem(sparse=True, n=300)
+    rng = np.random.default_rng(1)
+    rates = np.exp(0.5 * X @ rng.standard_normal(X.shape[1]))
+    kind = GDRegressor if loss == "poisson" else GDClassifier
+    y = rng.poisson(rates).astype(float) if loss == "poisson" else (rates > rng.random(300)) * 1
+    settings = {"solver": "newton", "batch_size": "full", "alpha": 1e-3, "tol": 1e-12}
+    settings |= {"memory": MEMORY, "loss": loss}
+    found = []
+    for goes_with_step in (True, False):
+        if not goes_with_step:
+            monkeypatch.setattr("fastgd.solvers.newton.cholesky._goes_with_step", lambda F: False)
+        source = Costly(X, y)
+        model = kind(**settings).fit(source)
+        found.append((source.n_readings, model.n_iter_, model.objective_))
+        assert model.converged_
+    (few, n_few, objective), (many, n_many, usual) = found
+    assert objective == pytest.approx(usual, rel=1e-12)
+    assert few <= n_few + 3
+    assert many >= n_many + 3
+    assert few < many

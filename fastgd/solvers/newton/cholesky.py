@@ -19,7 +19,13 @@ from fastgd.linalg.bordered import HELD
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import steps_curve
-from fastgd.objective.cost_model import are_few, curvature_cost, solving_cost
+from fastgd.objective.cost_model import (
+    are_few,
+    curvature_cost,
+    pass_cost,
+    reading_cost,
+    solving_cost,
+)
 from fastgd.objective.distances import curvature_unit, unit_at
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.moments import row_coupling
@@ -179,6 +185,8 @@ class Newton(Solver):
         self.tol = tol
         F = objective
         self.matrix_cost = curvature_cost(F)
+        self.matrix_with_step = _goes_with_step(F)
+        self._ahead = None  # the matrix of the point that a step has led to
         self._held = None
         self._curvatures = self._spare = np.empty(0)
         self._followed = None
@@ -237,6 +245,9 @@ class Newton(Solver):
             point, value, gradient = found
             self._remember(memory, rate, point - state.point, gradient - g, -slope)
             state.point, state.value, state.gradient = point, value, gradient
+            if self._ahead is not None:
+                matrix, self._ahead = self._ahead, None
+                self._take_curvature(state, matrix)
         state.rate, state.iteration, state.updates = rate, state.iteration + 1, state.updates + 1
 
     def hand_over(self, memory):
@@ -371,13 +382,13 @@ class Newton(Solver):
             return 0.0
         return NEGLIGIBLE * float(self._curvatures.sum()) / (F.share * F.n_samples)
 
-    def _take_curvature(self, state):
+    def _take_curvature(self, state, matrix=None):
         F, memory = self.objective, state.memory
         curvatures = self._curvatures
         memory.row_curvatures = None  # before there are others
         if F.rows.in_memory:
             matrix = self._matrix_of_rows(memory, curvatures)
-        else:
+        elif matrix is None:
             matrix = F.curvature_matrix(state.point, memory.curvature_floor)
         if not F.term.certified:  # else it is in the matrix
             added = np.zeros(F.size)
@@ -461,14 +472,20 @@ class Newton(Solver):
     def _search(self, state, step, slope, total, slack):
         """(rate, (point, value, gradient)) with F low enough, or None where no rate is."""
         F, memory, rate = self.objective, state.memory, 1.0
+        ahead = self.matrix_with_step and not self._close(state)
         while rate > LEAST_RATE:
-            point = state.point + rate * step
+            point, matrix = state.point + rate * step, None
             if self._spare is memory.row_curvatures:
                 self._spare = np.zeros(F.n_samples)
             with np.errstate(all="ignore"):
-                value, gradient = F.smooth_and_gradient(point, self._spare, memory.curvature_floor)
+                floor = memory.curvature_floor
+                if ahead and rate == 1.0:
+                    value, gradient, matrix = F.smooth_and_curvature(point, floor)
+                else:
+                    value, gradient = F.smooth_and_gradient(point, self._spare, floor)
                 reached = value + F.rest_value(point)
             if armijo(total, reached, slope, rate, slack):
+                self._ahead = matrix
                 self._curvatures, self._spare = self._spare, self._curvatures
                 return rate, (point, value, gradient)
             # A whole step that fails means rows far out, whose own curvature promises too much.
@@ -492,6 +509,19 @@ class Newton(Solver):
         memory.gain = (
             math.log(before / decrement) if rate == 1.0 and before and decrement > 0.0 else 0.0
         )
+
+
+def _goes_with_step(F):
+    """Whether the matrix of a point is made when its value is looked at: where X is read anew each
+    time, and the matrix takes no longer than the reading that it would need for itself.
+
+    A Poisson loss from an svmlight file (678,013 x 167) to 1e-12: 9 readings without, 6 with it.
+    """
+    if F.vector or F.rows.in_memory or F.loss.self_concordance == 0.0:
+        return False
+    if F.rows.most_workers > 1:  # a round of few workers takes less than their matrix
+        return False
+    return curvature_cost(F) * pass_cost(F) <= 2.0 * reading_cost(F, F.size**2)
 
 
 def likely_steps(objective, tol):

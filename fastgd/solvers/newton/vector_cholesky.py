@@ -80,9 +80,9 @@ class VectorNewton(Newton):
     def _allocate(self):
         """No arrays as long as there are rows: their curvatures are not kept."""
 
-    def _take_curvature(self, state):
+    def _take_curvature(self, state, matrix=None):
         F, memory = self.objective, state.memory
-        matrix = F.curvature_matrix(state.point)
+        matrix = F.curvature_matrix(state.point) if matrix is None else matrix
         if F.whole is not None:
             matrix = self._holding(matrix, self._unseen())
         memory.factor = Factor(hold_shifts(F, matrix))
