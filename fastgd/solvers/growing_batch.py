@@ -232,9 +232,22 @@ def at_hand(objective):
 
 
 def first_sample(objective):
-    """Rows of the first sample of a growing batch."""
-    rows = max(ROWS_PER_COLUMN * objective.n_features, LEAST_ROWS)
-    return int(rows / telling_share(objective))
+    """Rows of the first sample of a growing batch.
+
+    A row tells one class from the others, for each of which a column has a coefficient: of K
+    classes it takes K - 1 times as many.  Newton's method from samples, drawn as for two classes,
+    over that on all rows, seconds on generated problems of 3 to 100 classes: 1.31 where rows are
+    fewer than 20 for each of these coefficients, 0.84 where they are more; on as many other
+    problems seconds are 0.81 and 0.88 of what they were.
+    """
+    F = objective
+    coefficients = F.n_features * (F.n_predictions - 1 if one_of_several(F) else 1)
+    return int(max(ROWS_PER_COLUMN * coefficients, LEAST_ROWS) / telling_share(F))
+
+
+def one_of_several(objective):
+    """Whether a row's target is one of several classes."""
+    return objective.vector and objective.loss.classification
 
 
 def telling_share(objective):

@@ -15,8 +15,8 @@ from fastgd.losses.multinomial import Multinomial
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.lbfgs import LBFGS
-from fastgd.solvers.growing_batch import Growing
-from fastgd.solvers.newton.vector_blocks import BlockNewton, blocks_at
+from fastgd.solvers.growing_batch import Growing, first_sample, growth_pays
+from fastgd.solvers.newton.vector_blocks import BlockNewton, add_grams, blocks_at
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
 from support.components import ToyMultiSquared, ToySoftmax
 from support.problems import Quartic
@@ -152,3 +152,42 @@ def test_blocks_of_few_columns_are_applied_at_once(monkeypatch):
     at_once = solver._precondition(blocks, gradient)
     monkeypatch.setattr("fastgd.solvers.newton.vector_blocks.NARROW", 0)
     np.testing.assert_allclose(at_once, solver._precondition(blocks, gradient), rtol=1e-10)
+
+
+def test_one_gram_does_where_rows_weigh_predictions_alike():
+    rng = np.random.default_rng(0)
+    table, rows = rng.standard_normal((20, 4)), rng.random((20, 1))
+    for weights in (rows * [0.5, 1.0, 0.0], rows * rng.random((20, 3)), np.zeros((20, 3))):
+        matrices = [np.ones((4, 4)) for _ in range(3)]
+        add_grams(matrices, weights, table)
+        for matrix, own in zip(matrices, weights.T, strict=True):
+            np.testing.assert_allclose(matrix, 1.0 + table.T @ (own[:, None] * table), atol=1e-12)
+
+
+def test_blocks_are_not_formed_for_the_last_steps():
+    """Of 100 classes, 15,000 x 50, they cost as much as 4 passes, when 2 were left."""
+    F = problem()
+    solver = BlockNewton(F, 1e-4)
+    state = moved(solver, 1)
+    memory = state.memory
+    memory.n_steps, memory.left_at_first = 9, 1.0
+    near, far = 1.5e-6 * F.value(state.point), 0.5
+    memory.left = near
+    assert solver._nearly_there(state)
+    memory.left = far
+    assert not solver._nearly_there(state)
+    memory.left = 2.0  # steps from these blocks do not get on
+    assert not solver._nearly_there(state)
+
+
+def test_a_first_sample_tells_all_classes_apart():
+    """With 5 rows a column, 100 classes, 15,000 x 50 took 1.3 times as long from samples as from
+    all rows, blobs 1.5 times; at 20 rows for each coefficient both take as long.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((8000, 40))
+    few, many = (Objective(Multinomial(k), X, rng.integers(0, k, 8000)) for k in (3, 30))
+    assert first_sample(few) == 1000
+    assert first_sample(many) == 5 * 40 * 29
+    assert growth_pays(few)
+    assert not growth_pays(many)
