@@ -46,7 +46,7 @@ from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.base import RunRecord
 from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.gradient.lbfgs import LBFGS
-from fastgd.solvers.l1.working_set import WorkingSet
+from fastgd.solvers.l1.working_set import WorkingSet, is_crowded, matrix_of_set
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
 from fastgd.solvers.newton.subspace import combining_cost
 from fastgd.solvers.newton.vector_cholesky import VectorNewton, matrix_cost
@@ -504,6 +504,8 @@ def _beside_passes(solver, objective):
         return combining_cost(F)
     if solver is VectorNewton:
         return matrix_cost(F)
+    if solver is WorkingSet and is_crowded(F):
+        return matrix_of_set(F)
     matrices = solver.name == "newton" and not F.vector and F.l1 == 0.0
     if not (matrices and F.n_features <= F.n_active):
         return 0.0

@@ -195,8 +195,8 @@ class WorkingSet(Solver):
         reason = (
             "with an l1 part most coefficients are 0: Newton's method on the columns that are not"
         )
-        wide = F.l2 > 0.0 and F.n_active < F.n_features and F.rows.in_memory
-        return Forecast(passes_of_set(F) if wide else TYPICAL_PASSES, reason, last=not F.convex)
+        passes = passes_of_set(F) if is_crowded(F) else TYPICAL_PASSES
+        return Forecast(passes, reason, last=not F.convex)
 
     @classmethod
     def make(cls, objective, options):
@@ -559,16 +559,37 @@ class WorkingSet(Solver):
             self._look(state)
 
 
-def passes_of_set(objective):
-    """What a run takes where rows are fewer than columns, in passes' worth of time."""
+def is_crowded(objective):
+    """Whether about as many coefficients as rows may not be 0: an L2 part, and rows are fewer than
+    columns.
+    """
     F = objective
-    likely = int(np.count_nonzero(measured_once(F, null_gradient) > F.l1))
-    size = min(likely, F.n_active, WIDEST_MATRIX)
+    return F.l2 > 0.0 and F.n_active < F.n_features and F.rows.in_memory
+
+
+def passes_of_set(objective):
+    """What a run takes that `is_crowded`, in passes' worth of time."""
+    F = objective
+    iterations = ITERATIONS + MORE_WHERE_CROWDED * likely_size(F) / F.n_active
+    return iterations * (AN_ITERATION + matrix_of_set(F))
+
+
+def matrix_of_set(objective):
+    """What a matrix of the columns takes whose coefficients are likely not to be 0, in passes'
+    worth of time.
+    """
+    F, size = objective, likely_size(objective)
     in_a_row = F.rows.stored() / F.n_samples * size / F.n_features
     pairs = LOOP_COST * max(in_a_row, 1.0) ** 2 if F.rows.sparse else DENSE_COST * float(size) ** 2
     matrix = (pairs + MATRIX_ROW) * F.n_samples + MATRIX_ENTRY * float(size) ** 2
-    iterations = ITERATIONS + MORE_WHERE_CROWDED * size / F.n_active
-    return iterations * (AN_ITERATION + matrix / pass_cost(F))
+    return matrix / pass_cost(F)
+
+
+def likely_size(objective):
+    """How many coefficients are likely not to be 0, of which there is a matrix."""
+    F = objective
+    likely = int(np.count_nonzero(measured_once(F, null_gradient) > F.l1))
+    return min(likely, F.n_active, WIDEST_MATRIX)
 
 
 def null_gradient(objective):

@@ -319,7 +319,7 @@ def add_grams(matrices, weights, table):
     --------
     >>> matrices = [np.zeros((2, 2)), np.zeros((2, 2))]
     >>> add_grams(matrices, np.array([[1.0, 3.0], [2.0, 6.0]]), np.array([[1.0, 1.0], [0.0, 3.0]]))
-    >>> [matrix.tolist() for matrix in matrices]
+    >>> [matrix.round(9).tolist() for matrix in matrices]
     [[[1.0, 1.0], [1.0, 19.0]], [[3.0, 3.0], [3.0, 57.0]]]
     """
     sums = weights.sum(axis=1, keepdims=True)
