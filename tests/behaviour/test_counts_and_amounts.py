@@ -43,7 +43,7 @@ def deviance(loss, y, z):
     return mean ** (2.0 - p) / (2.0 - p) - y * mean ** (1.0 - p) / (1.0 - p)
 
 
-@pytest.mark.thinned(plain=1, compiled=3)
+@pytest.mark.thinned(plain=1, compiled=7)
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
 @pytest.mark.parametrize("loss", LINKED, ids=repr)
 def test_the_optimum_is_that_of_a_slow_twin(loss, storage):
@@ -95,6 +95,7 @@ def test_far_starts_arrive(kind, given, fit_intercept):
 
 
 @pytest.mark.thinned(plain=1, compiled=2)
+@pytest.mark.thinned(plain=1, compiled=3)
 @pytest.mark.parametrize(
     ("loss", "end"),
     [
@@ -130,6 +131,7 @@ def test_where_every_target_is_the_same_there_may_be_one():
     np.testing.assert_allclose(model.predict(X), 4.0, rtol=1e-4)
 
 
+@pytest.mark.thinned(plain=1, compiled=3)
 @pytest.mark.parametrize("loss", [Poisson(), Gamma(), Tweedie(1.5)], ids=lambda loss: loss.name)
 def test_rates_on_a_stream_do_not_depend_on_the_unit_of_amounts(loss):
     """Targets are on another scale than predictions: by their variance steps overflowed on amounts

@@ -120,7 +120,7 @@ NAMED = [
 ]
 
 
-@pytest.mark.thinned(plain=1, compiled=2)
+@pytest.mark.thinned(plain=1, compiled=4)
 @pytest.mark.filterwarnings("ignore:Stopped because")
 @pytest.mark.parametrize("given", NAMED)
 def test_what_was_named_is_drawn_by_numpy_s_convention(given):

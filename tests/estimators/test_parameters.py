@@ -340,11 +340,19 @@ def assert_both_take(ours, theirs, y, values):
                     theirs(**copy.deepcopy(settings)).fit(X, y)
 
 
-def test_every_value_of_sgd_is_accepted(capsys):
-    assert_both_take(GDClassifier, SGDClassifier, Y, VALUES | OF_A_CLASSIFIER)
-    assert_both_take(GDRegressor, SGDRegressor, T, VALUES | OF_A_REGRESSOR)
+@pytest.mark.thinned(plain=1, compiled=2)
+@pytest.mark.parametrize(
+    ("ours", "theirs", "y", "values"),
+    [
+        (GDRegressor, SGDRegressor, T, VALUES | OF_A_REGRESSOR),
+        (GDClassifier, SGDClassifier, Y, VALUES | OF_A_CLASSIFIER),
+    ],
+)
+def test_every_value_of_sgd_is_accepted(ours, theirs, y, values):
+    assert_both_take(ours, theirs, y, values)
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize("rate", ["pa1", "pa2"])
 def test_passive_aggressive_rates(rate):
     for model, y in ((GDClassifier(loss="hinge"), Y), (GDRegressor(loss="epsilon_insensitive"), T)):

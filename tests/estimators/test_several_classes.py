@@ -79,7 +79,7 @@ WAYS = [
 ]
 
 
-@pytest.mark.thinned(plain=2, compiled=3)
+@pytest.mark.thinned(plain=2, compiled=5)
 @pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize("penalty", with_jit(["l2"], ["l2", "l1", "elasticnet", None]))
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -183,6 +183,7 @@ def test_messages(parameters, y, weights, message):
         GDClassifier(**parameters).fit(X, y, sample_weight=weights)
 
 
+@pytest.mark.thinned(plain=1, compiled=3)
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array], ids=["dense", "csr"])
 @pytest.mark.parametrize("parameters", [{}, {"solver": "adam"}, {"batch_size": 8, "average": True}])
 def test_chunks_may_lack_classes(parameters, storage):
