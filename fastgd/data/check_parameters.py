@@ -45,7 +45,7 @@ ALLOWED = {
     "l1_ratio": ("a number from 0 to 1", lambda v: v is None or (is_real(v) and 0 <= v <= 1)),
     "positive": ("True or False", is_flag),
     "fit_intercept": ("True or False", is_flag),
-    "learning_rate": ("the name of a schedule", is_no_array),
+    "learning_rate": ("the name of a schedule, such as 'constant'", is_no_array),
     "batch_size": ("'auto', 'full', 'growing', a number of rows or a share of them", is_no_array),
     "memory": (
         "a number of bytes, at least 1e6, or None",

@@ -73,7 +73,7 @@ class RowTerms:
         return np.divide(self.derivatives**2, self.weights, where=some, out=0.0 * self.weights)
 
 
-class Found(NamedTuple):
+class Covariance(NamedTuple):
     """Covariance of the coefficients and what it is made of.
 
     Attributes
@@ -94,7 +94,7 @@ class Found(NamedTuple):
 
 
 def covariance_of(objective, coef, intercept, total, kind="model", clusters=None):
-    """`Found` at a model: the formulas above.
+    """`Covariance` at a model: the formulas above.
 
     Parameters
     ----------
@@ -124,11 +124,7 @@ def covariance_of(objective, coef, intercept, total, kind="model", clusters=None
     information = matrix_of(F, used.curvatures)
     outer = inverse(penalised(F, information, total))
     n_effective = float(np.sum(outer * information.T))
-    if total <= n_effective:
-        raise ValueError(
-            f"standard errors need more observations than coefficients, got {total:g} and "
-            f"{n_effective:g}"
-        )
+    require_observations(total, n_effective)
     dispersion = np.nan
     if likelihood:
         dispersion = _dispersion(F.loss, rows, expected, total - n_effective)
@@ -136,7 +132,16 @@ def covariance_of(objective, coef, intercept, total, kind="model", clusters=None
         middle = dispersion * information
     else:
         middle = meat(F, rows, kind, clusters, n_effective)
-    return Found(_as_given(F, outer @ middle @ outer), rows, n_effective, dispersion)
+    return Covariance(_as_given(F, outer @ middle @ outer), rows, n_effective, dispersion)
+
+
+def require_observations(total, n_effective):
+    """ValueError where observations are no more than coefficients."""
+    if total <= n_effective:
+        raise ValueError(
+            f"standard errors need more observations than coefficients, got {total:g} and "
+            f"{n_effective:g}"
+        )
 
 
 def at_model(objective, v, total, targets=None):

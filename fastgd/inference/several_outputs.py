@@ -48,11 +48,7 @@ def summarise_outputs(
     basis = _basis(F, n_outputs)
     outer = basis @ covariance.inverse(basis.T @ curvature @ basis) @ basis.T
     n_effective = float(np.sum(outer * information.T))
-    if total <= n_effective:
-        raise ValueError(
-            f"standard errors need more observations than coefficients, got {total:g} and "
-            f"{n_effective:g}"
-        )
+    covariance.require_observations(total, n_effective)
     loss, derivatives = _derivatives(F, v)
     middle = information
     if kind != "model":

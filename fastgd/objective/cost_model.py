@@ -274,6 +274,16 @@ def curvature_cost(objective):
     return made / pass_cost(F)
 
 
+def columns_cost(objective, size):
+    """A curvature matrix of so many of the columns, in passes' worth of time, where these hold
+    their share of the values.
+    """
+    F = objective
+    in_a_row = F.rows.stored() / F.n_samples * size / F.n_features
+    pairs = LOOP_COST * max(in_a_row, 1.0) ** 2 if F.rows.sparse else DENSE_COST * float(size) ** 2
+    return ((pairs + MATRIX_ROW) * F.n_samples + MATRIX_ENTRY * float(size) ** 2) / pass_cost(F)
+
+
 def solving_cost(objective, size):
     """A Cholesky factorisation of a matrix of so many columns, scaled and copied before, in passes'
     worth of time.

@@ -94,7 +94,6 @@ def test_far_starts_arrive(kind, given, fit_intercept):
         assert model.objective_ == pytest.approx(best.objective_, rel=3e-6)
 
 
-@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.thinned(plain=1, compiled=3)
 @pytest.mark.parametrize(
     ("loss", "end"),

@@ -34,6 +34,17 @@ def test_several_predictions_have_an_intercept_each():
     np.testing.assert_array_equal(intercept, [0.1, 0.2, 0.3])
 
 
+def counting(sums):
+    """A list of the shifts that are asked for, and a function that adds to it."""
+    asked = []
+
+    def counted(shift):
+        asked.append(shift)
+        return sums(shift)
+
+    return asked, counted
+
+
 @pytest.mark.parametrize("loss", [Poisson(), Gamma(), Tweedie(1.5)], ids=lambda loss: loss.name)
 def test_deviances_are_searched_from_the_mean_of_their_targets(loss):
     """From 0 amounts of 2,000 took 15 evaluations, and rounding of the sums many more."""
@@ -44,12 +55,7 @@ def test_deviances_are_searched_from_the_mean_of_their_targets(loss):
         loss, np.zeros((3000, 1)), y, sample_weight=weights, offset=offsets, alpha=0.0, n_jobs=1
     )
     sums = shifted_sums(F, F.samples.offsets)
-    asked = []
-
-    def counted(shift):
-        asked.append(shift)
-        return sums(shift)
-
+    asked, counted = counting(sums)
     shift, value = lowest(counted, 1.0, 0.0, _likely_shift(F))
     assert len(asked) <= 8
     assert value == pytest.approx(sums(shift)[0], rel=1e-15)
@@ -63,12 +69,7 @@ def test_where_the_mean_is_the_optimum_one_evaluation_does(loss):
     y, weights = rng.gamma(1.0, 2.0, 5000), rng.random(5000)
     F = Objective(loss, np.zeros((5000, 1)), y, sample_weight=weights, alpha=0.0, n_jobs=1)
     sums = shifted_sums(F, F.samples.offsets)
-    asked = []
-
-    def counted(shift):
-        asked.append(shift)
-        return sums(shift)
-
+    asked, counted = counting(sums)
     shift, _ = lowest(counted, 0.0, 0.0, _likely_shift(F))
     assert len(asked) == 1
     assert shift == pytest.approx(np.log(np.average(y, weights=weights)), abs=1e-12)

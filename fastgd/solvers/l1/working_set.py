@@ -27,13 +27,7 @@ import numpy as np
 from fastgd.certificates import scaled_dual
 from fastgd.data.check_X import CSRRows, DenseRows
 from fastgd.linalg.precision import EPS
-from fastgd.objective.cost_model import (
-    DENSE_COST,
-    LOOP_COST,
-    MATRIX_ENTRY,
-    MATRIX_ROW,
-    pass_cost,
-)
+from fastgd.objective.cost_model import columns_cost
 from fastgd.objective.distances import curvature_unit, losses_about, unit_at
 from fastgd.objective.moments import SAMPLE_ROWS, measured_once
 from fastgd.objective.null_model import null_model
@@ -578,11 +572,7 @@ def matrix_of_set(objective):
     """What a matrix of the columns takes whose coefficients are likely not to be 0, in passes'
     worth of time.
     """
-    F, size = objective, likely_size(objective)
-    in_a_row = F.rows.stored() / F.n_samples * size / F.n_features
-    pairs = LOOP_COST * max(in_a_row, 1.0) ** 2 if F.rows.sparse else DENSE_COST * float(size) ** 2
-    matrix = (pairs + MATRIX_ROW) * F.n_samples + MATRIX_ENTRY * float(size) ** 2
-    return matrix / pass_cost(F)
+    return columns_cost(objective, likely_size(objective))
 
 
 def likely_size(objective):
