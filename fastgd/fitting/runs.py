@@ -1,6 +1,5 @@
 """From checked data and parameters to results: one run for each target, targets on threads."""
 
-import functools
 import hashlib
 import threading
 from collections.abc import Callable
@@ -10,56 +9,27 @@ from typing import Any
 import numpy as np
 
 from fastgd.certificates.bound import NO_BOUND
-from fastgd.certificates.certifier import provable
 from fastgd.fitting.build import make_solver
-from fastgd.fitting.choose_solver import batch_sizes, is_open, is_unknown, of_name
+from fastgd.fitting.choose_solver import batch_sizes
+from fastgd.fitting.default_rules import rules_of_run
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent, Underway
 from fastgd.fitting.observers import Ended, NoRecorder, Recorder, Together, Watch
-from fastgd.fitting.plan import INTERIOR_POINT
-from fastgd.fitting.replan import Trail, forecast, is_again, next_plan, run_by_plans
+from fastgd.fitting.replan import Trail, run_by_plans
 from fastgd.fitting.result import Result
 from fastgd.fitting.separation import SEPARATED, is_separated
-from fastgd.fitting.stopping import (
-    Cautious,
-    Extrapolated,
-    NoMistakes,
-    Outpaced,
-    Overdue,
-    Plateau,
-    Slow,
-    Stalled,
-    StopReason,
-    TimeLimit,
-    Validation,
-)
-from fastgd.fitting.successor import may_be_succeeded, worth_of_successor
-from fastgd.objective.cost_model import PYTHON, VALUE, curvature_cost, solving_cost, visit_cost
-from fastgd.objective.distances import unit_at
+from fastgd.fitting.stopping import StopReason
+from fastgd.objective.cost_model import PYTHON, VALUE
 from fastgd.objective.infimum import check_infimum
 from fastgd.objective.null_model import null_model, null_point
 from fastgd.objective.objective import Measured, Objective
-from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.component import Component
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.base import RunRecord
-from fastgd.solvers.dual.sdca import Sdca
-from fastgd.solvers.gradient.lbfgs import LBFGS
-from fastgd.solvers.l1.working_set import WorkingSet, is_crowded, matrix_of_set
-from fastgd.solvers.newton.column_subspace import SubspaceNewton
-from fastgd.solvers.newton.subspace import combining_cost
-from fastgd.solvers.newton.vector_cholesky import VectorNewton, matrix_cost
-from fastgd.solvers.newton.vector_subspace import VectorSubspaceNewton
 
 # From so many stored values on an iteration's two looks at them take longer than its Python.
 LEAST_FOR_THREADS = PYTHON / (2.0 * VALUE)
-# Newton's method is there within a dozen iterations or two; where the central path is open, it is
-# taken after these checks.
-NEWTON_CHECKS = 50
-WORKING_SET_CHECKS = 20
-# What takes up to a hundred times what was forecast where matrices take two or three times that.
-FORECAST_BY_GUESS = (LBFGS, SubspaceNewton, VectorSubspaceNewton, WorkingSet)
 
 
 @dataclass
@@ -322,7 +292,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         watch.planned(plan)
         scored = score is not None
         solver = make_solver(plan, rule, task.settings, objective, seed, scored=scored)
-        rules = _rules(task, trail.tried, solver, max_time)
+        rules = rules_of_run(task, trail.tried, solver, max_time)
         descent = Descent(
             solver,
             rules,
@@ -442,115 +412,3 @@ def _unknowns(objective, coef, intercept):
     if objective.fit_intercept:
         table[-1] = intercept
     return table.ravel()
-
-
-def _is_last(tried, objective, tol):
-    """Whether no other plan is left for accelerated descent, the last resort, to be left for: it
-    then goes on as if it had been named.
-
-    So does L-BFGS where no bound goes to 0, but the curvature tells how far the optimum is, and
-    accelerated descent is all that is left: of 12 Huber losses next to absolute ones, of 3 and 4
-    targets without a penalty, none was proved or estimated when it was left for that (1,280 to
-    1,560 passes), now all are (330 to 660).
-    """
-    F, plan = objective, tried[-1]
-    if plan.solver not in ("nesterov", "lbfgs"):
-        return False
-    other = next_plan(tried, F, "", tol=tol)
-    if plan.solver == "nesterov":
-        return other is None
-    estimated = F.convex and F.loss_smooth and F.term.certified and not provable(F)
-    return estimated and (other is None or is_unknown(forecast(other[0], F, tol)))
-
-
-def _rules_of_rivals(settings, tried, objective, unit):
-    """Rules by which `auto` leaves a plan early, where another one is expected to be there first.
-
-    How much rows undo of each other's steps decides dual ascent, how many change the piece of
-    their loss Newton's method where curvature jumps, how curvature is spread methods of past
-    gradients, and how many coefficients are not 0 a working set; none is known before.
-    """
-    F, plan, tol = objective, tried[-1], settings.tol
-    if settings.solver != "auto" or plan.solver in Rule.members() or is_again(tried):
-        return []
-    solver = of_name(plan.solver, F, tol, plan.form)
-    jumps = F.loss_smooth and F.loss.self_concordance is None and plan.form != INTERIOR_POINT
-    newton, guessed = plan.solver == "newton" and jumps, solver in FORECAST_BY_GUESS
-    if not (newton or guessed or solver is Sdca):
-        return []
-    if solver is Sdca:
-        rival_passes = functools.cache(lambda: _rival_passes(tried, F, tol))
-        return [Overdue(tol, forecast(plan, F, tol).passes, rival_passes, visit_cost(F))]
-    other = next_plan(tried, F, "", tol=tol)
-    if other is None:
-        return []
-    rival = forecast(other[0], F, tol)
-    if not newton and is_unknown(rival):
-        return []
-    least = forecast(plan, F, tol).passes if guessed and not newton else 0.0
-    return [Slow(tol, rival.passes, _beside_passes(solver, F), unit, least)]
-
-
-def _rival_passes(tried, objective, tol):
-    """What the next plan takes, in passes' worth of time; inf where there is none."""
-    other = next_plan(tried, objective, "", tol=tol)
-    return np.inf if other is None else forecast(other[0], objective, tol).passes
-
-
-def _beside_passes(solver, objective):
-    """What an iteration of a plan takes beside its passes, in passes' worth of time."""
-    F = objective
-    if solver in (SubspaceNewton, VectorSubspaceNewton):
-        return combining_cost(F)
-    if solver is VectorNewton:
-        return matrix_cost(F)
-    if solver is WorkingSet and is_crowded(F):
-        return matrix_of_set(F)
-    matrices = solver.name == "newton" and not F.vector and F.l1 == 0.0
-    if not (matrices and F.n_features <= F.n_active):
-        return 0.0
-    return curvature_cost(F) + solving_cost(F, F.n_features)
-
-
-def _rules(task, tried, solver, max_time):
-    """Stopping rules of a run by the last of the plans that were `tried`."""
-    settings = task.settings
-    tol = task.settings.tol or None
-    plan = tried[-1]
-    rules: list = [] if max_time is None else [TimeLimit(max_time)]
-    unit = functools.partial(unit_at, solver.objective)
-    if task.score is not None:
-        rules.append(Validation(tol or 0.0, settings.n_iter_no_change))
-    elif tol is not None and task.loss.online and settings.learning_rate == "auto":
-        rules.append(NoMistakes())
-    elif tol is not None and not solver.ends_itself:
-        if not (solver.proves_itself or (solver.free_answers and provable(solver.objective))):
-            cautious = solver.free_answers and solver.own_steps
-            rules.append(
-                Cautious(tol, solver.objective.loss_smooth, unit)
-                if cautious
-                else Extrapolated(tol, unit)
-            )
-        F = solver.objective
-        if may_be_succeeded(settings, plan, F):
-            noise = min(F.size, F.n_active * F.n_predictions) / (F.n_active * tol)
-            rules.append(Outpaced(worth_of_successor(settings, F), noise, task.max_iter))
-        if not solver.own_steps and plan.learning_rate != "adaptive":
-            rules.append(Plateau(tol, settings.n_iter_no_change))
-        if plan.solver in ("newton", "lbfgs", "nesterov"):
-            automatic = settings.solver == "auto" and not (
-                is_again(tried) or _is_last(tried, solver.objective, tol)
-            )
-            path = is_open("newton", INTERIOR_POINT, solver.objective)
-            # Newton's method that was named, too, may become an interior point method, once it
-            # brings no more.
-            if automatic or (plan.solver == "newton" and path and plan.form != INTERIOR_POINT):
-                patient = (
-                    plan.form == INTERIOR_POINT
-                    or plan.solver == "nesterov"
-                    or not (automatic and path)
-                )
-                most = WORKING_SET_CHECKS if solver.objective.l1 > 0.0 else NEWTON_CHECKS
-                rules.append(Stalled(tol, np.inf if patient else most, unit))
-        rules += _rules_of_rivals(settings, tried, solver.objective, unit)
-    return [*rules, *task.stop_rules]

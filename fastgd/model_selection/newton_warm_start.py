@@ -13,10 +13,10 @@ import numpy as np
 from fastgd.certificates.bound import NO_BOUND, Bound
 from fastgd.certificates.certifier import Certifier
 from fastgd.certificates.estimates import caution
+from fastgd.fitting.default_rules import rules_along_path
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended
 from fastgd.fitting.runs import Run
-from fastgd.fitting.stopping import Stalled, TimeLimit, Validation
 from fastgd.linalg.bordered import BorderedFactor
 from fastgd.solvers.base import Curvature
 from fastgd.solvers.growing_batch import of_all_rows
@@ -87,7 +87,7 @@ class NewtonPath:
         before = F.passes
         descent = Descent(
             self.solver,
-            self._rules(),
+            rules_along_path(task, F),
             max_iter=task.max_iter,
             tol=task.settings.tol,
             score=score,
@@ -99,15 +99,6 @@ class NewtonPath:
         result.state = None
         coef, intercept = F.model(result.point)
         return Run(self.plan, result, state.updates, np.array(coef), intercept)
-
-    def _rules(self):
-        task, tol = self.task, self.task.settings.tol or None
-        rules: list = [] if task.max_time is None else [TimeLimit(task.max_time)]
-        if task.score is not None:
-            rules.append(Validation(tol or 0.0, task.settings.n_iter_no_change))
-        elif tol is not None:
-            rules.append(Stalled(tol))
-        return [*rules, *task.stop_rules]
 
     def _follow(self, alpha):
         """Make what is remembered that of the objective with this alpha: no pass."""

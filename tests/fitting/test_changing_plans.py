@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from fastgd import GDClassifier, GDRegressor, Huber, MultiTask, Objective, Quantile, solvers
 from fastgd.certificates.bound import Bound
 from fastgd.fitting import runs as fitting
+from fastgd.fitting.default_rules import rules_of_rivals
 from fastgd.fitting.history import History
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, Settings, make_plan
 from fastgd.fitting.replan import continued, forecast, is_again, next_plan
@@ -220,7 +221,7 @@ def test_what_was_left_early_is_taken_up_again_before_plans_whose_need_nobody_ca
     tried = [newton, sdca, again]
     assert is_again(tried)
     assert not is_again([*tried, lbfgs])
-    assert not fitting._rules_of_rivals(Settings(), tried, F, abs)
+    assert not rules_of_rivals(Settings(), tried, F)
     assert following(tried, [100.0, 50.0, None]).solver == "lbfgs"
     assert following([*tried, lbfgs], [100.0, 50.0, None, None]).solver == "nesterov"
 
@@ -241,14 +242,12 @@ def test_a_known_forecast_is_a_rival_however_much_it_tells():
     other = next_plan(tried, F, "")[0]
     assert other.form == "by elimination"
     assert forecast(other, F, 1e-4).passes > LAST_RESORT
-    rule = fitting._rules_of_rivals(Settings(), tried, F, abs)[0]
+    rule = rules_of_rivals(Settings(), tried, F)[0]
     assert isinstance(rule, Slow)
     assert rule.forecast == forecast(tried[0], F, 1e-4).passes
     # An iteration's combinations are of the same unit.
     assert rule.more == pytest.approx(combining_cost(F))
-    assert not fitting._rules_of_rivals(
-        Settings(), [*tried, other, Plan("lbfgs", "full", "auto")], F, abs
-    )
+    assert not rules_of_rivals(Settings(), [*tried, other, Plan("lbfgs", "full", "auto")], F)
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -9,6 +9,7 @@ from sklearn.datasets import load_breast_cancer
 
 from fastgd import GDClassifier
 from fastgd.certificates.bound import NO_BOUND, Bound
+from fastgd.fitting import default_rules
 from fastgd.fitting import runs as fitting
 from fastgd.fitting.history import History
 from fastgd.fitting.plan import Settings
@@ -55,13 +56,13 @@ def test_updates_of_all_plans_count(stuck):
 
 
 def test_a_changed_plan_has_the_time_that_is_left(stuck, monkeypatch):
-    given, limit = [], fitting.TimeLimit
+    given, limit = [], default_rules.TimeLimit
 
     def noted(seconds):
         given.append(seconds)
         return limit(seconds)
 
-    monkeypatch.setattr(fitting, "TimeLimit", noted)
+    monkeypatch.setattr(default_rules, "TimeLimit", noted)
     X, y = classes(300, 6)
     model = GDClassifier(alpha=1e-2, tol=1e-6, max_time=100.0).fit(X, y)
     assert model.converged_
