@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from fastgd.certificates.certifier import provable
-from fastgd.fitting.choose_solver import is_open, is_unknown, of_name
+from fastgd.fitting.choose_solver import batch_sizes, is_open, is_unknown, of_plan
 from fastgd.fitting.plan import INTERIOR_POINT
 from fastgd.fitting.replan import forecast, is_again, next_plan
 from fastgd.fitting.stopping import (
@@ -23,23 +23,7 @@ from fastgd.fitting.stopping import (
     Validation,
 )
 from fastgd.fitting.successor import may_be_succeeded, worth_of_successor
-from fastgd.objective.cost_model import curvature_cost, solving_cost, visit_cost
 from fastgd.objective.distances import unit_at
-from fastgd.rules.base import Rule
-from fastgd.solvers.dual.sdca import Sdca
-from fastgd.solvers.gradient.lbfgs import LBFGS
-from fastgd.solvers.l1.working_set import WorkingSet, is_crowded, matrix_of_set
-from fastgd.solvers.newton.column_subspace import SubspaceNewton
-from fastgd.solvers.newton.subspace import combining_cost
-from fastgd.solvers.newton.vector_cholesky import VectorNewton, matrix_cost
-from fastgd.solvers.newton.vector_subspace import VectorSubspaceNewton
-
-# Newton's method is there within a dozen iterations or two; where the central path is open, it is
-# taken after these checks.
-NEWTON_CHECKS = 50
-WORKING_SET_CHECKS = 20
-# What takes up to a hundred times what was forecast where matrices take two or three times that.
-FORECAST_BY_GUESS = (LBFGS, SubspaceNewton, VectorSubspaceNewton, WorkingSet)
 
 
 def rules_of_run(task, tried, solver, max_time):
@@ -104,22 +88,29 @@ def _rules_of_falls(task, plan, solver):
 
 
 def _rules_of_standstill(settings, tried, objective):
-    """A rule by which a plan is left that brings no more, where another one may follow."""
+    """A rule by which a plan of all rows is left that brings no more, where another may follow."""
     F, plan, tol = objective, tried[-1], settings.tol
-    if plan.solver not in ("newton", "lbfgs", "nesterov"):
+    if F.loss.online or plan.batch_size not in ("full", "growing"):
         return []
-    automatic = settings.solver == "auto" and not (is_again(tried) or _is_last(tried, F, tol))
-    path = is_open("newton", INTERIOR_POINT, F)
-    # Newton's method that was named, too, may become an interior point method, once it brings no
-    # more.
-    if not (automatic or (plan.solver == "newton" and path and plan.form != INTERIOR_POINT)):
+    method = _method(plan, F, tol)
+    automatic = settings.solver == "auto" and not (
+        is_again(tried) or _is_last(tried, method, F, tol)
+    )
+    # A solver that was named, too, may become an interior point method that shares its name, once
+    # it brings no more.
+    becomes = plan.form != INTERIOR_POINT and is_open(plan.solver, INTERIOR_POINT, F)
+    if not (automatic or becomes):
         return []
-    patient = plan.form == INTERIOR_POINT or plan.solver == "nesterov" or not (automatic and path)
-    most = WORKING_SET_CHECKS if F.l1 > 0.0 else NEWTON_CHECKS
-    return [Stalled(tol, np.inf if patient else most, _unit(F))]
+    waits = method is None or not automatic or not is_open("newton", INTERIOR_POINT, F)
+    return [Stalled(tol, np.inf if waits else method.most_checks(F), _unit(F))]
 
 
-def _is_last(tried, objective, tol):
+def _method(plan, objective, tol):
+    """The solver that a plan is of; None for an update rule."""
+    return of_plan(plan, objective, tol) if plan.solver in batch_sizes() else None
+
+
+def _is_last(tried, method, objective, tol):
     """Whether no other plan is left for accelerated descent, the last resort, to be left for: it
     then goes on as if it had been named.
 
@@ -128,11 +119,11 @@ def _is_last(tried, objective, tol):
     targets without a penalty, none was proved or estimated when it was left for that (1,280 to
     1,560 passes), now all are (330 to 660).
     """
-    F, plan = objective, tried[-1]
-    if plan.solver not in ("nesterov", "lbfgs"):
+    F = objective
+    if method is not None and method.second_order:
         return False
     other = next_plan(tried, F, "", tol=tol)
-    if plan.solver == "nesterov":
+    if method is None:
         return other is None
     estimated = F.convex and F.loss_smooth and F.term.certified and not provable(F)
     return estimated and (other is None or is_unknown(forecast(other[0], F, tol)))
@@ -146,42 +137,28 @@ def rules_of_rivals(settings, tried, objective):
     gradients, and how many coefficients are not 0 a working set; none is known before.
     """
     F, plan, tol = objective, tried[-1], settings.tol
-    if settings.solver != "auto" or plan.solver in Rule.members() or is_again(tried):
+    if settings.solver != "auto" or plan.solver not in batch_sizes() or is_again(tried):
         return []
-    solver = of_name(plan.solver, F, tol, plan.form)
+    method = of_plan(plan, F, tol)
     jumps = F.loss_smooth and F.loss.self_concordance is None and plan.form != INTERIOR_POINT
-    newton, guessed = plan.solver == "newton" and jumps, solver in FORECAST_BY_GUESS
-    if not (newton or guessed or solver is Sdca):
+    at_once = method.second_order and jumps
+    if not (at_once or method.judged_by):
         return []
-    if solver is Sdca:
+    if method.judged_by == "bound":
         rival_passes = functools.cache(lambda: _rival_passes(tried, F, tol))
-        return [Overdue(tol, forecast(plan, F, tol).passes, rival_passes, visit_cost(F))]
+        worth = 1.0 + method.beside_passes(F)
+        return [Overdue(tol, forecast(plan, F, tol).passes, rival_passes, worth)]
     other = next_plan(tried, F, "", tol=tol)
     if other is None:
         return []
     rival = forecast(other[0], F, tol)
-    if not newton and is_unknown(rival):
+    if not at_once and is_unknown(rival):
         return []
-    least = forecast(plan, F, tol).passes if guessed and not newton else 0.0
-    return [Slow(tol, rival.passes, _beside_passes(solver, F), _unit(F), least)]
+    least = 0.0 if at_once else forecast(plan, F, tol).passes
+    return [Slow(tol, rival.passes, method.beside_passes(F), _unit(F), least)]
 
 
 def _rival_passes(tried, objective, tol):
     """What the next plan takes, in passes' worth of time; inf where there is none."""
     other = next_plan(tried, objective, "", tol=tol)
     return np.inf if other is None else forecast(other[0], objective, tol).passes
-
-
-def _beside_passes(solver, objective):
-    """What an iteration of a plan takes beside its passes, in passes' worth of time."""
-    F = objective
-    if solver in (SubspaceNewton, VectorSubspaceNewton):
-        return combining_cost(F)
-    if solver is VectorNewton:
-        return matrix_cost(F)
-    if solver is WorkingSet and is_crowded(F):
-        return matrix_of_set(F)
-    matrices = solver.name == "newton" and not F.vector and F.l1 == 0.0
-    if not (matrices and F.n_features <= F.n_active):
-        return 0.0
-    return curvature_cost(F) + solving_cost(F, F.n_features)

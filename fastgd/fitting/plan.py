@@ -393,10 +393,10 @@ def _too_few(F, solver, most_iterations):
     if F.rows.kind == "elsewhere":
         return False
     if not F.loss_smooth:
-        own = solver.name in ("newton", "sdca")
+        own = not solver.rule_name
         return most_iterations <= FEW_ON_PATH and own and _interior_point(F)
     return (
-        solver.name == "newton"
+        solver.second_order
         and most_iterations <= FEW
         and F.n_active >= ENOUGH_ROWS
         and F.loss.self_concordance != 0.0

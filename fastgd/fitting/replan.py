@@ -78,8 +78,8 @@ def run_by_plans(task, objective, go, start, state, trail=None, spent=0.0):
     # An explicit schedule ends as it ends.
     automatic = settings.solver == "auto" and settings.learning_rate == "auto"
     first = trail.tried[0]
-    newton = first.solver == "newton" and is_open("newton", INTERIOR_POINT, objective)
-    may_change = automatic or newton or may_be_succeeded(settings, first, objective)
+    becomes = is_open(first.solver, INTERIOR_POINT, objective)
+    may_change = automatic or becomes or may_be_succeeded(settings, first, objective)
     before = trail.result
     while True:
         try:
@@ -235,9 +235,9 @@ def _stuck(plan, objective, result, tol):
         return False
     if result.suboptimality <= max(tol, SETTLED if tol <= LEAST else 0.0) or result.rounded:
         # An estimate is not the last word where the interior point would bring a proof.
-        newton = plan.solver in ("newton", "lbfgs") and not plan.form
+        own_steps = plan.solver in batch_sizes() and not plan.form
         estimated = result.bound.kind == "estimate"
-        return newton and estimated and is_open("newton", INTERIOR_POINT, objective)
+        return own_steps and estimated and is_open("newton", INTERIOR_POINT, objective)
     lost = objective.l1 + objective.l2 > 0.0 and result.suboptimality > LOST
     return plan.form != INTERIOR_POINT or lost or objective.loss_smooth
 

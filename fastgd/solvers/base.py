@@ -9,12 +9,17 @@ for bit.  What follows from the state may take passes, and have rounding of its 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from fastgd.objective.cost_model import curvature_cost, solving_cost
+
 # Passes that are told of a solver whose need nobody can tell from the data.
 LAST_RESORT = 1000.0
+# Runs that get there do so within a dozen iterations or two; on a working set sooner.
+MOST_CHECKS = 50
+MOST_CHECKS_WITH_L1 = 20
 
 
 class Curvature(NamedTuple):
@@ -248,6 +253,14 @@ class Solver:
         Whether the point of a state may be written over: a run keeps a copy of its first one then.
     scheduled : bool
         Whether a scheduled rate is how long steps are, so that too large a one makes F grow.
+    second_order : bool
+        Whether steps come from the curvature of F: where that of the loss jumps they tell nothing
+        of the next ones.
+    judged_by : {"", "falls", "bound"}
+        By what `auto` judges how much is left, and leaves a run where another plan is expected to
+        be there first: falls of F, once what was forecast is spent, or how its bound comes closer.
+        "" where the forecast is the cost of matrices, which takes two or three times that at most;
+        others may take a hundred times theirs.
     workspace : tuple of str
         Attributes that hold more than what the solver was made from, for `beside` and
         `recall`.
@@ -290,6 +303,8 @@ class Solver:
     ends_itself = False
     writes_points = True
     scheduled = True
+    second_order = False
+    judged_by: Literal["", "falls", "bound"] = ""
     workspace: tuple[str, ...] = ()
     tell: Callable[[np.ndarray], None] | None = None
     tells = False
@@ -312,6 +327,22 @@ class Solver:
         is, and need not look at rows for it.
         """
         return Forecast(np.inf)
+
+    @classmethod
+    def beside_passes(cls, objective):
+        """What an iteration takes beside its passes, in passes' worth of time: for steps by
+        curvature a matrix and its factor, where columns are no more than rows.
+        """
+        F = objective
+        one_matrix = cls.second_order and not F.vector and F.l1 == 0.0
+        if not (one_matrix and F.n_features <= F.n_active):
+            return 0.0
+        return curvature_cost(F) + solving_cost(F, F.n_features)
+
+    @classmethod
+    def most_checks(cls, objective):
+        """Checks after which `auto` goes on by the interior point method where that is open."""
+        return MOST_CHECKS_WITH_L1 if objective.l1 > 0.0 else MOST_CHECKS
 
     @classmethod
     def make(cls, objective, options):

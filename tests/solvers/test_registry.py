@@ -5,8 +5,13 @@ import pytest
 
 from fastgd import GDClassifier, GDRegressor, solvers
 from fastgd.fitting.choose_solver import batch_sizes, cheapest, takeovers
+from fastgd.fitting.default_rules import rules_of_run
+from fastgd.fitting.plan import Plan, Settings
+from fastgd.fitting.runs import Task
+from fastgd.fitting.stopping import Overdue, Slow, Stalled
+from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.objective import Objective
-from fastgd.solvers.base import Forecast, Solver
+from fastgd.solvers.base import MOST_CHECKS, Forecast, Solver
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.newton.cholesky import Newton
 from support.components import ToyWeightedL1
@@ -79,6 +84,45 @@ def test_of_two_that_are_close_the_sure_one_is_taken(registered, data, monkeypat
     passes = Newton.cost(F, 1e-4).passes / told
     monkeypatch.setattr(Halving, "cost", lambda *given: Forecast(passes, "it is said so"))
     assert cheapest(F, 1e-4)[0].name == chosen
+
+
+def rules(F):
+    plan = Plan("halving", "full", "auto")
+    task = Task(F.loss, F.penalty, F.rows, Settings(), F.alpha, True)
+    return rules_of_run(task, [plan], Halving(F), None)
+
+
+@pytest.mark.parametrize(("by", "rule", "told"), [("falls", Slow, 3.0), ("bound", Overdue, 4.0)])
+def test_it_is_left_early_by_what_it_declares(registered, data, monkeypatch, by, rule, told):
+    X, y = data
+    F = Objective("log_loss", X, np.sign(y), alpha=0.1)
+    assert not any(isinstance(one, Slow | Overdue) for one in rules(F))
+    monkeypatch.setattr(Halving, "judged_by", by)
+    monkeypatch.setattr(Halving, "beside_passes", lambda objective: 3.0)
+    found = next(one for one in rules(F) if isinstance(one, rule))
+    assert found.forecast == 0.5
+    assert (found.more if by == "falls" else found.worth) == told
+
+
+def test_steps_by_curvature_are_judged_at_once_where_that_jumps(registered, data, monkeypatch):
+    F = Objective("huber", *data, alpha=0.1)
+    assert not any(isinstance(one, Slow) for one in rules(F))
+    monkeypatch.setattr(Halving, "second_order", True)
+    found = next(one for one in rules(F) if isinstance(one, Slow))
+    assert found.forecast == 0.0
+    assert found.more == curvature_cost(F) + solving_cost(F, F.n_features)
+
+
+def test_it_says_after_how_many_checks_an_interior_point_method_takes_over(
+    registered, data, monkeypatch
+):
+    F = Objective("huber", *data, alpha=0.1)
+    for told in (MOST_CHECKS, 7):
+        assert [one.most for one in rules(F) if isinstance(one, Stalled)] == [told]
+        monkeypatch.setattr(Halving, "most_checks", lambda objective: 7)
+    X, y = data
+    F = Objective("log_loss", X, np.sign(y), alpha=0.1)  # to which none is open
+    assert [one.most for one in rules(F) if isinstance(one, Stalled)] == [np.inf]
 
 
 def test_what_it_refuses_is_refused_in_its_words(registered, data):

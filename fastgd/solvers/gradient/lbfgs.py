@@ -87,6 +87,7 @@ class LBFGS(ScaledSolver):
     reads = "sums"
     Memory = LBFGSMemory
     name = "lbfgs"
+    judged_by = "falls"
     batch_sizes = ("full", "growing")
 
     @classmethod

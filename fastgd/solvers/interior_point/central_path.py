@@ -206,6 +206,7 @@ class CentralPath(Solver):
     reads = "blocks"
     Memory: type = CentralPathMemory
     name = "newton"
+    second_order = True
     form = "by an interior point method"
     free_answers = False
     proves_itself = True
@@ -233,6 +234,11 @@ class CentralPath(Solver):
         if F.loss_smooth:
             return Forecast(min(passes, KNOWN * LAST_RESORT), reason, last=True)
         return Forecast(passes, reason)
+
+    @classmethod
+    def most_checks(cls, objective):
+        """Any number: this is the interior point method."""
+        return np.inf
 
     def __init__(self, objective):
         super().__init__(objective)

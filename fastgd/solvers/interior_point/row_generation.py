@@ -100,6 +100,7 @@ class RowGeneration(Solver):
     reads = "sums"
     Memory = RowGenerationMemory
     name = "newton"
+    second_order = True
     form = "by an interior point method on the rows near a kink"
     proves_itself = True
 

@@ -76,6 +76,7 @@ class ConcaveSet(Solver):
 
     Memory = ConcaveSetMemory
     name = "newton"
+    second_order = True
     form = "on a working set of columns"
 
     @classmethod

@@ -165,6 +165,7 @@ class VectorWorkingSet(Solver):
 
     Memory = VectorWorkingSetMemory
     name = "newton"
+    second_order = True
 
     @classmethod
     def refusal(cls, objective):

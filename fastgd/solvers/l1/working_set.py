@@ -173,6 +173,8 @@ class WorkingSet(Solver):
 
     Memory = WorkingSetMemory
     name = "newton"
+    second_order = True
+    judged_by = "falls"
 
     @classmethod
     def refusal(cls, objective):
@@ -191,6 +193,11 @@ class WorkingSet(Solver):
         )
         passes = passes_of_set(F) if is_crowded(F) else TYPICAL_PASSES
         return Forecast(passes, reason, last=not F.convex)
+
+    @classmethod
+    def beside_passes(cls, objective):
+        """The matrix of the set, where it is told by that."""
+        return matrix_of_set(objective) if is_crowded(objective) else 0.0
 
     @classmethod
     def make(cls, objective, options):

@@ -149,6 +149,7 @@ class Newton(Solver):
     reads = "sums"
     Memory = NewtonMemory
     name = "newton"
+    second_order = True
     batch_sizes = ("full", "growing")
     begins_on_samples = EVERYWHERE
     workspace = ("_held", "_curvatures", "_spare")

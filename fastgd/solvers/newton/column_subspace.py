@@ -23,6 +23,7 @@ from fastgd.solvers.newton.subspace import (
     AFFORDABLE,
     MOST,
     RowSpan,
+    combining_cost,
     fits,
     subspace_passes,
 )
@@ -107,6 +108,8 @@ class SubspaceNewton(Solver):
 
     reads = "blocks"
     name = "newton"
+    second_order = True
+    judged_by = "falls"
 
     @classmethod
     def refusal(cls, objective):
@@ -125,6 +128,11 @@ class SubspaceNewton(Solver):
             "gradients"
         )
         return Forecast(passes, reason, last=not F.convex)
+
+    @classmethod
+    def beside_passes(cls, objective):
+        """The combinations of directions."""
+        return combining_cost(objective)
 
     @classmethod
     def make(cls, objective, options):

@@ -69,6 +69,7 @@ class Eliminating(Solver):
     """`solver="newton"` where many columns never meet: `Elimination`, or `EliminationOfSquares`."""
 
     name = "newton"
+    second_order = True
     form = "by elimination"
     batch_sizes = ("full", "growing")
     begins_on_samples = EVERYWHERE

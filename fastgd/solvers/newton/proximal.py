@@ -83,6 +83,7 @@ class ProximalNewton(Solver):
     reads = "sums"
     Memory = ProximalNewtonMemory
     name = "newton"
+    second_order = True
     form = "by proximal steps"
     # Where a pass is a reading or a round.
     begins_on_samples = ("blocks", "elsewhere")

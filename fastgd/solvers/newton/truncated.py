@@ -66,6 +66,7 @@ class NewtonCG(ScaledSolver):
     reads = "sums"
     Memory = NewtonCGMemory
     name = "newton"
+    second_order = True
 
     @classmethod
     def refusal(cls, objective):

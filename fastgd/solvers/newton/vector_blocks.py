@@ -111,6 +111,7 @@ class BlockNewton(Solver):
     reads = "sums"
     Memory = BlockMemory
     name = "newton"
+    second_order = True
     batch_sizes = ("full", "growing")
     begins_on_samples = EVERYWHERE
 

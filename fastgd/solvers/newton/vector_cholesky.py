@@ -60,6 +60,11 @@ class VectorNewton(Newton):
         reason = f"a curvature matrix costs about {one:.2g} passes and saves many more"
         return Forecast(ITERATIONS + matrices * one, reason, last=not (F.convex and F.elastic))
 
+    @classmethod
+    def beside_passes(cls, objective):
+        """A matrix and its factor."""
+        return matrix_cost(objective)
+
     def __init__(self, objective, tol=0.0):
         super().__init__(objective, tol)
         self.matrix_cost = matrix_cost(objective)

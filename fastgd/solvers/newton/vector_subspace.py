@@ -19,7 +19,7 @@ from fastgd.objective.vector_map import VectorMap, samples_of, summed_curvature
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.base import Forecast, Solver
-from fastgd.solvers.newton.subspace import RowSpan, subspace_passes
+from fastgd.solvers.newton.subspace import RowSpan, combining_cost, subspace_passes
 
 
 class VectorRowSpan(RowSpan):
@@ -160,6 +160,8 @@ class VectorSubspaceNewton(Solver):
     """
 
     name = "newton"
+    second_order = True
+    judged_by = "falls"
 
     @classmethod
     def refusal(cls, objective):
@@ -180,6 +182,11 @@ class VectorSubspaceNewton(Solver):
         )
         F = objective
         return Forecast(subspace_passes(F, tol, best), reason, last=not F.convex)
+
+    @classmethod
+    def beside_passes(cls, objective):
+        """The combinations of directions."""
+        return combining_cost(objective)
 
     @classmethod
     def make(cls, objective, options):
