@@ -19,24 +19,10 @@ from fastgd.fitting import divergence, ending
 from fastgd.fitting.history import History
 from fastgd.fitting.observers import Watch
 from fastgd.fitting.result import DivergenceError, Result, is_rounding
-from fastgd.fitting.stopping import (
-    Extrapolated,
-    Outpaced,
-    Overdue,
-    Slow,
-    Stalled,
-    StopReason,
-    TimeLimit,
-    Tolerance,
-    left_to_fall,
-)
+from fastgd.fitting.stopping import StopReason, Tolerance, left_to_fall
 from fastgd.objective.infimum import check_mean
 from fastgd.objective.null_model import null_model, null_point
 from fastgd.solvers.base import Progress, State
-
-# A solver that proves itself tells when it is nearly done: until then checks begin at this
-# iteration.
-FIRST_LOOK = 8
 
 
 @dataclass
@@ -144,14 +130,10 @@ class Descent:
         self.watched = any("every_iteration" in rule.needs for rule in self.rules)
         self.every_iteration = self.solver.free_answers or self.watched
         self.wants_loss = any("loss" in rule.needs for rule in self.rules)
-        self.stalled = [rule for rule in self.rules if isinstance(rule, Stalled | Slow)]
-        without_points = Tolerance | TimeLimit | Stalled | Slow
-        others = [rule for rule in self.rules if not isinstance(rule, without_points)]
-        self.asks_for_points = bool(others) or self.score is not None
-        overdue = any(isinstance(rule, Overdue) for rule in self.rules)
-        self.first_look = Overdue.FIRST_LOOK if overdue else FIRST_LOOK
-        limits = (rule.seconds for rule in self.rules if isinstance(rule, TimeLimit))
-        self.time_limit = min(limits, default=np.inf)
+        points = any(rule.needs_point for rule in self.rules)
+        self.asks_for_points = points or self.score is not None
+        self.first_look = min((rule.first_look for rule in self.rules), default=1)
+        self.time_limit = min((rule.deadline for rule in self.rules), default=np.inf)
 
     def run(self, state):
         """Iterate until a rule holds or `max_iter` iterations are done.
@@ -306,7 +288,7 @@ class Descent:
         """
         if progress.value is None or self.asks_for_points:
             return False
-        if any(rule.check(self.history) for rule in self.stalled):
+        if len(self.history) and any(rule.check(self.history) for rule in self.rules):
             return False
         left = self._near(progress)
         if self.tol is not None and (left <= self.tol or progress.done):
@@ -323,7 +305,7 @@ class Descent:
         if divergence.exploded(self.solver, value, start_point):
             self._note(state, value, NO_BOUND, np.inf, np.nan)
             self._diverged(state, value, start_point)
-            late = (rule.check(self.history) for rule in self.rules if isinstance(rule, TimeLimit))
+            late = (rule.check(self.history) for rule in self.rules if rule.deadline < np.inf)
             return next((reason for reason in late if reason is not None), None)
         check_mean(F, found.point, value, F.null_value)
         loss = value - F.penalty_value(found.point) if self.wants_loss else np.nan
@@ -351,12 +333,11 @@ class Descent:
         """The reason for which a rule ends the run, or None."""
         for rule in self.rules:
             reason = rule.check(self.history)
-            if reason is not None and isinstance(rule, Extrapolated) and self.solver.own_steps:
+            if reason is not None and rule.extrapolates and self.solver.own_steps:
                 reason = self._settled(check, rule)
-            self.left_early = reason is not None and isinstance(rule, Overdue | Outpaced | Slow)
             if reason is not None:
-                if isinstance(rule, Overdue | Slow):
-                    self.to_go = rule.to_go(self.history)
+                self.left_early = rule.hands_over
+                self.to_go = rule.to_go(self.history) if rule.hands_over else None
                 return reason
         return None
 

@@ -28,22 +28,50 @@ class StopReason(enum.Enum):
 
 @public
 class StoppingRule:
-    """Base of stopping rules: `needs` names what to measure, `check` looks at the history and gives
-    a reason or None.
+    """Base of stopping rules: `check` looks at the history and gives a reason or None.
 
-    `needs` may hold "every_iteration" (a check after every iteration, which costs stochastic
-    solvers a pass each), "score" and "loss".
+    Attributes
+    ----------
+    needs : frozenset of str
+        What to measure: "every_iteration" (a check after every iteration, which costs stochastic
+        solvers a pass each), "score" and "loss".
+    needs_point : bool
+        Whether checks have to evaluate the point; if not, what a solver knows of F will do, and
+        such checks cost no pass.
+    first_look : int
+        Iteration at which the checks of a solver begin that tells when it is nearly done.
+    deadline : float
+        Seconds after which the iteration under way is the last one.
+    extrapolates : bool
+        Whether its reason rests on falls of F alone: where steps are the solver's own a proof is
+        tried first, and else its `estimate(history)` of F - F* is held against others.
+    hands_over : bool
+        Whether its reason is that another plan is expected to be there first: no proof is tried
+        then.
     """
 
     needs: frozenset = frozenset()
+    needs_point = True
+    first_look = 8
+    deadline = np.inf
+    extrapolates = False
+    hands_over = False
 
     def check(self, history):
         """Return a StopReason, or None to go on."""
         raise NotImplementedError
 
+    def to_go(self, history):
+        """What a rule that `hands_over` expects to be left, in passes' worth of time; None where it
+        does not know.
+        """
+        return None
+
 
 class Tolerance(StoppingRule):
     """Certified relative suboptimality of at most `tol`."""
+
+    needs_point = False
 
     def __init__(self, tol):
         self.tol = tol
@@ -64,6 +92,8 @@ class Extrapolated(StoppingRule):
     The `estimate` is twice that: in 47 runs of one-row steps the truth was 0.4
     of it in the median, and 6 times as much in one of twenty.
     """
+
+    extrapolates = True
 
     def __init__(self, tol, unit=abs):
         self.tol, self.unit = tol, unit
@@ -180,6 +210,7 @@ class Stalled(StoppingRule):
     """
 
     CHECKS = 12
+    needs_point = False
 
     def __init__(self, tol, most=np.inf, unit=abs):
         self.tol, self.most, self.unit = tol, most, unit
@@ -233,8 +264,9 @@ class Overdue(StoppingRule):
     MOST = 8.0
     HOPELESS = 2.0
     TRIED = 0.25
-    # Of its iterations, which tell of a pace only if they are looked at.
-    FIRST_LOOK = 4
+    # Iterations tell of a pace only if they are looked at.
+    first_look = 4
+    hands_over = True
 
     def __init__(self, tol, forecast, other, worth=1.0):
         self.tol, self.forecast, self.other, self.worth = tol, forecast, other, worth
@@ -291,6 +323,7 @@ class Outpaced(StoppingRule):
     # Where noise alone comes down in so many epochs, these updates have eight times as many of
     # their own: 426 and 569 rows of 30 columns are proved to be within 1 % after 32 to 128 of them.
     FEW, OWN = 32, 256
+    hands_over = True
 
     def __init__(self, other, noise, most):
         self.other, self.noise, self.most = other, noise, most
@@ -328,6 +361,8 @@ class Slow(StoppingRule):
 
     CHECKS = 4
     LEAST = 10
+    needs_point = False
+    hands_over = True
 
     def __init__(self, tol, other, more, unit=abs, forecast=0.0):
         self.tol, self.other, self.more, self.unit = tol, other, more, unit
@@ -391,12 +426,14 @@ class Validation(StoppingRule):
 class TimeLimit(StoppingRule):
     """At most `seconds` of wall clock: the only rule that looks at it."""
 
+    needs_point = False
+
     def __init__(self, seconds):
-        self.seconds = seconds
+        self.deadline = seconds
 
     def check(self, history):
         """TIME once the last check came later."""
-        return StopReason.TIME if history["seconds"][-1] >= self.seconds else None
+        return StopReason.TIME if history["seconds"][-1] >= self.deadline else None
 
 
 class UserRule(StoppingRule):

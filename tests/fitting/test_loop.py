@@ -15,6 +15,7 @@ from fastgd.fitting.stopping import (
     Extrapolated,
     NoMistakes,
     Plateau,
+    StoppingRule,
     StopReason,
     TimeLimit,
     UserRule,
@@ -99,6 +100,49 @@ def test_without_tol_it_runs_max_iter(tol):
     assert result.suboptimality < 1e-12
     result, state = run(BarzilaiBorwein(parabola()), tol=tol, max_iter=7)
     assert (result.reason, state.iteration) == (StopReason.MAX_ITER, 7)
+
+
+@pytest.mark.parametrize("needs_point", [True, False])
+def test_points_are_evaluated_for_rules_that_ask_for_them(needs_point):
+    class Knowing(Scripted):
+        """Knows F without a look at the rows."""
+
+        looks = 0
+
+        def progress(self, state):
+            return Progress(value=state.value, left=1.0)
+
+        def evaluate(self, state):
+            self.looks += 1
+            return super().evaluate(state)
+
+    class Mine(StoppingRule):
+        def check(self, history):
+            return None
+
+    rule = Mine()
+    assert rule.needs_point  # where nothing is declared
+    rule.needs_point = needs_point
+    solver = Knowing(parabola(), [[2.0]], adapts=False)
+    result, _ = run(solver, [rule], max_iter=7)
+    assert len(result.history) == 7
+    assert solver.looks == (7 if needs_point else 1)
+
+
+def test_a_rule_that_hands_over_says_what_is_left():
+    class Left(StoppingRule):
+        hands_over = True
+
+        def check(self, history):
+            return StopReason.PLATEAU
+
+        def to_go(self, history):
+            return 3.0
+
+    result, _ = run(Scripted(parabola(), [[2.0]]), [Left()], tol=1e-9)
+    assert result.reason is StopReason.PLATEAU
+    assert result.to_go == 3.0
+    assert result.history["iteration"] == [1]
 
 
 def test_stochastic_runs_are_checked_at_doubling_epochs_and_at_the_end():
