@@ -18,7 +18,7 @@ _HOMES = {
         ("ConvergenceDisplay", "PathDisplay", "SearchDisplay", "CoefficientDisplay"), "display"
     ),
     "ConvergenceWarning": "estimators.base",
-    "DivergenceError": "fitting.loop",
+    "DivergenceError": "fitting.result",
     "Objective": "objective",
     "from_parquet": "data.readers.tables",
     "from_svmlight": "data.readers.svmlight",

@@ -37,13 +37,14 @@ from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.estimators.same_fit import OF_VALIDATION, Resumption, of_samples
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments
 from fastgd.fitting.choose_solver import batch_sizes
+from fastgd.fitting.ending import falls_short, how_it_ended
 from fastgd.fitting.history import Histories
 from fastgd.fitting.lines import Lines
 from fastgd.fitting.observers import Together
 from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
 from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.runs import Task, fit_targets, target_threads
-from fastgd.fitting.stopping import StopReason, ending, falls_short, user_rules
+from fastgd.fitting.stopping import StopReason, user_rules
 from fastgd.losses.base import VectorLoss, find_loss
 from fastgd.objective.null_model import check_optimum
 from fastgd.objective.survey import Surveyed
@@ -472,7 +473,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         # Whoever pressed a key knows, and a warning that is an error would keep it from them.
         if short and self.stop_reason_ is not StopReason.INTERRUPTED:
             worst = max(short, key=lambda result: result.suboptimality)
-            warnings.warn(ending(worst, self.tol, self.max_iter), ConvergenceWarning, stacklevel=8)
+            told = how_it_ended(worst, self.tol, self.max_iter)
+            warnings.warn(told, ConvergenceWarning, stacklevel=8)
 
     def _short_of_tol(self, results):
         """The results that fall short of what `tol` asks for: at 0, of rounding."""

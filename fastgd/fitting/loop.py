@@ -1,5 +1,5 @@
-"""The loop: start, gradient, update, stop?  The only place that runs solvers; here a run gets its
-history and ending.
+"""The loop: start, gradient, update, stop?  Here a run gets its history and ending; what runs
+solvers without (chunks of rows, and solvers that run others within an iteration) has neither.
 
 state = solver.start(point)
 until a stopping rule holds:

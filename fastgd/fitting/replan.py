@@ -147,8 +147,8 @@ def _changed(task, objective, trail, result):
     if succeeded and len(tried) == 1:
         return successor(settings, objective, tried[0], int(result.history["iteration"][-1]))
     automatic = settings.solver == "auto" or succeeded
-    ending = _ending(tried[-1], result, settings.tol)
-    return next_plan(tried, objective, ending, automatic, settings.tol, trail.to_go)
+    why = _brought_no_more(tried[-1], result, settings.tol)
+    return next_plan(tried, objective, why, automatic, settings.tol, trail.to_go)
 
 
 def _judge_ending(result, tol):
@@ -242,8 +242,8 @@ def _stuck(plan, objective, result, tol):
     return plan.form != INTERIOR_POINT or lost or objective.loss_smooth
 
 
-def _ending(plan, result, tol):
-    """How a run ended that another plan goes on from, in words."""
+def _brought_no_more(plan, result, tol):
+    """Why a plan is left, in words."""
     iterations, passes = int(result.history["iteration"][-1]), result.history["passes"][-1]
     proved = result.suboptimality < 1.0 and result.bound.kind == "proof"
     far = f"{result.suboptimality:.1g}" if proved else "nothing"
@@ -254,7 +254,7 @@ def _ending(plan, result, tol):
     )
 
 
-def next_plan(tried, F, ending, automatic=True, tol=None, to_go=()):
+def next_plan(tried, F, why, automatic=True, tol=None, to_go=()):
     """Plan and rule to go on with where the last of `tried` turned out wrong; None where all others
     were tried, too.
 
@@ -262,7 +262,7 @@ def next_plan(tried, F, ending, automatic=True, tol=None, to_go=()):
     that with least `to_go` at its own pace, if that is less than they are feared to take: it did
     come closer, and the forecast for which it was left was wrong.
 
-    `ending` says in words how it ended; not `automatic` is a solver that was named, and has but the
+    `why` says in words why it is left; not `automatic` is a solver that was named, and has but the
     interior point method left.
     """
     known = set(map(_name, tried))
@@ -275,12 +275,12 @@ def next_plan(tried, F, ending, automatic=True, tol=None, to_go=()):
             break
         rule = Rule.named(name)() if solver.rule_name else None
         along = "one-row steps" if name == "gd" else f"{name} {solver.form}".rstrip()
-        reasons = (*tried[-1].reasons, f"{ending}, so {along} went on from there")
+        reasons = (*tried[-1].reasons, f"{why}, so {along} went on from there")
         return Plan(name, solver.batch_sizes[0], "auto", reasons, solver.form), rule
     if left is None:
         return None
     along = f"{left.solver} {left.form}".rstrip()
-    reasons = (*tried[-1].reasons, f"{ending}, so {along} was taken up again")
+    reasons = (*tried[-1].reasons, f"{why}, so {along} was taken up again")
     return replace(left, batch_size=batch_sizes()[left.solver][0], reasons=reasons), None
 
 

@@ -2,7 +2,6 @@
 
 import enum
 import itertools
-import math
 
 import numpy as np
 
@@ -463,47 +462,3 @@ def user_rules(stop):
                 f"{one!r}"
             )
     return rules
-
-
-def falls_short(result, tol):
-    """Whether a run ended so that a warning is due: neither proved to `tol`, nor as a schedule may
-    end.
-    """
-    if tol is None or result.suboptimality <= tol:
-        return False
-    if result.reason is StopReason.PLATEAU:
-        return bool(result.advice)
-    return result.reason in (StopReason.MAX_ITER, StopReason.TIME)
-
-
-def ending(result, tol, max_iter):
-    """How far a run that did not converge got, how fast F was falling, and what to change:
-    one sentence each.
-    """
-    history, value = result.history, f"the objective {result.objective:.6g}"
-    # A bound of more than F itself only means that losses are not negative.
-    if result.bound.kind == "stationarity":
-        how_far = (
-            f"{value} would fall by about {result.suboptimality:.2g} (relative) along single "
-            f"columns, tol is {tol:g}"
-        )
-    elif result.suboptimality < 1.0:
-        how = "estimated" if result.bound.kind == "estimate" else "proved"
-        how_far = (
-            f"{value} is {how} to be within {result.suboptimality:.2g} (relative) of the "
-            f"optimum, tol is {tol:g}"
-        )
-    else:
-        how_far = f"{value} has no useful bound on its distance to the optimum, tol is {tol:g}"
-    half = len(history) // 2
-    fall = ""
-    if half >= 1:
-        before, after = history["objective"][half - 1], history["objective"][-1]
-        if math.isfinite(before) and math.isfinite(after):
-            share = 100.0 * max(before - after, 0.0) / max(abs(before), 1e-300)
-            fall = f"; over the last half of the checks it fell by {share:.2g} %"
-    change = f"raise max_iter (it was {max_iter}) or tol, or scale the columns of X"
-    if result.reason is StopReason.TIME:
-        change = "raise max_time or tol"
-    advice = result.advice or f"To get further, {change}."
-    return f"Stopped because {result.reason.value}: {how_far}{fall}. {advice}"

@@ -24,11 +24,11 @@ from fastgd.certificates.certifier import Certifier
 from fastgd.certificates.estimates import sure_fall
 from fastgd.fitting import successor
 from fastgd.fitting.divergence import still_grows
-from fastgd.fitting.ending import below_rounding, smallest_tol
+from fastgd.fitting.ending import below_rounding, falls_short, how_it_ended, smallest_tol
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.result import Result
-from fastgd.fitting.stopping import Cautious, Extrapolated, ending, falls_short, left_to_fall
+from fastgd.fitting.stopping import Cautious, Extrapolated, left_to_fall
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import Progress, Solver
@@ -257,7 +257,7 @@ def test_steps_that_bring_no_more_are_told_where_nothing_is_proved():
     result = Descent(solver, [], max_iter=64, tol=1e-4).run(solver.start(np.zeros(1)))
     assert result.reason is StopReason.PLATEAU
     assert falls_short(result, 1e-4)
-    text = ending(result, 1e-4, 64)
+    text = how_it_ended(result, 1e-4, 64)
     assert "Its steps bring no more" in text
     assert "raise max_iter" not in text
     assert "fit again" not in text
@@ -398,8 +398,8 @@ def test_who_has_to_be_told():
     )
     estimated = result(StopReason.PLATEAU, 0.5, "Lower it.")
     estimated.bound = Bound(0.5, "estimate")
-    assert "is estimated to be within 0.5" in ending(estimated, 1e-4, 10)
-    assert ending(estimated, 1e-4, 10).endswith(". Lower it.")
+    assert "is estimated to be within 0.5" in how_it_ended(estimated, 1e-4, 10)
+    assert how_it_ended(estimated, 1e-4, 10).endswith(". Lower it.")
 
 
 def test_where_noise_ends_a_run_falls_and_curvature_agree(monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from fastgd import GDRegressor
 from fastgd.certificates import newton_proof as certificate
 from fastgd.certificates.certifier import Certifier
+from fastgd.fitting.ending import how_it_ended
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Watch
 from fastgd.fitting.result import DivergenceError
@@ -20,7 +21,6 @@ from fastgd.fitting.stopping import (
     TimeLimit,
     UserRule,
     Validation,
-    ending,
 )
 from fastgd.losses.classification import LogLoss, Perceptron
 from fastgd.losses.regression import Huber
@@ -454,7 +454,7 @@ def test_weights_of_0_cost_nothing_and_change_nothing():
 def test_endings_say_how_far_how_fast_and_what_to_change():
     F = hard(alpha=0.05)
     result, _ = run(ScheduledFullBatch(F, Gd(), Schedule(4.0)), max_iter=50, tol=1e-14)
-    text = ending(result, 1e-14, 50)
+    text = how_it_ended(result, 1e-14, 50)
     assert text.startswith("Stopped because max_iter was reached: the objective 0.")
     assert "is proved to be within" in text
     assert "over the last half of the checks it fell by" in text
@@ -465,12 +465,12 @@ def test_endings_say_how_far_how_fast_and_what_to_change():
     result, _ = run(
         Stochastic(F, Gd(), Schedule(0.01), 1, seed=0), [TimeLimit(0.0)], max_iter=50, tol=1e-9
     )
-    text = ending(result, 1e-9, 50)
+    text = how_it_ended(result, 1e-9, 50)
     assert "has no useful bound on its distance to the optimum, tol is 1e-09" in text
     assert text.endswith("To get further, raise max_time or tol.")
     for reason in StopReason:
         result.reason = reason
-        assert reason.value in ending(result, 1e-9, 50)
+        assert reason.value in how_it_ended(result, 1e-9, 50)
 
 
 @pytest.mark.skipif(with_jit(False, True), reason="the same in plain Python, slowly")
