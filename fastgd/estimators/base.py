@@ -36,6 +36,7 @@ from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
 from fastgd.estimators.same_fit import OF_VALIDATION, Resumption, of_samples
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments
+from fastgd.fitting import zero_tol
 from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.ending import falls_short, how_it_ended
 from fastgd.fitting.history import Histories
@@ -55,16 +56,11 @@ from fastgd.rules.base import Rule
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads
 
-# tol=0 asks for the first, which rounding may leave, and has converged at the second, which it
-# nearly always leaves.
-LEAST_TOL = 1e-14
-ROUNDED = 1e-12
 # Up to so many values an array in Fortran order, a DataFrame's too, is copied in C order: half a
 # millisecond, and it shares the kernels of C order, of which each process loads fewer, and a new
 # machine compiles fewer (3 s). Beyond, the copy is 3 to 6 passes.
 FEW_VALUES = 1 << 18
 MAX_SEED = np.iinfo(np.int32).max
-ROUNDING = 1e-8  # a fit that was to go on to rounding (tol=0) and is this close has done so
 # Of several models, what one of them tells for all.
 FROM_THE_WORST = (
     StopReason.INTERRUPTED,
@@ -322,7 +318,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         """Raise ValueError where the rows that have a weight cannot be fitted."""
 
     def _task(self, loss, penalty, rows, n_threads):
-        tol = None if self.tol is None else max(self.tol, LEAST_TOL)
+        tol = None if self.tol is None else max(self.tol, zero_tol.LEAST)
         settings = Settings(
             self.solver,
             self.batch_size,
@@ -430,7 +426,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         self.suboptimality_ = float(max(result.suboptimality for result in results))
         kinds = {result.bound.kind for result in results}
         self.bound_kind_ = next(kind for kind in KINDS_OF_BOUNDS if kind in kinds)
-        self.converged_ = self.tol is not None and self.suboptimality_ <= (self.tol or ROUNDED)
+        enough = self.tol or zero_tol.CONVERGED
+        self.converged_ = self.tol is not None and self.suboptimality_ <= enough
         self.stop_reason_ = min((result.reason for result in results), key=FROM_THE_WORST.index)
         if self.tol == 0 and self.converged_ and self.stop_reason_ is StopReason.PLATEAU:
             self.stop_reason_ = StopReason.CONVERGED
@@ -477,15 +474,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             warnings.warn(told, ConvergenceWarning, stacklevel=8)
 
     def _short_of_tol(self, results):
-        """The results that fall short of what `tol` asks for: at 0, of rounding."""
-        return [
-            result
-            for result in results
-            if falls_short(
-                result,
-                ROUNDING if self.tol == 0 and result.reason is StopReason.PLATEAU else self.tol,
-            )
-        ]
+        """The results that fall short of what `tol` asks for."""
+        return [result for result in results if falls_short(result, self.tol)]
 
     def _scores(self, X, offset=None):
         """X @ coef + intercept (+ offset), (n_samples, n_outputs)."""

@@ -3,6 +3,7 @@
 import math
 
 from fastgd.certificates.bound import Bound, relative
+from fastgd.fitting import zero_tol
 from fastgd.fitting.divergence import how_to_lower, null_model_is_rounding, reference
 from fastgd.fitting.stopping import StopReason
 from fastgd.linalg.precision import EPS
@@ -18,7 +19,6 @@ NO_MORE = (
 # Rounding that leaves more than so many times tol is told, unless tol asks for no more than
 # rounding.
 EXCUSED = 10.0
-LEAST = 1e-14
 # A proof comes down to a few times what F is rounded by: a Huber fit to 3 million rows to 4.2 times
 # at best, by the third of six plans, with 15 times by the first.  So where tol asks for less than
 # the first and so much is proved as the second says, no other plan is tried.
@@ -91,7 +91,7 @@ def advice(solver, check, reason, history, tol):
     # Of F that is no more than what it is rounded by there is nothing to be told, but for a tol
     # that rounding keeps far away, unless the null model is rounding itself.
     rounding = check.objective - F.loss.infimum <= 4.0 * check.doubt
-    far_away = LEAST < (tol or 0.0) < check.suboptimality / EXCUSED
+    far_away = zero_tol.LEAST < (tol or 0.0) < check.suboptimality / EXCUSED
     rounding = rounding and (not far_away or null_model_is_rounding(F))
     if reason not in ENDS or F.loss.online or rounding:
         return ""
@@ -110,7 +110,7 @@ def below_rounding(result, tol):
     """Whether tol asks for less than rounding lets anybody prove, and little more was proved, while
     F has stood still for half of the checks.
     """
-    if result.bound.kind != "proof" or not LEAST < (tol or 0.0) < result.suboptimality:
+    if result.bound.kind != "proof" or not zero_tol.LEAST < (tol or 0.0) < result.suboptimality:
         return False
     target = tol * result.bound.value / result.suboptimality
     values = result.history["objective"]
@@ -134,6 +134,8 @@ def falls_short(result, tol):
     """Whether a run ended so that a warning is due: neither proved to `tol`, nor as a schedule may
     end.
     """
+    if tol == 0.0 and result.reason is StopReason.PLATEAU:
+        tol = zero_tol.SETTLED
     if tol is None or result.suboptimality <= tol:
         return False
     if result.reason is StopReason.PLATEAU:

@@ -8,8 +8,9 @@ import numpy as np
 
 from fastgd.certificates.bound import Bound
 from fastgd.data.rows import StridedRows
+from fastgd.fitting import zero_tol
 from fastgd.fitting.choose_solver import batch_sizes, is_open, is_unknown, of_plan, takeovers
-from fastgd.fitting.ending import ENDS, LEAST, NO_MORE, below_rounding, smallest_tol
+from fastgd.fitting.ending import ENDS, NO_MORE, below_rounding, smallest_tol
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import StopReason
@@ -22,8 +23,6 @@ from fastgd.solvers.base import LAST_RESORT, Forecast
 # An interior point run that ends farther off than this was lost in rounding; else rounding is just
 # its end.
 LOST = 0.1
-# What no other plan is asked to improve on where tol is 0.
-SETTLED = 1e-8
 _copying = threading.Lock()
 
 
@@ -233,7 +232,8 @@ def _stuck(plan, objective, result, tol):
     """
     if not tol or result.reason not in (StopReason.PLATEAU, StopReason.CONVERGED):
         return False
-    if result.suboptimality <= max(tol, SETTLED if tol <= LEAST else 0.0) or result.rounded:
+    enough = zero_tol.SETTLED if tol <= zero_tol.LEAST else tol
+    if result.suboptimality <= enough or result.rounded:
         # An estimate is not the last word where the interior point would bring a proof.
         own_steps = plan.solver in batch_sizes() and not plan.form
         estimated = result.bound.kind == "estimate"
