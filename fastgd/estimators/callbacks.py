@@ -102,7 +102,7 @@ class FitCallbacks:
     def end(self):
         """Tell that the fit has ended; the estimator is fitted."""
         for k, watch in list(self.open.items()):  # what a key has cut short before it had a model
-            watch.run_ends(lambda k=k: (self.estimator.coef_[k], self.estimator.intercept_[k]))
+            watch.close(lambda k=k: (self.estimator.coef_[k], self.estimator.intercept_[k]))
         self.root.call_on_fit_task_end(**self.data, reconstruction_attributes=dict)
 
     def model(self, k, model):
@@ -145,7 +145,11 @@ class TurnCallbacks(Watch):
                 **fit.data, reconstruction_attributes=fit.model(self.k, model)
             )
 
-    def run_ends(self, model):
+    def ended(self, result, model):
+        """Close what is open."""
+        self.close(model)
+
+    def close(self, model):
         """Close the task of a class, and that of an iteration which a key has cut short."""
         fit = self.fit
         fit.open.pop(self.k, None)

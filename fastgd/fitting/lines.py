@@ -48,7 +48,7 @@ class Lines(Watch):
         if len(history) % self.every == 0:
             self._check(history)
 
-    def ended(self, result):
+    def ended(self, result, model):
         """Print the last check, where it was not, and the ending."""
         history = result.history
         if len(history) and self.shown != _digits(history["objective"][-1]):

@@ -29,11 +29,8 @@ class Watch:
     def checked(self, history):
         """Hear that the history has one more entry."""
 
-    def ended(self, result):
-        """Hear what the run has found."""
-
-    def run_ends(self, model):
-        """Hear that this is the model that will be reported."""
+    def ended(self, result, model):
+        """Hear what the run has found; `model` is the one that will be reported."""
 
 
 class Together(Watch):
@@ -62,15 +59,10 @@ class Together(Watch):
         for one in self.watches:
             one.checked(history)
 
-    def ended(self, result):
+    def ended(self, result, model):
         """Tell all."""
         for one in self.watches:
-            one.ended(result)
-
-    def run_ends(self, model):
-        """Tell all."""
-        for one in self.watches:
-            one.run_ends(model)
+            one.ended(result, model)
 
 
 class Ended(Watch):
@@ -106,12 +98,3 @@ class Recorder:
     def _keep(self, point):
         coef, intercept = self.objective.model(point.copy())
         self.models.append((np.array(coef), intercept))
-
-
-class NoRecorder:
-    """Keeps nothing."""
-
-    models = None
-
-    def tell(self, solver, state):
-        """Hear nothing."""

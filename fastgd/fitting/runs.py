@@ -14,7 +14,7 @@ from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.default_rules import rules_of_run
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent, Underway
-from fastgd.fitting.observers import Ended, NoRecorder, Recorder, Together, Watch
+from fastgd.fitting.observers import Ended, Recorder, Together, Watch
 from fastgd.fitting.replan import Trail, run_by_plans
 from fastgd.fitting.result import Result
 from fastgd.fitting.separation import SEPARATED, is_separated
@@ -281,7 +281,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         start = start[0], objective.rows.own_intercept(*start)
 
     kept = None if task.checkpoint is None else task.checkpoint.under_way(k)
-    path = Recorder(objective) if task.records else NoRecorder()
+    recorder = Recorder(objective) if task.records else None
 
     def go(trail, rule, start, state, max_iter, max_time):
         nonlocal kept
@@ -308,7 +308,8 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         ready = ready_state(
             solver, plan, objective, start, state, seed, lambda: objective.null_intercept
         )
-        path.tell(solver, ready)
+        if recorder is not None:
+            recorder.tell(solver, ready)
         return descent.run(ready)
 
     try:
@@ -322,15 +323,15 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         # A schedule that ended by its rule stays silent.
         if result.advice or result.reason is not StopReason.PLATEAU:
             result.advice = f"{SEPARATED[0].upper()}{SEPARATED[1:]}."
-    watch.ended(result)
     coef, intercept = objective.model(result.point)
     try:
-        watch.run_ends(lambda: (coef, intercept))
+        watch.ended(result, lambda: (coef, intercept))
     except KeyboardInterrupt:
         result.reason = StopReason.INTERRUPTED
     if result.reason is StopReason.INTERRUPTED:
         interrupted.set()
-    return Run(plan, result, updates, np.array(coef), intercept, path.models)
+    path = None if recorder is None else recorder.models
+    return Run(plan, result, updates, np.array(coef), intercept, path)
 
 
 def ready_state(solver, plan, objective, start, state, seed, null_intercept):

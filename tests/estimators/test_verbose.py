@@ -99,7 +99,7 @@ def test_a_change_of_plan_is_told(capsys):
     lines.checked(history)
     lines.planned("newton")
     result = Result(None, 0.4, Bound(0.1, "proof"), 0.25, StopReason.CONVERGED, history, None)
-    lines.ended(result)
+    lines.ended(result, None)
     assert capsys.readouterr().out.splitlines() == [
         "plan: gd",
         HEADER,
