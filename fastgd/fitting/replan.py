@@ -52,24 +52,24 @@ class Trail:
     to_go: list[float | None] = field(default_factory=list)
 
 
-def run_by_plans(task, objective, go, start, state, trail=None, spent=0.0):
+def run_by_plans(task, objective, go, start, state, kept=None):
     """(plan, result, updates) of a run that goes on by another plan where the first turns out
     wrong.
 
-    `go(trail, rule, start, state, max_iter, max_time)` gives the result of the last of the plans;
-    all have to share iterations and time.  With a `trail` the last of its plans, which has taken
-    `spent` seconds, is taken up.
+    `go(trail, rule, start, state, kept)` gives the result of the last of the plans, within what is
+    `remaining` for it.  A `kept` run is taken up.
     """
     begin, settings, tol = time.perf_counter(), task.settings, task.settings.tol
     # What a loss without a bound curves by is known there: plans ask for it.
     objective.null_intercept, objective.null_value = null_model(objective)
-    if trail is None:
+    if kept is None:
         plan, rule = make_plan(settings, objective)
         if task.notes:
             plan = replace(plan, reasons=(*plan.reasons, *task.notes))
         trail = Trail([_with_rows_in_order(task, objective, plan)])
     else:
-        begin -= trail.seconds + spent
+        trail = kept.trail
+        begin -= trail.seconds + kept.underway.seconds
         for plan in trail.tried:
             _with_rows_in_order(task, objective, plan)
         rule = _rule_of(settings, trail.tried)
@@ -82,7 +82,7 @@ def run_by_plans(task, objective, go, start, state, trail=None, spent=0.0):
     before = trail.result
     while True:
         try:
-            result = go(trail, rule, start, state, *_left(task, trail))
+            result = go(trail, rule, start, state, kept)
         except KeyboardInterrupt:
             if before is None:
                 raise
@@ -113,13 +113,13 @@ def run_by_plans(task, objective, go, start, state, trail=None, spent=0.0):
         trail.tried.append(_with_rows_in_order(task, objective, plan))
         before = result
         trail.result, trail.seconds = replace(result, state=None), seconds
-        start, state = result.point, None
+        start, state, kept = result.point, None, None
     _judge_ending(result, tol)
     return trail.tried[-1], result, trail.updates
 
 
-def _left(task, trail):
-    """Iterations and seconds that are left for the last of the plans."""
+def remaining(task, trail):
+    """Iterations and seconds, which all plans share, that are left for the last of them."""
     if trail.result is None:
         return task.max_iter, task.max_time
     iterations = int(trail.result.history["iteration"][-1])

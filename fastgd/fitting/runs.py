@@ -15,7 +15,7 @@ from fastgd.fitting.default_rules import rules_of_run
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent, Underway
 from fastgd.fitting.observers import Ended, Recorder, Together, Watch
-from fastgd.fitting.replan import Trail, run_by_plans
+from fastgd.fitting.replan import Trail, remaining, run_by_plans
 from fastgd.fitting.result import Result
 from fastgd.fitting.separation import SEPARATED, is_separated
 from fastgd.fitting.stopping import StopReason
@@ -283,15 +283,14 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     kept = None if task.checkpoint is None else task.checkpoint.under_way(k)
     recorder = Recorder(objective) if task.records else None
 
-    def go(trail, rule, start, state, max_iter, max_time):
-        nonlocal kept
-        taken, kept = kept, None
-        if taken is not None:
-            objective.recall(taken.begun)
+    def go(trail, rule, start, state, kept):
+        if kept is not None:
+            objective.recall(kept.begun)
         begun, plan = objective.known(), trail.tried[-1]
         watch.planned(plan)
         scored = score is not None
         solver = make_solver(plan, rule, task.settings, objective, seed, scored=scored)
+        max_iter, max_time = remaining(task, trail)
         rules = rules_of_run(task, trail.tried, solver, max_time)
         descent = Descent(
             solver,
@@ -303,8 +302,8 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
             passes_before=begun.passes,
             keeper=None if task.checkpoint is None else Keeper(task.checkpoint, k, trail, begun),
         )
-        if taken is not None:
-            return descent.take_up(taken.underway)
+        if kept is not None:
+            return descent.take_up(kept.underway)
         ready = ready_state(
             solver, plan, objective, start, state, seed, lambda: objective.null_intercept
         )
@@ -313,8 +312,7 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         return descent.run(ready)
 
     try:
-        before = () if kept is None else (kept.trail, kept.underway.seconds)
-        plan, result, updates = run_by_plans(task, objective, go, start, state, *before)
+        plan, result, updates = run_by_plans(task, objective, go, start, state, kept)
     except KeyboardInterrupt:
         interrupted.set()
         raise
