@@ -62,7 +62,14 @@ def _advance_one(task, objective, seed, start, state, X):
     solver = make_solver(plan, stream.rule, task.settings, objective, seed, streaming=True)
     earlier, copied = state, None if state is None else _copied(state, task.in_place)
     state = ready_state(
-        solver, plan, objective, start, copied, seed, lambda: _null_intercept_of_chunk(objective)
+        solver,
+        plan,
+        objective,
+        start,
+        copied,
+        seed,
+        lambda: _null_intercept_of_chunk(objective),
+        other_rows=True,
     )
     state.run.stream = stream
     if state is copied and task.keep < 1.0:

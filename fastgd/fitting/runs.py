@@ -332,20 +332,32 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     return Run(plan, result, updates, np.array(coef), intercept, path)
 
 
-def ready_state(solver, plan, objective, start, state, seed, null_intercept):
-    """State to iteration: the earlier one where it continues the same run, else a new one."""
+def ready_state(solver, plan, objective, start, state, seed, null_intercept, other_rows=False):
+    """State to iteration: the earlier one where it continues the same run, else a new one.
+
+    With `other_rows` they are those of another chunk, over which some memories go on.
+    """
     kind = _kind(solver, plan, objective)
     same = state is not None and state.run.kind == kind and state.point.size == objective.size
     if same and objective.allowed(state.point) is state.point:
-        known = state.value
+        known = state.value, state.gradient
         solver.start(state.point, state)
         # What a solver of all rows remembers (values, slopes, momentum) holds for one objective
-        # only; the value at the same point tells whether this is the one, to the last bit.
-        if not solver.free_answers or known == state.value:
+        # only; value and gradient at the same point tell whether this is the one, to the last bit.
+        # The value alone did not: with all coefficients 0 it is the same whatever X is.
+        goes_on = other_rows and solver.outlives_rows
+        if not solver.free_answers or goes_on or _are_of(known, state):
             return state
     state = solver.start(_first_point(objective, solver, start, null_intercept))
     state.run = RunRecord(kind, seed)
     return state
+
+
+def _are_of(known, state):
+    """Whether value and gradient, as far as they were known, are those of a state."""
+    value, gradient = known
+    same = gradient is None or state.gradient is None or np.array_equal(gradient, state.gradient)
+    return value == state.value and same
 
 
 def _kind(solver, plan, objective):
@@ -356,12 +368,12 @@ def _kind(solver, plan, objective):
     without, a schedule with an average and without), and what a solver keeps of one loss may mean
     nothing for another (dual variables have the ends of their loss).  Data and weights are the
     solver's to look at; so is the strength of the penalty where the solver does not keep values of
-    F, which a part without a gradient changes unseen.
+    F, which a part without a gradient changes unseen, and any part where coefficients are 0.
     """
     F = objective
     penalty = ("elastic net", F.l1 > 0.0) if F.elastic else _named(F.penalty)
     strength = (
-        (F.l1, None if F.elastic else (F.alpha, _arrays(F.penalty)))
+        (F.l1, F.l2, None if F.elastic else (F.alpha, _arrays(F.penalty)))
         if solver.free_answers
         else None
     )

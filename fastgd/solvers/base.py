@@ -261,6 +261,9 @@ class Solver:
         be there first: falls of F, once what was forecast is spent, or how its bound comes closer.
         "" where the forecast is the cost of matrices, which takes two or three times that at most;
         others may take a hundred times theirs.
+    outlives_rows : bool
+        Whether what it remembers beside value and gradient goes on with other rows, as the
+        velocity of an update rule does.
     workspace : tuple of str
         Attributes that hold more than what the solver was made from, for `beside` and
         `recall`.
@@ -305,6 +308,7 @@ class Solver:
     scheduled = True
     second_order = False
     judged_by: Literal["", "falls", "bound"] = ""
+    outlives_rows = False
     workspace: tuple[str, ...] = ()
     tell: Callable[[np.ndarray], None] | None = None
     tells = False
@@ -318,6 +322,11 @@ class Solver:
         can.
         """
         return None
+
+    @classmethod
+    def takes_several(cls, term):
+        """Whether it takes a loss of several predictions, beside this `Term` of a penalty."""
+        return False
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):

@@ -254,3 +254,25 @@ def test_a_score_of_minus_infinity_and_one_weight_for_all_validation_rows(monkey
     model = GDClassifier(**PLAIN).partial_fit(X, Y, [0, 1], X_val=X, y_val=Y, sample_weight_val=2.0)
     assert model.best_validation_score_ == -np.inf
     assert np.isfinite(model.coef_).all()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"average": True}, {"learning_rate": "invscaling"}], ids=str
+)
+@pytest.mark.parametrize("solver", ["gd", "momentum", "adam"])
+def test_all_rows_of_a_chunk_are_a_batch_of_so_many(solver, options):
+    """Each chunk had begun anew: no velocity, no falling rates, `t_` at its first value."""
+    given = {
+        "solver": solver,
+        "learning_rate": "constant",
+        "eta0": 0.05,
+        "shuffle": False,
+        **options,
+    }
+    full, number = GDRegressor(batch_size="full", **given), GDRegressor(batch_size=50, **given)
+    for one in chunks(SCORE):
+        full.partial_fit(*one)
+        number.partial_fit(*one)
+    assert full.t_ == number.t_ == 1.0 + N / 50
+    np.testing.assert_allclose(full.coef_, number.coef_, rtol=1e-9)
+    np.testing.assert_allclose(full.history_["rate"], number.history_["rate"])

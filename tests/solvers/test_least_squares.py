@@ -164,3 +164,16 @@ def test_the_factor_multiplies_and_bounds_its_inverse():
     np.testing.assert_allclose(factor.product(step), matrix @ step)
     scaled = matrix / np.sqrt(np.outer(np.diag(matrix), np.diag(matrix)))
     assert factor.inverse_norm() ** 2 >= 1.0 / np.linalg.eigvalsh(scaled)[0]
+
+
+@pytest.mark.parametrize("size", [1e6, 1e10])
+def test_what_offsets_round_is_counted(size):
+    """Residuals are intercept - target + offset, and were as exact as if there were no offset."""
+    rng = np.random.default_rng(0)
+    X, offset = rng.standard_normal((60, 3)), size * rng.standard_normal(60)
+    y = X @ [1.0, -1.0, 0.5] + offset + rng.standard_normal(60)
+    model = GDRegressor(alpha=1e-3).fit(X, y, offset=offset)
+    left = y.astype(np.longdouble) - offset.astype(np.longdouble)
+    residuals = X @ model.coef_.astype(np.longdouble) + model.intercept_[0] - left
+    exact = (residuals**2).mean() / 2 + 0.5e-3 * (model.coef_**2).sum()
+    assert abs(model.objective_ - exact) <= model.history_["bound"][-1]

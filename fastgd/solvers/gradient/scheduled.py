@@ -120,6 +120,7 @@ class ScheduledFullBatch(Solver):
 
     Memory: type = ScheduledMemory
     own_steps = False
+    outlives_rows = True
 
     def __init__(self, objective, rule, schedule, patience=None):
         super().__init__(objective)
@@ -285,6 +286,7 @@ class LineSearch(Solver):
     """A rule's direction with a step found by halving until F falls enough (Armijo, 1966)."""
 
     Memory = LineSearchMemory
+    outlives_rows = True
 
     def __init__(self, objective, rule):
         super().__init__(objective)

@@ -32,12 +32,26 @@ class LeastSquaresMemory(NewtonMemory):
     anchor_value : float or None
         Smooth part of F at the anchor, from which value and gradient at the point were
         extrapolated; None where they are from a pass.
+    anchor_gradient : ndarray or None
+        Gradient there.
+    anchor_total : float or None
+        Sum of the matrix there: with all coefficients 0 the value says nothing of X and alpha.
     rounding : float or None
         What an extrapolated value may be wrong by.
     """
 
     anchor_value: float | None = None
+    anchor_gradient: np.ndarray | None = None
+    anchor_total: float | None = None
     rounding: float | None = None
+
+    def is_of(self, value, gradient, matrix):
+        """Whether what is remembered is of the objective that has these at the anchor."""
+        return (
+            self.anchor_gradient is not None
+            and np.array_equal(gradient, self.anchor_gradient)
+            and (value, matrix.sum()) == (self.anchor_value, self.anchor_total)
+        )
 
 
 class LeastSquares(Newton):
@@ -87,8 +101,8 @@ class LeastSquares(Newton):
         return kind(objective, options.tol)
 
     def _resume(self, state):
-        """Value, gradient and curvature at a point; those of an extrapolated point hold where the
-        value at its anchor is what it was.
+        """Value, gradient and curvature at a point; those of an extrapolated point hold where all
+        three at its anchor are what they were.
         """
         memory, before = state.memory, state.memory.anchor_value
         new = state.value is None and memory.factor is None
@@ -97,7 +111,7 @@ class LeastSquares(Newton):
             return
         self._allocate()
         value, gradient, matrix = self._quadratic(state.point if before is None else memory.anchor)
-        if value == before:
+        if before is not None and memory.is_of(value, gradient, matrix):
             return
         if before is not None:
             value, gradient, matrix = self._quadratic(state.point)
@@ -109,6 +123,7 @@ class LeastSquares(Newton):
             matrix, lambda: self._evaluated_at(state.point)
         )
         memory.anchor = state.point
+        memory.anchor_total = float(matrix.sum())
         memory.exact = True
         memory.curvature_floor = 0.0
 
@@ -145,14 +160,16 @@ class LeastSquares(Newton):
         rounding would show.
 
         With u the rounding of a sum over n rows, each entry of the gradient is wrong by at most u
-        sqrt(H_jj) (sqrt(2 F) + sum_k sqrt(H_kk) |s_k|), by Cauchy and Schwarz, and the value by u
-        times the square of what stands in the brackets.
+        sqrt(H_jj) (sqrt(2 F) + sum_k sqrt(H_kk) |s_k| + max_i |offset_i|), by Cauchy and Schwarz,
+        and the value by u times the square of what stands in the brackets.
         """
         factor, before = state.memory.factor, state.value
         value = before + slope + 0.5 * factor.norm(step) ** 2 if factor.full else 0.0
         if not value > 1e-3 * before:
             return None
         size = np.sqrt(2.0 * before) + float(factor.scale @ (np.abs(step) + np.abs(state.point)))
+        # An intercept may cancel offsets, of which each residual keeps the rounding.
+        size += float(np.abs(self.objective.samples.offsets).max())
         wrong = (
             2.0 * EPS * self.objective.n_samples * np.sqrt(step.size) * size * factor.inverse_norm()
         )
@@ -162,6 +179,7 @@ class LeastSquares(Newton):
         point, gradient = state.point + step, state.gradient + factor.product(step)
         doubt += intercept_rounding(self.objective, point, abs(float(gradient[-1])))
         state.memory.anchor_value = before
+        state.memory.anchor_gradient = state.gradient
         state.memory.rounding = doubt
         return point, value, gradient
 
