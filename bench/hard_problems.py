@@ -583,9 +583,28 @@ def settings(problem):
     for group, count in ((own, 6), (rows, 2), (full + rates, 1)):
         chosen = rng.choice(len(group), size=min(count, len(group)), replace=False)
         found += [group[k] for k in sorted(chosen)]
-    return [
+    found = [
         {**one, "average": True} if one in rows and rng.random() < 0.15 else one for one in found
     ]
+    return [
+        {**one, "after": str(rng.choice(EARLIER))} if rng.random() < 0.1 else one for one in found
+    ]
+
+
+# What is other in the problem that a fit goes on from (`warm_start`).
+EARLIER = ("alpha", "columns", "rows", "targets")
+
+
+def earlier(problem, what):
+    """(X, y, share of alpha) of another problem, of which nothing may be claimed of this one."""
+    X, y = problem.X, problem.y
+    if what == "columns":
+        X = X[:, ::-1]
+    elif what == "rows":
+        X = X[::-1]
+    elif what == "targets":
+        y = y[::-1]
+    return X, y, 100.0 if what == "alpha" else 1.0
 
 
 def most_iterations(values, stored):
