@@ -369,11 +369,25 @@ class NewtonProof:
         if not F.term.smooth:  # along columns that others make up a penalty has corners
             still = not gradient[: F.n_features][blind].any()
             return still and directions.shape[1] == int(blind.sum())
-        if F.l2 > 0.0 or F.moments()[0][LARGEST][blind].any():
+        if self._penalised(directions) or F.moments()[0][LARGEST][blind].any():
             return False
         counted = np.broadcast_to(F.samples.weights, (F.n_samples,)) > 0.0
         others = redundant_columns(F, LinearMap(F), counted).columns.size
         return directions.shape[1] == int(blind.sum()) + others
+
+    def _penalised(self, directions):
+        """Whether the quadratic part of the penalty is more than rounding along some of these
+        columns.
+        """
+        d, term = self.objective.n_features, self.objective.term
+        zeros = np.zeros(d)
+        product, sizes = term.curvature_at(zeros), np.sqrt(term.curvature(zeros) + zeros)
+        for one in np.ascontiguousarray(directions[:d].T):
+            # By Cauchy and Schwarz no product of entries is larger.
+            largest = EPS * d * sizes * float(sizes @ np.abs(one))
+            if np.any(np.abs(product(one)) > largest):
+                return True
+        return False
 
     def _proof_by_others(self, v, value, enough):
         """Bound without the rows whose losses are next to nothing: F is nowhere below what the

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg
 
 from fastgd.linalg.precision import EPS
-from fastgd.penalties.quadratic_term import QuadraticTerm
+from fastgd.penalties.quadratic_term import QuadraticTerm, with_ones
 from fastgd.penalties.weighted import Weighted, weighted
 from fastgd.runtime.component import python_only
 
@@ -79,7 +79,8 @@ def with_quadratic(net, P2, positive=False, bounds=None, penalty_weights=None):
     if share == 0.0:
         raise ValueError(f"P2 goes with penalty 'l2' or 'elasticnet', got {net!r}")
     penalty = weighted(net, positive, bounds, penalty_weights, always=True)
-    if penalty.weighs and net.shares[0] == 0.0 and (penalty.l2[penalty.l2 > 0.0] != 1.0).any():
+    excluded = (penalty.low == 0.0) & (penalty.high == 0.0)
+    if net.shares[0] == 0.0 and not (excluded | (penalty.l2 == 1.0)).all():
         raise ValueError(
             "penalty_weights go with P2 where there is an L1 part, which they multiply, else scale "
             "P2; got penalty='l2'"
@@ -102,14 +103,17 @@ def _checked(P2):
     if not np.isfinite(matrix.data).all():
         raise ValueError("P2 must be finite, it has NaN or infinity")
     matrix.sum_duplicates()
-    largest = float(np.abs(matrix.data).max(initial=0.0))
-    off = abs(matrix - matrix.T)
-    if off.nnz and off.max() > ROUNDED * largest:
-        raise ValueError(f"P2 must be symmetric, it differs from its transpose by {off.max():g}")
-    least = _least_eigenvalue(matrix)
-    if least < -max(ROUNDED, EPS * matrix.shape[0]) * largest * np.sqrt(matrix.shape[0]):
+    # In units in which the diagonal is 1: what is small beside the largest entry counts, too.
+    scaled = with_ones(matrix)[0]
+    off = abs(scaled - scaled.T)
+    if off.nnz and off.max() > ROUNDED:
+        off = abs(matrix - matrix.T).max()
+        raise ValueError(f"P2 must be symmetric, it differs from its transpose by {off:g}")
+    least = _least_eigenvalue(scaled)
+    if least < -max(ROUNDED, EPS * matrix.shape[0]) * np.sqrt(matrix.shape[0]):
+        least = _least_eigenvalue(matrix)
         raise ValueError(f"P2 must be positive semi-definite, it has the eigenvalue {least:g}")
-    return matrix
+    return sp.csr_array(0.5 * (matrix + matrix.T))
 
 
 def _least_eigenvalue(matrix):

@@ -4,9 +4,25 @@ w'P w / 2 + sum_j l1_j |w_j|,    low_j <= w_j <= high_j
 """
 
 import numpy as np
+import scipy.sparse as sp
 
 from fastgd.linalg.precision import EPS
 from fastgd.penalties.weighted_term import WeightedTerm
+
+
+def with_ones(matrix):
+    """S P S with ones on its diagonal, where that is not 0, and the scale S, (d,).
+
+    Examples
+    --------
+    >>> scaled, scale = with_ones(sp.csr_array([[4.0, 1.0], [1.0, 1.0]]))
+    >>> scaled.toarray().tolist(), scale.tolist()
+    ([[1.0, 0.5], [0.5, 1.0]], [0.5, 1.0])
+    """
+    diagonal = np.abs(matrix.diagonal())
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+    S = sp.diags_array(scale)
+    return sp.csr_array(S @ matrix @ S), scale
 
 
 class QuadraticTerm(WeightedTerm):
@@ -92,8 +108,10 @@ class QuadraticTerm(WeightedTerm):
 
     def flat(self):
         """Directions along which the form is 0 but for rounding, (d, m), orthonormal."""
-        values, vectors = np.linalg.eigh(self.matrix.toarray())
-        return vectors[:, values <= EPS * values.size * np.abs(values).max(initial=0.0)]
+        scaled, scale = with_ones(self.matrix)
+        values, vectors = np.linalg.eigh(scaled.toarray())
+        kept = vectors[:, values <= EPS * values.size * np.abs(values).max(initial=0.0)]
+        return np.linalg.qr(scale[:, None] * kept)[0]
 
     def prox(self, coef, rates, whole=False):
         """That of corners and bounds."""

@@ -157,3 +157,25 @@ def test_large_forms_are_looked_at_too():
         with_quadratic(ElasticNet(0.5), chain - 0.5 * sp.eye_array(size))
     with pytest.raises(ValueError, match="P2 goes with"):
         with_quadratic(L1(), chain)
+
+
+@pytest.mark.parametrize("weights", [3.0, [0.0, 1.0, 1.0, 1.0, 1.0, 1.0]])
+def test_weights_that_would_be_ignored_are_refused(weights):
+    with pytest.raises(ValueError, match="penalty_weights go with P2 where there is an L1 part"):
+        GDRegressor(P2=P2, penalty_weights=weights).fit(*problem())
+    excluded = GDRegressor(P2=P2, penalty_weights=[np.inf, 1.0, 1.0, 1.0, 1.0, 1.0])
+    assert excluded.fit(*problem()).coef_[0] == 0.0
+
+
+def test_a_search_over_default_alphas_says_that_it_is_p2():
+    with pytest.raises(ValueError, match="got P2; pass an array of alphas"):
+        GDRegressorCV(P2=P2).fit(*problem())
+
+
+def test_what_is_small_beside_the_largest_entry_counts():
+    with pytest.raises(ValueError, match="positive semi-definite"):
+        with_quadratic(L2(), np.diag([1e8, -0.005]))
+    with pytest.raises(ValueError, match=r"differs from its transpose by 0\.009"):
+        with_quadratic(L2(), [[1e8, 0.0, 0.0], [0.0, 1.0, 0.009], [0.0, 0.0, 1.0]])
+    term = with_quadratic(L2(), np.diag([1e8, 4e-8, 0.0])).term(1.0)
+    np.testing.assert_array_equal(np.abs(term.flat()), [[0.0], [0.0], [1.0]])

@@ -714,7 +714,7 @@ class CentralPath(Solver):
             return completed_dual.ColumnParts(coef, l1_point.curvature, slack, nothing, s)
         ends, curvature = duals.pieces, l1_point.variables.curvature
         slack = np.minimum(s - ends.low, ends.high - s)
-        parts = l1_point.variables.u, curvature, slack, -s * duals.corners, duals.summed(s)
+        parts = duals.distances(coef), curvature, slack, -s * duals.corners, duals.summed(s)
         return completed_dual.ColumnParts(*parts, duals.constant)
 
 

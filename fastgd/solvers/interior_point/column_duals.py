@@ -74,14 +74,14 @@ class ColumnDuals:
         inside[inside == 0.0] = inside.max(initial=0.0) or 1.0
         one_end = np.where(low > -FAR, low + inside, high - inside)
         s = np.where((low > -FAR) & (high < FAR), 0.5 * (low + high), one_end)
-        u = self._u(coef)
+        u = self.distances(coef)
         return np.stack(
             [s, mu / (s - low) + np.maximum(-u, 0.0), mu / (high - s) + np.maximum(u, 0.0)]
         )
 
     def at(self, coef, variables):
         """The `ColumnPoint` with these variables, s first, at these coefficients."""
-        return ColumnPoint(self, self.pieces.at(self._u(coef), variables))
+        return ColumnPoint(self, self.pieces.at(self.distances(coef), variables))
 
     def summed(self, values):
         """Sums over the variables of each column, (d,)."""
@@ -89,11 +89,12 @@ class ColumnDuals:
 
     def nearest(self, coef):
         """Each coefficient's nearest corner, or itself where it has none."""
-        found, order = coef.copy(), np.argsort(-np.abs(self._u(coef)), kind="stable")
+        found, order = coef.copy(), np.argsort(-np.abs(self.distances(coef)), kind="stable")
         found[self.columns[order]] = self.corners[order]  # the nearest one is the last
         return found
 
-    def _u(self, coef):
+    def distances(self, coef):
+        """How far each variable's coefficient is above its corner."""
         return coef[self.columns] - self.corners
 
 
