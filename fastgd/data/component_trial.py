@@ -10,8 +10,9 @@ import numbers
 
 import numpy as np
 
-from fastgd.data.derivative_trial import try_loss, try_penalty
+from fastgd.data.derivative_trial import try_loss, try_penalty, try_shape
 from fastgd.losses.base import VectorLoss
+from fastgd.losses.each_target import EachTarget
 from fastgd.runtime.fingerprint import is_ours
 
 # What no method would write by chance.
@@ -44,8 +45,9 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
     ------
     ValueError
         For a number of predictions that does not fit, an index out of range, a result that is not a
-        real number, a derivative that is not that of the values, or whatever else a method raises;
-        it names class and method. Overflow and the like are let pass.
+        real number, a derivative that is not that of the values, a loss that is not convex and
+        does not say so, or whatever else a method raises; it names class and method. Overflow and
+        the like are let pass.
 
     Examples
     --------
@@ -54,15 +56,19 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
     >>> try_components(LogLoss(), L2(), np.array([-1.0, 1.0]), 3)  # ours need no trial
     """
     penalty.check_columns(n_features)
+    if isinstance(loss, EachTarget):
+        loss, targets = loss.loss, targets.ravel()
     with np.errstate(all="ignore"):
         if isinstance(loss, VectorLoss):
             n_predictions = _n_predictions(loss, targets, n_classes)
             if not is_ours(type(loss)):
                 _try_vector_loss(loss, targets, n_predictions)
                 _try_derivatives(try_loss, loss, _extremes(targets), n_predictions)
+                _try_derivatives(try_shape, loss, _extremes(targets), n_predictions)
         elif not is_ours(type(loss)):
             _try_loss(loss, targets)
             _try_derivatives(try_loss, loss, _extremes(targets), 1)
+            _try_derivatives(try_shape, loss, _extremes(targets), 1)
         if not is_ours(type(penalty)):
             _try_penalty(penalty, n_features)
             _try_derivatives(try_penalty, penalty, {0, n_features - 1})

@@ -6,6 +6,7 @@ of a loss, and more closely.
 """
 
 import inspect
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,6 +20,10 @@ AROUND_ZERO = (0.37, -1.7)
 AROUND_TARGET = (0.62, -1.3)
 # Targets beyond are too far from 0 for differences to resolve what is about them.
 FAR = 1e3
+# Distances from there, in this order, between which the derivative of a convex loss never falls.
+ALONG = (-30.0, -10.0, -3.0, -1.3, -0.4, 0.3, 1.1, 4.0, 12.0, 40.0)
+# A fall of the derivative by such a share of its largest value is rounding.
+NOTHING = 1e-9
 # Methods with the first and the second derivative, of a `Loss` and of a `VectorLoss`.
 FIRST = ("derivative", "derivatives")
 SECOND = ("curvature", "curvature_product")
@@ -36,6 +41,54 @@ def try_loss(loss, targets, n_predictions):
             worst = max(worst, *_excesses(loss, target, base, direction, t), (0.0, ""))
     if worst[0] > 0.0:
         raise ValueError(f"{worst[1]}{_order(loss)}; `print(check_loss({loss!r}))` shows more")
+
+
+def try_shape(loss, targets, n_predictions):
+    """ValueError where a loss that says nothing else is not convex for one of these targets, or
+    has another curvature for steps than its own.
+    """
+    if not loss.convex:
+        return
+    name = type(loss).__name__
+    for target in targets:
+        for base, direction, center in _directions(loss, target, n_predictions):
+            places = [np.float64(center + one) for one in ALONG]
+            slopes = [
+                _along(loss, FIRST[isinstance(loss, VectorLoss)], direction, at, target)
+                for at in (base + t * direction for t in places)
+            ]
+            nothing = NOTHING * np.max(np.abs(slopes))
+            for (t, slope), (u, after) in pairwise(zip(places, slopes, strict=True)):
+                if slope - after > APPROXIMATE * (abs(slope) + abs(after)) + nothing:
+                    raise ValueError(
+                        f"{name} is not convex: its derivative falls from {slope:.6g} to "
+                        f"{after:.6g} where the prediction goes from {t:g} to {u:g}, target "
+                        f"{target}; declare `convex = False` in the class, and nothing is proved"
+                    )
+                _refuse_other_curvature(loss, t, target)
+
+
+def _refuse_other_curvature(loss, at, target):
+    """ValueError for a curvature of steps that a convex loss has beside its own: proofs rest on
+    the matrices of steps.
+    """
+    if isinstance(loss, VectorLoss) or type(loss).step_curvature is Loss.step_curvature:
+        return
+    own, other = loss.curvature(at, target), loss.step_curvature(at, target)
+    if abs(own - other) > APPROXIMATE * (abs(own) + abs(other)):
+        raise ValueError(
+            f"{type(loss).__name__}.step_curvature gives {other:.6g} at prediction {at:g}, target "
+            f"{target}, where curvature gives {own:.6g}: leave it out, it is for losses that are "
+            "not convex"
+        )
+
+
+def _directions(loss, target, n_predictions):
+    """Triples (base, direction, center): lines along which derivatives may not fall."""
+    if isinstance(loss, VectorLoss):
+        return [(base, direction, t) for base, direction, t in _lines(loss, target, n_predictions)]
+    near = (target,) if abs(target) <= FAR else ()
+    return [(np.float64(0.0), np.float64(1.0), center) for center in (0.0, *near)]
 
 
 def _order(loss):

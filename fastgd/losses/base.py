@@ -62,6 +62,7 @@ class Loss(Component, family=True):
         Whether, of a loss that is a likelihood, the targets' variance is known only up to a factor.
     """
 
+    facts = ("curvature_bound", "self_concordance", "infimum")
     smooth: ClassVar[bool] = True
     convex: ClassVar[bool] = True
     curvature_bound: ClassVar[float] = np.inf

@@ -7,6 +7,8 @@ is a function of one prediction, and at each check of a run.
 
 import numpy as np
 
+from fastgd.losses.base import VectorLoss
+from fastgd.losses.each_target import EachTarget
 from fastgd.runtime.fingerprint import is_ours
 
 # Values this far below the infimum, as a share of what the null model has, are rounding, with six
@@ -24,7 +26,8 @@ def counts(loss):
     """Whether the infimum of a loss is one that somebody declares, and has to be believed or
     checked.
     """
-    return not is_ours(type(loss)) and loss.infimum > -np.inf
+    own = loss.loss if isinstance(loss, EachTarget) else loss
+    return not is_ours(type(own)) and loss.infimum > -np.inf
 
 
 def check_infimum(loss, targets):
@@ -33,14 +36,16 @@ def check_infimum(loss, targets):
     """
     if not counts(loss):
         return
-    vector = hasattr(loss, "derivatives")
+    if isinstance(loss, EachTarget):
+        loss, targets = loss.loss, targets.ravel()
+    vector = isinstance(loss, VectorLoss)
     chosen = np.unique(targets, axis=0)
     places = np.linspace(
         0, len(chosen) - 1, min(len(chosen), MOST_VECTORS if vector else MOST_TARGETS)
     )
     chosen = chosen[np.unique(places.astype(int))]
     with np.errstate(all="ignore"):
-        if vector:
+        if isinstance(loss, VectorLoss):
             size = loss.n_predictions(targets)
             found = [_lowest_of_vector(loss, target, np.zeros(size)) for target in chosen]
         else:

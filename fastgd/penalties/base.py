@@ -58,6 +58,7 @@ class Penalty(Component, family=True):
         ("alpha", "C", "lam", "lambda_", "strength", "weight"),
         "the strength is the estimator's alpha",
     )
+    facts = ("smooth", "shares")
     smooth: ClassVar[bool] = False
     convex: ClassVar[bool] = True
     shares: ClassVar[tuple[float, float] | None] = None

@@ -54,6 +54,7 @@ class Component:
 
         class Cauchy(Loss):
             infimum = 0.0
+            convex = False
             width: float = 1.0
 
             def value(self, prediction, target):
@@ -78,6 +79,9 @@ class Component:
     call; `abstract=True` makes a class between family and components, which need not define every
     required method and is not found by name.
 
+    What a class declares of its formulas, as `infimum`, a class that replaces one of these does not
+    inherit: it declares its own, or nothing is known.
+
     A class that lacks a required method, whose methods take other parameters than the family's, or
     that has a number without a type is a TypeError when it is made; a field that is not what its
     annotation says is a ValueError.
@@ -87,6 +91,8 @@ class Component:
     also_called: ClassVar[tuple[str, ...]] = ()  # elsewhere, for messages about unknown names
     # What others give to such an object and estimators take here, and what to write.
     of_estimators: ClassVar[dict[str, str]] = {}
+    # What a family's members declare of their formulas, and proofs rest on.
+    facts: ClassVar[tuple[str, ...]] = ()
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     _family: ClassVar[type[Component]]
     _members: ClassVar[dict[str, type[Component]]]
@@ -122,6 +128,7 @@ class Component:
         if not is_ours(cls):
             _refuse_without_type(cls)
             _refuse_storing_init(cls)
+            _forget_facts(cls)
         if "__post_init__" in vars(cls):
             cls.__post_init__ = _after_coercion(vars(cls)["__post_init__"])  # type: ignore[assignment,method-assign]
         own_init = "__init__" in vars(cls)
@@ -252,6 +259,22 @@ def _refuse_without_type(cls: type[Component]) -> None:
                 f"{cls.__name__}.{name} has no type: write `{name}: {text}` for a parameter of "
                 f"{cls.__name__}, `{name}: ClassVar[{kind}] = ...` for a constant"
             )
+
+
+def _forget_facts(cls: type[Component]) -> None:
+    """Take back what a class inherits of facts about formulas that it replaces by its own.
+
+    Of `class Expectile(SquaredError)` F was taken for a parabola, and proved to be at its minimum.
+    """
+    own = vars(cls).keys() & cls._protocol.keys()
+    for name in cls._family.facts:
+        declared = next(base for base in cls.__mro__ if name in vars(base))
+        replaced = any(
+            inspect.getattr_static(declared, method) is not vars(cls._family)[method]
+            for method in own
+        )
+        if declared not in (cls, cls._family) and replaced:
+            setattr(cls, name, vars(cls._family)[name])
 
 
 def _refuse_storing_init(cls: type[Component]) -> None:

@@ -10,7 +10,16 @@ import pytest
 from sklearn.datasets import load_iris
 
 import fastgd.estimators.chunk_estimator
-from fastgd import GDClassifier, GDRegressor, Loss, Objective, Penalty, Rule, VectorLoss
+from fastgd import (
+    GDClassifier,
+    GDRegressor,
+    Loss,
+    MultiTask,
+    Objective,
+    Penalty,
+    Rule,
+    VectorLoss,
+)
 from fastgd.data.component_trial import try_components
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import SquaredError
@@ -318,3 +327,71 @@ def test_an_init_that_stores_on_self():
 
             def derivative(self, prediction, target):
                 return self.width
+
+
+class Cauchy(Loss):
+    """Not convex, and does not say so."""
+
+    infimum = 0.0
+
+    def value(self, prediction, target):
+        return 0.5 * np.log1p((prediction - target) ** 2)
+
+    def derivative(self, prediction, target):
+        return (prediction - target) / (1.0 + (prediction - target) ** 2)
+
+
+class Majorised(Loss):
+    """Newton steps with more curvature than there is."""
+
+    infimum = 0.0
+    self_concordance = 1.0
+
+    def value(self, prediction, target):
+        return np.logaddexp(0.0, -target * prediction)
+
+    def derivative(self, prediction, target):
+        return -target / (1.0 + np.exp(target * prediction))
+
+    def curvature(self, prediction, target):
+        return 0.25 / np.cosh(0.5 * prediction) ** 2
+
+    def step_curvature(self, prediction, target):
+        return 0.25
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [(Cauchy(), "declare `convex = False`"), (Majorised(), "step_curvature gives 0.25")],
+    ids=str,
+)
+def test_what_proofs_take_for_granted_is_tried(loss, said):
+    with pytest.raises(ValueError, match=said):
+        try_components(loss, L2(), np.array([-1.0, 1.0]), 3)
+
+
+def test_a_loss_of_each_target_is_tried_too():
+    """`MultiTask` wrapped it, and the wrapper is ours: nothing was tried, and an infimum that was
+    false was believed.
+    """
+
+    class Low(Loss):
+        infimum = 0.0
+
+        def value(self, prediction, target):
+            return 0.5 * (prediction - target) ** 2 - 1.0
+
+        def derivative(self, prediction, target):
+            return prediction - target
+
+    class Wrong(Low):
+        infimum = -1.0
+
+        def derivative(self, prediction, target):
+            return 2.0 * (prediction - target)
+
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((30, 2)), rng.standard_normal((30, 2))
+    for loss, said in ((Low(), "below the infimum"), (Wrong(), "derivative gives")):
+        with pytest.raises(ValueError, match=said):
+            GDRegressor(loss, penalty=MultiTask(), alpha=0.1).fit(X, Y)

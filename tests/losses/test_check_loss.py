@@ -41,6 +41,8 @@ class WrongNearby(Huber, abstract=True):
 
 
 class WrongCurvature(SquaredError, abstract=True):
+    infimum = 0.0
+
     def curvature(self, prediction, target):
         return 0.5
 
@@ -50,6 +52,8 @@ class WrongInfimum(SquaredError, abstract=True):
 
 
 class BelowInfimum(SquaredError, abstract=True):
+    infimum = 0.0
+
     def value(self, prediction, target):
         return 0.5 * (prediction - target) ** 2 - 0.25
 

@@ -46,7 +46,9 @@ class Few(VectorLoss):
 
 
 class Sunk(Huber):
-    """Inherits the infimum of `Huber`, which is 0, and falls below it."""
+    """Declares the infimum of `Huber`, and falls below it."""
+
+    infimum = 0.0
 
     def value(self, prediction, target):
         return Huber.value(self, prediction, target) - 0.01

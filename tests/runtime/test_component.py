@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from fastgd import L2, GDRegressor, Loss
 from fastgd.data.rows import DenseRows
 from fastgd.losses.classification import LogLoss
+from fastgd.losses.regression import SquaredError
 from fastgd.runtime.component import Component, required, snake_case
 from support.bridge import Curve, Dense, Huber, Robust, height, table_sum
 
@@ -282,3 +284,55 @@ def test_what_belongs_to_the_class_is_not_read_in_each_call():
     assert [name for name, _ in Huber()._numba_type_.fields] == [
         field.name for field in dataclasses.fields(Huber)
     ]
+
+
+def test_facts_are_not_inherited_by_other_formulas():
+    """Of an expectile loss, made of the squared error, F was taken for a parabola."""
+
+    class Expectile(SquaredError):
+        def value(self, prediction, target):
+            r = prediction - target
+            return (0.9 if r > 0.0 else 0.1) * r * r
+
+        def derivative(self, prediction, target):
+            r = prediction - target
+            return 2.0 * (0.9 if r > 0.0 else 0.1) * r
+
+        def curvature(self, prediction, target):
+            return 1.8 if prediction > target else 0.2
+
+    class Renamed(SquaredError):
+        pass
+
+    class Towards(L2):
+        def value(self, coefficient, j):
+            return 0.5 * (coefficient - 1.0) ** 2
+
+        def derivative(self, coefficient, j):
+            return coefficient - 1.0
+
+        def prox(self, coefficient, j, rate):
+            return (coefficient + rate) / (1.0 + rate)
+
+    assert Expectile().self_concordance is None
+    assert Expectile().infimum == -np.inf
+    assert Renamed().self_concordance == 0.0
+    assert Towards().shares is None
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, 3))
+    model = GDRegressor(penalty=Towards(), alpha=1e3).fit(X, X @ [3.0, -1.0, 0.5])
+    np.testing.assert_allclose(model.coef_, 1.0, atol=0.01)
+
+
+def test_facts_that_a_base_class_declares_for_its_subclasses_hold():
+    class Positive(Loss, abstract=True):
+        infimum = 0.0
+
+    class Own(Positive):
+        def value(self, prediction, target):
+            return 0.5 * (prediction - target) ** 2
+
+        def derivative(self, prediction, target):
+            return prediction - target
+
+    assert Own().infimum == 0.0
