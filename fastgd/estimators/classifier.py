@@ -24,6 +24,7 @@ from fastgd.estimators.offered import offered_if
 from fastgd.estimators.refused_input import explained_labels
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments, explains_unknown_names
+from fastgd.fitting.choose_solver import takes_several
 from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import Loss, VectorLoss, find_loss, has_probabilities
 from fastgd.losses.classification import LogLoss
@@ -33,11 +34,6 @@ from fastgd.penalties.separable import NoPenalty
 from fastgd.rules.base import Rule
 from fastgd.runtime.component import shown
 from fastgd.runtime.public import public
-
-# Solvers that take a loss of one prediction.
-ONE_PREDICTION = ("saga", "svrg", "sdca")
-# And one that takes several only where the penalty has a derivative.
-SMOOTH_FOR_SEVERAL = ("newton",)
 
 
 def _gives_probabilities(estimator):
@@ -139,8 +135,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     multi_class : {"auto", "multinomial", "ovr"}, default="auto"
         With more than two classes: one multinomial model of all classes, for `"log_loss"`, or one
         model of each class against the rest.  Auto: multinomial for `"log_loss"`, whatever the
-        solver, but for `"saga"`, `"svrg"`, `"sdca"` and, with an L1 part, `"newton"`, which take
-        one prediction; else one against the rest.
+        solver, but for those that take one prediction: `"saga"`, `"svrg"`, `"sdca"`, and
+        `"newton"` with a penalty that is no elastic net; else one against the rest.
     max_time : float, optional
         Seconds after which the best model so far is kept.
     stop : callable, StoppingRule or list of them, optional
@@ -205,7 +201,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         far, which the weights of the next one follow.
     best_validation_score_ : float
         With rows held out, or validation rows: the best score on them, that of the model that is
-        kept; of one-vs-rest `fit` the mean of the classes' (shares of signs that are right).
+        kept, but where `fit` ends at the optimum, which is kept whatever it scores; of one-vs-rest
+        `fit` the mean of the classes' (shares of signs that are right).
 
     References
     ----------
@@ -536,7 +533,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             return False
         if isinstance(self.loss, VectorLoss):
             return True
-        log_loss = isinstance(self.loss, LogLoss) or self.loss == LogLoss.name
+        log_loss = type(self.loss) is LogLoss or self.loss == LogLoss.name
         if self.multi_class == "multinomial" and not log_loss:
             raise ValueError(
                 f"multi_class='multinomial' needs loss='log_loss', got {shown(self.loss)}; use "
@@ -549,19 +546,16 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
                 f"loss='log_loss' and multi_class='auto' or 'multinomial', got "
                 f"{shown(self.loss)} and {self.multi_class!r}"
             )
-        if not joint or not isinstance(self.solver, str) or not self._takes_one_prediction():
+        if not joint or joins or not isinstance(self.solver, str):
             return joint
+        if takes_several(self.solver, self._components()[1].term(1.0)):
+            return True
         if self.multi_class == "multinomial":
             raise ValueError(
                 f"solver={self.solver!r} with penalty={shown(self.penalty)} takes one prediction; "
                 "with multi_class='multinomial' use solver='auto', or multi_class='ovr'"
             )
         return False
-
-    def _takes_one_prediction(self):
-        """Whether the solver that was named does not go with K predictions."""
-        corners = self.solver in SMOOTH_FOR_SEVERAL and not self._components()[1].term(1.0).smooth
-        return corners or self.solver in ONE_PREDICTION
 
     def _joint_loss(self, loss):
         """The loss of all classes at once where there is one, else `loss`."""

@@ -37,6 +37,15 @@ def _batch_sizes(registry):
     return found
 
 
+def takes_several(name, term):
+    """Whether a solver of this name, or the update rule, takes a loss of several predictions
+    beside this `Term` of a penalty.
+    """
+    return name not in batch_sizes() or any(
+        one.takes_several(term) for one in solvers.REGISTRY if one.name == name
+    )
+
+
 def refusal(solver, objective):
     """Why a solver does not take an objective, in words that follow its name, or None."""
     kind = objective.rows.kind

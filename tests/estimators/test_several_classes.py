@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
-from fastgd import GDClassifier, GDClassifierCV, LogLoss, Multinomial
+from fastgd import GDClassifier, GDClassifierCV, LogLoss, Multinomial, MultiTask
 from support.twins import with_jit
 
 rng = np.random.default_rng(0)
@@ -86,7 +86,7 @@ WAYS = [
 def test_each_way_leads_there(way, penalty):
     settings = {"alpha": ALPHA, "l1_ratio": 0.4, "random_state": 0, "max_iter": 60}
     model = GDClassifier(multi_class="multinomial", penalty=penalty, **settings, **way)
-    smooth_only = "growing" in way.values() or way.get("solver") in ("newton", "lbfgs")
+    smooth_only = "growing" in way.values() or way.get("solver") == "lbfgs"
     if penalty in ("l1", "elasticnet") and smooth_only:
         with pytest.raises(ValueError, match=r"solver=|grows"):
             model.fit(X, Y)
@@ -108,11 +108,28 @@ def test_each_way_leads_there(way, penalty):
     np.testing.assert_allclose(compressed.coef_, dense.coef_, rtol=1e-5, atol=1e-6)
 
 
-def test_newton_with_corners_is_one_against_the_rest_unless_asked_otherwise():
-    model = GDClassifier(solver="newton", penalty="l1", alpha=0.01).fit(X, Y)
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
+def test_newton_with_corners_takes_all_classes_at_once(penalty):
+    """It was one model against the rest, from a time when no solver took corners of classes."""
+    settings = {"penalty": penalty, "alpha": 0.01, "l1_ratio": 0.5, "tol": 1e-6}
+    model = GDClassifier(solver="newton", **settings).fit(X, Y)
+    best = GDClassifier(**settings).fit(X, Y)
+    assert model.converged_
+    assert abs(model.intercept_.sum()) < 1e-10
+    assert model.objective_ == pytest.approx(best.objective_, rel=1e-6)
+
+
+def test_newton_for_stationary_points_is_one_against_the_rest_unless_asked_otherwise():
+    model = GDClassifier(solver="newton", penalty="mcp", alpha=0.01).fit(X, Y)
     assert len(model.plan_) == len(model.history_) == 3
     with pytest.raises(ValueError, match="takes one prediction; with multi_class='multinomial'"):
         model.set_params(multi_class="multinomial").fit(X, Y)
+
+
+def test_a_penalty_that_joins_classes_is_never_one_against_the_rest():
+    model = GDClassifier(solver="saga", penalty=MultiTask(), alpha=0.01)
+    with pytest.raises(ValueError, match="solver='saga'"):
+        model.fit(X, Y)
 
 
 REFERENCES: dict = {}

@@ -91,6 +91,11 @@ class LBFGS(ScaledSolver):
     batch_sizes = ("full", "growing")
 
     @classmethod
+    def takes_several(cls, term):
+        """As with one prediction."""
+        return True
+
+    @classmethod
     def refusal(cls, objective):
         """L1 parts and non-smooth losses and penalties."""
         l1 = "does not go with an l1 part" if objective.l1 > 0.0 else None

@@ -168,6 +168,11 @@ class VectorWorkingSet(Solver):
     second_order = True
 
     @classmethod
+    def takes_several(cls, term):
+        """Where the penalty is an elastic net."""
+        return term.elastic
+
+    @classmethod
     def refusal(cls, objective):
         """Whatever is no smooth loss of several predictions with an l1 part."""
         F = objective

@@ -116,6 +116,11 @@ class BlockNewton(Solver):
     begins_on_samples = EVERYWHERE
 
     @classmethod
+    def takes_several(cls, term):
+        """Where the penalty is an elastic net without an l1 part."""
+        return term.elastic and term.smooth
+
+    @classmethod
     def refusal(cls, objective):
         """One prediction, losses or penalties without a derivative, l1 parts, many columns."""
         F = objective

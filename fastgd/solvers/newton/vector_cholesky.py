@@ -41,6 +41,11 @@ class VectorNewton(Newton):
     """
 
     @classmethod
+    def takes_several(cls, term):
+        """Where the penalty is an elastic net without an l1 part."""
+        return term.elastic and term.smooth
+
+    @classmethod
     def refusal(cls, objective):
         """One prediction, losses or penalties without a derivative, l1 parts, many unknowns."""
         F = objective

@@ -164,6 +164,11 @@ class VectorSubspaceNewton(Solver):
     judged_by = "falls"
 
     @classmethod
+    def takes_several(cls, term):
+        """Where the penalty is an elastic net without an l1 part."""
+        return term.elastic and term.smooth
+
+    @classmethod
     def refusal(cls, objective):
         """Whatever has no gradients of the form X' A + l2 W, or has fewer columns than rows."""
         F = objective
