@@ -10,6 +10,7 @@ be found by L-BFGS-B on its own, too; else there is no race.
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import scipy.linalg
@@ -164,28 +165,45 @@ def _at_corners(problem, z, u):
     corners exactly.
 
     With t = c + s z, a row's loss is the supremum of share * t over shares in [0, 1]; w = -X'(s
-    share) / (alpha n). None for more such rows than a dense system should have.
+    share) / (alpha n). Of rows that are the same only the sum of the shares matters. None for more
+    different ones than a dense system should have.
     """
     t, s = CORNERED[problem.loss](problem.y, z)
     c, share = t - s * z, u / s
     corner = np.flatnonzero((share > 0.0) & (share < 1.0))
-    if not 0 < corner.size <= min(4 * problem.shape[1] + 4, MOST_FOR_NEWTON):
+    first, group = _different(problem.X[corner], s[corner], c[corner])
+    if not 0 < first.size <= min(4 * problem.shape[1] + 4, MOST_FOR_NEWTON):
         return None
-    share, n, X, s_corner = (share >= 1.0) * 1.0, problem.y.size, problem.X[corner], s[corner]
+    one = corner[first]
+    share, n, X, s_corner = (share >= 1.0) * 1.0, problem.y.size, problem.X[one], s[one]
     strength = problem.alpha * n
     inner = (X @ X.T).toarray() if sp.issparse(X) else X @ X.T
-    K = np.zeros((corner.size + 1, corner.size + 1))
+    K = np.zeros((first.size + 1, first.size + 1))
     K[:-1, :-1] = -s_corner[:, None] * inner * s_corner / strength
     K[-1, :-1] = K[:-1, -1] = s_corner * problem.fit_intercept
     above = problem.X.T @ (s * share)
     wanted = np.append(
-        -c[corner] + s_corner * (X @ above) / strength, -(s @ share) * problem.fit_intercept
+        -c[one] + s_corner * (X @ above) / strength, -(s @ share) * problem.fit_intercept
     )
     scale = 1.0 / np.sqrt(np.maximum(np.abs(np.append(K.diagonal()[:-1], 1.0)), 1e-300))
     found = scale * np.linalg.lstsq(scale[:, None] * K * scale, scale * wanted)[0]
-    share[corner] = np.clip(found[:-1], 0.0, 1.0)
+    share[corner] = np.clip(found[:-1] / np.bincount(group), 0.0, 1.0)[group]
     coef = -(problem.X.T @ (s * share)) / strength
     return np.append(coef, [found[-1]] * problem.fit_intercept), s * share, -share * c
+
+
+def _different(X, s, c):
+    """The first of each set of rows that are the same, with what stands beside them, and the set
+    that each row is of.
+    """
+    rows = (
+        [(X.indices[a:b].tobytes(), X.data[a:b].tobytes()) for a, b in pairwise(X.indptr)]
+        if sp.issparse(X)
+        else [row.tobytes() for row in X]
+    )
+    sets: dict = {}
+    group = [sets.setdefault(key, len(sets)) for key in zip(rows, s, c, strict=True)]
+    return np.unique(group, return_index=True)[1], np.array(group, dtype=int)
 
 
 def _by_itself(F, start):
