@@ -138,6 +138,9 @@ class ArraySource(BlockSource):
     """
 
     def __init__(self, X, y=None, sample_weight=None, offset=None):
+        for name, one in (("y", y), ("sample_weight", sample_weight), ("offset", offset)):
+            if one is not None and len(one) != X.shape[0]:
+                raise ValueError(f"{name} has {len(one)} entries, X has {X.shape[0]} rows")
         self.arrays = X, y, sample_weight, offset
 
     def blocks(self, n_bytes):

@@ -142,7 +142,7 @@ class ConvergenceDisplay:
             histories[name] = [
                 _on_all_rows(run, plan) for run, plan in zip(runs, plans, strict=True)
             ]
-            classes[name] = model.classes_ if several else ()
+            classes[name] = model._target_names(len(runs)) if several else ()
         return cls(histories, classes=classes).plot(**options)
 
     def plot(

@@ -288,6 +288,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
     def _checked(self, X, y, reset, order="C"):
         """X and y, but for what `as_rows` says about the values of X."""
+        if reset:
+            self._encoding = None  # that of a source which was fitted before
         return validated(
             self,
             X,
@@ -549,7 +551,8 @@ def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads,
         )
     # Early stopping was asked for: its rows follow NumPy's convention.
     rng = check_random_state(estimator.random_state) if rng is None else rng
-    holdout = Holdout.choose(estimator, X, y, weights, offset, validation, rng)
+    given = None if sample_weight is None else as_weights(sample_weight, n_samples)
+    holdout = Holdout.choose(estimator, X, y, weights, given, offset, validation, rng)
     if holdout is not None:
         weights = holdout.training_weights(weights, n_samples)
         task.score = holdout.score

@@ -28,7 +28,10 @@ from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import count_threads
 
-OF_A_FIT = ("objective_", "suboptimality_", "bound_kind_", "converged_", "stop_reason_", "history_")
+OF_A_FIT = (
+    *("objective_", "suboptimality_", "bound_kind_", "converged_", "stop_reason_", "history_"),
+    *("coef_path_", "intercept_path_"),
+)
 # A ratio of mean weights this close to 1 is 1 but for rounding.
 SAME = 1e-12
 
@@ -192,7 +195,7 @@ class ChunkEstimator(GDEstimator):
             self.__dict__.pop(name, None)
         if not hasattr(self, "_best"):
             self.__dict__.pop("best_validation_score_", None)
-        score = np.nan if validation is None else self._validate(X, *validation)
+        score = np.nan if validation is None else self._validate(*validation)
         self._note_chunk(parts, score, before, time.perf_counter() - began)
         if validation is not None:
             scores = self._chunks.columns()["score"]
@@ -226,12 +229,17 @@ class ChunkEstimator(GDEstimator):
     def _set_latest(self, coef, intercept):
         self.coef_, self.intercept_ = self._dense_shape(coef), np.array(intercept, dtype=np.float64)
 
-    def _validate(self, X, X_val, y_val, sample_weight_val, offset_val):
+    def _shape_of_target(self):
+        """Of one row."""
+        found = getattr(self, "_n_columns", None) or getattr(self, "_n_labels", None)
+        return () if found is None else (found,)
+
+    def _validate(self, X_val, y_val, sample_weight_val, offset_val):
         """Score on the validation rows; the best model on them so far becomes the one that
         predicts.
         """
         validation = X_val, y_val, sample_weight_val, offset_val
-        held = Holdout.choose(self, X, None, None, None, validation, None)
+        held = Holdout.given(self, self._shape_of_target(), *validation)
         weights = None if sample_weight_val is None else held.weights
         given = only_given(sample_weight=weights, offset=offset_val)
         score = float(self.score(X_val, y_val, **given))

@@ -36,18 +36,16 @@ class Holdout:
         self.loss = loss
 
     @classmethod
-    def choose(cls, estimator, X, y, weights, offset, validation, rng):
+    def choose(cls, estimator, X, y, weights, sample_weight, offset, validation, rng):
         """Holdout from the rows given, or, with `early_stopping`, a random (stratified) part of
         the rows; or None.
 
-        `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None.
+        `weights` say which rows count, class weights included; scores know nothing of these, and
+        `sample_weight` is without them. `validation` is X_val, y_val, sample_weight_val,
+        offset_val, each of which may be None.
         """
-        X_val, y_val, sample_weight_val, offset_val = validation
-        if X_val is not None or y_val is not None:
-            return cls._given(estimator, X, y, X_val, y_val, sample_weight_val, offset_val)
-        for name, one in (("sample_weight_val", sample_weight_val), ("offset_val", offset_val)):
-            if one is not None:
-                raise ValueError(f"{name} needs X_val and y_val")
+        if any(one is not None for one in validation):
+            return cls.given(estimator, np.shape(y)[1:], *validation)
         if not estimator.early_stopping:
             return None
         classification = estimator.__sklearn_tags__().estimator_type == "classifier"
@@ -70,13 +68,17 @@ class Holdout:
             )
         rows = active[np.sort(chosen)]
         targets = [target[rows] for target in estimator._targets(y)]
-        own_weights = np.ones(rows.size) if weights is None else weights[rows]
+        own_weights = np.ones(rows.size) if sample_weight is None else sample_weight[rows]
         own_offset = 0.0 if offset is None else offset[rows]
         loss = estimator._components()[0]
         return cls(X[rows], targets, own_weights, classification, rows, own_offset, loss)
 
     @classmethod
-    def _given(cls, estimator, X, y, X_val, y_val, sample_weight_val, offset_val):
+    def given(cls, estimator, columns, X_val, y_val, sample_weight_val, offset_val):
+        """Holdout from these rows; `columns` is the shape of the target of one row."""
+        for name, one in (("sample_weight_val", sample_weight_val), ("offset_val", offset_val)):
+            if one is not None and X_val is None and y_val is None:
+                raise ValueError(f"{name} needs X_val and y_val")
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together")
         check_structure(X_val, "X_val")
@@ -94,7 +96,7 @@ class Holdout:
         y_val = (
             np.asarray(y_val) if classification else as_numbers(y_val, "y_val", n_samples, "X_val")
         )
-        wanted = (n_samples, *np.shape(y)[1:])
+        wanted = (n_samples, *columns)
         if y_val.shape != wanted and y_val.shape != (n_samples, 1):
             raise ValueError(
                 f"y_val must have shape {wanted}, as X_val and y say, got {y_val.shape}"
@@ -134,11 +136,16 @@ class Holdout:
             return float(
                 np.average(predictions.argmax(axis=1) == np.ravel(target), weights=self.weights)
             )
-        target = target.reshape(predictions.shape)
-        residual = (target - predictions) ** 2
-        spread = (target - np.average(target, axis=0, weights=self.weights)) ** 2
-        residual, spread = (
-            float(np.average(part, axis=0, weights=self.weights).sum())
-            for part in (residual, spread)
-        )
-        return 1.0 - residual / spread if spread > 0.0 else -residual
+        means = predictions if self.loss is None else self.loss.mean(predictions)
+        target = target.reshape(means.shape)
+        return float(np.mean(_r2(target, means, self.weights)))
+
+
+def _r2(target, means, weights):
+    """R^2 of each target; of one that is constant what falls all the same."""
+    residual = np.average((target - means) ** 2, axis=0, weights=weights)
+    spread = np.average(
+        (target - np.average(target, axis=0, weights=weights)) ** 2, axis=0, weights=weights
+    )
+    varies = spread > 0.0
+    return np.where(varies, 1.0 - residual / np.where(varies, spread, 1.0), -residual)

@@ -78,7 +78,12 @@ class NestedParameters(BaseEstimator):
             name: _changed(name, plain.get(name, own[name]), changes)
             for name, changes in nested.items()
         }
-        super().set_params(**plain)
+        try:
+            super().set_params(**plain)
+        except ValueError:
+            for name, value in own.items():
+                setattr(self, name, value)
+            raise
         for name, component in made.items():
             setattr(self, name, component)
         return self

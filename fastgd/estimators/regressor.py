@@ -295,13 +295,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         if source is not None:
             return self._score_of(*scored(self, source))
         if is_deviance(loss):
-            tables = [(y, self._linear(X))]
-            if getattr(self, "_n_columns", None) is not None and not isinstance(loss, VectorLoss):
-                found = self._linear(X)
-                tables = [(one, found[:, [k]]) for k, one in enumerate(np.asarray(y).T)]
-            own = self._own_offset(offset)
-            shares = [explained(loss, y, found, sample_weight, own) for y, found in tables]
-            return float(np.mean(shares))
+            return self._explained(self._linear(X), y, sample_weight, self._own_offset(offset))
         if offset is None:
             return super().score(X, y, sample_weight)
         return r2_score(y, self.predict(X, offset), sample_weight=sample_weight)
@@ -310,9 +304,27 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         """The score of rows whose predictions without offsets are known: (n_samples, n_outputs)."""
         loss = self._components()[0]
         if is_deviance(loss):
-            return explained(loss, y, linear, sample_weight, offset)
+            return self._explained(linear, y, sample_weight, offset)
         scores = linear if offset is None else linear + np.reshape(offset, (-1, 1))
         return float(r2_score(y, self._means(scores), sample_weight=sample_weight))
+
+    def _explained(self, linear, y, sample_weight, offset):
+        """D^2 by predictions before the link, without offsets; of several targets the mean."""
+        loss = self._components()[0]
+        if isinstance(loss, VectorLoss):
+            return explained(loss, y, linear, sample_weight, offset)
+        y = np.asarray(y)
+        table = y[:, None] if y.ndim == 1 else y
+        if table.shape[1:] != linear.shape[1:]:
+            raise ValueError(
+                f"y has shape {y.shape}, the model has {linear.shape[1]} target"
+                f"{'s' * (linear.shape[1] > 1)}"
+            )
+        shares = [
+            explained(loss, one, linear[:, [k]], sample_weight, offset)
+            for k, one in enumerate(table.T)
+        ]
+        return float(np.mean(shares))
 
     def _y_options(self):
         return {"y_numeric": True}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
@@ -103,7 +103,7 @@ class Reports(BaseEstimator):
         given = X, y, sample_weight, offset
         F, coef, intercept, total = self._reported(*given, output, "summary", joint=True)
         if covariance == "cluster":
-            clusters = self._clusters(clusters, F.n_samples)
+            clusters = self._clusters(clusters, F.samples.active(), F.n_samples)
         elif clusters is not None:
             raise ValueError(f"clusters go with covariance='cluster', got {covariance!r}")
         names = [*self._names(), "intercept"] if F.fit_intercept else self._names()
@@ -162,6 +162,11 @@ class Reports(BaseEstimator):
         ValueError
             As `summary`; and for more than 10,000 columns.
         """
+        linear = self._left_out(X, y, sample_weight, offset, output)
+        return linear if is_classifier(self) else self._components()[0].mean(linear)
+
+    def _left_out(self, X, y, sample_weight=None, offset=None, output=None):
+        """`loo_predictions` before any link."""
         given = X, y, sample_weight, offset
         F, coef, intercept, total = self._reported(*given, output, "loo_predictions")
         return leave_one_out(F, coef, intercept, total)
@@ -252,7 +257,8 @@ class Reports(BaseEstimator):
         return names.index(str(output))
 
     @staticmethod
-    def _clusters(clusters, n_samples):
+    def _clusters(clusters, active, n_samples):
+        """Labels of the rows; rows without weight are in no cluster that has no other ones."""
         if clusters is None:
             raise ValueError("covariance='cluster' needs clusters=, a label for each row")
         clusters = np.asarray(clusters)
@@ -261,6 +267,9 @@ class Reports(BaseEstimator):
                 f"clusters must have shape ({n_samples},), one label for each row, got "
                 f"{clusters.shape}"
             )
+        counted = np.zeros(n_samples, dtype=bool)
+        counted[active] = True
+        clusters = np.where(counted, clusters, clusters[active][0])
         missing = [label is None or bool(label != label) for label in clusters.tolist()]
         if any(missing):
             raise ValueError(

@@ -122,8 +122,10 @@ def described(value):
     if isinstance(value, numbers.Real):
         number = float(value)
         return int(number) if number.is_integer() else repr(number)
-    if sp.issparse(value) or (isinstance(value, np.ndarray) and value.ndim):
+    if sp.issparse(value):
         return digest(value)
+    if hasattr(value, "__array__") and np.ndim(value):  # a pandas object, too
+        return digest(np.asarray(value))
     if isinstance(value, dict):
         return sorted([repr(key), described(one)] for key, one in value.items())
     if isinstance(value, list | tuple):

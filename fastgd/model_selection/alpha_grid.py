@@ -42,9 +42,10 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, 
     fits = PathFits(estimator, X, y, weights, n_threads, rows=rows, offset=offset)
     penalty = fits.task.penalty
     if penalty.largest_alpha(np.ones((X.shape[1], 1)), 1.0) is None:
+        given = repr(estimator.penalty) if estimator.P2 is None else "P2"
         raise ValueError(
-            f"alphas={count} are spaced for penalty 'l2', 'l1' or 'elasticnet', got "
-            f"{estimator.penalty!r}; pass an array of alphas"
+            f"alphas={count} are spaced for penalty 'l2', 'l1' or 'elasticnet', got {given}; pass "
+            "an array of alphas"
         )
     objectives = [fits.objective(samples, 1.0) for samples in fits.samples]
     largest = max(_largest(one) for one in objectives)

@@ -23,6 +23,7 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Labels, Matrix, Vector
 from fastgd.data.block_rows import memory_of
@@ -31,7 +32,7 @@ from fastgd.data.check_X import as_rows
 from fastgd.data.sources import BlockSource
 from fastgd.estimators.base import MAX_SEED, GDEstimator
 from fastgd.estimators.block_fits import as_first_read, first_reading, scored, source_of
-from fastgd.estimators.deviance import explained, is_deviance
+from fastgd.estimators.deviance import is_deviance
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import random_by_name
 from fastgd.model_selection.alpha_grid import alpha_grid
@@ -252,11 +253,20 @@ class PathSearch(GDEstimator):
         )
 
     def _linear(self, X):
+        self._check_refitted()
+        return super()._linear(X)
+
+    def _reported(self, *args, **kwargs):
+        """Of the model that was chosen, with its alpha."""
+        check_is_fitted(self, "alpha_")
+        self._check_refitted()
+        return self.best_estimator_._reported(*args, **kwargs)
+
+    def _check_refitted(self):
         if hasattr(self, "alpha_") and not hasattr(self, "coef_"):
             raise AttributeError(
                 "this search was fitted with refit=False and has no model; set refit=True"
             )
-        return super()._linear(X)
 
     def _base(self, **chosen):
         """The estimator that is fitted along the paths, with this search's parameters."""
@@ -387,8 +397,7 @@ class Explained:
 
     def __call__(self, model, X, y, sample_weight=None):
         """D^2 of a model on these rows."""
-        loss = model._components()[0]
-        return explained(loss, y, model._linear(X), sample_weight, model._own_offset(None))
+        return model._explained(model._linear(X), y, sample_weight, model._own_offset(None))
 
     def get_metadata_routing(self):
         """Weights are asked for."""

@@ -90,7 +90,7 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
         for k, model in enumerate(models):
             if left_out:
                 _predict_left_out(model, table)
-            elif table.offset is not None:
+            if table.offset is not None:
                 model.offset_of_rows(table.offset[test])
             scores[p, k, f] = score(model, X_test, y_test, test)
             progress.model_scored()
@@ -126,8 +126,9 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
 
 def _predict_left_out(model, table):
     """Let a model, for its score on all rows, predict each by the model without it."""
-    X, y, weights, offset = table.X, table.y, table.weights, table.offset
-    found = model.loo_predictions(X, y, sample_weight=weights, offset=offset)[:, None]
+    found = model._left_out(table.X, table.y, table.weights, table.offset)
+    # Scores add the offsets, and the null model of D^2 has them too.
+    found = (found if table.offset is None else found - table.offset)[:, None]
     model._linear = lambda X: found
 
 

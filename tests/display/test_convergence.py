@@ -170,3 +170,9 @@ def test_matplotlib_is_imported_when_drawing_and_missed_by_name(models, monkeypa
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match="pip install matplotlib"):
         ConvergenceDisplay.from_estimator(models["slow"])
+
+
+def test_targets_are_numbered(ax):
+    model = GDRegressor().fit(X, np.column_stack([Y, -(Y**2)]))
+    display = ConvergenceDisplay.from_estimator(model, ax=ax, what="bound")
+    assert len(display.lines_) >= 1

@@ -454,3 +454,12 @@ def test_the_matrix_comes_with_the_step_where_a_reading_costs_more(loss, monkeyp
     assert few <= n_few + 3
     assert many >= n_many + 3
     assert few < many
+
+
+@pytest.mark.parametrize("name", ["y", "sample_weight", "offset"])
+def test_a_memory_map_and_more_targets_than_rows_are_refused(tmp_path, name):
+    X = np.memmap(tmp_path / "X", dtype=float, mode="w+", shape=(1250, 120))
+    X[:] = np.random.default_rng(0).standard_normal(X.shape)
+    given = {"y": np.arange(1250.0), name: np.ones(1300)}
+    with pytest.raises(ValueError, match=f"{name} has 1300 entries, X has 1250 rows"):
+        GDRegressor(memory=1e6).fit(X, **given)

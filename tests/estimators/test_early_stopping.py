@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.preprocessing import scale
 
-from fastgd import ConvergenceDisplay, GDClassifier, GDRegressor, StopReason
+from fastgd import ConvergenceDisplay, GDClassifier, GDRegressor, Loss, MultiTask, StopReason
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*max_iter was reached")
 STEPS = {"solver": "adam", "batch_size": 32, "random_state": 0}
@@ -78,3 +79,47 @@ def test_scores_are_drawn_with_a_star_where_one_was_kept():
     other = GDClassifier(max_iter=20).fit(X, y)
     with pytest.raises(ValueError, match=r"no check has a finite score .* early_stopping=True"):
         ConvergenceDisplay.from_estimator(other, what="score", ax=Figure().subplots())
+
+
+def test_several_targets_are_scored_as_by_score():
+    """The mean of R^2 over the targets: by their variances one target was all of it."""
+    X, y = load_diabetes(return_X_y=True)
+    table = np.column_stack([100.0 * y, np.random.default_rng(0).permutation(y)])
+    (X, y), (X_val, y_val) = halves(20.0 * X, table)
+    model = GDRegressor(penalty=MultiTask(), alpha=0.1).fit(X, y, X_val=X_val, y_val=y_val)
+    kept = model.history_["score"][model.history_["kept"]]
+    assert kept == pytest.approx([model.score(X_val, y_val)], rel=1e-9)
+
+
+class Counts(Loss):
+    """A link, and no infimum: its score is R^2 on the scale of the targets."""
+
+    def value(self, prediction, target):
+        return np.exp(prediction) - target * prediction
+
+    def derivative(self, prediction, target):
+        return np.exp(prediction) - target
+
+    def mean(self, predictions):
+        return np.exp(predictions)
+
+
+def test_a_link_is_applied_before_scores():
+    X, y = load_diabetes(return_X_y=True)
+    (X, y), (X_val, y_val) = halves(20.0 * X, np.floor(y / 50.0))
+    model = GDRegressor(Counts(), alpha=0.1).fit(X, y, X_val=X_val, y_val=y_val)
+    kept = model.history_["score"][model.history_["kept"]]
+    assert kept == pytest.approx([model.score(X_val, y_val)], rel=1e-9)
+
+
+def test_class_weights_do_not_weigh_scores():
+    X, y = cancer()
+    weights = np.random.default_rng(0).integers(1, 3, y.size).astype(float)
+    settings = {"class_weight": {0: 50.0}, "alpha": 0.1, "max_iter": 1, "tol": None}
+    model = GDClassifier(**settings, **QUICK).fit(X, y, sample_weight=weights)
+    split = StratifiedShuffleSplit(
+        test_size=0.1, random_state=np.random.RandomState(0).randint(2**31 - 1)
+    )
+    held = np.sort(next(split.split(X, y))[1])
+    expected = model.score(X[held], y[held], weights[held])
+    assert model.best_validation_score_ == pytest.approx(expected)

@@ -123,3 +123,15 @@ def test_columns_of_other_names_are_refused(tmp_path):
     # Some BLAS round products with a frame, whose columns lie one after the other, otherwise.
     given = fitted.predict(from_parquet(path)), fitted.predict(X)
     np.testing.assert_allclose(*given, rtol=1e-13)
+
+
+def test_columns_of_an_earlier_file_are_forgotten(tmp_path):
+    rng = np.random.default_rng(0)
+    wide, narrow = rng.standard_normal((40, 5)), rng.standard_normal((40, 3))
+    y = (narrow[:, 0] > 0.0).astype(float)
+    paths = []
+    for X in (wide, narrow):
+        paths.append(tmp_path / f"{X.shape[1]}.svm")
+        dump_svmlight_file(X, y, str(paths[-1]), zero_based=False)
+    model = GDClassifier().fit(from_svmlight(paths[0])).fit(narrow, y)
+    np.testing.assert_array_equal(model.predict(from_svmlight(paths[1])), model.predict(narrow))

@@ -79,3 +79,10 @@ def test_others_are_refused_and_nothing_changes(params, told):
     with pytest.raises(ValueError, match=told):
         model.set_params(**params)
     assert model.get_params() == before
+
+
+def test_what_is_refused_changes_nothing():
+    model = GDRegressor(alpha=0.5)
+    with pytest.raises(ValueError, match="alhpa"):
+        model.set_params(alpha=2.0, alhpa=1.0)
+    assert model.alpha == 0.5

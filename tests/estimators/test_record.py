@@ -90,3 +90,10 @@ def test_histories_of_several_classes_print_a_line_each():
     assert model.history_._repr_html_().count("<tr>") == 4
     assert isinstance(model.history_, list)
     assert str(Histories()) == "  checks"
+
+
+def test_the_way_of_a_fit_goes_with_its_other_attributes():
+    model = GDRegressor(record="coef").fit(X, Y)
+    model.set_params(record=None).partial_fit(X, Y)
+    assert not hasattr(model, "coef_path_")
+    assert not hasattr(model, "intercept_path_")

@@ -72,3 +72,10 @@ def test_components_of_users_are_known_by_their_code(monkeypatch):
 
 def test_every_parameter_counts_or_is_named():
     assert GDClassifier().get_params(deep=False).keys() >= MAY_DIFFER
+
+
+def test_pandas_objects_are_described_by_their_values():
+    pandas = pytest.importorskip("pandas")
+    ones = pandas.Series([1.0, 1.0])
+    assert described(ones) == described(np.ones(2))
+    assert described((ones, ones)) != described((ones, 2.0 * ones))

@@ -114,3 +114,34 @@ def test_searches():
 def test_tables_of_labels_that_are_refused(parameters, y, message):
     with pytest.raises(ValueError, match=message):
         GDClassifier(**parameters).fit(X, y)
+
+
+@pytest.mark.parametrize("y", [T, LABELS], ids=["targets", "labels"])
+def test_chunks_take_validation_rows_with_a_table(y):
+    make = GDRegressor if y is T else GDClassifier
+    model = make(random_state=0).partial_fit(X[:40], y[:40], X_val=X[40:], y_val=y[40:])
+    assert model.best_validation_score_ == pytest.approx(model.score(X[40:], y[40:]))
+    with pytest.raises(ValueError, match=r"y_val must have shape \(20, 3\)"):
+        model.partial_fit(X[:40], y[:40], X_val=X[40:], y_val=y[40:, :2])
+
+
+RATES = np.random.default_rng(3).poisson(np.exp(0.5 * T)).astype(float)
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_a_search_scores_tables_of_counts(columns):
+    y = RATES[:, :columns]
+    search = GDRegressorCV("poisson", alphas=[1.0, 0.1], cv=3).fit(X, y)
+    model = GDRegressor("poisson", alpha=search.alpha_).fit(X[20:], y[20:])
+    scores = search.scores_[list(search.alphas_).index(search.alpha_)]
+    assert scores[0] == pytest.approx(model.score(X[:20], y[:20]), rel=1e-3)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_one_column_and_a_vector_score_alike(loss):
+    y = RATES[:, 0]
+    model, table = GDRegressor(loss).fit(X, y), GDRegressor(loss).fit(X, y[:, None])
+    scores = {one.score(X, given) for one in (model, table) for given in (y, y[:, None])}
+    assert len(scores) == 1
+    with pytest.raises(ValueError, match=r"shape \(60, 3\)|different number of output"):
+        model.score(X, RATES)

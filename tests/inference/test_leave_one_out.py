@@ -97,3 +97,40 @@ def test_a_search_of_a_classifier_scores_probabilities():
         GDClassifierCV(cv="leave-one-out").fit(X, labels)
     with pytest.raises(ValueError, match="loo_predictions needs a loss with a derivative"):
         GDClassifierCV("hinge", cv="loo", alphas=[1.0]).fit(X, labels)
+
+
+COUNTS = np.random.default_rng(1).poisson(np.exp(0.4 * X[:, 2] + 1.0)).astype(float)
+OFFSET = np.random.default_rng(2).uniform(-2.0, 2.0, len(COUNTS))
+
+
+def counts(**options):
+    return GDRegressor("poisson", alpha=1e-2, tol=1e-10, **options)
+
+
+def test_with_a_link_they_are_on_the_scale_of_predict():
+    expected = refits(counts, X, COUNTS, WEIGHTS, lambda model, x: model.predict(x))
+    found = counts().fit(X, COUNTS, WEIGHTS).loo_predictions(X, COUNTS, WEIGHTS)
+    np.testing.assert_allclose(found, expected, rtol=0.1)  # one step each; means are 1 to 6
+
+
+def test_a_search_with_offsets_scores_against_the_null_model_with_them():
+    def deviance(means):
+        logs = np.where(COUNTS > 0.0, COUNTS * np.log(np.maximum(COUNTS, 1.0) / means), 0.0)
+        return (logs + means - COUNTS).mean()
+
+    search = GDRegressorCV("poisson", alphas=[1e-2], cv="loo", tol=1e-10)
+    search.fit(X, COUNTS, offset=OFFSET)
+    left_out = search.loo_predictions(X, COUNTS, offset=OFFSET)
+    null = np.exp(OFFSET) * COUNTS.sum() / np.exp(OFFSET).sum()
+    expected = 1.0 - deviance(left_out) / deviance(null)
+    assert search.scores_[0, 0] == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("name", ["summary", "loo_predictions"])
+def test_a_search_reports_of_the_model_that_it_chose(name):
+    search = GDRegressorCV(alphas=[1.0, 0.1], cv=3).fit(X, Y)
+    found = getattr(search, name)(X, Y)
+    expected = getattr(search.best_estimator_, name)(X, Y)
+    assert str(found) == str(expected)
+    with pytest.raises(AttributeError, match="refit=False"):
+        getattr(GDRegressorCV(alphas=[1.0, 0.1], cv=3, refit=False).fit(X, Y), name)(X, Y)

@@ -243,3 +243,17 @@ def test_tables_print_as_tables_at_a_prompt():
     for table in (model.summary(X[:, :2], y), model.coefficients(X[:, :2])):
         assert repr(table) == str(table)
         assert repr(table).startswith("coefficient")
+
+
+def test_rows_without_weight_are_in_no_cluster():
+    model, weights = classifier(), WEIGHTS.copy()
+    weights[CLUSTERS < 5] = 0.0
+    some = weights > 0.0
+    given = {"covariance": "cluster", "clusters": CLUSTERS}
+    found = model.summary(X, LABELS, weights, **given).std_error
+    given["clusters"] = CLUSTERS[some]
+    expected = model.summary(X[some], LABELS[some], weights[some], **given).std_error
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    one = np.where(CLUSTERS == 3, 1.0, 0.0)
+    with pytest.raises(ValueError, match="at least 2 clusters, got 1"):
+        model.summary(X, LABELS, one, covariance="cluster", clusters=CLUSTERS)
