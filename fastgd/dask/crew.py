@@ -17,6 +17,9 @@ STRAGGLES = 5.0
 OFTEN = 3
 # Seconds of work below which nobody is called slow.
 QUICK = 1e-2
+# What distributed says, in an OSError, of an actor whose worker does not answer; other OSErrors are
+# those of blocks, such as of a file that is missing.
+UNREACHED = "Unable to contact Actor's worker"
 # How often a round is tried again after a worker was lost.
 MOST_LOSSES = 20
 # Seconds between looks whether a worker that has not answered is still there.
@@ -157,14 +160,9 @@ class Crew:
         if isinstance(future, Exception):
             raise _LostError from future
         while True:
-            done = future.done()
+            done, begin = future.done(), time.monotonic()
             try:
                 return future.result(timeout=LOOK)
-            except TimeoutError as error:
-                if done or not self._there(address):
-                    raise _LostError from error
-            except OSError as error:
-                raise _LostError from error
             except CancelledError as error:
                 raise LostWorkersError(
                     "blocks were lost together with a worker, and Dask cannot make them again: "
@@ -172,9 +170,13 @@ class Crew:
                     "dask.array.from_array or read_parquet do, to outlive a worker"
                 ) from error
             except Exception as error:
-                if not self._there(address):
+                # Else it is a TimeoutError of the block, which comes at once.
+                waited = isinstance(error, TimeoutError) and time.monotonic() - begin > LOOK / 2
+                unreached = str(error) == UNREACHED or (waited and done)
+                if unreached or not self._there(address):
                     raise _LostError from error
-                raise
+                if not waited:
+                    raise
 
     def _there(self, address):
         return address in workers_of(self.client)

@@ -71,6 +71,21 @@ def test_columns_are_those_of_a_file(client, tmp_path):
     np.testing.assert_array_equal(found, model.predict(source)[: found.size])
 
 
+@pytest.mark.parametrize("error", [FileNotFoundError, TimeoutError])
+def test_an_error_of_a_block_is_no_lost_worker(client, error):
+    def broken(when):
+        def chunks():
+            raise error("a block's own")
+
+        if when == "before":
+            chunks()
+        return fastgd.from_chunks(chunks)
+
+    for when in ("before", "reading"):
+        with pytest.raises(error, match="a block's own"):
+            fastgd.dask.fit(GDRegressor(), [delayed(broken)(when)])
+
+
 def test_delayed_frames_of_numbers(client):
     frame = table()[["age", "price"]]
     y = frame["price"] > 5.0
