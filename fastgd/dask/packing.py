@@ -26,9 +26,11 @@ def packed(array):
         return Packed(array, None)
     for kind in NARROW:
         if np.dtype(kind).itemsize < array.itemsize:
+            # There and back: 2**60 + 1 and its float32 are equal, as both are rounded to 2**60.
             with np.errstate(all="ignore"):
                 found = array.astype(kind)
-            if np.array_equal(found, array):
+                again = found.astype(array.dtype)
+            if np.array_equal(again, array):
                 return Packed(found, array.dtype)
     return Packed(array, array.dtype)
 
