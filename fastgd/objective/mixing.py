@@ -31,7 +31,9 @@ def mixed_parts(objective, seed, epoch, shuffle):
             continue
         tables.append(rows.part(slice(None)))
         numbers.append(np.arange(facts.own.start, facts.own.stop))
-        if sum(map(_bytes_of, tables)) >= BUFFER * F.rows.n_bytes:
+        # Half of one row, which may be larger than the buffer by itself, would be none.
+        full = sum(map(_bytes_of, tables)) >= BUFFER * F.rows.n_bytes
+        if full and sum(map(len, numbers)) > 1:
             table, which = _joined(tables), np.concatenate(numbers)
             order = rng.permutation(which.size)
             now, later = order[: which.size // 2], order[which.size // 2 :]

@@ -32,3 +32,11 @@ def test_each_row_is_met_once_an_epoch(make):
         # Neighbours in the source are far apart.
         assert np.median(np.abs(np.diff(epochs[-1]))) > 100
     assert (epochs[0] != epochs[1]).any()
+
+
+def test_rows_that_are_longer_than_the_buffer():
+    X, y = np.ones((6, 20_000)), np.arange(6.0)  # 160 KB a row, the buffer has 131
+    F = Objective("squared_error", from_chunks(lambda: [(X, y)]), memory=5e5)
+    met = [part.samples.targets for part in mixed_parts(F, seed=0, epoch=0, shuffle=True)]
+    assert min(map(len, met)) > 0
+    np.testing.assert_array_equal(np.sort(np.concatenate(met)), y)
