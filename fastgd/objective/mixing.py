@@ -49,7 +49,7 @@ def mixed_parts(objective, seed, epoch, shuffle):
 def _part(F, table, which):
     """The objective's losses on these rows, whose numbers are `which`."""
     rows = as_rows(table, checked=True)
-    return on_block(F, rows, BlockFacts(which, rows.stored(), rows.nonzeros(), 0.0, "", True, 0.0))
+    return on_block(F, rows, BlockFacts(which, rows.stored(), rows.nonzeros()))
 
 
 def _joined(tables):
