@@ -13,7 +13,7 @@ from typing import Any
 
 from fastgd.data.readers.files import longest_line
 from fastgd.data.readers.table_levels import first_word
-from fastgd.data.readers.table_values import Where, is_text
+from fastgd.data.readers.table_values import Where, is_text, parsed
 
 # Bytes of a file that are read at once. pyarrow holds up to 44 parts of a CSV file.
 PARQUET_CHUNK = 1 << 18
@@ -26,6 +26,8 @@ class Kind(enum.Enum):
     NUMBER = "numbers"
     FLAG = "booleans"
     INTEGER = "integers"
+    # Integers that a CSV file has at first, and perhaps other numbers further down.
+    TARGET = "numbers to predict"
     CODE = "a category of integers"
     TEXT = "text"
     OTHER = "neither numbers nor text"
@@ -38,8 +40,10 @@ CELL = re.compile(
 KINDS_OF_TYPES = {"double": "numbers", "int64": "integers", "bool": "booleans"}
 
 # What may stand where a kind is expected.
+NUMBERS = {Kind.NUMBER, Kind.FLAG, Kind.INTEGER, Kind.CODE}
 FITTING = {
-    Kind.NUMBER: {Kind.NUMBER, Kind.FLAG, Kind.INTEGER, Kind.CODE},
+    Kind.NUMBER: NUMBERS,
+    Kind.TARGET: NUMBERS,
     Kind.INTEGER: {Kind.INTEGER, Kind.CODE},
     Kind.FLAG: {Kind.FLAG},
     Kind.TEXT: {Kind.TEXT},
@@ -188,24 +192,34 @@ class CsvTable(Table):
     def batches(self, wanted, n_rows):  # noqa: D102
         import pyarrow as pa
 
-        as_types = {
-            Kind.NUMBER: pa.float64(),
-            Kind.INTEGER: pa.int64(),
-            Kind.FLAG: pa.bool_(),
-            Kind.TEXT: pa.dictionary(pa.int32(), pa.string()),
-        }
-        kinds = {
-            name: Kind.FLAG if kind is Kind.NUMBER and self.kinds[name] is Kind.FLAG else kind
-            for name, kind in wanted.items()
-        }
-        options = {
-            "include_columns": list(wanted),
-            "column_types": {name: as_types[kind] for name, kind in kinds.items()},
-        }
-        with naming(self.path):
-            file = self._opened(**options)
-        with file, self._naming_cells():
-            yield from _named(self.path, file)
+        types = {name: self._type_of(name, kind) for name, kind in wanted.items()}
+        texts = [name for name, one in types.items() if one == pa.string()]
+        row = 0
+        with self._naming_cells():
+            with naming(self.path):
+                file = self._opened(include_columns=list(wanted), column_types=types)
+            with file:
+                for batch in _named(self.path, file):
+                    for name in texts:
+                        at = batch.schema.get_field_index(name)
+                        numbers = parsed(batch.column(at), name, Where(self.path, row))
+                        batch = batch.set_column(at, name, numbers)
+                    yield batch
+                    row += batch.num_rows
+
+    def _type_of(self, name, kind):
+        """What pyarrow is to read a column as: integers to predict as text, of which float64 would
+        merge those beyond 2**53.
+        """
+        import pyarrow as pa
+
+        own = self.kinds[name]
+        if kind is Kind.TARGET and own is Kind.INTEGER:
+            return pa.string()
+        if kind in (Kind.NUMBER, Kind.TARGET):
+            return pa.bool_() if own is Kind.FLAG else pa.float64()
+        text = pa.dictionary(pa.int32(), pa.string())
+        return {Kind.INTEGER: pa.int64(), Kind.FLAG: pa.bool_(), Kind.TEXT: text}[kind]
 
     @contextlib.contextmanager
     def _naming_cells(self):

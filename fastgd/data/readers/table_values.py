@@ -46,6 +46,39 @@ def integers(column: Any) -> np.ndarray:
     return column.cast(pa.int64()).to_numpy(zero_copy_only=False)
 
 
+def parsed(column: Any, name: str, where: Where) -> Any:
+    """Text as numbers: int64 where all are integers, else float64.
+
+    Raises
+    ------
+    ValueError
+        For what is no number.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    texts = compute.utf8_trim_whitespace(column)
+    for kind in (pa.int64(), pa.float64()):
+        found = _cast(texts, kind)
+        if found is not None:
+            return found
+    row = next(row for row in range(len(texts)) if _cast(texts[row : row + 1], kind) is None)
+    raise ValueError(
+        f"{where.row(row)}: column {name!r} has {column[row].as_py()!r}, and held numbers before; "
+        "mend or drop the row"
+    )
+
+
+def _cast(texts, kind):
+    """Texts as numbers of a type, or None where not all are."""
+    import pyarrow as pa
+
+    try:
+        return texts.cast(kind)
+    except pa.ArrowInvalid:
+        return None
+
+
 def labels(column: Any, name: str, where: Where) -> np.ndarray:
     """Targets: numbers of int64, float64 or bool as they are, or text."""
     import pyarrow as pa

@@ -304,4 +304,4 @@ def _kind_of_target(first: Table, name: str) -> Kind:
         raise ValueError(
             f"{first.path}: the target {name!r} holds {kind.value} ({first.types[name]})"
         )
-    return {Kind.INTEGER: Kind.NUMBER, Kind.CODE: Kind.INTEGER}.get(kind, kind)
+    return {Kind.INTEGER: Kind.TARGET, Kind.CODE: Kind.INTEGER}.get(kind, kind)

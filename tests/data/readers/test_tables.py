@@ -279,6 +279,37 @@ def test_csv_of_other_numbers_than_at_its_beginning(tmp_path):
         together(from_parquet(path, target="y", format="csv"))
 
 
+@pytest.mark.parametrize("texts", ["+1.5 -0.3 +2", "1 0x1A 3", "1. .5 1e5"])
+def test_other_ways_to_write_numbers(tmp_path, texts):
+    path = tmp_path / "rows.csv"
+    path.write_text("y,x\n" + "".join(f"1,{text}\n" for text in texts.split()))
+    source = from_parquet(path, target="y", format="csv")
+    if "0x1A" in texts:
+        with pytest.raises(ValueError, match=r"row 1 .*: column 'x' has '0x1A', and held numbers"):
+            next(source.blocks(1000))
+    else:
+        assert next(source.blocks(1000)).X.ravel().tolist() == [float(one) for one in texts.split()]
+
+
+@pytest.mark.parametrize("word", ["oh", "1.5.", "1_000"])
+def test_a_word_among_integers_to_predict(tmp_path, word):
+    path = tmp_path / "rows.csv"
+    path.write_text("y,x\n" + " 1 ,2\n" * 60_000 + f"{word},1\n")
+    said = rf"row 60000 \(the first is 0\): column 'y' has {re.escape(repr(word))}, and held numbe"
+    with pytest.raises(ValueError, match=said):
+        list(from_parquet(path, target="y", format="csv").blocks(10**6))
+
+
+def test_integers_to_predict_stay_integers(written):
+    labels = np.array([2**53, 2**53 + 1, 5] * 3)
+    source = from_parquet(
+        written(pd.DataFrame({"x": 1.0, "y": labels})), "y", format=written.format
+    )
+    y = together(source)[1]
+    assert y.dtype == np.int64
+    np.testing.assert_array_equal(y, labels)
+
+
 def stray(word, n_numbers=60):
     """Numbers as text, and a word in row 40."""
     values = [f"{value / 8}" for value in range(n_numbers)]
