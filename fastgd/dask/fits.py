@@ -13,9 +13,9 @@ from fastgd.dask.crew import Crew
 from fastgd.dask.frames import shared_encoding, united
 from fastgd.dask.packing import unpacked
 from fastgd.dask.partitions import (
-    check_length,
     current_client,
     delayed_blocks,
+    gathered,
     grouped,
     require_dask,
 )
@@ -147,7 +147,11 @@ def surveyed(crew, columns, estimator, here, memory):
     rows.draw_sample(min(wanted, SAMPLE * memory, MOST_SAMPLE), SEED)
     rows.far = _far_columns(rows, moments[0]) if estimator.fit_intercept else None
     rows.moments = moments
-    beside = [_joined(found, k, here, first) for k in range(3)]
+    places = [one[0] for one in found]
+    beside = [
+        gathered(name, [unpacked(one[4][k]) for one in found], places, here, first)
+        for k, name in enumerate(BESIDE)
+    ]
     if beside[0] is None:
         raise ValueError("y is missing: fit needs targets, from sources of blocks as well")
     return Surveyed(rows, *beside)
@@ -187,23 +191,6 @@ def _check_alike(found):
 
 def _kind(n_features, sparse):
     return f"{n_features} {'sparse' if sparse else 'dense'} columns"
-
-
-def _joined(found, k, here, n_rows):
-    """Targets, weights or offsets of all blocks in one array, or None."""
-    name = BESIDE[k]
-    parts = [unpacked(one[4][k]) for one in found]
-    places = [one[0] for one, part in zip(found, parts, strict=True) if part is None]
-    if name in here:
-        if len(places) < len(parts):
-            raise ValueError(f"{name} is given, and the blocks bring their own")
-        check_length(here[name], name, n_rows)
-        return here[name]
-    if len(places) == len(parts):
-        return None
-    if places:
-        raise ValueError(f"{places[0]} has no {name}, other blocks have; all need it, or none")
-    return np.concatenate(parts)
 
 
 def _tell_rounds(estimator, rounds):

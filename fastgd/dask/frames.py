@@ -64,18 +64,24 @@ class Frame(Table):
 
 
 class FrameSource(BlockSource):
-    """A frame as a source of one block, for a model that keeps an encoding."""
+    """A frame as a source of one block, for a model that keeps an encoding, with y, weights and
+    offsets `beside` it.
+    """
 
-    def __init__(self, frame, place):
-        self.frame, self._place = frame, place
+    def __init__(self, frame, place, beside):
+        self.frame, self._place, self.beside = frame, place, beside
 
     def blocks(self, n_bytes):
         """The frame, encoded."""
-        yield Block(Frame(self.frame, self._place).encoded(self.encoding))
+        yield Block(Frame(self.frame, self._place).encoded(self.encoding), *self.beside)
+
+    def place(self, number, row):
+        """What errors call the block."""
+        return self._place
 
     def encoded_as(self, encoding):
         """The frame with the columns of a model."""
-        same = FrameSource(self.frame, self._place)
+        same = FrameSource(self.frame, self._place, self.beside)
         same.encoding = encoding
         return same
 

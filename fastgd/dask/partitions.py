@@ -5,6 +5,9 @@ import itertools
 
 import numpy as np
 
+from fastgd.data.check_parameters import refuse_masked
+from fastgd.objective.survey import joined
+
 # Blocks stay and are summed in groups of neighbours, so many at the most: as many workers can help.
 MOST_GROUPS = 1024
 
@@ -55,7 +58,10 @@ def delayed_blocks(X, **columns):
     from dask.delayed import delayed
 
     parts, heights = _parts_of(X, "X")
-    here = {name: np.asarray(one) for name, one in columns.items() if not _is_elsewhere(one)}
+    here = {name: one for name, one in columns.items() if not _is_elsewhere(one)}
+    for name, one in here.items():
+        refuse_masked(one, name)
+        here[name] = np.asarray(one)
     found = [
         _column_of(None if name in here else one, name, parts, heights)
         for name, one in columns.items()
@@ -71,6 +77,23 @@ def check_length(given, name, n_rows):
     """Raise ValueError where there is not one entry for each row."""
     if given.shape[:1] != (n_rows,):
         raise ValueError(f"{name} has shape {given.shape}, X has {n_rows} rows")
+
+
+def gathered(name, parts, places, here, n_rows):
+    """Targets, weights or offsets of all rows in one array: what is `here` of them, in memory, or
+    what the blocks at these `places` have; None where nobody has any.
+
+    Raises
+    ------
+    ValueError
+        Where only some blocks have any, or memory has them as well.
+    """
+    if name not in here:
+        return joined(name, parts, places)
+    if any(part is not None for part in parts):
+        raise ValueError(f"{name} is given, and the blocks bring their own")
+    check_length(here[name], name, n_rows)
+    return here[name]
 
 
 def grouped(blocks):

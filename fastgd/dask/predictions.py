@@ -4,11 +4,13 @@ import copy
 
 import numpy as np
 
-from fastgd.dask.partitions import check_length, delayed_blocks, require_dask
-from fastgd.dask.shard import as_features
+from fastgd.dask.partitions import delayed_blocks, gathered, require_dask
+from fastgd.dask.shard import BESIDE, as_features
+from fastgd.data.check_parameters import as_offset
 from fastgd.data.sources import BlockSource
 from fastgd.estimators.block_fits import read_predictions
 from fastgd.model_selection.base import PathSearch
+from fastgd.objective.survey import beside_of
 
 
 def predict(estimator, X, offset=None):
@@ -65,33 +67,31 @@ def score(estimator, X, y=None, sample_weight=None, offset=None):
     found = [one for one in found if one is not None]
     if not found:
         raise ValueError("the blocks have no rows; at least one is needed")
-    scores, *beside = (_joined([one[k] for one in found]) for k in range(4))
-    for k, name in enumerate(("y", "sample_weight", "offset")):
-        if name in here:
-            check_length(here[name], name, scores.shape[0])
-            beside[k] = here[name]
-    if beside[0] is None:
+    places, linear, *beside = zip(*found, strict=True)
+    scores = np.concatenate(linear)
+    y, weights, offset = (
+        gathered(name, parts, places, here, scores.shape[0])
+        for name, parts in zip(BESIDE, beside, strict=True)
+    )
+    if y is None:
         raise ValueError("y is missing: score needs targets")
-    return estimator._score_of(scores, *beside)
-
-
-def _joined(parts):
-    return None if any(part is None for part in parts) else np.concatenate(parts)
+    if offset is not None:
+        offset = as_offset(offset, scores.shape[0])
+    return estimator._score_of(scores, y, weights, offset)
 
 
 def _linear_of(estimator, block, place):
-    """X @ coef + intercept of a block, and what belongs to its rows."""
+    """Where a block is, X @ coef + intercept, and what belongs to its rows."""
     X, *beside = block
     if not isinstance(X, BlockSource) and X.shape[0] == 0:
         return None
-    X = as_features(X, place, getattr(estimator, "_encoding", None))
+    X = as_features(X, place, getattr(estimator, "_encoding", None), beside)
     if isinstance(X, BlockSource):
-        found = read_predictions(estimator, X)
-        own = found.y, found.sample_weight, found.offset
-        return found.linear, *(
-            given if one is None else one for one, given in zip(own, beside, strict=True)
-        )
-    return estimator._linear(X), *beside
+        return place, *read_predictions(estimator, X)
+    beside = [
+        beside_of(one, name, place, X.shape[0]) for name, one in zip(BESIDE, beside, strict=True)
+    ]
+    return place, estimator._linear(X), *beside
 
 
 def _lazily(estimator, method, X, offset):
@@ -120,8 +120,9 @@ def _of_block(estimator, method, block, example, place):
     X, offset = block
     if hasattr(X, "shape") and X.shape[0] == 0:
         return example
-    X = as_features(X, place, getattr(estimator, "_encoding", None))
-    return getattr(estimator, method)(X, **({} if offset is None else {"offset": offset}))
+    X = as_features(X, place, getattr(estimator, "_encoding", None), (None, None, offset))
+    own = offset is None or isinstance(X, BlockSource)
+    return getattr(estimator, method)(X, **({} if own else {"offset": offset}))
 
 
 def _empty_of(estimator, method):

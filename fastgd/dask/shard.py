@@ -10,7 +10,8 @@ from fastgd.dask.frames import Frame, FrameSource, is_frame
 from fastgd.dask.packing import packed, unpacked
 from fastgd.dask.tree import folded
 from fastgd.data.block_rows import added_in_order, facts_of
-from fastgd.data.check_X import as_rows
+from fastgd.data.check_parameters import refuse_masked
+from fastgd.data.check_X import as_rows, check_structure
 from fastgd.data.far_columns import read_from
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import WeightedSamples
@@ -185,19 +186,32 @@ def _loaded(place, given, encoding):
 def _read(place, given, encoding):
     X, *beside = given
     if isinstance(X, BlockSource):
-        if any(one is not None for one in beside):
-            raise ValueError(f"{place} is a source, which brings its own y, weights and offsets")
+        _refuse_beside(place, beside)
         for k, block in enumerate(X.encoded_as(encoding).blocks(BLOCK)):
             yield f"piece {k} of {place}", block.X, block[1:]
     elif is_frame(X):
         if len(X):
             yield place, Frame(X, place).encoded(encoding), beside
     else:
-        yield place, as_array(X), beside
+        yield place, as_array(X, place), beside
 
 
-def as_array(X):
-    """An array, or CSR of a sparse block of SciPy or another library."""
+def _refuse_beside(place, beside):
+    """Raise ValueError where anything is given beside a source."""
+    if any(one is not None for one in beside):
+        raise ValueError(f"{place} is a source, which brings its own y, weights and offsets")
+
+
+def as_array(X, place):
+    """An array, or CSR of a sparse block of SciPy or another library.
+
+    Raises
+    ------
+    ValueError
+        For masked values, and a structure that SciPy would follow out of bounds.
+    """
+    refuse_masked(X, f"{place}: X")
+    check_structure(X, f"{place}: X")
     if sp.issparse(X):
         return sp.csr_array(X)
     if hasattr(X, "tocsr"):
@@ -205,10 +219,13 @@ def as_array(X):
     return np.ascontiguousarray(X)
 
 
-def as_features(X, place, encoding):
-    """A block in a form that a model predicts from: a frame by the encoding that it keeps."""
+def as_features(X, place, encoding, beside):
+    """A block in a form that a model predicts from: a frame by the encoding that it keeps, as a
+    source that brings what is `beside` it.
+    """
     if isinstance(X, BlockSource):
+        _refuse_beside(place, beside)
         return X
     if is_frame(X):
-        return X if encoding is None else FrameSource(X, place)
-    return as_array(X)
+        return X if encoding is None else FrameSource(X, place, beside)
+    return as_array(X, place)

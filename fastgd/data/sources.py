@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from fastgd.data.check_parameters import refuse_masked
+from fastgd.data.check_X import check_structure
 from fastgd.runtime.public import public
 
 
@@ -76,9 +78,12 @@ class _Chunks(BlockSource):
 
     def __init__(self, factory):
         self.factory = factory
+        # (number of the chunk, its first row) of each piece of the last reading.
+        self._pieces: list[tuple[int, int]] = []
 
     def blocks(self, n_bytes):
         """The chunks, those that are larger cut into pieces."""
+        self._pieces = read = []
         chunks = self.factory()
         if not isinstance(chunks, Iterable):
             raise ValueError(
@@ -86,7 +91,14 @@ class _Chunks(BlockSource):
                 f"{type(chunks).__name__}"
             )
         for number, chunk in enumerate(chunks):
-            yield from _pieces(_block_of(chunk, number), n_bytes)
+            for first, piece in _pieces(_block_of(chunk, number), n_bytes):
+                read.append((number, first))
+                yield piece
+
+    def place(self, number, row):
+        """Chunk and row."""
+        chunk, first = self._pieces[number]
+        return f"row {first + row} of chunk {chunk}"
 
 
 def from_chunks(factory: Callable[[], Iterable[Any]]) -> BlockSource:
@@ -149,9 +161,7 @@ class ArraySource(BlockSource):
         step = max(int(n_bytes // max(X.shape[1] * max(X.itemsize, 8), 1)), 1)
         for first in range(0, X.shape[0], step):
             own = slice(first, first + step)
-            yield Block(
-                _numbers(np.array(X[own])), *(None if one is None else one[own] for one in beside)
-            )
+            yield Block(np.array(X[own]), *(None if one is None else one[own] for one in beside))
 
 
 def _block_of(chunk, number):
@@ -162,17 +172,20 @@ def _block_of(chunk, number):
             f"chunk {number} has {len(given)} parts; a chunk is (X, y), (X, y, sample_weight) or "
             "(X, y, sample_weight, offset)"
         )
+    for name, one in zip(Block._fields, given, strict=False):
+        refuse_masked(one, f"chunk {number}: {name}")
     X, *beside = given
     if sp.issparse(X):
+        check_structure(X, f"chunk {number}: X")  # before SciPy follows it
         X = sp.csr_array(X)
     else:
-        X = _numbers(X)
+        X = np.asarray(X)
         if X.ndim != 2:
             raise ValueError(
                 f"chunk {number}: X must have two dimensions, rows and columns, got shape {X.shape}"
             )
     found = [None if one is None else np.asarray(one) for one in beside]
-    for name, one in zip(("y", "sample_weight", "offset"), found, strict=False):
+    for name, one in zip(Block._fields[1:], found, strict=False):
         if one is not None and one.shape[:1] != X.shape[:1]:
             raise ValueError(
                 f"chunk {number}: {name} has shape {one.shape}, X has {X.shape[0]} rows"
@@ -180,22 +193,17 @@ def _block_of(chunk, number):
     return Block(X, *found)
 
 
-def _numbers(X):
-    """As an array of floats."""
-    table = np.asarray(X)
-    return table if table.dtype in (np.float64, np.float32) else table.astype(np.float64)
-
-
 def _pieces(block, n_bytes):
-    """The block, or pieces of it that are not larger than that."""
+    """The block, or pieces of it that are not larger than that, with their first rows."""
     X, *beside = block
     n = X.shape[0]
-    size = 12 * X.nnz + 8 * n if sp.issparse(X) else X.nbytes
+    # What is read as float64 counts as that.
+    size = 12 * X.nnz + 8 * n if sp.issparse(X) else X.size * (4 if X.dtype == np.float32 else 8)
     count = max(-(-size // n_bytes), 1)
     if count == 1:
-        yield block
+        yield 0, block
         return
     step = max(-(-n // count), 1)
     for first in range(0, n, step):
         own = slice(first, first + step)
-        yield Block(X[own], *(None if one is None else one[own] for one in beside))
+        yield first, Block(X[own], *(None if one is None else one[own] for one in beside))

@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastgd.data.block_rows import block_bytes, checked_blocks, memory_of
+from fastgd.data.check_parameters import as_offset
 from fastgd.data.sources import ArraySource, BlockSource
-from fastgd.objective.survey import Surveyed, joined, survey
+from fastgd.objective.survey import Surveyed, beside_of, joined, survey
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import count_threads
 
@@ -105,22 +106,29 @@ def read_predictions(estimator, source) -> Read:
     Raises
     ------
     ValueError
-        Where the source has other columns than those that were fitted.
+        Where the source has other columns than those that were fitted, and for offsets that are
+        not one finite number for each row.
     """
     check_is_fitted(estimator)
     source = source.encoded_as(getattr(estimator, "_encoding", None))
     beside: dict[str, list] = {"y": [], "sample_weight": [], "offset": []}
     linear: list[np.ndarray] = []
+    places: list[str] = []
     n_bytes = block_bytes(memory_of(estimator.memory))
     for block, rows in checked_blocks(source, n_bytes):
         if not linear:
             _check_columns(estimator, source, rows.shape()[1])
         linear.append(estimator._linear_of(rows.matrix() if rows.sparse else rows.values))
+        places.append(source.place(len(places), 0))
         for name, parts in beside.items():
-            parts.append(getattr(block, name))
+            parts.append(beside_of(getattr(block, name), name, places[-1], rows.shape()[0]))
     if not linear:
         raise ValueError("the source has no rows; at least one is needed")
-    return Read(np.concatenate(linear), *(joined(source, *pair) for pair in beside.items()))
+    scores = np.concatenate(linear)
+    y, weights, offset = (joined(*pair, places) for pair in beside.items())
+    if offset is not None:
+        offset = as_offset(offset, len(scores))
+    return Read(scores, y, weights, offset)
 
 
 def _check_columns(estimator, source, n_features):

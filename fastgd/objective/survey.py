@@ -13,6 +13,7 @@ from fastgd.data.block_rows import (
     checked_blocks,
     facts_of,
 )
+from fastgd.data.check_parameters import refuse_masked
 from fastgd.data.check_X import as_rows
 from fastgd.data.far_columns import FarColumns
 from fastgd.data.readers.pages import empty
@@ -60,14 +61,15 @@ def survey(source, memory, n_threads=1, shift=False):
     n_bytes = block_bytes(memory)
     sample, far = _Sample(SAMPLE * memory), FarColumns()
     facts: list = []
+    places: list[str] = []
     moments: Any = None
     beside: dict[str, list] = {"y": [], "sample_weight": [], "offset": []}
     dtype, first, sparse = np.dtype(np.float32), 0, False
     for block, rows in checked_blocks(source, n_bytes):
         facts.append(facts_of(rows, first))
-        place = source.place(len(facts) - 1, 0)
+        places.append(source.place(len(places), 0))
         for name, found in beside.items():
-            found.append(beside_of(getattr(block, name), name, place, rows.shape()[0]))
+            found.append(beside_of(getattr(block, name), name, places[-1], rows.shape()[0]))
         moments = moments_of_block(rows, facts[-1], n_threads, moments)
         if shift:
             far.add(rows)
@@ -83,7 +85,7 @@ def survey(source, memory, n_threads=1, shift=False):
     found = BlockRows(source, n_bytes, facts, d, sparse, dtype, lengths, kept, chosen)
     found.moments = moments
     found.far = far.centers(d) if shift else None
-    return Surveyed(found, *(joined(source, name, parts) for name, parts in beside.items()))
+    return Surveyed(found, *(joined(*pair, places) for pair in beside.items()))
 
 
 def moments_of_block(rows, facts, n_threads, before=None):
@@ -103,10 +105,11 @@ def beside_of(given, name, place, n_rows):
     Raises
     ------
     ValueError
-        Where there are not as many as rows.
+        Where there are not as many as rows, and for masked values.
     """
     if given is None:
         return None
+    refuse_masked(given, f"{place}: {name}")
     values = np.asarray(given)
     if values.shape[:1] != (n_rows,):
         raise ValueError(f"{place}: {name} has shape {values.shape}, X has {n_rows} rows")
@@ -119,19 +122,19 @@ def beside_of(given, name, place, n_rows):
     return kept
 
 
-def joined(source, name, parts):
+def joined(name, parts, places):
     """What the blocks have of one number for each row, in one array; None where none has any.
 
     Raises
     ------
     ValueError
-        Where some have, and some have not.
+        Where some have, and some have not; `places` are those of the blocks, in words.
     """
     there = [part is not None for part in parts]
     if not any(there):
         return None
     if not all(there):
-        place = source.place(there.index(False), 0)
+        place = places[there.index(False)]
         raise ValueError(f"{place} has no {name}, other blocks have; all need it, or none")
     return np.concatenate(parts)
 

@@ -71,6 +71,23 @@ def test_columns_are_those_of_a_file(client, tmp_path):
     np.testing.assert_array_equal(found, model.predict(source)[: found.size])
 
 
+def test_offsets_come_with_frames(client, tmp_path):
+    frame = table().assign(exposure=np.linspace(-1.0, 1.0, N))
+    frame.to_parquet(tmp_path / "table.parquet")
+    source = fastgd.from_parquet(
+        tmp_path / "table.parquet", target="price", weight="age", offset="exposure"
+    )
+    model = GDRegressor().fit(source)
+    blocks = dd.from_pandas(frame, npartitions=3)
+    found = fastgd.dask.predict(model, blocks, offset=blocks["exposure"])
+    np.testing.assert_array_equal(found.compute(), model.predict(source))
+    given = blocks["price"], blocks["age"], blocks["exposure"]
+    assert fastgd.dask.score(model, blocks, *given) == pytest.approx(model.score(source))
+    short = [delayed(frame["exposure"][:own]) for own in (67, 66, 60)]
+    with pytest.raises(ValueError, match=r"block 2: offset has shape \(60,\), X has 66 rows"):
+        fastgd.dask.predict(model, blocks, offset=short).compute()
+
+
 @pytest.mark.parametrize("error", [FileNotFoundError, TimeoutError])
 def test_an_error_of_a_block_is_no_lost_worker(client, error):
     def broken(when):
@@ -84,6 +101,22 @@ def test_an_error_of_a_block_is_no_lost_worker(client, error):
     for when in ("before", "reading"):
         with pytest.raises(error, match="a block's own"):
             fastgd.dask.fit(GDRegressor(), [delayed(broken)(when)])
+
+
+def test_masked_blocks_are_refused_by_name(client):
+    X, y = np.arange(40.0).reshape(20, 2), np.arange(20.0)
+    hidden = np.ma.masked_equal(X, 30.0)
+    model = GDRegressor().fit(X, y)
+    parts = [delayed(X[:10]), delayed(hidden[10:])]
+    with pytest.raises(ValueError, match="block 1: X has masked values"):
+        fastgd.dask.fit(GDRegressor(), parts, y)
+    with pytest.raises(ValueError, match="block 1: X has masked values"):
+        fastgd.dask.predict(model, parts).compute()
+    parts = [delayed(X[:10]), delayed(X[10:])]
+    with pytest.raises(ValueError, match="block 0: y has masked values"):
+        fastgd.dask.fit(GDRegressor(), parts, [delayed(hidden[:, 0][10:]), delayed(y[10:])])
+    with pytest.raises(ValueError, match="y has masked values"):
+        fastgd.dask.fit(GDRegressor(), parts, hidden[:, 0])
 
 
 def test_delayed_frames_of_numbers(client):

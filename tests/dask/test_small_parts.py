@@ -2,13 +2,19 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 pytest.importorskip("distributed")
 
+import dask
+from dask import delayed
+
+import fastgd.dask
+from fastgd import GDRegressor, from_chunks
 from fastgd.dask import partitions
 from fastgd.dask.fits import _far_columns
 from fastgd.dask.packing import packed, unpacked
-from fastgd.dask.shard import Shard
+from fastgd.dask.shard import Shard, as_array
 from fastgd.dask.tree import folded
 from fastgd.data.check_X import as_rows
 
@@ -93,3 +99,27 @@ def test_blocks_of_arrays_are_read_and_told_of_by_one_call():
     assert sorted(told) == sorted(again) == [0, 1]
     assert [told[number][0][1].stored for number in (0, 1)] == [6, 6]
     assert shard.groups == {}
+
+
+@pytest.mark.parametrize("name", ["sample_weight", "offset"])
+def test_what_only_some_sources_bring_is_missing_in_a_score(name):
+    X, y = np.arange(12.0).reshape(6, 2), np.arange(6.0)
+    model = GDRegressor().fit(X, y)
+    beside = (np.ones(6),) if name == "sample_weight" else (None, np.ones(6))
+    bare, rich = from_chunks(lambda: [(X, y)]), from_chunks(lambda: [(X, y, *beside)])
+    with dask.config.set(scheduler="synchronous"):
+        with pytest.raises(ValueError, match=f"block 1 has no {name}, other blocks have"):
+            fastgd.dask.score(model, [delayed(rich), delayed(bare)])
+        with pytest.raises(ValueError, match="block 0 is a source, which brings its own"):
+            fastgd.dask.score(model, [delayed(bare)], [delayed(y)])
+        with pytest.raises(ValueError, match="block 1: y has shape"):
+            fastgd.dask.score(model, [delayed(X), delayed(X)], [delayed(y), delayed(y[:4])])
+        with pytest.raises(ValueError, match=r"offset must have shape \(6,\)"):
+            fastgd.dask.score(model, [delayed(X)], y, offset=np.ones((6, 1)))
+
+
+def test_a_sparse_block_that_points_out_of_bounds_is_refused_before_it_is_read():
+    table = sp.coo_matrix(np.ones((4, 3)))
+    table.row[5] = 2**28
+    with pytest.raises(ValueError, match=r"block 7: X.coords\[0\] has indices from 0 to 2684"):
+        as_array(table, "block 7")
