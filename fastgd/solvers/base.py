@@ -236,8 +236,13 @@ class Solver:
         other, beside arrays as long as there are rows; or nothing but sums over the rows, which may
         be anywhere.
     objective : Objective
+    made_with : tuple of str
+        Which of the `Options` it is made with.
     Memory : type
         What a state's `memory` is: a dataclass whose defaults mean that nothing is known yet.
+    forgets : bool
+        Whether a run that goes on forgets what it remembers where F at its point is not what it
+        was, for that is another F.
     own_steps : bool
         Whether the solver chooses its own steps; if so the best point seen is the answer, and a
         diverging step is retreated from.
@@ -292,7 +297,9 @@ class Solver:
     (array([1., 0.]), False)
     """
 
+    made_with: tuple[str, ...] = ()
     Memory: type = NoMemory
+    forgets = False
     name = ""
     form = ""
     batch_sizes: tuple[int | str, ...] = ("full",)
@@ -356,7 +363,7 @@ class Solver:
     @classmethod
     def make(cls, objective, options):
         """A solver for this objective."""
-        return cls(objective)
+        return cls(objective, **{name: getattr(options, name) for name in cls.made_with})
 
     @property
     def kind(self):
@@ -390,8 +397,21 @@ class Solver:
 
     def _resume(self, state):
         """Compute what an iteration needs, and forget what is not of this objective."""
+        known = state.value
+        self._look(state)
+        if self.forgets and known is not None and known != state.value:
+            state.forget()
+
+    def _look(self, state):
+        """Know value and gradient at the point, and what else an iteration needs of the rows."""
         if self.free_answers:
             state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
+
+    def _begin_anew(self, state, point):
+        """Be at a point of which nothing is known."""
+        state.forget()
+        state.point = np.array(point, dtype=np.float64)
+        self._look(state)
 
     def advance(self, state):
         """Move the state by one iteration."""

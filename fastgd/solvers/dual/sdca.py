@@ -189,6 +189,7 @@ class Sdca(Solver):
     """
 
     reads = "blocks"
+    made_with = "seed", "shuffle"
     Memory = SdcaMemory
     name = "sdca"
     judged_by = "bound"
@@ -246,11 +247,6 @@ class Sdca(Solver):
     def beside_passes(cls, objective):
         """What a visit in random order to as many rows as a pass reads takes longer."""
         return visit_cost(objective) - 1.0
-
-    @classmethod
-    def make(cls, objective, options):
-        """With the seed of its orders of rows."""
-        return cls(objective, options.seed, shuffle=options.shuffle)
 
     def __init__(self, objective, seed, *, shuffle=True):
         reason = self.refusal(objective)

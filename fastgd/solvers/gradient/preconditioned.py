@@ -30,20 +30,19 @@ class ScaledSolver(Solver):
     """Full-batch solver on u with v = T u (see `fastgd.solvers.gradient.preconditioner`)."""
 
     Memory: type = ScaledMemory
+    forgets = True
 
     def __init__(self, objective):
         super().__init__(objective)
         self.coordinates = choose_coordinates(objective)
 
     def _resume(self, state):
-        """Keep what is remembered if coordinates and value are those of the earlier run, else
-        start from its point.
+        """Keep what is remembered if coordinates, too, are those of the earlier run, else start
+        from its point.
         """
-        value = state.value
         super()._resume(state)
         mark = self.coordinates.mark
-        known = state.memory.mark is not None and np.array_equal(state.memory.mark, mark)
-        if value != state.value or not known:
+        if state.memory.mark is None or not np.array_equal(state.memory.mark, mark):
             state.forget()
             state.memory.mark = mark
             state.memory.u = self.coordinates.from_user(state.point)

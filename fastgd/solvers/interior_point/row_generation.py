@@ -98,6 +98,7 @@ class RowGeneration(Solver):
     """
 
     reads = "sums"
+    made_with = ("tol",)
     Memory = RowGenerationMemory
     name = "newton"
     second_order = True
@@ -127,11 +128,6 @@ class RowGeneration(Solver):
         )
         return Forecast(passes, reason)
 
-    @classmethod
-    def make(cls, objective, options):
-        """For the tolerance of the run."""
-        return cls(objective, options.tol)
-
     def __init__(self, objective, tol=0.0):
         super().__init__(objective)
         self.tol = tol
@@ -148,7 +144,7 @@ class RowGeneration(Solver):
             enough = unknown(memory.share) * abs(some.value(state.point))
             state.point = _minimum(some, state.point, enough)[0]
         memory.lower = -np.inf
-        memory.total = self._look(state, state.point)
+        memory.total = self._look_at(state, state.point)
 
     def advance(self, state):
         """The minimum for the rows that were taken, and a look at all rows there: one pass, or two
@@ -167,7 +163,7 @@ class RowGeneration(Solver):
         kept = state.value, state.gradient
         state.iteration, state.updates = state.iteration + 1, state.updates + 1
         memory.share = ahead
-        total = self._look(state, point)
+        total = self._look_at(state, point)
         if total < memory.total:
             memory.total, state.point = total, point
             if memory.gap <= max(SLOW * gap, enough) or not exact:
@@ -179,7 +175,7 @@ class RowGeneration(Solver):
         memory.share = min(WIDER * share, 1.0)
         state.done = memory.idle >= MOST_IDLE
         if not state.done:
-            self._look(state, state.point)
+            self._look_at(state, state.point)
 
     def progress(self, state):
         """What the objective of the rows that were taken proves, and the gap to F."""
@@ -188,9 +184,9 @@ class RowGeneration(Solver):
 
     def recall(self, state, beside):
         """Take the rows once more."""
-        self._look(state, state.point)
+        self._look_at(state, state.point)
 
-    def _look(self, state, point):
+    def _look_at(self, state, point):
         """F at a point; the state gets the value and the gradient of its smooth part, and the rows
         that are near a kink there are taken: one pass.
         """

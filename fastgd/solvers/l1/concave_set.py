@@ -75,6 +75,7 @@ class ConcaveSet(Solver):
     """
 
     Memory = ConcaveSetMemory
+    forgets = True
     name = "newton"
     second_order = True
     form = "on a working set of columns"
@@ -101,15 +102,6 @@ class ConcaveSet(Solver):
         self._pieces = objective.term.pieces()
         self._rows: Any = None
         self._point: Any = None
-
-    def _resume(self, state):
-        """Evaluate the point; what is remembered holds where its value is that of the earlier
-        run.
-        """
-        known = state.value
-        self._look(state)
-        if known != state.value:
-            state.forget()
 
     def beside(self, state):
         """What the rows are at the point."""

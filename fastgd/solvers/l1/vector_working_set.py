@@ -163,7 +163,9 @@ class VectorWorkingSet(Solver):
     [[-1.44, 0.0, 1.44], [0.36, 0.0, -0.36]]
     """
 
+    made_with = ("seed",)
     Memory = VectorWorkingSetMemory
+    forgets = True
     name = "newton"
     second_order = True
 
@@ -189,11 +191,6 @@ class VectorWorkingSet(Solver):
         )
         return Forecast(TYPICAL_PASSES, reason, last=not objective.convex)
 
-    @classmethod
-    def make(cls, objective, options):
-        """With the seed of its orders."""
-        return cls(objective, options.seed)
-
     def __init__(self, objective, seed=0):
         super().__init__(objective)
         self.seed, self._all = seed, Part(objective)
@@ -203,13 +200,9 @@ class VectorWorkingSet(Solver):
         self._point: Any = None
 
     def _resume(self, state):
-        """Evaluate the point; what is remembered holds where its value is that of the earlier
-        run.
-        """
-        known, self._part = state.value, None
-        self._look(state)
-        if known is not None and known != state.value:
-            state.forget()
+        """Evaluate the point, in the columns of no earlier run."""
+        self._part = None
+        super()._resume(state)
 
     def beside(self, state):
         """What the rows are at the point, and what is known of the columns at hand."""
@@ -230,9 +223,7 @@ class VectorWorkingSet(Solver):
 
     def retreat(self, state, safe_point):
         """Begin anew from `safe_point`."""
-        state.forget()
-        state.point = np.array(safe_point, dtype=np.float64)
-        self._look(state)
+        self._begin_anew(state, safe_point)
         return True
 
     def advance(self, state):

@@ -171,7 +171,9 @@ class WorkingSet(Solver):
     [0.8, 0.0, 0.3]
     """
 
+    made_with = "seed", "tol"
     Memory = WorkingSetMemory
+    forgets = True
     name = "newton"
     second_order = True
     judged_by = "falls"
@@ -199,11 +201,6 @@ class WorkingSet(Solver):
         """The matrix of the set, where it is told by that."""
         return matrix_of_set(objective) if is_crowded(objective) else 0.0
 
-    @classmethod
-    def make(cls, objective, options):
-        """With the seed of its samples, and what it has to prove."""
-        return cls(objective, options.seed, tol=options.tol)
-
     def __init__(self, objective, seed=0, sampling=True, tol=0.0):
         super().__init__(objective)
         self.tol, self._lower = tol, -np.inf
@@ -215,20 +212,11 @@ class WorkingSet(Solver):
         self._columns: Any = None
 
     def _resume(self, state):
-        """Evaluate the point; what is remembered holds where its value is that of the earlier
-        run.
-        """
-        known = state.value
+        """Evaluate the point, unless the first iteration moves away without a look at all rows."""
         self._columns, self._lower = None, -np.inf
-        if (
-            state.iteration == 0
-            and self.sampling
-            and not state.point[: self.objective.n_features].any()
-        ):
-            return  # the first iteration moves away without a look at all rows
-        self._look(state)
-        if known != state.value:
-            state.forget()
+        at_zero = not state.point[: self.objective.n_features].any()
+        if not (state.iteration == 0 and self.sampling and at_zero):
+            super()._resume(state)
 
     def beside(self, state):
         """What the rows are at the point, and curvatures of columns."""

@@ -147,7 +147,9 @@ class Newton(Solver):
     """
 
     reads = "sums"
+    made_with = ("tol",)
     Memory = NewtonMemory
+    forgets = True
     name = "newton"
     second_order = True
     batch_sizes = ("full", "growing")
@@ -176,11 +178,6 @@ class Newton(Solver):
         last = not (steps_curve(F.loss) and F.term.certified)
         return Forecast(passes, reason, last, sure=True)
 
-    @classmethod
-    def make(cls, objective, options):
-        """For the tolerance of the run."""
-        return cls(objective, options.tol)
-
     def __init__(self, objective, tol=0.0):
         super().__init__(objective)
         self.tol = tol
@@ -193,20 +190,18 @@ class Newton(Solver):
         self._followed = None
 
     def _resume(self, state):
-        """Evaluate the point; what was remembered of the curvature holds for the same objective
-        only.
-        """
-        known, memory = state.value, state.memory
+        """Know the curvature of each row, too; it has a floor where none is remembered."""
         self._allocate()
-        floor = memory.curvature_floor
+        floor = state.memory.curvature_floor
         if floor is None:
-            floor = self.objective.loss.curvature_bound
-        state.value, state.gradient = self.objective.smooth_and_gradient(
-            state.point, self._curvatures, floor
-        )
-        if known is not None and known != state.value:
-            state.forget()
+            floor = state.memory.curvature_floor = self.objective.loss.curvature_bound
+        super()._resume(state)
         state.memory.curvature_floor = floor
+
+    def _look(self, state):
+        state.value, state.gradient = self.objective.smooth_and_gradient(
+            state.point, self._curvatures, state.memory.curvature_floor
+        )
 
     def _allocate(self):
         """Arrays as long as there are rows; a solver that waits for samples to be done has none,

@@ -81,7 +81,9 @@ class ProximalNewton(Solver):
     """
 
     reads = "sums"
+    made_with = ("tol",)
     Memory = ProximalNewtonMemory
+    forgets = True
     name = "newton"
     second_order = True
     form = "by proximal steps"
@@ -124,11 +126,6 @@ class ProximalNewton(Solver):
         )
         return Forecast(passes, reason, last=not F.loss.convex)
 
-    @classmethod
-    def make(cls, objective, options):
-        """For the tolerance of the run."""
-        return cls(objective, options.tol)
-
     def __init__(self, objective, tol=0.0):
         super().__init__(objective)
         self.tol = tol
@@ -136,18 +133,21 @@ class ProximalNewton(Solver):
         self._curvatures = self._spare = np.empty(0)
 
     def _resume(self, state):
-        """Evaluate the point; what was remembered of the curvature holds for the same objective
-        only.
-        """
-        F, known = self.objective, state.value
+        """Know the curvature of each row, too; it has a floor where none is remembered."""
+        F = self.objective
         if self._spare.size == 0 and F.rows.in_memory:
             self._curvatures, self._spare = (np.zeros(F.n_samples) for _ in range(2))
         state.point = F.allowed(state.point)
-        floor = F.loss.curvature_bound if state.memory.floor is None else state.memory.floor
-        state.value, state.gradient = F.smooth_and_gradient(state.point, self._curvatures, floor)
-        if known is not None and known != state.value:
-            state.forget()
+        floor = state.memory.floor
+        if floor is None:
+            floor = state.memory.floor = F.loss.curvature_bound
+        super()._resume(state)
         state.memory.floor = floor
+
+    def _look(self, state):
+        state.value, state.gradient = self.objective.smooth_and_gradient(
+            state.point, self._curvatures, state.memory.floor
+        )
 
     def advance(self, state):
         """One step: a matrix, and a pass for each trial."""

@@ -181,7 +181,7 @@ class RowSpan(Solver):
             return
         state.forget()
         state.solver = self
-        self._begin(state)
+        self._look(state)
 
     def recall(self, state, beside):
         """Locate the point of the state, where it is asked for."""
@@ -298,14 +298,13 @@ class RowSpan(Solver):
         plan goes on.
         """
         n_retreats = state.memory.n_retreats + 1
-        state.forget()
-        state.point = np.array(safe_point, dtype=np.float64)
-        self._begin(state)
+        self._begin_anew(state, safe_point)
         state.memory.n_retreats = n_retreats
         state.done = n_retreats >= MOST_BEGINNINGS
         return True
 
-    def _begin(self, state):
+    def _look(self, state):
+        """Value and gradient at the point, from which directions begin anew."""
         coef, intercept = self.objective.split(state.point)
         memory = state.memory
         memory.moves, memory.images = self._allocated(np.ascontiguousarray(coef).ravel(), memory)

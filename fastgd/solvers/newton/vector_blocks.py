@@ -109,7 +109,9 @@ class BlockNewton(Solver):
     """
 
     reads = "sums"
+    made_with = ("tol",)
     Memory = BlockMemory
+    forgets = True
     name = "newton"
     second_order = True
     batch_sizes = ("full", "growing")
@@ -147,23 +149,11 @@ class BlockNewton(Solver):
         )
         return Forecast(passes, reason, last=not (F.convex and F.elastic))
 
-    @classmethod
-    def make(cls, objective, options):
-        """For the tolerance of the run."""
-        return cls(objective, options.tol)
-
     def __init__(self, objective, tol=0.0):
         super().__init__(objective)
         self.tol = tol
         self.refresh_cost = refresh_cost(objective)
         self._inverses: tuple = (None, None)  # of which blocks, and these of them
-
-    def _resume(self, state):
-        """Evaluate the point; a preconditioner holds for the same objective only."""
-        known = state.value
-        state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
-        if known is not None and known != state.value:
-            state.forget()
 
     def hand_over(self, memory):
         """The preconditioner, to be formed anew soon."""
@@ -229,9 +219,7 @@ class BlockNewton(Solver):
 
     def retreat(self, state, safe_point):
         """Begin anew from `safe_point`."""
-        state.forget()
-        state.point = np.array(safe_point, dtype=np.float64)
-        self._resume(state)
+        self._begin_anew(state, safe_point)
         return True
 
     def _precondition(self, blocks, gradient):
