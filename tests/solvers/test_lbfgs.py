@@ -13,7 +13,8 @@ from fastgd.losses.base import Loss, VectorLoss
 from fastgd.losses.classification import LogLoss, SquaredHinge
 from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.objective import Objective
-from fastgd.solvers.gradient.lbfgs import LBFGS, two_loops
+from fastgd.solvers.gradient.lbfgs import LBFGS
+from fastgd.solvers.quasi_newton import two_loops
 from support.problems import Quartic, iterations, objective, started
 from support.twins import members, sparse_problem, with_jit
 

@@ -1,14 +1,9 @@
 """Limited-memory BFGS on all rows, in coordinates of about unit curvature, with a weak Wolfe line
 search.
 
-With s_k = u_{k+1} - u_k, y_k = g_{k+1} - g_k of the last iterations the direction is -H g, where H
-starts as (s'y / y'y) I and each pair adds
-
-    H <- (I - s y' / s'y) H (I - y s' / s'y) + s s' / s'y
-
-applied by two loops over the pairs, never formed (Nocedal, 1980; Nocedal and Wright, 2006,
-algorithm 7.4).  Of the steps of the line search 1 is tried first and nearly always does.  Pairs
-along which F is not convex are left out.
+The direction is -H g, where H follows from the steps and changes of the gradient of the last
+iterations (`fastgd.solvers.quasi_newton`; Liu and Nocedal, 1989).  Of the steps of the line search
+1 is tried first and nearly always does.  Pairs along which F is not convex are left out.
 """
 
 from dataclasses import dataclass, field
@@ -27,11 +22,10 @@ from fastgd.solvers.krylov_iterations import (
     proof_cost,
 )
 from fastgd.solvers.line_search import weak_wolfe
+from fastgd.solvers.quasi_newton import is_curved, two_loops
+from fastgd.solvers.rounding_left import Falls, notice_rounding
 
 MEMORY = 10
-# A pair counts where s'y is more than this share of |s| |y|: with less its H would be all rounding.
-LEAST_CURVATURE = 1e-10
-IDLE_ITERATIONS = 4
 # Passes around the iterations, for the proof and what a line search halves: 2 to 3 for a squared
 # loss, 6 to 13 for others.
 AROUND = 8.0
@@ -39,22 +33,6 @@ AROUND_SQUARES = 3.0
 # ns a column that an iteration takes beside its passes, with ten pairs: texts of 20,000 and 100,000
 # columns.
 VECTORS = 35.0
-
-
-@dataclass
-class Falls:
-    """What `notice_rounding` remembers; memories of solvers that call it derive from this.
-
-    Attributes
-    ----------
-    idle : int
-        Iterations in a row in which neither F fell nor the gradient got shorter.
-    shortest : float
-        Least squared length of a gradient so far.
-    """
-
-    idle: int = 0
-    shortest: float = np.inf
 
 
 @dataclass
@@ -142,7 +120,7 @@ class LBFGS(ScaledSolver):
             s, y = u - memory.u, self.coordinates.gradient(gradient) - g
             notice_rounding(state, state.value, smooth, y + g)
             self.move(state, u, v, smooth, gradient)
-            if float(s @ y) > LEAST_CURVATURE * np.sqrt(float(s @ s) * float(y @ y)):
+            if is_curved(s, y):
                 pairs = [*pairs, (s, y)][-self.pairs :]
             elif not pairs:
                 memory.first_rate = 2.0 * share
@@ -185,40 +163,3 @@ def check_smooth(objective):
             f"derivatives, got {objective.loss!r} and {objective.penalty!r}; use a smooth loss and "
             "penalty='l2'"
         )
-
-
-def notice_rounding(state, before, value, gradient):
-    """Make a run end once neither F falls nor the gradient gets shorter for some iterations;
-    `state.memory` is a `Falls`.
-    """
-    falls, length = state.memory, float(gradient @ gradient)
-    idle = before - value <= 4.0 * EPS * abs(before) and not length < 0.25 * falls.shortest
-    falls.idle = falls.idle + 1 if idle else 0
-    falls.shortest = min(length, falls.shortest)
-    if falls.idle >= IDLE_ITERATIONS:
-        state.done = True
-
-
-def two_loops(pairs, gradient, solve=None):
-    """-H g for the pairs (s, y), the oldest first; `solve` applies the H that they correct, (s'y /
-    y'y) I without one.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> two_loops([], np.array([2.0, -1.0]))
-    array([-2.,  1.])
-    """
-    direction, shares = -gradient, []
-    for s, y in reversed(pairs):
-        share = float(s @ direction) / float(s @ y)
-        direction = direction - share * y
-        shares.append(share)
-    if solve is not None:
-        direction = solve(direction)
-    elif pairs:
-        s, y = pairs[-1]
-        direction = direction * (float(s @ y) / float(y @ y))
-    for (s, y), share in zip(pairs, reversed(shares), strict=True):
-        direction = direction + (share - float(y @ direction) / float(s @ y)) * s
-    return direction

@@ -19,8 +19,8 @@ from fastgd.objective import kernels as passes
 from fastgd.objective.gram import add_gram
 from fastgd.objective.vector_map import samples_of
 from fastgd.runtime.threads import map_ranges
-from fastgd.solvers.gradient.lbfgs import LEAST_CURVATURE
 from fastgd.solvers.l1 import kernels
+from fastgd.solvers.quasi_newton import is_curved
 
 # Rows that matrices are of: so many for each column, at least so many, in runs of so many.
 ROWS_PER_COLUMN = 8
@@ -133,7 +133,7 @@ class VectorMatrixModel:
         self.unknowns, self.gradient = point[self.places], gradient[self.places]
         self.penalised = self.places < d * k
         local = [(s[self.places], y[self.places]) for s, y in pairs]
-        local = [pair for pair in local if _is_curved(*pair)]
+        local = [pair for pair in local if is_curved(*pair)]
         self.matrices = self._penalised(blocks)
         self.ranks = self._ranks(local)
 
@@ -176,8 +176,3 @@ class VectorMatrixModel:
         step = np.zeros(self.F.size)
         step[self.places] = self.unknowns - before
         return step
-
-
-def _is_curved(s, y):
-    """Whether F is curved along a step as far as rounding tells."""
-    return float(s @ y) > LEAST_CURVATURE * np.sqrt(float(s @ s) * float(y @ y))

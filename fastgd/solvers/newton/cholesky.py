@@ -39,9 +39,9 @@ from fastgd.solvers.base import (
     no_derivatives,
     several_predictions,
 )
-from fastgd.solvers.gradient.lbfgs import two_loops
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.line_search import armijo
+from fastgd.solvers.quasi_newton import is_curved, two_loops
 
 LEAST_RATE = 1e-10
 MOST_PAIRS = 10
@@ -496,9 +496,7 @@ class Newton(Solver):
 
     def _remember(self, memory, rate, s, y, decrement):
         """The pair of a step, and how much of the decrement it took."""
-        if memory.anchor is not None and float(s @ y) > 1e-10 * math.sqrt(
-            float(s @ s) * float(y @ y)
-        ):
+        if memory.anchor is not None and is_curved(s, y):
             memory.pairs = [*memory.pairs, (s, y)][-MOST_PAIRS:]
         memory.n_steps += 1
         before, memory.decrement = memory.decrement, decrement

@@ -34,7 +34,6 @@ from fastgd.objective.cost_model import COMBINATIONS, pass_cost
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest
 from fastgd.solvers.base import Answer, Progress, Solver, State
-from fastgd.solvers.gradient.lbfgs import Falls, notice_rounding
 from fastgd.solvers.krylov_iterations import FEWEST as FEWEST_ITERATIONS
 from fastgd.solvers.krylov_iterations import (
     counted_on,
@@ -44,6 +43,7 @@ from fastgd.solvers.krylov_iterations import (
     share_of_digits,
 )
 from fastgd.solvers.line_search import armijo, halvings
+from fastgd.solvers.rounding_left import Falls, notice_rounding
 
 # Directions kept: their Newton step, as many operations a row as its square, is about a tenth of a
 # pass, or 1 ms.

@@ -20,11 +20,12 @@ import numpy as np
 from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
 from fastgd.solvers.base import Forecast, no_derivatives, several_predictions
-from fastgd.solvers.gradient.lbfgs import Falls, check_smooth, notice_rounding
+from fastgd.solvers.gradient.lbfgs import check_smooth
 from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.line_search import armijo, halvings
 from fastgd.solvers.newton.subspace import fits, subspace_passes
+from fastgd.solvers.rounding_left import Falls, notice_rounding
 
 LOOSEST = 0.5
 TIGHTEST = 1e-8

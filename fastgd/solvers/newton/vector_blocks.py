@@ -36,9 +36,10 @@ from fastgd.solvers.base import (
     no_derivatives,
     several_strengths,
 )
-from fastgd.solvers.gradient.lbfgs import LEAST_CURVATURE, Falls, notice_rounding, two_loops
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.line_search import armijo, halvings
+from fastgd.solvers.quasi_newton import is_curved, two_loops
+from fastgd.solvers.rounding_left import Falls, notice_rounding
 
 # Columns of which K grams are formed, and values that these may hold: 100 MB.
 MOST_COLUMNS = 2000
@@ -177,7 +178,7 @@ class BlockNewton(Solver):
         else:
             notice_rounding(state, state.value, found[2], found[3])
             s, y = found[1] - state.point, found[3] - g
-            if float(s @ y) > LEAST_CURVATURE * np.sqrt(float(s @ s) * float(y @ y)):
+            if is_curved(s, y):
                 memory.pairs = [*memory.pairs, (s, y)][-MOST_PAIRS:]
             state.rate, state.point, state.value, state.gradient = found
             memory.left = 0.5 * float(state.gradient @ solve(state.gradient))

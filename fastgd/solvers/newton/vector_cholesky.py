@@ -8,7 +8,6 @@ are orthogonal to them, and so are steps.
 import numpy as np
 
 from fastgd.linalg.cholesky import Factor
-from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import (
     DENSE_COST,
     LOOP_COST,
@@ -23,6 +22,7 @@ from fastgd.objective.vector_gram import hold_shifts
 from fastgd.solvers.base import Forecast, no_derivatives, several_strengths
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.newton.cholesky import ITERATIONS, MATRICES, MATRICES_AFTER_GROWTH, Newton
+from fastgd.solvers.rounding_left import brought_nothing
 
 # From so many unknowns on a matrix is no longer made: 18 MB, and 0.1 s for a factor.
 MOST_UNKNOWNS = 1500
@@ -78,10 +78,10 @@ class VectorNewton(Newton):
         """One step; where neither F nor the gradient falls the matrix is taken anew, and what is
         left after that is rounding.
         """
-        value, gradient = state.value, state.gradient
+        value, length = state.value, float(state.gradient @ state.gradient)
         super().advance(state)
-        flat = value - state.value <= 4.0 * EPS * abs(value)
-        if flat and not float(state.gradient @ state.gradient) < 0.25 * float(gradient @ gradient):
+        now = float(state.gradient @ state.gradient)
+        if brought_nothing(value, state.value, length, now):
             memory = state.memory
             fresh = memory.n_steps <= 1
             memory.factor = None if not fresh else memory.factor
