@@ -1,1 +1,1 @@
-"""Linear algebra that SciPy lacks; knows no loss."""
+"""Linear algebra and line searches that SciPy lacks; knows no loss."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastgd.linalg.line_search import armijo
 from fastgd.rules.barzilai_borwein import barzilai_borwein_rate
 from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
-from fastgd.solvers.line_search import armijo
 
 LOOK_BACK = 10
 # ABBmin: take the short step where it is less than this share of the long one, the least of the

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastgd.linalg.line_search import weak_wolfe
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import curvature_cost, eigenvector_cost, pass_cost
 from fastgd.solvers.base import LAST_RESORT, Forecast, no_derivatives
@@ -21,7 +22,6 @@ from fastgd.solvers.krylov_iterations import (
     lbfgs_iterations,
     proof_cost,
 )
-from fastgd.solvers.line_search import weak_wolfe
 from fastgd.solvers.quasi_newton import is_curved, two_loops
 from fastgd.solvers.rounding_left import Falls, notice_rounding
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastgd.linalg.line_search import armijo, halvings
 from fastgd.solvers.base import Solver
 from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
-from fastgd.solvers.line_search import armijo, halvings
 
 # After so many halvings a step, a share of 1e-12 of the first one tried, is no step.
 TRIALS = 40

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.subset import on_columns
@@ -28,7 +29,6 @@ from fastgd.solvers.l1.column_subset import Columns
 from fastgd.solvers.l1.proximal_newton import ROUNDING, SUFFICIENT
 from fastgd.solvers.l1.vector_column_model import VectorColumnModel, has_root
 from fastgd.solvers.l1.vector_matrix_model import VectorMatrixModel, blocks_at
-from fastgd.solvers.line_search import armijo, halvings
 
 # The set may hold columns with a gradient above this share of l1, as long as they take no more than
 # this share of X; a model moves coefficients above NEARLY l1, so many for each prediction or for

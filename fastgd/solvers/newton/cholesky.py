@@ -17,6 +17,7 @@ from fastgd.certificates import corrected_dual
 from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.bordered import HELD
 from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.line_search import armijo
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import steps_curve
 from fastgd.objective.cost_model import (
@@ -40,7 +41,6 @@ from fastgd.solvers.base import (
     several_predictions,
 )
 from fastgd.solvers.growing_batch import growth_pays
-from fastgd.solvers.line_search import armijo
 from fastgd.solvers.quasi_newton import is_curved, two_loops
 
 LEAST_RATE = 1e-10

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
@@ -25,7 +26,6 @@ from fastgd.solvers.base import (
     TooLarge,
     several_predictions,
 )
-from fastgd.solvers.line_search import armijo, halvings
 from fastgd.solvers.newton import box_model, group_model
 
 SUFFICIENT = 0.1

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.data.chunk_sizes import ROWS
+from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import scaled_eigenpairs
 from fastgd.objective.cost_model import COMBINATIONS, pass_cost
@@ -42,7 +43,6 @@ from fastgd.solvers.krylov_iterations import (
     proof_cost,
     share_of_digits,
 )
-from fastgd.solvers.line_search import armijo, halvings
 from fastgd.solvers.rounding_left import Falls, notice_rounding
 
 # Directions kept: their Newton step, as many operations a row as its square, is about a tenth of a

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.linalg.conjugate_gradients import ConjugateGradients
+from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.solvers.base import Forecast, no_derivatives, several_predictions
 from fastgd.solvers.gradient.lbfgs import check_smooth
 from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 from fastgd.solvers.gradient.preconditioner import Coordinates
-from fastgd.solvers.line_search import armijo, halvings
 from fastgd.solvers.newton.subspace import fits, subspace_passes
 from fastgd.solvers.rounding_left import Falls, notice_rounding
 

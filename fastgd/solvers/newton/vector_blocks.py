@@ -20,6 +20,7 @@ import numpy as np
 
 from fastgd.data.chunk_sizes import VALUES
 from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective import kernels as passes
 from fastgd.objective.cost_model import DENSE_COST, MULTIPLICATIONS, pass_cost
@@ -37,7 +38,6 @@ from fastgd.solvers.base import (
     several_strengths,
 )
 from fastgd.solvers.growing_batch import growth_pays
-from fastgd.solvers.line_search import armijo, halvings
 from fastgd.solvers.quasi_newton import is_curved, two_loops
 from fastgd.solvers.rounding_left import Falls, notice_rounding
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastgd.solvers.line_search import armijo, halvings, weak_wolfe
+from fastgd.linalg.line_search import armijo, halvings, weak_wolfe
 
 
 @pytest.mark.parametrize(
