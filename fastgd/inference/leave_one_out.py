@@ -26,6 +26,7 @@ import scipy.sparse as sp
 
 from fastgd.data.targets import WeightedSamples
 from fastgd.inference.covariance import at_model, matrix_of
+from fastgd.linalg.line_search import armijo
 
 # Values of a block of rows times eigenvectors.
 VALUES_AT_ONCE = 1 << 22
@@ -119,7 +120,7 @@ def _refitted(objective, v, row):
         step = scipy.linalg.lstsq(matrix, gradient)[0]
         falls = float(gradient @ step)
         length = 1.0
-        while G.value(v - length * step) > value - 1e-4 * length * falls and length > 1e-6:
+        while length > 1e-6 and not armijo(value, G.value(v - length * step), -falls, length):
             length *= 0.5
         v = v - length * step
         value, gradient = G.value_and_gradient(v)
