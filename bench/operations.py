@@ -33,8 +33,8 @@ from fastgd.solvers.newton.truncated import NewtonCG
 from fastgd.solvers.variance_reduced.base import VarianceReduced
 from fastgd.solvers.variance_reduced.svrg import Svrg
 
-# ns a column that an iteration takes beside its passes, by the vectors combined in it: texts
-# of 20,000 and 100,000 columns. Of truncated Newton for each pass.
+# ns a column that an iteration takes beside its passes, by the vectors combined in it: texts of
+# 20,000 and 100,000 columns. Of truncated Newton for each pass.
 VECTORS = {LBFGS: 35.0, Accelerated: 20.0, ColumnSpan: 20.0, NewtonCG: 11.0}
 # ns of what loops do: a number of a matrix that coordinate descent adds to a gradient, a stored
 # value of a column that is read twice, a number of a triangle that a system is solved with.

@@ -126,9 +126,8 @@ class DualityGap:
         of twice w at most.
 
         A gradient that is wrong by e_j leaves min over w of g.w + penalty(w) wrong by no more than
-        sum_j e_j |w*_j|.
-        |e|^2 / (2 l2) would hold for any w*, and be 1e4 times too large where columns are on raw
-        scales.
+        sum_j e_j |w*_j|.  |e|^2 / (2 l2) would hold for any w*, and be 1e4 times too large where
+        columns are on raw scales.
         """
         F = self.objective
         sums = 4.0 * EPS * F.rest_value(v) + (4.0 * EPS * abs(smooth_value) if F.l2 == 0.0 else 0.0)

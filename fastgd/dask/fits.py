@@ -81,8 +81,8 @@ def fit(estimator, X, y=None, sample_weight=None, offset=None, **params):
     Raises
     ------
     ValueError
-        For data that `fit` refuses, naming the block; without a client; for
-        early stopping without rows of its own, and solvers that visit single rows.
+        For data that `fit` refuses, naming the block; without a client; for early stopping without
+        rows of its own, and solvers that visit single rows.
     LostWorkersError
         Where all workers are lost.
     KeyboardInterrupt

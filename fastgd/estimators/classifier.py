@@ -184,10 +184,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Of several classes the one that tells most: what cut one short, then a plateau.
     history_ : dict of ndarray, or a list of them
         Equally long arrays `passes seconds objective bound rate batch`, one entry for each check,
-        with held-out rows `score`, and `kept`, which check the model is of;
-        from `partial_fit` one dict, an entry for each call, the objective that of its rows after
-        it, `score` on the validation rows, and with `forget` `prequential`, the score of each
-        chunk by the model before it.
+        with held-out rows `score`, and `kept`, which check the model is of; from `partial_fit` one
+        dict, an entry for each call, the objective that of its rows after it, `score` on the
+        validation rows, and with `forget` `prequential`, the score of each chunk by the model
+        before it.
     plan_ : Plan or list of Plan
         What was done and why; print it.
     coef_path_ : ndarray, (1 + n_updates, 1 or n_classes, n_features), or a list of them

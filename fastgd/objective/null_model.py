@@ -160,8 +160,8 @@ def _mean(samples, fit_intercept):
 
 
 def _few_samples(objective):
-    """`shifted_sums` from one sample for each class, where a null model cannot tell the
-    others apart, else None.
+    """`shifted_sums` from one sample for each class, where a null model cannot tell the others
+    apart, else None.
     """
     samples, n_active = objective.samples, objective.n_active
     if not objective.loss.classification or samples.offsets.any():

@@ -316,8 +316,8 @@ class Objective:
         return value, gradient
 
     def rest_value(self, v):
-        """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty that
-        is not smooth.
+        """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty that is not
+        smooth.
         """
         if self.term.smooth:
             return 0.0

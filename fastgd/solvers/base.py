@@ -270,8 +270,7 @@ class Solver:
         Whether what it remembers beside value and gradient goes on with other rows, as the
         velocity of an update rule does.
     workspace : tuple of str
-        Attributes that hold more than what the solver was made from, for `beside` and
-        `recall`.
+        Attributes that hold more than what the solver was made from, for `beside` and `recall`.
     tell : callable or None
         Hears the point after each update (`record="coef"`).
     tells : bool

@@ -159,8 +159,7 @@ def test_a_step_never_lowers_the_dual_however_long_the_row(loss):
         assert np.isfinite(u)
         gain = (value + u * z) - before - (u - u0) * z0 - 0.5 * rate * (u - u0) ** 2
         # What rounds: u, in its last place or where no number is nearer, beside what it moves; and
-        # both terms.
-        # exp(r) - 1 and 1 - y exp(-z) are rounded by a unit of 1.
+        # both terms. exp(r) - 1 and 1 - y exp(-z) are rounded by a unit of 1.
         unit = 1.0 if loss.name in ("steep", "gamma") else 0.0
         near = rate * (1e-14 * (abs(u) + abs(u0)) + 4e-16 * unit) ** 2 + 1e-13 * (
             abs(z0 * (u - u0)) + size + size_after

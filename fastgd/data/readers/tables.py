@@ -40,9 +40,9 @@ def from_parquet(
     for each level, named `column=level`; levels are found in a pass of their own, and a fitted
     model keeps them. A column of text that has more numbers than words among its different values
     is an error that names the first word, unless it is a category by its type or by `categories`.
-    Blocks are dense where there are only numbers, CSR otherwise. Missing values
-    are refused, naming file, row and column. Beside the blocks, each column of a Parquet file takes
-    about 2 MB while it is read.
+    Blocks are dense where there are only numbers, CSR otherwise. Missing values are refused, naming
+    file, row and column. Beside the blocks, each column of a Parquet file takes about 2 MB while it
+    is read.
 
     Parameters
     ----------

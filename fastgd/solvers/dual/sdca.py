@@ -387,8 +387,7 @@ class Sdca(Solver):
         - sum s u, by a few units of sum s |u|: in the share by which the heavier sign is scaled
           down.
         - F, with which the bound is compared, by a few units of mean |loss'| (|x| |w| + |b|): in
-          the slack, where the
-          duals stand for the derivatives.
+          the slack, where the duals stand for the derivatives.
         """
         F, memory = self.objective, state.memory
         # Of all rows there are views: to pick each out took half of this.

@@ -614,9 +614,8 @@ class CentralPath(Solver):
         gradient before that comes third.
 
         What rounds: the rows' terms, by a few units of their sizes, in which targets and offsets
-        may have canceled; and the gradient, which leaves
-        the bound wrong by no more than sum_j e_j |w*_j|, w* being an optimum of twice w at most.
-        That is added where a gap is promising.
+        may have canceled; and the gradient, which leaves the bound wrong by no more than sum_j e_j
+        |w*_j|, w* being an optimum of twice w at most.  That is added where a gap is promising.
         """
         F, memory, derivatives = self.objective, state.memory, self._arrays()[0]
         derivatives[:], losses, sums = 0.0, 0.0, np.zeros((2, 4))

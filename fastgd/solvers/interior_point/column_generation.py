@@ -74,9 +74,8 @@ class PathOnColumns(CentralPath):
     """`CentralPath` for l1 > 0, with curvature matrices of the columns that may be nonzero.
 
     Text of 6,000 rows and 10,000 columns, l1 of 1e-3 and 1e-4, certified 1e-4: hinge 0.14 and 3.9
-    s, quantile 0.04 and
-    1.2 s, epsilon-insensitive 0.15 and 2.4 s, where averaged one-row steps were 0.1 to 2 % above
-    that after 20 s.
+    s, quantile 0.04 and 1.2 s, epsilon-insensitive 0.15 and 2.4 s, where averaged one-row steps
+    were 0.1 to 2 % above that after 20 s.
 
     Parameters
     ----------

@@ -14,9 +14,9 @@ from fastgd.solvers.l1 import kernels
 # More columns than this have no matrix: 32 MB, and more to read for each coordinate than its column
 # holds.  (1,540 nonzero coefficients of 64,553 x 1,545, one-hot columns under next to no penalty:
 # proved after 6 steps by matrices, not after 49 on columns, which took four times as long.)  Nor
-# have columns whose entries, so many times, are fewer than its numbers: 2500 x 20,000
-# with 1,700 nonzero coefficients took 180 times as long by matrices, 30,000 x 2000 as long again
-# with 8 instead of 4, 1500 x 20,000 with 770 with 1.
+# have columns whose entries, so many times, are fewer than its numbers: 2500 x 20,000 with 1,700
+# nonzero coefficients took 180 times as long by matrices, 30,000 x 2000 as long again with 8
+# instead of 4, 1500 x 20,000 with 770 with 1.
 WIDEST_MATRIX = 2000
 NUMBERS_PER_ENTRY = 4
 # Far from the optimum a matrix serves for one step, of which a part is enough; one of so few

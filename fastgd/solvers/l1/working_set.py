@@ -1,12 +1,11 @@
 """Proximal Newton with a working set: `solver="newton"` where the penalty has an L1 part.
 
 An iteration looks at the gradient of all columns and picks the working set: nonzero coefficients,
-and the columns whose
-|gradient| is greatest.  One sweep over the rows gathers these columns; on them proximal Newton
-steps
-(`fastgd.solvers.l1.proximal_newton`) are repeated until they are a hundred times as close to their
-optimum, and a sweep over all rows brings the next gradient, which also is what the duality gap
-needs.  (Johnson and Guestrin, 2015, "Blitz"; Massias, Gramfort and Salmon, 2018, "Celer".)
+and the columns whose |gradient| is greatest.  One sweep over the rows gathers these columns; on
+them proximal Newton steps (`fastgd.solvers.l1.proximal_newton`) are repeated until they are a
+hundred times as close to their optimum, and a sweep over all rows brings the next gradient, which
+also is what the duality gap needs.  (Johnson and Guestrin, 2015, "Blitz"; Massias, Gramfort and
+Salmon, 2018, "Celer".)
 
 Where the working set would take a tenth of what X takes, as it does for tall data, nothing is
 gathered and an iteration is one step on X itself.  Tall data can be sampled, though: the run begins
@@ -61,11 +60,9 @@ TIGHT = 0.01
 AT_ONCE = 0.02
 FAR_GROWTH = 10.0
 # An iteration ends once the steps on its set have brought its violation down to this share, or
-# after so many steps.  (With
-# 0.01 an elastic net on the text took 1.4 times as long to 1e-4.)  A curvature matrix whose step
-# left less than a share
-# of `REUSED` serves for another, which is cheap enough to go on to a share of
-# `INNER_REUSED`.
+# after so many steps.  (With 0.01 an elastic net on the text took 1.4 times as long to 1e-4.)  A
+# curvature matrix whose step left less than a share of `REUSED` serves for another, which is cheap
+# enough to go on to a share of `INNER_REUSED`.
 INNER = 0.03
 MOST_STEPS = 8
 REUSED = 0.15

@@ -322,8 +322,8 @@ class Newton(Solver):
         1.5 passes.
 
         The rows that move most decide the decrement bound; they are next to nothing in this one.
-        Standardised rare binary columns: certified 1e-6 after 13.5 to 14.7 passes
-        instead of 17 to 21.
+        Standardised rare binary columns: certified 1e-6 after 13.5 to 14.7 passes instead of 17 to
+        21.
         """
         F, memory = self.objective, state.memory
         if not (corrected_dual.applies(F) and F.whole is None and F.rows.in_memory):

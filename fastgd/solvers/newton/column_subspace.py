@@ -36,11 +36,9 @@ from fastgd.solvers.newton.subspace import (
 FEWEST_LONG = 3
 LEAST_BYTES = 2.5e6
 # Greatest squared length of a row over the mean beyond which `RowSpan` is not tried, judged by so
-# many rows. At 11.6,
-# 20.6 and 35.6 it was behind once and ahead twice; at 87 it did not arrive in 400 passes (one
-# problem). Lengths do not
-# tell all: with rows scaled to 1 after columns on wild scales (sigma 2) it took 10 to 14 passes,
-# `ColumnSpan` 4 to 8.
+# many rows. At 11.6, 20.6 and 35.6 it was behind once and ahead twice; at 87 it did not arrive in
+# 400 passes (one problem). Lengths do not tell all: with rows scaled to 1 after columns on wild
+# scales (sigma 2) it took 10 to 14 passes, `ColumnSpan` 4 to 8.
 ALIKE = 50.0
 SAMPLE_ROWS = 1000
 

@@ -375,8 +375,7 @@ class SelfTuned(Stochastic):
         return math.sqrt(2.0 * above / curvature) if 0.0 < above < np.inf else 1.0
 
     def _curvature(self):
-        """Curvature of the loss as seen from the null model: 2 F0 / var(y), no more than
-        its bound.
+        """Curvature of the loss as seen from the null model: 2 F0 / var(y), no more than its bound.
 
         A loss that is linear far from its target has next to none there: steps of 1 / bound would
         take for ever.  With 8 raw columns and targets of 1e5, 256 epochs of gd with one row per

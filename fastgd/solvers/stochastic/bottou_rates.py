@@ -37,11 +37,9 @@ class FallingRates(Stochastic):
     (Bottou, 2012, section 5.2). The intercept, whose column of ones every row shares, moves at the
     rate that makes it count as the column with the largest mean square.
 
-    Mean accuracy on the next of 12 chunks of 1,000 rows of text (rows of length 1, alpha =
-    1e-4; hinge, log loss):
-    0.951 and 0.931; with the intercept at the full rate 0.905 and 0.892; Adagrad 0.930 and 0.912.
-    The same times 30,
-    with 900 times the penalty, is the same run.
+    Mean accuracy on the next of 12 chunks of 1,000 rows of text (rows of length 1, alpha = 1e-4;
+    hinge, log loss): 0.951 and 0.931; with the intercept at the full rate 0.905 and 0.892; Adagrad
+    0.930 and 0.912. The same times 30, with 900 times the penalty, is the same run.
 
     Parameters
     ----------

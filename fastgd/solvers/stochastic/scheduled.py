@@ -64,8 +64,8 @@ class StochasticMemory(ScheduledMemory):
         self.counters[AVERAGED] = 0.0
 
     def is_stale(self, share, n_rows):
-        """Whether half of what was measured is forgotten, all of it counting `share` of
-        what it did, and these rows tell as much; then it is as if measured anew.
+        """Whether half of what was measured is forgotten, all of it counting `share` of what it
+        did, and these rows tell as much; then it is as if measured anew.
         """
         self.stale += (1.0 - self.stale) * (1.0 - share)
         if self.stale < 0.5 or n_rows < self.n_measured:
