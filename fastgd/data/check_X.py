@@ -12,10 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.data.check_parameters import refuse_masked
-from fastgd.data.rows import CSRRows, DenseRows, Rows, StridedRows
+from fastgd.data.rows import CSRRows, DenseRows, StridedRows
 from fastgd.runtime.blas import one_blas_thread
-
-__all__ = ["CSRRows", "DenseRows", "Rows", "StridedRows", "as_rows", "check_structure"]
 
 # Up to so many values BLAS takes longer to wake its threads than to add up their squares: 5 ms of
 # processor time for 17,000.

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from fastgd.data.check_X import CSRRows, DenseRows, StridedRows, as_rows, check_structure
+from fastgd.data.check_X import as_rows, check_structure
 from fastgd.data.row_loops import WIDE
+from fastgd.data.rows import CSRRows, DenseRows, StridedRows
 
 X = np.array([[1.0, 0.0, -2.0, 0.5], [0.0, 0.0, 0.0, 0.0], [0.0, 3.0, 0.0, -4.0]])
 FORMATS = ["csr", "csc", "coo", "bsr", "lil", "dok", "dia"]

@@ -20,7 +20,7 @@ from fastgd.objective.objective import Objective
 from fastgd.penalties.separable import L1, L2, ElasticNet, NoPenalty
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.variance_reduced import expected_smoothness as formulas
-from fastgd.solvers.variance_reduced import kernels as kernels
+from fastgd.solvers.variance_reduced import kernels
 from fastgd.solvers.variance_reduced.row_curvature import (
     column_rates,
     mean_curvature,

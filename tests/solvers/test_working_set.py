@@ -23,7 +23,7 @@ from fastgd.penalties.separable import ElasticNet
 from fastgd.penalties.term import ElasticTerm
 from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.l1 import column_subset as held
-from fastgd.solvers.l1 import kernels as kernels
+from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.column_subset import Columns
 from fastgd.solvers.l1.proximal_newton import RowValues, solve_support
 from fastgd.solvers.l1.working_set import WorkingSet, null_gradient

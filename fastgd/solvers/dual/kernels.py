@@ -20,8 +20,6 @@ from fastgd.runtime.jit import kernel
 from fastgd.runtime.memory import prefetch
 from fastgd.solvers.stochastic.kernels import AHEAD
 
-OPTIONS = ("factor", "threshold", "intercept_factor")
-
 # Tangents that lie this many times farther out than the place between them are taken anew beside
 # it.
 FAR = 64.0

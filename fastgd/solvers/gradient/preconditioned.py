@@ -27,14 +27,21 @@ class ScaledMemory:
 
 
 class ScaledSolver(Solver):
-    """Full-batch solver on u with v = T u (see `fastgd.solvers.gradient.preconditioner`)."""
+    """Full-batch solver on u with v = T u (see `fastgd.solvers.gradient.preconditioner`).
+
+    Parameters
+    ----------
+    objective : Objective
+    coordinates : Coordinates, optional
+        T; None: `choose_coordinates`.
+    """
 
     Memory: type = ScaledMemory
     forgets = True
 
-    def __init__(self, objective):
+    def __init__(self, objective, coordinates=None):
         super().__init__(objective)
-        self.coordinates = choose_coordinates(objective)
+        self.coordinates = choose_coordinates(objective) if coordinates is None else coordinates
 
     def _resume(self, state):
         """Keep what is remembered if coordinates, too, are those of the earlier run, else start

@@ -22,7 +22,7 @@ import scipy.sparse as sp
 from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
-from fastgd.solvers.l1 import kernels as kernels
+from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS
 from fastgd.solvers.l1.quadratic_interior_point import follow_central_path
 

@@ -2,8 +2,8 @@
 
 An iteration looks at the gradient of all columns and picks the working set: nonzero coefficients,
 and the columns whose |gradient| is greatest.  One sweep over the rows gathers these columns; on
-them proximal Newton steps (`fastgd.solvers.l1.proximal_newton`) are repeated until they are a
-hundred times as close to their optimum, and a sweep over all rows brings the next gradient, which
+them proximal Newton steps (`fastgd.solvers.l1.proximal_newton`) are repeated until they are some
+thirty times as close to their optimum, and a sweep over all rows brings the next gradient, which
 also is what the duality gap needs.  (Johnson and Guestrin, 2015, "Blitz"; Massias, Gramfort and
 Salmon, 2018, "Celer".)
 
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from fastgd.certificates import scaled_dual
-from fastgd.data.check_X import CSRRows, DenseRows
+from fastgd.data.rows import CSRRows, DenseRows
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import columns_cost
 from fastgd.objective.distances import curvature_unit, losses_about, unit_at
@@ -33,7 +33,7 @@ from fastgd.objective.null_model import null_model
 from fastgd.objective.subset import on_rows
 from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, several_predictions
 from fastgd.solvers.interior_point.central_path import central_path_applies
-from fastgd.solvers.l1 import kernels as kernels
+from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, Columns
 from fastgd.solvers.l1.proximal_newton import LOOSE, ROUNDING, Model, RowValues, newton_step
 
@@ -351,7 +351,7 @@ class WorkingSet(Solver):
             u, rows = step.coef, step.rows
             self._learn(memory, step)
             # The central path of F costs little more than this one model's did:
-            # `fastgd.fitting.plan` goes on along it.
+            # `fastgd.fitting.replan` goes on along it.
             state.done = not step.converged and self._rows_are_few(model.chosen.size)
             if step.share == 0.0:
                 break

@@ -24,7 +24,6 @@ from fastgd.solvers.newton.subspace import (
     MOST,
     RowSpan,
     combining_cost,
-    fits,
     subspace_passes,
 )
 
@@ -112,7 +111,7 @@ class SubspaceNewton(Solver):
     @classmethod
     def refusal(cls, objective):
         """Whatever has no gradients of the form X' c + l2 w."""
-        if fits(objective):
+        if RowSpan.fits(objective):
             return None
         return "among past gradients needs a smooth loss of one prediction and an L2 penalty"
 

@@ -160,8 +160,11 @@ class RowSpan(Solver):
 
     @staticmethod
     def fits(objective):
-        """Whether an objective can be minimised in the span of the rows."""
-        return fits(objective)
+        """Whether an objective can be minimised in the span of the rows: its gradients are X' c +
+        l2 w.
+        """
+        F = objective
+        return not F.vector and F.elastic and F.smooth
 
     @staticmethod
     def _mapped(objective):
@@ -499,14 +502,6 @@ def combining_cost(F, used=np.inf):
     """
     used = min(affordable(F, F.n_samples), used)
     return COMBINATIONS * F.n_samples * used / MEASURED_WITH / pass_cost(F)
-
-
-def fits(objective):
-    """Whether an objective can be minimised in the span of the rows: its gradients are X' c + l2
-    w.
-    """
-    F = objective
-    return not F.vector and F.elastic and F.smooth
 
 
 def _weighted_products(columns, weights):

@@ -24,7 +24,7 @@ from fastgd.solvers.base import Forecast, no_derivatives, several_predictions
 from fastgd.solvers.gradient.lbfgs import check_smooth
 from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 from fastgd.solvers.gradient.preconditioner import Coordinates
-from fastgd.solvers.newton.subspace import fits, subspace_passes
+from fastgd.solvers.newton.subspace import RowSpan, subspace_passes
 from fastgd.solvers.rounding_left import Falls, notice_rounding
 
 LOOSEST = 0.5
@@ -59,9 +59,6 @@ class NewtonCG(ScaledSolver):
     Parameters
     ----------
     objective : Objective
-    curvature : Objective, optional
-        Whose second derivative is used: `on_groups(objective, ...)` for that of a sample of its
-        rows; None: the objective's.
     """
 
     reads = "sums"
@@ -79,13 +76,11 @@ class NewtonCG(ScaledSolver):
     def cost(cls, objective, tol, best=np.inf):
         """About four times what Newton steps among past gradients take, where these apply."""
         passes = subspace_passes(objective, tol, best)
-        return Forecast(FOUR_TIMES * passes if fits(objective) else passes, last=True)
+        return Forecast(FOUR_TIMES * passes if RowSpan.fits(objective) else passes, last=True)
 
-    def __init__(self, objective, curvature=None):
+    def __init__(self, objective):
         check_smooth(objective)
-        super(ScaledSolver, self).__init__(objective)
-        self.coordinates = Coordinates.standard(objective)
-        self.curvature = objective if curvature is None else curvature
+        super().__init__(objective, Coordinates.standard(objective))
 
     def advance(self, state):
         """One Newton step: a pass, and one for each product of the curvature."""
@@ -118,7 +113,7 @@ class NewtonCG(ScaledSolver):
 
     def _product_at(self, v):
         """Function p -> H p in own coordinates, H at `v`."""
-        times = self.curvature.product_at(v)
+        times = self.objective.product_at(v)
         return lambda p: self.coordinates.gradient(times(self.coordinates.to_user(p)))
 
     def _solve(self, product, g, eta):

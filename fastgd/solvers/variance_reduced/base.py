@@ -17,7 +17,7 @@ from fastgd.objective.moment_sums import NONZEROS, SUM_OF_SQUARES
 from fastgd.penalties.separable import L2
 from fastgd.rules.batches import row_order
 from fastgd.solvers.base import Solver, State
-from fastgd.solvers.variance_reduced import kernels as kernels
+from fastgd.solvers.variance_reduced import kernels
 from fastgd.solvers.variance_reduced.row_curvature import (
     column_rates,
     longest_dense_rates,

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastgd.objective.linear_map import LinearMap
 from fastgd.solvers.variance_reduced import expected_smoothness as formulas
-from fastgd.solvers.variance_reduced import kernels as kernels
+from fastgd.solvers.variance_reduced import kernels
 from fastgd.solvers.variance_reduced.base import VarianceReduced, VarianceReducedMemory
 
 # The sum of squared differences from the table tells a step too long: a run oscillates where it is

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.solvers.variance_reduced import expected_smoothness as formulas
-from fastgd.solvers.variance_reduced import kernels as kernels
+from fastgd.solvers.variance_reduced import kernels
 from fastgd.solvers.variance_reduced.base import VarianceReduced, VarianceReducedMemory
 
 # F may rise by its own rounding.
