@@ -33,6 +33,7 @@ from fastgd.objective import kernels as passes
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.gram import ALL, largest_norm
+from fastgd.objective.matrix_sizes import WIDEST_PROOF
 from fastgd.objective.moment_sums import SUM, SUM_OF_SQUARES
 from fastgd.objective.refined_factor import factor_of
 from fastgd.runtime.threads import map_ranges
@@ -44,14 +45,13 @@ MOST_PRODUCTS = 200
 # An estimate by products: the share of the first residual's square that may be left, and the most
 # products.  Along what copies of a column differ by, a residual of 1e-5 was worth 2 % of F, and one
 # of 1e-9 8 % (Huber, 1,531 rows of 422 columns, SAGA: the estimate said 0.4 %).  A matrix leaves
-# nothing: it is made where it has no more columns than this (18 MB) and takes no longer than these
-# products, 14 passes for those 422 columns.  Else products go on as far as they may where so many
-# operations do (20 ms).
+# nothing: it is made where a proof may make one and takes no longer than these products, 14 passes
+# for those 422 columns.  Else products go on as far as they may where so many operations do (20
+# ms).
 SOLVED = 1e-4
 WELL_SOLVED = 1e-10
 FEW_PRODUCTS = 60
 FEW_OPERATIONS = 2e7
-WIDEST_MATRIX = 1500
 
 
 def decrement_bound(decrement, reach):
@@ -220,7 +220,7 @@ def likely_gain(F, v, gradient):
     constant columns of 3e10 had outweighed all others in the residual.
     """
     value, work = F.value(v), F.row_length * F.n_samples
-    if not F.vector and F.size <= WIDEST_MATRIX and _matrix_passes(F) <= FEW_PRODUCTS:
+    if not F.vector and F.size <= WIDEST_PROOF and _matrix_passes(F) <= FEW_PRODUCTS:
         return _gain_by_matrix(F, v, value, F.steepest(v, gradient))
     unsure = slope_rounding(F, value)
     eliminated = _without_intercept(F, v, gradient, unsure)

@@ -38,12 +38,10 @@ from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.exclusive.matrix import BorderedCurvature
 from fastgd.objective.linear_map import LinearMap
+from fastgd.objective.matrix_sizes import WIDEST_PROOF
 from fastgd.objective.moment_sums import LARGEST, SUM, SUM_OF_SQUARES
 from fastgd.objective.subset import reweighted
 
-# A curvature matrix takes about d/2 passes' worth of arithmetic; beyond this many it is never worth
-# a certificate.
-WIDEST_MATRIX = 1500
 # Cholesky factors are taken where rounding changes a matrix by no more than this share of itself,
 # which the bound makes up for: beyond it is wider by half of that, and eigenvectors, which take 35
 # times as long, tell more.
@@ -122,7 +120,7 @@ class NewtonProof:
     @property
     def wide(self):
         """Whether there are too many columns to form a curvature matrix."""
-        return self.objective.n_features > WIDEST_MATRIX
+        return self.objective.n_features > WIDEST_PROOF
 
     @property
     def passes(self):

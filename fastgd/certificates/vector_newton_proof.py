@@ -28,11 +28,10 @@ from fastgd.linalg.precision import EPS
 from fastgd.objective.blocks import coarser
 from fastgd.objective.cost_model import vector_pass_cost
 from fastgd.objective.gram import chunks, merged
+from fastgd.objective.matrix_sizes import WIDEST_PROOF
 from fastgd.objective.vector_gram import hold_shifts
 from fastgd.runtime.threads import LEAST_PER_THREAD, map_ranges
 
-# From so many unknowns on no matrix is made for a proof.
-MOST_UNKNOWNS = 1500
 # Arithmetic of a matrix and of the longest row, in ns an unknown squared and row.
 PER_ROW = 0.05
 LARGEST = np.finfo(float).max
@@ -65,7 +64,7 @@ class VectorNewtonProof(NewtonProof):
     @property
     def wide(self):
         """Whether there are too many unknowns to form a curvature matrix."""
-        return self.objective.size > MOST_UNKNOWNS
+        return self.objective.size > WIDEST_PROOF
 
     def from_known(self, known, v, gradient, enough, value=0.0):
         """As for one prediction; nothing where the decrement alone says that it will not do."""

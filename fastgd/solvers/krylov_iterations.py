@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 
-from fastgd.certificates.newton_proof import WIDEST_MATRIX
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit
+from fastgd.objective.matrix_sizes import WIDEST_PROOF
 from fastgd.objective.moments import row_coupling, standard_spectrum
 from fastgd.objective.row_spectrum import row_spectrum
 
@@ -83,7 +83,7 @@ def proof_cost(objective):
     time.
     """
     F = objective
-    no_matrix = F.n_features > WIDEST_MATRIX or F.n_features >= F.n_active
+    no_matrix = F.n_features > WIDEST_PROOF or F.n_features >= F.n_active
     if no_matrix or row_coupling(F) * curvature_unit(F) <= WEAK:
         return 0.0
     return curvature_cost(F) + solving_cost(F, F.n_features)

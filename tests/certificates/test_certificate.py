@@ -136,7 +136,7 @@ def bounds_at(F, v, monkeypatch):
         yield "curvature", newton.prove(v, smooth, gradient), v
     if newton.applies and F.l2 > 0.0:
         with monkeypatch.context() as patch:
-            patch.setattr(certificate, "WIDEST_MATRIX", 0)
+            patch.setattr(certificate, "WIDEST_PROOF", 0)
             yield "products", NewtonProof(F).prove(v, smooth, gradient), v
     if gap.centering_helps:
         moved = gap.centered(v)
@@ -310,7 +310,7 @@ def test_products_prove_what_the_matrix_proves_on_wide_data(monkeypatch):
         while exact.value > 1e-3:
             solver.advance(state)
             exact = NewtonProof(F).prove(state.point, state.value, state.gradient)
-        monkeypatch.setattr(certificate, "WIDEST_MATRIX", 100)
+        monkeypatch.setattr(certificate, "WIDEST_PROOF", 100)
         before, newton = F.passes, NewtonProof(F)
         proof = newton.prove(state.point, state.value, state.gradient)
         assert exact.value <= proof.value <= 1.3 * exact.value

@@ -202,7 +202,7 @@ def test_runs_are_certified_with_a_matrix_with_products_and_with_the_gap(
     loss, fit_intercept, monkeypatch
 ):
     for widest in (1500, 0):
-        monkeypatch.setattr(certificate, "WIDEST_MATRIX", widest)
+        monkeypatch.setattr(certificate, "WIDEST_PROOF", widest)
         F = hard(fit_intercept, alpha=0.05, loss=loss)
         result, _ = run(BarzilaiBorwein(F), tol=1e-6, max_iter=500)
         assert result.reason is StopReason.CONVERGED

@@ -128,7 +128,6 @@ def test_dense_and_csr_agree():
 
 
 def test_a_set_beyond_the_limit_is_left_for_rows_one_by_one(monkeypatch):
-    monkeypatch.setattr(path_on_columns, "WIDEST", 6)
     monkeypatch.setattr(path_on_columns, "WIDEST_PATH", 6)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((50, 420))

@@ -35,6 +35,7 @@ from fastgd.objective.collinear import Redundant, redundant_columns
 from fastgd.objective.cost_model import DENSE_COST, curvature_cost, pass_cost, solving_cost
 from fastgd.objective.distances import curvature_unit, slope_size, unit_at
 from fastgd.objective.linear_map import LinearMap
+from fastgd.objective.matrix_sizes import WIDEST_PATH
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import LAST_RESORT, Forecast, Progress, Solver
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, BoundedDuals, aimed_at
@@ -60,10 +61,6 @@ PATH_SWEEPS = 3.0
 PATH_ROW = 200.0
 # Its need is known, whatever it is: what it tells for smooth losses is below what is not.
 KNOWN = 0.99
-# How large the matrix may be: 128 MB, and about half a second an iteration. Where rows and columns
-# are more and no single rows may be read, there is accelerated descent: of 8,706 weighted hinges in
-# 2,528 columns it proved nothing in 1,000 passes, 45 iterations of this all of 1.1e-6 in 9 s.
-WIDEST_PATH = 4000
 # With an L1 part more columns than this are taken by need.
 COLUMNS_AT_ONCE = 400
 

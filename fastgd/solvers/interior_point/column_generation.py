@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.objective.cost_model import DENSE_COST, solving_cost
+from fastgd.objective.matrix_sizes import WIDEST_PATH
 from fastgd.objective.subset import on_columns
 from fastgd.solvers.base import Forecast, State
 from fastgd.solvers.interior_point.central_path import (
-    WIDEST_PATH,
     CentralPath,
     CentralPathMemory,
     central_path_applies,
@@ -38,8 +38,6 @@ SHARE = 0.1
 MOST = 0.5
 # Iterations over those of all columns at once: 17 to 29 for 12 to 21.
 MORE = 1.4
-# A set for which neither columns nor rows have a smaller matrix than this, 128 MB, is not begun.
-WIDEST = 4000
 
 
 @dataclass
@@ -154,7 +152,7 @@ class PathOnColumns(CentralPath):
             size = min(columns.size, self.objective.n_active)
             if size > MOST * self._size and self._size <= WIDEST_PATH:
                 columns = np.arange(self.objective.n_features)
-            state.done = size > WIDEST if more.size else ended
+            state.done = size > WIDEST_PATH if more.size else ended
             if more.size and not state.done:
                 self._begin_stage(state, columns)
 

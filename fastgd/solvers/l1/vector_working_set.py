@@ -21,6 +21,7 @@ import numpy as np
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit
+from fastgd.objective.matrix_sizes import MOST_OF_PREDICTIONS
 from fastgd.objective.subset import on_columns
 from fastgd.objective.vector_map import VectorMap
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
@@ -39,8 +40,6 @@ SHARE_OF_X = 0.1
 FEWEST = 200
 GROWTH = 2
 SPARE = 50
-# Values of the matrices of all predictions: 134 MB.
-MOST_VALUES = 1 << 24
 # A model is minimised to this share of the violation.  Steps on a gathered set end where they have
 # left INNER of its violation, or after so many.
 TIGHT = 0.05
@@ -364,7 +363,7 @@ class VectorWorkingSet(Solver):
     def _blocks(self, part, memory, point, gradient, chosen):
         """Matrices that hold all coefficients that have to move."""
         F, k = part.objective, part.objective.n_predictions
-        most = int(np.sqrt(MOST_VALUES / k)) * k
+        most = int(np.sqrt(MOST_OF_PREDICTIONS / k)) * k
         if chosen.size > most:
             chosen = part.chosen(point, gradient, most)
         needed = chosen[(point[chosen] != 0.0) | (np.abs(gradient[chosen]) > F.l1)]

@@ -28,6 +28,7 @@ from fastgd.objective.cost_model import (
     solving_cost,
 )
 from fastgd.objective.distances import curvature_unit, unit_at
+from fastgd.objective.matrix_sizes import most_numbers
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.moments import row_coupling
 from fastgd.objective.refined_factor import factor_of
@@ -166,7 +167,7 @@ class Newton(Solver):
     def cost(cls, objective, tol, best=np.inf):
         """By the matrices that it forms and solves with; not where these would outgrow X."""
         F = objective
-        if F.n_features**2 > max(0.5 * F.rows.stored(), 4e6):
+        if F.n_features**2 > most_numbers(F):
             return Forecast(np.inf)
         iterations, matrices = likely_steps(F, tol)
         passes = iterations + matrices * curvature_cost(F)

@@ -12,6 +12,7 @@ from fastgd.linalg.bordered import BorderedFactor
 from fastgd.objective.cost_model import solving_cost
 from fastgd.objective.exclusive.columns import fewest_others, find_exclusive
 from fastgd.objective.exclusive.matrix import BorderedCurvature, bordered_cost
+from fastgd.objective.matrix_sizes import most_numbers
 from fastgd.solvers.base import EVERYWHERE, Forecast, Solver, several_strengths
 from fastgd.solvers.newton.cholesky import Newton, likely_steps
 from fastgd.solvers.newton.least_squares import LeastSquares, least_squares_applies
@@ -116,10 +117,10 @@ class Eliminating(Solver):
 
 
 def _most_others(F, passes, best):
-    """How many columns may be left over: a matrix of them is no larger than X, or 32 MB, and all of
-    it takes no longer than what is `best`.
+    """How many columns may be left over: a matrix of them has no more than `most_numbers`, and all
+    of it takes no longer than what is `best`.
     """
-    least, most = 0, int(np.sqrt(max(0.5 * F.rows.stored(), 4e6)))
+    least, most = 0, int(np.sqrt(most_numbers(F)))
     most = min(most, int(MOST_LEFT * F.n_features))
     while least < most:
         size = (least + most + 1) // 2

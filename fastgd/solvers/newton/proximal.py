@@ -18,6 +18,7 @@ from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
+from fastgd.objective.matrix_sizes import WIDEST_PROOF, most_numbers
 from fastgd.solvers.base import (
     Curvature,
     Forecast,
@@ -38,8 +39,6 @@ FAR = 1e-2
 # Iterations and matrices that it takes, as Newton's method does; linear systems for each matrix.
 ITERATIONS = 8.0
 SYSTEMS = 4.0
-# More columns than this have no proof by their matrix: a factor that fails takes eigenvectors.
-WIDEST_PROOF = 1500
 # Columns from which on its matrix has to have fewer numbers than X: 200 MB, and twice that beside
 # it. Of 19 rows and 20,000 columns it took 20 GB.
 WIDE = 5000
@@ -115,7 +114,7 @@ class ProximalNewton(Solver):
     def cost(cls, objective, tol, best=np.inf):
         """By the matrices that it forms and solves with; not where these would outgrow X."""
         F = objective
-        if F.n_features**2 > max(0.5 * F.rows.stored(), 4e6):
+        if F.n_features**2 > most_numbers(F):
             return Forecast(np.inf)
         once = F.loss.self_concordance == 0.0
         matrices = 1.0 if once else ITERATIONS

@@ -26,6 +26,7 @@ from fastgd.objective import kernels as passes
 from fastgd.objective.cost_model import DENSE_COST, MULTIPLICATIONS, pass_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.gram import chunks, merged
+from fastgd.objective.matrix_sizes import MOST_OF_PREDICTIONS
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.subset import on_sample
 from fastgd.objective.vector_map import samples_of
@@ -41,9 +42,8 @@ from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.quasi_newton import is_curved, two_loops
 from fastgd.solvers.rounding_left import Falls, notice_rounding
 
-# Columns of which K grams are formed, and values that these may hold: 100 MB.
+# Columns of which K grams are formed.
 MOST_COLUMNS = 2000
-MOST_VALUES = 1 << 24
 # Rows that grams are of: so many for each column, at least so many.
 ROWS_PER_COLUMN = 8
 LEAST_ROWS = 2000
@@ -130,7 +130,7 @@ class BlockNewton(Solver):
         if not F.vector:
             return "for several predictions does not go with a loss of one"
         values = F.n_predictions * (F.n_features + 1) ** 2
-        if F.n_features > MOST_COLUMNS or values > MOST_VALUES:
+        if F.n_features > MOST_COLUMNS or values > MOST_OF_PREDICTIONS:
             return (
                 f"for {F.n_predictions} predictions takes fewer columns than {F.n_features:,}; use "
                 "solver='lbfgs'"

@@ -18,14 +18,13 @@ from fastgd.objective.cost_model import (
     values_of,
     vector_pass_cost,
 )
+from fastgd.objective.matrix_sizes import WIDEST_PROOF
 from fastgd.objective.vector_gram import hold_shifts
 from fastgd.solvers.base import Forecast, no_derivatives, several_strengths
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.newton.cholesky import ITERATIONS, MATRICES, MATRICES_AFTER_GROWTH, Newton
 from fastgd.solvers.rounding_left import brought_nothing
 
-# From so many unknowns on a matrix is no longer made: 18 MB, and 0.1 s for a factor.
-MOST_UNKNOWNS = 1500
 # Products of two different columns take BLAS so many times what those of a column with itself do.
 PAIRS = 1.5
 
@@ -51,8 +50,8 @@ class VectorNewton(Newton):
         F = objective
         if not F.vector:
             return "for several predictions does not go with a loss of one"
-        if F.size > MOST_UNKNOWNS:
-            return f"with one matrix takes at most {MOST_UNKNOWNS:,} unknowns, got {F.size:,}"
+        if F.size > WIDEST_PROOF:
+            return f"with one matrix takes at most {WIDEST_PROOF:,} unknowns, got {F.size:,}"
         l1 = "with one matrix does not go with an l1 part" if F.l1 > 0.0 else None
         return no_derivatives(F) or several_strengths(F) or l1
 
