@@ -5,16 +5,13 @@ from fastgd.rules.one_sample import Pa1, Pa2, Scheduled
 from fastgd.rules.schedules import SCHEDULES, make_schedule
 from fastgd.solvers.base import Options
 from fastgd.solvers.gradient.accelerated import Accelerated
+from fastgd.solvers.gradient.armijo import LineSearch
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.gradient.scheduled import (
-    AveragedFullBatch,
-    BackingOff,
-    LineSearch,
-    Patience,
-    ScheduledFullBatch,
-    Subgradient,
-)
+from fastgd.solvers.gradient.distance_over_gradients import Subgradient
+from fastgd.solvers.gradient.rate_backoff import BackingOff
+from fastgd.solvers.gradient.scheduled import AveragedFullBatch, ScheduledFullBatch
 from fastgd.solvers.growing_batch import Growing
+from fastgd.solvers.patience import Patience
 from fastgd.solvers.stochastic.automatic import SelfTuned
 from fastgd.solvers.stochastic.bottou_rates import FallingRates
 from fastgd.solvers.stochastic.laplace import Laplace

@@ -17,14 +17,11 @@ from fastgd.objective.objective import Measured
 from fastgd.objective.refined_factor import RefinedFactor
 from fastgd.solvers import REGISTRY
 from fastgd.solvers.base import Curvature, Progress, RunRecord, Solver, State
+from fastgd.solvers.gradient.armijo import LineSearch
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.gradient.scheduled import (
-    AveragedFullBatch,
-    BackingOff,
-    LineSearch,
-    ScheduledFullBatch,
-    Subgradient,
-)
+from fastgd.solvers.gradient.distance_over_gradients import Subgradient
+from fastgd.solvers.gradient.rate_backoff import BackingOff
+from fastgd.solvers.gradient.scheduled import AveragedFullBatch, ScheduledFullBatch
 from fastgd.solvers.growing_batch import Growing
 from fastgd.solvers.l1.proximal_newton import RowValues
 from fastgd.solvers.l1.vector_matrix_model import Blocks

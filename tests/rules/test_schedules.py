@@ -23,18 +23,16 @@ from fastgd.rules.classic import Momentum
 from fastgd.rules.schedules import SCHEDULES, make_schedule
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.gradient.accelerated import Accelerated
+from fastgd.solvers.gradient.armijo import LineSearch
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
+from fastgd.solvers.gradient.distance_over_gradients import Subgradient
 from fastgd.solvers.gradient.preconditioner import (
     Coordinates,
     CurvatureCoordinates,
     choose_coordinates,
 )
-from fastgd.solvers.gradient.scheduled import (
-    BackingOff,
-    LineSearch,
-    ScheduledFullBatch,
-    Subgradient,
-)
+from fastgd.solvers.gradient.rate_backoff import BackingOff
+from fastgd.solvers.gradient.scheduled import ScheduledFullBatch
 from fastgd.solvers.stochastic.automatic import SelfTuned
 from fastgd.solvers.stochastic.scheduled import Stochastic
 from support.components import ToySoftmax, ToyWeightedL1

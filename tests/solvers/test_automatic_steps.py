@@ -16,8 +16,10 @@ from fastgd.rules.adaptive import Adam
 from fastgd.rules.base import Rule
 from fastgd.rules.classic import Gd, Momentum, Nesterov
 from fastgd.solvers.gradient.accelerated import Accelerated
+from fastgd.solvers.gradient.armijo import LineSearch
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.gradient.scheduled import BackingOff, LineSearch, Subgradient
+from fastgd.solvers.gradient.distance_over_gradients import Subgradient
+from fastgd.solvers.gradient.rate_backoff import BackingOff
 from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1
 from support.problems import Quartic, build, dense_problem, iterations, objective, proved, started
 from support.twins import members, with_jit

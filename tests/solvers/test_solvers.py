@@ -19,14 +19,11 @@ from fastgd.rules.classic import Gd, Momentum
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.base import State
 from fastgd.solvers.gradient.accelerated import Accelerated
+from fastgd.solvers.gradient.armijo import LineSearch
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.gradient.scheduled import (
-    BackingOff,
-    LineSearch,
-    Patience,
-    Plateau,
-    ScheduledFullBatch,
-)
+from fastgd.solvers.gradient.rate_backoff import BackingOff
+from fastgd.solvers.gradient.scheduled import ScheduledFullBatch
+from fastgd.solvers.patience import Patience, Plateau
 from fastgd.solvers.stochastic.scheduled import Stochastic
 from support import twins as reference
 from support.components import ToyWeightedL1

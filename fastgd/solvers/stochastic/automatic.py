@@ -28,7 +28,7 @@ from fastgd.objective.null_model import null_model
 from fastgd.rules.one_sample import Capped
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.base import LAST_RESORT, Forecast
-from fastgd.solvers.gradient.scheduled import empty_slots
+from fastgd.solvers.rule_memory import empty_slots
 from fastgd.solvers.stochastic.kernels import row_epoch, vector_row_epoch
 from fastgd.solvers.stochastic.scheduled import Stochastic, StochasticMemory
 from fastgd.solvers.variance_reduced.expected_smoothness import expected_smoothness

@@ -10,8 +10,9 @@ from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
 from fastgd.rules.one_sample import Scheduled
 from fastgd.solvers.base import Solver, State
-from fastgd.solvers.gradient.scheduled import RENEWED, ScheduledMemory, divided, empty_slots
 from fastgd.solvers.journal import Journal
+from fastgd.solvers.patience import divided
+from fastgd.solvers.rule_memory import RENEWED, ScheduledMemory, empty_slots
 from fastgd.solvers.stochastic.kernels import (
     AVERAGED,
     UPDATES,
