@@ -43,8 +43,8 @@ class ConvergenceDisplay:
     histories : dict of str to list of dict
         For each name the `history_` of its models: arrays `passes`, `seconds`, `objective`,
         `bound`, with held-out rows `score` and `kept`.
-    classes : dict of str to sequence, optional
-        For each name the labels of its models, where it has several.
+    models : dict of str to sequence of str, optional
+        For each name what its models are called, where it has several: "class a", "target 0".
 
     Attributes
     ----------
@@ -70,8 +70,8 @@ class ConvergenceDisplay:
     (1, 'log', 'passes over the rows')
     """
 
-    def __init__(self, histories, *, classes=None):
-        self.histories, self.classes = histories, classes or {}
+    def __init__(self, histories, *, models=None):
+        self.histories, self.models = histories, models or {}
 
     @classmethod
     def from_estimator(cls, estimator, X=None, y=None, *, name=None, **options):
@@ -132,7 +132,7 @@ class ConvergenceDisplay:
                 "X and y go together: give both to fit clones, or none for estimators that are "
                 "fitted"
             )
-        histories, classes = {}, {}
+        histories, models = {}, {}
         for name, estimator in estimators.items():
             model = inner_estimator(estimator if X is None else clone(estimator).fit(X, y))
             check_is_fitted(model, "history_", msg=_NO_HISTORY)
@@ -142,8 +142,9 @@ class ConvergenceDisplay:
             histories[name] = [
                 _on_all_rows(run, plan) for run, plan in zip(runs, plans, strict=True)
             ]
-            classes[name] = model._target_names(len(runs)) if several else ()
-        return cls(histories, classes=classes).plot(**options)
+            names = model._target_names(len(runs)) if several else ()
+            models[name] = [f"{model._model_is_of} {one}" for one in names]
+        return cls(histories, models=models).plot(**options)
 
     def plot(
         self, ax=None, *, what="objective", against="passes", best=None, xscale="linear", **line_kw
@@ -225,7 +226,7 @@ class ConvergenceDisplay:
         if not lowest.size:
             raise ValueError(f"best must be a number, or one for each class, got {best!r}")
         for name, runs in self.histories.items():
-            style, labels = style + (not alone), self.classes.get(name, ())
+            style, labels = style + (not alone), self.models.get(name, ())
             shown = False
             for k, run in enumerate(runs):
                 style += alone
@@ -236,12 +237,10 @@ class ConvergenceDisplay:
                     y, kept = _within_bound(y, run["bound"])
                 if not kept.any():
                     continue
-                label = (
-                    name if len(runs) == 1 else f"{name}, class {labels[k] if len(labels) else k}"
-                )
-                # One entry in the legend for all classes of an estimator.
+                label = name if len(runs) == 1 else f"{name}, {labels[k] if len(labels) else k}"
+                # One entry in the legend for all models of an estimator.
                 if len(runs) > 1 and not alone:
-                    label = "_" if shown else f"{name}, {len(runs)} classes"
+                    label = "_" if shown else f"{name}, {len(runs)} models"
                 star = run.get("kept", np.zeros(y.size, dtype=bool)) & (what == "score")
                 curves.append(Curve(style, label, run[against][kept], y[kept], star[kept], at_most))
                 shown = True

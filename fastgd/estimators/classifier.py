@@ -106,7 +106,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Of the explicit learning rates.
     early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the rows and stop when the score on them has
-        not improved by `tol` for `n_iter_no_change` iterations; the best model on them is kept.
+        not improved by `tol` for `n_iter_no_change` iterations, of which the best is kept.  A fit
+        that is at its optimum before that keeps the optimum.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=5
     class_weight : dict, "balanced" or None
