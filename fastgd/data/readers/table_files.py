@@ -171,6 +171,9 @@ class CsvTable(Table):
             self._chunk = max(CSV_CHUNK, 4 * longest_line(path, 2))
         with naming(path), self._opened() as file:
             self._describe(file.schema)
+        # Row names, as pandas and R write them, have no name of their own.
+        if next(iter(self.kinds)) == "":
+            self.index.add("")
         bytes_in = (name for name, one in self.types.items() if one == "binary")
         self.types |= dict.fromkeys(bytes_in, "bytes that are not UTF-8")
 
@@ -259,7 +262,7 @@ def naming(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # not there, or not for us to read: it says so
         hint = "; text is read with format='csv'" if "magic bytes" in str(error) else ""

@@ -45,7 +45,7 @@ class Levels:
         new = levels(column, self.name, where) - self.values
         if not self.declared:
             words = {level for level in new if not is_number(level)}
-            self._n_numbers += len(new) - len(words)
+            self._n_numbers += _count_numbers(new)
             if words and self._word is None:
                 row = next(row for row, value in enumerate(column) if value.as_py() in words)
                 self._word = column[row].as_py(), where.row(row)
@@ -57,7 +57,7 @@ class Levels:
         """Take the levels of rows that follow."""
         self.declared = self.declared or other.declared
         if not self.declared:
-            self._n_numbers += sum(map(is_number, other.values - self.values))
+            self._n_numbers += _count_numbers(other.values - self.values)
         self._word = self._word or other._word
         self.values |= other.values
 
@@ -83,6 +83,11 @@ class Levels:
                 "category, name the column in categories (of a frame: make it a category, "
                 "astype('category'))"
             )
+
+
+def _count_numbers(texts):
+    """How many are numbers to whoever wrote them: 1,5 and 1,500, too."""
+    return sum(is_number(text.replace(",", "")) for text in texts)
 
 
 def is_number(text: str) -> bool:

@@ -56,8 +56,9 @@ def from_parquet(
         Columns whose integers are levels, not numbers, and those of text, the target included,
         whose levels are mostly numbers.
     columns : sequence of str, optional
-        The columns to use, in this order. By default all but target, weight, offset and pandas'
-        index, in the order of the first file.
+        The columns to use, in this order. By default all but target, weight, offset and the names
+        of rows (pandas' index; in CSV a first column without a name), in the order of the first
+        file.
     unknown : {"zeros", "error"}, default="zeros"
         What becomes of a level that a model has not seen: its row has 0 in all columns of the
         category, or it is an error. An error, if asked for here or where the model was fitted.

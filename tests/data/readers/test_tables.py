@@ -291,6 +291,25 @@ def test_other_ways_to_write_numbers(tmp_path, texts):
         assert next(source.blocks(1000)).X.ravel().tolist() == [float(one) for one in texts.split()]
 
 
+def test_decimal_commas_are_no_levels(written):
+    path = written(pd.DataFrame({"y": 1.0, "x": ["1,5", "-2,25", "1,500", "3"]}))
+    with pytest.raises(ValueError, match=r"row 0 .*: column 'x' has the word '1,5', and most of"):
+        next(from_parquet(path, target="y", format=written.format).blocks(1000))
+    source = from_parquet(path, target="y", categories=["x"], format=written.format)
+    assert next(source.blocks(1000)).X.shape == (4, 4)
+
+
+def test_names_of_rows_in_csv_are_no_column(tmp_path):
+    path = tmp_path / "rows.csv"
+    frame().to_csv(path)
+    source = from_parquet(path, target="price", format="csv")
+    truth, names = expected(frame().drop(columns="price"))
+    np.testing.assert_array_equal(together(source)[0], truth)
+    assert source.feature_names.tolist() == names
+    chosen = from_parquet(path, columns=["", "age"], format="csv")
+    assert together(chosen)[0][:, 0].tolist() == list(range(200))
+
+
 @pytest.mark.parametrize("word", ["oh", "1.5.", "1_000"])
 def test_a_word_among_integers_to_predict(tmp_path, word):
     path = tmp_path / "rows.csv"
@@ -341,6 +360,9 @@ def test_a_word_in_a_target_of_numbers(written):
 
 def test_csv_that_is_not_utf_8(tmp_path):
     path = tmp_path / "rows.csv"
+    path.write_bytes("y,gr\u00f6\u00dfe\n1,2\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))}: 'utf-8' codec can't decode"):
+        from_parquet(path, target="y", format="csv")
     path.write_bytes("y,x\n1,gr\u00fcn\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"column 'x' holds .* \(bytes that are not UTF-8\)"):
         list(from_parquet(path, target="y", format="csv").blocks(100))
