@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from fastgd.data.check_parameters import refuse_masked
+from fastgd.data.check_parameters import as_offset, as_weights, refuse_masked
 from fastgd.data.check_X import check_structure
 from fastgd.runtime.public import public
 
@@ -150,9 +150,16 @@ class ArraySource(BlockSource):
     """
 
     def __init__(self, X, y=None, sample_weight=None, offset=None):
-        for name, one in (("y", y), ("sample_weight", sample_weight), ("offset", offset)):
-            if one is not None and len(one) != X.shape[0]:
-                raise ValueError(f"{name} has {len(one)} entries, X has {X.shape[0]} rows")
+        n_rows = X.shape[0]
+        if y is not None:
+            refuse_masked(y, "y")
+            y = np.asarray(y)
+            if y.shape[:1] != (n_rows,):
+                raise ValueError(f"y has shape {y.shape}, X has {n_rows} rows")
+        if sample_weight is not None:
+            sample_weight = as_weights(sample_weight, n_rows)
+        if offset is not None:
+            offset = as_offset(offset, n_rows)
         self.arrays = X, y, sample_weight, offset
 
     def blocks(self, n_bytes):

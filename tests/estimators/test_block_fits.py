@@ -456,10 +456,43 @@ def test_the_matrix_comes_with_the_step_where_a_reading_costs_more(loss, monkeyp
     assert few < many
 
 
-@pytest.mark.parametrize("name", ["y", "sample_weight", "offset"])
-def test_a_memory_map_and_more_targets_than_rows_are_refused(tmp_path, name):
+@pytest.fixture
+def mapped(tmp_path):
     X = np.memmap(tmp_path / "X", dtype=float, mode="w+", shape=(1250, 120))
     X[:] = np.random.default_rng(0).standard_normal(X.shape)
-    given = {"y": np.arange(1250.0), name: np.ones(1300)}
-    with pytest.raises(ValueError, match=f"{name} has 1300 entries, X has 1250 rows"):
-        GDRegressor(memory=1e6).fit(X, **given)
+    return X
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("y", np.ones(1300), r"y has shape \(1300,\), X has 1250 rows"),
+        ("y", np.ma.masked_equal(np.arange(1250.0), 3.0), "y has masked values"),
+        ("sample_weight", np.ones(1300), "one entry for each of the 1250 rows of X, got shape"),
+        ("offset", np.ones(1300), "one entry for each of the 1250 rows of X, got shape"),
+        ("offset", np.ones((1250, 1)), r"offset must have shape \(1250,\), got"),
+        ("offset", np.full(1250, np.nan), "offset contains NaN"),
+        ("offset", 1.0, "one entry for each of the 1250 rows of X, got shape"),
+    ],
+)
+def test_what_stands_beside_a_memory_map_is_checked_as_in_memory(mapped, name, given, said):
+    with pytest.raises(ValueError, match=said):
+        GDRegressor(memory=1e6).fit(mapped, **{"y": np.arange(1250.0), name: given})
+    if name == "offset":
+        model = GDRegressor(memory=1e6).fit(mapped, np.arange(1250.0))
+        with pytest.raises(ValueError, match=said):
+            model.predict(mapped, offset=given)
+
+
+def test_one_number_is_a_weight_beside_a_memory_map(mapped):
+    y = mapped[:, 0] + 1.0
+    model, usual = (GDRegressor(memory=1e6).fit(mapped, y, weight) for weight in (2.0, None))
+    np.testing.assert_array_equal(model.coef_, usual.coef_)
+
+
+@pytest.mark.parametrize("offset", [np.full(250, np.nan), np.ones((250, 1))])
+def test_offsets_of_chunks_are_checked_before_they_are_added(offset):
+    X, y = problem()
+    model = GDRegressor().fit(X, y)
+    with pytest.raises(ValueError, match="offset"):
+        model.predict(source_of(X, y, np.ones(250), offset))
