@@ -184,15 +184,18 @@ class BlockRows:
             Where the source hands out other rows than it did at first.
         """
         known, number = iter(self.blocks), -1
-        for number, (_, rows) in enumerate(checked_blocks(self.source, self.n_bytes)):
+        for number, (place, _, rows) in enumerate(checked_blocks(self.source, self.n_bytes)):
             facts = next(known, None)
-            if facts is None or rows.shape() != (
-                facts.own.stop - facts.own.start,
-                self.n_features,
+            if (
+                facts is None
+                or rows.shape() != (facts.own.stop - facts.own.start, self.n_features)
+                or facts.differs(rows)
             ):
-                raise ValueError(self._changed(number, rows))
-            if facts.differs(rows):
-                raise ValueError(self._changed(number, rows))
+                raise ValueError(
+                    f"block {number} of the source ({place}) is not what it was at the first "
+                    f"reading: {rows.shape()[0]} rows, {rows.stored()} values; a source has to "
+                    "hand out the same rows each time"
+                )
             yield facts, rows if self.centers is None else read_from(rows, self.centers)
         if next(known, None) is not None:
             raise ValueError(
@@ -232,15 +235,6 @@ class BlockRows:
             "dtype": str(self._dtype),
             "hash": hash_of([stops, hashes]),
         }
-
-    def _changed(self, number, rows):
-        """What to say of a block that is not as it was."""
-        place = self.source.place(number, 0)
-        return (
-            f"block {number} of the source ({place}) is not what it was at the first reading: "
-            f"{rows.shape()[0]} rows, {rows.stored()} values; a source has to hand out the same "
-            "rows each time"
-        )
 
     def shifted(self, centers):
         """The same rows, read as distances from these numbers."""
@@ -346,8 +340,8 @@ def _plus(total, found):
 
 
 def checked_blocks(source, n_bytes):
-    """(block, rows) of each block of a source that has rows, its X as `Rows`: one reading, on a
-    thread that is one block ahead.
+    """(place, block, rows) of each block of a source that has rows, its place in words and its X as
+    `Rows`: one reading, on a thread that is one block ahead.
 
     Raises
     ------
@@ -368,18 +362,19 @@ def _checked(source, n_bytes):
             )
         if block.X.shape[0] == 0:
             continue
+        place = source.place(number, 0)
         try:
             rows = as_rows(block.X)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{source.place(number, 0)}: {error}") from error
+            raise ValueError(f"{place}: {error}") from error
         own = rows.shape()[1], rows.sparse
         kind = kind or own
         if own != kind:
             raise ValueError(
-                f"{source.place(number, 0)}: X has {_kind(*own)}, the blocks before it have "
-                f"{_kind(*kind)}; all blocks need the same columns"
+                f"{place}: X has {_kind(*own)}, the blocks before it have {_kind(*kind)}; all "
+                "blocks need the same columns"
             )
-        yield block, rows
+        yield place, block, rows
         read += rows.stored() * rows.dtype.itemsize
         if read > max(GIVEN_BACK, 4 * n_bytes):
             give_back()

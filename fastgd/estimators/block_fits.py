@@ -115,13 +115,13 @@ def read_predictions(estimator, source) -> Read:
     linear: list[np.ndarray] = []
     places: list[str] = []
     n_bytes = block_bytes(memory_of(estimator.memory))
-    for block, rows in checked_blocks(source, n_bytes):
+    for place, block, rows in checked_blocks(source, n_bytes):
         if not linear:
             _check_columns(estimator, source, rows.shape()[1])
         linear.append(estimator._linear_of(rows.matrix() if rows.sparse else rows.values))
-        places.append(source.place(len(places), 0))
+        places.append(place)
         for name, parts in beside.items():
-            parts.append(beside_of(getattr(block, name), name, places[-1], rows.shape()[0]))
+            parts.append(beside_of(getattr(block, name), name, place, rows.shape()[0]))
     if not linear:
         raise ValueError("the source has no rows; at least one is needed")
     scores = np.concatenate(linear)

@@ -65,11 +65,11 @@ def survey(source, memory, n_threads=1, shift=False):
     moments: Any = None
     beside: dict[str, list] = {"y": [], "sample_weight": [], "offset": []}
     dtype, first, sparse = np.dtype(np.float32), 0, False
-    for block, rows in checked_blocks(source, n_bytes):
+    for place, block, rows in checked_blocks(source, n_bytes):
         facts.append(facts_of(rows, first))
-        places.append(source.place(len(places), 0))
+        places.append(place)
         for name, found in beside.items():
-            found.append(beside_of(getattr(block, name), name, places[-1], rows.shape()[0]))
+            found.append(beside_of(getattr(block, name), name, place, rows.shape()[0]))
         moments = moments_of_block(rows, facts[-1], n_threads, moments)
         if shift:
             far.add(rows)

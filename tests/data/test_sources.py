@@ -62,3 +62,11 @@ def test_integers_are_cut_as_the_floats_that_they_become():
     for table in (X, X.astype(np.int8)):
         source = from_chunks(lambda table=table: [(table, Y)])
         assert [len(block.y) for block in source.blocks(160)] == [10, 10]
+
+
+def test_chunks_without_rows_count_where_others_are_told_of():
+    chunks = [(X[:0], Y[:0]), (X, Y), (X, Y, np.ones(20))]
+    with pytest.raises(ValueError, match="row 0 of chunk 1 has no sample_weight, other blocks"):
+        GDRegressor(memory=1e6).fit(from_chunks(lambda: chunks))
+    with pytest.raises(ValueError, match="row 0 of chunk 1 has no sample_weight, other blocks"):
+        GDRegressor().fit(X, Y).score(from_chunks(lambda: chunks))
