@@ -330,6 +330,13 @@ class Solver:
         return None
 
     @classmethod
+    def refuse_unsuitable(cls, objective):
+        """Raise ValueError for an objective that it cannot minimise."""
+        reason = cls.refusal(objective)
+        if reason:
+            raise ValueError(f"solver={cls.name!r} {reason}")
+
+    @classmethod
     def takes_several(cls, term):
         """Whether it takes a loss of several predictions, beside this `Term` of a penalty."""
         return False

@@ -322,5 +322,5 @@ def test_sweeps_are_products_and_count_half_a_pass():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="use solver='lbfgs'"):
         RowSpan(objective(LogLoss(), "l1"))
-    with pytest.raises(ValueError, match="continuous derivatives"):
+    with pytest.raises(ValueError, match="solver='newton' by products does not go with an l1 part"):
         NewtonCG(objective(LogLoss(), "l1"))

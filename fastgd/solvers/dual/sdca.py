@@ -249,9 +249,7 @@ class Sdca(Solver):
         return visit_cost(objective) - 1.0
 
     def __init__(self, objective, seed, *, shuffle=True):
-        reason = self.refusal(objective)
-        if reason:
-            raise ValueError(f"solver={self.name!r} {reason}")
+        self.refuse_unsuitable(objective)
         super().__init__(objective)
         self.seed, self.shuffle = seed, shuffle
         F = objective

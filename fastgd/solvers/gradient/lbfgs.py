@@ -100,7 +100,7 @@ class LBFGS(ScaledSolver):
         return Forecast(one * (around + iterations) + proof_cost(F), reason)
 
     def __init__(self, objective, memory=MEMORY):
-        check_smooth(objective)
+        self.refuse_unsuitable(objective)
         super().__init__(objective)
         self.pairs = memory
 
@@ -150,16 +150,3 @@ class LBFGS(ScaledSolver):
         slack = 4.0 * EPS * abs(value)
         found = weak_wolfe(look, value, slope, share, start, direction, slack)
         return None if found is None else (found[0], *found[1])
-
-
-def check_smooth(objective):
-    """Raise ValueError where loss or penalty are non-smooth: at kinks a quadratic model is worth
-    nothing.
-    """
-    if not objective.smooth:
-        raise ValueError(
-            "solver='lbfgs' and solver='newton' with conjugate gradients need a loss and a "
-            "penalty with continuous "
-            f"derivatives, got {objective.loss!r} and {objective.penalty!r}; use a smooth loss and "
-            "penalty='l2'"
-        )

@@ -21,7 +21,6 @@ from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.solvers.base import Forecast, no_derivatives, several_predictions
-from fastgd.solvers.gradient.lbfgs import check_smooth
 from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
 from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.subspace import RowSpan, subspace_passes
@@ -79,7 +78,7 @@ class NewtonCG(ScaledSolver):
         return Forecast(FOUR_TIMES * passes if RowSpan.fits(objective) else passes, last=True)
 
     def __init__(self, objective):
-        check_smooth(objective)
+        self.refuse_unsuitable(objective)
         super().__init__(objective, Coordinates.standard(objective))
 
     def advance(self, state):

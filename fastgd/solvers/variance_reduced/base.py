@@ -131,9 +131,7 @@ class VarianceReduced(Solver):
         return cls(objective, batch, options.seed, shuffle=options.shuffle)
 
     def __init__(self, objective, batch="auto", seed=0, *, shuffle=True):
-        reason = self.refusal(objective)
-        if reason:
-            raise ValueError(f"solver={self.name!r} {reason}")
+        self.refuse_unsuitable(objective)
         super().__init__(objective)
         self.asked, self.seed, self.shuffle = batch, seed, shuffle
         self.active = _active_rows(objective)
