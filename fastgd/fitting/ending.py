@@ -31,8 +31,8 @@ ABOVE = 1e-9
 
 
 def highest(objective):
-    """F of the null model; its penalty counts where it is not 0, infinite where bounds rule
-    it out.
+    """F of the null model; its penalty counts where it is not 0, infinite where bounds rule it
+    out.
     """
     F = objective
     if F.elastic:
@@ -144,8 +144,8 @@ def falls_short(result, tol):
 
 
 def how_it_ended(result, tol, max_iter):
-    """How far a run that did not converge got, how fast F was falling, and what to change:
-    one sentence each.
+    """How far a run that did not converge got, how fast F was falling, and what to change: one
+    sentence each.
     """
     history, value = result.history, f"the objective {result.objective:.6g}"
     # A bound of more than F itself only means that losses are not negative.

@@ -137,8 +137,8 @@ def fit_targets(task, samples, seeds, starts, states):
     samples : list of Samples
     seeds : list of int
     starts : list of (coef, intercept) or None
-        Where to start unless a run is continued; None: zeros, or the null model where
-        steps are automatic.
+        Where to start unless a run is continued; None: zeros, or the null model where steps are
+        automatic.
     states : list of State or None
         Runs to continue where plan and data allow it.
 

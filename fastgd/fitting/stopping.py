@@ -88,8 +88,8 @@ class Extrapolated(StoppingRule):
 
     With f1 and f2 the last two of these falls and q = f2 / f1, a geometric series leaves f2 q / (1
     - q), which is f2 where errors fall as 1 / iterations; the larger of that and f2 is compared.
-    The `estimate` is twice that: in 47 runs of one-row steps the truth was 0.4
-    of it in the median, and 6 times as much in one of twenty.
+    The `estimate` is twice that: in 47 runs of one-row steps the truth was 0.4 of it in the median,
+    and 6 times as much in one of twenty.
     """
 
     extrapolates = True
