@@ -3,10 +3,11 @@
 import copy
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from fastgd.dask.partitions import delayed_blocks, gathered, require_dask
 from fastgd.dask.shard import BESIDE, as_features
-from fastgd.data.check_parameters import as_offset
+from fastgd.data.check_parameters import as_offset, only_given
 from fastgd.data.sources import BlockSource
 from fastgd.estimators.block_fits import read_predictions
 from fastgd.model_selection.base import PathSearch
@@ -61,6 +62,7 @@ def score(estimator, X, y=None, sample_weight=None, offset=None):
             "a search with a scoring of its own scores predictions in one place; score "
             "best_estimator_, or predict and score"
         )
+    check_is_fitted(estimator)
     blocks, here = delayed_blocks(X, y=y, sample_weight=sample_weight, offset=offset)
     model, linear = delayed(estimator, pure=False), delayed(_linear_of, pure=False)
     found = compute(*(linear(model, block, f"block {k}") for k, block in enumerate(blocks)))
@@ -91,7 +93,7 @@ def _linear_of(estimator, block, place):
     beside = [
         beside_of(one, name, place, X.shape[0]) for name, one in zip(BESIDE, beside, strict=True)
     ]
-    return place, estimator._linear(X), *beside
+    return place, _named(place, estimator._linear, X), *beside
 
 
 def _lazily(estimator, method, X, offset):
@@ -99,6 +101,7 @@ def _lazily(estimator, method, X, offset):
     import dask.array as da
     from dask.delayed import delayed
 
+    check_is_fitted(estimator)
     blocks, here = delayed_blocks(X, offset=offset)
     if here:
         raise ValueError("offset is in memory; give it as a dask array in blocks like X")
@@ -121,8 +124,17 @@ def _of_block(estimator, method, block, example, place):
     if hasattr(X, "shape") and X.shape[0] == 0:
         return example
     X = as_features(X, place, getattr(estimator, "_encoding", None), (None, None, offset))
-    own = offset is None or isinstance(X, BlockSource)
-    return getattr(estimator, method)(X, **({} if own else {"offset": offset}))
+    if isinstance(X, BlockSource):
+        return getattr(estimator, method)(X)
+    return _named(place, getattr(estimator, method), X, **only_given(offset=offset))
+
+
+def _named(place, predict, X, **options):
+    """Predictions for a block that is no source: those name the place themselves."""
+    try:
+        return predict(X, **options)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
 
 
 def _empty_of(estimator, method):

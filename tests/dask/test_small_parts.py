@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.exceptions import NotFittedError
 
 pytest.importorskip("distributed")
 
@@ -116,6 +117,18 @@ def test_what_only_some_sources_bring_is_missing_in_a_score(name):
             fastgd.dask.score(model, [delayed(X), delayed(X)], [delayed(y), delayed(y[:4])])
         with pytest.raises(ValueError, match=r"offset must have shape \(6,\)"):
             fastgd.dask.score(model, [delayed(X)], y, offset=np.ones((6, 1)))
+
+
+@pytest.mark.parametrize("predict", [fastgd.dask.predict, fastgd.dask.score])
+def test_a_block_that_cannot_be_predicted_is_named(predict):
+    X, y = np.arange(12.0).reshape(6, 2), np.arange(6.0)
+    parts = [delayed(X), delayed(np.where(X == 7.0, np.nan, X))]
+    beside = () if predict is fastgd.dask.predict else ([delayed(y), delayed(y)],)
+    model, said = GDRegressor().fit(X, y), r"block 1: X contains NaN .*\(first in row 3"
+    with dask.config.set(scheduler="synchronous"), pytest.raises(ValueError, match=said):
+        dask.compute(predict(model, parts, *beside))
+    with pytest.raises(NotFittedError):
+        predict(GDRegressor(), parts, *beside)
 
 
 def test_a_sparse_block_that_points_out_of_bounds_is_refused_before_it_is_read():
