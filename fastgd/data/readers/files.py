@@ -5,7 +5,7 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +14,10 @@ import numpy as np
 # Bytes that are read at once: a tenth of a millisecond's worth, which an L2 cache holds.
 CHUNK = 1 << 18
 NEWLINE = b"\n"
+# Bytes at the end of a file in which an open quote is looked for: pyarrow refuses it farther from
+# the end, where what it takes for a value spans two of its parts.
+TAIL = 1 << 20
+PACKED: dict[str, Callable] = {".gz": gzip.open, ".bz2": bz2.open}
 
 
 def as_paths(paths: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Path]:
@@ -75,13 +79,24 @@ def longest_line(path: Path, n_lines: int) -> int:
         return max(len(lines.readline()) for _ in range(n_lines))
 
 
+def open_quote(path: Path) -> str | None:
+    """What follows a quote that begins the last quoted value of a CSV file and never ends it, or
+    None; of a packed file, None.
+    """
+    if path.suffix.lower() in PACKED:
+        return None
+    with open(path, "rb") as file:
+        file.seek(max(path.stat().st_size - TAIL, 0))
+        before, quote, after = (NEWLINE + file.read()).rpartition(b'"')
+    begins, ends = before[-1:] in b",\r\n", after[:1] in b",\r\n"
+    if not quote or not begins or ends:
+        return None
+    return after.splitlines()[0].decode(errors="replace")
+
+
 def _opened(path):
-    suffix = path.suffix.lower()
-    if suffix == ".gz":
-        return gzip.open(path, "rb")
-    if suffix == ".bz2":
-        return bz2.open(path, "rb")
-    return open(path, "rb", buffering=0)
+    unpack = PACKED.get(path.suffix.lower())
+    return open(path, "rb", buffering=0) if unpack is None else unpack(path, "rb")
 
 
 def _read(file, part, path):

@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from fastgd.data.readers.files import longest_line
+from fastgd.data.readers.files import longest_line, open_quote
 from fastgd.data.readers.table_levels import first_word
 from fastgd.data.readers.table_values import Where, is_text, parsed
 
@@ -167,6 +167,9 @@ class CsvTable(Table):
     def __init__(self, path):
         self.path = path
         with naming(path):
+            rest = open_quote(path)
+            if rest is not None:
+                raise ValueError(f"{path}: a quote before {rest[:40]!r} is never closed; mend it")
             # A part holds a few rows at least.
             self._chunk = max(CSV_CHUNK, 4 * longest_line(path, 2))
         with naming(path), self._opened() as file:

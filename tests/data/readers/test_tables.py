@@ -15,6 +15,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.data.readers import table_files, table_levels
+from fastgd.data.readers.files import open_quote
 from fastgd.data.readers.table_encoding import Encoder, TableColumn, TableEncoding
 from fastgd.data.readers.table_files import PARQUET_CHUNK
 from fastgd.data.readers.table_levels import Levels
@@ -429,6 +430,26 @@ def test_csv_with_quotes_and_packed(tmp_path):
         np.testing.assert_array_equal(together(source)[0], expected(table, ("name",), ["name"])[0])
 
 
+@pytest.mark.parametrize(
+    ("end", "rest"),
+    [
+        ('3,"a', "a"),
+        ('3,"a\n4,b\n', "a"),
+        ('"3,a\n', "3,a"),
+        ('3,"a,"', None),
+        ('3,""\n', None),
+        ('3,5" pipe\n', None),
+        ('3,"a\n""b"', None),
+        ('"3",a\n', None),
+        ("3,a\n", None),
+    ],
+)
+def test_a_quote_that_is_never_closed(tmp_path, end, rest):
+    path = tmp_path / "rows.csv"
+    path.write_text(f"y,x\n1,2\n{end}")
+    assert open_quote(path) == rest
+
+
 def test_csv_with_rows_longer_than_what_is_read_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(table_files, "CSV_CHUNK", 100)
     X = np.arange(240.0).reshape(4, 60)
@@ -445,6 +466,7 @@ def test_csv_with_rows_longer_than_what_is_read_at_once(tmp_path, monkeypatch):
         ("y,x\n1,2\n3\n", "Row #3: Expected 2 columns, got 1"),
         ("y,x\n1,2\n3,4,5\n", "Row #3: Expected 2 columns, got 3"),
         ("y,x,x\n1,2,3\n", "has several columns 'x'"),
+        ('y,x\n1,"a"\n2,"b\n3,c\n', "a quote before 'b' is never closed"),
         ("y,x\n1,2020-01-01\n", r"column 'x' holds neither numbers nor text \(date32"),
         ("y,x\n1,\n2,\n", r"row 0 .*: column 'x' has no value"),
     ],
