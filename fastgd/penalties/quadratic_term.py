@@ -62,15 +62,6 @@ class QuadraticTerm(WeightedTerm):
         """Not known."""
         return 0.0
 
-    @property
-    def penalises(self):
-        """The conjugate of the form is not known."""
-        return False
-
-    def gap_vanishes(self, has_infimum):
-        """Never."""
-        return False
-
     def smooth_value(self, coef):
         """W'P w / 2."""
         return 0.5 * float(coef @ self.gradient(coef))
@@ -118,5 +109,10 @@ class QuadraticTerm(WeightedTerm):
         super().prox(coef, rates)
 
     def gap(self, coef, gradient, above=np.inf):
-        """Not known."""
-        return np.inf
+        """That of corners and bounds, with P w for the form.
+
+        The conjugate at -g is at most that of the form at P w, w'P w / 2, and that of the rest at
+        -g - P w. Where all is scaled by c, what this adds is (1 - c)^2 w'P w / 2, and w'P w / 2 is
+        in `above`, to which the form belongs.
+        """
+        return super().gap(coef, gradient, above) + 4.0 * self.value_rounding(coef)

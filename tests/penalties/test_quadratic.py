@@ -8,7 +8,9 @@ import scipy.sparse as sp
 from scipy.optimize import minimize
 
 from fastgd import GDClassifier, GDRegressor, GDRegressorCV, Huber, Objective
+from fastgd.certificates.duality_gap import DualityGap
 from fastgd.certificates.rounding import value_rounding
+from fastgd.objective.null_model import null_model
 from fastgd.penalties.quadratic import MOST_DENSE, with_quadratic
 from fastgd.penalties.separable import L1, L2, ElasticNet
 
@@ -179,3 +181,49 @@ def test_what_is_small_beside_the_largest_entry_counts():
         with_quadratic(L2(), [[1e8, 0.0, 0.0], [0.0, 1.0, 0.009], [0.0, 0.0, 1.0]])
     term = with_quadratic(L2(), np.diag([1e8, 4e-8, 0.0])).term(1.0)
     np.testing.assert_array_equal(np.abs(term.flat()), [[0.0], [0.0], [1.0]])
+
+
+@pytest.mark.parametrize("bounds", [None, (0.0, np.inf), (-0.3, 0.4)], ids=str)
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+def test_the_gap_with_corners_bounds_what_is_left(loss, bounds):
+    X, y = problem()
+    y = np.sign(y) if loss == "log_loss" else y
+    penalty = with_quadratic(ElasticNet(0.4), P2, bounds=bounds)
+    F = Objective(loss, X, y, penalty=penalty, alpha=0.3, fit_intercept=False)
+    F.null_intercept, F.null_value = null_model(F)
+    ends = None if bounds is None else [bounds] * D
+    halves = lambda u: u[:D] - u[D:]  # noqa: E731
+    best = minimize(
+        lambda u: F.smooth_and_gradient(halves(u))[0] + 0.3 * 0.4 * u.sum(),
+        np.zeros(2 * D),
+        bounds=[(0.0, 10.0)] * (2 * D),
+        constraints=[]
+        if ends is None
+        else {
+            "type": "ineq",
+            "fun": lambda u: np.append(halves(u) - bounds[0], min(bounds[1], 1e3) - halves(u)),
+        },
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 500},
+    )
+    rng, gap = np.random.default_rng(0), DualityGap(F)
+    at = F.allowed(halves(best.x))
+    for size in (1.0, 0.1, 1e-3, 0.0):
+        v = F.allowed(at + size * rng.normal(size=D))
+        smooth, gradient = F.smooth_and_gradient(v)
+        left = smooth + F.rest_value(v) - best.fun
+        bound = gap.bound(v, smooth, gradient).value
+        assert bound >= left - 1e-9
+        if size == 0.0:
+            assert bound <= 1e-3
+
+
+@pytest.mark.parametrize("bounds", [None, (0.0, np.inf)], ids=str)
+def test_several_classes_with_corners_are_proved(bounds):
+    """Nothing bounded what was left: such fits ended on estimates."""
+    X, y = problem()
+    labels = np.digitize(y, [-1.0, 1.0])
+    settings = {"penalty": "elasticnet", "l1_ratio": 0.3, "alpha": 0.05, "bounds": bounds}
+    model = GDClassifier(P2=P2, tol=1e-6, **settings).fit(X, labels)
+    assert model.bound_kind_ == "proof"
+    assert model.suboptimality_ <= 1e-6
