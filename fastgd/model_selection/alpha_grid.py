@@ -5,6 +5,7 @@ import numpy as np
 from fastgd.model_selection.alpha_path import PathFits
 from fastgd.objective.moment_sums import LARGEST
 from fastgd.objective.null_model import null_model, null_point
+from fastgd.runtime.blas import one_blas_thread
 
 # With the largest alpha and no L1 part, the best model is proved to gain no more than this share of
 # F0.
@@ -17,6 +18,7 @@ RATIO_L2 = 1e-6
 ALIKE = 30.0
 
 
+@one_blas_thread()  # of 120,000 rows alphas had other last bits on two threads
 def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, offset=None):
     """`count` alphas spaced logarithmically down from the largest one that is of interest,
     (count,).

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn
+import threadpoolctl
 from sklearn.base import clone
 from sklearn.metrics import get_scorer, make_scorer, max_error
 from sklearn.model_selection import (
@@ -32,6 +33,7 @@ from fastgd import (
     GDRegressorCV,
     LogLoss,
 )
+from fastgd.model_selection import alpha_grid as alpha_grids
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.alpha_path import fit_path
 from fastgd.model_selection.cross_validate import choose
@@ -164,6 +166,22 @@ def test_dense_and_sparse_rows_and_threads_give_one_path():
     for one, three, sparse in zip(*paths, strict=True):
         np.testing.assert_array_equal(one.coef_, three.coef_)
         np.testing.assert_allclose(one.coef_, sparse.coef_, rtol=1e-3, atol=1e-5)
+
+
+def test_alphas_are_computed_on_one_thread_of_blas(monkeypatch):
+    blas = threadpoolctl.ThreadpoolController().select(user_api="blas")
+    seen: list = []
+    own = alpha_grids._largest
+
+    def looked_at(objective):
+        seen.extend(library["num_threads"] for library in blas.info())
+        return own(objective)
+
+    monkeypatch.setattr(alpha_grids, "_largest", looked_at)
+    X, y = table(classes=2)
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        alpha_grid(GDClassifier(), X, y, 3)
+    assert set(seen) <= {1}
 
 
 @pytest.mark.parametrize(("kind", "classes"), [(GDClassifier, 3), (GDRegressor, 0)])
