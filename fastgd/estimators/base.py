@@ -207,21 +207,16 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         """`fit` to rows that are checked, with what belongs to them; X is `given`, and the same as
         an array where it is in memory.
         """
-        rows, y, sample_weight, offset = found
+        rows, y = found.rows, found.y
         coef_init, intercept_init = inits
         n_threads = count_threads(self.n_jobs)
         rng = check_random_state(self.random_state) if resumption is None else resumption.rng
-        task, samples, seeds = prepare(
-            self, X, y, sample_weight, offset, validation, rows, n_threads, rng
-        )
+        task, samples, rng = self._prepared(found, X, validation, n_threads, rng)
         n_targets = len(samples)
         states = [None] * n_targets
         if coef_init is None and intercept_init is None:
             states = self._kept_states(n_targets)
-            seeds = [
-                one if state is None else state.run.seed
-                for one, state in zip(seeds, states, strict=True)
-            ]
+        seeds = self._seeds(rng, states)
         starts = self._starts(coef_init, intercept_init, rows.shape()[1], n_targets, task.loss)
         if resumption is not None:
             beside = {"coef_init": coef_init, "intercept_init": intercept_init}
@@ -229,7 +224,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             data = {"X": rows, "y": y, **of_samples(samples[0]), **beside}
             runs = resumption.checkpoint(data, seeds, starts, states)
             task.checkpoint, seeds, starts, states = runs
-        callbacks = fit_callbacks(self, given, y, sample_weight, n_targets)
+        callbacks = fit_callbacks(self, given, y, found.sample_weight, n_targets)
         held = target_threads(task, n_targets) > 1
         task.watch = self._watch(callbacks, n_targets, held)
         if not rows.in_memory:
@@ -249,6 +244,54 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             callbacks.end()
         self._warn(runs)
         return self
+
+    def _prepared(self, found, X, validation, n_threads, rng=None):
+        """What a fit to checked data needs: the `Task`, the samples of each target, and the
+        generator of their seeds.
+
+        `found` is a `Surveyed`; `validation` is X_val, y_val, sample_weight_val, offset_val, each
+        of which may be None; `rng` stands for the random_state.
+        """
+        rows, y, sample_weight, offset = found
+        loss, penalty = self._components()
+        targets = self._start_targets(y, loss)
+        loss = self._joint_loss(loss)
+        task = self._task(loss, penalty, rows, n_threads)
+        n_samples = rows.shape()[0]
+        weights = self._weights(sample_weight, y, n_samples)
+        offset = None if offset is None else as_offset(offset, n_samples)
+        if not rows.in_memory and self.early_stopping and validation[0] is None:
+            raise ValueError(
+                "early_stopping=True holds out rows of X, which needs X in memory; give X_val and "
+                "y_val"
+            )
+        # Early stopping was asked for: its rows follow NumPy's convention.
+        rng = check_random_state(self.random_state) if rng is None else rng
+        given = None if sample_weight is None else as_weights(sample_weight, n_samples)
+        holdout = Holdout.choose(self, X, y, weights, given, offset, validation, rng)
+        if holdout is not None:
+            weights = holdout.training_weights(weights, n_samples)
+            task.score = holdout.score
+        self._check_rows(y, weights)
+        first = as_samples(loss, targets[0], n_samples, weights, offset)
+        self._try_components(task, first)
+        if task.fit_intercept:
+            check_optimum(loss, first)
+        samples = SamplesOfTargets(first, self._checked_targets(loss, targets))
+        _read_shifted(task, first)
+        task.stop_rules = tuple(user_rules(self.stop))
+        if self.random_state is None:
+            rng = generator(None, task.settings, loss)
+        return task, samples, rng
+
+    def _try_components(self, task, samples):
+        """ValueError for a component whose methods fail in plain Python on rows of these
+        samples.
+        """
+        n_classes = np.size(self.classes_) if hasattr(self, "classes_") else None
+        rule = task.settings.solver if isinstance(task.settings.solver, Rule) else None
+        _, n_features = task.rows.shape()
+        try_components(task.loss, task.penalty, samples.targets, n_features, n_classes, rule)
 
     def _watch(self, callbacks, n_targets, held):
         """Function that gives each target those who look on while it is fitted, or None for
@@ -530,51 +573,6 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         if sp.issparse(stored):
             self.coef_ = self._dense_shape(stored.toarray())
         return self
-
-
-def prepare(estimator, X, y, sample_weight, offset, validation, rows, n_threads, rng=None):
-    """What a fit to checked data needs: the `Task`, the samples of each target, and their seeds.
-
-    `validation` is X_val, y_val, sample_weight_val, offset_val, each of which may be None; `rng`
-    stands for the random_state.
-    """
-    loss, penalty = estimator._components()
-    targets = estimator._start_targets(y, loss)
-    loss = estimator._joint_loss(loss)
-    task = estimator._task(loss, penalty, rows, n_threads)
-    n_samples = rows.shape()[0]
-    weights = estimator._weights(sample_weight, y, n_samples)
-    offset = None if offset is None else as_offset(offset, n_samples)
-    if not rows.in_memory and estimator.early_stopping and validation[0] is None:
-        raise ValueError(
-            "early_stopping=True holds out rows of X, which needs X in memory; give X_val and y_val"
-        )
-    # Early stopping was asked for: its rows follow NumPy's convention.
-    rng = check_random_state(estimator.random_state) if rng is None else rng
-    given = None if sample_weight is None else as_weights(sample_weight, n_samples)
-    holdout = Holdout.choose(estimator, X, y, weights, given, offset, validation, rng)
-    if holdout is not None:
-        weights = holdout.training_weights(weights, n_samples)
-        task.score = holdout.score
-    estimator._check_rows(y, weights)
-    first = as_samples(loss, targets[0], n_samples, weights, offset)
-    _try_components(estimator, task, first)
-    if task.fit_intercept:
-        check_optimum(loss, first)
-    samples = SamplesOfTargets(first, estimator._checked_targets(loss, targets))
-    _read_shifted(task, first)
-    task.stop_rules = tuple(user_rules(estimator.stop))
-    if estimator.random_state is None:
-        rng = generator(None, task.settings, loss)
-    return task, samples, estimator._seeds(rng, [None] * len(samples))
-
-
-def _try_components(estimator, task, samples):
-    """ValueError for a component whose methods fail in plain Python on rows of these samples."""
-    n_classes = np.size(estimator.classes_) if hasattr(estimator, "classes_") else None
-    rule = estimator.solver if isinstance(estimator.solver, Rule) else None
-    _, n_features = task.rows.shape()
-    try_components(task.loss, task.penalty, samples.targets, n_features, n_classes, rule)
 
 
 def _read_shifted(task, samples):

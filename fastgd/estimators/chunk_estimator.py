@@ -14,7 +14,6 @@ from sklearn.base import is_classifier
 
 from fastgd.data.check_parameters import check_parameters, only_given
 from fastgd.data.check_X import as_rows
-from fastgd.data.component_trial import try_components
 from fastgd.data.far_columns import read_from, read_shifted
 from fastgd.data.targets import WeightedSamples, as_samples
 from fastgd.estimators.base import GDEstimator, generator
@@ -24,7 +23,6 @@ from fastgd.fitting.lines import header, row
 from fastgd.fitting.plan import Plans, own_steps
 from fastgd.fitting.stopping import Validation
 from fastgd.losses.base import VectorLoss
-from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import count_threads
 
@@ -110,7 +108,7 @@ class ChunkEstimator(GDEstimator):
                 "is there to be kept"
             )
 
-    def _prepared(self):
+    def _task_of_chunks(self):
         """Task without rows, its parameters checked; made anew when a parameter is another
         object than before.
         """
@@ -167,10 +165,7 @@ class ChunkEstimator(GDEstimator):
             first = as_samples(loss, targets[0], X.shape[0], weights, offset)
         # Once for parameters that stay the same objects.
         if getattr(self, "_tried", None) is not task.settings:
-            given = task.settings.solver if isinstance(task.settings.solver, Rule) else None
-            classes = getattr(self, "classes_", None)
-            n_classes = None if classes is None else classes.size
-            try_components(loss, task.penalty, first.targets, X.shape[1], n_classes, given)
+            self._try_components(task, first)
             self._tried = task.settings
         self._shift(task, first, states)
         samples = [self._chunk_samples(first, weights, task.keep)]

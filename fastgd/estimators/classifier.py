@@ -342,7 +342,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         ValueError
             For a label that is not in `classes`, and as `fit`; the estimator is left as it was.
         """
-        task, given = self._prepared(), X
+        task, given = self._task_of_chunks(), X
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         several = np.ndim(y) == 2
         if not hasattr(self, "classes_") and several:

@@ -232,7 +232,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         """One epoch over these rows, from the model as it is; as that of `GDClassifier`, without
         classes.
         """
-        task, given = self._prepared(), X
+        task, given = self._task_of_chunks(), X
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         weights = self._weights(sample_weight, y, X.shape[0])
         if not hasattr(self, "coef_"):

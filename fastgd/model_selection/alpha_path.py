@@ -7,11 +7,13 @@ import threading
 from dataclasses import replace
 
 from fastgd.data.check_X import as_rows
-from fastgd.estimators.base import fitted_copy, prepare
+from fastgd.estimators.base import fitted_copy
 from fastgd.fitting.runs import fit_target
 from fastgd.fitting.stopping import StopReason
 from fastgd.model_selection.newton_warm_start import NewtonPath
+from fastgd.objective.infimum import check_infimum
 from fastgd.objective.objective import Objective
+from fastgd.objective.survey import Surveyed
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 
@@ -73,10 +75,11 @@ class PathFits:
         self.estimator.alpha = 1.0
         self.stop = threading.Event() if stop is None else stop
         rows = as_rows(X, checked=True) if rows is None else rows
-        no_validation = None, None, None, None
-        self.task, self.samples, self.seeds = prepare(
-            self.estimator, X, y, weights, offset, no_validation, rows, n_threads
-        )
+        found, no_validation = Surveyed(rows, y, weights, offset), (None, None, None, None)
+        self.task, self.samples, rng = self.estimator._prepared(found, X, no_validation, n_threads)
+        self.seeds = self.estimator._seeds(rng, [None] * len(self.samples))
+        for k in range(len(self.samples)):
+            check_infimum(self.task.loss, self.samples[k].targets)
         self._runs: list = [None] * len(self.samples)
         self._newton: list = [None] * len(self.samples)
         self._known: list = [None] * len(self.samples)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-import fastgd.estimators.chunk_estimator
+import fastgd.estimators.base
 from fastgd import (
     GDClassifier,
     GDRegressor,
@@ -268,7 +268,7 @@ def test_chunks_are_tried_once(monkeypatch):
 
     model = GDRegressor(Watched(), solver="gd", batch_size=4, learning_rate="constant")
     monkeypatch.setattr(
-        fastgd.estimators.chunk_estimator,
+        fastgd.estimators.base,
         "try_components",
         lambda *given, **named: calls.append(try_components(*given, **named)),
     )
