@@ -187,6 +187,10 @@ def _block_of(chunk, number):
         X = sp.csr_array(X)
     else:
         X = np.asarray(X)
+        if (
+            X.dtype.kind in "OUS"
+        ):  # a frame of several types, and numbers as text, as fits take them
+            X = _floats_of(X, number)
         if X.ndim != 2:
             raise ValueError(
                 f"chunk {number}: X must have two dimensions, rows and columns, got shape {X.shape}"
@@ -198,6 +202,14 @@ def _block_of(chunk, number):
                 f"chunk {number}: {name} has shape {one.shape}, X has {X.shape[0]} rows"
             )
     return Block(X, *found)
+
+
+def _floats_of(objects, number):
+    """Objects or text as floats; what is of another type is cast, or refused, where it is read."""
+    try:
+        return objects.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"chunk {number}: X must hold numbers: {error}") from error
 
 
 def _pieces(block, n_bytes):

@@ -37,13 +37,22 @@ def broken(name):
         ("masked weights", "chunk 1: sample_weight has masked values; fill them in"),
         ("complex", "chunk 1: Complex data not supported"),
         ("dates", r"chunk 1: X must hold real numbers, got dtype datetime64\[s\]"),
-        ("objects", "chunk 1: X must hold numbers, got dtype object"),
+        ("objects", r"chunk 1: X must hold numbers: float\(\) argument"),
         ("out of bounds", r"chunk 1: X.coords\[0\] has indices from 0 to 268435456, allowed are"),
     ],
 )
 def test_what_a_fit_refuses_of_arrays_is_refused_of_chunks(name, said):
     with pytest.raises(ValueError, match=said):
         GDRegressor(memory=1e6).fit(from_chunks(lambda: [(X, Y), broken(name)]))
+
+
+@pytest.mark.parametrize("kind", [object, str])
+def test_numbers_in_objects_and_text_are_numbers(kind):
+    usual, found = (
+        GDRegressor(memory=1e6).fit(from_chunks(lambda table=table: [(table, Y)]))
+        for table in (X, X.astype(str).astype(kind))
+    )
+    np.testing.assert_array_equal(found.coef_, usual.coef_)
 
 
 def test_places_are_those_in_the_chunks():
