@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastgd.data.block_rows import block_bytes, checked_blocks, memory_of
 from fastgd.data.check_parameters import as_offset
 from fastgd.data.sources import ArraySource, BlockSource
+from fastgd.estimators.refused_input import explained
 from fastgd.objective.survey import Surveyed, beside_of, joined, survey
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import count_threads
@@ -64,12 +65,11 @@ def as_first_read(estimator, found, source=None) -> Surveyed:
             "the source has no targets: fit needs blocks of (X, y), or the name of the target's "
             "column"
         )
-    y = validate_data(
-        estimator,
-        y=found.y,
-        multi_output=estimator._several_targets(found.y),
-        **estimator._y_options(),
-    )
+    several = estimator._several_targets(found.y)
+    try:
+        y = validate_data(estimator, y=found.y, multi_output=several, **estimator._y_options())
+    except (ValueError, TypeError) as error:
+        raise explained(error, None, found.y) or error from None
     estimator.n_features_in_ = found.rows.n_features
     vars(estimator).pop("feature_names_in_", None)
     names = None if source is None else source.feature_names

@@ -456,6 +456,22 @@ def test_the_matrix_comes_with_the_step_where_a_reading_costs_more(loss, monkeyp
     assert few < many
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.where(np.arange(250) == 77, np.nan, 1.0), r"y contains NaN .*\(first in row 77\)"),
+        (np.ones(250) + 1j, "Complex data not supported: y holds complex numbers"),
+        (np.array(["a", None] * 125, dtype=object), r"y contains missing .*\(first in row 1\)"),
+    ],
+)
+def test_targets_are_refused_in_the_words_of_arrays(values, said):
+    X, _ = problem()
+    kind = GDClassifier if values.dtype == object else GDRegressor
+    for given in ((X, values), (source_of(X, values),)):
+        with pytest.raises(ValueError, match=said):
+            kind(memory=MEMORY).fit(*given)
+
+
 @pytest.fixture
 def mapped(tmp_path):
     X = np.memmap(tmp_path / "X", dtype=float, mode="w+", shape=(1250, 120))
