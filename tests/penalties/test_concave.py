@@ -178,3 +178,14 @@ def test_a_constant_column_is_no_place_to_rest(penalty):
     fall = fall_along_columns(F, v, F.smooth_and_gradient(v)[1])
     more = fall - fall_along_columns(F, least, F.smooth_and_gradient(least)[1])
     assert more == pytest.approx(F.value(v) - F.value(least), rel=1e-2)
+
+
+def test_nothing_is_told_of_how_stationary_a_model_is_that_is_worse_than_none():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 3))
+    y = rng.poisson(np.exp(0.5 * X[:, 0])).astype(float)
+    still = {"solver": "gd", "batch_size": "full", "learning_rate": "constant", "eta0": 1e-12}
+    model = GDRegressor("poisson", penalty="mcp", max_iter=3, tol=None, **still)
+    model.fit(X, y, coef_init=[9.0, 0.0, 0.0], intercept_init=0.0)
+    assert model.bound_kind_ == "none"
+    assert model.suboptimality_ == np.inf
