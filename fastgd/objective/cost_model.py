@@ -11,7 +11,8 @@ import math
 import numpy as np
 
 from fastgd.data import chunk_sizes
-from fastgd.objective.moments import measured_once, sampled_nonzeros
+from fastgd.objective.measured import measured_once
+from fastgd.objective.moments import sampled_nonzeros
 from fastgd.runtime.threads import LEAST_PER_THREAD
 
 

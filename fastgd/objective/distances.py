@@ -13,6 +13,7 @@ from fastgd.data.rows import DenseRows
 from fastgd.data.targets import WeightedSamples
 from fastgd.losses.base import typical_curvature
 from fastgd.objective import kernels
+from fastgd.objective.measured import measured_once
 from fastgd.objective.null_model import null_model
 
 # The least unit, as shares of the null model's objective, where the infimum is known and where
@@ -76,10 +77,8 @@ def slope_size(objective, value, curvature):
     F = objective
     if F.loss.infimum > -np.inf:
         return float(np.sqrt(2.0 * curvature * max(value - F.loss.infimum, 0.0)))
-    if "slopes" not in F.measured:
-        F.measured["slopes"] = _slopes(F)
     more = 0.0 if F.null_value is None else max(value - F.null_value, 0.0)
-    return F.measured["slopes"] + float(np.sqrt(2.0 * curvature * more))
+    return measured_once(F, _slopes) + float(np.sqrt(2.0 * curvature * more))
 
 
 def curvature_unit(objective):
@@ -93,9 +92,12 @@ def curvature_unit(objective):
     known = F.null_intercept is not None and not F.vector
     if F.loss.curvature_bound < np.inf or not F.loss_smooth or not known:
         return typical_curvature(F.loss)
-    if "curvature" not in F.measured:
-        F.measured["curvature"] = curvature_about(F, F.null_intercept)
-    return F.measured["curvature"]
+    return measured_once(F, _null_curvature)
+
+
+def _null_curvature(objective):
+    """`curvature_about` the null model."""
+    return curvature_about(objective, objective.null_intercept)
 
 
 def curvature_about(objective, intercept):
@@ -120,13 +122,18 @@ def curvature_of_most(objective):
     jumps = F.loss.self_concordance is None and F.loss.curvature_bound < np.inf
     if F.vector or not jumps or F.loss.infimum == -np.inf:
         return typical
-    if "curvature of most" not in F.measured:
-        _, slopes, values = losses_about(F, F.samples.some_active(FEW_ROWS), null_model(F)[0])
-        above = values - F.loss.infimum
-        bent = above > 0.0
-        found = 0.5 * slopes[bent] ** 2 / above[bent]
-        F.measured["curvature of most"] = float(found.mean()) if found.size else typical
-    return min(typical, F.measured["curvature of most"])
+    return min(typical, measured_once(F, _curvature_met))
+
+
+def _curvature_met(objective):
+    """Mean of c in loss'^2 = 2 c (loss - infimum) at the null model, of some rows; inf where none
+    is above the infimum.
+    """
+    F = objective
+    _, slopes, values = losses_about(F, F.samples.some_active(FEW_ROWS), null_model(F)[0])
+    above = values - F.loss.infimum
+    bent = above > 0.0
+    return float((0.5 * slopes[bent] ** 2 / above[bent]).mean()) if bent.any() else np.inf
 
 
 def losses_about(objective, index, intercept):

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from fastgd.linalg.lanczos import ritz_values
 from fastgd.linalg.power_iteration import largest_eigenvalue
 from fastgd.objective.distances import curvature_unit
+from fastgd.objective.measured import measured_once
 from fastgd.objective.moment_sums import LARGEST
 
 # Rows that plans look at, which ask for an order of magnitude: ten products with 1,000 rows of 100
@@ -36,13 +37,6 @@ def column_scales(objective):
     """Greatest |x| of each column, 1 for a column of zeros: what one-sample steps divide by."""
     largest = objective.moments()[0][LARGEST]
     return np.where(largest > 0.0, largest, 1.0)
-
-
-def measured_once(objective, measure):
-    """What `measure` finds of the rows, the first time that it is asked for."""
-    if measure.__name__ not in objective.measured:
-        objective.measured[measure.__name__] = measure(objective)
-    return objective.measured[measure.__name__]
 
 
 def sample_of_rows(objective, wanted=None):
@@ -94,7 +88,7 @@ def standard_spectrum(objective):
     Pastur, 1967).  Raw overlapping columns of ones, 184,518 x 2,112, have 119 times the mean
     curvature along one direction, these 1.2 times; 3 iterations were enough.
     """
-    return measured_once(objective, _standard_spectrum)
+    return measured_once(objective, _standard_spectrum, objective.l2)
 
 
 def _standard_spectrum(objective):

@@ -10,6 +10,7 @@ from fastgd.linalg.precision import EPS
 from fastgd.losses.base import has_mean
 from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as coefficients
+from fastgd.objective.measured import measured_once
 from fastgd.penalties.separable import NoPenalty
 
 # Values of F closer than this share are told apart by their slopes: sums of 678,000 rows are wrong
@@ -30,10 +31,7 @@ def null_model(objective):
     """Intercept and objective of the best model without columns: (b, F0), b = 0 where there is
     no intercept.  It is kept: plans, rates and runs ask for it.
     """
-    measured = objective.measured
-    if "null_model" not in measured:
-        measured["null_model"] = objective.kind.null_model(objective)
-    return measured["null_model"]
+    return measured_once(objective, objective.kind.null_model)
 
 
 def best_shift(objective):

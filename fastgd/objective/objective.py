@@ -38,9 +38,6 @@ from fastgd.penalties.separable import find_penalty
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads, map_ranges
 
-# What is measured of the losses alone.
-OF_LOSS = ("null_model", "curvature", "slopes")
-
 
 class Measured(NamedTuple):
     """What an objective has measured of its rows so far, and the passes."""
@@ -168,7 +165,7 @@ class Objective:
         self.vector_cuts = None
         # The null model, once a run has looked for it.
         self.null_intercept = self.null_value = None
-        self.measured = {}  # what plans have measured of the rows, for the solver that comes after
+        self.measured = {}  # what `measured_once` found
 
     @property
     def passes(self):
@@ -190,12 +187,12 @@ class Objective:
         self.meter.passes = known.passes
 
     def take_known(self, known):
-        """Know what another objective of the same rows, targets and loss, its `Measured`, knows and
-        no penalty changes.
+        """Know what another objective of the same rows, targets and loss knows, its `Measured`: no
+        penalty changes it.
         """
         self._moments, self._norms, self._row_size = known.moments, known.norms, known.row_size
         self.matrix_cuts = known.matrix_cuts
-        self.measured |= {name: known.others[name] for name in OF_LOSS if name in known.others}
+        self.measured |= known.others
 
     def set_alpha(self, alpha):
         """Change the strength of the penalty."""

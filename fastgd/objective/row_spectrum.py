@@ -11,13 +11,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.linalg.lanczos import ritz_values
+from fastgd.objective.measured import measured_once
 from fastgd.objective.moments import (
     FEW_VALUES,
     FEWEST_ROWS,
     SAMPLE_ROWS,
     SPECTRUM_PRODUCTS,
     SPECTRUM_SEED,
-    measured_once,
     of_touched_columns,
     row_freedom,
     sample_of_rows,

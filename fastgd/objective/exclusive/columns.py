@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.objective.exclusive import kernels
-from fastgd.objective.moments import measured_once, sampled_nonzeros
+from fastgd.objective.measured import measured_once
+from fastgd.objective.moments import sampled_nonzeros
 
 # Turns of adding what meets none of the columns so far.
 TURNS = 3

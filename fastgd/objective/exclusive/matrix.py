@@ -15,7 +15,7 @@ from fastgd.objective.cost_model import LOOP_COST, Cost, pass_cost
 from fastgd.objective.exclusive import kernels
 from fastgd.objective.exclusive.columns import find_exclusive
 from fastgd.objective.gram import MOST_MATRICES
-from fastgd.objective.moments import measured_once
+from fastgd.objective.measured import measured_once
 
 # Units that a row's norm is rounded by, of the square of what it is made of.
 ROUNDED = 16.0

@@ -22,7 +22,8 @@ from fastgd.losses.base import typical_curvature
 from fastgd.objective.cost_model import visit_cost
 from fastgd.objective.distances import curvature_of_most
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.moments import measured_once, row_coupling, row_freedom
+from fastgd.objective.measured import measured_once
+from fastgd.objective.moments import row_coupling, row_freedom
 from fastgd.objective.subset import on_sample
 from fastgd.rules.batches import row_order
 from fastgd.solvers.base import LAST_RESORT, Answer, Forecast, Progress, Solver, State

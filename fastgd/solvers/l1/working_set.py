@@ -28,7 +28,8 @@ from fastgd.data.rows import CSRRows, DenseRows
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import columns_cost
 from fastgd.objective.distances import curvature_unit, losses_about, unit_at
-from fastgd.objective.moments import SAMPLE_ROWS, measured_once
+from fastgd.objective.measured import measured_once
+from fastgd.objective.moments import SAMPLE_ROWS
 from fastgd.objective.null_model import null_model
 from fastgd.objective.subset import on_rows
 from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, several_predictions
