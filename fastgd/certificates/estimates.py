@@ -5,7 +5,8 @@ import numpy as np
 from fastgd.certificates.newton_decrement import likely_gain
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.moment_sums import SUM, SUM_OF_SQUARES
+from fastgd.objective.moment_sums import SUM
+from fastgd.objective.moments import column_variances
 from fastgd.objective.null_model import lowest, shifted_sums
 
 # The estimate is half the squared decrement times this, the second number where curvature jumps:
@@ -54,11 +55,10 @@ def fall_along_columns(F, v, gradient):
     moments.  A column without any is worth its slope times the coefficient, which the penalty alone
     holds: a constant one kept 1e-5 of F, and was told to be stationary.
     """
-    moments, d = F.moments()[0], F.n_features
-    means = moments[SUM] * F.fit_intercept
+    d = F.n_features
     slopes = F.steepest(v, gradient).reshape(-1, F.n_predictions)
     curvature = typical_curvature(F.loss)
-    variances = curvature * np.maximum(moments[SUM_OF_SQUARES] - means**2, 0.0)
+    variances = curvature * column_variances(F)
     squares = np.square(slopes[:d]).sum(axis=1)
     sizes = np.abs(v.reshape(slopes.shape)[:d] * slopes[:d]).sum(axis=1)
     along = np.where(variances > 0.0, squares / np.where(variances > 0.0, variances, 1.0), sizes)
@@ -74,9 +74,8 @@ def sure_fall(F, v, gradient):
     held F may not fall where a row lies on a corner: of two rows the one that is met moves as the
     other one does, and costs what that gains.
     """
-    moments, d = F.moments()[0], F.n_features
-    means = moments[SUM] * F.fit_intercept
-    variances = np.maximum(moments[SUM_OF_SQUARES] - means**2, 0.0)
+    d, variances = F.n_features, column_variances(F)
+    means = F.moments()[0][SUM] * F.fit_intercept
     coef, intercept = F.split(v)
     slopes = gradient[:d] - means * (float(gradient[d]) if F.fit_intercept else 0.0)
     positive = np.where(variances > 0.0, variances, 1.0)

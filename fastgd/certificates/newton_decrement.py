@@ -34,7 +34,8 @@ from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.gram import ALL, largest_norm
 from fastgd.objective.matrix_sizes import WIDEST_PROOF
-from fastgd.objective.moment_sums import SUM, SUM_OF_SQUARES
+from fastgd.objective.moment_sums import SUM_OF_SQUARES
+from fastgd.objective.moments import column_variances
 from fastgd.objective.refined_factor import factor_of
 from fastgd.runtime.threads import map_ranges
 
@@ -191,13 +192,11 @@ def product_bound(F, v, value, gradient, enough):
 
 def _likely_inverse(F, curvature):
     """Function r -> r over a likely diagonal of a curvature of this size, 0 for an intercept."""
-    moments = F.moments()[0]
 
     def divided(rest):
         found = np.zeros(rest.size)
         for own in _pieces(F.n_features):
-            variance = moments[SUM_OF_SQUARES, own] - moments[SUM, own] ** 2 * F.fit_intercept
-            found[own] = 1.0 / (curvature * np.maximum(variance, 0.0) + F.l2) * rest[own]
+            found[own] = 1.0 / (curvature * column_variances(F, own) + F.l2) * rest[own]
         return found
 
     return divided
@@ -312,9 +311,7 @@ def _inverse_diagonal(F):
     A column that does not differ from a constant by more than rounding moves nothing that the
     intercept does not.
     """
-    moments = F.moments()[0]
-    squares = moments[SUM_OF_SQUARES]
-    variance = np.maximum(squares - moments[SUM] ** 2 * F.fit_intercept, 0.0)
+    squares, variance = F.moments()[0][SUM_OF_SQUARES], column_variances(F)
     table = np.ones((F.n_features + F.fit_intercept, F.n_predictions))
     sizes = np.ones_like(table)
     table[: F.n_features] = (curvature_unit(F) * variance + F.l2)[:, None]

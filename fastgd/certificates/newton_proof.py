@@ -39,7 +39,8 @@ from fastgd.objective.distances import curvature_unit
 from fastgd.objective.exclusive.matrix import BorderedCurvature
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.matrix_sizes import WIDEST_PROOF
-from fastgd.objective.moment_sums import LARGEST, SUM, SUM_OF_SQUARES
+from fastgd.objective.moment_sums import LARGEST
+from fastgd.objective.moments import column_variances
 from fastgd.objective.subset import reweighted
 
 # Cholesky factors are taken where rounding changes a matrix by no more than this share of itself,
@@ -414,10 +415,9 @@ class NewtonProof:
     def _diagonal_estimate(self, gradient):
         """Half the squared decrement if the columns were uncorrelated: a hint, no bound."""
         F = self.objective
-        moments = F.moments()[0]
-        variance = np.maximum(moments[SUM_OF_SQUARES] - moments[SUM] ** 2 * F.fit_intercept, 0.0)
         coef_gradient = gradient[: F.n_features]
-        return 0.5 * float(coef_gradient @ (coef_gradient / (curvature_unit(F) * variance + F.l2)))
+        diagonal = curvature_unit(F) * column_variances(F) + F.l2
+        return 0.5 * float(coef_gradient @ (coef_gradient / diagonal))
 
     def _decrement(self, gradient):
         return np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))

@@ -11,7 +11,7 @@ from fastgd.linalg.lanczos import ritz_values
 from fastgd.linalg.power_iteration import largest_eigenvalue
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.measured import measured_once
-from fastgd.objective.moment_sums import LARGEST
+from fastgd.objective.moment_sums import LARGEST, SUM, SUM_OF_SQUARES
 
 # Rows that plans look at, which ask for an order of magnitude: ten products with 1,000 rows of 100
 # columns take 0.5 ms.
@@ -31,12 +31,30 @@ MANY_COLUMNS = 2**18
 # So many tell how free rows are of the others, in 2 ms: of 400 rows of 432 normal numbers that they
 # lie in 421 to 447 directions.
 FREEDOM_ROWS = 128
+# Below this share of the mean square a variance is rounding of the difference.
+ROUNDED = 1e-12
 
 
 def column_scales(objective):
     """Greatest |x| of each column, 1 for a column of zeros: what one-sample steps divide by."""
     largest = objective.moments()[0][LARGEST]
     return np.where(largest > 0.0, largest, 1.0)
+
+
+def column_variances(objective, own=slice(None), least=0.0):
+    """Variances of these columns, by default of all, and no less than this share of their mean
+    squares; the mean squares themselves where no intercept takes the means away.
+    """
+    moments = objective.moments()[0]
+    means = moments[SUM, own] * objective.fit_intercept
+    return variances_of(means, moments[SUM_OF_SQUARES, own], least)
+
+
+def variances_of(means, squares, least=0.0):
+    """Variances of columns of these means and mean squares, and no less than this share of the
+    latter.
+    """
+    return np.maximum(squares - means**2, least * squares if least else 0.0)
 
 
 def sample_of_rows(objective, wanted=None):
@@ -98,7 +116,7 @@ def _standard_spectrum(objective):
     n_rows = sample.shape[0]
     means = np.asarray(sample.mean(axis=0)).ravel() if F.fit_intercept else np.zeros(d)
     squares = np.asarray((sample * sample).mean(axis=0)).ravel()
-    variances = np.maximum(squares - means**2, 1e-12 * squares)
+    variances = variances_of(means, squares, ROUNDED)
     ridge = F.l2 / curvature_unit(F)
     lengths = np.sqrt(variances + ridge)
     transposed = sample.T  # a matrix to be made, of compressed rows

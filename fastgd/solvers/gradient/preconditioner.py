@@ -17,7 +17,8 @@ import numpy as np
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import eigenpairs, scaled_eigenpairs
 from fastgd.objective.distances import curvature_unit
-from fastgd.objective.moment_sums import SUM, SUM_OF_SQUARES
+from fastgd.objective.moment_sums import SUM
+from fastgd.objective.moments import ROUNDED, column_variances
 
 # A curvature matrix costs about as many passes as a row has values, and each iteration d^2
 # operations on top.
@@ -56,11 +57,8 @@ class Coordinates:
         """
         moments, _ = objective.moments()
         centers = moments[SUM] if objective.fit_intercept else np.zeros(objective.n_features)
-        square = moments[SUM_OF_SQUARES]
-        # Below 1e-12 of the mean square a variance is rounding error of the difference.
-        variance = np.maximum(square - centers**2, 1e-12 * square)
         curvature = curvature_unit(objective)
-        scales = np.sqrt(curvature * variance + objective.l2)
+        scales = np.sqrt(curvature * column_variances(objective, least=ROUNDED) + objective.l2)
         scales[scales == 0.0] = 1.0
         if not (objective.elastic or objective.term.smooth):
             # Powers of two divide out again exactly: a coefficient on its bound, or where else a
