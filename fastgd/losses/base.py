@@ -135,7 +135,8 @@ class VectorLoss(Component, family=True):
     bounds the largest eigenvalue of the (K, K) second derivative H, and `self_concordance` is M
     with abs(third derivative along u, v, v) <= M max_k abs(u_k) v'Hv for all directions u and v
     (squared 0, softmax 2).  `shift_invariant` says that the same number added to all K predictions
-    changes nothing: models are then told with intercepts that sum to 0.
+    changes nothing: models are then told with intercepts that sum to 0. `separable` says that the
+    value is a sum of one function of each prediction.
     """
 
     smooth: ClassVar[bool] = True
@@ -148,6 +149,7 @@ class VectorLoss(Component, family=True):
     online: ClassVar[bool] = False
     passive_aggressive: ClassVar[bool] = False
     shift_invariant: ClassVar[bool] = False
+    separable: ClassVar[bool] = False
 
     @required
     def value(self, predictions, target):
@@ -206,6 +208,13 @@ class VectorLoss(Component, family=True):
     def summed_curvature(self, predictions, targets, weights):
         """Sum of weight * H over rows, (K, K), for a class that has it at less than the K products
         with H of each row that are taken where this is None, as by default.
+        """
+
+    @python_only
+    def best_shifts(self, shares):
+        """Predictions, (K,), that are best where the rows have nothing but their targets, the
+        numbers of K classes with these shares, none of which is 0; None, as by default, for a class
+        that does not know them.
         """
 
     @python_only

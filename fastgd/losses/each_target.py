@@ -26,6 +26,7 @@ class EachTarget(VectorLoss, abstract=True):
     loss: Loss
 
     name: ClassVar[str] = "each_target"
+    separable: ClassVar[bool] = True
 
     def __post_init__(self):
         for trait in ("smooth", "convex", "curvature_bound", "self_concordance", "target_domain"):

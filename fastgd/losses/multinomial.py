@@ -114,7 +114,7 @@ class Multinomial(VectorLoss):
 
     @python_only
     def best_shifts(self, shares):
-        """The constant predictions, of sum 0, for classes of these shares, none of which is 0."""
+        """Their logarithms, of sum 0."""
         logarithms = np.log(shares)
         return logarithms - logarithms.mean()
 

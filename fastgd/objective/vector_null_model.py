@@ -8,8 +8,6 @@ from fastgd.data.chunk_sizes import VALUES
 from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
-from fastgd.losses.each_target import EachTarget
-from fastgd.losses.multinomial import Multinomial
 from fastgd.objective import kernels as passes
 from fastgd.objective.null_model import TIED, lowest
 from fastgd.objective.vector_map import NO_TABLE, samples_of, summed_curvature
@@ -43,11 +41,11 @@ def best_shifts(objective):
         shifts = np.zeros(F.n_predictions)
         return shifts, sums.at(shifts, curved=False)[0]
     every = samples is not F.samples and samples.size() == F.n_predictions
-    known = isinstance(F.loss, Multinomial) and every and bool((samples.weights > 0.0).all())
-    if not known:
-        return lowest_shifts(sums, F.loss.infimum)
-    # A step or none from what shares of the classes say: 5 evaluations are 0.04 of a fit to iris.
-    start = F.loss.best_shifts(samples.weights / samples.weights.sum())
+    start = None
+    if every and bool((samples.weights > 0.0).all()):
+        # A step or none from what shares of the classes say: 5 evaluations are 0.04 of a fit to
+        # iris.
+        start = F.loss.best_shifts(samples.weights / samples.weights.sum())
     return lowest_shifts(sums, F.loss.infimum, start)
 
 
@@ -56,7 +54,7 @@ def lowest_shifts(sums, infimum=-np.inf, start=None):
     `start` or zeros on.
     """
     shifts, found = _newton_steps(sums, infimum, start)
-    if not isinstance(sums.loss, EachTarget):
+    if not sums.loss.separable:
         return shifts, found[0]
     # Losses that are linear far out have no curvature there, and Newton steps end.
     for k in np.flatnonzero(_left_to_fall(*found)):
