@@ -137,7 +137,7 @@ def rule_adam(rule):
 def twin_of_rule(rule):
     twin = globals().get(f"rule_{rule.name}")
     assert twin is not None, (
-        f"rule {rule.name!r} needs a twin: write rule_{rule.name}(rule) in tests/reference.py"
+        f"rule {rule.name!r} needs a twin: write rule_{rule.name}(rule) in {__file__}"
     )
     return twin(rule)
 
@@ -167,7 +167,7 @@ def pace_pa2(pace, rate, value, derivative, squared_norm):
 def twin_of_pace(pace):
     twin = globals().get(f"pace_{pace.name}")
     assert twin is not None, (
-        f"pace {pace.name!r} needs a twin: write pace_{pace.name} in tests/reference.py"
+        f"pace {pace.name!r} needs a twin: write pace_{pace.name} in {__file__}"
     )
     return twin
 
