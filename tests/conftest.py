@@ -5,6 +5,7 @@ data where they are.
 import collections
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import numba
@@ -12,7 +13,14 @@ import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-DATA = Path(os.environ.get("FASTGD_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+ROOT = Path(__file__).resolve().parents[1]
+# The bench is no part of the package: its tests import it from the source tree, where there is one.
+if (ROOT / "bench/__main__.py").is_file():
+    sys.path.append(str(ROOT))
+else:
+    collect_ignore = ["bench"]
+
+DATA = Path(os.environ.get("FASTGD_DATA", ROOT.parent / "shared" / "data"))
 
 
 @pytest.hookimpl(tryfirst=True)  # before marks are looked at

@@ -1,0 +1,25 @@
+"""Costs of the machine, measured beside those that are shipped."""
+
+import numpy as np
+
+from bench import calibrate
+from fastgd.objective import cost_model
+from fastgd.objective.cost_model import Cost, declared_in
+
+
+def test_calibrate_measures_every_shipped_cost(capsys):
+    figures = calibrate.run(1, 0.002)
+    lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line]
+    for name, cost in declared_in(cost_model).items():
+        assert name in lines
+        found = figures["costs"][name]
+        assert (found["shipped"], found["unit"]) == (cost, cost.unit)
+        assert np.isfinite(found["measured"]), name
+    assert set(calibrate.samples(figures)) >= {"calibrate ROW, ns a row"}
+
+
+def test_what_calibrate_cannot_measure_stands_there_as_it_is_shipped():
+    costs = {"PASSES": Cost(12.0, "passes", "To 1e-4.")}
+    figures = calibrate.measured(costs, rounds=1)
+    assert figures == {"PASSES": {"unit": "passes", "shipped": 12.0, "measured": None}}
+    assert calibrate.text(figures).splitlines()[-1].split() == ["PASSES", "passes", "12", "-", "-"]
