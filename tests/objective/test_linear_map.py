@@ -9,6 +9,7 @@ from fastgd.losses.classification import LogLoss
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.objective import Objective
 from fastgd.objective.subset import on_groups
+from support.problems import wide
 
 STORAGES = pytest.mark.parametrize(
     "stored", [np.asarray, np.asfortranarray, sp.csr_array], ids=["C", "Fortran", "CSR"]
@@ -117,3 +118,12 @@ def test_the_number_of_threads_changes_no_bit(n, d):
             one.rmatvec(derivatives), X.T @ derivatives, rtol=1e-10, atol=1e-10
         )
         assert one.loss(np.ones(n), 0.1) == other.loss(np.ones(n), 0.1)
+
+
+def test_sweeps_are_products_and_count_half_a_pass():
+    F = wide(LogLoss(), n=100)
+    X = F.rows.matrix().toarray()
+    linear_map, coef, amounts = LinearMap(F), np.arange(60.0), np.arange(100.0)
+    np.testing.assert_allclose(linear_map.matvec(coef), X @ coef, atol=1e-10)
+    np.testing.assert_allclose(linear_map.rmatvec(amounts), X.T @ amounts, atol=1e-9)
+    assert F.passes == 1.0

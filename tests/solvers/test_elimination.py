@@ -6,7 +6,6 @@ import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, GDRegressorCV
 from fastgd.fitting.choose_solver import cheapest
-from fastgd.fitting.loop import Descent
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import Options
 from fastgd.solvers.growing_batch import Growing
@@ -18,7 +17,7 @@ from fastgd.solvers.newton.elimination import (
 )
 from fastgd.solvers.newton.least_squares import LeastSquares
 from support.categories import categories
-from support.problems import Quartic, started
+from support.problems import Quartic, proved, started
 from support.twins import with_jit
 
 STORAGES = with_jit({"csr": sp.csr_array}, {"csr": sp.csr_array, "dense": np.asarray})
@@ -31,10 +30,6 @@ def problem(loss, storage=sp.csr_array, n=300, levels=(30, 6, 4), **parameters):
     y = z if loss in ("squared_error", "huber") else np.where(z > 0.0, 1.0, -1.0)
     given = {"alpha": 1.0 / n, "n_jobs": 1, "sample_weight": np.arange(n) % 3, **parameters}
     return Objective(loss, storage(X), y, **given)
-
-
-def run(solver, tol=1e-9):
-    return Descent(solver, [], max_iter=200, tol=tol).run(started(solver))
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -56,7 +51,7 @@ def test_the_steps_are_those_with_one_matrix(loss, storage, fit_intercept):
 @pytest.mark.parametrize("alpha", [1e-2, 1e-5])
 def test_squares_need_one_matrix(alpha, fit_intercept):
     F = problem("squared_error", alpha=alpha, fit_intercept=fit_intercept)
-    mine, other = run(EliminationOfSquares(F, 1e-8)), run(LeastSquares(F, 1e-8))
+    mine, other = proved(EliminationOfSquares(F, 1e-8), 1e-9), proved(LeastSquares(F, 1e-8), 1e-9)
     assert mine.suboptimality <= 1e-8
     assert mine.bound.kind == "proof"
     np.testing.assert_allclose(mine.point, other.point, rtol=1e-6, atol=1e-8)
@@ -73,14 +68,14 @@ def test_without_a_penalty_the_levels_and_the_intercept_are_collinear(loss):
     y = y if loss == "squared_error" else np.where(y > 0.0, 1.0, -1.0)
     F = Objective(loss, sp.csr_array(X), y, penalty="none", n_jobs=1)
     solver = Elimination if loss == "log_loss" else EliminationOfSquares
-    found, other = run(solver(F, 1e-8)), run(Newton(F, 1e-8))
+    found, other = proved(solver(F, 1e-8), 1e-9), proved(Newton(F, 1e-8), 1e-9)
     assert found.objective <= other.objective + 1e-8 * abs(other.objective)
 
 
 def test_a_proof_needs_no_matrix_in_one_piece(monkeypatch):
     F = problem("log_loss")
     monkeypatch.setattr(F, "gram", None)
-    found = run(Elimination(F, 1e-6), 1e-6)
+    found = proved(Elimination(F, 1e-6), 1e-6)
     assert found.suboptimality <= 1e-6
     assert found.bound.kind == "proof"
 
@@ -89,14 +84,14 @@ def test_a_smooth_penalty_of_ones_own():
     X = categories(200, (20, 5))
     y = np.where(X @ np.linspace(-1.0, 1.0, X.shape[1]) > 0.0, 1.0, -1.0)
     F = Objective("log_loss", sp.csr_array(X), y, penalty=Quartic(), alpha=0.01, n_jobs=1)
-    found, other = run(Elimination(F, 1e-8)), run(Newton(F, 1e-8))
+    found, other = proved(Elimination(F, 1e-8), 1e-9), proved(Newton(F, 1e-8), 1e-9)
     np.testing.assert_allclose(found.objective, other.objective, rtol=1e-7)
 
 
 def test_samples_come_first_where_the_batch_grows():
     F = problem("log_loss", n=4000, levels=(60, 8))
-    grown = run(Growing(F, lambda part: Elimination(part, 1e-8), 0, first=500), 1e-8)
-    whole = run(Elimination(F, 1e-8), 1e-8)
+    grown = proved(Growing(F, lambda part: Elimination(part, 1e-8), 0, first=500), 1e-8)
+    whole = proved(Elimination(F, 1e-8), 1e-8)
     np.testing.assert_allclose(grown.objective, whole.objective, rtol=1e-7)
     assert grown.suboptimality <= 1e-8
 
@@ -168,7 +163,7 @@ def test_many_columns_of_full_rank_are_proved_without_a_penalty():
         flipped = np.arange(y.size) % 3 == 0  # every level has both signs
         y = np.where(flipped, -y, y)
         F = Objective(loss, X, y, penalty="none", fit_intercept=False, n_jobs=1)
-        found = run(solver(F, 1e-6), 1e-6)
+        found = proved(solver(F, 1e-6), 1e-6)
         gradient = F.gradient(found.point)
         assert float(np.abs(gradient).max()) < 1e-5
         if loss == "squared_error":

@@ -4,7 +4,6 @@ import pickle
 
 import numpy as np
 import pytest
-import scipy.optimize
 import scipy.sparse as sp
 
 from fastgd.fitting.loop import Descent
@@ -15,7 +14,7 @@ from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.quasi_newton import two_loops
-from support.problems import Quartic, iterations, objective, started
+from support.problems import Quartic, iterations, objective, optimum, started
 from support.twins import members, sparse_problem, with_jit
 
 SMOOTH = [loss for loss in members(Loss) if loss.smooth]
@@ -49,21 +48,6 @@ class TwoSquares(VectorLoss):
     def derivatives(self, predictions, target, out):
         out[0] = predictions[0] - target[0]
         out[1] = predictions[1] - target[1]
-
-
-def optimum(F):
-    """Least value that SciPy finds, polished by restarts."""
-    v = F.start()
-    for _ in range(5):
-        found = scipy.optimize.minimize(
-            F.value_and_gradient,
-            v,
-            jac=True,
-            method="BFGS",
-            options={"gtol": 1e-11, "maxiter": 2000},
-        )
-        v = found.x
-    return found.fun
 
 
 def dense_bfgs(pairs, g):

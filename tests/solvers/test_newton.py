@@ -4,7 +4,6 @@ what holds on the way.
 
 import numpy as np
 import pytest
-import scipy.optimize
 import scipy.sparse as sp
 
 from fastgd import Objective
@@ -18,6 +17,7 @@ from fastgd.objective.subset import on_groups
 from fastgd.solvers.growing_batch import Growing
 from fastgd.solvers.newton import cholesky as newton_file
 from fastgd.solvers.newton.cholesky import Newton
+from support.problems import iterations, optimum
 from support.twins import members, sparse_problem, with_jit
 
 SMOOTH = [loss for loss in members(Loss) if loss.smooth and loss.convex]
@@ -30,20 +30,6 @@ def problem(loss, **given):
     X, y, weights, offsets = sparse_problem(loss, n=60, d=5)
     given = {"alpha": 0.02, "sample_weight": weights, "offset": offsets, **given}
     return Objective(loss, X, y, **given)
-
-
-def run(solver, iterations):
-    state = solver.start(solver.objective.start())
-    for _ in range(iterations):
-        solver.advance(state)
-    return state
-
-
-def optimum(F):
-    found = scipy.optimize.minimize(
-        F.value_and_gradient, F.start(), jac=True, method="BFGS", options={"gtol": 1e-9}
-    )
-    return float(found.fun)
 
 
 def rows_of_a_sorted_classifier(n=6000, d=6):
@@ -61,7 +47,7 @@ def rows_of_a_sorted_classifier(n=6000, d=6):
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_newton_ends_at_the_optimum(loss, fit_intercept):
     F = problem(loss, fit_intercept=fit_intercept)
-    state = run(Newton(F), 30)
+    state = iterations(Newton(F), 30)
     assert state.value <= optimum(F) + 1e-9
     assert np.abs(state.gradient).max() < 1e-7
     assert state.value == F.value(state.point)
@@ -69,7 +55,7 @@ def test_newton_ends_at_the_optimum(loss, fit_intercept):
 
 def test_the_first_step_is_the_formula():
     F = problem(SquaredHinge())
-    state = run(Newton(F), 1)
+    state = iterations(Newton(F), 1)
     _, g = F.value_and_gradient(F.start())
     np.testing.assert_allclose(
         state.point, -np.linalg.solve(F.curvature_matrix(F.start()), g), rtol=1e-9, atol=1e-11
@@ -79,7 +65,7 @@ def test_the_first_step_is_the_formula():
 def test_squared_error_takes_one_step():
     F = problem(SquaredError())
     newton = Newton(F)
-    state = run(newton, 1)
+    state = iterations(newton, 1)
     assert np.abs(state.gradient).max() < 1e-12
     assert newton.progress(state).curvature[0].norm_of(state.gradient) < 1e-12
 
@@ -89,7 +75,7 @@ def test_dense_and_csr_take_the_same_way():
     points = []
     for stored in (X, sp.csr_array(X), np.asfortranarray(X)):
         F = Objective("log_loss", stored, y, sample_weight=weights, offset=offsets, alpha=0.02)
-        points.append(run(Newton(F), 8).point)
+        points.append(iterations(Newton(F), 8).point)
     np.testing.assert_allclose(points[1], points[0], rtol=0, atol=1e-12)
     np.testing.assert_allclose(points[2], points[0], rtol=0, atol=1e-12)
 
@@ -117,7 +103,7 @@ def test_a_curvature_by_differences_is_not_negative():
     F.smooth_and_gradient(F.start(), curvatures, 0.0)
     assert curvatures.min() == 0.0, "no row of this problem shows what is tested"
     assert np.isfinite(F.gram(curvatures)).all()
-    point = run(Newton(F), 40).point
+    point = iterations(Newton(F), 40).point
     assert np.abs(F.gradient(point)).max() < 1e-9
 
 
@@ -126,7 +112,7 @@ def test_columns_without_values_and_twins_of_columns_do_no_harm():
     X = np.c_[X, X[:, 0], np.zeros(60), 1e-9 * X[:, 1], 1e9 * X[:, 2]]
     for alpha in (0.0, 1e-3):
         F = Objective("log_loss", X, y, alpha=alpha)
-        state = run(Newton(F), 60)
+        state = iterations(Newton(F), 60)
         assert np.isfinite(state.point).all()
         assert (
             np.abs(state.gradient / np.maximum(1.0, np.abs(np.r_[X.max(axis=0), 1.0]))).max() < 1e-6
@@ -147,8 +133,8 @@ def test_a_row_that_is_wrong_by_far_does_not_promise_a_step_of_thousands():
 def test_iterations_in_two_parts_are_the_same_iterations(first):
     X, y = rows_of_a_sorted_classifier()
     F = Objective("log_loss", X, y, alpha=1e-4)
-    whole = run(Growing(F, Newton, 3, first=400), 10)
-    part = run(Growing(F, Newton, 3, first=400), first)
+    whole = iterations(Growing(F, Newton, 3, first=400), 10)
+    part = iterations(Growing(F, Newton, 3, first=400), first)
     fresh = Growing(F, Newton, 3, first=400)
     fresh.start(part.point, part)
     for _ in range(10 - first):
@@ -160,7 +146,7 @@ def test_iterations_in_two_parts_are_the_same_iterations(first):
 def test_a_batch_that_grows_saves_passes_and_ends_at_the_same_optimum():
     X, y = rows_of_a_sorted_classifier(n=20_000)
     F = Objective("log_loss", X, y, alpha=1e-4)
-    best = run(Newton(F), 20).value
+    best = iterations(Newton(F), 20).value
     passes = {}
     for name, solver in (
         ("full", Newton(F, 1e-6)),
@@ -198,7 +184,7 @@ def test_rows_outside_a_sample_have_no_curvature(monkeypatch):
     monkeypatch.setattr(np, "empty", dirty)
     X, y = rows_of_a_sorted_classifier(80)
     F = on_groups(Objective("log_loss", X, y, alpha=1e-4), np.arange(5), 1e-3)
-    state = run(Newton(F), 4)
+    state = iterations(Newton(F), 4)
     assert not state.memory.row_curvatures[40:].any()
     assert np.count_nonzero(state.memory.row_curvatures) > 30
 
@@ -211,7 +197,7 @@ def test_rows_of_next_to_no_curvature_are_left_out_and_the_decrement_stays_a_bou
     y[:40] = rng.choice([-1.0, 1.0], 40)
     F = Objective("log_loss", sp.csr_array(X), y, alpha=1e-3)
     newton = Newton(F)
-    state = run(newton, 12)
+    state = iterations(newton, 12)
     newton._take_curvature(state)
     factor, anchor = newton.progress(state).curvature
     assert np.count_nonzero(state.memory.row_curvatures == 0.0) > 100
@@ -235,11 +221,11 @@ def test_no_rows_are_left_out_where_a_rare_column_has_no_others(monkeypatch):
     X[:3, 0], y[:3] = 1e3, 1.0
     F = Objective("log_loss", sp.csr_array(X), y, alpha=1e-6)
     newton = Newton(F)
-    state = run(newton, 10)
+    state = iterations(newton, 10)
     newton._take_curvature(state)
     assert not state.memory.omits_rows
     assert np.count_nonzero(state.memory.row_curvatures) == F.n_samples
-    assert run(Newton(F), 20).memory.decrement < 1e-12
+    assert iterations(Newton(F), 20).memory.decrement < 1e-12
 
 
 def test_columns_that_a_sample_does_not_show_stay():
@@ -250,7 +236,7 @@ def test_columns_that_a_sample_does_not_show_stay():
     F = Objective("log_loss", X, y, alpha=1e-5, fit_intercept=False)
     F.moments()
     part = on_groups(F, np.arange(100, 200), 1e-3)
-    assert abs(run(Newton(part), 4).point[0]) < 1e-12
+    assert abs(iterations(Newton(part), 4).point[0]) < 1e-12
 
 
 def test_factor_solves_and_measures():
@@ -295,7 +281,7 @@ def test_a_state_follows_to_another_alpha(loss):
     """Value and gradient are those that a pass would find, the matrix is that of the new alpha."""
     F = problem(loss, alpha=0.1)
     newton = Newton(F)
-    state = run(newton, 3)
+    state = iterations(newton, 3)
     factor, pairs = state.memory.factor, state.memory.pairs
     added, matrix = np.r_[np.full(5, -0.07), 0.0], factor.matrix()
     F.set_alpha(0.03)

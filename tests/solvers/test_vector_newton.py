@@ -19,7 +19,7 @@ from fastgd.solvers.growing_batch import Growing, first_sample, growth_pays
 from fastgd.solvers.newton.vector_blocks import BlockNewton, add_grams, blocks_at
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
 from support.components import ToyMultiSquared, ToySoftmax
-from support.problems import Quartic
+from support.problems import Quartic, iterations
 
 SOLVERS = pytest.mark.parametrize("solver", [VectorNewton, BlockNewton])
 TOL = 1e-8
@@ -43,13 +43,6 @@ def run(solver, F, tol=TOL, max_iter=100):
     return Descent(made, [], max_iter=max_iter, tol=tol).run(made.start(F.start()))
 
 
-def moved(solver, count, state=None):
-    state = solver.start(solver.objective.start()) if state is None else state
-    for _ in range(count):
-        solver.advance(state)
-    return state
-
-
 @SOLVERS
 @pytest.mark.parametrize(
     "more", [{}, {"fit_intercept": False}, {"alpha": 0.0}, {"penalty": Quartic()}], ids=str
@@ -68,26 +61,26 @@ def test_ends_where_lbfgs_does(solver, loss, more):
 
 @SOLVERS
 def test_storages_and_threads_agree(solver):
-    dense = moved(solver(problem()), 4).point
+    dense = iterations(solver(problem()), 4).point
     for storage in (sp.csr_array, np.asfortranarray):
-        other = moved(solver(problem(storage=storage)), 4).point
+        other = iterations(solver(problem(storage=storage)), 4).point
         np.testing.assert_allclose(other, dense, rtol=1e-7, atol=1e-9)
-    np.testing.assert_array_equal(moved(solver(problem(n_jobs=2)), 4).point, dense)
+    np.testing.assert_array_equal(iterations(solver(problem(n_jobs=2)), 4).point, dense)
 
 
 @SOLVERS
 def test_resuming_is_running_at_once(solver):
-    whole = moved(solver(problem()), 6)
-    part = moved(solver(problem()), 3)
+    whole = iterations(solver(problem()), 6)
+    part = iterations(solver(problem()), 3)
     for kept in (pickle.loads(pickle.dumps(part)), copy.deepcopy(part)):
         other = solver(problem())
-        state = moved(other, 3, other.start(kept.point, kept))
+        state = iterations(other, 3, other.start(kept.point, kept))
         np.testing.assert_array_equal(state.point, whole.point)
 
 
 @SOLVERS
 def test_steps_are_orthogonal_to_common_shifts(solver):
-    point = moved(solver(problem()), 5).point.reshape(-1, 3)
+    point = iterations(solver(problem()), 5).point.reshape(-1, 3)
     np.testing.assert_allclose(point.sum(axis=1), 0.0, atol=1e-9)
 
 
@@ -168,7 +161,7 @@ def test_blocks_are_not_formed_for_the_last_steps():
     """Of 100 classes, 15,000 x 50, they cost as much as 4 passes, when 2 were left."""
     F = problem()
     solver = BlockNewton(F, 1e-4)
-    state = moved(solver, 1)
+    state = iterations(solver, 1)
     memory = state.memory
     memory.n_steps, memory.left_at_first = 9, 1.0
     near, far = 1.5e-6 * F.value(state.point), 0.5

@@ -1,6 +1,8 @@
 """Problems of a few rows, and short ways to run a solver on them."""
 
 import numpy as np
+import scipy.optimize
+import scipy.sparse as sp
 
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.loop import Descent
@@ -8,7 +10,7 @@ from fastgd.fitting.plan import Settings, make_plan
 from fastgd.losses.multinomial import Multinomial
 from fastgd.objective.objective import Objective
 from fastgd.penalties.base import Penalty
-from support.twins import targets_of
+from support.twins import sparse_problem, targets_of
 
 
 class Quartic(Penalty):
@@ -50,6 +52,37 @@ def objective(loss, penalty="l2", alpha=0.1, storage=np.asarray, fit_intercept=T
         fit_intercept=fit_intercept,
         n_jobs=1,
     )
+
+
+def wide(
+    loss,
+    alpha=0.01,
+    fit_intercept=True,
+    storage=sp.csr_array,
+    n=23,
+    d=60,
+    n_jobs=1,
+    seed=0,
+    weighted=True,
+):
+    """More columns than rows, most values 0."""
+    X, y, weights, offsets = sparse_problem(loss, n=n, d=d, seed=seed)
+    given = {"sample_weight": weights, "offset": offsets} if weighted else {}
+    return Objective(
+        loss, storage(X), y, alpha=alpha, fit_intercept=fit_intercept, n_jobs=n_jobs, **given
+    )
+
+
+def optimum(F):
+    """Least value that SciPy finds, polished by restarts."""
+    v = F.start()
+    for _ in range(5):
+        options = {"gtol": 1e-11, "maxiter": 2000}
+        found = scipy.optimize.minimize(
+            F.value_and_gradient, v, jac=True, method="BFGS", options=options
+        )
+        v = found.x
+    return found.fun
 
 
 def started(solver, point=None):
