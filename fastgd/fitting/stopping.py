@@ -27,13 +27,14 @@ class StopReason(enum.Enum):
 
 @public
 class StoppingRule:
-    """Base of stopping rules: `check` looks at the history and gives a reason or None.
+    """A rule that ends a fit, for `stop=` of an estimator: a class with `check`.
 
     Attributes
     ----------
     needs : frozenset of str
-        What to measure: "every_iteration" (a check after every iteration, which costs stochastic
-        solvers a pass each), "score" and "loss".
+        What is measured for it: "every_iteration" (a check after every iteration, which costs
+        stochastic solvers a pass each), "score" (of the validation rows) and "loss" (the mean loss
+        without the penalty).
     needs_point : bool
         Whether checks have to evaluate the point; if not, what a solver knows of F will do, and
         such checks cost no pass.
@@ -47,6 +48,22 @@ class StoppingRule:
     hands_over : bool
         Whether its reason is that another plan is expected to be there first: no proof is tried
         then.
+
+    Examples
+    --------
+    The end of a fit whose objective fell by less than a tenth:
+
+    >>> from fastgd import GDRegressor
+    >>> class Slower(StoppingRule):
+    ...     needs = frozenset({"every_iteration"})
+    ...
+    ...     def check(self, history):
+    ...         F = history["objective"]
+    ...         return StopReason.RULE if len(F) > 1 and F[-1] > 0.9 * F[-2] else None
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 9.0]
+    >>> steps = {"solver": "gd", "batch_size": "full", "learning_rate": "constant", "eta0": 0.05}
+    >>> GDRegressor(**steps, stop=Slower()).fit(X, y).stop_reason_
+    <StopReason.RULE: 'the rule given as stop was met'>
     """
 
     needs: frozenset = frozenset()
@@ -57,7 +74,20 @@ class StoppingRule:
     hands_over = False
 
     def check(self, history):
-        """Return a StopReason, or None to go on."""
+        """Why the fit ends here, asked at each check.
+
+        Parameters
+        ----------
+        history : mapping of str to list of float
+            What was measured at each check so far: "iteration", "passes", "seconds", "objective",
+            "bound", "suboptimality", "rate" and "batch"; "score" and "loss", NaN where nothing
+            needs them.  Its length is the number of checks.
+
+        Returns
+        -------
+        StopReason or None
+            None to go on.
+        """
         raise NotImplementedError
 
     def to_go(self, history):

@@ -60,6 +60,17 @@ class Loss(Component, family=True):
         wherever the value is above 0, so that value / |x|^2 is the step that a row asks for.
     estimates_dispersion : bool
         Whether, of a loss that is a likelihood, the targets' variance is known only up to a factor.
+
+    Examples
+    --------
+    What members say of a row in plain Python; the guide on own components has one that is not here:
+
+    >>> from fastgd import Huber
+    >>> loss = Huber(epsilon=1.0)
+    >>> loss.value(3.0, 0.0), loss.derivative(3.0, 0.0), loss.curvature(3.0, 0.0)
+    (2.5, 1.0, 0.0)
+    >>> loss.convex, loss.curvature_bound, loss.infimum
+    (True, 1.0, 0.0)
     """
 
     facts = ("curvature_bound", "self_concordance", "infimum")
@@ -76,12 +87,29 @@ class Loss(Component, family=True):
 
     @required
     def value(self, prediction, target):
-        """Loss of one sample with weight 1."""
+        """Loss of one sample with weight 1.
+
+        Parameters
+        ----------
+        prediction, target : float
+
+        Returns
+        -------
+        float
+        """
 
     @required
     def derivative(self, prediction, target):
-        """Derivative of the value with respect to the prediction; where there is none, any
-        subgradient.
+        """Derivative of the value with respect to the prediction.
+
+        Parameters
+        ----------
+        prediction, target : float
+
+        Returns
+        -------
+        float
+            Where there is none, any subgradient.
         """
 
     def curvature(self, prediction, target):
@@ -131,12 +159,31 @@ class VectorLoss(Component, family=True):
     else has defaults.
 
     The target is a row of numbers, (n_targets,) float: a class index, or several values to be
-    predicted at once. Attributes as those of `Loss`, with these differences: `curvature_bound`
-    bounds the largest eigenvalue of the (K, K) second derivative H, and `self_concordance` is M
-    with abs(third derivative along u, v, v) <= M max_k abs(u_k) v'Hv for all directions u and v
-    (squared 0, softmax 2).  `shift_invariant` says that the same number added to all K predictions
-    changes nothing: models are then told with intercepts that sum to 0. `separable` says that the
-    value is a sum of one function of each prediction.
+    predicted at once.
+
+    Attributes
+    ----------
+    name, smooth, convex, infimum, classification, target_domain : object
+        As those of `Loss`.
+    curvature_bound : float
+        Bound of the largest eigenvalue of the (K, K) second derivative H.
+    self_concordance : float or None
+        M with abs(third derivative along u, v, v) <= M max_k abs(u_k) v'Hv for all directions u and
+        v (squared 0, softmax 2).
+    shift_invariant : bool
+        Whether the same number added to all K predictions changes nothing: models are then told
+        with intercepts that sum to 0.
+    separable : bool
+        Whether the value is a sum of one function of each prediction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastgd import Multinomial
+    >>> loss, slopes = Multinomial(3), np.empty(3)
+    >>> loss.derivatives(np.zeros(3), np.array([2.0]), slopes)
+    >>> slopes.round(3)
+    array([ 0.333,  0.333, -0.667])
     """
 
     smooth: ClassVar[bool] = True
@@ -153,12 +200,28 @@ class VectorLoss(Component, family=True):
 
     @required
     def value(self, predictions, target):
-        """Loss of one sample with weight 1; predictions (K,) float, target (n_targets,) float."""
+        """Loss of one sample with weight 1.
+
+        Parameters
+        ----------
+        predictions : ndarray, (K,)
+        target : ndarray, (n_targets,)
+
+        Returns
+        -------
+        float
+        """
 
     @required
     def derivatives(self, predictions, target, out):
-        """Write the K derivatives of the value with respect to the predictions to out, (K,)
-        float.
+        """Write the derivatives of the value with respect to the predictions to `out`.
+
+        Parameters
+        ----------
+        predictions : ndarray, (K,)
+        target : ndarray, (n_targets,)
+        out : ndarray, (K,)
+            Written over.
         """
 
     def value_and_derivatives(self, predictions, target, out):

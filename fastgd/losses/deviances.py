@@ -218,6 +218,12 @@ class Tweedie(Loss):
     ----------
     power : float, default=1.5
         0, or at least 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Tweedie(power=1.5).mean(np.array([0.0, np.log(2.0)]))
+    array([1., 2.])
     """
 
     infimum: ClassVar[float] = 0.0
@@ -300,6 +306,12 @@ class NegativeBinomial(Loss):
     ----------
     dispersion : float, default=1.0
         Positive; it is given, not fitted. Poisson is the limit at 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> NegativeBinomial(dispersion=0.5).mean(np.array([0.0, np.log(2.0)]))
+    array([1., 2.])
     """
 
     infimum: ClassVar[float] = 0.0

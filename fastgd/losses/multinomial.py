@@ -23,7 +23,10 @@ class Multinomial(VectorLoss):
     probabilities the second derivative is diag(p) - p p', whose greatest eigenvalue is at most 1/2;
     its change along u is a third cumulant, at most max_k |u_k - u'p| <= 2 max_k |u_k| times it.
 
-    `n_classes` is K; 0, as by default, where the largest target is to tell.
+    Parameters
+    ----------
+    n_classes : float, default=0.0
+        K; 0 where the largest target is to tell.
 
     Examples
     --------

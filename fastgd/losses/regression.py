@@ -61,6 +61,12 @@ class Huber(Loss):
         Where the loss turns absolute; positive. The default keeps 95 % of the efficiency of least
         squares on Gaussian residuals of unit variance. `loss="huber"` takes the estimator's
         epsilon, which is 0.1 as in scikit-learn's `SGDRegressor`, so it is `Huber(0.1)`.
+
+    Examples
+    --------
+    >>> loss = Huber(epsilon=1.0)
+    >>> loss.value(0.5, 0.0), loss.value(3.0, 0.0), loss.derivative(3.0, 0.0)
+    (0.125, 2.5, 1.0)
     """
 
     infimum: ClassVar[float] = 0.0
@@ -94,6 +100,12 @@ class EpsilonInsensitive(Loss):
     ----------
     epsilon : float, default=0.1
         Residuals up to this size cost nothing; 0 gives the absolute error.
+
+    Examples
+    --------
+    >>> loss = EpsilonInsensitive(epsilon=0.5)
+    >>> loss.value(0.4, 0.0), loss.value(3.0, 0.0), loss.derivative(3.0, 0.0)
+    (0.0, 2.5, 1.0)
     """
 
     also_called: ClassVar[tuple[str, ...]] = (
@@ -130,6 +142,12 @@ class SquaredEpsilonInsensitive(Loss):
     ----------
     epsilon : float, default=0.1
         Residuals up to this size cost nothing; 0 gives twice `SquaredError`.
+
+    Examples
+    --------
+    >>> loss = SquaredEpsilonInsensitive(epsilon=0.5)
+    >>> loss.value(0.4, 0.0), loss.value(2.5, 0.0), loss.derivative(2.5, 0.0)
+    (0.0, 4.0, 4.0)
     """
 
     infimum: ClassVar[float] = 0.0
@@ -165,6 +183,12 @@ class Quantile(Loss):
     quantile : float, default=0.5
         Share of the targets to lie below the prediction, strictly between 0 and 1; 0.5 is half the
         absolute error.
+
+    Examples
+    --------
+    >>> loss = Quantile(quantile=0.75)
+    >>> loss.value(0.0, 4.0), loss.value(4.0, 0.0), loss.derivative(4.0, 0.0)
+    (3.0, 1.0, 0.25)
     """
 
     also_called: ClassVar[tuple[str, ...]] = (

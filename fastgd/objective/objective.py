@@ -55,6 +55,9 @@ class Objective:
     """The penalised mean loss of a linear model, for any optimiser that wants a value and a
     gradient.
 
+        F(w, b) = sum_i s_i loss(y_i, z_i) / sum_i s_i + alpha * sum_j penalty(w_j),
+        z_i = x_i . w + b (+ offset_i)
+
     The unknowns are one vector v = [w, b] (w alone without intercept); for K predictions it is the
     (d + 1, K) matrix in C order.
 
@@ -83,6 +86,26 @@ class Objective:
 
     Attributes
     ----------
+    loss : Loss or VectorLoss
+    penalty : Penalty
+    alpha, l1, l2 : float
+        Strength of the penalty, and of its two parts where it is an elastic net.
+    fit_intercept : bool
+    n_samples, n_features, n_predictions : int
+        n, d and K; K is 1 for a `Loss`.
+    size : int
+        Length of v.
+    n_active : float
+        Sum of the weights, which are scaled so that those that count have a mean of 1: the number
+        of rows that count.
+    smooth, convex : bool
+        Whether F has a continuous derivative, and whether it is convex.
+    rows, samples : object
+        X behind the methods of any storage; targets, weights and offsets.
+    term : object
+        The penalty with its strength, as a function of all coefficients.
+    n_threads : int
+        Threads of a pass.
     passes : float
         Passes over the rows so far.
 
@@ -195,7 +218,13 @@ class Objective:
         self.measured |= known.others
 
     def set_alpha(self, alpha):
-        """Change the strength of the penalty."""
+        """Change the strength of the penalty.
+
+        Parameters
+        ----------
+        alpha : float
+            At least 0.
+        """
         self.alpha = float(alpha)
         self.term = self.penalty.term(self.alpha, self.n_predictions)
 
@@ -230,12 +259,25 @@ class Objective:
         return self.loss.convex and self.term.convex
 
     def start(self):
-        """Zeros: where descent starts by default."""
+        """Zeros: where descent starts by default.
+
+        Returns
+        -------
+        ndarray, (size,)
+        """
         return np.zeros(self.size)
 
     def split(self, v):
-        """Coefficients and intercept in `v`: (d,) and a float, or (d, K) and (K,) for a vector
-        loss.
+        """Coefficients and intercept in a vector of unknowns.
+
+        Parameters
+        ----------
+        v : array-like, (size,)
+
+        Returns
+        -------
+        coef : ndarray, (d,), or (d, K) for a vector loss
+        intercept : float, or ndarray, (K,)
         """
         v = as_floats(v, "the vector of unknowns")
         if v.size != self.size:
@@ -248,23 +290,68 @@ class Objective:
     def model(self, v):
         """As `split`, with the intercept that goes with the columns as they were given, far from
         0 or not.
+
+        Parameters
+        ----------
+        v : array-like, (size,)
+
+        Returns
+        -------
+        coef : ndarray, (d,), or (d, K) for a vector loss
+        intercept : float, or ndarray, (K,)
         """
         coef, intercept = self.split(v)
         return coef, self.rows.user_intercept(coef, intercept)
 
     def value(self, v):
-        """F at `v`, a float."""
+        """F at `v`: one pass.
+
+        Parameters
+        ----------
+        v : array-like, (size,)
+
+        Returns
+        -------
+        float
+        """
         return self.loss_and_gradient(v, alone=True)[0] + self.penalty_value(v)
 
     def gradient(self, v):
-        """Gradient of F at `v`, a new array of the same length; ValueError where the penalty is
-        not smooth.
+        """Gradient of F at `v`: one pass.
+
+        Parameters
+        ----------
+        v : array-like, (size,)
+
+        Returns
+        -------
+        ndarray, (size,)
+            A new array.
+
+        Raises
+        ------
+        ValueError
+            Where the penalty is not smooth.
         """
         return self.value_and_gradient(v)[1]
 
     def value_and_gradient(self, v):
-        """F and its gradient at `v` in one pass; ValueError where the penalty is not smooth (an
-        L1 part).
+        """F and its gradient at `v`: one pass.
+
+        Parameters
+        ----------
+        v : array-like, (size,)
+
+        Returns
+        -------
+        value : float
+        gradient : ndarray, (size,)
+            A new array.
+
+        Raises
+        ------
+        ValueError
+            Where the penalty is not smooth (an L1 part).
         """
         if not self.term.smooth:
             raise ValueError(
@@ -274,8 +361,17 @@ class Objective:
         return self.smooth_and_gradient(v)
 
     def hessian_product(self, v, p):
-        """Second derivative of F at `v` times `p`, a new array; of the smooth part where F is
-        not smooth.  One pass.
+        """Second derivative of F at `v` times `p`; of the smooth part where F is not smooth.  One
+        pass.
+
+        Parameters
+        ----------
+        v, p : array-like, (size,)
+
+        Returns
+        -------
+        ndarray, (size,)
+            A new array.
         """
         v, p = _vector(v), _vector(p)
         at, along = self._contiguous(v), self._contiguous(p)
@@ -285,16 +381,37 @@ class Objective:
         return product
 
     def product_at(self, v):
-        """Function p -> `hessian_product(v, p)` for many p: where one prediction is made, what rows
-        need is kept, for half a pass.
+        """`hessian_product` at `v` for many p: where one prediction is made, what rows need is
+        kept, for half a pass.
+
+        Parameters
+        ----------
+        v : ndarray, (size,)
+
+        Returns
+        -------
+        callable
+            Function p -> `hessian_product(v, p)`.
         """
         if not self.rows.in_memory:  # both halves of a product in one reading
             return functools.partial(self.hessian_product, v)
         return self.kind.product_at(self, v)
 
     def loss_and_gradient(self, v, curvatures=NOTHING, floor=0.0, alone=False):
-        """Mean loss, without the penalty, and its gradient at `v`; with `alone` there is no
-        gradient.  One pass.
+        """Mean loss, without the penalty, and its gradient at `v`: one pass.
+
+        Parameters
+        ----------
+        v : array-like, (size,)
+        curvatures, floor : ndarray, (n_samples,), and float
+            As those of `smooth_and_gradient`.
+        alone : bool
+            Whether the gradient is left out.
+
+        Returns
+        -------
+        loss : float
+        gradient : ndarray, (size,), or None
         """
         coef, intercept = self._contiguous(v)
         arguments = coef, intercept, floor, alone
@@ -305,28 +422,65 @@ class Objective:
         """The part of F that has a gradient (mean loss, L2, a smooth penalty) and that gradient:
         one pass.
 
-        `curvatures`, (n_samples,), is filled with weight * curvature of each row's loss, at least 0
-        and at least min(derivative^2 / value, `floor`).
+        Parameters
+        ----------
+        v : array-like, (size,)
+        curvatures : ndarray, (n_samples,), optional
+            Filled with weight * curvature of each row's loss, at least 0 and at least
+            min(derivative^2 / value, `floor`).
+        floor : float
+
+        Returns
+        -------
+        value : float
+        gradient : ndarray, (size,)
         """
         value, gradient = self.loss_and_gradient(v, curvatures, floor)
         value += self.term.add_gradient(_vector(v)[: self._n_coef], gradient[: self._n_coef])
         return value, gradient
 
     def rest_value(self, v):
-        """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty that is not
-        smooth.
+        """The part of F that `smooth_and_gradient` leaves out: an L1 part, or a penalty that
+        is not smooth.
+
+        Parameters
+        ----------
+        v : array-like, (size,)
+
+        Returns
+        -------
+        float
         """
         if self.term.smooth:
             return 0.0
         return self.term.rest_value(_vector(v)[: self._n_coef])
 
     def penalty_value(self, v):
-        """Alpha * sum of the penalty at `v`."""
+        """Alpha * sum of the penalty at `v`.
+
+        Parameters
+        ----------
+        v : array-like, (size,)
+
+        Returns
+        -------
+        float
+        """
         return self.term.value(_vector(v)[: self._n_coef])
 
     def steepest(self, v, gradient):
-        """The shortest subgradient of F at `v`, where its smooth part has this gradient; the
-        gradient itself where all of F has one.
+        """The shortest subgradient of F at `v`.
+
+        Parameters
+        ----------
+        v : ndarray, (size,)
+        gradient : ndarray, (size,)
+            Of the smooth part of F there.
+
+        Returns
+        -------
+        ndarray, (size,)
+            The gradient itself where all of F has one.
         """
         if self.term.smooth:
             return gradient
@@ -335,28 +489,64 @@ class Objective:
         return found
 
     def penalty_gradient(self, v):
-        """Gradient of the smooth part of the penalty at `v`, 0 for the intercept: what rules
-        call the decay.
+        """Gradient of the smooth part of the penalty at `v`: what rules call the decay.
+
+        Parameters
+        ----------
+        v : ndarray, (size,)
+
+        Returns
+        -------
+        ndarray, (size,)
+            0 for the intercept.
         """
         decay = np.zeros(self.size)
         decay[: self._n_coef] = self.term.gradient(_vector(v)[: self._n_coef])
         return decay
 
     def penalty_curvature(self, v):
-        """Second derivative of the smooth part of the penalty, its diagonal: an array, or one
-        number for all coefficients.
+        """Second derivative of the smooth part of the penalty, its diagonal.
+
+        Parameters
+        ----------
+        v : ndarray, (size,)
+
+        Returns
+        -------
+        float or ndarray, (d K,)
+            One number for all coefficients, or one for each.
         """
         return self.term.curvature(_vector(v)[: self._n_coef])
 
     def penalty_curvature_at(self, v):
-        """Function p -> that second derivative times p, (d K,), which need not be diagonal."""
+        """Second derivative of the smooth part of the penalty, which need not be diagonal.
+
+        Parameters
+        ----------
+        v : ndarray, (size,)
+
+        Returns
+        -------
+        callable
+            Function p -> that second derivative times p, both (d K,).
+        """
         return self.term.curvature_at(_vector(v)[: self._n_coef])
 
     def proximal(self, v, rates, whole=False):
-        """`v` after a proximal step on the part without a gradient; `rates` is a number or one for
-        each coefficient.
+        """`v` after a proximal step on the part of F without a gradient.
 
-        With `whole`, a step on all of an elastic net, its L2 part included.
+        Parameters
+        ----------
+        v : ndarray, (size,)
+        rates : float or ndarray, (d K,)
+            How long the step is, for all coefficients or for each.
+        whole : bool
+            Whether the step is on all of an elastic net, its L2 part included.
+
+        Returns
+        -------
+        ndarray, (size,)
+            `v` itself where there is no such part.
         """
         if self.term.smooth and not (whole and self.term.l2 > 0.0):
             return v
@@ -365,8 +555,16 @@ class Objective:
         return moved
 
     def allowed(self, v):
-        """`v`, or where the penalty is infinite there (beyond bounds), the nearest coefficients at
-        which it is not.
+        """The nearest unknowns at which the penalty is not infinite, as it is beyond bounds.
+
+        Parameters
+        ----------
+        v : ndarray, (size,)
+
+        Returns
+        -------
+        ndarray, (size,)
+            `v` itself where it is not.
         """
         coef = v[: self._n_coef]
         found = self.term.allowed(coef)
@@ -377,17 +575,38 @@ class Objective:
         return moved
 
     def curvature_matrix(self, v, floor=0.0):
-        """Second derivative of the mean loss plus L2 at `v`, (size, size): two passes and the
-        arithmetic of about d/2.  Of a loss that is not convex, by its `step_curvature`.
+        """Second derivative of the mean loss plus L2 at `v`: two passes and the arithmetic of about
+        d / 2, or for K predictions d K / 4.
 
-        The penalty is an elastic net.  For K predictions the arithmetic is that of about d K / 4;
-        for one, curvatures are raised as `smooth_and_gradient` raises them with this `floor`.
+        Of a loss that is not convex, by its `step_curvature`; the penalty is an elastic net.
+
+        Parameters
+        ----------
+        v : array-like, (size,)
+        floor : float
+            For one prediction curvatures are raised as `smooth_and_gradient` raises them.
+
+        Returns
+        -------
+        ndarray, (size, size)
         """
         return self.kind.curvature_matrix(self, v, floor)
 
     def smooth_and_curvature(self, v, floor=0.0):
         """What `smooth_and_gradient` and `curvature_matrix` give at `v`, for one prediction: two
         passes, one reading where X is not in memory.
+
+        Parameters
+        ----------
+        v : array-like, (size,)
+        floor : float
+            As that of `smooth_and_gradient`.
+
+        Returns
+        -------
+        value : float
+        gradient : ndarray, (size,)
+        curvature : ndarray, (size, size)
         """
         coef, intercept = self._contiguous(v)
         total, gradient, matrix = self.added(_expansion, coef, intercept, floor)
@@ -405,11 +624,14 @@ class Objective:
         return assemble(self, self.added(gram_sum, alike, rows=(curvatures,)))
 
     def moments(self):
-        """Weighted means of x and x^2, greatest |x| and share of nonzeros of each column, (4, d),
-        and three norms.
+        """Statistics of columns and rows: one pass, kept.
 
-        The norms are of rows: the greatest |x_i|^2 and s_i |x_i|^2, and the mean of s_i |x_i|^2.
-        One pass, kept.
+        Returns
+        -------
+        columns : ndarray, (4, d)
+            Weighted means of x and x^2, greatest |x| and share of nonzeros of each column.
+        norms : ndarray, (3,)
+            The greatest |x_i|^2 and s_i |x_i|^2, and the mean of s_i |x_i|^2.
         """
         self._moments = self._moments or self.own_moments()
         return self._moments

@@ -67,11 +67,32 @@ class Penalty(Component, family=True):
 
     @required
     def value(self, coefficient, j):
-        """Penalty of coefficient j, not multiplied by alpha."""
+        """Penalty of coefficient j, not multiplied by alpha.
+
+        Parameters
+        ----------
+        coefficient : float
+        j : int
+
+        Returns
+        -------
+        float
+        """
 
     @required
     def derivative(self, coefficient, j):
-        """Derivative of the value; where there is none, any subgradient."""
+        """Derivative of the value.
+
+        Parameters
+        ----------
+        coefficient : float
+        j : int
+
+        Returns
+        -------
+        float
+            Where there is none, any subgradient.
+        """
 
     def prox(self, coefficient, j, rate):
         """Return the u that minimises rate * value(u) + (u - coefficient)^2 / 2.

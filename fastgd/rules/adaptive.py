@@ -20,6 +20,20 @@ class Adagrad(Rule):
     factor, which has a closed form. Where G is 0 nothing moves: their pseudo-inverse of G. Where G
     is tiny (a well-fitted row reached a rare column first) the decay ends at zero: 0.01 * 1e-4 /
     sqrt(G) above 2 would make it grow without end.
+
+    Parameters
+    ----------
+    epsilon : float, default=1e-8
+        Added to the root; positive.
+
+    Examples
+    --------
+    Steps of a coefficient whose gradient stays at 2:
+
+    >>> import numpy as np
+    >>> rule, state = Adagrad(), np.zeros((1, 1))
+    >>> [round(float(rule.step(state, 0, 2.0, 0.0, 0.1, 1.0)), 3) for _ in range(3)]
+    [0.1, 0.071, 0.058]
     """
 
     epsilon: float = 1e-8
@@ -60,6 +74,22 @@ class Rmsprop(Rule):
     decay.
 
     Tieleman and Hinton (2012), "Lecture 6.5: rmsprop".
+
+    Parameters
+    ----------
+    rho : float, default=0.9
+        What E keeps in each update; at least 0 and below 1.
+    epsilon : float, default=1e-8
+        Added to the root; positive.
+
+    Examples
+    --------
+    Steps of a coefficient whose gradient stays at 2:
+
+    >>> import numpy as np
+    >>> rule, state = Rmsprop(), np.zeros((1, 1))
+    >>> [round(float(rule.step(state, 0, 2.0, 0.0, 0.1, 1.0)), 3) for _ in range(3)]
+    [0.316, 0.229, 0.192]
     """
 
     rho: float = 0.9
@@ -91,6 +121,22 @@ class Adam(Rule):
     """Bias-corrected moments m, v of g = gradient + decay: w <- w - rate * m / (sqrt(v) + epsilon).
 
     Kingma and Ba (2015), "Adam: a method for stochastic optimization", algorithm 1.
+
+    Parameters
+    ----------
+    beta1, beta2 : float, default=0.9, 0.999
+        What m and v keep in each update; at least 0 and below 1.
+    epsilon : float, default=1e-8
+        Added to the root; positive.
+
+    Examples
+    --------
+    Steps of a coefficient whose gradient stays at 2:
+
+    >>> import numpy as np
+    >>> rule, state = Adam(), np.zeros((2, 1))
+    >>> [round(float(rule.step(state, 0, 2.0, 0.0, 0.1, rule.begin(t))), 3) for t in (1, 2, 3)]
+    [0.1, 0.1, 0.1]
     """
 
     beta1: float = 0.9

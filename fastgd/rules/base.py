@@ -59,7 +59,7 @@ def coast_shrinking(shrink, coefficient, count):
 
 @public
 class Rule(Component, family=True):
-    """Family of update rules; `Rule.named("adam")` finds one by its string.
+    """Family of update rules: a class with `step`, all else has defaults.
 
     Attributes
     ----------
@@ -75,6 +75,13 @@ class Rule(Component, family=True):
     accumulates : bool
         Whether it divides by a memory that gradients add to and that is never less: its steps fall
         by themselves, and a gradient of 0 does nothing.
+
+    Examples
+    --------
+    >>> Rule.named("adam")
+    <class 'fastgd.Adam'>
+    >>> Rule.named("adam").slots, Rule.named("adagrad").accumulates
+    (2, True)
     """
 
     of_estimators: ClassVar[dict[str, str]] = dict.fromkeys(
@@ -95,10 +102,24 @@ class Rule(Component, family=True):
 
     @required
     def step(self, state, j, gradient, decay, rate, scale):
-        """Return what to subtract from coefficient `j`; updates `state[:, j]`.
+        """What to subtract from a coefficient.
 
-        `gradient` is the derivative of the loss in coefficient `j`, `decay` that of the penalty,
-        `scale` what `begin` returned.
+        Parameters
+        ----------
+        state : ndarray, (slots, n_features)
+            The memory of all coefficients, of which `state[:, j]` is written over.
+        j : int or slice
+            The coefficient.
+        gradient, decay : float
+            Derivatives in it of the loss and of the penalty.
+        rate : float
+            The learning rate.
+        scale : float or tuple of float
+            What `begin` returned.
+
+        Returns
+        -------
+        float
         """
 
     def reach(self, state, j, rate, scale):

@@ -22,7 +22,14 @@ from fastgd.runtime.public import public
 
 @public
 class Gd(Rule):
-    """Gradient descent: w <- w - rate * (gradient + decay)."""
+    """Gradient descent: w <- w - rate * (gradient + decay).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Gd().step(np.zeros((0, 1)), 0, 2.0, 0.5, 0.1, 1.0)
+    0.25
+    """
 
     coasts: ClassVar[bool] = True
     plain: ClassVar[bool] = True
@@ -42,7 +49,22 @@ class Gd(Rule):
 
 @public
 class Momentum(Rule):
-    """Heavy ball: v <- momentum * v + gradient + decay; w <- w - rate * v (Polyak, 1964)."""
+    """Heavy ball: v <- momentum * v + gradient + decay; w <- w - rate * v (Polyak, 1964).
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+        What v keeps in each update; at least 0 and below 1.
+
+    Examples
+    --------
+    Steps of a coefficient whose gradient stays at 2:
+
+    >>> import numpy as np
+    >>> rule, state = Momentum(), np.zeros((1, 1))
+    >>> [round(float(rule.step(state, 0, 2.0, 0.0, 0.1, 1.0)), 3) for _ in range(3)]
+    [0.2, 0.38, 0.542]
+    """
 
     momentum: float = 0.9
     slots: ClassVar[int] = 1
@@ -82,6 +104,20 @@ class Nesterov(Rule):
 
     The coefficients are those of the look-ahead point, as in Sutskever et al. (2013), section 2, so
     that a row is read at one point only.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+        What v keeps in each update; at least 0 and below 1.
+
+    Examples
+    --------
+    Steps of a coefficient whose gradient stays at 2:
+
+    >>> import numpy as np
+    >>> rule, state = Nesterov(), np.zeros((1, 1))
+    >>> [round(float(rule.step(state, 0, 2.0, 0.0, 0.1, 1.0)), 3) for _ in range(3)]
+    [0.38, 0.542, 0.688]
     """
 
     momentum: float = 0.9

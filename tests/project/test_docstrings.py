@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV
+from fastgd import (
+    GDClassifier,
+    GDClassifierCV,
+    GDRegressor,
+    GDRegressorCV,
+    Loss,
+    Objective,
+    Penalty,
+    Rule,
+    StoppingRule,
+    VectorLoss,
+)
 
 ROWS = np.random.default_rng(0).standard_normal((20, 2))
 
@@ -49,6 +60,38 @@ def test_there_are_such_sections():
     assert {GDClassifier, GDRegressor, GDClassifierCV, GDRegressorCV, fastgd.Objective} <= set(
         DOCUMENTED
     )
+
+
+def test_classes_tell_their_parameters_attributes_and_examples():
+    components = Loss, VectorLoss, Penalty, Rule
+    for cls in filter(inspect.isclass, public()):
+        families = [one for one in components if issubclass(cls, one)]
+        asked = ["Attributes", "Examples"] if cls in (*components, StoppingRule, Objective) else []
+        if cls is Objective or (families and inspect.signature(cls).parameters):
+            asked += ["Parameters", "Examples"]
+        for title in asked:
+            assert f"\n{title}\n---" in inspect.cleandoc(cls.__doc__), (cls, title)
+
+
+def test_methods_tell_their_parameters():
+    """Of an objective those of a point, of a family those that each class has to write."""
+    of_points = [
+        one
+        for one in vars(Objective).values()
+        if inspect.isfunction(one) and "v" in inspect.signature(one).parameters
+    ]
+    written = [
+        one
+        for family in (Loss, VectorLoss, Penalty, Rule)
+        for one in vars(family).values()
+        if getattr(one, "required", False)
+    ]
+    for method in (*of_points, *written, StoppingRule.check):
+        if not method.__name__.startswith("_"):
+            assert section(method.__doc__, "Parameters"), method
+            assert "out" in inspect.signature(method).parameters or "\nReturns\n---" in (
+                inspect.cleandoc(method.__doc__)
+            ), method
 
 
 @pytest.mark.parametrize("documented", DOCUMENTED, ids=lambda one: one.__qualname__)
