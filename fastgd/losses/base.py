@@ -48,6 +48,8 @@ class Loss(Component, family=True):
         The largest lower bound of the value that holds for every target; -inf, as by default, where
         there is none or it is not known.  Proofs rest on it: a fit tries what is declared on its
         own targets.
+    squared : bool
+        Whether the value is (prediction - target)^2 / 2, the sums of which BLAS takes.
     classification : bool
         Whether the targets are the signs -1 and +1 of two classes.
     target_domain : Interval
@@ -73,12 +75,13 @@ class Loss(Component, family=True):
     (True, 1.0, 0.0)
     """
 
-    facts = ("curvature_bound", "self_concordance", "infimum")
+    facts = ("curvature_bound", "self_concordance", "infimum", "squared")
     smooth: ClassVar[bool] = True
     convex: ClassVar[bool] = True
     curvature_bound: ClassVar[float] = np.inf
     self_concordance: ClassVar[float | None] = None
     infimum: ClassVar[float] = -np.inf
+    squared: ClassVar[bool] = False
     classification: ClassVar[bool] = False
     target_domain: ClassVar[Interval] = REALS
     online: ClassVar[bool] = False

@@ -27,6 +27,7 @@ class SquaredError(Loss):
     infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 1.0
     self_concordance: ClassVar[float | None] = 0.0
+    squared: ClassVar[bool] = True
     estimates_dispersion: ClassVar[bool] = True
 
     def value(self, prediction, target):

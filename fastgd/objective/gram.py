@@ -10,7 +10,6 @@ import numpy as np
 
 from fastgd.data.chunk_sizes import VALUES
 from fastgd.linalg.symmetric import mirror
-from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as passes
 from fastgd.objective.blocks import coarser
 from fastgd.objective.cost_model import loops
@@ -169,12 +168,7 @@ def quadratic(F, v):
     One pass for squares of float64 rows, where BLAS does it all, else two, of one reading.
     """
     rows, samples = F.rows, F.samples
-    plain = (
-        type(F.loss) is SquaredError
-        and samples.weights.size == 1
-        and F.whole is None
-        and not rows.sparse
-    )
+    plain = F.loss.squared and samples.weights.size == 1 and F.whole is None and not rows.sparse
     if not plain or rows.dtype != np.float64:
         if not rows.in_memory:
             return F.smooth_and_curvature(v)

@@ -8,7 +8,6 @@ from fastgd.data.rows import DenseRows
 from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import has_mean
-from fastgd.losses.regression import SquaredError
 from fastgd.objective import kernels as coefficients
 from fastgd.objective.measured import measured_once
 from fastgd.penalties.separable import NoPenalty
@@ -39,7 +38,7 @@ def best_shift(objective):
     exact = _exact_constant(objective)
     if exact is not None:
         return exact
-    if type(objective.loss) is SquaredError:
+    if objective.loss.squared:
         shift, value = _mean(objective.samples, objective.fit_intercept)
         return shift, value / objective.n_active
     few = _few_samples(objective)

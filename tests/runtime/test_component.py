@@ -316,7 +316,9 @@ def test_facts_are_not_inherited_by_other_formulas():
 
     assert Expectile().self_concordance is None
     assert Expectile().infimum == -np.inf
+    assert not Expectile().squared
     assert Renamed().self_concordance == 0.0
+    assert Renamed().squared
     assert Towards().shares is None
     rng = np.random.default_rng(0)
     X = rng.standard_normal((50, 3))
