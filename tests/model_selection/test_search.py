@@ -37,7 +37,7 @@ from fastgd.model_selection import alpha_grid as alpha_grids
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.alpha_path import fit_path
 from fastgd.model_selection.cross_validate import choose
-from fastgd.objective import null_model
+from fastgd.objective import distances, null_model
 
 # At alphas of 7e-6 pairs of past Newton steps let rounding grow to 5e-8 of a prediction on the way
 # to tol=1e-4; at the optimum it is gone.
@@ -151,6 +151,14 @@ def test_what_no_alpha_changes_is_measured_once(penalty, monkeypatch):
     for model in models:
         cold = clone(estimator).set_params(alpha=model.alpha).fit(X, y)
         assert model.objective_ == pytest.approx(cold.objective_, rel=1e-7)
+
+
+def test_what_most_rows_curve_by_is_measured_once(monkeypatch):
+    X = np.random.default_rng(0).standard_normal((30, 60))
+    asked, measure = [], distances._curvature_met
+    monkeypatch.setattr(distances, "_curvature_met", lambda F: asked.append(1) or measure(F))
+    list(fit_path(GDRegressor("huber", n_jobs=1), X, X[:, 0] + X[:, 1], [0.1, 0.03, 0.01]))
+    assert len(asked) == 1
 
 
 def test_dense_and_sparse_rows_and_threads_give_one_path():
