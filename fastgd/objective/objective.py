@@ -186,7 +186,8 @@ class Objective:
         self.set_alpha(alpha)
         self._moments = self._norms = self._row_size = self.matrix_cuts = self.matrices = None
         self.vector_cuts = None
-        # The null model, once a run has looked for it.
+        # The null model, where a run to the optimum has looked for it.  Chunks of a stream and
+        # parts that are fitted on the way have none: F itself is their unit (`unit_at`).
         self.null_intercept = self.null_value = None
         self.measured = {}  # what `measured_once` found
 

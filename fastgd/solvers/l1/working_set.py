@@ -285,10 +285,10 @@ class WorkingSet(Solver):
         """The dual point of the last step's model, where that may prove tol and the duality gap
         does not; half a pass.
 
-        Not on a sample, which has no null model: nobody asks for a proof there.
+        Not after a step on some of the rows.
         """
         F, d, fallen = self.objective, self.objective.n_features, state.memory.fall
-        if F.null_value is None or step.share < 1.0 or not fallen <= np.sqrt(self.tol):
+        if step.share < 1.0 or not fallen <= np.sqrt(self.tol):
             return
         if not scaled_dual.applies(F):
             return
