@@ -3,21 +3,18 @@
 import difflib
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
+
+from fastgd.data.check_parameters import ALLOWED
 
 P = ParamSpec("P")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
+# What estimators and searches have.
 INSTEAD = {
-    "C": "alpha=1 / (C * n_samples)",
-    "lambda_": "alpha",
-    "reg": "alpha",
-    "reg_lambda": "alpha={value!r}, which multiplies a mean loss",
-    "lam": "alpha={value!r}, which multiplies a mean loss",
-    "weight_decay": "alpha={value!r}, which multiplies a mean loss",
     "delta": "epsilon={value!r}",
-    "reg_param": "alpha",
     "quantile": "loss=fastgd.Quantile({value!r})",
     "power": "loss=fastgd.Tweedie({value!r})",
     "dual": "solver='sdca' for the dual problem",
@@ -27,20 +24,47 @@ INSTEAD = {
     "max_epochs": "max_iter={value!r}",
     "n_epochs": "max_iter={value!r}",
     "n_iter": "max_iter={value!r}",
-    "optimizer": "solver={value!r}",
-    "optimiser": "solver={value!r}",
+    "optimizer": "solver, such as 'adam', or 'gd' with batch_size=1 for SGD",
+    "optimiser": "solver, such as 'adam', or 'gd' with batch_size=1 for SGD",
     "seed": "random_state={value!r}",
     "n_threads": "n_jobs={value!r}",
-    "regularization": "penalty={value!r}",
     "intercept": "fit_intercept={value!r}",
-    "checkpoint": "nothing: a search is many fits; with refit=False its alpha_ can be fitted by an "
-    "estimator with checkpoint={value!r}",
     "selection": "nothing: the solvers here choose their columns themselves",
+    "class_weight": "nothing: that is of classes; sample_weight in fit weighs rows",
+}
+# What fits to one alpha have; SEARCH stands for the class that searches.
+OF_FITS = {
+    "C": "alpha=1 / (C * n_samples)",
+    "lambda_": "alpha",
+    "reg": "alpha",
+    "reg_param": "alpha",
+    "reg_lambda": "alpha={value!r}, which multiplies a mean loss",
+    "lam": "alpha={value!r}, which multiplies a mean loss",
+    "weight_decay": "alpha={value!r}, which multiplies a mean loss",
+    "regularization": "penalty for its kind, such as 'l2', and alpha for its strength",
+    "Cs": "nothing: SEARCH has alphas, which are 1 / (C * n_samples)",
+    "n_alphas": "nothing: SEARCH has alphas, their number",
+    "n_splits": "nothing: SEARCH has cv, the number of folds",
+    "n_folds": "nothing: SEARCH has cv, the number of folds",
+    "cv": "nothing: SEARCH has it",
+}
+# What searches have.
+OF_SEARCHES = {
+    "alpha": "alphas=[{value!r}]",
+    "C": "alphas=[1 / (C * n_samples)]",
+    "lambda_": "alphas",
+    "reg": "alphas",
+    "reg_param": "alphas",
+    "reg_lambda": "alphas=[{value!r}], which multiply a mean loss",
+    "lam": "alphas=[{value!r}], which multiply a mean loss",
+    "weight_decay": "alphas=[{value!r}], which multiply a mean loss",
+    "regularization": "penalty for its kind, such as 'l2', and alphas for its strength",
     "Cs": "alphas, which are 1 / (C * n_samples)",
     "n_alphas": "alphas={value!r}",
     "n_splits": "cv={value!r}",
     "n_folds": "cv={value!r}",
-    "class_weight": "nothing: that is of classes; sample_weight in fit weighs rows",
+    "checkpoint": "nothing: a search is many fits; with refit=False its alpha_ can be fitted by an "
+    "estimator with checkpoint={value!r}",
 }
 # Arguments of `fit` elsewhere.
 ARGUMENTS = {
@@ -53,8 +77,6 @@ ARGUMENTS = {
     "epochs": "max_iter in the constructor",
     "target": "y",
 }
-# What a search chooses, where an estimator has one of it.
-SEARCHED = {"alpha": "alphas=[{value!r}]"}
 
 
 def explains_unknown_names(init: Callable[P, None]) -> Callable[P, None]:
@@ -62,7 +84,8 @@ def explains_unknown_names(init: Callable[P, None]) -> Callable[P, None]:
     write.
     """
     known = list(inspect.signature(init).parameters)[1:]
-    instead = INSTEAD | (SEARCHED if "alphas" in known else {})
+    instead = INSTEAD | (OF_SEARCHES if "alphas" in known else OF_FITS)
+    search = f"{init.__qualname__.split('.')[0]}CV"
 
     @functools.wraps(init)
     def explained(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -73,8 +96,8 @@ def explains_unknown_names(init: Callable[P, None]) -> Callable[P, None]:
             text = str(error).split(". Did you mean")[0]  # Python 3.13's own, of names alone
             for name in unknown:
                 if name in instead:
-                    told = f"; write {instead[name].format(value=kwargs[name])}"
-                    raise TypeError(f"{text}{told}") from None
+                    told = _filled(instead[name].replace("SEARCH", search), kwargs[name])
+                    raise TypeError(f"{text}; write {told}") from None
                 for near in difflib.get_close_matches(name, known, n=1):
                     raise TypeError(f"{text}; did you mean {near!r}?") from None
             raise
@@ -97,6 +120,14 @@ def explains_unknown_arguments(method: Method) -> Method:
         return method(self, *args, **kwargs)
 
     return cast(Method, explained)
+
+
+def _filled(advice: str, value: object) -> str:
+    """The advice with the value that was given; without, where the parameter may not be that."""
+    shown = re.search(r"(\w+)=\{value!r\}", advice)
+    if shown and shown[1] in ALLOWED and not ALLOWED[shown[1]][1](value):
+        return advice.replace(shown[0], shown[1])
+    return advice.format(value=value)
 
 
 def _instead(name: str, known: list[str]) -> str:

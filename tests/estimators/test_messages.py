@@ -1,12 +1,16 @@
 """What a user of another library writes first, and what it is told to write here."""
 
+import inspect
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 
 import fastgd
-from fastgd import GDClassifier, GDRegressor
+from fastgd import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV
+from fastgd.estimators.unknown_parameters import INSTEAD, OF_FITS, OF_SEARCHES
 
 X = np.random.default_rng(0).standard_normal((30, 3))
 Y = (X[:, 0] > 0.0).astype(int)
@@ -53,6 +57,34 @@ def test_parameters_of_other_libraries(name, value, message):
     for kind in (GDClassifier, GDRegressor):
         with pytest.raises(TypeError, match=message):
             kind(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "message"),
+    [
+        (GDClassifierCV, "C", 1.0, r"write alphas=\[1 / \(C \* n_samples\)\]$"),
+        (GDRegressorCV, "reg_lambda", 0.5, r"write alphas=\[0.5\], which multiply a mean loss$"),
+        (GDRegressorCV, "n_folds", 5, "write cv=5$"),
+        (GDClassifier, "n_folds", 5, "write nothing: GDClassifierCV has cv, the number of folds$"),
+        (GDRegressor, "Cs", 3, "write nothing: GDRegressorCV has alphas, which are 1 /"),
+        (GDClassifier, "lr", "adaptive", "write learning_rate='constant', eta0$"),
+        (GDClassifier, "regularization", 1.0, "write penalty for its kind, .* alpha for its str"),
+        (GDClassifier, "optimizer", "sgd", "write solver, such as 'adam', or 'gd' with batch_s"),
+    ],
+)
+def test_what_is_advised_is_what_the_estimator_has(kind, name, value, message):
+    with pytest.raises(TypeError, match=message):
+        kind(**{name: value})
+
+
+@pytest.mark.parametrize("kind", [GDClassifier, GDRegressor, GDClassifierCV, GDRegressorCV])
+def test_parameters_that_are_advised_are_there(kind):
+    known = inspect.signature(kind).parameters
+    for name in set(INSTEAD | (OF_SEARCHES if "alphas" in known else OF_FITS)) - set(known):
+        with pytest.raises(TypeError) as told:
+            kind(**{name: 1})
+        advised = re.search(r"; write (\w+)", str(told.value))[1]
+        assert advised in known or advised == "nothing", told.value
 
 
 def test_texts_are_told_what_makes_columns_of_their_words():
