@@ -87,7 +87,10 @@ def _advance_one(task, objective, seed, start, state, X):
             "learning_rate='auto'.",
             History().arrays(),
         )
-    coef, intercept = objective.model(solver.answer(state) if what else v)
+    if what:
+        v = solver.answer(state)
+        value = _value_of_chunk(objective, v, X, state.run)[0]
+    coef, intercept = objective.model(v)
     # Of K predictions estimators make a table in another order, which is a copy.
     if coef.ndim == 1 and np.may_share_memory(coef, state.point):
         coef = coef.copy()

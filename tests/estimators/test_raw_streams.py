@@ -112,3 +112,27 @@ def test_explicit_schedules_see_the_columns_as_given():
         slope = x @ w + b - t
         w, b = w * (1.0 - 1e-9 * 1e-4) - 1e-9 * slope * x, b - 1e-9 * slope
     np.testing.assert_allclose(model.coef_, w, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [GDRegressor, GDClassifier])
+def test_larger_values_later_without_an_intercept(kind):
+    """Adam's second chunk had raised: its coefficients were lowered along with an intercept."""
+    X = np.random.default_rng(0).normal(size=(40, 4))
+    w = np.array([1.0, -1.0, 2.0, 0.0])
+    y, first = (X @ w > 0.0, {"classes": [False, True]}) if kind is GDClassifier else (X @ w, {})
+    model = kind(solver="adam", fit_intercept=False, random_state=0)
+    model.partial_fit(X, y, **first).partial_fit(100.0 * X, y)
+    assert model.coef_.size == 4
+    assert model.history_["objective"].size == 2
+
+
+def test_the_objective_of_a_retreat_is_that_of_the_model():
+    """It had been that of the point that exploded: 2e246."""
+    rng = np.random.default_rng(26)
+    model = GDRegressor(alpha=1e-3, random_state=0, solver="gd")
+    for X in [rng.normal(size=(30, 4)) + 10.0 ** rng.integers(0, 5, 4) for _ in range(3)]:
+        y = np.round(4.0 * rng.normal(size=30))
+        model.partial_fit(X, y)
+        left = X @ model.coef_ + model.intercept_ - y
+        expected = 0.5 * np.mean(left**2) + 5e-4 * model.coef_ @ model.coef_
+        assert model.history_["objective"][-1] == pytest.approx(expected, rel=1e-6)

@@ -258,7 +258,7 @@ class SelfTuned(Stochastic):
         share = np.maximum(np.sqrt(narrower), before / (before + self.rows.size))
         share = np.append(share, 1.0)
         # Arrays of their own: an error takes back to those that there were.
-        state.point = share * state.point
+        state.point = share[: state.point.size] * state.point
         memory.iterate_sum = share * memory.iterate_sum
 
     def _epoch(self, part, order, point, memory, options):
