@@ -348,9 +348,12 @@ def ready_state(solver, plan, objective, start, state, seed, null_intercept, oth
         goes_on = other_rows and solver.outlives_rows
         if not solver.free_answers or goes_on or _are_of(known, state):
             return state
-    state = solver.start(_first_point(objective, solver, start, null_intercept))
-    state.run = RunRecord(kind, seed)
-    return state
+    begun = solver.start(_first_point(objective, solver, start, null_intercept))
+    begun.run = RunRecord(kind, seed)
+    if same and other_rows:
+        # Steps that rest on the values of one chunk begin anew with each; updates count on.
+        begun.iteration, begun.updates = state.iteration, state.updates
+    return begun
 
 
 def _are_of(known, state):

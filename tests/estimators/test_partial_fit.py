@@ -276,3 +276,13 @@ def test_all_rows_of_a_chunk_are_a_batch_of_so_many(solver, options):
     assert full.t_ == number.t_ == 1.0 + N / 50
     np.testing.assert_allclose(full.coef_, number.coef_, rtol=1e-9)
     np.testing.assert_allclose(full.history_["rate"], number.history_["rate"])
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "quantile"])
+@pytest.mark.parametrize("solver", ["gd", "nesterov", "adam"])
+def test_automatic_steps_on_all_rows_of_a_chunk_are_counted(solver, loss):
+    """`t_` was 2 and `n_iter_` 1 after any number of chunks."""
+    model = streamed(GDRegressor(solver=solver, batch_size="full", loss=loss), SCORE)
+    n_chunks = N // 50
+    assert (model.n_iter_, model.t_) == (n_chunks, 1.0 + n_chunks)
+    np.testing.assert_array_equal(model.history_["passes"], np.arange(1, n_chunks + 1))
