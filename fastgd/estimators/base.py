@@ -23,6 +23,7 @@ from fastgd.data.check_parameters import (
 )
 from fastgd.data.check_X import as_rows, refuse_not_finite
 from fastgd.data.component_trial import try_components
+from fastgd.data.digest import digest
 from fastgd.data.far_columns import read_shifted
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import SamplesOfTargets, as_samples
@@ -214,6 +215,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         task, samples, rng = self._prepared(found, X, validation, n_threads, rng)
         n_targets = len(samples)
         states = [None] * n_targets
+        task.data = digest(rows)["hash"] if self.warm_start else None
         if coef_init is None and intercept_init is None:
             states = self._kept_states(n_targets)
         seeds = self._seeds(rng, states)

@@ -446,7 +446,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         scores are, but for a table of labels, each of which has a probability of its own.
         """
         scores = self._scores(X, offset)
-        loss = self._joint_loss(find_loss(self.loss, epsilon=float(self.epsilon)))
+        loss = find_loss(self.loss, epsilon=float(self.epsilon))
+        loss = self._loss_of_all(loss) if self._was_joint() else loss
         own = loss.probability(scores)
         if isinstance(loss, Multinomial) or self._is_multilabel():
             return own
@@ -461,7 +462,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     def predict_log_proba(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
         """Logarithm of `predict_proba`; of the multinomial model finite at any scores."""
         check_is_fitted(self)
-        if self._is_joint() and not isinstance(self.loss, VectorLoss):
+        if self._was_joint() and not isinstance(self.loss, VectorLoss):
             scores = self._scores(X, offset)
             scores -= scores.max(axis=1, keepdims=True)
             return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
@@ -560,11 +561,17 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _joint_loss(self, loss):
         """The loss of all classes at once where there is one, else `loss`."""
-        if not self._is_joint():
-            return loss
+        return self._loss_of_all(loss) if self._is_joint() else loss
+
+    def _loss_of_all(self, loss):
         if isinstance(loss, LogLoss | Multinomial):
             return Multinomial(self.classes_.size)
         return loss
+
+    def _was_joint(self):
+        """Whether one model of all classes was fitted: parameters may be others by now."""
+        check_is_fitted(self)
+        return self._joint
 
     def _weights(self, sample_weight, y, n_samples):
         """Sample weights times class weights, or None."""
@@ -595,7 +602,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             )
 
     def _shaped(self, runs):
-        if self._is_joint():
+        self._joint = self._is_joint()
+        if self._joint:
             return self._without_shift(runs[0].coef.T.copy(), np.array(runs[0].intercept))
         # A list of one long array is copied by NumPy at ten times the time of the array itself.
         several = [run.coef for run in runs]

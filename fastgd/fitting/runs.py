@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastgd.certificates.bound import NO_BOUND
+from fastgd.data.digest import hash_of
 from fastgd.fitting.build import make_solver
 from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.default_rules import rules_of_run
@@ -50,6 +51,8 @@ class Task:
         What else plans are to tell.
     keeps_states : bool
         Whether a later fit may go on with what solvers keep.
+    data : str or None
+        A hash of X, where one may.
     checkpoint : Checkpoint or None
         Where runs are kept, and taken up from.
     keep : float
@@ -74,6 +77,7 @@ class Task:
     n_threads: int = 1
     notes: tuple = ()
     keeps_states: bool = True
+    data: str | None = None
     checkpoint: Any = None
     keep: float = 1.0
     in_place: bool = False
@@ -304,8 +308,9 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
         )
         if kept is not None:
             return descent.take_up(kept.underway)
+        problem = None if task.data is None else _problem(solver, objective, task.data)
         ready = ready_state(
-            solver, plan, objective, start, state, seed, lambda: objective.null_intercept
+            solver, plan, objective, start, state, seed, lambda: objective.null_intercept, problem
         )
         if recorder is not None:
             recorder.tell(solver, ready)
@@ -332,13 +337,17 @@ def fit_target(task, objective, seed, start, state, k, interrupted):
     return Run(plan, result, updates, np.array(coef), intercept, path)
 
 
-def ready_state(solver, plan, objective, start, state, seed, null_intercept, other_rows=False):
+def ready_state(
+    solver, plan, objective, start, state, seed, null_intercept, problem=None, other_rows=False
+):
     """State to iteration: the earlier one where it continues the same run, else a new one.
 
     With `other_rows` they are those of another chunk, over which some memories go on.
     """
     kind = _kind(solver, plan, objective)
     same = state is not None and state.run.kind == kind and state.point.size == objective.size
+    if same and None not in (problem, state.run.problem):
+        same = problem == state.run.problem
     if same and objective.allowed(state.point) is state.point:
         known = state.value, state.gradient
         solver.start(state.point, state)
@@ -347,9 +356,10 @@ def ready_state(solver, plan, objective, start, state, seed, null_intercept, oth
         # The value alone did not: with all coefficients 0 it is the same whatever X is.
         goes_on = other_rows and solver.outlives_rows
         if not solver.free_answers or goes_on or _are_of(known, state):
+            state.run.problem = problem or state.run.problem
             return state
     begun = solver.start(_first_point(objective, solver, start, null_intercept))
-    begun.run = RunRecord(kind, seed)
+    begun.run = RunRecord(kind, problem, seed)
     if same and other_rows:
         # Steps that rest on the values of one chunk begin anew with each; updates count on.
         begun.iteration, begun.updates = state.iteration, state.updates
@@ -369,9 +379,9 @@ def _kind(solver, plan, objective):
 
     One plan has several solvers, each with a memory of its own (Newton's method with an L1 part and
     without, a schedule with an average and without), and what a solver keeps of one loss may mean
-    nothing for another (dual variables have the ends of their loss).  Data and weights are the
-    solver's to look at; so is the strength of the penalty where the solver does not keep values of
-    F, which a part without a gradient changes unseen, and any part where coefficients are 0.
+    nothing for another (dual variables have the ends of their loss).  The strength of the penalty
+    is the solver's to look at where it does not keep values of F, which a part without a gradient
+    changes unseen, and any part where coefficients are 0.
     """
     F = objective
     penalty = ("elastic net", F.l1 > 0.0) if F.elastic else _named(F.penalty)
@@ -391,6 +401,18 @@ def _kind(solver, plan, objective):
         strength,
         F.rows.mark,
     )
+
+
+def _problem(solver, objective, rows):
+    """What tells the data of an objective from others, `rows` being a hash of X; where explicit
+    rates lead somewhere between the iterates so far, its penalty too.
+
+    What solvers looked at themselves did not tell all: sums of a one-hot matrix are those of any
+    other, and rows in another order have the same F at every point.
+    """
+    F = objective
+    data = rows, hash_of([F.samples.targets, F.samples.weights, F.samples.offsets])
+    return data if solver.own_steps else (*data, F.alpha, F.l1, F.l2, _arrays(F.penalty))
 
 
 def _named(component):

@@ -138,6 +138,8 @@ class RunRecord:
     ----------
     kind : tuple or None
         What two runs must have in common for one to go on with the state of the other.
+    problem : tuple or None
+        What tells data and penalty from others; None for chunks of rows, each of which has others.
     seed : int or None
     best : (float, ndarray) or None
         The lowest F of all checks, and where.
@@ -148,6 +150,7 @@ class RunRecord:
     """
 
     kind: tuple | None = None
+    problem: tuple | None = None
     seed: int | None = None
     best: tuple[float, np.ndarray] | None = None
     stream: Any = None

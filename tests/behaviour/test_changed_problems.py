@@ -17,6 +17,8 @@ N, D = 60, 4
 X = RNG.standard_normal((N, D))
 OTHER = RNG.standard_normal((N, D))
 Y = np.round(4.0 * (X @ [1.0, -1.0, 0.5, 0.2])) + 20.0
+ORDER = RNG.permutation(N)
+EMPTIED = X * [1.0, 0.0, 1.0, 1.0]
 USELESS = np.zeros((N, D))
 USELESS[:, 0] = 1e3 * np.sign(RNG.standard_normal(N))
 FITS = {
@@ -46,6 +48,10 @@ CHANGES = {
     "useful X": ((LARGE, USELESS, Y, None), (SMALL, X, Y, None)),
     "other y": ((SMALL, X, Y, None), (SMALL, X, Y[::-1].copy(), None)),
     "weights": ((SMALL, X, Y, None), (SMALL, X, Y, np.arange(N) % 3.0)),
+    "other rows": ((SMALL, X, Y, np.arange(N) % 2.0), (SMALL, X, Y, (np.arange(N) + 1) % 2.0)),
+    "fewer rows": ((SMALL, X, Y, None), (SMALL, X[:40], Y[:40], None)),
+    "order": ((SMALL, X, Y, None), (SMALL, X[ORDER], Y[ORDER], None)),
+    "a column empties": ((SMALL, X, Y, None), (SMALL, EMPTIED, Y, None)),
 }
 
 
@@ -97,3 +103,56 @@ def test_classes_and_a_changed_alpha():
         model = copy.deepcopy(model).set_params(alpha=1.0).fit(X, labels)
         cold = GDClassifier(alpha=1.0, tol=1e-8).fit(X, labels)
         assert model.objective_ == pytest.approx(cold.objective_, rel=1e-7)
+
+
+def test_levels_that_are_paired_anew_are_other_data():
+    """Sums over one-hot rows are the same however levels are paired: the old model was proved."""
+    y = np.repeat([0.0, 1.0], 32)
+    level = (RNG.random(64) < 0.3 + 0.5 * y).astype(float)
+    other = level.copy()
+    for value in (0.0, 1.0):
+        index = np.flatnonzero(y == value)
+        other[index] = level[RNG.permutation(index)]
+    first, second = (np.c_[level, 1.0 - level, b, 1.0 - b] for b in (level, other))
+    model = GDRegressor(alpha=1e-2, warm_start=True).fit(first, y).fit(second, y)
+    cold = GDRegressor(alpha=1e-2).fit(second, y)
+    np.testing.assert_allclose(model.coef_, cold.coef_, rtol=1e-6, atol=1e-9)
+
+
+def test_rows_of_a_wide_table_in_another_order():
+    wide = RNG.standard_normal((40, 200))
+    labels = RNG.integers(0, 2, 40)
+    order = RNG.permutation(40)
+    model = GDClassifier(solver="newton", tol=1e-6, warm_start=True, max_iter=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(wide, labels)
+    assert model.set_params(max_iter=1000).fit(wide[order], labels[order]).converged_
+
+
+@pytest.mark.jit
+def test_growing_batches_of_other_numbers_of_rows():
+    many = RNG.standard_normal((80_000, 4))
+    labels = (many[:, 0] + RNG.standard_normal(80_000) > 0.0).astype(int)
+    model = GDClassifier(batch_size="growing", warm_start=True)
+    for n in (6_000, 80_000, 20_000):
+        assert model.fit(many[:n], labels[:n]).converged_
+
+
+def test_averages_are_of_one_problem():
+    settings = {"solver": "gd", "batch_size": "full", "learning_rate": "constant", "eta0": 0.1}
+    settings |= {"average": True, "max_iter": 50, "tol": None}
+    y = (Y - 20.0) / 4.0
+    model = GDRegressor(alpha=10.0, warm_start=True, **settings).fit(X, y)
+    model.set_params(alpha=1e-3).fit(X, y)
+    assert model.objective_ <= GDRegressor(alpha=1e-3, **settings).fit(X, y).objective_
+
+
+@pytest.mark.parametrize("change", [{"solver": "saga"}, {"multi_class": "ovr"}], ids=str)
+def test_probabilities_are_of_the_model_that_was_fitted(change):
+    labels = np.digitize(Y, [18.0, 22.0])
+    model = GDClassifier().fit(X, labels)
+    before = model.predict_proba(X), model.predict_log_proba(X)
+    model.set_params(**change)
+    np.testing.assert_array_equal(model.predict_proba(X), before[0])
+    np.testing.assert_array_equal(model.predict_log_proba(X), before[1])

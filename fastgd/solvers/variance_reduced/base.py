@@ -13,7 +13,7 @@ import numpy as np
 
 from fastgd.losses.base import VectorLoss
 from fastgd.objective.cost_model import BATCH_COST
-from fastgd.objective.moment_sums import NONZEROS, SUM_OF_SQUARES
+from fastgd.objective.moment_sums import LARGEST, NONZEROS, SUM_OF_SQUARES
 from fastgd.penalties.separable import L2
 from fastgd.rules.batches import row_order
 from fastgd.solvers.base import Solver, State
@@ -139,8 +139,13 @@ class VarianceReduced(Solver):
 
     def _fresh(self, point):
         """State that knows nothing of the data yet."""
-        batch = 1 if self.asked == "auto" else min(self.asked, self.objective.n_active)
-        return State(np.array(point, dtype=np.float64), batch, memory=self.Memory())
+        F, point = self.objective, np.array(point, dtype=np.float64)
+        batch = 1 if self.asked == "auto" else min(self.asked, F.n_active)
+        coef = point[: F.n_features]
+        if F.elastic and F.l1 + F.l2 > 0.0 and coef.any():
+            # No visit moves what a column of zeros has: it is 0 at the optimum.
+            coef[F.moments()[0][LARGEST] == 0.0] = 0.0
+        return State(point, batch, memory=self.Memory())
 
     def prepare(self, state):
         """Measure the data, unless an earlier part of the run did."""
