@@ -126,9 +126,18 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
 
 def _predict_left_out(model, table):
     """Let a model, for its score on all rows, predict each by the model without it."""
-    found = model._left_out(table.X, table.y, table.weights, table.offset)
+    n_models = np.size(model.intercept_)
+    outputs = [None] if n_models == 1 else model._target_names(n_models)
+    given = table.X, table.y, table.weights, table.offset
+    try:
+        found = np.column_stack([model._left_out(*given, output) for output in outputs])
+    except ValueError as error:
+        raise ValueError(
+            f"cv='loo' cannot score these models: {error}; or give cv a number of folds"
+        ) from error
     # Scores add the offsets, and the null model of D^2 has them too.
-    found = (found if table.offset is None else found - table.offset)[:, None]
+    if table.offset is not None:
+        found -= table.offset[:, None]
     model._linear = lambda X: found
 
 

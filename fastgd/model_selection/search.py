@@ -45,7 +45,8 @@ class GDClassifierCV(PathSearch, GDClassifier):
         Shares of the L1 part to choose from, with `penalty="elasticnet"`; None: `l1_ratio` alone.
     cv : int, "loo", splitter or iterable, default=5
         As in scikit-learn's searches; a number means stratified folds. "loo" scores each row by
-        the model without it (`loo_predictions`), at the price of one path.
+        the model without it (`loo_predictions`), at the price of one path; of more than two
+        classes with `multi_class="ovr"`.
     scoring : str or callable, optional
         One score, higher is better; None: accuracy.
     one_standard_error : bool, default=False

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.metrics import r2_score
 
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor, GDRegressorCV
 
@@ -134,3 +135,23 @@ def test_a_search_reports_of_the_model_that_it_chose(name):
     assert str(found) == str(expected)
     with pytest.raises(AttributeError, match="refit=False"):
         getattr(GDRegressorCV(alphas=[1.0, 0.1], cv=3, refit=False).fit(X, Y), name)(X, Y)
+
+
+def test_a_search_leaves_rows_out_of_several_targets_and_labels():
+    targets = np.column_stack([Y, -Y + X[:, 0]])
+    search = GDRegressorCV(alphas=[0.1], cv="loo", refit=False).fit(X, targets, offset=Y / 2)
+    model = GDRegressor(alpha=0.1).fit(X, targets, offset=Y / 2)
+    left_out = [model.loo_predictions(X, targets, offset=Y / 2, output=k) for k in (0, 1)]
+    assert search.scores_[0, 0] == pytest.approx(r2_score(targets, np.transpose(left_out)))
+
+    labels = (targets > np.median(targets, axis=0)).astype(int)
+    search = GDClassifierCV(alphas=[0.1], cv="loo", refit=False).fit(X, labels)
+    rows = GDClassifier(alpha=0.1).fit(X, labels)
+    left_out = [rows.loo_predictions(X, labels, output=k) > 0.0 for k in (0, 1)]
+    assert search.scores_[0, 0] == np.mean((np.transpose(left_out) == labels).all(axis=1))
+
+
+def test_a_search_that_cannot_leave_rows_out_says_so():
+    classes = np.digitize(Y, np.quantile(Y, [0.3, 0.6]))
+    with pytest.raises(ValueError, match=r"cv='loo' cannot score .* has 3; or give cv a number"):
+        GDClassifierCV(alphas=[0.1], cv="loo").fit(X, classes)
