@@ -153,7 +153,6 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
     array([0.5, 1.5])
     """
     targets = as_numbers(y, "y", n_samples)
-    domain = loss.target_domain
     if targets.ndim != (2 if hasattr(loss, "derivatives") else 1):
         if targets.ndim == 1:
             targets = targets[:, None]
@@ -161,16 +160,7 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
             raise ValueError(
                 f"y must have shape ({n_samples},), got {targets.shape}; pass one target per row"
             )
-    if domain != REALS:
-        allowed = domain.contains(targets)
-        if not allowed.all():
-            bad = targets[~allowed].flat[0]
-            hint = ""
-            if getattr(loss, "classification", False):
-                hint = "; GDClassifier takes labels of any kind"
-            elif bad == -1.0 and set(np.unique(targets)) == {-1.0, 1.0}:
-                hint = ", a sign that the labels of a classifier become; GDRegressor takes numbers"
-            raise ValueError(f"y must be {domain.text} for loss={loss.name!r}, got {bad:g}{hint}")
+    check_domain(loss, targets)
     with np.errstate(over="ignore"):
         # Not by BLAS, whose threads it would wake.
         if not np.isfinite(np.einsum("i,i->", targets.ravel(), targets.ravel())):
@@ -189,3 +179,19 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
     if offset is not None:
         offsets = as_offset(offset, n_samples)
     return WeightedSamples(targets, weights, offsets)
+
+
+def check_domain(loss, targets, name="y"):
+    """Raise ValueError for targets outside the loss's domain; `name` is what the message calls
+    them.
+    """
+    domain = loss.target_domain
+    if domain == REALS or (allowed := domain.contains(targets)).all():
+        return
+    bad = targets[~allowed].flat[0]
+    hint = ""
+    if getattr(loss, "classification", False):
+        hint = "; GDClassifier takes labels of any kind"
+    elif bad == -1.0 and set(np.unique(targets)) == {-1.0, 1.0}:
+        hint = ", a sign that the labels of a classifier become; GDRegressor takes numbers"
+    raise ValueError(f"{name} must be {domain.text} for loss={loss.name!r}, got {bad:g}{hint}")

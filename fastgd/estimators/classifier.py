@@ -371,7 +371,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
                 f"classes={classes} is not what the first call to partial_fit got: {self.classes_}"
             )
         task.loss = self._joint_loss(task.loss)
-        targets = self._targets(y)
+        targets = self._targets(y, hint="; pass all in classes")
         weights = super()._weights(sample_weight, y, X.shape[0])
         if self._is_multilabel() and self.class_weight is not None:
             raise ValueError(
@@ -513,10 +513,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             )
         return self._targets(y)
 
-    def _targets(self, y):
+    def _targets(self, y, name="y", hint=""):
         if self._is_multilabel():
-            return indicator_targets(y, self.classes_.size)
-        return targets_of(y, self.classes_, self._is_joint())
+            return indicator_targets(y, self.classes_.size, name)
+        return targets_of(y, self.classes_, self._is_joint(), name, hint)
 
     def _is_joint(self):
         """Whether one loss takes all classes at once."""

@@ -8,6 +8,7 @@ from sklearn.utils.validation import validate_data
 
 from fastgd.data.check_parameters import as_numbers, as_offset, as_weights
 from fastgd.data.check_X import check_structure
+from fastgd.data.targets import check_domain
 from fastgd.estimators.deviance import explained, is_deviance
 
 
@@ -107,7 +108,9 @@ class Holdout:
         offset = 0.0
         if offset_val is not None:
             offset = as_offset(offset_val, n_samples, "offset_val", "X_val")
-        targets, loss = estimator._targets(y_val), estimator._components()[0]
+        targets, loss = estimator._targets(y_val, "y_val"), estimator._components()[0]
+        if not classification:
+            check_domain(loss, y_val, "y_val")
         return cls(X_val, targets, weights, classification, None, offset, loss)
 
     def training_weights(self, weights, n_samples):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def targets_of(y, classes, vector=False):
+def targets_of(y, classes, vector=False, name="y", hint=""):
     """Targets for each model of a classifier.
 
     Parameters
@@ -17,6 +17,8 @@ def targets_of(y, classes, vector=False):
     vector : bool
         Whether one loss takes all classes: then the index of the class, (n_samples, 1), is its
         target.
+    name, hint : str
+        What messages call y, and what they say to do about labels that are not among the classes.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def targets_of(y, classes, vector=False):
     >>> targets_of(["b", "a"], np.array(["a", "b"]))
     [array([ 1., -1.])]
     """
-    index = indices_of(y, classes)
+    index = indices_of(y, classes, name, hint)
     if vector:
         return [index.astype(np.float64)[:, None]]
     against_rest = AgainstRest(index, classes.size)
@@ -63,7 +65,7 @@ class AgainstRest(Sequence):
         return np.where(self.class_of_rows == k, 1.0, -1.0)
 
 
-def indicator_targets(y, n_labels):
+def indicator_targets(y, n_labels, name="y"):
     """-1 and 1 for each column of a table of labels, which holds 0 and 1 alone.
 
     Examples
@@ -73,9 +75,11 @@ def indicator_targets(y, n_labels):
     """
     y = np.asarray(y)
     if y.ndim != 2 or y.shape[1] != n_labels:
-        raise ValueError(f"y must have shape (n_samples, {n_labels}), got {y.shape}")
+        raise ValueError(f"{name} must have shape (n_samples, {n_labels}), got {y.shape}")
     if not np.isin(y, (0, 1)).all():
-        raise ValueError("a table of labels must hold 0 and 1 alone; one label a row is a vector")
+        raise ValueError(
+            f"{name}, a table of labels, must hold 0 and 1 alone; one label a row is a vector"
+        )
     return [np.where(column == 1, 1.0, -1.0) for column in y.T]
 
 
@@ -91,20 +95,19 @@ def distinct(y, name="y"):
         ) from error
 
 
-def indices_of(y, classes):
+def indices_of(y, classes, name="y", hint=""):
     """Index of each label among the sorted `classes`; ValueError for a label that is not there."""
     y = np.ravel(y)
     try:
         index = np.minimum(np.searchsorted(classes, y), classes.size - 1)
     except TypeError as error:
         raise ValueError(
-            f"y holds labels of another type than the classes {classes}: {error}"
+            f"{name} holds labels of another type than the classes {classes}: {error}"
         ) from error
     known = classes[index] == y
     if not np.all(known):
-        unseen = distinct(y[~known])
+        unseen = distinct(y[~known], name)
         raise ValueError(
-            f"y holds labels that are not among the classes {classes}: {unseen[:5]}; pass all in "
-            "classes"
+            f"{name} holds labels that are not among the classes {classes}: {unseen[:5]}{hint}"
         )
     return index

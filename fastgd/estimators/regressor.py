@@ -362,12 +362,12 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
             )
         return EachTarget(loss)
 
-    def _targets(self, y):
+    def _targets(self, y, name="y"):
         y = np.asarray(y)
         if y.dtype.kind not in "fiub":
             raise ValueError(
-                f"y must hold real numbers, got dtype {y.dtype}; encode it as numbers first, or "
-                "let GDClassifier predict labels"
+                f"{name} must hold real numbers, got dtype {y.dtype}; encode it as numbers first, "
+                "or let GDClassifier predict labels"
             )
         y = y.astype(np.float64, copy=False)
         if y.ndim == 1 or self._is_joint():

@@ -123,3 +123,16 @@ def test_class_weights_do_not_weigh_scores():
     held = np.sort(next(split.split(X, y))[1])
     expected = model.score(X[held], y[held], weights[held])
     assert model.best_validation_score_ == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("model", "y", "y_val", "message"),
+    [
+        (GDClassifier(), ["a", "b"], ["a", "z"], r"y_val holds labels .* \['a' 'b'\]: \['z'\]$"),
+        (GDRegressor("poisson"), [0.0, 2.0], [0.0, -2.0], r"y_val must be in \[0, inf\) .* -2$"),
+    ],
+)
+def test_what_is_wrong_with_held_out_targets_is_told_of_them(model, y, y_val, message):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, np.repeat(y, 30), X_val=X, y_val=np.repeat(y_val, 30))
