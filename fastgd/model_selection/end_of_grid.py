@@ -5,6 +5,9 @@ import numpy as np
 # A score that has risen by less than this share of its range over the path, from the alpha beside
 # the end to the end, is flat there: beyond it there is nothing to find.
 FLAT = 1e-3
+# As is one that has risen by less than this share of itself: with alphas of 1e-12 and 1e-13 shares
+# explained differ by 4e-14.
+SAME = 1e-9
 
 
 def end_of_grid(alphas, means, k, automatic):
@@ -57,4 +60,5 @@ def _flat(means, k):
     """Whether the score does not rise towards the end that was chosen."""
     beside = means[1] if k == 0 else means[-2]
     finite = means[np.isfinite(means)]
-    return bool(means[k] - beside <= FLAT * (finite.max() - finite.min()))
+    least = max(FLAT * (finite.max() - finite.min()), SAME * abs(means[k]))
+    return bool(means[k] - beside <= least)

@@ -28,7 +28,7 @@ def test_an_end_that_is_chosen_is_told_once(alphas, y, told):
     assert caught[0].filename == __file__
 
 
-@pytest.mark.parametrize("alphas", [[1.0], [1.0, 0.0], [10.0, 1e-2, 1e-9], 30])
+@pytest.mark.parametrize("alphas", [[1.0], [1.0, 0.0], [10.0, 1e-2, 1e-9], [1e-12, 1e-13], 30])
 def test_no_word_without_anything_beyond(alphas):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
