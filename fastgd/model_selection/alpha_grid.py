@@ -44,7 +44,11 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, 
     fits = PathFits(estimator, X, y, weights, n_threads, rows=rows, offset=offset)
     penalty = fits.task.penalty
     if penalty.largest_alpha(np.ones((X.shape[1], 1)), 1.0) is None:
-        given = repr(estimator.penalty) if estimator.P2 is None else "P2"
+        given = repr(estimator.penalty)
+        if estimator.P2 is not None:
+            given = "P2"
+        elif estimator.penalty_weights is not None and any(estimator._net().shares):
+            given = "penalty_weights that penalise no feature"
         raise ValueError(
             f"alphas={count} are spaced for penalty 'l2', 'l1' or 'elasticnet', got {given}; pass "
             "an array of alphas"

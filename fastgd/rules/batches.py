@@ -44,8 +44,8 @@ def rows_per_update(batch_size, n_samples, streaming=False):
         if 0.0 < float(batch_size) < 1.0:
             return int(np.ceil(float(batch_size) * n_samples))
     raise ValueError(
-        "batch_size must be 'auto', 'full', an integer of at least 1 or a fraction in (0, 1], got "
-        f"{batch_size!r}"
+        "batch_size must be 'auto', 'full', 'growing', an integer of at least 1 or a fraction in "
+        f"(0, 1], got {batch_size!r}"
     )
 
 

@@ -66,7 +66,7 @@ WRONG = [
     ({"solver": 3}, "solver must be a string or a Rule.*adagrad, adam"),
     (
         {"batch_size": 0},
-        "batch_size must be 'auto', 'full', an integer of at least 1 or a fraction",
+        "batch_size must be 'auto', 'full', 'growing', an integer of at least 1 or a frac",
     ),
     ({"batch_size": 1.5}, "batch_size must be"),
     ({"batch_size": "half"}, "batch_size must be"),

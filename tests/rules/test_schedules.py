@@ -91,7 +91,9 @@ def test_a_batch_is_a_number_a_share_or_a_word(given, rows):
 
 @pytest.mark.parametrize("given", [0, -1, 0.0, 1.5, -0.1, True, None, "half", np.nan, [1]])
 def test_other_batches_are_refused(given):
-    with pytest.raises(ValueError, match="batch_size must be 'auto', 'full', an integer"):
+    with pytest.raises(
+        ValueError, match="batch_size must be 'auto', 'full', 'growing', an integer"
+    ):
         rows_per_update(given, 25)
 
 
