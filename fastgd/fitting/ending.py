@@ -14,8 +14,10 @@ ENDS = (StopReason.PLATEAU, StopReason.MAX_ITER, StopReason.TIME)
 # What is told of steps of a solver's own that came to an end without a proof.
 NO_MORE = (
     "Its steps bring no more: what is left is rounding, or too little for them. To get "
-    "further, scale the columns of X, raise alpha or tol, or leave the choice to solver='auto'."
+    "further, scale the columns of X, or raise alpha or tol."
 )
+# And to whoever named the solver.
+OR_AUTO = " Or leave the choice to solver='auto'."
 # Rounding that leaves more than so many times tol is told, unless tol asks for no more than
 # rounding.
 EXCUSED = 10.0
@@ -83,9 +85,9 @@ def claimed(objective, check, likely, at_the_end):
     return Bound(left, "estimate"), suboptimality
 
 
-def advice(solver, check, reason, history, tol):
-    """What is to be told of a run that ended by itself: a rate that is too large, steps that bring
-    no more; "" for nothing.
+def advice(solver, check, reason, history, tol, start_point):
+    """What is to be told of a run that ended by itself: a rate that is too large or too small,
+    steps that bring no more; "" for nothing.
     """
     F = solver.objective
     # Of F that is no more than what it is rounded by there is nothing to be told, but for a tol
@@ -100,10 +102,25 @@ def advice(solver, check, reason, history, tol):
     lowest, limit = min(history["objective"]), reference(F) * (1.0 + (tol or 0.0))
     if check.objective <= limit and check.objective <= NOISE * lowest + 1e-4 * reference(F):
         return ""
+    if _was_falling(history["objective"], F.value(start_point)):
+        return (
+            f"The rate ({history['rate'][-1]:.3g} at the end) is too small for so few iterations: "
+            f"the objective was falling, and is still above {F.null_value:.6g}, that of the null "
+            "model, without columns. Raise eta0 or max_iter, or leave the step to "
+            "learning_rate='auto'."
+        )
     return (
         f"The rate ({history['rate'][-1]:.3g} at the end) is too large: the null model, without "
         f"columns, has {F.null_value:.6g}, the lowest check had {lowest:.6g}. {how_to_lower(F)}"
     )
+
+
+def _was_falling(values, at_start):
+    """Whether F was never above that of the start, and in the second half of the checks always
+    below the first: too long a step makes it grow, or go to and fro.
+    """
+    half = len(values) // 2
+    return max(values) <= at_start and max(values[half:]) <= min([at_start, *values[:half]])
 
 
 def below_rounding(result, tol):

@@ -443,7 +443,7 @@ class Descent:
         bound, suboptimality = ending.claimed(self.objective, chosen, self.likely, at_the_end)
         if reason in ending.ENDS and self.tol is not None and suboptimality <= self.tol:
             reason = StopReason.CONVERGED
-        advice = ending.advice(self.solver, chosen, reason, self.history, self.tol)
+        advice = ending.advice(self.solver, chosen, reason, self.history, self.tol, start_point)
         found = chosen.objective, bound, suboptimality
         return Result(
             chosen.point, *found, reason, self.history, state, advice, chosen.doubt, self.to_go

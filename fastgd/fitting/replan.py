@@ -10,7 +10,7 @@ from fastgd.certificates.bound import Bound
 from fastgd.data.rows import StridedRows
 from fastgd.fitting import zero_tol
 from fastgd.fitting.choose_solver import batch_sizes, is_open, is_unknown, of_plan, takeovers
-from fastgd.fitting.ending import ENDS, NO_MORE, below_rounding, smallest_tol
+from fastgd.fitting.ending import ENDS, NO_MORE, OR_AUTO, below_rounding, smallest_tol
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, make_plan
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import StopReason
@@ -115,6 +115,8 @@ def run_by_plans(task, objective, go, start, state, kept=None):
         trail.result, trail.seconds = replace(result, state=None), seconds
         start, state, kept = result.point, None, None
     _judge_ending(result, tol)
+    if result.advice == NO_MORE and settings.solver != "auto":
+        result.advice += OR_AUTO
     return trail.tried[-1], result, trail.updates
 
 

@@ -22,7 +22,7 @@ from fastgd import (
 from fastgd.certificates.bound import Bound
 from fastgd.certificates.certifier import Certifier
 from fastgd.certificates.estimates import sure_fall
-from fastgd.fitting import successor
+from fastgd.fitting import ending, successor
 from fastgd.fitting.divergence import still_grows
 from fastgd.fitting.ending import below_rounding, falls_short, how_it_ended, smallest_tol
 from fastgd.fitting.history import History
@@ -101,6 +101,32 @@ def test_so_are_those_of_other_rules(solver):
     )
     assert len(messages) == 1
     assert "The rate (1 at the end) is too large" in messages[0]
+
+
+@pytest.mark.parametrize(
+    ("eta0", "options"),
+    [
+        (1e-9, {}),
+        (1e-4, {"max_iter": 30}),
+        (1e-6, {"solver": "gd", "batch_size": "full"}),
+        (1e-3, {"solver": "gd", "batch_size": "full", "max_iter": 1}),
+    ],
+)
+def test_rates_that_are_too_small_are_told(eta0, options):
+    """They were called too large: such a run is above the null model, too."""
+    model = GDRegressor(learning_rate="constant", eta0=eta0, random_state=0, **options)
+    messages = heard(model, ZC[:200, :5], ZC[:200, 5] + 5.0)
+    assert len(messages) == 1
+    assert f"The rate ({eta0:.3g} at the end) is too small for so few iterations" in messages[0]
+    assert "Raise eta0 or max_iter" in messages[0]
+
+
+def test_only_who_named_a_solver_is_told_to_leave_the_choice(monkeypatch):
+    monkeypatch.setattr(ending, "advice", lambda *run: ending.NO_MORE)
+    for solver, told in (("lbfgs", True), ("auto", False)):
+        (message,) = heard(GDClassifier(solver=solver, max_iter=1, tol=1e-9), ZC, YC)
+        assert "Its steps bring no more" in message
+        assert message.endswith("Or leave the choice to solver='auto'.") == told
 
 
 def test_what_still_grows_above_the_constant_model_has_diverged():
