@@ -118,7 +118,7 @@ class PathDisplay:
             if model.tol and model.falls_short:
                 short.append((model.suboptimality_, model.alpha))
         if short:
-            warn_about_short(short, alphas.size, base, stacklevel=2)
+            warn_about_short(short, alphas.size, base)
         display = cls(
             alphas,
             np.array(coefs),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -54,6 +53,7 @@ from fastgd.penalties.quadratic import with_quadratic
 from fastgd.penalties.separable import find_penalty
 from fastgd.penalties.weighted import weighted
 from fastgd.rules.base import Rule
+from fastgd.runtime.call_warnings import warn_at_call
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads
 
@@ -518,7 +518,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         if short and self.stop_reason_ is not StopReason.INTERRUPTED:
             worst = max(short, key=lambda result: result.suboptimality)
             told = how_it_ended(worst, self.tol, self.max_iter)
-            warnings.warn(told, ConvergenceWarning, stacklevel=8)
+            warn_at_call(told, ConvergenceWarning)
 
     def _short_of_tol(self, results):
         """The results that fall short of what `tol` asks for."""

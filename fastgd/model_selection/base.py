@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 import inspect
 import numbers
-import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -40,6 +39,7 @@ from fastgd.model_selection.cross_validate import Table, choose, score_paths
 from fastgd.model_selection.end_of_grid import end_of_grid
 from fastgd.model_selection.held_out import RowsElsewhere, predicting
 from fastgd.model_selection.progress import Progress
+from fastgd.runtime.call_warnings import warn_at_call
 from fastgd.runtime.component import shown
 from fastgd.runtime.threads import count_threads
 
@@ -190,7 +190,7 @@ class PathSearch(GDEstimator):
         p, k = choose(scores, self.one_standard_error)
         end = end_of_grid(grids[p], scores[p].mean(axis=1), k, isinstance(alphas, int))
         if end:
-            warnings.warn(end, UserWarning, stacklevel=4 if table.in_memory else 6)
+            warn_at_call(end, UserWarning)
         several = self.l1_ratios is not None
         self.alphas_: np.ndarray = grids if several else grids[0]
         self.scores_: np.ndarray = scores if several else scores[0]

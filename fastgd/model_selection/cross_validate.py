@@ -4,7 +4,6 @@ scorer.
 
 import itertools
 import threading
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from fastgd.estimators.base import ConvergenceWarning
 from fastgd.model_selection.alpha_path import PathFits
 from fastgd.model_selection.held_out import with_predictions
 from fastgd.runtime.blas import one_blas_thread
+from fastgd.runtime.call_warnings import warn_at_call
 from fastgd.runtime.threads import map_ranges
 
 
@@ -120,7 +120,7 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
     if failures:
         raise failures[0]
     if short:
-        warn_about_short(short, scores.size, estimators[0], stacklevel=5)
+        warn_about_short(short, scores.size, estimators[0])
     return scores
 
 
@@ -174,16 +174,15 @@ def _fold(estimator, alphas, table, split, f, n_threads, stop):
         raise ValueError(f"fold {f} of the cross-validation cannot be fitted: {error}") from error
 
 
-def warn_about_short(short, n_fits, estimator, stacklevel):
+def warn_about_short(short, n_fits, estimator):
     """One warning about all fits that ended too early."""
     worst, alpha = max(short)
-    warnings.warn(
+    warn_at_call(
         f"{len(short)} of {n_fits} fits along the paths ended before their objective was within "
         f"tol={estimator.tol:g} of the optimum; the farthest, with alpha={alpha:.3g}, has no "
         f"better bound than {worst:.2g}. Raise max_iter (it was {estimator.max_iter}) or tol, "
         "scale the columns of X, or leave out the smallest alphas.",
         ConvergenceWarning,
-        stacklevel=stacklevel + 1,
     )
 
 

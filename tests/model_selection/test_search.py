@@ -32,6 +32,7 @@ from fastgd import (
     GDRegressor,
     GDRegressorCV,
     LogLoss,
+    from_chunks,
 )
 from fastgd.model_selection import alpha_grid as alpha_grids
 from fastgd.model_selection.alpha_grid import alpha_grid
@@ -474,6 +475,15 @@ def test_one_warning_for_all_fits_that_end_too_early():
     assert len(caught) == 1
     assert "of 6 fits along the paths" in str(caught[0].message)
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("source", [False, True])
+def test_warnings_of_paths_and_of_the_refit_name_the_line_of_the_call(source):
+    X, y = table()
+    search = GDClassifierCV(alphas=3, cv=2, solver="lbfgs", max_iter=2, memory=1e6)
+    with pytest.warns(ConvergenceWarning) as caught:
+        search.fit(from_chunks(lambda: iter([(X, y)]))) if source else search.fit(X, y)
+    assert [warning.filename for warning in caught] == [__file__, __file__]
 
 
 def test_a_key_pressed_leaves_the_search_as_it_was():
