@@ -54,6 +54,7 @@ def make_solver(plan, rule, settings, objective, seed, *, scored=False, streamin
             shuffle=settings.shuffle,
             average_from=average_from if settings.average else None,
             tol=settings.tol or 0.0,
+            streaming=streaming,
         )
     if plan.learning_rate == "optimal" and settings.learning_rate == "auto":
         return FallingRates(objective, seed, shuffle=settings.shuffle, average_from=average_from)

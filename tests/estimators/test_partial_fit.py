@@ -161,6 +161,20 @@ def test_mini_batches(solver, rate):
         np.testing.assert_array_equal(once.coef_, GDClassifier(**parameters).fit(X, Y).coef_)
 
 
+@pytest.mark.parametrize(("solver", "batch"), [("gd", 32), ("gd", 200), ("nesterov", 64)])
+def test_automatic_rates_on_mini_batches_stay_stable(solver, batch):
+    """Rates had been tripled where the iterate beat the average on the rows just learnt: F 1e12."""
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(1000, 6))
+    targets = rows @ [1.0, -1.0, 0.5, 0.0, 0.0, 0.2] + rng.normal(size=1000)
+    model = GDRegressor(solver=solver, batch_size=batch, random_state=0)
+    for part in np.array_split(np.arange(1000), 10):
+        model.partial_fit(rows[part], targets[part])
+    objective = model.history_["objective"]
+    assert objective.max() < 1.5 * objective[0]
+    assert model.score(rows, targets) > 0.6
+
+
 @pytest.mark.parametrize("make", [sp.csr_array, sp.csr_matrix, sp.csc_array])
 def test_sparse_chunks_with_wide_indices_are_dense_ones(make):
     thin = np.where(np.abs(X) > 0.5, X, 0.0)
