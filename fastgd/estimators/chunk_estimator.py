@@ -14,6 +14,7 @@ from sklearn.base import is_classifier
 
 from fastgd.data.check_parameters import check_parameters, only_given
 from fastgd.data.check_X import as_rows
+from fastgd.data.digest import digest
 from fastgd.data.far_columns import read_from, read_shifted
 from fastgd.data.targets import WeightedSamples, as_samples
 from fastgd.estimators.base import GDEstimator, generator
@@ -110,18 +111,25 @@ class ChunkEstimator(GDEstimator):
 
     def _task_of_chunks(self):
         """Task without rows, its parameters checked; made anew when a parameter is another
-        object than before.
+        object than before, or an array of other numbers.
         """
         kind: Any = type(self)
         given = [getattr(self, name) for name in _parameter_names(kind)]
-        kept, task = getattr(self, "_last_task", ([], None))
-        if len(kept) != len(given) or not all(map(operator.is_, kept, given)):
+        kept, numbers, task = getattr(self, "_last_task", ([], None, None))
+        same = len(kept) == len(given) and all(map(operator.is_, kept, given))
+        if not same or numbers != self._numbers_given():
             check_parameters(vars(self))
             self._refuse_in_partial_fit()
             loss, penalty = self._components()
             task = self._task(loss, penalty, None, 1)
-            self._last_task = given, task
+            self._last_task = given, self._numbers_given(), task
         return copy.copy(task)
+
+    def _numbers_given(self):
+        """What tells the numbers of parameters that may be changed in place from others."""
+        low, high = (None, None) if self.bounds is None else self.bounds
+        arrays = low, high, self.penalty_weights, self.P2
+        return [None if one is None else digest(one) for one in arrays]
 
     def _share_kept(self, weights, n_samples):
         """What earlier chunks still count where this one comes: half after `forget` rows."""

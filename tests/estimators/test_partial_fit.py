@@ -300,3 +300,25 @@ def test_automatic_steps_on_all_rows_of_a_chunk_are_counted(solver, loss):
     n_chunks = N // 50
     assert (model.n_iter_, model.t_) == (n_chunks, 1.0 + n_chunks)
     np.testing.assert_array_equal(model.history_["passes"], np.arange(1, n_chunks + 1))
+
+
+@pytest.mark.parametrize("name", ["bounds", "penalty_weights", "P2"])
+def test_numbers_that_are_changed_in_place_hold_from_then_on(name):
+    """Only other objects had been seen."""
+    array = np.eye(D) if name == "P2" else np.ones(D)
+
+    def given():
+        return (-np.inf, array.copy()) if name == "bounds" else array.copy()
+
+    kw = {"solver": "gd", "batch_size": "full", "alpha": 0.1}
+    held = (-np.inf, array) if name == "bounds" else array
+    model, other = GDRegressor(**{name: held}, **kw), GDRegressor(**{name: given()}, **kw)
+    for one in (model, other):
+        one.partial_fit(X[:50], SCORE[:50])
+    before = model.coef_[0]
+    array[0] *= 0.5 if name == "bounds" else 1e6
+    other.set_params(**{name: given()})
+    for one in (model, other):
+        one.partial_fit(X[50:100], SCORE[50:100])
+    np.testing.assert_array_equal(model.coef_, other.coef_)
+    assert model.coef_[0] <= 0.5 < before
