@@ -92,14 +92,17 @@ def test_partial_fit_of_all_rows(parameters, data):
         pytest.skip("full batch by itself")
     if kw.get("learning_rate") == "adaptive":
         pytest.skip("partial_fit counts no stalls: it does not know the objective")
-    whole = GDClassifier(max_iter=5, **kw).fit(X, y)
+    # After two epochs a fit may take longer steps, which in a stream are bounded by what is stable.
+    bounded = kw.get("solver") in ("gd", "momentum", "nesterov") and kw.get("batch_size") != 1
+    epochs = 2 if bounded and "learning_rate" not in kw else 5
+    whole = GDClassifier(max_iter=epochs, **kw).fit(X, y)
     parts = GDClassifier(**kw)
-    for _ in range(5):
+    for _ in range(epochs):
         parts.partial_fit(X, y, classes=[False, True])
     assert_same(whole, parts)
     # And on from a fit.
-    parts = GDClassifier(max_iter=2, **kw).fit(X, y)
-    for _ in range(3):
+    parts = GDClassifier(max_iter=epochs // 2, **kw).fit(X, y)
+    for _ in range(epochs - epochs // 2):
         parts.partial_fit(X, y)
     assert_same(whole, parts)
 
