@@ -76,7 +76,7 @@ FROM_THE_WORST = (
 # Of several models, the worst.
 KINDS_OF_BOUNDS = "none", "stationarity", "estimate", "proof"
 # Of what a pickle holds: raised with each change that makes older pickles unreadable.
-STORED_FORMAT = 1
+STORED_FORMAT = 2
 
 
 @public
