@@ -114,7 +114,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         Weights of the classes; balanced: such that the classes' total weights are equal.
     warm_start : bool, default=False
         Whether `fit` goes on where the last one ended: k iterations and then m are k + m
-        iterations, bit for bit.
+        iterations, bit for bit.  With other data a run begins anew, at the model that there is.
     average : bool or int, default=False
         Report the mean of the iterates, from that update on; full-batch steps that end at the
         optimum by themselves (`"auto"`, `"line_search"`) are not averaged.
