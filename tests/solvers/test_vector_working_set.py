@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from fastgd import GDClassifier
 from fastgd.fitting.loop import Descent
 from fastgd.losses.each_target import EachTarget
 from fastgd.losses.multinomial import Multinomial
@@ -185,3 +186,16 @@ def test_targets_that_share_nothing_are_as_by_themselves():
         alone = Descent(Accelerated(own), [], max_iter=2000, tol=1e-10)
         found = alone.run(alone.solver.start(own.start()))
         np.testing.assert_allclose(point[:, k], found.point, atol=1e-4)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
+def test_where_all_coefficients_are_0_intercepts_move(storage):
+    """No column was worth a look, and a part without columns was refused."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((60, 3)), rng.integers(0, 3, 60)
+    settings = {"penalty": "l1", "alpha": 10.0, "tol": 1e-8}
+    model = GDClassifier(solver="newton", **settings)
+    model.fit(storage(X), y, intercept_init=[1.0, 0.0, -1.0], coef_init=np.zeros((3, 3)))
+    shares = np.bincount(y) / 60
+    assert not model.coef_.any()
+    np.testing.assert_allclose(model.predict_proba(X[:1])[0], shares, rtol=1e-4)

@@ -297,6 +297,8 @@ class VectorWorkingSet(Solver):
         """
         F, k = self.objective, self.objective.n_predictions
         found = F.term.candidates(coef, gradient, NEAR)
+        if not found.size:  # intercepts alone have to move: any column goes with them
+            return np.array([int(np.abs(gradient).argmax()) // k])
         columns, which = np.unique(found // k, return_inverse=True)
         score = np.zeros(columns.size)
         np.maximum.at(score, which, np.where(coef[found] != 0.0, np.inf, np.abs(gradient[found])))
