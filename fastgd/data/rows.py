@@ -413,7 +413,8 @@ class CSRRows(Rows):
         keys |= np.arange(keys.size, dtype=np.uint64)
         keys.sort()
         columns, places = keys >> np.uint64(PLACES), keys & np.uint64((1 << PLACES) - 1)
-        first = np.append(True, columns[1:] != columns[:-1])
+        first = np.ones(keys.size, bool)  # none where the rows are empty
+        first[1:] = columns[1:] != columns[:-1]
         renumbered = np.empty(keys.size, self.columns.dtype)
         renumbered[places] = np.cumsum(first) - 1
         columns = columns[first]
