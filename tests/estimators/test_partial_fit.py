@@ -322,3 +322,35 @@ def test_numbers_that_are_changed_in_place_hold_from_then_on(name):
         one.partial_fit(X[50:100], SCORE[50:100])
     np.testing.assert_array_equal(model.coef_, other.coef_)
     assert model.coef_[0] <= 0.5 < before
+
+
+@pytest.mark.parametrize("solver", ["gd", "momentum", "adagrad"])
+@pytest.mark.parametrize("rate", ["auto", "constant"])
+def test_chunks_of_empty_sparse_rows(solver, rate):
+    """They had raised IndexError; all that they tell is of the intercept."""
+    kw = {"solver": solver, "batch_size": 4, "learning_rate": rate, "random_state": 0}
+    models = []
+    for convert in (sp.csr_array, np.asarray):
+        model = GDRegressor(**kw)
+        for rows in (X[:8], 0.0 * X[:8], X[8:16]):
+            model.partial_fit(convert(rows), SCORE[:8] + 1.0)
+        models.append(model)
+    np.testing.assert_allclose(models[0].coef_, models[1].coef_, rtol=1e-9)
+    np.testing.assert_allclose(models[0].intercept_, models[1].intercept_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 16}, {"solver": "momentum"}], ids=str)
+def test_automatic_rates_do_not_rest_on_one_row(options):
+    """A model that one row after the other moved had 1e7 times the variance of the targets as its
+    error.
+    """
+    given = {"solver": "gd", "batch_size": 1, "random_state": 0, **options}
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(400, 10))
+    targets = rows @ rng.normal(size=10)
+    targets += targets.std() * rng.normal(size=400)
+    model, worst = GDRegressor(**given), 0.0
+    for k in range(300):
+        model.partial_fit(rows[k : k + 1], targets[k : k + 1])
+        worst = max(worst, np.mean((model.predict(rows[300:]) - targets[300:]) ** 2))
+    assert worst < 2.0 * targets.var()
