@@ -133,7 +133,9 @@ def test_a_start_elsewhere_leads_to_the_same_optimum():
     state = started(solver, point)
     np.testing.assert_array_equal(state.point, point)
     assert state.value == pytest.approx(F.value(point), rel=1e-12)
-    iterations(solver, 60, state)
+    # Steps beyond are of rounding alone, which a run never takes: after 60 the products that are
+    # kept had drifted by 3e-10 on one machine.
+    iterations(solver, 30, state)
     assert state.value == pytest.approx(best.value, rel=1e-11)
 
 
