@@ -53,6 +53,8 @@ COLUMNS = (
     "scaled",
 )
 SPARSE = {"onehot": 1, "random": 1.5, "onehot beside raw": 2, "far beside onehot": 1}
+# What is other in the problem that a fit goes on from (`warm_start`).
+EARLIER = ("alpha", "columns", "rows", "targets")
 FORMS = 0.1  # share of a quadratic form, of the problems with an L2 part and without a structure
 MOST_FOR_FORM = 500  # columns: its eigenvalues are looked at
 # The built-in losses by the registry, and two of a user; the perceptron is a rule without a bound.
@@ -589,10 +591,6 @@ def settings(problem):
     return [
         {**one, "after": str(rng.choice(EARLIER))} if rng.random() < 0.1 else one for one in found
     ]
-
-
-# What is other in the problem that a fit goes on from (`warm_start`).
-EARLIER = ("alpha", "columns", "rows", "targets")
 
 
 def earlier(problem, what):

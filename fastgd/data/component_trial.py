@@ -12,7 +12,7 @@ import numpy as np
 
 from fastgd.data.derivative_trial import try_loss, try_penalty, try_shape
 from fastgd.losses.base import VectorLoss
-from fastgd.losses.each_target import EachTarget
+from fastgd.losses.each_target import of_one_target
 from fastgd.runtime.fingerprint import is_ours
 
 # What no method would write by chance.
@@ -56,8 +56,7 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
     >>> try_components(LogLoss(), L2(), np.array([-1.0, 1.0]), 3)  # ours need no trial
     """
     penalty.check_columns(n_features)
-    if isinstance(loss, EachTarget):
-        loss, targets = loss.loss, targets.ravel()
+    loss, targets = of_one_target(loss, targets)
     with np.errstate(all="ignore"):
         if isinstance(loss, VectorLoss):
             n_predictions = _n_predictions(loss, targets, n_classes)

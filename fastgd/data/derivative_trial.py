@@ -57,6 +57,8 @@ def try_shape(loss, targets, n_predictions):
                 _along(loss, FIRST[isinstance(loss, VectorLoss)], direction, at, target)
                 for at in (base + t * direction for t in places)
             ]
+            for t in places:
+                _refuse_other_curvature(loss, t, target)
             nothing = NOTHING * np.max(np.abs(slopes))
             for (t, slope), (u, after) in pairwise(zip(places, slopes, strict=True)):
                 if slope - after > APPROXIMATE * (abs(slope) + abs(after)) + nothing:
@@ -65,7 +67,6 @@ def try_shape(loss, targets, n_predictions):
                         f"{after:.6g} where the prediction goes from {t:g} to {u:g}, target "
                         f"{target}; declare `convex = False` in the class, and nothing is proved"
                     )
-                _refuse_other_curvature(loss, t, target)
 
 
 def _refuse_other_curvature(loss, at, target):
@@ -86,7 +87,7 @@ def _refuse_other_curvature(loss, at, target):
 def _directions(loss, target, n_predictions):
     """Triples (base, direction, center): lines along which derivatives may not fall."""
     if isinstance(loss, VectorLoss):
-        return [(base, direction, t) for base, direction, t in _lines(loss, target, n_predictions)]
+        return _lines(loss, target, n_predictions)
     near = (target,) if abs(target) <= FAR else ()
     return [(np.float64(0.0), np.float64(1.0), center) for center in (0.0, *near)]
 

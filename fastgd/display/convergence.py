@@ -224,7 +224,7 @@ class ConvergenceDisplay:
         style = -1
         lowest = self._lowest() if best is None else np.atleast_1d(as_floats(best, "best"))
         if not lowest.size:
-            raise ValueError(f"best must be a number, or one for each class, got {best!r}")
+            raise ValueError(f"best must be a number, or one for each model, got {best!r}")
         for name, runs in self.histories.items():
             style, labels = style + (not alone), self.models.get(name, ())
             shown = False

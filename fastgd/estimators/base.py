@@ -269,8 +269,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             )
         # Early stopping was asked for: its rows follow NumPy's convention.
         rng = check_random_state(self.random_state) if rng is None else rng
-        given = None if sample_weight is None else as_weights(sample_weight, n_samples)
-        holdout = Holdout.choose(self, X, y, weights, given, offset, validation, rng)
+        holdout = Holdout.choose(self, X, y, weights, sample_weight, offset, validation, rng)
         if holdout is not None:
             weights = holdout.training_weights(weights, n_samples)
             task.score = holdout.score

@@ -69,7 +69,9 @@ class Holdout:
             )
         rows = active[np.sort(chosen)]
         targets = [target[rows] for target in estimator._targets(y)]
-        own_weights = np.ones(rows.size) if sample_weight is None else sample_weight[rows]
+        own_weights = np.ones(rows.size)
+        if sample_weight is not None:
+            own_weights = as_weights(sample_weight, weights.size)[rows]
         own_offset = 0.0 if offset is None else offset[rows]
         loss = estimator._components()[0]
         return cls(X[rows], targets, own_weights, classification, rows, own_offset, loss)

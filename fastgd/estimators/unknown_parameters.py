@@ -42,11 +42,11 @@ OF_FITS = {
     "lam": "alpha={value!r}, which multiplies a mean loss",
     "weight_decay": "alpha={value!r}, which multiplies a mean loss",
     "regularization": "penalty for its kind, such as 'l2', and alpha for its strength",
-    "Cs": "nothing: SEARCH has alphas, which are 1 / (C * n_samples)",
-    "n_alphas": "nothing: SEARCH has alphas, their number",
-    "n_splits": "nothing: SEARCH has cv, the number of folds",
-    "n_folds": "nothing: SEARCH has cv, the number of folds",
-    "cv": "nothing: SEARCH has it",
+    "Cs": "nothing: SEARCH takes alphas, which are 1 / (C * n_samples)",
+    "n_alphas": "nothing: SEARCH takes it as alphas",
+    "n_splits": "nothing: SEARCH takes it as cv",
+    "n_folds": "nothing: SEARCH takes it as cv",
+    "cv": "nothing: SEARCH takes it",
 }
 # What searches have.
 OF_SEARCHES = {

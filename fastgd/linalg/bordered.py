@@ -70,10 +70,6 @@ class Bordered:
         unit[-1:] = 1.0
         return self.joined(self.coupling @ unit, self.block @ unit)
 
-    def sum(self):
-        """Sum of all entries."""
-        return self.diagonal.sum() + 2.0 * self.coupling.sum() + self.block.sum()
-
     def times(self, vector):
         """H times a vector."""
         own, others = vector[self.first], vector[self.rest]

@@ -65,3 +65,16 @@ class EachTarget(VectorLoss, abstract=True):
     @python_only
     def n_predictions(self, targets) -> int:
         return int(np.shape(targets)[1])
+
+
+def of_one_target(loss, targets):
+    """The loss that is summed over the targets of a row, with all of them in one array; any other
+    loss and its targets as they are.
+
+    Examples
+    --------
+    >>> from fastgd.losses.regression import SquaredError
+    >>> of_one_target(EachTarget(SquaredError()), np.array([[1.0, 2.0]]))
+    (SquaredError(), array([1., 2.]))
+    """
+    return (loss.loss, targets.ravel()) if isinstance(loss, EachTarget) else (loss, targets)

@@ -8,7 +8,7 @@ is a function of one prediction, and at each check of a run.
 import numpy as np
 
 from fastgd.losses.base import VectorLoss
-from fastgd.losses.each_target import EachTarget
+from fastgd.losses.each_target import of_one_target
 from fastgd.runtime.fingerprint import is_ours
 
 # Values this far below the infimum, as a share of what the null model has, are rounding, with six
@@ -26,18 +26,16 @@ def counts(loss):
     """Whether the infimum of a loss is one that somebody declares, and has to be believed or
     checked.
     """
-    own = loss.loss if isinstance(loss, EachTarget) else loss
-    return not is_ours(type(own)) and loss.infimum > -np.inf
+    return not is_ours(type(loss)) and loss.infimum > -np.inf
 
 
 def check_infimum(loss, targets):
     """Raise ValueError where a user's loss falls below its infimum at one of some of these
     targets.
     """
+    loss, targets = of_one_target(loss, targets)
     if not counts(loss):
         return
-    if isinstance(loss, EachTarget):
-        loss, targets = loss.loss, targets.ravel()
     vector = isinstance(loss, VectorLoss)
     chosen = np.unique(targets, axis=0)
     places = np.linspace(
@@ -64,7 +62,7 @@ def check_mean(objective, v, value, null_value):
     a user declared.
     """
     F = objective
-    if not counts(F.loss):
+    if not counts(of_one_target(F.loss, F.samples.targets)[0]):
         return
     if value >= F.loss.infimum - ROUNDING * abs(null_value) + F.penalty_value(v):
         return

@@ -11,7 +11,7 @@ def measured_once(objective, measure, *numbers):
     ----------
     objective : Objective
     measure : callable
-        Function of the objective, found again by its name.
+        Function of the objective, found again by its module and name.
     *numbers : float
 
     Examples
@@ -21,7 +21,7 @@ def measured_once(objective, measure, *numbers):
     >>> measured_once(F, lambda F: F.n_samples), measured_once(F, lambda F: 3)
     (2, 2)
     """
-    name = " ".join([measure.__name__, *map(repr, numbers)])
+    name = " ".join([measure.__module__, measure.__qualname__, *map(repr, numbers)])
     if name not in objective.measured:
         objective.measured[name] = measure(objective)
     return objective.measured[name]

@@ -32,26 +32,12 @@ class LeastSquaresMemory(NewtonMemory):
     anchor_value : float or None
         Smooth part of F at the anchor, from which value and gradient at the point were
         extrapolated; None where they are from a pass.
-    anchor_gradient : ndarray or None
-        Gradient there.
-    anchor_total : float or None
-        Sum of the matrix there: with all coefficients 0 the value says nothing of X and alpha.
     rounding : float or None
         What an extrapolated value may be wrong by.
     """
 
     anchor_value: float | None = None
-    anchor_gradient: np.ndarray | None = None
-    anchor_total: float | None = None
     rounding: float | None = None
-
-    def is_of(self, value, gradient, matrix):
-        """Whether what is remembered is of the objective that has these at the anchor."""
-        return (
-            self.anchor_gradient is not None
-            and np.array_equal(gradient, self.anchor_gradient)
-            and (value, matrix.sum()) == (self.anchor_value, self.anchor_total)
-        )
 
 
 class LeastSquares(Newton):
@@ -101,8 +87,9 @@ class LeastSquares(Newton):
         return kind(objective, options.tol)
 
     def _resume(self, state):
-        """Value, gradient and curvature at a point; those of an extrapolated point hold where all
-        three at its anchor are what they were.
+        """Value, gradient and curvature at a point; those of an extrapolated point hold where the
+        value at its anchor is what it was: that rows and alpha are the same is for who goes on with
+        a state to see (`fastgd.fitting.runs.ready_state`).
         """
         memory, before = state.memory, state.memory.anchor_value
         new = state.value is None and memory.factor is None
@@ -111,7 +98,7 @@ class LeastSquares(Newton):
             return
         self._allocate()
         value, gradient, matrix = self._quadratic(state.point if before is None else memory.anchor)
-        if before is not None and memory.is_of(value, gradient, matrix):
+        if value == before:
             return
         if before is not None:
             value, gradient, matrix = self._quadratic(state.point)
@@ -123,7 +110,6 @@ class LeastSquares(Newton):
             matrix, lambda: self._evaluated_at(state.point)
         )
         memory.anchor = state.point
-        memory.anchor_total = float(matrix.sum())
         memory.exact = True
         memory.curvature_floor = 0.0
 
@@ -179,7 +165,6 @@ class LeastSquares(Newton):
         point, gradient = state.point + step, state.gradient + factor.product(step)
         doubt += intercept_rounding(self.objective, point, abs(float(gradient[-1])))
         state.memory.anchor_value = before
-        state.memory.anchor_gradient = state.gradient
         state.memory.rounding = doubt
         return point, value, gradient
 
