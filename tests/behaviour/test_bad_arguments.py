@@ -132,7 +132,7 @@ def test_stop():
             r"one of 'objective', 'bound', 'score', 'prequential', got \['bound'\]",
         ),
         ({"best": "a"}, "best must hold real numbers"),
-        ({"best": []}, r"best must be a number, or one for each class, got \[\]"),
+        ({"best": []}, r"best must be a number, or one for each model, got \[\]"),
     ],
 )
 def test_display(options, message):
