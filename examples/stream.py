@@ -1,5 +1,5 @@
 """A stream that is never all in memory: each chunk is predicted first, then learnt; half-way the
-world changes, and a model that forgets follows.
+data change, and a model that forgets follows.
 """
 
 import matplotlib.pyplot as plt

@@ -7,10 +7,10 @@ the smallest is told:
 - the duality gap (`fastgd.certificates.duality_gap`);
 - the Newton decrement by a curvature matrix that the solver keeps; of a quadratic it comes first.
 
-One that costs passes is computed only where an estimate says that it will prove `tol`, or where the
-run ends and it costs at most twice the passes that the run has taken: the gap with a better
-intercept, then the Newton decrement by a curvature matrix of its own
-(`fastgd.certificates.newton_proof`).
+One that costs passes is computed where an estimate says that it will prove `tol`, where enough
+passes went by since the last try, or where the run ends and it costs at most twice the passes that
+the run has taken: the gap with a better intercept, then the Newton decrement by a curvature matrix
+of its own (`fastgd.certificates.newton_proof`).
 """
 
 import numpy as np

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-# Seconds after which a waiting thread looks around: on Windows no key interrupts it before.
+# Seconds after which a waiting thread looks around: on Windows Ctrl-C does not interrupt it before.
 LOOK = 0.2
 
 

@@ -62,7 +62,7 @@ from fastgd.runtime.threads import count_threads
 # machine compiles fewer (3 s). Beyond, the copy is 3 to 6 passes.
 FEW_VALUES = 1 << 18
 MAX_SEED = np.iinfo(np.int32).max
-# Of several models, what one of them tells for all.
+# From weakest to strongest; of several models the weakest is reported.
 FROM_THE_WORST = (
     StopReason.INTERRUPTED,
     StopReason.CALLBACK,
@@ -73,7 +73,7 @@ FROM_THE_WORST = (
     StopReason.PLATEAU,
     StopReason.CONVERGED,
 )
-# Of several models, the worst.
+# From worst to best; of several models the worst is reported.
 KINDS_OF_BOUNDS = "none", "stationarity", "estimate", "proof"
 # Of what a pickle holds: raised with each change that makes older pickles unreadable.
 STORED_FORMAT = 2
@@ -104,7 +104,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
     _doc_link_module = "fastgd"
     _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
-    # What each of several models is of.
+    # What each of several models stands for, as messages and plans call it.
     _model_is_of = "class"
 
     def __getstate__(self):
@@ -172,8 +172,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         DivergenceError
             Where an explicit learning rate makes the objective explode; likewise.
         KeyboardInterrupt
-            Where a key is pressed.  Once a check was made, the best model so far is stored, with
-            `StopReason.INTERRUPTED`; before, the estimator is left as it was.
+            Where the fit is interrupted (Ctrl-C).  Once a check was made, the best model so far is
+            stored, with `StopReason.INTERRUPTED`; before, the estimator is left as it was.
         """
         check_parameters(vars(self))
         resumption = None if self.checkpoint is None else Resumption(self)
@@ -235,7 +235,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
             task.notes += ("X was copied once, as floats in C order",)
         try:
             runs = fit_targets(task, samples, seeds, starts, states)
-        except DivergenceError:  # so it would end again
+        except DivergenceError:  # taken up again, the fit would diverge again
             if task.checkpoint is not None:
                 task.checkpoint.remove()
             raise
@@ -513,7 +513,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     def _warn(self, runs):
         """One warning for a fit, about the target that is farthest from its optimum."""
         short = self._short_of_tol([run.result for run in runs])
-        # Whoever pressed a key knows, and a warning that is an error would keep it from them.
+        # Whoever interrupted the fit knows; a warning turned into an error would lose the model.
         if short and self.stop_reason_ is not StopReason.INTERRUPTED:
             worst = max(short, key=lambda result: result.suboptimality)
             told = how_it_ended(worst, self.tol, self.max_iter)

@@ -101,7 +101,8 @@ class FitCallbacks:
 
     def end(self):
         """Tell that the fit has ended; the estimator is fitted."""
-        for k, watch in list(self.open.items()):  # what a key has cut short before it had a model
+        # What is still open was interrupted before it had a model.
+        for k, watch in list(self.open.items()):
             watch.close(lambda k=k: (self.estimator.coef_[k], self.estimator.intercept_[k]))
         self.root.call_on_fit_task_end(**self.data, reconstruction_attributes=dict)
 
@@ -150,7 +151,7 @@ class TurnCallbacks(Watch):
         self.close(model)
 
     def close(self, model):
-        """Close the task of a class, and that of an iteration which a key has cut short."""
+        """Close the task of a class, and that of an iteration that was interrupted."""
         fit = self.fit
         fit.open.pop(self.k, None)
         if self.task is not None:

@@ -233,7 +233,7 @@ class ChunkEstimator(GDEstimator):
         self.coef_, self.intercept_ = self._dense_shape(coef), np.array(intercept, dtype=np.float64)
 
     def _shape_of_target(self):
-        """Of one row."""
+        """Shape of the target of one row: (), or (n_columns,) for a table of targets."""
         found = getattr(self, "_n_columns", None) or getattr(self, "_n_labels", None)
         return () if found is None else (found,)
 

@@ -51,7 +51,7 @@ def explained(error, X, y=None):
         column = _column_of_text(X)
         if column is None:
             return ValueError(f"y holds text ({text}); GDClassifier predicts labels of any kind")
-        # One dimension: documents, of which the message would repeat a whole one.
+        # A one-dimensional X holds documents, and the message would repeat a whole document.
         documents = np.ndim(X) == 1
         maker = "HashingVectorizer or TfidfVectorizer" if documents else "OneHotEncoder"
         shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}...'"

@@ -1,4 +1,4 @@
-"""An estimator is fitted, or it is left as it was; a key pressed is raised again."""
+"""An estimator is fitted, or it is left as it was; an interrupt is raised again."""
 
 import functools
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def whole_or_nothing(method: Method) -> Method:
         try:
             return method(self, *args, **kwargs)
         except BaseException:
-            self.__dict__ = before  # at once: a second key may be pressed at any time
+            self.__dict__ = before  # at once: a second interrupt may come at any time
             for state in before.get("_states") or ():
                 if state is not None:
                     state.take_back()
@@ -28,8 +28,8 @@ def whole_or_nothing(method: Method) -> Method:
 
 
 def interruptible(fit: Method) -> Method:
-    """Decorator: where a key has ended a fit that has stored its model so far, KeyboardInterrupt
-    is raised again.
+    """Decorator: where an interrupt has ended a fit that has stored its model so far,
+    KeyboardInterrupt is raised again.
     """
 
     @functools.wraps(fit)

@@ -101,7 +101,7 @@ def _advance_one(task, objective, seed, start, state, X):
 
 def _forget(solver, state, keep, X):
     """Let what was learnt of earlier chunks count `keep`, or next to nothing where this chunk
-    shows that their world is gone.
+    shows that the data have drifted.
     """
     solver.fade(state, keep)
     if is_overtaken(solver.objective, X, solver.answer(state), state.point):
@@ -140,7 +140,7 @@ def _copied(state, in_place=False):
     in_place = in_place and isinstance(state.memory, StochasticMemory)
     shared = SHARED if in_place else ("point",)
     if in_place:
-        state.take_back()  # where two keys were pressed, and the second one before that was done
+        state.take_back()  # where a second interrupt came before that was done
         state.memory.journal = Journal()
     made = copy.copy(state)
     made.memory = copy.copy(state.memory)

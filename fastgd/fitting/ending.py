@@ -16,7 +16,7 @@ NO_MORE = (
     "Its steps bring no more: what is left is rounding, or too little for them. To get "
     "further, scale the columns of X, or raise alpha or tol."
 )
-# And to whoever named the solver.
+# This is added to the advice where the user named the solver.
 OR_AUTO = " Or leave the choice to solver='auto'."
 # Rounding that leaves more than so many times tol is told, unless tol asks for no more than
 # rounding.

@@ -247,7 +247,7 @@ class Descent:
 
     def _seen_so_far(self, state):
         """The model where checks so far did without the point: evaluated, wherever the iteration
-        was when a key came.
+        was when the fit was interrupted.
         """
         if not len(self.history):
             return None

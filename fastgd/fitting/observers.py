@@ -8,7 +8,7 @@ from fastgd.fitting.stopping import StopReason
 
 
 class Watch:
-    """Looks on while one target is fitted; this one sees nothing and stops nothing.
+    """Is told what happens while one target is fitted; this one, the base class, ignores it all.
 
     `model` is a function that gives (coef, intercept) as they are, so that nobody pays for what
     nobody asks for.
@@ -34,33 +34,33 @@ class Watch:
 
 
 class Together(Watch):
-    """Several as one."""
+    """Several watches, told one after the other, that act as one."""
 
     def __init__(self, *watches):
         self.watches = watches
 
     def planned(self, plan):
-        """Tell all."""
+        """Tell each watch the plan."""
         for one in self.watches:
             one.planned(plan)
 
     def iteration_begins(self, model):
-        """Tell all."""
+        """Tell each watch that an iteration begins."""
         for one in self.watches:
             one.iteration_begins(model)
 
     def iteration_ends(self, model):
-        """Tell all; one is enough to end the run."""
+        """Tell each watch that an iteration has ended; the first true answer ends the run."""
         answers = [one.iteration_ends(model) for one in self.watches]
         return next(filter(None, answers), False)
 
     def checked(self, history):
-        """Tell all."""
+        """Tell each watch that the history has one more entry."""
         for one in self.watches:
             one.checked(history)
 
     def ended(self, result, model):
-        """Tell all."""
+        """Tell each watch what the run has found."""
         for one in self.watches:
             one.ended(result, model)
 
@@ -72,7 +72,7 @@ class Ended(Watch):
         self.event = event
 
     def iteration_ends(self, model):
-        """INTERRUPTED once the event is set."""
+        """`StopReason.INTERRUPTED` once the event is set, else False."""
         return StopReason.INTERRUPTED if self.event.is_set() else False
 
 

@@ -1,5 +1,5 @@
-"""Whether the last iterate has overtaken the average on rows that neither has seen: the world that
-the average is of is gone.
+"""Whether the last iterate predicts better than the average on rows that neither has seen: the data
+have drifted away from what the average was learnt from.
 """
 
 import numpy as np
@@ -9,9 +9,9 @@ from fastgd.objective.vector_map import NO_TABLE, samples_of
 
 # Rows are compared in so many groups; with fewer rows nothing is told.
 GROUPS = 32
-# The mean difference has to be so many of its standard errors. Of 200 chunks of 500 rows whose
-# world changes half-way, two to five are told with this, half-lives of 2 to 20 chunks, and nothing
-# of the accuracy before the change is lost (0.863).
+# The mean difference has to be so many of its standard errors. Of 200 chunks of 500 rows that drift
+# at once half-way, two to five are told with this, half-lives of 2 to 20 chunks, and nothing of the
+# accuracy before the drift is lost (0.863).
 ERRORS = 2.0
 
 

@@ -124,11 +124,11 @@ class Keeper:
         self.checkpoint, self.k, self.trail, self.begun = checkpoint, k, trail, begun
 
     def due(self):
-        """Whether it is time to."""
+        """Whether it is time to write the run to the checkpoint."""
         return self.checkpoint.due(self.k)
 
     def keep(self, underway):
-        """Do it now."""
+        """Write the run, which is `underway`, to the checkpoint now."""
         self.checkpoint.keep(self.k, KeptRun(self.trail, self.begun, underway))
 
 
@@ -149,20 +149,20 @@ def fit_targets(task, samples, seeds, starts, states):
     Returns
     -------
     list of Run
-        Where a key was pressed after a check, with `StopReason.INTERRUPTED` for at least one of
-        them.
+        Where the fit was interrupted after a check, with `StopReason.INTERRUPTED` for at least one
+        of them.
 
     Raises
     ------
     KeyboardInterrupt
-        Where a key was pressed before any check.
+        Where the fit was interrupted before any check.
     """
     # One target after the other, about one a thread at a time: all at once would hold a few numbers
     # for each row and target.
     objective_of = target_objectives(task, samples)
     runs: list = [None] * len(samples)
     ended = threading.Event()
-    keys: list[KeyboardInterrupt] = []
+    interrupts: list[KeyboardInterrupt] = []
 
     def work(first, last):
         for k in range(first, last):
@@ -177,17 +177,17 @@ def fit_targets(task, samples, seeds, starts, states):
                 runs[k] = run if task.keeps_states else _without_state(run)
                 if task.checkpoint is not None and not ended.is_set():
                     task.checkpoint.end(k, runs[k])
-            except KeyboardInterrupt as key:
-                keys.append(key)
+            except KeyboardInterrupt as interrupt:
+                interrupts.append(interrupt)
                 ended.set()
 
     with one_blas_thread():
         try:
             # No thread goes on working on a fit that has failed.
             map_ranges(work, len(samples), target_threads(task, len(samples)), end=ended.set)
-        except KeyboardInterrupt as key:
+        except KeyboardInterrupt as interrupt:
             # Between two targets, or while the main thread waited for the others.
-            keys.append(key)
+            interrupts.append(interrupt)
             ended.set()
     if not ended.is_set():
         return runs
@@ -195,7 +195,7 @@ def fit_targets(task, samples, seeds, starts, states):
         task.checkpoint.flush()
     begun = next((run for run in runs if run is not None), None)
     if begun is None:
-        raise keys[0]
+        raise interrupts[0]
     for k, run in enumerate(runs):
         runs[k] = run or _not_begun(objective_of(k), starts[k], begun.plan)
     if all(run.result.reason is not StopReason.INTERRUPTED for run in runs):
@@ -244,8 +244,8 @@ def target_objectives(task, samples):
 
 
 def _not_begun(objective, start, plan):
-    """What a target gets that a key came before: the null model, or the model to start from
-    where it is better.
+    """What a target gets where the fit was interrupted before its run was begun: the null
+    model, or the model to start from where it is better.
     """
     intercept, value = null_model(objective)
     point = null_point(objective, intercept)
@@ -267,16 +267,16 @@ def _not_begun(objective, start, plan):
     )
     result = Result(point, value, NO_BOUND, np.inf, StopReason.INTERRUPTED, history, None)
     coef, intercept = objective.model(result.point)
-    plan = replace(plan, reasons=("a key was pressed before it began",))
+    plan = replace(plan, reasons=("the fit was interrupted before this model was begun",))
     return Run(plan, result, 0, np.array(coef), intercept)
 
 
 def fit_target(task, objective, seed, start, state, k, interrupted):
-    """Run of target `k`; `start` and `state` as in `fit_targets`, and `interrupted` ends it like
-    a key pressed.
+    """Run of target `k`; `start` and `state` as in `fit_targets`, and `interrupted` ends it
+    once it is set.
     """
     score = None if task.score is None else lambda v: task.score(objective, v, k)
-    # A key pressed during the fit of one target ends those of the others.
+    # An interrupt during the fit of one target ends those of the others.
     watch = (
         Ended(interrupted) if task.watch is None else Together(Ended(interrupted), task.watch(k))
     )

@@ -7,7 +7,8 @@ import numpy as np
 
 from fastgd.runtime.public import public
 
-# Falls are noisy: a series that seems not to converge counts as 19 more of its last term.
+# The largest ratio of falls that extrapolation believes. Falls are noisy: where they seem not to
+# shrink, what is left is taken for 19 more of the last one.
 GREATEST_RATIO = 0.95
 
 

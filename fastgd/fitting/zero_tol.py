@@ -1,8 +1,8 @@
 """tol=0 asks for all but rounding: what stands for it, and where it is met."""
 
-# What a run is given in its place: rounding may leave that.
+# tol=0 is run with this tolerance, which rounding may not allow to be met.
 LEAST = 1e-14
-# Such a fit has converged here, which rounding nearly always leaves.
+# A fit with tol=0 counts as converged from here on, which rounding nearly always allows.
 CONVERGED = 1e-12
 # Once F no longer falls no other plan is tried from here on, and no warning given.
 SETTLED = 1e-8

@@ -7,13 +7,13 @@ Convention, for the whole package: the objective is
 
 with weights s, predictions z (before any link) and targets y; the intercept b is never penalised. A
 `derivative` is d loss / d prediction, so a step *subtracts* it; a `curvature` is the second
-derivative (where the derivative has a kink: the value on one of its sides). Every loss here has
-the infimum 0, and declares it. Where scikit-learn's SGDClassifier or SGDRegressor has the loss too,
-the scaling and the choice of a subgradient are the same.
+derivative (where the derivative has a kink: the value on one of its sides). Every loss of this
+package has the infimum 0, and declares it. Where scikit-learn's SGDClassifier or SGDRegressor has
+the loss too, the scaling and the choice of a subgradient are the same.
 
-Bodies run compiled and as plain Python. They use np.exp, never math.exp, divide by nothing that can
-be 0, and prefer min and max to branches: such bodies vectorise, and pass a NaN on, so that
-divergence is seen (a comparison may not).
+The methods run compiled and as plain Python. They use np.exp, never math.exp, divide by nothing
+that can be 0, and prefer min and max to branches: such methods vectorise, and pass a NaN on, so
+that divergence is seen (a comparison may not).
 """
 
 from __future__ import annotations

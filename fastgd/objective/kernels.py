@@ -421,8 +421,8 @@ def loss_and_derivatives(
     """Sum of weight * loss over each block, into `totals[b]`, and of each row weight * derivative
     and * curvature.
 
-    Predictions are without `intercept` and offsets; curvatures are raised as in `passes`. Where
-    `derivatives` is empty, the loss is all that is asked for.
+    Predictions are without `intercept` and offsets; curvatures are raised as in
+    `loss_and_gradient`. Where `derivatives` is empty, the loss is all that is asked for.
     """
     kept = derivatives.size > 0
     shifted, values, slopes, own = (
@@ -431,7 +431,7 @@ def loss_and_derivatives(
         np.empty(CHUNK),
         np.empty(CHUNK),
     )
-    own[:] = 0.0  # as in `passes.loss_and_gradient`
+    own[:] = 0.0  # as in `loss_and_gradient`
     for b in range(first, last):
         total = 0.0
         for r in range(cuts[b], cuts[b + 1]):

@@ -1,6 +1,4 @@
-"""Loops over coefficients, for penalties that are not elastic nets, and over targets without
-looking at X.
-"""
+"""Loops over coefficients, for penalties that are not elastic nets."""
 
 from fastgd.runtime.jit import kernel
 

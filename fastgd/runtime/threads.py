@@ -65,7 +65,7 @@ def map_ranges(function, n_items, n_threads, n_values=None, end=None):
     The function writes its results by item, so that how the ranges are cut changes nothing. Where
     it is known that the work takes as long as reading `n_values`, there are no more threads than
     that is worth, and several ranges for each: a thread that comes late does fewer. `end()` is
-    called at an error, or where a key is pressed while this thread waits for the others, which it
+    called at an error, or at an interrupt while this thread waits for the others, which it
     goes on to do: calls that take long should end soon then.
     """
     worth = n_threads if n_values is None else 1 + n_values // LEAST_PER_THREAD

@@ -180,8 +180,8 @@ class Workers:
                 job.work(job.calls.popleft)
                 for worker in self._workers:
                     worker.wait()
-            except KeyboardInterrupt as key:
-                job.fail(key)
+            except KeyboardInterrupt as interrupt:
+                job.fail(interrupt)
                 for worker in self._workers:
                     worker.wait()
             finally:

@@ -467,8 +467,8 @@ class Solver:
         """
 
     def renew(self, state):
-        """The last iterate predicts better than the average, whose world is gone: forget the
-        average, and most of all else that rests on earlier rows.
+        """The last iterate predicts better than the average, for the data have drifted: forget
+        the average, and most of all else that rests on earlier rows.
         """
 
     def retreat(self, state, safe_point):

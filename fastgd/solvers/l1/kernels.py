@@ -1,9 +1,9 @@
 """Loops of the working-set solver: rows with predictions that are kept, gathered columns,
 coordinate descent.
 
-Block by block as in `passes`, for the same bits with any number of threads. Sums over a row or a
-column go in the order of `passes` too: a prediction from gathered columns, in ascending order, has
-the bits of one from the whole row, whose other coefficients are 0.
+They go block by block, as in `fastgd.objective.kernels`, for the same bits with any number of
+threads. Sums over a row or a column have the order of that file too: a prediction from gathered
+columns, in ascending order, has the bits of one from the whole row, whose other coefficients are 0.
 """
 
 import numpy as np

@@ -380,7 +380,7 @@ class SelfTuned(Stochastic):
 
         It compares the last iterate with the average on rows that the iterate has just learnt from
         and the average has not, and so asks for larger steps in any stream. Rules that normalise
-        gradients survive that, and follow a world that changes the sooner. Mean squared error, in
+        gradients survive that, and follow data that drift the sooner. Mean squared error, in
         variances of the target, after 75 chunks of 40 rows of 10 normal columns, three seeds,
         without and with this: gd on 32 rows 4e12 and 0.505, on one row 0.500 and 0.500.
         """
