@@ -297,7 +297,7 @@ def _targets(rng, loss, score, kinds):
 
 
 def _penalty(rng, X, y, loss, kinds):
-    """(penalty, alpha, l1_ratio); l1 parts half of the time by the least alpha without columns."""
+    """(penalty, alpha, l1_ratio); L1 parts half of the time by the least alpha without columns."""
     n, d = X.shape
     name = str(rng.choice(["l2", "elasticnet", "l1", "none"], p=[0.65, 0.12, 0.18, 0.05]))
     if name == "none" and (loss.classification or n < 5 * d or "copies" in kinds):

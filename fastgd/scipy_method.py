@@ -333,7 +333,7 @@ class _Compass:
         return self.rule.slots > 0 and self.age > 1
 
     def forget(self):
-        """Clear the memory."""
+        """Clear the memory of earlier gradients."""
         self.age = 0
 
 

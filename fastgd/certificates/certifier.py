@@ -49,7 +49,7 @@ def provable(objective):
     vanishes = F.term.gap_vanishes(F.loss.infimum > -np.inf)
     balanced = not F.fit_intercept or DualityGap(F).centering_helps
     gap = vanishes and balanced
-    # With corners or bounds the decrement says nothing where columns make up each other.
+    # With kinks or bounds the decrement says nothing where columns make up each other.
     newton = newton_proof(F).applies and F.term.smooth
     return F.loss_smooth and F.convex and (newton or gap)
 
@@ -325,7 +325,7 @@ class Certifier:
                 self._lower = max(self._lower, check.objective - bound.value)
 
     def _steepest(self, check):
-        """The shortest subgradient of F at a check."""
+        """The subgradient of least norm of F at a check."""
         return self.objective.steepest(check.point, self._gradient(check))
 
     def _gradient(self, check):

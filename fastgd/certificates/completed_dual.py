@@ -2,7 +2,7 @@
 of them feasible.
 
 Let s be those of rows, of pieces `fastgd.losses.piecewise`, and p those of the L1 part and of
-bounds, of suprema of p (w - corner).  What they leave of the gradient, r = X' s + p, is taken away
+bounds, of suprema of p (w - kink).  What they leave of the gradient, r = X' s + p, is taken away
 by changes of length |r| in the inverse of the curvature H = X' C X + K, shared out over rows and
 coefficients as in a Newton step.  As H holds each row's curvature c (no leverage is above 1), none
 of its variables moves by more than sqrt(c) |r|.  Where all are that far from their bounds, the
@@ -11,7 +11,7 @@ changed ones are feasible, and with u = center + sign X w
     F* >= mean(s center - bend s^2 / 2) + w.r - |r| sqrt(mean(c (u - bend s)^2) + w' K w)
           - |r|^2 / 2
 
-beside the sum of -p corner.  An L2 part of some coefficients is one more such variable, l2 w, which
+beside the sum of -p kink.  An L2 part of some coefficients is one more such variable, l2 w, which
 has no ends.  Where a coefficient has one value only, all that is left along it is its value's.
 
 Columns that are left out of H, for they are zeros or made up by others, must have a rest of 0 as it
@@ -36,18 +36,18 @@ from fastgd.linalg.precision import EPS
 
 
 class ColumnParts(NamedTuple):
-    """Dual variables of corners and bounds, (m,) each but for `summed`.
+    """Dual variables of kinks and bounds, (m,) each but for `summed`.
 
     Attributes
     ----------
     distances : ndarray
-        w - corner.
+        w - kink.
     curvature : ndarray
         Their share of the diagonal of K.
     slack : ndarray
         How far they are from their nearest end.
     terms : ndarray
-        -p corner.
+        -p kink.
     summed : ndarray, (d,)
         The sum of p of each column.
     constant : float

@@ -139,5 +139,5 @@ def root_mean_square(F, duals):
 
 
 def largest_of(values):
-    """The greatest magnitude."""
+    """The greatest absolute value of an array."""
     return max(float(values.max()), -float(values.min()))

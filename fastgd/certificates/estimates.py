@@ -71,7 +71,7 @@ def sure_fall(F, v, gradient):
 
     For a loss of one prediction.  A few passes; along all columns at once F hardly falls where
     tails are heavy, along single ones where each has few rows.  With the mean of the predictions
-    held F may not fall where a row lies on a corner: of two rows the one that is met moves as the
+    held F may not fall where a row lies on a kink: of two rows the one that is met moves as the
     other one does, and costs what that gains.
     """
     d, variances = F.n_features, column_variances(F)
@@ -109,7 +109,7 @@ def sure_fall(F, v, gradient):
 def _least_recentered(F, v, predictions, tried):
     """The least F along these ways, of some lengths, where the intercept is the best for it.
 
-    Back, too: at a corner the slope that is known may be 0, or point the other way.
+    Back, too: at a kink the slope that is known may be 0, or point the other way.
     """
     least = np.inf
     if not F.fit_intercept or F.loss_smooth:

@@ -5,7 +5,7 @@ With lambda^2 = g' H^-1 g and r = M max_i |(x_i, 1)|_{H^-1}, `fastgd.certificate
 bounds F - F* where r lambda < 1.  Where r lambda >= 1, a Newton step leads to a point p for which
 it may hold: F - F* = F - F(p) + (F(p) - F*).
 
-Where the penalty has corners or bounds, g is a subgradient of F, the shortest: a convex penalty is
+Where the penalty has kinks or bounds, g is the subgradient of F of least norm: a convex penalty is
 nowhere below its value at the point plus the subgradient times the way, and what is left of F is
 the mean loss with its quadratic part, which H is the curvature of.
 """
@@ -365,7 +365,7 @@ class NewtonProof:
         """
         F = self.objective
         blind = diagonal[: F.n_features] <= 0.0
-        if not F.term.smooth:  # along columns that others make up a penalty has corners
+        if not F.term.smooth:  # along columns that others make up a penalty has kinks
             still = not gradient[: F.n_features][blind].any()
             return still and directions.shape[1] == int(blind.sum())
         if self._penalised(directions) or F.moments()[0][LARGEST][blind].any():

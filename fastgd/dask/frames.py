@@ -72,7 +72,7 @@ class FrameSource(BlockSource):
         self.frame, self._place, self.beside = frame, place, beside
 
     def blocks(self, n_bytes):
-        """The frame, encoded."""
+        """The encoded frame, as the only block."""
         yield Block(Frame(self.frame, self._place).encoded(self.encoding), *self.beside)
 
     def place(self, number, row):

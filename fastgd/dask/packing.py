@@ -36,6 +36,6 @@ def packed(array):
 
 
 def unpacked(given):
-    """The array again."""
+    """The array that was `packed`, in its own type."""
     values, dtype = given
     return values if dtype is None else values.astype(dtype, copy=False)

@@ -15,14 +15,14 @@ class HasArray(Protocol):
     """What NumPy can make an array of: arrays, frames and series of pandas and Polars, tensors."""
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        """As an array."""
+        """The values as a NumPy array."""
 
 
 class HasRows(Protocol):
     """A sparse matrix or array of SciPy."""
 
     def tocsr(self, *args: Any, **kwargs: Any) -> Any:
-        """As compressed rows."""
+        """The matrix in compressed rows (CSR)."""
 
 
 Matrix: TypeAlias = HasArray | HasRows | Sequence[Sequence[float]]

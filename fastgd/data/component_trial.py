@@ -86,7 +86,7 @@ def _try_derivatives(trial, *given):
 
 
 def _n_predictions(loss, targets, n_classes):
-    """K, checked."""
+    """The number of predictions that the loss asks for, checked."""
     what = f"{type(loss).__name__}.n_predictions"
     try:
         found = loss.n_predictions(targets)

@@ -254,7 +254,7 @@ class StridedRows(Rows):
 
     @functools.cached_property
     def values(self):
-        """The array."""
+        """The array in these steps, (height, width), read only."""
         size = self.memory.itemsize
         steps = self.row_step * size, self.column_step * size
         return np.lib.stride_tricks.as_strided(

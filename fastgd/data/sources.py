@@ -74,7 +74,7 @@ class BlockSource:
 
 
 class _Chunks(BlockSource):
-    """What `from_chunks` returns."""
+    """The source of blocks that `from_chunks` returns."""
 
     def __init__(self, factory):
         self.factory = factory
@@ -96,7 +96,7 @@ class _Chunks(BlockSource):
                 yield piece
 
     def place(self, number, row):
-        """Chunk and row."""
+        """The chunk and the row in it, in words for errors."""
         chunk, first = self._pieces[number]
         return f"row {first + row} of chunk {chunk}"
 

@@ -20,7 +20,7 @@ class Samples(Component, family=True):
 
     @required
     def size(self):
-        """Number of rows."""
+        """Number of all rows, those of weight 0 included."""
 
     @required
     def target(self, i):

@@ -97,7 +97,7 @@ class Bordered:
         return Bordered(self.first, self.rest, diagonal, coupling, block)
 
     def toarray(self):
-        """H, (size, size)."""
+        """H as one array, (size, size)."""
         matrix, B = np.zeros((self.size, self.size)), self.coupling.toarray()
         matrix[self.first, self.first] = self.diagonal
         matrix[np.ix_(self.first, self.rest)] = B
@@ -153,14 +153,14 @@ class BorderedFactor(Factor):
         return H.joined(inverse * (own - H.coupling @ others), others)
 
     def norm(self, step):
-        """sqrt(step' H step)."""
+        """Length of a step in H: sqrt(step' H step)."""
         H = self._matrix
         others = step[H.rest]
         own = step[H.first] + self._inverse * (H.coupling @ others)
         return float(np.sqrt(H.diagonal @ (own * own) + self._others.norm(others) ** 2))
 
     def norm_of(self, gradient):
-        """sqrt(gradient' H^-1 gradient)."""
+        """Length of a gradient in H^-1: sqrt(gradient' H^-1 gradient)."""
         own = gradient[self._matrix.first]
         known = float(self._inverse @ (own * own))
         return float(np.sqrt(known + self._others.norm_of(self._reduced(gradient)) ** 2))
@@ -170,7 +170,7 @@ class BorderedFactor(Factor):
         return self._matrix
 
     def product(self, step):
-        """H times `step`."""
+        """The product H times `step`, (size,)."""
         return self._matrix.times(step)
 
     def inverse_norm(self):

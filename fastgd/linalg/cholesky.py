@@ -132,14 +132,14 @@ class Factor:
         return lapack.dpotrs(self._lower, np.diag(roots), lower=1)[0] * roots[:, None]
 
     def norm(self, step):
-        """sqrt(step' H step)."""
+        """Length of a step in H: sqrt(step' H step)."""
         scaled = step * self.scale
         if self._lower is not None:
             return float(np.linalg.norm(blas.dtrmv(self._lower, scaled, lower=1, trans=1)))
         return float(np.linalg.norm(np.sqrt(self._values) * (self._vectors.T @ scaled)))
 
     def norm_of(self, gradient):
-        """sqrt(gradient' H^-1 gradient)."""
+        """Length of a gradient in H^-1: sqrt(gradient' H^-1 gradient)."""
         scaled = self._right(gradient)
         solved = (
             lapack.dtrtrs(self._lower, scaled, lower=1)[0]

@@ -17,7 +17,7 @@ import numpy as np
 from fastgd.linalg.cholesky import Ridged
 
 # Columns whose |x|^2 / M is above this many times the median go to A; at most as many as there are
-# rows. With all in P, quantiles of 300 rows with an l1 part on 3000 columns ended at a gap of 0.01,
+# rows. With all in P, quantiles of 300 rows with an L1 part on 3000 columns ended at a gap of 0.01,
 # now 1.6e-7; by way of a matrix of the columns, at the same gap, 15 to 30 times as much time.
 STANDS_OUT = 100.0
 # Times that what a solution misses is solved for once more, which takes products with the matrices

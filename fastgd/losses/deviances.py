@@ -43,7 +43,7 @@ def log_or_0(target):
 
 @callee
 def soft_plus(t):
-    """log(1 + exp(t))."""
+    """The soft plus log(1 + exp(t)), without overflow."""
     return max(t, 0.0) + log_1_plus(exp_of_minus(abs(t)))
 
 

@@ -123,7 +123,7 @@ class Multinomial(VectorLoss):
 
     @python_only
     def curvature_root(self, predictions):
-        """The probabilities."""
+        """The probabilities p: the curvature is diag(p) - p p'."""
         return self.probability(predictions)
 
     @python_only

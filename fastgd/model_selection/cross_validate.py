@@ -35,7 +35,7 @@ class Table:
 
     @property
     def in_memory(self):
-        """Whether X is."""
+        """Whether X is in memory, and not in blocks."""
         return self.rows.in_memory
 
 

@@ -128,7 +128,7 @@ class LinearMap:
         return loss, derivatives, curvatures
 
     def loss(self, predictions, intercept):
-        """Mean loss alone."""
+        """Mean loss at these predictions, without derivatives."""
         return self.fill(predictions, intercept, NOTHING, NOTHING)
 
     def fill(self, predictions, intercept, derivatives, curvatures, floor=0.0):

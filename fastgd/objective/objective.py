@@ -470,7 +470,7 @@ class Objective:
         return self.term.value(_vector(v)[: self._n_coef])
 
     def steepest(self, v, gradient):
-        """The shortest subgradient of F at `v`.
+        """The subgradient of least norm of F at `v`.
 
         Parameters
         ----------

@@ -94,11 +94,11 @@ class RefinedFactor(Factor):
         return self._root @ (self._root.T @ self._right(gradient)) / self.scale
 
     def norm(self, step):
-        """sqrt(step' H step)."""
+        """Length of a step in H: sqrt(step' H step)."""
         return float(np.linalg.norm(self._back @ (step * self.scale)))
 
     def norm_of(self, gradient):
-        """sqrt(gradient' H^-1 gradient)."""
+        """Length of a gradient in H^-1: sqrt(gradient' H^-1 gradient)."""
         return float(np.linalg.norm(self._root.T @ self._right(gradient)))
 
     def matrix(self):
@@ -107,7 +107,7 @@ class RefinedFactor(Factor):
         return root.T @ root
 
     def product(self, step):
-        """H times `step`."""
+        """The product H times `step`, (size,)."""
         return self.scale * (self._back.T @ (self._back @ (step * self.scale)))
 
     def inverse_norm(self):

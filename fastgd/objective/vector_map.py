@@ -182,7 +182,7 @@ class VectorMap:
         return loss, found
 
     def loss(self, predictions, intercept):
-        """Mean loss alone."""
+        """Mean loss at these predictions, without derivatives."""
         return self._losses(predictions, intercept, None)
 
     def curved(self, predictions, intercept, moves, shift=0.0, out=None):

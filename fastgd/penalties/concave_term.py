@@ -34,7 +34,7 @@ class ConcaveTerm(Term):
         raise NotImplementedError
 
     def slope(self, size):
-        """Its derivative in |w|."""
+        """The derivative of the penalty in each |w|."""
         raise NotImplementedError
 
     def pieces(self):
@@ -47,23 +47,23 @@ class ConcaveTerm(Term):
         return lows, slopes, bends, self.sizes_value(lows)
 
     def smooth_value(self, coef):
-        """Nothing: it is the rest as a whole."""
+        """The number 0, for no part of it is smooth."""
         return 0.0
 
     def rest_value(self, coef):
-        """All of it."""
+        """The whole penalty: no part of it is smooth."""
         return float(self.sizes_value(np.abs(coef)).sum())
 
     def gradient(self, coef):
-        """Zeros."""
+        """Zeros, for no part of it is smooth."""
         return np.zeros(coef.size)
 
     def add_gradient(self, coef, gradient):
-        """Nothing."""
+        """Leave `gradient` as it is and return 0: no part of it is smooth."""
         return 0.0
 
     def curvature(self, coef):
-        """0."""
+        """The number 0, for no part of it is smooth."""
         return 0.0
 
     def prox(self, coef, rates, whole=False):
@@ -101,7 +101,7 @@ class ConcaveTerm(Term):
 
 
 class McpTerm(ConcaveTerm):
-    """MCP.
+    """The minimax concave penalty, MCP.
 
     Examples
     --------
@@ -111,7 +111,7 @@ class McpTerm(ConcaveTerm):
 
     @property
     def knots(self):  # type: ignore[override]
-        """Where it becomes constant."""
+        """The |w| at which the penalty becomes constant."""
         return (self.gamma * self.alpha,)
 
     def sizes_value(self, size):
@@ -125,7 +125,7 @@ class McpTerm(ConcaveTerm):
 
 
 class ScadTerm(ConcaveTerm):
-    """SCAD.
+    """The smoothly clipped absolute deviation, SCAD.
 
     Examples
     --------
@@ -135,11 +135,13 @@ class ScadTerm(ConcaveTerm):
 
     @property
     def knots(self):  # type: ignore[override]
-        """Where its slope begins to fall, and where it becomes constant."""
+        """The |w| at which the slope begins to fall, and that at which the penalty becomes
+        constant.
+        """
         return self.alpha, self.gamma * self.alpha
 
     def sizes_value(self, size):
-        """Alpha |w|, a parabola, a constant."""
+        """Alpha |w|, then a parabola, then a constant."""
         size = np.minimum(size, self.gamma * self.alpha)
         bent = 2.0 * self.gamma * self.alpha * size - size**2 - self.alpha**2
         return np.where(size <= self.alpha, self.alpha * size, bent / (2.0 * (self.gamma - 1.0)))

@@ -24,7 +24,7 @@ class GroupTerm(Term):
     sizes : ndarray of int, (n_groups,)
     strengths : ndarray, (n_groups,)
     l1 : float
-        Kept as `corner`, for `l1` is that of an elastic net.
+        Kept as `l1_strength`, for `l1` is that of an elastic net.
 
     Examples
     --------
@@ -42,23 +42,25 @@ class GroupTerm(Term):
     grouped = True
 
     def __init__(self, members, sizes, strengths, l1):
-        self.members, self.sizes, self.strengths, self.corner = members, sizes, strengths, l1
+        self.members, self.sizes, self.strengths, self.l1_strength = members, sizes, strengths, l1
         self.starts = np.cumsum(sizes) - sizes
         # The group of each coefficient, in the order of the coefficients.
         self.group = np.empty(members.size, dtype=np.int64)
         self.group[members] = np.repeat(np.arange(sizes.size), sizes)
 
     def __repr__(self):
-        return f"GroupTerm({self.sizes.size} groups, {self.strengths!r}, {self.corner!r})"
+        return f"GroupTerm({self.sizes.size} groups, {self.strengths!r}, {self.l1_strength!r})"
 
     @property
     def penalises(self):
         """Whether some group has a strength."""
-        return bool(self.corner > 0.0 or self.strengths.any())
+        return bool(self.l1_strength > 0.0 or self.strengths.any())
 
     def gap_vanishes(self, has_infimum):
-        """Where every group is penalised; derivatives are scaled down until none is beyond."""
-        held = (self.strengths > 0.0) | (self.corner > 0.0)
+        """Whether every group is penalised and the loss has an infimum: derivatives are then scaled
+        down until none is beyond.
+        """
+        held = (self.strengths > 0.0) | (self.l1_strength > 0.0)
         return bool(has_infimum and held.all())
 
     def lengths(self, values):
@@ -66,23 +68,25 @@ class GroupTerm(Term):
         return np.sqrt(np.add.reduceat(np.square(values)[self.members], self.starts))
 
     def smooth_value(self, coef):
-        """Nothing of it has a gradient."""
+        """The number 0, for no part of it is smooth."""
         return 0.0
 
     def rest_value(self, coef):
-        """All of it."""
-        return float(self.strengths @ self.lengths(coef)) + self.corner * float(np.abs(coef).sum())
+        """The whole penalty: no part of it is smooth."""
+        return float(self.strengths @ self.lengths(coef)) + self.l1_strength * float(
+            np.abs(coef).sum()
+        )
 
     def gradient(self, coef):
-        """Zeros."""
+        """Zeros, for no part of it is smooth."""
         return np.zeros(coef.size)
 
     def add_gradient(self, coef, gradient):
-        """Nothing."""
+        """Leave `gradient` as it is and return 0: no part of it is smooth."""
         return 0.0
 
     def curvature(self, coef):
-        """0."""
+        """The number 0, for no part of it is smooth."""
         return 0.0
 
     def prox(self, coef, rates, whole=False):
@@ -92,7 +96,7 @@ class GroupTerm(Term):
         sum_j (c_j / (t + strength_g rate_j))^2 = 1, by Newton steps on one over the root, which is
         concave in t.
         """
-        moved = soft(coef, self.corner * rates)
+        moved = soft(coef, self.l1_strength * rates)
         pulls = self.strengths[self.group] * rates
         if np.ndim(rates) == 0:
             lengths = self.lengths(moved)
@@ -136,9 +140,9 @@ class GroupTerm(Term):
         slopes = gradient.copy()
         away = lengths > 0.0
         pulls = np.divide(self.strengths, lengths, out=np.zeros_like(lengths), where=away)
-        slopes += pulls[self.group] * coef + self.corner * np.sign(coef)
+        slopes += pulls[self.group] * coef + self.l1_strength * np.sign(coef)
         at_zero = coef == 0.0
-        slopes[at_zero] = soft(gradient, self.corner)[at_zero]
+        slopes[at_zero] = soft(gradient, self.l1_strength)[at_zero]
         beyond = self.lengths(slopes)
         still = ~away & (beyond <= self.strengths)
         kept = np.ones(lengths.size)
@@ -153,7 +157,7 @@ class GroupTerm(Term):
         share = self._feasible_share(gradient)
         own = share * gradient
         rest = (1.0 - share) * above if share < 1.0 else 0.0
-        values = self.corner * np.abs(coef)
+        values = self.l1_strength * np.abs(coef)
         terms = np.add.reduceat((coef * own + values)[self.members], self.starts)
         lengths = self.strengths * self.lengths(coef)
         rounded = 8.0 * EPS * float(np.abs(coef * own).sum() + values.sum() + lengths.sum())
@@ -163,12 +167,12 @@ class GroupTerm(Term):
         """The greatest share of g, at most 1 and but for a few halvings, within the penalty."""
 
         def within(share):
-            lengths = self.lengths(soft(share * gradient, self.corner))
+            lengths = self.lengths(soft(share * gradient, self.l1_strength))
             return bool((lengths <= self.strengths).all())
 
         if within(1.0):
             return 1.0
-        if self.corner == 0.0:
+        if self.l1_strength == 0.0:
             lengths = self.lengths(gradient)
             beyond = lengths > self.strengths
             return float((self.strengths[beyond] / lengths[beyond]).min())

@@ -59,11 +59,11 @@ class QuadraticTerm(WeightedTerm):
 
     @property
     def strong_convexity(self):
-        """Not known."""
+        """The number 0: the least eigenvalue of P is not known."""
         return 0.0
 
     def smooth_value(self, coef):
-        """W'P w / 2."""
+        """The value of the form, w'P w / 2."""
         return 0.5 * float(coef @ self.gradient(coef))
 
     def value_rounding(self, coef):
@@ -74,11 +74,11 @@ class QuadraticTerm(WeightedTerm):
         return EPS * float(np.sum(table * (self.sizes @ table)))
 
     def gradient(self, coef):
-        """P w."""
+        """The gradient of the form, P w."""
         return (self.matrix @ coef.reshape(-1, self.n_predictions)).ravel()
 
     def add_gradient(self, coef, gradient):
-        """Add P w."""
+        """Add P w to `gradient`, in place, and return w'P w / 2."""
         own = self.gradient(coef)
         gradient += own
         return 0.5 * float(coef @ own)
@@ -88,7 +88,7 @@ class QuadraticTerm(WeightedTerm):
         return self.diagonal
 
     def curvature_at(self, coef):
-        """Products with P."""
+        """A function that multiplies with P."""
         return self.gradient
 
     def add_curvature(self, matrix):
@@ -105,11 +105,11 @@ class QuadraticTerm(WeightedTerm):
         return np.linalg.qr(scale[:, None] * kept)[0]
 
     def prox(self, coef, rates, whole=False):
-        """That of corners and bounds."""
+        """That of kinks and bounds."""
         super().prox(coef, rates)
 
     def gap(self, coef, gradient, above=np.inf):
-        """That of corners and bounds, with P w for the form.
+        """That of kinks and bounds, with P w for the form.
 
         The conjugate at -g is at most that of the form at P w, w'P w / 2, and that of the rest at
         -g - P w. Where all is scaled by c, what this adds is (1 - c)^2 w'P w / 2, and w'P w / 2 is

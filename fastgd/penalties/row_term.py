@@ -45,12 +45,12 @@ class RowTerm(Term):
 
     @property
     def strong_convexity(self):
-        """That of the L2 part."""
+        """The strength of the L2 part."""
         return self.curved
 
     @property
     def penalises(self):
-        """Always."""
+        """Always True, for the strength is above 0."""
         return True
 
     def gap_vanishes(self, has_infimum):
@@ -64,28 +64,28 @@ class RowTerm(Term):
         return np.sqrt(np.square(self._table(values)).sum(axis=1))
 
     def smooth_value(self, coef):
-        """The L2 part."""
+        """The value of the L2 part."""
         return 0.5 * self.curved * float(coef @ coef)
 
     def rest_value(self, coef):
-        """The lengths."""
+        """The strength times the sum of the rows' lengths."""
         return self.strength * float(self.lengths(coef).sum())
 
     def gradient(self, coef):
-        """Of the L2 part: curved w."""
+        """The gradient of the L2 part, curved w."""
         return self.curved * coef
 
     def add_gradient(self, coef, gradient):
-        """Add curved w."""
+        """Add curved w to `gradient`, in place, and return the value of the L2 part."""
         gradient += self.curved * coef
         return self.smooth_value(coef)
 
     def curvature(self, coef):
-        """The same for all coefficients."""
+        """The strength of the L2 part, the same for all coefficients."""
         return self.curved
 
     def add_curvature(self, matrix):
-        """Add it to the diagonal."""
+        """Add the strength of the L2 part to the diagonal, in place."""
         matrix[np.diag_indices_from(matrix)] += self.curved
 
     def prox(self, coef, rates, whole=False):

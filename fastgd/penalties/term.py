@@ -134,14 +134,14 @@ class Term:
         return coef
 
     def steepest(self, coef, gradient):
-        """The shortest subgradient of the objective, an array; `gradient` itself where all has
-        one.
+        """The subgradient of least norm of the objective, an array; `gradient` itself where all of
+        the penalty is smooth.
         """
         return gradient
 
     def violation(self, coef, gradient):
         """Distance of 0 from the subdifferential of the objective in each coefficient, a new
-        array: the size of the shortest subgradient.
+        array: the sizes in the subgradient of least norm.
         """
         return np.abs(self.steepest(coef, gradient))
 
@@ -203,24 +203,24 @@ class ElasticTerm(Term):
         matrix[np.diag_indices_from(matrix)] += self.l2
 
     def smooth_value(self, coef):
-        """l2 |w|^2 / 2."""
+        """The value of the L2 part, l2 |w|^2 / 2."""
         return 0.5 * self.l2 * float(coef @ coef)
 
     def rest_value(self, coef):
-        """l1 |w|_1."""
+        """The value of the L1 part, l1 |w|_1."""
         return self.l1 * float(np.abs(coef).sum()) if self.l1 else 0.0
 
     def gradient(self, coef):
-        """l2 w."""
+        """The gradient of the L2 part, l2 w."""
         return self.l2 * coef
 
     def add_gradient(self, coef, gradient):
-        """Add l2 w."""
+        """Add l2 w to `gradient`, in place, and return the value of the L2 part."""
         gradient += self.l2 * coef
         return self.smooth_value(coef)
 
     def curvature(self, coef):
-        """l2, of all coefficients."""
+        """The number l2, the same for all coefficients."""
         return self.l2
 
     def prox(self, coef, rates, whole=False):
@@ -245,11 +245,11 @@ class ElasticTerm(Term):
         if self.smooth:
             return np.abs(gradient)
         found = np.sign(coef)
-        at_corner = found == 0.0
+        at_zero = found == 0.0
         found *= self.l1
         found += gradient
         np.abs(found, out=found)
-        np.subtract(found, self.l1, out=found, where=at_corner)
+        np.subtract(found, self.l1, out=found, where=at_zero)
         return np.maximum(found, 0.0, out=found)
 
     def candidates(self, coef, gradient, share=1.0):

@@ -97,17 +97,17 @@ class WeightedTerm(Term):
         return float((self.thresholds * np.abs(coef)).sum())
 
     def gradient(self, coef):
-        """l2_j w_j."""
+        """The gradient of the L2 part, l2_j w_j."""
         return self.curvatures * coef
 
     def add_gradient(self, coef, gradient):
-        """Add l2_j w_j."""
+        """Add l2_j w_j to `gradient`, in place, and return the value of the L2 part."""
         own = self.curvatures * coef
         gradient += own
         return 0.5 * float(coef @ own)
 
     def curvature(self, coef):
-        """l2_j."""
+        """The strengths l2_j of the L2 part, (d,)."""
         return self.curvatures
 
     def add_curvature(self, matrix):
@@ -137,7 +137,7 @@ class WeightedTerm(Term):
         at_zero = coef == 0.0
         slopes[at_zero] = soft(gradient, self.thresholds)[at_zero]
         # Where a bound is met a coefficient moves in one direction, and uphill is nowhere.  At 0
-        # that is one side of the corner.
+        # that is one side of the kink.
         slopes[(coef <= self.low) & (slopes > 0.0)] = 0.0
         slopes[(coef >= self.high) & (slopes < 0.0)] = 0.0
         return slopes

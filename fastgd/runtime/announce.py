@@ -48,7 +48,7 @@ class Announcement:
                 self.seconds += time.perf_counter() - self._begun
 
     def say(self) -> None:
-        """Print the line."""
+        """Print the line to stderr, once a process."""
         if not self.done:
             self.done = True
             sys.stderr.write(TEXT)

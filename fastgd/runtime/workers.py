@@ -193,7 +193,7 @@ class Workers:
             )
 
     def end(self):
-        """End the threads."""
+        """End the threads of the pool."""
         for worker in self._workers:
             worker.end()
 

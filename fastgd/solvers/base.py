@@ -487,9 +487,20 @@ def no_derivatives(objective):
 def several_strengths(objective):
     """Why a solver for one strength of the penalty refuses an objective, in words, or None."""
     own = objective.term.certified and not objective.elastic
-    return "does not go with a penalty that differs between features" if own else None
+    return (
+        f"takes one penalty strength for all features, got {objective.penalty!r}" if own else None
+    )
 
 
 def several_predictions(objective):
-    """Why a solver for one prediction refuses an objective, in words, or None."""
-    return "does not go with a loss of several predictions" if objective.vector else None
+    """Why a solver for one prediction refuses an objective, in words, or None.
+
+    Others of its name may take several, with another penalty or fewer columns.
+    """
+    F = objective
+    if not F.vector:
+        return None
+    return (
+        f"takes losses of one prediction with penalty {F.penalty!r} and {F.n_features:,} columns, "
+        f"got {F.loss!r}"
+    )

@@ -69,8 +69,8 @@ class Growing(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """What has no curvature on a sample: losses that are not smooth, and L1 parts, which have
-        a working set of columns in place of it where X is in memory.
+        """Refuses what has no curvature on a sample: losses that are not smooth, and L1 parts where
+        X is in memory, for which a working set of columns does what a sample would.
         """
         F = objective
         if F.loss_smooth and (F.l1 == 0.0 or not F.rows.in_memory):

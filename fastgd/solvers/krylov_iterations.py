@@ -50,12 +50,12 @@ AT_ONCE = 0.2
 
 
 def fewest_iterations(tol):
-    """What hardly any problem is below: no row is read for it."""
+    """The iterations below which hardly any problem ends; no row is read for it."""
     return FEWEST * share_of_digits(tol)
 
 
 def newton_iterations(objective, tol):
-    """Newton steps among past gradients to `tol`, about."""
+    """About how many Newton steps among past gradients lead to `tol`."""
     F = objective
     if F.n_features < F.n_active:
         iterations = _by_spectrum(standard_spectrum(F), NEWTON_PER_ROOT)

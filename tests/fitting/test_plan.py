@@ -230,7 +230,7 @@ def test_a_plan_that_is_wrong_is_changed(monkeypatch, penalty):
         ({"loss": "perceptron", "solver": "newton"}, "derivatives"),
         ({"loss": "hinge", "solver": "newton", "batch_size": "growing"}, "smooth losses"),
         ({"loss": "hinge", "solver": "lbfgs"}, "derivatives"),
-        ({"solver": "lbfgs", "penalty": "l1"}, "an l1 part"),
+        ({"solver": "lbfgs", "penalty": "l1"}, "an L1 part"),
         ({"solver": "saga", "loss": "hinge"}, "saga"),
         ({"solver": "sdca", "penalty": "l1"}, "L2 part"),
     ],

@@ -28,7 +28,7 @@ class Bounds(Penalty):
 
 
 class Around(Penalty):
-    """Distance from a known coefficient: a corner that is not at 0."""
+    """Distance from a known coefficient: a kink that is not at 0."""
 
     center: float = 0.3
 

@@ -108,7 +108,11 @@ def test_searches_starts_pickles_and_grids():
     [
         (GDRegressor("poisson"), np.abs(Y), "goes with losses without a link, got loss='poisson'"),
         (GDRegressor(solver="saga"), Y, "penalties of single coefficients"),
-        (GDRegressor(solver="newton"), Y, "several predictions"),
+        (
+            GDRegressor(solver="newton"),
+            Y,
+            "takes losses of one prediction with penalty",
+        ),
         (GDClassifier("hinge"), LABELS, "needs loss='log_loss'"),
         (GDClassifier(multi_class="ovr"), LABELS, "needs loss='log_loss' and multi_class"),
         (GDClassifier(), np.eye(3)[LABELS], "a table of labels"),

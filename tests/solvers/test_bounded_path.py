@@ -141,7 +141,7 @@ def test_pieces_are_the_penalty():
     duals = ColumnDuals(term, 7)
     for _ in range(20):
         coef = np.clip(rng.normal(0.0, 2.0, 7), low, high)
-        distances = coef[duals.columns] - duals.corners
+        distances = coef[duals.columns] - duals.kinks
         ends = duals.pieces
         # An end that is infinite is never the best within the bounds.
         reached = np.where(distances > 0.0, ends.high, ends.low)

@@ -188,7 +188,7 @@ def test_at_the_optimum_it_says_so():
 
 
 def test_corners_are_refused():
-    with pytest.raises(ValueError, match="solver='lbfgs' does not go with an l1 part"):
+    with pytest.raises(ValueError, match="solver='lbfgs' does not go with an L1 part"):
         LBFGS(objective(LogLoss(), "l1"))
     with pytest.raises(ValueError, match="needs a loss and a penalty with derivatives"):
         LBFGS(objective(members(Loss)[[loss.name for loss in members(Loss)].index("hinge")]))

@@ -1,4 +1,4 @@
-"""Quadratics with an l1 part where coordinate descent is lost: conditions of the minimum, and
+"""Quadratics with an L1 part where coordinate descent is lost: conditions of the minimum, and
 fits by way of them.
 """
 

@@ -24,7 +24,7 @@ from support.twins import members, samples, sparse_problem, stored, targets_of, 
 
 
 class Cornered(Loss):
-    """A user's loss with a corner and curvature on both sides of it: abs(r) + r^2, r =
+    """A user's loss with a kink and curvature on both sides of it: abs(r) + r^2, r =
     prediction - target.
     """
 
@@ -88,7 +88,7 @@ def lowest(function, low, high):
 @EVERY_LOSS
 def test_the_step_of_one_row_is_the_best_one(loss):
     rng = np.random.default_rng(5)
-    step = dual.smooth_step if loss.smooth else dual.corner_step
+    step = dual.smooth_step if loss.smooth else dual.nonsmooth_step
     # One number compiles quickly, but sixteen losses do not: the bodies are the same without the
     # JIT.
     step = getattr(step, "py_func", step)
@@ -137,7 +137,7 @@ def test_a_step_never_lowers_the_dual_however_long_the_row(loss):
     to a root at 1.
     """
     rng = np.random.default_rng(7)
-    step = dual.smooth_step if loss.smooth else dual.corner_step
+    step = dual.smooth_step if loss.smooth else dual.nonsmooth_step
     step = getattr(step, "py_func", step)
     for k in range(400):
         rate, z0 = (
@@ -180,7 +180,7 @@ def test_an_epoch_is_its_twin(loss, l1, storage):
     point, duals, terms, sizes, moves = np.zeros(d + 1), *np.zeros((4, n))
     options, corners = np.array([1.0 / (l2 * n), l1 / l2, b_factor]), None if loss.smooth else True
     args = stored(X, storage), samples(y, weights, offsets), loss, corners, order, (X**2).sum(1)
-    step = dual.smooth_step if loss.smooth else dual.corner_step
+    step = dual.smooth_step if loss.smooth else dual.nonsmooth_step
     u, t = np.zeros(n), np.zeros(n)
     for _ in range(3):
         total = dual.dual_epoch(*args, point, duals, terms, sizes, moves, options)
@@ -395,7 +395,7 @@ def test_the_value_at_a_corner_is_right_however_far_the_tangents():
         )
         rate **= rng.uniform(-2, 12)
         dual_before = rng.uniform(loss.quantile - 1.0, loss.quantile)
-        u, at, value, size = dual.corner_step(loss, z, y, dual_before, rate)
+        u, at, value, size = dual.nonsmooth_step(loss, z, y, dual_before, rate)
         assert loss.quantile - 1.0 <= u <= loss.quantile
         wrong = abs(Fraction(value) + Fraction(u) * Fraction(at) - Fraction(u) * Fraction(y))
         assert wrong <= 2.0**-50 * size

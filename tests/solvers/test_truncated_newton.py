@@ -154,5 +154,5 @@ def test_at_the_optimum_they_say_so(solver):
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="use solver='lbfgs'"):
         RowSpan(objective(LogLoss(), "l1"))
-    with pytest.raises(ValueError, match="solver='newton' by products does not go with an l1 part"):
+    with pytest.raises(ValueError, match="solver='newton' by products does not go with an L1 part"):
         NewtonCG(objective(LogLoss(), "l1"))

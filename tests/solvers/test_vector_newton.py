@@ -124,8 +124,8 @@ def test_which_plan_there_is():
     assert "past gradients" in str(make_plan(Settings(), wide)[0])
     one = Objective("log_loss", np.ones((4, 1)), [1.0, -1.0, 1.0, 1.0])
     for solver in (VectorNewton, BlockNewton):
-        assert "does not go with a loss of one" in solver.refusal(one)
-        assert "l1" in solver.refusal(problem(penalty="l1"))
+        assert "needs a loss of several predictions, got LogLoss()" in solver.refusal(one)
+        assert "L1" in solver.refusal(problem(penalty="l1"))
 
 
 def test_steps_with_a_matrix_for_each_class_take_few_passes():

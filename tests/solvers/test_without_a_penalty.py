@@ -1,4 +1,4 @@
-"""Answers without a penalty are proved too: corners, columns that others make up, levels that
+"""Answers without a penalty are proved too: kinks, columns that others make up, levels that
 only one class has.
 """
 

@@ -214,7 +214,7 @@ class _RowsInMaking:
         return self._rows_before + int(self.counts[kernels.ROWS])
 
     def begin(self, path):
-        """Begin a file."""
+        """Begin to read a file: its lines and rows are counted from 0."""
         self.path = path
         self._rows_before = -int(self.counts[kernels.ROWS])
         self.counts[kernels.LINES] = 0

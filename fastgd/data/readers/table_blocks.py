@@ -58,7 +58,7 @@ class RowsInMaking:
 
 
 class _Dense:
-    """Only numbers."""
+    """Rows of numbers alone, as a dense array."""
 
     def __init__(self, most_rows, encoder):
         self.columns = encoder.encoding.columns

@@ -116,7 +116,7 @@ def from_parquet(
 
 
 class TableSource(BlockSource):
-    """Rows of tables.
+    """Rows of Parquet or CSV files, in blocks.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ class TableSource(BlockSource):
         return self._blocks(self.encoding, self._rows_per_block, self._starts)
 
     def place(self, number: int, row: int) -> str:
-        """File and row."""
+        """The file and the row in it, in words for errors."""
         row += number * self._rows_per_block
         file = int(np.searchsorted(self._starts, row, side="right")) - 1
         return Where(self.paths[file], row - self._starts[file]).row(0)

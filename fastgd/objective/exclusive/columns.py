@@ -17,8 +17,8 @@ from fastgd.objective.exclusive import kernels
 from fastgd.objective.measured import measured_once
 from fastgd.objective.moments import sampled_nonzeros
 
-# Turns of adding what meets none of the columns so far.
-TURNS = 3
+# Rounds of adding what meets none of the columns so far.
+ROUNDS = 3
 # The search gives up at so many times the columns that may be left over: some of them come back.
 SLACK = 2
 
@@ -114,7 +114,7 @@ def _longest_range(nearest):
 
 def _completed(F, chosen, counts):
     """The mask `chosen` with columns that meet none of it, and not each other."""
-    for _ in range(TURNS):
+    for _ in range(ROUNDS):
         met = chosen.copy()
         kernels.find_met(F.rows, F.n_samples, chosen, met)
         if met.all():

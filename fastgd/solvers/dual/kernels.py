@@ -156,7 +156,7 @@ def of_tangents(target, z, derivative, a, derivative_a, value_a, b, derivative_b
 
 
 @kernel
-def corner_step(loss, prediction, target, dual, rate):
+def nonsmooth_step(loss, prediction, target, dual, rate):
     """`smooth_step` for a non-smooth loss, by tangents at `a` and `b`, on either side of the
     root.
 
@@ -290,7 +290,7 @@ def dual_epoch(
         if nonsmooth is None:
             new, z, value, size = smooth_step(loss, prediction + offset, target, dual, rate)
         else:
-            new, z, value, size = corner_step(loss, prediction + offset, target, dual, rate)
+            new, z, value, size = nonsmooth_step(loss, prediction + offset, target, dual, rate)
         if not abs(new * z) < np.inf:
             continue
         duals[i] = new

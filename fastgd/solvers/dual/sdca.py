@@ -70,8 +70,8 @@ SUMMED = 8.0
 # on the two halves instead of 1.17 and 1.19, and is above 2.5 for 4 % of the fits instead of 6 %.
 # Dual ascent is chosen up to r = 1000.
 HOPED_FOR = 0.42
-FEWEST_VISITS_OF_CORNERS = 3.2
-VISITS_OF_CORNERS = 17.9
+FEWEST_VISITS_OF_KINKS = 3.2
+VISITS_OF_KINKS = 17.9
 POWER_OF_COUPLING = 0.575
 POWER_OF_TOL = 0.28
 MOST_COUPLED = 1000.0
@@ -200,7 +200,9 @@ class Sdca(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """Losses that are not convex or of several predictions, penalties without an L2 part."""
+        """Refuses losses that are not convex or of several predictions, and penalties without an
+        L2 part.
+        """
         F = objective
         if F.vector or F.loss.online or not F.loss.convex:
             return (
@@ -585,8 +587,8 @@ def _visits(objective, tol):
         return more * _visits_of_smooth(F) * share_of_digits(tol)
     slower = (1e-4 / (tol or EPS)) ** POWER_OF_TOL
     coupling = row_coupling(F)
-    apart = FEWEST_VISITS_OF_CORNERS * share_of_digits(tol)
-    told = apart + VISITS_OF_CORNERS * coupling**POWER_OF_COUPLING * slower
+    apart = FEWEST_VISITS_OF_KINKS * share_of_digits(tol)
+    told = apart + VISITS_OF_KINKS * coupling**POWER_OF_COUPLING * slower
     told *= HOPED_FOR
     if coupling > WORTH_A_LOOK:
         told = min(told, _visits_of_free_rows(F) * share_of_digits(tol))

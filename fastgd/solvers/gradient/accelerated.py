@@ -64,7 +64,7 @@ class Accelerated(ScaledSolver):
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):
-        """Unknown; where F is convex others come first."""
+        """A forecast that nobody can make: beyond `LAST_RESORT`, and last where F is convex."""
         F = objective
         if not F.loss_smooth:
             return Forecast(np.inf)

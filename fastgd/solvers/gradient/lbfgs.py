@@ -75,8 +75,9 @@ class LBFGS(ScaledSolver):
 
     @classmethod
     def refusal(cls, objective):
-        """L1 parts and non-smooth losses and penalties."""
-        l1 = "does not go with an l1 part" if objective.l1 > 0.0 else None
+        """Refuses L1 parts, and losses and penalties that are not smooth."""
+        text = "does not go with an L1 part; use solver='newton' or 'nesterov'"
+        l1 = text if objective.l1 > 0.0 else None
         return no_derivatives(objective) or l1
 
     @classmethod
@@ -105,7 +106,7 @@ class LBFGS(ScaledSolver):
         self.pairs = memory
 
     def advance(self, state):
-        """One accepted step."""
+        """Take one step that the line search accepts, if there is one."""
         memory, g = state.memory, self.own_gradient(state)
         pairs = memory.pairs
         direction = two_loops(pairs, g)

@@ -100,7 +100,7 @@ class RowChunk(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A Newton step.
+    """A Newton step on the central path.
 
     Attributes
     ----------
@@ -210,7 +210,9 @@ class CentralPath(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """Losses that are not made of straight and parabolic pieces, and matrices too large."""
+        """Refuses losses that are not made of straight and parabolic pieces, penalties without a
+        closed form, and matrices that are too large.
+        """
         F = objective
         if not central_path_applies(F):
             return f"needs a loss and a penalty with derivatives, got {F.loss!r} and {F.penalty!r}"
@@ -296,7 +298,7 @@ class CentralPath(Solver):
             memory.bound, state.done = F.loss.infimum, True
 
     def _started(self, state, coef):
-        """Dual variables of corners and bounds, about as far along the central path as the rows'
+        """Dual variables of kinks and bounds, about as far along the central path as the rows'
         own.
         """
         products, value = 0.0, self._primal_and_dual(state)[0]
@@ -699,7 +701,7 @@ class CentralPath(Solver):
         return completed_dual.lower_bound(*data, factor, redundant, l1)
 
     def _column_parts(self, state, l1_point):
-        """The dual variables of corners and bounds, as completed ones need them."""
+        """The dual variables of kinks and bounds, as completed ones need them."""
         duals, s, coef = (
             self.l1_duals,
             state.memory.l1_duals[0],
@@ -710,12 +712,12 @@ class CentralPath(Solver):
             return completed_dual.ColumnParts(coef, l1_point.curvature, slack, nothing, s)
         ends, curvature = duals.pieces, l1_point.variables.curvature
         slack = np.minimum(s - ends.low, ends.high - s)
-        parts = duals.distances(coef), curvature, slack, -s * duals.corners, duals.summed(s)
+        parts = duals.distances(coef), curvature, slack, -s * duals.kinks, duals.summed(s)
         return completed_dual.ColumnParts(*parts, duals.constant)
 
 
 def _column_duals(objective):
-    """Dual variables of what a penalty has of corners and bounds, or None."""
+    """Dual variables of what a penalty has of kinks and bounds, or None."""
     F = objective
     if F.elastic:
         return BoundedDuals(-F.l1, F.l1, 0.0) if F.l1 > 0.0 else None

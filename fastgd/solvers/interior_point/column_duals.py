@@ -1,9 +1,9 @@
-"""Corners and bounds of coefficients as dual variables, for the central path.
+"""Kinks and bounds of coefficients as dual variables, for the central path.
 
-l1 |w| within low <= w <= high is a sum of suprema over s between two ends of s (w - corner): of
+l1 |w| within low <= w <= high is a sum of suprema over s between two ends of s (w - kink): of
 those of
 
-    the corner at 0, -l1 <= s <= l1,    low, s <= 0,    and high, s >= 0,
+    the kink at 0, -l1 <= s <= l1,    low, s <= 0,    and high, s >= 0,
 
 that are there.  A bound that leaves w one sign has the L1 part within it: low >= 0 has s <= l1, and
 l1 low beside it.  An end that is infinite is one at `FAR`, where a multiplier is next to nothing.
@@ -19,7 +19,7 @@ FAR = 1e100
 
 
 class ColumnDuals:
-    """The dual variables of the corners and bounds of a `WeightedTerm`.
+    """The dual variables of the kinks and bounds of a `WeightedTerm`.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ class ColumnDuals:
 
     Attributes
     ----------
-    columns, corners : ndarray, (m,)
-        The column of each variable, and where its corner is.
+    columns, kinks : ndarray, (m,)
+        The column of each variable, and where its kink is.
     constant : float
         What the penalty has beside all suprema.
 
@@ -48,17 +48,17 @@ class ColumnDuals:
         )
         free = low < high
         positive, negative = free & (low >= 0.0), free & (high <= 0.0)
-        corner = free & ~positive & ~negative & (l1 > 0.0)
-        # Each: which columns, where the corner is, and the ends.
+        kink = free & ~positive & ~negative & (l1 > 0.0)
+        # Each: which columns, where the kink is, and the ends.
         kinds = (
-            (corner, np.zeros(n_features), -l1, l1),
+            (kink, np.zeros(n_features), -l1, l1),
             (free & (low > -np.inf), low, np.full(n_features, -FAR), np.where(positive, l1, 0.0)),
             (free & (high < np.inf), high, np.where(negative, -l1, 0.0), np.full(n_features, FAR)),
         )
         found = [(np.flatnonzero(which), *arrays) for which, *arrays in kinds]
         own = [[one[columns] for one in arrays] for columns, *arrays in found]
         self.columns = np.concatenate([columns for columns, *_ in found])
-        self.corners, least, greatest = map(np.concatenate, zip(*own, strict=True))
+        self.kinks, least, greatest = map(np.concatenate, zip(*own, strict=True))
         self.pieces = BoundedDuals(least, greatest, 0.0)
         self.n_features = n_features
         self.constant = float((l1 * np.where(positive, low, np.where(negative, -high, 0.0))).sum())
@@ -88,14 +88,14 @@ class ColumnDuals:
         return np.bincount(self.columns, values, self.n_features)
 
     def nearest(self, coef):
-        """Each coefficient's nearest corner, or itself where it has none."""
+        """Each coefficient's nearest kink, or itself where it has none."""
         found, order = coef.copy(), np.argsort(-np.abs(self.distances(coef)), kind="stable")
-        found[self.columns[order]] = self.corners[order]  # the nearest one is the last
+        found[self.columns[order]] = self.kinks[order]  # the nearest one is the last
         return found
 
     def distances(self, coef):
-        """How far each variable's coefficient is above its corner."""
-        return coef[self.columns] - self.corners
+        """How far each variable's coefficient is above its kink."""
+        return coef[self.columns] - self.kinks
 
 
 class ColumnPoint:

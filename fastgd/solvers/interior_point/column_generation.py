@@ -98,10 +98,12 @@ class PathOnColumns(CentralPath):
 
     @classmethod
     def refusal(cls, objective):
-        """What `CentralPath` refuses for other reasons, and columns that are few."""
+        """Refuses what `CentralPath` does not apply to, and problems of few columns or without an
+        L1 part.
+        """
         if not central_path_applies(objective):
             return super().refusal(objective)
-        return None if takes_columns_by_need(objective) else "takes many columns with an l1 part"
+        return None if takes_columns_by_need(objective) else "takes many columns with an L1 part"
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):
@@ -112,7 +114,7 @@ class PathOnColumns(CentralPath):
         matrix = DENSE_COST * size * n_columns / F.n_features
         passes = likely_iterations(tol) * (sweeps(F) + matrix + solving_cost(F, size))
         reason = (
-            "the loss is not smooth, which an interior point method does not mind; with an l1 part "
+            "the loss is not smooth, which an interior point method does not mind; with an L1 part "
             "most coefficients are 0, so columns are taken as they are needed"
         )
         return Forecast(MORE * passes, reason, last=F.loss_smooth)

@@ -62,7 +62,7 @@ WIDEST_MATRIX = 2000
 
 @dataclass
 class RowGenerationMemory:
-    """What is remembered.
+    """What row generation remembers between iterations.
 
     Attributes
     ----------
@@ -107,7 +107,9 @@ class RowGeneration(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """Rows in memory, losses that are not made of straight pieces, and matrices too large."""
+        """Refuses rows in memory, losses that are not made of straight pieces, and matrices that
+        are too large.
+        """
         F = objective
         if F.rows.in_memory:
             return "on the rows near a kink is for rows that are not in memory"

@@ -82,7 +82,9 @@ class ConcaveSet(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """Other penalties, losses without a derivative or not convex, several predictions."""
+        """Refuses other penalties, losses that have no derivative or are not convex, and several
+        predictions.
+        """
         F = objective
         if not F.term.stationary:
             return "on a working set of columns is for penalties that are concave in |w|"

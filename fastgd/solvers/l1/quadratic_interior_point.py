@@ -1,9 +1,9 @@
-"""The minimum of a quadratic with an l1 part, by Newton steps on its central path.
+"""The minimum of a quadratic with an L1 part, by Newton steps on its central path.
 
     q(e) = gradient'e + e' H e / 2 + l1 |u + e|_1
 
 Coordinate descent, and signs that are settled one after the other, take thousands of rounds where
-columns are alike or as many as rows are nonzero.  With dual variables -l1 <= p <= l1 of the l1 part
+columns are alike or as many as rows are nonzero.  With dual variables -l1 <= p <= l1 of the L1 part
 (`fastgd.solvers.interior_point.bounded_duals`) it takes 5 to 15 factorisations of H + a diagonal,
 whatever the columns are like (Mehrotra, 1992; `fastgd.solvers.interior_point.central_path`).
 """
@@ -33,7 +33,7 @@ def follow_central_path(matrix, gradient, unknowns, l1, n_penalised):
     l1 : float
         Positive.
     n_penalised : int
-        The first so many unknowns have an l1 part.
+        The first so many unknowns have an L1 part.
 
     Examples
     --------

@@ -170,23 +170,23 @@ class VectorWorkingSet(Solver):
 
     @classmethod
     def takes_several(cls, term):
-        """Where the penalty is an elastic net."""
+        """Whether the penalty is an elastic net."""
         return term.elastic
 
     @classmethod
     def refusal(cls, objective):
-        """Whatever is no smooth loss of several predictions with an l1 part."""
+        """Refuses all but smooth losses of several predictions with an L1 part."""
         F = objective
         if not F.vector:
-            return "for several predictions does not go with a loss of one"
-        l1 = None if F.l1 > 0.0 else "on a working set is for an l1 part"
+            return f"for several predictions needs a loss of several predictions, got {F.loss!r}"
+        l1 = None if F.l1 > 0.0 else "on a working set is for penalties with an L1 part"
         return no_derivatives(F) or l1
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):
-        """What is typical."""
+        """The passes that a typical run takes, whatever the data."""
         reason = (
-            "with an l1 part most coefficients are 0: Newton's method on the columns that are not"
+            "with an L1 part most coefficients are 0: Newton's method on the columns that are not"
         )
         return Forecast(TYPICAL_PASSES, reason, last=not objective.convex)
 

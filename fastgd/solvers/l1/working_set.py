@@ -178,8 +178,8 @@ class WorkingSet(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """Whatever is no smooth loss of one prediction with an l1 part."""
-        l1 = None if objective.l1 > 0.0 else "on a working set is for an l1 part"
+        """Refuses all but smooth losses of one prediction with an L1 part."""
+        l1 = None if objective.l1 > 0.0 else "on a working set is for penalties with an L1 part"
         return several_predictions(objective) or no_derivatives(objective) or l1
 
     @classmethod
@@ -189,7 +189,7 @@ class WorkingSet(Solver):
         """
         F = objective
         reason = (
-            "with an l1 part most coefficients are 0: Newton's method on the columns that are not"
+            "with an L1 part most coefficients are 0: Newton's method on the columns that are not"
         )
         passes = passes_of_set(F) if is_crowded(F) else TYPICAL_PASSES
         return Forecast(passes, reason, last=not F.convex)

@@ -1,8 +1,8 @@
-"""The minimum of a quadratic with a corner and two bounds for each coordinate.
+"""The minimum of a quadratic with a kink and two bounds for each coordinate.
 
     g'e + e' H e / 2 + sum_j l1_j |w_j + e_j|,    low_j <= w_j + e_j <= high_j
 
-Coordinate descent finds out in a few epochs which coordinates are at a corner or a bound; then a
+Coordinate descent finds out in a few epochs which coordinates are at a kink or a bound; then a
 linear system has the others, which would take it thousands of epochs where columns are alike.
 """
 
@@ -19,7 +19,7 @@ ROUNDS = 30
 
 
 class Box(NamedTuple):
-    """Strengths of the corners at 0, and the bounds, one for each coordinate."""
+    """Strengths of the kinks at 0, and the bounds, one for each coordinate."""
 
     l1: np.ndarray
     low: np.ndarray
@@ -46,7 +46,7 @@ def minimise(matrix, gradient, point, box, tolerance):
 
 
 def settle(matrix, gradient, point, box):
-    """Move the coordinates that are at no corner and no bound to their minimum for the others.
+    """Move the coordinates that are at no kink and no bound to their minimum for the others.
 
     Those that would cross one end there; if that makes the quadratic larger, the step ends where
     the first of them meets it.  Where the system is singular nothing moves.

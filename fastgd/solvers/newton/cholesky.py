@@ -159,8 +159,9 @@ class Newton(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """Several predictions, losses or penalties without a derivative, l1 parts."""
-        l1 = "with one matrix does not go with an l1 part" if objective.l1 > 0.0 else None
+        """Refuses several predictions, losses and penalties without a derivative, and L1 parts."""
+        text = "with one matrix does not go with an L1 part; use WorkingSet"
+        l1 = text if objective.l1 > 0.0 else None
         return several_predictions(objective) or no_derivatives(objective) or l1
 
     @classmethod

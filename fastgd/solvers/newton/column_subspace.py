@@ -110,7 +110,7 @@ class SubspaceNewton(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """Whatever has no gradients of the form X' c + l2 w."""
+        """Refuses what has no gradients of the form X' c + l2 w."""
         if RowSpan.fits(objective):
             return None
         return "among past gradients needs a smooth loss of one prediction and an L2 penalty"

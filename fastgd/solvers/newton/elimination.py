@@ -77,7 +77,7 @@ class Eliminating(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """What Newton's method refuses, and strengths that differ between features."""
+        """Refuses what `Newton` refuses, and penalties whose strength differs between features."""
         return Newton.refusal(objective) or several_strengths(objective)
 
     @classmethod

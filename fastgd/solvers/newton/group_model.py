@@ -17,7 +17,7 @@ HALVINGS = 12
 
 def minimise(matrix, gradient, point, term, tolerance):
     """Move `point`, and the quadratic's `gradient` with it, in place, to the minimum; whether the
-    shortest subgradient is at most `tolerance` in units of the roots of H's diagonal.
+    subgradient of least norm is at most `tolerance` in units of the roots of H's diagonal.
 
     Parameters
     ----------

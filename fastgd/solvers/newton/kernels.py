@@ -1,4 +1,4 @@
-"""Coordinate descent on a quadratic with corners and bounds, all columns in one matrix."""
+"""Coordinate descent on a quadratic with kinks and bounds, all columns in one matrix."""
 
 from fastgd.runtime.jit import kernel
 

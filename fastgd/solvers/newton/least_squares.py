@@ -65,7 +65,7 @@ class LeastSquares(Newton):
 
     @classmethod
     def refusal(cls, objective):
-        """What Newton's method refuses, losses of other curvature, and penalties of their own."""
+        """Refuses what `Newton` refuses, losses that are not squared, and all penalties but L2."""
         reason = super().refusal(objective)
         if reason is None and not _is_quadratic(objective):
             return "of least squares needs a squared loss and an L2 penalty or none"

@@ -92,8 +92,8 @@ class ProximalNewton(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """Several predictions, losses without a derivative, and penalties without closed forms of
-        this kind.
+        """Refuses several predictions, losses without a derivative, and penalties without
+        proximal steps in closed form.
         """
         F = objective
         if not F.loss_smooth:
@@ -121,7 +121,7 @@ class ProximalNewton(Solver):
         passes = matrices * (1.0 + curvature_cost(F) + SYSTEMS * solving_cost(F, F.n_features))
         reason = (
             f"a curvature matrix costs about {curvature_cost(F):.2g} passes, and the steps in it "
-            "meet corners and bounds"
+            "meet kinks and bounds"
         )
         return Forecast(passes, reason, last=not F.loss.convex)
 
@@ -159,8 +159,8 @@ class ProximalNewton(Solver):
             rest = F.rest_value(target) - F.rest_value(state.point)
             promised = float(g @ move) + rest
         else:  # term by term, for near the optimum the sums would be rounding alone
-            corners = self.box.l1 * (np.abs(target) - np.abs(state.point))
-            promised = float((g * move + corners).sum())
+            kinks = self.box.l1 * (np.abs(target) - np.abs(state.point))
+            promised = float((g * move + kinks).sum())
         memory.floor = F.loss.curvature_bound if -promised > 2.0 * FAR * abs(total) else 0.0
         found = self._search(state, target, promised, total) if promised < 0.0 else None
         if found is None:
@@ -226,7 +226,7 @@ class ProximalNewton(Solver):
         F, memory = self.objective, state.memory
         slack = 4.0 * EPS * abs(total) * np.sqrt(target.size + 10.0)
         for share in halvings(HALVINGS):
-            # The whole step ends exactly where the model is least, at corners and bounds.
+            # The whole step ends exactly where the model is least, at kinks and bounds.
             point = target if share == 1.0 else state.point + share * (target - state.point)
             point = F.allowed(point)
             with np.errstate(all="ignore"):
@@ -240,7 +240,7 @@ class ProximalNewton(Solver):
 
 
 def _box(objective):
-    """Corners and bounds of the coefficients, and of an intercept none."""
+    """Kinks and bounds of the coefficients, and of an intercept none."""
     term, none = objective.term, np.inf
     box = box_model.Box(*(np.zeros(objective.size) for _ in range(3)))
     own = (term.l1, -none, none) if term.elastic else (term.thresholds, term.low, term.high)

@@ -67,8 +67,9 @@ class NewtonCG(ScaledSolver):
 
     @classmethod
     def refusal(cls, objective):
-        """Several predictions, losses or penalties without a derivative, l1 parts."""
-        l1 = "by products does not go with an l1 part" if objective.l1 > 0.0 else None
+        """Refuses several predictions, losses and penalties without a derivative, and L1 parts."""
+        text = "by products does not go with an L1 part; use WorkingSet"
+        l1 = text if objective.l1 > 0.0 else None
         return several_predictions(objective) or no_derivatives(objective) or l1
 
     @classmethod

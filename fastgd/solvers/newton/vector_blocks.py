@@ -120,22 +120,25 @@ class BlockNewton(Solver):
 
     @classmethod
     def takes_several(cls, term):
-        """Where the penalty is an elastic net without an l1 part."""
+        """Whether the penalty is an elastic net without an L1 part."""
         return term.elastic and term.smooth
 
     @classmethod
     def refusal(cls, objective):
-        """One prediction, losses or penalties without a derivative, l1 parts, many columns."""
+        """Refuses losses of one prediction, losses and penalties without a derivative, L1 parts,
+        and many columns.
+        """
         F = objective
         if not F.vector:
-            return "for several predictions does not go with a loss of one"
+            return f"for several predictions needs a loss of several predictions, got {F.loss!r}"
         values = F.n_predictions * (F.n_features + 1) ** 2
         if F.n_features > MOST_COLUMNS or values > MOST_OF_PREDICTIONS:
             return (
                 f"for {F.n_predictions} predictions takes fewer columns than {F.n_features:,}; use "
                 "solver='lbfgs'"
             )
-        l1 = "by products does not go with an l1 part" if F.l1 > 0.0 else None
+        text = "by products does not go with an L1 part; use VectorWorkingSet"
+        l1 = text if F.l1 > 0.0 else None
         return no_derivatives(F) or several_strengths(F) or l1
 
     @classmethod

@@ -41,18 +41,24 @@ class VectorNewton(Newton):
 
     @classmethod
     def takes_several(cls, term):
-        """Where the penalty is an elastic net without an l1 part."""
+        """Whether the penalty is an elastic net without an L1 part."""
         return term.elastic and term.smooth
 
     @classmethod
     def refusal(cls, objective):
-        """One prediction, losses or penalties without a derivative, l1 parts, many unknowns."""
+        """Refuses losses of one prediction, losses and penalties without a derivative, L1 parts,
+        and many unknowns.
+        """
         F = objective
         if not F.vector:
-            return "for several predictions does not go with a loss of one"
+            return f"for several predictions needs a loss of several predictions, got {F.loss!r}"
         if F.size > WIDEST_PROOF:
             return f"with one matrix takes at most {WIDEST_PROOF:,} unknowns, got {F.size:,}"
-        l1 = "with one matrix does not go with an l1 part" if F.l1 > 0.0 else None
+        l1 = (
+            "with one matrix does not go with an L1 part; use VectorWorkingSet"
+            if F.l1 > 0.0
+            else None
+        )
         return no_derivatives(F) or several_strengths(F) or l1
 
     @classmethod

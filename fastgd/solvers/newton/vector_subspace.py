@@ -91,7 +91,7 @@ class FlatMap:
         return loss, found.ravel(), RowCurvatures(self.objective, table, intercept, floor)
 
     def loss(self, predictions, intercept):
-        """Mean loss alone."""
+        """Mean loss at these predictions, without derivatives."""
         return self.vector_map.loss(self._table(predictions), intercept)
 
     def _table(self, flat):
@@ -165,12 +165,12 @@ class VectorSubspaceNewton(Solver):
 
     @classmethod
     def takes_several(cls, term):
-        """Where the penalty is an elastic net without an l1 part."""
+        """Whether the penalty is an elastic net without an L1 part."""
         return term.elastic and term.smooth
 
     @classmethod
     def refusal(cls, objective):
-        """Whatever has no gradients of the form X' A + l2 W, or has fewer columns than rows."""
+        """Refuses what has no gradients of the form X' A + l2 W, or fewer columns than rows."""
         F = objective
         if not VectorRowSpan.fits(F):
             return "among past gradients needs a smooth loss and an L2 penalty"

@@ -123,7 +123,7 @@ class SelfTuned(Stochastic):
 
     @classmethod
     def refusal(cls, objective):
-        """Penalties that are none of single coefficients."""
+        """Refuses penalties that are not a sum over single coefficients."""
         if objective.penalty.single:
             return None
         return f"takes penalties of single coefficients, got {objective.penalty!r}"

@@ -156,7 +156,7 @@ class Stochastic(Solver):
             self.patience.resume(state, self.objective)
 
     def advance(self, state):
-        """One epoch."""
+        """Run one epoch over all rows."""
         F, memory, lost = self.objective, state.memory, 0.0
         self.few = self._narrowed()
         if memory.journal is not None and self.few is None:

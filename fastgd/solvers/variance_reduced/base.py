@@ -117,8 +117,8 @@ class VarianceReduced(Solver):
 
     @classmethod
     def refusal(cls, objective):
-        """Losses that are not smooth and convex, of one prediction, with a bounded curvature;
-        penalties that are none of single coefficients.
+        """Refuses losses that are not smooth, convex, of one prediction and of bounded curvature,
+        and penalties that are not a sum over single coefficients.
         """
         if not objective.penalty.single:
             return f"takes penalties of single coefficients, got {objective.penalty!r}"

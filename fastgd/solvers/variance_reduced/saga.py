@@ -84,7 +84,7 @@ class Saga(VarianceReduced):
         self.prepare(state)
 
     def advance(self, state):
-        """One epoch."""
+        """Run one epoch over all rows."""
         memory = state.memory
         if memory.rose:
             memory.rose = False
