@@ -43,6 +43,17 @@ class BlockSource:
         can be pickled.  None where columns are numbers.
     value_cost : float
         Ns that a reading takes for each value beside computing: plans weigh passes by it.
+
+    Examples
+    --------
+    >>> from fastgd import Block, BlockSource, GDRegressor
+    >>> X, y = np.arange(8.0)[:, None], 2.0 * np.arange(8.0) + 1.0
+    >>> class Halves(BlockSource):
+    ...     def blocks(self, n_bytes):
+    ...         yield Block(X[:4], y[:4])
+    ...         yield Block(X[4:], y[4:])
+    >>> GDRegressor(alpha=0.0).fit(Halves()).predict(Halves()).round(2).tolist()
+    [1.0, 3.0, 5.0, 7.0, 9.0, 11.0, 13.0, 15.0]
     """
 
     feature_names: np.ndarray | None = None

@@ -81,7 +81,21 @@ STORED_FORMAT = 2
 
 @public
 class ConvergenceWarning(sklearn.exceptions.ConvergenceWarning):
-    """A fit ended before its objective was proved, or judged, to be within tol."""
+    """A fit ended before its objective was proved, or judged, to be within tol.
+
+    It is a scikit-learn `ConvergenceWarning` as well.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from fastgd import GDClassifier
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     model = GDClassifier(solver="saga", max_iter=1, random_state=0).fit(X, y)
+    >>> [issubclass(one.category, ConvergenceWarning) for one in caught], model.converged_
+    ([True], False)
+    """
 
 
 class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
@@ -550,6 +564,10 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     def offset_of_rows(self, offset):
         """Predict with this offset from now on where none is given: how a search, whose scorer
         knows no offsets, scores a model on rows that have some.
+
+        Parameters
+        ----------
+        offset : array-like, (n_samples,), or None
         """
         self._offset_of_rows = offset
 

@@ -62,6 +62,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         `"log_loss"`, `"hinge"`, `"squared_hinge"`, `"modified_huber"`, `"perceptron"`, a regression
         loss on the signs -1 and 1, or a component of your own.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
+        What is added to the mean loss: |w|_2^2 / 2, |w|_1, a mixture of the two, nothing, or a
+        component such as `GroupLasso` or one of your own.
     alpha : float, default=1e-4
         Strength of the penalty; it multiplies a mean loss, so that C = 1 / (alpha * n_samples).
     l1_ratio : float, default=0.15
@@ -88,9 +90,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     shuffle : bool, default=True
         Whether stochastic epochs visit the rows in a new random order.
     verbose : int, default=0
-        Print a line every so many checks.
+        0 prints nothing; k prints the plan, a line every k checks, and how the fit ended.
     epsilon : float, default=0.1
-        Of the Huber and the insensitive losses.
+        Parameter of `"huber"`, `"epsilon_insensitive"` and `"squared_epsilon_insensitive"`, where
+        `loss` is one of these strings.
     n_jobs : int, optional
         Threads; None: what the process may use, one inside a worker.  The result does not depend on
         it.
@@ -103,13 +106,18 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         `"auto"`, `"constant"`, `"invscaling"`, `"optimal"`, `"adaptive"`, `"pa1"`, `"pa2"` or, full
         batch, `"line_search"`.
     eta0, power_t : float, default=0.01, 0.5
-        Of the explicit learning rates.
+        The rate of update t is eta0 (`"constant"`), eta0 / t^power_t (`"invscaling"`), or eta0
+        divided by 5 whenever progress stalls (`"adaptive"`); `"pa1"` and `"pa2"` take eta0 as their
+        C.  Other learning rates do not use them.
     early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the rows and stop when the score on them has
         not improved by `tol` for `n_iter_no_change` iterations, of which the best is kept.  A fit
         that is at its optimum before that keeps the optimum.
     validation_fraction : float, default=0.1
+        Share of the rows that `early_stopping` holds out, above 0 and below 1.
     n_iter_no_change : int, default=5
+        Iterations, or calls of `partial_fit`, without progress after which early stopping ends a
+        fit, a schedule on some of the rows ends, and `"adaptive"` divides its rate.
     class_weight : dict, "balanced" or None
         Weights of the classes; balanced: such that the classes' total weights are equal.
     warm_start : bool, default=False
@@ -133,6 +141,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         first and all at the end (growing).  As many as there are rows, or more, are all; in
         `partial_fit` a shorter chunk is one mini-batch.
     momentum : float, default=0.9
+        Share of the step before that `solver="momentum"` and `"nesterov"` keep, from 0 to below 1;
+        other solvers have none, nor has `"nesterov"` where its steps are automatic.
     multi_class : {"auto", "multinomial", "ovr"}, default="auto"
         With more than two classes: one multinomial model of all classes, for `"log_loss"`, or one
         model of each class against the rest.  Auto: multinomial for `"log_loss"`, whatever the
@@ -388,14 +398,34 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return self
 
     def decision_function(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
-        """Predictions before any link: (n_samples,) for two classes, (n_samples, n_classes) for
-        more.
+        """Predictions before any link; for two classes those of the second.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+        offset : array-like, (n_samples,), optional
+            Added to the predictions before any link; a BlockSource has its own.
+
+        Returns
+        -------
+        ndarray, (n_samples,) for two classes, (n_samples, n_classes) for more
         """
         scores = self._scores(X, offset)
         return scores.ravel() if scores.shape[1] == 1 else scores
 
     def predict(self, X: Matrix | BlockSource, offset: Vector | None = None) -> npt.NDArray[Any]:
-        """Label of each row, (n_samples,); of a table of labels 0 or 1, (n_samples, n_labels)."""
+        """Label of each row: that of the highest score.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+        offset : array-like, (n_samples,), optional
+            Added to the predictions before any link; a BlockSource has its own.
+
+        Returns
+        -------
+        ndarray, (n_samples,), or (n_samples, n_labels) of 0 and 1 where y was a table of labels
+        """
         if self._is_multilabel() or isinstance(X, BlockSource):
             return self._labels(self._scores(X, offset))
         return self._labels(self.decision_function(X, **only_given(offset=offset)))
@@ -442,8 +472,19 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     @offered_if(_gives_probabilities)
     def predict_proba(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
-        """Probability of each class, (n_samples, n_classes); rows sum to 1, however large the
-        scores are, but for a table of labels, each of which has a probability of its own.
+        """Probability of each class, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+        offset : array-like, (n_samples,), optional
+            Added to the predictions before any link; a BlockSource has its own.
+
+        Returns
+        -------
+        ndarray, (n_samples, n_classes)
+            Rows sum to 1, however large the scores are, but for a table of labels, each of which
+            has a probability of its own.
         """
         scores = self._scores(X, offset)
         loss = find_loss(self.loss, epsilon=float(self.epsilon))
@@ -460,7 +501,18 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     @offered_if(_gives_probabilities)
     def predict_log_proba(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
-        """Logarithm of `predict_proba`; of the multinomial model finite at any scores."""
+        """Logarithm of `predict_proba`; of the multinomial model finite at any scores.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+        offset : array-like, (n_samples,), optional
+            Added to the predictions before any link; a BlockSource has its own.
+
+        Returns
+        -------
+        ndarray, (n_samples, n_classes)
+        """
         check_is_fitted(self)
         if self._was_joint() and not isinstance(self.loss, VectorLoss):
             scores = self._scores(X, offset)

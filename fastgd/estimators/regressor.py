@@ -45,6 +45,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         `"inverse_gaussian"`, `"tweedie"`, `"binomial"`; or a component, for example
         `Tweedie(1.7)` or one of your own.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
+        What is added to the mean loss: |w|_2^2 / 2, |w|_1, a mixture of the two, nothing, or a
+        component such as `GroupLasso` or one of your own.
     alpha : float, default=1e-4
         Strength of the penalty; it multiplies a mean loss.
     l1_ratio : float, default=0.15
@@ -71,11 +73,12 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     shuffle : bool, default=True
         Whether stochastic epochs visit the rows in a new random order.
     verbose : int, default=0
-        Print a line every so many checks.
+        0 prints nothing; k prints the plan, a line every k checks, and how the fit ended.
     epsilon : float, default=0.1
-        Of the Huber and the insensitive losses, where `loss` is a string; 0.1 as in `SGDRegressor`.
-        A component has its own, so `loss="huber"` is `Huber(0.1)`, not `Huber()`, whose 1.35 suits
-        residuals of unit variance.
+        Parameter of `"huber"`, `"epsilon_insensitive"` and `"squared_epsilon_insensitive"`, where
+        `loss` is one of these strings; 0.1 as in `SGDRegressor`.  A component has its
+        own, so `loss="huber"` is `Huber(0.1)`, not `Huber()`, whose 1.35 suits residuals of unit
+        variance.
     n_jobs : int, optional
         Threads; None: what the process may use, one inside a worker.  The result does not depend on
         it.
@@ -87,11 +90,16 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     learning_rate : str, default="auto"
         As in `GDClassifier`.
     eta0, power_t : float, default=0.01, 0.25
-        Of the explicit learning rates.
+        The rate of update t is eta0 (`"constant"`), eta0 / t^power_t (`"invscaling"`), or eta0
+        divided by 5 whenever progress stalls (`"adaptive"`); `"pa1"` and `"pa2"` take eta0 as their
+        C.  Other learning rates do not use them.
     early_stopping : bool, default=False
         As in `GDClassifier`; the score is that of `score`.
     validation_fraction : float, default=0.1
+        Share of the rows that `early_stopping` holds out, above 0 and below 1.
     n_iter_no_change : int, default=5
+        Iterations, or calls of `partial_fit`, without progress after which early stopping ends a
+        fit, a schedule on some of the rows ends, and `"adaptive"` divides its rate.
     warm_start : bool, default=False
         Whether `fit` goes on where the last one ended.
     average : bool or int, default=False
@@ -103,6 +111,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     batch_size : {"auto", "full", "growing"}, int or float, default="auto"
         Rows per step.
     momentum : float, default=0.9
+        Share of the step before that `solver="momentum"` and `"nesterov"` keep, from 0 to below 1;
+        other solvers have none, nor has `"nesterov"` where its steps are automatic.
     max_time : float, optional
         Seconds after which the best model so far is kept.
     stop : callable, StoppingRule or list of them, optional
@@ -229,8 +239,27 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         offset: Vector | None = None,
         offset_val: Vector | None = None,
     ) -> Self:
-        """One epoch over these rows, from the model as it is; as that of `GDClassifier`, without
-        classes.
+        """One epoch over these rows, from the model as it is.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features)
+        y : array-like, (n_samples,) or (n_samples, n_targets)
+        sample_weight : array-like, (n_samples,), optional
+            Only ratios matter, within a chunk and between chunks.
+        X_val, y_val, sample_weight_val, offset_val : array-like, optional
+            Rows to watch, as in `GDClassifier.partial_fit`.
+        offset : array-like, (n_samples,), optional
+            Added to the predictions.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As `fit`; the estimator is left as it was.
         """
         task, given = self._task_of_chunks(), X
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
@@ -254,6 +283,12 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     def predict(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
         """Predictions on the scale of the targets: `mean` of the loss at X @ coef + intercept +
         offset.
+
+        Parameters
+        ----------
+        X : array-like or sparse, (n_samples, n_features), or BlockSource
+        offset : array-like, (n_samples,), optional
+            Added to the predictions before any link; a BlockSource has its own.
 
         Returns
         -------

@@ -157,6 +157,10 @@ class Reports(BaseEstimator):
         output : label, optional
             As in `summary`.
 
+        Returns
+        -------
+        ndarray, (n_samples,)
+
         Raises
         ------
         ValueError

@@ -16,10 +16,25 @@ class DivergenceError(ValueError, FloatingPointError):
     """The objective is not finite, beyond 1e10 times that of the null model (the best one without
     columns), or above it and still growing.
 
+    Parameters
+    ----------
+    message : str
+    history : dict of ndarray
+
     Attributes
     ----------
     history : dict of ndarray
-        What the checks before it saw.
+        What the checks before it saw, as `history_` of a fitted estimator.
+
+    Examples
+    --------
+    >>> from fastgd import GDRegressor
+    >>> X, y = np.arange(8.0)[:, None], np.arange(8.0)
+    >>> try:
+    ...     GDRegressor(solver="gd", learning_rate="constant", eta0=10.0).fit(X, y)
+    ... except DivergenceError as error:
+    ...     print("objective" in error.history)
+    True
     """
 
     def __init__(self, message, history):

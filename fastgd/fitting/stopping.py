@@ -14,7 +14,13 @@ GREATEST_RATIO = 0.95
 
 @public
 class StopReason(enum.Enum):
-    """Why a fit ended; the value is the sentence for people."""
+    """Why a fit ended; the value is the sentence for people.
+
+    Examples
+    --------
+    >>> StopReason.TIME.value
+    'max_time was reached'
+    """
 
     CONVERGED = "the objective is within tol of the optimum"
     PLATEAU = "the objective no longer falls by more than tol"

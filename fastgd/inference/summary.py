@@ -28,6 +28,8 @@ NO_LIKELIHOOD = (
 class Summary:
     """Coefficients of a fitted model with standard errors, and how well the model fits.
 
+    The method `summary` of an estimator makes it.
+
     Attributes
     ----------
     names : list of str
@@ -57,6 +59,14 @@ class Summary:
         no likelihood.
     notes : tuple of str
         What has to be known about the intervals.
+
+    Examples
+    --------
+    >>> from fastgd import GDRegressor
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 4.0]
+    >>> table = GDRegressor(alpha=0.0).fit(X, y).summary(X, y)
+    >>> table.names, table.coef.round(2).tolist(), table.std_error.round(2).tolist()
+    (['x0', 'intercept'], [1.3, -0.2], [0.17, 0.32])
     """
 
     names: list
@@ -194,6 +204,8 @@ class Summary:
 class Coefficients:
     """Coefficients of a fitted model with the names of their columns, the largest first.
 
+    The method `coefficients` of an estimator makes it.
+
     Attributes
     ----------
     names, outputs : list of str
@@ -201,6 +213,14 @@ class Coefficients:
     values : ndarray, (n_coefficients,)
     standardised : ndarray, (n_coefficients,), or None
         Times the standard deviation of the column.
+
+    Examples
+    --------
+    >>> from fastgd import GDRegressor
+    >>> X, y = [[0.0, 1.0], [1.0, 0.0], [2.0, 0.0], [3.0, 1.0]], [1.0, 2.0, 4.0, 7.0]
+    >>> found = GDRegressor(alpha=0.0).fit(X, y).coefficients()
+    >>> found.names, found.values.round(2).tolist()
+    (['x0', 'x1'], [2.0, 1.0])
     """
 
     names: list

@@ -19,6 +19,12 @@ class LogLoss(Loss):
 
     All methods start from exp(-abs(margin)): it cannot overflow, and inlined into one loop it is
     computed once.
+
+    Examples
+    --------
+    >>> loss = LogLoss()
+    >>> round(float(loss.value(0.0, 1.0)), 3), loss.derivative(0.0, 1.0)
+    (0.693, -0.5)
     """
 
     also_called: ClassVar[tuple[str, ...]] = (
@@ -66,6 +72,11 @@ class LogLoss(Loss):
 class Hinge(Loss):
     """Support vector machine: max(0, 1 - margin), margin = target * prediction; derivative
     -target at margin 1.
+
+    Examples
+    --------
+    >>> Hinge().value(0.25, 1.0)
+    0.75
     """
 
     also_called: ClassVar[tuple[str, ...]] = (
@@ -91,7 +102,13 @@ class Hinge(Loss):
 
 @public
 class SquaredHinge(Loss):
-    """Hinge with squared slack: max(0, 1 - margin)^2; curvature 2 below margin 1, else 0."""
+    """Hinge with squared slack: max(0, 1 - margin)^2; curvature 2 below margin 1, else 0.
+
+    Examples
+    --------
+    >>> SquaredHinge().value(0.5, 1.0)
+    0.25
+    """
 
     also_called: ClassVar[tuple[str, ...]] = (
         "l2_svm",
@@ -119,6 +136,12 @@ class ModifiedHuber(Loss):
 
     Curvature 2 between the margins -1 and 1, else 0. Tong Zhang (2004), "Solving large scale linear
     prediction problems using stochastic gradient descent algorithms", section 2.
+
+    Examples
+    --------
+    >>> loss = ModifiedHuber()
+    >>> loss.value(0.5, 1.0), loss.value(-2.0, 1.0)
+    (0.25, 8.0)
     """
 
     infimum: ClassVar[float] = 0.0
@@ -146,6 +169,11 @@ class ModifiedHuber(Loss):
 class Perceptron(Loss):
     """Rosenblatt's rule as a loss: max(0, -margin), margin = target * prediction; derivative
     -target at margin 0.
+
+    Examples
+    --------
+    >>> Perceptron().value(-0.5, 1.0), Perceptron().value(0.5, 1.0)
+    (0.5, 0.0)
     """
 
     infimum: ClassVar[float] = 0.0

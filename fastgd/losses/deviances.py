@@ -76,6 +76,12 @@ class Poisson(Loss):
 
     For a rate, pass counts with `offset=np.log(exposure)`, or counts / exposure with the exposure
     as `sample_weight`.
+
+    Examples
+    --------
+    >>> loss = Poisson()
+    >>> float(loss.value(np.log(2.0), 2.0)), round(float(loss.value(0.0, 2.0)), 3)
+    (0.0, 0.386)
     """
 
     infimum: ClassVar[float] = 0.0
@@ -106,6 +112,11 @@ class Poisson(Loss):
 class Gamma(Loss):
     """Positive amounts: half the Gamma deviance, log(mean / target) + target / mean - 1, mean =
     exp(prediction).
+
+    Examples
+    --------
+    >>> round(float(Gamma().value(np.log(2.0), 1.0)), 3)
+    0.193
     """
 
     infimum: ClassVar[float] = 0.0
@@ -144,6 +155,11 @@ class InverseGaussian(Loss):
     (2 target mean^2), mean = exp(prediction).
 
     Not convex: Newton's method steps by the expected curvature 1 / mean, and no bound is proved.
+
+    Examples
+    --------
+    >>> round(float(InverseGaussian().value(np.log(2.0), 1.0)), 3)
+    0.125
     """
 
     infimum: ClassVar[float] = 0.0
@@ -359,6 +375,12 @@ class Binomial(Loss):
     """Shares from 0 to 1: half the binomial deviance of the share 1 / (1 + exp(-prediction)).
 
     For k successes of n trials, pass k / n with the weight n.
+
+    Examples
+    --------
+    >>> loss = Binomial()
+    >>> loss.probability(np.zeros(1)).tolist(), round(float(loss.value(0.0, 1.0)), 3)
+    ([0.5], 0.693)
     """
 
     infimum: ClassVar[float] = 0.0

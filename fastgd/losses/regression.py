@@ -13,7 +13,14 @@ from fastgd.runtime.public import public
 
 @public
 class SquaredError(Loss):
-    """Least squares: (prediction - target)^2 / 2; the best constant prediction is the mean."""
+    """Least squares: (prediction - target)^2 / 2; the best constant prediction is the mean.
+
+    Examples
+    --------
+    >>> loss = SquaredError()
+    >>> loss.value(3.0, 1.0), loss.derivative(3.0, 1.0)
+    (2.0, 2.0)
+    """
 
     also_called: ClassVar[tuple[str, ...]] = (
         "mse",

@@ -205,7 +205,7 @@ class PathSearch(GDEstimator):
 
     @available_if(_sees_rows_once)
     def partial_fit(self, X, y):
-        """Not for a search."""
+        """Not there for a search, which needs all rows at once."""
 
     def score(self, X, y=None, sample_weight=None, offset=None, **params):
         """The score of the refitted model on these rows, by `scoring`.

@@ -44,7 +44,7 @@ class L2(Penalty):
 
 @public
 class L1(Penalty):
-    """Lasso: abs(w).
+    """Lasso: the penalty abs(w).
 
     Examples
     --------
@@ -126,7 +126,13 @@ class ElasticNet(Penalty):
 
 @public
 class NoPenalty(Penalty):
-    """No penalty: 0."""
+    """No penalty, as for `penalty=None`.
+
+    Examples
+    --------
+    >>> NoPenalty().value(3.0, 0), NoPenalty().prox(3.0, 0, 0.5)
+    (0.0, 3.0)
+    """
 
     name = "none"
     smooth: ClassVar[bool] = True
