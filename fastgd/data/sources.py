@@ -46,7 +46,9 @@ class BlockSource:
 
     Examples
     --------
-    >>> from fastgd import Block, BlockSource, GDRegressor
+    >>> import numpy as np
+    >>> from fastgd import GDRegressor
+    >>> from fastgd.data.sources import Block
     >>> X, y = np.arange(8.0)[:, None], 2.0 * np.arange(8.0) + 1.0
     >>> class Halves(BlockSource):
     ...     def blocks(self, n_bytes):

@@ -29,7 +29,7 @@ class DivergenceError(ValueError, FloatingPointError):
     Examples
     --------
     >>> from fastgd import GDRegressor
-    >>> X, y = np.arange(8.0)[:, None], np.arange(8.0)
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 4.0]
     >>> try:
     ...     GDRegressor(solver="gd", learning_rate="constant", eta0=10.0).fit(X, y)
     ... except DivergenceError as error:

@@ -23,7 +23,7 @@ class LogLoss(Loss):
     Examples
     --------
     >>> loss = LogLoss()
-    >>> round(float(loss.value(0.0, 1.0)), 3), loss.derivative(0.0, 1.0)
+    >>> round(float(loss.value(0.0, 1.0)), 3), float(loss.derivative(0.0, 1.0))
     (0.693, -0.5)
     """
 

@@ -79,9 +79,8 @@ class Poisson(Loss):
 
     Examples
     --------
-    >>> loss = Poisson()
-    >>> float(loss.value(np.log(2.0), 2.0)), round(float(loss.value(0.0, 2.0)), 3)
-    (0.0, 0.386)
+    >>> round(float(Poisson().value(0.0, 2.0)), 3)
+    0.386
     """
 
     infimum: ClassVar[float] = 0.0
@@ -115,8 +114,8 @@ class Gamma(Loss):
 
     Examples
     --------
-    >>> round(float(Gamma().value(np.log(2.0), 1.0)), 3)
-    0.193
+    >>> round(float(Gamma().value(0.0, 2.0)), 3)
+    0.307
     """
 
     infimum: ClassVar[float] = 0.0
@@ -158,8 +157,8 @@ class InverseGaussian(Loss):
 
     Examples
     --------
-    >>> round(float(InverseGaussian().value(np.log(2.0), 1.0)), 3)
-    0.125
+    >>> round(float(InverseGaussian().value(0.0, 2.0)), 3)
+    0.25
     """
 
     infimum: ClassVar[float] = 0.0
@@ -378,9 +377,8 @@ class Binomial(Loss):
 
     Examples
     --------
-    >>> loss = Binomial()
-    >>> loss.probability(np.zeros(1)).tolist(), round(float(loss.value(0.0, 1.0)), 3)
-    ([0.5], 0.693)
+    >>> round(float(Binomial().value(0.0, 1.0)), 3), float(Binomial().value(0.0, 0.5))
+    (0.693, 0.0)
     """
 
     infimum: ClassVar[float] = 0.0
