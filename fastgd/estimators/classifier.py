@@ -129,9 +129,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     forget : float, optional
         Half-life in rows of what `partial_fit` has learnt: after so many more rows a chunk counts
         half as much in averages, in the gradients that Adagrad adds up, in class counts and in
-        what rates were measured on; rates that fall do so as if 1.44 times as many rows had been
-        seen at most.  `history_` then has the score of each chunk before it was learnt from;
-        infinity gives this alone.  None forgets nothing; `fit` forgets nothing.
+        what rates were measured on; rates that fall with the number of rows fall no further than
+        after 1.44 half-lives.  `history_` then has the score of each chunk before it was learnt
+        from; infinity gives this alone.  None forgets nothing; `fit` forgets nothing.
     solver : str or Rule, default="auto"
         `"gd"`, `"momentum"`, `"nesterov"`, `"adagrad"`, `"rmsprop"`, `"adam"`, or a rule with
         parameters of its own; `"newton"`, `"lbfgs"`, `"saga"`, `"svrg"`, `"sdca"` find their own
