@@ -62,7 +62,7 @@ def main():
         "time"
     )
     axis.axvline(rows[CHUNKS // 2 - 1], color=BLACK, lw=0.8)
-    axis.text(49, 0.62, "the world changes", ha="right")
+    axis.text(49, 0.62, "the data change", ha="right")
     axis.text(68, 0.81, "constant rate: follows", color=RED)
     axis.text(68, 0.58, "half-life of 5,000 rows:\nas exact, and follows", color=ORANGE)
     axis.text(68, 0.7, '"auto", rate falls:\nmore exact, slow to follow', color=BLUE)

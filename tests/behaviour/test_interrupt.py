@@ -1,6 +1,4 @@
-"""A key pressed: the best model so far, or the estimator as it was, and always
-KeyboardInterrupt.
-"""
+"""An interrupt: the best model so far, or the estimator as it was, and always KeyboardInterrupt."""
 
 import signal
 import subprocess
@@ -28,7 +26,7 @@ SLOW = {"solver": "gd", "batch_size": 1, "tol": None, "max_iter": 1000, "random_
 
 
 class Pressed:
-    """A rule or a callback during whose n-th call the key is pressed."""
+    """A rule or a callback whose n-th call is interrupted."""
 
     def __init__(self, at):
         self.at, self.calls, self.lock = at, 0, threading.Lock()
@@ -42,7 +40,7 @@ class Pressed:
 
 
 def in_iteration(monkeypatch, at):
-    """Press the key inside the n-th epoch of one-row steps."""
+    """Interrupt the n-th epoch of one-row steps."""
     pressed, epoch = Pressed(at), Stochastic._epoch
 
     def advance(self, *args):

@@ -431,7 +431,7 @@ def test_no_client(monkeypatch):
 
 
 class Pressed:
-    """A key, pressed at the n-th check."""
+    """Interrupts the n-th check."""
 
     def __init__(self, at):
         self.at = at

@@ -202,7 +202,7 @@ SLOW = {"solver": "saga", "random_state": 0, "tol": None, "max_iter": 20, "check
 
 
 class Pressed:
-    """A key, pressed at the n-th look at the history."""
+    """Interrupts the n-th look at the history."""
 
     def __init__(self, at):
         self.at = at

@@ -42,7 +42,7 @@ def test_no_two_meet_and_no_other_could_be_added(seed):
     shared = meetings(X)
     np.fill_diagonal(shared, 0.0)
     assert not shared[np.ix_(found.first, found.first)].any()
-    # As many turns as it takes here.
+    # As many rounds as it takes here.
     assert (shared[np.ix_(found.rest, found.first)].any(axis=1)).all()
     assert sorted([*found.first, *found.rest]) == list(range(40))
 
