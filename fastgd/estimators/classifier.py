@@ -116,8 +116,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     validation_fraction : float, default=0.1
         Share of the rows that `early_stopping` holds out, above 0 and below 1.
     n_iter_no_change : int, default=5
-        Iterations, or calls of `partial_fit`, without progress after which early stopping ends a
-        fit, a schedule on some of the rows ends, and `"adaptive"` divides its rate.
+        So many iterations in a row without progress end a fit with held-out rows or an explicit
+        learning rate; `"adaptive"` divides its rate then.  With validation rows in `partial_fit`:
+        so many calls.
     class_weight : dict, "balanced" or None
         Weights of the classes; balanced: such that the classes' total weights are equal.
     warm_start : bool, default=False
@@ -141,8 +142,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         first and all at the end (growing).  As many as there are rows, or more, are all; in
         `partial_fit` a shorter chunk is one mini-batch.
     momentum : float, default=0.9
-        Share of the step before that `solver="momentum"` and `"nesterov"` keep, from 0 to below 1;
-        other solvers have none, nor has `"nesterov"` where its steps are automatic.
+        Share of the step before that `solver="momentum"` and `"nesterov"` keep, from 0 to below 1.
+        With automatic steps on all rows `"nesterov"` finds its own.
     multi_class : {"auto", "multinomial", "ovr"}, default="auto"
         With more than two classes: one multinomial model of all classes, for `"log_loss"`, or one
         model of each class against the rest.  Auto: multinomial for `"log_loss"`, whatever the

@@ -98,8 +98,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     validation_fraction : float, default=0.1
         Share of the rows that `early_stopping` holds out, above 0 and below 1.
     n_iter_no_change : int, default=5
-        Iterations, or calls of `partial_fit`, without progress after which early stopping ends a
-        fit, a schedule on some of the rows ends, and `"adaptive"` divides its rate.
+        So many iterations in a row without progress end a fit with held-out rows or an explicit
+        learning rate; `"adaptive"` divides its rate then.  With validation rows in `partial_fit`:
+        so many calls.
     warm_start : bool, default=False
         Whether `fit` goes on where the last one ended.
     average : bool or int, default=False
@@ -111,8 +112,8 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     batch_size : {"auto", "full", "growing"}, int or float, default="auto"
         Rows per step.
     momentum : float, default=0.9
-        Share of the step before that `solver="momentum"` and `"nesterov"` keep, from 0 to below 1;
-        other solvers have none, nor has `"nesterov"` where its steps are automatic.
+        Share of the step before that `solver="momentum"` and `"nesterov"` keep, from 0 to below 1.
+        With automatic steps on all rows `"nesterov"` finds its own.
     max_time : float, optional
         Seconds after which the best model so far is kept.
     stop : callable, StoppingRule or list of them, optional
