@@ -6,6 +6,7 @@ import ast
 import doctest
 import inspect
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,6 +129,23 @@ def test_examples_of_public_classes_are_found():
     shown = {f"fastgd.{cls.__name__}" for cls in classes if ">>>" in cls.__doc__}
     assert "fastgd.GDClassifier" in shown
     assert shown <= found
+
+
+@pytest.mark.parametrize("name", fastgd.__all__)
+def test_public_names_have_an_example(name):
+    found = getattr(fastgd, name)
+    if inspect.isclass(found) or inspect.isfunction(found):
+        assert ">>>" in found.__doc__
+
+
+def test_docstrings_say_something():
+    """One or two words tell nobody what is returned."""
+    root = Path(fastgd.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                doc = ast.get_docstring(node)
+                assert doc is None or len(doc.split()) >= 4, f"{path}:{node.lineno}: {doc}"
 
 
 @pytest.mark.parametrize("theirs", [GDClassifierCV, GDRegressorCV])
