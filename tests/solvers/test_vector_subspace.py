@@ -154,7 +154,7 @@ def test_it_is_for_more_columns_than_rows_and_smooth_penalties():
     assert plan.solver == "newton"
     assert "past gradients" in str(plan)
     assert VectorSubspaceNewton.refusal(problem()) is None
-    assert "more columns than rows" in VectorSubspaceNewton.refusal(problem(n=60))
+    assert "as many columns as rows" in VectorSubspaceNewton.refusal(problem(n=60))
     assert "L2" in VectorSubspaceNewton.refusal(problem(penalty="l1"))
     assert "smooth" in VectorSubspaceNewton.refusal(Objective("log_loss", np.ones((2, 3)), [1, -1]))
     with pytest.raises(ValueError, match="use solver='lbfgs'"):

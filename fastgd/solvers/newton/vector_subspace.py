@@ -175,7 +175,10 @@ class VectorSubspaceNewton(Solver):
         if not VectorRowSpan.fits(F):
             return "among past gradients needs a smooth loss and an L2 penalty"
         if F.n_features < F.n_samples:
-            return "among past gradients of several predictions needs more columns than rows"
+            return (
+                "among past gradients of several predictions needs at least as many columns as "
+                f"rows, got {F.n_features:,} and {F.n_samples:,}"
+            )
         return None
 
     @classmethod
