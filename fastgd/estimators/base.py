@@ -120,6 +120,10 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
     # What each of several models stands for, as messages and plans call it.
     _model_is_of = "class"
+    # Of the rows that a search scores this model on: what it predicts, without offsets, instead of
+    # X @ coef + intercept, and their offsets.
+    _linear_of_rows: Floats | None = None
+    _offset_of_rows: Vector | None = None
 
     def __getstate__(self):
         return {**super().__getstate__(), "_stored_format": STORED_FORMAT}
@@ -550,6 +554,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
     def _linear(self, X):
         """X @ coef + intercept, (n_samples, n_outputs)."""
+        if self._linear_of_rows is not None:
+            return self._linear_of_rows
         check_is_fitted(self)
         X = validated(self, X, reset=False)
         refuse_not_finite(X, columns=getattr(self, "feature_names_in_", None))
@@ -560,6 +566,12 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         coef = self.coef_ if self.coef_.ndim == 2 else self.coef_.reshape(1, -1)
         intercept = np.ravel(self.intercept_)
         return predictions.scores(X, coef, intercept, self.n_jobs)
+
+    def linear_of_rows(self, linear):
+        """Predict this, (n_samples, n_outputs), from now on, without offsets, whatever the rows:
+        how a search scores a model on rows that are not in memory, or by the models without them.
+        """
+        self._linear_of_rows = linear
 
     def offset_of_rows(self, offset):
         """Predict with this offset from now on where none is given: how a search, whose scorer
@@ -573,7 +585,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
     def _own_offset(self, offset):
         """The offset that is given, or that of the rows which a search scores this model on."""
-        return getattr(self, "_offset_of_rows", None) if offset is None else offset
+        return self._offset_of_rows if offset is None else offset
 
     def sparsify(self) -> Self:
         """Turn `coef_` into a SciPy sparse array, which saves memory where most coefficients are

@@ -13,7 +13,7 @@ from sklearn.base import is_classifier
 
 from fastgd.estimators.base import ConvergenceWarning
 from fastgd.model_selection.alpha_path import PathFits
-from fastgd.model_selection.held_out import with_predictions
+from fastgd.model_selection.held_out import predicting, with_predictions
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.call_warnings import warn_at_call
 from fastgd.runtime.threads import map_ranges
@@ -89,7 +89,7 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
         models = _fold(estimators[p], alphas[p], table, splits[f], f, inner, stop)
         for k, model in enumerate(models):
             if left_out:
-                _predict_left_out(model, table)
+                model = predicting(model, _left_out(model, table))
             if table.offset is not None:
                 model.offset_of_rows(table.offset[test])
             scores[p, k, f] = score(model, X_test, y_test, test)
@@ -124,8 +124,8 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
     return scores
 
 
-def _predict_left_out(model, table):
-    """Let a model, for its score on all rows, predict each by the model without it."""
+def _left_out(model, table):
+    """Prediction for each row by the model without it, (n_samples, n_outputs), without offsets."""
     n_models = np.size(model.intercept_)
     outputs = [None] if n_models == 1 else model._target_names(n_models)
     given = table.X, table.y, table.weights, table.offset
@@ -136,9 +136,7 @@ def _predict_left_out(model, table):
             f"cv='loo' cannot score these models: {error}; or give cv a number of folds"
         ) from error
     # Scores add the offsets, and the null model of D^2 has them too.
-    if table.offset is not None:
-        found -= table.offset[:, None]
-    model._linear = lambda X: found
+    return found if table.offset is None else found - table.offset[:, None]
 
 
 def _fold(estimator, alphas, table, split, f, n_threads, stop):
