@@ -87,7 +87,7 @@ def _linear_of(estimator, block, place):
     X, *beside = block
     if not isinstance(X, BlockSource) and X.shape[0] == 0:
         return None
-    X = as_features(X, place, getattr(estimator, "_encoding", None), beside)
+    X = as_features(X, place, estimator._encoding, beside)
     if isinstance(X, BlockSource):
         return place, *read_predictions(estimator, X)
     beside = [
@@ -123,7 +123,7 @@ def _of_block(estimator, method, block, example, place):
     X, offset = block
     if hasattr(X, "shape") and X.shape[0] == 0:
         return example
-    X = as_features(X, place, getattr(estimator, "_encoding", None), (None, None, offset))
+    X = as_features(X, place, estimator._encoding, (None, None, offset))
     if isinstance(X, BlockSource):
         return getattr(estimator, method)(X)
     return _named(place, getattr(estimator, method), X, **only_given(offset=offset))

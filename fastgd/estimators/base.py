@@ -76,7 +76,7 @@ FROM_THE_WORST = (
 # From worst to best; of several models the worst is reported.
 KINDS_OF_BOUNDS = "none", "stationarity", "estimate", "proof"
 # Of what a pickle holds: raised with each change that makes older pickles unreadable.
-STORED_FORMAT = 2
+STORED_FORMAT = 3
 
 
 @public
@@ -120,6 +120,16 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
     # What each of several models stands for, as messages and plans call it.
     _model_is_of = "class"
+    # States of the runs, one for each target, that a warm start or the next chunk goes on from.
+    _states: list | None = None
+    # The number of columns of a y that was a table, else None.
+    _columns_of_y: int | None = None
+    # Whether one model of all classes was fitted; None where coefficients were set by hand.
+    _joint: bool | None = None
+    # Of a model of a path: whether its fit ended before `tol` was reached.
+    falls_short = False
+    # How the source that was fitted makes numbers of the text in its tables.
+    _encoding: Any = None
     # Of the rows that a search scores this model on: what it predicts, without offsets, instead of
     # X @ coef + intercept, and their offsets.
     _linear_of_rows: Floats | None = None
@@ -414,7 +424,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         """State of each target's last run, to be continued where plan and data allow it; None
         where there is none.
         """
-        kept = getattr(self, "_states", None) if self.warm_start else None
+        kept = self._states if self.warm_start else None
         return (
             copy.deepcopy(kept)
             if kept is not None and len(kept) == n_targets

@@ -110,7 +110,7 @@ def read_predictions(estimator, source) -> Read:
         not one finite number for each row.
     """
     check_is_fitted(estimator)
-    source = source.encoded_as(getattr(estimator, "_encoding", None))
+    source = source.encoded_as(estimator._encoding)
     beside: dict[str, list] = {"y": [], "sample_weight": [], "offset": []}
     linear: list[np.ndarray] = []
     places: list[str] = []

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
+from fastgd.data.array_types import Floats
 from fastgd.data.check_parameters import check_parameters, only_given
 from fastgd.data.check_X import as_rows
 from fastgd.data.digest import digest
@@ -88,11 +89,25 @@ def validation_rows(X_val, y_val, sample_weight_val, offset_val):
 class ChunkEstimator(GDEstimator):
     """One epoch over each chunk, and what is known about the model on the way."""
 
+    # The parameters of the last call, numbers that may be changed in place, and the task of these.
+    _last_task: tuple[list, Any, Any] = ([], None, None)
+    # The settings whose components were tried.
+    _tried: Any = None
+    # What was measured at each call, where there was one since the last `fit`.
+    _chunks: ChunkHistory | None = None
+    # Rows, and their total weight, in all chunks so far.
+    _weighed: tuple[float, float] = (0, 0.0)
+    # Whether a first chunk was looked at for columns far from 0, and what is taken from these.
+    _centered = False
+    _centers: Floats | None = None
+    # coef_ and intercept_ of the best score on the validation rows so far.
+    _best: tuple[Floats, Floats] | None = None
+
     def __copy__(self):
         """A shallow copy but for the states of chunks, which both would move in place."""
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
-        if "_states" in made.__dict__:
+        if self._states is not None:
             made._states = copy.deepcopy(self._states)
         return made
 
@@ -115,7 +130,7 @@ class ChunkEstimator(GDEstimator):
         """
         kind: Any = type(self)
         given = [getattr(self, name) for name in _parameter_names(kind)]
-        kept, numbers, task = getattr(self, "_last_task", ([], None, None))
+        kept, numbers, task = self._last_task
         same = len(kept) == len(given) and all(map(operator.is_, kept, given))
         if not same or numbers != self._numbers_given():
             check_parameters(vars(self))
@@ -157,9 +172,9 @@ class ChunkEstimator(GDEstimator):
         n_targets = len(targets)
         task.rows = as_rows(X, checked=True)
         task.n_threads = count_threads(self.n_jobs) if n_targets > 1 else 1
-        task.in_place = hasattr(self, "_chunks")
-        states = getattr(self, "_states", None)
-        states = states if states is not None and len(states) == n_targets else [None] * n_targets
+        task.in_place = self._chunks is not None
+        kept = self._states
+        states = kept if kept is not None and len(kept) == n_targets else [None] * n_targets
         starts = (
             self._last_models(X.shape[1], n_targets, loss)
             if hasattr(self, "coef_")
@@ -172,7 +187,7 @@ class ChunkEstimator(GDEstimator):
         else:
             first = as_samples(loss, targets[0], X.shape[0], weights, offset)
         # Once for parameters that stay the same objects.
-        if getattr(self, "_tried", None) is not task.settings:
+        if self._tried is not task.settings:
             self._try_components(task, first)
             self._tried = task.settings
         self._shift(task, first, states)
@@ -196,12 +211,12 @@ class ChunkEstimator(GDEstimator):
         for name in OF_A_FIT:
             # Of an earlier fit: nothing is known about the rows of all chunks.
             self.__dict__.pop(name, None)
-        if not hasattr(self, "_best"):
+        if self._best is None:
             self.__dict__.pop("best_validation_score_", None)
         score = np.nan if validation is None else self._validate(*validation)
         self._note_chunk(parts, score, before, time.perf_counter() - began)
         if validation is not None:
-            scores = self._chunks.columns()["score"]
+            scores = self.history_["score"]
             rule = Validation(self.tol or 0.0, self.n_iter_no_change)
             self.stop_reason_ = rule.check({"score": scores[np.isfinite(scores)]})
 
@@ -211,8 +226,9 @@ class ChunkEstimator(GDEstimator):
         """
         if not (task.fit_intercept and own_steps(task.settings, task.loss)):
             return
-        if None in states or not hasattr(self, "_centers"):
+        if None in states or not self._centered:
             self._centers = getattr(read_shifted(task.rows, samples), "centers", None)
+            self._centered = True
         if self._centers is not None:
             task.rows = read_from(task.rows, self._centers)
 
@@ -222,7 +238,7 @@ class ChunkEstimator(GDEstimator):
         """
         n_active = samples.n_active()
         total = n_active if weights is None else float(weights.sum())
-        seen, weighed = getattr(self, "_weighed", (0, 0.0))
+        seen, weighed = self._weighed
         self._weighed = seen, weighed = keep * seen + n_active, keep * weighed + total
         share = (total / n_active) / (weighed / seen)
         if abs(share - 1.0) <= SAME:
@@ -234,8 +250,7 @@ class ChunkEstimator(GDEstimator):
 
     def _shape_of_target(self):
         """Shape of the target of one row: (), or (n_columns,) for a table of targets."""
-        found = getattr(self, "_n_columns", None) or getattr(self, "_n_labels", None)
-        return () if found is None else (found,)
+        return () if self._columns_of_y is None else (self._columns_of_y,)
 
     def _validate(self, X_val, y_val, sample_weight_val, offset_val):
         """Score on the validation rows; the best model on them so far becomes the one that
@@ -246,16 +261,16 @@ class ChunkEstimator(GDEstimator):
         weights = None if sample_weight_val is None else held.weights
         given = only_given(sample_weight=weights, offset=offset_val)
         score = float(self.score(X_val, y_val, **given))
-        if not (
-            hasattr(self, "_best") and score <= getattr(self, "best_validation_score_", -np.inf)
-        ):
-            self.best_validation_score_, self._best = score, (self.coef_, self.intercept_)
-        self.coef_, self.intercept_ = (part.copy() for part in self._best)
+        best = self._best
+        if best is None or not score <= self.best_validation_score_:
+            best = self.coef_, self.intercept_
+            self.best_validation_score_, self._best = score, best
+        self.coef_, self.intercept_ = (part.copy() for part in best)
         return score
 
     def _note_chunk(self, parts, score, score_before, seconds):
         """One more entry of `history_`, and a line for it."""
-        before = getattr(self, "_chunks", None) or ChunkHistory()
+        before = self._chunks or ChunkHistory()
         if self.forget is not None:
             before = before.with_column("prequential")
         earlier = before.table[before.size - 1, 1] if before.size else 0.0
@@ -273,7 +288,7 @@ class ChunkEstimator(GDEstimator):
 
     def _set_fitted(self, runs):
         # What was kept between chunks is of other rows.
-        of_chunks = ("_chunks", "_weighed", "_best", "_centers", "class_count_")
+        of_chunks = ("_chunks", "_weighed", "_best", "_centers", "_centered", "class_count_")
         for name in (*of_chunks, "best_validation_score_"):
             self.__dict__.pop(name, None)
         super()._set_fitted(runs)

@@ -19,6 +19,7 @@ from fastgd.data.sources import BlockSource
 from fastgd.estimators.block_fits import scored, source_of
 from fastgd.estimators.chunk_estimator import ChunkEstimator, validation_rows
 from fastgd.estimators.class_weights import chunk_weights, class_totals, with_class_weight
+from fastgd.estimators.input import columns_of
 from fastgd.estimators.labels import distinct, indicator_targets, targets_of
 from fastgd.estimators.offered import offered_if
 from fastgd.estimators.refused_input import explained_labels
@@ -357,9 +358,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         several = np.ndim(y) == 2
         if not hasattr(self, "classes_") and several:
-            self._n_labels = np.shape(y)[1]
-            self.classes_ = np.arange(self._n_labels)
-        if several != self._is_multilabel() or (several and np.shape(y)[1] != self._n_labels):
+            self._columns_of_y = np.shape(y)[1]
+            self.classes_ = np.arange(self._columns_of_y)
+        if self._columns_of_y != columns_of(y):
             raise ValueError(
                 f"y has shape {np.shape(y)}, not the labels of the first call to partial_fit: "
                 f"{self.classes_.size}"
@@ -537,12 +538,12 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _is_multilabel(self):
         """Whether a row may have any number of labels."""
-        return getattr(self, "_n_labels", None) is not None
+        return self._columns_of_y is not None
 
     def _start_targets(self, y, loss):
-        self._n_labels = _labels_of(y)
-        if self._n_labels is not None:
-            self.classes_ = np.arange(self._n_labels)
+        self._columns_of_y = columns_of(y)
+        if self._columns_of_y is not None:
+            self.classes_ = np.arange(self._columns_of_y)
             self._is_joint()
             targets = self._targets(y)
             for k, one in enumerate(targets):
@@ -624,7 +625,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     def _was_joint(self):
         """Whether one model of all classes was fitted: parameters may be others by now."""
         check_is_fitted(self)
-        return self._joint
+        return self._is_joint() if self._joint is None else self._joint
 
     def _weights(self, sample_weight, y, n_samples):
         """Sample weights times class weights, or None."""
@@ -675,8 +676,3 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _dense_shape(self, coef):
         return coef
-
-
-def _labels_of(y):
-    """Number of labels where y is a table of them, else None."""
-    return np.shape(y)[1] if np.ndim(y) == 2 else None

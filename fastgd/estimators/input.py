@@ -11,6 +11,11 @@ from fastgd.data.sources import BlockSource
 from fastgd.estimators.refused_input import explained, refuse_files_and_dates
 
 
+def columns_of(y):
+    """The number of columns where y is a table, else None."""
+    return np.shape(y)[1] if np.ndim(y) == 2 else None
+
+
 def validated(estimator, X, *y, **options):
     """X, and y if there is one, as float arrays or CSR; ValueError for whatever compiled code must
     not see, but for NaN and infinity in X, which `fastgd.data.check_X` refuses.

@@ -16,6 +16,7 @@ from fastgd.data.targets import as_samples
 from fastgd.estimators.block_fits import scored, source_of
 from fastgd.estimators.chunk_estimator import ChunkEstimator, validation_rows
 from fastgd.estimators.deviance import explained, is_deviance
+from fastgd.estimators.input import columns_of
 from fastgd.estimators.offered import offered_if
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments, explains_unknown_names
@@ -266,12 +267,12 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
         weights = self._weights(sample_weight, y, X.shape[0])
         if not hasattr(self, "coef_"):
-            self._n_columns = _columns_of(y)
+            self._columns_of_y = columns_of(y)
         targets = self._targets(y)
-        if getattr(self, "_n_columns", None) != _columns_of(y):
+        if self._columns_of_y != columns_of(y):
             raise ValueError(
                 f"y has shape {np.shape(y)}, not the number of targets that the model has: "
-                f"{'one' if self._n_columns is None else self._n_columns}"
+                f"{'one' if self._columns_of_y is None else self._columns_of_y}"
             )
         task.loss = self._joint_loss(task.loss)
         targets = self._checked_targets(task.loss, targets)
@@ -300,7 +301,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     def _means(self, scores):
         """Predictions on the scale of the targets by scores, (n_samples, n_outputs)."""
         means = self._components()[0].mean(scores)
-        return means.ravel() if getattr(self, "_n_columns", None) is None else means
+        return means.ravel() if self._columns_of_y is None else means
 
     def score(
         self,
@@ -378,14 +379,14 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         return [targets[0], *others]
 
     def _start_targets(self, y, loss):
-        self._n_columns = _columns_of(y)
+        self._columns_of_y = columns_of(y)
         return self._targets(y)
 
     def _is_joint(self):
         """Whether one model has all targets."""
         if isinstance(self.loss, VectorLoss):
             return True
-        return self._n_columns is not None and getattr(self.penalty, "joins", False)
+        return self._columns_of_y is not None and getattr(self.penalty, "joins", False)
 
     def _joint_loss(self, loss):
         """The loss of all targets at once where one model has them, else `loss`."""
@@ -414,14 +415,9 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         if self._is_joint():
             return runs[0].coef.T.copy(), np.array(runs[0].intercept)
         intercept = np.array([float(run.intercept) for run in runs])
-        if self._n_columns is None:
+        if self._columns_of_y is None:
             return runs[0].coef, intercept
         return np.array([run.coef for run in runs]), intercept
 
     def _dense_shape(self, coef):
-        return coef.ravel() if getattr(self, "_n_columns", None) is None else coef
-
-
-def _columns_of(y):
-    """Number of targets where y is a table, else None."""
-    return np.shape(y)[1] if np.ndim(y) == 2 else None
+        return coef.ravel() if self._columns_of_y is None else coef

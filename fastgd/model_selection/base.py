@@ -307,8 +307,7 @@ class PathSearch(GDEstimator):
         self.best_estimator_ = best
         for name in OF_THE_BEST:
             setattr(self, name, getattr(best, name))
-        if hasattr(best, "_joint"):
-            self._joint = best._joint
+        self._joint = best._joint
 
     def _checked_ratios(self):
         """The shares of the L1 part to try; [None] where there is one that is given by the
