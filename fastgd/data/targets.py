@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastgd.data.check_parameters import as_numbers, as_offset, as_weights
+from fastgd.losses.base import VectorLoss
 from fastgd.losses.domain import REALS
 from fastgd.runtime.component import Component, python_only, required
 
@@ -153,7 +154,7 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
     array([0.5, 1.5])
     """
     targets = as_numbers(y, "y", n_samples)
-    if targets.ndim != (2 if hasattr(loss, "derivatives") else 1):
+    if targets.ndim != (2 if isinstance(loss, VectorLoss) else 1):
         if targets.ndim == 1:
             targets = targets[:, None]
         else:
@@ -190,7 +191,7 @@ def check_domain(loss, targets, name="y"):
         return
     bad = targets[~allowed].flat[0]
     hint = ""
-    if getattr(loss, "classification", False):
+    if loss.classification:
         hint = "; GDClassifier takes labels of any kind"
     elif bad == -1.0 and set(np.unique(targets)) == {-1.0, 1.0}:
         hint = ", a sign that the labels of a classifier become; GDRegressor takes numbers"

@@ -345,8 +345,12 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         name = self._target_names(n_targets)[k]
         return f"{self._model_is_of} {name!s}  " if n_targets > 1 else ""
 
+    def _loss(self):
+        """The loss as a component, of one prediction or as it was given."""
+        return find_loss(self.loss, epsilon=float(self.epsilon))
+
     def _components(self):
-        loss = find_loss(self.loss, epsilon=float(self.epsilon))
+        loss = self._loss()
         features = self.positive, self.bounds, self.penalty_weights
         if self.P2 is not None:
             return loss, with_quadratic(self._net(), self.P2, *features)
@@ -451,7 +455,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         n_outputs = n_targets
         if vector:
             given = len(np.atleast_2d(coef_init)) if intercept_init is None else None
-            n_outputs = int(getattr(loss, "n_classes", 0)) or given or np.size(intercept_init)
+            n_outputs = int(loss.n_classes) or given or np.size(intercept_init)
         shapes = f"of shapes ({n_outputs}, {n_features}) and ({n_outputs},)"
         coef = (
             np.zeros((n_outputs, n_features))
@@ -481,7 +485,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         coef = stored.toarray() if sp.issparse(stored) else np.atleast_2d(stored)
         intercept = np.ravel(self.intercept_)
         vector = isinstance(loss, VectorLoss)
-        wanted = n_targets if not vector else int(getattr(loss, "n_classes", 0)) or coef.shape[0]
+        wanted = n_targets if not vector else int(loss.n_classes) or coef.shape[0]
         if coef.shape != (wanted, n_features):
             raise ValueError(
                 f"the model to go on from has coef_ of shape {coef.shape}, these data need "

@@ -27,11 +27,8 @@ from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments, explains_unknown_names
 from fastgd.fitting.choose_solver import takes_several
 from fastgd.fitting.plan import takes_chunks
-from fastgd.losses.base import Loss, VectorLoss, find_loss, has_probabilities
-from fastgd.losses.classification import LogLoss
-from fastgd.losses.multinomial import Multinomial
+from fastgd.losses.base import Loss, VectorLoss, has_probabilities
 from fastgd.penalties.base import Penalty
-from fastgd.penalties.separable import NoPenalty
 from fastgd.rules.base import Rule
 from fastgd.runtime.component import shown
 from fastgd.runtime.public import public
@@ -489,10 +486,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             has a probability of its own.
         """
         scores = self._scores(X, offset)
-        loss = find_loss(self.loss, epsilon=float(self.epsilon))
-        loss = self._loss_of_all(loss) if self._was_joint() else loss
+        loss = self._fitted_loss()
         own = loss.probability(scores)
-        if isinstance(loss, Multinomial) or self._is_multilabel():
+        if isinstance(loss, VectorLoss) or self._is_multilabel():
             return own
         if own.shape[1] == 1:
             return np.hstack([1.0 - own, own])
@@ -516,10 +512,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         ndarray, (n_samples, n_classes)
         """
         check_is_fitted(self)
-        if self._was_joint() and not isinstance(self.loss, VectorLoss):
-            scores = self._scores(X, offset)
-            scores -= scores.max(axis=1, keepdims=True)
-            return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        loss = self._fitted_loss()
+        if isinstance(loss, VectorLoss):
+            return loss.log_probability(self._scores(X, offset))
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X, **only_given(offset=offset)))
 
@@ -574,7 +569,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _is_joint(self):
         """Whether one loss takes all classes at once."""
-        joins = getattr(self.penalty, "joins", False)
+        joins = self._net().joins
         if self._is_multilabel():
             if joins:
                 raise ValueError(
@@ -589,14 +584,15 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             return False
         if isinstance(self.loss, VectorLoss):
             return True
-        log_loss = type(self.loss) is LogLoss or self.loss == LogLoss.name
-        if self.multi_class == "multinomial" and not log_loss:
+        asked, several = self.multi_class == "multinomial", self.classes_.size > 2
+        known = (asked or several) and isinstance(self._loss_of_all(self._loss()), VectorLoss)
+        if asked and not known:
             raise ValueError(
                 f"multi_class='multinomial' needs loss='log_loss', got {shown(self.loss)}; use "
                 "'ovr'"
             )
-        joint = self.multi_class != "ovr" and log_loss and self.classes_.size > 2
-        if joins and self.classes_.size > 2 and not joint:
+        joint = self.multi_class != "ovr" and known and several
+        if joins and several and not joint:
             raise ValueError(
                 f"penalty={self.penalty!r} joins the classes of one model, which needs "
                 f"loss='log_loss' and multi_class='auto' or 'multinomial', got "
@@ -606,7 +602,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             return joint
         if takes_several(self.solver, self._components()[1].term(1.0)):
             return True
-        if self.multi_class == "multinomial":
+        if asked:
             raise ValueError(
                 f"solver={self.solver!r} with penalty={shown(self.penalty)} takes one prediction; "
                 "with multi_class='multinomial' use solver='auto', or multi_class='ovr'"
@@ -618,12 +614,14 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return self._loss_of_all(loss) if self._is_joint() else loss
 
     def _loss_of_all(self, loss):
-        if isinstance(loss, LogLoss | Multinomial):
-            return Multinomial(self.classes_.size)
-        return loss
+        return loss.of_all_classes(self.classes_.size) or loss
+
+    def _fitted_loss(self):
+        """The loss of the model that was fitted: parameters may be others by now."""
+        return self._loss_of_all(self._loss()) if self._was_joint() else self._loss()
 
     def _was_joint(self):
-        """Whether one model of all classes was fitted: parameters may be others by now."""
+        """Whether one model of all classes was fitted."""
         check_is_fitted(self)
         return self._is_joint() if self._joint is None else self._joint
 
@@ -668,9 +666,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         """Coefficients, (K, d), and intercepts with what shifts all scores alike taken out; with a
         penalty or bounds the coefficients, which these hold, stay.
         """
-        if not self._joint_loss(find_loss(self.loss)).shift_invariant:
+        if not self._joint_loss(self._loss()).shift_invariant:
             return coef, intercept
-        free = self.alpha == 0.0 or self.penalty is None or isinstance(self.penalty, NoPenalty)
+        free = self.alpha == 0.0 or self._net().shares == (0.0, 0.0)
         free = free and not self.positive and self.bounds is None
         return (coef - coef.mean(axis=0) if free else coef), intercept - intercept.mean()
 

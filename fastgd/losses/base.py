@@ -155,6 +155,13 @@ class Loss(Component, family=True):
         defines it gives to `predict_proba`.
         """
 
+    @python_only
+    def of_all_classes(self, n_classes) -> VectorLoss | None:
+        """The loss of so many classes at once that a classifier takes for more than two; None, as
+        by default, for a loss that has none: then each class is told from the rest.
+        """
+        return None
+
 
 @public
 class VectorLoss(Component, family=True):
@@ -178,6 +185,8 @@ class VectorLoss(Component, family=True):
         with intercepts that sum to 0.
     separable : bool
         Whether the value is a sum of one function of each prediction.
+    n_classes : float
+        K, where the loss knows it without the targets; else 0.
 
     Examples
     --------
@@ -200,6 +209,7 @@ class VectorLoss(Component, family=True):
     passive_aggressive: ClassVar[bool] = False
     shift_invariant: ClassVar[bool] = False
     separable: ClassVar[bool] = False
+    n_classes: ClassVar[float] = 0.0
 
     @required
     def value(self, predictions, target):
@@ -297,10 +307,25 @@ class VectorLoss(Component, family=True):
         return int(np.shape(targets)[1])
 
     @python_only
+    def log_likelihood(self, predictions, targets, weights, dispersion):
+        """As that of `Loss`."""
+
+    @python_only
     def probability(self, predictions):
         """Probability of each class for predictions, (n_samples, K), for a class that defines
         it.
         """
+
+    @python_only
+    def log_probability(self, predictions):
+        """Its logarithm, -inf where the probability is 0 in floats."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.probability(predictions))
+
+    @python_only
+    def of_all_classes(self, n_classes) -> VectorLoss:
+        """The loss itself, which may want to know how many classes there are."""
+        return self
 
 
 def has_probabilities(loss) -> bool:
@@ -337,21 +362,21 @@ def has_log_likelihood(loss):
     >>> has_log_likelihood(SquaredError()), has_log_likelihood(Huber())
     (True, False)
     """
-    return getattr(type(loss), "log_likelihood", None) not in (None, Loss.log_likelihood)
+    return type(loss).log_likelihood not in (Loss.log_likelihood, VectorLoss.log_likelihood)
 
 
 def steps_curve(loss):
     """Whether the curvature that Newton steps are taken with is never negative: that of convex
     losses, and of those that give one for steps.
     """
-    own = getattr(type(loss), "step_curvature", Loss.step_curvature)
-    return loss.convex or own is not Loss.step_curvature
+    if loss.convex or not isinstance(loss, Loss):
+        return loss.convex
+    return type(loss).step_curvature is not Loss.step_curvature
 
 
 def typical_curvature(loss):
     """The curvature bound of a loss, or 1 where there is none: a unit for steps, not a promise."""
-    bound = getattr(loss, "curvature_bound", np.inf)
-    return bound if 0.0 < bound < np.inf else 1.0
+    return loss.curvature_bound if 0.0 < loss.curvature_bound < np.inf else 1.0
 
 
 def find_loss(loss, **fields):

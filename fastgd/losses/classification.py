@@ -9,6 +9,7 @@ import numpy as np
 from fastgd.losses.base import Loss
 from fastgd.losses.domain import SIGNS, Interval
 from fastgd.losses.exponentials import exp_of_minus, log_1_plus
+from fastgd.losses.multinomial import Multinomial
 from fastgd.runtime.component import python_only
 from fastgd.runtime.public import public
 
@@ -61,6 +62,11 @@ class LogLoss(Loss):
     def probability(self, predictions):
         with np.errstate(over="ignore"):
             return 1.0 / (1.0 + np.exp(-predictions))
+
+    @python_only
+    def of_all_classes(self, n_classes):
+        """The multinomial loss; a class that derives from this one may be another loss."""
+        return Multinomial(n_classes) if type(self) is LogLoss else None
 
     @python_only
     def log_likelihood(self, predictions, targets, weights, dispersion):

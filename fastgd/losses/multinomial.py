@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import ClassVar
 
 import numpy as np
@@ -38,7 +39,7 @@ class Multinomial(VectorLoss):
     [[0.5, 0.5, 0.0]]
     """
 
-    n_classes: float = 0.0
+    n_classes: float = 0.0  # type: ignore[misc]
     infimum: ClassVar[float] = 0.0
     curvature_bound: ClassVar[float] = 0.5
     self_concordance: ClassVar[float | None] = 2.0
@@ -153,3 +154,13 @@ class Multinomial(VectorLoss):
         shifted = predictions - np.max(predictions, axis=1, keepdims=True)
         odds = np.exp(shifted)
         return odds / odds.sum(axis=1, keepdims=True)
+
+    @python_only
+    def log_probability(self, predictions):
+        """Finite at any scores."""
+        shifted = predictions - np.max(predictions, axis=1, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+    @python_only
+    def of_all_classes(self, n_classes):
+        return dataclasses.replace(self, n_classes=n_classes)

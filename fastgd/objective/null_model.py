@@ -7,7 +7,7 @@ import numpy as np
 from fastgd.data.rows import DenseRows
 from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.precision import EPS
-from fastgd.losses.base import has_mean
+from fastgd.losses.base import VectorLoss, has_mean
 from fastgd.objective import kernels as coefficients
 from fastgd.objective.measured import measured_once
 from fastgd.penalties.separable import NoPenalty
@@ -122,7 +122,7 @@ def falls_for_ever(loss, samples):
     >>> [falls_for_ever(one(), as_samples(one(), [0.0] * 3, 3)) for one in (Poisson, SquaredError)]
     [True, False]
     """
-    if hasattr(loss, "derivatives") or not has_mean(loss):
+    if isinstance(loss, VectorLoss) or not has_mean(loss):
         return False
     targets = samples.targets[samples.active()]
     end = float(targets[0])

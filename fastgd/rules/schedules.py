@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgd.losses.base import VectorLoss
+
 SCHEDULES = ("constant", "invscaling", "optimal", "adaptive", "pa1", "pa2")
 LEARNING_RATES = ("auto", *SCHEDULES, "line_search")
 
@@ -60,7 +62,7 @@ def make_schedule(learning_rate, eta0, power_t, alpha, loss):
             "learning_rate='optimal' divides by alpha, which is 0; give alpha > 0 or "
             "learning_rate='auto'"
         )
-    several = hasattr(loss, "derivatives")
+    several = isinstance(loss, VectorLoss)
     if several and not loss.classification:
         raise ValueError(
             "learning_rate='optimal' needs a loss of one prediction or of classes; use 'auto', "

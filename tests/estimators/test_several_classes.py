@@ -182,6 +182,27 @@ def test_two_classes_and_other_losses_are_as_before():
     assert len(saga.history_) == 3
 
 
+def test_a_loss_of_ones_own_is_of_all_classes_where_it_says_so():
+    class Logistic(LogLoss):
+        """Told from the rest, as a class that derives from one of these may be another loss."""
+
+    class Joined(Logistic):
+        def of_all_classes(self, n_classes):
+            return Multinomial(n_classes)
+
+    class Other(Multinomial):
+        """Stays of its class, which may be another loss, too."""
+
+    apart = GDClassifier(loss=Logistic(), alpha=ALPHA).fit(X, Y)
+    assert len(apart.history_) == 3
+    with pytest.raises(ValueError, match="multi_class='multinomial' needs"):
+        GDClassifier(loss=Logistic(), multi_class="multinomial").fit(X, Y)
+    joined, ours = (GDClassifier(loss=one, alpha=ALPHA).fit(X, Y) for one in (Joined(), LogLoss()))
+    np.testing.assert_array_equal(joined.coef_, ours.coef_)
+    np.testing.assert_array_equal(joined.predict_log_proba(X), ours.predict_log_proba(X))
+    assert Other().of_all_classes(3) == Other(3)
+
+
 @pytest.mark.parametrize(
     ("parameters", "y", "weights", "message"),
     [
