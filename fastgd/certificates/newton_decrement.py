@@ -29,7 +29,7 @@ from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.precision import EPS
-from fastgd.objective import kernels as passes
+from fastgd.objective import kernels
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.gram import ALL, largest_norm
@@ -122,7 +122,7 @@ def _longest_by_nonzeros(F, root):
     matrix[0, :size, :size] = root @ root.T
     data = F.rows, ALL, weights, np.stack([F.cuts[:-1], F.cuts[1:]], axis=1), np.arange(F.cuts.size)
     map_ranges(
-        lambda first, last: passes.gram(*data, first, last, matrix, norms),
+        lambda first, last: kernels.gram(*data, first, last, matrix, norms),
         F.cuts.size - 1,
         F.n_threads,
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgd.data.chunk_sizes import VALUES
 from fastgd.linalg.symmetric import mirror
-from fastgd.objective import kernels as passes
+from fastgd.objective import kernels
 from fastgd.objective.blocks import coarser
 from fastgd.objective.cost_model import loops
 from fastgd.objective.kernels import NOTHING
@@ -42,7 +42,7 @@ def add_gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, row_l
     of column j.
     """
     if loops(rows, row_length):
-        passes.gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, NOTHING)
+        kernels.gram(rows, slots, curvatures, ranges, cuts, first, last, matrices, NOTHING)
         return
     columns = _columns_of(slots)
     for b in range(first, last):

@@ -5,7 +5,7 @@ them, on its threads.
 import numpy as np
 
 from fastgd.data.chunk_sizes import ROWS
-from fastgd.objective import kernels as passes
+from fastgd.objective import kernels
 from fastgd.objective.blocks import MOST_BLOCKS, coarser, cut
 from fastgd.objective.cost_model import DERIVATIVES, VALUE
 from fastgd.objective.gram import chunks, merged
@@ -88,7 +88,7 @@ class LinearMap:
         rows, coef, table = self.rows, np.ascontiguousarray(coef), out.reshape(1, -1)
 
         def work(ranges, cuts, first, last):
-            passes.product(rows, False, coef, ranges, cuts, first, last, table)
+            kernels.product(rows, False, coef, ranges, cuts, first, last, table)
 
         self._map(self._rows, work, self._n_values)
         self._count()
@@ -105,7 +105,7 @@ class LinearMap:
         sums = np.zeros((self._sums[1].size - 1, rows.shape()[1]))
 
         def work(ranges, cuts, first, last):
-            passes.product(rows, True, derivatives, ranges, cuts, first, last, sums)
+            kernels.product(rows, True, derivatives, ranges, cuts, first, last, sums)
 
         self._map(self._sums, work, self._n_values)
         self._count()
@@ -142,7 +142,7 @@ class LinearMap:
         def work(ranges, cuts, first, last):
             data = F.samples, F.loss, predictions, intercept, floor
             where = ranges, cuts, first, last
-            passes.loss_and_derivatives(*data, *where, totals, derivatives, curvatures)
+            kernels.loss_and_derivatives(*data, *where, totals, derivatives, curvatures)
 
         self._map(self._rows, work, self._few_values)
         return float(totals.sum()) / F.n_active

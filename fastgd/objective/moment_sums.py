@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgd.objective import kernels as passes
+from fastgd.objective import kernels
 from fastgd.objective.blocks import coarser
 from fastgd.runtime.threads import map_ranges
 
@@ -26,7 +26,7 @@ def moment_sums(rows, samples, ranges, range_cuts, n_nonzeros, n_threads, before
     data = rows, samples, ranges, cuts
 
     def work(first, last):
-        passes.column_moments(*data, first, last, table, norms)
+        kernels.column_moments(*data, first, last, table, norms)
 
     map_ranges(work, len(table), n_threads, rows.stored())
     moments = table[0].copy() if len(table) > 1 else table[0]  # not a view that keeps the others

@@ -8,7 +8,7 @@ from fastgd.data.rows import DenseRows
 from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import VectorLoss, has_mean
-from fastgd.objective import kernels as coefficients
+from fastgd.objective import kernels
 from fastgd.objective.measured import measured_once
 from fastgd.penalties.separable import NoPenalty
 
@@ -170,7 +170,7 @@ def _few_samples(objective):
         weights = samples.weights[0] * positive.sum(), samples.weights[0] * (~positive).sum()
     two = WeightedSamples(np.array([1.0, -1.0]), np.array(weights, dtype=np.float64), np.zeros(1))
     # For two samples a kernel is not worth compiling.
-    plain = getattr(coefficients.shifted_sums, "py_func", coefficients.shifted_sums)
+    plain = getattr(kernels.shifted_sums, "py_func", kernels.shifted_sums)
     return lambda shift: tuple(
         total / n_active for total in plain(two, objective.loss, np.zeros(1), shift)
     )

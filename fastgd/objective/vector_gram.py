@@ -8,7 +8,7 @@ are what is left of the others, and are not formed.
 import numpy as np
 
 from fastgd.data.chunk_sizes import VALUES
-from fastgd.objective import kernels as passes
+from fastgd.objective import kernels
 from fastgd.objective.blocks import coarser
 from fastgd.objective.gram import chunks, merged
 from fastgd.objective.vector_map import VectorMap
@@ -114,7 +114,7 @@ def _sparse_sum(parts, d, n_formed):
     lower = np.zeros((d * n_formed, d * n_formed))
     for part, curvatures in parts:
         columns, starts = part.indices.astype(np.int64), part.indptr.astype(np.int64)
-        passes.vector_outer(part.data, columns, starts, curvatures, d - 1, n_formed, lower)
+        kernels.vector_outer(part.data, columns, starts, curvatures, d - 1, n_formed, lower)
     return (np.tril(lower) + np.tril(lower, -1).T).reshape(d, n_formed, d, n_formed)
 
 

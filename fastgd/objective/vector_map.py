@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastgd.data.chunk_sizes import VALUES
-from fastgd.objective import kernels as passes
+from fastgd.objective import kernels
 from fastgd.objective.blocks import coarser, cut
 from fastgd.objective.gram import chunks, merged
 from fastgd.runtime.threads import map_ranges
@@ -79,7 +79,7 @@ class VectorMap:
         if F.rows.sparse:
             data = F.rows, F.samples, F.loss, coef, intercept, F.ranges, self._cuts
             self._map(
-                lambda first, last: passes.vector_loss_and_gradient(
+                lambda first, last: kernels.vector_loss_and_gradient(
                     *data, first, last, totals, gradients
                 ),
                 (F.ranges, self._cuts),
@@ -118,7 +118,7 @@ class VectorMap:
                     moves += shift
                     known = part @ coef if predictions is None else predictions[chosen]
                     data = F.loss, *samples_of(F.samples, chosen), intercept, known
-                    passes.vector_losses(*data, True, True, moves, moves)
+                    kernels.vector_losses(*data, True, True, moves, moves)
                     products[b, :-1] += part.T @ moves
                     products[b, -1] += moves.sum(axis=0)
 
@@ -140,7 +140,7 @@ class VectorMap:
         if F.rows.sparse:
             made[...] = 0.0
             data = F.rows, False, table, *self._rows
-            self._map(lambda a, b: passes.vector_product(*data, a, b, made[None]), self._rows)
+            self._map(lambda a, b: kernels.vector_product(*data, a, b, made[None]), self._rows)
         else:
 
             def work(first, last):
@@ -160,7 +160,8 @@ class VectorMap:
         sums = np.zeros((self._cuts.size - 1, F.n_features, table.shape[1]))
         if F.rows.sparse:
             data = F.rows, True, table, F.ranges, self._cuts
-            self._map(lambda a, b: passes.vector_product(*data, a, b, sums), (F.ranges, self._cuts))
+            cuts = F.ranges, self._cuts
+            self._map(lambda a, b: kernels.vector_product(*data, a, b, sums), cuts)
         else:
 
             def work(first, last):
@@ -197,7 +198,7 @@ class VectorMap:
             for chosen in chunks(merged(ranges[cuts[first] : cuts[last]]), self._length):
                 along = moves[chosen] + shift
                 data = F.loss, *samples_of(F.samples, chosen), intercept, predictions[chosen]
-                passes.vector_losses(*data, True, True, along, along)
+                kernels.vector_losses(*data, True, True, along, along)
                 made[chosen] = along
 
         self._map(work, self._rows)
@@ -211,7 +212,7 @@ class VectorMap:
         part = self._dense(chosen)
         found = np.empty((part.shape[0], F.n_predictions, F.n_predictions))
         predictions = np.ascontiguousarray(part @ coef)
-        passes.vector_curvatures(
+        kernels.vector_curvatures(
             F.loss, *samples_of(F.samples, chosen), intercept, predictions, found
         )
         return part, found
@@ -227,7 +228,7 @@ class VectorMap:
                 for chosen in chunks(merged(ranges[cuts[b] : cuts[b + 1]]), length):
                     data = F.loss, *samples_of(F.samples, chosen), intercept, predictions[chosen]
                     out = NO_TABLE if found is None else np.empty(predictions[chosen].shape)
-                    totals[b] += passes.vector_losses(
+                    totals[b] += kernels.vector_losses(
                         *data, found is not None, False, NO_TABLE, out
                     )
                     if found is not None:
@@ -242,7 +243,7 @@ class VectorMap:
         for part, samples in self._parts(F.ranges[self._cuts[b] : self._cuts[b + 1]]):
             predictions = part @ coef
             out = NO_TABLE if alone else predictions
-            total += passes.vector_losses(
+            total += kernels.vector_losses(
                 F.loss, *samples, intercept, predictions, not alone, False, NO_TABLE, out
             )
             if not alone:
@@ -287,7 +288,7 @@ def summed_curvature(loss, samples, intercept, predictions):
         y, s, o = (one if one.shape[0] == 1 else one[chosen] for one in samples)
         own = predictions[chosen]
         curvatures = np.empty((len(own), k, k))
-        passes.vector_curvatures(loss, y, s, o, intercept, own, curvatures)
+        kernels.vector_curvatures(loss, y, s, o, intercept, own, curvatures)
         found += curvatures.sum(axis=0)
     return found
 

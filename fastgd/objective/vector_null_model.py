@@ -8,7 +8,7 @@ from fastgd.data.chunk_sizes import VALUES
 from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
-from fastgd.objective import kernels as passes
+from fastgd.objective import kernels
 from fastgd.objective.null_model import TIED, lowest
 from fastgd.objective.vector_map import NO_TABLE, samples_of, summed_curvature
 
@@ -124,7 +124,7 @@ class Shifts:
             own = np.zeros((height, k)) if self.predictions is None else self.predictions[chosen]
             data = self.loss, *samples_of(self.samples, chosen), shifts, own
             out = np.empty((height, k))
-            value += passes.vector_losses(*data, True, False, NO_TABLE, out)
+            value += kernels.vector_losses(*data, True, False, NO_TABLE, out)
             slopes += out.sum(axis=0)
             if curved:
                 matrix += summed_curvature(self.loss, data[1:4], shifts, own)

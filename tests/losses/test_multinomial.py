@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastgd import Multinomial, Objective, check_loss
-from fastgd.objective import kernels as passes
+from fastgd.objective import kernels
 from fastgd.objective.vector_map import summed_curvature
 from support.components import ToyMultiSquared, ToySoftmax
 
@@ -58,9 +58,9 @@ def test_second_derivatives_at_once_are_those_by_products(loss):
     z, weights = 2.0 * rng.standard_normal((6, 4)), np.array([1.0, 2.0, 0.0, 1.0, 0.5, 3.0])
     y = rng.standard_normal((6, 4)) if loss.name == "toy_multi_squared" else np.ones((6, 1))
     matrices = np.empty((6, 4, 4))
-    passes.vector_curvatures(loss, y, weights, np.zeros(1), np.zeros(4), z, matrices)
+    kernels.vector_curvatures(loss, y, weights, np.zeros(1), np.zeros(4), z, matrices)
     diagonals = np.empty((6, 4))
-    passes.vector_diagonals(loss, y, weights, np.zeros(1), np.zeros(4), z, diagonals)
+    kernels.vector_diagonals(loss, y, weights, np.zeros(1), np.zeros(4), z, diagonals)
     np.testing.assert_allclose(diagonals, np.einsum("ikk->ik", matrices), rtol=1e-9, atol=1e-14)
     found = summed_curvature(loss, (y, weights, np.zeros(1)), np.zeros(4), z)
     np.testing.assert_allclose(found, matrices.sum(axis=0), rtol=1e-9, atol=1e-13)

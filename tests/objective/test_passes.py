@@ -8,7 +8,7 @@ from fastgd.data.check_X import as_rows
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import Huber
-from fastgd.objective import kernels as passes
+from fastgd.objective import kernels
 from fastgd.objective.gram import ALL, add_gram
 from fastgd.objective.kernels import NOTHING
 from fastgd.runtime.jit import STRICT
@@ -46,7 +46,7 @@ def whole(cuts):
 def loss_and_gradient(rows, labels, loss, point, cuts, chunk=4, curvatures=NOTHING):
     totals, gradients = np.zeros(cuts.size - 1), np.zeros((cuts.size - 1, point.size))
     where = *whole(cuts), 0, totals.size, chunk
-    passes.loss_and_gradient(
+    kernels.loss_and_gradient(
         rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, curvatures, 0.0
     )
     return totals, gradients
@@ -54,7 +54,7 @@ def loss_and_gradient(rows, labels, loss, point, cuts, chunk=4, curvatures=NOTHI
 
 def curvature_product(rows, labels, loss, point, direction, cuts):
     products = np.zeros((cuts.size - 1, point.size))
-    passes.curvature_product(
+    kernels.curvature_product(
         rows,
         labels,
         loss,
@@ -76,7 +76,7 @@ def curvature_matrix(rows, labels, loss, point, cuts):
         np.zeros(labels.size()),
     )
     loss_and_gradient(rows, labels, loss, point, cuts, curvatures=curvatures)
-    passes.gram(rows, ALL, curvatures, *whole(cuts), 0, cuts.size - 1, matrices, NOTHING)
+    kernels.gram(rows, ALL, curvatures, *whole(cuts), 0, cuts.size - 1, matrices, NOTHING)
     lower = np.tril(matrices.sum(axis=0))
     return lower + np.tril(lower, -1).T
 
@@ -133,7 +133,7 @@ def test_a_range_of_blocks_leaves_the_others_alone():
     totals, gradients = np.zeros(3), np.zeros((3, 7))
     for first, last in ((2, 3), (0, 2)):  # as two threads would
         where = *whole(cuts), first, last, 4
-        passes.loss_and_gradient(
+        kernels.loss_and_gradient(
             rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, NOTHING, 0.0
         )
     np.testing.assert_array_equal(totals, expected[0])
@@ -152,7 +152,7 @@ def test_a_sample_of_the_rows_is_those_rows_alone(storage):
     rows, labels = stored(X, storage), samples(y, weights, offsets)
     totals, gradients, curvatures = np.zeros(2), np.zeros((2, 7)), np.zeros(23)
     where = ranges, cuts, 0, 2, 4
-    passes.loss_and_gradient(
+    kernels.loss_and_gradient(
         rows, labels, loss, point[:-1], point[-1], *where, totals, gradients, curvatures, 0.0
     )
     few = X[chosen], y[chosen], weights[chosen], offsets[chosen], loss, point
@@ -211,7 +211,7 @@ def test_passes_over_an_array_as_it_lies(lie):
     for rows in (as_rows(X), as_rows(lie(X), in_place=True)):
         curvatures, moments, norms = np.zeros(23), np.zeros((2, 4, 6)), np.zeros((2, 3))
         data = rows, samples(y, weights, offsets), loss, point
-        passes.column_moments(*data[:2], *whole(cuts), 0, 2, moments, norms)
+        kernels.column_moments(*data[:2], *whole(cuts), 0, 2, moments, norms)
         sums = loss_and_gradient(*data, cuts, curvatures=curvatures)
         product = curvature_product(*data, point[::-1].copy(), cuts)
         found.append((*sums, curvatures, curvature_matrix(*data, cuts), product, moments, norms))
@@ -251,7 +251,7 @@ def test_vector_passes(loss, storage):
 
     totals, gradients = np.zeros(2), np.zeros((2, 7, 3))
     where = *whole(cuts), 0, 2
-    passes.vector_loss_and_gradient(*data, point[:-1], point[-1], *where, totals, gradients)
+    kernels.vector_loss_and_gradient(*data, point[:-1], point[-1], *where, totals, gradients)
     assert totals.sum() == pytest.approx(
         vector_loss_sum(X, Y, weights, offsets, loss, point), rel=1e-13
     )
@@ -259,17 +259,17 @@ def test_vector_passes(loss, storage):
     np.testing.assert_allclose(gradients.sum(axis=0), gradient, rtol=1e-12, atol=1e-13)
 
     images, moves = np.zeros((2, 1, 23, 3))
-    passes.vector_product(data[0], False, point[:-1], *where, images)
-    passes.vector_product(data[0], False, direction[:-1], *where, moves)
+    kernels.vector_product(data[0], False, point[:-1], *where, images)
+    kernels.vector_product(data[0], False, direction[:-1], *where, moves)
     np.testing.assert_allclose(images[0], X @ point[:-1], rtol=1e-13, atol=1e-14)
     changes = moves[0] + direction[-1]
     rows = loss, Y, weights, offsets, point[-1], images[0]
-    passes.vector_losses(*rows, True, True, changes, changes)
+    kernels.vector_losses(*rows, True, True, changes, changes)
     products = np.zeros((2, 7, 3))
-    passes.vector_product(data[0], True, changes, *where, products[:, :-1])
+    kernels.vector_product(data[0], True, changes, *where, products[:, :-1])
     products[0, -1] = changes.sum(axis=0)
     curvatures = np.empty((23, 3, 3))
-    passes.vector_curvatures(*rows, curvatures)
+    kernels.vector_curvatures(*rows, curvatures)
     steps = moves[0] + direction[-1]
     by_matrix = np.einsum("ikc,ik->ic", curvatures, steps)
     np.testing.assert_allclose(by_matrix, changes, rtol=1e-6, atol=1e-9)
@@ -289,7 +289,7 @@ def test_column_moments_are_numpys(storage, weighted):
     weights = weights if weighted else np.ones(23)
     rows, cuts = stored(X, storage), blocks(0, 2, 23)
     moments, norms = np.zeros((2, 4, 6)), np.zeros((2, 3))
-    passes.column_moments(rows, samples(y, weights), *whole(cuts), 0, 2, moments, norms)
+    kernels.column_moments(rows, samples(y, weights), *whole(cuts), 0, 2, moments, norms)
     expected_moments, expected_norms = column_moments(X, weights)
     sums = moments.sum(axis=0)
     np.testing.assert_allclose(sums[[0, 1, 3]], expected_moments[[0, 1, 3]], rtol=1e-13, atol=1e-13)
@@ -310,10 +310,10 @@ def test_compiled_passes_are_the_python_they_were_written_in():
         compiled, plain = (
             [np.zeros(2), np.zeros((2, 7)), np.zeros(23), np.zeros((2, 7, 7))] for _ in range(2)
         )
-        passes.loss_and_gradient(*data, *where, 4, *compiled[:3], 1.0)
-        passes.loss_and_gradient.py_func(*data, *where, 4, *plain[:3], 1.0)
-        passes.gram(rows, ALL, plain[2], *where, compiled[3], NOTHING)
-        passes.gram.py_func(rows, ALL, plain[2], *where, plain[3], NOTHING)
+        kernels.loss_and_gradient(*data, *where, 4, *compiled[:3], 1.0)
+        kernels.loss_and_gradient.py_func(*data, *where, 4, *plain[:3], 1.0)
+        kernels.gram(rows, ALL, plain[2], *where, compiled[3], NOTHING)
+        kernels.gram.py_func(rows, ALL, plain[2], *where, plain[3], NOTHING)
         for a, b in zip(compiled, plain, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
 
@@ -343,7 +343,7 @@ def test_losses_of_rows_are_evaluated_several_at_a_time(loss, curved):
     """One by one a row of Gamma took 36 ns for 7, a binomial one 75 for 16: what a loss calls had
     been left a call where it was long.
     """
-    evaluate = numba.njit(error_model="numpy", fastmath=set(STRICT))(passes.evaluate.py_func)
+    evaluate = numba.njit(error_model="numpy", fastmath=set(STRICT))(kernels.evaluate.py_func)
     x = np.full(512, 0.5)
     x.flags.writeable = False
     evaluate(loss, np.zeros(512), x, *np.zeros((3, 512)), curved, 0.0)

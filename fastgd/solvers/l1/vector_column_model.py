@@ -10,7 +10,7 @@ hardly alike: some epochs do.
 
 import numpy as np
 
-from fastgd.objective import kernels as passes
+from fastgd.objective import kernels as objective_kernels
 from fastgd.objective.vector_map import samples_of
 from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.proximal_newton import CLOSER, HOT, HOT_EPOCHS, HOT_SHARE
@@ -102,7 +102,7 @@ def _second_derivatives(F, rows, damping):
     """Vectors h and r of each row, (n, K), by its weight and the number of rows."""
     data = F.loss, *samples_of(F.samples, slice(0, F.n_samples)), rows.intercept
     diagonal = np.empty(rows.products.shape)
-    passes.vector_diagonals(*data, rows.products, diagonal)
+    objective_kernels.vector_diagonals(*data, rows.products, diagonal)
     weights = np.broadcast_to(F.samples.weights, (F.n_samples,))[:, None] / F.n_active
     predictions = rows.products + rows.intercept + F.samples.offsets[:, None]
     roots = F.loss.curvature_root(predictions) * np.sqrt(weights)

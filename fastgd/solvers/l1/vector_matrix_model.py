@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.data.chunk_sizes import VALUES
-from fastgd.objective import kernels as passes
+from fastgd.objective import kernels as objective_kernels
 from fastgd.objective.gram import add_gram
 from fastgd.objective.vector_map import samples_of
 from fastgd.runtime.threads import map_ranges
@@ -95,7 +95,7 @@ def _diagonals(F, v, ranges):
             predictions = np.ascontiguousarray(F.rows.part(chosen) @ coef)
             out = np.empty(predictions.shape)
             data = F.loss, *samples_of(F.samples, chosen), intercept
-            passes.vector_diagonals(*data, predictions, out)
+            objective_kernels.vector_diagonals(*data, predictions, out)
             found[:, chosen] = np.maximum(out, 0.0).T
             total += float(weights[chosen].sum()) if weights.size > 1 else len(out)
     return found, max(total, 1.0)

@@ -22,7 +22,7 @@ from fastgd.data.chunk_sizes import VALUES
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
-from fastgd.objective import kernels as passes
+from fastgd.objective import kernels
 from fastgd.objective.cost_model import DENSE_COST, MULTIPLICATIONS, pass_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.gram import chunks, merged
@@ -285,7 +285,7 @@ def blocks_at(F, v):
             part = some.rows.part(chosen).astype(np.float64, copy=False)
             weights = np.empty((part.shape[0], k))
             data = F.loss, *samples_of(some.samples, chosen), intercept
-            passes.vector_diagonals(*data, np.ascontiguousarray(part @ coef), weights)
+            kernels.vector_diagonals(*data, np.ascontiguousarray(part @ coef), weights)
             table = np.empty((len(weights), d + 1))
             table[:, :d], table[:, d] = part.toarray() if some.rows.sparse else part, 1.0
             add_grams(matrices, np.maximum(weights, 0.0), table)

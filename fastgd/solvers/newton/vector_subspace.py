@@ -13,7 +13,7 @@ On a text of 18821 rows and 20 classes, alpha = 1 / n, a fit to a proved 1e-4 ta
 import numpy as np
 
 from fastgd.data.chunk_sizes import VALUES
-from fastgd.objective import kernels as passes
+from fastgd.objective import kernels
 from fastgd.objective.gram import chunks, merged
 from fastgd.objective.vector_map import VectorMap, samples_of, summed_curvature
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
@@ -148,7 +148,7 @@ class RowCurvatures:
             curved = np.empty(parts.shape)
             for along, out in zip(parts, curved, strict=True):
                 data = F.loss, *own, self.intercept, predictions
-                passes.vector_losses(*data, True, True, np.ascontiguousarray(along), out)
+                kernels.vector_losses(*data, True, True, np.ascontiguousarray(along), out)
             matrix[m:, m:] += summed_curvature(F.loss, own, self.intercept, predictions)
         matrix[:m, :m] += parts.reshape(m, -1) @ curved.reshape(m, -1).T
         matrix[:m, m:] += curved.sum(axis=1)
