@@ -17,7 +17,7 @@ from scipy.optimize import OptimizeResult, OptimizeWarning
 from fastgd.data.check_parameters import as_floats, check_parameters, is_count, is_real
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.rules.barzilai_borwein import barzilai_borwein_rate
-from fastgd.rules.classic import find_rule
+from fastgd.rules.base import find_rule
 from fastgd.runtime.component import shown
 
 # Of a central difference: the truncation h^2 f'''/6 and the rounding eps f/h are equal where h is

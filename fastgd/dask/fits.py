@@ -19,7 +19,7 @@ from fastgd.dask.partitions import (
     grouped,
     require_dask,
 )
-from fastgd.data.block_rows import SAMPLE
+from fastgd.data.block_rows import SAMPLE, columns_in_words
 from fastgd.data.far_columns import FAR, centers_of
 from fastgd.fitting.plan import Plans
 from fastgd.model_selection.base import PathSearch
@@ -31,19 +31,16 @@ from fastgd.objective.moment_sums import (
     lengths_of,
     moments_of,
 )
-from fastgd.objective.survey import Surveyed
+from fastgd.objective.survey import BESIDE, SAMPLE_SEED, Surveyed
 
 logger = logging.getLogger("fastgd")
 
-# Of the random numbers by which rows are drawn for the sample: the same each time.
-SEED = 0
 # Bytes of the sample, which has to come over the network: at the most, what is always drawn, and a
 # share of all.  400,000 rows of 50 columns, two workers: all that fits in 64 MB took 4 rounds and
 # 1.7 s, 16 MB 6 rounds and 1.3 s, 4 MB 7 rounds and 0.9 to 1.4 s.
 MOST_SAMPLE = 1 << 26
 LEAST_SAMPLE = 1 << 22
 SHARE = 1 / 8
-BESIDE = "y", "sample_weight", "offset"
 
 
 class Columns(NamedTuple):
@@ -144,7 +141,7 @@ def surveyed(crew, columns, estimator, here, memory):
     lengths = functools.partial(lengths_of, moments, first)
     rows = ClusterRows(crew, facts, groups, n_features, sparse, dtype, lengths)
     wanted = max(SHARE * 8.0 * rows.stored(), LEAST_SAMPLE)
-    rows.draw_sample(min(wanted, SAMPLE * memory, MOST_SAMPLE), SEED)
+    rows.draw_sample(min(wanted, SAMPLE * memory, MOST_SAMPLE), SAMPLE_SEED)
     rows.far = _far_columns(rows, moments[0]) if estimator.fit_intercept else None
     rows.moments = moments
     places = [one[0] for one in found]
@@ -184,13 +181,9 @@ def _check_alike(found):
     for place, _, own, *_ in found:
         if own != usual:
             raise ValueError(
-                f"{place} has {_kind(*own)}, {first} {_kind(*usual)}; all blocks need the same "
-                "columns"
+                f"{place} has {columns_in_words(*own)}, {first} {columns_in_words(*usual)}; all "
+                "blocks need the same columns"
             )
-
-
-def _kind(n_features, sparse):
-    return f"{n_features} {'sparse' if sparse else 'dense'} columns"
 
 
 def _tell_rounds(estimator, rounds):

@@ -6,12 +6,12 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastgd.dask.partitions import delayed_blocks, gathered, require_dask
-from fastgd.dask.shard import BESIDE, as_features
+from fastgd.dask.shard import as_features
 from fastgd.data.check_parameters import as_offset, only_given
 from fastgd.data.sources import BlockSource
 from fastgd.estimators.block_fits import read_predictions
 from fastgd.model_selection.base import PathSearch
-from fastgd.objective.survey import beside_of
+from fastgd.objective.survey import BESIDE, beside_of
 
 
 def predict(estimator, X, offset=None):

@@ -17,12 +17,11 @@ from fastgd.data.sources import BlockSource
 from fastgd.data.targets import WeightedSamples
 from fastgd.objective.meter import Meter
 from fastgd.objective.subset import on_block
-from fastgd.objective.survey import beside_of, moments_of_block
+from fastgd.objective.survey import BESIDE, beside_of, moments_of_block
 from fastgd.runtime.threads import count_threads
 
 # Bytes of the blocks that a source is read in.
 BLOCK = 1 << 26
-BESIDE = "y", "sample_weight", "offset"
 
 
 class Shard:

@@ -371,8 +371,8 @@ def _checked(source, n_bytes):
         kind = kind or own
         if own != kind:
             raise ValueError(
-                f"{place}: X has {_kind(*own)}, the blocks before it have {_kind(*kind)}; all "
-                "blocks need the same columns"
+                f"{place}: X has {columns_in_words(*own)}, the blocks before it have "
+                f"{columns_in_words(*kind)}; all blocks need the same columns"
             )
         yield place, block, rows
         read += rows.stored() * rows.dtype.itemsize
@@ -381,5 +381,6 @@ def _checked(source, n_bytes):
             read = 0
 
 
-def _kind(n_features, sparse):
+def columns_in_words(n_features, sparse):
+    """How many columns a block has, and of which kind."""
     return f"{n_features} {'sparse' if sparse else 'dense'} columns"

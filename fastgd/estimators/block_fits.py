@@ -11,7 +11,7 @@ from fastgd.data.block_rows import block_bytes, checked_blocks, memory_of
 from fastgd.data.check_parameters import as_offset
 from fastgd.data.sources import ArraySource, BlockSource
 from fastgd.estimators.refused_input import explained
-from fastgd.objective.survey import Surveyed, beside_of, joined, survey
+from fastgd.objective.survey import BESIDE, Surveyed, beside_of, joined, survey
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import count_threads
 
@@ -111,7 +111,7 @@ def read_predictions(estimator, source) -> Read:
     """
     check_is_fitted(estimator)
     source = source.encoded_as(estimator._encoding)
-    beside: dict[str, list] = {"y": [], "sample_weight": [], "offset": []}
+    beside: dict[str, list] = {name: [] for name in BESIDE}
     linear: list[np.ndarray] = []
     places: list[str] = []
     n_bytes = block_bytes(memory_of(estimator.memory))

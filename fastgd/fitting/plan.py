@@ -23,9 +23,8 @@ from fastgd.fitting.choose_solver import (
 )
 from fastgd.losses.base import has_mean
 from fastgd.objective.cost_model import reading_share
-from fastgd.rules.base import Rule
+from fastgd.rules.base import Rule, find_rule
 from fastgd.rules.batches import rows_per_update
-from fastgd.rules.classic import find_rule
 from fastgd.rules.schedules import LEARNING_RATES
 from fastgd.runtime.component import shown
 from fastgd.solvers.growing_batch import Growing, growth_pays

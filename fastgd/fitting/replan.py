@@ -16,8 +16,7 @@ from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import StopReason
 from fastgd.fitting.successor import may_be_succeeded, successor
 from fastgd.objective.null_model import null_model
-from fastgd.rules.base import Rule
-from fastgd.rules.classic import find_rule
+from fastgd.rules.base import Rule, find_rule
 from fastgd.solvers.base import LAST_RESORT, Forecast
 
 # An interior point run that ends farther off than this was lost in rounding; else rounding is just

@@ -393,13 +393,3 @@ def find_loss(loss, **fields):
         )
     found = Loss.named(loss)
     return found(**{name: value for name, value in fields.items() if name in found.__annotations__})
-
-
-def require_positive(loss: Loss, parameter: str, or_zero: bool = False) -> None:
-    """Raise ValueError where a parameter of a loss is not positive and finite."""
-    number = getattr(loss, parameter)
-    if not (0.0 < number < np.inf or (or_zero and number == 0.0)):
-        allowed = "non-negative" if or_zero else "positive"
-        raise ValueError(
-            f"{type(loss).__name__} {parameter} must be {allowed} and finite, got {number}"
-        )

@@ -20,6 +20,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.losses.differences import ROUNDING, STEP, one_sided, outside
+from fastgd.runtime.in_words import in_words
 from fastgd.runtime.jit import kernel
 
 # Predictions at which log losses reach their infima.
@@ -29,6 +30,8 @@ UNKNOWN = (
     "no infimum is declared: no bound uses one; declare, say, infimum = 0.0 in the class "
     "where it holds"
 )
+
+_text = functools.partial(in_words, digits=9)
 
 Faults = Iterator[tuple[float, str]]  # how bad, and the text
 
@@ -269,15 +272,6 @@ class _Line:
             f"at prediction{'s' * self.vector} {_text(self.predictions(t))}, target "
             f"{_text(self.target)}"
         )
-
-
-def _text(numbers) -> str:
-    numbers = np.atleast_1d(numbers)
-    return (
-        f"{numbers[0]:.9g}"
-        if numbers.size == 1
-        else "[" + ", ".join(f"{number:.6g}" for number in numbers) + "]"
-    )
 
 
 def _lines(loss, targets) -> list[_Line]:

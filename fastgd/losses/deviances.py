@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import gammaln
 
-from fastgd.losses.base import Loss, require_positive
+from fastgd.losses.base import Loss
 from fastgd.losses.domain import REALS, Interval
 from fastgd.losses.exponentials import (
     above_tangent,
@@ -25,6 +25,7 @@ from fastgd.losses.exponentials import (
     log_of,
 )
 from fastgd.runtime.component import python_only
+from fastgd.runtime.in_words import require_positive
 from fastgd.runtime.jit import callee
 from fastgd.runtime.public import public
 

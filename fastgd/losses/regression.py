@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastgd.losses.base import Loss, require_positive
+from fastgd.losses.base import Loss
 from fastgd.runtime.component import python_only
+from fastgd.runtime.in_words import require_positive
 from fastgd.runtime.public import public
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from fastgd.losses.base import VectorLoss
 from fastgd.losses.each_target import of_one_target
 from fastgd.runtime.fingerprint import is_ours
+from fastgd.runtime.in_words import in_words
 
 # Values this far below the infimum, as a share of what the null model has, are rounding, with six
 # digits to spare.
@@ -52,9 +53,8 @@ def check_infimum(loss, targets):
         usual = np.nanmean([abs(float(loss.value(center, target))) for target in chosen])
     for target, (place, value) in zip(chosen, found, strict=True):
         if value < loss.infimum - ROUNDING * usual:
-            _refuse(
-                loss, f"falls to {value:.6g} at target {_text(target)} (prediction {_text(place)})"
-            )
+            where = f"at target {in_words(target)} (prediction {in_words(place)})"
+            _refuse(loss, f"falls to {value:.6g} {where}")
 
 
 def check_mean(objective, v, value, null_value):
@@ -117,12 +117,3 @@ def _lowest_of_vector(loss, target, here):
         here = here - step * slopes
         value, step = float(loss.value(here, target)), 2.0 * step
     return here, value
-
-
-def _text(numbers):
-    numbers = np.atleast_1d(numbers)
-    return (
-        f"{numbers[0]:.6g}"
-        if numbers.size == 1
-        else "[" + ", ".join(f"{one:.6g}" for one in numbers) + "]"
-    )

@@ -22,7 +22,9 @@ from fastgd.objective.blocks import NARROW, cut
 from fastgd.objective.moment_sums import lengths_of, moment_sums, moments_of
 
 # Of the random numbers by which rows are drawn for the sample: the same each time.
-SEED = 0
+SAMPLE_SEED = 0
+# What a block may have for its rows, beside X.
+BESIDE = "y", "sample_weight", "offset"
 
 
 class Surveyed(NamedTuple):
@@ -63,7 +65,7 @@ def survey(source, memory, n_threads=1, shift=False):
     facts: list = []
     places: list[str] = []
     moments: Any = None
-    beside: dict[str, list] = {"y": [], "sample_weight": [], "offset": []}
+    beside: dict[str, list] = {name: [] for name in BESIDE}
     dtype, first, sparse = np.dtype(np.float32), 0, False
     for place, block, rows in checked_blocks(source, n_bytes):
         facts.append(facts_of(rows, first))
@@ -144,7 +146,7 @@ class _Sample:
 
     def __init__(self, n_bytes):
         self.n_bytes = n_bytes
-        self._random = np.random.Generator(np.random.PCG64(SEED))
+        self._random = np.random.Generator(np.random.PCG64(SAMPLE_SEED))
         self._below = 1.0
         self._parts: list = []
         self._keys: list[np.ndarray] = []

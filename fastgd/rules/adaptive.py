@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from fastgd.rules.base import Rule, coast_shrinking
-from fastgd.rules.classic import require_fraction, require_positive
 from fastgd.runtime.component import python_only
+from fastgd.runtime.in_words import require_fraction, require_positive
 from fastgd.runtime.public import public
 
 

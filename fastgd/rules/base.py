@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastgd.runtime.component import Component, python_only, required
+from fastgd.runtime.component import Component, python_only, required, shown
 from fastgd.runtime.jit import kernel
 from fastgd.runtime.public import public
 
@@ -151,3 +151,15 @@ class Rule(Component, family=True):
         steps are to die out.
         """
         return self
+
+
+def find_rule(rule, momentum):
+    """Component of an update rule given as a string or a component; `momentum` is for the rules
+    that take one.
+    """
+    if isinstance(rule, Rule):
+        return rule
+    if not isinstance(rule, str):
+        raise ValueError(f"rule must be a string or a Rule component, got {shown(rule)}")
+    found = Rule.named(rule)
+    return found(momentum) if "momentum" in found.__annotations__ else found()

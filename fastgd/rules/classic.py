@@ -16,7 +16,8 @@ from typing import ClassVar
 import numpy as np
 
 from fastgd.rules.base import Rule, coast_linear
-from fastgd.runtime.component import python_only, shown
+from fastgd.runtime.component import python_only
+from fastgd.runtime.in_words import require_fraction
 from fastgd.runtime.public import public
 
 
@@ -149,31 +150,3 @@ class Nesterov(Rule):
             count,
         )
         return coefficient, total
-
-
-def require_fraction(rule, field):
-    """Raise ValueError where a rule's field is not at least 0 and below 1."""
-    value = getattr(rule, field)
-    if not 0.0 <= value < 1.0:
-        raise ValueError(
-            f"{type(rule).__name__} {field} must be at least 0 and below 1, got {value}"
-        )
-
-
-def require_positive(rule, field):
-    """Raise ValueError where a rule's field is not positive and finite."""
-    value = getattr(rule, field)
-    if not 0.0 < value < np.inf:
-        raise ValueError(f"{type(rule).__name__} {field} must be positive and finite, got {value}")
-
-
-def find_rule(rule, momentum):
-    """Component of an update rule given as a string or a component; `momentum` is for the rules
-    that take one.
-    """
-    if isinstance(rule, Rule):
-        return rule
-    if not isinstance(rule, str):
-        raise ValueError(f"rule must be a string or a Rule component, got {shown(rule)}")
-    found = Rule.named(rule)
-    return found(momentum) if "momentum" in found.__annotations__ else found()

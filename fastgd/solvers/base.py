@@ -492,6 +492,13 @@ def several_strengths(objective):
     )
 
 
+def one_prediction(objective):
+    """Why a solver for several predictions refuses an objective, in words, or None."""
+    F = objective
+    needs = f"for several predictions needs a loss of several predictions, got {F.loss!r}"
+    return None if F.vector else needs
+
+
 def several_predictions(objective):
     """Why a solver for one prediction refuses an objective, in words, or None.
 

@@ -25,7 +25,7 @@ from fastgd.objective.matrix_sizes import MOST_OF_PREDICTIONS
 from fastgd.objective.subset import on_columns
 from fastgd.objective.vector_map import VectorMap
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
-from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives
+from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, one_prediction
 from fastgd.solvers.l1.column_subset import Columns
 from fastgd.solvers.l1.proximal_newton import ROUNDING, SUFFICIENT
 from fastgd.solvers.l1.vector_column_model import VectorColumnModel, has_root
@@ -177,10 +177,8 @@ class VectorWorkingSet(Solver):
     def refusal(cls, objective):
         """Refuses all but smooth losses of several predictions with an L1 part."""
         F = objective
-        if not F.vector:
-            return f"for several predictions needs a loss of several predictions, got {F.loss!r}"
         l1 = None if F.l1 > 0.0 else "on a working set is for penalties with an L1 part"
-        return no_derivatives(F) or l1
+        return one_prediction(F) or no_derivatives(F) or l1
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):

@@ -36,6 +36,7 @@ from fastgd.solvers.base import (
     Progress,
     Solver,
     no_derivatives,
+    one_prediction,
     several_strengths,
 )
 from fastgd.solvers.growing_batch import growth_pays
@@ -129,8 +130,8 @@ class BlockNewton(Solver):
         and many columns.
         """
         F = objective
-        if not F.vector:
-            return f"for several predictions needs a loss of several predictions, got {F.loss!r}"
+        if several := one_prediction(F):
+            return several
         values = F.n_predictions * (F.n_features + 1) ** 2
         if F.n_features > MOST_COLUMNS or values > MOST_OF_PREDICTIONS:
             return (

@@ -20,7 +20,7 @@ from fastgd.objective.cost_model import (
 )
 from fastgd.objective.matrix_sizes import WIDEST_PROOF
 from fastgd.objective.vector_gram import hold_shifts
-from fastgd.solvers.base import Forecast, no_derivatives, several_strengths
+from fastgd.solvers.base import Forecast, no_derivatives, one_prediction, several_strengths
 from fastgd.solvers.growing_batch import growth_pays
 from fastgd.solvers.newton.cholesky import ITERATIONS, MATRICES, MATRICES_AFTER_GROWTH, Newton
 from fastgd.solvers.rounding_left import brought_nothing
@@ -50,8 +50,8 @@ class VectorNewton(Newton):
         and many unknowns.
         """
         F = objective
-        if not F.vector:
-            return f"for several predictions needs a loss of several predictions, got {F.loss!r}"
+        if several := one_prediction(F):
+            return several
         if F.size > WIDEST_PROOF:
             return f"with one matrix takes at most {WIDEST_PROOF:,} unknowns, got {F.size:,}"
         l1 = (
