@@ -8,20 +8,11 @@ import numpy as np
 
 from fastgd.certificates.certifier import provable
 from fastgd.fitting.choose_solver import batch_sizes, is_open, is_unknown, of_plan
+from fastgd.fitting.extrapolation import Cautious, Extrapolated
+from fastgd.fitting.leaving_rules import Outpaced, Overdue, Slow, Stalled
 from fastgd.fitting.plan import INTERIOR_POINT
 from fastgd.fitting.replan import forecast, is_again, next_plan
-from fastgd.fitting.stopping import (
-    Cautious,
-    Extrapolated,
-    NoMistakes,
-    Outpaced,
-    Overdue,
-    Plateau,
-    Slow,
-    Stalled,
-    TimeLimit,
-    Validation,
-)
+from fastgd.fitting.stopping import NoMistakes, Plateau, TimeLimit, Validation
 from fastgd.fitting.successor import may_be_succeeded, worth_of_successor
 from fastgd.objective.distances import unit_at
 

@@ -16,10 +16,11 @@ import numpy as np
 from fastgd.certificates.bound import NO_BOUND, Check, relative
 from fastgd.certificates.certifier import Certifier, provable
 from fastgd.fitting import divergence, ending
+from fastgd.fitting.extrapolation import left_to_fall
 from fastgd.fitting.history import History
 from fastgd.fitting.observers import Watch
 from fastgd.fitting.result import DivergenceError, Result, is_rounding
-from fastgd.fitting.stopping import StopReason, Tolerance, left_to_fall
+from fastgd.fitting.stopping import StopReason, Tolerance
 from fastgd.objective.infimum import check_mean
 from fastgd.objective.null_model import null_model, null_point
 from fastgd.solvers.base import Progress, State

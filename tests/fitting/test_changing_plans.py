@@ -13,10 +13,11 @@ from fastgd.certificates.bound import Bound
 from fastgd.fitting import runs as fitting
 from fastgd.fitting.default_rules import rules_of_rivals
 from fastgd.fitting.history import History
+from fastgd.fitting.leaving_rules import Overdue, Slow
 from fastgd.fitting.plan import INTERIOR_POINT, Plan, Settings, make_plan
 from fastgd.fitting.replan import continued, forecast, is_again, next_plan
 from fastgd.fitting.result import Result
-from fastgd.fitting.stopping import Overdue, Slow, StopReason
+from fastgd.fitting.stopping import StopReason
 from fastgd.objective.cost_model import visit_cost
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.moments import row_freedom

@@ -25,10 +25,10 @@ from fastgd.certificates.estimates import sure_fall
 from fastgd.fitting import ending, successor
 from fastgd.fitting.divergence import still_grows
 from fastgd.fitting.ending import below_rounding, falls_short, how_it_ended, smallest_tol
+from fastgd.fitting.extrapolation import Cautious, Extrapolated, left_to_fall
 from fastgd.fitting.history import History
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.result import Result
-from fastgd.fitting.stopping import Cautious, Extrapolated, left_to_fall
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import Progress, Solver

@@ -9,11 +9,11 @@ from fastgd import GDRegressor
 from fastgd.certificates import newton_proof as certificate
 from fastgd.certificates.certifier import Certifier
 from fastgd.fitting.ending import how_it_ended
+from fastgd.fitting.extrapolation import Extrapolated
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Watch
 from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.stopping import (
-    Extrapolated,
     NoMistakes,
     Plateau,
     StoppingRule,

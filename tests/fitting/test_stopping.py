@@ -5,15 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from fastgd.fitting.extrapolation import Extrapolated
 from fastgd.fitting.history import History
+from fastgd.fitting.leaving_rules import Outpaced, Overdue, Slow, Stalled
 from fastgd.fitting.stopping import (
-    Extrapolated,
     NoMistakes,
-    Outpaced,
-    Overdue,
     Plateau,
-    Slow,
-    Stalled,
     StoppingRule,
     StopReason,
     TimeLimit,
