@@ -44,8 +44,9 @@ from fastgd.fitting.lines import Lines
 from fastgd.fitting.observers import Together
 from fastgd.fitting.plan import Plans, Settings, own_steps, random_by_name
 from fastgd.fitting.result import DivergenceError
-from fastgd.fitting.runs import Task, fit_targets, target_threads
+from fastgd.fitting.runs import fit_targets, target_threads
 from fastgd.fitting.stopping import StopReason, user_rules
+from fastgd.fitting.task import Task
 from fastgd.losses.base import VectorLoss, find_loss
 from fastgd.objective.null_model import check_optimum
 from fastgd.objective.survey import Surveyed

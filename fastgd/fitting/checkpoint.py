@@ -44,8 +44,8 @@ from typing import Any
 import numpy as np
 
 from fastgd.fitting.plain_values import Decoder, Encoder
-from fastgd.fitting.runs import KeptRun, Run
 from fastgd.fitting.stored_classes import REGISTERED
+from fastgd.fitting.task import KeptRun, Run
 
 FORMAT = "fastgd checkpoint"
 VERSION = 1

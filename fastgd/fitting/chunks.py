@@ -7,12 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.fitting.build import make_solver
+from fastgd.fitting.continuation import ready_state
 from fastgd.fitting.divergence import DIVERGED
 from fastgd.fitting.history import History
 from fastgd.fitting.overtaken import is_overtaken
 from fastgd.fitting.plan import Plan, Settings, make_plan
 from fastgd.fitting.result import DivergenceError
-from fastgd.fitting.runs import ready_state, target_objectives, target_threads
+from fastgd.fitting.runs import target_objectives, target_threads
 from fastgd.objective.kernels import shifted_sums, vector_losses
 from fastgd.objective.null_model import falls_for_ever, null_model
 from fastgd.objective.vector_map import NO_TABLE, samples_of

@@ -7,8 +7,8 @@ from fastgd.fitting.plain_values import Registry
 from fastgd.fitting.plan import Plan
 from fastgd.fitting.replan import Trail
 from fastgd.fitting.result import Result
-from fastgd.fitting.runs import KeptRun, Run
 from fastgd.fitting.stopping import StopReason
+from fastgd.fitting.task import KeptRun, Run
 from fastgd.linalg.bordered import Bordered, BorderedFactor, Complement
 from fastgd.linalg.cholesky import Factor
 from fastgd.objective.collinear import Redundant

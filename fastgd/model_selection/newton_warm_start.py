@@ -16,7 +16,7 @@ from fastgd.certificates.estimates import caution
 from fastgd.fitting.default_rules import rules_along_path
 from fastgd.fitting.loop import Descent
 from fastgd.fitting.observers import Ended
-from fastgd.fitting.runs import Run
+from fastgd.fitting.task import Run
 from fastgd.linalg.bordered import BorderedFactor
 from fastgd.solvers.base import Curvature
 from fastgd.solvers.growing_batch import of_all_rows
@@ -80,7 +80,7 @@ class NewtonPath:
         return cls(run.plan, task, objective, state, k, stop)
 
     def run(self, alpha):
-        """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.runs.Run`."""
+        """Fit with another alpha, from where the last fit ended: a `fastgd.fitting.task.Run`."""
         task, F, state = self.task, self.objective, self.state
         self._follow(alpha)
         score = None if task.score is None else lambda v: task.score(F, v, self.k)

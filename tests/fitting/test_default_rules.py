@@ -7,9 +7,10 @@ import pytest
 
 from fastgd.fitting.default_rules import rules_along_path
 from fastgd.fitting.history import History
+from fastgd.fitting.leaving_rules import Stalled
 from fastgd.fitting.plan import Settings
-from fastgd.fitting.runs import Task
-from fastgd.fitting.stopping import Stalled, StopReason, TimeLimit, Validation
+from fastgd.fitting.stopping import StopReason, TimeLimit, Validation
+from fastgd.fitting.task import Task
 
 
 def task(**given):

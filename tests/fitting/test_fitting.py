@@ -15,8 +15,8 @@ from fastgd.fitting.history import History
 from fastgd.fitting.plan import Settings
 from fastgd.fitting.replan import continued, remaining
 from fastgd.fitting.result import Result
-from fastgd.fitting.runs import Task
 from fastgd.fitting.stopping import StopReason
+from fastgd.fitting.task import Task
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import State
 from fastgd.solvers.newton.cholesky import Newton

@@ -8,7 +8,7 @@ from fastgd.fitting.choose_solver import batch_sizes, cheapest, takeovers
 from fastgd.fitting.default_rules import rules_of_run
 from fastgd.fitting.leaving_rules import Overdue, Slow, Stalled
 from fastgd.fitting.plan import Plan, Settings
-from fastgd.fitting.runs import Task
+from fastgd.fitting.task import Task
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.objective import Objective
 from fastgd.solvers.base import MOST_CHECKS, Forecast, Solver

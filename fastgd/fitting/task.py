@@ -1,0 +1,97 @@
+"""What a fit is asked for, and what is kept of its runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastgd.fitting.loop import Underway
+from fastgd.fitting.observers import Watch
+from fastgd.fitting.plan import Settings
+from fastgd.fitting.replan import Trail
+from fastgd.objective.objective import Measured
+
+
+@dataclass
+class Task:
+    """What all targets of a fit share.
+
+    Attributes
+    ----------
+    loss, penalty, rows, settings
+        Components, `Rows` and `Settings`.
+    alpha, fit_intercept, max_iter, max_time, stop_rules
+        As the estimators' parameters; `stop_rules` the user's.
+    score : callable or None
+        `score(objective, v, k)` on validation rows, for early stopping.
+    watch : callable or None
+        `watch(k)` is the Watch of target `k`.
+    notes : tuple of str
+        What else plans are to tell.
+    keeps_states : bool
+        Whether a later fit may go on with what solvers keep.
+    data : str or None
+        A hash of X, where one may.
+    checkpoint : Checkpoint or None
+        Where runs are kept, and taken up from.
+    keep : float
+        What earlier chunks still count as in a stream that forgets.
+    in_place : bool
+        Whether the states are of chunks, whose arrays nobody else holds.
+    records : bool
+        Whether the models after each update are kept.
+    """
+
+    loss: Any
+    penalty: Any
+    rows: Any
+    settings: Settings
+    alpha: float
+    fit_intercept: bool
+    max_iter: int = 1000
+    max_time: float | None = None
+    stop_rules: tuple = ()
+    score: Callable | None = None
+    watch: Callable[[int], Watch] | None = None
+    n_threads: int = 1
+    notes: tuple = ()
+    keeps_states: bool = True
+    data: str | None = None
+    checkpoint: Any = None
+    keep: float = 1.0
+    in_place: bool = False
+    records: bool = False
+
+
+@dataclass
+class Run:
+    """One target's part of a fit: plan, result, updates so far, and the unknowns as coefficients
+    and intercept; in `path` those after each update, where they are recorded.
+    """
+
+    plan: object
+    result: object
+    updates: int
+    coef: np.ndarray
+    intercept: object
+    path: list | None = None
+
+
+@dataclass
+class KeptRun:
+    """One target's run that is under way.
+
+    Attributes
+    ----------
+    trail : Trail
+        Its plans so far.
+    begun : Measured
+        What the objective knew when the solver of the last one was made.
+    underway : Underway
+        That one.
+    """
+
+    trail: Trail
+    begun: Measured
+    underway: Underway
