@@ -23,7 +23,8 @@ from fastgd.solvers import REGISTRY
 from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.lbfgs import LBFGS
-from fastgd.solvers.interior_point.central_path import PATH_ROW, CentralPath
+from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.path_cost import PATH_ROW
 from fastgd.solvers.l1 import column_subset, proximal_newton
 from fastgd.solvers.l1 import kernels as l1_kernels
 from fastgd.solvers.newton import least_squares

@@ -15,7 +15,7 @@ from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge
 from fastgd.losses.piecewise import known, pieces
 from fastgd.losses.regression import EpsilonInsensitive, Quantile, SquaredError
-from fastgd.solvers.interior_point import central_path
+from fastgd.solvers.interior_point import row_chunks
 from fastgd.solvers.interior_point.central_path import CentralPath
 from support.problems import nearly_done
 from support.twins import members, sparse_problem, with_jit
@@ -126,7 +126,7 @@ def test_rows_by_chunks_are_the_rows(monkeypatch):
         F = problem(loss, penalty="elasticnet")
         expected = run(F, most=6, tol=0.0)[1]
         with monkeypatch.context() as patch:
-            patch.setattr(central_path, "ROWS", 7)
+            patch.setattr(row_chunks, "ROWS", 7)
             found = run(F, most=6, tol=0.0)[1]
         np.testing.assert_allclose(found.point, expected.point, rtol=1e-6, atol=1e-9)
         assert found.memory.bound == pytest.approx(expected.memory.bound, rel=1e-8)

@@ -17,7 +17,6 @@ penalty there is and however many rows are at a kink of their loss at the optimu
 method on smoothed losses took hundreds.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,20 +25,28 @@ import numpy as np
 from fastgd.certificates import completed_dual
 from fastgd.certificates.duality_gap import PROMISING
 from fastgd.certificates.rounding import offset_size, prediction_size, sum_rounding
-from fastgd.data.chunk_sizes import ROWS
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.woodbury import RowSystem
-from fastgd.losses.piecewise import Pieces, known, pieces
+from fastgd.losses.piecewise import pieces
 from fastgd.objective.collinear import Redundant, redundant_columns
-from fastgd.objective.cost_model import DENSE_COST, curvature_cost, pass_cost, solving_cost
+from fastgd.objective.cost_model import DENSE_COST, curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit, slope_size, unit_at
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.matrix_sizes import WIDEST_PATH
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import LAST_RESORT, Forecast, Progress, Solver
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, BoundedDuals, aimed_at
 from fastgd.solvers.interior_point.column_duals import ColumnDuals
+from fastgd.solvers.interior_point.path_cost import (
+    by_rows,
+    central_path_applies,
+    held,
+    likely_iterations,
+    path_size,
+    sweeps,
+    takes_columns_by_need,
+)
+from fastgd.solvers.interior_point.row_chunks import in_one_chunk, row_chunks
 
 # So many iterations without a smaller gap or mu, down to a share of F, are the last.
 MOST_IDLE = 10
@@ -52,51 +59,8 @@ CLOSING = 1e-4
 # Products X w are computed anew where F, computed from X, is off by more than this share.
 DRIFTED = 1e-9
 
-# Iterations on the central path, at once and for each digit (the middle of 10 runs of non-smooth
-# losses to 1e-2, 1e-4, 1e-6: 7, 12, 15), sweeps of one beside its matrix in passes and ns of a row
-# that its two dual variables take.
-PATH_ITERATIONS = 3.0
-PATH_ITERATIONS_PER_DIGIT = 2.0
-PATH_SWEEPS = 3.0
-PATH_ROW = 200.0
 # Its need is known, whatever it is: what it tells for smooth losses is below what is not.
 KNOWN = 0.99
-# With an L1 part more columns than this are taken by need.
-COLUMNS_AT_ONCE = 400
-
-
-def by_rows(objective):
-    """Whether steps are solved for by way of the rows: there are more columns, and a penalty
-    holds them all.
-    """
-    F = objective
-    return F.n_active < F.n_features and held(F).all()
-
-
-def held(objective):
-    """Whether each coefficient has a penalty or a bound, (d,)."""
-    F, term = objective, objective.term
-    if not term.separable:
-        return np.full(F.n_features, F.l1 + F.l2 > 0.0)
-    found = (term.thresholds > 0.0) | (term.curvatures > 0.0)
-    return np.broadcast_to(found | np.isfinite(term.low) | np.isfinite(term.high), F.n_features)
-
-
-class RowChunk(NamedTuple):
-    """Rows that are read together: which, their shares of the mean loss, their pieces, and u
-    there.
-    """
-
-    rows: slice | np.ndarray
-    shares: np.ndarray
-    pieces: Pieces
-    u: np.ndarray
-
-    def derivatives(self, s):
-        """Derivative of the mean loss in each row's prediction, where its dual variables are
-        `s`.
-        """
-        return self.shares * (self.pieces.sign * s).sum(axis=0)
 
 
 class Step(NamedTuple):
@@ -457,21 +421,10 @@ class CentralPath(Solver):
             s[:, chunk.rows] *= np.where(heavier, share, 1.0)
 
     def _chunks(self, state):
-        """The rows that count, some at a time, so that what is computed of them stays in the
-        cache: each a `RowChunk`.
-        """
+        """The rows that count, at the point of a state: each a `RowChunk`."""
         F = self.objective
-        samples, n, products = F.samples, F.n_samples, state.memory.products
         intercept = float(state.point[-1]) if F.fit_intercept else 0.0
-        shares, offsets = (np.broadcast_to(one, n) for one in (samples.weights, samples.offsets))
-        for start in range(0, n, ROWS):
-            rows: slice | np.ndarray = slice(start, start + ROWS)
-            if not shares[rows].all():
-                rows = start + np.flatnonzero(shares[rows])
-            made = pieces(F.loss, samples.targets[rows])
-            center = made.center + made.sign * offsets[rows]
-            u = center + made.sign * (products[rows] + intercept)
-            yield RowChunk(rows, shares[rows] / F.n_active, made._replace(center=center), u)
+        return row_chunks(F, state.memory.products, intercept)
 
     def _points(self, state):
         """Each chunk of rows, and where its dual variables are."""
@@ -488,7 +441,7 @@ class CentralPath(Solver):
 
     def _computed_once(self, make):
         """`make`, which goes over chunks of rows; where one chunk holds all rows, its result."""
-        if self.objective.n_samples > ROWS:
+        if not in_one_chunk(self.objective):
             return make
         made = list(make())
         return lambda: made
@@ -730,41 +683,3 @@ def _held(l1_point, curvature):
     curvature).
     """
     return np.flatnonzero(l1_point.curvature > curvature)
-
-
-def likely_iterations(tol):
-    """Iterations to `tol`, about."""
-    return PATH_ITERATIONS - PATH_ITERATIONS_PER_DIGIT * math.log10(tol or EPS)
-
-
-def sweeps(objective):
-    """What an iteration takes beside its matrix, in passes' worth of time."""
-    return PATH_SWEEPS + PATH_ROW * objective.n_samples / pass_cost(objective)
-
-
-def path_size(objective):
-    """Size of the matrices on the central path of all columns: by way of the rows where these
-    are fewer.
-    """
-    F = objective
-    return min(F.n_features, F.n_active) if held(F).all() else F.n_features
-
-
-def central_path_applies(objective):
-    """Whether Newton steps on the central path are defined here, and their matrix is affordable.
-
-    With an L1 part it is one of the columns that matter; for a smooth loss there is another way to
-    take these.
-    """
-    F = objective
-    closed = F.elastic or (F.term.separable and not F.term.coupled)
-    if F.vector or not closed or not known(F.loss):
-        return False
-    return path_size(F) <= WIDEST_PATH or (F.l1 > 0.0 and not F.loss_smooth)
-
-
-def takes_columns_by_need(objective):
-    """Whether the central path begins on some of the columns, of many that an L1 part may hold
-    at 0.
-    """
-    return objective.l1 > 0.0 and objective.n_features > COLUMNS_AT_ONCE

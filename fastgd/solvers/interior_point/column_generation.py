@@ -16,9 +16,8 @@ from fastgd.objective.cost_model import DENSE_COST, solving_cost
 from fastgd.objective.matrix_sizes import WIDEST_PATH
 from fastgd.objective.subset import on_columns
 from fastgd.solvers.base import Forecast, State
-from fastgd.solvers.interior_point.central_path import (
-    CentralPath,
-    CentralPathMemory,
+from fastgd.solvers.interior_point.central_path import CentralPath, CentralPathMemory
+from fastgd.solvers.interior_point.path_cost import (
     central_path_applies,
     likely_iterations,
     path_size,

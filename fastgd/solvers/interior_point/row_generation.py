@@ -31,13 +31,13 @@ from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.meter import Meter
 from fastgd.objective.subset import on_sample, scaled
 from fastgd.solvers.base import Forecast, Progress, Solver
-from fastgd.solvers.interior_point.central_path import (
-    CentralPath,
+from fastgd.solvers.interior_point.central_path import CentralPath
+from fastgd.solvers.interior_point.column_generation import PathOnColumns
+from fastgd.solvers.interior_point.path_cost import (
     likely_iterations,
     sweeps,
     takes_columns_by_need,
 )
-from fastgd.solvers.interior_point.column_generation import PathOnColumns
 
 # Predictions of the model of m rows are off by about sqrt(s (1 - s) d / m) / f, with a share s of
 # the rows on one side of a kink and f rows there in a unit of the prediction: four times as much on

@@ -33,7 +33,7 @@ from fastgd.objective.moments import SAMPLE_ROWS
 from fastgd.objective.null_model import null_model
 from fastgd.objective.subset import on_rows
 from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, several_predictions
-from fastgd.solvers.interior_point.central_path import central_path_applies
+from fastgd.solvers.interior_point.path_cost import central_path_applies
 from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, Columns
 from fastgd.solvers.l1.proximal_newton import LOOSE, ROUNDING, Model, RowValues, newton_step

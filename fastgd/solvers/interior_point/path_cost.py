@@ -1,0 +1,75 @@
+"""Where the central path is defined, and what its iterations take."""
+
+import math
+
+import numpy as np
+
+from fastgd.linalg.precision import EPS
+from fastgd.losses.piecewise import known
+from fastgd.objective.cost_model import pass_cost
+from fastgd.objective.matrix_sizes import WIDEST_PATH
+
+# Iterations on the central path, at once and for each digit (the middle of 10 runs of non-smooth
+# losses to 1e-2, 1e-4, 1e-6: 7, 12, 15), sweeps of one beside its matrix in passes and ns of a row
+# that its two dual variables take.
+PATH_ITERATIONS = 3.0
+PATH_ITERATIONS_PER_DIGIT = 2.0
+PATH_SWEEPS = 3.0
+PATH_ROW = 200.0
+# With an L1 part more columns than this are taken by need.
+COLUMNS_AT_ONCE = 400
+
+
+def by_rows(objective):
+    """Whether steps are solved for by way of the rows: there are more columns, and a penalty
+    holds them all.
+    """
+    F = objective
+    return F.n_active < F.n_features and held(F).all()
+
+
+def held(objective):
+    """Whether each coefficient has a penalty or a bound, (d,)."""
+    F, term = objective, objective.term
+    if not term.separable:
+        return np.full(F.n_features, F.l1 + F.l2 > 0.0)
+    found = (term.thresholds > 0.0) | (term.curvatures > 0.0)
+    return np.broadcast_to(found | np.isfinite(term.low) | np.isfinite(term.high), F.n_features)
+
+
+def likely_iterations(tol):
+    """Iterations to `tol`, about."""
+    return PATH_ITERATIONS - PATH_ITERATIONS_PER_DIGIT * math.log10(tol or EPS)
+
+
+def sweeps(objective):
+    """What an iteration takes beside its matrix, in passes' worth of time."""
+    return PATH_SWEEPS + PATH_ROW * objective.n_samples / pass_cost(objective)
+
+
+def path_size(objective):
+    """Size of the matrices on the central path of all columns: by way of the rows where these
+    are fewer.
+    """
+    F = objective
+    return min(F.n_features, F.n_active) if held(F).all() else F.n_features
+
+
+def central_path_applies(objective):
+    """Whether Newton steps on the central path are defined here, and their matrix is affordable.
+
+    With an L1 part it is one of the columns that matter; for a smooth loss there is another way to
+    take these.
+    """
+    F = objective
+    closed = F.elastic or (F.term.separable and not F.term.coupled)
+    if F.vector or not closed or not known(F.loss):
+        return False
+    return path_size(F) <= WIDEST_PATH or (F.l1 > 0.0 and not F.loss_smooth)
+
+
+def takes_columns_by_need(objective):
+    """Whether the central path begins on some of the columns, of many that an L1 part may hold
+    at 0.
+    """
+    return objective.l1 > 0.0 and objective.n_features > COLUMNS_AT_ONCE
