@@ -9,7 +9,7 @@ until a stopping rule holds:
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -71,8 +71,65 @@ class Underway:
     known: Any
 
 
+class Needs(NamedTuple):
+    """What the stopping rules of a run ask of it.
+
+    Attributes
+    ----------
+    rules : list of StoppingRule
+    every_iteration : bool
+        Whether a rule looks at every iteration.
+    loss : bool
+        Whether one needs the mean loss without the penalty.
+    points : bool
+        Whether checks have to evaluate the point.
+    first_look : int
+        Iteration at which the checks of a solver begin that tells when it is nearly done.
+    time_limit : float
+        Seconds after which the iteration under way is the last one.
+    """
+
+    rules: list
+    every_iteration: bool
+    loss: bool
+    points: bool
+    first_look: int
+    time_limit: float
+
+    @classmethod
+    def of(cls, rules):
+        """What these rules ask for."""
+        return cls(
+            rules,
+            any("every_iteration" in rule.needs for rule in rules),
+            any("loss" in rule.needs for rule in rules),
+            any(rule.needs_point for rule in rules),
+            min((rule.first_look for rule in rules), default=1),
+            min((rule.deadline for rule in rules), default=np.inf),
+        )
+
+
+@dataclass
+class Outlook:
+    """What is expected where a run ends.
+
+    Attributes
+    ----------
+    likely : float or None
+        F*, where an estimate ends the run.
+    left_early : bool
+        Whether another plan is expected to be there first.
+    to_go : float or None
+        What is left by its own pace, then.
+    """
+
+    likely: float | None = None
+    left_early: bool = False
+    to_go: float | None = None
+
+
 class Descent:
-    """One run of a solver.
+    """One run of a solver, which `run` begins or `take_up` goes on with.
 
     Parameters
     ----------
@@ -119,22 +176,15 @@ class Descent:
         divergence.check_null_model(F)
         traits = {"own_steps": solver.own_steps, "free_answers": solver.free_answers}
         self.certifier = certifier or Certifier(F, self.tol, **traits)
+        proved = self.tol is not None and not solver.ends_itself
+        self.needs = Needs.of([Tolerance(self.tol), *rules] if proved else list(rules))
+        self.history, self.progress = History(), Progress()
         self.last: Check | None = None
         self.best: Any = None  # a Check, the lowest one
         self.best_scored: Check | None = None
-        self._read(list(rules))
-
-    def _read(self, rules):
-        """What the stopping rules ask for."""
-        asked = self.tol is not None and not self.solver.ends_itself
-        self.rules = [Tolerance(self.tol), *rules] if asked else rules
-        self.watched = any("every_iteration" in rule.needs for rule in self.rules)
-        self.every_iteration = self.solver.free_answers or self.watched
-        self.wants_loss = any("loss" in rule.needs for rule in self.rules)
-        points = any(rule.needs_point for rule in self.rules)
-        self.asks_for_points = points or self.score is not None
-        self.first_look = min((rule.first_look for rule in self.rules), default=1)
-        self.time_limit = min((rule.deadline for rule in self.rules), default=np.inf)
+        self.scored_at = 0  # place in the history
+        self.outlook = Outlook()
+        self._clock = time.perf_counter()
 
     def run(self, state):
         """Iterate until a rule holds or `max_iter` iterations are done.
@@ -201,14 +251,6 @@ class Descent:
     def _begin(self):
         self._clock = time.perf_counter()
         self.certifier.begin()
-        self.history = History()
-        self.best = self.best_scored = None
-        self.scored_at = 0
-        self.last = None
-        self.progress = Progress()
-        self.likely = None  # F*, where an estimate ends the run
-        self.left_early = False  # whether another plan is expected to be there first
-        self.to_go: float | None = None  # by its own pace, then
 
     def _iterate(self, state, start_point, done):
         """Iterations and checks after so many, until one of them is the last: the reason."""
@@ -227,10 +269,10 @@ class Descent:
             if self.solver.tell is not None and not self.solver.tells:
                 self.solver.tell(state.point)
             asked = self.watch.iteration_ends(model)
-            timed_out = time.perf_counter() - self._clock >= self.time_limit
+            timed_out = time.perf_counter() - self._clock >= self.needs.time_limit
             final = iteration == self.max_iter or timed_out or asked
             progress = self.solver.progress(state)
-            if not (progress.whole or final or self.watched):
+            if not (progress.whole or final or self.needs.every_iteration):
                 # The objective of the sample that the batch is at: a pass over all rows would cost
                 # more than it.
                 self._note(state, state.value, NO_BOUND, np.inf, np.nan, sampled=state.batch)
@@ -272,9 +314,10 @@ class Descent:
 
     def _regular(self, state):
         """Whether a check is due at this iteration however long the run is."""
-        first = self.first_look if self.solver.proves_itself and self.tol is not None else 1
+        first = self.needs.first_look if self.solver.proves_itself and self.tol is not None else 1
         k = state.iteration
-        return self.every_iteration or (k >= first and k & (k - 1) == 0)
+        often = self.solver.free_answers or self.needs.every_iteration
+        return often or (k >= first and k & (k - 1) == 0)
 
     def _near(self, progress):
         """What the solver estimates to be left, in the unit of distances."""
@@ -287,9 +330,9 @@ class Descent:
 
         A solver may take half a pass to compute its point, which most iterations can do without.
         """
-        if progress.value is None or self.asks_for_points:
+        if progress.value is None or self.needs.points or self.score is not None:
             return False
-        if len(self.history) and any(rule.check(self.history) for rule in self.rules):
+        if len(self.history) and any(rule.check(self.history) for rule in self.needs.rules):
             return False
         left = self._near(progress)
         if self.tol is not None and (left <= self.tol or progress.done):
@@ -306,10 +349,10 @@ class Descent:
         if divergence.exploded(self.solver, value, start_point):
             self._note(state, value, NO_BOUND, np.inf, np.nan)
             self._diverged(state, value, start_point)
-            late = (rule.check(self.history) for rule in self.rules if rule.deadline < np.inf)
+            late = (rule.check(self.history) for rule in self.needs.rules if rule.deadline < np.inf)
             return next((reason for reason in late if reason is not None), None)
         check_mean(F, found.point, value, F.null_value)
-        loss = value - F.penalty_value(found.point) if self.wants_loss else np.nan
+        loss = value - F.penalty_value(found.point) if self.needs.loss else np.nan
         self.progress = self.solver.progress(state)
         check = self.certifier.check(found.point, found.smooth, found.gradient, self.progress.doubt)
         del found  # a proof has arrays of that length of its own
@@ -332,13 +375,13 @@ class Descent:
 
     def _asked_of(self, check):
         """The reason for which a rule ends the run, or None."""
-        for rule in self.rules:
+        for rule in self.needs.rules:
             reason = rule.check(self.history)
             if reason is not None and rule.extrapolates and self.solver.own_steps:
                 reason = self._settled(check, rule)
             if reason is not None:
-                self.left_early = rule.hands_over
-                self.to_go = rule.to_go(self.history) if rule.hands_over else None
+                self.outlook.left_early = rule.hands_over
+                self.outlook.to_go = rule.to_go(self.history) if rule.hands_over else None
                 return reason
         return None
 
@@ -357,7 +400,7 @@ class Descent:
         if left is None:
             return None
         if left < np.inf:
-            self.likely = check.objective - left
+            self.outlook.likely = check.objective - left
         return StopReason.PLATEAU
 
     def _at_rest(self, state, check):
@@ -371,7 +414,7 @@ class Descent:
                 values = [values[0]] * (5 - len(values)) + values[-5:]  # sooner: it stood still
                 fallen = left_to_fall(*values[::2])
                 left = self.certifier.left_at_rest(check, self.progress, fallen)
-                self.likely = check.objective - left
+                self.outlook.likely = check.objective - left
             return StopReason.PLATEAU
         # Others depend on where a run was cut: k iterations and m more would not be k + m.
         if self._regular(state) and self.progress.whole:
@@ -434,20 +477,21 @@ class Descent:
         last = chosen is self.last
         # One that is left has shown that it is not there: a proof would be in vain.
         ended = reason not in (StopReason.CONVERGED, StopReason.INTERRUPTED)
-        if ended and not self.left_early:
+        if ended and not self.outlook.left_early:
             score = chosen.score
             chosen = self.certifier.judge(chosen, self.progress, self._spent, final=True)
             chosen.score = score
         if reason is not StopReason.CONVERGED:
             self._amend(chosen, last)
         at_the_end = chosen.objective if self.last is None else self.last.objective
-        bound, suboptimality = ending.claimed(self.objective, chosen, self.likely, at_the_end)
+        likely, to_go = self.outlook.likely, self.outlook.to_go
+        bound, suboptimality = ending.claimed(self.objective, chosen, likely, at_the_end)
         if reason in ending.ENDS and self.tol is not None and suboptimality <= self.tol:
             reason = StopReason.CONVERGED
         advice = ending.advice(self.solver, chosen, reason, self.history, self.tol, start_point)
         found = chosen.objective, bound, suboptimality
         return Result(
-            chosen.point, *found, reason, self.history, state, advice, chosen.doubt, self.to_go
+            chosen.point, *found, reason, self.history, state, advice, chosen.doubt, to_go
         )
 
     def _note(self, state, value, bound, suboptimality, score, loss=np.nan, sampled=np.nan):
