@@ -77,11 +77,9 @@ def fits(loss, form, dtype):
 
     classification = Loss.named(loss).classification
     kind = GDClassifier if classification else GDRegressor
-    plain, lasso, growing = (
-        kind(loss, tol=1e-6, max_iter=50),
-        kind(loss, penalty="l1", alpha=1e-3, max_iter=50),
-        kind(loss, batch_size="growing", max_iter=50),
-    )
+    plain = kind(loss, tol=1e-6, max_iter=50)
+    lasso = kind(loss, penalty="l1", alpha=1e-3, max_iter=50)
+    growing = kind(loss, batch_size="growing", max_iter=50)
     X = np.random.default_rng(0).standard_normal((MANY, 3)).astype(dtype)
     y = np.where(X[:, 0] + X[:, 1] * X[:, 2] > 0, 1, 0)  # suits every loss
     few = _as(form, X[:FEW])

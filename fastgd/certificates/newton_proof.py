@@ -12,6 +12,8 @@ the mean loss with its quadratic part, which H is the curvature of.
 
 import functools
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import lapack
@@ -70,8 +72,36 @@ CLOSE = 0.6
 # to r lambda = 49 (Bach, 2010): for a bound below that the run goes on instead, which 93 of 440
 # fits did with 16 % fewer passes.
 OUT_OF_REACH = 0.02
-# What changes while a run goes on.
-OF_A_RUN = "_factor", "_rough", "_tried_at", "_products", "_wait", "_known", "_known_reach"
+
+
+@dataclass
+class SoFar:
+    """What a `NewtonProof` knows of a run.
+
+    Attributes
+    ----------
+    factor : ndarray or None
+        A root of the inverse of the last curvature matrix.
+    rough : bool
+        Whether that is none of a proof.
+    tried_at : float
+        The objective's passes at the last proof.
+    products : float
+        Passes that it took.
+    wait : float
+        Passes before another one.
+    measured : object
+        The factor whose `reach` is known.
+    reach : float
+    """
+
+    factor: Any = None
+    rough: bool = True
+    tried_at: float = 0.0
+    products: float = 10.0
+    wait: float = 0.0
+    measured: Any = None
+    reach: float = np.inf
 
 
 class NewtonProof:
@@ -88,18 +118,15 @@ class NewtonProof:
     def __init__(self, objective, measures_rows=True):
         self.objective = objective
         self.measures_rows = measures_rows
-        self._factor, self._rough = None, True
-        self._tried_at, self._products, self._wait = 0.0, 10.0, 0.0
-        self._known, self._known_reach = None, np.inf
+        self._run = SoFar()
 
     def known(self):
         """What is known of the run so far, for `recall`."""
-        return {name: getattr(self, name) for name in OF_A_RUN}
+        return {**vars(self._run)}
 
     def recall(self, known):
         """Know what another one of the same run did."""
-        for name in OF_A_RUN:
-            setattr(self, name, known[name])
+        self._run = SoFar(**known)
 
     @property
     def applies(self):
@@ -129,7 +156,7 @@ class NewtonProof:
         that of sparse ones a row's length at a time.
         """
         if self.wide:
-            return self._products
+            return self._run.products
         return min(3.0 + self.objective.row_length, self._passes_of_matrix)
 
     @functools.cached_property
@@ -146,14 +173,14 @@ class NewtonProof:
         """Judge by T with T T' about the inverse of the curvature, until there is a matrix,
         whether a proof would succeed.
         """
-        if self._factor is None:
-            self._factor = inverse_root
+        if self._run.factor is None:
+            self._run.factor = inverse_root
 
     def estimate(self, gradient):
         """Half the squared Newton decrement with the last curvature matrix, or inf: worth a
         proof or not.
         """
-        if self._factor is None:
+        if self._run.factor is None:
             return np.inf
         return 0.5 * float(gradient @ self._solve(gradient))
 
@@ -163,17 +190,17 @@ class NewtonProof:
         """
         if not self.applies:
             return False
-        spent, infimum = self.objective.passes - self._tried_at, self.objective.loss.infimum
-        known = self._factor is not None and not self.wide
+        spent, infimum = self.objective.passes - self._run.tried_at, self.objective.loss.infimum
+        known = self._run.factor is not None and not self.wide
         gap = self.estimate(gradient) if known else self._diagonal_estimate(gradient)
-        gap *= HINTED if known and self._rough else 1.0
+        gap *= HINTED if known and self._run.rough else 1.0
         likely = relative(gap, value, null_value, infimum) <= tol
         if self.wide:
-            return likely and spent >= max(self._wait, 2.0 * self._products)
+            return likely and spent >= max(self._run.wait, 2.0 * self._run.products)
         if not known:
             return spent >= 2.0 * (self.passes if likely else self._passes_of_matrix)
         overdue = spent >= OVERDUE * self._passes_of_matrix
-        return (likely and (self._rough or spent >= self._wait)) or overdue
+        return (likely and (self._run.rough or spent >= self._run.wait)) or overdue
 
     def prove(self, v, value, gradient, enough=0.0):
         """Bound from the Newton decrement at `v`, or none; `enough` is a bound that need not be
@@ -194,11 +221,12 @@ class NewtonProof:
                 and enough < min(bound.value, np.inf)
             ):
                 bound = min(bound, self._proof_by_others(v, value, enough))
-        self._tried_at = self.objective.passes
-        self._products = max(self._tried_at - before, 1.0)
+        run = self._run
+        run.tried_at = self.objective.passes
+        run.products = max(run.tried_at - before, 1.0)
         # A try that failed is not repeated before twice its passes went by, the next one not before
         # four times.
-        self._wait = 2.0 * max(self._wait, self._products) if bound.value > enough else 0.0
+        run.wait = 2.0 * max(run.wait, run.products) if bound.value > enough else 0.0
         return bound
 
     def from_known(self, known, v, gradient, enough, value=0.0):
@@ -226,15 +254,15 @@ class NewtonProof:
         )
         if F.loss.self_concordance == 0.0 or decrement == 0.0:
             return Bound(0.5 * decrement**2 + least, "proof")
-        if self._known is not factor:
-            self._known, self._known_reach = factor, self._rough_reach(factor) * wider
+        if self._run.measured is not factor:
+            self._run.measured, self._run.reach = factor, self._rough_reach(factor) * wider
         moved = 0.0 if v is anchor else factor.norm(v - anchor) * wider
-        bound = stretched_bound(decrement, self._known_reach, moved)
+        bound = stretched_bound(decrement, self._run.reach, moved)
         likely = np.exp(min(moved, 50.0)) * CLOSE * decrement**2 <= enough
-        far = self._known_reach * max(decrement, moved) > HOPELESS
+        far = self._run.reach * max(decrement, moved) > HOPELESS
         if bound > enough and likely and far and self._measuring_pays(factor):
-            self._known_reach = self._longest(factor) * wider
-            bound = stretched_bound(decrement, self._known_reach, moved)
+            self._run.reach = self._longest(factor) * wider
+            bound = stretched_bound(decrement, self._run.reach, moved)
         return Bound(bound + least, "proof") if bound < np.inf else NO_BOUND
 
     def _measuring_pays(self, factor):
@@ -295,14 +323,15 @@ class NewtonProof:
         scaled = matrix * scale[:, None] * scale
         root = _root_of_inverse(scaled, sum_rounding(F))
         if root is not None:
-            self._factor, self._rough = root * scale[:, None], False
+            self._run.factor, self._run.rough = root * scale[:, None], False
             inverse_norm = float(np.linalg.norm(root))
         else:
             values, vectors = eigenpairs(scaled)
             rounding = EPS * values.size * values[-1] + sum_rounding(F) * math.sqrt(values.size)
             keep = values > 10.0 * rounding
             vectors *= scale[:, None]
-            self._factor, self._rough = vectors[:, keep] / np.sqrt(values[keep] - rounding), False
+            self._run.factor = vectors[:, keep] / np.sqrt(values[keep] - rounding)
+            self._run.rough = False
             if not keep.all() and not self._unseen(vectors[:, ~keep], diagonal, gradient):
                 return NO_BOUND
             inverse_norm = math.sqrt(float((1.0 / (values[keep] - rounding)).sum()))
@@ -320,7 +349,7 @@ class NewtonProof:
             else np.inf
         )
         if reach * decrement > NEAR:
-            reach = concordance * longest_row(F, self._factor)
+            reach = concordance * longest_row(F, self._run.factor)
         bound = (
             Bound(decrement_bound(decrement, reach) + least, "proof")
             if reach * decrement < 1.0
@@ -423,8 +452,8 @@ class NewtonProof:
         return np.sqrt(max(float(gradient @ self._solve(gradient)), 0.0))
 
     def _solve(self, gradient):
-        assert self._factor is not None
-        return self._factor @ (self._factor.T @ gradient)
+        assert self._run.factor is not None
+        return self._run.factor @ (self._run.factor.T @ gradient)
 
 
 def _root_of_inverse(matrix, of_sums):

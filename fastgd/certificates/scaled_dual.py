@@ -74,11 +74,9 @@ def lower_bound(objective, before, after, coef, there, index=slice(None)):
     wrong = of_sums * F.row_size()
     if tiny > 0.0:
         wrong += tiny * float(F.largest().max(initial=0.0))
-    terms, norm, shifts = (
-        there * gradient[index],
-        float(np.abs(there).sum()),
-        abs(before[1]) + abs(shift),
-    )
+    terms = there * gradient[index]
+    norm = float(np.abs(there).sum())
+    shifts = abs(before[1]) + abs(shift)
     value = below - float(terms.sum())
     rounded = wrong * norm + 4.0 * EPS * float(np.abs(terms).sum())
     size = (norm + 2.0 * float(np.abs(coef).sum())) * F.row_size() + shifts

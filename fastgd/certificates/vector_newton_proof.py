@@ -88,11 +88,11 @@ class VectorNewtonProof(NewtonProof):
     def prove(self, v, value, gradient, enough=0.0):
         """Bound from the Newton decrement at `v`, or none."""
         F = self.objective
-        self._tried_at = F.passes
+        self._run.tried_at = F.passes
         factor = Factor(hold_shifts(F, F.curvature_matrix(v)))
         if not factor.full:
             return NO_BOUND
-        self._factor, self._rough = factor.root(), False
+        self._run.factor, self._run.rough = factor.root(), False
         return self.from_known((factor, v), v, gradient, enough, value)
 
     def _rough_reach(self, factor):

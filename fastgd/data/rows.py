@@ -604,10 +604,8 @@ class ShiftedRows(Rows):
         """These rows, a slice or indices, of all columns or of these: a float64 array, or SciPy
         array, of its own.
         """
-        table, centers = (
-            self.inner.part(chosen, columns),
-            self.centers if columns is None else self.centers[columns],
-        )
+        table = self.inner.part(chosen, columns)
+        centers = self.centers if columns is None else self.centers[columns]
         if not self.inner.sparse:
             return table - centers
         table = table.astype(np.float64)

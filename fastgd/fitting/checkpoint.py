@@ -48,7 +48,7 @@ from fastgd.fitting.stored_classes import REGISTERED
 from fastgd.fitting.task import KeptRun, Run
 
 FORMAT = "fastgd checkpoint"
-VERSION = 1
+VERSION = 2
 HEADER = "checkpoint.json"
 # What `begin` has of each target.
 OF_TARGETS = "seeds", "starts", "states"

@@ -195,10 +195,8 @@ class PathSearch(GDEstimator):
         self.alphas_: np.ndarray = grids if several else grids[0]
         self.scores_: np.ndarray = scores if several else scores[0]
         shares = bases[p]._net().shares
-        self.alpha_, self.l1_ratio_ = (
-            float(grids[p, k]),
-            None if shares is None else float(shares[0]),
-        )
+        self.alpha_ = float(grids[p, k])
+        self.l1_ratio_ = None if shares is None else float(shares[0])
         progress.chosen(self.alpha_, l1_ratios[p], float(scores[p, k].mean()))
         self._refit(refit, l1_ratios[p])
         return self

@@ -52,11 +52,8 @@ class NewtonPath:
             *plan.reasons,
             "steps begin at the model, and with the curvature, of the last alpha",
         )
-        self.plan, self.task, self.objective = (
-            replace(plan, batch_size="full", reasons=reasons),
-            task,
-            objective,
-        )
+        self.plan = replace(plan, batch_size="full", reasons=reasons)
+        self.task, self.objective = task, objective
         self.state, self.k, self.stop = state, k, stop
         tol = task.settings.tol or 0.0
         self.solver = _solver(state.memory, objective, tol)

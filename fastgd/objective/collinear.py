@@ -84,11 +84,8 @@ def redundant_columns(objective, linear_map, rows, free=None):
     kept, rest = order[:rank], order[rank:]
     if rest.size > MOST:
         return Redundant.none(F.size)
-    lower, scale, largest = (
-        factor[:rank, :rank],
-        scale[pivots - 1][:rank],
-        np.append(F.moments()[0][LARGEST], 1.0),
-    )
+    lower, scale = factor[:rank, :rank], scale[pivots - 1][:rank]
+    largest = np.append(F.moments()[0][LARGEST], 1.0)
     found = []
     for j in rest:
         direction, target = np.zeros(F.size), matrix[j, kept]

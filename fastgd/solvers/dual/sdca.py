@@ -396,11 +396,8 @@ class Sdca(Solver):
         u, t, s = memory.duals[here], memory.terms[here], self.weights[here]
         if not np.isfinite(t).all():
             return -np.inf
-        n, length, moved = (
-            F.n_active,
-            float(np.linalg.norm(state.point[: F.n_features])),
-            memory.rounding,
-        )
+        n, moved = F.n_active, memory.rounding
+        length = float(np.linalg.norm(state.point[: F.n_features]))
         total, size = float((s * t).sum()), float((s * memory.sizes[here]).sum())
         signed = s * u
         magnitudes = np.abs(signed)
@@ -408,10 +405,8 @@ class Sdca(Solver):
             if F.loss.infimum == -np.inf:
                 return -np.inf
             heavy = signed > 0.0 if signed.sum() > 0.0 else signed < 0.0
-            excess, mass_of_heavy = (
-                abs(float(signed.sum())) + SUMMED * EPS * float(magnitudes.sum()),
-                float(magnitudes[heavy].sum()),
-            )
+            excess = abs(float(signed.sum())) + SUMMED * EPS * float(magnitudes.sum())
+            mass_of_heavy = float(magnitudes[heavy].sum())
             share = min(excess / mass_of_heavy + SUMMED * EPS, 1.0) if mass_of_heavy > 0.0 else 1.0
             total -= share * float(s[heavy] @ (t[heavy] - F.loss.infimum))
             moved += (

@@ -655,11 +655,8 @@ class CentralPath(Solver):
 
     def _column_parts(self, state, l1_point):
         """The dual variables of kinks and bounds, as completed ones need them."""
-        duals, s, coef = (
-            self.l1_duals,
-            state.memory.l1_duals[0],
-            self.objective.split(state.point)[0],
-        )
+        duals, s = self.l1_duals, state.memory.l1_duals[0]
+        coef = self.objective.split(state.point)[0]
         if self.objective.elastic:
             slack, nothing = duals.high - np.abs(s), np.zeros(0)
             return completed_dual.ColumnParts(coef, l1_point.curvature, slack, nothing, s)

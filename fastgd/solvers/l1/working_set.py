@@ -488,10 +488,8 @@ class WorkingSet(Solver):
         capacity = np.floor(limit * rows.storage.starts[cuts]).astype(np.int64)
         member = np.zeros(F.n_features, dtype=np.uint8)
         member[index] = 1
-        values, columns = (
-            np.empty(capacity[-1], rows.dtype),
-            np.empty(capacity[-1], rows.storage.columns.dtype),
-        )
+        values = np.empty(capacity[-1], rows.dtype)
+        columns = np.empty(capacity[-1], rows.storage.columns.dtype)
         ends, counts = np.zeros(F.n_samples + 1, np.int64), np.zeros(n_blocks, np.int64)
         slots = self._all.slots(index)
 
