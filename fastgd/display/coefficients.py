@@ -100,8 +100,7 @@ class CoefficientDisplay:
         shown = np.array([intercept or name != "intercept" for name in summary.names])
         order = np.flatnonzero(shown)
         order = order[np.argsort(-np.abs(summary.coef[order]), kind="stable")]
-        labels = summary._labels()
-        names = [labels[k] for k in order]
+        names = [summary.labels[k] for k in order]
         low, high = summary.low[order], summary.high[order]
         xlabel = f"coefficient, {100 * summary.level:g} % intervals"
         return cls(names, summary.coef[order], low=low, high=high, xlabel=xlabel).plot(**options)

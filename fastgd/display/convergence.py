@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgd.data.check_parameters import as_floats
 from fastgd.display.axes import axes_for, look, spelled_out
 from fastgd.display.inner_estimator import inner_estimator
+from fastgd.estimators.names import model_names
 from fastgd.runtime.public import public
 
 AXES = {"passes": "passes over the rows", "seconds": "seconds"}
@@ -142,8 +143,7 @@ class ConvergenceDisplay:
             histories[name] = [
                 _on_all_rows(run, plan) for run, plan in zip(runs, plans, strict=True)
             ]
-            names = model._target_names(len(runs)) if several else ()
-            models[name] = [f"{model._model_is_of} {one}" for one in names]
+            models[name] = model_names(model, len(runs)) if several else []
         return cls(histories, models=models).plot(**options)
 
     def plot(

@@ -8,6 +8,8 @@ from fastgd.data.check_parameters import as_offset, as_weights, check_parameters
 from fastgd.data.check_X import as_rows
 from fastgd.display.axes import axes_for, look, scale_of_alphas, spelled_out
 from fastgd.display.inner_estimator import last_step
+from fastgd.estimators.base import GDEstimator
+from fastgd.estimators.names import column_names, output_names
 from fastgd.estimators.reports import standard_deviations
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.alpha_path import fit_path
@@ -122,8 +124,8 @@ class PathDisplay:
         display = cls(
             alphas,
             np.array(coefs),
-            names=base._names(),
-            outputs=model._output_names(len(coefs[0])),
+            names=column_names(base),
+            outputs=output_names(model, len(coefs[0])),
             scale=standard_deviations(X),
             chosen=chosen,
         )
@@ -198,7 +200,7 @@ class PathDisplay:
 
 def _base_of(estimator):
     """(an estimator that is not fitted, alphas, the alpha to mark) for a path."""
-    if not hasattr(estimator, "_components"):
+    if not isinstance(estimator, GDEstimator):
         raise ValueError(
             "estimator must be GDClassifier, GDRegressor or a search of theirs, or a pipeline that "
             f"ends in one, got {estimator!r}"

@@ -5,7 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgd.display.axes import axes_for, look, scale_of_alphas, spelled_out
 from fastgd.display.inner_estimator import last_step
-from fastgd.model_selection.base import PathSearch
+from fastgd.model_selection.base import PathSearch, score_name
 from fastgd.runtime.public import public
 
 
@@ -91,7 +91,7 @@ class SearchDisplay:
             search.scores_ if several else search.scores_[None],
             chosen=(path, search.alpha_),
             l1_ratios=ratios,
-            score_name=search._score_name(),
+            score_name=score_name(search),
         )
         return display.plot(**options)
 

@@ -31,6 +31,7 @@ from fastgd.estimators.block_fits import as_first_read, read_first, read_predict
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.input import validated
+from fastgd.estimators.names import kind_of_models, target_names
 from fastgd.estimators.nested_parameters import NestedParameters
 from fastgd.estimators.reports import Reports
 from fastgd.estimators.rollback import interruptible, whole_or_nothing
@@ -119,8 +120,6 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
     _doc_link_module = "fastgd"
     _doc_link_template = "https://pypi.org/project/fastgd/#{estimator_name}"
-    # What each of several models stands for, as messages and plans call it.
-    _model_is_of = "class"
     # States of the runs, one for each target, that a warm start or the next chunk goes on from.
     _states: list | None = None
     # The number of columns of a y that was a table, else None.
@@ -337,14 +336,11 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
         return watch
 
-    def _target_names(self, n_targets):
-        """What the models of several targets are called: classes, or numbers."""
-        return getattr(self, "classes_", range(n_targets))
-
     def _name_of(self, k, n_targets):
         """What lines about target `k` begin with."""
-        name = self._target_names(n_targets)[k]
-        return f"{self._model_is_of} {name!s}  " if n_targets > 1 else ""
+        if n_targets == 1:
+            return ""
+        return f"{kind_of_models(self)} {target_names(self, n_targets)[k]!s}  "
 
     def _loss(self):
         """The loss as a component, of one prediction or as it was given."""
@@ -511,14 +507,14 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         if self.tol == 0 and self.converged_ and self.stop_reason_ is StopReason.PLATEAU:
             self.stop_reason_ = StopReason.CONVERGED
         histories = [result.history.arrays() for result in results]
-        names = self._target_names(len(runs))
+        names = target_names(self, len(runs))
         self.history_ = Histories(histories, names) if several else histories[0]
         self._set_paths(runs)
         best = [np.fmax.reduce(result.history["score"]) for result in results]
         if not np.isnan(best).all():
             self.best_validation_score_ = float(np.mean(best))
         plans = [run.plan for run in runs]
-        self.plan_ = Plans(plans, names, self._model_is_of) if several else plans[0]
+        self.plan_ = Plans(plans, names, kind_of_models(self)) if several else plans[0]
         # Solvers that find their own steps keep vectors as long as there are rows: only for whoever
         # asked to go on.
         self._states = [

@@ -20,6 +20,7 @@ from fastgd.data.far_columns import read_from, read_shifted
 from fastgd.data.targets import WeightedSamples, as_samples
 from fastgd.estimators.base import GDEstimator, generator
 from fastgd.estimators.holdout import Holdout
+from fastgd.estimators.names import kind_of_models, target_names
 from fastgd.fitting.chunks import advance_targets
 from fastgd.fitting.lines import header, row
 from fastgd.fitting.plan import Plans, own_steps
@@ -206,8 +207,8 @@ class ChunkEstimator(GDEstimator):
         self.n_iter_ = max(part.state.iteration for part in parts)
         self.t_ = 1.0 + max(part.state.updates for part in parts)
         plans = [part.plan for part in parts]
-        names = self._target_names(n_targets)
-        self.plan_ = plans[0] if n_targets == 1 else Plans(plans, names, self._model_is_of)
+        names = target_names(self, n_targets)
+        self.plan_ = plans[0] if n_targets == 1 else Plans(plans, names, kind_of_models(self))
         for name in OF_A_FIT:
             # Of an earlier fit: nothing is known about the rows of all chunks.
             self.__dict__.pop(name, None)

@@ -150,8 +150,6 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
     (0.518, 'proof')
     """
 
-    _model_is_of = "target"
-
     @explains_unknown_names
     def __init__(
         self,

@@ -18,6 +18,7 @@ from fastgd.data.check_X import as_rows
 from fastgd.data.far_columns import read_shifted
 from fastgd.data.targets import as_samples
 from fastgd.estimators.input import validated
+from fastgd.estimators.names import column_names, output_names, target_names
 from fastgd.inference.covariance import KINDS
 from fastgd.inference.leave_one_out import leave_one_out
 from fastgd.inference.several_outputs import summarise_outputs
@@ -106,9 +107,9 @@ class Reports(BaseEstimator):
             clusters = self._clusters(clusters, F.samples.active(), F.n_samples)
         elif clusters is not None:
             raise ValueError(f"clusters go with covariance='cluster', got {covariance!r}")
-        names = [*self._names(), "intercept"] if F.fit_intercept else self._names()
+        names = [*column_names(self), "intercept"] if F.fit_intercept else column_names(self)
         if F.vector:
-            outputs = self._output_names(F.n_predictions)
+            outputs = output_names(self, F.n_predictions)
             table = coef, intercept, names, outputs, total
             found = summarise_outputs(F, *table, covariance, clusters, level)
         else:
@@ -134,7 +135,7 @@ class Reports(BaseEstimator):
             X = validated(self, X, reset=False)
             scale = standard_deviations(X)
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
-        return Coefficients.of(self._names(), self._output_names(len(coef)), coef, scale)
+        return Coefficients.of(column_names(self), output_names(self, len(coef)), coef, scale)
 
     def loo_predictions(
         self,
@@ -191,17 +192,6 @@ class Reports(BaseEstimator):
             return ()
         return (OTHER_ROWS.format(here=here, fitted=fitted),)
 
-    def _output_names(self, n_outputs):
-        """Names of the classes or targets; [""] for one output."""
-        classes = getattr(self, "classes_", None)
-        if n_outputs > 1 and classes is not None and n_outputs == len(classes):
-            return [str(one) for one in classes]
-        return [""] if n_outputs == 1 else [str(k) for k in range(n_outputs)]
-
-    def _names(self):
-        names = getattr(self, "feature_names_in_", None)
-        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
-
     def _reported(self, X, y, sample_weight, offset, output, what, joint=False):
         """(objective, coef, intercept, sum of the weights) of the rows that were fitted; `joint`
         says that a model of several classes may be one of them.
@@ -252,7 +242,7 @@ class Reports(BaseEstimator):
             if output is not None:
                 raise ValueError(f"output goes with several models, here is one, got {output!r}")
             return 0
-        names = [str(one) for one in self._target_names(n_models)]
+        names = [str(one) for one in target_names(self, n_models)]
         if str(output) not in names:
             raise ValueError(
                 f"{what} is for one model, here are {n_models} with one prediction each: output= "

@@ -149,16 +149,17 @@ class Summary:
             notes=(*self.notes, f"Coefficients less those of {output}."),
         )
 
-    def _labels(self):
+    @property
+    def labels(self):
         """Names of the rows: with the class where there are several."""
         if not any(self.outputs):
             return self.names
         return [f"{one}: {name}" for one, name in zip(self.outputs, self.names, strict=True)]
 
     def __str__(self):
-        width = max(len(name) for name in (*self._labels(), "coefficient"))
+        width = max(len(name) for name in (*self.labels, "coefficient"))
         lines = ["  ".join([f"{'coefficient':<{width}}", *(f"{one:>11}" for one in COLUMNS)])]
-        for name, row in zip(self._labels(), self._cells(), strict=True):
+        for name, row in zip(self.labels, self._cells(), strict=True):
             lines.append("  ".join([f"{name:<{width}}", *(f"{cell:>11}" for cell in row)]))
         facts = [f"{name}: {value}" for name, value in self._facts()]
         return "\n".join([*lines, "", *facts, *self.notes])
@@ -169,7 +170,7 @@ class Summary:
         head = "".join(f"<th>{one}</th>" for one in ("", *COLUMNS))
         rows = "".join(
             f"<tr><th>{escape(name)}</th>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
-            for name, row in zip(self._labels(), self._cells(), strict=True)
+            for name, row in zip(self.labels, self._cells(), strict=True)
         )
         facts = "<br>".join(f"{name}: {value}" for name, value in self._facts())
         notes = "<br>".join(escape(note) for note in self.notes)

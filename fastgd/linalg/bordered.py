@@ -135,7 +135,7 @@ class BorderedFactor(Factor):
         self._inverse = np.where(D > 0.0, 1.0 / np.where(D > 0.0, D, 1.0), 0.0)
         lengths = self.diagonal[matrix.rest]
         self._others = Complement(matrix.complement(self._inverse), lengths)
-        self._weakest = self._others._weakest
+        self.weakest = self._others.weakest
         self._inverse_norm = None
 
     @property

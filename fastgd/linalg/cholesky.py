@@ -44,8 +44,8 @@ class Factor:
         lower, failed = lapack.dpotrf(scaled.T, lower=1, clean=0, overwrite_a=1)
         # A pivot this small is rounding: the direction that it stands for has no curvature to go
         # by.
-        self._weakest = float(lower.diagonal().min()) if failed == 0 else 0.0
-        if self._weakest > 1e-7:
+        self.weakest = float(lower.diagonal().min()) if failed == 0 else 0.0
+        if self.weakest > 1e-7:
             self._lower = lower
         else:
             self._lower = None
@@ -103,7 +103,7 @@ class Factor:
     @property
     def resolved(self):
         """Whether rounding of the matrix hardly shows in any direction."""
-        return self._weakest > RESOLVED
+        return self.weakest > RESOLVED
 
     def doubt(self, rounding):
         """What a matrix whose sums are wrong by `rounding` may be wrong by, in units of itself."""

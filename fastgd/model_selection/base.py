@@ -365,16 +365,6 @@ class PathSearch(GDEstimator):
             )
         return check_scoring(self._kind(), scoring=self.scoring)
 
-    def _score_name(self):
-        """What `scores_` are, in a word."""
-        if callable(self.scoring):
-            return getattr(self.scoring, "__name__", "score")
-        if self.scoring is not None:
-            return self.scoring
-        if is_classifier(self):
-            return "accuracy"
-        return "share of the deviance" if is_deviance(self._components()[0]) else "r2"
-
     def _routed(self, scorer, sample_weight, params, method="fit"):
         """Metadata for the splitter and for the scorer, two dicts."""
         if _routes():
@@ -403,6 +393,17 @@ class Explained:
         request = MetadataRequest(owner=self)
         request.score.add_request(param="sample_weight", alias=True)
         return request
+
+
+def score_name(search):
+    """What the `scores_` of a search are, in a word."""
+    if callable(search.scoring):
+        return getattr(search.scoring, "__name__", "score")
+    if search.scoring is not None:
+        return search.scoring
+    if is_classifier(search):
+        return "accuracy"
+    return "share of the deviance" if is_deviance(search._components()[0]) else "r2"
 
 
 def _routes():

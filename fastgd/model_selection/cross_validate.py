@@ -12,6 +12,7 @@ import sklearn
 from sklearn.base import is_classifier
 
 from fastgd.estimators.base import ConvergenceWarning
+from fastgd.estimators.names import target_names
 from fastgd.model_selection.alpha_path import PathFits
 from fastgd.model_selection.held_out import predicting, with_predictions
 from fastgd.runtime.blas import one_blas_thread
@@ -127,7 +128,7 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
 def _left_out(model, table):
     """Prediction for each row by the model without it, (n_samples, n_outputs), without offsets."""
     n_models = np.size(model.intercept_)
-    outputs = [None] if n_models == 1 else model._target_names(n_models)
+    outputs = [None] if n_models == 1 else target_names(model, n_models)
     given = table.X, table.y, table.weights, table.offset
     try:
         found = np.column_stack([model._left_out(*given, output) for output in outputs])

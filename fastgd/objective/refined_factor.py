@@ -69,7 +69,7 @@ class RefinedFactor(Factor):
         )
         self._lower = None
         self._inverse_norm = float(np.linalg.norm(self._root))
-        self._weakest = 0.0
+        self.weakest = 0.0
         self._regular = bool(kept.all())
         rounded = EPS * values.size / float(weights.min(initial=1.0))
         self._doubt = float((1.0 / values[k:]).sum()), 4.0 * k * rounded, 4.0 * k

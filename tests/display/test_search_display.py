@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastgd import GDClassifierCV, GDRegressor, GDRegressorCV, SearchDisplay
+from fastgd.model_selection.base import score_name
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4))
@@ -61,7 +62,7 @@ def test_one_fold_has_no_band(ax):
     ],
 )
 def test_names_of_scores(search, name):
-    assert search._score_name() == name
+    assert score_name(search) == name
 
 
 def test_what_is_no_fitted_search_is_refused(ax):
