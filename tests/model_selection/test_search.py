@@ -34,11 +34,14 @@ from fastgd import (
     LogLoss,
     from_chunks,
 )
+from fastgd.losses.base import Loss
+from fastgd.losses.deviances import Tweedie
 from fastgd.model_selection import alpha_grid as alpha_grids
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.alpha_path import fit_path
 from fastgd.model_selection.cross_validate import choose
 from fastgd.objective import distances, null_model
+from support.twins import members, targets_of
 
 # At alphas of 7e-6 pairs of past Newton steps let rounding grow to 5e-8 of a prediction on the way
 # to tol=1e-4; at the optimum it is gone.
@@ -91,6 +94,21 @@ def test_a_path_equals_independent_cold_fits(estimator, classes):
         np.testing.assert_allclose(model.objective_, cold.objective_, rtol=2.0 * tol)
         scale = np.abs(cold.coef_).max() + 1e-3
         np.testing.assert_allclose(model.coef_, cold.coef_, atol=20.0 * np.sqrt(tol) * scale)
+
+
+NOT_CONVEX = [loss for loss in members(Loss) if not loss.convex and loss.smooth]
+
+
+@pytest.mark.parametrize("loss", [*NOT_CONVEX, Tweedie(3.0)], ids=lambda loss: loss.name)
+def test_a_path_of_a_loss_that_is_not_convex_ends(loss):
+    """No bound is proved of it, and each alpha but the first had run to `max_iter`."""
+    X, z = table(n=60, d=3, classes=0)
+    y = targets_of(loss, 0.3 * z)
+    for model in fit_path(GDRegressor(loss, max_iter=60), X, y, [1.0, 0.1, 0.01]):
+        cold = GDRegressor(loss, alpha=model.alpha, tol=1e-8).fit(X, y)
+        assert model.converged_
+        assert model.bound_kind_ == "estimate"
+        assert model.objective_ == pytest.approx(cold.objective_, rel=1e-3)
 
 
 @pytest.mark.parametrize("loss", ["log_loss", *["squared_hinge"] * bool(numba.config.DISABLE_JIT)])
