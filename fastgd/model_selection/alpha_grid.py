@@ -23,16 +23,18 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, 
     """`count` alphas spaced logarithmically down from the largest one that is of interest,
     (count,).
 
-    With an L1 part the largest is the smallest alpha for which all coefficients are 0 (near it for
-    a non-smooth loss, which has several subgradients there),
+    With an L1 part the largest is the smallest alpha for which all coefficients that are penalised
+    are 0 (near it for a non-smooth loss, which has several subgradients there),
 
-        max_j |mean_i s_i loss'(y_i, b0) x_ij| / l1_ratio,
+        max_j |mean_i s_i loss'(y_i, z0_i) x_ij| / l1_ratio,
 
     and the smallest is 1e-3 q of it. Without one it is |g|^2 / (2 * 0.01 F0), g being the gradient
-    at the null model b0 and F0 its objective: under an L2 penalty F falls by at most |g|^2
-    / (2 alpha), here 1 % of F0. The smallest is 1e-6 q^2 of it. Of several models (one-vs-rest) the
-    greatest value counts. q is for columns on wild scales: 30 times the greatest |x| of the median
-    column over that of all columns, at most 1.
+    at the predictions z0 and F0 the mean loss there: under an L2 penalty F falls by at most |g|^2
+    / (2 alpha), here 1 % of F0. The smallest is 1e-6 q^2 of it. z0 are those of the null model, or
+    where some columns have no penalty or bounds without 0, of the best model with the others at 0
+    or the bound nearest to it. Of several models (one-vs-rest) the greatest value counts. q is for
+    columns on wild scales: 30 times the greatest |x| of the median column over that of all columns,
+    at most 1.
 
     Parameters are those of `fit_path`.
 
@@ -53,22 +55,26 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, 
             f"alphas={count} are spaced for penalty 'l2', 'l1' or 'elasticnet', got {given}; pass "
             "an array of alphas"
         )
-    objectives = [fits.objective(samples, 1.0) for samples in fits.samples]
-    largest = max(_largest(one) for one in objectives)
+    largest = max(_largest(fits, k) for k in range(len(fits.samples)))
     if not 0.0 < largest < np.inf:
         # X tells nothing about y: any alpha will do.
         return np.logspace(0.0, np.log10(RATIO_L2), count)
-    columns = objectives[0].moments()[0][LARGEST]
+    columns = fits.objective(fits.samples[0], 1.0).moments()[0][LARGEST]
     columns = columns[columns > 0.0]
     scale = min(ALIKE * float(np.median(columns) / columns.max()), 1.0)
     ratio = RATIO_L1 * scale if penalty.selects else RATIO_L2 * scale**2
     return largest * np.logspace(0.0, np.log10(ratio), count)
 
 
-def _largest(objective):
-    """The largest alpha of interest for one objective."""
-    F = objective
-    intercept, value = null_model(F)
-    gradient = F.loss_and_gradient(null_point(F, intercept))[1][: F.n_features * F.n_predictions]
+def _largest(fits, k):
+    """The largest alpha of interest for target `k`."""
+    F = fits.objective(fits.samples[k], 1.0)
+    limit = F.penalty.limit(F.n_features)
+    if limit is None:
+        intercept, value = null_model(F)
+        slopes = F.loss_and_gradient(null_point(F, intercept))[1]
+        gradient = slopes[: F.n_features * F.n_predictions].reshape(F.n_features, -1)
+    else:
+        gradient, value = fits.limit(k, limit)
     above = abs(value) if F.loss.infimum == -np.inf else value - F.loss.infimum
-    return F.penalty.largest_alpha(gradient.reshape(F.n_features, -1), GAIN * above)
+    return F.penalty.largest_alpha(gradient, GAIN * above)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from fastgd.data.check_X import as_rows
 from fastgd.estimators.base import fitted_copy
+from fastgd.fitting.plan import Settings
 from fastgd.fitting.runs import fit_target
 from fastgd.fitting.stopping import StopReason
 from fastgd.model_selection.newton_warm_start import NewtonPath
@@ -16,6 +17,10 @@ from fastgd.objective.objective import Objective
 from fastgd.objective.survey import Surveyed
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
+
+# To this the model without the penalised columns is found, at whose gradient alphas begin: slopes
+# are then exact to about the root of it.
+EXACT = 1e-12
 
 
 def fit_path(
@@ -116,6 +121,20 @@ class PathFits:
         if any(run.result.reason is StopReason.INTERRUPTED for run in self._runs):
             raise KeyboardInterrupt
         return fitted_copy(self.estimator, self._runs, alpha)
+
+    def limit(self, k, penalty):
+        """Gradient of the mean loss, (d, K), and F of target `k` at the best model under `penalty`,
+        that of an infinite alpha.
+        """
+        task = replace(self.task, penalty=penalty, settings=Settings(tol=EXACT), stop_rules=())
+        n_threads = self.n_threads if self._target_threads() == 1 else 1
+        problem = task.loss, task.rows, self.samples[k], penalty
+        F = Objective.of(*problem, 0.0, task.fit_intercept, n_threads)
+        found = fit_target(task, F, self.seeds[k], None, None, k, self.stop).result
+        if found.reason is StopReason.INTERRUPTED:
+            raise KeyboardInterrupt
+        value, slopes = F.loss_and_gradient(found.point)
+        return slopes[: F.n_features * F.n_predictions].reshape(F.n_features, -1), value
 
     def _target_threads(self):
         """Threads for the targets; one where each reads an X that is not in memory."""

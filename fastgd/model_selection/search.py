@@ -40,7 +40,8 @@ class GDClassifierCV(PathSearch, GDClassifier):
         the smallest alpha for which all coefficients are 0 to 1e-3 of it.  With L2 alone: from
         where the best model is proved to gain at most 1 % over the null model (the best one
         without columns) to 1e-6 of that.  Columns of very different scales extend it downwards,
-        until the small ones count.  The grid follows from all rows and is the same in all folds.
+        until the small ones count.  Where features have no penalty, these are fitted first.  The
+        grid follows from all rows and is the same in all folds.
     l1_ratios : array-like, optional
         Shares of the L1 part to choose from, with `penalty="elasticnet"`; None: `l1_ratio` alone.
     cv : int, "loo", splitter or iterable, default=5

@@ -114,11 +114,11 @@ class Penalty(Component, family=True):
 
     @python_only
     def largest_alpha(self, gradient, gain):
-        """The largest alpha of interest where the mean loss has this gradient, (d, K), with all
-        coefficients 0; None where it is not known.
+        """The largest alpha of interest where the mean loss has this gradient, (d, K), at the
+        best model under the `limit`; None where it is not known.
 
-        With an L1 part the least that keeps them there; else one with which F falls by no more
-        than `gain`, as under an L2 penalty it does by at most |g|^2 / (2 alpha).
+        With an L1 part the least that keeps the penalised coefficients there; else one with which
+        F falls by no more than `gain`, as under an L2 penalty it does by at most |g|^2 / (2 alpha).
         """
         if self.shares is None or not sum(self.shares) > 0.0:
             return None
@@ -126,6 +126,13 @@ class Penalty(Component, family=True):
         if l1 > 0.0:
             return float(np.abs(gradient).max()) / l1
         return float(np.square(gradient).sum()) / (2.0 * gain * l2) if gain > 0.0 else 0.0
+
+    @python_only
+    def limit(self, n_features):
+        """The penalty as alpha grows without end: coefficients that it holds are fixed, at 0 or
+        the bound nearest to it, others are free; None where all are 0.
+        """
+        return None
 
     @property
     def selects(self):

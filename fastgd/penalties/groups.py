@@ -11,6 +11,7 @@ import numpy as np
 
 from fastgd.penalties.base import Penalty
 from fastgd.penalties.group_term import GroupTerm, least_strength
+from fastgd.penalties.weighted import free_within
 from fastgd.runtime.component import python_only
 from fastgd.runtime.public import public
 
@@ -81,13 +82,25 @@ class Grouped(Penalty, abstract=True):
 
     @python_only
     def largest_alpha(self, gradient, gain):
-        """The least alpha that keeps all groups at 0; None where a group is not penalised."""
+        """The least alpha that keeps all groups that are penalised at 0; None where none is."""
         strengths = (1.0 - self.l1_ratio) * self.weights
-        if not ((strengths > 0.0) | (self.l1_ratio > 0.0)).all():
-            return None
         parts = np.split(gradient[self.features], np.cumsum(self.sizes)[:-1])
-        pairs = zip(parts, strengths, strict=True)
-        return max(least_strength(part, self.l1_ratio, strength) for part, strength in pairs)
+        pairs = zip(parts, strengths, ~self._unpenalised(), strict=True)
+        ends = [least_strength(part, self.l1_ratio, s) for part, s, held in pairs if held]
+        return max(ends) if ends else None
+
+    @python_only
+    def limit(self, n_features):
+        """Groups without a penalty are free, the others at 0."""
+        if not self._unpenalised().any():
+            return None
+        high = np.zeros(n_features)
+        high[self.features] = np.where(np.repeat(self._unpenalised(), self.sizes), np.inf, 0.0)
+        return free_within(-high, high)
+
+    def _unpenalised(self):
+        """Which groups have no penalty, (n_groups,)."""
+        return (self.weights == 0.0) & (self.l1_ratio == 0.0)
 
     @property
     def selects(self):

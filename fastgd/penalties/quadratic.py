@@ -50,6 +50,13 @@ class Quadratic(Weighted, abstract=True):
             )
         super().check_columns(n_features)
 
+    @property
+    def unpenalised(self):
+        """Which columns are neither in the L1 part nor in P."""
+        size = self.starts.size - 1
+        matrix = sp.csr_array((self.values, self.columns, self.starts), shape=(size, size))
+        return (self.l1 == 0.0) & (matrix.diagonal() == 0.0)
+
     @python_only
     def term(self, alpha, n_predictions=1):
         """The `QuadraticTerm` of this penalty."""

@@ -93,7 +93,9 @@ class Weighted(Penalty, abstract=True):
             np.broadcast_to(one, len(gradient))[:, None]
             for one in (self.l1, self.l2, self.low, self.high)
         )
-        slopes = np.where(np.where(gradient < 0.0, high > 0.0, low < 0.0), np.abs(gradient), 0.0)
+        nearest = np.clip(0.0, low, high)
+        moves = np.where(gradient < 0.0, high > nearest, low < nearest)
+        slopes = np.where(moves, np.abs(gradient), 0.0)
         if self.selects:
             return float((slopes / np.where(l1 > 0.0, l1, np.inf)).max(initial=0.0))
         if not self.l2.any():
@@ -101,10 +103,37 @@ class Weighted(Penalty, abstract=True):
         squares = float((slopes**2 / np.where(l2 > 0.0, l2, np.inf)).sum())
         return squares / (2.0 * gain) if gain > 0.0 else 0.0
 
+    @python_only
+    def limit(self, n_features):
+        """Columns without a penalty keep their bounds, others are at 0 or the bound nearest."""
+        low, high, free = (
+            np.broadcast_to(one, n_features) for one in (self.low, self.high, self.unpenalised)
+        )
+        nearest = np.clip(0.0, low, high)
+        ends = np.where(free, low, nearest), np.where(free, high, nearest)
+        return None if not (ends[0].any() or ends[1].any()) else free_within(*ends)
+
+    @property
+    def unpenalised(self):
+        """Which columns have no penalty, (d,) or (1,)."""
+        return (self.l1 == 0.0) & (self.l2 == 0.0)
+
     @property
     def selects(self):
         """Whether some feature has an L1 part."""
         return bool(self.l1.any())
+
+
+def free_within(low, high):
+    """No penalty within these bounds, one of each for every feature.
+
+    Examples
+    --------
+    >>> free_within(np.array([0.0, -1.0]), np.array([0.0, 1.0])).prox(3.0, 1, 0.5)
+    1.0
+    """
+    zeros = np.zeros(low.size)
+    return Weighted(zeros, zeros, low, high, 1, low.size)
 
 
 def weighted(penalty, positive=False, bounds=None, penalty_weights=None, always=False):

@@ -31,6 +31,7 @@ from fastgd import (
     GDClassifierCV,
     GDRegressor,
     GDRegressorCV,
+    GroupLasso,
     LogLoss,
     from_chunks,
 )
@@ -200,9 +201,9 @@ def test_alphas_are_computed_on_one_thread_of_blas(monkeypatch):
     seen: list = []
     own = alpha_grids._largest
 
-    def looked_at(objective):
+    def looked_at(fits, k):
         seen.extend(library["num_threads"] for library in blas.info())
-        return own(objective)
+        return own(fits, k)
 
     monkeypatch.setattr(alpha_grids, "_largest", looked_at)
     X, y = table(classes=2)
@@ -218,6 +219,53 @@ def test_the_largest_alpha_is_the_smallest_without_a_nonzero_coefficient(kind, c
     largest = alpha_grid(estimator, X, y, 2)[0]
     assert not clone(estimator).set_params(alpha=1.0001 * largest).fit(X, y).coef_.any()
     assert clone(estimator).set_params(alpha=0.99 * largest).fit(X, y).coef_.any()
+
+
+HALF = {"penalty": "elasticnet", "l1_ratio": 0.5, "penalty_weights": [0, 1, 2, 0, 1, np.inf]}
+
+
+@pytest.mark.parametrize("kind", [GDRegressor, GDClassifier])
+@pytest.mark.parametrize(
+    "given",
+    [
+        HALF,
+        {**HALF, "bounds": (-0.05, 0.3)},
+        {"penalty": "l1", "bounds": ([-2.0, -2.0, -2.0, -2.0, 0.2, -2.0], 2.0)},
+        {**HALF, "P2": np.diag([0.0, 1, 1, 0, 2, 1])},
+        {"penalty": GroupLasso([[0, 3], [1, 5], [2], [4]], [0.0, 1.0, 2.0, 1.0])},
+    ],
+    ids=["weights", "and bounds", "bounds without 0", "P2", "groups"],
+)
+def test_grids_begin_where_columns_without_a_penalty_have_what_they_take(kind, given):
+    """At the null model the slope of a column that goes with one of these began a grid at 700 times
+    the alpha that matters.
+    """
+    X, y = table(n=80, d=6, classes=0 if kind is GDRegressor else 3)
+    X[:, 1] = X[:, 0] + 0.5 * X[:, 1]
+    y = y + 5.0 * X[:, 0] if kind is GDRegressor else y
+    estimator = kind(**given, tol=1e-9)
+    largest = alpha_grid(estimator, X, y, 2)[0]
+    limit = estimator._components()[1].limit(6)
+    held = np.zeros(6, dtype=bool) if limit is None else limit.low == limit.high
+    held |= limit is None
+    at = np.zeros(6) if limit is None else limit.low
+
+    def moved(share):
+        coef = clone(estimator).set_params(alpha=share * largest).fit(X, y).coef_
+        return (np.atleast_2d(coef) != at)[:, held].any()
+
+    assert not moved(1.0001)
+    assert moved(0.99)
+
+
+def test_a_grid_of_l2_leaves_one_percent_of_what_columns_without_a_penalty_leave():
+    X, y = table(n=80, d=6, classes=0)
+    y = y + 30.0 * X[:, 0]
+    estimator = GDRegressor(penalty_weights=[0.0, 1, 1, 1, 1, 1], tol=1e-9)
+    largest = alpha_grid(estimator, X, y, 2)[0]
+    only = GDRegressor(alpha=0.0, tol=1e-9).fit(X[:, :1], y).objective_
+    best = clone(estimator).set_params(alpha=largest).fit(X, y).objective_
+    assert 0.99 * only <= best < 0.9999 * only
 
 
 def test_the_largest_alpha_of_l2_leaves_at_most_one_percent_to_gain():
