@@ -18,6 +18,7 @@ from fastgd import (
     Poisson,
     Tweedie,
 )
+from fastgd.estimators.deviance import explained
 from fastgd.losses.base import has_mean
 from support.twins import members, targets_of
 
@@ -30,6 +31,8 @@ WEIGHTS = RNG.uniform(0.5, 2.0, 120)
 OFFSET = RNG.uniform(-1.0, 1.0, 120)
 LINKED = [loss for loss in members(Loss) if has_mean(loss)]
 each = pytest.mark.parametrize("loss", LINKED, ids=lambda loss: loss.name)
+
+NAMES = {1.0: "poisson", 2.0: "gamma", 3.0: "inverse_gaussian"}
 
 SCIKIT_LEARN = [
     ("poisson", PoissonRegressor(alpha=0.01, tol=1e-9, max_iter=1000), COUNTS),
@@ -81,6 +84,23 @@ def test_a_null_model_that_leaves_nothing():
     model = GDRegressor("poisson").fit(X, COUNTS)
     assert model.score(X, np.zeros(120)) == 0.0
     assert GDRegressor(Tweedie(0.0)).fit(X, COUNTS).score(X[:1], [3.0]) == 0.0
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+@pytest.mark.parametrize("power", [1.0, 1.5, 2.0, 2.5, 3.0])
+def test_the_score_does_not_depend_on_the_unit_of_the_targets(power, scale):
+    """Inverse Gaussian amounts of 1e7 had a score of 0, as if their null model left nothing."""
+    scores = (0.9 * Z + np.log(scale))[:, None]
+    found = explained(Tweedie(power), scale * AMOUNTS, scores, WEIGHTS)
+    means = np.exp(0.9 * Z)
+    expected = d2_tweedie_score(AMOUNTS, means, sample_weight=WEIGHTS, power=power)
+    assert found == pytest.approx(expected, rel=1e-9)
+    if power in NAMES:
+        named = Loss.named(NAMES[power])()
+        assert explained(named, scale * AMOUNTS, scores, WEIGHTS) == pytest.approx(found, rel=1e-9)
+    constant = np.full((120, 1), np.log(scale * AMOUNTS[0]))
+    some = explained(Tweedie(power), np.full(120, scale * AMOUNTS[0]), constant + 0.1)
+    assert some == 0.0
 
 
 class Rates(Loss):
