@@ -241,6 +241,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         n_threads = count_threads(self.n_jobs)
         rng = check_random_state(self.random_state) if resumption is None else resumption.rng
         task, samples, rng = self._prepared(found, X, validation, n_threads, rng)
+        self._check_labels(y, found.sample_weight)
         n_targets = len(samples)
         states = [None] * n_targets
         task.data = digest(rows)["hash"] if self.warm_start else None
@@ -304,9 +305,9 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         self._check_rows(y, weights)
         first = as_samples(loss, targets[0], n_samples, weights, offset)
         self._try_components(task, first)
-        if task.fit_intercept:
-            check_optimum(loss, first)
         samples = SamplesOfTargets(first, self._checked_targets(loss, targets))
+        if task.fit_intercept:
+            check_optimum(loss, samples)
         _read_shifted(task, first)
         task.stop_rules = tuple(user_rules(self.stop))
         if self.random_state is None:
@@ -391,6 +392,9 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
 
     def _check_rows(self, y, weights):
         """Raise ValueError where the rows that have a weight cannot be fitted."""
+
+    def _check_labels(self, y, sample_weight):
+        """Raise ValueError where a label of a table has no row that counts; a fold may have none."""
 
     def _task(self, loss, penalty, rows, n_threads):
         tol = None if self.tol is None else max(self.tol, zero_tol.LEAST)

@@ -653,6 +653,18 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
                 "told by; check sample_weight and class_weight, or leave its rows out"
             )
 
+    def _check_labels(self, y, sample_weight):
+        if sample_weight is None or not self._is_multilabel():
+            return
+        counting = np.asarray(y)[np.asarray(sample_weight) > 0.0]
+        alike = np.flatnonzero((counting == counting[0]).all(axis=0))
+        if alike.size:
+            raise ValueError(
+                f"label {alike[0]} is {int(counting[0, alike[0]])} in every row of y with a "
+                "positive weight, which leaves nothing to learn: leave out its column, or check "
+                "sample_weight"
+            )
+
     def _shaped(self, runs):
         self._joint = self._is_joint()
         if self._joint:

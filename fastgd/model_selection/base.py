@@ -154,6 +154,7 @@ class PathSearch(GDEstimator):
         table = read()
         X, y, weights, offset = table.X, table.y, table.weights, table.offset
         self._start_targets(y, base._components()[0])
+        self._check_labels(y, weights)
         for_splits, for_scores = self._routed(scorer, weights, params)
         splits = self._splits(X, y, for_splits)
         bases = [

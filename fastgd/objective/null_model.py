@@ -136,15 +136,19 @@ def falls_for_ever(loss, samples):
 
 
 def check_optimum(loss, samples):
-    """Raise ValueError where there is no finite optimum with an intercept, because the loss
-    `falls_for_ever`.
+    """Raise ValueError where one of several targets, whose samples these are, has no finite optimum
+    with an intercept, because the loss `falls_for_ever`.
     """
-    if falls_for_ever(loss, samples):
-        raise ValueError(
-            f"y is {samples.targets[samples.active()[0]]:g} in every row that counts: loss "
-            f"{loss.name!r} then has no finite optimum, it falls for ever with the intercept; add "
-            "rows with another target, or leave the intercept out (fit_intercept=False)"
-        )
+    if not has_mean(loss):
+        return
+    for k, one in enumerate(samples):
+        if falls_for_ever(loss, one):
+            where = f"column {k} of y" if len(samples) > 1 else "y"
+            raise ValueError(
+                f"{where} is {one.targets[one.active()[0]]:g} in every row that counts: loss "
+                f"{loss.name!r} then has no finite optimum, it falls for ever with the intercept; "
+                "add rows with another target, or leave the intercept out (fit_intercept=False)"
+            )
 
 
 def _mean(samples, fit_intercept):

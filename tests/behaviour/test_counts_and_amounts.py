@@ -116,6 +116,10 @@ def test_where_there_is_no_finite_optimum(loss, end):
     weights[5] = 0.0
     with pytest.raises(ValueError, match=message):
         GDRegressor(loss).fit(X, y, weights)
+    counting = np.where(np.arange(90) < 40, end, 0.5)
+    for table in (np.c_[counting, y], np.c_[y, counting]):
+        with pytest.raises(ValueError, match=f"column [01] of {message}"):
+            GDRegressor(loss).fit(X, table, weights)
     y[5] = end
     assert GDRegressor(loss, fit_intercept=False, alpha=0.1).fit(X, y).converged_
     chunks = GDRegressor(loss, random_state=0).partial_fit(X, y)

@@ -116,6 +116,18 @@ def test_tables_of_labels_that_are_refused(parameters, y, message):
         GDClassifier(**parameters).fit(X, y)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_label_needs_rows_that_count_but_in_folds():
+    weights = np.where(LABELS[:, 1] == 1, 0.0, WEIGHTS)
+    message = "label 1 is 0 in every row of y with a positive weight"
+    for model in (GDClassifier(), GDClassifierCV(alphas=[0.1], cv=3, refit=False)):
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, LABELS, sample_weight=weights)
+    rare = LABELS.copy()
+    rare[:, 1] = np.arange(60) < 10
+    assert np.isfinite(GDClassifierCV(alphas=[0.1], cv=3).fit(X, rare, WEIGHTS).scores_).all()
+
+
 @pytest.mark.parametrize("y", [T, LABELS], ids=["targets", "labels"])
 def test_chunks_take_validation_rows_with_a_table(y):
     make = GDRegressor if y is T else GDClassifier
