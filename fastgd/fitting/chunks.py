@@ -192,7 +192,7 @@ def _value_of_chunk(objective, v, X, run):
         if mean <= DIVERGED * run.reference or (objective.loss.online and mean < np.inf):
             return value, ""
         reference = _sum_of_losses(objective, np.zeros_like(coef[:1]), 0.0 * intercept) / n_active
-        reference = reference or 1.0
+        reference = abs(reference) or 1.0
     if np.isfinite(mean) and mean <= DIVERGED * reference:
         run.reference = reference
         return value, ""

@@ -27,21 +27,24 @@ class Scheduled(Pace):
 
 
 class Capped(Pace):
-    """The scheduled rate, but never beyond where the row's own loss would vanish: value /
-    (derivative^2 |x|^2).
+    """The scheduled rate, but never beyond where the row's own loss would be its infimum: (value -
+    infimum) / (derivative^2 |x|^2).
 
-    A Polyak step (Loizou et al., 2021, equation 5 with c = 1 and infimum 0): no rate, however
-    large, makes one row explode. `intercept_rate` is what the intercept adds to the squared norm.
-    With `looks` 0 it is known that no row comes near: an epoch takes half as long.
+    A Polyak step (Loizou et al., 2021, equation 5 with c = 1): no rate, however large, makes one
+    row explode. `intercept_rate` is what the intercept adds to the squared norm. With `looks` 0 it
+    is known that no row comes near: an epoch takes half as long. Nor does any where there is no
+    infimum, or nobody declared one.
     """
 
     intercept_rate: float = 0.0
     looks: float = 1.0
+    infimum: float = 0.0
 
     def multiple(self, rate, value, derivative, squared_norm):
         change = derivative * (squared_norm + self.intercept_rate)
-        if self.looks > 0.0 and rate * abs(derivative) * abs(change) > value:
-            return value / change
+        above = max(value - self.infimum, 0.0)
+        if self.looks > 0.0 and rate * abs(derivative) * abs(change) > above:
+            return above / change
         return rate * derivative
 
     def uses_row(self):

@@ -146,7 +146,7 @@ class RunRecord:
     stream : Stream or None
         How chunks of rows are taken (`partial_fit`).
     reference : float
-        Mean loss of the zero model on an earlier chunk.
+        Size of the mean loss of the zero model on an earlier chunk.
     """
 
     kind: tuple | None = None

@@ -118,6 +118,38 @@ def test_a_loss_less_a_constant_gives_the_same_model(solver, fit_intercept):
     )
 
 
+class Deep(Loss):
+    """Squares minus 10, with their infimum or without one."""
+
+    def value(self, prediction, target):
+        return 0.5 * (prediction - target) ** 2 - 10.0
+
+    def derivative(self, prediction, target):
+        return prediction - target
+
+
+class KnownDeep(Deep):
+    infimum = -10.0
+
+
+@pytest.mark.parametrize("loss", [Deep(), KnownDeep()], ids=lambda loss: type(loss).__name__)
+@pytest.mark.parametrize("first", ["fit", "partial_fit"])
+def test_chunks_of_a_loss_below_0_do_not_go_uphill(loss, first):
+    """Steps were capped where the value itself is 0: coefficients of 8 for 1; and the mean loss of
+    a chunk was held against a negative one: nothing was learnt of it.
+    """
+    rng = np.random.default_rng(0)
+    X, w = rng.standard_normal((900, 4)), np.array([1.0, 2.0, 3.0, -1.0])
+    y = X @ w + 0.1 * rng.standard_normal(900)
+    kw = {} if first == "fit" else {"solver": "gd", "batch_size": 1}
+    model = GDRegressor(loss, random_state=0, **kw)
+    getattr(model, first)(X[:300], y[:300])
+    for rows in np.array_split(np.arange(300, 900), 2):
+        model.partial_fit(X[rows], y[rows])
+    assert model._states[0].memory.divisor == 1.0
+    np.testing.assert_allclose(model.coef_, w, atol=0.05)
+
+
 def test_a_penalty_that_leaves_nothing_to_gain_ends_too():
     X, y = counts()
     for penalty in ("l1", "l2"):

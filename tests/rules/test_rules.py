@@ -6,7 +6,7 @@ import pytest
 from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
 from fastgd.rules.base import Rule, coast_linear, coast_shrinking
 from fastgd.rules.classic import Gd, Momentum, Nesterov
-from fastgd.rules.one_sample import Pace
+from fastgd.rules.one_sample import Capped, Pace
 from support.twins import members, twin_of_pace, twin_of_rule
 
 RULES = pytest.mark.parametrize("rule", members(Rule), ids=lambda rule: rule.name)
@@ -143,6 +143,18 @@ def test_every_pace_is_its_twin(name, rate):
             expected = twin(pace, rate, value, sign * derivative, squared_norm)
             found = pace.multiple(rate, value, sign * derivative, squared_norm)
             assert found == pytest.approx(expected, rel=1e-12, abs=1e-300)
+
+
+def test_a_cap_is_where_the_infimum_is():
+    """Values below 0 made every step as long as value / change, and uphill."""
+    for infimum in (-20.0, -10.0, -10.0 + 1e-15):
+        pace = Capped(0.5, 1.0, infimum)
+        for rate in (1e-3, 1e6):
+            expected = twin_of_pace(pace)(pace, rate, -10.0 + 1e-14, 0.3, 2.0)
+            found = pace.multiple(rate, -10.0 + 1e-14, 0.3, 2.0)
+            assert found == pytest.approx(expected, rel=1e-12)
+    assert Capped(0.5, 1.0, -np.inf).multiple(3.0, -10.0, 0.3, 2.0) == 3.0 * 0.3
+    assert Capped(0.5, 1.0, -10.0).multiple(3.0, -10.0 - 1e-15, 0.0, 2.0) == 0.0
 
 
 def test_paces_stand_empty_rows():

@@ -152,7 +152,7 @@ def pace_scheduled(pace, rate, value, derivative, squared_norm):
 def pace_capped(pace, rate, value, derivative, squared_norm):
     if derivative == 0:
         return 0.0
-    polyak = value / (derivative**2 * (squared_norm + pace.intercept_rate))
+    polyak = (value - pace.infimum) / (derivative**2 * (squared_norm + pace.intercept_rate))
     return min(rate, polyak) * derivative
 
 

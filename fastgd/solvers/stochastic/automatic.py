@@ -188,7 +188,8 @@ class SelfTuned(Stochastic):
             self.intercept_rate = tuning.unit**self.power
         if self.plain and self.batch == 1:
             intercept = self.intercept_rate * self.objective.fit_intercept
-            self.capped, self.short = Capped(intercept), Capped(intercept, 0.0)
+            infimum = self.objective.loss.infimum
+            self.capped, self.short = Capped(intercept, 1.0, infimum), Capped(intercept, 0.0)
             self.pace = self.capped
 
     def advance(self, state):
@@ -209,11 +210,13 @@ class SelfTuned(Stochastic):
             self._adjust(state)
 
     def _pace(self, rate):
-        """Steps that end where the row's own loss vanishes: none at this rate does so by itself
-        where loss'^2 <= 2 c loss and rate c |x|^2 <= 1 / 2.
+        """Steps that end where the row's own loss is its infimum: none at this rate does so by
+        itself where loss'^2 <= 2 c (loss - infimum) and rate c |x|^2 <= 1 / 2.
         """
         loss, intercept = self.objective.loss, self.capped.intercept_rate
-        known = loss.infimum == 0.0 and loss.curvature_bound < np.inf
+        if loss.infimum == -np.inf:
+            return self.short
+        known = loss.curvature_bound < np.inf
         short = known and 2.0 * rate * loss.curvature_bound * (self.longest + intercept) <= 1.0
         return self.short if short else self.capped
 
