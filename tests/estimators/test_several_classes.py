@@ -182,6 +182,15 @@ def test_two_classes_and_other_losses_are_as_before():
     assert len(saga.history_) == 3
 
 
+def test_coefficients_that_are_set_by_hand_predict_what_the_parameters_say():
+    for way in ("auto", "ovr"):
+        fitted = GDClassifier(alpha=ALPHA, multi_class=way).fit(X, Y)
+        model = GDClassifier(alpha=ALPHA, multi_class=way)
+        for name in ("coef_", "intercept_", "classes_", "n_features_in_"):
+            setattr(model, name, getattr(fitted, name))
+        np.testing.assert_array_equal(model.predict_proba(X), fitted.predict_proba(X))
+
+
 def test_a_loss_of_ones_own_is_of_all_classes_where_it_says_so():
     class Logistic(LogLoss):
         """Told from the rest, as a class that derives from one of these may be another loss."""
