@@ -27,7 +27,7 @@ from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.estimators.unknown_parameters import explains_unknown_arguments, explains_unknown_names
 from fastgd.fitting.choose_solver import takes_several
 from fastgd.fitting.plan import takes_chunks
-from fastgd.losses.base import Loss, VectorLoss, has_probabilities
+from fastgd.losses.base import Loss, VectorLoss, has_all_classes, has_probabilities
 from fastgd.penalties.base import Penalty
 from fastgd.rules.base import Rule
 from fastgd.runtime.component import shown
@@ -569,9 +569,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _is_joint(self):
         """Whether one loss takes all classes at once."""
-        joins = self._net().joins
         if self._is_multilabel():
-            if joins:
+            if self._net().joins:
                 raise ValueError(
                     f"penalty={self.penalty!r} joins the classes of one model, got a table of "
                     "labels in y"
@@ -584,15 +583,16 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             return False
         if isinstance(self.loss, VectorLoss):
             return True
-        asked, several = self.multi_class == "multinomial", self.classes_.size > 2
-        known = (asked or several) and isinstance(self._loss_of_all(self._loss()), VectorLoss)
-        if asked and not known:
+        asked = self.multi_class == "multinomial"
+        if asked and not has_all_classes(self.loss):
             raise ValueError(
                 f"multi_class='multinomial' needs loss='log_loss', got {shown(self.loss)}; use "
                 "'ovr'"
             )
-        joint = self.multi_class != "ovr" and known and several
-        if joins and several and not joint:
+        if self.classes_.size <= 2:
+            return False
+        joint, joins = self.multi_class != "ovr" and has_all_classes(self.loss), self._net().joins
+        if joins and not joint:
             raise ValueError(
                 f"penalty={self.penalty!r} joins the classes of one model, which needs "
                 f"loss='log_loss' and multi_class='auto' or 'multinomial', got "
@@ -614,7 +614,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return self._loss_of_all(loss) if self._is_joint() else loss
 
     def _loss_of_all(self, loss):
-        return loss.of_all_classes(self.classes_.size) or loss
+        if isinstance(loss, VectorLoss) or has_all_classes(loss):
+            return loss.of_all_classes(self.classes_.size)
+        return loss
 
     def _fitted_loss(self):
         """The loss of the model that was fitted: parameters may be others by now."""

@@ -157,8 +157,9 @@ class Loss(Component, family=True):
 
     @python_only
     def of_all_classes(self, n_classes) -> VectorLoss | None:
-        """The loss of so many classes at once that a classifier takes for more than two; None, as
-        by default, for a loss that has none: then each class is told from the rest.
+        """The loss of so many classes at once that a classifier takes for more than two, for a
+        class that defines it; what derives from that class may be another loss, and defines its
+        own.
         """
         return None
 
@@ -339,6 +340,18 @@ def has_probabilities(loss) -> bool:
     kind = Loss.members().get(loss) if isinstance(loss, str) else type(loss)
     found = getattr(kind, "probability", None)
     return found not in (None, Loss.probability, VectorLoss.probability)
+
+
+def has_all_classes(loss) -> bool:
+    """Whether a loss of one prediction, a component or a name, says which loss of all classes a
+    classifier is to take.
+
+    Examples
+    --------
+    >>> has_all_classes("log_loss"), has_all_classes("hinge")
+    (True, False)
+    """
+    return "of_all_classes" in vars(Loss.named(loss) if isinstance(loss, str) else type(loss))
 
 
 def has_mean(loss):

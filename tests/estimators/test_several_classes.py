@@ -192,14 +192,14 @@ def test_coefficients_that_are_set_by_hand_predict_what_the_parameters_say():
 
 
 def test_a_loss_of_ones_own_is_of_all_classes_where_it_says_so():
-    class Logistic(LogLoss):
+    class Logistic(LogLoss, abstract=True):
         """Told from the rest, as a class that derives from one of these may be another loss."""
 
-    class Joined(Logistic):
+    class Joined(Logistic, abstract=True):
         def of_all_classes(self, n_classes):
             return Multinomial(n_classes)
 
-    class Other(Multinomial):
+    class Other(Multinomial, abstract=True):
         """Stays of its class, which may be another loss, too."""
 
     apart = GDClassifier(loss=Logistic(), alpha=ALPHA).fit(X, Y)
