@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor
 from fastgd.data.rows import CSRRows
+from support.components import ToyWeightedL1
 
 D = 3000
 RNG = np.random.default_rng(0)
@@ -52,6 +53,31 @@ def test_only_some_columns_moved_in_place_are_all_columns_moved_in_copies(name, 
     np.testing.assert_allclose(of_few.intercept_, of_all.intercept_, rtol=1e-9)
     objective = of_few.history_["objective"]
     np.testing.assert_allclose(objective, of_all.history_["objective"], rtol=1e-9)
+
+
+WEIGHTS = np.where(np.arange(D) < D // 2, 1.0, 0.0)
+LOWEST = np.where(np.arange(D) < D // 2, -np.inf, 0.0)
+OF_COLUMNS = {
+    "penalty_weights": {"penalty": "l1", "alpha": 0.02, "penalty_weights": WEIGHTS},
+    "bounds": {"bounds": (LOWEST, np.inf)},
+    "a user's own": {"penalty": ToyWeightedL1(WEIGHTS), "alpha": 0.02},
+}
+
+
+@pytest.mark.parametrize("name", OF_COLUMNS)
+@pytest.mark.parametrize("solver", ["auto", "adagrad", "gd"])
+def test_strengths_and_bounds_are_those_of_the_column(name, solver):
+    """Chunks of few columns looked them up by a column's place among these."""
+    batch = {"batch_size": 4} if solver == "adagrad" else {}
+    of_few, of_all = (
+        GDRegressor(solver=solver, random_state=0, **batch, **OF_COLUMNS[name]) for _ in range(2)
+    )
+    for X, y in CHUNKS:
+        of_few.partial_fit(X, y - 3.5)
+        of_all.partial_fit(X.toarray(), y - 3.5)
+    np.testing.assert_allclose(of_few.coef_, of_all.coef_, rtol=1e-9, atol=1e-15)
+    if name == "bounds":
+        assert (of_few.coef_ >= LOWEST).all()
 
 
 @pytest.mark.parametrize("name", SETTINGS)

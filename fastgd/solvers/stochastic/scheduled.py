@@ -224,9 +224,13 @@ class Stochastic(Solver):
     def _narrowed(self):
         """The columns that the rows touch, and rows of these alone, where they are few and all
         others can be told at once; else None.
+
+        A penalty that is none of an elastic net may be another one in each column: it would have to
+        be renumbered with them.
         """
-        others = self.plain and self.objective.l1 == 0.0
-        others = others or (self.rule.accumulates and not self.objective.vector)
+        F = self.objective
+        others = self.plain and F.l1 == 0.0
+        others = others or (self.rule.accumulates and F.elastic and not F.vector)
         if self.patience is not None or not others:
             return None
         return self.objective.rows.narrowed()
