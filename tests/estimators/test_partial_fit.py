@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from sklearn.linear_model import SGDClassifier
 
 from fastgd import GDClassifier, GDRegressor, StopReason
+from fastgd.fitting.plan import MANY_COLUMNS
 
 RNG = np.random.default_rng(0)
 N, D = 300, 4
@@ -354,3 +355,29 @@ def test_automatic_rates_do_not_rest_on_one_row(options):
         model.partial_fit(rows[k : k + 1], targets[k : k + 1])
         worst = max(worst, np.mean((model.predict(rows[300:]) - targets[300:]) ** 2))
     assert worst < 2.0 * targets.var()
+
+
+@pytest.mark.parametrize(
+    ("first", "width", "options"),
+    [
+        ("fit", D, PLAIN),
+        ("partial_fit", D, PLAIN),
+        ("partial_fit", D, {**PLAIN, "solver": "momentum"}),
+        ("partial_fit", MANY_COLUMNS + 1, {}),
+    ],
+)
+def test_an_average_that_is_no_longer_asked_for(first, width, options):
+    """It stayed the answer, and so did its coefficients, for ever."""
+    wide = sp.csr_array(np.pad(X, ((0, 0), (0, width - D))))
+    model = GDClassifier("hinge", alpha=0.1, max_iter=2, tol=None, average=True).set_params(
+        **options
+    )
+    getattr(model, first)(wide, Y, **({} if first == "fit" else {"classes": [0, 1]}))
+    other = pickle.loads(pickle.dumps(model)).set_params(average=False)
+    before = other.coef_.copy()
+    other.partial_fit(wide, 1 - Y)
+    np.testing.assert_array_equal(other.coef_.ravel(), other._states[0].point[:width])
+    assert before[0, 0] > 0.0 > other.coef_[0, 0]
+    # Asked for again, it is of the updates since then.
+    again = other.set_params(average=True).partial_fit(wide[:1], Y[:1])
+    np.testing.assert_allclose(again.coef_.ravel(), again._states[0].point[:width], rtol=1e-12)

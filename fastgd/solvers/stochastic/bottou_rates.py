@@ -59,6 +59,7 @@ class FallingRates(Stochastic):
 
     def _resume(self, state):
         """Measure the first chunk; those that follow go on at its rates."""
+        super()._resume(state)
         memory = state.memory
         if memory.mean_squared_norm is None:
             moments, norms = self.objective.moments()

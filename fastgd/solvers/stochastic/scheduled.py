@@ -151,7 +151,11 @@ class Stochastic(Solver):
         return not (self.plain and self._closed)
 
     def _resume(self, state):
-        """Nothing to evaluate: an epoch needs the point only."""
+        """Nothing to evaluate: an epoch needs the point only, and no average that is no longer
+        asked for.
+        """
+        if self.average_from == np.inf and state.memory.counters[AVERAGED] > 0.0:
+            state.memory.begin_average()
         if self.patience is not None:
             self.patience.resume(state, self.objective)
 
