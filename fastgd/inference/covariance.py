@@ -15,7 +15,7 @@ covariances about the expectation of the penalised estimate, not about what an e
 penalty would be.
 
 Where the mean of the targets is a function of the prediction, "model" takes H and J at the expected
-targets (Fisher's information), as statistics packages do.
+targets (Fisher's information), as statistics packages do; the others take the second derivative.
 
 References
 ----------
@@ -25,7 +25,7 @@ Econometrics 29, equation 7 (HC1).  Liang and Zeger (1986), "Longitudinal data a
 generalized linear models", Biometrika 73, equation 5 (clusters).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -119,10 +119,11 @@ def covariance_of(objective, coef, intercept, total, kind="model", clusters=None
     expected = rows
     if likelihood and has_mean(F.loss):
         expected = at_model(F, v, total, F.loss.mean(rows.predictions))
-    # A curvature that may be negative is read as at least 0, which would not be the matrix.
-    used = expected if kind == "model" or not F.loss.convex else rows
+    used = expected
+    if kind != "model":
+        used = rows if F.loss.convex else with_second_derivatives(F, rows, total)
     information = matrix_of(F, used.curvatures)
-    outer = inverse(penalised(F, information, total))
+    outer = inverse(penalised(F, information, total), F.loss.convex or used is expected)
     n_effective = float(np.sum(outer * information.T))
     require_observations(total, n_effective)
     dispersion = np.nan
@@ -164,11 +165,27 @@ def at_model(objective, v, total, targets=None):
     return RowTerms(weights, share * derivatives, share * curvatures, predictions, total * loss)
 
 
+def with_second_derivatives(objective, rows, total):
+    """`rows` of a loss that is not convex with curvatures of either sign: passes read one below 0
+    as 0, and such a loss may give Fisher's to them.
+    """
+    F = objective
+    linear_map, bare = LinearMap(F), rows.predictions - F.samples.offsets
+    # Central differences, as `Loss.curvature`'s: ten digits.
+    steps = 6e-6 * np.maximum(1.0, np.abs(rows.predictions))
+    before, after, unused = np.zeros((3, F.n_samples))
+    linear_map.fill(bare - steps, 0.0, before, unused)
+    linear_map.fill(bare + steps, 0.0, after, unused)
+    return replace(rows, curvatures=total / F.n_active * (after - before) / (2.0 * steps))
+
+
 def matrix_of(objective, row_weights):
     """Sum of row_weights[i] (x_i, 1)(x_i, 1)', (size, size), without a penalty."""
     F = objective
     bare = F.of(F.loss, F.rows, F.samples, F.penalty, 0.0, F.fit_intercept, F.n_threads)
-    return F.n_active * bare.gram(np.ascontiguousarray(row_weights))
+    matrix = F.n_active * bare.gram(np.maximum(row_weights, 0.0))
+    below = np.maximum(-row_weights, 0.0)
+    return matrix - F.n_active * bare.gram(below) if below.any() else matrix
 
 
 def penalised(objective, matrix, total):
@@ -179,13 +196,14 @@ def penalised(objective, matrix, total):
     return matrix
 
 
-def inverse(matrix):
+def inverse(matrix, convex=True):
     """Inverse of a positive definite matrix.
 
     Raises
     ------
     ValueError
-        Where it is singular: columns that are combinations of others.
+        Where it is singular: columns that are combinations of others; or, where the loss is not
+        `convex`, a model that is no minimum.
     """
     diagonal = np.diag(matrix)
     scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
@@ -195,6 +213,12 @@ def inverse(matrix):
         regular = bool((diagonal > 0.0).all()) and np.diag(factor).min() ** 2 > SINGULAR
     except np.linalg.LinAlgError:
         regular = False
+    if not regular and not convex:
+        raise ValueError(
+            "the second derivative at this model is not positive definite: it is no minimum, or "
+            "columns of X are linearly dependent; fit with a smaller tol, or alpha > 0, or take "
+            "covariance='model'"
+        )
     if not regular:
         raise ValueError(
             "the columns of X are linearly dependent at this model, so its coefficients have no "

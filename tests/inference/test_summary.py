@@ -142,6 +142,22 @@ def test_losses_with_a_log_link(loss):
     )
 
 
+def test_residuals_of_losses_that_are_not_convex_take_the_second_derivative():
+    model = GDRegressor("inverse_gaussian", alpha=0.0, **EXACT).fit(X, Y, WEIGHTS)
+    found = model.summary(X, Y, WEIGHTS, covariance="HC0")
+    component, coef = model._components()[0], np.r_[model.coef_, model.intercept_]
+
+    def terms(z, i):
+        return component.derivative(z, Y[i]), component.curvature(z, Y[i])
+
+    expected, p = slow(terms, coef, 0.0, "HC0")
+    np.testing.assert_allclose(found.covariance, expected, rtol=1e-6)
+    assert found.n_effective == pytest.approx(p)
+    model.intercept_ += 5.0
+    with pytest.raises(ValueError, match="second derivative at this model is not positive"):
+        model.summary(X, Y, covariance="HC0")
+
+
 def test_columns_far_from_zero():
     far = X + np.array([1e6, 0.0, 0.0, 0.0, 0.0])
     near = GDRegressor(alpha=0.0, **EXACT).fit(X, Y).summary(X, Y)
