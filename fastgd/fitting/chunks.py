@@ -21,6 +21,7 @@ from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.journal import Journal
+from fastgd.solvers.patience import Plateau
 from fastgd.solvers.stochastic.scheduled import StochasticMemory
 
 
@@ -73,6 +74,9 @@ def _advance_one(task, objective, seed, start, state, X):
         other_rows=True,
     )
     state.run.stream = stream
+    if not solver.own_steps and isinstance(state.memory, Plateau):
+        # As in SGDClassifier, a chunk begins at eta0: `fit` had divided the rate until it was over.
+        state.memory.begin()
     if state is copied and task.keep < 1.0:
         _forget(solver, state, task.keep, X)
     before = earlier.point if state is copied else state.point.copy()

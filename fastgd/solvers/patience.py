@@ -26,6 +26,10 @@ class Plateau:
     n_stalled: int = 0
     of: tuple | None = None
 
+    def begin(self, of=None):
+        """Know nothing of an objective, which is told from others by `of`, or of none."""
+        vars(self).update(vars(Plateau(of=of)))
+
 
 class Patience:
     """What happens after `n_iter_no_change` iterations in a row that brought less than tol F: the
@@ -56,7 +60,7 @@ class Patience:
         memory, F = state.memory, objective
         of = F.null_value, F.alpha, F.l1, F.l2
         if memory.of != of:
-            vars(memory).update(vars(Plateau(of=of)))
+            memory.begin(of)
         elif state.done:
             memory.n_stalled = 0
         state.done = False

@@ -381,3 +381,14 @@ def test_an_average_that_is_no_longer_asked_for(first, width, options):
     # Asked for again, it is of the updates since then.
     again = other.set_params(average=True).partial_fit(wide[:1], Y[:1])
     np.testing.assert_allclose(again.coef_.ravel(), again._states[0].point[:width], rtol=1e-12)
+
+
+@pytest.mark.parametrize("batch_size", [1, 10, "full"])
+@pytest.mark.parametrize("average", [False, True])
+def test_chunks_after_a_fit_at_adaptive_rates_begin_at_eta0(batch_size, average):
+    """They went on at the rate where the fit had ended: 1e-6."""
+    kw = {**PLAIN, "learning_rate": "adaptive", "batch_size": batch_size, "average": average}
+    model = GDRegressor(**{**kw, "eta0": 0.1}).fit(X, SCORE)
+    assert model.history_["rate"][-1] < 1e-3
+    model.partial_fit(X, SCORE).partial_fit(X, SCORE)
+    np.testing.assert_array_equal(model.history_["rate"], 0.1)
