@@ -182,6 +182,20 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
     return WeightedSamples(targets, weights, offsets)
 
 
+def refuse_shift(loss, offset, name="offset"):
+    """Raise ValueError for offsets that differ where a loss of several predictions is not changed
+    by what all of them have in common; `name` is what the message calls them.
+    """
+    if offset is None or not isinstance(loss, VectorLoss) or not loss.shift_invariant:
+        return
+    if (offset != np.ravel(offset)[0]).any():
+        raise ValueError(
+            f"{name} is added to the predictions of all classes alike, which changes nothing in "
+            f"one model of all of them (loss {loss.name!r}); leave it out, or fit one model of "
+            "each class against the rest (multi_class='ovr')"
+        )
+
+
 def check_domain(loss, targets, name="y"):
     """Raise ValueError for targets outside the loss's domain; `name` is what the message calls
     them.

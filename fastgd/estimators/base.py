@@ -25,7 +25,7 @@ from fastgd.data.component_trial import try_components
 from fastgd.data.digest import digest
 from fastgd.data.far_columns import read_shifted
 from fastgd.data.sources import BlockSource
-from fastgd.data.targets import SamplesOfTargets, as_samples
+from fastgd.data.targets import SamplesOfTargets, as_samples, refuse_shift
 from fastgd.estimators import predictions
 from fastgd.estimators.block_fits import as_first_read, read_first, read_predictions, source_of
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
@@ -186,7 +186,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         X_val, y_val, sample_weight_val, offset_val : array-like, optional
             Rows to watch for early stopping; given, they switch it on.
         offset : array-like, (n_samples,), optional
-            Added to the predictions.
+            Added to the predictions; of a multinomial model it is refused, for what all classes
+            have in common changes nothing.
 
         Returns
         -------
@@ -291,6 +292,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         n_samples = rows.shape()[0]
         weights = self._weights(sample_weight, y, n_samples)
         offset = None if offset is None else as_offset(offset, n_samples)
+        refuse_shift(loss, offset)
         if not rows.in_memory and self.early_stopping and validation[0] is None:
             raise ValueError(
                 "early_stopping=True holds out rows of X, which needs X in memory; give X_val and "
@@ -347,6 +349,10 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         """The loss as a component, of one prediction or as it was given."""
         return find_loss(self.loss, epsilon=float(self.epsilon))
 
+    def _fitted_loss(self):
+        """The loss of the model that was fitted."""
+        return self._loss()
+
     def _components(self):
         loss = self._loss()
         features = self.positive, self.bounds, self.penalty_weights
@@ -394,7 +400,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         """Raise ValueError where the rows that have a weight cannot be fitted."""
 
     def _check_labels(self, y, sample_weight):
-        """Raise ValueError where a label of a table has no row that counts; a fold may have none."""
+        """Raise ValueError where no row that counts has a label of a table; in folds none may."""
 
     def _task(self, loss, penalty, rows, n_threads):
         tol = None if self.tol is None else max(self.tol, zero_tol.LEAST)
@@ -561,11 +567,19 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         source = source_of(X, offset=offset, memory=self.memory)
         if source is not None:
             check_is_fitted(self)
-            return read_predictions(self, source).scores
+            found = read_predictions(self, source)
+            return self._with_offset(found.linear, found.offset)
         scores, offset = self._linear(X), self._own_offset(offset)
-        if offset is not None:
-            scores = scores + as_offset(offset, scores.shape[0])[:, None]
-        return scores
+        return self._with_offset(
+            scores, None if offset is None else as_offset(offset, scores.shape[0])
+        )
+
+    def _with_offset(self, linear, offset):
+        """Predictions, (n_samples, n_outputs), and what is added to them, checked, or None."""
+        if offset is None:
+            return linear
+        refuse_shift(self._fitted_loss(), offset)
+        return linear + np.reshape(offset, (-1, 1))
 
     def _linear(self, X):
         """X @ coef + intercept, (n_samples, n_outputs)."""

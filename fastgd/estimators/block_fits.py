@@ -94,11 +94,6 @@ class Read(NamedTuple):
     sample_weight: np.ndarray | None
     offset: np.ndarray | None
 
-    @property
-    def scores(self):
-        """Predictions before any link, (n_samples, n_outputs)."""
-        return self.linear if self.offset is None else self.linear + self.offset[:, None]
-
 
 def read_predictions(estimator, source) -> Read:
     """Predictions for all rows of a source, a block at a time.

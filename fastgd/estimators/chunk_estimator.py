@@ -17,7 +17,7 @@ from fastgd.data.check_parameters import check_parameters, only_given
 from fastgd.data.check_X import as_rows
 from fastgd.data.digest import digest
 from fastgd.data.far_columns import read_from, read_shifted
-from fastgd.data.targets import WeightedSamples, as_samples
+from fastgd.data.targets import WeightedSamples, as_samples, refuse_shift
 from fastgd.estimators.base import GDEstimator, generator
 from fastgd.estimators.holdout import Holdout
 from fastgd.estimators.names import kind_of_models, target_names
@@ -187,6 +187,7 @@ class ChunkEstimator(GDEstimator):
             first = WeightedSamples(targets[0], np.ones(1), np.zeros(1))
         else:
             first = as_samples(loss, targets[0], X.shape[0], weights, offset)
+            refuse_shift(loss, first.offsets)
         # Once for parameters that stay the same objects.
         if self._tried is not task.settings:
             self._try_components(task, first)

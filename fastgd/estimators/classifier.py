@@ -466,7 +466,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _score_of(self, linear, y, sample_weight, offset):
         """The score of rows whose predictions without offsets are known: (n_samples, n_outputs)."""
-        scores = linear if offset is None else linear + np.reshape(offset, (-1, 1))
+        scores = self._with_offset(linear, offset)
         return float(accuracy_score(y, self._labels(scores), sample_weight=sample_weight))
 
     @offered_if(_gives_probabilities)

@@ -8,7 +8,7 @@ from sklearn.utils.validation import validate_data
 
 from fastgd.data.check_parameters import as_numbers, as_offset, as_weights
 from fastgd.data.check_X import check_structure
-from fastgd.data.targets import check_domain
+from fastgd.data.targets import check_domain, refuse_shift
 from fastgd.estimators.deviance import explained, is_deviance
 
 
@@ -111,6 +111,7 @@ class Holdout:
         if offset_val is not None:
             offset = as_offset(offset_val, n_samples, "offset_val", "X_val")
         targets, loss = estimator._targets(y_val, "y_val"), estimator._components()[0]
+        refuse_shift(estimator._joint_loss(loss), offset, "offset_val")
         if not classification:
             check_domain(loss, y_val, "y_val")
         return cls(X_val, targets, weights, classification, None, offset, loss)

@@ -340,7 +340,7 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         loss = self._components()[0]
         if is_deviance(loss):
             return self._explained(linear, y, sample_weight, offset)
-        scores = linear if offset is None else linear + np.reshape(offset, (-1, 1))
+        scores = self._with_offset(linear, offset)
         return float(r2_score(y, self._means(scores), sample_weight=sample_weight))
 
     def _explained(self, linear, y, sample_weight, offset):

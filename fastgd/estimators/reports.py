@@ -16,7 +16,7 @@ from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import as_offset
 from fastgd.data.check_X import as_rows
 from fastgd.data.far_columns import read_shifted
-from fastgd.data.targets import as_samples
+from fastgd.data.targets import as_samples, refuse_shift
 from fastgd.estimators.input import validated
 from fastgd.estimators.names import column_names, output_names, target_names
 from fastgd.inference.covariance import KINDS
@@ -210,6 +210,7 @@ class Reports(BaseEstimator):
         targets = self._targets(y)[k]
         weights = self._weights(sample_weight, y, X.shape[0])
         offset = None if offset is None else as_offset(offset, X.shape[0])
+        refuse_shift(loss, offset)
         samples = as_samples(loss, targets, X.shape[0], weights, offset)
         if self.fit_intercept:
             rows = read_shifted(rows, samples)

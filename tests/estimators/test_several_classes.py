@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
-from fastgd import GDClassifier, GDClassifierCV, LogLoss, Multinomial, MultiTask
+from fastgd import GDClassifier, GDClassifierCV, LogLoss, Multinomial, MultiTask, from_chunks
 from support.twins import with_jit
 
 rng = np.random.default_rng(0)
@@ -265,6 +265,40 @@ def test_warm_starts_pickles_and_starts(way):
     assert again.n_iter_ <= there.n_iter_
     with pytest.raises(ValueError, match=r"of shapes \(3, 4\) and \(3,\)"):
         clone(there).fit(X, Y, coef_init=np.zeros((2, 4)))
+
+
+OFFSET = np.linspace(-1.0, 1.0, N)
+FITTED = GDClassifier(alpha=ALPHA).fit(X, Y)
+SHIFTED = from_chunks(lambda: [(X, Y, WEIGHTS, OFFSET)])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: GDClassifier().fit(X, Y, offset=OFFSET),
+        lambda: GDClassifier().fit(SHIFTED),
+        lambda: GDClassifierCV(alphas=[0.1], cv=3).fit(X, Y, offset=OFFSET),
+        lambda: GDClassifier().fit(X, Y, X_val=X, y_val=Y, offset_val=OFFSET),
+        lambda: GDClassifier().partial_fit(X, Y, classes=np.unique(Y), offset=OFFSET),
+        lambda: FITTED.predict(X, offset=OFFSET),
+        lambda: FITTED.predict_proba(SHIFTED),
+        lambda: FITTED.score(X, Y, offset=OFFSET),
+        lambda: FITTED.score(SHIFTED),
+        lambda: FITTED.summary(X, Y, offset=OFFSET),
+    ],
+)
+def test_what_is_added_to_all_classes_alike_is_refused(use):
+    with pytest.raises(ValueError, match=r"offset.* to the predictions of all classes alike"):
+        use()
+
+
+def test_offsets_that_change_nothing_or_something_are_taken():
+    constant = np.full(N, 0.3)
+    same = clone(FITTED).fit(X, Y, offset=constant)
+    np.testing.assert_allclose(same.coef_, FITTED.coef_, atol=1e-10)
+    np.testing.assert_allclose(FITTED.predict_proba(X, constant), FITTED.predict_proba(X))
+    against_rest = GDClassifier(multi_class="ovr").fit(X, Y, offset=OFFSET)
+    assert against_rest.predict_proba(X, offset=OFFSET).shape == (N, 3)
 
 
 def test_early_stopping_and_validation_rows():
