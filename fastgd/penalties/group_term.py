@@ -12,6 +12,30 @@ from fastgd.penalties.weighted_term import soft
 # Newton steps for the length of a group after a proximal step, and halvings of a strength.
 STEPS = 50
 HALVINGS = 60
+# Sums of squares between these have lost nothing to numbers that are too small, or too large.
+SMALL, LARGE = 1e-280, 1e300
+
+
+def lengths_of(values, added, largest, spread):
+    """Roots of the sums of squares that `added` makes; where these underflow or overflow, in units
+    of the greatest magnitude, which `largest` finds and `spread` hands back to the values.
+
+    Examples
+    --------
+    >>> tiny = np.array([3e-200, 4e-200])
+    >>> float(lengths_of(tiny, np.sum, np.max, lambda found: found))
+    5e-200
+    """
+    with np.errstate(over="ignore"):
+        found = added(np.square(values))
+    unsafe = ~((found > SMALL) & (found < LARGE))
+    if np.any(unsafe):
+        sizes = largest(np.abs(values))
+        units = np.where(unsafe & (sizes > 0.0) & np.isfinite(sizes), sizes, 1.0)
+        if np.any(units != 1.0):  # else these values are 0
+            with np.errstate(over="ignore"):
+                return units * np.sqrt(added(np.square(values / spread(units))))
+    return np.sqrt(found)
 
 
 class GroupTerm(Term):
@@ -65,7 +89,12 @@ class GroupTerm(Term):
 
     def lengths(self, values):
         """|values_g| of each group."""
-        return np.sqrt(np.add.reduceat(np.square(values)[self.members], self.starts))
+        return lengths_of(
+            values,
+            lambda found: np.add.reduceat(found[self.members], self.starts),
+            lambda found: np.maximum.reduceat(found[self.members], self.starts),
+            lambda found: found[self.group],
+        )
 
     def smooth_value(self, coef):
         """The number 0, for no part of it is smooth."""

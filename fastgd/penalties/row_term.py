@@ -6,7 +6,7 @@ strength sum_j |w_j| + curved / 2 |w|^2
 import numpy as np
 
 from fastgd.linalg.precision import EPS
-from fastgd.penalties.group_term import GroupTerm
+from fastgd.penalties.group_term import GroupTerm, lengths_of
 from fastgd.penalties.term import Term
 
 
@@ -61,7 +61,12 @@ class RowTerm(Term):
 
     def lengths(self, values):
         """|values_j| of each row."""
-        return np.sqrt(np.square(self._table(values)).sum(axis=1))
+        return lengths_of(
+            values,
+            lambda found: self._table(found).sum(axis=1),
+            lambda found: self._table(found).max(axis=1),
+            lambda found: np.repeat(found, self.n_predictions),
+        )
 
     def smooth_value(self, coef):
         """The value of the L2 part."""
@@ -127,7 +132,9 @@ class RowTerm(Term):
         lengths, sizes = self.lengths(coef), self.lengths(slopes)
         if self.curved > 0.0:
             share, rest = 1.0, 0.0
-            conjugates = np.maximum(sizes - self.strength, 0.0) ** 2 / (2.0 * self.curved)
+            beyond = np.maximum(sizes - self.strength, 0.0)
+            with np.errstate(over="ignore"):
+                conjugates = 0.5 * beyond * (beyond / self.curved)
         else:
             largest = float(sizes.max(initial=0.0))
             share = min(1.0, self.strength / largest) if largest > 0.0 else 1.0

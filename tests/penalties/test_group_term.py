@@ -139,3 +139,13 @@ def test_facts():
     assert not term.smooth
     assert term.gap_vanishes(True)
     assert not made(strengths=np.array([0.0, 1.0, 1.0])).gap_vanishes(True)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-165, 1e200])
+def test_lengths_do_not_underflow_or_overflow(size):
+    """Squares below 1e-308 are 0: slopes of 1e-170 were within a strength of 1e-172."""
+    term = GroupTerm(np.arange(5), np.array([2, 2, 1]), np.array([0.01 * size, 1.0, 1.0]), 0.0)
+    values = np.array([3.0 * size, 4.0 * size, 6.0, 8.0, 0.0])
+    np.testing.assert_allclose(term.lengths(values), [5.0 * size, 10.0, 0.0], rtol=1e-15)
+    slopes = np.array([3.0 * size, 4.0 * size, 0.0, 0.0, 0.0])
+    assert term.gap(np.zeros(5), slopes, 1.0) == pytest.approx(1.0 - 0.01 / 5.0)

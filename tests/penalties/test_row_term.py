@@ -76,3 +76,13 @@ def test_the_gap_bounds_what_is_left_of_a_least_squares_problem(curved):
         left = height(w) - height(best)
         assert gap >= left - 1e-12
     assert gap == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-165])
+def test_lengths_of_rows_do_not_underflow(size):
+    term = RowTerm(0.01 * size, 0.0, 2)
+    slopes = np.array([3.0 * size, 4.0 * size, 0.0, 0.0])
+    np.testing.assert_allclose(term.lengths(slopes), [5.0 * size, 0.0], rtol=1e-15)
+    assert term.gap(np.zeros(4), slopes, 1.0) == pytest.approx(1.0 - 0.01 / 5.0)
+    curved = RowTerm(0.01 * size, size, 2)
+    assert curved.gap(np.zeros(4), slopes) == pytest.approx(0.5 * 4.99**2 * size)
