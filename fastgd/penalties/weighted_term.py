@@ -150,10 +150,10 @@ class WeightedTerm(Term):
         where it would be infinite, all of g is scaled down until it is finite.
         """
         own = gradient - self.curvatures * coef
-        share = self._feasible_share(own)
+        share, beyond = self._feasible_share(own)
         own *= share
         here = self._weighed(own, coef)
-        there = self._weighed(own, self._lowest(own))
+        there = self._weighed(own, self._lowest(own, beyond))
         rounded = 8.0 * EPS * float(np.abs(here).sum() + np.abs(there).sum())
         rest = (1.0 - share) * above if share < 1.0 else 0.0
         return float(np.maximum(here - there, 0.0).sum()) + rest + rounded
@@ -162,33 +162,42 @@ class WeightedTerm(Term):
         """(c, what c g.w + value(w) is nowhere below), with the greatest share c of g, at most 1,
         for which that is finite.
         """
-        share = self._feasible_share(gradient)
+        share, beyond = self._feasible_share(gradient)
         own = share * gradient
-        there = self._weighed(own, self._lowest(own))
+        there = self._weighed(own, self._lowest(own, beyond))
         return share, float(there.sum()) - 8.0 * EPS * float(np.abs(there).sum())
 
     def _weighed(self, own, w):
         """g_j w_j + l1_j |w_j| + l2_j w_j^2 / 2."""
-        return w * own + self.thresholds * np.abs(w) + 0.5 * self.curvatures * w * w
+        # Half of the least number above 0 is 0: l2_j is not halved by itself.
+        return w * own + self.thresholds * np.abs(w) + 0.5 * w * (self.curvatures * w)
 
-    def _lowest(self, own):
-        """Where these are lowest within the bounds."""
+    def _lowest(self, own, beyond=None):
+        """Where these are lowest within the bounds, infinite where they fall for ever; near 0
+        where they are `beyond`, which scaling has made flat.
+        """
         farthest = soft(-own, self.thresholds)
         curved = self.curvatures > 0.0
         with np.errstate(all="ignore"):
             most = np.where(curved, farthest / np.where(curved, self.curvatures, 1.0), 0.0)
         flat = ~curved & (farthest != 0.0)
-        most[flat] = np.where(farthest > 0.0, self.high, self.low)[flat]
-        # Scaling leaves a rounding beyond where the bound is infinite.
-        most[~np.isfinite(most)] = 0.0
+        most[flat] = np.where(farthest > 0.0, np.inf, -np.inf)[flat]
+        if beyond is not None:  # scaling leaves a rounding
+            most[beyond] = 0.0
         return np.clip(most, self.low, self.high)
 
     def _feasible_share(self, own):
-        """The greatest share of -g, at most 1, whose conjugate is finite."""
-        free = self.curvatures == 0.0
-        side = np.where(own < 0.0, self.high, self.low)
-        beyond = free & np.isinf(side) & (np.abs(own) > self.thresholds)
+        """The greatest share of -g, at most 1, whose conjugate is a finite number, and where it is
+        less: (share, mask of these coefficients).
+
+        A quadratic part whose conjugate is beyond all numbers bounds as little as none. It had
+        counted as a conjugate of 0: l2_j = 1e-308 and slopes of 1e4 proved any model.
+        """
+        with np.errstate(all="ignore"):
+            deepest = soft(-own, self.thresholds) * self._lowest(own)
+        # An infinite place times a slope of 0 is that of a coefficient which nothing pulls.
+        beyond = np.isinf(deepest)
         if not beyond.any():
-            return 1.0
+            return 1.0, beyond
         thresholds = np.broadcast_to(self.thresholds, own.size)
-        return float((thresholds[beyond] / np.abs(own[beyond])).min())
+        return float((thresholds[beyond] / np.abs(own[beyond])).min()), beyond

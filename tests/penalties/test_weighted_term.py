@@ -112,3 +112,34 @@ def test_several_predictions_share_what_their_column_has():
     term, one = WeightedTerm(L1, L2, LOW, HIGH, 3), made()
     coef = np.repeat(inside(7), 3)
     assert term.value(coef) == pytest.approx(3.0 * one.value(inside(7)))
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.5])
+@pytest.mark.parametrize("l2", [1e-290, 1e-307, 1e-309, 5e-324])
+def test_a_conjugate_beyond_all_numbers_bounds_nothing(l1, l2):
+    """It counted as 0, so that any model was proved."""
+    term = made(l1=np.array([l1]), l2=np.array([l2]), low=LOW[:1], high=HIGH[:1])
+    coef, gradient = np.array([2.0, -1.0]), np.array([1e4, -3e4])
+    # The gap at the share of the slopes that is within the L1 part: all that is left is `above`.
+    assert term.gap(coef, gradient, 7.0) >= 7.0 * (1.0 - l1 / 3e4)
+    share, floor = term.least(gradient)
+    for u in (-1e9, -1.0, 0.0, 1.0, 1e9):
+        at = np.array([u, -u])
+        assert share * float(gradient @ at) + term.value(at) >= floor - 1e-9 * abs(floor)
+    assert share == pytest.approx(1.0 if l2 == 1e-290 else l1 / 3e4, rel=1e-12)
+
+
+def test_bounds_make_a_conjugate_finite_without_a_quadratic_part_to_speak_of():
+    term = made(l1=np.zeros(1), l2=np.array([1e-309]), low=np.array([-2.0]), high=np.array([3.0]))
+    coef, gradient = np.array([1.0]), np.array([-1e4])
+    assert term.gap(coef, gradient) == pytest.approx(2e4)
+    assert term.least(gradient) == (1.0, pytest.approx(-3e4))
+
+
+def test_a_quadratic_part_of_the_least_number_counts_where_coefficients_are_large():
+    term = made(l1=np.zeros(1), l2=np.array([5e-324]), low=LOW[:1], high=HIGH[:1])
+    coef = np.array([1e170])
+    # At w with slope -l2 w / 2: 3/8 of l2 w^2 is left.
+    gradient = -0.5 * term.gradient(coef)
+    left = term.gap(coef, gradient)
+    assert left == pytest.approx(0.125 * float(coef @ term.gradient(coef)))

@@ -182,3 +182,18 @@ def test_columns_of_zeros_and_targets_that_a_constant_meets(loss, structure):
     bare = GDRegressor(loss, penalty=None, fit_intercept=False, **structure)
     assert bare.fit(X[:2], np.zeros(2)).objective_ == 0.0
     assert bare.converged_
+
+
+@pytest.mark.parametrize("weight", [1e-300, 1e-309])
+@pytest.mark.filterwarnings("ignore:.*:fastgd.ConvergenceWarning")
+def test_an_l1_part_of_next_to_nothing_is_as_none(weight):
+    """Between its ends a dual variable has no room: the first step was infinite."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 3))
+    y = X @ [1.0, 2.0, 3.0] + 0.3 * rng.normal(size=100)
+    found = []
+    for first in (0.0, weight):
+        model = GDRegressor("quantile", penalty="elasticnet", alpha=0.01, solver="newton")
+        model.set_params(penalty_weights=[first, 1.0, 1.0], l1_ratio=0.5)
+        found.append(model.fit(X, y).objective_)
+    assert found[1] == pytest.approx(found[0], rel=1e-3)

@@ -12,10 +12,13 @@ l1 low beside it.  An end that is infinite is one at `FAR`, where a multiplier i
 
 import numpy as np
 
-from fastgd.solvers.interior_point.bounded_duals import BoundedDuals
+from fastgd.solvers.interior_point.bounded_duals import TINY, BoundedDuals
 
 # Where an infinite end is: beyond any derivative, and no product with it overflows.
 FAR = 1e100
+# An L1 part below this has no room for a variable between its ends, which rounding leaves `TINY`
+# from either: of 1e-300 the first step was infinite.  The kink is left to those who bound F.
+NARROW = 100.0 * TINY
 
 
 class ColumnDuals:
@@ -48,7 +51,7 @@ class ColumnDuals:
         )
         free = low < high
         positive, negative = free & (low >= 0.0), free & (high <= 0.0)
-        kink = free & ~positive & ~negative & (l1 > 0.0)
+        kink = free & ~positive & ~negative & (l1 > NARROW)
         # Each: which columns, where the kink is, and the ends.
         kinds = (
             (kink, np.zeros(n_features), -l1, l1),
