@@ -167,6 +167,22 @@ def test_scales_follow_columns_that_change_their_unit():
     assert usual._states[0].memory.tuning.scales[0] > 1500.0
 
 
+@pytest.mark.parametrize("batch_size", [1, 8])
+@pytest.mark.parametrize("width", [D, 1500])
+def test_plain_descent_in_columns_that_become_unlike(batch_size, width):
+    """It had no memory to go on with, an error out of the compiler; and the intercept kept a rate
+    in other units, 8 times too long.
+    """
+    rows = np.pad(X, ((0, 0), (0, width - D)))
+    rows[120:, 0] *= 100.0
+    model = GDRegressor(solver="gd", batch_size=batch_size, forget=30, random_state=0)
+    stream(model, X=rows, size=20)
+    memory = model._states[0].memory
+    assert memory.tuning.scales is not None
+    assert memory.divisor == 1.0
+    assert model.history_["objective"][-1] < 0.5 * model.history_["objective"].max()
+
+
 def test_scores_that_there_are_not():
     model = GDRegressor(forget=10).partial_fit(X[:20], Y[:20])
     model.partial_fit(X[20:21], Y[20:21])

@@ -171,11 +171,16 @@ class SelfTuned(Stochastic):
             memory.tuning = self._measured_along(memory.tuning)
         else:
             self._widen(state)
+        self._take(state)
+
+    def _take(self, state):
+        """Take rates as was measured, with a memory for the rule where they need one: plain descent
+        does in columns of unlike scales alone.
+        """
+        F, memory = self.objective, state.memory
         self.recall(state, {})
         if memory.slots is None and self._has_slots:
-            memory.slots = empty_slots(
-                self.rule, (self.objective.n_features + 1) * self.objective.n_predictions
-            )
+            memory.slots = empty_slots(self.rule, (F.n_features + 1) * F.n_predictions)
 
     def recall(self, state, beside):
         """Take rates as was measured."""
@@ -184,8 +189,7 @@ class SelfTuned(Stochastic):
         self.plain = self.plain and alike
         self.power = 1.0 if self.rule.normalises else 2.0
         self.scales = tuning.scales
-        if alike:
-            self.intercept_rate = tuning.unit**self.power
+        self.intercept_rate = tuning.unit**self.power if alike else 1.0
         if self.plain and self.batch == 1:
             intercept = self.intercept_rate * self.objective.fit_intercept
             infimum = self.objective.loss.infimum
@@ -253,7 +257,7 @@ class SelfTuned(Stochastic):
         memory = state.memory
         if memory.is_stale(share, self.rows.size):
             memory.tuning = self._measure(self._faded_scales(memory.tuning))
-            self.recall(state, {})
+            self._take(state)
 
     def _faded_scales(self, tuning):
         """Scales of the columns in these rows, but no less than half of what they were: a few rows
