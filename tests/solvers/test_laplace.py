@@ -86,6 +86,24 @@ def test_a_chunk_lowers_no_prediction_by_more_than_its_steps_may():
     assert 2.0 < fallen.max() <= 3.0 + 1e-9
 
 
+@pytest.mark.parametrize("far", [80.0, 1000.0])
+def test_a_row_far_out_is_not_remembered(far):
+    """Its curvature was, and froze the model."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 4))
+    y = rng.poisson(np.exp(X @ [0.5, -0.3, 0.2, 0.1] - 0.5)).astype(float)
+    usual, model = GDRegressor("poisson"), GDRegressor("poisson")
+    for number, rows in enumerate(np.array_split(np.arange(2000), 20)):
+        if number == 5:
+            bad = X[rows].copy()
+            bad[3, 0] = far
+            model.partial_fit(bad, y[rows])
+        usual.partial_fit(X[rows], y[rows])
+        model.partial_fit(X[rows], y[rows])
+    np.testing.assert_allclose(model.coef_, usual.coef_, atol=0.02)
+    assert np.isfinite(model._states[0].memory.matrix).all()
+
+
 def test_dense_and_sparse_rows_pickles_and_weights():
     X, y = amounts(n=300)
     weights = np.random.default_rng(0).integers(0, 3, 300).astype(float)

@@ -84,15 +84,26 @@ class Laplace(Solver):
         smooth = F.loss_smooth and F.elastic and F.l1 == 0.0
         return link and smooth and not F.vector and F.size <= MOST_UNKNOWNS
 
+    def __init__(self, objective):
+        super().__init__(objective)
+        self.before: tuple[np.ndarray | None, float] = None, 0.0  # what an epoch found: `retreat`
+
     def advance(self, state):
-        """The minimum for the chunk and the quadratic of all before, by a few Newton steps."""
+        """The minimum for the chunk and the quadratic of all before, by a few Newton steps.
+
+        A curvature that is not finite is none to remember.
+        """
         F, memory, n = self.objective, state.memory, self.objective.n_active
+        self.before, point = (memory.matrix, memory.chunks), state.point
         earlier = np.zeros((F.size, F.size))
         if memory.matrix is not None:
             earlier = (memory.chunks / (memory.chunks + 1.0)) ** AGEING / n * memory.matrix
         with np.errstate(all="ignore"):
             matrix = self._minimise(state, earlier)
-        memory.matrix, memory.chunks = n * (earlier + matrix), memory.chunks + 1.0
+        if np.isfinite(matrix).all():
+            memory.matrix, memory.chunks = n * (earlier + matrix), memory.chunks + 1.0
+        else:
+            state.point = point
         state.iteration += 1
         state.updates, state.batch = state.updates + n, n
 
@@ -154,6 +165,9 @@ class Laplace(Solver):
         memory.matrix = None if memory.matrix is None else share * memory.matrix
 
     def retreat(self, state, safe_point):
-        """Learn nothing from a chunk that leads astray."""
+        """Learn nothing from a chunk that leads astray: neither where it led nor how steep it was
+        there. By the curvature of one row with x = 80 no later chunk moved the model.
+        """
+        state.memory.matrix, state.memory.chunks = self.before
         state.point = safe_point.copy()
         return True
