@@ -164,3 +164,26 @@ def test_counts_in_chunks_do_not_end_where_the_loss_is_steep():
         model.partial_fit(table[start : start + 500], y[start : start + 500])
     assert model.plan_.solver == "newton"
     assert model.score(table, y) > 0.98 * best.score(table, y)
+
+
+@pytest.mark.parametrize("solver", ["gd", "adam"])
+@pytest.mark.parametrize("first", [1, 60])
+@pytest.mark.parametrize(
+    "loss", [Poisson(), NegativeBinomial(), Tweedie(1.5)], ids=lambda loss: loss.name
+)
+def test_a_stream_whose_first_rows_are_all_0(loss, first, solver):
+    """Rates were measured about their null model, at -32: 1e13, and a score of -inf for ever."""
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(1500, 4))
+    y = rng.poisson(np.exp(X @ [0.5, -0.3, 0.2, 0.1])).astype(float)
+    y[:first] = 0.0
+    model = GDRegressor(loss, solver=solver, batch_size=1, random_state=0)
+    model.partial_fit(X[:first], y[:first])
+    assert model._states[0].memory.tuning.at_end
+    for rows in np.array_split(np.arange(first, 1500), 10):
+        model.partial_fit(X[rows], y[rows])
+    memory = model._states[0].memory
+    assert memory.divisor == 1.0
+    assert not memory.tuning.at_end
+    best = GDRegressor(loss).fit(X, y).score(X, y)
+    assert model.score(X, y) > 0.6 * best > 0.1

@@ -24,7 +24,7 @@ from fastgd.losses.base import has_mean
 from fastgd.objective.distances import curvature_about, curvature_unit, unit_at
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.moments import column_scales, sampled_curvature
-from fastgd.objective.null_model import null_model
+from fastgd.objective.null_model import falls_for_ever, null_model
 from fastgd.rules.one_sample import Capped
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.base import LAST_RESORT, Forecast
@@ -70,6 +70,8 @@ class Tuning(NamedTuple):
         1 / (2 L_max) and L(b).
     spread : float
         Scale of the targets, per unit of the columns where these are alike.
+    at_end : bool
+        Whether all targets were one end of their domain, as counts of 0 are.
     """
 
     scales: np.ndarray | None
@@ -77,6 +79,7 @@ class Tuning(NamedTuple):
     row_rate: float
     batch_curvature: float
     spread: float
+    at_end: bool = False
 
 
 @dataclass
@@ -167,7 +170,7 @@ class SelfTuned(Stochastic):
         memory = state.memory
         if memory.tuning is None:
             memory.tuning, memory.n_measured = self._measure(), self.rows.size
-        elif self._knows_few_rows(state):
+        elif self._knows_few_rows(state) or (memory.tuning.at_end and not self._at_end()):
             memory.tuning = self._measured_along(memory.tuning)
         else:
             self._widen(state)
@@ -242,7 +245,7 @@ class SelfTuned(Stochastic):
         known = np.full(F.n_features, tuning.unit) if tuning.scales is None else tuning.scales
         seen = F.moments()[0][SUM_OF_SQUARES] > 0.0
         found = self._measure(np.where(seen, np.maximum(column_scales(F), known), known))
-        if (found.scales is None) != (tuning.scales is None):
+        if (found.scales is None) != (tuning.scales is None) or tuning.at_end > found.at_end:
             return found  # rates are in other units
         return found._replace(
             row_rate=min(found.row_rate, tuning.row_rate),
@@ -423,7 +426,20 @@ class SelfTuned(Stochastic):
             row_rate=0.5 / row,
             batch_curvature=max(expected_smoothness(batch, n, whole, row), 1e-3 * row),
             spread=spread / (unit if alike else 1.0),
+            at_end=self._at_end(),
         )
+
+    def _at_end(self):
+        """Whether the loss of these rows falls for ever with the intercept."""
+        return falls_for_ever(self.objective.loss, self.objective.samples)
+
+    def _constant(self):
+        """Intercept and F of the null model; of the zero model where there is none but far out.
+
+        About that of a first chunk of counts of 0, at -32, rates of 1e13 were measured.
+        """
+        F = self.objective
+        return (0.0, F.value(F.start())) if self._at_end() else null_model(F)
 
     def _spread(self, curvature):
         """How far predictions are from one another, about: as targets are, and where a link is
@@ -432,7 +448,7 @@ class SelfTuned(Stochastic):
         F = self.objective
         if not has_mean(F.loss):
             return math.sqrt(F.kind.target_variance(F.samples.targets)) or 1.0
-        above = null_model(F)[1] - F.loss.infimum
+        above = self._constant()[1] - F.loss.infimum
         return math.sqrt(2.0 * above / curvature) if 0.0 < above < np.inf else 1.0
 
     def _curvature(self):
@@ -448,7 +464,7 @@ class SelfTuned(Stochastic):
         typical = curvature_unit(F)
         if has_mean(F.loss):
             bounded = F.loss.curvature_bound < np.inf
-            return typical if bounded else curvature_about(F, null_model(F)[0])
+            return typical if bounded else curvature_about(F, self._constant()[0])
         variance = F.kind.target_variance(F.samples.targets[self.rows])
         if variance == 0.0 or F.loss.infimum == -np.inf:
             return typical
