@@ -223,7 +223,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
     @interruptible
     @whole_or_nothing
     @with_callbacks
-    def _fit_surveyed(self, read):
+    def _fit_surveyed(self, read, *, coef_init=None, intercept_init=None):
         """`fit` to rows that are elsewhere; `read` gives a `Surveyed` of them, within so many
         bytes, and what a source tells of its columns.
         """
@@ -231,7 +231,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         resumption = None if self.checkpoint is None else Resumption(self)
         memory = self.memory if resumption is None else resumption.memory
         found = as_first_read(self, *read(memory_of(memory)))
-        return self._fit_rows(found, None, None, (None,) * 4, (None, None), resumption)
+        starts = coef_init, intercept_init
+        return self._fit_rows(found, None, None, (None,) * 4, starts, resumption)
 
     def _fit_rows(self, found, X, given, validation, inits, resumption):
         """`fit` to rows that are checked, with what belongs to them; X is `given`, and the same as

@@ -35,6 +35,7 @@ from fastgd.estimators.deviance import is_deviance
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import random_by_name
 from fastgd.model_selection.alpha_grid import alpha_grid
+from fastgd.model_selection.alpha_path import fit_path
 from fastgd.model_selection.cross_validate import Table, choose, score_paths
 from fastgd.model_selection.end_of_grid import end_of_grid
 from fastgd.model_selection.held_out import RowsElsewhere, predicting
@@ -123,8 +124,8 @@ class PathSearch(GDEstimator):
             rows = as_rows(checked, checked=True)
             return Table(checked, rows, targets, weights, offsets)
 
-        def refit(best):
-            best.fit(X, y, **only_given(sample_weight=sample_weight, offset=offset))
+        def refit(best, **start):
+            best.fit(X, y, **only_given(sample_weight=sample_weight, offset=offset), **start)
 
         return self._search(read, refit, params)
 
@@ -143,10 +144,15 @@ class PathSearch(GDEstimator):
             X = RowsElsewhere(*rows.shape())
             return Table(X, rows, y, weights, offset, memory)
 
-        return self._search(table, lambda best: best._fit_surveyed(lambda memory: found), params)
+        def refit(best, **start):
+            best._fit_surveyed(lambda memory: found, **start)
+
+        return self._search(table, refit, params)
 
     def _search(self, read, refit, params):
-        """`fit` to the `Table` that is `read`; the chosen model is fitted by `refit`."""
+        """`fit` to the `Table` that is `read`; the chosen model is fitted by `refit`, which takes
+        where to start.
+        """
         alphas, l1_ratios = checked_alphas(self.alphas), self._checked_ratios()
         scorer, seed = self._scorer(), self._seed_of_paths()
         base = self._base(random_state=seed)
@@ -199,7 +205,11 @@ class PathSearch(GDEstimator):
         self.alpha_ = float(grids[p, k])
         self.l1_ratio_ = None if shares is None else float(shares[0])
         progress.chosen(self.alpha_, l1_ratios[p], float(scores[p, k].mean()))
-        self._refit(refit, l1_ratios[p])
+
+        def begun(best):
+            refit(best, **_start_of_refit(bases[p], grids[p, :k], table, n_threads))
+
+        self._refit(begun, l1_ratios[p])
         return self
 
     @available_if(_sees_rows_once)
@@ -380,6 +390,20 @@ class PathSearch(GDEstimator):
         return params, {"sample_weight": sample_weight} if sample_weight is not None and _weighs(
             scorer
         ) else {}
+
+
+def _start_of_refit(base, alphas, table, n_threads):
+    """Where a refit to all rows begins, after these alphas, as arguments of `fit`; none where F has
+    one minimum.
+
+    Of a penalty that is not convex a fit that begins elsewhere ends at another minimum than those
+    that were scored: 12 % above it, with MCP on 80 rows of 40 columns that are alike.
+    """
+    if not alphas.size or base._components()[1].term(1.0).convex:
+        return {}
+    given = table.X, table.y, alphas, table.weights, n_threads
+    *_, last = fit_path(base, *given, rows=table.rows, offset=table.offset)
+    return {"coef_init": last.coef_, "intercept_init": last.intercept_}
 
 
 class Explained:

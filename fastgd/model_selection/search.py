@@ -26,7 +26,8 @@ class GDClassifierCV(PathSearch, GDClassifier):
     On each fold one model after the other is fitted, from the largest alpha to the smallest, each
     from where the last one ended; the folds share X and run on threads.  The alpha with the best
     mean score is then fitted to all rows, from zero: `best_estimator_` is what
-    `GDClassifier(alpha=alpha_)` would be.
+    `GDClassifier(alpha=alpha_)` would be; with a penalty that is not convex from where the path of
+    all rows comes, for other starts lead to other minima than those that were scored.
 
     Fits along a path end where their suboptimality is estimated to be within `tol`; that of
     `best_estimator_` is proved wherever `GDClassifier` proves it.
