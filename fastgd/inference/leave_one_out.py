@@ -79,7 +79,7 @@ def leave_one_out(objective, coef, intercept, total):
     strengths = F.l2 * (total - rows.weights)
     spectrum = _Spectrum.of(F, rows)
     if not F.loss.convex:
-        # Fisher's curvatures took 34 % off the price of being left out, of inverse Gaussian amounts.
+        # Fisher's took 34 % off the price of being left out, of inverse Gaussian amounts.
         exact = with_second_derivatives(F, rows, total)
         found = _Spectrum.of(F, exact)
         if found is not None and found.least + strengths.min() > 0.0:
