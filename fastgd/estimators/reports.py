@@ -19,10 +19,10 @@ from fastgd.data.far_columns import read_shifted
 from fastgd.data.targets import as_samples, refuse_shift
 from fastgd.estimators.input import validated
 from fastgd.estimators.names import column_names, output_names, target_names
-from fastgd.inference.covariance import KINDS
+from fastgd.inference.covariance import KINDS, READINGS
 from fastgd.inference.leave_one_out import leave_one_out
 from fastgd.inference.several_outputs import summarise_outputs
-from fastgd.inference.summary import Coefficients, Summary, summarise
+from fastgd.inference.summary import Coefficients, Summary, reading_note, summarise
 from fastgd.losses.base import VectorLoss
 from fastgd.objective.objective import Objective
 from fastgd.runtime.threads import count_threads
@@ -49,6 +49,7 @@ class Reports(BaseEstimator):
         clusters: Labels | None = None,
         level: float = 0.95,
         output: Any = None,
+        weights: str | None = None,
     ) -> Summary:
         """Coefficients with standard errors, tests and intervals, and how well the model fits.
 
@@ -57,7 +58,7 @@ class Reports(BaseEstimator):
         X : array-like or sparse, (n_samples, n_features)
             The rows that were fitted.
         y, sample_weight, offset : array-like, (n_samples,)
-            As in `fit`; a weight k means k rows.
+            As in `fit`.
         covariance : {"model", "HC0", "HC1", "cluster"}, default="model"
             "model": the loss is minus a log-likelihood and the targets follow it. "HC0" and "HC1":
             White's, right for residuals of any variance; "cluster": for residuals that go together
@@ -69,6 +70,12 @@ class Reports(BaseEstimator):
         output : label, optional
             Which model, where there are several: the class that is told from the rest, or the
             number of the target or label.
+        weights : {"counts", "precision"}, optional
+            What weights are. "counts", as by default: a weight k means k rows (freq_weights of
+            statsmodels). "precision": a row of weight s is one row whose variance is 1 / s of what
+            it is else (var_weights), as that of a rate of exposure s, a share of s trials, or a
+            mean of s amounts. By default a note says so where weights are no whole numbers, or go
+            with shares.
 
         Returns
         -------
@@ -101,6 +108,8 @@ class Reports(BaseEstimator):
             raise ValueError(f"covariance must be one of {KINDS}, got {covariance!r}")
         if not (isinstance(level, float) and 0.0 < level < 1.0):
             raise ValueError(f"level must be a float between 0 and 1, got {level!r}")
+        if weights not in (None, *READINGS):
+            raise ValueError(f"weights must be one of {READINGS}, got {weights!r}")
         given = X, y, sample_weight, offset
         F, coef, intercept, total = self._reported(*given, output, "summary", joint=True)
         if covariance == "cluster":
@@ -108,13 +117,14 @@ class Reports(BaseEstimator):
         elif clusters is not None:
             raise ValueError(f"clusters go with covariance='cluster', got {covariance!r}")
         names = [*column_names(self), "intercept"] if F.fit_intercept else column_names(self)
+        options = covariance, clusters, level, weights or "counts"
         if F.vector:
             outputs = output_names(self, F.n_predictions)
-            table = coef, intercept, names, outputs, total
-            found = summarise_outputs(F, *table, covariance, clusters, level)
+            found = summarise_outputs(F, coef, intercept, names, outputs, total, *options)
         else:
-            found = summarise(F, coef, intercept, names, total, covariance, clusters, level)
-        return replace(found, notes=(*found.notes, *self._other_rows(F, coef, intercept)))
+            found = summarise(F, coef, intercept, names, total, *options)
+        read = reading_note(F, total) if weights is None else ()
+        return replace(found, notes=(*found.notes, *read, *self._other_rows(F, coef, intercept)))
 
     def coefficients(self, X: Matrix | None = None) -> Coefficients:
         """Coefficients with their names, the largest first.

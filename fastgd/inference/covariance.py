@@ -9,10 +9,14 @@ model, and J that without the penalty,
     "cluster"  with M = sum over clusters of u u', u = sum of s_i g_i x_i over the rows of one,
                times G / (G - 1) (N - 1) / (N - p), G being the number of clusters.
 
-N is the sum of the weights, so that a row of weight k counts as k rows, and p = trace(H^-1 J) is
-the number of coefficients, or fewer where a penalty holds them. With an L2 penalty these are
-covariances about the expectation of the penalised estimate, not about what an estimate without a
-penalty would be.
+N is the number of observations, and p = trace(H^-1 J) that of coefficients, or fewer where a
+penalty holds them. With an L2 penalty these are covariances about the expectation of the penalised
+estimate, not about what an estimate without a penalty would be.
+
+Weights that are "counts" make a row of weight k as good as k rows: N is their sum. Where they say
+with which "precision" a row is known, its variance being 1 / s_i of the family's, as exposures and
+trials do, N is the number of rows that have a weight, and M = sum_i s_i^2 g_i^2 x_i x_i'. The first
+are statsmodels' freq_weights, the others its var_weights.
 
 Where the mean of the targets is a function of the prediction, "model" takes H and J at the expected
 targets (Fisher's information), as statistics packages do; the others take the second derivative.
@@ -36,6 +40,7 @@ from fastgd.losses.base import has_log_likelihood, has_mean
 from fastgd.objective.linear_map import LinearMap
 
 KINDS = ("model", "HC0", "HC1", "cluster")
+READINGS = ("counts", "precision")
 # A scaled matrix with a smaller pivot, or singular value, has columns that are copies of others but
 # for rounding: (condition number)^-2 of the columns.
 SINGULAR = 1e-13
@@ -61,14 +66,10 @@ class RowTerms:
     predictions: np.ndarray
     loss: float
 
-    @property
-    def total(self):
-        """Sum of the weights."""
-        return float(self.weights.sum())
-
-    @property
-    def squares(self):
-        """Weight * derivative^2 of each row, (n_samples,)."""
+    def squares(self, reading):
+        """Weight * derivative^2 of each row, (n_samples,), or its square: what a row adds to M."""
+        if reading == "precision":
+            return self.derivatives**2
         some = self.weights > 0.0
         return np.divide(self.derivatives**2, self.weights, where=some, out=0.0 * self.weights)
 
@@ -81,19 +82,20 @@ class Covariance(NamedTuple):
     matrix : ndarray, (size, size)
         Of the coefficients and the intercept as the user sees them.
     rows : RowTerms
-    n_effective : float
-        p of the formulas above.
+    n_observations, n_effective : float
+        N and p of the formulas above.
     dispersion : float
         phi, NaN where the loss is no likelihood.
     """
 
     matrix: np.ndarray
     rows: RowTerms
+    n_observations: float
     n_effective: float
     dispersion: float
 
 
-def covariance_of(objective, coef, intercept, total, kind="model", clusters=None):
+def covariance_of(objective, coef, intercept, total, kind="model", clusters=None, reading="counts"):
     """`Covariance` at a model: the formulas above.
 
     Parameters
@@ -106,6 +108,8 @@ def covariance_of(objective, coef, intercept, total, kind="model", clusters=None
         Sum of the user's weights.
     kind : {"model", "HC0", "HC1", "cluster"}
     clusters : ndarray, (n_samples,), optional
+    reading : {"counts", "precision"}
+        Of the weights.
 
     Raises
     ------
@@ -125,24 +129,33 @@ def covariance_of(objective, coef, intercept, total, kind="model", clusters=None
     information = matrix_of(F, used.curvatures)
     outer = inverse(penalised(F, information, total), F.loss.convex or used is expected)
     n_effective = float(np.sum(outer * information.T))
-    require_observations(total, n_effective)
+    n = observations(F, total, n_effective, reading)
     dispersion = np.nan
     if likelihood:
-        dispersion = _dispersion(F.loss, rows, expected, total - n_effective)
+        dispersion = _dispersion(F.loss, rows, expected, n - n_effective)
     if kind == "model":
         middle = dispersion * information
     else:
-        middle = meat(F, rows, kind, clusters, n_effective)
-    return Covariance(_as_given(F, outer @ middle @ outer), rows, n_effective, dispersion)
+        middle = _meat(F, rows, kind, clusters, reading)
+        middle *= correction(kind, clusters, n, n_effective)
+    return Covariance(_as_given(F, outer @ middle @ outer), rows, n, n_effective, dispersion)
 
 
-def require_observations(total, n_effective):
-    """ValueError where observations are no more than coefficients."""
-    if total <= n_effective:
-        raise ValueError(
-            f"standard errors need more observations than coefficients, got {total:g} and "
-            f"{n_effective:g}"
+def observations(objective, total, n_effective, reading):
+    """N of the formulas above; ValueError where it is no more than `n_effective`."""
+    n = total if reading == "counts" else float(objective.n_active)
+    if n > n_effective:
+        return n
+    hint = ""
+    if n < objective.n_active:
+        hint = (
+            ": weights are read as counts, and this is their sum; weights='precision' reads them "
+            f"as the precision of {objective.n_active:.0f} rows"
         )
+    raise ValueError(
+        f"standard errors need more observations than coefficients, got {n:g} and "
+        f"{n_effective:g}{hint}"
+    )
 
 
 def at_model(objective, v, total, targets=None):
@@ -240,16 +253,20 @@ def scores_of_clusters(objective, derivatives, clusters):
     return np.column_stack([sums, totals]) if F.fit_intercept else sums
 
 
-def meat(objective, rows, kind, clusters, n_effective):
-    """M of the formulas above with its correction, (size, size)."""
-    total = rows.total
+def _meat(objective, rows, kind, clusters, reading):
+    """M of the formulas above, (size, size)."""
     if kind == "cluster":
         sums = scores_of_clusters(objective, rows.derivatives, clusters)
-        n = len(sums)
-        correction = n / (n - 1.0) * (total - 1.0) / (total - n_effective)
-        return correction * (sums.T @ sums)
-    correction = total / (total - n_effective) if kind == "HC1" else 1.0
-    return correction * matrix_of(objective, rows.squares)
+        return sums.T @ sums
+    return matrix_of(objective, rows.squares(reading))
+
+
+def correction(kind, clusters, n, n_effective):
+    """What M is multiplied by: 1 for HC0."""
+    if kind == "cluster":
+        groups = np.unique(clusters).size
+        return groups / (groups - 1.0) * (n - 1.0) / (n - n_effective)
+    return n / (n - n_effective) if kind == "HC1" else 1.0
 
 
 def _dispersion(loss, rows, expected, n_free):

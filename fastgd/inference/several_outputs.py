@@ -22,13 +22,22 @@ from fastgd.objective.vector_map import VectorMap
 
 
 def summarise_outputs(
-    objective, coef, intercept, names, outputs, total, kind="model", clusters=None, level=0.95
+    objective,
+    coef,
+    intercept,
+    names,
+    outputs,
+    total,
+    kind="model",
+    clusters=None,
+    level=0.95,
+    reading="counts",
 ) -> Summary:
     """`Summary` of a model with several predictions for each row.
 
     Parameters
     ----------
-    objective, total, kind, clusters, level
+    objective, total, kind, clusters, level, reading
         As for `summarise`; the loss is a `VectorLoss`.
     coef, intercept : ndarray, (K, d) and (K,)
         As the user sees them.
@@ -48,11 +57,12 @@ def summarise_outputs(
     basis = _basis(F, n_outputs)
     outer = basis @ covariance.inverse(basis.T @ curvature @ basis) @ basis.T
     n_effective = float(np.sum(outer * information.T))
-    covariance.require_observations(total, n_effective)
+    n = covariance.observations(F, total, n_effective, reading)
     loss, derivatives = _derivatives(F, v)
     middle = information
     if kind != "model":
-        middle = _meat(F, derivatives, total, kind, clusters, n_effective)
+        middle = _meat(F, derivatives, total, kind, clusters, reading)
+        middle *= covariance.correction(kind, clusters, n, n_effective)
     matrix = _as_given(F, outer @ middle @ outer, n_outputs)
     # One class after the other, as the table shows them.
     order = np.arange(F.size).reshape(-1, n_outputs).T.ravel()
@@ -67,6 +77,7 @@ def summarise_outputs(
         kind=kind,
         level=level,
         total=total,
+        n_observations=n,
         n_effective=n_effective,
         dispersion=1.0 if has_log_likelihood(F.loss) else np.nan,
         loss=total * loss,
@@ -97,28 +108,25 @@ def _derivatives(objective, v):
     return loss, np.divide(F.n_active * weighted, weights, where=some, out=0.0 * weighted)
 
 
-def _meat(objective, derivatives, total, kind, clusters, n_effective):
+def _meat(objective, derivatives, total, kind, clusters, reading):
     """M, (size, size): sums of outer products of what rows, or clusters of them, say."""
     F = objective
     weights = total / F.n_active * np.broadcast_to(F.samples.weights, F.n_samples)
-    correction = total / (total - n_effective) if kind == "HC1" else 1.0
-    index = np.zeros(F.n_samples, dtype=np.int64)
-    sums = None
+    shares = weights if reading == "counts" else weights**2
+    index, sums = None, np.zeros((0, F.size))
     if kind == "cluster":
-        index = np.unique(clusters, return_inverse=True)[1]
-        n = int(index.max()) + 1
-        sums = np.zeros((n, F.size))
-        correction = n / (n - 1.0) * (total - 1.0) / (total - n_effective)
+        groups, index = np.unique(clusters, return_inverse=True)
+        sums = np.zeros((groups.size, F.size))
     found = np.zeros((F.size, F.size))
     length = max(VALUES // F.size, 1)
     for first in range(0, F.n_samples, length):
         here = slice(first, min(first + length, F.n_samples))
         scores = _scores(F, here, derivatives[here])
-        if sums is None:
-            found += scores.T @ (weights[here, None] * scores)
+        if index is None:
+            found += scores.T @ (shares[here, None] * scores)
         else:
             np.add.at(sums, index[here], weights[here, None] * scores)
-    return correction * (found if sums is None else sums.T @ sums)
+    return found if index is None else sums.T @ sums
 
 
 def _scores(objective, here, derivatives):

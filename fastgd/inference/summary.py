@@ -17,6 +17,12 @@ PENALISED = (
     "penalised estimate, which is pulled towards 0."
 )
 COLUMNS = ("coef", "std_error", "z", "p_value", "low", "high")
+READ_AS_COUNTS = (
+    "The weights were read as counts, a row of weight k being k rows: pass weights='precision' "
+    "where they are exposures, trials or precisions, which have other standard errors."
+)
+# A weight is a whole number where it is that but for rounding.
+WHOLE = 1e-9
 NO_LIKELIHOOD = (
     "covariance='model' needs a loss that is a likelihood, and {loss!r} is none; pass "
     "covariance='HC1', which needs no model of the residuals"
@@ -45,7 +51,8 @@ class Summary:
     level : float
         Of the intervals, 0.95 for 95 %.
     n_observations : float
-        Sum of the weights.
+        Sum of the weights where they are counts, the number of rows that have one where they are
+        precisions.
     n_effective : float
         Coefficients, or what a penalty leaves of them: trace(H^-1 J).
     dispersion : float
@@ -280,7 +287,17 @@ class Coefficients:
         ]
 
 
-def summarise(objective, coef, intercept, names, total, kind="model", clusters=None, level=0.95):
+def summarise(
+    objective,
+    coef,
+    intercept,
+    names,
+    total,
+    kind="model",
+    clusters=None,
+    level=0.95,
+    reading="counts",
+):
     """`Summary` of a model.
 
     Parameters
@@ -297,17 +314,13 @@ def summarise(objective, coef, intercept, names, total, kind="model", clusters=N
     kind : {"model", "HC0", "HC1", "cluster"}
     clusters : ndarray, (n_samples,), optional
     level : float
+    reading : {"counts", "precision"}
+        Of the weights.
     """
     F = objective
     if kind == "model" and not has_log_likelihood(F.loss):
         raise ValueError(NO_LIKELIHOOD.format(loss=F.loss.name))
-    found = covariance_of(F, coef, intercept, total, kind, clusters)
-    rows = found.rows
-    log_likelihood = np.nan
-    if has_log_likelihood(F.loss):
-        log_likelihood = F.loss.log_likelihood(
-            rows.predictions, F.samples.targets, rows.weights, found.dispersion
-        )
+    found = covariance_of(F, coef, intercept, total, kind, clusters, reading)
     return assembled(
         F,
         names=names,
@@ -317,11 +330,38 @@ def summarise(objective, coef, intercept, names, total, kind="model", clusters=N
         kind=kind,
         level=level,
         total=total,
+        n_observations=found.n_observations,
         n_effective=found.n_effective,
         dispersion=found.dispersion,
-        loss=rows.loss,
-        log_likelihood=log_likelihood,
+        loss=found.rows.loss,
+        log_likelihood=_log_likelihood(F, found, reading),
     )
+
+
+def _log_likelihood(objective, found, reading):
+    """Of the targets; NaN where the loss is no likelihood."""
+    loss, rows = objective.loss, found.rows
+    if not has_log_likelihood(loss):
+        return np.nan
+    targets = objective.samples.targets
+    if reading == "counts" or not loss.estimates_dispersion:
+        return loss.log_likelihood(rows.predictions, targets, rows.weights, found.dispersion)
+    some = rows.weights > 0.0
+    dispersions = found.dispersion / rows.weights[some]
+    each = np.ones(dispersions.size)
+    return loss.log_likelihood(rows.predictions[some], targets[some], each, dispersions)
+
+
+def reading_note(objective, total):
+    """A note, or none, of weights that the user did not say how to read: they may be no counts."""
+    F = objective
+    weights = total / F.n_active * F.samples.weights
+    whole = np.round(weights)
+    fractions = bool((np.abs(weights - whole) > WHOLE * weights).any())
+    domain, targets = F.loss.target_domain, F.samples.targets
+    shares = not F.loss.classification and domain.high < np.inf
+    shares = shares and bool(((targets > domain.low) & (targets < domain.high)).any())
+    return (READ_AS_COUNTS,) if fractions or (shares and (whole > 1.0).any()) else ()
 
 
 def assembled(
@@ -334,6 +374,7 @@ def assembled(
     kind,
     level,
     total,
+    n_observations,
     n_effective,
     dispersion,
     loss,
@@ -352,13 +393,13 @@ def assembled(
         covariance=matrix,
         kind=kind,
         level=level,
-        n_observations=total,
+        n_observations=n_observations,
         n_effective=n_effective,
         dispersion=dispersion,
         deviance_explained=_explained(F, loss, total),
         log_likelihood=log_likelihood,
         aic=2.0 * n_effective - 2.0 * log_likelihood,
-        bic=np.log(total) * n_effective - 2.0 * log_likelihood,
+        bic=np.log(n_observations) * n_effective - 2.0 * log_likelihood,
         notes=(PENALISED.format(alpha=F.alpha),) if F.l2 > 0.0 else (),
     )
 

@@ -147,6 +147,9 @@ class Loss(Component, family=True):
     def log_likelihood(self, predictions, targets, weights, dispersion):
         """Sum of weight * log-likelihood of the targets, a float, for a class whose value is minus
         a log-likelihood times the dispersion, up to what does not depend on the prediction.
+
+        The dispersion is a number, or, of a class that `estimates_dispersion`, may be one of each
+        row, where weights say how precise targets are.
         """
 
     @python_only

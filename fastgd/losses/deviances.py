@@ -76,7 +76,7 @@ class Poisson(Loss):
     exp(prediction).
 
     For a rate, pass counts with `offset=np.log(exposure)`, or counts / exposure with the exposure
-    as `sample_weight`.
+    as `sample_weight`, which is no number of rows: `summary(..., weights="precision")`.
 
     Examples
     --------
@@ -112,6 +112,8 @@ class Poisson(Loss):
 class Gamma(Loss):
     """Positive amounts: half the Gamma deviance, log(mean / target) + target / mean - 1, mean =
     exp(prediction).
+
+    For the mean of n amounts, pass it with the weight n, and `weights="precision"` to `summary`.
 
     Examples
     --------
@@ -374,7 +376,8 @@ class NegativeBinomial(Loss):
 class Binomial(Loss):
     """Shares from 0 to 1: half the binomial deviance of the share 1 / (1 + exp(-prediction)).
 
-    For k successes of n trials, pass k / n with the weight n.
+    For k successes of n trials, pass k / n with the weight n, and `weights="precision"` to
+    `summary`: read as counts, the trials of a row would be as independent as rows are.
 
     Examples
     --------

@@ -50,10 +50,12 @@ class SquaredError(Loss):
 
     @python_only
     def log_likelihood(self, predictions, targets, weights, dispersion):
-        """Of normal residuals, at their most likely variance."""
+        """Of normal residuals, at their most likely variance, or variances in these ratios."""
         total = weights.sum()
-        variance = weights @ np.square(targets - predictions) / total
-        return float(-0.5 * total * (np.log(2.0 * np.pi * variance) + 1.0))
+        ratios = dispersion / np.mean(dispersion) if np.ndim(dispersion) else np.ones(1)
+        variance = np.sum(weights * np.square(targets - predictions) / ratios) / total
+        logs = total * (np.log(2.0 * np.pi * variance) + 1.0) + np.sum(weights * np.log(ratios))
+        return float(-0.5 * logs)
 
 
 @public

@@ -22,7 +22,7 @@ def fitted(rows=X, weights=WEIGHTS, **options):
     return GDClassifier(**{"alpha": 0.0, "tol": 1e-13, **options}).fit(rows, LABELS, weights)
 
 
-def slow(model, kind):
+def slow(model, kind, reading="counts"):
     """Covariance of the coefficients of the other classes less those of the first, without a
     penalty, by loops over rows and in these differences.
     """
@@ -35,9 +35,9 @@ def slow(model, kind):
         p = probability[i, 1:]
         own = np.kron(p - truth[i], Z[i])
         information += WEIGHTS[i] * np.kron(np.diag(p) - np.outer(p, p), np.outer(Z[i], Z[i]))
-        meat += WEIGHTS[i] * np.outer(own, own)
+        meat += (WEIGHTS[i] if reading == "counts" else WEIGHTS[i] ** 2) * np.outer(own, own)
         by_cluster[CLUSTERS[i]] = by_cluster.get(CLUSTERS[i], 0.0) + WEIGHTS[i] * own
-    total, outer = WEIGHTS.sum(), np.linalg.inv(information)
+    total, outer = WEIGHTS.sum() if reading == "counts" else float(N), np.linalg.inv(information)
     if kind == "model":
         meat = information
     elif kind == "HC1":
@@ -66,6 +66,16 @@ def test_differences_have_the_covariance_of_a_model_with_a_reference(kind, stora
     sums = table.covariance.reshape(3, 3, 9).sum(axis=0)
     np.testing.assert_allclose(sums, 0.0, atol=1e-12)
     np.testing.assert_array_equal(table.coef, whole.ravel())
+
+
+@pytest.mark.parametrize("kind", ["model", "HC0", "HC1", "cluster"])
+def test_weights_that_are_precisions(kind):
+    model = fitted()
+    given = {"clusters": CLUSTERS if kind == "cluster" else None, "weights": "precision"}
+    table = model.summary(X, LABELS, WEIGHTS, covariance=kind, **given)
+    expected = slow(model, kind, "precision")
+    np.testing.assert_allclose(table.relative_to("a").covariance, expected, rtol=1e-6, atol=1e-10)
+    assert table.n_observations == N
 
 
 def test_two_classes_have_one_output_and_a_penalty_leaves_less():

@@ -26,26 +26,28 @@ def classifier(**options):
     return GDClassifier(**{"alpha": 0.0, **EXACT, **options}).fit(X, LABELS, sample_weight=WEIGHTS)
 
 
-def slow(prediction_terms, coef, alpha, kind):
+def slow(prediction_terms, coef, alpha, kind, reading="counts"):
     """(covariance, p) with loops over rows; `prediction_terms(z, i)` is (derivative, curvature)."""
     Z = np.column_stack([X, np.ones(len(X))])
     total, size = WEIGHTS.sum(), Z.shape[1]
+    n = total if reading == "counts" else len(X)
     information, meat = np.zeros((size, size)), np.zeros((size, size))
     by_cluster = {}
     for i, row in enumerate(Z):
         derivative, curvature = prediction_terms(float(row @ coef), i)
         information += WEIGHTS[i] * curvature * np.outer(row, row)
-        meat += WEIGHTS[i] * derivative**2 * np.outer(row, row)
+        share = WEIGHTS[i] if reading == "counts" else WEIGHTS[i] ** 2
+        meat += share * derivative**2 * np.outer(row, row)
         by_cluster[CLUSTERS[i]] = by_cluster.get(CLUSTERS[i], 0.0) + WEIGHTS[i] * derivative * row
     penalty = np.diag([alpha * total] * (size - 1) + [0.0])
     outer = np.linalg.inv(information + penalty)
     p = np.trace(outer @ information)
     if kind == "cluster":
-        n = len(by_cluster)
+        groups = len(by_cluster)
         meat = sum(np.outer(u, u) for u in by_cluster.values())
-        meat *= n / (n - 1) * (total - 1) / (total - p)
+        meat *= groups / (groups - 1) * (n - 1) / (n - p)
     elif kind == "HC1":
-        meat *= total / (total - p)
+        meat *= n / (n - p)
     elif kind == "model":
         meat = information
     return outer @ meat @ outer, p
@@ -60,21 +62,25 @@ def logistic(z, i):
     return p - LABELS[i], p * (1.0 - p)
 
 
+@pytest.mark.parametrize("reading", ["counts", "precision"])
 @pytest.mark.parametrize("kind", ["model", "HC0", "HC1", "cluster"])
 @pytest.mark.parametrize("alpha", [0.0, 0.1])
 @pytest.mark.parametrize("which", ["squared", "logistic"])
-def test_covariances_are_their_formulas(which, alpha, kind):
+def test_covariances_are_their_formulas(which, alpha, kind, reading):
     if which == "squared":
         model, y, terms = regressor(alpha=alpha), Y, squared
     else:
         model, y, terms = classifier(alpha=alpha), LABELS, logistic
     clusters = CLUSTERS if kind == "cluster" else None
-    found = model.summary(X, y, sample_weight=WEIGHTS, covariance=kind, clusters=clusters)
+    given = {"covariance": kind, "clusters": clusters, "weights": reading}
+    found = model.summary(X, y, sample_weight=WEIGHTS, **given)
     coef = np.r_[np.ravel(model.coef_), model.intercept_]
-    expected, p = slow(terms, coef, alpha, kind)
+    expected, p = slow(terms, coef, alpha, kind, reading)
+    n = WEIGHTS.sum() if reading == "counts" else len(Y)
+    assert found.n_observations == n
     if kind == "model" and which == "squared":
         residuals = Y - model.predict(X)
-        expected *= (WEIGHTS @ residuals**2) / (WEIGHTS.sum() - p)
+        expected *= (WEIGHTS @ residuals**2) / (n - p)
     np.testing.assert_allclose(found.covariance, expected, rtol=1e-6, atol=1e-14)
     np.testing.assert_allclose(found.n_effective, p, rtol=1e-8)
     np.testing.assert_allclose(found.coef, coef)
@@ -140,6 +146,84 @@ def test_losses_with_a_log_link(loss):
     np.testing.assert_allclose(
         found.deviance_explained, model.score(X, y, sample_weight=WEIGHTS), rtol=1e-6
     )
+
+
+SHARES = np.round(10.0 * Y / (1.0 + Y)) / 10.0
+TARGETS = {
+    "squared_error": Y,
+    "poisson": COUNTS,
+    "gamma": Y,
+    "inverse_gaussian": Y,
+    "negative_binomial": COUNTS,
+    "binomial": SHARES,
+}
+
+
+@pytest.mark.filterwarnings("ignore:cov_type not fully supported with var_weights")
+@pytest.mark.parametrize("loss", TARGETS)
+def test_weights_that_are_precisions_are_var_weights_of_statsmodels(loss):
+    api = pytest.importorskip("statsmodels.api")
+    log, family = api.families.links.Log(), api.families
+    families = {
+        "squared_error": family.Gaussian(),
+        "poisson": family.Poisson(),
+        "gamma": family.Gamma(log),
+        "inverse_gaussian": family.InverseGaussian(log),
+        "negative_binomial": family.NegativeBinomial(alpha=1.0),
+        "binomial": family.Binomial(),
+    }
+    y, weights = TARGETS[loss], np.where(CLUSTERS > 2, 0.1 * WEIGHTS, 0.0)
+    some = weights > 0.0
+    model = GDRegressor(loss, alpha=0.0, **EXACT).fit(X, y, weights)
+    for kind in ("nonrobust", "HC0", "cluster"):
+        groups = {"cov_kwds": {"groups": CLUSTERS[some]}} if kind == "cluster" else {}
+        rows = y[some], np.column_stack([X, np.ones(len(X))])[some]
+        theirs = api.GLM(*rows, family=families[loss], var_weights=weights[some])
+        theirs = theirs.fit(tol=1e-13, maxiter=200, cov_type=kind, **groups)
+        covariance = "model" if kind == "nonrobust" else kind
+        given = {"clusters": CLUSTERS if kind == "cluster" else None, "weights": "precision"}
+        ours = model.summary(X, y, weights, covariance=covariance, **given)
+        np.testing.assert_allclose(ours.std_error, theirs.bse, rtol=1e-6)
+        assert ours.dispersion == pytest.approx(theirs.scale, rel=1e-6)
+        if loss != "binomial":  # theirs has a number of ways to order a share of a trial
+            assert ours.aic == pytest.approx(theirs.aic, rel=1e-8)
+            assert ours.bic == pytest.approx(theirs.bic_llf, rel=1e-8)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "gamma", "inverse_gaussian"])
+def test_the_likelihood_of_rows_of_different_precision(loss):
+    model = GDRegressor(loss, alpha=0.0, **EXACT).fit(X, Y, WEIGHTS)
+    table = model.summary(X, Y, WEIGHTS, weights="precision")
+    means = model.predict(X)
+    if loss == "squared_error":
+        variance = WEIGHTS @ (Y - means) ** 2 / len(Y)
+        expected = scipy.stats.norm.logpdf(Y, means, np.sqrt(variance / WEIGHTS)).sum()
+    else:
+        expected = DENSITIES[loss](Y, means, table.dispersion / WEIGHTS).sum()
+    assert table.log_likelihood == pytest.approx(expected, rel=1e-8)
+    assert table.bic == pytest.approx(np.log(len(Y)) * 6.0 - 2.0 * expected, rel=1e-8)
+    # Only the ratios of such weights say anything.
+    ten = model.summary(X, Y, 10.0 * WEIGHTS, weights="precision")
+    np.testing.assert_allclose(ten.std_error, table.std_error, rtol=1e-9)
+    assert ten.aic == pytest.approx(table.aic)
+
+
+def test_a_note_says_how_weights_were_read_that_may_be_no_counts():
+    def notes(loss, y, given, reading=None):
+        model = GDRegressor(loss, alpha=0.0, **EXACT).fit(X, y, given)
+        return model.summary(X, y, given, weights=reading).notes
+
+    (note,) = notes("squared_error", Y, 0.3 * WEIGHTS)
+    assert "read as counts" in note
+    assert "weights='precision'" in note
+    assert notes("binomial", SHARES, WEIGHTS) == (note,)
+    for reading in ("counts", "precision"):
+        assert notes("squared_error", Y, 0.3 * WEIGHTS, reading) == ()
+    for weights in (WEIGHTS, None, 0.0 + (WEIGHTS > 1.0)):
+        assert notes("squared_error", Y, weights) == ()
+    assert notes("binomial", SHARES, None) == ()
+    with pytest.raises(ValueError, match=r"got 1 and 6: weights are read as counts.*of 442 rows"):
+        notes("squared_error", Y, WEIGHTS / WEIGHTS.sum())
 
 
 def test_residuals_of_losses_that_are_not_convex_take_the_second_derivative():
@@ -208,6 +292,7 @@ def test_coefficients_of_several_classes_name_them():
     ("options", "changes", "message"),
     [
         ({}, {"covariance": "robust"}, r"covariance must be one of .*'robust'"),
+        ({}, {"weights": "exposure"}, r"weights must be one of .*got 'exposure'"),
         ({}, {"level": 95}, "level must be a float between 0 and 1, got 95"),
         ({}, {"covariance": "cluster"}, "needs clusters=, a label for each row"),
         ({}, {"clusters": CLUSTERS}, "clusters go with covariance='cluster', got 'model'"),
