@@ -29,6 +29,8 @@ from fastgd.fitting.choose_solver import takes_several
 from fastgd.fitting.plan import takes_chunks
 from fastgd.losses.base import Loss, VectorLoss, has_all_classes, has_probabilities
 from fastgd.penalties.base import Penalty
+from fastgd.penalties.separable import NoPenalty
+from fastgd.penalties.weighted import weighted
 from fastgd.rules.base import Rule
 from fastgd.runtime.component import shown
 from fastgd.runtime.public import public
@@ -167,8 +169,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
     ----------
     coef_ : ndarray, (1 or n_classes, n_features)
     intercept_ : ndarray, (1 or n_classes,)
-        Of the multinomial model, which a common shift does not change, the sum is 0; without a
-        penalty so are the sums of `coef_` over the classes.
+        Of the multinomial model, which a common shift does not change, the sum is 0; so are the
+        sums of `coef_` over the classes in columns that have neither a penalty nor bounds.
     classes_ : ndarray, (n_classes,)
         Of a table of labels (y of shape (n_samples, n_labels), 0 or 1), which has one model for
         each label, their numbers.
@@ -677,14 +679,17 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         return coef, np.array([float(run.intercept) for run in runs])
 
     def _without_shift(self, coef, intercept):
-        """Coefficients, (K, d), and intercepts with what shifts all scores alike taken out; with a
-        penalty or bounds the coefficients, which these hold, stay.
+        """Coefficients, (K, d), and intercepts with what shifts all scores alike taken out; those
+        that a penalty, P2 at all, or bounds hold stay.
         """
         if not self._joint_loss(self._loss()).shift_invariant:
             return coef, intercept
-        free = self.alpha == 0.0 or self._net().shares == (0.0, 0.0)
-        free = free and not self.positive and self.bounds is None
-        return (coef - coef.mean(axis=0) if free else coef), intercept - intercept.mean()
+        if self.alpha == 0.0 or self.P2 is None:
+            net = self._net() if self.alpha > 0.0 else NoPenalty()
+            penalty = weighted(net, self.positive, self.bounds, self.penalty_weights)
+            free = np.isinf(penalty.limit(coef.shape[1])).all(axis=0)
+            coef[:, free] -= coef[:, free].mean(axis=0)
+        return coef, intercept - intercept.mean()
 
     def _dense_shape(self, coef):
         return coef

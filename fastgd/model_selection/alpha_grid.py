@@ -69,12 +69,12 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, 
 def _largest(fits, k):
     """The largest alpha of interest for target `k`."""
     F = fits.objective(fits.samples[k], 1.0)
-    limit = F.penalty.limit(F.n_features)
-    if limit is None:
+    low, high = F.penalty.limit(F.n_features)
+    if low.any() or high.any():
+        gradient, value = fits.slopes_within(k, low, high)
+    else:
         intercept, value = null_model(F)
         slopes = F.loss_and_gradient(null_point(F, intercept))[1]
         gradient = slopes[: F.n_features * F.n_predictions].reshape(F.n_features, -1)
-    else:
-        gradient, value = fits.limit(k, limit)
     above = abs(value) if F.loss.infimum == -np.inf else value - F.loss.infimum
     return F.penalty.largest_alpha(gradient, GAIN * above)

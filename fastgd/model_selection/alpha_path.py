@@ -6,6 +6,8 @@ import copy
 import threading
 from dataclasses import replace
 
+import numpy as np
+
 from fastgd.data.check_X import as_rows
 from fastgd.estimators.base import fitted_copy
 from fastgd.fitting.plan import Settings
@@ -15,6 +17,7 @@ from fastgd.model_selection.newton_warm_start import NewtonPath
 from fastgd.objective.infimum import check_infimum
 from fastgd.objective.objective import Objective
 from fastgd.objective.survey import Surveyed
+from fastgd.penalties.weighted import Weighted
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 
@@ -122,10 +125,12 @@ class PathFits:
             raise KeyboardInterrupt
         return fitted_copy(self.estimator, self._runs, alpha)
 
-    def limit(self, k, penalty):
-        """Gradient of the mean loss, (d, K), and F of target `k` at the best model under `penalty`,
-        that of an infinite alpha.
+    def slopes_within(self, k, low, high):
+        """Gradient of the mean loss of target `k`, (d, K), and that loss, at the best model without
+        a penalty whose coefficients are between these ends.
         """
+        zeros = np.zeros(low.size)
+        penalty = Weighted(zeros, zeros, low, high, 1, low.size)
         task = replace(self.task, penalty=penalty, settings=Settings(tol=EXACT), stop_rules=())
         n_threads = self.n_threads if self._target_threads() == 1 else 1
         problem = task.loss, task.rows, self.samples[k], penalty

@@ -129,10 +129,11 @@ class Penalty(Component, family=True):
 
     @python_only
     def limit(self, n_features):
-        """The penalty as alpha grows without end: coefficients that it holds are fixed, at 0 or
-        the bound nearest to it, others are free; None where all are 0.
+        """Between which ends the coefficients of each feature are as alpha grows without end, two
+        arrays (d,): those that are penalised are at 0, or the bound nearest to it.
         """
-        return None
+        high = np.full(n_features, np.inf if self.shares == (0.0, 0.0) else 0.0)
+        return -high, high
 
     @property
     def selects(self):

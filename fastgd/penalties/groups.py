@@ -11,7 +11,6 @@ import numpy as np
 
 from fastgd.penalties.base import Penalty
 from fastgd.penalties.group_term import GroupTerm, least_strength
-from fastgd.penalties.weighted import free_within
 from fastgd.runtime.component import python_only
 from fastgd.runtime.public import public
 
@@ -92,11 +91,9 @@ class Grouped(Penalty, abstract=True):
     @python_only
     def limit(self, n_features):
         """Groups without a penalty are free, the others at 0."""
-        if not self._unpenalised().any():
-            return None
         high = np.zeros(n_features)
         high[self.features] = np.where(np.repeat(self._unpenalised(), self.sizes), np.inf, 0.0)
-        return free_within(-high, high)
+        return -high, high
 
     def _unpenalised(self):
         """Which groups have no penalty, (n_groups,)."""

@@ -110,8 +110,7 @@ class Weighted(Penalty, abstract=True):
             np.broadcast_to(one, n_features) for one in (self.low, self.high, self.unpenalised)
         )
         nearest = np.clip(0.0, low, high)
-        ends = np.where(free, low, nearest), np.where(free, high, nearest)
-        return None if not (ends[0].any() or ends[1].any()) else free_within(*ends)
+        return np.where(free, low, nearest), np.where(free, high, nearest)
 
     @property
     def unpenalised(self):
@@ -122,18 +121,6 @@ class Weighted(Penalty, abstract=True):
     def selects(self):
         """Whether some feature has an L1 part."""
         return bool(self.l1.any())
-
-
-def free_within(low, high):
-    """No penalty within these bounds, one of each for every feature.
-
-    Examples
-    --------
-    >>> free_within(np.array([0.0, -1.0]), np.array([0.0, 1.0])).prox(3.0, 1, 0.5)
-    1.0
-    """
-    zeros = np.zeros(low.size)
-    return Weighted(zeros, zeros, low, high, 1, low.size)
 
 
 def weighted(penalty, positive=False, bounds=None, penalty_weights=None, always=False):

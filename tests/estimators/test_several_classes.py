@@ -9,7 +9,15 @@ import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
-from fastgd import GDClassifier, GDClassifierCV, LogLoss, Multinomial, MultiTask, from_chunks
+from fastgd import (
+    GDClassifier,
+    GDClassifierCV,
+    GroupLasso,
+    LogLoss,
+    Multinomial,
+    MultiTask,
+    from_chunks,
+)
 from support.twins import with_jit
 
 rng = np.random.default_rng(0)
@@ -299,6 +307,30 @@ def test_offsets_that_change_nothing_or_something_are_taken():
     np.testing.assert_allclose(FITTED.predict_proba(X, constant), FITTED.predict_proba(X))
     against_rest = GDClassifier(multi_class="ovr").fit(X, Y, offset=OFFSET)
     assert against_rest.predict_proba(X, offset=OFFSET).shape == (N, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "free"),
+    [
+        ({"penalty_weights": [0.0, 1.0, 0.0, np.inf]}, [0, 2]),
+        ({"penalty_weights": [0.0, 1, 1, 1], "penalty": "l1"}, [0]),
+        ({"penalty_weights": [0.0, 1, 1, 1], "bounds": (-np.inf, [9.0, np.inf, 9, 9])}, []),
+        ({"penalty": GroupLasso([[0, 1], [2, 3]], [0.0, 1.0])}, [0, 1]),
+        ({"penalty": None}, [0, 1, 2, 3]),
+        ({"alpha": 0.0, "positive": True}, []),
+    ],
+    ids=str,
+)
+def test_columns_that_nothing_holds_are_told_without_what_classes_share(given, free):
+    """They had kept what they began with: sums of 15."""
+    model = GDClassifier(**{"alpha": ALPHA, "tol": 1e-8, **given})
+    beginning = 5.0 * np.isin(np.arange(4), free) * np.ones((3, 1))
+    model.fit(X, Y, coef_init=beginning, intercept_init=np.zeros(3))
+    sums = np.abs(model.coef_.sum(axis=0))
+    assert (sums[free] < 1e-12).all()
+    assert model.objective_ == pytest.approx(clone(model).fit(X, Y).objective_, rel=1e-6)
+    if model.positive:
+        assert (model.coef_ >= 0.0).all()
 
 
 def test_early_stopping_and_validation_rows():
