@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastgd.linalg.cholesky import Factor
+from fastgd.linalg.precision import EPS
 
 
 @pytest.mark.parametrize("rank", [5, 3], ids=["definite", "singular"])
@@ -19,3 +20,17 @@ def test_the_inverse_is_what_solves(rank):
 def test_columns_of_zeros_have_no_part_in_the_inverse():
     factor = Factor(np.diag([4.0, 0.0, 2.0]))
     np.testing.assert_allclose(factor.inverse(), np.diag([0.25, 0.0, 0.5]))
+
+
+def test_what_a_smaller_diagonal_has_lost_is_counted():
+    """A matrix whose diagonal was 1e10 is known to 1e-6, whatever is taken away from it again."""
+    rng = np.random.default_rng(0)
+    root = rng.standard_normal((6, 40))
+    H = root @ root.T
+    before, after = Factor(H + 1e10 * np.eye(6)), Factor(H)
+    after.follow(before)
+    assert 1e10 * EPS / H.max() < after.lost < 1e13 * EPS / np.diag(H).min()
+    assert after.doubt(0.0) == after.lost * after.inverse_norm() ** 2
+    again = Factor(1e10 * H)  # what was lost is next to nothing where a diagonal grows again
+    again.follow(after)
+    assert again.lost < 1e-14

@@ -17,6 +17,7 @@ from fastgd.objective.subset import on_groups
 from fastgd.solvers.growing_batch import Growing
 from fastgd.solvers.newton import cholesky as newton_file
 from fastgd.solvers.newton.cholesky import Newton
+from fastgd.solvers.newton.least_squares import LeastSquares
 from support.problems import iterations, optimum
 from support.twins import members, sparse_problem, with_jit
 
@@ -298,3 +299,17 @@ def test_a_state_follows_to_another_alpha(loss):
     for _ in range(10):
         newton.advance(state)
     assert np.abs(F.gradient(state.point)).max() < 1e-8
+
+
+@pytest.mark.parametrize("kind", [Newton, LeastSquares])
+def test_a_matrix_of_a_much_larger_alpha_is_not_followed(kind):
+    F = problem(SquaredError() if kind is LeastSquares else LogLoss(), alpha=1e14)
+    solver = kind(F, 1e-6)
+    state = iterations(solver, 1)
+    F.set_alpha(1e-3)
+    solver.follow(state, np.r_[np.full(5, 1e-3 - 1e14), 0.0])
+    assert state.memory.factor is None
+    np.testing.assert_array_equal(state.gradient, F.smooth_and_gradient(state.point)[1])
+    for _ in range(8):
+        solver.advance(state)
+    assert np.abs(F.gradient(state.point)).max() < 1e-10

@@ -71,6 +71,12 @@ FAR = 1e-2
 # A matrix that follows from that of another alpha is expected to bring the decrement down by this
 # factor, until a step has told.
 PRESUMED_GAIN = float(np.log(10.0))
+# A matrix that follows from that of a larger alpha has lost what that alpha was larger by: from
+# 1e10 to 1e-8 a proof said 6.3e-5 where 2.8e-4 were left.  It is taken anew where it may be wrong
+# by more than this share of itself, and so is the gradient, where its error in units of the matrix
+# may have grown by more than a factor.
+WORN = 1e-3
+BLURRED = 4.0
 
 # Newton's method takes about so many iterations, at once and for each digit, and matrices of all
 # rows, fewer where a batch grows: iterations of the log loss to 1e-2, 1e-4, 1e-6 3 to 6, 3 to 7, 4
@@ -190,6 +196,7 @@ class Newton(Solver):
         self._held = None
         self._curvatures = self._spare = np.empty(0)
         self._followed = None
+        self._carried = None, 1.0  # a gradient of no pass, and how much more its rounding counts
 
     def _resume(self, state):
         """Know the curvature of each row, too; it has a floor where none is remembered."""
@@ -258,7 +265,8 @@ class Newton(Solver):
         )
 
     def follow(self, state, added):
-        """Make a state of another alpha one of the present alpha: no pass.
+        """Make a state of another alpha one of the present alpha: no pass, or one where the other
+        alpha was so much larger that rounding shows.
 
         Value, gradient and curvature matrix of the mean loss are the same for every alpha, only the
         penalty's part follows.
@@ -269,26 +277,49 @@ class Newton(Solver):
         added : ndarray, (size,)
             What the penalty's curvature, a diagonal, has grown by.
         """
-        memory = state.memory
-        state.value += 0.5 * float(state.point @ (added * state.point))
+        memory, factor = state.memory, state.memory.factor
+        seen = state.gradient is self._carried[0]
+        change = 0.5 * float(state.point @ (added * state.point))
+        state.value += change
         state.gradient = state.gradient + added * state.point
         memory.lower = -np.inf
         memory.pairs = [(s, y + added * s) for s, y in memory.pairs]
-        factor = memory.factor
         if factor is None or not factor.full or self.objective.loss.self_concordance is None:
             # Where curvature jumps, a matrix from elsewhere tells nothing: the truth was up to 40
             # times its estimate.
-            memory.factor = None
-            memory.pairs = []
+            constant = self.objective.loss.self_concordance == 0.0  # may never have been looked at
+            lost = abs(change) > BLURRED**2 * abs(state.value)
+            self._forget_matrix(state, look=constant or lost)
             return
         if self._followed is None or self._followed[0] is not factor:
             self._followed = factor, factor.matrix()
         matrix = self._raised(self._followed[1], added)
-        memory.factor = self._factor(matrix)
-        self._followed = memory.factor, matrix
+        followed = self._factor(matrix)
+        followed.follow(factor)
+        if not (followed.full and followed.doubt(0.0) < WORN):
+            self._forget_matrix(state, look=True)
+            return
+        blurred = float((factor.scale / followed.scale).max())
+        blurred *= followed.inverse_norm() / factor.inverse_norm()
+        blurred = max(blurred, 1.0) * (self._carried[1] if seen else 1.0)
+        if blurred > BLURRED or abs(change) > BLURRED**2 * abs(state.value):
+            self._look(state)
+        else:
+            self._carried = state.gradient, blurred
+        memory.factor = followed
+        self._followed = followed, matrix
         # As if the rate at which the matrix brings steps closer had been seen once more.
         memory.gain = max(memory.gain, PRESUMED_GAIN)
-        memory.decrement = np.exp(memory.gain) * memory.factor.norm_of(state.gradient) ** 2
+        memory.decrement = np.exp(memory.gain) * followed.norm_of(state.gradient) ** 2
+
+    def _forget_matrix(self, state, look):
+        """Take the next step with a new matrix; `look` where the point is read again, at which the
+        curvature of the rows is then known, too.
+        """
+        state.memory.factor = None
+        state.memory.pairs = []
+        if look:
+            self._look(state)
 
     def progress(self, state):
         """The last curvature matrix where it is exact, and what `_proved` has shown."""

@@ -113,6 +113,11 @@ class LeastSquares(Newton):
         memory.exact = True
         memory.curvature_floor = 0.0
 
+    def _look(self, state):
+        """By a pass: nothing is extrapolated then."""
+        state.memory.anchor_value = None
+        super()._look(state)
+
     def _quadratic(self, point):
         """Value, gradient and curvature matrix at a point."""
         return quadratic(self.objective, point)
