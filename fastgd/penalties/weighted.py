@@ -196,6 +196,12 @@ def _checked_bounds(given, positive):
     if given is None:
         low, high = np.full(1, -np.inf), np.full(1, np.inf)
     else:
+        # With two features a list of their pairs would be read as low ends and high ends.
+        if isinstance(given, list) and any(np.ndim(one) > 0 for one in given):
+            raise ValueError(
+                "bounds must be a tuple (low, high), not a list of pairs of the features; with one "
+                f"pair for each, write tuple(numpy.array(bounds).T), got {shown(given)}"
+            )
         if not isinstance(given, tuple | list) or len(given) != 2:
             raise ValueError(
                 "bounds must be a pair (low, high), each a number or one for each feature, got "

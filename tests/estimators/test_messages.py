@@ -187,7 +187,7 @@ def test_what_to_write_instead_of_a_function_a_name_and_a_list():
     with pytest.raises(
         ValueError, match=r"a pair \(low, high\), each a number or one for each feat"
     ):
-        GDRegressor(bounds=[(0, 1)] * 3).fit(X, Y)
+        GDRegressor(bounds=((0, 1),) * 3).fit(X, Y)
     with pytest.raises(AttributeError, match=r"'GDClasifier'; did you mean 'GDClassifier'\?"):
         fastgd.GDClasifier  # noqa: B018
 

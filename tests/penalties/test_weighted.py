@@ -170,6 +170,10 @@ class Own(Penalty):
 WRONG = [
     ({"positive": 1}, "positive must be True or False, got 1"),
     ({"bounds": 3.0}, "bounds must be a pair .low, high.,.* got 3.0"),
+    *(
+        ({"bounds": [(0.0, 1.0)] * size}, r"a tuple \(low, high\), not a list of pairs")
+        for size in (2, 6)
+    ),
     ({"bounds": (1.0, 0.0)}, "bounds must be numbers low <= high, got low=1 and high=0"),
     ({"bounds": (0.0, [1.0, 1.0, -2.0, 1.0, 1.0, 1.0])}, "low=0 and high=-2 for feature 2"),
     ({"bounds": (np.nan, 1.0)}, "bounds must be numbers"),
