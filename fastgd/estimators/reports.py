@@ -18,6 +18,7 @@ from fastgd.data.check_X import as_rows
 from fastgd.data.far_columns import read_shifted
 from fastgd.data.targets import as_samples, refuse_shift
 from fastgd.estimators.input import validated
+from fastgd.estimators.labels import distinct
 from fastgd.estimators.names import column_names, output_names, target_names
 from fastgd.inference.covariance import KINDS, READINGS
 from fastgd.inference.leave_one_out import leave_one_out
@@ -281,7 +282,7 @@ class Reports(BaseEstimator):
                 f"clusters must hold a label for each row, row {missing.index(True)} has "
                 f"{clusters[missing.index(True)]!r}"
             )
-        if np.unique(clusters).size < 2:
+        if distinct(clusters, "clusters").size < 2:
             raise ValueError("covariance='cluster' needs at least 2 clusters, got 1")
         return clusters
 

@@ -307,6 +307,11 @@ def test_coefficients_of_several_classes_name_them():
             {"covariance": "cluster", "clusters": np.where(CLUSTERS > 3, CLUSTERS, np.nan)},
             "clusters must hold a label for each row, row .* has .*nan",
         ),
+        (
+            {},
+            {"covariance": "cluster", "clusters": np.array(["a", 1] * 221, dtype=object)},
+            "clusters mixes labels that cannot be ordered",
+        ),
         ({"loss": "huber"}, {}, "needs a loss that is a likelihood, and 'huber' is none"),
         ({"loss": "quantile"}, {"covariance": "HC1"}, "needs a loss with a derivative"),
         ({"penalty": "l1"}, {"covariance": "HC1"}, "an L2 penalty or none, got loss="),
