@@ -163,6 +163,7 @@ class PathSearch(GDEstimator):
         self._check_labels(y, weights)
         for_splits, for_scores = self._routed(scorer, weights, params)
         splits = self._splits(X, y, for_splits)
+        _check_scored(splits, for_scores.get("sample_weight"))
         bases = [
             base if ratio is None else self._base(random_state=seed, l1_ratio=ratio)
             for ratio in l1_ratios
@@ -390,6 +391,16 @@ class PathSearch(GDEstimator):
         return params, {"sample_weight": sample_weight} if sample_weight is not None and _weighs(
             scorer
         ) else {}
+
+
+def _check_scored(splits, weights):
+    """ValueError for a fold whose held-out rows have no weight, where a scorer is given weights."""
+    for f, (_, test) in enumerate(splits):
+        if weights is not None and not np.asarray(weights)[test].any():
+            raise ValueError(
+                f"fold {f} of cv scores {test.size} rows that all have weight 0; give it rows with "
+                "a positive weight, by a splitter that shuffles, or leave rows of weight 0 out"
+            )
 
 
 def _start_of_refit(base, alphas, table, n_threads):

@@ -2,6 +2,7 @@
 scorer.
 """
 
+import copy
 import itertools
 import threading
 from dataclasses import dataclass
@@ -152,6 +153,10 @@ def _fold(estimator, alphas, table, split, f, n_threads, stop):
         # Labels that only held-out rows have are unknown to this fold.
         classes = np.unique(y[train])
         y = np.where(np.isin(y, classes), y, classes[0])
+        if isinstance(estimator.class_weight, dict):
+            others = np.setdiff1d(table.y, classes).tolist()
+            own = {k: w for k, w in estimator.class_weight.items() if k not in others}
+            estimator = copy.copy(estimator).set_params(class_weight=own)
     try:
         fits = PathFits(
             estimator,

@@ -275,6 +275,26 @@ def test_the_largest_alpha_of_l2_leaves_at_most_one_percent_to_gain():
     assert 0.99 * constant <= best < 0.9999 * constant
 
 
+def test_a_fold_without_a_class_knows_the_weights_of_the_others():
+    X, y = table(classes=2)
+    y = np.where(np.arange(90) < 20, 2, y)
+    splits = [(np.arange(20, 90), np.arange(20))]
+    given = {"class_weight": {0: 1.0, 1: 2.0, 2: 3.0}, "alphas": [0.1], "cv": splits}
+    assert GDClassifierCV(**given).fit(X, y).scores_ == 0.0
+    given["class_weight"] = {0: 1.0, 3: 2.0}
+    with pytest.raises(ValueError, match=r"class_weight names \[3\]"):
+        GDClassifierCV(**given).fit(X, y)
+
+
+@pytest.mark.parametrize("kind", [GDClassifierCV, GDRegressorCV])
+def test_a_fold_that_scores_rows_without_weight_is_named(kind):
+    X, y = table()
+    weights = np.where((np.arange(90) >= 30) & (np.arange(90) < 60), 0.0, 1.0)
+    cv = KFold(3)
+    with pytest.raises(ValueError, match="fold 1 of cv scores 30 rows that all have weight 0"):
+        kind(alphas=[0.1], cv=cv).fit(X, y, weights)
+
+
 def test_a_target_that_is_constant_still_has_a_grid():
     X, _ = table()
     assert np.isfinite(GDRegressorCV(alphas=3, cv=2).fit(X, np.ones(len(X))).alphas_).all()
