@@ -23,7 +23,13 @@ from fastgd.estimators.names import column_names, output_names, target_names
 from fastgd.inference.covariance import KINDS, READINGS
 from fastgd.inference.leave_one_out import leave_one_out
 from fastgd.inference.several_outputs import summarise_outputs
-from fastgd.inference.summary import Coefficients, Summary, reading_note, summarise
+from fastgd.inference.summary import (
+    Coefficients,
+    Summary,
+    distance_note,
+    reading_note,
+    summarise,
+)
 from fastgd.losses.base import VectorLoss
 from fastgd.objective.objective import Objective
 from fastgd.runtime.threads import count_threads
@@ -95,6 +101,9 @@ class Reports(BaseEstimator):
         Of the multinomial model of several classes the table has each class's coefficients, which
         sum to 0 over the classes; `relative_to(label)` gives differences to one of them.
 
+        A note says so where the model is 0.01 standard errors or more from the optimum, which `tol`
+        may leave of many rows, and where the rows are not those that were fitted.
+
         Examples
         --------
         >>> from sklearn.datasets import load_diabetes
@@ -125,7 +134,8 @@ class Reports(BaseEstimator):
         else:
             found = summarise(F, coef, intercept, names, total, *options)
         read = reading_note(F, total) if weights is None else ()
-        return replace(found, notes=(*found.notes, *read, *self._other_rows(F, coef, intercept)))
+        ending = self._other_rows(F, coef, intercept) or distance_note(found)
+        return replace(found, notes=(*found.notes, *read, *ending))
 
     def coefficients(self, X: Matrix | None = None) -> Coefficients:
         """Coefficients with their names, the largest first.

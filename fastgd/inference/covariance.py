@@ -36,14 +36,19 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
+from fastgd.certificates.rounding import column_sizes, gradient_rounding, prediction_size
 from fastgd.losses.base import has_log_likelihood, has_mean
 from fastgd.objective.linear_map import LinearMap
+from fastgd.objective.null_model import null_model
 
 KINDS = ("model", "HC0", "HC1", "cluster")
 READINGS = ("counts", "precision")
 # A scaled matrix with a smaller pivot, or singular value, has columns that are copies of others but
 # for rounding: (condition number)^-2 of the columns.
 SINGULAR = 1e-13
+# A solver ends within so many roundings of the gradient: least squares of residuals that are 0 had
+# a step of 3 of them, which is 10 standard errors.
+ROUNDED = 10.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ class Covariance(NamedTuple):
         N and p of the formulas above.
     dispersion : float
         phi, NaN where the loss is no likelihood.
+    from_optimum : float
+        As `from_optimum` says.
     """
 
     matrix: np.ndarray
@@ -93,6 +100,7 @@ class Covariance(NamedTuple):
     n_observations: float
     n_effective: float
     dispersion: float
+    from_optimum: float
 
 
 def covariance_of(objective, coef, intercept, total, kind="model", clusters=None, reading="counts"):
@@ -138,7 +146,34 @@ def covariance_of(objective, coef, intercept, total, kind="model", clusters=None
     else:
         middle = _meat(F, rows, kind, clusters, reading)
         middle *= correction(kind, clusters, n, n_effective)
-    return Covariance(_as_given(F, outer @ middle @ outer), rows, n, n_effective, dispersion)
+    change = _as_given(F)
+    matrix = change @ outer @ middle @ outer @ change.T
+    off = from_optimum(F, v, total * change @ outer, matrix)
+    return Covariance(matrix, rows, n, n_effective, dispersion, off)
+
+
+def from_optimum(objective, v, step, matrix):
+    """How far a model is from the optimum: the most standard errors that one Newton step moves a
+    coefficient. What may be rounding is no move.
+
+    Parameters
+    ----------
+    objective : Objective
+    v : ndarray, (size,)
+    step : ndarray, (size, size)
+        The matrix by which the gradient of F becomes the step of the coefficients.
+    matrix : ndarray, (size, size)
+        Their covariance.
+    """
+    F = objective
+    null_model(F)  # the unit of curvatures, which roundings are told in, asks for it
+    value, gradient = F.value_and_gradient(v)
+    rounding = gradient_rounding(F, value, prediction_size(F, v))
+    sizes = np.repeat(column_sizes(F), F.n_predictions)
+    moves = np.abs(step @ gradient) - ROUNDED * rounding * (np.abs(step) @ sizes)
+    errors = np.sqrt(np.diag(matrix))
+    shares = np.divide(moves, errors, where=errors > 0.0, out=np.zeros(errors.size))
+    return max(float(shares.max()), 0.0)
 
 
 def observations(objective, total, n_effective, reading):
@@ -281,15 +316,12 @@ def _dispersion(loss, rows, expected, n_free):
     return float(np.sum(rows.derivatives[some] ** 2 / expected.curvatures[some])) / n_free
 
 
-def _as_given(objective, matrix):
-    """Covariance of the coefficients and the intercept as the user sees them, where columns far
-    from 0 were read as distances from their means.
+def _as_given(objective):
+    """The change from the unknowns to the coefficients and the intercept as the user sees them,
+    where columns far from 0 were read as distances from their means.
     """
     F = objective
-    if not F.fit_intercept:
-        return matrix
-    eye = np.eye(F.n_features)
-    moved = np.array([F.rows.user_intercept(one, 0.0) for one in eye])
     change = np.eye(F.size)
-    change[-1, :-1] = moved
-    return change @ matrix @ change.T
+    if F.fit_intercept:
+        change[-1, :-1] = [F.rows.user_intercept(one, 0.0) for one in np.eye(F.n_features)]
+    return change

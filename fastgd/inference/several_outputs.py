@@ -63,7 +63,9 @@ def summarise_outputs(
     if kind != "model":
         middle = _meat(F, derivatives, total, kind, clusters, reading)
         middle *= covariance.correction(kind, clusters, n, n_effective)
-    matrix = _as_given(F, outer @ middle @ outer, n_outputs)
+    change = _as_given(F, n_outputs)
+    matrix = change @ outer @ middle @ outer @ change.T
+    off = covariance.from_optimum(F, v, total * change @ outer, matrix)
     # One class after the other, as the table shows them.
     order = np.arange(F.size).reshape(-1, n_outputs).T.ravel()
     matrix = matrix[np.ix_(order, order)]
@@ -82,6 +84,7 @@ def summarise_outputs(
         dispersion=1.0 if has_log_likelihood(F.loss) else np.nan,
         loss=total * loss,
         log_likelihood=-total * loss if has_log_likelihood(F.loss) else np.nan,
+        from_optimum=off,
     )
 
 
@@ -139,12 +142,11 @@ def _scores(objective, here, derivatives):
     return np.einsum("ij,ik->ijk", X, derivatives).reshape(len(X), -1)
 
 
-def _as_given(objective, matrix, n_outputs):
-    """Covariance as the user sees columns that were read as distances from their means."""
+def _as_given(objective, n_outputs):
+    """As that of one prediction."""
     F = objective
-    if not F.fit_intercept:
-        return matrix
-    change = np.eye(F.n_features + 1)
-    change[-1, :-1] = [F.rows.user_intercept(one, 0.0) for one in np.eye(F.n_features)]
-    change = np.kron(change, np.eye(n_outputs))
-    return change @ matrix @ change.T
+    size = F.n_features + F.fit_intercept
+    change = np.eye(size)
+    if F.fit_intercept:
+        change[-1, :-1] = [F.rows.user_intercept(one, 0.0) for one in np.eye(F.n_features)]
+    return np.kron(change, np.eye(n_outputs))

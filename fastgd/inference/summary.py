@@ -17,6 +17,12 @@ PENALISED = (
     "penalised estimate, which is pulled towards 0."
 )
 COLUMNS = ("coef", "std_error", "z", "p_value", "low", "high")
+# From so many standard errors on a table says that its model is not at the optimum: z and the ends
+# of intervals are then wrong in their second digit.
+OFF = 0.01
+NOT_OPTIMAL = (
+    "The coefficients are up to {off:.2g} standard errors from the optimum: fit with a smaller tol."
+)
 READ_AS_COUNTS = (
     "The weights were read as counts, a row of weight k being k rows: pass weights='precision' "
     "where they are exposures, trials or precisions, which have other standard errors."
@@ -66,6 +72,9 @@ class Summary:
         no likelihood.
     notes : tuple of str
         What has to be known about the intervals.
+    from_optimum : float
+        The most standard errors that one Newton step would move a coefficient: 0 at the optimum. Of
+        0.01 and more a note tells.
 
     Examples
     --------
@@ -93,6 +102,7 @@ class Summary:
     bic: float
     notes: tuple
     outputs: list = field(default_factory=list)
+    from_optimum: float = 0.0
 
     @property
     def z(self):
@@ -335,6 +345,7 @@ def summarise(
         dispersion=found.dispersion,
         loss=found.rows.loss,
         log_likelihood=_log_likelihood(F, found, reading),
+        from_optimum=found.from_optimum,
     )
 
 
@@ -350,6 +361,12 @@ def _log_likelihood(objective, found, reading):
     dispersions = found.dispersion / rows.weights[some]
     each = np.ones(dispersions.size)
     return loss.log_likelihood(rows.predictions[some], targets[some], each, dispersions)
+
+
+def distance_note(table):
+    """A note, or none, of a model that is not at the optimum of the rows."""
+    off = table.from_optimum
+    return (NOT_OPTIMAL.format(off=off),) if off >= OFF else ()
 
 
 def reading_note(objective, total):
@@ -379,6 +396,7 @@ def assembled(
     dispersion,
     loss,
     log_likelihood,
+    from_optimum,
 ):
     """The `Summary` of coefficients with this covariance; `loss` is summed over the rows."""
     F = objective
@@ -401,6 +419,7 @@ def assembled(
         aic=2.0 * n_effective - 2.0 * log_likelihood,
         bic=np.log(n_observations) * n_effective - 2.0 * log_likelihood,
         notes=(PENALISED.format(alpha=F.alpha),) if F.l2 > 0.0 else (),
+        from_optimum=from_optimum,
     )
 
 

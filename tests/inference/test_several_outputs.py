@@ -78,6 +78,17 @@ def test_weights_that_are_precisions(kind):
     assert table.n_observations == N
 
 
+def test_a_model_that_is_not_at_the_optimum_says_so():
+    model = fitted()
+    table = model.summary(X, LABELS, WEIGHTS)
+    assert table.from_optimum < 1e-3
+    del model.objective_  # which would tell of other rows
+    model.coef_[:, 0] += table.std_error[0] * np.array([0.2, -0.1, -0.1])
+    moved = model.summary(X, LABELS, WEIGHTS)
+    assert moved.from_optimum == pytest.approx(0.2, rel=0.05)
+    assert "0.2 standard errors from the optimum" in moved.notes[-1]
+
+
 def test_two_classes_have_one_output_and_a_penalty_leaves_less():
     y = np.where(LABELS == "a", "a", "b")
     joint = GDClassifier("log_loss", multi_class="multinomial", alpha=0.0, tol=1e-13).fit(X, y)

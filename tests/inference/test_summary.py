@@ -242,6 +242,30 @@ def test_residuals_of_losses_that_are_not_convex_take_the_second_derivative():
         model.summary(X, Y, covariance="HC0")
 
 
+@pytest.mark.parametrize("loss", TARGETS)
+def test_a_model_that_is_not_at_the_optimum_says_so(loss):
+    model = GDRegressor(loss, alpha=0.0, **EXACT).fit(X, TARGETS[loss], WEIGHTS)
+    table = model.summary(X, TARGETS[loss], WEIGHTS, weights="counts")
+    assert table.from_optimum < 1e-3
+    assert table.notes == ()
+    model.coef_[1] += 0.02 * table.std_error[1]
+    del model.objective_  # which would tell of other rows
+    moved = model.summary(X, TARGETS[loss], WEIGHTS, weights="counts")
+    # Fisher's curvature, which steps of "model" take, is the second derivative but for some of it.
+    assert moved.from_optimum == pytest.approx(0.02, rel=0.2)
+    (note,) = moved.notes
+    assert "standard errors from the optimum: fit with a smaller tol" in note
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-13])
+def test_rounding_is_no_distance(noise):
+    far = X + np.array([1e6, 0.0, 0.0, 0.0, 0.0])
+    y = X.sum(axis=1) + noise * Y
+    for rows in (X, far):
+        table = GDRegressor(alpha=0.0, **EXACT).fit(rows, y).summary(rows, y)
+        assert table.from_optimum < 0.01
+
+
 def test_columns_far_from_zero():
     far = X + np.array([1e6, 0.0, 0.0, 0.0, 0.0])
     near = GDRegressor(alpha=0.0, **EXACT).fit(X, Y).summary(X, Y)
