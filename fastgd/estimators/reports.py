@@ -143,8 +143,9 @@ class Reports(BaseEstimator):
         Parameters
         ----------
         X : array-like or sparse, (n_samples, n_features), optional
-            Rows from which the standard deviations of the columns are taken: a standardised
-            coefficient is what one standard deviation of its column adds to the prediction.
+            Rows from which the standard deviations of the columns are taken, without weights: a
+            standardised coefficient is what one standard deviation of its column adds to the
+            prediction.
 
         Returns
         -------
@@ -298,10 +299,14 @@ class Reports(BaseEstimator):
 
 
 def standard_deviations(X):
-    """Of each column, (n_features,)."""
+    """Of each column, (n_features,), every row counting once."""
     if not sp.issparse(X):
         return np.std(X, axis=0, dtype=np.float64)
-    X = X.astype(np.float64)
+    # From the column's mean: of 1e8 +- 1 the mean square less the mean's left nothing.
+    X, n = X.astype(np.float64), X.shape[0]
+    X.sum_duplicates()
     means = np.asarray(X.mean(axis=0)).ravel()
-    squares = np.asarray(X.multiply(X).mean(axis=0)).ravel()
-    return np.sqrt(np.maximum(squares - means**2, 0.0))
+    squares = np.square(X.data - means[X.indices])
+    sums = np.bincount(X.indices, weights=squares, minlength=means.size)
+    stored = np.bincount(X.indices, minlength=means.size)
+    return np.sqrt((sums + (n - stored) * means**2) / n)

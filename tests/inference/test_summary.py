@@ -7,6 +7,7 @@ import scipy.stats
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from fastgd import GDClassifier, GDRegressor
+from fastgd.estimators.reports import standard_deviations
 
 X, Y = load_diabetes(return_X_y=True)
 X = X[:, :5] * 10.0 + 0.5
@@ -303,6 +304,16 @@ def test_coefficients_of_any_model():
     assert "worst" in str(table)
     assert "worst" in table._repr_html_()
     assert len(table.to_frame()) == X.shape[1]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("far", [0.0, 1e4, 1e8])
+def test_standard_deviations_of_csr_are_those_of_dense_columns(far, dtype):
+    dense = np.column_stack([X[:, 0] + far, np.where(X[:, 1] > 0.5, X[:, 1], 0.0)]).astype(dtype)
+    rows = sp.csr_array(dense)
+    twice = sp.csr_array((rows.data.repeat(2) / 2, rows.indices.repeat(2), 2 * rows.indptr))
+    for given in (rows, twice):
+        np.testing.assert_allclose(standard_deviations(given), standard_deviations(dense))
 
 
 def test_coefficients_of_several_classes_name_them():
