@@ -306,7 +306,9 @@ def standard_deviations(X):
     X, n = X.astype(np.float64), X.shape[0]
     X.sum_duplicates()
     means = np.asarray(X.mean(axis=0)).ravel()
-    squares = np.square(X.data - means[X.indices])
-    sums = np.bincount(X.indices, weights=squares, minlength=means.size)
-    stored = np.bincount(X.indices, minlength=means.size)
-    return np.sqrt((sums + (n - stored) * means**2) / n)
+    absent = n - np.bincount(X.indices, minlength=means.size)
+    left = X.data - means[X.indices]
+    sums = np.bincount(X.indices, left, means.size) - absent * means
+    squares = np.bincount(X.indices, left**2, means.size) + absent * means**2
+    # The mean is rounded, and all are that far from it.
+    return np.sqrt(np.maximum(squares / n - (sums / n) ** 2, 0.0))
