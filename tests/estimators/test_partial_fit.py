@@ -392,3 +392,43 @@ def test_chunks_after_a_fit_at_adaptive_rates_begin_at_eta0(batch_size, average)
     assert model.history_["rate"][-1] < 1e-3
     model.partial_fit(X, SCORE).partial_fit(X, SCORE)
     np.testing.assert_array_equal(model.history_["rate"], 0.1)
+
+
+@pytest.mark.parametrize("solver", ["auto", "adagrad", "adam", "rmsprop"])
+@pytest.mark.parametrize("first", ["one row", "alike"])
+def test_steps_grow_with_the_scale_of_the_targets(solver, first):
+    """That of the first chunk was the unit of steps for ever: R^2 of -0.27 and -0.01."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2500, 5))
+    y = 1e3 * (rows @ [1.0, -2.0, 3.0, 0.0, 1.0] + rng.normal(size=2500))
+    model = GDRegressor(solver=solver, batch_size="auto" if solver == "auto" else 1, random_state=0)
+    if first == "one row":
+        model.partial_fit(rows[:1], y[:1])
+    else:
+        model.partial_fit(rows[:2], [5.0, 5.001])
+    for part in np.array_split(np.arange(2, 2500), 25):
+        model.partial_fit(rows[part], y[part])
+    assert model.score(rows, y) > 0.9
+
+
+@pytest.mark.parametrize("size", [N, 50, 1])
+def test_the_scale_of_targets_is_that_of_all_rows(size):
+    """In whatever chunks they come, less their offsets; what is forgotten counts less."""
+    rng = np.random.default_rng(0)
+    y, offset = rng.normal(3.0, 2.0, N), rng.normal(0.0, 5.0, N)
+    model = GDRegressor(solver="adam", random_state=0)
+    for i in range(0, N, size):
+        here = slice(i, i + size)
+        model.partial_fit(X[here], y[here] + offset[here], offset=offset[here])
+    found = model._states[0].memory.targets
+    np.testing.assert_allclose(found, (N, y.mean(), y.var()), rtol=1e-9)
+    other = np.append(y, rng.normal(-1.0, 0.1, 50))
+    model.set_params(forget=50).partial_fit(X[:50], other[N:])
+    found, mean = model._states[0].memory.targets, other.mean()
+    assert found[0] <= 0.5 * other.size
+    np.testing.assert_allclose(found[1:], (mean, other.var()), rtol=1e-9)
+    weights = rng.integers(1, 3, N)
+    weighted = GDRegressor(solver="adam", random_state=0).partial_fit(X, y, weights)
+    mean = np.average(y, weights=weights)
+    expected = mean, np.average((y - mean) ** 2, weights=weights)
+    np.testing.assert_allclose(weighted._states[0].memory.targets[1:], expected, rtol=1e-9)
