@@ -19,7 +19,7 @@ def is_deviance(loss):
 
 
 def explained(loss, y, scores, sample_weight=None, offset=None):
-    """1 - deviance / that of the null model, the best one without columns for the same offsets.
+    """1 - loss / that of the null model, the best constant for the same offsets.
 
     Of scikit-learn's generalised linear models and `d2_tweedie_score` it is the score. Where the
     null model leaves nothing it is 1 for predictions that do so too, else 0, as of R^2.
@@ -27,7 +27,7 @@ def explained(loss, y, scores, sample_weight=None, offset=None):
     Parameters
     ----------
     loss : Loss or VectorLoss
-        For which `is_deviance` holds.
+        With an infimum that is known; a deviance where `is_deviance` holds.
     y : array-like, (n_samples,)
     scores : ndarray, (n_samples, n_outputs)
         Predictions before the link, without offsets.

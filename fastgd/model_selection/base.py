@@ -34,6 +34,7 @@ from fastgd.estimators.block_fits import as_first_read, first_reading, scored, s
 from fastgd.estimators.deviance import is_deviance
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import random_by_name
+from fastgd.losses.regression import Quantile
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.alpha_path import fit_path
 from fastgd.model_selection.cross_validate import Table, choose, score_paths
@@ -366,7 +367,7 @@ class PathSearch(GDEstimator):
         """The callable that scores a model; ours asks for the weights."""
         if self.scoring is None and not is_classifier(self):
             loss = self._components()[0]
-            if is_deviance(loss):
+            if _scored_by_loss(loss):
                 return Explained()
         if self.scoring is None:
             scorer = get_scorer("accuracy" if is_classifier(self) else "r2")
@@ -417,8 +418,15 @@ def _start_of_refit(base, alphas, table, n_threads):
     return {"coef_init": last.coef_, "intercept_init": last.intercept_}
 
 
+def _scored_by_loss(loss):
+    """Whether alpha is chosen by the loss itself where no score is asked for: under a link, and for
+    quantiles. R^2 rewards models that meet the mean, and quantiles that penalties pull there.
+    """
+    return is_deviance(loss) or isinstance(loss, Quantile)
+
+
 class Explained:
-    """The scorer of a loss with a link: the share of the deviance that a model explains."""
+    """The scorer of a loss by which alpha is chosen: the share of it that a model explains."""
 
     def __call__(self, model, X, y, sample_weight=None):
         """D^2 of a model on these rows."""
@@ -439,7 +447,10 @@ def score_name(search):
         return search.scoring
     if is_classifier(search):
         return "accuracy"
-    return "share of the deviance" if is_deviance(search._components()[0]) else "r2"
+    loss = search._components()[0]
+    if is_deviance(loss):
+        return "share of the deviance"
+    return "share of the loss" if _scored_by_loss(loss) else "r2"
 
 
 def _routes():

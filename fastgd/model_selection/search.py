@@ -212,7 +212,8 @@ class GDRegressorCV(PathSearch, GDRegressor):
         As in scikit-learn's searches; a number means folds of rows that follow one another. "loo"
         scores each row by the model without it (`loo_predictions`), at the price of one path.
     scoring : str or callable, optional
-        One score, higher is better; None: R^2, or D^2 where the loss has a link.
+        One score, higher is better; None: R^2, or D^2 where the loss has a link, or is of a
+        quantile, which R^2 does not tell from the mean: scikit-learn's `d2_pinball_score`.
     penalty, l1_ratio, positive, bounds, penalty_weights, P2, n_jobs, verbose, warm_start
         As in `GDClassifierCV`.
     fit_intercept, max_iter, tol, shuffle, epsilon, random_state, learning_rate, eta0, power_t,

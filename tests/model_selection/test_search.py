@@ -11,7 +11,7 @@ import scipy.sparse as sp
 import sklearn
 import threadpoolctl
 from sklearn.base import clone
-from sklearn.metrics import get_scorer, make_scorer, max_error
+from sklearn.metrics import get_scorer, make_scorer, max_error, mean_pinball_loss
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -33,6 +33,7 @@ from fastgd import (
     GDRegressorCV,
     GroupLasso,
     LogLoss,
+    Quantile,
     from_chunks,
 )
 from fastgd.losses.base import Loss
@@ -319,6 +320,27 @@ def test_scores_are_those_of_cross_val_score(search, cv, scoring):
         )
     assert search.alpha_ == search.alphas_[search.scores_.mean(axis=1).argmax()]
     assert search.score(X, y) == get_scorer(scoring or "accuracy")(search.best_estimator_, X, y)
+
+
+def test_quantiles_are_chosen_by_their_loss():
+    """R^2 chooses the largest alpha here, whose predictions are nearest to the mean."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0.0, 1.0, (200, 2))
+    y = (0.2 + 3.0 * X[:, 1]) * rng.standard_normal(200)  # the mean is the same everywhere
+    loss, folds = Quantile(0.7), KFold(2)
+    settings = {"alphas": [1.0, 1e-2], "cv": folds, "tol": 1e-6}
+    search = GDRegressorCV(loss, **settings).fit(X, y)
+    for k, (train, test) in enumerate(folds.split(X)):
+        for alpha, scores in zip(search.alphas_, search.scores_, strict=True):
+            model = GDRegressor(loss, alpha=alpha, tol=1e-6).fit(X[train], y[train])
+            own = mean_pinball_loss(y[test], model.predict(X[test]), alpha=0.7)
+            null = min(mean_pinball_loss(y[test], np.full(100, t), alpha=0.7) for t in y[test])
+            assert scores[k] == pytest.approx(1.0 - own / null, abs=1e-4)
+    by_squares = GDRegressorCV(loss, scoring="r2", **settings).fit(X, y)
+    assert search.alpha_ < by_squares.alpha_
+    assert search.score(X, y) == search.best_estimator_._explained(
+        search.best_estimator_._linear(X), y, None, None
+    )
 
 
 def test_the_refitted_model_is_that_of_the_chosen_alpha():
