@@ -308,11 +308,15 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         sample_weight: Vector | None = None,
         offset: Vector | None = None,
     ) -> float:
-        """R^2 of the predictions, or D^2 where the loss has a link.
+        """R^2 of the predictions, or D^2 where the loss has a link and a declared infimum.
 
         D^2 is the share of the deviance, the value of the loss, that the null model leaves and this
         one does not; of Poisson, Gamma and Tweedie losses that of scikit-learn's generalised linear
-        models.
+        models. The null model has the best constant, as R^2's has the mean, with
+        `fit_intercept=False`, too: a model without an intercept may be below 0.
+
+        Of quantiles it is R^2, as scikit-learn's `QuantileRegressor` has it; `d2_pinball_score`
+        there tells how well they are met, and searches along alpha go by that.
 
         Parameters
         ----------

@@ -65,8 +65,9 @@ class Summary:
         Of the targets about their means; 1 where the likelihood has none, NaN where there is no
         likelihood.
     deviance_explained : float
-        1 - loss / loss of the null model, which has no columns; NaN where the loss has no known
-        infimum of 0.
+        1 - loss / loss of the null model, which has no columns, and an intercept where this model
+        has one: without it `score`, whose null model always has one, is another number. NaN where
+        the loss has no known infimum of 0.
     log_likelihood, aic, bic : float
         -2 log-likelihood plus 2, or log(n_observations), times n_effective; NaN where the loss is
         no likelihood.

@@ -138,8 +138,8 @@ class Loss(Component, family=True):
         """What predictions stand for on the scale of the targets, an array of the same shape: what
         `GDRegressor.predict` returns. By default the predictions themselves.
 
-        Where a class defines it, `score` is the share of the deviance that is explained, the
-        deviance being the value of the loss.
+        Where a class defines it and declares its `infimum`, `score` is the share of the deviance
+        that is explained, the deviance being the value of the loss less that; R^2 else.
         """
         return predictions
 
