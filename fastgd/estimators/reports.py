@@ -92,9 +92,9 @@ class Reports(BaseEstimator):
         Raises
         ------
         ValueError
-            For a loss without a derivative, a penalty that is not L2, several models (classes
-            against the rest, targets, labels) without `output`, linearly dependent columns without
-            a penalty, and bad input.
+            For a loss without a derivative, a penalty that is neither L2 nor P2, several models
+            (classes against the rest, targets, labels) without `output`, linearly dependent columns
+            without a penalty, and bad input.
 
         Notes
         -----
@@ -245,7 +245,7 @@ class Reports(BaseEstimator):
             bool(self.fit_intercept),
             count_threads(self.n_jobs),
         )
-        if not loss.smooth or not (F.elastic and F.term.smooth):
+        if not (loss.smooth and F.term.smooth and (F.elastic or F.term.separable)):
             others = "; coefficients() has a table without errors" if what == "summary" else ""
             given = repr(self.penalty) if penalty.shares is not None else str(penalty)
             raise ValueError(

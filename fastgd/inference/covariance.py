@@ -237,10 +237,17 @@ def matrix_of(objective, row_weights):
 
 
 def penalised(objective, matrix, total):
-    """`matrix` plus the second derivative of `total` times an L2 penalty."""
-    matrix = matrix.copy()
-    d = objective.n_features
-    matrix[np.arange(d), np.arange(d)] += total * objective.l2
+    """`matrix` plus the second derivative of `total` times the penalty."""
+    matrix, own = matrix.copy(), of_penalty(objective)
+    matrix[: len(own), : len(own)] += total * own
+    return matrix
+
+
+def of_penalty(objective):
+    """The second derivative of a quadratic penalty, (d K, d K)."""
+    size = objective.n_features * objective.n_predictions
+    matrix = np.zeros((size, size))
+    objective.term.add_curvature(matrix)
     return matrix
 
 

@@ -1,10 +1,10 @@
 """Predictions for each row by the model that was fitted without it, from one Newton step each.
 
 Without row i the objective is sum_{j != i} s_j loss_j / (S - s_i) + alpha penalty, S the sum of the
-weights. One Newton step from the model of all rows, with c_j = s_j curvature_j, g_i = s_i
-derivative_i, H_i = sum_j c_j x_j x_j' + alpha (S - s_i) P, h_i = x_i' H_i^-1 x_i, q_i = x_i'
-H_i^-1 P w and r_i = x_i' H_i^-1 G, G = sum_j g_j x_j + alpha S P w being 0 at the optimum of all
-rows, moves its prediction by
+weights, P the second derivative of the penalty. One Newton step from the model of all rows, with
+c_j = s_j curvature_j, g_i = s_i derivative_i, H_i = sum_j c_j x_j x_j' + alpha (S - s_i) P, h_i =
+x_i' H_i^-1 x_i, q_i = x_i' H_i^-1 P w and r_i = x_i' H_i^-1 G, G = sum_j g_j x_j + alpha S P w
+being 0 at the optimum of all rows, moves its prediction by
 
     (g_i h_i + alpha s_i q_i - r_i) / (1 - c_i h_i),
 
@@ -12,8 +12,8 @@ which is exact for a squared loss, wherever the fit ended. Rows that move so far
 of others changes are refitted by Newton's method, with all its steps: on 150 rows and 30 columns of
 a log loss one step was 11 % of (left out - training) off, for one row.
 
-With the columns centred by the weights c, the intercept falls out of H_i, and one
-eigendecomposition of sum_j c_j x_j x_j' serves every i.
+With the columns centred by the weights c, the intercept falls out of H_i, and vectors in which
+sum_j c_j x_j x_j' and P are diagonal serve every i: where P is the identity its eigenvectors.
 
 References
 ----------
@@ -28,7 +28,12 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from fastgd.data.targets import WeightedSamples
-from fastgd.inference.covariance import at_model, matrix_of, with_second_derivatives
+from fastgd.inference.covariance import (
+    at_model,
+    matrix_of,
+    of_penalty,
+    with_second_derivatives,
+)
 from fastgd.linalg.line_search import armijo
 
 # Values of a block of rows times eigenvectors.
@@ -46,6 +51,8 @@ MOST_STEPS = 30
 SOLVED = 1e-10
 # A row that is all that holds a coefficient: 1 - c h is 0 but for rounding.
 ALONE = 1e-10
+# What is smaller than the greatest eigenvalue by this factor is rounding.
+ROUNDED = 1e-14
 WIDEST = 10_000
 
 
@@ -55,8 +62,8 @@ def leave_one_out(objective, coef, intercept, total):
     Parameters
     ----------
     objective : Objective
-        Of the rows that were fitted: one prediction, a loss with a curvature, an L2 penalty or
-        none.
+        Of the rows that were fitted: one prediction, a loss with a curvature, a quadratic penalty
+        or none.
     coef, intercept : ndarray (n_features,), float
         As the user sees them.
     total : float
@@ -76,16 +83,16 @@ def leave_one_out(objective, coef, intercept, total):
         )
     v = np.r_[coef, F.rows.own_intercept(coef, intercept)] if F.fit_intercept else coef
     rows = at_model(F, v, total)
-    strengths = F.l2 * (total - rows.weights)
-    spectrum = _Spectrum.of(F, rows)
+    left_over = total - rows.weights
+    spectrum = _Spectrum.of(F, rows, total)
     if not F.loss.convex:
         # Fisher's took 34 % off the price of being left out, of inverse Gaussian amounts.
         exact = with_second_derivatives(F, rows, total)
-        found = _Spectrum.of(F, exact)
-        if found is not None and found.least + strengths.min() > 0.0:
+        found = _Spectrum.of(F, exact, total)
+        if found is not None and found.positive(float(left_over.min())):
             rows, spectrum = exact, found
     gradient = total * F.value_and_gradient(v)[1]
-    moves, left = _moves(F, rows, spectrum, coef, strengths, gradient)
+    moves, left = _moves(F, rows, spectrum, coef, left_over, gradient)
     alone = left <= ALONE
     if F.loss.convex and alone.any():
         raise ValueError(
@@ -101,18 +108,22 @@ def leave_one_out(objective, coef, intercept, total):
 
 
 class _Spectrum(NamedTuple):
-    """Eigenvalues and eigenvectors of sum_j c_j x_j x_j' with the columns less their `centre`; what
-    the intercept takes of h is `alone`.
+    """Vectors V with V'AV = diag(values) and V'DV = diag(pulls), A being sum_j c_j x_j x_j' with
+    the columns less their `centre`, and D the second derivative of the penalty; what the intercept
+    takes of h is `alone`.
     """
 
     values: np.ndarray
     vectors: np.ndarray
+    pulls: np.ndarray
     centre: np.ndarray
     alone: float
 
     @classmethod
-    def of(cls, objective, rows):
-        """By the curvatures of `rows`; None where an intercept has none that is positive."""
+    def of(cls, objective, rows, total):
+        """By the curvatures of `rows`, whose weights sum to `total`; None where an intercept has
+        none that is positive.
+        """
         F = objective
         matrix = matrix_of(F, rows.curvatures)
         centre, alone = np.zeros(F.n_features), 0.0
@@ -122,28 +133,47 @@ class _Spectrum(NamedTuple):
                 return None
             centre, alone = matrix[-1, :-1] / held, 1.0 / held
             matrix = matrix[:-1, :-1] - held * np.outer(centre, centre)
-        values, vectors = scipy.linalg.eigh(matrix, driver="evd")
-        return cls(values, vectors, centre, alone)
+        if F.elastic:
+            values, vectors = scipy.linalg.eigh(matrix, driver="evd")
+            return cls(values, vectors, np.full(values.size, F.l2), centre, alone)
+        values, vectors, pulls = _both_diagonal(matrix, of_penalty(F), total)
+        return cls(values, vectors, pulls, centre, alone)
 
-    @property
-    def least(self):
-        """The least eigenvalue, 0 where it is that but for rounding."""
-        least, most = float(self.values.min()), float(np.abs(self.values).max())
-        return 0.0 if abs(least) <= 1e-14 * most else least
+    def positive(self, strength):
+        """Whether A + strength D is positive definite, beyond rounding."""
+        least = float((self.values + strength * self.pulls).min())
+        whole = self.vectors.shape[0] == self.vectors.shape[1]
+        return whole and least > ROUNDED * float(np.abs(self.values).max())
 
 
-def _moves(objective, rows, spectrum, coef, strengths, gradient):
-    """The formula above and its denominators, of each row: `gradient`, (size,), is that of the sum
-    over all rows.
+def _both_diagonal(A, D, total):
+    """(values, vectors, pulls) of a `_Spectrum`, in the directions in which A + total D is positive
+    beyond rounding.
     """
-    F, (values, vectors, centre, alone) = objective, spectrum
+    H = A + total * D
+    diagonal = np.diag(H)
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+    own, basis = scipy.linalg.eigh(H * np.outer(scale, scale), driver="evd")
+    keep = own > ROUNDED * own.max(initial=0.0)
+    basis = scale[:, None] * basis[:, keep] / np.sqrt(own[keep])
+    pulls, turn = np.linalg.eigh(basis.T @ D @ basis)  # SciPy's takes no matrix of no columns
+    pulls = np.maximum(pulls, 0.0)
+    return 1.0 - total * pulls, basis @ turn, pulls
+
+
+def _moves(objective, rows, spectrum, coef, left_over, gradient):
+    """The formula above and its denominators, of each row: `gradient`, (size,), is that of the sum
+    over all rows, `left_over` the weight of all others.
+    """
+    F, (values, vectors, pulls, centre, alone) = objective, spectrum
     if F.loss.convex:
         values = np.maximum(values, 0.0)
     own, shift = gradient, 0.0
     if F.fit_intercept:
         own, shift = gradient[:-1] - gradient[-1] * centre, alone * gradient[-1]
-    pulled, total = vectors.T @ coef, vectors.T @ own
+    pulled, total = vectors.T @ F.term.gradient(coef), vectors.T @ own
     moves, left = np.empty((2, F.n_samples))
+    most = max(float(values.max(initial=0.0)), float(pulls.max(initial=0.0) * left_over.max()))
     step = max(VALUES_AT_ONCE // max(F.n_features, 1), 1)
     for first in range(0, F.n_samples, step):
         here = slice(first, first + step)
@@ -151,12 +181,12 @@ def _moves(objective, rows, spectrum, coef, strengths, gradient):
         turned = (part @ vectors if sp.issparse(part) else np.asarray(part, float) @ vectors) - (
             centre @ vectors
         )
-        inverses = values + strengths[here, None]
-        floor = 1e-14 * max(float(values.max(initial=0.0)), float(np.max(strengths)))
-        inverses = np.divide(1.0, inverses, where=inverses > floor, out=np.zeros(inverses.shape))
+        inverses = values + left_over[here, None] * pulls
+        regular = inverses > ROUNDED * most
+        inverses = np.divide(1.0, inverses, where=regular, out=np.zeros(inverses.shape))
         leverage = (turned**2 * inverses).sum(axis=1) + alone
         solved = turned * inverses
-        pull = F.l2 * rows.weights[here] * (solved @ pulled) - (solved @ total + shift)
+        pull = rows.weights[here] * (solved @ pulled) - (solved @ total + shift)
         left[here] = 1.0 - rows.curvatures[here] * leverage
         with np.errstate(all="ignore"):
             moves[here] = (rows.derivatives[here] * leverage + pull) / left[here]

@@ -51,9 +51,7 @@ def summarise_outputs(
     own = np.reshape(F.rows.own_intercept(coef.T, intercept), (1, n_outputs))
     v = (np.vstack([coef.T, own]) if F.fit_intercept else coef.T).ravel()
     curvature = total * F.curvature_matrix(v)
-    diagonal = np.zeros(F.size)
-    diagonal[: coef.size] = total * F.l2
-    information = curvature - np.diag(diagonal)
+    information = covariance.penalised(F, curvature, -total)
     basis = _basis(F, n_outputs)
     outer = basis @ covariance.inverse(basis.T @ curvature @ basis) @ basis.T
     n_effective = float(np.sum(outer * information.T))

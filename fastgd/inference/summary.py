@@ -402,6 +402,7 @@ def assembled(
     """The `Summary` of coefficients with this covariance; `loss` is summed over the rows."""
     F = objective
     spread = np.sqrt(np.diag(matrix)) * scipy.special.ndtri(0.5 + 0.5 * level)
+    penalised = np.any(F.term.curvature(estimate))
     return Summary(
         names=names,
         outputs=outputs,
@@ -419,7 +420,7 @@ def assembled(
         log_likelihood=log_likelihood,
         aic=2.0 * n_effective - 2.0 * log_likelihood,
         bic=np.log(n_observations) * n_effective - 2.0 * log_likelihood,
-        notes=(PENALISED.format(alpha=F.alpha),) if F.l2 > 0.0 else (),
+        notes=(PENALISED.format(alpha=F.alpha),) if penalised else (),
         from_optimum=from_optimum,
     )
 

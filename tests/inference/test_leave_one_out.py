@@ -37,6 +37,46 @@ def test_squared_loss_is_exact(alpha, fit_intercept, storage):
     np.testing.assert_allclose(found, expected, atol=1e-7 * np.abs(Y).max())
 
 
+DIFFERENCES = np.diff(np.eye(10), axis=0)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"penalty_weights": [0.0, 1.0, 4.0, 0.0, 1.0, 1.0, 0.5, 1.0, 1.0, 100.0]},
+        {"penalty_weights": np.ones(10), "alpha": 0.0},
+        {"P2": DIFFERENCES.T @ DIFFERENCES},
+    ],
+    ids=["weights", "no strength", "P2"],
+)
+def test_any_quadratic_penalty_is_exact(given, fit_intercept):
+    def make():
+        return GDRegressor(**{"alpha": 0.05, **given}, fit_intercept=fit_intercept, tol=1e-13)
+
+    expected = refits(make, X, Y, WEIGHTS, lambda model, x: model.predict(x))
+    found = make().fit(X, Y, WEIGHTS).loo_predictions(X, Y, WEIGHTS)
+    np.testing.assert_allclose(found, expected, atol=1e-7 * np.abs(Y).max())
+
+
+@pytest.mark.parametrize("loss", ["poisson", "inverse_gaussian"])
+def test_weights_that_are_alike_are_an_l2_penalty(loss):
+    rows, rng = X[:25, [2, 8]], np.random.default_rng(1)
+    y = rng.wald(np.exp(rows @ [0.4, 0.3] + 0.3), 2.0)
+    alike = [
+        GDRegressor(loss, alpha=0.01, tol=1e-10, **given).fit(rows, y).loo_predictions(rows, y)
+        for given in ({}, {"penalty_weights": [1.0, 1.0]}, {"P2": np.eye(2)})
+    ]
+    for found in alike[1:]:
+        np.testing.assert_allclose(found, alike[0], rtol=1e-5)
+
+
+def test_a_search_leaves_rows_out_of_a_model_with_weights():
+    given = {"penalty_weights": np.arange(10.0), "alphas": [1.0, 0.1]}
+    search = GDRegressorCV(cv="loo", **given).fit(X, Y)
+    assert np.isfinite(search.scores_).all()
+
+
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("alpha", [0.0, 1e-2])
 def test_squared_loss_is_exact_wherever_the_fit_ended(alpha, fit_intercept):

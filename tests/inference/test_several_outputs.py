@@ -178,3 +178,11 @@ def test_one_of_several_models():
     table = GDRegressor(alpha=0.1).fit(X, targets).summary(X, targets, output=1)
     same = GDRegressor(alpha=0.1).fit(X, targets[:, 1]).summary(X, targets[:, 1])
     np.testing.assert_allclose(table.std_error, same.std_error)
+
+
+def test_a_penalty_of_its_own_for_each_column():
+    shares, units = np.array([4.0, 0.25]), np.array([0.5, 2.0, 1.0] * 3)
+    rows, given = X / np.sqrt(shares), {"alpha": 0.01, "tol": 1e-10}
+    expected = fitted(rows, **given).summary(rows, LABELS, WEIGHTS)
+    found = fitted(penalty_weights=shares, **given).summary(X, LABELS, WEIGHTS)
+    np.testing.assert_allclose(found.std_error, units * expected.std_error, rtol=1e-5)

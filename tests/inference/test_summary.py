@@ -324,6 +324,29 @@ def test_coefficients_of_several_classes_name_them():
     assert table.values.size == 3 * X.shape[1]
 
 
+STRENGTHS = np.array([1.0, 4.0, 0.25, 9.0, 0.1])
+
+
+@pytest.mark.parametrize("kind", ["model", "HC1"])
+def test_a_penalty_of_its_own_for_each_column(kind):
+    """It is columns in other units, or a form with these on its diagonal; 0 is next to nothing."""
+    plain = GDRegressor(alpha=1e-3, **EXACT).fit(X / np.sqrt(STRENGTHS), Y)
+    expected = plain.summary(X / np.sqrt(STRENGTHS), Y, covariance=kind)
+    for given in ({"penalty_weights": STRENGTHS}, {"P2": np.diag(STRENGTHS)}):
+        found = GDRegressor(alpha=1e-3, **EXACT, **given).fit(X, Y).summary(X, Y, covariance=kind)
+        units = np.append(1.0 / np.sqrt(STRENGTHS), 1.0)
+        np.testing.assert_allclose(found.std_error, units * expected.std_error, rtol=1e-6)
+        assert found.n_effective == pytest.approx(expected.n_effective, rel=1e-8)
+        assert found.notes == expected.notes
+    tables = [
+        GDRegressor(alpha=1e-3, penalty_weights=np.append(least, np.ones(4)), **EXACT)
+        .fit(X, Y)
+        .summary(X, Y, covariance=kind)
+        for least in (0.0, 1e-12)
+    ]
+    np.testing.assert_allclose(tables[0].std_error, tables[1].std_error, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("options", "changes", "message"),
     [
