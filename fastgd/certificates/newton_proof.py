@@ -33,6 +33,7 @@ from fastgd.certificates.rounding import (
     value_rounding,
 )
 from fastgd.linalg.bordered import BorderedFactor
+from fastgd.linalg.cholesky import FAINT
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import eigenpairs
 from fastgd.objective.collinear import redundant_columns
@@ -317,9 +318,9 @@ class NewtonProof:
         if held is not None:  # coefficients that are nowhere else
             matrix[held] = matrix[:, held] = 0.0
         diagonal = np.diag(matrix)
-        scale = np.where(
-            diagonal > 0.0, 1.0 / np.sqrt(np.maximum(diagonal, np.finfo(float).tiny)), 0.0
-        )
+        if not (sizes[diagonal > 0.0] > FAINT).all():
+            return NO_BOUND
+        scale = np.where(diagonal > 0.0, 1.0 / np.where(sizes > 0.0, sizes, 1.0), 0.0)
         scaled = matrix * scale[:, None] * scale
         root = _root_of_inverse(scaled, sum_rounding(F))
         if root is not None:

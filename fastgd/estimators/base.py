@@ -20,7 +20,7 @@ from fastgd.data.check_parameters import (
     as_weights,
     check_parameters,
 )
-from fastgd.data.check_X import as_rows, refuse_not_finite
+from fastgd.data.check_X import as_rows, refuse_not_finite, refuse_tiny
 from fastgd.data.component_trial import try_components
 from fastgd.data.digest import digest
 from fastgd.data.far_columns import read_shifted
@@ -49,6 +49,7 @@ from fastgd.fitting.runs import fit_targets, target_threads
 from fastgd.fitting.stopping import StopReason, user_rules
 from fastgd.fitting.task import Task
 from fastgd.losses.base import VectorLoss, find_loss
+from fastgd.objective.moment_sums import largest_known
 from fastgd.objective.null_model import check_optimum
 from fastgd.objective.survey import Surveyed
 from fastgd.penalties.quadratic import with_quadratic
@@ -286,6 +287,7 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         of which may be None; `rng` stands for the random_state.
         """
         rows, y, sample_weight, offset = found
+        refuse_tiny(rows, largest_known(rows), getattr(self, "feature_names_in_", None))
         loss, penalty = self._components()
         targets = self._start_targets(y, loss)
         loss = self._joint_loss(loss)

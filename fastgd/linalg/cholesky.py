@@ -12,6 +12,8 @@ from fastgd.linalg.symmetric import eigenpairs
 
 # A pivot, of ones on the diagonal, above this is known to a thousandth of its square.
 RESOLVED = 3e-6
+# Roots of a diagonal below this are of sums that have lost digits to the smallest numbers.
+FAINT = 1e-150
 
 # Added to a diagonal of ones for each unknown: a few units in the last place, and a hundred times
 # as much as often as that is not enough.
@@ -105,7 +107,7 @@ class Factor:
         """Whether H is positive definite beyond rounding, so that its inverse bounds what F can
         still fall.
         """
-        return self.regular and self._zeros.size == 0
+        return self.regular and bool((self.diagonal > FAINT).all())
 
     @property
     def resolved(self):

@@ -63,6 +63,11 @@ def lengths_of(moments, n_rows):
     return np.sqrt(moments[0][SUM_OF_SQUARES] * n_rows)
 
 
+def largest_known(rows):
+    """The greatest |x| of each column where a first reading has told, else None."""
+    return None if rows.in_memory or rows.moments is None else rows.moments[0][LARGEST]
+
+
 def _add(table, more):
     """Add moments to others, in place."""
     for k in (SUM, SUM_OF_SQUARES, NONZEROS):

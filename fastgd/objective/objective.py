@@ -14,7 +14,7 @@ import numpy as np
 
 from fastgd.data.block_rows import memory_of
 from fastgd.data.check_parameters import as_floats, check_parameters
-from fastgd.data.check_X import as_rows
+from fastgd.data.check_X import as_rows, refuse_tiny
 from fastgd.data.component_trial import try_components
 from fastgd.data.sources import BlockSource
 from fastgd.data.targets import as_samples
@@ -28,6 +28,7 @@ from fastgd.objective.moment_sums import (
     NONZEROS,
     SUM_OF_SQUARES,
     added_moments,
+    largest_known,
     moment_sums,
     moments_of,
 )
@@ -148,6 +149,7 @@ class Objective:
             rows, y, sample_weight, offset = survey(X, memory_of(memory), count_threads(n_jobs))
         else:
             rows = as_rows(X, in_place=True)
+        refuse_tiny(rows, largest_known(rows))
         samples = as_samples(loss, y, rows.shape()[0], sample_weight, offset)
         penalty = find_penalty(penalty, l1_ratio)
         try_components(loss, penalty, samples.targets, rows.shape()[1])

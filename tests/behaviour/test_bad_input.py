@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from fastgd import GDClassifier, GDRegressor, Objective
+from fastgd import GDClassifier, GDRegressor, Objective, from_chunks
 from fastgd.linalg.cholesky import Factor
 
 N, D = 12, 4
@@ -497,3 +497,24 @@ def test_huge_targets_are_refused_and_large_floats_are_not():
 def test_a_matrix_that_is_not_finite_has_no_direction():
     with np.errstate(all="ignore"):
         assert not Factor(np.full((3, 3), np.nan)).solve(np.ones(3)).any()
+
+
+@pytest.mark.parametrize("kind", ["dense", "fortran", "sparse", "objective", "blocks"])
+def test_a_column_whose_squares_underflow_is_refused(kind):
+    """Its mean square is 0, or has few digits: objectives were wrong, and so were proofs."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 3)), rng.normal(size=300)
+    X[:, 1] *= 1e-160
+    X[:64, 1] = 0.0
+    message = "X has no value beyond .*e-160 in column 1, whose squares underflow"
+    with pytest.raises(ValueError, match=message):
+        if kind == "objective":
+            Objective("squared_error", X, y)
+        elif kind == "blocks":
+            GDRegressor().fit(from_chunks(lambda: iter([(X[:100], y[:100]), (X[100:], y[100:])])))
+        else:
+            made = {"dense": np.array, "fortran": np.asfortranarray, "sparse": sp.csr_array}[kind]
+            GDRegressor().fit(made(X), y)
+    X[0, 1] = 1e-140
+    model = GDRegressor().fit(X, y)
+    assert model.predict(1e-160 * np.eye(3)).shape == (3,)
