@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from fastgd import solvers
-from fastgd.solvers.base import LAST_RESORT, Forecast, TooLarge
+from fastgd.solvers.base import LAST_RESORT, Forecast, OtherPredictions, TooLarge
 
 # What solvers may ask of X that is in memory, in blocks of a source, and on other machines.
 READ = {
@@ -78,12 +78,16 @@ def of_name(name, objective, tol, form=None):
     fitting = [one for one in all_of_them if form is None or one.form == form]
     open_to = [one for one in fitting if refusal(one, objective) is None]
     if not open_to:
-        reasons = [refusal(one, objective) for one in fitting]
-        reason = next((one for one in reasons if isinstance(one, TooLarge)), reasons[0])
+        reason = min((refusal(one, objective) for one in fitting), key=_last_to_tell)
         more = "" if "use " in str(reason) else "; use solver='auto'"
         raise ValueError(f"solver={name!r} {reason}{more}")
     # A forecast may read rows.
     return open_to[0] if len(open_to) == 1 else _least(open_to, objective, tol)[0]
+
+
+def _last_to_tell(reason):
+    """Of the refusals of several forms, in their order, the least of these is told."""
+    return isinstance(reason, OtherPredictions) - isinstance(reason, TooLarge)
 
 
 def of_plan(plan, objective, tol):

@@ -77,6 +77,12 @@ class TooLarge(str):
     """
 
 
+class OtherPredictions(str):
+    """A refusal for the number of predictions alone: of several forms of a solver it is the last to
+    tell.
+    """
+
+
 class Forecast(NamedTuple):
     """What a solver is expected to take, as far as the data can tell.
 
@@ -496,7 +502,7 @@ def one_prediction(objective):
     """Why a solver for several predictions refuses an objective, in words, or None."""
     F = objective
     needs = f"for several predictions needs a loss of several predictions, got {F.loss!r}"
-    return None if F.vector else needs
+    return None if F.vector else OtherPredictions(needs)
 
 
 def several_predictions(objective):
@@ -507,7 +513,7 @@ def several_predictions(objective):
     F = objective
     if not F.vector:
         return None
-    return (
+    return OtherPredictions(
         f"takes losses of one prediction with penalty {F.penalty!r} and {F.n_features:,} columns, "
         f"got {F.loss!r}"
     )

@@ -111,7 +111,7 @@ def test_searches_starts_pickles_and_grids():
         (
             GDRegressor(solver="newton"),
             Y,
-            "takes losses of one prediction with penalty",
+            "needs a loss and a penalty with derivatives, got .* and MultiTask",
         ),
         (GDClassifier("hinge"), LABELS, "needs loss='log_loss'"),
         (GDClassifier(multi_class="ovr"), LABELS, "needs loss='log_loss' and multi_class"),

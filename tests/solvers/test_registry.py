@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastgd import GDClassifier, GDRegressor, solvers
+from fastgd import GDClassifier, GDRegressor, MultiTask, solvers
 from fastgd.fitting.choose_solver import batch_sizes, cheapest, takeovers
 from fastgd.fitting.default_rules import rules_of_run
 from fastgd.fitting.leaving_rules import Overdue, Slow, Stalled
@@ -162,3 +162,23 @@ def test_names_and_batch_sizes_go_together():
         assert solver.name
         if not solver.rule_name:
             assert set(solver.batch_sizes) <= set(batch_sizes()[solver.name])
+
+
+@pytest.mark.parametrize(
+    ("given", "width", "told"),
+    [
+        ({"alpha": 0.1}, 2100, "newton' for 3 predictions takes fewer columns than 2,100; use"),
+        (
+            {"penalty": MultiTask()},
+            4,
+            "newton' needs a loss and a penalty with derivatives, got Mu",
+        ),
+    ],
+)
+def test_of_several_forms_that_refuse_the_most_telling_is_heard(given, width, told):
+    """The first that was asked takes one prediction: that is no news to several classes."""
+    X = np.zeros((2200, width))
+    X[np.arange(2200), np.arange(2200) % width] = 1.0
+    model = GDClassifier(solver="newton", multi_class="multinomial", **given)
+    with pytest.raises(ValueError, match=told):
+        model.fit(X, np.arange(2200) % 3)

@@ -35,6 +35,7 @@ from fastgd.solvers.base import (
     Forecast,
     Progress,
     Solver,
+    TooLarge,
     no_derivatives,
     one_prediction,
     several_strengths,
@@ -132,15 +133,17 @@ class BlockNewton(Solver):
         F = objective
         if several := one_prediction(F):
             return several
+        text = "by products does not go with an L1 part; use VectorWorkingSet"
+        l1 = text if F.l1 > 0.0 else None
+        if other := no_derivatives(F) or several_strengths(F) or l1:
+            return other
         values = F.n_predictions * (F.n_features + 1) ** 2
         if F.n_features > MOST_COLUMNS or values > MOST_OF_PREDICTIONS:
-            return (
+            return TooLarge(
                 f"for {F.n_predictions} predictions takes fewer columns than {F.n_features:,}; use "
                 "solver='lbfgs'"
             )
-        text = "by products does not go with an L1 part; use VectorWorkingSet"
-        l1 = text if F.l1 > 0.0 else None
-        return no_derivatives(F) or several_strengths(F) or l1
+        return None
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):
