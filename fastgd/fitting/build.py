@@ -69,6 +69,7 @@ def make_solver(plan, rule, settings, objective, seed, *, scored=False, streamin
         pace=pace,
         average_from=average_from,
         patience=patience,
+        streaming=streaming,
     )
 
 

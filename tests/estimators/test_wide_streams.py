@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor
 from fastgd.data.rows import CSRRows
+from fastgd.solvers.stochastic.scheduled import MOST_COUNTED, StochasticMemory
 from support.components import ToyWeightedL1
 
 D = 3000
@@ -78,6 +79,46 @@ def test_strengths_and_bounds_are_those_of_the_column(name, solver):
     np.testing.assert_allclose(of_few.coef_, of_all.coef_, rtol=1e-9, atol=1e-15)
     if name == "bounds":
         assert (of_few.coef_ >= LOWEST).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"solver": "adam", "eta0": 0.01},
+        {"solver": "rmsprop", "eta0": 0.01},
+        {"solver": "adagrad", "eta0": 0.5, "penalty": "l1", "alpha": 0.03},
+        {"solver": "nesterov", "eta0": 0.01, "penalty": "elasticnet", "l1_ratio": 0.5},
+        {"solver": "adam", "eta0": 0.01, "batch_size": 4},
+    ],
+    ids=str,
+)
+def test_a_penalty_is_as_strong_in_small_chunks_as_in_large_ones(options):
+    """It acts where rows are not 0, the rarer the harder: rarer than in one row is never."""
+    rng = np.random.default_rng(0)
+    n, kw = 1500, {"learning_rate": "constant", "alpha": 0.05, "batch_size": 1} | options
+    X = rng.normal(size=(n, 3))
+    X[:, 1] = rng.random(n) < 0.05
+    y, found = X @ [1.0, 3.0, 0.0] + 0.1 * rng.normal(size=n), {}
+    for size in (kw["batch_size"], 20, n):
+        model = GDRegressor(**kw, average=n // 2, shuffle=False, random_state=0)
+        for k in range(0, n, size):
+            model.partial_fit(X[k : k + size], y[k : k + size])
+        found[size] = model.coef_[1]
+    small, _, large = found.values()
+    np.testing.assert_allclose(list(found.values()), large, rtol=0.15)
+    assert small < 2.5
+    touches = model._states[0].memory.touches
+    np.testing.assert_allclose(touches, (X != 0.0).sum(axis=0), rtol=1e-6)
+
+
+def test_how_often_columns_are_touched_is_counted_without_end():
+    memory = StochasticMemory()
+    for shares in (np.ones(2), np.array([1.0, 0.5])):
+        for _ in range(300):
+            memory.note_touches(shares, 100_000)
+        assert (memory.touches is None) == (shares[1] == 1.0)
+    assert memory.n_touching <= MOST_COUNTED
+    np.testing.assert_allclose(memory.touches / memory.n_touching, [1.0, 0.5], rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", SETTINGS)

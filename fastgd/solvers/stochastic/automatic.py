@@ -165,9 +165,10 @@ class SelfTuned(Stochastic):
             seed,
             shuffle=shuffle,
             average_from=1.0 if average_from is None else average_from,
+            streaming=streaming,
         )
         self.restarts_average = average_from is None
-        self.own_rule, self.tol, self.streaming = rule, tol, streaming
+        self.own_rule, self.tol = rule, tol
         self.longest = np.inf  # |x|^2 of the longest row, where these rows were measured
 
     def _resume(self, state):
@@ -392,6 +393,10 @@ class SelfTuned(Stochastic):
         narrow = F.n_features <= NARROW
         own = self.rule.accumulates or (self.rule.plain and not self.plain)
         return own and self.batch == 1 and narrow
+
+    def _asks_for_shares(self):
+        """The faster kernel has the penalty act on all columns."""
+        return not self._takes_row_kernel() and super()._asks_for_shares()
 
     def _narrowed(self):
         return None if self._takes_row_kernel() else super()._narrowed()

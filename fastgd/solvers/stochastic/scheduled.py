@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.objective.mixing import mixed_parts
+from fastgd.objective.moment_sums import NONZEROS
 from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
 from fastgd.rules.one_sample import Scheduled
@@ -26,6 +27,8 @@ from fastgd.solvers.stochastic.kernels import (
 
 # With fewer of the columns than one in so many known not to be 0, a model is made of these alone.
 FEW = 8
+# Where more rows have touched columns, all count half from then on.
+MOST_COUNTED = 2.0**22
 
 
 @dataclass
@@ -43,6 +46,11 @@ class StochasticMemory(ScheduledMemory):
         Rows of the chunk that was measured for the rates.
     stale : float
         Share of it that is forgotten (`forget`).
+    touches : ndarray, (d,), or None
+        Of a stream, how many rows have touched each column; None where nobody asks, or all have
+        touched all of them.
+    n_touching : float
+        How many rows these are of.
     known : ndarray, (n,), or None
         In order the columns beside which coefficients and sums are all 0, where these are few;
         None where nobody knows.
@@ -54,6 +62,8 @@ class StochasticMemory(ScheduledMemory):
     counters: np.ndarray | None = None
     n_measured: int = 0
     stale: float = 0.0
+    touches: np.ndarray | None = None
+    n_touching: float = 0.0
     known: np.ndarray | None = None
     journal: Journal | None = None
 
@@ -63,6 +73,25 @@ class StochasticMemory(ScheduledMemory):
         assert self.counters is not None
         self.iterate_sum = np.zeros(self.iterate_sum.shape)
         self.counters[AVERAGED] = 0.0
+
+    def note_touches(self, shares, n_rows):
+        """Note which shares of so many more rows touch each column.
+
+        In half a vector, single precision, which counts no further than 2^24.
+        """
+        if self.touches is None and (shares < 1.0).any():
+            self.touches = np.full(shares.size, self.n_touching, np.float32)
+        if self.touches is not None:
+            self.touches += np.float32(n_rows) * shares.astype(np.float32)
+        self.n_touching += n_rows
+        if self.n_touching > MOST_COUNTED:
+            self.fade_touches(0.5)
+
+    def fade_touches(self, share):
+        """Let the rows so far count `share` of what they did."""
+        self.n_touching *= share
+        if self.touches is not None:
+            self.touches *= np.float32(share)
 
     def is_stale(self, share, n_rows):
         """Whether half of what was measured is forgotten, all of it counting `share` of what it
@@ -94,6 +123,8 @@ class Stochastic(Solver):
         First update whose iterate enters the average; inf for none.
     patience : Patience, optional
         Ends the run, or divides its rate, by the training loss of epochs; None: it runs on.
+    streaming : bool
+        Whether each epoch is over other rows.
     """
 
     Memory: type = StochasticMemory
@@ -113,6 +144,7 @@ class Stochastic(Solver):
         pace=None,
         average_from=np.inf,
         patience=None,
+        streaming=False,
     ):
         super().__init__(objective)
         self.rule, self.schedule, self.batch, self.seed = rule, schedule, batch, seed
@@ -120,7 +152,7 @@ class Stochastic(Solver):
         self.pace = pace or Scheduled()
         self.scheduled = not self.pace.uses_row()
         self.average_from = average_from
-        self.patience = patience
+        self.patience, self.streaming = patience, streaming
         self.ends_itself = patience is not None
         self.rows = objective.samples.active()
         closed = objective.elastic
@@ -166,6 +198,8 @@ class Stochastic(Solver):
         if memory.journal is not None and self.few is None:
             self._part(memory)
         memory.known = None if self.few is None else self._known(state.point, memory)
+        if self.streaming and self._asks_for_shares():
+            memory.note_touches(F.moments()[0][NONZEROS], F.n_active)
         point = self._padded(state.point, memory.journal is not None)
         parts = mixed_parts(F, self.seed, state.iteration, self.shuffle)
         for number, part in enumerate(parts):
@@ -208,7 +242,7 @@ class Stochastic(Solver):
             point,
             memory.slots,
             total,
-            self._columns(),
+            self._columns(memory),
             counters,
             options,
         )
@@ -263,7 +297,7 @@ class Stochastic(Solver):
             few[-2], few_total[-2] = few[-1], few_total[-1]
         else:
             few, few_total, slots = point[at], memory.iterate_sum[at], memory.slots[:, at]
-            columns = self._columns(chosen)
+            columns = self._columns(memory, chosen)
             rule, penalty = self.rule, ElasticNet(0.0) if self.lazily_exact else F.penalty
             epoch = order, self.batch, few, slots, few_total, columns, counters, options
             rule_epoch(*data, rule, penalty, *epoch)
@@ -285,6 +319,7 @@ class Stochastic(Solver):
         """
         memory = state.memory
         memory.fade(state.updates, share)
+        memory.fade_touches(share)
         memory.iterate_sum = share * memory.iterate_sum
         memory.counters[AVERAGED] *= share
         if memory.slots is not None and self.rule.accumulates:
@@ -340,19 +375,38 @@ class Stochastic(Solver):
         """Rates of some coefficients in units of the schedule's: an array, or one for all."""
         return 1.0 if self.scales is None else 1.0 / self.scales[chosen] ** self.power
 
-    def _columns(self, chosen=slice(None)):
+    def _asks_for_shares(self):
+        """Whether the penalty acts on the columns that rows touch alone, and so has to know how
+        rarely they do.
+        """
+        return self._has_slots and not self.lazily_exact and self.objective.alpha > 0.0
+
+    def _columns(self, memory, chosen=slice(None)):
         """Rates of the coefficients, and how much rarer than once per update a batch touches
         each (1 / P(touched)).
+
+        In a stream by the rows of all chunks: in one of a single row P is 1. A column that is not 0
+        in a row of 50, 4,000 rows one at a time, Adam with alpha = 0.05: a coefficient of 2.46 by
+        the chunk's own P, 0.84 with all rows at once, 0.86 at the optimum.
         """
         rates = self._rates(chosen)
         count = self.objective.n_features if isinstance(chosen, slice) else chosen.size
         columns = np.ones((2, count))
         columns[0] = rates
-        if not self.lazily_exact:
-            share = self.objective.moments()[0][3][chosen]
-            touched = -np.expm1(self.batch * np.log1p(-np.minimum(share, 1.0 - 1e-16)))
+        if self._asks_for_shares():
+            share = self._shares(memory)[chosen]
+            batch = min(self.batch, self.rows.size)
+            touched = -np.expm1(batch * np.log1p(-np.minimum(share, 1.0 - 1e-16)))
             columns[1] = 1.0 / np.where(share > 0.0, np.minimum(touched, 1.0), 1.0)
         return columns
+
+    def _shares(self, memory):
+        """Which share of the rows touches each column."""
+        if not self.streaming:
+            return self.objective.moments()[0][NONZEROS]
+        if memory.touches is None:
+            return np.ones(self.objective.n_features)
+        return memory.touches / memory.n_touching
 
     def _note(self, memory, point, at, others):
         """Note what is to be moved where rows touch it, and by the penalty alone."""
