@@ -11,6 +11,10 @@ from fastgd.losses.base import VectorLoss
 from fastgd.losses.domain import REALS
 from fastgd.runtime.component import Component, python_only, required
 
+# Targets that are all below this have squares with few digits, or of 0: a null model of 1e-300 has no
+# unit of distances.
+TINIEST = 1e-145
+
 
 class Samples(Component, family=True):
     """Family of what belongs to each row: its target, weight and offset."""
@@ -133,6 +137,21 @@ class SamplesOfTargets(Sequence):
 
     def __getitem__(self, k):
         return self.first if k == 0 else self.first.with_targets(self.targets[k])
+
+
+def refuse_tiny_targets(targets):
+    """Raise ValueError where the targets of a fit are so small that their squares underflow, and
+    are not all 0.
+
+    Examples
+    --------
+    >>> refuse_tiny_targets(np.array([0.0, 1e-140]))
+    """
+    largest = max(float(targets.max()), -float(targets.min()))
+    if 0.0 < largest < TINIEST:
+        raise ValueError(
+            f"y holds values of up to {largest:.3g} only, whose squares underflow; scale it"
+        )
 
 
 def as_samples(loss, y, n_samples, sample_weight=None, offset=None):

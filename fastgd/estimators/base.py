@@ -25,7 +25,7 @@ from fastgd.data.component_trial import try_components
 from fastgd.data.digest import digest
 from fastgd.data.far_columns import read_shifted
 from fastgd.data.sources import BlockSource
-from fastgd.data.targets import SamplesOfTargets, as_samples, refuse_shift
+from fastgd.data.targets import SamplesOfTargets, as_samples, refuse_shift, refuse_tiny_targets
 from fastgd.estimators import predictions
 from fastgd.estimators.block_fits import as_first_read, read_first, read_predictions, source_of
 from fastgd.estimators.callbacks import CallbackSupportMixin, fit_callbacks, with_callbacks
@@ -311,6 +311,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         first = as_samples(loss, targets[0], n_samples, weights, offset)
         self._try_components(task, first)
         samples = SamplesOfTargets(first, self._checked_targets(loss, targets))
+        for one in () if hasattr(self, "classes_") else samples.targets:
+            refuse_tiny_targets(one)
         if task.fit_intercept:
             check_optimum(loss, samples)
         _read_shifted(task, first)

@@ -17,11 +17,11 @@ from fastgd.objective.measured import measured_once
 from fastgd.objective.null_model import null_model
 
 # The least unit, as shares of the null model's objective, where the infimum is known and where
-# it is not: columns that gain nothing at all leave none but rounding.  What is below the last is 0,
-# whatever is measured.
+# it is not: columns that gain nothing at all leave none but rounding.  The last is for null models
+# that leave nothing: targets whose own would be below it are refused.
 KNOWN = 1e-4
 UNKNOWN = 1e-9
-NOTHING = 1e-60
+NOTHING = 1e-300
 # Rows of which the derivatives are measured, where no infimum bounds them.
 MOST_ROWS = 1000
 # Rows whose curvature is.

@@ -17,7 +17,7 @@ from fastgd.data.check_parameters import as_floats, check_parameters
 from fastgd.data.check_X import as_rows, refuse_tiny
 from fastgd.data.component_trial import try_components
 from fastgd.data.sources import BlockSource
-from fastgd.data.targets import as_samples
+from fastgd.data.targets import as_samples, refuse_tiny_targets
 from fastgd.losses.base import find_loss
 from fastgd.objective.blocks import NARROW, chunk_length, count_nonzeros, cut
 from fastgd.objective.gram import assemble, gram_sum
@@ -151,6 +151,7 @@ class Objective:
             rows = as_rows(X, in_place=True)
         refuse_tiny(rows, largest_known(rows))
         samples = as_samples(loss, y, rows.shape()[0], sample_weight, offset)
+        refuse_tiny_targets(samples.targets)
         penalty = find_penalty(penalty, l1_ratio)
         try_components(loss, penalty, samples.targets, rows.shape()[1])
         self._set(loss, rows, samples, penalty, alpha, fit_intercept, count_threads(n_jobs))

@@ -507,14 +507,43 @@ def test_a_column_whose_squares_underflow_is_refused(kind):
     X[:, 1] *= 1e-160
     X[:64, 1] = 0.0
     message = "X has no value beyond .*e-160 in column 1, whose squares underflow"
+    blocks = from_chunks(lambda: iter([(X[:100], y[:100]), (X[100:], y[100:])]))
+    calls = {
+        "dense": lambda: GDRegressor().fit(X.copy(), y),
+        "fortran": lambda: GDRegressor().fit(np.asfortranarray(X), y),
+        "sparse": lambda: GDRegressor().fit(sp.csr_array(X), y),
+        "objective": lambda: Objective("squared_error", X, y),
+        "blocks": lambda: GDRegressor().fit(blocks),
+    }
     with pytest.raises(ValueError, match=message):
-        if kind == "objective":
-            Objective("squared_error", X, y)
-        elif kind == "blocks":
-            GDRegressor().fit(from_chunks(lambda: iter([(X[:100], y[:100]), (X[100:], y[100:])])))
-        else:
-            made = {"dense": np.array, "fortran": np.asfortranarray, "sparse": sp.csr_array}[kind]
-            GDRegressor().fit(made(X), y)
+        calls[kind]()
     X[0, 1] = 1e-140
     model = GDRegressor().fit(X, y)
     assert model.predict(1e-160 * np.eye(3)).shape == (3,)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "quantile"])
+def test_targets_whose_squares_underflow_are_refused(loss):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 3))
+    y = np.c_[X[:, 0], 1e-150 * X[:, 1]]
+    for call in (GDRegressor(loss).fit, lambda X, y: Objective(loss, X, y)):
+        with pytest.raises(ValueError, match="y holds values of up to .*e-150 only"):
+            call(X, y[:, 1])
+    with pytest.raises(ValueError, match="underflow; scale it"):
+        GDRegressor(loss).fit(X, y)
+    assert GDRegressor(loss).fit(X, np.zeros(30)).suboptimality_ < 1e-15
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile"])
+@pytest.mark.parametrize("size", [1e-40, 1e-65, 1e-140])
+def test_a_proof_of_small_targets_is_in_their_unit(loss, size):
+    """Units below 1e-60 were rounded up to it: 7e-7 were told where 1.1 were left."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 3))
+    y = X @ [1.0, 2.0, 3.0] + 0.1 * rng.normal(size=100)
+    model = GDRegressor(loss, alpha=0.0).fit(X, size * y)
+    best = GDRegressor("squared_error" if loss == "huber" else loss, alpha=0.0, tol=1e-10)
+    unit = size if loss == "quantile" else size**2
+    left = model.objective_ / unit / best.fit(X, y).objective_ - 1.0
+    assert left <= model.suboptimality_ + 1e-8 < 1e-3
