@@ -11,8 +11,8 @@ from fastgd.losses.base import VectorLoss
 from fastgd.losses.domain import REALS
 from fastgd.runtime.component import Component, python_only, required
 
-# Targets that are all below this have squares with few digits, or of 0: a null model of 1e-300 has no
-# unit of distances.
+# Targets that are all below this have squares with few digits, or of 0: a null model of 1e-300 has
+# no unit of distances.
 TINIEST = 1e-145
 
 

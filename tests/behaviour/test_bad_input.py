@@ -528,7 +528,7 @@ def test_targets_whose_squares_underflow_are_refused(loss):
     X = rng.normal(size=(30, 3))
     y = np.c_[X[:, 0], 1e-150 * X[:, 1]]
     for call in (GDRegressor(loss).fit, lambda X, y: Objective(loss, X, y)):
-        with pytest.raises(ValueError, match="y holds values of up to .*e-150 only"):
+        with pytest.raises(ValueError, match=r"y holds values of up to .*e-150 only"):
             call(X, y[:, 1])
     with pytest.raises(ValueError, match="underflow; scale it"):
         GDRegressor(loss).fit(X, y)
