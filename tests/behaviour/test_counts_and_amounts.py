@@ -179,11 +179,11 @@ def test_a_stream_whose_first_rows_are_all_0(loss, first, solver):
     y[:first] = 0.0
     model = GDRegressor(loss, solver=solver, batch_size=1, random_state=0)
     model.partial_fit(X[:first], y[:first])
-    assert model._states[0].memory.tuning.at_end
+    assert model._states[0].memory.tuning.passing
     for rows in np.array_split(np.arange(first, 1500), 10):
         model.partial_fit(X[rows], y[rows])
     memory = model._states[0].memory
     assert memory.divisor == 1.0
-    assert not memory.tuning.at_end
+    assert not memory.tuning.passing
     best = GDRegressor(loss).fit(X, y).score(X, y)
     assert model.score(X, y) > 0.6 * best > 0.1

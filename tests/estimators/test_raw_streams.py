@@ -92,6 +92,43 @@ def test_a_clock_in_chunks_of_few_rows(seed):
     assert np.mean((predicted - y)[late] ** 2) < 0.2 * y[late].var()
 
 
+@pytest.mark.parametrize("solver", ["auto", "gd", "momentum"])
+@pytest.mark.parametrize("fitted", [True, False])
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+def test_a_clock_after_a_fit_and_with_every_rule(loss, fitted, solver):
+    """Only steps that are divided by gradients were shortened: others ended at 7e12 var(y)."""
+    rng, n = np.random.default_rng(0), 3000
+    X = np.c_[rng.normal(size=(n, 3)), np.arange(n)]
+    y = X @ [1.0, 2.0, 3.0, 1.0 / 900.0] + rng.normal(size=n)
+    kind, first = GDRegressor, {}
+    if loss == "log_loss":
+        y, kind, first = (y > 1.0).astype(int), GDClassifier, {"classes": [0, 1]}
+    model, wrong = kind(random_state=0), []
+    if fitted:
+        model.fit(X[:500], y[:500])
+    model.set_params(solver=solver, batch_size="auto" if solver == "auto" else 1)
+    for k in range(500, n - 50, 50):
+        model.partial_fit(X[k : k + 50], y[k : k + 50], **first)
+        coming = slice(k + 50, k + 100)
+        wrong.append(np.mean((model.predict(X[coming]) - y[coming]) ** 2) / y.var())
+    assert max(wrong[1:]) < 1.5
+    assert np.mean(wrong[20:]) < 0.5
+    assert model._states[0].memory.divisor == 1.0
+
+
+@pytest.mark.parametrize("solver", ["gd", "momentum", "adam"])
+def test_a_first_chunk_of_zeros_tells_nothing(solver):
+    """Its rates were kept: momentum ended at 6e5 var(y)."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1500, 5))
+    y = X @ [1.0, 2.0, 3.0, 4.0, 5.0] + rng.normal(size=1500)
+    model = GDRegressor(solver=solver, batch_size=1, random_state=0)
+    model.partial_fit(0.0 * X[:100], y[:100])
+    for part in np.array_split(np.arange(100, 1500), 7):
+        model.partial_fit(X[part], y[part])
+    assert model.score(X, y) > 0.9
+
+
 def test_an_outlier_leaves_what_many_rows_have_told():
     rng, n = np.random.default_rng(0), 4000
     X = rng.normal(size=(n, 3))

@@ -362,6 +362,7 @@ def test_rows_with_the_penalty_after_blocks_are_the_slow_loop(
     epochs.row_epoch(
         *data,
         rule,
+        Scheduled(),
         penalty,
         order,
         block,
@@ -373,6 +374,32 @@ def test_rows_with_the_penalty_after_blocks_are_the_slow_loop(
         numbers,
     )
     check((point, total, book), expected)
+
+
+@pytest.mark.parametrize("pace", [Scheduled(), Capped(0.5)], ids=lambda pace: pace.name)
+@pytest.mark.parametrize("rate", [0.1, 30.0])
+def test_plain_rows_with_rates_of_their_own_are_plain_rows_of_scaled_columns(pace, rate):
+    """The cap, too: without one a row far out explodes."""
+    loss = SquaredError()
+    X, y, weights, offsets, order, _ = problem(loss, "csr")
+    X, rates = np.where(np.arange(N)[:, None] == 3, 50.0 * X, X), np.linspace(0.5, 2.0, D)
+    numbers, found = options(rate, intercept_rate=0.5, average_from=3), []
+    for table, own in ((X, rates), (X * np.sqrt(rates), None)):
+        data = stored(table, "csr"), samples(y, weights, offsets), loss
+        point, total, book = start()
+        if own is None:
+            epochs.gd_epoch(*data, pace, order, 1, point, total, book, numbers)
+        else:
+            point[:-1] *= np.sqrt(own)
+            total[:-1] *= np.sqrt(own)
+            state = np.zeros((1, D + 1))
+            rule = Gd(), pace, ElasticNet(0.0)
+            epochs.row_epoch(*data, *rule, order, 1, point, state, total, own, book, numbers)
+            point[:-1] /= np.sqrt(own)
+            total[:-1] /= np.sqrt(own)
+        found.append(np.concatenate([point, total, book]))
+    np.testing.assert_allclose(*found, rtol=1e-9)
+    assert pace.name == "scheduled" or np.abs(found[0]).max() < 1e3
 
 
 def test_short_blocks_end_near_a_penalty_at_every_update():
@@ -406,6 +433,7 @@ def test_short_blocks_end_near_a_penalty_at_every_update():
     epochs.row_epoch(
         *data,
         rule,
+        Scheduled(),
         ElasticNet(0.0),
         order,
         16,
@@ -574,6 +602,7 @@ def test_compiled_epochs_are_the_python_they_were_written_in():
         kernel(
             *data,
             Adagrad(),
+            Scheduled(),
             ElasticNet(0.5),
             order,
             4,

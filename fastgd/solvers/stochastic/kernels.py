@@ -364,7 +364,20 @@ def _row_dot(rows, i, coef):
 
 @kernel
 def row_epoch(
-    rows, samples, loss, rule, penalty, order, block, point, state, total, rates, counters, options
+    rows,
+    samples,
+    loss,
+    rule,
+    pace,
+    penalty,
+    order,
+    block,
+    point,
+    state,
+    total,
+    rates,
+    counters,
+    options,
 ):
     """One epoch, row by row, of a rule that does nothing where the gradient is 0; the penalty after
     every `block` rows.
@@ -372,7 +385,9 @@ def row_epoch(
     After k rows comes a proximal step k times as long as one row's: no row has to catch up with
     what its columns missed. The sums are of the points after these steps, where loss and penalty
     are in balance; in between, what rare columns have just learnt stands undamped. The rate is
-    constant, and steps are proportional to it: `rates` multiplies those of each coefficient.
+    constant, and steps are proportional to it: `rates` multiplies those of each coefficient. A
+    `pace` that looks at the row is for plain descent; the row's squared norm is that in the units
+    of the rates.
 
     The memory of a row's columns is gathered, and square roots and divisions vectorise. Time of a
     row of 35 values: 0.11 us, 0.16 without the gathering, 0.60 in `rule_epoch`.
@@ -388,10 +403,16 @@ def row_epoch(
             rows.prefetch(order[min(number + AHEAD, n - 1)])
             update += 1.0
             prediction = _row_dot(rows, i, coef) + point[d] + samples.offset(i)
-            derivative = loss.derivative(prediction, samples.target(i)) * samples.weight(i)
+            derivative = loss.derivative(prediction, samples.target(i))
+            left, right = rows.span(i)
+            if pace.uses_row():
+                value, norm = loss.value(prediction, samples.target(i)), 0.0
+                for k in range(left, right):
+                    norm += rates[rows.column(k)] * rows.entry(i, k) * rows.entry(i, k)
+                derivative = pace.multiple(rate, value, derivative, norm) / rate
+            derivative *= samples.weight(i)
             if derivative != 0.0:
                 scale = rule.begin(int(update))
-                left, right = rows.span(i)
                 for s in range(state.shape[0]):
                     for k in range(left, right):
                         held[s, k - left] = state[s, rows.column(k)]
