@@ -436,6 +436,8 @@ class NewtonProof:
         weights[matter] = np.broadcast_to(F.samples.weights, weights.shape)[matter]
         share = float(weights.sum()) / F.n_active
         part = reweighted(F, weights, 0.0)
+        # Without a null model the curvature of counts of 1e6 would be taken for 1.
+        part.null_intercept, part.null_value = F.null_intercept, F.null_value
         lower, gradient = part.smooth_and_gradient(v)
         bound = NewtonProof(part)._curvature_proof(v, lower, gradient, enough / share)
         rounded = sum_rounding(F) * abs(value)

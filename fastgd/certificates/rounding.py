@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgd.linalg.precision import EPS
-from fastgd.objective.distances import curvature_unit, slope_size
+from fastgd.objective.distances import curvature_unit, slope_size, steepest_slope
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.null_model import is_exact
 
@@ -33,7 +33,7 @@ def value_rounding(F, v, value, enough, gradient=None):
     if F.null_value == F.loss.infimum and is_exact(F, v):
         return 0.0
     curvature = curvature_unit(F) if F.loss_smooth else 0.0
-    slope = slope_size(F, value, curvature) if F.loss_smooth else 1.0
+    slope = slope_size(F, value, curvature) if F.loss_smooth else steepest_slope(F)
 
     def wrong(prediction):
         return prediction * (slope + curvature * prediction)

@@ -70,6 +70,7 @@ def _kind(solver, plan, objective):
         plan.form,
         solver.kind,
         _named(F.loss),
+        _arrays(F.loss),
         penalty,
         strength,
         F.rows.mark,
@@ -97,9 +98,19 @@ def _named(component):
 
 
 def _arrays(component):
-    """Bytes that tell the arrays of a component from others."""
-    arrays = (one for one in vars(component).values() if isinstance(one, np.ndarray))
-    return hashlib.blake2b(b"".join(one.tobytes() for one in arrays), digest_size=16).digest()
+    """Bytes that tell the arrays, texts and tuples of a component, and of those it is made of, from
+    others.
+    """
+    told = hashlib.blake2b(digest_size=16)
+    for name, value in sorted(vars(component).items()):
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, np.ndarray):
+                told.update(f"{name} {one.dtype} {one.shape} ".encode() + one.tobytes())
+            elif isinstance(one, Component):
+                told.update(name.encode() + _arrays(one))
+            elif isinstance(one, str) or isinstance(value, tuple):
+                told.update(f"{name} {one!r} ".encode())
+    return told.digest()
 
 
 def _first_point(objective, solver, start, null_intercept):

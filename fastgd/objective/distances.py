@@ -81,6 +81,25 @@ def slope_size(objective, value, curvature):
     return measured_once(F, _slopes) + float(np.sqrt(2.0 * curvature * more))
 
 
+def steepest_slope(objective):
+    """About the greatest |loss'| of a loss with kinks, at least 1: that of the package's own."""
+    F = objective
+    return 1.0 if F.vector else measured_once(F, _steepest)
+
+
+def _steepest(objective):
+    """The greatest |loss'| of some rows, at the null model and as far from it on either side as the
+    targets reach.
+    """
+    F = objective
+    rows, known = F.samples.some_active(FEW_ROWS), F.null_intercept
+    middle = 0.0 if known is None else float(np.ravel(known)[0])
+    reach = 1.0 + 2.0 * float(np.abs(F.samples.targets[rows]).max(initial=0.0))
+    found = [losses_about(F, rows, middle + move)[1] for move in (-reach, 0.0, reach)]
+    largest = float(np.abs(found).max(initial=1.0))
+    return largest if largest < np.inf else 1.0
+
+
 def curvature_unit(objective):
     """The curvature bound of the loss; where there is none, what curvature it has about the null
     model.

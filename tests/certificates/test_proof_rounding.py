@@ -4,12 +4,14 @@ no noise.
 
 from fractions import Fraction
 
+import numba
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective
 from fastgd.certificates import newton_decrement, newton_proof
+from fastgd.certificates.bound import Bound
 from fastgd.certificates.duality_gap import DualityGap
 from fastgd.certificates.newton_decrement import decrement_bound, longest_row, product_bound
 from fastgd.certificates.newton_proof import NewtonProof
@@ -21,6 +23,9 @@ from fastgd.certificates.rounding import (
 )
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
+from fastgd.losses.regression import Quantile
+from fastgd.objective.distances import curvature_unit, steepest_slope
+from fastgd.objective.null_model import null_model
 from fastgd.solvers.newton.cholesky import Newton
 from support.extended import (
     LONG,
@@ -228,3 +233,48 @@ def test_an_objective_of_zero_may_be_a_rounding_away_from_it():
         assert value == 0.0
         assert left > 0
         assert value_rounding(F, v, value, 0.0, gradient) >= float(left**2)
+
+
+class Steep(Quantile):
+    """100 |z - y|."""
+
+    smooth = False
+    infimum = 0.0
+
+    def value(self, prediction, target):
+        return 100.0 * abs(prediction - target)
+
+    def derivative(self, prediction, target):
+        return 100.0 * np.sign(prediction - target)
+
+
+@pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="the same compiled, for longer")
+def test_rounding_of_predictions_counts_times_the_slope_of_a_loss_with_kinks():
+    """A slope of 1 was taken for every such loss."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 3))
+    steep, plain = (Objective(loss, X, X[:, 0]) for loss in (Steep(0.5), Quantile(0.5)))
+    assert steepest_slope(plain) == 1.0
+    assert steepest_slope(steep) == 100.0
+    v = np.array([1.0, 1e8, -1e8, 0.0])
+    assert value_rounding(steep, v, 1.0, 0.0) > 50.0 * value_rounding(plain, v, 1.0, 0.0)
+
+
+def test_rows_that_matter_have_the_curvature_of_the_null_model(monkeypatch):
+    """Counts of 1e6 have a curvature of 1e6, which was taken for 1 where it was not known."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), np.full(60, 1e6)
+    y[:20] *= np.where(rng.random(20) < 0.5, 0.9, 1.1)
+    F = Objective("poisson", X, y, alpha=0.0)
+    F.null_intercept, F.null_value = null_model(F)
+    found = []
+
+    def proof(self, *given):
+        found.append(curvature_unit(self.objective))
+        return Bound(0.0, "proof")
+
+    monkeypatch.setattr(NewtonProof, "_curvature_proof", proof)
+    v = np.array([0.0, 0.0, np.log(1e6)])
+    NewtonProof(F)._proof_by_others(v, F.value(v), 1e-3)
+    assert found
+    assert found[0] > 1e5
