@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-import operator
 import time
 from typing import Any
 
@@ -81,6 +80,13 @@ def _parameter_names(kind):
     return tuple(inspect.signature(kind).parameters)
 
 
+def _is_same(one, other):
+    """Whether two parameters are the same object, or equal numbers or words: in a pickle numbers
+    become others, which had made a new plan.
+    """
+    return one is other or (type(one) is type(other) and np.isscalar(one) and one == other)
+
+
 def validation_rows(X_val, y_val, sample_weight_val, offset_val):
     """The four as a tuple, or None where none is given."""
     given = X_val, y_val, sample_weight_val, offset_val
@@ -126,13 +132,13 @@ class ChunkEstimator(GDEstimator):
             )
 
     def _task_of_chunks(self):
-        """Task without rows, its parameters checked; made anew when a parameter is another
-        object than before, or an array of other numbers.
+        """Task without rows, its parameters checked; made anew when a parameter is another number,
+        word or object than before, or an array of other numbers.
         """
         kind: Any = type(self)
         given = [getattr(self, name) for name in _parameter_names(kind)]
         kept, numbers, task = self._last_task
-        same = len(kept) == len(given) and all(map(operator.is_, kept, given))
+        same = len(kept) == len(given) and all(map(_is_same, kept, given))
         if not same or numbers != self._numbers_given():
             check_parameters(vars(self))
             self._refuse_in_partial_fit()

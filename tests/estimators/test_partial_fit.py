@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.linear_model import SGDClassifier
 
-from fastgd import GDClassifier, GDRegressor, StopReason
+from fastgd import Adam, GDClassifier, GDRegressor, Huber, StopReason
 from fastgd.fitting.plan import MANY_COLUMNS
 
 RNG = np.random.default_rng(0)
@@ -432,3 +432,28 @@ def test_the_scale_of_targets_is_that_of_all_rows(size):
     mean = np.average(y, weights=weights)
     expected = mean, np.average((y - mean) ** 2, weights=weights)
     np.testing.assert_allclose(weighted._states[0].memory.targets[1:], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("way", [pickle.dumps, None], ids=["pickled", "set again"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"learning_rate": "invscaling", "eta0": 0.1, "solver": "gd"},
+        {"solver": "adagrad"},
+        {"solver": Adam(beta1=0.8), "alpha": 1e-3, "loss": Huber(0.5)},
+    ],
+    ids=str,
+)
+def test_a_plan_stays_that_of_the_first_chunk_in_a_pickle(options, way):
+    """Numbers in it are other objects: batches of a tenth were of each chunk's own length."""
+    models = [GDRegressor(batch_size=0.1, random_state=0, **options) for _ in range(2)]
+    for rows in np.split(np.arange(N), [60, 200, 230]):
+        if way is None:
+            models[1].set_params(alpha=float(str(models[1].alpha)))
+        else:
+            models[1] = pickle.loads(way(models[1]))
+        for one in models:
+            one.partial_fit(X[rows], SCORE[rows])
+    np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
+    assert models[0].t_ == models[1].t_
+    assert models[1].plan_.batch_size == 6
