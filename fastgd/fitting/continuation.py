@@ -15,10 +15,12 @@ def ready_state(
 ):
     """State to iteration: the earlier one where it continues the same run, else a new one.
 
-    With `other_rows` they are those of another chunk, over which some memories go on.
+    With `other_rows` they are those of another chunk, over which some memories go on; not those of
+    a run whose model is an earlier one.
     """
     kind = _kind(solver, plan, objective)
     same = state is not None and state.run.kind == kind and state.point.size == objective.size
+    same = same and not (other_rows and state.run.left)
     if same and None not in (problem, state.run.problem):
         same = problem == state.run.problem
     if same and objective.allowed(state.point) is state.point:

@@ -153,6 +153,8 @@ class RunRecord:
         How chunks of rows are taken (`partial_fit`).
     reference : float
         Size of the mean loss of the zero model on an earlier chunk.
+    left : bool
+        Whether the model of the run is an earlier one: that of the best score on held-out rows.
     """
 
     kind: tuple | None = None
@@ -161,6 +163,7 @@ class RunRecord:
     best: tuple[float, np.ndarray] | None = None
     stream: Any = None
     reference: float = 0.0
+    left: bool = False
 
 
 @dataclass

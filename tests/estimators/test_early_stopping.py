@@ -136,3 +136,26 @@ def test_what_is_wrong_with_held_out_targets_is_told_of_them(model, y, y_val, me
     X = np.random.default_rng(0).normal(size=(60, 3))
     with pytest.raises(ValueError, match=message):
         model.fit(X, np.repeat(y, 30), X_val=X, y_val=np.repeat(y_val, 30))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"learning_rate": "constant", "eta0": 0.05},
+        {"solver": "gd", "batch_size": 1},
+        {"solver": "adam", "batch_size": 8},
+        {"solver": "momentum", "batch_size": "full", "learning_rate": "constant", "eta0": 0.05},
+    ],
+    ids=str,
+)
+def test_chunks_go_on_from_the_model_that_was_kept(options):
+    """They went on from the last iterate: R^2 on held-out rows of -0.93 for -0.08."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 30))
+    y = X[:, 0] + 3.0 * rng.normal(size=300)
+    model = GDRegressor(random_state=0, max_iter=50, n_iter_no_change=20, **options)
+    model.fit(X[:100], y[:100], X_val=X[100:], y_val=y[100:])
+    assert not model.history_["kept"][-1]
+    kept = model.coef_
+    model.partial_fit(np.zeros((1, 30)), y[:1])
+    np.testing.assert_allclose(model.coef_, kept, rtol=1e-4)
