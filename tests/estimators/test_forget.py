@@ -67,6 +67,25 @@ def test_what_adagrad_adds_up_is_of_the_last_rows():
         np.testing.assert_allclose(ours[k], w, rtol=1e-9)
 
 
+@pytest.mark.parametrize("average", [False, True])
+def test_all_rows_of_a_chunk_at_once_forget_too(average):
+    """Only averages did: falling rates and Adagrad's sums were those of all chunks."""
+    given = {"batch_size": "full", "learning_rate": "invscaling", "eta0": 0.1, "power_t": 0.5}
+    model = GDRegressor(solver="gd", average=average, forget=20, **given)
+    stream(model, size=20)
+    count, rates = 0.0, []
+    for _ in range(N // 20):
+        count = 0.5 * count + 1.0
+        rates.append(0.1 / np.sqrt(count))
+    np.testing.assert_allclose(model.history_["rate"], rates, rtol=1e-12)
+    sums = [
+        stream(GDRegressor(solver="adagrad", average=average, forget=forget, **given), size=20)
+        for forget in (None, 1.0)
+    ]
+    usual, faded = (one._states[0].memory.slots for one in sums)
+    assert (faded < 0.5 * usual).all()
+
+
 def test_class_counts_and_mean_weights_are_of_the_last_rows():
     options = {**PLAIN, "class_weight": "balanced", "random_state": 0, "forget": 60}
     model, counts = GDClassifier(**options), 0.0

@@ -77,6 +77,15 @@ class ScheduledFullBatch(Solver):
         if self.patience is not None:
             self.patience.look(state, state.value + F.rest_value(state.point))
 
+    def fade(self, state, share):
+        """Rates fall no further than those of as many updates as count, and gradients that a rule
+        adds up are those of the last rows.
+        """
+        memory = state.memory
+        memory.fade(state.updates, share)
+        if self.rule.accumulates:
+            memory.slots = share * memory.slots
+
 
 class AveragedFullBatch(ScheduledFullBatch):
     """The mean of the iterates since update `average_from` as the answer (Polyak and Juditsky,
@@ -109,9 +118,9 @@ class AveragedFullBatch(ScheduledFullBatch):
             memory.n_averaged += 1.0
 
     def fade(self, state, share):
-        """The average is one of the last iterates, and the rates fall no further."""
+        """As without an average, which is one of the last iterates."""
+        super().fade(state, share)
         memory = state.memory
-        memory.fade(state.updates, share)
         memory.iterate_sum = share * memory.iterate_sum
         memory.n_averaged *= share
 
