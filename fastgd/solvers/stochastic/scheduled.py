@@ -27,8 +27,9 @@ from fastgd.solvers.stochastic.kernels import (
 
 # With fewer of the columns than one in so many known not to be 0, a model is made of these alone.
 FEW = 8
-# Where more rows have touched columns, all count half from then on.
-MOST_COUNTED = 2.0**22
+# Shares of touched columns are of the last so many rows: what one more changes is 8 units in the
+# last place of single precision.
+MOST_COUNTED = 2.0**20
 
 
 @dataclass
@@ -47,8 +48,8 @@ class StochasticMemory(ScheduledMemory):
     stale : float
         Share of it that is forgotten (`forget`).
     touches : ndarray, (d,), or None
-        Of a stream, how many rows have touched each column; None where nobody asks, or all have
-        touched all of them.
+        Of a stream, which share of the rows has touched each column, in half a vector; None where
+        nobody asks, or all have touched all of them.
     n_touching : float
         How many rows these are of.
     known : ndarray, (n,), or None
@@ -75,23 +76,12 @@ class StochasticMemory(ScheduledMemory):
         self.counters[AVERAGED] = 0.0
 
     def note_touches(self, shares, n_rows):
-        """Note which shares of so many more rows touch each column.
-
-        In half a vector, single precision, which counts no further than 2^24.
-        """
+        """Note which shares of so many more rows touch each column."""
         if self.touches is None and (shares < 1.0).any():
-            self.touches = np.full(shares.size, self.n_touching, np.float32)
+            self.touches = np.ones_like(shares)
+        self.n_touching = min(self.n_touching + n_rows, MOST_COUNTED)
         if self.touches is not None:
-            self.touches += np.float32(n_rows) * shares.astype(np.float32)
-        self.n_touching += n_rows
-        if self.n_touching > MOST_COUNTED:
-            self.fade_touches(0.5)
-
-    def fade_touches(self, share):
-        """Let the rows so far count `share` of what they did."""
-        self.n_touching *= share
-        if self.touches is not None:
-            self.touches *= np.float32(share)
+            self.touches += np.float32(n_rows / self.n_touching) * (shares - self.touches)
 
     def is_stale(self, share, n_rows):
         """Whether half of what was measured is forgotten, all of it counting `share` of what it
@@ -199,7 +189,7 @@ class Stochastic(Solver):
             self._part(memory)
         memory.known = None if self.few is None else self._known(state.point, memory)
         if self.streaming and self._asks_for_shares():
-            memory.note_touches(F.moments()[0][NONZEROS], F.n_active)
+            memory.note_touches(self._shares_here(), F.n_active)
         point = self._padded(state.point, memory.journal is not None)
         parts = mixed_parts(F, self.seed, state.iteration, self.shuffle)
         for number, part in enumerate(parts):
@@ -319,7 +309,7 @@ class Stochastic(Solver):
         """
         memory = state.memory
         memory.fade(state.updates, share)
-        memory.fade_touches(share)
+        memory.n_touching *= share
         memory.iterate_sum = share * memory.iterate_sum
         memory.counters[AVERAGED] *= share
         if memory.slots is not None and self.rule.accumulates:
@@ -394,7 +384,7 @@ class Stochastic(Solver):
         columns = np.ones((2, count))
         columns[0] = rates
         if self._asks_for_shares():
-            share = self._shares(memory)[chosen]
+            share = self._shares(memory)[chosen].astype(np.float64)
             batch = min(self.batch, self.rows.size)
             touched = -np.expm1(batch * np.log1p(-np.minimum(share, 1.0 - 1e-16)))
             columns[1] = 1.0 / np.where(share > 0.0, np.minimum(touched, 1.0), 1.0)
@@ -403,10 +393,12 @@ class Stochastic(Solver):
     def _shares(self, memory):
         """Which share of the rows touches each column."""
         if not self.streaming:
-            return self.objective.moments()[0][NONZEROS]
-        if memory.touches is None:
-            return np.ones(self.objective.n_features)
-        return memory.touches / memory.n_touching
+            return self._shares_here()
+        return np.ones(self.objective.n_features) if memory.touches is None else memory.touches
+
+    def _shares_here(self):
+        """The same of these rows; in single precision for a stream of one chunk and a fit alike."""
+        return self.objective.moments()[0][NONZEROS].astype(np.float32)
 
     def _note(self, memory, point, at, others):
         """Note what is to be moved where rows touch it, and by the penalty alone."""
