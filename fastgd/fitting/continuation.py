@@ -6,8 +6,10 @@ import numpy as np
 
 from fastgd.data.digest import hash_of
 from fastgd.objective.null_model import null_point
+from fastgd.rules.base import Rule
 from fastgd.runtime.component import Component
 from fastgd.solvers.base import RunRecord
+from fastgd.solvers.rule_memory import ScheduledMemory
 
 
 def ready_state(
@@ -38,7 +40,22 @@ def ready_state(
     if same and other_rows:
         # Steps that rest on the values of one chunk begin anew with each; updates count on.
         begun.iteration, begun.updates = state.iteration, state.updates
+    elif state is not None and other_rows and _counts_on(solver, state):
+        begun.iteration, begun.updates = state.iteration, state.updates
+        begun.memory.count_on(state.updates, state.memory)
     return begun
+
+
+def _counts_on(solver, state):
+    """Whether the rates of a stream whose settings were changed go on falling, as SGDClassifier's
+    do.
+
+    A rule that looks at the number of updates begins anew with its memory: of a memory of zeros
+    Adam's first steps would be three times as long.
+    """
+    scheduled = issubclass(solver.Memory, ScheduledMemory) and not solver.own_steps
+    counts = scheduled and type(solver.rule).begin is Rule.begin
+    return counts and isinstance(state.memory, ScheduledMemory)
 
 
 def _are_of(known, state):

@@ -42,6 +42,10 @@ class ScheduledMemory(RuleMemory, Plateau):
 
     faded: float = 0.0
 
+    def count_on(self, updates, earlier):
+        """Be after so many updates, those of a run with an `earlier` memory."""
+        self.faded = earlier.faded
+
     def fade(self, updates, share):
         """Let all of the `updates` so far count `share` of what they did."""
         self.faded = updates - share * (updates - self.faded)

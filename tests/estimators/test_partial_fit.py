@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn.linear_model import SGDClassifier
+from sklearn.linear_model import SGDClassifier, SGDRegressor
 
 from fastgd import Adam, GDClassifier, GDRegressor, Huber, StopReason
 from fastgd.fitting.plan import MANY_COLUMNS
@@ -457,3 +457,33 @@ def test_a_plan_stays_that_of_the_first_chunk_in_a_pickle(options, way):
     np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
     assert models[0].t_ == models[1].t_
     assert models[1].plan_.batch_size == 6
+
+
+CHANGES = [
+    {"penalty": "l1"},
+    {"loss": "huber"},
+    {"penalty": None},
+    {"learning_rate": "constant"},
+    {"learning_rate": "invscaling"},
+    {"fit_intercept": False},
+]
+
+
+@pytest.mark.parametrize("batch_size", [1, "full"])
+@pytest.mark.parametrize("solver", ["gd", "momentum"])
+def test_updates_count_on_where_settings_change(solver, batch_size):
+    """As SGDRegressor's: rates that fall began anew with each change of another parameter."""
+    kw = {"learning_rate": "invscaling", "eta0": 0.1, "power_t": 0.5}
+    model = GDRegressor(solver=solver, batch_size=batch_size, random_state=0, **kw)
+    twin, n = SGDRegressor(random_state=0, **kw).partial_fit(X, SCORE), N if batch_size == 1 else 1
+    model.partial_fit(X, SCORE)
+    for one in CHANGES:
+        model.set_params(**one).partial_fit(X[:10], SCORE[:10])
+        n += 10 if batch_size == 1 else 1
+        assert model.t_ == n + 1.0
+        falls = model.learning_rate == "invscaling"
+        expected = 0.1 / np.sqrt(n) if falls else 0.1
+        assert model.history_["rate"][-1] == pytest.approx(expected, rel=1e-12)
+        twin.set_params(**one).partial_fit(X[:10], SCORE[:10])
+        assert batch_size == "full" or twin.t_ == model.t_
+    assert model.n_iter_ == 1 + len(CHANGES)

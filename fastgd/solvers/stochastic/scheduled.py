@@ -75,6 +75,11 @@ class StochasticMemory(ScheduledMemory):
         self.iterate_sum = np.zeros(self.iterate_sum.shape)
         self.counters[AVERAGED] = 0.0
 
+    def count_on(self, updates, earlier):
+        """As of schedules, for kernels too."""
+        super().count_on(updates, earlier)
+        self.counters[UPDATES] = updates
+
     def note_touches(self, shares, n_rows):
         """Note which shares of so many more rows touch each column."""
         if self.touches is None and (shares < 1.0).any():
