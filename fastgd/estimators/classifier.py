@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import only_given
+from fastgd.data.check_X import as_rows
 from fastgd.data.sources import BlockSource
 from fastgd.estimators.block_fits import scored, source_of
 from fastgd.estimators.chunk_estimator import ChunkEstimator, validation_rows
@@ -352,6 +353,10 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         ------
         ValueError
             For a label that is not in `classes`, and as `fit`; the estimator is left as it was.
+
+        Notes
+        -----
+        A chunk whose classes all have the weight 0 (`class_weight`) teaches nothing.
         """
         task, given = self._task_of_chunks(), X
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))
@@ -393,10 +398,22 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         weights, totals = chunk_weights(self.class_weight, self.classes_, y, weights, earlier)
         if totals is not None:
             self.class_count_ = totals
+        if weights is not None and not weights.any():
+            self._check_weightless(X)
+            return self
         validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
         before = functools.partial(self._score_before, given, y, sample_weight, offset)
         self._advance(task, X, targets, weights, validation, offset, before)
         return self
+
+    def _check_weightless(self, X):
+        """Refuse what a chunk without a weight is refused for: it teaches nothing."""
+        if not hasattr(self, "coef_"):
+            raise ValueError(
+                f"class_weight={self.class_weight} gives every row of the first chunk the weight "
+                "0, so that no model can begin with it: begin with rows of other classes"
+            )
+        as_rows(X, checked=True)
 
     def decision_function(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
         """Predictions before any link; for two classes those of the second.

@@ -487,3 +487,20 @@ def test_updates_count_on_where_settings_change(solver, batch_size):
         twin.set_params(**one).partial_fit(X[:10], SCORE[:10])
         assert batch_size == "full" or twin.t_ == model.t_
     assert model.n_iter_ == 1 + len(CHANGES)
+
+
+def test_a_chunk_of_classes_without_a_weight_teaches_nothing():
+    """It was refused for weights of rows that nobody had given."""
+    model = GDClassifier(class_weight={0: 0.0}, **PLAIN)
+    with pytest.raises(ValueError, match=r"class_weight=.*first chunk"):
+        model.partial_fit(X[Y == 0], Y[Y == 0], classes=[0, 1])
+    assert not hasattr(model, "classes_")
+    model.partial_fit(X, Y, classes=[0, 1])
+    coef, t = model.coef_.copy(), model.t_
+    model.partial_fit(X[Y == 0], Y[Y == 0])
+    np.testing.assert_array_equal(model.coef_, coef)
+    assert model.t_ == t
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(np.full((2, D), np.nan), [0, 0])
+    with pytest.raises(ValueError, match="sample_weight is zero for every row"):
+        model.partial_fit(X, Y, sample_weight=np.zeros(N))
