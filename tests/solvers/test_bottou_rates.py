@@ -101,3 +101,26 @@ def test_chunks_are_one_run_and_the_model_learns():
 def test_a_fitted_model_is_moved_with_care():
     model = GDClassifier(random_state=0).fit(WIDE, LABELS)
     assert model.partial_fit(WIDE, LABELS).plan_.learning_rate == "auto"
+
+
+@pytest.mark.parametrize("loss", ["squared_hinge", "log_loss"])
+@pytest.mark.parametrize("first", [1, 50])
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+def test_longer_rows_later_shorten_the_rates(loss, first, convert):
+    """By those of a first chunk of a tenth of their length squared hinge losses diverged."""
+    table = WIDE.toarray()
+    table[:first] *= 0.1
+    model = GDClassifier(loss, random_state=0)
+    for start, stop in ((0, first), (first, 200), (200, N)):
+        model.partial_fit(convert(table[start:stop]), LABELS[start:stop], classes=["no", "yes"])
+    assert model.plan_.learning_rate == "optimal"
+    assert np.abs(model.coef_).max() < 30.0
+    assert model._states[0].memory.mean_squared_norm > 0.4
+
+
+def test_rows_of_zeros_first_say_nothing_of_lengths():
+    model = GDClassifier(random_state=0)
+    model.partial_fit(0.0 * WIDE[:20], LABELS[:20], classes=["no", "yes"])
+    model.partial_fit(WIDE, LABELS)
+    assert np.isfinite(model.coef_).all()
+    assert np.abs(model.coef_).max() > 0.0

@@ -5,16 +5,22 @@ penalty is strong.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.rules.classic import Gd
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.stochastic.scheduled import Stochastic, StochasticMemory
 
+# Rows of a later chunk that are looked at, and how much greater their mean squared norm has to be
+# than that of the rows so far.
+LOOKED_AT = 64
+MUCH_LONGER = 2.0
+
 
 @dataclass
 class FallingRatesMemory(StochasticMemory):
-    """What falling rates remember of the first chunk; None before it.
+    """What falling rates remember of the first chunk, or one of longer rows; None before it.
 
     Attributes
     ----------
@@ -58,15 +64,29 @@ class FallingRates(Stochastic):
         )
 
     def _resume(self, state):
-        """Measure the first chunk; those that follow go on at its rates."""
+        """Measure the first chunk; those that follow go on at its rates, or shorter ones."""
         super()._resume(state)
         memory = state.memory
-        if memory.mean_squared_norm is None:
+        if not memory.mean_squared_norm:
             moments, norms = self.objective.moments()
             memory.mean_squared_norm = float(norms[2])
             memory.largest_mean_square = float(moments[SUM_OF_SQUARES].max())
             memory.n_measured = self.rows.size
+        else:
+            self._shorten(memory)
         self.recall(state, {})
+
+    def _shorten(self, memory):
+        """Let rows that are much longer than those of the first chunk shorten the rates: after one
+        of a tenth of their length the coefficients of squared hinge losses were 6e5.
+        """
+        looked = self.rows[:: -(-self.rows.size // LOOKED_AT)]
+        taken = self.objective.rows.take(looked)
+        values = taken.data if sp.issparse(taken) else taken.ravel()
+        longer = float(values @ values) / looked.size / memory.mean_squared_norm
+        if longer > MUCH_LONGER:
+            memory.mean_squared_norm *= longer
+            memory.largest_mean_square *= longer
 
     def recall(self, state, beside):
         """Take rates as was measured."""
