@@ -19,7 +19,9 @@ class Adagrad(Rule):
     The decay does not enter G, so that coefficients that no row touches shrink by a constant
     factor, which has a closed form. Where G is 0 nothing moves: their pseudo-inverse of G. Where G
     is tiny (a well-fitted row reached a rare column first) the decay ends at zero: 0.01 * 1e-4 /
-    sqrt(G) above 2 would make it grow without end.
+    sqrt(G) above 2 would make it grow without end. Of an L2 penalty on rows it is alpha w / max(1,
+    alpha rate / (sqrt(G) + epsilon)) with G as it was before the row: beside the first gradient of
+    a coefficient it is next to nothing.
 
     Parameters
     ----------
