@@ -356,7 +356,9 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
         Notes
         -----
-        A chunk whose classes all have the weight 0 (`class_weight`) teaches nothing.
+        A chunk whose classes all have the weight 0 (`class_weight`) teaches nothing. A call goes on
+        from where the last one ended: a `coef_` that was set in between is not looked at; set it on
+        a `clone`, before its first chunk.
         """
         task, given = self._task_of_chunks(), X
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))

@@ -260,6 +260,11 @@ class GDRegressor(RegressorMixin, ChunkEstimator):
         ------
         ValueError
             As `fit`; the estimator is left as it was.
+
+        Notes
+        -----
+        A call goes on from where the last one ended: a `coef_` that was set in between is not
+        looked at; set it on a `clone`, before its first chunk.
         """
         task, given = self._task_of_chunks(), X
         X, y = self._checked(X, y, reset=not hasattr(self, "coef_"))

@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 
 from fastgd import Adam, GDClassifier, GDRegressor, Huber, StopReason
@@ -504,3 +505,15 @@ def test_a_chunk_of_classes_without_a_weight_teaches_nothing():
         model.partial_fit(np.full((2, D), np.nan), [0, 0])
     with pytest.raises(ValueError, match="sample_weight is zero for every row"):
         model.partial_fit(X, Y, sample_weight=np.zeros(N))
+
+
+def test_coefficients_that_are_set_between_chunks_count_on_a_clone_alone():
+    model = GDRegressor(**PLAIN).partial_fit(X, SCORE)
+    other = pickle.loads(pickle.dumps(model))
+    other.coef_ = other.coef_ + 100.0
+    begun = clone(model).set_params(eta0=1e-9)
+    begun.coef_, begun.intercept_, begun.n_features_in_ = np.full(D, 7.0), 1.0, D
+    for one in (model, other, begun):
+        one.partial_fit(X, SCORE)
+    np.testing.assert_array_equal(model.coef_, other.coef_)
+    np.testing.assert_allclose(begun.coef_, 7.0, rtol=1e-4)
