@@ -27,6 +27,7 @@ from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.path_cost import PATH_ROW
 from fastgd.solvers.l1 import column_subset, proximal_newton
 from fastgd.solvers.l1 import kernels as l1_kernels
+from fastgd.solvers.l1.vector_joint_model import VectorJointModel
 from fastgd.solvers.newton import least_squares
 from fastgd.solvers.newton.column_subspace import ColumnSpan
 from fastgd.solvers.newton.subspace import RowSpan
@@ -178,6 +179,16 @@ def _count_matrices(put, count):
         return quadratic
 
     put(least_squares, "quadratic", of_squares)
+
+    def of_predictions(before):
+        def _curvature(self, rows):
+            size = self.places.size
+            count.add((cost.DENSE_COST * self.F.n_samples + cost.MATRIX_ENTRY) * size**2)
+            return before(self, rows)
+
+        return _curvature
+
+    put(VectorJointModel, "_curvature", of_predictions)
 
     def of_lengths(before):
         def longest_row(F, root):

@@ -16,6 +16,7 @@ from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.l1.column_subset import Columns
 from fastgd.solvers.l1.vector_column_model import VectorColumnModel
+from fastgd.solvers.l1.vector_joint_model import VectorJointModel
 from fastgd.solvers.l1.vector_matrix_model import VectorMatrixModel, blocks_at
 from fastgd.solvers.l1.vector_working_set import Part, VectorRowValues, VectorWorkingSet
 
@@ -30,13 +31,14 @@ def text(n=80, d=400, k=3):
     return X, np.argmax(scores, axis=1)
 
 
-def small(loss=None, penalty="l1", n=40, d=6, alpha=0.02, **options):
+def small(loss=None, penalty="l1", n=40, d=6, alpha=0.02, storage=np.asarray, **options):
     rng = np.random.default_rng(RNG_SEED)
     X = rng.normal(size=(n, d))
     loss = loss or Multinomial(3)
     y = rng.integers(0, 3, n) if isinstance(loss, Multinomial) else X @ rng.normal(size=(d, 3))
     weights = rng.uniform(0.0, 2.0, n)
-    return Objective(loss, X, y, penalty=penalty, alpha=alpha, sample_weight=weights, **options)
+    options |= {"penalty": penalty, "alpha": alpha, "sample_weight": weights}
+    return Objective(loss, storage(X), y, **options)
 
 
 def solved(F, solver=None, tol=1e-8, max_iter=500):
@@ -89,6 +91,39 @@ def test_the_model_on_columns_is_the_second_order_model(loss, penalty):
         (gradient + matrix @ step)[: every.size],
         atol=1e-10,
     )
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
+@pytest.mark.parametrize("loss", [Multinomial(3), EachTarget(SquaredError())])
+def test_the_joint_model_is_the_second_order_model(loss, penalty, fit_intercept, storage):
+    F = small(loss, penalty, storage=storage, fit_intercept=fit_intercept)
+    v = 0.1 * np.random.default_rng(1).normal(size=F.size)
+    _, rows, gradient = rows_at(F, v)
+    chosen = np.array([0, 1, 5, 6, 10, 16])
+    model = VectorJointModel(F, rows, v, gradient, chosen)
+    places = np.append(chosen, np.arange(18, F.size))
+    matrix, shifts = F.curvature_matrix(v)[np.ix_(places, places)], np.zeros(places.size)
+    shifts[chosen.size :] = 1.0
+    # Along a shift of all intercepts it may have curvature: nothing moves there.
+    along = model.matrix - matrix
+    np.testing.assert_allclose(along, along[-1, -1] * np.outer(shifts, shifts), atol=1e-14)
+    step = model.step(1e-12)
+    assert not np.delete(step, places).any()
+    slopes, n = gradient[places] + matrix @ step[places], chosen.size
+    assert F.term.violation((v + step)[chosen], slopes[:n]).max() < 1e-10
+    assert np.abs(slopes[n:]).max(initial=0.0) < 1e-10
+
+
+def test_few_coefficients_of_several_classes_take_newton_steps():
+    """With a matrix for each class 75 steps had come to rest at 8e-8."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(15, 10)), rng.integers(0, 3, 15)
+    model = GDClassifier(solver="newton", penalty="l1", tol=1e-9).fit(X, y)
+    assert model.converged_
+    assert model.bound_kind_ == "proof"
+    assert model.n_iter_ <= 30
 
 
 def sum_of_steps(model, rng):

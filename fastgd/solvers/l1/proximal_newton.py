@@ -247,14 +247,25 @@ def _minimum(columns, coef, gradient, rows, model):
         matrix = matrix.copy()
     matrix[np.arange(size), np.arange(size)] += F.l2
     model_gradient = np.append(gradient[chosen], rows.slope)[:n_unknowns]
-    least = matrix, model_gradient, unknowns, F.l1, size
     tolerance = TIGHT * model.violation
     loose = LOOSE * model.violation if size > MANY * F.n_samples else tolerance
+    least = matrix, model_gradient, unknowns, F.l1, size
+    return unknowns, minimise(*least, tolerance, loose)
+
+
+def minimise(matrix, gradient, unknowns, l1, size, tolerance, loose):
+    """Move the unknowns to the minimum of gradient'e + e' matrix e / 2 + l1 |unknowns + e|_1, the
+    sum of the first `size` of them; whether coordinate descent found it.
+
+    It ends at changes of a derivative of `tolerance`, after its first round at `loose`.
+    """
+    n_unknowns = unknowns.size
+    least = matrix, gradient, unknowns, l1, size
     if _descend(*least, tolerance, loose):
-        return unknowns, True
+        return True
     follow_central_path(matrix[:n_unknowns, :n_unknowns], *least[1:])
     _descend(*least, tolerance, tolerance)
-    return unknowns, False
+    return False
 
 
 def _sweep(columns, unknowns, derivatives, curvatures, model):

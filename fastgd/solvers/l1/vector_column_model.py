@@ -54,7 +54,7 @@ class VectorColumnModel:
         self.lengths = np.diff(data[2])[where].astype(np.float64)
         self.diagonal, self.changes = np.zeros(where.size), np.zeros(where.size)
         self.slopes = rows.derivatives.copy()
-        self.curved, self.roots = _second_derivatives(F, rows, damping)
+        self.curved, self.roots = second_derivatives(F, rows, damping)
 
     def step(self, tolerance, rng):
         """The step to the minimum, (size,), up to changes of derivatives of `tolerance`; epochs
@@ -98,7 +98,7 @@ class VectorColumnModel:
         return kernels.vector_column_epoch(self.data, order, *numbers, *strengths)
 
 
-def _second_derivatives(F, rows, damping):
+def second_derivatives(F, rows, damping):
     """Vectors h and r of each row, (n, K), by its weight and the number of rows."""
     data = F.loss, *samples_of(F.samples, slice(0, F.n_samples)), rows.intercept
     diagonal = np.empty(rows.products.shape)
