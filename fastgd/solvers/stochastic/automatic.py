@@ -184,7 +184,7 @@ class SelfTuned(Stochastic):
             memory.tuning, memory.n_measured = self._measure(), self.rows.size
         elif self._knows_few_rows(state):
             memory.tuning = self._measured_along(memory.tuning)
-        else:
+        elif self.streaming:  # a fit that goes on was measured by these rows
             self._widen(state)
         if self.streaming and self.rule.normalises:
             self._grow(memory)

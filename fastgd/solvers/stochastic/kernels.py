@@ -409,7 +409,9 @@ def row_epoch(
                 value, norm = loss.value(prediction, samples.target(i)), 0.0
                 for k in range(left, right):
                     norm += rates[rows.column(k)] * rows.entry(i, k) * rows.entry(i, k)
-                derivative = pace.multiple(rate, value, derivative, norm) / rate
+                multiple = pace.multiple(rate, value, derivative, norm)
+                if multiple != rate * derivative:  # (rate * derivative) / rate has other bits
+                    derivative = multiple / rate
             derivative *= samples.weight(i)
             if derivative != 0.0:
                 scale = rule.begin(int(update))
