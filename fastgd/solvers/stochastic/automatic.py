@@ -381,23 +381,13 @@ class SelfTuned(Stochastic):
         F, block = self.objective, self._rows_between()
         if not self._takes_row_kernel():
             return super()._epoch(part, order, point, memory, options)
-        epoch = vector_row_epoch if F.vector else row_epoch
-        epoch(
-            part.rows,
-            part.samples,
-            F.loss,
-            self.rule,
-            *([] if F.vector else [self.pace]),
-            F.penalty,
-            order,
-            block,
-            point,
-            memory.slots,
-            memory.iterate_sum,
-            np.ones(F.n_features) if self.scales is None else self._rates(),
-            memory.counters,
-            options,
-        )
+        rates = np.ones(F.n_features) if self.scales is None else self._rates()
+        data, where = (part.rows, part.samples, F.loss, self.rule), (F.penalty, order, block, point)
+        kept = memory.slots, memory.iterate_sum, rates, memory.counters, options
+        if F.vector:
+            vector_row_epoch(*data, *where, *kept)
+        else:
+            row_epoch(*data, self.pace, *where, *kept)
         return 0.0
 
     def _takes_row_kernel(self):

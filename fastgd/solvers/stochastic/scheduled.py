@@ -78,6 +78,7 @@ class StochasticMemory(ScheduledMemory):
     def count_on(self, updates, earlier):
         """As of schedules, for kernels too."""
         super().count_on(updates, earlier)
+        assert self.counters is not None
         self.counters[UPDATES] = updates
 
     def note_touches(self, shares, n_rows):
