@@ -471,7 +471,8 @@ class Descent:
             chosen = self.certifier.evaluated(start_point)
         if self.score is not None and len(self.history):
             self.history["kept"][-1 if chosen is self.last else self.scored_at] = 1.0
-        state.run.left = scored and chosen is not self.last
+        if state is not None:  # None where the run was interrupted before its first
+            state.run.left = scored and chosen is not self.last
         if self.solver.own_steps and not scored and reason is not StopReason.CONVERGED:
             checks = [chosen] if self.best is None else [chosen, self.best]
             chosen = ending.lowest_of(checks, self.objective, self.certifier.evaluated)
