@@ -21,9 +21,9 @@ FEW = 1_000_000
 # What has to be an array in a sparse matrix of each format.
 COMPRESSED = ("data", "indices", "indptr")
 # A column whose greatest |x| is below this, times the root of the number of rows, has a mean square
-# that double precision does not keep, beside weights and curvatures of 1e-8: with |x| of 1e-160
+# that double precision does not keep, beside weights and curvatures of 1e-4: with |x| of 1e-160
 # objectives were wrong, and so were proofs.
-TINIEST = 1e-150
+TINIEST = 1e-152
 # Rows of a first sample: most columns show there that they are larger.
 FIRST_ROWS = 64
 PARTS = {

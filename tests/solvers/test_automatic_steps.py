@@ -200,7 +200,7 @@ def test_one_row_one_column_one_class(penalty):
     for X, y in (
         ([[2.0]], [1.0]),
         ([[0.0]], [-1.0]),
-        ([[1e-200]], [1.0]),
+        ([[1e-140]], [1.0]),
         ([[1.0], [2.0]], [1.0, 1.0]),
     ):
         for loss in ("log_loss", "squared_error"):
