@@ -250,10 +250,10 @@ def _minimum(columns, coef, gradient, rows, model):
     tolerance = TIGHT * model.violation
     loose = LOOSE * model.violation if size > MANY * F.n_samples else tolerance
     least = matrix, model_gradient, unknowns, F.l1, size
-    return unknowns, minimise(*least, tolerance, loose)
+    return unknowns, minimise_with_l1(*least, tolerance, loose)
 
 
-def minimise(matrix, gradient, unknowns, l1, size, tolerance, loose):
+def minimise_with_l1(matrix, gradient, unknowns, l1, size, tolerance, loose):
     """Move the unknowns to the minimum of gradient'e + e' matrix e / 2 + l1 |unknowns + e|_1, the
     sum of the first `size` of them; whether coordinate descent found it.
 

@@ -21,7 +21,7 @@ from fastgd.objective.blocks import coarser
 from fastgd.objective.cost_model import DENSE_COST, MATRIX_ENTRY, vector_pass_cost
 from fastgd.objective.gram import chunks, merged
 from fastgd.runtime.threads import map_ranges
-from fastgd.solvers.l1.proximal_newton import minimise
+from fastgd.solvers.l1.proximal_newton import minimise_with_l1
 from fastgd.solvers.l1.vector_column_model import second_derivatives
 
 # Matrices that threads add to: 72 MB where they are widest.
@@ -93,7 +93,7 @@ class VectorJointModel:
     def step(self, tolerance):
         """The step to the minimum, (size,), up to changes of derivatives of `tolerance`."""
         before, numbers = self.unknowns.copy(), (self.matrix, self.gradient, self.unknowns)
-        minimise(*numbers, self.F.l1, self.n_penalised, tolerance, tolerance)
+        minimise_with_l1(*numbers, self.F.l1, self.n_penalised, tolerance, tolerance)
         step = np.zeros(self.F.size)
         step[self.places] = self.unknowns - before
         return step
