@@ -124,3 +124,48 @@ def test_rows_of_zeros_first_say_nothing_of_lengths():
     model.partial_fit(WIDE, LABELS)
     assert np.isfinite(model.coef_).all()
     assert np.abs(model.coef_).max() > 0.0
+
+
+LONG = np.where(np.arange(N) == 150, 300.0, 1.0)[:, None]
+
+
+def streamed(X, size, loss="hinge"):
+    model = GDClassifier(loss, alpha=1e-2, random_state=0)
+    for k in range(0, N, size):
+        model.partial_fit(X[k : k + size], LABELS[k : k + size], classes=["no", "yes"])
+    assert model.plan_.learning_rate == "optimal"
+    return model, model._states[0].memory
+
+
+@pytest.mark.parametrize("convert", [sp.csr_array.toarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_one_long_row_among_many_changes_no_rate(size, convert):
+    """It shortened those of all later rows."""
+    memory = streamed(convert(sp.csr_array(WIDE * LONG)), size)[1]
+    assert memory.mean_squared_norm == pytest.approx(1.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("place", [0, 1, 20, 399])
+def test_chunks_of_one_row_end_as_one_chunk_does(place):
+    """Wherever the longest row is."""
+    lengths = np.random.default_rng(1).uniform(0.5, 1.5, N)
+    whole = streamed(sp.csr_array(WIDE * lengths[:, None]), N)
+    lengths[place] = 10.0
+    single = streamed(sp.csr_array(WIDE * lengths[:, None]), 1)
+    found, wanted = (one[1].mean_squared_norm for one in (single, whole))
+    assert found == pytest.approx(wanted, rel=0.3)
+    scores = [model.score(WIDE, LABELS) for model, _ in (single, whole)]
+    assert scores[0] > scores[1] - 0.05
+
+
+@pytest.mark.parametrize("size", [1, 50, 200])
+def test_rows_100_times_as_long_shorten_the_rates(size):
+    lengths = np.where(np.arange(N) < 200, 1.0, 100.0)[:, None]
+    model, memory = streamed(sp.csr_array(WIDE * lengths), size, "squared_hinge")
+    assert memory.mean_squared_norm == pytest.approx(1e4, rel=1e-6)
+    assert np.isfinite(model.coef_).all()
+
+
+def test_rows_of_zeros_have_no_length():
+    memory = streamed(sp.csr_array(WIDE * (np.arange(N) % 3 == 0)[:, None]), 1)[1]
+    assert memory.median == pytest.approx(1.0, rel=1e-6)
