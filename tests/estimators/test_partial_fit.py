@@ -428,7 +428,7 @@ def test_the_scale_of_targets_is_that_of_all_rows(size):
     found, mean = model._states[0].memory.targets, other.mean()
     assert found[0] <= 0.5 * other.size
     np.testing.assert_allclose(found[1:], (mean, other.var()), rtol=1e-9)
-    weights = rng.integers(1, 3, N)
+    weights = rng.integers(0, 3, N)
     weighted = GDRegressor(solver="adam", random_state=0).partial_fit(X, y, weights)
     mean = np.average(y, weights=weights)
     expected = mean, np.average((y - mean) ** 2, weights=weights)

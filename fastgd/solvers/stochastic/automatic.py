@@ -217,11 +217,15 @@ class SelfTuned(Stochastic):
         `known` and of these rows.
         """
         samples, rows = self.objective.samples, self.rows
-        targets = samples.targets[rows] - np.broadcast_to(samples.offsets, samples.size())[rows]
-        weights = np.broadcast_to(samples.weights, samples.size())[rows]
-        total = float(weights.sum())
-        mean = float(weights @ targets) / total
-        variance = float(weights @ (targets - mean) ** 2) / total
+        every = rows.size == samples.size()
+        targets, weights, offsets = (
+            one if every or one.size == 1 else one[rows]
+            for one in (samples.targets, samples.weights, samples.offsets)
+        )
+        targets = targets - offsets
+        total = float(weights.sum()) * (targets.size / weights.size)
+        mean = float((weights * targets).sum()) / total
+        variance = float((weights * (targets - mean) ** 2).sum()) / total
         if known is None:
             return total, mean, variance
         share, apart = total / (total + known[0]), mean - known[1]
