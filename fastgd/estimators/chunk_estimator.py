@@ -260,12 +260,16 @@ class ChunkEstimator(GDEstimator):
         """Shape of the target of one row: (), or (n_columns,) for a table of targets."""
         return () if self._columns_of_y is None else (self._columns_of_y,)
 
+    def _held_out(self, X_val, y_val, sample_weight_val, offset_val):
+        """The rows to watch, checked."""
+        validation = X_val, y_val, sample_weight_val, offset_val
+        return Holdout.given(self, self._shape_of_target(), *validation)
+
     def _validate(self, X_val, y_val, sample_weight_val, offset_val):
         """Score on the validation rows; the best model on them so far becomes the one that
         predicts.
         """
-        validation = X_val, y_val, sample_weight_val, offset_val
-        held = Holdout.given(self, self._shape_of_target(), *validation)
+        held = self._held_out(X_val, y_val, sample_weight_val, offset_val)
         weights = None if sample_weight_val is None else held.weights
         given = only_given(sample_weight=weights, offset=offset_val)
         score = float(self.score(X_val, y_val, **given))

@@ -14,9 +14,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
-from fastgd.data.check_parameters import only_given
+from fastgd.data.check_parameters import as_offset, only_given
 from fastgd.data.check_X import as_rows
 from fastgd.data.sources import BlockSource
+from fastgd.data.targets import refuse_shift
 from fastgd.estimators.block_fits import scored, source_of
 from fastgd.estimators.chunk_estimator import ChunkEstimator, validation_rows
 from fastgd.estimators.class_weights import chunk_weights, class_totals, with_class_weight
@@ -400,22 +401,26 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         weights, totals = chunk_weights(self.class_weight, self.classes_, y, weights, earlier)
         if totals is not None:
             self.class_count_ = totals
-        if weights is not None and not weights.any():
-            self._check_weightless(X)
-            return self
         validation = validation_rows(X_val, y_val, sample_weight_val, offset_val)
+        if weights is not None and not weights.any():
+            self._check_weightless(X, offset, task.loss, validation)
+            return self
         before = functools.partial(self._score_before, given, y, sample_weight, offset)
         self._advance(task, X, targets, weights, validation, offset, before)
         return self
 
-    def _check_weightless(self, X):
-        """Refuse what a chunk without a weight is refused for: it teaches nothing."""
+    def _check_weightless(self, X, offset, loss, validation):
+        """Refuse a first chunk that has no weight, and rows that no chunk may have."""
         if not hasattr(self, "coef_"):
             raise ValueError(
                 f"class_weight={self.class_weight} gives every row of the first chunk the weight "
                 "0, so that no model can begin with it: begin with rows of other classes"
             )
         as_rows(X, checked=True)
+        if offset is not None:
+            refuse_shift(loss, as_offset(offset, X.shape[0]))
+        if validation is not None:
+            self._held_out(*validation)
 
     def decision_function(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
         """Predictions before any link; for two classes those of the second.

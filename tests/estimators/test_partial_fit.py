@@ -507,6 +507,31 @@ def test_a_chunk_of_classes_without_a_weight_teaches_nothing():
         model.partial_fit(X, Y, sample_weight=np.zeros(N))
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize(
+    ("what", "match"),
+    [
+        ({"X_val": "abc", "y_val": 3}, "could not convert"),
+        ({"X_val": X, "y_val": 3}, "y_val must have shape"),
+        ({"X_val": X, "y_val": np.full(N, 7)}, "y_val"),
+        ({"offset_val": np.zeros(N)}, "offset_val needs X_val"),
+        ({"offset": [1.0, 2.0]}, "offset"),
+        ({"offset": "abc"}, "offset"),
+    ],
+)
+def test_a_chunk_without_a_weight_is_checked_as_others(what, match, n_classes):
+    """Offsets and rows to watch were not looked at."""
+    model = GDClassifier(class_weight={0: 0.0}, **PLAIN)
+    y = np.arange(N) % n_classes
+    model.partial_fit(X, y, classes=np.arange(n_classes))
+    coef = model.coef_.copy()
+    for labels in (y, np.zeros(N, int)):
+        with pytest.raises(ValueError, match=match):
+            model.partial_fit(X, labels, **what)
+        np.testing.assert_array_equal(model.coef_, coef)
+    model.partial_fit(X, np.zeros(N, int), X_val=X, y_val=y, offset=np.ones(N))
+
+
 def test_coefficients_that_are_set_between_chunks_count_on_a_clone_alone():
     model = GDRegressor(**PLAIN).partial_fit(X, SCORE)
     other = pickle.loads(pickle.dumps(model))
