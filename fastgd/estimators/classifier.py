@@ -708,12 +708,20 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         """
         if not self._joint_loss(self._loss()).shift_invariant:
             return coef, intercept
-        if self.alpha == 0.0 or self.P2 is None:
+        if self.alpha == 0.0 or (self.P2 is None and not self._holds_all()):
             net = self._net() if self.alpha > 0.0 else NoPenalty()
             penalty = weighted(net, self.positive, self.bounds, self.penalty_weights)
             free = np.isinf(penalty.limit(coef.shape[1])).all(axis=0)
-            coef[:, free] -= coef[:, free].mean(axis=0)
+            if free.any():
+                coef[:, free] -= coef[:, free].mean(axis=0)
         return coef, intercept - intercept.mean()
+
+    def _holds_all(self):
+        """Whether one elastic net holds all columns alike: to look for free ones takes several
+        vectors of their length, in each call of `partial_fit`.
+        """
+        shares = self._net().shares
+        return self.penalty_weights is None and shares is not None and any(shares)
 
     def _dense_shape(self, coef):
         return coef

@@ -18,6 +18,8 @@ from fastgd import (
     MultiTask,
     from_chunks,
 )
+from fastgd.penalties.base import Penalty
+from fastgd.penalties.weighted import Weighted
 from support.twins import with_jit
 
 rng = np.random.default_rng(0)
@@ -356,3 +358,36 @@ def test_callbacks_see_all_classes():
     rows = [row for row in monitor.get_logs().data if row["task_name"] == "iteration"]
     assert len(rows) == model.history_["passes"].size
     assert max(row["neg_log_loss"] for row in rows) > np.log(1.0 / 3.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "looks"),
+    [
+        ({}, False),
+        ({"positive": True}, False),
+        ({"penalty": "elasticnet"}, False),
+        ({"penalty": None}, True),
+        ({"alpha": 0.0}, True),
+        ({"penalty_weights": np.r_[0.0, np.ones(3)]}, True),
+    ],
+    ids=str,
+)
+def test_columns_that_nothing_holds_sum_to_0_and_are_looked_for_where_there_may_be(
+    options, looks, monkeypatch
+):
+    """Each call made vectors of all columns for a penalty that holds them all."""
+    model = GDClassifier(random_state=0, **{"alpha": 0.1} | options)
+    model.classes_ = np.arange(3)
+    looked, limit = [], {kind: kind.limit for kind in (Penalty, Weighted)}
+
+    def noted(penalty, n_features):
+        looked.append(penalty)
+        return limit[Weighted if isinstance(penalty, Weighted) else Penalty](penalty, n_features)
+
+    for kind in limit:
+        monkeypatch.setattr(kind, "limit", noted)
+    coef, intercept = model._without_shift(np.ones((3, 4)), np.ones(3))
+    np.testing.assert_array_equal(intercept, 0.0)
+    free = [looks and (j == 0 or "penalty_weights" not in options) for j in range(4)]
+    np.testing.assert_array_equal(coef, np.where(free, 0.0, np.ones((3, 4))))
+    assert bool(looked) is looks
