@@ -13,6 +13,7 @@ READ = {
     "blocks": ("blocks", "sums"),
     "elsewhere": ("sums",),
 }
+NEEDS_MEMORY = "reads single rows in any order and needs X in memory"
 # A solver whose forecast is sure is taken where it is told at most so many times the least. Of 169
 # fits to random problems with fewer columns than rows, where such a solver and another one are
 # close, what is chosen takes 1.094 and 1.089 times the better one on two halves, at most 2.9 times;
@@ -48,17 +49,15 @@ def takes_several(name, term):
 
 def refusal(solver, objective):
     """Why a solver does not take an objective, in words that follow its name, or None."""
-    kind = objective.rows.kind
-    if solver.reads not in READ[kind]:
-        others = ", ".join(map(repr, readers_of(kind)))
-        return f"reads single rows in any order and needs X in memory; from blocks use {others}"
+    if solver.reads not in READ[objective.rows.kind]:
+        return NEEDS_MEMORY
     return solver.refusal(objective)
 
 
-def readers_of(kind):
-    """Names of the solvers that take X of this kind, with the rules that do so on all rows."""
-    names = (one.rule_name or one.name for one in solvers.REGISTRY if one.reads in READ[kind])
-    return tuple(dict.fromkeys(names))
+def takers_of(objective):
+    """Names of the solvers that take an objective, with the rules that do so on all rows."""
+    open_to = (one for one in solvers.REGISTRY if refusal(one, objective) is None)
+    return tuple(dict.fromkeys(one.rule_name or one.name for one in open_to))
 
 
 def random_names():
@@ -78,11 +77,21 @@ def of_name(name, objective, tol, form=None):
     fitting = [one for one in all_of_them if form is None or one.form == form]
     open_to = [one for one in fitting if refusal(one, objective) is None]
     if not open_to:
-        reason = min((refusal(one, objective) for one in fitting), key=_last_to_tell)
-        more = "" if "use " in str(reason) else "; use solver='auto'"
-        raise ValueError(f"solver={name!r} {reason}{more}")
+        raise ValueError(f"solver={name!r} {_told(fitting, objective)}")
     # A forecast may read rows.
     return open_to[0] if len(open_to) == 1 else _least(open_to, objective, tol)[0]
+
+
+def _told(fitting, objective):
+    """Why all forms of a solver refuse an objective, and what to use: that X is not in memory where
+    a form has nothing else against it.
+    """
+    reasons = [one.refusal(objective) for one in fitting]
+    if None in reasons:
+        others = ", ".join(map(repr, takers_of(objective))) or "solver='auto'"
+        return f"{NEEDS_MEMORY}; from blocks use {others}"
+    reason = min(reasons, key=_last_to_tell)
+    return str(reason) if "use " in str(reason) else f"{reason}; use solver='auto'"
 
 
 def _last_to_tell(reason):

@@ -1,5 +1,6 @@
 """Fits and predictions from blocks of rows: the same models as from arrays."""
 
+import re
 import tracemalloc
 import weakref
 
@@ -12,12 +13,14 @@ from fastgd import BlockSource, GDClassifier, GDRegressor, Objective, from_chunk
 from fastgd.certificates.newton_decrement import product_bound
 from fastgd.data.block_rows import added_in_order
 from fastgd.data.sources import Block
-from fastgd.fitting.choose_solver import readers_of
+from fastgd.fitting.choose_solver import READ, batch_sizes
 from fastgd.losses.base import Loss
 from fastgd.objective.null_model import null_model
+from fastgd.solvers import REGISTRY
 from support.twins import targets_of
 
 MEMORY = 1e6
+READERS = {one.rule_name or one.name for one in REGISTRY if one.reads in READ["blocks"]}
 # Not those of other tests; the perceptron has no optimum to compare.
 OURS = [
     name
@@ -97,9 +100,7 @@ def test_weights_and_offsets_come_with_the_rows(loss):
     assert blocks.score(source) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    "solver", [one for one in readers_of("blocks") if one not in ("sdca", "gd")]
-)
+@pytest.mark.parametrize("solver", sorted(READERS - {"sdca", "gd"}))
 def test_one_block_is_all_rows_at_once(solver):
     X, y = problem()
     settings = {"alpha": 1e-2, "tol": 1e-8, "solver": solver, "max_iter": 50}
@@ -334,6 +335,30 @@ def test_an_l1_part_takes_proximal_newton_steps_and_few_readings(loss):
     assert (blocks.coef_ != 0).tolist() == (whole.coef_ != 0).tolist()
     assert blocks.plan_.form == "by proximal steps"
     assert readings[0] <= 25
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+@pytest.mark.parametrize("multi_class", ["ovr", "multinomial"])
+@pytest.mark.parametrize("solver", sorted(batch_sizes()))
+def test_what_a_solver_refuses_of_blocks_is_told_with_what_can_be_done(
+    solver, multi_class, penalty
+):
+    """Of three classes with an L1 part a class of the package was named, not how to go on."""
+    X, y = problem(classes=3)
+    settings = {"penalty": penalty, "multi_class": multi_class, "max_iter": 2, "tol": None}
+    try:
+        GDClassifier(solver=solver, **settings).fit(source_of(X, y))
+    except ValueError as error:
+        told = str(error)
+    else:
+        return
+    assert not [one.__name__ for one in REGISTRY if one.__name__ in told]
+    if "from blocks use" not in told:
+        assert "use " in told
+        return
+    assert "needs X in memory" in told
+    for name in re.findall("'(\\w+)'", told.split("from blocks use")[1]):
+        assert GDClassifier(solver=name, **settings).fit(source_of(X, y)).n_iter_ > 0
 
 
 @pytest.mark.parametrize("fit_intercept", [False, True])

@@ -76,8 +76,7 @@ class LBFGS(ScaledSolver):
     @classmethod
     def refusal(cls, objective):
         """Refuses L1 parts, and losses and penalties that are not smooth."""
-        text = "does not go with an L1 part; use solver='newton' or 'nesterov'"
-        l1 = text if objective.l1 > 0.0 else None
+        l1 = "does not go with an L1 part" if objective.l1 > 0.0 else None
         return no_derivatives(objective) or l1
 
     @classmethod

@@ -166,7 +166,7 @@ class Newton(Solver):
     @classmethod
     def refusal(cls, objective):
         """Refuses several predictions, losses and penalties without a derivative, and L1 parts."""
-        text = "with one matrix does not go with an L1 part; use WorkingSet"
+        text = "with one matrix does not go with an L1 part"
         l1 = text if objective.l1 > 0.0 else None
         return several_predictions(objective) or no_derivatives(objective) or l1
 

@@ -133,7 +133,7 @@ class BlockNewton(Solver):
         F = objective
         if several := one_prediction(F):
             return several
-        text = "by products does not go with an L1 part; use VectorWorkingSet"
+        text = "by products does not go with an L1 part"
         l1 = text if F.l1 > 0.0 else None
         if other := no_derivatives(F) or several_strengths(F) or l1:
             return other

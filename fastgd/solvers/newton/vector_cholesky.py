@@ -54,11 +54,7 @@ class VectorNewton(Newton):
             return several
         if F.size > WIDEST_PROOF:
             return f"with one matrix takes at most {WIDEST_PROOF:,} unknowns, got {F.size:,}"
-        l1 = (
-            "with one matrix does not go with an L1 part; use VectorWorkingSet"
-            if F.l1 > 0.0
-            else None
-        )
+        l1 = "with one matrix does not go with an L1 part" if F.l1 > 0.0 else None
         return no_derivatives(F) or several_strengths(F) or l1
 
     @classmethod
