@@ -32,6 +32,7 @@ from fastgd.inference.summary import (
 )
 from fastgd.losses.base import VectorLoss
 from fastgd.objective.objective import Objective
+from fastgd.runtime.component import shown
 from fastgd.runtime.threads import count_threads
 
 # F at the end of a fit and F computed anew differ by rounding: 1e-10 at most where predictions are
@@ -114,12 +115,16 @@ class Reports(BaseEstimator):
         >>> round(float(table.std_error[table.names.index("bmi")]), 1)
         66.5
         """
-        if covariance not in KINDS:
-            raise ValueError(f"covariance must be one of {KINDS}, got {covariance!r}")
+        # An array is compared entry by entry.
+        if not (isinstance(covariance, str) and covariance in KINDS):
+            raise ValueError(f"covariance must be one of {KINDS}, got {shown(covariance)}")
         if not (isinstance(level, float) and 0.0 < level < 1.0):
             raise ValueError(f"level must be a float between 0 and 1, got {level!r}")
-        if weights not in (None, *READINGS):
-            raise ValueError(f"weights must be one of {READINGS}, got {weights!r}")
+        if not (weights is None or (isinstance(weights, str) and weights in READINGS)):
+            raise ValueError(
+                "weights says how sample_weight is read, 'counts' or 'precision'; pass the weights "
+                f"as sample_weight, got {shown(weights)}"
+            )
         given = X, y, sample_weight, offset
         F, coef, intercept, total = self._reported(*given, output, "summary", joint=True)
         if covariance == "cluster":

@@ -351,7 +351,9 @@ def test_a_penalty_of_its_own_for_each_column(kind):
     ("options", "changes", "message"),
     [
         ({}, {"covariance": "robust"}, r"covariance must be one of .*'robust'"),
-        ({}, {"weights": "exposure"}, r"weights must be one of .*got 'exposure'"),
+        ({}, {"covariance": np.ones(442)}, r"covariance must be one of .* array of shape \(442,\)"),
+        ({}, {"weights": "exposure"}, r"weights says how sample_weight is read, .*got 'exposure'"),
+        ({}, {"weights": np.ones(442)}, r"as sample_weight, got an array of shape \(442,\)"),
         ({}, {"level": 95}, "level must be a float between 0 and 1, got 95"),
         ({}, {"covariance": "cluster"}, "needs clusters=, a label for each row"),
         ({}, {"clusters": CLUSTERS}, "clusters go with covariance='cluster', got 'model'"),
