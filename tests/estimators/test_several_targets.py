@@ -116,6 +116,13 @@ def test_tables_of_labels_that_are_refused(parameters, y, message):
         GDClassifier(**parameters).fit(X, y)
 
 
+@pytest.mark.parametrize("weight", [2, 2.0, np.float64(2.0)])
+def test_one_weight_for_all_rows_goes_with_a_table_of_labels(weight):
+    """It was an index into the table, a TypeError."""
+    expected = GDClassifier().fit(X, LABELS).coef_
+    np.testing.assert_allclose(GDClassifier().fit(X, LABELS, weight).coef_, expected)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_label_needs_rows_that_count_but_in_folds():
     weights = np.where(LABELS[:, 1] == 1, 0.0, WEIGHTS)
