@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastgd.data.check_parameters import as_numbers, as_offset, as_weights
-from fastgd.losses.base import VectorLoss
+from fastgd.losses.base import VectorLoss, has_mean
 from fastgd.losses.domain import REALS
 from fastgd.runtime.component import Component, python_only, required
 
 # Targets that are all below this have squares with few digits, or of 0: a null model of 1e-300 has
 # no unit of distances.
-TINIEST = 1e-145
+TINIEST_TARGET = 1e-145
 
 
 class Samples(Component, family=True):
@@ -139,18 +139,30 @@ class SamplesOfTargets(Sequence):
         return self.first if k == 0 else self.first.with_targets(self.targets[k])
 
 
-def refuse_tiny_targets(targets):
-    """Raise ValueError where the targets of a fit are so small that their squares underflow, and
-    are not all 0.
+def refuse_tiny_targets(loss, targets):
+    """Raise ValueError where a column of y is so small that its squares underflow, and is not 0
+    everywhere. Where predictions stand for a mean behind a link, squares play no part.
+
+    Parameters
+    ----------
+    loss : Loss or VectorLoss
+    targets : sequence of ndarray, (n_samples,) or (n_samples, n_predictions)
+        For each model.
 
     Examples
     --------
-    >>> refuse_tiny_targets(np.array([0.0, 1e-140]))
+    >>> from fastgd.losses import SquaredError
+    >>> refuse_tiny_targets(SquaredError(), [np.array([0.0, 1e-140])])
     """
-    largest = max(float(targets.max()), -float(targets.min()))
-    if 0.0 < largest < TINIEST:
+    if has_mean(loss):
+        return
+    largest = np.ravel([np.maximum(one.max(axis=0), -one.min(axis=0)) for one in targets])
+    tiny = np.flatnonzero((largest > 0.0) & (largest < TINIEST_TARGET))
+    if tiny.size:
+        k = tiny[0]
+        name = "y" if largest.size == 1 else f"column {k} of y"
         raise ValueError(
-            f"y holds values of up to {largest:.3g} only, whose squares underflow; scale it"
+            f"{name} holds values of up to {largest[k]:.3g} only, whose squares underflow; scale it"
         )
 
 
@@ -203,7 +215,8 @@ def as_samples(loss, y, n_samples, sample_weight=None, offset=None):
 
 def refuse_shift(loss, offset, name="offset"):
     """Raise ValueError for offsets that differ where a loss of several predictions is not changed
-    by what all of them have in common; `name` is what the message calls them.
+    by what all of them have in common; `name` is what the message calls them. Only rows that are
+    seen together are compared: chunks may have an offset each.
     """
     if offset is None or not isinstance(loss, VectorLoss) or not loss.shift_invariant:
         return

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse as sp
 import sklearn.exceptions
+from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -311,8 +312,8 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
         first = as_samples(loss, targets[0], n_samples, weights, offset)
         self._try_components(task, first)
         samples = SamplesOfTargets(first, self._checked_targets(loss, targets))
-        for one in () if hasattr(self, "classes_") else samples.targets:
-            refuse_tiny_targets(one)
+        if not is_classifier(self):
+            refuse_tiny_targets(loss, samples.targets)
         if task.fit_intercept:
             check_optimum(loss, samples)
         _read_shifted(task, first)

@@ -151,7 +151,7 @@ class Objective:
             rows = as_rows(X, in_place=True)
         refuse_tiny(rows, largest_known(rows))
         samples = as_samples(loss, y, rows.shape()[0], sample_weight, offset)
-        refuse_tiny_targets(samples.targets)
+        refuse_tiny_targets(loss, [samples.targets])
         penalty = find_penalty(penalty, l1_ratio)
         try_components(loss, penalty, samples.targets, rows.shape()[1])
         self._set(loss, rows, samples, penalty, alpha, fit_intercept, count_threads(n_jobs))

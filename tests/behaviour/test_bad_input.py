@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor, Objective, from_chunks
 from fastgd.linalg.cholesky import Factor
+from support.components import ToyMultiSquared
 
 N, D = 12, 4
 RNG = np.random.default_rng(0)
@@ -530,9 +531,24 @@ def test_targets_whose_squares_underflow_are_refused(loss):
     for call in (GDRegressor(loss).fit, lambda X, y: Objective(loss, X, y)):
         with pytest.raises(ValueError, match=r"y holds values of up to .*e-150 only"):
             call(X, y[:, 1])
-    with pytest.raises(ValueError, match="underflow; scale it"):
+    message = "column 1 of y holds values of up to .*underflow; scale it"
+    with pytest.raises(ValueError, match=message):
         GDRegressor(loss).fit(X, y)
+    joint = ToyMultiSquared()
+    for call in (GDRegressor(joint).fit, lambda X, y: Objective(joint, X, y)):
+        with pytest.raises(ValueError, match=message):
+            call(X, y)
     assert GDRegressor(loss).fit(X, np.zeros(30)).suboptimality_ < 1e-15
+
+
+def test_tiny_targets_of_a_link_are_fitted():
+    """A mean of 1e-148 is a prediction of -340: nothing is squared."""
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    y = np.where(X[:, 0] > 0.0, 1.0, 2.0)
+    tiny, model = GDRegressor("gamma").fit(X, 1e-148 * y), GDRegressor("gamma").fit(X, y)
+    np.testing.assert_allclose(tiny.coef_, model.coef_, rtol=1e-3)
+    assert tiny.objective_ == pytest.approx(model.objective_, rel=1e-4)
+    assert Objective("gamma", X, 1e-148 * y).n_samples == 30
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile"])
