@@ -122,14 +122,23 @@ def _arrays(component):
     """
     told = hashlib.blake2b(digest_size=16)
     for name, value in sorted(vars(component).items()):
-        for one in value if isinstance(value, tuple) else (value,):
-            if isinstance(one, np.ndarray):
-                told.update(f"{name} {one.dtype} {one.shape} ".encode() + one.tobytes())
-            elif isinstance(one, Component):
-                told.update(name.encode() + _arrays(one))
-            elif isinstance(one, str) or isinstance(value, tuple):
-                told.update(f"{name} {one!r} ".encode())
+        if not name.startswith("_") and isinstance(value, np.ndarray | Component | str | tuple):
+            told.update(name.encode() + b" " + _bytes_of(value))
     return told.digest()
+
+
+def _bytes_of(value):
+    """Bytes of a value of a component; of a tuple those of its entries, whose repr shortens long
+    arrays.
+    """
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape} ".encode() + value.tobytes()
+    if isinstance(value, Component):
+        return _bytes_of(_named(value)) + _arrays(value)
+    if isinstance(value, tuple):
+        return f"({len(value)} ".encode() + b"".join(map(_bytes_of, value))
+    # NumPy's floats are floats, with a repr of their own.
+    return f"{float(value) if isinstance(value, float) else value!r} ".encode()
 
 
 def _first_point(objective, solver, start, null_intercept):
