@@ -146,7 +146,7 @@ def covariance_of(objective, coef, intercept, total, kind="model", clusters=None
     else:
         middle = _meat(F, rows, kind, clusters, reading)
         middle *= correction(kind, clusters, n, n_effective)
-    change = _as_given(F)
+    change = as_given(F)
     matrix = change @ outer @ middle @ outer @ change.T
     off = from_optimum(F, v, total * change @ outer, matrix)
     return Covariance(matrix, rows, n, n_effective, dispersion, off)
@@ -323,12 +323,12 @@ def _dispersion(loss, rows, expected, n_free):
     return float(np.sum(rows.derivatives[some] ** 2 / expected.curvatures[some])) / n_free
 
 
-def _as_given(objective):
+def as_given(objective):
     """The change from the unknowns to the coefficients and the intercept as the user sees them,
-    where columns far from 0 were read as distances from their means.
+    where columns far from 0 were read as distances from their means: for one prediction.
     """
     F = objective
-    change = np.eye(F.size)
+    change = np.eye(F.n_features + F.fit_intercept)
     if F.fit_intercept:
         change[-1, :-1] = [F.rows.user_intercept(one, 0.0) for one in np.eye(F.n_features)]
     return change

@@ -61,7 +61,7 @@ def summarise_outputs(
     if kind != "model":
         middle = _meat(F, derivatives, total, kind, clusters, reading)
         middle *= covariance.correction(kind, clusters, n, n_effective)
-    change = _as_given(F, n_outputs)
+    change = np.kron(covariance.as_given(F), np.eye(n_outputs))
     matrix = change @ outer @ middle @ outer @ change.T
     off = covariance.from_optimum(F, v, total * change @ outer, matrix)
     # One class after the other, as the table shows them.
@@ -138,13 +138,3 @@ def _scores(objective, here, derivatives):
     if F.fit_intercept:
         X = np.column_stack([X, np.ones(len(X))])
     return np.einsum("ij,ik->ijk", X, derivatives).reshape(len(X), -1)
-
-
-def _as_given(objective, n_outputs):
-    """As that of one prediction."""
-    F = objective
-    size = F.n_features + F.fit_intercept
-    change = np.eye(size)
-    if F.fit_intercept:
-        change[-1, :-1] = [F.rows.user_intercept(one, 0.0) for one in np.eye(F.n_features)]
-    return np.kron(change, np.eye(n_outputs))
