@@ -142,13 +142,15 @@ class VectorMap:
             data = F.rows, False, table, *self._rows
             self._map(lambda a, b: kernels.vector_product(*data, a, b, made[None]), self._rows)
         else:
-
+            # No chunk is of two blocks: products by BLAS have other bits where they are cut
+            # elsewhere, as for other numbers of threads.
             def work(first, last):
-                ranges, cuts = self._rows
-                for chosen in chunks(merged(ranges[cuts[first] : cuts[last]]), self._length):
-                    made[chosen] = self._dense(chosen) @ table
+                for b in range(first, last):
+                    own = merged(F.ranges[self._cuts[b] : self._cuts[b + 1]])
+                    for chosen in chunks(own, self._length):
+                        made[chosen] = self._dense(chosen) @ table
 
-            self._map(work, self._rows)
+            self._map(work, (F.ranges, self._cuts))
         F.meter.count(0.5)
         return made
 

@@ -16,6 +16,7 @@ from fastgd.objective.objective import Objective
 from fastgd.objective.scalar import OnePrediction
 from fastgd.objective.subset import on_groups
 from fastgd.objective.vector import KPredictions, kind_of
+from fastgd.objective.vector_map import VectorMap
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
 from support.components import ToyMultiSquared, ToySoftmax
 from support.twins import sparse_problem
@@ -205,3 +206,19 @@ def test_shifts_of_a_matrix_that_is_kept_end_where_slopes_are_0(far):
     shifts = lowest_shifts(sums)[0]
     assert np.abs(at(shifts)[1]).max() < 1e-14
     assert far > 0.01 or asked.count(True) == 1
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
+def test_products_have_the_same_bits_on_any_number_of_threads(storage, monkeypatch):
+    """Dense ones were cut by the ranges that each thread had."""
+    monkeypatch.setattr("fastgd.runtime.threads.LEAST_PER_THREAD", 1)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(2999, 30)), rng.integers(0, 3, 2999)
+    table, values = rng.normal(size=(30, 3)), rng.normal(size=(2999, 3))
+    found = []
+    for n_threads in (1, 2, 3):
+        vector_map = VectorMap(Objective(Multinomial(3), storage(X), y, n_jobs=n_threads))
+        found.append((vector_map.matvec(table), vector_map.rmatvec(values)))
+    for other in found[1:]:
+        np.testing.assert_array_equal(other[0], found[0][0])
+        np.testing.assert_array_equal(other[1], found[0][1])
