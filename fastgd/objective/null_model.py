@@ -22,6 +22,9 @@ MOST_TIES = 3
 NO_GAIN = 1e-24
 # Predictions of which one lies below and one above whatever has a minimum near.
 FAR = 30.0
+# Beyond it exp is 0 or infinite; so many halvings leave nothing of it.
+FARTHEST = 745.0
+HALVINGS = 60
 # Rows that are evaluated at once where memory is short.
 PIECE = 1 << 18
 
@@ -66,7 +69,8 @@ def _likely_shift(objective):
         return tuple(float(part) for part in parts)
 
     with np.errstate(all="ignore"):
-        found = lowest(alone, 0.0)[0]
+        likely = _shift_of(loss, mean)
+        found = lowest(alone, 0.0, start=likely if abs(likely) > FAR or not loss.convex else 0.0)[0]
         # The value is at its infimum as soon as the shift is within 1e-7: an evaluation of all rows
         # more.
         _, slope, curvature = alone(found)
@@ -74,6 +78,21 @@ def _likely_shift(objective):
         found = moved if abs(alone(moved)[1]) < abs(slope) else found
     offsets = samples.offsets
     return found - float(np.average(offsets, weights=weights if offsets.size > 1 else None))
+
+
+def _shift_of(loss, mean):
+    """The shift with this mean, by halving, where means rise with the shift; else 0.
+
+    Far from it losses are flat or steep beyond what a search gets over: from 0 it ended at -4 for
+    inverse Gaussian amounts of 1e-30, and at 86 for Gamma amounts of 1e100, whose logarithm is 230.
+    """
+    low, high = -FARTHEST, FARTHEST
+    if not loss.mean(low) < mean < loss.mean(high):
+        return 0.0
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if loss.mean(middle) < mean else (low, middle)
+    return 0.5 * (low + high)
 
 
 def _exact_constant(objective):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastgd.losses.deviances import Gamma, Poisson, Tweedie
+from fastgd.losses.deviances import Gamma, InverseGaussian, Poisson, Tweedie
 from fastgd.objective.null_model import (
     _likely_shift,
     lowest,
@@ -73,3 +73,16 @@ def test_where_the_mean_is_the_optimum_one_evaluation_does(loss):
     shift, _ = lowest(counted, 0.0, 0.0, _likely_shift(F))
     assert len(asked) == 1
     assert shift == pytest.approx(np.log(np.average(y, weights=weights)), abs=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e-30, 1e30, 1e100])
+@pytest.mark.parametrize(
+    "loss", [Poisson(), Tweedie(1.5), Gamma(), Tweedie(2.5), InverseGaussian()], ids=str
+)
+def test_amounts_in_any_unit_have_their_mean(loss, unit):
+    """From 0 a search ended where losses are flat or too steep: at -4 for inverse Gaussian amounts
+    of 1e-30, and at 86 for Gamma amounts of 1e100, in whose unit any model was proved.
+    """
+    y = unit * np.random.default_rng(2).gamma(2.0, 1.0, 300)
+    shift, _ = null_model(Objective(loss, np.zeros((300, 1)), y, alpha=0.0, n_jobs=1))
+    assert shift == pytest.approx(np.log(y.mean()), abs=1e-7)
