@@ -683,7 +683,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
 
     def _check_labels(self, y, sample_weight):
         # A single weight, like none, leaves out no row.
-        if np.ndim(sample_weight) == 0 or not self._is_multilabel():
+        if not self._is_multilabel() or np.ndim(sample_weight) == 0:
             return
         counting = np.asarray(y)[np.asarray(sample_weight) > 0.0]
         alike = np.flatnonzero((counting == counting[0]).all(axis=0))

@@ -132,7 +132,7 @@ def _stream(settings, objective, start, stream):
 
 
 # Arrays that solvers move in place where a journal takes it back.
-SHARED = ("point", "iterate_sum", "slots", "touches")
+SHARED = ("point", "iterate_sum", "slots")
 
 
 def _copied(state, in_place=False):

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from fastgd import GDClassifier, GDRegressor
 from fastgd.data.rows import CSRRows
-from fastgd.solvers.stochastic.scheduled import MOST_COUNTED, SMALLEST_UNIT, StochasticMemory
+from fastgd.solvers.stochastic.scheduled import MOST_COUNTED, StochasticMemory
 from support.components import ToyWeightedL1
 
 D = 3000
@@ -20,7 +20,6 @@ SETTINGS = {
     "averaged": {"learning_rate": "constant", "eta0": 0.1, "average": True, "alpha": 1e-3},
     "forgetting": {"forget": 20},
     "elastic": {"penalty": "elasticnet", "alpha": 1e-3},
-    "rare columns": {"solver": "adagrad", "penalty": "elasticnet", "alpha": 1e-3},
     "no intercept": {"fit_intercept": False},
     "rates that fall": {"alpha": 0.1},
     "three classes": {"alpha": 0.1, "average": True},
@@ -108,47 +107,23 @@ def test_a_penalty_is_as_strong_in_small_chunks_as_in_large_ones(options):
     small, _, large = found.values()
     np.testing.assert_allclose(list(found.values()), large, rtol=0.15)
     assert small < 2.5
-    shares = model._states[0].memory.shares()
-    np.testing.assert_allclose(shares, (X != 0.0).mean(axis=0), rtol=1e-6)
+    touches = model._states[0].memory.touches
+    np.testing.assert_allclose(touches, (X != 0.0).mean(axis=0), rtol=1e-6)
 
 
 def test_shares_of_touched_columns_follow_the_rows_without_end():
     memory = StochasticMemory()
     for shares in (np.ones(2, np.float32), np.array([1.0, 0.001], np.float32)):
         for _ in range(2000):
-            memory.note_touches(shares, 10_000, 2)
+            memory.note_touches(shares, 10_000)
         assert (memory.touches is None) == (shares[1] == 1.0)
-        assert memory.touch_unit >= SMALLEST_UNIT
-    np.testing.assert_allclose(memory.shares(), [1.0, 0.001], rtol=1e-3)
-    before = memory.shares()[1]
+    np.testing.assert_allclose(memory.touches, [1.0, 0.001], rtol=1e-3)
+    before = memory.touches[1]
     rng = np.random.default_rng(0)
     for touched in rng.random(20_000) < 0.001:
-        memory.note_touches(np.array([1.0, touched], np.float32), 1, 2)
+        memory.note_touches(np.array([1.0, touched], np.float32), 1)
     assert memory.n_touching == MOST_COUNTED
-    np.testing.assert_allclose(memory.shares()[1], before, rtol=0.05)
-    memory.note_touches(np.array([1.0, 0.5], np.float32), 3 * int(MOST_COUNTED), 2)
-    np.testing.assert_allclose(memory.shares(), [1.0, 0.5], rtol=1e-3)
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-def test_shares_are_noted_in_the_columns_that_rows_touch_alone(weighted, monkeypatch):
-    """Each call went over all columns, and copied them: 16 ms for 11 with a million of them."""
-
-    def memory_of_stream():
-        model = GDClassifier(penalty="elasticnet", solver="adagrad", random_state=0)
-        for X, y in CHUNKS:
-            weights = np.where(y < 2, 0.0, 1.0) if weighted else None
-            model.partial_fit(X, y % 2, classes=[0, 1], sample_weight=weights)
-            seen.append(model._states[0].memory.touches)
-        return model._states[0].memory
-
-    seen = []
-    few = memory_of_stream()
-    assert all(one is few.touches for one in seen[1:])
-    rows = sp.vstack([X[2:] if weighted else X for X, _ in CHUNKS])
-    np.testing.assert_allclose(few.shares(), (rows != 0).mean(axis=0), rtol=1e-6)
-    monkeypatch.setattr(CSRRows, "narrowed", lambda self: None)
-    np.testing.assert_array_equal(memory_of_stream().shares(), few.shares())
+    np.testing.assert_allclose(memory.touches[1], before, rtol=0.05)
 
 
 @pytest.mark.parametrize("name", SETTINGS)

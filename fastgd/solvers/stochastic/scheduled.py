@@ -30,8 +30,6 @@ FEW = 8
 # Shares of touched columns are of the last so many rows: what one more changes is 8 units in the
 # last place of single precision.
 MOST_COUNTED = 2.0**20
-# Counts of touched columns are in units of no less, far from overflow in single precision.
-SMALLEST_UNIT = 1e-20
 
 
 @dataclass
@@ -50,11 +48,8 @@ class StochasticMemory(ScheduledMemory):
     stale : float
         Share of it that is forgotten (`forget`).
     touches : ndarray, (d,), or None
-        Of a stream, which share of the rows has touched each column, in units of `touch_unit` and
-        half a vector; None where nobody asks, or all have touched all of them.
-    touch_unit : float
-        What makes shares of them: it falls with each chunk, and columns that no row of it touches
-        need not be gone over.
+        Of a stream, which share of the rows has touched each column, in half a vector; None where
+        nobody asks, or all have touched all of them.
     n_touching : float
         How many rows these are of.
     known : ndarray, (n,), or None
@@ -69,7 +64,6 @@ class StochasticMemory(ScheduledMemory):
     n_measured: int = 0
     stale: float = 0.0
     touches: np.ndarray | None = None
-    touch_unit: float = 1.0
     n_touching: float = 0.0
     known: np.ndarray | None = None
     journal: Journal | None = None
@@ -87,28 +81,14 @@ class StochasticMemory(ScheduledMemory):
         assert self.counters is not None
         self.counters[UPDATES] = updates
 
-    def note_touches(self, shares, n_rows, n_columns, at=slice(None)):
-        """Note which shares of so many more rows touch the columns `at`, and none the others."""
-        if self.touches is None and (shares.size < n_columns or (shares < 1.0).any()):
-            begin = np.ones if self.n_touching else np.zeros
-            self.touches = begin(n_columns, np.float32)
+    def note_touches(self, shares, n_rows):
+        """Note which shares of so many more rows touch each column."""
+        if self.touches is None and (shares < 1.0).any():
+            self.touches = np.ones_like(shares)
         self.n_touching = min(self.n_touching + n_rows, MOST_COUNTED)
-        if self.touches is None:
-            return
-        new = min(n_rows / self.n_touching, 1.0)
-        self.touch_unit *= 1.0 - new
-        if self.touch_unit < SMALLEST_UNIT:
-            self.touches = np.float32(self.touch_unit) * self.touches
-            self.touch_unit = 1.0
-        if self.journal is not None:
-            self.journal.note(self.touches, at)
-        self.touches[at] += np.float32(new / self.touch_unit) * shares
-
-    def shares(self, chosen=slice(None)):
-        """Which share of the rows has touched some columns; 1 where all have."""
-        if self.touches is None:
-            return np.float64(1.0)
-        return self.touch_unit * self.touches[chosen].astype(np.float64)
+        if self.touches is not None:
+            share = min(n_rows / self.n_touching, 1.0)
+            self.touches += np.float32(share) * (shares - self.touches)
 
     def is_stale(self, share, n_rows):
         """Whether half of what was measured is forgotten, all of it counting `share` of what it
@@ -216,8 +196,7 @@ class Stochastic(Solver):
             self._part(memory)
         memory.known = None if self.few is None else self._known(state.point, memory)
         if self.streaming and self._asks_for_shares():
-            at = slice(None) if self.few is None else self.few[0]
-            memory.note_touches(self._shares_here(), F.n_active, F.n_features, at)
+            memory.note_touches(self._shares_here(), F.n_active)
         point = self._padded(state.point, memory.journal is not None)
         parts = mixed_parts(F, self.seed, state.iteration, self.shuffle)
         for number, part in enumerate(parts):
@@ -412,28 +391,21 @@ class Stochastic(Solver):
         columns = np.ones((2, count))
         columns[0] = rates
         if self._asks_for_shares():
-            share = memory.shares(chosen) if self.streaming else self._shares_here()
-            share = np.asarray(share, dtype=np.float64)
+            share = self._shares(memory)[chosen].astype(np.float64)
             batch = min(self.batch, self.rows.size)
             touched = -np.expm1(batch * np.log1p(-np.minimum(share, 1.0 - 1e-16)))
             columns[1] = 1.0 / np.where(share > 0.0, np.minimum(touched, 1.0), 1.0)
         return columns
 
-    def _shares_here(self):
-        """Which share of these rows touches each column, or those of `few`; in single precision for
-        a stream of one chunk and a fit alike.
+    def _shares(self, memory):
+        """Which share of the rows touches each column."""
+        if not self.streaming:
+            return self._shares_here()
+        return np.ones(self.objective.n_features) if memory.touches is None else memory.touches
 
-        Of 100 rows of a million columns moments are four vectors of these.
-        """
-        F = self.objective
-        if self.few is None:
-            return F.moments()[0][NONZEROS].astype(np.float32)
-        chosen, rows = self.few
-        touched, weights = rows.columns, F.samples.weights
-        if weights.size > 1:
-            touched = touched[np.repeat(weights > 0.0, np.diff(rows.starts).astype(np.int64))]
-        counts = np.bincount(touched.astype(np.int64), minlength=chosen.size)
-        return (counts / F.n_active).astype(np.float32)
+    def _shares_here(self):
+        """The same of these rows; in single precision for a stream of one chunk and a fit alike."""
+        return self.objective.moments()[0][NONZEROS].astype(np.float32)
 
     def _note(self, memory, point, at, others):
         """Note what is to be moved where rows touch it, and by the penalty alone."""
@@ -469,7 +441,6 @@ class Stochastic(Solver):
         if self.average_from < np.inf:
             memory.iterate_sum = memory.iterate_sum.copy()
         memory.slots = None if memory.slots is None else memory.slots.copy()
-        memory.touches = None if memory.touches is None else memory.touches.copy()
         memory.journal = None
 
     def _padded(self, v, in_place=False):
