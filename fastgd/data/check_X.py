@@ -332,7 +332,7 @@ def _refuse_overflow(values, name):
 
 
 def refuse_tiny(rows, largest=None, columns=None):
-    """Raise ValueError where squares of a column underflow: one that is not 0, and next to it.
+    """Raise ValueError where a column is not 0, but so small that its squares underflow.
 
     Parameters
     ----------

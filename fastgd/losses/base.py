@@ -62,6 +62,9 @@ class Loss(Component, family=True):
         wherever the value is above 0, so that value / |x|^2 is the step that a row asks for.
     estimates_dispersion : bool
         Whether, of a loss that is a likelihood, the targets' variance is known only up to a factor.
+    scored_by_value : bool
+        Whether searches go by the share of the value that a model explains, and not by R^2, which
+        rewards predictions of the mean.
 
     Examples
     --------
@@ -87,6 +90,7 @@ class Loss(Component, family=True):
     online: ClassVar[bool] = False
     passive_aggressive: ClassVar[bool] = False
     estimates_dispersion: ClassVar[bool] = False
+    scored_by_value: ClassVar[bool] = False
 
     @required
     def value(self, prediction, target):
@@ -211,6 +215,7 @@ class VectorLoss(Component, family=True):
     target_domain: ClassVar[Interval] = REALS
     online: ClassVar[bool] = False
     passive_aggressive: ClassVar[bool] = False
+    scored_by_value: ClassVar[bool] = False
     shift_invariant: ClassVar[bool] = False
     separable: ClassVar[bool] = False
     n_classes: ClassVar[float] = 0.0

@@ -214,6 +214,7 @@ class Quantile(Loss):
     )
     infimum: ClassVar[float] = 0.0
     smooth: ClassVar[bool] = False
+    scored_by_value: ClassVar[bool] = True
 
     quantile: float = 0.5
 

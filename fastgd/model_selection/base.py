@@ -34,7 +34,6 @@ from fastgd.estimators.block_fits import as_first_read, first_reading, scored, s
 from fastgd.estimators.deviance import is_deviance
 from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import random_by_name
-from fastgd.losses.regression import Quantile
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.alpha_path import fit_path
 from fastgd.model_selection.cross_validate import Table, choose, score_paths
@@ -419,10 +418,10 @@ def _start_of_refit(base, alphas, table, n_threads):
 
 
 def _scored_by_loss(loss):
-    """Whether alpha is chosen by the loss itself where no score is asked for: under a link, and for
-    quantiles. R^2 rewards models that meet the mean, and quantiles that penalties pull there.
+    """Whether alpha is chosen by the loss itself where no score is asked for: under a link, and
+    where a loss says so. R^2 rewards quantiles that a penalty pulls to the mean.
     """
-    return is_deviance(loss) or isinstance(loss, Quantile)
+    return is_deviance(loss) or loss.scored_by_value
 
 
 class Explained:

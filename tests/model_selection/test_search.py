@@ -41,6 +41,7 @@ from fastgd.losses.deviances import Tweedie
 from fastgd.model_selection import alpha_grid as alpha_grids
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.alpha_path import fit_path
+from fastgd.model_selection.base import score_name
 from fastgd.model_selection.cross_validate import choose
 from fastgd.objective import distances, null_model
 from support.twins import members, targets_of
@@ -320,6 +321,18 @@ def test_scores_are_those_of_cross_val_score(search, cv, scoring):
         )
     assert search.alpha_ == search.alphas_[search.scores_.mean(axis=1).argmax()]
     assert search.score(X, y) == get_scorer(scoring or "accuracy")(search.best_estimator_, X, y)
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [
+        (Quantile(0.9), "share of the loss"),
+        ("poisson", "share of the deviance"),
+        ("huber", "r2"),
+    ],
+)
+def test_a_loss_says_whether_searches_go_by_it(loss, name):
+    assert score_name(GDRegressorCV(loss)) == name
 
 
 def test_quantiles_are_chosen_by_their_loss():

@@ -10,8 +10,8 @@ predictions k and l,
 
 where diag(h_i) - r_i r_i' is the second derivative of the row's loss.  Steps converge as Newton's
 do: 4 to 12 of them where matrices of each prediction take 16 to 150 (nine problems of 15 to 20,000
-rows, 3 to 20 classes, 0.1 to 0.001 of the greatest alpha, to a proved 1e-4), and to 1e-11 where
-those came to rest at 1e-7.
+rows, 3 to 20 classes, 0.1 to 0.001 of the greatest alpha, to a proved 1e-4), and to 1e-9 or less
+where those came to rest at 1e-7.
 """
 
 import numpy as np

@@ -64,16 +64,15 @@ CLOSE = 0.1
 RAISED_DAMPING = 1e-3
 MOST_IDLE = 3
 # One matrix of all predictions is for so many coefficients at least, and for GROWTH times those
-# that are not 0.  It is taken once steps with a matrix for each prediction are AFTER times as many
-# as it costs: nobody can tell beforehand where the others take 10 steps or 300.
-# Processor s without and with it: 50,000 x 54 and 7 classes 20 -> 4.3, 5,000 x 100 and 5 classes
-# 1.0 -> 0.25, images 6.0 -> 7.5 and 13.8 -> 14.
-# It has at least so much room for more of them.
+# that are not 0; of the most that it can hold, ROOM may be these.  It is taken once steps with a
+# matrix for each prediction are AFTER times as many as it costs: nobody can tell beforehand where
+# the others take 10 steps or 300.  Processor s without and with it: 50,000 x 54 and 7 classes
+# 20 -> 4.3, 5,000 x 100 and 5 classes 1.0 -> 0.25, images 6.0 -> 7.5 and 13.8 -> 14.
 FEWEST_JOINT = 100
 AFTER = 0.5
 ROOM = 0.8
 # Passes that it takes to 1e-4 where nothing is known beforehand: 7 on a text of 1.3 million
-# columns, 20 to 40 on small problems and images.
+# columns, 20 to 65 on images, 3 to 30 on small problems.
 TYPICAL_PASSES = 40.0
 
 
