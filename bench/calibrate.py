@@ -19,7 +19,7 @@ from fastgd.objective import cost_model
 from fastgd.objective.gram import ALL, add_gram
 from fastgd.objective.linear_map import LinearMap
 from fastgd.solvers.dual.sdca import Sdca
-from fastgd.solvers.newton.subspace import RowSpan
+from fastgd.solvers.newton.subspace import RowSubspace
 from fastgd.solvers.variance_reduced.saga import Saga
 
 from .report import columns, number, progress
@@ -176,7 +176,7 @@ def _combinations(rounds, share):
     120 columns, when all directions are there.
     """
     F = _logistic(_sparse(int(50_000 * share), 14, 120), alpha=1e-7)
-    solver, times = RowSpan(F), []
+    solver, times = RowSubspace(F), []
     for _ in range(rounds):
         state = solver.start(np.zeros(F.size))
         for iteration in range(solver.kept + 4):

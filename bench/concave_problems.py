@@ -49,12 +49,12 @@ def make(seed, index):
 
 
 def _greatest(X, y, loss, weights):
-    """About the least alpha that keeps all coefficients at 0: the greatest slope along a centred
-    column at predictions of 0.
+    """About the least alpha that keeps all coefficients at 0: the greatest derivative along a
+    centred column at predictions of 0.
     """
     weights = np.ones(y.size) if weights is None else weights
     with np.errstate(all="ignore"):
-        slope = weights * exact.LOSSES[loss.name](loss, y, exact.number(np.zeros(y.size)))[1]
-    slope = (slope - slope.mean()) / weights.sum()
+        derivative = weights * exact.LOSSES[loss.name](loss, y, exact.number(np.zeros(y.size)))[1]
+    derivative = (derivative - derivative.mean()) / weights.sum()
     columns = sp.csr_array(X).T if sp.issparse(X) else X.T
-    return float(np.abs(columns @ slope).max(initial=0.0))
+    return float(np.abs(columns @ derivative).max(initial=0.0))

@@ -72,16 +72,16 @@ def _on_cluster(n_workers, rounds, rows, processes):
             found |= {name: [], f"{name}_in_rounds": []}
             for turn in range(rounds + 1):
                 progress(f"{n_workers} workers, turn {turn} of {rounds}", turn / (rounds + 1))
-                seconds, crew, model = _fit(X, y, size)
+                seconds, workers, model = _fit(X, y, size)
                 if turn > 0:
                     found[name].append(seconds)
-                    found[f"{name}_in_rounds"].append(crew.seconds)
-                    found["beyond"].append((crew.seconds - crew.computing) / crew.rounds)
+                    found[f"{name}_in_rounds"].append(workers.seconds)
+                    found["beyond"].append((workers.seconds - workers.computing) / workers.rounds)
                 if turn > 0 and size == rows:
-                    found["computing"].append(crew.computing)
+                    found["computing"].append(workers.computing)
         found["rough"] = [_fit(X, y, rows, 1e-4)[0] for _ in range(rounds)]
-        found["rounds"], found["passes"] = crew.rounds, float(model.history_["passes"][-1])
-        found["bytes"] = _bytes(X, y, rows) / crew.rounds
+        found["rounds"], found["passes"] = workers.rounds, float(model.history_["passes"][-1])
+        found["bytes"] = _bytes(X, y, rows) / workers.rounds
         last = rounds > 1 and n_workers == WORKERS[-1]
         found["rivals"] = _rivals(X, y, model, rows) if last else {}
     return found
@@ -104,30 +104,30 @@ def _data(client, rows):
 
 
 def _fit(X, y, rows, tol=1e-6):
-    """Seconds of a fit, its crew, and the model."""
+    """Seconds of a fit, its workers, and the model."""
     import fastgd.dask
-    from fastgd.dask import crew
+    from fastgd.dask import cluster_workers
 
-    crews, own = [], crew.Crew.close
+    made, own = [], cluster_workers.ClusterWorkers.close
 
     def close(self):
-        crews.append(self)
+        made.append(self)
         own(self)
 
-    crew.Crew.close = close
+    cluster_workers.ClusterWorkers.close = close
     try:
         begin = time.perf_counter()
         model = fastgd.dask.fit(GDClassifier(alpha=1.0 / rows, tol=tol), X, y)
-        return time.perf_counter() - begin, crews[-1], model
+        return time.perf_counter() - begin, made[-1], model
     finally:
-        crew.Crew.close = own
+        cluster_workers.ClusterWorkers.close = own
 
 
 def _bytes(X, y, rows):
     """Of all rounds of a fit, both ways."""
-    from fastgd.dask import crew
+    from fastgd.dask import cluster_workers
 
-    total, own = [0], crew.Crew._asked
+    total, own = [0], cluster_workers.ClusterWorkers._asked
 
     def asked(self, calls):
         answers, lost = own(self, calls)
@@ -135,11 +135,11 @@ def _bytes(X, y, rows):
             total[0] += len(pickle.dumps([calls, answers]))
         return answers, lost
 
-    crew.Crew._asked = asked
+    cluster_workers.ClusterWorkers._asked = asked
     try:
         _fit(X, y, rows)
     finally:
-        crew.Crew._asked = own
+        cluster_workers.ClusterWorkers._asked = own
     return total[0]
 
 

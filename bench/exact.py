@@ -230,8 +230,10 @@ def log_loss(loss, y, z):
     decay = np.exp(-far[0].astype(np.longdouble)) * (1 - far[1].astype(np.longdouble))
     soft = np.log1p(decay)
     value = add(positive_part(negative(margin)), _from_long(soft))
-    slope = -y * np.where(margin[0] > 0.0, decay / (1 + decay), 1 / (1 + decay)).astype(np.float64)
-    return value, slope, LONG * soft.astype(np.float64)
+    derivative = -y * np.where(margin[0] > 0.0, decay / (1 + decay), 1 / (1 + decay)).astype(
+        np.float64
+    )
+    return value, derivative, LONG * soft.astype(np.float64)
 
 
 def expectile(loss, y, z):
@@ -258,7 +260,7 @@ class _Above:
     """A prediction above the link of its target, u = z - link, in long doubles: what the deviances
     are functions of.
 
-    What the logarithm in it and z itself are wrong by moves the loss by its slope.
+    What the logarithm in it and z itself are wrong by moves the loss by its derivative.
     """
 
     def __init__(self, y, z, link):
@@ -267,11 +269,11 @@ class _Above:
         self.link = link(np.where(y > 0.0, self.y, 1))
         self.u = (z[0].astype(np.longdouble) - self.link) + z[1]
 
-    def told(self, value, slope, terms):
+    def told(self, value, derivative, terms):
         """Value, derivative and rounding; `terms` are the greatest that the value is a sum of."""
-        moved = np.abs(slope) * (2 + np.abs(self.z) + np.abs(self.link))
+        moved = np.abs(derivative) * (2 + np.abs(self.z) + np.abs(self.link))
         rounding = 4.0 * LONG * (moved + np.abs(terms) + np.abs(value))
-        return _from_long(value), slope.astype(np.float64), rounding.astype(np.float64)
+        return _from_long(value), derivative.astype(np.float64), rounding.astype(np.float64)
 
 
 def _tangent(t):
@@ -299,11 +301,13 @@ def tweedie(loss, y, z):
     cancels = (-b * u > 1) & (b < 0)  # the tangents do, above power 2
     if b < 0:
         value = np.where(cancels, scale * (np.expm1(b * u) / b + np.expm1(-a * u) / a), value)
-    slope = scale * np.where(u < 0, np.expm1(u) * np.exp(-a * u), -np.expm1(-u) * np.exp(b * u))
+    derivative = scale * np.where(
+        u < 0, np.expm1(u) * np.exp(-a * u), -np.expm1(-u) * np.exp(b * u)
+    )
     if b > 0:
         value = np.where(zero, np.exp(b * above.z) / b, value)
-        slope = np.where(zero, np.exp(b * above.z), slope)
-    return above.told(value, slope, np.where(zero | cancels, 0, scale * u))
+        derivative = np.where(zero, np.exp(b * above.z), derivative)
+    return above.told(value, derivative, np.where(zero | cancels, 0, scale * u))
 
 
 def _divergence(share, rest, v):
@@ -319,9 +323,11 @@ def negative_binomial(loss, y, z):
     total, mean = above.y + r, np.exp(above.z)
     value, terms = _divergence(above.y / total, r / total, above.u)
     value = np.where(y > 0.0, total * value, r * np.logaddexp(0, above.z - np.log(r)))
-    slope = np.where(above.z > 0, r * (1 - above.y / mean) / (1 + r / mean), 0)
-    slope = np.where(above.z > 0, slope, r * (mean - above.y) / (r + mean))
-    return above.told(value, slope, np.where(y > 0.0, total * terms, abs(np.log(r)) * slope))
+    derivative = np.where(above.z > 0, r * (1 - above.y / mean) / (1 + r / mean), 0)
+    derivative = np.where(above.z > 0, derivative, r * (mean - above.y) / (r + mean))
+    return above.told(
+        value, derivative, np.where(y > 0.0, total * terms, abs(np.log(r)) * derivative)
+    )
 
 
 def binomial(loss, y, z):
@@ -373,11 +379,11 @@ def multinomial(y, scores):
     others = np.where(np.arange(len(high))[:, None] == first, 0, odds)
     soft = np.log1p(others.sum(axis=0))
     value = add(_from_long(soft), negative((far[0][own, rows], far[1][own, rows])))
-    slopes = odds / odds.sum(axis=0)
-    slopes[own, rows] = 0
-    slopes[own, rows] = -slopes.sum(axis=0)
+    derivatives = odds / odds.sum(axis=0)
+    derivatives[own, rows] = 0
+    derivatives[own, rows] = -derivatives.sum(axis=0)
     rounding = LONG * (soft + (others * (1 + np.abs(long))).sum(axis=0))
-    return value, list(slopes.astype(np.float64)), rounding.astype(np.float64)
+    return value, list(derivatives.astype(np.float64)), rounding.astype(np.float64)
 
 
 def losses(problem, scores):
@@ -390,7 +396,7 @@ def losses(problem, scores):
     value = parts[0][0]
     for other, _, _ in parts[1:]:
         value = add(value, other)
-    return value, [slope for _, slope, _ in parts], sum(unsure for _, _, unsure in parts)
+    return value, [derivative for _, derivative, _ in parts], sum(unsure for _, _, unsure in parts)
 
 
 def value(problem, coef, intercept):
@@ -411,27 +417,27 @@ def value(problem, coef, intercept):
         ]
         if problem.offset is not None:
             scores = [add(z, number(offset)) for z in scores]
-        loss, slopes, unsure = losses(problem, scores)
+        loss, derivatives, unsure = losses(problem, scores)
         loss = tuple(np.where(counts_not, 0.0, part) for part in loss)
         weight = float(weights.sum())
         mean = _over(total(multiply(number(weights), loss)), total(number(weights)))
         penalty, of_penalty, terms = _penalty(problem, coef)
         high, low = add(mean, penalty)
-        slopes = [np.abs(np.where(counts_not, 0.0, slope)) for slope in slopes]
+        derivatives = [np.abs(np.where(counts_not, 0.0, derivative)) for derivative in derivatives]
         targets = np.abs(problem.y.reshape(offset.size, -1)).max(axis=1)
         reaches = [size + np.abs(offset) + targets for size in sizes]
-        rounding = UNIT * (high + float(weights @ _summed(slopes, reaches)) / weight)
+        rounding = UNIT * (high + float(weights @ _summed(derivatives, reaches)) / weight)
         rounding += float(np.sum(np.where(counts_not, 0.0, weights * unsure))) / weight + of_penalty
-        slack = float(weights @ _summed(slopes, sizes)) / weight + terms
+        slack = float(weights @ _summed(derivatives, sizes)) / weight + terms
     if not np.isfinite(high):
         return Value(np.inf, 0.0, 0.0, np.inf)
     return Value(float(high), float(low), rounding, slack)
 
 
-def _summed(slopes, sizes):
-    """Sum of slope times size; 0 where the slope is 0, whatever the size."""
-    pairs = zip(slopes, sizes, strict=True)
-    return sum(np.where(slope > 0.0, slope * size, 0.0) for slope, size in pairs)
+def _summed(derivatives, sizes):
+    """Sum of derivative times size; 0 where the derivative is 0, whatever the size."""
+    pairs = zip(derivatives, sizes, strict=True)
+    return sum(np.where(derivative > 0.0, derivative * size, 0.0) for derivative, size in pairs)
 
 
 def _over(a, b):

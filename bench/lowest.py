@@ -94,11 +94,11 @@ class Centred:
         p, table = self.problem, v.reshape(self.n_predictions, -1)
         with np.errstate(all="ignore"):
             scores = [exact.number(self.predictions(one)) for one in table]
-            value, slopes, _ = exact.losses(p, scores)
+            value, derivatives, _ = exact.losses(p, scores)
             value = float(self.weights @ value[0])
         gradients = []
-        for one, slope in zip(table, slopes, strict=True):
-            coef, weighted = one[: self.n_features] / self.lengths, self.weights * slope
+        for one, derivative in zip(table, derivatives, strict=True):
+            coef, weighted = one[: self.n_features] / self.lengths, self.weights * derivative
             own = self.of_columns * coef if self.form is None else self.form @ coef
             value += 0.5 * p.l2 * float(coef @ own)
             gradients.append(self.Z.T @ weighted + p.l2 * own / self.lengths)
@@ -107,12 +107,12 @@ class Centred:
 
     def curvature(self, v):
         """Matrix of second derivatives of the smooth part, the curvature of each row by
-        differences of slopes.
+        differences of derivatives.
         """
         p, z = self.problem, self.predictions(v)
         step = 1e-6 * np.maximum(1e-3, np.abs(z - (0.0 if p.classification else p.y)))
-        slopes = [exact.losses(p, [exact.number(z + s * step)])[1][0] for s in (1.0, -1.0)]
-        rows = self.weights * np.maximum((slopes[0] - slopes[1]) / (2.0 * step), 0.0)
+        derivatives = [exact.losses(p, [exact.number(z + s * step)])[1][0] for s in (1.0, -1.0)]
+        rows = self.weights * np.maximum((derivatives[0] - derivatives[1]) / (2.0 * step), 0.0)
         A = np.column_stack([self.Z, np.ones(z.size)]) if p.fit_intercept else self.Z
         H = A.T @ (rows[:, None] * A)
         H[np.arange(self.lengths.size), np.arange(self.lengths.size)] += p.l2 / self.lengths**2
@@ -164,7 +164,7 @@ def _off_corners(F, starts):
         def value(x, v=v, free=free, width=width):
             full = np.zeros_like(v)
             full[free] = x
-            found, slope = F.smooth(full)
+            found, derivative = F.smooth(full)
             coef = full.reshape(K, width)[:, : F.n_features] / F.lengths
             if share is None:
                 lengths, own = np.sqrt((coef**2).sum(axis=0)), np.zeros_like(coef)
@@ -179,8 +179,8 @@ def _off_corners(F, starts):
                     length = np.sqrt((part**2).sum())
                     found += size * length
                     own[:, group] += size * part / length if length > 0.0 else 0.0
-            slope.reshape(K, width)[:, : F.n_features] += own / F.lengths
-            return found, slope[free]
+            derivative.reshape(K, width)[:, : F.n_features] += own / F.lengths
+            return found, derivative[free]
 
         x = scipy.optimize.minimize(value, v[free], jac=True, method="L-BFGS-B", options=OPTIONS).x
         full = np.zeros_like(v)
@@ -340,7 +340,7 @@ WAYS = {"least squares": _least_squares, "program": _program, "L-BFGS-B": _lbfgs
 
 def best_constant(problem):
     """F of the best model without columns (of b = 0 where there is no intercept): shares of
-    classes, or for each target a bisection on its slope.
+    classes, or for each target a bisection on its derivative.
     """
     p, constant, K = problem, Constant(problem), problem.n_predictions
     nothing = np.zeros((K, 0))
@@ -354,12 +354,12 @@ def best_constant(problem):
     ends = []
     for y in p.y.reshape(offset.size, -1).T:
 
-        def slope(b, y=y):
+        def derivative(b, y=y):
             with np.errstate(all="ignore"):
                 return float(weights @ loss(p.loss, y, exact.number(offset + b))[1])
 
         reach = 1.0 + float(np.abs(y).max() + np.abs(offset).max())
-        ends.append(_root(slope, -reach, reach))
+        ends.append(_root(derivative, -reach, reach))
     return min(exact.value(constant, nothing, end) for end in np.transpose(ends))
 
 
@@ -369,17 +369,17 @@ def is_rounding(problem, of_constant):
     return of_constant.high <= rounded + NOTHING
 
 
-def _root(slope, low, high):
+def _root(derivative, low, high):
     """(low, high) between which a growing function is 0."""
-    while slope(low) > 0.0 and low > -1e12:
+    while derivative(low) > 0.0 and low > -1e12:
         low *= 2.0
-    while slope(high) < 0.0 and high < 1e12:
+    while derivative(high) < 0.0 and high < 1e12:
         high *= 2.0
     for _ in range(100):
         middle = 0.5 * (low + high)
         if middle in (low, high):
             break
-        low, high = (low, middle) if slope(middle) > 0.0 else (middle, high)
+        low, high = (low, middle) if derivative(middle) > 0.0 else (middle, high)
     return low, high
 
 

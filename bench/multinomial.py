@@ -120,10 +120,10 @@ def proved(F, v):
         odds = z + F.split(v)[1]
         odds = np.exp(odds - odds.max(axis=1, keepdims=True))
         shares = odds / odds.sum(axis=1, keepdims=True)
-        slopes = shares.mean(axis=0) - np.bincount(F.truth, minlength=F.classes) / p.y.size
+        sums = shares.mean(axis=0) - np.bincount(F.truth, minlength=F.classes) / p.y.size
         H = np.diag(shares.mean(axis=0)) - shares.T @ shares / p.y.size
-        v[d * F.classes :] -= np.linalg.lstsq(H, slopes)[0]
-        if np.abs(slopes).max() < 1e-14:
+        v[d * F.classes :] -= np.linalg.lstsq(H, sums)[0]
+        if np.abs(sums).max() < 1e-14:
             break
     value, gradient = F.value_and_gradient(v)
     own = gradient[: d * F.classes]

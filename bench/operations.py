@@ -29,15 +29,15 @@ from fastgd.solvers.l1 import column_subset, proximal_newton
 from fastgd.solvers.l1 import kernels as l1_kernels
 from fastgd.solvers.l1.vector_joint_model import VectorJointModel
 from fastgd.solvers.newton import least_squares
-from fastgd.solvers.newton.column_subspace import ColumnSpan
-from fastgd.solvers.newton.subspace import RowSpan
-from fastgd.solvers.newton.truncated import NewtonCG
+from fastgd.solvers.newton.column_subspace import ColumnSubspace
+from fastgd.solvers.newton.newton_cg import NewtonCG
+from fastgd.solvers.newton.subspace import RowSubspace
 from fastgd.solvers.variance_reduced.base import VarianceReduced
 from fastgd.solvers.variance_reduced.svrg import Svrg
 
 # ns a column that an iteration takes beside its passes, by the vectors combined in it: texts of
 # 20,000 and 100,000 columns. Of truncated Newton for each pass.
-VECTORS = {LBFGS: 35.0, Accelerated: 20.0, ColumnSpan: 20.0, NewtonCG: 11.0}
+VECTORS = {LBFGS: 35.0, Accelerated: 20.0, ColumnSubspace: 20.0, NewtonCG: 11.0}
 # ns of what loops do: a number of a matrix that coordinate descent adds to a gradient, a stored
 # value of a column that is read twice, a number of a triangle that a system is solved with.
 NUMBER = 0.3
@@ -123,7 +123,7 @@ def _count_passes(put, count):
         return _set
 
     put(objective.Objective, "_set", of_objective)
-    for solver in {one for kind in (*REGISTRY, RowSpan) for one in kind.__mro__}:
+    for solver in {one for kind in (*REGISTRY, RowSubspace) for one in kind.__mro__}:
         # Not that of a base class, whose iteration others are made of.
         if "advance" in vars(solver):
             put(solver, "advance", lambda before: _of_iteration(before, count))
@@ -132,7 +132,7 @@ def _count_passes(put, count):
 def _of_iteration(before, count):
     def advance(self, state):
         F, read = self.objective, count.read
-        if isinstance(self, RowSpan):
+        if isinstance(self, RowSubspace):
             n_steps = state.memory.n_steps if state.memory.moves is not None else 0
             share = min(n_steps + 2, self.kept) / DIRECTIONS
             count.add(cost.COMBINATIONS * F.n_samples * share)

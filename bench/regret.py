@@ -37,7 +37,7 @@ MOST_ITERATIONS = 1_000_000
 WIDEST = 20_000
 WORST = 20
 BARS = 1.5, 2.5
-NOT_PROVING = ("SelfTuned",)
+NOT_PROVING = ("AutomaticRates",)
 
 
 @contextlib.contextmanager

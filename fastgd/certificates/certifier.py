@@ -184,7 +184,7 @@ class Certifier:
         """
         F, known = self.objective, _known(progress)
         if known is not None and F.convex and known.factor.full and check.gradient is not None:
-            decrement = known.factor.norm_of(F.steepest(check.point, check.gradient))
+            decrement = known.factor.norm_of(F.subgradient(check.point, check.gradient))
             return 0.5 * estimates.caution(F.loss) * decrement**2
         if F.convex and F.loss_smooth and F.term.certified:
             return estimates.likely_left(F, check.point, self._gradient(check))
@@ -268,18 +268,18 @@ class Certifier:
             return cost <= max(share * spent, 2.0) or quick
         if progress.curvature is not None or not progress.whole:
             return False
-        slopes = F.steepest(check.point, check.gradient)
-        worth = self.newton.worth_trying(check.objective, slopes, self.tol, F.null_value)
+        subgradient = F.subgradient(check.point, check.gradient)
+        worth = self.newton.worth_trying(check.objective, subgradient, self.tol, F.null_value)
         return worth and (self.free_answers or cost <= SHARE_ON_THE_WAY * spent)
 
     def _prove(self, check):
-        slopes = self._steepest(check)
+        subgradient = self._subgradient(check)
         asked = self._enough(check)
-        self._bound(check, self.newton.prove(check.point, check.objective, slopes, asked))
+        self._bound(check, self.newton.prove(check.point, check.objective, subgradient, asked))
 
     def _from_known(self, known, check):
-        slopes, asked = self._steepest(check), self._enough(check)
-        return self.newton.from_known(known, check.point, slopes, asked, check.objective)
+        subgradient, asked = self._subgradient(check), self._enough(check)
+        return self.newton.from_known(known, check.point, subgradient, asked, check.objective)
 
     def _by_curvature(self, check, fallen):
         """What the curvature at the check says of what is left."""
@@ -324,9 +324,9 @@ class Certifier:
             if bound.kind == "proof":
                 self._lower = max(self._lower, check.objective - bound.value)
 
-    def _steepest(self, check):
+    def _subgradient(self, check):
         """The subgradient of least norm of F at a check."""
-        return self.objective.steepest(check.point, self._gradient(check))
+        return self.objective.subgradient(check.point, self._gradient(check))
 
     def _gradient(self, check):
         if check.gradient is None:

@@ -30,8 +30,8 @@ import numpy as np
 
 from fastgd.certificates.rounding import (
     column_sizes,
+    derivative_rounding,
     offset_size,
-    slope_rounding,
     sum_rounding,
 )
 from fastgd.linalg.precision import EPS
@@ -82,15 +82,15 @@ def lower_bound(objective, v, step, workspace=None):
     there = coef + move
     value = below + 0.5 * F.l2 * float(there @ there)
     sizes = column_sizes(F)
-    slope = root_mean_square(F, duals)
-    of_sums = max(slope_rounding(F, value), 2.0 * sum_rounding(F) * slope)
+    derivative = root_mean_square(F, duals)
+    of_sums = max(derivative_rounding(F, value), 2.0 * sum_rounding(F) * derivative)
     wrong = of_sums * float(np.linalg.norm(sizes)) + EPS * F.l2 * float(np.linalg.norm(there))
     # What is left of the mean goes where its heavier sign is scaled down: no sum moves by more.
     wrong += tiny * float(np.sqrt(F.moments()[1][0]))
     rest = float(np.linalg.norm(linear_map.rmatvec(duals) + F.l2 * there)) + wrong
     largest = abs(intercept + shift) + largest_of(predictions) + largest_of(moves)
     predicted = float(sizes @ (np.abs(v) + np.abs(step)))
-    rounded = dual_rounding(F, value, slope, predicted, largest, tiny)
+    rounded = dual_rounding(F, value, derivative, predicted, largest, tiny)
     return value - rest**2 / (2.0 * F.l2) - rounded
 
 
@@ -118,15 +118,17 @@ def balanced_duals(objective, predictions, moves, intercept, shift):
     return below, duals, shift, tiny
 
 
-def dual_rounding(objective, value, slope, predicted, largest, tiny):
+def dual_rounding(objective, value, derivative, predicted, largest, tiny):
     """What the values and gaps, which come to `value`, may be wrong by for rounding, and what
     scaling the heavier sign down costs them.
 
-    `slope` is the root mean square of the dual point, `predicted` what predictions are made of,
-    `largest` the greatest of them, `tiny` what is left of the dual point's sum.
+    `derivative` is the root mean square of the dual point, `predicted` what predictions are made
+    of, `largest` the greatest of them, `tiny` what is left of the dual point's sum.
     """
     F = objective
-    rounded = 4.0 * sum_rounding(F) * abs(value) + 4.0 * EPS * slope * (predicted + offset_size(F))
+    rounded = 4.0 * sum_rounding(F) * abs(value) + 4.0 * EPS * derivative * (
+        predicted + offset_size(F)
+    )
     scaled = 1.0 + float(largest) + largest_of(F.samples.offsets) + largest_of(F.samples.targets)
     return rounded + 4.0 * tiny * scaled
 

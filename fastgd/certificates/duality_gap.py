@@ -10,7 +10,7 @@ import numpy as np
 from fastgd.certificates.bound import NO_BOUND, Bound
 from fastgd.certificates.rounding import gradient_rounding, prediction_size
 from fastgd.linalg.precision import EPS
-from fastgd.objective.distances import curvature_unit, slope_size, unit_at
+from fastgd.objective.distances import curvature_unit, derivative_size, unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest, shifted_sums
 from fastgd.objective.vector_map import VectorMap
@@ -100,14 +100,14 @@ class DualityGap:
         """Size of the mean derivative, which has to be 0 for an unpenalised intercept; inf where it
         is not rounding.
 
-        The unit of that rounding is the mean |loss'|, at most `slope_size`.
+        The unit of that rounding is the mean |loss'|, at most `derivative_size`.
         """
         F = self.objective
         if not F.fit_intercept:
             return 0.0
-        usual = slope_size(F, smooth_value, curvature_unit(F))
-        slopes = gradient[F.size - F.n_predictions :]
-        mean = float(np.abs(slopes).max())
+        usual = derivative_size(F, smooth_value, curvature_unit(F))
+        derivatives = gradient[F.size - F.n_predictions :]
+        mean = float(np.abs(derivatives).max())
         return mean if mean <= 1e-12 * usual else np.inf
 
     def _price(self, v, unbalanced):

@@ -52,17 +52,17 @@ def fall_along_columns(F, v, gradient):
     at stationary points alone.
 
     By curvatures that columns have without each other; no bound, and no pass where there are
-    moments.  A column without any is worth its slope times the coefficient, which the penalty alone
-    holds: a constant one kept 1e-5 of F, and was told to be stationary.
+    moments.  A column without any is worth its derivative times the coefficient, which the penalty
+    alone holds: a constant one kept 1e-5 of F, and was told to be stationary.
     """
     d = F.n_features
-    slopes = F.steepest(v, gradient).reshape(-1, F.n_predictions)
+    subgradient = F.subgradient(v, gradient).reshape(-1, F.n_predictions)
     curvature = typical_curvature(F.loss)
     variances = curvature * column_variances(F)
-    squares = np.square(slopes[:d]).sum(axis=1)
-    sizes = np.abs(v.reshape(slopes.shape)[:d] * slopes[:d]).sum(axis=1)
+    squares = np.square(subgradient[:d]).sum(axis=1)
+    sizes = np.abs(v.reshape(subgradient.shape)[:d] * subgradient[:d]).sum(axis=1)
     along = np.where(variances > 0.0, squares / np.where(variances > 0.0, variances, 1.0), sizes)
-    return float(along.sum() + np.square(slopes[d:]).sum() / curvature)
+    return float(along.sum() + np.square(subgradient[d:]).sum() / curvature)
 
 
 def sure_fall(F, v, gradient):
@@ -77,10 +77,10 @@ def sure_fall(F, v, gradient):
     d, variances = F.n_features, column_variances(F)
     means = F.moments()[0][SUM] * F.fit_intercept
     coef, intercept = F.split(v)
-    slopes = gradient[:d] - means * (float(gradient[d]) if F.fit_intercept else 0.0)
+    centered = gradient[:d] - means * (float(gradient[d]) if F.fit_intercept else 0.0)
     positive = np.where(variances > 0.0, variances, 1.0)
-    slopes = np.where(variances > 0.0, slopes, 0.0)
-    steepness = np.abs(slopes) / np.sqrt(positive)
+    centered = np.where(variances > 0.0, centered, 0.0)
+    steepness = np.abs(centered) / np.sqrt(positive)
     linear_map = LinearMap(F)
     predictions = linear_map.matvec(coef) + (F.samples.offsets + intercept)
     here = shifted_sums(F, predictions)(0.0)[0] + F.penalty_value(v)
@@ -89,9 +89,9 @@ def sure_fall(F, v, gradient):
     steepest = steepest[variances[steepest] > 0.0]
     ways = [np.zeros(d) for _ in steepest]
     for j, way in zip(steepest, ways, strict=True):
-        way[j] = -1.0 if slopes[j] > 0.0 else 1.0
+        way[j] = -1.0 if centered[j] > 0.0 else 1.0
     tried = []
-    for way, lengths in [*((way, LENGTHS) for way in ways), (-slopes / positive, ALL_LENGTHS)]:
+    for way, lengths in [*((way, LENGTHS) for way in ways), (-centered / positive, ALL_LENGTHS)]:
         moves = linear_map.matvec(way) - means @ way
         size = float(np.abs(moves).mean())
         unit = off / size if size > 0.0 else 0.0
@@ -109,7 +109,7 @@ def sure_fall(F, v, gradient):
 def _least_recentered(F, v, predictions, tried):
     """The least F along these ways, of some lengths, where the intercept is the best for it.
 
-    Back, too: at a kink the slope that is known may be 0, or point the other way.
+    Back, too: at a kink the derivative that is known may be 0, or point the other way.
     """
     least = np.inf
     if not F.fit_intercept or F.loss_smooth:

@@ -12,17 +12,17 @@ curvature, by Cauchy and Schwarz:
 - g is wrong by u sqrt(2 c F) |x_j| as a sum, x_j being column j's root mean square: |(D L)^-1|
   times that in lambda.
 - Predictions are wrong by u' (sum_j |x_j v_j| + |offset|), u' without the number of rows; as the
-  slopes that this brings are those of rows, lambda changes by no more than that: H^-1/2 X' is as
-  small as H is large.
+  derivatives that this brings are those of rows, lambda changes by no more than that: H^-1/2 X' is
+  as small as H is large.
 """
 
 import numpy as np
 
 from fastgd.certificates.rounding import (
     column_sizes,
+    derivative_rounding,
     gradient_rounding,
     prediction_size,
-    slope_rounding,
     sum_rounding,
 )
 from fastgd.data.chunk_sizes import ROWS
@@ -140,7 +140,7 @@ def product_bound(F, v, value, gradient, enough):
     # Arrays as long as there are columns (10 MB each of 1.28 million) are made when they are
     # needed, and a piece at a time where that does.
     d, longest = F.n_features, np.sqrt(F.moments()[1][0])
-    known, corner, slope, centers = 0.0, 0.0, 0.0, None
+    known, corner, derivative, centers = 0.0, 0.0, 0.0, None
     curvature = curvature_unit(F)
     # Rounding of the gradient and, through predictions that are wrong by a few units, of the
     # derivatives in it.
@@ -154,14 +154,14 @@ def product_bound(F, v, value, gradient, enough):
         if not corner > 0.0:
             return np.inf
         centers /= corner
-        slope = float(gradient[d])
-        known = slope**2 / corner
+        derivative = float(gradient[d])
+        known = derivative**2 / corner
         longest += float(np.linalg.norm(centers[:d]))
     squared_reach = longest**2 / F.l2 + (1.0 / corner if corner > 0.0 else 0.0)
     reach = F.loss.self_concordance * np.sqrt(squared_reach)
 
     def target(own):
-        return gradient[own] - (centers[own] * slope if centers is not None else 0.0)
+        return gradient[own] - (centers[own] * derivative if centers is not None else 0.0)
 
     def product(p):
         curved = F.hessian_product(v, p)
@@ -220,13 +220,13 @@ def likely_gain(F, v, gradient):
     """
     value, work = F.value(v), F.row_length * F.n_samples
     if not F.vector and F.size <= WIDEST_PROOF and _matrix_passes(F) <= FEW_PRODUCTS:
-        return _gain_by_matrix(F, v, value, F.steepest(v, gradient))
-    unsure = slope_rounding(F, value)
+        return _gain_by_matrix(F, v, value, F.subgradient(v, gradient))
+    unsure = derivative_rounding(F, value)
     eliminated = _without_intercept(F, v, gradient, unsure)
     if eliminated is None:
         return np.inf
     gradient, centers, known = eliminated
-    gradient = F.steepest(v, gradient)
+    gradient = F.subgradient(v, gradient)
     shrink, sizes = _inverse_diagonal(F)
     if not F.term.smooth:
         shrink[(v == 0.0) & (gradient == 0.0)] = 0.0
@@ -295,14 +295,14 @@ def _without_intercept(F, v, gradient, unsure):
     """
     if F.vector or not F.fit_intercept:
         return gradient, None, 0.0
-    column, slope = F.hessian_product(v, np.append(np.zeros(F.n_features), 1.0)), gradient[-1]
+    column, derivative = F.hessian_product(v, np.append(np.zeros(F.n_features), 1.0)), gradient[-1]
     if not column[-1] > 0.0:
-        still = abs(slope) <= unsure
+        still = abs(derivative) <= unsure
         return (np.append(gradient[:-1], 0.0), np.zeros(F.size), 0.0) if still else None
     centers = column / column[-1]
-    rest = gradient - centers * slope
+    rest = gradient - centers * derivative
     rest[-1] = 0.0
-    return rest, centers, 0.5 * float(slope) ** 2 / float(column[-1])
+    return rest, centers, 0.5 * float(derivative) ** 2 / float(column[-1])
 
 
 def _inverse_diagonal(F):

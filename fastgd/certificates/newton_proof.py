@@ -27,8 +27,8 @@ from fastgd.certificates.newton_decrement import (
 )
 from fastgd.certificates.rounding import (
     column_sizes,
+    derivative_rounding,
     offset_size,
-    slope_rounding,
     sum_rounding,
     value_rounding,
 )
@@ -53,9 +53,10 @@ MOST_DOUBT = 0.1
 # A rough r that is too large by less than this is mended by the next Newton step, which brings the
 # decrement down more.
 HOPELESS = 100.0
-# Rows whose slopes are together less than this share of the bound that is asked for are left out
-# where no proof holds: without that 10 of 440 fits by lbfgs, nesterov, saga and others had ended
-# without one (log loss and Poisson, half of them on raw, far or heavy columns); 0.7 is as good.
+# Rows whose derivatives are together less than this share of the bound that is asked for are left
+# out where no proof holds: without that 10 of 440 fits by lbfgs, nesterov, saga and others had
+# ended without one (log loss and Poisson, half of them on raw, far or heavy columns); 0.7 is as
+# good.
 SETTLED = 0.25
 # Half the squared decrement by a factor of another point, which a solver hints at, counts so many
 # times until a proof is tried: curvature falls on the way.  In those 440 fits 4 took 0.7 % more
@@ -76,7 +77,7 @@ OUT_OF_REACH = 0.02
 
 
 @dataclass
-class SoFar:
+class ProofRecord:
     """What a `NewtonProof` knows of a run.
 
     Attributes
@@ -119,7 +120,7 @@ class NewtonProof:
     def __init__(self, objective, measures_rows=True):
         self.objective = objective
         self.measures_rows = measures_rows
-        self._run = SoFar()
+        self._run = ProofRecord()
 
     def known(self):
         """What is known of the run so far, for `recall`."""
@@ -127,7 +128,7 @@ class NewtonProof:
 
     def recall(self, known):
         """Know what another one of the same run did."""
-        self._run = SoFar(**known)
+        self._run = ProofRecord(**known)
 
     @property
     def applies(self):
@@ -288,7 +289,7 @@ class NewtonProof:
             stretch = float((sizes[scale > 0.0] / scale[scale > 0.0]).max(initial=0.0))
         root = math.sqrt(curvature_unit(F))
         predicted = 2.0 * EPS * (float(scale @ np.abs(v)) + root * offset_size(F))
-        return slope_rounding(F, value) / root * stretch * inverse_norm + predicted
+        return derivative_rounding(F, value) / root * stretch * inverse_norm + predicted
 
     def _rough_reach(self, factor):
         """M max_i |(x_i, 1)|_{H^-1} from the longest row and H >= l2, the intercept eliminated."""
@@ -428,9 +429,9 @@ class NewtonProof:
         F, weights = self.objective, np.zeros(self.objective.n_samples)
         coef, intercept = F.split(v)
         linear_map = LinearMap(F)
-        _, slopes, _ = linear_map.derivatives(linear_map.matvec(coef, often=False), intercept)
-        order = np.argsort(np.abs(slopes))
-        matter = order[np.cumsum(np.abs(slopes)[order]) > SETTLED * enough]
+        _, derivatives, _ = linear_map.derivatives(linear_map.matvec(coef, often=False), intercept)
+        order = np.argsort(np.abs(derivatives))
+        matter = order[np.cumsum(np.abs(derivatives)[order]) > SETTLED * enough]
         if not 0 < matter.size < F.n_active:
             return NO_BOUND
         weights[matter] = np.broadcast_to(F.samples.weights, weights.shape)[matter]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgd.linalg.precision import EPS
-from fastgd.objective.distances import curvature_unit, slope_size, steepest_slope
+from fastgd.objective.distances import curvature_unit, derivative_size, largest_derivative
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.null_model import is_exact
 
@@ -13,11 +13,11 @@ def sum_rounding(F):
     return EPS * float(np.sqrt(F.n_samples + F.size))
 
 
-def slope_rounding(F, value):
+def derivative_rounding(F, value):
     """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`:
     terms and sum.
     """
-    return 2.0 * sum_rounding(F) * slope_size(F, value, curvature_unit(F))
+    return 2.0 * sum_rounding(F) * derivative_size(F, value, curvature_unit(F))
 
 
 def value_rounding(F, v, value, enough, gradient=None):
@@ -26,38 +26,38 @@ def value_rounding(F, v, value, enough, gradient=None):
 
     A prediction is wrong by u |x_i| . |w|, and F by that times |loss'|, in the mean no more than
     the roots of the mean squares multiplied (Cauchy and Schwarz), and by its square, which is all
-    where slopes are 0: roughly where that is no more than `enough`.  Where columns are read as
-    distances from their centers, the intercept that is returned is rounded in units of its own.
+    where derivatives are 0: roughly where that is no more than `enough`.  Where columns are read
+    as distances from their centers, the intercept that is returned is rounded in units of its own.
     Where all targets are one number that is the intercept, nothing rounds.
     """
     if F.null_value == F.loss.infimum and is_exact(F, v):
         return 0.0
     curvature = curvature_unit(F) if F.loss_smooth else 0.0
-    slope = slope_size(F, value, curvature) if F.loss_smooth else steepest_slope(F)
+    derivative = derivative_size(F, value, curvature) if F.loss_smooth else largest_derivative(F)
 
     def wrong(prediction):
-        return prediction * (slope + curvature * prediction)
+        return prediction * (derivative + curvature * prediction)
 
-    slopes = (
-        slope
+    of_intercepts = (
+        derivative
         if gradient is None
         else float(np.abs(gradient[F.n_features * F.n_predictions :]).max(initial=0.0))
     )
-    known = sum_rounding(F) * abs(value) + intercept_rounding(F, v, slopes)
+    known = sum_rounding(F) * abs(value) + intercept_rounding(F, v, of_intercepts)
     known += F.term.value_rounding(v[: F.n_features * F.n_predictions])
     known += wrong(2.0 * EPS * offset_size(F))
     rounded = known + wrong(2.0 * EPS * prediction_size(F, v, rough=True))
     return rounded if rounded <= enough else known + wrong(2.0 * EPS * prediction_size(F, v))
 
 
-def intercept_rounding(F, v, slope):
-    """What F may rise by as the intercept at `v` is rounded in the units of far columns; `slope`
-    is F's in it.
+def intercept_rounding(F, v, derivative):
+    """What F may rise by as the intercept at `v` is rounded in the units of far columns;
+    `derivative` is F's in it.
     """
     if not F.fit_intercept or not F.rows.mark:
         return 0.0
     moved = EPS * float(np.abs(F.model(v)[1]).max())
-    return moved * (slope + curvature_unit(F) * moved)
+    return moved * (derivative + curvature_unit(F) * moved)
 
 
 def column_sizes(F):
@@ -91,7 +91,7 @@ def offset_size(F):
 def gradient_rounding(F, value, size):
     """What the mean derivative times a column of mean square 1 is wrong by, where F is `value`.
 
-    As `slope_rounding` says, and through predictions of `prediction_size` `size` and offsets, by
-    way of the curvature.
+    As `derivative_rounding` says, and through predictions of `prediction_size` `size` and offsets,
+    by way of the curvature.
     """
-    return slope_rounding(F, value) + EPS * curvature_unit(F) * (size + offset_size(F))
+    return derivative_rounding(F, value) + EPS * curvature_unit(F) * (size + offset_size(F))

@@ -28,7 +28,7 @@ from fastgd.certificates.corrected_dual import (
     largest_of,
     root_mean_square,
 )
-from fastgd.certificates.rounding import slope_rounding, sum_rounding
+from fastgd.certificates.rounding import derivative_rounding, sum_rounding
 from fastgd.linalg.precision import EPS
 from fastgd.objective.linear_map import LinearMap
 
@@ -69,8 +69,8 @@ def lower_bound(objective, before, after, coef, there, index=slice(None)):
     if found is None:
         return -np.inf
     below, duals, shift, tiny = found
-    gradient, slope = LinearMap(F).rmatvec(duals), root_mean_square(F, duals)
-    of_sums = max(slope_rounding(F, below), 2.0 * sum_rounding(F) * slope)
+    gradient, derivative = LinearMap(F).rmatvec(duals), root_mean_square(F, duals)
+    of_sums = max(derivative_rounding(F, below), 2.0 * sum_rounding(F) * derivative)
     wrong = of_sums * F.row_size()
     if tiny > 0.0:
         wrong += tiny * float(F.largest().max(initial=0.0))
@@ -81,7 +81,7 @@ def lower_bound(objective, before, after, coef, there, index=slice(None)):
     rounded = wrong * norm + 4.0 * EPS * float(np.abs(terms).sum())
     size = (norm + 2.0 * float(np.abs(coef).sum())) * F.row_size() + shifts
     largest = largest_of(predictions) + largest_of(moves) + shifts
-    rounded += dual_rounding(F, below, slope, size, largest, tiny)
+    rounded += dual_rounding(F, below, derivative, size, largest, tiny)
     if F.l2 > 0.0:
         beyond = np.maximum(np.abs(gradient) + (wrong - F.l1), 0.0)
         return value - rounded - float(beyond @ beyond) / (2.0 * F.l2)

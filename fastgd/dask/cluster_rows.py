@@ -26,7 +26,7 @@ class ClusterRows(BlockRows):
 
     Parameters
     ----------
-    crew : Crew
+    workers : ClusterWorkers
         The workers that hold the blocks.
     blocks : list of BlockFacts
         Of all blocks, in order.
@@ -38,9 +38,9 @@ class ClusterRows(BlockRows):
 
     kind = "elsewhere"
 
-    def __init__(self, crew, blocks, groups, n_features, sparse, dtype, norms):
+    def __init__(self, workers, blocks, groups, n_features, sparse, dtype, norms):
         super().__init__(None, 0, blocks, n_features, sparse, dtype, norms, None, None)
-        self.crew, self.groups = crew, groups
+        self.workers, self.groups = workers, groups
         # Whatever there are: plans must not depend on who does what.
         self.most_workers = len(groups)
         # The objective that the workers know, by its parts, and its key.
@@ -52,8 +52,8 @@ class ClusterRows(BlockRows):
 
     def how_read(self):
         """What a plan is to tell of how X is read."""
-        blocks, workers = len(self.blocks), len(self.crew.actors)
-        return f"X stays on {workers} workers, {blocks} blocks: a pass is a round"
+        blocks, n_workers = len(self.blocks), len(self.workers.actors)
+        return f"X stays on {n_workers} workers, {blocks} blocks: a pass is a round"
 
     def reading_cost(self, n_numbers):
         """As a source's, for a round."""
@@ -61,13 +61,13 @@ class ClusterRows(BlockRows):
 
     def over_parts(self, objective, work, arguments, arrays):
         """As a source's blocks give it, for one round."""
-        found, passes = self.crew.run(*self._call(objective, work, arguments, arrays))
+        found, passes = self.workers.run(*self._call(objective, work, arguments, arrays))
         objective.meter.count(passes)
         yield from itertools.chain.from_iterable(found[number] for number in sorted(found))
 
     def added(self, objective, work, arguments, arrays):
         """The same, summed: on the workers, and then here."""
-        found, passes = self.crew.added(*self._call(objective, work, arguments, arrays))
+        found, passes = self.workers.added(*self._call(objective, work, arguments, arrays))
         objective.meter.count(passes)
         return found
 
@@ -82,7 +82,7 @@ class ClusterRows(BlockRows):
             ]
             for number, blocks in self.groups.items()
         }
-        found = self.crew.take(self.centers, own)
+        found = self.workers.take(self.centers, own)
         parts = [part for number in sorted(found) for part in found[number]]
         return sp.vstack(parts, format="csr") if self.sparse else np.concatenate(parts)
 
@@ -122,14 +122,14 @@ class ClusterRows(BlockRows):
         know one at a time.
         """
         F, (known, key) = objective, self._known
-        if known and known[0] is F.samples and known[1] is F.loss and self.crew.key == key:
+        if known and known[0] is F.samples and known[1] is F.loss and self.workers.key == key:
             return key
         samples = {
             number: [_packed(F.samples.part(one.own)) for one in blocks]
             for number, blocks in self.groups.items()
         }
         key = next(_keys)
-        self.crew.prepare(key, without_rows(F), self.centers, samples)
+        self.workers.prepare(key, without_rows(F), self.centers, samples)
         self._known = [(F.samples, F.loss), key]
         return key
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgd.dask.cluster_rows import ClusterRows
-from fastgd.dask.crew import Crew
+from fastgd.dask.cluster_workers import ClusterWorkers
 from fastgd.dask.frames import shared_encoding, united
 from fastgd.dask.packing import unpacked
 from fastgd.dask.partitions import (
@@ -43,7 +43,7 @@ LEAST_SAMPLE = 1 << 22
 SHARE = 1 / 8
 
 
-class Columns(NamedTuple):
+class FrameColumns(NamedTuple):
     """What a fitted model keeps of the columns of frames."""
 
     feature_names: Any = None
@@ -92,33 +92,33 @@ def fit(estimator, X, y=None, sample_weight=None, offset=None, **params):
     blocks, here = delayed_blocks(X, y=y, sample_weight=sample_weight, offset=offset)
     futures = client.compute(blocks)
     wait(futures)  # so that each is asked for where it is
-    crew = Crew(client, grouped(futures))
+    workers = ClusterWorkers(client, grouped(futures))
     try:
         # Blocks of a dask array have no names or levels to tell of: a round less.
         of_array = hasattr(X, "chunks")
 
         def read(memory):
-            columns = columns_of({} if of_array else crew.columns())
-            return surveyed(crew, columns, estimator, here, memory), columns
+            columns = columns_of({} if of_array else workers.columns())
+            return surveyed(workers, columns, estimator, here, memory), columns
 
         estimator._fit_surveyed(read, **params)
     finally:
-        crew.close()
+        workers.close()
         logger.info(
             "%d rounds, %.3f s, of which the slowest workers computed %.3f s",
-            crew.rounds,
-            crew.seconds,
-            crew.computing,
+            workers.rounds,
+            workers.seconds,
+            workers.computing,
         )
-    _tell_rounds(estimator, crew.rounds)
+    _tell_rounds(estimator, workers.rounds)
     return estimator
 
 
-def surveyed(crew, columns, estimator, here, memory):
+def surveyed(workers, columns, estimator, here, memory):
     """What a first reading of the blocks with these columns finds, where they are; what is `here`
     of y, weights and offsets goes with it.  A sample of the rows takes a share of so many bytes.
     """
-    told = crew.survey(columns.encoding)
+    told = workers.survey(columns.encoding)
     facts: list = []
     groups: dict = {}
     found: list = []
@@ -139,7 +139,7 @@ def surveyed(crew, columns, estimator, here, memory):
     dtype = np.result_type(*(one[3] for one in found))
     moments = moments_of(added_moments(one[5] for one in found), first)
     lengths = functools.partial(lengths_of, moments, first)
-    rows = ClusterRows(crew, facts, groups, n_features, sparse, dtype, lengths)
+    rows = ClusterRows(workers, facts, groups, n_features, sparse, dtype, lengths)
     wanted = max(SHARE * 8.0 * rows.stored(), LEAST_SAMPLE)
     rows.draw_sample(min(wanted, SAMPLE * memory, MOST_SAMPLE), SAMPLE_SEED)
     rows.far = _far_columns(rows, moments[0]) if estimator.fit_intercept else None
@@ -160,10 +160,10 @@ def columns_of(told):
     frames = [(place, own) for place, own, _ in every if isinstance(own, dict)]
     if frames:
         encoding = shared_encoding(frames)
-        return Columns(encoding.feature_names, encoding)
+        return FrameColumns(encoding.feature_names, encoding)
     encoding = united([(place, own) for place, own, _ in every]) if every else None
     names = every[0][2] if every else None
-    return Columns(getattr(encoding, "feature_names", names), encoding)
+    return FrameColumns(getattr(encoding, "feature_names", names), encoding)
 
 
 def _far_columns(rows, table):

@@ -4,9 +4,9 @@ files.
 
 from pathlib import Path
 
-from fastgd.data.readers.table_blocks import RowsInMaking
-from fastgd.data.readers.table_encoding import Encoder, TableColumn, TableEncoding
-from fastgd.data.readers.table_files import Kind, Table, naming, require_pyarrow
+from fastgd.data.readers.table_blocks import RowBuilder
+from fastgd.data.readers.table_encoding import TableColumn, TableEncoder, TableEncoding
+from fastgd.data.readers.table_files import Kind, TableFile, naming, require_pyarrow
 from fastgd.data.readers.table_levels import Levels
 from fastgd.data.readers.table_values import Where
 from fastgd.data.sources import Block, BlockSource
@@ -19,7 +19,7 @@ def is_frame(X):
     return hasattr(X, "columns") and hasattr(X, "dtypes")
 
 
-class Frame(Table):
+class Frame(TableFile):
     """A frame of pandas as columns of Arrow; `place` is what errors call it."""
 
     def __init__(self, frame, place):
@@ -51,7 +51,7 @@ class Frame(Table):
     def encoded(self, encoding):
         """The rows as columns of numbers, an array or CSR."""
         self.require({one.name: one.kind for one in encoding.columns}, "the model")
-        rows = RowsInMaking(self.table.num_rows, Encoder(encoding, encoding.unknown), {})
+        rows = RowBuilder(self.table.num_rows, TableEncoder(encoding, encoding.unknown), {})
         for batch, where in self._parts():
             rows.add(batch, where)
         return rows.block().X

@@ -25,22 +25,22 @@ def read_ahead(blocks: Iterator[Item]) -> Iterator[Item]:
     >>> list(read_ahead(iter([1, 2, 3])))
     [1, 2, 3]
     """
-    shelf = _Shelf()
+    buffer = _Buffer()
     # What NumPy is to do about overflow, say, is as in this thread.
     context = contextvars.copy_context()
     reader = threading.Thread(
-        target=context.run, args=(shelf.fill, blocks), name="fastgd-reader", daemon=True
+        target=context.run, args=(buffer.fill, blocks), name="fastgd-reader", daemon=True
     )
     reader.start()
     try:
-        while (taken := shelf.take()) is not None:
+        while (taken := buffer.take()) is not None:
             yield taken.pop()
     finally:
-        shelf.close()
+        buffer.close()
         reader.join()
 
 
-class _Shelf:
+class _Buffer:
     """Room for one block between two threads."""
 
     def __init__(self):

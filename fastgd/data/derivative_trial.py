@@ -53,17 +53,17 @@ def try_shape(loss, targets, n_predictions):
     for target in targets:
         for base, direction, center in _directions(loss, target, n_predictions):
             places = [np.float64(center + one) for one in ALONG]
-            slopes = [
+            derivatives = [
                 _along(loss, FIRST[isinstance(loss, VectorLoss)], direction, at, target)
                 for at in (base + t * direction for t in places)
             ]
             for t in places:
                 _refuse_other_curvature(loss, t, target)
-            nothing = NOTHING * np.max(np.abs(slopes))
-            for (t, slope), (u, after) in pairwise(zip(places, slopes, strict=True)):
-                if slope - after > APPROXIMATE * (abs(slope) + abs(after)) + nothing:
+            nothing = NOTHING * np.max(np.abs(derivatives))
+            for (t, derivative), (u, after) in pairwise(zip(places, derivatives, strict=True)):
+                if derivative - after > APPROXIMATE * (abs(derivative) + abs(after)) + nothing:
                     raise ValueError(
-                        f"{name} is not convex: its derivative falls from {slope:.6g} to "
+                        f"{name} is not convex: its derivative falls from {derivative:.6g} to "
                         f"{after:.6g} where the prediction goes from {t:g} to {u:g}, target "
                         f"{target}; declare `convex = False` in the class, and nothing is proved"
                     )
@@ -154,15 +154,15 @@ def _excesses(loss, target, base, direction, t):
     def value(t):
         return loss.value(base + t * direction, target)
 
-    def slope(t):
+    def derivative(t):
         return _along(loss, FIRST[vector], direction, base + t * direction, target)
 
-    trials = [(FIRST[vector], slope(t), value, "value")]
+    trials = [(FIRST[vector], derivative(t), value, "value")]
     second = SECOND[vector]
     if getattr(type(loss), second) is not getattr(family, second):
         more = (direction,) if vector else ()
         found = _along(loss, second, direction, base + t * direction, target, *more)
-        trials.append((second, found, slope, FIRST[vector]))
+        trials.append((second, found, derivative, FIRST[vector]))
     at = base + t * direction
     place = f"predictions {np.round(at, 3)}" if vector else f"prediction {at:g}"
     along = f" along {np.round(direction, 3)}" if vector else ""

@@ -15,7 +15,7 @@ from fastgd.fitting.observers import Watch
 __all__ = [
     "CallbackSupportMixin",
     "FitCallbacks",
-    "TurnCallbacks",
+    "IterationCallbacks",
     "fit_callbacks",
     "with_callbacks",
 ]
@@ -96,7 +96,7 @@ class FitCallbacks:
         if len(self.tasks) > 1:
             with self.lock:
                 self.tasks[k].call_on_fit_task_begin(**self.data)
-        self.open[k] = TurnCallbacks(self, k)
+        self.open[k] = IterationCallbacks(self, k)
         return self.open[k]
 
     def end(self):
@@ -121,7 +121,7 @@ class FitCallbacks:
         return dict(zip(("coef_", "intercept_"), self.estimator._shaped(models), strict=True))
 
 
-class TurnCallbacks(Watch):
+class IterationCallbacks(Watch):
     """Tells the callbacks of a fit about the iterations of target `k`."""
 
     def __init__(self, fit, k):

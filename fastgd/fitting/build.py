@@ -3,17 +3,17 @@
 from fastgd.fitting.choose_solver import of_plan
 from fastgd.rules.one_sample import Pa1, Pa2, Scheduled
 from fastgd.rules.schedules import SCHEDULES, make_schedule
-from fastgd.solvers.base import Options
+from fastgd.solvers.base import SolverOptions
 from fastgd.solvers.gradient.accelerated import Accelerated
-from fastgd.solvers.gradient.armijo import LineSearch
+from fastgd.solvers.gradient.armijo import Armijo
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.gradient.distance_over_gradients import Subgradient
-from fastgd.solvers.gradient.rate_backoff import BackingOff
+from fastgd.solvers.gradient.distance_over_gradients import DistanceOverGradients
+from fastgd.solvers.gradient.rate_backoff import RateBackoff
 from fastgd.solvers.gradient.scheduled import AveragedFullBatch, ScheduledFullBatch
 from fastgd.solvers.growing_batch import Growing
 from fastgd.solvers.patience import Patience
-from fastgd.solvers.stochastic.automatic import SelfTuned
-from fastgd.solvers.stochastic.bottou_rates import FallingRates
+from fastgd.solvers.stochastic.automatic_rates import AutomaticRates
+from fastgd.solvers.stochastic.bottou_rates import BottouRates
 from fastgd.solvers.stochastic.laplace import Laplace
 from fastgd.solvers.stochastic.scheduled import Stochastic
 
@@ -37,7 +37,7 @@ def make_solver(plan, rule, settings, objective, seed, *, scored=False, streamin
     patience = None if streaming else _patience(plan, settings, scored)
     if plan.batch_size == "full":
         if plan.learning_rate == "line_search":
-            return LineSearch(objective, rule)
+            return Armijo(objective, rule)
         if plan.learning_rate == "auto":
             return _automatic_full_batch(rule, objective)
         schedule = _schedule(plan, settings, objective)
@@ -46,7 +46,7 @@ def make_solver(plan, rule, settings, objective, seed, *, scored=False, streamin
         return ScheduledFullBatch(objective, rule, schedule, patience)
     average_from = float(settings.average) if settings.average else float("inf")
     if plan.learning_rate == "auto":
-        return SelfTuned(
+        return AutomaticRates(
             objective,
             rule,
             plan.batch_size,
@@ -57,8 +57,8 @@ def make_solver(plan, rule, settings, objective, seed, *, scored=False, streamin
             streaming=streaming,
         )
     if plan.learning_rate == "optimal" and settings.learning_rate == "auto":
-        return FallingRates(objective, seed, shuffle=settings.shuffle, average_from=average_from)
-    pace = {"pa1": Pa1(), "pa2": Pa2()}.get(plan.learning_rate, Scheduled())
+        return BottouRates(objective, seed, shuffle=settings.shuffle, average_from=average_from)
+    step_length = {"pa1": Pa1(), "pa2": Pa2()}.get(plan.learning_rate, Scheduled())
     return Stochastic(
         objective,
         rule,
@@ -66,7 +66,7 @@ def make_solver(plan, rule, settings, objective, seed, *, scored=False, streamin
         plan.batch_size,
         seed,
         shuffle=settings.shuffle,
-        pace=pace,
+        step_length=step_length,
         average_from=average_from,
         patience=patience,
         streaming=streaming,
@@ -96,18 +96,18 @@ def _schedule(plan, settings, objective):
 
 def _automatic_full_batch(rule, objective):
     if not objective.loss_smooth:
-        return Subgradient(objective, rule)
+        return DistanceOverGradients(objective, rule)
     if rule.plain:
         return BarzilaiBorwein(objective)
     if rule.name == "nesterov":
         return Accelerated(objective)
-    return BackingOff(objective, rule)
+    return RateBackoff(objective, rule)
 
 
 def _own_steps(plan, settings, objective, seed):
     """A solver that finds its own steps."""
     solver = of_plan(plan, objective, settings.tol)
-    options = Options(settings.tol or 0.0, seed, settings.shuffle, plan.batch_size)
+    options = SolverOptions(settings.tol or 0.0, seed, settings.shuffle, plan.batch_size)
     if plan.batch_size == "growing":
         return Growing(objective, lambda F: solver.make(F, options), seed)
     return solver.make(objective, options)

@@ -23,7 +23,7 @@ arrays of its own: {"tree": ..., "arrays": [numbers of the arrays]}.
 
 A run is kept between two iterations with all that the rest of it follows from: the solver's state
 and what it holds beside it, history, passes, the lowest point, what is proved of F*, the plans
-before it and the seconds used (`fastgd.fitting.loop.Underway`).  An epoch's order of rows follows
+before it and the seconds used (`fastgd.fitting.loop.LoopState`).  An epoch's order of rows follows
 from seed and epoch.
 
 A file is written beside its place, brought to the disk, and put in its place at once: whenever the
@@ -48,7 +48,7 @@ from fastgd.fitting.stored_classes import REGISTERED
 from fastgd.fitting.task import KeptRun, Run
 
 FORMAT = "fastgd checkpoint"
-VERSION = 2
+VERSION = 3
 HEADER = "checkpoint.json"
 # What `begin` has of each target.
 OF_TARGETS = "seeds", "starts", "states"

@@ -21,12 +21,11 @@ from fastgd.rules.base import Rule
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.journal import Journal
-from fastgd.solvers.patience import Plateau
 from fastgd.solvers.stochastic.scheduled import StochasticMemory
 
 
 @dataclass
-class Part:
+class TargetEpoch:
     """One target's part of a `partial_fit`; the objective is that of the chunk after its epoch."""
 
     plan: object
@@ -42,7 +41,7 @@ def advance_targets(task, samples, seeds, starts, states, X):
 
     Returns
     -------
-    list of Part
+    list of TargetEpoch
     """
     objective_of = target_objectives(task, samples)
     parts = [None] * len(samples)
@@ -74,9 +73,7 @@ def _advance_one(task, objective, seed, start, state, X):
         other_rows=True,
     )
     state.run.stream = stream
-    if not solver.own_steps and isinstance(state.memory, Plateau):
-        # As in SGDClassifier, a chunk begins at eta0: `fit` had divided the rate until it was over.
-        state.memory.begin()
+    solver.begin_chunk(state)
     if state is copied and task.keep < 1.0:
         _forget(solver, state, task.keep, X)
     before = earlier.point if state is copied else state.point.copy()
@@ -101,7 +98,7 @@ def _advance_one(task, objective, seed, start, state, X):
         coef = coef.copy()
     if task.in_place and isinstance(state.memory, StochasticMemory):
         state.memory.journal = None  # that of the earlier state takes an error back
-    return Part(plan, state, coef, intercept, value)
+    return TargetEpoch(plan, state, coef, intercept, value)
 
 
 def _forget(solver, state, keep, X):

@@ -28,9 +28,9 @@ def ready_state(
     if same and objective.allowed(state.point) is state.point:
         known = state.value, state.gradient
         solver.start(state.point, state)
-        # What a solver of all rows remembers (values, slopes, momentum) holds for one objective
-        # only; value and gradient at the same point tell whether this is the one, to the last bit.
-        # The value alone did not: with all coefficients 0 it is the same whatever X is.
+        # What a solver of all rows remembers (values, derivatives, momentum) holds for one
+        # objective only; value and gradient at the same point tell whether this is the one, to the
+        # last bit. The value alone did not: with all coefficients 0 it is the same whatever X is.
         goes_on = other_rows and solver.outlives_rows
         if not solver.free_answers or goes_on or _are_of(known, state):
             state.run.problem = problem or state.run.problem

@@ -27,7 +27,7 @@ from fastgd.solvers.base import Progress, State
 
 
 @dataclass
-class Underway:
+class LoopState:
     """A run between two of its iterations: all that the rest of it follows from.
 
     Attributes
@@ -128,7 +128,7 @@ class Outlook:
     to_go: float | None = None
 
 
-class Descent:
+class Loop:
     """One run of a solver, which `run` begins or `take_up` goes on with.
 
     Parameters
@@ -231,7 +231,7 @@ class Descent:
 
     def _underway(self, state, start_point, iteration):
         """The run as it is between two iterations."""
-        return Underway(
+        return LoopState(
             state=state,
             beside=self.solver.beside(state),
             iteration=iteration,

@@ -26,7 +26,7 @@ _copying = threading.Lock()
 
 
 @dataclass
-class Trail:
+class PlanRecord:
     """The plans of a run so far.
 
     Attributes
@@ -55,7 +55,7 @@ def run_by_plans(task, objective, go, start, state, kept=None):
     """(plan, result, updates) of a run that goes on by another plan where the first turns out
     wrong.
 
-    `go(trail, rule, start, state, kept)` gives the result of the last of the plans, within what is
+    `go(record, rule, start, state, kept)` gives the result of the last of the plans, within what is
     `remaining` for it.  A `kept` run is taken up.
     """
     begin, settings, tol = time.perf_counter(), task.settings, task.settings.tol
@@ -65,40 +65,40 @@ def run_by_plans(task, objective, go, start, state, kept=None):
         plan, rule = make_plan(settings, objective)
         if task.notes:
             plan = replace(plan, reasons=(*plan.reasons, *task.notes))
-        trail = Trail([_with_rows_in_order(task, objective, plan)])
+        record = PlanRecord([_with_rows_in_order(task, objective, plan)])
     else:
-        trail = kept.trail
-        begin -= trail.seconds + kept.underway.seconds
-        for plan in trail.tried:
+        record = kept.record
+        begin -= record.seconds + kept.loop_state.seconds
+        for plan in record.tried:
             _with_rows_in_order(task, objective, plan)
-        rule = _rule_of(settings, trail.tried)
+        rule = _rule_of(settings, record.tried)
     # An interior point method is still Newton's method: open to whoever asked for that, too.
     # An explicit schedule ends as it ends.
     automatic = settings.solver == "auto" and settings.learning_rate == "auto"
-    first = trail.tried[0]
+    first = record.tried[0]
     becomes = is_open(first.solver, INTERIOR_POINT, objective)
     may_change = automatic or becomes or may_be_succeeded(settings, first, objective)
-    before = trail.result
+    before = record.result
     while True:
         try:
-            result = go(trail, rule, start, state, kept)
+            result = go(record, rule, start, state, kept)
         except KeyboardInterrupt:
             if before is None:
                 raise
             # Before a check of the later plan: there is the model of the earlier one.
             result = replace(before, reason=StopReason.INTERRUPTED)
             break
-        trail.updates += _updates(objective, result)
+        record.updates += _updates(objective, result)
         if before is not None:
             result = continued(before, result, tol)
-        if not (may_change and _stuck(trail.tried[-1], objective, result, tol)):
+        if not (may_change and _stuck(record.tried[-1], objective, result, tol)):
             break
         if below_rounding(result, tol):
             result = replace(result, reason=StopReason.PLATEAU, advice=smallest_tol(result))
             break
-        trail.to_go.append(result.to_go)
+        record.to_go.append(result.to_go)
         try:
-            changed = _changed(task, objective, trail, result)
+            changed = _changed(task, objective, record, result)
         except KeyboardInterrupt:
             result.reason = StopReason.INTERRUPTED
             break
@@ -109,22 +109,22 @@ def run_by_plans(task, objective, go, start, state, kept=None):
             result.reason = StopReason.TIME
             break
         plan, rule = changed
-        trail.tried.append(_with_rows_in_order(task, objective, plan))
+        record.tried.append(_with_rows_in_order(task, objective, plan))
         before = result
-        trail.result, trail.seconds = replace(result, state=None), seconds
+        record.result, record.seconds = replace(result, state=None), seconds
         start, state, kept = result.point, None, None
     _judge_ending(result, tol)
     if result.advice == NO_MORE and settings.solver != "auto":
         result.advice += OR_AUTO
-    return trail.tried[-1], result, trail.updates
+    return record.tried[-1], result, record.updates
 
 
-def remaining(task, trail):
+def remaining(task, record):
     """Iterations and seconds, which all plans share, that are left for the last of them."""
-    if trail.result is None:
+    if record.result is None:
         return task.max_iter, task.max_time
-    iterations = int(trail.result.history["iteration"][-1])
-    left = None if task.max_time is None else task.max_time - trail.seconds
+    iterations = int(record.result.history["iteration"][-1])
+    left = None if task.max_time is None else task.max_time - record.seconds
     return task.max_iter - iterations, left
 
 
@@ -138,9 +138,9 @@ def _rule_of(settings, tried):
     return find_rule(name if settings.solver == "auto" else settings.solver, settings.momentum)
 
 
-def _changed(task, objective, trail, result):
+def _changed(task, objective, record, result):
     """Plan and rule to go on with, or None."""
-    settings, tried = task.settings, trail.tried
+    settings, tried = task.settings, record.tried
     if int(result.history["iteration"][-1]) >= task.max_iter:
         return None
     succeeded = may_be_succeeded(settings, tried[0], objective)
@@ -148,7 +148,7 @@ def _changed(task, objective, trail, result):
         return successor(settings, objective, tried[0], int(result.history["iteration"][-1]))
     automatic = settings.solver == "auto" or succeeded
     why = _brought_no_more(tried[-1], result, settings.tol)
-    return next_plan(tried, objective, why, automatic, settings.tol, trail.to_go)
+    return next_plan(tried, objective, why, automatic, settings.tol, record.to_go)
 
 
 def _judge_ending(result, tol):

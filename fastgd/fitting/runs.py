@@ -12,7 +12,7 @@ from fastgd.fitting.choose_solver import batch_sizes
 from fastgd.fitting.continuation import problem_of, ready_state, unknowns
 from fastgd.fitting.default_rules import rules_of_run
 from fastgd.fitting.history import History
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.fitting.observers import Ended, Recorder, Together, Watch
 from fastgd.fitting.replan import remaining, run_by_plans
 from fastgd.fitting.result import Result
@@ -33,16 +33,16 @@ LEAST_FOR_THREADS = PYTHON / (2.0 * VALUE)
 class Keeper:
     """Keeps the run of target `k` in a checkpoint."""
 
-    def __init__(self, checkpoint, k, trail, begun):
-        self.checkpoint, self.k, self.trail, self.begun = checkpoint, k, trail, begun
+    def __init__(self, checkpoint, k, record, begun):
+        self.checkpoint, self.k, self.record, self.begun = checkpoint, k, record, begun
 
     def due(self):
         """Whether it is time to write the run to the checkpoint."""
         return self.checkpoint.due(self.k)
 
-    def keep(self, underway):
-        """Write the run, which is `underway`, to the checkpoint now."""
-        self.checkpoint.keep(self.k, KeptRun(self.trail, self.begun, underway))
+    def keep(self, loop_state):
+        """Write the run, which is `loop_state`, to the checkpoint now."""
+        self.checkpoint.keep(self.k, KeptRun(self.record, self.begun, loop_state))
 
 
 def fit_targets(task, samples, seeds, starts, states):
@@ -196,29 +196,29 @@ class _Target:
     watch: Watch
     recorder: Recorder | None
 
-    def run(self, trail, rule, start, state, kept):
-        """The run of the last plan of a `Trail`, taken up where it was `kept`: a `Result`."""
+    def run(self, record, rule, start, state, kept):
+        """The run of the last plan of a `PlanRecord`, taken up where it was `kept`: a `Result`."""
         task, objective = self.task, self.objective
         if kept is not None:
             objective.recall(kept.begun)
-        begun, plan = objective.known(), trail.tried[-1]
+        begun, plan = objective.known(), record.tried[-1]
         self.watch.planned(plan)
         scored = self.score is not None
         solver = make_solver(plan, rule, task.settings, objective, self.seed, scored=scored)
-        max_iter, max_time = remaining(task, trail)
+        max_iter, max_time = remaining(task, record)
         keeps = task.checkpoint is not None
-        descent = Descent(
+        loop = Loop(
             solver,
-            rules_of_run(task, trail.tried, solver, max_time),
+            rules_of_run(task, record.tried, solver, max_time),
             max_iter=max_iter,
             tol=task.settings.tol,
             score=self.score,
             watch=self.watch,
             passes_before=begun.passes,
-            keeper=Keeper(task.checkpoint, self.k, trail, begun) if keeps else None,
+            keeper=Keeper(task.checkpoint, self.k, record, begun) if keeps else None,
         )
         if kept is not None:
-            return descent.take_up(kept.underway)
+            return loop.take_up(kept.loop_state)
         ready = ready_state(
             solver,
             plan,
@@ -231,7 +231,7 @@ class _Target:
         )
         if self.recorder is not None:
             self.recorder.tell(solver, ready)
-        return descent.run(ready)
+        return loop.run(ready)
 
 
 def fit_target(task, objective, seed, start, state, k, interrupted):

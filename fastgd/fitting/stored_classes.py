@@ -2,10 +2,10 @@
 
 from fastgd.certificates.bound import Bound, Check
 from fastgd.fitting.history import History
-from fastgd.fitting.loop import Underway
+from fastgd.fitting.loop import LoopState
 from fastgd.fitting.plain_values import Registry
 from fastgd.fitting.plan import Plan
-from fastgd.fitting.replan import Trail
+from fastgd.fitting.replan import PlanRecord
 from fastgd.fitting.result import Result
 from fastgd.fitting.stopping import StopReason
 from fastgd.fitting.task import KeptRun, Run
@@ -17,53 +17,49 @@ from fastgd.objective.objective import Measured
 from fastgd.objective.refined_factor import RefinedFactor
 from fastgd.solvers import REGISTRY
 from fastgd.solvers.base import Curvature, Progress, RunRecord, Solver, State
-from fastgd.solvers.gradient.armijo import LineSearch
+from fastgd.solvers.gradient.armijo import Armijo
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.gradient.distance_over_gradients import Subgradient
-from fastgd.solvers.gradient.rate_backoff import BackingOff
+from fastgd.solvers.gradient.distance_over_gradients import DistanceOverGradients
+from fastgd.solvers.gradient.rate_backoff import RateBackoff
 from fastgd.solvers.gradient.scheduled import AveragedFullBatch, ScheduledFullBatch
 from fastgd.solvers.growing_batch import Growing
 from fastgd.solvers.l1.proximal_newton import RowValues
 from fastgd.solvers.l1.vector_matrix_model import Blocks
 from fastgd.solvers.l1.vector_working_set import VectorRowValues
-from fastgd.solvers.newton.subspace import RowSpan, SpanState
-from fastgd.solvers.newton.vector_subspace import VectorRowSpan
-from fastgd.solvers.stochastic.automatic import Tuning as RateTuning
-from fastgd.solvers.stochastic.bottou_rates import FallingRates
+from fastgd.solvers.newton.subspace import RowSubspace, SubspaceState
+from fastgd.solvers.newton.vector_subspace import VectorRowSubspace
+from fastgd.solvers.stochastic.automatic_rates import RateTuning
+from fastgd.solvers.stochastic.bottou_rates import BottouRates
 from fastgd.solvers.stochastic.laplace import Laplace
 from fastgd.solvers.stochastic.scheduled import Stochastic
-from fastgd.solvers.variance_reduced.base import Tuning as StepTuning
+from fastgd.solvers.variance_reduced.base import StepTuning
 
 # Those that only other solvers use, or plans make for an update rule.
 OTHERS = (
     AveragedFullBatch,
-    BackingOff,
+    RateBackoff,
     BarzilaiBorwein,
-    FallingRates,
+    BottouRates,
     Growing,
     Laplace,
-    LineSearch,
-    RowSpan,
+    Armijo,
+    RowSubspace,
     ScheduledFullBatch,
     Stochastic,
-    Subgradient,
-    VectorRowSpan,
+    DistanceOverGradients,
+    VectorRowSubspace,
 )
 SOLVERS: tuple[type[Solver], ...] = (*REGISTRY, *OTHERS)
 MEMORIES = {solver.Memory for solver in SOLVERS}
 PARTS = (
-    *(State, SpanState, RunRecord, Progress, Curvature),
+    *(State, SubspaceState, RunRecord, Progress, Curvature),
     *(Factor, RefinedFactor, Bordered, BorderedFactor, Complement, Redundant, Exclusive),
     *(RowValues, VectorRowValues, Blocks, Measured),
     *(Bound, Check, History, Plan, Result, StopReason),
-    *(Run, KeptRun, Trail, Underway),
+    *(Run, KeptRun, PlanRecord, LoopState, RateTuning, StepTuning),
 )
 REGISTERED = Registry(
-    {
-        **{one.__name__: one for one in (*PARTS, *MEMORIES)},
-        "RateTuning": RateTuning,
-        "StepTuning": StepTuning,
-    },
+    {one.__name__: one for one in (*PARTS, *MEMORIES)},
     # The solver takes the state up again; how chunks are taken is no part of a fit.
-    {SpanState: {"solver"}, RunRecord: {"stream"}},
+    {SubspaceState: {"solver"}, RunRecord: {"stream"}},
 )

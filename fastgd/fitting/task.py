@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.fitting.loop import Underway
+from fastgd.fitting.loop import LoopState
 from fastgd.fitting.observers import Watch
 from fastgd.fitting.plan import Settings
-from fastgd.fitting.replan import Trail
+from fastgd.fitting.replan import PlanRecord
 from fastgd.objective.objective import Measured
 
 
@@ -84,14 +84,14 @@ class KeptRun:
 
     Attributes
     ----------
-    trail : Trail
+    record : PlanRecord
         Its plans so far.
     begun : Measured
         What the objective knew when the solver of the last one was made.
-    underway : Underway
+    loop_state : LoopState
         That one.
     """
 
-    trail: Trail
+    record: PlanRecord
     begun: Measured
-    underway: Underway
+    loop_state: LoopState

@@ -1,6 +1,6 @@
-"""How far to go along a direction: until F has fallen by a share of what its slope promises.
+"""How far to go along a direction: until F has fallen by a share of what its derivative promises.
 
-With s = g'p < 0 the slope of F along p, a step t p is long enough and not too long where
+With s = g'p < 0 the derivative of F along p, a step t p is long enough and not too long where
 
     F(u + t p) <= F(u) + c t s    and    g(u + t p)'p >= 0.9 s
 
@@ -16,14 +16,14 @@ CURVED = 0.9
 TRIALS = 60
 
 
-def armijo(value, trial, slope, share=1.0, slack=0.0, sufficient=SUFFICIENT):
+def armijo(value, trial, derivative, share=1.0, slack=0.0, sufficient=SUFFICIENT):
     """Whether F has fallen enough; NaN has not.
 
     Parameters
     ----------
     value, trial : float
         F before and after.
-    slope : float
+    derivative : float
         Of F along the whole step, negative; or what else it promises to fall by.
     share : float
         Of the step that was taken.
@@ -45,7 +45,7 @@ def armijo(value, trial, slope, share=1.0, slack=0.0, sufficient=SUFFICIENT):
     >>> armijo(1.0, 0.9, -0.2), armijo(1.0, 1.0, -0.2), armijo(1.0, 1.0, -0.2, slack=1e-4)
     (True, False, True)
     """
-    return bool(trial <= value + sufficient * share * slope + slack)
+    return bool(trial <= value + sufficient * share * derivative + slack)
 
 
 def halvings(trials=TRIALS, first=1.0, start=None, direction=None):
@@ -83,7 +83,7 @@ def moves(start, step):
     return bool((start + step != start).any())
 
 
-def weak_wolfe(look, value, slope, share, start, direction, slack=0.0, trials=40):
+def weak_wolfe(look, value, derivative, share, start, direction, slack=0.0, trials=40):
     """A step that meets both conditions or, failing that, the lowest that meets the first.
 
     Found by doubling and halving, which needs neither convexity nor a curvature that changes
@@ -92,15 +92,16 @@ def weak_wolfe(look, value, slope, share, start, direction, slack=0.0, trials=40
     Parameters
     ----------
     look : callable
-        share -> (F, slope, anything): after this share of the step.
-    value, slope : float
+        share -> (F, derivative, anything): after this share of the step.
+    value, derivative : float
         Before it.
     share : float
         Tried first.
     start, direction : ndarray
         The search ends where a step no longer moves `start`.
     slack : float
-        What F is wrong by, for rounding: within it the slope tells whether a step went too far.
+        What F is wrong by, for rounding: within it the derivative tells whether a step went too
+        far.
     trials : int
 
     Returns
@@ -122,11 +123,11 @@ def weak_wolfe(look, value, slope, share, start, direction, slack=0.0, trials=40
     low, high, best, least = 0.0, np.inf, None, np.inf
     for _ in range(trials):
         reached, steepness, found = look(share)
-        close = abs(reached - value) <= slack and abs(steepness) <= abs(slope)
-        if close or armijo(value, reached, slope, share):
+        close = abs(reached - value) <= slack and abs(steepness) <= abs(derivative)
+        if close or armijo(value, reached, derivative, share):
             if best is None or reached <= least:
                 best, least = (share, found), reached
-            if close or steepness >= CURVED * slope:
+            if close or steepness >= CURVED * derivative:
                 return share, found
             low = share
         else:

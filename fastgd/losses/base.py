@@ -200,9 +200,9 @@ class VectorLoss(Component, family=True):
     --------
     >>> import numpy as np
     >>> from fastgd import Multinomial
-    >>> loss, slopes = Multinomial(3), np.empty(3)
-    >>> loss.derivatives(np.zeros(3), np.array([2.0]), slopes)
-    >>> slopes.round(3)
+    >>> loss, derivatives = Multinomial(3), np.empty(3)
+    >>> loss.derivatives(np.zeros(3), np.array([2.0]), derivatives)
+    >>> derivatives.round(3)
     array([ 0.333,  0.333, -0.667])
     """
 

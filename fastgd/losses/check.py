@@ -246,7 +246,7 @@ class _Line:
         self.loss.curvature_product(self.predictions(t), self.target, self.direction, out)
         return out
 
-    def slope(self, t):
+    def derivative(self, t):
         return float(np.sum(self.direction * self.derivatives(t)))
 
     def curvature(self, t):
@@ -254,11 +254,11 @@ class _Line:
 
     @functools.cached_property
     def kinks(self):
-        """Pairs of neighbouring places between which the slope jumps."""
-        slopes = np.array([self.slope(t) for t in self.grid])
+        """Pairs of neighbouring places between which the derivative jumps."""
+        derivatives = np.array([self.derivative(t) for t in self.grid])
         found = [
-            _jump(self.slope, *pair)
-            for pair in zip(self.grid, self.grid[1:], slopes, slopes[1:], strict=False)
+            _jump(self.derivative, *pair)
+            for pair in zip(self.grid, self.grid[1:], derivatives, derivatives[1:], strict=False)
         ]
         return [pair for pair in found if pair is not None]
 
@@ -330,7 +330,7 @@ def _not_finite(line: _Line, method: str) -> Faults:
 def _wrong_derivative(line: _Line) -> Faults:
     for t in line.places:
         left, right, rounding = one_sided(line.value, t)
-        found = line.slope(t)
+        found = line.derivative(t)
         excess = outside(found, left, right, rounding)
         if excess > 0.0:
             between = (
@@ -358,23 +358,23 @@ def _wrong_curvature(line: _Line) -> Faults:
 
 def _not_smooth(line: _Line) -> Faults:
     for before, after in line.kinks if line.loss.smooth else []:
-        low, high = line.slope(before), line.slope(after)
+        low, high = line.derivative(before), line.derivative(after)
         jump = f"the derivative jumps from {_text(low)} to {_text(high)} {line.where(after)}"
         yield abs(high - low), f"{jump}; declare smooth = False"
 
 
 def _not_convex(line: _Line) -> Faults:
-    slopes = [line.slope(t) for t in line.places]
-    for t, low, high in zip(line.places[1:], slopes, slopes[1:], strict=False):
+    derivatives = [line.derivative(t) for t in line.places]
+    for t, low, high in zip(line.places[1:], derivatives, derivatives[1:], strict=False):
         if line.loss.convex and high < low - 1e-9 * max(1.0, abs(low)):
             fall = f"the derivative falls from {_text(low)} to {_text(high)} {line.where(t)}"
             yield low - high, f"{fall}; declare convex = False"
 
 
 def _above_curvature_bound(line: _Line) -> Faults:
-    slopes = np.array([line.slope(t) for t in line.places])
-    rounding = ROUNDING * np.abs(slopes).max()
-    mean = (np.abs(np.diff(slopes)) - rounding) / np.diff(line.places)
+    derivatives = np.array([line.derivative(t) for t in line.places])
+    rounding = ROUNDING * np.abs(derivatives).max()
+    mean = (np.abs(np.diff(derivatives)) - rounding) / np.diff(line.places)
     found = np.maximum([line.curvature(t) for t in line.places[1:]], mean) / line.length2
     worst, bound = np.argmax(found), line.loss.curvature_bound
     if found[worst] > bound * (1.0 + 1e-6) + 1e-8:
@@ -394,7 +394,7 @@ def _not_self_concordant(line: _Line) -> Faults:
         line.grid, line.grid[1:], curvatures, curvatures[1:], strict=False
     ):
         allowed = np.exp(constant * (after - before)) * (1.0 + 1e-6)
-        unsure = 1e-8 * max(1.0, abs(line.slope(before)))
+        unsure = 1e-8 * max(1.0, abs(line.derivative(before)))
         if high > low * allowed + unsure or low > high * allowed + unsure:
             change = (
                 f"the curvature goes from {_text(low)} to {_text(high)} within "

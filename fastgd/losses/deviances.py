@@ -281,8 +281,8 @@ class Tweedie(Loss):
         if target <= 0.0:
             return exp_of(b * prediction)
         u = prediction - log_of(target)
-        slope = exp_of(b * log_of(target)) * (1.0 - exp_of_minus(abs(u)))
-        return -slope * exp_of(-a * u) if u < 0.0 else slope * exp_of(b * u)
+        derivative = exp_of(b * log_of(target)) * (1.0 - exp_of_minus(abs(u)))
+        return -derivative * exp_of(-a * u) if u < 0.0 else derivative * exp_of(b * u)
 
     def curvature(self, prediction, target):
         if self.power == 0.0:

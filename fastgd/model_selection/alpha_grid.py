@@ -71,10 +71,10 @@ def _largest(fits, k):
     F = fits.objective(fits.samples[k], 1.0)
     low, high = F.penalty.limit(F.n_features)
     if low.any() or high.any():
-        gradient, value = fits.slopes_within(k, low, high)
+        gradient, value = fits.gradient_within(k, low, high)
     else:
         intercept, value = null_model(F)
-        slopes = F.loss_and_gradient(null_point(F, intercept))[1]
-        gradient = slopes[: F.n_features * F.n_predictions].reshape(F.n_features, -1)
+        whole_gradient = F.loss_and_gradient(null_point(F, intercept))[1]
+        gradient = whole_gradient[: F.n_features * F.n_predictions].reshape(F.n_features, -1)
     above = abs(value) if F.loss.infimum == -np.inf else value - F.loss.infimum
     return F.penalty.largest_alpha(gradient, GAIN * above)

@@ -21,8 +21,8 @@ from fastgd.penalties.weighted import Weighted
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 
-# To this the model without the penalised columns is found, at whose gradient alphas begin: slopes
-# are then exact to about the root of it.
+# To this the model without the penalised columns is found, at whose gradient alphas begin:
+# derivatives are then exact to about the root of it.
 EXACT = 1e-12
 
 
@@ -125,7 +125,7 @@ class PathFits:
             raise KeyboardInterrupt
         return fitted_copy(self.estimator, self._runs, alpha)
 
-    def slopes_within(self, k, low, high):
+    def gradient_within(self, k, low, high):
         """Gradient of the mean loss of target `k`, (d, K), and that loss, at the best model without
         a penalty whose coefficients are between these ends.
         """
@@ -138,8 +138,8 @@ class PathFits:
         found = fit_target(task, F, self.seeds[k], None, None, k, self.stop).result
         if found.reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
-        value, slopes = F.loss_and_gradient(found.point)
-        return slopes[: F.n_features * F.n_predictions].reshape(F.n_features, -1), value
+        value, gradient = F.loss_and_gradient(found.point)
+        return gradient[: F.n_features * F.n_predictions].reshape(F.n_features, -1), value
 
     def _target_threads(self):
         """Threads for the targets; one where each reads an X that is not in memory."""

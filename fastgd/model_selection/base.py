@@ -36,10 +36,10 @@ from fastgd.estimators.rollback import whole_or_nothing
 from fastgd.fitting.plan import random_by_name
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.alpha_path import fit_path
-from fastgd.model_selection.cross_validate import Table, choose, score_paths
+from fastgd.model_selection.cross_validate import CheckedData, choose, score_paths
 from fastgd.model_selection.end_of_grid import end_of_grid
 from fastgd.model_selection.held_out import RowsElsewhere, predicting
-from fastgd.model_selection.progress import Progress
+from fastgd.model_selection.progress import SearchProgress
 from fastgd.runtime.call_warnings import warn_at_call
 from fastgd.runtime.component import shown
 from fastgd.runtime.threads import count_threads
@@ -122,7 +122,7 @@ class PathSearch(GDEstimator):
             weights = None if sample_weight is None else as_weights(sample_weight, n_samples)
             offsets = None if offset is None else as_offset(offset, n_samples)
             rows = as_rows(checked, checked=True)
-            return Table(checked, rows, targets, weights, offsets)
+            return CheckedData(checked, rows, targets, weights, offsets)
 
         def refit(best, **start):
             best.fit(X, y, **only_given(sample_weight=sample_weight, offset=offset), **start)
@@ -142,7 +142,7 @@ class PathSearch(GDEstimator):
             found = read(memory)
             rows, y, weights, offset = as_first_read(self, *found)
             X = RowsElsewhere(*rows.shape())
-            return Table(X, rows, y, weights, offset, memory)
+            return CheckedData(X, rows, y, weights, offset, memory)
 
         def refit(best, **start):
             best._fit_surveyed(lambda memory: found, **start)
@@ -150,8 +150,8 @@ class PathSearch(GDEstimator):
         return self._search(table, refit, params)
 
     def _search(self, read, refit, params):
-        """`fit` to the `Table` that is `read`; the chosen model is fitted by `refit`, which takes
-        where to start.
+        """`fit` to the `CheckedData` that is `read`; the chosen model is fitted by `refit`, which
+        takes where to start.
         """
         alphas, l1_ratios = checked_alphas(self.alphas), self._checked_ratios()
         scorer, seed = self._scorer(), self._seed_of_paths()
@@ -192,7 +192,7 @@ class PathSearch(GDEstimator):
             f"{path[-1]:.3g}"
             for ratio, path in zip(l1_ratios, grids, strict=True)
         ]
-        progress = Progress(self.verbose, grids.size * len(splits), names, len(splits))
+        progress = SearchProgress(self.verbose, grids.size * len(splits), names, len(splits))
         with progress:
             scores = score_paths(bases, grids, table, splits, score, n_threads, progress, left_out)
         p, k = choose(scores, self.one_standard_error)

@@ -22,7 +22,7 @@ from fastgd.runtime.threads import map_ranges
 
 
 @dataclass
-class Table:
+class CheckedData:
     """Checked data: X, (n_samples, n_features), and the `Rows` made of it, y, and weights and
     offsets, (n_samples,), or None; of rows that are not in memory, `RowsElsewhere` as X, and the
     bytes that a fit may take.
@@ -41,7 +41,7 @@ class Table:
         return self.rows.in_memory
 
 
-def score_paths(estimators, alphas, table, splits, score, n_threads, progress, left_out=False):
+def score_paths(estimators, alphas, data, splits, score, n_threads, progress, left_out=False):
     """Scores of all models of all paths on the rows that their folds hold out.
 
     No fold has rows of its own: it has all of them, with weight 0 where they are held out.
@@ -52,7 +52,7 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
         One for each path, not fitted.
     alphas : ndarray, (n_paths, n_alphas)
         In decreasing order.
-    table : Table
+    data : CheckedData
     splits : list of (train, test)
         Indices of rows.
     score : callable
@@ -60,7 +60,7 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
     n_threads : int
         Threads for the paths of the folds; one path alone has them for its passes, and so has one
         after the other where X is not in memory: each reads all of it.
-    progress : Progress
+    progress : SearchProgress
         Told about each model.
     left_out : bool
         Whether the one fold has all rows, each of which is scored by the model without it.
@@ -76,7 +76,7 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
     """
     scores = np.full((len(estimators), alphas.shape[1], len(splits)), np.nan)
     work = list(itertools.product(range(len(estimators)), range(len(splits))))
-    at_once = min(n_threads, len(work)) if table.in_memory else 1
+    at_once = min(n_threads, len(work)) if data.in_memory else 1
     inner = n_threads if at_once == 1 else 1
     stop = threading.Event()
     lock = threading.Lock()
@@ -87,13 +87,13 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
 
     def score_path(p, f):
         test = splits[f][1]
-        X_test, y_test = table.X[test], table.y[test]
-        models = _fold(estimators[p], alphas[p], table, splits[f], f, inner, stop)
+        X_test, y_test = data.X[test], data.y[test]
+        models = _fold(estimators[p], alphas[p], data, splits[f], f, inner, stop)
         for k, model in enumerate(models):
             if left_out:
-                model = predicting(model, _left_out(model, table))
-            if table.offset is not None:
-                model.offset_of_rows(table.offset[test])
+                model = predicting(model, _left_out(model, data))
+            if data.offset is not None:
+                model.offset_of_rows(data.offset[test])
             scores[p, k, f] = score(model, X_test, y_test, test)
             progress.model_scored()
             if model.tol and model.falls_short:
@@ -126,11 +126,11 @@ def score_paths(estimators, alphas, table, splits, score, n_threads, progress, l
     return scores
 
 
-def _left_out(model, table):
+def _left_out(model, data):
     """Prediction for each row by the model without it, (n_samples, n_outputs), without offsets."""
     n_models = np.size(model.intercept_)
     outputs = [None] if n_models == 1 else target_names(model, n_models)
-    given = table.X, table.y, table.weights, table.offset
+    given = data.X, data.y, data.weights, data.offset
     try:
         found = np.column_stack([model._left_out(*given, output) for output in outputs])
     except ValueError as error:
@@ -138,39 +138,39 @@ def _left_out(model, table):
             f"cv='loo' cannot score these models: {error}; or give cv a number of folds"
         ) from error
     # Scores add the offsets, and the null model of D^2 has them too.
-    return found if table.offset is None else found - table.offset[:, None]
+    return found if data.offset is None else found - data.offset[:, None]
 
 
-def _fold(estimator, alphas, table, split, f, n_threads, stop):
+def _fold(estimator, alphas, data, split, f, n_threads, stop):
     """The models of one fold's path, one after the other, that can predict the rows held out."""
     train, test = split
-    n_samples = table.y.shape[0]
+    n_samples = data.y.shape[0]
     weights = np.bincount(train, minlength=n_samples).astype(np.float64)
-    if table.weights is not None:
-        weights *= table.weights
-    y = table.y
+    if data.weights is not None:
+        weights *= data.weights
+    y = data.y
     if is_classifier(estimator):
         # Labels that only held-out rows have are unknown to this fold.
         classes = np.unique(y[train])
         y = np.where(np.isin(y, classes), y, classes[0])
         if isinstance(estimator.class_weight, dict):
-            others = np.setdiff1d(table.y, classes).tolist()
+            others = np.setdiff1d(data.y, classes).tolist()
             own = {k: w for k, w in estimator.class_weight.items() if k not in others}
             estimator = copy.copy(estimator).set_params(class_weight=own)
     try:
         fits = PathFits(
             estimator,
-            table.X,
+            data.X,
             y,
             weights,
             n_threads,
-            rows=table.rows,
+            rows=data.rows,
             stop=stop,
-            offset=table.offset,
+            offset=data.offset,
         )
         models = (fits.model(float(alpha)) for alpha in alphas)
-        if not table.in_memory:
-            models = with_predictions(fits, models, test, table.memory)
+        if not data.in_memory:
+            models = with_predictions(fits, models, test, data.memory)
         yield from models
     except ValueError as error:
         if type(error) is not ValueError:

@@ -14,7 +14,7 @@ from fastgd.certificates.bound import NO_BOUND, Bound
 from fastgd.certificates.certifier import Certifier
 from fastgd.certificates.estimates import caution
 from fastgd.fitting.default_rules import rules_along_path
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.fitting.observers import Ended
 from fastgd.fitting.task import Run
 from fastgd.linalg.bordered import BorderedFactor
@@ -86,7 +86,7 @@ class NewtonPath:
         self._follow(alpha)
         score = None if task.score is None else lambda v: task.score(F, v, self.k)
         before = F.passes
-        descent = Descent(
+        descent = Loop(
             self.solver,
             rules_along_path(task, F),
             max_iter=task.max_iter,

@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 
-class Progress:
+class SearchProgress:
     """Told about each model that a search scores, from any thread; without `verbose` it is silent.
 
     Parameters
@@ -22,7 +22,7 @@ class Progress:
 
     Examples
     --------
-    >>> progress = Progress(1, 4, ["alpha 1 to 0.1"], 2)
+    >>> progress = SearchProgress(1, 4, ["alpha 1 to 0.1"], 2)
     >>> with progress:
     ...     progress.path_done(0, 1, [0.5, 0.75])
     search: 4 fits of 1 path on 2 folds

@@ -58,7 +58,7 @@ def enough(tol, value, null_value, infimum=0.0):
 
 
 def unit_at(objective, value):
-    """`unit` for a solver, which learns from `Descent` what the null model has; without it F
+    """`unit` for a solver, which learns from `Loop` what the null model has; without it F
     itself.
     """
     infimum = objective.loss.infimum
@@ -67,7 +67,7 @@ def unit_at(objective, value):
     return unit(value, objective.null_value, infimum)
 
 
-def slope_size(objective, value, curvature):
+def derivative_size(objective, value, curvature):
     """About the root mean square of loss' where F is `value` and losses curve by no more than
     `curvature`: no pass.
 
@@ -78,16 +78,16 @@ def slope_size(objective, value, curvature):
     if F.loss.infimum > -np.inf:
         return float(np.sqrt(2.0 * curvature * max(value - F.loss.infimum, 0.0)))
     more = 0.0 if F.null_value is None else max(value - F.null_value, 0.0)
-    return measured_once(F, _slopes) + float(np.sqrt(2.0 * curvature * more))
+    return measured_once(F, _derivatives) + float(np.sqrt(2.0 * curvature * more))
 
 
-def steepest_slope(objective):
+def largest_derivative(objective):
     """About the greatest |loss'| of a loss with kinks, at least 1: that of the package's own."""
     F = objective
-    return 1.0 if F.vector else measured_once(F, _steepest)
+    return 1.0 if F.vector else measured_once(F, _largest_of_some)
 
 
-def _steepest(objective):
+def _largest_of_some(objective):
     """The greatest |loss'| of some rows, at the null model and as far from it on either side as the
     targets reach.
     """
@@ -122,11 +122,11 @@ def _null_curvature(objective):
 def curvature_about(objective, intercept):
     """`curvature_unit` of a loss without a bound, about a model without columns."""
     F = objective
-    curvatures, slopes, values = losses_about(F, F.samples.some_active(FEW_ROWS), intercept)
+    curvatures, derivatives, values = losses_about(F, F.samples.some_active(FEW_ROWS), intercept)
     found = curvatures.mean()
     above = (values - F.loss.infimum).sum()
     if 0.0 < above < np.inf:
-        found = max(found, 0.5 * float(slopes @ slopes) / above)
+        found = max(found, 0.5 * float(derivatives @ derivatives) / above)
     return float(found) if 0.0 < found < np.inf else 1.0
 
 
@@ -149,10 +149,10 @@ def _curvature_met(objective):
     is above the infimum.
     """
     F = objective
-    _, slopes, values = losses_about(F, F.samples.some_active(FEW_ROWS), null_model(F)[0])
+    _, derivatives, values = losses_about(F, F.samples.some_active(FEW_ROWS), null_model(F)[0])
     above = values - F.loss.infimum
     bent = above > 0.0
-    return float((0.5 * slopes[bent] ** 2 / above[bent]).mean()) if bent.any() else np.inf
+    return float((0.5 * derivatives[bent] ** 2 / above[bent]).mean()) if bent.any() else np.inf
 
 
 def losses_about(objective, index, intercept):
@@ -170,7 +170,7 @@ def losses_about(objective, index, intercept):
     )
     n = index.size
     empty = F.rows.without_columns() if F.rows.in_memory else DenseRows(np.empty((n, 0)))
-    curvatures, values, slopes = np.zeros(n), np.zeros(n), np.zeros((n, 1))
+    curvatures, values, derivatives = np.zeros(n), np.zeros(n), np.zeros((n, 1))
     each = np.stack([np.arange(n), np.arange(1, n + 1)], axis=1)
     with np.errstate(all="ignore"):
         kernels.loss_and_gradient(
@@ -185,14 +185,14 @@ def losses_about(objective, index, intercept):
             n,
             1,
             values,
-            slopes,
+            derivatives,
             curvatures,
             0.0,
         )
-    return curvatures, slopes[:, 0], values
+    return curvatures, derivatives[:, 0], values
 
 
-def _slopes(objective):
+def _derivatives(objective):
     """Root mean square of loss' at the null model, of some of the rows, in plain Python."""
     F = objective
     squares = 0.0
@@ -203,6 +203,6 @@ def _slopes(objective):
     offsets = np.broadcast_to(F.samples.offsets, F.n_samples)
     for i in rows:
         with np.errstate(all="ignore"), contextlib.suppress(*REFUSED):
-            slopes = F.kind.slopes(intercept + offsets[i], F.samples.targets[i])
-            squares += float(slopes @ slopes)
+            derivatives = F.kind.derivatives(intercept + offsets[i], F.samples.targets[i])
+            squares += float(derivatives @ derivatives)
     return float(np.sqrt(squares / max(rows.size, 1)))

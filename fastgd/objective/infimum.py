@@ -84,9 +84,9 @@ def _lowest(loss, target):
     """
     here = 0.0
     value = float(loss.value(0.0, target))
-    slope = float(loss.derivative(0.0, target))
-    before, step = here, -np.sign(slope)
-    for _ in range(DOUBLINGS if slope != 0.0 else 0):
+    derivative = float(loss.derivative(0.0, target))
+    before, step = here, -np.sign(derivative)
+    for _ in range(DOUBLINGS if derivative != 0.0 else 0):
         ahead = float(loss.value(here + step, target))
         if not ahead < value:
             break
@@ -97,8 +97,8 @@ def _lowest(loss, target):
     best = value, here
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        slope = loss.derivative(middle, target)
-        low, high = (low, middle) if slope > 0.0 or np.isnan(slope) else (middle, high)
+        derivative = loss.derivative(middle, target)
+        low, high = (low, middle) if derivative > 0.0 or np.isnan(derivative) else (middle, high)
         best = min(best, (float(loss.value(middle, target)), middle))
     return best[1], best[0]
 
@@ -107,13 +107,13 @@ def _lowest_of_vector(loss, target, here):
     """(Predictions, value) of a loss of several after some steps down its derivatives."""
     value = float(loss.value(here, target))
     step = 1.0
-    slopes = np.empty(here.size)
+    derivatives = np.empty(here.size)
     for _ in range(DESCENTS):
-        loss.derivatives(here, target, slopes)
-        while step > 1e-6 and not float(loss.value(here - step * slopes, target)) < value:
+        loss.derivatives(here, target, derivatives)
+        while step > 1e-6 and not float(loss.value(here - step * derivatives, target)) < value:
             step *= 0.5
         if step <= 1e-6:
             break
-        here = here - step * slopes
+        here = here - step * derivatives
         value, step = float(loss.value(here, target)), 2.0 * step
     return here, value

@@ -103,7 +103,7 @@ def loss_and_gradient(
     own[:] = 0.0
     for b in range(first, last):
         gradient = gradients[b, :-1]
-        total, slope, lost, lost_slope = 0.0, 0.0, 0.0, 0.0
+        total, sum_of_derivatives, lost, lost_derivative = 0.0, 0.0, 0.0, 0.0
         for r in range(cuts[b], cuts[b + 1]):
             for start in range(ranges[r, 0], ranges[r, 1], chunk):
                 stop = min(start + chunk, ranges[r, 1])
@@ -122,23 +122,25 @@ def loss_and_gradient(
                     floor,
                 )
                 for few in range(0, n, TOGETHER):
-                    value_of_few, slope_of_few = 0.0, 0.0
+                    value_of_few, derivative_of_few = 0.0, 0.0
                     for m in range(few, min(few + TOGETHER, n)):
                         weight = samples.weight(start + m)
                         if weight == 0.0:  # whatever its loss is, infinite too, it does not count
                             values[m] = derivatives[m] = own[m] = 0.0
                         value_of_few += weight * values[m]
                         derivative = weight * derivatives[m]
-                        slope_of_few += derivative
+                        derivative_of_few += derivative
                         derivatives[m] = derivative
                         if curved:
                             curvatures[start + m] = weight * own[m]
                     total, lost = added(total, lost, value_of_few)
-                    slope, lost_slope = added(slope, lost_slope, slope_of_few)
+                    sum_of_derivatives, lost_derivative = added(
+                        sum_of_derivatives, lost_derivative, derivative_of_few
+                    )
                 if gradient.size > 0:
                     rows.add_rows(start, stop, derivatives, gradient, chunk)
         totals[b] = total
-        gradients[b, -1] = slope
+        gradients[b, -1] = sum_of_derivatives
 
 
 @kernel
@@ -296,16 +298,16 @@ def curvature_product(
     """
     for b in range(first, last):
         product = products[b, :-1]
-        slope = 0.0
+        derivative = 0.0
         for i in range(cuts[b], cuts[b + 1]):
             if samples.weight(i) == 0.0:
                 continue
             prediction = rows.dot(i, coef) + intercept + samples.offset(i)
             change = rows.dot(i, direction) + direction_intercept
             change *= samples.weight(i) * loss.curvature(prediction, samples.target(i))
-            slope += change
+            derivative += change
             rows.add(i, change, product)
-        products[b, -1] = slope
+        products[b, -1] = derivative
 
 
 @kernel
@@ -446,7 +448,7 @@ def loss_and_derivatives(
     `loss_and_gradient`. Where `derivatives` is empty, the loss is all that is asked for.
     """
     kept = derivatives.size > 0
-    shifted, values, slopes, own = (
+    shifted, values, unweighted, own = (
         np.empty(CHUNK),
         np.empty(CHUNK),
         np.empty(CHUNK),
@@ -466,7 +468,7 @@ def loss_and_derivatives(
                     shifted[:n],
                     samples.targets_of(start, stop),
                     values,
-                    slopes,
+                    unweighted,
                     own,
                     kept,
                     floor,
@@ -476,10 +478,10 @@ def loss_and_derivatives(
                     for m in range(few, min(few + TOGETHER, n)):
                         weight = samples.weight(start + m)
                         if weight == 0.0:
-                            values[m] = slopes[m] = own[m] = 0.0
+                            values[m] = unweighted[m] = own[m] = 0.0
                         value_of_few += weight * values[m]
                         if kept:
-                            derivatives[start + m] = weight * slopes[m]
+                            derivatives[start + m] = weight * unweighted[m]
                             curvatures[start + m] = weight * own[m]
                     total, lost = added(total, lost, value_of_few)
         totals[b] = total

@@ -12,13 +12,14 @@ from fastgd.objective import kernels
 from fastgd.objective.measured import measured_once
 from fastgd.penalties.separable import NoPenalty
 
-# Values of F closer than this share are told apart by their slopes: sums of 678,000 rows are wrong
-# by 2e-13, and with 1e-14 Newton steps went on for 22 evaluations at an optimum.
+# Values of F closer than this share are told apart by their derivatives: sums of 678,000 rows are
+# wrong by 2e-13, and with 1e-14 Newton steps went on for 22 evaluations at an optimum.
 TIED = 1e-12
-# So many ties in a row that do not halve the slope are rounding.
+# So many ties in a row that do not halve the derivative are rounding.
 MOST_TIES = 3
-# A Newton step that gains no more than this share of F is rounding: sums of 50,000 rows had slopes
-# of which steps gained 1e-27 to 1e-24, and 4 to 11 evaluations went into telling these apart.
+# A Newton step that gains no more than this share of F is rounding: sums of 50,000 rows had
+# derivatives of which steps gained 1e-27 to 1e-24, and 4 to 11 evaluations went into telling these
+# apart.
 NO_GAIN = 1e-24
 # Predictions of which one lies below and one above whatever has a minimum near.
 FAR = 30.0
@@ -73,9 +74,9 @@ def _likely_shift(objective):
         found = lowest(alone, 0.0, start=likely if abs(likely) > FAR or not loss.convex else 0.0)[0]
         # The value is at its infimum as soon as the shift is within 1e-7: an evaluation of all rows
         # more.
-        _, slope, curvature = alone(found)
-        moved = found - slope / curvature if curvature > 0.0 else found
-        found = moved if abs(alone(moved)[1]) < abs(slope) else found
+        _, derivative, curvature = alone(found)
+        moved = found - derivative / curvature if curvature > 0.0 else found
+        found = moved if abs(alone(moved)[1]) < abs(derivative) else found
     offsets = samples.offsets
     return found - float(np.average(offsets, weights=weights if offsets.size > 1 else None))
 
@@ -213,8 +214,8 @@ def shifted_sums(objective, predictions):
     curvatures = np.empty(F.n_samples)
 
     def sums(shift):
-        value, slope = bare.loss_and_gradient(np.array([shift]), curvatures)
-        return value, float(slope[0]), float(curvatures.sum()) / bare.n_active
+        value, derivative = bare.loss_and_gradient(np.array([shift]), curvatures)
+        return value, float(derivative[0]), float(curvatures.sum()) / bare.n_active
 
     return sums
 
@@ -239,8 +240,8 @@ def _sums_in_pieces(F, samples):
         total = np.zeros(3)
         for piece in pieces:
             own = curvatures[: piece.n_samples]
-            value, slope = piece.loss_and_gradient(np.array([shift]), own)
-            total += piece.n_active * value, piece.n_active * float(slope[0]), float(own.sum())
+            value, derivative = piece.loss_and_gradient(np.array([shift]), own)
+            total += piece.n_active * value, piece.n_active * float(derivative[0]), float(own.sum())
         return tuple(total / F.n_active)
 
     return sums
@@ -250,8 +251,8 @@ def lowest(sums, size, infimum=0.0, start=0.0):
     """Shift of all predictions with the least loss, and that loss: Newton inside a bracket of the
     sign change.
 
-    Among losses that are equal up to rounding the one with the least slope is taken: a thousand
-    times as exact.
+    Among losses that are equal up to rounding the one with the least derivative is taken: a
+    thousand times as exact.
 
     Parameters
     ----------
@@ -269,8 +270,8 @@ def lowest(sums, size, infimum=0.0, start=0.0):
     >>> lowest(lambda shift: ((shift - 2.0) ** 2, 2.0 * (shift - 2.0), 2.0), 0.0)
     (2.0, 0.0)
     """
-    value, slope, curvature = sums(start)
-    best = (value, abs(slope), start)
+    value, derivative, curvature = sums(start)
+    best = (value, abs(derivative), start)
     shift = start
     low = -np.inf
     high = np.inf
@@ -282,25 +283,25 @@ def lowest(sums, size, infimum=0.0, start=0.0):
     # pass over n).
     least = EPS * float(size)
     for _ in range(200):
-        if slope == 0.0 or not np.isfinite(value) or best[0] <= enough:
+        if derivative == 0.0 or not np.isfinite(value) or best[0] <= enough:
             break
-        low, high = (low, shift) if slope > 0.0 else (shift, high)
-        newton = shift - slope / curvature if curvature > 0.0 else np.nan
-        if 0.5 * slope * (shift - newton) <= NO_GAIN * abs(value):
+        low, high = (low, shift) if derivative > 0.0 else (shift, high)
+        newton = shift - derivative / curvature if curvature > 0.0 else np.nan
+        if 0.5 * derivative * (shift - newton) <= NO_GAIN * abs(value):
             break
         if abs(newton - shift) <= least + EPS * abs(shift) or ties == MOST_TIES:
             break
         if np.isinf(low) or np.isinf(high):
             trusted = abs(newton - shift) < 4.0 * reach
-            shift = newton if trusted else shift - np.sign(slope) * reach
+            shift = newton if trusted else shift - np.sign(derivative) * reach
             reach *= 4.0
         else:
             shift = newton if low < newton < high else 0.5 * (low + high)
         if shift in (low, high) or not abs(shift) < 1e150:
             break
-        value, slope, curvature = sums(shift)
+        value, derivative, curvature = sums(shift)
         tied = abs(value - best[0]) <= TIED * abs(best[0])
-        ties = ties + 1 if tied and abs(slope) > 0.5 * best[1] else 0
-        if abs(slope) < best[1] if tied else value < best[0]:
-            best = (value, abs(slope), shift)
+        ties = ties + 1 if tied and abs(derivative) > 0.5 * best[1] else 0
+        if abs(derivative) < best[1] if tied else value < best[0]:
+            best = (value, abs(derivative), shift)
     return best[2], best[0]

@@ -472,7 +472,7 @@ class Objective:
         """
         return self.term.value(_vector(v)[: self._n_coef])
 
-    def steepest(self, v, gradient):
+    def subgradient(self, v, gradient):
         """The subgradient of least norm of F at `v`.
 
         Parameters
@@ -489,7 +489,7 @@ class Objective:
         if self.term.smooth:
             return gradient
         found, n = gradient.copy(), self._n_coef
-        found[:n] = self.term.steepest(v[:n], gradient[:n])
+        found[:n] = self.term.subgradient(v[:n], gradient[:n])
         return found
 
     def penalty_gradient(self, v):

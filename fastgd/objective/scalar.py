@@ -82,7 +82,7 @@ class OnePrediction:
         """Intercept and value of the best model without columns."""
         return null_model.best_shift(F)
 
-    def slopes(self, predictions, target):
+    def derivatives(self, predictions, target):
         """Derivatives of one row's loss, (1,), in plain Python."""
         return np.array([self.loss.derivative(float(predictions[0]), float(target))])
 

@@ -55,7 +55,7 @@ class KPredictions:
         """Intercepts, (K,), and value of the best model without columns."""
         return best_shifts(F)
 
-    def slopes(self, predictions, target):
+    def derivatives(self, predictions, target):
         """Derivatives of one row's loss, (K,), in plain Python."""
         found = np.empty(self.n_predictions)
         self.loss.derivatives(predictions, target, found)

@@ -19,8 +19,8 @@ ENOUGH = 1e-14
 # Curvature of a shift below this share of the greatest is none: alike shifts of all predictions
 # change nothing under a softmax.
 FLAT = 1e-12
-# Where a step promises no more than so many units of rounding F no longer tells, and slopes have to
-# fall to this share.
+# Where a step promises no more than so many units of rounding F no longer tells, and derivatives
+# have to fall to this share.
 TELLS = 1e4
 FLATTER = 0.5
 # A step that moves no prediction by more leaves the curvature as it is: it is not summed anew. (100
@@ -63,38 +63,38 @@ def lowest_shifts(sums, infimum=-np.inf, start=None):
     return shifts, found[0]
 
 
-def _left_to_fall(value, slopes, matrix):
+def _left_to_fall(value, derivatives, matrix):
     """Along which shifts, (K,), a loss that is a sum over them would fall by more than rounding."""
     curvature = np.maximum(np.diag(matrix), FLAT)
-    return slopes**2 > TIED * abs(value) * curvature
+    return derivatives**2 > TIED * abs(value) * curvature
 
 
 def _newton_steps(sums, infimum, start):
     """Shifts where Newton steps from `start` or zeros end, and what `sums` are there."""
     shifts = np.zeros(sums.n_predictions) if start is None else start
-    value, slopes, matrix = sums.at(shifts)
+    value, derivatives, matrix = sums.at(shifts)
     enough = infimum + ENOUGH * (value - infimum) if infimum > -np.inf else -np.inf
     for _ in range(MOST_STEPS):
-        step = -_solve(matrix, slopes)
-        slope, size = float(slopes @ step), float(np.abs(slopes).max())
-        if not slope < 0.0 or value <= enough:
+        step = -_solve(matrix, derivatives)
+        derivative, size = float(derivatives @ step), float(np.abs(derivatives).max())
+        if not derivative < 0.0 or value <= enough:
             break
-        close = -slope <= TELLS * EPS * abs(value)
+        close = -derivative <= TELLS * EPS * abs(value)
         found = None
         for share in halvings(1 if close else MOST_HALVINGS):
             bent = share * float(np.abs(step).max()) > SHORT
             with np.errstate(all="ignore"):
                 trial = sums.at(shifts + share * step, curved=bent)
             flatter = float(np.abs(trial[1]).max()) < FLATTER * size
-            if flatter if close else armijo(value, trial[0], slope, share):
+            if flatter if close else armijo(value, trial[0], derivative, share):
                 found = trial
                 break
         if found is None:
             break
         shifts = shifts + share * step
-        value, slopes = found[:2]
+        value, derivatives = found[:2]
         matrix = found[2] if bent else matrix
-    return shifts, (value, slopes, matrix)
+    return shifts, (value, derivatives, matrix)
 
 
 class Shifts:
@@ -117,7 +117,7 @@ class Shifts:
     def at(self, shifts, curved=True):
         """(value, gradient (K,), curvature (K, K)) at these shifts."""
         k, n = self.n_predictions, self.samples.size()
-        value, slopes, matrix = 0.0, np.zeros(k), np.zeros((k, k))
+        value, derivatives, matrix = 0.0, np.zeros(k), np.zeros((k, k))
         for first in range(0, n, self._length):
             chosen = slice(first, min(first + self._length, n))
             height = chosen.stop - first
@@ -125,20 +125,22 @@ class Shifts:
             data = self.loss, *samples_of(self.samples, chosen), shifts, own
             out = np.empty((height, k))
             value += kernels.vector_losses(*data, True, False, NO_TABLE, out)
-            slopes += out.sum(axis=0)
+            derivatives += out.sum(axis=0)
             if curved:
                 matrix += summed_curvature(self.loss, data[1:4], shifts, own)
         n_active = self.samples.weights.sum() if self.samples.weights.size > 1 else n
-        return value / n_active, slopes / n_active, matrix / n_active
+        return value / n_active, derivatives / n_active, matrix / n_active
 
     def along(self, shifts, k):
-        """Function of the k-th shift alone, the others as they are: (value, slope, curvature)."""
+        """Function of the k-th shift alone, the others as they are: (value, derivative,
+        curvature).
+        """
 
         def at(shift):
             moved = shifts.copy()
             moved[k] = shift
-            value, slopes, matrix = self.at(moved)
-            return value, float(slopes[k]), float(matrix[k, k])
+            value, derivatives, matrix = self.at(moved)
+            return value, float(derivatives[k]), float(matrix[k, k])
 
         return at
 
@@ -151,10 +153,10 @@ def _distinct(samples):
     return WeightedSamples(targets, np.atleast_1d(totals / totals.mean()), np.zeros(1))
 
 
-def _solve(matrix, slopes):
+def _solve(matrix, derivatives):
     """Newton step of a small problem; along what has no curvature none is taken."""
     values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
     keep = values > FLAT * max(values[-1], 0.0)
     if not np.isfinite(values).all() or not keep.any():
-        return slopes
-    return vectors[:, keep] @ (vectors[:, keep].T @ slopes / values[keep])
+        return derivatives
+    return vectors[:, keep] @ (vectors[:, keep].T @ derivatives / values[keep])

@@ -79,13 +79,14 @@ class MCP(Concave):
         return size - 0.5 * size * size / self.gamma
 
     def derivative(self, coefficient, j):
-        slope = max(1.0 - abs(coefficient) / self.gamma, 0.0)
-        return slope if coefficient > 0.0 else (-slope if coefficient < 0.0 else 0.0)
+        derivative = max(1.0 - abs(coefficient) / self.gamma, 0.0)
+        return derivative if coefficient > 0.0 else (-derivative if coefficient < 0.0 else 0.0)
 
 
 @public
 class SCAD(Concave):
-    """Smoothly clipped absolute deviation: slope alpha up to alpha, falling to 0 at gamma alpha.
+    """Smoothly clipped absolute deviation: derivative alpha up to alpha, falling to 0 at gamma
+    alpha.
 
     Fan and Li (2001), "Variable selection via nonconcave penalized likelihood and its oracle
     properties", equation (2.7).  As F is not convex nothing is proved: a fit ends near a stationary
@@ -123,5 +124,5 @@ class SCAD(Concave):
 
     def derivative(self, coefficient, j):
         size = abs(coefficient)
-        slope = 1.0 if size <= 1.0 else max(self.gamma - size, 0.0) / (self.gamma - 1.0)
-        return slope if coefficient > 0.0 else (-slope if coefficient < 0.0 else 0.0)
+        derivative = 1.0 if size <= 1.0 else max(self.gamma - size, 0.0) / (self.gamma - 1.0)
+        return derivative if coefficient > 0.0 else (-derivative if coefficient < 0.0 else 0.0)

@@ -14,7 +14,7 @@ class ConcaveTerm(Term):
     Parameters
     ----------
     alpha : float
-        The slope at 0, positive.
+        The derivative at 0, positive.
     gamma : float
     """
 
@@ -33,18 +33,18 @@ class ConcaveTerm(Term):
         """The penalty of each |w|."""
         raise NotImplementedError
 
-    def slope(self, size):
+    def derivative(self, size):
         """The derivative of the penalty in each |w|."""
         raise NotImplementedError
 
     def pieces(self):
-        """Of each piece in |w| where it begins, the slope there, the second derivative, and the
-        value where it begins: four arrays.
+        """Of each piece in |w| where it begins, the derivative there, the second derivative, and
+        the value where it begins: four arrays.
         """
         lows = np.array([0.0, *self.knots])
-        slopes = np.array([float(self.slope(np.float64(low))) for low in lows])
-        bends = np.append(np.diff(slopes) / np.diff(lows), 0.0)
-        return lows, slopes, bends, self.sizes_value(lows)
+        derivatives = np.array([float(self.derivative(np.float64(low))) for low in lows])
+        bends = np.append(np.diff(derivatives) / np.diff(lows), 0.0)
+        return lows, derivatives, bends, self.sizes_value(lows)
 
     def smooth_value(self, coef):
         """The number 0, for no part of it is smooth."""
@@ -69,21 +69,21 @@ class ConcaveTerm(Term):
     def prox(self, coef, rates, whole=False):
         """The lowest of what is least in each of the pieces, 0 of equally low ones.
 
-        In a piece, rate (slope u + bend u^2 / 2) + (u - c)^2 / 2 is least at one point where it is
-        convex, else at an end.
+        In a piece, rate (derivative u + bend u^2 / 2) + (u - c)^2 / 2 is least at one point where
+        it is convex, else at an end.
         """
         size, rates = np.abs(coef), np.broadcast_to(rates, coef.shape)
         best, lowest = np.zeros(coef.size), 0.5 * size**2
         ends = (0.0, *self.knots, np.inf)
         for low, high in itertools.pairwise(ends):
-            slope = float(self.slope(np.float64(low)))
+            derivative = float(self.derivative(np.float64(low)))
             bend = (
-                (float(self.slope(np.float64(high))) - slope) / (high - low)
+                (float(self.derivative(np.float64(high))) - derivative) / (high - low)
                 if high < np.inf
                 else 0.0
             )
             curved = 1.0 + rates * bend
-            inner = np.where(curved > 0.0, size - rates * (slope - bend * low), 0.0)
+            inner = np.where(curved > 0.0, size - rates * (derivative - bend * low), 0.0)
             inner = np.clip(inner / np.where(curved > 0.0, curved, 1.0), low, high)
             for there in (inner, np.full(size.size, high if high < np.inf else low)):
                 height = rates * self.sizes_value(there) + 0.5 * (there - size) ** 2
@@ -92,12 +92,12 @@ class ConcaveTerm(Term):
         np.copyto(coef, np.copysign(best, coef))
         coef[best == 0.0] = 0.0
 
-    def steepest(self, coef, gradient):
-        """The gradient plus slope sign(w), or at 0 what of it is beyond alpha."""
-        slopes = gradient + self.slope(np.abs(coef)) * np.sign(coef)
+    def subgradient(self, coef, gradient):
+        """The gradient plus derivative sign(w), or at 0 what of it is beyond alpha."""
+        found = gradient + self.derivative(np.abs(coef)) * np.sign(coef)
         at_zero = coef == 0.0
-        slopes[at_zero] = soft(gradient, self.alpha)[at_zero]
-        return slopes
+        found[at_zero] = soft(gradient, self.alpha)[at_zero]
+        return found
 
 
 class McpTerm(ConcaveTerm):
@@ -119,7 +119,7 @@ class McpTerm(ConcaveTerm):
         size = np.minimum(size, self.gamma * self.alpha)
         return self.alpha * size - 0.5 * size**2 / self.gamma
 
-    def slope(self, size):
+    def derivative(self, size):
         """Alpha - |w| / gamma, or 0."""
         return np.maximum(self.alpha - size / self.gamma, 0.0)
 
@@ -135,7 +135,7 @@ class ScadTerm(ConcaveTerm):
 
     @property
     def knots(self):  # type: ignore[override]
-        """The |w| at which the slope begins to fall, and that at which the penalty becomes
+        """The |w| at which the derivative begins to fall, and that at which the penalty becomes
         constant.
         """
         return self.alpha, self.gamma * self.alpha
@@ -146,7 +146,7 @@ class ScadTerm(ConcaveTerm):
         bent = 2.0 * self.gamma * self.alpha * size - size**2 - self.alpha**2
         return np.where(size <= self.alpha, self.alpha * size, bent / (2.0 * (self.gamma - 1.0)))
 
-    def slope(self, size):
+    def derivative(self, size):
         """Alpha, then falling, then 0."""
         falling = np.maximum(self.gamma * self.alpha - size, 0.0) / (self.gamma - 1.0)
         return np.minimum(falling, self.alpha)

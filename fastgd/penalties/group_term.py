@@ -149,35 +149,36 @@ class GroupTerm(Term):
             there = np.where(open_, left, 1.0)[self.group] + pulls
             squares = np.square(moved / np.where(there > 0.0, there, 1.0))
             total = np.add.reduceat(squares[self.members], self.starts)
-            slope = np.add.reduceat(
+            derivative = np.add.reduceat(
                 (squares / np.where(there > 0.0, there, 1.0))[self.members], self.starts
             )
             size = np.sqrt(np.maximum(total, 0.0))
             with np.errstate(all="ignore"):
-                # The root of the tangent of 1 / size - 1, whose slope is `slope` / size^3.
-                step = np.where(open_ & (slope > 0.0), (size - 1.0) * total / slope, 0.0)
+                # The root of the tangent of 1 / size - 1, whose derivative is `derivative` /
+                # size^3.
+                step = np.where(open_ & (derivative > 0.0), (size - 1.0) * total / derivative, 0.0)
             left = np.where(open_, np.maximum(left + step, 0.0), left)
             if (np.abs(step) <= 2.0 * EPS * left).all():
                 break
         return left
 
-    def steepest(self, coef, gradient):
+    def subgradient(self, coef, gradient):
         """The gradient plus l1 sign(w) + strength w_g / |w_g|; of a group at 0 what is beyond both
         parts.
         """
         lengths = self.lengths(coef)
-        slopes = gradient.copy()
+        found = gradient.copy()
         away = lengths > 0.0
         pulls = np.divide(self.strengths, lengths, out=np.zeros_like(lengths), where=away)
-        slopes += pulls[self.group] * coef + self.l1_strength * np.sign(coef)
+        found += pulls[self.group] * coef + self.l1_strength * np.sign(coef)
         at_zero = coef == 0.0
-        slopes[at_zero] = soft(gradient, self.l1_strength)[at_zero]
-        beyond = self.lengths(slopes)
+        found[at_zero] = soft(gradient, self.l1_strength)[at_zero]
+        beyond = self.lengths(found)
         still = ~away & (beyond <= self.strengths)
         kept = np.ones(lengths.size)
         np.divide(beyond - self.strengths, beyond, out=kept, where=~away & (beyond > 0.0))
         kept[still] = 0.0
-        return slopes * kept[self.group]
+        return found * kept[self.group]
 
     def gap(self, coef, gradient, above=np.inf):
         """W.g + value(w) where every group of g is within the penalty, for which it is scaled

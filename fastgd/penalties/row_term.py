@@ -110,15 +110,20 @@ class RowTerm(Term):
         np.divide(kept, lengths, out=kept, where=lengths > 0.0)
         self._table(coef)[:] *= kept[:, None]
 
-    def steepest(self, coef, gradient):
+    def subgradient(self, coef, gradient):
         """The gradient plus strength w_j / |w_j|; of a row at 0 what is beyond the strength."""
         lengths, found = self.lengths(coef), gradient.copy()
         table, away = self._table(found), lengths > 0.0
         pulls = np.divide(self.strength, lengths, out=np.zeros_like(lengths), where=away)
         table += pulls[:, None] * self._table(coef)
-        slopes = self.lengths(gradient)
-        beyond = np.maximum(slopes - self.strength, 0.0)
-        share = np.divide(beyond, slopes, out=np.zeros_like(slopes), where=slopes > 0.0)
+        gradient_lengths = self.lengths(gradient)
+        beyond = np.maximum(gradient_lengths - self.strength, 0.0)
+        share = np.divide(
+            beyond,
+            gradient_lengths,
+            out=np.zeros_like(gradient_lengths),
+            where=gradient_lengths > 0.0,
+        )
         table *= np.where(away, 1.0, share)[:, None]
         return found
 
@@ -128,8 +133,8 @@ class RowTerm(Term):
         With an L2 part the conjugate of a row is max(|g_j| - strength, 0)^2 / (2 curved); without
         one it is 0 where no row is beyond the strength, for which all are scaled down.
         """
-        slopes = gradient - self.curved * coef
-        lengths, sizes = self.lengths(coef), self.lengths(slopes)
+        loss_gradient = gradient - self.curved * coef
+        lengths, sizes = self.lengths(coef), self.lengths(loss_gradient)
         if self.curved > 0.0:
             share, rest = 1.0, 0.0
             beyond = np.maximum(sizes - self.strength, 0.0)
@@ -139,7 +144,7 @@ class RowTerm(Term):
             largest = float(sizes.max(initial=0.0))
             share = min(1.0, self.strength / largest) if largest > 0.0 else 1.0
             rest, conjugates = ((1.0 - share) * above if share < 1.0 else 0.0), 0.0
-        products = self._table(coef * slopes)
+        products = self._table(coef * loss_gradient)
         own = self.strength * lengths + 0.5 * self.curved * lengths**2 + conjugates
         rounded = 8.0 * EPS * float(np.abs(products).sum() + np.sum(own))
         terms = np.maximum(share * products.sum(axis=1) + own, 0.0)

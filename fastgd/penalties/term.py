@@ -133,7 +133,7 @@ class Term:
         """
         return coef
 
-    def steepest(self, coef, gradient):
+    def subgradient(self, coef, gradient):
         """The subgradient of least norm of the objective, an array; `gradient` itself where all of
         the penalty is smooth.
         """
@@ -143,7 +143,7 @@ class Term:
         """Distance of 0 from the subdifferential of the objective in each coefficient, a new
         array: the sizes in the subgradient of least norm.
         """
-        return np.abs(self.steepest(coef, gradient))
+        return np.abs(self.subgradient(coef, gradient))
 
     def candidates(self, coef, gradient, share=1.0):
         """Ascending indices of the coefficients that are not 0, or that `share` of the penalty
@@ -234,7 +234,7 @@ class ElasticTerm(Term):
         if whole:
             coef /= 1.0 + self.l2 * rates
 
-    def steepest(self, coef, gradient):
+    def subgradient(self, coef, gradient):
         """The gradient plus l1 sign(w), or where w is 0 what of it is beyond l1."""
         if self.smooth:
             return gradient
@@ -271,9 +271,11 @@ class ElasticTerm(Term):
                 return float(gradient @ gradient) / (2.0 * self.l2)
             moving = np.flatnonzero((coef != 0.0) | (np.abs(gradient) > self.l1))
             coef = coef[moving]
-            slopes = gradient[moving] - self.l2 * coef
-            conjugate = np.maximum(np.abs(slopes) - self.l1, 0.0) ** 2 / (2.0 * self.l2)
-            terms = coef * slopes + self.l1 * np.abs(coef) + 0.5 * self.l2 * coef**2 + conjugate
+            loss_gradient = gradient[moving] - self.l2 * coef
+            conjugate = np.maximum(np.abs(loss_gradient) - self.l1, 0.0) ** 2 / (2.0 * self.l2)
+            terms = (
+                coef * loss_gradient + self.l1 * np.abs(coef) + 0.5 * self.l2 * coef**2 + conjugate
+            )
             return float(np.maximum(terms, 0.0).sum())
         largest = max(float(gradient.max(initial=0.0)), -float(gradient.min(initial=0.0)))
         share = min(1.0, self.l1 / largest) if largest > 0.0 else 1.0
@@ -355,7 +357,7 @@ class SeparableTerm(Term):
         self.prox(moved, TINY_STEP)
         return moved
 
-    def steepest(self, coef, gradient):
+    def subgradient(self, coef, gradient):
         """The limit of (w - prox(w - t g; t)) / t as t goes to 0.
 
         Brezis (1973), "Operateurs maximaux monotones", proposition 2.6: these quotients are never
@@ -363,8 +365,8 @@ class SeparableTerm(Term):
         """
         if self.smooth:
             return gradient
-        slopes = np.abs(gradient) + np.abs(self._sum(coef)[1])
-        rates = SHORT * np.maximum(1.0, np.abs(coef)) / np.maximum(slopes, 1.0)
+        sizes = np.abs(gradient) + np.abs(self._sum(coef)[1])
+        rates = SHORT * np.maximum(1.0, np.abs(coef)) / np.maximum(sizes, 1.0)
         moved = coef - rates * gradient
         self.prox(moved, rates)
         return (coef - moved) / rates

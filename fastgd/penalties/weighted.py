@@ -95,12 +95,12 @@ class Weighted(Penalty, abstract=True):
         )
         nearest = np.clip(0.0, low, high)
         moves = np.where(gradient < 0.0, high > nearest, low < nearest)
-        slopes = np.where(moves, np.abs(gradient), 0.0)
+        sizes = np.where(moves, np.abs(gradient), 0.0)
         if self.selects:
-            return float((slopes / np.where(l1 > 0.0, l1, np.inf)).max(initial=0.0))
+            return float((sizes / np.where(l1 > 0.0, l1, np.inf)).max(initial=0.0))
         if not self.l2.any():
             return None
-        squares = float((slopes**2 / np.where(l2 > 0.0, l2, np.inf)).sum())
+        squares = float((sizes**2 / np.where(l2 > 0.0, l2, np.inf)).sum())
         return squares / (2.0 * gain) if gain > 0.0 else 0.0
 
     @python_only

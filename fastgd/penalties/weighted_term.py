@@ -129,18 +129,18 @@ class WeightedTerm(Term):
             return coef
         return np.clip(coef, self.low, self.high)
 
-    def steepest(self, coef, gradient):
+    def subgradient(self, coef, gradient):
         """The gradient plus l1_j sign(w_j) or what is beyond l1_j at 0, without what a bound
         holds.
         """
-        slopes = gradient + self.thresholds * np.sign(coef)
+        found = gradient + self.thresholds * np.sign(coef)
         at_zero = coef == 0.0
-        slopes[at_zero] = soft(gradient, self.thresholds)[at_zero]
+        found[at_zero] = soft(gradient, self.thresholds)[at_zero]
         # Where a bound is met a coefficient moves in one direction, and uphill is nowhere.  At 0
         # that is one side of the kink.
-        slopes[(coef <= self.low) & (slopes > 0.0)] = 0.0
-        slopes[(coef >= self.high) & (slopes < 0.0)] = 0.0
-        return slopes
+        found[(coef <= self.low) & (found > 0.0)] = 0.0
+        found[(coef >= self.high) & (found < 0.0)] = 0.0
+        return found
 
     def gap(self, coef, gradient, above=np.inf):
         """A sum of terms w_j g_j + l1_j |w_j| + l2_j w_j^2 / 2 + conjugate_j(-g_j), g being the
@@ -191,11 +191,11 @@ class WeightedTerm(Term):
         less: (share, mask of these coefficients).
 
         A quadratic part whose conjugate is beyond all numbers bounds as little as none. It had
-        counted as a conjugate of 0: l2_j = 1e-308 and slopes of 1e4 proved any model.
+        counted as a conjugate of 0: l2_j = 1e-308 and derivatives of 1e4 proved any model.
         """
         with np.errstate(all="ignore"):
             deepest = soft(-own, self.thresholds) * self._lowest(own)
-        # An infinite place times a slope of 0 is that of a coefficient which nothing pulls.
+        # An infinite place times a derivative of 0 is that of a coefficient which nothing pulls.
         beyond = np.isinf(deepest)
         if not beyond.any():
             return 1.0, beyond

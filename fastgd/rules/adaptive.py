@@ -104,9 +104,9 @@ class Rmsprop(Rule):
         require_positive(self, "epsilon")
 
     def step(self, state, j, gradient, decay, rate, scale):
-        slope = gradient + decay
-        state[0, j] = self.rho * state[0, j] + (1.0 - self.rho) * slope * slope
-        return rate * slope / (np.sqrt(state[0, j]) + self.epsilon)
+        derivative = gradient + decay
+        state[0, j] = self.rho * state[0, j] + (1.0 - self.rho) * derivative * derivative
+        return rate * derivative / (np.sqrt(state[0, j]) + self.epsilon)
 
     def reach(self, state, j, rate, scale):
         return rate / (np.sqrt(state[0, j]) + self.epsilon)
@@ -156,9 +156,9 @@ class Adam(Rule):
         return 1.0 / (1.0 - self.beta1**step), 1.0 / (1.0 - self.beta2**step)
 
     def step(self, state, j, gradient, decay, rate, scale):
-        slope = gradient + decay
-        state[0, j] = self.beta1 * state[0, j] + (1.0 - self.beta1) * slope
-        state[1, j] = self.beta2 * state[1, j] + (1.0 - self.beta2) * slope * slope
+        derivative = gradient + decay
+        state[0, j] = self.beta1 * state[0, j] + (1.0 - self.beta1) * derivative
+        state[1, j] = self.beta2 * state[1, j] + (1.0 - self.beta2) * derivative * derivative
         return rate * scale[0] * state[0, j] / (np.sqrt(scale[1] * state[1, j]) + self.epsilon)
 
     def reach(self, state, j, rate, scale):

@@ -5,7 +5,7 @@ import numpy as np
 from fastgd.runtime.component import Component
 
 
-class Pace(Component, family=True):
+class StepLength(Component, family=True):
     """Family of one-sample step lengths, for plain gradient descent with one row per step.
 
     `multiple` is the multiple of the row that is subtracted from the coefficients.
@@ -22,11 +22,11 @@ class Pace(Component, family=True):
         return False
 
 
-class Scheduled(Pace):
+class Scheduled(StepLength):
     """The rate of the schedule, nothing else."""
 
 
-class Capped(Pace):
+class Capped(StepLength):
     """The scheduled rate, but never beyond where the row's own loss would be its infimum: (value -
     infimum) / (derivative^2 |x|^2).
 
@@ -51,7 +51,7 @@ class Capped(Pace):
         return self.looks > 0.0
 
 
-class Pa1(Pace):
+class Pa1(StepLength):
     """Passive-aggressive I: min(rate, value / |x|^2) against the derivative's sign.
 
     Crammer et al. (2006), "Online passive-aggressive algorithms", equation 14.
@@ -66,7 +66,7 @@ class Pa1(Pace):
         return True
 
 
-class Pa2(Pace):
+class Pa2(StepLength):
     """Passive-aggressive II: value / (|x|^2 + 1 / (2 rate)) against the derivative's sign.
 
     Crammer et al. (2006), "Online passive-aggressive algorithms", equation 15.

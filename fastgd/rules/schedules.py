@@ -69,6 +69,6 @@ def make_schedule(learning_rate, eta0, power_t, alpha, loss):
             "'constant' or 'invscaling'"
         )
     typical = np.sqrt(1.0 / np.sqrt(alpha))
-    # The slope of the class's own score is negative where that is low.
+    # The derivative of the class's own score is negative where that is low.
     first = typical / max(1.0, 0.0 if several else loss.derivative(-typical, 1.0))
     return Schedule(1.0 / alpha, 1.0 / (first * alpha) - 1.0, 1.0)

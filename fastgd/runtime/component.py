@@ -1,9 +1,10 @@
 """Components: small frozen value objects whose ordinary methods kernels can call, inlined.
 
-A family lists the methods that kernels may call (`Loss`, `VectorLoss`, `Penalty`, `Rule`, `Pace`,
-`Samples`, `Rows`); a component is a subclass that defines them. A kernel is specialised per
-component class, types of its fields and fingerprint of the code its methods run (another body,
-global constant or helper: another compile, also on disk), never per value of a field.
+A family lists the methods that kernels may call (`Loss`, `VectorLoss`, `Penalty`, `Rule`,
+`StepLength`, `Samples`, `Rows`); a component is a subclass that defines them. A kernel is
+specialised per component class, types of its fields and fingerprint of the code its methods run
+(another body, global constant or helper: another compile, also on disk), never per value of a
+field.
 """
 
 from __future__ import annotations

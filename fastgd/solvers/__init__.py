@@ -9,7 +9,7 @@ from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.gradient.accelerated import Accelerated
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.interior_point.central_path import CentralPath
-from fastgd.solvers.interior_point.column_generation import PathOnColumns
+from fastgd.solvers.interior_point.column_generation import ColumnGeneration
 from fastgd.solvers.interior_point.row_generation import RowGeneration
 from fastgd.solvers.l1.concave_set import ConcaveSet
 from fastgd.solvers.l1.vector_working_set import VectorWorkingSet
@@ -18,12 +18,12 @@ from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
 from fastgd.solvers.newton.elimination import Eliminating
 from fastgd.solvers.newton.least_squares import LeastSquares
+from fastgd.solvers.newton.newton_cg import NewtonCG
 from fastgd.solvers.newton.proximal import ProximalNewton
-from fastgd.solvers.newton.truncated import NewtonCG
 from fastgd.solvers.newton.vector_blocks import BlockNewton
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
 from fastgd.solvers.newton.vector_subspace import VectorSubspaceNewton
-from fastgd.solvers.stochastic.automatic import SelfTuned
+from fastgd.solvers.stochastic.automatic_rates import AutomaticRates
 from fastgd.solvers.variance_reduced.saga import Saga
 from fastgd.solvers.variance_reduced.svrg import Svrg
 
@@ -42,11 +42,11 @@ REGISTRY: tuple[type[Solver], ...] = (
     ConcaveSet,
     RowGeneration,
     CentralPath,
-    PathOnColumns,
+    ColumnGeneration,
     LBFGS,
     Sdca,
     Accelerated,
-    SelfTuned,
+    AutomaticRates,
     Saga,
     Svrg,
 )

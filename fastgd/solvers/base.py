@@ -105,7 +105,7 @@ class Forecast(NamedTuple):
     sure: bool = False
 
 
-class Options(NamedTuple):
+class SolverOptions(NamedTuple):
     """What a solver may be made with, beside the objective.
 
     Attributes
@@ -249,7 +249,7 @@ class Solver:
         be anywhere.
     objective : Objective
     made_with : tuple of str
-        Which of the `Options` it is made with.
+        Which of the `SolverOptions` it is made with.
     Memory : type
         What a state's `memory` is: a dataclass whose defaults mean that nothing is known yet.
     forgets : bool
@@ -293,14 +293,14 @@ class Solver:
     --------
     >>> import numpy as np
     >>> from fastgd import Objective
-    >>> class Descent(Solver):
+    >>> class Loop(Solver):
     ...     def advance(self, state):
     ...         state.point = state.point - 0.5 * state.gradient
     ...         state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
     ...         state.iteration += 1
     ...         state.updates += 1
     >>> F = Objective("squared_error", np.array([[0.0], [1.0]]), np.array([0.0, 1.0]))
-    >>> solver = Descent(F)
+    >>> solver = Loop(F)
     >>> state = solver.start(np.zeros(2))
     >>> for _ in range(100):
     ...     solver.advance(state)
@@ -469,6 +469,9 @@ class Solver:
         """
         for name in self.workspace:
             setattr(self, name, beside[name])
+
+    def begin_chunk(self, state):
+        """Other rows follow, whose F is another: forget how far it had fallen."""
 
     def fade(self, state, share):
         """Let what was learnt of the rows so far count `share` of what it did (`forget`): nothing

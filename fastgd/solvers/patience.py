@@ -6,7 +6,7 @@ import numpy as np
 
 
 @dataclass
-class Plateau:
+class PlateauMemory:
     """What `Patience` remembers.
 
     Attributes
@@ -28,7 +28,7 @@ class Plateau:
 
     def begin(self, of=None):
         """Know nothing of an objective, which is told from others by `of`, or of none."""
-        vars(self).update(vars(Plateau(of=of)))
+        vars(self).update(vars(PlateauMemory(of=of)))
 
 
 class Patience:
@@ -67,7 +67,7 @@ class Patience:
 
     def look(self, state, objective):
         """Note the objective of an iteration and cut the rate where it is due; `state.memory` is
-        a `Plateau`.
+        a `PlateauMemory`.
         """
         memory = state.memory
         best = memory.best_objective

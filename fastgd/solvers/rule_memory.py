@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.solvers.patience import Plateau
+from fastgd.solvers.patience import PlateauMemory
 
 # What counts on of the rows before, each time that the iterate is found to be ahead of the average
 # (`renew`): after two such chunks in a row a sixteenth.
@@ -30,7 +30,7 @@ class RuleMemory:
 
 
 @dataclass
-class ScheduledMemory(RuleMemory, Plateau):
+class ScheduledMemory(RuleMemory, PlateauMemory):
     """What a scheduled rule remembers.
 
     Attributes

@@ -114,7 +114,7 @@ def test_checks_that_did_without_the_point_are_checks():
     wide = rng.standard_normal((60, 3000))
     model = GDClassifier(solver="newton", alpha=1e-3, tol=1e-14, max_iter=200)
 
-    steps, ran = Pressed(5), fitting.Descent.run
+    steps, ran = Pressed(5), fitting.Loop.run
 
     def run(self, state):
         own = self.solver.advance
@@ -127,7 +127,7 @@ def test_checks_that_did_without_the_point_are_checks():
         return ran(self, state)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting.Descent, "run", run)
+        patch.setattr(fitting.Loop, "run", run)
         with pytest.raises(KeyboardInterrupt):
             model.fit(wide, Y[:60])
     assert model.stop_reason_ is StopReason.INTERRUPTED

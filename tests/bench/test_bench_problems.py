@@ -106,8 +106,10 @@ def test_several_classes_are_those_of_the_package_and_of_their_rivals(intercept,
 def test_secants_touch_the_loss_and_are_nowhere_below_it(loss):
     y, z, other = np.random.default_rng(0).normal(0.0, 4.0, (3, 500))
     y = np.sign(y) if loss in problems.CLASSIFICATION else y
-    (value, slope), (beyond, _) = (problems.LOSSES[loss](y, at) for at in (z, other))
-    parabola = value + slope * (other - z) + 0.5 * problems.SECANTS[loss](y, z) * (other - z) ** 2
+    (value, derivative), (beyond, _) = (problems.LOSSES[loss](y, at) for at in (z, other))
+    parabola = (
+        value + derivative * (other - z) + 0.5 * problems.SECANTS[loss](y, z) * (other - z) ** 2
+    )
     assert (parabola >= beyond - 1e-12).all()
 
 

@@ -458,8 +458,8 @@ def test_a_shift_below_rounding_is_not_looked_for():
         sums = shifted_sums(F, z + shift)
         again, value = lowest(lambda b, sums=sums, tried=tried: tried.append(b) or sums(b), size)
         assert len(tried) <= 6
-        _, slope, curvature = sums(again)
-        assert abs(slope) <= 1e-13 * (curvature * size + np.sqrt(value))
+        _, derivative, curvature = sums(again)
+        assert abs(derivative) <= 1e-13 * (curvature * size + np.sqrt(value))
 
 
 @pytest.mark.parametrize("storage", ["dense", "csr"])
@@ -578,8 +578,8 @@ def test_the_estimate_tells_of_an_intercept_without_curvature():
     X = np.array([[1.0], [1.1], [-1.0]])
     y = np.array([1.0, 1.0, -1.0])
     F = Objective("modified_huber", X, y, alpha=1e-3)
-    for slope, expected in ((4.0, 0.5e-3 * 16.0), (-9.0, np.inf)):
-        v = np.array([slope, 0.1])
+    for derivative, expected in ((4.0, 0.5e-3 * 16.0), (-9.0, np.inf)):
+        v = np.array([derivative, 0.1])
         gradient = F.smooth_and_gradient(v)[1]
         assert likely_gain(F, v, gradient) == pytest.approx(expected, rel=1e-12)
 

@@ -12,9 +12,9 @@ from sklearn.datasets import load_iris
 from fastgd import GDClassifier, GDClassifierCV, GDRegressor, Loss, Quantile
 from fastgd.linalg.precision import EPS
 from fastgd.objective.objective import Objective
-from fastgd.solvers.newton.column_subspace import ColumnSpan
+from fastgd.solvers.newton.column_subspace import ColumnSubspace
 from fastgd.solvers.newton.least_squares import EXTRAPOLATED
-from fastgd.solvers.newton.subspace import RowSpan
+from fastgd.solvers.newton.subspace import RowSubspace
 
 
 def one_hot_beside_raw(seed, n=1500, levels=1800, largest=1e7):
@@ -67,7 +67,7 @@ def test_nor_without_an_intercept_where_columns_are_far_from_zero(seed):
     assert squares(model, X, y) - lowest <= 1.01 * model.suboptimality_ * model.objective_ + 1e-12
 
 
-@pytest.mark.parametrize("kind", [RowSpan, ColumnSpan])
+@pytest.mark.parametrize("kind", [RowSubspace, ColumnSubspace])
 def test_images_that_have_drifted_are_computed_anew(kind):
     rng = np.random.default_rng(0)
     F = Objective(

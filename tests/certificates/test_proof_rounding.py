@@ -24,7 +24,7 @@ from fastgd.certificates.rounding import (
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.losses.regression import Quantile
-from fastgd.objective.distances import curvature_unit, steepest_slope
+from fastgd.objective.distances import curvature_unit, largest_derivative
 from fastgd.objective.null_model import null_model
 from fastgd.solvers.newton.cholesky import Newton
 from support.extended import (
@@ -250,12 +250,12 @@ class Steep(Quantile):
 
 @pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="the same compiled, for longer")
 def test_rounding_of_predictions_counts_times_the_slope_of_a_loss_with_kinks():
-    """A slope of 1 was taken for every such loss."""
+    """A derivative of 1 was taken for every such loss."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 3))
     steep, plain = (Objective(loss, X, X[:, 0]) for loss in (Steep(0.5), Quantile(0.5)))
-    assert steepest_slope(plain) == 1.0
-    assert steepest_slope(steep) == 100.0
+    assert largest_derivative(plain) == 1.0
+    assert largest_derivative(steep) == 100.0
     v = np.array([1.0, 1e8, -1e8, 0.0])
     assert value_rounding(steep, v, 1.0, 0.0) > 50.0 * value_rounding(plain, v, 1.0, 0.0)
 

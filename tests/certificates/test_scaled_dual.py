@@ -83,12 +83,12 @@ def test_it_is_the_value_of_the_dual_point(l1_ratio):
     z, q = X @ v + F.samples.offsets, X @ (there - v)
     p = scipy.special.expit(-y * z)
     share = np.clip(p - y * p * (1.0 - p) * q, 0.0, 1.0)  # -y times the dual point
-    slope = X.T @ (s * -y * share) / F.n_active
+    derivative = X.T @ (s * -y * share) / F.n_active
     if l1_ratio == 1.0:
-        scale = min(1.0, F.l1 / np.abs(slope).max())
+        scale = min(1.0, F.l1 / np.abs(derivative).max())
         share, penalty = scale * share, 0.0
     else:
-        beyond = np.maximum(np.abs(slope) - F.l1, 0.0)
+        beyond = np.maximum(np.abs(derivative) - F.l1, 0.0)
         penalty = float(beyond @ beyond) / (2.0 * F.l2)
     # The conjugate at -y p is -entropy; offsets are part of the predictions.
     entropy = scipy.special.entr(share) + scipy.special.entr(1.0 - share)

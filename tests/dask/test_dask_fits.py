@@ -24,8 +24,8 @@ import distributed  # noqa: E402
 from dask import delayed  # noqa: E402
 
 import fastgd.dask  # noqa: E402
-from fastgd.dask import crew as crews  # noqa: E402
-from fastgd.dask.crew import LostWorkersError  # noqa: E402
+from fastgd.dask import cluster_workers  # noqa: E402
+from fastgd.dask.cluster_workers import LostWorkersError  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Sending large graph"),
@@ -149,7 +149,7 @@ def test_sparse_blocks_and_columns_far_from_0(client):
 def test_bits_do_not_depend_on_who_holds_the_blocks(client):
     X, y = data("counts")
     parts = [X[first : first + CHUNK] for first in range(0, N, CHUNK)]
-    workers = sorted(crews.workers_of(client))
+    workers = sorted(cluster_workers.workers_of(client))
     models = []
     for at in (workers[:1], workers, workers[::-1]):
         held = [
@@ -298,21 +298,21 @@ class Trouble:
 
     def __init__(self, monkeypatch, number, happen):
         self.number, self.happen, self.rounds = number, happen, 0
-        asked = crews.Crew._asked
+        asked = cluster_workers.ClusterWorkers._asked
 
-        def troubled(crew, calls):
+        def troubled(workers, calls):
             self.rounds += 1
             if self.rounds == self.number:
-                self.happen(crew)
-            return asked(crew, calls)
+                self.happen(workers)
+            return asked(workers, calls)
 
-        monkeypatch.setattr(crews.Crew, "_asked", troubled)
+        monkeypatch.setattr(cluster_workers.ClusterWorkers, "_asked", troubled)
 
 
-def kill_one(crew):
+def kill_one(workers):
     """Kill one of the workers that hold blocks."""
-    address = sorted(crew.actors)[0]
-    kill(crew.client, address)
+    address = sorted(workers.actors)[0]
+    kill(workers.client, address)
 
 
 def kill(client, address):
@@ -324,9 +324,9 @@ def kill(client, address):
 
 def test_a_straggler_is_told_of(client, monkeypatch, caplog):
     X, y = data()
-    monkeypatch.setattr(crews, "QUICK", 0.0)
-    monkeypatch.setattr(crews, "STRAGGLES", 1.0)
-    monkeypatch.setattr(crews, "OFTEN", 1)
+    monkeypatch.setattr(cluster_workers, "QUICK", 0.0)
+    monkeypatch.setattr(cluster_workers, "STRAGGLES", 1.0)
+    monkeypatch.setattr(cluster_workers, "OFTEN", 1)
     with caplog.at_level(logging.WARNING, "fastgd"):
         fastgd.dask.fit(GDClassifier(), *blocks(X, y))
     assert "the median worker" in caplog.text
@@ -335,7 +335,7 @@ def test_a_straggler_is_told_of(client, monkeypatch, caplog):
 def test_ctrl_c_keeps_the_best_model_so_far(client, monkeypatch):
     X, y = data("classes")
 
-    def press(crew):
+    def press(workers):
         raise KeyboardInterrupt
 
     model = GDClassifier(solver="lbfgs", tol=1e-10)
@@ -366,10 +366,10 @@ def test_the_last_worker_is_lost(client, monkeypatch):
     model = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
     before = dict(vars(model))
 
-    def lose(crew):
-        kill_one(crew)
-        monkeypatch.setattr(crews, "PATIENCE", 0.0)
-        monkeypatch.setattr(crews, "workers_of", lambda client: [])
+    def lose(workers):
+        kill_one(workers)
+        monkeypatch.setattr(cluster_workers, "PATIENCE", 0.0)
+        monkeypatch.setattr(cluster_workers, "workers_of", lambda client: [])
 
     Trouble(monkeypatch, 7, lose)
     with pytest.raises(LostWorkersError, match="all workers"):
@@ -387,13 +387,13 @@ def test_a_worker_that_dies_at_any_moment(client, seed):
         begin = time.perf_counter()
         usual = fastgd.dask.fit(GDClassifier(), *parts)
         took = time.perf_counter() - begin
-    victim = crews.workers_of(client)[seed % 2]
+    victim = cluster_workers.workers_of(client)[seed % 2]
     after = np.random.default_rng(seed).random() * took
     moment = threading.Timer(after, kill, [client, victim])
     moment.start()
     found = fastgd.dask.fit(GDClassifier(), *parts)
     moment.join()
-    while victim in crews.workers_of(client):
+    while victim in cluster_workers.workers_of(client):
         time.sleep(0.1)
     np.testing.assert_array_equal(found.coef_, usual.coef_)
 
@@ -403,8 +403,8 @@ def test_all_workers_are_lost(two_workers, monkeypatch):
     X, y = data("classes")
     model = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
     before = dict(vars(model))
-    monkeypatch.setattr(crews, "PATIENCE", 0.0)
-    Trouble(monkeypatch, 7, lambda crew: two_workers.cluster.scale(0) or time.sleep(5.0))
+    monkeypatch.setattr(cluster_workers, "PATIENCE", 0.0)
+    Trouble(monkeypatch, 7, lambda workers: two_workers.cluster.scale(0) or time.sleep(5.0))
     with pytest.raises(LostWorkersError, match="all workers"):
         fastgd.dask.fit(model, *blocks(X, y))
     assert vars(model) == before

@@ -431,9 +431,9 @@ def test_value_gradient_and_curvature_in_one_reading_are_those_of_three(fit_inte
     F = Objective("log_loss", source, memory=MEMORY, **settings)
     v = np.linspace(-1.0, 1.0, F.size)
     value, gradient, matrix = F.smooth_and_curvature(v, floor=0.1)
-    known, slopes = F.smooth_and_gradient(v)
+    known, derivatives = F.smooth_and_gradient(v)
     assert value == known
-    np.testing.assert_array_equal(gradient, slopes)
+    np.testing.assert_array_equal(gradient, derivatives)
     whole = Objective("log_loss", X, 2.0 * y - 1.0, **settings)
     curvatures = np.zeros(len(y))
     whole.smooth_and_gradient(v, curvatures, 0.1)

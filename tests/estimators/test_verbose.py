@@ -13,7 +13,7 @@ from fastgd.certificates.bound import Bound
 from fastgd.fitting.history import History
 from fastgd.fitting.lines import Lines
 from fastgd.fitting.result import Result
-from fastgd.model_selection.progress import Progress
+from fastgd.model_selection.progress import SearchProgress
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 3))
@@ -128,7 +128,7 @@ def test_a_search_shows_its_paths_and_the_choice(n_jobs, capsys):
 def test_a_search_has_a_bar_in_a_terminal(monkeypatch, capsys):
     pytest.importorskip("rich")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    progress = Progress(1, 4, ["alpha 1 to 0.1"], 2)
+    progress = SearchProgress(1, 4, ["alpha 1 to 0.1"], 2)
     assert progress.bar is not None
     with progress:
         for _ in range(4):

@@ -321,7 +321,7 @@ def test_a_proof_of_two_plans_together_is_a_proof(monkeypatch):
     task = fitting.Task(F.loss, F.penalty, F.rows, Settings(), 0.1, True)
     ends = iter([(1.1, 0.10001), (1.0, 0.5)])
 
-    def go(trail, rule, start, state, kept):
+    def go(record, rule, start, state, kept):
         value, bound = next(ends)
         checks = history([1.0], [bound])
         checks["batch"][-1] = 40

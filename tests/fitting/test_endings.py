@@ -27,7 +27,7 @@ from fastgd.fitting.divergence import still_grows
 from fastgd.fitting.ending import below_rounding, falls_short, how_it_ended, smallest_tol
 from fastgd.fitting.extrapolation import Cautious, Extrapolated, left_to_fall
 from fastgd.fitting.history import History
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.fitting.result import Result
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
@@ -163,7 +163,7 @@ def test_growth_is_told_from_noise_and_from_beginnings(iterations, objective, gr
     F = Objective("squared_error", np.ones((2, 1)), [0.0, 2.0], fit_intercept=True)
     solver = Solver(F)
     solver.own_steps = False
-    descent = Descent(solver, [], max_iter=3)
+    descent = Loop(solver, [], max_iter=3)
     descent.history = History()
     for iteration, value in zip(iterations, objective, strict=True):
         descent.history.append(iteration=iteration, objective=value)
@@ -261,7 +261,7 @@ def test_no_estimate_above_the_constant_model():
 
     F = Objective("hinge", np.ones((2, 1)), [-1.0, 1.0], fit_intercept=False)
     solver = Above(F)
-    descent = Descent(solver, [Extrapolated(1e-3)], max_iter=64, tol=1e-3)
+    descent = Loop(solver, [Extrapolated(1e-3)], max_iter=64, tol=1e-3)
     result = descent.run(solver.start(np.zeros(1)))
     assert result.objective <= F.null_value
     assert result.bound.kind != "estimate"
@@ -280,7 +280,7 @@ def test_steps_that_bring_no_more_are_told_where_nothing_is_proved():
 
     F = Objective("squared_error", np.ones((2, 1)), [0.0, 2.0], fit_intercept=False)
     solver = Stuck(F)
-    result = Descent(solver, [], max_iter=64, tol=1e-4).run(solver.start(np.zeros(1)))
+    result = Loop(solver, [], max_iter=64, tol=1e-4).run(solver.start(np.zeros(1)))
     assert result.reason is StopReason.PLATEAU
     assert falls_short(result, 1e-4)
     text = how_it_ended(result, 1e-4, 64)

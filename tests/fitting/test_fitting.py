@@ -78,8 +78,8 @@ def test_no_plan_is_begun_when_the_time_is_up(max_time, reason):
     task = Task(F.loss, F.penalty, F.rows, Settings(), 0.1, True, max_iter=5, max_time=max_time)
     asked = []
 
-    def go(trail, rule, start, state, kept):
-        asked.append((trail.tried[-1].solver, *remaining(task, trail)))
+    def go(record, rule, start, state, kept):
+        asked.append((record.tried[-1].solver, *remaining(task, record)))
         time.sleep(0.02)
         history = History()
         history.append(passes=1.0, seconds=0.02, iteration=3, objective=1.0, batch=2)

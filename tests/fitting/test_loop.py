@@ -10,7 +10,7 @@ from fastgd.certificates import newton_proof as certificate
 from fastgd.certificates.certifier import Certifier
 from fastgd.fitting.ending import how_it_ended
 from fastgd.fitting.extrapolation import Extrapolated
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.fitting.observers import Watch
 from fastgd.fitting.result import DivergenceError
 from fastgd.fitting.stopping import (
@@ -77,7 +77,7 @@ def run(solver, rules=(), start=None, **options):
     state = solver.start(
         solver.objective.start() if start is None else np.asarray(start, dtype=float)
     )
-    descent = Descent(solver, rules, **{"max_iter": 100, **options})
+    descent = Loop(solver, rules, **{"max_iter": 100, **options})
     return descent.run(state), state
 
 
@@ -157,7 +157,7 @@ def test_stochastic_runs_are_checked_at_doubling_epochs_and_at_the_end():
     solver = Scripted(parabola(), points, exact=False)
     state = solver.start(np.zeros(1))
     state.iteration = 5
-    assert Descent(solver, [], max_iter=12).run(state).history["iteration"] == [8, 16, 17]
+    assert Loop(solver, [], max_iter=12).run(state).history["iteration"] == [8, 16, 17]
 
 
 def test_passes_are_counted_and_few():

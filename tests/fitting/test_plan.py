@@ -19,14 +19,14 @@ from fastgd.solvers.dual.sdca import MOST_COUPLED, Sdca
 from fastgd.solvers.gradient.lbfgs import LBFGS
 from fastgd.solvers.growing_batch import Growing, growth_pays
 from fastgd.solvers.interior_point.central_path import CentralPath
-from fastgd.solvers.interior_point.column_generation import PathOnColumns
+from fastgd.solvers.interior_point.column_generation import ColumnGeneration
 from fastgd.solvers.l1.working_set import WorkingSet
 from fastgd.solvers.newton.cholesky import Newton, likely_steps
 from fastgd.solvers.newton.column_subspace import SubspaceNewton
 from fastgd.solvers.newton.least_squares import LeastSquares
 from fastgd.solvers.newton.vector_blocks import BlockNewton
 from fastgd.solvers.newton.vector_cholesky import VectorNewton
-from fastgd.solvers.newton.vector_subspace import VectorRowSpan
+from fastgd.solvers.newton.vector_subspace import VectorRowSubspace
 from support.components import ToySoftmax
 from support.problems import Quartic
 
@@ -54,12 +54,12 @@ def classes(n, d, density=1.0, seed=0):
         ((200, 5), "hinge", {"alpha": 0.1}, "sdca", 1, Sdca),
         ((200, 5), "hinge", {"alpha": 0.1, "tol": 1e-9}, "newton", "full", CentralPath),
         ((300, 5000, 0.005), "hinge", {}, "sdca", 1, Sdca),
-        ((20, 500, 0.1), "hinge", {"penalty": "l1"}, "newton", "full", PathOnColumns),
+        ((20, 500, 0.1), "hinge", {"penalty": "l1"}, "newton", "full", ColumnGeneration),
         ((200, 5), "log_loss", {"penalty": "l1"}, "newton", "full", WorkingSet),
         ((200, 5), ToySoftmax(), {}, "newton", "full", VectorNewton),
         ((1000, 900), ToySoftmax(), {}, "newton", "full", BlockNewton),
-        ((400, 900), ToySoftmax(), {}, "newton", "full", VectorRowSpan),
-        ((100, 3000, 0.01), ToySoftmax(), {}, "newton", "full", VectorRowSpan),
+        ((400, 900), ToySoftmax(), {}, "newton", "full", VectorRowSubspace),
+        ((100, 3000, 0.01), ToySoftmax(), {}, "newton", "full", VectorRowSubspace),
         ((3100, 3000, 0.001), ToySoftmax(), {}, "lbfgs", "full", LBFGS),
     ],
 )

@@ -32,7 +32,7 @@ def test_shares_are_halved_so_often_and_no_further_than_they_move():
 
 
 def functions():
-    """(name, f, slope) on t >= 0, all with slope -1 at 0."""
+    """(name, f, derivative) on t >= 0, all with derivative -1 at 0."""
     yield "parabola", lambda t: 0.5 * (t - 1.0) ** 2, lambda t: t - 1.0
     yield "narrow", lambda t: 5e3 * (t - 1e-4) ** 2, lambda t: 1e4 * (t - 1e-4)
     yield "wide", lambda t: 5e-4 * (t - 1e3) ** 2, lambda t: 1e-3 * (t - 1e3)
@@ -44,19 +44,19 @@ def functions():
 @pytest.mark.parametrize("first", [1e-3, 0.3, 1.0, 50.0])
 @pytest.mark.parametrize("case", functions(), ids=lambda case: case[0])
 def test_a_step_meets_both_conditions(case, first):
-    _, f, slope = case
+    _, f, derivative = case
     tried = []
 
     def look(t):
         tried.append(t)
-        return f(t), slope(t), 2.0 * t
+        return f(t), derivative(t), 2.0 * t
 
-    share, kept = weak_wolfe(look, f(0.0), slope(0.0), first, np.zeros(1), np.ones(1))
+    share, kept = weak_wolfe(look, f(0.0), derivative(0.0), first, np.zeros(1), np.ones(1))
     assert kept == 2.0 * share
     assert tried[0] == first
     assert len(tried) < 25
-    assert f(share) <= f(0.0) + 1e-4 * share * slope(0.0)
-    assert slope(share) >= 0.9 * slope(0.0)
+    assert f(share) <= f(0.0) + 1e-4 * share * derivative(0.0)
+    assert derivative(share) >= 0.9 * derivative(0.0)
 
 
 def test_without_end_the_lowest_is_taken():

@@ -9,7 +9,7 @@ from sklearn.linear_model import PoissonRegressor
 from fastgd import GDRegressor, Huber, Loss, VectorLoss, check_loss
 from fastgd.certificates.bound import relative
 from fastgd.losses.regression import SquaredError
-from fastgd.objective.distances import enough, slope_size, unit
+from fastgd.objective.distances import derivative_size, enough, unit
 from fastgd.objective.infimum import check_infimum, check_mean
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
@@ -211,7 +211,7 @@ def test_the_best_constant_is_found_below_0():
     assert shift == pytest.approx(np.log(y.mean()), rel=1e-9)
     assert value == pytest.approx(y.mean() * (1.0 - shift), rel=1e-12)
     F.null_intercept, F.null_value = shift, value
-    assert slope_size(F, value, 1.0) == pytest.approx(
+    assert derivative_size(F, value, 1.0) == pytest.approx(
         np.sqrt(np.square(y - y.mean()).mean()), rel=0.1
     )
 

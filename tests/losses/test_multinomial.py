@@ -31,23 +31,23 @@ def test_is_what_it_says():
 def test_formulas(z, own):
     loss, target, p = Multinomial(), np.array([float(own)]), softmax(z)
     assert loss.value(z, target) == pytest.approx(-np.log(p[own]), rel=1e-13, abs=1e-15)
-    slopes, again, product = np.empty((3, z.size))
-    loss.derivatives(z, target, slopes)
+    derivatives, again, product = np.empty((3, z.size))
+    loss.derivatives(z, target, derivatives)
     assert loss.value_and_derivatives(z, target, again) == loss.value(z, target)
     expected = p - np.eye(z.size)[own]
     expected[own] = -np.delete(p, own).sum()
-    np.testing.assert_allclose(slopes, expected, rtol=1e-13)
-    np.testing.assert_array_equal(again, slopes)
+    np.testing.assert_allclose(derivatives, expected, rtol=1e-13)
+    np.testing.assert_array_equal(again, derivatives)
     direction = np.cos(np.arange(z.size))
     loss.curvature_product(z, target, direction, product)
     np.testing.assert_allclose(product, (np.diag(p) - np.outer(p, p)) @ direction, atol=1e-15)
 
 
 def test_a_loss_far_below_1e_16_keeps_its_digits():
-    z, slopes = np.array([0.0, 40.0, 0.5]), np.empty(3)
+    z, derivatives = np.array([0.0, 40.0, 0.5]), np.empty(3)
     want = np.log1p(np.exp(-40.0) + np.exp(-39.5))
     assert Multinomial().value(z, np.ones(1)) == pytest.approx(want, rel=1e-14)
-    assert Multinomial().value_and_derivatives(z, np.ones(1), slopes) == pytest.approx(
+    assert Multinomial().value_and_derivatives(z, np.ones(1), derivatives) == pytest.approx(
         want, rel=1e-14
     )
 
@@ -72,11 +72,11 @@ def test_scores_of_1e4_have_probabilities_that_sum_to_one():
     assert np.isfinite(p).all()
     np.testing.assert_allclose(p.sum(axis=1), 1.0, rtol=1e-15)
     np.testing.assert_allclose(p[1], 1.0 / 3.0, rtol=1e-15)
-    loss, slopes = Multinomial(), np.empty(3)
+    loss, derivatives = Multinomial(), np.empty(3)
     for own, value in ((0, 0.0), (1, 2e4), (2, 1e4)):
         assert loss.value(z[0], np.array([float(own)])) == value
-        loss.derivatives(z[0], np.array([float(own)]), slopes)
-        np.testing.assert_allclose(slopes, np.eye(3)[0] - np.eye(3)[own])
+        loss.derivatives(z[0], np.array([float(own)]), derivatives)
+        np.testing.assert_allclose(derivatives, np.eye(3)[0] - np.eye(3)[own])
 
 
 def test_third_derivatives_are_bounded_by_the_range():

@@ -239,8 +239,8 @@ HALF = {"penalty": "elasticnet", "l1_ratio": 0.5, "penalty_weights": [0, 1, 2, 0
     ids=["weights", "and bounds", "bounds without 0", "P2", "groups"],
 )
 def test_grids_begin_where_columns_without_a_penalty_have_what_they_take(kind, given):
-    """At the null model the slope of a column that goes with one of these began a grid at 700 times
-    the alpha that matters.
+    """At the null model the derivative of a column that goes with one of these began a grid at 700
+    times the alpha that matters.
     """
     X, y = table(n=80, d=6, classes=0 if kind is GDRegressor else 3)
     X[:, 1] = X[:, 0] + 0.5 * X[:, 1]

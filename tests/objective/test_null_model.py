@@ -64,7 +64,7 @@ def test_deviances_are_searched_from_the_mean_of_their_targets(loss):
 
 @pytest.mark.parametrize("loss", [Poisson(), Gamma(), Tweedie(1.5)], ids=lambda loss: loss.name)
 def test_where_the_mean_is_the_optimum_one_evaluation_does(loss):
-    """Telling roundings of its slope apart took 4 to 11 of them, a quarter of a fit's time."""
+    """Telling roundings of its derivative apart took 4 to 11 of them, a quarter of a fit's time."""
     rng = np.random.default_rng(1)
     y, weights = rng.gamma(1.0, 2.0, 5000), rng.random(5000)
     F = Objective(loss, np.zeros((5000, 1)), y, sample_weight=weights, alpha=0.0, n_jobs=1)

@@ -93,12 +93,12 @@ def test_value_is_the_formula(loss, penalty, storage, fit_intercept):
     if penalty.smooth:
         value, gradient = F.value_and_gradient(v)
         assert value == pytest.approx(expected, rel=1e-13)
-        slope = (
+        derivative = (
             gradient_sum(X, y, weights, offsets, loss, whole(v, fit_intercept))[: F.size]
             / weights.sum()
         )
-        slope[:6] += [0.3 * penalty.derivative(w, j) for j, w in enumerate(v[:6])]
-        np.testing.assert_allclose(gradient, slope, rtol=1e-12, atol=1e-13)
+        derivative[:6] += [0.3 * penalty.derivative(w, j) for j, w in enumerate(v[:6])]
+        np.testing.assert_allclose(gradient, derivative, rtol=1e-12, atol=1e-13)
         np.testing.assert_array_equal(gradient, F.gradient(v))
 
 
@@ -173,9 +173,11 @@ def test_several_predictions_are_a_matrix_in_c_order(loss, storage, fit_intercep
         + 0.15 * (coef**2).sum()
     )
     assert value == pytest.approx(expected, rel=1e-13)
-    slope = vector_gradient_sum(X, Y, weights, offsets, loss, point) / weights.sum()
-    slope[:6] += 0.3 * coef
-    np.testing.assert_allclose(gradient, slope[: 6 + fit_intercept].ravel(), rtol=1e-12, atol=1e-13)
+    derivative = vector_gradient_sum(X, Y, weights, offsets, loss, point) / weights.sum()
+    derivative[:6] += 0.3 * coef
+    np.testing.assert_allclose(
+        gradient, derivative[: 6 + fit_intercept].ravel(), rtol=1e-12, atol=1e-13
+    )
     p = rng.standard_normal(F.size)
     product = differences(lambda moved: F.gradient(moved) @ p, table.ravel())
     np.testing.assert_allclose(F.hessian_product(table.ravel(), p), product, rtol=1e-5, atol=1e-7)

@@ -10,7 +10,7 @@ from fastgd.losses.classification import LogLoss
 from fastgd.losses.each_target import EachTarget
 from fastgd.losses.multinomial import Multinomial
 from fastgd.losses.regression import Huber, SquaredError
-from fastgd.objective.distances import slope_size
+from fastgd.objective.distances import derivative_size
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.objective.scalar import OnePrediction
@@ -73,8 +73,8 @@ def test_with_one_prediction_both_give_the_same_numbers(storage, fit_intercept):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
     target, predictions = one.samples.targets[3], np.array([0.7])
     np.testing.assert_allclose(
-        several.kind.slopes(predictions, several.samples.targets[3]),
-        one.kind.slopes(predictions, target),
+        several.kind.derivatives(predictions, several.samples.targets[3]),
+        one.kind.derivatives(predictions, target),
         rtol=1e-15,
     )
 
@@ -85,7 +85,7 @@ def test_slopes_at_the_constant_model_are_those_of_some_rows():
         F.kind = kind_of(F.loss, F.samples.targets)
         rows = F.samples.active()
         expected = np.sqrt(np.mean((F.samples.offsets - F.samples.targets.ravel())[rows] ** 2))
-        assert slope_size(F, 1.0, 1.0) == pytest.approx(expected, rel=1e-13)
+        assert derivative_size(F, 1.0, 1.0) == pytest.approx(expected, rel=1e-13)
 
 
 def test_the_null_model_and_the_scale_of_targets():
@@ -146,11 +146,11 @@ def test_a_pass_is_the_formula_on_any_storage(storage, dtype):
         return log_softmax_loss(Z, y, weights) + 0.1 * (W[:4] ** 2).sum()
 
     step = 1e-6 * np.eye(F.size)
-    slopes = [(value(v + e) - value(v - e)) / 2e-6 for e in step]
+    derivatives = [(value(v + e) - value(v - e)) / 2e-6 for e in step]
     found, gradient = F.value_and_gradient(v)
     assert found == pytest.approx(value(v), rel=1e-13)
     assert F.value(v) == pytest.approx(found, rel=1e-14)
-    np.testing.assert_allclose(gradient, slopes, atol=1e-8)
+    np.testing.assert_allclose(gradient, derivatives, atol=1e-8)
     ahead, behind = F.gradient(v + 1e-5 * p), F.gradient(v - 1e-5 * p)
     np.testing.assert_allclose(F.hessian_product(v, p), (ahead - behind) / 2e-5, atol=1e-8)
     np.testing.assert_allclose(F.product_at(v)(p), F.hessian_product(v, p), rtol=1e-12, atol=1e-13)

@@ -22,7 +22,7 @@ def problem(n=100, d=10, seed=0):
     return X, X @ w + 0.5 * rng.normal(size=n) + 1.0
 
 
-def slope(penalty, size, alpha):
+def derivative(penalty, size, alpha):
     """The derivative in |w| by the papers."""
     if isinstance(penalty, MCP):
         return max(alpha - size / penalty.gamma, 0.0)
@@ -32,11 +32,11 @@ def slope(penalty, size, alpha):
 
 
 def value(penalty, coef, alpha):
-    """The slope, integrated."""
+    """The derivative, integrated."""
     total = 0.0
     for size in np.abs(coef):
         steps = (np.arange(20_000) + 0.5) * size / 20_000
-        total += size * np.mean([slope(penalty, step, alpha) for step in steps])
+        total += size * np.mean([derivative(penalty, step, alpha) for step in steps])
     return total
 
 
@@ -44,12 +44,12 @@ def value(penalty, coef, alpha):
 def test_the_value_is_the_integral_of_the_slope(penalty):
     term, coef = penalty.term(ALPHA), np.array([0.1, -0.5, 1.0, -3.0])
     assert term.value(coef) == pytest.approx(value(penalty, coef, ALPHA), rel=1e-6)
-    expected = [np.sign(w) * slope(penalty, abs(w), ALPHA) for w in coef]
-    np.testing.assert_allclose(term.steepest(coef, np.zeros(4)), expected, rtol=1e-12)
+    expected = [np.sign(w) * derivative(penalty, abs(w), ALPHA) for w in coef]
+    np.testing.assert_allclose(term.subgradient(coef, np.zeros(4)), expected, rtol=1e-12)
     one = penalty.term(1.0)
     for w in coef:
         assert penalty.value(w, 0) == pytest.approx(one.value(np.array([w])))
-        own = one.steepest(np.array([w]), np.zeros(1))[0]
+        own = one.subgradient(np.array([w]), np.zeros(1))[0]
         assert penalty.derivative(w, 0) == pytest.approx(own)
 
 
@@ -132,7 +132,7 @@ def test_other_losses_and_rules_end_at_a_stationary_point(solver):
     F = Objective("log_loss", X, np.where(labels == 1, 1.0, -1.0), penalty=SCAD(), alpha=0.05)
     v = np.append(model.coef_, model.intercept_)
     gradient = F.smooth_and_gradient(v)[1]
-    assert np.abs(F.steepest(v, gradient)).max() < 1e-3
+    assert np.abs(F.subgradient(v, gradient)).max() < 1e-3
 
 
 def test_along_paths():

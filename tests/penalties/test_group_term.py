@@ -38,8 +38,8 @@ def test_a_proximal_step_is_where_no_way_leads_down(l1, seed):
         start = rng.normal(size=6) * rng.choice([0.2, 1.0, 3.0], 6)
         moved = start.copy()
         made(l1).prox(moved, rates)
-        slopes = made(l1).steepest(moved, (moved - start) / rates)
-        np.testing.assert_allclose(slopes, 0.0, atol=1e-12)
+        derivatives = made(l1).subgradient(moved, (moved - start) / rates)
+        np.testing.assert_allclose(derivatives, 0.0, atol=1e-12)
 
         def height(u, start=start, rates=rates):
             return value(u, l1) + np.sum((u - start) ** 2 / (2.0 * rates))
@@ -56,12 +56,12 @@ def test_groups_without_a_strength_and_of_zeros():
 
 @pytest.mark.parametrize("l1", [0.0, 0.4])
 def test_the_steepest_subgradient_is_the_shortest(l1):
-    """|slopes| is the steepest descent that a search over directions finds, or more."""
+    """|subgradient| is the steepest descent that a search over directions finds, or more."""
     rng = np.random.default_rng(1)
     for zeros in ([], [2, 5, 4], [0, 3, 1], [5], [0, 1, 2, 3, 4, 5]):
         coef, gradient = rng.normal(size=6), rng.normal(size=6)
         coef[zeros] = 0.0
-        found = made(l1).steepest(coef, gradient)
+        found = made(l1).subgradient(coef, gradient)
         ways = [rng.normal(size=6) for _ in range(300)]
         if found.any():
             ways.append(-found)
@@ -113,7 +113,7 @@ def test_the_least_strength_is_where_a_group_leaves_zero():
                 np.array([share * alpha * strength]),
                 share * alpha * l1,
             )
-            assert (not term.steepest(np.zeros(3), gradient).any()) == held
+            assert (not term.subgradient(np.zeros(3), gradient).any()) == held
 
 
 def test_the_curvature_is_that_of_differences():
@@ -121,7 +121,7 @@ def test_the_curvature_is_that_of_differences():
     found = made().rest_curvature(coef, index)
     for a, j in enumerate(index):
         step = 1e-6 * np.eye(6)[j]
-        ahead, behind = (made().steepest(coef + s, np.zeros(6)) for s in (step, -step))
+        ahead, behind = (made().subgradient(coef + s, np.zeros(6)) for s in (step, -step))
         np.testing.assert_allclose(found[a], ((ahead - behind) / 2e-6)[index], atol=1e-7)
 
 
@@ -143,9 +143,9 @@ def test_facts():
 
 @pytest.mark.parametrize("size", [1e-200, 1e-165, 1e200])
 def test_lengths_do_not_underflow_or_overflow(size):
-    """Squares below 1e-308 are 0: slopes of 1e-170 were within a strength of 1e-172."""
+    """Squares below 1e-308 are 0: derivatives of 1e-170 were within a strength of 1e-172."""
     term = GroupTerm(np.arange(5), np.array([2, 2, 1]), np.array([0.01 * size, 1.0, 1.0]), 0.0)
     values = np.array([3.0 * size, 4.0 * size, 6.0, 8.0, 0.0])
     np.testing.assert_allclose(term.lengths(values), [5.0 * size, 10.0, 0.0], rtol=1e-15)
-    slopes = np.array([3.0 * size, 4.0 * size, 0.0, 0.0, 0.0])
-    assert term.gap(np.zeros(5), slopes, 1.0) == pytest.approx(1.0 - 0.01 / 5.0)
+    derivatives = np.array([3.0 * size, 4.0 * size, 0.0, 0.0, 0.0])
+    assert term.gap(np.zeros(5), derivatives, 1.0) == pytest.approx(1.0 - 0.01 / 5.0)

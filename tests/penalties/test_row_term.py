@@ -49,12 +49,14 @@ def test_a_proximal_step_is_where_no_way_leads_down(curved, rates, whole):
 @pytest.mark.parametrize("curved", CURVED)
 def test_the_steepest_subgradient_is_the_limit_of_proximal_steps(curved):
     term, coef = RowTerm(0.5, curved, K), COEF.ravel()
-    slopes = (GRADIENT * np.array([1.0, 0.1, 1.0, 1.0, 1.0])[:, None]).ravel()
-    moved = coef - 1e-7 * slopes
+    derivatives = (GRADIENT * np.array([1.0, 0.1, 1.0, 1.0, 1.0])[:, None]).ravel()
+    moved = coef - 1e-7 * derivatives
     term.prox(moved, 1e-7)
-    np.testing.assert_allclose(term.steepest(coef, slopes), (coef - moved) / 1e-7, atol=1e-5)
-    assert not term.steepest(0.0 * coef, 0.1 * slopes).any()
-    np.testing.assert_array_equal(term.candidates(0.0 * coef, 0.1 * slopes), [])
+    np.testing.assert_allclose(
+        term.subgradient(coef, derivatives), (coef - moved) / 1e-7, atol=1e-5
+    )
+    assert not term.subgradient(0.0 * coef, 0.1 * derivatives).any()
+    np.testing.assert_array_equal(term.candidates(0.0 * coef, 0.1 * derivatives), [])
 
 
 @pytest.mark.parametrize("curved", CURVED)
@@ -81,8 +83,8 @@ def test_the_gap_bounds_what_is_left_of_a_least_squares_problem(curved):
 @pytest.mark.parametrize("size", [1e-200, 1e-165])
 def test_lengths_of_rows_do_not_underflow(size):
     term = RowTerm(0.01 * size, 0.0, 2)
-    slopes = np.array([3.0 * size, 4.0 * size, 0.0, 0.0])
-    np.testing.assert_allclose(term.lengths(slopes), [5.0 * size, 0.0], rtol=1e-15)
-    assert term.gap(np.zeros(4), slopes, 1.0) == pytest.approx(1.0 - 0.01 / 5.0)
+    derivatives = np.array([3.0 * size, 4.0 * size, 0.0, 0.0])
+    np.testing.assert_allclose(term.lengths(derivatives), [5.0 * size, 0.0], rtol=1e-15)
+    assert term.gap(np.zeros(4), derivatives, 1.0) == pytest.approx(1.0 - 0.01 / 5.0)
     curved = RowTerm(0.01 * size, size, 2)
-    assert curved.gap(np.zeros(4), slopes) == pytest.approx(0.5 * 4.99**2 * size)
+    assert curved.gap(np.zeros(4), derivatives) == pytest.approx(0.5 * 4.99**2 * size)

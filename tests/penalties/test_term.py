@@ -134,7 +134,7 @@ def test_the_steepest_subgradient_is_the_one_nearest_to_zero(penalty):
     term, (coef, gradient) = penalty.term(ALPHA, K), coefficients(4)
     coef[:4] = 0.0, 2.0, -1.0, 1.5
     gradient[8] = 0.0
-    found = term.steepest(coef, gradient)
+    found = term.subgradient(coef, gradient)
     for m, w in enumerate(coef):
         steps = np.geomspace(1e-6, 3.0, 200)
         above = min(
@@ -169,13 +169,13 @@ def test_candidates_beyond_one_block_have_their_own_numbers():
 @NETS
 def test_the_gap_is_the_sum_of_value_and_conjugate(l1, l2):
     """w.g + value(w) + sup_u (-g u - value(u)) by a grid of u."""
-    term, (coef, slopes) = ElasticTerm(l1, l2), coefficients(6)
+    term, (coef, derivatives) = ElasticTerm(l1, l2), coefficients(6)
     if l2 == 0.0:
-        slopes *= 0.99 * l1 / np.abs(slopes).max()  # else the supremum is infinite
+        derivatives *= 0.99 * l1 / np.abs(derivatives).max()  # else the supremum is infinite
     grid = np.linspace(-8.0, 8.0, 160_001)
-    conjugate = sum(np.max(-g * grid - l1 * np.abs(grid) - 0.5 * l2 * grid**2) for g in slopes)
-    expected = coef @ slopes + term.value(coef) + conjugate
-    found = term.gap(coef, slopes + l2 * coef, 3.0)
+    conjugate = sum(np.max(-g * grid - l1 * np.abs(grid) - 0.5 * l2 * grid**2) for g in derivatives)
+    expected = coef @ derivatives + term.value(coef) + conjugate
+    found = term.gap(coef, derivatives + l2 * coef, 3.0)
     assert found == pytest.approx(expected, rel=1e-7, abs=1e-8)
     assert found >= 0.0
 

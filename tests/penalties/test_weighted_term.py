@@ -57,7 +57,7 @@ def test_a_proximal_step_minimises_on_a_grid(whole):
 def test_the_steepest_subgradient_is_the_one_nearest_to_zero():
     gradient = np.random.default_rng(2).normal(size=D)
     for coef in (inside(3), np.clip(np.zeros(D), LOW, HIGH), LOW.clip(-1), HIGH.clip(-1, 3)):
-        found = made().steepest(coef, gradient)
+        found = made().subgradient(coef, gradient)
         for j, w in enumerate(coef):
             steps = np.geomspace(1e-7, 0.1, 60)
             above = min((rest(w + steps, j) - rest(w, j)) / steps)
@@ -68,26 +68,28 @@ def test_the_steepest_subgradient_is_the_one_nearest_to_zero():
 
 def test_the_gap_is_the_sum_of_value_and_conjugate():
     term, coef = made(), inside(4)
-    slopes = np.random.default_rng(5).normal(size=D)
-    slopes[1] *= 0.6 / abs(slopes[1])
+    derivatives = np.random.default_rng(5).normal(size=D)
+    derivatives[1] *= 0.6 / abs(derivatives[1])
     expected = 0.0
     for j in range(D):
-        conjugate = np.max(-slopes[j] * GRID - rest(GRID, j) - 0.5 * L2[j] * GRID**2)
-        expected += coef[j] * slopes[j] + rest(coef[j], j) + 0.5 * L2[j] * coef[j] ** 2 + conjugate
-    found = term.gap(coef, slopes + L2 * coef)
+        conjugate = np.max(-derivatives[j] * GRID - rest(GRID, j) - 0.5 * L2[j] * GRID**2)
+        expected += (
+            coef[j] * derivatives[j] + rest(coef[j], j) + 0.5 * L2[j] * coef[j] ** 2 + conjugate
+        )
+    found = term.gap(coef, derivatives + L2 * coef)
     assert found == pytest.approx(expected, rel=1e-7)
     assert found >= expected - 1e-8
 
 
 def test_the_gap_scales_a_dual_point_that_is_outside():
     term, coef = made(), inside(6)
-    slopes = np.full(D, 0.1)
-    slopes[1] = 1.4  # twice its l1
-    half = term.gap(coef, 0.5 * slopes + L2 * coef)
-    assert term.gap(coef, slopes + L2 * coef, 3.0) == pytest.approx(1.5 + half, rel=1e-12)
-    assert term.gap(coef, slopes + L2 * coef) == np.inf
+    derivatives = np.full(D, 0.1)
+    derivatives[1] = 1.4  # twice its l1
+    half = term.gap(coef, 0.5 * derivatives + L2 * coef)
+    assert term.gap(coef, derivatives + L2 * coef, 3.0) == pytest.approx(1.5 + half, rel=1e-12)
+    assert term.gap(coef, derivatives + L2 * coef) == np.inf
     nothing = made(l1=np.zeros(D), l2=np.zeros(D))
-    assert nothing.gap(coef, slopes, 3.0) >= 3.0
+    assert nothing.gap(coef, derivatives, 3.0) >= 3.0
 
 
 def test_facts():
@@ -120,7 +122,8 @@ def test_a_conjugate_beyond_all_numbers_bounds_nothing(l1, l2):
     """It counted as 0, so that any model was proved."""
     term = made(l1=np.array([l1]), l2=np.array([l2]), low=LOW[:1], high=HIGH[:1])
     coef, gradient = np.array([2.0, -1.0]), np.array([1e4, -3e4])
-    # The gap at the share of the slopes that is within the L1 part: all that is left is `above`.
+    # The gap at the share of the derivatives that is within the L1 part: all that is left is
+    # `above`.
     assert term.gap(coef, gradient, 7.0) >= 7.0 * (1.0 - l1 / 3e4)
     share, floor = term.least(gradient)
     for u in (-1e9, -1.0, 0.0, 1.0, 1e9):
@@ -139,7 +142,7 @@ def test_bounds_make_a_conjugate_finite_without_a_quadratic_part_to_speak_of():
 def test_a_quadratic_part_of_the_least_number_counts_where_coefficients_are_large():
     term = made(l1=np.zeros(1), l2=np.array([5e-324]), low=LOW[:1], high=HIGH[:1])
     coef = np.array([1e170])
-    # At w with slope -l2 w / 2: 3/8 of l2 w^2 is left.
+    # At w with derivative -l2 w / 2: 3/8 of l2 w^2 is left.
     gradient = -0.5 * term.gradient(coef)
     left = term.gap(coef, gradient)
     assert left == pytest.approx(0.125 * float(coef @ term.gradient(coef)))

@@ -1,4 +1,6 @@
-"""Every update rule and every pace against its twin, and `coast` against the loop it stands for."""
+"""Every update rule and every step length against its twin, and `coast` against the loop it stands
+for.
+"""
 
 import numpy as np
 import pytest
@@ -6,8 +8,8 @@ import pytest
 from fastgd.rules.adaptive import Adagrad, Adam, Rmsprop
 from fastgd.rules.base import Rule, coast_linear, coast_shrinking
 from fastgd.rules.classic import Gd, Momentum, Nesterov
-from fastgd.rules.one_sample import Capped, Pace
-from support.twins import members, twin_of_pace, twin_of_rule
+from fastgd.rules.one_sample import Capped, StepLength
+from support.twins import members, twin_of_rule, twin_of_step_length
 
 RULES = pytest.mark.parametrize("rule", members(Rule), ids=lambda rule: rule.name)
 COASTING = pytest.mark.parametrize(
@@ -126,40 +128,40 @@ def test_coast_shrinking_is_a_loop(shrink, count):
     )
 
 
-PACES = {"scheduled": (), "capped": (0.5,), "pa1": (), "pa2": ()}
+STEP_LENGTHS = {"scheduled": (), "capped": (0.5,), "pa1": (), "pa2": ()}
 
 
-@pytest.mark.parametrize("name", [pace.name for pace in members(Pace)])
+@pytest.mark.parametrize("name", [step_length.name for step_length in members(StepLength)])
 @pytest.mark.parametrize("rate", [1e-3, 0.3, 1e6])
 def test_every_pace_is_its_twin(name, rate):
     rng = np.random.default_rng(2)
-    pace = Pace.named(name)(*PACES[name])
-    twin = twin_of_pace(pace)
+    step_length = StepLength.named(name)(*STEP_LENGTHS[name])
+    twin = twin_of_step_length(step_length)
     for value, derivative, squared_norm in [
         *rng.standard_normal((20, 3)) ** 2 * [1, -1, 1],
         (0.0, 0.0, 2.0),
     ]:
         for sign in (-1.0, 1.0):
-            expected = twin(pace, rate, value, sign * derivative, squared_norm)
-            found = pace.multiple(rate, value, sign * derivative, squared_norm)
+            expected = twin(step_length, rate, value, sign * derivative, squared_norm)
+            found = step_length.multiple(rate, value, sign * derivative, squared_norm)
             assert found == pytest.approx(expected, rel=1e-12, abs=1e-300)
 
 
 def test_a_cap_is_where_the_infimum_is():
     """Values below 0 made every step as long as value / change, and uphill."""
     for infimum in (-20.0, -10.0, -10.0 + 1e-15):
-        pace = Capped(0.5, 1.0, infimum)
+        step_length = Capped(0.5, 1.0, infimum)
         for rate in (1e-3, 1e6):
-            expected = twin_of_pace(pace)(pace, rate, -10.0 + 1e-14, 0.3, 2.0)
-            found = pace.multiple(rate, -10.0 + 1e-14, 0.3, 2.0)
+            expected = twin_of_step_length(step_length)(step_length, rate, -10.0 + 1e-14, 0.3, 2.0)
+            found = step_length.multiple(rate, -10.0 + 1e-14, 0.3, 2.0)
             assert found == pytest.approx(expected, rel=1e-12)
     assert Capped(0.5, 1.0, -np.inf).multiple(3.0, -10.0, 0.3, 2.0) == 3.0 * 0.3
     assert Capped(0.5, 1.0, -10.0).multiple(3.0, -10.0 - 1e-15, 0.0, 2.0) == 0.0
 
 
 def test_paces_stand_empty_rows():
-    for name, fields in PACES.items():
-        assert np.isfinite(Pace.named(name)(*fields).multiple(0.1, 0.7, -0.5, 0.0))
+    for name, fields in STEP_LENGTHS.items():
+        assert np.isfinite(StepLength.named(name)(*fields).multiple(0.1, 0.7, -0.5, 0.0))
 
 
 @pytest.mark.parametrize(

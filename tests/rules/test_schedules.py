@@ -23,17 +23,17 @@ from fastgd.rules.classic import Momentum
 from fastgd.rules.schedules import SCHEDULES, make_schedule
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.gradient.accelerated import Accelerated
-from fastgd.solvers.gradient.armijo import LineSearch
+from fastgd.solvers.gradient.armijo import Armijo
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.gradient.distance_over_gradients import Subgradient
+from fastgd.solvers.gradient.distance_over_gradients import DistanceOverGradients
 from fastgd.solvers.gradient.preconditioner import (
     Coordinates,
     CurvatureCoordinates,
     choose_coordinates,
 )
-from fastgd.solvers.gradient.rate_backoff import BackingOff
+from fastgd.solvers.gradient.rate_backoff import RateBackoff
 from fastgd.solvers.gradient.scheduled import ScheduledFullBatch
-from fastgd.solvers.stochastic.automatic import SelfTuned
+from fastgd.solvers.stochastic.automatic_rates import AutomaticRates
 from fastgd.solvers.stochastic.scheduled import Stochastic
 from support.components import ToySoftmax, ToyWeightedL1
 from support.twins import members, sparse_problem, with_jit
@@ -295,12 +295,12 @@ def test_the_momentum_parameter_goes_to_rules_that_have_one():
     [
         (Settings("gd", "full"), "log_loss", BarzilaiBorwein),
         (Settings("nesterov", "full"), "log_loss", Accelerated),
-        (Settings("adam", "full"), "log_loss", BackingOff),
-        (Settings("gd", "full"), "hinge", Subgradient),
-        (Settings("momentum", "full", "line_search"), "log_loss", LineSearch),
+        (Settings("adam", "full"), "log_loss", RateBackoff),
+        (Settings("gd", "full"), "hinge", DistanceOverGradients),
+        (Settings("momentum", "full", "line_search"), "log_loss", Armijo),
         (Settings("adam", "full", "constant"), "log_loss", ScheduledFullBatch),
         (Settings("adam", 3, "constant"), "log_loss", Stochastic),
-        (Settings("adam", 3), "log_loss", SelfTuned),
+        (Settings("adam", 3), "log_loss", AutomaticRates),
         (Settings(), "perceptron", Stochastic),
     ],
 )

@@ -22,10 +22,10 @@ from support.bridge import (
     Sparse,
     cell,
     define,
+    derivatives,
     everything,
     height,
     in_a_closure,
-    slopes,
     table_sum,
 )
 
@@ -133,9 +133,9 @@ def test_a_new_value_of_a_field_compiles_nothing():
 @pytest.mark.skipif(numba.config.BOUNDSCHECK or 0, reason="bounds checks do not vectorise")
 def test_methods_vectorise():
     x, out = np.linspace(-3.0, 3.0, 100), np.empty(100)
-    slopes(Huber(1), x, out)
+    derivatives(Huber(1), x, out)
     np.testing.assert_array_equal(out, np.clip(x, -1, 1))
-    code = next(iter(slopes.inspect_asm().values()))
+    code = next(iter(derivatives.inspect_asm().values()))
     if platform.machine() in ("x86_64", "AMD64"):
         assert "minpd" in code
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastgd import GDClassifier
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.fitting.stopping import StopReason
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss
@@ -16,10 +16,10 @@ from fastgd.rules.adaptive import Adam
 from fastgd.rules.base import Rule
 from fastgd.rules.classic import Gd, Momentum, Nesterov
 from fastgd.solvers.gradient.accelerated import Accelerated
-from fastgd.solvers.gradient.armijo import LineSearch
+from fastgd.solvers.gradient.armijo import Armijo
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.gradient.distance_over_gradients import Subgradient
-from fastgd.solvers.gradient.rate_backoff import BackingOff
+from fastgd.solvers.gradient.distance_over_gradients import DistanceOverGradients
+from fastgd.solvers.gradient.rate_backoff import RateBackoff
 from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1
 from support.problems import Quartic, build, dense_problem, iterations, objective, proved, started
 from support.twins import members, with_jit
@@ -47,8 +47,8 @@ def automatic(F):
     yield BarzilaiBorwein(F)
     yield Accelerated(F)
     for rule in with_jit([Momentum(), Adam()], members(Rule)):
-        yield BackingOff(F, rule)
-        yield LineSearch(F, rule)
+        yield RateBackoff(F, rule)
+        yield Armijo(F, rule)
 
 
 def usual(loss, penalty):
@@ -91,7 +91,7 @@ def test_subgradients_come_close_for_non_smooth_losses(loss, penalty):
     F = objective(loss, penalty, alpha=0.05, n=40)
     values = {}
     for rule in members(Rule):
-        result = proved(Subgradient(F, rule), tol=None, max_iter=with_jit(3000, 1000))
+        result = proved(DistanceOverGradients(F, rule), tol=None, max_iter=with_jit(3000, 1000))
         values[rule.name] = result.objective
     lowest = min(values.values())
     assert all(value <= 1.03 * lowest for value in values.values()), values
@@ -121,8 +121,8 @@ def test_several_predictions_are_fitted_at_once(loss):
     for solver in (
         BarzilaiBorwein(F),
         Accelerated(F),
-        BackingOff(F, Adam()),
-        LineSearch(F, Nesterov()),
+        RateBackoff(F, Adam()),
+        Armijo(F, Nesterov()),
     ):
         result = proved(solver, tol=None, max_iter=300)
         assert np.abs(F.gradient(result.point)).max() < 1e-3, type(solver).__name__
@@ -135,8 +135,8 @@ def test_no_convexity_no_break():
     for solver in (
         BarzilaiBorwein(F),
         Accelerated(F),
-        BackingOff(F, Adam()),
-        LineSearch(F, Momentum()),
+        RateBackoff(F, Adam()),
+        Armijo(F, Momentum()),
     ):
         state = started(solver)
         first = F.value(state.point)
@@ -188,7 +188,7 @@ def test_columns_as_they_come(loss, kind):
     values = []
     for data in (columns(kind, X), X):
         F = Objective(loss, data, y, sample_weight=weights, penalty=None)
-        for solver in (BarzilaiBorwein(F), Accelerated(F), BackingOff(F, Nesterov())):
+        for solver in (BarzilaiBorwein(F), Accelerated(F), RateBackoff(F, Nesterov())):
             result = proved(solver, tol=None, max_iter=400)
             assert np.isfinite(result.point).all()
             values.append(result.objective)
@@ -208,8 +208,8 @@ def test_one_row_one_column_one_class(penalty):
             for solver in (
                 BarzilaiBorwein(F),
                 Accelerated(F),
-                BackingOff(F, Adam()),
-                LineSearch(F, Gd()),
+                RateBackoff(F, Adam()),
+                Armijo(F, Gd()),
             ):
                 result = proved(solver, tol=1e-4, max_iter=50)
                 assert np.isfinite(result.point).all()
@@ -226,7 +226,7 @@ def test_self_tuned_runs_stay_finite_on_raw_columns(rule, batch):
     X, y = X * [1e-4, 1.0, 1e4, 1.0] + [0.0, 50.0, 0.0, 0.0], 1e3 * y + 1e4
     F = Objective("squared_error", X, y, sample_weight=weights, penalty=None)
     solver = build(F, rule.name, batch, "auto")
-    descent = Descent(solver, [], max_iter=64)
+    descent = Loop(solver, [], max_iter=64)
     point = F.start()
     point[-1] = solver.objective.null_intercept
     result = descent.run(started(solver, point))
@@ -246,9 +246,11 @@ def test_losses_that_are_linear_far_away_are_no_slower(loss):
     constant = null_model(F)
     point = np.append(np.zeros(4), constant[0])
     solver = build(F, "gd", 1, "auto")
-    result = Descent(solver, [], max_iter=64).run(started(solver, point))
+    result = Loop(solver, [], max_iter=64).run(started(solver, point))
     assert result.objective < 0.8 * constant[1]
-    full = Descent(BarzilaiBorwein(F) if loss.smooth else Subgradient(F, Gd()), [], max_iter=500)
+    full = Loop(
+        BarzilaiBorwein(F) if loss.smooth else DistanceOverGradients(F, Gd()), [], max_iter=500
+    )
     assert result.objective <= 1.1 * full.run(started(full.solver, point)).objective
 
 
@@ -259,7 +261,7 @@ def test_the_proximal_fixed_point_does_not_depend_on_the_rule():
     F = objective(LogLoss(), "l1", alpha=0.05, n=40)
     best = proved(BarzilaiBorwein(F), tol=1e-10).point
     for rule in members(Rule):
-        for solver in (LineSearch(F, rule), BackingOff(F, rule)):
+        for solver in (Armijo(F, rule), RateBackoff(F, rule)):
             found = proved(solver, tol=1e-9, max_iter=with_jit(3000, 300))
             np.testing.assert_allclose(
                 found.point,

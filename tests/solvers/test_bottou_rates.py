@@ -11,7 +11,7 @@ from fastgd.fitting.plan import MANY_COLUMNS
 from fastgd.losses.base import Loss
 from fastgd.objective.objective import Objective
 from fastgd.rules.batches import row_order
-from fastgd.solvers.stochastic.bottou_rates import FallingRates
+from fastgd.solvers.stochastic.bottou_rates import BottouRates
 from support.problems import dense_problem, iterations
 
 LOSSES = [
@@ -37,9 +37,11 @@ def slowly(F, X, y, weights, offsets, alpha, seed, epochs):
         for i in row_order(np.flatnonzero(active), seed, epoch, True):
             t += 1
             rate = 1.0 / (alpha * (t0 + t))
-            slope = rate * share[i] * F.loss.derivative(X[i] @ coef + intercept + offsets[i], y[i])
-            coef = (1.0 - rate * alpha) * coef - slope * X[i]
-            intercept -= strongest * slope
+            derivative = (
+                rate * share[i] * F.loss.derivative(X[i] @ coef + intercept + offsets[i], y[i])
+            )
+            coef = (1.0 - rate * alpha) * coef - derivative * X[i]
+            intercept -= strongest * derivative
     return np.r_[coef, intercept]
 
 
@@ -47,7 +49,7 @@ def slowly(F, X, y, weights, offsets, alpha, seed, epochs):
 def test_twin(loss):
     X, y, weights, offsets = dense_problem(loss)
     F = Objective(loss, X, y, sample_weight=weights, offset=offsets, alpha=0.05, n_jobs=1)
-    state = iterations(FallingRates(F, 7), 2)
+    state = iterations(BottouRates(F, 7), 2)
     np.testing.assert_allclose(
         state.point, slowly(F, X, y, weights, offsets, 0.05, 7, 2), rtol=1e-9
     )
@@ -59,7 +61,7 @@ def test_units_change_nothing(loss):
 
     def run(unit):
         F = Objective(loss, unit * X, y, sample_weight=weights, alpha=0.05 * unit**2, n_jobs=1)
-        return iterations(FallingRates(F, 7), 2).point * np.r_[np.full(X.shape[1], unit), 1.0]
+        return iterations(BottouRates(F, 7), 2).point * np.r_[np.full(X.shape[1], unit), 1.0]
 
     np.testing.assert_allclose(run(300.0), run(1.0), rtol=1e-9)
 

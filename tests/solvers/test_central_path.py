@@ -58,8 +58,8 @@ def test_pieces_are_the_loss(loss):
         s = made.dual(u)
         assert ((s >= made.low) & (s <= made.high)).all()
         if loss.smooth:
-            slopes = [loss.derivative(prediction, target) for prediction in predictions]
-            np.testing.assert_allclose((made.sign * s).sum(axis=0), slopes, atol=1e-14)
+            derivatives = [loss.derivative(prediction, target) for prediction in predictions]
+            np.testing.assert_allclose((made.sign * s).sum(axis=0), derivatives, atol=1e-14)
 
 
 @LOSSES

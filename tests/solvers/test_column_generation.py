@@ -17,7 +17,7 @@ from fastgd.losses.piecewise import known
 from fastgd.losses.regression import EpsilonInsensitive, Quantile
 from fastgd.solvers.interior_point import column_generation as path_on_columns
 from fastgd.solvers.interior_point.central_path import CentralPath
-from fastgd.solvers.interior_point.column_generation import PathOnColumns
+from fastgd.solvers.interior_point.column_generation import ColumnGeneration
 from support.problems import nearly_done
 from support.twins import members, sparse_problem, with_jit
 
@@ -58,7 +58,7 @@ def run(make, F, most=150, tol=1e-9):
 def test_the_end_is_that_of_all_columns(loss, given):
     F = problem(loss, **given)
     expected, _, _ = run(CentralPath, F)
-    found, bounds, _ = run(PathOnColumns, F)
+    found, bounds, _ = run(ColumnGeneration, F)
     assert found == pytest.approx(expected, rel=1e-6)
     assert max(bounds) <= min(found, expected) * (1.0 + 1e-12)
     assert found - bounds[-1] <= 1e-6 * found
@@ -68,16 +68,16 @@ def test_few_columns_are_taken_where_few_are_nonzero():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((80, 60))
     F = Objective("quantile", X, X[:, 7] - 2.0 * X[:, 40], penalty="l1", alpha=0.05)
-    _, _, state = run(PathOnColumns, F)
+    _, _, state = run(ColumnGeneration, F)
     assert np.isin([7, 40], state.memory.columns).all()
     assert state.memory.columns.size <= 12
 
 
 def test_a_set_of_most_columns_is_followed_by_all(monkeypatch):
     F = problem(Hinge(), alpha=1e-3)
-    assert 4 < run(PathOnColumns, F)[2].memory.columns.size < 30
+    assert 4 < run(ColumnGeneration, F)[2].memory.columns.size < 30
     monkeypatch.setattr(path_on_columns, "MOST", 0.3)
-    assert run(PathOnColumns, F)[2].memory.columns.size == 30
+    assert run(ColumnGeneration, F)[2].memory.columns.size == 30
 
 
 def test_hinge_is_a_linear_program():
@@ -88,21 +88,21 @@ def test_hinge_is_a_linear_program():
     bounds = [(0, None)] * (2 * d) + [(None, None)] + [(0, None)] * n
     rows = np.column_stack([-y[:, None] * X, y[:, None] * X, -y, -np.eye(n)])
     expected = scipy.optimize.linprog(cost, A_ub=rows, b_ub=-np.ones(n), bounds=bounds).fun
-    assert run(PathOnColumns, F)[0] == pytest.approx(expected, rel=1e-8)
+    assert run(ColumnGeneration, F)[0] == pytest.approx(expected, rel=1e-8)
 
 
 @pytest.mark.parametrize("loss", CORNERED, ids=lambda loss: loss.name)
 def test_iterations_in_two_parts_are_the_same_iterations(loss):
     F = problem(loss)
-    whole = PathOnColumns(F)
+    whole = ColumnGeneration(F)
     state = whole.start(F.start())
     for _ in range(25):
         whole.advance(state)
-    first = PathOnColumns(F)
+    first = ColumnGeneration(F)
     other = first.start(F.start())
     for _ in range(11):
         first.advance(other)
-    other, second = pickle.loads(pickle.dumps(other)), PathOnColumns(F)
+    other, second = pickle.loads(pickle.dumps(other)), ColumnGeneration(F)
     second.start(other.point, other)
     for _ in range(14):
         second.advance(other)
@@ -112,8 +112,8 @@ def test_iterations_in_two_parts_are_the_same_iterations(loss):
 
 def test_another_problem_begins_anew():
     F, G = problem(Hinge()), problem(Hinge(), alpha=0.05)
-    state = run(PathOnColumns, F)[2]
-    solver = PathOnColumns(G)
+    state = run(ColumnGeneration, F)[2]
+    solver = ColumnGeneration(G)
     solver.start(state.point, state)
     for _ in range(60):
         solver.advance(state)
@@ -124,7 +124,7 @@ def test_another_problem_begins_anew():
 def test_dense_and_csr_agree():
     F, G = problem(Quantile()), problem(Quantile())
     G.use_rows(as_rows(sp.csr_array(F.rows.values)))
-    assert run(PathOnColumns, F)[0] == pytest.approx(run(PathOnColumns, G)[0], rel=1e-9)
+    assert run(ColumnGeneration, F)[0] == pytest.approx(run(ColumnGeneration, G)[0], rel=1e-9)
 
 
 def test_a_set_beyond_the_limit_is_left_for_rows_one_by_one(monkeypatch):

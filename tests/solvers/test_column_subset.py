@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd.objective.objective import Objective
-from fastgd.solvers.l1.column_subset import Columns
+from fastgd.solvers.l1.column_subset import ColumnSubset
 from fastgd.solvers.l1.proximal_newton import settle, solve_support
 from support.twins import with_ones
 
@@ -20,7 +20,7 @@ def objective(n, d, density, storage=sp.csr_array):
 @pytest.mark.parametrize("whole", [True, False], ids=["X itself", "gathered"])
 def test_columns_are_kept_one_after_the_other(whole):
     X, F = objective(60, 12, 0.3)
-    X, columns = with_ones(X), Columns(F, F.rows, None if whole else np.arange(12))
+    X, columns = with_ones(X), ColumnSubset(F, F.rows, None if whole else np.arange(12))
     for chosen in ([1, 4, 5, 9], [4, 9], [4, 10]):
         values, rows, starts, places = columns.by_column(np.array(chosen))
         for place, j in zip(places, [*chosen, 12], strict=True):
@@ -31,15 +31,15 @@ def test_columns_are_kept_one_after_the_other(whole):
 
 def test_columns_of_few_entries_have_no_matrix():
     _, F = objective(300, 200, 0.02)
-    columns = Columns(F, F.rows)
+    columns = ColumnSubset(F, F.rows)
     assert columns.are_swept(np.arange(200))  # 40,000 numbers for 1,400 entries
     assert not columns.are_swept(np.arange(36))  # 1,296 for 250
     assert not columns.are_swept(np.arange(30))  # fewer than there are rows
     assert not columns.are_swept(np.arange(36), far=True)  # too few to cost anything
     _, F = objective(300, 200, 0.02, lambda X: X.toarray())
-    assert not Columns(F, F.rows).are_swept(np.arange(200))
+    assert not ColumnSubset(F, F.rows).are_swept(np.arange(200))
     _, F = objective(300, 200, 0.2)
-    columns = Columns(F, F.rows)
+    columns = ColumnSubset(F, F.rows)
     assert not columns.are_swept(np.arange(110))  # 12,100 for 6,600: a matrix serves again
     assert columns.are_swept(np.arange(110), far=True)
 
@@ -52,8 +52,8 @@ def test_the_support_is_settled_on_columns_as_on_the_matrix(seed):
     coef = rng.standard_normal(7) * (np.arange(7) != 2)
     decay = np.append(np.full(6, 0.3), 0.0)
     matrix = X.T @ (curvatures[:, None] * X) / 30 + np.diag(decay)
-    expected, slope = coef.copy(), X.T @ amounts / 30 + decay * coef
-    solve_support(matrix, slope, expected, 0.2, 6)
+    expected, derivative = coef.copy(), X.T @ amounts / 30 + decay * coef
+    solve_support(matrix, derivative, expected, 0.2, 6)
     found, support, moved = coef.copy(), np.flatnonzero(coef), amounts.copy()
     settle(
         sp.csc_array(X[:, support]),

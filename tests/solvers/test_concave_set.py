@@ -35,22 +35,24 @@ def test_descent_is_its_twin(penalty):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((20, 6))
     X[:, 2] = 0.0
-    matrix, slope, coef = X.T @ X / 20, rng.standard_normal(6), rng.standard_normal(6)
+    matrix, derivative, coef = X.T @ X / 20, rng.standard_normal(6), rng.standard_normal(6)
     term = penalty.term(0.3)
     expected = coef.copy()
     for _ in range(3):
         for j in range(6):
             if matrix[j, j] > 0.0:
-                new = expected[j] - (slope + matrix @ (expected - coef))[j] / matrix[j, j]
+                new = expected[j] - (derivative + matrix @ (expected - coef))[j] / matrix[j, j]
                 if j < 5:  # the last one is not penalised
                     moved = np.array([new])
                     term.prox(moved, 1.0 / matrix[j, j])
                     new = moved[0]
                 expected[j] = new
-    found, moved = coef.copy(), slope.copy()
+    found, moved = coef.copy(), derivative.copy()
     kernels.concave_descent(matrix, moved, found, *term.pieces(), 5, 0.0, 3)
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-13)
-    np.testing.assert_allclose(moved, slope + matrix @ (expected - coef), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        moved, derivative + matrix @ (expected - coef), rtol=1e-9, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
@@ -80,7 +82,7 @@ def test_it_falls_to_a_stationary_point(loss, fit_intercept, storage):
         assert (np.diff(values) <= 1e-12 * np.abs(values[0])).all()
         assert values[-1] == pytest.approx(F.value(state.point), rel=1e-12)
         assert F.value(state.point) < F.value(F.start())
-        assert np.abs(F.steepest(state.point, state.gradient)).max() <= 1e-5
+        assert np.abs(F.subgradient(state.point, state.gradient)).max() <= 1e-5
 
 
 def test_curvature_is_raised_where_the_model_falls_too_far():

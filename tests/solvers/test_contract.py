@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import MCP, GroupLasso, from_chunks, solvers
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.fitting.plain_values import Decoder, Encoder
 from fastgd.fitting.stored_classes import REGISTERED
 from fastgd.losses.base import Loss
@@ -19,9 +19,9 @@ from fastgd.losses.multinomial import Multinomial
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.rules.base import Rule
-from fastgd.solvers.base import Options
+from fastgd.solvers.base import SolverOptions
 from fastgd.solvers.growing_batch import Growing
-from fastgd.solvers.stochastic.automatic import SelfTuned
+from fastgd.solvers.stochastic.automatic_rates import AutomaticRates
 from support.problems import Quartic, dense_problem
 from support.twins import members, with_jit
 
@@ -42,7 +42,7 @@ RETREAT = {
     solvers.VectorSubspaceNewton,
     solvers.VectorWorkingSet,
     solvers.Sdca,
-    SelfTuned,
+    AutomaticRates,
     solvers.Saga,
     solvers.Svrg,
 }
@@ -53,7 +53,7 @@ def strided(X):
 
 
 STORAGES = {"dense": np.asarray, "csr": sp.csr_array, "strided": strided}
-ROUGH = [one for one in solvers.REGISTRY if one.random or one is SelfTuned]
+ROUGH = [one for one in solvers.REGISTRY if one.random or one is AutomaticRates]
 # Compiled, a few of them; all in plain Python.
 EACH = [loss for loss in members(Loss) if not loss.online]
 FEW = [loss for loss in EACH if loss.name in ("log_loss", "squared_error", "hinge")]
@@ -109,9 +109,9 @@ def in_blocks(*arrays):
 def make(solver, F):
     """A solver with its usual options; one that carries out a rule gets it."""
     F.null_intercept, F.null_value = null_model(F)
-    if solver is SelfTuned:
-        return SelfTuned(F, Rule.named(solver.rule_name)(), 1, seed=3)
-    return solver.make(F, Options(tol=TOL, seed=3, batch=solver.batch_sizes[0]))
+    if solver is AutomaticRates:
+        return AutomaticRates(F, Rule.named(solver.rule_name)(), 1, seed=3)
+    return solver.make(F, SolverOptions(tol=TOL, seed=3, batch=solver.batch_sizes[0]))
 
 
 def moved(solver, count, state=None):
@@ -260,7 +260,7 @@ def test_steps_of_its_own_end_at_the_optimum(solver, loss, penalty, shape):
     ends = []
     for repeat in (False, True):
         made = make(solver, problem(loss, penalty, shape, repeat=repeat))
-        result = Descent(made, [], max_iter=LONG, tol=TOL).run(made.start(made.objective.start()))
+        result = Loop(made, [], max_iter=LONG, tol=TOL).run(made.start(made.objective.start()))
         ends.append(result.objective)
         reference = reference_value(loss, penalty, shape)
         slack = 1e-5 * max(abs(reference), 1e-4 * abs(made.objective.null_value)) + 1e-9
@@ -277,9 +277,9 @@ def reference_value(loss, penalty, shape):
         values = []
         for solver in solvers.REGISTRY:
             F = problem(loss, penalty, shape)
-            if solver.refusal(F) is None and not solver.random and solver is not SelfTuned:
+            if solver.refusal(F) is None and not solver.random and solver is not AutomaticRates:
                 made = make(solver, F)
-                run = Descent(made, [], max_iter=LONG, tol=1e-9)
+                run = Loop(made, [], max_iter=LONG, tol=1e-9)
                 values.append(run.run(made.start(F.start())).objective)
         REFERENCES[key] = min(values, default=np.inf)
     return REFERENCES[key]
@@ -295,11 +295,11 @@ def test_a_growing_batch_ends_where_all_rows_do(solver):
     if solver.refusal(problem(loss, "l2")) and not solver.refusal(problem(several, "l2")):
         loss = several
     F = problem(loss, "l2", "long")
-    options = Options(tol=TOL, seed=3, batch="growing")
+    options = SolverOptions(tol=TOL, seed=3, batch="growing")
     growing = Growing(F, lambda part: solver.make(part, options), seed=1, first=500)
     state = growing.start(F.start())
     assert not growing.progress(state).whole
-    result = Descent(growing, [], max_iter=500, tol=TOL).run(state)
+    result = Loop(growing, [], max_iter=500, tol=TOL).run(state)
     made = make(solver, F)
-    whole = Descent(made, [], max_iter=500, tol=TOL).run(made.start(F.start()))
+    whole = Loop(made, [], max_iter=500, tol=TOL).run(made.start(F.start()))
     assert result.objective == pytest.approx(whole.objective, rel=1e-4)

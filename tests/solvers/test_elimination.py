@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from fastgd import GDClassifier, GDRegressor, GDRegressorCV
 from fastgd.fitting.choose_solver import cheapest
 from fastgd.objective.objective import Objective
-from fastgd.solvers.base import Options
+from fastgd.solvers.base import SolverOptions
 from fastgd.solvers.growing_batch import Growing
 from fastgd.solvers.newton.cholesky import Newton
 from fastgd.solvers.newton.elimination import (
@@ -115,8 +115,8 @@ def test_the_plan_takes_it_where_it_costs_least():
     chosen, forecast = cheapest(F, 1e-6)
     assert chosen is Eliminating
     assert "1,500 of them never meet" in forecast.reason
-    assert isinstance(Eliminating.make(F, Options(1e-6)), EliminationOfSquares)
-    assert type(Eliminating.make(F, Options(0.0))) is Elimination
+    assert isinstance(Eliminating.make(F, SolverOptions(1e-6)), EliminationOfSquares)
+    assert type(Eliminating.make(F, SolverOptions(0.0))) is Elimination
     signs = np.where(z > 0.0, 1.0, -1.0)
     log = Objective("log_loss", X, signs, alpha=1.0 / z.size)
     assert cheapest(log, 1e-6)[0] is Eliminating

@@ -30,7 +30,7 @@ def options(c, t0=0.0, p=0.0, **others):
     numbers = dict.fromkeys(("l1", "l2", "alpha"), 0.0) | {"exact": False, "smooth": False}
     numbers |= {"intercept_rate": 1.0, "average_from": np.inf} | others
     numbers["average_from"] = float(numbers["average_from"])
-    return epochs.Options(c, t0, p, **numbers)
+    return epochs.EpochOptions(c, t0, p, **numbers)
 
 
 def problem(loss, storage, seed=0):
@@ -52,7 +52,15 @@ def check(found, expected, rtol=1e-10):
 
 
 def check_gd(
-    loss, storage, pace, batch, rate=(0.1,), l1=0.0, l2=0.0, intercept_rate=1.0, average_from=3
+    loss,
+    storage,
+    step_length,
+    batch,
+    rate=(0.1,),
+    l1=0.0,
+    l2=0.0,
+    intercept_rate=1.0,
+    average_from=3,
 ):
     X, y, weights, offsets, order, data = problem(loss, storage)
     point, total, book = start()
@@ -62,7 +70,7 @@ def check_gd(
         weights,
         offsets,
         loss,
-        pace,
+        step_length,
         order,
         batch,
         point,
@@ -73,7 +81,7 @@ def check_gd(
         average_from,
     )
     numbers = options(*rate, l1=l1, l2=l2, intercept_rate=intercept_rate, average_from=average_from)
-    epochs.gd_epoch(*data, pace, order, batch, point, total, book, numbers)
+    epochs.gd_epoch(*data, step_length, order, batch, point, total, book, numbers)
     check((point, total, book), expected)
 
 
@@ -94,11 +102,13 @@ def test_gd_is_the_textbook_loop(storage, batch, l1, l2, rate):
     "loss", with_jit([SquaredError()], members(Loss)), ids=lambda loss: loss.name
 )
 @pytest.mark.parametrize(
-    "pace", [Scheduled(), Capped(1.0), Pa1(), Pa2()], ids=lambda pace: pace.name
+    "step_length",
+    [Scheduled(), Capped(1.0), Pa1(), Pa2()],
+    ids=lambda step_length: step_length.name,
 )
 @pytest.mark.parametrize("storage", with_jit(["csr"], ["dense", "csr"]))
-def test_gd_is_the_textbook_loop_for_every_loss_and_pace(loss, pace, storage):
-    check_gd(loss, storage, pace, 1, (0.3,), 0.01, 0.1)
+def test_gd_is_the_textbook_loop_for_every_loss_and_pace(loss, step_length, storage):
+    check_gd(loss, storage, step_length, 1, (0.3,), 0.01, 0.1)
 
 
 @STORAGE
@@ -376,9 +386,11 @@ def test_rows_with_the_penalty_after_blocks_are_the_slow_loop(
     check((point, total, book), expected)
 
 
-@pytest.mark.parametrize("pace", [Scheduled(), Capped(0.5)], ids=lambda pace: pace.name)
+@pytest.mark.parametrize(
+    "step_length", [Scheduled(), Capped(0.5)], ids=lambda step_length: step_length.name
+)
 @pytest.mark.parametrize("rate", [0.1, 30.0])
-def test_plain_rows_with_rates_of_their_own_are_plain_rows_of_scaled_columns(pace, rate):
+def test_plain_rows_with_rates_of_their_own_are_plain_rows_of_scaled_columns(step_length, rate):
     """The cap, too: without one a row far out explodes."""
     loss = SquaredError()
     X, y, weights, offsets, order, _ = problem(loss, "csr")
@@ -388,18 +400,18 @@ def test_plain_rows_with_rates_of_their_own_are_plain_rows_of_scaled_columns(pac
         data = stored(table, "csr"), samples(y, weights, offsets), loss
         point, total, book = start()
         if own is None:
-            epochs.gd_epoch(*data, pace, order, 1, point, total, book, numbers)
+            epochs.gd_epoch(*data, step_length, order, 1, point, total, book, numbers)
         else:
             point[:-1] *= np.sqrt(own)
             total[:-1] *= np.sqrt(own)
             state = np.zeros((1, D + 1))
-            rule = Gd(), pace, ElasticNet(0.0)
+            rule = Gd(), step_length, ElasticNet(0.0)
             epochs.row_epoch(*data, *rule, order, 1, point, state, total, own, book, numbers)
             point[:-1] /= np.sqrt(own)
             total[:-1] /= np.sqrt(own)
         found.append(np.concatenate([point, total, book]))
     np.testing.assert_allclose(*found, rtol=1e-9)
-    assert pace.name == "scheduled" or np.abs(found[0]).max() < 1e3
+    assert step_length.name == "scheduled" or np.abs(found[0]).max() < 1e3
 
 
 def test_short_blocks_end_near_a_penalty_at_every_update():
@@ -516,9 +528,9 @@ def test_rows_of_several_predictions_with_the_penalty_after_blocks(storage, rule
     slots, rates = np.zeros((1, D + 1, 3)), np.append(scales, 0.5)[:, None]
     for batch in reference.batches(order, block):
         for i in batch:
-            update, slopes = update + 1, np.zeros(3)
-            loss.derivatives(X[i] @ expected[:-1] + expected[-1] + offsets[i], Y[i], slopes)
-            gradient = weights[i] * np.outer(np.append(X[i], 1.0), slopes)
+            update, derivatives = update + 1, np.zeros(3)
+            loss.derivatives(X[i] @ expected[:-1] + expected[-1] + offsets[i], Y[i], derivatives)
+            gradient = weights[i] * np.outer(np.append(X[i], 1.0), derivatives)
             slots[0] += gradient**2
             divisor = 1.0 if rule.plain else np.sqrt(slots[0]) + 1e-8 + (slots[0] == 0.0)
             expected -= rate * rates * gradient / divisor
@@ -632,8 +644,8 @@ def test_epochs_tell_what_rows_lost_before_their_updates(storage, l2):
             for i in rows:
                 z = X[i] @ w + b + offsets[i]
                 lost += LogLoss().value(z, y[i]) + 0.5 * penalised * (w @ w)
-                slope = LogLoss().derivative(z, y[i]) * weights[i] / len(rows)
-                step += 0.9 * slope * np.append(X[i], 1.0)
+                derivative = LogLoss().derivative(z, y[i]) * weights[i] / len(rows)
+                step += 0.9 * derivative * np.append(X[i], 1.0)
             w, b = w * (1.0 - 0.9 * l2) - step[:-1], b - step[-1]
         numbers = options(0.9, l2=l2, told=True)
         told = epochs.gd_epoch(*data, Scheduled(), order, batch, point, total, book, numbers)

@@ -14,7 +14,7 @@ from fastgd.solvers.krylov_iterations import (
     proof_cost,
     share_of_digits,
 )
-from fastgd.solvers.newton.column_subspace import choose_span
+from fastgd.solvers.newton.column_subspace import choose_subspace
 from support.problems import proved
 
 
@@ -28,8 +28,8 @@ def made(n, d, alpha):
     ("told", "make", "shape", "common"),
     [
         *((lbfgs_iterations, LBFGS, (2000, 150), common) for common in (0.0, 1.0, 10.0)),
-        *((newton_iterations, choose_span, (2000, 150), common) for common in (0.0, 1.0)),
-        *((newton_iterations, choose_span, (150, 2000), common) for common in (0.0, 1.0)),
+        *((newton_iterations, choose_subspace, (2000, 150), common) for common in (0.0, 1.0)),
+        *((newton_iterations, choose_subspace, (150, 2000), common) for common in (0.0, 1.0)),
     ],
 )
 def test_iterations_are_those_that_are_taken(told, make, shape, common):

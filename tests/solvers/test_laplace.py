@@ -31,9 +31,9 @@ def twin(X, y, alpha, chunks):
 
         def whole(v, A=A, b=b, n=n, before=before, matrix=matrix):
             own = (np.exp(A @ v) - b * (A @ v)).sum() + 0.5 * n * strengths @ v**2
-            slopes = A.T @ (np.exp(A @ v) - b) + n * strengths * v
+            derivatives = A.T @ (np.exp(A @ v) - b) + n * strengths * v
             quadratic = 0.5 * (v - before) @ matrix @ (v - before)
-            return own + quadratic, slopes + matrix @ (v - before)
+            return own + quadratic, derivatives + matrix @ (v - before)
 
         v = minimize(whole, v, jac=True, method="BFGS", options={"gtol": 1e-8}).x
         matrix = matrix + (A.T * np.exp(A @ v)) @ A + n * np.diag(strengths)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.fitting.stopping import StopReason
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.losses.classification import LogLoss, SquaredHinge
@@ -112,7 +112,7 @@ def test_columns_on_wild_scales_and_an_intercept_far_away():
     y = np.where(X @ [1e-4, 1.0, 0.0] - 10.0 + rng.standard_normal(200) > 0, 1.0, -1.0)
     F = Objective("log_loss", X, y, alpha=1e-3, n_jobs=1)
     solver = LBFGS(F)
-    result = Descent(solver, [], max_iter=100, tol=1e-6).run(started(solver))
+    result = Loop(solver, [], max_iter=100, tol=1e-6).run(started(solver))
     assert result.reason is StopReason.CONVERGED
     assert F.passes < 60
 
@@ -175,7 +175,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(loss):
             solver = LBFGS(objective(loss, alpha=0.01), memory=4)
             state = started(solver) if state is None else pickle.loads(pickle.dumps(state))
             solver.start(state.point, state)
-            state = Descent(solver, [], max_iter=part).run(state).state
+            state = Loop(solver, [], max_iter=part).run(state).state
         points.append(state.point)
     np.testing.assert_array_equal(points[1], points[0])
     np.testing.assert_array_equal(points[2], points[0])

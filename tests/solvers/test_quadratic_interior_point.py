@@ -30,15 +30,15 @@ def test_conditions_of_the_minimum(kind, shape, free):
     ).standard_normal(n)
     H, unknowns = wide.T @ wide / n, np.zeros(d + free)
     unknowns[:2] = 0.1 / np.abs(X[:, :2]).max(axis=0)
-    slope, start = H @ unknowns - wide.T @ target / n, 0.5 * np.mean(target**2)
-    l1 = 0.01 * np.abs(slope[:d]).max()
-    follow_central_path(H, slope, unknowns, l1, d)
-    np.testing.assert_allclose(slope, H @ unknowns - wide.T @ target / n, atol=1e-7 * l1)
-    coef, own = unknowns[:d], slope[:d]
+    derivative, start = H @ unknowns - wide.T @ target / n, 0.5 * np.mean(target**2)
+    l1 = 0.01 * np.abs(derivative[:d]).max()
+    follow_central_path(H, derivative, unknowns, l1, d)
+    np.testing.assert_allclose(derivative, H @ unknowns - wide.T @ target / n, atol=1e-7 * l1)
+    coef, own = unknowns[:d], derivative[:d]
     off = np.where(coef != 0.0, np.abs(own + l1 * np.sign(coef)), np.maximum(np.abs(own) - l1, 0.0))
     # How far the quadratic can be from its minimum: what each condition is missed by, times the way
     # to 0.
-    assert off @ np.abs(coef) + np.abs(slope[d:]) @ np.abs(unknowns[d:]) <= 1e-4 * start
+    assert off @ np.abs(coef) + np.abs(derivative[d:]) @ np.abs(unknowns[d:]) <= 1e-4 * start
     assert off.max() <= 0.1 * l1
 
 

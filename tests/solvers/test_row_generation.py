@@ -94,19 +94,19 @@ def test_rows_are_sorted_as_one_by_one():
     coef, width = np.array([0.0, 1.0, 0.0, 0.0]), 0.2
     loss, gradient, sums, taken, beside = _sorted_rows(F, coef, 0.1, width, 1.0, 1.0, 0)
     expected, near = np.zeros((2, 7)), []
-    total, slope = 0.0, np.zeros(5)
+    total, derivative = 0.0, np.zeros(5)
     for x, target in zip(X, z, strict=True):
         made = pieces(F.loss, np.array([target]))
         u = made.center + made.sign * (x @ coef + 0.1)
         own = float((made.sign * made.dual(u)).sum())
         total += float(made.value(u)[0])
-        slope += own * np.append(x, 1.0)
+        derivative += own * np.append(x, 1.0)
         if np.abs(u).min() <= width:
             near.append(target)
         elif own != 0.0:
             expected[int(own > 0.0)] += [*x, 1.0, target, 0.0]
     assert loss == pytest.approx(total)
-    np.testing.assert_allclose(gradient, slope)
+    np.testing.assert_allclose(gradient, derivative)
     np.testing.assert_allclose(sums, expected)
     assert beside[0].tolist() == near
     assert taken.shape == (len(near), 4)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.losses.base import Loss, has_mean
 from fastgd.losses.classification import Hinge, LogLoss, Perceptron, SquaredHinge
 from fastgd.losses.regression import Huber, Quantile, SquaredEpsilonInsensitive
@@ -123,7 +123,7 @@ def test_the_step_of_one_row_is_the_best_one(loss):
             slack = 1e-9 * (1.0 + abs(best) + abs(u0 * z0))
             assert after <= best + slack
             assert after >= best - 0.01 * (best - before) - slack
-            # Minus u is a slope of the loss at z: the loss is above that line, which makes the
+            # Minus u is a derivative of the loss at z: the loss is above that line, which makes the
             # bound a proof.
             line = [
                 value - u * (p - z) - loss.value(p, target) for p in z + rng.standard_normal(20)
@@ -279,7 +279,7 @@ def test_a_check_comes_when_the_bound_is_there(loss):
     for tol in (1e-1, 1e-3):
         F = Objective(loss, X, y, alpha=0.1 / y.size, fit_intercept=False, n_jobs=1)
         solver = Sdca(F, seed=2)
-        result = Descent(solver, [], max_iter=100, tol=tol).run(started(solver))
+        result = Loop(solver, [], max_iter=100, tol=tol).run(started(solver))
         assert 0.01 * tol <= result.suboptimality <= tol
         assert len(result.history) <= 6
 

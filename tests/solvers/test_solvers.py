@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.fitting.stopping import StopReason
 from fastgd.losses.classification import LogLoss
 from fastgd.objective.objective import Objective
@@ -19,11 +19,11 @@ from fastgd.rules.classic import Gd, Momentum
 from fastgd.rules.schedules import Schedule
 from fastgd.solvers.base import State
 from fastgd.solvers.gradient.accelerated import Accelerated
-from fastgd.solvers.gradient.armijo import LineSearch
+from fastgd.solvers.gradient.armijo import Armijo
 from fastgd.solvers.gradient.barzilai_borwein import BarzilaiBorwein
-from fastgd.solvers.gradient.rate_backoff import BackingOff
+from fastgd.solvers.gradient.rate_backoff import RateBackoff
 from fastgd.solvers.gradient.scheduled import ScheduledFullBatch
-from fastgd.solvers.patience import Patience, Plateau
+from fastgd.solvers.patience import Patience, PlateauMemory
 from fastgd.solvers.stochastic.scheduled import Stochastic
 from support import twins as reference
 from support.components import ToyWeightedL1
@@ -118,7 +118,7 @@ def test_an_epoch_visits_the_rows_that_count_in_its_order(shuffle, batch):
             weights / weights[counted].mean(),
             offsets,
             F.loss,
-            reference.members(type(solver.pace))[0],
+            reference.members(type(solver.step_length))[0],
             order,
             batch,
             point,
@@ -166,7 +166,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(rule, batch, rate, penalty):
             solver = build(F, rule, batch, rate)
             state = started(solver) if state is None else pickle.loads(pickle.dumps(state))
             solver.start(state.point, state)
-            result = Descent(solver, [], max_iter=part).run(state)
+            result = Loop(solver, [], max_iter=part).run(state)
             state = result.state
         assert state.iteration == 11
         points.append(np.r_[state.point, solver.answer(state), state.updates])
@@ -176,11 +176,11 @@ def test_k_iterations_and_m_more_are_k_plus_m(rule, batch, rate, penalty):
 
 def test_a_state_from_other_data_is_no_obstacle():
     first, other = objective(LogLoss(), seed=0), objective(LogLoss(), seed=1)
-    for make in (BarzilaiBorwein, Accelerated, lambda F: BackingOff(F, Adam())):
+    for make in (BarzilaiBorwein, Accelerated, lambda F: RateBackoff(F, Adam())):
         state = iterations(make(first), 5)
         solver = make(other)
         solver.start(state.point, state)
-        result = Descent(solver, [], max_iter=300, tol=1e-6).run(state)
+        result = Loop(solver, [], max_iter=300, tol=1e-6).run(state)
         assert result.reason is StopReason.CONVERGED
 
 
@@ -207,7 +207,7 @@ def test_adaptive_divides_by_5_when_progress_stalls(n_iter_no_change):
     objectives = np.r_[np.exp(-np.arange(10.0)), 0.01 + 1e-3 * rng.standard_normal(100)]
     expected, last = sklearns_rates(objectives, 0.5, 1e-3, n_iter_no_change)
     patience, rates = Patience(0.5, 1e-3, n_iter_no_change), []
-    state = State(np.zeros(1), 1, memory=Plateau())
+    state = State(np.zeros(1), 1, memory=PlateauMemory())
     for value in objectives:
         rates.append(0.5 / state.memory.divisor)
         patience.look(state, value)
@@ -216,7 +216,7 @@ def test_adaptive_divides_by_5_when_progress_stalls(n_iter_no_change):
     np.testing.assert_allclose(rates, expected)
     assert len(rates) == last
     patience = Patience(0.5, None, n_iter_no_change)
-    state = State(np.zeros(1), 1, memory=Plateau())
+    state = State(np.zeros(1), 1, memory=PlateauMemory())
     for value in objectives:
         patience.look(state, value)
     assert state.memory.divisor == 1.0
@@ -227,7 +227,7 @@ def test_adaptive_runs_end_once_the_rate_is_spent(batch):
     F = objective(LogLoss())
     solver = build(F, "gd", batch, "adaptive")
     state = started(solver)
-    result = Descent(solver, [], max_iter=2000, tol=1e-12).run(state)
+    result = Loop(solver, [], max_iter=2000, tol=1e-12).run(state)
     assert result.reason is StopReason.PLATEAU
     assert state.rate <= 1e-6
     assert solver.progress(state).done
@@ -246,7 +246,7 @@ def test_a_line_search_never_goes_up(rule):
             penalty=penalty,
             alpha=0.01,
         )
-        solver = LineSearch(F, rule)
+        solver = Armijo(F, rule)
         state = started(solver)
         values = [F.value(state.point)]
         for _ in range(60):

@@ -1,5 +1,5 @@
-"""Newton steps among past gradients, `RowSpan` and `ColumnSpan`, against the same steps on explicit
-vectors.
+"""Newton steps among past gradients, `RowSubspace` and `ColumnSubspace`, against the same steps on
+explicit vectors.
 """
 
 import numpy as np
@@ -9,8 +9,8 @@ from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import Huber, SquaredError
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.preconditioner import Coordinates
-from fastgd.solvers.newton.column_subspace import ColumnSpan, choose_span
-from fastgd.solvers.newton.subspace import RowSpan
+from fastgd.solvers.newton.column_subspace import ColumnSubspace, choose_subspace
+from fastgd.solvers.newton.subspace import RowSubspace
 from support.problems import iterations, optimum, started, wide
 from support.twins import sparse_problem
 
@@ -33,7 +33,7 @@ def span_twin(F, kept, count, scales=1.0):
 
 
 @pytest.mark.parametrize("kept", [4, 20])
-@pytest.mark.parametrize("span", [RowSpan, ColumnSpan])
+@pytest.mark.parametrize("span", [RowSubspace, ColumnSubspace])
 def test_steps_in_a_span_are_those_on_explicit_vectors(span, kept):
     F = wide(LogLoss(), fit_intercept=False, alpha=0.05)
     solver = span(F, kept)
@@ -42,19 +42,19 @@ def test_steps_in_a_span_are_those_on_explicit_vectors(span, kept):
         solver.advance(state)
         values.append(state.value)
     expected = span_twin(
-        F, kept, 8, Coordinates.standard(F).scales[:, 0] if span is ColumnSpan else 1.0
+        F, kept, 8, Coordinates.standard(F).scales[:, 0] if span is ColumnSubspace else 1.0
     )
     np.testing.assert_allclose(values, expected, rtol=1e-9)
 
 
 def test_a_quadratic_takes_as_many_iterations_as_it_has_curvatures():
     F = wide(SquaredError(), n=6, fit_intercept=False)
-    state = iterations(RowSpan(F), 7)
+    state = iterations(RowSubspace(F), 7)
     assert np.abs(F.gradient(state.point)).max() < 1e-12
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("span", [RowSpan, ColumnSpan])
+@pytest.mark.parametrize("span", [RowSubspace, ColumnSubspace])
 def test_a_start_elsewhere_leads_to_the_same_optimum(span, fit_intercept):
     F = wide(LogLoss(), fit_intercept=fit_intercept)
     best = iterations(span(F), 40)
@@ -68,13 +68,13 @@ def test_a_start_elsewhere_leads_to_the_same_optimum(span, fit_intercept):
     np.testing.assert_allclose(state.point, best.point, atol=1e-5)
 
 
-@pytest.mark.parametrize("span", [RowSpan, ColumnSpan])
+@pytest.mark.parametrize("span", [RowSubspace, ColumnSubspace])
 def test_points_are_new_arrays_so_that_a_start_need_not_be_copied(span):
     F = wide(LogLoss())
     solver = span(F)
     point = np.random.default_rng(0).standard_normal(F.size)
     state, seen = started(solver, point), [(point, point.copy())]
-    assert span is ColumnSpan or np.shares_memory(state.memory.origin, point)
+    assert span is ColumnSubspace or np.shares_memory(state.memory.origin, point)
     for _ in range(12):
         solver.advance(state)
         seen.append((state.point, state.point.copy()))
@@ -94,22 +94,22 @@ def test_far_targets_where_the_loss_has_no_curvature():
         alpha=1e-3,
         n_jobs=1,
     )
-    state = iterations(RowSpan(F), 40)
+    state = iterations(RowSubspace(F), 40)
     assert state.value <= optimum(F) * (1.0 + 1e-3)
 
 
 def test_the_span_follows_the_shape_and_the_lengths_of_the_rows():
-    assert type(choose_span(wide(LogLoss()))) is RowSpan
-    assert type(choose_span(wide(LogLoss(), n=60, d=6))) is ColumnSpan
+    assert type(choose_subspace(wide(LogLoss()))) is RowSubspace
+    assert type(choose_subspace(wide(LogLoss(), n=60, d=6))) is ColumnSubspace
     X, y, _, _ = sparse_problem(LogLoss(), n=100, d=120)
     X[3] *= 1000.0
-    assert type(choose_span(Objective("log_loss", X, y, alpha=0.01))) is ColumnSpan
+    assert type(choose_subspace(Objective("log_loss", X, y, alpha=0.01))) is ColumnSubspace
 
 
 def test_progress_needs_no_point_and_holds_each_iteration():
     F = wide(LogLoss(), n=60, d=200)
-    best = iterations(RowSpan(F), 60).value
-    solver = RowSpan(F)
+    best = iterations(RowSubspace(F), 60).value
+    solver = RowSubspace(F)
     state = started(solver)
     before = F.passes
     for _ in range(8):
@@ -129,7 +129,7 @@ def test_threads_do_not_change_the_bits():
     points = []
     for n_jobs in (1, 3):
         F = wide(LogLoss(), n=600, d=400, n_jobs=n_jobs)
-        solver = RowSpan(F)
+        solver = RowSubspace(F)
         solver.objective.n_threads = n_jobs
         points.append(iterations(solver, 6).point)
     np.testing.assert_array_equal(points[1], points[0])

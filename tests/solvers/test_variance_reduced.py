@@ -11,7 +11,7 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from fastgd import ConvergenceWarning, GDRegressor
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import Hinge, LogLoss
 from fastgd.losses.regression import Huber, SquaredError
@@ -47,7 +47,21 @@ PENALTIES = [
 
 
 def twin_epoch(
-    X, y, weights, offsets, loss, order, batch, importance, table, w, b, mean, slope, anchor, step
+    X,
+    y,
+    weights,
+    offsets,
+    loss,
+    order,
+    batch,
+    importance,
+    table,
+    w,
+    b,
+    mean,
+    mean_derivative,
+    anchor,
+    step,
 ):
     """An epoch as the papers write it; `step(w_j, gradient_j, mean_j, j)` moves a touched
     coefficient.
@@ -70,13 +84,13 @@ def twin_epoch(
             change += (found[i] - known) ** 2
         for j in np.flatnonzero((X[rows] != 0.0).any(axis=0)):
             w[j] = step(w[j], gradient[j], mean[j], j)
-        b -= 0.3 * (lift + slope)
+        b -= 0.3 * (lift + mean_derivative)
         if table is not None:
             for i, derivative in found.items():
                 mean += (derivative - table[i]) / n * X[i]
-                slope += (derivative - table[i]) / n
+                mean_derivative += (derivative - table[i]) / n
                 table[i] = derivative
-    return w, b, mean, slope, table, change
+    return w, b, mean, mean_derivative, table, change
 
 
 def proximal_step(penalty, alpha, rates, rarity):
@@ -126,7 +140,7 @@ def test_an_epoch_is_the_textbook_loop(solver, penalty, batch, storage):
         np.array([0.2, -0.1, anchor[-1]]),
     )
     found = np.zeros(0) if table is None else table.copy()
-    options = kernels.Options(
+    options = kernels.StepOptions(
         n=float(counted.size),
         l1=float(l1),
         l2=float(l2),
@@ -258,7 +272,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(solver, batch):
             one = solver(F, batch, 5)
             state = started(one) if state is None else pickle.loads(pickle.dumps(state))
             one.start(state.point, state)
-            state = Descent(one, [], max_iter=part).run(state).state
+            state = Loop(one, [], max_iter=part).run(state).state
         assert state.iteration == 11
         points.append(np.r_[state.point, state.updates, state.rate])
     np.testing.assert_array_equal(points[1], points[0])
@@ -296,7 +310,7 @@ def test_a_step_much_too_long_is_backed_off(solver):
         tuning = state.memory.tuning
         state.memory.tuning = tuning._replace(step=factor * tuning.step)
         start = F.value(state.point)
-        result = Descent(one, [], max_iter=600).run(state)
+        result = Loop(one, [], max_iter=600).run(state)
         assert state.memory.step_factor < 1.0
         assert result.objective <= start
         assert result.objective / least(F) - 1.0 <= 1e-6
@@ -306,7 +320,7 @@ def test_a_step_much_too_long_is_backed_off(solver):
 def test_a_run_converges_and_says_so(solver):
     F = make(LogLoss(), "l2", storage=sp.csr_array)
     one = solver(F, "auto", 0)
-    result = Descent(one, [], max_iter=1000, tol=1e-6).run(started(one))
+    result = Loop(one, [], max_iter=1000, tol=1e-6).run(started(one))
     assert result.reason.name == "CONVERGED"
     assert 0.0 <= result.objective - least(F) <= result.bound.value + 1e-12
     assert one.free_answers == (solver is Svrg)

@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.datasets import load_digits
 
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.fitting.plan import Settings, make_plan
 from fastgd.losses.multinomial import Multinomial
 from fastgd.objective.null_model import null_model
@@ -40,7 +40,7 @@ def problem(loss=None, storage=np.asarray, n=60, n_jobs=1, **more):
 
 def run(solver, F, tol=TOL, max_iter=100):
     made = solver(F, tol)
-    return Descent(made, [], max_iter=max_iter, tol=tol).run(made.start(F.start()))
+    return Loop(made, [], max_iter=max_iter, tol=tol).run(made.start(F.start()))
 
 
 @SOLVERS
@@ -53,7 +53,7 @@ def run(solver, F, tol=TOL, max_iter=100):
 def test_ends_where_lbfgs_does(solver, loss, more):
     F = problem(loss, **more)
     found = run(solver, F, max_iter=25)
-    other = Descent(LBFGS(F), [], max_iter=400, tol=1e-9)
+    other = Loop(LBFGS(F), [], max_iter=400, tol=1e-9)
     reference = other.run(LBFGS(F).start(F.start())).objective
     assert found.objective <= reference * (1.0 + 1e-7)
     assert np.abs(F.gradient(found.point)).max() < 1e-3
@@ -90,7 +90,7 @@ def test_a_growing_batch_ends_where_all_rows_do(solver):
     growing = Growing(F, lambda part: solver(part, 1e-6), seed=1, first=400)
     state = growing.start(F.start())
     assert not growing.progress(state).whole
-    result = Descent(growing, [], max_iter=200, tol=1e-6).run(state)
+    result = Loop(growing, [], max_iter=200, tol=1e-6).run(state)
     assert result.objective == pytest.approx(run(solver, F).objective, rel=1e-6)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.fitting.plain_values import Decoder, Encoder
 from fastgd.fitting.plan import Settings, make_plan
 from fastgd.fitting.stopping import StopReason
@@ -18,7 +18,11 @@ from fastgd.losses.multinomial import Multinomial
 from fastgd.objective.objective import Objective
 from fastgd.objective.subset import on_groups
 from fastgd.solvers.gradient.lbfgs import LBFGS
-from fastgd.solvers.newton.vector_subspace import RowCurvatures, VectorRowSpan, VectorSubspaceNewton
+from fastgd.solvers.newton.vector_subspace import (
+    RowCurvatures,
+    VectorRowSubspace,
+    VectorSubspaceNewton,
+)
 from support.components import ToyMultiSquared, ToySoftmax
 from support.problems import iterations, started
 
@@ -52,7 +56,7 @@ def span_twin(F, kept, count):
 @pytest.mark.parametrize("kept", [4, 20])
 def test_steps_are_those_on_explicit_vectors(kept):
     F = problem(fit_intercept=False)
-    solver = VectorRowSpan(F, kept)
+    solver = VectorRowSubspace(F, kept)
     state, values = started(solver), []
     for _ in range(8):
         solver.advance(state)
@@ -67,7 +71,7 @@ def test_steps_are_those_on_explicit_vectors(kept):
 )
 def test_ends_where_lbfgs_does(loss, fit_intercept, storage):
     F = problem(loss, storage, fit_intercept=fit_intercept)
-    state = iterations(VectorRowSpan(F), 30)
+    state = iterations(VectorRowSubspace(F), 30)
     reference = iterations(LBFGS(F), 300).value
     assert state.value <= reference * (1.0 + 1e-10)
     value, gradient = F.smooth_and_gradient(state.point)
@@ -109,27 +113,27 @@ def test_a_part_of_the_rows_has_its_own_curvature():
 
 
 def test_resuming_is_running_at_once_and_threads_agree():
-    whole = iterations(VectorRowSpan(problem()), 7)
-    part = iterations(VectorRowSpan(problem()), 3)
+    whole = iterations(VectorRowSubspace(problem()), 7)
+    part = iterations(VectorRowSubspace(problem()), 3)
     encoder = Encoder(REGISTERED)
     tree = json.loads(json.dumps(encoder.tree(part), allow_nan=False))
     of_file = Decoder(REGISTERED, [one.copy() for one in encoder.arrays]).value(tree)
     kept = pickle.loads(pickle.dumps(part))
     for state in (kept, of_file):
-        other = VectorRowSpan(problem())
+        other = VectorRowSubspace(problem())
         other.start(kept.point, kept) if state is kept else other.recall(state, {})
         for _ in range(4):
             other.advance(state)
         np.testing.assert_array_equal(state.point, whole.point)
-    threads = iterations(VectorRowSpan(problem(n_jobs=2)), 7)
+    threads = iterations(VectorRowSubspace(problem(n_jobs=2)), 7)
     np.testing.assert_array_equal(threads.point, whole.point)
 
 
 def test_a_start_elsewhere_leads_to_the_same_optimum():
     F = problem()
-    best = iterations(VectorRowSpan(F), 30)
+    best = iterations(VectorRowSubspace(F), 30)
     point = np.random.default_rng(0).standard_normal(F.size)
-    solver = VectorRowSpan(F)
+    solver = VectorRowSubspace(F)
     state = started(solver, point)
     np.testing.assert_array_equal(state.point, point)
     assert state.value == pytest.approx(F.value(point), rel=1e-12)
@@ -141,11 +145,11 @@ def test_a_start_elsewhere_leads_to_the_same_optimum():
 
 def test_a_run_ends_with_a_proof_that_holds():
     F = problem()
-    made = VectorRowSpan(F)
-    result = Descent(made, [], max_iter=100, tol=1e-6).run(made.start(F.start()))
+    made = VectorRowSubspace(F)
+    result = Loop(made, [], max_iter=100, tol=1e-6).run(made.start(F.start()))
     assert result.reason is StopReason.CONVERGED
     assert result.bound.kind == "proof"
-    best = iterations(VectorRowSpan(F), 40).value
+    best = iterations(VectorRowSubspace(F), 40).value
     assert result.objective - best <= result.bound.value + 1e-15
 
 
@@ -158,4 +162,4 @@ def test_it_is_for_more_columns_than_rows_and_smooth_penalties():
     assert "L2" in VectorSubspaceNewton.refusal(problem(penalty="l1"))
     assert "smooth" in VectorSubspaceNewton.refusal(Objective("log_loss", np.ones((2, 3)), [1, -1]))
     with pytest.raises(ValueError, match="use solver='lbfgs'"):
-        VectorRowSpan(problem(penalty="l1"))
+        VectorRowSubspace(problem(penalty="l1"))

@@ -7,18 +7,18 @@ import pytest
 import scipy.sparse as sp
 
 from fastgd import GDClassifier
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.losses.each_target import EachTarget
 from fastgd.losses.multinomial import Multinomial
 from fastgd.losses.regression import SquaredError
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
 from fastgd.solvers.gradient.accelerated import Accelerated
-from fastgd.solvers.l1.column_subset import Columns
+from fastgd.solvers.l1.column_subset import ColumnSubset
 from fastgd.solvers.l1.vector_column_model import VectorColumnModel
 from fastgd.solvers.l1.vector_joint_model import VectorJointModel
 from fastgd.solvers.l1.vector_matrix_model import VectorMatrixModel, blocks_at
-from fastgd.solvers.l1.vector_working_set import Part, VectorRowValues, VectorWorkingSet
+from fastgd.solvers.l1.vector_working_set import MovedColumns, VectorRowValues, VectorWorkingSet
 
 RNG_SEED = 5
 
@@ -44,11 +44,11 @@ def small(loss=None, penalty="l1", n=40, d=6, alpha=0.02, storage=np.asarray, **
 def solved(F, solver=None, tol=1e-8, max_iter=500):
     F.null_intercept, F.null_value = null_model(F)
     made = solver(F) if solver else VectorWorkingSet(F)
-    return Descent(made, [], max_iter=max_iter, tol=tol).run(made.start(F.start()))
+    return Loop(made, [], max_iter=max_iter, tol=tol).run(made.start(F.start()))
 
 
 def rows_at(F, v):
-    part = Part(F)
+    part = MovedColumns(F)
     rows = VectorRowValues.at(part.vector_map, part.products(v), F.split(v)[1])
     return part, rows, part.gradient(rows, v)
 
@@ -56,9 +56,9 @@ def rows_at(F, v):
 def off(F, matrix, v, gradient, step):
     """The violation at the end of a step in the quadratic with this matrix."""
     n = F.n_features * F.n_predictions
-    slopes, there = gradient + matrix @ step, v + step
-    found = F.term.violation(there[:n], slopes[:n])
-    return max(found.max(), np.abs(slopes[n:]).max(initial=0.0))
+    derivatives, there = gradient + matrix @ step, v + step
+    found = F.term.violation(there[:n], derivatives[:n])
+    return max(found.max(), np.abs(derivatives[n:]).max(initial=0.0))
 
 
 @pytest.mark.parametrize("loss", [Multinomial(3), EachTarget(SquaredError())])
@@ -81,13 +81,13 @@ def test_the_model_on_columns_is_the_second_order_model(loss, penalty):
     v = 0.1 * np.random.default_rng(1).normal(size=F.size)
     part, rows, gradient = rows_at(F, v)
     every = np.arange(F.n_features * F.n_predictions)
-    model = VectorColumnModel(F, Columns(F, F.rows), rows, v, every)
+    model = VectorColumnModel(F, ColumnSubset(F, F.rows), rows, v, every)
     rng = np.random.default_rng(2)
     step = sum_of_steps(model, rng)
     matrix = F.curvature_matrix(v)
     assert off(F, matrix, v, gradient, step) < 1e-8
     np.testing.assert_allclose(
-        part.vector_map.rmatvec(model.slopes).ravel() + F.l2 * (v + step)[: every.size],
+        part.vector_map.rmatvec(model.derivatives).ravel() + F.l2 * (v + step)[: every.size],
         (gradient + matrix @ step)[: every.size],
         atol=1e-10,
     )
@@ -111,9 +111,9 @@ def test_the_joint_model_is_the_second_order_model(loss, penalty, fit_intercept,
     np.testing.assert_allclose(along, along[-1, -1] * np.outer(shifts, shifts), atol=1e-14)
     step = model.step(1e-12)
     assert not np.delete(step, places).any()
-    slopes, n = gradient[places] + matrix @ step[places], chosen.size
-    assert F.term.violation((v + step)[chosen], slopes[:n]).max() < 1e-10
-    assert np.abs(slopes[n:]).max(initial=0.0) < 1e-10
+    derivatives, n = gradient[places] + matrix @ step[places], chosen.size
+    assert F.term.violation((v + step)[chosen], derivatives[:n]).max() < 1e-10
+    assert np.abs(derivatives[n:]).max(initial=0.0) < 1e-10
 
 
 def test_few_coefficients_of_several_classes_take_newton_steps():
@@ -218,7 +218,7 @@ def test_targets_that_share_nothing_are_as_by_themselves():
     for k in range(3):
         own = Objective("squared_error", X, Y[:, k], penalty="l1", alpha=0.3, sample_weight=weights)
         own.null_intercept, own.null_value = null_model(own)
-        alone = Descent(Accelerated(own), [], max_iter=2000, tol=1e-10)
+        alone = Loop(Accelerated(own), [], max_iter=2000, tol=1e-10)
         found = alone.run(alone.solver.start(own.start()))
         np.testing.assert_allclose(point[:, k], found.point, atol=1e-4)
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 import fastgd.solvers.l1.working_set as sets
 from fastgd.data.targets import WeightedSamples
 from fastgd.fitting.choose_solver import cheapest
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.fitting.stopping import StopReason
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss
@@ -24,7 +24,7 @@ from fastgd.penalties.term import ElasticTerm
 from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.l1 import column_subset as held
 from fastgd.solvers.l1 import kernels
-from fastgd.solvers.l1.column_subset import Columns
+from fastgd.solvers.l1.column_subset import ColumnSubset
 from fastgd.solvers.l1.proximal_newton import RowValues, solve_support
 from fastgd.solvers.l1.working_set import WorkingSet, null_gradient
 from support.problems import iterations, proved, started
@@ -87,11 +87,11 @@ def lowest(F, n_iterations=6000):
     decay[F.n_features :] = 0.0
     sharp = np.where(np.arange(F.size) < F.n_features, F.l1, 0.0)
     value_of = np.vectorize(F.loss.value, otypes=[float])
-    slope_of = np.vectorize(F.loss.derivative, otypes=[float])
+    derivative_of = np.vectorize(F.loss.derivative, otypes=[float])
 
     def smooth(v):
         z = X @ v + F.samples.offsets
-        gradient = X.T @ (s * slope_of(z, y)) / F.n_active + decay * v
+        gradient = X.T @ (s * derivative_of(z, y)) / F.n_active + decay * v
         return s @ value_of(z, y) / F.n_active + 0.5 * decay @ v**2, gradient
 
     v = look = np.zeros(F.size)
@@ -117,16 +117,16 @@ def lowest(F, n_iterations=6000):
 # --- kernels and their twins
 
 
-def model_epochs(matrix, slope, coef, l1, n_penalised, epochs):
+def model_epochs(matrix, derivative, coef, l1, n_penalised, epochs):
     coef, start = coef.copy(), coef.copy()
     for _ in range(epochs):
         for j in range(coef.size):
             if matrix[j, j] > 0.0:
-                new = coef[j] - (slope + matrix @ (coef - start))[j] / matrix[j, j]
+                new = coef[j] - (derivative + matrix @ (coef - start))[j] / matrix[j, j]
                 if j < n_penalised:
                     new = np.sign(new) * max(abs(new) - l1 / matrix[j, j], 0.0)
                 coef[j] = new
-    return coef, slope + matrix @ (coef - start)
+    return coef, derivative + matrix @ (coef - start)
 
 
 def model(n_columns=7, n=30, l2=0.3, seed=0):
@@ -143,17 +143,17 @@ def model(n_columns=7, n=30, l2=0.3, seed=0):
 
 @pytest.mark.parametrize("epochs", [1, 2, 9])
 def test_coordinate_descent_on_the_matrix_is_its_twin(epochs):
-    _, _, _, coef, matrix, slope = model()
-    expected, model_slope = model_epochs(matrix, slope, coef, 0.2, 6, epochs)
+    _, _, _, coef, matrix, derivative = model()
+    expected, model_derivative = model_epochs(matrix, derivative, coef, 0.2, 6, epochs)
     lower = np.full((9, 9), np.nan)  # kernels read the lower triangle of the leading part
     lower[:7, :7] = np.tril(matrix)
-    found, found_slope = coef.copy(), slope.copy()
-    taken = kernels.matrix_descent(lower, found_slope, found, 0.2, 6, 0.0, epochs)
+    found, found_derivative = coef.copy(), derivative.copy()
+    taken = kernels.matrix_descent(lower, found_derivative, found, 0.2, 6, 0.0, epochs)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(found_slope, model_slope, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(found_derivative, model_derivative, rtol=1e-11, atol=1e-13)
     assert taken == epochs + 1
     assert (
-        kernels.matrix_descent(np.tril(matrix), slope.copy(), coef.copy(), 0.2, 6, 1e-9, 1000)
+        kernels.matrix_descent(np.tril(matrix), derivative.copy(), coef.copy(), 0.2, 6, 1e-9, 1000)
         < 1000
     )
 
@@ -169,11 +169,11 @@ def test_an_epoch_on_columns_is_its_twin(order):
     expected, l1, l2 = coef.copy(), np.append(np.full(5, 0.2), 0.0), np.append(np.full(5, 0.3), 0.0)
     bends = X.T**2 @ curvatures / 30 + l2
     for j in order:
-        slope = (
+        derivative = (
             X[:, j] @ (derivatives + curvatures * (X @ (expected - start))) / 30
             + l2[j] * expected[j]
         )
-        new = expected[j] - slope / bends[j]
+        new = expected[j] - derivative / bends[j]
         new = np.sign(new) * max(abs(new) - l1[j] / bends[j], 0.0)
         changes[j] = abs(new - expected[j]) * bends[j]
         expected[j] = new
@@ -287,21 +287,21 @@ def test_a_crowded_sample_is_left(monkeypatch):
 
 
 def test_the_support_is_solved_for_exactly():
-    *_, coef, matrix, slope = model(seed=3)
-    coef, slope = np.delete(coef, 2), np.delete(slope, 2)
+    *_, coef, matrix, derivative = model(seed=3)
+    coef, derivative = np.delete(coef, 2), np.delete(derivative, 2)
     matrix = np.delete(np.delete(matrix, 2, 0), 2, 1)
     start = coef + 0.5 * np.sign(coef)
 
     def value(u):
         return (
-            slope @ (u - start)
+            derivative @ (u - start)
             + 0.5 * (u - start) @ matrix @ (u - start)
             + 0.2 * np.abs(u[:5]).sum()
         )
 
-    u, moved = start.copy(), slope.copy()
+    u, moved = start.copy(), derivative.copy()
     assert solve_support(matrix, moved, u, 0.2, 5)
-    np.testing.assert_allclose(moved, slope + matrix @ (u - start), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(moved, derivative + matrix @ (u - start), rtol=1e-12, atol=1e-14)
     assert value(u) < value(start)
     assert (u[:5] * start[:5] >= 0.0).all()
     for _ in range(5):
@@ -332,10 +332,10 @@ def test_sweeps_are_their_twins(storage, thin):
         assert kept.curvatures[i] == pytest.approx(
             F.samples.weights[i] * F.loss.curvature(prediction[i], F.samples.targets[i])
         )
-    assert (kept.slope, kept.curvature) == pytest.approx(
+    assert (kept.derivative, kept.curvature) == pytest.approx(
         (kept.derivatives.sum() / F.n_active, kept.curvatures.sum() / F.n_active)
     )
-    columns, before = Columns(F, F.rows), F.passes
+    columns, before = ColumnSubset(F, F.rows), F.passes
     np.testing.assert_allclose(columns.products(coef), X @ coef, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(
         columns.gradient(kept, coef), X.T @ kept.derivatives / F.n_active, rtol=1e-11, atol=1e-14
@@ -441,7 +441,7 @@ def test_tall_data_begin_on_a_sample(loss, storage, monkeypatch):
     state = started(sampled)
     assert F.passes == 0
     results = [
-        Descent(solver, [], max_iter=60, tol=1e-9).run(s)
+        Loop(solver, [], max_iter=60, tol=1e-9).run(s)
         for solver, s in ((sampled, state), (whole, started(whole)))
     ]
     assert [result.reason for result in results] == [StopReason.CONVERGED] * 2
@@ -495,7 +495,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(loss, storage, tall, monkeypatch):
             solver = WorkingSet(F)
             state = started(solver) if state is None else pickle.loads(pickle.dumps(state))
             solver.start(state.point, state)
-            state = Descent(solver, [], max_iter=part).run(state).state
+            state = Loop(solver, [], max_iter=part).run(state).state
         assert state.iteration == 5
         points.append(np.r_[state.point, state.value, state.gradient, state.updates])
     np.testing.assert_array_equal(points[1], points[0])
@@ -562,7 +562,7 @@ def test_far_targets_of_a_loss_that_is_linear_there():
 def test_it_ends_by_itself_where_rounding_is_all_that_is_left():
     F = problem(LogLoss(), alpha=1e-3)
     state = started(WorkingSet(F))
-    result = Descent(WorkingSet(F), [], max_iter=200, tol=1e-300).run(state)
+    result = Loop(WorkingSet(F), [], max_iter=200, tol=1e-300).run(state)
     assert result.reason in (StopReason.PLATEAU, StopReason.CONVERGED)
     assert state.iteration < 60
 
@@ -571,7 +571,7 @@ def test_a_state_from_other_data_is_no_obstacle():
     state = iterations(WorkingSet(problem(LogLoss(), seed=0)), 3)
     solver = WorkingSet(problem(LogLoss(), seed=1))
     solver.start(state.point, state)
-    assert Descent(solver, [], max_iter=50, tol=1e-8).run(state).reason is StopReason.CONVERGED
+    assert Loop(solver, [], max_iter=50, tol=1e-8).run(state).reason is StopReason.CONVERGED
 
 
 @STORAGES

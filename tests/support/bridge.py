@@ -140,7 +140,7 @@ def height(curve, x):
 
 
 @kernel
-def slopes(curve, x, out):
+def derivatives(curve, x, out):
     for i in range(x.size):
         out[i] = curve.derivative(x[i])
 

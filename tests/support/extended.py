@@ -144,6 +144,6 @@ def without_rounding(monkeypatch, *modules):
     for module in modules:
         if hasattr(module, "EPS"):
             monkeypatch.setattr(module, "EPS", 0.0)
-        for name in ("sum", "slope", "gradient", "value"):
+        for name in ("sum", "derivative", "gradient", "value"):
             if hasattr(module, f"{name}_rounding"):
                 monkeypatch.setattr(module, f"{name}_rounding", lambda *given: 0.0)

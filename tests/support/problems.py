@@ -5,7 +5,7 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from fastgd.fitting.build import make_solver
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.fitting.plan import Settings, make_plan
 from fastgd.losses.multinomial import Multinomial
 from fastgd.objective.objective import Objective
@@ -105,7 +105,7 @@ def nearly_done(solver, state, tol):
 
 def proved(solver, tol=1e-6, max_iter=4000):
     state = started(solver)
-    return Descent(solver, [], max_iter=max_iter, tol=tol).run(state)
+    return Loop(solver, [], max_iter=max_iter, tol=tol).run(state)
 
 
 def build(F, rule, batch, rate, seed=3):

@@ -2,7 +2,7 @@
 them.
 
 A twin shares with the package the losses and penalties (tested on their own) and nothing else. A
-new rule or pace needs a function here that is called `rule_<name>` or `pace_<name>`.
+new rule or step_length needs a function here that is called `rule_<name>` or `step_length_<name>`.
 """
 
 import numba
@@ -145,30 +145,31 @@ def twin_of_rule(rule):
 # Paces: the multiple of the row that is subtracted.
 
 
-def pace_scheduled(pace, rate, value, derivative, squared_norm):
+def step_length_scheduled(step_length, rate, value, derivative, squared_norm):
     return rate * derivative
 
 
-def pace_capped(pace, rate, value, derivative, squared_norm):
+def step_length_capped(step_length, rate, value, derivative, squared_norm):
     if derivative == 0:
         return 0.0
-    polyak = (value - pace.infimum) / (derivative**2 * (squared_norm + pace.intercept_rate))
+    polyak = (value - step_length.infimum) / (
+        derivative**2 * (squared_norm + step_length.intercept_rate)
+    )
     return min(rate, polyak) * derivative
 
 
-def pace_pa1(pace, rate, value, derivative, squared_norm):
+def step_length_pa1(step_length, rate, value, derivative, squared_norm):
     return min(rate, value / squared_norm) * np.sign(derivative) if squared_norm > 0 else 0.0
 
 
-def pace_pa2(pace, rate, value, derivative, squared_norm):
+def step_length_pa2(step_length, rate, value, derivative, squared_norm):
     return value / (squared_norm + 1 / (2 * rate)) * np.sign(derivative)
 
 
-def twin_of_pace(pace):
-    twin = globals().get(f"pace_{pace.name}")
-    assert twin is not None, (
-        f"pace {pace.name!r} needs a twin: write pace_{pace.name} in {__file__}"
-    )
+def twin_of_step_length(step_length):
+    name = f"step_length_{step_length.name}"
+    twin = globals().get(name)
+    assert twin is not None, f"step length {step_length.name!r} needs a twin: {name} in {__file__}"
     return twin
 
 
@@ -186,7 +187,7 @@ def gd_epoch(
     weights,
     offsets,
     loss,
-    pace,
+    step_length,
     order,
     batch,
     point,
@@ -200,7 +201,7 @@ def gd_epoch(
     """Proximal stochastic gradient descent: shrink, step, soft threshold, for every coefficient
     at every update.
     """
-    amount_of = twin_of_pace(pace)
+    amount_of = twin_of_step_length(step_length)
     w, b = point[:-1].copy(), point[-1]
     total, averaged = np.zeros(point.size), 0
     for rows in batches(order, batch):
@@ -209,7 +210,9 @@ def gd_epoch(
         amounts = []
         for i in rows:
             z = X[i] @ w + b + offsets[i]
-            amount = amount_of(pace, r, loss.value(z, y[i]), loss.derivative(z, y[i]), X[i] @ X[i])
+            amount = amount_of(
+                step_length, r, loss.value(z, y[i]), loss.derivative(z, y[i]), X[i] @ X[i]
+            )
             amounts.append(amount * weights[i] / len(rows))
         w = w * max(0.0, 1 - r * l2)
         for i, amount in zip(rows, amounts, strict=True):
@@ -340,14 +343,14 @@ def vector_epoch(
     for rows in batches(order, batch):
         updates += 1
         r = rate(updates)
-        step, slope = np.zeros(w.shape), np.zeros(b.shape)
+        step, derivative = np.zeros(w.shape), np.zeros(b.shape)
         for i in rows:
             derivatives = np.empty(b.size)
             loss.derivatives(X[i] @ w + b + offsets[i], Y[i], derivatives)
             step += np.outer(X[i], derivatives) * weights[i] / len(rows)
-            slope += derivatives * weights[i] / len(rows)
+            derivative += derivatives * weights[i] / len(rows)
         w = w * max(0.0, 1 - r * l2) - r * step
-        b = b - intercept_rate * r * slope
+        b = b - intercept_rate * r * derivative
         if updates >= average_from:
             total, averaged = total + np.vstack([w, b]), averaged + 1
     return np.vstack([w, b]), total, updates, averaged

@@ -30,7 +30,7 @@ TARGET_BEYOND_DOUBLES, VALUE_BEYOND_DOUBLES = 11, 12
 FAR = 1 << 40
 
 
-class Room(NamedTuple):
+class RowArrays(NamedTuple):
     """Arrays that rows are written to.
 
     Attributes

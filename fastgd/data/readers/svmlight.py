@@ -127,7 +127,7 @@ class SvmlightSource(BlockSource):
         if self.encoding is None:
             self.encoding = self._scanned()
         self._starts = []
-        return self._blocks(_RowsInMaking(n_bytes, self.encoding), self._starts)
+        return self._blocks(_RowBuilder(n_bytes, self.encoding), self._starts)
 
     def place(self, number: int, row: int) -> str:
         """File and line: known of the first row of a block, found for others by reading on."""
@@ -170,7 +170,7 @@ class SvmlightSource(BlockSource):
 
     def _scanned(self):
         """Columns by the indices that occur, as scikit-learn has them."""
-        rows = _RowsInMaking(SCANNED, SvmlightColumns(MOST_FEATURES, True))
+        rows = _RowBuilder(SCANNED, SvmlightColumns(MOST_FEATURES, True))
         for _ in self._blocks(rows, []):
             pass
         based = self.zero_based
@@ -192,7 +192,7 @@ class SvmlightSource(BlockSource):
         yield rows.block()
 
 
-class _RowsInMaking:
+class _RowBuilder:
     """The arrays of a block while lines are read into them."""
 
     def __init__(self, n_bytes, columns):
@@ -254,7 +254,7 @@ class _RowsInMaking:
         data, indices = pages.empty(most), pages.empty(most, np.int32)
         indptr, targets = pages.empty(self.most_rows + 1, np.int32), pages.empty(self.most_rows)
         indptr[0] = 0
-        return kernels.Room(data, indices, indptr, targets, self.hard)
+        return kernels.RowArrays(data, indices, indptr, targets, self.hard)
 
     def _grow(self, status):
         """Twice the room that is missing."""

@@ -6,19 +6,19 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.data.readers import pages
-from fastgd.data.readers.table_encoding import Encoder
+from fastgd.data.readers.table_encoding import TableEncoder
 from fastgd.data.readers.table_values import Where, labels, numbers
 from fastgd.data.sources import Block
 
 
-class RowsInMaking:
+class RowBuilder:
     """A block while batches are written into it.
 
     Parameters
     ----------
     most_rows : int
         Rows of a block.
-    encoder : Encoder
+    encoder : TableEncoder
     roles : dict of str to str
         The columns that are `target`, `weight` and `offset`, if there are.
 
@@ -28,7 +28,7 @@ class RowsInMaking:
         Rows so far.
     """
 
-    def __init__(self, most_rows: int, encoder: Encoder, roles: dict[str, str]) -> None:
+    def __init__(self, most_rows: int, encoder: TableEncoder, roles: dict[str, str]) -> None:
         self.most_rows = most_rows
         self.encoder = encoder
         self.roles = roles

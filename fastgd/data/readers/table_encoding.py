@@ -82,7 +82,7 @@ class TableEncoding(NamedTuple):
         return np.array(names, dtype=object)
 
 
-class Encoder:
+class TableEncoder:
     """An encoding at work on batches of one file after the other.
 
     Parameters

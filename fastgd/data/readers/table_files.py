@@ -58,7 +58,7 @@ def require_pyarrow() -> None:
         raise ImportError('reading tables takes pyarrow: pip install "fastgd[parquet]"') from error
 
 
-def open_table(path: Path, format: str) -> "Table":
+def open_table(path: Path, format: str) -> "TableFile":
     """The columns of a file; its rows are not read yet.
 
     Raises
@@ -69,7 +69,7 @@ def open_table(path: Path, format: str) -> "Table":
     return CsvTable(path) if format == "csv" else ParquetTable(path)
 
 
-class Table:
+class TableFile:
     """A file of columns.
 
     Attributes
@@ -135,7 +135,7 @@ class Table:
         self.kinds = {one.name: _kind(one.type, one.name in codes) for one in schema}
 
 
-class ParquetTable(Table):
+class ParquetTable(TableFile):
     """A Parquet file: batches are decoded one after the other, whatever its row groups are."""
 
     def __init__(self, path):
@@ -161,7 +161,7 @@ class ParquetTable(Table):
             )
 
 
-class CsvTable(Table):
+class CsvTable(TableFile):
     """A CSV file with names in its first line; kinds are those of its first 256 KB."""
 
     def __init__(self, path):

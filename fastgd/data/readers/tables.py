@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from fastgd.data.readers.files import as_paths
-from fastgd.data.readers.table_blocks import RowsInMaking
-from fastgd.data.readers.table_encoding import Encoder, TableColumn, TableEncoding
-from fastgd.data.readers.table_files import Kind, Table, open_table, require_pyarrow
+from fastgd.data.readers.table_blocks import RowBuilder
+from fastgd.data.readers.table_encoding import TableColumn, TableEncoder, TableEncoding
+from fastgd.data.readers.table_files import Kind, TableFile, open_table, require_pyarrow
 from fastgd.data.readers.table_levels import Levels
 from fastgd.data.readers.table_values import Where
 from fastgd.data.sources import Block, BlockSource
@@ -256,7 +256,7 @@ class TableSource(BlockSource):
 
     def _blocks(self, encoding, n_rows, starts):
         unknown = "error" if "error" in (self.unknown, encoding.unknown) else "zeros"
-        rows = RowsInMaking(n_rows, Encoder(encoding, unknown), self.roles)
+        rows = RowBuilder(n_rows, TableEncoder(encoding, unknown), self.roles)
         labels = self._labels()
         wanted = {column.name: column.kind for column in encoding.columns}
         wanted |= {self.roles[role]: kind for role, kind in self._kinds_of_roles.items()}
@@ -299,7 +299,7 @@ class TableSource(BlockSource):
             before += row
 
 
-def _kind_of_target(first: Table, name: str) -> Kind:
+def _kind_of_target(first: TableFile, name: str) -> Kind:
     kind = first.kinds[name]
     if kind is Kind.OTHER:
         raise ValueError(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.solvers.base import LAST_RESORT, Forecast
-from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
+from fastgd.solvers.gradient.preconditioned import Preconditioned, PreconditionedMemory
 
 # The measured curvature is along the step only: forgetting it slowly lets the step grow where the
 # loss has become flat. Passes to 1e-6 with 0.98 against never forgetting: 176 and 233 on 123 binary
@@ -34,7 +34,7 @@ GREATEST_CURVATURE = 1e30
 
 
 @dataclass
-class AcceleratedMemory(ScaledMemory):
+class AcceleratedMemory(PreconditionedMemory):
     """What accelerated descent remembers; `u` is the look-ahead point y.
 
     Attributes
@@ -55,7 +55,7 @@ class AcceleratedMemory(ScaledMemory):
     ceiling: float | None = None
 
 
-class Accelerated(ScaledSolver):
+class Accelerated(Preconditioned):
     """`solver="nesterov"`, full batch, automatic steps."""
 
     reads = "sums"

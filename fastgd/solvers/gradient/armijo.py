@@ -14,7 +14,7 @@ TRIALS = 40
 
 
 @dataclass
-class LineSearchMemory(RuleMemory):
+class ArmijoMemory(RuleMemory):
     """What a rule with a line search remembers.
 
     Attributes
@@ -26,10 +26,10 @@ class LineSearchMemory(RuleMemory):
     rate: float = 0.5
 
 
-class LineSearch(Solver):
+class Armijo(Solver):
     """A rule's direction with a step found by halving until F falls enough (Armijo, 1966)."""
 
-    Memory = LineSearchMemory
+    Memory = ArmijoMemory
     outlives_rows = True
 
     def __init__(self, objective, rule):

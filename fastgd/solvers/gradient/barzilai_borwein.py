@@ -14,7 +14,7 @@ import numpy as np
 
 from fastgd.linalg.line_search import armijo
 from fastgd.rules.barzilai_borwein import barzilai_borwein_rate
-from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
+from fastgd.solvers.gradient.preconditioned import Preconditioned, PreconditionedMemory
 
 LOOK_BACK = 10
 # ABBmin: take the short step where it is less than this share of the long one, the least of the
@@ -26,7 +26,7 @@ GREATEST_RATE = 1e12
 
 
 @dataclass
-class BarzilaiBorweinMemory(ScaledMemory):
+class BarzilaiBorweinMemory(PreconditionedMemory):
     """What Barzilai-Borwein steps remember.
 
     Attributes
@@ -44,7 +44,7 @@ class BarzilaiBorweinMemory(ScaledMemory):
     short_rates: list[float] = field(default_factory=list)
 
 
-class BarzilaiBorwein(ScaledSolver):
+class BarzilaiBorwein(Preconditioned):
     """`solver="gd"`, full batch, automatic steps."""
 
     Memory = BarzilaiBorweinMemory

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
+from fastgd.solvers.gradient.preconditioned import Preconditioned, PreconditionedMemory
 from fastgd.solvers.rule_memory import RuleMemory, empty_slots
 
 
 @dataclass
-class SubgradientMemory(ScaledMemory, RuleMemory):
+class DistanceOverGradientsMemory(PreconditionedMemory, RuleMemory):
     """What rates by distance over gradients remember.
 
     Attributes
@@ -29,7 +29,7 @@ class SubgradientMemory(ScaledMemory, RuleMemory):
     sum_of_squares: float = 0.0
 
 
-class Subgradient(ScaledSolver):
+class DistanceOverGradients(Preconditioned):
     """A rule on a non-smooth loss: rates from the distance covered over the gradients seen, r /
     sqrt(sum |p|^2).
 
@@ -37,7 +37,7 @@ class Subgradient(ScaledSolver):
     rule takes at rate 1; the answer is the best point seen.
     """
 
-    Memory = SubgradientMemory
+    Memory = DistanceOverGradientsMemory
 
     def __init__(self, objective, rule):
         super().__init__(objective)

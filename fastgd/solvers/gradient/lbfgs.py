@@ -14,7 +14,7 @@ from fastgd.linalg.line_search import weak_wolfe
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import curvature_cost, eigenvector_cost, pass_cost
 from fastgd.solvers.base import LAST_RESORT, Forecast, no_derivatives
-from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
+from fastgd.solvers.gradient.preconditioned import Preconditioned, PreconditionedMemory
 from fastgd.solvers.gradient.preconditioner import curvature_pays
 from fastgd.solvers.krylov_iterations import (
     counted_on,
@@ -36,7 +36,7 @@ VECTORS = 35.0
 
 
 @dataclass
-class LBFGSMemory(ScaledMemory, Falls):
+class LBFGSMemory(PreconditionedMemory, Falls):
     """What L-BFGS remembers.
 
     Attributes
@@ -51,7 +51,7 @@ class LBFGSMemory(ScaledMemory, Falls):
     first_rate: float = 1.0
 
 
-class LBFGS(ScaledSolver):
+class LBFGS(Preconditioned):
     """`solver="lbfgs"`: any smooth loss and penalty; one pass an iteration, more where a step of 1
     will not do.
 
@@ -109,12 +109,12 @@ class LBFGS(ScaledSolver):
         memory, g = state.memory, self.own_gradient(state)
         pairs = memory.pairs
         direction = two_loops(pairs, g)
-        slope = float(g @ direction)
-        if not slope < 0.0 and pairs:
+        derivative = float(g @ direction)
+        if not derivative < 0.0 and pairs:
             pairs, direction = [], -g
-            slope = float(g @ direction)
+            derivative = float(g @ direction)
         rate = 1.0 if pairs else memory.first_rate
-        found = self._search(state, direction, slope, rate) if slope < 0.0 else None
+        found = self._search(state, direction, derivative, rate) if derivative < 0.0 else None
         if found is not None:
             share, u, v, smooth, gradient = found
             s, y = u - memory.u, self.coordinates.gradient(gradient) - g
@@ -133,7 +133,7 @@ class LBFGS(ScaledSolver):
         state.iteration += 1
         state.updates += 1
 
-    def _search(self, state, direction, slope, share):
+    def _search(self, state, direction, derivative, share):
         """(share, u, v, smooth, gradient) of a step that meets both conditions or, failing that,
         lowers F; or None.
         """
@@ -148,5 +148,5 @@ class LBFGS(ScaledSolver):
 
         # F is known to about this much.
         slack = 4.0 * EPS * abs(value)
-        found = weak_wolfe(look, value, slope, share, start, direction, slack)
+        found = weak_wolfe(look, value, derivative, share, start, direction, slack)
         return None if found is None else (found[0], *found[1])

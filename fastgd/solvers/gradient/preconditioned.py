@@ -11,7 +11,7 @@ from fastgd.solvers.gradient.preconditioner import choose_coordinates
 
 
 @dataclass
-class ScaledMemory:
+class PreconditionedMemory:
     """What a solver in coordinates of its own remembers.
 
     Attributes
@@ -26,7 +26,7 @@ class ScaledMemory:
     mark: np.ndarray | None = None
 
 
-class ScaledSolver(Solver):
+class Preconditioned(Solver):
     """Full-batch solver on u with v = T u (see `fastgd.solvers.gradient.preconditioner`).
 
     Parameters
@@ -36,7 +36,7 @@ class ScaledSolver(Solver):
         T; None: `choose_coordinates`.
     """
 
-    Memory: type = ScaledMemory
+    Memory: type = PreconditionedMemory
     forgets = True
 
     def __init__(self, objective, coordinates=None):

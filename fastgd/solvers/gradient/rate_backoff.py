@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
+from fastgd.solvers.gradient.preconditioned import Preconditioned, PreconditionedMemory
 from fastgd.solvers.rule_memory import RuleMemory, empty_slots
 
 # A rate that works grows by a little, one that fails is halved.
@@ -18,7 +18,7 @@ LOOK_BACK = 5
 
 
 @dataclass
-class BackingOffMemory(ScaledMemory, RuleMemory):
+class RateBackoffMemory(PreconditionedMemory, RuleMemory):
     """What a rule with rates that back off remembers.
 
     Attributes
@@ -39,12 +39,12 @@ class BackingOffMemory(ScaledMemory, RuleMemory):
     n_since_reset: int = 0
 
 
-class BackingOff(ScaledSolver):
+class RateBackoff(Preconditioned):
     """A rule in the solver's coordinates: the rate grows while F falls, and is halved, the
     memory cleared, when not.
     """
 
-    Memory = BackingOffMemory
+    Memory = RateBackoffMemory
 
     def __init__(self, objective, rule):
         super().__init__(objective)

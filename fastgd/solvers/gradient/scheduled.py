@@ -77,6 +77,13 @@ class ScheduledFullBatch(Solver):
         if self.patience is not None:
             self.patience.look(state, state.value + F.rest_value(state.point))
 
+    def begin_chunk(self, state):
+        """As in SGDClassifier, a chunk begins at eta0: `fit` had divided the rate until it was
+        over.
+        """
+        if not self.own_steps:
+            state.memory.begin()
+
     def fade(self, state, share):
         """Rates fall no further than those of as many updates as count, and gradients that a rule
         adds up are those of the last rows.

@@ -31,7 +31,7 @@ from fastgd.linalg.woodbury import RowSystem
 from fastgd.losses.piecewise import pieces
 from fastgd.objective.collinear import Redundant, redundant_columns
 from fastgd.objective.cost_model import DENSE_COST, curvature_cost, solving_cost
-from fastgd.objective.distances import curvature_unit, slope_size, unit_at
+from fastgd.objective.distances import curvature_unit, derivative_size, unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
 from fastgd.solvers.base import LAST_RESORT, Forecast, Progress, Solver
@@ -63,7 +63,7 @@ DRIFTED = 1e-9
 KNOWN = 0.99
 
 
-class Step(NamedTuple):
+class PathStep(NamedTuple):
     """A Newton step on the central path.
 
     Attributes
@@ -272,14 +272,16 @@ class CentralPath(Solver):
         n_ends = (self.shape[0] - 1) * self.shape[1] * self.row_scale
         # Rows without ends say nothing: then the gap of the columns is F.
         mu = products / n_ends if products > 0.0 else abs(value) / self.n_ends
-        return self.l1_duals.start(coef, self._slopes(value), mu or 1.0)
+        return self.l1_duals.start(coef, self._derivatives(value), mu or 1.0)
 
-    def _slopes(self, value):
+    def _derivatives(self, value):
         """About how steep F may be along each coefficient where it is `value`, (d,)."""
         F, ends = self.objective, self.row_duals
         straight = ends.bend == 0.0
-        slope = max(-ends.low, ends.high) if straight else slope_size(F, value, curvature_unit(F))
-        return slope * F.root_mean_squares()
+        derivative = (
+            max(-ends.low, ends.high) if straight else derivative_size(F, value, curvature_unit(F))
+        )
+        return derivative * F.root_mean_squares()
 
     def beside(self, state):
         """Columns that others make up, and the metric of the matrix of the rows."""
@@ -388,7 +390,7 @@ class CentralPath(Solver):
         elif at_ends is not None:
             # Where no row is at a kink, what is next to nothing holds a coefficient more: those
             # that are moved together change F by no more than the gap.
-            nearest, sizes = self.l1_duals.nearest(coef), self._slopes(abs(state.memory.total))
+            nearest, sizes = self.l1_duals.nearest(coef), self._derivatives(abs(state.memory.total))
             moves = (sizes * np.abs(coef - nearest))[at_ends]
             order = np.argsort(moves, kind="stable")
             moved = at_ends[order][np.cumsum(moves[order]) <= state.memory.gap]
@@ -517,7 +519,7 @@ class CentralPath(Solver):
         return F.rows.part(chosen).astype(np.float64, copy=False)
 
     def _step(self, state, factor, derivatives, out, l1_point, mu, last=None):
-        """The `Step` that these derivatives of the rows ask for; its products go into `out`.
+        """The `PathStep` that these derivatives of the rows ask for; its products go into `out`.
 
         `last` is a step of the L1 part's dual variables whose products are taken into account.
         """
@@ -536,7 +538,7 @@ class CentralPath(Solver):
         coef, intercept = F.split(step)
         products = self.linear_map.matvec(np.ascontiguousarray(coef), out)
         l1_duals = None if equations is None else np.array(equations.step(coef))
-        return Step(step, products, intercept, predictions, l1_duals)
+        return PathStep(step, products, intercept, predictions, l1_duals)
 
     def _gradient(self, derivatives):
         """Sum of derivative * (x, 1): half a pass."""
@@ -592,11 +594,11 @@ class CentralPath(Solver):
                 where=(derivatives > 0.0) == (heavier == 0),
             )
         linear, size, squares = share @ sums[:, 1], share @ sums[:, 2], share**2 @ sums[:, 3]
-        slopes = self._gradient(derivatives)[: F.n_features]
-        gradient = np.abs(slopes)
+        gradient_of_losses = self._gradient(derivatives)[: F.n_features]
+        gradient = np.abs(gradient_of_losses)
         beyond, scale = np.maximum(gradient - F.l1, 0.0), 1.0
         if F.term.separable:
-            scale, least = F.term.least(slopes)
+            scale, least = F.term.least(gradient_of_losses)
             rest = -least
         elif F.l2 > 0.0:
             rest = 0.5 * float(beyond @ beyond) / F.l2
@@ -606,8 +608,8 @@ class CentralPath(Solver):
         lower -= 4.0 * EPS * float(sizes.sum()) * offset_size(F)
         total = losses + F.penalty_value(F.allowed(state.point))
         if total - lower < PROMISING * unit_at(F, total):
-            slope = float(np.linalg.norm(derivatives)) * np.sqrt(F.n_samples)
-            lower -= 3.0 * sum_rounding(F) * slope * prediction_size(F, state.point)
+            size = float(np.linalg.norm(derivatives)) * np.sqrt(F.n_samples)
+            lower -= 3.0 * sum_rounding(F) * size * prediction_size(F, state.point)
         return total, float(lower), gradient
 
     def _prove(self, state, factor, mu, curvature, l1_point):

@@ -66,13 +66,13 @@ class ColumnDuals:
         self.n_features = n_features
         self.constant = float((l1 * np.where(positive, low, np.where(negative, -high, 0.0))).sum())
 
-    def start(self, coef, slopes, mu):
-        """Variables well inside, (3, m): as far from an end as gradients of the size `slopes`,
+    def start(self, coef, derivatives, mu):
+        """Variables well inside, (3, m): as far from an end as gradients of the size `derivatives`,
         (d,), ask for, with multipliers that make the products of all ends `mu`, or more.
         """
         low, high = self.pieces.low, self.pieces.high
         strength = np.where(low > -FAR, np.abs(low), np.abs(high))
-        inside = np.maximum(slopes[self.columns], strength)
+        inside = np.maximum(derivatives[self.columns], strength)
         # A column of zeros asks for nothing.
         inside[inside == 0.0] = inside.max(initial=0.0) or 1.0
         one_end = np.where(low > -FAR, low + inside, high - inside)

@@ -67,7 +67,7 @@ class ColumnGenerationMemory:
     gap: float = np.inf
 
 
-class PathOnColumns(CentralPath):
+class ColumnGeneration(CentralPath):
     """`CentralPath` for l1 > 0, with curvature matrices of the columns that may be nonzero.
 
     Text of 6,000 rows and 10,000 columns, l1 of 1e-3 and 1e-4, certified 1e-4: hinge 0.14 and 3.9
@@ -84,7 +84,7 @@ class PathOnColumns(CentralPath):
     >>> from fastgd.objective.objective import Objective
     >>> X, y = np.eye(3, 500), np.array([3.0, 2.0, 1.0])
     >>> F = Objective("quantile", X, y, penalty="l1", alpha=0.1, fit_intercept=False)
-    >>> solver = PathOnColumns(F)
+    >>> solver = ColumnGeneration(F)
     >>> state = solver.start(np.zeros(500))
     >>> for _ in range(10):
     ...     solver.advance(state)

@@ -3,11 +3,11 @@
 A loss that is made of straight pieces is one of them wherever a prediction stays away from its
 kinks.  So once the model of a sample of the rows is known, one reading, or one round, sorts the
 rows: those whose predictions are near a kink come here, and of the others only their mean for each
-slope, as one row with all their weight.  A loss that is convex in prediction and target is no more
-at a mean than in the mean, so that the objective of these rows is nowhere above F: its minimum,
-which `fastgd.solvers.interior_point.central_path` finds and bounds, is a lower bound of that of F,
-and where no row has left its piece it is the minimum of F.  (Portnoy and Koenker, 1997, "The
-Gaussian hare and the Laplacian tortoise: computability of squared-error versus absolute-error
+derivative, as one row with all their weight.  A loss that is convex in prediction and target is no
+more at a mean than in the mean, so that the objective of these rows is nowhere above F: its
+minimum, which `fastgd.solvers.interior_point.central_path` finds and bounds, is a lower bound of
+that of F, and where no row has left its piece it is the minimum of F.  (Portnoy and Koenker, 1997,
+"The Gaussian hare and the Laplacian tortoise: computability of squared-error versus absolute-error
 estimators", Statistical Science 12, section 5.)
 
 Where more rows are near than memory holds, some of them are drawn, with weights that make up for
@@ -32,7 +32,7 @@ from fastgd.objective.meter import Meter
 from fastgd.objective.subset import on_sample, scaled
 from fastgd.solvers.base import Forecast, Progress, Solver
 from fastgd.solvers.interior_point.central_path import CentralPath
-from fastgd.solvers.interior_point.column_generation import PathOnColumns
+from fastgd.solvers.interior_point.column_generation import ColumnGeneration
 from fastgd.solvers.interior_point.path_cost import (
     likely_iterations,
     sweeps,
@@ -200,8 +200,8 @@ class RowGeneration(Solver):
         arguments = coef, intercept, self._width(point, share), share, rate, state.iteration
         loss, gradient, sums = 0.0, np.zeros(n + 1), np.zeros((2, n + 3))
         tables, beside = [], []
-        for own_loss, slope, own_sums, table, own in F.over_parts(_sorted_rows, *arguments):
-            loss, gradient, sums = loss + own_loss, gradient + slope, sums + own_sums
+        for own_loss, own_gradient, own_sums, table, own in F.over_parts(_sorted_rows, *arguments):
+            loss, gradient, sums = loss + own_loss, gradient + own_gradient, sums + own_sums
             tables.append(table)
             beside.append(own)
         near = np.concatenate(beside, axis=1)
@@ -254,7 +254,7 @@ def _u_of(made, predictions):
 
 
 def _sorted_rows(part, coef, intercept, width, share, rate, seed):
-    """Of a part: its loss, and the gradient of that; of the rows with a negative slope, and of
+    """Of a part: its loss, and the gradient of that; of the rows with a negative derivative, and of
     those with a positive one, sums of x, 1, target and offset times weight; rows near a kink, or of
     these a random `rate`, and their targets, weights and offsets.
     """
@@ -276,11 +276,11 @@ def _sorted_rows(part, coef, intercept, width, share, rate, seed):
         closest = np.take_along_axis(u, np.abs(u).argmin(axis=0)[None], axis=0)[0]
         drawn = _spread(closest[near], max(int(rate * near.size), 1), seed)
         taken, weight = near[drawn], weight[drawn] * (near.size / drawn.size)
-    slopes = (made.sign * made.dual(u)).sum(axis=0)
-    derivatives = weights * slopes
+    unweighted = (made.sign * made.dual(u)).sum(axis=0)
+    derivatives = weights * unweighted
     gradient = np.append(linear_map.rmatvec(derivatives), derivatives.sum())
     sums = np.zeros((2, F.n_features + 3))
-    for own, side in zip(sums, (slopes < 0.0, slopes > 0.0), strict=True):
+    for own, side in zip(sums, (unweighted < 0.0, unweighted > 0.0), strict=True):
         chosen = np.where(side, weights, 0.0)
         chosen[near] = 0.0
         linear_map.rmatvec(chosen, own[: F.n_features])
@@ -322,7 +322,7 @@ def _minimum(objective, point, enough):
     no farther apart than `enough`.
     """
     F = objective
-    solver = PathOnColumns(F) if takes_columns_by_need(F) else CentralPath(F)
+    solver = ColumnGeneration(F) if takes_columns_by_need(F) else CentralPath(F)
     state = solver.start(point)
     for _ in range(MOST_ITERATIONS):
         if state.done or solver.progress(state).left <= enough:

@@ -54,7 +54,7 @@ class Sorted(NamedTuple):
         return cls(np.zeros(width, dtype=np.int32), np.ones(n), numbers, starts)
 
 
-class Columns:
+class ColumnSubset:
     """Columns that a step may change: rows over them alone, or X itself.
 
     Parameters

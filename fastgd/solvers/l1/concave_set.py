@@ -25,7 +25,7 @@ from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit
 from fastgd.solvers.base import Forecast, Solver, several_predictions
 from fastgd.solvers.l1 import kernels
-from fastgd.solvers.l1.column_subset import WIDEST_MATRIX, Columns
+from fastgd.solvers.l1.column_subset import WIDEST_MATRIX, ColumnSubset
 from fastgd.solvers.l1.proximal_newton import ROUNDING, RowValues
 
 # A working set holds so many columns, or twice the nonzero ones.
@@ -100,7 +100,7 @@ class ConcaveSet(Solver):
 
     def __init__(self, objective):
         super().__init__(objective)
-        self._columns = Columns(objective, objective.rows)
+        self._columns = ColumnSubset(objective, objective.rows)
         self._pieces = objective.term.pieces()
         self._rows: Any = None
         self._point: Any = None
@@ -125,7 +125,7 @@ class ConcaveSet(Solver):
         F = self.objective
         gradient = self._columns.gradient(rows, point[: F.n_features])
         state.point, state.value = point, rows.loss
-        state.gradient = np.append(gradient, rows.slope) if F.fit_intercept else gradient
+        state.gradient = np.append(gradient, rows.derivative) if F.fit_intercept else gradient
         self._rows, self._point = rows, point
 
     def advance(self, state):
@@ -133,11 +133,11 @@ class ConcaveSet(Solver):
         F, d = self.objective, self.objective.n_features
         if self._point is not state.point:
             self._look(state)
-        slopes = F.term.violation(state.point[:d], state.gradient[:d])
-        chosen = self._chosen(state.point[:d], slopes)
-        off = float(slopes.max(initial=0.0))
+        violations = F.term.violation(state.point[:d], state.gradient[:d])
+        chosen = self._chosen(state.point[:d], violations)
+        off = float(violations.max(initial=0.0))
         if F.fit_intercept:
-            off = max(off, abs(self._rows.slope))
+            off = max(off, abs(self._rows.derivative))
         state.iteration += 1
         if off == 0.0:
             state.done = True
@@ -152,25 +152,25 @@ class ConcaveSet(Solver):
         state.updates += 1
         self._settle(state, *found)
 
-    def _chosen(self, coef, slopes):
+    def _chosen(self, coef, violations):
         """Nonzero coefficients, then those that are farthest from their optimum, in order."""
         n_nonzero = int(np.count_nonzero(coef))
         most = min(max(FEWEST_COLUMNS, GROWTH * n_nonzero), WIDEST_MATRIX)
-        found = np.flatnonzero((coef != 0.0) | (slopes > 0.0))
+        found = np.flatnonzero((coef != 0.0) | (violations > 0.0))
         if found.size <= most:
             return found
-        first = np.inf if n_nonzero <= most else slopes[found]
-        score = np.where(coef[found] != 0.0, first, slopes[found])
+        first = np.inf if n_nonzero <= most else violations[found]
+        score = np.where(coef[found] != 0.0, first, violations[found])
         return np.sort(found[np.argpartition(-score, most)[:most]])
 
     def _search(self, state, chosen, matrix, tolerance):
         """A point with F low enough, and the rows there; None where the model does not fall."""
         F, memory, d = self.objective, state.memory, self.objective.n_features
         size, rows = chosen.size, self._rows
-        lows, slopes, bends, heights = self._pieces
+        lows, derivatives, bends, heights = self._pieces
         n_unknowns = size + F.fit_intercept
         start = np.append(state.point[chosen], rows.intercept)[:n_unknowns]
-        slope = np.append(state.gradient[chosen], rows.slope)[:n_unknowns]
+        begun = np.append(state.gradient[chosen], rows.derivative)[:n_unknowns]
         before = F.term.rest_value(start[:size])
         total = rows.loss + before
         memory.raised = max(memory.raised / RAISED, 1.0)
@@ -178,14 +178,14 @@ class ConcaveSet(Solver):
         for _ in range(MOST_RAISES):
             raised = memory.raised * matrix[:n_unknowns, :n_unknowns]
             raised[np.diag_indices(n_unknowns)] += unit * (memory.raised - 1.0)
-            unknowns, gradient = start.copy(), slope.copy()
-            pieces = lows, slopes, bends, heights
+            unknowns, gradient = start.copy(), begun.copy()
+            pieces = lows, derivatives, bends, heights
             kernels.concave_descent(
                 raised, gradient, unknowns, *pieces, size, tolerance, MOST_EPOCHS
             )
             move = unknowns - start
             after = F.term.rest_value(unknowns[:size])
-            fall = -float(move @ (slope + gradient)) / 2.0 + before - after
+            fall = -float(move @ (begun + gradient)) / 2.0 + before - after
             if not fall > 4.0 * EPS * abs(total):
                 return None
             point = state.point.copy()

@@ -131,10 +131,10 @@ def matrix_descent(matrix, gradient, coef, l1, n_penalised, tolerance, most):
 
 
 @kernel
-def concave_minimum(center, curvature, lows, slopes, bends, heights):
+def concave_minimum(center, curvature, lows, derivatives, bends, heights):
     """The u with the lowest curvature (u - center)^2 / 2 + penalty(|u|), 0 of equally low ones.
 
-    The penalty is `heights` + `slopes` t + `bends` t^2 / 2, t = |u| - `lows`, from each of the
+    The penalty is `heights` + `derivatives` t + `bends` t^2 / 2, t = |u| - `lows`, from each of the
     `lows` to the next one.  In a piece it is least at one point where it is convex, else at an end.
     """
     size, best = abs(center), 0.0
@@ -145,11 +145,11 @@ def concave_minimum(center, curvature, lows, slopes, bends, heights):
         curved = curvature + bends[p]
         inner = low
         if curved > 0.0:
-            inner = (curvature * size - slopes[p] + bends[p] * low) / curved
+            inner = (curvature * size - derivatives[p] + bends[p] * low) / curved
             inner = min(max(inner, low), high)
         for there in (inner, low):
             t = there - low
-            height = heights[p] + (slopes[p] + 0.5 * bends[p] * t) * t
+            height = heights[p] + (derivatives[p] + 0.5 * bends[p] * t) * t
             height += 0.5 * curvature * (there - size) * (there - size)
             if height < lowest:
                 best, lowest = there, height
@@ -158,7 +158,7 @@ def concave_minimum(center, curvature, lows, slopes, bends, heights):
 
 @kernel
 def concave_descent(
-    matrix, gradient, coef, lows, slopes, bends, heights, n_penalised, tolerance, most
+    matrix, gradient, coef, lows, derivatives, bends, heights, n_penalised, tolerance, most
 ):
     """Coordinate descent on gradient'e + e' matrix e / 2 + a penalty of |coef + e|, each coordinate
     to its lowest point; `gradient` and `coef` move along.
@@ -174,7 +174,7 @@ def concave_descent(
                 old = coef[j]
                 new = old - gradient[j] / curvature
                 if j < n_penalised:
-                    new = concave_minimum(new, curvature, lows, slopes, bends, heights)
+                    new = concave_minimum(new, curvature, lows, derivatives, bends, heights)
                 step = new - old
                 if step != 0.0:
                     coef[j] = new
@@ -267,10 +267,10 @@ def vector_matrix_descent(matrices, starts, ranks, gradient, coef, strengths, to
                 c = first + a
                 old, curvature = coef[c], diagonal[c]
                 if curvature > 0.0 and (whole or old != 0.0 or strengths[c] == 0.0):
-                    slope = gradient[c]
+                    derivative = gradient[c]
                     for r in range(n_ranks):
-                        slope += rows[c, r] * along[r]
-                    coef[c] = coordinate_minimum(old, slope, curvature, strengths[c])
+                        derivative += rows[c, r] * along[r]
+                    coef[c] = coordinate_minimum(old, derivative, curvature, strengths[c])
                     step = coef[c] - old
                     if step != 0.0:
                         for r in range(n_ranks):
@@ -287,24 +287,24 @@ def vector_matrix_descent(matrices, starts, ranks, gradient, coef, strengths, to
 
 @kernel(relaxed=True)
 def vector_column_epoch(
-    data, order, diagonal, curved, roots, slopes, coef, changes, l1, l2, n_penalised
+    data, order, diagonal, curved, roots, derivatives, coef, changes, l1, l2, n_penalised
 ):
     """Coordinate descent on the model of K predictions on its columns, once in this order; the
     largest change of a derivative.
 
     `data` are values, row numbers and starts of columns; of each coordinate the place of its
     column, and its prediction.  The second derivative of row i is diag(curved[i]) - roots[i]
-    roots[i]'; its first, `slopes`, (n, K), `coef` and `diagonal`, 0 where it is not known yet, move
-    along.  `changes[c]` is how much coordinate c's step changed its derivative.
+    roots[i]'; its first, `derivatives`, (n, K), `coef` and `diagonal`, 0 where it is not known yet,
+    move along.  `changes[c]` is how much coordinate c's step changed its derivative.
     """
     values, rows, starts, places, which = data
-    largest, k = 0.0, slopes.shape[1]
+    largest, k = 0.0, derivatives.shape[1]
     for m in range(order.shape[0]):
         c = order[m]
         own, start, stop = which[c], starts[places[c]], starts[places[c] + 1]
         derivative = 0.0
         for a in range(start, stop):
-            derivative += values[a] * slopes[rows[a], own]
+            derivative += values[a] * derivatives[rows[a], own]
         if diagonal[c] == 0.0:
             for a in range(start, stop):
                 root = roots[rows[a], own]
@@ -321,7 +321,7 @@ def vector_column_epoch(
                     i, move = rows[a], step * values[a]
                     share = move * roots[i, own]
                     for p in range(k):
-                        slopes[i, p] -= share * roots[i, p]
-                    slopes[i, own] += move * curved[i, own]
+                        derivatives[i, p] -= share * roots[i, p]
+                    derivatives[i, own] += move * curved[i, own]
                 largest = max(largest, abs(step) * curvature)
     return largest

@@ -71,7 +71,7 @@ class RowValues:
     """Rows at some coefficients: products x_i . w, and the weighted derivatives and curvatures of
     their losses.
 
-    `loss`, `slope` and `curvature` are the means of loss, derivative and curvature.
+    `loss`, `derivative` and `curvature` are the means of loss, derivative and curvature.
     """
 
     products: np.ndarray
@@ -79,7 +79,7 @@ class RowValues:
     curvatures: np.ndarray
     intercept: float
     loss: float = np.nan
-    slope: float = np.nan
+    derivative: float = np.nan
     curvature: float = np.nan
 
     @classmethod
@@ -104,7 +104,7 @@ class RowValues:
         rows = self.derivatives, self.curvatures
         self.loss = linear_map.fill(self.products, self.intercept, *rows)
         n_active = linear_map.objective.n_active
-        self.slope, self.curvature = (float(part.sum()) / n_active for part in rows)
+        self.derivative, self.curvature = (float(part.sum()) / n_active for part in rows)
 
     def centre(self, linear_map, most=4):
         """Move the intercept to where the derivatives sum to 0, which the duality gap needs:
@@ -114,13 +114,15 @@ class RowValues:
             if not (
                 linear_map.objective.fit_intercept
                 and self.curvature > 0.0
-                and abs(self.slope) > 4.0 * EPS * self.curvature
+                and abs(self.derivative) > 4.0 * EPS * self.curvature
             ):
                 return
-            before, slope, loss = self.intercept, self.slope, self.loss
-            self.intercept -= slope / self.curvature
+            before, derivative, loss = self.intercept, self.derivative, self.loss
+            self.intercept -= derivative / self.curvature
             self.evaluate(linear_map)
-            if not (abs(self.slope) < abs(slope) and self.loss <= loss * (1.0 + 4.0 * EPS)):
+            if not (
+                abs(self.derivative) < abs(derivative) and self.loss <= loss * (1.0 + 4.0 * EPS)
+            ):
                 self.intercept = before
                 self.evaluate(linear_map)
                 return
@@ -160,7 +162,7 @@ class Model(NamedTuple):
     goal: float = 0.0
 
 
-class Step(NamedTuple):
+class StepTaken(NamedTuple):
     """A step that was made.
 
     Attributes
@@ -186,7 +188,7 @@ class Step(NamedTuple):
 
 
 def newton_step(columns, coef, gradient, rows, model):
-    """One step from these coefficients of the columns, a `Step`; the arrays of `rows` but its
+    """One step from these coefficients of the columns, a `StepTaken`; the arrays of `rows` but its
     products go into it.
     """
     F, linear_map, size = columns.objective, columns.linear_map, model.chosen.size
@@ -200,10 +202,10 @@ def newton_step(columns, coef, gradient, rows, model):
     terms = gradient[model.chosen] * move + F.l1 * (
         np.abs(trial[model.chosen]) - np.abs(coef[model.chosen])
     )
-    promised = float(terms.sum()) + rows.slope * shift
+    promised = float(terms.sum()) + rows.derivative * shift
     if not promised < 0.0:
         rows.evaluate(linear_map)
-        return Step(coef, rows, 0.0, converged)
+        return StepTaken(coef, rows, 0.0, converged)
     found = rows.at_others(linear_map, columns.products(trial), rows.intercept + shift)
     slack = ROUNDING * EPS * abs(rows.loss + weight_before)
     for share in halvings(HALVINGS):
@@ -219,12 +221,12 @@ def newton_step(columns, coef, gradient, rows, model):
             break
     else:
         rows.evaluate(linear_map)
-        return Step(coef, rows, 0.0, converged)
+        return StepTaken(coef, rows, 0.0, converged)
     if share < 1.0:  # the products that a run continued from here would find
         found.products = columns.products(trial)
         found.evaluate(linear_map)
     found.centre(linear_map)
-    return Step(trial, found, share, converged, max(-change, 0.0))
+    return StepTaken(trial, found, share, converged, max(-change, 0.0))
 
 
 def _minimum(columns, coef, gradient, rows, model):
@@ -246,7 +248,7 @@ def _minimum(columns, coef, gradient, rows, model):
         matrix = columns.kept_curvature(chosen, model.kept_columns, curvatures)
         matrix = matrix.copy()
     matrix[np.arange(size), np.arange(size)] += F.l2
-    model_gradient = np.append(gradient[chosen], rows.slope)[:n_unknowns]
+    model_gradient = np.append(gradient[chosen], rows.derivative)[:n_unknowns]
     tolerance = TIGHT * model.violation
     loose = LOOSE * model.violation if size > MANY * F.n_samples else tolerance
     least = matrix, model_gradient, unknowns, F.l1, size

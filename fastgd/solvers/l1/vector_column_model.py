@@ -30,7 +30,7 @@ class VectorColumnModel:
     Parameters
     ----------
     F : Objective
-    columns : Columns
+    columns : ColumnSubset
         Of F, sorted as they are asked for.
     rows : VectorRowValues
         At the point.
@@ -53,7 +53,7 @@ class VectorColumnModel:
         self.data = *data, where, self.places % k
         self.lengths = np.diff(data[2])[where].astype(np.float64)
         self.diagonal, self.changes = np.zeros(where.size), np.zeros(where.size)
-        self.slopes = rows.derivatives.copy()
+        self.derivatives = rows.derivatives.copy()
         self.curved, self.roots = second_derivatives(F, rows, damping)
 
     def step(self, tolerance, rng):
@@ -93,7 +93,14 @@ class VectorColumnModel:
 
     def _once(self, active, rng):
         F, order = self.F, rng.permutation(active)
-        numbers = self.diagonal, self.curved, self.roots, self.slopes, self.unknowns, self.changes
+        numbers = (
+            self.diagonal,
+            self.curved,
+            self.roots,
+            self.derivatives,
+            self.unknowns,
+            self.changes,
+        )
         strengths = F.l1, F.l2, self.n_penalised
         return kernels.vector_column_epoch(self.data, order, *numbers, *strengths)
 

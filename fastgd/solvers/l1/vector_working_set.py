@@ -27,7 +27,7 @@ from fastgd.objective.subset import on_columns
 from fastgd.objective.vector_map import VectorMap
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
 from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, one_prediction
-from fastgd.solvers.l1.column_subset import Columns
+from fastgd.solvers.l1.column_subset import ColumnSubset
 from fastgd.solvers.l1.proximal_newton import ROUNDING, SUFFICIENT
 from fastgd.solvers.l1.vector_column_model import VectorColumnModel, has_root
 from fastgd.solvers.l1.vector_joint_model import VectorJointModel, joint_cost
@@ -203,7 +203,7 @@ class VectorWorkingSet(Solver):
 
     def __init__(self, objective, seed=0):
         super().__init__(objective)
-        self.seed, self._all = seed, Part(objective)
+        self.seed, self._all = seed, MovedColumns(objective)
         # What follows from X and the state, kept so as not to be computed again.
         self._part: Any = None
         self._rows: Any = None
@@ -224,7 +224,7 @@ class VectorWorkingSet(Solver):
         self._rows, self._point = beside["rows"], beside["point"]
         self._part = None
         if beside["known"] is not None:
-            self._part = Part(self.objective, state.memory.working_set)
+            self._part = MovedColumns(self.objective, state.memory.working_set)
             self._part.objective.recall(beside["known"])
 
     def progress(self, state):
@@ -294,12 +294,12 @@ class VectorWorkingSet(Solver):
         if held is not None:
             wanted = np.unique(F.term.candidates(coef, gradient) // k)
             if np.isin(wanted, held, assume_unique=True).all():
-                self._part = self._part or Part(F, held)
+                self._part = self._part or MovedColumns(F, held)
                 return self._part
         memory.blocks, memory.pairs = None, []
         memory.working_set = self._largest(coef, gradient)
         memory.whole = memory.working_set is None
-        self._part = None if memory.whole else Part(F, memory.working_set)
+        self._part = None if memory.whole else MovedColumns(F, memory.working_set)
         return self._part or self._all
 
     def _largest(self, coef, gradient):
@@ -403,7 +403,7 @@ class VectorWorkingSet(Solver):
         return memory.blocks
 
 
-class Part:
+class MovedColumns:
     """Columns that steps move, and an objective on them.
 
     Parameters
@@ -418,7 +418,7 @@ class Part:
         self.whole = index is None
         self.n_columns, self.stored = objective.n_features, objective.rows.stored()
         F = self.objective = objective if self.whole else on_columns(objective, index)
-        self.vector_map, self.columns = VectorMap(F), Columns(F, F.rows)
+        self.vector_map, self.columns = VectorMap(F), ColumnSubset(F, F.rows)
         self.n_coef, k = F.n_features * F.n_predictions, F.n_predictions
         # Of its unknowns among all.
         self.places: Any = slice(None)

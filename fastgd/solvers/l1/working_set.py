@@ -35,7 +35,7 @@ from fastgd.objective.subset import on_rows
 from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, several_predictions
 from fastgd.solvers.interior_point.path_cost import central_path_applies
 from fastgd.solvers.l1 import kernels
-from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, Columns
+from fastgd.solvers.l1.column_subset import NO_ROWS, WIDEST_MATRIX, ColumnSubset
 from fastgd.solvers.l1.proximal_newton import LOOSE, ROUNDING, Model, RowValues, newton_step
 
 # A working set holds at least so many columns, or twice the nonzero ones, with |gradient| above
@@ -203,7 +203,7 @@ class WorkingSet(Solver):
         super().__init__(objective)
         self.tol, self._lower = tol, -np.inf
         self.seed, self.sampling = seed, sampling and objective.n_samples // SAMPLE >= LEAST_SAMPLE
-        self._all = Columns(objective, objective.rows)
+        self._all = ColumnSubset(objective, objective.rows)
         # What follows from X and the state, kept so as not to be computed again.
         self._rows: Any = None
         self._point: Any = None
@@ -321,7 +321,7 @@ class WorkingSet(Solver):
             gradient = self._all.gradient(rows, coef)
         state.point = point
         state.value = rows.loss + (F.term.smooth_value(coef) if F.l2 > 0.0 else 0.0)
-        state.gradient = np.append(gradient, rows.slope) if F.fit_intercept else gradient
+        state.gradient = np.append(gradient, rows.derivative) if F.fit_intercept else gradient
         self._rows, self._point = rows, point
 
     def _steps(self, columns, u, gradient, state):
@@ -479,7 +479,7 @@ class WorkingSet(Solver):
         F, rows = self.objective, self.objective.rows
         if not rows.sparse:
             F.meter.count()
-            return Columns(
+            return ColumnSubset(
                 F, DenseRows(np.ascontiguousarray(rows.part(slice(None), index))), index
             ), 1.0
         n_blocks = min(F.n_samples, GATHER_BLOCKS)
@@ -511,7 +511,7 @@ class WorkingSet(Solver):
             total += count
         values, columns = values[:total], columns[:total]
         starts = np.cumsum(ends).view(np.uint64)
-        return Columns(F, CSRRows(values, columns, starts, float(index.size)), index), share
+        return ColumnSubset(F, CSRRows(values, columns, starts, float(index.size)), index), share
 
     def _sampled(self, every):
         """One row of each `every` that follow one another."""
@@ -577,11 +577,11 @@ def null_gradient(objective):
     """|gradient| of the mean loss in each column at the null model, of some of the rows."""
     F = objective
     rows = F.samples.some_active(SAMPLE_ROWS)
-    slopes = losses_about(F, rows, null_model(F)[0])[1]
+    derivatives = losses_about(F, rows, null_model(F)[0])[1]
     weights = F.samples.weights
-    slopes = slopes * (weights[rows] if weights.size > 1 else weights)
+    derivatives = derivatives * (weights[rows] if weights.size > 1 else weights)
     with np.errstate(all="ignore"):
-        return np.abs(np.asarray(F.rows.take(rows).T @ slopes)).ravel() / max(rows.size, 1)
+        return np.abs(np.asarray(F.rows.take(rows).T @ derivatives)).ravel() / max(rows.size, 1)
 
 
 def _ranked(F, coef, gradient):
@@ -597,5 +597,5 @@ def _violation(F, coef, gradient, rows):
     """The greatest distance of 0 from a component of the subdifferential, the intercept's
     included.
     """
-    free = abs(rows.slope) if F.fit_intercept else 0.0
+    free = abs(rows.derivative) if F.fit_intercept else 0.0
     return max(float(F.term.violation(coef, gradient).max(initial=0.0)), free)

@@ -57,7 +57,7 @@ def settle(matrix, gradient, point, box):
         return
     old, sign = point[moving], np.sign(point[moving]) * (box.l1[moving] > 0.0)
     part = matrix[np.ix_(moving, moving)]
-    slopes = gradient[moving] + box.l1[moving] * sign
+    with_l1 = gradient[moving] + box.l1[moving] * sign
     scale = np.sqrt(np.diag(part))
     try:
         factor = scipy.linalg.cho_factor(
@@ -65,7 +65,7 @@ def settle(matrix, gradient, point, box):
         )
     except np.linalg.LinAlgError:
         return
-    step = scipy.linalg.cho_solve(factor, -slopes / scale, check_finite=False) / scale
+    step = scipy.linalg.cho_solve(factor, -with_l1 / scale, check_finite=False) / scale
     # The piece of the line that each coordinate may move on.
     low = np.where(sign > 0.0, np.maximum(box.low[moving], 0.0), box.low[moving])
     high = np.where(sign < 0.0, np.minimum(box.high[moving], 0.0), box.high[moving])
@@ -73,7 +73,7 @@ def settle(matrix, gradient, point, box):
         everywhere = np.zeros(point.size)
         everywhere[moving] = new - old
         change = matrix @ everywhere
-        if float((new - old) @ (slopes + 0.5 * change[moving])) <= 0.0:
+        if float((new - old) @ (with_l1 + 0.5 * change[moving])) <= 0.0:
             point[moving] = new
             gradient += change
             return

@@ -233,13 +233,13 @@ class Newton(Solver):
                 state.iteration += 1
                 return
         step = two_loops(memory.pairs, g, memory.factor.solve)
-        slope = float(g @ step)
+        derivative = float(g @ step)
         total = state.value + F.rest_value(state.point)
         slack = 4.0 * EPS * abs(total) * math.sqrt(step.size + 10.0)
-        if not slope < 0.0 or not math.isfinite(slope):
-            step, slope = -g, -float(g @ g)
-        memory.curvature_floor = F.loss.curvature_bound if -slope > 2.0 * FAR * total else 0.0
-        rate, found = self._search(state, step, slope, total, slack)
+        if not derivative < 0.0 or not math.isfinite(derivative):
+            step, derivative = -g, -float(g @ g)
+        memory.curvature_floor = F.loss.curvature_bound if -derivative > 2.0 * FAR * total else 0.0
+        rate, found = self._search(state, step, derivative, total, slack)
         if found is None:
             # Nothing falls along the step from a matrix of this very point: rounding is what is
             # left.
@@ -248,7 +248,7 @@ class Newton(Solver):
             memory.pairs = []
         else:
             point, value, gradient = found
-            self._remember(memory, rate, point - state.point, gradient - g, -slope)
+            self._remember(memory, rate, point - state.point, gradient - g, -derivative)
             state.point, state.value, state.gradient = point, value, gradient
             if self._ahead is not None:
                 matrix, self._ahead = self._ahead, None
@@ -498,7 +498,7 @@ class Newton(Solver):
     def _factored(self, matrix, curvatures, singular=False):
         return factor_of(self.objective, curvatures, matrix, singular)
 
-    def _search(self, state, step, slope, total, slack):
+    def _search(self, state, step, derivative, total, slack):
         """(rate, (point, value, gradient)) with F low enough, or None where no rate is."""
         F, memory, rate = self.objective, state.memory, 1.0
         ahead = self.matrix_with_step and not self._close(state)
@@ -513,16 +513,18 @@ class Newton(Solver):
                 else:
                     value, gradient = F.smooth_and_gradient(point, self._spare, floor)
                 reached = value + F.rest_value(point)
-            if armijo(total, reached, slope, rate, slack):
+            if armijo(total, reached, derivative, rate, slack):
                 self._ahead = matrix
                 self._curvatures, self._spare = self._spare, self._curvatures
                 return rate, (point, value, gradient)
             # A whole step that fails means rows far out, whose own curvature promises too much.
             memory.curvature_floor = F.loss.curvature_bound
-            # The parabola through F, its slope and the trial has its lowest point here.
-            second = reached - total - rate * slope
+            # The parabola through F, its derivative and the trial has its lowest point here.
+            second = reached - total - rate * derivative
             lowest = (
-                -0.5 * slope * rate * rate / second if np.isfinite(second) and second > 0.0 else 0.0
+                -0.5 * derivative * rate * rate / second
+                if np.isfinite(second) and second > 0.0
+                else 0.0
             )
             rate = float(np.clip(lowest, 0.1 * rate, 0.5 * rate))
         return rate, None

@@ -1,5 +1,5 @@
-"""Newton steps among the last preconditioned gradients: the iterations of `RowSpan` on coefficients
-written out.
+"""Newton steps among the last preconditioned gradients: the iterations of `RowSubspace` on
+coefficients written out.
 
 Where there are fewer columns than rows, or their scales differ much, gradients are divided by the
 curvature that each column has by itself, s_j^2 = c var_j + l2, which leads out of the span of the
@@ -7,10 +7,10 @@ rows: directions are as long as there are columns, their images as long as there
 iteration is still one pass in two halves, and a trial of a step none.
 
 Measured on random sparse problems, log loss, passes to a relative error of 1e-6 with this, with
-L-BFGS in the same coordinates and with `RowSpan`.  20000 rows, 3000 columns, alpha = 1 / n (one
+L-BFGS in the same coordinates and with `RowSubspace`.  20000 rows, 3000 columns, alpha = 1 / n (one
 seed): 12, 27 and 96, with column scales lognormal (sigma 1.5) 10, 20 and more than 400.  3000 rows,
 20000 columns, three seeds, 24 directions kept in each: alpha = 0.01 / n 148 to 189, 175 to 227 and
-58 to 64; sigma 1, alpha = 1 / n 76 to 115, 96 to 138 and 90 to 104.  On the text that `RowSpan`
+58 to 64; sigma 1, alpha = 1 / n 76 to 115, 96 to 138 and 90 to 104.  On the text that `RowSubspace`
 tells of the preconditioner does harm: 10 iterations for 7, 38 for 17.
 """
 
@@ -22,7 +22,7 @@ from fastgd.solvers.gradient.preconditioner import Coordinates
 from fastgd.solvers.newton.subspace import (
     AFFORDABLE,
     MOST,
-    RowSpan,
+    RowSubspace,
     combining_cost,
     subspace_passes,
 )
@@ -34,18 +34,18 @@ from fastgd.solvers.newton.subspace import (
 # for as many as are worth their time.
 FEWEST_LONG = 3
 LEAST_BYTES = 2.5e6
-# Greatest squared length of a row over the mean beyond which `RowSpan` is not tried, judged by so
-# many rows. At 11.6, 20.6 and 35.6 it was behind once and ahead twice; at 87 it did not arrive in
-# 400 passes (one problem). Lengths do not tell all: with rows scaled to 1 after columns on wild
-# scales (sigma 2) it took 10 to 14 passes, `ColumnSpan` 4 to 8.
+# Greatest squared length of a row over the mean beyond which `RowSubspace` is not tried, judged by
+# so many rows. At 11.6, 20.6 and 35.6 it was behind once and ahead twice; at 87 it did not arrive
+# in 400 passes (one problem). Lengths do not tell all: with rows scaled to 1 after columns on wild
+# scales (sigma 2) it took 10 to 14 passes, `ColumnSubspace` 4 to 8.
 ALIKE = 50.0
 SAMPLE_ROWS = 1000
 
 
-class ColumnSpan(RowSpan):
+class ColumnSubspace(RowSubspace):
     """Newton steps among the last preconditioned gradients; one pass an iteration.
 
-    For the objectives that `RowSpan` is for, where columns are fewer than rows or on scales of
+    For the objectives that `RowSubspace` is for, where columns are fewer than rows or on scales of
     their own.
 
     Parameters
@@ -101,7 +101,9 @@ class ColumnSpan(RowSpan):
 
 
 class SubspaceNewton(Solver):
-    """`solver="newton"` for many columns and an L2 penalty or none: `RowSpan` or `ColumnSpan`."""
+    """`solver="newton"` for many columns and an L2 penalty or none: `RowSubspace` or
+    `ColumnSubspace`.
+    """
 
     reads = "blocks"
     name = "newton"
@@ -111,7 +113,7 @@ class SubspaceNewton(Solver):
     @classmethod
     def refusal(cls, objective):
         """Refuses what has no gradients of the form X' c + l2 w."""
-        if RowSpan.fits(objective):
+        if RowSubspace.fits(objective):
             return None
         return "among past gradients needs a smooth loss of one prediction and an L2 penalty"
 
@@ -133,21 +135,21 @@ class SubspaceNewton(Solver):
 
     @classmethod
     def make(cls, objective, options):
-        """`RowSpan` where columns are at least as many as rows, and no row far longer than the
-        mean, else `ColumnSpan`.
+        """`RowSubspace` where columns are at least as many as rows, and no row far longer than the
+        mean, else `ColumnSubspace`.
         """
-        return choose_span(objective)
+        return choose_subspace(objective)
 
 
-def choose_span(objective):
-    """`RowSpan` where columns are at least as many as rows, and no row far longer than the mean,
-    else `ColumnSpan`.
+def choose_subspace(objective):
+    """`RowSubspace` where columns are at least as many as rows, and no row far longer than the
+    mean, else `ColumnSubspace`.
     """
     F = objective
     if F.n_features < F.n_samples:
-        return ColumnSpan(F)
+        return ColumnSubspace(F)
     chosen = F.samples.active()
     chosen = chosen[np.linspace(0, chosen.size - 1, min(SAMPLE_ROWS, chosen.size)).astype(int)]
     sample = F.rows.take(chosen)
     lengths = np.asarray((sample * sample).sum(axis=1)).ravel()
-    return RowSpan(F) if lengths.max() <= ALIKE * lengths.mean() else ColumnSpan(F)
+    return RowSubspace(F) if lengths.max() <= ALIKE * lengths.mean() else ColumnSubspace(F)

@@ -25,7 +25,7 @@ def minimise(matrix, gradient, point, term, tolerance):
         H; the last coordinate may be an intercept, which is not penalised.
     gradient, point : ndarray, (size,)
     term : Term
-        With `prox`, `steepest` and `rest_curvature`, of the first coordinates.
+        With `prox`, `subgradient` and `rest_curvature`, of the first coordinates.
     tolerance : float
     """
     model = GroupModel(matrix, gradient, point, term)
@@ -53,7 +53,7 @@ class GroupModel:
 
     def off(self):
         """The longest subgradient in units of the diagonal's roots."""
-        return float((np.abs(self._slopes()) / self.scale).max(initial=0.0))
+        return float((np.abs(self._subgradient()) / self.scale).max(initial=0.0))
 
     def descend(self):
         """Accelerated proximal steps, begun anew where momentum points uphill."""
@@ -84,13 +84,15 @@ class GroupModel:
         k = moving.size
         part[:k, :k] += self.term.rest_curvature(self.point[:n], moving)
         scale = np.sqrt(np.maximum(np.diag(part), 1e-300))
-        slopes = self._slopes()[index]
+        subgradient = self._subgradient()[index]
         try:
             factor = scipy.linalg.cho_factor(part / scale / scale[:, None], check_finite=False)
         except np.linalg.LinAlgError:
             return
         step = np.zeros(self.point.size)
-        step[index] = -scipy.linalg.cho_solve(factor, slopes / scale, check_finite=False) / scale
+        step[index] = (
+            -scipy.linalg.cho_solve(factor, subgradient / scale, check_finite=False) / scale
+        )
         change = self.matrix @ step
         rest = self.term.rest_value(self.point[:n])
         for power in range(HALVINGS):
@@ -102,7 +104,7 @@ class GroupModel:
                 self.gradient += share * change
                 return
 
-    def _slopes(self):
-        slopes, n = self.gradient.copy(), self.n_coef
-        slopes[:n] = self.term.steepest(self.point[:n], self.gradient[:n])
-        return slopes
+    def _subgradient(self):
+        subgradient, n = self.gradient.copy(), self.n_coef
+        subgradient[:n] = self.term.subgradient(self.point[:n], self.gradient[:n])
+        return subgradient

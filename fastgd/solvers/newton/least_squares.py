@@ -135,18 +135,18 @@ class LeastSquares(Newton):
         known = super().progress(state)
         return known._replace(doubt=None if memory.anchor_value is None else memory.rounding)
 
-    def _search(self, state, step, slope, total, slack):
+    def _search(self, state, step, derivative, total, slack):
         """A whole step without a pass where the matrix is of this very point and rounding does not
         show, else as Newton's.
         """
         if state.memory.anchor is state.point:
-            found = self._extrapolated(state, step, slope)
+            found = self._extrapolated(state, step, derivative)
             if found is not None:
                 return 1.0, found
         state.memory.anchor_value = None
-        return super()._search(state, step, slope, total, slack)
+        return super()._search(state, step, derivative, total, slack)
 
-    def _extrapolated(self, state, step, slope):
+    def _extrapolated(self, state, step, derivative):
         """(point, value, gradient) after a whole step by the parabola that F is, or None where
         rounding would show.
 
@@ -155,7 +155,7 @@ class LeastSquares(Newton):
         and the value by u times the square of what stands in the brackets.
         """
         factor, before = state.memory.factor, state.value
-        value = before + slope + 0.5 * factor.norm(step) ** 2 if factor.full else 0.0
+        value = before + derivative + 0.5 * factor.norm(step) ** 2 if factor.full else 0.0
         if not value > 1e-3 * before:
             return None
         size = np.sqrt(2.0 * before) + float(factor.scale @ (np.abs(step) + np.abs(state.point)))

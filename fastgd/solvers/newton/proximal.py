@@ -208,9 +208,9 @@ class ProximalNewton(Solver):
         """Where the model is least."""
         F, point, gradient = self.objective, state.point.copy(), state.gradient.copy()
         diagonal = np.diag(matrix)
-        slopes = F.steepest(state.point, state.gradient)
+        subgradient = F.subgradient(state.point, state.gradient)
         seen = diagonal > 0.0
-        rough = float(np.sqrt((slopes[seen] ** 2 / diagonal[seen]).max(initial=0.0)))
+        rough = float(np.sqrt((subgradient[seen] ** 2 / diagonal[seen]).max(initial=0.0)))
         total = abs(state.value + F.rest_value(state.point))
         target = self.tol * unit_at(F, total) / max(point.size, 1)
         tolerance = min(TIGHT * rough, 0.1 * np.sqrt(target)) if target > 0.0 else TIGHT * rough

@@ -108,7 +108,7 @@ class SubspaceMemory(Falls):
     n_retreats: int = 0
 
 
-class SpanState(State):
+class SubspaceState(State):
     """State whose `point` is computed when somebody asks for it: half a pass that most iterations
     need not take.
     """
@@ -127,7 +127,7 @@ class SpanState(State):
         return {name: value for name, value in self.__dict__.items() if name != "solver"}
 
 
-class RowSpan(Solver):
+class RowSubspace(Solver):
     """Newton steps among the last gradients; one pass an iteration.
 
     For losses of one prediction with a derivative everywhere and an L2 penalty, or none.
@@ -173,7 +173,7 @@ class RowSpan(Solver):
     def _fresh(self, point):
         """State before the first iteration."""
         state = super()._fresh(point)
-        return SpanState(**state.__dict__)
+        return SubspaceState(**state.__dict__)
 
     def _resume(self, state):
         """Go on where data and objective are those of the earlier run, else start from its
@@ -363,7 +363,7 @@ class RowSpan(Solver):
         if F.fit_intercept:
             gradient[self.n_coef :] = self._summed(derivatives)
         state.gradient = gradient
-        if isinstance(state, SpanState):
+        if isinstance(state, SubspaceState):
             state.__dict__.pop("point", None)
         else:
             state.point = self.located(state)
@@ -455,15 +455,15 @@ class RowSpan(Solver):
         F = self.objective
         along, move = step[: point.size] @ columns, step[: point.size]
         extra = self._shift_of(step[point.size :])
-        slope, slack = float(gradient @ step), 2.0 * EPS * abs(value)
-        if not slope < 0.0:
+        derivative, slack = float(gradient @ step), 2.0 * EPS * abs(value)
+        if not derivative < 0.0:
             return 0.0, value
         for share in halvings():
             there = point + share * move
             with np.errstate(all="ignore"):
                 loss = self.linear_map.loss(predictions + share * along, intercept + share * extra)
                 trial = loss + 0.5 * F.l2 * float(there @ inner @ there)
-            if armijo(value, trial, slope, share, slack):
+            if armijo(value, trial, derivative, share, slack):
                 return share, trial
         return 0.0, value
 

@@ -256,15 +256,15 @@ class BlockNewton(Solver):
 
     def _search(self, state, step):
         """(share, point, value, gradient) of the first share that lowers F enough, or None."""
-        F, slope = self.objective, float(state.gradient @ step)
-        if not slope < 0.0:
+        F, derivative = self.objective, float(state.gradient @ step)
+        if not derivative < 0.0:
             return None
         slack = 4.0 * EPS * abs(state.value)
         for share in halvings(start=state.point, direction=step):
             point = state.point + share * step
             with np.errstate(all="ignore"):
                 value, gradient = F.smooth_and_gradient(point)
-            if armijo(state.value, value, slope, share):
+            if armijo(state.value, value, derivative, share):
                 return share, point, value, gradient
             if value <= state.value + slack:
                 flatter = np.linalg.norm(gradient) < np.linalg.norm(state.gradient)

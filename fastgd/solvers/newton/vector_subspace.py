@@ -1,5 +1,5 @@
 """Newton steps among the last gradients in the span of the rows, for K predictions: the iterations
-of `RowSpan` (`fastgd.solvers.newton.subspace`) on W = X' A.
+of `RowSubspace` (`fastgd.solvers.newton.subspace`) on W = X' A.
 
 A direction is a table of as many numbers as there are predictions, (n_samples, K), and so is its
 image X W; both are kept as one row.  With 20 classes and 1.28 million columns a direction is 3 MB
@@ -19,11 +19,11 @@ from fastgd.objective.vector_map import VectorMap, samples_of, summed_curvature
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.base import Forecast, Solver
-from fastgd.solvers.newton.subspace import RowSpan, combining_cost, subspace_passes
+from fastgd.solvers.newton.subspace import RowSubspace, combining_cost, subspace_passes
 
 
-class VectorRowSpan(RowSpan):
-    """`RowSpan` for losses of several predictions.
+class VectorRowSubspace(RowSubspace):
+    """`RowSubspace` for losses of several predictions.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ class VectorSubspaceNewton(Solver):
     def refusal(cls, objective):
         """Refuses what has no gradients of the form X' A + l2 W, or fewer columns than rows."""
         F = objective
-        if not VectorRowSpan.fits(F):
+        if not VectorRowSubspace.fits(F):
             return "among past gradients needs a smooth loss and an L2 penalty"
         if F.n_features < F.n_samples:
             return (
@@ -199,4 +199,4 @@ class VectorSubspaceNewton(Solver):
     @classmethod
     def make(cls, objective, options):
         """Steps in the span of the rows."""
-        return VectorRowSpan(objective)
+        return VectorRowSubspace(objective)

@@ -19,7 +19,7 @@ MUCH_LONGER = 2.0
 
 
 @dataclass
-class FallingRatesMemory(StochasticMemory):
+class BottouRatesMemory(StochasticMemory):
     """What falling rates remember of the first rows, or longer ones; None before these.
 
     Attributes
@@ -49,7 +49,7 @@ class FallingRatesMemory(StochasticMemory):
         self.median *= longer
 
 
-class FallingRates(Stochastic):
+class BottouRates(Stochastic):
     """One row per update at the rates of `"optimal"`, whatever the units of the columns.
 
     Divided by R, the root of the mean squared norm of the rows, these have length 1, coefficients
@@ -70,7 +70,7 @@ class FallingRates(Stochastic):
         As for `Stochastic`.
     """
 
-    Memory = FallingRatesMemory
+    Memory = BottouRatesMemory
     own_steps = True
 
     def __init__(self, objective, seed, *, shuffle=True, average_from=np.inf):
@@ -144,6 +144,6 @@ class FallingRates(Stochastic):
         F = self.objective
         typical = (mean_square / F.l2) ** 0.25
         # Derivatives of K predictions are differences of probabilities.
-        steepest = 1.0 if F.vector else abs(F.loss.derivative(-typical, 1.0))
-        first = typical / max(1.0, steepest)
+        largest = 1.0 if F.vector else abs(F.loss.derivative(-typical, 1.0))
+        first = typical / max(1.0, largest)
         return Schedule(1.0 / F.l2, mean_square / (first * F.l2) - 1.0, 1.0)

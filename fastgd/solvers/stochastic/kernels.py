@@ -32,7 +32,7 @@ SMALLEST_SCALE = 1e-3
 AHEAD = 4
 
 
-class Options(NamedTuple):
+class EpochOptions(NamedTuple):
     """Numbers of the schedule and the penalty; kernels are compiled for these types.
 
     Attributes
@@ -133,7 +133,7 @@ def _fold(coef, total, seen, trail, now, scale, mass):
 
 
 @kernel
-def gd_epoch(rows, samples, loss, pace, order, batch, point, total, counters, options):
+def gd_epoch(rows, samples, loss, step_length, order, batch, point, total, counters, options):
     """One epoch of plain gradient descent with an L2, L1 or elastic-net penalty, exact on the
     nonzeros of a row alone.
 
@@ -154,7 +154,7 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, counters, op
         0
     )  # a plain 0 would have Numba compile the functions it is passed to twice
     lost, squares, dot = 0.0, 0.0, 0.0
-    penalised = told and batch == 1 and l1 == 0.0 and l2 > 0.0 and not pace.uses_row()
+    penalised = told and batch == 1 and l1 == 0.0 and l2 > 0.0 and not step_length.uses_row()
     if penalised:
         for j in range(d):
             squares += coef[j] * coef[j]
@@ -174,11 +174,11 @@ def gd_epoch(rows, samples, loss, pace, order, batch, point, total, counters, op
             derivative = loss.derivative(prediction, target)
             if told:
                 lost += loss.value(prediction, target) + 0.5 * l2 * (scale * scale * squares)
-            if pace.uses_row():
+            if step_length.uses_row():
                 value = loss.value(prediction, target)
-                step = pace.multiple(rate, value, derivative, rows.squared_norm(i))
+                step = step_length.multiple(rate, value, derivative, rows.squared_norm(i))
             else:
-                step = pace.multiple(rate, 0.0, derivative, 0.0)
+                step = step_length.multiple(rate, 0.0, derivative, 0.0)
             step *= samples.weight(i) / (stop - first)
             intercept_step += step
             steps[m - first] = step
@@ -292,7 +292,7 @@ def rule_epoch(
                         )
                     else:
                         total[column] += coef[column] * max(0, update - max(last + 1, average_from))
-        slope = 0.0
+        sum_of_derivatives = 0.0
         for m in range(first, stop):
             i = order[m]
             prediction = rows.dot(i, coef) + point[d] + samples.offset(i)
@@ -301,7 +301,7 @@ def rule_epoch(
             )
             if options.told:
                 lost += loss.value(prediction, samples.target(i))
-            slope += derivative
+            sum_of_derivatives += derivative
             rows.add(i, derivative, gradient)
         for m in range(n_touched):
             j = touched[m]
@@ -318,7 +318,7 @@ def rule_epoch(
             if update >= average_from:
                 total[j] += coef[j]
         if intercept_rate > 0.0:
-            point[d] -= rule.step(state, d, slope, 0.0, rate * intercept_rate, scale)
+            point[d] -= rule.step(state, d, sum_of_derivatives, 0.0, rate * intercept_rate, scale)
         if update >= average_from:
             total[d] += point[d]
             counters[AVERAGED] += 1.0
@@ -368,7 +368,7 @@ def row_epoch(
     samples,
     loss,
     rule,
-    pace,
+    step_length,
     penalty,
     order,
     block,
@@ -386,8 +386,8 @@ def row_epoch(
     what its columns missed. The sums are of the points after these steps, where loss and penalty
     are in balance; in between, what rare columns have just learnt stands undamped. The rate is
     constant, and steps are proportional to it: `rates` multiplies those of each coefficient. A
-    `pace` that looks at the row is for plain descent; the row's squared norm is that in the units
-    of the rates.
+    `step_length` that looks at the row is for plain descent; the row's squared norm is that in the
+    units of the rates.
 
     The memory of a row's columns is gathered, and square roots and divisions vectorise. Time of a
     row of 35 values: 0.11 us, 0.16 without the gathering, 0.60 in `rule_epoch`.
@@ -405,11 +405,11 @@ def row_epoch(
             prediction = _row_dot(rows, i, coef) + point[d] + samples.offset(i)
             derivative = loss.derivative(prediction, samples.target(i))
             left, right = rows.span(i)
-            if pace.uses_row():
+            if step_length.uses_row():
                 value, norm = loss.value(prediction, samples.target(i)), 0.0
                 for k in range(left, right):
                     norm += rates[rows.column(k)] * rows.entry(i, k) * rows.entry(i, k)
-                multiple = pace.multiple(rate, value, derivative, norm)
+                multiple = step_length.multiple(rate, value, derivative, norm)
                 if multiple != rate * derivative:  # (rate * derivative) / rate has other bits
                     derivative = multiple / rate
             derivative *= samples.weight(i)
@@ -570,7 +570,7 @@ def vector_rule_epoch(
     coef, unknowns, sums = point[:-1], point.reshape(point.size), total.reshape(total.size)
     update, lost = int(counters[UPDATES]), 0.0
     gradient, derivatives = np.zeros((d, n_predictions)), np.zeros(n_predictions)
-    predictions, slopes = np.zeros(n_predictions), np.zeros(n_predictions)
+    predictions, sums_of_derivatives = np.zeros(n_predictions), np.zeros(n_predictions)
     seen, touched = np.zeros(d, np.int64), np.zeros(d, np.int64)
     for j in range(d):
         seen[j] = update
@@ -610,7 +610,7 @@ def vector_rule_epoch(
                         else:
                             sums[u] += unknowns[u] * away
         for c in range(n_predictions):
-            slopes[c] = 0.0
+            sums_of_derivatives[c] = 0.0
         for m in range(first, stop):
             i = order[m]
             for c in range(n_predictions):
@@ -621,7 +621,7 @@ def vector_rule_epoch(
                 lost += loss.value(predictions, samples.target(i))
             for c in range(n_predictions):
                 derivatives[c] *= samples.weight(i) / (stop - first)
-                slopes[c] += derivatives[c]
+                sums_of_derivatives[c] += derivatives[c]
             rows.adds(i, derivatives, gradient)
         for m in range(n_touched):
             j = touched[m]
@@ -641,7 +641,9 @@ def vector_rule_epoch(
         for c in range(n_predictions):
             u = d * n_predictions + c
             if intercept_rate > 0.0:
-                unknowns[u] -= rule.step(state, u, slopes[c], 0.0, rate * intercept_rate, scale)
+                unknowns[u] -= rule.step(
+                    state, u, sums_of_derivatives[c], 0.0, rate * intercept_rate, scale
+                )
             if update >= average_from:
                 sums[u] += unknowns[u]
         if update >= average_from:

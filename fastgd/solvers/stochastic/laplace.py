@@ -121,9 +121,9 @@ class Laplace(Solver):
         for _ in range(STEPS):
             v = state.point
             gradient, matrix = self._expanded(v)
-            slope = gradient + earlier @ (v - before)
-            step = Factor(earlier + matrix).solve(slope)
-            gain = float(slope @ step)
+            derivative = gradient + earlier @ (v - before)
+            step = Factor(earlier + matrix).solve(derivative)
+            gain = float(derivative @ step)
             moves = self._moves(step)
             down, up = float(moves.max()) / FALLING, -float(moves.min()) / RISING
             length = 1.0 / max(1.0, down, up)
@@ -153,9 +153,9 @@ class Laplace(Solver):
         curvatures = np.zeros(F.n_samples)
         gradient = F.smooth_and_gradient(v, curvatures)[1]
         predictions = self._moves(v) + F.samples.offsets
-        values, slopes, expected = np.empty((3, F.n_samples))
+        values, derivatives, expected = np.empty((3, F.n_samples))
         means = F.loss.mean(predictions)
-        evaluate(F.loss, predictions, means, values, slopes, expected, True, 0.0)
+        evaluate(F.loss, predictions, means, values, derivatives, expected, True, 0.0)
         return gradient, F.gram(np.maximum(curvatures, F.samples.weights * expected))
 
     def fade(self, state, share):

@@ -17,7 +17,7 @@ from fastgd.solvers.rule_memory import RENEWED, ScheduledMemory, empty_slots
 from fastgd.solvers.stochastic.kernels import (
     AVERAGED,
     UPDATES,
-    Options,
+    EpochOptions,
     coast_others,
     gd_epoch,
     rule_epoch,
@@ -114,7 +114,7 @@ class Stochastic(Solver):
     seed : int
         Of the order of the rows: epoch e visits them in an order that depends on (seed, e) alone.
     shuffle : bool
-    pace : Pace
+    step_length : StepLength
         One-sample step lengths, for `Gd`.
     average_from : float
         First update whose iterate enters the average; inf for none.
@@ -138,7 +138,7 @@ class Stochastic(Solver):
         seed,
         *,
         shuffle=True,
-        pace=None,
+        step_length=None,
         average_from=np.inf,
         patience=None,
         streaming=False,
@@ -146,8 +146,8 @@ class Stochastic(Solver):
         super().__init__(objective)
         self.rule, self.schedule, self.batch, self.seed = rule, schedule, batch, seed
         self.shuffle = shuffle
-        self.pace = pace or Scheduled()
-        self.scheduled = not self.pace.uses_row()
+        self.step_length = step_length or Scheduled()
+        self.scheduled = not self.step_length.uses_row()
         self.average_from = average_from
         self.patience, self.streaming = patience, streaming
         self.ends_itself = patience is not None
@@ -227,7 +227,9 @@ class Stochastic(Solver):
         if F.vector and not self._has_slots:
             return vector_epoch(*data, order, self.batch, point, total, counters, options)
         if not self._has_slots:
-            return gd_epoch(*data, self.pace, order, self.batch, point, total, counters, options)
+            return gd_epoch(
+                *data, self.step_length, order, self.batch, point, total, counters, options
+            )
         penalty = ElasticNet(0.0) if self.lazily_exact else F.penalty
         epoch = vector_rule_epoch if F.vector else rule_epoch
         return epoch(
@@ -287,7 +289,9 @@ class Stochastic(Solver):
             if F.vector:
                 vector_epoch(*data, order, self.batch, few, few_total, counters, options)
             else:
-                gd_epoch(*data, self.pace, order, self.batch, few, few_total, counters, options)
+                gd_epoch(
+                    *data, self.step_length, order, self.batch, few, few_total, counters, options
+                )
             if np.any(few_total[-2]):
                 total[others] += few_total[-2] * coef[others]
             coef[others] *= few[-2]
@@ -309,6 +313,13 @@ class Stochastic(Solver):
         point[at], memory.iterate_sum[at] = few, few_total
         memory.known = np.sort(np.concatenate([others, chosen]))
         return 0.0
+
+    def begin_chunk(self, state):
+        """As in SGDClassifier, a chunk begins at eta0: `fit` had divided the rate until it was
+        over.
+        """
+        if not self.own_steps:
+            state.memory.begin()
 
     def fade(self, state, share):
         """The average is one of the last iterates, gradients that a rule adds up are those of the
@@ -354,7 +365,7 @@ class Stochastic(Solver):
 
     def _options(self, memory):
         F, schedule = self.objective, self.schedule
-        return Options(
+        return EpochOptions(
             c=float(divided(schedule.c, memory.divisor)),
             t0=float(schedule.t0 - memory.faded),
             p=float(schedule.p),

@@ -30,7 +30,7 @@ LONGEST = 2.0
 LEAST_FACTOR = 2.0**-40
 
 
-class Tuning(NamedTuple):
+class StepTuning(NamedTuple):
     """What was measured of the data: never changed, so that copies of a state share it.
 
     Attributes
@@ -73,7 +73,7 @@ class VarianceReducedMemory:
 
     Attributes
     ----------
-    tuning : Tuning or None
+    tuning : StepTuning or None
         What was measured; None before that.
     step_factor : float
         Share of the measured step that is taken.
@@ -83,7 +83,7 @@ class VarianceReducedMemory:
         Mean gradient of the intercept.
     """
 
-    tuning: Tuning | None = None
+    tuning: StepTuning | None = None
     step_factor: float = 1.0
     columns: np.ndarray | None = None
     intercept_mean: float = 0.0
@@ -189,7 +189,7 @@ class VarianceReduced(Solver):
                 anchor_intercept,
             ]
         )
-        options = kernels.Options(
+        options = kernels.StepOptions(
             n=float(F.n_active),
             l1=float(F.l1),
             l2=float(F.l2),
@@ -286,7 +286,7 @@ class VarianceReduced(Solver):
         touched = np.minimum(-np.expm1(batch * np.log1p(-np.minimum(share, 1.0 - 1e-16))), 1.0)
         # Columns of zeros have no curvature, and nothing moves.
         seen = self.seen_curvature(batch, n, whole, longest, convexity) or 1.0
-        return Tuning(
+        return StepTuning(
             key=key,
             batch=batch,
             step=self.step / seen,

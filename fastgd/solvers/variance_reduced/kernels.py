@@ -39,7 +39,7 @@ COEF, MEAN, RATE, DENSE_RATE = range(4)
 INTERCEPT, INTERCEPT_MEAN, ANCHOR = range(3)
 
 
-class Options(NamedTuple):
+class StepOptions(NamedTuple):
     """Numbers of the penalty and the step; kernels are compiled for these types.
 
     Attributes
@@ -87,7 +87,7 @@ def row_epoch(
     """
     n, intercept_rate = options.n, options.intercept_rate
     coef, mean, rates, dense_rates = columns[0], columns[1], columns[2], columns[3]
-    intercept, slope, remembers = ends[0], ends[1], table.size > 0
+    intercept, mean_derivative, remembers = ends[0], ends[1], table.size > 0
     n_visits, change = order.size, 0.0
     for m in range(n_visits):
         i, ahead = order[m], order[min(m + AHEAD, n_visits - 1)]
@@ -122,9 +122,9 @@ def row_epoch(
                     options,
                 )
                 mean[column] = g + share * x
-        intercept -= intercept_rate * (amount + slope)
-        slope += share
-    ends[0], ends[1] = intercept, slope
+        intercept -= intercept_rate * (amount + mean_derivative)
+        mean_derivative += share
+    ends[0], ends[1] = intercept, mean_derivative
     return change
 
 

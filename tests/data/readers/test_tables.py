@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from fastgd.data.readers import table_files, table_levels
 from fastgd.data.readers.files import open_quote
-from fastgd.data.readers.table_encoding import Encoder, TableColumn, TableEncoding
+from fastgd.data.readers.table_encoding import TableColumn, TableEncoder, TableEncoding
 from fastgd.data.readers.table_files import PARQUET_CHUNK
 from fastgd.data.readers.table_levels import Levels
 from fastgd.data.readers.table_values import Where
@@ -415,7 +415,7 @@ def test_codes_of_integers(known):
     """By a table, and where levels are far apart by a search."""
     column = TableColumn("x", known)
     values = [*known, LEAST, MOST, 0, 1, 2, -1, *(one ^ 1 for one in known)]
-    codes = Encoder(TableEncoding((column,)), "zeros").codes(
+    codes = TableEncoder(TableEncoding((column,)), "zeros").codes(
         pa.array(values), column, Where(Path("x"), 0)
     )
     assert codes.tolist() == [known.index(one) if one in known else -1 for one in values]

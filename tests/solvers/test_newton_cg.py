@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd.fitting.loop import Descent
+from fastgd.fitting.loop import Loop
 from fastgd.fitting.stopping import StopReason
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss, SquaredHinge
 from fastgd.objective.subset import on_groups
-from fastgd.solvers.newton.column_subspace import ColumnSpan
-from fastgd.solvers.newton.subspace import RowSpan
-from fastgd.solvers.newton.truncated import NewtonCG
+from fastgd.solvers.newton.column_subspace import ColumnSubspace
+from fastgd.solvers.newton.newton_cg import NewtonCG
+from fastgd.solvers.newton.subspace import RowSubspace
 from support.problems import Quartic, iterations, objective, optimum, started, wide
 from support.twins import members, sparse_problem, with_jit
 
@@ -23,7 +23,7 @@ SMOOTH = [loss for loss in members(Loss) if loss.smooth]
 LOSSES = pytest.mark.parametrize(
     "loss", with_jit([SquaredHinge()], SMOOTH), ids=lambda loss: loss.name
 )
-SOLVERS = pytest.mark.parametrize("solver", [NewtonCG, RowSpan, ColumnSpan])
+SOLVERS = pytest.mark.parametrize("solver", [NewtonCG, RowSubspace, ColumnSubspace])
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -102,9 +102,9 @@ def test_newton_takes_any_smooth_penalty(penalty):
 def test_a_run_ends_with_a_proof_that_holds(solver):
     F = wide(LogLoss(), n=60, d=200)
     made = solver(F)
-    result = Descent(made, [], max_iter=100, tol=1e-6).run(started(made))
+    result = Loop(made, [], max_iter=100, tol=1e-6).run(started(made))
     assert result.reason is StopReason.CONVERGED
-    best = iterations(RowSpan(F), 60).value
+    best = iterations(RowSubspace(F), 60).value
     assert result.objective - best <= result.bound.value + 1e-15
     assert result.bound.kind == "proof"
 
@@ -130,7 +130,7 @@ def test_k_iterations_and_m_more_are_k_plus_m(solver, turned):
             value = state.value
             made.start(state.point, state)
             assert state.value == value
-            state = Descent(made, [], max_iter=part).run(state).state
+            state = Loop(made, [], max_iter=part).run(state).state
         points.append(state.point)
     np.testing.assert_array_equal(points[1], points[0])
 
@@ -140,7 +140,7 @@ def test_a_state_from_other_data_is_no_obstacle(solver):
     state = iterations(solver(wide(LogLoss(), seed=0)), 5)
     made = solver(wide(LogLoss(), seed=1))
     made.start(state.point, state)
-    result = Descent(made, [], max_iter=100, tol=1e-6).run(state)
+    result = Loop(made, [], max_iter=100, tol=1e-6).run(state)
     assert result.reason is StopReason.CONVERGED
 
 
@@ -153,6 +153,6 @@ def test_at_the_optimum_they_say_so(solver):
 
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="use solver='lbfgs'"):
-        RowSpan(objective(LogLoss(), "l1"))
+        RowSubspace(objective(LogLoss(), "l1"))
     with pytest.raises(ValueError, match="solver='newton' by products does not go with an L1 part"):
         NewtonCG(objective(LogLoss(), "l1"))

@@ -21,9 +21,9 @@ from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.solvers.base import Forecast, no_derivatives, several_predictions
-from fastgd.solvers.gradient.preconditioned import ScaledMemory, ScaledSolver
+from fastgd.solvers.gradient.preconditioned import Preconditioned, PreconditionedMemory
 from fastgd.solvers.gradient.preconditioner import Coordinates
-from fastgd.solvers.newton.subspace import RowSpan, subspace_passes
+from fastgd.solvers.newton.subspace import RowSubspace, subspace_passes
 from fastgd.solvers.rounding_left import Falls, notice_rounding
 
 LOOSEST = 0.5
@@ -37,7 +37,7 @@ MOST_PRODUCTS = 200
 
 
 @dataclass
-class NewtonCGMemory(ScaledMemory, Falls):
+class NewtonCGMemory(PreconditionedMemory, Falls):
     """What truncated Newton remembers.
 
     Attributes
@@ -52,7 +52,7 @@ class NewtonCGMemory(ScaledMemory, Falls):
     eta: float = LOOSEST
 
 
-class NewtonCG(ScaledSolver):
+class NewtonCG(Preconditioned):
     """`solver="newton"` for many columns: any smooth loss and penalty.
 
     Parameters
@@ -76,7 +76,7 @@ class NewtonCG(ScaledSolver):
     def cost(cls, objective, tol, best=np.inf):
         """About four times what Newton steps among past gradients take, where these apply."""
         passes = subspace_passes(objective, tol, best)
-        return Forecast(FOUR_TIMES * passes if RowSpan.fits(objective) else passes, last=True)
+        return Forecast(FOUR_TIMES * passes if RowSubspace.fits(objective) else passes, last=True)
 
     def __init__(self, objective):
         self.refuse_unsuitable(objective)
@@ -131,13 +131,13 @@ class NewtonCG(ScaledSolver):
         """(share, u, v, smooth, gradient) of the first share 1, 1/2, 1/4, ... that lowers F
         enough, or None.
         """
-        slope, value, start = float(g @ direction), state.value, state.memory.u
-        if not slope < 0.0:
+        derivative, value, start = float(g @ direction), state.value, state.memory.u
+        if not derivative < 0.0:
             return None
         for share in halvings(start=start, direction=direction):
             u = start + share * direction
             v, _, smooth, gradient = self.evaluate_at(u)
-            fell = armijo(value, smooth, slope, share)
+            fell = armijo(value, smooth, derivative, share)
             if fell or (smooth <= value + 4.0 * EPS * abs(value) and self._flatter(gradient, g)):
                 return share, u, v, smooth, gradient
         return None

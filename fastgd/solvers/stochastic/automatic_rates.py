@@ -62,7 +62,7 @@ def is_power(epoch):
     return epoch & (epoch - 1) == 0
 
 
-class Tuning(NamedTuple):
+class RateTuning(NamedTuple):
     """What automatic rates know of the data: measured once and never changed, so that copies of a
     state share it.
 
@@ -90,12 +90,12 @@ class Tuning(NamedTuple):
 
 
 @dataclass
-class SelfTunedMemory(StochasticMemory):
+class AutomaticRatesMemory(StochasticMemory):
     """What automatic rates remember.
 
     Attributes
     ----------
-    tuning : Tuning or None
+    tuning : RateTuning or None
         What was measured of the data; None before that.
     boost : float
         Factor of the rates.
@@ -105,13 +105,13 @@ class SelfTunedMemory(StochasticMemory):
         Of the targets of a stream, less their offsets: total weight, mean, variance.
     """
 
-    tuning: Tuning | None = None
+    tuning: RateTuning | None = None
     boost: float = 1.0
     last_objective: float = np.inf
     targets: tuple[float, float, float] | None = None
 
 
-class SelfTuned(Stochastic):
+class AutomaticRates(Stochastic):
     """A rule on `batch` rows per update with automatic rates.
 
     Parameters
@@ -129,7 +129,7 @@ class SelfTuned(Stochastic):
     """
 
     reads = "blocks"
-    Memory = SelfTunedMemory
+    Memory = AutomaticRatesMemory
     name = rule_name = "gd"
     batch_sizes = (1,)
     own_steps = True
@@ -253,7 +253,7 @@ class SelfTuned(Stochastic):
         if self.rule.plain and self.batch == 1:
             intercept, infimum = self.intercept_rate * F.fit_intercept, F.loss.infimum
             self.capped, self.short = Capped(intercept, 1.0, infimum), Capped(intercept, 0.0)
-            self.pace = self.capped
+            self.step_length = self.capped
 
     def advance(self, state):
         """One epoch at one rate, so that lazy updates are exact."""
@@ -265,14 +265,14 @@ class SelfTuned(Stochastic):
         if self.streaming and not self.rule.normalises:
             rate = min(rate, self._stable_rate(memory.tuning))
         self.schedule = Schedule(rate)
-        if isinstance(self.pace, Capped):
-            self.pace = self._pace(self.schedule.c)
+        if isinstance(self.step_length, Capped):
+            self.step_length = self._step_length(self.schedule.c)
         self.rule = self.own_rule.after(max(self.rows.size / self.batch, 1.0) * max(epoch, 1))
         super().advance(state)
         if self.restarts_average and state.iteration >= 2 and is_power(state.iteration):
             self._adjust(state)
 
-    def _pace(self, rate):
+    def _step_length(self, rate):
         """Steps that end where the row's own loss is its infimum: none at this rate does so by
         itself where loss'^2 <= 2 c (loss - infimum) and rate c |x|^2 <= 1 / 2.
         """
@@ -391,7 +391,7 @@ class SelfTuned(Stochastic):
         if F.vector:
             vector_row_epoch(*data, *where, *kept)
         else:
-            row_epoch(*data, self.pace, *where, *kept)
+            row_epoch(*data, self.step_length, *where, *kept)
         return 0.0
 
     def _takes_row_kernel(self):
@@ -479,7 +479,7 @@ class SelfTuned(Stochastic):
         largest, _ = sampled_curvature(F, self.rows, inverse, unit if alike else 1.0, self.seed)
         whole = min(curvature * largest, row)
         spread = self._spread(curvature)
-        return Tuning(
+        return RateTuning(
             scales=None if alike else scales,
             unit=unit,
             row_rate=0.5 / row,

@@ -32,7 +32,7 @@ class LostWorkersError(RuntimeError):
     """The workers that held the rows are gone, or gone too often."""
 
 
-class Crew:
+class ClusterWorkers:
     """Actors, one on each worker that holds blocks.
 
     Parameters
