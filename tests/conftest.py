@@ -33,11 +33,11 @@ def pytest_collection_modifyitems(items):
             if of_test[name] % thinned.kwargs["plain" if plain else "compiled"]:
                 item.add_marker(pytest.mark.long)
             of_test[name] += 1
-    if plain:
-        skip = pytest.mark.skip(reason="needs the JIT")
-        for item in items:
-            if item.get_closest_marker("jit") or "real_data" in getattr(item, "fixturenames", ()):
-                item.add_marker(skip)
+    skip = pytest.mark.skip(reason="needs the JIT" if plain else "says the same without the JIT")
+    for item in items:
+        marked = item.get_closest_marker("jit" if plain else "plain")
+        if marked or (plain and "real_data" in getattr(item, "fixturenames", ())):
+            item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")

@@ -166,6 +166,7 @@ def test_counts_in_chunks_do_not_end_where_the_loss_is_steep():
     assert model.score(table, y) > 0.98 * best.score(table, y)
 
 
+@pytest.mark.thinned(plain=1, compiled=12)
 @pytest.mark.parametrize("solver", ["gd", "adam"])
 @pytest.mark.parametrize("first", [1, 60])
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 
-import numba
 import numpy as np
 import pytest
 import scipy.optimize
@@ -303,11 +302,12 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.jit
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")
 def test_ctrl_c_in_a_process_of_its_own():
     child = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True)
     assert child.stdout.readline().strip() == "ready"
-    time.sleep(5.0 if numba.config.DISABLE_JIT else 1.0)  # a check has to come first
+    time.sleep(1.0)  # a check has to come first
     child.send_signal(signal.SIGINT)
     out, _ = child.communicate(timeout=120)
     assert out.strip() == "INTERRUPTED True"

@@ -126,12 +126,12 @@ def test_the_rows_are_not_copied_for_their_norms(looked_at):
 def test_one_class_after_the_other(loss):
     """All at once they held 2 and 5.6 numbers for each row and class; now some vectors in all."""
     X, _ = dense(20_000)
-    y = np.digitize(X[:, 0], np.linspace(-2.0, 2.0, 39))
+    y = np.digitize(X[:, 0], np.linspace(-2.0, 2.0, 19))
     model = GDClassifier(loss, multi_class="ovr", n_jobs=1, max_iter=4, tol=1e-2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that max_iter was reached
         peak = peak_beyond(model, X, y)
     assert peak <= 8 * 30 * y.size
-    assert len(model.plan_) == len(model.history_) == 40
+    assert len(model.plan_) == len(model.history_) == 20
     assert str(model.plan_).count("\n") <= 4
     assert model.plan_._repr_html_().startswith("<table><tr><td>")

@@ -300,7 +300,7 @@ def test_a_run_of_one_kind_goes_on_as_any_other(estimator, data):
     usual = estimator().get_params()
     pairs = list(itertools.product(cold, zip(kinds, cold, strict=True)))
     for one, (kind, right) in pairs[
-        :: 1 if len(pairs) < 50 else 5
+        :: 1 if len(pairs) < 50 else 11
     ]:  # all of them hold, and take a minute
         model = copy.deepcopy(one).set_params(**{**usual, **base, **kind}).fit(X, y)
         # Where rates are given, or rows are taken one by one, the end depends on the start.

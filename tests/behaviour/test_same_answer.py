@@ -188,7 +188,8 @@ LOSSES = [
 ]
 
 
-@pytest.mark.thinned(plain=3, compiled=1)
+# Without the JIT each solver with another loss.
+@pytest.mark.thinned(plain=7, compiled=1)
 @pytest.mark.parametrize(("cls", "loss"), LOSSES)
 @pytest.mark.parametrize("solver", ["nesterov", "gd", "adam", "rmsprop", "adagrad", "momentum"])
 def test_weights(cls, loss, solver):

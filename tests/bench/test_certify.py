@@ -10,6 +10,15 @@ from bench.__main__ import main
 from fastgd import LogLoss, SquaredError
 
 
+def small_problem():
+    """Signs that the first of two columns tells: log loss without a penalty."""
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    y = np.sign(X[:, 0])
+    return hard_problems.HardProblem(
+        0, 0, X, y, LogLoss(), None, 0.0, 0.0, True, 1e-4, None, None, "dense"
+    )
+
+
 def test_what_is_claimed_under_mcp_and_scad_is_judged():
     index = concave_problems.FIRST
     problem = replace(
@@ -119,9 +128,8 @@ def test_a_mistake_that_raises_a_value_error_is_no_refusal(monkeypatch):
         assert "ValueError" in getattr(certify.fit(problem, {"solver": "auto"}), attribute)
 
 
-@pytest.mark.jit
 def test_a_warning_of_numpy_is_a_finding_of_solvers_with_their_own_steps(monkeypatch):
-    problem = hard_problems.make(3, 0)
+    problem = small_problem()
     estimator = certify.ESTIMATORS[problem.classification]
 
     def overflowing(self, *arguments, **parameters):
@@ -141,11 +149,8 @@ def test_a_warning_of_numpy_is_a_finding_of_solvers_with_their_own_steps(monkeyp
 
 
 def test_what_is_counted_apart():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(30, 2))
-    problem = hard_problems.HardProblem(
-        0, 0, X, np.sign(X[:, 0]), LogLoss(), None, 0.0, 0.0, True, 1e-4, None, None, "dense"
-    )
+    problem = small_problem()
+    X = problem.X
     assert certify.apart(problem, certify.Truth(problem, [])) == "separable"
     near = replace(
         problem,

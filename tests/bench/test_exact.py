@@ -114,6 +114,7 @@ def _in_fractions(problem, coef, intercept):
     return total / sum(map(Fraction, problem.weights.tolist())) + alpha * penalty
 
 
+@pytest.mark.plain
 def test_double_double_agrees_with_fractions():
     seen, rng = set(), np.random.default_rng(0)
     for index in range(0, 4000, 3):
@@ -158,6 +159,7 @@ def test_log_loss_and_counts_in_long_doubles():
     assert value.high == pytest.approx(want.mean(), rel=1e-14)
 
 
+@pytest.mark.plain
 def test_deviances_in_long_doubles_agree_with_the_package():
     rng, seen = np.random.default_rng(2), set()
     for index in range(0, 1200, 4):

@@ -42,6 +42,7 @@ def test_two_runs_are_compared(tmp_path, capsys):
     assert main(["compare", str(paths[0]), str(paths[0])]) == 0
 
 
+@pytest.mark.plain
 def test_a_tree_finds_the_same_models_as_itself(capsys):
     fits = [same_problems.one_random(0, index) for index in (0, 4, 20)]
     refused = replace(fits[0], name="refused", parameters={"loss": "none"})
@@ -51,6 +52,7 @@ def test_a_tree_finds_the_same_models_as_itself(capsys):
     assert "every bar holds" in text
 
 
+@pytest.mark.plain
 def test_a_tree_is_paired_with_itself(capsys):
     fit = same_problems.one_random(0, 0)
     refused = replace(fit, name="refused", parameters={"loss": "none"})

@@ -414,6 +414,7 @@ def test_the_best_intercept_never_makes_it_worse_and_balances_the_derivatives():
             assert abs(gradient[-1]) <= 1e-12 * np.sqrt(2 * loss.curvature_bound * smooth)
 
 
+@pytest.mark.thinned(plain=3, compiled=1)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
     "loss", with_jit([LogLoss(), Quantile(0.8)], members(Loss)), ids=lambda loss: loss.name

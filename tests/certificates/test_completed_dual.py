@@ -66,6 +66,7 @@ def path(F, monkeypatch):
     return points[-5:], max(bounds, default=-np.inf), state.memory.bound
 
 
+@pytest.mark.jit  # of sums as they are compiled
 @extended
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
 def test_what_is_rounded_is_taken_off(loss, monkeypatch):

@@ -41,7 +41,7 @@ def objective(loss, seed=0, storage="dense", **given):
     return Objective(loss, rows.matrix() if storage == "csr" else X, y, **given)
 
 
-@pytest.mark.thinned(plain=3, compiled=1)
+@pytest.mark.thinned(plain=4, compiled=1)
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("storage", ["dense", "csr"])
@@ -114,6 +114,7 @@ def test_rare_columns_under_a_weak_penalty_are_proved_by_it():
     assert best - max(floors) <= 1e-4 * best
 
 
+@pytest.mark.jit  # of sums as they are compiled
 @extended
 @pytest.mark.parametrize(("loss", "seeds"), [("squared_error", (40, 70)), ("log_loss", (64, 150))])
 def test_what_is_rounded_is_taken_off(loss, seeds, monkeypatch):

@@ -125,7 +125,7 @@ def proved(F, v, value, gradient, anchor):
     return NewtonProof(F).prove(v, value, gradient).value
 
 
-@pytest.mark.thinned(plain=2, compiled=1)
+@pytest.mark.jit  # of sums as they are compiled
 @extended
 @pytest.mark.parametrize("bound", [known, by_products, proved])
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])

@@ -58,7 +58,7 @@ def bound(F, v, step, index=slice(None)):
     )
 
 
-@pytest.mark.thinned(plain=3, compiled=1)
+@pytest.mark.thinned(plain=4, compiled=1)
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.5])

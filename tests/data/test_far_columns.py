@@ -409,6 +409,7 @@ def test_sums_of_columns_are_told_from_columns_of_their_own(loss, offset):
     assert np.abs(fits[0].coef_).max() < 50.0
 
 
+@pytest.mark.jit  # of sums as they are compiled
 @pytest.mark.parametrize(("offset", "spacing"), [(0.0, 1e-13), (1e3, 1.5e-11), (1e9, 1e-7)])
 def test_nothing_is_claimed_of_what_rounding_hides(offset, spacing):
     X, twin, y = near_copies(offset, spacing)
