@@ -14,13 +14,14 @@ import functools
 import hashlib
 import inspect
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 
-# Numba brings its own code for these.
+# Numba brings its own code for what these modules have.
 _KNOWN_BY_NAME = {"numpy", "numba", "math", "cmath", "builtins", "operator"}
 
 
@@ -75,17 +76,12 @@ def _describe(value: Any, names: frozenset[str], seen: dict[Any, int]) -> Iterat
     attributes `names`.
     """
     yield type(value).__qualname__
-    origin = getattr(value, "__module__", None)
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | enum.Enum):
         yield repr(value)
     elif isinstance(value, np.ndarray | np.generic):
         yield f"{value.dtype!r} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
-    elif (
-        isinstance(origin, str)
-        and origin.partition(".")[0] in _KNOWN_BY_NAME
-        and not _compiled_from(value)
-    ):
-        yield f"{origin}.{getattr(value, '__qualname__', '')}{_repr(value)}"
+    elif _is_known_by_name(value):
+        yield f"{value.__module__}.{value.__qualname__}{_repr(value)}"
     elif (key := (id(value), names if inspect.ismodule(value) else None)) in seen:
         yield str(seen[key])
     else:
@@ -95,6 +91,25 @@ def _describe(value: Any, names: frozenset[str], seen: dict[Any, int]) -> Iterat
         names = _all_names(value) if inspect.isfunction(value) else names
         for part in _parts(value, names):
             yield from _describe(part, names, seen)
+
+
+def _is_known_by_name(value: Any) -> bool:
+    """Whether a value is what one of the modules that Numba knows has under its name.
+
+    What it says of its module is not enough: code run by `exec` in a namespace without `__name__`
+    says builtins.
+    """
+    origin, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not (isinstance(origin, str) and isinstance(name, str)) or _compiled_from(value):
+        return False
+    if origin.partition(".")[0] not in _KNOWN_BY_NAME or hasattr(value, "_protocol"):
+        return False
+    module = sys.modules.get(origin)
+    if inspect.isfunction(value) and value.__globals__ is not getattr(module, "__dict__", None):
+        return False
+    return functools.reduce(lambda at, part: getattr(at, part, None), name.split("."), module) is (
+        value
+    )
 
 
 def _parts(value: Any, names: frozenset[str]) -> Iterable[Any]:
@@ -117,6 +132,7 @@ def _parts(value: Any, names: frozenset[str]) -> Iterable[Any]:
         return (
             value.__module__,
             value.__qualname__,
+            getattr(value, "_fields", ()),  # a named tuple's, in their order
             *(value if issubclass(value, enum.Enum) else members),
         )
     if isinstance(value, set | frozenset):

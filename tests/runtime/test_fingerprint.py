@@ -1,5 +1,6 @@
 """Fingerprints: equal for code that compiles to the same, different for code that does not."""
 
+import collections
 import types
 
 import numba
@@ -32,6 +33,16 @@ def test_fingerprints_of_equal_cells_are_equal():
         (cell("f(x)", f=np.exp), cell("f(x)", f=np.log)),
         (cell("f(x)", f=abs), cell("f(x)", f=float)),
         (cell("x if x in {1.0, 2.0} else K", K=2), cell("x if x in {1.0, 3.0} else K", K=2)),
+        # `exec` in a namespace without a name says so: such classes were known by their name alone.
+        (cell("x + 1.0", __name__="builtins"), cell("x + 2.0", __name__="builtins")),
+        (
+            cell("f(x)", f=define("def f(x):\n    return x + 1.0", __name__="numpy")["f"]),
+            cell("f(x)", f=define("def f(x):\n    return x + 2.0", __name__="numpy")["f"]),
+        ),
+        (
+            cell("P(x, 1.0).a", P=collections.namedtuple("P", "a b")),
+            cell("P(x, 1.0).a", P=collections.namedtuple("P", "b a")),
+        ),
         (
             cell("m.K * x", m=types.SimpleNamespace(K=2)),
             cell("m.K * x", m=types.SimpleNamespace(K=3)),
