@@ -102,6 +102,12 @@ def test_a_fit_is_taken_up_with_the_same_bits(name, written, tmp_path):
     check_taken_up(GDClassifier(**parameters), written, tmp_path / "fit", X, y)
 
 
+def test_more_columns_than_rows(written, tmp_path):
+    """Plans look at rows that are few as nowhere else: no checkpoint could be written."""
+    wide = np.random.default_rng(3).standard_normal((30, 40))
+    check_taken_up(GDClassifier(alpha=1e-2), written, tmp_path / "fit", wide, wide[:, 0] > 0.0)
+
+
 def test_weights_offsets_and_starts(written, tmp_path):
     given = {
         "sample_weight": rng.random(120),
