@@ -227,6 +227,9 @@ def _coast(rule, state, coef, total, j, seen, now, alpha, rate, average_from):
         seen = until
 
 
+# In one piece: with the step and the catching up of a coefficient in functions of their own an
+# epoch took 1.6 times as long (Adagrad, 20,000 x 2,000, 40 nonzeros a row, one prediction and
+# three).
 @kernel
 def rule_epoch(
     rows,
