@@ -5,7 +5,6 @@ it, and one that writes there destroys it. Here the same methods run on a few nu
 do check, for some 0.1 ms.
 """
 
-import contextlib
 import numbers
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from fastgd.data.derivative_trial import try_loss, try_penalty, try_shape
 from fastgd.losses.base import VectorLoss
 from fastgd.losses.each_target import of_one_target
+from fastgd.losses.in_python import refuses_number
 from fastgd.runtime.fingerprint import is_ours
 
 # What no method would write by chance.
@@ -77,12 +77,11 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
 
 def _try_derivatives(trial, *given):
     """Run a trial of derivatives; where plain Python refuses a number, nothing is known."""
-    with contextlib.suppress(ArithmeticError):
-        try:
-            trial(*given)
-        except ValueError as error:
-            if not _is_arithmetic(error):
-                raise
+    try:
+        trial(*given)
+    except Exception as error:
+        if not refuses_number(error):
+            raise
 
 
 def _n_predictions(loss, targets, n_classes):
@@ -190,10 +189,8 @@ def _run(component, name, where, *arguments, arithmetic=False):
     failed = False
     try:
         result = getattr(component, name)(*arguments)
-    except ArithmeticError:
-        failed = True
     except Exception as error:
-        if not _is_arithmetic(error):
+        if not refuses_number(error):
             hint = (
                 f"; {HOW_MANY}"
                 if isinstance(component, VectorLoss) and isinstance(error, IndexError)
@@ -205,11 +202,6 @@ def _run(component, name, where, *arguments, arithmetic=False):
             ) from error
         failed = True
     return (result, failed) if arithmetic else result
-
-
-def _is_arithmetic(error):
-    """Whether it is what Python's math raises for a number, where compiled code has NaN."""
-    return isinstance(error, ValueError) and str(error).startswith(("math ", "expected a "))
 
 
 def _refuse_nan(component, name, results, where):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastgd.losses.base import VectorLoss
+from fastgd.losses.in_python import in_python
 
 SEPARATED = (
     "the classes are separated and nothing is penalised, so no finite optimum exists: the "
@@ -31,7 +32,7 @@ def is_separated(objective, value):
         return False
     if isinstance(F.loss, VectorLoss):
         on_no_side = np.log(2.0) if F.loss.classification else 0.0
-    elif F.loss.classification and F.loss.derivative(FAR, 1.0) != 0.0:
+    elif F.loss.classification and abs(in_python(F.loss.derivative, FAR, 1.0)) > 0.0:
         on_no_side = float(F.loss.value(0.0, 1.0))
     else:
         return False

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgd.losses.base import VectorLoss
 from fastgd.losses.each_target import of_one_target
+from fastgd.losses.in_python import in_python
 from fastgd.runtime.fingerprint import is_ours
 from fastgd.runtime.in_words import in_words
 
@@ -50,7 +51,7 @@ def check_infimum(loss, targets):
         else:
             found = [_lowest(loss, float(target)) for target in chosen]
         center = np.median([place for place, _ in found], axis=0)
-        usual = np.nanmean([abs(float(loss.value(center, target))) for target in chosen])
+        usual = np.nanmean([abs(float(in_python(loss.value, center, target))) for target in chosen])
     for target, (place, value) in zip(chosen, found, strict=True):
         if value < loss.infimum - ROUNDING * usual:
             where = f"at target {in_words(target)} (prediction {in_words(place)})"
@@ -83,11 +84,11 @@ def _lowest(loss, target):
     between two of them.
     """
     here = 0.0
-    value = float(loss.value(0.0, target))
-    derivative = float(loss.derivative(0.0, target))
+    value = float(in_python(loss.value, 0.0, target))
+    derivative = float(in_python(loss.derivative, 0.0, target))
     before, step = here, -np.sign(derivative)
     for _ in range(DOUBLINGS if derivative != 0.0 else 0):
-        ahead = float(loss.value(here + step, target))
+        ahead = float(in_python(loss.value, here + step, target))
         if not ahead < value:
             break
         before, here, value, step = here, here + step, ahead, 2.0 * step
@@ -97,23 +98,27 @@ def _lowest(loss, target):
     best = value, here
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        derivative = loss.derivative(middle, target)
+        derivative = in_python(loss.derivative, middle, target)
         low, high = (low, middle) if derivative > 0.0 or np.isnan(derivative) else (middle, high)
-        best = min(best, (float(loss.value(middle, target)), middle))
+        value = float(in_python(loss.value, middle, target))
+        best = min(best, (value, middle))
     return best[1], best[0]
 
 
 def _lowest_of_vector(loss, target, here):
     """(Predictions, value) of a loss of several after some steps down its derivatives."""
-    value = float(loss.value(here, target))
+    value = float(in_python(loss.value, here, target))
     step = 1.0
-    derivatives = np.empty(here.size)
+    derivatives = np.full(here.size, np.nan)
     for _ in range(DESCENTS):
-        loss.derivatives(here, target, derivatives)
-        while step > 1e-6 and not float(loss.value(here - step * derivatives, target)) < value:
+        in_python(loss.derivatives, here, target, derivatives)
+        while step > 1e-6:
+            ahead = float(in_python(loss.value, here - step * derivatives, target))
+            if ahead < value:
+                break
             step *= 0.5
-        if step <= 1e-6:
+        else:
             break
-        here = here - step * derivatives
-        value, step = float(loss.value(here, target)), 2.0 * step
+        here, value = here - step * derivatives, ahead
+        step *= 2.0
     return here, value

@@ -8,6 +8,7 @@ from fastgd.data.rows import DenseRows
 from fastgd.data.targets import WeightedSamples
 from fastgd.linalg.precision import EPS
 from fastgd.losses.base import VectorLoss, has_mean
+from fastgd.losses.in_python import in_python
 from fastgd.objective import kernels
 from fastgd.objective.measured import measured_once
 from fastgd.penalties.separable import NoPenalty
@@ -66,8 +67,8 @@ def _likely_shift(objective):
         return 0.0
 
     def alone(shift):
-        parts = loss.value(shift, mean), loss.derivative(shift, mean), loss.curvature(shift, mean)
-        return tuple(float(part) for part in parts)
+        methods = loss.value, loss.derivative, loss.curvature
+        return tuple(float(in_python(method, shift, mean)) for method in methods)
 
     with np.errstate(all="ignore"):
         likely = _shift_of(loss, mean)
@@ -108,7 +109,7 @@ def _exact_constant(objective):
     if (samples.targets != first).any():
         return None
     with np.errstate(all="ignore"):  # predictions may be on another scale than targets
-        if loss.value(first, first) != loss.infimum:
+        if in_python(loss.value, first, first) != loss.infimum:
             return None
     return first, float(loss.infimum)
 
@@ -152,7 +153,8 @@ def falls_for_ever(loss, samples):
     )
     if not at_end or not (targets == end).all():
         return False
-    return bool(loss.derivative(-FAR, end) * loss.derivative(FAR, end) > 0.0)
+    before, after = (in_python(loss.derivative, place, end) for place in (-FAR, FAR))
+    return bool(before * after > 0.0)
 
 
 def check_optimum(loss, samples):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.losses.base import VectorLoss
+from fastgd.losses.in_python import in_python
 
 SCHEDULES = ("constant", "invscaling", "optimal", "adaptive", "pa1", "pa2")
 LEARNING_RATES = ("auto", *SCHEDULES, "line_search")
@@ -70,5 +71,5 @@ def make_schedule(learning_rate, eta0, power_t, alpha, loss):
         )
     typical = np.sqrt(1.0 / np.sqrt(alpha))
     # The derivative of the class's own score is negative where that is low.
-    first = typical / max(1.0, 0.0 if several else loss.derivative(-typical, 1.0))
+    first = typical / max(1.0, 0.0 if several else in_python(loss.derivative, -typical, 1.0))
     return Schedule(1.0 / alpha, 1.0 / (first * alpha) - 1.0, 1.0)

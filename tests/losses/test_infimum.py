@@ -1,5 +1,6 @@
 """The infimum of a loss: tried where a user declares it, and never used where it is not known."""
 
+import math
 import time
 
 import numpy as np
@@ -165,6 +166,44 @@ def test_a_declared_infimum_that_does_not_hold_is_refused(loss):
         match=rf"{type(loss).__name__} falls to -\S+ at target \S+ .*infimum 0.*-np\.inf",
     ):
         GDRegressor(loss=loss).fit(X, y)
+
+
+class Python(Loss):
+    """Log loss by `math.exp`, which plain Python overflows and compiled code does not."""
+
+    infimum = 0.0
+
+    def value(self, prediction, target):
+        return math.log(1.0 + math.exp(-target * prediction))
+
+    def derivative(self, prediction, target):
+        return -target / (1.0 + math.exp(target * prediction))
+
+
+class Exponential(Counts):
+    infimum = 1.0
+
+    def value(self, prediction, target):
+        return math.exp(target * prediction) + math.exp(-target * prediction) - 2.0
+
+    def derivative(self, prediction, target):
+        return target * (math.exp(target * prediction) - math.exp(-target * prediction))
+
+
+class FewInPython(Few):
+    def value(self, predictions, target):
+        return math.exp(1e4 * (predictions[0] - target[0]) ** 2) - 1.0
+
+    def derivatives(self, predictions, target, out):
+        out[0] = 2e4 * (predictions[0] - target[0]) * (self.value(predictions, target) + 1.0)
+
+
+def test_numbers_that_only_plain_python_refuses():
+    """An OverflowError of the search for the lowest value was all that a fit said."""
+    check_infimum(Python(), np.array([-1.0, 1.0]))
+    check_infimum(FewInPython(), np.array([[1.0], [0.0]]))
+    with pytest.raises(ValueError, match="Exponential falls to 0 at target"):
+        check_infimum(Exponential(), np.array([1.0, 30.0, 1000.0]))
 
 
 def test_so_is_that_of_several_predictions():

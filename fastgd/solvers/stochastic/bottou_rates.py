@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from fastgd.losses.in_python import in_python
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.rules.classic import Gd
 from fastgd.rules.schedules import Schedule
@@ -144,6 +145,6 @@ class BottouRates(Stochastic):
         F = self.objective
         typical = (mean_square / F.l2) ** 0.25
         # Derivatives of K predictions are differences of probabilities.
-        largest = 1.0 if F.vector else abs(F.loss.derivative(-typical, 1.0))
+        largest = 1.0 if F.vector else abs(in_python(F.loss.derivative, -typical, 1.0))
         first = typical / max(1.0, largest)
         return Schedule(1.0 / F.l2, mean_square / (first * F.l2) - 1.0, 1.0)
