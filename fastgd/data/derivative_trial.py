@@ -12,6 +12,7 @@ import numpy as np
 
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.losses.differences import one_sided, outside
+from fastgd.losses.in_python import in_python
 
 # A derivative may be approximate: less than this share is `check_loss`'s to tell.
 APPROXIMATE = 1e-3
@@ -24,6 +25,10 @@ FAR = 1e3
 ALONG = (-30.0, -10.0, -3.0, -1.3, -0.4, 0.3, 1.1, 4.0, 12.0, 40.0)
 # A fall of the derivative by such a share of its largest value is rounding.
 NOTHING = 1e-9
+# What rounding may add to a curvature by differences, relative to the largest derivative at most as
+# far away; and to one by a formula with terms as large as the largest curvature there.
+OF_DERIVATIVES = 1e-8
+OF_CURVATURES = 1e-13
 # Methods with the first and the second derivative, of a `Loss` and of a `VectorLoss`.
 FIRST = ("derivative", "derivatives")
 SECOND = ("curvature", "curvature_product")
@@ -44,8 +49,9 @@ def try_loss(loss, targets, n_predictions):
 
 
 def try_shape(loss, targets, n_predictions):
-    """ValueError where a loss that says nothing else is not convex for one of these targets, or
-    has another curvature for steps than its own.
+    """ValueError where a loss that says nothing else is not convex for one of these targets, has
+    another curvature for steps than its own, or one that changes more than `self_concordance`
+    allows.
     """
     if not loss.convex:
         return
@@ -67,6 +73,37 @@ def try_shape(loss, targets, n_predictions):
                         f"{after:.6g} where the prediction goes from {t:g} to {u:g}, target "
                         f"{target}; declare `convex = False` in the class, and nothing is proved"
                     )
+            if loss.self_concordance is not None:
+                _refuse_other_concordance(loss, target, base, direction, places, derivatives)
+
+
+def _refuse_other_concordance(loss, target, base, direction, places, derivatives):
+    """ValueError where the curvature along a line changes more than `self_concordance` says: its
+    logarithm by M per unit at most.
+
+    Where it is far below what it is elsewhere, rounding is all that there is, and it is let pass.
+    """
+    constant = loss.self_concordance
+    vector = isinstance(loss, VectorLoss)
+    longest, more = np.max(np.abs(direction)), (direction,) if vector else ()
+    curvatures = [
+        in_python(_along, loss, SECOND[vector], direction, base + t * direction, target, *more)
+        for t in places
+    ]
+    errors = OF_DERIVATIVES * np.abs(derivatives) + OF_CURVATURES * np.abs(curvatures)
+    within = [errors[np.abs(ALONG) <= abs(one)].max() for one in ALONG]
+    for i, (low, high) in enumerate(pairwise(curvatures)):
+        rounding = max(within[i], within[i + 1])
+        t, u = places[i], places[i + 1]
+        allowed = (1.0 + APPROXIMATE) * np.exp(constant * longest * (u - t))
+        if max(low, high) > (min(low, high) + rounding) * allowed + rounding:
+            along = f" along {np.round(direction, 3)}" if vector else ""
+            raise ValueError(
+                f"the curvature of {type(loss).__name__} goes from {low:.6g} to {high:.6g} where "
+                f"the prediction goes from {t:g} to {u:g}{along}, target {target}: its "
+                f"self_concordance {constant:g} allows a factor of {allowed:.4g}; leave it out "
+                "where it is not known"
+            )
 
 
 def _refuse_other_curvature(loss, at, target):
@@ -87,7 +124,9 @@ def _refuse_other_curvature(loss, at, target):
 def _directions(loss, target, n_predictions):
     """Triples (base, direction, center): lines along which derivatives may not fall."""
     if isinstance(loss, VectorLoss):
-        return _lines(loss, target, n_predictions)
+        # Softmax changes most where scores go apart.
+        apart = np.resize([1.0, -1.0], n_predictions)
+        return [*_lines(loss, target, n_predictions), (np.zeros(n_predictions), apart, 0.0)]
     near = (target,) if abs(target) <= FAR else ()
     return [(np.float64(0.0), np.float64(1.0), center) for center in (0.0, *near)]
 

@@ -43,7 +43,7 @@ class Loss(Component, family=True):
         The largest curvature (the Lipschitz constant of the derivative); inf if there is none.
     self_concordance : float or None
         M with abs(third derivative) <= M * curvature everywhere; None if there is none or it is
-        unknown.
+        unknown.  Proofs rest on it: a fit tries what is declared on its own targets.
     infimum : float
         The largest lower bound of the value that holds for every target; -inf, as by default, where
         there is none or it is not known.  Proofs rest on it: a fit tries what is declared on its

@@ -21,10 +21,12 @@ from fastgd import (
     VectorLoss,
 )
 from fastgd.data.component_trial import try_components
+from fastgd.data.derivative_trial import try_shape
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import SquaredError
 from fastgd.penalties.separable import L2
 from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1
+from support.twins import members, targets_of
 
 X, LABELS = load_iris(return_X_y=True)
 TARGETS = np.array([-1.5, 0.0, 7.0])
@@ -360,14 +362,52 @@ class Majorised(Loss):
         return 0.25
 
 
+class Straight(LogLoss, abstract=True):
+    """Log loss that is said to be a parabola: F 65 % above its minimum was proved to be there."""
+
+    self_concordance = 0.0
+
+
+class StraightByDifferences(Majorised, abstract=True):
+    self_concordance = 0.9
+    step_curvature = Loss.step_curvature
+    curvature = Loss.curvature
+
+
 @pytest.mark.parametrize(
     ("loss", "said"),
-    [(Cauchy(), "declare `convex = False`"), (Majorised(), "step_curvature gives 0.25")],
+    [
+        (Cauchy(), "declare `convex = False`"),
+        (Majorised(), "step_curvature gives 0.25"),
+        (Straight(), r"from \S+ to \S+ where .* self_concordance 0 allows a factor of 1\.001; "),
+        (StraightByDifferences(), "self_concordance 0.9 allows"),
+    ],
     ids=str,
 )
 def test_what_proofs_take_for_granted_is_tried(loss, said):
     with pytest.raises(ValueError, match=said):
         try_components(loss, L2(), np.array([-1.0, 1.0]), 3)
+
+
+def test_so_is_the_self_concordance_of_several_predictions():
+    for wrong in (0.0, 1.5):
+        loss = vector_loss_with(self_concordance=wrong)
+        with pytest.raises(ValueError, match=f"the curvature of Several .* {wrong:g} allows"):
+            try_components(loss, L2(), LABELS[:, None] * 1.0, 3)
+    for right in (2.0, 5.0):
+        try_components(vector_loss_with(self_concordance=right), L2(), LABELS[:, None] * 1.0, 3)
+
+
+@pytest.mark.parametrize("methods", [{}, {"curvature": Loss.curvature}], ids=["own", "differences"])
+def test_a_self_concordance_that_holds_is_let_pass_in_the_far_tails(methods):
+    numbers = 10.0 ** np.random.default_rng(0).uniform(-8.0, 8.0, 10)
+    for loss in members(Loss):
+        if loss.self_concordance is None or (methods and loss.name == "gamma"):
+            continue  # the derivative of gamma asks for its curvature
+        facts = {"self_concordance": loss.self_concordance}
+        own = type("Own", (type(loss),), {**methods, **facts}, abstract=True)()
+        with np.errstate(all="ignore"):
+            try_shape(own, targets_of(loss, [*numbers, *-numbers, 0.0, 1.0]), 1)
 
 
 def test_a_loss_of_each_target_is_tried_too():
