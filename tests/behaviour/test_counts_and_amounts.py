@@ -94,7 +94,7 @@ def test_far_starts_arrive(kind, given, fit_intercept):
         assert model.objective_ == pytest.approx(best.objective_, rel=3e-6)
 
 
-@pytest.mark.thinned(plain=1, compiled=3)
+@pytest.mark.thinned(plain=1, compiled=5)
 @pytest.mark.parametrize(
     ("loss", "end"),
     [

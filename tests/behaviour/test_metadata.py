@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from fastgd import GDClassifier, GDRegressor, StopReason
 
 RNG = np.random.default_rng(0)
-X = RNG.standard_normal((200, 3)) * [1.0, 10.0, 0.1] + 5.0
-SCORE = (X - 5.0) @ [1.0, -0.1, 5.0] + 0.5 * RNG.standard_normal(200)
+X = RNG.standard_normal((200, 3)) * [1.0, 10.0, 0.1]
+SCORE = X @ [1.0, -0.1, 5.0] + 0.5 * RNG.standard_normal(200)
 Y = np.where(SCORE > 0, "yes", "no")
 WEIGHTS, OFFSET = RNG.uniform(0.5, 2.0, 200), RNG.standard_normal(200)
 VAL = {"X_val": X[150:], "y_val": SCORE[150:], "sample_weight_val": WEIGHTS[150:]}

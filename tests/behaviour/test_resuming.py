@@ -109,18 +109,19 @@ def test_partial_fit_of_all_rows(parameters, data):
 
 def test_several_classes_and_regression(data):
     X, labels, target = data
+    X = with_jit(X, sp.csr_array(X))
     for model, y, first in (
         (GDClassifier(), labels, {"classes": [0, 1, 2]}),
         (GDRegressor(), target, {}),
     ):
         model.set_params(tol=None, random_state=3, solver="adam", batch_size=8)
-        whole = clone(model).set_params(max_iter=6).fit(sp.csr_array(X), y)
+        whole = clone(model).set_params(max_iter=6).fit(X, y)
         warm = clone(model).set_params(max_iter=2, warm_start=True)
         parts = clone(model)
         for _ in range(3):
-            warm.fit(sp.csr_array(X), y)
+            warm.fit(X, y)
         for k in range(6):
-            parts.partial_fit(sp.csr_array(X), y, **(first if k == 0 else {}))
+            parts.partial_fit(X, y, **(first if k == 0 else {}))
         assert_same(whole, warm)
         assert_same(whole, parts)
 

@@ -31,7 +31,7 @@ NAMED = [
     {"solver": "adagrad", "batch_size": 16},
 ]
 # Each float32 storage compiles kernels of its own.
-NARROW = NAMED[:1] + NAMED[3:4]
+NARROW, CHUNKED = NAMED[:1] + NAMED[3:4], NAMED[-4:]
 if numba.config.DISABLE_JIT:
     NAMED = NAMED[:2] + NAMED[8:9]
 
@@ -238,7 +238,8 @@ def test_repeated_rows_take_the_same_path_with_more_columns_than_rows(seed, solv
     np.testing.assert_allclose(two.coef_, one.coef_, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("parameters", NAMED[-4:], ids=name)
+@pytest.mark.thinned(plain=1, compiled=2)
+@pytest.mark.parametrize("parameters", CHUNKED, ids=name)
 def test_scale_of_weights_and_rows_without_any(parameters):
     X, labels, _ = data()
     weights = np.random.default_rng(1).uniform(0.1, 3.0, labels.size)

@@ -111,6 +111,7 @@ def module(tmp_path):
     return imported
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize("losses", ["fastgd", "fastgd.losses"])
 def test_a_loss(module, losses):
     loss = module(LOSSES.format(losses=losses)).LogCosh(2.0)
@@ -124,6 +125,7 @@ def test_a_loss(module, losses):
     assert model.objective_ == pytest.approx(F, rel=1e-12)
 
 
+@pytest.mark.plain
 def test_a_loss_of_signs(module):
     y = np.sign(T)
     own = GDClassifier(loss=module(SIGNED).Logistic(), alpha=1e-2, tol=1e-10).fit(X, y)

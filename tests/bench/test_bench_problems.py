@@ -33,6 +33,7 @@ def test_plain_derivatives(loss):
     np.testing.assert_allclose(F.hessian(v) @ p, F.hessian_product(v, p), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("loss", problems.DEVIANCES)
 def test_deviances_are_those_of_the_package_and_of_their_rivals(loss):
     problem = problems.make_problem("sklearn:diabetes", loss, alpha=0.01, scale=True, rows=150)

@@ -1,12 +1,14 @@
 """Costs of the machine, measured beside those that are shipped."""
 
 import numpy as np
+import pytest
 
 from bench import calibrate
 from fastgd.objective import cost_model
 from fastgd.objective.cost_model import Cost, declared_in
 
 
+@pytest.mark.plain
 def test_calibrate_measures_every_shipped_cost(capsys):
     figures = calibrate.run(1, 0.002)
     lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line]

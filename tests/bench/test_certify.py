@@ -148,6 +148,7 @@ def test_a_warning_of_numpy_is_a_finding_of_solvers_with_their_own_steps(monkeyp
     assert "overflow" in fits[0].stray[0]
 
 
+@pytest.mark.plain
 def test_what_is_counted_apart():
     problem = small_problem()
     X = problem.X

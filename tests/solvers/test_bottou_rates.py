@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd import GDClassifier
+from fastgd import GDClassifier, Hinge, LogLoss
 from fastgd.fitting.plan import MANY_COLUMNS
 from fastgd.losses.base import Loss
 from fastgd.objective.objective import Objective
 from fastgd.rules.batches import row_order
 from fastgd.solvers.stochastic.bottou_rates import BottouRates
 from support.problems import dense_problem, iterations
+from support.twins import members, with_jit
 
-LOSSES = [
-    kind() for name, kind in Loss.members().items() if kind.classification and name != "perceptron"
-]
+LOSSES = with_jit(
+    [Hinge(), LogLoss()],
+    [loss for loss in members(Loss) if loss.classification and loss.name != "perceptron"],
+)
 RNG = np.random.default_rng(0)
 N, D = 400, MANY_COLUMNS + 1
 WIDE = sp.random_array((N, D), density=0.02, format="csr", rng=RNG)
@@ -66,6 +68,7 @@ def test_units_change_nothing(loss):
     np.testing.assert_allclose(run(300.0), run(1.0), rtol=1e-9)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize(
     ("alpha", "columns", "rate"),
     [(1e-4, D, "optimal"), (1e-6, D, "auto"), (0.0, D, "auto"), (1e-4, MANY_COLUMNS, "auto")],
@@ -78,6 +81,7 @@ def test_when_a_stream_takes_them(alpha, columns, rate):
     assert "rows come in chunks" in str(model.plan_)
 
 
+@pytest.mark.plain
 def test_a_stream_keeps_its_plan_until_a_parameter_changes():
     model = GDClassifier(random_state=0).partial_fit(
         WIDE[:200], LABELS[:200], classes=["no", "yes"]
@@ -100,12 +104,13 @@ def test_chunks_are_one_run_and_the_model_learns():
     assert model.score(WIDE, LABELS) > 0.9
 
 
+@pytest.mark.plain
 def test_a_fitted_model_is_moved_with_care():
     model = GDClassifier(random_state=0).fit(WIDE, LABELS)
     assert model.partial_fit(WIDE, LABELS).plan_.learning_rate == "auto"
 
 
-@pytest.mark.parametrize("loss", ["squared_hinge", "log_loss"])
+@pytest.mark.parametrize("loss", with_jit(["log_loss"], ["squared_hinge", "log_loss"]))
 @pytest.mark.parametrize("first", [1, 50])
 @pytest.mark.parametrize("convert", [np.asarray, sp.csr_array], ids=["dense", "csr"])
 def test_longer_rows_later_shorten_the_rates(loss, first, convert):

@@ -285,6 +285,7 @@ def test_iterations_in_two_parts_are_the_same_iterations():
     np.testing.assert_array_equal(*points)
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize("loss", CORNERED, ids=lambda loss: loss.name)
 def test_proves_its_answer_and_agrees_with_dual_ascent(loss):
     X, y, weights, offsets = sparse_problem(loss, n=60, d=5)

@@ -127,6 +127,7 @@ def test_dense_and_csr_agree():
     assert run(ColumnGeneration, F)[0] == pytest.approx(run(ColumnGeneration, G)[0], rel=1e-9)
 
 
+@pytest.mark.jit
 def test_a_set_beyond_the_limit_is_left_for_rows_one_by_one(monkeypatch):
     monkeypatch.setattr(path_on_columns, "WIDEST_PATH", 6)
     rng = np.random.default_rng(0)

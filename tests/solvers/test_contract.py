@@ -271,16 +271,24 @@ def test_steps_of_its_own_end_at_the_optimum(solver, loss, penalty, shape):
 
 
 def reference_value(loss, penalty, shape):
-    """The lowest F that any of the solvers finds: none of them is nearer to F*."""
+    """The lowest F that solvers find until two of them have proved theirs to 1e-9.
+
+    The others get no nearer to F*, and took most of the time in plain Python; a proof of one alone
+    would be its own judge.
+    """
     key = repr(loss), penalty, shape
     if key not in REFERENCES:
-        values = []
+        values, proofs = [], 0
         for solver in solvers.REGISTRY:
             F = problem(loss, penalty, shape)
             if solver.refusal(F) is None and not solver.random and solver is not AutomaticRates:
                 made = make(solver, F)
                 run = Loop(made, [], max_iter=LONG, tol=1e-9)
-                values.append(run.run(made.start(F.start())).objective)
+                result = run.run(made.start(F.start()))
+                values.append(result.objective)
+                proofs += result.bound.kind == "proof" and result.suboptimality <= 1e-9
+                if proofs == 2:
+                    break
         REFERENCES[key] = min(values, default=np.inf)
     return REFERENCES[key]
 

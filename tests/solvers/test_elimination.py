@@ -58,6 +58,7 @@ def test_squares_need_one_matrix(alpha, fit_intercept):
     assert mine.objective <= other.objective * (1.0 + 1e-12)
 
 
+@pytest.mark.jit  # hundreds of passes
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
 def test_without_a_penalty_the_levels_and_the_intercept_are_collinear(loss):
     n = 300
