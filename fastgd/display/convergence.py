@@ -37,7 +37,7 @@ class ConvergenceDisplay:
     how the score on held-out rows rose.
 
     Make it with `from_estimator` or `from_estimators`; draw it again in another way with `plot`.  A
-    line is one model; one-vs-rest has one for each class.
+    line is one model; one-vs-rest has one for each class, and one for all after `partial_fit`.
 
     Parameters
     ----------
@@ -138,8 +138,10 @@ class ConvergenceDisplay:
             model = inner_estimator(estimator if X is None else clone(estimator).fit(X, y))
             check_is_fitted(model, "history_", msg=_NO_HISTORY)
             several = isinstance(model.history_, list)
-            plans = model.plan_ if several else [model.plan_]
             runs = model.history_ if several else [model.history_]
+            # Of `partial_fit` the models have one history, of one batch size.
+            plans = model.plan_ if isinstance(model.plan_, list) else [model.plan_]
+            plans = plans if several else plans[:1]
             histories[name] = [
                 _on_all_rows(run, plan) for run, plan in zip(runs, plans, strict=True)
             ]

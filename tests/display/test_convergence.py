@@ -179,3 +179,14 @@ def test_targets_are_numbered(ax):
         "GDRegressor, target 0",
         "GDRegressor, target 1",
     ]
+
+
+def test_chunks_of_several_models_have_one_line(ax):
+    """`history_` is one dict there, beside a list of plans: an AttributeError."""
+    model = GDClassifier(multi_class="ovr", forget=0.5, random_state=0)
+    for rows in np.split(np.arange(60), 2):
+        model.partial_fit(X[rows], LABELS[rows], ["a", "b", "c"])
+    display = ConvergenceDisplay.from_estimator(model, ax=ax)
+    assert [line.get_label() for line in display.lines_] == ["GDClassifier"]
+    display.plot(what="prequential", ax=ax)
+    assert display.lines_[0].get_ydata().size == 1
