@@ -140,7 +140,7 @@ def takeovers(objective, tol):
 
 def is_unknown(forecast):
     """Whether nobody can tell what a solver needs."""
-    return forecast.last and forecast.passes >= LAST_RESORT
+    return forecast.last and not forecast.sure and forecast.passes >= LAST_RESORT
 
 
 def is_open(name, form, objective):

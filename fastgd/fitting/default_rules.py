@@ -16,6 +16,10 @@ from fastgd.fitting.stopping import NoMistakes, Plateau, TimeLimit, Validation
 from fastgd.fitting.successor import may_be_succeeded, worth_of_successor
 from fastgd.objective.distances import unit_at
 
+# Where what a run takes is counted, its pace is not trusted before this share of what the next plan
+# takes is spent.
+TRIED = 0.25
+
 
 def rules_of_run(task, tried, solver, max_time):
     """Rules for the last of the plans that were `tried`, which `solver` carries out."""
@@ -50,9 +54,14 @@ def _rules_of_tol(task, tried, solver):
         return []
     return [
         *_rules_of_falls(task, tried[-1], solver),
-        *_rules_of_standstill(settings, tried, F),
-        *rules_of_rivals(settings, tried, F),
+        *_rules_of_standstill(settings, tried, F, _beside_so_far(solver)),
+        *rules_of_rivals(settings, tried, F, _beside_so_far(solver)),
     ]
+
+
+def _beside_so_far(solver):
+    """A function that tells what the solver took beside its passes, None where it does not."""
+    return None if solver.beside_so_far is None else lambda: solver.beside_so_far
 
 
 def _unit(objective):
@@ -78,7 +87,7 @@ def _rules_of_falls(task, plan, solver):
     return rules
 
 
-def _rules_of_standstill(settings, tried, objective):
+def _rules_of_standstill(settings, tried, objective, so_far=None):
     """A rule by which a plan of all rows is left that brings no more, where another may follow."""
     F, plan, tol = objective, tried[-1], settings.tol
     if F.loss.online or plan.batch_size not in ("full", "growing"):
@@ -93,7 +102,8 @@ def _rules_of_standstill(settings, tried, objective):
     if not (automatic or becomes):
         return []
     waits = method is None or not automatic or not is_open("newton", INTERIOR_POINT, F)
-    return [Stalled(tol, np.inf if waits else method.most_checks(F), _unit(F))]
+    most = np.inf if waits else method.most_checks(F)
+    return [Stalled(tol, most, _unit(F), so_far, lambda: _rival_passes(tried, F, tol))]
 
 
 def _method(plan, objective, tol):
@@ -120,7 +130,7 @@ def _is_last(tried, method, objective, tol):
     return estimated and (other is None or is_unknown(forecast(other[0], F, tol)))
 
 
-def rules_of_rivals(settings, tried, objective):
+def rules_of_rivals(settings, tried, objective, so_far=None):
     """Rules by which `auto` leaves a plan early, where another one is expected to be there first.
 
     How much rows undo of each other's steps decides dual ascent, how many change the piece of
@@ -146,7 +156,9 @@ def rules_of_rivals(settings, tried, objective):
     if not at_once and is_unknown(rival):
         return []
     least = 0.0 if at_once else forecast(plan, F, tol).passes
-    return [Slow(tol, rival.passes, method.beside_passes(F), _unit(F), least)]
+    if so_far is not None and not is_unknown(rival):
+        least = max(least, TRIED * rival.passes)
+    return [Slow(tol, rival.passes, method.beside_passes(F), _unit(F), least, so_far)]
 
 
 def _rival_passes(tried, objective, tol):

@@ -283,6 +283,9 @@ class Solver:
         velocity of an update rule does.
     workspace : tuple of str
         Attributes that hold more than what the solver was made from, for `beside` and `recall`.
+    beside_so_far : float or None
+        Passes' worth of time that a run has taken beside its passes, where the solver counts it;
+        None where `beside_passes` tells it for each iteration.
     tell : callable or None
         Hears the point after each update (`record="coef"`).
     tells : bool
@@ -328,6 +331,7 @@ class Solver:
     judged_by: Literal["", "falls", "bound"] = ""
     outlives_rows = False
     workspace: tuple[str, ...] = ()
+    beside_so_far: float | None = None
     tell: Callable[[np.ndarray], None] | None = None
     tells = False
 

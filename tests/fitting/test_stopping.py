@@ -267,3 +267,26 @@ def test_newton_is_left_where_falls_promise_more_than_another_plan_takes():
     # The objectives of samples are other ones.
     samples = seen(objective=values, passes=[*(2.0 * k)], batch=[100.0] * 4 + [1000.0] * 8)
     assert slow.check(samples) is None
+
+
+def test_a_dozen_checks_more_are_waited_for_where_the_other_plan_takes_long():
+    history = seen([0.5**k for k in range(9)], range(9), [0.5**k for k in range(9)])
+
+    def stalled(beside, other):
+        return Stalled(1e-4, 9, so_far=lambda: beside, other=lambda: other).check(history)
+
+    assert Stalled(1e-4, 9).check(history) is StopReason.PLATEAU
+    assert stalled(beside=92.0, other=200.0) is StopReason.PLATEAU
+    assert stalled(beside=92.0, other=202.0) is None
+    assert Stalled(1e-4, 10, so_far=lambda: 92.0, other=lambda: 0.0).check(history) is None
+
+
+def test_a_pace_is_in_what_was_counted_beside_passes():
+    history = seen([1.0 + 0.9**k for k in range(12)], [2.0 * k for k in range(12)])
+    told = Slow(1e-4, 50.0, more=3.0)
+    counted = Slow(1e-4, 50.0, more=0.0, so_far=lambda: 36.0)
+    assert counted.left(history) == told.left(history)
+    spent = 22.0 + 36.0
+    for forecast, found in ((spent, StopReason.PLATEAU), (spent + 1.0, None)):
+        slow = Slow(1e-4, 50.0, 0.0, forecast=forecast, so_far=lambda: 36.0)
+        assert slow.check(history) is found

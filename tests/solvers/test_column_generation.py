@@ -18,6 +18,7 @@ from fastgd.losses.regression import EpsilonInsensitive, Quantile
 from fastgd.solvers.interior_point import column_generation as path_on_columns
 from fastgd.solvers.interior_point.central_path import CentralPath
 from fastgd.solvers.interior_point.column_generation import ColumnGeneration
+from fastgd.solvers.interior_point.path_cost import likely_iterations
 from support.problems import nearly_done
 from support.twins import members, sparse_problem, with_jit
 
@@ -149,3 +150,21 @@ def test_defaults_prove_their_answer_where_neither_rows_nor_columns_are_few(monk
     )
     assert (model.bound_kind_, model.converged_) == ("proof", True)
     assert "as they are needed" in str(model.plan_)
+
+
+def test_where_a_loss_is_smooth_columns_that_are_likely_to_be_in_the_model_are_told():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 500)), np.sign(rng.normal(size=60))
+    told = []
+    for alpha in (1e-4, 0.6):
+        F = Objective("squared_hinge", X, y, penalty="l1", alpha=alpha)
+        forecast = ColumnGeneration.cost(F, 1e-4)
+        assert forecast.last
+        assert forecast.sure
+        told.append(forecast.passes)
+    assert told[0] > 1.3 * told[1]
+    # Twice as many to a digit where the loss has corners, from fewer on.
+    corners = Objective("hinge", X, y, penalty="l1", alpha=1e-4)
+    smooth = Objective("squared_hinge", X, y, penalty="l1", alpha=1e-4)
+    assert likely_iterations(corners, 1e-4) == 11.0
+    assert likely_iterations(smooth, 1e-4) == 22.0

@@ -11,11 +11,17 @@ import scipy.sparse as sp
 import fastgd.solvers.l1.working_set as sets
 from fastgd.data.targets import WeightedSamples
 from fastgd.fitting.choose_solver import cheapest
+from fastgd.fitting.default_rules import TRIED, rules_of_run
+from fastgd.fitting.leaving_rules import Slow, Stalled
 from fastgd.fitting.loop import Loop
+from fastgd.fitting.plan import Plan, Settings
+from fastgd.fitting.replan import forecast, next_plan
 from fastgd.fitting.stopping import StopReason
+from fastgd.fitting.task import Task
 from fastgd.losses.base import Loss
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import Huber, SquaredError
+from fastgd.objective.cost_model import columns_cost, pass_cost, solving_cost
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import null_model
 from fastgd.objective.objective import Objective
@@ -25,7 +31,7 @@ from fastgd.solvers.dual.sdca import Sdca
 from fastgd.solvers.l1 import column_subset as held
 from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.column_subset import ColumnSubset
-from fastgd.solvers.l1.proximal_newton import RowValues, solve_support
+from fastgd.solvers.l1.proximal_newton import ENTRY, RowValues, solve_support
 from fastgd.solvers.l1.working_set import WorkingSet, null_gradient
 from support.problems import iterations, proved, started
 from support.twins import members, samples, stored, targets_of, with_jit, with_ones
@@ -600,3 +606,64 @@ def test_dual_ascent_goes_first_where_more_coefficients_than_rows_are_likely(sto
         )
         chosen[alpha, ratio] = cheapest(F, 1e-4)[0]
     assert list(chosen.values()) == [Sdca, WorkingSet, WorkingSet]
+
+
+def test_what_steps_take_beside_passes_is_counted_and_taken_up():
+    F = problem(Huber(0.7))
+    solver = WorkingSet(F)
+    state = solver.start(F.start())
+    solver.advance(state)
+    beside = solver.beside_so_far
+    # One matrix of some of the columns, and what solves for its minimum.
+    matrix = columns_cost(F, F.n_features)
+    systems = solving_cost(F, F.n_features)
+    assert 0.5 * matrix < beside <= matrix + 30.0 * systems
+    other = WorkingSet(F)
+    other.recall(state, solver.beside(state))
+    solver.advance(state)
+    assert other.beside_so_far == beside < solver.beside_so_far
+
+
+def test_visits_to_columns_are_counted(monkeypatch):
+    monkeypatch.setattr(held, "FEW", 0)
+    monkeypatch.setattr(held, "NUMBERS_PER_ENTRY", 0)
+    monkeypatch.setattr(held, "NUMBERS_PER_ENTRY_FAR", 0)
+    visited = []
+    epoch = kernels.column_epoch
+
+    def counted(data, order, *rest):
+        starts, places = data[2], data[3]
+        visited.append(float((starts[places[order] + 1] - starts[places[order]]).sum()))
+        return epoch(data, order, *rest)
+
+    monkeypatch.setattr(kernels, "column_epoch", counted)
+    F = problem(LogLoss(), sp.csr_array)
+    solver = WorkingSet(F)
+    state = solver.start(F.start())
+    solver.advance(state)
+    assert visited
+    assert solver.beside_so_far == pytest.approx(ENTRY * sum(visited) / pass_cost(F))
+
+
+def test_it_is_left_for_interior_points_by_what_both_take():
+    F = problem(Huber(0.7), n=40, d=30)
+    tried, solver = [Plan("newton", "full", "auto", method="WorkingSet")], WorkingSet(F)
+    task = Task(F.loss, F.penalty, F.rows, Settings(tol=1e-4), F.alpha, True)
+    rules = {type(rule): rule for rule in rules_of_run(task, tried, solver, None)}
+    rival = forecast(next_plan(tried, F, "", tol=1e-4)[0], F, 1e-4).passes
+    stalled, slow = rules[Stalled], rules[Slow]
+    assert stalled.other() == slow.other == rival > 100.0
+    assert slow.forecast == TRIED * rival
+    solver.beside_so_far = 7.0
+    assert stalled.so_far() == slow.so_far() == 7.0
+
+
+@pytest.mark.parametrize("loss", [LogLoss(), Huber(0.7)], ids=["log_loss", "huber"])
+def test_where_no_column_enters_the_model_there_is_nothing_to_do(loss):
+    F = problem(loss, alpha=10.0)
+    F.null_intercept, F.null_value = null_model(F)
+    solver = WorkingSet(F)
+    state = solver.start(np.r_[np.zeros(F.n_features), F.null_intercept])
+    solver.advance(state)
+    assert state.updates == 0
+    assert F.passes == 1.5  # the gradient, and a look for columns to gather

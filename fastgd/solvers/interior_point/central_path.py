@@ -34,7 +34,7 @@ from fastgd.objective.cost_model import DENSE_COST, curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit, derivative_size, unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
-from fastgd.solvers.base import LAST_RESORT, Forecast, Progress, Solver
+from fastgd.solvers.base import Forecast, Progress, Solver
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, BoundedDuals, aimed_at
 from fastgd.solvers.interior_point.column_duals import ColumnDuals
 from fastgd.solvers.interior_point.path_cost import (
@@ -58,9 +58,6 @@ HELD = 1e-3
 CLOSING = 1e-4
 # Products X w are computed anew where F, computed from X, is off by more than this share.
 DRIFTED = 1e-9
-
-# Its need is known, whatever it is: what it tells for smooth losses is below what is not.
-KNOWN = 0.99
 
 
 class PathStep(NamedTuple):
@@ -187,15 +184,15 @@ class CentralPath(Solver):
     @classmethod
     def cost(cls, objective, tol, best=np.inf):
         """By the size of its matrices; smooth losses have Newton's method, which comes first, but
-        then this, before what nobody can tell.
+        then this, before what nobody can tell, however much it is.
         """
         F = objective
         size = path_size(F)
         matrix = DENSE_COST * size if size < F.n_features else curvature_cost(F)
-        passes = likely_iterations(tol) * (sweeps(F) + matrix + solving_cost(F, size))
+        passes = likely_iterations(F, tol) * (sweeps(F) + matrix + solving_cost(F, size))
         reason = "the loss is not smooth, which an interior point method does not mind"
         if F.loss_smooth:
-            return Forecast(min(passes, KNOWN * LAST_RESORT), reason, last=True)
+            return Forecast(passes, reason, last=True, sure=True)
         return Forecast(passes, reason)
 
     @classmethod

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.objective.cost_model import DENSE_COST, solving_cost
+from fastgd.objective.cost_model import DENSE_COST, pass_cost, solving_cost
 from fastgd.objective.matrix_sizes import WIDEST_PATH
 from fastgd.objective.subset import on_columns
 from fastgd.solvers.base import Forecast, State
@@ -24,6 +24,7 @@ from fastgd.solvers.interior_point.path_cost import (
     sweeps,
     takes_columns_by_need,
 )
+from fastgd.solvers.l1.working_set import likely_size
 
 # Columns of the first set.  Those whose gradients are above this share of l1 may join, and a stage
 # ends with this share of the gap: with 1.0 for 0.9 a text of 6,000 rows and 10,000 columns took 1.5
@@ -106,17 +107,19 @@ class ColumnGeneration(CentralPath):
 
     @classmethod
     def cost(cls, objective, tol, best=np.inf):
-        """That of twice as many columns as the first set holds, for more iterations."""
-        F = objective
-        n_columns = min(2 * FEWEST, F.n_features)
+        """That of twice as many columns as the first set holds, or as are likely to be in the model
+        of a smooth loss, for more iterations.
+        """
+        F, smooth = objective, objective.loss_smooth
+        n_columns = min(2 * max(FEWEST, likely_size(F) if smooth else 0), F.n_features)
         size = min(n_columns, F.n_active)
-        matrix = DENSE_COST * size * n_columns / F.n_features
-        passes = likely_iterations(tol) * (sweeps(F) + matrix + solving_cost(F, size))
+        matrix = DENSE_COST * F.n_active * size * n_columns / pass_cost(F)
+        passes = likely_iterations(F, tol) * (sweeps(F) + matrix + solving_cost(F, size))
         reason = (
             "the loss is not smooth, which an interior point method does not mind; with an L1 part "
             "most coefficients are 0, so columns are taken as they are needed"
         )
-        return Forecast(MORE * passes, reason, last=F.loss_smooth)
+        return Forecast(passes if smooth else MORE * passes, reason, smooth, sure=smooth)
 
     def __init__(self, objective):
         super().__init__(objective)

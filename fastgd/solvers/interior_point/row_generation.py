@@ -123,7 +123,7 @@ class RowGeneration(Solver):
         """A few passes, and the central path on the rows that are taken."""
         F = objective
         share = first_share(F)
-        passes = PASSES + share * likely_iterations(tol) * (sweeps(F) + F.n_features / 10.0)
+        passes = PASSES + share * likely_iterations(F, tol) * (sweeps(F) + F.n_features / 10.0)
         reason = (
             f"the loss is made of straight pieces, and about {share:.2g} of the rows are near "
             "enough to a kink to matter one by one"

@@ -116,13 +116,17 @@ class ColumnSubset:
         """`curvature` that is kept until it is forgotten: computed once for `columns`, the chosen
         among them.
         """
-        if self.known is None or not np.array_equal(self.known[0], columns):
+        if self.known is None or not self.knows(columns):
             self.known = columns, self.curvature(columns, curvatures)
         known, matrix = self.known
         if known.size == chosen.size:
             return matrix
         part = np.append(np.searchsorted(known, chosen), known.size)
         return np.ascontiguousarray(matrix[np.ix_(part, part)])
+
+    def knows(self, columns):
+        """Whether the matrix that is kept is that of these columns."""
+        return self.known is not None and np.array_equal(self.known[0], columns)
 
     def forget_curvature(self):
         """Compute it anew the next time."""
