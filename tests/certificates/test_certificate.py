@@ -385,6 +385,7 @@ def test_what_is_not_known_is_not_claimed():
         assert bound == Bound(pytest.approx(F.value(F.start())), "proof")
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
 def test_an_infimum_other_than_0_counts(penalty):
     X, y, _, _ = sparse_problem(SquaredError())

@@ -350,6 +350,7 @@ def test_ctrl_c_keeps_the_best_model_so_far(client, monkeypatch):
     assert model.stop_reason_ is fastgd.StopReason.INTERRUPTED
 
 
+@pytest.mark.plain
 def test_a_worker_that_dies_costs_a_round(two_workers, monkeypatch, caplog):
     X, y = data("classes")
     usual = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
@@ -361,6 +362,7 @@ def test_a_worker_that_dies_costs_a_round(two_workers, monkeypatch, caplog):
     np.testing.assert_array_equal(found.coef_, usual.coef_)
 
 
+@pytest.mark.plain
 def test_the_last_worker_is_lost(client, monkeypatch):
     X, y = data("classes")
     model = fastgd.dask.fit(GDClassifier(), *blocks(X, y))
@@ -442,6 +444,7 @@ class Pressed:
             raise KeyboardInterrupt
 
 
+@pytest.mark.plain
 def test_a_fit_that_was_interrupted_goes_on_with_the_same_bits(two_workers, tmp_path):
     given = blocks(*data())
 

@@ -119,6 +119,7 @@ class Rates(Loss):
         return np.exp(predictions)
 
 
+@pytest.mark.plain
 def test_a_loss_of_ones_own_says_what_its_predictions_stand_for():
     y = COUNTS + 1.0
     own, ours = (

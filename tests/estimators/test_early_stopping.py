@@ -104,6 +104,7 @@ class Counts(Loss):
         return np.exp(predictions)
 
 
+@pytest.mark.plain
 def test_a_link_is_applied_before_scores():
     X, y = load_diabetes(return_X_y=True)
     (X, y), (X_val, y_val) = halves(20.0 * X, np.floor(y / 50.0))

@@ -167,6 +167,7 @@ class SoftmaxWithProbabilities(ToySoftmax):
         return shares / shares.sum(axis=1, keepdims=True)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("loss", [Cloglog(), "cloglog"], ids=["component", "name"])
 def test_a_loss_with_probabilities_of_its_own_has_predict_proba(loss):
     model = GDClassifier(loss, alpha=1e-3).fit(X, Y)

@@ -201,6 +201,7 @@ def test_coefficients_that_are_set_by_hand_predict_what_the_parameters_say():
         np.testing.assert_array_equal(model.predict_proba(X), fitted.predict_proba(X))
 
 
+@pytest.mark.plain
 def test_a_loss_of_ones_own_is_of_all_classes_where_it_says_so():
     class Logistic(LogLoss, abstract=True):
         """Told from the rest, as a class that derives from one of these may be another loss."""

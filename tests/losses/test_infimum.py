@@ -69,6 +69,7 @@ def test_every_loss_here_declares_0_and_the_families_nothing():
     )
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("solver", with_jit(["auto", "lbfgs"], ["auto", "newton", "lbfgs", "gd"]))
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_without_an_infimum_a_fit_ends_at_the_optimum_without_a_word(solver, fit_intercept):
@@ -97,6 +98,7 @@ class Shallow(Loss):
         return prediction - target
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("solver", ["auto", "sdca"])
 def test_a_loss_less_a_constant_gives_the_same_model(solver, fit_intercept):
@@ -151,6 +153,7 @@ def test_chunks_of_a_loss_below_0_do_not_go_uphill(loss, first):
     np.testing.assert_allclose(model.coef_, w, atol=0.05)
 
 
+@pytest.mark.plain
 def test_a_penalty_that_leaves_nothing_to_gain_ends_too():
     X, y = counts()
     for penalty in ("l1", "l2"):
@@ -243,6 +246,7 @@ def test_units():
         assert relative(bound, value, 4.0, infimum) == pytest.approx(0.1)
 
 
+@pytest.mark.plain
 def test_the_best_constant_is_found_below_0():
     _, y = counts()
     F = Objective(Counts(), np.zeros((y.size, 1)), y)
@@ -255,6 +259,7 @@ def test_the_best_constant_is_found_below_0():
     )
 
 
+@pytest.mark.plain
 def test_dual_ascent_claims_nothing_that_needs_one():
     X, y = counts()
     for fit_intercept in (True, False):

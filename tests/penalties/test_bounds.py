@@ -111,6 +111,7 @@ def test_named_solvers_find_it(way):
         assert_at_the_optimum(model.fit(X, y), X, y, low, high, name)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize(
     "way",
     [
@@ -138,6 +139,7 @@ def test_averages_stay_inside(way):
             assert ((model.coef_ >= low) & (model.coef_ <= high)).all(), name
 
 
+@pytest.mark.plain
 def test_a_classifier_and_a_non_smooth_loss():
     X, y = problem(5)
     labels = y > np.median(y)
@@ -156,6 +158,7 @@ def test_a_classifier_and_a_non_smooth_loss():
         assert np.isfinite(model.objective_)
 
 
+@pytest.mark.plain
 def test_a_warm_start_from_outside_the_bounds():
     X, y = problem(6)
     (_, low, high), (_, *others), *_ = kinds(X, y)

@@ -132,6 +132,7 @@ def test_far_targets_where_the_loss_has_no_curvature():
     assert state.value <= optimum(F) * (1.0 + 1e-8)
 
 
+@pytest.mark.plain
 def test_a_loss_that_is_not_convex_never_goes_up():
     F = objective(Ramp(), alpha=1e-3, n=60)
     solver = LBFGS(F)
@@ -144,6 +145,7 @@ def test_a_loss_that_is_not_convex_never_goes_up():
     assert np.abs(state.gradient).max() < 1e-6
 
 
+@pytest.mark.plain
 def test_several_predictions_are_one_vector():
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))

@@ -95,6 +95,7 @@ class Cone(Loss):
         return (prediction - target) / np.sqrt(1.0 + (prediction - target) ** 2)
 
 
+@pytest.mark.plain
 def test_a_curvature_by_differences_is_not_negative():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 3))
