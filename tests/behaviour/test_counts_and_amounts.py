@@ -153,6 +153,7 @@ def test_rates_on_a_stream_do_not_depend_on_the_unit_of_amounts(loss):
     assert min(scores) > 0.6 * best
 
 
+@pytest.mark.jit  # for long in plain Python
 def test_counts_in_chunks_do_not_end_where_the_loss_is_steep():
     """Adagrad would: rare counts with a raw column sent it far out at once."""
     rng = np.random.default_rng(0)

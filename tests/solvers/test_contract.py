@@ -293,7 +293,7 @@ def reference_value(loss, penalty, shape):
     return REFERENCES[key]
 
 
-@pytest.mark.thinned(plain=3, compiled=1)
+@pytest.mark.jit  # for long in plain Python
 @pytest.mark.parametrize(
     "solver", [one for one in solvers.REGISTRY if "growing" in one.batch_sizes]
 )

@@ -81,6 +81,7 @@ def test_a_proof_needs_no_matrix_in_one_piece(monkeypatch):
     assert found.bound.kind == "proof"
 
 
+@pytest.mark.jit  # for long in plain Python
 def test_a_smooth_penalty_of_ones_own():
     X = categories(200, (20, 5))
     y = np.where(X @ np.linspace(-1.0, 1.0, X.shape[1]) > 0.0, 1.0, -1.0)
@@ -89,6 +90,7 @@ def test_a_smooth_penalty_of_ones_own():
     np.testing.assert_allclose(found.objective, other.objective, rtol=1e-7)
 
 
+@pytest.mark.jit  # for long in plain Python
 def test_samples_come_first_where_the_batch_grows():
     F = problem("log_loss", n=4000, levels=(60, 8))
     grown = proved(Growing(F, lambda part: Elimination(part, 1e-8), 0, first=500), 1e-8)
@@ -148,6 +150,7 @@ def test_estimators_say_what_they_did():
     assert classifier.suboptimality_ <= 1e-6
 
 
+@pytest.mark.jit  # for long in plain Python
 def test_a_path_goes_on_with_its_matrices():
     X, z = many_levels(6000, (700, 9))
     alphas = [1e-2, 1e-3, 1e-4]

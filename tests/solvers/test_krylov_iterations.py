@@ -24,6 +24,7 @@ def made(n, d, alpha):
     return Objective("log_loss", X, np.where(X[:, 0] > 0.0, 1.0, -1.0), alpha=alpha, n_jobs=1)
 
 
+@pytest.mark.jit  # for long in plain Python
 @pytest.mark.parametrize(
     ("told", "make", "shape", "common"),
     [

@@ -91,6 +91,7 @@ def test_a_chunk_lowers_no_prediction_by_more_than_its_steps_may():
     assert 2.0 < fallen.max() <= 3.0 + 1e-9
 
 
+@pytest.mark.jit  # for long in plain Python
 @pytest.mark.parametrize("far", [80.0, 1000.0])
 def test_a_row_far_out_is_not_remembered(far):
     """Its curvature was, and froze the model."""

@@ -131,6 +131,7 @@ def test_a_row_that_is_wrong_by_far_does_not_promise_a_step_of_thousands():
     assert state.value <= optimum(F) * (1.0 + 1e-9)
 
 
+@pytest.mark.jit  # for long in plain Python
 @pytest.mark.parametrize("first", [3, 7])
 def test_iterations_in_two_parts_are_the_same_iterations(first):
     X, y = rows_of_a_sorted_classifier()
