@@ -10,7 +10,7 @@ import numbers
 import numpy as np
 
 from fastgd.data.derivative_trial import try_loss, try_penalty, try_shape
-from fastgd.losses.base import VectorLoss
+from fastgd.losses.base import VectorLoss, count_predictions
 from fastgd.losses.each_target import of_one_target
 from fastgd.losses.in_python import refuses_number
 from fastgd.runtime.fingerprint import is_ours
@@ -88,7 +88,7 @@ def _n_predictions(loss, targets, n_classes):
     """The number of predictions that the loss asks for, checked."""
     what = f"{type(loss).__name__}.n_predictions"
     try:
-        found = loss.n_predictions(targets)
+        found = count_predictions(loss, targets)
     except Exception as error:
         raise ValueError(
             f"{what} raises {_text(error)} for targets of shape {targets.shape}"

@@ -18,7 +18,8 @@ that divergence is seen (a comparison may not).
 
 from __future__ import annotations
 
-from typing import ClassVar
+import copy
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -219,6 +220,7 @@ class VectorLoss(Component, family=True):
     shift_invariant: ClassVar[bool] = False
     separable: ClassVar[bool] = False
     n_classes: ClassVar[float] = 0.0
+    _classes_told: ClassVar[int | None] = None
 
     @required
     def value(self, predictions, target):
@@ -333,8 +335,33 @@ class VectorLoss(Component, family=True):
 
     @python_only
     def of_all_classes(self, n_classes) -> VectorLoss:
-        """The loss itself, which may want to know how many classes there are."""
-        return self
+        """The loss itself, told how many classes there are: `n_predictions` is then asked about
+        targets of all of them, of which a chunk may lack some.
+        """
+        told = copy.copy(self)
+        object.__setattr__(told, "_classes_told", n_classes)
+        return told
+
+    def __getstate__(self) -> dict[str, Any]:
+        told = {} if self._classes_told is None else {"_classes_told": self._classes_told}
+        return {**super().__getstate__(), **told}
+
+
+def count_predictions(loss, targets):
+    """The number of predictions that a loss of several has for these targets, or, where it was told
+    how many classes there are, for targets of all of these.
+
+    Examples
+    --------
+    >>> from fastgd import Multinomial
+    >>> chunk = np.array([[0.0], [1.0]])
+    >>> told = VectorLoss.of_all_classes(Multinomial(), 5)
+    >>> count_predictions(Multinomial(), chunk), count_predictions(told, chunk)
+    (2, 5)
+    """
+    n_classes = loss._classes_told
+    seen = targets if n_classes is None else np.arange(n_classes, dtype=float)[:, None]
+    return loss.n_predictions(seen)
 
 
 def has_probabilities(loss) -> bool:

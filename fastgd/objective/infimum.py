@@ -7,7 +7,7 @@ is a function of one prediction, and at each check of a run.
 
 import numpy as np
 
-from fastgd.losses.base import VectorLoss
+from fastgd.losses.base import VectorLoss, count_predictions
 from fastgd.losses.each_target import of_one_target
 from fastgd.losses.in_python import in_python
 from fastgd.runtime.fingerprint import is_ours
@@ -46,7 +46,7 @@ def check_infimum(loss, targets):
     chosen = chosen[np.unique(places.astype(int))]
     with np.errstate(all="ignore"):
         if isinstance(loss, VectorLoss):
-            size = loss.n_predictions(targets)
+            size = count_predictions(loss, targets)
             found = [_lowest_of_vector(loss, target, np.zeros(size)) for target in chosen]
         else:
             found = [_lowest(loss, float(target)) for target in chosen]

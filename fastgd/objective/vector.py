@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from fastgd.losses.base import VectorLoss
+from fastgd.losses.base import VectorLoss, count_predictions
 from fastgd.objective.scalar import OnePrediction
 from fastgd.objective.vector_gram import vector_gram
 from fastgd.objective.vector_map import VectorMap
@@ -69,7 +69,7 @@ class KPredictions:
 def kind_of(loss, targets):
     """How many predictions a loss has for these targets."""
     if isinstance(loss, VectorLoss):
-        return KPredictions(loss, loss.n_predictions(targets))
+        return KPredictions(loss, count_predictions(loss, targets))
     return OnePrediction(loss)
 
 

@@ -3,6 +3,7 @@ nothing is hurt.
 """
 
 import math
+import pickle
 import time
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 import fastgd.estimators.base
+import fastgd.estimators.chunk_estimator
 from fastgd import (
     GDClassifier,
     GDRegressor,
@@ -24,6 +26,7 @@ from fastgd.data.component_trial import try_components
 from fastgd.data.derivative_trial import try_shape
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import SquaredError
+from fastgd.objective.vector import kind_of
 from fastgd.penalties.separable import L2
 from support.components import ToyMultiSquared, ToySoftmax, ToyWeightedL1
 from support.twins import members, targets_of
@@ -80,6 +83,26 @@ def test_too_few_predictions_for_the_classes():
     model = GDClassifier(Counted()).fit(X, LABELS)
     assert model.coef_.shape == (3, 4)
     assert model.score(X, LABELS) > 0.95
+
+
+def test_chunks_that_lack_classes(monkeypatch):
+    """The first was refused in words that the loss followed, a later one ended in shapes that do
+    not broadcast: predictions were counted by the classes of the chunk.
+    """
+    counted = []
+
+    def advance(task, samples, *rest):  # compiles nothing
+        counted.append(kind_of(task.loss, samples[0].targets).n_predictions)
+        raise InterruptedError
+
+    monkeypatch.setattr(fastgd.estimators.chunk_estimator, "advance_targets", advance)
+    with pytest.raises(InterruptedError):
+        GDClassifier(Counted()).partial_fit(X[:50], LABELS[:50], classes=[0, 1, 2])
+    told = pickle.loads(pickle.dumps(Counted().of_all_classes(3)))
+    targets = LABELS[:50, None] * 1.0
+    counted += [kind_of(loss, targets).n_predictions for loss in (told, Counted())]
+    assert counted == [3, 3, 1]
+    assert told == Counted()
 
 
 def test_an_index_beyond_the_predictions():
