@@ -423,7 +423,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
             self._held_out(*validation)
 
     def decision_function(self, X: Matrix | BlockSource, offset: Vector | None = None) -> Floats:
-        """Predictions before any link; for two classes those of the second.
+        """Predictions before any link; for two classes those of the second, less those of the first
+        where a loss of all classes has both.
 
         Parameters
         ----------
@@ -436,6 +437,8 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         ndarray, (n_samples,) for two classes, (n_samples, n_classes) for more
         """
         scores = self._scores(X, offset)
+        if scores.shape[1] == 2 and not self._is_multilabel():
+            return scores[:, 1] - scores[:, 0]
         return scores.ravel() if scores.shape[1] == 1 else scores
 
     def predict(self, X: Matrix | BlockSource, offset: Vector | None = None) -> npt.NDArray[Any]:

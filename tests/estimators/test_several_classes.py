@@ -8,6 +8,7 @@ import scipy.optimize
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer
 
 from fastgd import (
     GDClassifier,
@@ -199,6 +200,20 @@ def test_coefficients_that_are_set_by_hand_predict_what_the_parameters_say():
         for name in ("coef_", "intercept_", "classes_", "n_features_in_"):
             setattr(model, name, getattr(fitted, name))
         np.testing.assert_array_equal(model.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_two_classes_of_a_loss_of_all_have_one_decision():
+    """It had a column for each, which scikit-learn's scorers of two classes refuse."""
+    model = GDClassifier(Multinomial())
+    model.classes_, model.n_features_in_ = np.array(["ant", "bee"]), 4
+    model.coef_ = np.array([[1.0, -1.0, 0.0, 1.0], [0.5, 0.0, 2.0, 1.0]])
+    model.intercept_ = np.array([0.25, -0.25])
+    decisions = model.decision_function(X)
+    np.testing.assert_allclose(decisions, X @ [-0.5, 1.0, 2.0, 0.0] - 0.5)
+    np.testing.assert_array_equal(model.predict(X) == "bee", decisions > 0.0)
+    np.testing.assert_allclose(model.predict_proba(X)[:, 1], 1.0 / (1.0 + np.exp(-decisions)))
+    auc = get_scorer("roc_auc")(model, X, np.where(decisions > 0.0, "bee", "ant"))
+    assert auc == 1.0
 
 
 @pytest.mark.plain
