@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgd.objective.distances import unit
+from fastgd.runtime.array_shapes import shaped
 
 
 class Bound(NamedTuple):
@@ -19,6 +20,7 @@ NO_BOUND = Bound(np.inf, "none")
 
 
 @dataclass
+@shaped(point="u", gradient="u")
 class Check:
     """A point that was evaluated, and what is known of it.
 

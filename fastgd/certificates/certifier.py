@@ -24,6 +24,7 @@ from fastgd.certificates.vector_newton_proof import VectorNewtonProof
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import VALUE
 from fastgd.objective.distances import enough, unit
+from fastgd.runtime.array_shapes import check_arrays
 
 # A certificate at the end may take twice the run's passes where a tolerance asks for it: without
 # one the run has not shown what it was for. Where none does, a tenth, which is not felt, or so many
@@ -92,7 +93,8 @@ class Certifier:
         return {"of_run": (self._lower, self._hoped, self._asked), "newton": self.newton.known()}
 
     def recall(self, known):
-        """Know what a certifier of the same run did."""
+        """Know what a certifier of the same run did; `WrongArray` where arrays are not its own."""
+        check_arrays(known, self.objective.lengths(), {"newton": {"factor": "u *"}}, "certifier")
         self._lower, self._hoped, self._asked = known["of_run"]
         self.newton.recall(known["newton"])
 

@@ -8,7 +8,7 @@ until a stopping rule holds:
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,10 +23,12 @@ from fastgd.fitting.result import DivergenceError, Result, is_rounding
 from fastgd.fitting.stopping import StopReason, Tolerance
 from fastgd.objective.infimum import check_mean
 from fastgd.objective.null_model import null_model, null_point
+from fastgd.runtime.array_shapes import check_arrays, shaped
 from fastgd.solvers.base import Progress, State
 
 
 @dataclass
+@shaped(start_point="u")
 class LoopState:
     """A run between two of its iterations: all that the rest of it follows from.
 
@@ -129,7 +131,7 @@ class Outlook:
 
 
 class Loop:
-    """One run of a solver, which `run` begins or `take_up` goes on with.
+    """One run of a solver, which `run` begins, or `recall` knows and `take_up` goes on with.
 
     Parameters
     ----------
@@ -199,11 +201,18 @@ class Loop:
         first = state.point.copy() if self.solver.writes_points else state.point
         return self._run(state, first, 0)
 
-    def take_up(self, underway):
-        """`run`, from its middle on: a new solver, objective and certifier, of the same, become as
+    def recall(self, underway):
+        """Be in the middle of a run: a new solver, objective and certifier, of the same, become as
         those were.
+
+        Raises
+        ------
+        WrongArray
+            Where arrays are not what they are in such a run.
         """
         one = underway
+        rest = replace(one, state=None, beside={}, certifier={}, known=None)  # say so themselves
+        check_arrays(rest, self.objective.lengths())
         self._begin()
         self._clock -= one.seconds
         self.passes_before = one.passes_before
@@ -213,7 +222,10 @@ class Loop:
         self.solver.recall(one.state, one.beside)
         self.certifier.recall(one.certifier)
         self.objective.recall(one.known)
-        return self._run(one.state, one.start_point, one.iteration)
+
+    def take_up(self, underway):
+        """`run`, from its middle on, which is known (`recall`)."""
+        return self._run(underway.state, underway.start_point, underway.iteration)
 
     def _run(self, state, start_point, done):
         try:

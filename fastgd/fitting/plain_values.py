@@ -246,8 +246,9 @@ class Decoder:
     def _read_csr(self, tree):
         place = self._place()
         parts = tuple(self.value(one) for one in tree["csr"])
-        self._seen[place] = sp.csr_array(parts, shape=tuple(tree["shape"]))
-        return self._seen[place]
+        self._seen[place] = found = sp.csr_array(parts, shape=tuple(tree["shape"]))
+        found.check_format(full_check=True)  # products with it do not ask
+        return found
 
     def _read_class(self, tree):
         kind, trees = self.registry.classes[tree["class"]], tree["values"]

@@ -7,6 +7,7 @@ import numpy as np
 from fastgd.certificates.bound import Bound
 from fastgd.fitting.history import History
 from fastgd.fitting.stopping import StopReason
+from fastgd.runtime.array_shapes import shaped
 from fastgd.runtime.public import public
 from fastgd.solvers.base import State
 
@@ -46,6 +47,7 @@ class DivergenceError(ValueError, FloatingPointError):
 
 
 @dataclass
+@shaped(point="u")
 class Result:
     """What a run found.
 

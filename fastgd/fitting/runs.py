@@ -23,6 +23,7 @@ from fastgd.objective.cost_model import PYTHON, VALUE
 from fastgd.objective.infimum import check_infimum
 from fastgd.objective.null_model import null_model, null_point
 from fastgd.objective.objective import Objective
+from fastgd.runtime.array_shapes import check_arrays
 from fastgd.runtime.blas import one_blas_thread
 from fastgd.runtime.threads import map_ranges
 
@@ -84,6 +85,8 @@ def fit_targets(task, samples, seeds, starts, states):
             try:
                 runs[k] = None if task.checkpoint is None else task.checkpoint.ended(k)
                 if runs[k] is not None:
+                    with task.checkpoint.taken_up():
+                        check_arrays(runs[k], objective_of(k).lengths())
                     continue
                 check_infimum(task.loss, samples[k].targets)
                 run = fit_target(task, objective_of(k), seeds[k], starts[k], states[k], k, ended)
@@ -200,7 +203,9 @@ class _Target:
         """The run of the last plan of a `PlanRecord`, taken up where it was `kept`: a `Result`."""
         task, objective = self.task, self.objective
         if kept is not None:
-            objective.recall(kept.begun)
+            with task.checkpoint.taken_up():
+                objective.recall(kept.begun)
+                check_arrays(record, objective.lengths())
         begun, plan = objective.known(), record.tried[-1]
         self.watch.planned(plan)
         scored = self.score is not None
@@ -218,6 +223,8 @@ class _Target:
             keeper=Keeper(task.checkpoint, self.k, record, begun) if keeps else None,
         )
         if kept is not None:
+            with task.checkpoint.taken_up():
+                loop.recall(kept.loop_state)
             return loop.take_up(kept.loop_state)
         ready = ready_state(
             solver,

@@ -11,6 +11,7 @@ from fastgd.fitting.observers import Watch
 from fastgd.fitting.plan import Settings
 from fastgd.fitting.replan import PlanRecord
 from fastgd.objective.objective import Measured
+from fastgd.runtime.array_shapes import shaped
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Task:
 
 
 @dataclass
+@shaped(coef="d | d k", intercept="k")
 class Run:
     """One target's part of a fit: plan, result, updates so far, and the unknowns as coefficients
     and intercept; in `path` those after each update, where they are recorded.

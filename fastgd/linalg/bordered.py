@@ -13,11 +13,13 @@ from scipy.linalg import lapack
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.kernels import subtract_outers
 from fastgd.linalg.symmetric import mirror
+from fastgd.runtime.array_shapes import shaped
 
 # What holds a column where it is: so many times the largest entry of the diagonal.
 HELD = 1e20
 
 
+@shaped(first="int64 f", rest="int64 r", diagonal="f", block="r r")
 class Bordered:
     """A symmetric matrix H by its parts.
 
@@ -116,6 +118,7 @@ class Bordered:
         return max(self.diagonal.max(initial=0.0), np.diag(self.block).max(initial=0.0))
 
 
+@shaped(_inverse="f")
 class BorderedFactor(Factor):
     """What `fastgd.linalg.cholesky.Factor` is, for a matrix in parts.
 
@@ -204,6 +207,7 @@ class BorderedFactor(Factor):
         return gradient[H.rest] - H.coupling.T @ (self._inverse * gradient[H.first])
 
 
+@shaped(_lengths="m")
 class Complement(Factor):
     """Factor of a Schur complement, whose rounding is that of the diagonal that it was before.
 

@@ -9,6 +9,7 @@ from scipy.linalg import blas, lapack
 
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import eigenpairs
+from fastgd.runtime.array_shapes import shaped
 
 # A pivot, of ones on the diagonal, above this is known to a thousandth of its square.
 RESOLVED = 3e-6
@@ -22,6 +23,17 @@ RIDGE = 1e-15
 LARGEST_RIDGE = 1e3
 
 
+@shaped(
+    diagonal="m",
+    scale="m",
+    border="m",
+    _zeros="int64 * in 0:m",
+    _lower="m m",
+    _pairs=("m", "m m"),
+    _root="m r",
+    _values="r",
+    _vectors="m r",
+)
 class Factor:
     """H as (D L)(D L)' with D the roots of its diagonal, so that the rounding of large columns
     does not hide small ones.

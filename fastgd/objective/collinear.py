@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from fastgd.objective.moment_sums import LARGEST
+from fastgd.runtime.array_shapes import shaped
 
 # A column whose variance the others leave less than this share of is looked at, for one to three
 # passes each; with more of them than this nothing is done.
@@ -22,6 +23,7 @@ ROUNDING = 4e-15
 REFINEMENTS = 3
 
 
+@shaped(columns="int64 c in 0:u", directions="u c", left="c")
 class Redundant(NamedTuple):
     """Redundant columns, and for each, (size, k), a direction that moves it and no row by more
     than what is `left`.

@@ -36,10 +36,24 @@ from fastgd.objective.subset import on_block
 from fastgd.objective.survey import survey
 from fastgd.objective.vector import kind_of
 from fastgd.penalties.separable import find_penalty
+from fastgd.runtime.array_shapes import check_arrays, shaped
 from fastgd.runtime.public import public
 from fastgd.runtime.threads import count_threads, map_ranges
 
 
+@shaped(
+    moments=("4 d", "3"),
+    norms="d",
+    matrix_cuts="any",
+    others={
+        "exclusive": None,
+        "fastgd.objective.exclusive.matrix rows_by_column": (
+            "int32 * in 0:n",
+            "int64 exclusive+2 in 0:n+1",
+        ),
+        "*": "any",
+    },
+)
 class Measured(NamedTuple):
     """What an objective has measured of its rows so far, and the passes."""
 
@@ -199,6 +213,13 @@ class Objective:
         """Passes over the rows so far."""
         return self.meter.passes
 
+    def lengths(self):
+        """How long arrays are, by the names that `shapes` of classes have: unknowns, columns, rows,
+        predictions, and unknowns as kernels see them.
+        """
+        d, k = self.n_features, self.n_predictions
+        return {"u": self.size, "d": d, "n": self.n_samples, "k": k, "padded": (d + 1) * k}
+
     def known(self):
         """What has been measured so far: a `Measured`."""
         moments, norms = self._moments, self._norms
@@ -208,9 +229,18 @@ class Objective:
     def recall(self, known):
         """Know this, no more and no less, of the same rows: what follows, and what it costs, may
         depend on it.
+
+        Raises
+        ------
+        WrongArray
+            Where arrays are not what they are of these rows.
         """
+        columns = known.others.get("exclusive", (None, None))[1]
+        first = 0 if columns is None else np.size(columns.first)
+        check_arrays(known, {**self.lengths(), "exclusive": first})
         self._moments, self._norms, self._row_size = known.moments, known.norms, known.row_size
-        self.matrix_cuts, self.measured = known.matrix_cuts, dict(known.others)
+        self.matrix_cuts = None  # made anew, of numbers alone
+        self.measured = dict(known.others)
         self.meter.passes = known.passes
 
     def take_known(self, known):

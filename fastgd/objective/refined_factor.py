@@ -18,6 +18,7 @@ from fastgd.data.chunk_sizes import VALUES
 from fastgd.linalg.cholesky import Factor
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import eigenpairs
+from fastgd.runtime.array_shapes import shaped
 
 # Below this share of the greatest, an eigenvalue of a matrix with ones on its diagonal is worth a
 # pass; above it, it is known to about 1e-4 of itself.
@@ -33,6 +34,7 @@ NOISE = 4.0
 WIDEST = 500
 
 
+@shaped(_root="m *", _back="* m")
 class RefinedFactor(Factor):
     """H by R R' = H^-1, where R is T_r and (T_u - T_r B) W s^(-1/2), S = W s W'.
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from fastgd.objective.cost_model import curvature_cost, solving_cost
+from fastgd.runtime.array_shapes import WrongArray, check_arrays, shaped, shapes_of
 
 # Passes that are told of a solver whose need nobody can tell from the data.
 LAST_RESORT = 1000.0
@@ -22,6 +23,7 @@ MOST_CHECKS = 50
 MOST_CHECKS_WITH_L1 = 20
 
 
+@shaped(anchor="u")
 class Curvature(NamedTuple):
     """What a solver keeps of the curvature of F.
 
@@ -37,6 +39,7 @@ class Curvature(NamedTuple):
     anchor: np.ndarray | None = None
 
 
+@shaped(inverse_root="u *")
 class Progress(NamedTuple):
     """What a solver knows of its state without a look at the rows.
 
@@ -137,6 +140,7 @@ class Answer(NamedTuple):
 
 
 @dataclass
+@shaped(best="u")
 class RunRecord:
     """What a run remembers beside its solver.
 
@@ -172,6 +176,7 @@ class NoMemory:
 
 
 @dataclass
+@shaped(point="u", gradient="u")
 class State:
     """Where a run is.
 
@@ -283,6 +288,7 @@ class Solver:
         velocity of an update rule does.
     workspace : tuple of str
         Attributes that hold more than what the solver was made from, for `beside` and `recall`.
+        What arrays of `beside` are, `fastgd.runtime.array_shapes.shaped` says.
     beside_so_far : float or None
         Passes' worth of time that a run has taken beside its passes, where the solver counts it;
         None where `beside_passes` tells it for each iteration.
@@ -467,7 +473,29 @@ class Solver:
         return {name: getattr(self, name) for name in self.workspace}
 
     def recall(self, state, beside):
-        """Be as the solver was that had this beside the state.
+        """Be as the solver was that had this beside the state, which are of a file.
+
+        Raises
+        ------
+        WrongArray
+            Where arrays are not what they are in a run of this solver.
+        """
+        lengths = self.lengths(state)
+        if type(state.memory) is not self.Memory:
+            raise WrongArray(f"a {type(state.memory).__name__} is none of {self.kind}")
+        check_arrays(state, lengths)
+        check_arrays(beside, lengths, shapes_of(type(self)), "beside")
+        self._recall(state, beside)
+
+    def lengths(self, state):
+        """How long arrays of a state are, and of what is beside it, by the names that `shapes`
+        has.
+        """
+        rule = getattr(self, "rule", None)
+        return {**self.objective.lengths(), **({"slots": max(rule.slots, 1)} if rule else {})}
+
+    def _recall(self, state, beside):
+        """`recall`, once arrays are known to be right.
 
         Passes need not be counted.
         """

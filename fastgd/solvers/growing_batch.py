@@ -14,6 +14,7 @@ import numpy as np
 from fastgd.losses.base import has_mean
 from fastgd.objective.blocks import GROUP
 from fastgd.objective.subset import on_groups, on_sample
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Answer, Progress, Solver, State
 
 # A stage ends at this many times d / m, relative to F, at this share of it where columns are many,
@@ -36,6 +37,7 @@ SMALL = 100_000
 
 
 @dataclass
+@shaped(inner="any")
 class GrowingMemory:
     """What a growing batch remembers.
 
@@ -51,6 +53,7 @@ class GrowingMemory:
     inner: State | None = None
 
 
+@shaped(known="any", inner="any")
 class Growing(Solver):
     """`batch_size="growing"`: a solver of all rows, run on samples first.
 
@@ -141,7 +144,7 @@ class Growing(Solver):
         known = solver.objective.known()
         return {"known": known, "inner": solver.beside(state.memory.inner)}
 
-    def recall(self, state, beside):
+    def _recall(self, state, beside):
         """Find the sample of the stage once more."""
         solver = self._solver(state)
         solver.objective.recall(beside["known"])

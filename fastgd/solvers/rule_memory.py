@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.patience import PlateauMemory
 
 # What counts on of the rows before, each time that the iterate is found to be ahead of the average
@@ -17,6 +18,7 @@ def empty_slots(rule, size):
 
 
 @dataclass
+@shaped(slots="slots u")
 class RuleMemory:
     """What a solver with an update rule remembers.
 

@@ -1,8 +1,11 @@
 """Fits that are killed, and taken up with the same bits."""
 
 import errno
+import io
+import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -292,7 +295,7 @@ def test_one_of_another_version_is_refused(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=r"another version: package was .* and is 9.9 here"):
             model.fit(X, Y)
     monkeypatch.setattr(checkpoint, "VERSION", checkpoint.VERSION + 1)
-    with pytest.raises(ValueError, match="another version: version was 3 there and is 4 here"):
+    with pytest.raises(ValueError, match="another version: version was 4 there and is 5 here"):
         model.fit(X, Y)
 
 
@@ -314,6 +317,66 @@ def test_files_that_are_damaged_or_foreign_are_refused(tmp_path):
         archive.writestr("checkpoint.json", '{"format": "another"}')
     with pytest.raises(ValueError, match="is no checkpoint of fastgd, or is damaged"):
         model.fit(X, Y)
+
+
+def changed(path, change):
+    """Pack a checkpoint anew, as tools for archives do, with `change(number, array)` for arrays."""
+    with zipfile.ZipFile(path) as archive:
+        held, comment = {name: archive.read(name) for name in archive.namelist()}, archive.comment
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.comment = comment
+        for name, content in held.items():
+            if name.endswith(".npy"):
+                one = io.BytesIO(content)
+                array = change(int(name.removesuffix(".npy")), np.load(one))
+                np.save(one := io.BytesIO(), array)
+                content = one.getvalue()
+            archive.writestr(name, content)
+    return json.loads(held["checkpoint.json"])
+
+
+def test_one_that_was_packed_anew_is_refused_where_it_says_something_else(tmp_path):
+    path = tmp_path / "fit"
+    model = GDClassifier(**interrupted(path))
+    whole = path.read_bytes()
+    changed(path, lambda number, array: array + 1.0 if number == 3 else array)
+    with pytest.raises(ValueError, match="contents are not those that were written"):
+        model.fit(X, Y)
+    path.write_bytes(whole)
+    changed(path, lambda number, array: array)
+    assert_same(model.fit(X, Y), GDClassifier(**SLOW, stop=Pressed(0)).fit(X, Y))
+
+
+SHAPED = {
+    "adam": {"solver": "adam", "batch_size": 8, "average": 5},
+    "saga": {},
+    "newton": {"solver": "newton", "loss": "modified_huber"},
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", SHAPED)
+def test_arrays_that_are_not_of_this_fit_are_refused(name, monkeypatch, tmp_path):
+    """Compiled loops wrote beyond them: other coefficients, or the end of the process."""
+    monkeypatch.setattr(checkpoint, "hash_of", lambda arrays: "another's")
+    path, held = tmp_path / "fit", {}
+    model = GDClassifier(**interrupted(path, 3, **SHAPED[name]))
+    whole = path.read_bytes()
+    (run,) = changed(path, lambda number, array: held.setdefault(number, array))["targets"]
+    begun = re.findall(r"{'array': (\d+)}", str(run["tree"]))
+    places = {run["arrays"][int(place)] for place in begun}
+    for place in sorted(places):
+        array = held[place]
+        # Cuts of rows are made anew; of columns that are 0 there may be any number.
+        if array.dtype == np.int64 and array.size != 1:
+            continue
+        other = np.resize(array, 500 if array.size == 1 else 1)
+        path.write_bytes(whole)
+        changed(path, lambda number, own, at=place, to=other: to if number == at else own)
+        with pytest.raises(
+            ValueError, match=r"is damaged: .* of shape \(\d+,\), not as .*; delete"
+        ):
+            model.fit(X, Y)
 
 
 def test_it_holds_arrays_and_json(tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 from fastgd.objective.exclusive import kernels
 from fastgd.objective.measured import measured_once
 from fastgd.objective.moments import sampled_nonzeros
+from fastgd.runtime.array_shapes import shaped
 
 # Rounds of adding what meets none of the columns so far.
 ROUNDS = 3
@@ -23,6 +24,7 @@ ROUNDS = 3
 SLACK = 2
 
 
+@shaped(first="int64 f in 0:d", rest="int64 r in 0:d", codes="int32 d in -f:r")
 class Exclusive(NamedTuple):
     """Columns of which no row holds two, and the others.
 

@@ -26,6 +26,7 @@ from fastgd.objective.measured import measured_once
 from fastgd.objective.moments import row_coupling, row_freedom
 from fastgd.objective.subset import on_sample
 from fastgd.rules.batches import row_order
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import LAST_RESORT, Answer, Forecast, Progress, Solver, State
 from fastgd.solvers.dual import kernels as dual
 from fastgd.solvers.krylov_iterations import counted_on, share_of_digits
@@ -120,6 +121,7 @@ WORTH_A_LOOK = 10.0
 
 
 @dataclass
+@shaped(duals="n", terms="n", sizes="n", moves="n", v="d")
 class SdcaMemory:
     """What dual ascent remembers; see `fastgd.solvers.dual.kernels` for the three arrays of rows.
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import LAST_RESORT, Forecast
 from fastgd.solvers.gradient.preconditioned import Preconditioned, PreconditionedMemory
 
@@ -34,6 +35,7 @@ GREATEST_CURVATURE = 1e30
 
 
 @dataclass
+@shaped(iterate="u")
 class AcceleratedMemory(PreconditionedMemory):
     """What accelerated descent remembers; `u` is the look-ahead point y.
 

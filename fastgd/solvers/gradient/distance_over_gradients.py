@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.gradient.preconditioned import Preconditioned, PreconditionedMemory
 from fastgd.solvers.rule_memory import RuleMemory, empty_slots
 
 
 @dataclass
+@shaped(origin="u")
 class DistanceOverGradientsMemory(PreconditionedMemory, RuleMemory):
     """What rates by distance over gradients remember.
 

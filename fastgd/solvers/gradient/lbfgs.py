@@ -13,6 +13,7 @@ import numpy as np
 from fastgd.linalg.line_search import weak_wolfe
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import curvature_cost, eigenvector_cost, pass_cost
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import LAST_RESORT, Forecast, no_derivatives
 from fastgd.solvers.gradient.preconditioned import Preconditioned, PreconditionedMemory
 from fastgd.solvers.gradient.preconditioner import curvature_pays
@@ -36,6 +37,7 @@ VECTORS = 35.0
 
 
 @dataclass
+@shaped(pairs="u")
 class LBFGSMemory(PreconditionedMemory, Falls):
     """What L-BFGS remembers.
 

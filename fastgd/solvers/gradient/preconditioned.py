@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Progress, Solver
 from fastgd.solvers.gradient.preconditioner import choose_coordinates
 
 
 @dataclass
+@shaped(u="u", mark="uint8 *")
 class PreconditionedMemory:
     """What a solver in coordinates of its own remembers.
 

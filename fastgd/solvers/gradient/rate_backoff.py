@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.gradient.preconditioned import Preconditioned, PreconditionedMemory
 from fastgd.solvers.rule_memory import RuleMemory, empty_slots
 
@@ -18,6 +19,7 @@ LOOK_BACK = 5
 
 
 @dataclass
+@shaped(slots="slots u+1")
 class RateBackoffMemory(PreconditionedMemory, RuleMemory):
     """What a rule with rates that back off remembers.
 

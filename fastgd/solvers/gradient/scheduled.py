@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Solver
 from fastgd.solvers.rule_memory import RENEWED, ScheduledMemory, empty_slots
 
@@ -15,6 +16,7 @@ def proximal(objective, v, reach, whole=False):
 
 
 @dataclass
+@shaped(iterate_sum="u")
 class AveragedMemory(ScheduledMemory):
     """What a scheduled rule with an average remembers.
 

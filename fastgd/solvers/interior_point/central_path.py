@@ -34,6 +34,7 @@ from fastgd.objective.cost_model import DENSE_COST, curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit, derivative_size, unit_at
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.refined_factor import factor_of
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Forecast, Progress, Solver
 from fastgd.solvers.interior_point.bounded_duals import TO_THE_END, BoundedDuals, aimed_at
 from fastgd.solvers.interior_point.column_duals import ColumnDuals
@@ -92,6 +93,7 @@ class PathStep(NamedTuple):
 
 
 @dataclass
+@shaped(products="n", duals="families pieces n", l1_duals="* columns", held="int64 * in 0:d")
 class CentralPathMemory:
     """What a run on the central path remembers.
 
@@ -141,6 +143,7 @@ class CentralPathMemory:
     singular: bool = False
 
 
+@shaped(metric="d")
 class CentralPath(Solver):
     """Primal-dual Newton steps, for losses that `fastgd.losses.piecewise` knows and an elastic net,
     with weights and bounds or without.
@@ -285,7 +288,15 @@ class CentralPath(Solver):
         metric = None if self._system is None else self._system.metric
         return {"redundant": self._redundant, "searched": self._searched, "metric": metric}
 
-    def recall(self, state, beside):
+    def lengths(self, state):
+        """Those of the dual variables, too."""
+        families, pieces, _ = self.shape
+        columns = getattr(self.l1_duals, "columns", None)
+        own = self.objective.n_features if columns is None else columns.size
+        named = {"families": families, "pieces": pieces, "columns": own}
+        return {**super().lengths(state), **named}
+
+    def _recall(self, state, beside):
         """Form the matrix of the rows once more."""
         self._redundant, self._searched = beside["redundant"], beside["searched"]
         if beside["metric"] is not None:

@@ -15,6 +15,7 @@ import numpy as np
 from fastgd.objective.cost_model import DENSE_COST, pass_cost, solving_cost
 from fastgd.objective.matrix_sizes import WIDEST_PATH
 from fastgd.objective.subset import on_columns
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Forecast, State
 from fastgd.solvers.interior_point.central_path import CentralPath, CentralPathMemory
 from fastgd.solvers.interior_point.path_cost import (
@@ -41,6 +42,7 @@ MORE = 1.4
 
 
 @dataclass
+@shaped(columns="int64 * in 0:d", inner="any")
 class ColumnGenerationMemory:
     """What a run on a few columns at a time remembers.
 
@@ -68,6 +70,7 @@ class ColumnGenerationMemory:
     gap: float = np.inf
 
 
+@shaped(known="any", inner="any")
 class ColumnGeneration(CentralPath):
     """`CentralPath` for l1 > 0, with curvature matrices of the columns that may be nonzero.
 
@@ -165,7 +168,7 @@ class ColumnGeneration(CentralPath):
         known = self._solver.objective.known()
         return {"known": known, "inner": self._solver.beside(state.memory.inner)}
 
-    def recall(self, state, beside):
+    def _recall(self, state, beside):
         """Gather the columns once more."""
         self._solver = self._made(state.memory.columns)
         self._solver.objective.recall(beside["known"])

@@ -184,7 +184,7 @@ class RowGeneration(Solver):
         memory = state.memory
         return Progress(left=memory.gap, lower=memory.lower, done=state.done)
 
-    def recall(self, state, beside):
+    def _recall(self, state, beside):
         """Take the rows once more."""
         self._look_at(state, state.point)
 

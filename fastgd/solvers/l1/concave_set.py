@@ -23,6 +23,7 @@ import numpy as np
 
 from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Forecast, Solver, several_predictions
 from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.column_subset import WIDEST_MATRIX, ColumnSubset
@@ -54,6 +55,7 @@ class ConcaveSetMemory:
     raised: float = 1.0
 
 
+@shaped(point="u")
 class ConcaveSet(Solver):
     """Coordinate descent on a working set, for smooth convex losses of one prediction.
 
@@ -109,7 +111,7 @@ class ConcaveSet(Solver):
         """What the rows are at the point."""
         return {"rows": self._rows, "point": self._point}
 
-    def recall(self, state, beside):
+    def _recall(self, state, beside):
         """Know the rows once more."""
         self._rows, self._point = beside["rows"], beside["point"]
 

@@ -23,6 +23,7 @@ from fastgd.linalg.conjugate_gradients import ConjugateGradients
 from fastgd.linalg.line_search import armijo, halvings
 from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import columns_cost, pass_cost, solving_cost
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.l1 import kernels
 from fastgd.solvers.l1.column_subset import NO_ROWS
 from fastgd.solvers.l1.quadratic_interior_point import follow_central_path
@@ -75,6 +76,7 @@ MANY = 0.25
 
 
 @dataclass
+@shaped(products="n", derivatives="n", curvatures="n")
 class RowValues:
     """Rows at some coefficients: products x_i . w, and the weighted derivatives and curvatures of
     their losses.

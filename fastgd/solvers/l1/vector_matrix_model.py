@@ -18,6 +18,7 @@ from fastgd.data.chunk_sizes import VALUES
 from fastgd.objective import kernels as objective_kernels
 from fastgd.objective.gram import add_gram
 from fastgd.objective.vector_map import samples_of
+from fastgd.runtime.array_shapes import shaped
 from fastgd.runtime.threads import map_ranges
 from fastgd.solvers.l1 import kernels
 from fastgd.solvers.quasi_newton import is_curved
@@ -33,6 +34,7 @@ MOST_EPOCHS = 200
 
 
 @dataclass
+@shaped(columns="int64 * in 0:d", matrices="* *")
 class Blocks:
     """P without the penalty.
 

@@ -26,6 +26,7 @@ from fastgd.objective.matrix_sizes import MOST_OF_PREDICTIONS, WIDEST_PROOF
 from fastgd.objective.subset import on_columns
 from fastgd.objective.vector_map import VectorMap
 from fastgd.objective.vector_null_model import Shifts, lowest_shifts
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, one_prediction
 from fastgd.solvers.l1.column_subset import ColumnSubset
 from fastgd.solvers.l1.proximal_newton import ROUNDING, SUFFICIENT
@@ -77,6 +78,7 @@ TYPICAL_PASSES = 40.0
 
 
 @dataclass
+@shaped(products="n k", intercept="k", derivatives="n k")
 class VectorRowValues:
     """Rows at some unknowns: products X W, (n, K), intercepts, (K,), mean loss, and of each row
     weight * derivatives by the number of rows, (n, K).
@@ -112,6 +114,7 @@ class VectorRowValues:
 
 
 @dataclass
+@shaped(working_set="int64 * in 0:d", pairs="p")
 class VectorWorkingSetMemory:
     """What the working-set solver for K predictions remembers.
 
@@ -152,6 +155,7 @@ class VectorWorkingSetMemory:
     idle: int = 0
 
 
+@shaped(point="u", known="any")
 class VectorWorkingSet(Solver):
     """Proximal Newton with a working set, for smooth losses of K predictions and l1 > 0.
 
@@ -219,7 +223,7 @@ class VectorWorkingSet(Solver):
         known = None if self._part is None else self._part.objective.known()
         return {"rows": self._rows, "point": self._point, "known": known}
 
-    def recall(self, state, beside):
+    def _recall(self, state, beside):
         """Gather the columns at hand once more."""
         self._rows, self._point = beside["rows"], beside["point"]
         self._part = None

@@ -32,6 +32,7 @@ from fastgd.objective.measured import measured_once
 from fastgd.objective.moments import SAMPLE_ROWS
 from fastgd.objective.null_model import null_model
 from fastgd.objective.subset import on_rows
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Forecast, Progress, Solver, no_derivatives, several_predictions
 from fastgd.solvers.interior_point.path_cost import central_path_applies
 from fastgd.solvers.l1 import kernels
@@ -109,6 +110,7 @@ AN_ITERATION = 2.5
 
 
 @dataclass
+@shaped(working_set="int64 * in 0:d", kept_columns="int64 * in 0:width")
 class WorkingSetMemory:
     """What the working-set solver remembers.
 
@@ -147,6 +149,7 @@ class WorkingSetMemory:
     idle: int = 0
 
 
+@shaped(point="u", known=("int64 c in 0:width", "c+1 c+1"), of_all=("int64 e in 0:d", "e+1 e+1"))
 class WorkingSet(Solver):
     """Proximal Newton with a working set, for smooth convex losses of one prediction and l1 > 0.
 
@@ -235,7 +238,13 @@ class WorkingSet(Solver):
             "beside_so_far": self.beside_so_far,
         }
 
-    def recall(self, state, beside):
+    def lengths(self, state):
+        """The columns at hand, too."""
+        held = state.memory.working_set
+        width = self.objective.n_features if held is None else np.size(held)
+        return {**super().lengths(state), "width": width}
+
+    def _recall(self, state, beside):
         """Gather the columns at hand once more."""
         self._rows, self._point = beside["rows"], beside["point"]
         self._lower = beside["lower"]

@@ -32,6 +32,7 @@ from fastgd.objective.matrix_sizes import most_numbers
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.moments import row_coupling
 from fastgd.objective.refined_factor import factor_of
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import (
     EVERYWHERE,
     Curvature,
@@ -97,6 +98,7 @@ MOST_COUPLED = 1e8
 
 
 @dataclass
+@shaped(factor={"scale": "u"}, anchor="u", row_curvatures="n", pairs="u")
 class NewtonMemory:
     """What Newton's method remembers.
 
@@ -143,6 +145,7 @@ class NewtonMemory:
     lower: float = -np.inf
 
 
+@shaped(_held="bool u", _curvatures="held", _spare="held")
 class Newton(Solver):
     """`solver="newton"` for few columns: a loss of one prediction, a penalty that has a gradient.
 
@@ -211,6 +214,11 @@ class Newton(Solver):
         state.value, state.gradient = self.objective.smooth_and_gradient(
             state.point, self._curvatures, state.memory.curvature_floor
         )
+
+    def lengths(self, state):
+        """That of what is held of the rows, too."""
+        self._allocate()
+        return {**super().lengths(state), "held": self._spare.size}
 
     def _allocate(self):
         """Arrays as long as there are rows; a solver that waits for samples to be done has none,

@@ -19,6 +19,7 @@ from fastgd.linalg.precision import EPS
 from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.matrix_sizes import WIDEST_PROOF, most_numbers
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import (
     Curvature,
     Forecast,
@@ -45,6 +46,7 @@ WIDE = 5000
 
 
 @dataclass
+@shaped(factor={"scale": "u"}, anchor="u", matrix="u u")
 class ProximalNewtonMemory:
     """What proximal Newton steps remember.
 
@@ -69,6 +71,7 @@ class ProximalNewtonMemory:
     floor: float | None = None
 
 
+@shaped(_curvatures="held", _spare="held")
 class ProximalNewton(Solver):
     """`solver="newton"` for weights and bounds of each feature, and few columns.
 
@@ -142,6 +145,11 @@ class ProximalNewton(Solver):
             floor = state.memory.floor = F.loss.curvature_bound
         super()._resume(state)
         state.memory.floor = floor
+
+    def lengths(self, state):
+        """That of what is held of the rows, too."""
+        F = self.objective
+        return {**super().lengths(state), "held": F.n_samples if F.rows.in_memory else 0}
 
     def _look(self, state):
         state.value, state.gradient = self.objective.smooth_and_gradient(

@@ -34,6 +34,7 @@ from fastgd.linalg.symmetric import scaled_eigenpairs
 from fastgd.objective.cost_model import COMBINATIONS, pass_cost
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.null_model import lowest
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Answer, Progress, Solver, State
 from fastgd.solvers.krylov_iterations import FEWEST as FEWEST_ITERATIONS
 from fastgd.solvers.krylov_iterations import (
@@ -73,6 +74,13 @@ MEASURED_WITH = 10.0
 
 
 @dataclass
+@shaped(
+    moves="kept images | kept d",
+    images="kept images",
+    origin="coefs | 0",
+    intercept="k",
+    row_gradient="images",
+)
 class SubspaceMemory(Falls):
     """What Newton's method in a subspace remembers.
 
@@ -186,7 +194,12 @@ class RowSubspace(Solver):
         state.solver = self
         self._look(state)
 
-    def recall(self, state, beside):
+    def lengths(self, state):
+        """The directions kept and their images, too."""
+        own = {"kept": self.kept, "images": self.n_images + 1, "coefs": self.n_coef}
+        return {**super().lengths(state), **own}
+
+    def _recall(self, state, beside):
         """Locate the point of the state, where it is asked for."""
         state.solver = self
 

@@ -30,6 +30,7 @@ from fastgd.objective.matrix_sizes import MOST_OF_PREDICTIONS
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.subset import on_sample
 from fastgd.objective.vector_map import samples_of
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import (
     EVERYWHERE,
     Forecast,
@@ -76,6 +77,7 @@ MATRICES = 3.0
 
 
 @dataclass
+@shaped(pairs="u")
 class BlockMemory(Falls):
     """What Newton steps with blocks remember.
 

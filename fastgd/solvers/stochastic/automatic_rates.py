@@ -27,6 +27,7 @@ from fastgd.objective.moments import column_scales, sampled_curvature
 from fastgd.objective.null_model import falls_for_ever, null_model
 from fastgd.rules.one_sample import Capped
 from fastgd.rules.schedules import Schedule
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import LAST_RESORT, Forecast
 from fastgd.solvers.rule_memory import empty_slots
 from fastgd.solvers.stochastic.kernels import row_epoch, vector_row_epoch
@@ -62,6 +63,7 @@ def is_power(epoch):
     return epoch & (epoch - 1) == 0
 
 
+@shaped(scales="d")
 class RateTuning(NamedTuple):
     """What automatic rates know of the data: measured once and never changed, so that copies of a
     state share it.
@@ -238,11 +240,11 @@ class AutomaticRates(Stochastic):
         does in columns of unlike scales alone.
         """
         F, memory = self.objective, state.memory
-        self.recall(state, {})
+        self._recall(state, {})
         if memory.slots is None and self._has_slots:
             memory.slots = empty_slots(self.rule, (F.n_features + 1) * F.n_predictions)
 
-    def recall(self, state, beside):
+    def _recall(self, state, beside):
         """Take rates as was measured."""
         F, tuning = self.objective, state.memory.tuning
         alike = tuning.scales is None

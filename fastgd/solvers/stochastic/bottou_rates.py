@@ -11,6 +11,7 @@ from fastgd.losses.in_python import in_python
 from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.rules.classic import Gd
 from fastgd.rules.schedules import Schedule
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.stochastic.scheduled import Stochastic, StochasticMemory
 
 # So many rows tell of lengths, and how much greater the median of their squared norms has to be
@@ -20,6 +21,7 @@ MUCH_LONGER = 2.0
 
 
 @dataclass
+@shaped(norms="*")
 class BottouRatesMemory(StochasticMemory):
     """What falling rates remember of the first rows, or longer ones; None before these.
 
@@ -89,7 +91,7 @@ class BottouRates(Stochastic):
             memory.largest_mean_square = float(moments[SUM_OF_SQUARES].max())
             memory.n_measured = self.rows.size
         self._follow(memory)
-        self.recall(state, {})
+        self._recall(state, {})
 
     def _follow(self, memory):
         """Let rows that are much longer than the first ones shorten the rates: after a chunk of a
@@ -121,7 +123,7 @@ class BottouRates(Stochastic):
             norms = np.einsum("ij,ij->i", taken, taken)
         return norms[norms > 0.0]
 
-    def recall(self, state, beside):
+    def _recall(self, state, beside):
         """Take rates as was measured."""
         memory = state.memory
         self.intercept_rate = memory.largest_mean_square
@@ -139,7 +141,7 @@ class BottouRates(Stochastic):
             largest = 0.5 * (memory.largest_mean_square + found[1])
             memory.lengthen(0.5 + 0.5 * found[0] / memory.mean_squared_norm)
             memory.largest_mean_square = largest
-            self.recall(state, {})
+            self._recall(state, {})
 
     def _schedule(self, mean_square):
         F = self.objective

@@ -29,6 +29,7 @@ from fastgd.losses.base import has_mean
 from fastgd.objective.distances import unit_at
 from fastgd.objective.kernels import evaluate
 from fastgd.objective.linear_map import LinearMap
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Solver
 
 # Of 0, 0.5, 1 and 2 (every 24th policy): counts in order gain 0.42, 0.98, 0.96, 0.93, Gamma 0.99,
@@ -54,6 +55,7 @@ MOST_UNKNOWNS = 256
 
 
 @dataclass
+@shaped(matrix="u u")
 class LaplaceMemory:
     """What is remembered of earlier chunks.
 

@@ -10,6 +10,7 @@ from fastgd.objective.moment_sums import NONZEROS
 from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
 from fastgd.rules.one_sample import Scheduled
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Solver, State
 from fastgd.solvers.journal import Journal
 from fastgd.solvers.patience import divided
@@ -33,6 +34,13 @@ MOST_COUNTED = 2.0**20
 
 
 @dataclass
+@shaped(
+    slots="slots padded",
+    iterate_sum="d+1 | d+1 k",
+    counters="2",
+    touches="float32 d",
+    known="int64 * in 0:d",
+)
 class StochasticMemory(ScheduledMemory):
     """What stochastic descent remembers.
 

@@ -16,6 +16,7 @@ from fastgd.objective.cost_model import BATCH_COST
 from fastgd.objective.moment_sums import LARGEST, NONZEROS, SUM_OF_SQUARES
 from fastgd.penalties.separable import L2
 from fastgd.rules.batches import row_order
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.base import Solver, State
 from fastgd.solvers.variance_reduced import kernels
 from fastgd.solvers.variance_reduced.row_curvature import (
@@ -30,6 +31,7 @@ LONGEST = 2.0
 LEAST_FACTOR = 2.0**-40
 
 
+@shaped(rates="d", visits="int64 n | 1", importance="n | 1", rarity="d", longest_dense_rate="d | 1")
 class StepTuning(NamedTuple):
     """What was measured of the data: never changed, so that copies of a state share it.
 
@@ -68,6 +70,7 @@ class StepTuning(NamedTuple):
 
 
 @dataclass
+@shaped(columns="4 d")
 class VarianceReducedMemory:
     """What SAGA and SVRG remember.
 
@@ -162,9 +165,9 @@ class VarianceReduced(Solver):
         )
         if memory.tuning is None or memory.tuning.key != key:
             memory.tuning = self._measure(key)
-        self.recall(state, {})
+        self._recall(state, {})
 
-    def recall(self, state, beside):
+    def _recall(self, state, beside):
         """Take rows as was measured."""
         tuning = state.memory.tuning
         self.batch = state.batch = tuning.batch

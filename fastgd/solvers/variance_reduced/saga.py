@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.objective.linear_map import LinearMap
+from fastgd.runtime.array_shapes import shaped
 from fastgd.solvers.variance_reduced import expected_smoothness as formulas
 from fastgd.solvers.variance_reduced import kernels
 from fastgd.solvers.variance_reduced.base import VarianceReduced, VarianceReducedMemory
@@ -33,6 +34,7 @@ LEAST_MOVE = 1e-9
 
 
 @dataclass
+@shaped(table="n", safe_point="u")
 class SagaMemory(VarianceReducedMemory):
     """What SAGA remembers.
 
