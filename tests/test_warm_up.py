@@ -8,7 +8,9 @@ import scipy.sparse as sp
 from sklearn.datasets import load_breast_cancer, load_iris
 
 from fastgd import GDClassifier
+from fastgd.losses.base import Loss
 from fastgd.warm_up import FORMATS, fits, warmup
+from support.twins import members
 
 X, y = load_breast_cancer(return_X_y=True)
 
@@ -33,6 +35,13 @@ def first_fits():
     yield "L1", lambda: GDClassifier(penalty="l1", alpha=1e-3, max_iter=20).fit(X, y)
     yield "growing", lambda: GDClassifier(batch_size="growing", max_iter=20).fit(X, y)
     yield "classes", lambda: model.fit(*several)
+
+
+@pytest.mark.parametrize("loss", members(Loss), ids=lambda loss: loss.name)
+def test_targets_suit_the_loss(loss):
+    """Of gamma and inverse Gaussian amounts none may be 0."""
+    for _, _, targets in fits(loss.name, "dense", "float64"):
+        assert loss.classification or loss.target_domain.contains(targets.astype(float)).all()
 
 
 @pytest.mark.jit
