@@ -273,11 +273,12 @@ class GDEstimator(Reports, CallbackSupportMixin, NestedParameters):
                 task.checkpoint.remove()
             raise
         self._set_fitted(runs)
-        if task.checkpoint is not None and self.stop_reason_ is not StopReason.INTERRUPTED:
-            task.checkpoint.remove()
         if callbacks is not None:
             callbacks.end()
         self._warn(runs)
+        # Last of all: what raises before, as a warning that is an error, takes the model back.
+        if task.checkpoint is not None and self.stop_reason_ is not StopReason.INTERRUPTED:
+            task.checkpoint.remove()
         return self
 
     def _prepared(self, found, X, validation, n_threads, rng=None):

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from fastgd import (
+    ConvergenceWarning,
     DivergenceError,
     GDClassifier,
     GDClassifierCV,
@@ -242,6 +243,23 @@ def interrupted(path, at=6, **more):
     with pytest.raises(KeyboardInterrupt):
         GDClassifier(**parameters, stop=Pressed(at)).fit(X, Y)
     return {**parameters, "stop": Pressed(0)}
+
+
+def test_a_warning_that_is_an_error_leaves_the_checkpoint(tmp_path):
+    """There is no model then: the estimator is as it was."""
+    path = tmp_path / "fit"
+    model = GDClassifier(solver="lbfgs", tol=1e-12, max_iter=3, checkpoint=path)
+    model.set_params(checkpoint_every=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        with pytest.raises(ConvergenceWarning):
+            model.fit(X, Y)
+    assert not hasattr(model, "coef_")
+    assert path.exists()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert_same(model.fit(X, Y), clone(model).set_params(checkpoint=None).fit(X, Y))
+    assert not path.exists()
 
 
 def test_a_fit_that_diverges_leaves_none(tmp_path):
