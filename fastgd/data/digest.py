@@ -72,7 +72,9 @@ def hash_of(arrays):
             # Labels: by what they say, wherever they are in memory.
             labels, array = np.unique(array.astype(str), return_inverse=True)
             found.update(repr(labels.tolist()).encode())
-        found.update(f"{array.dtype.str}{array.shape}".encode())
+        # The values of a square array in Fortran order are those of its transpose in C order.
+        order = "F" if array.flags.fnc else ""
+        found.update(f"{array.dtype.str}{array.shape}{order}".encode())
         for part in _contiguous(array):
             _add(found, part)
     return found.hexdigest()

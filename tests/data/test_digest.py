@@ -34,6 +34,14 @@ def test_kind_shape_and_type_are_told():
     assert len({one["hash"] for one in told}) == 4
 
 
+def test_a_square_array_is_told_from_its_transpose():
+    """Which in Fortran order has the same values at the same places in memory."""
+    square = X[:70]
+    for one, other in ((square, square.T), (np.asfortranarray(square), square.T.copy())):
+        assert digest(one) != digest(other)
+        assert digest(as_rows(one)) != digest(as_rows(other))
+
+
 def test_labels_are_told_by_what_they_say():
     labels = np.array(["no", "yes", "no"])
     known = digest(labels)["hash"]
