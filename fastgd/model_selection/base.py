@@ -233,12 +233,15 @@ class PathSearch(GDEstimator):
         -------
         float
         """
-        scorer, model = self._scorer(), self
+        check_is_fitted(self, "alpha_")
+        self._check_refitted()
+        # Not the search itself: a scorer that calls `score` would come back here for ever.
+        scorer, model = self._scorer(), self.best_estimator_
         source = source_of(X, y, sample_weight, offset, self.memory)
         if source is not None:
             linear, y, sample_weight, offset = scored(self, source)
             X = RowsElsewhere(linear.shape[0], self.n_features_in_)
-            model = predicting(self, linear)
+            model = predicting(model, linear)
         if offset is not None:
             model = copy.copy(model)
             model.offset_of_rows(offset)

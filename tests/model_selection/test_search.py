@@ -51,6 +51,18 @@ from support.twins import members, targets_of
 SMALL = [GDClassifierCV(alphas=2, cv=2, tol=1e-8), GDRegressorCV(alphas=[1.0, 0.1], cv=2)]
 
 
+def test_a_scorer_that_calls_score():
+    """It was handed the search, whose score it is, and never came to an end."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 2)), rng.normal(size=40)
+    search = GDRegressorCV(alphas=2, scoring=lambda model, X, y: model.score(X, y)).fit(X, y)
+    assert search.score(X, y) == search.best_estimator_.score(X, y)
+    shift = np.linspace(0.0, 1.0, 40)
+    assert search.score(X, y, offset=shift) == search.best_estimator_.score(X, y, offset=shift)
+    with pytest.raises(AttributeError, match="refit=False and has no model"):
+        GDRegressorCV(alphas=2, refit=False).fit(X, y).score(X, y)
+
+
 @parametrize_with_checks(SMALL)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
