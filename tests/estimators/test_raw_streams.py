@@ -28,6 +28,7 @@ def stream(model, X, y, convert=np.asarray, **first):
     return model
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize("loss", ["squared_error", "huber"])
 def test_raw_columns_are_learnt_as_scaled_ones(loss):
     X, y = diabetes()
@@ -92,6 +93,7 @@ def test_a_clock_in_chunks_of_few_rows(seed):
     assert np.mean((predicted - y)[late] ** 2) < 0.2 * y[late].var()
 
 
+@pytest.mark.thinned(plain=1, compiled=5)
 @pytest.mark.parametrize("solver", ["auto", "gd", "momentum"])
 @pytest.mark.parametrize("fitted", [True, False])
 @pytest.mark.parametrize("loss", ["squared_error", "log_loss"])

@@ -65,6 +65,8 @@ OF_COLUMNS = {
 }
 
 
+# Compiled each solver with one of them.
+@pytest.mark.thinned(plain=1, compiled=4)
 @pytest.mark.parametrize("name", OF_COLUMNS)
 @pytest.mark.parametrize("solver", ["auto", "adagrad", "gd"])
 def test_strengths_and_bounds_are_those_of_the_column(name, solver):
@@ -81,6 +83,7 @@ def test_strengths_and_bounds_are_those_of_the_column(name, solver):
         assert (of_few.coef_ >= LOWEST).all()
 
 
+@pytest.mark.thinned(plain=1, compiled=2)
 @pytest.mark.parametrize(
     "options",
     [

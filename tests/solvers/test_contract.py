@@ -208,7 +208,8 @@ def test_storages_and_threads_agree(solver, loss, penalty, shape):
     points = {
         name: moved(make(solver, problem(loss, penalty, shape, storage)), SHORT).point
         for name, storage in STORAGES.items()
-        if not (name == "strided" and solver.random)
+        # For one-row steps fits copy such arrays into C order: no kernel of these reads them.
+        if not (name == "strided" and solver in ROUGH)
     }
     scale = 1.0 + np.abs(points["dense"]).max()
     for point in points.values():
