@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
+import sklearn
+
 from fastgd.data.check_parameters import ALLOWED
 
 P = ParamSpec("P")
@@ -66,6 +68,8 @@ OF_SEARCHES = {
     "checkpoint": "nothing: a search is many fits; with refit=False its alpha_ can be fitted by an "
     "estimator with checkpoint={value!r}",
 }
+# What is not of classes.
+OF_CLASSIFIERS = dict.fromkeys(("quantile", "power"), "nothing: that is of losses of GDRegressor")
 # Arguments of `fit` elsewhere.
 ARGUMENTS = {
     "weights": "sample_weight",
@@ -77,6 +81,15 @@ ARGUMENTS = {
     "epochs": "max_iter in the constructor",
     "target": "y",
 }
+# Of the `fit` of searches.
+FOLDS = "nothing: cv says which rows are held out, as a splitter or as pairs of indices"
+START = "nothing: a search begins its paths itself; fit an estimator with alpha_"
+ARGUMENTS_OF_SEARCHES = {
+    **ARGUMENTS,
+    **dict.fromkeys(("X_val", "y_val", "sample_weight_val", "offset_val"), FOLDS),
+    **dict.fromkeys(("eval_set", "validation_data"), FOLDS),
+    **dict.fromkeys(("coef_init", "intercept_init"), START),
+}
 
 
 def explains_unknown_names(init: Callable[P, None]) -> Callable[P, None]:
@@ -85,6 +98,7 @@ def explains_unknown_names(init: Callable[P, None]) -> Callable[P, None]:
     """
     known = list(inspect.signature(init).parameters)[1:]
     instead = INSTEAD | (OF_SEARCHES if "alphas" in known else OF_FITS)
+    instead |= OF_CLASSIFIERS if "class_weight" in known else {}
     search = f"{init.__qualname__.split('.')[0]}CV"
 
     @functools.wraps(init)
@@ -108,18 +122,39 @@ def explains_unknown_names(init: Callable[P, None]) -> Callable[P, None]:
 def explains_unknown_arguments(method: Method) -> Method:
     """Decorator of `fit`: the TypeError for an argument that there is not names the user's class,
     not the one that the method is inherited from, and says what to write.
+
+    A method that takes further ones, for others by metadata routing, refuses what it has advice
+    for, unless routing is enabled.
     """
-    known = list(inspect.signature(method).parameters)[1:]
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    named = [one for one in parameters if one.kind is not one.VAR_KEYWORD]
+    needed = [one.name for one in named if one.default is one.empty]
+    routes = len(named) < len(parameters)
+    known = [one.name for one in named] + (["groups"] if routes else [])
+    instead = ARGUMENTS_OF_SEARCHES if routes else ARGUMENTS
 
     @functools.wraps(method)
     def explained(self, *args, **kwargs):
-        for name in kwargs:
-            if name not in known:
-                where = f"{type(self).__name__}.{method.__name__}()"
-                raise TypeError(f"{where} has no argument {name!r}{_instead(name, known)}")
+        where = f"{type(self).__name__}.{method.__name__}()"
+        elsewhere = routes and sklearn.get_config()["enable_metadata_routing"]
+        for name in [] if elsewhere else [name for name in kwargs if name not in known]:
+            advice = _advice(name, known, instead)
+            if advice or not routes:
+                advice = advice or f"it has {', '.join(known)}"
+                raise TypeError(f"{where} has no argument {name!r}; {advice}")
+        for name in needed[len(args) :]:
+            if name not in kwargs:
+                raise TypeError(f"{where} needs {' and '.join(needed)}, got no {name}")
         return method(self, *args, **kwargs)
 
     return cast(Method, explained)
+
+
+def _advice(name: str, known: list[str], instead: dict[str, str]) -> str:
+    if name in instead:
+        return f"write {instead[name]}"
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def _filled(advice: str, value: object) -> str:
@@ -128,10 +163,3 @@ def _filled(advice: str, value: object) -> str:
     if shown and shown[1] in ALLOWED and not ALLOWED[shown[1]][1](value):
         return advice.replace(shown[0], shown[1])
     return advice.format(value=value)
-
-
-def _instead(name: str, known: list[str]) -> str:
-    if name in ARGUMENTS:
-        return f"; write {ARGUMENTS[name]}"
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(known)}"

@@ -33,6 +33,7 @@ from fastgd.estimators.base import MAX_SEED, GDEstimator
 from fastgd.estimators.block_fits import as_first_read, first_reading, scored, source_of
 from fastgd.estimators.deviance import is_deviance
 from fastgd.estimators.rollback import whole_or_nothing
+from fastgd.estimators.unknown_parameters import explains_unknown_arguments
 from fastgd.fitting.plan import random_by_name
 from fastgd.model_selection.alpha_grid import alpha_grid
 from fastgd.model_selection.alpha_path import fit_path
@@ -71,6 +72,7 @@ def _sees_rows_once(search):
 class PathSearch(GDEstimator):
     """What the two searches share, before `GDClassifier` or `GDRegressor` among the bases."""
 
+    @explains_unknown_arguments
     @whole_or_nothing
     def fit(
         self,

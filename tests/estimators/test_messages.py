@@ -47,7 +47,6 @@ def test_values_of_other_libraries(parameters, message):
     ("name", "value", "message"),
     [
         ("C", 1.0, r"write alpha=1 / \(C \* n_samples\)"),
-        ("quantile", 0.9, r"write loss=fastgd.Quantile\(0.9\)"),
         ("lr", 0.1, "write learning_rate='constant', eta0=0.1"),
         ("unheard_of", 1, "unexpected keyword argument 'unheard_of'$"),
         ("aplha", 1, r"unexpected keyword argument 'aplha'; did you mean 'alpha'\?"),
@@ -65,6 +64,8 @@ def test_parameters_of_other_libraries(name, value, message):
         (GDClassifierCV, "C", 1.0, r"write alphas=\[1 / \(C \* n_samples\)\]$"),
         (GDRegressorCV, "reg_lambda", 0.5, r"write alphas=\[0.5\], which multiply a mean loss$"),
         (GDRegressorCV, "n_folds", 5, "write cv=5$"),
+        (GDRegressor, "quantile", 0.9, r"write loss=fastgd.Quantile\(0.9\)"),
+        (GDClassifier, "quantile", 0.9, "write nothing: that is of losses of GDRegressor$"),
         (GDClassifier, "n_folds", 5, "write nothing: GDClassifierCV takes it as cv$"),
         (GDRegressor, "Cs", 3, "write nothing: GDRegressorCV takes alphas, which are 1 /"),
         (GDClassifier, "lr", "adaptive", "write learning_rate='constant', eta0$"),
@@ -108,6 +109,12 @@ def test_arguments_of_fit_elsewhere():
         (lambda: GDRegressor().fit(X, Y, ofset=Y), r"GDRegressor.fit\(\) .*mean 'offset'\?"),
         (lambda: Mine().partial_fit(X, Y, clases=[0, 1]), r"Mine.partial_fit\(\) .*'classes'\?"),
         (lambda: GDRegressor().fit(X, Y, unheard_of=1), r"'unheard_of'; it has X, y, sample_w"),
+        (lambda: Mine().fit(), r"Mine.fit\(\) needs X, got no X"),
+        (lambda: GDClassifier().partial_fit(X), r"GDClassifier.partial_fit\(\) needs X and y, got"),
+        (lambda: GDClassifierCV().fit(X, Y, sample_weights=Y), "mean 'sample_weight'"),
+        (lambda: GDClassifierCV().fit(X, Y, X_val=X), "write nothing: cv says which rows"),
+        (lambda: GDClassifierCV().fit(X, Y, coef_init=X), "a search begins its paths itself"),
+        (lambda: GDClassifierCV().fit(), r"GDClassifierCV.fit\(\) needs X"),
     ):
         with pytest.raises(TypeError, match=message):
             call()
