@@ -186,13 +186,14 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         F at the model; the sum over the classes of one-vs-rest.
     suboptimality_ : float
         bound / max(F - bound, 1e-4 F0), with F0 the objective of the null model (the best one
-        without columns); the greatest over the classes.
+        without columns), both less the infimum of the loss; of a loss whose infimum is unknown
+        bound / (F0 - F).  The greatest over the classes.
     bound_kind_ : {"proof", "estimate", "stationarity", "none"}
         What the bound is: proved, or the estimate on which the fit ended (`history_["bound"]` keeps
         what is proved), or with a penalty that is not convex what steps along single columns would
         gain, which is 0 at every stationary point; of several classes the worst.
     converged_ : bool
-        Whether `suboptimality_` is at most `tol` (1e-14 where that is 0), and nothing else; False
+        Whether `suboptimality_` is at most `tol` (1e-12 where that is 0), and nothing else; False
         without a `tol`.
     stop_reason_ : StopReason
         Of several classes the one that tells most: what cut one short, then a plateau.
