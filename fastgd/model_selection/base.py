@@ -198,6 +198,8 @@ class PathSearch(GDEstimator):
         with progress:
             scores = score_paths(bases, grids, table, splits, score, n_threads, progress, left_out)
         p, k = choose(scores, self.one_standard_error)
+        if not np.isfinite(scores).all():
+            warn_at_call(_not_finite(scores), UserWarning)
         end = end_of_grid(grids[p], scores[p].mean(axis=1), k, isinstance(alphas, int))
         if end:
             warn_at_call(end, UserWarning)
@@ -396,6 +398,18 @@ class PathSearch(GDEstimator):
         return params, {"sample_weight": sample_weight} if sample_weight is not None and _weighs(
             scorer
         ) else {}
+
+
+def _not_finite(scores):
+    """What is said of scores, (n_paths, n_alphas, n_folds), some of which are no numbers."""
+    wrong = ~np.isfinite(scores)
+    folds = np.flatnonzero(wrong.any(axis=(0, 1)))
+    return (
+        f"{wrong.sum()} of {scores.size} scores are not finite, in {folds.size} of "
+        f"{scores.shape[2]} folds, first in fold {folds[0]}: {wrong.any(axis=2).sum()} of "
+        f"{scores[..., 0].size} alphas have no mean over the folds and are not chosen; look at "
+        "scores_, scoring and cv"
+    )
 
 
 def _check_scored(splits, weights):

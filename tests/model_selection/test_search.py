@@ -51,6 +51,23 @@ from support.twins import members, targets_of
 SMALL = [GDClassifierCV(alphas=2, cv=2, tol=1e-8), GDRegressorCV(alphas=[1.0, 0.1], cv=2)]
 
 
+def test_a_score_that_is_no_number_is_told():
+    """One in one fold took its alpha, the best, out of the choice without a word."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 2))
+    y = X @ [1.0, 2.0]
+
+    def score(model, X, y):
+        return np.nan if model.alpha < 0.1 and X[0, 0] == X_first else model.score(X, y)
+
+    X_first = X[0, 0]  # held out in the first fold
+    with pytest.warns(
+        UserWarning, match=r"1 of 4 scores are not finite, in folds \[?0.* 1 of 2 mod"
+    ):
+        search = GDRegressorCV(alphas=[1.0, 0.01], cv=KFold(2), scoring=score).fit(X, y)
+    assert search.alpha_ == 1.0
+
+
 def test_a_scorer_that_calls_score():
     """It was handed the search, whose score it is, and never came to an end."""
     rng = np.random.default_rng(0)
