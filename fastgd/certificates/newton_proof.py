@@ -85,7 +85,7 @@ class ProofRecord:
     factor : ndarray or None
         A root of the inverse of the last curvature matrix.
     rough : bool
-        Whether that is none of a proof.
+        Whether that is a hint of a solver, and not from a proof.
     tried_at : float
         The objective's passes at the last proof.
     products : float

@@ -256,7 +256,7 @@ class BlockRows:
 
     @property
     def mark(self):
-        """Bytes that tell what was taken from the columns."""
+        """Bytes that tell the centers of the columns from others; empty without any."""
         return b"" if self.centers is None else self.centers.tobytes()
 
     def shape(self):

@@ -97,7 +97,7 @@ class Rows(Component, family=True):
 
     @property
     def mark(self):
-        """Bytes that tell what was taken from the columns."""
+        """Bytes that tell the centers of the columns from others; empty without any."""
         return b""
 
     @python_only
@@ -576,7 +576,7 @@ class ShiftedRows(Rows):
 
     @property
     def mark(self):
-        """Bytes that tell what was taken from the columns."""
+        """Bytes that tell the centers of the columns from others; empty without any."""
         return self.centers.tobytes()
 
     @python_only

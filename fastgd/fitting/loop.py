@@ -122,7 +122,7 @@ class Outlook:
     left_early : bool
         Whether another plan is expected to be there first.
     to_go : float or None
-        What is left by its own pace, then.
+        Passes' worth of time that this plan would still have taken at its rate so far, then.
     """
 
     likely: float | None = None

@@ -36,7 +36,7 @@ class PlanRecord:
     result : Result or None
         What came of those before it.
     updates : int
-        That led to it.
+        Updates of all plans before the last.
     seconds : float
         How long these took, of what they share.
     to_go : list of float or None

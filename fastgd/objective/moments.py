@@ -238,7 +238,7 @@ class Freedom(NamedTuple):
     share : float
         Beside the few directions that all rows share.
     directions : float
-        That the rest lies in.
+        Effective number of dimensions of what is left.
     """
 
     share: float

@@ -54,7 +54,7 @@ def on_block(objective, rows, facts, samples=None):
     What is summed over the rows of the blocks is added up; nothing is divided by their number.
     """
     F, part = objective, copy.copy(objective)
-    part.kind, part.rows = F.kind, rows
+    part.rows = rows
     part.samples = F.samples.part(facts.own) if samples is None else samples
     part.n_samples = rows.shape()[0]
     full = F.n_nonzeros == F.n_samples * F.n_features

@@ -32,7 +32,7 @@ class Curvature(NamedTuple):
     factor : Factor or None
         Of a curvature matrix of F; None where the one at hand is not of F itself.
     anchor : ndarray or None
-        The point where it is exact; None where it is only alike.
+        The point where it is exact; None if it is a matrix from near by.
     """
 
     factor: Any = None
@@ -197,7 +197,7 @@ class State:
     memory : object
         What else the solver remembers: an instance of its `Memory`, which can be pickled.
     run : RunRecord
-        Whose run this is.
+        What the run remembers beside its solver.
     """
 
     point: np.ndarray
