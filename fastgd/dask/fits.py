@@ -17,6 +17,7 @@ from fastgd.dask.partitions import (
     delayed_blocks,
     gathered,
     grouped,
+    is_array,
     require_dask,
 )
 from fastgd.data.block_rows import SAMPLE, columns_in_words
@@ -95,7 +96,7 @@ def fit(estimator, X, y=None, sample_weight=None, offset=None, **params):
     workers = ClusterWorkers(client, grouped(futures))
     try:
         # Blocks of a dask array have no names or levels to tell of: a round less.
-        of_array = hasattr(X, "chunks")
+        of_array = is_array(X)
 
         def read(memory):
             columns = columns_of({} if of_array else workers.columns())

@@ -116,11 +116,17 @@ def _is_elsewhere(given):
     return given is None or hasattr(given, "to_delayed")
 
 
+def is_array(given):
+    """Whether it is a dask array: a frame may have a column of any name."""
+    array = hasattr(given, "chunks") and hasattr(given, "to_delayed")
+    return array and not hasattr(given, "columns")
+
+
 def _parts_of(X, name):
     """Delayed blocks of rows, and how many rows each has where that is known."""
     if isinstance(X, list | tuple) and _is_elsewhere(X):
         return list(X), None
-    if hasattr(X, "chunks") and hasattr(X, "to_delayed"):
+    if is_array(X):
         if X.ndim == 2 and len(X.chunks[1]) > 1:
             X = X.rechunk({1: -1})
         heights = None if np.isnan(X.chunks[0]).any() else list(X.chunks[0])
@@ -137,7 +143,7 @@ def _column_of(given, name, parts, heights):
     """Delayed blocks of one entry for each row, as many as X has; Nones where nothing is given."""
     if given is None:
         return [None] * len(parts)
-    if heights is not None and hasattr(given, "chunks") and not np.isnan(given.chunks[0]).any():
+    if heights is not None and is_array(given) and not np.isnan(given.chunks[0]).any():
         if sum(given.chunks[0]) != sum(heights):
             raise ValueError(
                 f"{name} has {sum(given.chunks[0])} rows, X has {sum(heights)}; they go together"

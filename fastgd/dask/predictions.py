@@ -5,7 +5,7 @@ import copy
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastgd.dask.partitions import delayed_blocks, gathered, require_dask
+from fastgd.dask.partitions import delayed_blocks, gathered, is_array, require_dask
 from fastgd.dask.shard import as_features
 from fastgd.data.check_parameters import as_offset, only_given
 from fastgd.data.sources import BlockSource
@@ -107,7 +107,7 @@ def _lazily(estimator, method, X, offset):
         raise ValueError("offset is in memory; give it as a dask array in blocks like X")
     example = _empty_of(estimator, method)
     model, of_block = delayed(estimator, pure=False), delayed(_of_block, pure=False)
-    heights = X.chunks[0] if hasattr(X, "chunks") else (np.nan,) * len(blocks)
+    heights = X.chunks[0] if is_array(X) else (np.nan,) * len(blocks)
     arrays = [
         da.from_delayed(
             of_block(model, method, block, example, f"block {k}"),

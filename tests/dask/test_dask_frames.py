@@ -71,6 +71,17 @@ def test_columns_are_those_of_a_file(client, tmp_path):
     np.testing.assert_array_equal(found, model.predict(source)[: found.size])
 
 
+def test_a_column_may_be_called_as_what_arrays_have(client):
+    frame = table()[["age", "fuel", "price"]].rename(columns={"age": "chunks"})
+    columns, blocks = ["chunks", "fuel"], dd.from_pandas(frame, npartitions=2)
+    model = fastgd.dask.fit(GDRegressor(), blocks[columns], blocks["price"])
+    assert list(model.feature_names_in_[:1]) == ["chunks"]
+    found = fastgd.dask.predict(model, blocks[columns]).compute()
+    score = fastgd.dask.score(model, blocks[columns], blocks["price"])
+    spread = np.sum((frame.price - frame.price.mean()) ** 2)
+    assert score == pytest.approx(1.0 - np.sum((found - frame.price) ** 2) / spread)
+
+
 def test_offsets_come_with_frames(client, tmp_path):
     frame = table().assign(exposure=np.linspace(-1.0, 1.0, N))
     frame.to_parquet(tmp_path / "table.parquet")
