@@ -517,7 +517,7 @@ class GDClassifier(ClassifierMixin, ChunkEstimator):
         """
         scores = self._scores(X, offset)
         loss = self._fitted_loss()
-        own = loss.probability(scores)
+        own = np.asarray(loss.probability(scores))
         if isinstance(loss, VectorLoss) or self._is_multilabel():
             return own
         if own.shape[1] == 1:

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fastgd.losses.declared import check_declared
 from fastgd.losses.domain import REALS, Interval
 from fastgd.runtime.component import Component, python_only, required, shown
 from fastgd.runtime.public import public
@@ -92,6 +93,10 @@ class Loss(Component, family=True):
     passive_aggressive: ClassVar[bool] = False
     estimates_dispersion: ClassVar[bool] = False
     scored_by_value: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        check_declared(cls)
+        super().__init_subclass__(**keywords)
 
     @required
     def value(self, prediction, target):
@@ -221,6 +226,10 @@ class VectorLoss(Component, family=True):
     separable: ClassVar[bool] = False
     n_classes: ClassVar[float] = 0.0
     _classes_told: ClassVar[int | None] = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        check_declared(cls)
+        super().__init_subclass__(**keywords)
 
     @required
     def value(self, predictions, target):

@@ -31,6 +31,8 @@ from fastgd.runtime.typed_only import TypedOnly
 
 # Values of an array or a list that a message repeats.
 SHORT = 6
+# Types of numbers that Numba has no code for: arrays of these become float64.
+WITHOUT_CODE = {np.dtype(np.float16), np.dtype(np.longdouble)} - {np.dtype(np.float64)}
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -66,7 +68,8 @@ class Component:
 
     The class becomes a frozen dataclass; objects are equal where class and fields are. Fields are
     numbers (made `float`; `int` or `bool` where annotated so), arrays of numbers (made read-only,
-    C-contiguous views of what was given; the dtype is kept), or other components. `__post_init__`
+    C-contiguous views of what was given; the dtype is kept, but float16 and longdouble become
+    float64), or other components. `__post_init__`
     runs after that, and only has to validate.
 
     Methods may have several returns, return tuples, call other methods of `self`, `@kernel`
@@ -368,6 +371,7 @@ def _is_ready(array: np.ndarray) -> bool:
         and array.flags.aligned
         and array.dtype.isnative
         and array.dtype.kind in "biuf"
+        and array.dtype not in WITHOUT_CODE
     )
 
 
@@ -375,6 +379,8 @@ def _coerce_array(value: Any) -> np.ndarray:
     array = np.asarray(value, dtype=None if isinstance(value, np.ndarray) else float)
     if array.ndim == 0 or array.dtype.kind not in "biuf":
         raise TypeError
+    if array.dtype in WITHOUT_CODE:
+        array = array.astype(np.float64)
     return _read_only(
         np.require(array, dtype=array.dtype.newbyteorder("="), requirements=("C", "A"))
     )

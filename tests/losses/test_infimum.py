@@ -61,6 +61,25 @@ def counts(n=400, seed=0):
     return X, rng.poisson(20 * np.exp(X @ [1.0, -1.0, 0.5])).astype(float)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("infimum", None, "a number, or -np.inf where"),
+        ("infimum", "0", "a number"),
+        ("infimum", np.nan, "a number"),
+        ("self_concordance", -1.0, "a finite number of at least 0, or None"),
+        ("curvature_bound", None, "a number of at least 0, or np.inf"),
+        ("target_domain", (0, 1), r"an Interval, as fastgd\.losses\.Interval\(low=0"),
+        ("convex", "no", "True or False"),
+    ],
+)
+def test_declarations_of_another_kind_are_told_when_the_class_is_made(name, value, allowed):
+    for kind in (Counts, Few):
+        with pytest.raises(TypeError, match=rf"^Wrong\.{name} must be {allowed}.*, got "):
+            type("Wrong", (kind,), {name: value})
+    assert type("Right", (Counts,), {name: getattr(Counts, name)}, abstract=True)().convex
+
+
 def test_every_loss_here_declares_0_and_the_families_nothing():
     assert Loss.infimum == VectorLoss.infimum == -np.inf
     assert all(
