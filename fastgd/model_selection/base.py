@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 import inspect
 import numbers
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import sklearn
@@ -61,6 +61,8 @@ OF_THE_BEST = (
     "history_",
     "plan_",
 )
+
+NOT_REFITTED = "this search was fitted with refit=False and has no model; set refit=True"
 
 
 def _sees_rows_once(search):
@@ -279,11 +281,16 @@ class PathSearch(GDEstimator):
         self._check_refitted()
         return self.best_estimator_._reported(*args, **kwargs)
 
+    if not TYPE_CHECKING:  # for whom any name would be there
+
+        def __getattr__(self, name):
+            if name in (*OF_THE_BEST, "best_estimator_") and "alpha_" in self.__dict__:
+                raise AttributeError(NOT_REFITTED)
+            return super().__getattribute__(name)  # says what is missing, and why
+
     def _check_refitted(self):
         if hasattr(self, "alpha_") and not hasattr(self, "coef_"):
-            raise AttributeError(
-                "this search was fitted with refit=False and has no model; set refit=True"
-            )
+            raise AttributeError(NOT_REFITTED)
 
     def _base(self, **chosen):
         """The estimator that is fitted along the paths, with this search's parameters."""

@@ -75,8 +75,18 @@ def test_a_scorer_that_calls_score():
     assert search.score(X, y) == search.best_estimator_.score(X, y)
     shift = np.linspace(0.0, 1.0, 40)
     assert search.score(X, y, offset=shift) == search.best_estimator_.score(X, y, offset=shift)
-    with pytest.raises(AttributeError, match="refit=False and has no model"):
-        GDRegressorCV(alphas=2, refit=False).fit(X, y).score(X, y)
+    unfit = GDRegressorCV(alphas=2, refit=False).fit(X, y)
+    for call in (
+        lambda: unfit.score(X, y),
+        lambda: unfit.predict(X),
+        unfit.coefficients,
+        unfit.sparsify,
+        lambda: unfit.best_estimator_,
+    ):
+        with pytest.raises(AttributeError, match="refit=False and has no model"):
+            call()
+    with pytest.raises(AttributeError, match="no attribute 'coeff_'"):
+        search.coeff_  # noqa: B018
 
 
 @parametrize_with_checks(SMALL)
