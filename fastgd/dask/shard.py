@@ -57,6 +57,7 @@ class Shard:
             found[number] = []
             for place, (X, *_) in blocks:
                 if isinstance(X, BlockSource):
+                    X.look_again()
                     next(iter(X.blocks(1 << 16)), None)
                     found[number].append((place, X.encoding, X.feature_names))
                 elif is_frame(X) and len(X):

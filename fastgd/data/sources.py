@@ -85,6 +85,9 @@ class BlockSource:
         """The same source with columns as another source, of a fitted model, has them."""
         return self
 
+    def look_again(self) -> None:
+        """A fit begins: forget the columns that were found, where files have changed since then."""
+
 
 class _Chunks(BlockSource):
     """The source of blocks that `from_chunks` returns."""

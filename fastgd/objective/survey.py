@@ -67,6 +67,7 @@ def survey(source, memory, n_threads=1, shift=False):
     moments: Any = None
     beside: dict[str, list] = {name: [] for name in BESIDE}
     dtype, first, sparse = np.dtype(np.float32), 0, False
+    source.look_again()
     for place, block, rows in checked_blocks(source, n_bytes):
         facts.append(facts_of(rows, first))
         places.append(place)

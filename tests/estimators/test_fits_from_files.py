@@ -135,3 +135,12 @@ def test_columns_of_an_earlier_file_are_forgotten(tmp_path):
         dump_svmlight_file(X, y, str(paths[-1]), zero_based=False)
     model = GDClassifier().fit(from_svmlight(paths[0])).fit(narrow, y)
     np.testing.assert_array_equal(model.predict(from_svmlight(paths[1])), model.predict(narrow))
+
+
+def test_each_fit_finds_the_columns_of_its_files(tmp_path):
+    path = tmp_path / "rows"
+    path.write_text("1 1:1\n-1 1:2\n1 1:4\n")
+    source = from_svmlight(path, zero_based=False)
+    model = GDClassifier(memory=1e6).fit(source)
+    path.write_text("1 1:1 2:1\n-1 1:2\n1 1:4\n")
+    assert model.fit(source).n_features_in_ == 2

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.data.readers import kernels, pages
-from fastgd.data.readers.files import as_paths, whole_lines
+from fastgd.data.readers.files import as_paths, marks_of, whole_lines
 from fastgd.data.sources import Block, BlockSource
 
 # Columns that int32 can count.
@@ -119,12 +119,15 @@ class SvmlightSource(BlockSource):
         self.zero_based = zero_based
         if n_features is not None and zero_based != "auto":
             self.encoding = SvmlightColumns(n_features, bool(zero_based))
+        # The files whose columns were found.
+        self._marks: list | None = None
         # Of each block of the last reading, the file and the line of its first row.
         self._starts: list[tuple[Path, int]] = []
 
     def blocks(self, n_bytes: int) -> Iterator[Block]:
         """CSR blocks without stored zeros, across the files; see `BlockSource.blocks`."""
         if self.encoding is None:
+            self._marks = marks_of(self.paths)
             self.encoding = self._scanned()
         self._starts = []
         return self._blocks(_RowBuilder(n_bytes, self.encoding), self._starts)
@@ -144,6 +147,11 @@ class SvmlightSource(BlockSource):
                         return _line(one, line)
                     left -= 1
         return super().place(number, row)
+
+    def look_again(self) -> None:
+        """Forget the columns of files that have changed; see `BlockSource.look_again`."""
+        if self._marks is not None and self._marks != marks_of(self.paths):
+            self.encoding = None
 
     def encoded_as(self, encoding: Any) -> "SvmlightSource":
         """The same files with the columns of a model; `zero_based` stays where it was given.

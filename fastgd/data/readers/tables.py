@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fastgd.data.readers.files import as_paths
+from fastgd.data.readers.files import as_paths, marks_of
 from fastgd.data.readers.table_blocks import RowBuilder
 from fastgd.data.readers.table_encoding import TableColumn, TableEncoder, TableEncoding
 from fastgd.data.readers.table_files import Kind, TableFile, open_table, require_pyarrow
@@ -155,14 +155,9 @@ class TableSource(BlockSource):
         self.unknown = unknown
         self._rows_per_block = 1
         self._starts: list[int] = []
-        first = open_table(paths[0], format)
-        self._check_names(first)
-        self._kinds_of_roles = {
-            role: _kind_of_target(first, name) if role == "target" else Kind.NUMBER
-            for role, name in roles.items()
-        }
-        # Whether a target is text by its type, whatever it looks like.
-        self._text_target = roles.get("target") in first.declared
+        # The files whose columns are looked for; None where they are those of a model.
+        self._marks: list | None = marks_of(paths)
+        self._look_at(open_table(paths[0], format))
 
     def blocks(self, n_bytes: int) -> Iterator[Block]:
         """Dense blocks, or CSR without stored zeros, across the files; see `BlockSource.blocks`."""
@@ -180,6 +175,14 @@ class TableSource(BlockSource):
         row += number * self._rows_per_block
         file = int(np.searchsorted(self._starts, row, side="right")) - 1
         return Where(self.paths[file], row - self._starts[file]).row(0)
+
+    def look_again(self) -> None:
+        """Forget the columns of files that have changed; see `BlockSource.look_again`."""
+        marks = marks_of(self.paths)
+        if self._marks is not None and self._marks != marks:
+            self._look_at(open_table(self.paths[0], self.format))
+            self._marks, self.encoding = marks, None
+            self.feature_names = None
 
     def encoded_as(self, encoding: Any) -> "TableSource":
         """The same files with the columns of a model.
@@ -201,9 +204,19 @@ class TableSource(BlockSource):
             others = sorted(set(self.columns) ^ set(names))
             raise ValueError(f"columns are not those of the model; they differ in {others[:10]}")
         same = copy.copy(self)
-        same.encoding = encoding
+        same._marks, same.encoding = None, encoding
         same.feature_names = encoding.feature_names
         return same
+
+    def _look_at(self, first):
+        """Know what the first file says of the columns that have a role."""
+        self._check_names(first)
+        self._kinds_of_roles = {
+            role: _kind_of_target(first, name) if role == "target" else Kind.NUMBER
+            for role, name in self.roles.items()
+        }
+        # Whether a target is text by its type, whatever it looks like.
+        self._text_target = self.roles.get("target") in first.declared
 
     def _check_names(self, first):
         """Raise ValueError for names that the first file does not have, or that are there twice."""

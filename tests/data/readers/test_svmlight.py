@@ -255,3 +255,18 @@ def test_memory_is_that_of_two_blocks(tmp_path):
     # rows; and what is read at once.
     assert len(sizes) == 5
     assert peak < 3.5 * n_bytes + 2 * CHUNK
+
+
+def test_files_that_changed_are_looked_at_again(tmp_path):
+    path = tmp_path / "rows"
+    path.write_text("1 1:1\n")
+    sources = [from_svmlight(path), from_svmlight(path, n_features=9, zero_based=False)]
+    for source in sources:
+        list(source.blocks(1 << 20))
+    path.write_text("1 1:1 3:2\n")
+    widths = []
+    for source in sources:
+        source.look_again()
+        (block,) = source.blocks(1 << 20)
+        widths.append(block.X.shape[1])
+    assert widths == [3, 9]

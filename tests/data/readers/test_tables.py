@@ -622,3 +622,23 @@ def test_a_packed_csv_that_is_cut_off_or_damaged(tmp_path, pack):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=re.escape(str(path))):
             list(from_parquet(path, target="y", format="csv").blocks(1000))
+
+
+def test_files_that_changed_are_looked_at_again(tmp_path):
+    """Rows of a level that is new had been 0 in all columns; but a model keeps its own."""
+    path = tmp_path / "table.csv"
+    path.write_text("fuel,price\na,1\nb,2\n")
+    source = from_parquet(path, format="csv", target="price")
+    list(source.blocks(1 << 20))
+    source.look_again()
+    known = source.encoding
+    assert known is not None
+    path.write_text("fuel,price\na,low\nb,high\nc,low\n")
+    source.look_again()
+    (block,) = source.blocks(1 << 20)
+    assert list(source.feature_names) == ["fuel=a", "fuel=b", "fuel=c"]
+    np.testing.assert_array_equal(sp.csr_array(block.X).toarray(), np.eye(3))
+    assert list(block.y) == ["low", "high", "low"]
+    predicted = source.encoded_as(known)
+    predicted.look_again()
+    assert predicted.encoding is known
