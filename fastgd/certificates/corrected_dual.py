@@ -86,7 +86,7 @@ def lower_bound(objective, v, step, workspace=None):
     of_sums = max(derivative_rounding(F, value), 2.0 * sum_rounding(F) * derivative)
     wrong = of_sums * float(np.linalg.norm(sizes)) + EPS * F.l2 * float(np.linalg.norm(there))
     # What is left of the mean goes where its heavier sign is scaled down: no sum moves by more.
-    wrong += tiny * float(np.sqrt(F.moments()[1][0]))
+    wrong += tiny * float(np.sqrt(F.moments().largest_norm2))
     rest = float(np.linalg.norm(linear_map.rmatvec(duals) + F.l2 * there)) + wrong
     largest = abs(intercept + shift) + largest_of(predictions) + largest_of(moves)
     predicted = float(sizes @ (np.abs(v) + np.abs(step)))

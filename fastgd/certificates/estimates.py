@@ -5,7 +5,6 @@ import numpy as np
 from fastgd.certificates.newton_decrement import likely_gain
 from fastgd.losses.base import typical_curvature
 from fastgd.objective.linear_map import LinearMap
-from fastgd.objective.moment_sums import SUM
 from fastgd.objective.moments import column_variances
 from fastgd.objective.null_model import lowest, shifted_sums
 
@@ -75,7 +74,7 @@ def sure_fall(F, v, gradient):
     other one does, and costs what that gains.
     """
     d, variances = F.n_features, column_variances(F)
-    means = F.moments()[0][SUM] * F.fit_intercept
+    means = F.moments().means * F.fit_intercept
     coef, intercept = F.split(v)
     centered = gradient[:d] - means * (float(gradient[d]) if F.fit_intercept else 0.0)
     positive = np.where(variances > 0.0, variances, 1.0)

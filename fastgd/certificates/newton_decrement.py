@@ -34,7 +34,6 @@ from fastgd.objective.cost_model import curvature_cost, solving_cost
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.gram import ALL, largest_norm
 from fastgd.objective.matrix_sizes import WIDEST_PROOF
-from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.moments import column_variances
 from fastgd.objective.refined_factor import factor_of
 from fastgd.runtime.threads import map_ranges
@@ -139,7 +138,7 @@ def product_bound(F, v, value, gradient, enough):
     """
     # Arrays as long as there are columns (10 MB each of 1.28 million) are made when they are
     # needed, and a piece at a time where that does.
-    d, longest = F.n_features, np.sqrt(F.moments()[1][0])
+    d, longest = F.n_features, np.sqrt(F.moments().largest_norm2)
     known, corner, derivative, centers = 0.0, 0.0, 0.0, None
     curvature = curvature_unit(F)
     # Rounding of the gradient and, through predictions that are wrong by a few units, of the
@@ -311,7 +310,7 @@ def _inverse_diagonal(F):
     A column that does not differ from a constant by more than rounding moves nothing that the
     intercept does not.
     """
-    squares, variance = F.moments()[0][SUM_OF_SQUARES], column_variances(F)
+    squares, variance = F.moments().mean_squares, column_variances(F)
     table = np.ones((F.n_features + F.fit_intercept, F.n_predictions))
     sizes = np.ones_like(table)
     table[: F.n_features] = (curvature_unit(F) * variance + F.l2)[:, None]

@@ -42,7 +42,6 @@ from fastgd.objective.distances import curvature_unit
 from fastgd.objective.exclusive.matrix import BorderedCurvature
 from fastgd.objective.linear_map import LinearMap
 from fastgd.objective.matrix_sizes import WIDEST_PROOF
-from fastgd.objective.moment_sums import LARGEST
 from fastgd.objective.moments import column_variances
 from fastgd.objective.subset import reweighted
 
@@ -296,7 +295,7 @@ class NewtonProof:
         F = self.objective
         if F.l2 == 0.0:
             return np.inf
-        longest, corner = np.sqrt(F.moments()[1][0]), 0.0
+        longest, corner = np.sqrt(F.moments().largest_norm2), 0.0
         if F.fit_intercept:
             corner = 1.0 / factor.border[-1]
             longest += float(np.linalg.norm(factor.border[:-1])) * corner
@@ -346,7 +345,7 @@ class NewtonProof:
         if concordance == 0.0 or decrement == 0.0:
             return Bound(0.5 * decrement**2 + least, "proof")
         reach = (
-            concordance * np.sqrt(F.moments()[1][0] / F.l2)
+            concordance * np.sqrt(F.moments().largest_norm2 / F.l2)
             if F.l2 > 0.0 and not F.fit_intercept
             else np.inf
         )
@@ -399,7 +398,7 @@ class NewtonProof:
         if not F.term.smooth:  # along columns that others make up a penalty has kinks
             still = not gradient[: F.n_features][blind].any()
             return still and directions.shape[1] == int(blind.sum())
-        if self._penalised(directions) or F.moments()[0][LARGEST][blind].any():
+        if self._penalised(directions) or F.moments().largest[blind].any():
             return False
         counted = np.broadcast_to(F.samples.weights, (F.n_samples,)) > 0.0
         others = redundant_columns(F, LinearMap(F), counted).columns.size

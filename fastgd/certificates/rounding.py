@@ -4,7 +4,6 @@ import numpy as np
 
 from fastgd.linalg.precision import EPS
 from fastgd.objective.distances import curvature_unit, derivative_size, largest_derivative
-from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.null_model import is_exact
 
 
@@ -62,7 +61,7 @@ def intercept_rounding(F, v, derivative):
 
 def column_sizes(F):
     """Root mean square of each column, the intercept's 1 included."""
-    sizes = np.sqrt(F.moments()[0][SUM_OF_SQUARES])
+    sizes = np.sqrt(F.moments().mean_squares)
     return np.append(sizes, 1.0) if F.fit_intercept else sizes
 
 

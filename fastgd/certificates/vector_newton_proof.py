@@ -101,7 +101,7 @@ class VectorNewtonProof(NewtonProof):
         if F.l2 == 0.0 or F.fit_intercept:
             return np.inf
         pairs = math.sqrt(0.5) if F.loss.shift_invariant else 1.0
-        return F.loss.self_concordance * pairs * math.sqrt(F.moments()[1][0] / F.l2)
+        return F.loss.self_concordance * pairs * math.sqrt(F.moments().largest_norm2 / F.l2)
 
     def _longest(self, factor):
         """R without the rounding of H: one pass, and the arithmetic of a matrix."""

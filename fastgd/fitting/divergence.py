@@ -93,7 +93,7 @@ def null_model_is_rounding(objective):
 
 def how_to_lower(objective):
     """What to do about steps that are too long, in words."""
-    largest = float(objective.moments()[0][2].max())
+    largest = float(objective.moments().largest.max())
     return (
         f"The largest |x| is {largest:.3g}: lower eta0, scale X, for example with "
         "StandardScaler, or leave the step to learning_rate='auto'."

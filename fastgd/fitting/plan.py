@@ -364,7 +364,7 @@ def _one_look(F, reasons):
         and F.loss.classification
         and F.l2 > 0.0
     ):
-        share = F.l2 / float(F.moments()[1][2] or np.inf)
+        share = F.l2 / float(F.moments().mean_norm2 or np.inf)
         if share >= STRONG:
             reasons.append(
                 f"the penalty is strong, {share:.1g} of the rows' mean square, so rates fall as 1 "

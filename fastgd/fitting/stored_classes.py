@@ -13,6 +13,7 @@ from fastgd.linalg.bordered import Bordered, BorderedFactor, Complement
 from fastgd.linalg.cholesky import Factor
 from fastgd.objective.collinear import Redundant
 from fastgd.objective.exclusive.columns import Exclusive
+from fastgd.objective.moment_sums import Moments
 from fastgd.objective.moments import Freedom
 from fastgd.objective.objective import Measured
 from fastgd.objective.refined_factor import RefinedFactor
@@ -55,7 +56,7 @@ MEMORIES = {solver.Memory for solver in SOLVERS}
 PARTS = (
     *(State, SubspaceState, RunRecord, Progress, Curvature),
     *(Factor, RefinedFactor, Bordered, BorderedFactor, Complement, Redundant, Exclusive),
-    *(RowValues, VectorRowValues, Blocks, Measured, Freedom),
+    *(RowValues, VectorRowValues, Blocks, Measured, Moments, Freedom),
     *(Bound, Check, History, Plan, Result, StopReason),
     *(Run, KeptRun, PlanRecord, LoopState, RateTuning, StepTuning),
 )

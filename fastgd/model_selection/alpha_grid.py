@@ -3,7 +3,6 @@
 import numpy as np
 
 from fastgd.model_selection.alpha_path import PathFits
-from fastgd.objective.moment_sums import LARGEST
 from fastgd.objective.null_model import null_model, null_point
 from fastgd.runtime.blas import one_blas_thread
 
@@ -59,7 +58,7 @@ def alpha_grid(estimator, X, y, count, weights=None, n_threads=1, *, rows=None, 
     if not 0.0 < largest < np.inf:
         # X tells nothing about y: any alpha will do.
         return np.logspace(0.0, np.log10(RATIO_L2), count)
-    columns = fits.objective(fits.samples[0], 1.0).moments()[0][LARGEST]
+    columns = fits.objective(fits.samples[0], 1.0).moments().largest
     columns = columns[columns > 0.0]
     scale = min(ALIKE * float(np.median(columns) / columns.max()), 1.0)
     ratio = RATIO_L1 * scale if penalty.selects else RATIO_L2 * scale**2

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
-from fastgd.objective.moment_sums import LARGEST
 from fastgd.runtime.array_shapes import shaped
 
 # A column whose variance the others leave less than this share of is looked at, for one to three
@@ -87,7 +86,7 @@ def redundant_columns(objective, linear_map, rows, free=None):
     if rest.size > MOST:
         return Redundant.none(F.size)
     lower, scale = factor[:rank, :rank], scale[pivots - 1][:rank]
-    largest = np.append(F.moments()[0][LARGEST], 1.0)
+    largest = np.append(F.moments().largest, 1.0)
     found = []
     for j in rest:
         direction, target = np.zeros(F.size), matrix[j, kept]

@@ -1,13 +1,67 @@
 """Sums over the rows behind their moments, of columns and of whole rows."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgd.objective import kernels
 from fastgd.objective.blocks import coarser
+from fastgd.runtime.array_shapes import shaped
 from fastgd.runtime.threads import map_ranges
 
 # Rows of the table of moments.
 SUM, SUM_OF_SQUARES, LARGEST, NONZEROS = range(4)
+
+
+@shaped(columns="4 d", rows="3")
+class Moments(NamedTuple):
+    """Statistics of columns and of whole rows, weighted by s_i.
+
+    Attributes
+    ----------
+    columns : ndarray, (4, d)
+        Of each column the means of x and x^2, the greatest |x|, and the share of nonzeros.
+    rows : ndarray, (3,)
+        The greatest |x_i|^2 and s_i |x_i|^2, and the mean of s_i |x_i|^2.
+    """
+
+    columns: np.ndarray
+    rows: np.ndarray
+
+    @property
+    def means(self):
+        """Mean of each column."""
+        return self.columns[SUM]
+
+    @property
+    def mean_squares(self):
+        """Mean square of each column."""
+        return self.columns[SUM_OF_SQUARES]
+
+    @property
+    def largest(self):
+        """Greatest |x| of each column."""
+        return self.columns[LARGEST]
+
+    @property
+    def nonzero_shares(self):
+        """Share of the rows in which each column is not 0."""
+        return self.columns[NONZEROS]
+
+    @property
+    def largest_norm2(self):
+        """The greatest |x_i|^2."""
+        return self.rows[0]
+
+    @property
+    def largest_weighted_norm2(self):
+        """The greatest s_i |x_i|^2."""
+        return self.rows[1]
+
+    @property
+    def mean_norm2(self):
+        """The mean of s_i |x_i|^2."""
+        return self.rows[2]
 
 
 def moment_sums(rows, samples, ranges, range_cuts, n_nonzeros, n_threads, before=None):
@@ -51,21 +105,21 @@ def added_moments(found):
 
 
 def moments_of(sums, total_weight):
-    """Means in place of sums, which are written over."""
+    """`Moments`: means in place of sums, which are written over."""
     table, norms = sums
     for k in (SUM, SUM_OF_SQUARES, NONZEROS):
         table[k] /= total_weight
-    return table, np.r_[norms[:2], norms[2] / total_weight]
+    return Moments(table, np.r_[norms[:2], norms[2] / total_weight])
 
 
 def lengths_of(moments, n_rows):
     """Root of the sum of squares of each column, of moments of so many rows of weight 1."""
-    return np.sqrt(moments[0][SUM_OF_SQUARES] * n_rows)
+    return np.sqrt(moments.mean_squares * n_rows)
 
 
 def largest_known(rows):
     """The greatest |x| of each column where a first reading has told, else None."""
-    return None if rows.in_memory or rows.moments is None else rows.moments[0][LARGEST]
+    return None if rows.in_memory or rows.moments is None else rows.moments.largest
 
 
 def _add(table, more):

@@ -11,7 +11,6 @@ from fastgd.linalg.lanczos import ritz_values
 from fastgd.linalg.power_iteration import largest_eigenvalue
 from fastgd.objective.distances import curvature_unit
 from fastgd.objective.measured import measured_once
-from fastgd.objective.moment_sums import LARGEST, SUM, SUM_OF_SQUARES
 
 # Rows that plans look at, which ask for an order of magnitude: ten products with 1,000 rows of 100
 # columns take 0.5 ms.
@@ -37,7 +36,7 @@ ROUNDED = 1e-12
 
 def column_scales(objective):
     """Greatest |x| of each column, 1 for a column of zeros: what one-sample steps divide by."""
-    largest = objective.moments()[0][LARGEST]
+    largest = objective.moments().largest
     return np.where(largest > 0.0, largest, 1.0)
 
 
@@ -45,9 +44,9 @@ def column_variances(objective, own=slice(None), least=0.0):
     """Variances of these columns, by default of all, and no less than this share of their mean
     squares; the mean squares themselves where no intercept takes the means away.
     """
-    moments = objective.moments()[0]
-    means = moments[SUM, own] * objective.fit_intercept
-    return variances_of(means, moments[SUM_OF_SQUARES, own], least)
+    moments = objective.moments()
+    means = moments.means[own] * objective.fit_intercept
+    return variances_of(means, moments.mean_squares[own], least)
 
 
 def variances_of(means, squares, least=0.0):
@@ -212,7 +211,7 @@ def row_coupling(objective):
     if F.l2 == 0.0:
         return np.inf
     if F.has_moments:
-        return float(F.moments()[1][2]) / (F.l2 * F.n_active)
+        return float(F.moments().mean_norm2) / (F.l2 * F.n_active)
     return measured_once(F, _mean_square) / (F.l2 * F.n_active)
 
 

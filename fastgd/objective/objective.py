@@ -24,9 +24,7 @@ from fastgd.objective.gram import assemble, gram_sum
 from fastgd.objective.kernels import NOTHING
 from fastgd.objective.meter import Meter
 from fastgd.objective.moment_sums import (
-    LARGEST,
-    NONZEROS,
-    SUM_OF_SQUARES,
+    Moments,
     added_moments,
     largest_known,
     moment_sums,
@@ -42,7 +40,6 @@ from fastgd.runtime.threads import count_threads, map_ranges
 
 
 @shaped(
-    moments=("4 d", "3"),
     norms="d",
     matrix_cuts="any",
     others={
@@ -57,7 +54,7 @@ from fastgd.runtime.threads import count_threads, map_ranges
 class Measured(NamedTuple):
     """What an objective has measured of its rows so far, and the passes."""
 
-    moments: tuple | None
+    moments: Moments | None
     norms: np.ndarray | None
     row_size: float | None
     matrix_cuts: np.ndarray | None
@@ -658,15 +655,7 @@ class Objective:
         return assemble(self, self.added(gram_sum, alike, rows=(curvatures,)))
 
     def moments(self):
-        """Statistics of columns and rows: one pass, kept.
-
-        Returns
-        -------
-        columns : ndarray, (4, d)
-            Weighted means of x and x^2, greatest |x| and share of nonzeros of each column.
-        norms : ndarray, (3,)
-            The greatest |x_i|^2 and s_i |x_i|^2, and the mean of s_i |x_i|^2.
-        """
+        """Statistics of columns and rows, a `Moments`: one pass, kept."""
         self._moments = self._moments or self.own_moments()
         return self._moments
 
@@ -686,7 +675,7 @@ class Objective:
         if self._moments is None and self._norms is None:
             self.meter.count(0.5 / self.share)  # of all rows, those of a part or not
             self._norms = self.rows.column_norms()
-        return self._norms if self._moments is None else self._moments[0][LARGEST]
+        return self._norms if self._moments is None else self._moments.largest
 
     def row_size(self):
         """Root of the mean of s_i |x_i|^2, or more: without moments for a look at the values,
@@ -708,7 +697,7 @@ class Objective:
         pass, kept.
         """
         if self._moments is not None:
-            return np.sqrt(self._moments[0][SUM_OF_SQUARES])
+            return np.sqrt(self._moments.mean_squares)
         return self.largest() * np.sqrt(float(self.samples.weights.max()) / self.n_active)
 
     @property
@@ -728,7 +717,7 @@ class Objective:
         """
         if self._moments is None:
             return self.n_nonzeros / self.n_samples
-        return float(self._moments[0][NONZEROS].sum())
+        return float(self._moments.nonzero_shares.sum())
 
     def use_rows(self, rows):
         """Read the same rows from another place from now on."""

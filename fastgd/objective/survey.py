@@ -83,7 +83,7 @@ def survey(source, memory, n_threads=1, shift=False):
     if not facts:
         raise ValueError("the source has no rows; at least one is needed")
     moments = moments_of(moments, first)
-    d, lengths = moments[0].shape[1], functools.partial(lengths_of, moments, first)
+    d, lengths = moments.means.size, functools.partial(lengths_of, moments, first)
     kept, chosen = sample.rows()
     found = BlockRows(source, n_bytes, facts, d, sparse, dtype, lengths, kept, chosen)
     found.moments = moments

@@ -17,7 +17,6 @@ import numpy as np
 from fastgd.linalg.precision import EPS
 from fastgd.linalg.symmetric import eigenpairs, scaled_eigenpairs
 from fastgd.objective.distances import curvature_unit
-from fastgd.objective.moment_sums import SUM
 from fastgd.objective.moments import ROUNDED, column_variances
 
 # A curvature matrix costs about as many passes as a row has values, and each iteration d^2
@@ -55,8 +54,8 @@ class Coordinates:
         """From the columns' moments: s_j^2 = c var_j + l2, with c the curvature bound of the
         loss (1 without one).
         """
-        moments, _ = objective.moments()
-        centers = moments[SUM] if objective.fit_intercept else np.zeros(objective.n_features)
+        means = objective.moments().means
+        centers = means if objective.fit_intercept else np.zeros(objective.n_features)
         curvature = curvature_unit(objective)
         scales = np.sqrt(curvature * column_variances(objective, least=ROUNDED) + objective.l2)
         scales[scales == 0.0] = 1.0

@@ -29,7 +29,6 @@ from fastgd.objective.cost_model import (
 )
 from fastgd.objective.distances import curvature_unit, unit_at
 from fastgd.objective.matrix_sizes import most_numbers
-from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.moments import row_coupling
 from fastgd.objective.refined_factor import factor_of
 from fastgd.runtime.array_shapes import shaped
@@ -453,7 +452,7 @@ class Newton(Solver):
             np.multiply(curvatures, curvatures >= least, out=curvatures)
         matrix = self._matrix_of(curvatures)
         if least > 0.0:
-            missed, has = least * F.moments()[0][SUM_OF_SQUARES], self._diagonal_of(matrix)
+            missed, has = least * F.moments().mean_squares, self._diagonal_of(matrix)
             memory.omits_rows = bool((missed <= MISSED * has[: missed.size]).all())
         return matrix
 
@@ -477,7 +476,7 @@ class Newton(Solver):
         """
         F = self.objective
         if self._held is None:
-            seen, there = (moments[SUM_OF_SQUARES] for moments, _ in (F.own_moments(), F.moments()))
+            seen, there = (one.mean_squares for one in (F.own_moments(), F.moments()))
             rare = np.repeat(seen < SEEN * there, F.n_predictions)
             self._held = np.append(rare, np.zeros(F.size - rare.size, np.bool_))
         return self._held

@@ -27,7 +27,6 @@ from fastgd.objective.cost_model import DENSE_COST, MULTIPLICATIONS, pass_cost
 from fastgd.objective.distances import unit_at
 from fastgd.objective.gram import chunks, merged
 from fastgd.objective.matrix_sizes import MOST_OF_PREDICTIONS
-from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.subset import on_sample
 from fastgd.objective.vector_map import samples_of
 from fastgd.runtime.array_shapes import shaped
@@ -299,7 +298,7 @@ def blocks_at(F, v):
             own = some.samples.weights
             n_rows += float(own[chosen].sum()) if own.size > 1 else len(weights)
     F.meter.count(n_rows / F.n_active)
-    squares = F.moments()[0][SUM_OF_SQUARES] if F.n_features else np.empty(0)
+    squares = F.moments().mean_squares if F.n_features else np.empty(0)
     factors = []
     diagonal = np.broadcast_to(F.penalty_curvature(v), (d * k,)).reshape(d, k)
     for c in range(k):

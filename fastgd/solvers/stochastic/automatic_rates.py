@@ -22,7 +22,6 @@ import numpy as np
 
 from fastgd.losses.base import has_mean
 from fastgd.objective.distances import curvature_about, curvature_unit, unit_at
-from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.objective.moments import column_scales, sampled_curvature
 from fastgd.objective.null_model import falls_for_ever, null_model
 from fastgd.rules.one_sample import Capped
@@ -301,7 +300,7 @@ class AutomaticRates(Stochastic):
         """
         F = self.objective
         known = np.full(F.n_features, tuning.unit) if tuning.scales is None else tuning.scales
-        seen = F.moments()[0][SUM_OF_SQUARES] > 0.0
+        seen = F.moments().mean_squares > 0.0
         found = self._measure(np.where(seen, np.maximum(column_scales(F), known), known))
         if (found.scales is None) != (tuning.scales is None):
             return found  # rates are in other units
@@ -327,7 +326,7 @@ class AutomaticRates(Stochastic):
         may lack the large values.
         """
         known = tuning.unit if tuning.scales is None else tuning.scales
-        seen = self.objective.moments()[0][SUM_OF_SQUARES] > 0.0
+        seen = self.objective.moments().mean_squares > 0.0
         return np.where(seen, np.maximum(column_scales(self.objective), 0.5 * known), known)
 
     def _widen(self, state):
@@ -463,18 +462,18 @@ class AutomaticRates(Stochastic):
         """
         F = self.objective
         n, batch = F.n_active, min(self.batch, F.n_active)
-        moments, norms = F.moments()
-        self.longest = float(norms[0])
+        moments = F.moments()
+        self.longest = float(moments.largest_norm2)
         scales = column_scales(F) if scales is None else scales
         curvature = self._curvature()
-        used = scales[moments[SUM_OF_SQUARES] > 0.0]
+        used = scales[moments.mean_squares > 0.0]
         alike = used.size == 0 or used.max() <= ALIKE * used.min()
         unit = float(used.max()) if used.size else 1.0
         if alike:
-            longest, mean = norms[1], norms[2]
+            longest, mean = moments.largest_weighted_norm2, moments.mean_norm2
             intercept = unit**2 * F.fit_intercept
         else:
-            mean = float((moments[SUM_OF_SQUARES] / scales**2).sum())
+            mean = float((moments.mean_squares / scales**2).sum())
             longest, intercept = float(F.n_features), 1.0 * F.fit_intercept
         row = curvature * (min(longest, LONGEST_ROW * mean) + intercept) or 1.0
         inverse = np.ones(scales.size) if alike else 1.0 / scales
@@ -492,7 +491,7 @@ class AutomaticRates(Stochastic):
 
     def _tells_little(self):
         """Whether rates cannot be told of these rows for any others."""
-        return self._at_end() or not self.objective.moments()[0][SUM_OF_SQUARES].any()
+        return self._at_end() or not self.objective.moments().mean_squares.any()
 
     def _at_end(self):
         """Whether the loss of these rows falls for ever with the intercept."""

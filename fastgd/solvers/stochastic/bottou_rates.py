@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from fastgd.losses.in_python import in_python
-from fastgd.objective.moment_sums import SUM_OF_SQUARES
 from fastgd.rules.classic import Gd
 from fastgd.rules.schedules import Schedule
 from fastgd.runtime.array_shapes import shaped
@@ -86,9 +85,9 @@ class BottouRates(Stochastic):
         super()._resume(state)
         memory = state.memory
         if not memory.mean_squared_norm:
-            moments, norms = self.objective.moments()
-            memory.mean_squared_norm = float(norms[2])
-            memory.largest_mean_square = float(moments[SUM_OF_SQUARES].max())
+            moments = self.objective.moments()
+            memory.mean_squared_norm = float(moments.mean_norm2)
+            memory.largest_mean_square = float(moments.mean_squares.max())
             memory.n_measured = self.rows.size
         self._follow(memory)
         self._recall(state, {})
@@ -136,8 +135,8 @@ class BottouRates(Stochastic):
         super().fade(state, share)
         memory = state.memory
         if memory.is_stale(share, self.rows.size):
-            moments, norms = self.objective.moments()
-            found = float(norms[2]), float(moments[SUM_OF_SQUARES].max())
+            moments = self.objective.moments()
+            found = float(moments.mean_norm2), float(moments.mean_squares.max())
             largest = 0.5 * (memory.largest_mean_square + found[1])
             memory.lengthen(0.5 + 0.5 * found[0] / memory.mean_squared_norm)
             memory.largest_mean_square = largest

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgd.objective.mixing import mixed_parts
-from fastgd.objective.moment_sums import NONZEROS
 from fastgd.penalties.separable import ElasticNet
 from fastgd.rules.batches import row_order
 from fastgd.rules.one_sample import Scheduled
@@ -424,7 +423,7 @@ class Stochastic(Solver):
 
     def _shares_here(self):
         """The same of these rows; in single precision for a stream of one chunk and a fit alike."""
-        return self.objective.moments()[0][NONZEROS].astype(np.float32)
+        return self.objective.moments().nonzero_shares.astype(np.float32)
 
     def _note(self, memory, point, at, others):
         """Note what is to be moved where rows touch it, and by the penalty alone."""

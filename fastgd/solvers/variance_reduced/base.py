@@ -13,7 +13,6 @@ import numpy as np
 
 from fastgd.losses.base import VectorLoss
 from fastgd.objective.cost_model import BATCH_COST
-from fastgd.objective.moment_sums import LARGEST, NONZEROS, SUM_OF_SQUARES
 from fastgd.penalties.separable import L2
 from fastgd.rules.batches import row_order
 from fastgd.runtime.array_shapes import shaped
@@ -147,7 +146,7 @@ class VarianceReduced(Solver):
         coef = point[: F.n_features]
         if F.elastic and F.l1 + F.l2 > 0.0 and coef.any():
             # No visit moves what a column of zeros has: it is 0 at the optimum.
-            coef[F.moments()[0][LARGEST] == 0.0] = 0.0
+            coef[F.moments().largest == 0.0] = 0.0
         return State(point, batch, memory=self.Memory())
 
     def prepare(self, state):
@@ -311,7 +310,7 @@ class VarianceReduced(Solver):
         mean, longest = float(own.mean()), float(own.max())
         if not self.shuffle or longest <= LONGEST * mean:
             importance = np.full(1, self.active.size / F.n_active)
-            return np.ones(1, np.int64), importance, longest, F.moments()[0][NONZEROS]
+            return np.ones(1, np.int64), importance, longest, F.moments().nonzero_shares
         visits = np.zeros(F.n_samples, np.int64)
         # The rounding of a curvature must not tell dense rows from CSR rows.
         visits[self.active] = np.maximum(np.ceil(own / (LONGEST * mean) * (1.0 - 1e-9)), 1.0)
@@ -337,7 +336,7 @@ class VarianceReduced(Solver):
         F = self.objective
         if self.asked == 1:
             return longest
-        diagonal = F.moments()[0][SUM_OF_SQUARES] * rates
+        diagonal = F.moments().mean_squares * rates
         least = F.loss.curvature_bound * max(
             float(diagonal.max()), intercept_rate * F.fit_intercept
         )

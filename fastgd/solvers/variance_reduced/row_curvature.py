@@ -16,7 +16,6 @@ plain NumPy on a few rows at a time: it runs once, and a kernel would cost more 
 import numpy as np
 
 from fastgd.data.chunk_sizes import STREAMED
-from fastgd.objective.moment_sums import LARGEST, SUM_OF_SQUARES
 from fastgd.objective.moments import sampled_curvature
 
 DISADVANTAGE = 16.0
@@ -27,8 +26,8 @@ def column_rates(objective):
     columns' greatest squares.
     """
     F = objective
-    moments, _ = F.moments()
-    square, largest = moments[SUM_OF_SQUARES], moments[LARGEST] ** 2
+    moments = F.moments()
+    square, largest = moments.mean_squares, moments.largest**2
     c, unit = F.loss.curvature_bound, float(largest.max()) or 1.0
     own = 1.0 / np.where(largest > 0.0, c * largest + F.l2, c * unit)
     # What equal rates cost column j: its share of the step then, relative to that in the metric of
