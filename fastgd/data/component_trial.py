@@ -46,8 +46,8 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
     ValueError
         For a number of predictions that does not fit, an index out of range, a result that is not a
         real number, a derivative that is not that of the values, a loss that is not convex and
-        does not say so, a `self_concordance` that does not hold, or whatever else a method raises;
-        it names class and method. Overflow and the like are let pass.
+        does not say so, a `self_concordance` that does not hold, a penalty below 0, or whatever
+        else a method raises; it names class and method. Overflow and the like are let pass.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
             _try_derivatives(try_shape, loss, _extremes(targets), 1)
         if not is_ours(type(penalty)):
             _try_penalty(penalty, n_features)
-            _try_derivatives(try_penalty, penalty, {0, n_features - 1})
+            _try_derivatives(try_penalty, penalty, {0, n_features - 1}, loss.infimum > -np.inf)
         if rule is not None and not is_ours(type(rule)):
             _try_rule(rule)
 

@@ -141,9 +141,9 @@ def _order(loss):
     return f"; the prediction comes first, here it is called {first}, and the target {second}"
 
 
-def try_penalty(penalty, columns):
-    """ValueError where derivatives of a penalty are not those of its values, or where `prox` is
-    not the minimum that it should be.
+def try_penalty(penalty, columns, bounded=True):
+    """ValueError where derivatives of a penalty are not those of its values, where `prox` is not
+    the minimum that it should be, or where a value is negative beside a loss that is `bounded`.
     """
     name = type(penalty).__name__
     for j in columns:
@@ -157,6 +157,22 @@ def try_penalty(penalty, columns):
                 )
             for rate in map(np.float64, RATES):
                 _try_prox(penalty, at, j, rate)
+            if bounded:
+                _refuse_negative(penalty, at, j)
+
+
+def _refuse_negative(penalty, at, j):
+    """ValueError for a value below 0: F - infimum of the loss is taken for a bound, and there is
+    the unit of bounds.
+    """
+    for place in (at, penalty.prox(at, j, np.float64(RATES[-1]))):
+        value = penalty.value(place, j)
+        if value < -NOTHING:
+            raise ValueError(
+                f"{type(penalty).__name__}.value gives {value:.6g} for coefficient {place:g}, "
+                f"j = {j}; a penalty must be at least 0, so that F is at least the infimum of the "
+                "loss: add a constant to it"
+            )
 
 
 def _try_prox(penalty, at, j, rate):

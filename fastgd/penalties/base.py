@@ -67,7 +67,7 @@ class Penalty(Component, family=True):
 
     @required
     def value(self, coefficient, j):
-        """Penalty of coefficient j, not multiplied by alpha.
+        """Penalty of coefficient j, not multiplied by alpha; at least 0.
 
         Parameters
         ----------

@@ -2,6 +2,7 @@
 nothing is hurt.
 """
 
+import contextlib
 import math
 import pickle
 import time
@@ -255,6 +256,20 @@ def test_wrong_derivatives_of_several_predictions_and_of_penalties():
         ValueError, match=r"Own\.prox gives 0\.37 for coefficient 0\.37, .* lower at"
     ):
         GDRegressor(penalty=penalty_with(prox=lambda self, w, j, rate: w)).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("depth", [0.0, 0.1])
+def test_a_penalty_below_0_is_refused(depth):
+    """F, all of it below the infimum of the loss, had no unit: exact coefficients, and no end."""
+    penalty = penalty_with(
+        value=lambda self, w, j: 0.5 * (w - 1.0) ** 2 - depth,
+        derivative=lambda self, w, j: w - 1.0,
+        prox=lambda self, w, j, rate: (w + rate) / (1.0 + rate),
+    )
+    said = r"Own\.value gives -\S+ for coefficient \S+, j = 0; .* add a constant"
+    with pytest.raises(ValueError, match=said) if depth else contextlib.nullcontext():
+        try_components(SquaredError(), penalty, TARGETS, 3)
+    try_components(loss_with(), penalty, TARGETS, 3)  # of which no infimum is known
 
 
 def test_a_derivative_that_is_nearly_right_is_let_pass():
