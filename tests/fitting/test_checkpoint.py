@@ -31,6 +31,7 @@ from fastgd.estimators import same_fit
 from fastgd.fitting import checkpoint, runs
 from fastgd.solvers.base import Forecast
 from fastgd.solvers.dual.sdca import Sdca
+from fastgd.solvers.newton.subspace import SubspaceMemory
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((120, 5)) * [1.0, 2.0, 0.1, 1.0, 1.0]
@@ -110,6 +111,17 @@ def test_more_columns_than_rows(written, tmp_path):
     """Plans look at rows that are few as nowhere else: no checkpoint could be written."""
     wide = np.random.default_rng(3).standard_normal((30, 40))
     check_taken_up(GDClassifier(alpha=1e-2), written, tmp_path / "fit", wide, wide[:, 0] > 0.0)
+
+
+def test_a_batch_that_grows_among_past_gradients(written, tmp_path):
+    """The state of a stage knows the solver, which no file can hold, nor should a pickle."""
+    rows = sp.random_array((200, 90), density=0.05, rng=np.random.default_rng(1), format="csr")
+    y = rows @ np.random.default_rng(2).standard_normal(90) > 0.0
+    model = GDClassifier(solver="newton", batch_size="growing", alpha=0.1, warm_start=True)
+    whole = check_taken_up(model, written, tmp_path / "fit", rows, y)
+    (state,) = pickle.loads(pickle.dumps(whole))._states
+    assert isinstance(state.memory.inner.memory, SubspaceMemory)
+    assert "solver" not in vars(state.memory.inner)
 
 
 def test_weights_offsets_and_starts(written, tmp_path):
