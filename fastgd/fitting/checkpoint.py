@@ -191,7 +191,7 @@ def _encoded(value, copied=False):
 
 def beside(path):
     """Where a file is written before it is put in its place."""
-    return f"{path}.tmp"
+    return f"{path}.unfinished-fastgd"  # a name that nobody else gives: what is there is removed
 
 
 def write(path, header, begin, parts):

@@ -435,6 +435,15 @@ def test_paths_that_cannot_be_written_are_refused(tmp_path):
         GDClassifier(checkpoint=tmp_path / "fit", checkpoint_every=-1).fit(X, Y)
 
 
+def test_files_beside_it_are_those_of_others(tmp_path):
+    """A file with .tmp at its end had been emptied and removed."""
+    other = tmp_path / "fit.tmp"
+    other.write_text("mine")
+    GDClassifier(**interrupted(tmp_path / "fit")).fit(X, Y)
+    assert os.listdir(tmp_path) == ["fit.tmp"]
+    assert other.read_text() == "mine"
+
+
 def test_the_way_of_a_fit_is_not_kept(tmp_path):
     with pytest.raises(ValueError, match="leave out one of the two"):
         GDClassifier(checkpoint=tmp_path / "fit", record="coef").fit(X, Y)
