@@ -1,7 +1,9 @@
 """svmlight files (libsvm's format, too) as sources of blocks."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -12,6 +14,7 @@ from fastgd.data.readers import kernels, pages
 from fastgd.data.readers.files import as_paths, marks_of, whole_lines
 from fastgd.data.sources import Block, BlockSource
 
+WORD = re.compile(rb"[^\0-\x20]+|.", re.DOTALL)
 # Columns that int32 can count.
 MOST_FEATURES = np.iinfo(np.int32).max
 # Bytes of a block whose values int32 can count.
@@ -85,9 +88,10 @@ def from_svmlight(
      [0.  0.1 0. ]] [ 1. -1.]
     >>> folder.cleanup()
     """
-    if n_features is not None and not 0 < n_features <= MOST_FEATURES:
+    whole = isinstance(n_features, Integral) and not isinstance(n_features, bool)
+    if n_features is not None and not (whole and 0 < n_features <= MOST_FEATURES):
         raise ValueError(
-            f"n_features must be from 1 to {MOST_FEATURES}, or None, got {n_features!r}"
+            f"n_features must be an int from 1 to {MOST_FEATURES}, or None, got {n_features!r}"
         )
     if zero_based not in (True, False, "auto"):
         raise ValueError(f"zero_based must be True, False or 'auto', got {zero_based!r}")
@@ -338,8 +342,8 @@ def _doubled(array):
 
 
 def _word(text, first):
-    """The bytes from there to the next blank."""
-    return text[first : first + 200].tobytes().split(b"\n")[0].split(maxsplit=1)[0]
+    """The bytes from there to where kernels end a word; one that ends words itself is alone."""
+    return WORD.match(text[first : first + 200].tobytes())[0]
 
 
 def _shown(word):

@@ -159,6 +159,8 @@ def test_many_digits_are_left_to_python(written, monkeypatch):
         ("1 -3:1", "'-3:1' is not index:value"),
         ("1 a:1", "'a:1' is not index:value"),
         ("1 1:1\x00", "is not index:value"),
+        ("1 1:0.5\x0b", "'\\x0b' is not index:value"),
+        ("\x0c", "the target '\\x0c' is no number"),
         ("1 3 :1", "'3' is not index:value"),
         ("1 99999999999999999999:1", "is beyond 2147483647 columns"),
     ],
@@ -204,8 +206,9 @@ def test_paths_and_parameters(tmp_path, written):
     with pytest.raises(ValueError, match="at least one file"):
         from_svmlight([])
     path = written(LINES)
-    with pytest.raises(ValueError, match="n_features must be from 1"):
-        from_svmlight(path, n_features=0)
+    for n_features in (0, "2", 2.0, True):
+        with pytest.raises(ValueError, match="n_features must be an int from 1"):
+            from_svmlight(path, n_features=n_features)
     with pytest.raises(ValueError, match="zero_based must be"):
         from_svmlight(path, zero_based="yes")
     source = from_svmlight(path)
