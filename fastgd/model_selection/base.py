@@ -14,7 +14,7 @@ import sklearn
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.metadata_routing import (
     MetadataRequest,
     MetadataRouter,
@@ -131,7 +131,7 @@ class PathSearch(GDEstimator):
         def refit(best, **start):
             best.fit(X, y, **only_given(sample_weight=sample_weight, offset=offset), **start)
 
-        return self._search(read, refit, params)
+        return self._search(read, refit, params, X if hasattr(X, "columns") else None)
 
     @whole_or_nothing
     def _fit_surveyed(self, read, **params):
@@ -153,9 +153,9 @@ class PathSearch(GDEstimator):
 
         return self._search(table, refit, params)
 
-    def _search(self, read, refit, params):
+    def _search(self, read, refit, params, frame=None):
         """`fit` to the `CheckedData` that is `read`; the chosen model is fitted by `refit`, which
-        takes where to start.
+        takes where to start. `frame` is X where that has named columns.
         """
         alphas, l1_ratios = checked_alphas(self.alphas), self._checked_ratios()
         scorer, seed = self._scorer(), self._seed_of_paths()
@@ -166,7 +166,10 @@ class PathSearch(GDEstimator):
         self._start_targets(y, base._components()[0])
         self._check_labels(y, weights)
         for_splits, for_scores = self._routed(scorer, weights, params)
-        splits = self._splits(X, y, for_splits)
+        splits = self._splits(X if frame is None else frame, y, for_splits)
+        # scikit-learn's scorers ask for predictions alone, for which an array is enough.
+        reads_frame = frame is not None and not hasattr(scorer, "_score_func")
+        reads_frame = reads_frame and not isinstance(scorer, Explained)
         _check_scored(splits, for_scores.get("sample_weight"))
         bases = [
             base if ratio is None else self._base(random_state=seed, l1_ratio=ratio)
@@ -182,6 +185,9 @@ class PathSearch(GDEstimator):
         grids = np.array(paths)
 
         def score(model, X_test, y_test, test) -> float:
+            if reads_frame:
+                X_test = _safe_indexing(frame, test)
+                model.feature_names_in_ = self.feature_names_in_
             return _score(
                 scorer,
                 model,
@@ -354,10 +360,18 @@ class PathSearch(GDEstimator):
     def _splits(self, X, y, params):
         """(train, test) of each fold as indices; all rows twice for `LEAVE_ONE_OUT`."""
         if self._leaves_one_out():
-            return [(np.arange(X.shape[0]),) * 2]
+            return [(np.arange(len(y)),) * 2]
         cv = check_cv(self.cv, y, classifier=is_classifier(self))
-        index = np.arange(X.shape[0])
-        splits = [(index[train], index[test]) for train, test in cv.split(X, y, **params)]
+        index = np.arange(len(y))
+        splits: list[tuple[np.ndarray, np.ndarray]] = []
+        for fold in cv.split(X, y, **params):
+            try:
+                train, test = (index[rows] for rows in fold)
+            except IndexError as error:
+                raise ValueError(
+                    f"fold {len(splits)} of cv names rows that there are not: {error}"
+                ) from error
+            splits.append((train, test))
         if not splits:
             raise ValueError(f"cv must give at least one fold, got none from {self.cv!r}")
         for f, (train, test) in enumerate(splits):

@@ -67,6 +67,29 @@ def test_a_score_that_is_no_number_is_told():
     assert search.alpha_ == 0.5
 
 
+def test_splitters_and_scorers_of_ones_own_get_frames():
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    X = pandas.DataFrame(rng.normal(size=(40, 2)), columns=["a", "b"], index=range(100, 140))
+    y = rng.normal(size=40)
+
+    class Halves(KFold):
+        def split(self, X, y=None, groups=None):
+            low = X["a"].to_numpy() < X["a"].median()
+            yield np.flatnonzero(low), np.flatnonzero(~low)
+            yield np.flatnonzero(~low), np.flatnonzero(low)
+
+    def score(model, X, y):
+        return -np.abs(model.predict(X) - y)[X["b"] > 0.0].mean()
+
+    search = GDRegressorCV(alphas=[1.0, 0.1, 0.01], cv=Halves(2), scoring=score).fit(X, y)
+    same = GridSearchCV(GDRegressor(), {"alpha": search.alphas_}, cv=Halves(2), scoring=score)
+    found = same.fit(X, y).cv_results_["mean_test_score"]
+    np.testing.assert_allclose(search.scores_.mean(axis=1), found, rtol=1e-3)
+    with pytest.raises(ValueError, match="fold 1 of cv names rows that there are not: index 400"):
+        GDRegressorCV(alphas=2, cv=[([0, 1, 2], [3, 4]), ([0, 1], [400])]).fit(X, y)
+
+
 def test_a_scorer_that_calls_score():
     """It was handed the search, whose score it is, and never came to an end."""
     rng = np.random.default_rng(0)
