@@ -343,7 +343,7 @@ def _doubled(array):
 
 def _word(text, first):
     """The bytes from there to where kernels end a word; one that ends words itself is alone."""
-    return WORD.match(text[first : first + 200].tobytes())[0]
+    return WORD.findall(text[first : first + 200].tobytes())[0]
 
 
 def _shown(word):
