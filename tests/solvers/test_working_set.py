@@ -667,3 +667,26 @@ def test_where_no_column_enters_the_model_there_is_nothing_to_do(loss):
     solver.advance(state)
     assert state.updates == 0
     assert F.passes == 1.5  # the gradient, and a look for columns to gather
+
+
+@pytest.mark.parametrize("loss", [LogLoss(), Huber(0.7)], ids=["log_loss", "huber"])
+def test_a_matrix_of_all_columns_that_takes_longer_than_a_step_serves_for_another(loss):
+    F = problem(loss, n=200, d=4)
+    assert columns_cost(F, F.n_features) >= 1.0
+    solver = WorkingSet(F)
+    state, steps, copies = solver.start(F.start()), [], []
+    for _ in range(12):
+        if state.memory.matrix is not None:
+            copies.append((len(steps), pickle.dumps(state)))
+        before, kept = F.passes, state.memory.matrix
+        solver.advance(state)
+        steps.append((kept is not None, F.passes - before))
+    by_kept = {passes for kept, passes in steps if kept and passes > 0.0}
+    assert by_kept == {1.0}  # products and a gradient
+    # From the state alone a run goes on as it would have.
+    done, copy = copies[0][0], pickle.loads(copies[0][1])
+    other = WorkingSet(F)
+    copy = other.start(copy.point, copy)
+    for _ in range(12 - done):
+        other.advance(copy)
+    np.testing.assert_array_equal(copy.point, state.point)
