@@ -27,7 +27,7 @@ class Check:
     Attributes
     ----------
     point : ndarray, (size,)
-    objective, smooth : float
+    objective, smooth_value : float
         F, and the part of it that has the gradient.
     gradient : ndarray or None
     doubt : float
@@ -42,7 +42,7 @@ class Check:
 
     point: np.ndarray
     objective: float
-    smooth: float
+    smooth_value: float
     gradient: np.ndarray | None
     doubt: float = 0.0
     bound: Bound = NO_BOUND

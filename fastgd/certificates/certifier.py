@@ -98,10 +98,10 @@ class Certifier:
         self._lower, self._hoped, self._asked = known["of_run"]
         self.newton.recall(known["newton"])
 
-    def check(self, v, smooth, gradient, doubt=None):
+    def check(self, v, smooth_value, gradient, doubt=None):
         """A `Check` of `v`, where the smooth part of F is known; `doubt` as in `Progress`."""
         F = self.objective
-        value = smooth + F.rest_value(v)
+        value = smooth_value + F.rest_value(v)
         if doubt is None:
             allowed = NEGLIGIBLE * enough(self.tol or 1e-4, value, F.null_value, F.loss.infimum)
             with np.errstate(all="ignore"):
@@ -109,7 +109,7 @@ class Certifier:
         # A sum of 4,000 products is wrong by more than a few units of them: where F is next to
         # nothing beside F0, so are claims below a unit of rounding.
         doubt = max(doubt, EPS * unit(value, F.null_value, F.loss.infimum))
-        return Check(v, value, smooth, gradient, doubt)
+        return Check(v, value, smooth_value, gradient, doubt)
 
     def evaluated(self, v):
         """A `Check` of `v`: one pass."""
@@ -164,6 +164,7 @@ class Certifier:
         if F.convex and F.loss_smooth and F.term.certified:
             if not self._due(spent):
                 return None
+            self._asked = spent
             left = self._by_curvature(check, fallen)
             return left if self._relative(left, check.objective) <= self.tol else None
         if F.convex and F.term.certified and self.free_answers:
@@ -176,6 +177,7 @@ class Certifier:
         # 3e-4 of the 2 % that the columns are good for.
         if not self._due(spent):
             return None
+        self._asked = spent
         left = max(fallen, estimates.sure_fall(F, check.point, self._gradient(check)))
         return left if self._relative(left, check.objective) <= self.tol else None
 
@@ -219,14 +221,14 @@ class Certifier:
         proved = check.gradient is None and progress.lower > -np.inf
         if self._open(check) and (final or not proved):
             gradient = self._gradient(check)
-            self._bound(check, self.gap.bound(check.point, check.smooth, gradient))
+            self._bound(check, self.gap.bound(check.point, check.smooth_value, gradient))
         if known is not None and self._open(check):
             self._bound(check, self._from_known(known, check))
 
     def _centered(self, check):
         """The check with the best intercept and its gap: two passes."""
         centered = self.evaluated(self.gap.centered(check.point))
-        bound = self.gap.bound(centered.point, centered.smooth, centered.gradient)
+        bound = self.gap.bound(centered.point, centered.smooth_value, centered.gradient)
         self._bound(centered, bound)
         self._carry(centered)
         if self.own_steps:
@@ -244,7 +246,7 @@ class Certifier:
         """
         if not self.gap.centering_helps or (self.tol is None and not final):
             return False
-        hope = self.gap.bound(check.point, check.smooth, check.gradient, balanced=True).value
+        hope = self.gap.bound(check.point, check.smooth_value, check.gradient, balanced=True).value
         likely = self.tol is not None and self._relative(hope, check.objective) <= self.tol
         if final:
             worth = hope < WORTH_CENTERING * check.bound.value and not self.newton.applies
@@ -294,10 +296,7 @@ class Certifier:
 
     def _due(self, spent):
         """Whether the passes have doubled since an estimate was asked for."""
-        if spent < 2.0 * self._asked:
-            return False
-        self._asked = spent
-        return True
+        return spent >= 2.0 * self._asked
 
     def _open(self, check):
         """Whether a smaller bound is asked for."""

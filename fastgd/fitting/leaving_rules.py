@@ -90,7 +90,7 @@ class Overdue(LeavingRule):
     HOPELESS = 2.0
     TRIED = 0.25
     # Iterations tell of a pace only if they are looked at.
-    first_look = 4
+    first_check = 4
 
     def __init__(self, tol, forecast, other, worth=1.0):
         self.tol, self.forecast, self.other, self.worth = tol, forecast, other, worth

@@ -85,7 +85,7 @@ class Needs(NamedTuple):
         Whether one needs the mean loss without the penalty.
     points : bool
         Whether checks have to evaluate the point.
-    first_look : int
+    first_check : int
         Iteration at which the checks of a solver begin that tells when it is nearly done.
     time_limit : float
         Seconds after which the iteration under way is the last one.
@@ -95,7 +95,7 @@ class Needs(NamedTuple):
     every_iteration: bool
     loss: bool
     points: bool
-    first_look: int
+    first_check: int
     time_limit: float
 
     @classmethod
@@ -106,7 +106,7 @@ class Needs(NamedTuple):
             any("every_iteration" in rule.needs for rule in rules),
             any("loss" in rule.needs for rule in rules),
             any(rule.needs_point for rule in rules),
-            min((rule.first_look for rule in rules), default=1),
+            min((rule.first_check for rule in rules), default=1),
             min((rule.deadline for rule in rules), default=np.inf),
         )
 
@@ -291,7 +291,7 @@ class Loop:
             elif not final and self._goes_on(state, progress):
                 pass
             elif final or self._due(state, progress):
-                found = self._look(state, start_point)
+                found = self._check(state, start_point)
                 if found is not None:
                     return found
                 if asked:
@@ -326,7 +326,7 @@ class Loop:
 
     def _regular(self, state):
         """Whether a check is due at this iteration however long the run is."""
-        first = self.needs.first_look if self.solver.proves_itself and self.tol is not None else 1
+        first = self.needs.first_check if self.solver.proves_itself and self.tol is not None else 1
         k = state.iteration
         often = self.solver.free_answers or self.needs.every_iteration
         return often or (k >= first and k & (k - 1) == 0)
@@ -352,12 +352,12 @@ class Loop:
         self._note(state, progress.value, NO_BOUND, left, np.nan)
         return True
 
-    def _look(self, state, start_point):
+    def _check(self, state, start_point):
         """One check: evaluate the answer, judge it, note it, ask the rules."""
         F = self.objective
         with np.errstate(all="ignore"):
             found = self.solver.evaluate(state)
-            value = found.smooth + F.rest_value(found.point)
+            value = found.smooth_value + F.rest_value(found.point)
         if divergence.exploded(self.solver, value, start_point):
             self._note(state, value, NO_BOUND, np.inf, np.nan)
             self._diverged(state, value, start_point)
@@ -366,7 +366,9 @@ class Loop:
         check_mean(F, found.point, value, F.null_value)
         loss = value - F.penalty_value(found.point) if self.needs.loss else np.nan
         self.progress = self.solver.progress(state)
-        check = self.certifier.check(found.point, found.smooth, found.gradient, self.progress.doubt)
+        check = self.certifier.check(
+            found.point, found.smooth_value, found.gradient, self.progress.doubt
+        )
         del found  # a proof has arrays of that length of its own
         check = self.certifier.judge(check, self.progress, self._spent)
         check.score = self.score(check.point) if self.score is not None else np.nan

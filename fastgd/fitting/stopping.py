@@ -32,7 +32,7 @@ class LoopRule:
 
     Attributes
     ----------
-    first_look : int
+    first_check : int
         Iteration at which the checks of a solver begin that tells when it is nearly done.
     deadline : float
         Seconds after which the iteration under way is the last one.
@@ -44,7 +44,7 @@ class LoopRule:
         then.
     """
 
-    first_look = 8
+    first_check = 8
     deadline = np.inf
     extrapolates = False
     hands_over = False

@@ -135,7 +135,7 @@ class Answer(NamedTuple):
     """
 
     point: np.ndarray
-    smooth: float
+    smooth_value: float
     gradient: np.ndarray | None
 
 
@@ -430,11 +430,11 @@ class Solver:
     def _resume(self, state):
         """Compute what an iteration needs, and forget what is not of this objective."""
         known = state.value
-        self._look(state)
+        self._evaluate_point(state)
         if self.forgets and known is not None and known != state.value:
             state.forget()
 
-    def _look(self, state):
+    def _evaluate_point(self, state):
         """Know value and gradient at the point, and what else an iteration needs of the rows."""
         if self.free_answers:
             state.value, state.gradient = self.objective.smooth_and_gradient(state.point)
@@ -443,7 +443,7 @@ class Solver:
         """Be at a point of which nothing is known."""
         state.forget()
         state.point = np.array(point, dtype=np.float64)
-        self._look(state)
+        self._evaluate_point(state)
 
     def advance(self, state):
         """Move the state by one iteration."""

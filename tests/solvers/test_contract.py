@@ -225,7 +225,7 @@ def test_progress_and_answers_tell_the_truth(solver, loss, penalty, shape):
     state = moved(made, SHORT)
     known = made.progress(state)
     found = made.evaluate(state)
-    value = found.smooth + F.rest_value(found.point)
+    value = found.smooth_value + F.rest_value(found.point)
     assert value == pytest.approx(F.value(found.point), rel=1e-9, abs=1e-12)
     np.testing.assert_array_equal(found.point, made.answer(state))
     if known.value is not None:

@@ -413,7 +413,7 @@ class CentralPath(Solver):
         """
         found, memory = super().evaluate(state), state.memory
         if found.point is state.point:
-            total = found.smooth + self.objective.rest_value(found.point)
+            total = found.smooth_value + self.objective.rest_value(found.point)
             memory.inexact = not abs(total - memory.total) <= DRIFTED * abs(total)
         return found
 

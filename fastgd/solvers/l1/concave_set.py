@@ -115,7 +115,7 @@ class ConcaveSet(Solver):
         """Know the rows once more."""
         self._rows, self._point = beside["rows"], beside["point"]
 
-    def _look(self, state):
+    def _evaluate_point(self, state):
         F = self.objective
         coef, intercept = F.split(state.point)
         products = self._columns.products(np.ascontiguousarray(coef))
@@ -134,7 +134,7 @@ class ConcaveSet(Solver):
         """A matrix of some columns, coordinate descent in it, and a pass for each trial."""
         F, d = self.objective, self.objective.n_features
         if self._point is not state.point:
-            self._look(state)
+            self._evaluate_point(state)
         violations = F.term.violation(state.point[:d], state.gradient[:d])
         chosen = self._chosen(state.point[:d], violations)
         off = float(violations.max(initial=0.0))

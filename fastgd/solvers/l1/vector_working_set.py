@@ -244,7 +244,7 @@ class VectorWorkingSet(Solver):
         """Steps on the working set, then the gradient of all columns."""
         F, memory = self.objective, state.memory
         if self._point is not state.point:
-            self._look(state)
+            self._evaluate_point(state)
         total = state.value + F.rest_value(state.point)
         part = self._working_set(state)
         first, steps, found = self._steps(part, state)
@@ -259,7 +259,7 @@ class VectorWorkingSet(Solver):
         state.iteration += 1
         state.updates += steps
 
-    def _look(self, state):
+    def _evaluate_point(self, state):
         """Products at the point, and all that follows from them: one pass."""
         every, point = self._all, state.point
         intercept = self.objective.split(point)[1]
@@ -281,7 +281,7 @@ class VectorWorkingSet(Solver):
         moved[part.places] = point
         if not self.objective.rows.sparse:  # products of a few columns have other bits
             state.point = moved
-            self._look(state)
+            self._evaluate_point(state)
             return
         rows.evaluate(self._all.vector_map)
         self._settle(state, moved, rows, self._all.gradient(rows, moved))

@@ -266,7 +266,7 @@ class WorkingSet(Solver):
         if state.iteration == 0 and state.value is None:
             self._start_on_sample(state)
         elif self._point is not state.point:
-            self._look(state)
+            self._evaluate_point(state)
         before = state.point
         columns = self._working_set(state)
         part = slice(0, d) if columns.whole else columns.index
@@ -325,7 +325,7 @@ class WorkingSet(Solver):
         """What the dual points of models have proved."""
         return Progress(lower=self._lower, done=state.done)
 
-    def _look(self, state):
+    def _evaluate_point(self, state):
         """Products at the point, and all that follows from them: one pass, half a one where all
         coefficients are 0.
         """
@@ -570,7 +570,7 @@ class WorkingSet(Solver):
         for _ in range(SAMPLE_ITERATIONS):
             solver.advance(inner)
             if np.count_nonzero(inner.point[:d]) > CROWDED * sample.n_samples:
-                self._look(state)
+                self._evaluate_point(state)
                 return
             off = _violation(sample, inner.point[:d], inner.gradient[:d], solver._rows)
             if off <= ROUGH * F.l1:
@@ -578,10 +578,10 @@ class WorkingSet(Solver):
         intercept = float(state.point[-1]) if F.fit_intercept else 0.0
         nothing = RowValues.at(self._all.linear_map, np.zeros(F.n_samples), intercept).loss
         start, state.point = state.point, inner.point
-        self._look(state)
+        self._evaluate_point(state)
         if not state.value + F.rest_value(state.point) <= nothing:
             state.point = start
-            self._look(state)
+            self._evaluate_point(state)
 
 
 def is_crowded(objective):

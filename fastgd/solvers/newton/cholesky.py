@@ -209,7 +209,7 @@ class Newton(Solver):
         super()._resume(state)
         state.memory.curvature_floor = floor
 
-    def _look(self, state):
+    def _evaluate_point(self, state):
         state.value, state.gradient = self.objective.smooth_and_gradient(
             state.point, self._curvatures, state.memory.curvature_floor
         )
@@ -310,7 +310,7 @@ class Newton(Solver):
         blurred *= followed.inverse_norm() / factor.inverse_norm()
         blurred = max(blurred, 1.0) * (self._carried[1] if seen else 1.0)
         if blurred > BLURRED or abs(change) > BLURRED**2 * abs(state.value):
-            self._look(state)
+            self._evaluate_point(state)
         else:
             self._carried = state.gradient, blurred
         memory.factor = followed
@@ -326,7 +326,7 @@ class Newton(Solver):
         state.memory.factor = None
         state.memory.pairs = []
         if look:
-            self._look(state)
+            self._evaluate_point(state)
 
     def progress(self, state):
         """The last curvature matrix where it is exact, and what `_proved` has shown."""

@@ -113,10 +113,10 @@ class LeastSquares(Newton):
         memory.exact = True
         memory.curvature_floor = 0.0
 
-    def _look(self, state):
+    def _evaluate_point(self, state):
         """By a pass: nothing is extrapolated then."""
         state.memory.anchor_value = None
-        super()._look(state)
+        super()._evaluate_point(state)
 
     def _quadratic(self, point):
         """Value, gradient and curvature matrix at a point."""

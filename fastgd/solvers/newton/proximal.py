@@ -151,7 +151,7 @@ class ProximalNewton(Solver):
         F = self.objective
         return {**super().lengths(state), "held": F.n_samples if F.rows.in_memory else 0}
 
-    def _look(self, state):
+    def _evaluate_point(self, state):
         state.value, state.gradient = self.objective.smooth_and_gradient(
             state.point, self._curvatures, state.memory.floor
         )

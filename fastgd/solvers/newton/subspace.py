@@ -192,7 +192,7 @@ class RowSubspace(Solver):
             return
         state.forget()
         state.solver = self
-        self._look(state)
+        self._evaluate_point(state)
 
     def lengths(self, state):
         """The directions kept and their images, too."""
@@ -319,7 +319,7 @@ class RowSubspace(Solver):
         state.done = n_retreats >= MOST_BEGINNINGS
         return True
 
-    def _look(self, state):
+    def _evaluate_point(self, state):
         """Value and gradient at the point, from which directions begin anew."""
         coef, intercept = self.objective.split(state.point)
         memory = state.memory

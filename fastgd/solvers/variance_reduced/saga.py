@@ -129,7 +129,7 @@ class Saga(VarianceReduced):
         """As all solvers do; where F rose between checks, the next epoch takes shorter steps."""
         found, memory = super().evaluate(state), state.memory
         if state.iteration & (state.iteration - 1) == 0:  # others depend on where a run was cut
-            value = found.smooth + self.objective.rest_value(found.point)
+            value = found.smooth_value + self.objective.rest_value(found.point)
             memory.rose = value > memory.last_value * (1.0 + 1e-12)
             memory.last_value = value
         return found

@@ -85,7 +85,7 @@ class Svrg(VarianceReduced):
     def retreat(self, state, safe_point):
         """Halve the step and go on from a good point."""
         state.point = safe_point.copy()
-        self._look(state)
+        self._evaluate_point(state)
         return self.shorten(state)
 
     def best_batch(self, n, whole, longest, convexity):
