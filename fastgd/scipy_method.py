@@ -442,7 +442,10 @@ def _as_listener(callback):
     """Return a function of a point that calls the callback and says whether it wants to stop."""
     if callback is None:
         return lambda here: False
-    by_name = set(signature(callback).parameters) == {"intermediate_result"}
+    try:
+        by_name = set(signature(callback).parameters) == {"intermediate_result"}
+    except ValueError:  # of some that are built in Python tells no signature
+        by_name = False
 
     def listen(here):
         try:

@@ -315,6 +315,10 @@ def test_callback_gets_its_own_copy_each_iteration():
     assert len({id(x) for x in seen}) == result.nit
 
 
+def test_a_callback_that_tells_no_signature():
+    assert descend(callback=max, maxiter=3).nit == 3
+
+
 def test_functions_may_keep_and_change_their_arrays():
     buffer = np.empty(2)
 

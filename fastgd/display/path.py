@@ -138,7 +138,7 @@ class PathDisplay:
         ----------
         ax : matplotlib Axes, optional
             None: a new figure.
-        columns : int or list of str, default=10
+        columns : int or sequence of str, default=10
             Names of the columns to show, or how many: those with the largest coefficients anywhere
             on the path.
         output : label, optional
@@ -187,6 +187,7 @@ class PathDisplay:
         largest = np.argsort(-np.abs(values).max(axis=0), kind="stable")
         if isinstance(columns, int | np.integer) and not isinstance(columns, bool) and columns > 0:
             return largest[:columns]
+        columns = columns.tolist() if hasattr(columns, "tolist") else columns  # an Index
         if isinstance(columns, list | tuple) and columns:
             unknown = [one for one in columns if one not in self.names]
             if not unknown:

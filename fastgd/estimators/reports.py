@@ -14,12 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgd.data.array_types import Floats, Labels, Matrix, Vector
 from fastgd.data.check_parameters import as_offset
-from fastgd.data.check_X import as_rows
+from fastgd.data.check_X import as_rows, refuse_not_finite
 from fastgd.data.far_columns import read_shifted
 from fastgd.data.targets import as_samples, refuse_shift
 from fastgd.estimators.input import validated
 from fastgd.estimators.labels import distinct
 from fastgd.estimators.names import column_names, output_names, target_names
+from fastgd.estimators.unknown_parameters import explains_unknown_arguments
 from fastgd.inference.covariance import KINDS, READINGS
 from fastgd.inference.leave_one_out import leave_one_out
 from fastgd.inference.several_outputs import summarise_outputs
@@ -47,6 +48,7 @@ OTHER_ROWS = (
 class Reports(BaseEstimator):
     """Methods of `GDClassifier` and `GDRegressor`."""
 
+    @explains_unknown_arguments
     def summary(
         self,
         X: Matrix,
@@ -160,10 +162,12 @@ class Reports(BaseEstimator):
         scale = None
         if X is not None:
             X = validated(self, X, reset=False)
+            refuse_not_finite(X)
             scale = standard_deviations(X)
         coef = self.coef_.toarray() if sp.issparse(self.coef_) else np.atleast_2d(self.coef_)
         return Coefficients.of(column_names(self), output_names(self, len(coef)), coef, scale)
 
+    @explains_unknown_arguments
     def loo_predictions(
         self,
         X: Matrix,

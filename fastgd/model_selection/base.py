@@ -121,7 +121,10 @@ class PathSearch(GDEstimator):
             )
 
         def read():
+            nonlocal y
             checked, targets = self._checked(X, y, reset=True)
+            if len(getattr(y, "shape", ())) == 2 and targets.ndim == 1:
+                y = targets  # a column was warned of, which the refit would do again
             n_samples = checked.shape[0]
             weights = None if sample_weight is None else as_weights(sample_weight, n_samples)
             offsets = None if offset is None else as_offset(offset, n_samples)

@@ -47,7 +47,8 @@ def test_columns_can_be_chosen_and_standardised(ax):
     assert [line.get_label() for line in display.lines_] == ["x3", "x0"]
     expected = cold(GDRegressor())[:, 3] * X[:, 3].std()
     np.testing.assert_allclose(display.lines_[0].get_ydata(), expected, rtol=1e-5)
-    for columns in (0, True, ["x9"], "x1"):
+    display.plot(Figure().subplots(), columns=np.array(["x3", "x0"]), standardised=True)
+    for columns in (0, True, ["x9"], "x1", np.array([])):
         with pytest.raises(ValueError, match="columns must be"):
             display.plot(columns=columns)
 

@@ -304,6 +304,10 @@ def test_coefficients_of_any_model():
     assert "worst" in str(table)
     assert "worst" in table._repr_html_()
     assert len(table.to_frame()) == X.shape[1]
+    with pytest.raises(ValueError, match="X contains NaN"):  # columns had the deviation NaN
+        model.coefficients(X.where(X > 0.1).to_numpy())
+    with pytest.raises(TypeError, match=r"GDClassifier\.summary\(\) needs X and y, got no y"):
+        model.summary(X)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import sklearn
 import threadpoolctl
 from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import get_scorer, make_scorer, max_error, mean_pinball_loss
 from sklearn.model_selection import (
     GridSearchCV,
@@ -49,6 +50,14 @@ from support.twins import members, targets_of
 # At alphas of 7e-6 pairs of past Newton steps let rounding grow to 5e-8 of a prediction on the way
 # to tol=1e-4; at the optimum it is gone.
 SMALL = [GDClassifierCV(alphas=2, cv=2, tol=1e-8), GDRegressorCV(alphas=[1.0, 0.1], cv=2)]
+
+
+def test_a_column_of_targets_is_warned_of_once():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 2))
+    with pytest.warns(DataConversionWarning) as told:
+        GDClassifierCV(alphas=2, cv=2).fit(X, X[:, :1] + rng.normal(size=(40, 1)) > 0.0)
+    assert sum(one.category is DataConversionWarning for one in told) == 1
 
 
 def test_a_score_that_is_no_number_is_told():
