@@ -86,17 +86,20 @@ class ClusterRows(BlockRows):
         parts = [part for number in sorted(found) for part in found[number]]
         return sp.vstack(parts, format="csr") if self.sparse else np.concatenate(parts)
 
-    def draw_sample(self, most_bytes, seed):
-        """Take a uniform sample of the rows in random order: one round."""
+    def draw_sample(self, most_bytes, seed, weights=None):
+        """Take a uniform sample of the rows, where `weights` are given of those that have one, in
+        random order: one round.
+        """
         n = self.shape()[0]
+        drawn = n if weights is None else np.flatnonzero(weights)
         one = 12.0 * self.stored() / n + 8.0 if self.sparse else 8.0 * self.n_features
         size = int(min(n, max(most_bytes // one, 1)))
         rng = np.random.Generator(np.random.PCG64(seed))
-        chosen = rng.permutation(n)[:size]
+        chosen = rng.permutation(drawn)[:size]
         order = np.argsort(chosen)
         table = self.take(chosen[order])
-        back = np.empty(size, dtype=np.int64)
-        back[order] = np.arange(size)
+        back = np.empty(chosen.size, dtype=np.int64)
+        back[order] = np.arange(chosen.size)
         self.sample, self.sampled = as_rows(table[back], checked=True), chosen
 
     def shifted(self, centers):

@@ -21,6 +21,7 @@ from fastgd.dask.partitions import (
     require_dask,
 )
 from fastgd.data.block_rows import SAMPLE, columns_in_words
+from fastgd.data.check_parameters import as_weights
 from fastgd.data.far_columns import FAR, centers_of
 from fastgd.fitting.plan import Plans
 from fastgd.model_selection.base import PathSearch
@@ -138,10 +139,6 @@ def surveyed(workers, columns, estimator, here, memory):
     moments = moments_of(added_moments(one[5] for one in found), first)
     lengths = functools.partial(lengths_of, moments, first)
     rows = ClusterRows(workers, facts, groups, n_features, sparse, dtype, lengths)
-    wanted = max(SHARE * 8.0 * rows.stored(), LEAST_SAMPLE)
-    rows.draw_sample(min(wanted, SAMPLE * memory, MOST_SAMPLE), SAMPLE_SEED)
-    rows.far = _far_columns(rows, moments) if estimator.fit_intercept else None
-    rows.moments = moments
     places = [one[0] for one in found]
     beside = [
         gathered(name, [unpacked(one[4][k]) for one in found], places, here, first)
@@ -149,6 +146,11 @@ def surveyed(workers, columns, estimator, here, memory):
     ]
     if beside[0] is None:
         raise ValueError("y is missing: fit needs targets, from sources of blocks as well")
+    weights = None if beside[1] is None else as_weights(beside[1], first)
+    wanted = max(SHARE * 8.0 * rows.stored(), LEAST_SAMPLE)
+    rows.draw_sample(min(wanted, SAMPLE * memory, MOST_SAMPLE), SAMPLE_SEED, weights)
+    rows.far = _far_columns(rows, moments) if estimator.fit_intercept else None
+    rows.moments = moments
     return Surveyed(rows, *beside)
 
 

@@ -13,7 +13,7 @@ from fastgd.data.block_rows import (
     checked_blocks,
     facts_of,
 )
-from fastgd.data.check_parameters import refuse_masked
+from fastgd.data.check_parameters import as_weights, refuse_masked
 from fastgd.data.check_X import as_rows
 from fastgd.data.far_columns import FarColumns
 from fastgd.data.readers.pages import empty
@@ -76,7 +76,7 @@ def survey(source, memory, n_threads=1, shift=False):
         moments = moments_of_block(rows, facts[-1], n_threads, moments)
         if shift:
             far.add(rows)
-        sample.add(rows, first)
+        sample.add(rows, first, beside["sample_weight"][-1])
         first = facts[-1].own.stop
         sparse = rows.sparse
         dtype = np.promote_types(dtype, rows.dtype)
@@ -84,11 +84,14 @@ def survey(source, memory, n_threads=1, shift=False):
         raise ValueError("the source has no rows; at least one is needed")
     moments = moments_of(moments, first)
     d, lengths = moments.means.size, functools.partial(lengths_of, moments, first)
+    y, sample_weight, offset = (joined(*pair, places) for pair in beside.items())
+    if sample.size == 0:
+        as_weights(sample_weight, first)  # says that all of them are 0
     kept, chosen = sample.rows()
     found = BlockRows(source, n_bytes, facts, d, sparse, dtype, lengths, kept, chosen)
     found.moments = moments
     found.far = far.centers(d) if shift else None
-    return Surveyed(found, *(joined(*pair, places) for pair in beside.items()))
+    return Surveyed(found, y, sample_weight, offset)
 
 
 def moments_of_block(rows, facts, n_threads, before=None):
@@ -143,7 +146,9 @@ def joined(name, parts, places):
 
 
 class _Sample:
-    """A uniform sample of the rows within so many bytes: those with the least random numbers."""
+    """A uniform sample of the rows that have a weight, within so many bytes: those with the least
+    random numbers.
+    """
 
     def __init__(self, n_bytes):
         self.n_bytes = n_bytes
@@ -154,12 +159,19 @@ class _Sample:
         self._rows: list[np.ndarray] = []
         self._held = 0
 
-    def add(self, rows, first):
+    @property
+    def size(self):
+        """Number of its rows."""
+        return sum(map(len, self._rows))
+
+    def add(self, rows, first, weights=None):
         """Rows of a block, the first of which is row `first` of all."""
         keys = self._random.random(rows.shape()[0])
-        chosen = np.flatnonzero(keys < self._below)
+        # Whatever is no number is refused once all of them are there.
+        weighted = True if weights is None else weights.reshape(len(keys), -1)[:, 0] != 0.0
+        chosen = np.flatnonzero((keys < self._below) & weighted)
         self._put(rows.part(chosen), keys[chosen], chosen + first)
-        while self._held > self.n_bytes and sum(map(len, self._keys)) > 1:
+        while self._held > self.n_bytes and self.size > 1:
             every = np.concatenate(self._keys)
             self._below = float(np.median(every))
             kept, self._parts, old = self._parts, [], (self._keys, self._rows)

@@ -93,6 +93,19 @@ def test_a_matrix_costs_more_the_more_columns_there_are():
     assert not growth_pays(few)
 
 
+def test_rows_without_weight_make_no_sample():
+    """A sample in which no row had any ended in a ZeroDivisionError."""
+    X, y = classes(5100, 20)
+    weights = np.where(np.arange(len(y)) % 2, 1e-300, 0.0)
+    weights[::500] = 1.0
+    few, all_rows = (Objective("log_loss", X, y, sample_weight=w) for w in (weights, None))
+    assert growth_pays(all_rows)
+    assert not growth_pays(few)
+    assert Growing(few, LBFGS, 0).sizes == [5100]
+    balanced = np.where(np.arange(len(y)) % 100, 0.505, 50.0)
+    assert growth_pays(Objective("log_loss", X, y, sample_weight=balanced))
+
+
 def test_no_matrix_where_the_penalty_is_strong_or_no_direction_stands_out():
     X, y = classes(4000, 300)
     X[:, 1:] += 3.0 * X[:, :1]

@@ -136,3 +136,29 @@ def test_a_run_that_is_taken_up_draws_the_same_rows(monkeypatch):
     np.testing.assert_array_equal(
         again._near.rows.part(slice(None)), once._near.rows.part(slice(None))
     )
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_few_rows_have_a_weight(known, monkeypatch):
+    """Of a sample without any of them no row was near, and that ended in an error."""
+    monkeypatch.setattr(survey, "SAMPLE", 2000 * 24 / 4 / MEMORY)
+    X, z = data(2000, 2)
+    weights = np.zeros(z.size)
+    weights[::400] = 1.0
+    whole = GDClassifier("hinge", tol=1e-8).fit(X, z > 0.0, weights)
+    F = Objective(
+        "hinge",
+        source(X, np.sign(z), weights),
+        alpha=whole.alpha,
+        memory=MEMORY,
+    )
+    assert set(F.rows.sampled) == set(range(0, 2000, 400))
+    if not known:  # as where folds or classes leave rows out
+        F.rows.sampled[:] = 1
+    solver = RowGeneration(F, 1e-8)
+    state = solver.start(np.zeros(F.size))
+    for _ in range(5):
+        solver.advance(state)
+    total = state.value + F.rest_value(state.point)
+    assert total == pytest.approx(whole.objective_, rel=1e-8)
+    assert solver.progress(state).lower == pytest.approx(total, rel=1e-8)

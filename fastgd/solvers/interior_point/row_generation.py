@@ -67,7 +67,7 @@ class RowGenerationMemory:
     Attributes
     ----------
     share : float
-        Of the rows, those that count as near a kink.
+        Of the rows with a weight, those that count as near a kink.
     total : float
         F at the point.
     lower : float
@@ -154,7 +154,7 @@ class RowGeneration(Solver):
         """
         F, memory, share = self.objective, state.memory, state.memory.share
         exact = share <= largest_share(F)
-        ahead = share if exact else max(first_share(F) * share, FEWEST / F.n_samples)
+        ahead = share if exact else max(first_share(F) * share, FEWEST / F.n_active)
         enough = TIGHT * self.tol * unit_at(F, memory.total)
         if not exact:
             enough = max(enough, unknown(ahead) * abs(memory.total))
@@ -205,6 +205,11 @@ class RowGeneration(Solver):
             tables.append(table)
             beside.append(own)
         near = np.concatenate(beside, axis=1)
+        if near.shape[1] == 0 and not sums[:, n].any():
+            # The loss is flat at all rows that count, and the model of a sample that had none of
+            # them says that they are far from a kink.
+            state.memory.share = 1.0
+            return self._look_at(state, point)
         self._weight = float(near[1].sum() + sums[:, n].sum()) / F.n_active
         self._near = _of_few(F, tables, near, sums[sums[:, n] > 0.0], self._weight)
         state.gradient = gradient[: F.size] / F.n_active
@@ -236,7 +241,7 @@ def first_share(objective):
     F = objective
     kinks = len(pieces(F.loss, F.samples.targets[:1]).center)
     near = kinks * BAND * math.sqrt(F.size / F.rows.sampled.size)
-    return min(max(near, FEWEST / F.n_samples), 1.0)
+    return min(max(near, FEWEST / F.n_active), 1.0)
 
 
 def unknown(share):
@@ -246,7 +251,7 @@ def unknown(share):
 
 def largest_share(objective):
     """Share of the rows that takes as much memory as the sample."""
-    return min(objective.rows.sampled.size / objective.n_samples, 1.0)
+    return min(objective.rows.sampled.size / objective.n_active, 1.0)
 
 
 def _u_of(made, predictions):
@@ -267,7 +272,7 @@ def _sorted_rows(part, coef, intercept, width, share, rate, seed):
     u = _u_of(made, linear_map.matvec(coef) + (intercept + offsets))
     loss = float(weights @ made.value(u))
     distances = np.where(weights > 0.0, np.abs(u).min(axis=0), np.inf)
-    most = int(CROWDED * share * F.n_samples) + FEWEST
+    most = int(CROWDED * share * np.count_nonzero(weights)) + FEWEST
     near = np.flatnonzero(distances <= width) if width < np.inf else np.flatnonzero(weights)
     if near.size > most and width < np.inf:
         near = np.sort(near[np.argsort(distances[near], kind="stable")[:most]])
