@@ -11,6 +11,8 @@ from pathlib import Path
 import numba
 import pytest
 
+from fastgd.data import sources
+
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +40,12 @@ def pytest_collection_modifyitems(items):
         marked = item.get_closest_marker("jit" if plain else "plain")
         if marked or (plain and "real_data" in getattr(item, "fixturenames", ())):
             item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def small_chunks_are_blocks(monkeypatch):
+    """Chunks of a few rows are not joined: what is done for many blocks is done for them."""
+    monkeypatch.setattr(sources, "GATHERED", 0)
 
 
 @pytest.fixture(scope="session")

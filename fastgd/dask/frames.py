@@ -68,6 +68,8 @@ class FrameSource(BlockSource):
     offsets `beside` it.
     """
 
+    lasting = True
+
     def __init__(self, frame, place, beside):
         self.frame, self._place, self.beside = frame, place, beside
 

@@ -188,7 +188,8 @@ def _read(place, given, encoding):
     if isinstance(X, BlockSource):
         _refuse_beside(place, beside)
         for k, block in enumerate(X.encoded_as(encoding).blocks(BLOCK)):
-            yield f"piece {k} of {place}", block.X, block[1:]
+            kept = block if X.lasting else block.copy()
+            yield f"piece {k} of {place}", kept.X, kept[1:]
     elif is_frame(X):
         if len(X):
             yield place, Frame(X, place).encoded(encoding), beside

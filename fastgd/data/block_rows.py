@@ -8,6 +8,7 @@ is held against it, so that a source that hands out other data is noticed.
 
 import copy
 import functools
+import itertools
 import os
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from fastgd.data.check_X import as_rows
 from fastgd.data.digest import hash_of
 from fastgd.data.far_columns import read_from
 from fastgd.data.rows import DenseRows, moved_intercept
-from fastgd.data.sources import Block
+from fastgd.data.sources import Block, Reading
 from fastgd.runtime.heap import give_back
 
 # Shares of the memory that a fit may take: of a block, of which there are three at once (one is
@@ -355,17 +356,23 @@ def checked_blocks(source, n_bytes):
 def _checked(source, n_bytes):
     kind = None
     read = 0
-    for number, block in enumerate(source.blocks(n_bytes)):
+    reading = source.blocks(n_bytes)
+    place_of = getattr(reading, "place", source.place)
+    for number, block in enumerate(reading):
         if not isinstance(block, Block):
             raise ValueError(
                 f"block {number} of the source is a {type(block).__name__}, not a Block"
             )
         if block.X.shape[0] == 0:
             continue
-        place = source.place(number, 0)
+        place = place_of(number, 0)
+        if not source.lasting:
+            block = block.copy()
         try:
             rows = as_rows(block.X)
         except (ValueError, TypeError) as error:
+            if isinstance(reading, Reading):
+                _refuse_part(reading, number, block.X)
             raise ValueError(f"{place}: {error}") from error
         own = rows.shape()[1], rows.sparse
         kind = kind or own
@@ -379,6 +386,17 @@ def _checked(source, n_bytes):
         if read > max(GIVEN_BACK, 4 * n_bytes):
             give_back()
             read = 0
+
+
+def _refuse_part(reading, number, X):
+    """Raise ValueError for the first part of a block that is refused by itself, if one is."""
+    firsts = reading.parts(number)
+    for first, last in itertools.pairwise([*firsts, X.shape[0]]):
+        try:
+            if last > first:
+                as_rows(X[first:last])
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{reading.place(number, first)}: {error}") from error
 
 
 def columns_in_words(n_features, sparse):

@@ -1,10 +1,16 @@
 """Rows that a function hands out in chunks: what is refused, by the number of the chunk."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fastgd import GDRegressor, from_chunks
+from fastgd import BlockSource, GDRegressor, from_chunks
+from fastgd.data import sources
+from fastgd.data.block_rows import checked_blocks
+from fastgd.data.sources import Block
 
 X = np.random.default_rng(0).standard_normal((20, 2))
 Y = X @ [1.0, 2.0]
@@ -58,9 +64,10 @@ def test_numbers_in_objects_and_text_are_numbers(kind):
 def test_places_are_those_in_the_chunks():
     chunks = [(X, Y), (np.tile(X, (10, 1)), np.tile(Y, 10))]
     source = from_chunks(lambda: chunks)
+    reading = source.blocks(1000)
     found = [
-        source.place(number, row)
-        for number, block in enumerate(source.blocks(1000))
+        reading.place(number, row)
+        for number, block in enumerate(reading)
         for row in range(len(block.y))
     ]
     rows = [(chunk, row) for chunk, (_, y) in enumerate(chunks) for row in range(len(y))]
@@ -79,3 +86,111 @@ def test_chunks_without_rows_count_where_others_are_told_of():
         GDRegressor(memory=1e6).fit(from_chunks(lambda: chunks))
     with pytest.raises(ValueError, match="row 0 of chunk 1 has no sample_weight, other blocks"):
         GDRegressor().fit(X, Y).score(from_chunks(lambda: chunks))
+
+
+class Reusing(BlockSource):
+    """A source of one's own that writes over the block that it handed out."""
+
+    def __init__(self, chunks):
+        self.chunks = chunks
+
+    def blocks(self, n_bytes):
+        return (Block(*chunk) for chunk in self.chunks())
+
+
+@pytest.mark.parametrize("source", [from_chunks, Reusing])
+@pytest.mark.parametrize("kind", [np.array, sp.csr_array])
+def test_arrays_of_a_chunk_may_be_those_of_the_one_before(source, kind):
+    """The one that was worked on was written over, and of it a model was proved."""
+    made, looked = threading.Semaphore(0), []
+
+    def chunks():
+        table, y = kind(X), Y.copy()
+        for _ in range(3):
+            made.release()
+            yield table, y
+            table *= 2.0
+            y *= 2.0
+        made.release()
+
+    for _, block, rows in checked_blocks(source(chunks), 1e6):
+        assert made.acquire(timeout=5.0)
+        assert made.acquire(timeout=5.0)  # the next one is there
+        made.release()
+        looked.append((rows.values.ravel()[0], block.y[0]))
+    np.testing.assert_array_equal(looked, [(f * X[0, 0], f * Y[0]) for f in (1.0, 2.0, 4.0)])
+
+
+def readings(source, n_bytes=1e6):
+    return [(place, block, rows) for place, block, rows in checked_blocks(source, n_bytes)]
+
+
+@pytest.mark.parametrize("kind", [np.asarray, np.asfortranarray, sp.csr_array])
+def test_small_chunks_are_joined(kind, monkeypatch):
+    """Chunks of one row took 400 times as long as of 1,000."""
+    monkeypatch.setattr(sources, "GATHERED", 1 << 22)
+    table, labels = kind(np.tile(X, (10, 1))), np.tile(np.where(Y > 0, "up", "down"), 10)
+    sizes = np.resize([1, 0, 3, 60, 2], 20)
+
+    def chunks():
+        first = 0
+        for size in sizes:
+            own = slice(first, first + size)
+            yield table[own], labels[own], np.arange(200.0)[own]
+            first += size
+
+    every = np.arange(sizes.sum())[:200]
+    for n_bytes, most in ((1e6, 1), (2000, 40)):
+        found = readings(from_chunks(chunks), n_bytes)
+        assert len(found) <= most
+        X_read = [rows.matrix().toarray() if rows.sparse else rows.values for *_, rows in found]
+        np.testing.assert_array_equal(np.concatenate(X_read), np.tile(X, (10, 1)))
+        np.testing.assert_array_equal(np.concatenate([one.y for _, one, _ in found]), labels)
+        weights = np.concatenate([one.sample_weight for _, one, _ in found])
+        np.testing.assert_array_equal(weights, every)
+    source = from_chunks(chunks)
+    reading = source.blocks(1e6)
+    number_of = np.repeat(np.arange(sizes.size), sizes)[:200]
+    rows_before = np.concatenate([[0], np.cumsum(sizes)])
+    next(reading)
+    assert [reading.place(0, row) for row in every] == [
+        f"row {row - rows_before[k]} of chunk {k}" for row, k in zip(every, number_of, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("broken_later", ["value", "shape", "factory"])
+def test_of_joined_chunks_the_first_that_is_broken_is_told(broken_later, monkeypatch):
+    monkeypatch.setattr(sources, "GATHERED", 1 << 22)
+
+    def chunks(*broken):
+        for k in range(9):
+            table = X.copy()
+            if k in broken:
+                table[3, 1] = np.nan
+            if k == 6 and broken_later == "factory":
+                raise RuntimeError("no connection")
+            yield (table, Y[:-1]) if k == 6 and broken_later == "shape" else (table, Y)
+
+    said = r"^row 0 of chunk 4: X contains NaN or infinity \(first in row 3, column 1\)"
+    with pytest.raises(ValueError, match=said):
+        GDRegressor().fit(from_chunks(lambda: chunks(4, 6)))
+
+
+def test_chunks_of_other_kinds_are_not_joined(monkeypatch):
+    monkeypatch.setattr(sources, "GATHERED", 1 << 22)
+    small = X.astype(np.float32)
+    chunks = [(X, Y), (X, Y > 0), (small, Y), (X, Y.astype(str)), (sp.csr_array(X), Y)]
+    found = [len(block.y) for block in from_chunks(lambda: chunks).blocks(1e6)]
+    assert found == [40, 20, 20, 20]
+
+
+def test_threads_read_one_source_at_a_time():
+    """The places of a block were those of the last reading that anyone had begun."""
+    source = from_chunks(lambda: ((X, Y) for _ in range(20)))
+    model = GDRegressor().fit(X, Y)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(model.predict, [source] * 8))
+    np.testing.assert_array_equal(found, [np.tile(model.predict(X), 20)] * 8)
+    first, second = source.blocks(1e6), source.blocks(1e6)
+    places = [(first.place(k, 2), next(second)) for k, _ in enumerate(first)]
+    assert [place for place, _ in places] == [f"row 2 of chunk {k}" for k in range(20)]

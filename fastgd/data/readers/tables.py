@@ -15,7 +15,7 @@ from fastgd.data.readers.table_encoding import TableColumn, TableEncoder, TableE
 from fastgd.data.readers.table_files import Kind, TableFile, open_table, require_pyarrow
 from fastgd.data.readers.table_levels import Levels
 from fastgd.data.readers.table_values import Where
-from fastgd.data.sources import Block, BlockSource
+from fastgd.data.sources import Block, BlockSource, Reading
 
 # Rows that are decoded at once, where a block has more: twice as many took 15 MB more, and no less
 # time.
@@ -137,6 +137,7 @@ class TableSource(BlockSource):
 
     # 3 million rows of 6 values: 0.55 and 0.96 of what they take from svmlight as Parquet and CSV.
     value_cost = 25.0
+    lasting = True
 
     def __init__(
         self,
@@ -153,8 +154,6 @@ class TableSource(BlockSource):
         self.categories = categories
         self.columns = columns
         self.unknown = unknown
-        self._rows_per_block = 1
-        self._starts: list[int] = []
         # The files whose columns are looked for; None where they are those of a model.
         self._marks: list | None = marks_of(paths)
         self._look_at(open_table(paths[0], format))
@@ -162,19 +161,20 @@ class TableSource(BlockSource):
     def blocks(self, n_bytes: int) -> Iterator[Block]:
         """Dense blocks, or CSR without stored zeros, across the files; see `BlockSource.blocks`."""
         if self.encoding is None:
-            self.encoding = self._found()
-            self.feature_names = self.encoding.feature_names
+            found = self._found()
+            self.feature_names, self.encoding = found.feature_names, found
         width = len(self.encoding.columns)
         bytes_per_row = 8 * width if self.encoding.numeric else 12 * width + 8
-        self._rows_per_block = max(int(min(n_bytes, MOST_BYTES)) // bytes_per_row, 1)
-        self._starts = []
-        return self._blocks(self.encoding, self._rows_per_block, self._starts)
+        n_rows = max(int(min(n_bytes, MOST_BYTES)) // bytes_per_row, 1)
+        starts: list[int] = []
 
-    def place(self, number: int, row: int) -> str:
-        """The file and the row in it, in words for errors."""
-        row += number * self._rows_per_block
-        file = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return Where(self.paths[file], row - self._starts[file]).row(0)
+        def place(number: int, row: int) -> str:
+            """The file and the row in it, in words for errors."""
+            row += number * n_rows
+            file = int(np.searchsorted(starts, row, side="right")) - 1
+            return Where(self.paths[file], row - starts[file]).row(0)
+
+        return Reading(self._blocks(self.encoding, n_rows, starts), place)
 
     def look_again(self) -> None:
         """Forget the columns of files that have changed; see `BlockSource.look_again`."""

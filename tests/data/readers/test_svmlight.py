@@ -232,9 +232,10 @@ def test_columns_are_those_of_a_model(written):
 def test_places(written):
     paths = [written(LINES, "a.svm"), written(LINES, "b.svm")]
     source = from_svmlight(paths)
+    reading = source.blocks(50)
     places = [
-        source.place(number, row)
-        for number, block in enumerate(source.blocks(50))
+        reading.place(number, row)
+        for number, block in enumerate(reading)
         for row in range(block.X.shape[0])
     ]
     assert places == [f"{path}, line {line}" for path in paths for line in (1, 4, 5, 6)]

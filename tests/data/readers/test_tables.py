@@ -138,9 +138,10 @@ def test_several_files_with_columns_in_another_order(written):
     np.testing.assert_array_equal(X, truth)
     np.testing.assert_array_equal(y, both["price"])
     assert source.feature_names.tolist() == names
+    reading = source.blocks(1000)
     places = [
-        source.place(number, row)
-        for number, block in enumerate(source.blocks(1000))
+        reading.place(number, row)
+        for number, block in enumerate(reading)
         for row in range(block.X.shape[0])
     ]
     rows = [(path, i) for path, n in zip(paths, (50, 70), strict=True) for i in range(n)]
