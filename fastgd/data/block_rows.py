@@ -7,10 +7,9 @@ is held against it, so that a source that hands out other data is noticed.
 """
 
 import copy
-import functools
 import itertools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,6 +18,7 @@ from fastgd.data.ahead import read_ahead
 from fastgd.data.check_X import as_rows
 from fastgd.data.digest import hash_of
 from fastgd.data.far_columns import read_from
+from fastgd.data.readings import seen_of
 from fastgd.data.rows import DenseRows, moved_intercept
 from fastgd.data.sources import Block, Reading
 from fastgd.runtime.heap import give_back
@@ -35,11 +35,6 @@ MOST_BLOCK = 1 << 26
 GIVEN_BACK = 1 << 25
 # Where the system does not say how much memory is free.
 UNKNOWN_MEMORY = 1 << 30
-# Sums of a block are the same each time but for the order in which they are added.
-SAME = 1e-12
-# Values of compressed rows that are summed together, and the golden ratio's part.
-LINE = 4096
-GOLDEN = 0.6180339887498949
 
 
 def memory_of(given):
@@ -75,66 +70,55 @@ class BlockFacts:
         Number of values, and of those that are not 0.
     squares : float
         Their sum of squares.
-    weighted : float
-        Sum of the values times numbers that depend on their places: values in another order have
-        another.
     layout : str
         A hash of the columns and the row starts of compressed rows.
     values : str
         A hash of the values, which tells one source from another.
+    seen : dict of str to Seen
+        What tells the values, "X", and the targets, weights and offsets from those of another
+        reading, where there are others.
     """
 
     own: slice | np.ndarray
     stored: int
     nonzeros: int
     squares: float = 0.0
-    weighted: float = 0.0
     layout: str = ""
     values: str = ""
+    seen: dict = field(default_factory=dict)
 
-    def differs(self, rows):
-        """Whether these rows are others than those that were surveyed."""
+    def difference(self, block, rows):
+        """What of a later reading, X given as rows, is not what it was, in words; None where all
+        is.
+        """
         if rows.stored() != self.stored or _layout(rows) != self.layout:
-            return True
-        squares, weighted = _sums(rows.values)
-        # At least the sum of the magnitudes.
-        size = np.sqrt(self.stored * self.squares)
-        same = abs(weighted - self.weighted) <= SAME * size
-        return not (same and abs(squares - self.squares) <= SAME * self.squares)
+            return f"{rows.stored()} values in other places, it had {self.stored}"
+        found = seen_of_block(block, rows)
+        others = [name for name, one in self.seen.items() if one.differs(found[name])]
+        return f"other numbers in {' and '.join(others)}" if others else None
 
 
 def facts_of(rows, first):
     """The facts of rows that begin with row `first` of all."""
     own = slice(first, first + rows.shape()[0])
-    squares, weighted = _sums(rows.values)
+    values = rows.values.reshape(-1)
+    # In double precision and without BLAS: squares of float32 overflow beyond 1.8e19, and sums of
+    # them by BLAS differ by 1e-7 with its number of threads.
+    squares = float(np.einsum("i,i->", values, values, dtype=np.float64))
     counts = rows.stored(), rows.nonzeros()
     # The hash takes 0.2 of the 18 ms of a first reading of 1,000,000 values.
-    return BlockFacts(own, *counts, squares, weighted, _layout(rows), hash_of([rows.values]))
+    return BlockFacts(own, *counts, squares, _layout(rows), hash_of([rows.values]))
+
+
+def seen_of_block(block, rows):
+    """What tells the numbers of a block from those of another reading."""
+    return {"X": seen_of(rows.values)} | {
+        name: seen_of(getattr(block, name)) for name in ("y", "sample_weight", "offset")
+    }
 
 
 def _layout(rows):
     return hash_of([rows.columns, rows.starts]) if rows.sparse else ""
-
-
-def _sums(values):
-    """Sum of the squares of values, and of the values, each times a number for its line of so many
-    and one for its place in the line: a third of the time of rows of 50.
-
-    In double precision and without BLAS: squares of float32 overflow beyond 1.8e19, and sums of
-    them by BLAS differ by 1e-7 with its number of threads.
-    """
-    values = values.reshape(-1)
-    squares = float(np.einsum("i,i->", values, values, dtype=np.float64))
-    whole = values.size // LINE * LINE
-    lines = np.einsum("ij,j->i", values[:whole].reshape(-1, LINE), _weights(LINE))
-    rest = np.einsum("i,i->", values[whole:], _weights(values.size - whole))
-    return squares, float(np.einsum("i,i->", lines, _weights(lines.size)) + rest)
-
-
-@functools.lru_cache(maxsize=4)
-def _weights(size):
-    """Numbers from 0.1 to 1.1, all different: parts of multiples of the golden ratio."""
-    return 0.1 + np.arange(size) * GOLDEN % 1.0
 
 
 class BlockRows:
@@ -185,18 +169,20 @@ class BlockRows:
             Where the source hands out other rows than it did at first.
         """
         known, number = iter(self.blocks), -1
-        for number, (place, _, rows) in enumerate(checked_blocks(self.source, self.n_bytes)):
+        for number, (place, block, rows) in enumerate(checked_blocks(self.source, self.n_bytes)):
             facts = next(known, None)
-            if (
-                facts is None
-                or rows.shape() != (facts.own.stop - facts.own.start, self.n_features)
-                or facts.differs(rows)
-            ):
+            if facts is None:
+                changed = f"{rows.shape()[0]} rows more"
+            elif rows.shape() != (shape := (facts.own.stop - facts.own.start, self.n_features)):
+                changed = f"{rows.shape()} rows and columns, it had {shape}"
+            else:
+                changed = facts.difference(block, rows)
+            if changed is not None:
                 raise ValueError(
                     f"block {number} of the source ({place}) is not what it was at the first "
-                    f"reading: {rows.shape()[0]} rows, {rows.stored()} values; a source has to "
-                    "hand out the same rows each time"
+                    f"reading: {changed}; a source has to hand out the same rows each time"
                 )
+            del block
             yield facts, rows if self.centers is None else read_from(rows, self.centers)
         if next(known, None) is not None:
             raise ValueError(

@@ -12,6 +12,7 @@ from fastgd.data.block_rows import (
     block_bytes,
     checked_blocks,
     facts_of,
+    seen_of_block,
 )
 from fastgd.data.check_parameters import as_weights, refuse_masked
 from fastgd.data.check_X import as_rows
@@ -70,6 +71,7 @@ def survey(source, memory, n_threads=1, shift=False):
     source.look_again()
     for place, block, rows in checked_blocks(source, n_bytes):
         facts.append(facts_of(rows, first))
+        facts[-1].seen = seen_of_block(block, rows)
         places.append(place)
         for name, found in beside.items():
             found.append(beside_of(getattr(block, name), name, place, rows.shape()[0]))

@@ -8,6 +8,7 @@ from fastgd import from_chunks
 from fastgd.data.block_rows import facts_of
 from fastgd.data.check_X import as_rows
 from fastgd.data.digest import digest
+from fastgd.data.readings import seen_of
 from fastgd.objective.survey import survey
 
 rng = np.random.default_rng(0)
@@ -31,5 +32,61 @@ def test_sums_of_float32_are_those_of_float64(scale):
     X = (scale * rng.standard_normal((1100, 1000))).astype(np.float32)
     narrow, wide = facts_of(as_rows(X), 0), facts_of(as_rows(X.astype(float)), 0)
     assert narrow.squares == pytest.approx(wide.squares, rel=1e-13)
-    assert narrow.weighted == pytest.approx(wide.weighted, abs=1e-13 * scale * X.size)
-    assert not narrow.differs(as_rows(X))
+
+
+ROWS = rng.standard_normal((4000, 2))
+
+
+def times_of(k):
+    return 1.7e18 + 1e9 * np.arange(4000.0) + 4e12 * k
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_small_column_is_looked_at_beside_a_large_one(dtype):
+    """By sums to 1e-12 of the whole block all values beside a timestamp could be others."""
+    numbers = np.random.default_rng(1)
+
+    def chunks():
+        yield np.c_[times_of(0), numbers.standard_normal((4000, 2))].astype(dtype), None
+
+    rows = survey(from_chunks(chunks), 1e6).rows
+    with pytest.raises(ValueError, match="other numbers in X; a source has to hand out the same"):
+        list(rows.parts())
+
+
+@pytest.mark.parametrize("name", ["y", "sample_weight", "offset"])
+@pytest.mark.parametrize("labels", [False, True])
+def test_what_is_beside_the_rows_is_looked_at(name, labels):
+    ones = (rng.random(4000) < 0.3).astype(float)
+    beside = {"y": ones, "sample_weight": ones, "offset": ones}
+    if labels:
+        beside["y"] = np.where(ones > 0, "up", "down").astype(object)
+    readings = []
+
+    def chunks():
+        readings.append(1)
+        own = dict(beside)
+        if len(readings) > 2:
+            own[name] = own[name][::-1]
+        yield ROWS, *own.values()
+
+    rows = survey(from_chunks(chunks), 1e6).rows
+    list(rows.parts())
+    with pytest.raises(ValueError, match=f"other numbers in {name}; a source has to hand out"):
+        list(rows.parts())
+
+
+def test_one_number_of_many_is_noticed_and_rounding_is_not():
+    values = ROWS.ravel().copy()
+    seen = seen_of(values)
+    for factor, others in ((1.0 + 2e-16, False), (1.0 + 1e-4, True)):
+        for k in (0, 5000, 7999):
+            changed = values.copy()
+            changed[k] *= factor
+            assert seen.differs(seen_of(changed)) == others
+    assert seen.differs(seen_of(values[np.r_[1, 0, 2:8000]]))
+    assert not seen.differs(seen_of(values * (1.0 + 2e-16)))
+    zeros = np.zeros(300)
+    zeros[:100] = 1.0
+    permuted = [np.random.default_rng(seed).permutation(zeros) for seed in range(200)]
+    assert all(seen_of(zeros).differs(seen_of(one)) for one in permuted)
