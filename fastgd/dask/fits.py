@@ -20,7 +20,7 @@ from fastgd.dask.partitions import (
     is_array,
     require_dask,
 )
-from fastgd.data.block_rows import SAMPLE, columns_in_words
+from fastgd.data.block_rows import SAMPLE, columns_in_words, listed
 from fastgd.data.check_parameters import as_weights
 from fastgd.data.far_columns import FAR, centers_of
 from fastgd.fitting.plan import Plans
@@ -163,6 +163,12 @@ def columns_of(told):
         return FrameColumns(encoding.feature_names, encoding)
     encoding = united([(place, own) for place, own, _ in every]) if every else None
     names = every[0][2] if every else None
+    for place, _, own in every if encoding is None else ():
+        if listed(own) != listed(names):
+            raise ValueError(
+                f"{place} has columns of other names than {every[0][0]}, or in another order: "
+                f"{listed(own)}, not {listed(names)}"
+            )
     return FrameColumns(getattr(encoding, "feature_names", names), encoding)
 
 

@@ -154,6 +154,8 @@ class BlockRows:
         self.source, self.n_bytes, self.blocks = source, n_bytes, blocks
         self.n_features, self.sparse, self._dtype = n_features, sparse, dtype
         self._norms, self.sample, self.sampled = norms, sample, sampled
+        # Of the columns, where the source has them.
+        self.names: list[str] | None = None
         # Moments of the rows as they are stored, all of weight 1.
         self.moments: tuple | None = None
         # What is to be taken from the columns where those far from 0 are read as distances.
@@ -173,6 +175,8 @@ class BlockRows:
             facts = next(known, None)
             if facts is None:
                 changed = f"{rows.shape()[0]} rows more"
+            elif listed(self.source.feature_names) != self.names:
+                changed = "columns of other names, or in another order"
             elif rows.shape() != (shape := (facts.own.stop - facts.own.start, self.n_features)):
                 changed = f"{rows.shape()} rows and columns, it had {shape}"
             else:
@@ -302,6 +306,11 @@ class BlockRows:
         if self.centers is None:
             return intercept
         return moved_intercept(self.centers, coef, intercept, 1.0)
+
+
+def listed(names):
+    """Names of columns in a list, or None."""
+    return None if names is None else list(names)
 
 
 def added_in_order(results):

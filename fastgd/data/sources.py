@@ -183,7 +183,9 @@ class _Chunks(BlockSource):
         yield from waiting.joined(starts)
 
     def _pieces(self, n_bytes):
-        """The number of each chunk, the first row in it, and the chunk, or a piece of it."""
+        """The number of each chunk, the first row in it, and the chunk, or a piece of it; the
+        source gets the names of its columns.
+        """
         chunks = self.factory()
         if not isinstance(chunks, Iterable):
             raise ValueError(
@@ -191,6 +193,15 @@ class _Chunks(BlockSource):
                 f"{type(chunks).__name__}"
             )
         for number, chunk in enumerate(chunks):
+            names = _names_of(chunk)
+            if number == 0:
+                usual = names
+                self.feature_names = None if names is None else np.asarray(names, dtype=object)
+            elif names != usual:
+                raise ValueError(
+                    f"chunk {number}: X has {_in_words(names, usual)}, chunk 0 has "
+                    f"{_in_words(usual, names)}; all chunks need the same columns in the same order"
+                )
             for first, piece in _cut(_block_of(chunk, number), n_bytes):
                 yield number, first, piece
 
@@ -270,7 +281,8 @@ def from_chunks(factory: Callable[[], Iterable[Any]]) -> BlockSource:
     ------
     ValueError
         Once it is read: for chunks of other shapes than these, of different columns, or other rows
-        at a later reading.
+        at a later reading; for frames whose columns have other names, or another order, than those
+        of the first chunk, of the first reading, or of the model that predicts.
 
     Examples
     --------
@@ -319,6 +331,23 @@ class ArraySource(BlockSource):
         for first in range(0, X.shape[0], step):
             own = slice(first, first + step)
             yield Block(np.array(X[own]), *(None if one is None else one[own] for one in beside))
+
+
+def _names_of(chunk):
+    """The names of the columns of a chunk's X where it is a frame with names, else None."""
+    X = chunk[0] if isinstance(chunk, tuple | list) and len(chunk) else chunk
+    names = list(getattr(X, "columns", ())) if hasattr(X, "dtypes") else []
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def _in_words(names, others):
+    """What tells the names of columns from others that are not the same."""
+    if names is None:
+        return "no names"
+    if others is None or len(names) != len(others):
+        return f"{len(names)} named columns"
+    k = next(k for k, pair in enumerate(zip(names, others, strict=True)) if pair[0] != pair[1])
+    return f"{names[k]!r} as column {k}"
 
 
 def _block_of(chunk, number):

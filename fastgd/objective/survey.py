@@ -12,6 +12,7 @@ from fastgd.data.block_rows import (
     block_bytes,
     checked_blocks,
     facts_of,
+    listed,
     seen_of_block,
 )
 from fastgd.data.check_parameters import as_weights, refuse_masked
@@ -91,6 +92,7 @@ def survey(source, memory, n_threads=1, shift=False):
         as_weights(sample_weight, first)  # says that all of them are 0
     kept, chosen = sample.rows()
     found = BlockRows(source, n_bytes, facts, d, sparse, dtype, lengths, kept, chosen)
+    found.names = listed(source.feature_names)
     found.moments = moments
     found.far = far.centers(d) if shift else None
     return Surveyed(found, y, sample_weight, offset)

@@ -194,3 +194,29 @@ def test_threads_read_one_source_at_a_time():
     first, second = source.blocks(1e6), source.blocks(1e6)
     places = [(first.place(k, 2), next(second)) for k, _ in enumerate(first)]
     assert [place for place, _ in places] == [f"row 2 of chunk {k}" for k in range(20)]
+
+
+def test_columns_of_frames_are_told_by_their_names():
+    """They went by position: in another order every second time a fit ended in nonsense."""
+    pd = pytest.importorskip("pandas")
+    usual = pd.DataFrame(X, columns=["age", "size"])
+    other, renamed = usual[["size", "age"]], usual.set_axis(["age", "width"], axis=1)
+    model = GDRegressor(alpha=0.0).fit(from_chunks(lambda: [(usual, Y), (usual, Y)]))
+    assert model.feature_names_in_.tolist() == ["age", "size"]
+    np.testing.assert_allclose(model.coef_, [1.0, 2.0])
+    in_memory = GDRegressor(alpha=0.0).fit(usual, Y)
+    for table, said in ((other, "'size' as column 0"), (renamed, "'width' as column 1")):
+        with pytest.raises(ValueError, match=f"chunk 1: X has {said}, chunk 0 has '"):
+            model.fit(from_chunks(lambda table=table: [(usual, Y), (table, Y)]))
+        with pytest.raises(ValueError, match=r"where '(age|size)' was fitted"):
+            in_memory.predict(from_chunks(lambda table=table: [table]))
+    with pytest.raises(ValueError, match="chunk 1: X has no names, chunk 0 has 2 named columns"):
+        model.fit(from_chunks(lambda: [(usual, Y), (X, Y)]))
+    readings = []
+
+    def later():
+        readings.append(1)
+        yield usual if len(readings) == 1 else other.set_axis(["size", "age"], axis=1), Y
+
+    with pytest.raises(ValueError, match="columns of other names, or in another order"):
+        GDRegressor().fit(from_chunks(later))
