@@ -115,17 +115,17 @@ class Growing(Solver):
 
     def progress(self, state):
         """What the solver knows once all rows are in."""
-        if not self._whole(state):
+        if not self._seen_whole(state):
             return Progress(whole=False)
         return self.inner.progress(state.memory.inner)
 
     def answer(self, state):
         """What the solver answers once all rows are in, before that the point."""
-        return self.inner.answer(state.memory.inner) if self._whole(state) else state.point
+        return self.inner.answer(state.memory.inner) if self._seen_whole(state) else state.point
 
     def evaluate(self, state):
         """The answer, evaluated; before all rows are in, for one pass."""
-        if self._whole(state):
+        if self._seen_whole(state):
             return self.inner.evaluate(state.memory.inner)
         return Answer(state.point, *self.objective.smooth_and_gradient(state.point))
 
@@ -171,6 +171,10 @@ class Growing(Solver):
     def _whole(self, state):
         """Whether all rows are in, so that value and gradient are those of the objective."""
         return state.memory.stage == len(self.sizes) - 1
+
+    def _seen_whole(self, state):
+        """Whether the solver of all rows has looked at them: an interrupt may come before."""
+        return self._whole(state) and state.memory.inner is not None
 
     def _enough(self, solver, inner):
         """Whether what is left of the sample's objective is less than what the sample can tell."""

@@ -1,5 +1,6 @@
 """An interrupt: the best model so far, or the estimator as it was, and always KeyboardInterrupt."""
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -9,12 +10,23 @@ import time
 import numpy as np
 import pytest
 import scipy.optimize
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_validate
 
-from fastgd import GDClassifier, GDClassifierCV, GDRegressor, Huber, StopReason, gradient_descent
+from fastgd import (
+    GDClassifier,
+    GDClassifierCV,
+    GDRegressor,
+    Huber,
+    StopReason,
+    from_chunks,
+    gradient_descent,
+)
 from fastgd.fitting import chunks, replan
 from fastgd.fitting import runs as fitting
+from fastgd.objective.meter import Meter
 from fastgd.runtime.workers import workers
+from fastgd.solvers import growing_batch
 from fastgd.solvers.stochastic.scheduled import Stochastic
 
 rng = np.random.default_rng(0)
@@ -131,6 +143,44 @@ def test_checks_that_did_without_the_point_are_checks():
             model.fit(wide, Y[:60])
     assert model.stop_reason_ is StopReason.INTERRUPTED
     assert model.score(wide, Y[:60]) > 0.9
+
+
+def interrupted_passes(monkeypatch, model, data):
+    """Interrupt a fit in its first pass, in its second, and so on: how many of these left a model
+    behind, where each said that it was interrupted.
+    """
+    count, stored = Meter.count, 0
+    for at in itertools.count(1):
+        pressed = Pressed(at)
+
+        def counted(self, passes=1.0, pressed=pressed):
+            count(self, passes)
+            pressed()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Meter, "count", counted)
+            one = clone(model)
+            try:
+                one.fit(*data())
+            except KeyboardInterrupt:
+                stored += hasattr(one, "coef_")
+            else:
+                return stored
+        if hasattr(one, "coef_"):
+            assert one.stop_reason_ is StopReason.INTERRUPTED
+            assert np.isfinite(one.coef_).all()
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_a_growing_batch_is_interrupted_in_any_pass(blocks, monkeypatch):
+    """In the first pass over all rows the model so far was lost to an AttributeError."""
+    monkeypatch.setattr(growing_batch, "LEAST_ROWS", 20)
+    model = GDClassifier(solver="newton", batch_size="growing", tol=1e-10, memory=1e6)
+
+    def data():
+        return (from_chunks(lambda: [(X[:70], Y[:70]), (X[70:], Y[70:])]),) if blocks else (X, Y)
+
+    assert interrupted_passes(monkeypatch, model, data) > 3
 
 
 @pytest.mark.parametrize("n_jobs", [1, 3])

@@ -168,3 +168,25 @@ def test_where_a_loss_is_smooth_columns_that_are_likely_to_be_in_the_model_are_t
     smooth = Objective("squared_hinge", X, y, penalty="l1", alpha=1e-4)
     assert likely_iterations(corners, 1e-4) == 11.0
     assert likely_iterations(smooth, 1e-4) == 22.0
+
+
+def test_an_interrupt_between_two_stages_leaves_the_point(monkeypatch):
+    """The columns were those of the next stage, the state that of the last: a ValueError."""
+    F = problem(Hinge())
+    solver = ColumnGeneration(F)
+    state = solver.start(F.start())
+    before = state.memory.columns.size
+
+    def start(self, *given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CentralPath, "start", start)
+
+    def go_on():
+        for _ in range(50):
+            solver.advance(state)
+
+    with pytest.raises(KeyboardInterrupt):
+        go_on()
+    assert state.memory.columns.size > before
+    np.testing.assert_array_equal(solver.answer(state), state.point)

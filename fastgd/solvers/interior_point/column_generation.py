@@ -175,7 +175,11 @@ class ColumnGeneration(CentralPath):
         self._solver.recall(state.memory.inner, beside["inner"])
 
     def answer(self, state):
-        """The unknowns, with the coefficients that the L1 part holds at 0 there."""
+        """The unknowns, with the coefficients that the L1 part holds at 0 there; the point where an
+        interrupt came between two stages.
+        """
+        if state.memory.inner is None:
+            return state.point
         return self._spread(self._solver.answer(state.memory.inner), state.memory.columns)
 
     def _others(self, gradient, columns):
@@ -189,6 +193,7 @@ class ColumnGeneration(CentralPath):
 
     def _begin_stage(self, state, columns):
         """Begin a stage on these columns where the last one ended: one pass."""
+        state.memory.inner = None
         self._solver = self._made(columns)
         state.memory.columns = columns
         state.memory.inner = self._solver.start(state.point[np.append(columns, self._free)])
