@@ -8,6 +8,7 @@ from sklearn.utils.validation import validate_data
 
 from fastgd.data.check_parameters import as_numbers, as_offset, as_weights
 from fastgd.data.check_X import check_structure
+from fastgd.data.sources import BlockSource
 from fastgd.data.targets import check_domain, refuse_shift
 from fastgd.estimators.deviance import explained, is_deviance
 
@@ -82,6 +83,11 @@ class Holdout:
         for name, one in (("sample_weight_val", sample_weight_val), ("offset_val", offset_val)):
             if one is not None and X_val is None and y_val is None:
                 raise ValueError(f"{name} needs X_val and y_val")
+        if isinstance(X_val, BlockSource):
+            raise ValueError(
+                "X_val must be in memory, got a source of blocks; give an array or a sparse matrix "
+                "of some rows, and y_val"
+            )
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together")
         check_structure(X_val, "X_val")

@@ -138,7 +138,8 @@ def joined(name, parts, places):
     Raises
     ------
     ValueError
-        Where some have, and some have not; `places` are those of the blocks, in words.
+        Where some have, and some have not, or of another width; `places` are those of the blocks,
+        in words.
     """
     there = [part is not None for part in parts]
     if not any(there):
@@ -146,6 +147,12 @@ def joined(name, parts, places):
     if not all(there):
         place = places[there.index(False)]
         raise ValueError(f"{place} has no {name}, other blocks have; all need it, or none")
+    for part, place in zip(parts, places, strict=True):
+        if part.shape[1:] != parts[0].shape[1:]:
+            raise ValueError(
+                f"{place}: {name} has shape {part.shape}, in {places[0]} it has {parts[0].shape}; "
+                "all blocks need the same number of columns, or none (n,)"
+            )
     return np.concatenate(parts)
 
 

@@ -195,6 +195,10 @@ def test_sources_that_do_not_fit_are_refused():
         model.fit(from_chunks(lambda: iter([(X, y[1:])])))
     with pytest.raises(ValueError, match="all need it"):
         model.fit(from_chunks(lambda: iter([(X, y, np.ones(y.size)), (X, y)])))
+    with pytest.raises(ValueError, match=r"chunk 1: y has shape \(\d+, 1\), in .*chunk 0 it has"):
+        model.fit(from_chunks(lambda: iter([(X, y), (X, y[:, None])])))
+    with pytest.raises(ValueError, match="X_val must be in memory, got a source of blocks"):
+        model.fit(X, y, X_val=source_of(X, y), y_val=y)
     with pytest.raises(ValueError, match=r"NaN"):
         model.fit(from_chunks(lambda: iter([(X, y), (X * np.nan, y)])))
     with pytest.raises(ValueError, match="goes into fit"):

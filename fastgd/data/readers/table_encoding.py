@@ -100,7 +100,7 @@ class TableEncoder:
         """Numbers of the levels of a batch, -1 for those that are not known."""
         refuse_missing(column, of.name, where)
         if of.kind is Kind.INTEGER:
-            codes = self._integer_codes(column, of)
+            codes = self._integer_codes(column, of, where)
         else:
             codes = self._text_codes(column, of)
         if self.unknown == "error" and codes.size and codes.min() < 0:
@@ -112,8 +112,8 @@ class TableEncoder:
             )
         return codes
 
-    def _integer_codes(self, column, of):
-        values = integers(column)
+    def _integer_codes(self, column, of, where):
+        values = integers(column, of.name, where)
         levels = np.array(of.levels, np.int64)
         if of.levels[-1] - of.levels[0] < WIDEST:
             table = self._table_of(of.name, levels)

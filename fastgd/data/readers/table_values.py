@@ -37,12 +37,27 @@ def numbers(column: Any, name: str, where: Where) -> np.ndarray:
     return values
 
 
-def integers(column: Any) -> np.ndarray:
-    """Integers, also where they are kept as a dictionary."""
+def integers(column: Any, name: str, where: Where) -> np.ndarray:
+    """Integers, also where they are kept as a dictionary.
+
+    Raises
+    ------
+    ValueError
+        For one that no int64 can hold.
+    """
     import pyarrow as pa
 
     if isinstance(column, pa.DictionaryArray):
         column = column.dictionary_decode()
+    if pa.types.is_uint64(column.type):
+        values = column.to_numpy(zero_copy_only=False)
+        beyond = values > np.uint64(np.iinfo(np.int64).max)
+        if beyond.any():
+            row = int(np.argmax(beyond))
+            raise ValueError(
+                f"{where.row(row)}: column {name!r} has {values[row]}, and integers must be below "
+                "2**63; keep the column as text or as floats"
+            )
     return column.cast(pa.int64()).to_numpy(zero_copy_only=False)
 
 
@@ -91,7 +106,7 @@ def labels(column: Any, name: str, where: Where) -> np.ndarray:
     values = numbers(column, name, where)
     if pa.types.is_boolean(kind):
         return values != 0.0
-    return integers(column) if pa.types.is_integer(kind) else values
+    return integers(column, name, where) if pa.types.is_integer(kind) else values
 
 
 def as_dictionary(column: Any) -> Any:

@@ -643,3 +643,12 @@ def test_files_that_changed_are_looked_at_again(tmp_path):
     predicted = source.encoded_as(known)
     predicted.look_again()
     assert predicted.encoding is known
+
+
+@pytest.mark.parametrize("roles", [{"target": "code"}, {"categories": ["code"]}])
+def test_integers_that_are_too_large_are_told(tmp_path, roles):
+    path = tmp_path / "table.parquet"
+    code = pa.array([3, 2**63], pa.uint64())
+    pq.write_table(pa.table({"code": code, "age": [1.0, 2.0]}), path)
+    with pytest.raises(ValueError, match=r"table.parquet, row 1.*: column 'code' has 92233720"):
+        list(from_parquet(path, **roles).blocks(1 << 20))
