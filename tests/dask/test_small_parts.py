@@ -18,6 +18,7 @@ from fastgd.dask.packing import packed, unpacked
 from fastgd.dask.shard import Shard, as_array
 from fastgd.dask.tree import folded
 from fastgd.data.check_X import as_rows
+from fastgd.objective.moment_sums import Moments
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 8, 13])
@@ -86,9 +87,9 @@ def test_the_sample_is_looked_at_only_where_a_column_may_be_far_from_zero():
         sample = as_rows(np.random.default_rng(0).standard_normal((200, 2)) + np.array([0.0, 1e6]))
 
     near = np.array([[0.0, 3.0, 1e6], [1.0, 10.0, 1e12], [5.0, 9.0, 1e6], [1.0, 1.0, 0.9]])
-    assert _far_columns(Unread(), near) is None
+    assert _far_columns(Unread(), Moments(near, np.ones(3))) is None
     far = np.array([[0.0, 1e6], [1.0, 1e12 + 1.0], [5.0, 1e6], [1.0, 1.0]])
-    np.testing.assert_array_equal(_far_columns(Sampled(), far), [0.0, 1e6])
+    np.testing.assert_array_equal(_far_columns(Sampled(), Moments(far, np.ones(3))), [0.0, 1e6])
 
 
 def test_blocks_of_arrays_are_read_and_told_of_by_one_call():
