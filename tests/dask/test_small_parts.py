@@ -13,7 +13,7 @@ from dask import delayed
 import fastgd.dask
 from fastgd import GDRegressor, from_chunks
 from fastgd.dask import partitions
-from fastgd.dask.fits import _far_columns
+from fastgd.dask.fits import _far_columns, columns_of
 from fastgd.dask.packing import packed, unpacked
 from fastgd.dask.shard import Shard, as_array
 from fastgd.dask.tree import folded
@@ -90,6 +90,14 @@ def test_the_sample_is_looked_at_only_where_a_column_may_be_far_from_zero():
     assert _far_columns(Unread(), Moments(near, np.ones(3))) is None
     far = np.array([[0.0, 1e6], [1.0, 1e12 + 1.0], [5.0, 1e6], [1.0, 1.0]])
     np.testing.assert_array_equal(_far_columns(Sampled(), Moments(far, np.ones(3))), [0.0, 1e6])
+
+
+def test_sources_on_a_cluster_have_the_same_columns():
+    names = np.array(["age", "size"], dtype=object)
+    told = {0: [("block 0", None, names)], 1: [("block 1", None, names[::-1])]}
+    with pytest.raises(ValueError, match="block 1 has columns of other names than block 0, or in"):
+        columns_of(told)
+    assert columns_of({0: told[0]}).feature_names is names
 
 
 def test_blocks_of_arrays_are_read_and_told_of_by_one_call():
