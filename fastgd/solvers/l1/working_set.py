@@ -111,7 +111,11 @@ AN_ITERATION = 2.5
 
 
 @dataclass
-@shaped(working_set="int64 * in 0:d", kept_columns="int64 * in 0:width")
+@shaped(
+    working_set="int64 * in 0:d",
+    kept_columns="int64 * in 0:width",
+    matrix=("int64 m in 0:d", "m+1 m+1"),
+)
 class WorkingSetMemory:
     """What the working-set solver remembers.
 
