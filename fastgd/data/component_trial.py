@@ -9,7 +9,7 @@ import numbers
 
 import numpy as np
 
-from fastgd.data.derivative_trial import try_loss, try_penalty, try_shape
+from fastgd.data.derivative_trial import try_loss, try_penalty, try_shape, try_shortcuts
 from fastgd.losses.base import VectorLoss, count_predictions
 from fastgd.losses.each_target import of_one_target
 from fastgd.losses.in_python import refuses_number
@@ -64,6 +64,7 @@ def try_components(loss, penalty, targets, n_features, n_classes=None, rule=None
                 _try_vector_loss(loss, targets, n_predictions)
                 _try_derivatives(try_loss, loss, _extremes(targets), n_predictions)
                 _try_derivatives(try_shape, loss, _extremes(targets), n_predictions)
+                _try_derivatives(try_shortcuts, loss, _extremes(targets), n_predictions)
         elif not is_ours(type(loss)):
             _try_loss(loss, targets)
             _try_derivatives(try_loss, loss, _extremes(targets), 1)

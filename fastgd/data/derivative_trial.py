@@ -13,6 +13,7 @@ import numpy as np
 from fastgd.losses.base import Loss, VectorLoss
 from fastgd.losses.differences import one_sided, outside
 from fastgd.losses.in_python import in_python
+from fastgd.runtime.in_words import in_words
 
 # A derivative may be approximate: less than this share is `check_loss`'s to tell.
 APPROXIMATE = 1e-3
@@ -129,6 +130,46 @@ def _directions(loss, target, n_predictions):
         return [*_lines(loss, target, n_predictions), (np.zeros(n_predictions), apart, 0.0)]
     near = (target,) if abs(target) <= FAR else ()
     return [(np.float64(0.0), np.float64(1.0), center) for center in (0.0, *near)]
+
+
+def try_shortcuts(loss, targets, n_predictions):
+    """ValueError where a method of a loss of several predictions that is there for speed gives
+    something else than the methods that it spares: a class that derives from a loss with such
+    methods, and has other values, would be minimised as that loss.
+    """
+    at, name = np.linspace(-0.9, 1.1, n_predictions), type(loss).__name__
+    for target in targets:
+        for method, found, of, expected in _shortcuts(loss, at, target):
+            if np.max(np.abs(found - expected)) > APPROXIMATE * np.max(np.abs(expected)):
+                raise ValueError(
+                    f"{name}.{method} gives {in_words(np.ravel(found))} at predictions "
+                    f"{in_words(at)}, target {in_words(target)}, where {of} gives "
+                    f"{in_words(np.ravel(expected))}: define {method} in the class, too, or derive "
+                    "it from VectorLoss"
+                )
+
+
+def _shortcuts(loss, at, target):
+    """Each method for speed with what it gives, the method that it spares and what that gives."""
+    size = at.size
+    derivatives, found = np.zeros(size), np.zeros(size)
+    loss.derivatives(at, target, derivatives)
+    value = loss.value_and_derivatives(at, target, found)
+    yield "value_and_derivatives", found, "derivatives", derivatives
+    yield "value_and_derivatives", np.array([value]), "value", np.array([loss.value(at, target)])
+    curvature, diagonal = np.zeros((size, size)), np.zeros(size)
+    for k, unit in enumerate(np.eye(size)):
+        loss.curvature_product(at, target, unit, curvature[k])
+    loss.curvature_diagonal(at, target, diagonal)
+    yield "curvature_diagonal", diagonal, "curvature_product", np.diag(curvature)
+    root = loss.curvature_root(at[None])
+    if root is not None:
+        apart = np.outer(root[0], root[0])
+        expected = np.diag(np.diag(curvature + apart)) - apart
+        yield "curvature_root", expected, "curvature_product", curvature
+    summed = loss.summed_curvature(at[None], np.atleast_2d(target), np.ones(1))
+    if summed is not None:
+        yield "summed_curvature", summed, "curvature_product", curvature
 
 
 def _order(loss):

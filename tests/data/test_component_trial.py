@@ -17,6 +17,7 @@ from fastgd import (
     GDClassifier,
     GDRegressor,
     Loss,
+    Multinomial,
     MultiTask,
     Objective,
     Penalty,
@@ -425,6 +426,39 @@ class StraightByDifferences(Majorised, abstract=True):
 def test_what_proofs_take_for_granted_is_tried(loss, said):
     with pytest.raises(ValueError, match=said):
         try_components(loss, L2(), np.array([-1.0, 1.0]), 3)
+
+
+class Halved(Multinomial, abstract=True):
+    """Half of it, also minimised: by methods for speed of the class that it derives from F was that
+    of the whole, and proved.
+    """
+
+    def value(self, predictions, target):
+        return 0.5 * Multinomial.value(self, predictions, target)
+
+    def derivatives(self, predictions, target, out):
+        Multinomial.value_and_derivatives(self, predictions, target, out)
+        out *= 0.5
+
+    def curvature_product(self, predictions, target, direction, out):
+        Multinomial.curvature_product(self, predictions, target, direction, out)
+        out *= 0.5
+
+
+def test_methods_for_speed_that_are_of_another_loss():
+    targets = LABELS[:, None] * 1.0
+    with pytest.raises(
+        ValueError, match=r"Halved\.value_and_derivatives gives .* in the class, too"
+    ):
+        try_components(Halved(), L2(), targets, 3)
+    family = {"value_and_derivatives": VectorLoss.value_and_derivatives}
+    for method in ("curvature_diagonal", "curvature_root", "summed_curvature"):
+        with pytest.raises(ValueError, match=rf"Mine\.{method} gives"):
+            try_components(type("Mine", (Halved,), dict(family), abstract=True)(), L2(), targets, 3)
+        family[method] = getattr(VectorLoss, method)
+    for loss in (type("Mine", (Halved,), family, abstract=True)(), Multinomial(), ToySoftmax()):
+        own = type("Own", (type(loss),), {}, abstract=True)()
+        try_components(own, L2(), targets, 3)
 
 
 def test_so_is_the_self_concordance_of_several_predictions():
