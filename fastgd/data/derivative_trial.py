@@ -134,11 +134,20 @@ def _directions(loss, target, n_predictions):
 
 def try_shortcuts(loss, targets, n_predictions):
     """ValueError where a method of a loss of several predictions that is there for speed gives
-    something else than the methods that it spares: a class that derives from a loss with such
-    methods, and has other values, would be minimised as that loss.
+    something else than the methods that it spares, or where a shift that it says is nothing changes
+    a value: what a class that has other values takes over from the loss that it derives from.
     """
     at, name = np.linspace(-0.9, 1.1, n_predictions), type(loss).__name__
     for target in targets:
+        here, shifted = loss.value(at, target), loss.value(at + 1.0, target)
+        if loss.shift_invariant and abs(here - shifted) > APPROXIMATE * max(
+            abs(here), abs(shifted)
+        ):
+            raise ValueError(
+                f"{name}.value goes from {here:.6g} to {shifted:.6g} where 1 is added to all "
+                f"predictions {in_words(at)}, target {in_words(target)}, and it says that this "
+                "changes nothing: declare `shift_invariant = False` in the class"
+            )
         for method, found, of, expected in _shortcuts(loss, at, target):
             if np.max(np.abs(found - expected)) > APPROXIMATE * np.max(np.abs(expected)):
                 raise ValueError(

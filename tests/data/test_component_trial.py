@@ -25,7 +25,7 @@ from fastgd import (
     VectorLoss,
 )
 from fastgd.data.component_trial import try_components
-from fastgd.data.derivative_trial import try_shape
+from fastgd.data.derivative_trial import try_shape, try_shortcuts
 from fastgd.losses.classification import LogLoss
 from fastgd.losses.regression import SquaredError
 from fastgd.objective.vector import kind_of
@@ -456,6 +456,10 @@ def test_methods_for_speed_that_are_of_another_loss():
         with pytest.raises(ValueError, match=rf"Mine\.{method} gives"):
             try_components(type("Mine", (Halved,), dict(family), abstract=True)(), L2(), targets, 3)
         family[method] = getattr(VectorLoss, method)
+    family["value"] = lambda self, p, target: Halved.value(self, p, target) + 0.5 * p[0] ** 2
+    with pytest.raises(ValueError, match=r"1 is added .* declare `shift_invariant = False`"):
+        try_shortcuts(type("Mine", (Halved,), dict(family), abstract=True)(), targets[:1], 3)
+    del family["value"]
     for loss in (type("Mine", (Halved,), family, abstract=True)(), Multinomial(), ToySoftmax()):
         own = type("Own", (type(loss),), {}, abstract=True)()
         try_components(own, L2(), targets, 3)
